@@ -1,0 +1,582 @@
+//! Frames: how one message lies in the byte stream, and the decoder that finds them there.
+//!
+//! A frame is an 8-byte header (kind, 24-bit payload length, 32-bit id) and its payload. This module knows no session: whether
+//! a frame may come now is [`crate::session`]'s to judge.
+
+use crate::codec::{Malformed, Reader, put_maybe_ip, put_socket};
+use crate::ids::{BindId, FlowId, RequestId};
+use crate::limits::{DECODER_BUFFER, HEADER, MAX_BUILD_NAME, MAX_PAYLOAD, MAX_WINDOW};
+use std::net::{IpAddr, SocketAddr};
+
+/// First bytes of every hello, so that a stranger's output is told from a relay's.
+pub const MAGIC: [u8; 8] = *b"UNDERPAS";
+
+/// The protocol's version. Two ends work together only if theirs are equal.
+pub const VERSION: u16 = 1;
+
+/// What an end can do beyond TCP, as bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities(pub u32);
+
+impl Capabilities {
+    /// Real ICMP echo over IPv4.
+    pub const ECHO4: Self = Self(1);
+    /// Real ICMP echo over IPv6.
+    pub const ECHO6: Self = Self(1 << 1);
+    /// UDP sockets.
+    pub const UDP: Self = Self(1 << 2);
+    /// DNS queries by the host's resolver.
+    pub const DNS: Self = Self(1 << 3);
+    /// Sends [`Frame::Changed`] when the host's network changes.
+    pub const CHANGES: Self = Self(1 << 4);
+
+    /// Whether all bits of `other` are set here.
+    pub fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Both sets together.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// First message of each end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// The sender's protocol version; anything but [`VERSION`] ends the session.
+    pub version: u16,
+    /// What the sender can do.
+    pub capabilities: Capabilities,
+    /// TCP flows that the sender takes at a time.
+    pub max_flows: u32,
+    /// UDP sockets that the sender takes at a time.
+    pub max_binds: u32,
+    /// Name and version of the sender's build, for people; at most [`MAX_BUILD_NAME`] bytes.
+    pub build: String,
+}
+
+/// Why a connect did not succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectFailure {
+    /// The peer answered with a reset.
+    Refused,
+    /// Nobody answered as long as the host tried.
+    TimedOut,
+    /// The host has no route.
+    NetworkUnreachable,
+    /// The last router could not reach the peer.
+    HostUnreachable,
+    /// The host's policy forbids it.
+    PermissionDenied,
+    /// The host has no free port, buffer or descriptor.
+    NoResources,
+    /// The relay has as many flows as it takes.
+    TooManyFlows,
+    /// Anything else; the operating system's code is beside it in the frame.
+    Other,
+}
+
+/// What an ICMP error (or the host's own stack) says about a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// No route to the network.
+    NetworkUnreachable,
+    /// The host does not answer on its link.
+    HostUnreachable,
+    /// The host does not speak that protocol.
+    ProtocolUnreachable,
+    /// Nobody listens on that port.
+    PortUnreachable,
+    /// A filter forbids it.
+    Prohibited,
+    /// The time to live ran out on the way.
+    TimeExceeded,
+    /// The packet is larger than the next link takes.
+    PacketTooBig {
+        /// What the link takes, in bytes; 0 where the router did not say.
+        mtu: u32,
+    },
+}
+
+/// A fault and who reported it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What happened.
+    pub kind: FaultKind,
+    /// The router or host that said so; `None` when it was the relay's own host.
+    pub router: Option<IpAddr>,
+}
+
+/// Why a DNS query got no message back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueryFailure {
+    /// No server answered in time.
+    TimedOut,
+    /// The host knows no DNS server.
+    NoServer,
+    /// The query cannot be passed on (malformed, or the relay has too many).
+    Refused,
+}
+
+/// Why a UDP socket is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnbindReason {
+    /// Idle, or pushed out by newer ones: the gateway no longer needs it.
+    Done,
+    /// The relay has as many sockets as it takes.
+    TooMany,
+    /// The host gave no socket, or it broke.
+    Broken,
+}
+
+/// One message. Bulk payloads are borrowed from the decoder's buffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are named by their types; each variant says what it is")]
+pub enum Frame<'a> {
+    /// Both: the first frame.
+    Hello(Hello),
+    /// Gateway: connect to `to`. `window` is how many bytes the relay may send before more credit comes.
+    Open { flow: FlowId, to: SocketAddr, window: u32 },
+    /// Relay: connected. `window` is how many bytes the gateway may send before more credit comes.
+    Opened { flow: FlowId, window: u32 },
+    /// Relay: not connected; the flow is over. `os_code` is errno or the Winsock code, 0 if there is none.
+    Failed { flow: FlowId, reason: ConnectFailure, os_code: i32 },
+    /// Both: bytes of the stream; spends credit.
+    Data { flow: FlowId, bytes: &'a [u8] },
+    /// Both: that many bytes were taken from the flow; as many more may come.
+    Credit { flow: FlowId, bytes: u32 },
+    /// Both: no more bytes will come in this direction.
+    Fin { flow: FlowId },
+    /// Both: the flow is over at once, in both directions.
+    Reset { flow: FlowId },
+    /// Gateway: open a UDP socket of the given family (4 or 6).
+    Bind { bind: BindId, family: Family },
+    /// Both: a datagram to (from) `peer` with this time to live.
+    Datagram { bind: BindId, peer: SocketAddr, ttl: u8, bytes: &'a [u8] },
+    /// Relay: an error came back about a datagram to `peer`.
+    PeerError { bind: BindId, peer: SocketAddr, fault: Fault },
+    /// Both: the UDP socket is gone.
+    Unbind { bind: BindId, reason: UnbindReason },
+    /// Gateway: a whole DNS message (RFC 1035) for the host's resolver.
+    Query { request: RequestId, message: &'a [u8] },
+    /// Relay: the whole answer, never truncated.
+    Answer { request: RequestId, message: &'a [u8] },
+    /// Relay: no answer.
+    NoAnswer { request: RequestId, reason: QueryFailure },
+    /// Gateway: send an ICMP echo request.
+    Echo { request: RequestId, to: IpAddr, ttl: u8, payload: &'a [u8] },
+    /// Relay: its reply, with the time to live that it arrived with.
+    EchoReply { request: RequestId, ttl: u8, payload: &'a [u8] },
+    /// Relay: an error came back about it.
+    EchoError { request: RequestId, fault: Fault },
+    /// Gateway: tell the host's facts.
+    AskFacts { request: RequestId },
+    /// Relay: the facts, as JSON (see [`crate::HostFacts`]).
+    Facts { request: RequestId, json: &'a [u8] },
+    /// Relay: the host's network changed; ask again.
+    Changed,
+    /// Both: are you there?
+    Ping { nonce: u64 },
+    /// Both: yes.
+    Pong { nonce: u64 },
+}
+
+/// The address family of a UDP socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// The family of an address.
+    pub fn of(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+}
+
+/// Why the byte stream cannot be read on. All but [`FrameError::UnknownKind`] are final: the next frame's start is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// The length field is over the limit.
+    #[error("a frame of kind {kind} says it has {length} payload bytes, more than the {MAX_PAYLOAD} that are allowed")]
+    TooLong {
+        /// The kind byte.
+        kind: u8,
+        /// The length field, in bytes.
+        length: usize,
+    },
+    /// The payload does not have the form that its kind demands.
+    #[error("the payload of a frame of kind {kind} ({length} bytes) is malformed")]
+    Malformed {
+        /// The kind byte.
+        kind: u8,
+        /// Payload bytes.
+        length: usize,
+    },
+    /// A kind that this version does not know. The frame was skipped whole; reading may go on.
+    #[error("a frame of unknown kind {kind} was skipped")]
+    UnknownKind {
+        /// The kind byte.
+        kind: u8,
+    },
+}
+
+mod kind {
+    pub(super) const HELLO: u8 = 1;
+    pub(super) const PING: u8 = 2;
+    pub(super) const PONG: u8 = 3;
+    pub(super) const OPEN: u8 = 16;
+    pub(super) const OPENED: u8 = 17;
+    pub(super) const FAILED: u8 = 18;
+    pub(super) const DATA: u8 = 19;
+    pub(super) const CREDIT: u8 = 20;
+    pub(super) const FIN: u8 = 21;
+    pub(super) const RESET: u8 = 22;
+    pub(super) const BIND: u8 = 32;
+    pub(super) const DATAGRAM: u8 = 33;
+    pub(super) const PEER_ERROR: u8 = 34;
+    pub(super) const UNBIND: u8 = 35;
+    pub(super) const QUERY: u8 = 48;
+    pub(super) const ANSWER: u8 = 49;
+    pub(super) const NO_ANSWER: u8 = 50;
+    pub(super) const ECHO: u8 = 64;
+    pub(super) const ECHO_REPLY: u8 = 65;
+    pub(super) const ECHO_ERROR: u8 = 66;
+    pub(super) const ASK_FACTS: u8 = 80;
+    pub(super) const FACTS: u8 = 81;
+    pub(super) const CHANGED: u8 = 82;
+}
+
+/// The header of a data frame whose `length` payload bytes are written by the caller.
+pub(crate) fn data_header(flow: FlowId, length: usize) -> [u8; HEADER] {
+    header(kind::DATA, length, flow.0)
+}
+
+fn header(kind: u8, length: usize, id: u32) -> [u8; HEADER] {
+    debug_assert!(length <= MAX_PAYLOAD);
+    let [l0, l1, l2, _] = u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
+    let [i0, i1, i2, i3] = id.to_le_bytes();
+    [kind, l0, l1, l2, i0, i1, i2, i3]
+}
+
+impl Frame<'_> {
+    /// Appends the frame to `out`.
+    ///
+    /// # Panics
+    /// In debug builds if the payload is longer than [`MAX_PAYLOAD`]: callers bound what they put into a frame.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(&[0; HEADER]);
+        let (kind, id) = self.encode_payload(out);
+        let length = out.len() - start - HEADER;
+        out[start..start + HEADER].copy_from_slice(&header(kind, length, id));
+    }
+
+    fn encode_payload(&self, out: &mut Vec<u8>) -> (u8, u32) {
+        match self {
+            Frame::Hello(hello) => {
+                out.extend_from_slice(&MAGIC);
+                out.extend_from_slice(&hello.version.to_le_bytes());
+                out.extend_from_slice(&hello.capabilities.0.to_le_bytes());
+                out.extend_from_slice(&hello.max_flows.to_le_bytes());
+                out.extend_from_slice(&hello.max_binds.to_le_bytes());
+                out.extend_from_slice(&hello.build.as_bytes()[..hello.build.floor_char_boundary(MAX_BUILD_NAME)]);
+                (kind::HELLO, 0)
+            }
+            Frame::Open { flow, to, window } => {
+                out.extend_from_slice(&window.to_le_bytes());
+                put_socket(out, *to);
+                (kind::OPEN, flow.0)
+            }
+            Frame::Opened { flow, window } => {
+                out.extend_from_slice(&window.to_le_bytes());
+                (kind::OPENED, flow.0)
+            }
+            Frame::Failed { flow, reason, os_code } => {
+                out.push(encode_failure(*reason));
+                out.extend_from_slice(&os_code.to_le_bytes());
+                (kind::FAILED, flow.0)
+            }
+            Frame::Data { flow, bytes } => {
+                out.extend_from_slice(bytes);
+                (kind::DATA, flow.0)
+            }
+            Frame::Credit { flow, bytes } => {
+                out.extend_from_slice(&bytes.to_le_bytes());
+                (kind::CREDIT, flow.0)
+            }
+            Frame::Fin { flow } => (kind::FIN, flow.0),
+            Frame::Reset { flow } => (kind::RESET, flow.0),
+            Frame::Bind { bind, family } => {
+                out.push(match family {
+                    Family::V4 => 4,
+                    Family::V6 => 6,
+                });
+                (kind::BIND, bind.0)
+            }
+            Frame::Datagram { bind, peer, ttl, bytes } => {
+                out.push(*ttl);
+                put_socket(out, *peer);
+                out.extend_from_slice(bytes);
+                (kind::DATAGRAM, bind.0)
+            }
+            Frame::PeerError { bind, peer, fault } => {
+                put_socket(out, *peer);
+                put_fault(out, *fault);
+                (kind::PEER_ERROR, bind.0)
+            }
+            Frame::Unbind { bind, reason } => {
+                out.push(match reason {
+                    UnbindReason::Done => 0,
+                    UnbindReason::TooMany => 1,
+                    UnbindReason::Broken => 2,
+                });
+                (kind::UNBIND, bind.0)
+            }
+            Frame::Query { request, message } => {
+                out.extend_from_slice(message);
+                (kind::QUERY, request.0)
+            }
+            Frame::Answer { request, message } => {
+                out.extend_from_slice(message);
+                (kind::ANSWER, request.0)
+            }
+            Frame::NoAnswer { request, reason } => {
+                out.push(match reason {
+                    QueryFailure::TimedOut => 0,
+                    QueryFailure::NoServer => 1,
+                    QueryFailure::Refused => 2,
+                });
+                (kind::NO_ANSWER, request.0)
+            }
+            Frame::Echo { request, to, ttl, payload } => {
+                out.push(*ttl);
+                put_maybe_ip(out, Some(*to));
+                out.extend_from_slice(payload);
+                (kind::ECHO, request.0)
+            }
+            Frame::EchoReply { request, ttl, payload } => {
+                out.push(*ttl);
+                out.extend_from_slice(payload);
+                (kind::ECHO_REPLY, request.0)
+            }
+            Frame::EchoError { request, fault } => {
+                put_fault(out, *fault);
+                (kind::ECHO_ERROR, request.0)
+            }
+            Frame::AskFacts { request } => (kind::ASK_FACTS, request.0),
+            Frame::Facts { request, json } => {
+                out.extend_from_slice(json);
+                (kind::FACTS, request.0)
+            }
+            Frame::Changed => (kind::CHANGED, 0),
+            Frame::Ping { nonce } => {
+                out.extend_from_slice(&nonce.to_le_bytes());
+                (kind::PING, 0)
+            }
+            Frame::Pong { nonce } => {
+                out.extend_from_slice(&nonce.to_le_bytes());
+                (kind::PONG, 0)
+            }
+        }
+    }
+}
+
+fn decode(kind: u8, id: u32, payload: &[u8]) -> Result<Option<Frame<'_>>, Malformed> {
+    let mut r = Reader(payload);
+    let (flow, bind, request) = (FlowId(id), BindId(id), RequestId(id));
+    let frame = match kind {
+        kind::HELLO => Frame::Hello(decode_hello(&mut r)?),
+        kind::OPEN => {
+            let window = window(&mut r)?;
+            Frame::Open { flow, window, to: r.socket()? }
+        }
+        kind::OPENED => Frame::Opened { flow, window: window(&mut r)? },
+        kind::FAILED => Frame::Failed { flow, reason: decode_failure(r.u8()?)?, os_code: r.i32()? },
+        kind::DATA => Frame::Data { flow, bytes: r.rest() },
+        kind::CREDIT => Frame::Credit { flow, bytes: r.u32()? },
+        kind::FIN => Frame::Fin { flow },
+        kind::RESET => Frame::Reset { flow },
+        kind::BIND => {
+            let family = match r.u8()? {
+                4 => Family::V4,
+                6 => Family::V6,
+                _ => return Err(Malformed),
+            };
+            Frame::Bind { bind, family }
+        }
+        kind::DATAGRAM => Frame::Datagram { bind, ttl: r.u8()?, peer: r.socket()?, bytes: r.rest() },
+        kind::PEER_ERROR => Frame::PeerError { bind, peer: r.socket()?, fault: decode_fault(&mut r)? },
+        kind::UNBIND => {
+            let reason = match r.u8()? {
+                0 => UnbindReason::Done,
+                1 => UnbindReason::TooMany,
+                2 => UnbindReason::Broken,
+                _ => return Err(Malformed),
+            };
+            Frame::Unbind { bind, reason }
+        }
+        kind::QUERY => Frame::Query { request, message: r.rest() },
+        kind::ANSWER => Frame::Answer { request, message: r.rest() },
+        kind::NO_ANSWER => {
+            let reason = match r.u8()? {
+                0 => QueryFailure::TimedOut,
+                1 => QueryFailure::NoServer,
+                2 => QueryFailure::Refused,
+                _ => return Err(Malformed),
+            };
+            Frame::NoAnswer { request, reason }
+        }
+        kind::ECHO => Frame::Echo { request, ttl: r.u8()?, to: r.ip()?, payload: r.rest() },
+        kind::ECHO_REPLY => Frame::EchoReply { request, ttl: r.u8()?, payload: r.rest() },
+        kind::ECHO_ERROR => Frame::EchoError { request, fault: decode_fault(&mut r)? },
+        kind::ASK_FACTS => Frame::AskFacts { request },
+        kind::FACTS => Frame::Facts { request, json: r.rest() },
+        kind::CHANGED => Frame::Changed,
+        kind::PING => Frame::Ping { nonce: r.u64()? },
+        kind::PONG => Frame::Pong { nonce: r.u64()? },
+        _ => return Ok(None),
+    };
+    r.end()?;
+    Ok(Some(frame))
+}
+
+fn decode_hello(r: &mut Reader<'_>) -> Result<Hello, Malformed> {
+    if r.bytes(MAGIC.len())? != MAGIC {
+        return Err(Malformed);
+    }
+    let (version, capabilities) = (r.u16()?, Capabilities(r.u32()?));
+    let (max_flows, max_binds) = (r.u32()?, r.u32()?);
+    let build = r.rest();
+    if build.len() > MAX_BUILD_NAME {
+        return Err(Malformed);
+    }
+    let build = String::from_utf8_lossy(build).into_owned();
+    Ok(Hello { version, capabilities, max_flows, max_binds, build })
+}
+
+fn window(r: &mut Reader<'_>) -> Result<u32, Malformed> {
+    r.u32().and_then(|w| if w <= MAX_WINDOW { Ok(w) } else { Err(Malformed) })
+}
+
+fn encode_failure(reason: ConnectFailure) -> u8 {
+    match reason {
+        ConnectFailure::Refused => 1,
+        ConnectFailure::TimedOut => 2,
+        ConnectFailure::NetworkUnreachable => 3,
+        ConnectFailure::HostUnreachable => 4,
+        ConnectFailure::PermissionDenied => 5,
+        ConnectFailure::NoResources => 6,
+        ConnectFailure::TooManyFlows => 7,
+        ConnectFailure::Other => 8,
+    }
+}
+
+fn decode_failure(byte: u8) -> Result<ConnectFailure, Malformed> {
+    Ok(match byte {
+        1 => ConnectFailure::Refused,
+        2 => ConnectFailure::TimedOut,
+        3 => ConnectFailure::NetworkUnreachable,
+        4 => ConnectFailure::HostUnreachable,
+        5 => ConnectFailure::PermissionDenied,
+        6 => ConnectFailure::NoResources,
+        7 => ConnectFailure::TooManyFlows,
+        8 => ConnectFailure::Other,
+        _ => return Err(Malformed),
+    })
+}
+
+fn put_fault(out: &mut Vec<u8>, fault: Fault) {
+    let (code, mtu) = match fault.kind {
+        FaultKind::NetworkUnreachable => (1, 0),
+        FaultKind::HostUnreachable => (2, 0),
+        FaultKind::ProtocolUnreachable => (3, 0),
+        FaultKind::PortUnreachable => (4, 0),
+        FaultKind::Prohibited => (5, 0),
+        FaultKind::TimeExceeded => (6, 0),
+        FaultKind::PacketTooBig { mtu } => (7, mtu),
+    };
+    out.push(code);
+    out.extend_from_slice(&mtu.to_le_bytes());
+    put_maybe_ip(out, fault.router);
+}
+
+fn decode_fault(r: &mut Reader<'_>) -> Result<Fault, Malformed> {
+    let (code, mtu) = (r.u8()?, r.u32()?);
+    let kind = match code {
+        1 => FaultKind::NetworkUnreachable,
+        2 => FaultKind::HostUnreachable,
+        3 => FaultKind::ProtocolUnreachable,
+        4 => FaultKind::PortUnreachable,
+        5 => FaultKind::Prohibited,
+        6 => FaultKind::TimeExceeded,
+        7 => FaultKind::PacketTooBig { mtu },
+        _ => return Err(Malformed),
+    };
+    Ok(Fault { kind, router: r.maybe_ip()? })
+}
+
+/// Finds frames in a byte stream that arrives in pieces of any size.
+///
+/// The owner reads from its pipe straight into [`Decoder::space`], says how much came with [`Decoder::filled`], and takes frames
+/// off with [`Decoder::next_frame`] until it gives `None`. The buffer has a fixed size; no length from the stream ever allocates.
+pub struct Decoder {
+    buffer: Box<[u8]>,
+    /// `start <= end <= buffer.len()`; the bytes between are not yet taken.
+    start: usize,
+    end: usize,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self { buffer: vec![0; DECODER_BUFFER].into_boxed_slice(), start: 0, end: 0 }
+    }
+}
+
+impl Decoder {
+    /// Where the next bytes of the stream go: never empty once [`Decoder::next_frame`] has given `None`.
+    pub fn space(&mut self) -> &mut [u8] {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        } else if self.buffer.len() - self.end < HEADER + MAX_PAYLOAD {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        &mut self.buffer[self.end..]
+    }
+
+    /// `n` bytes were written to the front of [`Decoder::space`].
+    pub fn filled(&mut self, n: usize) {
+        self.end = (self.end + n).min(self.buffer.len());
+    }
+
+    /// Takes one frame off, or gives `None` when more bytes are needed.
+    ///
+    /// # Errors
+    /// See [`FrameError`]: after any but `UnknownKind` the stream is of no further use.
+    pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
+        let bytes = &self.buffer[self.start..self.end];
+        let Some(([kind, l0, l1, l2, i0, i1, i2, i3], rest)) = bytes.split_first_chunk::<HEADER>() else {
+            return Ok(None);
+        };
+        let length = u32::from_le_bytes([*l0, *l1, *l2, 0]) as usize;
+        if length > MAX_PAYLOAD {
+            return Err(FrameError::TooLong { kind: *kind, length });
+        }
+        let Some(payload) = rest.get(..length) else { return Ok(None) };
+        self.start += HEADER + length;
+        match decode(*kind, u32::from_le_bytes([*i0, *i1, *i2, *i3]), payload) {
+            Ok(Some(frame)) => Ok(Some(frame)),
+            Ok(None) => Err(FrameError::UnknownKind { kind: *kind }),
+            Err(Malformed) => Err(FrameError::Malformed { kind: *kind, length }),
+        }
+    }
+}

@@ -1,0 +1,598 @@
+//! A session: what may be sent when, on either end of the pipe.
+//!
+//! It judges each incoming frame, keeps each flow's credit, lets control frames overtake data, gives flows their turns, and keeps
+//! the heartbeat. It holds no payload of a stream: bytes are pulled from their [`Source`] at the moment when they can be
+//! sent, so what waits here is bounded by construction. It knows no clock (time is an argument) and no I/O.
+
+use crate::frame::{Frame, Hello, VERSION, data_header};
+use crate::ids::FlowId;
+use crate::limits::{
+    ASLEEP_AFTER, CONGESTED_CONTROL_BYTES, GATEWAY_DEAD_AFTER, HEADER, MAX_DATA, MAX_FLOWS, MAX_QUEUED_DATAGRAM_BYTES,
+    MAX_WINDOW, PING_EVERY, RELAY_DEAD_AFTER,
+};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+/// Which end of the pipe this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// In the VM: opens flows, asks questions.
+    Gateway,
+    /// On the host: connects, answers.
+    Relay,
+}
+
+/// What a [`Source`] will have after a pull.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// More, at once.
+    More,
+    /// Nothing until [`Session::mark_ready`] is called.
+    Drained,
+    /// Nothing ever: the direction ends with what was taken (a Fin is sent).
+    Finished,
+    /// The stream broke: a Reset is sent and the flow forgotten.
+    Failed,
+}
+
+/// The outcome of [`Source::pull`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pull {
+    /// Bytes appended.
+    pub taken: usize,
+    /// What comes after them.
+    pub then: Then,
+}
+
+/// Where a session gets the bytes of its flows.
+pub trait Source {
+    /// Appends at most `max` bytes of `flow` to `out`; `max` is at least 1, and within the flow's credit.
+    fn pull(&mut self, flow: FlowId, max: usize, out: &mut Vec<u8>) -> Pull;
+}
+
+/// What became of a frame given to [`Session::send`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It waits for the pipe.
+    Queued,
+    /// A datagram that found its queue full: dropped and counted, as UDP allows.
+    Dropped,
+}
+
+/// A frame that the other end must not send: the session is over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// The first frame was not a hello.
+    #[error("the other end's first message was not a hello: it is not an Underpass program, or an incompatible one")]
+    NoHello,
+    /// A second hello.
+    #[error("the other end said hello twice")]
+    SecondHello,
+    /// Other versions cannot be understood.
+    #[error(
+        "the other end ({build}) speaks protocol version {theirs}, this one version {VERSION}: use the two programs of one release"
+    )]
+    Version {
+        /// The version in the hello.
+        theirs: u16,
+        /// The build in the hello.
+        build: String,
+    },
+    /// A frame that only this end sends.
+    #[error("the other end sent a message that only this end may send ({frame})")]
+    WrongDirection {
+        /// The frame's name.
+        frame: &'static str,
+    },
+}
+
+/// The other end said nothing for longer than a living one would.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("nothing was heard from the other end for {seconds} s", seconds = .after.as_secs())]
+pub struct Silent {
+    /// How long it has been silent.
+    pub after: std::time::Duration,
+}
+
+/// Counters since the session's start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Stream bytes sent.
+    pub data_sent: u64,
+    /// Stream bytes received.
+    pub data_received: u64,
+    /// Datagrams dropped because the pipe was full.
+    pub datagrams_dropped: u64,
+    /// Frames about a flow that is already over: normal, they crossed its end on the way.
+    pub stale_frames: u64,
+    /// Flows reset because the other end sent more than its credit or spoke out of turn.
+    pub offences: u64,
+}
+
+/// One flow's account. In each direction: bytes that may still be sent, and whether the end was announced.
+#[derive(Debug)]
+struct Ledger {
+    /// Until the relay said Opened no data may flow in either direction.
+    phase: Phase,
+    /// Bytes that this end may still send.
+    send_credit: u32,
+    /// Bytes that the other end may still send; `receive_credit + unreturned + held by the owner == receive_window`.
+    receive_credit: u32,
+    receive_window: u32,
+    /// Bytes that the owner has consumed and that were not yet given back as credit.
+    unreturned: u32,
+    sending: Half,
+    receiving: Half,
+    turn: Turn,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Opening,
+    Open,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Half {
+    Open,
+    Finished,
+}
+
+/// Where a flow stands with respect to the ready queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// Not in the queue; its source had nothing.
+    Idle,
+    /// In the queue exactly once.
+    Queued,
+    /// Not in the queue; its source has something, and credit is missing.
+    AwaitsCredit,
+}
+
+/// One end of the protocol. See the module's text.
+pub struct Session {
+    role: Role,
+    peer: Option<Hello>,
+    flows: HashMap<FlowId, Ledger>,
+    control: Vec<u8>,
+    datagrams: VecDeque<Vec<u8>>,
+    datagram_bytes: usize,
+    ready: VecDeque<FlowId>,
+    last_heard: Instant,
+    next_ping: Instant,
+    nonce: u64,
+    counters: Counters,
+}
+
+impl Session {
+    /// A session that has queued its `hello` and waits for the other end's.
+    pub fn new(role: Role, hello: Hello, now: Instant) -> Self {
+        let mut control = Vec::new();
+        Frame::Hello(hello).encode(&mut control);
+        Self {
+            role,
+            peer: None,
+            flows: HashMap::new(),
+            control,
+            datagrams: VecDeque::new(),
+            datagram_bytes: 0,
+            ready: VecDeque::new(),
+            last_heard: now,
+            next_ping: now + PING_EVERY,
+            nonce: 0,
+            counters: Counters::default(),
+        }
+    }
+
+    /// The other end's hello, once it has come.
+    pub fn peer(&self) -> Option<&Hello> {
+        self.peer.as_ref()
+    }
+
+    /// Counters since the start.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Flows that are open or being opened.
+    pub fn flow_count(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// Whether so many control frames wait for the pipe that nothing new should be taken on.
+    pub fn is_congested(&self) -> bool {
+        self.control.len() > CONGESTED_CONTROL_BYTES
+    }
+
+    /// Bytes of `flow` that this end may send now.
+    pub fn send_credit(&self, flow: FlowId) -> u32 {
+        self.flows.get(&flow).map_or(0, |l| l.send_credit)
+    }
+
+    /// Gateway: asks for a connection; the relay may send `window` bytes before more credit comes.
+    pub fn open(&mut self, flow: FlowId, to: std::net::SocketAddr, window: u32) {
+        debug_assert_eq!(self.role, Role::Gateway);
+        let window = window.min(MAX_WINDOW);
+        self.flows.insert(flow, Ledger::new(window));
+        Frame::Open { flow, to, window }.encode(&mut self.control);
+    }
+
+    /// Relay: the connection stands; the gateway may send `window` bytes before more credit comes.
+    pub fn opened(&mut self, flow: FlowId, window: u32) {
+        let Some(ledger) = self.flows.get_mut(&flow) else { return };
+        let window = window.min(MAX_WINDOW);
+        ledger.phase = Phase::Open;
+        (ledger.receive_window, ledger.receive_credit) = (window, window);
+        Frame::Opened { flow, window }.encode(&mut self.control);
+    }
+
+    /// Relay: no connection; the flow is over.
+    pub fn failed(&mut self, flow: FlowId, reason: crate::ConnectFailure, os_code: i32) {
+        if self.flows.remove(&flow).is_some() {
+            Frame::Failed { flow, reason, os_code }.encode(&mut self.control);
+        }
+    }
+
+    /// The source may have bytes for `flow`: it gets a turn as soon as its credit allows.
+    pub fn mark_ready(&mut self, flow: FlowId) {
+        let Some(ledger) = self.flows.get_mut(&flow) else { return };
+        if ledger.turn == Turn::Idle && ledger.sending == Half::Open && ledger.phase == Phase::Open {
+            ledger.turn = Turn::Queued;
+            self.ready.push_back(flow);
+        }
+    }
+
+    /// The owner passed on `n` bytes that it had received: their credit goes back in pieces of a quarter of the window.
+    pub fn consumed(&mut self, flow: FlowId, n: usize) {
+        let Some(ledger) = self.flows.get_mut(&flow) else { return };
+        let held = ledger.receive_window - ledger.receive_credit - ledger.unreturned;
+        let n = u32::try_from(n).unwrap_or(u32::MAX);
+        debug_assert!(n <= held, "{flow}: {n} bytes consumed of {held} held");
+        ledger.unreturned += n.min(held);
+        if ledger.unreturned >= ledger.receive_window / 4 && ledger.receiving == Half::Open {
+            let bytes = std::mem::take(&mut ledger.unreturned);
+            ledger.receive_credit += bytes;
+            Frame::Credit { flow, bytes }.encode(&mut self.control);
+        }
+    }
+
+    /// Ends `flow` in both directions at once, and tells the other end.
+    pub fn reset(&mut self, flow: FlowId) {
+        if self.flows.remove(&flow).is_some() {
+            Frame::Reset { flow }.encode(&mut self.control);
+        }
+    }
+
+    /// Forgets `flow`, of which both directions are finished: nothing is told.
+    pub fn forget(&mut self, flow: FlowId) {
+        self.flows.remove(&flow);
+    }
+
+    /// Queues a frame that belongs to no TCP flow. Datagrams have a bounded queue of their own.
+    pub fn send(&mut self, frame: &Frame<'_>) -> Sent {
+        if !matches!(frame, Frame::Datagram { .. }) {
+            frame.encode(&mut self.control);
+            return Sent::Queued;
+        }
+        if self.datagram_bytes >= MAX_QUEUED_DATAGRAM_BYTES {
+            self.counters.datagrams_dropped += 1;
+            return Sent::Dropped;
+        }
+        // One buffer for many small datagrams: a new one is begun only when the last would outgrow a turn.
+        match self.datagrams.back_mut() {
+            Some(last) if last.len() < MAX_DATA / 4 => {
+                let before = last.len();
+                frame.encode(last);
+                self.datagram_bytes += last.len() - before;
+            }
+            _ => {
+                let mut batch = Vec::new();
+                frame.encode(&mut batch);
+                self.datagram_bytes += batch.len();
+                self.datagrams.push_back(batch);
+            }
+        }
+        Sent::Queued
+    }
+
+    /// Whether [`Session::fill`] would append something (or at least give a source its turn).
+    pub fn has_output(&self) -> bool {
+        !self.control.is_empty() || !self.datagrams.is_empty() || !self.ready.is_empty()
+    }
+
+    /// Appends frames to `out` until it holds `budget` bytes or more, or nothing is left: all control frames first, then a
+    /// batch of datagrams and a turn of one flow alternately. A turn is at most [`MAX_DATA`] bytes, so `out` ends up at most one
+    /// frame over the budget, control frames aside.
+    pub fn fill(&mut self, out: &mut Vec<u8>, budget: usize, source: &mut impl Source) {
+        self.drain_control(out);
+        while out.len() < budget {
+            let datagrams = self.datagrams.pop_front();
+            if let Some(batch) = &datagrams {
+                self.datagram_bytes -= batch.len();
+                out.extend_from_slice(batch);
+            }
+            match self.ready.pop_front() {
+                Some(flow) => self.take_turn(flow, out, source),
+                None if datagrams.is_none() => break,
+                None => {}
+            }
+        }
+        // A turn can queue control frames (Fin, Reset); they need not wait for the next call.
+        self.drain_control(out);
+    }
+
+    fn drain_control(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.control);
+        self.control.clear();
+        // A burst of control frames must not cost its memory for ever.
+        self.control.shrink_to(MAX_DATA);
+    }
+
+    fn take_turn(&mut self, flow: FlowId, out: &mut Vec<u8>, source: &mut impl Source) {
+        // The queue may still name a flow that was reset, and whose id is in use again.
+        let Some(ledger) = self.flows.get_mut(&flow) else { return };
+        if ledger.turn != Turn::Queued {
+            return;
+        }
+        // A Fin that is all the source has waits for credit too: it could not overtake what the peer still has to take anyway.
+        if ledger.send_credit == 0 {
+            ledger.turn = Turn::AwaitsCredit;
+            return;
+        }
+        let max = MAX_DATA.min(ledger.send_credit as usize);
+        let start = out.len();
+        out.extend_from_slice(&[0; HEADER]);
+        let Pull { taken, then } = source.pull(flow, max, out);
+        debug_assert_eq!(
+            out.len(),
+            start + HEADER + taken,
+            "{flow}: the source appended another number of bytes than it said"
+        );
+        debug_assert!(taken <= max, "{flow}: the source gave {taken} bytes of {max}");
+        if taken == 0 {
+            out.truncate(start);
+        } else {
+            out[start..start + HEADER].copy_from_slice(&data_header(flow, taken));
+            ledger.send_credit -= u32::try_from(taken).unwrap_or(u32::MAX).min(ledger.send_credit);
+            self.counters.data_sent += taken as u64;
+        }
+        match then {
+            Then::More => {
+                ledger.turn = Turn::Queued;
+                self.ready.push_back(flow);
+            }
+            Then::Drained => ledger.turn = Turn::Idle,
+            Then::Finished => {
+                ledger.turn = Turn::Idle;
+                ledger.sending = Half::Finished;
+                // In the stream's own place, not among the control frames: a Fin must not overtake its data.
+                Frame::Fin { flow }.encode(out);
+            }
+            Then::Failed => {
+                self.flows.remove(&flow);
+                Frame::Reset { flow }.encode(out);
+            }
+        }
+    }
+
+    /// Judges a frame that came in. Gives it back for the owner to act on, or `None` when there is nothing to do: it was dealt
+    /// with here (credit, heartbeat) or came too late for a flow that is over.
+    ///
+    /// A flow on which the other end breaks the rules (more bytes than credit, data after its Fin) is reset and given to the owner
+    /// as [`Frame::Reset`].
+    ///
+    /// # Errors
+    /// See [`Violation`]: the session must be ended.
+    pub fn accept<'a>(&mut self, now: Instant, frame: Frame<'a>) -> Result<Option<Frame<'a>>, Violation> {
+        self.last_heard = now;
+        if self.peer.is_none() {
+            let Frame::Hello(hello) = frame else { return Err(Violation::NoHello) };
+            if hello.version != VERSION {
+                return Err(Violation::Version { theirs: hello.version, build: hello.build });
+            }
+            self.peer = Some(hello.clone());
+            return Ok(Some(Frame::Hello(hello)));
+        }
+        if let Some(frame) = misdirected(self.role, &frame) {
+            return Err(Violation::WrongDirection { frame });
+        }
+        match frame {
+            Frame::Hello(_) => Err(Violation::SecondHello),
+            Frame::Ping { nonce } => {
+                Frame::Pong { nonce }.encode(&mut self.control);
+                Ok(None)
+            }
+            Frame::Pong { .. } => Ok(None),
+            Frame::Open { flow, to, window } => Ok(self.accept_open(flow, to, window)),
+            Frame::Opened { flow, window } => Ok(self.on_flow(flow, |ledger, _| {
+                if ledger.phase != Phase::Opening {
+                    return Verdict::Offence;
+                }
+                ledger.phase = Phase::Open;
+                ledger.send_credit = window;
+                Verdict::Pass(Frame::Opened { flow, window })
+            })),
+            Frame::Failed { flow, reason, os_code } => {
+                let known = self.flows.remove(&flow).is_some();
+                self.counters.stale_frames += u64::from(!known);
+                Ok(known.then_some(Frame::Failed { flow, reason, os_code }))
+            }
+            Frame::Data { flow, bytes } => Ok(self.on_flow(flow, |ledger, counters| {
+                let Some(left) = u32::try_from(bytes.len()).ok().and_then(|n| ledger.receive_credit.checked_sub(n))
+                else {
+                    return Verdict::Offence;
+                };
+                if ledger.phase != Phase::Open || ledger.receiving != Half::Open || bytes.is_empty() {
+                    return Verdict::Offence;
+                }
+                ledger.receive_credit = left;
+                counters.data_received += bytes.len() as u64;
+                Verdict::Pass(Frame::Data { flow, bytes })
+            })),
+            Frame::Credit { flow, bytes } => {
+                let mut ready = false;
+                let event = self.on_flow(flow, |ledger, _| {
+                    let Some(credit) = ledger.send_credit.checked_add(bytes).filter(|&c| c <= MAX_WINDOW) else {
+                        return Verdict::Offence;
+                    };
+                    ledger.send_credit = credit;
+                    if ledger.turn == Turn::AwaitsCredit {
+                        ledger.turn = Turn::Queued;
+                        ready = true;
+                    }
+                    Verdict::Done
+                });
+                if ready {
+                    self.ready.push_back(flow);
+                }
+                Ok(event)
+            }
+            Frame::Fin { flow } => Ok(self.on_flow(flow, |ledger, _| {
+                if ledger.phase != Phase::Open || ledger.receiving != Half::Open {
+                    return Verdict::Offence;
+                }
+                ledger.receiving = Half::Finished;
+                Verdict::Pass(Frame::Fin { flow })
+            })),
+            Frame::Reset { flow } => {
+                let known = self.flows.remove(&flow).is_some();
+                self.counters.stale_frames += u64::from(!known);
+                Ok(known.then_some(Frame::Reset { flow }))
+            }
+            other @ (Frame::Bind { .. }
+            | Frame::Datagram { .. }
+            | Frame::PeerError { .. }
+            | Frame::Unbind { .. }
+            | Frame::Query { .. }
+            | Frame::Answer { .. }
+            | Frame::NoAnswer { .. }
+            | Frame::Echo { .. }
+            | Frame::EchoReply { .. }
+            | Frame::EchoError { .. }
+            | Frame::AskFacts { .. }
+            | Frame::Facts { .. }
+            | Frame::Changed) => Ok(Some(other)),
+        }
+    }
+
+    fn accept_open<'a>(&mut self, flow: FlowId, to: std::net::SocketAddr, window: u32) -> Option<Frame<'a>> {
+        if self.flows.len() >= MAX_FLOWS {
+            Frame::Failed { flow, reason: crate::ConnectFailure::TooManyFlows, os_code: 0 }.encode(&mut self.control);
+            return None;
+        }
+        match self.flows.entry(flow) {
+            Entry::Occupied(_) => {
+                self.counters.offences += 1;
+                None
+            }
+            Entry::Vacant(slot) => {
+                // What the gateway lets us send; its own credit comes with `opened`.
+                slot.insert(Ledger { send_credit: window, ..Ledger::new(0) });
+                Some(Frame::Open { flow, to, window })
+            }
+        }
+    }
+
+    fn on_flow<'a>(
+        &mut self,
+        flow: FlowId,
+        judge: impl FnOnce(&mut Ledger, &mut Counters) -> Verdict<'a>,
+    ) -> Option<Frame<'a>> {
+        let Some(ledger) = self.flows.get_mut(&flow) else {
+            self.counters.stale_frames += 1;
+            return None;
+        };
+        match judge(ledger, &mut self.counters) {
+            Verdict::Pass(frame) => Some(frame),
+            Verdict::Done => None,
+            Verdict::Offence => {
+                self.counters.offences += 1;
+                self.reset(flow);
+                Some(Frame::Reset { flow })
+            }
+        }
+    }
+
+    /// When [`Session::handle_timeout`] wants to be called.
+    pub fn next_deadline(&self) -> Instant {
+        self.next_ping
+    }
+
+    /// Keeps the heartbeat. May be called at any time.
+    ///
+    /// # Errors
+    /// [`Silent`] when the other end must be taken for dead.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Silent> {
+        if now < self.next_ping {
+            return Ok(());
+        }
+        if now > self.next_ping + ASLEEP_AFTER {
+            // This process did not run for a while. What the other end said meanwhile may still lie in the pipe.
+            self.last_heard = now;
+        }
+        let after = now.saturating_duration_since(self.last_heard);
+        let limit = match self.role {
+            Role::Gateway => GATEWAY_DEAD_AFTER,
+            Role::Relay => RELAY_DEAD_AFTER,
+        };
+        if after >= limit {
+            return Err(Silent { after });
+        }
+        self.nonce += 1;
+        Frame::Ping { nonce: self.nonce }.encode(&mut self.control);
+        self.next_ping = now + PING_EVERY;
+        Ok(())
+    }
+}
+
+enum Verdict<'a> {
+    Pass(Frame<'a>),
+    Done,
+    Offence,
+}
+
+impl Ledger {
+    fn new(receive_window: u32) -> Self {
+        Self {
+            phase: Phase::Opening,
+            send_credit: 0,
+            receive_credit: receive_window,
+            receive_window,
+            unreturned: 0,
+            sending: Half::Open,
+            receiving: Half::Open,
+            turn: Turn::Idle,
+        }
+    }
+}
+
+/// The name of `frame` if only `role` itself may send it.
+fn misdirected(role: Role, frame: &Frame<'_>) -> Option<&'static str> {
+    let (sender, name) = match frame {
+        Frame::Open { .. } => (Role::Gateway, "Open"),
+        Frame::Bind { .. } => (Role::Gateway, "Bind"),
+        Frame::Query { .. } => (Role::Gateway, "Query"),
+        Frame::Echo { .. } => (Role::Gateway, "Echo"),
+        Frame::AskFacts { .. } => (Role::Gateway, "AskFacts"),
+        Frame::Opened { .. } => (Role::Relay, "Opened"),
+        Frame::Failed { .. } => (Role::Relay, "Failed"),
+        Frame::PeerError { .. } => (Role::Relay, "PeerError"),
+        Frame::Answer { .. } => (Role::Relay, "Answer"),
+        Frame::NoAnswer { .. } => (Role::Relay, "NoAnswer"),
+        Frame::EchoReply { .. } => (Role::Relay, "EchoReply"),
+        Frame::EchoError { .. } => (Role::Relay, "EchoError"),
+        Frame::Facts { .. } => (Role::Relay, "Facts"),
+        Frame::Changed => (Role::Relay, "Changed"),
+        Frame::Hello(_)
+        | Frame::Data { .. }
+        | Frame::Credit { .. }
+        | Frame::Fin { .. }
+        | Frame::Reset { .. }
+        | Frame::Datagram { .. }
+        | Frame::Unbind { .. }
+        | Frame::Ping { .. }
+        | Frame::Pong { .. } => return None,
+    };
+    (sender == role).then_some(name)
+}

@@ -1,0 +1,249 @@
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+//! The frame codec: what is written is read again, whatever the pieces it arrives in, and no byte string makes it panic.
+
+use proptest::prelude::*;
+use std::net::{IpAddr, SocketAddr};
+use underpass_wire::frame::Family;
+use underpass_wire::limits::{HEADER, MAX_BUILD_NAME, MAX_PAYLOAD, MAX_WINDOW};
+use underpass_wire::{
+    BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Frame, FrameError, Hello, QueryFailure,
+    RequestId, UnbindReason,
+};
+
+fn ip() -> impl Strategy<Value = IpAddr> {
+    prop_oneof![any::<[u8; 4]>().prop_map(IpAddr::from), any::<[u8; 16]>().prop_map(IpAddr::from)]
+}
+
+fn socket() -> impl Strategy<Value = SocketAddr> {
+    (ip(), any::<u16>()).prop_map(SocketAddr::from)
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    let kind = prop_oneof![
+        Just(FaultKind::NetworkUnreachable),
+        Just(FaultKind::HostUnreachable),
+        Just(FaultKind::ProtocolUnreachable),
+        Just(FaultKind::PortUnreachable),
+        Just(FaultKind::Prohibited),
+        Just(FaultKind::TimeExceeded),
+        any::<u32>().prop_map(|mtu| FaultKind::PacketTooBig { mtu }),
+    ];
+    (kind, prop::option::of(ip())).prop_map(|(kind, router)| Fault { kind, router })
+}
+
+fn failure() -> impl Strategy<Value = ConnectFailure> {
+    prop_oneof![
+        Just(ConnectFailure::Refused),
+        Just(ConnectFailure::TimedOut),
+        Just(ConnectFailure::NetworkUnreachable),
+        Just(ConnectFailure::HostUnreachable),
+        Just(ConnectFailure::PermissionDenied),
+        Just(ConnectFailure::NoResources),
+        Just(ConnectFailure::TooManyFlows),
+        Just(ConnectFailure::Other),
+    ]
+}
+
+fn hello() -> impl Strategy<Value = Hello> {
+    (any::<u16>(), any::<u32>(), any::<u32>(), any::<u32>(), "[a-z0-9 .]{0,40}").prop_map(
+        |(version, capabilities, max_flows, max_binds, build)| Hello {
+            version,
+            capabilities: Capabilities(capabilities),
+            max_flows,
+            max_binds,
+            build,
+        },
+    )
+}
+
+/// A frame with its bulk payload apart, so that it can be borrowed.
+fn frames() -> impl Strategy<Value = (u32, Vec<u8>, u8, FrameSeed)> {
+    let seed = prop_oneof![
+        hello().prop_map(FrameSeed::Hello),
+        (socket(), 0..=MAX_WINDOW).prop_map(|(to, window)| FrameSeed::Open(to, window)),
+        (0..=MAX_WINDOW).prop_map(FrameSeed::Opened),
+        (failure(), any::<i32>()).prop_map(|(r, c)| FrameSeed::Failed(r, c)),
+        any::<u32>().prop_map(FrameSeed::Credit),
+        (socket(), fault()).prop_map(|(p, f)| FrameSeed::PeerError(p, f)),
+        (0..6u8, socket(), any::<u64>()).prop_map(|(n, s, nonce)| FrameSeed::Small(n, s, nonce)),
+        (0..7u8, socket(), fault()).prop_map(|(n, s, f)| FrameSeed::Bulk(n, s, f)),
+    ];
+    (any::<u32>(), prop::collection::vec(any::<u8>(), 0..300), any::<u8>(), seed)
+}
+
+#[derive(Clone, Debug)]
+enum FrameSeed {
+    Hello(Hello),
+    Open(SocketAddr, u32),
+    Opened(u32),
+    Failed(ConnectFailure, i32),
+    Credit(u32),
+    PeerError(SocketAddr, Fault),
+    Small(u8, SocketAddr, u64),
+    Bulk(u8, SocketAddr, Fault),
+}
+
+fn build(id: u32, bytes: &[u8], ttl: u8, seed: FrameSeed) -> Frame<'_> {
+    let (flow, bind, request) = (FlowId(id), BindId(id), RequestId(id));
+    match seed {
+        FrameSeed::Hello(hello) => Frame::Hello(hello),
+        FrameSeed::Open(to, window) => Frame::Open { flow, to, window },
+        FrameSeed::Opened(window) => Frame::Opened { flow, window },
+        FrameSeed::Failed(reason, os_code) => Frame::Failed { flow, reason, os_code },
+        FrameSeed::Credit(bytes) => Frame::Credit { flow, bytes },
+        FrameSeed::PeerError(peer, fault) => Frame::PeerError { bind, peer, fault },
+        FrameSeed::Small(n, s, nonce) => match n {
+            0 => Frame::Fin { flow },
+            1 => Frame::Reset { flow },
+            2 => Frame::Bind { bind, family: Family::of(s.ip()) },
+            3 => Frame::Ping { nonce },
+            4 => Frame::Pong { nonce },
+            _ => Frame::Changed,
+        },
+        FrameSeed::Bulk(n, s, fault) => match n {
+            0 => Frame::Data { flow, bytes },
+            1 => Frame::Datagram { bind, peer: s, ttl, bytes },
+            2 => Frame::Query { request, message: bytes },
+            3 => Frame::Answer { request, message: bytes },
+            4 => Frame::Echo { request, to: s.ip(), ttl, payload: bytes },
+            5 => Frame::EchoReply { request, ttl, payload: bytes },
+            _ => Frame::EchoError { request, fault },
+        },
+    }
+}
+
+fn feed(decoder: &mut Decoder, bytes: &[u8]) {
+    decoder.space()[..bytes.len()].copy_from_slice(bytes);
+    decoder.filled(bytes.len());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    #[test]
+    fn a_frame_is_read_as_it_was_written((id, bytes, ttl, seed) in frames(), cut in any::<prop::sample::Index>()) {
+        let frame = build(id, &bytes, ttl, seed);
+        let mut stream = Vec::new();
+        frame.encode(&mut stream);
+        let cut = cut.index(stream.len());
+        let mut decoder = Decoder::default();
+        feed(&mut decoder, &stream[..cut]);
+        prop_assert_eq!(decoder.next_frame(), Ok(None));
+        feed(&mut decoder, &stream[cut..]);
+        prop_assert_eq!(decoder.next_frame(), Ok(Some(frame)));
+        prop_assert_eq!(decoder.next_frame(), Ok(None));
+    }
+
+    #[test]
+    fn no_bytes_panic_the_decoder(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+        let mut decoder = Decoder::default();
+        feed(&mut decoder, &bytes);
+        for _ in 0..bytes.len() {
+            match decoder.next_frame() {
+                Ok(Some(_)) | Err(FrameError::UnknownKind { .. }) => {}
+                Ok(None) | Err(FrameError::TooLong { .. } | FrameError::Malformed { .. }) => break,
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_frame_panics_nothing((id, bytes, ttl, seed) in frames(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut stream = Vec::new();
+        build(id, &bytes, ttl, seed).encode(&mut stream);
+        let at = at.index(stream.len());
+        stream[at] = byte;
+        let mut decoder = Decoder::default();
+        feed(&mut decoder, &stream);
+        let _ = decoder.next_frame();
+    }
+}
+
+#[test]
+fn every_small_kind_survives_the_round_trip() {
+    for reason in [QueryFailure::TimedOut, QueryFailure::NoServer, QueryFailure::Refused] {
+        round_trip(&Frame::NoAnswer { request: RequestId(7), reason });
+    }
+    for reason in [UnbindReason::Done, UnbindReason::TooMany, UnbindReason::Broken] {
+        round_trip(&Frame::Unbind { bind: BindId(7), reason });
+    }
+    round_trip(&Frame::AskFacts { request: RequestId(1) });
+    round_trip(&Frame::Facts { request: RequestId(1), json: b"{}" });
+}
+
+fn round_trip(frame: &Frame<'_>) {
+    let mut stream = Vec::new();
+    frame.encode(&mut stream);
+    let mut decoder = Decoder::default();
+    feed(&mut decoder, &stream);
+    assert_eq!(decoder.next_frame().unwrap().as_ref(), Some(frame));
+}
+
+#[test]
+fn a_length_over_the_limit_is_an_error_before_its_bytes_come() {
+    let mut decoder = Decoder::default();
+    let [l0, l1, l2, _] = u32::try_from(MAX_PAYLOAD + 1).unwrap().to_le_bytes();
+    feed(&mut decoder, &[19, l0, l1, l2, 0, 0, 0, 0]);
+    assert_eq!(decoder.next_frame(), Err(FrameError::TooLong { kind: 19, length: MAX_PAYLOAD + 1 }));
+}
+
+#[test]
+fn a_trailing_byte_is_malformed() {
+    let mut stream = Vec::new();
+    Frame::Fin { flow: FlowId(1) }.encode(&mut stream);
+    stream[1] = 1;
+    stream.push(0);
+    let mut decoder = Decoder::default();
+    feed(&mut decoder, &stream);
+    assert_eq!(decoder.next_frame(), Err(FrameError::Malformed { kind: 21, length: 1 }));
+}
+
+#[test]
+fn an_unknown_kind_is_skipped_whole() {
+    let mut stream = vec![200, 3, 0, 0, 1, 0, 0, 0, 9, 9, 9];
+    Frame::Changed.encode(&mut stream);
+    let mut decoder = Decoder::default();
+    feed(&mut decoder, &stream);
+    assert_eq!(decoder.next_frame(), Err(FrameError::UnknownKind { kind: 200 }));
+    assert_eq!(decoder.next_frame(), Ok(Some(Frame::Changed)));
+}
+
+#[test]
+fn a_long_build_name_is_cut_at_a_character() {
+    let hello = Hello {
+        version: 1,
+        capabilities: Capabilities::default(),
+        max_flows: 1,
+        max_binds: 1,
+        build: "é".repeat(MAX_BUILD_NAME),
+    };
+    let mut stream = Vec::new();
+    Frame::Hello(hello).encode(&mut stream);
+    let mut decoder = Decoder::default();
+    feed(&mut decoder, &stream);
+    let Some(Frame::Hello(read)) = decoder.next_frame().unwrap() else { panic!("no hello") };
+    assert_eq!(read.build, "é".repeat(MAX_BUILD_NAME / 2));
+}
+
+#[test]
+fn full_frames_keep_flowing_through_the_fixed_buffer() {
+    let bytes = vec![7; MAX_PAYLOAD];
+    let frame = Frame::Data { flow: FlowId(3), bytes: &bytes };
+    let mut stream = Vec::new();
+    for _ in 0..20 {
+        frame.encode(&mut stream);
+    }
+    let (mut decoder, mut rest, mut frames) = (Decoder::default(), &stream[..], 0);
+    while frames < 20 {
+        let space = decoder.space();
+        assert!(!space.is_empty(), "there is always room for the rest of a frame");
+        let n = space.len().min(rest.len()).min(10_001);
+        space[..n].copy_from_slice(&rest[..n]);
+        rest = &rest[n..];
+        decoder.filled(n);
+        while let Some(read) = decoder.next_frame().unwrap() {
+            assert_eq!(read, frame);
+            frames += 1;
+        }
+    }
+    assert_eq!(stream.len(), 20 * (HEADER + MAX_PAYLOAD));
+}
