@@ -1,3 +1,4 @@
+#![expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test may panic")]
 //! Two sessions at the ends of a model of the pipe, under a virtual clock.
 //!
 //! The model holds few bytes (4 KiB, as WSL's does) and moves them in random pieces, so that each side is stopped in the middle
