@@ -1,0 +1,282 @@
+//! The relay's one loop: frames in, sockets served, frames out.
+//!
+//! Whatever its output does, it reads its input: the bytes that cannot be written yet are bounded by credit, and a relay that
+//! stopped reading would deadlock with WSL's stdio. It knows neither how the streams are made nor what a flow's socket is.
+
+use crate::facts;
+use crate::limits::{INPUT_TURN, STAGING, window};
+use crate::tcp::{Connected, Sockets, Written, failure};
+use crate::wakers::Awake;
+use std::future::poll_fn;
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::mpsc;
+use tokio::time::Sleep;
+use wire::frame::VERSION;
+use wire::session::Silent;
+use wire::{
+    Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Frame, FrameError, Hello, QueryFailure, Role,
+    Session, UnbindReason, Violation,
+};
+
+/// Why the relay ended, other than by the end of its input.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// The gateway's bytes are no frames.
+    #[error("the gateway's bytes cannot be read as frames")]
+    Frame(#[from] FrameError),
+    /// The gateway broke the protocol.
+    #[error("the gateway broke the protocol")]
+    Violation(#[from] Violation),
+    /// The gateway is dead or hangs.
+    #[error("the gateway is gone")]
+    Silent(#[from] Silent),
+    /// The gateway reads no more.
+    #[error("nothing more can be written to the gateway")]
+    Write(#[source] io::Error),
+    /// Reading from the gateway failed.
+    #[error("nothing more can be read from the gateway")]
+    Read(#[source] io::Error),
+}
+
+/// Serves the gateway at the other end of `input` and `output` until `input` ends. Takes at most `max_flows` TCP flows.
+///
+/// # Errors
+/// See [`RelayError`].
+pub async fn run<R, W>(input: R, output: W, max_flows: u32) -> Result<(), RelayError>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let awake = Arc::new(Awake::default());
+    let (sockets, connects) = Sockets::new(Arc::clone(&awake));
+    let hello = Hello {
+        version: VERSION,
+        capabilities: Capabilities::default(),
+        max_flows,
+        max_binds: 0,
+        build: concat!("underpass-relay ", env!("CARGO_PKG_VERSION")).to_owned(),
+    };
+    let session = Session::new(Role::Relay, hello, now());
+    let timer = Box::pin(tokio::time::sleep_until(session.next_deadline().into()));
+    let mut engine = Engine {
+        input,
+        output,
+        decoder: Decoder::default(),
+        session,
+        sockets,
+        connects,
+        awake,
+        staging: Vec::new(),
+        written: 0,
+        timer,
+        max_flows,
+    };
+    poll_fn(|cx| engine.poll(cx)).await
+}
+
+#[expect(clippy::disallowed_methods, reason = "the relay's shell is where time comes from")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+struct Engine<R, W> {
+    input: R,
+    output: W,
+    decoder: Decoder,
+    session: Session,
+    sockets: Sockets,
+    connects: mpsc::UnboundedReceiver<Connected>,
+    awake: Arc<Awake>,
+    staging: Vec<u8>,
+    /// Bytes of `staging` that are written: `written <= staging.len()`.
+    written: usize,
+    timer: Pin<Box<Sleep>>,
+    max_flows: u32,
+}
+
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), RelayError>> {
+        self.awake.engine.register(cx.waker());
+        if self.read_input(cx)? == Input::Ended {
+            return Poll::Ready(Ok(()));
+        }
+        while let Poll::Ready(Some((flow, outcome))) = self.connects.poll_recv(cx) {
+            self.connected(flow, outcome);
+        }
+        for flow in self.awake.take() {
+            let written = self.sockets.flush(flow);
+            self.settle(flow, written);
+            self.session.mark_ready(flow);
+        }
+        self.keep_time(cx)?;
+        if let Poll::Ready(Err(error)) = self.write_output(cx) {
+            return Poll::Ready(Err(RelayError::Write(error)));
+        }
+        Poll::Pending
+    }
+
+    fn read_input(&mut self, cx: &mut Context<'_>) -> Result<Input, RelayError> {
+        let mut turn = 0;
+        while turn < INPUT_TURN {
+            let mut space = ReadBuf::new(self.decoder.space());
+            match Pin::new(&mut self.input).poll_read(cx, &mut space) {
+                Poll::Pending => return Ok(Input::Drained),
+                Poll::Ready(Err(error)) => return Err(RelayError::Read(error)),
+                Poll::Ready(Ok(())) => {}
+            }
+            let n = space.filled().len();
+            if n == 0 {
+                return Ok(Input::Ended);
+            }
+            turn += n;
+            self.decoder.filled(n);
+            self.act_on_frames()?;
+        }
+        cx.waker().wake_by_ref();
+        Ok(Input::MayHaveMore)
+    }
+
+    fn act_on_frames(&mut self) -> Result<(), RelayError> {
+        let now = now();
+        loop {
+            let frame = match self.decoder.next_frame() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return Ok(()),
+                Err(error @ FrameError::UnknownKind { .. }) => {
+                    tracing::warn!(%error);
+                    continue;
+                }
+                Err(error @ (FrameError::TooLong { .. } | FrameError::Malformed { .. })) => return Err(error.into()),
+            };
+            let Some(event) = self.session.accept(now, frame)? else { continue };
+            let (session, sockets) = (&mut self.session, &mut self.sockets);
+            match event {
+                Frame::Open { flow, to, .. } if sockets.len() < self.max_flows as usize => sockets.connect(flow, to),
+                Frame::Open { flow, .. } => session.failed(flow, ConnectFailure::TooManyFlows, 0),
+                Frame::Data { flow, bytes } => {
+                    let written = sockets.write(flow, bytes);
+                    settle(session, sockets, flow, written);
+                }
+                Frame::Fin { flow } => {
+                    let written = sockets.finish(flow);
+                    settle(session, sockets, flow, written);
+                }
+                Frame::Reset { flow } => sockets.abort(flow),
+                other @ (Frame::AskFacts { .. } | Frame::Bind { .. } | Frame::Query { .. } | Frame::Echo { .. }) => {
+                    answer(session, &other)
+                }
+                Frame::Hello(_)
+                | Frame::Opened { .. }
+                | Frame::Failed { .. }
+                | Frame::Credit { .. }
+                | Frame::Datagram { .. }
+                | Frame::PeerError { .. }
+                | Frame::Unbind { .. }
+                | Frame::Answer { .. }
+                | Frame::NoAnswer { .. }
+                | Frame::EchoReply { .. }
+                | Frame::EchoError { .. }
+                | Frame::Facts { .. }
+                | Frame::Changed
+                | Frame::Ping { .. }
+                | Frame::Pong { .. } => {}
+            }
+        }
+    }
+
+    fn connected(&mut self, flow: FlowId, outcome: io::Result<tokio::net::TcpStream>) {
+        let opened = outcome.and_then(|stream| self.sockets.open(flow, stream));
+        match opened {
+            Ok(()) => {
+                self.session.opened(flow, window(self.sockets.len()));
+                self.session.mark_ready(flow);
+            }
+            Err(error) => {
+                let (reason, code) = failure(&error);
+                tracing::debug!(%flow, %error, "connect failed");
+                self.sockets.remove(flow);
+                self.session.failed(flow, reason, code);
+            }
+        }
+    }
+
+    fn settle(&mut self, flow: FlowId, written: Written) {
+        settle(&mut self.session, &mut self.sockets, flow, written);
+    }
+
+    fn keep_time(&mut self, cx: &mut Context<'_>) -> Result<(), RelayError> {
+        while self.timer.as_mut().poll(cx).is_ready() {
+            self.session.handle_timeout(now())?;
+            self.timer.as_mut().reset(self.session.next_deadline().into());
+        }
+        Ok(())
+    }
+
+    /// Ready only with an error: else the output is full, or there is nothing to write.
+    fn write_output(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if self.written == self.staging.len() {
+                self.staging.clear();
+                self.written = 0;
+                self.session.fill(&mut self.staging, STAGING, &mut self.sockets);
+                for flow in self.sockets.take_ended() {
+                    self.session.forget(flow);
+                }
+                if self.staging.is_empty() {
+                    if self.session.has_output() {
+                        continue;
+                    }
+                    ready!(Pin::new(&mut self.output).poll_flush(cx))?;
+                    return Poll::Pending;
+                }
+            }
+            match ready!(Pin::new(&mut self.output).poll_write(cx, &self.staging[self.written..]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                n => self.written += n,
+            }
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Input {
+    Drained,
+    MayHaveMore,
+    Ended,
+}
+
+fn settle(session: &mut Session, sockets: &mut Sockets, flow: FlowId, written: Written) {
+    match written {
+        Written::Taken(n) => session.consumed(flow, n),
+        Written::Done(_) => {
+            sockets.remove(flow);
+            session.forget(flow);
+        }
+        // Also after a Fin: the app is told that what it sent did not all arrive.
+        Written::Broken => {
+            sockets.remove(flow);
+            session.reset(flow);
+        }
+        Written::Unknown => {}
+    }
+}
+
+/// Questions that belong to no TCP flow. What the hello did not offer is refused by its own kind, so that nobody waits for it.
+fn answer(session: &mut Session, question: &Frame<'_>) {
+    if let Frame::AskFacts { request } = *question {
+        let facts = serde_json::to_vec(&facts::read(Path::new("/"))).unwrap_or_default();
+        session.send(&Frame::Facts { request, json: &facts });
+    } else if let Frame::Bind { bind, .. } = *question {
+        session.send(&Frame::Unbind { bind, reason: UnbindReason::TooMany });
+    } else if let Frame::Query { request, .. } = *question {
+        session.send(&Frame::NoAnswer { request, reason: QueryFailure::Refused });
+    } else if let Frame::Echo { request, .. } = *question {
+        session.send(&Frame::EchoError { request, fault: Fault { kind: FaultKind::Prohibited, router: None } });
+    }
+}

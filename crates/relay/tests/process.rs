@@ -1,0 +1,92 @@
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+//! The program itself: how it begins, and that it always ends.
+
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+use wire::frame::VERSION;
+use wire::limits::RELAY_DEAD_AFTER;
+use wire::{Capabilities, Frame, Hello};
+
+fn relay() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_underpass-relay"));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).env_remove("RUST_LOG");
+    command
+}
+
+/// The exit code and what was said on stderr; the child is killed if it does not end by itself.
+fn end_of(mut child: Child, within: Duration) -> (Option<i32>, String) {
+    let mut stderr = child.stderr.take().unwrap();
+    let (said, end) = mpsc::channel();
+    // The end of its stderr is the end of the process, and a channel can be waited for with a deadline.
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        stderr.read_to_string(&mut text).unwrap();
+        said.send(text)
+    });
+    let text = end.recv_timeout(within);
+    if text.is_err() {
+        child.kill().unwrap();
+    }
+    (child.wait().unwrap().code(), text.expect("the relay did not end"))
+}
+
+#[test]
+fn it_ends_well_when_its_input_ends() {
+    let mut child = relay().spawn().unwrap();
+    drop(child.stdin.take());
+    assert_eq!(end_of(child, Duration::from_secs(10)), (Some(0), String::new()));
+}
+
+#[test]
+fn it_ends_when_nobody_reads_its_output() {
+    let mut child = relay().spawn().unwrap();
+    drop(child.stdout.take());
+    let (code, said) = end_of(child, Duration::from_secs(10));
+    assert_eq!(code, Some(1));
+    assert!(said.contains("nothing more can be written to the gateway"), "{said}");
+}
+
+#[test]
+fn streams_that_are_no_pipes_are_an_error_that_says_so() {
+    let child = relay().stdin(Stdio::null()).spawn().unwrap();
+    let (code, said) = end_of(child, Duration::from_secs(10));
+    assert_eq!(code, Some(1));
+    assert!(said.contains("standard input must be a pipe from the gateway"), "{said}");
+}
+
+#[test]
+fn unknown_arguments_are_a_usage_error() {
+    let child = relay().arg("--nonsense").spawn().unwrap();
+    assert_eq!(end_of(child, Duration::from_secs(10)).0, Some(2));
+}
+
+#[test]
+fn a_gateway_of_another_version_is_told_by_name() {
+    let mut child = relay().spawn().unwrap();
+    child.stdin.as_mut().unwrap().write_all(&hello(VERSION + 1)).unwrap();
+    let stdin = child.stdin.take();
+    let (code, said) = end_of(child, Duration::from_secs(10));
+    drop(stdin);
+    assert_eq!(code, Some(1));
+    assert!(said.contains(&format!("protocol version {}", VERSION + 1)), "{said}");
+}
+
+#[test]
+fn it_ends_when_its_gateway_hangs_with_the_pipes_open() {
+    let mut child = relay().spawn().unwrap();
+    child.stdin.as_mut().unwrap().write_all(&hello(VERSION)).unwrap();
+    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+    let (code, said) = end_of(child, RELAY_DEAD_AFTER * 2);
+    drop((stdin, stdout));
+    assert_eq!(code, Some(1));
+    assert!(said.contains("the gateway is gone"), "{said}");
+}
+
+fn hello(version: u16) -> Vec<u8> {
+    let capabilities = Capabilities::default();
+    let mut bytes = Vec::new();
+    Frame::Hello(Hello { version, capabilities, max_flows: 1, max_binds: 1, build: "test".into() }).encode(&mut bytes);
+    bytes
+}

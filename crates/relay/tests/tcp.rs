@@ -1,0 +1,340 @@
+#![expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test may panic")]
+//! The engine between a gateway's session and real sockets on loopback.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use underpass_relay::engine::{RelayError, run};
+use wire::frame::VERSION;
+use wire::{
+    BindId, Capabilities, ConnectFailure, Decoder, FlowId, Frame, Hello, HostFacts, Pull, RequestId, Role, Session,
+    Source, Then, UnbindReason,
+};
+
+/// Longest wait of any test: reached only by one that fails.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// What a frame said, without borrowing.
+#[derive(Debug, PartialEq, Eq)]
+enum Event {
+    Opened(FlowId),
+    Failed(FlowId, ConnectFailure),
+    Data(FlowId, Vec<u8>),
+    Fin(FlowId),
+    Reset(FlowId),
+    Other(String),
+}
+
+#[derive(Default)]
+struct Sending(HashMap<FlowId, (Vec<u8>, usize, Then)>);
+
+impl Source for Sending {
+    fn pull(&mut self, flow: FlowId, max: usize, out: &mut Vec<u8>) -> Pull {
+        let (bytes, sent, end) = self.0.get_mut(&flow).unwrap();
+        let taken = max.min(bytes.len() - *sent);
+        out.extend_from_slice(&bytes[*sent..*sent + taken]);
+        *sent += taken;
+        Pull { taken, then: if *sent < bytes.len() { Then::More } else { *end } }
+    }
+}
+
+/// The gateway's end of the pipe.
+struct Gateway {
+    pipe: DuplexStream,
+    session: Session,
+    decoder: Decoder,
+    sending: Sending,
+    relay: JoinHandle<Result<(), RelayError>>,
+    events: std::collections::VecDeque<Event>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test is a shell")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+impl Gateway {
+    fn start(pipe_bytes: usize, max_flows: u32) -> Self {
+        let (pipe, far) = tokio::io::duplex(pipe_bytes);
+        let (input, output) = tokio::io::split(far);
+        let relay = tokio::spawn(async move { run(input, output, max_flows).await });
+        let hello = Hello {
+            version: VERSION,
+            capabilities: Capabilities::default(),
+            max_flows: 0,
+            max_binds: 0,
+            build: "test".into(),
+        };
+        let session = Session::new(Role::Gateway, hello, now());
+        Self {
+            pipe,
+            session,
+            decoder: Decoder::default(),
+            sending: Sending::default(),
+            relay,
+            events: Default::default(),
+        }
+    }
+
+    async fn open(&mut self, flow: u32, to: SocketAddr, window: u32) -> FlowId {
+        let flow = FlowId(flow);
+        self.session.open(flow, to, window);
+        flow
+    }
+
+    fn send(&mut self, flow: FlowId, bytes: Vec<u8>, then: Then) {
+        self.sending.0.insert(flow, (bytes, 0, then));
+        self.session.mark_ready(flow);
+    }
+
+    /// Moves bytes both ways at the same time (a gateway never stops reading) until the next event comes.
+    async fn next(&mut self) -> Event {
+        tokio::time::timeout(DEADLINE, async {
+            let mut staged = Vec::new();
+            let mut written = 0;
+            loop {
+                if written == staged.len() {
+                    staged.clear();
+                    written = 0;
+                    self.session.fill(&mut staged, 64 * 1024, &mut self.sending);
+                }
+                if staged.is_empty()
+                    && let Some(event) = self.events.pop_front()
+                {
+                    return event;
+                }
+                let (mut reading, mut writing) = tokio::io::split(&mut self.pipe);
+                tokio::select! {
+                    read = reading.read(self.decoder.space()) => {
+                        let n = read.unwrap();
+                        assert!(n > 0, "the relay closed its output");
+                        self.decoder.filled(n);
+                    }
+                    n = writing.write(&staged[written..]), if written < staged.len() => written += n.unwrap(),
+                }
+                while let Some(frame) = self.decoder.next_frame().unwrap() {
+                    match self.session.accept(now(), frame).unwrap() {
+                        None | Some(Frame::Hello(_)) => {}
+                        Some(frame) => self.events.push_back(event(&frame)),
+                    }
+                }
+            }
+        })
+        .await
+        .expect("no event came in time")
+    }
+
+    /// Events until `last`, with the data of `flow` put together and consumed.
+    async fn collect(&mut self, flow: FlowId, last: &Event) -> Vec<u8> {
+        let mut all = Vec::new();
+        loop {
+            match self.next().await {
+                event if event == *last => return all,
+                Event::Data(of, bytes) if of == flow => {
+                    self.session.consumed(flow, bytes.len());
+                    all.extend(bytes);
+                }
+                other => panic!("unexpected {other:?}"),
+            }
+        }
+    }
+}
+
+fn event(frame: &Frame<'_>) -> Event {
+    match frame {
+        Frame::Opened { flow, .. } => Event::Opened(*flow),
+        Frame::Failed { flow, reason, .. } => Event::Failed(*flow, *reason),
+        Frame::Data { flow, bytes } => Event::Data(*flow, bytes.to_vec()),
+        Frame::Fin { flow } => Event::Fin(*flow),
+        Frame::Reset { flow } => Event::Reset(*flow),
+        other => Event::Other(format!("{other:?}")),
+    }
+}
+
+async fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+async fn accept(listener: &TcpListener) -> TcpStream {
+    listener.accept().await.unwrap().0
+}
+
+fn pattern(bytes: usize) -> Vec<u8> {
+    (0..bytes).map(|i| (i * 31 + i / 251) as u8).collect()
+}
+
+/// A flow that is open at both ends, and its server's side.
+async fn opened(gateway: &mut Gateway, id: u32, window: u32) -> (FlowId, TcpStream) {
+    let (listener, address) = listener().await;
+    let flow = gateway.open(id, address, window).await;
+    assert_eq!(gateway.next().await, Event::Opened(flow));
+    (flow, accept(&listener).await)
+}
+
+#[tokio::test]
+async fn an_echo_server_gives_every_byte_back_and_both_directions_end_on_their_own() {
+    for pipe in [512, 4096, 65_536] {
+        let mut gateway = Gateway::start(pipe, 10);
+        let (flow, mut server) = opened(&mut gateway, 1, 100_000).await;
+        tokio::spawn(async move {
+            let (mut reading, mut writing) = server.split();
+            tokio::io::copy(&mut reading, &mut writing).await.unwrap();
+            // Only after the app's end came does the server say its own last word.
+            writing.write_all(b"bye").await.unwrap();
+        });
+        let sent = pattern(3_000_000);
+        gateway.send(flow, sent.clone(), Then::Finished);
+        let mut back = gateway.collect(flow, &Event::Fin(flow)).await;
+        assert_eq!(back.split_off(back.len() - 3), b"bye");
+        assert!(back == sent, "the bytes differ");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_as_one() {
+    let mut gateway = Gateway::start(4096, 10);
+    let (listener, address) = listener().await;
+    drop(listener);
+    let flow = gateway.open(1, address, 1000).await;
+    assert_eq!(gateway.next().await, Event::Failed(flow, ConnectFailure::Refused));
+}
+
+#[tokio::test]
+async fn a_network_without_a_route_is_told_as_one() {
+    let mut gateway = Gateway::start(4096, 10);
+    // No TCP connection goes to the broadcast address: the host itself says so, and sends nothing.
+    let flow = gateway.open(1, "255.255.255.255:9".parse().unwrap(), 1000).await;
+    let event = gateway.next().await;
+    let told = [ConnectFailure::NetworkUnreachable, ConnectFailure::PermissionDenied];
+    assert!(told.iter().any(|reason| event == Event::Failed(flow, *reason)), "{event:?}");
+}
+
+#[tokio::test]
+async fn more_flows_than_allowed_are_refused_and_a_closed_one_makes_room() {
+    let mut gateway = Gateway::start(4096, 1);
+    let (flow, server) = opened(&mut gateway, 1, 1000).await;
+    let (_listener, address) = listener().await;
+    let second = gateway.open(2, address, 1000).await;
+    assert_eq!(gateway.next().await, Event::Failed(second, ConnectFailure::TooManyFlows));
+    drop(server);
+    gateway.send(flow, Vec::new(), Then::Finished);
+    assert_eq!(gateway.next().await, Event::Fin(flow));
+    let third = gateway.open(3, address, 1000).await;
+    assert_eq!(gateway.next().await, Event::Opened(third));
+}
+
+#[tokio::test]
+async fn a_reset_by_the_app_reaches_the_server_as_a_reset() {
+    let mut gateway = Gateway::start(4096, 10);
+    let (flow, mut server) = opened(&mut gateway, 1, 1000).await;
+    gateway.session.reset(flow);
+    gateway.open(2, "127.0.0.1:1".parse().unwrap(), 1000).await;
+    gateway.next().await;
+    let error = server.read(&mut [0; 1]).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn a_reset_by_the_server_reaches_the_app() {
+    let mut gateway = Gateway::start(4096, 10);
+    let (flow, server) = opened(&mut gateway, 1, 1000).await;
+    socket2::SockRef::from(&server).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(server);
+    assert_eq!(gateway.next().await, Event::Reset(flow));
+}
+
+#[tokio::test]
+async fn a_write_that_fails_after_the_fin_is_told_as_a_reset() {
+    let mut gateway = Gateway::start(65_536, 10);
+    let (flow, server) = opened(&mut gateway, 1, 1000).await;
+    // More than the sockets' buffers hold, so that the Fin arrives while bytes are pending.
+    socket2::SockRef::from(&server).set_recv_buffer_size(4096).unwrap();
+    gateway.send(flow, pattern(900_000), Then::Finished);
+    let (listener, address) = listener().await;
+    // When this later flow answers, everything before it has reached the relay or waits for credit.
+    let probe = gateway.open(2, address, 1000).await;
+    assert_eq!(gateway.next().await, Event::Opened(probe));
+    accept(&listener).await;
+    socket2::SockRef::from(&server).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(server);
+    loop {
+        match gateway.next().await {
+            Event::Reset(of) if of == flow => break,
+            Event::Fin(of) if of == probe => {}
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_read_blocks_no_other_flow() {
+    let mut gateway = Gateway::start(4096, 10);
+    let (stalled, _silent_server) = opened(&mut gateway, 1, 1000).await;
+    gateway.send(stalled, pattern(20_000_000), Then::Finished);
+    let (flow, mut server) = opened(&mut gateway, 2, 100_000).await;
+    tokio::spawn(async move {
+        let (mut reading, mut writing) = server.split();
+        tokio::io::copy(&mut reading, &mut writing).await.unwrap();
+    });
+    let sent = pattern(1_000_000);
+    gateway.send(flow, sent.clone(), Then::Finished);
+    let back = gateway.collect(flow, &Event::Fin(flow)).await;
+    assert!(back == sent, "the bytes differ");
+    let taken = gateway.sending.0[&stalled].1;
+    assert!(taken < 20_000_000, "the stalled flow is held back by its credit, {taken} bytes left");
+}
+
+#[tokio::test]
+async fn an_app_that_does_not_read_gets_no_more_than_its_credit() {
+    let mut gateway = Gateway::start(4096, 10);
+    let (flow, mut server) = opened(&mut gateway, 1, 5000).await;
+    tokio::spawn(async move { server.write_all(&pattern(1_000_000)).await });
+    let mut got = 0;
+    while got < 5000 {
+        match gateway.next().await {
+            Event::Data(_, bytes) => got += bytes.len(),
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+    // A flow opened later is served, and nothing of the first came in between.
+    let (_later, _server) = opened(&mut gateway, 2, 1000).await;
+    assert_eq!(got, 5000);
+    gateway.session.consumed(flow, got);
+    assert!(matches!(gateway.next().await, Event::Data(of, _) if of == flow));
+}
+
+#[tokio::test]
+async fn the_end_of_the_input_ends_the_relay() {
+    let gateway = Gateway::start(4096, 10);
+    drop(gateway.pipe);
+    let ended = tokio::time::timeout(DEADLINE, gateway.relay).await.expect("it goes on").unwrap();
+    assert!(ended.is_ok(), "{ended:?}");
+}
+
+#[tokio::test]
+async fn garbage_ends_the_relay_with_its_reason() {
+    let mut gateway = Gateway::start(4096, 10);
+    gateway.pipe.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    let ended = tokio::time::timeout(DEADLINE, gateway.relay).await.expect("it goes on").unwrap();
+    assert!(matches!(ended, Err(RelayError::Frame(_))), "{ended:?}");
+}
+
+#[tokio::test]
+async fn what_the_hello_does_not_offer_is_refused_and_facts_are_told() {
+    let mut gateway = Gateway::start(4096, 10);
+    assert!(gateway.session.peer().is_none());
+    gateway.session.send(&Frame::Bind { bind: BindId(3), family: wire::frame::Family::V4 });
+    gateway.session.send(&Frame::AskFacts { request: RequestId(4) });
+    let refused = Frame::Unbind { bind: BindId(3), reason: UnbindReason::TooMany };
+    assert_eq!(gateway.next().await, event(&refused));
+    assert!(!gateway.session.peer().unwrap().capabilities.has(Capabilities::UDP));
+    let facts = gateway.next().await;
+    let here = serde_json::to_vec(&underpass_relay::facts::read(std::path::Path::new("/"))).unwrap();
+    assert_eq!(facts, event(&Frame::Facts { request: RequestId(4), json: &here }));
+    assert!(serde_json::from_slice::<HostFacts>(&here).unwrap().system.starts_with("Linux "));
+}
