@@ -4,8 +4,9 @@
 //! stopped reading would deadlock with WSL's stdio. It knows neither how the streams are made nor what a flow's socket is.
 
 use crate::facts;
-use crate::limits::{INPUT_TURN, STAGING, window};
+use crate::limits::{INPUT_TURN, MAX_BINDS, STAGING, window};
 use crate::tcp::{Connected, Sockets, Written, failure};
+use crate::udp::{self, Binds};
 use crate::wakers::Awake;
 use std::future::poll_fn;
 use std::io;
@@ -17,11 +18,11 @@ use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
-use wire::frame::VERSION;
+use wire::frame::{Family, VERSION};
 use wire::session::Silent;
 use wire::{
-    Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Frame, FrameError, Hello, QueryFailure, Role,
-    Session, UnbindReason, Violation,
+    BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Frame, FrameError, Hello, QueryFailure,
+    Role, Session, UnbindReason, Violation,
 };
 
 /// Why the relay ended, other than by the end of its input.
@@ -55,11 +56,12 @@ where
 {
     let awake = Arc::new(Awake::default());
     let (sockets, connects) = Sockets::new(Arc::clone(&awake));
+    let (binds, udp_events) = Binds::new();
     let hello = Hello {
         version: VERSION,
-        capabilities: Capabilities::default(),
+        capabilities: Capabilities::UDP,
         max_flows,
-        max_binds: 0,
+        max_binds: MAX_BINDS,
         build: concat!("underpass-relay ", env!("CARGO_PKG_VERSION")).to_owned(),
     };
     let session = Session::new(Role::Relay, hello, now());
@@ -71,6 +73,8 @@ where
         session,
         sockets,
         connects,
+        binds,
+        udp_events,
         awake,
         staging: Vec::new(),
         written: 0,
@@ -92,6 +96,8 @@ struct Engine<R, W> {
     session: Session,
     sockets: Sockets,
     connects: mpsc::UnboundedReceiver<Connected>,
+    binds: Binds,
+    udp_events: mpsc::Receiver<udp::Event>,
     awake: Arc<Awake>,
     staging: Vec<u8>,
     /// Bytes of `staging` that are written: `written <= staging.len()`.
@@ -108,6 +114,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
         }
         while let Poll::Ready(Some((flow, outcome))) = self.connects.poll_recv(cx) {
             self.connected(flow, outcome);
+        }
+        while let Poll::Ready(Some(event)) = self.udp_events.poll_recv(cx) {
+            tell(&mut self.session, &event);
         }
         for flow in self.awake.take() {
             let written = self.sockets.flush(flow);
@@ -155,7 +164,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                 Err(error @ (FrameError::TooLong { .. } | FrameError::Malformed { .. })) => return Err(error.into()),
             };
             let Some(event) = self.session.accept(now, frame)? else { continue };
-            let (session, sockets) = (&mut self.session, &mut self.sockets);
+            let (session, sockets, binds) = (&mut self.session, &mut self.sockets, &mut self.binds);
             match event {
                 Frame::Open { flow, to, .. } if sockets.len() < self.max_flows as usize => sockets.connect(flow, to),
                 Frame::Open { flow, .. } => session.failed(flow, ConnectFailure::TooManyFlows, 0),
@@ -168,16 +177,19 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                     settle(session, sockets, flow, written);
                 }
                 Frame::Reset { flow } => sockets.abort(flow),
-                other @ (Frame::AskFacts { .. } | Frame::Bind { .. } | Frame::Query { .. } | Frame::Echo { .. }) => {
-                    answer(session, &other)
+                Frame::Bind { bind, family } => open_bind(session, binds, bind, family),
+                Frame::Datagram { bind, peer, ttl, bytes } => {
+                    if let Some(event) = binds.send(bind, peer, ttl, bytes) {
+                        tell(session, &event);
+                    }
                 }
+                Frame::Unbind { bind, .. } => binds.unbind(bind),
+                other @ (Frame::AskFacts { .. } | Frame::Query { .. } | Frame::Echo { .. }) => answer(session, &other),
                 Frame::Hello(_)
                 | Frame::Opened { .. }
                 | Frame::Failed { .. }
                 | Frame::Credit { .. }
-                | Frame::Datagram { .. }
                 | Frame::PeerError { .. }
-                | Frame::Unbind { .. }
                 | Frame::Answer { .. }
                 | Frame::NoAnswer { .. }
                 | Frame::EchoReply { .. }
@@ -267,13 +279,31 @@ fn settle(session: &mut Session, sockets: &mut Sockets, flow: FlowId, written: W
     }
 }
 
+fn open_bind(session: &mut Session, binds: &mut Binds, bind: BindId, family: Family) {
+    if binds.len() >= MAX_BINDS as usize {
+        session.send(&Frame::Unbind { bind, reason: UnbindReason::TooMany });
+    } else if let Err(error) = binds.bind(bind, family) {
+        tracing::warn!(%bind, %error, "no UDP socket");
+        session.send(&Frame::Unbind { bind, reason: UnbindReason::Broken });
+    }
+}
+
+fn tell(session: &mut Session, event: &udp::Event) {
+    match event {
+        udp::Event::Datagram { bind, peer, ttl, bytes } => {
+            session.send(&Frame::Datagram { bind: *bind, peer: *peer, ttl: *ttl, bytes });
+        }
+        udp::Event::Error { bind, peer, fault } => {
+            session.send(&Frame::PeerError { bind: *bind, peer: *peer, fault: *fault });
+        }
+    }
+}
+
 /// Questions that belong to no TCP flow. What the hello did not offer is refused by its own kind, so that nobody waits for it.
 fn answer(session: &mut Session, question: &Frame<'_>) {
     if let Frame::AskFacts { request } = *question {
         let facts = serde_json::to_vec(&facts::read(Path::new("/"))).unwrap_or_default();
         session.send(&Frame::Facts { request, json: &facts });
-    } else if let Frame::Bind { bind, .. } = *question {
-        session.send(&Frame::Unbind { bind, reason: UnbindReason::TooMany });
     } else if let Frame::Query { request, .. } = *question {
         session.send(&Frame::NoAnswer { request, reason: QueryFailure::Refused });
     } else if let Frame::Echo { request, .. } = *question {

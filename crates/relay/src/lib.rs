@@ -8,4 +8,5 @@ pub mod engine;
 pub mod facts;
 pub mod limits;
 mod tcp;
+mod udp;
 mod wakers;

@@ -4,8 +4,11 @@
 /// need theirs.
 pub const MAX_FLOWS: u32 = 12_288;
 
-/// File descriptors kept free of flows: standard streams, the event queue, files read for facts.
-pub const RESERVED_DESCRIPTORS: u64 = 256;
+/// Most UDP sockets at a time: with [`MAX_FLOWS`] it stays below Windows' dynamic ports.
+pub const MAX_BINDS: u32 = 2048;
+
+/// File descriptors kept free of flows: UDP sockets, standard streams, the event queue, files read for facts.
+pub const RESERVED_DESCRIPTORS: u64 = MAX_BINDS as u64 + 256;
 
 /// Bytes staged for one write to the pipe. Two full turns: enough to amortise the write, little enough that a control frame
 /// behind it does not wait long.

@@ -1,158 +1,12 @@
-#![expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test may panic")]
-//! The engine between a gateway's session and real sockets on loopback.
+//! TCP: every way in which a flow begins, runs and ends.
 
-use std::collections::HashMap;
+use crate::gateway::{DEADLINE, Event, Gateway, event};
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
-use underpass_relay::engine::{RelayError, run};
-use wire::frame::VERSION;
-use wire::{
-    BindId, Capabilities, ConnectFailure, Decoder, FlowId, Frame, Hello, HostFacts, Pull, RequestId, Role, Session,
-    Source, Then, UnbindReason,
-};
-
-/// Longest wait of any test: reached only by one that fails.
-const DEADLINE: Duration = Duration::from_secs(20);
-
-/// What a frame said, without borrowing.
-#[derive(Debug, PartialEq, Eq)]
-enum Event {
-    Opened(FlowId),
-    Failed(FlowId, ConnectFailure),
-    Data(FlowId, Vec<u8>),
-    Fin(FlowId),
-    Reset(FlowId),
-    Other(String),
-}
-
-#[derive(Default)]
-struct Sending(HashMap<FlowId, (Vec<u8>, usize, Then)>);
-
-impl Source for Sending {
-    fn pull(&mut self, flow: FlowId, max: usize, out: &mut Vec<u8>) -> Pull {
-        let (bytes, sent, end) = self.0.get_mut(&flow).unwrap();
-        let taken = max.min(bytes.len() - *sent);
-        out.extend_from_slice(&bytes[*sent..*sent + taken]);
-        *sent += taken;
-        Pull { taken, then: if *sent < bytes.len() { Then::More } else { *end } }
-    }
-}
-
-/// The gateway's end of the pipe.
-struct Gateway {
-    pipe: DuplexStream,
-    session: Session,
-    decoder: Decoder,
-    sending: Sending,
-    relay: JoinHandle<Result<(), RelayError>>,
-    events: std::collections::VecDeque<Event>,
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test is a shell")]
-fn now() -> Instant {
-    Instant::now()
-}
-
-impl Gateway {
-    fn start(pipe_bytes: usize, max_flows: u32) -> Self {
-        let (pipe, far) = tokio::io::duplex(pipe_bytes);
-        let (input, output) = tokio::io::split(far);
-        let relay = tokio::spawn(async move { run(input, output, max_flows).await });
-        let hello = Hello {
-            version: VERSION,
-            capabilities: Capabilities::default(),
-            max_flows: 0,
-            max_binds: 0,
-            build: "test".into(),
-        };
-        let session = Session::new(Role::Gateway, hello, now());
-        Self {
-            pipe,
-            session,
-            decoder: Decoder::default(),
-            sending: Sending::default(),
-            relay,
-            events: Default::default(),
-        }
-    }
-
-    async fn open(&mut self, flow: u32, to: SocketAddr, window: u32) -> FlowId {
-        let flow = FlowId(flow);
-        self.session.open(flow, to, window);
-        flow
-    }
-
-    fn send(&mut self, flow: FlowId, bytes: Vec<u8>, then: Then) {
-        self.sending.0.insert(flow, (bytes, 0, then));
-        self.session.mark_ready(flow);
-    }
-
-    /// Moves bytes both ways at the same time (a gateway never stops reading) until the next event comes.
-    async fn next(&mut self) -> Event {
-        tokio::time::timeout(DEADLINE, async {
-            let mut staged = Vec::new();
-            let mut written = 0;
-            loop {
-                if written == staged.len() {
-                    staged.clear();
-                    written = 0;
-                    self.session.fill(&mut staged, 64 * 1024, &mut self.sending);
-                }
-                if staged.is_empty()
-                    && let Some(event) = self.events.pop_front()
-                {
-                    return event;
-                }
-                let (mut reading, mut writing) = tokio::io::split(&mut self.pipe);
-                tokio::select! {
-                    read = reading.read(self.decoder.space()) => {
-                        let n = read.unwrap();
-                        assert!(n > 0, "the relay closed its output");
-                        self.decoder.filled(n);
-                    }
-                    n = writing.write(&staged[written..]), if written < staged.len() => written += n.unwrap(),
-                }
-                while let Some(frame) = self.decoder.next_frame().unwrap() {
-                    match self.session.accept(now(), frame).unwrap() {
-                        None | Some(Frame::Hello(_)) => {}
-                        Some(frame) => self.events.push_back(event(&frame)),
-                    }
-                }
-            }
-        })
-        .await
-        .expect("no event came in time")
-    }
-
-    /// Events until `last`, with the data of `flow` put together and consumed.
-    async fn collect(&mut self, flow: FlowId, last: &Event) -> Vec<u8> {
-        let mut all = Vec::new();
-        loop {
-            match self.next().await {
-                event if event == *last => return all,
-                Event::Data(of, bytes) if of == flow => {
-                    self.session.consumed(flow, bytes.len());
-                    all.extend(bytes);
-                }
-                other => panic!("unexpected {other:?}"),
-            }
-        }
-    }
-}
-
-fn event(frame: &Frame<'_>) -> Event {
-    match frame {
-        Frame::Opened { flow, .. } => Event::Opened(*flow),
-        Frame::Failed { flow, reason, .. } => Event::Failed(*flow, *reason),
-        Frame::Data { flow, bytes } => Event::Data(*flow, bytes.to_vec()),
-        Frame::Fin { flow } => Event::Fin(*flow),
-        Frame::Reset { flow } => Event::Reset(*flow),
-        other => Event::Other(format!("{other:?}")),
-    }
-}
+use underpass_relay::engine::RelayError;
+use wire::{ConnectFailure, FlowId, Frame, HostFacts, QueryFailure, RequestId, Then};
 
 async fn listener() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -328,11 +182,11 @@ async fn garbage_ends_the_relay_with_its_reason() {
 async fn what_the_hello_does_not_offer_is_refused_and_facts_are_told() {
     let mut gateway = Gateway::start(4096, 10);
     assert!(gateway.session.peer().is_none());
-    gateway.session.send(&Frame::Bind { bind: BindId(3), family: wire::frame::Family::V4 });
+    gateway.session.send(&Frame::Query { request: RequestId(3), message: b"not asked for" });
     gateway.session.send(&Frame::AskFacts { request: RequestId(4) });
-    let refused = Frame::Unbind { bind: BindId(3), reason: UnbindReason::TooMany };
+    let refused = Frame::NoAnswer { request: RequestId(3), reason: QueryFailure::Refused };
     assert_eq!(gateway.next().await, event(&refused));
-    assert!(!gateway.session.peer().unwrap().capabilities.has(Capabilities::UDP));
+    assert!(!gateway.session.peer().unwrap().capabilities.has(wire::Capabilities::DNS));
     let facts = gateway.next().await;
     let here = serde_json::to_vec(&underpass_relay::facts::read(std::path::Path::new("/"))).unwrap();
     assert_eq!(facts, event(&Frame::Facts { request: RequestId(4), json: &here }));
