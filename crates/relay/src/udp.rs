@@ -275,4 +275,18 @@ mod tests {
         assert_eq!(icmp4_fault(&local), Some(FaultKind::NetworkUnreachable));
         assert_eq!(local_fault(Errno::EAGAIN), None);
     }
+
+    #[tokio::test]
+    async fn an_earlier_datagrams_error_does_not_eat_the_next_datagram() {
+        let (mut binds, _events) = Binds::new();
+        binds.bind(BindId(1), Family::V4).unwrap();
+        let live = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        live.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+        let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        // Nothing is awaited between the two, so the receiving task cannot take the error away first.
+        assert_eq!(binds.send(BindId(1), closed, 64, b"lost"), None);
+        assert_eq!(binds.send(BindId(1), live.local_addr().unwrap(), 64, b"kept"), None);
+        let mut buffer = [0; 10];
+        assert_eq!(live.recv(&mut buffer).unwrap(), 4);
+    }
 }
