@@ -3,8 +3,9 @@
 //! Whatever its output does, it reads its input: the bytes that cannot be written yet are bounded by credit, and a relay that
 //! stopped reading would deadlock with WSL's stdio. It knows neither how the streams are made nor what a flow's socket is.
 
+use crate::dns::Resolver;
 use crate::facts;
-use crate::limits::{INPUT_TURN, MAX_BINDS, STAGING, window};
+use crate::limits::{INPUT_TURN, MAX_BINDS, MAX_QUERIES, STAGING, window};
 use crate::tcp::{Connected, Sockets, Written, failure};
 use crate::udp::{self, Binds};
 use crate::wakers::Awake;
@@ -22,7 +23,7 @@ use wire::frame::{Family, VERSION};
 use wire::session::Silent;
 use wire::{
     BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Frame, FrameError, Hello, QueryFailure,
-    Role, Session, UnbindReason, Violation,
+    RequestId, Role, Session, UnbindReason, Violation,
 };
 
 /// Why the relay ended, other than by the end of its input.
@@ -45,11 +46,12 @@ pub enum RelayError {
     Read(#[source] io::Error),
 }
 
-/// Serves the gateway at the other end of `input` and `output` until `input` ends. Takes at most `max_flows` TCP flows.
+/// Serves the gateway at the other end of `input` and `output` until `input` ends. Takes at most `max_flows` TCP
+/// flows, and asks `resolver` what the VM asks.
 ///
 /// # Errors
 /// See [`RelayError`].
-pub async fn run<R, W>(input: R, output: W, max_flows: u32) -> Result<(), RelayError>
+pub async fn run<R, W>(input: R, output: W, max_flows: u32, resolver: Resolver) -> Result<(), RelayError>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -57,9 +59,11 @@ where
     let awake = Arc::new(Awake::default());
     let (sockets, connects) = Sockets::new(Arc::clone(&awake));
     let (binds, udp_events) = Binds::new();
+    let (answered, answers) = mpsc::channel(MAX_QUERIES);
+    let queries = Queries { resolver, answered, under_way: 0 };
     let hello = Hello {
         version: VERSION,
-        capabilities: Capabilities::UDP,
+        capabilities: Capabilities::UDP.with(Capabilities::DNS),
         max_flows,
         max_binds: MAX_BINDS,
         build: concat!("underpass-relay ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -75,6 +79,8 @@ where
         connects,
         binds,
         udp_events,
+        queries,
+        answers,
         awake,
         staging: Vec::new(),
         written: 0,
@@ -98,6 +104,8 @@ struct Engine<R, W> {
     connects: mpsc::UnboundedReceiver<Connected>,
     binds: Binds,
     udp_events: mpsc::Receiver<udp::Event>,
+    queries: Queries,
+    answers: mpsc::Receiver<Answered>,
     awake: Arc<Awake>,
     staging: Vec<u8>,
     /// Bytes of `staging` that are written: `written <= staging.len()`.
@@ -117,6 +125,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
         }
         while let Poll::Ready(Some(event)) = self.udp_events.poll_recv(cx) {
             tell(&mut self.session, &event);
+        }
+        while let Poll::Ready(Some(answered)) = self.answers.poll_recv(cx) {
+            self.queries.under_way -= 1;
+            give_answer(&mut self.session, &answered);
         }
         for flow in self.awake.take() {
             let written = self.sockets.flush(flow);
@@ -184,7 +196,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                     }
                 }
                 Frame::Unbind { bind, .. } => binds.unbind(bind),
-                other @ (Frame::AskFacts { .. } | Frame::Query { .. } | Frame::Echo { .. }) => answer(session, &other),
+                Frame::Query { request, message } => self.queries.ask(session, request, message),
+                other @ (Frame::AskFacts { .. } | Frame::Echo { .. }) => answer(session, &other),
                 Frame::Hello(_)
                 | Frame::Opened { .. }
                 | Frame::Failed { .. }
@@ -279,6 +292,40 @@ fn settle(session: &mut Session, sockets: &mut Sockets, flow: FlowId, written: W
     }
 }
 
+/// A query that ended, one way or the other.
+type Answered = (RequestId, Result<Vec<u8>, QueryFailure>);
+
+/// DNS queries under way: a task each, since the servers' time-outs bound it.
+struct Queries {
+    resolver: Resolver,
+    answered: mpsc::Sender<Answered>,
+    under_way: usize,
+}
+
+impl Queries {
+    fn ask(&mut self, session: &mut Session, request: RequestId, message: &[u8]) {
+        if self.under_way >= MAX_QUERIES {
+            session.send(&Frame::NoAnswer { request, reason: QueryFailure::Refused });
+            return;
+        }
+        self.under_way += 1;
+        let (resolver, answered, message) = (self.resolver.clone(), self.answered.clone(), message.to_vec());
+        tokio::spawn(async move {
+            let outcome = resolver.resolve(&message).await;
+            // Without an engine nobody waits for the answer.
+            let _ = answered.send((request, outcome)).await;
+        });
+    }
+}
+
+fn give_answer(session: &mut Session, (request, outcome): &Answered) {
+    let request = *request;
+    match outcome {
+        Ok(message) => session.send(&Frame::Answer { request, message }),
+        Err(reason) => session.send(&Frame::NoAnswer { request, reason: *reason }),
+    };
+}
+
 fn open_bind(session: &mut Session, binds: &mut Binds, bind: BindId, family: Family) {
     if binds.len() >= MAX_BINDS as usize {
         session.send(&Frame::Unbind { bind, reason: UnbindReason::TooMany });
@@ -304,8 +351,6 @@ fn answer(session: &mut Session, question: &Frame<'_>) {
     if let Frame::AskFacts { request } = *question {
         let facts = serde_json::to_vec(&facts::read(Path::new("/"))).unwrap_or_default();
         session.send(&Frame::Facts { request, json: &facts });
-    } else if let Frame::Query { request, .. } = *question {
-        session.send(&Frame::NoAnswer { request, reason: QueryFailure::Refused });
     } else if let Frame::Echo { request, .. } = *question {
         session.send(&Frame::EchoError { request, fault: Fault { kind: FaultKind::Prohibited, router: None } });
     }

@@ -4,6 +4,7 @@
 //! protocol's rules live in the `wire` crate; the other end is the gateway.
 #![forbid(unsafe_code)]
 
+pub mod dns;
 pub mod engine;
 pub mod facts;
 pub mod limits;

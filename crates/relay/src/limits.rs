@@ -7,8 +7,11 @@ pub const MAX_FLOWS: u32 = 12_288;
 /// Most UDP sockets at a time: with [`MAX_FLOWS`] it stays below Windows' dynamic ports.
 pub const MAX_BINDS: u32 = 2048;
 
-/// File descriptors kept free of flows: UDP sockets, standard streams, the event queue, files read for facts.
-pub const RESERVED_DESCRIPTORS: u64 = MAX_BINDS as u64 + 256;
+/// Most DNS queries under way at a time: each has a socket for as long as its servers are waited for.
+pub const MAX_QUERIES: usize = 512;
+
+/// File descriptors kept free of flows: UDP sockets, DNS queries, standard streams, the event queue, files read for facts.
+pub const RESERVED_DESCRIPTORS: u64 = MAX_BINDS as u64 + MAX_QUERIES as u64 + 256;
 
 /// Bytes staged for one write to the pipe. Two full turns: enough to amortise the write, little enough that a control frame
 /// behind it does not wait long.

@@ -9,7 +9,7 @@ use std::io::IsTerminal as _;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use tokio::net::unix::pipe;
-use underpass_relay::{engine, limits};
+use underpass_relay::{dns, engine, limits};
 
 /// Opens ordinary sockets for the gateway in the VM. Started by `underpass up`; speaks frames on standard input and output.
 #[derive(Parser)]
@@ -48,7 +48,7 @@ fn serve() -> anyhow::Result<()> {
             .context("standard input must be a pipe from the gateway")?;
         let stdout = pipe::Sender::from_owned_fd(stream(std::io::stdout().as_fd())?)
             .context("standard output must be a pipe to the gateway")?;
-        engine::run(stdin, stdout, max_flows).await.map_err(Into::into)
+        engine::run(stdin, stdout, max_flows, dns::Resolver::default()).await.map_err(Into::into)
     })
 }
 

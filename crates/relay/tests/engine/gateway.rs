@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
+use underpass_relay::dns::Resolver;
 use underpass_relay::engine::{RelayError, run};
 use wire::frame::VERSION;
 use wire::{Capabilities, ConnectFailure, Decoder, FlowId, Frame, Hello, Pull, Role, Session, Source, Then};
@@ -53,9 +54,13 @@ fn now() -> Instant {
 
 impl Gateway {
     pub(crate) fn start(pipe_bytes: usize, max_flows: u32) -> Self {
+        Self::start_with(pipe_bytes, max_flows, Resolver::default())
+    }
+
+    pub(crate) fn start_with(pipe_bytes: usize, max_flows: u32, resolver: Resolver) -> Self {
         let (pipe, far) = tokio::io::duplex(pipe_bytes);
         let (input, output) = tokio::io::split(far);
-        let relay = tokio::spawn(async move { run(input, output, max_flows).await });
+        let relay = tokio::spawn(async move { run(input, output, max_flows, resolver).await });
         let hello = Hello {
             version: VERSION,
             capabilities: Capabilities::default(),
