@@ -1,0 +1,62 @@
+//! What labs of dead processes left behind: found by the name, which carries the maker's pid, and removed. A lab that was
+//! killed could not remove it itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::run::{Finished, plain};
+
+/// Begins the name of every namespace that a lab makes.
+const PREFIX: &str = "upl";
+
+/// The name of a namespace: `upl-<pid>-<number>-<place>`.
+pub(crate) fn name(number: u32, place: &str) -> String {
+    format!("{PREFIX}-{}-{number}-{place}", std::process::id())
+}
+
+/// Where `ip netns exec` looks for files to lay over /etc.
+pub(crate) fn overlay(namespace: &str) -> PathBuf {
+    Path::new("/etc/netns").join(namespace)
+}
+
+/// Removes one namespace and its overlay, if they are there. What runs in it has ended or is ended by who started it.
+pub(crate) fn remove(namespace: &str) {
+    let mut delete = plain("ip");
+    delete.args(["netns", "delete", namespace]);
+    // Whether it was there or not, it is gone now; a failure shows in the next lab's sweep.
+    let _ = Finished::of(delete);
+    let _ = fs::remove_dir_all(overlay(namespace));
+}
+
+/// Removes everything that labs of dead processes left.
+pub(crate) fn sweep() {
+    for folder in ["/run/netns", "/etc/netns"] {
+        let Ok(entries) = fs::read_dir(folder) else { continue };
+        for entry in entries.flatten() {
+            let file_name = entry.file_name();
+            let Some(name) = file_name.to_str() else { continue };
+            if maker(name).is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
+                remove(name);
+            }
+        }
+    }
+}
+
+/// The pid in a namespace's name, if a lab gave it that name.
+fn maker(name: &str) -> Option<u32> {
+    let mut parts = name.split('-');
+    (parts.next() == Some(PREFIX)).then(|| parts.next()?.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_a_lab_gave_have_a_maker() {
+        assert_eq!(maker(&name(3, "wsl")), Some(std::process::id()));
+        for foreign in ["", "upl", "upl-", "upl-x-1-wsl", "docker-12-1", "uplink-12-1-wsl"] {
+            assert_eq!(maker(foreign), None, "{foreign}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The lab: four network namespaces that stand for a WSL VM, its Windows host, a router and the internet, and a 'VPN' that
+//! drops what the host forwards for the VM. Tests run real programs in them and judge by what those programs say.
+//!
+//! It builds nothing and knows nothing of the crates under test: programs are started, never linked.
+//!
+//! ```text
+//! wsl 172.28.48.2 -- 172.28.48.1 windows 192.0.2.2 -- 192.0.2.1 router 198.51.100.1 -- 198.51.100.2 internet 203.0.113.10
+//!     IPv4 only          (masquerades)   2001:db8:1::2    ::1          2001:db8:2::1           ::2        2001:db8:f::10
+//! ```
+#![forbid(unsafe_code)]
+
+use std::io::Write;
+
+pub mod addresses;
+mod leftovers;
+mod run;
+mod topology;
+mod wait;
+
+pub use run::{Finished, Process};
+pub use topology::{Lab, LabError, Place, Vpn};
+pub use wait::until;
+
+/// Why no lab can be made on this machine, or nothing if it can: it takes root, a TUN driver and the programs that
+/// `scripts/lab-deps` installs.
+pub fn missing() -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective_user =
+        status.lines().find_map(|line| line.strip_prefix("Uid:")).and_then(|ids| ids.split_whitespace().nth(1));
+    if effective_user != Some("0") {
+        return Some("a lab needs root".to_owned());
+    }
+    if !std::path::Path::new("/dev/net/tun").exists() {
+        return Some("a lab needs /dev/net/tun".to_owned());
+    }
+    let path = run::search_path();
+    ["ip", "nft", "curl", "dig", "ping", "traceroute", "dnsmasq", "python3"]
+        .into_iter()
+        .find(|program| !std::env::split_paths(&path).any(|folder| folder.join(program).exists()))
+        .map(|program| format!("a lab needs {program}; run scripts/lab-deps"))
+}
+
+/// Makes a lab; where none can be made, says so in one line and gives `None`, so that the test ends there.
+///
+/// # Panics
+/// With `CI=true` in the environment a machine without a lab is a failure, never a skip; and when the lab's own
+/// commands fail, with what they said.
+pub fn lab_or_skip() -> Option<Lab> {
+    if let Some(why) = missing() {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "under CI no lab test may be skipped: {why}");
+        // Not `eprintln!`: the test runner swallows what that says in a test that passes, and this is all the test says.
+        let _ = writeln!(std::io::stderr(), "skipped: {why}");
+        return None;
+    }
+    match Lab::new() {
+        Ok(lab) => Some(lab),
+        Err(error) => panic!("the lab could not be made: {error}"),
+    }
+}

@@ -1,0 +1,101 @@
+//! Programs run in a namespace of the lab: to their end, or in the background until dropped. Knows no topology.
+
+use std::ffi::OsString;
+use std::io;
+use std::process::{Child, Command, Stdio};
+
+/// The environment's way to a proxy would lead programs out of the lab.
+const PROXY_VARIABLES: [&str; 8] =
+    ["http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
+
+/// `PATH` with the folders of the system's own programs, which a user's shell often lacks.
+pub(crate) fn search_path() -> OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    path.push(":/usr/sbin:/sbin");
+    path
+}
+
+/// A command that finds the system's programs and speaks English.
+pub(crate) fn plain(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.env("PATH", search_path()).env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
+    for variable in PROXY_VARIABLES {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// A command in a namespace. `ip netns exec` replaces itself by the program: the child's pid is the program's own.
+pub(crate) fn in_namespace(namespace: &str, words: &[&str]) -> Command {
+    let mut command = plain("ip");
+    command.args(["netns", "exec", namespace]).args(words);
+    command
+}
+
+/// What a program that ran to its end left: its exit code and what it printed.
+#[derive(Debug)]
+pub struct Finished {
+    /// The exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// What it printed on its standard output.
+    pub stdout: String,
+    /// What it printed on its standard error.
+    pub stderr: String,
+}
+
+impl Finished {
+    /// Runs the command to its end.
+    ///
+    /// # Errors
+    /// The program could not be started.
+    pub(crate) fn of(mut command: Command) -> io::Result<Self> {
+        let output = command.output()?;
+        Ok(Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// Whether it ended by itself with exit code 0.
+    #[must_use]
+    pub fn succeeded(&self) -> bool {
+        self.code == Some(0)
+    }
+}
+
+/// A program in the background; killed and reaped when dropped, also by a panic.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Starts the command with its output thrown away, so that a full pipe can never hold it up.
+    ///
+    /// # Errors
+    /// The program could not be started.
+    pub(crate) fn start(mut command: Command) -> io::Result<Self> {
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        Ok(Self { child })
+    }
+
+    /// The program's process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has not ended yet.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself: then there is nothing to kill, and the wait only reaps.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
