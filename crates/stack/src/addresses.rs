@@ -1,0 +1,198 @@
+//! Which address means what. Pure: a destination goes in, a [`Target`] comes out.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// The gateway's IPv6 address on the TAP.
+pub const GATEWAY6: Ipv6Addr = Ipv6Addr::new(0xfd75, 0x6e64, 0x6572, 0, 0, 0, 0, 1);
+/// The VM's IPv6 address on the TAP.
+pub const VM6: Ipv6Addr = Ipv6Addr::new(0xfd75, 0x6e64, 0x6572, 0, 0, 0, 0, 2);
+/// The host's IPv6 alias.
+pub const HOST6: Ipv6Addr = Ipv6Addr::new(0xfd75, 0x6e64, 0x6572, 0, 0, 0, 0, 3);
+/// Prefix length of the IPv6 subnet.
+pub const PREFIX6: u8 = 64;
+/// Prefix length of the IPv4 subnet.
+pub const PREFIX4: u8 = 28;
+
+/// Whether the host's own 127.0.0.1 can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostLoopback {
+    /// By its aliases.
+    Allowed,
+    /// No: refused.
+    Refused,
+}
+
+/// Whether IPv6 is carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ipv6 {
+    /// The relay's host has it.
+    Enabled,
+    /// It has not.
+    Disabled,
+}
+
+/// What TCP or UDP asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A host of the network.
+    Remote(SocketAddr),
+    /// The relay host's own loopback.
+    Host(SocketAddr),
+    /// DNS, answered by the gateway's front.
+    Dns,
+    /// The gateway itself, at a port that nobody serves.
+    Gateway,
+    /// The host's loopback, which is switched off.
+    Refused,
+    /// Group or broadcast: dropped without an answer.
+    Group,
+    /// Leads nowhere: unreachable.
+    Invalid,
+}
+
+/// The addresses of the TAP's subnet and those captured from the VM's old network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressPlan {
+    /// First address of the /28.
+    pub subnet: Ipv4Addr,
+    /// The VM's old NAT gateway and nameservers: port 53 is DNS, the other ports are the host's.
+    pub captured: Vec<IpAddr>,
+    /// Whether the host's loopback can be reached.
+    pub host_loopback: HostLoopback,
+}
+
+impl AddressPlan {
+    fn nth(&self, n: u32) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(self.subnet).wrapping_add(n))
+    }
+
+    /// The gateway's address (P.1).
+    pub fn gateway(&self) -> Ipv4Addr {
+        self.nth(1)
+    }
+
+    /// The VM's own address on the TAP (P.2).
+    pub fn vm(&self) -> Ipv4Addr {
+        self.nth(2)
+    }
+
+    /// The host's alias (P.3).
+    pub fn host(&self) -> Ipv4Addr {
+        self.nth(3)
+    }
+
+    /// The gateway's address of the family of `like`.
+    pub(crate) fn gateway_like(&self, like: IpAddr) -> IpAddr {
+        match like {
+            IpAddr::V4(_) => self.gateway().into(),
+            IpAddr::V6(_) => GATEWAY6.into(),
+        }
+    }
+
+    /// The host's alias of the family of `like`.
+    pub(crate) fn host_like(&self, like: IpAddr) -> IpAddr {
+        match like {
+            IpAddr::V4(_) => self.host().into(),
+            IpAddr::V6(_) => HOST6.into(),
+        }
+    }
+
+    pub(crate) fn is_gateway(&self, ip: IpAddr) -> bool {
+        ip == self.gateway_like(ip)
+    }
+
+    /// Whether the address is one of ours or a captured one, so that a packet to it passes no router.
+    pub(crate) fn is_alias(&self, ip: IpAddr) -> bool {
+        self.is_gateway(ip) || ip == self.host_like(ip) || self.captured.contains(&ip)
+    }
+
+    /// Whether the address lies in the TAP's own subnet.
+    pub(crate) fn is_own(&self, ip: IpAddr) -> bool {
+        match ip {
+            IpAddr::V4(ip) => u32::from(ip) >> (32 - PREFIX4) == u32::from(self.subnet) >> (32 - PREFIX4),
+            IpAddr::V6(ip) => ip.segments()[..4] == GATEWAY6.segments()[..4],
+        }
+    }
+
+    /// What a TCP or UDP destination means.
+    pub fn classify(&self, to: SocketAddr) -> Target {
+        let ip = to.ip();
+        if is_group(ip) {
+            return Target::Group;
+        }
+        let captured = self.captured.contains(&ip);
+        if to.port() == 53 && (captured || self.is_gateway(ip)) {
+            return Target::Dns;
+        }
+        if captured || ip == self.host_like(ip) {
+            return match self.host_loopback {
+                HostLoopback::Allowed => Target::Host(SocketAddr::new(loopback_like(ip), to.port())),
+                HostLoopback::Refused => Target::Refused,
+            };
+        }
+        if self.is_gateway(ip) {
+            return Target::Gateway;
+        }
+        if to.port() == 0 || self.is_own(ip) || !may_be_remote(ip) { Target::Invalid } else { Target::Remote(to) }
+    }
+}
+
+/// 127.0.0.1 or ::1.
+pub(crate) fn loopback_like(like: IpAddr) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    }
+}
+
+/// Multicast or broadcast.
+pub(crate) fn is_group(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast(),
+        IpAddr::V6(ip) => ip.is_multicast(),
+    }
+}
+
+/// Whether a packet may go to this address by a router (RFC 1122 3.2.1.3, RFC 4291 2.5).
+pub(crate) fn may_be_remote(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => !(ip.is_loopback() || ip.octets()[0] == 0 || ip.octets()[0] >= 224),
+        IpAddr::V6(ip) => {
+            !(ip.is_loopback()
+                || ip.is_unspecified()
+                || ip.is_multicast()
+                || ip.is_unicast_link_local()
+                || ip.to_ipv4_mapped().is_some())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_address_has_its_meaning() {
+        let mut plan = AddressPlan {
+            subnet: Ipv4Addr::new(10, 99, 0, 16),
+            captured: vec!["172.20.0.1".parse().unwrap()],
+            host_loopback: HostLoopback::Allowed,
+        };
+        let is = |plan: &AddressPlan, s: &str| plan.classify(s.parse().unwrap());
+        assert_eq!(is(&plan, "10.99.0.17:53"), Target::Dns);
+        assert_eq!(is(&plan, "172.20.0.1:53"), Target::Dns);
+        assert_eq!(is(&plan, "172.20.0.1:80"), Target::Host("127.0.0.1:80".parse().unwrap()));
+        assert_eq!(is(&plan, "10.99.0.19:53"), Target::Host("127.0.0.1:53".parse().unwrap()));
+        assert_eq!(is(&plan, "[fd75:6e64:6572::3]:9"), Target::Host("[::1]:9".parse().unwrap()));
+        assert_eq!(is(&plan, "[fd75:6e64:6572::1]:53"), Target::Dns);
+        assert_eq!(is(&plan, "10.99.0.17:80"), Target::Gateway);
+        assert_eq!(is(&plan, "10.99.0.20:80"), Target::Invalid);
+        assert_eq!(is(&plan, "10.99.0.32:80"), Target::Remote("10.99.0.32:80".parse().unwrap()));
+        assert_eq!(is(&plan, "127.0.0.1:80"), Target::Invalid);
+        assert_eq!(is(&plan, "239.255.255.250:1900"), Target::Group);
+        assert_eq!(is(&plan, "[::ffff:1.2.3.4]:80"), Target::Invalid);
+        plan.host_loopback = HostLoopback::Refused;
+        assert_eq!(is(&plan, "172.20.0.1:80"), Target::Refused);
+        assert_eq!(is(&plan, "172.20.0.1:53"), Target::Dns);
+    }
+}

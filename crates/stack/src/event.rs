@@ -1,0 +1,90 @@
+//! What the stack tells its user.
+
+use crate::addresses::Target;
+use crate::requests::RequestId;
+use crate::tcp::FlowId;
+use crate::tcp::flow::Changes;
+use crate::udp::BindId;
+use std::net::{IpAddr, SocketAddr};
+
+/// Something for the user of [`crate::Stack`] to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// An app wants a TCP connection. Answer with [`crate::Stack::accept`] or [`crate::Stack::refuse`].
+    Connect {
+        /// The connection.
+        flow: FlowId,
+        /// Where to: [`Target::Remote`], [`Target::Host`] or [`Target::Dns`].
+        to: Target,
+        /// The app's end.
+        app: SocketAddr,
+        /// The address that the app used.
+        used: SocketAddr,
+        /// The same for every connection between the same ends: for the choice of a lane.
+        tuple_hash: u32,
+    },
+    /// The app gave up a connection that was pending; its id is free.
+    ConnectAbandoned {
+        /// The connection.
+        flow: FlowId,
+    },
+    /// An open connection changed.
+    Flow {
+        /// The connection.
+        flow: FlowId,
+        /// What changed.
+        changes: Changes,
+    },
+    /// A new UDP source endpoint. Its datagrams follow.
+    Bind {
+        /// The endpoint.
+        bind: BindId,
+        /// The app's end.
+        app: SocketAddr,
+    },
+    /// A datagram from the VM.
+    Datagram {
+        /// Its source endpoint.
+        bind: BindId,
+        /// Where to, loopback aliases resolved.
+        peer: SocketAddr,
+        /// Time to live for the real datagram.
+        ttl: u8,
+        /// The payload.
+        bytes: Vec<u8>,
+    },
+    /// A UDP source endpoint is gone (idle, or pushed out).
+    Unbind {
+        /// The endpoint.
+        bind: BindId,
+    },
+    /// A DNS message over UDP. Answer with [`crate::Stack::answer_query`].
+    Query {
+        /// The question.
+        request: RequestId,
+        /// The whole message (RFC 1035).
+        message: Vec<u8>,
+    },
+    /// An ICMP echo request.
+    Echo {
+        /// The request.
+        request: RequestId,
+        /// Where to, loopback aliases resolved.
+        to: IpAddr,
+        /// Time to live for the real request.
+        ttl: u8,
+        /// The payload.
+        payload: Vec<u8>,
+    },
+}
+
+/// How a pending connection is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// RST: nobody listens there.
+    Reset,
+    /// An ICMP error that quotes the SYN.
+    Unreachable(crate::icmp::Fault),
+    /// Nothing: the peer was a black hole too.
+    Silent,
+}

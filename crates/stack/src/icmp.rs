@@ -1,0 +1,170 @@
+//! ICMP messages towards the VM: errors that quote what they are about (RFC 792, RFC 4443), rate-limited, and echo replies.
+
+use crate::addresses::is_group;
+use crate::limits::{ICMP_BURST, ICMP_RATE};
+use crate::link::{IpHead, Link};
+use crate::offload::Transmit;
+use crate::packet::{ICMP4, ICMP6, Packet, be16, transport_sum};
+use crate::stats::{DropReason, Stats};
+use etherparse::checksum::Sum16BitWords;
+use std::net::IpAddr;
+use std::time::Instant;
+
+/// What went wrong with a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// No route to the network.
+    NetworkUnreachable,
+    /// The host does not answer on its link.
+    HostUnreachable,
+    /// The host does not speak that protocol.
+    ProtocolUnreachable,
+    /// Nobody listens on that port.
+    PortUnreachable,
+    /// A filter forbids it.
+    Prohibited,
+    /// The time to live ran out on the way.
+    TimeExceeded,
+    /// The packet is larger than the next link takes.
+    PacketTooBig {
+        /// What the link takes, in bytes; 0 where the router did not say.
+        mtu: u32,
+    },
+}
+
+/// A fault and who reported it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What happened.
+    pub kind: FaultKind,
+    /// The router or host that said so; `None` when it was the relay's own host.
+    pub router: Option<IpAddr>,
+}
+
+/// Type, code and the second word, for IPv4 and IPv6.
+fn header(kind: FaultKind, dst: IpAddr) -> (u8, u8, u32) {
+    if dst.is_ipv4() {
+        match kind {
+            FaultKind::NetworkUnreachable => (3, 0, 0),
+            FaultKind::HostUnreachable => (3, 1, 0),
+            FaultKind::ProtocolUnreachable => (3, 2, 0),
+            FaultKind::PortUnreachable => (3, 3, 0),
+            FaultKind::Prohibited => (3, 13, 0),
+            FaultKind::TimeExceeded => (11, 0, 0),
+            FaultKind::PacketTooBig { mtu } => (3, 4, mtu.min(0xffff)),
+        }
+    } else {
+        match kind {
+            FaultKind::NetworkUnreachable => (1, 0, 0),
+            FaultKind::HostUnreachable => (1, 3, 0),
+            // The pointer names the next-header field of the fixed header (RFC 4443 3.4).
+            FaultKind::ProtocolUnreachable => (4, 1, 6),
+            FaultKind::PortUnreachable => (1, 4, 0),
+            FaultKind::Prohibited => (1, 1, 0),
+            FaultKind::TimeExceeded => (3, 0, 0),
+            FaultKind::PacketTooBig { mtu } => (2, 0, mtu),
+        }
+    }
+}
+
+/// How many errors may still go out.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    /// 0 <= tokens <= ICMP_BURST
+    tokens: f64,
+    at: Instant,
+}
+
+impl Bucket {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { tokens: ICMP_BURST.into(), at: now }
+    }
+
+    fn take(&mut self, now: Instant) -> Option<()> {
+        let gained = now.saturating_duration_since(self.at).as_secs_f64() * f64::from(ICMP_RATE);
+        self.tokens = (self.tokens + gained).min(ICMP_BURST.into());
+        self.at = self.at.max(now);
+        (self.tokens >= 1.0).then(|| self.tokens -= 1.0)
+    }
+}
+
+/// Whether an error may be sent about this packet (RFC 1122 3.2.2, RFC 4443 2.4 e).
+pub(crate) fn may_report(packet: &Packet<'_>) -> bool {
+    if is_group(packet.dst) || packet.fragment.is_some_and(|f| f.offset > 0) {
+        return false;
+    }
+    let kind = packet.payload.first().copied();
+    match packet.protocol {
+        ICMP4 => kind == Some(8),
+        ICMP6 => kind.is_some_and(|kind| kind >= 128 && !(133..=137).contains(&kind)),
+        _ => true,
+    }
+}
+
+/// Sends an error about a packet of `app`, quoting `about` (an IP packet from its header on).
+pub(crate) fn send_error(
+    (link, bucket, stats): (&mut Link, &mut Bucket, &mut Stats),
+    now: Instant,
+    out: &mut dyn Transmit,
+    (kind, from, app): (FaultKind, IpAddr, IpAddr),
+    about: &[u8],
+) {
+    if from.is_ipv4() != app.is_ipv4() {
+        return;
+    }
+    if bucket.take(now).is_none() {
+        stats.drop(DropReason::IcmpRate);
+        return;
+    }
+    let (ty, code, word) = header(kind, app);
+    // The whole message stays within what every link takes: 576 and 1280 bytes.
+    let most = if app.is_ipv4() { 576 - 28 } else { 1280 - 48 };
+    let mut message = Vec::with_capacity(8 + most);
+    message.extend_from_slice(&[ty, code, 0, 0]);
+    message.extend_from_slice(&word.to_be_bytes());
+    message.extend_from_slice(&about[..about.len().min(most)]);
+    send(link, stats, out, (from, app, 64), message);
+}
+
+/// Sends an echo reply (RFC 792, RFC 4443 4.2).
+pub(crate) fn send_reply(
+    (link, stats): (&mut Link, &mut Stats),
+    out: &mut dyn Transmit,
+    (from, app, ttl): (IpAddr, IpAddr, u8),
+    ident: [u8; 4],
+    payload: &[u8],
+) {
+    let mut message = Vec::with_capacity(8 + payload.len());
+    message.extend_from_slice(&[if app.is_ipv4() { 0 } else { 129 }, 0, 0, 0]);
+    message.extend_from_slice(&ident);
+    message.extend_from_slice(payload);
+    send(link, stats, out, (from, app, ttl), message);
+}
+
+/// Sends an ICMP message whose checksum field is still 0.
+pub(crate) fn send(
+    link: &mut Link,
+    stats: &mut Stats,
+    out: &mut dyn Transmit,
+    (src, dst, ttl): (IpAddr, IpAddr, u8),
+    mut message: Vec<u8>,
+) {
+    let protocol = if dst.is_ipv4() { ICMP4 } else { ICMP6 };
+    let start = if dst.is_ipv4() { Sum16BitWords::new() } else { transport_sum(src, dst, ICMP6, message.len()) };
+    let sum = start.add_slice(&message).ones_complement();
+    message[2..4].copy_from_slice(&sum.to_ne_bytes());
+    link.send(stats, out, IpHead { src, dst, protocol, ttl }, &message);
+}
+
+/// Whether the ICMP checksum fits.
+pub(crate) fn checksum_fits(packet: &Packet<'_>) -> bool {
+    match packet.protocol {
+        ICMP4 => Sum16BitWords::new().add_slice(packet.payload).ones_complement() == 0,
+        _ => packet.checksum_fits(),
+    }
+}
+
+/// The UDP or TCP ports at a payload's start: source, destination.
+pub(crate) fn ports(payload: &[u8]) -> (u16, u16) {
+    (be16(payload, 0), be16(payload, 2))
+}

@@ -1,0 +1,32 @@
+//! The gateway's user-mode TCP/IP side, without any I/O.
+//!
+//! Ethernet frames from the TAP go in, [`Event`]s come out; what the relay brings goes in, frames come out. The time is an
+//! argument. The crate knows no file descriptor, no netlink, no relay and no clock, and it alone names smoltcp (in `tcp`).
+//! UDP, ICMP, ARP, neighbour discovery and reassembly are its own; TCP's state machine is smoltcp's, one socket set a flow.
+#![forbid(unsafe_code)]
+
+pub mod addresses;
+mod event;
+mod fragments;
+mod icmp;
+pub mod limits;
+mod link;
+mod neighbours;
+pub mod offload;
+mod packet;
+mod requests;
+mod stack;
+mod stats;
+mod tcp;
+mod udp;
+
+pub use addresses::{AddressPlan, HostLoopback, Ipv6, Target};
+pub use event::{Event, Refusal};
+pub use icmp::{Fault, FaultKind};
+pub use offload::{Gso, GsoKind, Offload, PartialChecksum, RxMeta, Transmit, TxMeta};
+pub use requests::RequestId;
+pub use stack::{Capacity, Config, Stack};
+pub use stats::{DropReason, Stats};
+pub use tcp::FlowId;
+pub use tcp::flow::Changes;
+pub use udp::BindId;

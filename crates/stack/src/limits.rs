@@ -1,0 +1,62 @@
+//! Every bound of the stack in one place, with its reason.
+
+use std::time::Duration;
+
+/// Connections that wait for the relay's connect. A SYN over it is dropped; the app's kernel sends it again.
+pub const MAX_HALF_OPEN: usize = 4096;
+
+/// TCP connections in all. Windows has 16,384 dynamic ports, so more would find no port there.
+pub const MAX_FLOWS: usize = 16_384;
+
+/// UDP source endpoints at a time; each holds a socket of the relay.
+pub const MAX_BINDS: usize = 4096;
+
+/// DNS questions and echo requests that wait for an answer, each.
+pub const MAX_REQUESTS: usize = 4096;
+
+/// How long a question or an echo request is remembered: resolvers and ping have given up by then.
+pub const REQUEST_LIFETIME: Duration = Duration::from_secs(30);
+
+/// Ring bytes (each way) of a new flow by the number of flows open: many flows share what few may have alone.
+pub const RING_STEPS: [(usize, usize); 3] = [(64, 1024 * 1024), (512, 256 * 1024), (4096, 64 * 1024)];
+
+/// Ring bytes of a new flow beyond the last step.
+pub const SMALLEST_RING: usize = 16 * 1024;
+
+/// How long an ended connection's last ACK is kept (smoltcp's own TIME-WAIT has the same length).
+pub const TIME_WAIT: Duration = Duration::from_secs(10);
+
+/// TIME-WAIT records; the oldest goes first.
+pub const MAX_TIME_WAIT: usize = 16_384;
+
+/// An app that owes us an ACK and says nothing for this long is gone (Linux's `tcp_retries2` gives about as long).
+pub const NO_PROGRESS: Duration = Duration::from_secs(15 * 60);
+
+/// A SYN-ACK that nobody answers for this long is given up.
+pub const HANDSHAKE: Duration = Duration::from_secs(60);
+
+/// Idle time of a UDP bind with traffic both ways (RFC 4787 REQ-5).
+pub const UDP_IDLE: Duration = Duration::from_secs(5 * 60);
+
+/// Idle time of a UDP bind that nobody answered, or that only talks to port 53.
+pub const UDP_IDLE_SHORT: Duration = Duration::from_secs(30);
+
+/// Loopback ports per bind whose alias is remembered.
+pub const MAX_ALIASES: usize = 64;
+
+/// Datagrams that are being put together from fragments.
+pub const MAX_REASSEMBLIES: usize = 64;
+
+/// Parts of one datagram: 64 KiB in pieces of the smallest usual size (IPv4's 576 bytes) are fewer.
+pub const MAX_FRAGMENTS: usize = 128;
+
+/// How long a datagram's fragments are waited for.
+pub const REASSEMBLY: Duration = Duration::from_secs(30);
+
+/// ICMP errors a second, and how many at once (RFC 1812 4.3.2.8, RFC 4443 2.4 f).
+pub const ICMP_RATE: u32 = 1000;
+/// Burst of ICMP errors.
+pub const ICMP_BURST: u32 = 250;
+
+/// The MSS that smoltcp is told where the kernel cuts segments for us: super-packets stay below 65,535 bytes with all headers.
+pub const OFFLOAD_MSS: u16 = 65_000;

@@ -1,0 +1,65 @@
+//! What goes beside a frame where the kernel takes part in checksums and segments (the virtio-net header's facts). The bytes of
+//! that header are the shell's.
+
+/// What the kernel knows about a frame that it sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RxMeta {
+    /// Nothing: every checksum is verified.
+    #[default]
+    Unverified,
+    /// NEEDS_CSUM or DATA_VALID: the transport checksum is partial or already verified.
+    ChecksumTrusted,
+}
+
+/// Whether the TAP has a virtio-net header with TSO and checksum offload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offload {
+    /// Plain frames with full checksums.
+    None,
+    /// The kernel completes checksums and cuts segments.
+    Vnet,
+}
+
+/// A checksum that the kernel must complete: the field holds the pseudo-header's sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartialChecksum {
+    /// Where the summed bytes start, from the frame's start.
+    pub start: u16,
+    /// Where the field is, from `start`.
+    pub offset: u16,
+}
+
+/// What kind of super-packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GsoKind {
+    /// TCP over IPv4.
+    TcpV4,
+    /// TCP over IPv6.
+    TcpV6,
+}
+
+/// How the kernel cuts a super-packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gso {
+    /// The protocols.
+    pub kind: GsoKind,
+    /// Payload bytes of each segment.
+    pub size: u16,
+    /// Bytes of all headers, Ethernet's included.
+    pub header_len: u16,
+}
+
+/// What the kernel must do with a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TxMeta {
+    /// A checksum to complete.
+    pub checksum: Option<PartialChecksum>,
+    /// Segments to cut.
+    pub gso: Option<Gso>,
+}
+
+/// Takes frames to the TAP. What it cannot take is lost, as on any link.
+pub trait Transmit {
+    /// One Ethernet frame.
+    fn transmit(&mut self, frame: &[u8], meta: TxMeta);
+}

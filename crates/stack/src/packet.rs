@@ -1,0 +1,150 @@
+//! IP packets: read with every length checked, and the checksums of all that is above. Knows no flow and no table.
+
+use crate::stats::DropReason;
+use etherparse::checksum::Sum16BitWords;
+use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice};
+use std::net::IpAddr;
+
+pub(crate) const ICMP4: u8 = 1;
+pub(crate) const TCP: u8 = 6;
+pub(crate) const UDP: u8 = 17;
+pub(crate) const ICMP6: u8 = 58;
+
+/// One IP packet, all lengths checked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Packet<'a> {
+    pub(crate) src: IpAddr,
+    pub(crate) dst: IpAddr,
+    pub(crate) ttl: u8,
+    pub(crate) protocol: u8,
+    /// Everything after the IP headers; of a fragment, its part.
+    pub(crate) payload: &'a [u8],
+    /// The packet from its IP header to its end, without what Ethernet padded.
+    pub(crate) whole: &'a [u8],
+    pub(crate) fragment: Option<Fragment>,
+}
+
+/// Where a fragment's payload belongs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fragment {
+    pub(crate) id: u32,
+    pub(crate) offset: usize,
+    pub(crate) more: More,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum More {
+    Follow,
+    Last,
+}
+
+impl<'a> Packet<'a> {
+    /// RFC 791 3.1.
+    pub(crate) fn read4(bytes: &'a [u8]) -> Result<Self, DropReason> {
+        let header = Ipv4HeaderSlice::from_slice(bytes).map_err(|_| DropReason::Malformed)?;
+        let (start, end) = (header.slice().len(), usize::from(header.total_len()));
+        if end < start || end > bytes.len() {
+            return Err(DropReason::Malformed);
+        }
+        if Sum16BitWords::new().add_slice(header.slice()).ones_complement() != 0 {
+            return Err(DropReason::Checksum);
+        }
+        let more = if header.more_fragments() { More::Follow } else { More::Last };
+        let offset = usize::from(header.fragments_offset().byte_offset());
+        Ok(Self {
+            src: header.source_addr().into(),
+            dst: header.destination_addr().into(),
+            ttl: header.ttl(),
+            protocol: header.protocol().0,
+            payload: &bytes[start..end],
+            whole: &bytes[..end],
+            fragment: (offset > 0 || more == More::Follow).then(|| Fragment {
+                id: header.identification().into(),
+                offset,
+                more,
+            }),
+        })
+    }
+
+    /// RFC 8200 3 and 4: hop-by-hop options, destination options and the fragment header are walked; others are not understood.
+    pub(crate) fn read6(bytes: &'a [u8]) -> Result<Self, DropReason> {
+        let header = Ipv6HeaderSlice::from_slice(bytes).map_err(|_| DropReason::Malformed)?;
+        let end = 40 + usize::from(header.payload_length());
+        if end > bytes.len() {
+            return Err(DropReason::Malformed);
+        }
+        let whole = &bytes[..end];
+        let (mut next, mut at, mut fragment) = (header.next_header().0, 40, None);
+        loop {
+            match next {
+                0 | 60 => {
+                    let option = whole.get(at..at + 8).ok_or(DropReason::Malformed)?;
+                    next = option[0];
+                    at += 8 + 8 * usize::from(option[1]);
+                }
+                44 => {
+                    let part = whole.get(at..at + 8).ok_or(DropReason::Malformed)?;
+                    if fragment.is_some() {
+                        return Err(DropReason::ExtensionHeader);
+                    }
+                    let field = u16::from_be_bytes([part[2], part[3]]);
+                    let found = Fragment {
+                        id: u32::from_be_bytes([part[4], part[5], part[6], part[7]]),
+                        offset: usize::from(field & !7),
+                        more: if field & 1 == 1 { More::Follow } else { More::Last },
+                    };
+                    next = part[0];
+                    at += 8;
+                    // An atomic fragment is a whole packet (RFC 6946).
+                    if found.offset > 0 || found.more == More::Follow {
+                        fragment = Some(found);
+                        break;
+                    }
+                }
+                43 | 51 | 59 | 135 | 139 | 140 => return Err(DropReason::ExtensionHeader),
+                _ => break,
+            }
+        }
+        Ok(Self {
+            src: header.source_addr().into(),
+            dst: header.destination_addr().into(),
+            ttl: header.hop_limit(),
+            protocol: next,
+            payload: whole.get(at..).ok_or(DropReason::Malformed)?,
+            whole,
+            fragment,
+        })
+    }
+
+    /// Whether the transport's checksum (TCP, UDP, ICMPv6) is right.
+    pub(crate) fn checksum_fits(&self) -> bool {
+        transport_sum(self.src, self.dst, self.protocol, self.payload.len()).add_slice(self.payload).ones_complement()
+            == 0
+    }
+}
+
+/// The sum over the pseudo-header (RFC 9293 3.1, RFC 8200 8.1).
+pub(crate) fn transport_sum(src: IpAddr, dst: IpAddr, protocol: u8, len: usize) -> Sum16BitWords {
+    let mut sum = Sum16BitWords::new();
+    for ip in [src, dst] {
+        sum = match ip {
+            IpAddr::V4(ip) => sum.add_4bytes(ip.octets()),
+            IpAddr::V6(ip) => sum.add_16bytes(ip.octets()),
+        };
+    }
+    let len = u32::try_from(len).unwrap_or(u32::MAX);
+    sum.add_4bytes(len.to_be_bytes()).add_2bytes([0, protocol])
+}
+
+/// A big-endian number in checked bytes, 0 where they end early.
+pub(crate) fn be16(bytes: &[u8], at: usize) -> u16 {
+    match bytes.get(at..at + 2) {
+        Some(two) => u16::from_be_bytes([two[0], two[1]]),
+        None => 0,
+    }
+}
+
+/// As [`be16`], four bytes.
+pub(crate) fn be32(bytes: &[u8], at: usize) -> u32 {
+    (u32::from(be16(bytes, at)) << 16) | u32::from(be16(bytes, at + 2))
+}

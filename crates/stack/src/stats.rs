@@ -1,0 +1,128 @@
+//! Counters: what came, what was dropped and why. Plain numbers; nobody decides by them.
+
+/// Why something was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DropReason {
+    /// Shorter than its headers say, or not a packet at all.
+    Malformed,
+    /// A checksum is wrong.
+    Checksum,
+    /// Neither ARP, IPv4 nor IPv6.
+    EtherType,
+    /// Sent to another station's address.
+    NotForUs,
+    /// Source address that no station can have.
+    BadSource,
+    /// Broadcast or multicast.
+    Group,
+    /// Destination that leads nowhere (loopback, unused own address).
+    BadDestination,
+    /// An IP protocol that is not carried.
+    Protocol,
+    /// An IPv6 extension header that is not understood.
+    ExtensionHeader,
+    /// IPv6 while it is off.
+    Ipv6Off,
+    /// A fragment that overlaps, is too long or too many.
+    Fragment,
+    /// A reassembly that ran out of time or room.
+    ReassemblyExpired,
+    /// Too many half-open connections.
+    HalfOpenFull,
+    /// Too many connections.
+    FlowsFull,
+    /// A segment for a connection that does not exist.
+    NoFlow,
+    /// A segment other than SYN or RST for a connection that is not up yet.
+    Pending,
+    /// Too many questions or echo requests pending.
+    RequestsFull,
+    /// ICMP of a kind that is not for us.
+    Icmp,
+    /// An ICMP error from the VM.
+    IcmpError,
+    /// An ICMP error that the rate limit held back.
+    IcmpRate,
+    /// TTL ran out.
+    TtlExpired,
+    /// Refused: an own port that nobody serves, or the host's loopback while it is switched off.
+    Refused,
+    /// From the relay for a bind or request that is gone, or too large.
+    Late,
+}
+
+impl DropReason {
+    /// All reasons, in the order of [`Stats::drops`].
+    pub const ALL: [Self; 23] = [
+        Self::Malformed,
+        Self::Checksum,
+        Self::EtherType,
+        Self::NotForUs,
+        Self::BadSource,
+        Self::Group,
+        Self::BadDestination,
+        Self::Protocol,
+        Self::ExtensionHeader,
+        Self::Ipv6Off,
+        Self::Fragment,
+        Self::ReassemblyExpired,
+        Self::HalfOpenFull,
+        Self::FlowsFull,
+        Self::NoFlow,
+        Self::Pending,
+        Self::RequestsFull,
+        Self::Icmp,
+        Self::IcmpError,
+        Self::IcmpRate,
+        Self::TtlExpired,
+        Self::Refused,
+        Self::Late,
+    ];
+}
+
+/// Counters since the start, and how many there are now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Frames from the TAP.
+    pub frames_in: u64,
+    /// Bytes of them.
+    pub bytes_in: u64,
+    /// Frames to the TAP.
+    pub frames_out: u64,
+    /// Bytes of them.
+    pub bytes_out: u64,
+    /// Connections now, half-open ones included.
+    pub flows: usize,
+    /// Half-open connections now.
+    pub half_open: usize,
+    /// Connections in all.
+    pub flows_total: u64,
+    /// TIME-WAIT records now.
+    pub time_wait: usize,
+    /// UDP binds now.
+    pub binds: usize,
+    /// UDP binds in all.
+    pub binds_total: u64,
+    /// Binds pushed out by newer ones.
+    pub binds_evicted: u64,
+    /// SYNs that came again while their connect was pending.
+    pub syn_retries: u64,
+    /// Connections ended because their app answered nothing.
+    pub flows_timed_out: u64,
+    /// Turns of a flow in the TCP engine: the cost of the work done, whatever the number of flows.
+    pub turns: u64,
+    /// Drops by reason, in the order of [`DropReason::ALL`].
+    pub drops: [u64; DropReason::ALL.len()],
+}
+
+impl Stats {
+    /// Count one drop.
+    pub(crate) fn drop(&mut self, why: DropReason) {
+        self.drops[why as usize] += 1;
+    }
+
+    /// How often that happened.
+    pub fn dropped(&self, why: DropReason) -> u64 {
+        self.drops[why as usize]
+    }
+}

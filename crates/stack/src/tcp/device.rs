@@ -1,0 +1,163 @@
+//! The device that smoltcp sees: one packet in, any number out, each turned into a frame (with what the kernel must do to it) on
+//! its way. It also notes the last segment sent, which TIME-WAIT needs.
+
+use crate::link::{ETHER_IPV4, ETHER_IPV6, ETHERNET, Link, len16};
+use crate::offload::{Gso, GsoKind, Offload, PartialChecksum, Transmit, TxMeta};
+use crate::packet::{TCP, be16, be32, transport_sum};
+use crate::stats::Stats;
+use smoltcp::phy::{Checksum, ChecksumCapabilities, Device, DeviceCapabilities, Medium, RxToken, TxToken};
+use smoltcp::time::Instant;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// What of a segment its repetition needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LastSegment {
+    /// The sequence number after the segment.
+    pub(crate) next: u32,
+    pub(crate) ack: u32,
+    pub(crate) window: u16,
+}
+
+pub(crate) struct Port<'a> {
+    pub(crate) packet: Option<&'a [u8]>,
+    pub(crate) link: &'a mut Link,
+    pub(crate) stats: &'a mut Stats,
+    pub(crate) out: &'a mut dyn Transmit,
+    pub(crate) offload: Offload,
+    /// The app's own MSS.
+    pub(crate) mss: u16,
+    pub(crate) last: Option<LastSegment>,
+}
+
+/// Largest packet that smoltcp may make.
+pub(crate) fn device_mtu(offload: Offload, mtu: usize) -> usize {
+    match offload {
+        Offload::None => mtu,
+        Offload::Vnet => 65_535,
+    }
+}
+
+pub(crate) fn capabilities(offload: Offload, mtu: usize) -> DeviceCapabilities {
+    let mut checksum = ChecksumCapabilities::ignored();
+    checksum.ipv4 = Checksum::Tx;
+    // Received checksums are verified before smoltcp sees a packet.
+    if offload == Offload::None {
+        checksum.tcp = Checksum::Tx;
+    }
+    let mut caps = DeviceCapabilities::default();
+    caps.medium = Medium::Ip;
+    caps.max_transmission_unit = device_mtu(offload, mtu);
+    caps.checksum = checksum;
+    caps
+}
+
+impl Device for Port<'_> {
+    type RxToken<'b>
+        = Rx<'b>
+    where
+        Self: 'b;
+    type TxToken<'b>
+        = Tx<'b>
+    where
+        Self: 'b;
+
+    fn receive(&mut self, _: Instant) -> Option<(Self::RxToken<'_>, Self::TxToken<'_>)> {
+        let packet = self.packet.take()?;
+        Some((Rx(packet), self.token()))
+    }
+
+    fn transmit(&mut self, _: Instant) -> Option<Self::TxToken<'_>> {
+        Some(self.token())
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        capabilities(self.offload, self.link.mtu)
+    }
+}
+
+impl Port<'_> {
+    fn token(&mut self) -> Tx<'_> {
+        Tx {
+            link: self.link,
+            stats: self.stats,
+            out: self.out,
+            offload: self.offload,
+            mss: self.mss,
+            last: &mut self.last,
+        }
+    }
+}
+
+pub(crate) struct Rx<'b>(&'b [u8]);
+
+impl RxToken for Rx<'_> {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
+        f(self.0)
+    }
+}
+
+pub(crate) struct Tx<'b> {
+    link: &'b mut Link,
+    stats: &'b mut Stats,
+    out: &'b mut dyn Transmit,
+    offload: Offload,
+    mss: u16,
+    last: &'b mut Option<LastSegment>,
+}
+
+impl TxToken for Tx<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        let mut frame = std::mem::take(&mut self.link.scratch);
+        // Every byte is written by the emitter, so what is left of the frame before need not be cleared.
+        frame.resize(ETHERNET + len, 0);
+        let result = f(&mut frame[ETHERNET..]);
+        let v6 = frame[ETHERNET] >> 4 == 6;
+        let header = self.link.ethernet(if v6 { ETHER_IPV6 } else { ETHER_IPV4 });
+        frame[..ETHERNET].copy_from_slice(&header);
+        let tcp_at = ETHERNET + if v6 { 40 } else { 20 };
+        let data_at = tcp_at + 4 * usize::from(frame[tcp_at + 12] >> 4);
+        let payload = frame.len().saturating_sub(data_at);
+        let flags = frame[tcp_at + 13];
+        // SYN and FIN take a sequence number each.
+        let length = payload + usize::from(flags & 1) + usize::from(flags >> 1 & 1);
+        *self.last = Some(LastSegment {
+            next: be32(&frame, tcp_at + 4).wrapping_add(u32::try_from(length).unwrap_or(0)),
+            ack: be32(&frame, tcp_at + 8),
+            window: be16(&frame, tcp_at + 14),
+        });
+        let mut meta = TxMeta::default();
+        if self.offload == Offload::Vnet {
+            let (src, dst) = addresses(&frame[ETHERNET..]);
+            let sum = !transport_sum(src, dst, TCP, frame.len() - tcp_at).ones_complement();
+            frame[tcp_at + 16..tcp_at + 18].copy_from_slice(&sum.to_ne_bytes());
+            meta.checksum = Some(PartialChecksum { start: len16(tcp_at), offset: 16 });
+            if payload > usize::from(self.mss) {
+                let kind = if v6 { GsoKind::TcpV6 } else { GsoKind::TcpV4 };
+                meta.gso = Some(Gso { kind, size: self.mss, header_len: len16(data_at) });
+            }
+        }
+        self.stats.frames_out += 1;
+        self.stats.bytes_out += frame.len() as u64;
+        self.out.transmit(&frame, meta);
+        self.link.scratch = frame;
+        result
+    }
+}
+
+/// Source and destination of an IP packet that was made here.
+fn addresses(ip: &[u8]) -> (IpAddr, IpAddr) {
+    let four = |at: usize| IpAddr::from([ip[at], ip[at + 1], ip[at + 2], ip[at + 3]]);
+    let sixteen = |at: usize| {
+        let mut bytes = [0u8; 16];
+        bytes.copy_from_slice(&ip[at..at + 16]);
+        IpAddr::from(Ipv6Addr::from(bytes))
+    };
+    if ip[0] >> 4 == 6 { (sixteen(8), sixteen(24)) } else { (four(12), four(16)) }
+}
+
+/// Where frames go that cannot come.
+pub(crate) struct Nowhere;
+
+impl Transmit for Nowhere {
+    fn transmit(&mut self, _: &[u8], _: TxMeta) {}
+}

@@ -1,0 +1,323 @@
+//! One TCP connection that the relay has opened: a smoltcp socket in a set of its own, and what was last told about it.
+
+use super::Tuple;
+use super::device::{LastSegment, Port};
+use crate::limits::{HANDSHAKE, NO_PROGRESS};
+use smoltcp::iface::{Interface, PollResult, SocketHandle, SocketSet, SocketStorage};
+use smoltcp::socket::tcp::{self, CongestionControl, State};
+use smoltcp::time::Instant as SmolInstant;
+use std::time::{Duration, Instant};
+
+/// What changed in a flow since it was last told, as a set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes(u8);
+
+impl Changes {
+    /// There are bytes to read.
+    pub const READABLE: Self = Self(1);
+    /// The app took bytes: [`crate::Stack::unsent`] fell, [`crate::Stack::room`] rose.
+    pub const WRITABLE: Self = Self(2);
+    /// The app's FIN came; what was before it may still be unread.
+    pub const PEER_FINISHED: Self = Self(4);
+    /// Both sides are done and all is read. The id is free: forget it.
+    pub const CLOSED: Self = Self(8);
+    /// The app reset it or is gone. The id is free: forget it.
+    pub const RESET: Self = Self(16);
+
+    /// Whether all of `other` is in here.
+    pub fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Whether nothing is in here.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+}
+
+/// What the user of the stack wants of its sending side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sending {
+    Open,
+    /// FIN is wanted as soon as the handshake is over.
+    FinishWanted,
+    Finished,
+}
+
+/// Where the connection is in the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Segments come and go.
+    Live,
+    /// The user wants it reset; the RST has not gone out.
+    Aborting,
+    /// No segment will come or go; unread bytes may be left.
+    Over,
+}
+
+#[derive(Debug)]
+pub(crate) struct Flow {
+    pub(crate) tuple: Tuple,
+    set: SocketSet<'static>,
+    handle: SocketHandle,
+    pub(crate) mss: u16,
+    pub(crate) phase: Phase,
+    sending: Sending,
+    /// Bytes that came before the app finished the handshake. early.len() <= the ring's size
+    early: Vec<u8>,
+    last: LastSegment,
+    heard: Instant,
+    told_readable: usize,
+    told_unsent: usize,
+    told_finished: Told,
+    pub(crate) changes: Changes,
+    pub(crate) dirty: Queued,
+    pub(crate) listed: Queued,
+    /// When it next needs a turn.
+    pub(crate) deadline: Option<Instant>,
+    /// The earliest heap entry that is its own.
+    pub(crate) armed: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Yes,
+    No,
+}
+
+/// Whether it stands in a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queued {
+    Yes,
+    No,
+}
+
+impl Flow {
+    pub(crate) fn new(now: Instant, tuple: Tuple, mss: u16, ring: usize) -> Self {
+        let buffer = || tcp::SocketBuffer::new(vec![0u8; ring]);
+        let mut socket = tcp::Socket::new(buffer(), buffer());
+        socket.set_ack_delay(None);
+        socket.set_nagle_enabled(false);
+        socket.set_congestion_control(CongestionControl::Cubic);
+        // Only a socket that is open already or port 0 would be refused; both are excluded.
+        let _ = socket.listen((smoltcp::wire::IpAddress::from(tuple.to.ip()), tuple.to.port()));
+        let mut set = SocketSet::new(vec![SocketStorage::EMPTY]);
+        let handle = set.add(socket);
+        Self {
+            tuple,
+            set,
+            handle,
+            mss,
+            phase: Phase::Live,
+            sending: Sending::Open,
+            early: Vec::new(),
+            last: LastSegment::default(),
+            heard: now,
+            told_readable: 0,
+            told_unsent: 0,
+            told_finished: Told::No,
+            changes: Changes::default(),
+            dirty: Queued::No,
+            listed: Queued::No,
+            deadline: None,
+            armed: None,
+        }
+    }
+
+    fn socket(&self) -> &tcp::Socket<'static> {
+        self.set.get(self.handle)
+    }
+
+    fn socket_mut(&mut self) -> &mut tcp::Socket<'static> {
+        self.set.get_mut(self.handle)
+    }
+
+    pub(crate) fn ingest(&mut self, now: Instant, at: SmolInstant, iface: &mut Interface, port: &mut Port<'_>) {
+        let _ = iface.poll_ingress_single(at, port, &mut self.set);
+        self.note_sent(port);
+        self.heard = now;
+    }
+
+    fn note_sent(&mut self, port: &mut Port<'_>) {
+        if let Some(last) = port.last.take() {
+            self.last = last;
+        }
+    }
+
+    /// One turn: send what can be sent, see what changed, and when to come back.
+    pub(crate) fn turn(&mut self, now: Instant, at: SmolInstant, iface: &mut Interface, port: &mut Port<'_>) {
+        if self.phase == Phase::Over {
+            return;
+        }
+        self.push_early();
+        if self.phase == Phase::Live && self.patience().is_some_and(|limit| now >= self.heard + limit) {
+            port.stats.flows_timed_out += 1;
+            self.socket_mut().abort();
+        }
+        // The ring and the window bound what there is to send.
+        while iface.poll_egress(at, port, &mut self.set) != PollResult::None {}
+        self.note_sent(port);
+        self.assess();
+        if self.phase != Phase::Live {
+            self.deadline = None;
+            return;
+        }
+        let poll = iface.poll_at(at, &self.set).map(|then| {
+            let micros = then.total_micros().saturating_sub(at.total_micros());
+            // 'Now' although nothing could be sent: look again soon, but never spin.
+            now + Duration::from_micros(u64::try_from(micros).unwrap_or(0)).max(Duration::from_millis(1))
+        });
+        let give_up = self.patience().map(|limit| self.heard + limit);
+        self.deadline = poll.into_iter().chain(give_up).min();
+    }
+
+    /// How long silence is borne while the app owes us an ACK; for ever while it owes nothing.
+    fn patience(&self) -> Option<Duration> {
+        match self.socket().state() {
+            State::SynReceived => Some(HANDSHAKE),
+            State::FinWait1 | State::Closing | State::LastAck => Some(NO_PROGRESS),
+            State::Established | State::CloseWait => (self.socket().send_queue() > 0).then_some(NO_PROGRESS),
+            State::Closed | State::Listen | State::SynSent | State::FinWait2 | State::TimeWait => None,
+        }
+    }
+
+    fn push_early(&mut self) {
+        if !self.socket().may_send() {
+            return;
+        }
+        if !self.early.is_empty() {
+            let early = std::mem::take(&mut self.early);
+            let _ = self.socket_mut().send_slice(&early);
+        }
+        if self.sending == Sending::FinishWanted {
+            self.sending = Sending::Finished;
+            self.socket_mut().close();
+        }
+    }
+
+    /// Compares the socket with what was told of it.
+    fn assess(&mut self) {
+        let state = self.socket().state();
+        let readable = self.readable();
+        if readable > self.told_readable {
+            self.told_readable = readable;
+            self.changes.add(Changes::READABLE);
+        }
+        let unsent = self.unsent();
+        if unsent < self.told_unsent {
+            self.told_unsent = unsent;
+            self.changes.add(Changes::WRITABLE);
+        }
+        let finished = matches!(state, State::CloseWait | State::LastAck | State::Closing | State::TimeWait);
+        if finished && self.told_finished == Told::No {
+            self.told_finished = Told::Yes;
+            self.changes.add(Changes::PEER_FINISHED);
+        }
+        if self.phase == Phase::Aborting {
+            if self.socket().local_endpoint().is_none() || state != State::Closed {
+                self.phase = Phase::Over;
+            }
+            return;
+        }
+        match state {
+            State::TimeWait => self.end(),
+            // LAST-ACK's end; anything else that closes is a reset. A RST in SYN-RECEIVED leads back to LISTEN.
+            State::Closed if self.told_finished == Told::Yes && self.sending == Sending::Finished && unsent == 0 => {
+                self.end();
+            }
+            State::Closed | State::Listen => {
+                self.phase = Phase::Over;
+                self.changes.add(Changes::RESET);
+            }
+            State::SynSent
+            | State::SynReceived
+            | State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck => {}
+        }
+    }
+
+    fn end(&mut self) {
+        self.phase = Phase::Over;
+        if self.readable() == 0 {
+            self.changes.add(Changes::CLOSED);
+        }
+    }
+
+    /// What to repeat when the app's FIN comes again.
+    pub(crate) fn time_wait(&self) -> Option<LastSegment> {
+        (self.socket().state() == State::TimeWait).then_some(self.last)
+    }
+
+    pub(crate) fn readable(&self) -> usize {
+        self.socket().recv_queue()
+    }
+
+    pub(crate) fn read(&mut self, max: usize, mut take: impl FnMut(&[u8])) -> usize {
+        let mut done = 0;
+        while done < max {
+            let most = max - done;
+            let took = self.socket_mut().recv(|bytes| {
+                let n = bytes.len().min(most);
+                take(&bytes[..n]);
+                (n, n)
+            });
+            match took {
+                Ok(n) if n > 0 => done += n,
+                Ok(_) | Err(_) => break,
+            }
+        }
+        self.told_readable = self.readable();
+        if self.phase == Phase::Over && self.told_readable == 0 && !self.changes.has(Changes::RESET) {
+            self.changes.add(Changes::CLOSED);
+        }
+        done
+    }
+
+    pub(crate) fn read_finished(&self) -> bool {
+        self.told_finished == Told::Yes && self.readable() == 0
+    }
+
+    pub(crate) fn room(&self) -> usize {
+        if self.sending != Sending::Open || self.phase != Phase::Live {
+            return 0;
+        }
+        self.socket().send_capacity() - self.unsent()
+    }
+
+    pub(crate) fn unsent(&self) -> usize {
+        self.socket().send_queue() + self.early.len()
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> usize {
+        let n = bytes.len().min(self.room());
+        self.push_early();
+        if self.socket().may_send() {
+            let _ = self.socket_mut().send_slice(&bytes[..n]);
+        } else {
+            self.early.extend_from_slice(&bytes[..n]);
+        }
+        self.told_unsent = self.unsent();
+        n
+    }
+
+    pub(crate) fn finish(&mut self) {
+        if self.sending == Sending::Open {
+            self.sending = Sending::FinishWanted;
+            self.push_early();
+        }
+    }
+
+    pub(crate) fn abort(&mut self) {
+        self.phase = Phase::Aborting;
+        self.changes = Changes::default();
+        self.socket_mut().abort();
+    }
+}

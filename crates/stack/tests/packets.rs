@@ -1,0 +1,387 @@
+//! UDP, DNS, ICMP, ARP, fragments: one packet at a time; and any bytes at all.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+use common::*;
+use proptest::prelude::*;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use underpass_stack::*;
+
+const APP: &str = "10.99.0.18:5000";
+const PEER: &str = "8.8.4.4:9999";
+
+struct Rig {
+    now: Instant,
+    stack: Stack,
+}
+
+impl Rig {
+    fn new(mtu: usize) -> Self {
+        let now = start();
+        Self { now, stack: Stack::new(config(Offload::None, mtu), now) }
+    }
+
+    fn feed(&mut self, packet: &[u8]) -> (Vec<Event>, Vec<Vec<u8>>) {
+        let mut sink = Sink::default();
+        self.stack.ingest(self.now, &frame(packet), RxMeta::Unverified, &mut sink);
+        let events = std::iter::from_fn(|| self.stack.poll_event()).collect();
+        (events, sink.0.into_iter().map(|(bytes, _)| bytes[14..].to_vec()).collect())
+    }
+
+    fn bind(&mut self, from: &str, to: &str) -> BindId {
+        let (events, _) = self.feed(&udp(from, to, 64, b"x"));
+        match events[..] {
+            [.., Event::Datagram { bind, .. }] => bind,
+            _ => panic!("{events:?}"),
+        }
+    }
+
+    fn out(&mut self, act: impl FnOnce(&mut Stack, Instant, &mut Sink)) -> Vec<Vec<u8>> {
+        let mut sink = Sink::default();
+        act(&mut self.stack, self.now, &mut sink);
+        sink.0.into_iter().map(|(bytes, _)| bytes[14..].to_vec()).collect()
+    }
+
+    fn wait(&mut self, by: Duration) -> Vec<Event> {
+        self.now += by;
+        let mut sink = Sink::default();
+        self.stack.handle_timeout(self.now, &mut sink);
+        std::iter::from_fn(|| self.stack.poll_event()).collect()
+    }
+}
+
+#[test]
+fn a_source_endpoint_has_one_bind_for_all_peers() {
+    let mut rig = Rig::new(1500);
+    let (events, _) = rig.feed(&udp(APP, PEER, 64, b""));
+    let [Event::Bind { bind, .. }, Event::Datagram { bytes, ttl: 63, peer, .. }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert!(bytes.is_empty());
+    assert_eq!(*peer, PEER.parse().unwrap());
+    let bind = *bind;
+    assert_eq!(rig.bind(APP, "1.1.1.1:1"), bind);
+    assert_ne!(rig.bind("10.99.0.18:5001", PEER), bind);
+    // A stranger may answer: the filter is the relay host's.
+    let sent = rig.out(|s, now, out| s.deliver_datagram(now, bind, "7.7.7.7:7".parse().unwrap(), b"hi", 50, out));
+    let sliced = etherparse::SlicedPacket::from_ip(&sent[0]).unwrap();
+    let Some(etherparse::TransportSlice::Udp(u)) = sliced.transport else { panic!("no UDP") };
+    assert_eq!((u.source_port(), u.destination_port(), u.payload()), (7, 5000, &b"hi"[..]));
+    assert_eq!(u.checksum(), u.to_header().calc_checksum_ipv4_raw([7, 7, 7, 7], [10, 99, 0, 18], b"hi").unwrap());
+}
+
+#[test]
+fn binds_end_when_idle_and_the_oldest_goes_first() {
+    let mut rig = Rig::new(1500);
+    let one_way = rig.bind(APP, PEER);
+    let two_way = rig.bind("10.99.0.18:5001", PEER);
+    let dns = rig.bind("10.99.0.18:5002", "8.8.8.8:53");
+    for bind in [two_way, dns] {
+        rig.out(|s, now, out| s.deliver_datagram(now, bind, PEER.parse().unwrap(), b"r", 64, out));
+    }
+    assert!(rig.wait(Duration::from_secs(29)).is_empty());
+    let mut gone = rig.wait(Duration::from_secs(2));
+    gone.sort_by_key(|e| format!("{e:?}"));
+    assert_eq!(gone, [Event::Unbind { bind: one_way }, Event::Unbind { bind: dns }]);
+    assert!(rig.wait(Duration::from_secs(260)).is_empty());
+    assert_eq!(rig.wait(Duration::from_secs(20)), [Event::Unbind { bind: two_way }]);
+
+    let mut config = config(Offload::None, 1500);
+    config.capacity.binds = 2;
+    rig.stack = Stack::new(config, rig.now);
+    let first = rig.bind(APP, PEER);
+    rig.now += Duration::from_secs(1);
+    rig.bind("10.99.0.18:5001", PEER);
+    let (events, _) = rig.feed(&udp("10.99.0.18:5002", PEER, 64, b"x"));
+    assert_eq!(events[0], Event::Unbind { bind: first });
+}
+
+#[test]
+fn the_hosts_loopback_answers_by_the_alias_that_was_asked() {
+    let mut rig = Rig::new(1500);
+    let (events, _) = rig.feed(&udp(APP, "172.20.0.1:7000", 64, b"x"));
+    let [.., Event::Datagram { bind, peer, .. }] = events[..] else { panic!("{events:?}") };
+    assert_eq!(peer, "127.0.0.1:7000".parse::<SocketAddr>().unwrap());
+    let sent = rig.out(|s, now, out| s.deliver_datagram(now, bind, peer, b"r", 64, out));
+    assert_eq!(sent[0][12..16], [172, 20, 0, 1]);
+    let mut refusing = plan();
+    refusing.host_loopback = HostLoopback::Refused;
+    rig.stack.set_addresses(refusing);
+    let (events, sent) = rig.feed(&udp(APP, "10.99.0.19:7000", 64, b"x"));
+    assert!(events.is_empty());
+    assert_eq!(sent[0][20..22], [3, 13]);
+}
+
+#[test]
+fn the_largest_datagram_passes_in_fragments_both_ways() {
+    for (mtu, app, peer) in [(1500, APP, PEER), (65_520, APP, PEER), (1500, "[fd75:6e64:6572::2]:1", "[2600::1]:2")] {
+        let mut rig = Rig::new(mtu);
+        let bind = rig.bind(app, peer);
+        let bytes: Vec<u8> = (0..65_507u32).map(|i| (i % 251) as u8).collect();
+        let mut parts = rig.out(|s, now, out| s.deliver_datagram(now, bind, peer.parse().unwrap(), &bytes, 64, out));
+        assert!(parts.iter().all(|p| p.len() <= mtu));
+        // The same fragments, sent back with the ends exchanged, in the wrong order, give the datagram again.
+        parts.reverse();
+        let mut got = Vec::new();
+        for part in &mut parts {
+            if part[0] >> 4 == 4 {
+                let (src, dst): ([u8; 4], [u8; 4]) =
+                    (part[12..16].try_into().unwrap(), part[16..20].try_into().unwrap());
+                part[12..16].copy_from_slice(&dst);
+                part[16..20].copy_from_slice(&src);
+            } else {
+                let (src, dst): ([u8; 16], [u8; 16]) =
+                    (part[8..24].try_into().unwrap(), part[24..40].try_into().unwrap());
+                part[8..24].copy_from_slice(&dst);
+                part[24..40].copy_from_slice(&src);
+            }
+            got.extend(rig.feed(part).0);
+        }
+        // The ports are not exchanged, so it is another source endpoint.
+        let Some(Event::Datagram { bytes: back, .. }) = got.last() else { panic!("{mtu}: {} events", got.len()) };
+        assert!(*back == bytes);
+    }
+}
+
+#[test]
+fn overlapping_fragments_are_dropped_and_old_ones_forgotten() {
+    let mut rig = Rig::new(1500);
+    let whole = udp(APP, PEER, 64, &[1; 64]);
+    let part = |offset: usize, len: usize, more: u16| {
+        let mut p = whole[..20].to_vec();
+        p.extend_from_slice(&whole[20 + offset..20 + offset + len]);
+        let total = u16::try_from(p.len()).unwrap();
+        p[2..4].copy_from_slice(&total.to_be_bytes());
+        p[6..8].copy_from_slice(&(u16::try_from(offset / 8).unwrap() | more << 13).to_be_bytes());
+        p[10..12].copy_from_slice(&[0, 0]);
+        let sum = etherparse::checksum::Sum16BitWords::new().add_slice(&p[..20]).ones_complement();
+        p[10..12].copy_from_slice(&sum.to_ne_bytes());
+        p
+    };
+    rig.feed(&part(0, 40, 1));
+    rig.feed(&part(32, 16, 1));
+    let (events, _) = rig.feed(&part(40, 32, 0));
+    assert!(events.is_empty());
+    assert_eq!(rig.stack.stats().dropped(DropReason::Fragment), 2, "{:?}", rig.stack.stats());
+    rig.wait(Duration::from_secs(31));
+    rig.feed(&part(0, 40, 1));
+    rig.feed(&part(0, 40, 1));
+    let (events, _) = rig.feed(&part(40, 32, 0));
+    assert_eq!(events.len(), 2, "a repeated fragment does no harm");
+    rig.feed(&part(0, 40, 1));
+    rig.wait(Duration::from_secs(31));
+    assert_eq!(rig.stack.stats().dropped(DropReason::ReassemblyExpired), 1);
+}
+
+#[test]
+fn dns_is_a_question_with_one_answer() {
+    let mut rig = Rig::new(1500);
+    let (events, _) = rig.feed(&udp(APP, "172.20.0.1:53", 1, b"question"));
+    let [Event::Query { request, ref message }] = events[..] else { panic!("{events:?}") };
+    assert_eq!(message, b"question");
+    let sent = rig.out(|s, _, out| s.answer_query(request, b"answer", out));
+    assert_eq!((&sent[0][12..16], &sent[0][28..]), (&[172, 20, 0, 1][..], &b"answer"[..]));
+    assert!(rig.out(|s, _, out| s.answer_query(request, b"answer", out)).is_empty());
+}
+
+#[test]
+fn a_router_hop_is_seen() {
+    let mut rig = Rig::new(1500);
+    let (events, sent) = rig.feed(&udp(APP, PEER, 1, b"probe"));
+    assert!(events.is_empty());
+    assert_eq!((&sent[0][12..16], &sent[0][20..22]), (&[10, 99, 0, 17][..], &[11, 0][..]));
+    let (_, sent) = rig.feed(&udp("[fd75:6e64:6572::2]:1", "[2600::1]:2", 1, b"probe"));
+    assert_eq!((sent[0][23], &sent[0][40..42]), (1, &[3, 0][..]));
+    // And the hops behind: an error about a datagram, from the router that sent it.
+    let bind = rig.bind(APP, PEER);
+    let fault = Fault { kind: FaultKind::TimeExceeded, router: Some("9.9.9.9".parse().unwrap()) };
+    let sent = rig.out(|s, now, out| s.deliver_peer_error(now, bind, PEER.parse().unwrap(), fault, out));
+    assert_eq!((&sent[0][12..16], &sent[0][20..22]), (&[9, 9, 9, 9][..], &[11, 0][..]));
+    assert_eq!(sent[0][28 + 12..28 + 20], [10, 99, 0, 18, 8, 8, 4, 4]);
+    assert_eq!(sent[0][28 + 20..28 + 24], [5000u16.to_be_bytes(), 9999u16.to_be_bytes()].concat());
+}
+
+#[test]
+fn echo_is_carried_and_the_gateway_answers_for_itself() {
+    let mut rig = Rig::new(1500);
+    let ping = |to: [u8; 4], ttl| {
+        let mut packet = Vec::new();
+        etherparse::PacketBuilder::ipv4([10, 99, 0, 18], to, ttl)
+            .icmpv4_echo_request(77, 3)
+            .write(&mut packet, b"payload")
+            .unwrap();
+        packet
+    };
+    let (events, sent) = rig.feed(&ping([10, 99, 0, 17], 1));
+    assert!(events.is_empty());
+    assert_eq!((sent[0][20], &sent[0][24..28], &sent[0][28..]), (0, &[0, 77, 0, 3][..], &b"payload"[..]));
+    let (events, _) = rig.feed(&ping([8, 8, 8, 8], 9));
+    let [Event::Echo { request, ttl: 8, .. }] = events[..] else { panic!("{events:?}") };
+    let sent = rig.out(|s, _, out| s.echo_reply(request, 55, b"payload", out));
+    assert_eq!((sent[0][8], &sent[0][12..16], sent[0][20]), (55, &[8, 8, 8, 8][..], 0));
+    let (events, _) = rig.feed(&ping([10, 99, 0, 19], 64));
+    let [Event::Echo { request, to, .. }] = events[..] else { panic!("{events:?}") };
+    assert!(to.is_loopback());
+    let fault = Fault { kind: FaultKind::HostUnreachable, router: None };
+    let sent = rig.out(|s, now, out| s.echo_error(now, request, fault, out));
+    assert_eq!(sent[0][20..22], [3, 1]);
+}
+
+#[test]
+fn icmp_errors_are_limited_and_noise_is_silent() {
+    let mut rig = Rig::new(1500);
+    let sent: usize = (0..400).map(|_| rig.feed(&udp(APP, "10.99.0.17:7", 64, b"x")).1.len()).sum();
+    assert_eq!(sent, 250);
+    rig.now += Duration::from_millis(100);
+    let sent: usize = (0..400).map(|_| rig.feed(&udp(APP, "10.99.0.17:7", 64, b"x")).1.len()).sum();
+    assert_eq!(sent, 100);
+    for noise in ["224.0.0.251:5353", "239.255.255.250:1900", "255.255.255.255:67"] {
+        let (events, sent) = rig.feed(&udp(APP, noise, 1, b"x"));
+        assert!(events.is_empty() && sent.is_empty());
+    }
+    assert_eq!(rig.stack.stats().dropped(DropReason::Group), 3);
+}
+
+#[test]
+fn neighbours_are_told_our_address() {
+    let mut rig = Rig::new(1500);
+    let mut arp = vec![0xff; 6];
+    arp.extend_from_slice(&VM_MAC);
+    arp.extend_from_slice(&[8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
+    arp.extend_from_slice(&VM_MAC);
+    arp.extend_from_slice(&[10, 99, 0, 18, 0, 0, 0, 0, 0, 0, 10, 99, 0, 17]);
+    let mut sink = Sink::default();
+    rig.stack.ingest(rig.now, &arp, RxMeta::Unverified, &mut sink);
+    assert_eq!(sink.0[0].0[20..32], [&[0, 2][..], &GATEWAY_MAC, &[10, 99, 0, 17]].concat());
+    let last = arp.len() - 1;
+    arp[last] = 18;
+    let mut sink = Sink::default();
+    rig.stack.ingest(rig.now, &arp, RxMeta::Unverified, &mut sink);
+    assert!(sink.0.is_empty(), "the VM's own address is its own");
+}
+
+#[test]
+fn ipv6_can_be_off() {
+    let mut rig = Rig::new(1500);
+    rig.stack.set_ipv6(Ipv6::Disabled);
+    let (events, sent) = rig.feed(&udp("[fd75:6e64:6572::2]:1", "[2600::1]:2", 64, b"x"));
+    assert!(events.is_empty() && sent.is_empty());
+    assert_eq!(rig.stack.stats().dropped(DropReason::Ipv6Off), 1);
+}
+
+fn valid_packet() -> impl Strategy<Value = Vec<u8>> {
+    let flags = 0u8..64;
+    (flags, any::<u32>(), any::<u32>(), 0usize..3000, 1u16..4, prop::bool::ANY).prop_map(
+        |(flags, seq, ack, len, port, v6)| {
+            let mut packet = Vec::new();
+            let tcp = |mut header: etherparse::TcpHeader| {
+                header.fin = flags & 1 != 0;
+                header.syn = flags & 2 != 0;
+                header.rst = flags & 4 != 0;
+                header.psh = flags & 8 != 0;
+                header.ack = flags & 16 != 0;
+                header.urg = flags & 32 != 0;
+                // Near what the stack uses, so that segments fall into windows.
+                header.acknowledgment_number = ack % 4096;
+                header
+            };
+            let mut header = tcp(etherparse::TcpHeader::new(1000 + port, 80, 5000u32.wrapping_add(seq % 9000), 8000));
+            let _ = header.set_options_raw(&[2, 4, 5, 0xb4, 1, 3, 3, 7]);
+            if v6 {
+                let (src, dst) = (
+                    "fd75:6e64:6572::2".parse::<std::net::Ipv6Addr>().unwrap(),
+                    "2600::1".parse::<std::net::Ipv6Addr>().unwrap(),
+                );
+                etherparse::PacketBuilder::ipv6(src.octets(), dst.octets(), 64)
+                    .tcp_header(header)
+                    .write(&mut packet, &vec![7; len])
+                    .unwrap();
+            } else {
+                etherparse::PacketBuilder::ipv4([10, 99, 0, 18], [8, 8, 8, 8], 64)
+                    .tcp_header(header)
+                    .write(&mut packet, &vec![7; len])
+                    .unwrap();
+            }
+            packet
+        },
+    )
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Random(Vec<u8>),
+    Valid(Vec<u8>),
+    Mutated(Vec<u8>, Vec<(usize, u8)>),
+    Serve(u8),
+    Wait(u64),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..200).prop_map(Op::Random),
+        valid_packet().prop_map(Op::Valid),
+        (valid_packet(), prop::collection::vec((0usize..120, any::<u8>()), 1..4)).prop_map(|(p, m)| Op::Mutated(p, m)),
+        any::<u8>().prop_map(Op::Serve),
+        (1u64..20_000).prop_map(Op::Wait),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn no_frame_panics(ops in prop::collection::vec(op(), 1..40), vnet: bool) {
+        let mut now = start();
+        let offload = if vnet { Offload::Vnet } else { Offload::None };
+        let mut stack = Stack::new(config(offload, 1500), now);
+        let mut sink = Sink::default();
+        let mut flows = Vec::new();
+        for op in ops {
+            match op {
+                Op::Random(bytes) => {
+                    stack.ingest(now, &bytes, RxMeta::ChecksumTrusted, &mut sink);
+                    if !bytes.is_empty() {
+                        stack.ingest(now, &frame(&bytes), RxMeta::ChecksumTrusted, &mut sink);
+                    }
+                }
+                Op::Valid(packet) => stack.ingest(now, &frame(&packet), RxMeta::Unverified, &mut sink),
+                Op::Mutated(mut packet, changes) => {
+                    for (at, to) in changes {
+                        let at = at % packet.len();
+                        packet[at] = to;
+                    }
+                    if packet[0] >> 4 == 4 {
+                        packet[10..12].copy_from_slice(&[0, 0]);
+                        let sum = etherparse::checksum::Sum16BitWords::new().add_slice(&packet[..20]).ones_complement();
+                        packet[10..12].copy_from_slice(&sum.to_ne_bytes());
+                    }
+                    stack.ingest(now, &frame(&packet), RxMeta::ChecksumTrusted, &mut sink);
+                }
+                Op::Serve(what) => {
+                    for flow in &flows {
+                        match what % 6 {
+                            0 => { stack.write(*flow, &[1; 5000]); }
+                            1 => { stack.read(*flow, 1000, |_| ()); }
+                            2 => stack.finish(*flow),
+                            3 => stack.accept(now, *flow, &mut sink),
+                            4 => stack.abort(*flow),
+                            _ => stack.refuse(now, *flow, Refusal::Reset, &mut sink),
+                        }
+                    }
+                    stack.service(now, &mut sink);
+                }
+                Op::Wait(ms) => {
+                    now += Duration::from_millis(ms);
+                    stack.handle_timeout(now, &mut sink);
+                }
+            }
+            while let Some(event) = stack.poll_event() {
+                if let Event::Connect { flow, .. } = event {
+                    flows.push(flow);
+                    stack.accept(now, flow, &mut sink);
+                }
+            }
+            stack.service(now, &mut sink);
+        }
+    }
+}
