@@ -205,6 +205,11 @@ impl Session {
         self.control.len() > CONGESTED_CONTROL_BYTES
     }
 
+    /// Whether a datagram would find room.
+    pub fn takes_datagrams(&self) -> bool {
+        self.datagram_bytes < MAX_QUEUED_DATAGRAM_BYTES
+    }
+
     /// Bytes of `flow` that this end may send now.
     pub fn send_credit(&self, flow: FlowId) -> u32 {
         self.flows.get(&flow).map_or(0, |l| l.send_credit)
@@ -257,6 +262,17 @@ impl Session {
         }
     }
 
+    /// Allows the other end `window` bytes on `flow` where it was allowed fewer: its credit grows by the difference.
+    pub fn widen(&mut self, flow: FlowId, window: u32) {
+        let Some(ledger) = self.flows.get_mut(&flow) else { return };
+        let bytes = window.min(MAX_WINDOW).saturating_sub(ledger.receive_window);
+        if bytes > 0 && ledger.receiving == Half::Open {
+            ledger.receive_window += bytes;
+            ledger.receive_credit += bytes;
+            Frame::Credit { flow, bytes }.encode(&mut self.control);
+        }
+    }
+
     /// Ends `flow` in both directions at once, and tells the other end.
     pub fn reset(&mut self, flow: FlowId) {
         if self.flows.remove(&flow).is_some() {
@@ -275,7 +291,7 @@ impl Session {
             frame.encode(&mut self.control);
             return Sent::Queued;
         }
-        if self.datagram_bytes >= MAX_QUEUED_DATAGRAM_BYTES {
+        if !self.takes_datagrams() {
             self.counters.datagrams_dropped += 1;
             return Sent::Dropped;
         }

@@ -286,6 +286,22 @@ fn bytes_beyond_the_credit_reset_the_flow_and_are_counted() {
 }
 
 #[test]
+fn a_widened_window_allows_just_as_much() {
+    let mut pair = Pair::new(1000);
+    pair.open(1, 0, 1_000_000);
+    pair.gateway.stalled = Some(1);
+    pair.run(&[700], |p| p.gateway.streams[&1].received == 1000);
+    pair.gateway.session.widen(FlowId(1), 50_000);
+    pair.gateway.session.widen(FlowId(1), 400);
+    pair.gateway.streams.get_mut(&1).unwrap().window = 50_000;
+    pair.run(&[700], |p| p.gateway.streams[&1].received == 50_000);
+    // Consumed bytes come back as credit of the wider window, until the end.
+    pair.gateway.stalled = None;
+    pair.run(&[700], |p| p.gateway.streams[&1].got_fin);
+    assert_eq!(pair.gateway.streams[&1].received, 1_000_000);
+}
+
+#[test]
 fn a_reset_flow_is_gone_at_both_ends_and_its_id_may_be_used_again() {
     let mut pair = Pair::new(5000);
     pair.open(1, 1_000_000, 1_000_000);
