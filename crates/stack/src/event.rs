@@ -78,6 +78,22 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Bytes of the packet that it carries.
+    pub(crate) fn payload(&self) -> usize {
+        match self {
+            Self::Datagram { bytes, .. } => bytes.len(),
+            Self::Query { message, .. } => message.len(),
+            Self::Echo { payload, .. } => payload.len(),
+            Self::Connect { .. }
+            | Self::ConnectAbandoned { .. }
+            | Self::Flow { .. }
+            | Self::Bind { .. }
+            | Self::Unbind { .. } => 0,
+        }
+    }
+}
+
 /// How a pending connection is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {

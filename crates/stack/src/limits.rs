@@ -14,6 +14,12 @@ pub const MAX_BINDS: usize = 4096;
 /// DNS questions and echo requests that wait for an answer, each.
 pub const MAX_REQUESTS: usize = 4096;
 
+/// Events that wait to be fetched. A shell fetches after each batch of frames, so more come only when it is stuck.
+pub const MAX_EVENTS: usize = 16_384;
+
+/// Payload bytes in them.
+pub const MAX_EVENT_BYTES: usize = 16 * 1024 * 1024;
+
 /// How long a question or an echo request is remembered: resolvers and ping have given up by then.
 pub const REQUEST_LIFETIME: Duration = Duration::from_secs(30);
 
@@ -22,6 +28,12 @@ pub const RING_STEPS: [(usize, usize); 3] = [(64, 1024 * 1024), (512, 256 * 1024
 
 /// Ring bytes of a new flow beyond the last step.
 pub const SMALLEST_RING: usize = 16 * 1024;
+
+/// Bytes through a flow's rings from which on their memory is given back when the flow idles: fewer touch few pages.
+pub const TOUCHED_RINGS: usize = 32 * 1024;
+
+/// How long a flow must be idle for that. Long enough that no one who still talks notices (RFC 5681 4.1 starts slowly after less).
+pub const IDLE_RINGS: Duration = Duration::from_secs(5);
 
 /// How long an ended connection's last ACK is kept (smoltcp's own TIME-WAIT has the same length).
 pub const TIME_WAIT: Duration = Duration::from_secs(10);

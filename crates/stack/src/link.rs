@@ -22,6 +22,7 @@ pub(crate) struct Link {
     pub(crate) vm_mac: [u8; 6],
     /// Largest IP packet, in bytes.
     pub(crate) mtu: usize,
+    /// Room for a frame in the making; what is in it between two frames is nothing.
     pub(crate) scratch: Vec<u8>,
     next_id: u32,
 }

@@ -1,6 +1,6 @@
 //! ARP (RFC 826) and neighbour discovery (RFC 4861): the gateway answers for its own addresses and for all that lies behind it.
 
-use crate::addresses::{AddressPlan, VM6};
+use crate::addresses::{AddressPlan, VM6, may_be_remote};
 use crate::icmp;
 use crate::link::{ETHER_ARP, ETHERNET, Link};
 use crate::offload::{Transmit, TxMeta};
@@ -16,8 +16,10 @@ pub(crate) fn arp(link: &mut Link, plan: &AddressPlan, stats: &mut Stats, bytes:
     }
     let target = Ipv4Addr::new(bytes[24], bytes[25], bytes[26], bytes[27]);
     let ours = target == plan.gateway() || target == plan.host();
-    // What is not in the subnet is asked for only where a route says 'on this link': then it is behind us.
-    let beyond = !plan.is_own(target.into()) && target != Ipv4Addr::UNSPECIFIED && bytes[14..18] != bytes[24..28];
+    // What is not in the subnet is asked for only where a route says 'on this link': then it is behind us. Who has no address yet
+    // (RFC 5227 2.1.1) or asks for its own wants to hear that nobody has it.
+    let probe = bytes[14..18] == [0; 4] || bytes[14..18] == bytes[24..28];
+    let beyond = !plan.is_own(target.into()) && may_be_remote(target.into()) && !probe;
     if bytes[6..8] != [0, 1] || !(ours || beyond) {
         return;
     }
@@ -48,10 +50,13 @@ pub(crate) fn solicited(
     if packet.ttl != 255 || target == VM6 || target.is_multicast() {
         return stats.drop(DropReason::Icmp);
     }
-    if plan.is_own(target.into()) && !plan.is_alias(target.into()) {
+    let IpAddr::V6(asker) = packet.src else { return };
+    // A station that tries its own new address (RFC 4862 5.4.2) asks without one; an answer would take the address from it. Nor is
+    // another station's link-local address behind us.
+    let beyond = !plan.is_own(target.into()) && may_be_remote(target.into()) && !asker.is_unspecified();
+    if !plan.is_alias(target.into()) && !beyond {
         return;
     }
-    let IpAddr::V6(asker) = packet.src else { return };
     let everyone = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
     let to = if asker.is_unspecified() { everyone } else { asker };
     // Router, solicited, override.

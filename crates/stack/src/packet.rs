@@ -66,7 +66,7 @@ impl<'a> Packet<'a> {
         })
     }
 
-    /// RFC 8200 3 and 4: hop-by-hop options, destination options and the fragment header are walked; others are not understood.
+    /// RFC 8200 3 and 4: options, a routing header that is used up, and the fragment header are walked; others are not understood.
     pub(crate) fn read6(bytes: &'a [u8]) -> Result<Self, DropReason> {
         let header = Ipv6HeaderSlice::from_slice(bytes).map_err(|_| DropReason::Malformed)?;
         let end = 40 + usize::from(header.payload_length());
@@ -77,10 +77,19 @@ impl<'a> Packet<'a> {
         let (mut next, mut at, mut fragment) = (header.next_header().0, 40, None);
         loop {
             match next {
-                0 | 60 => {
-                    let option = whole.get(at..at + 8).ok_or(DropReason::Malformed)?;
-                    next = option[0];
-                    at += 8 + 8 * usize::from(option[1]);
+                // Hop-by-hop options come first or not at all (RFC 8200 4.1).
+                0 if at > 40 => return Err(DropReason::ExtensionHeader),
+                0 | 60 | 43 => {
+                    let head = whole.get(at..at + 2).ok_or(DropReason::Malformed)?;
+                    let len = 8 + 8 * usize::from(head[1]);
+                    let header = whole.get(at..at + len).ok_or(DropReason::Malformed)?;
+                    // RFC 8200 4.4: with no segments left a routing header of any type is skipped; we are nobody's router.
+                    let passable = if next == 43 { header[3] == 0 } else { options_are_skippable(&header[2..]) };
+                    if !passable {
+                        return Err(DropReason::ExtensionHeader);
+                    }
+                    next = head[0];
+                    at += len;
                 }
                 44 => {
                     let part = whole.get(at..at + 8).ok_or(DropReason::Malformed)?;
@@ -101,7 +110,7 @@ impl<'a> Packet<'a> {
                         break;
                     }
                 }
-                43 | 51 | 59 | 135 | 139 | 140 => return Err(DropReason::ExtensionHeader),
+                51 | 59 | 135 | 139 | 140 => return Err(DropReason::ExtensionHeader),
                 _ => break,
             }
         }
@@ -121,6 +130,24 @@ impl<'a> Packet<'a> {
         transport_sum(self.src, self.dst, self.protocol, self.payload.len()).add_slice(self.payload).ones_complement()
             == 0
     }
+}
+
+/// Whether all options may be passed over: what is unknown may say otherwise in its upper two bits (RFC 8200 4.2). A home address
+/// (RFC 6275) and a jumbo payload (RFC 2675) do, rightly, since they change what the packet is.
+fn options_are_skippable(mut options: &[u8]) -> bool {
+    while let [kind, rest @ ..] = options {
+        // Pad1 alone has no length.
+        let len = match (kind, rest.first()) {
+            (0, _) => 1,
+            (_, Some(len)) => 2 + usize::from(*len),
+            (_, None) => return false,
+        };
+        if kind & 0xc0 != 0 || len > options.len() {
+            return false;
+        }
+        options = &options[len..];
+    }
+    true
 }
 
 /// The sum over the pseudo-header (RFC 9293 3.1, RFC 8200 8.1).

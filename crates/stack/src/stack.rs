@@ -1,18 +1,19 @@
-//! The stack as its user sees it: where each frame goes, and each answer from the relay.
+//! The stack as its user sees it: its state, and where each answer from the relay goes. Where each frame goes is in [`inbound`].
 
-use crate::addresses::{AddressPlan, Ipv6, Target, is_group, loopback_like, may_be_remote};
+mod inbound;
+
+use crate::addresses::{AddressPlan, Ipv6};
 use crate::event::{Event, Refusal};
 use crate::fragments::Reassembler;
 use crate::icmp::{self, Bucket, Fault, FaultKind};
-use crate::limits::{MAX_BINDS, MAX_FLOWS, MAX_HALF_OPEN};
-use crate::link::{ETHER_ARP, ETHER_IPV4, ETHER_IPV6, ETHERNET, IpHead, Link, len16};
-use crate::neighbours;
-use crate::offload::{Offload, RxMeta, Transmit};
-use crate::packet::{ICMP4, ICMP6, Packet, TCP, UDP, be16, transport_sum};
+use crate::limits::{MAX_BINDS, MAX_EVENT_BYTES, MAX_EVENTS, MAX_FLOWS, MAX_HALF_OPEN};
+use crate::link::{IpHead, Link, len16};
+use crate::offload::{Offload, Transmit};
+use crate::packet::{UDP, transport_sum};
 use crate::requests::{Asker, RequestId, Requests};
 use crate::stats::{DropReason, Stats};
-use crate::tcp::{Around, Arrived, FlowId, Segment, Tcp, Tuple};
-use crate::udp::{BindId, Binds, New};
+use crate::tcp::{Around, FlowId, Tcp};
+use crate::udp::{BindId, Binds};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -67,6 +68,8 @@ pub struct Stack {
     bucket: Bucket,
     stats: Stats,
     events: VecDeque<Event>,
+    /// Payload bytes in `events`.
+    event_bytes: usize,
 }
 
 impl Stack {
@@ -86,293 +89,29 @@ impl Stack {
             bucket: Bucket::new(now),
             stats: Stats::default(),
             events: VecDeque::new(),
-        }
-    }
-
-    /// One Ethernet frame from the TAP. What is wrong with it is counted. Call [`Stack::poll_event`] until it is empty and
-    /// [`Stack::service`] after a batch of frames.
-    pub fn ingest(&mut self, now: Instant, frame: &[u8], meta: RxMeta, out: &mut dyn Transmit) {
-        self.stats.frames_in += 1;
-        self.stats.bytes_in += frame.len() as u64;
-        if let Err(why) = self.ingest_frame(now, frame, meta, out) {
-            self.stats.drop(why);
-        }
-    }
-
-    fn ingest_frame(
-        &mut self,
-        now: Instant,
-        frame: &[u8],
-        meta: RxMeta,
-        out: &mut dyn Transmit,
-    ) -> Result<(), DropReason> {
-        if frame.len() < ETHERNET {
-            return Err(DropReason::Malformed);
-        }
-        if frame[0] & 1 == 0 && frame[..6] != self.link.gateway_mac {
-            return Err(DropReason::NotForUs);
-        }
-        let bytes = &frame[ETHERNET..];
-        let packet = match be16(frame, 12) {
-            ETHER_ARP => {
-                neighbours::arp(&mut self.link, &self.plan, &mut self.stats, bytes, out);
-                return Ok(());
-            }
-            ETHER_IPV4 => Packet::read4(bytes)?,
-            ETHER_IPV6 => Packet::read6(bytes)?,
-            _ => return Err(DropReason::EtherType),
-        };
-        // Neighbour discovery works whether IPv6 is on or off: the kernel asks before it routes.
-        if packet.protocol == ICMP6
-            && packet.dst.is_ipv6()
-            && packet.fragment.is_none()
-            && packet.payload.first() == Some(&135)
-        {
-            if !packet.checksum_fits() {
-                return Err(DropReason::Checksum);
-            }
-            neighbours::solicited(&mut self.link, &self.plan, &mut self.stats, &packet, out);
-            return Ok(());
-        }
-        if packet.dst.is_ipv6() && self.ipv6 == Ipv6::Disabled {
-            return Err(DropReason::Ipv6Off);
-        }
-        if is_group(packet.dst) {
-            return Err(DropReason::Group);
-        }
-        let from_us = self.plan.is_alias(packet.src);
-        if !may_be_remote(packet.src) || from_us {
-            return Err(DropReason::BadSource);
-        }
-        // A packet in a broadcast frame is nobody's to answer.
-        if frame[0] & 1 == 1 {
-            return Err(DropReason::Group);
-        }
-        if packet.ttl <= 1 && !self.plan.is_alias(packet.dst) {
-            self.report(now, out, FaultKind::TimeExceeded, &packet);
-            return Err(DropReason::TtlExpired);
-        }
-        let Some(fragment) = packet.fragment else {
-            return self.ingest_packet(now, &packet, meta, out);
-        };
-        let Some(whole) = self.fragments.add(now, &packet, fragment, &mut self.stats) else { return Ok(()) };
-        let packet = if packet.dst.is_ipv4() { Packet::read4(&whole)? } else { Packet::read6(&whole)? };
-        // The kernel's word holds for single frames only.
-        self.ingest_packet(now, &packet, RxMeta::Unverified, out)
-    }
-
-    fn ingest_packet(
-        &mut self,
-        now: Instant,
-        packet: &Packet<'_>,
-        meta: RxMeta,
-        out: &mut dyn Transmit,
-    ) -> Result<(), DropReason> {
-        let trusted = meta == RxMeta::ChecksumTrusted;
-        match packet.protocol {
-            TCP => {
-                let seg = Segment::read(packet.payload).ok_or(DropReason::Malformed)?;
-                if !trusted && !packet.checksum_fits() {
-                    return Err(DropReason::Checksum);
-                }
-                self.ingest_tcp(now, packet, seg, out)
-            }
-            UDP => self.ingest_udp(now, packet, meta, out),
-            ICMP4 if packet.dst.is_ipv4() => self.ingest_icmp(now, packet, out),
-            ICMP6 if packet.dst.is_ipv6() => self.ingest_icmp(now, packet, out),
-            _ => {
-                self.report(now, out, FaultKind::ProtocolUnreachable, packet);
-                Err(DropReason::Protocol)
-            }
-        }
-    }
-
-    fn ingest_tcp(
-        &mut self,
-        now: Instant,
-        packet: &Packet<'_>,
-        seg: Segment,
-        out: &mut dyn Transmit,
-    ) -> Result<(), DropReason> {
-        let mut around = Around { link: &mut self.link, stats: &mut self.stats, out };
-        match self.tcp.arrive(now, packet, seg, &mut around) {
-            Arrived::Done => return Ok(()),
-            Arrived::GaveUp(flow) => {
-                self.events.push_back(Event::ConnectAbandoned { flow });
-                return Ok(());
-            }
-            Arrived::Opening => {}
-        }
-        let used = SocketAddr::new(packet.dst, seg.dst_port);
-        let to = self.plan.classify(used);
-        match to {
-            Target::Remote(_) | Target::Host(_) | Target::Dns => {}
-            Target::Gateway | Target::Refused => {
-                self.tcp.refuse_segment(packet, seg, &mut around);
-                return Err(DropReason::Refused);
-            }
-            Target::Group => return Err(DropReason::Group),
-            Target::Invalid => {
-                self.report(now, out, FaultKind::HostUnreachable, packet);
-                return Err(DropReason::BadDestination);
-            }
-        }
-        match self.tcp.open_pending(packet, seg) {
-            Ok((flow, tuple)) => {
-                self.stats.flows_total += 1;
-                self.events.push_back(Event::Connect { flow, to, app: tuple.app, used, tuple_hash: tuple.hash32() });
-                Ok(())
-            }
-            Err(why) => {
-                // A full table is told at once; a half-open one empties soon, and the app's kernel tries again.
-                if why == DropReason::FlowsFull {
-                    self.tcp.refuse_segment(packet, seg, &mut around);
-                }
-                Err(why)
-            }
-        }
-    }
-
-    fn ingest_udp(
-        &mut self,
-        now: Instant,
-        packet: &Packet<'_>,
-        meta: RxMeta,
-        out: &mut dyn Transmit,
-    ) -> Result<(), DropReason> {
-        let datagram = packet.payload;
-        let len = usize::from(be16(datagram, 4));
-        if datagram.len() < 8 || len < 8 || len > datagram.len() {
-            return Err(DropReason::Malformed);
-        }
-        let packet = Packet { payload: &datagram[..len], ..*packet };
-        // RFC 768: a checksum of 0 means none; RFC 8200 8.1 allows that for IPv4 only.
-        let has_sum = be16(datagram, 6) != 0 || packet.dst.is_ipv6();
-        if meta == RxMeta::Unverified && has_sum && !packet.checksum_fits() {
-            return Err(DropReason::Checksum);
-        }
-        let (src_port, dst_port) = icmp::ports(datagram);
-        let app = SocketAddr::new(packet.src, src_port);
-        let to = SocketAddr::new(packet.dst, dst_port);
-        let bytes = &packet.payload[8..];
-        let peer = match self.plan.classify(to) {
-            Target::Remote(peer) | Target::Host(peer) => peer,
-            Target::Dns => {
-                let asker = Asker::Dns { app, server: to };
-                let request = self.requests.insert(now, asker).ok_or(DropReason::RequestsFull)?;
-                self.events.push_back(Event::Query { request, message: bytes.to_vec() });
-                return Ok(());
-            }
-            Target::Gateway => {
-                self.report(now, out, FaultKind::PortUnreachable, &packet);
-                return Err(DropReason::Refused);
-            }
-            Target::Refused => {
-                self.report(now, out, FaultKind::Prohibited, &packet);
-                return Err(DropReason::Refused);
-            }
-            Target::Group => return Err(DropReason::Group),
-            Target::Invalid => {
-                self.report(now, out, FaultKind::HostUnreachable, &packet);
-                return Err(DropReason::BadDestination);
-            }
-        };
-        let used = self.binds.touch(now, app, dst_port).ok_or(DropReason::RequestsFull)?;
-        if let Some(bind) = used.evicted {
-            self.stats.binds_evicted += 1;
-            self.events.push_back(Event::Unbind { bind });
-        }
-        if used.new == New::Yes {
-            self.stats.binds_total += 1;
-            self.events.push_back(Event::Bind { bind: used.bind, app });
-        }
-        if peer.ip().is_loopback()
-            && let Some(bind) = self.binds.get_mut(used.bind)
-        {
-            bind.remember_alias(dst_port, to.ip());
-        }
-        let ttl = packet.ttl.saturating_sub(1).max(1);
-        self.events.push_back(Event::Datagram { bind: used.bind, peer, ttl, bytes: bytes.to_vec() });
-        Ok(())
-    }
-
-    fn ingest_icmp(&mut self, now: Instant, packet: &Packet<'_>, out: &mut dyn Transmit) -> Result<(), DropReason> {
-        let message = packet.payload;
-        if message.len() < 8 {
-            return Err(DropReason::Malformed);
-        }
-        if !icmp::checksum_fits(packet) {
-            return Err(DropReason::Checksum);
-        }
-        let request = if packet.dst.is_ipv4() { 8 } else { 128 };
-        if message[0] != request || message[1] != 0 {
-            return Err(self.ingest_icmp_other(packet));
-        }
-        let ident = [message[4], message[5], message[6], message[7]];
-        let payload = &message[8..];
-        if self.plan.is_gateway(packet.dst) {
-            let ends = (packet.dst, packet.src, 64);
-            icmp::send_reply((&mut self.link, &mut self.stats), out, ends, ident, payload);
-            return Ok(());
-        }
-        let to = match self.plan.classify(SocketAddr::new(packet.dst, 1)) {
-            Target::Remote(to) => to.ip(),
-            Target::Host(_) => loopback_like(packet.dst),
-            Target::Refused => {
-                self.report(now, out, FaultKind::Prohibited, packet);
-                return Err(DropReason::Refused);
-            }
-            Target::Group => return Err(DropReason::Group),
-            Target::Dns | Target::Gateway | Target::Invalid => {
-                self.report(now, out, FaultKind::HostUnreachable, packet);
-                return Err(DropReason::BadDestination);
-            }
-        };
-        let quote = packet.whole[..packet.whole.len().min(1280)].into();
-        let asker = Asker::Echo { app: packet.src, to: packet.dst, ident, quote };
-        let request = self.requests.insert(now, asker).ok_or(DropReason::RequestsFull)?;
-        let ttl = packet.ttl.saturating_sub(1).max(1);
-        self.events.push_back(Event::Echo { request, to, ttl, payload: payload.to_vec() });
-        Ok(())
-    }
-
-    /// An ICMP message that is no echo request: only 'too big' about one of our segments has a use.
-    fn ingest_icmp_other(&mut self, packet: &Packet<'_>) -> DropReason {
-        let message = packet.payload;
-        let (mtu, quoted) = match (packet.dst.is_ipv4(), message[0], message[1]) {
-            (true, 3, 4) => (be16(message, 6), &message[8..]),
-            (false, 2, 0) => (be16(message, 6), &message[8..]),
-            (true, 3 | 4 | 5 | 11 | 12, _) | (false, 1..=127, _) => return DropReason::IcmpError,
-            (true | false, _, _) => return DropReason::Icmp,
-        };
-        let v4 = packet.dst.is_ipv4();
-        let header = if v4 { 4 * usize::from(quoted.first().copied().unwrap_or(0) & 15) } else { 40 };
-        let (protocol_at, src_at, dst_at, len) = if v4 { (9, 12, 16, 4) } else { (6, 8, 24, 16) };
-        if quoted.get(protocol_at) == Some(&TCP)
-            && let (Some(src), Some(dst)) = (address(quoted, src_at, len), address(quoted, dst_at, len))
-            && let Some(tcp) = quoted.get(header..header + 4)
-        {
-            let (from, to) = icmp::ports(tcp);
-            self.tcp.lower_mss(Tuple { app: SocketAddr::new(dst, to), to: SocketAddr::new(src, from) }, mtu);
-        }
-        DropReason::IcmpError
-    }
-
-    /// Tells the sender of a packet that the gateway will not carry it.
-    fn report(&mut self, now: Instant, out: &mut dyn Transmit, kind: FaultKind, packet: &Packet<'_>) {
-        if icmp::may_report(packet) {
-            let from = self.plan.gateway_like(packet.src);
-            let to = (&mut self.link, &mut self.bucket, &mut self.stats);
-            icmp::send_error(to, now, out, (kind, from, packet.src), packet.whole);
+            event_bytes: 0,
         }
     }
 
     /// The next thing to do for the user, if any. Cheap.
     pub fn poll_event(&mut self) -> Option<Event> {
         if let Some(event) = self.events.pop_front() {
+            self.event_bytes -= event.payload();
             return Some(event);
         }
         self.tcp.next_change().map(|(flow, changes)| Event::Flow { flow, changes })
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.event_bytes += event.payload();
+        self.events.push_back(event);
+    }
+
+    /// Whether another packet may lead to events. What must be told (an end of something) is told in any case: there is no more of
+    /// it than of flows and binds.
+    fn may_tell(&self) -> Result<(), DropReason> {
+        let full = self.events.len() >= MAX_EVENTS || self.event_bytes >= MAX_EVENT_BYTES;
+        if full { Err(DropReason::EventsFull) } else { Ok(()) }
     }
 
     /// Gives every flow that has something to do its turn: segments, one ACK a batch, new deadlines.
@@ -397,7 +136,7 @@ impl Stack {
         self.requests.expire(now);
         self.fragments.expire(now, &mut self.stats);
         while let Some(bind) = self.binds.expire(now) {
-            self.events.push_back(Event::Unbind { bind });
+            self.tell(Event::Unbind { bind });
         }
         self.tcp.expire(now);
         self.service(now, out);
@@ -572,6 +311,17 @@ impl Stack {
         self.requests.take(request);
     }
 
+    /// Takes at most so many UDP source endpoints from now on (1 to 65,535): as many as the relays have sockets for.
+    pub fn set_max_binds(&mut self, max: usize) {
+        self.binds.set_max(max);
+    }
+
+    /// How many UDP source endpoints it takes.
+    #[must_use]
+    pub fn max_binds(&self) -> usize {
+        self.binds.max()
+    }
+
     /// Carries IPv6 or not, from now on. Open flows stay.
     pub fn set_ipv6(&mut self, ipv6: Ipv6) {
         self.ipv6 = ipv6;
@@ -592,14 +342,6 @@ impl Stack {
 
 fn same_family(a: IpAddr, b: IpAddr) -> bool {
     a.is_ipv4() == b.is_ipv4()
-}
-
-fn address(bytes: &[u8], at: usize, len: usize) -> Option<IpAddr> {
-    let bytes = bytes.get(at..at + len)?;
-    match <[u8; 4]>::try_from(bytes) {
-        Ok(four) => Some(four.into()),
-        Err(_) => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
-    }
 }
 
 /// A datagram with its header (RFC 768).

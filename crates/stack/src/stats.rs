@@ -35,6 +35,10 @@ pub enum DropReason {
     NoFlow,
     /// A segment other than SYN or RST for a connection that is not up yet.
     Pending,
+    /// A segment that reaches beyond what was ever advertised.
+    BeyondWindow,
+    /// The user of the stack does not fetch its events.
+    EventsFull,
     /// Too many questions or echo requests pending.
     RequestsFull,
     /// ICMP of a kind that is not for us.
@@ -53,7 +57,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of [`Stats::drops`].
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Malformed,
         Self::Checksum,
         Self::EtherType,
@@ -70,6 +74,8 @@ impl DropReason {
         Self::FlowsFull,
         Self::NoFlow,
         Self::Pending,
+        Self::BeyondWindow,
+        Self::EventsFull,
         Self::RequestsFull,
         Self::Icmp,
         Self::IcmpError,
@@ -99,6 +105,10 @@ pub struct Stats {
     pub flows_total: u64,
     /// TIME-WAIT records now.
     pub time_wait: usize,
+    /// Entries of the TCP timer heap now, dead ones included.
+    pub timers: usize,
+    /// Connections whose idle rings were replaced by fresh ones.
+    pub rings_renewed: u64,
     /// UDP binds now.
     pub binds: usize,
     /// UDP binds in all.

@@ -5,7 +5,7 @@ use crate::limits::{MAX_ALIASES, UDP_IDLE, UDP_IDLE_SHORT};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One UDP source endpoint of the VM: a table index and its generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,12 +34,12 @@ pub(crate) struct Bind {
 }
 
 impl Bind {
-    fn expires(&self) -> Instant {
-        let idle = match (self.traffic, self.peers) {
+    /// How long it may be idle.
+    fn lifetime(&self) -> Duration {
+        match (self.traffic, self.peers) {
             (Traffic::TwoWay, Peers::Any) => UDP_IDLE,
             (Traffic::OneWay, _) | (_, Peers::OnlyDns) => UDP_IDLE_SHORT,
-        };
-        self.used + idle
+        }
     }
 
     /// Remembers by which address the app reaches a loopback port.
@@ -65,14 +65,19 @@ struct Slot {
     bind: Option<Bind>,
 }
 
+/// The least recently used first.
+type Queue = BinaryHeap<Reverse<(Instant, BindId)>>;
+
 /// The table of binds.
 #[derive(Debug)]
 pub(crate) struct Binds {
     slots: Vec<Slot>,
     free: VecDeque<u16>,
     by_app: HashMap<SocketAddr, BindId>,
-    /// One entry a bind, at or before its expiry.
-    heap: BinaryHeap<Reverse<(Instant, BindId)>>,
+    /// One entry a bind in one of the two, at or before its last use; `short` may hold one that came to live long since, never
+    /// the other way round.
+    short: Queue,
+    long: Queue,
     max: usize,
 }
 
@@ -82,8 +87,6 @@ pub(crate) struct Used {
     pub(crate) bind: BindId,
     /// Whether it is new.
     pub(crate) new: New,
-    /// The one that had to go for it.
-    pub(crate) evicted: Option<BindId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,9 +101,25 @@ impl Binds {
             slots: Vec::new(),
             free: VecDeque::new(),
             by_app: HashMap::new(),
-            heap: BinaryHeap::new(),
+            short: Queue::new(),
+            long: Queue::new(),
             max: max.clamp(1, usize::from(u16::MAX)),
         }
+    }
+
+    /// Takes no more than `max` binds from now on; those that are too many go as new ones come.
+    pub(crate) fn set_max(&mut self, max: usize) {
+        self.max = max.clamp(1, usize::from(u16::MAX));
+    }
+
+    pub(crate) fn max(&self) -> usize {
+        self.max
+    }
+
+    /// One that is beyond the bound and has to go before another is made: the one that was idle longest.
+    pub(crate) fn evict(&mut self, app: SocketAddr) -> Option<BindId> {
+        let full = self.by_app.len() >= self.max && !self.by_app.contains_key(&app);
+        if full { self.pop_oldest() } else { None }
     }
 
     /// The bind of a datagram from `app` to `port`, made where there is none.
@@ -108,16 +127,10 @@ impl Binds {
         if let Some(id) = self.by_app.get(&app).copied() {
             let bind = self.get_mut(id)?;
             bind.used = now;
-            let was = bind.expires();
             if port != 53 {
                 bind.peers = Peers::Any;
             }
-            debug_assert!(was <= bind.expires());
-            return Some(Used { bind: id, new: New::No, evicted: None });
-        }
-        let evicted = if self.by_app.len() >= self.max { self.oldest() } else { None };
-        if let Some(id) = evicted {
-            self.remove(id);
+            return Some(Used { bind: id, new: New::No });
         }
         let index = match self.free.pop_front() {
             Some(index) => index,
@@ -130,15 +143,59 @@ impl Binds {
         let peers = if port == 53 { Peers::OnlyDns } else { Peers::Any };
         let bind = Bind { app, traffic: Traffic::OneWay, peers, used: now, aliases: VecDeque::new() };
         let id = BindId(u32::from(slot.generation) << 16 | u32::from(index));
-        self.heap.push(Reverse((bind.expires(), id)));
+        self.short.push(Reverse((now, id)));
         slot.bind = Some(bind);
         self.by_app.insert(app, id);
-        Some(Used { bind: id, new: New::Yes, evicted })
+        self.tidy();
+        Some(Used { bind: id, new: New::Yes })
     }
 
-    /// A scan, but only of a full table, and of few thousand entries.
-    fn oldest(&self) -> Option<BindId> {
-        self.by_app.values().copied().min_by_key(|id| self.get(*id).map(|bind| bind.used))
+    /// Bounds the queues where binds are removed faster than they expire.
+    fn tidy(&mut self) {
+        if self.short.len() + self.long.len() > 2 * self.by_app.len() + 1024 {
+            for mut queue in [std::mem::take(&mut self.short), std::mem::take(&mut self.long)] {
+                queue.retain(|Reverse((_, id))| self.get(*id).is_some());
+                queue.into_iter().for_each(|Reverse((_, id))| self.queue(id));
+            }
+        }
+    }
+
+    /// Puts a bind where it belongs by its last use, unless it is gone.
+    fn queue(&mut self, id: BindId) {
+        let Some((used, lifetime)) = self.get(id).map(|bind| (bind.used, bind.lifetime())) else { return };
+        let queue = if lifetime == UDP_IDLE { &mut self.long } else { &mut self.short };
+        queue.push(Reverse((used, id)));
+    }
+
+    /// Brings the least recently used bind of each queue to its front.
+    fn sort_fronts(&mut self) {
+        for lifetime in [UDP_IDLE_SHORT, UDP_IDLE] {
+            while let Some(&Reverse((at, id))) = self.of(lifetime).peek() {
+                if self.get(id).is_some_and(|bind| bind.used == at && bind.lifetime() == lifetime) {
+                    break;
+                }
+                self.of_mut(lifetime).pop();
+                self.queue(id);
+            }
+        }
+    }
+
+    fn of(&self, lifetime: Duration) -> &Queue {
+        if lifetime == UDP_IDLE { &self.long } else { &self.short }
+    }
+
+    fn of_mut(&mut self, lifetime: Duration) -> &mut Queue {
+        if lifetime == UDP_IDLE { &mut self.long } else { &mut self.short }
+    }
+
+    /// Takes out the bind that was idle longest, whatever its lifetime: else a table full of long-lived binds would leave no new one
+    /// the time to be answered.
+    fn pop_oldest(&mut self) -> Option<BindId> {
+        self.sort_fronts();
+        let fronts = [self.short.peek(), self.long.peek()];
+        let Reverse((_, id)) = *fronts.into_iter().flatten().max()?;
+        self.remove(id);
+        Some(id)
     }
 
     pub(crate) fn get(&self, id: BindId) -> Option<&Bind> {
@@ -169,27 +226,27 @@ impl Binds {
         self.free.push_back((id.0 & 0xffff) as u16);
     }
 
+    /// Early where the first entry of a queue is of a bind that was used since, or is gone.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse((at, _))| *at)
+        let first = |lifetime: Duration| self.of(lifetime).peek().map(|Reverse((at, _))| *at + lifetime);
+        [first(UDP_IDLE_SHORT), first(UDP_IDLE)].into_iter().flatten().min()
     }
 
     /// The next bind that was idle too long; it is gone with this.
     pub(crate) fn expire(&mut self, now: Instant) -> Option<BindId> {
-        loop {
-            let &Reverse((at, id)) = self.heap.peek()?;
-            if at > now {
-                return None;
+        while self.deadline()? <= now {
+            self.sort_fronts();
+            for lifetime in [UDP_IDLE_SHORT, UDP_IDLE] {
+                if let Some(&Reverse((at, id))) = self.of(lifetime).peek()
+                    && at + lifetime <= now
+                {
+                    self.remove(id);
+                    self.of_mut(lifetime).pop();
+                    return Some(id);
+                }
             }
-            self.heap.pop();
-            let Some(bind) = self.get(id) else { continue };
-            let expires = bind.expires();
-            if expires > now {
-                self.heap.push(Reverse((expires, id)));
-                continue;
-            }
-            self.remove(id);
-            return Some(id);
         }
+        None
     }
 
     pub(crate) fn len(&self) -> usize {

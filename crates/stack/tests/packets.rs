@@ -98,6 +98,53 @@ fn binds_end_when_idle_and_the_oldest_goes_first() {
 }
 
 #[test]
+fn a_full_table_gives_up_who_was_idle_longest_whatever_its_lifetime() {
+    let mut rig = Rig::new(1500);
+    let app = |n: u16| format!("10.99.0.18:{}", 5000 + n);
+    let answer = |rig: &mut Rig, bind| {
+        rig.out(|s, now, out| s.deliver_datagram(now, bind, PEER.parse().unwrap(), b"r", 64, out));
+    };
+    rig.stack.set_max_binds(3);
+    let answered: Vec<BindId> = (0..3).map(|n| rig.bind(&app(n), PEER)).collect();
+    for bind in &answered {
+        rig.now += Duration::from_secs(1);
+        answer(&mut rig, *bind);
+    }
+    // Each newcomer waits for its answer longer than the next one lets it, if newcomers pushed out each other.
+    for (n, old) in answered.iter().enumerate().take(2) {
+        let app = app(3 + n as u16);
+        let (events, _) = rig.feed(&udp(&app, PEER, 64, b"x"));
+        assert_eq!(events[0], Event::Unbind { bind: *old });
+        rig.now += Duration::from_secs(1);
+    }
+    rig.bind(&app(3), PEER);
+    rig.now += Duration::from_secs(1);
+    // One that is too many goes for each that comes; then as many as are too many at once.
+    rig.stack.set_max_binds(2);
+    let (events, _) = rig.feed(&udp(&app(6), PEER, 64, b"x"));
+    let unbinds = events.iter().filter(|event| matches!(event, Event::Unbind { .. })).count();
+    assert_eq!((unbinds, rig.stack.stats().binds), (2, 2), "{events:?}");
+    assert_eq!(rig.stack.stats().binds_evicted, 4);
+    let (events, _) = rig.feed(&udp(&app(3), PEER, 64, b"x"));
+    assert!(matches!(events[..], [Event::Datagram { .. }]), "the last used stays: {events:?}");
+}
+
+#[test]
+fn an_unanswered_bind_ends_by_its_last_datagram_out_and_an_answered_one_by_its_last_either_way() {
+    let mut rig = Rig::new(1500);
+    let (one_way, two_way) = (rig.bind(APP, PEER), rig.bind("10.99.0.18:5001", PEER));
+    rig.out(|s, now, out| s.deliver_datagram(now, two_way, PEER.parse().unwrap(), b"r", 64, out));
+    assert!(rig.wait(Duration::from_secs(20)).is_empty());
+    assert_eq!(rig.bind(APP, PEER), one_way);
+    assert!(rig.wait(Duration::from_secs(29)).is_empty(), "one more datagram is 30 s more");
+    assert_eq!(rig.wait(Duration::from_secs(1)), [Event::Unbind { bind: one_way }]);
+    assert!(rig.wait(Duration::from_secs(200)).is_empty());
+    rig.out(|s, now, out| s.deliver_datagram(now, two_way, PEER.parse().unwrap(), b"r", 64, out));
+    assert!(rig.wait(Duration::from_secs(299)).is_empty());
+    assert_eq!(rig.wait(Duration::from_secs(1)), [Event::Unbind { bind: two_way }]);
+}
+
+#[test]
 fn the_hosts_loopback_answers_by_the_alias_that_was_asked() {
     let mut rig = Rig::new(1500);
     let (events, _) = rig.feed(&udp(APP, "172.20.0.1:7000", 64, b"x"));
@@ -268,6 +315,179 @@ fn ipv6_can_be_off() {
     let (events, sent) = rig.feed(&udp("[fd75:6e64:6572::2]:1", "[2600::1]:2", 64, b"x"));
     assert!(events.is_empty() && sent.is_empty());
     assert_eq!(rig.stack.stats().dropped(DropReason::Ipv6Off), 1);
+}
+
+/// A neighbour solicitation (RFC 4861 4.3) for `target`.
+fn solicitation(src: &str, target: &str, hops: u8) -> Vec<u8> {
+    let (src, target): (std::net::Ipv6Addr, std::net::Ipv6Addr) = (src.parse().unwrap(), target.parse().unwrap());
+    let mut group = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, 0, 0, 0];
+    group[13..].copy_from_slice(&target.octets()[13..]);
+    let mut message = vec![135, 0, 0, 0, 0, 0, 0, 0];
+    message.extend_from_slice(&target.octets());
+    if !src.is_unspecified() {
+        message.extend_from_slice(&[1, 1]);
+        message.extend_from_slice(&VM_MAC);
+    }
+    let sum = etherparse::checksum::Sum16BitWords::new()
+        .add_slice(&src.octets())
+        .add_slice(&group)
+        .add_2bytes(u16::try_from(message.len()).unwrap().to_be_bytes())
+        .add_2bytes([0, 58])
+        .add_slice(&message)
+        .ones_complement();
+    message[2..4].copy_from_slice(&sum.to_ne_bytes());
+    let mut packet = Vec::new();
+    etherparse::PacketBuilder::ipv6(src.octets(), group, hops)
+        .write(&mut packet, etherparse::IpNumber::IPV6_ICMP, &message)
+        .unwrap();
+    packet
+}
+
+#[test]
+fn neighbour_solicitations_are_answered_but_no_address_is_taken_from_its_owner() {
+    let mut rig = Rig::new(1500);
+    let vm = "fd75:6e64:6572::2";
+    for target in ["fd75:6e64:6572::1", "fd75:6e64:6572::3", "2600::1"] {
+        let (_, sent) = rig.feed(&solicitation(vm, target, 255));
+        let [advert] = &sent[..] else { panic!("{target}: {sent:?}") };
+        let address: std::net::Ipv6Addr = target.parse().unwrap();
+        // Solicited and override, to the asker, hop limit 255, with our link-layer address.
+        assert_eq!((advert[7], advert[40], advert[44] & 0x60), (255, 136, 0x60));
+        assert_eq!(advert[24..40], vm.parse::<std::net::Ipv6Addr>().unwrap().octets());
+        assert_eq!(advert[48..64], address.octets());
+        assert_eq!(advert[64..72], [&[2, 1][..], &GATEWAY_MAC].concat());
+    }
+    let (_, sent) = rig.feed(&solicitation("::", "fd75:6e64:6572::1", 255));
+    assert_eq!((sent.len(), sent[0][44] & 0x40), (1, 0), "our own address is defended");
+    for (src, target, hops) in [
+        // Duplicate address detection of the VM's own addresses.
+        ("::", "fe80::1234", 255),
+        ("::", vm, 255),
+        ("::", "2600::7", 255),
+        (vm, "fe80::1", 255),
+        (vm, "fd75:6e64:6572::9", 255),
+        // Forwarded.
+        (vm, "fd75:6e64:6572::1", 254),
+    ] {
+        assert!(rig.feed(&solicitation(src, target, hops)).1.is_empty(), "{src} {target} {hops}");
+    }
+    // The same for ARP (RFC 5227): a probe for an address that is not ours.
+    let mut arp = vec![0xff; 6];
+    arp.extend_from_slice(&VM_MAC);
+    arp.extend_from_slice(&[8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
+    arp.extend_from_slice(&VM_MAC);
+    arp.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 192, 0, 2, 1]);
+    let mut sink = Sink::default();
+    rig.stack.ingest(rig.now, &arp, RxMeta::Unverified, &mut sink);
+    assert!(sink.0.is_empty());
+}
+
+/// Puts extension headers (the kind of the first, their bytes) into an IPv6 packet. The last must name UDP or TCP itself.
+fn extended(packet: &[u8], first: u8, headers: &[u8]) -> Vec<u8> {
+    let mut with = packet[..40].to_vec();
+    let len = u16::try_from(packet.len() - 40 + headers.len()).unwrap();
+    with[4..6].copy_from_slice(&len.to_be_bytes());
+    with[6] = first;
+    with.extend_from_slice(headers);
+    with.extend_from_slice(&packet[40..]);
+    with
+}
+
+#[test]
+fn ipv6_extension_headers_are_walked_by_their_rules() {
+    let (app, peer) = ("[fd75:6e64:6572::2]:1000", "[2600::1]:80");
+    let plain = udp(app, peer, 64, b"payload");
+    let passes: [(u8, &[u8]); 6] = [
+        // Hop-by-hop with PadN; destination options of 16 bytes; router alert.
+        (0, &[17, 0, 1, 4, 0, 0, 0, 0]),
+        (60, &[17, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        (0, &[17, 0, 5, 2, 0, 0, 1, 0]),
+        // A routing header that is used up (of any type); an atomic fragment; hop-by-hop, then destination options with Pad1.
+        (43, &[17, 0, 99, 0, 0, 0, 0, 0]),
+        (44, &[17, 0, 0, 0, 1, 2, 3, 4]),
+        (0, &[60, 0, 1, 4, 0, 0, 0, 0, 17, 0, 0, 0, 0, 0, 0, 0]),
+    ];
+    let mut rig = Rig::new(1500);
+    for (first, headers) in passes {
+        let (events, _) = rig.feed(&extended(&plain, first, headers));
+        let Some(Event::Datagram { bytes, .. }) = events.last() else { panic!("{first} {headers:?}: {events:?}") };
+        assert_eq!(bytes, b"payload");
+    }
+    let drops: [(u8, &[u8]); 6] = [
+        // Segments left; hop-by-hop not first; an option that must be understood; one that is too long; no next header; AH.
+        (43, &[17, 0, 0, 1, 0, 0, 0, 0]),
+        (60, &[0, 0, 1, 4, 0, 0, 0, 0, 17, 0, 1, 4, 0, 0, 0, 0]),
+        (60, &[17, 0, 0xc9, 4, 0, 0, 0, 0]),
+        (60, &[17, 0, 1, 40, 0, 0, 0, 0]),
+        (59, &[]),
+        (51, &[17, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+    ];
+    for (n, (first, headers)) in drops.into_iter().enumerate() {
+        let (events, sent) = rig.feed(&extended(&plain, first, headers));
+        assert!(events.is_empty() && sent.is_empty(), "{first} {headers:?}: {events:?}");
+        let dropped = rig.stack.stats().dropped(DropReason::ExtensionHeader);
+        assert_eq!(dropped, n as u64 + 1, "{first} {headers:?}");
+    }
+    let (events, _) = rig.feed(&extended(&plain, 60, &[17, 200, 1, 4, 0, 0, 0, 0]));
+    assert!(events.is_empty());
+    assert_eq!(rig.stack.stats().dropped(DropReason::Malformed), 1);
+}
+
+#[test]
+fn a_connection_lives_with_extension_headers() {
+    let mut rig = Rig::new(1500);
+    let tcp = |seq, ack: u32, syn: bool, data: &[u8]| {
+        let mut header = etherparse::TcpHeader::new(1000, 80, seq, 8000);
+        (header.syn, header.ack, header.acknowledgment_number) = (syn, !syn, ack);
+        let (src, dst): (std::net::Ipv6Addr, std::net::Ipv6Addr) =
+            ("fd75:6e64:6572::2".parse().unwrap(), "2600::1".parse().unwrap());
+        let mut packet = Vec::new();
+        etherparse::PacketBuilder::ipv6(src.octets(), dst.octets(), 64)
+            .tcp_header(header)
+            .write(&mut packet, data)
+            .unwrap();
+        extended(&packet, 60, &[6, 0, 1, 4, 0, 0, 0, 0])
+    };
+    let (events, _) = rig.feed(&tcp(1, 0, true, b""));
+    let [Event::Connect { flow, .. }] = events[..] else { panic!("{events:?}") };
+    let sent = rig.out(|s, now, out| {
+        s.accept(now, flow, out);
+        s.service(now, out);
+    });
+    let seq = u32::from_be_bytes(sent[0][44..48].try_into().unwrap());
+    rig.feed(&tcp(2, seq.wrapping_add(1), false, b"data"));
+    assert_eq!(rig.stack.readable(flow), 4);
+    // Switched off, an open connection goes on; a new one does not begin.
+    rig.stack.set_ipv6(Ipv6::Disabled);
+    rig.feed(&tcp(6, seq.wrapping_add(1), false, b"more"));
+    assert_eq!(rig.stack.readable(flow), 8);
+    rig.out(|s, now, out| {
+        s.abort(flow);
+        s.service(now, out);
+    });
+    assert!(rig.feed(&tcp(1, 0, true, b"")).0.is_empty());
+    assert_eq!(rig.stack.stats().dropped(DropReason::Ipv6Off), 1);
+}
+
+#[test]
+fn events_that_nobody_fetches_are_bounded() {
+    let mut rig = Rig::new(1500);
+    let mut sink = Sink::default();
+    let datagram = frame(&udp(APP, PEER, 64, b"x"));
+    for _ in 0..2 * limits::MAX_EVENTS {
+        rig.stack.ingest(rig.now, &datagram, RxMeta::Unverified, &mut sink);
+    }
+    assert!(rig.stack.stats().dropped(DropReason::EventsFull) > limits::MAX_EVENTS as u64 / 2);
+    let events: Vec<_> = std::iter::from_fn(|| rig.stack.poll_event()).collect();
+    assert!(events.len() <= limits::MAX_EVENTS + 2, "{}", events.len());
+    let large = frame(&udp(APP, PEER, 64, &[1; 60_000]));
+    for _ in 0..1000 {
+        rig.stack.ingest(rig.now, &large, RxMeta::Unverified, &mut sink);
+    }
+    let events: Vec<_> = std::iter::from_fn(|| rig.stack.poll_event()).collect();
+    assert!(events.len() * 60_000 < limits::MAX_EVENT_BYTES + 120_000, "{}", events.len());
+    // Fetched, it goes on.
+    assert_eq!(rig.feed(&udp(APP, PEER, 64, b"x")).0.len(), 1);
 }
 
 fn valid_packet() -> impl Strategy<Value = Vec<u8>> {

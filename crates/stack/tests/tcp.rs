@@ -97,6 +97,52 @@ fn a_burst_of_loss_only_slows() {
     });
 }
 
+/// Sends `total` bytes both ways over an open connection and checks their sum.
+fn bulk(sim: &mut Sim, handle: smoltcp::iface::SocketHandle, flow: FlowId, total: usize) {
+    let bytes: Vec<u8> = (0..total).map(byte).collect();
+    let (mut sent_up, mut sent_down, mut up, mut down) = (0, 0, Vec::new(), Vec::new());
+    sim.until("bulk", |sim| {
+        sent_down += sim.stack.write(flow, &bytes[sent_down..]);
+        let socket = sim.socket(handle);
+        sent_up += socket.send_slice(&bytes[sent_up..]).unwrap();
+        while socket.can_recv() {
+            socket.recv(|bytes| (bytes.len(), down.extend_from_slice(bytes))).unwrap();
+        }
+        sim.stack.read(flow, usize::MAX, |bytes| up.extend_from_slice(bytes));
+        up.len() == total && down.len() == total
+    });
+    assert!(up == bytes && down == bytes);
+}
+
+#[test]
+fn idle_rings_are_renewed_and_nobody_notices() {
+    for (offload, to, loss) in
+        [(Offload::None, TO, 0), (Offload::Vnet, TO, 10), (Offload::Vnet, "[2606:2800::1]:443", 0)]
+    {
+        let mut sim = Sim::new(offload, 1500);
+        let (handle, flow) = sim.open(to, 4000, 65_536);
+        sim.loss_per_mille = loss;
+        for round in 1..4 {
+            bulk(&mut sim, handle, flow, 300_000);
+            for _ in 0..10 {
+                sim.step(Duration::from_secs(1));
+            }
+            assert_eq!(sim.stack.stats().rings_renewed, round, "{offload:?} {to}");
+        }
+        // A little is no reason.
+        bulk(&mut sim, handle, flow, 1000);
+        for _ in 0..10 {
+            sim.step(Duration::from_secs(1));
+        }
+        assert_eq!(sim.stack.stats().rings_renewed, 3);
+        sim.loss_per_mille = 0;
+        sim.stack.finish(flow);
+        sim.socket(handle).close();
+        sim.until("closed", |sim| sim.saw(flow, Changes::CLOSED));
+        assert!(matches!(sim.socket(handle).state(), State::Closed | State::TimeWait));
+    }
+}
+
 #[test]
 fn connect_first_then_syn_ack_and_one_connect_for_all_retries() {
     let mut sim = Sim::new(Offload::None, 1500);

@@ -1,6 +1,7 @@
 //! The device that smoltcp sees: one packet in, any number out, each turned into a frame (with what the kernel must do to it) on
 //! its way. It also notes the last segment sent, which TIME-WAIT needs.
 
+use super::syn::SYN;
 use crate::link::{ETHER_IPV4, ETHER_IPV6, ETHERNET, Link, len16};
 use crate::offload::{Gso, GsoKind, Offload, PartialChecksum, Transmit, TxMeta};
 use crate::packet::{TCP, be16, be32, transport_sum};
@@ -18,14 +19,22 @@ pub(crate) struct LastSegment {
     pub(crate) window: u16,
 }
 
+/// What a flow's app is told otherwise than smoltcp has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// The app's own MSS.
+    pub(crate) mss: u16,
+    /// Units of the scaled window that are kept back; see `Flow::terms`.
+    pub(crate) held_back: u16,
+}
+
 pub(crate) struct Port<'a> {
     pub(crate) packet: Option<&'a [u8]>,
     pub(crate) link: &'a mut Link,
     pub(crate) stats: &'a mut Stats,
     pub(crate) out: &'a mut dyn Transmit,
     pub(crate) offload: Offload,
-    /// The app's own MSS.
-    pub(crate) mss: u16,
+    pub(crate) terms: Terms,
     pub(crate) last: Option<LastSegment>,
 }
 
@@ -82,7 +91,7 @@ impl Port<'_> {
             stats: self.stats,
             out: self.out,
             offload: self.offload,
-            mss: self.mss,
+            terms: self.terms,
             last: &mut self.last,
         }
     }
@@ -101,15 +110,19 @@ pub(crate) struct Tx<'b> {
     stats: &'b mut Stats,
     out: &'b mut dyn Transmit,
     offload: Offload,
-    mss: u16,
+    terms: Terms,
     last: &'b mut Option<LastSegment>,
 }
 
 impl TxToken for Tx<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
         let mut frame = std::mem::take(&mut self.link.scratch);
-        // Every byte is written by the emitter, so what is left of the frame before need not be cleared.
-        frame.resize(ETHERNET + len, 0);
+        // It never shrinks, and every byte of a frame is written by the emitter: growing it again would clear 64 KiB each time.
+        if frame.len() < ETHERNET + len {
+            frame.resize(ETHERNET + len, 0);
+        }
+        let mut whole = frame;
+        let frame = &mut whole[..ETHERNET + len];
         let result = f(&mut frame[ETHERNET..]);
         let v6 = frame[ETHERNET] >> 4 == 6;
         let header = self.link.ethernet(if v6 { ETHER_IPV6 } else { ETHER_IPV4 });
@@ -118,12 +131,15 @@ impl TxToken for Tx<'_> {
         let data_at = tcp_at + 4 * usize::from(frame[tcp_at + 12] >> 4);
         let payload = frame.len().saturating_sub(data_at);
         let flags = frame[tcp_at + 13];
+        if self.terms.held_back > 0 && flags & SYN == 0 {
+            hold_back(&mut frame[tcp_at..], self.terms.held_back);
+        }
         // SYN and FIN take a sequence number each.
         let length = payload + usize::from(flags & 1) + usize::from(flags >> 1 & 1);
         *self.last = Some(LastSegment {
-            next: be32(&frame, tcp_at + 4).wrapping_add(u32::try_from(length).unwrap_or(0)),
-            ack: be32(&frame, tcp_at + 8),
-            window: be16(&frame, tcp_at + 14),
+            next: be32(frame, tcp_at + 4).wrapping_add(u32::try_from(length).unwrap_or(0)),
+            ack: be32(frame, tcp_at + 8),
+            window: be16(frame, tcp_at + 14),
         });
         let mut meta = TxMeta::default();
         if self.offload == Offload::Vnet {
@@ -131,17 +147,31 @@ impl TxToken for Tx<'_> {
             let sum = !transport_sum(src, dst, TCP, frame.len() - tcp_at).ones_complement();
             frame[tcp_at + 16..tcp_at + 18].copy_from_slice(&sum.to_ne_bytes());
             meta.checksum = Some(PartialChecksum { start: len16(tcp_at), offset: 16 });
-            if payload > usize::from(self.mss) {
+            // RFC 6691: the MSS counts the options (SACK blocks) as data.
+            let size = self.terms.mss.saturating_sub(len16(data_at - tcp_at - 20)).max(1);
+            if payload > usize::from(size) {
                 let kind = if v6 { GsoKind::TcpV6 } else { GsoKind::TcpV4 };
-                meta.gso = Some(Gso { kind, size: self.mss, header_len: len16(data_at) });
+                meta.gso = Some(Gso { kind, size, header_len: len16(data_at) });
             }
         }
         self.stats.frames_out += 1;
         self.stats.bytes_out += frame.len() as u64;
-        self.out.transmit(&frame, meta);
-        self.link.scratch = frame;
+        self.out.transmit(frame, meta);
+        self.link.scratch = whole;
         result
     }
+}
+
+/// Lowers a TCP header's window field, and keeps its checksum right (RFC 1624 3; the kernel overwrites it where it makes its own).
+fn hold_back(tcp: &mut [u8], units: u16) {
+    let window = be16(tcp, 14);
+    let told = window.saturating_sub(units);
+    tcp[14..16].copy_from_slice(&told.to_be_bytes());
+    let mut sum = u32::from(!be16(tcp, 16)) + u32::from(!window) + u32::from(told);
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    tcp[16..18].copy_from_slice(&(!(sum & 0xffff) as u16).to_be_bytes());
 }
 
 /// Source and destination of an IP packet that was made here.

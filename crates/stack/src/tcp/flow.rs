@@ -1,8 +1,9 @@
 //! One TCP connection that the relay has opened: a smoltcp socket in a set of its own, and what was last told about it.
 
 use super::Tuple;
-use super::device::{LastSegment, Port};
-use crate::limits::{HANDSHAKE, NO_PROGRESS};
+use super::device::{LastSegment, Port, Terms};
+use super::syn::{ACK, RST, SYN, Segment, SynOptions};
+use crate::limits::{HANDSHAKE, IDLE_RINGS, NO_PROGRESS, TOUCHED_RINGS};
 use smoltcp::iface::{Interface, PollResult, SocketHandle, SocketSet, SocketStorage};
 use smoltcp::socket::tcp::{self, CongestionControl, State};
 use smoltcp::time::Instant as SmolInstant;
@@ -62,15 +63,29 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Flow {
     pub(crate) tuple: Tuple,
-    set: SocketSet<'static>,
-    handle: SocketHandle,
+    pub(super) set: SocketSet<'static>,
+    pub(super) handle: SocketHandle,
     pub(crate) mss: u16,
+    /// What the app's SYN offered.
+    pub(super) options: SynOptions,
+    /// Sequence number of the first byte from the app that is not read.
+    pub(super) unread_from: u32,
+    /// The app's last ACK and window.
+    pub(super) acked: u32,
+    pub(super) window: u16,
+    /// Bytes that went through the rings since they were new: no more of their memory can be touched.
+    pub(super) touched: usize,
+    /// Bytes came, went or were read since the last turn.
+    stirred: bool,
+    used: Instant,
     pub(crate) phase: Phase,
     sending: Sending,
     /// Bytes that came before the app finished the handshake. early.len() <= the ring's size
     early: Vec<u8>,
     last: LastSegment,
     heard: Instant,
+    /// Since when the app owes us an ACK.
+    owed: Option<Instant>,
     told_readable: usize,
     told_unsent: usize,
     told_finished: Told,
@@ -97,26 +112,26 @@ pub(crate) enum Queued {
 }
 
 impl Flow {
-    pub(crate) fn new(now: Instant, tuple: Tuple, mss: u16, ring: usize) -> Self {
-        let buffer = || tcp::SocketBuffer::new(vec![0u8; ring]);
-        let mut socket = tcp::Socket::new(buffer(), buffer());
-        socket.set_ack_delay(None);
-        socket.set_nagle_enabled(false);
-        socket.set_congestion_control(CongestionControl::Cubic);
-        // Only a socket that is open already or port 0 would be refused; both are excluded.
-        let _ = socket.listen((smoltcp::wire::IpAddress::from(tuple.to.ip()), tuple.to.port()));
-        let mut set = SocketSet::new(vec![SocketStorage::EMPTY]);
-        let handle = set.add(socket);
+    pub(crate) fn new(now: Instant, tuple: Tuple, options: SynOptions, (seq, mss): (u32, u16), ring: usize) -> Self {
+        let (set, handle) = listening(tuple, ring);
         Self {
             tuple,
             set,
             handle,
             mss,
+            options,
+            unread_from: seq.wrapping_add(1),
+            acked: 0,
+            window: 0,
+            touched: 0,
+            stirred: false,
+            used: now,
             phase: Phase::Live,
             sending: Sending::Open,
             early: Vec::new(),
             last: LastSegment::default(),
             heard: now,
+            owed: None,
             told_readable: 0,
             told_unsent: 0,
             told_finished: Told::No,
@@ -128,7 +143,7 @@ impl Flow {
         }
     }
 
-    fn socket(&self) -> &tcp::Socket<'static> {
+    pub(super) fn socket(&self) -> &tcp::Socket<'static> {
         self.set.get(self.handle)
     }
 
@@ -136,10 +151,60 @@ impl Flow {
         self.set.get_mut(self.handle)
     }
 
-    pub(crate) fn ingest(&mut self, now: Instant, at: SmolInstant, iface: &mut Interface, port: &mut Port<'_>) {
+    /// Whether a segment reaches beyond the receive ring. Nothing that was ever advertised does, and smoltcp would take more after
+    /// its SYN-ACK (it scales that one's window, which RFC 7323 2.2 forbids) and panic when the ring is full.
+    pub(crate) fn overruns(&self, seg: Segment) -> bool {
+        let from_unread = seg.behind_data().seq.wrapping_sub(self.unread_from);
+        // In the lower half of the number space it is ahead (RFC 9293 3.4).
+        seg.data > 0 && from_unread < 1 << 31 && from_unread as usize > self.socket().recv_capacity()
+    }
+
+    /// The shift of our windows (RFC 7323 2.2; smoltcp's is the smallest that fits).
+    pub(super) fn window_scale(&self) -> u32 {
+        let bits = usize::BITS - self.socket().recv_capacity().leading_zeros();
+        if self.options.scales() { bits.saturating_sub(16) } else { 0 }
+    }
+
+    /// What the app is told otherwise than smoltcp has it.
+    ///
+    /// smoltcp rounds its window down to the field's unit, so that the window's right edge goes back by up to a unit less one as bytes
+    /// come, and then it cuts or drops what an honest app has sent up to the earlier edge, with the acknowledgement in it. An
+    /// app that echoes was lost for ever by that: its data beyond a full ring were sent again and again, its acknowledgements
+    /// were never heard, so nothing came for it to read and the ring stayed full. With one unit kept back every edge that the app was
+    /// ever told is below the one that smoltcp takes.
+    pub(super) fn terms(&self) -> Terms {
+        Terms { mss: self.mss, held_back: u16::from(self.window_scale() > 0) }
+    }
+
+    /// Sequence number of the first byte that the app has not sent, or that did not arrive.
+    pub(crate) fn expected(&self) -> u32 {
+        // A ring is smaller than 4 GiB.
+        self.unread_from.wrapping_add((self.readable() & 0xffff_ffff) as u32)
+    }
+
+    pub(crate) fn ingest(
+        &mut self,
+        (now, at): (Instant, SmolInstant),
+        iface: &mut Interface,
+        port: &mut Port<'_>,
+        seg: Segment,
+    ) {
         let _ = iface.poll_ingress_single(at, port, &mut self.set);
         self.note_sent(port);
         self.heard = now;
+        self.touched = self.touched.saturating_add(seg.data);
+        self.stirred |= seg.data > 0;
+        if seg.flags & (ACK | RST | SYN) == ACK {
+            self.acked = seg.ack;
+            self.window = seg.window;
+        }
+    }
+
+    /// A RST came, or the SYN was none that smoltcp takes: a RST in SYN-RECEIVED leads back to LISTEN.
+    pub(crate) fn is_reset(&self) -> bool {
+        self.phase == Phase::Live
+            && (self.socket().state() == State::Listen
+                || (self.socket().state() == State::Closed && self.told_finished == Told::No))
     }
 
     fn note_sent(&mut self, port: &mut Port<'_>) {
@@ -149,12 +214,12 @@ impl Flow {
     }
 
     /// One turn: send what can be sent, see what changed, and when to come back.
-    pub(crate) fn turn(&mut self, now: Instant, at: SmolInstant, iface: &mut Interface, port: &mut Port<'_>) {
+    pub(crate) fn turn(&mut self, (now, at): (Instant, SmolInstant), iface: &mut Interface, port: &mut Port<'_>) {
         if self.phase == Phase::Over {
             return;
         }
         self.push_early();
-        if self.phase == Phase::Live && self.patience().is_some_and(|limit| now >= self.heard + limit) {
+        if self.phase == Phase::Live && self.give_up(now).is_some_and(|then| now >= then) {
             port.stats.flows_timed_out += 1;
             self.socket_mut().abort();
         }
@@ -166,13 +231,39 @@ impl Flow {
             self.deadline = None;
             return;
         }
+        if std::mem::take(&mut self.stirred) {
+            self.used = now;
+        }
         let poll = iface.poll_at(at, &self.set).map(|then| {
             let micros = then.total_micros().saturating_sub(at.total_micros());
             // 'Now' although nothing could be sent: look again soon, but never spin.
             now + Duration::from_micros(u64::try_from(micros).unwrap_or(0)).max(Duration::from_millis(1))
         });
-        let give_up = self.patience().map(|limit| self.heard + limit);
-        self.deadline = poll.into_iter().chain(give_up).min();
+        let idle = self.is_quiet().then(|| self.used + IDLE_RINGS).filter(|then| *then > now);
+        self.deadline = [poll, self.give_up(now), idle].into_iter().flatten().min();
+    }
+
+    /// Whether nothing is under way and the rings hold memory that they don't need.
+    fn is_quiet(&self) -> bool {
+        let socket = self.socket();
+        self.touched >= TOUCHED_RINGS
+            && self.phase == Phase::Live
+            && self.sending == Sending::Open
+            && socket.state() == State::Established
+            && socket.recv_queue() == 0
+            && self.unsent() == 0
+    }
+
+    pub(super) fn wants_renewal(&self, now: Instant) -> bool {
+        self.is_quiet() && now >= self.used + IDLE_RINGS
+    }
+
+    /// When an app that owes us something has been silent for too long. The time counts from when it began to owe it: what was
+    /// written to a flow that had been idle for a day is not a day late.
+    fn give_up(&mut self, now: Instant) -> Option<Instant> {
+        let patience = self.patience();
+        self.owed = patience.and(self.owed.or(Some(now)));
+        Some(self.owed?.max(self.heard) + patience?)
     }
 
     /// How long silence is borne while the app owes us an ACK; for ever while it owes nothing.
@@ -274,6 +365,8 @@ impl Flow {
                 Ok(_) | Err(_) => break,
             }
         }
+        self.stirred |= done > 0;
+        self.unread_from = self.unread_from.wrapping_add((done & 0xffff_ffff) as u32);
         self.told_readable = self.readable();
         if self.phase == Phase::Over && self.told_readable == 0 && !self.changes.has(Changes::RESET) {
             self.changes.add(Changes::CLOSED);
@@ -304,6 +397,8 @@ impl Flow {
         } else {
             self.early.extend_from_slice(&bytes[..n]);
         }
+        self.touched = self.touched.saturating_add(n);
+        self.stirred |= n > 0;
         self.told_unsent = self.unsent();
         n
     }
@@ -315,9 +410,36 @@ impl Flow {
         }
     }
 
+    /// The rings are new.
+    pub(super) fn renewed(&mut self, (set, handle): (SocketSet<'static>, SocketHandle), last: LastSegment) {
+        (self.set, self.handle, self.last) = (set, handle, last);
+        self.touched = 0;
+    }
+
+    /// No new rings: the next try is as far away as after a use.
+    pub(super) fn not_renewed(&mut self, now: Instant) {
+        self.used = now;
+        self.deadline = Some(self.deadline.map_or(now + IDLE_RINGS, |at| at.min(now + IDLE_RINGS)));
+    }
+
     pub(crate) fn abort(&mut self) {
         self.phase = Phase::Aborting;
         self.changes = Changes::default();
         self.socket_mut().abort();
     }
+}
+
+/// A socket of its own set that waits for the app's SYN.
+pub(super) fn listening(tuple: Tuple, ring: usize) -> (SocketSet<'static>, SocketHandle) {
+    // Zeroed by the allocator: a large ring is fresh pages, touched only as it is used.
+    let buffer = || tcp::SocketBuffer::new(vec![0u8; ring]);
+    let mut socket = tcp::Socket::new(buffer(), buffer());
+    socket.set_ack_delay(None);
+    socket.set_nagle_enabled(false);
+    socket.set_congestion_control(CongestionControl::Cubic);
+    // Only a socket that is open already or port 0 would be refused; both are excluded.
+    let _ = socket.listen((smoltcp::wire::IpAddress::from(tuple.to.ip()), tuple.to.port()));
+    let mut set = SocketSet::new(vec![SocketStorage::EMPTY]);
+    let handle = set.add(socket);
+    (set, handle)
 }

@@ -2,29 +2,33 @@
 //! becomes a [`Flow`] with a smoltcp socket in a set of its own, so that a packet's cost does not grow with the number of flows.
 //! Only flows with something to do get a turn.
 
+mod bare;
 pub(crate) mod device;
 pub(crate) mod flow;
+mod renew;
 mod syn;
 mod time_wait;
+mod timers;
 
 use crate::limits::{OFFLOAD_MSS, RING_STEPS, SMALLEST_RING};
-use crate::link::{IpHead, Link};
+use crate::link::Link;
 use crate::offload::{Offload, Transmit};
-use crate::packet::{Packet, TCP, transport_sum};
+use crate::packet::Packet;
 use crate::stats::{DropReason, Stats};
-use device::{Nowhere, Port};
+use bare::{Bare, split_fin, without_extensions};
+use device::{LastSegment, Nowhere, Port, Terms};
 use flow::{Changes, Flow, Phase, Queued};
 use smoltcp::iface::{Config as SmolConfig, Interface};
 use smoltcp::time::Instant as SmolInstant;
 use smoltcp::wire::HardwareAddress;
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::time::Instant;
 pub(crate) use syn::Segment;
-use syn::{ACK, RST};
+use syn::{ACK, FIN, RST, SYN, SynOptions};
 use time_wait::TimeWait;
+use timers::Timers;
 
 /// One TCP connection: a table index and its generation, so that what comes late for a former one is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,6 +42,10 @@ pub(crate) struct Tuple {
 }
 
 impl Tuple {
+    fn of(packet: &Packet<'_>, seg: Segment) -> Self {
+        Self { app: SocketAddr::new(packet.src, seg.src_port), to: SocketAddr::new(packet.dst, seg.dst_port) }
+    }
+
     pub(crate) fn hash32(&self) -> u32 {
         let mut hasher = DefaultHasher::new();
         self.hash(&mut hasher);
@@ -88,7 +96,7 @@ pub(crate) struct Tcp {
     by_tuple: HashMap<Tuple, FlowId>,
     time_wait: TimeWait,
     /// Turns to come; an entry counts only if it is its flow's `armed`.
-    heap: BinaryHeap<Reverse<(Instant, FlowId)>>,
+    timers: Timers,
     dirty: Vec<FlowId>,
     listed: VecDeque<FlowId>,
     max_flows: usize,
@@ -104,6 +112,34 @@ pub(crate) struct Around<'a> {
     pub(crate) out: &'a mut dyn Transmit,
 }
 
+impl Around<'_> {
+    /// The device for one call into smoltcp.
+    fn port<'b>(&'b mut self, packet: Option<&'b [u8]>, offload: Offload, terms: Terms) -> Port<'b> {
+        Port { packet, link: self.link, stats: self.stats, out: self.out, offload, terms, last: None }
+    }
+}
+
+fn index(id: FlowId) -> usize {
+    (id.0 & 0xffff) as usize
+}
+
+fn entry(slots: &[Slot], id: FlowId) -> Option<&Entry> {
+    let slot = slots.get(index(id))?;
+    (u32::from(slot.generation) == id.0 >> 16).then_some(slot.entry.as_ref()).flatten()
+}
+
+fn entry_mut(slots: &mut [Slot], id: FlowId) -> Option<&mut Entry> {
+    let slot = slots.get_mut(index(id))?;
+    (u32::from(slot.generation) == id.0 >> 16).then_some(slot.entry.as_mut()).flatten()
+}
+
+fn open_flow(slots: &mut [Slot], id: FlowId) -> Option<&mut Flow> {
+    match entry_mut(slots, id)? {
+        Entry::Open(flow) => Some(flow),
+        Entry::Pending(_) => None,
+    }
+}
+
 impl Tcp {
     pub(crate) fn new(
         now: Instant,
@@ -115,7 +151,15 @@ impl Tcp {
         let mut config = SmolConfig::new(HardwareAddress::Ip);
         config.random_seed = seed;
         let mut stats = Stats::default();
-        let mut port = Port { packet: None, link, stats: &mut stats, out: &mut Nowhere, offload, mss: 0, last: None };
+        let mut port = Port {
+            packet: None,
+            link,
+            stats: &mut stats,
+            out: &mut Nowhere,
+            offload,
+            terms: Terms::default(),
+            last: None,
+        };
         let mut iface = Interface::new(config, &mut port, SmolInstant::ZERO);
         iface.set_any_ip(true);
         Self {
@@ -126,7 +170,7 @@ impl Tcp {
             free: VecDeque::new(),
             by_tuple: HashMap::new(),
             time_wait: TimeWait::default(),
-            heap: BinaryHeap::new(),
+            timers: Timers::default(),
             dirty: Vec::new(),
             listed: VecDeque::new(),
             // An index has 16 bits.
@@ -143,28 +187,15 @@ impl Tcp {
         SmolInstant::from_micros(1_000_000 + i64::try_from(micros).unwrap_or(i64::MAX / 2))
     }
 
-    fn slot(&self, id: FlowId) -> Option<&Entry> {
-        let slot = self.slots.get((id.0 & 0xffff) as usize)?;
-        (u32::from(slot.generation) == id.0 >> 16).then_some(slot.entry.as_ref()).flatten()
-    }
-
-    fn slot_mut(&mut self, id: FlowId) -> Option<&mut Entry> {
-        let slot = self.slots.get_mut((id.0 & 0xffff) as usize)?;
-        (u32::from(slot.generation) == id.0 >> 16).then_some(slot.entry.as_mut()).flatten()
-    }
-
     pub(crate) fn flow(&self, id: FlowId) -> Option<&Flow> {
-        match self.slot(id)? {
+        match entry(&self.slots, id)? {
             Entry::Open(flow) => Some(flow),
             Entry::Pending(_) => None,
         }
     }
 
     fn flow_mut(&mut self, id: FlowId) -> Option<&mut Flow> {
-        match self.slot_mut(id)? {
-            Entry::Open(flow) => Some(flow),
-            Entry::Pending(_) => None,
-        }
+        open_flow(&mut self.slots, id)
     }
 
     /// A segment whose checksum is right.
@@ -175,8 +206,7 @@ impl Tcp {
         seg: Segment,
         around: &mut Around<'_>,
     ) -> Arrived {
-        let tuple =
-            Tuple { app: SocketAddr::new(packet.src, seg.src_port), to: SocketAddr::new(packet.dst, seg.dst_port) };
+        let tuple = Tuple::of(packet, seg);
         if let Some(id) = self.by_tuple.get(&tuple).copied() {
             return self.arrive_at(now, id, packet, seg, around);
         }
@@ -184,7 +214,8 @@ impl Tcp {
             if !seg.is_opening() {
                 // RFC 9293 3.10.7.8: only what takes sequence numbers is answered; RST is ignored (RFC 1337).
                 if seg.flags & RST == 0 && seg.length > 0 {
-                    send_bare(around, tuple, record.last.next, record.last.ack, ACK, record.last.window);
+                    let LastSegment { next, ack, window } = record.last;
+                    Bare { seq: next, ack, flags: ACK, window }.send(around, tuple);
                 }
                 return Arrived::Done;
             }
@@ -208,8 +239,7 @@ impl Tcp {
         around: &mut Around<'_>,
     ) -> Arrived {
         let (at, offload) = (self.at(now), self.offload);
-        let index = (id.0 & 0xffff) as usize;
-        match self.slots.get_mut(index).and_then(|slot| slot.entry.as_mut()) {
+        match entry_mut(&mut self.slots, id) {
             Some(Entry::Pending(pending)) => {
                 if seg.is_opening() {
                     around.stats.syn_retries += 1;
@@ -235,16 +265,28 @@ impl Tcp {
                 } else {
                     packet.whole
                 };
-                let mut port = Port {
-                    packet: Some(bytes),
-                    link: around.link,
-                    stats: around.stats,
-                    out: around.out,
-                    offload,
-                    mss: flow.mss,
-                    last: None,
+                if flow.overruns(seg) {
+                    around.stats.drop(DropReason::BeyondWindow);
+                    return Arrived::Done;
+                }
+                let terms = flow.terms();
+                let mut feed = |flow: &mut Flow, bytes: &[u8], seg: Segment| {
+                    flow.ingest((now, at), &mut self.iface, &mut around.port(Some(bytes), offload, terms), seg);
                 };
-                flow.ingest(now, at, &mut self.iface, &mut port);
+                if seg.flags & (FIN | SYN | RST) == FIN && seg.data > 0 {
+                    let (data, fin) = split_fin(bytes, seg);
+                    feed(flow, &data, seg);
+                    let rest = seg.behind_data();
+                    if flow.expected() == rest.seq {
+                        feed(flow, &fin, rest);
+                    }
+                } else {
+                    feed(flow, bytes, seg);
+                }
+                if flow.is_reset() && self.by_tuple.get(&flow.tuple) == Some(&id) {
+                    // The next SYN of this tuple may be in the same batch, and asks for another connection.
+                    self.by_tuple.remove(&flow.tuple);
+                }
                 if flow.dirty == Queued::No {
                     flow.dirty = Queued::Yes;
                     self.dirty.push(id);
@@ -259,16 +301,16 @@ impl Tcp {
         // RFC 9293 3.10.7.1
         if seg.flags & RST != 0 {
         } else if seg.flags & ACK != 0 {
-            send_bare(around, tuple, seg.ack, 0, RST, 0);
+            Bare { seq: seg.ack, ack: 0, flags: RST, window: 0 }.send(around, tuple);
         } else {
-            send_bare(around, tuple, 0, seg.seq.wrapping_add(seg.length), RST | ACK, 0);
+            let ack = seg.seq.wrapping_add(seg.length);
+            Bare { seq: 0, ack, flags: RST | ACK, window: 0 }.send(around, tuple);
         }
     }
 
     /// Refuses a SYN that got no entry.
     pub(crate) fn refuse_segment(&self, packet: &Packet<'_>, seg: Segment, around: &mut Around<'_>) {
-        let tuple =
-            Tuple { app: SocketAddr::new(packet.src, seg.src_port), to: SocketAddr::new(packet.dst, seg.dst_port) };
+        let tuple = Tuple::of(packet, seg);
         self.reset_segment(tuple, seg, around);
     }
 
@@ -280,8 +322,7 @@ impl Tcp {
         if self.half_open + self.open >= self.max_flows {
             return Err(DropReason::FlowsFull);
         }
-        let tuple =
-            Tuple { app: SocketAddr::new(packet.src, seg.src_port), to: SocketAddr::new(packet.dst, seg.dst_port) };
+        let tuple = Tuple::of(packet, seg);
         // Indices are used in turn, so that an id comes back as late as possible.
         let index = if self.slots.len() < self.max_flows {
             self.slots.push(Slot::default());
@@ -303,8 +344,8 @@ impl Tcp {
     }
 
     fn remove(&mut self, id: FlowId) -> Option<Entry> {
-        self.slot(id)?;
-        let slot = self.slots.get_mut((id.0 & 0xffff) as usize)?;
+        entry(&self.slots, id)?;
+        let slot = self.slots.get_mut(index(id))?;
         let entry = slot.entry.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push_back((id.0 & 0xffff) as u16);
@@ -326,7 +367,7 @@ impl Tcp {
 
     /// Takes a pending connection out; `None` when the id is something else.
     pub(crate) fn take_pending(&mut self, id: FlowId) -> Option<Pending> {
-        if !matches!(self.slot(id)?, Entry::Pending(_)) {
+        if !matches!(entry(&self.slots, id)?, Entry::Pending(_)) {
             return None;
         }
         match self.remove(id)? {
@@ -337,47 +378,46 @@ impl Tcp {
 
     /// The relay has connected: the kept SYN goes to a socket, which answers it in the flow's next turn.
     pub(crate) fn accept(&mut self, now: Instant, id: FlowId, around: &mut Around<'_>) {
-        let at = self.at(now);
+        let (at, offload) = (self.at(now), self.offload);
         let ring = ring_size(self.open);
-        let Some(entry) = self.slot_mut(id) else { return };
+        let Some(entry) = entry_mut(&mut self.slots, id) else { return };
         let Entry::Pending(pending) = entry else { return };
         let mut syn = std::mem::take(&mut pending.syn).into_vec();
         let (tuple, header_at) = (pending.tuple, pending.header_at);
-        let end = Segment::read(&syn[header_at..]).map_or(syn.len(), |seg| header_at + seg.header);
-        let mss = syn::mss(&syn[header_at..end]);
-        let mut flow = Box::new(Flow::new(now, tuple, mss, ring));
+        let Some(seg) = Segment::read(&syn[header_at..]) else { return };
+        let header = &mut syn[header_at..header_at + seg.header];
+        // A segment larger than the TAP's MTU would reach no app, whatever its own link takes.
+        let headers = if tuple.to.is_ipv6() { 60 } else { 40 };
+        let most = u16::try_from(around.link.mtu.saturating_sub(headers)).unwrap_or(u16::MAX);
+        let mss = syn::mss(header).min(most);
+        if offload == Offload::Vnet {
+            syn::set_mss(header, OFFLOAD_MSS);
+        }
+        let mut flow = Box::new(Flow::new(now, tuple, SynOptions::read(header), (seg.seq, mss), ring));
+        if tuple.to.is_ipv6() && header_at != 40 {
+            let head = Packet::read6(&syn).map(|packet| without_extensions(&packet));
+            syn = head.unwrap_or(syn);
+        }
+        let terms = flow.terms();
+        flow.ingest((now, at), &mut self.iface, &mut around.port(Some(&syn), offload, terms), seg);
+        if flow.is_reset() {
+            // smoltcp reads more of a SYN than we do, and did not like this one.
+            Self::reset_syn(tuple, seg.seq, around);
+        }
         flow.dirty = Queued::Yes;
         *entry = Entry::Open(flow);
         self.half_open -= 1;
         self.open += 1;
         self.dirty.push(id);
-        if self.offload == Offload::Vnet {
-            syn::set_mss(&mut syn[header_at..end], OFFLOAD_MSS);
-        }
-        if tuple.to.is_ipv6() && header_at != 40 {
-            let head = Packet::read6(&syn).map(|packet| without_extensions(&packet));
-            syn = head.unwrap_or(syn);
-        }
-        let offload = self.offload;
-        let Some(Entry::Open(flow)) = self.slots.get_mut((id.0 & 0xffff) as usize).and_then(|s| s.entry.as_mut())
-        else {
-            return;
-        };
-        let mut port = Port {
-            packet: Some(&syn),
-            link: around.link,
-            stats: around.stats,
-            out: around.out,
-            offload,
-            mss,
-            last: None,
-        };
-        flow.ingest(now, at, &mut self.iface, &mut port);
+    }
+
+    fn reset_syn(tuple: Tuple, seq: u32, around: &mut Around<'_>) {
+        Bare { seq: 0, ack: seq.wrapping_add(1), flags: RST | ACK, window: 0 }.send(around, tuple);
     }
 
     /// A RST for a pending connection that was taken out.
     pub(crate) fn reset_pending(pending: &Pending, around: &mut Around<'_>) {
-        send_bare(around, pending.tuple, 0, pending.seq.wrapping_add(1), RST | ACK, 0);
+        Self::reset_syn(pending.tuple, pending.seq, around);
     }
 
     /// Gives every flow with something to do its turn.
@@ -394,32 +434,22 @@ impl Tcp {
 
     fn turn(&mut self, now: Instant, id: FlowId, around: &mut Around<'_>) {
         let (at, offload) = (self.at(now), self.offload);
-        let Some(slot) = self.slots.get_mut((id.0 & 0xffff) as usize) else { return };
-        if u32::from(slot.generation) != id.0 >> 16 {
-            return;
-        }
-        let Some(Entry::Open(flow)) = slot.entry.as_mut() else { return };
+        let Some(flow) = open_flow(&mut self.slots, id) else { return };
         flow.dirty = Queued::No;
         around.stats.turns += 1;
-        let was_aborting = flow.phase == Phase::Aborting;
-        let was_over = flow.phase == Phase::Over;
-        let mut port = Port {
-            packet: None,
-            link: around.link,
-            stats: around.stats,
-            out: around.out,
-            offload,
-            mss: flow.mss,
-            last: None,
-        };
-        flow.turn(now, at, &mut self.iface, &mut port);
+        let (was_aborting, was_over) = (flow.phase == Phase::Aborting, flow.phase == Phase::Over);
+        let terms = flow.terms();
+        flow.turn((now, at), &mut self.iface, &mut around.port(None, offload, terms));
+        if flow.wants_renewal(now) {
+            flow.renew((now, at), offload, around);
+        }
         let (changes, phase, tuple) = (flow.changes, flow.phase, flow.tuple);
         let last = flow.time_wait();
         if let Some(deadline) = flow.deadline
             && flow.armed.is_none_or(|armed| deadline < armed)
         {
             flow.armed = Some(deadline);
-            self.heap.push(Reverse((deadline, id)));
+            self.arm(deadline, id);
         }
         if phase == Phase::Over && !was_over {
             if self.by_tuple.get(&tuple) == Some(&id) {
@@ -434,6 +464,15 @@ impl Tcp {
         } else if !changes.is_empty() {
             self.list(id);
         }
+    }
+
+    fn arm(&mut self, at: Instant, id: FlowId) {
+        self.timers.push(at, id);
+        let slots = &self.slots;
+        self.timers.tidy(self.open, |at, id| match entry(slots, id) {
+            Some(Entry::Open(flow)) => flow.armed == Some(at),
+            Some(Entry::Pending(_)) | None => false,
+        });
     }
 
     fn list(&mut self, id: FlowId) {
@@ -493,23 +532,19 @@ impl Tcp {
         let headers = if tuple.to.is_ipv6() { 60 } else { 40 };
         let Some(id) = self.by_tuple.get(&tuple).copied() else { return };
         let Some(flow) = self.flow_mut(id) else { return };
-        // RFC 1191 3: nothing below the smallest MTU is believed.
-        flow.mss = flow.mss.min(mtu.saturating_sub(headers).max(syn::DEFAULT_MSS));
+        // RFC 1191 3, RFC 8201 4: nothing below the smallest MTU is believed.
+        let least = if tuple.to.is_ipv6() { 1280 - headers } else { syn::DEFAULT_MSS };
+        flow.mss = flow.mss.min(mtu.saturating_sub(headers).max(least));
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let heap = self.heap.peek().map(|Reverse((at, _))| *at);
-        heap.into_iter().chain(self.time_wait.deadline()).min()
+        self.timers.next().into_iter().chain(self.time_wait.deadline()).min()
     }
 
     /// Puts flows whose time has come in line, and forgets old TIME-WAIT records.
     pub(crate) fn expire(&mut self, now: Instant) {
         self.time_wait.expire(now);
-        while let Some(&Reverse((at, id))) = self.heap.peek() {
-            if at > now {
-                break;
-            }
-            self.heap.pop();
+        while let Some((at, id)) = self.timers.pop_due(now) {
             let Some(flow) = self.flow_mut(id) else { continue };
             if flow.armed != Some(at) {
                 continue;
@@ -518,7 +553,7 @@ impl Tcp {
             match flow.deadline {
                 Some(deadline) if deadline > now => {
                     flow.armed = Some(deadline);
-                    self.heap.push(Reverse((deadline, id)));
+                    self.timers.push(deadline, id);
                 }
                 Some(_) if flow.dirty == Queued::No => {
                     flow.dirty = Queued::Yes;
@@ -537,36 +572,11 @@ impl Tcp {
         stats.flows = self.open + self.half_open;
         stats.half_open = self.half_open;
         stats.time_wait = self.time_wait.len();
+        stats.timers = self.timers.len();
     }
 }
 
 /// Ring bytes for one more flow.
 fn ring_size(open: usize) -> usize {
     RING_STEPS.iter().find(|(below, _)| open < *below).map_or(SMALLEST_RING, |(_, size)| *size)
-}
-
-/// A segment without data and options, to the app.
-fn send_bare(around: &mut Around<'_>, tuple: Tuple, seq: u32, ack: u32, flags: u8, window: u16) {
-    let mut header = [0u8; 20];
-    header[..2].copy_from_slice(&tuple.to.port().to_be_bytes());
-    header[2..4].copy_from_slice(&tuple.app.port().to_be_bytes());
-    header[4..8].copy_from_slice(&seq.to_be_bytes());
-    header[8..12].copy_from_slice(&ack.to_be_bytes());
-    header[12] = 5 << 4;
-    header[13] = flags;
-    header[14..16].copy_from_slice(&window.to_be_bytes());
-    let (src, dst) = (tuple.to.ip(), tuple.app.ip());
-    let sum = transport_sum(src, dst, TCP, 20).add_slice(&header).ones_complement();
-    header[16..18].copy_from_slice(&sum.to_ne_bytes());
-    around.link.send(around.stats, around.out, IpHead { src, dst, protocol: TCP, ttl: 64 }, &header);
-}
-
-/// An IPv6 packet whose payload follows its fixed header.
-fn without_extensions(packet: &Packet<'_>) -> Vec<u8> {
-    let mut bytes = packet.whole[..40].to_vec();
-    let len = u16::try_from(packet.payload.len()).unwrap_or(u16::MAX);
-    bytes[4..6].copy_from_slice(&len.to_be_bytes());
-    bytes[6] = packet.protocol;
-    bytes.extend_from_slice(packet.payload);
-    bytes
 }

@@ -21,7 +21,10 @@ pub(crate) struct Segment {
     pub(crate) seq: u32,
     pub(crate) ack: u32,
     pub(crate) flags: u8,
+    pub(crate) window: u16,
     pub(crate) header: usize,
+    /// Bytes of data.
+    pub(crate) data: usize,
     /// Sequence numbers that it takes.
     pub(crate) length: u32,
 }
@@ -44,9 +47,17 @@ impl Segment {
             seq: be32(bytes, 4),
             ack: be32(bytes, 8),
             flags,
+            window: be16(bytes, 14),
             header,
+            data: bytes.len() - header,
             length: control + u32::try_from(bytes.len() - header).ok()?,
         })
+    }
+
+    /// Where its data ends: the same segment without them.
+    pub(crate) fn behind_data(self) -> Self {
+        let data = u32::try_from(self.data).unwrap_or(0);
+        Self { seq: self.seq.wrapping_add(data), data: 0, length: self.length.wrapping_sub(data), ..self }
     }
 
     pub(crate) fn is_opening(&self) -> bool {
@@ -54,8 +65,8 @@ impl Segment {
     }
 }
 
-/// Where the MSS option's value lies in a TCP header (RFC 9293 3.2).
-fn mss_at(header: &[u8]) -> Option<Range<usize>> {
+/// Where an option's value lies in a TCP header (RFC 9293 3.2).
+fn option_at(header: &[u8], wanted: u8, wanted_len: usize) -> Option<Range<usize>> {
     let mut at = 20;
     while let Some(&kind) = header.get(at) {
         match kind {
@@ -66,14 +77,63 @@ fn mss_at(header: &[u8]) -> Option<Range<usize>> {
                 if len < 2 || at + len > header.len() {
                     return None;
                 }
-                if kind == 2 && len == 4 {
-                    return Some(at + 2..at + 4);
+                if kind == wanted && len == wanted_len {
+                    return Some(at + 2..at + len);
                 }
                 at += len;
             }
         }
     }
     None
+}
+
+fn mss_at(header: &[u8]) -> Option<Range<usize>> {
+    option_at(header, 2, 4)
+}
+
+/// What a SYN offers, as smoltcp was told: enough to tell it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SynOptions {
+    mss: Option<u16>,
+    scale: Option<u8>,
+    sack: Sack,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sack {
+    Permitted,
+    No,
+}
+
+impl SynOptions {
+    pub(crate) fn read(header: &[u8]) -> Self {
+        Self {
+            mss: mss_at(header).map(|range| be16(header, range.start)),
+            scale: option_at(header, 3, 3).map(|range| header[range.start]),
+            sack: if option_at(header, 4, 2).is_some() { Sack::Permitted } else { Sack::No },
+        }
+    }
+
+    /// Whether windows are scaled, then both ways (RFC 7323 1.3).
+    pub(crate) fn scales(self) -> bool {
+        self.scale.is_some()
+    }
+
+    /// The options, padded to whole words.
+    pub(crate) fn bytes(self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        if let Some(mss) = self.mss {
+            bytes.extend_from_slice(&[2, 4]);
+            bytes.extend_from_slice(&mss.to_be_bytes());
+        }
+        if let Some(scale) = self.scale {
+            bytes.extend_from_slice(&[1, 3, 3, scale]);
+        }
+        if self.sack == Sack::Permitted {
+            bytes.extend_from_slice(&[1, 1, 4, 2]);
+        }
+        bytes
+    }
 }
 
 /// The MSS that a SYN's header names.

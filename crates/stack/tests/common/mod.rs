@@ -9,6 +9,8 @@
     reason = "a test may panic, and each test file uses a part of this"
 )]
 
+pub mod raw;
+
 use smoltcp::iface::{Config as SmolConfig, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp;
@@ -249,6 +251,7 @@ impl Sim {
         }
         if self.stack.next_deadline().is_some_and(|at| at <= self.now) {
             self.stack.handle_timeout(self.now, &mut sink);
+            assert!(self.stack.next_deadline().is_none_or(|at| at > self.now), "a deadline that has passed: it spins");
         }
         self.stack.service(self.now, &mut sink);
         while let Some(event) = self.stack.poll_event() {

@@ -1,0 +1,321 @@
+//! TCP where every segment matters: an app by hand against the stack.
+
+mod common;
+use common::raw::*;
+use common::*;
+use std::time::Duration;
+use underpass_stack::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_reset_in_syn_received_ends_it_and_the_next_syn_is_a_new_connection() {
+    let mut raw = Raw::new(Offload::Vnet);
+    let conn = raw.half(4000, 1000);
+    // Both in one batch, before the stack's turn.
+    raw.feed(&segment(4000, conn.seq, 0, RST, &[], &[]));
+    raw.feed(&segment(4000, 9000, 0, SYN, &SYN_OPTIONS, &[]));
+    assert!(raw.turn().is_empty());
+    assert!(raw.saw(&conn, Changes::RESET));
+    let again = raw.connecting();
+    assert_ne!(again, conn.flow);
+    raw.stack.accept(raw.now, again, &mut raw.sink);
+    let seen = raw.turn();
+    assert_eq!((seen[0].flags, seen[0].ack), (SYN | ACK, 9001));
+    assert_eq!(raw.stack.stats().flows, 1);
+}
+
+#[test]
+fn a_pending_connection_can_be_given_up() {
+    let mut raw = Raw::new(Offload::None);
+    raw.syn(4000, 1000);
+    let flow = raw.connecting();
+    raw.feed(&segment(4000, 500, 0, RST, &[], &[]));
+    raw.turn();
+    assert!(raw.events.is_empty(), "a RST out of place is nobody's");
+    raw.feed(&segment(4000, 1001, 0, RST, &[], &[]));
+    raw.turn();
+    assert_eq!(raw.events, [Event::ConnectAbandoned { flow }]);
+    raw.stack.accept(raw.now, flow, &mut raw.sink);
+    assert!(raw.turn().is_empty());
+}
+
+#[test]
+fn a_syn_that_no_socket_takes_is_reset() {
+    let mut raw = Raw::new(Offload::None);
+    // An MSS option of the wrong length: the table looks at less than the socket does.
+    raw.feed(&segment(4000, 1000, 0, SYN, &[2, 3, 5, 0], &[]));
+    raw.turn();
+    let flow = raw.connecting();
+    raw.stack.accept(raw.now, flow, &mut raw.sink);
+    let seen = raw.turn();
+    assert_eq!((seen.len(), seen[0].flags, seen[0].ack), (1, RST | ACK, 1001));
+    assert_eq!(raw.stack.stats().flows, 0);
+}
+
+#[test]
+fn a_fin_never_outruns_the_data_before_it() {
+    let mut raw = Raw::new(Offload::Vnet);
+    let mut conn = raw.open(4000, u32::MAX - 500_000);
+    let bytes: Vec<u8> = (0..1_048_576u32).map(|i| (i % 251) as u8).collect();
+    // The window's unit is 32: after 5 bytes the right edge has gone back from 1,048,576 to 1,048,549.
+    let mut at = 0;
+    let mut edge = 0;
+    while at < 1_048_500 {
+        let n = if at == 0 { 5 } else { 60_000.min(1_048_500 - at) };
+        let seen = raw.say(&mut conn, ACK, &bytes[at..at + n]);
+        at += n;
+        edge = at + usize::from(seen[0].window) * 32;
+    }
+    assert!(edge < bytes.len(), "nothing to cut: {edge}");
+    let (seq, last) = (conn.seq, &bytes[at..]);
+    let seen = raw.say(&mut conn, ACK | FIN, last);
+    let acked = seen.last().unwrap().ack;
+    assert!(!raw.saw(&conn, Changes::PEER_FINISHED), "its data did not all fit");
+    assert!(acked.wrapping_sub(seq) < u32::try_from(last.len()).unwrap());
+    let mut got = raw.read(&conn);
+    raw.turn();
+    conn.seq = seq;
+    let seen = raw.say(&mut conn, ACK | FIN, last);
+    assert_eq!(seen.last().unwrap().ack, conn.seq);
+    assert!(raw.saw(&conn, Changes::PEER_FINISHED));
+    got.extend(raw.read(&conn));
+    assert!(got == bytes, "{} of {} bytes", got.len(), bytes.len());
+}
+
+#[test]
+fn what_a_window_once_allowed_is_taken() {
+    for (offload, port) in [(Offload::Vnet, 4000), (Offload::None, 4001)] {
+        let mut raw = Raw::new(offload);
+        let mut conn = raw.open(port, 1000);
+        let start = conn.seq;
+        let mut edge = 60_000;
+        let mut went_back = false;
+        while conn.seq - start < edge {
+            // Of every remainder by the window's unit, so that its right edge goes back and forth.
+            let most = 1433 + (conn.seq % 31);
+            let bytes = vec![5; most.min(edge - (conn.seq - start)) as usize];
+            let seen = raw.say(&mut conn, ACK, &bytes);
+            let last = seen.last().unwrap();
+            assert_eq!(last.ack, conn.seq, "not all was taken");
+            let told = conn.seq - start + u32::from(last.window) * 32;
+            went_back |= told < edge && edge > 60_000;
+            edge = edge.max(told);
+        }
+        assert!(went_back && edge > 1_048_000, "{edge}");
+        // With no room left, what the app acknowledges is heard.
+        let written = raw.stack.write(conn.flow, b"hello");
+        let seen = raw.turn();
+        assert_eq!((written, seen[0].data.as_slice()), (5, &b"hello"[..]));
+        conn.ack += 5;
+        raw.say(&mut conn, ACK, &[]);
+        assert_eq!(raw.stack.unsent(conn.flow), 0);
+    }
+}
+
+#[test]
+fn nothing_beyond_the_ring_is_taken() {
+    let mut raw = Raw::new(Offload::Vnet);
+    let mut conn = raw.open(4000, 1000);
+    // The SYN-ACK's window is not scaled (RFC 7323 2.2). A socket that scales it takes this, and its ring breaks when it is full.
+    raw.feed(&segment(4000, conn.seq.wrapping_add(1_048_500), conn.ack, ACK, &[], &[9; 60_000]));
+    assert_eq!(raw.stack.stats().dropped(DropReason::BeyondWindow), 1);
+    let bytes = vec![5; 1_048_576];
+    for part in bytes.chunks(60_000) {
+        raw.say(&mut conn, ACK, part);
+        if raw.stack.readable(conn.flow) > 1_000_000 {
+            assert!(raw.read(&conn).iter().all(|b| *b == 5));
+            raw.turn();
+        }
+    }
+    assert!(raw.read(&conn).iter().all(|b| *b == 5));
+}
+
+#[test]
+fn both_may_close_at_once() {
+    let mut raw = Raw::new(Offload::None);
+    let mut conn = raw.open(4000, 1000);
+    raw.stack.finish(conn.flow);
+    let seen = raw.turn();
+    assert_eq!((seen.len(), seen[0].flags & FIN), (1, FIN));
+    // The app's FIN does not know of ours: CLOSING.
+    let seen = raw.say(&mut conn, ACK | FIN, &[]);
+    assert_eq!(seen.last().unwrap().ack, conn.seq);
+    assert!(raw.saw(&conn, Changes::PEER_FINISHED) && !raw.saw(&conn, Changes::CLOSED));
+    conn.ack = conn.ack.wrapping_add(1);
+    raw.say(&mut conn, ACK, &[]);
+    assert!(raw.saw(&conn, Changes::CLOSED));
+    assert_eq!((raw.stack.stats().flows, raw.stack.stats().time_wait), (0, 1));
+}
+
+#[test]
+fn keepalives_are_answered_with_and_without_their_byte() {
+    let mut raw = Raw::new(Offload::None);
+    let mut conn = raw.open(4000, 1000);
+    raw.say(&mut conn, ACK, b"abc");
+    for data in [&b""[..], b"\0"] {
+        raw.wait(Duration::from_secs(7200));
+        raw.feed(&segment(4000, conn.seq.wrapping_sub(1), conn.ack, ACK, &[], data));
+        let seen = raw.turn();
+        assert_eq!((seen.len(), seen[0].flags, seen[0].ack), (1, ACK, conn.seq), "{data:?}");
+    }
+    assert_eq!(raw.read(&conn), b"abc");
+}
+
+#[test]
+fn urgent_data_stay_where_they_are() {
+    let mut raw = Raw::new(Offload::None);
+    let mut conn = raw.open(4000, 1000);
+    raw.say(&mut conn, ACK | URG, b"abc");
+    assert_eq!(raw.read(&conn), b"abc");
+}
+
+#[test]
+fn an_idle_day_is_not_held_against_the_app() {
+    let mut raw = Raw::new(Offload::None);
+    let (mut write, finish) = (raw.open(4000, 1000), raw.open(4001, 1000));
+    raw.wait(24 * 3600 * SECOND);
+    assert_eq!(raw.stack.write(write.flow, b"hello"), 5);
+    raw.stack.finish(finish.flow);
+    let seen = raw.turn();
+    assert!(seen.iter().any(|s| s.port == 4000 && s.data == b"hello"), "{seen:?}");
+    assert!(seen.iter().any(|s| s.port == 4001 && s.flags & FIN != 0), "{seen:?}");
+    assert!(raw.events.is_empty(), "{:?}", raw.events);
+    // Answered, and idle for another day.
+    write.ack = write.ack.wrapping_add(5);
+    raw.say(&mut write, ACK, &[]);
+    raw.wait(24 * 3600 * SECOND);
+    raw.stack.write(write.flow, b"again");
+    assert_eq!(raw.turn().iter().filter(|s| s.data == b"again").count(), 1);
+    assert!(!raw.saw(&write, Changes::RESET));
+    // But silence after that is.
+    for _ in 0..limits::NO_PROGRESS.as_secs() + 61 {
+        raw.wait(SECOND);
+    }
+    raw.turn();
+    assert!(raw.saw(&write, Changes::RESET));
+    assert_eq!(raw.stack.stats().flows_timed_out, 2);
+}
+
+#[test]
+fn a_full_table_refuses_politely() {
+    let mut config = config(Offload::None, 1500);
+    config.capacity.flows = 2;
+    let mut raw = Raw::with(config);
+    let conn = raw.open(4000, 1000);
+    raw.open(4001, 1000);
+    let seen = raw.syn(4002, 7);
+    assert_eq!((seen.len(), seen[0].flags, seen[0].ack), (1, RST | ACK, 8));
+    assert_eq!(raw.stack.stats().dropped(DropReason::FlowsFull), 1);
+    raw.stack.abort(conn.flow);
+    raw.turn();
+    let again = raw.open(4002, 7);
+    assert_ne!(again.flow, conn.flow, "the place is used again, the id is not");
+    assert_eq!((raw.stack.room(conn.flow), raw.stack.write(conn.flow, b"late")), (0, 0));
+}
+
+#[test]
+fn many_flows_get_smaller_rings() {
+    let mut raw = Raw::new(Offload::None);
+    let mut rooms = Vec::new();
+    for port in 0..514 {
+        let conn = raw.open(10_000 + port, 1000);
+        rooms.push(raw.stack.room(conn.flow));
+    }
+    assert_eq!((rooms[0], rooms[63]), (1 << 20, 1 << 20));
+    assert_eq!((rooms[64], rooms[511]), (256 * 1024, 256 * 1024));
+    assert_eq!(rooms[512], 64 * 1024);
+}
+
+#[test]
+fn connections_closed_by_the_server_leave_nothing() {
+    let mut config = config(Offload::None, 1500);
+    config.capacity.flows = 8000;
+    let mut raw = Raw::with(config);
+    for port in 0..6000 {
+        let mut conn = raw.open(10_000 + port, 1000);
+        raw.stack.finish(conn.flow);
+        raw.turn();
+        conn.ack = conn.ack.wrapping_add(1);
+        raw.say(&mut conn, ACK | FIN, &[]);
+        assert!(raw.saw(&conn, Changes::CLOSED));
+        raw.events.clear();
+    }
+    let stats = raw.stack.stats();
+    assert_eq!((stats.flows, stats.time_wait), (0, 6000));
+    assert!(stats.timers <= 1200, "{} timers", stats.timers);
+    raw.wait(limits::TIME_WAIT);
+    assert_eq!(raw.stack.stats().time_wait, 0);
+    for _ in 0..3000 {
+        let Some(at) = raw.stack.next_deadline() else { return };
+        let by = at - raw.now;
+        raw.wait(by);
+        assert!(raw.sink.0.is_empty());
+    }
+    panic!("deadlines without end");
+}
+
+#[test]
+fn super_packets_are_cut_to_what_the_app_takes() {
+    let mut raw = Raw::new(Offload::Vnet);
+    let conn = raw.open(4000, 1000);
+    raw.stack.write(conn.flow, &[1; 20_000]);
+    let seen = raw.turn();
+    // The SYN's MSS is 0x578 = 1400.
+    assert_eq!(seen[0].meta.gso.map(|gso| (gso.kind, gso.size, gso.header_len)), Some((GsoKind::TcpV4, 1400, 54)));
+    // A segment larger than the TAP's MTU is no use, whatever the app's own link takes.
+    raw.feed(&segment(4001, 1, 0, SYN, &[2, 4, 0xff, 0xff], &[]));
+    raw.turn();
+    let flow = raw.connecting();
+    raw.stack.accept(raw.now, flow, &mut raw.sink);
+    let seen = raw.turn();
+    let mut conn = Conn { port: 4001, flow, seq: 2, ack: seen[0].seq.wrapping_add(1) };
+    raw.say(&mut conn, ACK, &[]);
+    raw.stack.write(flow, &[1; 20_000]);
+    assert_eq!(raw.turn()[0].meta.gso.map(|gso| gso.size), Some(1460));
+}
+
+#[test]
+fn a_closed_window_opens_when_the_reader_reads() {
+    for offload in [Offload::None, Offload::Vnet] {
+        let mut raw = Raw::new(offload);
+        let mut conn = raw.open(4000, 1000);
+        let mut window = usize::MAX;
+        while window > 0 {
+            let seen = raw.say(&mut conn, ACK, &vec![3; window.min(50_000)]);
+            window = 32 * usize::from(seen.last().unwrap().window);
+        }
+        raw.wait(60 * SECOND);
+        assert!(raw.turn().is_empty());
+        assert!(raw.read(&conn).len() >= 1_048_576 - 64);
+        let seen = raw.turn();
+        assert_eq!((seen.len(), seen[0].ack, seen[0].window), (1, conn.seq, 32_767), "{offload:?}");
+    }
+}
+
+#[test]
+fn timers_stay_few_whatever_the_flows_do() {
+    let mut raw = Raw::new(Offload::None);
+    let mut conn = raw.open(4000, 1000);
+    for _ in 0..20_000 {
+        raw.stack.write(conn.flow, b"x");
+        raw.turn();
+        raw.wait(Duration::from_millis(1500));
+        conn.ack = conn.ack.wrapping_add(1);
+        raw.say(&mut conn, ACK, &[]);
+    }
+    assert!(raw.stack.stats().timers <= 1100, "{}", raw.stack.stats().timers);
+}
+
+#[test]
+fn renewed_rings_tell_the_whole_window() {
+    let mut raw = Raw::new(Offload::Vnet);
+    let mut conn = raw.open(4000, 1000);
+    raw.say(&mut conn, ACK, &[1; 40_000]);
+    raw.read(&conn);
+    raw.turn();
+    raw.wait(limits::IDLE_RINGS);
+    let seen = raw.turn();
+    assert_eq!(raw.stack.stats().rings_renewed, 1);
+    assert_eq!((seen.len(), seen[0].seq, seen[0].ack, seen[0].window), (1, conn.ack, conn.seq, 32_767));
+}
