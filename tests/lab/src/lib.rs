@@ -13,13 +13,25 @@ use std::io::Write;
 
 pub mod addresses;
 mod leftovers;
+mod nested;
+pub mod programs;
 mod run;
+pub mod scene;
 mod topology;
+pub mod tunnel;
 mod wait;
 
+pub use nested::{Container, Masquerade};
 pub use run::{Finished, Process};
 pub use topology::{Lab, LabError, Place, Vpn};
+pub use tunnel::Tunnel;
 pub use wait::until;
+
+/// The programs that a lab is made with; `scripts/lab-deps` installs them.
+const PROGRAMS: [&str; 9] = ["ip", "nft", "iptables", "curl", "dig", "ping", "traceroute", "dnsmasq", "python3"];
+
+/// The programs that tests run besides; `scripts/lab-deps tests` installs them.
+const TEST_PROGRAMS: [&str; 5] = ["mtr", "iperf3", "ssh", "sshd", "git"];
 
 /// Why no lab can be made on this machine, or nothing if it can: it takes root, a TUN driver and the programs that
 /// `scripts/lab-deps` installs.
@@ -33,11 +45,11 @@ pub fn missing() -> Option<String> {
     if !std::path::Path::new("/dev/net/tun").exists() {
         return Some("a lab needs /dev/net/tun".to_owned());
     }
-    let path = run::search_path();
-    ["ip", "nft", "curl", "dig", "ping", "traceroute", "dnsmasq", "python3"]
-        .into_iter()
-        .find(|program| !std::env::split_paths(&path).any(|folder| folder.join(program).exists()))
-        .map(|program| format!("a lab needs {program}; run scripts/lab-deps"))
+    PROGRAMS.into_iter().find(is_missing).map(|program| format!("a lab needs {program}; run scripts/lab-deps"))
+}
+
+fn is_missing(program: &&str) -> bool {
+    !std::env::split_paths(&run::search_path()).any(|folder| folder.join(program).exists())
 }
 
 /// Makes a lab; where none can be made, says so in one line and gives `None`, so that the test ends there.
@@ -46,7 +58,10 @@ pub fn missing() -> Option<String> {
 /// With `CI=true` in the environment a machine without a lab is a failure, never a skip; and when the lab's own
 /// commands fail, with what they said.
 pub fn lab_or_skip() -> Option<Lab> {
-    if let Some(why) = missing() {
+    let for_tests = || TEST_PROGRAMS.into_iter().find(is_missing);
+    if let Some(why) =
+        missing().or_else(|| for_tests().map(|program| format!("tests need {program}; run scripts/lab-deps tests")))
+    {
         assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "under CI no lab test may be skipped: {why}");
         // Not `eprintln!`: the test runner swallows what that says in a test that passes, and this is all the test says.
         let _ = writeln!(std::io::stderr(), "skipped: {why}");
@@ -55,5 +70,20 @@ pub fn lab_or_skip() -> Option<Lab> {
     match Lab::new() {
         Ok(lab) => Some(lab),
         Err(error) => panic!("the lab could not be made: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_program_is_looked_for_by_the_script_that_installs_them() {
+        let script = include_str!("../../../scripts/lab-deps");
+        let lists = [("commands=", &super::PROGRAMS[..]), ("    commands+=", &super::TEST_PROGRAMS)];
+        for (beginning, programs) in lists {
+            let line = script.lines().find(|line| line.starts_with(beginning)).unwrap_or_default();
+            let words: Vec<&str> = line.split(['(', ')', ' ']).collect();
+            let absent: Vec<_> = programs.iter().filter(|program| !words.contains(program)).collect();
+            assert!(absent.is_empty(), "{absent:?} not in {line}");
+        }
     }
 }

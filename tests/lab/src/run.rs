@@ -1,8 +1,13 @@
 //! Programs run in a namespace of the lab: to their end, or in the background until dropped. Knows no topology.
 
 use std::ffi::OsString;
+use std::fs::{self, File};
 use std::io;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::wait::until;
 
 /// The environment's way to a proxy would lead programs out of the lab.
 const PROXY_VARIABLES: [&str; 8] =
@@ -68,6 +73,8 @@ impl Finished {
 #[derive(Debug)]
 pub struct Process {
     child: Child,
+    /// Where its standard output and error go, if they are kept.
+    outputs: Option<(PathBuf, PathBuf)>,
 }
 
 impl Process {
@@ -77,7 +84,45 @@ impl Process {
     /// The program could not be started.
     pub(crate) fn start(mut command: Command) -> io::Result<Self> {
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        Ok(Self { child })
+        Ok(Self { child, outputs: None })
+    }
+
+    /// Starts the command with its output and errors in files, which grow without ever holding it up.
+    ///
+    /// # Errors
+    /// The program could not be started, or a file not made.
+    pub(crate) fn start_logged(mut command: Command, outputs: (PathBuf, PathBuf)) -> io::Result<Self> {
+        let child = command.stdout(File::create(&outputs.0)?).stderr(File::create(&outputs.1)?).spawn()?;
+        Ok(Self { child, outputs: Some(outputs) })
+    }
+
+    /// What it printed on its standard output until now, if that is kept.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        self.outputs.as_ref().map_or_else(String::new, |(out, _)| fs::read_to_string(out).unwrap_or_default())
+    }
+
+    /// What it printed on its standard error until now, if that is kept.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        self.outputs.as_ref().map_or_else(String::new, |(_, err)| fs::read_to_string(err).unwrap_or_default())
+    }
+
+    /// Waits for its end; its exit code, if it ended by itself within `patience`.
+    pub fn exit_code(&mut self, patience: Duration) -> Option<i32> {
+        let mut status = None;
+        let _ = until(patience, || {
+            status = self.child.try_wait().ok().flatten();
+            status.is_some()
+        });
+        status.and_then(|status| status.code())
+    }
+
+    /// Kills and reaps it, if it runs.
+    pub(crate) fn end(&mut self) {
+        // It may have ended by itself: then there is nothing to kill, and the wait only reaps.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
     /// The program's process id.
@@ -94,8 +139,6 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself: then there is nothing to kill, and the wait only reaps.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.end();
     }
 }

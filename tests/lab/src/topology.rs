@@ -2,6 +2,7 @@
 
 use std::io;
 use std::io::Write;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{fmt, fs};
@@ -161,6 +162,17 @@ impl Lab {
     /// It could not be started.
     pub fn start(&self, place: Place, words: &[&str]) -> Result<Process, LabError> {
         Process::start(in_namespace(&self.namespace(place), words)).map_err(|source| start_error(words, source))
+    }
+
+    /// Starts a program in a place as [`Lab::start`] does, and keeps what it prints in `folder`, which is made if need be.
+    ///
+    /// # Errors
+    /// It could not be started, or the folder not be made.
+    pub fn start_logged(&self, place: Place, folder: &Path, words: &[&str]) -> Result<Process, LabError> {
+        let outputs = (folder.join("out"), folder.join("err"));
+        fs::create_dir_all(folder)
+            .and_then(|()| Process::start_logged(in_namespace(&self.namespace(place), words), outputs))
+            .map_err(|source| start_error(words, source))
     }
 
     /// Starts the nameserver that WSL's NAT gateway is to the VM; it knows [`SERVER_NAME`].

@@ -4,30 +4,10 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use lab::addresses::{NAT_GATEWAY, ROUTER, ROUTER_V6, SERVER, SERVER_NAME, SERVER_V6};
-use lab::{Lab, Place, Process, Vpn, lab_or_skip, until};
-
-/// A server of the lab listens long before this, on the slowest machine.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-fn web_server(lab: &Lab) -> Process {
-    // What it serves matters to nobody, so it is a folder of the lab's own.
-    let folder = format!("/etc/netns/{}", lab.namespace(Place::Internet));
-    let words = ["python3", "-m", "http.server", "80", "--bind", "::", "--directory", &folder];
-    let server = lab.start(Place::Internet, &words).unwrap();
-    let up = until(PATIENCE, || http_status(lab, Place::Internet, SERVER) != "000");
-    assert!(up, "the web server of the lab does not answer in its own namespace");
-    server
-}
-
-/// The status of a request, or `000` when no answer came within 2 s.
-fn http_status(lab: &Lab, place: Place, host: &str) -> String {
-    let url = format!("http://{host}/");
-    let words = ["curl", "--silent", "--max-time", "2", "--output", "/dev/null", "--write-out", "%{http_code}", &url];
-    lab.run(place, &words).unwrap().stdout
-}
+use lab::scene::{PATIENCE, http_status, web_server};
+use lab::{Lab, Place, Vpn, lab_or_skip, until};
 
 fn look_up(lab: &Lab, transport: &str) -> lab::Finished {
     let server = format!("@{NAT_GATEWAY}");
@@ -122,4 +102,23 @@ fn a_lab_sweeps_away_what_a_killed_one_left() {
 
 fn exists(namespace: &str) -> bool {
     ["/run/netns", "/etc/netns"].iter().any(|folder| Path::new(folder).join(namespace).exists())
+}
+
+#[test]
+fn without_a_tun_driver_a_lab_test_says_that_it_is_skipped_and_under_ci_it_fails() {
+    if lab_or_skip().is_none() {
+        return;
+    }
+    let myself = std::env::current_exe().unwrap();
+    let hidden = "mount -t tmpfs none /dev/net && exec \"$0\" --exact the_vpn_cuts_off_the_vm_and_nobody_else";
+    for (ci, passes) in [("", true), ("true", false)] {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", hidden]).arg(&myself).env("CI", ci);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.success(), passes, "CI={ci}: {said}");
+        let lines: Vec<&str> = said.lines().filter(|line| line.contains("/dev/net/tun")).collect();
+        assert_eq!(lines.len(), 1, "CI={ci}: {said}");
+        assert_eq!(lines[0].starts_with("skipped: "), passes, "CI={ci}: {said}");
+    }
 }

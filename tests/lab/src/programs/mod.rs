@@ -1,0 +1,10 @@
+//! Servers and clients of the lab in Python, as text: started by `python3 -c`, so that nothing of the checkout is needed at run time.
+
+/// A nameserver with something of every type under `lab.test`: `ADDRESS`.
+pub const DNS_SERVER: &str = include_str!("dns_server.py");
+/// A web server: `ADDRESS PORT TEXT`.
+pub const HTTP_SERVER: &str = include_str!("http_server.py");
+/// An echo by UDP: `ADDRESS PORT [TEXT]`.
+pub const UDP_ECHO: &str = include_str!("udp_echo.py");
+/// Sends a datagram and tells what came back: `ADDRESS PORT SIZE`.
+pub const UDP_ASK: &str = include_str!("udp_ask.py");

@@ -1,0 +1,303 @@
+//! What many tests begin with: a lab that is cut off, a tunnel in it, servers on the internet, requests from the VM. For tests: all
+//! of it panics with what a program said when something that must work does not.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+#![expect(clippy::missing_panics_doc, reason = "the module's text says it for all")]
+
+use std::time::Duration;
+
+use crate::addresses::SERVER;
+use crate::{Finished, Lab, Place, Process, Tunnel, Vpn, lab_or_skip, programs, until};
+
+/// Servers of the lab listen, and what must happen has happened, long before this on the slowest machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A lab whose VPN cuts the VM off, if one can be made.
+pub fn cut_off_lab() -> Option<Lab> {
+    let mut lab = lab_or_skip()?;
+    lab.set_vpn(Vpn::On).unwrap();
+    Some(lab)
+}
+
+/// A lab whose VPN cuts the VM off, and the tunnel that brings it back.
+pub fn tunnelled_lab(options: &[&str]) -> Option<(Lab, Tunnel)> {
+    let lab = cut_off_lab()?;
+    let tunnel = Tunnel::up(&lab, options);
+    Some((lab, tunnel))
+}
+
+/// A web server on the internet, at port 80 of its every address.
+pub fn web_server(lab: &Lab) -> Process {
+    // What it serves matters to nobody, so it is a folder of the lab's own.
+    let folder = format!("/etc/netns/{}", lab.namespace(Place::Internet));
+    let words = ["python3", "-m", "http.server", "80", "--bind", "::", "--directory", &folder];
+    let server = lab.start(Place::Internet, &words).unwrap();
+    let up = until(PATIENCE, || http_status(lab, Place::Internet, SERVER) == "200");
+    assert!(up, "the web server of the lab does not answer in its own namespace");
+    server
+}
+
+/// The status of a request to `host` (brackets around IPv6), or `000` when no answer came within 2 s.
+pub fn http_status(lab: &Lab, place: Place, host: &str) -> String {
+    let url = format!("http://{host}/");
+    let words = ["curl", "--globoff", "--silent", "--max-time", "2", "--output", "/dev/null"];
+    lab.run(place, &[&words[..], &["--write-out", "%{http_code}", &url]].concat()).unwrap().stdout
+}
+
+/// Runs a Python program in a place to its end.
+pub fn python(lab: &Lab, place: Place, program: &str, args: &[&str]) -> Finished {
+    lab.run(place, &[&["python3", "-c", program], args].concat()).unwrap()
+}
+
+/// Starts a Python program in a place, and waits until it listens on a TCP port (as `ss` tells it).
+pub fn python_server(lab: &Lab, place: Place, program: &str, args: &[&str], port: u16) -> Process {
+    let server = lab.start(place, &[&["python3", "-c", program], args].concat()).unwrap();
+    let filter = format!("sport = :{port}");
+    let listens = || !lab.run(place, &["ss", "-Htuln", &filter]).unwrap().stdout.trim().is_empty();
+    assert!(until(PATIENCE, listens), "the server of the lab does not listen on port {port}");
+    server
+}
+
+/// A folder for a test's own files; it goes when dropped.
+#[derive(Debug)]
+pub struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    /// An empty one, with a name that no other has.
+    #[must_use]
+    pub fn new() -> Self {
+        static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("underpass-scratch-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    /// The path of something in it.
+    #[must_use]
+    pub fn path(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+
+    /// Writes a file into it, that may be executed; its path.
+    #[must_use]
+    pub fn file(&self, name: &str, text: &str) -> String {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// What a file in it holds; nothing if it is not there.
+    #[must_use]
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed from the temporary directory harms nobody.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A shell's words that become the real relay on the host, for scripts that stand before it.
+#[must_use]
+pub fn exec_relay(lab: &Lab) -> String {
+    let relay = crate::tunnel::programs().join("underpass-relay");
+    format!("exec ip netns exec {} {} \"$@\"\n", lab.namespace(Place::Windows), relay.display())
+}
+
+/// By which interface a packet of the VM for `to` would leave, as the kernel says.
+#[must_use]
+pub fn way_out(lab: &Lab, to: &str) -> String {
+    let said = lab.run(Place::Wsl, &["ip", "route", "get", to]).unwrap().stdout;
+    said.split_whitespace().skip_while(|word| *word != "dev").nth(1).unwrap_or_default().to_owned()
+}
+
+/// The VM's policy rules of both families.
+#[must_use]
+pub fn rules(lab: &Lab) -> String {
+    ["-4", "-6"].map(|family| lab.run(Place::Wsl, &["ip", family, "rule"]).unwrap().stdout).concat()
+}
+
+/// In how much of 2 s a process wanted to run, in percent. Not how much it did run: on a busy machine one that spins gets
+/// little of a core.
+#[must_use]
+pub fn busy_percent(lab: &Lab, pid: u32) -> f64 {
+    let program = "
+import sys, time
+def runs():
+    time.sleep(0.01)
+    return open('/proc/%s/stat' % sys.argv[1]).read().rpartition(')')[2].split()[0] == 'R'
+print(100 * sum(runs() for _ in range(200)) / 200)
+";
+    python(lab, Place::Wsl, program, &[&pid.to_string()]).stdout.trim().parse().unwrap()
+}
+
+/// Where [`udp_server`] listens besides [`SERVER`]: another address of the internet.
+pub const OTHER_SERVER: &str = "198.51.100.2";
+/// The port of [`udp_server`] that gives back what it gets.
+pub const UDP_ECHO: u16 = 7001;
+/// The port of [`udp_server`] that tells who asks, as `address port`; `call` is answered by another address and port.
+pub const UDP_WHO: u16 = 7002;
+/// The port of [`udp_server`] that hears and says nothing.
+pub const UDP_SILENT: u16 = 7003;
+
+/// A UDP server on the internet, at [`SERVER`], [`OTHER_SERVER`] and the server's IPv6 address.
+pub fn udp_server(lab: &Lab) -> Process {
+    let program = "
+import select, socket, sys
+places = [(h, int(p)) for h in sys.argv[1:4] for p in sys.argv[4:]]
+sockets = {}
+for host, port in places:
+    s = socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET, socket.SOCK_DGRAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    s.bind((host, port))
+    sockets[s] = (host, port)
+named = {place: s for s, place in sockets.items()}
+echo, who, silent, dns, caller = (int(p) for p in sys.argv[4:])
+while True:
+    for s in select.select(list(sockets), [], [])[0]:
+        data, peer = s.recvfrom(65536)
+        host, port = sockets[s]
+        if port in (echo, dns):
+            s.sendto(data, peer)
+        elif port == who and data == b'call':
+            named[(sys.argv[2], caller)].sendto(b'called', peer)
+        elif port == who:
+            s.sendto(('%s %d' % peer[:2]).encode(), peer)
+";
+    let ports = [UDP_ECHO, UDP_WHO, UDP_SILENT, 53, 7005].map(|port| port.to_string());
+    let places = [SERVER, OTHER_SERVER, crate::addresses::SERVER_V6];
+    let args: Vec<&str> = places.into_iter().chain(ports.iter().map(String::as_str)).collect();
+    python_server(lab, Place::Internet, program, &args, 7005)
+}
+
+/// What Python programs that talk to [`udp_server`] begin with: `udp(source port, host family)` and `ask(socket, to, bytes)`.
+pub const UDP_CLIENT: &str = "
+import os, socket, sys
+def udp(port=0, family=socket.AF_INET):
+    s = socket.socket(family, socket.SOCK_DGRAM)
+    s.bind(('', port))
+    s.settimeout(10)
+    return s
+def ask(s, to, data):
+    s.sendto(data, to)
+    return s.recvfrom(65536)
+";
+
+/// Runs a Python program that begins with [`UDP_CLIENT`] in the VM; gives what it printed.
+pub fn udp_client(lab: &Lab, program: &str, args: &[&str]) -> String {
+    let finished = python(lab, Place::Wsl, &format!("{UDP_CLIENT}{program}"), args);
+    assert!(finished.succeeded(), "the client failed: {}{}", finished.stdout, finished.stderr);
+    finished.stdout.trim().to_owned()
+}
+
+/// The hops that a traceroute from the VM shows, one probe each.
+pub fn hops(lab: &Lab, options: &[&str], to: &str) -> Vec<String> {
+    let words = [&["traceroute", "-n", "-q", "1", "-w", "5", "-m", "6"], options, &[to]].concat();
+    let output = lab.run(Place::Wsl, &words).unwrap();
+    let hop = |line: &str| line.split_whitespace().nth(1).unwrap_or_default().to_owned();
+    output.stdout.lines().skip(1).map(hop).collect()
+}
+
+/// Writes a file that stands for one in /etc for programs that are started in a place, also for those that run already.
+pub fn etc(lab: &Lab, place: Place, file: &str, text: &str) {
+    std::fs::write(format!("/etc/netns/{}/{file}", lab.namespace(place)), text).unwrap();
+}
+
+/// A nameserver on the host's own loopback, which the host's resolv.conf names from now on; see [`programs::DNS_SERVER`].
+pub fn host_nameserver(lab: &Lab) -> Process {
+    let server = python_server(lab, Place::Windows, programs::DNS_SERVER, &["127.0.0.1"], 53);
+    etc(lab, Place::Windows, "resolv.conf", "nameserver 127.0.0.1\n");
+    server
+}
+
+/// Starts [`programs::HTTP_SERVER`].
+pub fn http_server(lab: &Lab, place: Place, address: &str, port: u16, text: &str) -> Process {
+    python_server(lab, place, programs::HTTP_SERVER, &[address, &port.to_string(), text], port)
+}
+
+/// What a web server says to the VM or another place; empty when it says nothing within 5 s.
+pub fn fetch(lab: &Lab, place: Place, url: &str) -> Finished {
+    lab.run(place, &["curl", "--globoff", "--silent", "--show-error", "--max-time", "5", url]).unwrap()
+}
+
+/// Sends a datagram to a [`programs::UDP_ECHO`] and tells what came back.
+pub fn udp_ask(lab: &Lab, place: Place, address: &str, port: u16, size: usize) -> String {
+    python(lab, place, programs::UDP_ASK, &[address, &port.to_string(), &size.to_string()]).stdout.trim().to_owned()
+}
+
+/// A program of the folder `programs`, which tells at its head how it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Script {
+    /// Bytes sent and checked.
+    Transfer,
+    /// Very many connections.
+    Crowd,
+}
+
+impl Script {
+    /// Its text, for [`python`] and [`python_server`].
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Transfer => include_str!("programs/transfer.py"),
+            Self::Crowd => include_str!("programs/crowd.py"),
+        }
+    }
+}
+
+/// Runs `transfer.py run` in the VM against `transfer.py serve` at `port` of the internet: how (`upload`, `download`, `echo`), bytes a
+/// stream, streams, and for how many seconds the readers read nothing. Its answer.
+pub fn transfer(lab: &Lab, port: u16, how: &str, (bytes, streams): (u64, u32), hold: u32) -> serde_json::Value {
+    let words = [bytes.to_string(), streams.to_string(), hold.to_string()];
+    let port = port.to_string();
+    let args = ["run", SERVER, &port, how, &words[0], &words[1], &words[2]];
+    let done = python(lab, Place::Wsl, Script::Transfer.text(), &args);
+    let mut answer: serde_json::Value =
+        serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{how}: {error}: {done:?}"));
+    answer["complaints"] = done.stderr.into();
+    answer
+}
+
+/// The process ids of the gateway and its relays.
+pub fn product(tunnel: &Tunnel) -> Vec<u32> {
+    let gateway = tunnel.status()["pid"].as_u64().unwrap();
+    let mut all = vec![u32::try_from(gateway).unwrap()];
+    all.extend(tunnel.relays());
+    all
+}
+
+/// Memory of a process now, in KiB.
+pub fn memory_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// CPU time that a process has had, in its threads that live.
+pub fn cpu_time(pid: u32) -> Duration {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let nanoseconds = threads.map(|thread| {
+        // A thread may end while we look.
+        let text = std::fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap_or_default();
+        text.split_whitespace().next().map_or(0, |first| first.parse::<u64>().unwrap())
+    });
+    Duration::from_nanos(nanoseconds.sum())
+}
+
+/// What a program (words apart by spaces) printed that must succeed.
+pub fn must(lab: &Lab, place: Place, words: &str) -> String {
+    let finished = lab.run(place, &words.split_whitespace().collect::<Vec<_>>()).unwrap();
+    assert!(finished.succeeded(), "{words}: {finished:?}");
+    finished.stdout
+}

@@ -1,0 +1,184 @@
+//! The programs under test in a lab: `underpass up` in the VM, its relay on the host. Judges them from outside, by what they print,
+//! what `underpass status` says, and how they end.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use crate::run::{Finished, Process, in_namespace, plain};
+use crate::topology::{Lab, Place};
+use crate::wait::until;
+
+/// An `underpass up` has traffic flowing long before this, on the slowest machine.
+pub const START_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Tunnels of one process, told apart by number.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// The folder of the built programs: `UNDERPASS_BIN_DIR`, or the workspace's release folder.
+#[must_use]
+pub fn programs() -> PathBuf {
+    std::env::var_os("UNDERPASS_BIN_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/release"), PathBuf::from)
+}
+
+/// One `underpass up`. Killed with SIGKILL when dropped, so declare it after its lab.
+#[derive(Debug)]
+pub struct Tunnel {
+    process: Process,
+    namespace: String,
+    folder: PathBuf,
+    /// Whether the folder goes with this tunnel.
+    owner: Owner,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Owner {
+    This,
+    Another,
+}
+
+impl Tunnel {
+    /// Starts `underpass up` with its relay on the host, and waits until it says that it is up.
+    ///
+    /// # Panics
+    /// It does not come up; with what it printed.
+    #[must_use]
+    pub fn up(lab: &Lab, options: &[&str]) -> Self {
+        let mut tunnel = Self::launch(lab, options);
+        tunnel.wait_up();
+        tunnel
+    }
+
+    /// Starts `underpass up` with its relay on the host, and does not wait.
+    ///
+    /// # Panics
+    /// The programs were not built, or cannot be started.
+    #[must_use]
+    pub fn launch(lab: &Lab, options: &[&str]) -> Self {
+        let relay = programs().join("underpass-relay");
+        assert!(relay.exists(), "{} is not there: run `cargo build --release` first", relay.display());
+        let (relay, windows) = (relay.display().to_string(), lab.namespace(Place::Windows));
+        let words = ["ip", "netns", "exec", &windows, &relay];
+        let args = words[1..].iter().flat_map(|word| ["--relay-arg", word]);
+        Self::launch_bare(lab, &[&["--relay", words[0]], &args.collect::<Vec<_>>()[..], options].concat())
+    }
+
+    /// Starts `underpass up` with just these options.
+    ///
+    /// # Panics
+    /// The program was not built, or cannot be started.
+    #[must_use]
+    pub fn launch_bare(lab: &Lab, options: &[&str]) -> Self {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("{}-tunnel-{number}", lab.namespace(Place::Wsl)));
+        fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        Self::start_in(lab, folder, Owner::This, options)
+    }
+
+    /// Starts another `underpass up` in the same runtime directory, as a user would who runs the command twice.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    #[must_use]
+    pub fn launch_again(&self, lab: &Lab, options: &[&str]) -> Self {
+        Self::start_in(lab, self.folder.clone(), Owner::Another, options)
+    }
+
+    fn start_in(lab: &Lab, folder: PathBuf, owner: Owner, options: &[&str]) -> Self {
+        let namespace = lab.namespace(Place::Wsl);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let command = command(&namespace, &folder, &[&["up"], options].concat());
+        let outputs = (folder.join(format!("out-{number}")), folder.join(format!("err-{number}")));
+        let process = Process::start_logged(command, outputs).unwrap_or_else(|error| panic!("underpass up: {error}"));
+        Self { process, namespace, folder, owner }
+    }
+
+    /// Waits until it says that it is up.
+    ///
+    /// # Panics
+    /// It does not; with what it printed.
+    pub fn wait_up(&mut self) {
+        let up = until(START_PATIENCE, || self.said().contains("underpass: up") || !self.process.is_running());
+        assert!(up && self.process.is_running(), "underpass does not come up: {}{}", self.said(), self.complained());
+    }
+
+    /// What it printed on its standard output.
+    #[must_use]
+    pub fn said(&self) -> String {
+        self.process.stdout()
+    }
+
+    /// What it printed on its standard error.
+    #[must_use]
+    pub fn complained(&self) -> String {
+        self.process.stderr()
+    }
+
+    /// The process itself.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// The folder with lock and socket.
+    #[must_use]
+    pub fn runtime_dir(&self) -> PathBuf {
+        self.folder.join("run")
+    }
+
+    /// Runs another command of `underpass` (such as `status`) for this tunnel.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn command(&self, words: &[&str]) -> io::Result<Finished> {
+        Finished::of(command(&self.namespace, &self.folder, words))
+    }
+
+    /// What `underpass status --json` says.
+    ///
+    /// # Panics
+    /// It says nothing, or no JSON.
+    #[must_use]
+    pub fn status(&self) -> serde_json::Value {
+        let finished = self.command(&["status", "--json"]).unwrap_or_else(|error| panic!("underpass status: {error}"));
+        serde_json::from_str(&finished.stdout).unwrap_or_else(|error| panic!("status: {error}: {finished:?}"))
+    }
+
+    /// The process ids of the relays that run now.
+    #[must_use]
+    pub fn relays(&self) -> Vec<u32> {
+        let status = self.status();
+        let relays = status["relays"].as_array().map_or(&[][..], Vec::as_slice);
+        relays.iter().filter_map(|relay| u32::try_from(relay["pid"].as_u64()?).ok()).collect()
+    }
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        self.process.end();
+        if self.owner == Owner::This {
+            // A folder in the temporary directory that cannot be removed harms nobody.
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+fn command(namespace: &str, folder: &Path, words: &[&str]) -> std::process::Command {
+    let program = programs().join("underpass").display().to_string();
+    let mut command = in_namespace(namespace, &[&[program.as_str()], words].concat());
+    command.env("UNDERPASS_RUNTIME_DIR", folder.join("run")).env_remove("RUST_LOG");
+    command
+}
+
+/// Sends a signal (`TERM`, `KILL`, `STOP`) to a process that the caller's lab started.
+///
+/// # Panics
+/// There is no such process.
+pub fn send_signal(pid: u32, signal: &str) {
+    let mut command = plain("kill");
+    command.args([format!("-{signal}"), pid.to_string()]);
+    let sent = Finished::of(command).map(|finished| finished.succeeded());
+    assert!(matches!(sent, Ok(true)), "no signal {signal} to process {pid}: {sent:?}");
+}
