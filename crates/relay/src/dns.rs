@@ -5,17 +5,20 @@
 //! [`QueryFailure::TimedOut`], and a host without servers is [`QueryFailure::NoServer`]. Both files are read for each query:
 //! they are small, and always as they are now.
 
+use crate::datagrams::try_receive;
 use hickory_proto::op::{Message, MessageType, OpCode};
 use hickory_proto::rr::rdata::{A, AAAA, PTR};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use nix::sys::socket::{MsgFlags, recv};
 use std::fs;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 use wire::QueryFailure;
@@ -167,7 +170,13 @@ async fn ask_udp(server: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
     socket.send(query).await?;
     let mut buffer = vec![0; usize::from(u16::MAX)];
     loop {
-        let length = socket.recv(&mut buffer).await?;
+        // A refusal (ICMP) wakes only who waits for errors too; the receive then tells it.
+        socket.ready(Interest::READABLE | Interest::ERROR).await?;
+        let received = try_receive(&socket, || recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()));
+        let length = match received {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            received => received?,
+        };
         if answers(query, &buffer[..length]) {
             buffer.truncate(length);
             return Ok(buffer);

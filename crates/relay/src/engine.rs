@@ -3,11 +3,13 @@
 //! Whatever its output does, it reads its input: the bytes that cannot be written yet are bounded by credit, and a relay that
 //! stopped reading would deadlock with WSL's stdio. It knows neither how the streams are made nor what a flow's socket is.
 
+use crate::changes;
 use crate::dns::Resolver;
+use crate::echo::{self, Echoes, Outcome};
 use crate::facts;
-use crate::limits::{INPUT_TURN, MAX_BINDS, MAX_QUERIES, STAGING, window};
+use crate::limits::{INPUT_TURN, MAX_BINDS, MAX_QUERIES, OUTPUT_TURN, STAGING, window};
 use crate::tcp::{Connected, Sockets, Written, failure};
-use crate::udp::{self, Binds};
+use crate::udp::{self, Binds, Go};
 use crate::wakers::Awake;
 use std::future::poll_fn;
 use std::io;
@@ -18,12 +20,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc;
+use tokio::task::unconstrained;
 use tokio::time::Sleep;
 use wire::frame::{Family, VERSION};
 use wire::session::Silent;
 use wire::{
-    BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Frame, FrameError, Hello, QueryFailure,
-    RequestId, Role, Session, UnbindReason, Violation,
+    BindId, Capabilities, ConnectFailure, Decoder, FlowId, Frame, FrameError, Hello, QueryFailure, RequestId, Role,
+    Session, UnbindReason, Violation,
 };
 
 /// Why the relay ended, other than by the end of its input.
@@ -58,12 +61,16 @@ where
 {
     let awake = Arc::new(Awake::default());
     let (sockets, connects) = Sockets::new(Arc::clone(&awake));
-    let (binds, udp_events) = Binds::new();
     let (answered, answers) = mpsc::channel(MAX_QUERIES);
+    let (echoes, heard) = Echoes::new();
+    let changes = changes::watch(resolver.resolv_conf.clone())
+        .inspect_err(|error| tracing::warn!(%error, "changes of the host's network will not be noticed"))
+        .ok();
     let queries = Queries { resolver, answered, under_way: 0 };
+    let tells_changes = changes.as_ref().map_or(Capabilities::default(), |_| Capabilities::CHANGES);
     let hello = Hello {
         version: VERSION,
-        capabilities: Capabilities::UDP.with(Capabilities::DNS),
+        capabilities: Capabilities::UDP.with(Capabilities::DNS).with(echo::capabilities()).with(tells_changes),
         max_flows,
         max_binds: MAX_BINDS,
         build: concat!("underpass-relay ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -77,17 +84,20 @@ where
         session,
         sockets,
         connects,
-        binds,
-        udp_events,
+        binds: Binds::new(),
         queries,
         answers,
+        echoes,
+        heard,
+        changes,
         awake,
         staging: Vec::new(),
         written: 0,
         timer,
         max_flows,
     };
-    poll_fn(|cx| engine.poll(cx)).await
+    // The engine bounds its own turns, in bytes; a bound by the number of socket calls would cut them at any place.
+    unconstrained(poll_fn(|cx| engine.poll(cx))).await
 }
 
 #[expect(clippy::disallowed_methods, reason = "the relay's shell is where time comes from")]
@@ -103,9 +113,12 @@ struct Engine<R, W> {
     sockets: Sockets,
     connects: mpsc::UnboundedReceiver<Connected>,
     binds: Binds,
-    udp_events: mpsc::Receiver<udp::Event>,
     queries: Queries,
     answers: mpsc::Receiver<Answered>,
+    echoes: Echoes,
+    heard: mpsc::Receiver<echo::Heard>,
+    /// `None` where the host does not tell.
+    changes: Option<mpsc::Receiver<()>>,
     awake: Arc<Awake>,
     staging: Vec<u8>,
     /// Bytes of `staging` that are written: `written <= staging.len()`.
@@ -123,12 +136,20 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
         while let Poll::Ready(Some((flow, outcome))) = self.connects.poll_recv(cx) {
             self.connected(flow, outcome);
         }
-        while let Poll::Ready(Some(event)) = self.udp_events.poll_recv(cx) {
-            tell(&mut self.session, &event);
-        }
+        self.receive_datagrams(cx);
         while let Poll::Ready(Some(answered)) = self.answers.poll_recv(cx) {
             self.queries.under_way -= 1;
             give_answer(&mut self.session, &answered);
+        }
+        while let Poll::Ready(Some(heard)) = self.heard.poll_recv(cx) {
+            self.answer_echo(&heard);
+        }
+        if let Some(changes) = &mut self.changes
+            && changes.poll_recv(cx) == Poll::Ready(Some(()))
+        {
+            self.session.send(&Frame::Changed);
+            // The next one comes a second later at the soonest; this registers for it.
+            cx.waker().wake_by_ref();
         }
         for flow in self.awake.take() {
             let written = self.sockets.flush(flow);
@@ -139,7 +160,23 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
         if let Poll::Ready(Err(error)) = self.write_output(cx) {
             return Poll::Ready(Err(RelayError::Write(error)));
         }
+        if self.binds.has_more() && takes_datagrams(&self.session) {
+            cx.waker().wake_by_ref();
+        }
         Poll::Pending
+    }
+
+    /// What has no room waits in its socket until something is written.
+    fn receive_datagrams(&mut self, cx: &mut Context<'_>) {
+        self.binds.poll_awake(cx);
+        if !takes_datagrams(&self.session) {
+            return;
+        }
+        let session = &mut self.session;
+        self.binds.receive(|event| {
+            tell(session, &event);
+            if takes_datagrams(session) { Go::On } else { Go::Stop }
+        });
     }
 
     fn read_input(&mut self, cx: &mut Context<'_>) -> Result<Input, RelayError> {
@@ -168,7 +205,12 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
         loop {
             let frame = match self.decoder.next_frame() {
                 Ok(Some(frame)) => frame,
-                Ok(None) => return Ok(()),
+                Ok(None) => {
+                    if let Some(event) = self.binds.flush() {
+                        tell(&mut self.session, &event);
+                    }
+                    return Ok(());
+                }
                 Err(error @ FrameError::UnknownKind { .. }) => {
                     tracing::warn!(%error);
                     continue;
@@ -197,7 +239,17 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                 }
                 Frame::Unbind { bind, .. } => binds.unbind(bind),
                 Frame::Query { request, message } => self.queries.ask(session, request, message),
-                other @ (Frame::AskFacts { .. } | Frame::Echo { .. }) => answer(session, &other),
+                // With the pipe stuck nobody could be answered: lost, as a packet is where a link is full.
+                Frame::Echo { .. } if session.is_congested() => {}
+                Frame::Echo { request, to, ttl, payload } => {
+                    if let Some(fault) = self.echoes.send(now, request, to, ttl, payload) {
+                        session.send(&Frame::EchoError { request, fault });
+                    }
+                }
+                Frame::AskFacts { request } => {
+                    let facts = serde_json::to_vec(&facts::read(Path::new("/"))).unwrap_or_default();
+                    session.send(&Frame::Facts { request, json: &facts });
+                }
                 Frame::Hello(_)
                 | Frame::Opened { .. }
                 | Frame::Failed { .. }
@@ -213,6 +265,17 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                 | Frame::Pong { .. } => {}
             }
         }
+    }
+
+    fn answer_echo(&mut self, heard: &echo::Heard) {
+        let Some(request) = self.echoes.claim(now(), heard) else { return };
+        if self.session.is_congested() {
+            return;
+        }
+        match &heard.outcome {
+            Outcome::Reply { ttl, payload } => self.session.send(&Frame::EchoReply { request, ttl: *ttl, payload }),
+            Outcome::Error(fault) => self.session.send(&Frame::EchoError { request, fault: *fault }),
+        };
     }
 
     fn connected(&mut self, flow: FlowId, outcome: io::Result<tokio::net::TcpStream>) {
@@ -243,9 +306,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
         Ok(())
     }
 
-    /// Ready only with an error: else the output is full, or there is nothing to write.
+    /// Ready only with an error: else the output is full, or there is nothing to write, or it is the others' turn.
     fn write_output(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
+        let mut turn = 0;
+        while turn < OUTPUT_TURN {
             if self.written == self.staging.len() {
                 self.staging.clear();
                 self.written = 0;
@@ -263,9 +327,14 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
             }
             match ready!(Pin::new(&mut self.output).poll_write(cx, &self.staging[self.written..]))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                n => self.written += n,
+                n => {
+                    self.written += n;
+                    turn += n;
+                }
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -335,7 +404,11 @@ fn open_bind(session: &mut Session, binds: &mut Binds, bind: BindId, family: Fam
     }
 }
 
-fn tell(session: &mut Session, event: &udp::Event) {
+fn takes_datagrams(session: &Session) -> bool {
+    session.takes_datagrams() && !session.is_congested()
+}
+
+fn tell(session: &mut Session, event: &udp::Event<'_>) {
     match event {
         udp::Event::Datagram { bind, peer, ttl, bytes } => {
             session.send(&Frame::Datagram { bind: *bind, peer: *peer, ttl: *ttl, bytes });
@@ -343,15 +416,5 @@ fn tell(session: &mut Session, event: &udp::Event) {
         udp::Event::Error { bind, peer, fault } => {
             session.send(&Frame::PeerError { bind: *bind, peer: *peer, fault: *fault });
         }
-    }
-}
-
-/// Questions that belong to no TCP flow. What the hello did not offer is refused by its own kind, so that nobody waits for it.
-fn answer(session: &mut Session, question: &Frame<'_>) {
-    if let Frame::AskFacts { request } = *question {
-        let facts = serde_json::to_vec(&facts::read(Path::new("/"))).unwrap_or_default();
-        session.send(&Frame::Facts { request, json: &facts });
-    } else if let Frame::Echo { request, .. } = *question {
-        session.send(&Frame::EchoError { request, fault: Fault { kind: FaultKind::Prohibited, router: None } });
     }
 }

@@ -4,7 +4,11 @@
 //! protocol's rules live in the `wire` crate; the other end is the gateway.
 #![forbid(unsafe_code)]
 
+mod batch;
+mod changes;
+mod datagrams;
 pub mod dns;
+mod echo;
 pub mod engine;
 pub mod facts;
 pub mod limits;

@@ -1,5 +1,7 @@
 //! Every bound of the relay in one place.
 
+use std::time::Duration;
+
 /// Most TCP flows at a time. Windows gives out 16,384 dynamic ports by default, and UDP sockets and the host's own programs
 /// need theirs.
 pub const MAX_FLOWS: u32 = 12_288;
@@ -10,8 +12,36 @@ pub const MAX_BINDS: u32 = 2048;
 /// Most DNS queries under way at a time: each has a socket for as long as its servers are waited for.
 pub const MAX_QUERIES: usize = 512;
 
-/// File descriptors kept free of flows: UDP sockets, DNS queries, standard streams, the event queue, files read for facts.
-pub const RESERVED_DESCRIPTORS: u64 = MAX_BINDS as u64 + MAX_QUERIES as u64 + 256;
+/// Pings that are remembered at a time; a newer one than that pushes out the oldest. Less than the 65,536 sequence numbers, so
+/// that each names one.
+pub const MAX_ECHOES: usize = 8192;
+
+/// How long a ping is remembered. Its sender has long given up by then (`ping` waits 10 s at most by itself).
+pub const ECHO_MEMORY: Duration = Duration::from_secs(30);
+
+/// File descriptors that no flow, UDP socket or DNS query gets: standard streams, the event queue, ping and netlink sockets,
+/// files read for facts.
+pub const SPARE_DESCRIPTORS: u64 = 256;
+
+/// How many flows fit below a limit of open files. UDP sockets and DNS queries keep what they may need, or a quarter where
+/// the limit is low.
+#[must_use]
+pub fn flows_below(descriptors: u64) -> u32 {
+    let usable = descriptors.saturating_sub(SPARE_DESCRIPTORS);
+    let others = (u64::from(MAX_BINDS) + MAX_QUERIES as u64).min(usable / 4);
+    u32::try_from(usable - others).unwrap_or(u32::MAX).clamp(1, MAX_FLOWS)
+}
+
+/// Memory of drained buffers that is kept for the next flow that has to wait: busy flows fill and drain theirs many times a second,
+/// idle flows have none.
+pub const SPARE_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes that a UDP socket receives, each datagram counted with some overhead, before the next socket has its turn.
+pub const UDP_TURN: usize = 64 * 1024;
+
+/// Bytes that the host is asked to keep for a UDP socket that is not received from: a few milliseconds of a fast sender, which is how
+/// long this process may have to wait for its turn on a busy machine. Hosts may allow less.
+pub const UDP_BUFFER: usize = 1024 * 1024;
 
 /// Bytes staged for one write to the pipe. Two full turns: enough to amortise the write, little enough that a control frame
 /// behind it does not wait long.
@@ -19,6 +49,9 @@ pub const STAGING: usize = 128 * 1024;
 
 /// Bytes read from the pipe before the other work gets its turn.
 pub const INPUT_TURN: usize = 1024 * 1024;
+
+/// Bytes written to the pipe before the other work gets its turn.
+pub const OUTPUT_TURN: usize = 1024 * 1024;
 
 /// Bytes that the gateway may have under way for one flow, by how many flows there are: what a stalled socket can hold here. The
 /// steps keep the sum under 1 GiB at the worst, and full speed for as many flows as can have full speed.
@@ -28,5 +61,22 @@ pub fn window(flows: usize) -> u32 {
         64..512 => 256 * 1024,
         512..4096 => 64 * 1024,
         _ => 16 * 1024,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flows_leave_room_for_everything_else_under_every_limit() {
+        assert_eq!(flows_below(0), 1);
+        assert_eq!(flows_below(1024), 576);
+        assert_eq!(flows_below(4096), 2880);
+        assert_eq!(flows_below(1 << 20), MAX_FLOWS);
+        assert_eq!(flows_below(u64::MAX), MAX_FLOWS);
+        for limit in 300..20_000 {
+            assert!(u64::from(flows_below(limit)) + SPARE_DESCRIPTORS <= limit, "{limit}");
+        }
     }
 }

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     let Options {} = Options::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .init();
     if std::io::stdin().is_terminal() || std::io::stdout().is_terminal() {
@@ -64,6 +65,5 @@ fn stream(fd: std::os::fd::BorrowedFd<'_>) -> anyhow::Result<OwnedFd> {
 fn raise_descriptor_limit() -> nix::Result<u32> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
-    let room = hard.saturating_sub(limits::RESERVED_DESCRIPTORS).max(1);
-    Ok(u32::try_from(room).unwrap_or(u32::MAX).min(limits::MAX_FLOWS))
+    Ok(limits::flows_below(hard))
 }

@@ -3,15 +3,19 @@
 //! Bytes towards the gateway are never kept here: [`Sockets`] is the session's source and reads a socket at the moment when the
 //! pipe can take its bytes and the flow has credit. Bytes from the gateway are kept at most up to the window granted.
 
+use crate::limits::SPARE_BUFFER_BYTES;
 use crate::wakers::{Awake, FlowWaker, waker};
 use bytes::BufMut;
 use socket2::SockRef;
 use std::collections::{HashMap, VecDeque};
+use std::future::Future as _;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -27,6 +31,33 @@ pub(crate) struct Sockets {
     connected: mpsc::UnboundedSender<Connected>,
     /// Flows that ended while the session pulled, and that it must be told of.
     ended: Vec<FlowId>,
+    spare: Spare,
+}
+
+/// Buffers that flows have drained. A busy flow fills and drains one many times a second: it need not be allocated each time,
+/// and an idle flow need not keep one.
+#[derive(Default)]
+struct Spare {
+    buffers: Vec<VecDeque<u8>>,
+    /// Sum of their capacities, at most [`SPARE_BUFFER_BYTES`].
+    bytes: usize,
+}
+
+impl Spare {
+    fn take(&mut self) -> VecDeque<u8> {
+        let buffer = self.buffers.pop().unwrap_or_default();
+        self.bytes -= buffer.capacity();
+        buffer
+    }
+
+    /// Keeps the memory of an empty buffer, which has none afterwards.
+    fn put(&mut self, buffer: &mut VecDeque<u8>) {
+        let buffer = std::mem::take(buffer);
+        if buffer.capacity() > 0 && self.bytes + buffer.capacity() <= SPARE_BUFFER_BYTES {
+            self.bytes += buffer.capacity();
+            self.buffers.push(buffer);
+        }
+    }
 }
 
 enum Flow {
@@ -50,7 +81,7 @@ struct Open {
     stream: TcpStream,
     notify: Arc<FlowWaker>,
     waker: Waker,
-    /// From the gateway, not yet taken by the socket; its length is bounded by the window granted.
+    /// From the gateway, not yet taken by the socket; its length is bounded by the window granted. Without memory when empty.
     pending: VecDeque<u8>,
     outgoing: Outgoing,
     /// The peer ended its direction, and the session has announced it.
@@ -85,7 +116,7 @@ impl Sockets {
     pub(crate) fn new(awake: Arc<Awake>) -> (Self, mpsc::UnboundedReceiver<Connected>) {
         // Unbounded in type only: each flow sends once, and flows are bounded.
         let (connected, connects) = mpsc::unbounded_channel();
-        (Self { flows: HashMap::new(), awake, connected, ended: Vec::new() }, connects)
+        (Self { flows: HashMap::new(), awake, connected, ended: Vec::new(), spare: Spare::default() }, connects)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -140,11 +171,14 @@ impl Sockets {
     /// Bytes from the gateway.
     pub(crate) fn write(&mut self, flow: FlowId, bytes: &[u8]) -> Written {
         let Some(Flow::Open(open)) = self.flows.get_mut(&flow) else { return Written::Unknown };
-        let outcome = if open.pending.is_empty() { open.write_through(bytes) } else { Ok(0) };
+        let outcome = if open.pending.is_empty() { write_through(&mut open.stream, &open.waker, bytes) } else { Ok(0) };
         match outcome {
             Ok(taken) => {
-                open.pending.extend(&bytes[taken..]);
-                open.arm_write();
+                let rest = &bytes[taken..];
+                if open.pending.is_empty() && !rest.is_empty() {
+                    open.pending = self.spare.take();
+                }
+                open.pending.extend(rest);
                 Written::Taken(taken)
             }
             Err(_) => Written::Broken,
@@ -163,7 +197,7 @@ impl Sockets {
     pub(crate) fn flush(&mut self, flow: FlowId) -> Written {
         let Some(Flow::Open(open)) = self.flows.get_mut(&flow) else { return Written::Unknown };
         open.notify.rearm();
-        match open.flush() {
+        match open.flush(&mut self.spare) {
             Ok(taken) if open.is_done() => Written::Done(taken),
             Ok(taken) => Written::Taken(taken),
             Err(_) => Written::Broken,
@@ -176,48 +210,35 @@ impl Sockets {
     }
 }
 
+/// Writes as much as the socket takes. If that is not all, `waker` is woken when it takes more.
+fn write_through(stream: &mut TcpStream, waker: &Waker, bytes: &[u8]) -> io::Result<usize> {
+    let mut taken = 0;
+    while taken < bytes.len() {
+        match Pin::new(&mut *stream).poll_write(&mut Context::from_waker(waker), &bytes[taken..]) {
+            Poll::Ready(n) => taken += n?,
+            Poll::Pending => break,
+        }
+    }
+    Ok(taken)
+}
+
 impl Open {
-    fn write_through(&mut self, mut bytes: &[u8]) -> io::Result<usize> {
-        let all = bytes.len();
-        while !bytes.is_empty() {
-            match self.stream.try_write(bytes) {
-                Ok(n) => bytes = &bytes[n..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(all - bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<usize> {
+    fn flush(&mut self, spare: &mut Spare) -> io::Result<usize> {
         let mut taken = 0;
-        loop {
-            let mut pending = std::mem::take(&mut self.pending);
-            let n = self.write_through(pending.as_slices().0);
-            pending.drain(..*n.as_ref().unwrap_or(&0));
-            self.pending = pending;
-            match n? {
-                0 => break,
-                n => taken += n,
+        while !self.pending.is_empty() {
+            let n = write_through(&mut self.stream, &self.waker, self.pending.as_slices().0)?;
+            self.pending.drain(..n);
+            taken += n;
+            if n == 0 {
+                return Ok(taken);
             }
         }
-        if self.pending.is_empty() {
-            // A burst must not cost its memory for as long as the flow lives.
-            self.pending.shrink_to(0);
-            if self.outgoing == Outgoing::Finishing {
-                self.outgoing = Outgoing::Finished;
-                SockRef::from(&self.stream).shutdown(Shutdown::Write)?;
-            }
+        spare.put(&mut self.pending);
+        if self.outgoing == Outgoing::Finishing {
+            self.outgoing = Outgoing::Finished;
+            SockRef::from(&self.stream).shutdown(Shutdown::Write)?;
         }
-        self.arm_write();
         Ok(taken)
-    }
-
-    /// Has the engine woken when the socket takes more, if there is more.
-    fn arm_write(&mut self) {
-        if !self.pending.is_empty() && self.stream.poll_write_ready(&mut Context::from_waker(&self.waker)).is_ready() {
-            self.waker.wake_by_ref();
-        }
     }
 
     fn is_done(&self) -> bool {
@@ -229,8 +250,11 @@ impl Source for Sockets {
     fn pull(&mut self, flow: FlowId, max: usize, out: &mut Vec<u8>) -> Pull {
         let Some(Flow::Open(open)) = self.flows.get_mut(&flow) else { return Pull { taken: 0, then: Then::Failed } };
         out.reserve(max);
-        match open.stream.try_read_buf(&mut out.limit(max)) {
-            Ok(0) => {
+        let mut space = out.limit(max);
+        // After a read that left the buffer unfilled, the next one gives `Pending` without a system call.
+        let read = pin!(open.stream.read_buf(&mut space)).poll(&mut Context::from_waker(&open.waker));
+        match read {
+            Poll::Ready(Ok(0)) => {
                 open.incoming_finished = true;
                 if open.is_done() {
                     self.flows.remove(&flow);
@@ -238,14 +262,9 @@ impl Source for Sockets {
                 }
                 Pull { taken: 0, then: Then::Finished }
             }
-            Ok(taken) => Pull { taken, then: Then::More },
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                match open.stream.poll_read_ready(&mut Context::from_waker(&open.waker)) {
-                    Poll::Pending => Pull { taken: 0, then: Then::Drained },
-                    Poll::Ready(_) => Pull { taken: 0, then: Then::More },
-                }
-            }
-            Err(_) => {
+            Poll::Ready(Ok(taken)) => Pull { taken, then: Then::More },
+            Poll::Pending => Pull { taken: 0, then: Then::Drained },
+            Poll::Ready(Err(_)) => {
                 self.flows.remove(&flow);
                 Pull { taken: 0, then: Then::Failed }
             }
@@ -270,4 +289,73 @@ pub(crate) fn failure(error: &io::Error) -> (ConnectFailure, i32) {
         _ => ConnectFailure::Other,
     };
     (reason, code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use tokio::net::TcpListener;
+
+    const FLOW: FlowId = FlowId(1);
+
+    async fn open_flow() -> (Sockets, TcpStream) {
+        let (mut sockets, mut connects) = Sockets::new(Arc::default());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        sockets.connect(FLOW, listener.local_addr().unwrap());
+        let (flow, stream) = connects.recv().await.unwrap();
+        sockets.open(flow, stream.unwrap()).unwrap();
+        (sockets, listener.accept().await.unwrap().0)
+    }
+
+    fn pending(sockets: &Sockets) -> &VecDeque<u8> {
+        let Some(Flow::Open(open)) = sockets.flows.get(&FLOW) else { panic!("no flow") };
+        &open.pending
+    }
+
+    /// Writes until 200,000 bytes wait in the flow, and gives how many it wrote.
+    fn stall(sockets: &mut Sockets) -> usize {
+        let mut written = 0;
+        while pending(sockets).len() < 200_000 {
+            assert!(matches!(sockets.write(FLOW, &[7; 50_000]), Written::Taken(_)));
+            written += 50_000;
+        }
+        written
+    }
+
+    async fn drain(sockets: &mut Sockets, server: &mut TcpStream, mut bytes: usize) {
+        let mut buffer = vec![0; 65_536];
+        while bytes > 0 {
+            let read = poll_fn(|cx| {
+                sockets.awake.engine.register(cx.waker());
+                assert!(matches!(sockets.flush(FLOW), Written::Taken(_)));
+                pin!(server.read(&mut buffer)).poll(cx)
+            });
+            bytes -= tokio::time::timeout(Duration::from_secs(20), read).await.expect("it stalls").unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_drained_flow_has_no_memory_and_its_next_burst_needs_no_new_one() {
+        let (mut sockets, mut server) = open_flow().await;
+        let written = stall(&mut sockets);
+        let memory = pending(&sockets).capacity();
+        drain(&mut sockets, &mut server, written).await;
+        assert_eq!((pending(&sockets).capacity(), sockets.spare.bytes), (0, memory));
+        let written = stall(&mut sockets);
+        assert_eq!((pending(&sockets).capacity(), sockets.spare.bytes), (memory, 0), "the same memory again");
+        drain(&mut sockets, &mut server, written).await;
+        assert_eq!(sockets.spare.buffers.len(), 1);
+    }
+
+    #[test]
+    fn spare_memory_is_bounded() {
+        let mut spare = Spare::default();
+        for _ in 0..100 {
+            spare.put(&mut VecDeque::with_capacity(SPARE_BUFFER_BYTES / 10));
+        }
+        assert!(spare.bytes <= SPARE_BUFFER_BYTES && spare.buffers.len() == 10, "{}", spare.bytes);
+        while spare.take().capacity() > 0 {}
+        assert_eq!(spare.bytes, 0);
+    }
 }

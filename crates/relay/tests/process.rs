@@ -5,9 +5,10 @@ use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
+use underpass_relay::limits::flows_below;
 use wire::frame::VERSION;
 use wire::limits::RELAY_DEAD_AFTER;
-use wire::{Capabilities, Frame, Hello};
+use wire::{Capabilities, Decoder, Frame, Hello};
 
 fn relay() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_underpass-relay"));
@@ -35,6 +36,25 @@ fn end_of(mut child: Child, within: Duration) -> (Option<i32>, String) {
 #[test]
 fn it_ends_well_when_its_input_ends() {
     let mut child = relay().spawn().unwrap();
+    drop(child.stdin.take());
+    assert_eq!(end_of(child, Duration::from_secs(10)), (Some(0), String::new()));
+}
+
+#[test]
+fn it_takes_no_more_flows_than_its_limit_of_open_files_allows() {
+    let program = env!("CARGO_BIN_EXE_underpass-relay");
+    let mut command = Command::new("sh");
+    // The soft limit is lower still, and is raised to the hard one.
+    command.args(["-c", "ulimit -S -n 512; ulimit -H -n 1024; exec \"$0\"", program]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut decoder = Decoder::default();
+    let n = child.stdout.as_mut().unwrap().read(decoder.space()).unwrap();
+    decoder.filled(n);
+    let Some(Frame::Hello(hello)) = decoder.next_frame().unwrap() else { panic!("the first frame is no hello") };
+    assert_eq!(hello.max_flows, flows_below(1024));
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert_eq!(files.split_whitespace().nth(3), Some("1024"));
     drop(child.stdin.take());
     assert_eq!(end_of(child, Duration::from_secs(10)), (Some(0), String::new()));
 }

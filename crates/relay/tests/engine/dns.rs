@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::time::timeout;
@@ -189,6 +190,23 @@ async fn a_server_that_fails_is_followed_by_the_next_and_nxdomain_is_not() {
         resolve(&resolver, &query("name.test.", RecordType::TXT)).await.unwrap();
         assert_eq!((first.asked(), second.asked()), (1, next_is_asked));
     }
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_costs_no_time() {
+    let second = Server::start("127.0.0.3", 0, Manner::Text(10)).await;
+    // Nobody listens on this address.
+    let refusing =
+        Server { address: SocketAddr::new([127, 0, 0, 2].into(), second.address.port()), asked: Arc::default() };
+    let (_files, resolver) = Files::new(&[&refusing, &second], "");
+    let asked = query("name.test.", RecordType::TXT);
+    // A silent server would be waited for 2 s.
+    let answer =
+        timeout(Duration::from_millis(1900), resolve(&resolver, &asked)).await.expect("it waits for the refusing one");
+    assert_eq!(answer.unwrap().answers.len(), 1);
+    let (_files, resolver) = Files::new(&[&refusing], "");
+    let outcome = timeout(Duration::from_millis(1900), resolve(&resolver, &asked)).await.expect("it waits");
+    assert_eq!(outcome.unwrap_err(), QueryFailure::TimedOut);
 }
 
 #[tokio::test]

@@ -117,7 +117,8 @@ impl Gateway {
                 }
                 while let Some(frame) = self.decoder.next_frame().unwrap() {
                     match self.session.accept(now(), frame).unwrap() {
-                        None | Some(Frame::Hello(_)) => {}
+                        // The machine's own network may change at any time.
+                        None | Some(Frame::Hello(_) | Frame::Changed) => {}
                         Some(frame) => self.events.push_back(event(&frame)),
                     }
                 }

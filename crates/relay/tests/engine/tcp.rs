@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use underpass_relay::engine::RelayError;
-use wire::{ConnectFailure, Fault, FaultKind, FlowId, Frame, HostFacts, RequestId, Then};
+use wire::{ConnectFailure, FlowId, Frame, HostFacts, RequestId, Then};
 
 async fn listener() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -179,20 +179,9 @@ async fn garbage_ends_the_relay_with_its_reason() {
 }
 
 #[tokio::test]
-async fn what_the_hello_does_not_offer_is_refused_and_facts_are_told() {
+async fn facts_are_told() {
     let mut gateway = Gateway::start(4096, 10);
-    assert!(gateway.session.peer().is_none());
-    gateway.session.send(&Frame::Echo {
-        request: RequestId(3),
-        to: [127, 0, 0, 1].into(),
-        ttl: 64,
-        payload: b"not offered",
-    });
     gateway.session.send(&Frame::AskFacts { request: RequestId(4) });
-    let fault = Fault { kind: FaultKind::Prohibited, router: None };
-    let refused = Frame::EchoError { request: RequestId(3), fault };
-    assert_eq!(gateway.next().await, event(&refused));
-    assert!(!gateway.session.peer().unwrap().capabilities.has(wire::Capabilities::ECHO4));
     let facts = gateway.next().await;
     let here = serde_json::to_vec(&underpass_relay::facts::read(std::path::Path::new("/"))).unwrap();
     assert_eq!(facts, event(&Frame::Facts { request: RequestId(4), json: &here }));

@@ -1,0 +1,242 @@
+//! What datagram sockets of every protocol have in common: the time to live of what goes out and comes in, and the error queue
+//! (ip(7), `IP_RECVERR`), which tells what became of a datagram and who said so. Knows no frame and no socket's owner.
+
+use nix::errno::Errno;
+use nix::libc::sock_extended_err;
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt, sockopt,
+};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+use wire::frame::Family;
+use wire::{Fault, FaultKind};
+
+/// Assumed where the kernel does not tell the time to live of a received datagram.
+const USUAL_TTL: u8 = 64;
+
+/// A datagram that came in; its bytes are in the caller's buffer.
+pub(crate) struct Received {
+    /// Who sent it; `None` for a kind of address that no IP socket has.
+    pub(crate) peer: Option<SocketAddr>,
+    /// Its time to live as it arrived.
+    pub(crate) ttl: u8,
+    /// Bytes of the buffer that it took.
+    pub(crate) length: usize,
+}
+
+/// What became of a datagram; as much of it as the error quoted is in the caller's buffer.
+#[derive(Clone, Copy)]
+pub(crate) struct Lost {
+    /// Where the datagram went to.
+    pub(crate) peer: SocketAddr,
+    /// What happened, and who said so.
+    pub(crate) fault: Fault,
+    /// Bytes of the buffer that were quoted, from the header of the socket's own protocol (none for UDP) on.
+    pub(crate) length: usize,
+}
+
+/// Has the kernel tell the time to live of each datagram, and keep errors in the queue.
+pub(crate) fn tell_all(socket: &impl AsFd, family: Family) -> nix::Result<()> {
+    match family {
+        Family::V4 => {
+            setsockopt(socket, sockopt::Ipv4RecvErr, &true)?;
+            setsockopt(socket, sockopt::Ipv4RecvTtl, &true)
+        }
+        Family::V6 => {
+            setsockopt(socket, sockopt::Ipv6RecvErr, &true)?;
+            setsockopt(socket, sockopt::Ipv6RecvHopLimit, &true)
+        }
+    }
+}
+
+/// Calls what receives from the socket if it has something, an error included. Waiting for both first is the caller's.
+///
+/// # Errors
+/// `WouldBlock` when there was nothing, else what `call` says.
+pub(crate) fn try_receive<T>(socket: &UdpSocket, mut call: impl FnMut() -> nix::Result<T>) -> io::Result<T> {
+    // `try_io` finds nothing ready when it is asked for two interests in one.
+    match socket.try_io(Interest::ERROR, || Ok(call()?)) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.try_io(Interest::READABLE, || Ok(call()?)),
+        outcome => outcome,
+    }
+}
+
+/// Sends a datagram with a time to live of its own.
+///
+/// An error that came back about an earlier datagram is reported in place of the send's own outcome, and is cleared by that
+/// (ip(7), `IP_RECVERR`); its details are in the error queue. So one more try says how this datagram fares.
+pub(crate) fn send(socket: &impl AsRawFd, peer: SocketAddr, ttl: u8, bytes: &[u8]) -> nix::Result<usize> {
+    let hops = i32::from(ttl);
+    send_with(socket, peer, &[hop_limit(peer, &hops)], bytes)
+}
+
+/// Sends `bytes` as datagrams of `segment` bytes each (the last may be shorter) in one go (udp(7), `UDP_SEGMENT`).
+///
+/// # Errors
+/// As [`send`]; also where the way to the peer does not take datagrams of this size whole, or the kernel cannot do this.
+pub(crate) fn send_segments(
+    socket: &impl AsRawFd,
+    peer: SocketAddr,
+    ttl: u8,
+    bytes: &[u8],
+    segment: u16,
+) -> nix::Result<usize> {
+    let hops = i32::from(ttl);
+    send_with(socket, peer, &[hop_limit(peer, &hops), ControlMessage::UdpGsoSegments(&segment)], bytes)
+}
+
+fn hop_limit(peer: SocketAddr, hops: &i32) -> ControlMessage<'_> {
+    match peer {
+        SocketAddr::V4(_) => ControlMessage::Ipv4Ttl(hops),
+        SocketAddr::V6(_) => ControlMessage::Ipv6HopLimit(hops),
+    }
+}
+
+fn send_with(
+    socket: &impl AsRawFd,
+    peer: SocketAddr,
+    controls: &[ControlMessage<'_>],
+    bytes: &[u8],
+) -> nix::Result<usize> {
+    let to = SockaddrStorage::from(peer);
+    let send = || sendmsg(socket.as_raw_fd(), &[IoSlice::new(bytes)], controls, MsgFlags::empty(), Some(&to));
+    send().or_else(|_| send())
+}
+
+/// Takes one datagram off the socket.
+pub(crate) fn receive(socket: &impl AsRawFd, buffer: &mut [u8]) -> nix::Result<Received> {
+    let mut space = nix::cmsg_space!(i32, i32);
+    let mut parts = [IoSliceMut::new(buffer)];
+    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty())?;
+    let ttl = message.cmsgs()?.find_map(|control| hops(&control)).unwrap_or(USUAL_TTL);
+    Ok(Received { peer: message.address.as_ref().and_then(socket_address), ttl, length: message.bytes })
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "other control messages were not asked for")]
+fn hops(control: &ControlMessageOwned) -> Option<u8> {
+    match control {
+        ControlMessageOwned::Ipv4Ttl(hops) | ControlMessageOwned::Ipv6HopLimit(hops) => u8::try_from(*hops).ok(),
+        _ => None,
+    }
+}
+
+/// Takes one error off the socket's queue. `None` is an entry that says nothing about a datagram's way.
+#[expect(clippy::wildcard_enum_match_arm, reason = "other control messages were not asked for")]
+pub(crate) fn receive_error(socket: &impl AsRawFd, buffer: &mut [u8]) -> nix::Result<Option<Lost>> {
+    let mut space = nix::cmsg_space!(sock_extended_err, nix::libc::sockaddr_in6, i32);
+    let mut parts = [IoSliceMut::new(buffer)];
+    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_ERRQUEUE)?;
+    let fault = message.cmsgs()?.find_map(|control| match control {
+        ControlMessageOwned::Ipv4RecvErr(error, offender) => {
+            let router = offender.map(|address| IpAddr::from(address.sin_addr.s_addr.to_ne_bytes()));
+            Some((icmp4_fault(&error)?, router))
+        }
+        ControlMessageOwned::Ipv6RecvErr(error, offender) => {
+            let router = offender.map(|address| IpAddr::from(address.sin6_addr.s6_addr));
+            Some((icmp6_fault(&error)?, router))
+        }
+        _ => None,
+    });
+    let (peer, length) = (message.address.as_ref().and_then(socket_address), message.bytes);
+    Ok(fault.zip(peer).map(|((kind, router), peer)| {
+        let router = router.filter(|address| !address.is_unspecified());
+        Lost { peer, fault: Fault { kind, router }, length }
+    }))
+}
+
+/// What the gateway is told when the host itself does not send a datagram; `None` where nothing is known of its way.
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other code has the same meaning here")]
+pub(crate) fn local_fault(error: Errno) -> Option<Fault> {
+    let kind = match error {
+        Errno::ENETUNREACH | Errno::EAFNOSUPPORT => FaultKind::NetworkUnreachable,
+        Errno::EHOSTUNREACH | Errno::EHOSTDOWN => FaultKind::HostUnreachable,
+        Errno::EPERM | Errno::EACCES => FaultKind::Prohibited,
+        Errno::EMSGSIZE => FaultKind::PacketTooBig { mtu: 0 },
+        _ => return None,
+    };
+    Some(Fault { kind, router: None })
+}
+
+/// RFC 792, RFC 1122 section 3.2.2.1, RFC 1812 section 5.2.7.1.
+fn icmp4_fault(error: &sock_extended_err) -> Option<FaultKind> {
+    if error.ee_origin == nix::libc::SO_EE_ORIGIN_LOCAL {
+        return queued_local_fault(error);
+    }
+    Some(match (error.ee_type, error.ee_code) {
+        (3, 0 | 6 | 8 | 11) => FaultKind::NetworkUnreachable,
+        (3, 1 | 5 | 7 | 12) => FaultKind::HostUnreachable,
+        (3, 2) => FaultKind::ProtocolUnreachable,
+        (3, 3) => FaultKind::PortUnreachable,
+        (3, 4) => FaultKind::PacketTooBig { mtu: error.ee_info },
+        (3, _) => FaultKind::Prohibited,
+        (11, _) => FaultKind::TimeExceeded,
+        _ => return None,
+    })
+}
+
+/// RFC 4443 section 3.
+fn icmp6_fault(error: &sock_extended_err) -> Option<FaultKind> {
+    if error.ee_origin == nix::libc::SO_EE_ORIGIN_LOCAL {
+        return queued_local_fault(error);
+    }
+    Some(match (error.ee_type, error.ee_code) {
+        (1, 0) => FaultKind::NetworkUnreachable,
+        (1, 2 | 3) => FaultKind::HostUnreachable,
+        (1, 4) => FaultKind::PortUnreachable,
+        (1, _) => FaultKind::Prohibited,
+        (2, _) => FaultKind::PacketTooBig { mtu: error.ee_info },
+        (3, _) => FaultKind::TimeExceeded,
+        _ => return None,
+    })
+}
+
+fn queued_local_fault(error: &sock_extended_err) -> Option<FaultKind> {
+    local_fault(Errno::from_raw(i32::try_from(error.ee_errno).ok()?)).map(|fault| fault.kind)
+}
+
+fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
+    match address.as_sockaddr_in() {
+        Some(v4) => Some(SocketAddr::V4((*v4).into())),
+        None => address.as_sockaddr_in6().map(|v6| SocketAddr::V6((*v6).into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn icmp(kind: u8, code: u8, info: u32) -> sock_extended_err {
+        sock_extended_err {
+            ee_errno: 0,
+            ee_origin: 2,
+            ee_type: kind,
+            ee_code: code,
+            ee_pad: 0,
+            ee_info: info,
+            ee_data: 0,
+        }
+    }
+
+    #[test]
+    fn icmp_codes_keep_their_meaning() {
+        assert_eq!(icmp4_fault(&icmp(3, 3, 0)), Some(FaultKind::PortUnreachable));
+        assert_eq!(icmp4_fault(&icmp(3, 4, 1400)), Some(FaultKind::PacketTooBig { mtu: 1400 }));
+        assert_eq!(icmp4_fault(&icmp(3, 13, 0)), Some(FaultKind::Prohibited));
+        assert_eq!(icmp4_fault(&icmp(11, 0, 0)), Some(FaultKind::TimeExceeded));
+        assert_eq!(icmp4_fault(&icmp(12, 0, 0)), None);
+        assert_eq!(icmp6_fault(&icmp(1, 0, 0)), Some(FaultKind::NetworkUnreachable));
+        assert_eq!(icmp6_fault(&icmp(1, 4, 0)), Some(FaultKind::PortUnreachable));
+        assert_eq!(icmp6_fault(&icmp(2, 0, 1280)), Some(FaultKind::PacketTooBig { mtu: 1280 }));
+        assert_eq!(icmp6_fault(&icmp(3, 0, 0)), Some(FaultKind::TimeExceeded));
+    }
+
+    #[test]
+    fn errors_of_the_host_itself_are_told_by_their_errno() {
+        let local = sock_extended_err { ee_origin: 1, ee_errno: Errno::ENETUNREACH as u32, ..icmp(0, 0, 0) };
+        assert_eq!(icmp4_fault(&local), Some(FaultKind::NetworkUnreachable));
+        assert_eq!(local_fault(Errno::EAGAIN), None);
+    }
+}

@@ -1,0 +1,71 @@
+//! The host's network changes under the relay, and it says so: soon, and not too often.
+
+use crate::relay::{Event, Relay};
+use lab::addresses::ROUTER_V6;
+use lab::{Lab, Place, lab_or_skip};
+use std::time::{Duration, Instant};
+use wire::Capabilities;
+
+/// Longer than two tellings are apart.
+const SETTLED: Duration = Duration::from_millis(2500);
+
+fn ip(lab: &Lab, words: &str) {
+    let words: Vec<&str> = ["ip"].into_iter().chain(words.split_whitespace()).collect();
+    let finished = lab.run(Place::Windows, &words).unwrap();
+    assert!(finished.succeeded(), "{words:?}: {}", finished.stderr);
+}
+
+/// Waits until nothing more changes, and tells how often it was told until then.
+fn settle(relay: &Relay) -> usize {
+    std::iter::from_fn(|| relay.next_within(SETTLED)).filter(|event| matches!(event, Event::Changed)).count()
+}
+
+#[test]
+fn routes_and_addresses_are_told_and_the_facts_are_the_new_ones() {
+    let Some(lab) = lab_or_skip() else { return };
+    let mut relay = Relay::start(&lab);
+    assert!(relay.hello.capabilities.has(Capabilities::CHANGES));
+    assert!(relay.facts().ipv6);
+    assert_eq!(settle(&relay), 0, "nothing changed yet");
+    ip(&lab, "-6 route del default");
+    assert!(settle(&relay) > 0, "a route that goes is told");
+    assert!(!relay.facts().ipv6);
+    ip(&lab, &format!("-6 route add default via {ROUTER_V6}"));
+    assert!(settle(&relay) > 0, "a route that comes is told");
+    assert!(relay.facts().ipv6);
+    ip(&lab, "addr add 10.99.0.1/24 dev uplink");
+    assert!(settle(&relay) > 0, "an address is told");
+    assert!(relay.facts().routes.contains(&"10.99.0.0/24".to_owned()));
+    ip(&lab, "link set uplink down");
+    assert!(settle(&relay) > 0, "a link is told");
+    assert!(!relay.facts().ipv6, "the default route went with its link");
+}
+
+#[test]
+fn another_dns_server_is_told() {
+    let Some(lab) = lab_or_skip() else { return };
+    let file = format!("/etc/netns/{}/resolv.conf", lab.namespace(Place::Windows));
+    let mut relay = Relay::start(&lab);
+    let before = relay.facts().dns_servers;
+    assert_eq!(settle(&relay), 0, "nothing changed yet");
+    std::fs::write(&file, "nameserver 192.0.2.53\n").unwrap();
+    assert!(settle(&relay) > 0, "the file is told");
+    assert_ne!(relay.facts().dns_servers, before);
+    assert_eq!(relay.facts().dns_servers, ["192.0.2.53"]);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "what is tested is how often, in time")]
+fn a_burst_is_told_at_once_and_then_once_a_second_and_its_last_change_too() {
+    let Some(lab) = lab_or_skip() else { return };
+    let mut relay = Relay::start(&lab);
+    assert_eq!(settle(&relay), 0, "nothing changed yet");
+    let begin = Instant::now();
+    for i in 1..=30 {
+        ip(&lab, &format!("route add 10.98.{i}.0/24 dev uplink"));
+    }
+    let seconds = begin.elapsed().as_secs() as usize;
+    let told = settle(&relay);
+    assert!((1..=seconds + 3).contains(&told), "told {told} times about changes of {seconds} s");
+    assert!(relay.facts().routes.contains(&"10.98.30.0/24".to_owned()));
+}
