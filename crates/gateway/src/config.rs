@@ -1,0 +1,221 @@
+//! What the gateway can be told: defaults, a TOML file, and options over both. The command line itself is the command's.
+
+use crate::limits::MAX_LANES;
+use crate::relay_process::RelayCommand;
+use crate::tap::OffloadWish;
+use ipnet::Ipv4Net;
+use serde::Deserialize;
+use stack::HostLoopback;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Everything decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The relay.
+    pub relay: RelayCommand,
+    /// How many relays run.
+    pub lanes: usize,
+    /// The device's name.
+    pub tap: String,
+    /// Its MTU: bytes of the largest IP packet.
+    pub mtu: u32,
+    /// The /28 of the TAP, if the user wants a certain one.
+    pub subnet: Option<Ipv4Net>,
+    /// Whether the host's own 127.0.0.1 can be reached.
+    pub host_loopback: HostLoopback,
+    /// Whether the kernel cuts segments.
+    pub offload: OffloadWish,
+    /// Where lock and control socket are.
+    pub runtime_dir: PathBuf,
+}
+
+/// What a file or the command line says; nothing where it is silent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Choices {
+    /// The relay's program.
+    pub relay: Option<PathBuf>,
+    /// Its arguments, all of them.
+    pub relay_arg: Option<Vec<OsText>>,
+    /// How many relays run.
+    pub lanes: Option<usize>,
+    /// The device's name.
+    pub tap: Option<String>,
+    /// Its MTU.
+    pub mtu: Option<u32>,
+    /// Its subnet.
+    pub subnet: Option<Ipv4Net>,
+    /// True: the host's loopback is refused.
+    pub no_host_loopback: Option<bool>,
+    /// True: plain frames.
+    pub no_offload: Option<bool>,
+}
+
+/// An argument: text in a file, any bytes on the command line.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub struct OsText(pub OsString);
+
+impl From<String> for OsText {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+/// Why a configuration is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration file {} cannot be read: {source}; check --config", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It is not what it should be.
+    #[error("the configuration file {} is wrong: {source}", .path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// A number out of its range.
+    #[error("{option} is {value}: it must be {least} to {most}")]
+    Range {
+        /// The option.
+        option: &'static str,
+        /// What was given.
+        value: u64,
+        /// The least that goes.
+        least: u64,
+        /// The most that goes.
+        most: u64,
+    },
+    /// The subnet does not have the form that is needed.
+    #[error("--subnet {subnet}: it must be a network of prefix length 28, such as {}/28", .subnet.network())]
+    Subnet {
+        /// What was given.
+        subnet: Ipv4Net,
+    },
+}
+
+/// RFC 8200 5 demands 1280; a TAP of Linux takes 65,521 bytes with Ethernet's header taken off, and whole 8-byte fragments
+/// below that.
+const MTU: (u32, u32) = (1280, 65_520);
+
+/// Where lock and control socket are, unless `UNDERPASS_RUNTIME_DIR` says otherwise.
+pub const RUNTIME_DIR: &str = "/run/underpass";
+
+impl Choices {
+    /// Reads a TOML file.
+    ///
+    /// # Errors
+    /// It cannot be read, or has a key that is unknown or of the wrong type.
+    pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })?;
+        toml::from_str(&text)
+            .map_err(|source| ConfigError::Parse { path: path.to_path_buf(), source: Box::new(source) })
+    }
+
+    /// These choices, and `below` where they are silent.
+    #[must_use]
+    pub fn over(self, below: Self) -> Self {
+        Self {
+            relay: self.relay.or(below.relay),
+            relay_arg: self.relay_arg.or(below.relay_arg),
+            lanes: self.lanes.or(below.lanes),
+            tap: self.tap.or(below.tap),
+            mtu: self.mtu.or(below.mtu),
+            subnet: self.subnet.or(below.subnet),
+            no_host_loopback: self.no_host_loopback.or(below.no_host_loopback),
+            no_offload: self.no_offload.or(below.no_offload),
+        }
+    }
+
+    /// Fills in the defaults.
+    ///
+    /// # Errors
+    /// A value is out of its range.
+    pub fn settle(self, default_relay: PathBuf, runtime_dir: PathBuf) -> Result<Settings, ConfigError> {
+        let range = |option, value, least, most| {
+            if (least..=most).contains(&value) {
+                return Ok(());
+            }
+            Err(ConfigError::Range { option, value, least, most })
+        };
+        let (lanes, mtu) = (self.lanes.unwrap_or(1), self.mtu.unwrap_or(MTU.1));
+        range("--lanes", lanes as u64, 1, MAX_LANES as u64)?;
+        range("--mtu", mtu.into(), MTU.0.into(), MTU.1.into())?;
+        if let Some(subnet) = self.subnet
+            && (subnet.prefix_len() != stack::addresses::PREFIX4 || subnet.addr() != subnet.network())
+        {
+            return Err(ConfigError::Subnet { subnet });
+        }
+        let args = self.relay_arg.unwrap_or_default().into_iter().map(|OsText(arg)| arg).collect();
+        Ok(Settings {
+            relay: RelayCommand { program: self.relay.unwrap_or(default_relay), args },
+            lanes,
+            tap: self.tap.unwrap_or_else(|| "underpass0".to_owned()),
+            mtu,
+            subnet: self.subnet,
+            host_loopback: if self.no_host_loopback == Some(true) {
+                HostLoopback::Refused
+            } else {
+                HostLoopback::Allowed
+            },
+            offload: if self.no_offload == Some(true) { OffloadWish::Off } else { OffloadWish::Auto },
+            runtime_dir,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settle(choices: Choices) -> Result<Settings, ConfigError> {
+        choices.settle("underpass-relay".into(), "/run/x".into())
+    }
+
+    #[test]
+    fn a_file_may_say_everything_and_options_go_over_it() {
+        let text = "relay = '/r'\nrelay-arg = ['a', 'b']\nlanes = 2\ntap = 't0'\nmtu = 1500\n\
+                    subnet = '10.1.2.16/28'\nno-host-loopback = true\nno-offload = true\n";
+        let file: Choices = toml::from_str(text).unwrap();
+        let settings = settle(Choices { mtu: Some(9000), ..Choices::default() }.over(file)).unwrap();
+        assert_eq!(settings.relay, RelayCommand { program: "/r".into(), args: vec!["a".into(), "b".into()] });
+        assert_eq!((settings.lanes, settings.mtu, settings.tap.as_str()), (2, 9000, "t0"));
+        assert_eq!((settings.host_loopback, settings.offload), (HostLoopback::Refused, OffloadWish::Off));
+        assert_eq!(settings.subnet.unwrap().to_string(), "10.1.2.16/28");
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_documentation() {
+        let settings = settle(Choices::default()).unwrap();
+        assert_eq!((settings.lanes, settings.mtu, settings.tap.as_str()), (1, 65_520, "underpass0"));
+        assert_eq!((settings.host_loopback, settings.offload), (HostLoopback::Allowed, OffloadWish::Auto));
+        assert_eq!(settings.relay.program, PathBuf::from("underpass-relay"));
+    }
+
+    #[test]
+    fn an_unknown_key_is_named() {
+        let error = toml::from_str::<Choices>("lanes = 2\nlane = 3\n").unwrap_err().to_string();
+        assert!(error.contains("unknown field `lane`"), "{error}");
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_by_name() {
+        let said = |choices| settle(choices).unwrap_err().to_string();
+        assert!(said(Choices { lanes: Some(0), ..Choices::default() }).contains("--lanes is 0"));
+        assert!(said(Choices { mtu: Some(576), ..Choices::default() }).contains("--mtu is 576"));
+        assert!(said(Choices { mtu: Some(70_000), ..Choices::default() }).contains("1280 to 65520"));
+        let subnet = |text: &str| Choices { subnet: Some(text.parse().unwrap()), ..Choices::default() };
+        assert!(said(subnet("10.0.0.0/24")).contains("28"));
+        assert!(said(subnet("10.0.0.3/28")).contains("10.0.0.0/28"));
+    }
+}

@@ -1,0 +1,87 @@
+//! The control socket: whoever connects is given the status as one JSON document, and the connection closes.
+
+use crate::status::Status;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::UnixListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+/// A request for the status.
+pub(crate) type Ask = oneshot::Sender<Status>;
+
+/// Requests that wait for the engine.
+pub(crate) const MAX_WAITING: usize = 16;
+
+/// A client that does not take its answer is dropped after this long.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why a status cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum StatusError {
+    /// Nobody listens.
+    #[error("underpass is not running: start it with `underpass up`")]
+    NotRunning,
+    /// The socket is another user's.
+    #[error("{path} may not be opened: run this as the user that started `underpass up` (usually root)")]
+    Permission {
+        /// The socket.
+        path: String,
+    },
+    /// It does not answer as it should.
+    #[error("underpass does not answer on {path}: {source}")]
+    Broken {
+        /// The socket.
+        path: String,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Serves the socket for ever.
+pub(crate) async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>) {
+    loop {
+        let mut stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of descriptors, mostly: to try again at once would spin.
+                tracing::warn!(%error, "the control socket cannot be served");
+                tokio::time::sleep(PATIENCE).await;
+                continue;
+            }
+        };
+        let (answer, status) = oneshot::channel();
+        if asks.send(answer).await.is_err() {
+            return;
+        }
+        let Ok(status) = status.await else { continue };
+        let Ok(text) = serde_json::to_vec(&status) else { continue };
+        if let Ok(Err(error)) | Err(error) =
+            timeout(PATIENCE, stream.write_all(&text)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))
+        {
+            tracing::debug!(%error, "a status was not taken");
+        }
+    }
+}
+
+/// Asks a running gateway for its status.
+///
+/// # Errors
+/// See [`StatusError`].
+pub fn status(runtime_dir: &Path) -> Result<Status, StatusError> {
+    let path = crate::instance::socket_path(runtime_dir);
+    let broken = |source| StatusError::Broken { path: path.display().to_string(), source };
+    let stream = std::os::unix::net::UnixStream::connect(&path).map_err(|source| {
+        if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
+            StatusError::NotRunning
+        } else if source.kind() == io::ErrorKind::PermissionDenied {
+            StatusError::Permission { path: path.display().to_string() }
+        } else {
+            broken(source)
+        }
+    })?;
+    stream.set_read_timeout(Some(2 * PATIENCE)).map_err(broken)?;
+    serde_json::from_reader(stream).map_err(|error| broken(error.into()))
+}

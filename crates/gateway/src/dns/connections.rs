@@ -1,0 +1,173 @@
+//! DNS over TCP (RFC 7766): bytes of a connection in, whole queries out; answers in, bytes out. Queries may be pipelined, and
+//! answers come in any order (RFC 7766 6.2.1.1, 7).
+
+use crate::limits::{DNS_IDLE, MAX_DNS_BACKLOG, MAX_PIPELINED};
+use std::collections::VecDeque;
+use std::time::Instant;
+
+/// Bytes of the length before each message (RFC 1035 4.2.2).
+const LENGTH: usize = 2;
+
+/// One connection.
+#[derive(Debug)]
+pub struct Connection {
+    input: Vec<u8>,
+    /// Answers with their lengths, which the client has not taken yet.
+    pub output: VecDeque<u8>,
+    in_flight: usize,
+    /// When the last query came or the last answer went.
+    last: Instant,
+    /// Whether the client's end of stream came.
+    pub client: Half,
+    /// Whether the gateway's FIN is sent.
+    pub server: Half,
+}
+
+/// One direction of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// More bytes may follow.
+    Open,
+    /// None will.
+    Finished,
+}
+
+/// What a connection that was read has.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A whole message, without its length.
+    Query(Vec<u8>),
+    /// No whole message yet, or none that may be taken on.
+    Nothing,
+    /// The client speaks something else.
+    Nonsense,
+}
+
+impl Connection {
+    /// Without a byte either way.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            input: Vec::new(),
+            output: VecDeque::new(),
+            in_flight: 0,
+            last: now,
+            client: Half::Open,
+            server: Half::Open,
+        }
+    }
+
+    /// Bytes that should be read from the client now: none while it has enough answers to wait for or to take.
+    pub fn appetite(&self) -> usize {
+        if self.in_flight >= MAX_PIPELINED || self.output.len() >= MAX_DNS_BACKLOG {
+            return 0;
+        }
+        (LENGTH + usize::from(u16::MAX)).saturating_sub(self.input.len())
+    }
+
+    /// Takes what the client sent.
+    pub fn read(&mut self, bytes: &[u8]) {
+        self.input.extend_from_slice(bytes);
+    }
+
+    /// The next whole query, if one may be taken on.
+    pub fn next(&mut self, now: Instant) -> Next {
+        if self.in_flight >= MAX_PIPELINED || self.output.len() >= MAX_DNS_BACKLOG {
+            return Next::Nothing;
+        }
+        let Some((length, rest)) = self.input.split_first_chunk::<LENGTH>() else { return Next::Nothing };
+        let length = usize::from(u16::from_be_bytes(*length));
+        if length < super::front::HEADER {
+            return Next::Nonsense;
+        }
+        let Some(query) = rest.get(..length).map(<[u8]>::to_vec) else { return Next::Nothing };
+        self.input.drain(..LENGTH + length);
+        self.in_flight += 1;
+        self.last = now;
+        Next::Query(query)
+    }
+
+    /// A query is done with: by its answer, or without one.
+    pub fn done(&mut self, now: Instant, answer: Option<&[u8]>) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.last = now;
+        let Some(answer) = answer else { return };
+        let Ok(length) = u16::try_from(answer.len()) else { return };
+        self.output.extend(length.to_be_bytes());
+        self.output.extend(answer);
+    }
+
+    /// Whether the gateway should close its side: the client has, and has all its answers; or it is idle.
+    pub fn is_over(&self, now: Instant) -> bool {
+        let nothing_left = self.in_flight == 0 && self.output.is_empty();
+        nothing_left && (self.client == Half::Finished || now >= self.last + DNS_IDLE)
+    }
+
+    /// Whether a client that asks nothing and takes nothing holds it.
+    pub fn is_stuck(&self, now: Instant) -> bool {
+        now >= self.last + 2 * DNS_IDLE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "tests start their virtual clock somewhere")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    fn framed(query: &[u8]) -> Vec<u8> {
+        let mut bytes = u16::try_from(query.len()).unwrap_or(0).to_be_bytes().to_vec();
+        bytes.extend_from_slice(query);
+        bytes
+    }
+
+    #[test]
+    fn queries_come_out_whole_however_they_are_cut() {
+        let now = start();
+        let (first, second) = (vec![1; 30], vec![2; 300]);
+        let bytes = [framed(&first), framed(&second)].concat();
+        let mut connection = Connection::new(now);
+        let mut queries = Vec::new();
+        for byte in bytes {
+            connection.read(&[byte]);
+            while let Next::Query(query) = connection.next(now) {
+                queries.push(query);
+            }
+        }
+        assert_eq!(queries, [first, second]);
+        connection.client = Half::Finished;
+        assert!(!connection.is_over(now), "two answers are owed");
+        connection.done(now, Some(&[7; 3]));
+        connection.done(now, None);
+        assert_eq!(connection.output, [0, 3, 7, 7, 7]);
+        connection.output.clear();
+        assert!(connection.is_over(now));
+    }
+
+    #[test]
+    fn pipelining_has_a_bound_that_answers_lift() {
+        let now = start();
+        let mut connection = Connection::new(now);
+        for _ in 0..=MAX_PIPELINED {
+            connection.read(&framed(&[0; 12]));
+        }
+        let mut taken = 0;
+        while let Next::Query(_) = connection.next(now) {
+            taken += 1;
+        }
+        assert_eq!((taken, connection.appetite()), (MAX_PIPELINED, 0));
+        connection.done(now, Some(&[0; 12]));
+        assert!(matches!(connection.next(now), Next::Query(_)));
+    }
+
+    #[test]
+    fn a_message_shorter_than_a_header_is_nonsense() {
+        let now = start();
+        let mut connection = Connection::new(now);
+        connection.read(&framed(&[0; 11]));
+        assert_eq!(connection.next(now), Next::Nonsense);
+        assert!(!Connection::new(now).is_over(now) && Connection::new(now).is_over(now + DNS_IDLE));
+    }
+}

@@ -1,0 +1,267 @@
+//! One DNS message at a time: is it ours to answer, to pass on, or to drop?
+
+use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
+use hickory_proto::rr::rdata::{A, AAAA};
+use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// Bytes of a DNS message's header (RFC 1035 4.1.1).
+pub const HEADER: usize = 12;
+
+/// What every asker over UDP takes (RFC 1035 4.2.1).
+const SMALLEST: u16 = 512;
+
+/// Time to live of the gateway's own names, in seconds: they change when the tunnel starts anew with another subnet.
+const TTL: u32 = 10;
+
+/// The domain whose every name is the gateway's to answer.
+const OWN_ZONE: &str = "underpass.internal.";
+/// The gateway's name.
+const GATEWAY_NAME: &str = "gateway.underpass.internal.";
+/// The host's names; the second and third are those that containers know.
+const HOST_NAMES: [&str; 3] = ["host.underpass.internal.", "host.docker.internal.", "host.containers.internal."];
+
+/// Where the own names lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnAddresses {
+    /// The gateway's addresses; the second while IPv6 is carried.
+    pub gateway: (Ipv4Addr, Option<Ipv6Addr>),
+    /// The host's aliases; the second while IPv6 is carried.
+    pub host: (Ipv4Addr, Option<Ipv6Addr>),
+}
+
+/// What to do with a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Send this back.
+    Answer(Vec<u8>),
+    /// The host's resolver must say. An answer over UDP may have this many bytes.
+    Ask {
+        /// What the asker takes over UDP (RFC 6891 6.2.3).
+        most: u16,
+    },
+    /// No query at all: nothing is answered, lest two servers answer each other for ever.
+    Drop,
+}
+
+/// Judges a message from the VM.
+pub fn judge(message: &[u8], own: &OwnAddresses) -> Verdict {
+    let Some(flags) = message.get(2).filter(|_| message.len() >= HEADER) else { return Verdict::Drop };
+    if flags & 0x80 != 0 {
+        return Verdict::Drop;
+    }
+    let Ok(query) = Message::from_vec(message) else { return Verdict::Answer(failure(message, 1)) };
+    let most = query.edns.as_ref().map_or(SMALLEST, |edns| edns.max_payload().max(SMALLEST));
+    let [question] = &query.queries[..] else { return Verdict::Ask { most } };
+    if query.metadata.op_code != OpCode::Query || question.query_class() != DNSClass::IN {
+        return Verdict::Ask { most };
+    }
+    match own_addresses(question.name(), own) {
+        None => Verdict::Ask { most },
+        Some(addresses) => own_answer(&query, addresses).map_or(Verdict::Drop, Verdict::Answer),
+    }
+}
+
+type Addresses = (Ipv4Addr, Option<Ipv6Addr>);
+
+/// None: not our name. `Some(None)`: in our zone, but nobody's.
+fn own_addresses(name: &Name, own: &OwnAddresses) -> Option<Option<Addresses>> {
+    // A name is compared in lower case (RFC 4343), and in full.
+    let text = name.to_ascii().to_ascii_lowercase();
+    let text = if text.ends_with('.') { text } else { format!("{text}.") };
+    if text == GATEWAY_NAME {
+        Some(Some(own.gateway))
+    } else if HOST_NAMES.contains(&text.as_str()) {
+        Some(Some(own.host))
+    } else {
+        (text == OWN_ZONE || text.ends_with(".underpass.internal.")).then_some(None)
+    }
+}
+
+fn own_answer(query: &Message, addresses: Option<Addresses>) -> Option<Vec<u8>> {
+    let mut answer = query.clone();
+    answer.metadata.message_type = MessageType::Response;
+    answer.metadata.recursion_available = true;
+    answer.metadata.authoritative = true;
+    let question = query.queries.first()?;
+    let data = match (addresses, question.query_type()) {
+        (Some((v4, _)), RecordType::A) => Some(RData::A(A(v4))),
+        (Some((_, Some(v6))), RecordType::AAAA) => Some(RData::AAAA(AAAA(v6))),
+        // The name is there, and has nothing of that type.
+        (Some(_), _) => None,
+        (None, _) => {
+            let empty = question.name().to_ascii().eq_ignore_ascii_case(OWN_ZONE);
+            answer.metadata.response_code = if empty { ResponseCode::NoError } else { ResponseCode::NXDomain };
+            None
+        }
+    };
+    if let Some(data) = data {
+        answer.add_answer(Record::from_rdata(question.name().clone(), TTL, data));
+    }
+    answer.to_vec().ok()
+}
+
+/// An answer without records: the query's header and question with a response code (RFC 1035 4.1.1).
+pub fn failure(query: &[u8], code: u8) -> Vec<u8> {
+    let question = question_end(query);
+    let mut answer = query[..question.unwrap_or(HEADER).min(query.len())].to_vec();
+    answer.resize(answer.len().max(HEADER), 0);
+    answer[2] = (answer[2] & 0x79) | 0x80;
+    answer[3] = 0x80 | (code & 0x0f);
+    answer[4..HEADER].fill(0);
+    answer[5] = u8::from(question.is_some());
+    answer
+}
+
+/// Response code of a server that failed (RFC 1035 4.1.1).
+pub const SERVFAIL: u8 = 2;
+/// Response code of a refusal (RFC 1035 4.1.1).
+pub const REFUSED: u8 = 5;
+
+/// An answer as it may go over UDP: whole if it fits `most` bytes, else without its records and with TC set, so that the asker
+/// comes again over TCP (RFC 2181 9).
+pub fn fit(answer: Vec<u8>, most: u16) -> Vec<u8> {
+    if answer.len() <= usize::from(most) || answer.len() < HEADER {
+        return answer;
+    }
+    if let Ok(parsed) = Message::from_vec(&answer)
+        && let Ok(short) = parsed.truncate().to_vec()
+        && short.len() <= usize::from(most)
+    {
+        return short;
+    }
+    let mut short = failure(&answer, answer[3]);
+    short[2] = answer[2] | TRUNCATED;
+    short
+}
+
+/// The TC bit in the header's third byte.
+const TRUNCATED: u8 = 0x02;
+
+/// Where the message's only question ends. A name in a question is never compressed.
+fn question_end(message: &[u8]) -> Option<usize> {
+    if message.get(4..6)? != [0, 1] {
+        return None;
+    }
+    let mut end = HEADER;
+    loop {
+        match *message.get(end)? {
+            0 => break,
+            label @ 1..=63 => end += 1 + usize::from(label),
+            _ => return None,
+        }
+    }
+    (message.len() >= end + 5).then_some(end + 5)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hickory_proto::op::{Edns, Query};
+    use proptest::prelude::*;
+    use std::str::FromStr as _;
+
+    const OWN: OwnAddresses = OwnAddresses {
+        gateway: (Ipv4Addr::new(10, 0, 0, 1), Some(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1))),
+        host: (Ipv4Addr::new(10, 0, 0, 3), None),
+    };
+
+    fn query(name: &str, kind: RecordType) -> Message {
+        let mut message = Message::new(4711, MessageType::Query, OpCode::Query);
+        message.metadata.recursion_desired = true;
+        message.add_query(Query::query(Name::from_str(name).unwrap(), kind));
+        message
+    }
+
+    fn answered(name: &str, kind: RecordType) -> Message {
+        match judge(&query(name, kind).to_vec().unwrap(), &OWN) {
+            Verdict::Answer(bytes) => Message::from_vec(&bytes).unwrap(),
+            other @ (Verdict::Ask { .. } | Verdict::Drop) => panic!("{name}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn own_names_have_their_addresses_and_no_more() {
+        for name in ["host.underpass.internal.", "HOST.docker.Internal.", "host.containers.internal."] {
+            let answer = answered(name, RecordType::A);
+            assert_eq!(answer.answers[0].data, RData::A(A(OWN.host.0)), "{name}");
+            assert_eq!(answer.metadata.id, 4711);
+            let none = answered(name, RecordType::AAAA);
+            assert!(none.answers.is_empty() && none.metadata.response_code == ResponseCode::NoError);
+        }
+        assert_eq!(answered("gateway.underpass.internal.", RecordType::A).answers[0].data, RData::A(A(OWN.gateway.0)));
+        let v6 = answered("gateway.underpass.internal.", RecordType::AAAA);
+        assert_eq!(v6.answers[0].data, RData::AAAA(AAAA(OWN.gateway.1.unwrap())));
+        assert!(answered("gateway.underpass.internal.", RecordType::MX).answers.is_empty());
+        let nobody = answered("nobody.underpass.internal.", RecordType::A);
+        assert_eq!(nobody.metadata.response_code, ResponseCode::NXDomain);
+    }
+
+    #[test]
+    fn everything_else_is_the_hosts_with_the_askers_size() {
+        let ask = |message: &Message| judge(&message.to_vec().unwrap(), &OWN);
+        assert_eq!(ask(&query("example.com.", RecordType::A)), Verdict::Ask { most: 512 });
+        assert_eq!(ask(&query("docker.internal.", RecordType::A)), Verdict::Ask { most: 512 });
+        assert_eq!(ask(&query("example.com.", RecordType::Unknown(65280))), Verdict::Ask { most: 512 });
+        let mut with_edns = query("example.com.", RecordType::TXT);
+        let mut edns = Edns::new();
+        edns.set_max_payload(1232);
+        with_edns.set_edns(edns);
+        assert_eq!(ask(&with_edns), Verdict::Ask { most: 1232 });
+    }
+
+    #[test]
+    fn no_query_gets_no_answer_and_a_broken_one_a_format_error() {
+        assert_eq!(judge(&[0; 5], &OWN), Verdict::Drop);
+        let mut response = query("example.com.", RecordType::A).to_vec().unwrap();
+        response[2] |= 0x80;
+        assert_eq!(judge(&response, &OWN), Verdict::Drop);
+        let mut broken = query("example.com.", RecordType::A).to_vec().unwrap();
+        broken.truncate(20);
+        let Verdict::Answer(answer) = judge(&broken, &OWN) else { panic!("a format error is told") };
+        assert_eq!((answer[..2].to_vec(), answer[3] & 15, answer.len()), (broken[..2].to_vec(), 1, HEADER));
+    }
+
+    #[test]
+    fn a_failure_keeps_id_and_question() {
+        let asked = query("example.com.", RecordType::SRV);
+        let told = Message::from_vec(&failure(&asked.to_vec().unwrap(), SERVFAIL)).unwrap();
+        assert_eq!(told.metadata.response_code, ResponseCode::ServFail);
+        assert_eq!((told.metadata.id, told.metadata.recursion_desired), (4711, true));
+        assert_eq!(told.queries, asked.queries);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_cut_to_its_question_with_tc() {
+        let mut large = query("example.com.", RecordType::A);
+        large.metadata.message_type = MessageType::Response;
+        for n in 0..100 {
+            let data = RData::A(A(Ipv4Addr::new(192, 0, 2, n)));
+            large.add_answer(Record::from_rdata(Name::from_str("example.com.").unwrap(), 60, data));
+        }
+        let bytes = large.to_vec().unwrap();
+        assert_eq!(fit(bytes.clone(), 4096), bytes, "it fits");
+        let short = Message::from_vec(&fit(bytes, 512)).unwrap();
+        assert!(short.metadata.truncation && short.answers.is_empty());
+        assert_eq!(short.queries, large.queries);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_judged_and_fitted(bytes in proptest::collection::vec(any::<u8>(), 0..600), most in 512u16..2000) {
+            if let Verdict::Answer(answer) = judge(&bytes, &OWN) {
+                prop_assert!(answer.len() >= HEADER && answer[2] & 0x80 != 0);
+            }
+            fit(bytes, most);
+        }
+
+        #[test]
+        fn damaged_queries_are_judged(at in 0usize..60, with in any::<u8>(), own in any::<bool>()) {
+            let name = if own { "host.docker.internal." } else { "www.example.com." };
+            let mut bytes = query(name, RecordType::A).to_vec().unwrap();
+            let at = at % bytes.len();
+            bytes[at] = with;
+            judge(&bytes, &OWN);
+        }
+    }
+}

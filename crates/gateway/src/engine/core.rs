@@ -1,0 +1,598 @@
+//! What events of the stack and frames of the relays mean for each other. No I/O of its own but the TAP's writes.
+
+use super::asked::{Asked, Asker, Question};
+use super::spread::{self, Binds, has_room, limit, pick};
+use crate::dns::connections::{Connection, Half, Next};
+use crate::dns::front::{self, OwnAddresses, Verdict};
+use crate::lane::Lane;
+use crate::limits::{FIRST_WINDOW, MAX_DNS_CONNECTIONS};
+use crate::network::Wish;
+use crate::status::{Totals, UpDown};
+use crate::tap::Tap;
+use stack::addresses::{GATEWAY6, HOST6};
+use stack::limits::MAX_BINDS;
+use stack::{AddressPlan, BindId, Changes, Event, FlowId, Ipv6, Refusal, RequestId, Stack, Target};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+use tokio::sync::watch;
+use wire::frame::Family;
+use wire::session::{Pull, Source, Then};
+use wire::{ConnectFailure, Fault, FaultKind, Frame, HostFacts, QueryFailure, Session, UnbindReason};
+
+/// A connection that a relay serves.
+#[derive(Debug)]
+struct Flow {
+    lane: usize,
+    /// Bytes from the relay that the app has not acknowledged: what the relay has no credit for.
+    held: usize,
+    /// Whether the app's end of stream was told to the relay.
+    fin: Half,
+    /// Whether the stack still has it. One that ended there waits here until its Fin is told.
+    at: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    InStack,
+    Ended,
+}
+
+/// What this shell drops by itself; the stack and the sessions count theirs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ShellDrops {
+    /// Connects, questions and UDP binds while no relay was ready.
+    pub(crate) no_relay: u64,
+    /// The same while a relay took no more, or too many questions waited.
+    pub(crate) congested: u64,
+    /// Connects that were refused, since no relay takes more connections.
+    pub(crate) relays_full: u64,
+    /// UDP binds that a relay refused or lost.
+    pub(crate) unbound: u64,
+    /// DNS messages that are no queries, and DNS connections beyond the limit.
+    pub(crate) dns: u64,
+}
+
+/// Everything of the engine but its lanes.
+pub(crate) struct Core {
+    pub(crate) tap: Tap,
+    pub(crate) stack: Stack,
+    pub(crate) plan: AddressPlan,
+    pub(crate) ipv6: Ipv6,
+    flows: HashMap<FlowId, Flow>,
+    /// Flows that had ended in the stack before their Fin was told; now it is.
+    over: Vec<FlowId>,
+    /// DNS connections that an answer gave room for more queries.
+    dns_woken: Vec<FlowId>,
+    binds: Binds,
+    pub(crate) asked: Asked,
+    pub(crate) dns: HashMap<FlowId, Connection>,
+    pub(crate) wish: watch::Sender<Wish>,
+    pub(crate) totals: Totals,
+    /// Stream bytes of relays that are gone.
+    pub(crate) past_bytes: UpDown,
+    pub(crate) drops: ShellDrops,
+}
+
+/// Lends the stack to the sessions that pull from it.
+pub(crate) struct Puller<'a> {
+    stack: &'a mut Stack,
+    flows: &'a mut HashMap<FlowId, Flow>,
+    over: &'a mut Vec<FlowId>,
+}
+
+impl Source for Puller<'_> {
+    fn pull(&mut self, flow: wire::FlowId, max: usize, out: &mut Vec<u8>) -> Pull {
+        let id = FlowId(flow.0);
+        let taken = self.stack.read(id, max, |piece| out.extend_from_slice(piece));
+        let Some(state) = self.flows.get_mut(&id) else { return Pull { taken, then: Then::Drained } };
+        if self.stack.read_finished(id) || (state.at == Stage::Ended && taken == 0) {
+            state.fin = Half::Finished;
+            if state.at == Stage::Ended {
+                self.over.push(id);
+            }
+            return Pull { taken, then: Then::Finished };
+        }
+        let more = self.stack.readable(id) > 0;
+        Pull { taken, then: if more { Then::More } else { Then::Drained } }
+    }
+}
+
+fn on_wire(flow: FlowId) -> wire::FlowId {
+    wire::FlowId(flow.0)
+}
+
+impl Core {
+    pub(crate) fn new(tap: Tap, stack: Stack, plan: AddressPlan, wish: watch::Sender<Wish>) -> Self {
+        Self {
+            tap,
+            stack,
+            plan,
+            ipv6: Ipv6::Disabled,
+            flows: HashMap::new(),
+            over: Vec::new(),
+            dns_woken: Vec::new(),
+            binds: Binds::default(),
+            asked: Asked::default(),
+            dns: HashMap::new(),
+            wish,
+            totals: Totals::default(),
+            past_bytes: UpDown::default(),
+            drops: ShellDrops::default(),
+        }
+    }
+
+    pub(crate) fn puller(&mut self) -> Puller<'_> {
+        Puller { stack: &mut self.stack, flows: &mut self.flows, over: &mut self.over }
+    }
+
+    /// Gives the stack's flows their turns and acts on what comes of it, until nothing more comes. Tells whether anything did.
+    pub(crate) fn settle(&mut self, now: Instant, lanes: &mut [Lane]) -> bool {
+        let mut any = false;
+        loop {
+            if self.stack.wants_service() {
+                self.stack.service(now, &mut self.tap);
+            }
+            let Some(event) = self.stack.poll_event() else {
+                if self.stack.wants_service() {
+                    continue;
+                }
+                return any;
+            };
+            any = true;
+            self.on_event(now, lanes, event);
+        }
+    }
+
+    fn on_event(&mut self, now: Instant, lanes: &mut [Lane], event: Event) {
+        match event {
+            Event::Connect { flow, to, tuple_hash, .. } => self.connect(now, lanes, flow, to, tuple_hash),
+            Event::ConnectAbandoned { flow } => {
+                if let Some(state) = self.flows.remove(&flow)
+                    && let Some(session) = lanes[state.lane].ready()
+                {
+                    session.reset(on_wire(flow));
+                }
+            }
+            Event::Flow { flow, changes } if self.dns.contains_key(&flow) => {
+                if changes.has(Changes::RESET) || changes.has(Changes::CLOSED) {
+                    self.dns.remove(&flow);
+                } else {
+                    self.serve_dns(now, lanes, flow, changes);
+                }
+            }
+            Event::Flow { flow, changes } => self.flow_changed(lanes, flow, changes),
+            Event::Bind { bind, app } => self.bind(lanes, bind, app),
+            Event::Datagram { bind, peer, ttl, bytes } => {
+                if let Some(session) = self.binds.lane(bind).and_then(|lane| lanes[lane].ready()) {
+                    session.send(&Frame::Datagram { bind: wire::BindId(bind.0), peer, ttl, bytes: &bytes });
+                }
+            }
+            Event::Unbind { bind } => {
+                if let Some(session) = self.binds.remove(bind).and_then(|lane| lanes[lane].ready()) {
+                    session.send(&Frame::Unbind { bind: wire::BindId(bind.0), reason: UnbindReason::Done });
+                }
+            }
+            Event::Query { request, message } => self.udp_query(now, lanes, request, &message),
+            Event::Echo { request, to, ttl, payload } => self.echo(now, lanes, request, (to, ttl, &payload)),
+        }
+    }
+
+    fn connect(&mut self, now: Instant, lanes: &mut [Lane], flow: FlowId, to: Target, hash: u32) {
+        self.totals.tcp += 1;
+        let to = match to {
+            Target::Remote(to) | Target::Host(to) => to,
+            Target::Dns if self.dns.len() < MAX_DNS_CONNECTIONS => {
+                self.dns.insert(flow, Connection::new(now));
+                return self.stack.accept(now, flow, &mut self.tap);
+            }
+            Target::Dns | Target::Gateway | Target::Refused | Target::Group | Target::Invalid => {
+                self.drops.dns += 1;
+                return self.stack.refuse(now, flow, Refusal::Reset, &mut self.tap);
+            }
+        };
+        // Without an answer the app's kernel sends its SYN again in a second.
+        if spread::capacity(lanes).is_some()
+            && !lanes.iter_mut().filter_map(Lane::ready).any(|session| has_room(session))
+        {
+            self.drops.relays_full += 1;
+            return self.stack.refuse(now, flow, Refusal::Reset, &mut self.tap);
+        }
+        match pick(lanes, hash, &mut self.drops, |_, session| has_room(session)) {
+            None => self.stack.abort(flow),
+            Some((lane, session)) => {
+                session.open(on_wire(flow), to, FIRST_WINDOW);
+                self.flows.insert(flow, Flow { lane, held: 0, fin: Half::Open, at: Stage::InStack });
+            }
+        }
+    }
+
+    fn flow_changed(&mut self, lanes: &mut [Lane], flow: FlowId, changes: Changes) {
+        let Some(state) = self.flows.get_mut(&flow) else { return };
+        let Some(session) = lanes[state.lane].ready() else { return };
+        if changes.has(Changes::RESET) {
+            session.reset(on_wire(flow));
+            self.flows.remove(&flow);
+            return;
+        }
+        let unsent = self.stack.unsent(flow);
+        if unsent < state.held {
+            session.consumed(on_wire(flow), state.held - unsent);
+            state.held = unsent;
+        }
+        if changes.has(Changes::CLOSED) {
+            if state.fin == Half::Finished {
+                session.forget(on_wire(flow));
+                self.flows.remove(&flow);
+                return;
+            }
+            state.at = Stage::Ended;
+        }
+        if changes.has(Changes::READABLE) || changes.has(Changes::PEER_FINISHED) || state.at == Stage::Ended {
+            session.mark_ready(on_wire(flow));
+        }
+    }
+
+    /// Forgets what the sessions are done with, and drives the DNS connections that have room again.
+    pub(crate) fn after_output(&mut self, now: Instant, lanes: &mut [Lane]) {
+        for flow in std::mem::take(&mut self.over) {
+            if let Some(session) = self.flows.remove(&flow).and_then(|state| lanes[state.lane].ready()) {
+                session.forget(on_wire(flow));
+            }
+        }
+        for flow in std::mem::take(&mut self.dns_woken) {
+            self.drive_dns(now, lanes, flow);
+        }
+    }
+
+    fn bind(&mut self, lanes: &mut [Lane], bind: BindId, app: SocketAddr) {
+        self.totals.udp += 1;
+        let hash = u32::from(app.port()).wrapping_mul(0x9e37_79b1);
+        // Room is somewhere: the stack takes no more than all relays together.
+        let room = |lane, session: &Session| self.binds.count(lane) < limit(session, |hello| hello.max_binds);
+        match pick(lanes, hash, &mut self.drops, room) {
+            None => self.stack.bind_failed(bind),
+            Some((lane, session)) => {
+                session.send(&Frame::Bind { bind: wire::BindId(bind.0), family: Family::of(app.ip()) });
+                self.binds.insert(bind, lane);
+            }
+        }
+    }
+
+    fn own_addresses(&self) -> OwnAddresses {
+        let six = |address| (self.ipv6 == Ipv6::Enabled).then_some(address);
+        OwnAddresses { gateway: (self.plan.gateway(), six(GATEWAY6)), host: (self.plan.host(), six(HOST6)) }
+    }
+
+    fn udp_query(&mut self, now: Instant, lanes: &mut [Lane], request: RequestId, message: &[u8]) {
+        self.totals.dns += 1;
+        match front::judge(message, &self.own_addresses()) {
+            Verdict::Answer(answer) => self.stack.answer_query(request, &answer, &mut self.tap),
+            Verdict::Drop => {
+                self.drops.dns += 1;
+                self.stack.forget_request(request);
+            }
+            Verdict::Ask { most } => {
+                // A query that cannot be passed on is lost as on any network, and its resolver asks again.
+                if !self.ask(now, lanes, Asker::Udp { request, most }, message) {
+                    self.stack.forget_request(request);
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, now: Instant, lanes: &mut [Lane], asker: Asker, message: &[u8]) -> bool {
+        let hash = message.iter().take(2).fold(0, |hash, byte| hash << 8 | u32::from(*byte));
+        let Some((lane, session)) = pick(lanes, hash, &mut self.drops, |_, _| true) else { return false };
+        let Some(request) = self.asked.insert(now, Question { lane, asker, query: message.to_vec() }) else {
+            self.drops.congested += 1;
+            return false;
+        };
+        session.send(&Frame::Query { request, message });
+        true
+    }
+
+    fn echo(&mut self, now: Instant, lanes: &mut [Lane], request: RequestId, (to, ttl, payload): (IpAddr, u8, &[u8])) {
+        self.totals.echo += 1;
+        // One lane for all of an address: its sequence of pings shares one socket of the relay.
+        let hash = stack_hash(to);
+        let asked = pick(lanes, hash, &mut self.drops, |_, _| true).and_then(|(lane, session)| {
+            let question = Question { lane, asker: Asker::Echo { request }, query: Vec::new() };
+            let id = self.asked.insert(now, question)?;
+            session.send(&Frame::Echo { request: id, to, ttl, payload });
+            Some(())
+        });
+        if asked.is_none() {
+            self.stack.forget_request(request);
+        }
+    }
+
+    fn serve_dns(&mut self, now: Instant, lanes: &mut [Lane], flow: FlowId, changes: Changes) {
+        if changes.has(Changes::PEER_FINISHED)
+            && let Some(connection) = self.dns.get_mut(&flow)
+        {
+            connection.client = Half::Finished;
+        }
+        self.drive_dns(now, lanes, flow);
+    }
+
+    /// Reads queries of a DNS connection and writes answers, as far as either goes.
+    pub(crate) fn drive_dns(&mut self, now: Instant, lanes: &mut [Lane], flow: FlowId) {
+        let own = self.own_addresses();
+        loop {
+            let Some(connection) = self.dns.get_mut(&flow) else { return };
+            let appetite = connection.appetite();
+            let read = self.stack.read(flow, appetite, |piece| connection.read(piece));
+            let query = match connection.next(now) {
+                Next::Query(query) => query,
+                // Answers that are gone give room for queries that wait behind them.
+                Next::Nothing if read == 0 && !self.write_dns(flow) => break,
+                Next::Nothing => continue,
+                Next::Nonsense => {
+                    self.drops.dns += 1;
+                    self.dns.remove(&flow);
+                    return self.stack.abort(flow);
+                }
+            };
+            self.totals.dns += 1;
+            let answer = match front::judge(&query, &own) {
+                Verdict::Answer(answer) => Some(answer),
+                Verdict::Drop => None,
+                Verdict::Ask { .. } if self.ask(now, lanes, Asker::Tcp { flow }, &query) => continue,
+                Verdict::Ask { .. } => Some(front::failure(&query, front::SERVFAIL)),
+            };
+            if let Some(connection) = self.dns.get_mut(&flow) {
+                connection.done(now, answer.as_deref());
+            }
+        }
+        self.flush_dns(now, flow);
+    }
+
+    /// Writes what answers the app's side takes. Tells whether it took any.
+    fn write_dns(&mut self, flow: FlowId) -> bool {
+        let Some(connection) = self.dns.get_mut(&flow) else { return false };
+        let before = connection.output.len();
+        while !connection.output.is_empty() {
+            let taken = self.stack.write(flow, connection.output.as_slices().0);
+            if taken == 0 {
+                break;
+            }
+            connection.output.drain(..taken);
+        }
+        connection.output.len() < before
+    }
+
+    fn flush_dns(&mut self, now: Instant, flow: FlowId) {
+        self.write_dns(flow);
+        let Some(connection) = self.dns.get_mut(&flow) else { return };
+        if connection.is_over(now) && connection.server == Half::Open {
+            connection.server = Half::Finished;
+            self.stack.finish(flow);
+        }
+    }
+
+    /// Closes DNS connections that are idle, and resets those whose client takes nothing.
+    pub(crate) fn tidy_dns(&mut self, now: Instant) {
+        let stale: Vec<FlowId> =
+            self.dns.iter().filter(|(_, c)| c.is_over(now) || c.is_stuck(now)).map(|(flow, _)| *flow).collect();
+        for flow in stale {
+            if self.dns.get(&flow).is_some_and(|connection| connection.is_stuck(now)) {
+                self.dns.remove(&flow);
+                self.stack.abort(flow);
+            } else {
+                self.flush_dns(now, flow);
+            }
+        }
+    }
+
+    /// A frame of the relay of `lane`.
+    pub(crate) fn on_frame(&mut self, now: Instant, lane: usize, session: &mut Session, frame: Frame<'_>) {
+        match frame {
+            Frame::Hello(hello) => {
+                tracing::info!(lane, build = hello.build, "the relay is ready");
+                self.ask_facts(now, lane, session);
+            }
+            Frame::Changed => self.ask_facts(now, lane, session),
+            Frame::Opened { flow, .. } => self.opened(now, session, flow),
+            Frame::Failed { flow, reason, os_code } => {
+                tracing::debug!(%flow, ?reason, os_code, "not connected");
+                self.flows.remove(&FlowId(flow.0));
+                self.stack.refuse(now, FlowId(flow.0), refusal(reason), &mut self.tap);
+            }
+            Frame::Data { flow, bytes } => self.data(session, flow, bytes),
+            Frame::Fin { flow } => self.stack.finish(FlowId(flow.0)),
+            Frame::Reset { flow } => {
+                self.flows.remove(&FlowId(flow.0));
+                self.stack.abort(FlowId(flow.0));
+            }
+            Frame::Datagram { bind, peer, ttl, bytes } => {
+                self.stack.deliver_datagram(now, BindId(bind.0), peer, bytes, ttl, &mut self.tap);
+            }
+            Frame::PeerError { bind, peer, fault } => {
+                self.stack.deliver_peer_error(now, BindId(bind.0), peer, fault_of(fault), &mut self.tap);
+            }
+            Frame::Unbind { bind, .. } => {
+                self.binds.remove(BindId(bind.0));
+                self.drops.unbound += 1;
+                self.stack.bind_failed(BindId(bind.0));
+            }
+            Frame::Answer { request, message } => {
+                if let Some(question) = self.asked.take(lane, request) {
+                    self.answered(now, &question, Some(message.to_vec()));
+                }
+            }
+            Frame::NoAnswer { request, reason } => {
+                if let Some(question) = self.asked.take(lane, request) {
+                    let answer = no_answer(&question.query, reason);
+                    self.answered(now, &question, answer);
+                }
+            }
+            Frame::EchoReply { request, ttl, payload } => {
+                if let Some(Question { asker: Asker::Echo { request }, .. }) = self.asked.take(lane, request) {
+                    self.stack.echo_reply(request, ttl, payload, &mut self.tap);
+                }
+            }
+            Frame::EchoError { request, fault } => {
+                if let Some(Question { asker: Asker::Echo { request }, .. }) = self.asked.take(lane, request) {
+                    self.stack.echo_error(now, request, fault_of(fault), &mut self.tap);
+                }
+            }
+            Frame::Facts { request, json } => {
+                if self.asked.take(lane, request).is_some() {
+                    self.facts(json);
+                }
+            }
+            Frame::Open { .. }
+            | Frame::Credit { .. }
+            | Frame::Bind { .. }
+            | Frame::Query { .. }
+            | Frame::Echo { .. }
+            | Frame::AskFacts { .. }
+            | Frame::Ping { .. }
+            | Frame::Pong { .. } => {}
+        }
+    }
+
+    fn ask_facts(&mut self, now: Instant, lane: usize, session: &mut Session) {
+        let question = Question { lane, asker: Asker::Facts, query: Vec::new() };
+        if let Some(request) = self.asked.insert(now, question) {
+            session.send(&Frame::AskFacts { request });
+        }
+    }
+
+    fn opened(&mut self, now: Instant, session: &mut Session, flow: wire::FlowId) {
+        let id = FlowId(flow.0);
+        if !self.flows.contains_key(&id) {
+            return session.reset(flow);
+        }
+        self.stack.accept(now, id, &mut self.tap);
+        let room = self.stack.room(id);
+        session.widen(flow, u32::try_from(room).unwrap_or(u32::MAX));
+    }
+
+    fn data(&mut self, session: &mut Session, flow: wire::FlowId, bytes: &[u8]) {
+        let id = FlowId(flow.0);
+        let Some(state) = self.flows.get_mut(&id) else { return session.reset(flow) };
+        let taken = self.stack.write(id, bytes);
+        state.held += taken;
+        if taken < bytes.len() && state.at == Stage::InStack {
+            // Credit is the ring's room, so only a flow that can send no more takes less.
+            tracing::debug!(%flow, lost = bytes.len() - taken, "the app's side takes no more");
+            self.flows.remove(&id);
+            self.stack.abort(id);
+            session.reset(flow);
+        }
+    }
+
+    fn answered(&mut self, now: Instant, question: &Question, answer: Option<Vec<u8>>) {
+        match (question.asker, answer) {
+            (Asker::Udp { request, most }, Some(answer)) => {
+                self.stack.answer_query(request, &front::fit(answer, most), &mut self.tap);
+            }
+            (Asker::Udp { request, .. } | Asker::Echo { request }, None) => self.stack.forget_request(request),
+            (Asker::Tcp { flow }, answer) => {
+                if let Some(connection) = self.dns.get_mut(&flow) {
+                    connection.done(now, answer.as_deref());
+                    self.dns_woken.push(flow);
+                }
+            }
+            (Asker::Echo { .. } | Asker::Facts, _) => {}
+        }
+    }
+
+    fn facts(&mut self, json: &[u8]) {
+        match serde_json::from_slice::<HostFacts>(json) {
+            Ok(facts) => {
+                self.wish.send_if_modified(|wish| {
+                    let new = Wish { carry: true, host: Some(facts) };
+                    let changed = *wish != new;
+                    *wish = new;
+                    changed
+                });
+            }
+            Err(error) => tracing::warn!(%error, "the relay's facts cannot be read"),
+        }
+    }
+
+    /// The relay of `lane` is gone, and all that it held: its flows are reset at once.
+    pub(crate) fn lane_died(&mut self, now: Instant, lane: usize) {
+        let flows: Vec<FlowId> = self.flows.extract_if(|_, flow| flow.lane == lane).map(|(flow, _)| flow).collect();
+        tracing::info!(lane, flows = flows.len(), "the relay's connections are reset");
+        self.stack.reset_flows(flows);
+        for bind in self.binds.take_lane(lane) {
+            self.stack.bind_failed(bind);
+        }
+        for question in self.asked.take_lane(lane) {
+            self.answered(now, &question, None);
+        }
+    }
+
+    /// Takes no more UDP sources than the relays have sockets for, so that the one idle longest makes room, and not the newest.
+    pub(crate) fn fit(&mut self, lanes: &mut [Lane]) {
+        // Without a relay nothing is taken anyway.
+        if let Some((_, binds)) = spread::capacity(lanes) {
+            self.stack.set_max_binds(binds.min(MAX_BINDS));
+        }
+    }
+
+    /// Resets everything: the gateway ends.
+    pub(crate) fn reset_all(&mut self, now: Instant) {
+        let flows: Vec<FlowId> =
+            self.flows.drain().map(|(flow, _)| flow).chain(self.dns.drain().map(|(flow, _)| flow)).collect();
+        self.stack.reset_flows(flows);
+        self.stack.service(now, &mut self.tap);
+    }
+
+    /// Questions that nobody will answer any more.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        while let Some(question) = self.asked.expire(now) {
+            self.answered(now, &question, None);
+        }
+    }
+}
+
+fn stack_hash(ip: IpAddr) -> u32 {
+    let fold =
+        |octets: &[u8]| octets.iter().fold(0u32, |hash, octet| hash.wrapping_mul(31).wrapping_add(u32::from(*octet)));
+    match ip {
+        IpAddr::V4(ip) => fold(&ip.octets()),
+        IpAddr::V6(ip) => fold(&ip.octets()),
+    }
+}
+
+fn refusal(reason: ConnectFailure) -> Refusal {
+    let unreachable = |kind| Refusal::Unreachable(stack::Fault { kind, router: None });
+    match reason {
+        ConnectFailure::NetworkUnreachable => unreachable(stack::FaultKind::NetworkUnreachable),
+        ConnectFailure::HostUnreachable => unreachable(stack::FaultKind::HostUnreachable),
+        ConnectFailure::PermissionDenied => unreachable(stack::FaultKind::Prohibited),
+        // Nobody answered the host; the app waits as long as its own kernel wants.
+        ConnectFailure::TimedOut => Refusal::Silent,
+        ConnectFailure::Refused
+        | ConnectFailure::NoResources
+        | ConnectFailure::TooManyFlows
+        | ConnectFailure::Other => Refusal::Reset,
+    }
+}
+
+/// What the asker is told. A time-out stays one: nothing is told.
+fn no_answer(query: &[u8], reason: QueryFailure) -> Option<Vec<u8>> {
+    match reason {
+        QueryFailure::TimedOut => None,
+        QueryFailure::NoServer => Some(front::failure(query, front::SERVFAIL)),
+        QueryFailure::Refused => Some(front::failure(query, front::REFUSED)),
+    }
+}
+
+fn fault_of(fault: Fault) -> stack::Fault {
+    let kind = match fault.kind {
+        FaultKind::NetworkUnreachable => stack::FaultKind::NetworkUnreachable,
+        FaultKind::HostUnreachable => stack::FaultKind::HostUnreachable,
+        FaultKind::ProtocolUnreachable => stack::FaultKind::ProtocolUnreachable,
+        FaultKind::PortUnreachable => stack::FaultKind::PortUnreachable,
+        FaultKind::Prohibited => stack::FaultKind::Prohibited,
+        FaultKind::TimeExceeded => stack::FaultKind::TimeExceeded,
+        FaultKind::PacketTooBig { mtu } => stack::FaultKind::PacketTooBig { mtu },
+    };
+    stack::Fault { kind, router: fault.router }
+}

@@ -1,0 +1,138 @@
+//! The status, gathered from all parts.
+
+use super::{Engine, spread};
+use crate::limits::{MAX_ASKED, MAX_DNS_CONNECTIONS};
+use crate::status::{Addresses4, Addresses6, FlowCounts, Limit, RelayStatus, State, Status, TapStatus, UpDown};
+use stack::addresses::{GATEWAY6, HOST6, PREFIX4, PREFIX6, VM6};
+use stack::limits::{MAX_FLOWS, MAX_HALF_OPEN};
+use stack::{DropReason, Ipv6, Offload};
+use std::collections::BTreeMap;
+use std::time::Instant;
+use wire::{Capabilities, Session};
+
+impl Engine {
+    pub(crate) fn report(&mut self, now: Instant) -> Status {
+        let stats = self.core.stack.stats().clone();
+        let (dns, echo) = self.core.asked.count();
+        let mut bytes = UpDown::default();
+        let mut drops = BTreeMap::new();
+        for reason in DropReason::ALL {
+            drops.insert(kebab(&format!("{reason:?}")), stats.dropped(reason));
+        }
+        for session in self.lanes.iter().filter_map(|lane| lane.session()) {
+            let counters = session.counters();
+            bytes.up += counters.data_sent;
+            bytes.down += counters.data_received;
+            *drops.entry("relay-datagrams".to_owned()).or_default() += counters.datagrams_dropped;
+            *drops.entry("relay-offences".to_owned()).or_default() += counters.offences;
+        }
+        bytes.up += self.core.past_bytes.up;
+        bytes.down += self.core.past_bytes.down;
+        drops.insert("tap-lost".to_owned(), self.core.tap.lost());
+        drops.insert("no-relay".to_owned(), self.core.drops.no_relay);
+        drops.insert("congested".to_owned(), self.core.drops.congested);
+        drops.insert("relays-full".to_owned(), self.core.drops.relays_full);
+        drops.insert("udp-evicted".to_owned(), stats.binds_evicted);
+        drops.insert("unbound".to_owned(), self.core.drops.unbound);
+        drops.insert("dns".to_owned(), self.core.drops.dns);
+        drops.retain(|_, count| *count > 0);
+        let relays = self.lanes.iter().filter_map(|lane| lane.session()).map(Session::flow_count).sum();
+        let (relays_max, _) = spread::capacity(&mut self.lanes).unwrap_or_default();
+        let max_binds = self.core.stack.max_binds();
+        let limit =
+            |name: &str, now: usize, max: usize| Limit { name: name.to_owned(), now: now as u64, max: max as u64 };
+        Status {
+            state: self.state(),
+            mode: self.network_state.mode.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_s: now.saturating_duration_since(self.started).as_secs(),
+            tap: self.network_state.plan.is_some().then(|| self.tap_status()),
+            captured: self.core.plan.captured.clone(),
+            relays: (0..self.lanes.len()).map(|index| self.relay_status(now, index)).collect(),
+            flows: FlowCounts {
+                tcp: stats.flows,
+                tcp_pending: stats.half_open,
+                time_wait: stats.time_wait,
+                udp: stats.binds,
+                echo,
+                dns,
+            },
+            totals: self.core.totals,
+            bytes,
+            packets: UpDown { up: stats.frames_in, down: stats.frames_out },
+            drops,
+            limits: vec![
+                limit("tcp", stats.flows, MAX_FLOWS),
+                limit("tcp-pending", stats.half_open, MAX_HALF_OPEN),
+                limit("relay-tcp", relays, relays_max),
+                limit("udp", stats.binds, max_binds),
+                limit("questions", dns + echo, MAX_ASKED),
+                limit("dns-connections", self.core.dns.len(), MAX_DNS_CONNECTIONS),
+            ],
+            network_error: self.network_state.error.clone(),
+        }
+    }
+
+    fn state(&mut self) -> State {
+        if !self.lanes.iter_mut().any(|lane| lane.ready().is_some()) {
+            return if self.network_state.plan.is_some() { State::NoRelay } else { State::Starting };
+        }
+        if self.network_state.up { State::Up } else { State::Starting }
+    }
+
+    fn tap_status(&self) -> TapStatus {
+        let plan = &self.core.plan;
+        let ipv6 = Addresses6 { gateway: GATEWAY6, vm: VM6, host: HOST6, prefix: PREFIX6 };
+        TapStatus {
+            name: self.core.tap.name().to_owned(),
+            mtu: self.mtu,
+            offload: self.core.tap.offload() == Offload::Vnet,
+            ipv4: Addresses4 { gateway: plan.gateway(), vm: plan.vm(), host: plan.host(), prefix: PREFIX4 },
+            ipv6: (self.core.ipv6 == Ipv6::Enabled).then_some(ipv6),
+        }
+    }
+
+    fn relay_status(&self, now: Instant, index: usize) -> RelayStatus {
+        let lane = &self.lanes[index];
+        let process = lane.process();
+        let peer = lane.session().and_then(|session| session.peer());
+        let state = match (process, peer) {
+            (None, _) => "waiting",
+            (Some(_), None) => "starting",
+            (Some(_), Some(_)) => "ready",
+        };
+        let names = [
+            (Capabilities::UDP, "udp"),
+            (Capabilities::DNS, "dns"),
+            (Capabilities::ECHO4, "ping"),
+            (Capabilities::ECHO6, "ping6"),
+            (Capabilities::CHANGES, "changes"),
+        ];
+        RelayStatus {
+            lane: index,
+            pid: process.map(|(pid, _)| pid),
+            age_s: process.map(|(_, since)| now.saturating_duration_since(since).as_secs()),
+            restarts: lane.restarts,
+            state: state.to_owned(),
+            last_error: lane.last_error.clone(),
+            version: peer.map(|hello| hello.build.clone()),
+            can: peer.map_or_else(Vec::new, |hello| {
+                let can = names.iter().filter(|(bit, _)| hello.capabilities.has(*bit));
+                can.map(|(_, name)| (*name).to_owned()).collect()
+            }),
+        }
+    }
+}
+
+/// `HalfOpenFull` as `half-open-full`.
+fn kebab(name: &str) -> String {
+    let mut text = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !text.is_empty() {
+            text.push('-');
+        }
+        text.push(letter.to_ascii_lowercase());
+    }
+    text
+}

@@ -1,0 +1,107 @@
+//! How connections, UDP sockets and questions are spread over the relays: none is asked for more than it said it takes.
+
+use super::core::ShellDrops;
+use crate::lane::Lane;
+use stack::BindId;
+use std::collections::HashMap;
+use wire::{Hello, Session};
+
+/// The UDP sockets of all lanes.
+#[derive(Debug, Default)]
+pub(crate) struct Binds {
+    lane_of: HashMap<BindId, usize>,
+    /// By lane: `lane_of` holds as many of it.
+    counts: Vec<usize>,
+}
+
+impl Binds {
+    pub(crate) fn insert(&mut self, bind: BindId, lane: usize) {
+        self.remove(bind);
+        self.lane_of.insert(bind, lane);
+        if self.counts.len() <= lane {
+            self.counts.resize(lane + 1, 0);
+        }
+        self.counts[lane] += 1;
+    }
+
+    pub(crate) fn lane(&self, bind: BindId) -> Option<usize> {
+        self.lane_of.get(&bind).copied()
+    }
+
+    pub(crate) fn remove(&mut self, bind: BindId) -> Option<usize> {
+        let lane = self.lane_of.remove(&bind)?;
+        self.counts[lane] -= 1;
+        Some(lane)
+    }
+
+    /// Takes out all of a lane.
+    pub(crate) fn take_lane(&mut self, lane: usize) -> Vec<BindId> {
+        if let Some(count) = self.counts.get_mut(lane) {
+            *count = 0;
+        }
+        self.lane_of.extract_if(|_, of| *of == lane).map(|(bind, _)| bind).collect()
+    }
+
+    pub(crate) fn count(&self, lane: usize) -> usize {
+        self.counts.get(lane).copied().unwrap_or(0)
+    }
+}
+
+/// What the relays that are ready take together: TCP flows and UDP sockets.
+pub(crate) fn capacity(lanes: &mut [Lane]) -> Option<(usize, usize)> {
+    let peers = lanes.iter_mut().filter_map(|lane| lane.ready()?.peer());
+    peers.map(|hello| (hello.max_flows as usize, hello.max_binds as usize)).reduce(|a, b| (a.0 + b.0, a.1 + b.1))
+}
+
+/// A bound that the relay told.
+pub(crate) fn limit(session: &Session, of: impl FnOnce(&Hello) -> u32) -> usize {
+    session.peer().map_or(0, of) as usize
+}
+
+/// Whether the relay takes another TCP flow.
+pub(crate) fn has_room(session: &Session) -> bool {
+    session.flow_count() < limit(session, |hello| hello.max_flows)
+}
+
+/// A ready lane for a hash that has room: its own, or the next.
+pub(crate) fn pick<'a>(
+    lanes: &'a mut [Lane],
+    hash: u32,
+    drops: &mut ShellDrops,
+    room: impl Fn(usize, &Session) -> bool,
+) -> Option<(usize, &'a mut Session)> {
+    let count = lanes.len();
+    let first = hash as usize % count.max(1);
+    let fits = |lanes: &mut [Lane], n: usize| lanes[n].ready().is_some_and(|session| room(n, session));
+    let index = (0..count).map(|n| (first + n) % count).find(|n| fits(lanes, *n));
+    let Some(index) = index else {
+        drops.no_relay += 1;
+        return None;
+    };
+    let session = lanes[index].ready()?;
+    if session.is_congested() {
+        drops.congested += 1;
+        return None;
+    }
+    Some((index, session))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_lane_is_counted_for_itself() {
+        let mut binds = Binds::default();
+        for (bind, lane) in [(1, 0), (2, 2), (3, 2), (3, 0), (4, 2)] {
+            binds.insert(BindId(bind), lane);
+        }
+        assert_eq!([0, 1, 2, 3].map(|lane| binds.count(lane)), [2, 0, 2, 0], "one moved from lane 2 to 0");
+        assert_eq!((binds.remove(BindId(1)), binds.remove(BindId(1))), (Some(0), None));
+        let mut lost = binds.take_lane(2);
+        lost.sort_unstable();
+        assert_eq!(lost, [BindId(2), BindId(4)]);
+        assert_eq!([0, 2].map(|lane| binds.count(lane)), [1, 0]);
+        assert_eq!((binds.lane(BindId(3)), binds.lane(BindId(4))), (Some(0), None));
+    }
+}

@@ -1,0 +1,67 @@
+//! Every bound of the gateway's shell in one place. Those of packets are the stack's, those of the pipe `wire`'s.
+
+use std::time::Duration;
+
+/// Relays at a time. Each has a process on the host; more than the cores of any such machine bring nothing.
+pub const MAX_LANES: usize = 16;
+
+/// What a relay may send on a new flow before the app's side of it is set up; see [`wire::Session::widen`].
+pub const FIRST_WINDOW: u32 = 16 * 1024;
+
+/// Bytes staged for one write to a relay: two full turns. More delays control frames behind it.
+pub const STAGING: usize = 128 * 1024;
+
+/// What the kernel lets an unprivileged pipe hold.
+pub const PIPE_BYTES: i32 = 1024 * 1024;
+
+/// Bytes read from a relay before others have their turn.
+pub const LANE_TURN: usize = 512 * 1024;
+
+/// Frames, and their bytes, read from the TAP before others have their turn.
+pub const TAP_TURN_FRAMES: usize = 256;
+/// See [`TAP_TURN_FRAMES`].
+pub const TAP_TURN_BYTES: usize = 512 * 1024;
+
+/// Questions (DNS, echo) that wait for a relay.
+pub const MAX_ASKED: usize = 8192;
+
+/// How long a question is waited for. Stub resolvers and ping have given up by then.
+pub const ASKED_LIFETIME: Duration = Duration::from_secs(30);
+
+/// DNS connections over TCP.
+pub const MAX_DNS_CONNECTIONS: usize = 512;
+
+/// Queries of one DNS connection that wait for an answer (RFC 7766 6.2.1.1 asks for pipelining, not for a number).
+pub const MAX_PIPELINED: usize = 64;
+
+/// Answer bytes of one DNS connection that its client has not taken; beyond, no further query of it is read.
+pub const MAX_DNS_BACKLOG: usize = 256 * 1024;
+
+/// A DNS connection without a query is closed after this long (RFC 7766 6.2.3).
+pub const DNS_IDLE: Duration = Duration::from_secs(60);
+
+/// Waits between starts of a relay that keeps ending: from the first to the last, doubling.
+pub const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+/// The longest of these waits after a relay that had said hello: it can start, so a dead one is replaced in under 2 s however
+/// often it dies.
+pub const LAST_BACK_OFF_AFTER_HELLO: Duration = Duration::from_secs(1);
+
+/// A relay that lived this long had started well: the next wait is the shortest again.
+pub const HEALTHY_AFTER: Duration = Duration::from_secs(10);
+
+/// A relay that has not said hello by then is started anew. An antivirus program may hold a first start up for long (up to
+/// 75 s were reported for programs started from the distro's own disk).
+pub const HELLO_PATIENCE: Duration = Duration::from_secs(90);
+
+/// Without any relay for this long the VM gets its own network back until there is one.
+pub const WITHDRAW_AFTER: Duration = Duration::from_secs(5);
+
+/// Last lines of a relay's standard error that are kept to be shown.
+pub const STDERR_LINES: usize = 10;
+
+/// A longer line of a relay's standard error is cut.
+pub const STDERR_LINE_BYTES: usize = 1024;
+
+/// How long relays may take to end by themselves at shutdown.
+pub const STOP_PATIENCE: Duration = Duration::from_millis(500);

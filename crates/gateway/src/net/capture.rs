@@ -1,0 +1,96 @@
+//! Which addresses of the VM's old network are led to the TAP although they are neighbours: nameservers, and the NAT
+//! gateway, which stands for the Windows host. Pure.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::observe::{Mode, Observed};
+
+/// Where WSL's DNS tunnelling answers: an address of the VM's own `lo`, that works whatever the VPN does.
+const DNS_TUNNEL: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 255, 255, 254));
+
+/// The addresses to capture, each once: the gateways of the default routes, where they stand for the Windows host and are
+/// not a real router, and the servers of `resolv_conf` that lie in a connected subnet. Those elsewhere are led to the TAP by
+/// the default route, and this machine's own addresses are never captured.
+#[must_use]
+pub fn captured(observed: &Observed, resolv_conf: &str) -> Vec<IpAddr> {
+    let gateways: &[IpAddr] = match observed.mode {
+        Mode::Nat | Mode::None | Mode::Other => &observed.gateways,
+        Mode::Mirrored | Mode::VirtioProxy | Mode::Bridged => &[],
+    };
+    let connected = |server: &IpAddr| observed.connected.iter().any(|net| net.contains(server));
+    let servers = nameservers(resolv_conf).filter(connected);
+    let mut addresses = Vec::new();
+    for address in gateways.iter().copied().chain(servers) {
+        let local = observed.own.contains(&address) || address == DNS_TUNNEL;
+        if is_plain(address) && !local && !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    addresses
+}
+
+/// The servers of a resolv.conf, in its order (resolv.conf(5): the keyword starts the line, the value follows it).
+fn nameservers(resolv_conf: &str) -> impl Iterator<Item = IpAddr> {
+    resolv_conf.lines().filter_map(|line| {
+        let value = line.strip_prefix("nameserver")?;
+        if !value.starts_with([' ', '\t']) {
+            return None;
+        }
+        value.split_whitespace().next()?.parse().ok()
+    })
+}
+
+/// Whether a rule without an interface can lead there: link-local addresses mean something only on their link.
+fn is_plain(address: IpAddr) -> bool {
+    let link_local = match address {
+        IpAddr::V4(address) => address.is_broadcast(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    !(link_local || address.is_loopback() || address.is_unspecified() || address.is_multicast())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn observed(mode: Mode) -> Observed {
+        Observed {
+            routes: Vec::new(),
+            own: vec!["172.28.48.2".parse().unwrap(), "fd00::2".parse().unwrap()],
+            gateways: vec!["172.28.48.1".parse().unwrap(), "fe80::1".parse().unwrap()],
+            connected: vec!["172.28.48.0/20".parse().unwrap(), "fd00::/64".parse().unwrap()],
+            mode,
+        }
+    }
+
+    fn told(mode: Mode, resolv_conf: &str) -> String {
+        let addresses = captured(&observed(mode), resolv_conf);
+        addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_gateway_and_the_servers_next_door_each_once() {
+        assert_eq!(told(Mode::Nat, ""), "172.28.48.1");
+        let text = "# nameserver 172.28.48.7\nnameserver 172.28.48.1\nnameserver\t172.28.48.3 # ours\nnameserver fd00::3\n\
+                    nameserver 8.8.8.8\nnameserver172.28.48.8\n nameserver 172.28.48.9\nsearch nameserver\nnameserver x\n";
+        assert_eq!(told(Mode::Nat, text), "172.28.48.1 172.28.48.3 fd00::3");
+    }
+
+    #[test]
+    fn own_loopback_and_tunnel_addresses_never() {
+        let text = "nameserver 127.0.0.53\nnameserver ::1\nnameserver 10.255.255.254\nnameserver 172.28.48.2\n\
+                    nameserver fd00::2\nnameserver fe80::5\nnameserver 0.0.0.0\n";
+        assert_eq!(told(Mode::Nat, text), "172.28.48.1");
+        let mut all = observed(Mode::Nat);
+        all.connected = vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
+        assert_eq!(captured(&all, text), ["172.28.48.1".parse::<IpAddr>().unwrap()]);
+    }
+
+    #[test]
+    fn a_real_router_is_left_alone_unless_it_is_the_nameserver() {
+        for mode in [Mode::Mirrored, Mode::Bridged, Mode::VirtioProxy] {
+            assert_eq!(told(mode, "nameserver 9.9.9.9"), "");
+            assert_eq!(told(mode, "nameserver 172.28.48.1"), "172.28.48.1");
+        }
+    }
+}

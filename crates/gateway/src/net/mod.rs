@@ -1,0 +1,202 @@
+//! The kernel's addresses, routes and rules, by netlink: what is there ([`observe`]), which of it matters ([`capture`],
+//! [`subnet`]), and what leads traffic to the TAP ([`routing`]). The only module that names netlink. Knows no frame.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "netlink's messages and attributes are long open lists, of which each place here wants one or two"
+)]
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, ready};
+
+use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::link::{LinkFlags, LinkMessage};
+use rtnetlink::sys::protocols::NETLINK_ROUTE;
+use rtnetlink::sys::{AsyncSocket, SocketAddr, TokioSocket};
+use rtnetlink::{Handle, MulticastGroup};
+
+pub mod capture;
+mod link;
+pub mod observe;
+pub mod routing;
+pub mod subnet;
+
+pub use ipnet::{IpNet, Ipv4Net};
+
+pub use capture::captured;
+pub use observe::{Mode, Observed};
+pub use routing::Plan;
+pub use subnet::{SubnetError, choose_subnet};
+
+/// Our routing table: "un" in ASCII.
+pub const TABLE: u32 = 0x756e;
+
+/// A change larger than this is known to be one, whatever it says; the kernel's are some hundred bytes.
+const CHANGE_BUFFER: usize = 8 * 1024;
+
+const GROUPS: [MulticastGroup; 7] = [
+    MulticastGroup::Link,
+    MulticastGroup::Ipv4Ifaddr,
+    MulticastGroup::Ipv6Ifaddr,
+    MulticastGroup::Ipv4Route,
+    MulticastGroup::Ipv6Route,
+    MulticastGroup::Ipv4Rule,
+    MulticastGroup::Ipv6Rule,
+];
+
+/// Why the kernel's network could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum NetError {
+    /// No netlink.
+    #[error("no netlink socket, so the kernel's routes can be neither read nor set: {source}")]
+    Socket {
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Not root.
+    #[error("no permission for {step}: run as root (it takes CAP_NET_ADMIN)")]
+    NoPermission {
+        /// What was to be done.
+        step: &'static str,
+    },
+    /// The TAP is not there.
+    #[error("there is no interface {name}: it was removed, by whom the kernel does not tell; start the gateway anew")]
+    NoInterface {
+        /// Its name.
+        name: String,
+    },
+    /// The kernel refused a request.
+    #[error("{step} failed: {source}")]
+    Refused {
+        /// What was to be done.
+        step: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+impl NetError {
+    /// The error of one request.
+    fn of(step: &'static str, error: rtnetlink::Error) -> Self {
+        let source = match error {
+            rtnetlink::Error::NetlinkError(refusal) => refusal.to_io(),
+            other => io::Error::other(other),
+        };
+        match source.raw_os_error() {
+            Some(libc::EPERM) => Self::NoPermission { step },
+            _ => Self::Refused { step, source },
+        }
+    }
+
+    /// The error number, if the kernel gave one.
+    fn errno(&self) -> Option<i32> {
+        match self {
+            Self::Refused { source, .. } | Self::Socket { source } => source.raw_os_error(),
+            Self::NoPermission { .. } => Some(libc::EPERM),
+            Self::NoInterface { .. } => None,
+        }
+    }
+}
+
+/// The network of the namespace in which it was opened.
+#[derive(Clone, Debug)]
+pub struct Net {
+    handle: Handle,
+    /// The TAP's index since [`Net::prepare_link`], 0 before: tells [`Changes`] our own doings.
+    tap: Arc<AtomicU32>,
+}
+
+impl Net {
+    /// Opens a netlink socket, served by a task of the running runtime until the last clone is dropped.
+    ///
+    /// # Errors
+    /// [`NetError::Socket`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with I/O.
+    pub fn open() -> Result<Self, NetError> {
+        let (connection, handle, _) = rtnetlink::new_connection().map_err(|source| NetError::Socket { source })?;
+        tokio::spawn(connection);
+        Ok(Self { handle, tap: Arc::default() })
+    }
+
+    /// Tells, from now on, that something changed.
+    ///
+    /// # Errors
+    /// [`NetError::Socket`].
+    pub fn changes(&self) -> Result<Changes, NetError> {
+        let open = || {
+            let mut socket = TokioSocket::new(NETLINK_ROUTE)?;
+            let groups = GROUPS.iter().fold(0, |groups, &group| groups | 1 << (group as u32 - 1));
+            socket.socket_mut().bind(&SocketAddr::new(0, groups))?;
+            Ok(socket)
+        };
+        let socket = open().map_err(|source| NetError::Socket { source })?;
+        Ok(Changes { socket: Some(socket), buffer: Vec::with_capacity(CHANGE_BUFFER), tap: Arc::clone(&self.tap) })
+    }
+}
+
+/// Tells that links, addresses, routes or rules changed, but not what: whoever hears it observes and applies anew, which
+/// changes nothing where nothing is to do. What the gateway itself adds is not told.
+pub struct Changes {
+    /// `None` after an error that no later read can mend.
+    socket: Option<TokioSocket>,
+    buffer: Vec<u8>,
+    tap: Arc<AtomicU32>,
+}
+
+impl std::fmt::Debug for Changes {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Changes").field("broken", &self.socket.is_none()).finish_non_exhaustive()
+    }
+}
+
+impl Changes {
+    /// Ready once for all changes since the last time. All that waits is taken from the kernel first, so that a storm of
+    /// changes costs one answer. Broken netlink is told as a last change.
+    pub fn poll_changed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut changed = false;
+        loop {
+            match self.poll_one(cx) {
+                Poll::Ready(matters) => changed |= matters,
+                Poll::Pending if changed => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// One datagram: whether it matters.
+    fn poll_one(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let Some(socket) = &self.socket else { return Poll::Pending };
+        self.buffer.clear();
+        match ready!(socket.poll_recv(cx, &mut self.buffer)) {
+            Ok(_) => Poll::Ready(matters(&self.buffer, self.tap.load(Ordering::Relaxed))),
+            // The kernel dropped some of what it had to say: it was a change.
+            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => Poll::Ready(true),
+            Err(error) => {
+                tracing::warn!(%error, "no more news of the kernel's routes");
+                self.socket = None;
+                Poll::Ready(true)
+            }
+        }
+    }
+}
+
+/// Whether a notification may be about something that others did.
+fn matters(datagram: &[u8], tap: u32) -> bool {
+    let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(datagram) else { return true };
+    let NetlinkPayload::InnerMessage(message) = message.payload else { return true };
+    match message {
+        RouteNetlinkMessage::NewLink(link) => link.header.index != tap || !is_up(&link),
+        RouteNetlinkMessage::NewAddress(address) => address.header.index != tap,
+        RouteNetlinkMessage::NewRoute(route) => !observe::leaves_by(&route, tap),
+        RouteNetlinkMessage::NewRule(rule) => !routing::is_ours(&rule),
+        _ => true,
+    }
+}
+
+fn is_up(link: &LinkMessage) -> bool {
+    link.header.flags.contains(LinkFlags::Up)
+}

@@ -1,0 +1,299 @@
+//! What the network looks like without us: everything here leaves the TAP out. Reads only.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use ipnet::IpNet;
+use rtnetlink::packet_route::AddressFamily;
+use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
+use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use rtnetlink::packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteNextHop, RouteType, RouteVia,
+};
+
+use super::{Net, NetError, TABLE};
+
+/// How long `wslinfo` may take; it asks a Windows process, and then the kernel's own looks have to do.
+const WSLINFO_PATIENCE: Duration = Duration::from_secs(2);
+
+/// WSL's networking mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The default: eth0 behind the host's NAT.
+    Nat,
+    /// The host's own adapters.
+    Mirrored,
+    /// Microsoft's user-mode network (also called consomme).
+    VirtioProxy,
+    /// On a virtual switch with the host's network.
+    Bridged,
+    /// No network at all.
+    None,
+    /// Not WSL, or not one of these.
+    Other,
+}
+
+/// The network, the TAP and our own rules and routes left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// Destinations of all routes but the default ones, of every table; this machine's own addresses are among them.
+    pub routes: Vec<IpNet>,
+    /// The addresses of all interfaces but `lo`, without link-local IPv6 ones.
+    pub own: Vec<IpAddr>,
+    /// The next hops of the main table's default routes.
+    pub gateways: Vec<IpAddr>,
+    /// The subnets whose hosts are neighbours, by the main table.
+    pub connected: Vec<IpNet>,
+    /// WSL's networking mode.
+    pub mode: Mode,
+}
+
+impl Net {
+    /// Looks at the network; `tap` is left out, and need not exist.
+    ///
+    /// # Errors
+    /// The kernel did not answer; a machine without IPv6 is none.
+    pub async fn observe(&self, tap: &str) -> Result<Observed, NetError> {
+        let links = self.links().await?;
+        let index = |name: &str| links.iter().find(|link| link_name(link) == Some(name)).map(|link| link.header.index);
+        // No interface has the index 0.
+        let (tap, loopback) = (index(tap).unwrap_or(0), index("lo").unwrap_or(0));
+        let mut own = Vec::new();
+        for message in self.addresses().await? {
+            let elsewhere = message.header.index != tap && message.header.index != loopback;
+            own.extend(address_of(&message).filter(|&address| elsewhere && !is_link_local_v6(address)));
+        }
+        let mut observed =
+            Observed { routes: Vec::new(), own, gateways: Vec::new(), connected: Vec::new(), mode: Mode::Other };
+        let mut way_out = None;
+        for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+            for route in self.routes(family).await? {
+                let Some(net) = destination_of(&route) else { continue };
+                if table_of(&route) == TABLE || leaves_by(&route, tap) || !is_destination(route.header.kind) {
+                    continue;
+                }
+                let main = table_of(&route) == u32::from(RouteHeader::RT_TABLE_MAIN);
+                let in_use = main && route.header.kind == RouteType::Unicast;
+                let gateways = gateways_of(&route);
+                if net.prefix_len() > 0 {
+                    observed.routes.push(net);
+                    if in_use && gateways.is_empty() && !leaves_by(&route, loopback) {
+                        observed.connected.push(net);
+                    }
+                } else if in_use {
+                    way_out = way_out.or_else(|| interfaces_of(&route).first().copied());
+                    for gateway in gateways {
+                        if !observed.gateways.contains(&gateway) {
+                            observed.gateways.push(gateway);
+                        }
+                    }
+                }
+            }
+        }
+        observed.mode = match ask_wslinfo().await {
+            Some(mode) => mode,
+            None => guess_mode(&links, tap, way_out),
+        };
+        Ok(observed)
+    }
+
+    /// All links.
+    pub(super) async fn links(&self) -> Result<Vec<LinkMessage>, NetError> {
+        self.handle
+            .link()
+            .get()
+            .execute()
+            .try_collect()
+            .await
+            .map_err(|error| NetError::of("listing the interfaces", error))
+    }
+
+    /// All addresses of all interfaces.
+    pub(super) async fn addresses(&self) -> Result<Vec<AddressMessage>, NetError> {
+        let all = self.handle.address().get().execute().try_collect().await;
+        all.map_err(|error| NetError::of("listing the addresses", error))
+    }
+
+    /// All routes of a family, of all tables.
+    pub(super) async fn routes(&self, family: AddressFamily) -> Result<Vec<RouteMessage>, NetError> {
+        let mut request = RouteMessage::default();
+        request.header.address_family = family;
+        let all: Result<Vec<RouteMessage>, _> = self.handle.route().get(request).execute().try_collect().await;
+        // A kernel without the family answers for those that it has, or not at all.
+        let all = without_family(all.map_err(|error| NetError::of("listing the routes", error)))?;
+        Ok(all.into_iter().filter(|route| route.header.address_family == family).collect())
+    }
+}
+
+/// Nothing, where the kernel does not have the family that was asked for.
+pub(super) fn without_family<T>(answer: Result<Vec<T>, NetError>) -> Result<Vec<T>, NetError> {
+    match answer {
+        Err(error) if matches!(error.errno(), Some(libc::EAFNOSUPPORT | libc::EOPNOTSUPP)) => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+pub(super) fn link_name(link: &LinkMessage) -> Option<&str> {
+    link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::IfName(name) => Some(name.as_str()),
+        _ => None,
+    })
+}
+
+/// The interface's own address: IFA_LOCAL, as IFA_ADDRESS is the other end's on a point-to-point link.
+pub(super) fn address_of(message: &AddressMessage) -> Option<IpAddr> {
+    let find = |wanted: fn(&AddressAttribute) -> Option<IpAddr>| message.attributes.iter().find_map(wanted);
+    let local = find(|attribute| match attribute {
+        AddressAttribute::Local(address) => Some(*address),
+        _ => None,
+    });
+    local.or_else(|| {
+        find(|attribute| match attribute {
+            AddressAttribute::Address(address) => Some(*address),
+            _ => None,
+        })
+    })
+}
+
+pub(super) fn table_of(route: &RouteMessage) -> u32 {
+    let wide = route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Table(table) => Some(*table),
+        _ => None,
+    });
+    wide.unwrap_or_else(|| route.header.table.into())
+}
+
+/// Whether the route leads to that interface only.
+pub(super) fn leaves_by(route: &RouteMessage, interface: u32) -> bool {
+    let interfaces = interfaces_of(route);
+    !interfaces.is_empty() && interfaces.iter().all(|&found| found == interface)
+}
+
+/// The gateways of a route, of each path if it has several.
+pub(super) fn gateways_of(route: &RouteMessage) -> Vec<IpAddr> {
+    let paths = paths_of(route).flat_map(|path| path.attributes.iter());
+    route.attributes.iter().chain(paths).filter_map(gateway_of).collect()
+}
+
+fn gateway_of(attribute: &RouteAttribute) -> Option<IpAddr> {
+    match attribute {
+        RouteAttribute::Gateway(RouteAddress::Inet(address)) | RouteAttribute::Via(RouteVia::Inet(address)) => {
+            Some((*address).into())
+        }
+        RouteAttribute::Gateway(RouteAddress::Inet6(address)) | RouteAttribute::Via(RouteVia::Inet6(address)) => {
+            Some((*address).into())
+        }
+        _ => None,
+    }
+}
+
+fn interfaces_of(route: &RouteMessage) -> Vec<u32> {
+    let direct = route.attributes.iter().filter_map(|attribute| match attribute {
+        RouteAttribute::Oif(index) => Some(*index),
+        _ => None,
+    });
+    direct.chain(paths_of(route).map(|path| path.interface_index)).collect()
+}
+
+fn paths_of(route: &RouteMessage) -> impl Iterator<Item = &RouteNextHop> {
+    let paths = route.attributes.iter().filter_map(|attribute| match attribute {
+        RouteAttribute::MultiPath(paths) => Some(paths),
+        _ => None,
+    });
+    paths.flatten()
+}
+
+/// Where the route leads; a default route has no attribute for it.
+fn destination_of(route: &RouteMessage) -> Option<IpNet> {
+    let address = route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Destination(RouteAddress::Inet(address)) => Some(IpAddr::V4(*address)),
+        RouteAttribute::Destination(RouteAddress::Inet6(address)) => Some(IpAddr::V6(*address)),
+        _ => None,
+    });
+    let any = match route.header.address_family {
+        AddressFamily::Inet6 => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
+        _ => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+    };
+    IpNet::new(address.unwrap_or(any), route.header.destination_prefix_length).ok()
+}
+
+/// Kinds of route that somebody means something by; broadcast, multicast and anycast go with an address.
+fn is_destination(kind: RouteType) -> bool {
+    matches!(
+        kind,
+        RouteType::Unicast | RouteType::Local | RouteType::BlackHole | RouteType::Unreachable | RouteType::Prohibit
+    )
+}
+
+fn is_link_local_v6(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
+}
+
+/// WSL's own word, if this is WSL.
+async fn ask_wslinfo() -> Option<Mode> {
+    let mut command = tokio::process::Command::new("wslinfo");
+    command.arg("--networking-mode").stdin(std::process::Stdio::null()).kill_on_drop(true);
+    match tokio::time::timeout(WSLINFO_PATIENCE, command.output()).await {
+        Ok(Ok(output)) => mode_by_name(&String::from_utf8_lossy(&output.stdout)),
+        Ok(Err(_)) => None,
+        Err(_) => {
+            tracing::info!("wslinfo did not answer; taking the networking mode from the kernel");
+            None
+        }
+    }
+}
+
+fn mode_by_name(text: &str) -> Option<Mode> {
+    Some(match text.trim() {
+        "nat" => Mode::Nat,
+        "mirrored" => Mode::Mirrored,
+        "virtioproxy" | "consomme" => Mode::VirtioProxy,
+        "bridged" => Mode::Bridged,
+        "none" => Mode::None,
+        _ => return None,
+    })
+}
+
+/// What the kernel shows of the mode: mirrored mode's `loopback0`; a lone `lo`; a way out by `eth0`.
+fn guess_mode(links: &[LinkMessage], tap: u32, way_out: Option<u32>) -> Mode {
+    let others = || links.iter().filter(|link| link.header.index != tap && link_name(link) != Some("lo"));
+    let named = |name: &str| others().find(|link| link_name(link) == Some(name));
+    if named("loopback0").is_some() {
+        Mode::Mirrored
+    } else if !others().any(|link| link.header.flags.contains(LinkFlags::Up)) {
+        Mode::None
+    } else if way_out.is_some() && way_out == named("eth0").map(|link| link.header.index) {
+        Mode::Nat
+    } else {
+        Mode::Other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(index: u32, name: &str) -> LinkMessage {
+        let mut link = LinkMessage::default();
+        link.header.index = index;
+        link.header.flags = LinkFlags::Up;
+        link.attributes.push(LinkAttribute::IfName(name.to_owned()));
+        link
+    }
+
+    #[test]
+    fn the_mode_by_wsl_or_by_the_kernel() {
+        assert_eq!(mode_by_name("mirrored\n"), Some(Mode::Mirrored));
+        assert_eq!(mode_by_name("consomme"), Some(Mode::VirtioProxy));
+        assert_eq!(mode_by_name("Usage: wslinfo"), None);
+        let (lo, eth0, tap) = (link(1, "lo"), link(2, "eth0"), link(3, "up0"));
+        assert_eq!(guess_mode(&[lo.clone(), eth0.clone(), tap.clone()], 3, Some(2)), Mode::Nat);
+        assert_eq!(guess_mode(&[lo.clone(), eth0.clone(), tap.clone()], 3, None), Mode::Other);
+        assert_eq!(guess_mode(&[lo.clone(), tap.clone()], 3, None), Mode::None);
+        let mut down = link(5, "sit0");
+        down.header.flags = LinkFlags::empty();
+        assert_eq!(guess_mode(&[lo.clone(), down, tap], 3, None), Mode::None);
+        assert_eq!(guess_mode(&[lo, eth0, link(4, "loopback0")], 3, Some(2)), Mode::Mirrored);
+    }
+}

@@ -1,0 +1,204 @@
+//! Keeps the VM's addresses and routes as they should be: up while a relay serves, gone while none does, and adjusted when the
+//! VM's network or the host's facts change. A task of its own, since the kernel's answers take time; it and the engine tell each
+//! other whole states, so nothing is lost if one is slow.
+
+use crate::net::{Changes, Mode, Net, NetError, Observed, Plan, captured, choose_subnet};
+use ipnet::{IpNet, Ipv4Net};
+use stack::addresses::{GATEWAY6, PREFIX4, PREFIX6, VM6};
+use stack::{AddressPlan, HostLoopback};
+use std::future::poll_fn;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use wire::HostFacts;
+
+/// What the engine wants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wish {
+    /// Whether traffic should come to the TAP.
+    pub(crate) carry: bool,
+    /// The relay host's facts, once a relay told them.
+    pub(crate) host: Option<HostFacts>,
+}
+
+/// What is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NetworkState {
+    /// Whether traffic comes to the TAP.
+    pub(crate) up: bool,
+    /// The addresses, once they are chosen.
+    pub(crate) plan: Option<AddressPlan>,
+    /// Whether IPv6 is carried.
+    pub(crate) ipv6: bool,
+    /// WSL's networking mode.
+    pub(crate) mode: String,
+    /// Why it is not as wished.
+    pub(crate) error: Option<String>,
+}
+
+/// The engine's end.
+pub(crate) struct Network {
+    /// Each change of state; an error is one that cannot get better by itself.
+    pub(crate) states: mpsc::Receiver<Result<NetworkState, String>>,
+}
+
+/// What does not change while the gateway runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Fixed {
+    pub(crate) tap: String,
+    pub(crate) mtu: u32,
+    pub(crate) vm_mac: [u8; 6],
+    pub(crate) gateway_mac: [u8; 6],
+    pub(crate) subnet: Option<Ipv4Net>,
+    pub(crate) host_loopback: HostLoopback,
+    pub(crate) resolv_conf: PathBuf,
+}
+
+/// Between two looks at resolv.conf, and between tries after an error.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// States that wait for the engine.
+const QUEUE: usize = 8;
+
+/// A wish channel and a task that fulfils it.
+pub(crate) fn start(
+    net: Net,
+    fixed: Fixed,
+) -> Result<(watch::Sender<Wish>, Network, tokio::task::JoinHandle<()>), NetError> {
+    let (wish, wishes) = watch::channel(Wish::default());
+    let (tell, states) = mpsc::channel(QUEUE);
+    let changes = net.changes()?;
+    let state = NetworkState::default();
+    let keeper = Keeper { net, fixed, changes, subnet: None, state, resolv_conf: String::new() };
+    let task = tokio::spawn(keeper.keep(wishes, tell));
+    Ok((wish, Network { states }, task))
+}
+
+struct Keeper {
+    net: Net,
+    fixed: Fixed,
+    changes: Changes,
+    subnet: Option<Ipv4Addr>,
+    state: NetworkState,
+    /// The file's text as it was last used.
+    resolv_conf: String,
+}
+
+impl Keeper {
+    async fn keep(mut self, mut wishes: watch::Receiver<Wish>, tell: mpsc::Sender<Result<NetworkState, String>>) {
+        let mut told = None;
+        loop {
+            let wish = wishes.borrow_and_update().clone();
+            match self.fulfil(&wish).await {
+                Ok(()) => self.state.error = None,
+                // The very first choice depends on what the user asked for: he must know at once.
+                Err(error) if self.subnet.is_none() => {
+                    let _ = tell.send(Err(error)).await;
+                    return;
+                }
+                Err(error) => {
+                    if self.state.error.as_ref() != Some(&error) {
+                        tracing::warn!("{error}");
+                    }
+                    self.state.error = Some(error);
+                }
+            }
+            if told.as_ref() != Some(&self.state) {
+                told = Some(self.state.clone());
+                if tell.send(Ok(self.state.clone())).await.is_err() {
+                    return;
+                }
+            }
+            if self.wait(&mut wishes).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Until there may be something to do: the engine wishes, the kernel's network or resolv.conf changed, or the last try
+    /// failed. WSL writes resolv.conf anew on network changes; a look every now and then also sees it replaced by a link.
+    async fn wait(&mut self, wishes: &mut watch::Receiver<Wish>) -> Result<(), watch::error::RecvError> {
+        loop {
+            let changes = &mut self.changes;
+            tokio::select! {
+                changed = wishes.changed() => return changed,
+                () = poll_fn(|cx| changes.poll_changed(cx)) => return Ok(()),
+                () = tokio::time::sleep(LOOK_AGAIN) => {
+                    if self.state.error.is_some() || (self.state.up && self.read_resolv_conf().await != self.resolv_conf) {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// A file that cannot be read names no servers; the gateways of the VM's routes remain.
+    async fn read_resolv_conf(&self) -> String {
+        tokio::fs::read_to_string(&self.fixed.resolv_conf).await.unwrap_or_default()
+    }
+
+    async fn fulfil(&mut self, wish: &Wish) -> Result<(), String> {
+        let Some(host) = wish.host.as_ref().filter(|_| wish.carry) else {
+            if self.state.up {
+                self.net.withdraw().await.map_err(|error| error.to_string())?;
+                tracing::info!("no relay: the VM's own network is back until there is one");
+                self.state.up = false;
+            }
+            return Ok(());
+        };
+        let observed = self.net.observe(&self.fixed.tap).await.map_err(|error| error.to_string())?;
+        self.state.mode = mode_name(observed.mode).to_owned();
+        let subnet = self.subnet(&observed, host)?;
+        self.resolv_conf = self.read_resolv_conf().await;
+        let addresses = AddressPlan {
+            subnet,
+            captured: captured(&observed, &self.resolv_conf),
+            host_loopback: self.fixed.host_loopback,
+        };
+        let plan = self.plan(&addresses, &observed, host.ipv6);
+        self.net.prepare_link(&plan).await.map_err(|error| error.to_string())?;
+        self.net.apply(&plan).await.map_err(|error| error.to_string())?;
+        tracing::debug!(?plan, "addresses and routes are set");
+        (self.state.up, self.state.ipv6, self.state.plan) = (true, host.ipv6, Some(addresses));
+        Ok(())
+    }
+
+    /// Chosen once: a change would cut what is open.
+    fn subnet(&mut self, observed: &Observed, host: &HostFacts) -> Result<Ipv4Addr, String> {
+        if let Some(subnet) = self.subnet {
+            return Ok(subnet);
+        }
+        let host_routes = host.routes.iter().filter_map(|route| route.parse::<IpNet>().ok());
+        let taken: Vec<IpNet> = observed.routes.iter().copied().chain(host_routes).collect();
+        let subnet = choose_subnet(&taken, self.fixed.subnet).map_err(|error| error.to_string())?;
+        self.subnet = Some(subnet);
+        Ok(subnet)
+    }
+
+    fn plan(&self, addresses: &AddressPlan, observed: &Observed, ipv6: bool) -> Plan {
+        Plan {
+            tap: self.fixed.tap.clone(),
+            mtu: self.fixed.mtu,
+            vm_mac: self.fixed.vm_mac,
+            gateway_mac: self.fixed.gateway_mac,
+            vm4: addresses.vm(),
+            gateway4: addresses.gateway(),
+            prefix4: PREFIX4,
+            vm6: ipv6.then_some((VM6, GATEWAY6, PREFIX6)),
+            own: observed.own.clone(),
+            captured: addresses.captured.clone(),
+        }
+    }
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Nat => "nat",
+        Mode::Mirrored => "mirrored",
+        Mode::VirtioProxy => "virtioproxy",
+        Mode::Bridged => "bridged",
+        Mode::None => "none",
+        Mode::Other => "unknown",
+    }
+}

@@ -1,0 +1,218 @@
+//! A relay's process: how it is started, what it says on its standard error, and why it cannot be started, in words. Knows no
+//! frame.
+
+use crate::limits::{PIPE_BYTES, STDERR_LINE_BYTES, STDERR_LINES};
+use nix::fcntl::{FcntlArg, fcntl};
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+
+/// The program that is the relay, and its arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayCommand {
+    /// A path, or a name that is looked up in `PATH`.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+}
+
+/// Why no relay could be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// No such program.
+    #[error("the relay program {} was not found: give its path with --relay", .program.display())]
+    NotFound {
+        /// What was looked for.
+        program: PathBuf,
+    },
+    /// The file may not be run.
+    #[error(
+        "the relay program {} is not executable: check the file's permissions (chmod +x); for a Windows program also that \
+         neither its access rights nor a Windows policy (AppLocker) forbid it, or give another path with --relay",
+        .program.display()
+    )]
+    NotExecutable {
+        /// The file.
+        program: PathBuf,
+    },
+    /// The kernel knows no way to run it.
+    #[error(
+        "the relay program {} cannot be executed by this system (exec format error): for a Windows program WSL's interop is \
+         off or its binfmt_misc entry is missing; see [interop] in /etc/wsl.conf, then `wsl --shutdown`",
+        .program.display()
+    )]
+    Format {
+        /// The file.
+        program: PathBuf,
+    },
+    /// Anything else.
+    #[error("the relay program {} could not be started: {source}", .program.display())]
+    Other {
+        /// The file.
+        program: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl SpawnError {
+    fn new(program: PathBuf, source: io::Error) -> Self {
+        match source.raw_os_error() {
+            Some(libc::ENOENT) => Self::NotFound { program },
+            Some(libc::EACCES | libc::EPERM) => Self::NotExecutable { program },
+            Some(libc::ENOEXEC) => Self::Format { program },
+            _ => Self::Other { program, source },
+        }
+    }
+}
+
+/// The last lines that a relay wrote to its standard error.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LastWords(Arc<Mutex<VecDeque<String>>>);
+
+impl LastWords {
+    fn push(&self, line: String) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() == STDERR_LINES {
+            lines.pop_front();
+        }
+        lines.push_back(line);
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// A relay that runs. Dropping it kills the process.
+#[derive(Debug)]
+pub(crate) struct RelayProcess {
+    child: Child,
+    pub(crate) pid: u32,
+    /// None once the relay was told to end.
+    pub(crate) input: Option<ChildStdin>,
+    pub(crate) output: ChildStdout,
+    pub(crate) last_words: LastWords,
+    /// Ends when the relay's standard error has ended and was read.
+    stderr: tokio::task::JoinHandle<()>,
+}
+
+impl RelayProcess {
+    /// Must be called within a tokio runtime.
+    pub(crate) fn start(command: &RelayCommand, lane: usize) -> Result<Self, SpawnError> {
+        let error = |source| SpawnError::new(command.program.clone(), source);
+        let mut child = Command::new(&command.program)
+            .args(&command.args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // A terminal's Ctrl-C is the gateway's to act on; it ends its relays itself.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(error)?;
+        let (Some(input), Some(output), Some(stderr), Some(pid)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take(), child.id())
+        else {
+            return Err(error(io::ErrorKind::BrokenPipe.into()));
+        };
+        enlarge(&input);
+        enlarge(&output);
+        let last_words = LastWords::default();
+        let stderr = tokio::spawn(listen(stderr, last_words.clone(), lane));
+        Ok(Self { child, pid, input: Some(input), output, last_words, stderr })
+    }
+
+    /// Ends the process if it runs, and gives its exit status, after its last words were read.
+    pub(crate) async fn end(mut self) -> Option<ExitStatus> {
+        drop(self.input.take());
+        let status = match tokio::time::timeout(crate::limits::STOP_PATIENCE, self.child.wait()).await {
+            Ok(status) => status.ok(),
+            Err(_) => {
+                // It may end at this very moment by itself.
+                let _ = self.child.kill().await;
+                None
+            }
+        };
+        // A grandchild may hold the stream open; its words are not waited for.
+        let _ = tokio::time::timeout(crate::limits::STOP_PATIENCE, self.stderr).await;
+        status
+    }
+}
+
+fn enlarge(pipe: &impl AsFd) {
+    // A smaller pipe works too, only slower.
+    if let Err(error) = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES)) {
+        tracing::debug!(%error, "the pipe keeps its size");
+    }
+}
+
+/// Reads to the end whatever comes: a relay must never block on its standard error.
+async fn listen(stderr: ChildStderr, last_words: LastWords, lane: usize) {
+    let mut reader = BufReader::new(stderr);
+    let mut line = Vec::new();
+    while let Ok(true) = next_line(&mut reader, &mut line).await {
+        let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+        if !text.is_empty() {
+            tracing::info!(target: "relay", lane, "{text}");
+            last_words.push(text);
+        }
+    }
+}
+
+/// The next line, cut to [`STDERR_LINE_BYTES`]; false at the end.
+async fn next_line(reader: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    let mut any = false;
+    loop {
+        let bytes = reader.fill_buf().await?;
+        if bytes.is_empty() {
+            return Ok(any);
+        }
+        any = true;
+        let end = bytes.iter().position(|b| *b == b'\n');
+        let taken = end.map_or(bytes.len(), |end| end + 1);
+        let room = STDERR_LINE_BYTES.saturating_sub(line.len());
+        line.extend_from_slice(&bytes[..taken.min(room)]);
+        reader.consume(taken);
+        if end.is_some() {
+            return Ok(true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_what_to_do() {
+        let text = |code| SpawnError::new("/x/relay".into(), io::Error::from_raw_os_error(code)).to_string();
+        assert!(text(libc::ENOENT).contains("not found"));
+        assert!(text(libc::EACCES).contains("chmod +x"));
+        assert!(text(libc::ENOEXEC).contains("interop"));
+        assert!(text(libc::EMFILE).contains("/x/relay"));
+    }
+
+    #[tokio::test]
+    async fn the_last_lines_are_kept_and_long_ones_cut() {
+        let script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i >&2; done; head -c 5000 /dev/zero | tr '\\0' x >&2; exit 3";
+        let command = RelayCommand { program: "sh".into(), args: vec!["-c".into(), script.into()] };
+        let process = RelayProcess::start(&command, 0).expect("sh starts");
+        let words = process.last_words.clone();
+        let status = process.end().await.expect("it ended by itself");
+        assert_eq!(status.code(), Some(3));
+        let text = words.text();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), STDERR_LINES);
+        assert_eq!(lines[STDERR_LINES - 2], "line 12");
+        assert_eq!(lines[STDERR_LINES - 1].len(), STDERR_LINE_BYTES);
+    }
+}

@@ -1,0 +1,175 @@
+//! What `underpass status` tells, as plain data: the engine fills it in, the control socket carries it as JSON, the command
+//! prints it. Keys only ever get added, so that a program that reads them goes on working.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Everything that is known of a running gateway.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Whether traffic flows.
+    pub state: State,
+    /// WSL's networking mode as found.
+    pub mode: String,
+    /// The gateway's version.
+    pub version: String,
+    /// The gateway's process id.
+    pub pid: u32,
+    /// Seconds since its start.
+    pub uptime_s: u64,
+    /// The device, once its addresses are chosen.
+    pub tap: Option<TapStatus>,
+    /// The VM's nameservers and old gateways that are answered by the tunnel.
+    pub captured: Vec<IpAddr>,
+    /// One per lane.
+    pub relays: Vec<RelayStatus>,
+    /// What is open now.
+    pub flows: FlowCounts,
+    /// What was opened since the start.
+    pub totals: Totals,
+    /// Bytes of TCP streams.
+    pub bytes: UpDown,
+    /// Frames on the TAP.
+    pub packets: UpDown,
+    /// What was dropped, by reason; reasons that never happened are left out.
+    pub drops: BTreeMap<String, u64>,
+    /// Every limit and how near it is.
+    pub limits: Vec<Limit>,
+    /// The last thing that went wrong with the VM's routes, if they are not right now.
+    pub network_error: Option<String>,
+}
+
+/// The gateway's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// No relay has answered yet.
+    Starting,
+    /// Traffic flows.
+    Up,
+    /// No relay runs: the VM uses its own network until one does.
+    NoRelay,
+}
+
+impl std::fmt::Display for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Starting => "starting",
+            Self::Up => "up",
+            Self::NoRelay => "no-relay",
+        })
+    }
+}
+
+/// The TAP device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TapStatus {
+    /// Its name.
+    pub name: String,
+    /// Bytes of the largest IP packet.
+    pub mtu: u32,
+    /// Whether the kernel cuts segments and completes checksums.
+    pub offload: bool,
+    /// Addresses of the subnet.
+    pub ipv4: Addresses4,
+    /// IPv6 addresses, while the relay's host has IPv6.
+    pub ipv6: Option<Addresses6>,
+}
+
+/// IPv4 addresses of the TAP's subnet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addresses4 {
+    /// The gateway: nameserver and router.
+    pub gateway: Ipv4Addr,
+    /// The VM's own.
+    pub vm: Ipv4Addr,
+    /// Stands for the host's 127.0.0.1.
+    pub host: Ipv4Addr,
+    /// Length of the prefix.
+    pub prefix: u8,
+}
+
+/// IPv6 addresses of the TAP's subnet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addresses6 {
+    /// The gateway: nameserver and router.
+    pub gateway: Ipv6Addr,
+    /// The VM's own.
+    pub vm: Ipv6Addr,
+    /// Stands for the host's ::1.
+    pub host: Ipv6Addr,
+    /// Length of the prefix.
+    pub prefix: u8,
+}
+
+/// One relay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayStatus {
+    /// Its lane, from 0.
+    pub lane: usize,
+    /// Its process id, as the VM sees it; none while it is not running.
+    pub pid: Option<u32>,
+    /// Seconds since its start.
+    pub age_s: Option<u64>,
+    /// How often it was started anew.
+    pub restarts: u64,
+    /// `starting`, `ready` or `waiting` (for its next start).
+    pub state: String,
+    /// Why the last one ended.
+    pub last_error: Option<String>,
+    /// What it said of itself.
+    pub version: Option<String>,
+    /// What it can do beyond TCP.
+    pub can: Vec<String>,
+}
+
+/// Open flows by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowCounts {
+    /// TCP connections.
+    pub tcp: usize,
+    /// Of them waiting for the relay's connect.
+    pub tcp_pending: usize,
+    /// Ended ones whose last acknowledgement is kept.
+    pub time_wait: usize,
+    /// UDP source endpoints.
+    pub udp: usize,
+    /// Echo requests that wait for their reply.
+    pub echo: usize,
+    /// DNS queries that wait for their answer.
+    pub dns: usize,
+}
+
+/// Counts since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// TCP connections.
+    pub tcp: u64,
+    /// UDP source endpoints.
+    pub udp: u64,
+    /// DNS queries.
+    pub dns: u64,
+    /// Echo requests.
+    pub echo: u64,
+}
+
+/// A count in each direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpDown {
+    /// From the VM.
+    pub up: u64,
+    /// To the VM.
+    pub down: u64,
+}
+
+/// A bound and what it bounds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// What is bounded.
+    pub name: String,
+    /// How many there are.
+    pub now: u64,
+    /// How many there may be.
+    pub max: u64,
+}

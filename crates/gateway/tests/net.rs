@@ -1,0 +1,321 @@
+//! Rules and routes in a lab's VM, judged by `ip`.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::future::poll_fn;
+use std::net::{IpAddr, Ipv4Addr};
+use std::task::{Context, Waker};
+
+use common::{GATEWAY_MAC, PATIENCE, VM_MAC, frame, in_vm, sysctl, vm};
+use etherparse::{IpNumber, NetSlice, SlicedPacket};
+use gateway::net::{IpNet, Mode, Net, NetError, Observed, Plan, captured};
+use gateway::tap::{OffloadWish, Tap};
+use lab::addresses::{NAT_GATEWAY, NAT_NETWORK, SERVER, SERVER_V6};
+use lab::{Lab, Place};
+
+const TAP: &str = "up0";
+const RESOLV_CONF: &str = "nameserver 172.28.48.1\n";
+/// Says to a run of this test program that it is the gateway to be killed.
+const VICTIM: &str = "UNDERPASS_TEST_VICTIM";
+
+fn plan(observed: &Observed) -> Plan {
+    Plan {
+        tap: TAP.to_owned(),
+        mtu: 1500,
+        vm_mac: VM_MAC,
+        gateway_mac: GATEWAY_MAC,
+        vm4: Ipv4Addr::new(192, 168, 214, 2),
+        gateway4: Ipv4Addr::new(192, 168, 214, 1),
+        prefix4: 28,
+        vm6: Some(("fd75:6e64:6572::2".parse().unwrap(), "fd75:6e64:6572::1".parse().unwrap(), 64)),
+        own: observed.own.clone(),
+        captured: captured(observed, RESOLV_CONF),
+    }
+}
+
+/// A TAP to which all is led.
+async fn start() -> (Tap, Net, Plan) {
+    let tap = Tap::open(TAP, OffloadWish::Auto).unwrap();
+    let net = Net::open().unwrap();
+    let plan = plan(&net.observe(TAP).await.unwrap());
+    net.prepare_link(&plan).await.unwrap();
+    net.apply(&plan).await.unwrap();
+    (tap, net, plan)
+}
+
+/// The rules of a family, a line each, without the spaces at its ends.
+fn rules(lab: &Lab, family: &str) -> Vec<String> {
+    let text = vm(lab, &format!("ip {family} rule"));
+    text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// The interface by which the VM reaches an address.
+fn way(lab: &Lab, query: &str) -> String {
+    let text = vm(lab, &format!("ip route get {query}"));
+    let mut words = text.split_whitespace().skip_while(|&word| word != "dev");
+    words.nth(1).unwrap_or_else(|| panic!("{text}")).to_owned()
+}
+
+const UNTOUCHED: [&str; 3] =
+    ["0: from all lookup local", "32766: from all lookup main", "32767: from all lookup default"];
+const UNTOUCHED_V6: [&str; 2] = [UNTOUCHED[0], UNTOUCHED[1]];
+
+const OURS: [&str; 8] = [
+    "0: from all lookup local",
+    "30060: from 172.28.48.2 lookup main proto 117",
+    "30061: from all to 172.28.48.1 iif lo lookup 30062 proto 117",
+    "30061: from all to 172.28.48.1 ipproto udp dport 53 lookup 30062 proto 117",
+    "30061: from all to 172.28.48.1 ipproto tcp dport 53 lookup 30062 proto 117",
+    "30062: from all lookup main suppress_prefixlength 0 proto 117",
+    "30063: from all lookup 30062 proto 117",
+    "32766: from all lookup main",
+];
+
+#[test]
+fn the_network_is_seen_without_the_tap() {
+    let Some(lab) = lab::lab_or_skip() else { return };
+    vm(&lab, "ip address add 10.255.255.254/32 dev lo");
+    vm(&lab, "ip route add 198.18.0.0/15 via 172.28.48.1");
+    vm(&lab, "ip route add blackhole 198.51.100.0/24 table 77");
+    in_vm(&lab, async || {
+        let net = Net::open().unwrap();
+        let before = net.observe(TAP).await.unwrap();
+        let (_tap, ..) = start().await;
+        let observed = net.observe(TAP).await.unwrap();
+        assert_eq!(before, observed, "our own interface, routes and rules are no part of it");
+        let net = |text: &str| text.parse::<IpNet>().unwrap();
+        assert_eq!(observed.own, ["172.28.48.2".parse::<IpAddr>().unwrap()]);
+        assert_eq!(observed.gateways, [NAT_GATEWAY.parse::<IpAddr>().unwrap()]);
+        assert_eq!(observed.mode, Mode::Nat);
+        assert!(observed.connected.contains(&net(NAT_NETWORK)));
+        assert!(!observed.connected.contains(&net("198.18.0.0/15")));
+        for route in [NAT_NETWORK, "198.18.0.0/15", "198.51.100.0/24", "10.255.255.254/32", "127.0.0.0/8"] {
+            assert!(observed.routes.contains(&net(route)), "{route} in {:?}", observed.routes);
+        }
+        assert!(observed.routes.iter().all(|route| route.prefix_len() > 0));
+        assert_eq!(captured(&observed, RESOLV_CONF), observed.gateways);
+    });
+}
+
+#[test]
+fn everything_goes_to_the_tap_but_neighbours_replies_and_routes_of_others() {
+    let Some(lab) = lab::lab_or_skip() else { return };
+    vm(&lab, "ip route add 198.18.0.0/15 via 172.28.48.1");
+    vm(&lab, "ip link add docker0 type bridge");
+    vm(&lab, "ip address add 172.17.0.1/16 dev docker0");
+    vm(&lab, "ip link set docker0 up");
+    vm(&lab, "sysctl -qw net.ipv4.ip_forward=1");
+    let _service = lab.start(Place::Wsl, &["python3", "-m", "http.server", "8000"]).unwrap();
+    in_vm(&lab, async || {
+        let (tap, _net, _plan) = start().await;
+        let mut wanted = OURS.to_vec();
+        wanted.insert(2, "30060: from 172.17.0.1 lookup main proto 117");
+        assert_eq!(rules(&lab, "-4")[..9], wanted);
+        assert_eq!(rules(&lab, "-6"), [OURS[0], OURS[5], OURS[6], OURS[7]]);
+        for (query, expected) in [
+            (SERVER, TAP),
+            (SERVER_V6, TAP),
+            // The captured nameserver, and its neighbours.
+            (NAT_GATEWAY, TAP),
+            ("172.28.48.9", "eth0"),
+            ("198.18.0.1", "eth0"),
+            ("127.0.0.1", "lo"),
+            ("203.0.113.10 from 172.28.48.2", "eth0"),
+            ("172.28.48.1 from 172.28.48.2", "eth0"),
+            // A container's: forwarded, with an address that is nobody's here.
+            ("203.0.113.10 from 192.168.214.2", TAP),
+            ("203.0.113.10 from 172.17.0.2 iif docker0", TAP),
+            ("172.28.48.1 from 172.17.0.2 iif docker0 ipproto udp dport 53", TAP),
+            ("172.28.48.1 from 172.17.0.2 iif docker0 ipproto tcp dport 53", TAP),
+            // A published port's reply to the host: the way that its request came.
+            ("172.28.48.1 from 172.17.0.2 iif docker0 ipproto tcp sport 80 dport 50000", "eth0"),
+        ] {
+            assert_eq!(way(&lab, query), expected, "{query}");
+        }
+        // The host reaches a service in the VM at eth0's address, although its own address is captured.
+        let fetch = ["curl", "--silent", "--max-time", "5", "http://172.28.48.2:8000/"];
+        assert!(lab::until(PATIENCE, || lab.run(Place::Windows, &fetch).unwrap().succeeded()));
+
+        let _ping = lab.start(Place::Wsl, &["ping", "-c", "1", SERVER]).unwrap();
+        let (source, target, link) = frame(&tap, |bytes, _| {
+            let packet = SlicedPacket::from_ethernet(bytes).unwrap();
+            let Some(NetSlice::Ipv4(ip)) = packet.net else { return None };
+            let header = ip.header();
+            (header.protocol() == IpNumber::ICMP)
+                .then(|| (header.source_addr(), header.destination_addr(), bytes[..12].to_vec()))
+        })
+        .await;
+        assert_eq!((source.to_string(), target.to_string()), ("192.168.214.2".to_owned(), SERVER.to_owned()));
+        assert_eq!(link, [GATEWAY_MAC, VM_MAC].concat());
+    });
+}
+
+#[test]
+fn the_interface_is_as_planned_and_silent() {
+    let Some(lab) = lab::lab_or_skip() else { return };
+    sysctl(&lab, "net/ipv4/conf/all/rp_filter", "1");
+    in_vm(&lab, async || {
+        let (_tap, net, mut plan) = start().await;
+        let link = vm(&lab, "ip link show up0");
+        for part in ["mtu 1500", "qlen 10000", "link/ether 02:00:00:00:00:02", "state UP", "LOWER_UP"] {
+            assert!(link.contains(part) || part == "state UP" && link.contains("state UNKNOWN"), "{part}: {link}");
+        }
+        let addresses = || vm(&lab, "ip -brief address show up0");
+        let all = addresses();
+        let all: Vec<&str> = all.split_whitespace().skip(2).collect();
+        assert_eq!(all, ["192.168.214.2/28", "fd75:6e64:6572::2/64"]);
+        assert!(!vm(&lab, "ip -6 address show up0").contains("tentative"));
+        let neighbours = vm(&lab, "ip neigh show dev up0 nud permanent");
+        assert!(neighbours.contains("192.168.214.1 lladdr 02:00:00:00:00:01 PERMANENT"), "{neighbours}");
+        assert!(neighbours.contains("fd75:6e64:6572::1 lladdr 02:00:00:00:00:01 PERMANENT"), "{neighbours}");
+        assert_eq!(vm(&lab, "cat /proc/sys/net/ipv4/conf/up0/rp_filter").trim(), "2");
+
+        let setting = |key: &str| vm(&lab, &format!("cat /proc/sys/net/ipv6/conf/up0/{key}")).trim().to_owned();
+        for (key, value) in [("accept_ra", "0"), ("addr_gen_mode", "1"), ("disable_ipv6", "0")] {
+            assert_eq!(setting(key), value, "{key}");
+        }
+
+        // The same interface gets another subnet, and loses the old one with all that it had there.
+        vm(&lab, "ip address add 192.168.214.5/28 dev up0");
+        plan.vm4 = Ipv4Addr::new(10, 214, 214, 2);
+        plan.gateway4 = Ipv4Addr::new(10, 214, 214, 1);
+        plan.vm6 = None;
+        net.prepare_link(&plan).await.unwrap();
+        net.apply(&plan).await.unwrap();
+        assert_eq!(addresses().split_whitespace().skip(2).collect::<Vec<_>>(), ["10.214.214.2/28"]);
+        let route = vm(&lab, &format!("ip route get {SERVER}"));
+        assert!(route.contains("via 10.214.214.1 dev up0") && route.contains("src 10.214.214.2"), "{route}");
+        assert_eq!(rules(&lab, "-6"), UNTOUCHED_V6, "without IPv6 no rule of ours remains");
+        assert_eq!(setting("disable_ipv6"), "1");
+        plan.tap = "other".to_owned();
+        assert!(matches!(net.apply(&plan).await, Err(NetError::NoInterface { name }) if name == "other"));
+    });
+}
+
+#[test]
+fn applying_again_changes_nothing_and_cleans_up_after_others_of_us() {
+    let Some(lab) = lab::lab_or_skip() else { return };
+    // What a killed run of another subnet left, and somebody else's rules: by our numbers, but without our mark.
+    vm(&lab, "ip rule add from 10.9.9.9 lookup main priority 30060 protocol 117");
+    vm(&lab, "ip rule add to 10.9.9.1 lookup 30062 priority 30061 protocol 117");
+    vm(&lab, "ip rule add from all iif lo lookup 30062 priority 30063 protocol 117");
+    vm(&lab, "ip rule add from 10.8.8.8 lookup main priority 30060");
+    vm(&lab, "ip route add default via 172.28.48.7 metric 5 table 30062");
+    in_vm(&lab, async || {
+        let (_tap, net, mut plan) = start().await;
+        let foreign = "30060: from 10.8.8.8 lookup main";
+        let mut wanted = OURS.to_vec();
+        wanted.insert(1, foreign);
+        assert_eq!(rules(&lab, "-4")[..9], wanted);
+        assert_eq!(vm(&lab, "ip route show table 30062").lines().count(), 1);
+
+        let mut changes = net.changes().unwrap();
+        net.apply(&plan).await.unwrap();
+        assert_eq!(rules(&lab, "-4")[..9], wanted);
+        vm(&lab, "ip address add 172.28.48.77/20 dev eth0");
+        poll_fn(|cx| changes.poll_changed(cx)).await;
+        plan.own = net.observe(TAP).await.unwrap().own;
+        assert!(plan.own.contains(&"172.28.48.77".parse().unwrap()));
+        net.apply(&plan).await.unwrap();
+        assert_eq!(way(&lab, "203.0.113.10 from 172.28.48.77"), "eth0");
+
+        net.withdraw().await.unwrap();
+        assert_eq!(rules(&lab, "-4"), [UNTOUCHED[0], foreign, UNTOUCHED[1], UNTOUCHED[2]]);
+        assert_eq!(rules(&lab, "-6"), UNTOUCHED_V6);
+        assert_eq!(vm(&lab, "ip route show table 30062"), "");
+        assert_eq!(way(&lab, SERVER), "eth0");
+        net.withdraw().await.unwrap();
+    });
+}
+
+#[test]
+fn changes_of_others_are_told_and_our_own_are_not() {
+    let Some(lab) = lab::lab_or_skip() else { return };
+    in_vm(&lab, async || {
+        let tap = Tap::open(TAP, OffloadWish::Auto).unwrap();
+        let net = Net::open().unwrap();
+        let plan = plan(&net.observe(TAP).await.unwrap());
+        net.prepare_link(&Plan { vm6: None, ..plan.clone() }).await.unwrap();
+        let mut changes = net.changes().unwrap();
+        for _ in 0..2 {
+            net.prepare_link(&plan).await.unwrap();
+            net.apply(&plan).await.unwrap();
+        }
+        // The kernel tells all this before it answers the last request, so it waits in the socket by now; the runtime
+        // looks at its sockets before it wakes who yielded.
+        tokio::task::yield_now().await;
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(
+            changes.poll_changed(&mut context).is_pending(),
+            "our own doing was told: the gateway would never rest"
+        );
+        for doing in [
+            "ip address add 172.28.48.78/20 dev eth0",
+            "ip route del default",
+            "ip rule del priority 30063",
+            "ip link set eth0 down",
+            "ip route flush table 30062",
+            "ip address flush dev up0",
+            "ip link set up0 down",
+        ] {
+            vm(&lab, doing);
+            let told = tokio::time::timeout(PATIENCE, poll_fn(|cx| changes.poll_changed(cx)));
+            told.await.unwrap_or_else(|_| panic!("not told: {doing}"));
+        }
+        drop(tap);
+    });
+}
+
+#[test]
+fn without_a_default_route_and_without_ipv6() {
+    let Some(lab) = lab::lab_or_skip() else { return };
+    vm(&lab, "ip route del default");
+    sysctl(&lab, "net/ipv6/conf/all/disable_ipv6", "1");
+    in_vm(&lab, async || {
+        let (_tap, net, _plan) = start().await;
+        assert_eq!(way(&lab, SERVER), TAP);
+        assert_eq!(way(&lab, NAT_GATEWAY), TAP, "the nameserver of resolv.conf lies next door");
+        assert!(net.observe(TAP).await.unwrap().gateways.is_empty());
+        assert_eq!(rules(&lab, "-6"), UNTOUCHED_V6);
+        assert!(vm(&lab, "ip -6 address show up0").is_empty());
+    });
+}
+
+#[test]
+fn a_killed_gateway_leaves_the_old_network_and_the_next_one_cleans_up() {
+    if std::env::var_os(VICTIM).is_some() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        return runtime.block_on(async {
+            let _alive = start().await;
+            std::future::pending().await
+        });
+    }
+    let Some(lab) = lab::lab_or_skip() else { return };
+    let program = std::env::current_exe().unwrap();
+    let assignment = format!("{VICTIM}=1");
+    let name = "a_killed_gateway_leaves_the_old_network_and_the_next_one_cleans_up";
+    let words = ["env", &assignment, program.to_str().unwrap(), "--exact", name, "--nocapture"];
+    let victim = lab.start(Place::Wsl, &words).unwrap();
+    assert!(lab::until(PATIENCE, || way(&lab, SERVER) == TAP), "the other gateway never came up");
+    assert!(lab::until(PATIENCE, || way(&lab, SERVER_V6) == TAP));
+    drop(victim);
+    assert!(lab::until(PATIENCE, || !vm(&lab, "ip -brief link").contains(TAP)), "the TAP outlived its owner");
+    assert_eq!(vm(&lab, "ip route show table 30062"), "");
+    assert_eq!(vm(&lab, "ip -6 route show table 30062"), "");
+    assert_eq!(rules(&lab, "-4")[..8], OURS, "the rules are left");
+    for query in [SERVER, NAT_GATEWAY, "172.28.48.9", "203.0.113.10 from 172.28.48.2"] {
+        assert_eq!(way(&lab, query), "eth0", "{query}");
+    }
+    assert!(lab.run(Place::Wsl, &["ping", "-c", "1", "-W", "5", SERVER]).unwrap().succeeded());
+    in_vm(&lab, async || {
+        let (tap, net, _plan) = start().await;
+        assert_eq!(rules(&lab, "-4")[..8], OURS);
+        assert_eq!(way(&lab, SERVER), TAP);
+        drop(tap);
+        assert_eq!(way(&lab, SERVER), "eth0");
+        net.withdraw().await.unwrap();
+        assert_eq!(rules(&lab, "-4"), UNTOUCHED);
+        assert_eq!(rules(&lab, "-6"), UNTOUCHED_V6);
+    });
+}

@@ -1,0 +1,128 @@
+//! The status in words. Knows no socket and no clock.
+
+use gateway::Status;
+use gateway::status::{RelayStatus, TapStatus};
+use std::fmt::Write as _;
+
+/// What `underpass up` says when traffic can flow.
+pub(crate) fn up_line(status: &Status) -> String {
+    match &status.tap {
+        Some(tap) => format!("underpass: up on {} ({})", tap.name, addresses(tap)),
+        None => "underpass: up".to_owned(),
+    }
+}
+
+fn addresses(tap: &TapStatus) -> String {
+    let v4 = tap.ipv4;
+    let mut text = format!("{}/{}, gateway {}, host {}", v4.vm, v4.prefix, v4.gateway, v4.host);
+    if let Some(v6) = tap.ipv6 {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "; {}/{}, gateway {}, host {}", v6.vm, v6.prefix, v6.gateway, v6.host);
+    }
+    text
+}
+
+/// The whole status, a line a subject.
+pub(crate) fn status(status: &Status) -> String {
+    let mut lines = vec![
+        (
+            "state",
+            format!(
+                "{}, for {} (process {}, version {})",
+                status.state,
+                duration(status.uptime_s),
+                status.pid,
+                status.version
+            ),
+        ),
+        ("mode", if status.mode.is_empty() { "not known yet".to_owned() } else { status.mode.clone() }),
+    ];
+    if let Some(tap) = &status.tap {
+        let offload = if tap.offload { "on" } else { "off" };
+        lines.push(("tap", format!("{}, mtu {}, offload {offload}", tap.name, tap.mtu)));
+        lines.push(("addresses", addresses(tap)));
+    }
+    lines.push(("captured", list(status.captured.iter().map(ToString::to_string))));
+    lines.extend(status.relays.iter().map(|relay| ("relay", relay_line(relay))));
+    let flows = &status.flows;
+    lines.push((
+        "flows",
+        format!(
+            "tcp {} ({} pending, {} in time-wait), udp {}, dns {}, ping {}",
+            flows.tcp, flows.tcp_pending, flows.time_wait, flows.udp, flows.dns, flows.echo
+        ),
+    ));
+    let totals = &status.totals;
+    lines.push(("so far", format!("tcp {}, udp {}, dns {}, ping {}", totals.tcp, totals.udp, totals.dns, totals.echo)));
+    lines.push(("bytes", format!("up {}, down {}", bytes(status.bytes.up), bytes(status.bytes.down))));
+    lines.push(("packets", format!("up {}, down {}", status.packets.up, status.packets.down)));
+    lines.push(("drops", list(status.drops.iter().map(|(reason, count)| format!("{reason} {count}")))));
+    lines.push((
+        "limits",
+        list(status.limits.iter().map(|limit| format!("{} {}/{}", limit.name, limit.now, limit.max))),
+    ));
+    if let Some(error) = &status.network_error {
+        lines.push(("trouble", error.clone()));
+    }
+    lines.iter().fold(String::new(), |mut text, (name, line)| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{name:<10}{}", line.replace('\n', "\n          "));
+        text
+    })
+}
+
+fn relay_line(relay: &RelayStatus) -> String {
+    let mut text = format!("{}: {}", relay.lane, relay.state);
+    if let (Some(pid), Some(age)) = (relay.pid, relay.age_s) {
+        let _ = write!(text, ", process {pid} for {}", duration(age));
+    }
+    let _ = write!(text, ", {} restarts", relay.restarts);
+    if let Some(version) = &relay.version {
+        let _ = write!(text, ", {version} ({})", relay.can.join(" "));
+    }
+    if let Some(error) = &relay.last_error {
+        let _ = write!(text, "\nlast ended: {error}");
+    }
+    text
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    let text = items.collect::<Vec<_>>().join(", ");
+    if text.is_empty() { "none".to_owned() } else { text }
+}
+
+fn duration(seconds: u64) -> String {
+    match (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0, s) => format!("{s} s"),
+        (0, 0, m, s) => format!("{m} min {s} s"),
+        (0, h, m, _) => format!("{h} h {m} min"),
+        (d, h, _, _) => format!("{d} d {h} h"),
+    }
+}
+
+/// In the largest unit of which there is at least one.
+fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if count < 1024 {
+        return format!("{count} B");
+    }
+    let step = (count.ilog2() / 10).min(5);
+    // One decimal, rounded down.
+    let tenths = (u128::from(count) * 10) >> (10 * step);
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[step as usize - 1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_for_people() {
+        assert_eq!([bytes(0), bytes(1023), bytes(1536), bytes(5 << 30)], ["0 B", "1023 B", "1.5 KiB", "5.0 GiB"]);
+        assert_eq!(bytes(u64::MAX), "16383.9 PiB");
+        assert_eq!(
+            [duration(59), duration(61), duration(3_660), duration(90_000)],
+            ["59 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]
+        );
+    }
+}
