@@ -1,0 +1,39 @@
+//! What is done with arbitrary bytes: the same bodies for `tests/fuzz` (libFuzzer) and for this crate's own tests (proptest). A body
+//! panics when something that must always hold does not.
+
+mod dns_path;
+mod frame_decoder;
+mod packet_path;
+
+pub use dns_path::dns_path;
+pub use frame_decoder::frame_decoder;
+pub use packet_path::{Reached, packet_path};
+
+/// Takes numbers off the front of the input; 0 where it has ended.
+struct Bytes<'a>(&'a [u8]);
+
+impl<'a> Bytes<'a> {
+    fn byte(&mut self) -> u8 {
+        match self.0.split_first() {
+            Some((first, rest)) => {
+                self.0 = rest;
+                *first
+            }
+            None => 0,
+        }
+    }
+
+    fn two(&mut self) -> u16 {
+        u16::from_be_bytes([self.byte(), self.byte()])
+    }
+
+    fn four(&mut self) -> u32 {
+        u32::from(self.two()) << 16 | u32::from(self.two())
+    }
+
+    fn take(&mut self, most: usize) -> &'a [u8] {
+        let (head, rest) = self.0.split_at(most.min(self.0.len()));
+        self.0 = rest;
+        head
+    }
+}
