@@ -6,6 +6,7 @@
 //! they are small, and always as they are now.
 
 use crate::datagrams::try_receive;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use hickory_proto::op::{Message, MessageType, OpCode};
 use hickory_proto::rr::rdata::{A, AAAA, PTR};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
@@ -26,10 +27,14 @@ use wire::QueryFailure;
 /// Bytes of a DNS message's header (RFC 1035 section 4.1.1).
 const HEADER: usize = 12;
 
-/// How long one server is waited for. A stub resolver in the VM gives up after 5 s, so two servers fit.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long an answer is waited for before the next server is asked as well, or the same one once more: UDP loses datagrams, and a
+/// stub resolver in the VM gives up after 5 s (resolv.conf(5), `timeout`).
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// How often each server is asked: UDP loses datagrams.
+/// How long each answer is waited for: a server that has to ask others itself takes its time.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How often each server is asked.
 const ROUNDS: usize = 2;
 
 /// Servers that are asked at most, as in resolv.conf(5) (`MAXNS`).
@@ -71,21 +76,28 @@ impl Resolver {
         if servers.is_empty() {
             return Err(QueryFailure::NoServer);
         }
+        let first_round = servers.len();
+        let mut turns = servers.iter().cycle().take(ROUNDS * servers.len()).enumerate();
+        let mut asked = FuturesUnordered::new();
         let mut unhelpful = None;
-        for _ in 0..ROUNDS {
-            for server in &servers {
-                match timeout(PATIENCE, ask(SocketAddr::new(*server, self.port), query)).await {
-                    Ok(Ok(answer)) if is_final(&answer) => return Ok(answer),
-                    Ok(Ok(answer)) => unhelpful = Some(answer),
-                    Ok(Err(error)) => tracing::debug!(%server, %error, "the DNS server cannot be asked"),
-                    Err(_) => tracing::debug!(%server, "the DNS server is silent"),
-                }
+        loop {
+            let turn = turns.next().filter(|(n, _)| *n < first_round || unhelpful.is_none());
+            if let Some((_, server)) = turn {
+                let asking = ask(SocketAddr::new(*server, self.port), query);
+                asked.push(async move { (server, timeout(PATIENCE, asking).await) });
             }
-            if unhelpful.is_some() {
-                break;
+            let wait = if turn.is_some() { ASK_AGAIN } else { PATIENCE };
+            match timeout(wait, asked.next()).await {
+                Ok(Some((_, Ok(Ok(answer))))) if is_final(&answer) => return Ok(answer),
+                Ok(Some((_, Ok(Ok(answer))))) => unhelpful = Some(answer),
+                Ok(Some((server, Ok(Err(error))))) => {
+                    tracing::debug!(%server, %error, "the DNS server cannot be asked")
+                }
+                Ok(Some((server, Err(_)))) => tracing::debug!(%server, "the DNS server is silent"),
+                Ok(None) => return unhelpful.ok_or(QueryFailure::TimedOut),
+                Err(_) => {}
             }
         }
-        unhelpful.ok_or(QueryFailure::TimedOut)
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "a hosts file has nothing of any other type")]

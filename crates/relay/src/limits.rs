@@ -9,8 +9,11 @@ pub const MAX_FLOWS: u32 = 12_288;
 /// Most UDP sockets at a time: with [`MAX_FLOWS`] it stays below Windows' dynamic ports.
 pub const MAX_BINDS: u32 = 2048;
 
-/// Most DNS queries under way at a time: each has a socket for as long as its servers are waited for.
+/// Most DNS queries under way at a time.
 pub const MAX_QUERIES: usize = 512;
+
+/// Sockets of one DNS query: a server is asked every second, and each answer is waited for 3 s (see `dns.rs`).
+pub const QUERY_SOCKETS: usize = 3;
 
 /// Pings that are remembered at a time; a newer one than that pushes out the oldest. Less than the 65,536 sequence numbers, so
 /// that each names one.
@@ -28,7 +31,7 @@ pub const SPARE_DESCRIPTORS: u64 = 256;
 #[must_use]
 pub fn flows_below(descriptors: u64) -> u32 {
     let usable = descriptors.saturating_sub(SPARE_DESCRIPTORS);
-    let others = (u64::from(MAX_BINDS) + MAX_QUERIES as u64).min(usable / 4);
+    let others = (u64::from(MAX_BINDS) + (MAX_QUERIES * QUERY_SOCKETS) as u64).min(usable / 4);
     u32::try_from(usable - others).unwrap_or(u32::MAX).clamp(1, MAX_FLOWS)
 }
 

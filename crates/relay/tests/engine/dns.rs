@@ -25,6 +25,8 @@ enum Manner {
     Code(ResponseCode),
     /// Never answers.
     Silent,
+    /// Every other query is lost, the first one too, and the rest is answered with a TXT record of that many bytes.
+    Lossy(usize),
     /// Sends an answer with a wrong id and one to another question first.
     Forged,
 }
@@ -53,7 +55,10 @@ impl Server {
             let mut buffer = [0; 4096];
             loop {
                 let (length, from) = udp.recv_from(&mut buffer).await.unwrap();
-                count.fetch_add(1, Ordering::Relaxed);
+                let before = count.fetch_add(1, Ordering::Relaxed);
+                if matches!(manner, Manner::Lossy(_)) && before.is_multiple_of(2) {
+                    continue;
+                }
                 for reply in replies(&buffer[..length], manner) {
                     let fits = if reply.len() <= 512 { reply } else { truncated(&buffer[..length]) };
                     udp.send_to(&fits, from).await.unwrap();
@@ -86,7 +91,7 @@ fn replies(query: &[u8], manner: Manner) -> Vec<Vec<u8>> {
     match manner {
         Manner::Silent => return Vec::new(),
         Manner::Code(code) => reply.metadata.response_code = code,
-        Manner::Text(bytes) => {
+        Manner::Text(bytes) | Manner::Lossy(bytes) => {
             let strings = vec!["x".repeat(100); bytes.div_ceil(100)];
             reply.add_answer(Record::from_rdata(name, 60, RData::TXT(TXT::new(strings))));
         }
@@ -200,12 +205,12 @@ async fn a_server_that_refuses_costs_no_time() {
         Server { address: SocketAddr::new([127, 0, 0, 2].into(), second.address.port()), asked: Arc::default() };
     let (_files, resolver) = Files::new(&[&refusing, &second], "");
     let asked = query("name.test.", RecordType::TXT);
-    // A silent server would be waited for 2 s.
+    // A silent server would be waited for 1 s before the next is asked.
     let answer =
-        timeout(Duration::from_millis(1900), resolve(&resolver, &asked)).await.expect("it waits for the refusing one");
+        timeout(Duration::from_millis(900), resolve(&resolver, &asked)).await.expect("it waits for the refusing one");
     assert_eq!(answer.unwrap().answers.len(), 1);
     let (_files, resolver) = Files::new(&[&refusing], "");
-    let outcome = timeout(Duration::from_millis(1900), resolve(&resolver, &asked)).await.expect("it waits");
+    let outcome = timeout(Duration::from_millis(900), resolve(&resolver, &asked)).await.expect("it waits");
     assert_eq!(outcome.unwrap_err(), QueryFailure::TimedOut);
 }
 
@@ -219,6 +224,31 @@ async fn silence_is_a_time_out_and_no_server_is_no_server() {
     let (_files, resolver) = Files::new(&[], "");
     let outcome = resolve(&resolver, &query("name.test.", RecordType::A)).await;
     assert_eq!(outcome.unwrap_err(), QueryFailure::NoServer);
+}
+
+#[tokio::test]
+async fn a_lost_datagram_costs_a_second_and_a_slow_answer_is_still_taken() {
+    let server = Server::start("127.0.0.1", 0, Manner::Lossy(10)).await;
+    let (_files, resolver) = Files::new(&[&server], "");
+    let asked = query("name.test.", RecordType::TXT);
+    let answer = timeout(Duration::from_secs(3), resolve(&resolver, &asked)).await;
+    assert_eq!(answer.expect("before the first one is given up").unwrap().answers.len(), 1);
+    assert_eq!(server.asked(), 2);
+    // One that answers only the first query, after the second came.
+    let asked = Arc::new(AtomicUsize::new(0));
+    let slow = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let server = Server { address: slow.local_addr().unwrap(), asked: Arc::clone(&asked) };
+    tokio::spawn(async move {
+        let (mut first, mut second) = ([0; 512], [0; 512]);
+        let (length, from) = slow.recv_from(&mut first).await.unwrap();
+        slow.recv_from(&mut second).await.unwrap();
+        asked.store(2, Ordering::Relaxed);
+        let answers = replies(&first[..length], Manner::Code(ResponseCode::NXDomain));
+        slow.send_to(&answers[0], from).await.unwrap();
+    });
+    let (_files, resolver) = Files::new(&[&server], "");
+    let answer = resolve(&resolver, &query("name.test.", RecordType::A)).await.unwrap();
+    assert_eq!((answer.metadata.response_code, server.asked()), (ResponseCode::NXDomain, 2));
 }
 
 #[tokio::test]
