@@ -3,17 +3,16 @@
 //! Whatever its output does, it reads its input: the bytes that cannot be written yet are bounded by credit, and a relay that
 //! stopped reading would deadlock with WSL's stdio. It knows neither how the streams are made nor what a flow's socket is.
 
-use crate::changes;
-use crate::dns::Resolver;
-use crate::echo::{self, Echoes, Outcome};
+use crate::echo::Outcome;
 use crate::facts;
-use crate::limits::{INPUT_TURN, MAX_BINDS, MAX_QUERIES, OUTPUT_TURN, STAGING, window};
+use crate::limits::{CONNECTS_TURN, INPUT_TURN, MAX_BINDS, MAX_QUERIES, OUTPUT_TURN, STAGING, window};
+use crate::os::echo::{self, Echoes};
+use crate::os::{self, Resolver, changes};
 use crate::tcp::{Connected, Sockets, Written, failure};
 use crate::udp::{self, Binds, Go};
 use crate::wakers::Awake;
 use std::future::poll_fn;
 use std::io;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -63,7 +62,7 @@ where
     let (sockets, connects) = Sockets::new(Arc::clone(&awake));
     let (answered, answers) = mpsc::channel(MAX_QUERIES);
     let (echoes, heard) = Echoes::new();
-    let changes = changes::watch(resolver.resolv_conf.clone())
+    let changes = changes::watch(&resolver)
         .inspect_err(|error| tracing::warn!(%error, "changes of the host's network will not be noticed"))
         .ok();
     let queries = Queries { resolver, answered, under_way: 0 };
@@ -133,16 +132,14 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
         if self.read_input(cx)? == Input::Ended {
             return Poll::Ready(Ok(()));
         }
-        while let Poll::Ready(Some((flow, outcome))) = self.connects.poll_recv(cx) {
-            self.connected(flow, outcome);
-        }
+        self.connect_some(cx);
         self.receive_datagrams(cx);
         while let Poll::Ready(Some(answered)) = self.answers.poll_recv(cx) {
             self.queries.under_way -= 1;
             give_answer(&mut self.session, &answered);
         }
         while let Poll::Ready(Some(heard)) = self.heard.poll_recv(cx) {
-            self.answer_echo(&heard);
+            self.answer_echo(heard);
         }
         if let Some(changes) = &mut self.changes
             && changes.poll_recv(cx) == Poll::Ready(Some(()))
@@ -164,6 +161,22 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    /// Begins connects and takes in those that ended, so many of each: where one takes the host a while, all that there are would hold up
+    /// everything else, the heartbeat too.
+    fn connect_some(&mut self, cx: &mut Context<'_>) {
+        let more = self.sockets.begin(CONNECTS_TURN);
+        for _ in 0..CONNECTS_TURN {
+            let Poll::Ready(Some((flow, outcome))) = self.connects.poll_recv(cx) else {
+                if more {
+                    cx.waker().wake_by_ref();
+                }
+                return;
+            };
+            self.connected(flow, outcome);
+        }
+        cx.waker().wake_by_ref();
     }
 
     /// What has no room waits in its socket until something is written.
@@ -247,8 +260,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                     }
                 }
                 Frame::AskFacts { request } => {
-                    let facts = serde_json::to_vec(&facts::read(Path::new("/"))).unwrap_or_default();
-                    session.send(&Frame::Facts { request, json: &facts });
+                    session.send(&Frame::Facts { request, json: &facts::to_json(os::facts()) });
                 }
                 Frame::Hello(_)
                 | Frame::Opened { .. }
@@ -267,14 +279,14 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
         }
     }
 
-    fn answer_echo(&mut self, heard: &echo::Heard) {
-        let Some(request) = self.echoes.claim(now(), heard) else { return };
+    fn answer_echo(&mut self, heard: echo::Heard) {
+        let Some((request, outcome)) = self.echoes.claim(now(), heard) else { return };
         if self.session.is_congested() {
             return;
         }
-        match &heard.outcome {
-            Outcome::Reply { ttl, payload } => self.session.send(&Frame::EchoReply { request, ttl: *ttl, payload }),
-            Outcome::Error(fault) => self.session.send(&Frame::EchoError { request, fault: *fault }),
+        match outcome {
+            Outcome::Reply { ttl, payload } => self.session.send(&Frame::EchoReply { request, ttl, payload: &payload }),
+            Outcome::Error(fault) => self.session.send(&Frame::EchoError { request, fault }),
         };
     }
 
@@ -415,6 +427,10 @@ fn tell(session: &mut Session, event: &udp::Event<'_>) {
         }
         udp::Event::Error { bind, peer, fault } => {
             session.send(&Frame::PeerError { bind: *bind, peer: *peer, fault: *fault });
+        }
+        udp::Event::Broken { bind } => {
+            tracing::warn!(%bind, "a UDP socket broke");
+            session.send(&Frame::Unbind { bind: *bind, reason: UnbindReason::Broken });
         }
     }
 }

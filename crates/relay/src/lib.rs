@@ -2,16 +2,21 @@
 //!
 //! It speaks frames on a byte stream each way (its standard input and output) and knows nothing of packets, routes or the VM. The
 //! protocol's rules live in the `wire` crate; the other end is the gateway.
-#![forbid(unsafe_code)]
+#![cfg_attr(not(windows), forbid(unsafe_code))]
+#![cfg_attr(windows, deny(unsafe_code))]
 
 mod batch;
-mod changes;
-mod datagrams;
-pub mod dns;
+mod dns;
 mod echo;
 pub mod engine;
-pub mod facts;
+mod facts;
+mod hosts;
 pub mod limits;
+#[cfg_attr(windows, path = "windows/mod.rs")]
+#[cfg_attr(not(windows), path = "linux/mod.rs")]
+pub mod os;
+#[cfg(any(windows, test))]
+mod pump;
 mod tcp;
 mod udp;
 mod wakers;

@@ -19,6 +19,10 @@ pub const QUERY_SOCKETS: usize = 3;
 /// that each names one.
 pub const MAX_ECHOES: usize = 8192;
 
+/// Pings under way at a time where the system keeps each of them (Windows): further ones are lost.
+#[cfg(windows)]
+pub const MAX_PINGS: usize = 1024;
+
 /// How long a ping is remembered. Its sender has long given up by then (`ping` waits 10 s at most by itself).
 pub const ECHO_MEMORY: Duration = Duration::from_secs(30);
 
@@ -49,6 +53,9 @@ pub const UDP_BUFFER: usize = 1024 * 1024;
 /// Bytes staged for one write to the pipe. Two full turns: enough to amortise the write, little enough that a control frame
 /// behind it does not wait long.
 pub const STAGING: usize = 128 * 1024;
+
+/// Connects that are begun, and as many that are taken in, before the other work gets its turn: a few milliseconds on a slow host.
+pub const CONNECTS_TURN: usize = 32;
 
 /// Bytes read from the pipe before the other work gets its turn.
 pub const INPUT_TURN: usize = 1024 * 1024;

@@ -4,6 +4,7 @@
 //! pipe can take its bytes and the flow has credit. Bytes from the gateway are kept at most up to the window granted.
 
 use crate::limits::SPARE_BUFFER_BYTES;
+use crate::os::errors::connect_failure;
 use crate::wakers::{Awake, FlowWaker, waker};
 use bytes::BufMut;
 use socket2::SockRef;
@@ -29,6 +30,8 @@ pub(crate) struct Sockets {
     flows: HashMap<FlowId, Flow>,
     awake: Arc<Awake>,
     connected: mpsc::UnboundedSender<Connected>,
+    /// Flows whose connects have not begun, in their order. Some may be gone.
+    beginning: VecDeque<FlowId>,
     /// Flows that ended while the session pulled, and that it must be told of.
     ended: Vec<FlowId>,
     spare: Spare,
@@ -61,6 +64,8 @@ impl Spare {
 }
 
 enum Flow {
+    /// May become `Connecting`, or be dropped.
+    Beginning(SocketAddr),
     /// May become `Open`, or be dropped (which aborts the connect).
     Connecting {
         _attempt: Attempt,
@@ -116,22 +121,41 @@ impl Sockets {
     pub(crate) fn new(awake: Arc<Awake>) -> (Self, mpsc::UnboundedReceiver<Connected>) {
         // Unbounded in type only: each flow sends once, and flows are bounded.
         let (connected, connects) = mpsc::unbounded_channel();
-        (Self { flows: HashMap::new(), awake, connected, ended: Vec::new(), spare: Spare::default() }, connects)
+        let sockets = Self {
+            flows: HashMap::new(),
+            awake,
+            connected,
+            beginning: VecDeque::new(),
+            ended: Vec::new(),
+            spare: Spare::default(),
+        };
+        (sockets, connects)
     }
 
     pub(crate) fn len(&self) -> usize {
         self.flows.len()
     }
 
-    /// Starts to connect; the outcome comes out of the channel.
+    /// Notes a flow that is to be connected by [`Sockets::begin`].
     pub(crate) fn connect(&mut self, flow: FlowId, to: SocketAddr) {
-        let connected = self.connected.clone();
-        let task = tokio::spawn(async move {
-            let outcome = TcpStream::connect(to).await;
-            // The receiver lives as long as the engine; without an engine nobody waits for the outcome.
-            let _ = connected.send((flow, outcome));
-        });
-        self.flows.insert(flow, Flow::Connecting { _attempt: Attempt(task.abort_handle()) });
+        self.flows.insert(flow, Flow::Beginning(to));
+        self.beginning.push_back(flow);
+    }
+
+    /// Begins at most `most` connects, whose outcomes come out of the channel; tells whether more wait.
+    pub(crate) fn begin(&mut self, most: usize) -> bool {
+        for flow in self.beginning.drain(..most.min(self.beginning.len())) {
+            let Some(state) = self.flows.get_mut(&flow) else { continue };
+            let Flow::Beginning(to) = *state else { continue };
+            let connected = self.connected.clone();
+            let task = tokio::spawn(async move {
+                let outcome = TcpStream::connect(to).await;
+                // The receiver lives as long as the engine; without an engine nobody waits for the outcome.
+                let _ = connected.send((flow, outcome));
+            });
+            *state = Flow::Connecting { _attempt: Attempt(task.abort_handle()) };
+        }
+        !self.beginning.is_empty()
     }
 
     /// Turns a connecting flow into an open one.
@@ -273,22 +297,9 @@ impl Source for Sockets {
 }
 
 /// What the gateway is told of a connect that did not succeed, and the operating system's code.
-#[expect(clippy::wildcard_enum_match_arm, reason = "every other code has the same meaning here")]
 pub(crate) fn failure(error: &io::Error) -> (ConnectFailure, i32) {
-    use nix::errno::Errno;
     let code = error.raw_os_error().unwrap_or(0);
-    let reason = match Errno::from_raw(code) {
-        Errno::ECONNREFUSED => ConnectFailure::Refused,
-        Errno::ETIMEDOUT => ConnectFailure::TimedOut,
-        Errno::ENETUNREACH | Errno::EAFNOSUPPORT => ConnectFailure::NetworkUnreachable,
-        Errno::EHOSTUNREACH | Errno::EHOSTDOWN => ConnectFailure::HostUnreachable,
-        Errno::EACCES | Errno::EPERM => ConnectFailure::PermissionDenied,
-        Errno::EADDRNOTAVAIL | Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM => {
-            ConnectFailure::NoResources
-        }
-        _ => ConnectFailure::Other,
-    };
-    (reason, code)
+    (connect_failure(code), code)
 }
 
 #[cfg(test)]
@@ -303,6 +314,7 @@ mod tests {
         let (mut sockets, mut connects) = Sockets::new(Arc::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         sockets.connect(FLOW, listener.local_addr().unwrap());
+        assert!(!sockets.begin(1));
         let (flow, stream) = connects.recv().await.unwrap();
         sockets.open(flow, stream.unwrap()).unwrap();
         (sockets, listener.accept().await.unwrap().0)

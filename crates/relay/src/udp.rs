@@ -6,15 +6,13 @@
 //! wait in the sockets' own buffers, and the kernel drops what does not fit there, as UDP allows.
 
 use crate::batch::{Batch, Way};
-use crate::datagrams::{self, local_fault};
-use crate::limits::{UDP_BUFFER, UDP_TURN};
+use crate::limits::UDP_TURN;
+use crate::os::datagrams::Socket;
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 use wire::frame::Family;
@@ -33,6 +31,29 @@ pub(crate) enum Event<'a> {
     Datagram { bind: BindId, peer: SocketAddr, ttl: u8, bytes: &'a [u8] },
     /// A datagram to `peer` did not arrive.
     Error { bind: BindId, peer: SocketAddr, fault: Fault },
+    /// The socket broke, and is gone.
+    Broken { bind: BindId },
+}
+
+/// What a host's socket gives.
+pub(crate) enum Incoming {
+    /// A datagram.
+    Datagram(Received),
+    /// A datagram that was sent to `peer` did not arrive.
+    #[cfg_attr(windows, expect(dead_code, reason = "Windows does not say of which datagram it speaks"))]
+    Lost { peer: SocketAddr, fault: Fault },
+    /// Something that nobody needs to know.
+    Nothing,
+}
+
+/// A datagram that came in; its bytes are in the caller's buffer.
+pub(crate) struct Received {
+    /// Who sent it.
+    pub(crate) peer: SocketAddr,
+    /// Its time to live as it arrived.
+    pub(crate) ttl: u8,
+    /// Bytes of the buffer that it took.
+    pub(crate) length: usize,
 }
 
 /// All UDP sockets of the relay.
@@ -49,7 +70,7 @@ pub(crate) struct Binds {
 }
 
 struct Bind {
-    socket: Arc<UdpSocket>,
+    socket: Arc<Socket>,
     drained: Arc<Notify>,
     waiting: AbortHandle,
 }
@@ -73,7 +94,7 @@ impl Binds {
 
     /// Opens a socket. One that has the id already is replaced.
     pub(crate) fn bind(&mut self, bind: BindId, family: Family) -> io::Result<()> {
-        let socket = Arc::new(UdpSocket::from_std(open(family)?)?);
+        let socket = Arc::new(Socket::open(family)?);
         let drained = Arc::new(Notify::new());
         let waiting = wait(bind, Arc::clone(&socket), Arc::clone(&drained), self.wake.clone());
         let waiting = tokio::spawn(waiting).abort_handle();
@@ -108,7 +129,7 @@ impl Binds {
         if batch.datagrams().len() > 1 {
             let socket = &self.sockets.get(&batch.way.bind)?.socket;
             let Way { peer, ttl, .. } = batch.way;
-            if datagrams::send_segments(&**socket, peer, ttl, &batch.bytes, batch.segment).is_ok() {
+            if socket.send_segments(peer, ttl, &batch.bytes, batch.segment).is_ok() {
                 return None;
             }
         }
@@ -118,7 +139,7 @@ impl Binds {
 
     fn send_now(&self, Way { bind, peer, ttl }: Way, bytes: &[u8]) -> Option<Event<'static>> {
         let socket = &self.sockets.get(&bind)?.socket;
-        let fault = local_fault(datagrams::send(&**socket, peer, ttl, bytes).err()?)?;
+        let fault = socket.send(peer, ttl, bytes).err()?;
         Some(Event::Error { bind, peer, fault })
     }
 
@@ -138,6 +159,12 @@ impl Binds {
             match receive_turn(id, &bind.socket, &mut self.buffer, &mut tell) {
                 Turn::Drained => bind.drained.notify_one(),
                 Turn::Over => self.turns.push_back(id),
+                Turn::Broken => {
+                    self.sockets.remove(&id);
+                    if tell(Event::Broken { bind: id }) == Go::Stop {
+                        return;
+                    }
+                }
                 // At the end as well: else a flooded socket would be first each time there is room.
                 Turn::Stopped => return self.turns.push_back(id),
             }
@@ -166,61 +193,40 @@ enum Turn {
     Over,
     /// [`Go::Stop`].
     Stopped,
-}
-
-fn open(family: Family) -> io::Result<std::net::UdpSocket> {
-    let socket = match family {
-        Family::V4 => std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?,
-        Family::V6 => {
-            let socket = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::DGRAM, None)?;
-            // The VM's two families are two endpoints; a dual socket would mix them up.
-            socket.set_only_v6(true)?;
-            socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)).into())?;
-            socket.into()
-        }
-    };
-    datagrams::tell_all(&socket, family)?;
-    // What the host allows of it; with less, more of a burst is lost.
-    let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(UDP_BUFFER);
-    socket.set_nonblocking(true)?;
-    Ok(socket)
+    /// It has nothing but errors.
+    Broken,
 }
 
 /// Tells whenever the socket has something, and waits until it was drained.
-async fn wait(bind: BindId, socket: Arc<UdpSocket>, drained: Arc<Notify>, wake: mpsc::UnboundedSender<BindId>) {
-    while socket.ready(Interest::READABLE | Interest::ERROR).await.is_ok() && wake.send(bind).is_ok() {
+async fn wait(bind: BindId, socket: Arc<Socket>, drained: Arc<Notify>, wake: mpsc::UnboundedSender<BindId>) {
+    while socket.ready().await.is_ok() && wake.send(bind).is_ok() {
         drained.notified().await;
     }
 }
 
-fn receive_turn(bind: BindId, socket: &UdpSocket, buffer: &mut [u8], tell: &mut impl FnMut(Event<'_>) -> Go) -> Turn {
-    let mut turn = 0;
+fn receive_turn(bind: BindId, socket: &Socket, buffer: &mut [u8], tell: &mut impl FnMut(Event<'_>) -> Go) -> Turn {
+    let (mut turn, mut only_errors) = (0, true);
     while turn < UDP_TURN {
         turn += OVERHEAD;
-        let lost = socket.try_io(Interest::ERROR, || Ok(datagrams::receive_error(socket, buffer)?));
-        if let Ok(lost) = lost {
-            if let Some(lost) = lost
-                && tell(Event::Error { bind, peer: lost.peer, fault: lost.fault }) == Go::Stop
-            {
-                return Turn::Stopped;
-            }
-            continue;
-        }
-        match socket.try_io(Interest::READABLE, || Ok(datagrams::receive(socket, buffer)?)) {
-            Ok(datagrams::Received { peer: Some(peer), ttl, length }) => {
+        let event = match socket.receive(buffer) {
+            Ok(Incoming::Datagram(Received { peer, ttl, length })) => {
                 turn += length;
-                if tell(Event::Datagram { bind, peer, ttl, bytes: &buffer[..length] }) == Go::Stop {
-                    return Turn::Stopped;
-                }
+                Event::Datagram { bind, peer, ttl, bytes: &buffer[..length] }
             }
-            Ok(datagrams::Received { peer: None, .. }) => {}
+            Ok(Incoming::Lost { peer, fault }) => Event::Error { bind, peer, fault },
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Turn::Drained,
-            // What a receive reports besides "nothing more" is the pending error of an earlier datagram, which this clears: its
-            // details were, or will be, in the error queue.
-            Err(_) => {}
+            Ok(Incoming::Nothing) => {
+                only_errors = false;
+                continue;
+            }
+            Err(_) => continue,
+        };
+        only_errors = false;
+        if tell(event) == Go::Stop {
+            return Turn::Stopped;
         }
     }
-    Turn::Over
+    if only_errors { Turn::Broken } else { Turn::Over }
 }
 
 #[cfg(test)]
@@ -263,7 +269,7 @@ mod tests {
         let mut binds = Binds::new();
         let mut fill = |id: u32, count: usize| {
             binds.bind(BindId(id), Family::V4).unwrap();
-            let port = binds.sockets[&BindId(id)].socket.local_addr().unwrap().port();
+            let port = binds.sockets[&BindId(id)].socket.local_addr().port();
             let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
             for _ in 0..count {
                 sender.send_to(&[id as u8], ("127.0.0.1", port)).unwrap();

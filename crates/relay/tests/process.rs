@@ -1,3 +1,4 @@
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 //! The program itself: how it begins, and that it always ends.
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Facts about the relay's host that the gateway decides by.
+/// Facts about the relay's host: what the gateway decides by, and what a person wants to see who looks for a broken hop.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HostFacts {
@@ -12,6 +12,74 @@ pub struct HostFacts {
     pub ipv6: bool,
     /// The host's routes and connected subnets in CIDR form (`10.0.0.0/8`), without default routes.
     pub routes: Vec<String>,
-    /// Addresses of the DNS servers that the host's resolver asks.
+    /// Addresses of the DNS servers that the host's resolver asks, in its order.
     pub dns_servers: Vec<String>,
+    /// The host's adapters. A Linux host tells none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub adapters: Vec<Adapter>,
+    /// The index of the adapter by which the host would reach a public IPv4 address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub internet_adapter: Option<u32>,
+    /// Proxy settings of the user whose program the relay is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_proxy: Option<Proxy>,
+    /// Proxy settings of the machine's services (WinHTTP).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine_proxy: Option<Proxy>,
+    /// The user's `.wslconfig`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wslconfig: Option<WslConfig>,
+}
+
+/// An adapter of the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Adapter {
+    /// The number by which routes name it.
+    pub index: u32,
+    /// The name that its user sees, such as `Wi-Fi`.
+    pub name: String,
+    /// What its driver says it is.
+    pub description: String,
+    /// Its kind in words: `ethernet`, `wi-fi`, `ppp`, `tunnel`, `virtual`, `loopback`, `mobile`, or `other` with the number that
+    /// IANA gives it (ifType).
+    pub kind: String,
+    /// Whether it carries packets now.
+    pub up: bool,
+    /// Its addresses in CIDR form.
+    pub addresses: Vec<String>,
+    /// Its gateways.
+    pub gateways: Vec<String>,
+    /// DNS servers set for it.
+    pub dns_servers: Vec<String>,
+    /// What its IPv4 routes cost beyond their own metric; 0 where that is not told.
+    pub metric: u32,
+    /// Largest IP packet in bytes.
+    pub mtu: u32,
+    /// Why it is taken for a VPN's; nothing for one that is not.
+    pub vpn: Option<String>,
+}
+
+/// Proxy settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Proxy {
+    /// Whether the network is asked for a script (WPAD).
+    pub auto_detect: bool,
+    /// Where the script (PAC) is.
+    pub pac_url: Option<String>,
+    /// The proxy, as Windows writes it: `host:port`, or `http=host:port;https=host:port`.
+    pub proxy: Option<String>,
+    /// What goes without it, parts apart by semicolons.
+    pub bypass: Option<String>,
+}
+
+/// The settings file of WSL.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WslConfig {
+    /// Its path on the host.
+    pub path: String,
+    /// What it says, at most 16 KiB; nothing if there is no such file.
+    pub text: Option<String>,
 }

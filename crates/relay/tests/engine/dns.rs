@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::time::timeout;
-use underpass_relay::dns::Resolver;
+use underpass_relay::os::Resolver;
 use wire::{Frame, QueryFailure, RequestId};
 
 /// What a server does with each query.

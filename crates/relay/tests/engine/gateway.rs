@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
-use underpass_relay::dns::Resolver;
 use underpass_relay::engine::{RelayError, run};
+use underpass_relay::os::Resolver;
 use wire::frame::VERSION;
 use wire::{Capabilities, ConnectFailure, Decoder, FlowId, Frame, Hello, Pull, Role, Session, Source, Then};
 

@@ -1,3 +1,4 @@
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test may panic")]
 //! The engine between a gateway's session and real sockets on loopback.
 

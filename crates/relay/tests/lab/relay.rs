@@ -15,7 +15,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub(crate) enum Event {
     Changed,
-    Facts(HostFacts),
+    Facts(Box<HostFacts>),
     /// Any other frame as `{:?}` writes it.
     Frame(String),
 }
@@ -118,7 +118,7 @@ impl Relay {
         self.send(&Frame::AskFacts { request: RequestId(1) });
         loop {
             if let Event::Facts(facts) = self.next() {
-                return facts;
+                return *facts;
             }
         }
     }

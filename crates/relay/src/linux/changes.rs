@@ -1,7 +1,8 @@
 //! Tells that the host's network changed: links, addresses and routes by the kernel's own word (rtnetlink(7)), the list of DNS servers by
 //! looking at its file. What changed is not told: who wants to know asks for the facts.
 
-use crate::datagrams::try_receive;
+use super::datagrams::try_receive;
+use super::resolver::Resolver;
 use nix::errno::Errno;
 use nix::libc::{RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE, RTMGRP_LINK};
 use nix::sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket};
@@ -31,7 +32,7 @@ const GROUPS: i32 = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGR
 ///
 /// # Errors
 /// The kernel gives no such socket.
-pub(crate) fn watch(resolv_conf: PathBuf) -> io::Result<mpsc::Receiver<()>> {
+pub(crate) fn watch(resolver: &Resolver) -> io::Result<mpsc::Receiver<()>> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let netlink = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute)?;
     bind(netlink.as_raw_fd(), &NetlinkAddr::new(0, GROUPS as u32))?;
@@ -39,7 +40,7 @@ pub(crate) fn watch(resolv_conf: PathBuf) -> io::Result<mpsc::Receiver<()>> {
     let netlink = UdpSocket::from_std(netlink.into())?;
     // One is enough: each says no more than "since the last one".
     let (tell, changes) = mpsc::channel(1);
-    tokio::spawn(follow(netlink, resolv_conf, tell));
+    tokio::spawn(follow(netlink, resolver.resolv_conf.clone(), tell));
     Ok(changes)
 }
 

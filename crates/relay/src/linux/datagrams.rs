@@ -1,31 +1,108 @@
-//! What datagram sockets of every protocol have in common: the time to live of what goes out and comes in, and the error queue
-//! (ip(7), `IP_RECVERR`), which tells what became of a datagram and who said so. Knows no frame and no socket's owner.
+//! Datagram sockets as Linux has them: the time to live of what goes out and comes in, and the error queue (ip(7), `IP_RECVERR`), which
+//! tells what became of a datagram and who said so. Knows no frame and no socket's owner.
 
+use crate::limits::UDP_BUFFER;
+use crate::udp::{Incoming, Received};
 use nix::errno::Errno;
 use nix::libc::sock_extended_err;
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt, sockopt,
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recv, recvmsg, sendmsg, setsockopt, sockopt,
 };
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use wire::frame::Family;
 use wire::{Fault, FaultKind};
 
+/// A UDP socket on a port of its own, for every peer.
+pub(crate) struct Socket(UdpSocket);
+
+impl Socket {
+    /// # Errors
+    /// What the host says.
+    pub(crate) fn open(family: Family) -> io::Result<Self> {
+        let socket = match family {
+            Family::V4 => std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?,
+            Family::V6 => {
+                let socket = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::DGRAM, None)?;
+                // The VM's two families are two endpoints; a dual socket would mix them up.
+                socket.set_only_v6(true)?;
+                socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)).into())?;
+                socket.into()
+            }
+        };
+        tell_all(&socket, family)?;
+        // What the host allows of it; with less, more of a burst is lost.
+        let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(UDP_BUFFER);
+        socket.set_nonblocking(true)?;
+        Ok(Self(UdpSocket::from_std(socket)?))
+    }
+
+    /// Waits until [`Socket::receive`] has something.
+    pub(crate) async fn ready(&self) -> io::Result<()> {
+        self.0.ready(Interest::READABLE | Interest::ERROR).await.map(drop)
+    }
+
+    /// # Errors
+    /// `WouldBlock` when there is nothing. Any other is the pending error of an earlier datagram, which this clears: its details
+    /// were, or will be, in the error queue.
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Incoming> {
+        let lost = self.0.try_io(Interest::ERROR, || Ok(receive_error(&self.0, buffer)?));
+        if let Ok(lost) = lost {
+            return Ok(lost.map_or(Incoming::Nothing, |Lost { peer, fault, .. }| Incoming::Lost { peer, fault }));
+        }
+        let received = self.0.try_io(Interest::READABLE, || Ok(receive(&self.0, buffer)?))?;
+        Ok(received.map_or(Incoming::Nothing, Incoming::Datagram))
+    }
+
+    /// Sends a datagram; one that a full buffer has no room for is lost, as on a full link.
+    ///
+    /// # Errors
+    /// What the host itself says of the way there.
+    pub(crate) fn send(&self, peer: SocketAddr, ttl: u8, bytes: &[u8]) -> Result<(), Fault> {
+        match send(&self.0, peer, ttl, bytes) {
+            Ok(_) => Ok(()),
+            Err(error) => local_fault(error).map_or(Ok(()), Err),
+        }
+    }
+
+    /// Sends `bytes` as datagrams of `segment` bytes each (the last may be shorter) in one go (udp(7), `UDP_SEGMENT`).
+    ///
+    /// # Errors
+    /// Not one of them was sent: the way to the peer does not take datagrams of this size whole, the kernel cannot do this, or one alone
+    /// would fail as well.
+    pub(crate) fn send_segments(&self, peer: SocketAddr, ttl: u8, bytes: &[u8], segment: u16) -> io::Result<()> {
+        let hops = i32::from(ttl);
+        let controls = [hop_limit(peer, &hops), ControlMessage::UdpGsoSegments(&segment)];
+        send_with(&self.0, peer, &controls, bytes)?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        self.0.local_addr().unwrap()
+    }
+}
+
+/// Waits for a datagram on a connected socket; a refusal that came back (ICMP) is an error.
+///
+/// # Errors
+/// What the socket says.
+pub(crate) async fn receive_connected(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        // A refusal wakes only who waits for errors too; the receive then tells it.
+        socket.ready(Interest::READABLE | Interest::ERROR).await?;
+        match try_receive(socket, || recv(socket.as_raw_fd(), buffer, MsgFlags::empty())) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            received => return received,
+        }
+    }
+}
+
 /// Assumed where the kernel does not tell the time to live of a received datagram.
 const USUAL_TTL: u8 = 64;
-
-/// A datagram that came in; its bytes are in the caller's buffer.
-pub(crate) struct Received {
-    /// Who sent it; `None` for a kind of address that no IP socket has.
-    pub(crate) peer: Option<SocketAddr>,
-    /// Its time to live as it arrived.
-    pub(crate) ttl: u8,
-    /// Bytes of the buffer that it took.
-    pub(crate) length: usize,
-}
 
 /// What became of a datagram; as much of it as the error quoted is in the caller's buffer.
 #[derive(Clone, Copy)]
@@ -73,21 +150,6 @@ pub(crate) fn send(socket: &impl AsRawFd, peer: SocketAddr, ttl: u8, bytes: &[u8
     send_with(socket, peer, &[hop_limit(peer, &hops)], bytes)
 }
 
-/// Sends `bytes` as datagrams of `segment` bytes each (the last may be shorter) in one go (udp(7), `UDP_SEGMENT`).
-///
-/// # Errors
-/// As [`send`]; also where the way to the peer does not take datagrams of this size whole, or the kernel cannot do this.
-pub(crate) fn send_segments(
-    socket: &impl AsRawFd,
-    peer: SocketAddr,
-    ttl: u8,
-    bytes: &[u8],
-    segment: u16,
-) -> nix::Result<usize> {
-    let hops = i32::from(ttl);
-    send_with(socket, peer, &[hop_limit(peer, &hops), ControlMessage::UdpGsoSegments(&segment)], bytes)
-}
-
 fn hop_limit(peer: SocketAddr, hops: &i32) -> ControlMessage<'_> {
     match peer {
         SocketAddr::V4(_) => ControlMessage::Ipv4Ttl(hops),
@@ -106,13 +168,14 @@ fn send_with(
     send().or_else(|_| send())
 }
 
-/// Takes one datagram off the socket.
-pub(crate) fn receive(socket: &impl AsRawFd, buffer: &mut [u8]) -> nix::Result<Received> {
+/// Takes one datagram off the socket. `None` for one whose sender has a kind of address that no IP socket has.
+pub(crate) fn receive(socket: &impl AsRawFd, buffer: &mut [u8]) -> nix::Result<Option<Received>> {
     let mut space = nix::cmsg_space!(i32, i32);
     let mut parts = [IoSliceMut::new(buffer)];
     let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty())?;
     let ttl = message.cmsgs()?.find_map(|control| hops(&control)).unwrap_or(USUAL_TTL);
-    Ok(Received { peer: message.address.as_ref().and_then(socket_address), ttl, length: message.bytes })
+    let peer = message.address.as_ref().and_then(socket_address);
+    Ok(peer.map(|peer| Received { peer, ttl, length: message.bytes }))
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "other control messages were not asked for")]

@@ -1,0 +1,21 @@
+//! What the relay needs of Linux. The same names for Windows are in `windows/`.
+
+pub(crate) mod changes;
+pub(crate) mod datagrams;
+pub(crate) mod echo;
+pub(crate) mod errors;
+mod facts;
+pub(crate) mod resolver;
+mod streams;
+
+use std::path::Path;
+use wire::HostFacts;
+
+pub use resolver::Resolver;
+pub use streams::{max_flows, streams};
+
+/// What this host says of itself now.
+#[must_use]
+pub fn facts() -> HostFacts {
+    facts::read(Path::new("/"))
+}

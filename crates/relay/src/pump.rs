@@ -1,0 +1,263 @@
+//! Streams that can only be read and written by blocking, as asynchronous ones: a thread each. Windows' standard streams are such,
+//! being synchronous handles on pipes of 4 KiB when WSL made them.
+//!
+//! The threads know nothing of frames. Each waits for its own stream and for room, and for nothing else.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Bytes asked of the stream in one go. A small pipe gives less.
+const READ: usize = 64 * 1024;
+
+/// Bytes that were read and wait for the engine. It takes all there is in each of its turns, so they are few.
+const INBOX: usize = 1024 * 1024;
+
+/// Bytes that wait for the writing thread, beside as many that it is writing. What comes behind them, a ping say, waits for them.
+const OUTBOX: usize = 64 * 1024;
+
+struct Buffer {
+    bytes: VecDeque<u8>,
+    /// No more will come: the stream's end, its error, or nobody who wants it.
+    end: Option<Result<(), io::ErrorKind>>,
+    /// The engine, when it waits.
+    engine: Option<Waker>,
+}
+
+struct Shared {
+    buffer: Mutex<Buffer>,
+    /// The thread waits for it: for room or for bytes.
+    changed: Condvar,
+}
+
+impl Shared {
+    fn new() -> Arc<Self> {
+        let buffer = Buffer { bytes: VecDeque::new(), end: None, engine: None };
+        Arc::new(Self { buffer: Mutex::new(buffer), changed: Condvar::new() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Buffer> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits while `holds`.
+    fn wait(&self, holds: impl FnMut(&mut Buffer) -> bool) -> MutexGuard<'_, Buffer> {
+        self.changed.wait_while(self.lock(), holds).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self, end: Result<(), io::ErrorKind>) {
+        let mut buffer = self.lock();
+        buffer.end.get_or_insert(end);
+        if let Some(engine) = buffer.engine.take() {
+            engine.wake();
+        }
+        self.changed.notify_one();
+    }
+}
+
+/// The end of a stream that a thread reads.
+pub(crate) struct Input(Arc<Shared>);
+
+/// The end of a stream that a thread writes. What was written before it is dropped is still written.
+pub(crate) struct Output(Arc<Shared>);
+
+/// Starts to read.
+///
+/// # Errors
+/// No thread can be started.
+pub(crate) fn read(mut source: impl Read + Send + 'static) -> io::Result<Input> {
+    let shared = Shared::new();
+    let ours = Arc::clone(&shared);
+    thread::Builder::new().name("stdin".to_owned()).spawn(move || {
+        let mut piece = vec![0; READ];
+        let end = loop {
+            match source.read(&mut piece) {
+                Ok(0) => break Ok(()),
+                Ok(n) => {
+                    let mut buffer = ours.wait(|buffer| buffer.bytes.len() >= INBOX && buffer.end.is_none());
+                    if buffer.end.is_some() {
+                        return;
+                    }
+                    buffer.bytes.extend(&piece[..n]);
+                    if let Some(engine) = buffer.engine.take() {
+                        engine.wake();
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break Err(error.kind()),
+            }
+        };
+        ours.end(end);
+    })?;
+    Ok(Input(shared))
+}
+
+/// Starts to write.
+///
+/// # Errors
+/// No thread can be started.
+pub(crate) fn write(mut sink: impl Write + Send + 'static) -> io::Result<Output> {
+    let shared = Shared::new();
+    let ours = Arc::clone(&shared);
+    thread::Builder::new().name("stdout".to_owned()).spawn(move || {
+        let mut piece = VecDeque::new();
+        loop {
+            let mut buffer = ours.wait(|buffer| buffer.bytes.is_empty() && buffer.end.is_none());
+            if buffer.bytes.is_empty() {
+                return;
+            }
+            std::mem::swap(&mut buffer.bytes, &mut piece);
+            if let Some(engine) = buffer.engine.take() {
+                engine.wake();
+            }
+            drop(buffer);
+            if let Err(error) = sink.write_all(piece.make_contiguous()).and_then(|()| sink.flush()) {
+                return ours.end(Err(error.kind()));
+            }
+            piece.clear();
+        }
+    })?;
+    Ok(Output(shared))
+}
+
+impl AsyncRead for Input {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut buffer = self.0.lock();
+        if buffer.bytes.is_empty() {
+            return match buffer.end {
+                Some(Ok(())) => Poll::Ready(Ok(())),
+                Some(Err(kind)) => Poll::Ready(Err(kind.into())),
+                None => {
+                    buffer.engine = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            };
+        }
+        let was_full = buffer.bytes.len() >= INBOX;
+        let (front, back) = buffer.bytes.as_slices();
+        let (first, second) = (front.len().min(out.remaining()), back.len());
+        out.put_slice(&front[..first]);
+        let second = second.min(out.remaining());
+        out.put_slice(&back[..second]);
+        buffer.bytes.drain(..first + second);
+        if was_full {
+            self.0.changed.notify_one();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Output {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let mut buffer = self.0.lock();
+        if let Some(Err(kind)) = buffer.end {
+            return Poll::Ready(Err(kind.into()));
+        }
+        let room = OUTBOX.saturating_sub(buffer.bytes.len()).min(bytes.len());
+        if room == 0 && !bytes.is_empty() {
+            buffer.engine = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        buffer.bytes.extend(&bytes[..room]);
+        self.0.changed.notify_one();
+        Poll::Ready(Ok(room))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The thread writes on without being asked.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.end(Ok(()));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        self.0.end(Ok(()));
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.0.end(Ok(()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    /// More than all buffers hold.
+    const MUCH: usize = 5_000_000;
+
+    fn pattern() -> Vec<u8> {
+        (0..MUCH).map(|n| (n % 251) as u8).collect()
+    }
+
+    #[tokio::test]
+    async fn every_byte_passes_once_and_in_order_however_small_the_pipe() {
+        let (there, here) = io::pipe().unwrap();
+        let (mut output, mut input) = (write(here).unwrap(), read(there).unwrap());
+        let sent = pattern();
+        let sending = async {
+            for piece in sent.chunks(70_001) {
+                output.write_all(piece).await.unwrap();
+            }
+            drop(output);
+        };
+        let mut got = Vec::new();
+        let (_, received) = tokio::join!(sending, input.read_to_end(&mut got));
+        assert_eq!(received.unwrap(), MUCH);
+        assert!(got == sent);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_takes_waits_within_bounds() {
+        let (there, here) = io::pipe().unwrap();
+        let mut output = write(here).unwrap();
+        let bytes = pattern();
+        let filled = tokio::time::timeout(std::time::Duration::from_millis(300), output.write_all(&bytes)).await;
+        assert!(filled.is_err(), "it takes everything");
+        let waiting = output.0.lock().bytes.len();
+        assert_eq!(waiting, OUTBOX);
+        // The other way round: a source that never ends, and nobody who reads.
+        drop((output, there));
+        let input = read(io::repeat(7)).unwrap();
+        let full = async {
+            while input.0.lock().bytes.len() < INBOX {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(10), full).await.unwrap();
+        assert!(input.0.lock().bytes.len() < INBOX + READ);
+    }
+
+    #[tokio::test]
+    async fn errors_of_the_stream_are_the_engines() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::PermissionDenied.into())
+            }
+        }
+        let error = read(Broken).unwrap().read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        let (there, here) = io::pipe().unwrap();
+        drop(there);
+        let mut output = write(here).unwrap();
+        let error = loop {
+            if let Err(error) = output.write_all(&[0; 1000]).await {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+}

@@ -1,0 +1,71 @@
+//! Tells that the host's network changed: adapters and routes by Windows' calls, addresses by a socket that is told of them, and
+//! whatever those miss by a slow look at all facts (proxy settings, for which Windows has no call that is everywhere).
+
+use super::resolver::Resolver;
+use super::win32::{adapters, sockets};
+use std::io;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+/// Between two tellings. A VPN that connects makes dozens of changes: the first is told at once, the rest together after this.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Between two looks at the facts.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// Starts to watch; something comes out of the channel after each change, and after changes in quick succession once a second. Ends when
+/// the receiver is dropped.
+///
+/// # Errors
+/// None; the same as on Linux, where there may be.
+pub(crate) fn watch(_: &Resolver) -> io::Result<mpsc::Receiver<()>> {
+    // One is enough in each: it says no more than "since the last one".
+    let ((noticed, notices), (tell, changes)) = (mpsc::channel(1), mpsc::channel(1));
+    if let Err(error) = adapters::notify(noticed.clone()) {
+        tracing::debug!(%error, "changes of routes are noticed only by looking");
+    }
+    if let Err(error) = watch_addresses(noticed) {
+        tracing::debug!(%error, "changes of addresses are noticed only by looking");
+    }
+    tokio::spawn(follow(notices, tell));
+    Ok(changes)
+}
+
+/// A thread that waits for changes of addresses, one after the other.
+fn watch_addresses(noticed: mpsc::Sender<()>) -> io::Result<()> {
+    // Not bound: it needs no port to be told.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None)?;
+    let wait = move || {
+        while sockets::wait_for_address_change(&socket).is_ok() {
+            if noticed.blocking_send(()).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("addresses".to_owned()).spawn(wait).map(drop)
+}
+
+async fn follow(mut notices: mpsc::Receiver<()>, tell: mpsc::Sender<()>) {
+    let facts = || tokio::task::spawn_blocking(super::facts);
+    let mut seen = facts().await.ok();
+    let mut look = interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = tell.closed() => return,
+            Some(()) = notices.recv() => seen = facts().await.ok(),
+            _ = look.tick() => {
+                let now = facts().await.ok();
+                if now == seen {
+                    continue;
+                }
+                seen = now;
+            }
+        }
+        if tell.send(()).await.is_err() {
+            return;
+        }
+        sleep(QUIET).await;
+    }
+}

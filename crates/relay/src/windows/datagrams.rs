@@ -1,0 +1,116 @@
+//! Datagram sockets as Windows has them: the time to live of what goes out and comes in. What became of a datagram Windows tells an
+//! unconnected socket only without saying of which, so it is switched off: else one peer's refusal would be taken for an error of the
+//! socket. Knows no frame and no socket's owner.
+
+use super::errors::local_fault;
+use super::win32::sockets;
+use crate::limits::UDP_BUFFER;
+use crate::udp::{Incoming, Received};
+use socket2::{Domain, SockRef, Type};
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicU8, Ordering};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+use wire::Fault;
+use wire::frame::Family;
+
+/// Assumed where Windows does not tell the time to live of a received datagram.
+const USUAL_TTL: u8 = 64;
+
+/// A UDP socket on a port of its own, for every peer.
+pub(crate) struct Socket {
+    socket: UdpSocket,
+    receive: sockets::ReceiveMessage,
+    /// The time to live that the socket is set to.
+    ttl: AtomicU8,
+}
+
+impl Socket {
+    /// # Errors
+    /// What the host says.
+    pub(crate) fn open(family: Family) -> io::Result<Self> {
+        let (domain, any) = match family {
+            Family::V4 => (Domain::IPV4, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
+            Family::V6 => (Domain::IPV6, SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))),
+        };
+        let socket = socket2::Socket::new(domain, Type::DGRAM, None)?;
+        if family == Family::V6 {
+            // The VM's two families are two endpoints; a dual socket would mix them up.
+            socket.set_only_v6(true)?;
+        }
+        sockets::ignore_icmp_errors(&socket)?;
+        // Without it each datagram seems to have the usual time to live.
+        if let Err(error) = sockets::tell_ttl(&socket, family) {
+            tracing::debug!(%error, "the time to live of received datagrams is not told");
+        }
+        // What the host allows of it; with less, more of a burst is lost.
+        let _ = socket.set_recv_buffer_size(UDP_BUFFER);
+        socket.bind(&any.into())?;
+        socket.set_nonblocking(true)?;
+        let receive = sockets::ReceiveMessage::of(&socket)?;
+        Ok(Self { socket: UdpSocket::from_std(socket.into())?, receive, ttl: AtomicU8::new(0) })
+    }
+
+    /// Waits until [`Socket::receive`] has something.
+    pub(crate) async fn ready(&self) -> io::Result<()> {
+        self.socket.ready(Interest::READABLE | Interest::ERROR).await.map(drop)
+    }
+
+    /// # Errors
+    /// `WouldBlock` when there is nothing, else what the socket says.
+    pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Incoming> {
+        let received = self.socket.try_io(Interest::READABLE, || self.receive.call(&self.socket, buffer));
+        match received {
+            Ok(message) => Ok(Incoming::Datagram(Received {
+                peer: message.peer,
+                ttl: message.ttl.unwrap_or(USUAL_TTL),
+                length: message.length,
+            })),
+            // WSAECONNRESET, WSAENETRESET: an ICMP error, where switching that off had no effect. WSAEMSGSIZE: larger than any
+            // datagram is.
+            Err(error) if matches!(error.raw_os_error(), Some(10054 | 10052 | 10040)) => Ok(Incoming::Nothing),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends a datagram; one that a full buffer has no room for is lost, as on a full link.
+    ///
+    /// # Errors
+    /// What the host itself says of the way there.
+    pub(crate) fn send(&self, peer: SocketAddr, ttl: u8, bytes: &[u8]) -> Result<(), Fault> {
+        let socket = SockRef::from(&self.socket);
+        if self.ttl.swap(ttl, Ordering::Relaxed) != ttl {
+            let hops = u32::from(ttl.max(1));
+            let set = if peer.is_ipv4() { socket.set_ttl_v4(hops) } else { socket.set_unicast_hops_v6(hops) };
+            if let Err(error) = set {
+                tracing::debug!(%error, ttl, "the time to live cannot be set");
+            }
+        }
+        match socket.send_to(bytes, &peer.into()) {
+            Ok(_) => Ok(()),
+            Err(error) => error.raw_os_error().and_then(local_fault).map_or(Ok(()), Err),
+        }
+    }
+
+    /// Not one datagram is sent together with others here.
+    ///
+    /// # Errors
+    /// Always.
+    pub(crate) fn send_segments(&self, _: SocketAddr, _: u8, _: &[u8], _: u16) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        self.socket.local_addr().unwrap()
+    }
+}
+
+/// Waits for a datagram on a connected socket; a refusal that came back (ICMP) is an error.
+///
+/// # Errors
+/// What the socket says.
+pub(crate) async fn receive_connected(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<usize> {
+    socket.recv(buffer).await
+}

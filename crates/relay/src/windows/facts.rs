@@ -1,0 +1,208 @@
+//! What this Windows says of itself. What it does not tell is left out, never an error.
+
+use super::resolver::servers;
+use super::win32::{adapters, proxy};
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use wire::HostFacts;
+use wire::facts::{Adapter, WslConfig};
+
+/// Most adapters and routes that are told, and most bytes of `.wslconfig`: all facts together must fit a frame.
+const MOST_ADAPTERS: usize = 48;
+const MOST_ROUTES: usize = 512;
+const MOST_SETTINGS: usize = 16 * 1024;
+
+/// A public address that nobody has to answer: it only names a direction (RFC 7535 gives it to AS 112).
+const SOMEWHERE: Ipv4Addr = Ipv4Addr::new(192, 31, 196, 1);
+
+/// What this host says of itself now.
+#[must_use]
+pub fn facts() -> HostFacts {
+    let (major, minor, build) = adapters::version();
+    let routes = adapters::routes().unwrap_or_default();
+    let adapters = adapters::adapters().unwrap_or_default();
+    let ipv6 = has_ipv6(&routes, &adapters);
+    let subnets = routes.iter().filter(|route| !is_default(route) && is_of_use(route)).take(MOST_ROUTES);
+    HostFacts {
+        system: format!("Windows {major}.{minor}.{build}"),
+        ipv6,
+        routes: subnets.map(|route| format!("{}/{}", route.to, route.prefix)).collect(),
+        dns_servers: servers().iter().map(ToString::to_string).collect(),
+        internet_adapter: adapters::way_to(SOMEWHERE),
+        adapters: adapters.into_iter().take(MOST_ADAPTERS).map(adapter).collect(),
+        user_proxy: proxy::of_user(),
+        machine_proxy: proxy::of_machine(),
+        wslconfig: wslconfig(),
+    }
+}
+
+/// Whether a default route leads to the IPv6 internet. A table without any IPv6 route at all, as Wine gives it, says nothing: then a
+/// public address has to do.
+fn has_ipv6(routes: &[adapters::Route], adapters: &[adapters::Adapter]) -> bool {
+    let up = |adapter: &&adapters::Adapter| adapter.up && adapter.kind != LOOPBACK;
+    if routes.iter().any(|route| route.to.is_ipv6()) {
+        let leads_out = |route: &adapters::Route| adapters.iter().filter(up).any(|a| a.index == route.adapter);
+        return routes.iter().any(|route| route.to.is_ipv6() && is_default(route) && leads_out(route));
+    }
+    // RFC 4291 section 2.4: what is not reserved for something else; today's public addresses are all in 2000::/3.
+    let public = |address: &IpAddr| matches!(address, IpAddr::V6(v6) if v6.segments()[0] & 0xe000 == 0x2000);
+    adapters.iter().filter(up).any(|adapter| adapter.addresses.iter().any(|(address, _)| public(address)))
+}
+
+fn is_default(route: &adapters::Route) -> bool {
+    route.prefix == 0
+}
+
+/// Groups, broadcasts and the host's own addresses are in every Windows' table, and tell nothing of where it leads.
+fn is_of_use(route: &adapters::Route) -> bool {
+    match route.to {
+        IpAddr::V4(v4) => route.prefix < 32 && !v4.is_multicast() && !v4.is_loopback() && !v4.is_broadcast(),
+        IpAddr::V6(v6) => route.prefix < 128 && !v6.is_multicast() && !v6.is_unicast_link_local(),
+    }
+}
+
+/// IANA's number of a loopback.
+const LOOPBACK: u32 = 24;
+
+/// IANA's ifType in words.
+fn kind(number: u32) -> String {
+    match number {
+        6 => "ethernet",
+        71 => "wi-fi",
+        23 => "ppp",
+        131 => "tunnel",
+        53 => "virtual",
+        LOOPBACK => "loopback",
+        243 | 244 => "mobile",
+        other => return format!("other {other}"),
+    }
+    .to_owned()
+}
+
+/// What VPN clients call their adapters, in lower case.
+const VPN_WORDS: [&str; 22] = [
+    "anyconnect",
+    "array networks",
+    "check point",
+    "cisco secure client",
+    "citrix",
+    "f5 networks",
+    "fortinet",
+    "fortissl",
+    "globalprotect",
+    "pangp",
+    "juniper",
+    "netskope",
+    "nordlynx",
+    "openvpn",
+    "pulse secure",
+    "ivanti",
+    "sonicwall",
+    "tailscale",
+    "tap-windows",
+    "wintun",
+    "wireguard",
+    "zscaler",
+];
+
+/// Why an adapter is taken for a VPN's.
+fn vpn(adapter: &adapters::Adapter) -> Option<String> {
+    let description = adapter.description.to_lowercase();
+    if let Some(word) = VPN_WORDS.into_iter().find(|word| description.contains(word)) {
+        return Some(format!("its description has '{word}'"));
+    }
+    match adapter.kind {
+        // Windows' own VPN client and dial-up.
+        23 => Some("it is a point-to-point link".to_owned()),
+        // Teredo and ISATAP are tunnels of Windows' own, and nobody's VPN.
+        131 if !description.contains("teredo") && !description.contains("isatap") => Some("it is a tunnel".to_owned()),
+        _ => None,
+    }
+}
+
+fn adapter(of: adapters::Adapter) -> Adapter {
+    let texts = |addresses: &[IpAddr]| addresses.iter().map(ToString::to_string).collect();
+    Adapter {
+        vpn: vpn(&of),
+        index: of.index,
+        kind: kind(of.kind),
+        up: of.up,
+        addresses: of.addresses.iter().map(|(address, prefix)| format!("{address}/{prefix}")).collect(),
+        gateways: texts(&of.gateways),
+        dns_servers: texts(&of.dns_servers),
+        metric: of.metric,
+        mtu: of.mtu,
+        name: of.name,
+        description: of.description,
+    }
+}
+
+fn wslconfig() -> Option<WslConfig> {
+    let path = PathBuf::from(std::env::var_os("USERPROFILE")?).join(".wslconfig");
+    let text = fs::read(&path).ok().map(|bytes| {
+        let cut = &bytes[..bytes.len().min(MOST_SETTINGS)];
+        String::from_utf8_lossy(cut).into_owned()
+    });
+    Some(WslConfig { path: path.display().to_string(), text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv6Addr;
+
+    fn ethernet(description: &str, kind: u32) -> adapters::Adapter {
+        adapters::Adapter {
+            index: 7,
+            name: "Ethernet".to_owned(),
+            description: description.to_owned(),
+            kind,
+            up: true,
+            addresses: vec![("2001:db8::1".parse().unwrap(), 64)],
+            gateways: Vec::new(),
+            dns_servers: Vec::new(),
+            metric: 25,
+            mtu: 1500,
+        }
+    }
+
+    #[test]
+    fn vpns_are_known_by_their_description_or_their_kind() {
+        assert_eq!(vpn(&ethernet("Intel(R) Ethernet Connection I219-LM", 6)), None);
+        assert_eq!(vpn(&ethernet("Teredo Tunneling Pseudo-Interface", 131)), None);
+        for (description, number) in [
+            ("Cisco AnyConnect Virtual Miniport Adapter for Windows x64", 6),
+            ("PANGP Virtual Ethernet Adapter Secure", 6),
+            ("Fortinet SSL VPN Virtual Ethernet Adapter", 6),
+            ("WireGuard Tunnel", 53),
+            ("WAN Miniport (IKEv2)", 23),
+        ] {
+            assert!(vpn(&ethernet(description, number)).is_some(), "{description}");
+        }
+        assert_eq!((kind(71), kind(999)), ("wi-fi".to_owned(), "other 999".to_owned()));
+    }
+
+    #[test]
+    fn ipv6_is_there_with_a_default_route_or_where_no_route_is_told_with_a_public_address() {
+        let adapters = [ethernet("Intel", 6)];
+        let route = |prefix, adapter| adapters::Route { to: Ipv6Addr::UNSPECIFIED.into(), prefix, adapter };
+        assert!(has_ipv6(&[route(0, 7)], &adapters));
+        assert!(!has_ipv6(&[route(0, 8)], &adapters), "by an adapter that is not there");
+        assert!(!has_ipv6(&[route(64, 7)], &adapters), "a subnet is not the internet");
+        assert!(has_ipv6(&[], &adapters));
+        let local = [adapters::Adapter { addresses: vec![("fe80::1".parse().unwrap(), 64)], ..adapters[0].clone() }];
+        assert!(!has_ipv6(&[], &local));
+        let down = [adapters::Adapter { up: false, ..adapters[0].clone() }];
+        assert!(!has_ipv6(&[route(0, 7)], &down));
+    }
+
+    #[test]
+    fn this_windows_tells_its_adapters_and_itself() {
+        let facts = facts();
+        assert!(facts.system.starts_with("Windows "), "{}", facts.system);
+        let loopback = facts.adapters.iter().find(|adapter| adapter.kind == "loopback");
+        assert!(loopback.is_some_and(|adapter| adapter.addresses.iter().any(|address| address == "127.0.0.1/8")));
+        assert!(facts.wslconfig.is_some_and(|config| config.path.ends_with("\\.wslconfig")));
+    }
+}

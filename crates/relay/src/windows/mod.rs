@@ -1,0 +1,15 @@
+//! What the relay needs of Windows. The same names for Linux are in `linux/`. Only [`win32`] calls the system by itself.
+
+pub(crate) mod changes;
+pub(crate) mod datagrams;
+pub(crate) mod echo;
+pub(crate) mod errors;
+mod facts;
+mod resolver;
+mod streams;
+#[expect(unsafe_code, reason = "Windows' own functions are reached by no other way")]
+mod win32;
+
+pub use facts::facts;
+pub use resolver::Resolver;
+pub use streams::{max_flows, streams};

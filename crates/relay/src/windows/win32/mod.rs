@@ -1,0 +1,8 @@
+//! The only code that calls Windows itself. Each part makes safe values of what Windows gives, and decides nothing.
+
+pub(crate) mod adapters;
+pub(crate) mod dns;
+pub(crate) mod icmp;
+pub(crate) mod proxy;
+pub(crate) mod sockets;
+mod text;

@@ -1,0 +1,228 @@
+//! What socket2 has no call for: datagrams with their time to live, and switching off errors of unconnected sockets.
+
+use std::ffi::c_void;
+use std::io;
+use std::mem::{size_of, size_of_val};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::windows::io::AsRawSocket;
+use std::ptr::{null, null_mut};
+use windows_sys::Win32::Networking::WinSock::{
+    AF_INET, AF_INET6, CMSGHDR, IP_RECVTTL, IP_TTL, IPPROTO_IP, IPPROTO_IPV6, IPV6_HOPLIMIT, LPFN_WSARECVMSG,
+    SIO_ADDRESS_LIST_CHANGE, SIO_GET_EXTENSION_FUNCTION_POINTER, SIO_UDP_CONNRESET, SIO_UDP_NETRESET, SOCKADDR,
+    SOCKADDR_IN, SOCKADDR_IN6, SOCKADDR_INET, SOCKADDR_STORAGE, SOCKET, WSABUF, WSAGetLastError, WSAID_WSARECVMSG,
+    WSAIoctl, WSAMSG, setsockopt,
+};
+use wire::frame::Family;
+
+fn raw(socket: &impl AsRawSocket) -> SOCKET {
+    socket.as_raw_socket() as SOCKET
+}
+
+fn last_error() -> io::Error {
+    // SAFETY: it takes nothing and reads the thread's own error code.
+    io::Error::from_raw_os_error(unsafe { WSAGetLastError() })
+}
+
+/// Has the socket tell nothing of ICMP errors. Otherwise a receive fails when some earlier datagram was refused (`SIO_UDP_CONNRESET`)
+/// or ran out of hops (`SIO_UDP_NETRESET`).
+///
+/// # Errors
+/// What Windows says of the first; the second is not known everywhere.
+pub(crate) fn ignore_icmp_errors(socket: &impl AsRawSocket) -> io::Result<()> {
+    let set = |code: u32| {
+        let (off, mut returned) = (0_u32, 0);
+        // SAFETY: the input is a BOOL of 4 bytes that outlives the call, there is no output, and the call is not overlapped.
+        let failed = unsafe {
+            WSAIoctl(raw(socket), code, (&raw const off).cast(), 4, null_mut(), 0, &raw mut returned, null_mut(), None)
+        };
+        if failed == 0 { Ok(()) } else { Err(last_error()) }
+    };
+    // Only a hint: what is still told is passed over.
+    let _ = set(SIO_UDP_NETRESET);
+    set(SIO_UDP_CONNRESET)
+}
+
+/// Has each received datagram come with its time to live (`IP_RECVTTL`, `IPV6_HOPLIMIT`).
+///
+/// # Errors
+/// What Windows says.
+pub(crate) fn tell_ttl(socket: &impl AsRawSocket, family: Family) -> io::Result<()> {
+    let (level, option) = match family {
+        Family::V4 => (IPPROTO_IP, IP_RECVTTL),
+        Family::V6 => (IPPROTO_IPV6, IPV6_HOPLIMIT),
+    };
+    let on = 1_u32.to_ne_bytes();
+    // SAFETY: the value is 4 bytes that outlive the call.
+    let failed = unsafe { setsockopt(raw(socket), level, option, on.as_ptr(), 4) };
+    if failed == 0 { Ok(()) } else { Err(last_error()) }
+}
+
+/// Waits until the list of the host's addresses changes (`SIO_ADDRESS_LIST_CHANGE`) on a blocking socket.
+///
+/// # Errors
+/// What Windows says; it then tells no changes.
+pub(crate) fn wait_for_address_change(socket: &impl AsRawSocket) -> io::Result<()> {
+    let mut returned = 0;
+    // SAFETY: neither input nor output; the socket blocks, and the call is not overlapped.
+    let failed = unsafe {
+        WSAIoctl(raw(socket), SIO_ADDRESS_LIST_CHANGE, null(), 0, null_mut(), 0, &raw mut returned, null_mut(), None)
+    };
+    if failed == 0 { Ok(()) } else { Err(last_error()) }
+}
+
+/// A received datagram.
+pub(crate) struct Message {
+    pub(crate) peer: SocketAddr,
+    /// If Windows told it.
+    pub(crate) ttl: Option<u8>,
+    pub(crate) length: usize,
+}
+
+/// `WSARecvMsg`, which is found by asking the socket.
+#[derive(Clone, Copy)]
+pub(crate) struct ReceiveMessage(LPFN_WSARECVMSG);
+
+/// Room for the one control message that was asked for, and for one more.
+#[repr(C, align(8))]
+struct Control([u8; 64]);
+
+impl ReceiveMessage {
+    /// # Errors
+    /// The socket's provider has no such function.
+    pub(crate) fn of(socket: &impl AsRawSocket) -> io::Result<Self> {
+        let (id, mut function, mut returned) = (WSAID_WSARECVMSG, None, 0);
+        let function_size = size_of::<LPFN_WSARECVMSG>() as u32;
+        // SAFETY: the input is a GUID and the output a function pointer (null is `None`), both of the sizes given; the call is not
+        // overlapped.
+        let failed = unsafe {
+            WSAIoctl(
+                raw(socket),
+                SIO_GET_EXTENSION_FUNCTION_POINTER,
+                (&raw const id).cast(),
+                size_of_val(&id) as u32,
+                (&raw mut function).cast::<c_void>(),
+                function_size,
+                &raw mut returned,
+                null_mut(),
+                None,
+            )
+        };
+        if failed == 0 { Ok(Self(function)) } else { Err(last_error()) }
+    }
+
+    /// Takes a datagram off a socket that does not block.
+    ///
+    /// # Errors
+    /// What Windows says: `WouldBlock` when there is none.
+    pub(crate) fn call(self, socket: &impl AsRawSocket, buffer: &mut [u8]) -> io::Result<Message> {
+        let Some(receive) = self.0 else { return Err(io::ErrorKind::Unsupported.into()) };
+        let mut address = SOCKADDR_STORAGE::default();
+        let mut control = Control([0; 64]);
+        let mut buffers = [WSABUF { len: u32::try_from(buffer.len()).unwrap_or(u32::MAX), buf: buffer.as_mut_ptr() }];
+        let mut message = WSAMSG {
+            name: (&raw mut address).cast::<SOCKADDR>(),
+            namelen: size_of::<SOCKADDR_STORAGE>() as i32,
+            lpBuffers: buffers.as_mut_ptr(),
+            dwBufferCount: 1,
+            Control: WSABUF { len: control.0.len() as u32, buf: control.0.as_mut_ptr() },
+            dwFlags: 0,
+        };
+        let mut length = 0;
+        // SAFETY: all that `message` points to is valid for the lengths given and outlives the call, which is not overlapped.
+        let failed = unsafe { receive(raw(socket), &raw mut message, &raw mut length, null_mut(), None) };
+        if failed != 0 {
+            return Err(last_error());
+        }
+        let filled = (message.Control.len as usize).min(control.0.len());
+        // SAFETY: every bit pattern is a valid SOCKADDR_STORAGE, and so it is of the addresses laid over it.
+        let peer = unsafe { socket_address((&raw const address).cast()) };
+        let peer = peer.ok_or(io::ErrorKind::InvalidData)?;
+        Ok(Message { peer, ttl: hops(&control.0[..filled]), length: length as usize })
+    }
+}
+
+/// The time to live among control messages, each of which is a header, four bytes of padding where they are due, and its data.
+fn hops(mut control: &[u8]) -> Option<u8> {
+    const HEADER: usize = size_of::<CMSGHDR>();
+    while control.len() >= HEADER + 4 {
+        let word = |at: usize| i32::from_ne_bytes(std::array::from_fn(|n| control[at + n]));
+        let length = usize::from_ne_bytes(std::array::from_fn(|n| control[n]));
+        let (level, kind) = (word(size_of::<usize>()), word(size_of::<usize>() + 4));
+        if matches!((level, kind), (IPPROTO_IP, IP_TTL | IP_RECVTTL) | (IPPROTO_IPV6, IPV6_HOPLIMIT)) {
+            return u8::try_from(word(HEADER)).ok();
+        }
+        let next = length.max(HEADER).checked_next_multiple_of(align_of::<CMSGHDR>())?;
+        control = control.get(next..)?;
+    }
+    None
+}
+
+/// What a socket address says; `None` for a null pointer or a family that is not IP's.
+///
+/// # Safety
+/// The pointer is null or leads to a socket address of its family's size.
+pub(super) unsafe fn socket_address(address: *const SOCKADDR) -> Option<SocketAddr> {
+    if address.is_null() {
+        return None;
+    }
+    // SAFETY: not null, and every socket address begins with its family.
+    match unsafe { (*address).sa_family } {
+        AF_INET => {
+            // SAFETY: the family says that it is one; it may lie anywhere.
+            let v4 = unsafe { address.cast::<SOCKADDR_IN>().read_unaligned() };
+            // SAFETY: each view of the four bytes is valid.
+            let octets = unsafe { v4.sin_addr.S_un.S_addr }.to_ne_bytes();
+            Some(SocketAddrV4::new(Ipv4Addr::from(octets), u16::from_be(v4.sin_port)).into())
+        }
+        AF_INET6 => {
+            // SAFETY: as above.
+            let v6 = unsafe { address.cast::<SOCKADDR_IN6>().read_unaligned() };
+            // SAFETY: each view of the sixteen bytes is valid.
+            let octets = unsafe { v6.sin6_addr.u.Byte };
+            // SAFETY: the scope is a number in either view.
+            let scope = unsafe { v6.Anonymous.sin6_scope_id };
+            Some(SocketAddrV6::new(Ipv6Addr::from(octets), u16::from_be(v6.sin6_port), 0, scope).into())
+        }
+        _ => None,
+    }
+}
+
+/// The address in one of Windows' unions of both families.
+pub(super) fn inet_address(address: &SOCKADDR_INET) -> Option<SocketAddr> {
+    // SAFETY: the union is as large as the larger of the two, and begins with the family in both.
+    unsafe { socket_address((&raw const *address).cast()) }
+}
+
+/// An IPv6 socket address as Windows wants it.
+pub(super) fn to_sockaddr6(address: Ipv6Addr) -> SOCKADDR_IN6 {
+    let mut sockaddr = SOCKADDR_IN6 { sin6_family: AF_INET6, ..SOCKADDR_IN6::default() };
+    sockaddr.sin6_addr.u.Byte = address.octets();
+    sockaddr
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(level: i32, kind: i32, data: i32) -> Vec<u8> {
+        let mut bytes = (size_of::<CMSGHDR>() + 4).to_ne_bytes().to_vec();
+        for word in [level, kind, data, 0] {
+            bytes.extend(word.to_ne_bytes());
+        }
+        bytes
+    }
+
+    #[test]
+    fn the_time_to_live_is_found_among_other_messages_and_in_no_damaged_one() {
+        let other = message(IPPROTO_IP, 19, 1);
+        assert_eq!(hops(&[other.clone(), message(IPPROTO_IP, IP_TTL, 57)].concat()), Some(57));
+        assert_eq!(hops(&message(IPPROTO_IPV6, IPV6_HOPLIMIT, 3)), Some(3));
+        assert_eq!(hops(&other), None);
+        for length in 0..other.len() {
+            assert_eq!(hops(&other[..length]), None);
+        }
+        let mut huge = other;
+        huge[..8].fill(0xff);
+        assert_eq!(hops(&huge), None);
+    }
+}
