@@ -12,6 +12,7 @@
 use std::io::Write;
 
 pub mod addresses;
+pub mod interop;
 mod leftovers;
 mod nested;
 pub mod programs;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::interop::Interop;
 use crate::run::{Finished, Process, in_namespace, plain};
 use crate::topology::{Lab, Place};
 use crate::wait::until;
@@ -16,6 +17,9 @@ pub const START_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Tunnels of one process, told apart by number.
 static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// With the value `windows` in this variable tests use the relay for Windows, behind the interop model and under Wine.
+const RELAY_VARIABLE: &str = "UNDERPASS_LAB_RELAY";
 
 /// The folder of the built programs: `UNDERPASS_BIN_DIR`, or the workspace's release folder.
 #[must_use]
@@ -32,6 +36,8 @@ pub struct Tunnel {
     folder: PathBuf,
     /// Whether the folder goes with this tunnel.
     owner: Owner,
+    /// The Windows that its relay runs in, if it is one.
+    windows: Option<Interop>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -52,12 +58,19 @@ impl Tunnel {
         tunnel
     }
 
-    /// Starts `underpass up` with its relay on the host, and does not wait.
+    /// Starts `underpass up` with its relay on the host, and does not wait. The relay is the one for Linux, unless the variable
+    /// `UNDERPASS_LAB_RELAY` is `windows`.
     ///
     /// # Panics
     /// The programs were not built, or cannot be started.
     #[must_use]
     pub fn launch(lab: &Lab, options: &[&str]) -> Self {
+        if std::env::var(RELAY_VARIABLE).as_deref() == Ok("windows") {
+            let interop = Interop::start(lab);
+            let mut tunnel = interop.launch(lab, options);
+            tunnel.windows = Some(interop);
+            return tunnel;
+        }
         let relay = programs().join("underpass-relay");
         assert!(relay.exists(), "{} is not there: run `cargo build --release` first", relay.display());
         let (relay, windows) = (relay.display().to_string(), lab.namespace(Place::Windows));
@@ -72,10 +85,19 @@ impl Tunnel {
     /// The program was not built, or cannot be started.
     #[must_use]
     pub fn launch_bare(lab: &Lab, options: &[&str]) -> Self {
+        Self::launch_with(lab, &[], options)
+    }
+
+    /// Starts `underpass up` with variables in its environment and just these options.
+    ///
+    /// # Panics
+    /// The program was not built, or cannot be started.
+    #[must_use]
+    pub fn launch_with(lab: &Lab, variables: &[(&str, &str)], options: &[&str]) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("{}-tunnel-{number}", lab.namespace(Place::Wsl)));
         fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        Self::start_in(lab, folder, Owner::This, options)
+        Self::start_in(lab, folder, Owner::This, (variables, options))
     }
 
     /// Starts another `underpass up` in the same runtime directory, as a user would who runs the command twice.
@@ -84,16 +106,17 @@ impl Tunnel {
     /// It cannot be started.
     #[must_use]
     pub fn launch_again(&self, lab: &Lab, options: &[&str]) -> Self {
-        Self::start_in(lab, self.folder.clone(), Owner::Another, options)
+        Self::start_in(lab, self.folder.clone(), Owner::Another, (&[], options))
     }
 
-    fn start_in(lab: &Lab, folder: PathBuf, owner: Owner, options: &[&str]) -> Self {
+    fn start_in(lab: &Lab, folder: PathBuf, owner: Owner, (variables, options): (&[(&str, &str)], &[&str])) -> Self {
         let namespace = lab.namespace(Place::Wsl);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let command = command(&namespace, &folder, &[&["up"], options].concat());
+        let mut command = command(&namespace, &folder, &[&["up"], options].concat());
+        command.envs(variables.iter().copied());
         let outputs = (folder.join(format!("out-{number}")), folder.join(format!("err-{number}")));
         let process = Process::start_logged(command, outputs).unwrap_or_else(|error| panic!("underpass up: {error}"));
-        Self { process, namespace, folder, owner }
+        Self { process, namespace, folder, owner, windows: None }
     }
 
     /// Waits until it says that it is up.

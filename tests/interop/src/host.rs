@@ -1,0 +1,158 @@
+//! The Windows half: a thread for each stream, small pipes to the program.
+
+use crate::{Ending, Opening, PIECE, Role, receive, send};
+use nix::fcntl::{FcntlArg, fcntl};
+use std::collections::HashMap;
+use std::fs;
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+/// The exit code of a session whose program could not be started.
+const NOT_STARTED: u8 = 127;
+
+/// What programs are started with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The program that starts Windows programs (those that begin with `MZ`).
+    pub wine: String,
+    /// Bytes of the pipes to and from a program; WSL's have [`PIECE`].
+    pub pipe_bytes: usize,
+}
+
+/// Serves sessions at a socket for ever.
+///
+/// # Errors
+/// The socket cannot be listened at.
+pub fn serve(socket: &Path, options: &Options) -> io::Result<()> {
+    let listener = UnixListener::bind(socket)?;
+    let sessions = Arc::new(Mutex::new(HashMap::<String, Vec<(Opening, UnixStream)>>::new()));
+    for stream in listener.incoming() {
+        let (stream, sessions, options) = (stream?, Arc::clone(&sessions), options.clone());
+        thread::spawn(move || {
+            let Ok(opening) = receive::<Opening>(&stream) else { return };
+            let mut sessions = sessions.lock().unwrap_or_else(PoisonError::into_inner);
+            let parts = sessions.entry(opening.session.clone()).or_default();
+            parts.push((opening, stream));
+            if parts.len() < 4 {
+                return;
+            }
+            let Some((opening, _)) = parts.first() else { return };
+            let name = opening.session.clone();
+            let Some(parts) = sessions.remove(&name) else { return };
+            drop(sessions);
+            session(parts, &options);
+        });
+    }
+    Ok(())
+}
+
+/// One program, from its start to its end.
+fn session(parts: Vec<(Opening, UnixStream)>, options: &Options) {
+    let mut streams = HashMap::new();
+    let mut asked = None;
+    for (opening, stream) in parts {
+        streams.insert(opening.role, stream);
+        asked = Some(opening);
+    }
+    let Some(opening) = asked else { return };
+    let [Some(stdin), Some(stdout), Some(stderr), Some(mut control)] =
+        [Role::Stdin, Role::Stdout, Role::Stderr, Role::Control].map(|role| streams.remove(&role))
+    else {
+        return;
+    };
+    let code = match start(&opening, options) {
+        Ok((child, input, output, errors)) => {
+            let pid = child.id();
+            let copies = [copy(output, stdout), copy(errors, stderr)];
+            // It waits for the Linux side's next bytes, maybe for ever; with the session's end they matter to nobody.
+            copy(stdin, input);
+            let code = watch(child, &control);
+            let _ = copies.map(thread::JoinHandle::join);
+            code.unwrap_or_else(|error| {
+                report(&format!("process {pid}: {error}"));
+                NOT_STARTED
+            })
+        }
+        Err(error) => {
+            report(&format!("{:?}: {error}", opening.command));
+            NOT_STARTED
+        }
+    };
+    // The Linux side may be gone.
+    let _ = send(&mut control, &Ending { code });
+}
+
+/// Says what went wrong. Who reads it is the test that started this program.
+fn report(text: &str) {
+    let _ = writeln!(io::stderr(), "interop-host: {text}");
+}
+
+fn start(opening: &Opening, options: &Options) -> io::Result<(Child, PipeWriter, PipeReader, PipeReader)> {
+    let Some((program, args)) = opening.command.split_first() else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "no program was named"));
+    };
+    let mut magic = [0; 2];
+    fs::File::open(program)?.read_exact(&mut magic)?;
+    let mut command = if &magic == b"MZ" {
+        let mut command = Command::new(&options.wine);
+        command.arg(program);
+        command
+    } else {
+        Command::new(program)
+    };
+    let (their_input, input) = small_pipe(options.pipe_bytes)?;
+    let (output, their_output) = small_pipe(options.pipe_bytes)?;
+    let (errors, their_errors) = small_pipe(options.pipe_bytes)?;
+    command.args(args).current_dir(&opening.directory);
+    // A signal to this program's group is not the program's.
+    command.stdin(their_input).stdout(their_output).stderr(their_errors).process_group(0);
+    let child = command.spawn()?;
+    Ok((child, input, output, errors))
+}
+
+fn small_pipe(bytes: usize) -> io::Result<(PipeReader, PipeWriter)> {
+    let (reader, writer) = io::pipe()?;
+    fcntl(writer.as_fd(), FcntlArg::F_SETPIPE_SZ(i32::try_from(bytes).map_err(io::Error::other)?))?;
+    Ok((reader, writer))
+}
+
+/// A thread that copies until either end has ended.
+fn copy(mut from: impl Read + Send + 'static, mut to: impl Write + Send + 'static) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        let mut piece = [0; PIECE];
+        while let Ok(n @ 1..) = from.read(&mut piece) {
+            if to.write_all(&piece[..n]).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// Waits for the program's end, and ends it when the Linux half goes.
+fn watch(mut child: Child, control: &UnixStream) -> io::Result<u8> {
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+    let (done, watched) = (Arc::new(Mutex::new(false)), control.try_clone()?);
+    let ended = Arc::clone(&done);
+    thread::spawn(move || {
+        // The Linux half sends nothing here: whatever comes is its end.
+        let _ = (&watched).read(&mut [0]);
+        let ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*ended {
+            // It may end at this very moment by itself, but is not reaped before the lock is free.
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+        }
+    });
+    // Waits without reaping, so that the pid stays this child's until the lock says otherwise.
+    let flags = nix::sys::wait::WaitPidFlag::WEXITED | nix::sys::wait::WaitPidFlag::WNOWAIT;
+    nix::sys::wait::waitid(nix::sys::wait::Id::Pid(pid), flags)?;
+    let mut ended = done.lock().unwrap_or_else(PoisonError::into_inner);
+    *ended = true;
+    let status = child.wait()?;
+    Ok(u8::try_from(status.code().unwrap_or(1) & 0xff).unwrap_or(1))
+}

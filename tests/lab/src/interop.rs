@@ -1,0 +1,201 @@
+//! The host as a Windows: the interop model (see `tests/interop`) in the host's namespace, Wine behind it, and the kernel's entry that
+//! starts Windows programs by it.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use crate::run::{Finished, Process, in_namespace, plain};
+use crate::topology::{Lab, Place};
+use crate::tunnel::{Tunnel, programs};
+use crate::wait::until;
+
+/// Where the kernel keeps its list of interpreters.
+const BINFMT: &str = "/proc/sys/fs/binfmt_misc";
+
+/// Wine's loader. Debian has it outside of `PATH`.
+const WINE: &str = "/usr/lib/wine/wine64";
+
+/// The server of a prefix, by which all of its programs are ended.
+const WINE_SERVER: &str = "/usr/lib/wine/wineserver64";
+
+/// Windowses of one process, told apart by number.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// The host's half listens long before this.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The workspace's folder.
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The relay for Windows, which `scripts/build-relay-windows` builds.
+#[must_use]
+pub fn windows_relay() -> PathBuf {
+    workspace().join("dist/underpass-relay.exe")
+}
+
+/// The Wine prefix that each lab's is made from, which `scripts/wine-prefix` makes.
+fn template() -> PathBuf {
+    workspace().join("target/wine-prefix")
+}
+
+/// Why no Windows program can be started on this machine, or nothing if it can.
+#[must_use]
+pub fn missing() -> Option<String> {
+    let needed = [
+        (PathBuf::from(WINE), "scripts/lab-deps tests"),
+        (template().join("system.reg"), "scripts/wine-prefix"),
+        (windows_relay(), "scripts/build-relay-windows"),
+        (programs().join("interop-init"), "cargo build --release --workspace"),
+    ];
+    let (path, script) = needed.into_iter().find(|(path, _)| !path.exists())?;
+    Some(format!("{} is not there; run {script}", path.display()))
+}
+
+/// The host's half of WSL's interop, with a Wine of its own, and the entry in the kernel's list. All of it goes when dropped; declare it
+/// after its lab.
+#[derive(Debug)]
+pub struct Interop {
+    host: Process,
+    folder: PathBuf,
+    entry: String,
+}
+
+impl Interop {
+    /// Starts it, with pipes to programs as small as WSL's.
+    ///
+    /// # Panics
+    /// Something of [`missing`] is missing, or the kernel takes no entry.
+    #[must_use]
+    pub fn start(lab: &Lab) -> Self {
+        Self::start_with(lab, 4096)
+    }
+
+    /// Starts it, with pipes to programs that hold so many bytes.
+    ///
+    /// # Panics
+    /// As [`Interop::start`].
+    #[must_use]
+    pub fn start_with(lab: &Lab, pipe_bytes: usize) -> Self {
+        assert_eq!(missing(), None, "no Windows program can be started");
+        let namespace = lab.namespace(Place::Windows);
+        let name = format!("{namespace}-interop-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(&name);
+        Self::prepare(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let (socket, prefix) = (folder.join("interop"), folder.join("prefix"));
+        let program = programs().join("interop-host").display().to_string();
+        let mut command =
+            in_namespace(&namespace, &[&program, &socket.display().to_string(), WINE, &pipe_bytes.to_string()]);
+        command.env("WINEPREFIX", &prefix).env("WINEDEBUG", "-all");
+        // None of these is needed by a program without windows.
+        command.env("WINEDLLOVERRIDES", "mscoree,mshtml,winemenubuilder.exe=");
+        if let Some(log) = std::env::var_os("UNDERPASS_LAB_RELAY_LOG") {
+            command.env("RUST_LOG", log);
+        }
+        let outputs = (folder.join("out"), folder.join("err"));
+        let host = Process::start_logged(command, outputs).unwrap_or_else(|error| panic!("{program}: {error}"));
+        let interop = Self { host, folder, entry: register(name) };
+        assert!(until(PATIENCE, || socket.exists()), "the host's half does not listen: {}", interop.host.stderr());
+        interop
+    }
+
+    fn prepare(folder: &Path) -> io::Result<()> {
+        // A former one of this name was another process's, which is dead.
+        let _ = fs::remove_dir_all(folder);
+        let (from, to) = (template(), folder.join("prefix"));
+        fs::create_dir_all(to.join("dosdevices"))?;
+        fs::create_dir_all(to.join("drive_c/users"))?;
+        for file in ["system.reg", "user.reg", "userdef.reg", ".update-timestamp"] {
+            fs::copy(from.join(file), to.join(file))?;
+        }
+        symlink("../drive_c", to.join("dosdevices/c:"))?;
+        symlink("/", to.join("dosdevices/z:"))?;
+        // Wine's own files are the same for all, and many.
+        let from = from.canonicalize()?;
+        for name in ["windows", "Program Files", "Program Files (x86)", "ProgramData"] {
+            symlink(from.join("drive_c").join(name), to.join("drive_c").join(name))?;
+        }
+        Ok(())
+    }
+
+    /// The socket of the host's half, for `WSL_INTEROP`.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join("interop")
+    }
+
+    /// The process of the host's half.
+    pub fn host(&mut self) -> &mut Process {
+        &mut self.host
+    }
+
+    /// Starts `underpass up` with the Windows relay, as on WSL: the gateway executes the `.exe` itself. Does not wait.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    #[must_use]
+    pub fn launch(&self, lab: &Lab, options: &[&str]) -> Tunnel {
+        let relay = windows_relay().display().to_string();
+        self.launch_with(lab, &[&["--relay", relay.as_str()], options].concat())
+    }
+
+    /// Starts `underpass up` with the relay for Linux, its streams carried by the same model. Does not wait.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    #[must_use]
+    pub fn launch_linux(&self, lab: &Lab, options: &[&str]) -> Tunnel {
+        let [init, relay] = ["interop-init", "underpass-relay"].map(|name| programs().join(name).display().to_string());
+        // The program's path, and the name that binfmt_misc passes on.
+        let words = ["--relay", &init, "--relay-arg", &relay, "--relay-arg", "underpass-relay"];
+        self.launch_with(lab, &[&words, options].concat())
+    }
+
+    fn launch_with(&self, lab: &Lab, options: &[&str]) -> Tunnel {
+        let socket = self.socket().display().to_string();
+        Tunnel::launch_with(lab, &[("WSL_INTEROP", &socket)], options)
+    }
+
+    /// Runs a Windows program in the VM to its end, as a shell there would.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub fn run(&self, lab: &Lab, words: &[&str]) -> io::Result<Finished> {
+        let mut command = in_namespace(&lab.namespace(Place::Wsl), words);
+        command.env("WSL_INTEROP", self.socket());
+        Finished::of(command)
+    }
+}
+
+impl Drop for Interop {
+    fn drop(&mut self) {
+        // An entry that is not there any more is gone as well.
+        let _ = fs::write(Path::new(BINFMT).join(&self.entry), "-1");
+        self.host.end();
+        let mut end = plain(WINE_SERVER);
+        end.arg("-k").env("WINEPREFIX", self.folder.join("prefix"));
+        // Wine's server ends by itself, too, when its last program has ended.
+        let _ = Finished::of(end);
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Has the kernel start files that begin with `MZ` by the model, as WSL's own entry does (`:WSLInterop:M::MZ::/init:FP`).
+fn register(entry: String) -> String {
+    if !Path::new(BINFMT).join("register").exists() {
+        let mut mount = plain("mount");
+        mount.args(["-t", "binfmt_misc", "binfmt_misc", BINFMT]);
+        let mounted = Finished::of(mount);
+        assert!(mounted.as_ref().is_ok_and(Finished::succeeded), "binfmt_misc cannot be mounted: {mounted:?}");
+    }
+    let init = programs().join("interop-init").canonicalize().unwrap_or_else(|error| panic!("interop-init: {error}"));
+    let line = format!(":{entry}:M::MZ::{}:FP", init.display());
+    let written = fs::write(Path::new(BINFMT).join("register"), &line);
+    assert!(written.is_ok(), "{line}: {written:?}");
+    entry
+}

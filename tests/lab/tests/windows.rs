@@ -1,0 +1,273 @@
+//! The relay for Windows, run by Wine behind the model of WSL's interop: the gateway executes the `.exe` itself. What other tests show with
+//! the relay for Linux is shown with this one by `UNDERPASS_LAB_RELAY=windows` (see `scripts/test`); here is what is Windows' own.
+
+use lab::addresses::{ROUTER, SERVER, SERVER_NAME, SERVER_V6};
+use lab::interop::{self, Interop};
+use lab::scene::{
+    PATIENCE, Script, cut_off_lab, hops, host_nameserver, http_status, must, python_server, transfer, web_server,
+};
+use lab::tunnel::send_signal;
+use lab::{Lab, Place, Tunnel, until};
+use std::fs;
+use std::io::Write as _;
+
+/// A lab that is cut off, with a Windows in it, if one can be made.
+fn windows_lab() -> Option<(Lab, Interop)> {
+    let lab = cut_off_lab()?;
+    if let Some(why) = interop::missing() {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "under CI no test may be skipped: {why}");
+        let _ = writeln!(std::io::stderr(), "skipped: {why}");
+        return None;
+    }
+    let interop = Interop::start(&lab);
+    Some((lab, interop))
+}
+
+fn up(mut tunnel: Tunnel) -> Tunnel {
+    tunnel.wait_up();
+    tunnel
+}
+
+/// The processes on the host that are the relay for Windows.
+fn relays(lab: &Lab) -> Vec<u32> {
+    let pids = must(lab, Place::Windows, &format!("ip netns pids {}", lab.namespace(Place::Windows)));
+    let is_relay = |pid: &u32| {
+        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
+            let program = line.split(|byte| *byte == 0).next().unwrap_or_default();
+            program.ends_with(b"underpass-relay.exe")
+        })
+    };
+    pids.lines().filter_map(|pid| pid.parse().ok()).filter(is_relay).collect()
+}
+
+#[test]
+fn web_pages_pings_and_traceroutes_go_through_the_exe() {
+    let Some((lab, interop)) = windows_lab() else { return };
+    let tunnel = up(interop.launch(&lab, &[]));
+    let _web = web_server(&lab);
+    assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
+    let ipv6 = || http_status(&lab, Place::Wsl, &format!("[{SERVER_V6}]"));
+    assert!(until(PATIENCE, || ipv6() == "200"), "{}", tunnel.status());
+    let large = must(&lab, Place::Wsl, &format!("ping -n -q -c 3 -i 0.2 -s 30000 -W 10 {SERVER}"));
+    assert!(large.contains(" 3 received"), "{large}");
+    let many = must(&lab, Place::Wsl, &format!("ping -n -q -c 100 -i 0.005 -W 10 {SERVER}"));
+    assert!(many.contains(" 100 received"), "{many}");
+    let nobody = lab.run(Place::Wsl, &["ping", "-n", "-c", "2", "-i", "0.2", "-W", "1", "203.0.113.99"]);
+    assert!(nobody.is_ok_and(|nobody| nobody.stdout.contains(" 0 received")), "who is not there does not answer");
+    let gateway = tunnel.status()["tap"]["ipv4"]["gateway"].as_str().map(str::to_owned);
+    assert_eq!(hops(&lab, &["-I"], SERVER), [gateway.as_deref().unwrap_or_default(), ROUTER, SERVER]);
+    let can = tunnel.status()["relays"][0]["can"].clone();
+    assert_eq!(can, serde_json::json!(["udp", "dns", "ping", "changes"]), "Wine has no ping over IPv6");
+}
+
+#[test]
+fn windows_own_resolver_answers_and_what_it_does_not_know_its_servers_do() {
+    let Some((lab, interop)) = windows_lab() else { return };
+    // Wine reads the servers' addresses once.
+    let _server = host_nameserver(&lab);
+    let tunnel = up(interop.launch(&lab, &[]));
+    let dig = |words: &[&str]| {
+        let base = ["dig", "@172.28.48.1", "+tries=1", "+timeout=8"];
+        lab.run(Place::Wsl, &[&base[..], words].concat()).map_or_else(|error| error.to_string(), |f| f.stdout)
+    };
+    for (name, kind, answer) in [
+        (SERVER_NAME, "A", SERVER),
+        (SERVER_NAME, "AAAA", SERVER_V6),
+        ("alias.lab.test", "CNAME", "www.lab.test."),
+        ("alias.lab.test", "A", "www.lab.test.\n203.0.113.10"),
+        ("lab.test", "MX", "10 mail.lab.test."),
+        ("lab.test", "TXT", "\"hello\""),
+        ("_web._tcp.lab.test", "SRV", "1 2 80 www.lab.test."),
+        ("10.113.0.203.in-addr.arpa", "PTR", "www.lab.test."),
+        ("lab.test", "SOA", "ns.lab.test. admin.lab.test. 7 3600 600 86400 5"),
+        ("lab.test", "NS", "ns.lab.test."),
+        ("lab.test", "CAA", "0 issue \"ca.test\""),
+        ("lab.test", "HTTPS", "1 . alpn=\"h2\""),
+        ("lab.test", "TYPE65280", "\\# 4 01020304"),
+    ] {
+        for transport in ["+notcp", "+tcp"] {
+            assert_eq!(dig(&["+short", transport, name, kind]).trim(), answer, "{transport} {name} {kind}");
+        }
+    }
+    // Wine tells REFUSED as SERVFAIL; how Windows' own codes are told is a test of the relay's.
+    for (name, code) in
+        [("nobody.lab.test", "NXDOMAIN"), ("servfail.lab.test", "SERVFAIL"), ("lab.test", "NOERROR, id")]
+    {
+        let said = dig(&[name, "A"]);
+        assert!(said.contains(&format!("status: {code}")) && said.contains("ANSWER: 0"), "{name}: {said}");
+    }
+    assert!(dig(&["big.lab.test", "TXT"]).contains("ANSWER: 1"), "more than UDP takes");
+    assert_eq!(tunnel.status()["relays"][0]["restarts"], 0);
+}
+
+#[test]
+fn the_exe_needs_only_what_every_windows_10_has_and_says_what_it_is() {
+    if interop::missing().is_some() {
+        // The others say so.
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"));
+        return;
+    }
+    let exe = interop::windows_relay();
+    let size = fs::metadata(&exe).map_or(u64::MAX, |file| file.len());
+    assert!(size < 4 * 1024 * 1024, "{size} bytes");
+    let dump = std::process::Command::new("x86_64-w64-mingw32-objdump").arg("-p").arg(&exe).output();
+    let dump =
+        dump.map_or_else(|error| error.to_string(), |output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let imports: Vec<String> =
+        dump.lines().filter_map(|line| Some(line.split_once("DLL Name: ")?.1.trim().to_lowercase())).collect();
+    let known = [
+        "advapi32.dll",
+        "api-ms-win-core-synch-l1-2-0.dll",
+        "bcryptprimitives.dll",
+        "dnsapi.dll",
+        "iphlpapi.dll",
+        "kernel32.dll",
+        "msvcrt.dll",
+        "ntdll.dll",
+        "winhttp.dll",
+        "ws2_32.dll",
+    ];
+    assert!(imports.len() > 3, "{dump}");
+    let foreign: Vec<_> = imports.iter().filter(|name| !known.contains(&name.as_str())).collect();
+    assert!(foreign.is_empty(), "{foreign:?}");
+    // What a Windows older than 11 has not, or only by that name, must not be imported: it would not start there.
+    for absent in ["DnsQueryRaw", "WinHttpGetProxySettingsEx"] {
+        assert!(!dump.contains(absent), "{absent} is imported");
+    }
+    let bytes = fs::read(&exe).unwrap_or_default();
+    for text in ["Underpass relay: opens network connections for WSL", env!("CARGO_PKG_VERSION"), "ProductName"] {
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(bytes.windows(wide.len()).any(|part| part == wide), "the version information has no '{text}'");
+    }
+}
+
+#[test]
+fn facts_are_printed_as_json_and_changes_reach_the_gateway() {
+    let Some((lab, interop)) = windows_lab() else { return };
+    let exe = interop::windows_relay().display().to_string();
+    let printed = interop.run(&lab, &[&exe, "facts"]).map_or_else(|error| error.to_string(), |f| f.stdout);
+    let facts: serde_json::Value = serde_json::from_str(&printed).unwrap_or_default();
+    let uplink = facts["adapters"].as_array().and_then(|all| all.iter().find(|adapter| adapter["name"] == "uplink"));
+    let Some(uplink) = uplink else { panic!("no adapter 'uplink': {printed}") };
+    assert_eq!((&uplink["up"], &uplink["mtu"], &uplink["vpn"]), (&true.into(), &1500.into(), &serde_json::Value::Null));
+    assert_eq!(uplink["gateways"], serde_json::json!(["192.0.2.1"]));
+    assert!(uplink["addresses"].as_array().is_some_and(|all| all.contains(&"192.0.2.2/24".into())), "{uplink}");
+    assert_eq!(facts["internet_adapter"], uplink["index"], "the way out");
+    assert_eq!(facts["routes"], serde_json::json!(["172.28.48.0/20", "192.0.2.0/24"]));
+    assert!(facts["wslconfig"]["path"].as_str().is_some_and(|path| path.ends_with(".wslconfig")), "{printed}");
+    assert!(facts["user_proxy"].is_object() && facts["machine_proxy"].is_object(), "{printed}");
+    let tunnel = up(interop.launch(&lab, &[]));
+    let v6 = || !must(&lab, Place::Wsl, "ip -6 addr show dev underpass0 scope global").trim().is_empty();
+    assert!(until(PATIENCE, v6), "{}", tunnel.status());
+    must(&lab, Place::Windows, "ip -6 addr del 2001:db8:1::2/64 dev uplink");
+    assert!(until(PATIENCE, || !v6()), "the host has no IPv6 any more: {}", tunnel.status());
+    must(&lab, Place::Windows, "ip -6 addr add 2001:db8:1::2/64 dev uplink nodad");
+    assert!(until(PATIENCE, v6), "the host has IPv6 again: {}", tunnel.status());
+}
+
+#[test]
+fn whoever_is_killed_no_relay_is_orphaned() {
+    let Some((lab, mut interop)) = windows_lab() else { return };
+    let _web = web_server(&lab);
+    let mut tunnel = up(interop.launch(&lab, &["--lanes", "2"]));
+    let ready = |tunnel: &Tunnel| {
+        let relays = tunnel.status()["relays"].clone();
+        relays.as_array().is_some_and(|all| all.len() == 2 && all.iter().all(|relay| relay["state"] == "ready"))
+    };
+    let as_many = |tunnel: &Tunnel, why: &str| {
+        assert!(
+            until(PATIENCE, || ready(tunnel) && relays(&lab).len() == 2),
+            "{why}: {:?} {}",
+            relays(&lab),
+            tunnel.status()
+        );
+        assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{why}: {}", tunnel.status());
+    };
+    as_many(&tunnel, "at the start");
+    let before = relays(&lab);
+    send_signal(before[0], "KILL");
+    as_many(&tunnel, "a relay was killed");
+    assert!(!relays(&lab).contains(&before[0]));
+    // What the gateway knows as its relay is interop's Linux half.
+    let halves = tunnel.relays();
+    send_signal(halves[0], "KILL");
+    assert!(until(PATIENCE, || ready(&tunnel) && tunnel.relays()[0] != halves[0]), "{}", tunnel.status());
+    as_many(&tunnel, "interop's Linux half was killed");
+    send_signal(tunnel.process().pid(), "KILL");
+    assert!(until(PATIENCE, || relays(&lab).is_empty()), "the gateway was killed: {:?} are left", relays(&lab));
+    let mut tunnel = up(interop.launch(&lab, &["--lanes", "2"]));
+    as_many(&tunnel, "the next gateway");
+    send_signal(interop.host().pid(), "KILL");
+    assert!(until(PATIENCE, || relays(&lab).is_empty()), "Windows' half was killed: {:?} are left", relays(&lab));
+    assert!(until(PATIENCE, || tunnel.complained().contains("WSL (interop) ERROR")), "{}", tunnel.complained());
+    assert!(tunnel.process().is_running());
+}
+
+/// What nine of ten pings, and nine of ten DNS queries through the tunnel, take at most, in milliseconds.
+fn round_trips(lab: &Lab, count: u32) -> (f64, f64) {
+    let ping = must(lab, Place::Wsl, &format!("ping -n -c {count} -i 0.05 -W 10 {SERVER}"));
+    let times = ping.lines().filter_map(|line| line.split_once("time=")?.1.split(' ').next()?.parse().ok());
+    let dig = |_| {
+        let said = must(lab, Place::Wsl, &format!("dig @172.28.48.1 +tries=1 +timeout=8 {SERVER_NAME} A"));
+        let time = said.lines().find_map(|line| line.strip_prefix(";; Query time: ")?.split(' ').next()?.parse().ok());
+        time.unwrap_or(f64::INFINITY)
+    };
+    (most(times.collect()), most((0..count).map(dig).collect()))
+}
+
+/// What nine of ten are at most.
+fn most(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() * 9 / 10).copied().unwrap_or(f64::INFINITY)
+}
+
+/// Eight uploads, eight downloads and eight echoes of so many MiB each, at once and as fast as they go; pings and DNS queries meanwhile.
+fn floods_starve_nobody(lab: &Lab, tunnel: &Tunnel, mebibytes: u64) {
+    let _transfers = python_server(lab, Place::Internet, Script::Transfer.text(), &["serve", "5001"], 5001);
+    let idle = round_trips(lab, 20);
+    std::thread::scope(|scope| {
+        let floods = ["upload", "download", "echo"];
+        let floods = floods.map(|how| scope.spawn(move || transfer(lab, 5001, how, (mebibytes << 20, 8), 0)));
+        let moved = || tunnel.status()["bytes"]["up"].as_u64().unwrap_or(0);
+        assert!(until(PATIENCE, || moved() > 32 << 20), "the floods have not begun: {}", tunnel.status());
+        let mut rounds = Vec::new();
+        while floods.iter().all(|flood| !flood.is_finished()) {
+            rounds.push(round_trips(lab, 20));
+        }
+        assert!(rounds.len() > 2, "the floods were over too early");
+        for (busy, idle) in [(middle(&rounds, |r| r.0), idle.0), (middle(&rounds, |r| r.1), idle.1)] {
+            assert!(busy < idle + 50.0, "{idle} ms idle, {busy} ms busy: {rounds:?}");
+        }
+        for flood in floods {
+            let done = flood.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            assert_eq!(done["exact"], true, "{done}");
+        }
+    });
+    assert_eq!(tunnel.status()["relays"][0]["restarts"], 0);
+}
+
+/// The median of the rounds, but for the last, in which the first flood may have been over.
+fn middle(rounds: &[(f64, f64)], which: impl Fn(&(f64, f64)) -> f64) -> f64 {
+    let mut values: Vec<f64> = rounds[..rounds.len() - 1].iter().map(which).collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+#[test]
+fn floods_both_ways_for_a_minute_starve_nobody_and_deadlock_never() {
+    let Some((lab, interop)) = windows_lab() else { return };
+    let _server = host_nameserver(&lab);
+    let tunnel = up(interop.launch(&lab, &[]));
+    floods_starve_nobody(&lab, &tunnel, 400);
+}
+
+#[test]
+fn floods_starve_nobody_with_larger_pipes_and_another_relay_either() {
+    let Some((lab, small)) = windows_lab() else { return };
+    let _server = host_nameserver(&lab);
+    floods_starve_nobody(&lab, &up(small.launch_linux(&lab, &[])), 150);
+    drop(small);
+    let large = Interop::start_with(&lab, 64 * 1024);
+    floods_starve_nobody(&lab, &up(large.launch_linux(&lab, &[])), 150);
+    floods_starve_nobody(&lab, &up(large.launch(&lab, &[])), 100);
+}
