@@ -28,6 +28,9 @@ pub struct Status {
     pub flows: FlowCounts,
     /// What was opened since the start.
     pub totals: Totals,
+    /// DNS answers by who on the relay's host knew them: `hosts-file`, Windows' `raw-query` and `record-query`, or `servers`. Those that
+    /// the gateway knows itself are not among them.
+    pub dns_answers: BTreeMap<String, u64>,
     /// Bytes of TCP streams.
     pub bytes: UpDown,
     /// Frames on the TAP.

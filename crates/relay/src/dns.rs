@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
-use wire::QueryFailure;
+use wire::{AnsweredBy, QueryFailure};
 
 /// Bytes of a DNS message's header (RFC 1035 section 4.1.1).
 const HEADER: usize = 12;
@@ -29,6 +29,15 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How often each server is asked.
 const ROUNDS: usize = 2;
 
+/// An answer, and who knew it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Who knew it.
+    pub by: AnsweredBy,
+    /// The whole message, never truncated.
+    pub message: Vec<u8>,
+}
+
 /// Whether a message is a query with one question, as all are that anybody asks.
 pub(crate) fn is_query(message: &[u8]) -> bool {
     question(message).is_some() && !is_response(message)
@@ -38,7 +47,12 @@ pub(crate) fn is_query(message: &[u8]) -> bool {
 ///
 /// # Errors
 /// See the module's text.
-pub(crate) async fn ask_servers(servers: &[SocketAddr], query: &[u8]) -> Result<Vec<u8>, QueryFailure> {
+pub(crate) async fn ask_servers(servers: &[SocketAddr], query: &[u8]) -> Result<Answer, QueryFailure> {
+    let answer = ask_all(servers, query).await?;
+    Ok(Answer { by: AnsweredBy::Servers, message: answer })
+}
+
+async fn ask_all(servers: &[SocketAddr], query: &[u8]) -> Result<Vec<u8>, QueryFailure> {
     if servers.is_empty() {
         return Err(QueryFailure::NoServer);
     }

@@ -3,6 +3,7 @@
 //! Whatever its output does, it reads its input: the bytes that cannot be written yet are bounded by credit, and a relay that
 //! stopped reading would deadlock with WSL's stdio. It knows neither how the streams are made nor what a flow's socket is.
 
+use crate::dns::Answer;
 use crate::echo::Outcome;
 use crate::facts;
 use crate::limits::{CONNECTS_TURN, INPUT_TURN, MAX_BINDS, MAX_QUERIES, OUTPUT_TURN, STAGING, window};
@@ -374,7 +375,7 @@ fn settle(session: &mut Session, sockets: &mut Sockets, flow: FlowId, written: W
 }
 
 /// A query that ended, one way or the other.
-type Answered = (RequestId, Result<Vec<u8>, QueryFailure>);
+type Answered = (RequestId, Result<Answer, QueryFailure>);
 
 /// DNS queries under way: a task each, since the servers' time-outs bound it.
 struct Queries {
@@ -402,7 +403,7 @@ impl Queries {
 fn give_answer(session: &mut Session, (request, outcome): &Answered) {
     let request = *request;
     match outcome {
-        Ok(message) => session.send(&Frame::Answer { request, message }),
+        Ok(Answer { by, message }) => session.send(&Frame::Answer { request, by: *by, message }),
         Err(reason) => session.send(&Frame::NoAnswer { request, reason: *reason }),
     };
 }

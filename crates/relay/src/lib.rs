@@ -6,7 +6,7 @@
 #![cfg_attr(windows, deny(unsafe_code))]
 
 mod batch;
-mod dns;
+pub mod dns;
 mod echo;
 pub mod engine;
 mod facts;

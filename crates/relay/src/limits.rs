@@ -79,6 +79,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn all_sockets_together_are_fewer_than_windows_dynamic_ports() {
+        assert!(MAX_FLOWS + MAX_BINDS + (MAX_QUERIES * QUERY_SOCKETS) as u32 <= 16_384 - 256);
+    }
+
+    #[test]
     fn flows_leave_room_for_everything_else_under_every_limit() {
         assert_eq!(flows_below(0), 1);
         assert_eq!(flows_below(1024), 576);

@@ -54,6 +54,8 @@ pub(crate) fn status(status: &Status) -> String {
     ));
     let totals = &status.totals;
     lines.push(("so far", format!("tcp {}, udp {}, dns {}, ping {}", totals.tcp, totals.udp, totals.dns, totals.echo)));
+    let answers = status.dns_answers.iter().map(|(by, count)| format!("{by} {count}"));
+    lines.push(("answers", list(answers)));
     lines.push(("bytes", format!("up {}, down {}", bytes(status.bytes.up), bytes(status.bytes.down))));
     lines.push(("packets", format!("up {}, down {}", status.packets.up, status.packets.down)));
     lines.push(("drops", list(status.drops.iter().map(|(reason, count)| format!("{reason} {count}")))));

@@ -109,6 +109,19 @@ pub struct Fault {
     pub router: Option<IpAddr>,
 }
 
+/// Who on the host knew the answer to a DNS query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AnsweredBy {
+    /// The host's hosts file.
+    HostsFile,
+    /// Windows' resolver, asked with the whole message (`DnsQueryRaw`).
+    RawQuery,
+    /// Windows' resolver, asked for records of a type (`DnsQuery_W`).
+    RecordQuery,
+    /// A DNS server, asked by the relay itself.
+    Servers,
+}
+
 /// Why a DNS query got no message back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueryFailure {
@@ -162,7 +175,7 @@ pub enum Frame<'a> {
     /// Gateway: a whole DNS message (RFC 1035) for the host's resolver.
     Query { request: RequestId, message: &'a [u8] },
     /// Relay: the whole answer, never truncated.
-    Answer { request: RequestId, message: &'a [u8] },
+    Answer { request: RequestId, by: AnsweredBy, message: &'a [u8] },
     /// Relay: no answer.
     NoAnswer { request: RequestId, reason: QueryFailure },
     /// Gateway: send an ICMP echo request.
@@ -345,7 +358,13 @@ impl Frame<'_> {
                 out.extend_from_slice(message);
                 (kind::QUERY, request.0)
             }
-            Frame::Answer { request, message } => {
+            Frame::Answer { request, by, message } => {
+                out.push(match by {
+                    AnsweredBy::HostsFile => 0,
+                    AnsweredBy::RawQuery => 1,
+                    AnsweredBy::RecordQuery => 2,
+                    AnsweredBy::Servers => 3,
+                });
                 out.extend_from_slice(message);
                 (kind::ANSWER, request.0)
             }
@@ -425,7 +444,16 @@ fn decode(kind: u8, id: u32, payload: &[u8]) -> Result<Option<Frame<'_>>, Malfor
             Frame::Unbind { bind, reason }
         }
         kind::QUERY => Frame::Query { request, message: r.rest() },
-        kind::ANSWER => Frame::Answer { request, message: r.rest() },
+        kind::ANSWER => {
+            let by = match r.u8()? {
+                0 => AnsweredBy::HostsFile,
+                1 => AnsweredBy::RawQuery,
+                2 => AnsweredBy::RecordQuery,
+                3 => AnsweredBy::Servers,
+                _ => return Err(Malformed),
+            };
+            Frame::Answer { request, by, message: r.rest() }
+        }
         kind::NO_ANSWER => {
             let reason = match r.u8()? {
                 0 => QueryFailure::TimedOut,

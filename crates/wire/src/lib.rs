@@ -15,7 +15,8 @@ pub mod session;
 
 pub use facts::HostFacts;
 pub use frame::{
-    Capabilities, ConnectFailure, Decoder, Fault, FaultKind, Frame, FrameError, Hello, QueryFailure, UnbindReason,
+    AnsweredBy, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, Frame, FrameError, Hello, QueryFailure,
+    UnbindReason,
 };
 pub use ids::{BindId, FlowId, RequestId};
 pub use session::{Pull, Role, Session, Source, Then, Violation};

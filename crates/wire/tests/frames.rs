@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use underpass_wire::frame::Family;
 use underpass_wire::limits::{HEADER, MAX_BUILD_NAME, MAX_PAYLOAD, MAX_WINDOW};
 use underpass_wire::{
-    BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Frame, FrameError, Hello, QueryFailure,
-    RequestId, UnbindReason,
+    AnsweredBy, BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Frame, FrameError, Hello,
+    QueryFailure, RequestId, UnbindReason,
 };
 
 fn ip() -> impl Strategy<Value = IpAddr> {
@@ -104,13 +104,16 @@ fn build(id: u32, bytes: &[u8], ttl: u8, seed: FrameSeed) -> Frame<'_> {
             0 => Frame::Data { flow, bytes },
             1 => Frame::Datagram { bind, peer: s, ttl, bytes },
             2 => Frame::Query { request, message: bytes },
-            3 => Frame::Answer { request, message: bytes },
+            3 => Frame::Answer { request, by: ANSWERED_BY[usize::from(ttl % 4)], message: bytes },
             4 => Frame::Echo { request, to: s.ip(), ttl, payload: bytes },
             5 => Frame::EchoReply { request, ttl, payload: bytes },
             _ => Frame::EchoError { request, fault },
         },
     }
 }
+
+const ANSWERED_BY: [AnsweredBy; 4] =
+    [AnsweredBy::HostsFile, AnsweredBy::RawQuery, AnsweredBy::RecordQuery, AnsweredBy::Servers];
 
 fn feed(decoder: &mut Decoder, bytes: &[u8]) {
     decoder.space()[..bytes.len()].copy_from_slice(bytes);

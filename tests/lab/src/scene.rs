@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::addresses::SERVER;
+use crate::addresses::{SERVER, SERVER_NAME, SERVER_V6};
 use crate::{Finished, Lab, Place, Process, Tunnel, Vpn, lab_or_skip, programs, until};
 
 /// Servers of the lab listen, and what must happen has happened, long before this on the slowest machine.
@@ -176,7 +176,7 @@ while True:
             s.sendto(('%s %d' % peer[:2]).encode(), peer)
 ";
     let ports = [UDP_ECHO, UDP_WHO, UDP_SILENT, 53, 7005].map(|port| port.to_string());
-    let places = [SERVER, OTHER_SERVER, crate::addresses::SERVER_V6];
+    let places = [SERVER, OTHER_SERVER, SERVER_V6];
     let args: Vec<&str> = places.into_iter().chain(ports.iter().map(String::as_str)).collect();
     python_server(lab, Place::Internet, program, &args, 7005)
 }
@@ -220,6 +220,23 @@ pub fn host_nameserver(lab: &Lab) -> Process {
     etc(lab, Place::Windows, "resolv.conf", "nameserver 127.0.0.1\n");
     server
 }
+
+/// What the nameserver of [`host_nameserver`] knows, something of every type: name, type, and how `dig +short` shows it.
+pub const RECORDS: [(&str, &str, &str); 13] = [
+    (SERVER_NAME, "A", SERVER),
+    (SERVER_NAME, "AAAA", SERVER_V6),
+    ("alias.lab.test", "CNAME", "www.lab.test."),
+    ("alias.lab.test", "A", "www.lab.test.\n203.0.113.10"),
+    ("lab.test", "MX", "10 mail.lab.test."),
+    ("lab.test", "TXT", "\"hello\""),
+    ("_web._tcp.lab.test", "SRV", "1 2 80 www.lab.test."),
+    ("10.113.0.203.in-addr.arpa", "PTR", "www.lab.test."),
+    ("lab.test", "SOA", "ns.lab.test. admin.lab.test. 7 3600 600 86400 5"),
+    ("lab.test", "NS", "ns.lab.test."),
+    ("lab.test", "CAA", "0 issue \"ca.test\""),
+    ("lab.test", "HTTPS", "1 . alpn=\"h2\""),
+    ("lab.test", "TYPE65280", "\\# 4 01020304"),
+];
 
 /// Starts [`programs::HTTP_SERVER`].
 pub fn http_server(lab: &Lab, place: Place, address: &str, port: u16, text: &str) -> Process {

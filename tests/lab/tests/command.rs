@@ -266,6 +266,7 @@ t = socket.create_connection((sys.argv[1], 80)); t.recv(1)";
     let expected = [
         "bytes",
         "captured",
+        "dns_answers",
         "drops",
         "flows",
         "limits",
@@ -327,7 +328,9 @@ t = socket.create_connection((sys.argv[1], 80)); t.recv(1)";
     let text = tunnel.command(&["status"]).unwrap();
     assert_eq!((text.code, text.stderr.as_str()), (Some(0), ""));
     let lines: Vec<&str> = text.stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    for subject in ["state", "mode", "tap", "addresses", "captured", "relay", "flows", "bytes", "drops", "limits"] {
+    for subject in
+        ["state", "mode", "tap", "addresses", "captured", "relay", "flows", "answers", "bytes", "drops", "limits"]
+    {
         assert!(lines.contains(&subject), "{subject}: {}", text.stdout);
     }
     drop((client, dns));

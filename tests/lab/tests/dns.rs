@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::{NAT_GATEWAY, SERVER, SERVER_NAME, SERVER_V6};
-use lab::scene::{etc, host_nameserver, http_status, python, tunnelled_lab, web_server};
+use lab::scene::{RECORDS, etc, host_nameserver, http_status, python, tunnelled_lab, web_server};
 use lab::{Finished, Lab, Place, Tunnel};
 
 /// The gateway's own IPv4 address.
@@ -35,29 +35,14 @@ fn flags(answer: &Finished) -> String {
 fn every_type_is_answered_on_every_address_over_udp_and_tcp() {
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
     let _server = host_nameserver(&lab);
-    let expected = [
-        (SERVER_NAME, "A", SERVER),
-        (SERVER_NAME, "AAAA", SERVER_V6),
-        ("alias.lab.test", "CNAME", "www.lab.test."),
-        ("alias.lab.test", "A", "www.lab.test.\n203.0.113.10"),
-        ("lab.test", "MX", "10 mail.lab.test."),
-        ("lab.test", "TXT", "\"hello\""),
-        ("_web._tcp.lab.test", "SRV", "1 2 80 www.lab.test."),
-        ("10.113.0.203.in-addr.arpa", "PTR", "www.lab.test."),
-        ("lab.test", "SOA", "ns.lab.test. admin.lab.test. 7 3600 600 86400 5"),
-        ("lab.test", "NS", "ns.lab.test."),
-        ("lab.test", "CAA", "0 issue \"ca.test\""),
-        ("lab.test", "HTTPS", "1 . alpn=\"h2\""),
-        ("lab.test", "TYPE65280", "\\# 4 01020304"),
-    ];
     for server in [gateway(&tunnel).as_str(), NAT_GATEWAY, "fd75:6e64:6572::1"] {
         for transport in ["+notcp", "+tcp"] {
-            for (name, kind, answer) in expected {
+            for (name, kind, answer) in RECORDS {
                 assert_eq!(short(&lab, server, &[transport, name, kind]), answer, "{server} {transport} {name} {kind}");
             }
         }
     }
-    let asked = u64::try_from(3 * 2 * expected.len()).unwrap();
+    let asked = u64::try_from(3 * 2 * RECORDS.len()).unwrap();
     assert!(tunnel.status()["totals"]["dns"].as_u64() >= Some(asked), "{}", tunnel.status());
 }
 
@@ -252,8 +237,10 @@ fn the_hosts_file_of_the_relays_host_decides() {
             assert_eq!(reverse, "printer.corp.", "{server} {transport}");
         }
     }
+    assert_eq!(tunnel.status()["dns_answers"], serde_json::json!({ "hosts-file": 16 }));
     etc(&lab, Place::Windows, "hosts", "127.0.0.1 localhost\n");
     assert_eq!(short(&lab, NAT_GATEWAY, &[SERVER_NAME, "A"]), SERVER, "the file as it is now");
+    assert_eq!(tunnel.status()["dns_answers"], serde_json::json!({ "hosts-file": 16, "servers": 1 }));
 }
 
 #[test]

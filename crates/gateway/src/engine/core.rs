@@ -12,13 +12,13 @@ use crate::tap::Tap;
 use stack::addresses::{GATEWAY6, HOST6};
 use stack::limits::MAX_BINDS;
 use stack::{AddressPlan, BindId, Changes, Event, FlowId, Ipv6, Refusal, RequestId, Stack, Target};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 use tokio::sync::watch;
 use wire::frame::Family;
 use wire::session::{Pull, Source, Then};
-use wire::{ConnectFailure, Fault, FaultKind, Frame, HostFacts, QueryFailure, Session, UnbindReason};
+use wire::{AnsweredBy, ConnectFailure, Fault, FaultKind, Frame, HostFacts, QueryFailure, Session, UnbindReason};
 
 /// A connection that a relay serves.
 #[derive(Debug)]
@@ -69,6 +69,8 @@ pub(crate) struct Core {
     pub(crate) dns: HashMap<FlowId, Connection>,
     pub(crate) wish: watch::Sender<Wish>,
     pub(crate) totals: Totals,
+    /// Answers of relays, by who on the host knew them.
+    pub(crate) dns_answers: BTreeMap<AnsweredBy, u64>,
     /// Stream bytes of relays that are gone.
     pub(crate) past_bytes: UpDown,
     pub(crate) drops: ShellDrops,
@@ -117,6 +119,7 @@ impl Core {
             dns: HashMap::new(),
             wish,
             totals: Totals::default(),
+            dns_answers: BTreeMap::new(),
             past_bytes: UpDown::default(),
             drops: ShellDrops::default(),
         }
@@ -416,8 +419,9 @@ impl Core {
                 self.drops.unbound += 1;
                 self.stack.bind_failed(BindId(bind.0));
             }
-            Frame::Answer { request, message } => {
+            Frame::Answer { request, by, message } => {
                 if let Some(question) = self.asked.take(lane, request) {
+                    *self.dns_answers.entry(by).or_default() += 1;
                     self.answered(now, &question, Some(message.to_vec()));
                 }
             }

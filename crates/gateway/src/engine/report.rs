@@ -59,6 +59,7 @@ impl Engine {
                 dns,
             },
             totals: self.core.totals,
+            dns_answers: self.core.dns_answers.iter().map(|(by, count)| (kebab(&format!("{by:?}")), *count)).collect(),
             bytes,
             packets: UpDown { up: stats.frames_in, down: stats.frames_out },
             drops,

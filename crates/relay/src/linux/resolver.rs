@@ -1,11 +1,12 @@
 //! The host's resolver, as far as Linux has one without a library: the hosts file, and the servers of `resolv.conf`. Both files are
 //! read for each query: they are small, and always as they are now.
 
-use crate::{dns, hosts};
+use crate::dns::{self, Answer};
+use crate::hosts;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use wire::QueryFailure;
+use wire::{AnsweredBy, QueryFailure};
 
 /// Servers that are asked at most, as in resolv.conf(5) (`MAXNS`).
 const MOST_SERVERS: usize = 3;
@@ -32,12 +33,12 @@ impl Resolver {
     ///
     /// # Errors
     /// Silence is [`QueryFailure::TimedOut`], a host without servers [`QueryFailure::NoServer`], and [`QueryFailure::Refused`] is a message that is no query.
-    pub async fn resolve(&self, query: &[u8]) -> Result<Vec<u8>, QueryFailure> {
+    pub async fn resolve(&self, query: &[u8]) -> Result<Answer, QueryFailure> {
         if !dns::is_query(query) {
             return Err(QueryFailure::Refused);
         }
-        if let Some(answer) = fs::read_to_string(&self.hosts).ok().and_then(|hosts| hosts::answer(&hosts, query)) {
-            return Ok(answer);
+        if let Some(message) = fs::read_to_string(&self.hosts).ok().and_then(|hosts| hosts::answer(&hosts, query)) {
+            return Ok(Answer { by: AnsweredBy::HostsFile, message });
         }
         let servers = nameservers(&fs::read_to_string(&self.resolv_conf).unwrap_or_default());
         let servers: Vec<_> = servers.into_iter().map(|server| SocketAddr::new(server, self.port)).collect();

@@ -5,7 +5,8 @@
 //! what neither can answer goes to the adapters' own servers.
 
 use super::win32::{adapters, dns as windows_dns};
-use crate::{dns, hosts};
+use crate::dns::{self, Answer};
+use crate::hosts;
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::{DNSClass, Record};
 use std::fs;
@@ -13,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::timeout;
-use wire::QueryFailure;
+use wire::{AnsweredBy, QueryFailure};
 
 /// How long Windows' resolver is waited for. It asks several servers, each more than once, for some 12 s in all.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -41,18 +42,18 @@ impl Resolver {
     /// # Errors
     /// Silence is [`QueryFailure::TimedOut`], a host without servers [`QueryFailure::NoServer`], and [`QueryFailure::Refused`] is a message
     /// that is no query.
-    pub async fn resolve(&self, query: &[u8]) -> Result<Vec<u8>, QueryFailure> {
+    pub async fn resolve(&self, query: &[u8]) -> Result<Answer, QueryFailure> {
         if !dns::is_query(query) {
             return Err(QueryFailure::Refused);
         }
-        if let Some(answer) = fs::read_to_string(&self.hosts).ok().and_then(|hosts| hosts::answer(&hosts, query)) {
-            return Ok(answer);
+        if let Some(message) = fs::read_to_string(&self.hosts).ok().and_then(|hosts| hosts::answer(&hosts, query)) {
+            return Ok(Answer { by: AnsweredBy::HostsFile, message });
         }
         if let Some(answer) = by_raw_query(query).await {
-            return answer;
+            return answer.map(|message| Answer { by: AnsweredBy::RawQuery, message });
         }
         if let Some(answer) = by_records(query).await {
-            return answer;
+            return answer.map(|message| Answer { by: AnsweredBy::RecordQuery, message });
         }
         let servers: Vec<_> = servers().into_iter().map(|server| SocketAddr::new(server, PORT)).collect();
         dns::ask_servers(&servers, query).await
@@ -176,7 +177,8 @@ mod tests {
         fs::write(&hosts, "192.0.2.9 name.test\r\n").unwrap();
         let answer = Resolver { hosts: hosts.clone() }.resolve(&query()).await.unwrap();
         fs::remove_file(hosts).unwrap();
-        assert!(Message::from_vec(&answer).unwrap().answers[0].to_string().contains("192.0.2.9"));
+        assert_eq!(answer.by, AnsweredBy::HostsFile);
+        assert!(Message::from_vec(&answer.message).unwrap().answers[0].to_string().contains("192.0.2.9"));
         assert_eq!(Resolver::default().resolve(b"no query at all").await, Err(QueryFailure::Refused));
     }
 }

@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::time::timeout;
 use underpass_relay::os::Resolver;
-use wire::{Frame, QueryFailure, RequestId};
+use wire::{AnsweredBy, Frame, QueryFailure, RequestId};
 
 /// What a server does with each query.
 #[derive(Clone, Copy)]
@@ -147,7 +147,7 @@ fn query(name: &str, kind: RecordType) -> Message {
 
 async fn resolve(resolver: &Resolver, query: &Message) -> Result<Message, QueryFailure> {
     let answer = timeout(DEADLINE, resolver.resolve(&query.to_vec().unwrap())).await.expect("no end")?;
-    let answer = Message::from_vec(&answer).unwrap();
+    let answer = Message::from_vec(&answer.message).unwrap();
     assert_eq!(answer.metadata.id, 0x1234, "the asker's own id comes back");
     Ok(answer)
 }
@@ -160,7 +160,10 @@ async fn a_query_of_any_type_goes_through_the_engine() {
     let query = query("name.test.", RecordType::Unknown(65_280)).to_vec().unwrap();
     gateway.session.send(&Frame::Query { request: RequestId(5), message: &query });
     let answer = &replies(&query, Manner::Text(40))[0];
-    assert_eq!(gateway.next().await, event(&Frame::Answer { request: RequestId(5), message: answer }));
+    assert_eq!(
+        gateway.next().await,
+        event(&Frame::Answer { request: RequestId(5), by: AnsweredBy::Servers, message: answer })
+    );
     gateway.session.send(&Frame::Query { request: RequestId(6), message: b"no query" });
     let refused = Frame::NoAnswer { request: RequestId(6), reason: QueryFailure::Refused };
     assert_eq!(gateway.next().await, event(&refused));
