@@ -8,6 +8,7 @@ pub mod control;
 mod dns;
 mod engine;
 pub mod instance;
+mod interop;
 mod lane;
 pub mod limits;
 pub mod net;

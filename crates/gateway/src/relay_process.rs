@@ -1,13 +1,14 @@
 //! A relay's process: how it is started, what it says on its standard error, and why it cannot be started, in words. Knows no
 //! frame.
 
+use crate::interop;
 use crate::limits::{PIPE_BYTES, STDERR_LINE_BYTES, STDERR_LINES};
 use nix::fcntl::{FcntlArg, fcntl};
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, BufReader};
@@ -108,7 +109,15 @@ impl RelayProcess {
     /// Must be called within a tokio runtime.
     pub(crate) fn start(command: &RelayCommand, lane: usize) -> Result<Self, SpawnError> {
         let error = |source| SpawnError::new(command.program.clone(), source);
-        let mut child = Command::new(&command.program)
+        let mut relay = Command::new(&command.program);
+        // Looked at for each start: the session whose socket served the last one may have ended.
+        if let Some(socket) =
+            interop::replacement(std::env::var_os(interop::VARIABLE).as_deref(), Path::new(interop::FOLDER))
+        {
+            tracing::debug!(socket = %socket.display(), "WSL's interop is reached by another socket");
+            relay.env(interop::VARIABLE, socket);
+        }
+        let mut child = relay
             .args(&command.args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

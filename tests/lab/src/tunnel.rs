@@ -94,10 +94,19 @@ impl Tunnel {
     /// The program was not built, or cannot be started.
     #[must_use]
     pub fn launch_with(lab: &Lab, variables: &[(&str, &str)], options: &[&str]) -> Self {
+        Self::launch_wrapped(lab, variables, &[], options)
+    }
+
+    /// As [`Tunnel::launch_with`], by a command that becomes the one whose words follow its own.
+    ///
+    /// # Panics
+    /// The program was not built, or cannot be started.
+    #[must_use]
+    pub fn launch_wrapped(lab: &Lab, variables: &[(&str, &str)], wrapper: &[&str], options: &[&str]) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("{}-tunnel-{number}", lab.namespace(Place::Wsl)));
         fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        Self::start_in(lab, folder, Owner::This, (variables, options))
+        Self::start_in(lab, folder, Owner::This, (variables, wrapper, options))
     }
 
     /// Starts another `underpass up` in the same runtime directory, as a user would who runs the command twice.
@@ -106,13 +115,18 @@ impl Tunnel {
     /// It cannot be started.
     #[must_use]
     pub fn launch_again(&self, lab: &Lab, options: &[&str]) -> Self {
-        Self::start_in(lab, self.folder.clone(), Owner::Another, (&[], options))
+        Self::start_in(lab, self.folder.clone(), Owner::Another, (&[], &[], options))
     }
 
-    fn start_in(lab: &Lab, folder: PathBuf, owner: Owner, (variables, options): (&[(&str, &str)], &[&str])) -> Self {
+    fn start_in(
+        lab: &Lab,
+        folder: PathBuf,
+        owner: Owner,
+        (variables, wrapper, options): (&[(&str, &str)], &[&str], &[&str]),
+    ) -> Self {
         let namespace = lab.namespace(Place::Wsl);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let mut command = command(&namespace, &folder, &[&["up"], options].concat());
+        let mut command = command(&namespace, &folder, wrapper, &[&["up"], options].concat());
         command.envs(variables.iter().copied());
         let outputs = (folder.join(format!("out-{number}")), folder.join(format!("err-{number}")));
         let process = Process::start_logged(command, outputs).unwrap_or_else(|error| panic!("underpass up: {error}"));
@@ -156,7 +170,7 @@ impl Tunnel {
     /// # Errors
     /// It cannot be started.
     pub fn command(&self, words: &[&str]) -> io::Result<Finished> {
-        Finished::of(command(&self.namespace, &self.folder, words))
+        Finished::of(command(&self.namespace, &self.folder, &[], words))
     }
 
     /// What `underpass status --json` says.
@@ -188,9 +202,9 @@ impl Drop for Tunnel {
     }
 }
 
-fn command(namespace: &str, folder: &Path, words: &[&str]) -> std::process::Command {
+fn command(namespace: &str, folder: &Path, wrapper: &[&str], words: &[&str]) -> std::process::Command {
     let program = programs().join("underpass").display().to_string();
-    let mut command = in_namespace(namespace, &[&[program.as_str()], words].concat());
+    let mut command = in_namespace(namespace, &[wrapper, &[program.as_str()], words].concat());
     command.env("UNDERPASS_RUNTIME_DIR", folder.join("run")).env_remove("RUST_LOG");
     command
 }

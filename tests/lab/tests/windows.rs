@@ -193,6 +193,33 @@ fn whoever_is_killed_no_relay_is_orphaned() {
     assert!(tunnel.process().is_running());
 }
 
+#[test]
+fn a_session_whose_interop_socket_is_missing_or_goes_is_replaced_by_the_lasting_one() {
+    let Some((lab, session)) = windows_lab() else { return };
+    let lasting = Interop::start(&lab);
+    let _web = web_server(&lab);
+    let relay = interop::windows_relay().display().to_string();
+    let [own, other] = [&session, &lasting].map(|interop| interop.socket().display().to_string());
+    // In a mount namespace of its own, /run/WSL is as in a WSL with one session besides the first process.
+    let run = "mount -t tmpfs none /run && mkdir /run/WSL && ln -s \"$0\" /run/WSL/1_interop && exec \"$@\"";
+    let wrapper = ["unshare", "--mount", "sh", "-c", run, &other];
+    for named in ["/run/WSL/4711_interop", &own] {
+        let options = ["--relay", relay.as_str()];
+        let mut tunnel = Tunnel::launch_wrapped(&lab, &[("WSL_INTEROP", named)], &wrapper, &options);
+        tunnel.wait_up();
+        assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "{named}");
+        if named == own {
+            fs::remove_file(&own).unwrap_or_else(|error| panic!("{own}: {error}"));
+            // That of the tunnel before ends by itself.
+            assert!(until(PATIENCE, || relays(&lab).len() == 1), "{:?}", relays(&lab));
+            send_signal(relays(&lab)[0], "KILL");
+            let again = || tunnel.status()["relays"][0]["restarts"].as_u64() >= Some(1);
+            assert!(until(PATIENCE, again), "{}", tunnel.status());
+            assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", tunnel.status());
+        }
+    }
+}
+
 /// What nine of ten pings, and nine of ten DNS queries through the tunnel, take at most, in milliseconds.
 fn round_trips(lab: &Lab, count: u32) -> (f64, f64) {
     let ping = must(lab, Place::Wsl, &format!("ping -n -c {count} -i 0.05 -W 10 {SERVER}"));
