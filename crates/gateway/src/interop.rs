@@ -1,10 +1,11 @@
-//! WSL's interop, as far as a service has to mind it: by whose socket Windows programs are started.
+//! WSL's interop, as far as a service has to mind it: by whose socket Windows programs are started, and whether the kernel knows how.
 //!
 //! Each session has a socket of its own, which `WSL_INTEROP` names and which goes with the session. A service has none, or that of the
 //! session which happened to start it; the one that lasts is that of the VM's first process.
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -31,6 +32,76 @@ pub(crate) fn replacement(own: Option<&OsStr>, folder: &Path) -> Option<PathBuf>
     let sockets = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
     let of_sessions = sockets.filter(|path| path.to_string_lossy().ends_with("_interop") && is_socket(path));
     of_sessions.max_by_key(|path| fs::metadata(path).and_then(|file| file.modified()).unwrap_or(SystemTime::UNIX_EPOCH))
+}
+
+/// Where the kernel keeps its list of interpreters (binfmt_misc).
+const BINFMT: &str = "/proc/sys/fs/binfmt_misc";
+
+/// The entry that WSL makes: files that begin with `MZ` go to `/init`, which is opened now and told the program's own name.
+const ENTRY: &str = ":WSLInterop:M::MZ::/init:FP";
+
+/// Why the kernel cannot be told how to start Windows programs.
+#[derive(Debug, thiserror::Error)]
+pub enum InteropError {
+    /// The user wants it so.
+    #[error(
+        "WSL's interop is switched off by 'enabled' of [interop] in /etc/wsl.conf: take that line out, then run `wsl --shutdown`"
+    )]
+    SwitchedOff,
+    /// The entry is gone, and does not come back.
+    #[error(
+        "the kernel's entry for Windows programs (WSLInterop in {BINFMT}) is gone, as systemd-binfmt leaves it in some distros, and \
+         cannot be written again ({0}): run underpass as root, or `wsl --shutdown`"
+    )]
+    Entry(std::io::Error),
+}
+
+/// Whether a file is a Windows program.
+pub(crate) fn is_windows_program(path: &Path) -> bool {
+    let mut magic = [0; 2];
+    fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && &magic == b"MZ"
+}
+
+/// Writes the entry for Windows programs again where there is none, if this is a WSL. `root` is `/` but for tests.
+///
+/// # Errors
+/// See [`InteropError`].
+pub(crate) fn mend_entry(root: &Path) -> Result<(), InteropError> {
+    let under_root = |path: &str| root.join(path.trim_start_matches('/'));
+    if has_entry(&under_root(BINFMT)) || !under_root(FOLDER).exists() {
+        return Ok(());
+    }
+    if is_switched_off(&fs::read_to_string(under_root("/etc/wsl.conf")).unwrap_or_default()) {
+        return Err(InteropError::SwitchedOff);
+    }
+    tracing::warn!("the kernel's entry for Windows programs is gone; it is written again");
+    fs::write(under_root(BINFMT).join("register"), ENTRY).map_err(InteropError::Entry)
+}
+
+/// Whether any entry for files that begin with `MZ` is in force, whoever made it.
+fn has_entry(binfmt: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(binfmt) else { return false };
+    // `status` and `register` are no entries, and say nothing of the kind.
+    entries.flatten().filter_map(|entry| fs::read_to_string(entry.path()).ok()).any(|text| {
+        let mut lines = text.lines();
+        lines.next() == Some("enabled") && lines.any(|line| line == "magic 4d5a")
+    })
+}
+
+/// What `/etc/wsl.conf` says of interop; of several lines the first counts.
+fn is_switched_off(wsl_conf: &str) -> bool {
+    let mut section = String::new();
+    for line in wsl_conf.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = name.trim().to_ascii_lowercase();
+        } else if let Some((key, value)) = line.split_once('=')
+            && section == "interop"
+            && key.trim().eq_ignore_ascii_case("enabled")
+        {
+            return matches!(value.trim().to_ascii_lowercase().as_str(), "false" | "0");
+        }
+    }
+    false
 }
 
 /// The socket of a session that ended is gone: nobody has to be asked whether he answers.
@@ -61,5 +132,32 @@ mod tests {
         fs::write(&stale, "").unwrap();
         assert_eq!(replacement(Some(stale.as_os_str()), &folder), Some(lasting));
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn the_entry_is_written_again_in_a_wsl_where_there_is_none() {
+        let root = std::env::temp_dir().join(format!("underpass-binfmt-{}", std::process::id()));
+        let binfmt = root.join(&BINFMT[1..]);
+        fs::create_dir_all(&binfmt).unwrap();
+        let registered = || fs::read_to_string(binfmt.join("register")).unwrap_or_default();
+        mend_entry(&root).unwrap();
+        assert_eq!(registered(), "", "outside of WSL it is nobody's business");
+        fs::create_dir_all(root.join(&FOLDER[1..])).unwrap();
+        fs::create_dir_all(root.join("etc")).unwrap();
+        for (entry, written) in [
+            ("enabled\ninterpreter /init\nflags: PF\noffset 0\nmagic 4d5a\n", ""),
+            ("disabled\ninterpreter /init\nflags: PF\noffset 0\nmagic 4d5a\n", ENTRY),
+            ("enabled\ninterpreter /usr/bin/python3\nflags: \noffset 0\nmagic 6f0d0d0a\n", ENTRY),
+        ] {
+            let _ = fs::remove_file(binfmt.join("register"));
+            fs::write(binfmt.join("some"), entry).unwrap();
+            mend_entry(&root).unwrap();
+            assert_eq!(registered(), written, "{entry}");
+        }
+        fs::write(root.join("etc/wsl.conf"), "[boot]\nsystemd=true\n[Interop]\n# x\nEnabled = False\n").unwrap();
+        assert!(matches!(mend_entry(&root), Err(InteropError::SwitchedOff)));
+        fs::write(root.join("etc/wsl.conf"), "[interop]\nappendWindowsPath=false\n[x]\nenabled=false\n").unwrap();
+        mend_entry(&root).unwrap();
+        fs::remove_dir_all(&root).unwrap();
     }
 }

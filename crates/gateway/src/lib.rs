@@ -21,6 +21,7 @@ pub use config::Settings;
 pub use dns::{connections, front};
 pub use engine::EngineError;
 pub use instance::InstanceError;
+pub use interop::InteropError;
 pub use lane::LaneError;
 pub use relay_process::{RelayCommand, SpawnError};
 pub use status::Status;

@@ -1,7 +1,7 @@
 //! A relay's process: how it is started, what it says on its standard error, and why it cannot be started, in words. Knows no
 //! frame.
 
-use crate::interop;
+use crate::interop::{self, InteropError};
 use crate::limits::{PIPE_BYTES, STDERR_LINE_BYTES, STDERR_LINES};
 use nix::fcntl::{FcntlArg, fcntl};
 use std::collections::VecDeque;
@@ -51,6 +51,14 @@ pub enum SpawnError {
     Format {
         /// The file.
         program: PathBuf,
+    },
+    /// WSL cannot start Windows programs.
+    #[error("the relay program {} cannot be started: {source}", .program.display())]
+    Interop {
+        /// The file.
+        program: PathBuf,
+        /// Why.
+        source: InteropError,
     },
     /// Anything else.
     #[error("the relay program {} could not be started: {source}", .program.display())]
@@ -109,6 +117,10 @@ impl RelayProcess {
     /// Must be called within a tokio runtime.
     pub(crate) fn start(command: &RelayCommand, lane: usize) -> Result<Self, SpawnError> {
         let error = |source| SpawnError::new(command.program.clone(), source);
+        if interop::is_windows_program(&command.program) {
+            let program = || command.program.clone();
+            interop::mend_entry(Path::new("/")).map_err(|source| SpawnError::Interop { program: program(), source })?;
+        }
         let mut relay = Command::new(&command.program);
         // Looked at for each start: the session whose socket served the last one may have ended.
         if let Some(socket) =

@@ -129,6 +129,15 @@ impl Interop {
         self.folder.join("interop")
     }
 
+    /// Takes the entry out of the kernel's list, as systemd-binfmt does in some distros.
+    ///
+    /// # Panics
+    /// The kernel does not let it go.
+    pub fn forget_entry(&self) {
+        let file = Path::new(BINFMT).join(&self.entry);
+        fs::write(&file, "-1").unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    }
+
     /// The process of the host's half.
     pub fn host(&mut self) -> &mut Process {
         &mut self.host

@@ -4,10 +4,10 @@
 use lab::addresses::{ROUTER, SERVER, SERVER_NAME, SERVER_V6};
 use lab::interop::{self, Interop};
 use lab::scene::{
-    PATIENCE, RECORDS, Script, cut_off_lab, hops, host_nameserver, http_status, must, python_server, transfer,
+    PATIENCE, RECORDS, Scratch, Script, cut_off_lab, hops, host_nameserver, http_status, must, python_server, transfer,
     web_server,
 };
-use lab::tunnel::send_signal;
+use lab::tunnel::{programs, send_signal};
 use lab::{Lab, Place, Tunnel, until};
 use std::fs;
 use std::io::Write as _;
@@ -218,6 +218,51 @@ fn a_session_whose_interop_socket_is_missing_or_goes_is_replaced_by_the_lasting_
             assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", tunnel.status());
         }
     }
+}
+
+/// WSL's own entry in the kernel's list, which a gateway wrote; it goes with this.
+struct WslEntry(&'static str);
+
+impl Drop for WslEntry {
+    fn drop(&mut self) {
+        // It may not have been written.
+        let _ = fs::write(self.0, "-1");
+    }
+}
+
+#[test]
+fn the_kernels_entry_for_windows_programs_is_written_again_when_it_is_gone() {
+    let Some((lab, interop)) = windows_lab() else { return };
+    let entry = WslEntry("/proc/sys/fs/binfmt_misc/WSLInterop");
+    let _web = web_server(&lab);
+    let relay = interop::windows_relay().display().to_string();
+    let [socket, init] = [interop.socket(), programs().join("interop-init")].map(|path| path.display().to_string());
+    // A root of its own, which shows the machine's files, with WSL's /init and /run/WSL in it.
+    let wsl = "mkdir -p \"$2\" && mount -t tmpfs none \"$2\" && cd \"$2\" && mkdir upper work root && \
+               mount -t overlay none -o lowerdir=/,upperdir=upper,workdir=work root && \
+               for folder in proc dev sys tmp; do mount --rbind /$folder root/$folder; done && \
+               mount -t tmpfs none root/run && mkdir root/run/WSL && ln -s \"$0\" root/run/WSL/1_interop && \
+               cp \"$1\" root/init && printf '[interop]\\nenabled=%s\\n' \"$3\" > root/etc/wsl.conf && \
+               shift 3 && exec chroot root \"$@\"";
+    let scratch = Scratch::new();
+    let folder = scratch.path("root");
+    let wrapper = |enabled| ["unshare", "--mount", "sh", "-c", wsl, &socket, &init, &folder, enabled];
+    interop.forget_entry();
+    let options = ["--relay", relay.as_str()];
+    let mut off = Tunnel::launch_wrapped(&lab, &[], &wrapper("false"), &options);
+    assert_eq!(off.process().exit_code(PATIENCE), Some(1), "{}", off.complained());
+    assert!(off.complained().contains("switched off by 'enabled' of [interop]"), "{}", off.complained());
+    let mut tunnel = Tunnel::launch_wrapped(&lab, &[], &wrapper("true"), &options);
+    tunnel.wait_up();
+    assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
+    // Again, while it runs.
+    drop(entry);
+    let entry = WslEntry("/proc/sys/fs/binfmt_misc/WSLInterop");
+    send_signal(relays(&lab)[0], "KILL");
+    assert!(until(PATIENCE, || tunnel.status()["relays"][0]["restarts"].as_u64() >= Some(1)), "{}", tunnel.status());
+    assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", tunnel.status());
+    assert!(tunnel.complained().contains("entry for Windows programs is gone"), "{}", tunnel.complained());
+    drop((tunnel, entry));
 }
 
 /// What nine of ten pings, and nine of ten DNS queries through the tunnel, take at most, in milliseconds.
