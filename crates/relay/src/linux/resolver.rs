@@ -32,7 +32,8 @@ impl Resolver {
     /// Answers a whole DNS message with a whole one, under the same id and never truncated.
     ///
     /// # Errors
-    /// Silence is [`QueryFailure::TimedOut`], a host without servers [`QueryFailure::NoServer`], and [`QueryFailure::Refused`] is a message that is no query.
+    /// Silence is [`QueryFailure::TimedOut`], a host without servers [`QueryFailure::NoServer`], and [`QueryFailure::Refused`] is a message
+    /// that is no query.
     pub async fn resolve(&self, query: &[u8]) -> Result<Answer, QueryFailure> {
         if !dns::is_query(query) {
             return Err(QueryFailure::Refused);
