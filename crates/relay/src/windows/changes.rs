@@ -1,8 +1,8 @@
-//! Tells that the host's network changed: adapters and routes by Windows' calls, addresses by a socket that is told of them, and
-//! whatever those miss by a slow look at all facts (proxy settings, for which Windows has no call that is everywhere).
+//! Tells that the host's network changed: adapters and routes by Windows' calls, addresses by a socket that is told of them, proxy settings
+//! by the registry's keys that hold them, and whatever those miss by a slow look at all facts.
 
 use super::resolver::Resolver;
-use super::win32::{adapters, sockets};
+use super::win32::{adapters, proxy, sockets};
 use std::io;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -25,25 +25,40 @@ pub(crate) fn watch(_: &Resolver) -> io::Result<mpsc::Receiver<()>> {
     if let Err(error) = adapters::notify(noticed.clone()) {
         tracing::debug!(%error, "changes of routes are noticed only by looking");
     }
-    if let Err(error) = watch_addresses(noticed) {
+    // Not bound: it needs no port to be told.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None);
+    let addresses = socket.and_then(|socket| {
+        let wait = move || sockets::wait_for_address_change(&socket);
+        keep_waiting("addresses", noticed.clone(), wait)
+    });
+    if let Err(error) = addresses {
         tracing::debug!(%error, "changes of addresses are noticed only by looking");
+    }
+    for key in proxy::Settings::all() {
+        let noticed = noticed.clone();
+        let watched = key.and_then(|key| keep_waiting("proxies", noticed, move || key.wait_for_change()));
+        if let Err(error) = watched {
+            tracing::debug!(%error, "changes of some proxy settings are noticed only by looking");
+        }
     }
     tokio::spawn(follow(notices, tell));
     Ok(changes)
 }
 
-/// A thread that waits for changes of addresses, one after the other.
-fn watch_addresses(noticed: mpsc::Sender<()>) -> io::Result<()> {
-    // Not bound: it needs no port to be told.
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None)?;
-    let wait = move || {
-        while sockets::wait_for_address_change(&socket).is_ok() {
+/// A thread that waits for changes, one after the other.
+fn keep_waiting(
+    name: &str,
+    noticed: mpsc::Sender<()>,
+    wait: impl Fn() -> io::Result<()> + Send + 'static,
+) -> io::Result<()> {
+    let watch = move || {
+        while wait().is_ok() {
             if noticed.blocking_send(()).is_err() {
                 return;
             }
         }
     };
-    std::thread::Builder::new().name("addresses".to_owned()).spawn(wait).map(drop)
+    std::thread::Builder::new().name(name.to_owned()).spawn(watch).map(drop)
 }
 
 async fn follow(mut notices: mpsc::Receiver<()>, tell: mpsc::Sender<()>) {
@@ -54,15 +69,14 @@ async fn follow(mut notices: mpsc::Receiver<()>, tell: mpsc::Sender<()>) {
     loop {
         tokio::select! {
             () = tell.closed() => return,
-            Some(()) = notices.recv() => seen = facts().await.ok(),
-            _ = look.tick() => {
-                let now = facts().await.ok();
-                if now == seen {
-                    continue;
-                }
-                seen = now;
-            }
+            Some(()) = notices.recv() => {}
+            _ = look.tick() => {}
         }
+        let now = facts().await.ok();
+        if now == seen {
+            continue;
+        }
+        seen = now;
         if tell.send(()).await.is_err() {
             return;
         }

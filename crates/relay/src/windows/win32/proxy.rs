@@ -1,11 +1,70 @@
-//! Proxy settings as WinHTTP tells them.
+//! Proxy settings as WinHTTP tells them, and the registry's keys that change with them.
 
 use super::text::taken;
+use std::io;
+use std::ptr::null_mut;
+use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::Networking::WinHttp::{
     WINHTTP_CURRENT_USER_IE_PROXY_CONFIG, WINHTTP_PROXY_INFO, WinHttpGetDefaultProxyConfiguration,
     WinHttpGetIEProxyConfigForCurrentUser,
 };
+use windows_sys::Win32::System::Registry::{
+    HKEY, HKEY_CURRENT_USER, HKEY_LOCAL_MACHINE, KEY_NOTIFY, REG_NOTIFY_CHANGE_LAST_SET, REG_NOTIFY_CHANGE_NAME,
+    RegCloseKey, RegNotifyChangeKeyValue, RegOpenKeyExW,
+};
+use windows_sys::core::{PCWSTR, w};
 use wire::facts::Proxy;
+
+/// A key of the registry that holds proxy settings.
+///
+/// WinHTTP has a call that tells of their changes, but only from Windows 10 version 1903 on; the registry tells them everywhere.
+#[derive(Debug)]
+pub(crate) struct Settings(HKEY);
+
+// SAFETY: a key's handle may be used by any thread, and only its owner closes it.
+unsafe impl Send for Settings {}
+
+impl Settings {
+    /// The user's settings, what is made of them for each connection, and the machine's. Their keys alone, not those below: there is
+    /// the browser's cache.
+    pub(crate) fn all() -> [io::Result<Self>; 3] {
+        let settings = w!(r"Software\Microsoft\Windows\CurrentVersion\Internet Settings");
+        let connections = w!(r"Software\Microsoft\Windows\CurrentVersion\Internet Settings\Connections");
+        let places =
+            [(HKEY_CURRENT_USER, settings), (HKEY_CURRENT_USER, connections), (HKEY_LOCAL_MACHINE, connections)];
+        places.map(|(root, path)| Self::open(root, path))
+    }
+
+    fn open(root: HKEY, path: PCWSTR) -> io::Result<Self> {
+        let mut key: HKEY = null_mut();
+        // SAFETY: the path ends in null, and the handle's place outlives the call.
+        match unsafe { RegOpenKeyExW(root, path, 0, KEY_NOTIFY, &raw mut key) } {
+            0 => Ok(Self(key)),
+            code => Err(io::Error::from_raw_os_error(code as i32)),
+        }
+    }
+
+    /// Waits until a value of the key changes.
+    ///
+    /// # Errors
+    /// What Windows says; it then tells no changes.
+    pub(crate) fn wait_for_change(&self) -> io::Result<()> {
+        let changes = REG_NOTIFY_CHANGE_LAST_SET | REG_NOTIFY_CHANGE_NAME;
+        let no_event: HANDLE = null_mut();
+        // SAFETY: the key is open with the right to be told; without an event the call waits.
+        match unsafe { RegNotifyChangeKeyValue(self.0, 0, changes, no_event, 0) } {
+            0 => Ok(()),
+            code => Err(io::Error::from_raw_os_error(code as i32)),
+        }
+    }
+}
+
+impl Drop for Settings {
+    fn drop(&mut self) {
+        // SAFETY: the handle is this one's, and is not used any more. That it cannot be closed harms nobody.
+        unsafe { RegCloseKey(self.0) };
+    }
+}
 
 /// The user's settings.
 pub(crate) fn of_user() -> Option<Proxy> {
@@ -40,5 +99,34 @@ pub(crate) fn of_machine() -> Option<Proxy> {
             proxy: taken(info.lpszProxy),
             bypass: taken(info.lpszProxyBypass),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    #[test]
+    fn a_change_of_the_users_proxy_is_told_as_it_happens() {
+        let [settings, ..] = Settings::all();
+        let settings = settings.unwrap();
+        let (told, tells) = mpsc::channel();
+        std::thread::spawn(move || while settings.wait_for_change().is_ok() && told.send(()).is_ok() {});
+        let none = tells.recv_timeout(Duration::from_millis(300));
+        assert_eq!(none, Err(mpsc::RecvTimeoutError::Timeout), "nothing has changed");
+        // Whether the thread waits already nobody can see: what it misses is changed again.
+        let key = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Internet Settings";
+        let set = |n: u32| {
+            let proxy = format!("192.0.2.{n}:8080");
+            let words = ["add", key, "/v", "ProxyServer", "/t", "REG_SZ", "/d", &proxy, "/f"];
+            assert!(Command::new("reg.exe").args(words).output().unwrap().status.success());
+            tells.recv_timeout(Duration::from_secs(5)).is_ok()
+        };
+        let told = (1..4).any(set);
+        Command::new("reg.exe").args(["delete", key, "/v", "ProxyServer", "/f"]).output().unwrap();
+        assert!(told);
     }
 }
