@@ -23,6 +23,9 @@ pub(crate) const KNOWN_TYPES: [u16; 9] = [1, 2, 5, 6, 12, 15, 16, 28, 33];
 /// `DNS_REQUEST_PENDING`: the answer will come.
 const PENDING: i32 = 9506;
 
+/// `DNS_ERROR_BAD_PACKET`: what came cannot be told by this way.
+const BAD_PACKET: i32 = 9502;
+
 /// `ERROR_CALL_NOT_IMPLEMENTED`: the function is there, and does nothing.
 pub(crate) const NOT_IMPLEMENTED: i32 = 120;
 
@@ -119,10 +122,15 @@ pub(crate) fn records(name: &str, kind: u16) -> Result<Vec<Record>, i32> {
     let all = unsafe { list(first.cast::<DNS_RECORDW>().cast_const(), |record| record.pNext.cast_const()) };
     // SAFETY: a number in either view of the union; its lowest two bits are the section, 1 the answer's.
     let answers = all.filter(|record| unsafe { record.Flags.DW } & 3 == 1);
-    let records = answers.filter_map(record).collect();
+    let records: Vec<Record> = answers.filter_map(record).collect();
     // SAFETY: freed once, and not used any more.
     unsafe { DnsFree(first.cast::<c_void>().cast_const(), DnsFreeRecordList) };
-    Ok(records)
+    // A TXT string is any bytes (RFC 1035 3.3.14), which Windows made letters of: only ASCII is the same again.
+    let exact = |record: &Record| {
+        let RData::TXT(text) = &record.data else { return true };
+        text.txt_data.iter().all(|bytes| bytes.is_ascii())
+    };
+    if records.iter().all(exact) { Ok(records) } else { Err(BAD_PACKET) }
 }
 
 /// A name as Windows writes it, without the dot at its end.
