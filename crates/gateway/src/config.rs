@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 pub struct Settings {
     /// The relay.
     pub relay: RelayCommand,
+    /// Where its program is run from.
+    pub placement: Placement,
     /// How many relays run.
     pub lanes: usize,
     /// The device's name.
@@ -29,6 +31,15 @@ pub struct Settings {
     pub offload: OffloadWish,
     /// Where lock and control socket are.
     pub runtime_dir: PathBuf,
+}
+
+/// Where the relay's program is run from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// From where it is.
+    AsItLies,
+    /// From Windows' own disk, to which it is copied.
+    OnWindowsDisk,
 }
 
 /// What a file or the command line says; nothing where it is silent.
@@ -137,11 +148,11 @@ impl Choices {
         }
     }
 
-    /// Fills in the defaults.
+    /// Fills in the defaults. A relay that was chosen is run from where it lies.
     ///
     /// # Errors
     /// A value is out of its range.
-    pub fn settle(self, default_relay: PathBuf, runtime_dir: PathBuf) -> Result<Settings, ConfigError> {
+    pub fn settle(self, default_relay: (PathBuf, Placement), runtime_dir: PathBuf) -> Result<Settings, ConfigError> {
         let range = |option, value, least, most| {
             if (least..=most).contains(&value) {
                 return Ok(());
@@ -157,8 +168,10 @@ impl Choices {
             return Err(ConfigError::Subnet { subnet });
         }
         let args = self.relay_arg.unwrap_or_default().into_iter().map(|OsText(arg)| arg).collect();
+        let (program, placement) = self.relay.map_or(default_relay, |given| (given, Placement::AsItLies));
         Ok(Settings {
-            relay: RelayCommand { program: self.relay.unwrap_or(default_relay), args },
+            relay: RelayCommand { program, args, original: None },
+            placement,
             lanes,
             tap: self.tap.unwrap_or_else(|| "underpass0".to_owned()),
             mtu,
@@ -179,7 +192,7 @@ mod tests {
     use super::*;
 
     fn settle(choices: Choices) -> Result<Settings, ConfigError> {
-        choices.settle("underpass-relay".into(), "/run/x".into())
+        choices.settle(("underpass-relay".into(), Placement::OnWindowsDisk), "/run/x".into())
     }
 
     #[test]
@@ -188,7 +201,8 @@ mod tests {
                     subnet = '10.1.2.16/28'\nno-host-loopback = true\nno-offload = true\n";
         let file: Choices = toml::from_str(text).unwrap();
         let settings = settle(Choices { mtu: Some(9000), ..Choices::default() }.over(file)).unwrap();
-        assert_eq!(settings.relay, RelayCommand { program: "/r".into(), args: vec!["a".into(), "b".into()] });
+        let relay = RelayCommand { program: "/r".into(), args: vec!["a".into(), "b".into()], original: None };
+        assert_eq!((settings.relay, settings.placement), (relay, Placement::AsItLies));
         assert_eq!((settings.lanes, settings.mtu, settings.tap.as_str()), (2, 9000, "t0"));
         assert_eq!((settings.host_loopback, settings.offload), (HostLoopback::Refused, OffloadWish::Off));
         assert_eq!(settings.subnet.unwrap().to_string(), "10.1.2.16/28");
@@ -200,6 +214,7 @@ mod tests {
         assert_eq!((settings.lanes, settings.mtu, settings.tap.as_str()), (1, 65_520, "underpass0"));
         assert_eq!((settings.host_loopback, settings.offload), (HostLoopback::Allowed, OffloadWish::Auto));
         assert_eq!(settings.relay.program, PathBuf::from("underpass-relay"));
+        assert_eq!(settings.placement, Placement::OnWindowsDisk);
     }
 
     #[test]

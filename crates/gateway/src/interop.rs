@@ -5,23 +5,48 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Read as _;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+use tokio::process::Command;
 
 /// The variable that names the socket.
-pub(crate) const VARIABLE: &str = "WSL_INTEROP";
+const VARIABLE: &str = "WSL_INTEROP";
 
 /// Where WSL keeps its sockets.
-pub(crate) const FOLDER: &str = "/run/WSL";
+const FOLDER: &str = "/run/WSL";
 
 /// The socket of the VM's first process.
 const LASTING: &str = "1_interop";
 
+/// Whether this is a WSL.
+#[must_use]
+pub fn is_wsl() -> bool {
+    Path::new(FOLDER).exists()
+}
+
+/// Has a Windows program that is about to be started by the kernel's entry, which is written again where it is gone, and by a socket
+/// that lives.
+///
+/// # Errors
+/// See [`InteropError`].
+pub(crate) fn prepare(command: &mut Command) -> Result<(), InteropError> {
+    mend_entry(Path::new("/"))?;
+    name_socket(command);
+    Ok(())
+}
+
+/// Has a program that is about to be started reach Windows by a socket that lives.
+pub(crate) fn name_socket(command: &mut Command) {
+    if let Some(socket) = replacement(std::env::var_os(VARIABLE).as_deref(), Path::new(FOLDER)) {
+        tracing::debug!(socket = %socket.display(), "WSL's interop is reached by another socket");
+        command.env(VARIABLE, socket);
+    }
+}
+
 /// The socket to start Windows programs by where `own`, what the environment names, is missing or stale: the lasting one, or else the
 /// newest of a session that lives. `None` where `own` is good, and where there is no other (as outside of WSL).
-pub(crate) fn replacement(own: Option<&OsStr>, folder: &Path) -> Option<PathBuf> {
+fn replacement(own: Option<&OsStr>, folder: &Path) -> Option<PathBuf> {
     if own.is_some_and(|own| is_socket(Path::new(own))) {
         return None;
     }
@@ -56,17 +81,11 @@ pub enum InteropError {
     Entry(std::io::Error),
 }
 
-/// Whether a file is a Windows program.
-pub(crate) fn is_windows_program(path: &Path) -> bool {
-    let mut magic = [0; 2];
-    fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && &magic == b"MZ"
-}
-
 /// Writes the entry for Windows programs again where there is none, if this is a WSL. `root` is `/` but for tests.
 ///
 /// # Errors
 /// See [`InteropError`].
-pub(crate) fn mend_entry(root: &Path) -> Result<(), InteropError> {
+fn mend_entry(root: &Path) -> Result<(), InteropError> {
     let under_root = |path: &str| root.join(path.trim_start_matches('/'));
     if has_entry(&under_root(BINFMT)) || !under_root(FOLDER).exists() {
         return Ok(());

@@ -1,12 +1,14 @@
 //! A lane: one relay, the session with it, and its pipes. It starts the relay, starts it anew when it ended, with growing waits,
 //! and moves frames. What frames mean is the engine's; nothing here knows a packet.
 
-use crate::limits::{BACK_OFF, HEALTHY_AFTER, HELLO_PATIENCE, LANE_TURN, LAST_BACK_OFF_AFTER_HELLO, STAGING};
-use crate::relay_process::{LastWords, RelayCommand, RelayProcess, SpawnError};
+use crate::limits::{
+    BACK_OFF, HEALTHY_AFTER, HELLO_PATIENCE, LANE_TURN, LAST_BACK_OFF_AFTER_HELLO, STAGING, STOP_PATIENCE,
+};
+use crate::relay_process::{RelayCommand, RelayProcess, SpawnError};
+use crate::verdict::{self, Ending};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::process::ExitStatus;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -21,10 +23,12 @@ pub enum LaneError {
     #[error(transparent)]
     Spawn(#[from] SpawnError),
     /// Its process ended, or at least its output.
-    #[error("the relay ended ({status}){last_words}")]
+    #[error("the relay ended ({status}){hint}{last_words}")]
     Ended {
         /// How, in words.
         status: String,
+        /// Why, as far as that can be told, and what to try, after a colon; or nothing.
+        hint: String,
         /// Its last lines, each on a line of its own, after a colon; or nothing.
         last_words: String,
     },
@@ -59,7 +63,7 @@ enum State {
     /// The relay runs; ready once its hello came.
     Running(Box<Running>),
     /// The former relay is being reaped, so that its end can be told.
-    Ending(Pin<Box<dyn Future<Output = Option<ExitStatus>> + Send>>, LastWords, Option<LaneError>),
+    Ending(Pin<Box<dyn Future<Output = LaneError> + Send>>),
     /// Waits for the next start.
     Waiting(Instant),
 }
@@ -150,14 +154,14 @@ impl Lane {
     pub(crate) fn session(&self) -> Option<&Session> {
         match &self.state {
             State::Running(running) => Some(&running.session),
-            State::Ending(..) | State::Waiting(_) => None,
+            State::Ending(_) | State::Waiting(_) => None,
         }
     }
 
     fn running_mut(&mut self) -> Option<&mut Running> {
         match &mut self.state {
             State::Running(running) => Some(running),
-            State::Ending(..) | State::Waiting(_) => None,
+            State::Ending(_) | State::Waiting(_) => None,
         }
     }
 
@@ -165,7 +169,7 @@ impl Lane {
     pub(crate) fn process(&self) -> Option<(u32, Instant)> {
         match &self.state {
             State::Running(running) => Some((running.process.pid, running.since)),
-            State::Ending(..) | State::Waiting(_) => None,
+            State::Ending(_) | State::Waiting(_) => None,
         }
     }
 
@@ -173,7 +177,7 @@ impl Lane {
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Running(running) => Some(running.session.next_deadline()),
-            State::Ending(..) => None,
+            State::Ending(_) => None,
             State::Waiting(until) => Some(*until),
         }
     }
@@ -193,7 +197,7 @@ impl Lane {
                 }
                 Turn::Quiet
             }
-            State::Ending(..) => Turn::Quiet,
+            State::Ending(_) => Turn::Quiet,
             State::Waiting(until) => {
                 if *until <= now {
                     self.restarts += 1;
@@ -213,9 +217,8 @@ impl Lane {
         now: Instant,
         mut act: impl FnMut(&mut Session, Frame<'_>),
     ) -> Turn {
-        if let State::Ending(end, words, why) = &mut self.state {
-            let Poll::Ready(status) = end.as_mut().poll(cx) else { return Turn::Quiet };
-            let error = why.take().unwrap_or_else(|| ended(status, words));
+        if let State::Ending(end) = &mut self.state {
+            let Poll::Ready(error) = end.as_mut().poll(cx) else { return Turn::Quiet };
             self.complain(&error);
             self.wait(now);
             return Turn::Quiet;
@@ -249,9 +252,9 @@ impl Lane {
         if running.session.peer().is_some() {
             self.longest_wait = LAST_BACK_OFF_AFTER_HELLO;
         }
-        let words = running.process.last_words.clone();
         let counters = running.session.counters();
-        self.state = State::Ending(Box::pin(running.process.end()), words, why);
+        let age = now.saturating_duration_since(running.since);
+        self.state = State::Ending(Box::pin(end(running, self.command.clone(), age, why)));
         Turn::Died(counters)
     }
 
@@ -272,7 +275,10 @@ impl Lane {
     pub(crate) async fn stop(self) {
         match self.state {
             State::Running(running) => drop(running.process.end().await),
-            State::Ending(end, ..) => drop(end.await),
+            State::Ending(end) => {
+                // What is still asked about its end is of no use any more.
+                let _ = tokio::time::timeout(STOP_PATIENCE, end).await;
+            }
             State::Waiting(_) => {}
         }
     }
@@ -285,11 +291,20 @@ fn back_off(failures: u32, longest: Duration) -> Duration {
     }
 }
 
-fn ended(status: Option<ExitStatus>, words: &LastWords) -> LaneError {
-    let text = words.text();
-    let last_words = if text.is_empty() { String::new() } else { format!(":\n  {}", text.replace('\n', "\n  ")) };
+/// Ends the relay's process, and gives why it is gone: `why`, or else what its own end tells.
+async fn end(relay: Box<Running>, command: RelayCommand, age: Duration, why: Option<LaneError>) -> LaneError {
+    let (words, kind, said_hello) =
+        (relay.process.last_words.clone(), relay.process.kind, relay.session.peer().is_some());
+    let status = relay.process.end().await;
+    if let Some(why) = why {
+        return why;
+    }
+    let words = words.text();
+    let ending = Ending { program: &command.program, kind, words: &words, said_hello, age };
+    let hint = verdict::hint(ending).await.map_or_else(String::new, |hint| format!(": {hint}"));
+    let last_words = if words.is_empty() { String::new() } else { format!(":\n  {}", words.replace('\n', "\n  ")) };
     let status = status.map_or_else(|| "it closed its output and had to be killed".to_owned(), |s| s.to_string());
-    LaneError::Ended { status, last_words }
+    LaneError::Ended { status, hint, last_words }
 }
 
 impl Running {

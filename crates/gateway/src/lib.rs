@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod control;
+mod deploy;
 mod dns;
 mod engine;
 pub mod instance;
@@ -13,18 +14,23 @@ mod lane;
 pub mod limits;
 pub mod net;
 mod network;
+mod program;
 mod relay_process;
 pub mod status;
 pub mod tap;
+mod verdict;
+mod windows;
 
-pub use config::Settings;
+pub use config::{Placement, Settings};
+pub use deploy::DeployError;
 pub use dns::{connections, front};
 pub use engine::EngineError;
 pub use instance::InstanceError;
-pub use interop::InteropError;
+pub use interop::{InteropError, is_wsl};
 pub use lane::LaneError;
 pub use relay_process::{RelayCommand, SpawnError};
 pub use status::Status;
+pub use windows::QuestionError;
 
 use engine::{Engine, Parts, now};
 use instance::Instance;
@@ -73,13 +79,20 @@ pub enum RunError {
 ///
 /// # Panics
 /// Outside of a tokio runtime with I/O and time.
-pub async fn run(settings: Settings, stop: impl Future<Output = ()>, up: impl FnOnce(&Status)) -> Result<(), RunError> {
+pub async fn run(
+    mut settings: Settings,
+    stop: impl Future<Output = ()>,
+    up: impl FnOnce(&Status),
+) -> Result<(), RunError> {
     let instance = Instance::claim(&settings.runtime_dir)?;
     let listener = instance.listen()?;
     let tap = Tap::open(&settings.tap, settings.offload)?;
     let net = Net::open()?;
     // A killed gateway's rules would send look-ups to a table that has no routes yet: harmless, but not tidy.
     net.withdraw().await?;
+    if settings.placement == Placement::OnWindowsDisk {
+        settings.relay = deploy::deploy(settings.relay).await;
+    }
     let lanes = lanes(&settings)?;
     let outcome = serve(&settings, (tap, &net, lanes, listener), stop, up).await;
     if tokio::time::timeout(WITHDRAW_PATIENCE, net.withdraw()).await.is_err() {

@@ -54,6 +54,12 @@ pub const HEALTHY_AFTER: Duration = Duration::from_secs(10);
 /// 75 s were reported for programs started from the distro's own disk).
 pub const HELLO_PATIENCE: Duration = Duration::from_secs(90);
 
+/// A relay for Windows that ends within this without a word was ended by someone else: antivirus programs take up to a minute.
+pub const SHORT_LIFE: Duration = Duration::from_secs(60);
+
+/// How long a Windows program that was asked something may take to answer.
+pub const WINDOWS_PATIENCE: Duration = Duration::from_secs(20);
+
 /// Without any relay for this long the VM gets its own network back until there is one.
 pub const WITHDRAW_AFTER: Duration = Duration::from_secs(5);
 

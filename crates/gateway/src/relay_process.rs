@@ -1,14 +1,16 @@
 //! A relay's process: how it is started, what it says on its standard error, and why it cannot be started, in words. Knows no
 //! frame.
 
+use crate::deploy::{self, DeployError};
 use crate::interop::{self, InteropError};
 use crate::limits::{PIPE_BYTES, STDERR_LINE_BYTES, STDERR_LINES};
+use crate::program::Kind;
 use nix::fcntl::{FcntlArg, fcntl};
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, BufReader};
@@ -21,6 +23,8 @@ pub struct RelayCommand {
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<OsString>,
+    /// What the program is a copy of, if the gateway made it; it is made again where it is gone.
+    pub original: Option<PathBuf>,
 }
 
 /// Why no relay could be started.
@@ -42,6 +46,17 @@ pub enum SpawnError {
         /// The file.
         program: PathBuf,
     },
+    /// It is for another processor.
+    #[error(
+        "the relay program {} is built for {processor}, and this machine is {}: take the one that was built for it",
+        .program.display(), std::env::consts::ARCH
+    )]
+    Processor {
+        /// The file.
+        program: PathBuf,
+        /// What it is built for.
+        processor: &'static str,
+    },
     /// The kernel knows no way to run it.
     #[error(
         "the relay program {} cannot be executed by this system (exec format error): for a Windows program WSL's interop is \
@@ -60,6 +75,9 @@ pub enum SpawnError {
         /// Why.
         source: InteropError,
     },
+    /// Its copy is gone, and cannot be made again.
+    #[error("the relay cannot be started: {0}")]
+    Deploy(#[from] DeployError),
     /// Anything else.
     #[error("the relay program {} could not be started: {source}", .program.display())]
     Other {
@@ -75,7 +93,10 @@ impl SpawnError {
         match source.raw_os_error() {
             Some(libc::ENOENT) => Self::NotFound { program },
             Some(libc::EACCES | libc::EPERM) => Self::NotExecutable { program },
-            Some(libc::ENOEXEC) => Self::Format { program },
+            Some(libc::ENOEXEC) => match Kind::of(&program) {
+                Kind::Linux(Some(processor)) => Self::Processor { program, processor },
+                Kind::Linux(None) | Kind::Windows(_) | Kind::Other => Self::Format { program },
+            },
             _ => Self::Other { program, source },
         }
     }
@@ -105,6 +126,8 @@ impl LastWords {
 pub(crate) struct RelayProcess {
     child: Child,
     pub(crate) pid: u32,
+    /// What its program is.
+    pub(crate) kind: Kind,
     /// None once the relay was told to end.
     pub(crate) input: Option<ChildStdin>,
     pub(crate) output: ChildStdout,
@@ -117,17 +140,21 @@ impl RelayProcess {
     /// Must be called within a tokio runtime.
     pub(crate) fn start(command: &RelayCommand, lane: usize) -> Result<Self, SpawnError> {
         let error = |source| SpawnError::new(command.program.clone(), source);
-        if interop::is_windows_program(&command.program) {
-            let program = || command.program.clone();
-            interop::mend_entry(Path::new("/")).map_err(|source| SpawnError::Interop { program: program(), source })?;
+        if let Some(original) = &command.original {
+            deploy::restore(original, &command.program)?;
         }
         let mut relay = Command::new(&command.program);
+        let kind = Kind::of(&command.program);
         // Looked at for each start: the session whose socket served the last one may have ended.
-        if let Some(socket) =
-            interop::replacement(std::env::var_os(interop::VARIABLE).as_deref(), Path::new(interop::FOLDER))
-        {
-            tracing::debug!(socket = %socket.display(), "WSL's interop is reached by another socket");
-            relay.env(interop::VARIABLE, socket);
+        if let Kind::Windows(_) = kind {
+            let program = || command.program.clone();
+            interop::prepare(&mut relay).map_err(|source| SpawnError::Interop { program: program(), source })?;
+            // To Windows the folder of a distro is one on a network share: it costs seconds.
+            if let Some(folder) = command.program.parent().filter(|folder| folder.is_absolute()) {
+                relay.current_dir(folder);
+            }
+        } else {
+            interop::name_socket(&mut relay);
         }
         let mut child = relay
             .args(&command.args)
@@ -148,7 +175,7 @@ impl RelayProcess {
         enlarge(&output);
         let last_words = LastWords::default();
         let stderr = tokio::spawn(listen(stderr, last_words.clone(), lane));
-        Ok(Self { child, pid, input: Some(input), output, last_words, stderr })
+        Ok(Self { child, pid, kind, input: Some(input), output, last_words, stderr })
     }
 
     /// Ends the process if it runs, and gives its exit status, after its last words were read.
@@ -225,7 +252,7 @@ mod tests {
     #[tokio::test]
     async fn the_last_lines_are_kept_and_long_ones_cut() {
         let script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i >&2; done; head -c 5000 /dev/zero | tr '\\0' x >&2; exit 3";
-        let command = RelayCommand { program: "sh".into(), args: vec!["-c".into(), script.into()] };
+        let command = RelayCommand { program: "sh".into(), args: vec!["-c".into(), script.into()], original: None };
         let process = RelayProcess::start(&command, 0).expect("sh starts");
         let words = process.last_words.clone();
         let status = process.end().await.expect("it ended by itself");

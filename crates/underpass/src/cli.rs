@@ -28,7 +28,8 @@ pub(crate) enum Command {
 /// Each option is a key of the configuration file too, with the same name.
 #[derive(Debug, Args)]
 pub(crate) struct UpOptions {
-    /// The relay: a program that opens sockets on the host [default: underpass-relay beside this program, or in PATH]
+    /// The relay: a program that opens sockets on the host [default: underpass-relay beside this program, or in PATH; in WSL the
+    /// underpass-relay.exe beside it, copied to %LOCALAPPDATA%\underpass]
     #[arg(long, value_name = "PROGRAM")]
     relay: Option<PathBuf>,
     /// An argument for the relay; repeat it for more

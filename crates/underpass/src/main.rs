@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use cli::{Cli, Command, StatusOptions, UpOptions};
 use gateway::config::{Choices, RUNTIME_DIR};
-use gateway::{Settings, Status};
+use gateway::{Placement, Settings, Status};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -62,11 +62,16 @@ fn settings(options: UpOptions) -> anyhow::Result<Settings> {
     Ok(options.choices().over(file).settle(default_relay(), runtime_dir())?)
 }
 
-/// The relay beside this program; without one there it is looked up in `PATH`.
-fn default_relay() -> PathBuf {
+/// The relay beside this program, in a WSL the one for Windows, which is to run on Windows' disk. Without one there it is looked up in `PATH`.
+fn default_relay() -> (PathBuf, Placement) {
     const NAME: &str = "underpass-relay";
-    let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(NAME)));
-    beside.filter(|path| path.exists()).unwrap_or_else(|| NAME.into())
+    let program = std::env::current_exe().unwrap_or_default();
+    let windows = program.with_file_name(format!("{NAME}.exe"));
+    if gateway::is_wsl() && windows.exists() {
+        return (windows, Placement::OnWindowsDisk);
+    }
+    let beside = program.with_file_name(NAME);
+    (if beside.exists() { beside } else { NAME.into() }, Placement::AsItLies)
 }
 
 fn up(settings: Settings) -> anyhow::Result<()> {

@@ -8,13 +8,10 @@ use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-
-/// The exit code of a session whose program could not be started.
-const NOT_STARTED: u8 = 127;
 
 /// What programs are started with.
 #[derive(Clone, Debug)]
@@ -23,6 +20,10 @@ pub struct Options {
     pub wine: String,
     /// Bytes of the pipes to and from a program; WSL's have [`PIECE`].
     pub pipe_bytes: usize,
+    /// Where the drives are: folders named `c:` and so on.
+    pub drives: PathBuf,
+    /// A file with the beginnings of paths, one a line, whose programs a policy forbids. It need not exist.
+    pub policy: PathBuf,
 }
 
 /// Serves sessions at a socket for ever.
@@ -66,7 +67,7 @@ fn session(parts: Vec<(Opening, UnixStream)>, options: &Options) {
     else {
         return;
     };
-    let code = match start(&opening, options) {
+    let ending = match start(&opening, options) {
         Ok((child, input, output, errors)) => {
             let pid = child.id();
             let copies = [copy(output, stdout), copy(errors, stderr)];
@@ -74,18 +75,20 @@ fn session(parts: Vec<(Opening, UnixStream)>, options: &Options) {
             copy(stdin, input);
             let code = watch(child, &control);
             let _ = copies.map(thread::JoinHandle::join);
-            code.unwrap_or_else(|error| {
+            Ending::Exited(code.unwrap_or_else(|error| {
                 report(&format!("process {pid}: {error}"));
-                NOT_STARTED
-            })
+                1
+            }))
         }
         Err(error) => {
             report(&format!("{:?}: {error}", opening.command));
-            NOT_STARTED
+            drop((stdout, stderr));
+            let is_missing = error.kind() == io::ErrorKind::NotFound;
+            Ending::NotStarted(if is_missing { libc::ENOENT } else { libc::EINVAL })
         }
     };
     // The Linux side may be gone.
-    let _ = send(&mut control, &Ending { code });
+    let _ = send(&mut control, &ending);
 }
 
 /// Says what went wrong. Who reads it is the test that started this program.
@@ -97,23 +100,49 @@ fn start(opening: &Opening, options: &Options) -> io::Result<(Child, PipeWriter,
     let Some((program, args)) = opening.command.split_first() else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "no program was named"));
     };
-    let mut magic = [0; 2];
-    fs::File::open(program)?.read_exact(&mut magic)?;
-    let mut command = if &magic == b"MZ" {
+    let file = seen_by_windows(opening, Path::new(program), &options.drives);
+    let forbidden = fs::read_to_string(&options.policy).unwrap_or_default();
+    if forbidden.lines().any(|beginning| program.starts_with(beginning)) {
+        return Err(io::Error::other("a policy forbids it"));
+    }
+    let mut command = if is_windows_program(&file)? {
         let mut command = Command::new(&options.wine);
-        command.arg(program);
+        command.arg(&file);
         command
     } else {
-        Command::new(program)
+        Command::new(&file)
     };
     let (their_input, input) = small_pipe(options.pipe_bytes)?;
     let (output, their_output) = small_pipe(options.pipe_bytes)?;
     let (errors, their_errors) = small_pipe(options.pipe_bytes)?;
-    command.args(args).current_dir(&opening.directory);
+    let directory = seen_by_windows(opening, &opening.directory, &options.drives);
+    command.args(args).current_dir(directory);
     // A signal to this program's group is not the program's.
     command.stdin(their_input).stdout(their_output).stderr(their_errors).process_group(0);
     let child = command.spawn()?;
     Ok((child, input, output, errors))
+}
+
+/// A file of the distro as Windows sees it: on its own drive where it is below `/mnt/` and a letter, else by the distro's file server.
+fn seen_by_windows(opening: &Opening, path: &Path, drives: &Path) -> PathBuf {
+    let drive = path.strip_prefix("/mnt").ok().and_then(|rest| {
+        let mut parts = rest.components();
+        let letter = parts.next()?.as_os_str().to_str().filter(|name| name.len() == 1)?;
+        Some(drives.join(format!("{letter}:")).join(parts.as_path()))
+    });
+    drive.unwrap_or_else(|| opening.distro.join(path.strip_prefix("/").unwrap_or(path)))
+}
+
+/// Whether a program is Windows', and for a processor that Windows has here.
+fn is_windows_program(file: &Path) -> io::Result<bool> {
+    let bytes = fs::read(file)?;
+    if !bytes.starts_with(b"MZ") {
+        return Ok(false);
+    }
+    let word = |at: usize| Some(usize::from(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?)));
+    let machine = word(0x3c).and_then(|header| word(header + 4));
+    // 'This version of the file is not compatible with the version of Windows you're running.'
+    if machine == Some(0x8664) { Ok(true) } else { Err(io::Error::other("it is not for this processor")) }
 }
 
 fn small_pipe(bytes: usize) -> io::Result<(PipeReader, PipeWriter)> {

@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where a stream of bytes comes from, and where it goes.
@@ -35,10 +36,12 @@ pub fn run(command: Vec<String>) -> io::Result<u8> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     let session = format!("{}-{now}", std::process::id());
     let directory = env::current_dir()?;
+    let distro = PathBuf::from(format!("/proc/{}/root", std::process::id()));
     let open = |role| {
         let mut stream = UnixStream::connect(&socket)?;
-        let (session, command, directory) = (session.clone(), command.clone(), directory.clone());
-        send(&mut stream, &Opening { session, role, command, directory })?;
+        let (session, command, directory, distro) =
+            (session.clone(), command.clone(), directory.clone(), distro.clone());
+        send(&mut stream, &Opening { session, role, command, directory, distro })?;
         io::Result::Ok(stream)
     };
     let [stdin, stdout, stderr, control] =
@@ -59,7 +62,14 @@ pub fn run(command: Vec<String>) -> io::Result<u8> {
         }
         // The exit code comes last: the program's output is taken to its end first.
         if copies[1].is_none() && copies[2].is_none() {
-            return receive::<Ending>(&control).map(|ending| ending.code);
+            return match receive::<Ending>(&control)? {
+                Ending::Exited(code) => Ok(code),
+                Ending::NotStarted(errno) => {
+                    let program = command.first().map_or("", String::as_str);
+                    writeln!(io::stderr(), "{program}: {}", nix::errno::Errno::from_raw(errno).desc())?;
+                    Ok(1)
+                }
+            };
         }
     }
 }

@@ -8,6 +8,7 @@
 //!   waits for the program to take its input, it takes none of the program's output. Two programs that each wait for the other to read
 //!   deadlock for good, as in WSL.
 //! - The Windows half has a thread for each stream, and pipes of [`PIECE`] bytes to the program.
+//! - Paths below `/mnt/` and a letter are Windows' drives. A program that Windows does not start is told by an error of Linux' alone.
 //! - When the Linux half dies the program is ended; when the Windows half dies the program is orphaned, and only sees its pipes break.
 #![forbid(unsafe_code)]
 
@@ -49,13 +50,18 @@ pub struct Opening {
     pub command: Vec<String>,
     /// Where it is to run.
     pub directory: PathBuf,
+    /// The distro's files, as Windows sees them (there as `\\wsl.localhost\NAME`).
+    pub distro: PathBuf,
 }
 
-/// How the program ended; the last line on the control socket.
+/// What became of the program; the last line on the control socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ending {
-    /// Its exit code, or what the Windows half says when it could not be started.
-    pub code: u8,
+pub enum Ending {
+    /// It ran, and gave this exit code.
+    Exited(u8),
+    /// It was not started, for this error of Linux'. WSL knows ENOENT for a missing file, EACCES where an administrator is needed, and
+    /// EINVAL for everything else.
+    NotStarted(i32),
 }
 
 fn send(stream: &mut UnixStream, value: &impl Serialize) -> io::Result<()> {

@@ -14,13 +14,16 @@ use crate::tunnel::{Tunnel, programs};
 use crate::wait::until;
 
 /// Where the kernel keeps its list of interpreters.
-const BINFMT: &str = "/proc/sys/fs/binfmt_misc";
+pub(crate) const BINFMT: &str = "/proc/sys/fs/binfmt_misc";
 
 /// Wine's loader. Debian has it outside of `PATH`.
 const WINE: &str = "/usr/lib/wine/wine64";
 
 /// The server of a prefix, by which all of its programs are ended.
 const WINE_SERVER: &str = "/usr/lib/wine/wineserver64";
+
+/// The Windows' user: a name with a space and a letter that few code pages have.
+const USER: &str = "Anna Müller";
 
 /// Windowses of one process, told apart by number.
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -57,6 +60,24 @@ pub fn missing() -> Option<String> {
     Some(format!("{} is not there; run {script}", path.display()))
 }
 
+/// The processes on the host that are the relay for Windows, wherever its file lies.
+///
+/// # Panics
+/// The host's processes cannot be listed.
+#[must_use]
+pub fn windows_relays(lab: &Lab) -> Vec<u32> {
+    let pids = lab.run(Place::Windows, &["ip", "netns", "pids", &lab.namespace(Place::Windows)]);
+    let pids = pids.unwrap_or_else(|error| panic!("the host's processes: {error}"));
+    assert!(pids.succeeded(), "the host's processes: {pids:?}");
+    let is_relay = |pid: &u32| {
+        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
+            let program = line.split(|byte| *byte == 0).next().unwrap_or_default();
+            program.ends_with(b"underpass-relay.exe")
+        })
+    };
+    pids.stdout.lines().filter_map(|pid| pid.parse().ok()).filter(is_relay).collect()
+}
+
 /// The host's half of WSL's interop, with a Wine of its own, and the entry in the kernel's list. All of it goes when dropped; declare it
 /// after its lab.
 #[derive(Debug)]
@@ -89,9 +110,12 @@ impl Interop {
         Self::prepare(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let (socket, prefix) = (folder.join("interop"), folder.join("prefix"));
         let program = programs().join("interop-host").display().to_string();
-        let mut command =
-            in_namespace(&namespace, &[&program, &socket.display().to_string(), WINE, &pipe_bytes.to_string()]);
-        command.env("WINEPREFIX", &prefix).env("WINEDEBUG", "-all");
+        let drives = prefix.join("dosdevices").display().to_string();
+        let mut command = in_namespace(
+            &namespace,
+            &[&program, &socket.display().to_string(), WINE, &pipe_bytes.to_string(), &drives],
+        );
+        command.env("WINEPREFIX", &prefix).env("WINEDEBUG", "-all").env("USER", USER);
         // None of these is needed by a program without windows.
         command.env("WINEDLLOVERRIDES", "mscoree,mshtml,winemenubuilder.exe=");
         if let Some(log) = std::env::var_os("UNDERPASS_LAB_RELAY_LOG") {
@@ -120,6 +144,10 @@ impl Interop {
         for name in ["windows", "Program Files", "Program Files (x86)", "ProgramData"] {
             symlink(from.join("drive_c").join(name), to.join("drive_c").join(name))?;
         }
+        // Windows does not mind the case of letters; whoever looks at its disk from Linux here does.
+        fs::create_dir_all(to.join("drive_c/Windows"))?;
+        symlink("../windows/system32", to.join("drive_c/Windows/System32"))?;
+        fs::create_dir_all(local_app_data(&to))?;
         Ok(())
     }
 
@@ -127,6 +155,27 @@ impl Interop {
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.folder.join("interop")
+    }
+
+    /// Drive C:.
+    #[must_use]
+    pub fn drive_c(&self) -> PathBuf {
+        self.folder.join("prefix/drive_c")
+    }
+
+    /// Windows' folder for its user's local programs and data.
+    #[must_use]
+    pub fn local_app_data(&self) -> PathBuf {
+        local_app_data(&self.folder.join("prefix"))
+    }
+
+    /// Has Windows refuse programs whose paths, as Linux sees them, begin so.
+    ///
+    /// # Panics
+    /// That cannot be written down.
+    pub fn forbid(&self, beginning: &str) {
+        let policy = self.folder.join("interop.policy");
+        fs::write(&policy, beginning).unwrap_or_else(|error| panic!("{}: {error}", policy.display()));
     }
 
     /// Takes the entry out of the kernel's list, as systemd-binfmt does in some distros.
@@ -192,6 +241,11 @@ impl Drop for Interop {
         let _ = Finished::of(end);
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// `%LOCALAPPDATA%` in a prefix.
+fn local_app_data(prefix: &Path) -> PathBuf {
+    prefix.join("drive_c/users").join(USER).join("AppData/Local")
 }
 
 /// Has the kernel start files that begin with `MZ` by the model, as WSL's own entry does (`:WSLInterop:M::MZ::/init:FP`).

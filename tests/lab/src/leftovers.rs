@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::interop::BINFMT;
 use crate::run::{Finished, plain};
 
 /// Begins the name of every namespace that a lab makes.
@@ -28,15 +29,19 @@ pub(crate) fn remove(namespace: &str) {
     let _ = fs::remove_dir_all(overlay(namespace));
 }
 
-/// Removes everything that labs of dead processes left.
+/// Removes everything that labs of dead processes left: namespaces, entries in the kernel's list of interpreters, temporary folders.
 pub(crate) fn sweep() {
-    for folder in ["/run/netns", "/etc/netns"] {
+    let temporary = std::env::temp_dir();
+    for folder in [Path::new("/run/netns"), Path::new("/etc/netns"), Path::new(BINFMT), &temporary] {
         let Ok(entries) = fs::read_dir(folder) else { continue };
         for entry in entries.flatten() {
             let file_name = entry.file_name();
             let Some(name) = file_name.to_str() else { continue };
             if maker(name).is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
                 remove(name);
+                // It is in one of the places only.
+                let _ = fs::write(Path::new(BINFMT).join(name), "-1");
+                let _ = fs::remove_dir_all(temporary.join(name));
             }
         }
     }

@@ -16,11 +16,13 @@ pub mod interop;
 mod leftovers;
 mod nested;
 pub mod programs;
+pub mod relay;
 mod run;
 pub mod scene;
 mod topology;
 pub mod tunnel;
 mod wait;
+pub mod wsl;
 
 pub use nested::{Container, Masquerade};
 pub use run::{Finished, Process};

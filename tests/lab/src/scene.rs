@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 #![expect(clippy::missing_panics_doc, reason = "the module's text says it for all")]
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use crate::addresses::{SERVER, SERVER_NAME, SERVER_V6};
+use crate::interop::{self, Interop};
 use crate::{Finished, Lab, Place, Process, Tunnel, Vpn, lab_or_skip, programs, until};
 
 /// Servers of the lab listen, and what must happen has happened, long before this on the slowest machine.
@@ -23,6 +25,14 @@ pub fn tunnelled_lab(options: &[&str]) -> Option<(Lab, Tunnel)> {
     let lab = cut_off_lab()?;
     let tunnel = Tunnel::up(&lab, options);
     Some((lab, tunnel))
+}
+
+/// As [`tunnelled_lab`], with the nameserver of [`host_nameserver`], which is there first: some relays read its address only once.
+pub fn tunnelled_lab_with_dns(options: &[&str]) -> Option<(Lab, Process, Tunnel)> {
+    let lab = cut_off_lab()?;
+    let server = host_nameserver(&lab);
+    let tunnel = Tunnel::up(&lab, options);
+    Some((lab, server, tunnel))
 }
 
 /// A web server on the internet, at port 80 of its every address.
@@ -55,6 +65,22 @@ pub fn python_server(lab: &Lab, place: Place, program: &str, args: &[&str], port
     let listens = || !lab.run(place, &["ss", "-Htuln", &filter]).unwrap().stdout.trim().is_empty();
     assert!(until(PATIENCE, listens), "the server of the lab does not listen on port {port}");
     server
+}
+
+/// A lab that is cut off, with a Windows in it, if one can be made.
+///
+/// # Panics
+/// Under CI, if it cannot.
+#[must_use]
+pub fn windows_lab() -> Option<(Lab, Interop)> {
+    let lab = cut_off_lab()?;
+    if let Some(why) = interop::missing() {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "under CI no test may be skipped: {why}");
+        let _ = writeln!(std::io::stderr(), "skipped: {why}");
+        return None;
+    }
+    let interop = Interop::start(&lab);
+    Some((lab, interop))
 }
 
 /// A folder for a test's own files; it goes when dropped.
@@ -222,13 +248,14 @@ pub fn host_nameserver(lab: &Lab) -> Process {
 }
 
 /// What the nameserver of [`host_nameserver`] knows, something of every type: name, type, and how `dig +short` shows it.
-pub const RECORDS: [(&str, &str, &str); 13] = [
+pub const RECORDS: [(&str, &str, &str); 14] = [
     (SERVER_NAME, "A", SERVER),
     (SERVER_NAME, "AAAA", SERVER_V6),
     ("alias.lab.test", "CNAME", "www.lab.test."),
     ("alias.lab.test", "A", "www.lab.test.\n203.0.113.10"),
     ("lab.test", "MX", "10 mail.lab.test."),
     ("lab.test", "TXT", "\"hello\""),
+    ("bytes.lab.test", "TXT", "\"\\195\\169\\255\\128!\""),
     ("_web._tcp.lab.test", "SRV", "1 2 80 www.lab.test."),
     ("10.113.0.203.in-addr.arpa", "PTR", "www.lab.test."),
     ("lab.test", "SOA", "ns.lab.test. admin.lab.test. 7 3600 600 86400 5"),

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::interop::Interop;
+use crate::relay::Relay;
 use crate::run::{Finished, Process, in_namespace, plain};
 use crate::topology::{Lab, Place};
 use crate::wait::until;
@@ -17,9 +18,6 @@ pub const START_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Tunnels of one process, told apart by number.
 static NEXT: AtomicU32 = AtomicU32::new(0);
-
-/// With the value `windows` in this variable tests use the relay for Windows, behind the interop model and under Wine.
-const RELAY_VARIABLE: &str = "UNDERPASS_LAB_RELAY";
 
 /// The folder of the built programs: `UNDERPASS_BIN_DIR`, or the workspace's release folder.
 #[must_use]
@@ -58,19 +56,29 @@ impl Tunnel {
         tunnel
     }
 
-    /// Starts `underpass up` with its relay on the host, and does not wait. The relay is the one for Linux, unless the variable
-    /// `UNDERPASS_LAB_RELAY` is `windows`.
+    /// Starts `underpass up` with its relay on the host, and does not wait. Which relay, [`Relay::chosen`] says.
     ///
     /// # Panics
     /// The programs were not built, or cannot be started.
     #[must_use]
     pub fn launch(lab: &Lab, options: &[&str]) -> Self {
-        if std::env::var(RELAY_VARIABLE).as_deref() == Ok("windows") {
-            let interop = Interop::start(lab);
-            let mut tunnel = interop.launch(lab, options);
-            tunnel.windows = Some(interop);
-            return tunnel;
+        match Relay::chosen() {
+            Relay::Linux => Self::launch_plain(lab, options),
+            Relay::LinuxBehindInterop => {
+                Self::launch_behind(Interop::start(lab), |interop| interop.launch_linux(lab, options))
+            }
+            Relay::Windows => Self::launch_behind(Interop::start(lab), |interop| interop.launch(lab, options)),
         }
+    }
+
+    /// The Windows goes with the tunnel.
+    fn launch_behind(interop: Interop, launch: impl FnOnce(&Interop) -> Self) -> Self {
+        let mut tunnel = launch(&interop);
+        tunnel.windows = Some(interop);
+        tunnel
+    }
+
+    fn launch_plain(lab: &Lab, options: &[&str]) -> Self {
         let relay = programs().join("underpass-relay");
         assert!(relay.exists(), "{} is not there: run `cargo build --release` first", relay.display());
         let (relay, windows) = (relay.display().to_string(), lab.namespace(Place::Windows));

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::SERVER;
+use lab::relay::{Lack, Relay, lacks};
 use lab::scene::{
     PATIENCE, Scratch, cut_off_lab, exec_relay, http_status, python, python_server, rules, tunnelled_lab, web_server,
 };
@@ -302,10 +303,11 @@ t = socket.create_connection((sys.argv[1], 80)); t.recv(1)";
     for (lane, relay) in relays.iter().enumerate() {
         assert_eq!(keys(relay), ["age_s", "can", "lane", "last_error", "pid", "restarts", "state", "version"]);
         assert_eq!((&relay["lane"], &relay["restarts"], &relay["state"]), (&lane.into(), &0.into(), &"ready".into()));
-        assert!(exe(&relay["pid"].to_string()).ends_with("underpass-relay"), "{relay}");
+        assert!(exe(&relay["pid"].to_string()).ends_with(Relay::chosen().program()), "{relay}");
         assert!(relay["age_s"].as_u64().unwrap() < 120 && relay["last_error"].is_null());
         assert!(relay["version"].as_str().unwrap().contains("0.1"), "{relay}");
-        for ability in ["udp", "dns", "ping", "ping6", "changes"] {
+        let abilities = ["udp", "dns", "ping", "changes"].into_iter().chain((!lacks(Lack::Ping6)).then_some("ping6"));
+        for ability in abilities {
             assert!(relay["can"].as_array().unwrap().contains(&ability.into()), "{relay}");
         }
     }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::SERVER;
+use lab::relay::{Lack, Relay, lacks};
 use lab::scene::{Script, cpu_time, memory_kib, product, python, python_server, transfer, tunnelled_lab};
 use lab::{Lab, Place, Process, Tunnel, until};
 use std::fs;
@@ -56,13 +57,15 @@ fn least<T: PartialOrd>(looks: impl Iterator<Item = T>) -> T {
 }
 
 #[test]
-fn four_streams_of_a_gibibyte_come_back_byte_exact() {
+fn four_streams_of_up_to_a_gibibyte_come_back_byte_exact() {
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
     let _server = transfer_server(&lab);
-    let done = transfer(&lab, 5001, "echo", (1024 * MIB, 4), 0);
+    // Behind interop a gibibyte takes as long as several do without it.
+    let each = if Relay::chosen() == Relay::Linux { 1024 * MIB } else { 256 * MIB };
+    let done = transfer(&lab, 5001, "echo", (each, 4), 0);
     assert_eq!(done["exact"], true, "{done}");
     let bytes = &tunnel.status()["bytes"];
-    assert!(bytes["up"].as_u64() >= Some(4096 * MIB) && bytes["down"].as_u64() >= Some(4096 * MIB), "{bytes}");
+    assert!(bytes["up"].as_u64() >= Some(4 * each) && bytes["down"].as_u64() >= Some(4 * each), "{bytes}");
 }
 
 #[test]
@@ -138,6 +141,9 @@ fn readers_that_stop_stall_only_themselves_and_go_on_at_once() {
 
 #[test]
 fn ten_thousand_connections_at_once_stay_alive_and_a_packet_costs_the_same_beside_them() {
+    if lacks(Lack::Crowds) {
+        return;
+    }
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
     let _server = echo_server(&lab);
     let gateway = product(&tunnel)[0];

@@ -1,6 +1,7 @@
 //! Relays that die, hang or cannot start: what they carried is reset at once, and the next one carries on.
 
 use lab::addresses::SERVER;
+use lab::relay::{Lack, lacks};
 use lab::scene::{
     PATIENCE, Scratch, cut_off_lab, exec_relay, http_status, python, python_server, tunnelled_lab, way_out, web_server,
 };
@@ -51,6 +52,9 @@ fn client(lab: &Lab, program: &str, args: &[&str]) -> Finished {
 
 #[test]
 fn killed_10_times_mid_transfer_its_flows_are_reset_in_1_s_and_new_ones_served_in_2_s() {
+    if lacks(Lack::QuickStart) {
+        return;
+    }
     let Some((lab, mut tunnel)) = tunnelled_lab(&[]) else { return };
     let _echo = python_server(&lab, Place::Internet, ECHO_SERVER, &[], 7);
     // Writes without end while the relay is killed, as does the echo; then connects until somebody answers.
@@ -101,6 +105,9 @@ print(reset, time.monotonic() - killed)";
 
 #[test]
 fn with_4_lanes_flows_are_spread_and_one_that_dies_touches_only_its_own() {
+    if lacks(Lack::OwnProcess) {
+        return;
+    }
     let Some((lab, tunnel)) = tunnelled_lab(&["--lanes", "4"]) else { return };
     let _echo = python_server(&lab, Place::Internet, ECHO_SERVER, &[], 7);
     assert!(until(PATIENCE, || tunnel.relays().len() == 4), "{}", tunnel.status());

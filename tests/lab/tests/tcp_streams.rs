@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::{SERVER, SERVER_V6};
+use lab::relay::{Lack, lacks};
 use lab::scene::{PATIENCE, Scratch, must, python, tunnelled_lab};
 use lab::tunnel::send_signal;
 use lab::{Lab, Place, Process, Tunnel, until};
@@ -137,6 +138,9 @@ c.close()
 
 #[test]
 fn a_reset_by_either_end_is_a_reset_to_the_other() {
+    if lacks(Lack::IdleResets) {
+        return;
+    }
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
     let wanted = "idle ECONNRESET\nsending ECONNRESET\n";
     let scratch = Scratch::new();

@@ -2,43 +2,18 @@
 //! the relay for Linux is shown with this one by `UNDERPASS_LAB_RELAY=windows` (see `scripts/test`); here is what is Windows' own.
 
 use lab::addresses::{ROUTER, SERVER, SERVER_NAME, SERVER_V6};
-use lab::interop::{self, Interop};
+use lab::interop::{self, Interop, windows_relays};
 use lab::scene::{
-    PATIENCE, RECORDS, Scratch, Script, cut_off_lab, hops, host_nameserver, http_status, must, python_server, transfer,
-    web_server,
+    PATIENCE, RECORDS, Script, hops, host_nameserver, http_status, must, python_server, transfer, web_server,
+    windows_lab,
 };
-use lab::tunnel::{programs, send_signal};
+use lab::tunnel::send_signal;
 use lab::{Lab, Place, Tunnel, until};
 use std::fs;
-use std::io::Write as _;
-
-/// A lab that is cut off, with a Windows in it, if one can be made.
-fn windows_lab() -> Option<(Lab, Interop)> {
-    let lab = cut_off_lab()?;
-    if let Some(why) = interop::missing() {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "under CI no test may be skipped: {why}");
-        let _ = writeln!(std::io::stderr(), "skipped: {why}");
-        return None;
-    }
-    let interop = Interop::start(&lab);
-    Some((lab, interop))
-}
 
 fn up(mut tunnel: Tunnel) -> Tunnel {
     tunnel.wait_up();
     tunnel
-}
-
-/// The processes on the host that are the relay for Windows.
-fn relays(lab: &Lab) -> Vec<u32> {
-    let pids = must(lab, Place::Windows, &format!("ip netns pids {}", lab.namespace(Place::Windows)));
-    let is_relay = |pid: &u32| {
-        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
-            let program = line.split(|byte| *byte == 0).next().unwrap_or_default();
-            program.ends_with(b"underpass-relay.exe")
-        })
-    };
-    pids.lines().filter_map(|pid| pid.parse().ok()).filter(is_relay).collect()
 }
 
 #[test]
@@ -85,7 +60,7 @@ fn windows_own_resolver_answers_and_what_it_does_not_know_its_servers_do() {
     }
     // By either way each: Wine's resolver knows A, AAAA, TXT and SOA, its NXDOMAIN and SERVFAIL, and the servers the rest.
     let answers = tunnel.status()["dns_answers"].clone();
-    assert_eq!(answers, serde_json::json!({ "record-query": 12, "servers": 17 }), "{answers}");
+    assert_eq!(answers, serde_json::json!({ "record-query": 12, "servers": 19 }), "{answers}");
     assert!(dig(&["big.lab.test", "TXT"]).contains("ANSWER: 1"), "more than UDP takes");
     assert_eq!(tunnel.status()["relays"][0]["restarts"], 0);
 }
@@ -166,110 +141,39 @@ fn whoever_is_killed_no_relay_is_orphaned() {
     };
     let as_many = |tunnel: &Tunnel, why: &str| {
         assert!(
-            until(PATIENCE, || ready(tunnel) && relays(&lab).len() == 2),
+            until(PATIENCE, || ready(tunnel) && windows_relays(&lab).len() == 2),
             "{why}: {:?} {}",
-            relays(&lab),
+            windows_relays(&lab),
             tunnel.status()
         );
         assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{why}: {}", tunnel.status());
     };
     as_many(&tunnel, "at the start");
-    let before = relays(&lab);
+    let before = windows_relays(&lab);
     send_signal(before[0], "KILL");
     as_many(&tunnel, "a relay was killed");
-    assert!(!relays(&lab).contains(&before[0]));
+    assert!(!windows_relays(&lab).contains(&before[0]));
     // What the gateway knows as its relay is interop's Linux half.
     let halves = tunnel.relays();
     send_signal(halves[0], "KILL");
     assert!(until(PATIENCE, || ready(&tunnel) && tunnel.relays()[0] != halves[0]), "{}", tunnel.status());
     as_many(&tunnel, "interop's Linux half was killed");
     send_signal(tunnel.process().pid(), "KILL");
-    assert!(until(PATIENCE, || relays(&lab).is_empty()), "the gateway was killed: {:?} are left", relays(&lab));
+    assert!(
+        until(PATIENCE, || windows_relays(&lab).is_empty()),
+        "the gateway was killed: {:?} are left",
+        windows_relays(&lab)
+    );
     let mut tunnel = up(interop.launch(&lab, &["--lanes", "2"]));
     as_many(&tunnel, "the next gateway");
     send_signal(interop.host().pid(), "KILL");
-    assert!(until(PATIENCE, || relays(&lab).is_empty()), "Windows' half was killed: {:?} are left", relays(&lab));
+    assert!(
+        until(PATIENCE, || windows_relays(&lab).is_empty()),
+        "Windows' half was killed: {:?} are left",
+        windows_relays(&lab)
+    );
     assert!(until(PATIENCE, || tunnel.complained().contains("WSL (interop) ERROR")), "{}", tunnel.complained());
     assert!(tunnel.process().is_running());
-}
-
-#[test]
-fn a_session_whose_interop_socket_is_missing_or_goes_is_replaced_by_the_lasting_one() {
-    let Some((lab, session)) = windows_lab() else { return };
-    let lasting = Interop::start(&lab);
-    let _web = web_server(&lab);
-    let relay = interop::windows_relay().display().to_string();
-    let [own, other] = [&session, &lasting].map(|interop| interop.socket().display().to_string());
-    // In a mount namespace of its own, /run/WSL is as in a WSL with one session besides the first process.
-    let run = "mount -t tmpfs none /run && mkdir /run/WSL && ln -s \"$0\" /run/WSL/1_interop && exec \"$@\"";
-    let wrapper = ["unshare", "--mount", "sh", "-c", run, &other];
-    for named in ["/run/WSL/4711_interop", &own] {
-        let options = ["--relay", relay.as_str()];
-        let mut tunnel = Tunnel::launch_wrapped(&lab, &[("WSL_INTEROP", named)], &wrapper, &options);
-        tunnel.wait_up();
-        assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "{named}");
-        if named == own {
-            fs::remove_file(&own).unwrap_or_else(|error| panic!("{own}: {error}"));
-            // That of the tunnel before ends by itself.
-            assert!(until(PATIENCE, || relays(&lab).len() == 1), "{:?}", relays(&lab));
-            send_signal(relays(&lab)[0], "KILL");
-            let again = || tunnel.status()["relays"][0]["restarts"].as_u64() >= Some(1);
-            assert!(until(PATIENCE, again), "{}", tunnel.status());
-            assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", tunnel.status());
-        }
-    }
-}
-
-/// Where the kernel shows WSL's own entry.
-const WSL_ENTRY: &str = "/proc/sys/fs/binfmt_misc/WSLInterop";
-
-/// WSL's own entry in the kernel's list, which a gateway wrote; it goes with this.
-struct WslEntry;
-
-impl Drop for WslEntry {
-    fn drop(&mut self) {
-        // It may not have been written.
-        let _ = fs::write(WSL_ENTRY, "-1");
-    }
-}
-
-#[test]
-fn the_kernels_entry_for_windows_programs_is_written_again_when_it_is_gone() {
-    if fs::exists(WSL_ENTRY).unwrap_or(false) {
-        let _ = writeln!(std::io::stderr(), "skipped: this is a WSL, whose own entry is none of a test's business");
-        return;
-    }
-    let Some((lab, interop)) = windows_lab() else { return };
-    let entry = WslEntry;
-    let _web = web_server(&lab);
-    let relay = interop::windows_relay().display().to_string();
-    let [socket, init] = [interop.socket(), programs().join("interop-init")].map(|path| path.display().to_string());
-    // A root of its own, which shows the machine's files, with WSL's /init and /run/WSL in it.
-    let wsl = "mkdir -p \"$2\" && mount -t tmpfs none \"$2\" && cd \"$2\" && mkdir upper work root && \
-               mount -t overlay none -o lowerdir=/,upperdir=upper,workdir=work root && \
-               for folder in proc dev sys tmp; do mount --rbind /$folder root/$folder; done && \
-               mount -t tmpfs none root/run && mkdir root/run/WSL && ln -s \"$0\" root/run/WSL/1_interop && \
-               cp \"$1\" root/init && printf '[interop]\\nenabled=%s\\n' \"$3\" > root/etc/wsl.conf && \
-               shift 3 && exec chroot root \"$@\"";
-    let scratch = Scratch::new();
-    let folder = scratch.path("root");
-    let wrapper = |enabled| ["unshare", "--mount", "sh", "-c", wsl, &socket, &init, &folder, enabled];
-    interop.forget_entry();
-    let options = ["--relay", relay.as_str()];
-    let mut off = Tunnel::launch_wrapped(&lab, &[], &wrapper("false"), &options);
-    assert_eq!(off.process().exit_code(PATIENCE), Some(1), "{}", off.complained());
-    assert!(off.complained().contains("switched off by 'enabled' of [interop]"), "{}", off.complained());
-    let mut tunnel = Tunnel::launch_wrapped(&lab, &[], &wrapper("true"), &options);
-    tunnel.wait_up();
-    assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
-    // Again, while it runs.
-    drop(entry);
-    let entry = WslEntry;
-    send_signal(relays(&lab)[0], "KILL");
-    assert!(until(PATIENCE, || tunnel.status()["relays"][0]["restarts"].as_u64() >= Some(1)), "{}", tunnel.status());
-    assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", tunnel.status());
-    assert!(tunnel.complained().contains("entry for Windows programs is gone"), "{}", tunnel.complained());
-    drop((tunnel, entry));
 }
 
 /// What a ping and a DNS query through the tunnel take, in milliseconds: the median of so many each.

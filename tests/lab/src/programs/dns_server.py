@@ -37,6 +37,7 @@ RECORDS = {
     ("lab.test", HTTPS): [struct.pack("!H", 1) + b"\0" + struct.pack("!2H", 1, 3) + b"\x02h2"],
     ("lab.test", UNKNOWN): [bytes([1, 2, 3, 4])],
     ("big.lab.test", TXT): [texts(3000)],
+    ("bytes.lab.test", TXT): [b"\x05\xc3\xa9\xff\x80!"],
     ("huge.lab.test", TXT): [texts(60000)],
     ("alias.lab.test", CNAME): [name("www.lab.test")],
 }

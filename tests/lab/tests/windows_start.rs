@@ -1,0 +1,192 @@
+//! How the relay for Windows is started from WSL: by which of interop's sockets, from which folder, and what is said when Windows does not
+//! let it run.
+
+use lab::addresses::SERVER;
+use lab::interop::{self, Interop, windows_relays};
+use lab::scene::{PATIENCE, Scratch, http_status, web_server, windows_lab};
+use lab::tunnel::send_signal;
+use lab::wsl::{Distro, InteropSetting};
+use lab::{Place, Tunnel, until};
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+#[test]
+fn a_session_whose_interop_socket_is_missing_or_goes_is_replaced_by_the_lasting_one() {
+    let Some((lab, session)) = windows_lab() else { return };
+    let lasting = Interop::start(&lab);
+    let _web = web_server(&lab);
+    let relay = interop::windows_relay().display().to_string();
+    let [own, other] = [&session, &lasting].map(|interop| interop.socket().display().to_string());
+    // In a mount namespace of its own, /run/WSL is as in a WSL with one session besides the first process.
+    let run = "mount -t tmpfs none /run && mkdir /run/WSL && ln -s \"$0\" /run/WSL/1_interop && exec \"$@\"";
+    let wrapper = ["unshare", "--mount", "sh", "-c", run, &other];
+    for named in ["/run/WSL/4711_interop", &own] {
+        let options = ["--relay", relay.as_str()];
+        let mut tunnel = Tunnel::launch_wrapped(&lab, &[("WSL_INTEROP", named)], &wrapper, &options);
+        tunnel.wait_up();
+        assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "{named}");
+        if named == own {
+            fs::remove_file(&own).unwrap_or_else(|error| panic!("{own}: {error}"));
+            // That of the tunnel before ends by itself.
+            assert!(until(PATIENCE, || windows_relays(&lab).len() == 1), "{:?}", windows_relays(&lab));
+            send_signal(windows_relays(&lab)[0], "KILL");
+            let again = || tunnel.status()["relays"][0]["restarts"].as_u64() >= Some(1);
+            assert!(until(PATIENCE, again), "{}", tunnel.status());
+            assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", tunnel.status());
+        }
+    }
+}
+
+/// Where the kernel shows WSL's own entry.
+const WSL_ENTRY: &str = "/proc/sys/fs/binfmt_misc/WSLInterop";
+
+/// WSL's own entry in the kernel's list, which a gateway wrote; it goes with this.
+struct WslEntry;
+
+impl Drop for WslEntry {
+    fn drop(&mut self) {
+        // It may not have been written.
+        let _ = fs::write(WSL_ENTRY, "-1");
+    }
+}
+
+#[test]
+fn the_kernels_entry_for_windows_programs_is_written_again_when_it_is_gone() {
+    if fs::exists(WSL_ENTRY).unwrap_or(false) {
+        let _ = writeln!(std::io::stderr(), "skipped: this is a WSL, whose own entry is none of a test's business");
+        return;
+    }
+    let Some((lab, interop)) = windows_lab() else { return };
+    let entry = WslEntry;
+    let _web = web_server(&lab);
+    let relay = interop::windows_relay().display().to_string();
+    let scratch = Scratch::new();
+    let distro = |setting| Distro::new(&interop, scratch.path("root").as_ref(), setting);
+    interop.forget_entry();
+    let options = ["--relay", relay.as_str()];
+    let mut off = distro(InteropSetting::Off).launch(&lab, &options);
+    assert_eq!(off.process().exit_code(PATIENCE), Some(1), "{}", off.complained());
+    assert!(off.complained().contains("switched off by 'enabled' of [interop]"), "{}", off.complained());
+    let mut tunnel = distro(InteropSetting::On).launch(&lab, &options);
+    tunnel.wait_up();
+    assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
+    // Again, while it runs.
+    drop(entry);
+    let entry = WslEntry;
+    send_signal(windows_relays(&lab)[0], "KILL");
+    assert!(until(PATIENCE, || tunnel.status()["relays"][0]["restarts"].as_u64() >= Some(1)), "{}", tunnel.status());
+    assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", tunnel.status());
+    assert!(tunnel.complained().contains("entry for Windows programs is gone"), "{}", tunnel.complained());
+    drop((tunnel, entry));
+}
+
+/// The relay's place on Windows' disk.
+fn copy_of(interop: &Interop) -> std::path::PathBuf {
+    interop.local_app_data().join("underpass").join(env!("CARGO_PKG_VERSION")).join("underpass-relay.exe")
+}
+
+/// Whether a tunnel said all of this on its standard error, by now or soon.
+fn complains(tunnel: &Tunnel, parts: &[&str]) {
+    let said = || parts.iter().all(|part| tunnel.complained().contains(part));
+    assert!(until(PATIENCE, said), "not all of {parts:?} in: {}", tunnel.complained());
+}
+
+#[test]
+fn the_relay_is_run_from_windows_disk_where_other_versions_are_removed() {
+    let Some((lab, interop)) = windows_lab() else { return };
+    let _web = web_server(&lab);
+    let (scratch, folder) = (Scratch::new(), interop.local_app_data().join("underpass"));
+    let write = |path: &Path, text: &str| {
+        let written = fs::create_dir_all(path.parent().unwrap_or(path)).and_then(|()| fs::write(path, text));
+        assert!(written.is_ok(), "{}: {written:?}", path.display());
+    };
+    write(&folder.join("0.0.1/underpass-relay.exe"), "an older one");
+    // Windows keeps the file of a program that runs, which Linux does not; a folder of that name is kept by both.
+    write(&folder.join("0.0.2/underpass-relay.exe/runs"), "");
+    write(&copy_of(&interop), "of the same version, and damaged");
+    let distro = Distro::new(&interop, scratch.path("root").as_ref(), InteropSetting::On);
+    let mut tunnel = distro.launch(&lab, &[]);
+    tunnel.wait_up();
+    assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
+    let [relay] = windows_relays(&lab)[..] else { panic!("not one relay: {:?}", windows_relays(&lab)) };
+    let directory = fs::read_link(format!("/proc/{relay}/cwd")).unwrap_or_default();
+    let copy = copy_of(&interop);
+    assert_eq!(Some(directory.as_path()), copy.parent(), "it works in a folder of Windows");
+    assert_eq!(fs::read(&copy).ok(), fs::read(interop::windows_relay()).ok(), "byte for byte");
+    let mut left: Vec<_> =
+        fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["0.0.2", env!("CARGO_PKG_VERSION")]);
+    assert_eq!(tunnel.complained(), "");
+}
+
+#[test]
+fn a_relay_that_an_antivirus_program_takes_is_told_by_name_and_copied_again() {
+    let Some((lab, interop)) = windows_lab() else { return };
+    let _web = web_server(&lab);
+    let scratch = Scratch::new();
+    let distro = Distro::new(&interop, scratch.path("root").as_ref(), InteropSetting::On);
+    let mut tunnel = distro.launch(&lab, &[]);
+    tunnel.wait_up();
+    let copy = copy_of(&interop);
+    let restarted = |least: u64| {
+        let restarts = || tunnel.status()["relays"][0]["restarts"].as_u64();
+        assert!(until(PATIENCE, || restarts() >= Some(least)), "{}", tunnel.status());
+        assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", tunnel.status());
+    };
+    send_signal(windows_relays(&lab)[0], "KILL");
+    restarted(1);
+    complains(&tunnel, &["it was ended from outside, and said nothing", "antivirus", "Protection history"]);
+    assert!(!tunnel.complained().contains("is gone"), "{}", tunnel.complained());
+    assert!(fs::remove_file(&copy).is_ok());
+    send_signal(windows_relays(&lab)[0], "KILL");
+    restarted(2);
+    complains(&tunnel, &["underpass-relay.exe is gone: an antivirus program took it", "it is copied again"]);
+    assert_eq!(fs::read(&copy).ok(), fs::read(interop::windows_relay()).ok());
+}
+
+#[test]
+fn a_relay_that_windows_refuses_to_start_is_told_with_what_to_try_and_tried_again() {
+    let Some((lab, interop)) = windows_lab() else { return };
+    let scratch = Scratch::new();
+    let distro = Distro::new(&interop, scratch.path("root").as_ref(), InteropSetting::On);
+    interop.forbid("/mnt/c/users");
+    let mut tunnel = distro.launch(&lab, &[]);
+    complains(&tunnel, &["Windows refuses to start /mnt/c/users/", "AppLocker", "--relay", "Invalid argument"]);
+    assert!(!tunnel.said().contains("underpass: up"));
+    interop.forbid("/nothing");
+    tunnel.wait_up();
+}
+
+#[test]
+fn a_relay_for_another_processor_is_told_with_windows_own_words() {
+    let Some((lab, interop)) = windows_lab() else { return };
+    let scratch = Scratch::new();
+    let mut program = fs::read(interop::windows_relay()).unwrap_or_default();
+    let header = usize::from(u16::from_le_bytes([program[0x3c], program[0x3d]]));
+    program[header + 4..header + 6].copy_from_slice(&0xaa64_u16.to_le_bytes());
+    let file = interop.drive_c().join("arm.exe");
+    let executable = fs::Permissions::from_mode(0o755);
+    let written = fs::write(&file, program).and_then(|()| fs::set_permissions(&file, executable));
+    assert!(written.is_ok(), "{written:?}");
+    let distro = Distro::new(&interop, scratch.path("root").as_ref(), InteropSetting::On);
+    let tunnel = distro.launch(&lab, &["--relay", "/mnt/c/arm.exe"]);
+    complains(
+        &tunnel,
+        &["/mnt/c/arm.exe is built for aarch64, and this machine is x86_64 (Windows' own words: 'Can't recognize"],
+    );
+}
+
+#[test]
+fn where_windows_disk_cannot_be_had_the_relay_is_run_from_where_it_lies() {
+    let Some((lab, interop)) = windows_lab() else { return };
+    let scratch = Scratch::new();
+    // A file where the folder would be.
+    let blocked = fs::write(interop.local_app_data().join("underpass"), "");
+    assert!(blocked.is_ok(), "{blocked:?}");
+    let mut tunnel = Distro::new(&interop, scratch.path("root").as_ref(), InteropSetting::On).launch(&lab, &[]);
+    tunnel.wait_up();
+    complains(&tunnel, &["is run from the distro's disk", "Not a directory", "--relay"]);
+}
