@@ -1,6 +1,7 @@
 //! What the gateway can be told: defaults, a TOML file, and options over both. The command line itself is the command's.
 
 use crate::limits::MAX_LANES;
+use crate::publish::{default_folder, has_shared_folder};
 use crate::relay_process::RelayCommand;
 use crate::tap::OffloadWish;
 use ipnet::Ipv4Net;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub offload: OffloadWish,
     /// Where lock and control socket are.
     pub runtime_dir: PathBuf,
+    /// Where the command and the status are published for other distros.
+    pub publish: Option<PathBuf>,
 }
 
 /// Where the relay's program is run from.
@@ -62,6 +65,10 @@ pub struct Choices {
     pub no_host_loopback: Option<bool>,
     /// True: plain frames.
     pub no_offload: Option<bool>,
+    /// Where the command and the status are published.
+    pub publish: Option<PathBuf>,
+    /// True: nowhere.
+    pub no_publish: Option<bool>,
 }
 
 /// An argument: text in a file, any bytes on the command line.
@@ -145,6 +152,8 @@ impl Choices {
             subnet: self.subnet.or(below.subnet),
             no_host_loopback: self.no_host_loopback.or(below.no_host_loopback),
             no_offload: self.no_offload.or(below.no_offload),
+            publish: self.publish.or(below.publish),
+            no_publish: self.no_publish.or(below.no_publish),
         }
     }
 
@@ -183,6 +192,10 @@ impl Choices {
             },
             offload: if self.no_offload == Some(true) { OffloadWish::Off } else { OffloadWish::Auto },
             runtime_dir,
+            publish: match self.no_publish {
+                Some(true) => None,
+                Some(false) | None => self.publish.or_else(|| has_shared_folder().then(default_folder)),
+            },
         })
     }
 }
@@ -198,7 +211,8 @@ mod tests {
     #[test]
     fn a_file_may_say_everything_and_options_go_over_it() {
         let text = "relay = '/r'\nrelay-arg = ['a', 'b']\nlanes = 2\ntap = 't0'\nmtu = 1500\n\
-                    subnet = '10.1.2.16/28'\nno-host-loopback = true\nno-offload = true\n";
+                    subnet = '10.1.2.16/28'\nno-host-loopback = true\nno-offload = true\n\
+                    publish = '/p'\n";
         let file: Choices = toml::from_str(text).unwrap();
         let settings = settle(Choices { mtu: Some(9000), ..Choices::default() }.over(file)).unwrap();
         let relay = RelayCommand { program: "/r".into(), args: vec!["a".into(), "b".into()], original: None };
@@ -206,6 +220,9 @@ mod tests {
         assert_eq!((settings.lanes, settings.mtu, settings.tap.as_str()), (2, 9000, "t0"));
         assert_eq!((settings.host_loopback, settings.offload), (HostLoopback::Refused, OffloadWish::Off));
         assert_eq!(settings.subnet.unwrap().to_string(), "10.1.2.16/28");
+        assert_eq!(settings.publish, Some("/p".into()));
+        let nowhere = Choices { no_publish: Some(true), publish: Some("/p".into()), ..Choices::default() };
+        assert_eq!(settle(nowhere).unwrap().publish, None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::status::Status;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixListener;
@@ -40,9 +40,24 @@ pub enum StatusError {
     },
 }
 
+/// Who may connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// Who started the gateway.
+    Root,
+    /// Every user of every distro. They are served with pauses, so that nobody can keep the gateway busy.
+    Everybody,
+}
+
+/// Between two answers to everybody.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// Serves the socket for ever.
-pub(crate) async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>) {
+pub(crate) async fn serve(listener: UnixListener, audience: Audience, asks: mpsc::Sender<Ask>) {
     loop {
+        if audience == Audience::Everybody {
+            tokio::time::sleep(PAUSE).await;
+        }
         let mut stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -66,11 +81,24 @@ pub(crate) async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>) {
     }
 }
 
-/// Asks a running gateway for its status.
+/// Asks a running gateway for its status, by the first of these directories whose socket it serves.
 ///
 /// # Errors
-/// See [`StatusError`].
-pub fn status(runtime_dir: &Path) -> Result<Status, StatusError> {
+/// See [`StatusError`]; what the first directory says.
+pub fn status(directories: &[PathBuf]) -> Result<Status, StatusError> {
+    let mut first = None;
+    for directory in directories {
+        match ask(directory) {
+            Err(error @ (StatusError::NotRunning | StatusError::Permission { .. })) => {
+                first.get_or_insert(error);
+            }
+            answer => return answer,
+        }
+    }
+    Err(first.unwrap_or(StatusError::NotRunning))
+}
+
+fn ask(runtime_dir: &Path) -> Result<Status, StatusError> {
     let path = crate::instance::socket_path(runtime_dir);
     let broken = |source| StatusError::Broken { path: path.display().to_string(), source };
     let stream = std::os::unix::net::UnixStream::connect(&path).map_err(|source| {

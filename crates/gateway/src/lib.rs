@@ -15,6 +15,7 @@ pub mod limits;
 pub mod net;
 mod network;
 mod program;
+pub mod publish;
 mod relay_process;
 pub mod status;
 pub mod tap;
@@ -37,6 +38,7 @@ use instance::Instance;
 use lane::Lane;
 use net::{Net, NetError};
 use network::Fixed;
+use publish::{Publication, PublishError};
 use stack::{AddressPlan, Capacity, Config, Ipv6, Stack};
 use std::future::poll_fn;
 use std::net::Ipv4Addr;
@@ -64,6 +66,9 @@ pub enum RunError {
     /// No netlink.
     #[error(transparent)]
     Net(#[from] NetError),
+    /// No folder for other distros.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
     /// No relay at all.
     #[error(transparent)]
     Relay(#[from] SpawnError),
@@ -88,13 +93,22 @@ pub async fn run(
     let listener = instance.listen()?;
     let tap = Tap::open(&settings.tap, settings.offload)?;
     let net = Net::open()?;
+    // With the device this is the VM's only gateway, also where another distro has one in a runtime directory of its own.
+    let published = settings.publish.as_deref().map(Publication::new).transpose()?;
     // A killed gateway's rules would send look-ups to a table that has no routes yet: harmless, but not tidy.
     net.withdraw().await?;
     if settings.placement == Placement::OnWindowsDisk {
         settings.relay = deploy::deploy(settings.relay).await;
     }
     let lanes = lanes(&settings)?;
-    let outcome = serve(&settings, (tap, &net, lanes, listener), stop, up).await;
+    let (publication, public) = published.unzip();
+    let up = |status: &Status| {
+        if let Some(Err(error)) = publication.as_ref().map(|publication| publication.tell(status)) {
+            tracing::warn!(%error, "env.sh cannot be published");
+        }
+        up(status);
+    };
+    let outcome = serve(&settings, (tap, &net, lanes), (listener, public), stop, up).await;
     if tokio::time::timeout(WITHDRAW_PATIENCE, net.withdraw()).await.is_err() {
         tracing::warn!("the kernel did not take the rules back in time; without the TAP they are harmless");
     }
@@ -116,7 +130,8 @@ fn lanes(settings: &Settings) -> Result<Vec<Lane>, SpawnError> {
 
 async fn serve(
     settings: &Settings,
-    (tap, net, lanes, listener): (Tap, &Net, Vec<Lane>, UnixListener),
+    (tap, net, lanes): (Tap, &Net, Vec<Lane>),
+    (listener, public): (UnixListener, Option<UnixListener>),
     stop: impl Future<Output = ()>,
     up: impl FnOnce(&Status),
 ) -> Result<(), RunError> {
@@ -144,7 +159,8 @@ async fn serve(
     };
     let (wish, network, keeper) = network::start(net.clone(), fixed)?;
     let (ask, asks) = tokio::sync::mpsc::channel(control::MAX_WAITING);
-    let control = tokio::spawn(control::serve(listener, ask));
+    let public = public.map(|public| tokio::spawn(control::serve(public, control::Audience::Everybody, ask.clone())));
+    let control = tokio::spawn(control::serve(listener, control::Audience::Root, ask));
     let stack = Stack::new(config, now());
     let mut engine = Engine::new(Parts { tap, stack, plan, lanes, asks, network, wish, mtu: settings.mtu });
     let mut up = Some(up);
@@ -158,6 +174,9 @@ async fn serve(
     .await;
     keeper.abort();
     control.abort();
+    if let Some(public) = public {
+        public.abort();
+    }
     engine.stop().await;
     outcome
 }

@@ -23,6 +23,23 @@ pub(crate) enum Command {
     Up(UpOptions),
     /// Tell how a running `underpass up` is doing.
     Status(StatusOptions),
+    /// Have systemd start the tunnel with this distro, and keep it running.
+    #[command(subcommand)]
+    Service(ServiceCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServiceCommand {
+    /// Write the unit, enable it and start it; as root
+    Install {
+        /// Name of the helper distro
+        #[arg(long, default_value = "underpass", value_name = "NAME")]
+        distro: String,
+    },
+    /// Stop the service and remove its unit; as root
+    Remove,
+    /// Tell how the service is doing; exit code 1 unless it is active
+    Status,
 }
 
 /// Each option is a key of the configuration file too, with the same name.
@@ -56,6 +73,18 @@ pub(crate) struct UpOptions {
     /// Do without segment and checksum offload on the TAP device
     #[arg(long)]
     no_offload: bool,
+    /// Folder where this command, the status and env.sh are laid out for other distros [default: /mnt/wsl/underpass, in WSL]
+    #[arg(long, value_name = "FOLDER")]
+    publish: Option<PathBuf>,
+    /// Lay out nothing for other distros
+    #[arg(long)]
+    no_publish: bool,
+    /// Write the log to a file in place of standard error; it stays below 1 MiB, with one older file beside it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log_file: Option<PathBuf>,
+    /// If one runs already, stay with it until it ends
+    #[arg(long)]
+    pub(crate) attach: bool,
 }
 
 impl UpOptions {
@@ -71,6 +100,8 @@ impl UpOptions {
             subnet: self.subnet,
             no_host_loopback: self.no_host_loopback.then_some(true),
             no_offload: self.no_offload.then_some(true),
+            publish: self.publish,
+            no_publish: self.no_publish.then_some(true),
         }
     }
 }

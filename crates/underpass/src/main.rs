@@ -3,17 +3,24 @@
 
 mod allocator;
 mod cli;
+mod log;
+mod service;
 mod show;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use cli::{Cli, Command, StatusOptions, UpOptions};
+use cli::{Cli, Command, ServiceCommand, StatusOptions, UpOptions};
 use gateway::config::{Choices, RUNTIME_DIR};
+use gateway::status::State;
 use gateway::{Placement, Settings, Status};
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// Between two looks at a gateway that this command stays with.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Exit code for options and configuration that cannot be used; clap's own is the same.
 const USAGE: u8 = 2;
@@ -26,9 +33,20 @@ fn main() -> ExitCode {
         2 => "debug",
         _ => "trace",
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
-    let log = tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
-    log.with_env_filter(filter).init();
+    let log_file = match &cli.command {
+        Command::Up(options) => options.log_file.as_deref(),
+        Command::Status(_) | Command::Service(_) => None,
+    };
+    if let Err(error) = log::start(level, log_file) {
+        complain(&error);
+        return ExitCode::from(USAGE);
+    }
+    if let Command::Up(options) = &cli.command
+        && options.attach
+        && let Some(status) = running()
+    {
+        return attach(&status);
+    }
     let outcome = match cli.command {
         Command::Up(options) => match settings(options) {
             Ok(settings) => up(settings),
@@ -38,6 +56,7 @@ fn main() -> ExitCode {
             }
         },
         Command::Status(options) => status(&options),
+        Command::Service(command) => service(&command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -93,17 +112,64 @@ fn up(settings: Settings) -> anyhow::Result<()> {
 }
 
 fn announce(status: &Status) {
-    let line = show::up_line(status);
+    tell(&show::up_line(status));
+}
+
+fn tell(line: &str) {
     // Whoever closed standard output does not want to know.
     let mut stdout = io::stdout().lock();
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
+/// The gateway of this runtime directory that has traffic flowing, or waits for it.
+fn running() -> Option<Status> {
+    gateway::control::status(&[runtime_dir()]).ok()
+}
+
+/// Stays with the gateway that runs until it ends, and says when it is up.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the end of a process that is not this one's child can only be looked for"
+)]
+fn attach(first: &Status) -> ExitCode {
+    let pid = first.pid;
+    tell(&format!("underpass: runs already as process {pid}; this command stays with it (Ctrl-C leaves it running)"));
+    let mut is_told = false;
+    while let Some(status) = running().filter(|status| status.pid == pid) {
+        if !is_told && status.state == State::Up {
+            announce(&status);
+            is_told = true;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    tell(&format!("underpass: process {pid} has ended"));
+    ExitCode::SUCCESS
+}
+
 fn status(options: &StatusOptions) -> anyhow::Result<()> {
-    let status = gateway::control::status(&runtime_dir())?;
+    let status = gateway::control::status(&[runtime_dir(), gateway::publish::default_folder()])?;
     let text = if options.json { serde_json::to_string_pretty(&status)? + "\n" } else { show::status(&status) };
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome.context("the status could not be written"),
     }
+}
+
+fn service(command: &ServiceCommand) -> anyhow::Result<()> {
+    match command {
+        ServiceCommand::Install { distro } => {
+            service::install(distro)?;
+            tell("underpass: the service is installed and starts now; see `underpass service status`");
+        }
+        ServiceCommand::Remove => {
+            service::remove()?;
+            tell("underpass: the service is removed");
+        }
+        ServiceCommand::Status => {
+            let state = service::state()?;
+            anyhow::ensure!(state == "active", "the service is {state}: see `journalctl -u underpass`");
+            tell("underpass: the service is active");
+        }
+    }
+    Ok(())
 }

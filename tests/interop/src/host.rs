@@ -67,7 +67,7 @@ fn session(parts: Vec<(Opening, UnixStream)>, options: &Options) {
     else {
         return;
     };
-    let ending = match start(&opening, options) {
+    let ending = match distro_of(&control).and_then(|distro| start(&opening, &distro, options)) {
         Ok((child, input, output, errors)) => {
             let pid = child.id();
             let copies = [copy(output, stdout), copy(errors, stderr)];
@@ -96,11 +96,15 @@ fn report(text: &str) {
     let _ = writeln!(io::stderr(), "interop-host: {text}");
 }
 
-fn start(opening: &Opening, options: &Options) -> io::Result<(Child, PipeWriter, PipeReader, PipeReader)> {
+fn start(
+    opening: &Opening,
+    distro: &Path,
+    options: &Options,
+) -> io::Result<(Child, PipeWriter, PipeReader, PipeReader)> {
     let Some((program, args)) = opening.command.split_first() else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "no program was named"));
     };
-    let file = seen_by_windows(opening, Path::new(program), &options.drives);
+    let file = seen_by_windows(distro, Path::new(program), &options.drives);
     let forbidden = fs::read_to_string(&options.policy).unwrap_or_default();
     if forbidden.lines().any(|beginning| program.starts_with(beginning)) {
         return Err(io::Error::other("a policy forbids it"));
@@ -115,7 +119,7 @@ fn start(opening: &Opening, options: &Options) -> io::Result<(Child, PipeWriter,
     let (their_input, input) = small_pipe(options.pipe_bytes)?;
     let (output, their_output) = small_pipe(options.pipe_bytes)?;
     let (errors, their_errors) = small_pipe(options.pipe_bytes)?;
-    let directory = seen_by_windows(opening, &opening.directory, &options.drives);
+    let directory = seen_by_windows(distro, &opening.directory, &options.drives);
     command.args(args).current_dir(directory);
     // A signal to this program's group is not the program's.
     command.stdin(their_input).stdout(their_output).stderr(their_errors).process_group(0);
@@ -123,14 +127,20 @@ fn start(opening: &Opening, options: &Options) -> io::Result<(Child, PipeWriter,
     Ok((child, input, output, errors))
 }
 
+/// The files of the distro that a Linux half is in, which Windows sees as `\\wsl.localhost\NAME`.
+fn distro_of(control: &UnixStream) -> io::Result<PathBuf> {
+    let peer = nix::sys::socket::getsockopt(control, nix::sys::socket::sockopt::PeerCredentials)?;
+    Ok(PathBuf::from(format!("/proc/{}/root", peer.pid())))
+}
+
 /// A file of the distro as Windows sees it: on its own drive where it is below `/mnt/` and a letter, else by the distro's file server.
-fn seen_by_windows(opening: &Opening, path: &Path, drives: &Path) -> PathBuf {
+fn seen_by_windows(distro: &Path, path: &Path, drives: &Path) -> PathBuf {
     let drive = path.strip_prefix("/mnt").ok().and_then(|rest| {
         let mut parts = rest.components();
         let letter = parts.next()?.as_os_str().to_str().filter(|name| name.len() == 1)?;
         Some(drives.join(format!("{letter}:")).join(parts.as_path()))
     });
-    drive.unwrap_or_else(|| opening.distro.join(path.strip_prefix("/").unwrap_or(path)))
+    drive.unwrap_or_else(|| distro.join(path.strip_prefix("/").unwrap_or(path)))
 }
 
 /// Whether a program is Windows', and for a processor that Windows has here.

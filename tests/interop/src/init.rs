@@ -8,7 +8,6 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where a stream of bytes comes from, and where it goes.
@@ -36,12 +35,10 @@ pub fn run(command: Vec<String>) -> io::Result<u8> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     let session = format!("{}-{now}", std::process::id());
     let directory = env::current_dir()?;
-    let distro = PathBuf::from(format!("/proc/{}/root", std::process::id()));
     let open = |role| {
         let mut stream = UnixStream::connect(&socket)?;
-        let (session, command, directory, distro) =
-            (session.clone(), command.clone(), directory.clone(), distro.clone());
-        send(&mut stream, &Opening { session, role, command, directory, distro })?;
+        let (session, command, directory) = (session.clone(), command.clone(), directory.clone());
+        send(&mut stream, &Opening { session, role, command, directory })?;
         io::Result::Ok(stream)
     };
     let [stdin, stdout, stderr, control] =

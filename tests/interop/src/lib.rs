@@ -50,8 +50,6 @@ pub struct Opening {
     pub command: Vec<String>,
     /// Where it is to run.
     pub directory: PathBuf,
-    /// The distro's files, as Windows sees them (there as `\\wsl.localhost\NAME`).
-    pub distro: PathBuf,
 }
 
 /// What became of the program; the last line on the control socket.

@@ -42,6 +42,11 @@ pub fn windows_relay() -> PathBuf {
     workspace().join("dist/underpass-relay.exe")
 }
 
+/// The folder of the model's programs. They are static, as WSL's own are: a distro need not have any library.
+pub(crate) fn model() -> PathBuf {
+    workspace().join("target/static/x86_64-unknown-linux-gnu/release")
+}
+
 /// The Wine prefix that each lab's is made from, which `scripts/wine-prefix` makes.
 fn template() -> PathBuf {
     workspace().join("target/wine-prefix")
@@ -54,7 +59,7 @@ pub fn missing() -> Option<String> {
         (PathBuf::from(WINE), "scripts/lab-deps tests"),
         (template().join("system.reg"), "scripts/wine-prefix"),
         (windows_relay(), "scripts/build-relay-windows"),
-        (programs().join("interop-init"), "cargo build --release --workspace"),
+        (model().join("interop-init"), "scripts/static-cargo build --release --package underpass-interop-model"),
     ];
     let (path, script) = needed.into_iter().find(|(path, _)| !path.exists())?;
     Some(format!("{} is not there; run {script}", path.display()))
@@ -109,7 +114,7 @@ impl Interop {
         let folder = std::env::temp_dir().join(&name);
         Self::prepare(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let (socket, prefix) = (folder.join("interop"), folder.join("prefix"));
-        let program = programs().join("interop-host").display().to_string();
+        let program = model().join("interop-host").display().to_string();
         let drives = prefix.join("dosdevices").display().to_string();
         let mut command = in_namespace(
             &namespace,
@@ -145,8 +150,9 @@ impl Interop {
             symlink(from.join("drive_c").join(name), to.join("drive_c").join(name))?;
         }
         // Windows does not mind the case of letters; whoever looks at its disk from Linux here does.
-        fs::create_dir_all(to.join("drive_c/Windows"))?;
-        symlink("../windows/system32", to.join("drive_c/Windows/System32"))?;
+        let system = to.join("drive_c/Windows/System32");
+        fs::create_dir_all(&system)?;
+        fs::copy(from.join("drive_c/windows/system32/cmd.exe"), system.join("cmd.exe"))?;
         fs::create_dir_all(local_app_data(&to))?;
         Ok(())
     }
@@ -208,7 +214,8 @@ impl Interop {
     /// It cannot be started.
     #[must_use]
     pub fn launch_linux(&self, lab: &Lab, options: &[&str]) -> Tunnel {
-        let [init, relay] = ["interop-init", "underpass-relay"].map(|name| programs().join(name).display().to_string());
+        let [init, relay] =
+            [model().join("interop-init"), programs().join("underpass-relay")].map(|path| path.display().to_string());
         // The program's path, and the name that binfmt_misc passes on.
         let words = ["--relay", &init, "--relay-arg", &relay, "--relay-arg", "underpass-relay"];
         self.launch_with(lab, &[&words, options].concat())
@@ -256,7 +263,7 @@ fn register(entry: String) -> String {
         let mounted = Finished::of(mount);
         assert!(mounted.as_ref().is_ok_and(Finished::succeeded), "binfmt_misc cannot be mounted: {mounted:?}");
     }
-    let init = programs().join("interop-init").canonicalize().unwrap_or_else(|error| panic!("interop-init: {error}"));
+    let init = model().join("interop-init").canonicalize().unwrap_or_else(|error| panic!("interop-init: {error}"));
     let line = format!(":{entry}:M::MZ::{}:FP", init.display());
     let written = fs::write(Path::new(BINFMT).join("register"), &line);
     assert!(written.is_ok(), "{line}: {written:?}");

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-/// The variable that chooses: nothing, `interop` or `windows`.
+/// The variable that chooses: `linux`, `interop` or `windows`.
 const VARIABLE: &str = "UNDERPASS_LAB_RELAY";
 
 /// Which relay tests use.
@@ -24,10 +24,10 @@ impl Relay {
     #[must_use]
     pub fn chosen() -> Self {
         match std::env::var(VARIABLE).as_deref() {
-            Err(_) => Self::Linux,
+            Err(_) | Ok("linux") => Self::Linux,
             Ok("interop") => Self::LinuxBehindInterop,
             Ok("windows") => Self::Windows,
-            Ok(other) => panic!("{VARIABLE} is '{other}': it may be 'interop' or 'windows'"),
+            Ok(other) => panic!("{VARIABLE} is '{other}': it may be 'linux', 'interop' or 'windows'"),
         }
     }
 

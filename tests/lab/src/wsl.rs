@@ -1,71 +1,257 @@
-//! A distro as WSL makes it, in a mount namespace of its own: the machine's files below it, and on them what WSL adds.
+//! A pretend WSL: distros as WSL makes them, each with mounts of its own, all in the network namespace of the lab's VM. What WSL adds to
+//! a distro's files is laid over them; the files themselves are never changed.
 
-use std::path::Path;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::interop::{Interop, windows_relay};
-use crate::topology::Lab;
+use crate::interop::{Interop, model, windows_relay};
+use crate::run::{Finished, Process, in_namespace, plain};
+use crate::scene::PATIENCE;
+use crate::topology::{Lab, Place};
 use crate::tunnel::{Tunnel, programs};
+use crate::wait::until;
 
-/// Lays the distro out in the folder `$1`: `$2` folder of the built programs, `$3` interop's socket, `$4` Windows' drive C:, `$5` the relay
-/// for Windows, `$6` what `/etc/wsl.conf` says of interop. The words behind are a command of `underpass`, with the program's path.
+/// Lays a distro out in the folder `$1` and becomes the command behind the other words in it: `$2` the distro's files (overlayfs' lower
+/// layers), `$3` folder of the model's programs, `$4` interop's socket, `$5` Windows' drive C:, `$6` the folder that all distros share,
+/// `$7` its name, `$8` what it has of this machine.
 const LAY_OUT: &str = r#"
 set -e
 mkdir -p "$1"
 mount -t tmpfs none "$1"
 cd "$1"
 mkdir upper work root
-mount -t overlay none -o lowerdir=/,upperdir=upper,workdir=work root
-for folder in proc dev sys tmp; do mount --rbind /$folder root/$folder; done
+mount -t overlay none -o lowerdir="$2",upperdir=upper,workdir=work root
+mkdir -p root/dev root/etc root/mnt/c root/mnt/wsl root/proc root/run root/sys root/tmp
+mount -t proc none root/proc
 mount -t tmpfs none root/run
-mkdir -p root/run/WSL root/mnt/c
-ln -s "$3" root/run/WSL/1_interop
-mount --rbind "$4" root/mnt/c
-cp "$2/interop-init" root/init
-cp "$2/wslpath" root/usr/bin/wslpath
-printf '[interop]\nenabled=%s\n' "$6" >root/etc/wsl.conf
-mkdir -p root/opt/underpass
-cp "$2/underpass" "$2/underpass-relay" "$5" root/opt/underpass
-shift 7
-exec chroot root /opt/underpass/underpass "$@"
+mkdir root/run/WSL
+: >root/run/WSL/1_interop
+mount --bind "$4" root/run/WSL/1_interop
+for folder in $8; do mount --rbind /$folder root/$folder; done
+mount --rbind "$5" root/mnt/c
+mount --bind "$6" root/mnt/wsl
+cp "$3/interop-init" root/init
+cp "$3/wslpath" root/bin/wslpath
+ln -sf /mnt/wsl/resolv.conf root/etc/resolv.conf
+printf '127.0.0.1 localhost\n' >root/etc/hosts
+hostname "$7"
+shift 8
+exec chroot root "$@"
 "#;
 
-/// Whether a distro's `/etc/wsl.conf` lets it start Windows programs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InteropSetting {
-    /// `enabled=true`.
-    On,
-    /// `enabled=false`.
-    Off,
+/// The first process of a distro: there until it is killed, it reaps whatever is left to it.
+const INIT: &str = "while :; do sleep 1000 & wait $!; done";
+
+/// Programs of one process, told apart by number.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// The VM with Windows behind it, as its distros see them.
+#[derive(Debug)]
+pub struct Wsl<'a> {
+    lab: &'a Lab,
+    interop: &'a Interop,
+    folder: PathBuf,
 }
 
-/// A distro of the VM, laid out anew for each command of `underpass` that is started in it.
-#[derive(Debug)]
+/// A distro that is not started: its files.
+#[derive(Clone, Debug)]
 pub struct Distro {
-    wrapper: Vec<String>,
+    name: String,
+    /// Folders, the uppermost first.
+    layers: String,
 }
 
 impl Distro {
-    /// One that reaches Windows by `interop`, and is laid out in `folder`.
+    /// A distro by its name and the folder of its files.
     #[must_use]
-    pub fn new(interop: &Interop, folder: &Path, setting: InteropSetting) -> Self {
-        let enabled = match setting {
-            InteropSetting::On => "true",
-            InteropSetting::Off => "false",
-        };
-        let paths = [folder.to_path_buf(), programs(), interop.socket(), interop.drive_c(), windows_relay()];
-        let mut wrapper: Vec<String> = ["unshare", "--mount", "sh", "-c", LAY_OUT, "sh"].map(str::to_owned).to_vec();
-        wrapper.extend(paths.map(|path| path.display().to_string()));
-        wrapper.push(enabled.to_owned());
-        Self { wrapper }
+    pub fn new(name: &str, files: &Path) -> Self {
+        Self { name: name.to_owned(), layers: files.display().to_string() }
     }
 
-    /// Starts `underpass up` in it, and does not wait.
+    /// One with this machine's own programs.
+    #[must_use]
+    pub fn machine() -> Self {
+        Self::new("machine", Path::new("/"))
+    }
+
+    /// The same under another name.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self }
+    }
+
+    /// The same with files of another folder over its own.
+    #[must_use]
+    pub fn with(self, files: &Path) -> Self {
+        Self { layers: format!("{}:{}", files.display(), self.layers), ..self }
+    }
+}
+
+impl<'a> Wsl<'a> {
+    /// A VM whose distros live in `folder`.
+    ///
+    /// # Panics
+    /// The folder cannot be written.
+    #[must_use]
+    pub fn new(lab: &'a Lab, interop: &'a Interop, folder: &Path) -> Self {
+        let wsl = Self { lab, interop, folder: folder.to_path_buf() };
+        let resolv_conf = fs::read_to_string(format!("/etc/netns/{}/resolv.conf", lab.namespace(Place::Wsl)));
+        let laid = resolv_conf.and_then(|text| {
+            fs::create_dir_all(wsl.shared())?;
+            fs::write(wsl.shared().join("resolv.conf"), text)
+        });
+        assert!(laid.is_ok(), "{}: {laid:?}", folder.display());
+        wsl
+    }
+
+    /// The folder that is `/mnt/wsl` in all distros.
+    #[must_use]
+    pub fn shared(&self) -> PathBuf {
+        self.folder.join("shared")
+    }
+
+    /// The words before a command that is to run in a distro.
+    fn wrapper(&self, distro: &Distro, namespaces: &[&str], of_this_machine: &str) -> Vec<String> {
+        let text = |path: PathBuf| path.display().to_string();
+        let arguments = [
+            text(self.folder.join(&distro.name)),
+            distro.layers.clone(),
+            text(model()),
+            text(self.interop.socket()),
+            text(self.interop.drive_c()),
+            text(self.shared()),
+            distro.name.clone(),
+            of_this_machine.to_owned(),
+        ];
+        let words = ["unshare", "--mount", "--uts"].iter().chain(namespaces).chain(&["sh", "-c", LAY_OUT, "sh"]);
+        words.map(|word| (*word).to_owned()).chain(arguments).collect()
+    }
+
+    /// Starts the built `underpass up`, the relay for Windows beside it, in a distro that has this machine's temporary files. Does not wait.
     ///
     /// # Panics
     /// It cannot be started.
     #[must_use]
-    pub fn launch(&self, lab: &Lab, options: &[&str]) -> Tunnel {
-        let wrapper: Vec<&str> = self.wrapper.iter().map(String::as_str).collect();
-        Tunnel::launch_wrapped(lab, &[], &wrapper, options)
+    pub fn launch(&self, distro: &Distro, options: &[&str]) -> Tunnel {
+        let mut wrapper = self.wrapper(distro, &[], "dev sys proc/sys/fs/binfmt_misc tmp");
+        let product = self.folder.join("product");
+        let copied = fs::create_dir_all(&product).and_then(|()| {
+            fs::copy(programs().join("underpass"), product.join("underpass"))?;
+            fs::copy(windows_relay(), product.join("underpass-relay.exe"))
+        });
+        assert!(copied.is_ok(), "{}: {copied:?}", product.display());
+        // The word that follows is the path of the built program, which has no relay for Windows beside it.
+        let program = product.join("underpass").display().to_string();
+        wrapper.extend(["sh", "-c", "shift; exec \"$0\" \"$@\"", &program].map(str::to_owned));
+        let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
+        Tunnel::launch_wrapped(self.lab, &[], &wrapper, options)
     }
+
+    /// Starts a distro: its first process, and then the `command` of `[boot]` in its `/etc/wsl.conf`, as WSL does.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn start(&self, distro: &Distro) -> Running {
+        let namespaces = ["--pid", "--ipc", "--fork", "--kill-child"];
+        let wrapper = self.wrapper(distro, &namespaces, "dev sys proc/sys/fs/binfmt_misc");
+        let words: Vec<&str> = wrapper.iter().map(String::as_str).chain(["sh", "-c", INIT]).collect();
+        let [out, err] = ["out", "err"].map(|name| self.folder.join(format!("{}.{name}", distro.name)));
+        let mut command = in_namespace(&self.lab.namespace(Place::Wsl), &words);
+        command.env_remove("RUST_LOG");
+        let process = Process::start_logged(command, (out, err)).unwrap_or_else(|error| panic!("{distro:?}: {error}"));
+        // `unshare` waits for the first process, its only child.
+        let children = format!("/proc/{0}/task/{0}/children", process.pid());
+        let first = || fs::read_to_string(&children).ok()?.trim().parse::<u32>().ok();
+        let is_laid_out =
+            |pid| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"sh\0-c\0while"));
+        let started = until(PATIENCE, || first().is_some_and(is_laid_out));
+        assert!(started, "{distro:?} does not start: {}", process.stderr());
+        let running = Running { pid: first().unwrap_or_default(), folder: self.folder.clone(), _process: process };
+        if let Some(command) = running.boot_command() {
+            let done = running.sh(&command);
+            assert!(done.succeeded(), "the boot command of {distro:?}: {done:?}");
+        }
+        running
+    }
+}
+
+/// A distro that runs. All of its processes are killed when this is dropped, as by `wsl --terminate`.
+#[derive(Debug)]
+pub struct Running {
+    pid: u32,
+    /// For what programs print.
+    folder: PathBuf,
+    _process: Process,
+}
+
+impl Running {
+    /// What `[boot]` of `/etc/wsl.conf` says, if it says something.
+    fn boot_command(&self) -> Option<String> {
+        let text = fs::read_to_string(format!("/proc/{}/root/etc/wsl.conf", self.pid)).ok()?;
+        let boot = text.split_once("[boot]")?.1.split('[').next()?;
+        let line = boot.lines().find_map(|line| line.trim().strip_prefix("command"))?;
+        Some(line.trim_start().strip_prefix('=')?.trim().to_owned())
+    }
+
+    /// A command of the distro's shell, as `wsl -d NAME WORDS` runs it.
+    fn shell(&self, options: &[&str], words: &str) -> Command {
+        let pid = self.pid.to_string();
+        let mut command = plain("nsenter");
+        command.args(["--target", &pid, "--all", "--root", "--wd"]).args(options).args(["--", "/bin/sh", "-c", words]);
+        command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        command
+    }
+
+    /// Runs words in the distro's shell to their end.
+    ///
+    /// # Panics
+    /// They cannot be run.
+    #[must_use]
+    pub fn sh(&self, words: &str) -> Finished {
+        Finished::of(self.shell(&[], words)).unwrap_or_else(|error| panic!("{words}: {error}"))
+    }
+
+    /// The same as a user without rights.
+    ///
+    /// # Panics
+    /// They cannot be run.
+    #[must_use]
+    pub fn sh_as_nobody(&self, words: &str) -> Finished {
+        let nobody = ["--setuid", "65534", "--setgid", "65534"];
+        Finished::of(self.shell(&nobody, words)).unwrap_or_else(|error| panic!("{words}: {error}"))
+    }
+
+    /// Starts words in the distro's shell, and does not wait. What they print is kept.
+    ///
+    /// # Panics
+    /// They cannot be run.
+    #[must_use]
+    pub fn start(&self, words: &str) -> Process {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let [out, err] = ["out", "err"].map(|name| self.folder.join(format!("{number}.{name}")));
+        Process::start_logged(self.shell(&[], words), (out, err)).unwrap_or_else(|error| panic!("{words}: {error}"))
+    }
+
+    /// A path of the distro as this process sees it.
+    #[must_use]
+    pub fn path(&self, path: &str) -> PathBuf {
+        Path::new("/proc").join(self.pid.to_string()).join("root").join(path.trim_start_matches('/'))
+    }
+}
+
+/// Unpacks a package into a folder, as WSL does, and gives the distro `underpass`.
+///
+/// # Errors
+/// It cannot be unpacked; what `tar` said.
+pub fn unpack(package: &Path, folder: &Path) -> io::Result<Distro> {
+    fs::create_dir_all(folder)?;
+    let mut tar = plain("tar");
+    tar.args(["--extract", "--gzip", "--preserve-permissions", "--numeric-owner", "--file"]).arg(package);
+    tar.arg("--directory").arg(folder);
+    let done = Finished::of(tar)?;
+    if done.succeeded() { Ok(Distro::new("underpass", folder)) } else { Err(io::Error::other(done.stderr)) }
 }

@@ -5,7 +5,7 @@ use lab::addresses::SERVER;
 use lab::interop::{self, Interop, windows_relays};
 use lab::scene::{PATIENCE, Scratch, http_status, web_server, windows_lab};
 use lab::tunnel::send_signal;
-use lab::wsl::{Distro, InteropSetting};
+use lab::wsl::{Distro, Wsl};
 use lab::{Place, Tunnel, until};
 use std::fs;
 use std::io::Write as _;
@@ -63,13 +63,17 @@ fn the_kernels_entry_for_windows_programs_is_written_again_when_it_is_gone() {
     let _web = web_server(&lab);
     let relay = interop::windows_relay().display().to_string();
     let scratch = Scratch::new();
-    let distro = |setting| Distro::new(&interop, scratch.path("root").as_ref(), setting);
+    let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
+    let conf = Path::new(&scratch.path("conf")).to_path_buf();
+    let written = fs::create_dir_all(conf.join("etc"))
+        .and_then(|()| fs::write(conf.join("etc/wsl.conf"), "[interop]\nenabled=false\n"));
+    assert!(written.is_ok(), "{written:?}");
     interop.forget_entry();
     let options = ["--relay", relay.as_str()];
-    let mut off = distro(InteropSetting::Off).launch(&lab, &options);
+    let mut off = wsl.launch(&Distro::machine().with(&conf), &options);
     assert_eq!(off.process().exit_code(PATIENCE), Some(1), "{}", off.complained());
     assert!(off.complained().contains("switched off by 'enabled' of [interop]"), "{}", off.complained());
-    let mut tunnel = distro(InteropSetting::On).launch(&lab, &options);
+    let mut tunnel = wsl.launch(&Distro::machine(), &options);
     tunnel.wait_up();
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
     // Again, while it runs.
@@ -106,8 +110,8 @@ fn the_relay_is_run_from_windows_disk_where_other_versions_are_removed() {
     // Windows keeps the file of a program that runs, which Linux does not; a folder of that name is kept by both.
     write(&folder.join("0.0.2/underpass-relay.exe/runs"), "");
     write(&copy_of(&interop), "of the same version, and damaged");
-    let distro = Distro::new(&interop, scratch.path("root").as_ref(), InteropSetting::On);
-    let mut tunnel = distro.launch(&lab, &[]);
+    let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
+    let mut tunnel = wsl.launch(&Distro::machine(), &[]);
     tunnel.wait_up();
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
     let [relay] = windows_relays(&lab)[..] else { panic!("not one relay: {:?}", windows_relays(&lab)) };
@@ -127,8 +131,8 @@ fn a_relay_that_an_antivirus_program_takes_is_told_by_name_and_copied_again() {
     let Some((lab, interop)) = windows_lab() else { return };
     let _web = web_server(&lab);
     let scratch = Scratch::new();
-    let distro = Distro::new(&interop, scratch.path("root").as_ref(), InteropSetting::On);
-    let mut tunnel = distro.launch(&lab, &[]);
+    let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
+    let mut tunnel = wsl.launch(&Distro::machine(), &[]);
     tunnel.wait_up();
     let copy = copy_of(&interop);
     let restarted = |least: u64| {
@@ -151,9 +155,9 @@ fn a_relay_that_an_antivirus_program_takes_is_told_by_name_and_copied_again() {
 fn a_relay_that_windows_refuses_to_start_is_told_with_what_to_try_and_tried_again() {
     let Some((lab, interop)) = windows_lab() else { return };
     let scratch = Scratch::new();
-    let distro = Distro::new(&interop, scratch.path("root").as_ref(), InteropSetting::On);
+    let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
     interop.forbid("/mnt/c/users");
-    let mut tunnel = distro.launch(&lab, &[]);
+    let mut tunnel = wsl.launch(&Distro::machine(), &[]);
     complains(&tunnel, &["Windows refuses to start /mnt/c/users/", "AppLocker", "--relay", "Invalid argument"]);
     assert!(!tunnel.said().contains("underpass: up"));
     interop.forbid("/nothing");
@@ -171,8 +175,8 @@ fn a_relay_for_another_processor_is_told_with_windows_own_words() {
     let executable = fs::Permissions::from_mode(0o755);
     let written = fs::write(&file, program).and_then(|()| fs::set_permissions(&file, executable));
     assert!(written.is_ok(), "{written:?}");
-    let distro = Distro::new(&interop, scratch.path("root").as_ref(), InteropSetting::On);
-    let tunnel = distro.launch(&lab, &["--relay", "/mnt/c/arm.exe"]);
+    let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
+    let tunnel = wsl.launch(&Distro::machine(), &["--relay", "/mnt/c/arm.exe"]);
     complains(
         &tunnel,
         &["/mnt/c/arm.exe is built for aarch64, and this machine is x86_64 (Windows' own words: 'Can't recognize"],
@@ -186,7 +190,7 @@ fn where_windows_disk_cannot_be_had_the_relay_is_run_from_where_it_lies() {
     // A file where the folder would be.
     let blocked = fs::write(interop.local_app_data().join("underpass"), "");
     assert!(blocked.is_ok(), "{blocked:?}");
-    let mut tunnel = Distro::new(&interop, scratch.path("root").as_ref(), InteropSetting::On).launch(&lab, &[]);
+    let mut tunnel = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref()).launch(&Distro::machine(), &[]);
     tunnel.wait_up();
     complains(&tunnel, &["is run from the distro's disk", "Not a directory", "--relay"]);
 }

@@ -59,7 +59,7 @@ pub enum TapError {
     },
     /// Another program owns it, or it is no TAP at all.
     #[error(
-        "the interface {name} belongs to another program or is no TAP: end that program (another gateway?) or choose \
+        "the interface {name} belongs to another program or is no TAP: end that program (an underpass of another distro?) or choose \
          another name with --tap"
     )]
     Busy {

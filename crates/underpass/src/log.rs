@@ -1,0 +1,84 @@
+//! Where the log goes: standard error, or a file that never grows beyond its bound.
+
+use anyhow::Context as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use tracing_subscriber::EnvFilter;
+
+/// Bytes of a log file; one older file of that size is kept beside it.
+const FILE_BYTES: u64 = 1024 * 1024;
+
+/// Sends the log to a file, or without one to standard error. `RUST_LOG` goes over `level`.
+///
+/// # Errors
+/// The file cannot be written.
+pub(crate) fn start(level: &str, file: Option<&Path>) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
+    let log = tracing_subscriber::fmt().with_env_filter(filter);
+    match file {
+        Some(path) => {
+            let file = Bounded::open(path, FILE_BYTES)
+                .with_context(|| format!("the log file {} cannot be written: check --log-file", path.display()))?;
+            log.with_writer(Mutex::new(file)).with_ansi(false).init();
+        }
+        None => log.with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).init(),
+    }
+    Ok(())
+}
+
+/// A file that is put aside (as `NAME.old`) and begun anew before it grows beyond a bound.
+#[derive(Debug)]
+struct Bounded {
+    path: PathBuf,
+    most: u64,
+    file: File,
+}
+
+impl Bounded {
+    fn open(path: &Path, most: u64) -> io::Result<Self> {
+        let file = OpenOptions::new().append(true).create(true).open(path)?;
+        Ok(Self { path: path.to_path_buf(), most, file })
+    }
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.file.metadata()?.len() + bytes.len() as u64 > self.most {
+            let mut old = self.path.clone().into_os_string();
+            old.push(".old");
+            fs::rename(&self.path, old)?;
+            *self = Self::open(&self.path, self.most)?;
+        }
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_file_keeps_the_last_lines_within_its_bound() {
+        let path = std::env::temp_dir().join(format!("underpass-log-{}", std::process::id()));
+        let old = path.with_extension("old");
+        fs::write(&path, "from before\n").unwrap();
+        let mut log = Bounded::open(&path, 100).unwrap();
+        for line in 0..50 {
+            log.write_all(format!("line number {line}\n").as_bytes()).unwrap();
+        }
+        let (now, before) = (fs::read_to_string(&path).unwrap(), fs::read_to_string(&old).unwrap());
+        assert!(now.len() <= 100 && before.len() <= 100, "{now}{before}");
+        assert!(now.ends_with("line number 49\n"), "{now}");
+        let first: u32 = before.lines().next().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+        let lines: Vec<String> = (first..50).map(|line| format!("line number {line}")).collect();
+        assert_eq!(before.lines().chain(now.lines()).collect::<Vec<_>>(), lines, "without a gap");
+        fs::remove_file(path).unwrap();
+        fs::remove_file(old).unwrap();
+    }
+}

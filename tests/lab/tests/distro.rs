@@ -1,0 +1,265 @@
+//! The helper distro as it is shipped: what is in the package, and how it serves a pretend WSL with other distros in it.
+
+use lab::addresses::{SERVER, SERVER_NAME};
+use lab::interop::{self, Interop, windows_relays};
+use lab::scene::{
+    PATIENCE, Scratch, fetch, host_nameserver, http_server, http_status, must, rules, way_out, web_server, windows_lab,
+};
+use lab::wsl::{Distro, Running, Wsl, unpack};
+use lab::{Lab, Place, until};
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The package that `scripts/build-distro` made.
+fn package() -> PathBuf {
+    workspace().join("dist/underpass.wsl")
+}
+
+/// What a program prints that must succeed.
+fn run(program: &Path, words: &[&str]) -> String {
+    let output = Command::new(program).args(words).output();
+    let output = output.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+    assert!(output.status.success(), "{} {words:?}: {output:?}", program.display());
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn the_package_is_small_the_same_each_time_and_says_what_is_in_it() {
+    let package = package();
+    let size = fs::metadata(&package).map_or(u64::MAX, |file| file.len());
+    assert!(size < 8 * 1024 * 1024, "{size} bytes; was scripts/build-distro run?");
+    let sum = || run(Path::new("sha256sum"), &[&package.display().to_string()]);
+    let before = sum();
+    let told = fs::read_to_string(package.with_extension("wsl.sha256")).unwrap_or_default();
+    assert_eq!(told.split(' ').next(), before.split(' ').next());
+    run(&workspace().join("scripts/build-distro"), &[]);
+    assert_eq!(sum(), before, "built again it has the same bytes");
+
+    let list =
+        run(Path::new("tar"), &["--list", "--verbose", "--numeric-owner", "--file", &package.display().to_string()]);
+    for line in list.lines() {
+        let mut words = line.split_whitespace();
+        let (mode, owner, name) = (words.next().unwrap_or_default(), words.next(), words.nth(3).unwrap_or_default());
+        assert_eq!(owner, Some("0/0"), "{line}");
+        assert!(!mode.contains('s') && (mode.starts_with('l') || &mode[7..9] != "rw" || mode.ends_with('t')), "{line}");
+        assert!(!name.starts_with(['/', '.']), "{line}");
+    }
+    for file in ["bin/sh", "etc/wsl.conf", "etc/wsl-distribution.conf", "etc/passwd", "etc/os-release"] {
+        assert!(list.lines().any(|line| line.contains(&format!(" {file}"))), "{file}");
+    }
+
+    let scratch = Scratch::new();
+    let root = PathBuf::from(scratch.path("root"));
+    assert!(unpack(&package, &root).is_ok());
+    let sbom: Value =
+        serde_json::from_str(&fs::read_to_string(root.join("usr/share/underpass.spdx.json")).unwrap_or_default())
+            .unwrap_or_default();
+    let parts = sbom["packages"].as_array().cloned().unwrap_or_default();
+    for name in
+        ["underpass", "underpass-relay", "smoltcp", "tokio", "windows-sys", "busybox-static", "libc6-dev", "rust-std"]
+    {
+        assert!(parts.iter().any(|part| part["name"] == name), "{name} is not in the list of what is in it");
+    }
+    for build_only in ["winresource", "clap_derive", "proptest"] {
+        assert!(parts.iter().all(|part| part["name"] != build_only), "{build_only}");
+    }
+    assert!(parts.iter().all(|part| part["licenseDeclared"] != "NOASSERTION"), "{sbom}");
+    for license in ["underpass/LICENSE", "busybox-static/copyright"] {
+        assert!(root.join("usr/share/licenses").join(license).exists(), "{license}");
+    }
+    for program in ["usr/bin/underpass", "usr/bin/underpass-relay.exe"] {
+        let bytes = fs::read(root.join(program)).unwrap_or_default();
+        for path in [env!("CARGO_MANIFEST_DIR"), "/.cargo/registry"] {
+            let found = bytes.windows(path.len()).any(|part| part == path.as_bytes());
+            assert!(!found, "{program} names a path of the machine that built it: {path}");
+        }
+    }
+    // Each command of `underpass` is a word that `wsl -d underpass` takes.
+    let help = run(&root.join("usr/bin/underpass"), &["--help"]);
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let commands: Vec<&str> = commands.filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(commands.contains(&"up") && commands.contains(&"status"), "{help}");
+    for command in commands.into_iter().filter(|command| *command != "help") {
+        assert!(root.join("usr/bin").join(command).exists(), "{command}");
+    }
+}
+
+/// A distro that is nothing but busybox, laid out in a folder.
+fn busybox(folder: &Path) -> Distro {
+    let bin = folder.join("bin");
+    let made = fs::create_dir_all(&bin).and_then(|()| {
+        fs::copy("/bin/busybox", bin.join("busybox"))?;
+        for applet in ["sh", "sleep", "nc", "ping", "touch", "rm", "mv"] {
+            symlink("busybox", bin.join(applet))?;
+        }
+        Ok(())
+    });
+    assert!(made.is_ok(), "{made:?}");
+    Distro::new("busybox", folder)
+}
+
+/// The words of a request for a page of a host and port, headers and all.
+type Request = fn(&str, u16) -> String;
+
+/// One that busybox has the programs for.
+fn by_nc(host: &str, port: u16) -> String {
+    format!("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 10 {host} {port}")
+}
+
+/// One with curl.
+fn by_curl(host: &str, port: u16) -> String {
+    format!("curl -s -i -m 10 http://{host}:{port}/")
+}
+
+/// A lab with a Windows, the helper distro unpacked, and a folder for all of it.
+fn pretend_wsl() -> Option<(Lab, Interop, Scratch, Distro)> {
+    let (lab, interop) = windows_lab()?;
+    let scratch = Scratch::new();
+    let distro = unpack(&package(), scratch.path("files").as_ref());
+    let distro = distro.unwrap_or_else(|error| panic!("{error}; was scripts/build-distro run?"));
+    Some((lab, interop, scratch, distro))
+}
+
+/// What `wsl -d underpass status --json` says; nothing while no gateway runs.
+fn status(helper: &Running) -> Value {
+    serde_json::from_str(&helper.sh("status --json").stdout).unwrap_or_default()
+}
+
+/// Waits until the tunnel is up; its gateway's process.
+fn wait_up(helper: &Running) -> u64 {
+    let up = || status(helper)["state"] == "up";
+    assert!(until(PATIENCE * 2, up), "{:?}\n{}", status(helper), log(helper));
+    status(helper)["pid"].as_u64().unwrap_or_default()
+}
+
+/// What the gateway and its keeper wrote down.
+fn log(helper: &Running) -> String {
+    fs::read_to_string(helper.path("/var/log/underpass.log")).unwrap_or_default()
+}
+
+#[test]
+fn started_by_its_boot_command_it_serves_every_distro() {
+    let Some((lab, interop, scratch, package)) = pretend_wsl() else { return };
+    let (_web, _dns) = (web_server(&lab), host_nameserver(&lab));
+    let _host = http_server(&lab, Place::Windows, "127.0.0.1", 8080, "of the host");
+    let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
+    let helper = wsl.start(&package);
+    let first = wait_up(&helper);
+    // Run from Windows' disk.
+    let copy = interop.local_app_data().join("underpass").join(env!("CARGO_PKG_VERSION")).join("underpass-relay.exe");
+    assert_eq!(fs::read(copy).ok(), fs::read(interop::windows_relay()).ok());
+
+    let debian = Distro::new("debian", &workspace().join("target/debian-root"));
+    let busybox = busybox(scratch.path("busybox").as_ref());
+    let others: [(Distro, Request); 2] = [(busybox, by_nc), (debian, by_curl)];
+    for (other, fetch) in others {
+        let running = wsl.start(&other);
+        for host in [SERVER, SERVER_NAME] {
+            let page = running.sh(&fetch(host, 80));
+            assert!(page.stdout.contains(" 200 OK"), "{other:?} {host}: {page:?}");
+        }
+        let ping = running.sh(&format!("ping -c 2 -W 5 {SERVER}"));
+        assert!(ping.succeeded(), "{other:?}: {ping:?}");
+        // What is published for it.
+        let told = running.sh_as_nobody("/mnt/wsl/underpass/underpass status");
+        assert!(told.succeeded() && told.stdout.contains("up"), "{other:?}: {told:?}");
+        let by_env = fetch("$UNDERPASS_HOST", 8080);
+        let by_env = running.sh(&format!(". /mnt/wsl/underpass/env.sh && underpass status --json && {by_env}"));
+        assert!(by_env.stdout.ends_with("of the host"), "{other:?}: {by_env:?}");
+        let published = "/mnt/wsl/underpass";
+        for harm in [
+            format!("touch {published}/x"),
+            format!("rm {published}/control.sock"),
+            format!("mv {published} /mnt/wsl/x"),
+        ] {
+            let done = running.sh_as_nobody(&harm);
+            assert!(!done.succeeded(), "{other:?} {harm}: {done:?}");
+        }
+    }
+
+    // A gateway that dies is started again, and whatever was open is open anew.
+    let killed = helper.sh(&format!("kill -9 {first}"));
+    assert!(killed.succeeded(), "{killed:?}");
+    assert!(until(PATIENCE, || status(&helper)["pid"].as_u64().is_some_and(|pid| pid != first)), "{}", log(&helper));
+    wait_up(&helper);
+    assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", log(&helper));
+    assert!(log(&helper).contains("ended with exit code 137"), "{}", log(&helper));
+}
+
+#[test]
+fn a_second_up_stays_with_the_first_and_removal_leaves_nothing() {
+    let Some((lab, interop, scratch, package)) = pretend_wsl() else { return };
+    let _web = web_server(&lab);
+    let before = (rules(&lab), way_out(&lab, SERVER), must(&lab, Place::Wsl, "ip link"));
+    let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
+    let helper = wsl.start(&package);
+    let gateway = wait_up(&helper);
+    let mut second = helper.start("up --attach");
+    let says = |second: &lab::Process, text: &str| {
+        assert!(until(PATIENCE, || second.stdout().contains(text)), "{text}: {second:?}")
+    };
+    says(&second, &format!("runs already as process {gateway}"));
+    says(&second, "underpass: up on underpass0");
+    assert!(helper.sh(&format!("kill -9 {gateway}")).succeeded());
+    assert_eq!(second.exit_code(PATIENCE), Some(0), "{}", second.stdout());
+    wait_up(&helper);
+    assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
+
+    // As `wsl --unregister` does it: everything in the distro is killed.
+    drop(helper);
+    assert!(until(PATIENCE, || windows_relays(&lab).is_empty()), "{:?}", windows_relays(&lab));
+    assert!(until(PATIENCE, || way_out(&lab, SERVER) == before.1), "{}", way_out(&lab, SERVER));
+    assert_eq!(must(&lab, Place::Wsl, "ip link"), before.2);
+    assert_eq!(http_status(&lab, Place::Wsl, SERVER), "000", "the VPN cuts the VM off again");
+    // What a killed gateway leaves is harmless, and says that nobody runs.
+    let other = wsl.start(&busybox(scratch.path("busybox").as_ref()));
+    let told = other.sh("/mnt/wsl/underpass/underpass status");
+    assert!(told.code == Some(1) && told.stderr.contains("not running"), "{told:?}");
+}
+
+#[test]
+fn a_newer_one_says_why_it_waits_and_takes_over_when_the_older_goes() {
+    let Some((lab, interop, scratch, package)) = pretend_wsl() else { return };
+    let _web = web_server(&lab);
+    let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
+    let older = wsl.start(&package);
+    let gateway = wait_up(&older);
+    let newer = unpack(&self::package(), scratch.path("newer").as_ref()).map(|distro| distro.named("newer"));
+    let newer = wsl.start(&newer.unwrap_or_else(|error| panic!("{error}")));
+    let why = ["underpass0", "underpass of another distro"];
+    assert!(until(PATIENCE, || why.iter().all(|part| log(&newer).contains(part))), "{}", log(&newer));
+    assert_eq!(status(&older)["pid"].as_u64(), Some(gateway), "the older is not disturbed");
+    let published = older.sh("/mnt/wsl/underpass/underpass status --json");
+    assert!(published.succeeded(), "{published:?}");
+    assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
+    drop(older);
+    wait_up(&newer);
+    assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", log(&newer));
+}
+
+#[test]
+fn the_first_words_and_the_shell_are_as_documented() {
+    let Some((lab, interop, scratch, package)) = pretend_wsl() else { return };
+    let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
+    let helper = wsl.start(&package);
+    let distribution = fs::read_to_string(helper.path("/etc/wsl-distribution.conf")).unwrap_or_default();
+    let welcome = distribution.lines().find_map(|line| line.strip_prefix("command = ")).unwrap_or_default();
+    let welcome = helper.sh(welcome);
+    assert!(welcome.succeeded() && welcome.stdout.lines().count() == 5, "{welcome:?}");
+    assert!(helper.sh("underpass --help").stdout.contains("Usage: underpass"));
+    assert!(helper.sh("status --help").stdout.contains("Usage: underpass status"));
+    let version = helper.sh("underpass --version");
+    assert!(version.stdout.contains(env!("CARGO_PKG_VERSION")), "{version:?}");
+    assert_eq!(fetch(&lab, Place::Wsl, "http://127.0.0.1:1/").code, Some(7));
+    for (file, mode) in [("/tmp", 0o1777), ("/root", 0o700), ("/usr/bin/underpass", 0o755)] {
+        let file = fs::metadata(helper.path(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert_eq!((file.permissions().mode() & 0o7777, file.uid()), (mode, 0));
+    }
+}
