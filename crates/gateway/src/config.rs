@@ -2,6 +2,7 @@
 
 use crate::limits::MAX_LANES;
 use crate::publish::{default_folder, has_shared_folder};
+use crate::reach::Target;
 use crate::relay_process::RelayCommand;
 use crate::tap::OffloadWish;
 use ipnet::Ipv4Net;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub runtime_dir: PathBuf,
     /// Where the command and the status are published for other distros.
     pub publish: Option<PathBuf>,
+    /// Who is reached where the tunnel is not needed.
+    pub outside: Target,
 }
 
 /// Where the relay's program is run from.
@@ -69,6 +72,8 @@ pub struct Choices {
     pub publish: Option<PathBuf>,
     /// True: nowhere.
     pub no_publish: Option<bool>,
+    /// Who is reached where the tunnel is not needed.
+    pub outside: Option<Target>,
 }
 
 /// An argument: text in a file, any bytes on the command line.
@@ -154,6 +159,7 @@ impl Choices {
             no_offload: self.no_offload.or(below.no_offload),
             publish: self.publish.or(below.publish),
             no_publish: self.no_publish.or(below.no_publish),
+            outside: self.outside.or(below.outside),
         }
     }
 
@@ -196,6 +202,7 @@ impl Choices {
                 Some(true) => None,
                 Some(false) | None => self.publish.or_else(|| has_shared_folder().then(default_folder)),
             },
+            outside: self.outside.unwrap_or_default(),
         })
     }
 }
@@ -212,7 +219,7 @@ mod tests {
     fn a_file_may_say_everything_and_options_go_over_it() {
         let text = "relay = '/r'\nrelay-arg = ['a', 'b']\nlanes = 2\ntap = 't0'\nmtu = 1500\n\
                     subnet = '10.1.2.16/28'\nno-host-loopback = true\nno-offload = true\n\
-                    publish = '/p'\n";
+                    publish = '/p'\noutside = '192.0.2.1:443'\n";
         let file: Choices = toml::from_str(text).unwrap();
         let settings = settle(Choices { mtu: Some(9000), ..Choices::default() }.over(file)).unwrap();
         let relay = RelayCommand { program: "/r".into(), args: vec!["a".into(), "b".into()], original: None };
@@ -220,7 +227,7 @@ mod tests {
         assert_eq!((settings.lanes, settings.mtu, settings.tap.as_str()), (2, 9000, "t0"));
         assert_eq!((settings.host_loopback, settings.offload), (HostLoopback::Refused, OffloadWish::Off));
         assert_eq!(settings.subnet.unwrap().to_string(), "10.1.2.16/28");
-        assert_eq!(settings.publish, Some("/p".into()));
+        assert_eq!((settings.publish, settings.outside.to_string().as_str()), (Some("/p".into()), "192.0.2.1:443"));
         let nowhere = Choices { no_publish: Some(true), publish: Some("/p".into()), ..Choices::default() };
         assert_eq!(settle(nowhere).unwrap().publish, None);
     }

@@ -16,6 +16,7 @@ pub mod net;
 mod network;
 mod program;
 pub mod publish;
+pub mod reach;
 mod relay_process;
 pub mod status;
 pub mod tap;

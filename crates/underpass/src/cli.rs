@@ -2,6 +2,7 @@
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use gateway::config::{Choices, OsText};
+use gateway::reach::Target;
 use ipnet::Ipv4Net;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Carry this VM's traffic through the relay until stopped by SIGTERM or Ctrl-C.
-    Up(UpOptions),
+    Up(Box<UpOptions>),
     /// Tell how a running `underpass up` is doing.
     Status(StatusOptions),
     /// Have systemd start the tunnel with this distro, and keep it running.
@@ -79,6 +80,12 @@ pub(crate) struct UpOptions {
     /// Lay out nothing for other distros
     #[arg(long)]
     no_publish: bool,
+    /// Do nothing, with exit code 0, where WSL's own network reaches the outside
+    #[arg(long)]
+    pub(crate) if_needed: bool,
+    /// Who is asked for to tell whether it does, by TCP [default: www.msftconnecttest.com:80]
+    #[arg(long, value_name = "HOST:PORT")]
+    outside: Option<Target>,
     /// Write the log to a file in place of standard error; it stays below 1 MiB, with one older file beside it
     #[arg(long, value_name = "FILE")]
     pub(crate) log_file: Option<PathBuf>,
@@ -102,6 +109,7 @@ impl UpOptions {
             no_offload: self.no_offload.then_some(true),
             publish: self.publish,
             no_publish: self.no_publish.then_some(true),
+            outside: self.outside,
         }
     }
 }

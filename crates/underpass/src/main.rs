@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use cli::{Cli, Command, ServiceCommand, StatusOptions, UpOptions};
 use gateway::config::{Choices, RUNTIME_DIR};
+use gateway::reach::reaches_without_tunnel;
 use gateway::status::State;
 use gateway::{Placement, Settings, Status};
 use std::io::{self, Write as _};
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 /// Between two looks at a gateway that this command stays with.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -48,13 +50,16 @@ fn main() -> ExitCode {
         return attach(&status);
     }
     let outcome = match cli.command {
-        Command::Up(options) => match settings(options) {
-            Ok(settings) => up(settings),
-            Err(error) => {
-                complain(&error);
-                return ExitCode::from(USAGE);
+        Command::Up(options) => {
+            let when = if options.if_needed { When::Needed } else { When::Always };
+            match settings(*options) {
+                Ok(settings) => up(settings, when),
+                Err(error) => {
+                    complain(&error);
+                    return ExitCode::from(USAGE);
+                }
             }
-        },
+        }
         Command::Status(options) => status(&options),
         Command::Service(command) => service(&command),
     };
@@ -93,7 +98,15 @@ fn default_relay() -> (PathBuf, Placement) {
     (if beside.exists() { beside } else { NAME.into() }, Placement::AsItLies)
 }
 
-fn up(settings: Settings) -> anyhow::Result<()> {
+/// When the tunnel is brought up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    Always,
+    /// Only where WSL's own network does not reach the outside.
+    Needed,
+}
+
+fn up(settings: Settings, when: When) -> anyhow::Result<()> {
     allocator::return_what_is_idle();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop")?;
     runtime.block_on(async {
@@ -107,12 +120,33 @@ fn up(settings: Settings) -> anyhow::Result<()> {
                 _ = hang_up.recv() => {}
             }
         };
+        let (outside, tap) = (settings.outside.clone(), settings.tap.clone());
+        if when == When::Needed && reaches_without_tunnel(&outside, &tap).await {
+            tell(&format!("underpass: WSL's own network reaches {outside}: the tunnel is not needed"));
+            return Ok(());
+        }
+        let (is_up, up) = oneshot::channel();
+        if when == When::Always {
+            tokio::spawn(async move {
+                if reaches_without_tunnel(&outside, &tap).await && up.await.is_ok() {
+                    tell(&format!("underpass: WSL's own network reaches {outside} too: the tunnel is not needed now"));
+                }
+            });
+        }
+        let announce = |status: &Status| {
+            announce(status);
+            // Nobody may wait for it.
+            let _ = is_up.send(());
+        };
         gateway::run(settings, stop, announce).await.map_err(Into::into)
     })
 }
 
 fn announce(status: &Status) {
     tell(&show::up_line(status));
+    if let Some(line) = show::mode_line(&status.mode) {
+        tell(line);
+    }
 }
 
 fn tell(line: &str) {

@@ -12,6 +12,21 @@ pub(crate) fn up_line(status: &Status) -> String {
     }
 }
 
+/// What `underpass up` says of a networking mode of WSL's that is not the default one.
+pub(crate) fn mode_line(mode: &str) -> Option<&'static str> {
+    match mode {
+        "mirrored" => Some(
+            "underpass: WSL's mode is mirrored: its own rules stay in front; what they leave to the default route goes through the tunnel",
+        ),
+        "virtioproxy" => Some(
+            "underpass: WSL's mode is virtioproxy (consomme): the tunnel goes before Microsoft's own user-mode network",
+        ),
+        "bridged" => Some("underpass: WSL's mode is bridged: the VM's router is a real one, and is reached as before"),
+        "none" => Some("underpass: WSL's mode is none: the tunnel is the VM's only network"),
+        _ => None,
+    }
+}
+
 fn addresses(tap: &TapStatus) -> String {
     let v4 = tap.ipv4;
     let mut text = format!("{}/{}, gateway {}, host {}", v4.vm, v4.prefix, v4.gateway, v4.host);

@@ -16,7 +16,7 @@ use crate::wait::until;
 
 /// Lays a distro out in the folder `$1` and becomes the command behind the other words in it: `$2` the distro's files (overlayfs' lower
 /// layers), `$3` folder of the model's programs, `$4` interop's socket, `$5` Windows' drive C:, `$6` the folder that all distros share,
-/// `$7` its name, `$8` what it has of this machine.
+/// `$7` its name, `$8` what it has of this machine, `$9` the networking mode.
 const LAY_OUT: &str = r#"
 set -e
 mkdir -p "$1"
@@ -34,11 +34,12 @@ for folder in $8; do mount --rbind /$folder root/$folder; done
 mount --rbind "$5" root/mnt/c
 mount --bind "$6" root/mnt/wsl
 cp "$3/interop-init" root/init
-cp "$3/wslpath" root/bin/wslpath
+cp "$3/wslinfo" "$3/wslpath" root/bin
 ln -sf /mnt/wsl/resolv.conf root/etc/resolv.conf
 printf '127.0.0.1 localhost\n' >root/etc/hosts
 hostname "$7"
-shift 8
+echo "$9" >root/run/WSL/mode
+shift 9
 exec chroot root "$@"
 "#;
 
@@ -54,6 +55,7 @@ pub struct Wsl<'a> {
     lab: &'a Lab,
     interop: &'a Interop,
     folder: PathBuf,
+    mode: String,
 }
 
 /// A distro that is not started: its files.
@@ -97,7 +99,7 @@ impl<'a> Wsl<'a> {
     /// The folder cannot be written.
     #[must_use]
     pub fn new(lab: &'a Lab, interop: &'a Interop, folder: &Path) -> Self {
-        let wsl = Self { lab, interop, folder: folder.to_path_buf() };
+        let wsl = Self { lab, interop, folder: folder.to_path_buf(), mode: "nat".to_owned() };
         let resolv_conf = fs::read_to_string(format!("/etc/netns/{}/resolv.conf", lab.namespace(Place::Wsl)));
         let laid = resolv_conf.and_then(|text| {
             fs::create_dir_all(wsl.shared())?;
@@ -105,6 +107,12 @@ impl<'a> Wsl<'a> {
         });
         assert!(laid.is_ok(), "{}: {laid:?}", folder.display());
         wsl
+    }
+
+    /// The same, in another networking mode as `wslinfo` tells it.
+    #[must_use]
+    pub fn in_mode(self, mode: &str) -> Self {
+        Self { mode: mode.to_owned(), ..self }
     }
 
     /// The folder that is `/mnt/wsl` in all distros.
@@ -125,6 +133,7 @@ impl<'a> Wsl<'a> {
             text(self.shared()),
             distro.name.clone(),
             of_this_machine.to_owned(),
+            self.mode.clone(),
         ];
         let words = ["unshare", "--mount", "--uts"].iter().chain(namespaces).chain(&["sh", "-c", LAY_OUT, "sh"]);
         words.map(|word| (*word).to_owned()).chain(arguments).collect()

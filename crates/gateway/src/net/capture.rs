@@ -30,7 +30,7 @@ pub fn captured(observed: &Observed, resolv_conf: &str) -> Vec<IpAddr> {
 }
 
 /// The servers of a resolv.conf, in its order (resolv.conf(5): the keyword starts the line, the value follows it).
-fn nameservers(resolv_conf: &str) -> impl Iterator<Item = IpAddr> {
+pub(crate) fn nameservers(resolv_conf: &str) -> impl Iterator<Item = IpAddr> {
     resolv_conf.lines().filter_map(|line| {
         let value = line.strip_prefix("nameserver")?;
         if !value.starts_with([' ', '\t']) {

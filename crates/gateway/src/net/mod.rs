@@ -26,6 +26,7 @@ pub mod subnet;
 pub use ipnet::{IpNet, Ipv4Net};
 
 pub use capture::captured;
+pub(crate) use capture::nameservers;
 pub use observe::{Mode, Observed};
 pub use routing::Plan;
 pub use subnet::{SubnetError, choose_subnet};

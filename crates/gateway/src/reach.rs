@@ -1,0 +1,175 @@
+//! Whether WSL's own network reaches the outside without the tunnel: a name is asked of the VM's nameservers, and a connection made, both from
+//! the address of another interface than the TAP. Packets from there keep their old way, also while the tunnel is up.
+
+use crate::net::{Net, nameservers};
+use futures_util::future::select_ok;
+use hickory_proto::op::{Message, MessageType, OpCode, Query};
+use hickory_proto::rr::{Name, RecordType};
+use serde::Deserialize;
+use std::fmt::{self, Display, Formatter};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+use tokio::net::{TcpSocket, UdpSocket};
+use tokio::time::timeout;
+
+/// What Windows itself connects to when it wants to know whether it is online (Network Connectivity Status Indicator).
+const DEFAULT: (&str, u16) = ("www.msftconnecttest.com", 80);
+
+/// A network that takes longer does not reach the outside.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// How long a nameserver may take before the next is asked.
+const SERVER_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Bytes of an answer over UDP without EDNS (RFC 1035 2.3.4).
+const ANSWER_BYTES: usize = 512;
+
+/// Who is to be reached, by TCP.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Target {
+    /// As it was written.
+    text: String,
+    host: Host,
+    port: u16,
+}
+
+impl Display for Target {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Host {
+    Address(IpAddr),
+    Name(Name),
+}
+
+impl TryFrom<String> for Target {
+    type Error = TargetError;
+
+    fn try_from(text: String) -> Result<Self, TargetError> {
+        text.parse()
+    }
+}
+
+impl Default for Target {
+    fn default() -> Self {
+        let (host, port) = DEFAULT;
+        let name = Name::from_labels(host.split('.').map(str::as_bytes)).unwrap_or_default();
+        Self { text: format!("{host}:{port}"), host: Host::Name(name), port }
+    }
+}
+
+/// No host and port.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it must be HOST:PORT, such as {}:{} or [2001:db8::1]:443", DEFAULT.0, DEFAULT.1)]
+pub struct TargetError;
+
+impl FromStr for Target {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return Ok(Self { text: text.to_owned(), host: Host::Address(address.ip()), port: address.port() });
+        }
+        let (host, port) = text.rsplit_once(':').ok_or(TargetError)?;
+        let port = port.parse().map_err(|_| TargetError)?;
+        // An IPv6 address without brackets is no name.
+        if host.is_empty() || host.contains(':') {
+            return Err(TargetError);
+        }
+        let mut name = Name::from_str(host).map_err(|_| TargetError)?;
+        name.set_fqdn(true);
+        Ok(Self { text: text.to_owned(), host: Host::Name(name), port })
+    }
+}
+
+/// Whether the target is reached without the tunnel, whose device is `tap`.
+///
+/// # Panics
+/// Outside of a tokio runtime with I/O and time.
+pub async fn reaches_without_tunnel(target: &Target, tap: &str) -> bool {
+    let reached = async {
+        let own = Net::open().ok()?.observe(tap).await.ok()?.own;
+        let own = &own[..];
+        let addresses = match &target.host {
+            Host::Address(address) => vec![*address],
+            Host::Name(name) => look_up(name, own).await,
+        };
+        let connect = |address| Box::pin(connect(SocketAddr::new(address, target.port), own));
+        let connects: Vec<_> = addresses.into_iter().map(connect).collect();
+        // It takes at least one.
+        if connects.is_empty() { None } else { select_ok(connects).await.ok().map(drop) }
+    };
+    matches!(timeout(PATIENCE, reached).await, Ok(Some(_)))
+}
+
+/// The addresses of a name of the families that the VM has, as the first nameserver that answers tells them.
+async fn look_up(name: &Name, own: &[IpAddr]) -> Vec<IpAddr> {
+    let resolv_conf = tokio::fs::read_to_string("/etc/resolv.conf").await.unwrap_or_default();
+    let families = [(RecordType::A, true), (RecordType::AAAA, false)];
+    for server in nameservers(&resolv_conf) {
+        let mut addresses = Vec::new();
+        for (kind, is_v4) in families {
+            if own.iter().any(|own| own.is_ipv4() == is_v4)
+                && let Ok(Ok(found)) = timeout(SERVER_PATIENCE, ask(server, name, kind, own)).await
+            {
+                addresses.extend(found);
+            }
+        }
+        if !addresses.is_empty() {
+            return addresses;
+        }
+    }
+    Vec::new()
+}
+
+async fn ask(server: IpAddr, name: &Name, kind: RecordType, own: &[IpAddr]) -> io::Result<Vec<IpAddr>> {
+    // The socket's port, which the system chooses, is what a forger would have to guess; nothing is believed of the answer but
+    // that somebody gives one.
+    let mut query = Message::new(0, MessageType::Query, OpCode::Query);
+    query.metadata.recursion_desired = true;
+    query.add_query(Query::query(name.clone(), kind));
+    let socket = UdpSocket::bind((from(server, own)?, 0)).await?;
+    socket.connect((server, 53)).await?;
+    socket.send(&query.to_vec().map_err(io::Error::other)?).await?;
+    let mut answer = [0; ANSWER_BYTES];
+    let length = socket.recv(&mut answer).await?;
+    let answer = Message::from_vec(&answer[..length]).map_err(io::Error::other)?;
+    Ok(answer.answers.iter().filter_map(|record| record.data.ip_addr()).collect())
+}
+
+async fn connect(to: SocketAddr, own: &[IpAddr]) -> io::Result<()> {
+    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.bind(SocketAddr::new(from(to.ip(), own)?, 0))?;
+    socket.connect(to).await.map(drop)
+}
+
+/// The address of this machine from which another is reached without the tunnel.
+fn from(to: IpAddr, own: &[IpAddr]) -> io::Result<IpAddr> {
+    if to.is_loopback() {
+        return Ok(if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() });
+    }
+    let same_family = own.iter().find(|own| own.is_ipv4() == to.is_ipv4());
+    same_family.copied().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_a_host_and_a_port() {
+        let target = |text: &str| text.parse::<Target>();
+        assert_eq!(target("192.0.2.1:443").unwrap().host, Host::Address("192.0.2.1".parse().unwrap()));
+        assert_eq!(target("[2001:db8::1]:443").unwrap().host, Host::Address("2001:db8::1".parse().unwrap()));
+        assert_eq!(target("www.msftconnecttest.com:80").unwrap(), Target::default());
+        for wrong in ["", "host", ":80", "host:", "host:x", "host:70000", "2001:db8::1:443", "a..b:1"] {
+            assert_eq!(target(wrong), Err(TargetError), "{wrong}");
+        }
+    }
+}

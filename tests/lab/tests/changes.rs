@@ -1,0 +1,238 @@
+//! What comes and goes while the tunnel is up: WSL's network, the VPN, the whole machine. Nothing that could live is cut, and nobody spins.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+use lab::addresses::{NAT_GATEWAY, SERVER, SERVER_NAME, VM};
+use lab::relay::{Lack, lacks};
+use lab::scene::{
+    PATIENCE, Scratch, cpu_time, cut_off_lab, http_status, must, product, python_server, tunnelled_lab, web_server,
+    windows_lab,
+};
+use lab::tunnel::send_signal;
+use lab::wsl::{Distro, Wsl};
+use lab::{Lab, Place, Process, Tunnel, Vpn, until};
+use std::time::Duration;
+
+/// After any change the tunnel serves again within this.
+const SERVES_WITHIN: Duration = Duration::from_secs(3);
+
+/// Echoes on port 7 of every address.
+const ECHO: &str = "
+import socketserver
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self):
+        while data := self.request.recv(65536): self.request.sendall(data)
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address, daemon_threads = True, True
+Server(('', 7), Echo).serve_forever()
+";
+
+/// A connection through the tunnel that stays open: each line of standard input is sent and must come back; what it was is printed.
+const TALK: &str = "
+import os, socket, sys, time
+s = socket.create_connection((sys.argv[1], 7), 10)
+s.settimeout(30)
+n = 0
+while True:
+    said = b'%d' % n
+    s.sendall(said)
+    got = b''
+    while len(got) < len(said):
+        piece = s.recv(100)
+        if not piece: sys.exit('the connection has ended')
+        got += piece
+    with open(sys.argv[2] + '.new', 'wb') as file: file.write(got)
+    os.rename(sys.argv[2] + '.new', sys.argv[2])
+    n += 1
+    time.sleep(0.05)
+";
+
+/// A program in the VM that keeps talking through one connection.
+struct Talk {
+    process: Process,
+    scratch: Scratch,
+}
+
+impl Talk {
+    fn begin(lab: &Lab) -> Self {
+        let scratch = Scratch::new();
+        let process = lab.start(Place::Wsl, &["python3", "-c", TALK, SERVER, &scratch.path("said")]).unwrap();
+        let talk = Self { process, scratch };
+        assert!(until(PATIENCE, || talk.said() > 0), "nothing comes back");
+        talk
+    }
+
+    fn said(&self) -> u64 {
+        self.scratch.read("said").parse().unwrap_or(0)
+    }
+
+    /// Panics unless the same connection goes on within the time.
+    fn goes_on(&mut self, when: &str) {
+        let before = self.said();
+        // Two more: the one under way when we looked may have come back before the change.
+        assert!(until(SERVES_WITHIN, || self.said() > before + 1), "{when}: the connection does not go on");
+        assert!(self.process.is_running(), "{when}: the connection was cut");
+    }
+}
+
+/// Panics unless gateway and relay rest: less than half a percent of a core each, while nothing is carried.
+fn nobody_spins(tunnel: &Tunnel, when: &str) {
+    // Behind interop the gateway knows the process that copies; the relay for Windows has Wine's own work in it.
+    let pids = if lacks(Lack::OwnProcess) { product(tunnel)[..1].to_vec() } else { product(tunnel) };
+    let window = Duration::from_secs(4);
+    let most = window.mul_f64(0.005);
+    let spent = || pids.iter().map(|pid| cpu_time(*pid)).collect::<Vec<_>>();
+    // What the change itself cost may still be going on.
+    let mut used = Vec::new();
+    let rests = || {
+        let before = spent();
+        assert!(!until(window, || false));
+        used = spent().into_iter().zip(before).map(|(now, before)| now - before).collect();
+        used.iter().all(|used| *used < most)
+    };
+    let is_at_rest = until(PATIENCE, rests);
+    assert!(is_at_rest, "{when}: gateway and relay used {used:?} of {window:?}");
+}
+
+fn serves(lab: &Lab, host: &str, when: &str) {
+    assert!(until(SERVES_WITHIN, || http_status(lab, Place::Wsl, host) == "200"), "{when}: {host} is not reached");
+}
+
+#[test]
+fn eth0_goes_and_comes_back_with_another_subnet_and_nothing_is_cut() {
+    let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
+    let (_web, _echo) = (web_server(&lab), python_server(&lab, Place::Internet, ECHO, &[], 7));
+    let _dns = lab.start_nat_dns().unwrap();
+    let mut talk = Talk::begin(&lab);
+    must(&lab, Place::Wsl, "ip link set eth0 down");
+    talk.goes_on("eth0 is down");
+    serves(&lab, SERVER, "eth0 is down");
+    must(&lab, Place::Wsl, "ip link set eth0 up");
+    must(&lab, Place::Wsl, &format!("ip route replace default via {NAT_GATEWAY}"));
+    talk.goes_on("eth0 is up again");
+    serves(&lab, SERVER, "eth0 is up again");
+    serves(&lab, SERVER_NAME, "eth0 is up again");
+
+    // As after a restart of WSL's network service: another subnet, gateway and nameserver.
+    must(&lab, Place::Windows, "ip addr add 172.20.0.1/20 dev vm");
+    must(&lab, Place::Wsl, &format!("ip addr del {VM}/20 dev eth0"));
+    must(&lab, Place::Wsl, "ip addr add 172.20.0.2/20 dev eth0");
+    must(&lab, Place::Wsl, "ip route replace default via 172.20.0.1");
+    lab::scene::etc(&lab, Place::Wsl, "resolv.conf", "nameserver 172.20.0.1\noptions timeout:1 attempts:1\n");
+    talk.goes_on("another subnet");
+    serves(&lab, SERVER, "another subnet");
+    let captured = || tunnel.status()["captured"] == serde_json::json!(["172.20.0.1"]);
+    assert!(until(SERVES_WITHIN, captured), "{}", tunnel.status());
+    serves(&lab, SERVER_NAME, "another nameserver");
+    drop(talk);
+    nobody_spins(&tunnel, "after the changes of eth0");
+    assert_eq!(tunnel.complained(), "");
+}
+
+#[test]
+fn the_vpn_comes_and_goes_and_nothing_is_cut() {
+    let Some((mut lab, tunnel)) = tunnelled_lab(&[]) else { return };
+    let (_web, _echo) = (web_server(&lab), python_server(&lab, Place::Internet, ECHO, &[], 7));
+    let mut talk = Talk::begin(&lab);
+    for vpn in [Vpn::Off, Vpn::On, Vpn::Off, Vpn::On] {
+        lab.set_vpn(vpn).unwrap();
+        talk.goes_on(&format!("VPN {vpn:?}"));
+        serves(&lab, SERVER, &format!("VPN {vpn:?}"));
+    }
+    drop(talk);
+    nobody_spins(&tunnel, "after the VPN's changes");
+}
+
+#[test]
+fn a_machine_that_slept_goes_on_where_it_was() {
+    let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
+    let (_web, _echo) = (web_server(&lab), python_server(&lab, Place::Internet, ECHO, &[], 7));
+    let mut talk = Talk::begin(&lab);
+    let pids = product(&tunnel);
+    for (who, pids) in [("all of it", pids.clone()), ("the VM", pids[..1].to_vec())] {
+        for pid in &pids {
+            send_signal(*pid, "STOP");
+        }
+        // Longer than the 6 s after which a silent peer is given up.
+        assert!(!until(Duration::from_secs(8), || false));
+        for pid in &pids {
+            send_signal(*pid, "CONT");
+        }
+        talk.goes_on(who);
+        serves(&lab, SERVER, who);
+    }
+    assert_eq!(tunnel.status()["relays"][0]["restarts"], 0, "{}", tunnel.status());
+    drop(talk);
+    nobody_spins(&tunnel, "after a sleep");
+}
+
+#[test]
+fn nobody_spins_at_rest_and_after_faults() {
+    let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
+    let _web = web_server(&lab);
+    assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
+    nobody_spins(&tunnel, "at rest");
+    send_signal(tunnel.relays()[0], "KILL");
+    assert!(until(PATIENCE, || tunnel.status()["relays"][0]["restarts"] == 1 && tunnel.status()["state"] == "up"));
+    nobody_spins(&tunnel, "after a relay died");
+    // An uplink that goes and comes: every connection fails meanwhile.
+    must(&lab, Place::Windows, "ip link set uplink down");
+    for _ in 0..3 {
+        assert_ne!(http_status(&lab, Place::Wsl, SERVER), "200");
+    }
+    nobody_spins(&tunnel, "without an uplink");
+}
+
+#[test]
+fn each_networking_mode_is_told_and_served() {
+    let Some((lab, interop)) = windows_lab() else { return };
+    let _web = web_server(&lab);
+    let scratch = Scratch::new();
+    for (mode, name, says) in [
+        ("nat", "nat", None),
+        ("mirrored", "mirrored", Some("its own rules stay in front")),
+        ("virtioproxy", "virtioproxy", Some("Microsoft's own user-mode network")),
+        ("consomme", "virtioproxy", Some("Microsoft's own user-mode network")),
+        ("bridged", "bridged", Some("the VM's router is a real one")),
+        ("none", "none", Some("the VM's only network")),
+    ] {
+        if mode == "none" {
+            must(&lab, Place::Wsl, "ip link set eth0 down");
+        }
+        let wsl = Wsl::new(&lab, &interop, scratch.path(mode).as_ref()).in_mode(mode);
+        let mut tunnel = wsl.launch(&Distro::machine(), &[]);
+        tunnel.wait_up();
+        assert_eq!(tunnel.status()["mode"], name);
+        let lines = || tunnel.said().lines().map(str::to_owned).collect::<Vec<_>>();
+        assert!(until(PATIENCE, || lines().len() == 1 + usize::from(says.is_some())), "{:?}", lines());
+        assert!(says.is_none_or(|says| lines()[1].contains(says)), "{mode}: {:?}", lines());
+        assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "{mode}");
+    }
+}
+
+#[test]
+fn where_it_is_not_needed_that_is_told() {
+    let Some(mut lab) = cut_off_lab() else { return };
+    let _web = web_server(&lab);
+    let _dns = lab.start_nat_dns().unwrap();
+    let (by_address, by_name) = (format!("{SERVER}:80"), format!("{SERVER_NAME}:80"));
+    lab.set_vpn(Vpn::Off).unwrap();
+    for outside in [&by_address, &by_name] {
+        let mut tunnel = Tunnel::launch(&lab, &["--if-needed", "--outside", outside]);
+        assert_eq!(tunnel.process().exit_code(PATIENCE), Some(0), "{outside}: {}", tunnel.complained());
+        assert!(tunnel.said().contains(&format!("reaches {outside}: the tunnel is not needed")), "{}", tunnel.said());
+        assert!(!tunnel.said().contains("underpass: up"), "{}", tunnel.said());
+        // Without that option it is up, and says so.
+        let tunnel = Tunnel::up(&lab, &["--outside", outside]);
+        let told = || tunnel.said().contains(&format!("reaches {outside} too: the tunnel is not needed now"));
+        assert!(until(PATIENCE, told), "{}", tunnel.said());
+    }
+    lab.set_vpn(Vpn::On).unwrap();
+    for outside in [&by_address, &by_name] {
+        let tunnel = Tunnel::up(&lab, &["--if-needed", "--outside", outside]);
+        assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "{outside}");
+        assert_eq!(tunnel.said().lines().count(), 1, "{outside}: {}", tunnel.said());
+    }
+    let mut wrong = Tunnel::launch(&lab, &["--if-needed", "--outside", "nowhere"]);
+    assert_eq!(wrong.process().exit_code(PATIENCE), Some(2));
+    assert!(wrong.complained().contains("HOST:PORT"), "{}", wrong.complained());
+}
