@@ -2,6 +2,7 @@
 
 use crate::status::Status;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
@@ -99,6 +100,11 @@ pub fn status(directories: &[PathBuf]) -> Result<Status, StatusError> {
 }
 
 fn ask(runtime_dir: &Path) -> Result<Status, StatusError> {
+    // Everybody may write where the published one lies: what is neither root's nor one's own is nobody's gateway.
+    let owner = std::fs::metadata(runtime_dir).map(|directory| directory.uid());
+    if owner.is_ok_and(|owner| owner != 0 && owner != nix::unistd::geteuid().as_raw()) {
+        return Err(StatusError::NotRunning);
+    }
     let path = crate::instance::socket_path(runtime_dir);
     let broken = |source| StatusError::Broken { path: path.display().to_string(), source };
     let stream = std::os::unix::net::UnixStream::connect(&path).map_err(|source| {
@@ -112,4 +118,24 @@ fn ask(runtime_dir: &Path) -> Result<Status, StatusError> {
     })?;
     stream.set_read_timeout(Some(2 * PATIENCE)).map_err(broken)?;
     serde_json::from_reader(stream).map_err(|error| broken(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn a_socket_in_a_strangers_folder_is_nobodys_gateway() {
+        let folder = std::env::temp_dir().join(format!("underpass-stranger-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let _listener = UnixListener::bind(crate::instance::socket_path(&folder)).unwrap();
+        let owned = std::os::unix::fs::chown(&folder, Some(65534), None);
+        let told = status(&[PathBuf::from("/nonexistent"), folder.clone()]);
+        std::fs::remove_dir_all(&folder).unwrap();
+        // Only root can give a folder away.
+        if owned.is_ok() {
+            assert!(matches!(told, Err(StatusError::NotRunning)), "{told:?}");
+        }
+    }
 }

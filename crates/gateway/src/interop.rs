@@ -62,6 +62,11 @@ fn replacement(own: Option<&OsStr>, folder: &Path) -> Option<PathBuf> {
 /// Where the kernel keeps its list of interpreters (binfmt_misc).
 const BINFMT: &str = "/proc/sys/fs/binfmt_misc";
 
+/// How Windows programs begin, and Linux programs, in the kernel's spelling.
+pub(crate) const MZ: &str = "4d5a";
+/// See [`MZ`].
+pub(crate) const ELF: &str = "7f454c46";
+
 /// The entry that WSL makes: files that begin with `MZ` go to `/init`, which is opened now and told the program's own name.
 const ENTRY: &str = ":WSLInterop:M::MZ::/init:FP";
 
@@ -87,7 +92,7 @@ pub enum InteropError {
 /// See [`InteropError`].
 fn mend_entry(root: &Path) -> Result<(), InteropError> {
     let under_root = |path: &str| root.join(path.trim_start_matches('/'));
-    if has_entry(&under_root(BINFMT)) || !under_root(FOLDER).exists() {
+    if has_entry(&under_root(BINFMT), MZ) || !under_root(FOLDER).exists() {
         return Ok(());
     }
     if is_switched_off(&fs::read_to_string(under_root("/etc/wsl.conf")).unwrap_or_default()) {
@@ -97,13 +102,18 @@ fn mend_entry(root: &Path) -> Result<(), InteropError> {
     fs::write(under_root(BINFMT).join("register"), ENTRY).map_err(InteropError::Entry)
 }
 
-/// Whether any entry for files that begin with `MZ` is in force, whoever made it.
-fn has_entry(binfmt: &Path) -> bool {
+/// Whether the kernel has an interpreter for files that begin so, whoever told it.
+pub(crate) fn interprets(magic: &str) -> bool {
+    has_entry(Path::new(BINFMT), magic)
+}
+
+fn has_entry(binfmt: &Path, magic: &str) -> bool {
     let Ok(entries) = fs::read_dir(binfmt) else { return false };
     // `status` and `register` are no entries, and say nothing of the kind.
     entries.flatten().filter_map(|entry| fs::read_to_string(entry.path()).ok()).any(|text| {
         let mut lines = text.lines();
-        lines.next() == Some("enabled") && lines.any(|line| line == "magic 4d5a")
+        let begins = |line: &str| line.strip_prefix("magic ").is_some_and(|whole| whole.starts_with(magic));
+        lines.next() == Some("enabled") && lines.any(begins)
     })
 }
 

@@ -43,7 +43,7 @@ use publish::{Publication, PublishError};
 use stack::{AddressPlan, Capacity, Config, Ipv6, Stack};
 use std::future::poll_fn;
 use std::net::Ipv4Addr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 use tap::{Tap, TapError};
@@ -98,8 +98,13 @@ pub async fn run(
     let published = settings.publish.as_deref().map(Publication::new).transpose()?;
     // A killed gateway's rules would send look-ups to a table that has no routes yet: harmless, but not tidy.
     net.withdraw().await?;
+    let mut stop = pin!(stop);
     if settings.placement == Placement::OnWindowsDisk {
-        settings.relay = deploy::deploy(settings.relay).await;
+        tokio::select! {
+            relay = deploy::deploy(settings.relay.clone()) => settings.relay = relay,
+            // Windows may take its time, whoever wants an end does not have to.
+            () = &mut stop => return Ok(()),
+        }
     }
     let lanes = lanes(&settings)?;
     let (publication, public) = published.unzip();
@@ -133,7 +138,7 @@ async fn serve(
     settings: &Settings,
     (tap, net, lanes): (Tap, &Net, Vec<Lane>),
     (listener, public): (UnixListener, Option<UnixListener>),
-    stop: impl Future<Output = ()>,
+    mut stop: Pin<&mut impl Future<Output = ()>>,
     up: impl FnOnce(&Status),
 ) -> Result<(), RunError> {
     // No packet comes before the device has an address, and then the plan is the right one.
@@ -165,7 +170,6 @@ async fn serve(
     let stack = Stack::new(config, now());
     let mut engine = Engine::new(Parts { tap, stack, plan, lanes, asks, network, wish, mtu: settings.mtu });
     let mut up = Some(up);
-    let mut stop = pin!(stop);
     let outcome = poll_fn(|cx| {
         if stop.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Ok(()));

@@ -156,6 +156,10 @@ impl RelayProcess {
         } else {
             interop::name_socket(&mut relay);
         }
+        // Asked for before: the C library has a shell run what the kernel does not know.
+        if !is_executable(kind) {
+            return Err(SpawnError::new(command.program.clone(), io::Error::from_raw_os_error(libc::ENOEXEC)));
+        }
         let mut child = relay
             .args(&command.args)
             .stdin(Stdio::piped())
@@ -192,6 +196,15 @@ impl RelayProcess {
         // A grandchild may hold the stream open; its words are not waited for.
         let _ = tokio::time::timeout(crate::limits::STOP_PATIENCE, self.stderr).await;
         status
+    }
+}
+
+/// Whether the kernel can run a program of that kind.
+fn is_executable(kind: Kind) -> bool {
+    match kind {
+        Kind::Windows(_) => interop::interprets(interop::MZ),
+        Kind::Linux(Some(processor)) => processor == std::env::consts::ARCH || interop::interprets(interop::ELF),
+        Kind::Linux(None) | Kind::Other => true,
     }
 }
 
@@ -247,6 +260,22 @@ mod tests {
         assert!(text(libc::EACCES).contains("chmod +x"));
         assert!(text(libc::ENOEXEC).contains("interop"));
         assert!(text(libc::EMFILE).contains("/x/relay"));
+    }
+
+    #[tokio::test]
+    async fn a_program_for_another_processor_is_told_by_name() {
+        let file = std::env::temp_dir().join(format!("underpass-foreign-{}", std::process::id()));
+        let mut program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let (other, machine) = if cfg!(target_arch = "x86_64") { ("aarch64", 183) } else { ("x86_64", 62) };
+        program[18] = machine;
+        std::fs::write(&file, program).unwrap();
+        let command = RelayCommand { program: file.clone(), args: Vec::new(), original: None };
+        let said = RelayProcess::start(&command, 0).map_err(|error| error.to_string());
+        std::fs::remove_file(file).unwrap();
+        // Where QEMU is known to the kernel it is another story.
+        if !interop::interprets(interop::ELF) {
+            assert!(said.is_err_and(|said| said.contains(&format!("is built for {other}"))));
+        }
     }
 
     #[tokio::test]

@@ -42,11 +42,6 @@ pub fn windows_relay() -> PathBuf {
     workspace().join("dist/underpass-relay.exe")
 }
 
-/// The folder of the model's programs. They are static, as WSL's own are: a distro need not have any library.
-pub(crate) fn model() -> PathBuf {
-    workspace().join("target/static/x86_64-unknown-linux-gnu/release")
-}
-
 /// The Wine prefix that each lab's is made from, which `scripts/wine-prefix` makes.
 fn template() -> PathBuf {
     workspace().join("target/wine-prefix")
@@ -59,7 +54,7 @@ pub fn missing() -> Option<String> {
         (PathBuf::from(WINE), "scripts/lab-deps tests"),
         (template().join("system.reg"), "scripts/wine-prefix"),
         (windows_relay(), "scripts/build-relay-windows"),
-        (model().join("interop-init"), "scripts/static-cargo build --release --package underpass-interop-model"),
+        (programs().join("interop-init"), "scripts/static-cargo build --release --workspace"),
     ];
     let (path, script) = needed.into_iter().find(|(path, _)| !path.exists())?;
     Some(format!("{} is not there; run {script}", path.display()))
@@ -114,7 +109,7 @@ impl Interop {
         let folder = std::env::temp_dir().join(&name);
         Self::prepare(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let (socket, prefix) = (folder.join("interop"), folder.join("prefix"));
-        let program = model().join("interop-host").display().to_string();
+        let program = programs().join("interop-host").display().to_string();
         let drives = prefix.join("dosdevices").display().to_string();
         let mut command = in_namespace(
             &namespace,
@@ -214,8 +209,8 @@ impl Interop {
     /// It cannot be started.
     #[must_use]
     pub fn launch_linux(&self, lab: &Lab, options: &[&str]) -> Tunnel {
-        let [init, relay] =
-            [model().join("interop-init"), programs().join("underpass-relay")].map(|path| path.display().to_string());
+        let [init, relay] = [programs().join("interop-init"), programs().join("underpass-relay")]
+            .map(|path| path.display().to_string());
         // The program's path, and the name that binfmt_misc passes on.
         let words = ["--relay", &init, "--relay-arg", &relay, "--relay-arg", "underpass-relay"];
         self.launch_with(lab, &[&words, options].concat())
@@ -263,7 +258,7 @@ fn register(entry: String) -> String {
         let mounted = Finished::of(mount);
         assert!(mounted.as_ref().is_ok_and(Finished::succeeded), "binfmt_misc cannot be mounted: {mounted:?}");
     }
-    let init = model().join("interop-init").canonicalize().unwrap_or_else(|error| panic!("interop-init: {error}"));
+    let init = programs().join("interop-init").canonicalize().unwrap_or_else(|error| panic!("interop-init: {error}"));
     let line = format!(":{entry}:M::MZ::{}:FP", init.display());
     let written = fs::write(Path::new(BINFMT).join("register"), &line);
     assert!(written.is_ok(), "{line}: {written:?}");

@@ -19,11 +19,15 @@ pub const START_PATIENCE: Duration = Duration::from_secs(30);
 /// Tunnels of one process, told apart by number.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// The folder of the built programs: `UNDERPASS_BIN_DIR`, or the workspace's release folder.
+/// The folder of the built programs: `UNDERPASS_BIN_DIR`, or where `scripts/static-cargo` puts them. They are static, so that they run in every
+/// distro, as WSL's own do.
 #[must_use]
 pub fn programs() -> PathBuf {
-    std::env::var_os("UNDERPASS_BIN_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/release"), PathBuf::from)
+    let built = || {
+        let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/static").join(target).join("release")
+    };
+    std::env::var_os("UNDERPASS_BIN_DIR").map_or_else(built, PathBuf::from)
 }
 
 /// One `underpass up`. Killed with SIGKILL when dropped, so declare it after its lab.
@@ -80,7 +84,11 @@ impl Tunnel {
 
     fn launch_plain(lab: &Lab, options: &[&str]) -> Self {
         let relay = programs().join("underpass-relay");
-        assert!(relay.exists(), "{} is not there: run `cargo build --release` first", relay.display());
+        assert!(
+            relay.exists(),
+            "{} is not there: run `scripts/static-cargo build --release --workspace` first",
+            relay.display()
+        );
         let (relay, windows) = (relay.display().to_string(), lab.namespace(Place::Windows));
         let words = ["ip", "netns", "exec", &windows, &relay];
         let args = words[1..].iter().flat_map(|word| ["--relay-arg", word]);

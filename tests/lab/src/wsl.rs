@@ -3,20 +3,21 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::interop::{Interop, model, windows_relay};
+use crate::interop::{Interop, windows_relay};
 use crate::run::{Finished, Process, in_namespace, plain};
 use crate::scene::PATIENCE;
 use crate::topology::{Lab, Place};
 use crate::tunnel::{Tunnel, programs};
 use crate::wait::until;
 
-/// Lays a distro out in the folder `$1` and becomes the command behind the other words in it: `$2` the distro's files (overlayfs' lower
-/// layers), `$3` folder of the model's programs, `$4` interop's socket, `$5` Windows' drive C:, `$6` the folder that all distros share,
-/// `$7` its name, `$8` what it has of this machine, `$9` the networking mode.
+/// Lays a distro out in the folder `$1` and becomes the command behind the other words in it: `$2` the distro's files, `$3` folder of the model's programs, `$4` interop's socket, `$5` Windows' drive C:, `$6` the folder that all distros share,
+/// `$7` its name, `$8` what it has of this machine, `$9` the networking mode, `${10}` another
+/// `/etc/wsl.conf`, or nothing.
 const LAY_OUT: &str = r#"
 set -e
 mkdir -p "$1"
@@ -39,7 +40,10 @@ ln -sf /mnt/wsl/resolv.conf root/etc/resolv.conf
 printf '127.0.0.1 localhost\n' >root/etc/hosts
 hostname "$7"
 echo "$9" >root/run/WSL/mode
-shift 9
+if [ -n "${10}" ]; then
+    printf '%s' "${10}" >root/etc/wsl.conf
+fi
+shift 10
 exec chroot root "$@"
 "#;
 
@@ -62,15 +66,15 @@ pub struct Wsl<'a> {
 #[derive(Clone, Debug)]
 pub struct Distro {
     name: String,
-    /// Folders, the uppermost first.
-    layers: String,
+    files: PathBuf,
+    wsl_conf: Option<String>,
 }
 
 impl Distro {
     /// A distro by its name and the folder of its files.
     #[must_use]
     pub fn new(name: &str, files: &Path) -> Self {
-        Self { name: name.to_owned(), layers: files.display().to_string() }
+        Self { name: name.to_owned(), files: files.to_path_buf(), wsl_conf: None }
     }
 
     /// One with this machine's own programs.
@@ -85,10 +89,10 @@ impl Distro {
         Self { name: name.to_owned(), ..self }
     }
 
-    /// The same with files of another folder over its own.
+    /// The same with another `/etc/wsl.conf`.
     #[must_use]
-    pub fn with(self, files: &Path) -> Self {
-        Self { layers: format!("{}:{}", files.display(), self.layers), ..self }
+    pub fn with_conf(self, wsl_conf: &str) -> Self {
+        Self { wsl_conf: Some(wsl_conf.to_owned()), ..self }
     }
 }
 
@@ -103,6 +107,8 @@ impl<'a> Wsl<'a> {
         let resolv_conf = fs::read_to_string(format!("/etc/netns/{}/resolv.conf", lab.namespace(Place::Wsl)));
         let laid = resolv_conf.and_then(|text| {
             fs::create_dir_all(wsl.shared())?;
+            // Every user of every distro may write there.
+            fs::set_permissions(wsl.shared(), fs::Permissions::from_mode(0o1777))?;
             fs::write(wsl.shared().join("resolv.conf"), text)
         });
         assert!(laid.is_ok(), "{}: {laid:?}", folder.display());
@@ -126,14 +132,15 @@ impl<'a> Wsl<'a> {
         let text = |path: PathBuf| path.display().to_string();
         let arguments = [
             text(self.folder.join(&distro.name)),
-            distro.layers.clone(),
-            text(model()),
+            text(distro.files.clone()),
+            text(programs()),
             text(self.interop.socket()),
             text(self.interop.drive_c()),
             text(self.shared()),
             distro.name.clone(),
             of_this_machine.to_owned(),
             self.mode.clone(),
+            distro.wsl_conf.clone().unwrap_or_default(),
         ];
         let words = ["unshare", "--mount", "--uts"].iter().chain(namespaces).chain(&["sh", "-c", LAY_OUT, "sh"]);
         words.map(|word| (*word).to_owned()).chain(arguments).collect()

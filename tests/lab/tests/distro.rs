@@ -96,7 +96,7 @@ fn busybox(folder: &Path) -> Distro {
     let bin = folder.join("bin");
     let made = fs::create_dir_all(&bin).and_then(|()| {
         fs::copy("/bin/busybox", bin.join("busybox"))?;
-        for applet in ["sh", "sleep", "nc", "ping", "touch", "rm", "mv"] {
+        for applet in ["sh", "sleep", "nc", "ping", "mkdir", "touch", "rm", "mv"] {
             symlink("busybox", bin.join(applet))?;
         }
         Ok(())
@@ -150,6 +150,10 @@ fn started_by_its_boot_command_it_serves_every_distro() {
     let (_web, _dns) = (web_server(&lab), host_nameserver(&lab));
     let _host = http_server(&lab, Place::Windows, "127.0.0.1", 8080, "of the host");
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
+    let busybox = busybox(scratch.path("busybox").as_ref());
+    // Somebody without rights was there first, with files of his own.
+    let squatter = wsl.start(&busybox).sh_as_nobody("mkdir /mnt/wsl/underpass && touch /mnt/wsl/underpass/underpass");
+    assert!(squatter.succeeded(), "{squatter:?}");
     let helper = wsl.start(&package);
     let first = wait_up(&helper);
     // Run from Windows' disk.
@@ -157,7 +161,6 @@ fn started_by_its_boot_command_it_serves_every_distro() {
     assert_eq!(fs::read(copy).ok(), fs::read(interop::windows_relay()).ok());
 
     let debian = Distro::new("debian", &workspace().join("target/debian-root"));
-    let busybox = busybox(scratch.path("busybox").as_ref());
     let others: [(Distro, Request); 2] = [(busybox, by_nc), (debian, by_curl)];
     for (other, fetch) in others {
         let running = wsl.start(&other);
@@ -201,7 +204,7 @@ fn a_second_up_stays_with_the_first_and_removal_leaves_nothing() {
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
     let helper = wsl.start(&package);
     let gateway = wait_up(&helper);
-    let mut second = helper.start("up --attach");
+    let mut second = helper.start("up");
     let says = |second: &lab::Process, text: &str| {
         assert!(until(PATIENCE, || second.stdout().contains(text)), "{text}: {second:?}")
     };

@@ -3,7 +3,7 @@
 
 use lab::addresses::SERVER;
 use lab::interop::{self, Interop, windows_relays};
-use lab::scene::{PATIENCE, Scratch, http_status, web_server, windows_lab};
+use lab::scene::{PATIENCE, Scratch, cut_off_lab, http_status, web_server, windows_lab};
 use lab::tunnel::send_signal;
 use lab::wsl::{Distro, Wsl};
 use lab::{Place, Tunnel, until};
@@ -39,6 +39,17 @@ fn a_session_whose_interop_socket_is_missing_or_goes_is_replaced_by_the_lasting_
     }
 }
 
+#[test]
+fn a_windows_program_is_told_where_the_kernel_has_no_entry_and_this_is_no_wsl() {
+    // The kernel's list is the machine's: no other test may have an entry in it now, so this one is not run beside others.
+    let Some(lab) = cut_off_lab() else { return };
+    let scratch = Scratch::new();
+    let program = scratch.file("windows.exe", "MZ\0\0 this is not for Linux");
+    let mut tunnel = Tunnel::launch_bare(&lab, &["--relay", &program]);
+    assert_eq!(tunnel.process().exit_code(PATIENCE), Some(1), "{}", tunnel.complained());
+    assert!(tunnel.complained().contains("exec format error"), "{}", tunnel.complained());
+}
+
 /// Where the kernel shows WSL's own entry.
 const WSL_ENTRY: &str = "/proc/sys/fs/binfmt_misc/WSLInterop";
 
@@ -64,13 +75,10 @@ fn the_kernels_entry_for_windows_programs_is_written_again_when_it_is_gone() {
     let relay = interop::windows_relay().display().to_string();
     let scratch = Scratch::new();
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
-    let conf = Path::new(&scratch.path("conf")).to_path_buf();
-    let written = fs::create_dir_all(conf.join("etc"))
-        .and_then(|()| fs::write(conf.join("etc/wsl.conf"), "[interop]\nenabled=false\n"));
-    assert!(written.is_ok(), "{written:?}");
+    let off = Distro::machine().with_conf("[interop]\nenabled=false\n");
     interop.forget_entry();
     let options = ["--relay", relay.as_str()];
-    let mut off = wsl.launch(&Distro::machine().with(&conf), &options);
+    let mut off = wsl.launch(&off, &options);
     assert_eq!(off.process().exit_code(PATIENCE), Some(1), "{}", off.complained());
     assert!(off.complained().contains("switched off by 'enabled' of [interop]"), "{}", off.complained());
     let mut tunnel = wsl.launch(&Distro::machine(), &options);
