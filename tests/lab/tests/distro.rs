@@ -1,9 +1,10 @@
 //! The helper distro as it is shipped: what is in the package, and how it serves a pretend WSL with other distros in it.
 
-use lab::addresses::{SERVER, SERVER_NAME};
+use lab::addresses::{ROUTER, SERVER, SERVER_NAME, SERVER_V6};
 use lab::interop::{self, Interop, windows_relays};
 use lab::scene::{
-    PATIENCE, Scratch, fetch, host_nameserver, http_server, http_status, must, rules, way_out, web_server, windows_lab,
+    PATIENCE, RECORDS, Scratch, Script, UDP_ECHO, fetch, hops, host_nameserver, http_server, http_status, must,
+    python_server, rules, transfer, udp_client, udp_server, way_out, web_server, windows_lab,
 };
 use lab::wsl::{Distro, Running, Wsl, unpack};
 use lab::{Lab, Place, until};
@@ -194,6 +195,37 @@ fn started_by_its_boot_command_it_serves_every_distro() {
     wait_up(&helper);
     assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", log(&helper));
     assert!(log(&helper).contains("ended with exit code 137"), "{}", log(&helper));
+}
+
+#[test]
+fn all_kinds_of_traffic_go_through_the_packaged_tunnel() {
+    let Some((lab, interop, scratch, package)) = pretend_wsl() else { return };
+    let (_web, _udp, _dns) = (web_server(&lab), udp_server(&lab), host_nameserver(&lab));
+    let _transfers = python_server(&lab, Place::Internet, Script::Transfer.text(), &["serve", "5001"], 5001);
+    let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
+    let helper = wsl.start(&package);
+    wait_up(&helper);
+    for how in ["upload", "download", "echo"] {
+        let done = transfer(&lab, 5001, how, (16 << 20, 4), 0);
+        assert_eq!(done["exact"], true, "{how}: {done}");
+    }
+    let echo = "
+s = udp()
+for size in [0, 1, 1400, 30000]:
+    data = os.urandom(size)
+    assert ask(s, (sys.argv[1], int(sys.argv[2])), data)[0] == data, size
+print('echoed')
+";
+    assert_eq!(udp_client(&lab, echo, &[SERVER, &UDP_ECHO.to_string()]), "echoed");
+    for (name, kind, answer) in RECORDS {
+        // The VM's own nameserver, whose answers the VPN cuts off.
+        let said = must(&lab, Place::Wsl, &format!("dig +short +tries=1 +timeout=8 {name} {kind}"));
+        assert_eq!(said.trim(), answer, "{name} {kind}");
+    }
+    assert_eq!(http_status(&lab, Place::Wsl, &format!("[{SERVER_V6}]")), "200");
+    let gateway = status(&helper)["tap"]["ipv4"]["gateway"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(hops(&lab, &["-I"], SERVER), [gateway.as_str(), ROUTER, SERVER]);
+    assert_eq!(status(&helper)["relays"][0]["restarts"], 0);
 }
 
 #[test]
