@@ -232,6 +232,12 @@ fn where_it_is_not_needed_that_is_told() {
         assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "{outside}");
         assert_eq!(tunnel.said().lines().count(), 1, "{outside}: {}", tunnel.said());
     }
+    // What a tunnel carries is not WSL's own network.
+    let carried = Tunnel::up(&lab, &[]);
+    assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
+    let mut beside = Tunnel::launch(&lab, &["--if-needed", "--outside", &by_address, "--tap", "beside0"]);
+    beside.wait_up();
+    drop((beside, carried));
     let mut wrong = Tunnel::launch(&lab, &["--if-needed", "--outside", "nowhere"]);
     assert_eq!(wrong.process().exit_code(PATIENCE), Some(2));
     assert!(wrong.complained().contains("HOST:PORT"), "{}", wrong.complained());

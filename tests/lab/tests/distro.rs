@@ -229,7 +229,7 @@ print('echoed')
 }
 
 #[test]
-fn a_second_up_stays_with_the_first_and_removal_leaves_nothing() {
+fn a_second_up_stays_with_the_first_and_removal_leaves_nothing_that_matters() {
     let Some((lab, interop, scratch, package)) = pretend_wsl() else { return };
     let _web = web_server(&lab);
     let before = (rules(&lab), way_out(&lab, SERVER), must(&lab, Place::Wsl, "ip link"));
@@ -252,9 +252,15 @@ fn a_second_up_stays_with_the_first_and_removal_leaves_nothing() {
     assert!(until(PATIENCE, || windows_relays(&lab).is_empty()), "{:?}", windows_relays(&lab));
     assert!(until(PATIENCE, || way_out(&lab, SERVER) == before.1), "{}", way_out(&lab, SERVER));
     assert_eq!(must(&lab, Place::Wsl, "ip link"), before.2);
+    // Rules of a killed gateway lead to its table, which is empty, or to where packets went before.
+    let left = rules(&lab);
+    let mut ours = left.lines().filter(|rule| !before.0.contains(rule));
+    assert!(ours.all(|rule| rule.contains("lookup 30062") || rule.contains("lookup main")), "{left}");
+    assert_eq!(must(&lab, Place::Wsl, "ip route show table 30062"), "");
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "000", "the VPN cuts the VM off again");
     // What a killed gateway leaves is harmless, and says that nobody runs.
     let other = wsl.start(&busybox(scratch.path("busybox").as_ref()));
+    assert_eq!(fs::read_dir(wsl.shared()).map_or(0, Iterator::count), 2, "resolv.conf, and what was published");
     let told = other.sh("/mnt/wsl/underpass/underpass status");
     assert!(told.code == Some(1) && told.stderr.contains("not running"), "{told:?}");
 }
