@@ -15,9 +15,9 @@ use crate::topology::{Lab, Place};
 use crate::tunnel::{Tunnel, programs};
 use crate::wait::until;
 
-/// Lays a distro out in the folder `$1` and becomes the command behind the other words in it: `$2` the distro's files, `$3` folder of the model's programs, `$4` interop's socket, `$5` Windows' drive C:, `$6` the folder that all distros share,
-/// `$7` its name, `$8` what it has of this machine, `$9` the networking mode, `${10}` another
-/// `/etc/wsl.conf`, or nothing.
+/// Lays a distro out in the folder `$1` and becomes the command behind the other words in it: `$2` the distro's files, `$3` folder of the
+/// model's programs, `$4` interop's socket, `$5` Windows' drive C:, `$6` the folder that all distros share, `$7` its name, `$8` what it
+/// has of this machine, `$9` the networking mode, `${10}` another `/etc/wsl.conf`, or nothing.
 const LAY_OUT: &str = r#"
 set -e
 mkdir -p "$1"
