@@ -289,7 +289,12 @@ fn a_newer_one_says_why_it_waits_and_takes_over_when_the_older_goes() {
 fn the_first_words_and_the_shell_are_as_documented() {
     let Some((lab, interop, scratch, package)) = pretend_wsl() else { return };
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
+    // The boot command heeds the distro's own configuration.
+    let config = fs::write(Path::new(&scratch.path("files")).join("etc/underpass.toml"), "tap = 'other0'\n");
+    assert!(config.is_ok(), "{config:?}");
     let helper = wsl.start(&package);
+    wait_up(&helper);
+    assert_eq!(status(&helper)["tap"]["name"], "other0");
     let distribution = fs::read_to_string(helper.path("/etc/wsl-distribution.conf")).unwrap_or_default();
     let welcome = distribution.lines().find_map(|line| line.strip_prefix("command = ")).unwrap_or_default();
     let welcome = helper.sh(welcome);

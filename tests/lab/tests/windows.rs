@@ -106,10 +106,31 @@ fn the_exe_needs_only_what_every_windows_10_has_and_says_what_it_is() {
     }
 }
 
+/// What Windows writes down for a user's proxy, bypass list and PAC URL, in hexadecimal: a header (its last number says that all three are in
+/// use), then each text behind its length.
+fn connection_settings(texts: [&str; 3]) -> String {
+    let mut bytes: Vec<u8> = [0x46_u32, 1, 1 | 2 | 4].into_iter().flat_map(u32::to_le_bytes).collect();
+    for text in texts {
+        bytes.extend(u32::try_from(text.len()).unwrap_or_default().to_le_bytes());
+        bytes.extend(text.bytes());
+    }
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[test]
 fn facts_are_printed_as_json_and_changes_reach_the_gateway() {
     let Some((lab, interop)) = windows_lab() else { return };
     let exe = interop::windows_relay().display().to_string();
+    let wslconfig = "[wsl2]\nnetworkingMode=mirrored\n";
+    let written = fs::write(interop.local_app_data().join("../../.wslconfig"), wslconfig);
+    assert!(written.is_ok(), "{written:?}");
+    let proxies = ["192.0.2.9:3128", "<local>;*.corp", "http://192.0.2.9/proxy.pac"];
+    let reg = interop.drive_c().join("windows/system32/reg.exe").display().to_string();
+    let key = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Internet Settings\Connections";
+    let settings = connection_settings(proxies);
+    let words = [&*reg, "add", key, "/v", "DefaultConnectionSettings", "/t", "REG_BINARY", "/d", &settings, "/f"];
+    let set = interop.run(&lab, &words);
+    assert!(set.as_ref().is_ok_and(lab::Finished::succeeded), "{set:?}");
     let printed = interop.run(&lab, &[&exe, "facts"]).map_or_else(|error| error.to_string(), |f| f.stdout);
     let facts: serde_json::Value = serde_json::from_str(&printed).unwrap_or_default();
     let uplink = facts["adapters"].as_array().and_then(|all| all.iter().find(|adapter| adapter["name"] == "uplink"));
@@ -120,7 +141,10 @@ fn facts_are_printed_as_json_and_changes_reach_the_gateway() {
     assert_eq!(facts["internet_adapter"], uplink["index"], "the way out");
     assert_eq!(facts["routes"], serde_json::json!(["172.28.48.0/20", "192.0.2.0/24"]));
     assert!(facts["wslconfig"]["path"].as_str().is_some_and(|path| path.ends_with(".wslconfig")), "{printed}");
-    assert!(facts["user_proxy"].is_object() && facts["machine_proxy"].is_object(), "{printed}");
+    assert_eq!(facts["wslconfig"]["text"], wslconfig);
+    let told = ["proxy", "bypass", "pac_url"].map(|field| facts["user_proxy"][field].as_str().unwrap_or_default());
+    assert_eq!(told, proxies, "{printed}");
+    assert!(facts["machine_proxy"].is_object(), "{printed}");
     let tunnel = up(interop.launch(&lab, &[]));
     let v6 = || !must(&lab, Place::Wsl, "ip -6 addr show dev underpass0 scope global").trim().is_empty();
     assert!(until(PATIENCE, v6), "{}", tunnel.status());
