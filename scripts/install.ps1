@@ -52,18 +52,22 @@ if ($Uninstall) {
 }
 
 if (-not (Test-Path $Package)) { throw "There is no $Package. Give the path of underpass.wsl with -Package." }
-$config = $null
+New-Item -ItemType Directory -Force $folder | Out-Null
+# The distro is replaced as a whole, but for its configuration. That lies on Windows' disk meanwhile, so that it outlives whatever fails.
+# Linux copies it: a pipe of Windows PowerShell would change its line ends and what is not ASCII.
+$config = 'underpass.toml'
+$kept = Join-Path $folder $config
 if (Test-Distro) {
-    # The distro is replaced as a whole, but for its configuration.
-    $config = & wsl.exe -d $Name --exec cat /etc/underpass.toml 2>$null
+    & wsl.exe -d $Name --exec test -e /etc/$config
+    if ($LASTEXITCODE -eq 0) { Invoke-Wsl -d $Name --cd $folder --exec cp /etc/$config $config }
     Invoke-Wsl --terminate $Name
     Invoke-Wsl --unregister $Name
 }
-New-Item -ItemType Directory -Force $folder | Out-Null
 Invoke-Wsl --import $Name $folder $Package --version 2
-if ($config) {
-    $config | & wsl.exe -d $Name --exec sh -c 'cat >/etc/underpass.toml'
+if (Test-Path $kept) {
+    Invoke-Wsl -d $Name --cd $folder --exec cp $config /etc/$config
     Invoke-Wsl --terminate $Name
+    Remove-Item $kept
 }
 
 # The task is wsl.exe itself: as long as it runs, Windows keeps the distro running.

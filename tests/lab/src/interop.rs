@@ -60,22 +60,32 @@ pub fn missing() -> Option<String> {
     Some(format!("{} is not there; run {script}", path.display()))
 }
 
-/// The processes on the host that are the relay for Windows, wherever its file lies.
+/// The processes on the host.
+///
+/// # Panics
+/// They cannot be listed.
+#[must_use]
+pub fn host_processes(lab: &Lab) -> Vec<u32> {
+    // Run elsewhere, so that it does not list itself.
+    let pids = lab.run(Place::Internet, &["ip", "netns", "pids", &lab.namespace(Place::Windows)]);
+    let pids = pids.unwrap_or_else(|error| panic!("the host's processes: {error}"));
+    assert!(pids.succeeded(), "the host's processes: {pids:?}");
+    pids.stdout.lines().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// The processes on the host that are a relay, for Windows or Linux, wherever its file lies.
 ///
 /// # Panics
 /// The host's processes cannot be listed.
 #[must_use]
-pub fn windows_relays(lab: &Lab) -> Vec<u32> {
-    let pids = lab.run(Place::Windows, &["ip", "netns", "pids", &lab.namespace(Place::Windows)]);
-    let pids = pids.unwrap_or_else(|error| panic!("the host's processes: {error}"));
-    assert!(pids.succeeded(), "the host's processes: {pids:?}");
+pub fn host_relays(lab: &Lab) -> Vec<u32> {
     let is_relay = |pid: &u32| {
         fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
             let program = line.split(|byte| *byte == 0).next().unwrap_or_default();
-            program.ends_with(b"underpass-relay.exe")
+            program.ends_with(b"underpass-relay.exe") || program.ends_with(b"underpass-relay")
         })
     };
-    pids.stdout.lines().filter_map(|pid| pid.parse().ok()).filter(is_relay).collect()
+    host_processes(lab).into_iter().filter(is_relay).collect()
 }
 
 /// The host's half of WSL's interop, with a Wine of its own, and the entry in the kernel's list. All of it goes when dropped; declare it

@@ -141,10 +141,12 @@ pub fn exec_relay(lab: &Lab) -> String {
     format!("exec ip netns exec {} {} \"$@\"\n", lab.namespace(Place::Windows), relay.display())
 }
 
-/// By which interface a packet of the VM for `to` would leave, as the kernel says.
+/// By which interface a packet of the VM for `to` (and what else `ip route get` takes) would leave, as the kernel says; nothing where it
+/// says that there is no way.
 #[must_use]
 pub fn way_out(lab: &Lab, to: &str) -> String {
-    let said = lab.run(Place::Wsl, &["ip", "route", "get", to]).unwrap().stdout;
+    let words: Vec<&str> = ["ip", "route", "get"].into_iter().chain(to.split(' ')).collect();
+    let said = lab.run(Place::Wsl, &words).unwrap().stdout;
     said.split_whitespace().skip_while(|word| *word != "dev").nth(1).unwrap_or_default().to_owned()
 }
 

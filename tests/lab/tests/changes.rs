@@ -2,13 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::{NAT_GATEWAY, SERVER, SERVER_NAME, VM};
-use lab::relay::{Lack, lacks};
-use lab::scene::{
-    PATIENCE, Scratch, cpu_time, cut_off_lab, http_status, must, product, python_server, tunnelled_lab, web_server,
-    windows_lab,
-};
+use lab::interop::{host_processes, host_relays};
+use lab::scene::{PATIENCE, Scratch, cpu_time, http_status, must, product, python_server, tunnelled_lab, web_server};
 use lab::tunnel::send_signal;
-use lab::wsl::{Distro, Wsl};
 use lab::{Lab, Place, Process, Tunnel, Vpn, until};
 use std::time::Duration;
 
@@ -75,9 +71,9 @@ impl Talk {
 }
 
 /// Panics unless gateway and relay rest: less than half a percent of a core each, while nothing is carried.
-fn nobody_spins(tunnel: &Tunnel, when: &str) {
-    // Behind interop the gateway knows the process that copies; the relay for Windows has Wine's own work in it.
-    let pids = if lacks(Lack::OwnProcess) { product(tunnel)[..1].to_vec() } else { product(tunnel) };
+fn nobody_spins(lab: &Lab, tunnel: &Tunnel, when: &str) {
+    // Behind interop the gateway knows the process that copies; the relay itself is on the host.
+    let pids = [product(tunnel), host_relays(lab)].concat();
     let window = Duration::from_secs(4);
     let most = window.mul_f64(0.005);
     let spent = || pids.iter().map(|pid| cpu_time(*pid)).collect::<Vec<_>>();
@@ -124,7 +120,7 @@ fn eth0_goes_and_comes_back_with_another_subnet_and_nothing_is_cut() {
     assert!(until(SERVES_WITHIN, captured), "{}", tunnel.status());
     serves(&lab, SERVER_NAME, "another nameserver");
     drop(talk);
-    nobody_spins(&tunnel, "after the changes of eth0");
+    nobody_spins(&lab, &tunnel, "after the changes of eth0");
     assert_eq!(tunnel.complained(), "");
 }
 
@@ -139,7 +135,7 @@ fn the_vpn_comes_and_goes_and_nothing_is_cut() {
         serves(&lab, SERVER, &format!("VPN {vpn:?}"));
     }
     drop(talk);
-    nobody_spins(&tunnel, "after the VPN's changes");
+    nobody_spins(&lab, &tunnel, "after the VPN's changes");
 }
 
 #[test]
@@ -148,7 +144,7 @@ fn a_machine_that_slept_goes_on_where_it_was() {
     let (_web, _echo) = (web_server(&lab), python_server(&lab, Place::Internet, ECHO, &[], 7));
     let mut talk = Talk::begin(&lab);
     let pids = product(&tunnel);
-    for (who, pids) in [("all of it", pids.clone()), ("the VM", pids[..1].to_vec())] {
+    for (who, pids) in [("all of it", [&pids[..], &host_processes(&lab)].concat()), ("the VM", pids[..1].to_vec())] {
         for pid in &pids {
             send_signal(*pid, "STOP");
         }
@@ -162,7 +158,7 @@ fn a_machine_that_slept_goes_on_where_it_was() {
     }
     assert_eq!(tunnel.status()["relays"][0]["restarts"], 0, "{}", tunnel.status());
     drop(talk);
-    nobody_spins(&tunnel, "after a sleep");
+    nobody_spins(&lab, &tunnel, "after a sleep");
 }
 
 #[test]
@@ -170,75 +166,14 @@ fn nobody_spins_at_rest_and_after_faults() {
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
     let _web = web_server(&lab);
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
-    nobody_spins(&tunnel, "at rest");
+    nobody_spins(&lab, &tunnel, "at rest");
     send_signal(tunnel.relays()[0], "KILL");
     assert!(until(PATIENCE, || tunnel.status()["relays"][0]["restarts"] == 1 && tunnel.status()["state"] == "up"));
-    nobody_spins(&tunnel, "after a relay died");
+    nobody_spins(&lab, &tunnel, "after a relay died");
     // An uplink that goes and comes: every connection fails meanwhile.
     must(&lab, Place::Windows, "ip link set uplink down");
     for _ in 0..3 {
         assert_ne!(http_status(&lab, Place::Wsl, SERVER), "200");
     }
-    nobody_spins(&tunnel, "without an uplink");
-}
-
-#[test]
-fn each_networking_mode_is_told_and_served() {
-    let Some((lab, interop)) = windows_lab() else { return };
-    let _web = web_server(&lab);
-    let scratch = Scratch::new();
-    for (mode, name, says) in [
-        ("nat", "nat", None),
-        ("mirrored", "mirrored", Some("its own rules stay in front")),
-        ("virtioproxy", "virtioproxy", Some("Microsoft's own user-mode network")),
-        ("consomme", "virtioproxy", Some("Microsoft's own user-mode network")),
-        ("bridged", "bridged", Some("the VM's router is a real one")),
-        ("none", "none", Some("the VM's only network")),
-    ] {
-        if mode == "none" {
-            must(&lab, Place::Wsl, "ip link set eth0 down");
-        }
-        let wsl = Wsl::new(&lab, &interop, scratch.path(mode).as_ref()).in_mode(mode);
-        let mut tunnel = wsl.launch(&Distro::machine(), &[]);
-        tunnel.wait_up();
-        assert_eq!(tunnel.status()["mode"], name);
-        let lines = || tunnel.said().lines().map(str::to_owned).collect::<Vec<_>>();
-        assert!(until(PATIENCE, || lines().len() == 1 + usize::from(says.is_some())), "{:?}", lines());
-        assert!(says.is_none_or(|says| lines()[1].contains(says)), "{mode}: {:?}", lines());
-        assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "{mode}");
-    }
-}
-
-#[test]
-fn where_it_is_not_needed_that_is_told() {
-    let Some(mut lab) = cut_off_lab() else { return };
-    let _web = web_server(&lab);
-    let _dns = lab.start_nat_dns().unwrap();
-    let (by_address, by_name) = (format!("{SERVER}:80"), format!("{SERVER_NAME}:80"));
-    lab.set_vpn(Vpn::Off).unwrap();
-    for outside in [&by_address, &by_name] {
-        let mut tunnel = Tunnel::launch(&lab, &["--if-needed", "--outside", outside]);
-        assert_eq!(tunnel.process().exit_code(PATIENCE), Some(0), "{outside}: {}", tunnel.complained());
-        assert!(tunnel.said().contains(&format!("reaches {outside}: the tunnel is not needed")), "{}", tunnel.said());
-        assert!(!tunnel.said().contains("underpass: up"), "{}", tunnel.said());
-        // Without that option it is up, and says so.
-        let tunnel = Tunnel::up(&lab, &["--outside", outside]);
-        let told = || tunnel.said().contains(&format!("reaches {outside} too: the tunnel is not needed now"));
-        assert!(until(PATIENCE, told), "{}", tunnel.said());
-    }
-    lab.set_vpn(Vpn::On).unwrap();
-    for outside in [&by_address, &by_name] {
-        let tunnel = Tunnel::up(&lab, &["--if-needed", "--outside", outside]);
-        assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "{outside}");
-        assert_eq!(tunnel.said().lines().count(), 1, "{outside}: {}", tunnel.said());
-    }
-    // What a tunnel carries is not WSL's own network.
-    let carried = Tunnel::up(&lab, &[]);
-    assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
-    let mut beside = Tunnel::launch(&lab, &["--if-needed", "--outside", &by_address, "--tap", "beside0"]);
-    beside.wait_up();
-    drop((beside, carried));
-    let mut wrong = Tunnel::launch(&lab, &["--if-needed", "--outside", "nowhere"]);
-    assert_eq!(wrong.process().exit_code(PATIENCE), Some(2));
-    assert!(wrong.complained().contains("HOST:PORT"), "{}", wrong.complained());
+    nobody_spins(&lab, &tunnel, "without an uplink");
 }

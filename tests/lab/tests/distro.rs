@@ -1,7 +1,7 @@
 //! The helper distro as it is shipped: what is in the package, and how it serves a pretend WSL with other distros in it.
 
-use lab::addresses::{ROUTER, SERVER, SERVER_NAME, SERVER_V6};
-use lab::interop::{self, Interop, windows_relays};
+use lab::addresses::{NAT_GATEWAY, ROUTER, SERVER, SERVER_NAME, SERVER_V6};
+use lab::interop::{self, Interop, host_relays};
 use lab::scene::{
     PATIENCE, RECORDS, Scratch, Script, UDP_ECHO, fetch, hops, host_nameserver, http_server, http_status, must,
     python_server, rules, transfer, udp_client, udp_server, way_out, web_server, windows_lab,
@@ -251,7 +251,7 @@ fn a_second_up_stays_with_the_first_and_removal_leaves_nothing_that_matters() {
 
     // As `wsl --unregister` does it: everything in the distro is killed.
     drop(helper);
-    assert!(until(PATIENCE, || windows_relays(&lab).is_empty()), "{:?}", windows_relays(&lab));
+    assert!(until(PATIENCE, || host_relays(&lab).is_empty()), "{:?}", host_relays(&lab));
     assert!(until(PATIENCE, || way_out(&lab, SERVER) == before.1), "{}", way_out(&lab, SERVER));
     assert_eq!(must(&lab, Place::Wsl, "ip link"), before.2);
     // Rules of a killed gateway lead to its table, which is empty, or to where packets went before.
@@ -285,6 +285,71 @@ fn a_newer_one_says_why_it_waits_and_takes_over_when_the_older_goes() {
     drop(older);
     wait_up(&newer);
     assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", log(&newer));
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_is_told_once_and_not_tried_again() {
+    let Some((lab, interop, scratch, package)) = pretend_wsl() else { return };
+    let config = |text: &str| fs::write(Path::new(&scratch.path("files")).join("etc/underpass.toml"), text);
+    assert!(config("mtu = 9\n").is_ok());
+    let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
+    let helper = wsl.start(&package);
+    assert!(until(PATIENCE, || log(&helper).contains("ended with exit code 2")), "{}", log(&helper));
+    assert!(log(&helper).contains("mtu"), "{}", log(&helper));
+    let keepers = || helper.sh("ps").stdout.matches("keep-up").count();
+    assert!(until(PATIENCE, || keepers() == 0), "{}", helper.sh("ps").stdout);
+    assert_eq!(log(&helper).matches("ended with").count(), 1, "{}", log(&helper));
+    // Mended, and the distro started again.
+    drop(helper);
+    assert!(config("mtu = 1500\n").is_ok());
+    let helper = wsl.start(&package);
+    wait_up(&helper);
+    assert_eq!(status(&helper)["tap"]["mtu"], 1500);
+    assert_eq!(helper.sh("ps").stdout.matches("keep-up").count(), 1, "the keeper is seen by its name");
+}
+
+#[test]
+fn a_resolv_conf_that_is_taken_over_or_damaged_is_its_own_distros_matter() {
+    let Some((lab, interop, scratch, package)) = pretend_wsl() else { return };
+    let (_web, _dns) = (web_server(&lab), host_nameserver(&lab));
+    let _outside = python_server(&lab, Place::Internet, lab::programs::DNS_SERVER, &[SERVER], 53);
+    let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
+    let helper = wsl.start(&package);
+    wait_up(&helper);
+    let debian = Distro::new("debian", &workspace().join("target/debian-root"));
+    let other = wsl.start(&debian.clone().named("other"));
+    let debian = wsl.start(&debian);
+    let page = |running: &Running, host: &str| running.sh(&by_curl(host, 80)).stdout.contains(" 200 OK");
+    let resolv_conf = |running: &Running, text: &str| {
+        let done = running.sh(&format!("rm -f /etc/resolv.conf; printf '{text}' >/etc/resolv.conf"));
+        assert!(done.succeeded(), "{done:?}");
+    };
+    // By hand, with a server on the internet that the VPN would cut off.
+    resolv_conf(&debian, &format!("nameserver {SERVER}\\n"));
+    assert!(page(&debian, SERVER_NAME));
+    for damaged in ["", "\\377\\000nameserver 172.28.48.1", "nameserver nonsense\\nnameserver\\n"] {
+        resolv_conf(&debian, damaged);
+        assert!(!page(&debian, SERVER_NAME), "the test's file is damaged: {damaged}");
+        assert!(page(&debian, SERVER), "{damaged}");
+        // The helper distro's own, too.
+        resolv_conf(&helper, damaged);
+        assert!(page(&other, SERVER_NAME), "{damaged}");
+        let captured = || status(&helper)["captured"] == serde_json::json!([NAT_GATEWAY]);
+        assert!(until(PATIENCE, captured), "{damaged}: {}", status(&helper));
+    }
+    let gateway = status(&helper)["tap"]["ipv4"]["gateway"].as_str().unwrap_or_default().to_owned();
+    resolv_conf(&debian, &format!("nameserver {gateway}\\n"));
+    assert!(page(&debian, SERVER_NAME), "the gateway is a nameserver for whoever asks it");
+}
+
+#[test]
+fn no_script_of_the_distro_reads_a_clock_that_can_jump() {
+    // The programs don't, either: clippy's list of disallowed methods has SystemTime::now.
+    for script in ["boot", "welcome"] {
+        let text = fs::read_to_string(workspace().join("distro/rootfs/usr/lib/underpass").join(script));
+        let text = text.unwrap_or_else(|error| panic!("{script}: {error}"));
+        assert!(!text.split(|c: char| !c.is_alphanumeric()).any(|word| word == "date"), "{script}: {text}");
+    }
 }
 
 #[test]

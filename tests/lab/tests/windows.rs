@@ -2,7 +2,7 @@
 //! the relay for Linux is shown with this one by `UNDERPASS_LAB_RELAY=windows` (see `scripts/test`); here is what is Windows' own.
 
 use lab::addresses::{ROUTER, SERVER, SERVER_NAME, SERVER_V6};
-use lab::interop::{self, Interop, windows_relays};
+use lab::interop::{self, Interop, host_relays};
 use lab::scene::{
     PATIENCE, RECORDS, Script, hops, host_nameserver, http_status, must, python_server, transfer, web_server,
     windows_lab,
@@ -165,18 +165,18 @@ fn whoever_is_killed_no_relay_is_orphaned() {
     };
     let as_many = |tunnel: &Tunnel, why: &str| {
         assert!(
-            until(PATIENCE, || ready(tunnel) && windows_relays(&lab).len() == 2),
+            until(PATIENCE, || ready(tunnel) && host_relays(&lab).len() == 2),
             "{why}: {:?} {}",
-            windows_relays(&lab),
+            host_relays(&lab),
             tunnel.status()
         );
         assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{why}: {}", tunnel.status());
     };
     as_many(&tunnel, "at the start");
-    let before = windows_relays(&lab);
+    let before = host_relays(&lab);
     send_signal(before[0], "KILL");
     as_many(&tunnel, "a relay was killed");
-    assert!(!windows_relays(&lab).contains(&before[0]));
+    assert!(!host_relays(&lab).contains(&before[0]));
     // What the gateway knows as its relay is interop's Linux half.
     let halves = tunnel.relays();
     send_signal(halves[0], "KILL");
@@ -184,17 +184,17 @@ fn whoever_is_killed_no_relay_is_orphaned() {
     as_many(&tunnel, "interop's Linux half was killed");
     send_signal(tunnel.process().pid(), "KILL");
     assert!(
-        until(PATIENCE, || windows_relays(&lab).is_empty()),
+        until(PATIENCE, || host_relays(&lab).is_empty()),
         "the gateway was killed: {:?} are left",
-        windows_relays(&lab)
+        host_relays(&lab)
     );
     let mut tunnel = up(interop.launch(&lab, &["--lanes", "2"]));
     as_many(&tunnel, "the next gateway");
     send_signal(interop.host().pid(), "KILL");
     assert!(
-        until(PATIENCE, || windows_relays(&lab).is_empty()),
+        until(PATIENCE, || host_relays(&lab).is_empty()),
         "Windows' half was killed: {:?} are left",
-        windows_relays(&lab)
+        host_relays(&lab)
     );
     assert!(until(PATIENCE, || tunnel.complained().contains("WSL (interop) ERROR")), "{}", tunnel.complained());
     assert!(tunnel.process().is_running());

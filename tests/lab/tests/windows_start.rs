@@ -2,7 +2,7 @@
 //! let it run.
 
 use lab::addresses::SERVER;
-use lab::interop::{self, Interop, windows_relays};
+use lab::interop::{self, Interop, host_relays};
 use lab::scene::{PATIENCE, Scratch, cut_off_lab, http_status, web_server, windows_lab};
 use lab::tunnel::send_signal;
 use lab::wsl::{Distro, Wsl};
@@ -30,8 +30,8 @@ fn a_session_whose_interop_socket_is_missing_or_goes_is_replaced_by_the_lasting_
         if named == own {
             fs::remove_file(&own).unwrap_or_else(|error| panic!("{own}: {error}"));
             // That of the tunnel before ends by itself.
-            assert!(until(PATIENCE, || windows_relays(&lab).len() == 1), "{:?}", windows_relays(&lab));
-            send_signal(windows_relays(&lab)[0], "KILL");
+            assert!(until(PATIENCE, || host_relays(&lab).len() == 1), "{:?}", host_relays(&lab));
+            send_signal(host_relays(&lab)[0], "KILL");
             let again = || tunnel.status()["relays"][0]["restarts"].as_u64() >= Some(1);
             assert!(until(PATIENCE, again), "{}", tunnel.status());
             assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", tunnel.status());
@@ -87,7 +87,7 @@ fn the_kernels_entry_for_windows_programs_is_written_again_when_it_is_gone() {
     // Again, while it runs.
     drop(entry);
     let entry = WslEntry;
-    send_signal(windows_relays(&lab)[0], "KILL");
+    send_signal(host_relays(&lab)[0], "KILL");
     assert!(until(PATIENCE, || tunnel.status()["relays"][0]["restarts"].as_u64() >= Some(1)), "{}", tunnel.status());
     assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", tunnel.status());
     assert!(tunnel.complained().contains("entry for Windows programs is gone"), "{}", tunnel.complained());
@@ -122,7 +122,7 @@ fn the_relay_is_run_from_windows_disk_where_other_versions_are_removed() {
     let mut tunnel = wsl.launch(&Distro::machine(), &[]);
     tunnel.wait_up();
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
-    let [relay] = windows_relays(&lab)[..] else { panic!("not one relay: {:?}", windows_relays(&lab)) };
+    let [relay] = host_relays(&lab)[..] else { panic!("not one relay: {:?}", host_relays(&lab)) };
     let directory = fs::read_link(format!("/proc/{relay}/cwd")).unwrap_or_default();
     let copy = copy_of(&interop);
     assert_eq!(Some(directory.as_path()), copy.parent(), "it works in a folder of Windows");
@@ -148,12 +148,12 @@ fn a_relay_that_an_antivirus_program_takes_is_told_by_name_and_copied_again() {
         assert!(until(PATIENCE, || restarts() >= Some(least)), "{}", tunnel.status());
         assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", tunnel.status());
     };
-    send_signal(windows_relays(&lab)[0], "KILL");
+    send_signal(host_relays(&lab)[0], "KILL");
     restarted(1);
     complains(&tunnel, &["it was ended from outside, and said nothing", "antivirus", "Protection history"]);
     assert!(!tunnel.complained().contains("is gone"), "{}", tunnel.complained());
     assert!(fs::remove_file(&copy).is_ok());
-    send_signal(windows_relays(&lab)[0], "KILL");
+    send_signal(host_relays(&lab)[0], "KILL");
     restarted(2);
     complains(&tunnel, &["underpass-relay.exe is gone: an antivirus program took it", "it is copied again"]);
     assert_eq!(fs::read(&copy).ok(), fs::read(interop::windows_relay()).ok());
