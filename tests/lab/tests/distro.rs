@@ -287,6 +287,59 @@ fn a_newer_one_says_why_it_waits_and_takes_over_when_the_older_goes() {
     assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", log(&newer));
 }
 
+/// The commands of README's 'Use on Windows', without what is said of them.
+fn readme_commands() -> Vec<String> {
+    let readme = fs::read_to_string(workspace().join("README.md")).unwrap_or_default();
+    let part = readme.split_once("## Use on Windows\n").map_or("", |(_, rest)| rest);
+    let part = part.split("\n## ").next().unwrap_or_default();
+    let lines = part.lines().filter_map(|line| line.strip_prefix("    wsl "));
+    lines.map(|line| line.split(" #").next().unwrap_or_default().trim().to_owned()).collect()
+}
+
+#[test]
+fn the_commands_of_the_readme_do_what_it_says_one_after_the_other() {
+    let Some((lab, interop)) = windows_lab() else { return };
+    let _web = web_server(&lab);
+    let scratch = Scratch::new();
+    let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
+    let (mut installed, mut running, mut stays) = (None, None, None);
+    let commands = readme_commands();
+    assert_eq!(commands.len(), 5, "{commands:?}");
+    for command in commands {
+        match command.as_str() {
+            "--install --from-file underpass.wsl" => {
+                installed = unpack(&package(), scratch.path("files").as_ref()).ok();
+            }
+            "-d underpass status" => {
+                // Whatever word WSL is given, it starts the distro first.
+                let helper = installed.as_ref().map(|distro| wsl.start(distro));
+                let helper = helper.unwrap_or_else(|| panic!("{command}: nothing is installed"));
+                wait_up(&helper);
+                let told = helper.sh("status");
+                assert!(told.succeeded() && told.stdout.contains("up"), "{told:?}");
+                assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
+                running = Some(helper);
+            }
+            "-d underpass up" => {
+                let helper = running.as_ref().unwrap_or_else(|| panic!("{command}: nothing runs"));
+                let up = helper.start("up");
+                assert!(until(PATIENCE, || up.stdout().contains("underpass: up on underpass0")), "{up:?}");
+                stays = Some(up);
+            }
+            "--terminate underpass" => {
+                assert!(stays.as_mut().is_some_and(lab::Process::is_running), "`up` stays with the tunnel");
+                drop((running.take(), stays.take()));
+                assert!(until(PATIENCE, || way_out(&lab, SERVER) == "eth0"), "{}", way_out(&lab, SERVER));
+            }
+            "--unregister underpass" => {
+                assert!(installed.is_some() && fs::remove_dir_all(scratch.path("files")).is_ok());
+                assert!(interop.local_app_data().join("underpass").exists(), "the folder of Windows' that stays");
+            }
+            other => panic!("no test does what README says of `wsl {other}`"),
+        }
+    }
+}
+
 #[test]
 fn a_configuration_that_cannot_be_used_is_told_once_and_not_tried_again() {
     let Some((lab, interop, scratch, package)) = pretend_wsl() else { return };
