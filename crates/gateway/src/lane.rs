@@ -54,6 +54,8 @@ pub enum LaneError {
 pub(crate) enum Turn {
     /// Nothing that the engine must know.
     Quiet,
+    /// Most of many flows are gone.
+    Ebbed,
     /// The relay is gone, and everything that it held is lost; what its session counted.
     Died(Counters),
 }
@@ -195,7 +197,7 @@ impl Lane {
                 if running.session.peer().is_none() && now.saturating_duration_since(running.since) >= HELLO_PATIENCE {
                     return self.end_relay(now, Some(LaneError::NoHello));
                 }
-                Turn::Quiet
+                if running.session.shrink() { Turn::Ebbed } else { Turn::Quiet }
             }
             State::Ending(_) => Turn::Quiet,
             State::Waiting(until) => {

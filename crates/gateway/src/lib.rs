@@ -3,6 +3,7 @@
 //! It does the I/O and knows no protocol rule: what packets mean is `stack`'s, what frames mean is `wire`'s.
 #![deny(unsafe_code)]
 
+pub mod allocator;
 pub mod config;
 pub mod control;
 mod deploy;

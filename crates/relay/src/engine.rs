@@ -314,6 +314,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
     fn keep_time(&mut self, cx: &mut Context<'_>) -> Result<(), RelayError> {
         while self.timer.as_mut().poll(cx).is_ready() {
             self.session.handle_timeout(now())?;
+            if self.session.shrink() {
+                self.sockets.shrink();
+                os::give_memory_back();
+            }
             self.timer.as_mut().reset(self.session.next_deadline().into());
         }
         Ok(())

@@ -2,8 +2,7 @@
 //!
 //! It speaks frames on a byte stream each way (its standard input and output) and knows nothing of packets, routes or the VM. The
 //! protocol's rules live in the `wire` crate; the other end is the gateway.
-#![cfg_attr(not(windows), forbid(unsafe_code))]
-#![cfg_attr(windows, deny(unsafe_code))]
+#![deny(unsafe_code)]
 
 mod batch;
 pub mod dns;

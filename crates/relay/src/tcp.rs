@@ -228,6 +228,13 @@ impl Sockets {
         }
     }
 
+    /// Gives back what tables hold for flows that are gone.
+    pub(crate) fn shrink(&mut self) {
+        self.flows.shrink_to_fit();
+        self.beginning.shrink_to_fit();
+        self.spare = Spare::default();
+    }
+
     /// Flows that ended during pulls since the last call; they are gone from here.
     pub(crate) fn take_ended(&mut self) -> Vec<FlowId> {
         std::mem::take(&mut self.ended)

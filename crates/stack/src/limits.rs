@@ -29,10 +29,14 @@ pub const RING_STEPS: [(usize, usize); 3] = [(64, 1024 * 1024), (512, 256 * 1024
 /// Ring bytes of a new flow beyond the last step.
 pub const SMALLEST_RING: usize = 16 * 1024;
 
-/// Bytes through a flow's rings from which on their memory is given back when the flow idles: fewer touch few pages.
-pub const TOUCHED_RINGS: usize = 32 * 1024;
+/// Bytes that apps may have under way to the stack in all, by the windows that busy flows are told: what a packet of another flow may have to
+/// wait for, 2 ms at 1 GB/s. A single flow may have as much as its ring.
+pub const UNDER_WAY: usize = 2 * 1024 * 1024;
 
-/// How long a flow must be idle for that. Long enough that no one who still talks notices (RFC 5681 4.1 starts slowly after less).
+/// What each busy flow may have of that, however many there are: a super-packet.
+pub const SMALLEST_SHARE: usize = 64 * 1024;
+
+/// How long a flow must be idle until the memory that its rings have touched is given back: two pages at the least. Long enough that no one who still talks notices (RFC 5681 4.1 starts slowly after less).
 pub const IDLE_RINGS: Duration = Duration::from_secs(5);
 
 /// How long an ended connection's last ACK is kept (smoltcp's own TIME-WAIT has the same length).

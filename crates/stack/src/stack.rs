@@ -332,6 +332,12 @@ impl Stack {
         self.plan = addresses;
     }
 
+    /// Gives back the memory that tables hold for what is gone. Takes time with what is left.
+    pub fn shrink(&mut self) {
+        self.tcp.shrink();
+        self.events.shrink_to_fit();
+    }
+
     /// The counters.
     pub fn stats(&mut self) -> &Stats {
         self.tcp.count(&mut self.stats);

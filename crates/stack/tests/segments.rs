@@ -319,3 +319,50 @@ fn renewed_rings_tell_the_whole_window() {
     assert_eq!(raw.stack.stats().rings_renewed, 1);
     assert_eq!((seen.len(), seen[0].seq, seen[0].ack, seen[0].window), (1, conn.ack, conn.seq, 32_767));
 }
+
+#[test]
+fn busy_flows_share_what_may_be_under_way_and_one_alone_has_it_all() {
+    let mut raw = Raw::new(Offload::Vnet);
+    let mut conns: Vec<Conn> = (0..32).map(|n| raw.open(4000 + n, 1000)).collect();
+    // The window that one is told with the ACK of its byte, while `busy` others speak in the same pass; in bytes.
+    let mut told = |busy: usize| {
+        // What was before is forgotten.
+        for _ in 0..2000 {
+            raw.say(&mut conns[0], ACK, b"x");
+            raw.read(&conns[0]);
+        }
+        for _ in 0..2 {
+            for conn in &mut conns[..busy] {
+                raw.feed(&segment(conn.port, conn.seq, conn.ack, ACK, &[], b"x"));
+                conn.seq += 1;
+            }
+            raw.turn();
+        }
+        let last = raw.say(&mut conns[0], ACK, b"x");
+        usize::from(last[0].window) << 5
+    };
+    assert!(told(1) > 1_000_000, "{}", told(1));
+    for (busy, share) in [(4, limits::UNDER_WAY / 4), (32, limits::SMALLEST_SHARE)] {
+        let told = told(busy);
+        assert!(told <= share && told > share * 9 / 10, "{busy} busy flows: {told} of {share}");
+    }
+    assert!(told(1) > 1_000_000, "{} when the others are silent again", told(1));
+}
+
+#[test]
+fn a_stack_that_shrank_serves_on() {
+    let mut raw = Raw::new(Offload::Vnet);
+    let mut kept = raw.open(4000, 1000);
+    for port in 5000..5500 {
+        let conn = raw.open(port, 1000);
+        raw.stack.abort(conn.flow);
+        raw.turn();
+    }
+    raw.stack.shrink();
+    assert_eq!(raw.stack.stats().flows, 1);
+    raw.say(&mut kept, ACK, b"still here");
+    assert_eq!(raw.read(&kept), b"still here");
+    let mut new = raw.open(6000, 1000);
+    raw.say(&mut new, ACK, b"and new ones");
+    assert_eq!(raw.read(&new), b"and new ones");
+}

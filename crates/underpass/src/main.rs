@@ -1,7 +1,6 @@
 //! The command `underpass`: options, output, exit codes. What it does is `gateway`'s.
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
-mod allocator;
 mod cli;
 mod log;
 mod service;
@@ -20,6 +19,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
+
+#[global_allocator]
+static ALLOCATOR: gateway::allocator::Allocator = gateway::allocator::Allocator;
 
 /// Between two looks at a gateway that this command stays with.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -107,7 +109,6 @@ enum When {
 }
 
 fn up(settings: Settings, when: When) -> anyhow::Result<()> {
-    allocator::return_what_is_idle();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop")?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?;

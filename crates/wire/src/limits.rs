@@ -24,6 +24,9 @@ pub const CONGESTED_CONTROL_BYTES: usize = 1024 * 1024;
 /// Most flows that one session takes. A relay tells its own, lower, limit in its hello.
 pub const MAX_FLOWS: usize = 16_384;
 
+/// Flows from which on their tables' memory is worth giving back.
+pub const MANY_FLOWS: usize = 256;
+
 /// Most credit that may be outstanding for one flow and direction.
 pub const MAX_WINDOW: u32 = 16 * 1024 * 1024;
 

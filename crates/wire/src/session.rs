@@ -7,8 +7,8 @@
 use crate::frame::{Frame, Hello, VERSION, data_header};
 use crate::ids::FlowId;
 use crate::limits::{
-    ASLEEP_AFTER, CONGESTED_CONTROL_BYTES, GATEWAY_DEAD_AFTER, HEADER, MAX_DATA, MAX_FLOWS, MAX_QUEUED_DATAGRAM_BYTES,
-    MAX_WINDOW, PING_EVERY, RELAY_DEAD_AFTER,
+    ASLEEP_AFTER, CONGESTED_CONTROL_BYTES, GATEWAY_DEAD_AFTER, HEADER, MANY_FLOWS, MAX_DATA, MAX_FLOWS,
+    MAX_QUEUED_DATAGRAM_BYTES, MAX_WINDOW, PING_EVERY, RELAY_DEAD_AFTER,
 };
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -155,6 +155,8 @@ pub struct Session {
     role: Role,
     peer: Option<Hello>,
     flows: HashMap<FlowId, Ledger>,
+    /// The most flows at a time since [`Session::shrink`] last had something to give back: `most_flows >= flows.len()`.
+    most_flows: usize,
     control: Vec<u8>,
     datagrams: VecDeque<Vec<u8>>,
     datagram_bytes: usize,
@@ -174,6 +176,7 @@ impl Session {
             role,
             peer: None,
             flows: HashMap::new(),
+            most_flows: 0,
             control,
             datagrams: VecDeque::new(),
             datagram_bytes: 0,
@@ -220,7 +223,21 @@ impl Session {
         debug_assert_eq!(self.role, Role::Gateway);
         let window = window.min(MAX_WINDOW);
         self.flows.insert(flow, Ledger::new(window));
+        self.most_flows = self.most_flows.max(self.flows.len());
         Frame::Open { flow, to, window }.encode(&mut self.control);
+    }
+
+    /// Gives back what tables hold for flows that are gone, if most of many are; tells whether it did, so that the owner does the same.
+    /// Now and then is often enough.
+    pub fn shrink(&mut self) -> bool {
+        let ebbed = self.most_flows >= MANY_FLOWS && self.flows.len() <= self.most_flows / 4;
+        if ebbed {
+            self.most_flows = self.flows.len();
+            self.flows.shrink_to_fit();
+            self.ready.shrink_to_fit();
+            self.control.shrink_to_fit();
+        }
+        ebbed
     }
 
     /// Relay: the connection stands; the gateway may send `window` bytes before more credit comes.
@@ -505,6 +522,7 @@ impl Session {
             Entry::Vacant(slot) => {
                 // What the gateway lets us send; its own credit comes with `opened`.
                 slot.insert(Ledger { send_credit: window, ..Ledger::new(0) });
+                self.most_flows = self.most_flows.max(self.flows.len());
                 Some(Frame::Open { flow, to, window })
             }
         }

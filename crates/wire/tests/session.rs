@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use underpass_wire::frame::VERSION;
-use underpass_wire::limits::{GATEWAY_DEAD_AFTER, HEADER, MAX_QUEUED_DATAGRAM_BYTES, PING_EVERY, RELAY_DEAD_AFTER};
+use underpass_wire::limits::{
+    GATEWAY_DEAD_AFTER, HEADER, MANY_FLOWS, MAX_QUEUED_DATAGRAM_BYTES, PING_EVERY, RELAY_DEAD_AFTER,
+};
 use underpass_wire::session::Sent;
 use underpass_wire::{
     BindId, Capabilities, Decoder, FlowId, Frame, Hello, Pull, RequestId, Role, Session, Source, Then, Violation,
@@ -393,4 +395,23 @@ fn being_asleep_oneself_is_not_the_other_ends_death() {
     pair.now += Duration::from_secs(3600);
     assert_eq!(pair.gateway.session.handle_timeout(pair.now), Ok(()));
     assert_eq!(pair.relay.session.handle_timeout(pair.now), Ok(()));
+}
+
+#[test]
+fn memory_is_worth_giving_back_once_when_most_of_many_flows_are_gone() {
+    let mut session = Pair::new(1000).gateway.session;
+    let open = |session: &mut Session, flows: std::ops::Range<u32>| {
+        flows.for_each(|flow| session.open(FlowId(flow), peer(), 1000));
+    };
+    let many = u32::try_from(MANY_FLOWS).unwrap();
+    open(&mut session, 0..many - 1);
+    (0..many - 1).for_each(|flow| session.reset(FlowId(flow)));
+    assert!(!session.shrink(), "they were few");
+    open(&mut session, 0..many);
+    (0..many / 2).for_each(|flow| session.reset(FlowId(flow)));
+    assert!(!session.shrink(), "many are left");
+    (0..many - 10).for_each(|flow| session.reset(FlowId(flow)));
+    assert!(session.shrink());
+    assert!(!session.shrink(), "once");
+    assert_eq!(session.flow_count(), 10);
 }

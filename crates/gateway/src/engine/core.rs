@@ -539,6 +539,13 @@ impl Core {
         }
     }
 
+    /// Gives back what tables hold for connections that are gone.
+    pub(crate) fn shrink(&mut self) {
+        self.flows.shrink_to_fit();
+        self.over.shrink_to_fit();
+        self.stack.shrink();
+    }
+
     /// Resets everything: the gateway ends.
     pub(crate) fn reset_all(&mut self, now: Instant) {
         let flows: Vec<FlowId> =

@@ -10,6 +10,7 @@ mod report;
 mod spread;
 
 use self::core::Core;
+use crate::allocator;
 use crate::control::Ask;
 use crate::lane::{Lane, Turn};
 use crate::limits::{TAP_TURN_BYTES, TAP_TURN_FRAMES, WITHDRAW_AFTER};
@@ -160,6 +161,10 @@ impl Engine {
     fn lane_turn(&mut self, now: Instant, index: usize, turn: &Turn) {
         match turn {
             Turn::Quiet => {}
+            Turn::Ebbed => {
+                self.core.shrink();
+                allocator::trim();
+            }
             Turn::Died(counters) => {
                 self.core.past_bytes.up += counters.data_sent;
                 self.core.past_bytes.down += counters.data_received;

@@ -3,8 +3,8 @@
 
 use crate::limits::UDP_BUFFER;
 use crate::udp::{Incoming, Received};
+use libc::sock_extended_err;
 use nix::errno::Errno;
-use nix::libc::sock_extended_err;
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recv, recvmsg, sendmsg, setsockopt, sockopt,
 };
@@ -189,7 +189,7 @@ fn hops(control: &ControlMessageOwned) -> Option<u8> {
 /// Takes one error off the socket's queue. `None` is an entry that says nothing about a datagram's way.
 #[expect(clippy::wildcard_enum_match_arm, reason = "other control messages were not asked for")]
 pub(crate) fn receive_error(socket: &impl AsRawFd, buffer: &mut [u8]) -> nix::Result<Option<Lost>> {
-    let mut space = nix::cmsg_space!(sock_extended_err, nix::libc::sockaddr_in6, i32);
+    let mut space = nix::cmsg_space!(sock_extended_err, libc::sockaddr_in6, i32);
     let mut parts = [IoSliceMut::new(buffer)];
     let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_ERRQUEUE)?;
     let fault = message.cmsgs()?.find_map(|control| match control {
@@ -225,7 +225,7 @@ pub(crate) fn local_fault(error: Errno) -> Option<Fault> {
 
 /// RFC 792, RFC 1122 section 3.2.2.1, RFC 1812 section 5.2.7.1.
 fn icmp4_fault(error: &sock_extended_err) -> Option<FaultKind> {
-    if error.ee_origin == nix::libc::SO_EE_ORIGIN_LOCAL {
+    if error.ee_origin == libc::SO_EE_ORIGIN_LOCAL {
         return queued_local_fault(error);
     }
     Some(match (error.ee_type, error.ee_code) {
@@ -242,7 +242,7 @@ fn icmp4_fault(error: &sock_extended_err) -> Option<FaultKind> {
 
 /// RFC 4443 section 3.
 fn icmp6_fault(error: &sock_extended_err) -> Option<FaultKind> {
-    if error.ee_origin == nix::libc::SO_EE_ORIGIN_LOCAL {
+    if error.ee_origin == libc::SO_EE_ORIGIN_LOCAL {
         return queued_local_fault(error);
     }
     Some(match (error.ee_type, error.ee_code) {

@@ -1,5 +1,6 @@
 //! What the relay needs of Linux. The same names for Windows are in `windows/`.
 
+mod allocator;
 pub(crate) mod changes;
 pub(crate) mod datagrams;
 pub(crate) mod echo;
@@ -8,6 +9,7 @@ mod facts;
 pub(crate) mod resolver;
 mod streams;
 
+pub(crate) use allocator::give_memory_back;
 use std::path::Path;
 use wire::HostFacts;
 

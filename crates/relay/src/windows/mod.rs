@@ -10,6 +10,9 @@ mod streams;
 #[expect(unsafe_code, reason = "Windows' own functions are reached by no other way")]
 mod win32;
 
+/// Windows' heap gives whole segments back by itself.
+pub(crate) fn give_memory_back() {}
+
 pub use facts::facts;
 pub use resolver::Resolver;
 pub use streams::{max_flows, streams};

@@ -26,6 +26,16 @@ pub(crate) struct Terms {
     pub(crate) mss: u16,
     /// Units of the scaled window that are kept back; see `Flow::terms`.
     pub(crate) held_back: u16,
+    /// The largest window that is told, in the same units; `None` for all that there is.
+    pub(crate) most: Option<u16>,
+}
+
+impl Terms {
+    /// What the app is told of a window, in units.
+    pub(crate) fn told(self, window: u16) -> u16 {
+        let window = window.saturating_sub(self.held_back);
+        self.most.map_or(window, |most| window.min(most))
+    }
 }
 
 pub(crate) struct Port<'a> {
@@ -131,8 +141,8 @@ impl TxToken for Tx<'_> {
         let data_at = tcp_at + 4 * usize::from(frame[tcp_at + 12] >> 4);
         let payload = frame.len().saturating_sub(data_at);
         let flags = frame[tcp_at + 13];
-        if self.terms.held_back > 0 && flags & SYN == 0 {
-            hold_back(&mut frame[tcp_at..], self.terms.held_back);
+        if flags & SYN == 0 {
+            limit_window(&mut frame[tcp_at..], self.terms);
         }
         // SYN and FIN take a sequence number each.
         let length = payload + usize::from(flags & 1) + usize::from(flags >> 1 & 1);
@@ -163,9 +173,12 @@ impl TxToken for Tx<'_> {
 }
 
 /// Lowers a TCP header's window field, and keeps its checksum right (RFC 1624 3; the kernel overwrites it where it makes its own).
-fn hold_back(tcp: &mut [u8], units: u16) {
+fn limit_window(tcp: &mut [u8], terms: Terms) {
     let window = be16(tcp, 14);
-    let told = window.saturating_sub(units);
+    let told = terms.told(window);
+    if told == window {
+        return;
+    }
     tcp[14..16].copy_from_slice(&told.to_be_bytes());
     let mut sum = u32::from(!be16(tcp, 16)) + u32::from(!window) + u32::from(told);
     while sum > 0xffff {

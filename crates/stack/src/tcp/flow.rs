@@ -3,7 +3,7 @@
 use super::Tuple;
 use super::device::{LastSegment, Port, Terms};
 use super::syn::{ACK, RST, SYN, Segment, SynOptions};
-use crate::limits::{HANDSHAKE, IDLE_RINGS, NO_PROGRESS, TOUCHED_RINGS};
+use crate::limits::{HANDSHAKE, IDLE_RINGS, NO_PROGRESS};
 use smoltcp::iface::{Interface, PollResult, SocketHandle, SocketSet, SocketStorage};
 use smoltcp::socket::tcp::{self, CongestionControl, State};
 use smoltcp::time::Instant as SmolInstant;
@@ -73,8 +73,8 @@ pub(crate) struct Flow {
     /// The app's last ACK and window.
     pub(super) acked: u32,
     pub(super) window: u16,
-    /// Bytes that went through the rings since they were new: no more of their memory can be touched.
-    pub(super) touched: usize,
+    /// Whether bytes went through the rings since they were new: untouched memory is none.
+    touched: Touched,
     /// Bytes came, went or were read since the last turn.
     stirred: bool,
     used: Instant,
@@ -104,6 +104,12 @@ enum Told {
     No,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Touched {
+    Yes,
+    No,
+}
+
 /// Whether it stands in a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Queued {
@@ -123,7 +129,7 @@ impl Flow {
             unread_from: seq.wrapping_add(1),
             acked: 0,
             window: 0,
-            touched: 0,
+            touched: Touched::No,
             stirred: false,
             used: now,
             phase: Phase::Live,
@@ -172,8 +178,13 @@ impl Flow {
     /// app that echoes was lost for ever by that: its data beyond a full ring were sent again and again, its acknowledgements
     /// were never heard, so nothing came for it to read and the ring stayed full. With one unit kept back every edge that the app was
     /// ever told is below the one that smoltcp takes.
-    pub(super) fn terms(&self) -> Terms {
-        Terms { mss: self.mss, held_back: u16::from(self.window_scale() > 0) }
+    ///
+    /// Nor is it told of more room than `share`, its part of what may be under way: what has come and waits in front of the stack delays
+    /// everybody. That takes no byte away from what it was told: the ring has room for more.
+    pub(super) fn terms(&self, share: usize) -> Terms {
+        let scale = self.window_scale();
+        let most = (scale > 0).then(|| u16::try_from(share >> scale).unwrap_or(u16::MAX));
+        Terms { mss: self.mss, held_back: u16::from(scale > 0), most }
     }
 
     /// Sequence number of the first byte that the app has not sent, or that did not arrive.
@@ -192,8 +203,7 @@ impl Flow {
         let _ = iface.poll_ingress_single(at, port, &mut self.set);
         self.note_sent(port);
         self.heard = now;
-        self.touched = self.touched.saturating_add(seg.data);
-        self.stirred |= seg.data > 0;
+        self.stir(seg.data);
         if seg.flags & (ACK | RST | SYN) == ACK {
             self.acked = seg.ack;
             self.window = seg.window;
@@ -205,6 +215,13 @@ impl Flow {
         self.phase == Phase::Live
             && (self.socket().state() == State::Listen
                 || (self.socket().state() == State::Closed && self.told_finished == Told::No))
+    }
+
+    /// So many bytes go into a ring.
+    fn stir(&mut self, bytes: usize) {
+        if bytes > 0 {
+            (self.stirred, self.touched) = (true, Touched::Yes);
+        }
     }
 
     fn note_sent(&mut self, port: &mut Port<'_>) {
@@ -246,7 +263,7 @@ impl Flow {
     /// Whether nothing is under way and the rings hold memory that they don't need.
     fn is_quiet(&self) -> bool {
         let socket = self.socket();
-        self.touched >= TOUCHED_RINGS
+        self.touched == Touched::Yes
             && self.phase == Phase::Live
             && self.sending == Sending::Open
             && socket.state() == State::Established
@@ -397,8 +414,7 @@ impl Flow {
         } else {
             self.early.extend_from_slice(&bytes[..n]);
         }
-        self.touched = self.touched.saturating_add(n);
-        self.stirred |= n > 0;
+        self.stir(n);
         self.told_unsent = self.unsent();
         n
     }
@@ -413,7 +429,7 @@ impl Flow {
     /// The rings are new.
     pub(super) fn renewed(&mut self, (set, handle): (SocketSet<'static>, SocketHandle), last: LastSegment) {
         (self.set, self.handle, self.last) = (set, handle, last);
-        self.touched = 0;
+        self.touched = Touched::No;
     }
 
     /// No new rings: the next try is as far away as after a use.

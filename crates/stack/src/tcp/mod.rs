@@ -10,7 +10,7 @@ mod syn;
 mod time_wait;
 mod timers;
 
-use crate::limits::{OFFLOAD_MSS, RING_STEPS, SMALLEST_RING};
+use crate::limits::{OFFLOAD_MSS, RING_STEPS, SMALLEST_RING, SMALLEST_SHARE, UNDER_WAY};
 use crate::link::Link;
 use crate::offload::{Offload, Transmit};
 use crate::packet::Packet;
@@ -66,7 +66,8 @@ pub(crate) struct Pending {
 
 #[derive(Debug)]
 enum Entry {
-    Pending(Pending),
+    /// Boxed as well: slots stay when connections go.
+    Pending(Box<Pending>),
     Open(Box<Flow>),
 }
 
@@ -98,6 +99,7 @@ pub(crate) struct Tcp {
     /// Turns to come; an entry counts only if it is its flow's `armed`.
     timers: Timers,
     dirty: Vec<FlowId>,
+    busy: Busy,
     listed: VecDeque<FlowId>,
     max_flows: usize,
     max_half_open: usize,
@@ -172,6 +174,7 @@ impl Tcp {
             time_wait: TimeWait::default(),
             timers: Timers::default(),
             dirty: Vec::new(),
+            busy: Busy::default(),
             listed: VecDeque::new(),
             // An index has 16 bits.
             max_flows: max_flows.min(usize::from(u16::MAX)),
@@ -238,7 +241,7 @@ impl Tcp {
         seg: Segment,
         around: &mut Around<'_>,
     ) -> Arrived {
-        let (at, offload) = (self.at(now), self.offload);
+        let (at, offload, share) = (self.at(now), self.offload, self.share());
         match entry_mut(&mut self.slots, id) {
             Some(Entry::Pending(pending)) => {
                 if seg.is_opening() {
@@ -269,7 +272,7 @@ impl Tcp {
                     around.stats.drop(DropReason::BeyondWindow);
                     return Arrived::Done;
                 }
-                let terms = flow.terms();
+                let terms = flow.terms(share);
                 let mut feed = |flow: &mut Flow, bytes: &[u8], seg: Segment| {
                     flow.ingest((now, at), &mut self.iface, &mut around.port(Some(bytes), offload, terms), seg);
                 };
@@ -331,12 +334,12 @@ impl Tcp {
             self.free.pop_front().ok_or(DropReason::FlowsFull)?
         };
         let slot = &mut self.slots[usize::from(index)];
-        slot.entry = Some(Entry::Pending(Pending {
+        slot.entry = Some(Entry::Pending(Box::new(Pending {
             tuple,
             syn: packet.whole.into(),
             seq: seg.seq,
             header_at: packet.whole.len() - packet.payload.len(),
-        }));
+        })));
         let id = FlowId(u32::from(slot.generation) << 16 | u32::from(index));
         self.by_tuple.insert(tuple, id);
         self.half_open += 1;
@@ -371,14 +374,14 @@ impl Tcp {
             return None;
         }
         match self.remove(id)? {
-            Entry::Pending(pending) => Some(pending),
+            Entry::Pending(pending) => Some(*pending),
             Entry::Open(_) => None,
         }
     }
 
     /// The relay has connected: the kept SYN goes to a socket, which answers it in the flow's next turn.
     pub(crate) fn accept(&mut self, now: Instant, id: FlowId, around: &mut Around<'_>) {
-        let (at, offload) = (self.at(now), self.offload);
+        let (at, offload, share) = (self.at(now), self.offload, self.share());
         let ring = ring_size(self.open);
         let Some(entry) = entry_mut(&mut self.slots, id) else { return };
         let Entry::Pending(pending) = entry else { return };
@@ -398,7 +401,7 @@ impl Tcp {
             let head = Packet::read6(&syn).map(|packet| without_extensions(&packet));
             syn = head.unwrap_or(syn);
         }
-        let terms = flow.terms();
+        let terms = flow.terms(share);
         flow.ingest((now, at), &mut self.iface, &mut around.port(Some(&syn), offload, terms), seg);
         if flow.is_reset() {
             // smoltcp reads more of a SYN than we do, and did not like this one.
@@ -423,6 +426,7 @@ impl Tcp {
     /// Gives every flow with something to do its turn.
     pub(crate) fn service(&mut self, now: Instant, around: &mut Around<'_>) {
         let mut dirty = std::mem::take(&mut self.dirty);
+        self.busy = self.busy.after_pass(dirty.len());
         for id in dirty.drain(..) {
             self.turn(now, id, around);
         }
@@ -432,13 +436,18 @@ impl Tcp {
         }
     }
 
+    /// What of [`UNDER_WAY`] a flow may have.
+    fn share(&self) -> usize {
+        (UNDER_WAY / self.busy.flows()).max(SMALLEST_SHARE)
+    }
+
     fn turn(&mut self, now: Instant, id: FlowId, around: &mut Around<'_>) {
-        let (at, offload) = (self.at(now), self.offload);
+        let (at, offload, share) = (self.at(now), self.offload, self.share());
         let Some(flow) = open_flow(&mut self.slots, id) else { return };
         flow.dirty = Queued::No;
         around.stats.turns += 1;
         let (was_aborting, was_over) = (flow.phase == Phase::Aborting, flow.phase == Phase::Over);
-        let terms = flow.terms();
+        let terms = flow.terms(share);
         flow.turn((now, at), &mut self.iface, &mut around.port(None, offload, terms));
         if flow.wants_renewal(now) {
             flow.renew((now, at), offload, around);
@@ -564,6 +573,15 @@ impl Tcp {
         }
     }
 
+    /// Gives back what tables hold for connections that are gone.
+    pub(crate) fn shrink(&mut self) {
+        self.by_tuple.shrink_to_fit();
+        self.time_wait.shrink();
+        self.timers.shrink();
+        self.dirty.shrink_to_fit();
+        self.listed.shrink_to_fit();
+    }
+
     pub(crate) fn is_dirty(&self) -> bool {
         !self.dirty.is_empty()
     }
@@ -573,6 +591,25 @@ impl Tcp {
         stats.half_open = self.half_open;
         stats.time_wait = self.time_wait.len();
         stats.timers = self.timers.len();
+    }
+}
+
+/// About how many flows have something to do, of late: as many as in the busiest pass, and less by a part in each pass since.
+#[derive(Clone, Copy, Debug, Default)]
+struct Busy {
+    /// In parts of [`Busy::PARTS`], so that the decay is smooth.
+    parts: usize,
+}
+
+impl Busy {
+    const PARTS: usize = 64;
+
+    fn after_pass(self, flows: usize) -> Self {
+        Self { parts: (self.parts - self.parts / Self::PARTS).max(flows * Self::PARTS) }
+    }
+
+    fn flows(self) -> usize {
+        self.parts.div_ceil(Self::PARTS).max(1)
     }
 }
 

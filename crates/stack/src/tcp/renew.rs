@@ -78,6 +78,6 @@ impl Flow {
     /// The window field for an empty ring.
     fn full_window(&self) -> u16 {
         let whole = self.socket().recv_capacity() >> self.window_scale();
-        u16::try_from(whole).unwrap_or(u16::MAX).saturating_sub(self.terms().held_back)
+        self.terms(usize::MAX).told(u16::try_from(whole).unwrap_or(u16::MAX))
     }
 }

@@ -46,13 +46,23 @@ impl TimeWait {
     }
 
     pub(crate) fn expire(&mut self, now: Instant) {
+        let before = self.order.len();
         while self.order.front().is_some_and(|(at, _)| *at <= now) {
             self.pop();
+        }
+        // Whoever shrinks the tables has done so when the last connection went, which is a while ago.
+        if self.order.is_empty() && before > 0 {
+            self.shrink();
         }
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.order.front().map(|(at, _)| *at)
+    }
+
+    pub(crate) fn shrink(&mut self) {
+        self.records.shrink_to_fit();
+        self.order.shrink_to_fit();
     }
 
     pub(crate) fn len(&self) -> usize {

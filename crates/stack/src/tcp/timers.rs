@@ -34,6 +34,10 @@ impl Timers {
         }
     }
 
+    pub(crate) fn shrink(&mut self) {
+        self.heap.shrink_to_fit();
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.heap.len()
     }
