@@ -1,0 +1,139 @@
+//! The groups of cases: who takes part, what is measured, and in which order. In each round every subject has its turn.
+
+mod connections;
+mod latency;
+mod resources;
+mod throughput;
+
+use crate::machine;
+use crate::results::{Results, Value};
+use crate::stage::{Stage, Subject};
+
+/// A figure: the case's name, its unit, and the value.
+pub(crate) type Figure = (String, &'static str, f64);
+
+/// Cases that are measured one after the other on the same subjects.
+pub(crate) struct Group {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    subjects: &'static [Subject],
+    kind: Kind,
+}
+
+enum Kind {
+    /// Subjects stay set up, all at once, and only one has something to do.
+    Kept(fn(&Stage, u32) -> anyhow::Result<Vec<Figure>>),
+    /// Each turn sets its subject up anew.
+    Fresh(fn(Stage, u32) -> anyhow::Result<Vec<Figure>>),
+    /// Each turn starts and stops its subject by itself.
+    Own(fn() -> anyhow::Result<Vec<Figure>>),
+}
+
+use Subject::{Gvproxy, Interop, Kernel, Pasta, Slirp4netns, Underpass, Wine};
+
+/// All groups, in the order in which they are measured.
+pub(crate) const GROUPS: &[Group] = &[
+    Group {
+        name: "tcp",
+        what: "TCP by iperf3, one stream and eight, up and down",
+        subjects: &[Underpass, Pasta, Slirp4netns, Gvproxy, Kernel],
+        kind: Kind::Kept(throughput::tcp),
+    },
+    Group {
+        name: "container",
+        what: "the same from a container with an MTU of 1500",
+        subjects: &[Underpass],
+        kind: Kind::Kept(throughput::container),
+    },
+    Group {
+        name: "interop",
+        what: "the same through the model of WSL's interop, beside what the model itself moves",
+        subjects: &[Interop],
+        kind: Kind::Kept(throughput::interop),
+    },
+    Group {
+        name: "wine",
+        what: "the same with the relay for Windows, under Wine",
+        subjects: &[Wine],
+        kind: Kind::Kept(throughput::tcp),
+    },
+    Group {
+        name: "udp",
+        what: "the highest rate of datagrams of 1,400 bytes with less than 1 % lost",
+        subjects: &[Underpass, Pasta, Slirp4netns],
+        kind: Kind::Kept(throughput::udp),
+    },
+    Group {
+        name: "quic",
+        what: "64 sockets with echoes of 1,200 bytes",
+        subjects: &[Underpass, Pasta, Slirp4netns],
+        kind: Kind::Kept(throughput::quic),
+    },
+    Group {
+        name: "latency",
+        what: "one byte there and back by TCP and UDP",
+        subjects: &[Underpass, Pasta, Slirp4netns, Kernel],
+        kind: Kind::Kept(latency::idle),
+    },
+    Group {
+        name: "busy",
+        what: "the same while eight streams run",
+        subjects: &[Underpass, Pasta, Slirp4netns],
+        kind: Kind::Kept(latency::busy),
+    },
+    Group {
+        name: "crowd",
+        what: "latency, cost and memory with none, 2,000 and 10,000 idle connections",
+        subjects: &[Underpass],
+        kind: Kind::Fresh(resources::crowd),
+    },
+    Group {
+        name: "connects",
+        what: "connect, one byte each way, close; one and 32 at once",
+        subjects: &[Underpass, Pasta, Slirp4netns],
+        kind: Kind::Kept(connections::connects),
+    },
+    Group { name: "dns", what: "DNS queries, 32 at once", subjects: &[Underpass], kind: Kind::Kept(connections::dns) },
+    Group {
+        name: "start",
+        what: "from the start of `underpass up` to the first byte, and from SIGTERM to its end",
+        subjects: &[Underpass],
+        kind: Kind::Own(resources::start),
+    },
+    Group { name: "soak", what: "mixed load for minutes", subjects: &[Underpass], kind: Kind::Fresh(resources::soak) },
+];
+
+/// Measures a group, and tells each turn's figures.
+pub(crate) fn run(
+    group: &Group,
+    rounds: usize,
+    seconds: u32,
+    results: &mut Results,
+    say: &impl Fn(&str),
+) -> anyhow::Result<()> {
+    let kept = match group.kind {
+        Kind::Kept(_) => group.subjects.iter().map(|subject| Stage::new(*subject)).collect::<Result<Vec<_>, _>>()?,
+        Kind::Fresh(_) | Kind::Own(_) => Vec::new(),
+    };
+    for round in 1..=rounds {
+        for (index, subject) in group.subjects.iter().enumerate() {
+            let load = machine::load();
+            let figures = match group.kind {
+                Kind::Kept(measure) => match kept.get(index).and_then(Option::as_ref) {
+                    Some(stage) => measure(stage, seconds)?,
+                    None => continue,
+                },
+                Kind::Fresh(measure) => match Stage::new(*subject)? {
+                    Some(stage) => measure(stage, seconds)?,
+                    None => continue,
+                },
+                Kind::Own(measure) => measure()?,
+            };
+            for (case, unit, value) in figures {
+                say(&format!("  {round} {:<24} {case:<32} {value:>10.2} {unit}\n", subject.name()));
+                results.add(&case, unit, subject.name(), Value { value, load });
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! How many begin and end in a second.
+
+use super::Figure;
+use crate::stage::{Stage, at};
+use anyhow::{Context as _, ensure};
+use lab::addresses::NAT_GATEWAY;
+
+pub(crate) fn connects(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    for parallel in ["1", "32"] {
+        let time = seconds.to_string();
+        let told = stage.load(&["connects", &at(0), "--parallel", parallel, "--seconds", &time])?;
+        ensure!(told["failed"] == 0, "connects failed: {told}");
+        let rate = told["per_second"].as_f64().with_context(|| format!("{told}"))?;
+        figures.push((format!("connects {parallel}"), "1/s", rate));
+    }
+    Ok(figures)
+}
+
+pub(crate) fn dns(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
+    let time = seconds.to_string();
+    let told = stage.load(&["dns", &format!("{NAT_GATEWAY}:53"), "--parallel", "32", "--seconds", &time])?;
+    ensure!(told["failed"] == 0, "queries failed: {told}");
+    let number = |name: &str| told[name].as_f64().with_context(|| format!("{told}"));
+    Ok(vec![
+        ("dns".to_owned(), "queries/s", number("per_second")?),
+        ("dns lost".to_owned(), "queries", number("lost")?),
+    ])
+}

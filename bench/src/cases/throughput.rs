@@ -1,0 +1,111 @@
+//! How much goes through.
+
+use super::Figure;
+use crate::stage::{Stage, at};
+use anyhow::Context as _;
+use lab::scene::cpu_time;
+use lab::{Container, Masquerade};
+use std::process::{Command, Stdio};
+
+/// Streams at once, and whether they go to the VM.
+const STREAMS: [(&str, &[&str]); 4] = [
+    ("up 1", &["--parallel", "1"]),
+    ("down 1", &["--parallel", "1", "--reverse"]),
+    ("up 8", &["--parallel", "8"]),
+    ("down 8", &["--parallel", "8", "--reverse"]),
+];
+
+/// A congestion control that is the same for all, whatever the machine's own.
+const CUBIC: [&str; 2] = ["--congestion", "cubic"];
+
+pub(crate) fn tcp(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
+    streams(stage, None, "tcp", seconds)
+}
+
+pub(crate) fn container(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
+    let container = Container::new(&stage.lab, 30, Masquerade::Yes);
+    let mut figures = streams(stage, Some(&container), "container", seconds)?;
+    // The VM's own beside them, since the machine's speed drifts.
+    figures.extend(streams(stage, None, "beside container", seconds)?);
+    Ok(figures)
+}
+
+fn streams(stage: &Stage, inside: Option<&Container>, name: &str, seconds: u32) -> anyhow::Result<Vec<Figure>> {
+    let time = seconds.to_string();
+    let mut figures = Vec::new();
+    for (streams, options) in STREAMS {
+        let pids = stage.pids();
+        let spent = || pids.iter().map(|pid| cpu_time(*pid).as_secs_f64()).sum::<f64>();
+        let before = spent();
+        let stream = stage.iperf(inside, &[&CUBIC[..], &["--time", &time], options].concat())?;
+        figures.push((format!("{name} {streams}"), "Gbit/s", stream.bits_per_second / 1e9));
+        if !pids.is_empty() {
+            figures.push((format!("{name} {streams} cost"), "CPU s/GB", (spent() - before) / stream.bytes * 1e9));
+        }
+    }
+    Ok(figures)
+}
+
+pub(crate) fn interop(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
+    let mut figures = streams(stage, None, "interop", seconds)?;
+    figures.push(("model up".to_owned(), "Gbit/s", model(stage, "head -c 1G /dev/zero", "cat >/dev/null")?));
+    figures.push(("model down".to_owned(), "Gbit/s", model(stage, "", "head -c 1G /dev/zero")?));
+    Ok(figures)
+}
+
+/// What the model of WSL's interop moves one way, between a program in the VM that writes or reads a gibibyte and one on the host.
+fn model(stage: &Stage, here: &str, there: &str) -> anyhow::Result<f64> {
+    let interop = stage.interop().context("no interop")?;
+    let init = lab::tunnel::programs().join("interop-init").display().to_string();
+    let ours = if here.is_empty() { "exec 3<&0 </dev/null; \"$@\" >/dev/null" } else { "eval \"$0\" | \"$@\"" };
+    let words = ["netns", "exec", &stage.lab.namespace(lab::Place::Wsl), "sh", "-c", ours, here, &init];
+    let mut command = Command::new("ip");
+    command.args(words).args(["/bin/sh", "sh", "-c", there]).env("WSL_INTEROP", interop.socket());
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let began = crate::clock();
+    let done = command.status()?;
+    anyhow::ensure!(done.success(), "the model of interop: {done}");
+    Ok(f64::from(1 << 30) * 8.0 / 1e9 / began.elapsed().as_secs_f64())
+}
+
+/// Rates in Mbit/s: each a quarter above the one before.
+fn rates() -> impl Iterator<Item = f64> {
+    std::iter::successors(Some(100.0), |rate| (*rate < 20_000.0).then_some(rate * 1.25))
+}
+
+pub(crate) fn udp(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    for (name, direction) in [("udp up", None), ("udp down", Some("--reverse"))] {
+        let mut best = 0.0_f64;
+        for rate in rates() {
+            let (rate, time) = (format!("{rate:.0}M"), seconds.min(2).to_string());
+            let options = ["--udp", "--length", "1400", "--bitrate", &rate, "--time", &time];
+            let options: Vec<&str> = options.into_iter().chain(direction).collect();
+            // A burst of something else on the machine may cost a percent, so a failed rate is tried once more.
+            let mut tries = (0..2).map(|_| stage.iperf(None, &options));
+            let kept = tries.find_map(|stream| match stream {
+                Ok(stream) if stream.lost_percent >= 1.0 => None,
+                other => Some(other),
+            });
+            let Some(stream) = kept.transpose()? else { break };
+            let got = stream.bits_per_second / 1e6;
+            // The sender cannot do more.
+            if got < best * 1.05 {
+                break;
+            }
+            best = got;
+        }
+        figures.push((name.to_owned(), "Mbit/s", best));
+    }
+    Ok(figures)
+}
+
+pub(crate) fn quic(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
+    let time = seconds.to_string();
+    let told = stage.load(&["datagrams", &at(0), "--sockets", "64", "--size", "1200", "--seconds", &time])?;
+    let number = |name: &str| told[name].as_f64().with_context(|| format!("{told}"));
+    Ok(vec![
+        ("quic".to_owned(), "echoes/s", number("per_second")?),
+        ("quic lost".to_owned(), "%", number("lost_share")? * 100.0),
+    ])
+}

@@ -1,0 +1,248 @@
+//! What is measured, set up: a lab, servers on its internet, and one way from the VM to them.
+
+use crate::peers;
+use anyhow::{Context as _, ensure};
+use lab::addresses::{ROUTER, SERVER};
+use lab::interop::{Interop, host_relays};
+use lab::scene::{etc, product};
+use lab::{Container, Lab, Place, Process, Tunnel, Vpn, until};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Where the load generator listens on the internet; the ports after it are its as well.
+pub(crate) const LOAD_PORT: u16 = 7100;
+
+/// Whatever is started answers long before this.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A way from the VM to the internet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// Underpass with the relay for Linux, on plain pipes.
+    Underpass,
+    /// The same with its pipes carried by the model of WSL's interop.
+    Interop,
+    /// Underpass with the relay for Windows, under Wine, behind the model.
+    Wine,
+    /// The kernel forwards; no gateway at all.
+    Kernel,
+    /// passt's `pasta`.
+    Pasta,
+    /// `slirp4netns`.
+    Slirp4netns,
+    /// wsl-vpnkit's pair: `gvforwarder`, and `gvproxy` at the other end of its pipes.
+    Gvproxy,
+}
+
+impl Subject {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Underpass => "underpass",
+            Self::Interop => "underpass behind interop",
+            Self::Wine => "underpass, Windows relay",
+            Self::Kernel => "kernel forwarding",
+            Self::Pasta => "pasta",
+            Self::Slirp4netns => "slirp4netns",
+            Self::Gvproxy => "gvproxy",
+        }
+    }
+
+    /// Why it cannot be measured here, if it cannot.
+    fn missing(self) -> Option<String> {
+        let peer = match self {
+            Self::Underpass | Self::Interop | Self::Kernel => return None,
+            Self::Wine => return lab::interop::missing(),
+            Self::Pasta | Self::Slirp4netns | Self::Gvproxy => self.name(),
+        };
+        (!peers::program(peer).exists()).then(|| "scripts/bench-peers could not get it".to_owned())
+    }
+}
+
+/// Peers that cannot be measured here, and why.
+pub(crate) fn absent() -> BTreeMap<String, String> {
+    let subjects = [Subject::Wine, Subject::Pasta, Subject::Slirp4netns, Subject::Gvproxy];
+    let absent = subjects.into_iter().filter_map(|subject| Some((subject.name().to_owned(), subject.missing()?)));
+    let others = [("gvproxy.exe", "Debian has no build of it for Windows")];
+    absent.chain(others.map(|(name, why)| (name.to_owned(), why.to_owned()))).collect()
+}
+
+/// A subject between the VM and servers on the internet. What is declared first is dropped first: the lab goes last.
+pub(crate) struct Stage {
+    way: Way,
+    _servers: Vec<Process>,
+    pub(crate) lab: Lab,
+}
+
+enum Way {
+    Kernel,
+    Tunnel(Tunnel),
+    Behind(Tunnel, Interop),
+    Programs(Vec<Process>),
+}
+
+/// What iperf3 tells.
+pub(crate) struct Stream {
+    /// As the receiver counted them.
+    pub(crate) bits_per_second: f64,
+    pub(crate) bytes: f64,
+    /// Of datagrams; 0 with TCP.
+    pub(crate) lost_percent: f64,
+}
+
+impl Stage {
+    /// Sets everything up and waits until the VM reaches the internet; `None` where the subject cannot be had.
+    pub(crate) fn new(subject: Subject) -> anyhow::Result<Option<Self>> {
+        if subject.missing().is_some() {
+            return Ok(None);
+        }
+        let mut stage = Self::cut_off()?;
+        let lab = &mut stage.lab;
+        stage.way = match subject {
+            Subject::Kernel => {
+                lab.set_vpn(Vpn::Off)?;
+                Way::Kernel
+            }
+            Subject::Underpass => Way::Tunnel(Tunnel::launch(lab, &[])),
+            Subject::Interop => {
+                let interop = Interop::start(lab);
+                Way::Behind(interop.launch_linux(lab, &[]), interop)
+            }
+            Subject::Wine => {
+                let interop = Interop::start(lab);
+                Way::Behind(interop.launch(lab, &[]), interop)
+            }
+            Subject::Pasta | Subject::Slirp4netns | Subject::Gvproxy => Way::Programs(peers::start(lab, subject)?),
+        };
+        if let Way::Tunnel(tunnel) | Way::Behind(tunnel, _) = &mut stage.way {
+            tunnel.wait_up();
+        }
+        ensure!(stage.answers_soon(), "{}: the VM does not reach the internet", subject.name());
+        Ok(Some(stage))
+    }
+
+    /// A lab with its servers, and no way to them.
+    pub(crate) fn cut_off() -> anyhow::Result<Self> {
+        let mut lab = Lab::new()?;
+        tune(&lab)?;
+        let servers = servers(&lab)?;
+        lab.set_vpn(Vpn::On)?;
+        Ok(Self { way: Way::Kernel, _servers: servers, lab })
+    }
+
+    /// Waits until a byte has gone from the VM to the internet and back.
+    pub(crate) fn answers_soon(&self) -> bool {
+        until(PATIENCE, || {
+            // A connect of a cut-off VM would be tried again after a second only.
+            let words = ["timeout", "0.05", &load_program(), "pingpong", "--tcp", &at(0), "--seconds", "0.001"];
+            self.lab.run(Place::Wsl, &words).is_ok_and(|done| done.succeeded())
+        })
+    }
+
+    /// Runs the load generator in the VM; what it tells.
+    pub(crate) fn load(&self, words: &[&str]) -> anyhow::Result<Value> {
+        let program = load_program();
+        let done = self.lab.run(Place::Wsl, &[&[program.as_str()], words].concat())?;
+        ensure!(done.succeeded(), "{words:?}: {}", done.stderr.trim());
+        serde_json::from_str(&done.stdout).with_context(|| format!("{words:?}: {}", done.stdout))
+    }
+
+    /// Starts the load generator in the VM, with its streams in the hands of the caller.
+    pub(crate) fn start_load(&self, words: &[&str]) -> anyhow::Result<std::process::Child> {
+        let mut command = std::process::Command::new("ip");
+        command.args(["netns", "exec", &self.lab.namespace(Place::Wsl), &load_program()]).args(words);
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        Ok(command.spawn()?)
+    }
+
+    /// Runs iperf3 in the VM, or in a container of it.
+    pub(crate) fn iperf(&self, inside: Option<&Container>, options: &[&str]) -> anyhow::Result<Stream> {
+        let words = [&["iperf3", "--client", SERVER, "--json"], options].concat();
+        let done = match inside {
+            Some(container) => container.run(&words),
+            None => self.lab.run(Place::Wsl, &words)?,
+        };
+        let told: Value = serde_json::from_str(&done.stdout).with_context(|| format!("{words:?}: {done:?}"))?;
+        let end = &told["end"];
+        // One sum for TCP, another for UDP.
+        let sum = if end["sum_received"].is_null() { &end["sum"] } else { &end["sum_received"] };
+        let number = |name: &str| sum[name].as_f64();
+        let why = || format!("{words:?}: {}", told["error"]);
+        Ok(Stream {
+            bits_per_second: number("bits_per_second").with_context(why)?,
+            bytes: number("bytes").with_context(why)?,
+            lost_percent: number("lost_percent").unwrap_or(0.0),
+        })
+    }
+
+    /// The tunnel, where the subject is one.
+    pub(crate) fn tunnel(&self) -> Option<&Tunnel> {
+        match &self.way {
+            Way::Tunnel(tunnel) | Way::Behind(tunnel, _) => Some(tunnel),
+            Way::Kernel | Way::Programs(_) => None,
+        }
+    }
+
+    /// The interop that the tunnel's relay is behind, if it is.
+    pub(crate) fn interop(&self) -> Option<&Interop> {
+        match &self.way {
+            Way::Behind(_, interop) => Some(interop),
+            Way::Kernel | Way::Tunnel(_) | Way::Programs(_) => None,
+        }
+    }
+
+    /// The subject's processes, the one in the VM first; none for the kernel.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        match &self.way {
+            Way::Kernel => Vec::new(),
+            Way::Tunnel(tunnel) => product(tunnel),
+            Way::Behind(tunnel, _) => [product(tunnel), host_relays(&self.lab)].concat(),
+            Way::Programs(programs) => programs.iter().flat_map(|program| with_children(program.pid())).collect(),
+        }
+    }
+}
+
+/// A process and those that it started.
+fn with_children(pid: u32) -> Vec<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    std::iter::once(pid).chain(children.split_whitespace().filter_map(|child| child.parse().ok())).collect()
+}
+
+/// The load generator's server, port so many after its first.
+pub(crate) fn at(offset: u16) -> String {
+    format!("{SERVER}:{}", LOAD_PORT + offset)
+}
+
+fn load_program() -> String {
+    lab::tunnel::programs().join("underpass-load").display().to_string()
+}
+
+/// The same for all: the host's connections go by cubic, as Windows' do, and their send buffers may grow beyond the window that pasta grants
+/// its side. With bbr and a machine's usual buffers pasta's uploads stall.
+fn tune(lab: &Lab) -> anyhow::Result<()> {
+    let commands = [
+        format!("ip route change default via {ROUTER} congctl cubic"),
+        "sysctl -qw net.ipv4.tcp_wmem=4096\t16777216\t67108864".to_owned(),
+    ];
+    for command in commands {
+        let done = lab.run(Place::Windows, &command.split(' ').collect::<Vec<_>>())?;
+        ensure!(done.succeeded(), "{command}: {}", done.stderr);
+    }
+    Ok(())
+}
+
+fn servers(lab: &Lab) -> anyhow::Result<Vec<Process>> {
+    let (program, port) = (load_program(), LOAD_PORT.to_string());
+    let load = lab.start(Place::Internet, &[&program, "serve", "--address", SERVER, "--port", &port])?;
+    // The host's own nameserver, as a company's would be.
+    let dns = ["serve", "--address", "127.0.0.1", "--port", "7200", "--dns-port", "53"];
+    let dns = lab.start(Place::Windows, &[&[program.as_str()], &dns[..]].concat())?;
+    etc(lab, Place::Windows, "resolv.conf", "nameserver 127.0.0.1\n");
+    let iperf = lab.start(Place::Internet, &["iperf3", "--server", "--bind", SERVER])?;
+    for (place, port) in [(Place::Internet, LOAD_PORT), (Place::Internet, 5201), (Place::Windows, 53)] {
+        let filter = format!("sport = :{port}");
+        let listens = || lab.run(place, &["ss", "-Htln", &filter]).is_ok_and(|done| !done.stdout.trim().is_empty());
+        ensure!(until(PATIENCE, listens), "nobody listens on port {port} of the lab's servers");
+    }
+    Ok(vec![load, dns, iperf])
+}
