@@ -12,8 +12,8 @@ pub(crate) const ONLY: &str = "UNDERPASS_BENCH_ONLY";
 /// What is counted. Callgrind compares it with the demangled names of functions.
 const MEASURED: &str = "*scenario::measured*";
 
-/// Copies by registers, since valgrind counts `rep movsb` as an instruction a byte; and the allocator as `underpass` sets its own.
-const TUNABLES: &str = "glibc.cpu.hwcaps=-ERMS:glibc.malloc.mmap_threshold=16384:glibc.malloc.top_pad=0";
+/// Copies by registers, since valgrind counts `rep movsb` as an instruction a byte.
+const TUNABLES: &str = "glibc.cpu.hwcaps=-ERMS";
 
 /// Where callgrind's files go.
 fn folder() -> &'static Path {

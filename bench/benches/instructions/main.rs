@@ -20,6 +20,10 @@ use scenario::Scenario;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+/// As `underpass` has it.
+#[global_allocator]
+static ALLOCATOR: gateway::allocator::Allocator = gateway::allocator::Allocator;
+
 /// Counts instructions and fails where a scenario takes more than 10 % above its baseline.
 #[derive(Parser)]
 struct Options {
