@@ -111,22 +111,18 @@ pub(crate) fn run(
     results: &mut Results,
     say: &impl Fn(&str),
 ) -> anyhow::Result<()> {
+    let takes_part = |subject: &Subject| !results.absent.contains_key(subject.name());
+    let subjects: Vec<Subject> = group.subjects.iter().copied().filter(takes_part).collect();
     let kept = match group.kind {
-        Kind::Kept(_) => group.subjects.iter().map(|subject| Stage::new(*subject)).collect::<Result<Vec<_>, _>>()?,
+        Kind::Kept(_) => subjects.iter().map(|subject| Stage::new(*subject)).collect::<Result<Vec<_>, _>>()?,
         Kind::Fresh(_) | Kind::Own(_) => Vec::new(),
     };
     for round in 1..=rounds {
-        for (index, subject) in group.subjects.iter().enumerate() {
+        for (index, subject) in subjects.iter().enumerate() {
             let load = machine::load();
             let figures = match group.kind {
-                Kind::Kept(measure) => match kept.get(index).and_then(Option::as_ref) {
-                    Some(stage) => measure(stage, seconds)?,
-                    None => continue,
-                },
-                Kind::Fresh(measure) => match Stage::new(*subject)? {
-                    Some(stage) => measure(stage, seconds)?,
-                    None => continue,
-                },
+                Kind::Kept(measure) => measure(&kept[index], seconds)?,
+                Kind::Fresh(measure) => measure(Stage::new(*subject)?, seconds)?,
                 Kind::Own(measure) => measure()?,
             };
             for (case, unit, value) in figures {

@@ -49,7 +49,8 @@ pub(crate) fn judge(results: &Results) -> Vec<Goal> {
             goal(format!("{through}, to what the model moves"), Bound::AtLeast(0.9), "", measured);
         }
         let case = format!("udp {direction}");
-        goal(format!("{case}, to pasta"), Bound::AtLeast(1.0), "", ratio(&case, "pasta"));
+        // Rates rise in steps of a quarter: what is received at the same step differs by a hair.
+        goal(format!("{case}, to pasta"), Bound::AtLeast(0.99), "", ratio(&case, "pasta"));
     }
     goal("64 sockets of 1,200 bytes, to slirp4netns".to_owned(), Bound::AtLeast(1.0), "", ratio("quic", SLIRP));
     for protocol in ["tcp", "udp"] {

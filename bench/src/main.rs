@@ -14,6 +14,7 @@ mod table;
 use anyhow::Context as _;
 use clap::Parser;
 use results::{Results, Value};
+use stage::Peers;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -30,13 +31,16 @@ struct Options {
     /// Only these groups of cases.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// Leaves the peers out.
+    #[arg(long)]
+    without_peers: bool,
     /// Also ten minutes of mixed load, or so many seconds.
     #[arg(long, num_args = 0..=1, default_missing_value = "600")]
     soak: Option<u32>,
     /// The folder for results.json, table.md and plot.svg.
     #[arg(long, default_value = "bench")]
     out: PathBuf,
-    /// Measures nothing: draws table and plot anew from results.json.
+    /// Measures nothing: judges the goals, and draws table and plot, anew from results.json.
     #[arg(long)]
     render: bool,
 }
@@ -46,7 +50,9 @@ fn main() -> anyhow::Result<()> {
     let file = options.out.join("results.json");
     let results = if options.render {
         let text = std::fs::read_to_string(&file).with_context(|| format!("{}", file.display()))?;
-        serde_json::from_str(&text).with_context(|| format!("{}", file.display()))?
+        let mut results: Results = serde_json::from_str(&text).with_context(|| format!("{}", file.display()))?;
+        results.goals = goals::judge(&results);
+        results
     } else {
         if let Some(why) = lab::missing() {
             anyhow::bail!("{why}");
@@ -61,7 +67,7 @@ fn main() -> anyhow::Result<()> {
 /// Measures all that is wanted. What was found is written after each group: a run takes long, and its end may not come.
 fn measure(options: &Options) -> anyhow::Result<Results> {
     let mut results = Results::new(machine::describe(), options.rounds);
-    results.absent = stage::absent();
+    results.absent = stage::absent(if options.without_peers { Peers::None } else { Peers::All });
     for (flows, count) in instructions()? {
         let value = Value { value: count, load: machine::load() };
         results.add(&format!("instructions beside {flows} idle"), "instructions", "underpass", value);

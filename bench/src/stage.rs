@@ -50,19 +50,30 @@ impl Subject {
 
     /// Why it cannot be measured here, if it cannot.
     fn missing(self) -> Option<String> {
-        let peer = match self {
-            Self::Underpass | Self::Interop | Self::Kernel => return None,
-            Self::Wine => return lab::interop::missing(),
-            Self::Pasta | Self::Slirp4netns | Self::Gvproxy => self.name(),
-        };
-        (!peers::program(peer).exists()).then(|| "scripts/bench-peers could not get it".to_owned())
+        match self {
+            Self::Underpass | Self::Interop | Self::Kernel => None,
+            Self::Wine => lab::interop::missing(),
+            Self::Pasta | Self::Slirp4netns | Self::Gvproxy => (!peers::program(self.name()).exists())
+                .then(|| "no Debian suite that was reached has it, or scripts/bench-peers was not run".to_owned()),
+        }
     }
 }
 
-/// Peers that cannot be measured here, and why.
-pub(crate) fn absent() -> BTreeMap<String, String> {
+/// Whether peers take part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peers {
+    All,
+    None,
+}
+
+/// Who does not take part, by name, and why.
+pub(crate) fn absent(peers: Peers) -> BTreeMap<String, String> {
+    let why = |subject: Subject| match peers {
+        Peers::None if subject != Subject::Wine => Some("left out by --without-peers".to_owned()),
+        Peers::All | Peers::None => subject.missing(),
+    };
     let subjects = [Subject::Wine, Subject::Pasta, Subject::Slirp4netns, Subject::Gvproxy];
-    let absent = subjects.into_iter().filter_map(|subject| Some((subject.name().to_owned(), subject.missing()?)));
+    let absent = subjects.into_iter().filter_map(|subject| Some((subject.name().to_owned(), why(subject)?)));
     let others = [("gvproxy.exe", "Debian has no build of it for Windows")];
     absent.chain(others.map(|(name, why)| (name.to_owned(), why.to_owned()))).collect()
 }
@@ -91,11 +102,8 @@ pub(crate) struct Stream {
 }
 
 impl Stage {
-    /// Sets everything up and waits until the VM reaches the internet; `None` where the subject cannot be had.
-    pub(crate) fn new(subject: Subject) -> anyhow::Result<Option<Self>> {
-        if subject.missing().is_some() {
-            return Ok(None);
-        }
+    /// Sets everything up and waits until the VM reaches the internet.
+    pub(crate) fn new(subject: Subject) -> anyhow::Result<Self> {
         let mut stage = Self::cut_off()?;
         let lab = &mut stage.lab;
         stage.way = match subject {
@@ -118,7 +126,7 @@ impl Stage {
             tunnel.wait_up();
         }
         ensure!(stage.answers_soon(), "{}: the VM does not reach the internet", subject.name());
-        Ok(Some(stage))
+        Ok(stage)
     }
 
     /// A lab with its servers, and no way to them.

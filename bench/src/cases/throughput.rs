@@ -70,7 +70,7 @@ fn model(stage: &Stage, here: &str, there: &str) -> anyhow::Result<f64> {
 
 /// Rates in Mbit/s: each a quarter above the one before.
 fn rates() -> impl Iterator<Item = f64> {
-    std::iter::successors(Some(100.0), |rate| (*rate < 20_000.0).then_some(rate * 1.25))
+    std::iter::successors(Some(200.0), |rate| (*rate < 20_000.0).then_some(rate * 1.25))
 }
 
 pub(crate) fn udp(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
@@ -78,7 +78,7 @@ pub(crate) fn udp(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
     for (name, direction) in [("udp up", None), ("udp down", Some("--reverse"))] {
         let mut best = 0.0_f64;
         for rate in rates() {
-            let (rate, time) = (format!("{rate:.0}M"), seconds.min(2).to_string());
+            let (rate, time) = (format!("{rate:.0}M"), seconds.min(1).to_string());
             let options = ["--udp", "--length", "1400", "--bitrate", &rate, "--time", &time];
             let options: Vec<&str> = options.into_iter().chain(direction).collect();
             // A burst of something else on the machine may cost a percent, so a failed rate is tried once more.

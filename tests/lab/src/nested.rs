@@ -20,6 +20,8 @@ pub enum Masquerade {
 #[derive(Debug)]
 pub struct Container {
     namespace: String,
+    vm: String,
+    bridge: String,
 }
 
 impl Container {
@@ -30,8 +32,9 @@ impl Container {
     #[must_use]
     pub fn new(lab: &Lab, net: u8, masquerade: Masquerade) -> Self {
         let vm = lab.namespace(Place::Wsl);
-        let container = Self { namespace: format!("{vm}-c{net}") };
-        let (inside, bridge, veth) = (&container.namespace, format!("docker{net}"), format!("veth{net}"));
+        let container = Self { namespace: format!("{vm}-c{net}"), bridge: format!("docker{net}"), vm };
+        let Self { namespace: inside, vm, bridge } = &container;
+        let veth = format!("veth{net}");
         must(&["ip", "netns", "add", inside]);
         let overlay = leftovers::overlay(inside);
         let written = std::fs::create_dir_all(&overlay)
@@ -51,11 +54,11 @@ impl Container {
         for words in commands {
             must(&["ip"].into_iter().chain(words.split_whitespace()).collect::<Vec<_>>());
         }
-        let enter = ["ip", "netns", "exec", &vm];
+        let enter = ["ip", "netns", "exec", vm];
         must(&[&enter[..], &["sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]].concat());
         if masquerade == Masquerade::Yes {
             let source = format!("172.{net}.0.0/16");
-            let rule = ["iptables", "-t", "nat", "-A", "POSTROUTING", "-s", &source, "!", "-o", &bridge];
+            let rule = ["iptables", "-t", "nat", "-A", "POSTROUTING", "-s", &source, "!", "-o", bridge];
             must(&[&enter[..], &rule, &["-j", "MASQUERADE"]].concat());
         }
         container
@@ -74,6 +77,10 @@ impl Container {
 impl Drop for Container {
     fn drop(&mut self) {
         leftovers::remove(&self.namespace);
+        let mut bridge = plain("ip");
+        bridge.args(["-n", &self.vm, "link", "del", &self.bridge]);
+        // It goes with the lab where it does not go now.
+        let _ = Finished::of(bridge);
     }
 }
 
