@@ -36,7 +36,8 @@ pub const UNDER_WAY: usize = 2 * 1024 * 1024;
 /// What each busy flow may have of that, however many there are: a super-packet.
 pub const SMALLEST_SHARE: usize = 64 * 1024;
 
-/// How long a flow must be idle until the memory that its rings have touched is given back: two pages at the least. Long enough that no one who still talks notices (RFC 5681 4.1 starts slowly after less).
+/// How long a flow must be idle until the memory that its rings have touched is given back: two pages at the least. Long enough that no
+/// one who still talks notices (RFC 5681 4.1 starts slowly after less).
 pub const IDLE_RINGS: Duration = Duration::from_secs(5);
 
 /// How long an ended connection's last ACK is kept (smoltcp's own TIME-WAIT has the same length).
