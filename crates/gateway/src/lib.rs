@@ -19,6 +19,7 @@ mod program;
 pub mod publish;
 pub mod reach;
 mod relay_process;
+mod relay_streams;
 pub mod status;
 pub mod tap;
 mod verdict;

@@ -11,8 +11,8 @@ pub const FIRST_WINDOW: u32 = 16 * 1024;
 /// Bytes staged for one write to a relay: two full turns. More delays control frames behind it.
 pub const STAGING: usize = 128 * 1024;
 
-/// What the kernel lets an unprivileged pipe hold.
-pub const PIPE_BYTES: i32 = 1024 * 1024;
+/// What a stream to or from a relay holds: what the kernel lets an unprivileged pipe.
+pub const STREAM_BYTES: usize = 1024 * 1024;
 
 /// Bytes read from a relay before others have their turn.
 pub const LANE_TURN: usize = 512 * 1024;

@@ -3,18 +3,17 @@
 
 use crate::deploy::{self, DeployError};
 use crate::interop::{self, InteropError};
-use crate::limits::{PIPE_BYTES, STDERR_LINE_BYTES, STDERR_LINES};
+use crate::limits::{STDERR_LINE_BYTES, STDERR_LINES};
 use crate::program::Kind;
-use nix::fcntl::{FcntlArg, fcntl};
+use crate::relay_streams::{self, Input, Output};
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, Command};
 
 /// The program that is the relay, and its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,15 +121,14 @@ impl LastWords {
 }
 
 /// A relay that runs. Dropping it kills the process.
-#[derive(Debug)]
 pub(crate) struct RelayProcess {
     child: Child,
     pub(crate) pid: u32,
     /// What its program is.
     pub(crate) kind: Kind,
     /// None once the relay was told to end.
-    pub(crate) input: Option<ChildStdin>,
-    pub(crate) output: ChildStdout,
+    pub(crate) input: Option<Input>,
+    pub(crate) output: Output,
     pub(crate) last_words: LastWords,
     /// Ends when the relay's standard error has ended and was read.
     stderr: tokio::task::JoinHandle<()>,
@@ -160,23 +158,21 @@ impl RelayProcess {
         if !is_executable(kind) {
             return Err(SpawnError::new(command.program.clone(), io::Error::from_raw_os_error(libc::ENOEXEC)));
         }
+        let (stdin, stdout, ends) = relay_streams::make(kind).map_err(error)?;
         let mut child = relay
             .args(&command.args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdin(stdin)
+            .stdout(stdout)
             .stderr(Stdio::piped())
             // A terminal's Ctrl-C is the gateway's to act on; it ends its relays itself.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .map_err(error)?;
-        let (Some(input), Some(output), Some(stderr), Some(pid)) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take(), child.id())
-        else {
+        let (Some(stderr), Some(pid)) = (child.stderr.take(), child.id()) else {
             return Err(error(io::ErrorKind::BrokenPipe.into()));
         };
-        enlarge(&input);
-        enlarge(&output);
+        let (input, output) = ends.open(&mut child).map_err(error)?;
         let last_words = LastWords::default();
         let stderr = tokio::spawn(listen(stderr, last_words.clone(), lane));
         Ok(Self { child, pid, kind, input: Some(input), output, last_words, stderr })
@@ -205,13 +201,6 @@ fn is_executable(kind: Kind) -> bool {
         Kind::Windows(_) => interop::interprets(interop::MZ),
         Kind::Linux(Some(processor)) => processor == std::env::consts::ARCH || interop::interprets(interop::ELF),
         Kind::Linux(None) | Kind::Other => true,
-    }
-}
-
-fn enlarge(pipe: &impl AsFd) {
-    // A smaller pipe works too, only slower.
-    if let Err(error) = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES)) {
-        tracing::debug!(%error, "the pipe keeps its size");
     }
 }
 

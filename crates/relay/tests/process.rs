@@ -74,7 +74,7 @@ fn streams_that_are_no_pipes_are_an_error_that_says_so() {
     let child = relay().stdin(Stdio::null()).spawn().unwrap();
     let (code, said) = end_of(child, Duration::from_secs(10));
     assert_eq!(code, Some(1));
-    assert!(said.contains("standard input must be a pipe from the gateway"), "{said}");
+    assert!(said.contains("standard input must be a pipe or a socket from the gateway"), "{said}");
 }
 
 #[test]

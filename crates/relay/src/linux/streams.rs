@@ -4,29 +4,56 @@ use crate::limits;
 use anyhow::Context as _;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::stat::{SFlag, fstat};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 
 /// What the kernel lets an unprivileged pipe hold; more bytes in one go are fewer wake-ups.
 const PIPE_BYTES: i32 = 1024 * 1024;
 
-/// Standard input and output, which must be pipes. To be called within the runtime that reads and writes them.
+/// Standard input and output, which must be pipes or sockets. To be called within the runtime that reads and writes them.
 ///
 /// # Errors
 /// They are something else, or cannot be duplicated.
-pub fn streams() -> anyhow::Result<(pipe::Receiver, pipe::Sender)> {
-    let stdin = pipe::Receiver::from_owned_fd(stream(std::io::stdin().as_fd())?)
-        .context("standard input must be a pipe from the gateway")?;
-    let stdout = pipe::Sender::from_owned_fd(stream(std::io::stdout().as_fd())?)
-        .context("standard output must be a pipe to the gateway")?;
-    Ok((stdin, stdout))
+pub fn streams() -> anyhow::Result<(Box<dyn AsyncRead + Unpin>, Box<dyn AsyncWrite + Unpin>)> {
+    let (stdin, stdout) = (stream(std::io::stdin().as_fd())?, stream(std::io::stdout().as_fd())?);
+    let input: Box<dyn AsyncRead + Unpin> = if is_socket(&stdin) {
+        Box::new(socket(stdin)?)
+    } else {
+        enlarge(&stdin);
+        let pipe = pipe::Receiver::from_owned_fd(stdin);
+        Box::new(pipe.context("standard input must be a pipe or a socket from the gateway")?)
+    };
+    let output: Box<dyn AsyncWrite + Unpin> = if is_socket(&stdout) {
+        Box::new(socket(stdout)?)
+    } else {
+        enlarge(&stdout);
+        let pipe = pipe::Sender::from_owned_fd(stdout);
+        Box::new(pipe.context("standard output must be a pipe or a socket to the gateway")?)
+    };
+    Ok((input, output))
+}
+
+fn is_socket(fd: &OwnedFd) -> bool {
+    fstat(fd).is_ok_and(|found| SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT == SFlag::S_IFSOCK)
+}
+
+/// Its buffer is whoever made it to choose.
+fn socket(fd: OwnedFd) -> anyhow::Result<UnixStream> {
+    let socket = std::os::unix::net::UnixStream::from(fd);
+    socket.set_nonblocking(true).and_then(|()| UnixStream::from_std(socket)).context("a standard stream cannot be used")
+}
+
+fn enlarge(pipe: &OwnedFd) {
+    // A smaller pipe works too, only slower.
+    if let Err(error) = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES)) {
+        tracing::debug!(%error, "the pipe keeps its size");
+    }
 }
 
 fn stream(fd: BorrowedFd<'_>) -> anyhow::Result<OwnedFd> {
-    // A smaller pipe works too, only slower.
-    if let Err(error) = fcntl(fd, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES)) {
-        tracing::debug!(%error, "the pipe keeps its size");
-    }
     fd.try_clone_to_owned().context("a standard stream could not be duplicated")
 }
 

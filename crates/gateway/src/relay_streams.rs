@@ -1,0 +1,127 @@
+//! The streams between the gateway and a relay's standard input and output. Knows neither frames nor processes.
+//!
+//! A Linux program gets sockets, a pair for each direction: the kernel holds a pipe's lock while it copies, so that its two ends take
+//! turns, and makes its pages anew; a socket moves the same bytes in less than half of the time. A Windows program gets pipes: what
+//! stands between is WSL's own program, of which nobody has promised that it takes anything else.
+
+use crate::limits::STREAM_BYTES;
+use crate::program::Kind;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::socket::{setsockopt, sockopt};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::process::Child;
+
+/// What the gateway writes into.
+pub(crate) type Input = Box<dyn AsyncWrite + Send + Unpin>;
+/// What the gateway reads from.
+pub(crate) type Output = Box<dyn AsyncRead + Send + Unpin>;
+
+/// The gateway's ends, while the relay is being started.
+pub(crate) enum Ends {
+    /// The child's own.
+    Pipes,
+    Sockets {
+        input: UnixStream,
+        output: UnixStream,
+    },
+}
+
+/// Standard input and output for a program of that kind, and what belongs to the gateway of them.
+///
+/// # Errors
+/// What the system says of sockets.
+pub(crate) fn make(kind: Kind) -> io::Result<(Stdio, Stdio, Ends)> {
+    if let Kind::Windows(_) = kind {
+        return Ok((Stdio::piped(), Stdio::piped(), Ends::Pipes));
+    }
+    let (input, stdin) = UnixStream::pair()?;
+    let (output, stdout) = UnixStream::pair()?;
+    enlarge_socket(&input);
+    enlarge_socket(&stdout);
+    let ends = Ends::Sockets { input, output };
+    Ok((OwnedFd::from(stdin).into(), OwnedFd::from(stdout).into(), ends))
+}
+
+impl Ends {
+    /// The gateway's ends of what `child` was started with. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The runtime does not take them.
+    pub(crate) fn open(self, child: &mut Child) -> io::Result<(Input, Output)> {
+        match self {
+            Self::Pipes => {
+                let missing = || io::Error::from(io::ErrorKind::BrokenPipe);
+                let input = child.stdin.take().ok_or_else(missing)?;
+                let output = child.stdout.take().ok_or_else(missing)?;
+                enlarge_pipe(&input);
+                enlarge_pipe(&output);
+                Ok((Box::new(input), Box::new(output)))
+            }
+            Self::Sockets { input, output } => {
+                input.set_nonblocking(true)?;
+                output.set_nonblocking(true)?;
+                let input = tokio::net::UnixStream::from_std(input)?;
+                let output = tokio::net::UnixStream::from_std(output)?;
+                Ok((Box::new(input), Box::new(output)))
+            }
+        }
+    }
+}
+
+/// `sending` is the end that is written to.
+fn enlarge_socket(sending: &UnixStream) {
+    // Beyond the machine's limit (net.core.wmem_max) it takes CAP_NET_ADMIN; a smaller one works too, only slower.
+    let forced = setsockopt(sending, sockopt::SndBufForce, &STREAM_BYTES);
+    if let Err(error) = forced.or_else(|_| setsockopt(sending, sockopt::SndBuf, &STREAM_BYTES)) {
+        tracing::debug!(%error, "the socket keeps its size");
+    }
+}
+
+fn enlarge_pipe(pipe: &impl AsFd) {
+    // As above; the kernel lets an unprivileged pipe hold 1 MiB.
+    let size = i32::try_from(STREAM_BYTES).unwrap_or(i32::MAX);
+    if let Err(error) = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(size)) {
+        tracing::debug!(%error, "the pipe keeps its size");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::Kind;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::process::Command;
+
+    /// Starts a shell as a program of that kind, which says what its streams are and then repeats what it gets.
+    async fn said(kind: Kind, text: &str) -> String {
+        let (stdin, stdout, ends) = make(kind).unwrap();
+        let script = "stat -L -c %F /proc/self/fd/0; stat -L -c %F /proc/self/fd/1; exec cat";
+        let mut shell = Command::new("sh");
+        let mut child = shell.args(["-c", script]).stdin(stdin).stdout(stdout).spawn().unwrap();
+        drop(shell);
+        let (mut input, mut output) = ends.open(&mut child).unwrap();
+        let mut heard = String::new();
+        let write = async {
+            input.write_all(text.as_bytes()).await.unwrap();
+            // The end of the input is all that ends the program.
+            drop(input);
+        };
+        tokio::join!(write, async { output.read_to_string(&mut heard).await.unwrap() });
+        assert!(child.wait().await.unwrap().success());
+        heard
+    }
+
+    #[tokio::test]
+    async fn a_linux_program_gets_sockets_and_a_windows_program_pipes_and_both_see_the_end() {
+        let text = "x".repeat(3 * STREAM_BYTES);
+        for (kind, streams) in [(Kind::Linux(None), "socket\nsocket\n"), (Kind::Windows(None), "fifo\nfifo\n")] {
+            let heard = tokio::time::timeout(std::time::Duration::from_secs(60), said(kind, &text)).await.unwrap();
+            assert!(heard.starts_with(streams), "{}", &heard[..40]);
+            assert_eq!(heard.len(), streams.len() + text.len());
+        }
+    }
+}
