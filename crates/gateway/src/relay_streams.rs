@@ -1,7 +1,7 @@
 //! The streams between the gateway and a relay's standard input and output. Knows neither frames nor processes.
 //!
 //! A Linux program gets sockets, a pair for each direction: the kernel holds a pipe's lock while it copies, so that its two ends take
-//! turns, and makes its pages anew; a socket moves the same bytes in less than half of the time. A Windows program gets pipes: what
+//! turns, and makes its pages anew; a socket moves the same bytes for less than half of the CPU time. A Windows program gets pipes: what
 //! stands between is WSL's own program, of which nobody has promised that it takes anything else.
 
 use crate::limits::STREAM_BYTES;
