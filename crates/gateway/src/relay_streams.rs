@@ -92,7 +92,6 @@ fn enlarge_pipe(pipe: &impl AsFd) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::program::Kind;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::process::Command;
 
