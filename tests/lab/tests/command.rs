@@ -259,6 +259,9 @@ u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.sendto(b'x', (sys.argv[1
 t = socket.create_connection((sys.argv[1], 80)); t.recv(1)";
     let client = lab.start(Place::Wsl, &["python3", "-c", client, SERVER]).unwrap();
     assert!(until(PATIENCE, || tunnel.status()["flows"]["tcp"] == 1));
+    // The tunnel is up with its first relay; the others may still be starting.
+    let is_ready = |relay: &Value| relay["state"] == "ready";
+    assert!(until(PATIENCE, || tunnel.status()["relays"].as_array().unwrap().iter().all(is_ready)));
     let status = tunnel.status();
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let expected = [
