@@ -130,6 +130,14 @@ fn entry(slots: &[Slot], id: FlowId) -> Option<&Entry> {
     (u32::from(slot.generation) == id.0 >> 16).then_some(slot.entry.as_ref()).flatten()
 }
 
+/// Whether a timer of that time is the one that the flow waits for.
+fn is_armed(slots: &[Slot], at: Instant, id: FlowId) -> bool {
+    match entry(slots, id) {
+        Some(Entry::Open(flow)) => flow.armed == Some(at),
+        Some(Entry::Pending(_)) | None => false,
+    }
+}
+
 fn entry_mut(slots: &mut [Slot], id: FlowId) -> Option<&mut Entry> {
     let slot = slots.get_mut(index(id))?;
     (u32::from(slot.generation) == id.0 >> 16).then_some(slot.entry.as_mut()).flatten()
@@ -478,10 +486,7 @@ impl Tcp {
     fn arm(&mut self, at: Instant, id: FlowId) {
         self.timers.push(at, id);
         let slots = &self.slots;
-        self.timers.tidy(self.open, |at, id| match entry(slots, id) {
-            Some(Entry::Open(flow)) => flow.armed == Some(at),
-            Some(Entry::Pending(_)) | None => false,
-        });
+        self.timers.tidy(self.open, |at, id| is_armed(slots, at, id));
     }
 
     fn list(&mut self, id: FlowId) {
@@ -577,7 +582,8 @@ impl Tcp {
     pub(crate) fn shrink(&mut self) {
         self.by_tuple.shrink_to_fit();
         self.time_wait.shrink();
-        self.timers.shrink();
+        let slots = &self.slots;
+        self.timers.shrink(|at, id| is_armed(slots, at, id));
         self.dirty.shrink_to_fit();
         self.listed.shrink_to_fit();
     }

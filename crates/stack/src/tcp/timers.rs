@@ -30,12 +30,18 @@ impl Timers {
     /// Bounds the heap: when most entries can only be dead (there is one a flow that counts), they go.
     pub(crate) fn tidy(&mut self, flows: usize, counts: impl Fn(Instant, FlowId) -> bool) {
         if self.heap.len() > 2 * flows + 1024 {
-            self.heap.retain(|Reverse((at, id))| counts(*at, *id));
+            self.bury(counts);
         }
     }
 
-    pub(crate) fn shrink(&mut self) {
+    /// Gives back what it holds beyond the entries that count.
+    pub(crate) fn shrink(&mut self, counts: impl Fn(Instant, FlowId) -> bool) {
+        self.bury(counts);
         self.heap.shrink_to_fit();
+    }
+
+    fn bury(&mut self, counts: impl Fn(Instant, FlowId) -> bool) {
+        self.heap.retain(|Reverse((at, id))| counts(*at, *id));
     }
 
     pub(crate) fn len(&self) -> usize {
