@@ -37,13 +37,25 @@ fn streams(stage: &Stage, inside: Option<&Container>, name: &str, seconds: u32) 
         let pids = stage.pids();
         let spent = || pids.iter().map(|pid| cpu_time(*pid).as_secs_f64()).sum::<f64>();
         let before = spent();
+        let frames_before = frames(stage, streams);
         let stream = stage.iperf(inside, &[&CUBIC[..], &["--time", &time], options].concat())?;
         figures.push((format!("{name} {streams}"), "Gbit/s", stream.bits_per_second / 1e9));
         if !pids.is_empty() {
             figures.push((format!("{name} {streams} cost"), "CPU s/GB", (spent() - before) / stream.bytes * 1e9));
         }
+        if let (Some(before), Some(after)) = (frames_before, frames(stage, streams)) {
+            let kib = (after.0 - before.0) / (after.1 - before.1) / 1024.0;
+            figures.push((format!("{name} {streams} frame"), "KiB", kib));
+        }
     }
     Ok(figures)
+}
+
+/// Bytes of streams so far, and frames on the TAP, both in the direction of the case. Nothing for a peer.
+fn frames(stage: &Stage, case: &str) -> Option<(f64, f64)> {
+    let status = stage.tunnel()?.status();
+    let direction = case.split(' ').next()?;
+    Some((status["bytes"][direction].as_f64()?, status["packets"][direction].as_f64()?))
 }
 
 pub(crate) fn interop(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
