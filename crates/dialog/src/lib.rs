@@ -1,0 +1,170 @@
+//! What a client says to a proxy, and what the proxy's answer means: HTTP CONNECT (RFC 9110 section 9.3.6) and SOCKS5 (RFC 1928).
+//!
+//! No I/O, no clock, no runtime: bytes come in and go out. Whoever holds the connection writes [`Dialog::output`], reads, and gives what
+//! it read to [`Dialog::input`], until that is [`Progress::Done`]; how long that may take is for the owner to say. Every answer is bounded
+//! ([`MAX_HEADER`]), and the result is the same however the bytes were cut.
+#![forbid(unsafe_code)]
+
+mod error;
+mod except;
+mod http;
+mod socks;
+mod target;
+pub mod udp;
+mod url;
+pub mod windows;
+
+pub use error::{DialogError, Meaning, SocksCode, Speaker};
+pub use except::{Except, ExceptError};
+pub use target::{Host, Target};
+pub use url::{Credentials, ProxyUrl, ProxyUrlError, Scheme, mask};
+
+/// Most bytes of an HTTP proxy's answer before the tunnel begins. Ordinary ones are below 1 KiB; pages of refusal are not read.
+pub const MAX_HEADER: usize = 16 * 1024;
+
+/// How far a dialog is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Write [`Dialog::output`], if there is any, and read on.
+    More,
+    /// The connection stands: from here on its bytes are the other side's.
+    Done {
+        /// Bytes of the other side that came together with the proxy's answer.
+        rest: Vec<u8>,
+    },
+}
+
+/// Asks a proxy for a connection.
+#[derive(Debug)]
+pub struct Dialog {
+    output: Vec<u8>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// May become any of the others.
+    Http(http::Answer),
+    /// May become any of the others but `Http`.
+    Socks(socks::Answer),
+    /// Stays so.
+    Done,
+    /// Stays so.
+    Failed(DialogError),
+}
+
+impl Dialog {
+    /// For a connection through `proxy` to `target`. Its first bytes can be had at once.
+    #[must_use]
+    pub fn new(proxy: &ProxyUrl, target: &Target) -> Self {
+        match proxy.scheme() {
+            Scheme::Http => {
+                let (output, answer) = http::connect(target, proxy.credentials());
+                Self { output, state: State::Http(answer) }
+            }
+            Scheme::Socks5 => {
+                let (output, answer) = socks::request(socks::Command::Connect, target, proxy.credentials());
+                Self { output, state: State::Socks(answer) }
+            }
+        }
+    }
+
+    /// Bytes to be sent now; each is given once.
+    pub fn output(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.output)
+    }
+
+    /// Takes what the proxy sent. After [`Progress::Done`] it has no more to say, and gives every byte back as the other side's.
+    ///
+    /// # Errors
+    /// What the proxy refused, or why it is none; the same again if it is asked once more.
+    pub fn input(&mut self, bytes: &[u8]) -> Result<Progress, DialogError> {
+        for (n, byte) in bytes.iter().enumerate() {
+            let outcome = match &mut self.state {
+                State::Http(answer) => answer.take(*byte),
+                State::Socks(answer) => answer.take(*byte, &mut self.output).map(|bound| bound.is_some()),
+                State::Done => return Ok(Progress::Done { rest: bytes[n..].to_vec() }),
+                State::Failed(error) => return Err(error.clone()),
+            };
+            match outcome {
+                Ok(false) => {}
+                Ok(true) => {
+                    self.state = State::Done;
+                    return Ok(Progress::Done { rest: bytes[n + 1..].to_vec() });
+                }
+                Err(error) => self.state = State::Failed(error),
+            }
+        }
+        match &self.state {
+            State::Http(_) | State::Socks(_) => Ok(Progress::More),
+            State::Done => Ok(Progress::Done { rest: Vec::new() }),
+            State::Failed(error) => Err(error.clone()),
+        }
+    }
+
+    /// What it means that the proxy closed the connection now.
+    #[must_use]
+    pub fn closed(&self) -> DialogError {
+        match &self.state {
+            State::Http(answer) => DialogError::Closed { heard: answer.heard() },
+            State::Socks(answer) => DialogError::Closed { heard: answer.heard() },
+            State::Done => DialogError::Closed { heard: true },
+            State::Failed(error) => error.clone(),
+        }
+    }
+}
+
+/// How far an [`Associate`] is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Associated {
+    /// Write [`Associate::output`], if there is any, and read on.
+    More,
+    /// Datagrams go to this address, each behind a [`udp`] header, as long as the connection stands. An unspecified address
+    /// stands for the proxy's own.
+    Done(Target),
+}
+
+/// Asks a SOCKS5 proxy to pass datagrams on (RFC 1928 section 4, UDP ASSOCIATE).
+#[derive(Debug)]
+pub struct Associate {
+    output: Vec<u8>,
+    answer: socks::Answer,
+}
+
+impl Associate {
+    /// None where the proxy's protocol has no such thing (HTTP).
+    #[must_use]
+    pub fn new(proxy: &ProxyUrl) -> Option<Self> {
+        if proxy.scheme() != Scheme::Socks5 {
+            return None;
+        }
+        // From where our datagrams will come is not known yet: then all zeros are sent (RFC 1928 section 4).
+        let anywhere = Target { host: Host::Address(std::net::Ipv4Addr::UNSPECIFIED.into()), port: 0 };
+        let (output, answer) = socks::request(socks::Command::UdpAssociate, &anywhere, proxy.credentials());
+        Some(Self { output, answer })
+    }
+
+    /// Bytes to be sent now; each is given once.
+    pub fn output(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.output)
+    }
+
+    /// Takes what the proxy sent. It sends nothing after its last answer.
+    ///
+    /// # Errors
+    /// What the proxy refused, or why it is none.
+    pub fn input(&mut self, bytes: &[u8]) -> Result<Associated, DialogError> {
+        for byte in bytes {
+            if let Some(bound) = self.answer.take(*byte, &mut self.output)? {
+                return Ok(Associated::Done(bound));
+            }
+        }
+        Ok(Associated::More)
+    }
+
+    /// What it means that the proxy closed the connection now.
+    #[must_use]
+    pub fn closed(&self) -> DialogError {
+        DialogError::Closed { heard: self.answer.heard() }
+    }
+}
