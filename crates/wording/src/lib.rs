@@ -153,6 +153,15 @@ macro_rules! sentences {
 }
 
 pub mod common;
+pub mod doctor;
+pub mod doctor_dns;
+pub mod doctor_network;
+pub mod doctor_probes;
+pub mod doctor_proxy;
+pub mod doctor_wsl;
+pub mod proxies;
+pub mod settings;
+pub mod verify;
 
 #[cfg(test)]
 mod tests {
@@ -160,7 +169,18 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// Every module of sentences.
-    static MODULES: &[(&str, &[(&str, &Sentence)])] = &[("common", common::ALL)];
+    static MODULES: &[(&str, &[(&str, &Sentence)])] = &[
+        ("common", common::ALL),
+        ("doctor", doctor::ALL),
+        ("doctor_dns", doctor_dns::ALL),
+        ("doctor_network", doctor_network::ALL),
+        ("doctor_probes", doctor_probes::ALL),
+        ("doctor_proxy", doctor_proxy::ALL),
+        ("doctor_wsl", doctor_wsl::ALL),
+        ("proxies", proxies::ALL),
+        ("settings", settings::ALL),
+        ("verify", verify::ALL),
+    ];
 
     fn is_han(letter: char) -> bool {
         ('\u{4e00}'..='\u{9fff}').contains(&letter)

@@ -1,0 +1,134 @@
+use super::*;
+use crate::version::{Versions, Wsl};
+use wording::Language;
+
+fn on(build: u32, wslconfig: &str, wsl_conf: &str) -> Situation {
+    Situation::new(wslconfig, wsl_conf, Versions { windows: Some(Windows(build)), wsl: Some(Wsl([2, 5, 9])) })
+}
+
+fn vpn(name: &str, description: &str) -> HostFacts {
+    let adapter = Adapter {
+        name: name.into(),
+        description: description.into(),
+        vpn: Some("its description says so".into()),
+        metric: 1,
+        up: true,
+        ..Adapter::default()
+    };
+    HostFacts { routes: vec!["10.0.0.0/8".into()], adapters: vec![adapter], ..HostFacts::default() }
+}
+
+/// The actions in short.
+fn actions(advice: &[Advice]) -> Vec<String> {
+    let short = |advice: &Advice| match &advice.action {
+        Action::Change(change) => change.to_string(),
+        Action::Run(_, lines) => lines.join("; "),
+        Action::Know => advice.reason.say(Language::English),
+    };
+    advice.iter().map(short).collect()
+}
+
+#[test]
+fn a_new_windows_gets_mirrored_mode_with_all_that_belongs_to_it() {
+    let advice = recommend(Goal::Default, &on(22_621, "[wsl2]\ndnsTunneling=true\n", ""), None);
+    let expected = ["networkingMode=mirrored", "dnsTunneling=true", "autoProxy=true", "firewall=true"]
+        .map(|set| format!("wsl2.{set}"));
+    assert_eq!(actions(&advice), expected);
+    assert_eq!(advice.iter().map(|advice| advice.is_done).collect::<Vec<_>>(), [false, true, false, false]);
+    assert!(advice.iter().all(|advice| !advice.reason.say(Language::Chinese).is_empty()));
+    let vpn = recommend(Goal::Vpn, &on(26_100, "", "[network]\ngenerateResolvConf=false\n"), None);
+    assert_eq!(
+        actions(&vpn)[4..],
+        ["experimental.bestEffortDnsParsing=true", "underpass up", "network.generateResolvConf (not set)"]
+    );
+    let lan = actions(&recommend(Goal::Lan, &on(22_631, "", ""), None));
+    assert!(
+        lan.contains(&"experimental.hostAddressLoopback=true".to_owned())
+            && lan[5].starts_with("New-NetFirewallHyperVRule"),
+        "{lan:?}"
+    );
+}
+
+#[test]
+fn an_old_windows_gets_a_subnet_and_the_metric_of_anyconnect() {
+    let facts = vpn("Ethernet 3", "Cisco AnyConnect Virtual Miniport Adapter for Windows x64");
+    let advice = recommend(Goal::Vpn, &on(19_045, "", ""), Some(&facts));
+    let actions = actions(&advice);
+    assert!(actions[0].contains("Windows 10 (19045)"), "{}", actions[0]);
+    assert_eq!(
+        actions[1],
+        "wsl --shutdown; \
+         Set-ItemProperty -Path 'HKLM:\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Lxss' -Name NatNetwork -Type String -Value '192.168.240.0/24'; \
+         Set-ItemProperty -Path 'HKLM:\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Lxss' -Name NatGatewayIpAddress -Type String -Value '192.168.240.1'"
+    );
+    assert_eq!(actions[2], "Set-NetIPInterface -InterfaceAlias 'Ethernet 3' -InterfaceMetric 6000");
+    assert!(matches!(advice[1].action, Action::Run(Shell::Administrator, _)));
+    assert_eq!(actions.len(), 3);
+}
+
+#[test]
+fn any_other_vpn_of_an_old_windows_gets_the_tunnel() {
+    let facts = vpn("Ethernet 4", "Fortinet SSL VPN Virtual Ethernet Adapter");
+    let advice = recommend(Goal::Default, &on(19_045, "", ""), Some(&facts));
+    assert_eq!(actions(&advice)[2], "underpass up");
+    assert!(advice[2].reason.say(Language::English).contains("Fortinet"), "{advice:?}");
+    // Without a VPN there is nothing to keep clear of.
+    let plain = HostFacts::default();
+    assert_eq!(recommend(Goal::Default, &on(19_045, "", ""), Some(&plain)).len(), 1);
+    // Where nothing is known of the host, the subnet is one that no VPN routes.
+    let unknown = actions(&recommend(Goal::Vpn, &on(19_045, "", ""), None));
+    assert!(unknown[1].contains("NatNetwork -Type String -Value '169.254.214.0/24'"), "{unknown:?}");
+    assert_eq!(unknown[2], "underpass up");
+}
+
+#[test]
+fn a_mode_that_windows_cannot_do_is_taken_out() {
+    let advice = recommend(Goal::Default, &on(19_045, "[wsl2]\nnetworkingMode=mirrored\n", ""), None);
+    assert_eq!(actions(&advice)[1], "wsl2.networkingMode (not set)");
+}
+
+#[test]
+fn windows_proxy_decides_what_is_said_of_it() {
+    let with = |proxy: Option<&str>| HostFacts {
+        user_proxy: Some(Proxy { proxy: proxy.map(str::to_owned), ..Proxy::default() }),
+        ..HostFacts::default()
+    };
+    let of = |build, facts: &HostFacts| actions(&recommend(Goal::Proxy, &on(build, "", ""), Some(facts)));
+    assert!(of(22_631, &with(None)).last().unwrap().contains("Clash Verge"));
+    assert_eq!(of(22_631, &with(Some("127.0.0.1:7890"))).len(), 4);
+    assert_eq!(of(22_000, &with(Some("127.0.0.1:7890")))[1..], ["wsl2.autoProxy=true", "underpass up --via windows"]);
+    assert_eq!(
+        of(19_045, &with(Some("proxy.corp.example:8080")))[1..],
+        ["eval \"$(underpass proxy on --from windows)\""]
+    );
+}
+
+#[test]
+fn what_is_not_known_is_said() {
+    let unknown = Situation::new("", "", Versions::default());
+    assert!(actions(&recommend(Goal::Default, &unknown, None))[0].contains("--windows-version"));
+    let old = Situation::new("", "", Versions { windows: Some(Windows(22_631)), wsl: Some(Wsl([1, 2, 5])) });
+    assert_eq!(actions(&recommend(Goal::Default, &old, None)), ["wsl --update"]);
+    assert_eq!("lan".parse(), Ok(Goal::Lan));
+    assert!("wan".parse::<Goal>().is_err());
+}
+
+#[test]
+fn what_is_recommended_is_nothing_to_complain_of() {
+    for (goal, build) in
+        Goal::ALL.into_iter().flat_map(|goal| [19_045, 22_000, 22_621, 26_100].map(|build| (goal, build)))
+    {
+        let mut situation = on(build, "", "[network]\ngenerateResolvConf=false\n");
+        for advice in recommend(goal, &situation.clone(), None) {
+            let Action::Change(change) = advice.action else { continue };
+            let file = match change.key.place {
+                Place::WslConfig => &mut situation.wslconfig,
+                Place::WslConf => &mut situation.wsl_conf,
+            };
+            change.make(file).unwrap();
+        }
+        assert_eq!(crate::check::check(&situation), [], "{goal} {build}");
+        let mode = if build < 22_621 { "nat" } else { "mirrored" };
+        assert_eq!(situation.effective().wsl2("networkingMode"), mode);
+    }
+}

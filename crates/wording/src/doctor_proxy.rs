@@ -1,0 +1,228 @@
+//! What the doctor says of proxies, and of tools that have one of their own: step 4.
+
+sentences! {
+    /// Seen.
+    SET: "{key} is {value} ({place}).", "{key} 的值为 {value}（{place}）。";
+    /// How the environment is called as a place.
+    SET_IN_ENVIRONMENT: "The variable {key} is {value}.", "环境变量 {key} 的值为 {value}。";
+
+    // ---- what is written
+    /// Check.
+    WRITTEN: "Proxy settings can be read", "代理设置的写法正确";
+    /// Seen.
+    WRITTEN_SEEN: "It names no proxy: {detail}", "它没有写出有效的代理：{detail}";
+    /// Cause.
+    WRITTEN_CAUSE: "What is written there is no address of a proxy. Some programs ignore it, others fail.", "这里写的不是代理地址。有的程序会忽略它，有的会报错。";
+    /// Fix.
+    WRITTEN_FIX: "Write it anew, as http://HOST:PORT or socks5://HOST:PORT:", "按 http://主机:端口 或 socks5://主机:端口 的形式重新设置：";
+
+    // ---- loopback
+    /// Check.
+    LOOPBACK: "A proxy at 127.0.0.1 is one that WSL can reach there", "使用 127.0.0.1 的代理在 WSL 中可以访问";
+    /// Cause.
+    LOOPBACK_CAUSE:
+        "In {mode} mode 127.0.0.1 is the VM itself; the proxy program listens on Windows.",
+        "在 {mode} 模式下，127.0.0.1 是虚拟机自己，而代理软件运行在 Windows 上。";
+    /// Fix.
+    LOOPBACK_LAN_FIX:
+        "In the proxy program switch on 'Allow LAN' (Clash Verge: Settings, 'Allow LAN'; v2rayN: Settings, 'Allow connections from the LAN'): in this mode WSL is another machine to it.",
+        "在代理软件中打开“允许局域网连接”（Clash Verge：设置 → 局域网连接（Allow LAN）；v2rayN：参数设置 → 允许来自局域网的连接）：在此模式下，WSL 对它来说是另一台机器。";
+
+    // ---- Allow LAN
+    /// Check.
+    ALLOW_LAN: "The proxy program on Windows takes connections from WSL", "Windows 上的代理软件接受来自 WSL 的连接";
+    /// Seen.
+    ALLOW_LAN_LOOPBACK_SEEN: "On Windows itself port {port} is open at 127.0.0.1.", "在 Windows 本机上，127.0.0.1 的端口 {port} 是开放的。";
+    /// Seen.
+    ALLOW_LAN_SYSTEM_SEEN: "Windows' own proxy setting is {proxy}.", "Windows 系统代理设置为 {proxy}。";
+    /// Cause.
+    ALLOW_LAN_CAUSE:
+        "The proxy program listens for Windows only. In {mode} mode WSL is another machine to it, so the variables are set without effect.",
+        "代理软件只为 Windows 本机监听。在 {mode} 模式下，WSL 对它来说是另一台机器，所以代理变量设了也不生效。";
+    /// Cause.
+    ALLOW_LAN_MAYBE_CAUSE:
+        "The proxy program listens for Windows only, or Windows' firewall drops what WSL sends to it, or it does not run.",
+        "代理软件只为 Windows 本机监听，或者 Windows 防火墙拦截了来自 WSL 的连接，或者代理软件没有运行。";
+    /// Fix.
+    ALLOW_LAN_FIX:
+        "In the proxy program switch on 'Allow LAN' (Clash Verge: Settings, 'Allow LAN'; v2rayN: Settings, 'Allow connections from the LAN').",
+        "在代理软件中打开“允许局域网连接”（Clash Verge：设置 → 局域网连接（Allow LAN）；v2rayN：参数设置 → 允许来自局域网的连接）。";
+    /// Fix.
+    ALLOW_LAN_FIREWALL_FIX: "If that is on already, have Windows' firewall let WSL in:", "如果已经打开，请让 Windows 防火墙放行来自 WSL 的连接：";
+    /// Fix.
+    ALLOW_LAN_TUNNEL_FIX:
+        "Or go by Underpass' tunnel: at {host} it reaches what listens on Windows' own 127.0.0.1, and nothing has to be allowed.",
+        "或者通过 Underpass 隧道：地址 {host} 直达 Windows 本机的 127.0.0.1，不需要“允许局域网连接”。";
+
+    // ---- not running
+    /// Check.
+    RUNNING: "The proxy listens", "代理端口处于监听状态";
+    /// Cause.
+    RUNNING_WINDOWS_CAUSE:
+        "Nobody listens on that port on Windows: the proxy program does not run, or uses another port.",
+        "Windows 上没有程序监听该端口：代理软件没有运行，或者使用了别的端口。";
+    /// Cause.
+    RUNNING_CAUSE: "Nobody takes connections at that address and port, or a firewall is in the way.", "该地址和端口上没有程序接受连接，或者被防火墙拦截。";
+    /// Fix.
+    RUNNING_FIX:
+        "Start the proxy program and compare its port (Clash Verge: Settings, 'Port Config'; v2rayN: the lower edge of its window). Without a proxy, take the variables back:",
+        "启动代理软件并核对端口（Clash Verge：设置 → 端口设置；v2rayN：窗口底部状态栏）。如果不用代理，清除这些变量：";
+
+    // ---- name
+    /// Check.
+    NAME: "The proxy's host is known", "代理的主机名能够解析";
+    /// Seen.
+    NAME_SEEN: "The name {host} is not known here.", "无法解析主机名 {host}。";
+    /// Cause.
+    NAME_CAUSE: "It is misspelt, or a company's name which only the company's DNS servers know.", "名称写错了，或者是只有公司 DNS 服务器才知道的内网域名。";
+    /// Fix.
+    NAME_FIX: "Correct the name, or write the address in its place. Windows tells it by:", "更正名称，或改用 IP 地址。可在 Windows 上查询：";
+
+    // ---- protocol
+    /// Check.
+    PROTOCOL: "The proxy speaks what the setting says", "代理的协议与设置一致";
+    /// Seen.
+    PROTOCOL_SEEN: "The port is open, and does not speak {asked}.", "端口是开放的，但不支持 {asked} 协议。";
+    /// Cause.
+    PROTOCOL_OTHER_CAUSE: "The port speaks {spoken}: the setting has the wrong scheme, or the wrong one of the program's ports.", "该端口使用的是 {spoken}：设置中的协议写错了，或者填成了代理软件的另一个端口。";
+    /// Cause.
+    PROTOCOL_NEITHER_CAUSE: "It speaks neither HTTP CONNECT nor SOCKS5: some other program has that port.", "该端口既不支持 HTTP CONNECT 也不支持 SOCKS5：占用它的是别的程序。";
+    /// Fix.
+    PROTOCOL_FIX: "Set it as it is:", "按实际协议设置：";
+    /// Fix.
+    PROTOCOL_PORT_FIX: "Look up the port in the proxy program, and set that one:", "在代理软件中查看正确的端口并重新设置：";
+
+    // ---- authentication
+    /// Check.
+    LOGIN: "The proxy lets this user in", "代理的身份验证通过";
+    /// Seen.
+    LOGIN_SEEN: "The proxy at {host}:{port} wants a user name and password, or others than those given.", "代理 {host}:{port} 要求用户名和密码，或者提供的不正确。";
+    /// Cause.
+    LOGIN_CAUSE: "The setting has no user name and password, or they have changed.", "设置中没有用户名和密码，或者它们已经更改。";
+    /// Fix.
+    LOGIN_FIX: "Put them into the address, special characters as %XX:", "把它们写进代理地址，特殊字符用 %XX 表示：";
+
+    // ---- the proxy's own way
+    /// Check.
+    REQUEST: "A request by the proxy succeeds", "通过代理的请求能够成功";
+    /// Seen.
+    REQUEST_SEEN: "The proxy at {host}:{port} takes the request, and does not get it to {target}: {detail}", "代理 {host}:{port} 接受了请求，但无法送达 {target}：{detail}";
+    /// Cause.
+    REQUEST_CAUSE: "The proxy can be reached and has no way out itself: its server (node) is down, or its rules refuse this target.", "代理本身可以访问，但它没有出口：所选节点失效，或者规则拒绝了这个目标。";
+    /// Fix.
+    REQUEST_FIX: "In the proxy program test the nodes and choose one that answers, and look at its log for this request. Then try again:", "在代理软件中测试节点，选择可用的节点，并查看该请求的日志。然后重试：";
+
+    // ---- needed, not set
+    /// Check.
+    NEEDED: "Where only a proxy leads out, one is set", "只能通过代理上网时，已设置代理";
+    /// Seen.
+    NEEDED_SEEN: "Windows goes by a proxy: {proxy}.", "Windows 使用了代理：{proxy}。";
+    /// Seen.
+    NEEDED_NONE_SEEN: "No proxy variable is set here.", "这里没有设置任何代理变量。";
+    /// Cause.
+    NEEDED_CAUSE: "Only the proxy leads out, and WSL does not know of it.", "只有代理能通往外网，而 WSL 没有使用它。";
+    /// Cause.
+    NEEDED_AUTO_OFF_CAUSE: "Only the proxy leads out, and autoProxy, which would hand Windows' setting on to WSL, is off.", "只有代理能通往外网，而负责把 Windows 代理设置传给 WSL 的 autoProxy 被关闭了。";
+    /// Cause.
+    NEEDED_LOCAL_CAUSE:
+        "Only the proxy leads out. It is at Windows' own 127.0.0.1, which WSL does not hand on in {mode} mode.",
+        "只有代理能通往外网。代理位于 Windows 本机的 127.0.0.1，在 {mode} 模式下 WSL 不会传递这样的设置。";
+    /// Fix.
+    NEEDED_FIX: "Take Windows' setting for this shell:", "在当前 shell 中使用 Windows 的代理设置：";
+    /// Fix.
+    NEEDED_VIA_FIX: "Or have the tunnel go by it, so that no program needs a setting:", "或者让隧道通过该代理连接，这样任何程序都无需设置：";
+    /// Fix.
+    NEEDED_AUTO_FIX: "Or have WSL hand Windows' setting on by itself:", "或者让 WSL 自动沿用 Windows 的代理设置：";
+
+    // ---- the system proxy
+    /// Check.
+    SYSTEM: "Windows has a proxy setting for autoProxy to hand on", "Windows 有可供 autoProxy 沿用的代理设置";
+    /// Seen.
+    SYSTEM_SEEN: "Windows has no proxy set.", "Windows 没有设置代理。";
+    /// Cause.
+    SYSTEM_CAUSE: "autoProxy hands on what Windows has set, and that is nothing: the proxy program has not set itself as Windows' proxy.", "autoProxy 只会沿用 Windows 的代理设置，而 Windows 没有设置：代理软件没有把自己设为系统代理。";
+    /// Fix.
+    SYSTEM_FIX:
+        "In the proxy program switch on 'System Proxy' (Clash Verge: Settings, 'System Proxy'; v2rayN: 'Set system proxy'), then restart WSL:",
+        "在代理软件中打开“系统代理”（Clash Verge：设置 → 系统代理；v2rayN：自动配置系统代理），然后重启 WSL：";
+
+    // ---- one spelling only
+    /// Check.
+    SPELLING: "Proxy variables are set in both spellings", "代理变量的大写和小写都已设置";
+    /// Seen.
+    SPELLING_SEEN: "{set} is set, {missing} is not.", "已设置 {set}，没有设置 {missing}。";
+    /// Cause.
+    SPELLING_CAUSE: "Some programs read only one of the two: curl takes http_proxy in lower case only, others want capitals.", "有些程序只认其中一种：curl 只认小写的 http_proxy，另一些程序只认大写。";
+
+    // ---- apt
+    /// Check.
+    APT: "apt has a way out", "apt 能够访问外网";
+    /// Seen.
+    APT_NONE_SEEN: "apt has no proxy of its own, and nothing gets out without one.", "apt 没有单独设置代理，而不经过代理就无法访问外网。";
+    /// Cause.
+    APT_NONE_CAUSE: "The shell's proxy variables work, but sudo does not hand them on to apt: `apt update` waits until it times out.", "当前 shell 的代理变量可用，但 sudo 不会把它们传给 apt，所以 apt update 会一直等到超时。";
+    /// Cause.
+    APT_DEAD_CAUSE: "apt goes by the proxy of its own file, and that does not answer.", "apt 使用自己配置文件中的代理，而该代理没有应答。";
+    /// Fix.
+    APT_FIX: "Tell apt of the proxy that works:", "为 apt 设置可用的代理：";
+    /// Fix.
+    APT_REMOVE_FIX: "Without a proxy, take apt's setting out:", "如果不用代理，删除 apt 的代理设置：";
+
+    // ---- git
+    /// Check.
+    GIT: "git's own proxy works", "git 自己的代理可用";
+    /// Cause.
+    GIT_CAUSE: "git goes by a proxy of its own, which goes over the variables, and that proxy does not answer: `git clone` hangs.", "git 使用自己配置的代理（优先于环境变量），而该代理没有应答，所以 git clone 会卡住。";
+    /// Fix.
+    GIT_FIX: "Set the one that works, or none:", "改为可用的代理，或取消代理：";
+    /// Check.
+    SSH: "git gets out by ssh", "git 能够通过 ssh 访问外网";
+    /// Cause.
+    SSH_CAUSE: "Remotes of the form git@host go by ssh, which follows no proxy variable, and port 22 is shut on the way: `git clone` hangs.", "git@主机 形式的仓库使用 ssh，而 ssh 不理会代理变量，途中又封闭了 22 端口，所以 git clone 会卡住。";
+    /// Cause.
+    SSH_DEAD_CAUSE: "ssh goes by the proxy of its ProxyCommand, and that does not answer: `git clone` hangs.", "ssh 使用 ProxyCommand 中的代理，而该代理没有应答，所以 git clone 会卡住。";
+    /// Fix.
+    SSH_PROXY_FIX: "Have ssh go by the proxy too (nc is in the package netcat-openbsd):", "让 ssh 也通过代理连接（nc 在 netcat-openbsd 软件包中）：";
+    /// Fix.
+    SSH_443_FIX: "Or have ssh use port 443, which GitHub answers as well:", "或者让 ssh 使用 443 端口（GitHub 支持）：";
+    /// Fix.
+    SSH_TUN_FIX: "Or have the proxy program take all connections, also those of programs that know no proxy: switch on TUN mode there (Clash Verge: Settings, 'Tun Mode'; v2rayN: 'Enable Tun').", "或者让代理软件接管所有连接，包括不支持代理的程序：打开 TUN 模式（Clash Verge：设置 → 虚拟网卡模式（TUN）；v2rayN：启用 Tun 模式）。";
+
+    // ---- other tools
+    /// Check.
+    TOOLS: "The proxies of other tools work", "其他工具各自的代理可用";
+    /// Cause.
+    TOOLS_CAUSE: "These tools go by settings of their own, which go over the variables, and that proxy does not answer.", "这些工具使用各自的设置（优先于环境变量），而其中的代理没有应答。";
+    /// Fix.
+    TOOLS_FIX: "Set the proxy that works for all of them, or take it out:", "为它们统一设置可用的代理，或者取消代理：";
+    /// Check.
+    DOCKER: "Docker has a way out", "Docker 能够访问外网";
+    /// Seen.
+    DOCKER_SEEN: "Docker has no proxy of its own, and nothing gets out without one.", "Docker 没有单独设置代理，而不经过代理就无法访问外网。";
+    /// Cause.
+    DOCKER_CAUSE: "Docker's daemon is a service and does not see the shell's variables: `docker pull` times out.", "Docker 守护进程是系统服务，看不到 shell 中的变量，所以 docker pull 会超时。";
+
+    // ---- Docker's rules
+    /// Check.
+    DOCKER_SUBNET: "Docker's networks overlap none that is needed", "Docker 的网段不与需要访问的网络重叠";
+    /// Seen.
+    DOCKER_SUBNET_SEEN: "Docker's {link} has {subnet}, and {address} is in it.", "Docker 的 {link} 使用 {subnet}，而 {address} 位于其中。";
+    /// Cause.
+    DOCKER_SUBNET_CAUSE: "What should go to the company is sent into Docker's own network instead, where nobody has that address.", "本应发往公司内网的流量被送进了 Docker 自己的网络，而那里没有这个地址。";
+    /// Check.
+    DOCKER_SUBNET_HINT: "Docker's networks overlap no route of Windows", "Docker 的网段不与 Windows 的路由重叠";
+    /// Seen.
+    DOCKER_SUBNET_HINT_SEEN: "Docker's {link} has {subnet}, and Windows has a route to {other}.", "Docker 的 {link} 使用 {subnet}，而 Windows 有一条到 {other} 的路由。";
+    /// Cause.
+    DOCKER_SUBNET_HINT_CAUSE: "Hosts of that network whose addresses fall into Docker's range cannot be reached from WSL.", "该网络中地址落在 Docker 网段内的主机，将无法从 WSL 访问。";
+    /// Fix.
+    DOCKER_SUBNET_FIX: "Give Docker other addresses, then restart it and make its networks anew:", "给 Docker 换一个网段，然后重启并重新创建其网络：";
+    /// Check.
+    DOCKER_FORWARD: "Docker's rules let other bridges forward", "Docker 的规则没有妨碍其他网桥转发";
+    /// Seen.
+    DOCKER_FORWARD_SEEN: "Docker set the policy for forwarded packets to drop, and {link} is no bridge of Docker's.", "Docker 把转发的默认策略设为丢弃，而 {link} 不是 Docker 的网桥。";
+    /// Cause.
+    DOCKER_FORWARD_CAUSE: "Docker drops what it did not make itself: machines and containers behind other bridges have no network.", "Docker 会丢弃不属于它的转发流量，其他网桥后面的虚拟机和容器因此没有网络。";
+    /// Fix.
+    DOCKER_FORWARD_FIX: "Let that bridge through, in the chain that Docker leaves to you:", "在 Docker 留给用户的链中放行该网桥：";
+}

@@ -1,0 +1,93 @@
+//! What the doctor says of WSL itself: interop, modes, the clock, addresses that change, and of Windows' firewall.
+
+sentences! {
+    // ---- interop
+    /// Check.
+    INTEROP: "Windows programs may be started from WSL", "允许在 WSL 中启动 Windows 程序";
+    /// Cause.
+    INTEROP_CAUSE: "Interop is switched off in /etc/wsl.conf: nothing in this distro can start a Windows program, so neither can a tunnel.", "/etc/wsl.conf 关闭了互操作（interop）：这个发行版中无法启动任何 Windows 程序，隧道也无法启动。";
+    /// Fix.
+    INTEROP_FIX: "Switch it on, or take the line out:", "打开它，或删除这一行：";
+    /// Check.
+    ENTRY: "The kernel knows how to start Windows programs", "内核知道如何启动 Windows 程序";
+    /// Seen.
+    ENTRY_MISSING_SEEN: "There is no entry WSLInterop in /proc/sys/fs/binfmt_misc.", "/proc/sys/fs/binfmt_misc 中没有 WSLInterop 项。";
+    /// Seen.
+    ENTRY_DISABLED_SEEN: "The entry WSLInterop in /proc/sys/fs/binfmt_misc is disabled.", "/proc/sys/fs/binfmt_misc 中的 WSLInterop 项被禁用。";
+    /// Cause.
+    ENTRY_CAUSE: "systemd-binfmt wiped the kernel's list when the distro started: Windows programs end with 'Exec format error'.", "发行版启动时 systemd-binfmt 清空了内核的列表，运行 Windows 程序会报 Exec format error。";
+    /// Fix.
+    ENTRY_FIX: "Write the entry again:", "重新写入该项：";
+    /// Fix.
+    ENTRY_KEEP_FIX: "To have it at each start, give systemd the entry as a file:", "如需每次启动都生效，把该项写成 systemd 的配置文件：";
+    /// Check.
+    SOCKET: "WSL_INTEROP names a socket that lives", "WSL_INTEROP 指向的套接字有效";
+    /// Seen.
+    SOCKET_SEEN: "WSL_INTEROP is {socket}, and there is no such socket.", "WSL_INTEROP 的值为 {socket}，而该套接字不存在。";
+    /// Cause.
+    SOCKET_CAUSE: "The session that this shell came from has ended (tmux, screen, a service outlive it), and its socket with it.", "这个 shell 所属的会话已经结束（tmux、screen 或服务会比会话存活更久），套接字也随之消失。";
+    /// Fix.
+    SOCKET_FIX: "Take the lasting one, or open a new window:", "改用长期有效的套接字，或打开新的窗口：";
+    /// Check.
+    RUN: "A Windows program runs", "能够运行 Windows 程序";
+    /// Seen.
+    RUN_SEEN: "A Windows program could not be run: {detail}", "无法运行 Windows 程序：{detail}";
+    /// Cause.
+    RUN_CAUSE: "Interop is on and does not work: WSL's side on Windows is gone, or a policy or antivirus program forbids the program.", "互操作已开启但无法工作：Windows 一侧的 WSL 服务已失效，或者策略、杀毒软件禁止了该程序。";
+
+    // ---- modes
+    /// Check.
+    MODE: "The mode that .wslconfig asks for is in force", ".wslconfig 要求的网络模式已生效";
+    /// Cause.
+    MODE_OLD_CAUSE: "This Windows (build {build}) is too old for it: it takes Windows 11 22H2 (build 22621).", "当前 Windows（内部版本 {build}）过旧，该模式需要 Windows 11 22H2（内部版本 22621）。";
+    /// Cause.
+    MODE_CAUSE: "WSL has not been restarted since, or it could not make that mode and fell back: it says so when the first distro starts.", "修改后没有重启 WSL，或者 WSL 无法建立该模式而退回到其他模式（启动第一个发行版时会有提示）。";
+    /// Cause.
+    MODE_VALUE_CAUSE: "WSL knows no such mode, and takes the default.", "WSL 不认识这个模式，使用了默认值。";
+    /// Fix.
+    MODE_FIX: "Restart WSL, and read what it says at the start:", "重启 WSL，并留意启动时的提示：";
+    /// Fix.
+    MODE_OLD_FIX: "Take the line out, and use the tunnel in its place:", "删除这一行，改用隧道：";
+    /// Fix.
+    MODE_VALUE_FIX: "Write one that it knows:", "改为有效的取值：";
+
+    // ---- clock
+    /// Check.
+    CLOCK: "The clock agrees with Windows'", "时钟与 Windows 一致";
+    /// Seen.
+    CLOCK_AHEAD_SEEN: "WSL's clock is {seconds} s ahead of Windows'.", "WSL 的时钟比 Windows 快 {seconds} 秒。";
+    /// Seen.
+    CLOCK_BEHIND_SEEN: "WSL's clock is {seconds} s behind Windows'.", "WSL 的时钟比 Windows 慢 {seconds} 秒。";
+    /// Cause.
+    CLOCK_CAUSE: "The VM's clock stood still while Windows slept. Certificates, apt's lists, Kerberos and tokens are refused for it.", "Windows 睡眠期间虚拟机的时钟停住了。证书、apt 软件源、Kerberos 和令牌都会因此被拒绝。";
+    /// Fix.
+    CLOCK_FIX: "Set it by the VM's hardware clock, which follows Windows:", "按虚拟机的硬件时钟（与 Windows 同步）校准：";
+
+    // ---- addresses that changed
+    /// Check.
+    ADDRESS: "Nothing names an address that WSL had before its restart", "没有设置仍在使用 WSL 重启前的地址";
+    /// Seen.
+    ADDRESS_NOW_SEEN: "Since the last run WSL's addresses changed from {before} to {now}.", "与上次相比，WSL 的地址从 {before} 变为 {now}。";
+    /// Seen.
+    ADDRESS_NAMED_SEEN: "{place} still names {address}.", "{place} 中仍写着 {address}。";
+    /// Seen.
+    ADDRESS_DEAD_SEEN: "{place} names {address}, which is in no network of this VM, and does not answer.", "{place} 中写着 {address}，它不在本虚拟机的任何网段内，也没有应答。";
+    /// Cause.
+    ADDRESS_CAUSE: "In NAT mode WSL gets new addresses each time it starts; what was written down by hand stays behind.", "NAT 模式下 WSL 每次启动都会得到新的地址，手工写下的旧地址不会更新。";
+    /// Fix.
+    ADDRESS_HOSTS_FIX: "In /etc/hosts write {new} for {old}:", "在 /etc/hosts 中把 {old} 改为 {new}：";
+    /// Fix.
+    ADDRESS_PORT_FIX: "Have Windows hand the port on to the new address. As administrator:", "让 Windows 把端口转发到新地址。以管理员身份执行：";
+    /// Fix.
+    ADDRESS_FILE_FIX: "In {file}, line {line}, have the address found when it is needed:", "在 {file} 第 {line} 行，改为使用时再查找地址：";
+    /// Fix.
+    ADDRESS_MIRRORED_FIX: "In mirrored mode (Windows 11 22H2 or newer) WSL has Windows' own addresses, and 127.0.0.1 serves both:", "镜像模式（Windows 11 22H2 或更高版本）下 WSL 使用 Windows 的地址，双方都可以使用 127.0.0.1：";
+
+    // ---- Windows' firewall for WSL
+    /// Check.
+    FIREWALL: "Windows' firewall guards WSL", "Windows 防火墙保护 WSL";
+    /// Cause.
+    FIREWALL_CAUSE: "Windows' firewall rules do not apply to WSL then: in mirrored mode the whole network reaches what listens in it.", "这样 Windows 防火墙规则不适用于 WSL；在镜像模式下，整个局域网都能访问 WSL 中监听的端口。";
+    /// Fix.
+    FIREWALL_FIX: "If that is not on purpose, take the line out or switch it on:", "如果不是有意为之，删除这一行或将其打开：";
+}

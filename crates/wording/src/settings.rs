@@ -1,0 +1,454 @@
+//! What `underpass settings` says of WSL's settings files.
+
+sentences! {
+    /// A line that begins with something else than a name. `text`: the line.
+    FAULT_BEGINNING:
+        "WSL cannot read '{text}': a line begins with a letter, with '[', or with '#' for a comment.",
+        "WSL 无法读取“{text}”：一行必须以字母、“[”或表示注释的“#”开头。";
+    /// What to do about it.
+    FAULT_BEGINNING_FIX:
+        "Put '#' before what is a comment (';' begins none); take anything else out.",
+        "如果是注释，请在行首加“#”（“;”不表示注释）；否则请删除该行。";
+    /// A byte order mark in wsl.conf. `text`: the rest of the line.
+    FAULT_MARK:
+        "The file begins with a byte order mark (before '{text}'), which WSL cannot read in a distro.",
+        "文件以字节顺序标记（BOM）开头（在“{text}”之前），发行版中的 WSL 无法读取它。";
+    /// What to do about it.
+    FAULT_MARK_FIX:
+        "Save the file as UTF-8 without BOM, or run: sudo sed -i '1s/^\\xEF\\xBB\\xBF//' /etc/wsl.conf",
+        "请将文件另存为不带 BOM 的 UTF-8，或执行：sudo sed -i '1s/^\\xEF\\xBB\\xBF//' /etc/wsl.conf";
+    /// A header that is none. `text`: the line.
+    FAULT_HEADER:
+        "'{text}' is no header of a section: that is '[name]', letters and digits only, without spaces inside and with nothing behind it.",
+        "“{text}”不是有效的节标题：应写作“[名称]”，名称只能由字母和数字组成，方括号内不能有空格，后面也不能有其他内容。";
+    /// What to do about it.
+    FAULT_HEADER_FIX:
+        "Write it as [wsl2], for example. Until then the keys below it are in no section that was meant.",
+        "请改写，例如 [wsl2]。在此之前，其下的各项不属于任何预期的节。";
+    /// A key that no `=` follows. `text`: the line.
+    FAULT_NO_EQUALS:
+        "In '{text}' no '=' follows the key, whose name is letters and digits only.",
+        "“{text}”中的键名（只能由字母和数字组成）后面没有“=”。";
+    /// What to do about it.
+    FAULT_NO_EQUALS_FIX:
+        "Write it as key=value.",
+        "请写成 键=值 的形式。";
+    /// A backslash that means nothing. `text`: the line.
+    FAULT_ESCAPE:
+        "In '{text}' a backslash stands before a letter that it gives no meaning.",
+        "“{text}”中的反斜杠后面跟了没有意义的字符。";
+    /// What to do about it.
+    FAULT_ESCAPE_FIX:
+        "Write each backslash of a path twice: C:\\\\Users\\\\name.",
+        "路径中的每个反斜杠都要写两次：C:\\\\Users\\\\name。";
+    /// A quote without an end. `text`: the line.
+    FAULT_QUOTE:
+        "In '{text}' a quote does not end on its line.",
+        "“{text}”中的双引号没有在本行结束。";
+    /// What to do about it.
+    FAULT_QUOTE_FIX:
+        "Close the quote, or write \\\" for one that is meant as a letter.",
+        "请补上结尾的双引号；如果双引号本身是内容，请写成 \\\"。";
+    /// What comes of a faulty line of .wslconfig.
+    FAULT_SKIPPED:
+        "WSL skips it.",
+        "WSL 会跳过它。";
+    /// What comes of one of wsl.conf. `line`: its number.
+    FAULT_ENDS:
+        "WSL ends reading there: nothing below line {line} counts.",
+        "WSL 会在此停止读取：第 {line} 行以下的内容全部无效。";
+
+    /// A second line for a key. `counts`: the number of the first.
+    DUPLICATE:
+        "{key} is set again, which has no effect: the first counts, on line {counts}.",
+        "{key} 被重复设置，此行无效：以第 {counts} 行的第一次设置为准。";
+    /// What to do about it. `line`: the number of the second.
+    DUPLICATE_FIX:
+        "Keep one of them: take line {line} out, or the first if this one is meant.",
+        "请只保留一处：删除第 {line} 行；如果想用这一行，则删除前面那一行。";
+    /// A key in the section that it had when it was new.
+    OLDER_SECTION:
+        "{key} works, but [experimental] is the section that it had when it was new.",
+        "{key} 仍然有效，但 [experimental] 是它早期所在的节。";
+    /// What to do about it.
+    OLDER_SECTION_FIX:
+        "Move {key} to [{section}].",
+        "请将 {key} 移到 [{section}]。";
+    /// A value that WSL cannot read. `default`: what counts instead.
+    BAD_VALUE:
+        "{key} cannot be '{value}': WSL goes by its default, {default}.",
+        "{key} 不能设为“{value}”：WSL 会使用默认值 {default}。";
+    /// A hardware address that is none.
+    BAD_MAC:
+        "{key} cannot be '{value}', and WSL does not start with it.",
+        "{key} 不能设为“{value}”，这样 WSL 无法启动。";
+    /// An address for DNS tunneling that is none.
+    BAD_TUNNELING_ADDRESS:
+        "{key} cannot be '{value}', and WSL switches dnsTunneling off because of it.",
+        "{key} 不能设为“{value}”，WSL 会因此关闭 dnsTunneling。";
+    /// Ports that are none.
+    BAD_PORTS:
+        "{key} cannot be '{value}': WSL leaves out what is no port from 1 to 65535.",
+        "{key} 不能设为“{value}”：WSL 会忽略其中不是 1 到 65535 的端口号的部分。";
+    /// What to do about a bad value. `takes`: examples or a list.
+    BAD_VALUE_FIX:
+        "Set it to something that WSL takes: {takes}",
+        "请设为 WSL 接受的值：{takes}";
+    /// A umask that looks octal and is decimal.
+    UMASK_DECIMAL:
+        "filesystem.umask={value} is a decimal number: an octal one begins with 0.",
+        "filesystem.umask={value} 会被当作十进制数：八进制数必须以 0 开头。";
+    /// What to do about it.
+    UMASK_DECIMAL_FIX:
+        "Write umask=0{value}.",
+        "请写成 umask=0{value}。";
+
+    /// A key in a section that does not have it.
+    WRONG_SECTION:
+        "{key} is in the wrong section, and WSL does not mind it there.",
+        "{key} 写在了错误的节中，WSL 不会理会它。";
+    /// What to do about it. `sections`: where it may be.
+    WRONG_SECTION_FIX:
+        "Move {key} to {sections}.",
+        "请将 {key} 移到 {sections}。";
+    /// A key of the other file. `file`: this one.
+    WRONG_FILE:
+        "{key} is none of {file}'s keys.",
+        "{key} 不是 {file} 的设置项。";
+    /// What to do about it. `file`: the other.
+    WRONG_FILE_FIX:
+        "Write {key} into {file}: .wslconfig is in %UserProfile% of Windows, wsl.conf in /etc of a distro.",
+        "请将 {key} 写入 {file}：.wslconfig 位于 Windows 的 %UserProfile%，wsl.conf 位于发行版的 /etc。";
+    /// A key that WSL does not know.
+    UNKNOWN:
+        "WSL knows no key {key}.",
+        "WSL 没有 {key} 这个设置项。";
+    /// What to do about it. `nearest`: the key that was meant.
+    UNKNOWN_NEAREST_FIX:
+        "Is it {nearest} that is meant?",
+        "是否想写 {nearest}？";
+    /// What to do where none is near.
+    UNKNOWN_FIX:
+        "Take it out; `underpass settings show` lists all keys.",
+        "请删除它；`underpass settings show` 会列出所有设置项。";
+
+    /// A setting that this Windows does not have. `set`: key and value; `needed`, `is`: Windows.
+    WINDOWS_TOO_OLD:
+        "{set} needs {needed} or newer; this is {is}, and WSL does not follow it.",
+        "{set} 需要 {needed} 或更新的系统；当前是 {is}，WSL 不会采用它。";
+    /// What to do about it.
+    WINDOWS_TOO_OLD_FIX:
+        "Update Windows, or take it out: `underpass settings recommend` says what this Windows can do instead.",
+        "请升级 Windows，或删除该项：`underpass settings recommend` 会给出当前系统可用的替代方案。";
+    /// A setting that this WSL does not have. `set`: key and value; `needed`, `is`: WSL.
+    WSL_TOO_OLD:
+        "{set} needs {needed} or newer; this is {is}, and does not follow it.",
+        "{set} 需要 {needed} 或更新的版本；当前是 {is}，不会采用它。";
+    /// What to do about it.
+    WSL_TOO_OLD_FIX:
+        "Run `wsl --update` in Windows.",
+        "请在 Windows 中执行 `wsl --update`。";
+
+    /// A line that another setting takes the effect from. `because`: key and value.
+    OVERRULED:
+        "{key} has no effect as it is set: {because} leaves it no choice.",
+        "{key} 的设置无效：它由 {because} 决定。";
+    /// What to do about it.
+    OVERRULED_FIX:
+        "Take {key} out, or change {because}.",
+        "请删除 {key}，或修改 {because}。";
+    /// A line that nothing looks at. `needs`: key and value.
+    NEEDLESS:
+        "{key} is only looked at with {needs}.",
+        "{key} 仅在 {needs} 时才有意义。";
+    /// What to do about it.
+    NEEDLESS_FIX:
+        "It does no harm; take {key} out to keep the file plain.",
+        "没有害处；如想保持文件简洁，可删除 {key}。";
+    /// Mirrored mode and a resolv.conf of the distro's own.
+    MIRRORED_RESOLV_CONF:
+        "networkingMode=mirrored and generateResolvConf=false fight each other: WSL shares Windows' network, but its names are resolved by the servers of a file that no VPN changes.",
+        "networkingMode=mirrored 与 generateResolvConf=false 相互冲突：WSL 共享 Windows 的网络，但域名仍由一个不随 VPN 变化的文件中的服务器解析。";
+    /// DNS tunneling and a resolv.conf of the distro's own.
+    TUNNELING_RESOLV_CONF:
+        "dnsTunneling=true is not used in this distro: generateResolvConf=false leaves its names to the servers of its own resolv.conf.",
+        "此发行版没有用到 dnsTunneling=true：generateResolvConf=false 使域名由它自己的 resolv.conf 中的服务器解析。";
+    /// What to do about either.
+    RESOLV_CONF_FIX:
+        "Take generateResolvConf out and give resolv.conf back to WSL: `underpass settings dns auto`.",
+        "请删除 generateResolvConf，并把 resolv.conf 交还给 WSL：`underpass settings dns auto`。";
+    /// No Windows programs.
+    INTEROP_OFF:
+        "interop.enabled=false: no Windows program can be started from this distro, so neither can the tunnel's relay.",
+        "interop.enabled=false：此发行版无法启动任何 Windows 程序，因此也无法启动隧道的中继程序。";
+    /// What to do about it.
+    INTEROP_OFF_FIX:
+        "Take it out, unless that is meant.",
+        "如果不是有意为之，请删除它。";
+    /// A mode that is going away.
+    BRIDGED:
+        "networkingMode=bridged is deprecated since WSL 2.4.5.",
+        "networkingMode=bridged 从 WSL 2.4.5 起已被弃用。";
+    /// What to do about it.
+    BRIDGED_FIX:
+        "Set networkingMode=mirrored, which other machines reach as well.",
+        "请改用 networkingMode=mirrored，局域网中的其他机器同样可以访问。";
+    /// A bridge to nowhere.
+    BRIDGED_WITHOUT_SWITCH:
+        "networkingMode=bridged without vmSwitch: WSL does not know which switch of Hyper-V to use, and starts without a network.",
+        "networkingMode=bridged 但没有设置 vmSwitch：WSL 不知道该使用哪个 Hyper-V 交换机，启动后没有网络。";
+    /// What to do about it.
+    BRIDGED_WITHOUT_SWITCH_FIX:
+        "Set wsl2.vmSwitch to the name of an external switch (`Get-VMSwitch` lists them).",
+        "请将 wsl2.vmSwitch 设为某个外部交换机的名称（可用 `Get-VMSwitch` 查看）。";
+    /// No network at all.
+    MODE_NONE:
+        "networkingMode=none: WSL has no network but what a tunnel gives it.",
+        "networkingMode=none：除了隧道提供的网络之外，WSL 没有任何网络。";
+    /// What to do about it.
+    MODE_NONE_FIX:
+        "Take it out, unless that is meant.",
+        "如果不是有意为之，请删除它。";
+    /// Nothing was found.
+    ALL_WELL:
+        "Nothing is wrong with the settings.",
+        "设置没有问题。";
+
+    /// Mirrored mode.
+    MIRRORED:
+        "WSL uses Windows' own adapters and addresses, so what the VPN does for Windows it does for WSL.",
+        "WSL 直接使用 Windows 的网卡和地址，VPN 对 Windows 生效，也就对 WSL 生效。";
+    /// The same for proxies.
+    MIRRORED_FOR_PROXY:
+        "A proxy on Windows' 127.0.0.1 is reached as 127.0.0.1, without 'Allow LAN'.",
+        "Windows 上 127.0.0.1 的代理在 WSL 中同样用 127.0.0.1 访问，不需要打开“允许局域网连接”（Allow LAN）。";
+    /// The same for services.
+    MIRRORED_FOR_LAN:
+        "Other machines reach services in WSL at Windows' own address, which stays the same after a restart.",
+        "局域网中的其他机器可以通过 Windows 的地址访问 WSL 中的服务，重启后地址也不会变。";
+    /// DNS tunneling.
+    TUNNELING:
+        "Names are resolved by Windows itself, not by packets that a VPN may block: company names work.",
+        "域名由 Windows 自己解析，而不是通过可能被 VPN 拦截的数据包：公司内部域名也能解析。";
+    /// autoProxy.
+    AUTO_PROXY:
+        "Programs in WSL get Windows' proxy setting in their environment.",
+        "WSL 中的程序会通过环境变量得到 Windows 的代理设置。";
+    /// The firewall.
+    FIREWALL:
+        "Windows' firewall rules hold for WSL as well, so that its open ports are not open to everybody.",
+        "Windows 防火墙的规则对 WSL 同样有效，WSL 中打开的端口不会对所有人开放。";
+    /// Odd DNS queries.
+    BEST_EFFORT:
+        "Windows answers queries with records that it does not know, in place of refusing them.",
+        "遇到含有未知记录的 DNS 查询时，Windows 会尽量回答，而不是拒绝。";
+    /// The host's own addresses.
+    HOST_LOOPBACK:
+        "Windows and WSL reach each other by all addresses of the machine, not by 127.0.0.1 only.",
+        "Windows 与 WSL 之间可以通过本机的所有地址互相访问，而不仅是 127.0.0.1。";
+    /// A rule for a port.
+    LAN_FIREWALL:
+        "The firewall lets nobody in by itself; this opens one port (8080 here).",
+        "防火墙默认不允许外部访问；此命令打开一个端口（此处以 8080 为例）。";
+    /// Forwards of an old Windows.
+    LAN_PORT_PROXY:
+        "With NAT other machines reach WSL by a forward of Windows only (8080 here); it has to be made again when WSL's address changes.",
+        "在 NAT 模式下，其他机器只能通过 Windows 的端口转发访问 WSL（此处以 8080 为例）；WSL 的地址变化后需要重新设置。";
+    /// When mirrored mode is not enough.
+    TUNNEL_IF_MIRRORED_FAILS:
+        "If the VPN cuts WSL off even so, the tunnel carries everything through an ordinary Windows program.",
+        "如果这样 VPN 仍会切断 WSL 的网络，可使用隧道：所有流量都经由一个普通的 Windows 程序传送。";
+    /// The tunnel, where nothing is known of a VPN.
+    TUNNEL:
+        "Whatever the VPN does to WSL's NAT, it lets ordinary Windows programs through, and the tunnel is one.",
+        "无论 VPN 如何处理 WSL 的 NAT，它都会放行普通的 Windows 程序，而隧道正是这样的程序。";
+    /// The tunnel beside a VPN.
+    TUNNEL_FOR:
+        "'{vpn}' may drop what WSL's NAT forwards; the tunnel goes through it as an ordinary Windows program.",
+        "“{vpn}”可能会丢弃 WSL 的 NAT 转发的数据；隧道以普通 Windows 程序的身份通过它。";
+    /// The metric of AnyConnect's adapter. `now`: what it is.
+    METRIC:
+        "'{vpn}' has the metric {now} and takes WSL's traffic along; with a high one it does not. It changes Windows' own routing too, and is to be set again after each connect.",
+        "“{vpn}”的接口跃点数为 {now}，会抢走 WSL 的流量；调高后则不会。这也会改变 Windows 自身的路由，而且每次连接 VPN 后都要重新设置。";
+    /// Mirrored mode is not possible.
+    OLD_WINDOWS:
+        "{is} has no mirrored mode and no DNS tunneling: they need Windows 11 22H2 (22621) or newer. NAT it is.",
+        "{is} 没有镜像模式和 DNS 隧道：它们需要 Windows 11 22H2（22621）或更新的系统。因此只能使用 NAT。";
+    /// Neither by this WSL. `needed`: a version.
+    OLD_WSL:
+        "Mirrored mode and DNS tunneling need {needed} or newer; ask again after the update.",
+        "镜像模式和 DNS 隧道需要 {needed} 或更新的版本；更新后请再次执行本命令。";
+    /// Nobody could be asked.
+    WINDOWS_UNKNOWN:
+        "Windows' version is not known here: give it with --windows-version (`cmd.exe /c ver` tells it).",
+        "无法得知 Windows 的版本：请用 --windows-version 指定（可用 `cmd.exe /c ver` 查看）。";
+    /// A mode that is set in vain.
+    MODE_NOT_POSSIBLE:
+        "This Windows cannot do that mode, and WSL falls back to NAT with a warning at each start.",
+        "当前 Windows 不支持该模式，WSL 会回退到 NAT，并在每次启动时发出警告。";
+    /// A subnet that a route overlaps. `own`: WSL's; `net`: a free one.
+    SUBNET_CLASH:
+        "WSL's subnet {own} lies in {route}, which Windows routes elsewhere, to a VPN perhaps; {net} overlaps no route.",
+        "WSL 的网段 {own} 与 {route} 重叠，而 Windows 会把后者送往别处（可能是 VPN）；{net} 不与任何路由重叠。";
+    /// A subnet that is free.
+    SUBNET_FREE:
+        "WSL takes a new subnet at each start, which may be one of the company's; {net} overlaps no route of this host.",
+        "WSL 每次启动都会选用新的网段，可能与公司网段冲突；{net} 不与本机的任何路由重叠。";
+    /// A link-local one.
+    SUBNET_LINK_LOCAL:
+        "All private ranges are routed elsewhere, to a VPN perhaps; {net} is of the link-local range, which no VPN routes.",
+        "所有私有网段都被路由到别处（可能是 VPN）；{net} 属于链路本地地址段，VPN 不会路由它。";
+    /// Nobody could be asked.
+    SUBNET_UNKNOWN:
+        "Which subnets Windows routes elsewhere is not known here; {net} is of the link-local range, which no VPN routes.",
+        "无法得知 Windows 把哪些网段路由到别处；{net} 属于链路本地地址段，VPN 不会路由它。";
+    /// None is free.
+    SUBNET_NONE:
+        "No subnet is free on this host; the tunnel chooses its own small one, and needs no room in Windows' routes.",
+        "本机没有空闲的网段；隧道会自己选用一个很小的网段，不占用 Windows 的路由。";
+    /// Give resolv.conf back.
+    RESOLV_CONF:
+        "WSL writes resolv.conf itself then, with the server that follows Windows and its VPN; `underpass settings dns auto` puts the link back, too.",
+        "这样 resolv.conf 由 WSL 生成，其中的服务器会跟随 Windows 及其 VPN；`underpass settings dns auto` 还会恢复符号链接。";
+    /// A proxy by hand.
+    PROXY_BY_HAND:
+        "This Windows has no autoProxy: a shell takes Windows' proxy setting by itself so.",
+        "当前 Windows 没有 autoProxy：可以这样让 shell 自行采用 Windows 的代理设置。";
+    /// A proxy on loopback.
+    LOOPBACK_PROXY:
+        "Windows' proxy listens on its own 127.0.0.1, which NAT does not reach; the tunnel does, with 'Allow LAN' off.",
+        "Windows 的代理监听在它自己的 127.0.0.1 上，NAT 模式下无法访问；隧道可以访问，而且不需要打开“允许局域网连接”（Allow LAN）。";
+    /// There is no proxy to take.
+    NO_SYSTEM_PROXY:
+        "Windows has no proxy set that autoProxy could take: switch on 'System Proxy' in the proxy program (Clash Verge, v2rayN), or its TUN mode.",
+        "Windows 没有设置系统代理，autoProxy 无从继承：请在代理软件（Clash Verge、v2rayN）中打开“系统代理”，或使用 TUN 模式。";
+
+    /// Before commands for an administrator.
+    AS_ADMINISTRATOR:
+        "in PowerShell as administrator",
+        "以管理员身份在 PowerShell 中执行";
+    /// Before commands for anybody.
+    IN_POWERSHELL:
+        "in PowerShell",
+        "在 PowerShell 中执行";
+    /// Before commands for a distro.
+    IN_LINUX:
+        "in a distro",
+        "在发行版中执行";
+    /// Behind a line that is so already.
+    DONE_ALREADY:
+        "is so already",
+        "已经如此";
+    /// What can be written.
+    APPLY_HINT:
+        "`underpass settings apply --goal {goal}` writes the lines for .wslconfig and wsl.conf, and asks before.",
+        "`underpass settings apply --goal {goal}` 会写入 .wslconfig 和 wsl.conf 中的各行，写入前会询问。";
+
+    /// Of a finding that is bad.
+    ERROR: "error", "错误";
+    /// Of one that is less so.
+    WARNING: "warning", "警告";
+    /// Of one that is not.
+    NOTE: "note", "提示";
+    /// Where a value comes from. `line`: a number; `default`: what it would be else.
+    FROM_LINE:
+        "line {line} (default: {default})",
+        "第 {line} 行（默认值：{default}）";
+    /// No line sets it.
+    FROM_DEFAULT: "default", "默认值";
+    /// A line sets it to what cannot be read.
+    FROM_BAD_LINE:
+        "default, since line {line} cannot be read",
+        "默认值，因为第 {line} 行无法识别";
+    /// Something else decides.
+    FROM_OTHER:
+        "because of {because}",
+        "由 {because} 决定";
+    /// And a line says otherwise.
+    FROM_OTHER_AGAINST_LINE:
+        "because of {because}, whatever line {line} says",
+        "由 {because} 决定，第 {line} 行不起作用";
+    /// A file that is not there.
+    NO_FILE:
+        "no such file: all is as by default",
+        "文件不存在：全部使用默认值";
+    /// A link. `to`: where it leads.
+    LINK_TO:
+        "link to {to}",
+        "指向 {to} 的符号链接";
+    /// Neither link nor file is there.
+    NOTHING_THERE: "nothing is there", "不存在";
+    /// A file of the distro's own.
+    OWN_FILE: "a file of the distro's own", "发行版自己的文件";
+    /// One that cannot be changed.
+    OWN_IMMUTABLE_FILE:
+        "a file of the distro's own, immutable (chattr +i)",
+        "发行版自己的文件，不可修改（chattr +i）";
+    /// Windows cannot be asked, or does not answer. `what`: for what; `why`: what came.
+    NOT_ASKED:
+        "{what} is not known: {why}",
+        "无法得知{what}：{why}";
+    /// The three that are asked for.
+    WHAT_WSLCONFIG: "where .wslconfig is (give it with --wslconfig)", ".wslconfig 的位置（可用 --wslconfig 指定）";
+    /// The second.
+    WHAT_HOST: "what Windows and its network are (--windows-version, --host-facts)", " Windows 及其网络的情况（可用 --windows-version、--host-facts 指定）";
+    /// The third.
+    WHAT_WSL: "WSL's version (--wsl-version)", " WSL 的版本（可用 --wsl-version 指定）";
+    /// Why, outside of WSL.
+    NO_WSL: "this is no WSL", "当前系统不是 WSL";
+    /// A change that brings a new finding.
+    WOULD_BE_WRONG:
+        "With it something is wrong:",
+        "更改之后会有以下问题：";
+
+    /// Nothing is to be written.
+    NOTHING_TO_CHANGE:
+        "Nothing is to be changed.",
+        "没有需要更改的内容。";
+    /// Before what is not written.
+    LEFT_TO_DO:
+        "What no file can say is left to you:",
+        "以下内容无法写入文件，需要手动完成：";
+    /// The question.
+    ASK_TO_WRITE:
+        "Write this? [y/N]",
+        "是否写入？[y/N]";
+    /// The answer was no.
+    NOT_WRITTEN:
+        "Nothing was written.",
+        "没有写入任何内容。";
+    /// A dry run.
+    DRY_RUN:
+        "Nothing was written (--dry-run).",
+        "没有写入任何内容（--dry-run）。";
+    /// A file is written.
+    WRITTEN:
+        "{file} is written; what it said before is kept in {backup}.",
+        "已写入 {file}；原内容保存在 {backup}。";
+    /// One that was not there before.
+    WRITTEN_NEW:
+        "{file} is written.",
+        "已写入 {file}。";
+    /// A file that cannot be changed, in a diff.
+    IMMUTABLE: "immutable", "不可修改";
+    /// How to take it back.
+    UNDO_HINT:
+        "`underpass settings undo` takes it back.",
+        "`underpass settings undo` 可以撤销。";
+    /// A file is as it was.
+    RESTORED:
+        "{file} is as it was before.",
+        "{file} 已恢复原状。";
+    /// resolv.conf is new at once.
+    RESOLV_CONF_NOW:
+        "Names are resolved by the new resolv.conf from now on; without the restart WSL may write it again.",
+        "从现在起按新的 resolv.conf 解析域名；但在重启之前，WSL 可能会重新生成它。";
+    /// Servers in an order that leaves the company's names unfound. `private`, `public`: addresses.
+    COMPANY_SERVER_BEHIND:
+        "{private} stands behind {public}, and is asked only when that does not answer: a company's server belongs first, since a public one denies its names.",
+        "{private} 排在 {public} 之后，只有后者没有应答时才会被询问：公司的服务器应排在最前面，因为公共服务器会答复公司域名不存在。";
+    /// dns auto found nothing to do.
+    DNS_IS_AUTO:
+        "resolv.conf is WSL's own already.",
+        "resolv.conf 已经由 WSL 管理。";
+}
