@@ -14,7 +14,7 @@ pub struct HostFacts {
     pub routes: Vec<String>,
     /// Addresses of the DNS servers that the host's resolver asks, in its order.
     pub dns_servers: Vec<String>,
-    /// The host's adapters. A Linux host tells none.
+    /// The host's adapters.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub adapters: Vec<Adapter>,
     /// The index of the adapter by which the host would reach a public IPv4 address.
@@ -52,7 +52,8 @@ pub struct Adapter {
     pub gateways: Vec<String>,
     /// DNS servers set for it.
     pub dns_servers: Vec<String>,
-    /// What its IPv4 routes cost beyond their own metric; 0 where that is not told.
+    /// What its IPv4 routes cost beyond their own metric (on Linux, where adapters have none, its default route's); 0 where that is not
+    /// told.
     pub metric: u32,
     /// Largest IP packet in bytes.
     pub mtu: u32,
@@ -82,4 +83,46 @@ pub struct WslConfig {
     pub path: String,
     /// What it says, at most 16 KiB; nothing if there is no such file.
     pub text: Option<String>,
+}
+
+/// What a relay that is run with `probe` prints: what its host is, and what it can do by itself at this moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HostProbe {
+    /// The host's facts.
+    pub facts: HostFacts,
+    /// The host's clock, in milliseconds since 1970 (UTC).
+    pub unix_ms: u64,
+    /// What its resolver said of each name.
+    pub names: Vec<NameAnswer>,
+    /// What came of each connection.
+    pub connects: Vec<ConnectAnswer>,
+}
+
+/// What a resolver said of a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NameAnswer {
+    /// The name that was asked for.
+    pub name: String,
+    /// Its addresses.
+    pub addresses: Vec<String>,
+    /// Why there are none: `no-address`, `nxdomain`, `servfail`, `refused`, `timed-out`, `no-server`, or `rcode` and a number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// How long it took.
+    pub ms: u64,
+}
+
+/// What came of a TCP connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConnectAnswer {
+    /// `HOST:PORT`, as it was asked for.
+    pub target: String,
+    /// Why there is none: `refused`, `timed-out`, `no-address`, or the system's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// How long it took.
+    pub ms: u64,
 }

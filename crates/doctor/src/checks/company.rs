@@ -1,0 +1,172 @@
+//! Outside works, the company inside does not: its names, then its hosts.
+
+use super::network::attempts;
+use super::view::{View, has_addresses};
+use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes, seen};
+use crate::facts::{Answer, Ask, Asked, Method, ModeName, NameKind, Subject, Whence};
+use crate::way::Place;
+use std::net::IpAddr;
+use wording::{doctor, doctor_dns, doctor_network as say};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        id: "dns-company",
+        area: Area::Dns,
+        severity: Severity::Problem,
+        description: &doctor_dns::COMPANY,
+        needs: Needs::WayOut,
+        hop: Some(Place::Resolver),
+        find: missing_server,
+    },
+    Check {
+        id: "dns-split",
+        area: Area::Dns,
+        severity: Severity::Problem,
+        description: &doctor_dns::SPLIT,
+        needs: Needs::WayOut,
+        hop: Some(Place::Resolver),
+        find: only_windows,
+    },
+    Check {
+        id: "dns-company-unknown",
+        area: Area::Dns,
+        severity: Severity::Problem,
+        description: &doctor_dns::UNKNOWN,
+        needs: Needs::WayOut,
+        hop: Some(Place::Resolver),
+        find: nobody,
+    },
+    Check {
+        id: "network-company",
+        area: Area::Network,
+        severity: Severity::Problem,
+        description: &say::COMPANY,
+        needs: Needs::WayOut,
+        hop: Some(Place::Vpn),
+        find: unreachable,
+    },
+];
+
+fn is_of_wsl(asked: &Asked) -> bool {
+    matches!(asked, Asked::System | Asked::Nameserver(_))
+}
+
+/// The first company name that WSL does not resolve, though it can resolve public ones, with all that was asked for it.
+fn unresolved<'a>(view: &View<'a>) -> Option<(&'a str, Vec<&'a Ask>)> {
+    // Where no name at all works there are other findings.
+    if view.names_work() == Some(false) {
+        return None;
+    }
+    let asks: Vec<&Ask> = view.asks(NameKind::Company).collect();
+    let of = |name: &str| asks.iter().copied().filter(|ask| ask.name == name).collect::<Vec<_>>();
+    asks.iter().map(|ask| (ask.name.as_str(), of(&ask.name))).find(|(_, of_name)| {
+        // As programs ask for it; by the servers where that was not tried.
+        let system: Vec<_> = of_name.iter().filter(|ask| ask.asked == Asked::System).collect();
+        let by_wsl: Vec<_> = of_name.iter().filter(|ask| is_of_wsl(&ask.asked)).collect();
+        let counted = if system.is_empty() { by_wsl } else { system };
+        !counted.is_empty() && !counted.iter().any(|ask| has_addresses(&ask.answer))
+    })
+}
+
+/// DNS servers of Windows' adapters that know the name, asked from the VM.
+fn servers_that_know(asks: &[&Ask]) -> Vec<IpAddr> {
+    let mut servers = Vec::new();
+    for ask in asks.iter().filter(|ask| has_addresses(&ask.answer)) {
+        if let Asked::OfAdapter(server) = ask.asked
+            && !servers.contains(&server)
+        {
+            servers.push(server);
+        }
+    }
+    servers
+}
+
+fn windows_answer<'a>(asks: &[&'a Ask]) -> Option<&'a Answer> {
+    asks.iter().find(|ask| ask.asked == Asked::Windows).map(|ask| &ask.answer)
+}
+
+fn missing_server(view: &View<'_>) -> Option<Found> {
+    let (name, asks) = unresolved(view)?;
+    let servers = servers_that_know(&asks);
+    if servers.is_empty() {
+        return None;
+    }
+    let mut command = "sudo underpass settings dns manual".to_owned();
+    // The C library takes three servers.
+    for server in servers.iter().chain(&view.nameservers()).take(3) {
+        command += &format!(" --server {server}");
+    }
+    if let Some((_, domain)) = name.split_once('.') {
+        command += &format!(" --search {domain}");
+    }
+    let mut evidence: Vec<_> =
+        asks.iter().filter(|ask| is_of_wsl(&ask.asked)).filter_map(|ask| seen::ask(ask)).collect();
+    let knows = |ask: &&&Ask| matches!(ask.asked, Asked::OfAdapter(_)) && has_addresses(&ask.answer);
+    evidence.extend(asks.iter().filter(knows).filter_map(|ask| seen::ask(ask)));
+    evidence.dedup();
+    let mut fix = fixes::dns_tunneling(view);
+    fix.extend([Step::Say(doctor_dns::COMPANY_FIX.text()), fixes::linux(&[&command])]);
+    fix.extend(fixes::tunnel());
+    Some(Found { evidence, cause: doctor_dns::COMPANY_CAUSE.text(), fix })
+}
+
+fn only_windows(view: &View<'_>) -> Option<Found> {
+    let (name, asks) = unresolved(view)?;
+    let Answer::Addresses { addresses, .. } = windows_answer(&asks)? else { return None };
+    if addresses.is_empty() || !servers_that_know(&asks).is_empty() {
+        return None;
+    }
+    let mut evidence: Vec<_> =
+        asks.iter().filter(|ask| is_of_wsl(&ask.asked)).filter_map(|ask| seen::ask(ask)).collect();
+    evidence.dedup();
+    let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    evidence.push(doctor_dns::SPLIT_SEEN.with("name", name).with("addresses", list.join(", ")));
+    let mut fix = fixes::dns_tunneling(view);
+    fix.extend(fixes::tunnel());
+    Some(Found { evidence, cause: doctor_dns::SPLIT_CAUSE.text(), fix })
+}
+
+fn nobody(view: &View<'_>) -> Option<Found> {
+    let (name, asks) = unresolved(view)?;
+    // Where Windows was not asked, all that is known is that these servers don't.
+    if asks.iter().any(|ask| has_addresses(&ask.answer) && !is_of_wsl(&ask.asked)) {
+        return None;
+    }
+    let seen = match windows_answer(&asks) {
+        Some(_) => doctor_dns::UNKNOWN_SEEN.with("name", name),
+        None => asks.iter().find_map(|ask| seen::ask(ask))?,
+    };
+    Some(Found {
+        evidence: vec![seen],
+        cause: doctor_dns::UNKNOWN_CAUSE.text(),
+        fix: vec![
+            Step::Say(doctor_dns::UNKNOWN_FIX.text()),
+            fixes::run(Shell::Powershell, &[&format!("Resolve-DnsName {name}")]),
+        ],
+    })
+}
+
+fn unreachable(view: &View<'_>) -> Option<Found> {
+    let failed = |whence| view.reaches(Subject::Company, whence, Method::Tcp) == Some(false);
+    // Pings alone prove nothing: many hosts of companies drop them.
+    if !failed(Whence::Vm) || view.is_cut_off() {
+        return None;
+    }
+    let mut evidence = attempts(view, Subject::Company, Whence::Vm);
+    evidence.extend(attempts(view, Subject::Company, Whence::Windows));
+    evidence.extend(
+        view.vpns().map(|vpn| doctor::VPN_CONNECTED.with("adapter", &vpn.name).with("description", &vpn.description)),
+    );
+    if failed(Whence::Windows) {
+        let target = view.reached(Subject::Company, Whence::Vm).next()?.target.clone();
+        let (host, port) = target.rsplit_once(':').unwrap_or((&target, "443"));
+        let command = format!("Test-NetConnection {} -Port {port}", host.trim_matches(['[', ']']));
+        let fix = vec![Step::Say(say::COMPANY_NOWHERE_FIX.text()), fixes::run(Shell::Powershell, &[&command])];
+        return Some(Found { evidence, cause: say::COMPANY_NOWHERE_CAUSE.text(), fix });
+    }
+    let mut fix: Vec<Step> = fixes::tunnel().into();
+    if view.mode() != Some(ModeName::Mirrored) {
+        fix.extend(fixes::mirrored(view));
+    }
+    Some(Found { evidence, cause: say::COMPANY_CAUSE.text(), fix })
+}

@@ -1,0 +1,289 @@
+//! Step 3: whom resolv.conf names, who of them answers, and whether anybody else would.
+
+use super::view::{DNS_TUNNEL, View, has_addresses};
+use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes, seen};
+use crate::facts::{Answer, Asked, NameKind, Transport};
+use crate::way::Place;
+use std::net::IpAddr;
+use wording::{Text, doctor_dns as say};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        id: "dns-no-server",
+        area: Area::Dns,
+        severity: Severity::Fatal,
+        description: &say::FILE,
+        needs: Needs::WayOut,
+        hop: Some(Place::Resolver),
+        find: no_server,
+    },
+    Check {
+        id: "windows-dns",
+        area: Area::Windows,
+        severity: Severity::Problem,
+        description: &say::WINDOWS,
+        needs: Needs::WayOut,
+        hop: Some(Place::Resolver),
+        find: windows_resolves_not,
+    },
+    Check {
+        id: "dns-servers",
+        area: Area::Dns,
+        severity: Severity::Problem,
+        description: &say::SERVERS,
+        needs: Needs::WayOut,
+        hop: Some(Place::Resolver),
+        find: wrong_servers,
+    },
+    Check {
+        id: "dns-intercepted",
+        area: Area::Dns,
+        severity: Severity::Problem,
+        description: &say::INTERCEPTED,
+        needs: Needs::WayOut,
+        hop: Some(Place::Resolver),
+        find: intercepted,
+    },
+    Check {
+        id: "dns-udp",
+        area: Area::Dns,
+        severity: Severity::Problem,
+        description: &say::UDP,
+        needs: Needs::WayOut,
+        hop: Some(Place::Resolver),
+        find: tcp_only,
+    },
+    Check {
+        id: "dns-first-server",
+        area: Area::Dns,
+        severity: Severity::Problem,
+        description: &say::FIRST,
+        needs: Needs::WayOut,
+        hop: Some(Place::Resolver),
+        find: first_server,
+    },
+    Check {
+        id: "dns-nsswitch",
+        area: Area::Dns,
+        severity: Severity::Problem,
+        description: &say::NSSWITCH,
+        needs: Needs::WayOut,
+        hop: Some(Place::Resolver),
+        find: nsswitch,
+    },
+    Check {
+        id: "dns-system",
+        area: Area::Dns,
+        severity: Severity::Problem,
+        description: &say::SYSTEM,
+        needs: Needs::WayOut,
+        hop: Some(Place::Resolver),
+        find: system,
+    },
+];
+
+fn is_of_file(asked: &Asked) -> bool {
+    matches!(asked, Asked::Nameserver(_))
+}
+
+/// Whether a server of resolv.conf resolves the public name, by any transport.
+fn servers_resolve(view: &View<'_>) -> Option<bool> {
+    view.resolves(NameKind::Public, is_of_file)
+}
+
+/// Whether another server than those of resolv.conf does, asked from the VM.
+fn others_resolve(view: &View<'_>) -> Option<bool> {
+    view.resolves(NameKind::Public, |asked| matches!(asked, Asked::Public(_) | Asked::OfAdapter(_)))
+}
+
+fn windows_resolves(view: &View<'_>) -> Option<bool> {
+    view.resolves(NameKind::Public, |asked| *asked == Asked::Windows)
+}
+
+/// Whether programs get names all the same, such as by a resolver service.
+fn system_resolves(view: &View<'_>) -> bool {
+    view.resolves(NameKind::Public, |asked| *asked == Asked::System) == Some(true)
+}
+
+/// What those that were asked for the public name have said; each is quoted once, its UDP answer first.
+fn answers(view: &View<'_>, who: impl Fn(&Asked) -> bool) -> Vec<Text> {
+    let mut quoted: Vec<Asked> = Vec::new();
+    let mut texts = Vec::new();
+    for ask in view.asks(NameKind::Public).filter(|ask| who(&ask.asked)) {
+        if !quoted.contains(&ask.asked) {
+            quoted.push(ask.asked);
+            texts.extend(seen::ask(ask));
+        }
+    }
+    texts
+}
+
+fn no_server(view: &View<'_>) -> Option<Found> {
+    let file = &view.facts.resolv_conf;
+    // Where names work and there is no file, nobody looked, or something else resolves.
+    if !view.nameservers().is_empty() || view.names_work() == Some(true) {
+        return None;
+    }
+    let evidence = match (&file.text, &file.link) {
+        (None, Some(link)) => say::FILE_DANGLING_SEEN.with("link", link),
+        (None, None) => say::FILE_MISSING_SEEN.text(),
+        (Some(_), _) => say::FILE_EMPTY_SEEN.text(),
+    };
+    Some(Found { evidence: vec![evidence], cause: say::FILE_CAUSE.text(), fix: fixes::dns_auto().into() })
+}
+
+fn windows_resolves_not(view: &View<'_>) -> Option<Found> {
+    if windows_resolves(view) != Some(false) || servers_resolve(view) == Some(true) || system_resolves(view) {
+        return None;
+    }
+    let mut evidence = answers(view, is_of_file);
+    evidence.push(say::WINDOWS_SEEN.with("name", &view.facts.question.public_name));
+    let commands = ["Get-DnsClientServerAddress", &format!("Resolve-DnsName {}", view.facts.question.public_name)];
+    Some(Found {
+        evidence,
+        cause: say::WINDOWS_CAUSE.text(),
+        fix: vec![Step::Say(say::WINDOWS_FIX.text()), fixes::run(Shell::Powershell, &commands)],
+    })
+}
+
+fn wrong_servers(view: &View<'_>) -> Option<Found> {
+    if servers_resolve(view) != Some(false) || others_resolve(view) != Some(true) || system_resolves(view) {
+        return None;
+    }
+    let mut evidence = answers(view, is_of_file);
+    evidence.extend(answers(view, |asked| matches!(asked, Asked::Public(_) | Asked::OfAdapter(_))));
+    let old = view.nameservers().into_iter().find(|server| {
+        view.facts.remembered.gateways.contains(server) && view.gateway().is_some_and(|now| now != *server)
+    });
+    let cause = match old {
+        Some(server) => say::SERVERS_OLD_GATEWAY_CAUSE.with("server", server),
+        None => say::SERVERS_CAUSE.text(),
+    };
+    let mut fix: Vec<Step> = fixes::dns_auto().into();
+    fix.extend(fixes::dns_tunneling(view));
+    Some(Found { evidence, cause, fix })
+}
+
+fn intercepted(view: &View<'_>) -> Option<Found> {
+    if servers_resolve(view) != Some(false)
+        || others_resolve(view) != Some(false)
+        || windows_resolves(view) == Some(false)
+        || system_resolves(view)
+    {
+        return None;
+    }
+    // Silence is what an interceptor leaves; a server that answers with an error is reached.
+    let is_silent = |answer: &Answer| matches!(answer, Answer::Failed { .. });
+    if !view
+        .asks(NameKind::Public)
+        .filter(|ask| matches!(ask.asked, Asked::Public(_)))
+        .all(|ask| is_silent(&ask.answer))
+    {
+        return None;
+    }
+    let mut evidence = answers(view, is_of_file);
+    evidence.extend(view.asks(NameKind::Public).find_map(|ask| match ask.asked {
+        Asked::Public(server) => Some(say::INTERCEPTED_PUBLIC_SEEN.with("server", server)),
+        Asked::System | Asked::Nameserver(_) | Asked::OfAdapter(_) | Asked::Windows => None,
+    }));
+    evidence.extend(answers(view, |asked| *asked == Asked::Windows));
+    let mut fix = Vec::new();
+    if view.switched_on("dnsTunneling") && !view.nameservers().contains(&DNS_TUNNEL) {
+        fix.push(Step::Say(say::INTERCEPTED_MIRROR_FIX.text()));
+        fix.extend(fixes::dns_auto());
+    } else {
+        fix.extend(fixes::dns_tunneling(view));
+    }
+    fix.extend(fixes::tunnel());
+    Some(Found { evidence, cause: say::INTERCEPTED_CAUSE.text(), fix })
+}
+
+/// The servers of resolv.conf by whether they answer over a transport.
+fn server_that(view: &View<'_>, test: impl Fn(Option<bool>, Option<bool>) -> bool) -> Option<IpAddr> {
+    view.nameservers().into_iter().find(|server| {
+        test(view.server_resolves(*server, Transport::Udp), view.server_resolves(*server, Transport::Tcp))
+    })
+}
+
+fn tcp_only(view: &View<'_>) -> Option<Found> {
+    if server_that(view, |udp, _| udp == Some(true)).is_some() {
+        return None;
+    }
+    let server = server_that(view, |udp, tcp| udp == Some(false) && tcp == Some(true))?;
+    let mut fix = vec![Step::Say(say::UDP_FIX.text()), fixes::lines("/etc/resolv.conf", &["options use-vc"])];
+    fix.extend(fixes::dns_tunneling(view));
+    fix.extend(fixes::tunnel());
+    Some(Found { evidence: vec![say::UDP_SEEN.with("server", server)], cause: say::UDP_CAUSE.text(), fix })
+}
+
+fn first_server(view: &View<'_>) -> Option<Found> {
+    let servers = view.nameservers();
+    let first = *servers.first()?;
+    let answers_by = |server: IpAddr, transport| view.server_resolves(server, transport);
+    let other_answers = servers[1..].iter().any(|server| answers_by(*server, Transport::Udp) == Some(true));
+    let is_silent = answers_by(first, Transport::Udp) == Some(false) && answers_by(first, Transport::Tcp) != Some(true);
+    if !other_answers || !is_silent {
+        return None;
+    }
+    let mut fix = vec![
+        Step::Say(say::FIRST_FIX.text()),
+        fixes::linux(&[&format!("sudo sed -i '/^nameserver {first}$/d' /etc/resolv.conf")]),
+    ];
+    fix.extend(fixes::dns_auto());
+    Some(Found { evidence: answers(view, is_of_file), cause: say::FIRST_CAUSE.with("server", first), fix })
+}
+
+/// The `hosts` line of nsswitch.conf.
+fn hosts_line<'a>(view: &View<'a>) -> Option<&'a str> {
+    let text = view.facts.nsswitch.as_deref()?;
+    text.lines().map(str::trim).find(|line| line.starts_with("hosts:"))
+}
+
+/// Services besides `dns` by which the C library asks the network for names.
+const RESOLVERS: [&str; 2] = ["dns", "resolve"];
+
+fn asks_dns(line: &str) -> bool {
+    line.split_whitespace().any(|word| RESOLVERS.contains(&word))
+}
+
+/// Servers answer, and programs get nothing.
+fn only_servers_resolve(view: &View<'_>) -> bool {
+    let system = view.resolves(NameKind::Public, |asked| *asked == Asked::System);
+    system == Some(false) && server_that(view, |udp, tcp| udp == Some(true) || tcp == Some(true)).is_some()
+}
+
+fn nsswitch(view: &View<'_>) -> Option<Found> {
+    let line = hosts_line(view)?;
+    if asks_dns(line) || system_resolves(view) {
+        return None;
+    }
+    let with_dns = format!("hosts: {} dns", line.trim_start_matches("hosts:").trim());
+    let mut evidence = vec![say::NSSWITCH_SEEN.with("line", line)];
+    evidence.extend(answers(view, is_of_file));
+    Some(Found {
+        evidence,
+        cause: say::NSSWITCH_CAUSE.text(),
+        fix: vec![fixes::lines("/etc/nsswitch.conf", &[&with_dns])],
+    })
+}
+
+fn system(view: &View<'_>) -> Option<Found> {
+    // `dns-udp` says it where only TCP answers.
+    if !only_servers_resolve(view)
+        || hosts_line(view).is_some_and(|line| !asks_dns(line))
+        || server_that(view, |udp, _| udp == Some(true)).is_none()
+    {
+        return None;
+    }
+    let name = &view.facts.question.public_name;
+    let mut evidence = vec![say::SYSTEM_SEEN.with("name", name)];
+    evidence.extend(view.asks(NameKind::Public).find(|ask| has_addresses(&ask.answer)).and_then(seen::ask));
+    Some(Found {
+        evidence,
+        cause: say::SYSTEM_CAUSE.text(),
+        fix: vec![
+            Step::Say(say::SYSTEM_FIX.text()),
+            fixes::linux(&["grep hosts: /etc/nsswitch.conf", &format!("getent ahosts {name}"), "resolvectl status"]),
+        ],
+    })
+}

@@ -1,0 +1,298 @@
+//! Step 4: proxies of the environment, and proxies that are missing.
+
+use crate::checks::{Severity, judge};
+use crate::facts::*;
+use crate::sample::*;
+use crate::way::{Place, State};
+use wire::facts::Proxy;
+
+const GATEWAY_PROXY: &str = "http://172.28.48.1:7890";
+
+/// A proxy on Windows that listens for Windows only.
+fn for_windows_only() -> Facts {
+    let mut facts = nat();
+    shut_proxy(&mut facts, GATEWAY_PROXY).on_windows_loopback = OK;
+    facts
+}
+
+fn at_loopback() -> Facts {
+    let mut facts = nat();
+    shut_proxy(&mut facts, "http://127.0.0.1:7890");
+    facts
+}
+
+fn not_running() -> Facts {
+    let mut facts = nat();
+    shut_proxy(&mut facts, GATEWAY_PROXY).on_windows_loopback = failed(Why::Refused);
+    facts
+}
+
+fn unknown_name() -> Facts {
+    let mut facts = nat();
+    let probe = shut_proxy(&mut facts, "http://proxy.corp.example:3128");
+    probe.address = None;
+    probe.resolved = failed(Why::NameUnknown);
+    probe.opened = Outcome::NotTried;
+    facts
+}
+
+fn unreadable() -> Facts {
+    let mut facts = nat();
+    let probe = shut_proxy(&mut facts, "http://172.28.48.1:7890");
+    let words = "its port is missing".to_owned();
+    *probe = ProxyProbe {
+        value: probe.value.clone(),
+        resolved: Outcome::Failed { why: Why::Other, detail: words },
+        ..ProxyProbe::default()
+    };
+    facts
+}
+
+fn set(facts: &mut Facts, value: &str, change: impl FnOnce(&mut ProxyProbe)) {
+    proxy(facts, "https_proxy", value);
+    change(proxy(facts, "HTTPS_PROXY", value));
+}
+
+fn other_protocol() -> Facts {
+    let mut facts = nat();
+    set(&mut facts, GATEWAY_PROXY, |probe| {
+        probe.http = failed(Why::WrongProtocol);
+        probe.socks5 = OK;
+        probe.request = failed(Why::WrongProtocol);
+    });
+    facts
+}
+
+fn neither_protocol() -> Facts {
+    let mut facts = other_protocol();
+    facts.probes.proxies[0].socks5 = failed(Why::WrongProtocol);
+    facts
+}
+
+fn without_login() -> Facts {
+    let mut facts = nat();
+    set(&mut facts, GATEWAY_PROXY, |probe| {
+        probe.http = failed(Why::Authentication);
+        probe.request = failed(Why::Authentication);
+    });
+    facts
+}
+
+fn without_node() -> Facts {
+    let mut facts = nat();
+    set(&mut facts, GATEWAY_PROXY, |probe| {
+        probe.request = Outcome::Failed { why: Why::ProxyRefused, detail: "502 Bad Gateway".to_owned() };
+    });
+    facts
+}
+
+/// Only a proxy leads out, Windows knows of it, WSL does not.
+fn needed() -> Facts {
+    let mut facts = nat();
+    cut(&mut facts);
+    tried(&mut facts, Subject::Outside, Method::Tcp, Whence::Windows, failed(Why::TimedOut));
+    windows(&mut facts).host.user_proxy =
+        Some(Proxy { proxy: Some("proxy.corp.example:3128".to_owned()), ..Proxy::default() });
+    facts
+}
+
+fn system_proxy_off() -> Facts {
+    let mut facts = nat();
+    wslconfig(&mut facts, "[wsl2]\nautoProxy=true\n");
+    for whence in [Whence::Vm, Whence::Windows] {
+        tried(&mut facts, Subject::Outside, Method::Tcp, whence, failed(Why::TimedOut));
+    }
+    facts
+}
+
+fn one_spelling() -> Facts {
+    let mut facts = nat();
+    proxy(&mut facts, "HTTPS_PROXY", GATEWAY_PROXY);
+    facts
+}
+
+pub(super) fn broken() -> Vec<Facts> {
+    vec![
+        for_windows_only(),
+        at_loopback(),
+        not_running(),
+        unknown_name(),
+        unreadable(),
+        other_protocol(),
+        neither_protocol(),
+        without_login(),
+        without_node(),
+        needed(),
+        system_proxy_off(),
+        one_spelling(),
+    ]
+}
+
+fn proxy_is(facts: &Facts, state: State) {
+    let diagnosis = judge(facts, None);
+    assert_eq!(diagnosis.way.iter().find(|hop| hop.place == Place::Proxy).unwrap().state, state);
+}
+
+#[test]
+fn a_proxy_for_windows_only_wants_allow_lan() {
+    let text = said(&only(&for_windows_only(), "proxy-allow-lan"));
+    for part in [
+        "Allow LAN",
+        "172.28.48.1:7890 refuses",
+        "port 7890 is open at 127.0.0.1",
+        "New-NetFirewallRule",
+        "-LocalPort 7890",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("198.18."), "there is no tunnel to go by: {text}");
+    proxy_is(&for_windows_only(), State::Troubled);
+    // Windows' own setting shows that it listens there.
+    let mut by_setting = for_windows_only();
+    by_setting.probes.proxies[0].on_windows_loopback = Outcome::NotTried;
+    windows(&mut by_setting).host.user_proxy =
+        Some(Proxy { proxy: Some("127.0.0.1:7890".to_owned()), ..Proxy::default() });
+    let text = said(&only(&by_setting, "proxy-allow-lan"));
+    assert!(text.contains("Windows' own proxy setting is 127.0.0.1:7890"), "{text}");
+    // Nothing is known of it: it is not claimed.
+    let mut guessed = for_windows_only();
+    guessed.probes.proxies[0].on_windows_loopback = Outcome::NotTried;
+    let text = said(&only(&guessed, "proxy-allow-lan"));
+    assert!(text.contains("or it does not run"), "{text}");
+    // At another of Windows' addresses.
+    let mut wifi = nat();
+    shut_proxy(&mut wifi, "http://192.168.1.23:7890").on_windows_loopback = OK;
+    only(&wifi, "proxy-allow-lan");
+    // It opens.
+    let mut well = nat();
+    set(&mut well, GATEWAY_PROXY, |_| ());
+    assert_eq!(ids(&well), [""; 0]);
+}
+
+#[test]
+fn by_the_tunnel_no_allow_lan_is_needed() {
+    let mut facts = with_tunnel(nat());
+    shut_proxy(&mut facts, GATEWAY_PROXY).on_windows_loopback = OK;
+    let text = said(&only(&facts, "proxy-allow-lan"));
+    assert!(text.contains("underpass proxy on --host 198.18.64.3 --port 7890"), "{text}");
+}
+
+#[test]
+fn loopback_is_the_vm_itself_but_in_mirrored_mode() {
+    let text = said(&only(&at_loopback(), "proxy-loopback"));
+    assert!(
+        text.contains("In nat mode 127.0.0.1 is the VM itself") && text.contains("underpass proxy on --port 7890"),
+        "{text}"
+    );
+    let mut mirrored = mirrored();
+    shut_proxy(&mut mirrored, "http://127.0.0.1:7890").on_windows_loopback = failed(Why::Refused);
+    let text = said(&only(&mirrored, "proxy-closed"));
+    assert!(text.contains("Nobody listens on that port on Windows"), "{text}");
+    // A proxy in the VM is as good as any.
+    let mut own = nat();
+    set(&mut own, "http://127.0.0.1:7890", |_| ());
+    assert_eq!(ids(&own), [""; 0]);
+}
+
+#[test]
+fn a_proxy_that_does_not_run_or_has_no_name_is_told_as_that() {
+    let text = said(&only(&not_running(), "proxy-closed"));
+    assert!(text.contains("Nobody listens on that port on Windows") && text.contains("underpass proxy off"), "{text}");
+    let mut elsewhere = nat();
+    shut_proxy(&mut elsewhere, "http://192.0.2.80:3128");
+    assert!(said(&only(&elsewhere, "proxy-closed")).contains("192.0.2.80:3128 refuses the connection"));
+    assert!(said(&only(&unreadable(), "proxy-setting")).contains("It names no proxy: its port is missing"));
+    assert!(said(&only(&unknown_name(), "proxy-name")).contains("Resolve-DnsName proxy.corp.example"));
+}
+
+#[test]
+fn the_protocol_must_be_the_one_that_is_set() {
+    let text = said(&only(&other_protocol(), "proxy-protocol"));
+    assert!(text.contains("does not speak HTTP") && text.contains("proxy on --scheme socks5 --port 7890"), "{text}");
+    assert!(said(&only(&neither_protocol(), "proxy-protocol")).contains("neither HTTP CONNECT nor SOCKS5"));
+    let mut socks = nat();
+    set(&mut socks, "socks5://172.28.48.1:7890", |probe| {
+        probe.socks5 = failed(Why::WrongProtocol);
+        probe.http = OK;
+        probe.request = failed(Why::WrongProtocol);
+    });
+    assert!(said(&only(&socks, "proxy-protocol")).contains("--scheme http"));
+    // What refuses to be of use to this user speaks the protocol.
+    only(&without_login(), "proxy-login");
+}
+
+#[test]
+fn a_proxy_that_refuses_or_has_no_way_out_is_told_as_that() {
+    let text = said(&only(&without_login(), "proxy-login"));
+    assert!(text.contains("export HTTPS_PROXY='http://USER:PASSWORD@172.28.48.1:7890'"), "{text}");
+    let text = said(&only(&without_node(), "proxy-request"));
+    assert!(text.contains("502 Bad Gateway") && text.contains("underpass proxy test"), "{text}");
+    // One variable's proxy works, another's does not.
+    let mut two = without_node();
+    for key in ["http_proxy", "HTTP_PROXY"] {
+        proxy(&mut two, key, "http://192.0.2.80:3128");
+    }
+    only(&two, "proxy-request");
+    // Nothing works: the proxy is where the way ends.
+    let mut all = without_node();
+    tried(&mut all, Subject::Outside, Method::Tcp, Whence::Vm, failed(Why::TimedOut));
+    assert!(ids(&all).contains(&"proxy-request"));
+    proxy_is(&all, State::Broken);
+}
+
+#[test]
+fn where_only_a_proxy_leads_out_one_must_be_set() {
+    let text = said(&only(&needed(), "proxy-needed"));
+    for part in ["proxy.corp.example:3128", "underpass proxy on --from windows", "up --via windows"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // What goes without a proxy is none.
+    let mut exceptions = needed();
+    let (key, value) = ("NO_PROXY".to_owned(), "localhost".to_owned());
+    exceptions.proxies.push(ProxySetting { tool: Tool::Environment, file: None, key, value });
+    only(&exceptions, "proxy-needed");
+    let mut off = needed();
+    wslconfig(&mut off, "[wsl2]\nautoProxy=false\n");
+    let text = said(&only(&off, "proxy-needed"));
+    assert!(text.contains("is off") && text.contains("autoProxy=true"), "{text}");
+    let mut local = needed();
+    windows(&mut local).host.user_proxy.as_mut().unwrap().proxy =
+        Some("http=127.0.0.1:7890;https=127.0.0.1:7890".to_owned());
+    let text = said(&only(&local, "proxy-needed"));
+    assert!(text.contains("does not hand on in nat mode") && text.contains("networkingMode=mirrored"), "{text}");
+    // By a script.
+    let mut pac = needed();
+    windows(&mut pac).host.user_proxy =
+        Some(Proxy { pac_url: Some("http://pac.corp.example/a.pac".to_owned()), ..Proxy::default() });
+    assert!(said(&only(&pac, "proxy-needed")).contains("a.pac"));
+    // It works without: what Windows does is its own affair.
+    let mut well = nat();
+    windows(&mut well).host.user_proxy = needed().windows.unwrap().host.user_proxy;
+    assert_eq!(ids(&well), [""; 0]);
+}
+
+#[test]
+fn auto_proxy_needs_a_system_proxy() {
+    assert_eq!(ids(&system_proxy_off()), ["windows-offline", "proxy-system"]);
+    let finding = judge(&system_proxy_off(), None).findings.remove(1);
+    assert!(said(&finding).contains("'System Proxy'"));
+    let mut unasked = system_proxy_off();
+    wslconfig(&mut unasked, "");
+    assert_eq!(ids(&unasked), ["windows-offline"]);
+    let mut without = system_proxy_off();
+    tried(&mut without, Subject::Outside, Method::Tcp, Whence::Windows, OK);
+    assert_eq!(ids(&without), ["network-tcp"]);
+    let mut well = nat();
+    wslconfig(&mut well, "[wsl2]\nautoProxy=true\n");
+    assert_eq!(ids(&well), [""; 0]);
+}
+
+#[test]
+fn one_spelling_of_a_variable_is_a_hint() {
+    let finding = only(&one_spelling(), "proxy-spelling");
+    assert_eq!(finding.severity, Severity::Hint);
+    assert!(said(&finding).contains("HTTPS_PROXY is set, https_proxy is not"));
+    let mut other = nat();
+    proxy(&mut other, "http_proxy", GATEWAY_PROXY);
+    assert!(said(&only(&other, "proxy-spelling")).contains("http_proxy is set, HTTP_PROXY is not"));
+}

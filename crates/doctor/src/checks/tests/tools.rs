@@ -1,0 +1,229 @@
+//! apt, git, ssh, Docker and other tools.
+
+use crate::checks::judge;
+use crate::facts::*;
+use crate::sample::*;
+
+const OLD: &str = "http://192.0.2.99:3128";
+const GOOD: &str = "http://192.0.2.80:7890";
+
+fn with_variables(mut facts: Facts) -> Facts {
+    for key in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"] {
+        proxy(&mut facts, key, GOOD);
+    }
+    facts
+}
+
+/// A tool whose own proxy is dead.
+fn dead(tool: Tool, file: &str, key: &str) -> Facts {
+    let mut facts = nat();
+    let probe = setting(&mut facts, tool, Some(file), key, OLD);
+    probe.opened = failed(Why::TimedOut);
+    [&mut probe.http, &mut probe.request].into_iter().for_each(|outcome| *outcome = Outcome::NotTried);
+    facts
+}
+
+/// Only the variables' proxy leads out; apt and Docker have none.
+fn by_variables_only() -> Facts {
+    let mut facts = with_variables(nat());
+    tried(&mut facts, Subject::Outside, Method::Tcp, Whence::Vm, failed(Why::TimedOut));
+    facts
+}
+
+fn dead_apt() -> Facts {
+    dead(Tool::Apt, "/etc/apt/apt.conf.d/95proxy", "Acquire::http::Proxy")
+}
+
+fn dead_git() -> Facts {
+    dead(Tool::Git, "/home/li/.gitconfig", "http.proxy")
+}
+
+fn shut_ssh() -> Facts {
+    let mut facts = nat();
+    tried(&mut facts, Subject::GitSsh, Method::Tcp, Whence::Vm, failed(Why::TimedOut));
+    facts
+}
+
+fn dead_ssh() -> Facts {
+    let mut facts = nat();
+    let probe = setting(&mut facts, Tool::Ssh, Some("/home/li/.ssh/config"), "ProxyCommand", OLD);
+    probe.opened = failed(Why::Refused);
+    probe.request = Outcome::NotTried;
+    let command = "nc -X connect -x 192.0.2.99:3128 %h %p".to_owned();
+    probe.value.clone_from(&command);
+    facts.proxies.last_mut().unwrap().value = command;
+    facts
+}
+
+fn dead_npm() -> Facts {
+    dead(Tool::Npm, "/home/li/.npmrc", "https-proxy")
+}
+
+fn docker(subnet: &str) -> Facts {
+    let mut facts = nat();
+    let mut bridge = link("docker0", &[subnet]);
+    bridge.kind = Some("bridge".to_owned());
+    facts.links.push(bridge);
+    facts.filter.docker_chains = true;
+    facts.filter.forward_drops = true;
+    facts
+}
+
+fn docker_has_the_companys_addresses() -> Facts {
+    let mut facts = docker("10.20.0.1/16");
+    facts.links.last_mut().unwrap().name = "br-0123456789ab".to_owned();
+    facts
+}
+
+fn docker_has_the_outside() -> Facts {
+    let mut facts = docker("1.1.0.1/16");
+    cut(&mut facts);
+    facts
+}
+
+fn docker_overlaps() -> Facts {
+    let mut facts = docker("172.17.0.1/16");
+    windows(&mut facts).host.routes.push("172.16.0.0/13".to_owned());
+    facts
+}
+
+fn docker_drops_for_others() -> Facts {
+    let mut facts = docker("172.17.0.1/16");
+    let mut bridge = link("virbr0", &["192.168.122.1/24"]);
+    bridge.kind = Some("bridge".to_owned());
+    facts.links.push(bridge);
+    facts
+}
+
+pub(super) fn broken() -> Vec<Facts> {
+    vec![
+        by_variables_only(),
+        dead_apt(),
+        dead_git(),
+        shut_ssh(),
+        dead_ssh(),
+        dead_npm(),
+        docker_has_the_companys_addresses(),
+        docker_has_the_outside(),
+        docker_overlaps(),
+        docker_drops_for_others(),
+    ]
+}
+
+#[test]
+fn apt_update_times_out_by_its_own_dead_proxy() {
+    let text = said(&only(&dead_apt(), "tools-apt"));
+    let command = r"sudo sed -i '\|http://192.0.2.99:3128|d' '/etc/apt/apt.conf.d/95proxy'";
+    assert!(text.contains(command) && text.contains("192.0.2.99:3128 gets no answer"), "{text}");
+    let text = said(&only(&with_variables(dead_apt()), "tools-apt"));
+    assert!(text.contains(&format!("Acquire::https::Proxy \"{GOOD}\";")), "{text}");
+    let mut works = nat();
+    setting(&mut works, Tool::Apt, Some("/etc/apt/apt.conf.d/95proxy"), "Acquire::http::Proxy", OLD);
+    assert_eq!(ids(&works), [""; 0]);
+}
+
+#[test]
+fn apt_update_times_out_without_the_proxy_that_the_shell_has() {
+    assert_eq!(ids(&by_variables_only()), ["tools-apt", "tools-docker"]);
+    let findings = judge(&by_variables_only(), None).findings;
+    let text = said(&findings[0]);
+    for part in [
+        "sudo does not hand them on",
+        "/etc/apt/apt.conf.d/proxy.conf",
+        "proxy apply --tools apt",
+        "1.1.1.1:443 gets no answer",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(said(&findings[1]).contains("docker.service.d/proxy.conf"));
+    // It gets out without.
+    assert_eq!(ids(&with_variables(nat())), [""; 0]);
+    // It is not installed.
+    let mut none = by_variables_only();
+    none.tools = vec![Tool::Git];
+    assert_eq!(ids(&none), [""; 0]);
+}
+
+#[test]
+fn git_clone_hangs_by_gits_own_dead_proxy() {
+    let text = said(&only(&dead_git(), "tools-git"));
+    assert!(text.contains("git config --global --unset-all http.proxy"), "{text}");
+    let text = said(&only(&with_variables(dead_git()), "tools-git"));
+    assert!(text.contains(&format!("git config --global http.proxy {GOOD}")), "{text}");
+    let mut works = nat();
+    setting(&mut works, Tool::Git, Some("/home/li/.gitconfig"), "http.proxy", OLD);
+    assert_eq!(ids(&works), [""; 0]);
+}
+
+#[test]
+fn git_clone_hangs_by_ssh() {
+    let text = said(&only(&shut_ssh(), "tools-ssh"));
+    for part in ["github.com:22 gets no answer", "HostName ssh.github.com", "TUN mode"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("ProxyCommand"), "there is no proxy to go by: {text}");
+    let text = said(&only(&with_variables(shut_ssh()), "tools-ssh"));
+    assert!(text.contains("ProxyCommand nc -X connect -x 192.0.2.80:7890 %h %p"), "{text}");
+    // ssh has a proxy of its own, and that works.
+    let mut own = shut_ssh();
+    setting(&mut own, Tool::Ssh, Some("/home/li/.ssh/config"), "ProxyCommand", GOOD);
+    assert_eq!(ids(&own), [""; 0]);
+    assert!(said(&only(&dead_ssh(), "tools-ssh")).contains("the proxy of its ProxyCommand"));
+    // Nothing gets out: that is another matter.
+    let mut nothing = shut_ssh();
+    cut(&mut nothing);
+    assert_eq!(ids(&nothing), ["network-nat"]);
+}
+
+#[test]
+fn other_tools_with_a_dead_proxy_are_told_together() {
+    let mut facts = with_variables(dead_npm());
+    let probe =
+        setting(&mut facts, Tool::Pip, Some("/home/li/.config/pip/pip.conf"), "proxy", "socks5://192.0.2.98:1080");
+    probe.opened = failed(Why::Refused);
+    probe.request = Outcome::NotTried;
+    let text = said(&only(&facts, "tools-others"));
+    for part in [
+        "apply --tools npm,pip",
+        "remove --tools npm,pip",
+        "sed -i '/^ *https-proxy *[=: ]/d' '/home/li/.npmrc'",
+        "192.0.2.98:1080 refuses",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let mut works = nat();
+    setting(&mut works, Tool::Npm, Some("/home/li/.npmrc"), "https-proxy", OLD);
+    assert_eq!(ids(&works), [""; 0]);
+}
+
+#[test]
+fn dockers_networks_must_not_have_the_companys_addresses() {
+    let text = said(&only(&docker_has_the_companys_addresses(), "tools-docker-subnet"));
+    assert!(text.contains("br-0123456789ab has 10.20.0.0/16, and 10.20.0.5 is in it"), "{text}");
+    assert!(text.contains("default-address-pools"), "{text}");
+    let text = said(&only(&docker_has_the_outside(), "network-docker"));
+    assert!(text.contains("docker0 has 1.1.0.0/16, and 1.1.1.1 is in it"), "{text}");
+    only(&docker_overlaps(), "tools-docker-overlap");
+    assert!(!judge(&docker_overlaps(), None).has_problems());
+    assert_eq!(ids(&docker("172.17.0.1/16")), [""; 0]);
+    // A bridge of somebody else's.
+    let mut other = docker_has_the_companys_addresses();
+    other.links.last_mut().unwrap().name = "br-lan".to_owned();
+    assert!(!ids(&other).contains(&"tools-docker-subnet"));
+}
+
+#[test]
+fn dockers_rules_drop_for_other_bridges() {
+    let text = said(&only(&docker_drops_for_others(), "tools-docker-forward"));
+    assert!(text.contains("sudo iptables -I DOCKER-USER -i virbr0 -j ACCEPT"), "{text}");
+    let near: [fn(&mut Facts); 3] = [
+        |facts| facts.filter.forward_drops = false,
+        |facts| facts.filter.docker_chains = false,
+        |facts| facts.links.last_mut().unwrap().up = false,
+    ];
+    for change in near {
+        let mut facts = docker_drops_for_others();
+        change(&mut facts);
+        assert_eq!(ids(&facts), [""; 0]);
+    }
+}

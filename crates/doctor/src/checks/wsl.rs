@@ -1,0 +1,313 @@
+//! WSL itself: interop, the mode in force, the clock; and last what only later does harm: addresses that changed, a firewall that is off.
+
+use super::view::{View, has_failed, is_ok, mode_by_name, mode_name};
+use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes};
+use crate::facts::{Entry, Mention, ModeName, Outcome, ProxyProbe, ProxySetting};
+use crate::way::Place;
+use std::net::IpAddr;
+use wording::{Text, doctor, doctor_wsl as say};
+
+pub(super) const FIRST: &[Check] = &[
+    check("wsl-interop", Severity::Problem, &say::INTEROP, interop_off),
+    check("wsl-interop-entry", Severity::Problem, &say::ENTRY, entry),
+    check("wsl-interop-socket", Severity::Problem, &say::SOCKET, socket),
+    check("wsl-interop-run", Severity::Problem, &say::RUN, run),
+    check("wsl-mode", Severity::Problem, &say::MODE, mode),
+    check("wsl-clock", Severity::Problem, &say::CLOCK, clock),
+];
+
+pub(super) const LAST: &[Check] = &[
+    Check { hop: Some(Place::Program), ..check("wsl-address", Severity::Problem, &say::ADDRESS, address) },
+    Check { area: Area::Windows, ..check("windows-firewall", Severity::Hint, &say::FIREWALL, firewall) },
+];
+
+const fn check(
+    id: &'static str,
+    severity: Severity,
+    description: &'static wording::Sentence,
+    find: fn(&View<'_>) -> Option<Found>,
+) -> Check {
+    Check { id, area: Area::Wsl, severity, description, needs: Needs::Facts, hop: None, find }
+}
+
+/// Whether wsl.conf switches interop off.
+fn is_off(view: &View<'_>) -> bool {
+    view.wsl_conf_switched_off("interop", "enabled")
+}
+
+fn interop_off(view: &View<'_>) -> Option<Found> {
+    if !view.facts.interop.is_wsl || !is_off(view) {
+        return None;
+    }
+    let setting = doctor::FILE_ASKS_FOR.with("file", fixes::WSL_CONF).with("setting", "enabled=false ([interop])");
+    let mut fix = vec![Step::Say(say::INTEROP_FIX.text())];
+    fix.push(fixes::lines(fixes::WSL_CONF, &["[interop]", "enabled=true"]));
+    fix.extend(fixes::shutdown(view));
+    Some(Found { evidence: vec![setting], cause: say::INTEROP_CAUSE.text(), fix })
+}
+
+/// WSL's own entry in the kernel's list.
+const ENTRY: &str = ":WSLInterop:M::MZ::/init:FP";
+
+fn entry(view: &View<'_>) -> Option<Found> {
+    let interop = &view.facts.interop;
+    if !interop.is_wsl || is_off(view) || is_ok(&interop.run) {
+        return None;
+    }
+    let (seen, command) = match interop.entry? {
+        Entry::Present => return None,
+        Entry::Missing => {
+            (say::ENTRY_MISSING_SEEN.text(), format!("echo '{ENTRY}' | sudo tee /proc/sys/fs/binfmt_misc/register"))
+        }
+        Entry::Disabled => {
+            (say::ENTRY_DISABLED_SEEN.text(), "echo 1 | sudo tee /proc/sys/fs/binfmt_misc/WSLInterop".to_owned())
+        }
+    };
+    Some(Found {
+        evidence: vec![seen],
+        cause: say::ENTRY_CAUSE.text(),
+        fix: vec![
+            Step::Say(say::ENTRY_FIX.text()),
+            fixes::linux(&[&command]),
+            Step::Say(say::ENTRY_KEEP_FIX.text()),
+            fixes::lines("/etc/binfmt.d/WSLInterop.conf", &[ENTRY]),
+        ],
+    })
+}
+
+fn socket(view: &View<'_>) -> Option<Found> {
+    let interop = &view.facts.interop;
+    let named = interop.socket.as_ref()?;
+    if !interop.is_wsl || interop.socket_lives || is_ok(&interop.run) || is_off(view) || entry(view).is_some() {
+        return None;
+    }
+    Some(Found {
+        evidence: vec![say::SOCKET_SEEN.with("socket", named)],
+        cause: say::SOCKET_CAUSE.text(),
+        fix: vec![Step::Say(say::SOCKET_FIX.text()), fixes::linux(&["export WSL_INTEROP=/run/WSL/1_interop"])],
+    })
+}
+
+fn run(view: &View<'_>) -> Option<Found> {
+    let interop = &view.facts.interop;
+    let Outcome::Failed { why, detail } = &interop.run else { return None };
+    if !interop.is_wsl || is_off(view) || entry(view).is_some() || socket(view).is_some() {
+        return None;
+    }
+    let mut fix = vec![Step::Say(doctor::FIX_RESTART.text())];
+    fix.extend(fixes::shutdown(view));
+    Some(Found {
+        evidence: vec![say::RUN_SEEN.with("detail", super::seen::in_words(*why, detail))],
+        cause: say::RUN_CAUSE.text(),
+        fix,
+    })
+}
+
+fn mode(view: &View<'_>) -> Option<Found> {
+    let (asked, in_force) = (view.mode_asked_for()?, view.mode()?);
+    let setting = format!("networkingMode={asked}");
+    let evidence = vec![
+        doctor::FILE_ASKS_FOR.with("file", fixes::WSLCONFIG).with("setting", setting),
+        doctor::MODE_IN_FORCE.with("mode", mode_name(in_force)),
+    ];
+    let Some(wanted) = mode_by_name(asked) else {
+        let mut fix = vec![Step::Say(say::MODE_VALUE_FIX.text())];
+        let values = "# none | nat | bridged | mirrored | virtioproxy";
+        fix.push(fixes::lines(fixes::WSLCONFIG, &["[wsl2]", "networkingMode=mirrored", values]));
+        fix.extend(fixes::shutdown(view));
+        return Some(Found { evidence, cause: say::MODE_VALUE_CAUSE.text(), fix });
+    };
+    if wanted == in_force {
+        return None;
+    }
+    if let Some(build) = view.build().filter(|_| wanted != ModeName::Nat && view.can_mirror() == Some(false)) {
+        let mut fix = vec![Step::Say(say::MODE_OLD_FIX.text())];
+        fix.push(fixes::lines(fixes::WSLCONFIG, &["[wsl2]", "networkingMode=nat"]));
+        fix.extend(fixes::tunnel());
+        return Some(Found { evidence, cause: say::MODE_OLD_CAUSE.with("build", build), fix });
+    }
+    let mut fix = vec![Step::Say(say::MODE_FIX.text())];
+    fix.extend(fixes::shutdown(view));
+    Some(Found { evidence, cause: say::MODE_CAUSE.text(), fix })
+}
+
+/// Milliseconds by which a clock may be off: asking Windows takes some seconds at worst, and one-time passwords allow half a minute.
+const CLOCK_MS: u64 = 30_000;
+
+fn clock(view: &View<'_>) -> Option<Found> {
+    let ahead = view.facts.clock.ahead_of_windows_ms?;
+    if ahead.unsigned_abs() <= CLOCK_MS {
+        return None;
+    }
+    let seen = if ahead > 0 { say::CLOCK_AHEAD_SEEN.text() } else { say::CLOCK_BEHIND_SEEN.text() };
+    let mut fix = vec![Step::Say(say::CLOCK_FIX.text()), fixes::linux(&["sudo hwclock -s"])];
+    fix.push(Step::Say(doctor::FIX_RESTART.text()));
+    fix.extend(fixes::shutdown(view));
+    Some(Found {
+        evidence: vec![seen.with("seconds", ahead.unsigned_abs() / 1000)],
+        cause: say::CLOCK_CAUSE.text(),
+        fix,
+    })
+}
+
+/// Addresses that the VM and its gateways had and have no more.
+fn old_addresses(view: &View<'_>) -> Vec<IpAddr> {
+    let remembered = &view.facts.remembered;
+    let all = remembered.vm.iter().chain(&remembered.gateways).copied();
+    all.filter(|address| !view.is_own(*address) && view.gateway() != Some(*address) && !address.is_loopback()).collect()
+}
+
+/// Whether an address is one that WSL had before: as remembered, or one of WSL's NAT range in which nobody has a network now.
+pub(super) fn names_old_address(view: &View<'_>, address: IpAddr) -> bool {
+    old_addresses(view).contains(&address) || is_stray(view, address)
+}
+
+/// The range of which WSL takes its NAT's networks. A company may use it too, so it takes a Windows that is known and has none of it there.
+fn is_stray(view: &View<'_>, address: IpAddr) -> bool {
+    let range = ipnet::IpNet::new_assert([172, 16, 0, 0].into(), 12);
+    let in_vm = || view.facts.links.iter().flat_map(|link| &link.addresses).any(|net| net.contains(&address));
+    let on_windows = || fixes::networks_of_windows(view).any(|(net, _)| net.contains(&address));
+    range.contains(&address)
+        && view.mode() == Some(ModeName::Nat)
+        && view.windows().is_some()
+        && !in_vm()
+        && !on_windows()
+}
+
+/// What it is now.
+fn replacement(view: &View<'_>, old: IpAddr) -> Option<IpAddr> {
+    if view.facts.remembered.vm.contains(&old) { own_address(view) } else { view.gateway() }
+}
+
+fn own_address(view: &View<'_>) -> Option<IpAddr> {
+    let addresses = view.own_links().filter(|link| link.up).flat_map(|link| &link.addresses);
+    addresses.map(ipnet::IpNet::addr).find(IpAddr::is_ipv4)
+}
+
+fn list(addresses: &[IpAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// What still names old addresses, and what mends that.
+#[derive(Default)]
+struct Stale {
+    evidence: Vec<Text>,
+    fix: Vec<Step>,
+}
+
+impl Stale {
+    fn see(&mut self, place: &str, address: IpAddr) {
+        self.evidence.push(say::ADDRESS_NAMED_SEEN.with("place", place).with("address", address));
+    }
+
+    fn proxies(&mut self, view: &View<'_>, old: &[IpAddr]) {
+        let probe_of = |setting: &ProxySetting| -> Option<&ProxyProbe> {
+            view.facts.probes.proxies.iter().find(|probe| probe.value == setting.value)
+        };
+        let mut found = false;
+        for setting in &view.facts.proxies {
+            let Some((probe, address)) = probe_of(setting).and_then(|probe| Some((probe, probe.address?))) else {
+                continue;
+            };
+            let place = match &setting.file {
+                Some(file) => format!("{file} ({})", setting.key),
+                None => setting.key.clone(),
+            };
+            if old.contains(&address) {
+                self.see(&place, address);
+            } else if has_failed(&probe.opened) && is_stray(view, address) {
+                self.evidence.push(say::ADDRESS_DEAD_SEEN.with("place", place).with("address", address));
+            } else {
+                continue;
+            }
+            found = true;
+        }
+        if found {
+            self.fix.extend(fixes::proxy_on(view));
+        }
+    }
+
+    fn hosts(&mut self, view: &View<'_>, old: &[IpAddr]) {
+        let hosts = view.facts.hosts.as_deref().unwrap_or_default();
+        for line in hosts.lines() {
+            let Some(address) = line.split_whitespace().next().and_then(|word| word.parse().ok()) else { continue };
+            if !old.contains(&address) {
+                continue;
+            }
+            self.see("/etc/hosts", address);
+            if let Some(new) = replacement(view, address) {
+                let pattern = address.to_string().replace('.', r"\.");
+                self.fix.push(Step::Say(say::ADDRESS_HOSTS_FIX.with("new", new).with("old", address)));
+                self.fix.push(fixes::linux(&[&format!("sudo sed -i 's/^{pattern}\\b/{new}/' /etc/hosts")]));
+            }
+        }
+    }
+
+    fn port_proxies(&mut self, view: &View<'_>, old: &[IpAddr]) {
+        let ports = view.windows().map_or(&[][..], |windows| &windows.port_proxies);
+        for port in ports {
+            let Some(address) = port.to.parse().ok().filter(|address| old.contains(address)) else { continue };
+            self.see(&format!("netsh interface portproxy ({})", port.listen), address);
+            let Some(new) = own_address(view) else { continue };
+            let (listen, number) = port.listen.rsplit_once(':').unwrap_or((&port.listen, "PORT"));
+            let command = format!(
+                "netsh interface portproxy set v4tov4 listenaddress={listen} listenport={number} connectaddress={new} \
+                 connectport={}",
+                port.port
+            );
+            self.fix.push(Step::Say(say::ADDRESS_PORT_FIX.text()));
+            self.fix.push(fixes::run(Shell::AdminPowershell, &[&command]));
+        }
+    }
+
+    fn mentions(&mut self, view: &View<'_>, old: &[IpAddr]) {
+        for Mention { file, line, address } in &view.facts.remembered.mentions {
+            if !old.contains(address) {
+                continue;
+            }
+            self.see(&format!("{file}:{line}"), *address);
+            let of_vm = view.facts.remembered.vm.contains(address);
+            let word =
+                if of_vm { "$(hostname -I | cut -d' ' -f1)" } else { "$(ip route show default | cut -d' ' -f3)" };
+            self.fix.push(Step::Say(say::ADDRESS_FILE_FIX.with("file", file).with("line", line)));
+            self.fix.push(fixes::lines(file, &[word]));
+        }
+    }
+}
+
+fn address(view: &View<'_>) -> Option<Found> {
+    let old = old_addresses(view);
+    let mut stale = Stale::default();
+    stale.proxies(view, &old);
+    stale.hosts(view, &old);
+    stale.port_proxies(view, &old);
+    stale.mentions(view, &old);
+    if stale.evidence.is_empty() {
+        return None;
+    }
+    let mut evidence = Vec::new();
+    if !old.is_empty()
+        && let Some(now) = own_address(view)
+    {
+        evidence.push(say::ADDRESS_NOW_SEEN.with("before", list(&old)).with("now", now));
+    }
+    evidence.extend(stale.evidence);
+    let mut fix = stale.fix;
+    if view.can_mirror() != Some(false) && view.mode() != Some(ModeName::Mirrored) {
+        fix.push(Step::Say(say::ADDRESS_MIRRORED_FIX.text()));
+        fix.push(fixes::lines(fixes::WSLCONFIG, &["[wsl2]", "networkingMode=mirrored"]));
+        fix.extend(fixes::shutdown(view));
+    }
+    Some(Found { evidence, cause: say::ADDRESS_CAUSE.text(), fix })
+}
+
+fn firewall(view: &View<'_>) -> Option<Found> {
+    if !view.switched_off("firewall") || view.can_mirror() == Some(false) {
+        return None;
+    }
+    let setting = doctor::FILE_ASKS_FOR.with("file", fixes::WSLCONFIG).with("setting", "firewall=false");
+    let mut fix =
+        vec![Step::Say(say::FIREWALL_FIX.text()), fixes::lines(fixes::WSLCONFIG, &["[wsl2]", "firewall=true"])];
+    fix.extend(fixes::shutdown(view));
+    Some(Found { evidence: vec![setting], cause: say::FIREWALL_CAUSE.text(), fix })
+}

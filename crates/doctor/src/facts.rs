@@ -1,0 +1,612 @@
+//! Everything that the doctor looks at, as plain data: probes fill it in, checks judge it, nothing here does either. What could not be
+//! looked at is left out (`None`, an empty list, [`Outcome::NotTried`]), which no check takes for a fault.
+//!
+//! Texts are as found, secrets included; whoever shows them shows [`Facts::masked`].
+
+use ipnet::{IpNet, Ipv4Net};
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv4Addr};
+use wire::facts::HostFacts;
+
+/// All that is known of this machine's network.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Facts {
+    /// What the user wants to reach.
+    pub question: Question,
+    /// WSL's networking mode.
+    pub mode: Mode,
+    /// The VM's interfaces, `lo` among them.
+    pub links: Vec<Link>,
+    /// Routes of all tables but `local`.
+    pub routes: Vec<Route>,
+    /// Routing policy rules.
+    pub rules: Vec<Rule>,
+    /// Neighbours (ARP, ND), above all the gateway's.
+    pub neighbours: Vec<Neighbour>,
+    /// `/etc/resolv.conf`.
+    pub resolv_conf: ResolvConf,
+    /// `/etc/wsl.conf`; nothing where there is no such file.
+    pub wsl_conf: Option<String>,
+    /// `/etc/nsswitch.conf`.
+    pub nsswitch: Option<String>,
+    /// `/etc/hosts`.
+    pub hosts: Option<String>,
+    /// Tools that are installed.
+    pub tools: Vec<Tool>,
+    /// Proxy settings: of the environment, and of each tool.
+    pub proxies: Vec<ProxySetting>,
+    /// The clock.
+    pub clock: Clock,
+    /// How Windows programs are started.
+    pub interop: Interop,
+    /// Other programs that carry WSL's traffic elsewhere.
+    pub other_tunnels: Vec<OtherTunnel>,
+    /// Packet filters of the VM.
+    pub filter: Filter,
+    /// Underpass' own tunnel.
+    pub tunnel: Tunnel,
+    /// Windows, as the relay tells of it; nothing where it could not be asked.
+    pub windows: Option<Windows>,
+    /// Addresses of an earlier run.
+    pub remembered: Remembered,
+    /// What was tried, and what came of it.
+    pub probes: Probes,
+}
+
+/// What the user wants to reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Question {
+    /// The address that stands for the internet, such as `1.1.1.1:443`.
+    pub outside: String,
+    /// The name that stands for the internet's, such as `www.msftconnecttest.com`.
+    pub public_name: String,
+    /// The company's hosts, by name or address, each perhaps with a port.
+    pub company: Vec<String>,
+}
+
+/// WSL's networking mode, from three sides that need not agree.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Mode {
+    /// What `wslinfo --networking-mode` says, as it says it.
+    pub by_wslinfo: Option<String>,
+    /// What interfaces, addresses and rules look like.
+    pub by_signs: Option<ModeName>,
+}
+
+/// A networking mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModeName {
+    /// A network of WSL's own behind Windows' NAT.
+    Nat,
+    /// Windows' adapters and addresses.
+    Mirrored,
+    /// Microsoft's user-mode NAT; also called `consomme`.
+    VirtioProxy,
+    /// A Hyper-V switch of the user's.
+    Bridged,
+    /// No network.
+    None,
+}
+
+/// An interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Link {
+    /// Its name.
+    pub name: String,
+    /// What the kernel says it is (`bridge`, `veth`, `tun`, `dummy`); nothing for an ordinary one.
+    pub kind: Option<String>,
+    /// Whether it is up and has a carrier.
+    pub up: bool,
+    /// Largest IP packet in bytes.
+    pub mtu: u32,
+    /// Its addresses, with the length of their prefix.
+    pub addresses: Vec<IpNet>,
+}
+
+/// A route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Where it leads; `0.0.0.0/0` and `::/0` for a default route.
+    pub destination: IpNet,
+    /// By which router.
+    #[serde(default)]
+    pub gateway: Option<IpAddr>,
+    /// By which interface.
+    #[serde(default)]
+    pub device: Option<String>,
+    /// The table that it is in; 254 is `main`.
+    pub table: u32,
+    /// The lower, the sooner it is taken.
+    #[serde(default)]
+    pub metric: u32,
+    /// Whether it drops what it matches (`blackhole`, `unreachable`, `prohibit`).
+    #[serde(default)]
+    pub refuses: bool,
+}
+
+/// A rule of policy routing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// The lower, the sooner it is asked.
+    pub priority: u32,
+    /// The table that it leads to.
+    pub table: Option<u32>,
+    /// The rule as `ip rule` writes it.
+    pub text: String,
+}
+
+/// What is known of a neighbour's hardware address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Neighbour {
+    /// Who.
+    pub address: IpAddr,
+    /// At which interface.
+    pub device: String,
+    /// Whether he has answered.
+    pub state: NeighbourState,
+}
+
+/// See [`Neighbour`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NeighbourState {
+    /// He answered (reachable, stale, delay, probe), or his address is set by hand (permanent, noarp).
+    Known,
+    /// He was asked and does not answer (incomplete, failed).
+    Silent,
+}
+
+/// `/etc/resolv.conf`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ResolvConf {
+    /// What it says; nothing where there is no such file, or the link leads nowhere.
+    pub text: Option<String>,
+    /// Where it leads, if it is a symbolic link.
+    pub link: Option<String>,
+    /// Whether the file has the immutable bit (`chattr +i`).
+    pub immutable: bool,
+}
+
+/// A program with proxy settings of its own, or the environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tool {
+    /// Variables, which most programs follow.
+    Environment,
+    /// Debian's packages.
+    Apt,
+    /// git, for `https://` remotes.
+    Git,
+    /// npm.
+    Npm,
+    /// yarn.
+    Yarn,
+    /// pip.
+    Pip,
+    /// Docker's client and daemon.
+    Docker,
+    /// curl's own file.
+    Curl,
+    /// wget's own file.
+    Wget,
+    /// cargo.
+    Cargo,
+    /// ssh, which git uses for `git@` remotes: ProxyCommand and ProxyJump.
+    Ssh,
+}
+
+/// One place where a proxy is set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxySetting {
+    /// Who reads it.
+    pub tool: Tool,
+    /// The file, or nothing for a variable.
+    #[serde(default)]
+    pub file: Option<String>,
+    /// The variable or key: `HTTP_PROXY`, `http.proxy`, `Acquire::http::Proxy`.
+    pub key: String,
+    /// As it is written there; for [`Tool::Ssh`] the command.
+    pub value: String,
+}
+
+/// The VM's clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Clock {
+    /// By how many milliseconds it is ahead of Windows' (negative: behind).
+    pub ahead_of_windows_ms: Option<i64>,
+}
+
+/// How Windows programs are started from Linux.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Interop {
+    /// Whether this is a WSL at all; elsewhere nothing is expected.
+    pub is_wsl: bool,
+    /// The kernel's entry for Windows programs; nothing where it could not be looked at.
+    pub entry: Option<Entry>,
+    /// What WSL_INTEROP names.
+    pub socket: Option<String>,
+    /// Whether there is a socket at that place.
+    pub socket_lives: bool,
+    /// Sockets in `/run/WSL`, in all.
+    pub sockets: usize,
+    /// A Windows program, run.
+    pub run: Outcome,
+}
+
+/// The kernel's entry for Windows programs (binfmt_misc).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Entry {
+    /// It is there.
+    Present,
+    /// It is there and switched off.
+    Disabled,
+    /// It is not there.
+    Missing,
+}
+
+/// Another program that takes WSL's traffic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherTunnel {
+    /// Its name, such as `wsl-vpnkit`.
+    pub name: String,
+    /// By what it was noticed: a process with its id, an interface.
+    pub sign: String,
+    /// The interface that it brings, if one is there.
+    pub device: Option<String>,
+}
+
+/// Packet filters of the VM (nftables, or iptables over it).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Filter {
+    /// Whether the base chain for what leaves drops by policy.
+    pub output_drops: bool,
+    /// Whether the base chain for what is forwarded drops by policy, as Docker sets it.
+    pub forward_drops: bool,
+    /// Whether Docker's chains are there.
+    pub docker_chains: bool,
+    /// Rules that drop or reject what leaves, as `nft` writes them.
+    pub dropping_rules: Vec<String>,
+}
+
+/// Underpass' own tunnel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tunnel {
+    /// Whether it carries traffic.
+    pub state: TunnelState,
+    /// Its device.
+    pub device: Option<String>,
+    /// Its subnet.
+    pub subnet: Option<Ipv4Net>,
+    /// Its gateway and nameserver.
+    pub gateway: Option<Ipv4Addr>,
+    /// The address that stands for Windows' 127.0.0.1.
+    pub host: Option<Ipv4Addr>,
+    /// The last thing that went wrong with its relays or routes, in its own words.
+    pub last_error: Option<String>,
+}
+
+/// See [`Tunnel::state`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TunnelState {
+    /// None runs.
+    #[default]
+    Down,
+    /// It waits for its relay.
+    Starting,
+    /// It carries traffic.
+    Up,
+    /// It runs, but its relay does not.
+    NoRelay,
+}
+
+/// Windows, as the relay and `wsl.exe` tell of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Windows {
+    /// Adapters, routes, DNS servers, proxies, `.wslconfig`.
+    pub host: HostFacts,
+    /// Windows' build number: 22621 is Windows 11 22H2.
+    pub build: Option<u32>,
+    /// WSL's version, such as `2.5.9.0`.
+    pub wsl_version: Option<String>,
+    /// Distros that run.
+    pub running_distros: Vec<String>,
+    /// Ports that Windows hands on (`netsh interface portproxy`).
+    pub port_proxies: Vec<PortProxy>,
+}
+
+/// A port that Windows hands on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortProxy {
+    /// Where Windows listens.
+    pub listen: String,
+    /// The address that it hands on to.
+    pub to: String,
+    /// And the port.
+    pub port: u16,
+}
+
+/// What an earlier run of the doctor, or of the tunnel, had seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Remembered {
+    /// The VM's addresses then; empty where nothing is remembered.
+    pub vm: Vec<IpAddr>,
+    /// Its gateways then.
+    pub gateways: Vec<IpAddr>,
+    /// Files besides those in [`Facts`] that name one of them: shells' start files and the like.
+    pub mentions: Vec<Mention>,
+}
+
+/// A line that names an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mention {
+    /// The file.
+    pub file: String,
+    /// Its line, from 1.
+    pub line: usize,
+    /// The address.
+    pub address: IpAddr,
+}
+
+/// What was tried.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Probes {
+    /// Hosts that were to be reached.
+    pub reach: Vec<Reach>,
+    /// Names that were asked for.
+    pub dns: Vec<Ask>,
+    /// Each proxy of [`Facts::proxies`], once.
+    pub proxies: Vec<ProxyProbe>,
+    /// Large packets.
+    pub mtu: Option<MtuProbe>,
+}
+
+/// An attempt to reach a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    /// Who it stands for.
+    pub subject: Subject,
+    /// By what.
+    pub method: Method,
+    /// From where, and by which way.
+    pub whence: Whence,
+    /// Who was tried, as the user would write it: `1.1.1.1`, `1.1.1.1:443`, `git.corp.example:443`.
+    pub target: String,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// Who an attempt is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Subject {
+    /// The router of the VM's default route (around the tunnel).
+    Gateway,
+    /// [`Question::outside`].
+    Outside,
+    /// The same over IPv6, by a well-known address.
+    OutsideV6,
+    /// One of [`Question::company`], by address or by a name that somebody could resolve.
+    Company,
+    /// Where git goes by ssh, such as `github.com:22`.
+    GitSsh,
+}
+
+/// How somebody is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// An echo request.
+    Icmp,
+    /// A connection to the target's port.
+    Tcp,
+    /// A question for its hardware address (ARP, ND): Windows' firewall often drops pings, never these.
+    Neighbour,
+}
+
+/// Whence somebody is tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Whence {
+    /// From the VM, as every program goes: by the tunnel while it is up.
+    #[default]
+    Vm,
+    /// From the VM by WSL's own network, though the tunnel is up.
+    AroundTunnel,
+    /// From Windows, by the relay.
+    Windows,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Nobody tried, or nothing could be tried.
+    #[default]
+    NotTried,
+    /// It worked, in so many milliseconds.
+    Ok {
+        /// How long it took.
+        ms: u64,
+    },
+    /// It did not.
+    Failed {
+        /// In what way.
+        why: Why,
+        /// In words of who failed, for people; may be empty.
+        detail: String,
+    },
+}
+
+/// In what way something failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// Nobody answered in time.
+    TimedOut,
+    /// The other end, or a firewall in its name, refused (RST, port unreachable).
+    Refused,
+    /// No way there: no route, or a router said so.
+    Unreachable,
+    /// The name is not known to the resolver.
+    NameUnknown,
+    /// Somebody answered who speaks another protocol.
+    WrongProtocol,
+    /// The proxy wants a user name and password, or others.
+    Authentication,
+    /// The proxy understood and would not.
+    ProxyRefused,
+    /// The other end closed or reset what had begun.
+    Closed,
+    /// Not allowed to try, or no such program.
+    NotPermitted,
+    /// Something else; the detail says what.
+    Other,
+}
+
+/// A question for a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// Who was asked.
+    pub asked: Asked,
+    /// By what.
+    pub transport: Transport,
+    /// What for.
+    pub name: String,
+    /// Whose name that is.
+    pub kind: NameKind,
+    /// What came back.
+    pub answer: Answer,
+}
+
+/// Who is asked for a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Asked {
+    /// The system as programs ask it (getaddrinfo: nsswitch, hosts, resolv.conf).
+    System,
+    /// A nameserver of resolv.conf.
+    Nameserver(IpAddr),
+    /// A public server.
+    Public(IpAddr),
+    /// A DNS server of one of Windows' adapters, asked from the VM.
+    OfAdapter(IpAddr),
+    /// Windows' own resolver, by the relay.
+    Windows,
+}
+
+/// How a server is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// As usual; also for [`Asked::System`] and [`Asked::Windows`], who choose themselves.
+    #[default]
+    Udp,
+    /// Over TCP.
+    Tcp,
+}
+
+/// Whose a name is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NameKind {
+    /// [`Question::public_name`].
+    Public,
+    /// One of [`Question::company`].
+    Company,
+}
+
+/// What came of a question for a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// Nobody asked.
+    #[default]
+    NotTried,
+    /// Addresses.
+    Addresses {
+        /// Which.
+        addresses: Vec<IpAddr>,
+        /// How long it took.
+        ms: u64,
+    },
+    /// There is no such name, or it has no address.
+    NoSuchName {
+        /// How long it took.
+        ms: u64,
+    },
+    /// The server says that it cannot (SERVFAIL, REFUSED).
+    ServerError {
+        /// The code in words.
+        code: String,
+    },
+    /// No answer.
+    Failed {
+        /// In what way.
+        why: Why,
+        /// In words, for people; may be empty.
+        detail: String,
+    },
+}
+
+/// A proxy, tried step by step.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProxyProbe {
+    /// The setting's value, by which it is found.
+    pub value: String,
+    /// Its host as written.
+    pub host: String,
+    /// What that host resolves to; itself if it is an address.
+    pub address: Option<IpAddr>,
+    /// Its port.
+    pub port: u16,
+    /// The host's name was resolved.
+    pub resolved: Outcome,
+    /// The port took a connection.
+    pub opened: Outcome,
+    /// It speaks HTTP CONNECT.
+    pub http: Outcome,
+    /// It speaks SOCKS5.
+    pub socks5: Outcome,
+    /// A request to [`Question::outside`] by it, in the scheme that the setting names.
+    pub request: Outcome,
+    /// A connection to the same port at the tunnel's address for Windows' loopback, while the tunnel is up.
+    pub at_tunnel_host: Outcome,
+    /// A connection to the same port on Windows' own 127.0.0.1, tried by Windows. Open there and shut from here means that the proxy
+    /// program listens for Windows only.
+    pub on_windows_loopback: Outcome,
+}
+
+/// What becomes of large packets to [`Question::outside`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MtuProbe {
+    /// The interface by which they leave.
+    pub device: String,
+    /// Its MTU.
+    pub mtu: u32,
+    /// By pings that may not be cut, or by a transfer over TCP.
+    pub method: Method,
+    /// A small packet or transfer.
+    pub small: Outcome,
+    /// One as large as the MTU allows.
+    pub large: Outcome,
+    /// The largest IP packet that came through, where that was looked for.
+    pub largest: Option<u32>,
+    /// Whether a router said that it was too large, and so what fits.
+    pub told: Option<u32>,
+}

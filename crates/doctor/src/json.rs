@@ -1,0 +1,156 @@
+//! What `underpass doctor --json` prints. Keys only ever get added, ids never change their meaning; sentences are for people and may change.
+
+use crate::checks::{Area, Diagnosis, Finding, Severity, Shell, Step};
+use crate::facts::Facts;
+use crate::steps;
+use crate::way::Hop;
+use serde::{Deserialize, Serialize};
+use wording::Language;
+
+/// The document.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    /// Whether nothing but hints was found.
+    pub well: bool,
+    /// What is wrong, the worst first.
+    pub findings: Vec<Told>,
+    /// Ids of checks that were not made, since something that they need is broken.
+    pub skipped: Vec<String>,
+    /// The four steps.
+    pub steps: Vec<steps::Step>,
+    /// The way from a program to the internet.
+    pub way: Vec<Hop>,
+    /// What was looked at, without secrets.
+    pub facts: Facts,
+}
+
+/// A finding in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// The check's name.
+    pub id: String,
+    /// What it belongs to.
+    pub area: Area,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What the check makes sure of.
+    pub check: String,
+    /// What was seen.
+    pub evidence: Vec<String>,
+    /// Why it is so.
+    pub cause: String,
+    /// What mends it.
+    pub fix: Vec<ToldStep>,
+}
+
+/// A step of a fix, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ToldStep {
+    /// Words.
+    Say(String),
+    /// Commands.
+    Run {
+        /// Where they are typed.
+        shell: Shell,
+        /// The commands.
+        lines: Vec<String>,
+    },
+    /// Lines of a file.
+    File {
+        /// The file.
+        path: String,
+        /// The lines.
+        lines: Vec<String>,
+    },
+}
+
+impl Document {
+    /// What is told in a language.
+    #[must_use]
+    pub fn new(facts: &Facts, diagnosis: &Diagnosis, language: Language) -> Self {
+        Self {
+            well: !diagnosis.has_problems(),
+            findings: diagnosis.findings.iter().map(|finding| Told::new(finding, language)).collect(),
+            skipped: diagnosis.skipped.iter().map(|check| check.id.to_owned()).collect(),
+            steps: diagnosis.steps.clone(),
+            way: diagnosis.way.clone(),
+            facts: facts.masked(),
+        }
+    }
+}
+
+impl Told {
+    fn new(finding: &Finding, language: Language) -> Self {
+        Self {
+            id: finding.id.to_owned(),
+            area: finding.area,
+            severity: finding.severity,
+            check: finding.description.text().say(language),
+            evidence: finding.evidence.iter().map(|text| text.say(language)).collect(),
+            cause: finding.cause.say(language),
+            fix: finding.fix.iter().map(|step| told(step, language)).collect(),
+        }
+    }
+}
+
+fn told(step: &Step, language: Language) -> ToldStep {
+    match step {
+        Step::Say(text) => ToldStep::Say(text.say(language)),
+        Step::Run { shell, lines } => ToldStep::Run { shell: *shell, lines: lines.clone() },
+        Step::Lines { file, lines } => ToldStep::File { path: file.clone(), lines: lines.clone() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::judge;
+    use crate::facts::{Method, Subject, Whence, Why};
+    use crate::sample::*;
+
+    #[test]
+    fn the_document_can_be_read_again_and_holds_all() {
+        let mut facts = nat();
+        cut(&mut facts);
+        shut_proxy(&mut facts, "http://li:s3cret@192.0.2.80:7890");
+        let diagnosis = judge(&facts, None);
+        let document = Document::new(&facts, &diagnosis, Language::English);
+        let text = serde_json::to_string_pretty(&document).unwrap();
+        assert!(!text.contains("s3cret"), "{text}");
+        assert_eq!(serde_json::from_str::<Document>(&text).unwrap(), document);
+        assert!(!document.well && !document.skipped.is_empty());
+        let ids: Vec<&str> = document.findings.iter().map(|finding| finding.id.as_str()).collect();
+        assert_eq!(ids, ["network-nat", "proxy-closed"]);
+        // Names that programs go by.
+        for part in [
+            r#""severity": "fatal""#,
+            r#""area": "network""#,
+            r#""shell": "powershell""#,
+            r#""place": "interface""#,
+            r#""state": "broken""#,
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn facts_without_what_was_added_later_can_be_read() {
+        let facts: Facts = serde_json::from_str(r#"{"mode": {"by_signs": "nat"}, "some_day": 1}"#).unwrap();
+        assert_eq!(facts.mode.by_signs, Some(crate::facts::ModeName::Nat));
+        let mut full = nat();
+        tried(&mut full, Subject::OutsideV6, Method::Tcp, Whence::AroundTunnel, failed(Why::Refused));
+        let text = serde_json::to_string(&full).unwrap();
+        assert_eq!(serde_json::from_str::<Facts>(&text).unwrap(), full);
+    }
+
+    #[test]
+    fn sentences_are_in_the_language_and_ids_are_not() {
+        let mut facts = nat();
+        cut(&mut facts);
+        let diagnosis = judge(&facts, None);
+        let [english, chinese] = [Language::English, Language::Chinese].map(|of| Document::new(&facts, &diagnosis, of));
+        assert_eq!(english.findings[0].id, chinese.findings[0].id);
+        assert!(chinese.findings[0].cause.contains("数据包") && english.findings[0].cause.is_ascii());
+    }
+}

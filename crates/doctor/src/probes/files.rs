@@ -1,0 +1,63 @@
+//! Files of this distro that say how its network is.
+
+use crate::facts::ResolvConf;
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+use std::fs;
+use std::path::Path;
+
+/// Most bytes of a file that are looked at: none of these has any business with more.
+const MOST: u64 = 256 * 1024;
+
+/// The text of a file, if there is one that this user may read.
+#[must_use]
+pub fn text(path: &Path) -> Option<String> {
+    let file = fs::metadata(path).ok()?;
+    if !file.is_file() || file.len() > MOST {
+        return None;
+    }
+    fs::read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// `/etc/resolv.conf`, or another at its place.
+#[must_use]
+pub fn resolv_conf(path: &Path) -> ResolvConf {
+    ResolvConf {
+        text: text(path),
+        link: fs::read_link(path).ok().map(|to| to.display().to_string()),
+        immutable: is_immutable(path),
+    }
+}
+
+/// Whether a file, or the one that a link leads to, has the immutable bit. False where the file system does not tell.
+fn is_immutable(path: &Path) -> bool {
+    let told = statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS);
+    told.is_ok_and(|file| file.stx_attributes.contains(StatxAttributes::IMMUTABLE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_resolv_conf_is_read_through_its_link_and_a_dangling_one_is_told() {
+        let folder = std::env::temp_dir().join(format!("underpass-doctor-files-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let (link, file) = (folder.join("resolv.conf"), folder.join("real"));
+        symlink("real", &link).unwrap();
+        let dangling = resolv_conf(&link);
+        assert_eq!((dangling.text, dangling.link.as_deref(), dangling.immutable), (None, Some("real"), false));
+        fs::write(&file, "nameserver 192.0.2.1\n").unwrap();
+        assert_eq!(resolv_conf(&link).text.as_deref(), Some("nameserver 192.0.2.1\n"));
+        assert_eq!(resolv_conf(&file).link, None);
+        // The bit needs root and a file system that has it.
+        let set = std::process::Command::new("chattr").arg("+i").arg(&file).status();
+        if set.is_ok_and(|status| status.success()) {
+            let immutable = resolv_conf(&link).immutable;
+            let cleared = std::process::Command::new("chattr").arg("-i").arg(&file).status();
+            assert!(cleared.is_ok_and(|status| status.success()));
+            assert!(immutable);
+        }
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,69 @@
+//! The I/O half: looks at this machine and tries its network, each attempt within a deadline, and gives it as [`crate::facts`]. Judges
+//! nothing, and changes nothing of the machine. What only the gateway knows (netlink, Windows) is joined in by the command.
+
+pub mod dns;
+pub mod files;
+pub mod filter;
+pub mod icmp;
+pub mod mtu;
+pub mod proxy;
+pub mod remembered;
+mod run;
+pub mod tcp;
+pub mod tools;
+pub mod tunnels;
+
+use crate::facts::{Outcome, Why};
+use std::io;
+use std::time::{Duration, Instant};
+
+/// How long a connection may take: the kernel sends a lost SYN again after 1 s.
+pub const CONNECT_PATIENCE: Duration = Duration::from_millis(2300);
+
+/// How long a ping may take; it is sent three times within that.
+pub const PING_PATIENCE: Duration = Duration::from_millis(1600);
+
+/// How long a nameserver may take; it is asked twice within that. Those that have to ask others take their time.
+pub const DNS_PATIENCE: Duration = Duration::from_millis(2300);
+
+/// How long the system's own resolver may take. By default it asks a silent server for 5 s.
+pub const SYSTEM_PATIENCE: Duration = Duration::from_millis(3500);
+
+/// How long a proxy may take for an answer: it connects to somebody else before.
+pub const PROXY_PATIENCE: Duration = Duration::from_millis(3000);
+
+/// How long a program of this machine that is asked something may take.
+pub const PROGRAM_PATIENCE: Duration = Duration::from_millis(2500);
+
+/// What a future gives, and how many milliseconds it took.
+#[expect(clippy::disallowed_methods, reason = "how long an answer takes is part of what is asked")]
+async fn timed<T>(future: impl Future<Output = T>) -> (T, u64) {
+    let start = Instant::now();
+    let value = future.await;
+    (value, u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A failure in words.
+fn failed(why: Why, detail: impl Into<String>) -> Outcome {
+    Outcome::Failed { why, detail: detail.into() }
+}
+
+/// What an error of the system means.
+fn why(error: &io::Error) -> Why {
+    if matches!(error.kind(), io::ErrorKind::TimedOut) {
+        return Why::TimedOut;
+    }
+    match error.raw_os_error() {
+        Some(libc::ECONNREFUSED) => Why::Refused,
+        Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT) => Why::Unreachable,
+        Some(libc::ETIMEDOUT) => Why::TimedOut,
+        Some(libc::ECONNRESET | libc::EPIPE | libc::ECONNABORTED) => Why::Closed,
+        Some(libc::EPERM | libc::EACCES) => Why::NotPermitted,
+        _ if error.kind() == io::ErrorKind::UnexpectedEof => Why::Closed,
+        _ => Why::Other,
+    }
+}
+
+fn failure(error: &io::Error) -> Outcome {
+    failed(why(error), error.to_string())
+}

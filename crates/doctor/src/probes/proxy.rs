@@ -1,0 +1,289 @@
+//! A proxy, tried step by step: its name, its port, what it speaks, and a request through it. Knows what to say to it from [`dialog`].
+
+use super::{PROXY_PATIENCE, dns, failed, failure, tcp, timed};
+use crate::facts::{Answer, Outcome, ProxyProbe, Why};
+use dialog::{Dialog, DialogError, Host, Progress, ProxyUrl, Scheme, Target};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Bytes of a proxy's answer that are read at a time.
+const PIECE: usize = 4096;
+
+/// A proxy as a setting names it, or why it names none.
+///
+/// # Errors
+/// What is wrong with the text; it says no secret.
+pub fn parse(value: &str) -> Result<ProxyUrl, String> {
+    let value = value.trim().trim_end_matches('/');
+    // Many write `https://` where they mean 'for https'; one that really speaks TLS shows itself when it is tried.
+    let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
+    let scheme = match scheme.to_ascii_lowercase().as_str() {
+        "https" => "http".to_owned(),
+        "socks" | "socks4" | "socks4a" => "socks5".to_owned(),
+        other => other.to_owned(),
+    };
+    let url = format!("{scheme}://{rest}");
+    // Without a port: what the scheme has by default, as most tools take it.
+    let with_port = || format!("{url}:{}", if scheme.starts_with("socks") { 1080 } else { 80 });
+    let parsed: Result<ProxyUrl, _> = url.parse();
+    match parsed {
+        Err(dialog::ProxyUrlError::Port) => with_port().parse(),
+        other => other,
+    }
+    .map_err(|error| error.to_string())
+}
+
+/// The proxy that a command for ssh's `ProxyCommand` goes by: `nc -X 5 -x HOST:PORT`, `ncat --proxy HOST:PORT --proxy-type socks5`,
+/// `connect -S HOST:PORT`, `corkscrew HOST PORT`. None where it is something else, such as another ssh.
+#[must_use]
+pub fn of_command(command: &str) -> Option<ProxyUrl> {
+    let words: Vec<&str> = command.split_whitespace().collect();
+    let after = |option: &str| words.windows(2).find(|pair| pair[0] == option).map(|pair| pair[1]);
+    let program = words.first()?.rsplit('/').next()?;
+    let (place, is_http) = match program {
+        // nc(1) of OpenBSD: SOCKS5 unless another protocol is named, at port 1080 unless there is one.
+        "nc" | "netcat" => (after("-x")?.to_owned(), after("-X") == Some("connect")),
+        "ncat" => (after("--proxy")?.to_owned(), after("--proxy-type").is_none_or(|kind| kind == "http")),
+        "connect" | "connect-proxy" => match after("-H") {
+            Some(place) => (place.to_owned(), true),
+            None => (after("-S")?.to_owned(), false),
+        },
+        "corkscrew" => (format!("{}:{}", words.get(1)?, words.get(2)?), true),
+        _ => return None,
+    };
+    parse(&format!("{}://{place}", if is_http { "http" } else { "socks5" })).ok()
+}
+
+/// Tries the proxy that a setting names; the setting may be a command of ssh's. `outside` is `HOST:PORT`, the destination of the request.
+pub async fn probe(value: &str, outside: &str) -> ProxyProbe {
+    let mut probe = ProxyProbe { value: value.to_owned(), ..ProxyProbe::default() };
+    let proxy = match of_command(value).map_or_else(|| parse(value), Ok) {
+        Ok(proxy) => proxy,
+        Err(words) => {
+            probe.resolved = failed(Why::Other, words);
+            return probe;
+        }
+    };
+    probe.host = proxy.host().to_string();
+    probe.port = proxy.port();
+    (probe.address, probe.resolved) = resolve(proxy.host()).await;
+    let Some(address) = probe.address else { return probe };
+    let at = SocketAddr::new(address, proxy.port());
+    probe.opened = tcp::connect(at, None).await;
+    if !matches!(probe.opened, Outcome::Ok { .. }) {
+        return probe;
+    }
+    let Some(target) = target(outside) else { return probe };
+    // What it speaks is asked for under both names, and without the user: a refusal is an answer, too.
+    let speaks = |scheme| {
+        let plain = ProxyUrl::new(scheme, proxy.host().clone(), proxy.port());
+        let target = target.clone();
+        async move { speaks(at, &plain, &target).await }
+    };
+    let (http, socks5, request) =
+        tokio::join!(speaks(Scheme::Http), speaks(Scheme::Socks5), request(at, &proxy, &target));
+    (probe.http, probe.socks5, probe.request) = (http, socks5, request);
+    probe
+}
+
+/// A destination, `HOST:PORT`.
+fn target(text: &str) -> Option<Target> {
+    let (host, port) = text.rsplit_once(':')?;
+    Some(Target { host: Host::parse(host), port: port.parse().ok()? })
+}
+
+async fn resolve(host: &Host) -> (Option<IpAddr>, Outcome) {
+    let name = match host {
+        Host::Address(address) => return (Some(*address), Outcome::Ok { ms: 0 }),
+        Host::Name(name) => name,
+    };
+    match dns::ask_system(name).await {
+        Answer::Addresses { addresses, ms } => (addresses.first().copied(), Outcome::Ok { ms }),
+        Answer::NoSuchName { .. } => (None, failed(Why::NameUnknown, "")),
+        Answer::ServerError { code } => (None, failed(Why::NameUnknown, code)),
+        Answer::Failed { why, detail } => (None, failed(why, detail)),
+        Answer::NotTried => (None, failed(Why::NotPermitted, "getent is missing")),
+    }
+}
+
+/// Whether it speaks the protocol: also where it refuses.
+async fn speaks(at: SocketAddr, proxy: &ProxyUrl, target: &Target) -> Outcome {
+    let (stream, ms) = timed(tunnel(at, proxy, target)).await;
+    match stream {
+        Ok(_) => Outcome::Ok { ms },
+        Err(Trouble::Dialog(error)) if is_refusal(&error) => Outcome::Ok { ms },
+        Err(trouble) => trouble.outcome(),
+    }
+}
+
+/// A whole request, with its answer: some proxies say that the connection stands before they have tried it.
+async fn request(at: SocketAddr, proxy: &ProxyUrl, target: &Target) -> Outcome {
+    let asking = async {
+        match tunnel(at, proxy, target).await {
+            Ok(mut stream) => {
+                let host = target.host.to_string();
+                tcp::exchange(&mut stream, target.port, &host, 0, PROXY_PATIENCE).await
+            }
+            Err(trouble) => trouble.outcome(),
+        }
+    };
+    let (outcome, all) = timed(asking).await;
+    if matches!(outcome, Outcome::Ok { .. }) { Outcome::Ok { ms: all } } else { outcome }
+}
+
+/// Why there is no connection through the proxy.
+enum Trouble {
+    Connect(Outcome),
+    Io(io::Error),
+    Dialog(DialogError),
+    Silent,
+}
+
+impl Trouble {
+    fn outcome(self) -> Outcome {
+        match self {
+            Self::Connect(outcome) => outcome,
+            Self::Io(error) => failure(&error),
+            Self::Silent => failed(Why::TimedOut, ""),
+            Self::Dialog(error) => failed(meaning(&error), error.to_string()),
+        }
+    }
+}
+
+fn meaning(error: &DialogError) -> Why {
+    match error {
+        DialogError::NotHttp(_)
+        | DialogError::NotSocks(_)
+        | DialogError::HeaderTooLong
+        | DialogError::Malformed(_)
+        | DialogError::Status { status: 400 | 404 | 405 | 501, .. } => Why::WrongProtocol,
+        DialogError::CredentialsNeeded { .. } | DialogError::CredentialsRefused { .. } => Why::Authentication,
+        DialogError::Status { .. } | DialogError::Socks(_) => Why::ProxyRefused,
+        DialogError::NameLength { .. } => Why::Other,
+        DialogError::Closed { .. } => Why::Closed,
+    }
+}
+
+/// Whether an answer is one of that protocol, though not the one that was hoped for.
+fn is_refusal(error: &DialogError) -> bool {
+    matches!(meaning(error), Why::Authentication | Why::ProxyRefused)
+}
+
+async fn tunnel(at: SocketAddr, proxy: &ProxyUrl, target: &Target) -> Result<TcpStream, Trouble> {
+    let mut stream = tcp::open(at, None).await.map_err(Trouble::Connect)?;
+    let mut dialog = Dialog::new(proxy, target);
+    let talking = async {
+        let mut piece = vec![0; PIECE];
+        loop {
+            stream.write_all(&dialog.output()).await.map_err(Trouble::Io)?;
+            let length = stream.read(&mut piece).await.map_err(Trouble::Io)?;
+            if length == 0 {
+                return Err(Trouble::Dialog(dialog.closed()));
+            }
+            if let Progress::Done { .. } = dialog.input(&piece[..length]).map_err(Trouble::Dialog)? {
+                return Ok(());
+            }
+        }
+    };
+    timeout(PROXY_PATIENCE, talking).await.unwrap_or(Err(Trouble::Silent))?;
+    Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    fn why(outcome: &Outcome) -> Option<Why> {
+        match outcome {
+            Outcome::Failed { why, .. } => Some(*why),
+            Outcome::Ok { .. } | Outcome::NotTried => None,
+        }
+    }
+
+    /// A server that answers a first line as `answer` says; its port.
+    async fn server(answer: fn(&[u8]) -> &'static [u8]) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut buffer = [0; 1024];
+                    while let Ok(length @ 1..) = client.read(&mut buffer).await {
+                        let answer = answer(&buffer[..length]);
+                        if answer.is_empty() || client.write_all(answer).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        port
+    }
+
+    /// An HTTP proxy whose every destination answers.
+    fn http(said: &[u8]) -> &'static [u8] {
+        match said {
+            [b'C', ..] => b"HTTP/1.1 200 Connection established\r\n\r\n",
+            [b'G', ..] => b"HTTP/1.1 204 No Content\r\n\r\n",
+            _ => b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        }
+    }
+
+    #[tokio::test]
+    async fn a_proxy_is_tried_step_by_step() {
+        let port = server(http).await;
+        let good = probe(&format!("http://me:secret@127.0.0.1:{port}/"), "192.0.2.1:80").await;
+        assert_eq!((good.host.as_str(), good.port, good.address), ("127.0.0.1", port, "127.0.0.1".parse().ok()));
+        assert!(matches!(good.request, Outcome::Ok { .. }), "{good:?}");
+        assert!(matches!(good.http, Outcome::Ok { .. }), "{good:?}");
+        assert_eq!(why(&good.socks5), Some(Why::WrongProtocol), "{good:?}");
+        let wrong = probe(&format!("socks5://127.0.0.1:{port}"), "192.0.2.1:80").await;
+        assert_eq!(why(&wrong.request), Some(Why::WrongProtocol), "{wrong:?}");
+        let port = server(|_| b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n").await;
+        let locked = probe(&format!("127.0.0.1:{port}"), "192.0.2.1:80").await;
+        assert_eq!((why(&locked.http), why(&locked.request)), (None, Some(Why::Authentication)), "{locked:?}");
+        let port = server(|_| b"").await;
+        let mute = probe(&format!("127.0.0.1:{port}"), "192.0.2.1:80").await;
+        assert_eq!((why(&mute.http), why(&mute.request)), (Some(Why::Closed), Some(Why::Closed)), "{mute:?}");
+        let nobody = probe("http://127.94.76.2:9", "192.0.2.1:80").await;
+        assert_eq!((why(&nobody.opened), nobody.request), (Some(Why::Refused), Outcome::NotTried));
+        let nonsense = probe("http://me:secret@a b:1", "192.0.2.1:80").await;
+        assert!(matches!(&nonsense.resolved, Outcome::Failed { detail, .. } if !detail.contains("secret")));
+    }
+
+    #[test]
+    fn commands_of_ssh_name_their_proxies() {
+        for (command, proxy) in [
+            ("nc -X connect -x 127.0.0.1:7890 %h %p", Some("http://127.0.0.1:7890")),
+            ("/usr/bin/nc -X 5 -x proxy:1080 %h %p", Some("socks5://proxy:1080")),
+            ("nc -x proxy %h %p", Some("socks5://proxy:1080")),
+            ("ncat --proxy proxy:3128 --proxy-type http %h %p", Some("http://proxy:3128")),
+            ("connect -S proxy:1080 %h %p", Some("socks5://proxy:1080")),
+            ("corkscrew proxy 8080 %h %p", Some("http://proxy:8080")),
+            ("ssh -W %h:%p jump", None),
+            ("nc %h %p", None),
+            ("", None),
+        ] {
+            assert_eq!(of_command(command).map(|proxy| proxy.to_string()).as_deref(), proxy, "{command}");
+        }
+    }
+
+    #[test]
+    fn settings_are_taken_as_tools_take_them() {
+        for (value, read) in [
+            ("http://proxy:3128", "http://proxy:3128"),
+            ("https://proxy:3128/", "http://proxy:3128"),
+            ("proxy:3128", "http://proxy:3128"),
+            ("http://proxy", "http://proxy:80"),
+            ("socks5h://proxy", "socks5://proxy:1080"),
+            ("SOCKS5://u:p@[::1]:1", "socks5://***@[::1]:1"),
+        ] {
+            assert_eq!(parse(value).map(|proxy| proxy.to_string()).as_deref(), Ok(read), "{value}");
+        }
+        assert!(parse("").is_err() && parse("ftp://proxy:21").is_err());
+    }
+}

@@ -1,0 +1,337 @@
+//! Proxy settings as they are now: of the environment and of each tool, with the place where each is written. Tools that tell their
+//! settings themselves are asked; of the others the files are read.
+
+use super::files::text;
+use super::run::said;
+use crate::facts::{ProxySetting, Tool};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Variables that programs go by. Most know the small letters, some the large ones only.
+const VARIABLES: [&str; 8] =
+    ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"];
+
+/// Variables that one tool alone goes by.
+const OF_TOOLS: [(&str, Tool); 6] = [
+    ("npm_config_proxy", Tool::Npm),
+    ("npm_config_https_proxy", Tool::Npm),
+    ("PIP_PROXY", Tool::Pip),
+    ("CARGO_HTTP_PROXY", Tool::Cargo),
+    ("YARN_HTTP_PROXY", Tool::Yarn),
+    ("GIT_SSH_COMMAND", Tool::Ssh),
+];
+
+/// Programs that show that a tool is installed.
+const PROGRAMS: [(&str, Tool); 11] = [
+    ("apt-get", Tool::Apt),
+    ("git", Tool::Git),
+    ("npm", Tool::Npm),
+    ("yarn", Tool::Yarn),
+    ("pip", Tool::Pip),
+    ("pip3", Tool::Pip),
+    ("docker", Tool::Docker),
+    ("curl", Tool::Curl),
+    ("wget", Tool::Wget),
+    ("cargo", Tool::Cargo),
+    ("ssh", Tool::Ssh),
+];
+
+/// git's keys of interest, as a regular expression of its own.
+const GIT_KEYS: &str = r"^(http(\..*)?\.proxy|https\.proxy|remote\..*\.proxy|core\.gitproxy|core\.sshcommand)$";
+
+/// The environment, the user's home, and the machine's root folder, which is `/` but for tests.
+#[derive(Clone, Copy)]
+pub struct Around<'a> {
+    /// A variable's value.
+    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    /// The user's home.
+    pub home: &'a Path,
+    /// The machine's root folder.
+    pub root: &'a Path,
+}
+
+/// Tools that are installed.
+#[must_use]
+pub fn installed(around: Around<'_>) -> Vec<Tool> {
+    let path = (around.variable)("PATH").unwrap_or_default();
+    let has = |program: &str| std::env::split_paths(&path).any(|folder| folder.join(program).exists());
+    let mut tools: Vec<Tool> = PROGRAMS.iter().filter(|(program, _)| has(program)).map(|(_, tool)| *tool).collect();
+    tools.dedup();
+    tools
+}
+
+/// All settings that there are.
+pub async fn settings(around: Around<'_>) -> Vec<ProxySetting> {
+    let mut settings = environment(around);
+    let (apt, git) = tokio::join!(
+        said("apt-config", &["dump"]),
+        said("git", &["config", "--show-origin", "--null", "--get-regexp", GIT_KEYS])
+    );
+    settings.extend(apt.map(|dump| of_apt(&dump, around.root)).unwrap_or_default());
+    settings.extend(git.map(|list| of_git(&list)).unwrap_or_default());
+    settings.extend(of_files(around));
+    settings
+}
+
+fn environment(around: Around<'_>) -> Vec<ProxySetting> {
+    let all = VARIABLES.into_iter().map(|name| (name, Tool::Environment)).chain(OF_TOOLS);
+    let set =
+        all.filter_map(|(name, tool)| Some((tool, name, (around.variable)(name).filter(|value| !value.is_empty())?)));
+    set.map(|(tool, key, value)| ProxySetting { tool, file: None, key: key.to_owned(), value }).collect()
+}
+
+/// Reads what `apt-config dump` prints (`Acquire::http::Proxy "http://…";`), and looks for the file that says so.
+fn of_apt(dump: &str, root: &Path) -> Vec<ProxySetting> {
+    let files = apt_files(root);
+    let lines = dump.lines().filter_map(|line| {
+        let (key, value) = line.split_once(' ')?;
+        let value = value.trim().strip_suffix(';')?.trim_matches('"');
+        let wanted = key.starts_with("Acquire::") && key.contains("::Proxy") && !value.is_empty();
+        wanted.then(|| (key.to_owned(), value.to_owned()))
+    });
+    lines
+        .map(|(key, value)| {
+            // The last one counts that says it; in scopes (`Acquire { http { … } }`) the key's parts stand apart.
+            let file = files.iter().rev().find(|(_, text)| text.contains(&value)).map(|(path, _)| path.clone());
+            ProxySetting { tool: Tool::Apt, file, key, value }
+        })
+        .collect()
+}
+
+/// apt's files in its order, and their texts.
+fn apt_files(root: &Path) -> Vec<(String, String)> {
+    let mut paths: Vec<PathBuf> = in_folder(&root.join("etc/apt/apt.conf.d"));
+    paths.push(root.join("etc/apt/apt.conf"));
+    paths.into_iter().filter_map(|path| Some((path.display().to_string(), text(&path)?))).collect()
+}
+
+fn in_folder(folder: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}
+
+/// Reads what `git config --show-origin --null` prints: `file:/root/.gitconfig NUL http.proxy LF http://… NUL`.
+fn of_git(list: &str) -> Vec<ProxySetting> {
+    let parts: Vec<&str> = list.split('\0').collect();
+    let (pairs, _) = parts.as_chunks::<2>();
+    let settings = pairs.iter().filter_map(|[origin, entry]| {
+        let (key, value) = entry.split_once('\n')?;
+        // The command by which git starts ssh is that connection's setting, not that of https.
+        let tool = if key.starts_with("core.") { Tool::Ssh } else { Tool::Git };
+        let file = origin.strip_prefix("file:").map(ToOwned::to_owned);
+        (!value.is_empty()).then(|| ProxySetting { tool, file, key: key.to_owned(), value: value.to_owned() })
+    });
+    settings.collect()
+}
+
+/// How a file writes its settings.
+#[derive(Clone, Copy)]
+enum Form {
+    /// `key = value`, `key: value` or `key value`, perhaps in quotes.
+    Pairs(&'static [&'static str]),
+    /// As before, in a section of that name only.
+    Section(&'static str, &'static [&'static str]),
+    /// `Environment="HTTP_PROXY=…"` of systemd.
+    Systemd,
+    /// JSON, its keys at these paths.
+    Json(&'static [&'static str]),
+    /// ssh_config(5).
+    Ssh,
+}
+
+fn of_files(around: Around<'_>) -> Vec<ProxySetting> {
+    const NPM: Form = Form::Pairs(&["proxy", "https-proxy", "http-proxy"]);
+    const WGET: Form = Form::Pairs(&["http_proxy", "https_proxy", "ftp_proxy"]);
+    const PIP: Form = Form::Section("global", &["proxy"]);
+    const DOCKER: Form = Form::Json(&[
+        "/proxies/default/httpProxy",
+        "/proxies/default/httpsProxy",
+        "/proxies/http-proxy",
+        "/proxies/https-proxy",
+    ]);
+    let (home, etc) = (|path: &str| around.home.join(path), |path: &str| around.root.join("etc").join(path));
+    let mut files = vec![
+        (Tool::Npm, home(".npmrc"), NPM),
+        (Tool::Npm, etc("npmrc"), NPM),
+        (Tool::Yarn, home(".yarnrc"), NPM),
+        (Tool::Yarn, home(".yarnrc.yml"), Form::Pairs(&["httpProxy", "httpsProxy"])),
+        (Tool::Pip, home(".config/pip/pip.conf"), PIP),
+        (Tool::Pip, home(".pip/pip.conf"), PIP),
+        (Tool::Pip, etc("pip.conf"), PIP),
+        (Tool::Docker, home(".docker/config.json"), DOCKER),
+        (Tool::Docker, etc("docker/daemon.json"), DOCKER),
+        (Tool::Curl, home(".curlrc"), Form::Pairs(&["proxy", "-x", "--proxy", "socks5", "socks5-hostname"])),
+        (Tool::Curl, home(".config/curlrc"), Form::Pairs(&["proxy", "-x", "--proxy", "socks5", "socks5-hostname"])),
+        (Tool::Wget, home(".wgetrc"), WGET),
+        (Tool::Wget, etc("wgetrc"), WGET),
+        (Tool::Cargo, home(".cargo/config.toml"), Form::Section("http", &["proxy"])),
+        (Tool::Cargo, home(".cargo/config"), Form::Section("http", &["proxy"])),
+        (Tool::Ssh, home(".ssh/config"), Form::Ssh),
+        (Tool::Ssh, etc("ssh/ssh_config"), Form::Ssh),
+    ];
+    let drop_ins = |folder: &str, tool, form| in_folder(&etc(folder)).into_iter().map(move |path| (tool, path, form));
+    files.extend(drop_ins("ssh/ssh_config.d", Tool::Ssh, Form::Ssh));
+    files.extend(drop_ins("systemd/system/docker.service.d", Tool::Docker, Form::Systemd));
+    let read =
+        files.into_iter().filter_map(|(tool, path, form)| Some((tool, path.display().to_string(), text(&path)?, form)));
+    read.flat_map(|(tool, file, text, form)| {
+        let settings = found_in(&text, form).into_iter();
+        settings.map(move |(key, value)| ProxySetting { tool, file: Some(file.clone()), key, value })
+    })
+    .collect()
+}
+
+/// Keys and values in a file.
+fn found_in(text: &str, form: Form) -> Vec<(String, String)> {
+    match form {
+        Form::Pairs(keys) => pairs(text).filter(|(_, key, _)| keys.contains(key)).map(owned).collect(),
+        Form::Section(section, keys) => {
+            pairs(text).filter(|(of, key, _)| *of == section && keys.contains(key)).map(owned).collect()
+        }
+        Form::Systemd => systemd(text),
+        Form::Json(paths) => {
+            let Ok(json) = serde_json::from_str::<serde_json::Value>(text) else { return Vec::new() };
+            let value = |path: &&&str| {
+                Some((path.trim_start_matches('/').replace('/', "."), json.pointer(path)?.as_str()?.to_owned()))
+            };
+            paths.iter().filter_map(|path| value(&path)).filter(|(_, value)| !value.is_empty()).collect()
+        }
+        Form::Ssh => ssh(text),
+    }
+}
+
+fn owned((section, key, value): (&str, &str, &str)) -> (String, String) {
+    let key = if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
+    (key, value.to_owned())
+}
+
+/// Section, key and value of each line that has them; comments left out, and quotes around a value.
+fn pairs(text: &str) -> impl Iterator<Item = (&str, &str, &str)> {
+    let mut section = "";
+    text.lines().map(str::trim).filter_map(move |line| {
+        if line.starts_with(['#', ';']) {
+            return None;
+        }
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = name.trim();
+            return None;
+        }
+        let end = line.find(|letter: char| letter.is_whitespace() || "=:".contains(letter))?;
+        let (key, rest) = line.split_at(end);
+        let value = rest.trim_start_matches(|letter: char| letter.is_whitespace() || "=:".contains(letter)).trim();
+        let value = value.trim_matches(['"', '\'']);
+        let unset = ["", "null", "none", "false"].contains(&value);
+        (!key.is_empty() && !unset).then_some((section, key.trim_matches('"'), value))
+    })
+}
+
+fn systemd(text: &str) -> Vec<(String, String)> {
+    let lines = text.lines().filter_map(|line| line.trim().strip_prefix("Environment="));
+    let words = lines.flat_map(|line| line.split_whitespace().map(|word| word.trim_matches('"')));
+    let set = words.filter_map(|word| word.split_once('='));
+    set.filter(|(key, value)| VARIABLES.contains(key) && !value.is_empty())
+        .map(|(key, value)| owned(("", key, value)))
+        .collect()
+}
+
+/// `ProxyCommand` and `ProxyJump`, with the hosts that they are for.
+fn ssh(text: &str) -> Vec<(String, String)> {
+    let mut hosts = String::from("*");
+    let mut found = Vec::new();
+    for (_, key, value) in pairs(text) {
+        if key.eq_ignore_ascii_case("host") || key.eq_ignore_ascii_case("match") {
+            value.clone_into(&mut hosts);
+        } else if key.eq_ignore_ascii_case("proxycommand") || key.eq_ignore_ascii_case("proxyjump") {
+            found.push((format!("{key} ({hosts})"), value.to_owned()));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(settings: &[ProxySetting]) -> Vec<(Tool, &str, &str)> {
+        settings.iter().map(|setting| (setting.tool, setting.key.as_str(), setting.value.as_str())).collect()
+    }
+
+    #[test]
+    fn apt_and_git_are_understood_as_they_speak() {
+        let root = std::env::temp_dir().join(format!("underpass-doctor-apt-{}", std::process::id()));
+        let folder = root.join("etc/apt/apt.conf.d");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("95proxy"), "Acquire { http { Proxy \"http://192.0.2.1:7890\"; }; };\n").unwrap();
+        let dump = "APT \"\";\nAcquire::http \"\";\nAcquire::http::Proxy \"http://192.0.2.1:7890\";\nAcquire::https::Proxy \"\";\n\
+                    Acquire::Retries \"3\";\nAcquire::http::Proxy::deb.corp.test \"DIRECT\";\n";
+        let settings = of_apt(dump, &root);
+        fs::remove_dir_all(&root).unwrap();
+        let keys = ["Acquire::http::Proxy", "Acquire::http::Proxy::deb.corp.test"];
+        assert_eq!(told(&settings), [(Tool::Apt, keys[0], "http://192.0.2.1:7890"), (Tool::Apt, keys[1], "DIRECT")]);
+        assert!(settings[0].file.as_ref().is_some_and(|file| file.ends_with("apt.conf.d/95proxy")), "{settings:?}");
+        let list = "file:/root/.gitconfig\0http.proxy\nhttp://192.0.2.1:7890\0command line:\0core.sshcommand\nssh -x\0file:a\0http.proxy\n\0";
+        let settings = of_git(list);
+        assert_eq!(
+            told(&settings),
+            [(Tool::Git, "http.proxy", "http://192.0.2.1:7890"), (Tool::Ssh, "core.sshcommand", "ssh -x")]
+        );
+        assert_eq!((settings[0].file.as_deref(), settings[1].file.as_deref()), (Some("/root/.gitconfig"), None));
+        assert!(of_git("").is_empty());
+    }
+
+    #[test]
+    fn each_file_is_read_in_its_own_form() {
+        let folder = std::env::temp_dir().join(format!("underpass-doctor-tools-{}", std::process::id()));
+        let (home, root) = (folder.join("home"), folder.join("root"));
+        let file = |path: PathBuf, text: &str| {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        file(home.join(".npmrc"), "# x\nregistry=https://r.test/\nproxy=http://npm:1\nhttps-proxy = null\n");
+        file(home.join(".yarnrc"), "proxy \"http://yarn:1\"\n");
+        file(home.join(".yarnrc.yml"), "httpProxy: \"http://yarn:2\"\n");
+        file(home.join(".config/pip/pip.conf"), "[install]\nproxy = http://no:1\n[global]\nproxy = http://pip:1\n");
+        file(home.join(".docker/config.json"), r#"{"proxies": {"default": {"httpProxy": "http://docker:1"}}}"#);
+        file(root.join("etc/docker/daemon.json"), "not json");
+        file(
+            root.join("etc/systemd/system/docker.service.d/p.conf"),
+            "[Service]\nEnvironment=\"HTTP_PROXY=http://docker:2\" \"X=y\"\n",
+        );
+        file(home.join(".curlrc"), "-s\nproxy = \"http://curl:1\"\n");
+        file(root.join("etc/wgetrc"), "#http_proxy = http://no:1\nhttps_proxy = http://wget:1\n");
+        file(home.join(".cargo/config.toml"), "[net]\nproxy = 'no'\n[http]\nproxy = \"http://cargo:1\"\n");
+        file(
+            home.join(".ssh/config"),
+            "Host a b\n  ProxyCommand nc -x 127.0.0.1:1080 %h %p\nHost c\n  proxyjump none\n",
+        );
+        let variable = |name: &str| match name {
+            "HTTPS_PROXY" => Some("http://env:1".to_owned()),
+            "https_proxy" => Some(String::new()),
+            "PIP_PROXY" => Some("http://pip:2".to_owned()),
+            "PATH" => Some("/nonexistent".to_owned()),
+            _ => None,
+        };
+        let around = Around { variable: &variable, home: &home, root: &root };
+        let settings: Vec<_> = environment(around).into_iter().chain(of_files(around)).collect();
+        assert!(installed(around).is_empty());
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(
+            told(&settings),
+            [
+                (Tool::Environment, "HTTPS_PROXY", "http://env:1"),
+                (Tool::Pip, "PIP_PROXY", "http://pip:2"),
+                (Tool::Npm, "proxy", "http://npm:1"),
+                (Tool::Yarn, "proxy", "http://yarn:1"),
+                (Tool::Yarn, "httpProxy", "http://yarn:2"),
+                (Tool::Pip, "global.proxy", "http://pip:1"),
+                (Tool::Docker, "proxies.default.httpProxy", "http://docker:1"),
+                (Tool::Curl, "proxy", "http://curl:1"),
+                (Tool::Wget, "https_proxy", "http://wget:1"),
+                (Tool::Cargo, "http.proxy", "http://cargo:1"),
+                (Tool::Ssh, "ProxyCommand (a b)", "nc -x 127.0.0.1:1080 %h %p"),
+                (Tool::Docker, "HTTP_PROXY", "http://docker:2"),
+            ]
+        );
+    }
+}

@@ -1,0 +1,280 @@
+//! What `underpass doctor` prints on a terminal.
+
+use crate::checks::{Diagnosis, Finding, Severity, Shell, Step};
+use crate::steps;
+use crate::way::{Hop, State};
+use std::fmt::{self, Write as _};
+use wording::{Language, Text, doctor};
+
+/// Whether escape sequences for colours may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colour {
+    /// They may.
+    Ansi,
+    /// They may not.
+    None,
+}
+
+/// Colours by what they mean (ECMA-48, SGR).
+#[derive(Clone, Copy)]
+enum Paint {
+    Good = 32,
+    Warn = 33,
+    Bad = 31,
+    Faint = 90,
+    Strong = 1,
+}
+
+/// The way, the findings with their fixes, and the verdict.
+#[must_use]
+pub fn render(diagnosis: &Diagnosis, language: Language, colour: Colour) -> String {
+    let mut page = Page { out: String::new(), language, colour };
+    // Writing to a string does not fail.
+    let _ = page.all(diagnosis);
+    page.out
+}
+
+/// The verdict, as the page and the terminal begin.
+pub(crate) fn verdict(diagnosis: &Diagnosis) -> Text {
+    match (diagnosis.problems(), diagnosis.findings.len()) {
+        (0, 0) => doctor::ALL_WELL.text(),
+        (0, hints) => doctor::ONLY_HINTS.with("count", hints),
+        (problems, _) => doctor::PROBLEMS_FOUND.with("count", problems),
+    }
+}
+
+/// What the doctor does not know or did not do.
+pub(crate) fn reservations(diagnosis: &Diagnosis) -> Vec<Text> {
+    let mut texts = Vec::new();
+    if !diagnosis.skipped.is_empty() {
+        texts.push(doctor::CHECKS_SKIPPED.with("count", diagnosis.skipped.len()));
+    }
+    if !diagnosis.windows_known {
+        texts.push(doctor::WINDOWS_NOT_ASKED.text());
+    }
+    texts
+}
+
+/// Where commands are typed, in words.
+pub(crate) fn shell(shell: Shell) -> Text {
+    match shell {
+        Shell::Linux => doctor::IN_LINUX.text(),
+        Shell::Powershell => doctor::IN_POWERSHELL.text(),
+        Shell::AdminPowershell => doctor::IN_ADMIN_POWERSHELL.text(),
+    }
+}
+
+/// A severity in words.
+pub(crate) fn severity(severity: Severity) -> Text {
+    match severity {
+        Severity::Fatal => doctor::FATAL.text(),
+        Severity::Problem => doctor::PROBLEM.text(),
+        Severity::Hint => doctor::HINT.text(),
+    }
+}
+
+struct Page {
+    out: String,
+    language: Language,
+    colour: Colour,
+}
+
+impl Page {
+    fn all(&mut self, diagnosis: &Diagnosis) -> fmt::Result {
+        self.way(&diagnosis.way)?;
+        self.steps(&diagnosis.steps)?;
+        let paint = match (diagnosis.has_problems(), diagnosis.findings.is_empty()) {
+            (true, _) => Paint::Bad,
+            (false, false) => Paint::Warn,
+            (false, true) => Paint::Good,
+        };
+        let verdict = self.say(&verdict(diagnosis));
+        writeln!(self.out, "\n{}", self.paint(paint, &verdict))?;
+        for finding in &diagnosis.findings {
+            self.finding(finding)?;
+        }
+        for text in reservations(diagnosis) {
+            let text = self.say(&text);
+            writeln!(self.out, "\n{}", self.paint(Paint::Faint, &text))?;
+        }
+        Ok(())
+    }
+
+    fn way(&mut self, way: &[Hop]) -> fmt::Result {
+        let title = self.say(&doctor::THE_WAY.text());
+        writeln!(self.out, "{}", self.paint(Paint::Strong, &title))?;
+        for (number, hop) in way.iter().enumerate() {
+            let (sign, paint) = match hop.state {
+                State::Works => ("✓", Paint::Good),
+                State::Troubled => ("!", Paint::Warn),
+                State::Broken => ("✗", Paint::Bad),
+                State::Behind => ("·", Paint::Faint),
+                State::Unknown => ("?", Paint::Faint),
+            };
+            if number > 0 {
+                writeln!(self.out, "  {}", self.paint(Paint::Faint, "│"))?;
+            }
+            write!(self.out, "  {} {}", self.paint(paint, sign), self.say(&hop.place.name().text()))?;
+            if let Some(detail) = &hop.detail {
+                write!(self.out, "  {}", self.paint(Paint::Faint, detail))?;
+            }
+            // That it works is told by its sign.
+            if hop.state != State::Works {
+                let state = self.say(&hop.state.name().text());
+                write!(self.out, "  {}", self.paint(paint, &format!("← {state}")))?;
+            }
+            self.out.push('\n');
+        }
+        Ok(())
+    }
+
+    fn steps(&mut self, steps: &[steps::Step]) -> fmt::Result {
+        let title = self.say(&doctor::THE_STEPS.text());
+        writeln!(self.out, "\n{}", self.paint(Paint::Strong, &title))?;
+        for (number, step) in steps.iter().enumerate() {
+            let paint = match step.result {
+                steps::Verdict::Yes => Paint::Good,
+                steps::Verdict::No => Paint::Bad,
+                steps::Verdict::NotNeeded | steps::Verdict::Unknown => Paint::Faint,
+            };
+            let (question, result) = (self.say(&step.question.name().text()), self.say(&step.result.name().text()));
+            writeln!(self.out, "  {}. {question}  {}", number + 1, self.paint(paint, &result))?;
+        }
+        Ok(())
+    }
+
+    fn finding(&mut self, finding: &Finding) -> fmt::Result {
+        let (sign, paint) = match finding.severity {
+            Severity::Fatal | Severity::Problem => ("✗", Paint::Bad),
+            Severity::Hint => ("!", Paint::Warn),
+        };
+        let head = format!("{sign} {}", self.say(&finding.description.text()));
+        let name = format!("({}, {})", self.say(&severity(finding.severity)), finding.id);
+        writeln!(self.out, "\n{}  {}", self.paint(paint, &head), self.paint(Paint::Faint, &name))?;
+        self.label(&doctor::EVIDENCE.text())?;
+        for text in &finding.evidence {
+            writeln!(self.out, "    {}", self.say(text))?;
+        }
+        self.label(&doctor::CAUSE.text())?;
+        writeln!(self.out, "    {}", self.say(&finding.cause))?;
+        self.label(&doctor::FIX.text())?;
+        finding.fix.iter().try_for_each(|step| self.step(step))
+    }
+
+    fn label(&mut self, text: &Text) -> fmt::Result {
+        let text = self.say(text);
+        writeln!(self.out, "  {}", self.paint(Paint::Strong, &text))
+    }
+
+    fn step(&mut self, step: &Step) -> fmt::Result {
+        let (place, lines) = match step {
+            Step::Say(text) => return writeln!(self.out, "    {}", self.say(text)),
+            Step::Run { shell: of, lines } => (self.say(&shell(*of)), lines),
+            Step::Lines { file, lines } => (self.say(&doctor::IN_FILE.with("file", file)), lines),
+        };
+        writeln!(self.out, "      {}", self.paint(Paint::Faint, &format!("{place}:")))?;
+        lines.iter().try_for_each(|line| writeln!(self.out, "        {}", printable(line)))
+    }
+
+    fn say(&self, text: &Text) -> String {
+        printable(&text.say(self.language))
+    }
+
+    fn paint(&self, paint: Paint, text: &str) -> String {
+        let text = printable(text);
+        match self.colour {
+            Colour::Ansi => format!("\x1b[{}m{text}\x1b[0m", paint as u8),
+            Colour::None => text,
+        }
+    }
+}
+
+/// What programs and files say is shown, and not obeyed by the terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::judge;
+    use crate::facts::{Outcome, Why};
+    use crate::sample::*;
+
+    #[test]
+    fn a_healthy_machine_reads_well() {
+        let mut facts = nat();
+        facts.question.outside = "1.1.1.1:443".to_owned();
+        let text = render(&judge(&facts, None), Language::English, Colour::None);
+        let expected = "\
+The way to the internet
+  ✓ Program
+  │
+  ✓ Names (DNS)  10.255.255.254
+  │
+  ✓ WSL's interface  eth0 172.28.48.2/20
+  │
+  ✓ WSL's gateway  172.28.48.1
+  │
+  ✓ Windows  Windows 10.0.22631
+  │
+  ✓ Internet  1.1.1.1:443
+
+The four steps
+  1. Is an address outside reached?  yes
+  2. Are interface, address, default route and gateway sound?  not needed
+  3. Are names resolved?  yes
+  4. Do the proxies that are set work?  not needed
+
+Nothing is wrong: every check that could be made passed.
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_broken_hop_a_finding_and_what_was_not_done_are_told() {
+        let mut facts = nat();
+        cut(&mut facts);
+        facts.windows = None;
+        let diagnosis = judge(&facts, None);
+        let text = render(&diagnosis, Language::English, Colour::None);
+        for part in [
+            "  ✗ Windows  ← broken here\n",
+            "  · Internet  1.1.1.1:443  ← behind the break\n",
+            "1 problem(s) found.\n",
+            "✗ What Windows forwards for WSL gets out  (failed, ends the way, network-nat)\n  Seen\n    1.1.1.1 answers no ping.\n",
+            "      in PowerShell:\n        wsl -d underpass up\n",
+            r"      in %UserProfile%\.wslconfig:",
+            "were not made, since they need what is broken here.",
+            "Windows could not be asked",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains('\x1b'));
+        let chinese = render(&diagnosis, Language::Chinese, Colour::None);
+        assert!(chinese.contains("此处中断") && chinese.contains("在 PowerShell 中执行"), "{chinese}");
+    }
+
+    #[test]
+    fn colours_are_ours_alone() {
+        let mut facts = nat();
+        facts.interop.run = Outcome::Failed { why: Why::Other, detail: "\x1b]0;title\x07\x1b[31mred".to_owned() };
+        let diagnosis = judge(&facts, None);
+        let plain = render(&diagnosis, Language::English, Colour::None);
+        assert!(plain.contains("[31mred") && !plain.contains(['\x1b', '\x07']), "{plain}");
+        let coloured = render(&diagnosis, Language::English, Colour::Ansi);
+        assert!(coloured.contains("\x1b[31m✗ A Windows program runs\x1b[0m"), "{coloured}");
+        assert!(!coloured.contains("\x1b]") && !coloured.contains('\x07'));
+    }
+
+    #[test]
+    fn hints_alone_are_told_as_that() {
+        let mut facts = nat();
+        wslconfig(&mut facts, "[wsl2]\nfirewall=false\n");
+        let text = render(&judge(&facts, None), Language::English, Colour::None);
+        assert!(
+            text.contains("Everything works, with 1 hint(s).") && text.contains("! Windows' firewall guards WSL"),
+            "{text}"
+        );
+    }
+}
