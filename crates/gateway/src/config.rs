@@ -5,6 +5,8 @@ use crate::publish::{default_folder, has_shared_folder};
 use crate::reach::Target;
 use crate::relay_process::RelayCommand;
 use crate::tap::OffloadWish;
+use crate::via::{Proxy, Secret, Via};
+use dialog::{Except, ExceptError, ProxyUrlError};
 use ipnet::Ipv4Net;
 use serde::Deserialize;
 use stack::HostLoopback;
@@ -37,6 +39,8 @@ pub struct Settings {
     pub publish: Option<PathBuf>,
     /// Who is reached where the tunnel is not needed.
     pub outside: Target,
+    /// The proxy that the relay goes through.
+    pub via: Option<Via>,
 }
 
 /// Where the relay's program is run from.
@@ -74,6 +78,10 @@ pub struct Choices {
     pub no_publish: Option<bool>,
     /// Who is reached where the tunnel is not needed.
     pub outside: Option<Target>,
+    /// The proxy that the relay goes through.
+    pub via: Option<Secret>,
+    /// What does not go through it.
+    pub via_except: Option<Vec<String>>,
 }
 
 /// An argument: text in a file, any bytes on the command line.
@@ -99,7 +107,7 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// It is not what it should be.
-    #[error("the configuration file {} is wrong: {source}", .path.display())]
+    #[error("the configuration file {} is wrong: {}", .path.display(), dialog::mask(&.source.to_string()))]
     Parse {
         /// The file.
         path: PathBuf,
@@ -118,6 +126,20 @@ pub enum ConfigError {
         /// The most that goes.
         most: u64,
     },
+    /// No proxy.
+    #[error("--via {shown}: {why}")]
+    Via {
+        /// What was given, without user and password.
+        shown: String,
+        /// What is wrong with it.
+        why: ProxyUrlError,
+    },
+    /// No exception.
+    #[error("--via-except: {0}")]
+    Except(#[from] ExceptError),
+    /// Exceptions from nothing.
+    #[error("--via-except says what goes without a proxy, and there is none: give it with --via")]
+    ExceptAlone,
     /// The subnet does not have the form that is needed.
     #[error("--subnet {subnet}: it must be a network of prefix length 28, such as {}/28", .subnet.network())]
     Subnet {
@@ -129,6 +151,9 @@ pub enum ConfigError {
 /// RFC 8200 5 demands 1280; a TAP of Linux takes 65,521 bytes with Ethernet's header taken off, and whole 8-byte fragments
 /// below that.
 const MTU: (u32, u32) = (1280, 65_520);
+
+/// The variable that may hold `--via`, for whoever has a password in it.
+pub const VIA_VARIABLE: &str = "UNDERPASS_VIA";
 
 /// Where lock and control socket are, unless `UNDERPASS_RUNTIME_DIR` says otherwise.
 pub const RUNTIME_DIR: &str = "/run/underpass";
@@ -160,6 +185,8 @@ impl Choices {
             publish: self.publish.or(below.publish),
             no_publish: self.no_publish.or(below.no_publish),
             outside: self.outside.or(below.outside),
+            via: self.via.or(below.via),
+            via_except: self.via_except.or(below.via_except),
         }
     }
 
@@ -182,6 +209,7 @@ impl Choices {
         {
             return Err(ConfigError::Subnet { subnet });
         }
+        let via = via(self.via, self.via_except.unwrap_or_default())?;
         let args = self.relay_arg.unwrap_or_default().into_iter().map(|OsText(arg)| arg).collect();
         let (program, placement) = self.relay.map_or(default_relay, |given| (given, Placement::AsItLies));
         Ok(Settings {
@@ -203,8 +231,18 @@ impl Choices {
                 Some(false) | None => self.publish.or_else(|| has_shared_folder().then(default_folder)),
             },
             outside: self.outside.unwrap_or_default(),
+            via,
         })
     }
+}
+
+fn via(proxy: Option<Secret>, except: Vec<String>) -> Result<Option<Via>, ConfigError> {
+    let Some(Secret(text)) = proxy else {
+        return if except.is_empty() { Ok(None) } else { Err(ConfigError::ExceptAlone) };
+    };
+    let proxy: Proxy = text.parse().map_err(|why| ConfigError::Via { shown: dialog::mask(&text), why })?;
+    let except = except.iter().map(|text| text.parse()).collect::<Result<Vec<Except>, ExceptError>>()?;
+    Ok(Some(Via { proxy, except }))
 }
 
 #[cfg(test)]
@@ -219,7 +257,8 @@ mod tests {
     fn a_file_may_say_everything_and_options_go_over_it() {
         let text = "relay = '/r'\nrelay-arg = ['a', 'b']\nlanes = 2\ntap = 't0'\nmtu = 1500\n\
                     subnet = '10.1.2.16/28'\nno-host-loopback = true\nno-offload = true\n\
-                    publish = '/p'\noutside = '192.0.2.1:443'\n";
+                    publish = '/p'\noutside = '192.0.2.1:443'\nvia = 'socks5://me:s3cret@proxy:1080'\n\
+                    via-except = ['10.0.0.0/8', '.corp.test']\n";
         let file: Choices = toml::from_str(text).unwrap();
         let settings = settle(Choices { mtu: Some(9000), ..Choices::default() }.over(file)).unwrap();
         let relay = RelayCommand { program: "/r".into(), args: vec!["a".into(), "b".into()], original: None };
@@ -228,6 +267,8 @@ mod tests {
         assert_eq!((settings.host_loopback, settings.offload), (HostLoopback::Refused, OffloadWish::Off));
         assert_eq!(settings.subnet.unwrap().to_string(), "10.1.2.16/28");
         assert_eq!((settings.publish, settings.outside.to_string().as_str()), (Some("/p".into()), "192.0.2.1:443"));
+        let via = settings.via.unwrap();
+        assert_eq!((via.proxy.to_string().as_str(), via.except.len()), ("socks5://***@proxy:1080", 2));
         let nowhere = Choices { no_publish: Some(true), publish: Some("/p".into()), ..Choices::default() };
         assert_eq!(settle(nowhere).unwrap().publish, None);
     }
@@ -238,7 +279,7 @@ mod tests {
         assert_eq!((settings.lanes, settings.mtu, settings.tap.as_str()), (1, 65_520, "underpass0"));
         assert_eq!((settings.host_loopback, settings.offload), (HostLoopback::Allowed, OffloadWish::Auto));
         assert_eq!(settings.relay.program, PathBuf::from("underpass-relay"));
-        assert_eq!(settings.placement, Placement::OnWindowsDisk);
+        assert_eq!((settings.placement, settings.via), (Placement::OnWindowsDisk, None));
     }
 
     #[test]
@@ -248,12 +289,28 @@ mod tests {
     }
 
     #[test]
+    fn a_broken_file_is_shown_without_its_secrets() {
+        let source = toml::from_str::<Choices>("via = 'http://me:s3cret@proxy:1' x\n").unwrap_err();
+        assert!(source.to_string().contains("s3cret"), "the file's line is shown");
+        let error = ConfigError::Parse { path: "/c".into(), source: Box::new(source) }.to_string();
+        assert!(!error.contains("s3cret") && error.contains("***@proxy:1"), "{error}");
+    }
+
+    #[test]
     fn values_out_of_range_are_refused_by_name() {
         let said = |choices| settle(choices).unwrap_err().to_string();
         assert!(said(Choices { lanes: Some(0), ..Choices::default() }).contains("--lanes is 0"));
         assert!(said(Choices { mtu: Some(576), ..Choices::default() }).contains("--mtu is 576"));
         assert!(said(Choices { mtu: Some(70_000), ..Choices::default() }).contains("1280 to 65520"));
         let subnet = |text: &str| Choices { subnet: Some(text.parse().unwrap()), ..Choices::default() };
+        let via = |text: &str| Choices { via: Some(Secret(text.into())), ..Choices::default() };
+        let tls = said(via("https://me:s3cret@proxy:443"));
+        assert!(tls.contains("--via https://***@proxy:443") && !tls.contains("s3cret"), "{tls}");
+        assert!(!format!("{:?}", via("me:s3cret@proxy:1")).contains("s3cret"));
+        let alone = Choices { via_except: Some(vec!["10.0.0.0/8".into()]), ..Choices::default() };
+        assert!(said(alone).contains("--via"));
+        let nonsense = Choices { via_except: Some(vec!["10.0.0.0/99".into()]), ..via("proxy:1") };
+        assert!(said(nonsense).contains("'10.0.0.0/99'"));
         assert!(said(subnet("10.0.0.0/24")).contains("28"));
         assert!(said(subnet("10.0.0.3/28")).contains("10.0.0.0/28"));
     }

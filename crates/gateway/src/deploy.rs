@@ -56,6 +56,12 @@ pub(crate) async fn deploy(relay: RelayCommand) -> RelayCommand {
     }
 }
 
+/// The copy that another distro's gateway of this version has made, if there is one.
+pub(crate) async fn deployed() -> Option<PathBuf> {
+    let program = windows::local_app_data().await.ok()?.join(FOLDER).join(env!("CARGO_PKG_VERSION")).join(NAME);
+    program.exists().then_some(program)
+}
+
 /// Copies the program again where its copy is gone or cut, as antivirus programs leave it. No more than a look where it is not.
 ///
 /// # Errors

@@ -117,6 +117,62 @@ fn has_entry(binfmt: &Path, magic: &str) -> bool {
     })
 }
 
+/// The kernel's entry for Windows programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// It is there.
+    Present,
+    /// It, or the whole list, is switched off.
+    Disabled,
+    /// It is not there.
+    Missing,
+}
+
+/// What is to be seen of interop; nothing is mended here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InteropSurvey {
+    /// Whether this is a WSL.
+    pub is_wsl: bool,
+    /// The kernel's entry; nothing where its list is not there to be looked at.
+    pub entry: Option<Entry>,
+    /// The socket that the environment names.
+    pub socket: Option<String>,
+    /// Whether it is there.
+    pub socket_lives: bool,
+    /// How many sockets there are.
+    pub sockets: usize,
+}
+
+/// Looks at interop.
+#[must_use]
+pub fn survey() -> InteropSurvey {
+    let socket = std::env::var_os(VARIABLE);
+    let sockets = fs::read_dir(FOLDER).into_iter().flatten().flatten().map(|entry| entry.path());
+    InteropSurvey {
+        is_wsl: is_wsl(),
+        entry: entry(Path::new(BINFMT)),
+        socket_lives: socket.as_deref().is_some_and(|socket| is_socket(Path::new(socket))),
+        socket: socket.map(|socket| socket.to_string_lossy().into_owned()),
+        sockets: sockets.filter(|path| path.to_string_lossy().ends_with("_interop") && is_socket(path)).count(),
+    }
+}
+
+fn entry(binfmt: &Path) -> Option<Entry> {
+    let status = fs::read_to_string(binfmt.join("status")).ok()?;
+    if status.trim() == "disabled" {
+        return Some(Entry::Disabled);
+    }
+    let texts: Vec<_> =
+        fs::read_dir(binfmt).ok()?.flatten().filter_map(|entry| fs::read_to_string(entry.path()).ok()).collect();
+    let magic = |line: &str| line.strip_prefix("magic ").is_some_and(|whole| whole.starts_with(MZ));
+    let of_windows = || texts.iter().filter(|text| text.lines().any(magic));
+    Some(match of_windows().next() {
+        None => Entry::Missing,
+        Some(_) if of_windows().any(|text| text.lines().next() == Some("enabled")) => Entry::Present,
+        Some(_) => Entry::Disabled,
+    })
+}
+
 /// What `/etc/wsl.conf` says of interop; of several lines the first counts.
 fn is_switched_off(wsl_conf: &str) -> bool {
     let mut section = String::new();
@@ -161,6 +217,26 @@ mod tests {
         fs::write(&stale, "").unwrap();
         assert_eq!(replacement(Some(stale.as_os_str()), &folder), Some(lasting));
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn the_entry_is_seen_as_it_is() {
+        let binfmt = std::env::temp_dir().join(format!("underpass-entry-{}", std::process::id()));
+        assert_eq!(entry(&binfmt), None);
+        fs::create_dir_all(&binfmt).unwrap();
+        fs::write(binfmt.join("status"), "enabled\n").unwrap();
+        assert_eq!(entry(&binfmt), Some(Entry::Missing));
+        for (first, seen) in [("disabled", Entry::Disabled), ("enabled", Entry::Present)] {
+            fs::write(
+                binfmt.join("WSLInterop"),
+                format!("{first}\ninterpreter /init\nflags: PF\noffset 0\nmagic 4d5a\n"),
+            )
+            .unwrap();
+            assert_eq!(entry(&binfmt), Some(seen));
+        }
+        fs::write(binfmt.join("status"), "disabled\n").unwrap();
+        assert_eq!(entry(&binfmt), Some(Entry::Disabled));
+        fs::remove_dir_all(&binfmt).unwrap();
     }
 
     #[test]

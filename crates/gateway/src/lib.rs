@@ -9,10 +9,13 @@ pub mod control;
 mod deploy;
 mod dns;
 mod engine;
+pub mod host;
+pub mod host_proxy;
 pub mod instance;
-mod interop;
+pub mod interop;
 mod lane;
 pub mod limits;
+pub mod names;
 pub mod net;
 mod network;
 mod program;
@@ -23,12 +26,14 @@ mod relay_streams;
 pub mod status;
 pub mod tap;
 mod verdict;
+pub mod via;
 mod windows;
 
 pub use config::{Placement, Settings};
 pub use deploy::DeployError;
 pub use dns::{connections, front};
 pub use engine::EngineError;
+pub use host::HostError;
 pub use instance::InstanceError;
 pub use interop::{InteropError, is_wsl};
 pub use lane::LaneError;
@@ -170,7 +175,17 @@ async fn serve(
     let public = public.map(|public| tokio::spawn(control::serve(public, control::Audience::Everybody, ask.clone())));
     let control = tokio::spawn(control::serve(listener, control::Audience::Root, ask));
     let stack = Stack::new(config, now());
-    let mut engine = Engine::new(Parts { tap, stack, plan, lanes, asks, network, wish, mtu: settings.mtu });
+    let mut engine = Engine::new(Parts {
+        tap,
+        stack,
+        plan,
+        lanes,
+        asks,
+        network,
+        wish,
+        mtu: settings.mtu,
+        via: settings.via.clone(),
+    });
     let mut up = Some(up);
     let outcome = poll_fn(|cx| {
         if stop.as_mut().poll(cx).is_ready() {

@@ -22,6 +22,16 @@ pub const TAP_TURN_FRAMES: usize = 256;
 /// See [`TAP_TURN_FRAMES`].
 pub const TAP_TURN_BYTES: usize = 512 * 1024;
 
+/// Addresses whose names are known, for a proxy.
+pub const MAX_NAMES: usize = 8192;
+
+/// How long a name is good for its address: as long as its record says, but at least and at most so long. Resolvers in apps keep addresses for
+/// minutes, whatever the record says.
+pub const NAME_LIFETIME: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(86_400));
+
+/// The same trouble with a proxy is logged again after so long.
+pub const LOG_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
 /// Questions (DNS, echo) that wait for a relay.
 pub const MAX_ASKED: usize = 8192;
 

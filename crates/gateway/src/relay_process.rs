@@ -1,6 +1,7 @@
 //! A relay's process: how it is started, what it says on its standard error, and why it cannot be started, in words. Knows no
 //! frame.
 
+use crate::config::VIA_VARIABLE;
 use crate::deploy::{self, DeployError};
 use crate::interop::{self, InteropError};
 use crate::limits::{STDERR_LINE_BYTES, STDERR_LINES};
@@ -24,6 +25,38 @@ pub struct RelayCommand {
     pub args: Vec<OsString>,
     /// What the program is a copy of, if the gateway made it; it is made again where it is gone.
     pub original: Option<PathBuf>,
+}
+
+impl RelayCommand {
+    /// The program as it is to be started, its streams not yet chosen, and what it is.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub(crate) fn prepare(&self) -> Result<(Command, Kind), SpawnError> {
+        if let Some(original) = &self.original {
+            deploy::restore(original, &self.program)?;
+        }
+        let mut relay = Command::new(&self.program);
+        // It is told by a frame; what it inherits can be read for as long as it runs.
+        relay.args(&self.args).env_remove(VIA_VARIABLE);
+        let kind = Kind::of(&self.program);
+        // Looked at for each start: the session whose socket served the last one may have ended.
+        if let Kind::Windows(_) = kind {
+            let program = || self.program.clone();
+            interop::prepare(&mut relay).map_err(|source| SpawnError::Interop { program: program(), source })?;
+            // To Windows the folder of a distro is one on a network share: it costs seconds.
+            if let Some(folder) = self.program.parent().filter(|folder| folder.is_absolute()) {
+                relay.current_dir(folder);
+            }
+        } else {
+            interop::name_socket(&mut relay);
+        }
+        // Asked for before: the C library has a shell run what the kernel does not know.
+        if !is_executable(kind) {
+            return Err(SpawnError::new(self.program.clone(), io::Error::from_raw_os_error(libc::ENOEXEC)));
+        }
+        Ok((relay, kind))
+    }
 }
 
 /// Why no relay could be started.
@@ -88,7 +121,7 @@ pub enum SpawnError {
 }
 
 impl SpawnError {
-    fn new(program: PathBuf, source: io::Error) -> Self {
+    pub(crate) fn new(program: PathBuf, source: io::Error) -> Self {
         match source.raw_os_error() {
             Some(libc::ENOENT) => Self::NotFound { program },
             Some(libc::EACCES | libc::EPERM) => Self::NotExecutable { program },
@@ -138,29 +171,9 @@ impl RelayProcess {
     /// Must be called within a tokio runtime.
     pub(crate) fn start(command: &RelayCommand, lane: usize) -> Result<Self, SpawnError> {
         let error = |source| SpawnError::new(command.program.clone(), source);
-        if let Some(original) = &command.original {
-            deploy::restore(original, &command.program)?;
-        }
-        let mut relay = Command::new(&command.program);
-        let kind = Kind::of(&command.program);
-        // Looked at for each start: the session whose socket served the last one may have ended.
-        if let Kind::Windows(_) = kind {
-            let program = || command.program.clone();
-            interop::prepare(&mut relay).map_err(|source| SpawnError::Interop { program: program(), source })?;
-            // To Windows the folder of a distro is one on a network share: it costs seconds.
-            if let Some(folder) = command.program.parent().filter(|folder| folder.is_absolute()) {
-                relay.current_dir(folder);
-            }
-        } else {
-            interop::name_socket(&mut relay);
-        }
-        // Asked for before: the C library has a shell run what the kernel does not know.
-        if !is_executable(kind) {
-            return Err(SpawnError::new(command.program.clone(), io::Error::from_raw_os_error(libc::ENOEXEC)));
-        }
+        let (mut relay, kind) = command.prepare()?;
         let (stdin, stdout, ends) = relay_streams::make(kind).map_err(error)?;
         let mut child = relay
-            .args(&command.args)
             .stdin(stdin)
             .stdout(stdout)
             .stderr(Stdio::piped())

@@ -41,6 +41,22 @@ pub struct Status {
     pub limits: Vec<Limit>,
     /// The last thing that went wrong with the VM's routes, if they are not right now.
     pub network_error: Option<String>,
+    /// The proxy that connections go through, with `--via`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<ViaStatus>,
+}
+
+/// The way out by a proxy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViaStatus {
+    /// The proxy, without user and password, or `windows`.
+    pub proxy: String,
+    /// What goes directly.
+    pub except: Vec<String>,
+    /// Addresses whose names are known.
+    pub names: usize,
+    /// Why nothing goes through the proxy, while that is so.
+    pub last_error: Option<String>,
 }
 
 /// The gateway's state.

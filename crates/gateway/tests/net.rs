@@ -9,7 +9,7 @@ use std::task::{Context, Waker};
 
 use common::{GATEWAY_MAC, PATIENCE, VM_MAC, frame, in_vm, sysctl, vm};
 use etherparse::{IpNumber, NetSlice, SlicedPacket};
-use gateway::net::{IpNet, Mode, Net, NetError, Observed, Plan, captured};
+use gateway::net::{IpNet, Mode, Net, NetError, Observed, Plan, captured, survey};
 use gateway::tap::{OffloadWish, Tap};
 use lab::addresses::{NAT_GATEWAY, NAT_NETWORK, SERVER, SERVER_V6};
 use lab::{Lab, Place};
@@ -71,6 +71,47 @@ const OURS: [&str; 8] = [
     "30063: from all lookup 30062 proto 117",
     "32766: from all lookup main",
 ];
+
+#[test]
+fn a_survey_tells_what_ip_tells() {
+    let Some(lab) = lab::lab_or_skip() else { return };
+    vm(&lab, "ip link add br0 mtu 1400 type bridge");
+    vm(&lab, "ip route add 198.18.0.0/15 via 172.28.48.1 metric 7");
+    vm(&lab, "ip route add blackhole 198.51.100.0/24 table 77");
+    vm(&lab, "ip rule add pref 5 from 10.0.0.0/8 to 192.0.2.1 iif eth0 ipproto udp dport 53 lookup 77");
+    vm(&lab, "ip rule add pref 6 not fwmark 0x10 lookup main suppress_prefixlength 0");
+    vm(&lab, "ip neigh add 172.28.48.9 lladdr 02:00:00:00:00:09 dev eth0 nud permanent");
+    let gone = lab.run(Place::Wsl, &["ping", "-c", "1", "-W", "4", "172.28.48.8"]).unwrap();
+    assert!(!gone.succeeded(), "{gone:?}");
+    in_vm(&lab, async || {
+        let net = Net::open().unwrap();
+        let survey = net.survey().await.unwrap();
+        let link = |name: &str| survey.links.iter().find(|link| link.name == name).unwrap();
+        let (eth0, bridge) = (link("eth0"), link("br0"));
+        assert_eq!((eth0.kind.as_deref(), eth0.up, eth0.mtu), (Some("veth"), true, 1500));
+        assert!(eth0.addresses.contains(&"172.28.48.2/20".parse().unwrap()), "{eth0:?}");
+        assert_eq!((bridge.kind.as_deref(), bridge.up, bridge.mtu), (Some("bridge"), false, 1400));
+        assert_eq!(link("lo").addresses[0].to_string(), "127.0.0.1/8");
+        let route = |to: &str| survey.routes.iter().find(|route| route.destination.to_string() == to).unwrap();
+        let default = route("0.0.0.0/0");
+        assert_eq!(default.gateway, Some(NAT_GATEWAY.parse().unwrap()));
+        assert_eq!((default.device.as_deref(), default.table, default.metric), (Some("eth0"), 254, 0));
+        assert_eq!(route("198.18.0.0/15").metric, 7);
+        assert_eq!((route("198.51.100.0/24").table, route("198.51.100.0/24").refuses), (77, true));
+        assert!(survey.routes.iter().all(|route| route.table != 255), "{:?}", survey.routes);
+        let rule = |priority| survey.rules.iter().find(|rule| rule.priority == priority).unwrap();
+        assert_eq!(rule(5).text, "from 10.0.0.0/8 to 192.0.2.1 iif eth0 ipproto udp dport 53 lookup 77");
+        assert_eq!(rule(6).text, "not from all fwmark 0x10 lookup main suppress_prefixlength 0");
+        assert_eq!((rule(5).table, rule(32766).text.as_str()), (Some(77), "from all lookup main"));
+        assert_eq!((survey.wslinfo, survey.signs), (None, Mode::Nat));
+        let neighbours = net.neighbours().await.unwrap();
+        let answers = |address: &str| {
+            let of = |neighbour: &&survey::Neighbour| neighbour.address == address.parse::<IpAddr>().unwrap();
+            neighbours.iter().find(of).map(|neighbour| neighbour.answers)
+        };
+        assert_eq!((answers("172.28.48.9"), answers("172.28.48.8")), (Some(true), Some(false)), "{neighbours:?}");
+    });
+}
 
 #[test]
 fn the_network_is_seen_without_the_tap() {

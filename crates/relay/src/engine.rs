@@ -8,9 +8,11 @@ use crate::echo::Outcome;
 use crate::facts;
 use crate::limits::{CONNECTS_TURN, INPUT_TURN, MAX_BINDS, MAX_QUERIES, OUTPUT_TURN, STAGING, window};
 use crate::os::echo::{self, Echoes};
-use crate::os::{self, Resolver, changes};
+use crate::os::{self, Resolver, changes, proxies};
 use crate::tcp::{Connected, Sockets, Written, failure};
 use crate::udp::{self, Binds, Go};
+use crate::via::datagrams::Datagrams;
+use crate::via::{Health, Via, ViaError};
 use crate::wakers::Awake;
 use std::future::poll_fn;
 use std::io;
@@ -44,6 +46,9 @@ pub enum RelayError {
     /// The gateway reads no more.
     #[error("nothing more can be written to the gateway")]
     Write(#[source] io::Error),
+    /// The gateway wants a proxy that this relay cannot go through.
+    #[error("the gateway's proxy cannot be used: {0}")]
+    Via(#[from] ViaError),
     /// Reading from the gateway failed.
     #[error("nothing more can be read from the gateway")]
     Read(#[source] io::Error),
@@ -66,11 +71,16 @@ where
     let changes = changes::watch(&resolver)
         .inspect_err(|error| tracing::warn!(%error, "changes of the host's network will not be noticed"))
         .ok();
-    let queries = Queries { resolver, answered, under_way: 0 };
+    let queries = Queries { resolver: resolver.clone(), answered, under_way: 0 };
     let tells_changes = changes.as_ref().map_or(Capabilities::default(), |_| Capabilities::CHANGES);
     let hello = Hello {
         version: VERSION,
-        capabilities: Capabilities::UDP.with(Capabilities::DNS).with(echo::capabilities()).with(tells_changes),
+        capabilities: Capabilities::UDP
+            .with(Capabilities::DNS)
+            .with(Capabilities::VIA)
+            .with(proxies::CAPABILITIES)
+            .with(echo::capabilities())
+            .with(tells_changes),
         max_flows,
         max_binds: MAX_BINDS,
         build: concat!("underpass-relay ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -95,6 +105,8 @@ where
         written: 0,
         timer,
         max_flows,
+        resolver,
+        way_out: None,
     };
     // The engine bounds its own turns, in bytes; a bound by the number of socket calls would cut them at any place.
     unconstrained(poll_fn(|cx| engine.poll(cx))).await
@@ -125,6 +137,30 @@ struct Engine<R, W> {
     written: usize,
     timer: Pin<Box<Sleep>>,
     max_flows: u32,
+    resolver: Resolver,
+    /// The proxy, where the gateway wants one.
+    way_out: Option<Box<WayOut>>,
+}
+
+/// What goes through a proxy, and how that is.
+struct WayOut {
+    via: Arc<Via>,
+    datagrams: Datagrams,
+    /// What the gateway was told last; nothing while the proxy works.
+    trouble: String,
+}
+
+impl WayOut {
+    fn note(&mut self, session: &mut Session, health: Health) {
+        let words = match health {
+            Health::Well => String::new(),
+            Health::Trouble(words) => words,
+        };
+        if words != self.trouble {
+            session.send(&Frame::ViaTrouble { words: &words });
+            self.trouble = words;
+        }
+    }
 }
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
@@ -135,6 +171,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
         }
         self.connect_some(cx);
         self.receive_datagrams(cx);
+        self.hear_associations(cx);
         while let Poll::Ready(Some(answered)) = self.answers.poll_recv(cx) {
             self.queries.under_way -= 1;
             give_answer(&mut self.session, &answered);
@@ -146,6 +183,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
             && changes.poll_recv(cx) == Poll::Ready(Some(()))
         {
             self.session.send(&Frame::Changed);
+            if let Some(way_out) = &mut self.way_out {
+                way_out.via.refresh();
+                way_out.datagrams.refresh();
+            }
             // The next one comes a second later at the soonest; this registers for it.
             cx.waker().wake_by_ref();
         }
@@ -169,13 +210,13 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
     fn connect_some(&mut self, cx: &mut Context<'_>) {
         let more = self.sockets.begin(CONNECTS_TURN);
         for _ in 0..CONNECTS_TURN {
-            let Poll::Ready(Some((flow, outcome))) = self.connects.poll_recv(cx) else {
+            let Poll::Ready(Some(connected)) = self.connects.poll_recv(cx) else {
                 if more {
                     cx.waker().wake_by_ref();
                 }
                 return;
             };
-            self.connected(flow, outcome);
+            self.connected(connected);
         }
         cx.waker().wake_by_ref();
     }
@@ -187,10 +228,32 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
             return;
         }
         let session = &mut self.session;
-        self.binds.receive(|event| {
-            tell(session, &event);
-            if takes_datagrams(session) { Go::On } else { Go::Stop }
+        match &mut self.way_out {
+            None => self.binds.receive(|event| {
+                tell(session, &event);
+                if takes_datagrams(session) { Go::On } else { Go::Stop }
+            }),
+            Some(way_out) => self.binds.receive(|event| {
+                if let Some(event) = way_out.datagrams.incoming(event) {
+                    tell(session, &event);
+                }
+                if takes_datagrams(session) { Go::On } else { Go::Stop }
+            }),
+        }
+    }
+
+    fn hear_associations(&mut self, cx: &mut Context<'_>) {
+        let Some(way_out) = &mut self.way_out else { return };
+        let (session, mut healths) = (&mut self.session, Vec::new());
+        way_out.datagrams.poll(cx, now(), &mut self.binds, |event, health| {
+            healths.extend(health);
+            if let Some(event) = event {
+                tell(session, &event);
+            }
         });
+        for health in healths {
+            way_out.note(&mut self.session, health);
+        }
     }
 
     fn read_input(&mut self, cx: &mut Context<'_>) -> Result<Input, RelayError> {
@@ -234,7 +297,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
             let Some(event) = self.session.accept(now, frame)? else { continue };
             let (session, sockets, binds) = (&mut self.session, &mut self.sockets, &mut self.binds);
             match event {
-                Frame::Open { flow, to, .. } if sockets.len() < self.max_flows as usize => sockets.connect(flow, to),
+                Frame::Open { flow, to, name, .. } if sockets.len() < self.max_flows as usize => {
+                    sockets.connect(flow, to, name);
+                }
                 Frame::Open { flow, .. } => session.failed(flow, ConnectFailure::TooManyFlows, 0),
                 Frame::Data { flow, bytes } => {
                     let written = sockets.write(flow, bytes);
@@ -245,13 +310,33 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                     settle(session, sockets, flow, written);
                 }
                 Frame::Reset { flow } => sockets.abort(flow),
-                Frame::Bind { bind, family } => open_bind(session, binds, bind, family),
+                Frame::Bind { bind, family } => {
+                    open_bind(session, binds, bind, family);
+                    if let Some(way_out) = &mut self.way_out {
+                        way_out.datagrams.bound(bind, family);
+                    }
+                }
                 Frame::Datagram { bind, peer, ttl, bytes } => {
-                    if let Some(event) = binds.send(bind, peer, ttl, bytes) {
+                    let refused = match &mut self.way_out {
+                        None => binds.send(bind, peer, ttl, bytes),
+                        Some(way_out) => way_out.datagrams.send(now, binds, (bind, peer, ttl), bytes),
+                    };
+                    if let Some(event) = refused {
                         tell(session, &event);
                     }
                 }
-                Frame::Unbind { bind, .. } => binds.unbind(bind),
+                Frame::Unbind { bind, .. } => {
+                    binds.unbind(bind);
+                    if let Some(way_out) = &mut self.way_out {
+                        way_out.datagrams.unbound(bind);
+                    }
+                }
+                Frame::Via { json } => {
+                    let via = Arc::new(Via::new(json, self.resolver.clone())?);
+                    sockets.go_via(Arc::clone(&via));
+                    let datagrams = Datagrams::new(Arc::clone(&via));
+                    self.way_out = Some(Box::new(WayOut { via, datagrams, trouble: String::new() }));
+                }
                 Frame::Query { request, message } => self.queries.ask(session, request, message),
                 // With the pipe stuck nobody could be answered: lost, as a packet is where a link is full.
                 Frame::Echo { .. } if session.is_congested() => {}
@@ -274,6 +359,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                 | Frame::EchoError { .. }
                 | Frame::Facts { .. }
                 | Frame::Changed
+                | Frame::ViaTrouble { .. }
                 | Frame::Ping { .. }
                 | Frame::Pong { .. } => {}
             }
@@ -291,7 +377,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
         };
     }
 
-    fn connected(&mut self, flow: FlowId, outcome: io::Result<tokio::net::TcpStream>) {
+    fn connected(&mut self, Connected { flow, outcome, proxy }: Connected) {
+        if let Some((way_out, health)) = self.way_out.as_mut().zip(proxy) {
+            way_out.note(&mut self.session, health);
+        }
         let opened = outcome.and_then(|stream| self.sockets.open(flow, stream));
         match opened {
             Ok(()) => {

@@ -14,8 +14,10 @@ pub mod limits;
 #[cfg_attr(windows, path = "windows/mod.rs")]
 #[cfg_attr(not(windows), path = "linux/mod.rs")]
 pub mod os;
+pub mod probe;
 #[cfg(any(windows, test))]
 mod pump;
 mod tcp;
 mod udp;
+pub mod via;
 mod wakers;

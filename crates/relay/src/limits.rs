@@ -15,6 +15,12 @@ pub const MAX_QUERIES: usize = 512;
 /// Sockets of one DNS query: a server is asked every second, and each answer is waited for 3 s (see `dns.rs`).
 pub const QUERY_SOCKETS: usize = 3;
 
+/// How long each answer of `probe` is waited for: the doctor, who waits for all of them, is to be done within 10 s on a broken machine.
+pub const PROBE_PATIENCE: Duration = Duration::from_millis(3500);
+
+/// Names, and connections, that one `probe` asks for at most.
+pub const PROBE_QUESTIONS: usize = 16;
+
 /// Pings that are remembered at a time; a newer one than that pushes out the oldest. Less than the 65,536 sequence numbers, so
 /// that each names one.
 pub const MAX_ECHOES: usize = 8192;
@@ -25,6 +31,44 @@ pub const MAX_PINGS: usize = 1024;
 
 /// How long a ping is remembered. Its sender has long given up by then (`ping` waits 10 s at most by itself).
 pub const ECHO_MEMORY: Duration = Duration::from_secs(30);
+
+/// How long a connection to a proxy itself is waited for: it is near, or it is not there.
+pub const PROXY_CONNECTS_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a proxy's answer is waited for, which in its turn waits for the destination. Apps have given up by then (Linux tries 127 s).
+pub const PROXY_ANSWERS_WITHIN: Duration = Duration::from_secs(130);
+
+/// How long the addresses of a proxy's name are kept, so that not every connection asks for them.
+pub const PROXY_ADDRESSES_KEPT: Duration = Duration::from_secs(30);
+
+/// Names of proxies whose addresses are kept.
+pub const PROXY_ADDRESSES: usize = 32;
+
+/// SOCKS associations for datagrams at a time, each with a connection to the proxy.
+pub const MAX_ASSOCIATIONS: usize = 256;
+
+/// Datagrams, and their bytes, that wait for an association.
+pub const ASSOCIATION_BACKLOG: (usize, usize) = (16, 64 * 1024);
+
+/// After a failed association its source's datagrams are refused for so long before the proxy is asked again.
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A proxy that said that it carries no datagrams is not asked again for so long.
+pub const NO_UDP_FOR: Duration = Duration::from_secs(300);
+
+/// Peers of datagrams of which is kept whether they go without the proxy.
+pub const MAX_EXCEPTED: usize = 1024;
+
+/// Destinations for which the answer of Windows' proxy settings is kept, and for how long: a script's answer may depend on the time of day.
+pub const MAX_PROXY_ANSWERS: usize = 1024;
+/// See [`MAX_PROXY_ANSWERS`].
+pub const PROXY_ANSWERS_KEPT: Duration = Duration::from_secs(60);
+
+/// Questions to Windows' proxy settings under way at a time: each may hold a thread while a script is fetched.
+pub const PROXY_QUESTIONS: usize = 8;
+
+/// After a script could not be asked it is left alone for so long: each try may take seconds.
+pub const SCRIPT_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// File descriptors that no flow, UDP socket or DNS query gets: standard streams, the event queue, ping and netlink sockets,
 /// files read for facts.
@@ -80,7 +124,7 @@ mod tests {
 
     #[test]
     fn all_sockets_together_are_fewer_than_windows_dynamic_ports() {
-        assert!(MAX_FLOWS + MAX_BINDS + (MAX_QUERIES * QUERY_SOCKETS) as u32 <= 16_384 - 256);
+        assert!(MAX_FLOWS + MAX_BINDS + (MAX_QUERIES * QUERY_SOCKETS + MAX_ASSOCIATIONS) as u32 <= 16_384 - 256);
     }
 
     #[test]

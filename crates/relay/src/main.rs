@@ -2,10 +2,10 @@
 #![forbid(unsafe_code)]
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
-use underpass_relay::{engine, os};
+use underpass_relay::{engine, os, probe};
 
 /// Opens ordinary sockets for the gateway in the VM. Started by `underpass up`; speaks frames on standard input and output.
 #[derive(Parser)]
@@ -19,6 +19,25 @@ struct Options {
 enum Command {
     /// Prints what is known of this host, as JSON, and ends.
     Facts,
+    /// Prints what this host can do by itself right now, as JSON, and ends.
+    #[command(after_help = "Examples:\n  underpass-relay probe --resolve www.example.com --connect 192.0.2.1:443")]
+    Probe(Questions),
+    /// Prints which proxy Windows uses for a URL, by its script (PAC), setting and bypass list, as JSON, and ends.
+    #[command(after_help = "Examples:\n  underpass-relay.exe proxy https://www.example.com/")]
+    Proxy {
+        /// The URL, such as https://www.example.com/
+        url: String,
+    },
+}
+
+#[derive(Args)]
+struct Questions {
+    /// A name to ask this host's resolver for; repeat it for more
+    #[arg(long, value_name = "NAME")]
+    resolve: Vec<String>,
+    /// Whom to connect to by TCP; repeat it for more
+    #[arg(long, value_name = "HOST:PORT")]
+    connect: Vec<String>,
 }
 
 fn main() -> ExitCode {
@@ -28,8 +47,11 @@ fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .init();
-    if let Some(Command::Facts) = options.command {
-        return print_facts();
+    match options.command {
+        Some(Command::Facts) => return print(&os::facts()),
+        Some(Command::Probe(questions)) => return print_probe(&questions),
+        Some(Command::Proxy { url }) => return print_proxy(&url),
+        None => {}
     }
     if std::io::stdin().is_terminal() || std::io::stdout().is_terminal() {
         tracing::error!(
@@ -46,17 +68,42 @@ fn main() -> ExitCode {
     }
 }
 
-fn print_facts() -> ExitCode {
-    let printed = serde_json::to_string_pretty(&os::facts())
+fn print(answer: &impl serde::Serialize) -> ExitCode {
+    let printed = serde_json::to_string_pretty(answer)
         .map_err(std::io::Error::from)
         .and_then(|json| writeln!(std::io::stdout(), "{json}"));
     match printed {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(%error, "the facts cannot be printed");
+            tracing::error!(%error, "the answer cannot be printed");
             ExitCode::FAILURE
         }
     }
+}
+
+fn print_proxy(url: &str) -> ExitCode {
+    match os::host_proxy(url) {
+        Ok(answer) => print(&answer),
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn print_probe(questions: &Questions) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "no event loop");
+            return ExitCode::FAILURE;
+        }
+    };
+    let answers = runtime.block_on(probe::run(&questions.resolve, &questions.connect, &os::Resolver::default()));
+    let code = print(&answers);
+    // A question that Windows has not answered yet holds up nobody.
+    runtime.shutdown_background();
+    code
 }
 
 fn serve() -> anyhow::Result<()> {

@@ -5,6 +5,7 @@
 
 use crate::limits::SPARE_BUFFER_BYTES;
 use crate::os::errors::connect_failure;
+use crate::via::{Failed, Health, Via};
 use crate::wakers::{Awake, FlowWaker, waker};
 use bytes::BufMut;
 use socket2::SockRef;
@@ -23,7 +24,12 @@ use tokio::task::AbortHandle;
 use wire::{ConnectFailure, FlowId, Pull, Source, Then};
 
 /// A connect that ended, one way or the other.
-pub(crate) type Connected = (FlowId, io::Result<TcpStream>);
+pub(crate) struct Connected {
+    pub(crate) flow: FlowId,
+    pub(crate) outcome: io::Result<TcpStream>,
+    /// How the proxy is, if one was asked.
+    pub(crate) proxy: Option<Health>,
+}
 
 /// All flows of the relay.
 pub(crate) struct Sockets {
@@ -35,6 +41,8 @@ pub(crate) struct Sockets {
     /// Flows that ended while the session pulled, and that it must be told of.
     ended: Vec<FlowId>,
     spare: Spare,
+    /// The proxy that flows go through.
+    via: Option<Arc<Via>>,
 }
 
 /// Buffers that flows have drained. A busy flow fills and drains one many times a second: it need not be allocated each time,
@@ -65,7 +73,7 @@ impl Spare {
 
 enum Flow {
     /// May become `Connecting`, or be dropped.
-    Beginning(SocketAddr),
+    Beginning(SocketAddr, Option<Box<str>>),
     /// May become `Open`, or be dropped (which aborts the connect).
     Connecting {
         _attempt: Attempt,
@@ -128,6 +136,7 @@ impl Sockets {
             beginning: VecDeque::new(),
             ended: Vec::new(),
             spare: Spare::default(),
+            via: None,
         };
         (sockets, connects)
     }
@@ -136,9 +145,14 @@ impl Sockets {
         self.flows.len()
     }
 
-    /// Notes a flow that is to be connected by [`Sockets::begin`].
-    pub(crate) fn connect(&mut self, flow: FlowId, to: SocketAddr) {
-        self.flows.insert(flow, Flow::Beginning(to));
+    /// Connects through a proxy from now on.
+    pub(crate) fn go_via(&mut self, via: Arc<Via>) {
+        self.via = Some(via);
+    }
+
+    /// Notes a flow that is to be connected by [`Sockets::begin`]; by its name where a proxy can be told that.
+    pub(crate) fn connect(&mut self, flow: FlowId, to: SocketAddr, name: Option<&str>) {
+        self.flows.insert(flow, Flow::Beginning(to, name.map(Into::into)));
         self.beginning.push_back(flow);
     }
 
@@ -146,13 +160,18 @@ impl Sockets {
     pub(crate) fn begin(&mut self, most: usize) -> bool {
         for flow in self.beginning.drain(..most.min(self.beginning.len())) {
             let Some(state) = self.flows.get_mut(&flow) else { continue };
-            let Flow::Beginning(to) = *state else { continue };
+            let Flow::Beginning(to, name) = state else { continue };
+            let (to, name) = (*to, name.take());
             let connected = self.connected.clone();
-            let task = tokio::spawn(async move {
-                let outcome = TcpStream::connect(to).await;
-                // The receiver lives as long as the engine; without an engine nobody waits for the outcome.
-                let _ = connected.send((flow, outcome));
-            });
+            // The receiver lives as long as the engine; without an engine nobody waits for the outcome.
+            let tell = move |outcome, proxy| drop(connected.send(Connected { flow, outcome, proxy }));
+            let task = match self.via.clone() {
+                None => tokio::spawn(async move { tell(TcpStream::connect(to).await, None) }),
+                Some(via) => tokio::spawn(async move {
+                    let (outcome, proxy) = via.connect(to, name.as_deref()).await;
+                    tell(outcome, proxy);
+                }),
+            };
             *state = Flow::Connecting { _attempt: Attempt(task.abort_handle()) };
         }
         !self.beginning.is_empty()
@@ -305,6 +324,9 @@ impl Source for Sockets {
 
 /// What the gateway is told of a connect that did not succeed, and the operating system's code.
 pub(crate) fn failure(error: &io::Error) -> (ConnectFailure, i32) {
+    if let Some(failed) = error.get_ref().and_then(|inner| inner.downcast_ref::<Failed>()) {
+        return (failed.reason, 0);
+    }
     let code = error.raw_os_error().unwrap_or(0);
     (connect_failure(code), code)
 }
@@ -320,10 +342,11 @@ mod tests {
     async fn open_flow() -> (Sockets, TcpStream) {
         let (mut sockets, mut connects) = Sockets::new(Arc::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        sockets.connect(FLOW, listener.local_addr().unwrap());
+        sockets.connect(FLOW, listener.local_addr().unwrap(), None);
         assert!(!sockets.begin(1));
-        let (flow, stream) = connects.recv().await.unwrap();
-        sockets.open(flow, stream.unwrap()).unwrap();
+        let Connected { flow, outcome, proxy } = connects.recv().await.unwrap();
+        assert_eq!(proxy, None, "nobody was asked");
+        sockets.open(flow, outcome.unwrap()).unwrap();
         (sockets, listener.accept().await.unwrap().0)
     }
 

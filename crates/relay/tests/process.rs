@@ -78,6 +78,18 @@ fn streams_that_are_no_pipes_are_an_error_that_says_so() {
 }
 
 #[test]
+fn probe_answers_once_in_json_and_ends() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = listener.local_addr().unwrap().to_string();
+    let output = relay().args(["probe", "--resolve", "localhost", "--connect", &target]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let probe: wire::facts::HostProbe = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(probe.names[0].addresses.iter().any(|address| address == "127.0.0.1"), "{probe:?}");
+    assert_eq!((&probe.connects[0].target, &probe.connects[0].failure), (&target, &None));
+    assert!(probe.facts.system.starts_with("Linux "), "{probe:?}");
+}
+
+#[test]
 fn unknown_arguments_are_a_usage_error() {
     let child = relay().arg("--nonsense").spawn().unwrap();
     assert_eq!(end_of(child, Duration::from_secs(10)).0, Some(2));
@@ -110,4 +122,12 @@ fn hello(version: u16) -> Vec<u8> {
     let mut bytes = Vec::new();
     Frame::Hello(Hello { version, capabilities, max_flows: 1, max_binds: 1, build: "test".into() }).encode(&mut bytes);
     bytes
+}
+
+#[test]
+fn which_proxy_windows_uses_only_the_relay_for_windows_can_tell() {
+    let child = relay().args(["proxy", "https://me:s3cret@www.example.com/"]).spawn().unwrap();
+    let (code, said) = end_of(child, Duration::from_secs(10));
+    assert_eq!(code, Some(2));
+    assert!(said.contains("only the relay for Windows") && !said.contains("s3cret"), "{said}");
 }

@@ -1,15 +1,27 @@
 //! The command line, as clap reads it.
 
+use crate::doctor::args::DoctorOptions;
+use crate::generate::Shell;
+use crate::proxy::args::ProxyOptions;
+use crate::settings::SettingsCommand;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use gateway::config::{Choices, OsText};
 use gateway::reach::Target;
+use gateway::via::Secret;
 use ipnet::Ipv4Net;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// The network for WSL 2 that keeps working when a VPN cuts it off.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(
+    version,
+    after_help = "\
+Examples:
+  underpass up
+  underpass status
+  underpass settings verify"
+)]
 pub(crate) struct Cli {
     /// Say more on standard error: -v what happens, -vv details, -vvv everything. RUST_LOG goes over it.
     #[arg(short, long, global = true, action = ArgAction::Count)]
@@ -21,25 +33,92 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Carry this VM's traffic through the relay until stopped by SIGTERM or Ctrl-C.
+    #[command(after_help = "\
+Examples:
+  underpass up
+  underpass up --via http://127.0.0.1:7890 --via-except 10.0.0.0/8
+  underpass up --via windows --via-except .corp.example
+  underpass up --if-needed --log-file /var/log/underpass.log
+  underpass up --relay /mnt/c/Tools/underpass-relay.exe --lanes 2
+  underpass up --config /etc/underpass.toml --attach")]
     Up(Box<UpOptions>),
     /// Tell how a running `underpass up` is doing.
+    #[command(after_help = "\
+Examples:
+  underpass status
+  underpass status --json | jq .relays")]
     Status(StatusOptions),
+    /// Find out what is wrong with this machine's network, and what mends it.
+    Doctor(Box<DoctorOptions>),
     /// Have systemd start the tunnel with this distro, and keep it running.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  underpass service install
+  underpass service status"
+    )]
     Service(ServiceCommand),
+    /// Show, check and change WSL's settings files
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  underpass settings check
+  underpass settings recommend --goal vpn
+  underpass settings apply
+  underpass settings verify"
+    )]
+    Settings(SettingsCommand),
+    /// Set, take back, show and try the proxies of shells and tools
+    #[command(after_help = "\
+Examples:
+  eval \"$(underpass proxy on)\"
+  underpass proxy status
+  underpass proxy test")]
+    Proxy(ProxyOptions),
+    /// Print the script by which a shell completes this command's words.
+    #[command(after_help = "\
+Examples:
+  underpass completions bash >~/.local/share/bash-completion/completions/underpass
+  underpass completions zsh >~/.zfunc/_underpass    # with fpath+=~/.zfunc before compinit in ~/.zshrc
+  underpass completions fish >~/.config/fish/completions/underpass.fish
+  source <(underpass completions bash)    # for this shell only")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the manual pages into a folder, such as ~/.local/share/man/man1.
+    #[command(after_help = "\
+Examples:
+  underpass man ~/.local/share/man/man1")]
+    Man {
+        /// The folder, which is made where it is missing
+        folder: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServiceCommand {
     /// Write the unit, enable it and start it; as root
+    #[command(after_help = "\
+Examples:
+  underpass service install
+  underpass service install --distro underpass-test")]
     Install {
         /// Name of the helper distro
         #[arg(long, default_value = "underpass", value_name = "NAME")]
         distro: String,
     },
     /// Stop the service and remove its unit; as root
+    #[command(after_help = "\
+Examples:
+  underpass service remove")]
     Remove,
     /// Tell how the service is doing; exit code 1 unless it is active
+    #[command(after_help = "\
+Examples:
+  underpass service status")]
     Status,
 }
 
@@ -86,6 +165,14 @@ pub(crate) struct UpOptions {
     /// Who is asked for to tell whether it does, by TCP [default: www.msftconnecttest.com:80]
     #[arg(long, value_name = "HOST:PORT")]
     outside: Option<Target>,
+    /// Connect through a proxy: `http://HOST:PORT`, `socks5://USER:PASSWORD@HOST:PORT`, or `windows` for whatever Windows' own
+    /// settings say of each destination (script, bypass list). A command line can be read by others of this VM: give a password by the
+    /// configuration file or the variable UNDERPASS_VIA
+    #[arg(long, value_name = "PROXY")]
+    via: Option<Secret>,
+    /// What goes without that proxy: a network, a .domain or a name; repeat it for more. This host's own addresses always do
+    #[arg(long, value_name = "NETWORK|.DOMAIN")]
+    via_except: Vec<String>,
     /// Write the log to a file in place of standard error; it stays below 1 MiB, with one older file beside it
     #[arg(long, value_name = "FILE")]
     pub(crate) log_file: Option<PathBuf>,
@@ -110,6 +197,8 @@ impl UpOptions {
             publish: self.publish,
             no_publish: self.no_publish.then_some(true),
             outside: self.outside,
+            via: self.via,
+            via_except: (!self.via_except.is_empty()).then_some(self.via_except),
         }
     }
 }
@@ -129,6 +218,59 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    /// Every command that does something, by the words that call it.
+    fn leaves(command: &clap::Command, words: &[String]) -> Vec<(String, clap::Command)> {
+        let words = [words, &[command.get_name().to_owned()]].concat();
+        if !command.has_subcommands() {
+            return vec![(words.join(" "), command.clone())];
+        }
+        command.get_subcommands().flat_map(|command| leaves(command, &words)).collect()
+    }
+
+    /// What `underpass` is called with in a line of a shell: `eval "$(underpass x)"`, `underpass x >file # comment`.
+    fn call(line: &str) -> Option<Vec<&str>> {
+        let call = &line[line.find("underpass ")?..];
+        let ends = |(at, letter): &(usize, char)| ")|>;#".contains(*letter) && !call[..*at].ends_with('\\');
+        let end = call.char_indices().find(ends).map_or(call.len(), |(at, _)| at);
+        Some(call[..end].split_whitespace().map(|word| word.trim_matches(['\'', '"'])).collect())
+    }
+
+    #[test]
+    fn the_help_of_every_command_ends_with_examples_that_can_be_typed() {
+        let all = leaves(&Cli::command(), &[]);
+        assert!(all.len() >= 7, "{all:?}");
+        for (words, mut command) in all {
+            let help = command.render_help().to_string();
+            let (_, examples) = help.split_once("\nExamples:\n").unwrap_or_else(|| panic!("{words}: {help}"));
+            let examples: Vec<&str> = examples.lines().take_while(|line| line.starts_with("  ")).collect();
+            assert!(examples.iter().any(|line| line.contains(&words)), "{words}: no example of it: {examples:?}");
+            for line in examples {
+                let Some(call) = call(line) else { continue };
+                assert!(Cli::try_parse_from(&call).is_ok(), "{words}: {line}: {:?}", Cli::try_parse_from(&call).err());
+            }
+        }
+    }
+
+    #[test]
+    fn the_commands_of_both_readmes_can_be_typed() {
+        for readme in ["README.md", "README.zh-CN.md"] {
+            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(readme);
+            let text = std::fs::read_to_string(&path).unwrap();
+            let commands = text.lines().filter_map(|line| line.strip_prefix("    ")).filter(|line| {
+                ["underpass ", "sudo underpass ", "eval \"$(underpass "].iter().any(|start| line.starts_with(start))
+            });
+            let mut count = 0;
+            for line in commands {
+                // Of what can be left out, and of alternatives the first.
+                let line = line.replace(['[', ']'], "");
+                let call = call(&line).unwrap();
+                assert!(Cli::try_parse_from(&call).is_ok(), "{readme}: {line}: {:?}", Cli::try_parse_from(&call).err());
+                count += 1;
+            }
+            assert!(count > 15, "{readme}: only {count} commands were found");
+        }
     }
 
     #[test]

@@ -2,16 +2,21 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod doctor;
+mod generate;
 mod log;
+mod proxy;
 mod service;
+mod settings;
 mod show;
 
 use anyhow::Context as _;
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command, ServiceCommand, StatusOptions, UpOptions};
-use gateway::config::{Choices, RUNTIME_DIR};
+use gateway::config::{Choices, RUNTIME_DIR, VIA_VARIABLE};
 use gateway::reach::reaches_without_tunnel;
 use gateway::status::State;
+use gateway::via::Secret;
 use gateway::{Placement, Settings, Status};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -39,7 +44,13 @@ fn main() -> ExitCode {
     };
     let log_file = match &cli.command {
         Command::Up(options) => options.log_file.as_deref(),
-        Command::Status(_) | Command::Service(_) => None,
+        Command::Status(_)
+        | Command::Doctor(_)
+        | Command::Service(_)
+        | Command::Settings(_)
+        | Command::Proxy(_)
+        | Command::Completions { .. }
+        | Command::Man { .. } => None,
     };
     if let Err(error) = log::start(level, log_file) {
         complain(&error);
@@ -54,19 +65,33 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Up(options) => {
             let when = if options.if_needed { When::Needed } else { When::Always };
-            match settings(*options) {
-                Ok(settings) => up(settings, when),
+            match up_settings(*options) {
+                Ok(settings) => up(settings, when).map(|()| ExitCode::SUCCESS),
                 Err(error) => {
                     complain(&error);
                     return ExitCode::from(USAGE);
                 }
             }
         }
-        Command::Status(options) => status(&options),
-        Command::Service(command) => service(&command),
+        Command::Status(options) => status(&options).map(|()| ExitCode::SUCCESS),
+        Command::Doctor(options) => {
+            let directories = status_directories();
+            return doctor::run(&options, default_relay(), directories).unwrap_or_else(|error| {
+                complain(&error);
+                // Not 1, which says that the network has a problem.
+                ExitCode::from(USAGE)
+            });
+        }
+        Command::Service(command) => service(&command).map(|()| ExitCode::SUCCESS),
+        Command::Settings(command) => settings::run(&command),
+        Command::Proxy(options) => return proxy::run(options, complain),
+        Command::Completions { shell } => {
+            print(&generate::completions(shell, Cli::command())).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Man { folder } => generate::man(Cli::command(), &folder).map(|()| ExitCode::SUCCESS),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             complain(&error);
             ExitCode::FAILURE
@@ -83,13 +108,20 @@ fn runtime_dir() -> PathBuf {
     std::env::var_os("UNDERPASS_RUNTIME_DIR").map_or_else(|| RUNTIME_DIR.into(), PathBuf::from)
 }
 
-fn settings(options: UpOptions) -> anyhow::Result<Settings> {
+/// Where a running tunnel may tell its status: this distro's, or that of another which publishes it.
+fn status_directories() -> Vec<PathBuf> {
+    vec![runtime_dir(), gateway::publish::default_folder()]
+}
+
+fn up_settings(options: UpOptions) -> anyhow::Result<Settings> {
     let file = options.config.as_deref().map(Choices::from_file).transpose()?.unwrap_or_default();
-    Ok(options.choices().over(file).settle(default_relay(), runtime_dir())?)
+    let via = std::env::var(VIA_VARIABLE).ok().filter(|text| !text.is_empty()).map(Secret);
+    let environment = Choices { via, ..Choices::default() };
+    Ok(options.choices().over(environment).over(file).settle(default_relay(), runtime_dir())?)
 }
 
 /// The relay beside this program, in a WSL the one for Windows, which is to run on Windows' disk. Without one there it is looked up in `PATH`.
-fn default_relay() -> (PathBuf, Placement) {
+pub(crate) fn default_relay() -> (PathBuf, Placement) {
     const NAME: &str = "underpass-relay";
     let program = std::env::current_exe().unwrap_or_default();
     let windows = program.with_file_name(format!("{NAME}.exe"));
@@ -148,6 +180,9 @@ fn announce(status: &Status) {
     if let Some(line) = show::mode_line(&status.mode) {
         tell(line);
     }
+    if let Some(via) = &status.via {
+        tell(&show::via_line(via));
+    }
 }
 
 fn tell(line: &str) {
@@ -182,11 +217,16 @@ fn attach(first: &Status) -> ExitCode {
 }
 
 fn status(options: &StatusOptions) -> anyhow::Result<()> {
-    let status = gateway::control::status(&[runtime_dir(), gateway::publish::default_folder()])?;
+    let status = gateway::control::status(&status_directories())?;
     let text = if options.json { serde_json::to_string_pretty(&status)? + "\n" } else { show::status(&status) };
-    match io::stdout().write_all(text.as_bytes()) {
+    print(text.as_bytes())
+}
+
+/// To standard output; whoever closed it does not want to know.
+fn print(text: &[u8]) -> anyhow::Result<()> {
+    match io::stdout().write_all(text) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        outcome => outcome.context("the status could not be written"),
+        outcome => outcome.context("the output could not be written"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The status in words. Knows no socket and no clock.
 
 use gateway::Status;
-use gateway::status::{RelayStatus, TapStatus};
+use gateway::status::{RelayStatus, TapStatus, ViaStatus};
 use std::fmt::Write as _;
 
 /// What `underpass up` says when traffic can flow.
@@ -57,6 +57,9 @@ pub(crate) fn status(status: &Status) -> String {
         lines.push(("tap", format!("{}, mtu {}, offload {offload}", tap.name, tap.mtu)));
         lines.push(("addresses", addresses(tap)));
     }
+    if let Some(via) = &status.via {
+        lines.push(("via", via_words(via)));
+    }
     lines.push(("captured", list(status.captured.iter().map(ToString::to_string))));
     lines.extend(status.relays.iter().map(|relay| ("relay", relay_line(relay))));
     let flows = &status.flows;
@@ -86,6 +89,24 @@ pub(crate) fn status(status: &Status) -> String {
         let _ = writeln!(text, "{name:<10}{}", line.replace('\n', "\n          "));
         text
     })
+}
+
+/// What `underpass up` says of a proxy.
+pub(crate) fn via_line(via: &ViaStatus) -> String {
+    format!("underpass: connections go via {}", via_place(via))
+}
+
+fn via_place(via: &ViaStatus) -> String {
+    let proxy = if via.proxy == "windows" { "the proxies that Windows' settings name" } else { &via.proxy };
+    if via.except.is_empty() { proxy.to_owned() } else { format!("{proxy}, but for {}", via.except.join(", ")) }
+}
+
+fn via_words(via: &ViaStatus) -> String {
+    let mut text = format!("{}; {} names known", via_place(via), via.names);
+    if let Some(error) = &via.last_error {
+        let _ = write!(text, "\nnothing goes through it: {error}");
+    }
+    text
 }
 
 fn relay_line(relay: &RelayStatus) -> String {
@@ -141,5 +162,19 @@ mod tests {
             [duration(59), duration(61), duration(3_660), duration(90_000)],
             ["59 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]
         );
+    }
+
+    #[test]
+    fn the_way_out_is_told_with_what_goes_without_and_what_is_wrong() {
+        let via = |proxy: &str, except: &[&str], error: Option<&str>| ViaStatus {
+            proxy: proxy.to_owned(),
+            except: except.iter().map(|text| (*text).to_owned()).collect(),
+            names: 3,
+            last_error: error.map(str::to_owned),
+        };
+        let fixed = via("http://***@h:1", &["10.0.0.0/8", ".a.test"], Some("it is away"));
+        assert_eq!(via_line(&fixed), "underpass: connections go via http://***@h:1, but for 10.0.0.0/8, .a.test");
+        assert!(via_words(&fixed).ends_with("; 3 names known\nnothing goes through it: it is away"));
+        assert!(via_words(&via("windows", &[], None)).contains("Windows' settings"));
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::codec::{Malformed, Reader, put_maybe_ip, put_socket};
 use crate::ids::{BindId, FlowId, RequestId};
-use crate::limits::{DECODER_BUFFER, HEADER, MAX_BUILD_NAME, MAX_PAYLOAD, MAX_WINDOW};
+use crate::limits::{DECODER_BUFFER, HEADER, MAX_BUILD_NAME, MAX_NAME, MAX_PAYLOAD, MAX_WINDOW, MAX_WORDS};
 use std::net::{IpAddr, SocketAddr};
 
 /// First bytes of every hello, so that a stranger's output is told from a relay's.
@@ -29,6 +29,10 @@ impl Capabilities {
     pub const DNS: Self = Self(1 << 3);
     /// Sends [`Frame::Changed`] when the host's network changes.
     pub const CHANGES: Self = Self(1 << 4);
+    /// Connects through a proxy that [`Frame::Via`] names.
+    pub const VIA: Self = Self(1 << 5);
+    /// Through the proxies that the host's own settings name, too.
+    pub const VIA_HOST: Self = Self(1 << 6);
 
     /// Whether all bits of `other` are set here.
     pub fn has(self, other: Self) -> bool {
@@ -150,8 +154,9 @@ pub enum UnbindReason {
 pub enum Frame<'a> {
     /// Both: the first frame.
     Hello(Hello),
-    /// Gateway: connect to `to`. `window` is how many bytes the relay may send before more credit comes.
-    Open { flow: FlowId, to: SocketAddr, window: u32 },
+    /// Gateway: connect to `to`. `window` is how many bytes the relay may send before more credit comes. `name` is the name for which
+    /// that address was the answer, for a proxy; only for a relay that has [`Capabilities::VIA`].
+    Open { flow: FlowId, to: SocketAddr, window: u32, name: Option<&'a str> },
     /// Relay: connected. `window` is how many bytes the gateway may send before more credit comes.
     Opened { flow: FlowId, window: u32 },
     /// Relay: not connected; the flow is over. `os_code` is errno or the Winsock code, 0 if there is none.
@@ -190,6 +195,10 @@ pub enum Frame<'a> {
     Facts { request: RequestId, json: &'a [u8] },
     /// Relay: the host's network changed; ask again.
     Changed,
+    /// Gateway: from now on go through this proxy, as JSON (see [`crate::ViaSettings`]). Holds secrets.
+    Via { json: &'a [u8] },
+    /// Relay: what is wrong with the proxy, in words; nothing when it works again.
+    ViaTrouble { words: &'a str },
     /// Both: are you there?
     Ping { nonce: u64 },
     /// Both: yes.
@@ -266,6 +275,8 @@ mod kind {
     pub(super) const ASK_FACTS: u8 = 80;
     pub(super) const FACTS: u8 = 81;
     pub(super) const CHANGED: u8 = 82;
+    pub(super) const VIA: u8 = 96;
+    pub(super) const VIA_TROUBLE: u8 = 97;
 }
 
 /// The header of a data frame whose `length` payload bytes are written by the caller.
@@ -304,9 +315,15 @@ impl Frame<'_> {
                 out.extend_from_slice(&hello.build.as_bytes()[..hello.build.floor_char_boundary(MAX_BUILD_NAME)]);
                 (kind::HELLO, 0)
             }
-            Frame::Open { flow, to, window } => {
+            Frame::Open { flow, to, window, name } => {
                 out.extend_from_slice(&window.to_le_bytes());
                 put_socket(out, *to);
+                // One that is too long is none: the address leads there as well.
+                if let Some(name) = name
+                    && name.len() <= MAX_NAME
+                {
+                    out.extend_from_slice(name.as_bytes());
+                }
                 (kind::OPEN, flow.0)
             }
             Frame::Opened { flow, window } => {
@@ -397,6 +414,14 @@ impl Frame<'_> {
                 (kind::FACTS, request.0)
             }
             Frame::Changed => (kind::CHANGED, 0),
+            Frame::Via { json } => {
+                out.extend_from_slice(json);
+                (kind::VIA, 0)
+            }
+            Frame::ViaTrouble { words } => {
+                out.extend_from_slice(&words.as_bytes()[..words.floor_char_boundary(MAX_WORDS)]);
+                (kind::VIA_TROUBLE, 0)
+            }
             Frame::Ping { nonce } => {
                 out.extend_from_slice(&nonce.to_le_bytes());
                 (kind::PING, 0)
@@ -416,7 +441,7 @@ fn decode(kind: u8, id: u32, payload: &[u8]) -> Result<Option<Frame<'_>>, Malfor
         kind::HELLO => Frame::Hello(decode_hello(&mut r)?),
         kind::OPEN => {
             let window = window(&mut r)?;
-            Frame::Open { flow, window, to: r.socket()? }
+            Frame::Open { flow, window, to: r.socket()?, name: name(&mut r)? }
         }
         kind::OPENED => Frame::Opened { flow, window: window(&mut r)? },
         kind::FAILED => Frame::Failed { flow, reason: decode_failure(r.u8()?)?, os_code: r.i32()? },
@@ -469,6 +494,8 @@ fn decode(kind: u8, id: u32, payload: &[u8]) -> Result<Option<Frame<'_>>, Malfor
         kind::ASK_FACTS => Frame::AskFacts { request },
         kind::FACTS => Frame::Facts { request, json: r.rest() },
         kind::CHANGED => Frame::Changed,
+        kind::VIA => Frame::Via { json: r.rest() },
+        kind::VIA_TROUBLE => Frame::ViaTrouble { words: text(&mut r, MAX_WORDS)? },
         kind::PING => Frame::Ping { nonce: r.u64()? },
         kind::PONG => Frame::Pong { nonce: r.u64()? },
         _ => return Ok(None),
@@ -493,6 +520,16 @@ fn decode_hello(r: &mut Reader<'_>) -> Result<Hello, Malformed> {
 
 fn window(r: &mut Reader<'_>) -> Result<u32, Malformed> {
     r.u32().and_then(|w| if w <= MAX_WINDOW { Ok(w) } else { Err(Malformed) })
+}
+
+/// The rest of a payload as text of at most so many bytes.
+fn text<'a>(r: &mut Reader<'a>, most: usize) -> Result<&'a str, Malformed> {
+    let bytes = r.rest();
+    if bytes.len() > most { Err(Malformed) } else { std::str::from_utf8(bytes).map_err(|_| Malformed) }
+}
+
+fn name<'a>(r: &mut Reader<'a>) -> Result<Option<&'a str>, Malformed> {
+    text(r, MAX_NAME).map(|name| (!name.is_empty()).then_some(name))
 }
 
 fn encode_failure(reason: ConnectFailure) -> u8 {

@@ -12,6 +12,7 @@ pub mod frame;
 pub mod ids;
 pub mod limits;
 pub mod session;
+pub mod via;
 
 pub use facts::HostFacts;
 pub use frame::{
@@ -20,3 +21,4 @@ pub use frame::{
 };
 pub use ids::{BindId, FlowId, RequestId};
 pub use session::{Pull, Role, Session, Source, Then, Violation};
+pub use via::{HostProxy, ViaSettings};

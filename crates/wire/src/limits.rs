@@ -44,5 +44,11 @@ pub const RELAY_DEAD_AFTER: Duration = Duration::from_secs(20);
 /// the other end.
 pub const ASLEEP_AFTER: Duration = Duration::from_secs(1);
 
+/// Longest name of a host, in bytes: what a SOCKS5 request has room for (RFC 1928 section 5), and more than any in the DNS.
+pub const MAX_NAME: usize = 255;
+
+/// Longest sentence about a proxy, in bytes.
+pub const MAX_WORDS: usize = 512;
+
 /// Longest build name in a hello, in bytes.
 pub const MAX_BUILD_NAME: usize = 128;

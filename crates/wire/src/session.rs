@@ -220,11 +220,16 @@ impl Session {
 
     /// Gateway: asks for a connection; the relay may send `window` bytes before more credit comes.
     pub fn open(&mut self, flow: FlowId, to: std::net::SocketAddr, window: u32) {
+        self.open_named(flow, to, None, window);
+    }
+
+    /// As [`Session::open`], to an address that was the answer for `name`: for a relay that has [`crate::Capabilities::VIA`].
+    pub fn open_named(&mut self, flow: FlowId, to: std::net::SocketAddr, name: Option<&str>, window: u32) {
         debug_assert_eq!(self.role, Role::Gateway);
         let window = window.min(MAX_WINDOW);
         self.flows.insert(flow, Ledger::new(window));
         self.most_flows = self.most_flows.max(self.flows.len());
-        Frame::Open { flow, to, window }.encode(&mut self.control);
+        Frame::Open { flow, to, window, name }.encode(&mut self.control);
     }
 
     /// Gives back what tables hold for flows that are gone, if most of many are; tells whether it did, so that the owner does the same.
@@ -437,7 +442,7 @@ impl Session {
                 Ok(None)
             }
             Frame::Pong { .. } => Ok(None),
-            Frame::Open { flow, to, window } => Ok(self.accept_open(flow, to, window)),
+            Frame::Open { flow, to, window, name } => Ok(self.accept_open(flow, to, window, name)),
             Frame::Opened { flow, window } => Ok(self.on_flow(flow, |ledger, _| {
                 if ledger.phase != Phase::Opening {
                     return Verdict::Offence;
@@ -505,11 +510,19 @@ impl Session {
             | Frame::EchoError { .. }
             | Frame::AskFacts { .. }
             | Frame::Facts { .. }
-            | Frame::Changed) => Ok(Some(other)),
+            | Frame::Changed
+            | Frame::Via { .. }
+            | Frame::ViaTrouble { .. }) => Ok(Some(other)),
         }
     }
 
-    fn accept_open<'a>(&mut self, flow: FlowId, to: std::net::SocketAddr, window: u32) -> Option<Frame<'a>> {
+    fn accept_open<'a>(
+        &mut self,
+        flow: FlowId,
+        to: std::net::SocketAddr,
+        window: u32,
+        name: Option<&'a str>,
+    ) -> Option<Frame<'a>> {
         if self.flows.len() >= MAX_FLOWS {
             Frame::Failed { flow, reason: crate::ConnectFailure::TooManyFlows, os_code: 0 }.encode(&mut self.control);
             return None;
@@ -523,7 +536,7 @@ impl Session {
                 // What the gateway lets us send; its own credit comes with `opened`.
                 slot.insert(Ledger { send_credit: window, ..Ledger::new(0) });
                 self.most_flows = self.most_flows.max(self.flows.len());
-                Some(Frame::Open { flow, to, window })
+                Some(Frame::Open { flow, to, window, name })
             }
         }
     }
@@ -609,6 +622,7 @@ fn misdirected(role: Role, frame: &Frame<'_>) -> Option<&'static str> {
         Frame::Query { .. } => (Role::Gateway, "Query"),
         Frame::Echo { .. } => (Role::Gateway, "Echo"),
         Frame::AskFacts { .. } => (Role::Gateway, "AskFacts"),
+        Frame::Via { .. } => (Role::Gateway, "Via"),
         Frame::Opened { .. } => (Role::Relay, "Opened"),
         Frame::Failed { .. } => (Role::Relay, "Failed"),
         Frame::PeerError { .. } => (Role::Relay, "PeerError"),
@@ -618,6 +632,7 @@ fn misdirected(role: Role, frame: &Frame<'_>) -> Option<&'static str> {
         Frame::EchoError { .. } => (Role::Relay, "EchoError"),
         Frame::Facts { .. } => (Role::Relay, "Facts"),
         Frame::Changed => (Role::Relay, "Changed"),
+        Frame::ViaTrouble { .. } => (Role::Relay, "ViaTrouble"),
         Frame::Hello(_)
         | Frame::Data { .. }
         | Frame::Credit { .. }

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use std::net::{IpAddr, SocketAddr};
 use underpass_wire::frame::Family;
-use underpass_wire::limits::{HEADER, MAX_BUILD_NAME, MAX_PAYLOAD, MAX_WINDOW};
+use underpass_wire::limits::{HEADER, MAX_BUILD_NAME, MAX_NAME, MAX_PAYLOAD, MAX_WINDOW, MAX_WORDS};
 use underpass_wire::{
     AnsweredBy, BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Frame, FrameError, Hello,
     QueryFailure, RequestId, UnbindReason,
@@ -57,10 +57,20 @@ fn hello() -> impl Strategy<Value = Hello> {
 }
 
 /// A frame with its bulk payload apart, so that it can be borrowed.
+/// As long as one may be.
+const LONG_NAME: &str = {
+    const BYTES: [u8; MAX_NAME] = [b'n'; MAX_NAME];
+    match std::str::from_utf8(&BYTES) {
+        Ok(name) => name,
+        Err(_) => panic!(),
+    }
+};
+
 fn frames() -> impl Strategy<Value = (u32, Vec<u8>, u8, FrameSeed)> {
     let seed = prop_oneof![
         hello().prop_map(FrameSeed::Hello),
-        (socket(), 0..=MAX_WINDOW).prop_map(|(to, window)| FrameSeed::Open(to, window)),
+        (socket(), 0..=MAX_WINDOW, prop::sample::select(vec![None, Some("a"), Some("bücher.test"), Some(LONG_NAME)]))
+            .prop_map(|(to, window, name)| FrameSeed::Open(to, window, name)),
         (0..=MAX_WINDOW).prop_map(FrameSeed::Opened),
         (failure(), any::<i32>()).prop_map(|(r, c)| FrameSeed::Failed(r, c)),
         any::<u32>().prop_map(FrameSeed::Credit),
@@ -74,7 +84,7 @@ fn frames() -> impl Strategy<Value = (u32, Vec<u8>, u8, FrameSeed)> {
 #[derive(Clone, Debug)]
 enum FrameSeed {
     Hello(Hello),
-    Open(SocketAddr, u32),
+    Open(SocketAddr, u32, Option<&'static str>),
     Opened(u32),
     Failed(ConnectFailure, i32),
     Credit(u32),
@@ -87,7 +97,7 @@ fn build(id: u32, bytes: &[u8], ttl: u8, seed: FrameSeed) -> Frame<'_> {
     let (flow, bind, request) = (FlowId(id), BindId(id), RequestId(id));
     match seed {
         FrameSeed::Hello(hello) => Frame::Hello(hello),
-        FrameSeed::Open(to, window) => Frame::Open { flow, to, window },
+        FrameSeed::Open(to, window, name) => Frame::Open { flow, to, window, name },
         FrameSeed::Opened(window) => Frame::Opened { flow, window },
         FrameSeed::Failed(reason, os_code) => Frame::Failed { flow, reason, os_code },
         FrameSeed::Credit(bytes) => Frame::Credit { flow, bytes },
@@ -171,6 +181,41 @@ fn every_small_kind_survives_the_round_trip() {
     }
     round_trip(&Frame::AskFacts { request: RequestId(1) });
     round_trip(&Frame::Facts { request: RequestId(1), json: b"{}" });
+    round_trip(&Frame::Via { json: b"{}" });
+    for words in ["", "the proxy is away", &"n".repeat(MAX_WORDS)] {
+        round_trip(&Frame::ViaTrouble { words });
+    }
+}
+
+#[test]
+fn a_name_that_is_too_long_is_left_out_and_words_are_cut_at_a_character() {
+    let decoded = |frame: &Frame<'_>| {
+        let mut stream = Vec::new();
+        frame.encode(&mut stream);
+        stream
+    };
+    let (flow, to) = (FlowId(1), SocketAddr::from(([192, 0, 2, 1], 443)));
+    let long = "n".repeat(MAX_NAME + 1);
+    let without = Frame::Open { flow, to, window: 1, name: None };
+    assert_eq!(decoded(&Frame::Open { flow, to, window: 1, name: Some(&long) }), decoded(&without));
+    let words = "é".repeat(MAX_WORDS);
+    assert_eq!(decoded(&Frame::ViaTrouble { words: &words }).len(), HEADER + MAX_WORDS);
+}
+
+#[test]
+fn a_name_or_words_that_are_no_text_or_too_long_are_malformed() {
+    let open = [vec![16, 0, 0, 0, 1, 0, 0, 0], vec![1, 0, 0, 0, 4, 192, 0, 2, 1, 80, 0]].concat();
+    for tail in [vec![0xff], vec![b'n'; MAX_NAME + 1]] {
+        let mut stream = [&open[..], &tail].concat();
+        let [l0, l1, ..] = u32::try_from(stream.len() - HEADER).unwrap().to_le_bytes();
+        (stream[1], stream[2]) = (l0, l1);
+        let mut decoder = Decoder::default();
+        feed(&mut decoder, &stream);
+        assert!(matches!(decoder.next_frame(), Err(FrameError::Malformed { kind: 16, .. })), "{tail:?}");
+    }
+    let mut decoder = Decoder::default();
+    feed(&mut decoder, &[97, 1, 0, 0, 0, 0, 0, 0, 0xff]);
+    assert_eq!(decoder.next_frame(), Err(FrameError::Malformed { kind: 97, length: 1 }));
 }
 
 fn round_trip(frame: &Frame<'_>) {

@@ -1,10 +1,12 @@
 //! What is done with arbitrary bytes: the same bodies for `tests/fuzz` (libFuzzer) and for this crate's own tests (proptest). A body
 //! panics when something that must always hold does not.
 
+mod dialogs;
 mod dns_path;
 mod frame_decoder;
 mod packet_path;
 
+pub use dialogs::dialogs;
 pub use dns_path::dns_path;
 pub use frame_decoder::frame_decoder;
 pub use packet_path::{Reached, packet_path};

@@ -1,6 +1,6 @@
 //! The fuzzer's bodies as ordinary tests: random bytes, and inputs that once failed.
 
-use fuzz_bodies::{Reached, dns_path, frame_decoder, packet_path};
+use fuzz_bodies::{Reached, dialogs, dns_path, frame_decoder, packet_path};
 use proptest::prelude::*;
 
 proptest! {
@@ -17,6 +17,15 @@ proptest! {
     }
 
     #[test]
+    fn any_bytes_as_a_proxys_answer(
+        step: u8,
+        start in prop::sample::select(vec![&b"HTTP/1.1 "[..], b"HTTP/1.1 200 \r\n\r\n", &[5, 0, 5, 0, 0, 1], &[5, 2, 1, 0], b""]),
+        data in prop::collection::vec(any::<u8>(), 0..300),
+    ) {
+        dialogs(&[&[step], start, &data].concat());
+    }
+
+    #[test]
     fn any_bytes_as_frames(
         step: u8,
         frames in prop::collection::vec((any::<u8>(), prop::collection::vec(any::<u8>(), 0..80)), 0..20),
@@ -24,7 +33,7 @@ proptest! {
         let mut data = vec![step];
         for (kind, payload) in frames {
             // Known kinds more often than not.
-            data.push(if kind & 1 == 0 { kind } else { kind % 83 });
+            data.push(if kind & 1 == 0 { kind } else { kind % 98 });
             data.extend_from_slice(&[payload.len() as u8, 0, 0, 7, 0, 0, 0]);
             data.extend_from_slice(&payload);
         }

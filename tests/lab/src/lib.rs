@@ -12,8 +12,10 @@
 use std::io::Write;
 
 pub mod addresses;
+pub mod doctor;
 pub mod interop;
 mod leftovers;
+pub mod modes;
 mod nested;
 pub mod programs;
 pub mod relay;

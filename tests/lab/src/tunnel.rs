@@ -67,7 +67,7 @@ impl Tunnel {
     #[must_use]
     pub fn launch(lab: &Lab, options: &[&str]) -> Self {
         match Relay::chosen() {
-            Relay::Linux => Self::launch_plain(lab, options),
+            Relay::Linux => Self::launch_linux(lab, &[], options),
             Relay::LinuxBehindInterop => {
                 Self::launch_behind(Interop::start(lab), |interop| interop.launch_linux(lab, options))
             }
@@ -82,7 +82,12 @@ impl Tunnel {
         tunnel
     }
 
-    fn launch_plain(lab: &Lab, options: &[&str]) -> Self {
+    /// Starts `underpass up` with the relay for Linux on the host, whichever is chosen, and variables in its environment. Does not wait.
+    ///
+    /// # Panics
+    /// The programs were not built, or cannot be started.
+    #[must_use]
+    pub fn launch_linux(lab: &Lab, variables: &[(&str, &str)], options: &[&str]) -> Self {
         let relay = programs().join("underpass-relay");
         assert!(
             relay.exists(),
@@ -92,7 +97,8 @@ impl Tunnel {
         let (relay, windows) = (relay.display().to_string(), lab.namespace(Place::Windows));
         let words = ["ip", "netns", "exec", &windows, &relay];
         let args = words[1..].iter().flat_map(|word| ["--relay-arg", word]);
-        Self::launch_bare(lab, &[&["--relay", words[0]], &args.collect::<Vec<_>>()[..], options].concat())
+        let options = [&["--relay", words[0]], &args.collect::<Vec<_>>()[..], options].concat();
+        Self::launch_with(lab, variables, &options)
     }
 
     /// Starts `underpass up` with just these options.

@@ -90,7 +90,23 @@ fn the_package_is_small_the_same_each_time_and_says_what_is_in_it() {
     let commands: Vec<&str> = commands.filter_map(|line| line.split_whitespace().next()).collect();
     assert!(commands.contains(&"up") && commands.contains(&"status"), "{help}");
     for command in commands.into_iter().filter(|command| *command != "help") {
-        assert!(root.join("usr/bin").join(command).exists(), "{command}");
+        assert!(command == "man" || root.join("usr/bin").join(command).exists(), "{command}");
+        let page = root.join(format!("usr/share/man/man1/underpass-{command}.1"));
+        assert!(fs::read_to_string(&page).is_ok_and(|text| text.contains(".SH NAME")), "{}", page.display());
+    }
+    assert!(!root.join("usr/bin/man").exists(), "it is the name of another program");
+    assert!(
+        root.join("usr/share/man/man1/underpass.1").exists()
+            && root.join("usr/share/man/man1/underpass-service-install.1").exists()
+    );
+    let completions = [
+        "bash-completion/completions/underpass",
+        "zsh/site-functions/_underpass",
+        "fish/vendor_completions.d/underpass.fish",
+    ];
+    for (file, shell) in completions.into_iter().zip(["bash", "zsh", "fish"]) {
+        let text = fs::read_to_string(root.join("usr/share").join(file)).unwrap_or_default();
+        assert_eq!(text, run(&root.join("usr/bin/underpass"), &["completions", shell]), "{file}");
     }
 }
 

@@ -1,68 +1,13 @@
-//! WSL's networking modes, laid out as WSL lays them out in the VM (`src/linux/init/NetworkManager.cpp` of microsoft/WSL): each is told, its own
-//! ways stay as they are, and the tunnel serves. And whether it is needed at all.
+//! WSL's networking modes: each is told, its own ways stay as they are, and the tunnel serves. And whether it is needed at all.
 
 use lab::addresses::{HOST, NAT_GATEWAY, ROUTER, SERVER, SERVER_NAME};
 use lab::interop::Interop;
+use lab::modes::lay_out;
 use lab::scene::{PATIENCE, Scratch, cut_off_lab, http_status, must, rules, way_out, web_server, windows_lab};
 use lab::tunnel::send_signal;
 use lab::wsl::{Distro, Wsl};
 use lab::{Lab, Place, Tunnel, Vpn, until};
 use serde_json::json;
-
-fn ip(lab: &Lab, words: &str) {
-    let _said = must(lab, Place::Wsl, &format!("ip {words}"));
-}
-
-/// Where traffic to Windows' own addresses goes in mirrored mode: a neighbour that is not there, with a hardware address that Windows knows.
-const LOOPBACK_GATEWAY: &str = "169.254.73.249";
-
-/// `eth0` with an address of the host's network, and its router.
-fn on_the_hosts_network(lab: &Lab, address: &str) {
-    ip(lab, "addr flush dev eth0");
-    ip(lab, &format!("addr add {address}/24 dev eth0"));
-    ip(lab, &format!("route add default via {ROUTER}"));
-}
-
-/// The device, rules and tables by which programs of the VM reach Windows' own addresses.
-fn with_loopback_device(lab: &Lab) {
-    ip(lab, "link add loopback0 type veth peer name gelnic");
-    for device in ["loopback0", "gelnic"] {
-        ip(lab, &format!("link set {device} up"));
-    }
-    ip(lab, "rule add pref 2 lookup local");
-    ip(lab, "rule del pref 0");
-    for protocol in ["tcp", "udp"] {
-        for device in ["loopback0", "eth0"] {
-            ip(lab, &format!("rule add pref 0 iif {device} ipproto {protocol} lookup local"));
-        }
-        for table in [127, 128] {
-            ip(lab, &format!("rule add pref 1 ipproto {protocol} lookup {table}"));
-        }
-    }
-    for (address, device, table) in [("127.0.0.1", "loopback0", 127), (HOST, "eth0", 128)] {
-        ip(lab, &format!("neigh add {LOOPBACK_GATEWAY} lladdr 00:11:22:33:44:55 dev {device} nud permanent"));
-        ip(lab, &format!("route add {address} via {LOOPBACK_GATEWAY} dev {device} onlink table {table}"));
-    }
-}
-
-/// Lays the VM's network out as it is in a mode.
-fn lay_out(lab: &Lab, mode: &str) {
-    match mode {
-        "mirrored" => {
-            on_the_hosts_network(lab, HOST);
-            with_loopback_device(lab);
-        }
-        "consomme" => {
-            on_the_hosts_network(lab, HOST);
-            with_loopback_device(lab);
-            ip(lab, "addr add 169.254.73.250/28 dev loopback0");
-        }
-        "virtioproxy" => on_the_hosts_network(lab, HOST),
-        "bridged" => on_the_hosts_network(lab, "192.0.2.50"),
-        "none" => ip(lab, "link del eth0"),
-        _ => {}
-    }
-}
 
 /// The ways to these addresses, by protocol, since mirrored mode's rules go by that.
 fn ways(lab: &Lab, to: &[&str]) -> Vec<String> {

@@ -9,6 +9,7 @@ use crate::limits::{FIRST_WINDOW, MAX_DNS_CONNECTIONS};
 use crate::network::Wish;
 use crate::status::{Totals, UpDown};
 use crate::tap::Tap;
+use crate::via::{Via, WayOut};
 use stack::addresses::{GATEWAY6, HOST6};
 use stack::limits::MAX_BINDS;
 use stack::{AddressPlan, BindId, Changes, Event, FlowId, Ipv6, Refusal, RequestId, Stack, Target};
@@ -74,6 +75,8 @@ pub(crate) struct Core {
     /// Stream bytes of relays that are gone.
     pub(crate) past_bytes: UpDown,
     pub(crate) drops: ShellDrops,
+    /// The proxy that connections go through.
+    pub(crate) way_out: Option<Box<WayOut>>,
 }
 
 /// Lends the stack to the sessions that pull from it.
@@ -105,7 +108,7 @@ fn on_wire(flow: FlowId) -> wire::FlowId {
 }
 
 impl Core {
-    pub(crate) fn new(tap: Tap, stack: Stack, plan: AddressPlan, wish: watch::Sender<Wish>) -> Self {
+    pub(crate) fn new(tap: Tap, stack: Stack, plan: AddressPlan, wish: watch::Sender<Wish>, via: Option<Via>) -> Self {
         Self {
             tap,
             stack,
@@ -122,6 +125,7 @@ impl Core {
             dns_answers: BTreeMap::new(),
             past_bytes: UpDown::default(),
             drops: ShellDrops::default(),
+            way_out: via.map(WayOut::new).map(Box::new),
         }
     }
 
@@ -204,7 +208,8 @@ impl Core {
         match pick(lanes, hash, &mut self.drops, |_, session| has_room(session)) {
             None => self.stack.abort(flow),
             Some((lane, session)) => {
-                session.open(on_wire(flow), to, FIRST_WINDOW);
+                let name = self.way_out.as_ref().and_then(|way_out| way_out.names.get(now, to.ip()));
+                session.open_named(on_wire(flow), to, name, FIRST_WINDOW);
                 self.flows.insert(flow, Flow { lane, held: 0, fin: Half::Open, at: Stage::InStack });
             }
         }
@@ -393,6 +398,10 @@ impl Core {
         match frame {
             Frame::Hello(hello) => {
                 tracing::info!(lane, build = hello.build, "the relay is ready");
+                // Before anything that it may be asked for.
+                if let Some(way_out) = &mut self.way_out {
+                    way_out.tell(session);
+                }
                 self.ask_facts(now, lane, session);
             }
             Frame::Changed => self.ask_facts(now, lane, session),
@@ -422,6 +431,9 @@ impl Core {
             Frame::Answer { request, by, message } => {
                 if let Some(question) = self.asked.take(lane, request) {
                     *self.dns_answers.entry(by).or_default() += 1;
+                    if let Some(way_out) = &mut self.way_out {
+                        way_out.names.learn(now, message);
+                    }
                     self.answered(now, &question, Some(message.to_vec()));
                 }
             }
@@ -446,7 +458,13 @@ impl Core {
                     self.facts(json);
                 }
             }
+            Frame::ViaTrouble { words } => {
+                if let Some(way_out) = &mut self.way_out {
+                    way_out.note(now, lane, words);
+                }
+            }
             Frame::Open { .. }
+            | Frame::Via { .. }
             | Frame::Credit { .. }
             | Frame::Bind { .. }
             | Frame::Query { .. }
@@ -523,6 +541,9 @@ impl Core {
         let flows: Vec<FlowId> = self.flows.extract_if(|_, flow| flow.lane == lane).map(|(flow, _)| flow).collect();
         tracing::info!(lane, flows = flows.len(), "the relay's connections are reset");
         self.stack.reset_flows(flows);
+        if let Some(way_out) = &mut self.way_out {
+            way_out.lane_died(lane);
+        }
         for bind in self.binds.take_lane(lane) {
             self.stack.bind_failed(bind);
         }

@@ -16,6 +16,7 @@ use crate::lane::{Lane, Turn};
 use crate::limits::{TAP_TURN_BYTES, TAP_TURN_FRAMES, WITHDRAW_AFTER};
 use crate::network::{Network, NetworkState, Wish};
 use crate::tap::{READ_BUFFER, Tap};
+use crate::via::{Via, ViaRefusal};
 use stack::{AddressPlan, Ipv6, Stack};
 use std::io;
 use std::pin::Pin;
@@ -41,6 +42,9 @@ pub enum EngineError {
     /// The VM's addresses or routes cannot be set at all.
     #[error("{0}")]
     Network(String),
+    /// No relay may carry anything.
+    #[error(transparent)]
+    Via(#[from] ViaRefusal),
 }
 
 /// Between two looks at DNS connections that may be idle.
@@ -73,6 +77,7 @@ pub(crate) struct Parts {
     pub(crate) network: Network,
     pub(crate) wish: watch::Sender<Wish>,
     pub(crate) mtu: u32,
+    pub(crate) via: Option<Via>,
 }
 
 /// The shell's clock.
@@ -85,7 +90,7 @@ impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
         let now = now();
         Self {
-            core: Core::new(parts.tap, parts.stack, parts.plan, parts.wish),
+            core: Core::new(parts.tap, parts.stack, parts.plan, parts.wish, parts.via),
             lanes: parts.lanes,
             frame: vec![0; READ_BUFFER],
             asks: parts.asks,
@@ -118,6 +123,9 @@ impl Engine {
             let turn =
                 self.lanes[index].poll_input(cx, now, |session, frame| core.on_frame(now, index, session, frame));
             self.lane_turn(now, index, &turn);
+        }
+        if let Some(refusal) = self.core.way_out.as_ref().and_then(|way_out| way_out.refusal) {
+            return Poll::Ready(refusal.into());
         }
         if let Some(error) = self.hear_network(cx) {
             return Poll::Ready(error);

@@ -72,6 +72,7 @@ impl Engine {
                 limit("dns-connections", self.core.dns.len(), MAX_DNS_CONNECTIONS),
             ],
             network_error: self.network_state.error.clone(),
+            via: self.core.way_out.as_ref().map(|way_out| way_out.status(now)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The kernel's addresses, routes and rules, by netlink: what is there ([`observe`]), which of it matters ([`capture`],
+//! The kernel's addresses, routes and rules, by netlink: what is there ([`observe`], [`survey`]), which of it matters ([`capture`],
 //! [`subnet`]), and what leads traffic to the TAP ([`routing`]). The only module that names netlink. Knows no frame.
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -22,6 +22,7 @@ mod link;
 pub mod observe;
 pub mod routing;
 pub mod subnet;
+pub mod survey;
 
 pub use ipnet::{IpNet, Ipv4Net};
 
@@ -30,6 +31,7 @@ pub(crate) use capture::nameservers;
 pub use observe::{Mode, Observed};
 pub use routing::Plan;
 pub use subnet::{SubnetError, choose_subnet};
+pub use survey::Survey;
 
 /// Our routing table: "un" in ASCII.
 pub const TABLE: u32 = 0x756e;

@@ -188,7 +188,7 @@ fn gateway_of(attribute: &RouteAttribute) -> Option<IpAddr> {
     }
 }
 
-fn interfaces_of(route: &RouteMessage) -> Vec<u32> {
+pub(super) fn interfaces_of(route: &RouteMessage) -> Vec<u32> {
     let direct = route.attributes.iter().filter_map(|attribute| match attribute {
         RouteAttribute::Oif(index) => Some(*index),
         _ => None,
@@ -205,7 +205,7 @@ fn paths_of(route: &RouteMessage) -> impl Iterator<Item = &RouteNextHop> {
 }
 
 /// Where the route leads; a default route has no attribute for it.
-fn destination_of(route: &RouteMessage) -> Option<IpNet> {
+pub(super) fn destination_of(route: &RouteMessage) -> Option<IpNet> {
     let address = route.attributes.iter().find_map(|attribute| match attribute {
         RouteAttribute::Destination(RouteAddress::Inet(address)) => Some(IpAddr::V4(*address)),
         RouteAttribute::Destination(RouteAddress::Inet6(address)) => Some(IpAddr::V6(*address)),
@@ -232,10 +232,15 @@ fn is_link_local_v6(address: IpAddr) -> bool {
 
 /// WSL's own word, if this is WSL.
 async fn ask_wslinfo() -> Option<Mode> {
+    mode_by_name(&ask_wslinfo_text().await?)
+}
+
+/// What WSL says of its networking mode.
+pub(super) async fn ask_wslinfo_text() -> Option<String> {
     let mut command = tokio::process::Command::new("wslinfo");
     command.arg("--networking-mode").stdin(std::process::Stdio::null()).kill_on_drop(true);
     match tokio::time::timeout(WSLINFO_PATIENCE, command.output()).await {
-        Ok(Ok(output)) => mode_by_name(&String::from_utf8_lossy(&output.stdout)),
+        Ok(Ok(output)) => Some(String::from_utf8_lossy(&output.stdout).into_owned()),
         Ok(Err(_)) => None,
         Err(_) => {
             tracing::info!("wslinfo did not answer; taking the networking mode from the kernel");
@@ -244,7 +249,7 @@ async fn ask_wslinfo() -> Option<Mode> {
     }
 }
 
-fn mode_by_name(text: &str) -> Option<Mode> {
+pub(super) fn mode_by_name(text: &str) -> Option<Mode> {
     Some(match text.trim() {
         "nat" => Mode::Nat,
         "mirrored" => Mode::Mirrored,
@@ -256,7 +261,7 @@ fn mode_by_name(text: &str) -> Option<Mode> {
 }
 
 /// What the kernel shows of the mode: mirrored mode's `loopback0`; a lone `lo`; a way out by `eth0`.
-fn guess_mode(links: &[LinkMessage], tap: u32, way_out: Option<u32>) -> Mode {
+pub(super) fn guess_mode(links: &[LinkMessage], tap: u32, way_out: Option<u32>) -> Mode {
     let others = || links.iter().filter(|link| link.header.index != tap && link_name(link) != Some("lo"));
     let named = |name: &str| others().find(|link| link_name(link) == Some(name));
     if named("loopback0").is_some() {

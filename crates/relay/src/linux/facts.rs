@@ -1,6 +1,7 @@
 //! What the host says of itself, read from `/proc` and the resolver's file. A file that is missing or odd gives fewer facts,
 //! never an error: the gateway can do without any of them.
 
+use super::adapters;
 use super::resolver::nameservers;
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -13,11 +14,15 @@ pub(super) fn read(root: &Path) -> HostFacts {
     let v6 = routes6(&text("proc/net/ipv6_route"));
     let mut routes = routes4(&text("proc/net/route"));
     routes.extend(v6.subnets);
+    let ways = adapters::ways(&text("proc/net/route"));
+    let adapters = adapters::read(&root.join("sys/class/net"), &adapters::addresses(), &ways);
     HostFacts {
         system: format!("Linux {}", text("proc/sys/kernel/osrelease").trim()),
         ipv6: v6.has_default,
         routes,
         dns_servers: nameservers(&text("etc/resolv.conf")).iter().map(ToString::to_string).collect(),
+        internet_adapter: adapters::internet_adapter(&adapters, &ways),
+        adapters,
         ..HostFacts::default()
     }
 }

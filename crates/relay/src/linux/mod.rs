@@ -1,11 +1,13 @@
 //! What the relay needs of Linux. The same names for Windows are in `windows/`.
 
+mod adapters;
 mod allocator;
 pub(crate) mod changes;
 pub(crate) mod datagrams;
 pub(crate) mod echo;
 pub(crate) mod errors;
 mod facts;
+pub(crate) mod proxies;
 pub(crate) mod resolver;
 mod streams;
 
@@ -13,6 +15,7 @@ pub(crate) use allocator::give_memory_back;
 use std::path::Path;
 use wire::HostFacts;
 
+pub use proxies::for_url as host_proxy;
 pub use resolver::Resolver;
 pub use streams::{max_flows, streams};
 

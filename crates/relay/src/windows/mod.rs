@@ -5,6 +5,7 @@ pub(crate) mod datagrams;
 pub(crate) mod echo;
 pub(crate) mod errors;
 mod facts;
+pub(crate) mod proxies;
 mod resolver;
 mod streams;
 #[expect(unsafe_code, reason = "Windows' own functions are reached by no other way")]
@@ -14,5 +15,6 @@ mod win32;
 pub(crate) fn give_memory_back() {}
 
 pub use facts::facts;
+pub use proxies::for_url as host_proxy;
 pub use resolver::Resolver;
 pub use streams::{max_flows, streams};

@@ -6,3 +6,4 @@ mod dns;
 mod gateway;
 mod tcp;
 mod udp;
+mod via;

@@ -8,3 +8,5 @@ pub const HTTP_SERVER: &str = include_str!("http_server.py");
 pub const UDP_ECHO: &str = include_str!("udp_echo.py");
 /// Sends a datagram and tells what came back: `ADDRESS PORT SIZE`.
 pub const UDP_ASK: &str = include_str!("udp_ask.py");
+/// An HTTP proxy that knows CONNECT only: `ADDRESS PORT`.
+pub const HTTP_PROXY: &str = include_str!("http_proxy.py");

@@ -1,12 +1,15 @@
 //! Proxy settings as WinHTTP tells them, and the registry's keys that change with them.
 
-use super::text::taken;
+use super::text::{taken, wide};
 use std::io;
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
+use std::sync::OnceLock;
 use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::Networking::WinHttp::{
-    WINHTTP_CURRENT_USER_IE_PROXY_CONFIG, WINHTTP_PROXY_INFO, WinHttpGetDefaultProxyConfiguration,
-    WinHttpGetIEProxyConfigForCurrentUser,
+    ERROR_WINHTTP_LOGIN_FAILURE, WINHTTP_ACCESS_TYPE_NAMED_PROXY, WINHTTP_ACCESS_TYPE_NO_PROXY,
+    WINHTTP_AUTO_DETECT_TYPE_DHCP, WINHTTP_AUTO_DETECT_TYPE_DNS_A, WINHTTP_AUTOPROXY_AUTO_DETECT,
+    WINHTTP_AUTOPROXY_CONFIG_URL, WINHTTP_AUTOPROXY_OPTIONS, WINHTTP_CURRENT_USER_IE_PROXY_CONFIG, WINHTTP_PROXY_INFO,
+    WinHttpGetDefaultProxyConfiguration, WinHttpGetIEProxyConfigForCurrentUser, WinHttpGetProxyForUrl, WinHttpOpen,
 };
 use windows_sys::Win32::System::Registry::{
     HKEY, HKEY_CURRENT_USER, HKEY_LOCAL_MACHINE, KEY_NOTIFY, REG_NOTIFY_CHANGE_LAST_SET, REG_NOTIFY_CHANGE_NAME,
@@ -100,6 +103,58 @@ pub(crate) fn of_machine() -> Option<Proxy> {
             bypass: taken(info.lpszProxyBypass),
         })
     }
+}
+
+/// The list of proxies that a script (PAC) names for a URL, or nothing where it says that none is needed. The script is at `script`, or is
+/// searched for in the network (WPAD); Windows keeps it for a while. May take seconds.
+///
+/// # Errors
+/// What Windows says: there is no script, or it cannot be fetched or run.
+pub(crate) fn script_says(url: &str, search: bool, script: Option<&str>) -> io::Result<Option<String>> {
+    match ask_script(url, search, script, false) {
+        // Who fetches it has to say who they are: the user, as Windows knows them. Not at once, since then nothing is kept.
+        Err(error) if error.raw_os_error() == Some(ERROR_WINHTTP_LOGIN_FAILURE as i32) => {
+            ask_script(url, search, script, true)
+        }
+        outcome => outcome,
+    }
+}
+
+fn ask_script(url: &str, search: bool, script: Option<&str>, log_on: bool) -> io::Result<Option<String>> {
+    let session = session()?;
+    let (url, script) = (wide(url), script.map(wide));
+    let mut options = WINHTTP_AUTOPROXY_OPTIONS { fAutoLogonIfChallenged: log_on.into(), ..Default::default() };
+    if search {
+        options.dwFlags |= WINHTTP_AUTOPROXY_AUTO_DETECT;
+        options.dwAutoDetectFlags = WINHTTP_AUTO_DETECT_TYPE_DHCP | WINHTTP_AUTO_DETECT_TYPE_DNS_A;
+    }
+    if let Some(script) = &script {
+        options.dwFlags |= WINHTTP_AUTOPROXY_CONFIG_URL;
+        options.lpszAutoConfigUrl = script.as_ptr();
+    }
+    let mut info = WINHTTP_PROXY_INFO::default();
+    // SAFETY: the session is open for ever, both texts end in zero, and all of them outlive the call.
+    if unsafe { WinHttpGetProxyForUrl(session, url.as_ptr(), &raw mut options, &raw mut info) } == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: each is null or a string that is the caller's to free (Microsoft's page of the structure).
+    let (proxies, _) = unsafe { (taken(info.lpszProxy), taken(info.lpszProxyBypass)) };
+    Ok(proxies.filter(|_| info.dwAccessType == WINHTTP_ACCESS_TYPE_NAMED_PROXY))
+}
+
+/// WinHTTP's session of this process, in which it keeps scripts.
+fn session() -> io::Result<*mut std::ffi::c_void> {
+    static SESSION: OnceLock<usize> = OnceLock::new();
+    if let Some(open) = SESSION.get() {
+        return Ok(*open as *mut std::ffi::c_void);
+    }
+    // SAFETY: nothing but nulls and numbers goes in.
+    let opened = unsafe { WinHttpOpen(null(), WINHTTP_ACCESS_TYPE_NO_PROXY, null(), null(), 0) };
+    if opened.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    // One that came second stays open as well; there are at most a few.
+    Ok(*SESSION.get_or_init(|| opened as usize) as *mut std::ffi::c_void)
 }
 
 #[cfg(test)]

@@ -1,0 +1,234 @@
+//! What other commands ask the host for, without a tunnel: the relay's facts of it, and a few words of Windows and WSL. Each question is a
+//! process on the host that answers once and ends; whoever has less patience than it takes drops the future, which ends the process.
+
+use crate::config::Placement;
+use crate::deploy;
+use crate::limits::WINDOWS_PATIENCE;
+use crate::relay_process::{RelayCommand, SpawnError};
+use crate::windows::{self, QuestionError};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Stdio;
+use wire::HostFacts;
+use wire::facts::HostProbe;
+
+/// Why the relay tells nothing of its host.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// It cannot be started.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    /// It takes too long.
+    #[error(
+        "the relay {} did not answer within {} s: Windows, or an antivirus program, holds up its start; try again",
+        .program.display(), WINDOWS_PATIENCE.as_secs()
+    )]
+    Silent {
+        /// What was run.
+        program: PathBuf,
+    },
+    /// It ended without an answer.
+    #[error("the relay {} ended without an answer ({ending}): {words}", .program.display())]
+    Ended {
+        /// What was run.
+        program: PathBuf,
+        /// Its exit status.
+        ending: String,
+        /// What it said on its standard error.
+        words: String,
+    },
+    /// Its answer is none.
+    #[error(
+        "the relay {} answered something else than JSON ({source}): is it the relay of this version? Give another with --relay",
+        .program.display()
+    )]
+    Nonsense {
+        /// What was run.
+        program: PathBuf,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+}
+
+/// What the relay knows of its host. `placement` says whether its program is copied to Windows' disk first.
+///
+/// # Errors
+/// See [`HostError`].
+///
+/// # Panics
+/// Outside of a tokio runtime with I/O and time.
+pub async fn facts(relay: PathBuf, placement: Placement) -> Result<HostFacts, HostError> {
+    ask(relay, placement, vec!["facts".into()]).await
+}
+
+/// What the host is, and what it can do by itself at this moment: find `names`, connect to `targets` (`HOST:PORT`).
+///
+/// # Errors
+/// See [`HostError`].
+///
+/// # Panics
+/// Outside of a tokio runtime with I/O and time.
+pub async fn probe(
+    relay: PathBuf,
+    placement: Placement,
+    names: &[String],
+    targets: &[String],
+) -> Result<HostProbe, HostError> {
+    let names = names.iter().flat_map(|name| ["--resolve".into(), name.into()]);
+    let targets = targets.iter().flat_map(|target| ["--connect".into(), target.into()]);
+    ask(relay, placement, ["probe".into()].into_iter().chain(names).chain(targets).collect()).await
+}
+
+/// Runs the relay with these arguments to its end, and reads what it prints as JSON.
+///
+/// # Errors
+/// See [`HostError`].
+///
+/// # Panics
+/// Outside of a tokio runtime with I/O and time.
+pub async fn ask<T: serde::de::DeserializeOwned>(
+    relay: PathBuf,
+    placement: Placement,
+    words: Vec<OsString>,
+) -> Result<T, HostError> {
+    let mut relay = RelayCommand { program: relay, args: words, original: None };
+    if placement == Placement::OnWindowsDisk {
+        relay = deploy::deploy(relay).await;
+    }
+    let program = relay.program.clone();
+    let (mut command, _) = relay.prepare()?;
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let output = match tokio::time::timeout(WINDOWS_PATIENCE, command.output()).await {
+        Ok(Ok(output)) => output,
+        Ok(Err(source)) => return Err(SpawnError::new(program, source).into()),
+        Err(_) => return Err(HostError::Silent { program }),
+    };
+    if !output.status.success() {
+        return Err(HostError::Ended { program, ending: output.status.to_string(), words: windows::told(&output) });
+    }
+    serde_json::from_slice(&output.stdout).map_err(|source| HostError::Nonsense { program, source })
+}
+
+/// The relay on Windows' disk where the gateway of another distro has put it: other distros have only the command.
+pub async fn deployed_relay() -> Option<PathBuf> {
+    deploy::deployed().await
+}
+
+/// Windows' folder of the user (`%USERPROFILE%`), as this distro sees it.
+///
+/// # Errors
+/// Windows gives no answer.
+pub async fn user_profile() -> Result<PathBuf, QuestionError> {
+    windows::folder("%USERPROFILE%").await
+}
+
+/// The version of WSL, such as `2.5.9.0`.
+///
+/// # Errors
+/// Windows gives no answer, or has the WSL that came with it, which knows no `--version`.
+pub async fn wsl_version() -> Result<String, QuestionError> {
+    let said = windows::wsl(&["--version"]).await?;
+    version_in(&said).map(ToOwned::to_owned).ok_or_else(|| QuestionError::Answer {
+        question: "wsl.exe --version".to_owned(),
+        answer: format!("its first line has no version: '{}'", said.lines().next().unwrap_or_default()),
+    })
+}
+
+/// The version that the first line ends with; the words before it are in the user's language.
+fn version_in(said: &str) -> Option<&str> {
+    let line = said.lines().next()?.trim();
+    let version = line.rsplit(|letter: char| !letter.is_ascii_digit() && letter != '.').next()?;
+    (version.contains('.') && version.starts_with(|first: char| first.is_ascii_digit())).then_some(version)
+}
+
+/// The names of the distros that run, this one among them.
+///
+/// # Errors
+/// Windows gives no answer.
+pub async fn running_distros() -> Result<Vec<String>, QuestionError> {
+    let said = windows::wsl(&["--list", "--running", "--quiet"]).await?;
+    Ok(said.lines().map(str::trim).filter(|line| !line.is_empty()).map(ToOwned::to_owned).collect())
+}
+
+/// A port that Windows hands on (`netsh interface portproxy`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortProxy {
+    /// Where Windows listens, `ADDRESS:PORT`; the address may be `*`.
+    pub listen: String,
+    /// The address that it hands on to.
+    pub to: String,
+    /// And the port.
+    pub port: u16,
+}
+
+/// The ports that Windows hands on by IPv4, which nobody adjusts when WSL's address changes.
+///
+/// # Errors
+/// Windows gives no answer.
+pub async fn port_proxies() -> Result<Vec<PortProxy>, QuestionError> {
+    let said = windows::said("netsh.exe", &["interface", "portproxy", "show", "v4tov4"]).await?;
+    Ok(port_proxies_in(&said))
+}
+
+/// The rows of netsh's table, of which only the numbers are the same in every language: address, port, address, port.
+fn port_proxies_in(said: &str) -> Vec<PortProxy> {
+    let row = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [address, listen, to, port] = words[..] else { return None };
+        let listen: u16 = listen.parse().ok()?;
+        Some(PortProxy { listen: format!("{address}:{listen}"), to: to.to_owned(), port: port.parse().ok()? })
+    };
+    said.lines().filter_map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    /// A relay that says what a script says.
+    async fn told(name: &str, script: &str) -> Result<HostFacts, HostError> {
+        let file = std::env::temp_dir().join(format!("underpass-host-{name}-{}", std::process::id()));
+        std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let told = facts(file.clone(), Placement::AsItLies).await;
+        std::fs::remove_file(file).unwrap();
+        told
+    }
+
+    #[tokio::test]
+    async fn the_relay_is_asked_and_its_failures_are_told_in_words() {
+        let facts = told("good", r#"[ "$1" = facts ] && echo '{"system": "Windows 11", "ipv6": true}'"#).await.unwrap();
+        assert_eq!((facts.system.as_str(), facts.ipv6), ("Windows 11", true));
+        let said = told("ended", "echo no such thing >&2; exit 3").await.unwrap_err().to_string();
+        assert!(said.contains("no such thing") && said.contains('3'), "{said}");
+        let said = told("nonsense", "echo hello").await.unwrap_err().to_string();
+        assert!(said.contains("JSON") && said.contains("--relay"), "{said}");
+        let missing = facts_of_nobody().await.to_string();
+        assert!(missing.contains("was not found"), "{missing}");
+    }
+
+    async fn facts_of_nobody() -> HostError {
+        facts("/nonexistent/relay".into(), Placement::AsItLies).await.unwrap_err()
+    }
+
+    #[test]
+    fn ports_handed_on_are_read_in_any_language() {
+        let said = "\r\n侦听 ipv4:                 连接到 ipv4:\r\n\r\n地址            端口        地址            端口\r\n\
+                    --------------- ----------  --------------- ----------\r\n0.0.0.0         2222        172.28.48.2     22\r\n\
+                    *               80          127.0.0.1       8080\r\n\r\n";
+        let found: Vec<_> = port_proxies_in(said).into_iter().map(|one| (one.listen, one.to, one.port)).collect();
+        let row = |listen: &str, to: &str, port| (listen.to_owned(), to.to_owned(), port);
+        assert_eq!(found, [row("0.0.0.0:2222", "172.28.48.2", 22), row("*:80", "127.0.0.1", 8080)]);
+    }
+
+    #[test]
+    fn the_version_is_found_in_any_language() {
+        assert_eq!(version_in("WSL version: 2.5.9.0\r\nKernel version: 6.6.87.2-1\r\n"), Some("2.5.9.0"));
+        assert_eq!(version_in("WSL 版本： 2.4.13.0\n内核版本： 5.15"), Some("2.4.13.0"));
+        assert_eq!(version_in("2.0.0.0"), Some("2.0.0.0"));
+        assert_eq!(version_in("Invalid command line option: --version"), None);
+        assert_eq!(version_in("Copyright 2"), None);
+        assert_eq!(version_in(""), None);
+    }
+}

@@ -1,0 +1,183 @@
+//! The way out by a proxy (`--via`): how it is written, what a relay is told of it, and how it is doing. Whoever connects through it is
+//! the relay.
+
+use crate::limits::LOG_AGAIN_AFTER;
+use crate::names::Names;
+use crate::status::ViaStatus;
+use dialog::{Except, ProxyUrl, ProxyUrlError};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Instant;
+use wire::via::HOSTS_OWN;
+use wire::{Capabilities, Frame, Session, ViaSettings};
+
+/// A proxy as it was written, which may hold a password: shown without.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&dialog::mask(&self.0))
+    }
+}
+
+/// Which proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proxy {
+    /// This one.
+    Url(ProxyUrl),
+    /// Whatever Windows' own settings say for each destination.
+    Windows,
+}
+
+impl FromStr for Proxy {
+    type Err = ProxyUrlError;
+
+    fn from_str(text: &str) -> Result<Self, ProxyUrlError> {
+        if text.trim().eq_ignore_ascii_case(HOSTS_OWN) { Ok(Self::Windows) } else { text.parse().map(Self::Url) }
+    }
+}
+
+/// Without user and password.
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(url) => fmt::Display::fmt(url, f),
+            Self::Windows => f.write_str(HOSTS_OWN),
+        }
+    }
+}
+
+/// The proxy that connections go through, and what goes without it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Via {
+    /// The proxy.
+    pub proxy: Proxy,
+    /// What goes directly, besides what only the relay's host can reach.
+    pub except: Vec<Except>,
+}
+
+/// A relay that cannot go through the proxy. Without it nothing may be carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ViaRefusal {
+    /// It knows of no proxies.
+    #[error("--via: this relay cannot go through a proxy; use the relay of this release")]
+    NoProxies,
+    /// It has no Windows to ask.
+    #[error(
+        "--via windows: only the relay for Windows (underpass-relay.exe) can follow Windows' proxy settings; give the proxy itself, as \
+         http://HOST:PORT or socks5://HOST:PORT"
+    )]
+    NoWindows,
+}
+
+impl Via {
+    fn told(&self) -> Vec<u8> {
+        let proxy = match &self.proxy {
+            Proxy::Url(url) => url.with_secrets(),
+            Proxy::Windows => HOSTS_OWN.to_owned(),
+        };
+        let except = self.except.iter().map(ToString::to_string).collect();
+        // Plain texts always have their JSON.
+        serde_json::to_vec(&ViaSettings { proxy, except }).unwrap_or_default()
+    }
+
+    fn refusal(&self, can: Capabilities) -> Option<ViaRefusal> {
+        if !can.has(Capabilities::VIA) {
+            return Some(ViaRefusal::NoProxies);
+        }
+        (self.proxy == Proxy::Windows && !can.has(Capabilities::VIA_HOST)).then_some(ViaRefusal::NoWindows)
+    }
+}
+
+/// What the engine keeps of it.
+#[derive(Debug)]
+pub(crate) struct WayOut {
+    via: Via,
+    pub(crate) names: Names,
+    /// What is wrong with the proxy, by the lanes whose relays say so.
+    troubles: BTreeMap<usize, String>,
+    /// The last trouble in the log, and since when: one that comes and goes with each connection must not fill it.
+    logged: Option<(Instant, String)>,
+    /// Why a relay is of no use.
+    pub(crate) refusal: Option<ViaRefusal>,
+}
+
+impl WayOut {
+    pub(crate) fn new(via: Via) -> Self {
+        Self { via, names: Names::default(), troubles: BTreeMap::new(), logged: None, refusal: None }
+    }
+
+    /// Tells a relay that has just said hello, before it is asked for anything.
+    pub(crate) fn tell(&mut self, session: &mut Session) {
+        let can = session.peer().map(|hello| hello.capabilities).unwrap_or_default();
+        self.refusal = self.refusal.or(self.via.refusal(can));
+        if self.refusal.is_none() {
+            session.send(&Frame::Via { json: &self.via.told() });
+        }
+    }
+
+    /// What a lane's relay says of the proxy; nothing when it works.
+    pub(crate) fn note(&mut self, now: Instant, lane: usize, words: &str) {
+        if words.is_empty() {
+            if self.troubles.remove(&lane).is_some() {
+                tracing::info!(lane, "the proxy works again");
+            }
+        } else {
+            self.troubles.insert(lane, words.to_owned());
+            let known = |(since, logged): &(Instant, String)| logged == words && now < *since + LOG_AGAIN_AFTER;
+            if !self.logged.as_ref().is_some_and(known) {
+                tracing::warn!(lane, "nothing goes through the proxy: {words}");
+                self.logged = Some((now, words.to_owned()));
+            }
+        }
+    }
+
+    pub(crate) fn lane_died(&mut self, lane: usize) {
+        self.troubles.remove(&lane);
+    }
+
+    pub(crate) fn status(&self, now: Instant) -> ViaStatus {
+        ViaStatus {
+            proxy: self.via.proxy.to_string(),
+            except: self.via.except.iter().map(ToString::to_string).collect(),
+            names: self.names.count(now),
+            last_error: self.troubles.values().next().cloned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_reach_the_relay_and_nobody_else() {
+        let proxy: Proxy = "socks5://me:s3cret@proxy.test:1080".parse().unwrap();
+        let via = Via { proxy, except: vec!["10.0.0.0/8".parse().unwrap(), ".corp.test".parse().unwrap()] };
+        let told: ViaSettings = serde_json::from_slice(&via.told()).unwrap();
+        assert_eq!(told.proxy, "socks5://me:s3cret@proxy.test:1080");
+        assert_eq!(told.except, ["10.0.0.0/8", ".corp.test"]);
+        let shown = format!("{via:?} {} {told:?} {:?}", via.proxy, Secret("http://me:s3cret@h:1".into()));
+        assert!(!shown.contains("s3cret") && shown.contains("socks5://***@proxy.test:1080"), "{shown}");
+    }
+
+    #[test]
+    fn a_relay_that_cannot_is_refused() {
+        let fixed = Via { proxy: "proxy:1".parse().unwrap(), except: Vec::new() };
+        let windows = Via { proxy: " Windows".parse().unwrap(), except: Vec::new() };
+        assert_eq!(fixed.refusal(Capabilities::UDP), Some(ViaRefusal::NoProxies));
+        assert_eq!(fixed.refusal(Capabilities::VIA), None);
+        assert_eq!(windows.refusal(Capabilities::VIA), Some(ViaRefusal::NoWindows));
+        assert_eq!(windows.refusal(Capabilities::VIA.with(Capabilities::VIA_HOST)), None);
+    }
+}

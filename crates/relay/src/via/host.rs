@@ -1,0 +1,171 @@
+//! What Windows' proxy settings say for a destination, in the order in which Windows' own programs go by them: script, setting, bypass list.
+//! Knows no Windows: the settings are data, and who asks a script is given.
+
+use super::Route;
+use dialog::{Host, ProxyUrl, windows};
+use std::net::{IpAddr, SocketAddr};
+use wire::HostProxy;
+use wire::facts::Proxy;
+
+/// What is asked about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Asked {
+    /// As a script and a person see it.
+    pub(crate) url: String,
+    name: Option<String>,
+    address: Option<IpAddr>,
+    port: u16,
+}
+
+impl Asked {
+    /// A connection. Nothing but its port tells what it is for: 80 is taken for a web page's, all others for what needs a tunnel.
+    pub(crate) fn connection(to: SocketAddr, name: Option<&str>) -> Self {
+        let address = to.ip().to_canonical();
+        let host = name.map_or_else(|| Host::Address(address).to_string(), ToOwned::to_owned);
+        let url = match to.port() {
+            80 => format!("http://{host}/"),
+            443 => format!("https://{host}/"),
+            port => format!("https://{host}:{port}/"),
+        };
+        Self { url, name: name.map(ToOwned::to_owned), address: Some(address), port: to.port() }
+    }
+
+    /// A URL with a host. None where it has none.
+    pub(crate) fn url(url: &str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let authority = rest.split(['/', '?', '#']).next()?;
+        let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+        let split = place.rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
+        let (host, port) = match split {
+            Some((host, port)) => (host, port.parse().ok()?),
+            None => (place, if scheme.eq_ignore_ascii_case("http") { 80 } else { 443 }),
+        };
+        let (name, address) = match Host::parse(host) {
+            Host::Name(name) => (Some(name).filter(|name| !name.is_empty()), None),
+            Host::Address(address) => (None, Some(address)),
+        };
+        (name.is_some() || address.is_some()).then(|| Self { url: url.to_owned(), name, address, port })
+    }
+}
+
+/// What the settings say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Decision {
+    /// None: directly.
+    pub(crate) proxies: Vec<ProxyUrl>,
+    /// Which of them says so; see [`HostProxy::by`].
+    by: &'static str,
+    /// Why the script could not be asked.
+    pub(crate) trouble: Option<String>,
+}
+
+impl Decision {
+    pub(crate) fn route(&self) -> Route {
+        if self.proxies.is_empty() { Route::Direct } else { Route::Through(self.proxies.clone()) }
+    }
+
+    pub(crate) fn told(&self, asked: &Asked) -> HostProxy {
+        HostProxy {
+            url: dialog::mask(&asked.url),
+            proxies: self.proxies.iter().map(ToString::to_string).collect(),
+            by: self.by.to_owned(),
+            trouble: self.trouble.clone(),
+        }
+    }
+}
+
+/// Goes by the settings. `script` asks the script that they name or have searched, and gives its list of proxies, or nothing for a
+/// direct connection.
+pub(crate) fn decide(
+    settings: &Proxy,
+    asked: &Asked,
+    script: impl FnOnce(&str) -> Result<Option<String>, String>,
+) -> Decision {
+    let decision = |proxies, by| Decision { proxies, by, trouble: None };
+    let mut trouble = None;
+    if settings.auto_detect || settings.pac_url.is_some() {
+        match script(&asked.url) {
+            Ok(list) => {
+                return decision(windows::proxies(&list.unwrap_or_default(), asked.port), "script");
+            }
+            // A network without a script is nothing unusual where one is only searched for.
+            Err(why) => trouble = settings.pac_url.is_some().then_some(why),
+        }
+    }
+    let found = match &settings.proxy {
+        None => decision(Vec::new(), "none"),
+        Some(_)
+            if windows::bypasses(
+                settings.bypass.as_deref().unwrap_or_default(),
+                asked.name.as_deref(),
+                asked.address,
+                asked.port,
+            ) =>
+        {
+            decision(Vec::new(), "bypass")
+        }
+        Some(setting) => decision(windows::proxies(setting, asked.port), "setting"),
+    };
+    Decision { trouble, ..found }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(settings: &Proxy, url: &str, script: Result<Option<&str>, &str>) -> (Vec<String>, String, Option<String>) {
+        let asked = Asked::url(url).unwrap();
+        let answer = |_: &str| script.map(|list| list.map(str::to_owned)).map_err(str::to_owned);
+        let HostProxy { proxies, by, trouble, .. } = decide(settings, &asked, answer).told(&asked);
+        (proxies, by, trouble)
+    }
+
+    fn settings(pac: Option<&str>, proxy: Option<&str>) -> Proxy {
+        Proxy {
+            auto_detect: false,
+            pac_url: pac.map(str::to_owned),
+            proxy: proxy.map(str::to_owned),
+            bypass: Some("<local>;*.corp.test;10.*".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_script_goes_first_and_a_broken_one_leaves_it_to_the_setting() {
+        let both = settings(Some("http://x/pac"), Some("proxy:3128"));
+        let one = |proxy: &str, by: &str| (vec![proxy.to_owned()], by.to_owned(), None);
+        assert_eq!(told(&both, "https://a.test/", Ok(Some("s:1"))), one("http://s:1", "script"));
+        let asked = Asked::url("https://a.test/").unwrap();
+        assert_eq!(decide(&both, &asked, |_| Ok(None)).route(), Route::Direct);
+        let through = decide(&both, &asked, |_| Ok(Some("s:1".to_owned()))).route();
+        assert_eq!(through, Route::Through(vec!["http://s:1".parse().unwrap()]));
+        assert_eq!(told(&both, "https://a.test/", Ok(None)), (vec![], "script".to_owned(), None));
+        let broken = told(&both, "https://a.test/", Err("away"));
+        assert_eq!(broken, (vec!["http://proxy:3128".to_owned()], "setting".to_owned(), Some("away".to_owned())));
+        let searched = Proxy { auto_detect: true, ..settings(None, None) };
+        assert_eq!(told(&searched, "https://a.test/", Err("none")), (vec![], "none".to_owned(), None));
+    }
+
+    #[test]
+    fn the_bypass_list_is_followed_and_no_setting_is_none() {
+        let fixed = settings(None, Some("http=a:1;https=b:2"));
+        let must_not = Err("no script is asked");
+        assert_eq!(told(&fixed, "http://x.test/p", must_not).0, ["http://a:1"]);
+        assert_eq!(told(&fixed, "https://x.test", must_not).0, ["http://b:2"]);
+        for direct in ["https://intranet/", "https://me@a.corp.test:8443/?x", "https://10.0.0.1/"] {
+            assert_eq!(told(&fixed, direct, must_not), (vec![], "bypass".to_owned(), None), "{direct}");
+        }
+        assert_eq!(told(&settings(None, None), "https://x.test", must_not), (vec![], "none".to_owned(), None));
+    }
+
+    #[test]
+    fn connections_are_asked_about_as_urls() {
+        let url = |to: &str, name| Asked::connection(to.parse().unwrap(), name).url;
+        assert_eq!(url("192.0.2.1:443", Some("a.test")), "https://a.test/");
+        assert_eq!(url("192.0.2.1:80", Some("a.test")), "http://a.test/");
+        assert_eq!(url("[2001:db8::1]:22", None), "https://[2001:db8::1]:22/");
+        assert_eq!(Asked::url("a.test:443"), None);
+        assert_eq!(Asked::url("https:///x"), None);
+        let secret = Asked::url("https://me:secret@a.test/").unwrap();
+        assert!(!decide(&Proxy::default(), &secret, |_| Ok(None)).told(&secret).url.contains("secret"));
+    }
+}

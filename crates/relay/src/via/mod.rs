@@ -1,0 +1,320 @@
+//! The proxy that connections go through, where the gateway named one ([`wire::Frame::Via`]): which connection goes through which
+//! proxy, and the connect itself. What is said to a proxy is `dialog`'s; UDP is in `datagrams.rs`; Windows' own settings are asked in
+//! `windows/proxies.rs`, and judged in `host.rs`.
+
+pub(crate) mod datagrams;
+#[cfg(any(windows, test))]
+pub(crate) mod host;
+
+use crate::limits::{PROXY_ADDRESSES, PROXY_ADDRESSES_KEPT, PROXY_ANSWERS_WITHIN, PROXY_CONNECTS_WITHIN};
+use crate::os::Resolver;
+use crate::os::proxies::Asker;
+use crate::probe;
+use dialog::{Dialog, DialogError, Except, ExceptError, Host, Meaning, Progress, ProxyUrl, ProxyUrlError, Target};
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::Instant;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use wire::via::HOSTS_OWN;
+use wire::{ConnectFailure, ViaSettings};
+
+/// Why the gateway's word about a proxy cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum ViaError {
+    /// It is no such JSON.
+    #[error("the settings cannot be read")]
+    Json(#[from] serde_json::Error),
+    /// It names no proxy.
+    #[error("the proxy's URL: {0}")]
+    Url(#[from] ProxyUrlError),
+    /// It excepts something unknown.
+    #[error(transparent)]
+    Except(#[from] ExceptError),
+    /// This host has no settings of its own that could be asked.
+    #[error("only the relay for Windows can follow Windows' proxy settings")]
+    NotHere,
+}
+
+/// Which way a connection goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// As without any proxy.
+    Direct,
+    /// By the first of these that works.
+    Through(Vec<ProxyUrl>),
+}
+
+/// What an attempt tells of the proxy itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// It answers, be it a refusal.
+    Well,
+    /// It does not work, and why.
+    Trouble(String),
+}
+
+/// A connect through a proxy that failed. Travels inside of an [`io::Error`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{words}")]
+pub(crate) struct Failed {
+    /// What the gateway is told.
+    pub(crate) reason: ConnectFailure,
+    /// Whether no destination works by this proxy.
+    pub(crate) is_proxys: bool,
+    words: String,
+}
+
+impl Failed {
+    fn proxys(proxy: &ProxyUrl, why: impl std::fmt::Display) -> Self {
+        // The app is told at once, and something else than the refusal of a destination.
+        Self { reason: ConnectFailure::HostUnreachable, is_proxys: true, words: format!("{proxy}: {why}") }
+    }
+
+    fn said(proxy: &ProxyUrl, error: &DialogError) -> Self {
+        let reason = match error.meaning() {
+            Meaning::ProxyTrouble => return Self::proxys(proxy, error),
+            Meaning::Refused => ConnectFailure::Refused,
+            Meaning::Unreachable => ConnectFailure::HostUnreachable,
+            Meaning::TimedOut => ConnectFailure::TimedOut,
+        };
+        Self { reason, is_proxys: false, words: format!("{proxy}: {error}") }
+    }
+
+    fn health(&self) -> Health {
+        if self.is_proxys { Health::Trouble(self.words.clone()) } else { Health::Well }
+    }
+}
+
+/// Who says which proxy.
+enum Upstream {
+    /// The user, by its URL.
+    Fixed(ProxyUrl),
+    /// The host's own settings.
+    Host(Asker),
+}
+
+/// The way out that the gateway asked for.
+pub(crate) struct Via {
+    upstream: Upstream,
+    except: Vec<Except>,
+    resolver: Resolver,
+    /// Where proxies are that have names, and since when that is known; at most [`PROXY_ADDRESSES`].
+    found: Mutex<HashMap<String, (Instant, Vec<IpAddr>)>>,
+}
+
+impl Via {
+    /// # Errors
+    /// See [`ViaError`].
+    pub(crate) fn new(json: &[u8], resolver: Resolver) -> Result<Self, ViaError> {
+        let settings: ViaSettings = serde_json::from_slice(json)?;
+        let upstream = match settings.proxy.as_str() {
+            HOSTS_OWN => Upstream::Host(Asker::new().ok_or(ViaError::NotHere)?),
+            url => Upstream::Fixed(url.parse()?),
+        };
+        let except = settings.except.iter().map(|text| text.parse()).collect::<Result<Vec<Except>, ExceptError>>()?;
+        Ok(Self { upstream, except, resolver, found: Mutex::default() })
+    }
+
+    /// The host's network or settings changed: what is known may be true no more.
+    pub(crate) fn refresh(&self) {
+        if let Upstream::Host(asker) = &self.upstream {
+            asker.refresh();
+        }
+        // Whoever holds it just now looks names up anew.
+        if let Ok(mut found) = self.found.try_lock() {
+            found.clear();
+        }
+    }
+
+    /// Whether a destination goes directly whatever the proxy: what only this host can reach, and what the user excepts.
+    pub(crate) fn excepts(&self, to: IpAddr, name: Option<&str>) -> bool {
+        let to = to.to_canonical();
+        stays_here(to) || self.except.iter().any(|except| except.covers(to, name))
+    }
+
+    async fn route(&self, to: SocketAddr, name: Option<&str>) -> Route {
+        if self.excepts(to.ip(), name) {
+            return Route::Direct;
+        }
+        match &self.upstream {
+            Upstream::Fixed(proxy) => Route::Through(vec![proxy.clone()]),
+            Upstream::Host(asker) => asker.ask(to, name).await,
+        }
+    }
+
+    /// The way of datagrams to a destination that is not excepted; none while that is being asked.
+    pub(crate) fn route_now(&self, to: SocketAddr) -> Option<Route> {
+        match &self.upstream {
+            Upstream::Fixed(proxy) => Some(Route::Through(vec![proxy.clone()])),
+            Upstream::Host(asker) => asker.known(to),
+        }
+    }
+
+    /// Connects by whichever way, and tells how the proxy is if it was asked.
+    pub(crate) async fn connect(&self, to: SocketAddr, name: Option<&str>) -> (io::Result<TcpStream>, Option<Health>) {
+        let Route::Through(proxies) = self.route(to, name).await else { return (TcpStream::connect(to).await, None) };
+        let host = name.map_or(Host::Address(to.ip().to_canonical()), |name| Host::Name(name.to_owned()));
+        let target = Target { host, port: to.port() };
+        let mut last = None;
+        for proxy in &proxies {
+            match self.connect_through(proxy, &target, to).await {
+                Ok(None) => return (TcpStream::connect(to).await, None),
+                Ok(Some(stream)) => return (Ok(stream), Some(Health::Well)),
+                Err(failed) if failed.is_proxys => last = Some(failed),
+                Err(failed) => {
+                    last = Some(failed);
+                    break;
+                }
+            }
+        }
+        // Nobody knows the way: better no connection than one past the proxy.
+        let unknown = || Failed {
+            reason: ConnectFailure::HostUnreachable,
+            is_proxys: true,
+            words: "no proxy is known".to_owned(),
+        };
+        let failed = last.unwrap_or_else(unknown);
+        let health = failed.health();
+        (Err(io::Error::other(failed)), Some(health))
+    }
+
+    /// None where the destination is the proxy itself, as an app has it that is told of the same proxy.
+    async fn connect_through(
+        &self,
+        proxy: &ProxyUrl,
+        target: &Target,
+        to: SocketAddr,
+    ) -> Result<Option<TcpStream>, Failed> {
+        let addresses = self.addresses(proxy).await?;
+        if to.port() == proxy.port() && addresses.contains(&to.ip().to_canonical()) {
+            return Ok(None);
+        }
+        let mut stream = dial(proxy, &addresses).await?;
+        match timeout(PROXY_ANSWERS_WITHIN, talk(&mut stream, Dialog::new(proxy, target))).await {
+            Ok(Ok(())) => Ok(Some(stream)),
+            Ok(Err(Broken::Dialog(error))) => Err(Failed::said(proxy, &error)),
+            Ok(Err(Broken::Stream(error))) => Err(Failed::proxys(proxy, error)),
+            // It may well wait for the destination: as without a proxy, the app waits as long as it wants.
+            Err(_) => Err(Failed {
+                reason: ConnectFailure::TimedOut,
+                is_proxys: false,
+                words: format!("{proxy}: no answer within {} s", PROXY_ANSWERS_WITHIN.as_secs()),
+            }),
+        }
+    }
+
+    /// Where a proxy is.
+    async fn addresses(&self, proxy: &ProxyUrl) -> Result<Vec<IpAddr>, Failed> {
+        let name = match proxy.host() {
+            Host::Address(address) => return Ok(vec![*address]),
+            Host::Name(name) => name,
+        };
+        if name.eq_ignore_ascii_case("localhost") {
+            return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+        }
+        // One look-up for all who wait.
+        let mut found = self.found.lock().await;
+        let now = now();
+        if let Some((since, addresses)) = found.get(name)
+            && now < *since + PROXY_ADDRESSES_KEPT
+        {
+            return Ok(addresses.clone());
+        }
+        let addresses = probe::addresses(name, &self.resolver).await;
+        let addresses = addresses.map_err(|why| Failed::proxys(proxy, format!("its name is not found ({why})")))?;
+        if found.len() >= PROXY_ADDRESSES {
+            found.clear();
+        }
+        found.insert(name.clone(), (now, addresses.clone()));
+        Ok(addresses)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the relay's shell is where time comes from")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// A connection to the proxy itself.
+async fn dial(proxy: &ProxyUrl, addresses: &[IpAddr]) -> Result<TcpStream, Failed> {
+    let connected = async {
+        let mut last = Failed::proxys(proxy, "its name has no address");
+        for address in addresses {
+            match TcpStream::connect((*address, proxy.port())).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = Failed::proxys(proxy, error),
+            }
+        }
+        Err(last)
+    };
+    match timeout(PROXY_CONNECTS_WITHIN, connected).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Failed::proxys(proxy, format!("no connection within {} s", PROXY_CONNECTS_WITHIN.as_secs()))),
+    }
+}
+
+enum Broken {
+    Dialog(DialogError),
+    Stream(io::Error),
+}
+
+impl From<DialogError> for Broken {
+    fn from(error: DialogError) -> Self {
+        Self::Dialog(error)
+    }
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        Self::Stream(error)
+    }
+}
+
+/// Has a dialog to its end. Takes not a byte more than the proxy's answer off the stream: what follows is the flow's, which has no
+/// buffer of its own.
+async fn talk(stream: &mut TcpStream, mut dialog: Dialog) -> Result<(), Broken> {
+    let mut buffer = vec![0; 1024];
+    loop {
+        let output = dialog.output();
+        if !output.is_empty() {
+            stream.write_all(&output).await?;
+        }
+        let seen = stream.peek(&mut buffer).await?;
+        if seen == 0 {
+            return Err(dialog.closed().into());
+        }
+        let progress = dialog.input(&buffer[..seen])?;
+        let (taken, done) = match &progress {
+            Progress::More => (seen, false),
+            Progress::Done { rest } => (seen - rest.len(), true),
+        };
+        stream.read_exact(&mut buffer[..taken]).await?;
+        if done {
+            return Ok(());
+        }
+    }
+}
+
+/// Whether nobody but this host can reach an address as it is meant: its own, and those of its links (RFC 1122 section 3.2.1.3, RFC 3927,
+/// RFC 4291 section 2.5.6).
+fn stays_here(to: IpAddr) -> bool {
+    let near = match to {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_link_local() || v4.is_unspecified(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unspecified(),
+    };
+    near || is_own(to)
+}
+
+/// Whether the address is one of this host's: only to such a one it speaks from the same. Nothing is sent.
+fn is_own(to: IpAddr) -> bool {
+    let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let from = UdpSocket::bind((any, 0)).and_then(|socket| {
+        socket.connect((to, 9))?;
+        socket.local_addr()
+    });
+    from.is_ok_and(|from| from.ip() == to)
+}

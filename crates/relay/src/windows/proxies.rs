@@ -1,0 +1,144 @@
+//! Windows' proxy settings, asked for each destination: a script (PAC) by WinHTTP, all else by `via/host.rs`. Answers are kept for a while,
+//! until something changes.
+
+use super::win32::proxy;
+use crate::limits::{MAX_PROXY_ANSWERS, PROXY_ANSWERS_KEPT, PROXY_QUESTIONS, SCRIPT_RETRY_AFTER};
+use crate::via::Route;
+use crate::via::host::{Asked, Decision, decide};
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tokio::sync::Semaphore;
+use wire::facts::Proxy;
+use wire::{Capabilities, HostProxy};
+
+/// What a hello says of it.
+pub(crate) const CAPABILITIES: Capabilities = Capabilities::VIA_HOST;
+
+/// Asks Windows, and keeps its answers.
+#[derive(Clone)]
+pub(crate) struct Asker {
+    known: Arc<Mutex<Known>>,
+    /// A script is asked on a thread, which may have to fetch it first.
+    threads: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// Grows with each change, so that what was asked before is not kept.
+    edition: u64,
+    answers: HashMap<Asked, (Instant, Route)>,
+    /// Asked on behalf of datagrams; at most [`MAX_PROXY_ANSWERS`].
+    asking: HashSet<Asked>,
+    /// Until then the script is left alone.
+    no_script_until: Option<Instant>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "the relay's shell is where time comes from")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+impl Asker {
+    /// There is one on every Windows.
+    pub(crate) fn new() -> Option<Self> {
+        Some(Self { known: Arc::default(), threads: Arc::new(Semaphore::new(PROXY_QUESTIONS)) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something changed: all is asked anew.
+    pub(crate) fn refresh(&self) {
+        let mut known = self.lock();
+        *known = Known { edition: known.edition + 1, asking: std::mem::take(&mut known.asking), ..Known::default() };
+    }
+
+    /// The way to a destination.
+    pub(crate) async fn ask(&self, to: SocketAddr, name: Option<&str>) -> Route {
+        let asked = Asked::connection(to, name);
+        if let Some(route) = self.kept(&asked) {
+            return route;
+        }
+        // Closed by nobody.
+        let _turn = self.threads.acquire().await;
+        // Others may have asked the same meanwhile.
+        if let Some(route) = self.kept(&asked) {
+            return route;
+        }
+        let (edition, script) = {
+            let known = self.lock();
+            (known.edition, known.no_script_until.is_none_or(|until| now() >= until))
+        };
+        let question = asked.clone();
+        let decision = tokio::task::spawn_blocking(move || by_settings(&question, script)).await;
+        // A thread that panicked knows nothing: better no connection than one past the proxy.
+        let Ok(decision) = decision else { return Route::Through(Vec::new()) };
+        let mut known = self.lock();
+        if let Some(why) = decision.trouble.as_ref().filter(|_| script) {
+            tracing::warn!("Windows' proxy script cannot be asked, the other settings are followed: {why}");
+            known.no_script_until = Some(now() + SCRIPT_RETRY_AFTER);
+        }
+        if known.edition == edition {
+            if known.answers.len() >= MAX_PROXY_ANSWERS {
+                known.answers.clear();
+            }
+            known.answers.insert(asked, (now(), decision.route()));
+        }
+        decision.route()
+    }
+
+    fn kept(&self, asked: &Asked) -> Option<Route> {
+        let known = self.lock();
+        let (since, route) = known.answers.get(asked)?;
+        (now() < *since + PROXY_ANSWERS_KEPT).then(|| route.clone())
+    }
+
+    /// The way to a destination if it is known; if not it is asked for, to be known later.
+    pub(crate) fn known(&self, to: SocketAddr) -> Option<Route> {
+        let asked = Asked::connection(to, None);
+        if let Some(route) = self.kept(&asked) {
+            return Some(route);
+        }
+        {
+            let mut known = self.lock();
+            if known.asking.len() >= MAX_PROXY_ANSWERS || !known.asking.insert(asked.clone()) {
+                return None;
+            }
+        }
+        let asker = self.clone();
+        tokio::spawn(async move {
+            asker.ask(to, None).await;
+            asker.lock().asking.remove(&asked);
+        });
+        None
+    }
+}
+
+/// Goes by the user's settings as they are now.
+fn by_settings(asked: &Asked, may_ask_script: bool) -> Decision {
+    let settings = proxy::of_user().unwrap_or_default();
+    decide(&settings, asked, |url| ask_script(&settings, url, may_ask_script))
+}
+
+fn ask_script(settings: &Proxy, url: &str, may_ask: bool) -> Result<Option<String>, String> {
+    if !may_ask {
+        return Err("it could not be asked a moment ago".to_owned());
+    }
+    let script = settings.pac_url.as_deref();
+    proxy::script_says(url, settings.auto_detect, script).map_err(|error| match script {
+        Some(script) => format!("{}: {error}", dialog::mask(script)),
+        None => error.to_string(),
+    })
+}
+
+/// Which proxies Windows' settings name for a URL.
+///
+/// # Errors
+/// It is no URL with a host.
+pub fn for_url(url: &str) -> Result<HostProxy, String> {
+    let asked = Asked::url(url).ok_or_else(|| format!("'{}' is no URL with a host", dialog::mask(url)))?;
+    Ok(by_settings(&asked, true).told(&asked))
+}

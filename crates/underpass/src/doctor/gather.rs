@@ -1,0 +1,125 @@
+//! Gathers the facts: looks at everything at once, then tries everything at once, and at last what depends on Windows' answers. A broken
+//! machine takes as long as the most patient of the attempts, not as long as all of them.
+
+use super::args::{HostPort, default_outside};
+use super::tries::{Tries, addresses, has_addresses};
+use super::{Wishes, survey};
+use doctor::facts::{Clock, Facts, Method, NeighbourState, Outcome, Transport, Why};
+use doctor::probes::{dns, files, filter, remembered, tools, tunnels};
+use futures_util::future::join_all;
+use gateway::net::{Net, Survey};
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// What was found, and what could not be looked at.
+pub(super) struct Gathered {
+    pub(super) facts: Facts,
+    /// Why Windows could not be asked.
+    pub(super) windows_trouble: Option<String>,
+    /// Why the kernel's network could not be looked at.
+    pub(super) net_trouble: Option<String>,
+}
+
+/// Looks, tries, and waits for all of it.
+pub(super) async fn gather(wishes: &Wishes) -> Gathered {
+    let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/root"), PathBuf::from);
+    let root = Path::new("/");
+    let variable = |name: &str| std::env::var(name).ok();
+    let around = tools::Around { variable: &variable, home: &home, root };
+    let directories = wishes.directories.clone();
+    let status = tokio::task::spawn_blocking(move || gateway::control::status(&directories).ok());
+    let net = Net::open();
+    let look = async {
+        match &net {
+            Ok(net) => net.survey().await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    };
+    let (seen, settings, filter, status, outside) =
+        tokio::join!(look, tools::settings(around), filter::look(), status, outside(wishes));
+    let (seen, net_trouble) = match seen {
+        Ok(seen) => (seen, None),
+        Err(error) => (nothing(), Some(error)),
+    };
+    let mut facts = Facts {
+        links: survey::links(&seen),
+        routes: survey::routes(&seen),
+        rules: survey::rules(&seen),
+        resolv_conf: files::resolv_conf(Path::new("/etc/resolv.conf")),
+        wsl_conf: files::text(Path::new("/etc/wsl.conf")),
+        nsswitch: files::text(Path::new("/etc/nsswitch.conf")),
+        hosts: files::text(Path::new("/etc/hosts")),
+        tools: tools::installed(around),
+        proxies: settings,
+        interop: survey::interop(),
+        filter,
+        tunnel: survey::tunnel(status.ok().flatten()),
+        ..Facts::default()
+    };
+    let device = facts.tunnel.device.clone();
+    facts.other_tunnels = tunnels::look(&facts.links, &facts.routes, device.as_deref());
+
+    let tries = Tries::new(&facts, wishes, outside);
+    let told = tries.all(&mut facts, wishes).await;
+    tries.after_windows(&mut facts, &told).await;
+
+    if let Ok(net) = &net {
+        facts.neighbours = survey::neighbours(net.neighbours().await.unwrap_or_default());
+    }
+    if let Some(gateway) = tries.gateway
+        && let Some(known) = facts.neighbours.iter().find(|neighbour| neighbour.address == gateway)
+    {
+        let outcome = match known.state {
+            NeighbourState::Known => Outcome::Ok { ms: 0 },
+            NeighbourState::Silent => Outcome::Failed { why: Why::TimedOut, detail: String::new() },
+        };
+        facts.probes.reach.push(tries.of_gateway(Method::Neighbour, outcome));
+    }
+    facts.question = tries.question(wishes, &facts);
+    let adapters = told.windows.as_ref().map(|windows| windows.host.adapters.as_slice()).unwrap_or_default();
+    facts.mode = survey::mode(&seen, adapters);
+    facts.clock = Clock { ahead_of_windows_ms: told.ahead_ms };
+    facts.interop.run = told.run;
+    facts.windows = told.windows;
+    let now: Vec<IpAddr> = facts.links.iter().flat_map(|link| link.addresses.iter().map(|net| net.addr())).collect();
+    remember(&mut facts, &tries, &now, &home, variable);
+    Gathered { facts, windows_trouble: told.trouble, net_trouble }
+}
+
+/// What is remembered of earlier runs, and what the next one is to know.
+fn remember(facts: &mut Facts, tries: &Tries, now: &[IpAddr], home: &Path, variable: impl Fn(&str) -> Option<String>) {
+    let file = remembered::place(variable, home);
+    let now: Vec<IpAddr> = now.iter().copied().chain(tries.gateway).collect();
+    facts.remembered = remembered::recall(&file, home, Path::new("/"), &now);
+    let own: Vec<IpAddr> = tries.own.into_iter().collect();
+    let gateways: Vec<IpAddr> = tries.gateway.into_iter().collect();
+    if let Err(error) = remembered::keep(&file, &own, &gateways) {
+        tracing::info!("{} cannot be written: {error}", file.display());
+    }
+}
+
+/// A machine of which nothing is known.
+fn nothing() -> Survey {
+    Survey { links: Vec::new(), routes: Vec::new(), rules: Vec::new(), wslinfo: None, signs: gateway::net::Mode::Other }
+}
+
+/// Whom to reach, all by address: a name of the user's is looked up by whoever knows it, and where nobody does the well-known addresses
+/// stand for the internet, since the first question is whether any address can be reached.
+async fn outside(wishes: &Wishes) -> Vec<SocketAddr> {
+    let look_up = |one: HostPort| async move {
+        if let Some(address) = one.address() {
+            return vec![SocketAddr::new(address, one.port)];
+        }
+        let mut answers = vec![dns::ask_system(&one.host).await];
+        if !has_addresses(&answers[0]) {
+            let public = wishes.public_dns.iter().map(|server| dns::ask(*server, &one.host, Transport::Udp, None));
+            answers.extend(join_all(public).await);
+        }
+        addresses(&answers).first().map(|address| SocketAddr::new(*address, one.port)).into_iter().collect()
+    };
+    let found = join_all(wishes.outside.iter().cloned().map(look_up)).await.concat();
+    if !found.is_empty() {
+        return found;
+    }
+    default_outside().iter().filter_map(|one| Some(SocketAddr::new(one.address()?, one.port))).collect()
+}

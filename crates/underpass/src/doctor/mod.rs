@@ -1,0 +1,91 @@
+//! `underpass doctor`: gathers the facts, has them judged, and shows what came of it. The probes are [`doctor::probes`], the checks
+//! [`doctor::checks`]; here they are joined with what only the gateway knows.
+
+pub(crate) mod args;
+mod gather;
+mod survey;
+mod translate;
+mod tries;
+mod windows;
+
+use anyhow::Context as _;
+use args::{DoctorOptions, HostPort};
+use doctor::json::Document;
+use doctor::text::Colour;
+use gateway::Placement;
+use gather::Gathered;
+use std::io::{IsTerminal as _, Write as _};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use wording::{Language, Text, doctor_probes as words};
+
+/// What is to be looked at.
+pub(crate) struct Wishes {
+    outside: Vec<HostPort>,
+    public_name: String,
+    public_dns: Vec<IpAddr>,
+    company: Vec<String>,
+    relay: (PathBuf, Placement),
+    /// Where a running tunnel tells its status.
+    directories: Vec<PathBuf>,
+}
+
+/// Runs the command; its exit code is 0 where all is well, and 1 where something is not.
+///
+/// # Errors
+/// The doctor itself cannot do its work.
+pub(crate) fn run(
+    options: &DoctorOptions,
+    relay: (PathBuf, Placement),
+    directories: Vec<PathBuf>,
+) -> anyhow::Result<ExitCode> {
+    let language = options.lang.unwrap_or_else(|| Language::of_environment(|name| std::env::var(name).ok()));
+    let wishes = Wishes {
+        outside: options.outside(),
+        public_name: options.public_name(),
+        public_dns: options.public_dns(),
+        company: options.company.clone(),
+        relay: options.relay.clone().map_or(relay, |program| (program, Placement::AsItLies)),
+        directories,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop")?;
+    let gathered = runtime.block_on(gather::gather(&wishes));
+    // A question to a silent tunnel that nobody waits for any more holds up nobody.
+    runtime.shutdown_background();
+    let unseen = unseen(&gathered);
+    let diagnosis = doctor::judge(&gathered.facts, options.only);
+    if let Some(file) = &options.report {
+        let page = doctor::report::page(&gathered.facts, &diagnosis, language);
+        std::fs::write(file, page).with_context(|| format!("the report cannot be written to {}", file.display()))?;
+    }
+    let mut out = std::io::stdout().lock();
+    let text = if options.json {
+        let document = Document::new(&gathered.facts, &diagnosis, language);
+        serde_json::to_string_pretty(&document).context("the findings cannot be told as JSON")? + "\n"
+    } else {
+        let colour = if out.is_terminal() { Colour::Ansi } else { Colour::None };
+        doctor::text::render(&diagnosis, language, colour)
+    };
+    // Whoever closed standard output does not want to know.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    for text in unseen {
+        let _ = writeln!(std::io::stderr(), "underpass: {}", text.say(language));
+    }
+    Ok(if diagnosis.has_problems() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What could not be looked at, and why.
+fn unseen(gathered: &Gathered) -> Vec<Text> {
+    let mut unseen = Vec::new();
+    if let Some(error) = &gathered.net_trouble {
+        unseen.push(words::NO_NETLINK.with("error", error));
+    }
+    if let Some(error) = &gathered.windows_trouble {
+        unseen.push(words::NO_WINDOWS.with("error", error));
+    }
+    if !nix::unistd::geteuid().is_root() {
+        unseen.push(words::NO_ROOT.text());
+    }
+    unseen
+}

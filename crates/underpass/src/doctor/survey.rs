@@ -1,0 +1,189 @@
+//! What the gateway sees of the kernel, of its tunnel and of interop, as the doctor's facts.
+
+use doctor::facts::{
+    Entry, Interop, Link, Mode, ModeName, Neighbour, NeighbourState, Outcome, Route, Rule, Tunnel, TunnelState,
+};
+use gateway::net::{self, Survey, survey};
+use gateway::status::State;
+use gateway::{Status, interop};
+use ipnet::{IpNet, Ipv4Net};
+use std::net::IpAddr;
+use wire::facts::Adapter;
+
+/// The main routing table.
+const MAIN: u32 = 254;
+
+pub(super) fn links(survey: &Survey) -> Vec<Link> {
+    let link = |link: &survey::Link| Link {
+        name: link.name.clone(),
+        kind: link.kind.clone(),
+        up: link.up,
+        mtu: link.mtu,
+        addresses: link.addresses.clone(),
+    };
+    survey.links.iter().map(link).collect()
+}
+
+pub(super) fn routes(survey: &Survey) -> Vec<Route> {
+    let route = |route: &survey::Route| Route {
+        destination: route.destination,
+        gateway: route.gateway,
+        device: route.device.clone(),
+        table: route.table,
+        metric: route.metric,
+        refuses: route.refuses,
+    };
+    survey.routes.iter().map(route).collect()
+}
+
+pub(super) fn rules(survey: &Survey) -> Vec<Rule> {
+    let rule = |rule: &survey::Rule| Rule { priority: rule.priority, table: rule.table, text: rule.text.clone() };
+    survey.rules.iter().map(rule).collect()
+}
+
+pub(super) fn neighbours(neighbours: Vec<survey::Neighbour>) -> Vec<Neighbour> {
+    let neighbour = |survey::Neighbour { address, device, answers }| Neighbour {
+        address,
+        device,
+        state: if answers { NeighbourState::Known } else { NeighbourState::Silent },
+    };
+    neighbours.into_iter().map(neighbour).collect()
+}
+
+/// The mode by WSL's word, and by what the interfaces look like beside Windows' adapters, where these are known.
+pub(super) fn mode(survey: &Survey, adapters: &[Adapter]) -> Mode {
+    let by_signs = match survey.signs {
+        net::Mode::Mirrored => Some(ModeName::Mirrored),
+        // An eth0 that is down is a network that is broken, not none.
+        net::Mode::None => survey.links.iter().all(|link| link.name != "eth0").then_some(ModeName::None),
+        net::Mode::Nat => Some(beside(survey, adapters)),
+        net::Mode::VirtioProxy => Some(ModeName::VirtioProxy),
+        net::Mode::Bridged => Some(ModeName::Bridged),
+        net::Mode::Other => None,
+    };
+    Mode { by_wslinfo: survey.wslinfo.clone(), by_signs }
+}
+
+/// Behind NAT, unless Windows has the same address (its user-mode network), or a gateway that is not Windows' own leads out of a network
+/// that Windows is in (a switch).
+fn beside(survey: &Survey, adapters: &[Adapter]) -> ModeName {
+    let up = adapters.iter().filter(|adapter| adapter.up).flat_map(|adapter| &adapter.addresses);
+    let windows: Vec<IpNet> = up.filter_map(|address| address.parse().ok()).collect();
+    let of_eth0 = survey.links.iter().filter(|link| link.name == "eth0").flat_map(|link| &link.addresses);
+    let own: Vec<IpNet> = of_eth0.filter(|address| address.addr().is_ipv4()).copied().collect();
+    if own.iter().any(|own| windows.iter().any(|one| one.addr() == own.addr())) {
+        return ModeName::VirtioProxy;
+    }
+    let gateway = way_out(&routes(survey), None).and_then(|route| route.gateway);
+    let shared = own.iter().any(|own| windows.iter().any(|one| own.trunc() == one.trunc()));
+    if shared && !windows.iter().any(|one| Some(one.addr()) == gateway) { ModeName::Bridged } else { ModeName::Nat }
+}
+
+/// The best default route for IPv4 of the main table, by no device of the tunnel.
+pub(super) fn way_out<'a>(routes: &'a [Route], tunnel: Option<&str>) -> Option<&'a Route> {
+    let leads_out = |route: &&Route| {
+        route.destination.prefix_len() == 0
+            && route.destination.addr().is_ipv4()
+            && route.table == MAIN
+            && !route.refuses
+            && (tunnel.is_none() || route.device.as_deref() != tunnel)
+    };
+    routes.iter().filter(leads_out).min_by_key(|route| route.metric)
+}
+
+/// The first address of a family on a device.
+pub(super) fn address_on(links: &[Link], device: &str, wanted: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
+    let link = links.iter().find(|link| link.name == device)?;
+    link.addresses.iter().map(IpNet::addr).find(|address| wanted(*address))
+}
+
+pub(super) fn tunnel(status: Option<Status>) -> Tunnel {
+    let Some(status) = status else { return Tunnel::default() };
+    let tap = status.tap.as_ref();
+    let of_relays = || status.relays.iter().rev().find_map(|relay| relay.last_error.clone());
+    let state = match status.state {
+        State::Starting => TunnelState::Starting,
+        State::Up => TunnelState::Up,
+        State::NoRelay => TunnelState::NoRelay,
+    };
+    Tunnel {
+        state,
+        device: tap.map(|tap| tap.name.clone()),
+        subnet: tap.and_then(|tap| Ipv4Net::new(tap.ipv4.gateway, tap.ipv4.prefix).ok()).map(|net| net.trunc()),
+        gateway: tap.map(|tap| tap.ipv4.gateway),
+        host: tap.map(|tap| tap.ipv4.host),
+        // What a relay said that was replaced long ago is nothing that is wrong now.
+        last_error: status.network_error.clone().or_else(|| (state != TunnelState::Up).then(of_relays).flatten()),
+    }
+}
+
+pub(super) fn interop() -> Interop {
+    let seen = interop::survey();
+    Interop {
+        is_wsl: seen.is_wsl,
+        entry: seen.entry.map(|entry| match entry {
+            interop::Entry::Present => Entry::Present,
+            interop::Entry::Disabled => Entry::Disabled,
+            interop::Entry::Missing => Entry::Missing,
+        }),
+        socket: seen.socket,
+        socket_lives: seen.socket_lives,
+        sockets: seen.sockets,
+        run: Outcome::NotTried,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn survey(address: &str, gateway: &str) -> Survey {
+        Survey {
+            links: vec![survey::Link {
+                name: "eth0".to_owned(),
+                kind: None,
+                up: true,
+                mtu: 1500,
+                addresses: vec![address.parse().unwrap()],
+            }],
+            routes: vec![survey::Route {
+                destination: "0.0.0.0/0".parse().unwrap(),
+                gateway: gateway.parse().ok(),
+                device: Some("eth0".to_owned()),
+                table: MAIN,
+                metric: 0,
+                refuses: false,
+            }],
+            rules: Vec::new(),
+            wslinfo: None,
+            signs: net::Mode::Nat,
+        }
+    }
+
+    #[test]
+    fn a_device_that_is_down_is_not_the_mode_without_a_network() {
+        let mut seen = Survey { signs: net::Mode::None, ..survey("172.28.48.2/20", "172.28.48.1") };
+        assert_eq!(mode(&seen, &[]).by_signs, None);
+        seen.links.clear();
+        assert_eq!(mode(&seen, &[]).by_signs, Some(ModeName::None));
+    }
+
+    #[test]
+    fn modes_that_look_alike_are_told_apart_by_windows_addresses() {
+        let adapter = |addresses: &[&str]| Adapter {
+            up: true,
+            addresses: addresses.iter().map(|address| (*address).to_owned()).collect(),
+            ..Adapter::default()
+        };
+        let windows = [adapter(&["192.168.1.5/24"]), adapter(&["172.28.48.1/20"])];
+        for (own, gateway, adapters, expected) in [
+            ("172.28.48.2/20", "172.28.48.1", &windows[..], ModeName::Nat),
+            ("172.28.48.2/20", "172.28.48.1", &[], ModeName::Nat),
+            ("192.168.1.5/24", "192.168.1.1", &windows, ModeName::VirtioProxy),
+            ("192.168.1.50/24", "192.168.1.1", &windows, ModeName::Bridged),
+        ] {
+            let survey = survey(own, gateway);
+            assert_eq!(mode(&survey, adapters).by_signs, Some(expected), "{own}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The relay's words, and git's, as the doctor's facts.
+
+use super::args::HostPort;
+use doctor::facts::{Answer, Outcome, Why};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::process::Command;
+use tokio::time::timeout;
+use wire::facts::{ConnectAnswer, NameAnswer};
+
+/// Where git goes by ssh mostly.
+const GIT_HOST: (&str, u16) = ("github.com", 22);
+
+/// How long git may take to say where this folder's remotes are.
+const GIT_PATIENCE: Duration = Duration::from_millis(1000);
+
+/// What Windows' resolver said.
+pub(super) fn name(answer: &NameAnswer) -> Answer {
+    let ms = answer.ms;
+    match answer.failure.as_deref() {
+        None => {
+            Answer::Addresses { addresses: answer.addresses.iter().filter_map(|one| one.parse().ok()).collect(), ms }
+        }
+        Some("nxdomain" | "no-address") => Answer::NoSuchName { ms },
+        Some("timed-out") => Answer::Failed { why: Why::TimedOut, detail: String::new() },
+        Some("no-server") => Answer::Failed { why: Why::Unreachable, detail: "no-server".to_owned() },
+        Some(code) => Answer::ServerError { code: code.to_uppercase() },
+    }
+}
+
+/// What came of Windows' connection.
+pub(super) fn connect(answer: &ConnectAnswer) -> Outcome {
+    let failed = |why, detail: &str| Outcome::Failed { why, detail: detail.to_owned() };
+    match answer.failure.as_deref() {
+        None => Outcome::Ok { ms: answer.ms },
+        Some("refused") => failed(Why::Refused, ""),
+        Some("timed-out") => failed(Why::TimedOut, ""),
+        Some(code @ ("nxdomain" | "no-address" | "servfail" | "no-server")) => failed(Why::NameUnknown, code),
+        Some(words) if words.contains("unreachable") => failed(Why::Unreachable, words),
+        Some(words) => failed(Why::Other, words),
+    }
+}
+
+/// Where git goes by ssh in this folder, or else mostly.
+pub(super) async fn git_host() -> HostPort {
+    let mut command = Command::new("git");
+    command.args(["config", "--get-regexp", r"^remote\..*\.url$"]).stdin(Stdio::null()).kill_on_drop(true);
+    let said = timeout(GIT_PATIENCE, command.output()).await;
+    let text = said.map(|output| output.map(|output| output.stdout).unwrap_or_default()).unwrap_or_default();
+    let remotes = String::from_utf8_lossy(&text).lines().find_map(|line| ssh_host(line.split_once(' ')?.1));
+    remotes.unwrap_or_else(|| HostPort { host: GIT_HOST.0.to_owned(), port: GIT_HOST.1 })
+}
+
+/// The host of `git@host:path` or `ssh://git@host:port/path` (git-clone(1), 'GIT URLS').
+fn ssh_host(url: &str) -> Option<HostPort> {
+    let host_of = |text: &str| text.rsplit_once('@').map_or(text, |(_, host)| host).to_owned();
+    if let Some(rest) = url.strip_prefix("ssh://") {
+        let place = host_of(rest.split('/').next()?);
+        return Some(place.parse().unwrap_or(HostPort { host: place, port: GIT_HOST.1 }));
+    }
+    let (place, _) = url.split_once(':').filter(|(place, rest)| !rest.starts_with("//") && !place.contains('/'))?;
+    Some(HostPort { host: host_of(place), port: GIT_HOST.1 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn git_remotes_by_ssh_are_known() {
+        for (url, host) in [
+            ("git@git.corp.test:team/repo.git", Some("git.corp.test:22")),
+            ("git.corp.test:repo", Some("git.corp.test:22")),
+            ("ssh://git@git.corp.test:7999/repo", Some("git.corp.test:7999")),
+            ("ssh://git.corp.test/repo", Some("git.corp.test:22")),
+            ("https://git.corp.test/repo", None),
+            ("/srv/repo:x", None),
+        ] {
+            assert_eq!(ssh_host(url).map(|host| host.to_string()).as_deref(), host, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_relays_words_keep_their_kind() {
+        let name_of = |failure: Option<&str>| {
+            name(&NameAnswer {
+                failure: failure.map(str::to_owned),
+                addresses: vec!["192.0.2.1".to_owned()],
+                ..NameAnswer::default()
+            })
+        };
+        assert!(matches!(name_of(None), Answer::Addresses { addresses, .. } if addresses.len() == 1));
+        assert!(matches!(name_of(Some("nxdomain")), Answer::NoSuchName { .. }));
+        assert!(matches!(name_of(Some("servfail")), Answer::ServerError { code } if code == "SERVFAIL"));
+        assert!(matches!(name_of(Some("timed-out")), Answer::Failed { why: Why::TimedOut, .. }));
+        let connect_of =
+            |failure: &str| connect(&ConnectAnswer { failure: Some(failure.to_owned()), ..ConnectAnswer::default() });
+        assert!(matches!(connect_of("refused"), Outcome::Failed { why: Why::Refused, .. }));
+        assert!(matches!(
+            connect_of("Network is unreachable (os error 101)"),
+            Outcome::Failed { why: Why::Unreachable, .. }
+        ));
+        assert!(matches!(connect(&ConnectAnswer::default()), Outcome::Ok { .. }));
+    }
+}

@@ -1,0 +1,409 @@
+//! What is tried: everything that depends on nothing else at once, and then what depends on Windows' answers.
+
+use super::args::HostPort;
+use super::windows::{self, Told};
+use super::{Wishes, survey, translate};
+use doctor::facts::{
+    Answer, Ask, Asked, Facts, Method, MtuProbe, NameKind, Outcome, Probes, ProxySetting, Question, Reach, Route,
+    Subject, Tool, Transport, Tunnel, TunnelState, Whence, Windows,
+};
+use doctor::probes::{dns, icmp, mtu, proxy, tcp};
+use futures_util::future::join_all;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+
+/// Proxies that are tried, and servers of Windows' adapters that are asked, at most.
+const MOST: usize = 8;
+
+/// Where programs connect to a host of the company's whose port is not told.
+const COMPANY_PORT: u16 = 443;
+
+/// What is to be tried, and whence.
+pub(super) struct Tries {
+    /// IPv4 addresses of the internet, the best first.
+    outside4: Vec<SocketAddr>,
+    outside6: Vec<SocketAddr>,
+    company: Vec<HostPort>,
+    /// Names of the company's.
+    names: Vec<String>,
+    /// The router of the default route around the tunnel.
+    pub(super) gateway: Option<IpAddr>,
+    /// The VM's address there.
+    pub(super) own: Option<IpAddr>,
+    /// That address while the tunnel is up: packets from it take the old way.
+    around: Option<IpAddr>,
+    /// The device by which packets for the internet leave, and its MTU.
+    leaves_by: Option<(String, u32)>,
+    has_v6: bool,
+    tunnel: Tunnel,
+    nameservers: Vec<IpAddr>,
+    /// Values of settings that name a proxy.
+    proxies: Vec<String>,
+    git: bool,
+}
+
+impl Tries {
+    pub(super) fn new(facts: &Facts, wishes: &Wishes, outside: Vec<SocketAddr>) -> Self {
+        let tunnel = facts.tunnel.clone();
+        let is_up = tunnel.state == TunnelState::Up;
+        let way = survey::way_out(&facts.routes, tunnel.device.as_deref());
+        let own_device = way.and_then(|route| route.device.clone());
+        let own =
+            own_device.as_deref().and_then(|device| survey::address_on(&facts.links, device, |one| one.is_ipv4()));
+        let leaves_by = if is_up { tunnel.device.clone() } else { own_device };
+        let mtu = |device: &str| facts.links.iter().find(|link| link.name == device).map(|link| link.mtu);
+        let (outside4, outside6) = outside.into_iter().partition(SocketAddr::is_ipv4);
+        let company: Vec<_> = wishes.company.iter().map(|text| HostPort::of_company(text, COMPANY_PORT)).collect();
+        Self {
+            gateway: way.and_then(|route| route.gateway),
+            own,
+            around: own.filter(|_| is_up),
+            leaves_by: leaves_by.and_then(|device| Some((device.clone(), mtu(&device)?))),
+            has_v6: facts.routes.iter().any(leads_to_v6),
+            names: company.iter().filter(|one| one.address().is_none()).map(|one| one.host.clone()).collect(),
+            nameservers: nameservers(facts.resolv_conf.text.as_deref().unwrap_or_default()),
+            proxies: proxies(&facts.proxies),
+            git: facts.tools.contains(&Tool::Git) && facts.tools.contains(&Tool::Ssh),
+            outside4,
+            outside6,
+            company,
+            tunnel,
+        }
+    }
+
+    /// Everything that depends on nothing else. Gives what Windows said.
+    pub(super) async fn all(&self, facts: &mut Facts, wishes: &Wishes) -> Told {
+        let names: Vec<String> = [&wishes.public_name].into_iter().chain(&self.names).cloned().collect();
+        let of_proxies =
+            self.proxies.iter().filter_map(|value| proxy::of_command(value).or_else(|| proxy::parse(value).ok()));
+        let loopback: BTreeSet<u16> = of_proxies.map(|proxy| proxy.port()).collect();
+        let at = |address: SocketAddr| HostPort { host: address.ip().to_string(), port: address.port() };
+        let targets: Vec<HostPort> = (self.outside4.iter().copied().map(at))
+            .chain(self.company.iter().cloned())
+            .chain(loopback.iter().map(|port| HostPort { host: "127.0.0.1".to_owned(), port: *port }))
+            .collect();
+        let target = self.outside4.first().or(self.outside6.first()).map(ToString::to_string).unwrap_or_default();
+        let (gateway, outside, v6, asks, proxies, large, git, told) = tokio::join!(
+            self.gateway(),
+            self.outside(),
+            self.outside6(),
+            self.names(wishes),
+            join_all(self.proxies.iter().map(|value| proxy::probe(value, &target))),
+            self.large_packets(),
+            self.git_by_ssh(),
+            windows::ask(wishes, &facts.interop, &names, &targets),
+        );
+        facts.probes = Probes { reach: [gateway, outside, v6, git].concat(), dns: asks, proxies, mtu: large };
+        told
+    }
+
+    /// What Windows tried, and what is tried by what Windows said.
+    pub(super) async fn after_windows(&self, facts: &mut Facts, told: &Told) {
+        let Probes { reach, dns: asks, proxies, mtu: _ } = &mut facts.probes;
+        if let Some(probe) = &told.probe {
+            for answer in &probe.names {
+                let kind = if self.names.contains(&answer.name) { NameKind::Company } else { NameKind::Public };
+                let answer_of = translate::name(answer);
+                asks.push(ask(Asked::Windows, Transport::Udp, &answer.name, kind, answer_of));
+            }
+            let outcome = |target: &str| {
+                let found = probe.connects.iter().find(|connect| connect.target == target)?;
+                Some(translate::connect(found))
+            };
+            let outside = self.outside4.iter().map(ToString::to_string);
+            let tried: Vec<_> = outside.filter_map(|target| Some((outcome(&target)?, target))).collect();
+            let best = tried.iter().find(|(outcome, _)| is_ok(outcome)).or(tried.first()).cloned();
+            reach.extend(
+                best.map(|(outcome, target)| reached(Subject::Outside, Method::Tcp, Whence::Windows, target, outcome)),
+            );
+            for company in self.company.iter().map(ToString::to_string) {
+                let outcome = outcome(&company);
+                reach.extend(outcome.map(|o| reached(Subject::Company, Method::Tcp, Whence::Windows, company, o)));
+            }
+            for proxy in proxies.iter_mut() {
+                proxy.on_windows_loopback = outcome(&format!("127.0.0.1:{}", proxy.port)).unwrap_or_default();
+            }
+        }
+        let servers = told.windows.as_ref().map(adapter_servers).unwrap_or_default();
+        let unknown: Vec<&String> = self.names.iter().filter(|name| !is_resolved(asks, Asked::System, name)).collect();
+        let of_adapters = servers.iter().take(MOST).flat_map(|server| unknown.iter().map(move |name| (*server, *name)));
+        let of_adapters = join_all(of_adapters.map(|(server, name)| async move {
+            let answer = dns::ask(server, name, Transport::Udp, None).await;
+            ask(Asked::OfAdapter(server), Transport::Udp, name, NameKind::Company, answer)
+        }));
+        let hosts = self.tunnel.host.filter(|_| self.tunnel.state == TunnelState::Up);
+        let at_tunnel = join_all(proxies.iter().map(|proxy| async move {
+            match hosts {
+                Some(host) if proxy.port != 0 => tcp::connect((host, proxy.port).into(), None).await,
+                Some(_) | None => Outcome::NotTried,
+            }
+        }));
+        let (of_adapters, at_tunnel) = tokio::join!(of_adapters, at_tunnel);
+        asks.extend(of_adapters);
+        for (proxy, outcome) in proxies.iter_mut().zip(at_tunnel) {
+            proxy.at_tunnel_host = outcome;
+        }
+        let asks: &[Ask] = asks;
+        let company = join_all(self.company.iter().map(|company| self.company(company, asks))).await;
+        reach.extend(company.concat());
+    }
+
+    pub(super) fn of_gateway(&self, method: Method, outcome: Outcome) -> Reach {
+        let target = self.gateway.map(|gateway| gateway.to_string()).unwrap_or_default();
+        let whence = if self.around.is_some() { Whence::AroundTunnel } else { Whence::Vm };
+        reached(Subject::Gateway, method, whence, target, outcome)
+    }
+
+    async fn gateway(&self) -> Vec<Reach> {
+        let Some(gateway) = self.gateway else { return Vec::new() };
+        let echo = icmp::ping(gateway, self.around, None).await;
+        vec![self.of_gateway(Method::Icmp, echo.outcome)]
+    }
+
+    /// The first of the addresses that can be reached, or the first of all: others are spares.
+    async fn outside(&self) -> Vec<Reach> {
+        let tries = self.outside4.iter().map(|at| async move {
+            let around = async {
+                match self.around {
+                    Some(from) => tcp::connect(*at, Some(from)).await,
+                    None => Outcome::NotTried,
+                }
+            };
+            let (ping, tcp, around) = tokio::join!(icmp::ping(at.ip(), None, None), tcp::connect(*at, None), around);
+            (at, ping.outcome, tcp, around)
+        });
+        let tried = join_all(tries).await;
+        let by_tcp = tried.iter().find(|(_, _, tcp, _)| is_ok(tcp));
+        let best = by_tcp.or_else(|| tried.iter().find(|(_, ping, _, _)| is_ok(ping))).or(tried.first());
+        let Some((at, ping, tcp, around)) = best.cloned() else { return Vec::new() };
+        vec![
+            reached(Subject::Outside, Method::Icmp, Whence::Vm, at.ip().to_string(), ping),
+            reached(Subject::Outside, Method::Tcp, Whence::Vm, at.to_string(), tcp),
+            reached(Subject::Outside, Method::Tcp, Whence::AroundTunnel, at.to_string(), around),
+        ]
+    }
+
+    /// Only where a route for IPv6 leads out: without one programs do not try it.
+    async fn outside6(&self) -> Vec<Reach> {
+        let Some(at) = self.outside6.first().filter(|_| self.has_v6) else { return Vec::new() };
+        let (ping, tcp) = tokio::join!(icmp::ping(at.ip(), None, None), tcp::connect(*at, None));
+        vec![
+            reached(Subject::OutsideV6, Method::Icmp, Whence::Vm, at.ip().to_string(), ping.outcome),
+            reached(Subject::OutsideV6, Method::Tcp, Whence::Vm, at.to_string(), tcp),
+        ]
+    }
+
+    async fn names(&self, wishes: &Wishes) -> Vec<Ask> {
+        let public = [(&wishes.public_name, NameKind::Public)].into_iter();
+        let names: Vec<_> = public.chain(self.names.iter().map(|name| (name, NameKind::Company))).collect();
+        let mut questions = Vec::new();
+        for (name, kind) in names {
+            questions.push((Asked::System, Transport::Udp, name, kind));
+            let servers = self.nameservers.iter().copied().map(Asked::Nameserver);
+            questions.extend(servers.map(|server| (server, Transport::Udp, name, kind)));
+            if kind == NameKind::Public {
+                let servers = self.nameservers.iter().copied().map(Asked::Nameserver);
+                let public = wishes.public_dns.iter().copied().map(Asked::Public);
+                questions.extend(servers.map(|server| (server, Transport::Tcp, name, kind)));
+                questions.extend(public.map(|server| (server, Transport::Udp, name, kind)));
+            }
+        }
+        let mut asks = join_all(questions.into_iter().map(|(asked, transport, name, kind)| async move {
+            let answer = match asked {
+                Asked::Nameserver(server) | Asked::Public(server) | Asked::OfAdapter(server) => {
+                    dns::ask(server, name, transport, None).await
+                }
+                Asked::System => dns::ask_system(name).await,
+                Asked::Windows => Answer::NotTried,
+            };
+            ask(asked, transport, name, kind, answer)
+        }))
+        .await;
+        silence(&mut asks);
+        asks
+    }
+
+    async fn large_packets(&self) -> Option<MtuProbe> {
+        let (device, size) = self.leaves_by.as_ref()?;
+        Some(mtu::probe(*self.outside4.first()?, device, *size).await)
+    }
+
+    /// Where git goes by ssh in this folder, or else usually.
+    async fn git_by_ssh(&self) -> Vec<Reach> {
+        if !self.git {
+            return Vec::new();
+        }
+        let host = translate::git_host().await;
+        let Some(address) = addresses(&[dns::ask_system(&host.host).await]).first().copied() else { return Vec::new() };
+        let outcome = tcp::connect(SocketAddr::new(address, host.port), None).await;
+        vec![reached(Subject::GitSsh, Method::Tcp, Whence::Vm, host.to_string(), outcome)]
+    }
+
+    /// A host of the company's, by the address that somebody knows for it.
+    async fn company(&self, host: &HostPort, asks: &[Ask]) -> Vec<Reach> {
+        let known = |wanted: fn(&Asked) -> bool| {
+            let of_host = asks.iter().filter(|ask| ask.name == host.host && wanted(&ask.asked));
+            addresses(&of_host.map(|ask| ask.answer.clone()).collect::<Vec<_>>()).first().copied()
+        };
+        let address = host
+            .address()
+            .or_else(|| known(|asked| matches!(asked, Asked::System)))
+            .or_else(|| known(|asked| matches!(asked, Asked::Nameserver(_))))
+            .or_else(|| known(|_| true));
+        let Some(address) = address else { return Vec::new() };
+        let at = SocketAddr::new(address, host.port);
+        let (ping, tcp) = tokio::join!(icmp::ping(address, None, None), tcp::connect(at, None));
+        vec![
+            reached(Subject::Company, Method::Icmp, Whence::Vm, host.host.clone(), ping.outcome),
+            reached(Subject::Company, Method::Tcp, Whence::Vm, host.to_string(), tcp),
+        ]
+    }
+
+    pub(super) fn question(&self, wishes: &Wishes, facts: &Facts) -> Question {
+        let tried = |reach: &&Reach| reach.subject == Subject::Outside && reach.method == Method::Tcp;
+        let outside = facts.probes.reach.iter().find(tried).map(|reach| reach.target.clone());
+        Question {
+            outside: outside.unwrap_or_default(),
+            public_name: wishes.public_name.clone(),
+            company: wishes.company.clone(),
+        }
+    }
+}
+
+fn leads_to_v6(route: &Route) -> bool {
+    route.destination.prefix_len() == 0 && route.destination.addr().is_ipv6() && !route.refuses
+}
+
+/// `getent` does not say why it knows no address: where none of the servers answered, nobody did.
+fn silence(asks: &mut [Ask]) {
+    let is_server = |ask: &&Ask| matches!(ask.asked, Asked::Nameserver(_)) && ask.transport == Transport::Udp;
+    let silent = |answer: &Answer| matches!(answer, Answer::Failed { .. });
+    let names: BTreeSet<String> = asks.iter().map(|ask| ask.name.clone()).collect();
+    for name in names {
+        let of_servers: Vec<_> =
+            asks.iter().filter(|ask| ask.name == name).filter(is_server).map(|ask| &ask.answer).collect();
+        let Some(Answer::Failed { why, detail }) = of_servers.first().copied().cloned() else { continue };
+        if !of_servers.iter().all(|answer| silent(answer)) {
+            continue;
+        }
+        let of_system = asks.iter_mut().filter(|ask| ask.name == name && ask.asked == Asked::System);
+        for ask in of_system.filter(|ask| matches!(ask.answer, Answer::NoSuchName { .. })) {
+            ask.answer = Answer::Failed { why, detail: detail.clone() };
+        }
+    }
+}
+
+pub(super) fn has_addresses(answer: &Answer) -> bool {
+    matches!(answer, Answer::Addresses { .. })
+}
+
+pub(super) fn addresses(answers: &[Answer]) -> Vec<IpAddr> {
+    let found = answers.iter().filter_map(|answer| match answer {
+        Answer::Addresses { addresses, .. } => Some(addresses.as_slice()),
+        Answer::NotTried | Answer::NoSuchName { .. } | Answer::ServerError { .. } | Answer::Failed { .. } => None,
+    });
+    found.flatten().copied().collect()
+}
+
+fn is_resolved(asks: &[Ask], asked: Asked, name: &str) -> bool {
+    asks.iter().any(|ask| ask.asked == asked && ask.name == name && has_addresses(&ask.answer))
+}
+
+fn ask(asked: Asked, transport: Transport, name: &str, kind: NameKind, answer: Answer) -> Ask {
+    Ask { asked, transport, name: name.to_owned(), kind, answer }
+}
+
+fn reached(subject: Subject, method: Method, whence: Whence, target: String, outcome: Outcome) -> Reach {
+    Reach { subject, method, whence, target, outcome }
+}
+
+fn is_ok(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Ok { .. })
+}
+
+/// The servers of a resolv.conf, at most three, as the C library takes them.
+fn nameservers(text: &str) -> Vec<IpAddr> {
+    const MOST: usize = 3;
+    let value = |line: &str| {
+        line.strip_prefix("nameserver")?.strip_prefix([' ', '\t'])?.split_whitespace().next()?.parse().ok()
+    };
+    text.lines().filter_map(value).take(MOST).collect()
+}
+
+/// Values that name a proxy, each once.
+fn proxies(settings: &[ProxySetting]) -> Vec<String> {
+    let mut values: Vec<String> = Vec::new();
+    for setting in settings {
+        let is_list = setting.key.eq_ignore_ascii_case("no_proxy");
+        let is_direct = ["direct", "none", "false"].iter().any(|word| setting.value.eq_ignore_ascii_case(word));
+        let is_other = setting.tool == Tool::Ssh && proxy::of_command(&setting.value).is_none();
+        if !is_other && !is_list && !is_direct && !values.contains(&setting.value) {
+            values.push(setting.value.clone());
+        }
+    }
+    values.truncate(MOST);
+    values
+}
+
+/// The DNS servers of Windows' adapters that are up, each once, those of VPNs first.
+fn adapter_servers(windows: &Windows) -> Vec<IpAddr> {
+    let mut adapters: Vec<_> = windows.host.adapters.iter().filter(|adapter| adapter.up).collect();
+    adapters.sort_by_key(|adapter| adapter.vpn.is_none());
+    let of_adapters = adapters.into_iter().flat_map(|adapter| &adapter.dns_servers);
+    let mut servers = Vec::new();
+    for server in of_adapters.chain(&windows.host.dns_servers).filter_map(|server| server.parse::<IpAddr>().ok()) {
+        if server.is_ipv4() && !server.is_loopback() && !servers.contains(&server) {
+            servers.push(server);
+        }
+    }
+    servers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use doctor::facts::Why;
+
+    #[test]
+    fn settings_that_name_no_proxy_are_not_tried_and_others_once() {
+        let setting = |tool, key: &str, value: &str| ProxySetting {
+            tool,
+            file: None,
+            key: key.to_owned(),
+            value: value.to_owned(),
+        };
+        let settings = [
+            setting(Tool::Environment, "http_proxy", "http://a:1"),
+            setting(Tool::Environment, "NO_PROXY", "localhost"),
+            setting(Tool::Apt, "Acquire::http::Proxy", "http://a:1"),
+            setting(Tool::Apt, "Acquire::http::Proxy::x", "DIRECT"),
+            setting(Tool::Ssh, "ProxyCommand (*)", "nc -x b:1 %h %p"),
+            setting(Tool::Ssh, "ProxyJump (*)", "jump"),
+            setting(Tool::Git, "http.proxy", "socks5h://c:1"),
+        ];
+        assert_eq!(proxies(&settings), ["http://a:1", "nc -x b:1 %h %p", "socks5h://c:1"]);
+    }
+
+    #[test]
+    fn where_no_server_answers_the_system_has_no_answer_either() {
+        let server = |last: u8| Asked::Nameserver(IpAddr::from([192, 0, 2, last]));
+        let asks = |second: Answer| {
+            let mut asks = vec![
+                ask(Asked::System, Transport::Udp, "n.test", NameKind::Public, Answer::NoSuchName { ms: 9 }),
+                ask(
+                    server(1),
+                    Transport::Udp,
+                    "n.test",
+                    NameKind::Public,
+                    Answer::Failed { why: Why::TimedOut, detail: String::new() },
+                ),
+                ask(server(2), Transport::Udp, "n.test", NameKind::Public, second),
+            ];
+            silence(&mut asks);
+            asks.swap_remove(0).answer
+        };
+        let refused = Answer::Failed { why: Why::Refused, detail: "no".to_owned() };
+        assert!(matches!(asks(refused), Answer::Failed { why: Why::TimedOut, .. }));
+        assert_eq!(asks(Answer::NoSuchName { ms: 1 }), Answer::NoSuchName { ms: 9 });
+    }
+}

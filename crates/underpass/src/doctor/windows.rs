@@ -1,0 +1,161 @@
+//! Windows, as the relay and Windows' own programs tell of it.
+
+use super::Wishes;
+use super::args::HostPort;
+use doctor::facts::{Entry, Interop, Outcome, PortProxy, Why, Windows};
+use gateway::{HostError, Placement, QuestionError, host};
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::time::timeout;
+use wire::facts::HostProbe;
+
+/// How long Windows may take for everything: the relay itself takes 3.5 s for names and connections that nobody answers.
+const PATIENCE: Duration = Duration::from_millis(6500);
+
+/// What came of asking Windows.
+pub(super) struct Told {
+    /// Nothing where the relay could not be asked.
+    pub(super) windows: Option<Windows>,
+    /// What the relay tried.
+    pub(super) probe: Option<HostProbe>,
+    /// By how much this clock is ahead of Windows'.
+    pub(super) ahead_ms: Option<i64>,
+    /// What came of running a Windows program.
+    pub(super) run: Outcome,
+    /// Why the relay could not be asked, for people.
+    pub(super) trouble: Option<String>,
+}
+
+impl Told {
+    fn nothing(run: Outcome, trouble: Option<String>) -> Self {
+        Self { windows: None, probe: None, ahead_ms: None, run, trouble }
+    }
+}
+
+/// Asks Windows for names and connections, and for what it knows of itself.
+pub(super) async fn ask(wishes: &Wishes, interop: &Interop, names: &[String], targets: &[HostPort]) -> Told {
+    // Whatever starts a Windows program mends the kernel's entry first; a doctor only looks.
+    if interop.is_wsl && matches!(interop.entry, Some(Entry::Missing | Entry::Disabled)) {
+        return Told::nothing(Outcome::NotTried, None);
+    }
+    let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
+    let relay = async {
+        let (program, placement) = relay(wishes).await;
+        let is_windows = placement == Placement::OnWindowsDisk || program.extension().is_some_and(|end| end == "exe");
+        (timed(host::probe(program, placement, names, &targets)).await, is_windows)
+    };
+    let words = async {
+        if !interop.is_wsl {
+            return (None, Vec::new(), Vec::new());
+        }
+        let (version, distros, ports) =
+            tokio::join!(host::wsl_version(), host::running_distros(), host::port_proxies());
+        (told(version), told(distros).unwrap_or_default(), told(ports).unwrap_or_default())
+    };
+    // What Windows' other programs say is left out where they take too long.
+    let (relay, words) = tokio::join!(timeout(PATIENCE, relay), timeout(PATIENCE, words));
+    let (wsl_version, running_distros, port_proxies) = words.unwrap_or_default();
+    let Ok((Timed { value, before, after, ms }, is_windows)) = relay else {
+        let words = format!("the relay did not answer within {} ms", PATIENCE.as_millis());
+        return Told::nothing(failed(interop.is_wsl, Why::TimedOut, &words), Some(words));
+    };
+    let probe = match value {
+        Ok(probe) => probe,
+        Err(error) => {
+            let why = match &error {
+                HostError::Silent { .. } => Why::TimedOut,
+                HostError::Spawn(_) => Why::NotPermitted,
+                HostError::Ended { .. } | HostError::Nonsense { .. } => Why::Other,
+            };
+            let words = error.to_string();
+            return Told::nothing(failed(is_windows, why, &words), Some(words));
+        }
+    };
+    let windows = Windows {
+        build: build(&probe.facts.system),
+        host: probe.facts.clone(),
+        wsl_version,
+        running_distros,
+        port_proxies: port_proxies
+            .into_iter()
+            .map(|host::PortProxy { listen, to, port }| PortProxy { listen, to, port })
+            .collect(),
+    };
+    Told {
+        windows: Some(windows),
+        ahead_ms: ahead(before, after, probe.unix_ms),
+        probe: Some(probe),
+        run: if is_windows { Outcome::Ok { ms } } else { Outcome::NotTried },
+        trouble: None,
+    }
+}
+
+/// The relay that was chosen, or that came with this program, or that the helper distro has put on Windows' disk.
+async fn relay(wishes: &Wishes) -> (PathBuf, Placement) {
+    let (program, placement) = wishes.relay.clone();
+    if gateway::is_wsl()
+        && !program.exists()
+        && program.is_relative()
+        && let Some(deployed) = host::deployed_relay().await
+    {
+        return (deployed, Placement::AsItLies);
+    }
+    (program, placement)
+}
+
+fn told<T>(answer: Result<T, QuestionError>) -> Option<T> {
+    answer.inspect_err(|error| tracing::info!("{error}")).ok()
+}
+
+fn failed(tried: bool, why: Why, detail: &str) -> Outcome {
+    if tried { Outcome::Failed { why, detail: detail.to_owned() } } else { Outcome::NotTried }
+}
+
+/// The last part of `Windows 10.0.22631`.
+fn build(system: &str) -> Option<u32> {
+    system.strip_prefix("Windows ")?.rsplit('.').next()?.parse().ok()
+}
+
+/// A value, when it was asked for and when it came (milliseconds since 1970), and how long it took.
+struct Timed<T> {
+    value: T,
+    before: u64,
+    after: u64,
+    ms: u64,
+}
+
+#[expect(clippy::disallowed_methods, reason = "this machine's clock is compared with Windows'")]
+async fn timed<T>(future: impl Future<Output = T>) -> Timed<T> {
+    let unix_ms = || {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    };
+    let (before, start) = (unix_ms(), Instant::now());
+    let value = future.await;
+    let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Timed { value, before, after: unix_ms(), ms }
+}
+
+/// By how much this clock is ahead of one that said `theirs` some time between `before` and `after`: no more than is certain.
+fn ahead(before: u64, after: u64, theirs: u64) -> Option<i64> {
+    if theirs == 0 {
+        return None;
+    }
+    let ahead = if theirs < before { i128::from(before) - i128::from(theirs) } else { 0 };
+    let behind = if theirs > after { i128::from(theirs) - i128::from(after) } else { 0 };
+    i64::try_from(ahead - behind).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_is_off_only_as_far_as_that_is_certain() {
+        assert_eq!(ahead(1000, 2000, 1500), Some(0));
+        assert_eq!(ahead(1000, 2000, 400), Some(600));
+        assert_eq!(ahead(1000, 2000, 61_000), Some(-59_000));
+        assert_eq!(ahead(1000, 2000, 0), None, "a relay that does not tell");
+        assert_eq!((build("Windows 10.0.22631"), build("Linux 6.6.87")), (Some(22631), None));
+    }
+}

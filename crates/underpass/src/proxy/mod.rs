@@ -1,0 +1,132 @@
+//! `underpass proxy`: proxy settings of shells and tools. What is written where is `proxies`', how to talk with a proxy is `dialog`'s;
+//! here are files, processes, sockets and output.
+
+mod apply;
+pub(crate) mod args;
+mod attempt;
+mod files;
+mod host;
+
+mod on;
+mod status;
+mod target;
+mod test;
+mod windows;
+
+use anyhow::Context as _;
+use args::{Choice, ProxyCommand, ProxyOptions};
+use ipnet::IpNet;
+use proxies::Proxy;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use wording::{Language, Text};
+
+/// What was given cannot be used: the exit code is that of usage errors.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct Usage(pub(crate) Box<dyn std::error::Error + Send + Sync>);
+
+/// How a command ended that could do what it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Well,
+    /// Some of what was asked for is not so; it has been told.
+    Problems,
+}
+
+/// Runs a command. What goes wrong is told to `complain`.
+pub(crate) fn run(options: ProxyOptions, complain: impl Fn(&anyhow::Error)) -> ExitCode {
+    let language = options.lang.unwrap_or_else(|| Language::of_environment(variable));
+    let voice = Voice { language };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop");
+    let outcome = runtime.and_then(|runtime| {
+        runtime.block_on(async {
+            match options.command {
+                ProxyCommand::On(options) => on::on(&options, voice).await,
+                ProxyCommand::Off(options) => on::off(&options, voice),
+                ProxyCommand::Apply(options) => apply::apply(&options, voice, &complain).await,
+                ProxyCommand::Remove(options) => apply::remove(&options, voice, &complain),
+                ProxyCommand::Status(options) => status::status(&options).await,
+                ProxyCommand::Test(options) => test::test(&options, voice).await,
+            }
+        })
+    });
+    match outcome {
+        Ok(Verdict::Well) => ExitCode::SUCCESS,
+        Ok(Verdict::Problems) => ExitCode::FAILURE,
+        Err(error) => {
+            complain(&error);
+            if error.is::<Usage>() { ExitCode::from(crate::USAGE) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// A variable of the environment.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Says sentences in the user's language.
+#[derive(Clone, Copy, Debug)]
+struct Voice {
+    language: Language,
+}
+
+impl Voice {
+    fn say(self, text: &Text) -> String {
+        text.say(self.language)
+    }
+
+    /// To the person, also where standard output is a shell's.
+    fn aside(self, text: &Text) {
+        // If standard error is closed nobody can be told.
+        let _ = writeln!(io::stderr(), "underpass: {}", self.say(text));
+    }
+
+    fn tell(self, text: &Text) {
+        crate::tell(&format!("underpass: {}", self.say(text)));
+    }
+}
+
+/// Writes to standard output; whoever closed it does not want to know.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("standard output cannot be written")
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// A proxy that was chosen.
+struct Chosen {
+    proxy: Proxy,
+    /// The subnets of this machine.
+    subnets: Vec<IpNet>,
+    /// How it was found, where it was looked for.
+    how: Option<Text>,
+}
+
+/// The proxy that the options mean; none where it is Windows' setting that is meant, and Windows uses no proxy.
+async fn choose(choice: &Choice) -> anyhow::Result<Option<Chosen>> {
+    let view = host::view().await;
+    let subnets = host::subnets(&view);
+    if let Some(url) = &choice.proxy {
+        let proxy = url.parse().map_err(|error: proxies::ProxyError| Usage(error.into()))?;
+        return Ok(Some(Chosen { proxy, subnets, how: None }));
+    }
+    if choice.from.is_some() {
+        let url = choice.url.parse().map_err(|error: target::UrlError| Usage(error.into()))?;
+        let found = windows::proxy(&url, &view).await?;
+        return Ok(found.map(|(proxy, how)| Chosen { proxy, subnets, how }));
+    }
+    let (host, how) = if choice.host == "auto" {
+        let (host, how) = host::auto(&view)?;
+        (host, Some(how))
+    } else {
+        (choice.host.clone(), None)
+    };
+    let proxy = Proxy::new(choice.scheme, &host, choice.port).map_err(|error| Usage(error.into()))?;
+    Ok(Some(Chosen { proxy, subnets, how }))
+}

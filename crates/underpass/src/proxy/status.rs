@@ -1,0 +1,141 @@
+//! `proxy status`: every place where a proxy is set, and which one each tool uses. Reads only.
+
+use super::args::StatusOptions;
+use super::files::{self, Here};
+use super::{Verdict, print, variable, windows};
+use dialog::mask;
+use proxies::{Found, Reading, Tool, found, shell};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// What is set on this machine.
+pub(super) struct Settings {
+    /// The variables of the environment that are set and not empty, **with passwords**.
+    pub(super) variables: Vec<(&'static str, String)>,
+    /// Each tool's settings, the one that it uses first.
+    pub(super) tools: Vec<(Tool, Vec<Found>)>,
+}
+
+pub(super) fn settings() -> anyhow::Result<Settings> {
+    let here = Here::new()?;
+    let apt_config = said("apt-config", &["dump", "Acquire::http"]);
+    let git_config = said("git", &["config", "--show-origin", "--get", "http.proxy"]);
+    let git_config = git_config.as_deref().and_then(|line| line.trim_end().split_once('\t'));
+    let git_config = git_config.map(|(origin, value)| (origin.strip_prefix("file:").unwrap_or(origin), value));
+    let file = |path: &Path| files::read(path).ok().flatten();
+    let reading =
+        Reading { surroundings: here.surroundings(), file: &file, apt_config: apt_config.as_deref(), git_config };
+    let names = shell::PROXIES.into_iter().chain(shell::EXCEPTIONS);
+    let variables = names.filter_map(|name| Some((name, variable(name).filter(|value| !value.is_empty())?))).collect();
+    Ok(Settings { variables, tools: Tool::ALL.map(|tool| (tool, found(tool, &reading))).to_vec() })
+}
+
+/// What an installed program prints, if all is well with it.
+fn said(name: &str, words: &[&str]) -> Option<String> {
+    let output = Command::new(files::program(&[name])?).args(words).stdin(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+pub(super) async fn status(options: &StatusOptions) -> anyhow::Result<Verdict> {
+    let settings = settings()?;
+    let is_on = shell::Memory::of(variable).is_some();
+    let windows = windows::facts().await;
+    let text = if options.json {
+        let mut json = as_json(&settings, is_on);
+        json["windows"] = windows.map_or(Value::Null, |facts| match facts {
+            Ok(facts) => json!({"user": own_setting(facts.user_proxy), "machine": own_setting(facts.machine_proxy)}),
+            Err(problem) => json!({ "problem": mask(&problem) }),
+        });
+        serde_json::to_string_pretty(&json)? + "\n"
+    } else {
+        as_text(&settings, is_on) + &windows_as_text(windows)
+    };
+    print(&text)?;
+    Ok(Verdict::Well)
+}
+
+/// A setting of Windows' without its secrets.
+fn own_setting(proxy: Option<wire::facts::Proxy>) -> Value {
+    proxy.map_or(Value::Null, |proxy| {
+        json!({
+            "auto_detect": proxy.auto_detect,
+            "pac_url": proxy.pac_url.map(|url| mask(&url)),
+            "proxy": proxy.proxy.map(|proxy| mask(&proxy)),
+            "bypass": proxy.bypass,
+        })
+    })
+}
+
+fn windows_as_text(facts: Option<Result<wire::HostFacts, String>>) -> String {
+    let mut text = "Windows\n".to_owned();
+    let settings = match facts {
+        None => return text + "  not asked: there is no relay beside this command\n",
+        Some(Err(problem)) => return text + &format!("  not known: {}\n", mask(&problem)),
+        Some(Ok(facts)) => [("user", facts.user_proxy), ("services", facts.machine_proxy)],
+    };
+    for (whose, proxy) in settings {
+        let Some(proxy) = proxy else {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "  {whose:<8} not told");
+            continue;
+        };
+        let detects = proxy.auto_detect.then(|| "automatic detection".to_owned());
+        let script = proxy.pac_url.map(|url| format!("script {}", mask(&url)));
+        let own = proxy.proxy.map(|proxy| mask(&proxy));
+        let bypass = proxy.bypass.map(|list| format!("not for {list}"));
+        let all: Vec<String> = [detects, script, own, bypass].into_iter().flatten().collect();
+        let told = if all.is_empty() { "no proxy".to_owned() } else { all.join("; ") };
+        let _ = writeln!(text, "  {whose:<8} {told}");
+    }
+    text
+}
+
+fn as_json(settings: &Settings, is_on: bool) -> Value {
+    let variables = settings.variables.iter().map(|(name, value)| ((*name).to_owned(), mask(value).into()));
+    let place = |found: &Found| json!({"place": found.place, "proxy": mask(&found.value)});
+    let tools = settings.tools.iter().map(|(tool, found)| {
+        let told = json!({
+            "installed": files::program(tool.programs()).is_some(),
+            "uses": found.first().map(place),
+            "passed_over": found.iter().skip(1).map(place).collect::<Vec<_>>(),
+        });
+        (tool.name().to_owned(), told)
+    });
+    json!({
+        "environment": variables.collect::<serde_json::Map<_, _>>(),
+        "switched_on_here": is_on,
+        "tools": tools.collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+fn as_text(settings: &Settings, is_on: bool) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "environment{}", if is_on { " (by `underpass proxy on`)" } else { "" });
+    for (name, value) in &settings.variables {
+        let _ = writeln!(text, "  {name:<12} {}", mask(value));
+    }
+    if settings.variables.is_empty() {
+        text += "  no proxy variable is set\n";
+    }
+    text += "tools: what each uses, and what it passes over for that\n";
+    for (tool, found) in &settings.tools {
+        let is_installed = files::program(tool.programs()).is_some();
+        match found.split_first() {
+            Some((used, others)) => {
+                let absent = if is_installed { "" } else { " (not installed)" };
+                let _ = writeln!(text, "  {:<7} {} by {}{absent}", tool.name(), mask(&used.value), used.place);
+                for other in others {
+                    let _ = writeln!(text, "          not {} by {}", mask(&other.value), other.place);
+                }
+            }
+            None if is_installed => {
+                let _ = writeln!(text, "  {:<7} no proxy", tool.name());
+            }
+            None => {}
+        }
+    }
+    text
+}

@@ -1,0 +1,61 @@
+//! Windows' own proxy setting, as the relay tells it.
+
+use super::host::{self, View};
+use super::target::WebUrl;
+use anyhow::Context as _;
+use dialog::{Host, ProxyUrl, mask};
+use gateway::Placement;
+use proxies::{Proxy, Scheme};
+use std::path::PathBuf;
+use wire::HostFacts;
+use wording::Text;
+
+/// The proxy that Windows uses for a URL, as it is reached from here, and how its host was found if it is Windows itself; none where
+/// Windows goes there directly.
+pub(super) async fn proxy(url: &WebUrl, view: &View) -> anyhow::Result<Option<(Proxy, Option<Text>)>> {
+    let (relay, placement) = crate::default_relay();
+    let told = gateway::host_proxy::proxy_for(relay, placement, &url.to_string()).await;
+    let told =
+        told.context("Windows' own proxy setting cannot be had; give the proxy with --proxy or --host and --port")?;
+    if let Some(trouble) = &told.trouble {
+        anyhow::bail!("Windows' proxy script cannot be asked: {}; give the proxy with --proxy", mask(trouble));
+    }
+    let Some(first) = told.proxies.first() else { return Ok(None) };
+    let proxy: Proxy = first.parse().context("Windows' own proxy cannot be used")?;
+    let is_own = proxy.is_loopback();
+    if !is_own {
+        return Ok(Some((proxy, None)));
+    }
+    // Windows' 127.0.0.1 has another address here.
+    let (host, how) = host::auto(view)?;
+    Ok(Some((moved(proxy.url(), proxy.scheme(), &host)?, Some(how))))
+}
+
+/// The same proxy at another address.
+fn moved(url: &ProxyUrl, scheme: Scheme, host: &str) -> anyhow::Result<Proxy> {
+    let whole = url.with_secrets();
+    let who = whole.rsplit_once('@').and_then(|(who, _)| who.split_once("://")).map(|(_, who)| format!("{who}@"));
+    Ok(format!("{scheme}://{}{}:{}", who.unwrap_or_default(), Host::parse(host), url.port()).parse()?)
+}
+
+/// What the relay tells of Windows; nothing where there is no relay beside this program.
+pub(super) async fn facts() -> Option<Result<HostFacts, String>> {
+    let (relay, placement): (PathBuf, Placement) = crate::default_relay();
+    if !relay.is_absolute() {
+        return None;
+    }
+    Some(gateway::host::facts(relay, placement).await.map_err(|error| error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_of_windows_own_loopback_is_moved_with_its_user() {
+        let url: ProxyUrl = "http://me:p%40w@127.0.0.1:7890".parse().unwrap();
+        let moved = moved(&url, Scheme::Http, "172.28.48.1").unwrap();
+        assert_eq!(moved.with_secrets(), "http://me:p%40w@172.28.48.1:7890");
+        assert_eq!(moved.to_string(), "http://***@172.28.48.1:7890");
+    }
+}

@@ -1,0 +1,227 @@
+//! What is at a path: nothing, a link or a file; and how it is made to be so, at once and whole, with the owner, the permissions and the
+//! immutable bit that it had.
+
+use anyhow::{Context as _, bail};
+use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown, symlink};
+use std::path::{Path, PathBuf};
+
+/// What is at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Nothing.
+    Absent,
+    /// A symbolic link.
+    Link {
+        /// Where it leads, as it says it.
+        to: PathBuf,
+    },
+    /// A file.
+    File(Content),
+}
+
+/// A file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Content {
+    /// What it says.
+    pub(crate) bytes: Vec<u8>,
+    /// What else is to be kept.
+    pub(crate) traits: Traits,
+}
+
+/// What a file is besides its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Traits {
+    /// Its permissions.
+    pub(crate) mode: u32,
+    /// Its owner and group; `None` for whoever makes it.
+    pub(crate) owner: Option<(u32, u32)>,
+    /// Whether nobody may change it (`chattr +i`).
+    pub(crate) immutable: bool,
+}
+
+impl Default for Traits {
+    /// Of a settings file that is new.
+    fn default() -> Self {
+        Self { mode: 0o644, owner: None, immutable: false }
+    }
+}
+
+/// The most that a settings file may be: a mistyped path shall not fill the memory.
+const MOST_BYTES: u64 = 1024 * 1024;
+
+impl Found {
+    /// What is at a path. A link is not followed.
+    ///
+    /// # Errors
+    /// It cannot be read, or is something else.
+    pub(crate) fn of(path: &Path) -> anyhow::Result<Self> {
+        let context = || format!("{} cannot be read", path.display());
+        let data = match fs::symlink_metadata(path) {
+            Ok(data) => data,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::Absent),
+            Err(error) => return Err(error).with_context(context),
+        };
+        if data.is_symlink() {
+            return Ok(Self::Link { to: fs::read_link(path).with_context(context)? });
+        }
+        if !data.is_file() {
+            bail!("{} is neither a file nor a link", path.display());
+        }
+        if data.len() > MOST_BYTES {
+            bail!("{} is larger than {MOST_BYTES} bytes: it is no settings file", path.display());
+        }
+        let traits =
+            Traits { mode: data.mode() & 0o7777, owner: Some((data.uid(), data.gid())), immutable: is_immutable(path) };
+        Ok(Self::File(Content { bytes: fs::read(path).with_context(context)?, traits }))
+    }
+
+    /// A file that says this, in place of another: with its traits, where that is a file.
+    pub(crate) fn with_bytes(&self, bytes: Vec<u8>) -> Self {
+        let traits = match self {
+            Self::File(content) => content.traits,
+            Self::Absent | Self::Link { .. } => Traits::default(),
+        };
+        Self::File(Content { bytes, traits })
+    }
+
+    /// The same but for what no file system has to keep: an owner that was not known before.
+    pub(crate) fn is_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(one), Self::File(two)) => {
+                one.bytes == two.bytes && one.traits.immutable == two.traits.immutable
+            }
+            (one, two) => one == two,
+        }
+    }
+
+    /// Has a path be so, at once: whoever reads it meanwhile finds the old or the new, never a part.
+    ///
+    /// # Errors
+    /// It cannot be written, and is as it was.
+    pub(crate) fn put(&self, path: &Path) -> anyhow::Result<()> {
+        let was_immutable = is_immutable(path);
+        if was_immutable {
+            set_immutable(path, false).with_context(|| {
+                format!("{} is immutable, which cannot be taken off: run this as root", path.display())
+            })?;
+        }
+        let outcome = self.replace(path);
+        if outcome.is_err() && was_immutable {
+            // The first failure is the one to tell.
+            let _ = set_immutable(path, true);
+        }
+        outcome.map_err(|error| {
+            let said = format!("{} cannot be written{}", path.display(), hint(path, &error));
+            anyhow::Error::new(error).context(said)
+        })?;
+        if let Self::File(Content { traits: Traits { immutable: true, .. }, .. }) = self {
+            set_immutable(path, true).with_context(|| {
+                format!(
+                    "{} is written, but cannot be made immutable: its file system may know no such bit, or root is needed; leave --immutable out",
+                    path.display()
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    fn replace(&self, path: &Path) -> io::Result<()> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let beside = path.with_file_name(format!(".{name}.underpass-{}", std::process::id()));
+        // One of this name is of a process that is dead.
+        let _ = fs::remove_file(&beside);
+        let made = match self {
+            Self::Absent => {
+                return match fs::remove_file(path) {
+                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+                    outcome => outcome,
+                };
+            }
+            Self::Link { to } => symlink(to, &beside),
+            Self::File(content) => content.make(&beside),
+        };
+        let outcome = made.and_then(|()| fs::rename(&beside, path));
+        if outcome.is_err() {
+            let _ = fs::remove_file(&beside);
+        }
+        outcome
+    }
+}
+
+impl Content {
+    fn make(&self, path: &Path) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        file.write_all(&self.bytes)?;
+        let made = file.metadata()?;
+        if let Some((user, group)) = self.traits.owner
+            && (made.uid(), made.gid()) != (user, group)
+        {
+            fchown(&file, Some(user), Some(group))?;
+        }
+        // After the owner, whose change takes setuid bits off. A Windows drive has its own idea of modes, and is not asked needlessly.
+        if made.mode() & 0o7777 != self.traits.mode {
+            file.set_permissions(fs::Permissions::from_mode(self.traits.mode))?;
+        }
+        file.sync_all()
+    }
+}
+
+/// What may help when a file cannot be written.
+fn hint(path: &Path, error: &io::Error) -> &'static str {
+    if error.kind() == ErrorKind::ReadOnlyFilesystem {
+        " (its file system is read-only)"
+    } else if error.kind() != ErrorKind::PermissionDenied {
+        ""
+    } else if path.starts_with("/mnt") {
+        " (is it read-only, or open in a program of Windows?)"
+    } else {
+        " (run this as root: sudo underpass settings …)"
+    }
+}
+
+/// Whether a file has the immutable bit. File systems that know none, and what is no file, have none.
+pub(crate) fn is_immutable(path: &Path) -> bool {
+    let is_file = fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
+    is_file
+        && File::open(path).is_ok_and(|file| ioctl_getflags(&file).is_ok_and(|flags| flags.contains(IFlags::IMMUTABLE)))
+}
+
+fn set_immutable(path: &Path, wanted: bool) -> io::Result<()> {
+    let file = File::open(path)?;
+    let mut flags = ioctl_getflags(&file)?;
+    flags.set(IFlags::IMMUTABLE, wanted);
+    ioctl_setflags(&file, flags)?;
+    Ok(())
+}
+
+/// The text of a file as Windows' programs may write it: UTF-8, or UTF-16 with a byte order mark.
+///
+/// # Errors
+/// It is neither.
+pub(crate) fn decoded(bytes: &[u8]) -> anyhow::Result<String> {
+    match bytes.strip_prefix(&UTF_16_MARK) {
+        Some(rest) => {
+            let (units, _) = rest.as_chunks::<2>();
+            let units: Vec<u16> = units.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
+            String::from_utf16(&units).context("it is no good UTF-16: save it as UTF-8")
+        }
+        None => String::from_utf8(bytes.to_vec()).context("it is not UTF-8, in which WSL reads it: save it as UTF-8"),
+    }
+}
+
+/// A text in the encoding that a file had before.
+pub(crate) fn encoded(text: &str, before: &Found) -> Vec<u8> {
+    match before {
+        Found::File(content) if content.bytes.starts_with(&UTF_16_MARK) => {
+            UTF_16_MARK.into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect()
+        }
+        Found::File(_) | Found::Absent | Found::Link { .. } => text.as_bytes().to_vec(),
+    }
+}
+
+/// U+FEFF in little-endian UTF-16.
+const UTF_16_MARK: [u8; 2] = [0xff, 0xfe];

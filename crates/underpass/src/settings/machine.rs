@@ -1,0 +1,227 @@
+//! The machine whose settings these are: where its files are, and what Windows says of itself.
+
+use super::found::{Found, decoded};
+use anyhow::Context as _;
+use clap::Args;
+use gateway::host;
+use settings::effective::Situation;
+use settings::schema::Place;
+use settings::version::{Versions, Windows, Wsl};
+use std::fs;
+use std::path::{Path, PathBuf};
+use wire::HostFacts;
+use wording::{Language, Sentence, Text, settings as say};
+
+#[derive(Debug, Args)]
+pub(crate) struct MachineOptions {
+    /// The user's .wslconfig [default: that of %USERPROFILE%, for which Windows is asked]
+    #[arg(long, value_name = "FILE")]
+    wslconfig: Option<PathBuf>,
+    /// The folder of wsl.conf and resolv.conf
+    #[arg(long, value_name = "FOLDER", default_value = "/etc")]
+    etc: PathBuf,
+    /// Windows' version, such as 10.0.22631, in place of asking
+    #[arg(long, value_name = "VERSION")]
+    windows_version: Option<Windows>,
+    /// WSL's version, such as 2.5.9, in place of asking
+    #[arg(long, value_name = "VERSION")]
+    wsl_version: Option<Wsl>,
+    /// What `underpass-relay.exe facts` printed, in place of asking
+    #[arg(long, value_name = "FILE")]
+    host_facts: Option<PathBuf>,
+    #[command(flatten)]
+    language: LanguageOption,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LanguageOption {
+    /// Language of what is told: en or zh [default: by LC_ALL, LC_MESSAGES, LANG]
+    #[arg(long, value_name = "LANG")]
+    lang: Option<Language>,
+}
+
+impl LanguageOption {
+    /// The language that people are told in.
+    pub(crate) fn language(&self) -> Language {
+        self.lang.unwrap_or_else(|| Language::of_environment(|name| std::env::var(name).ok()))
+    }
+}
+
+/// What Windows has to be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Nothing: the distro's own files will do.
+    OwnFiles,
+    /// Where `.wslconfig` is.
+    Files,
+    /// Versions and the host's network too.
+    Everything,
+}
+
+/// What is known of the machine.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    /// Where `.wslconfig` is, if that is known.
+    pub(crate) wslconfig: Option<PathBuf>,
+    /// Where `wsl.conf` is.
+    pub(crate) wsl_conf: PathBuf,
+    /// Where `resolv.conf` is.
+    pub(crate) resolv_conf: PathBuf,
+    /// What the files say.
+    pub(crate) situation: Situation,
+    /// What the host says.
+    pub(crate) facts: Option<HostFacts>,
+    /// In which language people are told.
+    pub(crate) language: Language,
+    /// What could not be asked, and why.
+    unknown: Vec<Text>,
+}
+
+/// Answers of Windows; why not, where there is none.
+struct Answers {
+    profile: Option<Result<PathBuf, String>>,
+    facts: Option<Result<HostFacts, String>>,
+    wsl: Option<Result<String, String>>,
+}
+
+impl MachineOptions {
+    fn language(&self) -> Language {
+        self.language.language()
+    }
+
+    /// Reads the files, and asks Windows for what is needed and not given.
+    ///
+    /// # Errors
+    /// A file that is there cannot be read. What Windows does not tell is no error.
+    pub(crate) fn look(&self, need: Need) -> anyhow::Result<Machine> {
+        let given = self.host_facts.as_deref().map(facts_of).transpose()?;
+        let answers = self.ask(need, given.is_some())?;
+        let mut unknown = Vec::new();
+        let profile = self.known(&mut unknown, &say::WHAT_WSLCONFIG, answers.profile);
+        let wslconfig = self.wslconfig.clone().or_else(|| Some(profile?.join(".wslconfig")));
+        let parsed = answers.wsl.map(|said| said.and_then(|text| text.parse::<Wsl>().map_err(|bad| bad.to_string())));
+        let wsl_version = self.wsl_version.or(self.known(&mut unknown, &say::WHAT_WSL, parsed));
+        let facts = given.or(self.known(&mut unknown, &say::WHAT_HOST, answers.facts));
+        let told = facts.as_ref().map(|facts| facts.system.parse::<Windows>().map_err(|bad| bad.to_string()));
+        let windows = match self.windows_version {
+            Some(windows) => Some(windows),
+            None => self.known(&mut unknown, &say::WHAT_HOST, told),
+        };
+        let wslconfig = wslconfig.map(|path| fs::canonicalize(&path).unwrap_or(path));
+        let wsl_conf = self.etc.join("wsl.conf");
+        let wsl_conf = fs::canonicalize(&wsl_conf).unwrap_or(wsl_conf);
+        let text = |path: Option<&Path>| path.map_or(Ok(String::new()), text_of);
+        let texts = [text(wslconfig.as_deref())?, text(Some(&wsl_conf))?];
+        let situation = Situation::new(&texts[0], &texts[1], Versions { windows, wsl: wsl_version });
+        Ok(Machine {
+            wslconfig,
+            wsl_conf,
+            resolv_conf: self.etc.join("resolv.conf"),
+            situation,
+            facts,
+            language: self.language(),
+            unknown,
+        })
+    }
+
+    /// An answer; one that failed goes to what is unknown.
+    fn known<T>(
+        &self,
+        unknown: &mut Vec<Text>,
+        what: &'static Sentence,
+        answer: Option<Result<T, String>>,
+    ) -> Option<T> {
+        match answer? {
+            Ok(answer) => Some(answer),
+            Err(why) => {
+                let language = self.language();
+                unknown.push(say::NOT_ASKED.with("what", what.text().say(language)).with("why", why));
+                None
+            }
+        }
+    }
+
+    fn ask(&self, need: Need, has_facts: bool) -> anyhow::Result<Answers> {
+        let needs_profile = need != Need::OwnFiles && self.wslconfig.is_none();
+        let needs_wsl = need == Need::Everything && self.wsl_version.is_none();
+        // Whoever gives a version may mean another machine, whose network nobody knows.
+        let needs_facts = need == Need::Everything && !has_facts && self.windows_version.is_none();
+        if !gateway::is_wsl() {
+            let no_wsl = say::NO_WSL.text().say(self.language());
+            return Ok(Answers {
+                profile: needs_profile.then(|| Err(no_wsl.clone())),
+                facts: needs_facts.then(|| Err(no_wsl.clone())),
+                wsl: needs_wsl.then_some(Err(no_wsl)),
+            });
+        }
+        let runtime = runtime()?;
+        let (relay, placement) = crate::default_relay();
+        Ok(runtime.block_on(async {
+            let profile = async { Some(host::user_profile().await.map_err(|error| error.to_string())) };
+            let facts = async { Some(host::facts(relay, placement).await.map_err(|error| error.to_string())) };
+            let wsl = async { Some(host::wsl_version().await.map_err(|error| error.to_string())) };
+            let (profile, facts, wsl) = tokio::join!(
+                async { if needs_profile { profile.await } else { None } },
+                async { if needs_facts { facts.await } else { None } },
+                async { if needs_wsl { wsl.await } else { None } },
+            );
+            Answers { profile, facts, wsl }
+        }))
+    }
+}
+
+impl Machine {
+    /// Says on standard error what could not be asked.
+    pub(crate) fn tell_unknown(&self) {
+        for text in &self.unknown {
+            complain(&text.say(self.language));
+        }
+    }
+
+    /// Where a file is.
+    ///
+    /// # Errors
+    /// Nobody knows.
+    pub(crate) fn path(&self, place: Place) -> anyhow::Result<&Path> {
+        match place {
+            Place::WslConf => Ok(&self.wsl_conf),
+            Place::WslConfig => {
+                let why = self.unknown.first().map_or_else(String::new, |text| text.say(self.language));
+                self.wslconfig.as_deref().with_context(|| why)
+            }
+        }
+    }
+}
+
+/// A line on standard error; if that is closed nobody can be told.
+pub(crate) fn complain(line: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "underpass: {line}");
+}
+
+/// The distros that run, where Windows tells them.
+pub(crate) fn running_distros() -> Option<Vec<String>> {
+    if !gateway::is_wsl() {
+        return None;
+    }
+    let running = runtime().ok()?.block_on(host::running_distros()).ok()?;
+    (!running.is_empty()).then_some(running)
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop")
+}
+
+fn facts_of(path: &Path) -> anyhow::Result<HostFacts> {
+    let text = fs::read_to_string(path).with_context(|| format!("--host-facts {} cannot be read", path.display()))?;
+    serde_json::from_str(&text)
+        .with_context(|| format!("--host-facts {} is not what `underpass-relay.exe facts` prints", path.display()))
+}
+
+/// What a file says; nothing for one that is not there.
+fn text_of(path: &Path) -> anyhow::Result<String> {
+    match Found::of(path)? {
+        Found::File(file) => decoded(&file.bytes).with_context(|| format!("{} cannot be read", path.display())),
+        Found::Absent | Found::Link { .. } => Ok(String::new()),
+    }
+}

@@ -1,0 +1,92 @@
+//! `underpass settings`: WSL's settings files shown, judged and changed. What they mean is `settings`' to know; here are options, files,
+//! questions to Windows and to the person at the terminal.
+
+mod apply;
+mod check;
+mod dns;
+mod edits;
+mod found;
+mod journal;
+mod machine;
+mod recommend;
+mod show;
+mod verify;
+
+use clap::Subcommand;
+use serde_json::Value;
+use std::process::ExitCode;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SettingsCommand {
+    /// Show what is in force: every key of .wslconfig and wsl.conf with its origin and default, and resolv.conf
+    #[command(after_help = "\
+Examples:
+  underpass settings show
+  underpass settings show --changed
+  underpass settings show --json | jq '.settings[] | select(.origin != \"default\")'")]
+    Show(show::ShowOptions),
+    /// Look for mistakes in .wslconfig and wsl.conf; exit code 1 if there are some
+    #[command(after_help = "\
+Examples:
+  underpass settings check
+  underpass settings check --lang zh
+  underpass settings check --wslconfig ./.wslconfig --windows-version 10.0.19045")]
+    Check(check::CheckOptions),
+    /// Say what the settings should be on this machine, line by line with the reason
+    #[command(after_help = "\
+Examples:
+  underpass settings recommend
+  underpass settings recommend --goal vpn")]
+    Recommend(recommend::RecommendOptions),
+    /// Write the recommendation, or single keys: shows the change, asks, keeps what was there
+    #[command(after_help = "\
+Examples:
+  underpass settings apply
+  underpass settings apply --goal vpn --dry-run
+  underpass settings apply --set wsl2.networkingMode=mirrored --unset wsl2.memory --yes")]
+    Apply(apply::ApplyOptions),
+    /// Take the last change back that `apply` or `dns` made
+    #[command(after_help = "\
+Examples:
+  underpass settings undo
+  underpass settings undo --yes")]
+    Undo(apply::UndoOptions),
+    /// Who resolves names in this distro: WSL, or servers of your own
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  underpass settings dns manual --server 10.1.2.3 --server 223.5.5.5 --search corp.example
+  underpass settings dns auto"
+    )]
+    Dns(dns::DnsCommand),
+    /// Look, item by item, whether everything works after a change: mode, DNS, outside, exit address, proxy, company
+    Verify(verify::VerifyOptions),
+}
+
+/// Does it; the exit code says how it went.
+///
+/// # Errors
+/// It could not be done.
+pub(crate) fn run(command: &SettingsCommand) -> anyhow::Result<ExitCode> {
+    let outcome = match command {
+        SettingsCommand::Show(options) => show::run(options),
+        SettingsCommand::Check(options) => check::run(options),
+        SettingsCommand::Recommend(options) => recommend::run(options),
+        SettingsCommand::Apply(options) => apply::run(options),
+        SettingsCommand::Undo(options) => apply::undo(options),
+        SettingsCommand::Dns(command) => dns::run(command),
+        SettingsCommand::Verify(options) => verify::run(options),
+    };
+    outcome.map_err(|error| anyhow::Error::msg(dialog::mask(&format!("{error:#}"))))
+}
+
+/// A line on standard output. A command or an option in a settings file may have a password in it, which nobody has to see.
+fn tell(line: &str) {
+    crate::tell(&dialog::mask(line));
+}
+
+/// The same for a document.
+fn print_json(document: &Value) -> anyhow::Result<()> {
+    crate::print(dialog::mask(&format!("{document:#}\n")).as_bytes())
+}

@@ -1,0 +1,99 @@
+//! `underpass settings recommend`.
+
+use super::machine::{MachineOptions, Need};
+use super::{print_json, tell};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde_json::{Value, json};
+use settings::recommend::{Action, Advice, Goal, Shell, recommend};
+use std::process::ExitCode;
+use wording::{Language, settings as say};
+
+#[derive(Debug, Args)]
+pub(crate) struct RecommendOptions {
+    /// What the network is wanted for: vpn, proxy, lan (other machines reach services in WSL) or default
+    #[arg(long, value_name = "GOAL", default_value = "default", value_parser = parse_goal())]
+    goal: Goal,
+    /// As one JSON document
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    machine: MachineOptions,
+}
+
+/// Reads a goal, and lets clap tell which there are.
+pub(crate) fn parse_goal() -> impl TypedValueParser<Value = Goal> {
+    PossibleValuesParser::new(Goal::ALL.map(Goal::name)).try_map(|name| name.parse::<Goal>())
+}
+
+/// Tells what is recommended.
+///
+/// # Errors
+/// A file cannot be read.
+pub(crate) fn run(options: &RecommendOptions) -> anyhow::Result<ExitCode> {
+    let machine = options.machine.look(Need::Everything)?;
+    machine.tell_unknown();
+    let advice = recommend(options.goal, &machine.situation, machine.facts.as_ref());
+    let language = machine.language;
+    if options.json {
+        let advice: Vec<Value> = advice.iter().map(|advice| as_json(advice, language)).collect();
+        print_json(&advice.into())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for advice in &advice {
+        match &advice.action {
+            Action::Change(change) => {
+                let done = if advice.is_done {
+                    format!("  ({})", say::DONE_ALREADY.text().say(language))
+                } else {
+                    String::new()
+                };
+                tell(&format!("{}: {change}{done}\n    {}", change.key.place, advice.reason.say(language)));
+            }
+            Action::Run(..) | Action::Know => print_commands(advice, language),
+        }
+    }
+    let is_open = |advice: &Advice| matches!(advice.action, Action::Change(_)) && !advice.is_done;
+    if advice.iter().any(is_open) {
+        tell(&format!("\n{}", say::APPLY_HINT.with("goal", options.goal).say(language)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Advice that no file can take: the commands each on a line of its own, so that they can be copied.
+pub(crate) fn print_commands(advice: &Advice, language: Language) {
+    let reason = advice.reason.say(language);
+    let Action::Run(shell, lines) = &advice.action else {
+        tell(&reason);
+        return;
+    };
+    let shell = match shell {
+        Shell::Administrator => &say::AS_ADMINISTRATOR,
+        Shell::PowerShell => &say::IN_POWERSHELL,
+        Shell::Linux => &say::IN_LINUX,
+    };
+    let done = if advice.is_done { format!(" ({})", say::DONE_ALREADY.text().say(language)) } else { String::new() };
+    tell(&format!("{}:{done}", shell.text().say(language)));
+    lines.iter().for_each(|line| tell(&format!("  {line}")));
+    tell(&format!("    {reason}"));
+}
+
+fn as_json(advice: &Advice, language: Language) -> Value {
+    let mut value = match &advice.action {
+        Action::Change(change) => json!({
+            "kind": "change", "file": change.key.place.name(), "key": change.key.to_string(), "value": change.value,
+        }),
+        Action::Run(shell, lines) => {
+            let shell = match shell {
+                Shell::Administrator => "powershell-administrator",
+                Shell::PowerShell => "powershell",
+                Shell::Linux => "linux",
+            };
+            json!({ "kind": "run", "shell": shell, "lines": lines })
+        }
+        Action::Know => json!({ "kind": "know" }),
+    };
+    value["reason"] = advice.reason.say(language).into();
+    value["done"] = advice.is_done.into();
+    value
+}

@@ -1,0 +1,298 @@
+//! As much of HTTP/1.1 as a question for one's own address takes: a URL, a request, and an answer (RFC 9112). No I/O.
+
+use dialog::{Host, Target};
+use std::fmt::{self, Display, Formatter};
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// Most bytes of an answer, header and all; one with an address in it is far smaller.
+pub(super) const MOST_BYTES: usize = 64 * 1024;
+
+/// Where a question goes. Displayed as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Url {
+    text: String,
+    pub(super) secure: bool,
+    pub(super) target: Target,
+    /// Path and query, never empty.
+    path: String,
+}
+
+impl Display for Url {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// No URL that could be asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum UrlError {
+    #[error("it must begin with http:// or https://")]
+    Scheme,
+    #[error("a user or password in it would be shown: leave it out")]
+    Secret,
+    #[error("its host or port cannot be one")]
+    Host,
+    #[error("it has a character that no URL has: write it as %XX")]
+    Character,
+}
+
+impl FromStr for Url {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
+        let secure = match scheme.to_ascii_lowercase().as_str() {
+            "http" => false,
+            "https" => true,
+            _ => return Err(UrlError::Scheme),
+        };
+        if !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(UrlError::Character);
+        }
+        let rest = rest.split('#').next().unwrap_or_default();
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        if authority.contains('@') {
+            return Err(UrlError::Secret);
+        }
+        let (host, port) = host_and_port(authority).ok_or(UrlError::Host)?;
+        let port = port.unwrap_or(if secure { 443 } else { 80 });
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        Ok(Self { text: text.to_owned(), secure, target: Target { host, port }, path })
+    }
+}
+
+/// `HOST`, `HOST:PORT`, an IPv6 address in brackets.
+pub(super) fn host_and_port(text: &str) -> Option<(Host, Option<u16>)> {
+    // A colon inside of brackets parts nothing.
+    let split = text.rfind(':').filter(|at| !text[*at..].contains(']'));
+    let (host, port) = split.map_or((text, None), |at| (&text[..at], Some(&text[at + 1..])));
+    let host = Host::parse(host);
+    let is_sound = match &host {
+        Host::Address(address) => address.is_ipv4() || text.starts_with('['),
+        Host::Name(name) => {
+            (1..=255).contains(&name.len())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+        }
+    };
+    let port = port.map(|port| port.parse().ok().filter(|port| *port != 0));
+    match port {
+        Some(None) => None,
+        port => is_sound.then_some((host, port.flatten())),
+    }
+}
+
+impl Url {
+    /// The request. To an HTTP proxy it names the whole URL (RFC 9112 3.2.2), and says who asks where the proxy wants to know.
+    pub(super) fn request(&self, to: To<'_>) -> Vec<u8> {
+        let default = if self.secure { 443 } else { 80 };
+        let host = match self.target.port {
+            port if port == default => self.target.host.to_string(),
+            _ => self.target.to_string(),
+        };
+        let (place, who) = match to {
+            To::Server => (self.path.clone(), String::new()),
+            To::Proxy(None) => (format!("http://{host}{}", self.path), String::new()),
+            To::Proxy(Some(who)) => {
+                (format!("http://{host}{}", self.path), format!("Proxy-Authorization: {}\r\n", who.basic()))
+            }
+        };
+        let version = env!("CARGO_PKG_VERSION");
+        format!(
+            "GET {place} HTTP/1.1\r\nHost: {host}\r\n{who}User-Agent: underpass/{version}\r\nAccept: text/plain, */*\r\n\
+             Cache-Control: no-cache\r\nConnection: close\r\n\r\n"
+        )
+        .into_bytes()
+    }
+}
+
+/// Whom a request is written for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum To<'a> {
+    /// The host of the URL.
+    Server,
+    /// A proxy that forwards it.
+    Proxy(Option<&'a dialog::Credentials>),
+}
+
+/// What an answer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Response {
+    pub(super) status: u16,
+    pub(super) location: Option<String>,
+    pub(super) body: String,
+}
+
+/// How far an answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// More may come.
+    Open,
+    /// The other side has closed.
+    Closed,
+}
+
+/// Reads an answer; `None` while it is not whole. One that is no HTTP is an error.
+pub(super) fn read(bytes: &[u8], end: End) -> Result<Option<Response>, NotHttp> {
+    const START: &[u8] = b"HTTP/1.";
+    let begins = bytes.len().min(START.len());
+    if bytes[..begins] != START[..begins] {
+        return Err(NotHttp);
+    }
+    let Some(header_end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return if end == End::Open { Ok(None) } else { Err(NotHttp) };
+    };
+    let header = String::from_utf8_lossy(&bytes[..header_end]);
+    let mut lines = header.split("\r\n");
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).ok_or(NotHttp)?;
+    let fields: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(':')).collect();
+    let field = |name: &str| {
+        let found = fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.trim())
+    };
+    let body = &bytes[header_end + 4..];
+    // An interim answer is not the answer (RFC 9110 15.2).
+    if (100..200).contains(&status) {
+        return read(body, end);
+    }
+    let is_chunked = field("transfer-encoding").is_some_and(|value| value.to_ascii_lowercase().ends_with("chunked"));
+    let length = field("content-length").and_then(|value| value.parse::<usize>().ok());
+    // RFC 9112 6.3.
+    let (body, is_whole) = if is_chunked {
+        unchunk(body)
+    } else if let Some(length) = length {
+        (body[..length.min(body.len())].to_vec(), body.len() >= length)
+    } else {
+        (body.to_vec(), false)
+    };
+    if !is_whole && end == End::Open {
+        return Ok(None);
+    }
+    let location = field("location").map(ToOwned::to_owned);
+    Ok(Some(Response { status, location, body: String::from_utf8_lossy(&body).into_owned() }))
+}
+
+/// It does not speak HTTP/1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotHttp;
+
+/// The content of chunks (RFC 9112 7.1), and whether the last one is there.
+fn unchunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
+    let mut content = Vec::new();
+    loop {
+        let Some(line_end) = bytes.windows(2).position(|two| two == b"\r\n") else { return (content, false) };
+        let line = String::from_utf8_lossy(&bytes[..line_end]);
+        let Ok(length) = usize::from_str_radix(line.split(';').next().unwrap_or_default().trim(), 16) else {
+            return (content, false);
+        };
+        if length == 0 {
+            return (content, true);
+        }
+        bytes = &bytes[line_end + 2..];
+        content.extend_from_slice(&bytes[..length.min(bytes.len())]);
+        // Behind the chunk is a line's end.
+        let Some(rest) = length.checked_add(2).and_then(|next| bytes.get(next..)) else { return (content, false) };
+        bytes = rest;
+    }
+}
+
+/// The first IP address in a text: an answer may be the address alone, JSON, or a sentence.
+pub(super) fn address_in(text: &str) -> Option<IpAddr> {
+    let words = text.split(|letter: char| !letter.is_ascii_hexdigit() && letter != '.' && letter != ':');
+    words.filter(|word| word.len() > 2).find_map(|word| {
+        let plain = word.trim_end_matches(['.', ':']);
+        plain.parse().ok().or_else(|| plain.trim_start_matches(':').parse().ok())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_url_is_read_and_asked_for() {
+        let asked = |text: &str, to: To<'_>| String::from_utf8(url(text).request(to)).unwrap();
+        let request = asked("http://echo.example/ip?x=1#y", To::Server);
+        assert!(request.starts_with("GET /ip?x=1 HTTP/1.1\r\nHost: echo.example\r\n") && request.ends_with("\r\n\r\n"));
+        assert!(asked("HTTPS://echo.example?x", To::Server).starts_with("GET /?x HTTP/1.1\r\nHost: echo.example\r\n"));
+        assert!(
+            asked("http://[2001:db8::1]:8080", To::Server)
+                .starts_with("GET / HTTP/1.1\r\nHost: [2001:db8::1]:8080\r\n")
+        );
+        assert!(
+            asked("http://e.example:81/a", To::Proxy(None))
+                .starts_with("GET http://e.example:81/a HTTP/1.1\r\nHost: e.example:81\r\nUser")
+        );
+        let who = dialog::Credentials { user: "Aladdin".to_owned(), password: "open sesame".to_owned() };
+        let request = asked("http://e.example/", To::Proxy(Some(&who)));
+        assert!(request.contains("\r\nProxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"), "{request}");
+        assert_eq!((url("https://e.example/").target.port, url("http://e.example").target.port), (443, 80));
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused_with_the_reason() {
+        for (text, error) in [
+            ("echo.example", UrlError::Scheme),
+            ("ftp://echo.example", UrlError::Scheme),
+            ("http://user:secret@echo.example/", UrlError::Secret),
+            ("http://", UrlError::Host),
+            ("http://echo.example:x", UrlError::Host),
+            ("http://echo.example:0", UrlError::Host),
+            ("http://2001:db8::1/", UrlError::Host),
+            ("http://echo.example/a b", UrlError::Character),
+            ("http://echo.example/\r\nX: y", UrlError::Character),
+        ] {
+            assert_eq!(text.parse::<Url>(), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_whole_when_its_header_says_so_or_the_connection_ends() {
+        let whole = |text: &str, body: &str| {
+            for cut in 0..text.len() {
+                assert_eq!(read(&text.as_bytes()[..cut], End::Open), Ok(None), "{}", &text[..cut]);
+            }
+            assert_eq!(read(text.as_bytes(), End::Open).unwrap().unwrap().body, body);
+        };
+        whole("HTTP/1.1 200 OK\r\ncontent-LENGTH: 7\r\n\r\n1.2.3.4", "1.2.3.4");
+        whole("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\n1.2\r\n4\r\n.3.4\r\n0\r\n", "1.2.3.4");
+        whole("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", "x");
+        let until_close = b"HTTP/1.0 301 Moved\r\nLocation: https://e.example/\r\n\r\nbody";
+        assert_eq!(read(until_close, End::Open), Ok(None));
+        let response = read(until_close, End::Closed).unwrap().unwrap();
+        assert_eq!(
+            (response.status, response.location.as_deref(), response.body.as_str()),
+            (301, Some("https://e.example/"), "body")
+        );
+    }
+
+    #[test]
+    fn what_is_no_http_is_told_at_once_and_nothing_makes_it_fall_over() {
+        assert_eq!(read(b"SSH-2.0", End::Open), Err(NotHttp));
+        assert_eq!(read(b"HTTP/1.1 x\r\n\r\n", End::Open), Err(NotHttp));
+        assert_eq!(read(b"HTTP/1.1 200", End::Closed), Err(NotHttp));
+        assert_eq!(read(b"", End::Closed), Err(NotHttp));
+        let huge = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nx";
+        assert_eq!(read(huge, End::Closed).unwrap().unwrap().body, "x");
+    }
+
+    #[test]
+    fn an_address_is_found_in_whatever_a_service_says() {
+        for (text, address) in [
+            ("203.0.113.5\n", Some("203.0.113.5")),
+            (r#"{"ip":"2001:db8::5"}"#, Some("2001:db8::5")),
+            ("当前 IP：203.0.113.5  来自于：中国", Some("203.0.113.5")),
+            ("ip=203.0.113.5\nts=1", Some("203.0.113.5")),
+            ("Your IP:203.0.113.5.", Some("203.0.113.5")),
+            ("bad 1.2.3 face: no address", None),
+            ("", None),
+        ] {
+            assert_eq!(address_in(text), address.map(|text| text.parse().unwrap()), "{text}");
+        }
+    }
+}

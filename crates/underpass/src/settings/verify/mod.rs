@@ -1,0 +1,207 @@
+//! `underpass settings verify`: looks at what a change of settings should have brought, item by item. What was seen is judged by
+//! `settings::verify`; the sentences are `wording`'s.
+
+mod dns;
+mod http;
+mod look;
+mod request;
+mod tls;
+
+use anyhow::Context as _;
+use clap::Args;
+use dialog::{Target, mask};
+use hickory_proto::rr::Name;
+use http::Url;
+use serde::Serialize;
+use settings::verify::{Item, State};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use wording::{Language, Text};
+
+/// What stands at the end of `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  underpass settings verify
+  underpass settings verify --company-host git.corp.example:443 --company-name wiki.corp.example
+  underpass settings verify --echo http://myip.ipip.net --lang zh
+  underpass settings verify --no-echo --json
+
+Exit codes: 0 everything that was looked at works, 1 something does not, 2 usage.";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct VerifyOptions {
+    /// A public name that must resolve; repeat it for more
+    #[arg(long, value_name = "NAME", default_value = "www.microsoft.com", value_parser = name)]
+    public_name: Vec<String>,
+    /// Who stands for the outside, by TCP
+    #[arg(long, value_name = "HOST:PORT", default_value = "www.microsoft.com:443", value_parser = target)]
+    outside: Target,
+    /// A service that answers with its asker's address, to tell by which way one leaves
+    #[arg(long, value_name = "URL", default_value = "https://api.ipify.org/")]
+    echo: String,
+    /// Ask no such service
+    #[arg(long, conflicts_with = "echo")]
+    no_echo: bool,
+    /// A host of the company's that must be reached, by TCP; repeat it for more
+    #[arg(long, value_name = "HOST:PORT", value_parser = target)]
+    company_host: Vec<Target>,
+    /// A name of the company's that must resolve; repeat it for more
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    company_name: Vec<String>,
+    /// The file that names the DNS servers; another one can be tried before it is put in place
+    #[arg(long, value_name = "FILE", default_value = "/etc/resolv.conf")]
+    resolv_conf: PathBuf,
+    /// The relay, which tells of Windows' side [default: as for `underpass up`]
+    #[arg(long, value_name = "PROGRAM")]
+    relay: Option<PathBuf>,
+    /// How many seconds each answer may take, 1 to 60
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
+    timeout: u64,
+    /// As one JSON document
+    #[arg(long)]
+    json: bool,
+    /// Language of what is told: en or zh [default: by LC_ALL, LC_MESSAGES, LANG]
+    #[arg(long, value_name = "LANGUAGE")]
+    lang: Option<Language>,
+}
+
+fn target(text: &str) -> Result<Target, String> {
+    match http::host_and_port(text) {
+        Some((host, Some(port))) => Ok(Target { host, port }),
+        Some((_, None)) | None => Err("it must be HOST:PORT, such as git.corp.example:443".to_owned()),
+    }
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let is_name = !text.is_empty() && !text.contains(['/', ':', '@']) && Name::from_utf8(text).is_ok();
+    if is_name { Ok(text.to_owned()) } else { Err("it must be a name alone, such as git.corp.example".to_owned()) }
+}
+
+/// Looks, and tells. The exit code says whether everything works.
+///
+/// # Errors
+/// There is no event loop, or nobody to tell it to.
+pub(crate) fn run(options: &VerifyOptions) -> anyhow::Result<ExitCode> {
+    // Not by clap, which would show a secret in it.
+    let echo = match options.echo.parse::<Url>() {
+        Ok(echo) => (!options.no_echo).then_some(echo),
+        Err(error) => {
+            crate::complain(&anyhow::anyhow!("--echo '{}' cannot be asked: {error}", mask(&options.echo)));
+            return Ok(ExitCode::from(crate::USAGE));
+        }
+    };
+    let language = options.lang.unwrap_or_else(|| Language::of_environment(|name| std::env::var(name).ok()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop")?;
+    let seen = runtime.block_on(look::look(options, echo.as_ref()));
+    let items = settings::verify::judge(&seen);
+    let passed = items.iter().all(|item| item.state != State::Failed);
+    let text = if options.json { json(&items, language)? } else { list(&items, language) };
+    crate::print(text.as_bytes())?;
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn said(texts: &[Text], language: Language) -> String {
+    let between = match language {
+        Language::English => "; ",
+        Language::Chinese => "；",
+    };
+    texts.iter().map(|text| text.say(language)).collect::<Vec<_>>().join(between)
+}
+
+/// For people: a line an item, and below it what to try.
+fn list(items: &[Item], language: Language) -> String {
+    // Two Chinese signs are as wide as four letters.
+    let (width, colon) = match language {
+        Language::English => (9, ": "),
+        Language::Chinese => (4, "："),
+    };
+    let mut text = String::new();
+    for item in items {
+        let state = item.state.word().text().say(language);
+        let subject = item.subject.say(language);
+        text += &format!("{state:<width$}{subject}{colon}{}\n", said(&item.said, language));
+        for advice in &item.advice {
+            text += &format!("         -> {}\n", advice.say(language));
+        }
+    }
+    let failed = items.iter().filter(|item| item.state == State::Failed).count();
+    let end = if failed == 0 {
+        wording::verify::ALL_PASSED.text()
+    } else {
+        wording::verify::SOME_FAILED.with("failed", failed).with("all", items.len())
+    };
+    text + &end.say(language) + "\n"
+}
+
+/// The check list, for programs.
+#[derive(Serialize)]
+struct Report {
+    passed: bool,
+    items: Vec<Line>,
+}
+
+#[derive(Serialize)]
+struct Line {
+    item: &'static str,
+    subject: String,
+    state: &'static str,
+    said: String,
+    advice: Option<String>,
+}
+
+fn json(items: &[Item], language: Language) -> anyhow::Result<String> {
+    let line = |item: &Item| Line {
+        item: item.key,
+        subject: item.subject.say(language),
+        state: item.state.key(),
+        said: said(&item.said, language),
+        advice: (!item.advice.is_empty()).then(|| said(&item.advice, language)),
+    };
+    let passed = items.iter().all(|item| item.state != State::Failed);
+    let report = Report { passed, items: items.iter().map(line).collect() };
+    Ok(serde_json::to_string_pretty(&report)? + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_and_names_are_told_from_what_is_neither() {
+        assert_eq!(target("git.corp.example:443").unwrap().to_string(), "git.corp.example:443");
+        assert_eq!(target("[2001:db8::1]:22").unwrap().to_string(), "[2001:db8::1]:22");
+        for wrong in ["git.corp.example", "https://git.corp.example:443", ":443", "git:0", "git:x", "2001:db8::1:22"] {
+            assert!(target(wrong).is_err(), "{wrong}");
+        }
+        assert!(name("wiki").is_ok() && name("wiki.corp.example.").is_ok());
+        for wrong in ["", "https://wiki", "wiki:80", "a..b", "me@wiki"] {
+            assert!(name(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn states_stand_in_a_column_in_either_language() {
+        let item = |state, said: Vec<Text>, advice| Item {
+            key: "outside",
+            subject: wording::verify::OUTSIDE.with("target", "a:1"),
+            state,
+            said,
+            advice,
+        };
+        let connected = || wording::verify::CONNECTED.with("time", "1 ms");
+        let items = [
+            item(State::Passed, vec![connected(), connected()], Vec::new()),
+            item(State::Failed, vec![connected()], vec![wording::verify::ADVISE_DOCTOR.text()]),
+            item(State::Skipped, vec![connected()], Vec::new()),
+        ];
+        assert_eq!(
+            list(&items, Language::English),
+            "ok       outside, a:1: connected in 1 ms; connected in 1 ms\n\
+             failed   outside, a:1: connected in 1 ms\n         -> `underpass doctor` finds the hop that is broken.\n\
+             skipped  outside, a:1: connected in 1 ms\n1 of 3 failed.\n"
+        );
+        let chinese = list(&items, Language::Chinese);
+        assert!(chinese.starts_with("通过  外网 a:1：1 ms 内连接成功；1 ms 内连接成功\n失败  "), "{chinese}");
+    }
+}

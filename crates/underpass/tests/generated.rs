@@ -1,0 +1,199 @@
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+//! Manual pages and completion scripts, as groff and the shells themselves take them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const UNDERPASS: &str = env!("CARGO_BIN_EXE_underpass");
+
+/// What a program prints that must succeed and complain of nothing.
+fn quiet(program: &str, words: &[&str]) -> String {
+    let output = Command::new(program).args(words).stdin(Stdio::null()).output();
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(output.status.success() && output.stderr.is_empty(), "{program} {words:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Whether a program that the test needs is missing, which under CI is a failure.
+fn is_missing(program: &str) -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&folders).any(|folder| folder.join(program).exists()) {
+        return false;
+    }
+    let why = format!("tests need {program}; run scripts/lab-deps tests");
+    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "under CI no test may be skipped: {why}");
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+    true
+}
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("underpass-generated-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The commands that the help lists below these words.
+fn subcommands(words: &[&str]) -> Vec<String> {
+    let help = quiet(UNDERPASS, &[words, &["--help"]].concat());
+    let list = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names = list.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
+    names.map(ToOwned::to_owned).collect()
+}
+
+/// Every command that the helps list, by the words that call it, the first of which are `words`.
+fn commands(words: &[&str]) -> Vec<Vec<String>> {
+    let mut all = vec![words.iter().map(ToString::to_string).collect::<Vec<_>>()];
+    for name in subcommands(words) {
+        all.extend(commands(&[words, &[name.as_str()]].concat()));
+    }
+    all
+}
+
+#[test]
+fn each_command_has_a_page_that_groff_takes_without_a_warning() {
+    let folder = Folder::new("man");
+    let path = folder.0.join("man1").display().to_string();
+    quiet(UNDERPASS, &["man", &path]);
+    let pages: BTreeSet<String> =
+        fs::read_dir(&path).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    let commands = commands(&[]);
+    assert!(commands.len() >= 9, "{commands:?}");
+    let page = |words: &[String]| format!("{}.1", [&["underpass".to_owned()][..], words].concat().join("-"));
+    assert_eq!(pages, commands.iter().map(|words| page(words)).collect(), "a page each, and no other");
+
+    if is_missing("groff") {
+        return;
+    }
+    for words in &commands {
+        let file = Path::new(&path).join(page(words)).display().to_string();
+        // All warnings; `quiet` does not let one pass.
+        let shown = quiet("groff", &["-k", "-ww", "-man", "-Tutf8", "-P-cbou", &file]);
+        for part in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXAMPLES"] {
+            assert!(shown.lines().any(|line| line == part), "{file}: no {part}: {shown}");
+        }
+        let help = quiet(UNDERPASS, &[&words.iter().map(String::as_str).collect::<Vec<_>>()[..], &["--help"]].concat());
+        let examples = help.split_once("\nExamples:\n").map_or("", |(_, examples)| examples);
+        for example in examples.lines().take_while(|line| line.starts_with("  ")) {
+            assert!(shown.contains(example.trim()), "{file}: not letter by letter: {example}: {shown}");
+        }
+    }
+}
+
+#[test]
+fn what_is_generated_is_the_same_each_time() {
+    let folder = Folder::new("again");
+    let pages = |name: &str| -> BTreeSet<(std::ffi::OsString, Vec<u8>)> {
+        let path = folder.0.join(name);
+        quiet(UNDERPASS, &["man", &path.display().to_string()]);
+        let files = fs::read_dir(&path).unwrap().map(|file| file.unwrap());
+        files.map(|file| (file.file_name(), fs::read(file.path()).unwrap())).collect()
+    };
+    assert_eq!(pages("one"), pages("two"));
+    for shell in ["bash", "zsh", "fish"] {
+        assert_eq!(quiet(UNDERPASS, &["completions", shell]), quiet(UNDERPASS, &["completions", shell]), "{shell}");
+    }
+}
+
+/// The completion script in a file of the name that its shell wants.
+fn script(folder: &Folder, shell: &str, name: &str) -> String {
+    let path = folder.0.join(name);
+    fs::write(&path, quiet(UNDERPASS, &["completions", shell])).unwrap();
+    path.display().to_string()
+}
+
+#[test]
+fn bash_completes_commands_of_each_level() {
+    let folder = Folder::new("bash");
+    let script = script(&folder, "bash", "underpass");
+    // What bash's own completion does: it sets the words, calls the function and reads its reply.
+    const ASK: &str = r#"source "$1"; shift; COMP_WORDS=(underpass "$@"); COMP_CWORD=$#
+        complete -p underpass >/dev/null && _underpass underpass "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
+        printf '%s\n' "${COMPREPLY[@]}""#;
+    let complete = |words: &[&str]| -> Vec<String> {
+        let told = quiet("bash", &[&["--norc", "-c", ASK, "bash", &script][..], words].concat());
+        told.lines().map(ToOwned::to_owned).collect()
+    };
+    assert_eq!(complete(&["stat"]), ["status"]);
+    assert_eq!(complete(&["service", "rem"]), ["remove"]);
+    assert_eq!(complete(&["settings", "verify", "--company-h"]), ["--company-host"]);
+    assert_eq!(complete(&["completions", "f"]), ["fish"]);
+    let offered = complete(&[""]);
+    for name in subcommands(&[]) {
+        assert!(offered.contains(&name), "{name}: {offered:?}");
+    }
+}
+
+#[test]
+fn zsh_completes_a_command_on_its_line() {
+    if is_missing("zsh") {
+        return;
+    }
+    let folder = Folder::new("zsh");
+    script(&folder, "zsh", "_underpass");
+    // A shell on a terminal of its own, in which `underpass` says what it was called with; the tabs are typed.
+    const TYPE: &str = r#"
+        export TERM=vt100
+        zmodload zsh/zpty
+        zpty inner zsh -f -i
+        say() { zpty -w inner "$1" }
+        say "PS1= fpath=($1 \$fpath); autoload -Uz compinit; compinit -u -d $1/dump"
+        say 'underpass() { print -r -- "CALLED[$*]" }'
+        say "print -r READ''Y"
+        zpty -r -m inner text '*READY*'
+        zpty -w -n inner $'underpass serv\tinst\t --dis\tx\n'
+        zpty -r -m inner text '*CALLED\[*\]*'
+        print -r -- "$text"
+        zpty -d inner
+    "#;
+    let path = folder.0.display().to_string();
+    let told = quiet("timeout", &["30", "zsh", "-f", "-c", TYPE, "zsh", &path]);
+    assert!(told.contains("CALLED[service install --distro=x]"), "{told}");
+}
+
+#[test]
+fn fish_completes_commands_of_each_level() {
+    if is_missing("fish") {
+        return;
+    }
+    let folder = Folder::new("fish");
+    let script = script(&folder, "fish", "underpass.fish");
+    let complete = |line: &str| -> Vec<String> {
+        let ask = format!("source {script}; complete --do-complete '{line}'");
+        let output = Command::new("fish").args(["--no-config", "-c", &ask]).env("HOME", &folder.0).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{line}: {output:?}");
+        let told = String::from_utf8(output.stdout).unwrap();
+        told.lines().filter_map(|line| line.split('\t').next()).map(ToOwned::to_owned).collect()
+    };
+    assert_eq!(complete("underpass stat"), ["status"]);
+    assert_eq!(complete("underpass service rem"), ["remove"]);
+    assert_eq!(complete("underpass settings verify --company-h"), ["--company-host"]);
+    assert_eq!(complete("underpass settings ver"), ["verify"]);
+    let offered = complete("underpass ");
+    for name in subcommands(&[]) {
+        assert!(offered.contains(&name), "{name}: {offered:?}");
+    }
+}
+
+#[test]
+fn an_unknown_shell_is_a_mistake_of_usage() {
+    let output = Command::new(UNDERPASS).args(["completions", "tcsh"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.code() == Some(2) && ["bash", "zsh", "fish"].iter().all(|shell| said.contains(shell)),
+        "{said}"
+    );
+}

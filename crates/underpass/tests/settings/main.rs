@@ -1,0 +1,248 @@
+//! `underpass settings` as people use it: the built program on files of a test's own.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+mod change;
+mod dns;
+
+use lab::scene::Scratch;
+use serde_json::Value;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+/// Files as a machine has them, in a folder of their own.
+struct Machine {
+    scratch: Scratch,
+}
+
+/// What the program said, and its exit code.
+#[derive(Debug)]
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+}
+
+impl Machine {
+    /// With these two files; none where the text is empty.
+    fn new(wslconfig: &str, wsl_conf: &str) -> Self {
+        let machine = Self { scratch: Scratch::new() };
+        fs::create_dir(machine.path("etc")).unwrap();
+        for (name, text) in [(".wslconfig", wslconfig), ("etc/wsl.conf", wsl_conf)] {
+            if !text.is_empty() {
+                fs::write(machine.path(name), text).unwrap();
+            }
+        }
+        machine
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.scratch.path(name).into()
+    }
+
+    /// The bytes of a file; nothing where there is none.
+    fn read(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.path(name)).ok()
+    }
+
+    /// The program with the words and this machine's places, in English.
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_underpass"));
+        command.arg("settings").args(words).env("LC_ALL", "C.UTF-8").env_remove("RUST_LOG").stdin(Stdio::null());
+        if let ["undo" | "dns" | "apply", ..] = words {
+            command.arg("--state").arg(self.path("state"));
+        }
+        if words[0] != "undo" {
+            command.arg("--etc").arg(self.path("etc"));
+        }
+        if !["undo", "dns"].contains(&words[0]) {
+            command.arg("--wslconfig").arg(self.path(".wslconfig"));
+        }
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> Said {
+        self.command(words).output().unwrap().into()
+    }
+
+    /// On a Windows 11 23H2 with WSL 2.5.9.
+    fn run_on_new(&self, words: &[&str]) -> Said {
+        self.run(&[words, &["--windows-version", "10.0.22631", "--wsl-version", "2.5.9"]].concat())
+    }
+
+    /// What it prints as JSON.
+    fn json(&self, words: &[&str]) -> Value {
+        let said = self.run_on_new(&[words, &["--json"]].concat());
+        serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{words:?}: {error}: {said:?}"))
+    }
+}
+
+const WSLCONFIG: &str =
+    "# ours\r\n[wsl2]\r\nmemory = 8GB # half\r\nnetworkingMode=mirrored\r\nfirewall=false\r\nnosuch=1\r\nswap=x\r\n";
+
+#[test]
+fn show_tells_what_is_in_force_where_it_comes_from_and_the_default() {
+    let machine = Machine::new(WSLCONFIG, "[network]\ngenerateResolvConf=false\n");
+    fs::write(machine.path("etc/resolv.conf"), "# mine\nnameserver 10.1.2.3\n").unwrap();
+    let said = machine.run_on_new(&["show"]);
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{said:?}");
+    let line = |key: &str| {
+        let line = said.out.lines().find(|line| line.trim_start().starts_with(key));
+        line.unwrap_or_else(|| panic!("no {key} in {}", said.out)).split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(line("memory"), "memory 8GB line 3 (default: 50%)");
+    assert_eq!(line("networkingMode"), "networkingMode mirrored line 4 (default: nat)");
+    assert_eq!(line("firewall"), "firewall true because of wsl2.networkingMode=mirrored, whatever line 5 says");
+    assert_eq!(line("swap "), "swap 25% default, since line 7 cannot be read");
+    assert_eq!(line("dnsTunneling "), "dnsTunneling true default");
+    assert_eq!(line("generateResolvConf"), "generateResolvConf false line 2 (default: true)");
+    assert!(said.out.contains("a file of the distro's own\n  nameserver 10.1.2.3\n"), "{}", said.out);
+    let changed = machine.run_on_new(&["show", "--changed", "--lang", "zh"]).out;
+    assert!(changed.contains("第 3 行") && !changed.contains("dnsTunneling "), "{changed}");
+}
+
+#[test]
+fn show_gives_the_same_as_json() {
+    let machine = Machine::new(WSLCONFIG, "");
+    std::os::unix::fs::symlink("/mnt/wsl/resolv.conf", machine.path("etc/resolv.conf")).unwrap();
+    let shown = machine.json(&["show"]);
+    let of = |key: &str| shown["settings"].as_array().unwrap().iter().find(|s| s["key"] == key).unwrap().clone();
+    let firewall = of("wsl2.firewall");
+    assert_eq!(
+        (&firewall["value"], &firewall["origin"], &firewall["line"]),
+        (&"true".into(), &"forced".into(), &5.into())
+    );
+    assert_eq!(of("wsl2.memory")["default"], "50%");
+    assert_eq!(of("boot.systemd")["origin"], "default");
+    assert_eq!((&shown["windows"], &shown["wsl"]), (&22_631.into(), &"2.5.9".into()));
+    assert_eq!(shown["resolv.conf"]["link"], "/mnt/wsl/resolv.conf");
+    assert_eq!(shown["settings"].as_array().unwrap().len(), 80);
+    // On an older Windows other defaults count.
+    let said = machine.run(&["show", "--json", "--windows-version", "19045", "--wsl-version", "2.5.9"]).out;
+    let old: Value = serde_json::from_str(&said).unwrap();
+    let mode = old["settings"].as_array().unwrap().iter().find(|s| s["key"] == "wsl2.networkingMode").unwrap();
+    assert_eq!((&mode["value"], &mode["because"]), (&"nat".into(), &"Windows 10 (19045)".into()));
+}
+
+#[test]
+fn check_tells_each_mistake_with_its_line_and_what_to_do() {
+    let machine = Machine::new(WSLCONFIG, "[network]\ngenerateResolvConf=false\n");
+    let said = machine.run_on_new(&["check"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let (wslconfig, wsl_conf) = (machine.path(".wslconfig"), machine.path("etc/wsl.conf"));
+    for (path, line, what) in [
+        (&wslconfig, 5, "wsl2.networkingMode=mirrored leaves it no choice"),
+        (&wslconfig, 6, "WSL knows no key wsl2.nosuch"),
+        (&wslconfig, 7, "wsl2.swap cannot be 'x': WSL goes by its default, 25%"),
+        (&wsl_conf, 2, "networkingMode=mirrored and generateResolvConf=false fight each other"),
+    ] {
+        let start = format!("{}:{line}: warning: ", path.display());
+        let found = said.out.lines().any(|line| line.starts_with(&start) && line.contains(what));
+        assert!(found, "{start}{what}: {}", said.out);
+    }
+    let codes: Vec<_> = machine.json(&["check"]).as_array().unwrap().iter().map(|f| f["code"].clone()).collect();
+    assert_eq!(codes, ["overruled", "unknown", "bad-value", "resolv-conf-and-mode"]);
+    let chinese = machine.run_on_new(&["check", "--lang", "zh"]).out;
+    assert!(chinese.contains("警告: ") && chinese.contains("相互冲突"), "{chinese}");
+}
+
+#[test]
+fn check_is_content_with_good_files_and_with_none() {
+    let good = "[wsl2]\nnetworkingMode=mirrored\ndnsTunneling=true\nautoProxy=true\nfirewall=true\n";
+    for (wslconfig, wsl_conf) in [(good, "[boot]\nsystemd=true\n"), ("", "")] {
+        let said = Machine::new(wslconfig, wsl_conf).run_on_new(&["check"]);
+        assert_eq!((said.code, said.out.as_str()), (Some(0), "Nothing is wrong with the settings.\n"), "{said:?}");
+    }
+    // A note alone is no problem.
+    let note = Machine::new("[experimental]\nautoProxy=true\n", "").run_on_new(&["check"]);
+    assert!(note.code == Some(0) && note.out.contains("note: "), "{note:?}");
+    let old = Machine::new(good, "").run(&["check", "--windows-version", "10.0.19045", "--wsl-version", "2.5.9"]);
+    assert!(old.code == Some(1) && old.out.contains("needs Windows 11 22H2 (22621)"), "{old:?}");
+}
+
+#[test]
+fn what_cannot_be_known_or_read_is_said() {
+    let machine = Machine::new("[wsl2]\nmemory=1GB\n", "");
+    let mut bare = Command::new(env!("CARGO_BIN_EXE_underpass"));
+    bare.args(["settings", "check", "--etc"]).arg(machine.path("etc")).env("LC_ALL", "C.UTF-8");
+    let said: Said = bare.output().unwrap().into();
+    assert_eq!(said.code, Some(0), "{said:?}");
+    for option in ["--wslconfig", "--windows-version", "--wsl-version"] {
+        assert!(said.err.contains(option), "{option}: {}", said.err);
+    }
+    fs::write(machine.path(".wslconfig"), b"[wsl2]\nswapFile=\xb5\n").unwrap();
+    let bad = machine.run_on_new(&["check"]);
+    assert!(bad.code == Some(1) && bad.err.contains(".wslconfig") && bad.err.contains("UTF-8"), "{bad:?}");
+    let usage = machine.run(&["check", "--windows-version", "eleven"]);
+    assert!(usage.code == Some(2) && usage.err.contains("10.0.22631"), "{usage:?}");
+}
+
+#[test]
+fn recommend_gives_each_line_with_its_reason() {
+    let machine = Machine::new("[wsl2]\nfirewall=true\n", "");
+    let said = machine.run_on_new(&["recommend"]);
+    assert_eq!(said.code, Some(0));
+    let lines: Vec<&str> = said.out.lines().collect();
+    assert_eq!(lines[0], ".wslconfig: wsl2.networkingMode=mirrored");
+    assert!(lines[1].starts_with("    WSL uses Windows' own adapters"), "{}", said.out);
+    assert!(said.out.contains("wsl2.firewall=true  (is so already)"), "{}", said.out);
+    assert!(said.out.contains("`underpass settings apply --goal default`"), "{}", said.out);
+    assert!(machine.run_on_new(&["recommend", "--lang", "zh"]).out.contains("VPN 对 Windows 生效"));
+    let wrong = machine.run_on_new(&["recommend", "--goal", "wan"]);
+    assert!(wrong.code == Some(2) && wrong.err.contains("vpn"), "{wrong:?}");
+}
+
+/// An old Windows with AnyConnect, as the relay tells it.
+const OLD_HOST: &str = r#"{"system": "Windows 10.0.19045", "routes": ["192.168.0.0/16", "172.16.0.0/12", "172.28.48.0/20"], "adapters": [
+    {"index": 5, "name": "Ethernet 3", "description": "Cisco AnyConnect Virtual Miniport Adapter", "up": true, "metric": 1, "vpn": "its description"},
+    {"index": 9, "name": "vEthernet (WSL)", "description": "Hyper-V Virtual Ethernet Adapter", "up": true, "addresses": ["172.28.48.1/20"]}]}"#;
+
+#[test]
+fn recommend_gives_an_old_windows_a_free_subnet_and_the_metric_of_anyconnect() {
+    let machine = Machine::new("", "");
+    let facts = machine.scratch.file("facts.json", OLD_HOST);
+    let said = machine.run(&["recommend", "--goal", "vpn", "--host-facts", &facts, "--wsl-version", "2.5.9"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    for line in [
+        "Windows 10 (19045) has no mirrored mode",
+        "in PowerShell as administrator:",
+        "-Name NatNetwork -Type String -Value '10.254.240.0/24'",
+        "-Name NatGatewayIpAddress -Type String -Value '10.254.240.1'",
+        "WSL's subnet 172.28.48.0/20 lies in 172.16.0.0/12",
+        "  Set-NetIPInterface -InterfaceAlias 'Ethernet 3' -InterfaceMetric 6000",
+    ] {
+        assert!(said.out.contains(line), "{line}: {}", said.out);
+    }
+    let other = machine.scratch.file("other.json", &OLD_HOST.replace("Cisco AnyConnect", "Fortinet SSL"));
+    let said = machine.run(&["recommend", "--host-facts", &other, "--wsl-version", "2.5.9"]).out;
+    assert!(said.contains("in a distro:\n  underpass up\n"), "{said}");
+}
+
+#[test]
+fn passwords_are_hidden_wherever_they_stand() {
+    let line = "command=curl -x http://anna:geheim@proxy.corp.example:8080 http://a/";
+    let machine = Machine::new("", &format!("[boot]\n{line}\n[x]\n{line}\n"));
+    let words: [&[&str]; 5] = [
+        &["show"],
+        &["show", "--json"],
+        &["check"],
+        &["check", "--json"],
+        &["apply", "--dry-run", "--set", "boot.systemd=true"],
+    ];
+    for words in words {
+        let said = machine.run_on_new(words);
+        assert!(!format!("{said:?}").contains("geheim"), "{words:?}: {said:?}");
+        let is_shown = said.out.contains("***@proxy.corp.example:8080");
+        assert_eq!(is_shown, words[0] != "check", "{words:?}: {said:?}");
+    }
+    fs::write(machine.path("etc/wsl.conf"), format!("[boot]\n; {line}\n")).unwrap();
+    let refused = machine.run(&["apply", "--yes", "--set", "boot.systemd=true"]);
+    assert!(refused.err.contains("***@") && !refused.err.contains("geheim"), "{refused:?}");
+}

@@ -1,0 +1,227 @@
+//! `underpass doctor` in a lab: what it is run with so that it sees the lab's Windows and internet and nothing of this machine's own
+//! settings, and what it says. For tests: all of it panics with what a program said.
+
+use serde_json::{Value, json};
+
+use crate::addresses::{SERVER, SERVER_NAME};
+use crate::run::{Finished, Process};
+use crate::scene::{PATIENCE, Scratch, must, python_server, web_server};
+use crate::topology::{Lab, Place};
+use crate::tunnel::programs;
+use crate::{programs as scripts, until};
+
+/// Prints what the relay on the host says with a file's JSON laid over it: `FILE`.
+const LAY_OVER: &str = "
+import json, sys
+told, more = json.load(sys.stdin), json.load(open(sys.argv[1]))
+told['facts'].update(more.pop('facts', {}))
+told.update(more)
+print(json.dumps(told))
+";
+
+/// The doctor's surroundings. Declare it after its lab.
+#[derive(Debug)]
+pub struct Ward<'a> {
+    lab: &'a Lab,
+    scratch: Scratch,
+    relay: String,
+    _servers: [Process; 2],
+}
+
+/// What the doctor said.
+#[derive(Debug)]
+pub struct Verdict {
+    /// Its exit code; 124 where it took longer than it may.
+    pub code: Option<i32>,
+    /// The ids of its findings.
+    pub ids: Vec<String>,
+    /// All of it.
+    pub json: Value,
+    /// What it said on its standard error.
+    pub complaints: String,
+}
+
+impl<'a> Ward<'a> {
+    /// With a web server and a nameserver on the internet.
+    ///
+    /// # Panics
+    /// They do not listen.
+    #[must_use]
+    pub fn new(lab: &'a Lab) -> Self {
+        let scratch = Scratch::new();
+        for folder in ["home", "bin", "apt.d"] {
+            let made = std::fs::create_dir_all(scratch.path(folder));
+            assert!(made.is_ok(), "{folder}: {made:?}");
+        }
+        // Where every user may run it.
+        let copied = std::fs::copy(programs().join("underpass"), scratch.path("bin/underpass"));
+        assert!(copied.is_ok(), "underpass was not built: {copied:?}");
+        let apt = format!("Dir::Etc::parts \"{0}\";\nDir::Etc::main \"{0}/none\";\n", scratch.path("apt.d"));
+        let _path = scratch.file("apt.conf", &apt);
+        let script = scratch.file("lay_over.py", LAY_OVER);
+        let words = format!(
+            "#!/bin/sh\nip netns exec {} {} \"$@\" | python3 {script} {}\n",
+            lab.namespace(Place::Windows),
+            programs().join("underpass-relay").display(),
+            scratch.path("windows.json"),
+        );
+        let relay = scratch.file("relay", &words);
+        let dns = python_server(lab, Place::Internet, scripts::DNS_SERVER, &[SERVER], 53);
+        let ward = Self { lab, scratch, relay, _servers: [web_server(lab), dns] };
+        ward.windows(json!({}));
+        ward
+    }
+
+    /// Has Windows say this besides what it is: keys of the relay's facts.
+    pub fn windows(&self, facts: Value) {
+        let mut all = json!({ "system": "Windows 10.0.22631" });
+        if let (Value::Object(all), Value::Object(facts)) = (&mut all, facts) {
+            all.extend(facts);
+        }
+        self.relay_says(&json!({ "facts": all }));
+    }
+
+    /// Has the relay say this besides what it says.
+    pub fn relay_says(&self, more: &Value) {
+        let _path = self.scratch.file("windows.json", &more.to_string());
+    }
+
+    /// Has Windows have this `.wslconfig`.
+    pub fn wslconfig(&self, text: &str) {
+        self.windows(json!({ "wslconfig": { "path": "C:\\Users\\me\\.wslconfig", "text": text } }));
+    }
+
+    /// Has `wslinfo` name this networking mode.
+    pub fn wslinfo(&self, mode: &str) {
+        let _path = self.scratch.file("bin/wslinfo", &format!("#!/bin/sh\necho {mode}\n"));
+    }
+
+    /// Writes a file in the user's home.
+    ///
+    /// # Panics
+    /// It cannot be written.
+    pub fn home(&self, name: &str, text: &str) {
+        let path = self.scratch.path("home") + "/" + name;
+        let folder = std::path::Path::new(&path).parent().map(std::fs::create_dir_all);
+        let written = folder.transpose().and_then(|_| std::fs::write(&path, text));
+        assert!(written.is_ok(), "{path}: {written:?}");
+    }
+
+    /// Sets a line of apt's settings.
+    pub fn apt(&self, line: &str) {
+        let _path = self.scratch.file("apt.d/95proxy", line);
+    }
+
+    /// The path of a file of the ward's.
+    #[must_use]
+    pub fn path(&self, name: &str) -> String {
+        self.scratch.path(name)
+    }
+
+    /// Runs the doctor in the VM with these variables and options besides those of the lab, for at most so many seconds.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    #[must_use]
+    pub fn run(&self, seconds: u32, variables: &[(&str, &str)], options: &[&str]) -> Finished {
+        self.run_by(&[], seconds, variables, options)
+    }
+
+    /// As [`Ward::run`], by a command that becomes the one whose words follow its own.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    #[must_use]
+    pub fn run_by(&self, wrapper: &[&str], seconds: u32, variables: &[(&str, &str)], options: &[&str]) -> Finished {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let set = [
+            format!("PATH={}:{path}:/usr/sbin:/sbin", self.scratch.path("bin")),
+            format!("HOME={}", self.scratch.path("home")),
+            format!("APT_CONFIG={}", self.scratch.path("apt.conf")),
+            "GIT_CONFIG_NOSYSTEM=1".to_owned(),
+            "LC_ALL=C.UTF-8".to_owned(),
+        ];
+        let variables: Vec<String> =
+            set.into_iter().chain(variables.iter().map(|(name, value)| format!("{name}={value}"))).collect();
+        let (program, outside) = (self.scratch.path("bin/underpass"), format!("{SERVER}:80"));
+        let seconds = seconds.to_string();
+        let home = self.scratch.path("home");
+        let mut words = vec!["env", "--ignore-environment", "--chdir", &home];
+        words.extend(variables.iter().map(String::as_str));
+        words.extend(wrapper);
+        words.extend(["timeout", &seconds, &program, "doctor", "--outside", &outside]);
+        if !options.contains(&"--relay") {
+            words.extend(["--relay", &self.relay]);
+        }
+        words.extend(["--public-name", SERVER_NAME, "--public-dns", SERVER]);
+        words.extend(options);
+        self.lab.run(Place::Wsl, &words).unwrap_or_else(|error| panic!("underpass doctor: {error}"))
+    }
+
+    /// As [`Ward::run`], for at most 10 s, and reads the verdict.
+    ///
+    /// # Panics
+    /// It says no JSON.
+    #[must_use]
+    pub fn verdict(&self, variables: &[(&str, &str)], options: &[&str]) -> Verdict {
+        let done = self.run(10, variables, &[&["--json"], options].concat());
+        let json: Value =
+            serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("doctor: {error}: {done:?}"));
+        let findings = json["findings"].as_array().map_or(&[][..], Vec::as_slice);
+        let ids = findings.iter().filter_map(|finding| finding["id"].as_str()).map(ToOwned::to_owned).collect();
+        Verdict { code: done.code, ids, json, complaints: done.stderr }
+    }
+
+    /// Waits until the lab's nameserver answers in the VM, by whichever server its resolv.conf names.
+    ///
+    /// # Panics
+    /// It does not.
+    pub fn wait_for_names(&self) {
+        let known = || {
+            let answer = self.lab.run(Place::Wsl, &["getent", "ahosts", SERVER_NAME]);
+            answer.is_ok_and(|answer| answer.stdout.contains(SERVER))
+        };
+        assert!(until(PATIENCE, known), "names are not resolved in the VM");
+    }
+}
+
+impl Verdict {
+    /// Whether this and nothing worse than a hint was found.
+    #[must_use]
+    pub fn is(&self, id: &str) -> bool {
+        self.problems() == [id]
+    }
+
+    /// The ids of findings that are more than hints.
+    #[must_use]
+    pub fn problems(&self) -> Vec<&str> {
+        let findings = self.json["findings"].as_array().map_or(&[][..], Vec::as_slice);
+        let worse = findings.iter().filter(|finding| finding["severity"] != "hint");
+        worse.filter_map(|finding| finding["id"].as_str()).collect()
+    }
+}
+
+/// An adapter of a VPN's on the host, with a network of its own to the router, as the client makes it. It goes with [`remove_vpn`].
+///
+/// # Panics
+/// A command fails.
+pub fn add_vpn(lab: &Lab) {
+    let router = lab.namespace(Place::Router);
+    for words in [
+        &format!("ip link add cscotun0 type veth peer name vpn netns {router}"),
+        "ip addr add 10.8.0.2/24 dev cscotun0",
+        "ip link set cscotun0 up",
+    ] {
+        let _said = must(lab, Place::Windows, words);
+    }
+    let _said = must(lab, Place::Router, "ip addr add 10.8.0.1/24 dev vpn");
+    let _said = must(lab, Place::Router, "ip link set vpn up");
+}
+
+/// Takes the VPN's adapter away, and its routes with it.
+///
+/// # Panics
+/// It is not there.
+pub fn remove_vpn(lab: &Lab) {
+    let _said = must(lab, Place::Windows, "ip link del cscotun0");
+}
