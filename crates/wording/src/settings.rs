@@ -339,6 +339,10 @@ sentences! {
     DONE_ALREADY:
         "is so already",
         "已经如此";
+    /// Behind a key whose line is to go.
+    TO_TAKE_OUT:
+        "to be taken out",
+        "应删除";
     /// What can be written.
     APPLY_HINT:
         "`underpass settings apply --goal {goal}` writes the lines for .wslconfig and wsl.conf, and asks before.",

@@ -48,7 +48,11 @@ pub(crate) fn run(options: &RecommendOptions) -> anyhow::Result<ExitCode> {
                 } else {
                     String::new()
                 };
-                tell(&format!("{}: {change}{done}\n    {}", change.key.place, advice.reason.say(language)));
+                let what = match change.value {
+                    Some(_) => change.to_string(),
+                    None => format!("{} ({})", change.key, say::TO_TAKE_OUT.text().say(language)),
+                };
+                tell(&format!("{}: {what}{done}\n    {}", change.key.place, advice.reason.say(language)));
             }
             Action::Run(..) | Action::Know => print_commands(advice, language),
         }

@@ -194,7 +194,10 @@ fn recommend_gives_each_line_with_its_reason() {
     assert!(lines[1].starts_with("    WSL uses Windows' own adapters"), "{}", said.out);
     assert!(said.out.contains("wsl2.firewall=true  (is so already)"), "{}", said.out);
     assert!(said.out.contains("`underpass settings apply --goal default`"), "{}", said.out);
-    assert!(machine.run_on_new(&["recommend", "--lang", "zh"]).out.contains("VPN 对 Windows 生效"));
+    fs::write(machine.path("etc/wsl.conf"), "[network]\ngenerateResolvConf=false\n").unwrap();
+    let chinese = machine.run_on_new(&["recommend", "--lang", "zh"]).out;
+    assert!(chinese.contains("VPN 对 Windows 生效"), "{chinese}");
+    assert!(chinese.contains("wsl.conf: network.generateResolvConf (应删除)\n"), "{chinese}");
     let wrong = machine.run_on_new(&["recommend", "--goal", "wan"]);
     assert!(wrong.code == Some(2) && wrong.err.contains("vpn"), "{wrong:?}");
 }
