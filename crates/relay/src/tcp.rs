@@ -338,6 +338,8 @@ mod tests {
     use tokio::net::TcpListener;
 
     const FLOW: FlowId = FlowId(1);
+    /// Bytes that wait in a stalled flow.
+    const WAITING: usize = 200_000;
 
     async fn open_flow() -> (Sockets, TcpStream) {
         let (mut sockets, mut connects) = Sockets::new(Arc::default());
@@ -355,12 +357,14 @@ mod tests {
         &open.pending
     }
 
-    /// Writes until 200,000 bytes wait in the flow, and gives how many it wrote.
+    /// Writes until exactly [`WAITING`] bytes wait in the flow, and gives how many it wrote. How much of that the socket takes first
+    /// depends on the machine (congestion control, `tcp_wmem`, `tcp_rmem`), so no figure of a test may depend on it.
     fn stall(sockets: &mut Sockets) -> usize {
         let mut written = 0;
-        while pending(sockets).len() < 200_000 {
-            assert!(matches!(sockets.write(FLOW, &[7; 50_000]), Written::Taken(_)));
-            written += 50_000;
+        while pending(sockets).len() < WAITING {
+            let piece = (WAITING - pending(sockets).len()).min(50_000);
+            assert!(matches!(sockets.write(FLOW, &[7; 50_000][..piece]), Written::Taken(_)));
+            written += piece;
         }
         written
     }
