@@ -168,6 +168,6 @@ mod tests {
 
     #[cfg(windows)]
     fn resolver(hosts: std::path::PathBuf) -> Resolver {
-        Resolver { hosts }
+        Resolver { hosts, ..Resolver::default() }
     }
 }

@@ -1,9 +1,11 @@
 //! Windows' resolver, so that the VM sees what Windows sees: its hosts file, its cache, its order of adapters, and the rules that a VPN
 //! sets for single domains (NRPT).
 //!
-//! `DnsQueryRaw` (Windows 11) takes any message and is asked first. Where it is missing, `DnsQuery_W` answers the types that it knows;
-//! what neither can answer goes to the adapters' own servers.
+//! `DnsQueryRaw` (Windows 11) takes any message and is asked first. Where it is missing or switched
+//! off, `DnsQuery_W` answers the types that it knows; what neither can answer goes to the adapters'
+//! own servers. Neither asks the neighbours by LLMNR or mDNS.
 
+use super::win32::raw_query::{NOT_IMPLEMENTED, NoMessage, RawFunctions, RawQuery, Reading};
 use super::win32::{adapters, dns as windows_dns};
 use crate::dns::{self, Answer};
 use crate::hosts;
@@ -12,6 +14,8 @@ use hickory_proto::rr::{DNSClass, Record};
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::timeout;
 use wire::{AnsweredBy, QueryFailure};
@@ -27,12 +31,30 @@ const PORT: u16 = 53;
 pub struct Resolver {
     /// The file with the host's own names.
     pub hosts: PathBuf,
+    pub(crate) functions: Functions,
+}
+
+/// Windows' functions, those that this Windows has.
+#[derive(Clone, Debug)]
+pub(crate) struct Functions {
+    raw: Option<RawFunctions>,
+    /// Raw queries are switched off in this Windows: it said so once.
+    raw_is_off: Arc<AtomicBool>,
+    records: Option<windows_dns::RecordFunctions>,
+}
+
+impl Functions {
+    fn new(raw: Option<RawFunctions>, records: Option<windows_dns::RecordFunctions>) -> Self {
+        Self { raw, raw_is_off: Arc::default(), records }
+    }
 }
 
 impl Default for Resolver {
     fn default() -> Self {
         let root = std::env::var_os("SystemRoot").unwrap_or_else(|| "C:\\Windows".into());
-        Self { hosts: PathBuf::from(root).join("System32\\drivers\\etc\\hosts") }
+        let hosts = PathBuf::from(root).join("System32\\drivers\\etc\\hosts");
+        let functions = Functions::new(RawFunctions::load().ok(), windows_dns::RecordFunctions::load().ok());
+        Self { hosts, functions }
     }
 }
 
@@ -49,10 +71,10 @@ impl Resolver {
         if let Some(message) = fs::read_to_string(&self.hosts).ok().and_then(|hosts| hosts::answer(&hosts, query)) {
             return Ok(Answer { by: AnsweredBy::HostsFile, message });
         }
-        if let Some(answer) = by_raw_query(query).await {
+        if let Some(answer) = self.functions.by_raw_query(query).await {
             return answer.map(|message| Answer { by: AnsweredBy::RawQuery, message });
         }
-        if let Some(answer) = by_records(query).await {
+        if let Some(answer) = self.functions.by_records(query).await {
             return answer.map(|message| Answer { by: AnsweredBy::RecordQuery, message });
         }
         let servers: Vec<_> = servers().into_iter().map(|server| SocketAddr::new(server, PORT)).collect();
@@ -60,40 +82,60 @@ impl Resolver {
     }
 }
 
-/// `None` where Windows has no such function, or one that does nothing.
-async fn by_raw_query(query: &[u8]) -> Option<Result<Vec<u8>, QueryFailure>> {
-    let answer = windows_dns::query_raw(query)?;
-    match timeout(PATIENCE, answer).await {
-        Ok(Ok(Ok(mut message))) if message.len() >= 2 => {
-            message[..2].copy_from_slice(&query[..2]);
-            Some(Ok(message))
+impl Functions {
+    /// `None` where raw queries are missing or switched off, and where this one cannot be asked so.
+    async fn by_raw_query(&self, query: &[u8]) -> Option<Result<Vec<u8>, QueryFailure>> {
+        if self.raw_is_off.load(Ordering::Relaxed) {
+            return None;
         }
-        Ok(Ok(Err(windows_dns::NOT_IMPLEMENTED))) => None,
-        Ok(Ok(Err(code))) => told(query, Vec::new(), code),
-        // Without a word, or with less than a header.
-        Ok(Ok(Ok(_)) | Err(_)) => None,
-        Err(_) => Some(Err(QueryFailure::TimedOut)),
+        let raw = self.raw?;
+        let asked = async {
+            match RawQuery::start(raw, query, Reading::Whole).answer().await {
+                Err(NoMessage::Refused(NOT_IMPLEMENTED)) => {
+                    tracing::debug!("raw DNS queries are switched off in this Windows");
+                    self.raw_is_off.store(true, Ordering::Relaxed);
+                    Err(NoMessage::Refused(NOT_IMPLEMENTED))
+                }
+                // Windows refuses messages with records that it does not know, such as EDNS options.
+                Err(NoMessage::Refused(code)) => {
+                    tracing::debug!(code, "Windows does not take the query whole");
+                    RawQuery::start(raw, query, Reading::BestEffort).answer().await
+                }
+                outcome => outcome,
+            }
+        };
+        match timeout(PATIENCE, asked).await {
+            Ok(Ok(mut message)) => {
+                message[..2].copy_from_slice(&query[..2]);
+                Some(Ok(message))
+            }
+            Ok(Err(NoMessage::Failed(code))) => told(query, Vec::new(), code),
+            // Neither says anything of the name.
+            Ok(Err(NoMessage::Refused(_) | NoMessage::Unusable)) => None,
+            Err(_) => Some(Err(QueryFailure::TimedOut)),
+        }
     }
-}
 
-/// `None` for what `DnsQuery_W` does not answer.
-async fn by_records(query: &[u8]) -> Option<Result<Vec<u8>, QueryFailure>> {
-    let message = Message::from_vec(query).ok()?;
-    let [question] = &message.queries[..] else { return None };
-    let kind = u16::from(question.query_type());
-    let plain = message.metadata.op_code == OpCode::Query && question.query_class() == DNSClass::IN;
-    if !plain || !windows_dns::KNOWN_TYPES.contains(&kind) {
-        return None;
-    }
-    let name = question.name().to_ascii();
-    let asked = tokio::task::spawn_blocking(move || windows_dns::records(&name, kind));
-    match timeout(PATIENCE, asked).await {
-        // Windows' list may hold only what it does not know how to write.
-        Ok(Ok(Ok(records))) if records.is_empty() => None,
-        Ok(Ok(Ok(records))) => told(query, records, 0),
-        Ok(Ok(Err(code))) => told(query, Vec::new(), code),
-        Ok(Err(_)) => None,
-        Err(_) => Some(Err(QueryFailure::TimedOut)),
+    /// `None` for what `DnsQuery_W` does not answer.
+    async fn by_records(&self, query: &[u8]) -> Option<Result<Vec<u8>, QueryFailure>> {
+        let message = Message::from_vec(query).ok()?;
+        let [question] = &message.queries[..] else { return None };
+        let kind = u16::from(question.query_type());
+        let plain = message.metadata.op_code == OpCode::Query && question.query_class() == DNSClass::IN;
+        if !plain || !windows_dns::KNOWN_TYPES.contains(&kind) {
+            return None;
+        }
+        let functions = self.records?;
+        let name = question.name().to_ascii();
+        let asked = tokio::task::spawn_blocking(move || windows_dns::records(functions, &name, kind));
+        match timeout(PATIENCE, asked).await {
+            // Windows' list may hold only what it does not know how to write.
+            Ok(Ok(Ok(records))) if records.is_empty() => None,
+            Ok(Ok(Ok(records))) => told(query, records, 0),
+            Ok(Ok(Err(code))) => told(query, Vec::new(), code),
+            Ok(Err(_)) => None,
+            Err(_) => Some(Err(QueryFailure::TimedOut)),
+        }
     }
 }
 
@@ -140,45 +182,4 @@ pub(super) fn servers() -> Vec<std::net::IpAddr> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use hickory_proto::op::Query;
-    use hickory_proto::rr::{Name, RecordType};
-    use std::str::FromStr as _;
-
-    fn query() -> Vec<u8> {
-        let mut query = Message::new(0x1234, MessageType::Query, OpCode::Query);
-        query.add_query(Query::query(Name::from_str("name.test.").unwrap(), RecordType::A));
-        query.to_vec().unwrap()
-    }
-
-    #[test]
-    fn codes_of_windows_keep_their_kind() {
-        for (code, response) in [
-            (9501, ResponseCode::NoError),
-            (9002, ResponseCode::ServFail),
-            (9003, ResponseCode::NXDomain),
-            (9005, ResponseCode::Refused),
-        ] {
-            let answer = Message::from_vec(&told(&query(), Vec::new(), code).unwrap().unwrap()).unwrap();
-            assert_eq!((answer.metadata.id, answer.metadata.response_code), (0x1234, response), "{code}");
-            assert_eq!(answer.queries.len(), 1);
-        }
-        assert_eq!(told(&query(), Vec::new(), 1460), Some(Err(QueryFailure::TimedOut)));
-        assert_eq!(told(&query(), Vec::new(), 9852), Some(Err(QueryFailure::NoServer)));
-        for another_way in [9004, 9502, 123] {
-            assert_eq!(told(&query(), Vec::new(), another_way), None, "{another_way}");
-        }
-    }
-
-    #[tokio::test]
-    async fn the_hosts_file_comes_first() {
-        let hosts = std::env::temp_dir().join(format!("underpass-hosts-{}", std::process::id()));
-        fs::write(&hosts, "192.0.2.9 name.test\r\n").unwrap();
-        let answer = Resolver { hosts: hosts.clone() }.resolve(&query()).await.unwrap();
-        fs::remove_file(hosts).unwrap();
-        assert_eq!(answer.by, AnsweredBy::HostsFile);
-        assert!(Message::from_vec(&answer.message).unwrap().answers[0].to_string().contains("192.0.2.9"));
-        assert_eq!(Resolver::default().resolve(b"no query at all").await, Err(QueryFailure::Refused));
-    }
-}
+mod tests;

@@ -1,120 +1,43 @@
-//! Windows' resolver: `DnsQueryRaw`, where there is one, takes any message; `DnsQuery_W` gives records of the types that it knows.
+//! Records of the types that Windows' resolver knows, by `DnsQuery_W`.
 
+use super::library::functions;
 use super::text::{list, text, wide};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, NS, PTR, SOA, SRV, TXT};
 use hickory_proto::rr::{Name, RData, Record};
 use std::ffi::c_void;
-use std::mem::transmute;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ptr::null_mut;
 use std::str::FromStr as _;
-use std::sync::OnceLock;
-use tokio::sync::oneshot;
 use windows_sys::Win32::NetworkManagement::Dns::{
-    DNS_PROTOCOL_TCP, DNS_QUERY_RAW_CANCEL, DNS_QUERY_RAW_REQUEST, DNS_QUERY_RAW_REQUEST_VERSION1,
-    DNS_QUERY_RAW_RESULT, DNS_QUERY_RAW_RESULTS_VERSION1, DNS_QUERY_STANDARD, DNS_QUERY_TREAT_AS_FQDN, DNS_RECORDA,
-    DNS_RECORDW, DnsFree, DnsFreeRecordList, DnsQuery_W,
+    DNS_QUERY_NO_MULTICAST, DNS_QUERY_STANDARD, DNS_QUERY_TREAT_AS_FQDN, DNS_RECORDA, DNS_RECORDW, DnsFree,
+    DnsFreeRecordList, DnsQuery_W,
 };
-use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
+use windows_sys::core::PCWSTR;
 
 /// Record types (IANA, "DNS Parameters") that [`records`] can give.
 pub(crate) const KNOWN_TYPES: [u16; 9] = [1, 2, 5, 6, 12, 15, 16, 28, 33];
 
-/// `DNS_REQUEST_PENDING`: the answer will come.
-const PENDING: i32 = 9506;
-
 /// `DNS_ERROR_BAD_PACKET`: what came cannot be told by this way.
 const BAD_PACKET: i32 = 9502;
 
-/// `ERROR_CALL_NOT_IMPLEMENTED`: the function is there, and does nothing.
-pub(crate) const NOT_IMPLEMENTED: i32 = 120;
-
-type QueryRaw = unsafe extern "system" fn(*const DNS_QUERY_RAW_REQUEST, *mut DNS_QUERY_RAW_CANCEL) -> i32;
-type FreeRaw = unsafe extern "system" fn(*const DNS_QUERY_RAW_RESULT);
-
-struct Raw {
-    query: QueryRaw,
-    free: FreeRaw,
-}
-
-/// What came of a raw query: a message, or why there is none, in Windows' codes.
-pub(crate) type RawAnswer = Result<Vec<u8>, i32>;
-
-fn raw() -> Option<&'static Raw> {
-    static RAW: OnceLock<Option<Raw>> = OnceLock::new();
-    let find = || {
-        // SAFETY: the names end with a zero; the library is loaded, since this program imports from it.
-        unsafe {
-            let library = GetModuleHandleW(wide("dnsapi.dll").as_ptr());
-            let query = GetProcAddress(library, c"DnsQueryRaw".as_ptr().cast())?;
-            let free = GetProcAddress(library, c"DnsQueryRawResultFree".as_ptr().cast())?;
-            // SAFETY: the functions of these names have these types (Microsoft's pages of them).
-            Some(Raw {
-                query: transmute::<unsafe extern "system" fn() -> isize, QueryRaw>(query),
-                free: transmute::<unsafe extern "system" fn() -> isize, FreeRaw>(free),
-            })
-        }
-    };
-    RAW.get_or_init(find).as_ref()
-}
-
-/// Asks a whole message by `DnsQueryRaw`; `None` where Windows has no such function.
-pub(crate) fn query_raw(message: &[u8]) -> Option<oneshot::Receiver<RawAnswer>> {
-    let raw = raw()?;
-    let (answered, answer) = oneshot::channel::<RawAnswer>();
-    let context = Box::into_raw(Box::new(answered));
-    let mut message = message.to_vec();
-    let request = DNS_QUERY_RAW_REQUEST {
-        version: DNS_QUERY_RAW_REQUEST_VERSION1,
-        resultsVersion: DNS_QUERY_RAW_RESULTS_VERSION1,
-        dnsQueryRawSize: u32::try_from(message.len()).unwrap_or(0),
-        dnsQueryRaw: message.as_mut_ptr(),
-        queryCompletionCallback: Some(raw_answered),
-        queryContext: context.cast(),
-        // The answer is wanted whole.
-        protocol: DNS_PROTOCOL_TCP,
-        ..DNS_QUERY_RAW_REQUEST::default()
-    };
-    let mut cancel = DNS_QUERY_RAW_CANCEL::default();
-    // SAFETY: request and message outlive the call, which copies them; the context is the callback's.
-    let code = unsafe { (raw.query)(&raw const request, &raw mut cancel) };
-    if code != PENDING {
-        // SAFETY: without a pending query the callback never runs, so the box is still ours.
-        let answered = unsafe { Box::from_raw(context) };
-        // The receiver is in this function's hands.
-        let _ = answered.send(Err(code));
+functions! {
+    pub(crate) struct RecordFunctions from "dnsapi.dll" {
+        query: DnsQuery_W(PCWSTR, u16, u32, *mut c_void, *mut *mut DNS_RECORDA, *mut *mut c_void) -> u32;
+        free: DnsFree(*const c_void, i32);
     }
-    Some(answer)
-}
-
-unsafe extern "system" fn raw_answered(context: *const c_void, result: *const DNS_QUERY_RAW_RESULT) {
-    // SAFETY: Windows calls once for each pending query, with the box that it was given.
-    let answered = unsafe { Box::from_raw(context.cast_mut().cast::<oneshot::Sender<RawAnswer>>()) };
-    // SAFETY: null, or a result that is ours until it is freed.
-    let Some(told) = (unsafe { result.as_ref() }) else { return };
-    let message = if told.queryRawResponse.is_null() {
-        Err(told.queryStatus)
-    } else {
-        // SAFETY: the response has the size that the result says.
-        Ok(unsafe { std::slice::from_raw_parts(told.queryRawResponse, told.queryRawResponseSize as usize) }.to_vec())
-    };
-    if let Some(raw) = raw() {
-        // SAFETY: freed once, and not used any more.
-        unsafe { (raw.free)(result) };
-    }
-    // Whoever asked may have given up.
-    let _ = answered.send(message);
 }
 
 /// Asks for records of one of [`KNOWN_TYPES`] by `DnsQuery_W`, which blocks. Those of the answer section, in Windows' order.
 ///
 /// # Errors
 /// Windows' code.
-pub(crate) fn records(name: &str, kind: u16) -> Result<Vec<Record>, i32> {
+pub(crate) fn records(dns: RecordFunctions, name: &str, kind: u16) -> Result<Vec<Record>, i32> {
     let mut first: *mut DNS_RECORDA = null_mut();
-    let options = DNS_QUERY_STANDARD | DNS_QUERY_TREAT_AS_FQDN;
+    // Names that no server knows are not asked of the neighbours (LLMNR, mDNS), as in `raw_query.rs`.
+    let options = DNS_QUERY_STANDARD | DNS_QUERY_TREAT_AS_FQDN | DNS_QUERY_NO_MULTICAST;
     // SAFETY: the name ends with a zero, and both outlive the call.
-    let code = unsafe { DnsQuery_W(wide(name).as_ptr(), kind, options, null_mut(), &raw mut first, null_mut()) } as i32;
+    let code =
+        unsafe { (dns.query)(wide(name).as_ptr(), kind, options, null_mut(), &raw mut first, null_mut()) } as i32;
     if code != 0 {
         return Err(code);
     }
@@ -124,7 +47,7 @@ pub(crate) fn records(name: &str, kind: u16) -> Result<Vec<Record>, i32> {
     let answers = all.filter(|record| unsafe { record.Flags.DW } & 3 == 1);
     let records: Vec<Record> = answers.filter_map(record).collect();
     // SAFETY: freed once, and not used any more.
-    unsafe { DnsFree(first.cast::<c_void>().cast_const(), DnsFreeRecordList) };
+    unsafe { (dns.free)(first.cast::<c_void>().cast_const(), DnsFreeRecordList) };
     // A TXT string is any bytes (RFC 1035 3.3.14), which Windows made letters of: only ASCII is the same again.
     let exact = |record: &Record| {
         let RData::TXT(text) = &record.data else { return true };

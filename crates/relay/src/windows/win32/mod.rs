@@ -3,6 +3,8 @@
 pub(crate) mod adapters;
 pub(crate) mod dns;
 pub(crate) mod icmp;
+pub(crate) mod library;
 pub(crate) mod proxy;
+pub(crate) mod raw_query;
 pub(crate) mod sockets;
 mod text;
