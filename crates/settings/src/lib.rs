@@ -8,6 +8,7 @@ pub mod change;
 pub mod check;
 pub mod effective;
 pub mod ini;
+pub mod nat;
 pub mod recommend;
 pub mod resolv;
 pub mod schema;

@@ -3,6 +3,7 @@
 
 use crate::change::Change;
 use crate::effective::{Origin, Situation};
+use crate::nat;
 use crate::schema::{Key, NEW_NETWORKING, Place};
 use crate::subnet::{self, Subnet};
 use crate::version::Windows;
@@ -11,7 +12,7 @@ use std::fmt;
 use std::str::FromStr;
 use wire::HostFacts;
 use wire::facts::{Adapter, Proxy};
-use wording::{Sentence, Text, settings as say};
+use wording::{Sentence, Text, common, settings as say};
 
 /// What the network is wanted for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -200,22 +201,26 @@ impl Machine<'_> {
         advice
     }
 
-    /// A subnet for NAT that nothing overlaps; without the host's routes the one that is least likely to be overlapped.
-    fn subnet(&self, clash: Option<(Ipv4Net, Ipv4Net)>) -> Option<Advice> {
+    /// A subnet for NAT that nothing overlaps. Without the host's routes it is the one that is
+    /// least likely to be overlapped.
+    fn subnet(&self, clash: Option<(Ipv4Net, Ipv4Net)>) -> Vec<Advice> {
+        let commands = |net, reason| run(Shell::Administrator, nat::commands(net), reason);
+        let order = || know(common::SUBNET_ORDER.text());
         let Some(facts) = self.facts else {
-            let net = subnet::link_local()?;
-            return Some(run(Shell::Administrator, registry(net), say::SUBNET_UNKNOWN.with("net", net)));
+            let net = subnet::link_local();
+            let advice = net.map(|net| commands(net, say::SUBNET_UNKNOWN.with("net", net)));
+            return advice.into_iter().chain([order()]).collect();
         };
         let said = |net: Ipv4Net| match clash {
             Some((own, route)) => say::SUBNET_CLASH.with("own", own).with("route", route).with("net", net),
             None if Some(net) == subnet::link_local() => say::SUBNET_LINK_LOCAL.with("net", net),
             None => say::SUBNET_FREE.with("net", net),
         };
-        Some(match subnet::pick(facts) {
-            Subnet::Good(net) => Advice { is_done: true, ..run(Shell::Administrator, registry(net), said(net)) },
-            Subnet::Free(net) => run(Shell::Administrator, registry(net), said(net)),
-            Subnet::None => tunnel(say::SUBNET_NONE.text()),
-        })
+        match subnet::pick(facts) {
+            Subnet::Good(net) => vec![Advice { is_done: true, ..commands(net, said(net)) }],
+            Subnet::Free(net) => vec![commands(net, said(net)), order()],
+            Subnet::None => vec![tunnel(say::SUBNET_NONE.text())],
+        }
     }
 
     /// WSL's own resolv.conf, where somebody took it over: the modes that are recommended depend on it.
@@ -284,22 +289,6 @@ const PORT_PROXY: [&str; 2] = [
 ];
 
 const PROXY_ON: &str = "eval \"$(underpass proxy on --from windows)\"";
-
-/// Where Windows keeps the subnet of WSL's NAT.
-const REGISTRY: &str = r"HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Lxss";
-
-/// What gives WSL's NAT a subnet.
-fn registry(net: Ipv4Net) -> Vec<String> {
-    let gateway = net.hosts().next().unwrap_or(net.addr());
-    let line = |name: &str, value: String| {
-        format!("Set-ItemProperty -Path '{REGISTRY}' -Name {name} -Type String -Value '{value}'")
-    };
-    vec![
-        "wsl --shutdown".to_owned(),
-        line("NatNetwork", net.to_string()),
-        line("NatGatewayIpAddress", gateway.to_string()),
-    ]
-}
 
 #[cfg(test)]
 mod tests;

@@ -71,12 +71,15 @@ fn of_wsl(facts: &HostFacts) -> Option<Ipv4Net> {
     adapter.addresses.iter().find_map(|address| address.parse::<Ipv4Net>().ok()).map(|net| net.trunc())
 }
 
-/// The host's routes, but for WSL's own and those to everything.
+/// The networks of the host: its routes and the addresses of its adapters, without WSL's own
+/// network and without routes to everything.
 fn taken(facts: &HostFacts) -> Vec<Ipv4Net> {
     let own = of_wsl(facts);
-    let routes = facts.routes.iter().filter_map(|route| route.parse::<Ipv4Net>().ok()).map(|net| net.trunc());
+    let adapters = facts.adapters.iter().filter(|adapter| adapter.up);
+    let texts = adapters.flat_map(|adapter| &adapter.addresses).chain(&facts.routes);
+    let nets = texts.filter_map(|text| text.parse::<Ipv4Net>().ok()).map(|net| net.trunc());
     let all_link_local = net(&ALL_LINK_LOCAL);
-    routes.filter(|net| net.prefix_len() >= SHORTEST && Some(*net) != own && Some(*net) != all_link_local).collect()
+    nets.filter(|net| net.prefix_len() >= SHORTEST && Some(*net) != own && Some(*net) != all_link_local).collect()
 }
 
 #[cfg(test)]
@@ -123,6 +126,16 @@ mod tests {
         let expected = ("172.28.48.0/20".parse().unwrap(), "172.16.0.0/12".parse().unwrap());
         assert_eq!(clash(&company), Some(expected));
         assert_eq!(pick(&company), free("192.168.240.0/24"));
+    }
+
+    #[test]
+    fn the_addresses_of_other_adapters_count_while_they_are_up() {
+        let mut facts = host(&[], Some("172.28.48.1/20"));
+        let addresses = vec!["192.168.240.7/24".to_owned()];
+        facts.adapters.push(Adapter { up: true, addresses, ..Adapter::default() });
+        assert_eq!(pick(&facts), free("172.30.240.0/24"));
+        facts.adapters[1].up = false;
+        assert_eq!(pick(&facts), free("192.168.240.0/24"));
     }
 
     proptest! {

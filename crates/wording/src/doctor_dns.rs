@@ -22,8 +22,9 @@ sentences! {
         "从这里查询其他服务器有应答，所以是 resolv.conf 写错了：其中的服务器不回答 WSL 的查询。";
     /// Cause.
     SERVERS_OLD_GATEWAY_CAUSE:
-        "resolv.conf names {server}, which was WSL's gateway before the last restart. In NAT mode that address changes each time.",
-        "resolv.conf 中的 {server} 是上次重启前的 WSL 网关。NAT 模式下这个地址每次启动都会变化。";
+        "resolv.conf names {server}, which was WSL's gateway before. In NAT mode that address \
+         changes with WSL's subnet.",
+        "resolv.conf 中的 {server} 是 WSL 以前的网关。NAT 模式下，网段变化后网关地址也会变化。";
     /// Check.
     INTERCEPTED: "DNS packets reach the servers that they are sent to", "DNS 数据包能到达目标服务器";
     /// Seen.

@@ -73,7 +73,10 @@ sentences! {
     /// Seen.
     ADDRESS_DEAD_SEEN: "{place} names {address}, which is in no network of this VM, and does not answer.", "{place} 中写着 {address}，它不在本虚拟机的任何网段内，也没有应答。";
     /// Cause.
-    ADDRESS_CAUSE: "In NAT mode WSL gets new addresses each time it starts; what was written down by hand stays behind.", "NAT 模式下 WSL 每次启动都会得到新的地址，手工写下的旧地址不会更新。";
+    ADDRESS_CAUSE:
+        "In NAT mode WSL keeps its addresses as long as its network has the same subnet and the \
+         address is free; what was written down by hand does not follow a change.",
+        "NAT 模式下，只有网段不变且原地址未被占用时，WSL 的地址才保持不变；手工写下的地址不会随之更新。";
     /// Fix.
     ADDRESS_HOSTS_FIX: "In /etc/hosts write {new} for {old}:", "在 /etc/hosts 中把 {old} 改为 {new}：";
     /// Fix.

@@ -292,8 +292,9 @@ sentences! {
         "WSL 的网段 {own} 与 {route} 重叠，而 Windows 会把后者送往别处（可能是 VPN）；{net} 不与任何路由重叠。";
     /// A subnet that is free.
     SUBNET_FREE:
-        "WSL takes a new subnet at each start, which may be one of the company's; {net} overlaps no route of this host.",
-        "WSL 每次启动都会选用新的网段，可能与公司网段冲突；{net} 不与本机的任何路由重叠。";
+        "WSL keeps the subnet that it took once, even where a company or a VPN uses it too; \
+         {net} overlaps no route of this host.",
+        "WSL 会一直沿用最初选定的网段，即使它与公司或 VPN 的网段冲突；{net} 不与本机的任何路由重叠。";
     /// A link-local one.
     SUBNET_LINK_LOCAL:
         "All private ranges are routed elsewhere, to a VPN perhaps; {net} is of the link-local range, which no VPN routes.",

@@ -3,6 +3,8 @@
 use super::view::View;
 use super::{Shell, Step};
 use ipnet::IpNet;
+use settings::nat;
+use settings::subnet::{self, Subnet};
 use wire::facts::Adapter;
 use wording::{Sentence, common, doctor};
 
@@ -11,13 +13,6 @@ pub(super) const WSLCONFIG: &str = r"%UserProfile%\.wslconfig";
 
 /// Where those of one distro are.
 pub(super) const WSL_CONF: &str = "/etc/wsl.conf";
-
-/// Networks of 256 addresses for WSL's NAT, the first that overlaps nothing is taken: private ones that few use, then a link-local one,
-/// which no VPN routes.
-const SUBNETS: [[u8; 3]; 3] = [[192, 168, 213], [10, 231, 77], [169, 254, 173]];
-
-/// Where WSL keeps the network of its NAT.
-const LXSS: &str = r"HKLM:\SOFTWARE\Microsoft\Windows\CurrentVersion\Lxss";
 
 /// A metric that every other adapter beats.
 const HIGH_METRIC: u32 = 6000;
@@ -63,18 +58,16 @@ pub(super) fn mirrored(view: &View<'_>) -> Vec<Step> {
     [say(&doctor::FIX_MIRRORED), lines(WSLCONFIG, &settings)].into_iter().chain(shutdown(view)).collect()
 }
 
-/// Another subnet for WSL's NAT.
-pub(super) fn subnet(view: &View<'_>) -> [Step; 2] {
-    let taken: Vec<IpNet> = networks_of_windows(view).map(|(net, _)| net).collect();
-    let network = |[a, b, c]: [u8; 3]| IpNet::new_assert([a, b, c, 0].into(), 24);
-    let is_free = |candidate: &[u8; 3]| !taken.iter().any(|net| overlap(*net, network(*candidate)));
-    let [a, b, c] = SUBNETS.into_iter().find(is_free).unwrap_or(SUBNETS[SUBNETS.len() - 1]);
-    let commands = [
-        "wsl --shutdown".to_owned(),
-        format!("Set-ItemProperty {LXSS} NatNetwork {a}.{b}.{c}.0/24"),
-        format!("Set-ItemProperty {LXSS} NatGatewayIpAddress {a}.{b}.{c}.1"),
-    ];
-    [say(&doctor::FIX_SUBNET), Step::Run { shell: Shell::AdminPowershell, lines: commands.into() }]
+/// Another subnet for WSL's NAT, unless it has a good one or none is free.
+pub(super) fn subnet(view: &View<'_>) -> Vec<Step> {
+    let net = match view.windows().map(|windows| subnet::pick(&windows.host)) {
+        None => subnet::link_local(),
+        Some(Subnet::Free(net)) => Some(net),
+        Some(Subnet::Good(_) | Subnet::None) => None,
+    };
+    let Some(net) = net else { return Vec::new() };
+    let commands = Step::Run { shell: Shell::AdminPowershell, lines: nat::commands(net) };
+    vec![say(&doctor::FIX_SUBNET), commands, say(&common::SUBNET_ORDER)]
 }
 
 /// A metric for a VPN's adapter that others beat.

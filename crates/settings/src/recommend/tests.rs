@@ -55,30 +55,27 @@ fn an_old_windows_gets_a_subnet_and_the_metric_of_anyconnect() {
     let advice = recommend(Goal::Vpn, &on(19_045, "", ""), Some(&facts));
     let actions = actions(&advice);
     assert!(actions[0].contains("Windows 10 (19045)"), "{}", actions[0]);
-    assert_eq!(
-        actions[1],
-        "wsl --shutdown; \
-         Set-ItemProperty -Path 'HKLM:\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Lxss' -Name NatNetwork -Type String -Value '192.168.240.0/24'; \
-         Set-ItemProperty -Path 'HKLM:\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Lxss' -Name NatGatewayIpAddress -Type String -Value '192.168.240.1'"
-    );
-    assert_eq!(actions[2], "Set-NetIPInterface -InterfaceAlias 'Ethernet 3' -InterfaceMetric 6000");
+    let subnet = nat::commands("192.168.240.0/24".parse().unwrap());
+    assert_eq!(actions[1], subnet.join("; "));
+    assert_eq!(actions[2], common::SUBNET_ORDER.en);
+    assert_eq!(actions[3], "Set-NetIPInterface -InterfaceAlias 'Ethernet 3' -InterfaceMetric 6000");
     assert!(matches!(advice[1].action, Action::Run(Shell::Administrator, _)));
-    assert_eq!(actions.len(), 3);
+    assert_eq!(actions.len(), 4);
 }
 
 #[test]
 fn any_other_vpn_of_an_old_windows_gets_the_tunnel() {
     let facts = vpn("Ethernet 4", "Fortinet SSL VPN Virtual Ethernet Adapter");
     let advice = recommend(Goal::Default, &on(19_045, "", ""), Some(&facts));
-    assert_eq!(actions(&advice)[2], "underpass up");
-    assert!(advice[2].reason.say(Language::English).contains("Fortinet"), "{advice:?}");
+    assert_eq!(actions(&advice)[3], "underpass up");
+    assert!(advice[3].reason.say(Language::English).contains("Fortinet"), "{advice:?}");
     // Without a VPN there is nothing to keep clear of.
     let plain = HostFacts::default();
     assert_eq!(recommend(Goal::Default, &on(19_045, "", ""), Some(&plain)).len(), 1);
     // Where nothing is known of the host, the subnet is one that no VPN routes.
     let unknown = actions(&recommend(Goal::Vpn, &on(19_045, "", ""), None));
     assert!(unknown[1].contains("NatNetwork -Type String -Value '169.254.214.0/24'"), "{unknown:?}");
-    assert_eq!(unknown[2], "underpass up");
+    assert_eq!(unknown[3], "underpass up");
 }
 
 #[test]

@@ -218,6 +218,9 @@ fn recommend_gives_an_old_windows_a_free_subnet_and_the_metric_of_anyconnect() {
         "in PowerShell as administrator:",
         "-Name NatNetwork -Type String -Value '10.254.240.0/24'",
         "-Name NatGatewayIpAddress -Type String -Value '10.254.240.1'",
+        "-Name NatIpAddress -ErrorAction SilentlyContinue",
+        "  Get-HnsNetwork | Where-Object Name -like 'WSL*' | Remove-HnsNetwork",
+        "let nothing start WSL in between",
         "WSL's subnet 172.28.48.0/20 lies in 172.16.0.0/12",
         "  Set-NetIPInterface -InterfaceAlias 'Ethernet 3' -InterfaceMetric 6000",
     ] {

@@ -4,6 +4,7 @@ use crate::checks::{Severity, judge};
 use crate::facts::*;
 use crate::sample::*;
 use crate::way::{Place, State};
+use wording::common;
 
 fn cut_nat() -> Facts {
     let mut facts = nat();
@@ -206,7 +207,11 @@ fn overlapping_subnets_are_found_where_nothing_works() {
     let finding = only(&overlapping(), "network-overlap");
     let text = said(&finding);
     assert!(text.contains("172.28.48.0/20") && text.contains("172.28.0.0/16"), "{text}");
-    assert!(text.contains("Set-ItemProperty") && text.contains("192.168.213.1"), "{text}");
+    // The commands are those of `underpass settings recommend`, with what is to be minded.
+    for line in settings::nat::commands("192.168.240.0/24".parse().unwrap()) {
+        assert!(text.contains(&line), "{line}: {text}");
+    }
+    assert!(text.contains(common::SUBNET_ORDER.en), "{text}");
     // By a route alone, as a Linux host tells it.
     let mut routed = cut_nat();
     windows(&mut routed).host.routes.push("172.16.0.0/12".to_owned());
@@ -231,7 +236,19 @@ fn the_subnet_that_is_offered_is_free() {
     windows(&mut facts).host.routes.push("192.168.0.0/16".to_owned());
     windows(&mut facts).host.routes.push("10.0.0.0/8".to_owned());
     let said = said(&only(&facts, "network-overlap"));
-    assert!(said.contains("NatNetwork 169.254.173.0/24"), "{said}");
+    assert!(said.contains("NatNetwork -Type String -Value '172.30.240.0/24'"), "{said}");
+    // WSL has one of those already, which nothing overlaps: another would not help.
+    let mut good = cut_nat();
+    vpn(&mut good, 60);
+    let of_wsl = wire::facts::Adapter {
+        name: "vEthernet (WSL)".to_owned(),
+        up: true,
+        addresses: vec!["192.168.240.1/24".to_owned()],
+        ..wire::facts::Adapter::default()
+    };
+    windows(&mut good).host.adapters.push(of_wsl);
+    let said = self::said(&only(&good, "network-vpn-routes"));
+    assert!(!said.contains("NatNetwork"), "{said}");
 }
 
 #[test]
