@@ -9,6 +9,7 @@ use crate::windows::{self, QuestionError};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
+use tokio::process::Command;
 use wire::HostFacts;
 use wire::facts::HostProbe;
 
@@ -91,12 +92,7 @@ pub async fn ask<T: serde::de::DeserializeOwned>(
     placement: Placement,
     words: Vec<OsString>,
 ) -> Result<T, HostError> {
-    let mut relay = RelayCommand { program: relay, args: words, original: None };
-    if placement == Placement::OnWindowsDisk {
-        relay = deploy::deploy(relay).await;
-    }
-    let program = relay.program.clone();
-    let (mut command, _) = relay.prepare()?;
+    let (program, mut command) = command(relay, placement, words).await?;
     command.stdin(Stdio::null()).kill_on_drop(true);
     let output = match tokio::time::timeout(WINDOWS_PATIENCE, command.output()).await {
         Ok(Ok(output)) => output,
@@ -107,6 +103,26 @@ pub async fn ask<T: serde::de::DeserializeOwned>(
         return Err(HostError::Ended { program, ending: output.status.to_string(), words: windows::told(&output) });
     }
     serde_json::from_slice(&output.stdout).map_err(|source| HostError::Nonsense { program, source })
+}
+
+/// The relay with these arguments as it is to be started, its streams not yet chosen, and the program's path.
+///
+/// # Errors
+/// It cannot be started.
+///
+/// # Panics
+/// Outside of a tokio runtime with I/O and time.
+pub async fn command(
+    relay: PathBuf,
+    placement: Placement,
+    words: Vec<OsString>,
+) -> Result<(PathBuf, Command), SpawnError> {
+    let mut relay = RelayCommand { program: relay, args: words, original: None };
+    if placement == Placement::OnWindowsDisk {
+        relay = deploy::deploy(relay).await;
+    }
+    let (command, _) = relay.prepare()?;
+    Ok((relay.program, command))
 }
 
 /// The relay on Windows' disk where the gateway of another distro has put it: other distros have only the command.

@@ -11,6 +11,7 @@ pub mod engine;
 mod facts;
 mod hosts;
 pub mod limits;
+pub mod meter;
 #[cfg_attr(windows, path = "windows/mod.rs")]
 #[cfg_attr(not(windows), path = "linux/mod.rs")]
 pub mod os;
@@ -21,3 +22,4 @@ mod tcp;
 mod udp;
 pub mod via;
 mod wakers;
+pub mod watch;

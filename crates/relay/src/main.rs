@@ -5,7 +5,8 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
-use underpass_relay::{engine, os, probe};
+use std::time::Duration;
+use underpass_relay::{engine, meter, os, probe, watch};
 
 /// Opens ordinary sockets for the gateway in the VM. Started by `underpass up`; speaks frames on standard input and output.
 #[derive(Parser)]
@@ -27,6 +28,20 @@ enum Command {
     Proxy {
         /// The URL, such as https://www.example.com/
         url: String,
+    },
+    /// Counts, sends and echoes bytes for `underpass selftest` until its standard input ends.
+    #[command(hide = true)]
+    Meter {
+        /// On a port of 127.0.0.1, which is printed as JSON, in place of the standard streams
+        #[arg(long)]
+        listen: bool,
+    },
+    /// Waits for a change of this host's network, prints what came as JSON, and ends.
+    #[command(hide = true)]
+    Watch {
+        /// How long it waits
+        #[arg(long, value_name = "N", default_value_t = 30)]
+        seconds: u64,
     },
 }
 
@@ -51,6 +66,8 @@ fn main() -> ExitCode {
         Some(Command::Facts) => return print(&os::facts()),
         Some(Command::Probe(questions)) => return print_probe(&questions),
         Some(Command::Proxy { url }) => return print_proxy(&url),
+        Some(Command::Meter { listen }) => return code(run_meter(listen)),
+        Some(Command::Watch { seconds }) => return print_change(Duration::from_secs(seconds)),
         None => {}
     }
     if std::io::stdin().is_terminal() || std::io::stdout().is_terminal() {
@@ -59,13 +76,49 @@ fn main() -> ExitCode {
         );
         return ExitCode::from(2);
     }
-    match serve() {
+    code(serve())
+}
+
+fn code(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn run_meter(listen: bool) -> anyhow::Result<()> {
+    let mut stdin = std::io::stdin().lock();
+    let mut stdout = std::io::stdout().lock();
+    if !listen {
+        return meter::serve(stdin, stdout).context("the measurement ended early");
+    }
+    let port = meter::listen().context("no port of 127.0.0.1 could be opened")?;
+    writeln!(stdout, "{{\"port\":{port}}}").and_then(|()| stdout.flush()).context("the port cannot be printed")?;
+    // Whoever started this holds the input open as long as it measures.
+    std::io::copy(&mut stdin, &mut std::io::sink()).context("standard input failed")?;
+    Ok(())
+}
+
+fn print_change(patience: Duration) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "no event loop");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = match runtime.block_on(watch::first(&os::Resolver::default(), patience)) {
+        Ok(seen) => print(&seen),
+        Err(error) => {
+            tracing::error!(%error, "changes of the network cannot be watched");
+            ExitCode::FAILURE
+        }
+    };
+    runtime.shutdown_background();
+    code
 }
 
 fn print(answer: &impl serde::Serialize) -> ExitCode {

@@ -3,6 +3,7 @@
 use crate::doctor::args::DoctorOptions;
 use crate::generate::Shell;
 use crate::proxy::args::ProxyOptions;
+use crate::selftest::SelftestOptions;
 use crate::settings::SettingsCommand;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use gateway::config::{Choices, OsText};
@@ -50,6 +51,8 @@ Examples:
     Status(StatusOptions),
     /// Find out what is wrong with this machine's network, and what mends it.
     Doctor(Box<DoctorOptions>),
+    /// Try on this machine what the tunnel should do, item by item, and measure it.
+    Selftest(Box<SelftestOptions>),
     /// Have systemd start the tunnel with this distro, and keep it running.
     #[command(
         subcommand,

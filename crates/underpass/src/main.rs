@@ -6,6 +6,7 @@ mod doctor;
 mod generate;
 mod log;
 mod proxy;
+mod selftest;
 mod service;
 mod settings;
 mod show;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Up(options) => options.log_file.as_deref(),
         Command::Status(_)
         | Command::Doctor(_)
+        | Command::Selftest(_)
         | Command::Service(_)
         | Command::Settings(_)
         | Command::Proxy(_)
@@ -82,6 +84,7 @@ fn main() -> ExitCode {
                 ExitCode::from(USAGE)
             });
         }
+        Command::Selftest(options) => selftest::run(*options, default_relay(), runtime_dir()),
         Command::Service(command) => service(&command).map(|()| ExitCode::SUCCESS),
         Command::Settings(command) => settings::run(&command),
         Command::Proxy(options) => return proxy::run(options, complain),

@@ -126,3 +126,13 @@ pub struct ConnectAnswer {
     /// How long it took.
     pub ms: u64,
 }
+
+/// What a relay that is run with `watch` prints: the first change of its host's network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HostChange {
+    /// After how many milliseconds the system reported one; nothing if none came in time.
+    pub after_ms: Option<u64>,
+    /// Whether the facts about the host differ from those before.
+    pub facts_differ: bool,
+}

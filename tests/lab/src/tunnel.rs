@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::interop::Interop;
 use crate::relay::Relay;
 use crate::run::{Finished, Process, in_namespace, plain};
+use crate::scene::{Scratch, exec_relay};
 use crate::topology::{Lab, Place};
 use crate::wait::until;
 
@@ -193,6 +194,30 @@ impl Tunnel {
     /// It cannot be started.
     pub fn command(&self, words: &[&str]) -> io::Result<Finished> {
         Finished::of(command(&self.namespace, &self.folder, &[], words))
+    }
+
+    /// Runs `underpass selftest --json` for this tunnel, with the relay that tests use, and these words besides.
+    ///
+    /// # Panics
+    /// It cannot be run, or prints no JSON.
+    #[must_use]
+    pub fn selftest(&self, lab: &Lab, words: &[&str]) -> serde_json::Value {
+        let scratch = Scratch::new();
+        let [init, linux] = [programs().join("interop-init"), programs().join("underpass-relay")];
+        let relay = match Relay::chosen() {
+            Relay::Linux => scratch.file("relay", &format!("#!/bin/sh\n{}", exec_relay(lab))),
+            Relay::LinuxBehindInterop => {
+                let words = format!("#!/bin/sh\nexec {} {} underpass-relay \"$@\"\n", init.display(), linux.display());
+                scratch.file("relay", &words)
+            }
+            Relay::Windows => crate::interop::windows_relay().display().to_string(),
+        };
+        let socket = self.windows.as_ref().map(|windows| format!("WSL_INTEROP={}", windows.socket().display()));
+        let wrapper: Vec<&str> = ["env"].into_iter().chain(socket.as_deref()).collect();
+        let words = [&["selftest", "--json", "--relay", relay.as_str()], words].concat();
+        let finished = Finished::of(command(&self.namespace, &self.folder, &wrapper, &words));
+        let finished = finished.unwrap_or_else(|error| panic!("underpass selftest: {error}"));
+        serde_json::from_str(&finished.stdout).unwrap_or_else(|error| panic!("selftest: {error}: {finished:?}"))
     }
 
     /// What `underpass status --json` says.

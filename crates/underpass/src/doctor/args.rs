@@ -10,7 +10,7 @@ use wording::Language;
 const OUTSIDE: [&str; 3] = ["1.1.1.1:443", "223.5.5.5:443", "[2606:4700:4700::1111]:443"];
 
 /// What Windows itself asks for when it wants to know whether it is online.
-const PUBLIC_NAME: &str = "www.msftconnecttest.com";
+pub(crate) const PUBLIC_NAME: &str = "www.msftconnecttest.com";
 
 /// Public nameservers, in the same order as [`OUTSIDE`].
 const PUBLIC_DNS: [&str; 3] = ["1.1.1.1", "223.5.5.5", "8.8.8.8"];
@@ -70,8 +70,12 @@ impl DoctorOptions {
         if !self.public_dns.is_empty() {
             return self.public_dns.clone();
         }
-        PUBLIC_DNS.iter().filter_map(|address| address.parse().ok()).collect()
+        default_public_dns()
     }
+}
+
+pub(crate) fn default_public_dns() -> Vec<IpAddr> {
+    PUBLIC_DNS.iter().filter_map(|address| address.parse().ok()).collect()
 }
 
 pub(crate) fn default_outside() -> Vec<HostPort> {

@@ -1,0 +1,529 @@
+//! The items of a self-test. Each tries one thing and says whether it works; none changes anything.
+//! Findings hold no address or name of the user's network, since their reports are passed on.
+
+use super::meter::{self, Meter};
+use super::report::Finding;
+use crate::doctor::args::HostPort;
+use anyhow::Context as _;
+use clap::ValueEnum;
+use doctor::facts::{Answer, Outcome, Transport};
+use doctor::probes::{dns, icmp, tcp};
+use gateway::reach::{Target, reaches_without_tunnel};
+use gateway::status::State;
+use gateway::{Placement, Status, control, host};
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::process::Command;
+use tokio::time::{Instant, sleep, timeout};
+use wire::facts::{HostChange, HostFacts};
+
+/// Where the helper distro's boot command writes its log.
+const LOG: &str = "/var/log/underpass.log";
+
+/// Lines of that log that are passed on.
+const LOG_LINES: usize = 4;
+
+/// Between two looks at the status.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How long a traceroute may take: twelve hops, two seconds each.
+const TRACE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a measurement may take before it counts as stuck.
+const MEASURE_PATIENCE: Duration = Duration::from_secs(120);
+
+/// How long Windows may take to start a program, on top of what the program does.
+const START_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Bytes that go there and back for a latency.
+const ROUNDS: u16 = 300;
+
+/// Streams of a throughput that is not of one stream.
+const STREAMS: u64 = 8;
+
+/// What is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Item {
+    /// The tunnel of this distro comes up
+    Start,
+    /// WSL's networking mode is known and served
+    Mode,
+    /// The relay starts and tells of its host
+    Host,
+    /// Bytes by the relay's standard streams alone: on WSL the pipe of interop
+    Pipe,
+    /// Bytes through the tunnel to the host's 127.0.0.1
+    Throughput,
+    /// One byte, and one datagram, there and back through the tunnel
+    Latency,
+    /// Connections to the internet
+    Tcp,
+    /// Datagrams to the internet and back
+    Udp,
+    /// A name, by UDP and TCP, and who on the host knew it
+    Dns,
+    /// Ping over IPv4
+    Ping,
+    /// Ping over IPv6
+    Ping6,
+    /// A traceroute by ICMP
+    Traceroute,
+    /// Connections over IPv6
+    Ipv6,
+    /// The host's VPN does not cut the tunnel
+    Vpn,
+    /// Which proxy the host's settings name
+    Proxy,
+    /// The host reports a change of its network
+    Changes,
+}
+
+impl Item {
+    /// All that need nothing from the user.
+    pub(super) fn by_default() -> Vec<Self> {
+        Self::value_variants().iter().copied().filter(|item| *item != Self::Changes).collect()
+    }
+
+    /// Its name on the command line.
+    pub(super) fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}
+
+/// What the items need to know.
+pub(super) struct Setup {
+    pub(super) relay: (PathBuf, Placement),
+    /// Of the gateway that is tried: this distro's, never another's.
+    pub(super) runtime_dir: PathBuf,
+    pub(super) outside: Vec<HostPort>,
+    pub(super) public_name: String,
+    pub(super) public_dns: Vec<IpAddr>,
+    pub(super) wait: Duration,
+    pub(super) bytes: u64,
+}
+
+/// Tries an item.
+pub(super) async fn run(item: Item, setup: &Setup) -> Finding {
+    let found = match item {
+        Item::Start => return start(setup).await,
+        Item::Mode => setup.mode(),
+        Item::Host => setup.host().await,
+        Item::Pipe => within(pipe(setup)).await,
+        Item::Throughput => within(throughput(setup)).await,
+        Item::Latency => within(latency(setup)).await,
+        Item::Tcp => setup.tcp().await,
+        Item::Udp => setup.udp().await,
+        Item::Dns => setup.dns().await,
+        Item::Ping => Ok(setup.ping(IpAddr::is_ipv4).await),
+        Item::Ping6 => setup.ipv6(setup.ping(IpAddr::is_ipv6)).await,
+        Item::Traceroute => setup.traceroute().await,
+        Item::Ipv6 => setup.ipv6(setup.connect(|address| address.is_ipv6())).await,
+        Item::Vpn => setup.vpn().await,
+        Item::Proxy => setup.proxy().await,
+        Item::Changes => setup.changes().await,
+    };
+    found.unwrap_or_else(|error| Finding::no(format!("{error:#}")))
+}
+
+async fn within(measurement: impl Future<Output = anyhow::Result<Finding>>) -> anyhow::Result<Finding> {
+    timeout(MEASURE_PATIENCE, measurement).await.context("the measurement is stuck: nothing came within 120 s")?
+}
+
+async fn start(setup: &Setup) -> Finding {
+    let deadline = Instant::now() + setup.wait;
+    let mut last = String::new();
+    loop {
+        match setup.status() {
+            Ok(status) if status.state == State::Up => {
+                let restarts: u64 = status.relays.iter().map(|relay| relay.restarts).sum();
+                let finding = Finding::yes("the tunnel is up");
+                let finding = finding.figure("uptime_s", status.uptime_s as f64).figure("restarts", restarts as f64);
+                let can = status.relays.first().map(|relay| relay.can.join(" ")).unwrap_or_default();
+                return finding.note("pid", status.pid.to_string()).note("relay_can", can);
+            }
+            Ok(status) => {
+                let error = status.relays.iter().find_map(|relay| relay.last_error.clone());
+                last = format!("the tunnel is {}{}", status.state, error.map(|e| format!(": {e}")).unwrap_or_default());
+            }
+            Err(error) if last.is_empty() => last = format!("{error:#}"),
+            Err(_) => {}
+        }
+        if Instant::now() >= deadline {
+            return Finding::no(format!("not up within {} s: {last}{}", setup.wait.as_secs(), log_lines()));
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// The last lines of the helper distro's log, if there are some.
+fn log_lines() -> String {
+    let text = fs::read_to_string(LOG).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().rev().take(LOG_LINES).collect();
+    if lines.is_empty() {
+        String::new()
+    } else {
+        format!("; {LOG} ends with: {}", lines.into_iter().rev().collect::<Vec<_>>().join(" / "))
+    }
+}
+
+async fn pipe(setup: &Setup) -> anyhow::Result<Finding> {
+    let begin = Instant::now();
+    let mut meter = Meter::on_pipe(setup.relay.clone()).await?;
+    timeout(START_PATIENCE, meter.stream().round_trip(1)).await.context("the relay did not answer within 20 s")??;
+    let start_ms = begin.elapsed().as_secs_f64() * 1e3;
+    let round_trip = meter.stream().round_trip(ROUNDS).await?;
+    let up = rate(setup.bytes, meter.stream().up(setup.bytes).await?);
+    let down = rate(setup.bytes, meter.stream().down(setup.bytes).await?);
+    meter.end().await?;
+    Ok(Finding::yes("the relay's streams carry bytes both ways, undamaged")
+        .figure("start_ms", start_ms)
+        .figure("round_trip_us", round_trip)
+        .figure("up_mbit", up)
+        .figure("down_mbit", down))
+}
+
+/// Millions of bits a second.
+fn rate(bytes: u64, time: Duration) -> f64 {
+    let bits = bytes as f64 * 8.0;
+    bits / time.as_secs_f64().max(1e-9) / 1e6
+}
+
+async fn throughput(setup: &Setup) -> anyhow::Result<Finding> {
+    let host = setup.host_address()?;
+    let (meter, port) = Meter::on_port(setup.relay.clone()).await?;
+    let to = SocketAddr::new(host, port);
+    let mut one = meter::connect(to).await?;
+    let up = rate(setup.bytes, one.up(setup.bytes).await?);
+    let down = rate(setup.bytes, one.down(setup.bytes).await?);
+    drop(one);
+    let mut streams = Vec::new();
+    for _ in 0..STREAMS {
+        streams.push(meter::connect(to).await?);
+    }
+    let share = setup.bytes / STREAMS;
+    let begin = Instant::now();
+    futures_util::future::try_join_all(streams.iter_mut().map(|stream| stream.up(share))).await?;
+    let many_up = rate(share * STREAMS, begin.elapsed());
+    let begin = Instant::now();
+    futures_util::future::try_join_all(streams.iter_mut().map(|stream| stream.down(share))).await?;
+    let many_down = rate(share * STREAMS, begin.elapsed());
+    drop(streams);
+    meter.end().await?;
+    Ok(Finding::yes("the host's 127.0.0.1 is reached, and bytes come undamaged")
+        .figure("up_mbit", up)
+        .figure("down_mbit", down)
+        .figure("eight_up_mbit", many_up)
+        .figure("eight_down_mbit", many_down))
+}
+
+async fn latency(setup: &Setup) -> anyhow::Result<Finding> {
+    let host = setup.host_address()?;
+    let (meter, port) = Meter::on_port(setup.relay.clone()).await?;
+    let to = SocketAddr::new(host, port);
+    let mut stream = meter::connect(to).await?;
+    let by_tcp = stream.round_trip(ROUNDS).await?;
+    let (by_udp, lost) = meter::datagrams(to, ROUNDS).await?;
+    drop(stream);
+    meter.end().await?;
+    let finding = match by_udp {
+        Some(us) => Finding::yes("bytes and datagrams come back").figure("udp_us", us),
+        None => Finding::no("bytes come back, datagrams do not"),
+    };
+    Ok(finding.figure("tcp_us", by_tcp).figure("datagrams_lost", lost.into()))
+}
+
+impl Setup {
+    fn status(&self) -> anyhow::Result<Status> {
+        Ok(control::status(std::slice::from_ref(&self.runtime_dir))?)
+    }
+
+    /// The address that stands for the host's 127.0.0.1.
+    fn host_address(&self) -> anyhow::Result<IpAddr> {
+        let tap = self.status()?.tap.context("the tunnel has no device yet")?;
+        Ok(tap.ipv4.host.into())
+    }
+
+    fn mode(&self) -> anyhow::Result<Finding> {
+        let status = self.status()?;
+        if status.mode.is_empty() {
+            return Ok(Finding::no("WSL's networking mode is not known: `wslinfo --networking-mode` gave no answer"));
+        }
+        let trouble = status.network_error.map(|error| format!(": {error}"));
+        let words = format!("WSL's mode is {}{}", status.mode, trouble.clone().unwrap_or_default());
+        let finding = if trouble.is_none() { Finding::yes(words) } else { Finding::no(words) };
+        Ok(finding.note("mode", status.mode).figure("captured", status.captured.len() as f64))
+    }
+
+    async fn facts(&self) -> anyhow::Result<HostFacts> {
+        let (relay, placement) = self.relay.clone();
+        Ok(host::facts(relay, placement).await?)
+    }
+
+    async fn host(&self) -> anyhow::Result<Finding> {
+        let facts = self.facts().await?;
+        let up = facts.adapters.iter().filter(|adapter| adapter.up).count();
+        let words = format!("{}, {up} adapters up", facts.system);
+        let finding = if up == 0 { Finding::no(words) } else { Finding::yes(words) };
+        let vpns: Vec<&str> = facts.adapters.iter().filter_map(|adapter| adapter.vpn.as_deref()).collect();
+        let counts = [facts.adapters.len(), facts.routes.len(), facts.dns_servers.len()].map(|count| count as f64);
+        let [adapters, routes, servers] = counts;
+        Ok(finding
+            .figure("adapters", adapters)
+            .figure("routes", routes)
+            .figure("dns_servers", servers)
+            .note("system", facts.system)
+            .note("ipv6", yes_no(facts.ipv6))
+            .note("vpn_adapters", vpns.join(", ")))
+    }
+
+    /// The outside addresses that `wanted` picks; names are resolved by the tunnel's own nameserver.
+    async fn outside(&self, wanted: impl Fn(&IpAddr) -> bool) -> anyhow::Result<Vec<SocketAddr>> {
+        let mut found = Vec::new();
+        for target in &self.outside {
+            let addresses = match target.address() {
+                Some(address) => vec![address],
+                None => self.resolve(&target.host).await?,
+            };
+            found.extend(addresses.into_iter().filter(&wanted).map(|address| SocketAddr::new(address, target.port)));
+        }
+        Ok(found)
+    }
+
+    async fn resolve(&self, name: &str) -> anyhow::Result<Vec<IpAddr>> {
+        let gateway = self.status()?.tap.context("the tunnel has no device yet")?.ipv4.gateway;
+        match dns::ask(gateway.into(), name, Transport::Udp, None).await {
+            Answer::Addresses { addresses, .. } => Ok(addresses),
+            Answer::NotTried | Answer::NoSuchName { .. } | Answer::ServerError { .. } | Answer::Failed { .. } => {
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    /// Connects to each; one that answers is enough, since a network may forbid some.
+    async fn connect(&self, wanted: impl Fn(&IpAddr) -> bool) -> Finding {
+        let targets = match self.outside(wanted).await {
+            Ok(targets) => targets,
+            Err(error) => return Finding::no(format!("{error:#}")),
+        };
+        let tries = targets.iter().map(|to| tcp::connect(*to, None));
+        any(futures_util::future::join_all(tries).await, "connections", "--outside")
+    }
+
+    async fn tcp(&self) -> anyhow::Result<Finding> {
+        self.status()?;
+        Ok(self.connect(IpAddr::is_ipv4).await)
+    }
+
+    async fn udp(&self) -> anyhow::Result<Finding> {
+        self.status()?;
+        let ask = |server: &IpAddr| dns::ask(*server, &self.public_name, Transport::Udp, None);
+        let servers = self.public_dns.iter().filter(|server| server.is_ipv4());
+        let answers = futures_util::future::join_all(servers.map(ask)).await;
+        let outcomes = answers.into_iter().map(|answer| match answer {
+            // Any answer is a datagram that came back.
+            Answer::Addresses { ms, .. } | Answer::NoSuchName { ms } => Outcome::Ok { ms },
+            Answer::ServerError { .. } => Outcome::Ok { ms: 0 },
+            Answer::Failed { why, detail } => Outcome::Failed { why, detail },
+            Answer::NotTried => Outcome::NotTried,
+        });
+        Ok(any(outcomes.collect(), "answers of nameservers", "--public-dns"))
+    }
+
+    async fn dns(&self) -> anyhow::Result<Finding> {
+        let before = self.status()?;
+        let gateway: IpAddr = before.tap.context("the tunnel has no device yet")?.ipv4.gateway.into();
+        let mut findings = Vec::new();
+        for transport in [Transport::Udp, Transport::Tcp] {
+            findings.push(dns::ask(gateway, &self.public_name, transport, None).await);
+        }
+        let after = self.status()?.dns_answers;
+        let grown = |(by, count): &(&String, &u64)| before.dns_answers.get(*by).unwrap_or(&0) < *count;
+        let path: Vec<&str> = after.iter().filter(grown).map(|(by, _)| by.as_str()).collect();
+        let path = if path.is_empty() { "none".to_owned() } else { path.join(" ") };
+        let times: Vec<u64> = findings.iter().filter_map(answer_ms).collect();
+        let finding = match times[..] {
+            [udp, tcp] => Finding::yes(format!("{} resolves by UDP and TCP", self.public_name))
+                .figure("udp_ms", udp as f64)
+                .figure("tcp_ms", tcp as f64),
+            _ => Finding::no(format!("{} does not resolve: {findings:?}", self.public_name)),
+        };
+        Ok(finding.note("path", path))
+    }
+
+    async fn ping(&self, wanted: impl Fn(&IpAddr) -> bool) -> Finding {
+        let targets = match self.outside(wanted).await {
+            Ok(targets) => targets,
+            Err(error) => return Finding::no(format!("{error:#}")),
+        };
+        let echoes = targets.iter().map(|to| icmp::ping(to.ip(), None, None));
+        let outcomes = futures_util::future::join_all(echoes).await.into_iter().map(|echo| echo.outcome);
+        any(outcomes.collect(), "pings", "--outside")
+    }
+
+    /// What needs IPv6 on the host is skipped where it has none.
+    async fn ipv6(&self, finding: impl Future<Output = Finding>) -> anyhow::Result<Finding> {
+        let tap = self.status()?.tap.context("the tunnel has no device yet")?;
+        if tap.ipv6.is_none() {
+            return Ok(Finding::skipped("the host has no route to the IPv6 internet, or this kernel no IPv6 rules"));
+        }
+        Ok(finding.await)
+    }
+
+    async fn traceroute(&self) -> anyhow::Result<Finding> {
+        let gateway: IpAddr = self.status()?.tap.context("the tunnel has no device yet")?.ipv4.gateway.into();
+        let Some(to) = self.outside(IpAddr::is_ipv4).await?.first().copied() else {
+            return Ok(Finding::skipped("there is no IPv4 address to trace: give one with --outside"));
+        };
+        let mut command = Command::new("traceroute");
+        command.args(["-I", "-n", "-q", "1", "-w", "2", "-m", "12", &to.ip().to_string()]);
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        let output = match timeout(TRACE_PATIENCE, command.output()).await {
+            Ok(Ok(output)) => String::from_utf8_lossy(&output.stdout).into_owned(),
+            Ok(Err(error)) => return Ok(Finding::skipped(format!("`traceroute` cannot be run: {error}"))),
+            Err(_) => return Ok(Finding::no("`traceroute` did not end within 30 s")),
+        };
+        let hops = hops(&output);
+        let answered = hops.iter().flatten().count();
+        let (first, last) = (hops.first().copied().flatten(), hops.last().copied().flatten());
+        let words = format!(
+            "{answered} of {} hops answer, the last is the target: {}",
+            hops.len(),
+            yes_no(last == Some(to.ip()))
+        );
+        // Routers may stay silent; ours is the first, and at least one beyond it or the target must answer.
+        let works = first == Some(gateway) && answered > 1;
+        let finding = if works { Finding::yes(words) } else { Finding::no(words) };
+        Ok(finding.figure("hops", hops.len() as f64).figure("answered", answered as f64))
+    }
+
+    async fn vpn(&self) -> anyhow::Result<Finding> {
+        let facts = self.facts().await?;
+        let vpns: Vec<&str> =
+            facts.adapters.iter().filter(|adapter| adapter.up).filter_map(|adapter| adapter.vpn.as_deref()).collect();
+        if vpns.is_empty() {
+            return Ok(Finding::skipped("the host has no VPN connected: connect it and try again"));
+        }
+        let tap = self.status()?.tap.context("the tunnel has no device yet")?.name;
+        let target: Target = match self.outside(IpAddr::is_ipv4).await?.first() {
+            Some(outside) => outside.to_string().parse()?,
+            None => Target::default(),
+        };
+        let (through, without) = tokio::join!(self.connect(IpAddr::is_ipv4), reaches_without_tunnel(&target, &tap));
+        let words = format!(
+            "with the VPN connected the tunnel reaches the internet: {}; WSL's own network does: {}",
+            yes_no(through.outcome == super::report::Outcome::Yes),
+            yes_no(without)
+        );
+        Ok(Finding::new(through.outcome, words).note("vpn", vpns.join(", ")).note("without_tunnel", yes_no(without)))
+    }
+
+    async fn proxy(&self) -> anyhow::Result<Finding> {
+        let system = self.facts().await?.system;
+        if !system.starts_with("Windows") {
+            return Ok(Finding::skipped(format!("{system} has no proxy settings that all its programs share")));
+        }
+        let (relay, placement) = self.relay.clone();
+        let url = format!("https://{}/", self.public_name);
+        let proxy: wire::HostProxy = host::ask(relay, placement, vec!["proxy".into(), url.into()]).await?;
+        let finding = match proxy.trouble {
+            None => Finding::yes("Windows' proxy settings were read"),
+            Some(trouble) => Finding::no(format!("Windows' script could not be asked: {trouble}")),
+        };
+        let proxies = if proxy.proxies.is_empty() { "direct".to_owned() } else { proxy.proxies.join(" ") };
+        Ok(finding.note("by", proxy.by).note("proxies", proxies))
+    }
+
+    async fn changes(&self) -> anyhow::Result<Finding> {
+        let (relay, placement) = self.relay.clone();
+        let words = vec!["watch".into(), "--seconds".into(), self.wait.as_secs().to_string().into()];
+        let (program, mut command) = host::command(relay, placement, words).await?;
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        let output = timeout(self.wait + START_PATIENCE, command.output())
+            .await
+            .with_context(|| format!("the relay {} does not end", program.display()))?
+            .with_context(|| format!("the relay {} cannot be run", program.display()))?;
+        let change: HostChange = serde_json::from_slice(&output.stdout).context("the relay's answer is no JSON")?;
+        let Some(after) = change.after_ms else {
+            let words = format!("no change was reported within {} s", self.wait.as_secs());
+            return Ok(Finding::no(words));
+        };
+        Ok(Finding::yes("a change was reported")
+            .figure("after_ms", after as f64)
+            .note("facts_differ", yes_no(change.facts_differ)))
+    }
+}
+
+fn yes_no(is_so: bool) -> &'static str {
+    if is_so { "yes" } else { "no" }
+}
+
+fn answer_ms(answer: &Answer) -> Option<u64> {
+    match answer {
+        Answer::Addresses { ms, .. } => Some(*ms),
+        Answer::NotTried | Answer::NoSuchName { .. } | Answer::ServerError { .. } | Answer::Failed { .. } => None,
+    }
+}
+
+/// Whether one of several tries worked; skipped where there was none.
+fn any(outcomes: Vec<Outcome>, what: &str, option: &str) -> Finding {
+    let times: Vec<u64> = outcomes
+        .iter()
+        .filter_map(|outcome| match outcome {
+            Outcome::Ok { ms } => Some(*ms),
+            Outcome::NotTried | Outcome::Failed { .. } => None,
+        })
+        .collect();
+    if outcomes.is_empty() {
+        return Finding::skipped(format!("no address of this kind is known: give one with {option}"));
+    }
+    let words = format!("{} of {} {what} succeed", times.len(), outcomes.len());
+    match times.iter().min() {
+        Some(best) => Finding::yes(words).figure("best_ms", *best as f64),
+        None => Finding::no(format!("{words}: {outcomes:?}")),
+    }
+}
+
+/// The address of each hop, nothing for a silent one: the lines of `traceroute` (busybox and Debian).
+fn hops(output: &str) -> Vec<Option<IpAddr>> {
+    let hop = |line: &str| {
+        let mut words = line.split_whitespace();
+        let _number: u8 = words.next()?.parse().ok()?;
+        Some(words.next().and_then(|word| word.parse().ok()))
+    };
+    output.lines().filter_map(hop).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report;
+    use super::*;
+    use doctor::facts::Why;
+
+    #[test]
+    fn one_success_is_enough_and_without_a_try_the_item_is_skipped() {
+        let failed = || Outcome::Failed { why: Why::TimedOut, detail: String::new() };
+        let found = any(vec![failed(), Outcome::Ok { ms: 9 }, Outcome::Ok { ms: 4 }], "pings", "--outside");
+        assert_eq!((found.outcome, found.figures["best_ms"]), (report::Outcome::Yes, 4.0));
+        assert_eq!(any(vec![failed()], "pings", "--outside").outcome, report::Outcome::No);
+        let skipped = any(Vec::new(), "pings", "--outside");
+        assert!(skipped.outcome == report::Outcome::Skipped && skipped.detail.contains("--outside"), "{skipped:?}");
+    }
+
+    #[test]
+    fn hops_are_read_as_both_traceroutes_print_them() {
+        let debian = "traceroute to 203.0.113.10 (203.0.113.10), 12 hops max, 60 byte packets\n 1  198.18.0.1  0.3 ms\n 2  *\n\
+                      10  203.0.113.10  12.1 ms\n";
+        let address = |text: &str| Some(text.parse::<IpAddr>().unwrap());
+        assert_eq!(hops(debian), [address("198.18.0.1"), None, address("203.0.113.10")]);
+        let busybox = "traceroute to 203.0.113.10 (203.0.113.10), 12 hops max, 38 byte packets\n 1  198.18.0.1  0.337 ms\n 2  *\n";
+        assert_eq!(hops(busybox), [address("198.18.0.1"), None]);
+    }
+
+    #[test]
+    fn a_rate_is_in_millions_of_bits_a_second() {
+        assert_eq!(rate(1_000_000, Duration::from_secs(2)).round(), 4.0);
+    }
+}

@@ -1,0 +1,102 @@
+//! `underpass selftest`: tries on this machine, item by item, what the tests show in the lab, and
+//! measures it. `scripts/verify-windows.ps1` runs it on real Windows and adds what only Windows can tell.
+//! It changes nothing. The items are in `items.rs`, measurements in `meter.rs`.
+
+mod items;
+mod meter;
+mod report;
+
+use crate::doctor::args::{self, HostPort};
+use anyhow::Context as _;
+use clap::Args;
+use gateway::Placement;
+use items::{Item, Setup};
+use report::{Report, Row, VERSION};
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::time::Instant;
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  underpass selftest
+  underpass selftest pipe throughput --mebibytes 256
+  underpass selftest --json >selftest.json
+
+Exit code: 0 no item failed, 1 an item failed, 2 the command line is wrong.")]
+pub(crate) struct SelftestOptions {
+    /// The items to try [default: all but changes, which waits for you to change something]
+    #[arg(value_name = "ITEM")]
+    items: Vec<Item>,
+    /// As one JSON document
+    #[arg(long)]
+    json: bool,
+    /// Where to connect on the internet by TCP, and whom to ping; repeat it for others, or for IPv6 [default: well-known
+    /// resolvers, port 443]
+    #[arg(long, value_name = "HOST:PORT")]
+    outside: Vec<HostPort>,
+    /// The public name to resolve
+    #[arg(long, value_name = "NAME", default_value = args::PUBLIC_NAME)]
+    public_name: String,
+    /// A public nameserver to ask by UDP; repeat it for more [default: 1.1.1.1, 223.5.5.5 and 8.8.8.8]
+    #[arg(long, value_name = "ADDRESS")]
+    public_dns: Vec<IpAddr>,
+    /// How many seconds `start` waits for the tunnel, and `changes` for a change
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    wait: u64,
+    /// How much a throughput is measured with, each way
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=65_536))]
+    mebibytes: u64,
+    /// The relay that is started to measure and to ask the host [default: as for `underpass up`]
+    #[arg(long, value_name = "PROGRAM")]
+    relay: Option<PathBuf>,
+}
+
+/// Runs the command; its exit code is 1 where an item failed.
+///
+/// # Errors
+/// Nothing can be tried or printed.
+pub(crate) fn run(
+    options: SelftestOptions,
+    relay: (PathBuf, Placement),
+    runtime_dir: PathBuf,
+) -> anyhow::Result<ExitCode> {
+    let setup = Setup {
+        relay: options.relay.map_or(relay, |program| (program, Placement::AsItLies)),
+        runtime_dir,
+        outside: if options.outside.is_empty() { args::default_outside() } else { options.outside },
+        public_name: options.public_name,
+        public_dns: if options.public_dns.is_empty() { args::default_public_dns() } else { options.public_dns },
+        wait: Duration::from_secs(options.wait),
+        bytes: options.mebibytes << 20,
+    };
+    let items = if options.items.is_empty() { Item::by_default() } else { options.items };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop")?;
+    let rows = runtime.block_on(async {
+        let mut rows = Vec::new();
+        for item in items {
+            let start = Instant::now();
+            let finding = items::run(item, &setup).await;
+            let took_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+            rows.push(Row { item: item.name(), finding, took_ms });
+        }
+        rows
+    });
+    runtime.shutdown_background();
+    let machine = nix::sys::utsname::uname().context("the kernel does not name itself")?;
+    let report = Report {
+        version: VERSION,
+        underpass: env!("CARGO_PKG_VERSION").to_owned(),
+        kernel: machine.release().to_string_lossy().into_owned(),
+        machine: machine.machine().to_string_lossy().into_owned(),
+        processors: std::thread::available_parallelism().map_or(1, Into::into),
+        items: rows,
+    };
+    let text = if options.json { serde_json::to_string_pretty(&report)? + "\n" } else { report.text() };
+    // A closed standard output has no reader to inform.
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    Ok(if report.has_failures() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
