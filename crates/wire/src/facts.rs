@@ -1,6 +1,7 @@
 //! What the relay tells of the host that it runs on, as JSON: small, rare and extensible (an unknown key is ignored).
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Facts about the relay's host: what the gateway decides by, and what a person wants to see who looks for a broken hop.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,31 @@ pub struct HostFacts {
     /// The user's `.wslconfig`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wslconfig: Option<WslConfig>,
+    /// What else WSL's networking depends on; nothing on a host that is no Windows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wsl: Option<WslHost>,
+}
+
+/// What WSL looks at in Windows before it decides on its networking mode, its DNS and its firewall.
+/// A field that could not be read is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WslHost {
+    /// Whether `DnsQueryRaw` works, without which WSL has no DNS tunneling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns_query_raw: Option<bool>,
+    /// Whether the service `GlobalSecureAccessTunnelingService` runs, beside which WSL has no DNS
+    /// tunneling.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub global_secure_access: Option<bool>,
+    /// `DisabledComponents` of IPv6 in the registry: 0xFF switches IPv6 off, without which WSL has
+    /// no mirrored mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipv6_disabled_components: Option<u32>,
+    /// Numbers in `HKLM\Software\Policies\WSL`, by name: what an administrator decided for WSL.
+    /// Empty where nothing is decided.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub policies: BTreeMap<String, u32>,
 }
 
 /// An adapter of the host.

@@ -1,12 +1,12 @@
 //! What this Windows says of itself. What it does not tell is left out, never an error.
 
 use super::resolver::servers;
-use super::win32::{adapters, proxy};
+use super::win32::{adapters, proxy, wsl};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use wire::HostFacts;
-use wire::facts::{Adapter, WslConfig};
+use wire::facts::{Adapter, WslConfig, WslHost};
 
 /// Most adapters and routes that are told, and most bytes of `.wslconfig`: all facts together must fit a frame.
 const MOST_ADAPTERS: usize = 48;
@@ -34,6 +34,7 @@ pub fn facts() -> HostFacts {
         user_proxy: proxy::of_user(),
         machine_proxy: proxy::of_machine(),
         wslconfig: wslconfig(),
+        wsl: Some(wsl_host()),
     }
 }
 
@@ -147,6 +148,31 @@ fn wslconfig() -> Option<WslConfig> {
     Some(WslConfig { path: path.display().to_string(), text })
 }
 
+/// The policies of WSL that bear on its settings (microsoft/WSL, `src/windows/inc/wslpolicies.h`).
+const POLICIES: [&str; 8] = [
+    "DefaultNetworkingMode",
+    "AllowNetworkingModeUserSetting",
+    "AllowFirewallUserSetting",
+    "AllowKernelUserSetting",
+    "AllowKernelCommandLineUserSetting",
+    "AllowKernelDebugUserSetting",
+    "AllowSystemDistroUserSetting",
+    "AllowNestedVirtualization",
+];
+
+/// What WSL looks at: `WslCoreConfig.cpp` (`Config::Initialize`) and `WslCoreVm.cpp`
+/// (`ValidateNetworkingMode`).
+fn wsl_host() -> WslHost {
+    let policy = |name: &str| Some((name.to_owned(), wsl::machine_number(r"Software\Policies\WSL", name)?));
+    let ipv6 = r"SYSTEM\CurrentControlSet\Services\Tcpip6\Parameters";
+    WslHost {
+        dns_query_raw: Some(wsl::has_dns_query_raw()),
+        global_secure_access: wsl::is_running("GlobalSecureAccessTunnelingService"),
+        ipv6_disabled_components: wsl::machine_number(ipv6, "DisabledComponents"),
+        policies: POLICIES.into_iter().filter_map(policy).collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,5 +230,7 @@ mod tests {
         let loopback = facts.adapters.iter().find(|adapter| adapter.kind == "loopback");
         assert!(loopback.is_some_and(|adapter| adapter.addresses.iter().any(|address| address == "127.0.0.1/8")));
         assert!(facts.wslconfig.is_some_and(|config| config.path.ends_with("\\.wslconfig")));
+        let wsl = facts.wsl.unwrap_or_default();
+        assert!(wsl.dns_query_raw.is_some() && wsl.global_secure_access == Some(false), "{wsl:?}");
     }
 }

@@ -8,3 +8,4 @@ pub(crate) mod proxy;
 pub(crate) mod raw_query;
 pub(crate) mod sockets;
 mod text;
+pub(crate) mod wsl;
