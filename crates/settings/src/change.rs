@@ -1,7 +1,7 @@
 //! Changes that are asked for, made so that they count: a line of an older section that would count before the new one goes.
 
 use crate::effective::lines;
-use crate::ini::{EditError, File};
+use crate::ini::{EditError, FaultKind, File};
 use crate::schema::{Key, Kind, Place};
 use std::fmt;
 use std::str::FromStr;
@@ -81,6 +81,10 @@ impl Change {
     /// See [`EditError`].
     pub fn make(&self, file: &mut File) -> Result<(), EditError> {
         let key = self.key;
+        // Its text here is not what its bytes say, and nothing of it counts.
+        if file.faults().any(|fault| fault.kind == FaultKind::Utf16) {
+            return Err(EditError::Utf16);
+        }
         let Some(value) = &self.value else {
             for section in [Some(key.section), key.older_section].into_iter().flatten() {
                 file.remove(section, key.name);
@@ -191,6 +195,17 @@ mod tests {
         let mut file = File::parse("[wsl2]\nnetworkingMode=nat\n[experimental]\nnetworkingMode=mirrored\n");
         Change { key: named("wsl2.networkingMode").unwrap(), value: None }.make(&mut file).unwrap();
         assert_eq!(file.to_string(), "[wsl2]\n[experimental]\n");
+    }
+
+    #[test]
+    fn utf_16_of_a_distro_is_not_changed_at_all() {
+        let mut file = File::parse_as("[\0b\0o\0o\0t\0]\0\n\0", Place::WslConf.reader());
+        let before = file.clone();
+        for value in [None, Some("true".to_owned())] {
+            let change = Change { key: named("boot.systemd").unwrap(), value };
+            assert_eq!(change.make(&mut file), Err(EditError::Utf16));
+            assert_eq!(file, before);
+        }
     }
 
     #[test]

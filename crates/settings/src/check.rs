@@ -5,8 +5,8 @@ mod clashes;
 use crate::change::takes;
 use crate::effective::{Effective, Situation};
 use crate::ini::{Entry, Fault, FaultKind, Reader};
-use crate::schema::{Key, Place};
-use crate::version::{Versions, Windows, Wsl};
+use crate::schema::{CONSOMME, Key, Place};
+use crate::version::{Versions, Windows};
 use std::collections::BTreeMap;
 use wording::{Sentence, Text, settings as say};
 
@@ -157,6 +157,7 @@ fn fault_of(place: Place, fault: &Fault<'_>, has_unread: bool) -> Finding {
         FaultKind::Header => (&say::FAULT_HEADER, &say::FAULT_HEADER_FIX),
         FaultKind::NoEquals => (&say::FAULT_NO_EQUALS, &say::FAULT_NO_EQUALS_FIX),
         FaultKind::Escape => (&say::FAULT_ESCAPE, &say::FAULT_ESCAPE_FIX),
+        FaultKind::Utf16 => (&say::FAULT_UTF_16, &say::FAULT_UTF_16_FIX),
         FaultKind::Quote => (&say::FAULT_QUOTE, &say::FAULT_QUOTE_FIX),
     };
     let (severity, then) = match place.reader() {
@@ -165,7 +166,9 @@ fn fault_of(place: Place, fault: &Fault<'_>, has_unread: bool) -> Finding {
         Reader::Linux => (Severity::Warning, say::FAULT_SKIPPED.text()),
     };
     let text = fault.text.trim().trim_start_matches('\u{feff}');
-    let said = (what.with("text", text), fix.text());
+    let is_utf_16 = fault.kind == FaultKind::Utf16;
+    let what = if is_utf_16 { what.text() } else { what.with("text", text) };
+    let said = (what, fix.text());
     Finding { effect: Some(then), ..Finding::new(severity, "fault", place, Some(fault.line), said) }
 }
 
@@ -213,9 +216,6 @@ fn bad_value(key: &Key) -> (Severity, &'static Sentence) {
     }
 }
 
-/// The oldest WSL that has a value of `networkingMode`.
-const CONSOMME: Wsl = Wsl([2, 9, 0]);
-
 /// Whether a Windows or a WSL is known to be too old for what a key is set to: code, what, fix.
 fn too_old(key: &Key, value: &str, versions: &Versions) -> Option<(&'static str, Text, Text)> {
     let is_mode = key.name == "networkingMode";
@@ -224,7 +224,9 @@ fn too_old(key: &Key, value: &str, versions: &Versions) -> Option<(&'static str,
     if value == key.default_on(versions) {
         return None;
     }
-    let windows_needed = if is_mode && value != "nat" { Some(Windows::ELEVEN_22H2) } else { key.windows };
+    // `ValidateNetworkingMode` looks at Windows for mirrored alone.
+    let is_mirrored = is_mode && value == "mirrored";
+    let windows_needed = if is_mirrored { Some(Windows::ELEVEN_22H2) } else { key.windows };
     if let (Some(needed), Some(is)) = (windows_needed, versions.windows)
         && is < needed
     {

@@ -1,10 +1,14 @@
-//! What is in force: of each key the first line that counts, else the default, and over both what WSL makes of settings that exclude each
-//! other and of a Windows that is too old.
+//! What is in force: of each key the first line that counts, else the default, and over both what
+//! WSL makes of them on this Windows (`rules.rs`).
+
+mod rules;
 
 use crate::ini::{Entry, File};
-use crate::schema::{Key, Kind, Place};
+use crate::schema::{Key, Place};
 use crate::version::{Versions, Windows};
 use std::fmt;
+use wire::facts::WslHost;
+use wording::{Language, Text, settings as say};
 
 /// The two files of a machine, and what is known of it. A file that is not there is an empty one.
 #[derive(Clone, Debug)]
@@ -15,6 +19,8 @@ pub struct Situation {
     pub wsl_conf: File,
     /// Of Windows and WSL.
     pub versions: Versions,
+    /// What else WSL looks at in Windows. What is not known decides nothing.
+    pub host: WslHost,
 }
 
 impl Situation {
@@ -23,7 +29,13 @@ impl Situation {
     pub fn new(wslconfig: &str, wsl_conf: &str, versions: Versions) -> Self {
         let [wslconfig, wsl_conf] = [(wslconfig, Place::WslConfig), (wsl_conf, Place::WslConf)]
             .map(|(text, place)| File::parse_as(text, place.reader()));
-        Self { wslconfig, wsl_conf, versions }
+        Self { wslconfig, wsl_conf, versions, host: WslHost::default() }
+    }
+
+    /// The same on a Windows of which this is known.
+    #[must_use]
+    pub fn on(self, host: WslHost) -> Self {
+        Self { host, ..self }
     }
 
     /// One of the files.
@@ -40,9 +52,30 @@ impl Situation {
     pub fn effective(&self) -> Effective {
         let keys = Place::ALL.into_iter().flat_map(Key::all);
         let mut effective = Effective { settings: keys.map(|key| self.written(key)).collect() };
-        effective.force_by_versions(&self.versions);
-        effective.force_by_settings();
+        effective.settle(&self.versions, &self.host);
         effective
+    }
+
+    /// What rules mirrored mode out on this machine, whatever `.wslconfig` says.
+    #[must_use]
+    pub fn no_mirrored(&self) -> Option<Because> {
+        let wanted = Self::new("[wsl2]\nnetworkingMode=mirrored\n", "", self.versions);
+        match wanted.on(self.host.clone()).effective().mode() {
+            Some(Setting { origin: Origin::Forced { because, .. }, .. }) => Some(because.clone()),
+            Some(_) | None => None,
+        }
+    }
+
+    /// Whether WSL can ask Windows for names (`IsDnsTunnelingSupported` and `Config::Initialize` of
+    /// microsoft/WSL). Where Windows was not asked for the function, its version decides:
+    /// Microsoft's page names Windows 11 22H2.
+    #[must_use]
+    pub fn can_tunnel_dns(&self) -> Option<bool> {
+        if self.host.global_secure_access == Some(true) {
+            return Some(false);
+        }
+        let by_version = || self.versions.windows.map(|windows| windows >= Windows::ELEVEN_22H2);
+        self.host.dns_query_raw.or_else(by_version)
     }
 
     /// A key by its file alone.
@@ -50,7 +83,7 @@ impl Situation {
         let default = key.default_on(&self.versions);
         let (value, origin) = match lines(self.file(key.place), key).next() {
             None => (default.to_owned(), Origin::Default),
-            Some(entry) => match key.value(entry.value) {
+            Some(entry) => match key.value_on(entry.value, &self.versions) {
                 Some(value) => (value.to_string(), Origin::Line(entry.line)),
                 None => (default.to_owned(), Origin::BadLine(entry.line)),
             },
@@ -108,14 +141,43 @@ pub enum Because {
     Setting(String),
     /// A Windows that does not have it.
     Windows(Windows),
+    /// A group policy of WSL, by the name of its value in the registry.
+    Policy {
+        /// The value's name.
+        name: &'static str,
+        /// The value.
+        value: u32,
+    },
+    /// A service of Windows that runs.
+    Service(&'static str),
+    /// A value of the registry: IPv6 is switched off.
+    NoIpv6,
+    /// `DnsQueryRaw` is missing or switched off.
+    NoDnsQueryRaw,
+    /// WSL ignores the key whatever it says.
+    Ignored,
 }
 
+impl Because {
+    /// For people.
+    #[must_use]
+    pub fn text(&self) -> Text {
+        match self {
+            Self::Setting(setting) => say::BY_SETTING.with("setting", setting),
+            Self::Windows(windows) => say::BY_WINDOWS.with("windows", windows),
+            Self::Policy { name, value } => say::BY_POLICY.with("name", name).with("value", value),
+            Self::Service(name) => say::BY_SERVICE.with("name", name),
+            Self::NoIpv6 => say::BY_NO_IPV6.text(),
+            Self::NoDnsQueryRaw => say::BY_NO_DNS_QUERY_RAW.text(),
+            Self::Ignored => say::BY_WSL.text(),
+        }
+    }
+}
+
+/// In English, for programs.
 impl fmt::Display for Because {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Setting(setting) => f.write_str(setting),
-            Self::Windows(windows) => write!(f, "{windows}"),
-        }
+        f.write_str(&self.text().say(Language::English))
     }
 }
 
@@ -138,76 +200,17 @@ impl Effective {
         self.value(Place::WslConfig, "wsl2", name)
     }
 
+    /// The networking mode.
+    #[must_use]
+    pub fn mode(&self) -> Option<&Setting> {
+        self.setting(Place::WslConfig, "wsl2", "networkingMode")
+    }
+
     /// A setting by its key's names.
     #[must_use]
     pub fn setting(&self, place: Place, section: &str, name: &str) -> Option<&Setting> {
         let key = Key::find(place, section, name)?;
         self.settings.iter().find(|setting| setting.key == key)
-    }
-
-    fn force_by_versions(&mut self, versions: &Versions) {
-        let Some(windows) = versions.windows else { return };
-        if windows < Windows::ELEVEN_22H2
-            && ["mirrored", "virtioproxy", "consomme"].contains(&self.wsl2("networkingMode"))
-        {
-            self.force(("wsl2", "networkingMode"), "nat", &Because::Windows(windows));
-        }
-        for setting in &mut self.settings {
-            if setting.key.kind == Kind::Bool && setting.key.windows.is_some_and(|needed| windows < needed) {
-                setting.force("false", &Because::Windows(windows));
-            }
-        }
-    }
-
-    /// What WSL makes of settings that exclude each other.
-    fn force_by_settings(&mut self) {
-        if self.wsl2("safeMode") == "true" {
-            let off =
-                ["hostFileSystemAccess", "nestedVirtualization", "hardwarePerformanceCounters", "gpuSupport", "virtio"];
-            for name in off.into_iter().chain(["guiApplications", "dnsTunneling", "autoProxy"]) {
-                self.force_for("safeMode", ("wsl2", name), "false");
-            }
-            for (name, value) in [("swap", "0"), ("kernel", ""), ("kernelModules", ""), ("networkingMode", "none")] {
-                self.force_for("safeMode", ("wsl2", name), value);
-            }
-        }
-        if self.wsl2("virtio") == "false" {
-            for name in ["virtio9p", "virtiofs"] {
-                self.force_for("virtio", ("wsl2", name), "false");
-            }
-        }
-        let mode = self.wsl2("networkingMode").to_owned();
-        if mode == "mirrored" {
-            self.force_for("networkingMode", ("wsl2", "firewall"), "true");
-        } else {
-            self.force_for("networkingMode", ("experimental", "hostAddressLoopback"), "false");
-            self.force_for("networkingMode", ("experimental", "ignoredPorts"), "");
-            if mode != "nat" {
-                self.force_for("networkingMode", ("wsl2", "dnsTunneling"), "false");
-            }
-        }
-        let address = self.setting(Place::WslConfig, "experimental", "dnsTunnelingIpAddress");
-        if address.is_some_and(|address| matches!(address.origin, Origin::BadLine(_))) {
-            let because = Because::Setting("experimental.dnsTunnelingIpAddress".to_owned());
-            self.force(("wsl2", "dnsTunneling"), "false", &because);
-        }
-        if self.wsl2("dnsTunneling") == "false" {
-            self.force_for("dnsTunneling", ("experimental", "bestEffortDnsParsing"), "false");
-            self.force_for("dnsTunneling", ("experimental", "dnsTunnelingIpAddress"), "");
-        }
-    }
-
-    /// Because of a key of `wsl2` that is as it is.
-    fn force_for(&mut self, because: &str, key: (&str, &str), value: &str) {
-        let because = Because::Setting(format!("wsl2.{because}={}", self.wsl2(because)));
-        self.force(key, value, &because);
-    }
-
-    fn force(&mut self, (section, name): (&str, &str), value: &str, because: &Because) {
-        let key = Key::find(Place::WslConfig, section, name);
-        for setting in self.settings.iter_mut().filter(|setting| Some(setting.key) == key) {
-            setting.force(value, because);
-        }
     }
 }
 
@@ -229,62 +232,4 @@ impl Setting {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn on(build: u32) -> Versions {
-        Versions { windows: Some(Windows(build)), wsl: None }
-    }
-
-    #[test]
-    fn a_value_has_an_origin() {
-        let text = "[wsl2]\nprocessors=0x4\nmemory=8 GB\n[experimental]\nNetworkingMode=Mirrored\n[wsl2]\nnetworkingMode=nat\n";
-        let effective = Situation::new(text, "[boot]\nsystemd=1\n", on(22_631)).effective();
-        let of = |place, section, name| {
-            let setting = effective.setting(place, section, name).unwrap();
-            (setting.value.as_str(), setting.origin.clone(), setting.default)
-        };
-        assert_eq!(of(Place::WslConfig, "wsl2", "processors"), ("4", Origin::Line(2), "all"));
-        assert_eq!(of(Place::WslConfig, "wsl2", "memory"), ("50%", Origin::BadLine(3), "50%"));
-        assert_eq!(of(Place::WslConfig, "wsl2", "networkingMode"), ("mirrored", Origin::Line(5), "nat"));
-        assert_eq!(of(Place::WslConfig, "wsl2", "dnsProxy"), ("true", Origin::Default, "true"));
-        assert_eq!(of(Place::WslConf, "boot", "systemd"), ("true", Origin::Line(2), "false"));
-        assert_eq!(effective.iter().count(), Place::ALL.into_iter().flat_map(Key::all).count());
-    }
-
-    #[test]
-    fn what_excludes_each_other_is_settled_as_wsl_does() {
-        let effective = |text| Situation::new(text, "", on(22_631)).effective();
-        let mirrored = effective("[wsl2]\nnetworkingMode=mirrored\nfirewall=false\n");
-        let because = |setting: &str| Because::Setting(setting.to_owned());
-        let firewall = mirrored.setting(Place::WslConfig, "wsl2", "firewall").unwrap();
-        assert_eq!(firewall.value, "true");
-        assert_eq!(firewall.origin, Origin::Forced { because: because("wsl2.networkingMode=mirrored"), line: Some(3) });
-        let proxied = effective("[wsl2]\nnetworkingMode=virtioproxy\n[experimental]\nbestEffortDnsParsing=true\n");
-        assert_eq!(proxied.wsl2("dnsTunneling"), "false");
-        let parsing = proxied.setting(Place::WslConfig, "experimental", "bestEffortDnsParsing").unwrap();
-        assert_eq!(parsing.origin, Origin::Forced { because: because("wsl2.dnsTunneling=false"), line: Some(4) });
-        assert_eq!(
-            effective("[experimental]\nhostAddressLoopback=true\n").value(
-                Place::WslConfig,
-                "experimental",
-                "hostAddressLoopback"
-            ),
-            "false"
-        );
-        let safe = effective("[wsl2]\nsafeMode=true\nvirtiofs=true\nswap=4GB\n");
-        assert_eq!(["networkingMode", "virtiofs", "swap"].map(|name| safe.wsl2(name)), ["none", "false", "0"]);
-        let broken = effective("[experimental]\ndnsTunnelingIpAddress=10.0\n");
-        assert_eq!(broken.wsl2("dnsTunneling"), "false");
-    }
-
-    #[test]
-    fn an_old_windows_leaves_no_choice() {
-        let old = Situation::new("[wsl2]\nnetworkingMode=mirrored\ndnsTunneling=true\n", "", on(19_045)).effective();
-        assert_eq!([old.wsl2("networkingMode"), old.wsl2("dnsTunneling")], ["nat", "false"]);
-        let mode = old.setting(Place::WslConfig, "wsl2", "networkingMode").unwrap();
-        assert_eq!(mode.origin, Origin::Forced { because: Because::Windows(Windows(19_045)), line: Some(2) });
-        let unknown = Situation::new("[wsl2]\nnetworkingMode=mirrored\n", "", Versions::default()).effective();
-        assert_eq!(unknown.wsl2("networkingMode"), "mirrored");
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 //! What a file can say comes out as changes; what only an administrator of Windows can do, and the tunnel, as commands.
 
 use crate::change::Change;
-use crate::effective::{Origin, Situation};
+use crate::effective::{Because, Origin, Situation};
 use crate::nat;
 use crate::schema::{Key, NEW_NETWORKING, Place};
 use crate::subnet::{self, Subnet};
@@ -108,11 +108,25 @@ pub fn recommend(goal: Goal, situation: &Situation, facts: Option<&HostFacts>) -
         Some(_) if situation.versions.wsl_is_before(NEW_NETWORKING) => {
             vec![run(Shell::PowerShell, ["wsl --update".to_owned()], say::OLD_WSL.with("needed", NEW_NETWORKING))]
         }
-        Some(_) => machine.with_mirrored(),
+        Some(windows) => match no_mirrored(situation) {
+            Some(why) => machine.with_nat(why, windows),
+            None => machine.with_mirrored(),
+        },
     };
     advice.extend(machine.resolv_conf());
     advice.extend(machine.proxy());
     advice
+}
+
+/// What rules mirrored mode out on a Windows that is new enough for it, if anything does.
+fn no_mirrored(situation: &Situation) -> Option<Advice> {
+    Some(match situation.no_mirrored()? {
+        Because::NoIpv6 => run(Shell::Administrator, [PREFER_IPV4.to_owned()], say::NO_MIRRORED_IPV6.text()),
+        Because::Policy { name, value } => know(say::NO_MIRRORED_POLICY.with("policy", format!("{name}={value}"))),
+        Because::Setting(_) | Because::Windows(_) | Because::Service(_) | Because::NoDnsQueryRaw | Because::Ignored => {
+            know(say::MODE_NOT_POSSIBLE.text())
+        }
+    })
 }
 
 struct Machine<'a> {
@@ -148,11 +162,16 @@ impl Machine<'_> {
             ("autoProxy", "true", &say::AUTO_PROXY),
             ("firewall", "true", &say::FIREWALL),
         ];
+        let is_possible = |name: &str| name != "dnsTunneling" || self.can_tunnel_dns();
+        let wanted = wanted.into_iter().filter(|(name, ..)| is_possible(name));
         let mut advice: Vec<_> =
-            wanted.into_iter().filter_map(|(name, value, reason)| self.set("wsl2", name, value, reason)).collect();
+            wanted.filter_map(|(name, value, reason)| self.set("wsl2", name, value, reason)).collect();
         match self.goal {
             Goal::Vpn => {
-                advice.extend(self.set("experimental", "bestEffortDnsParsing", "true", &say::BEST_EFFORT));
+                if self.can_tunnel_dns() {
+                    let key = "bestEffortDnsParsing";
+                    advice.extend(self.set("experimental", key, "true", &say::BEST_EFFORT));
+                }
                 advice.push(tunnel(say::TUNNEL_IF_MIRRORED_FAILS.text()));
             }
             Goal::Lan => {
@@ -168,14 +187,17 @@ impl Machine<'_> {
     fn with_nat(&self, why: Advice, windows: Windows) -> Vec<Advice> {
         let mut advice = vec![why];
         let effective = self.situation.effective();
-        let mode = effective.setting(Place::WslConfig, "wsl2", "networkingMode");
-        if let Some(mode) = mode.filter(|mode| matches!(mode.origin, Origin::Forced { line: Some(_), .. })) {
+        if let Some(mode) = effective.mode().filter(|mode| matches!(mode.origin, Origin::Forced { line: Some(_), .. }))
+        {
             let change = Change { key: mode.key, value: None };
             advice.push(Advice {
                 action: Action::Change(change),
                 reason: say::MODE_NOT_POSSIBLE.text(),
                 is_done: false,
             });
+        }
+        if self.can_tunnel_dns() {
+            advice.extend(self.set("wsl2", "dnsTunneling", "true", &say::TUNNELING));
         }
         let vpns: Vec<&Adapter> =
             self.facts.iter().flat_map(|facts| &facts.adapters).filter(|a| a.vpn.is_some()).collect();
@@ -199,6 +221,10 @@ impl Machine<'_> {
             }
         }
         advice
+    }
+
+    fn can_tunnel_dns(&self) -> bool {
+        self.situation.can_tunnel_dns() == Some(true)
     }
 
     /// A subnet for NAT that nothing overlaps. Without the host's routes it is the one that is
@@ -274,6 +300,10 @@ fn beside(vpn: &Adapter) -> Advice {
     }
     tunnel(say::TUNNEL_FOR.with("vpn", &vpn.description))
 }
+
+/// What keeps IPv6, and prefers IPv4 to it (Microsoft's page on `DisabledComponents`).
+pub const PREFER_IPV4: &str = "Set-ItemProperty -Path 'HKLM:\\SYSTEM\\CurrentControlSet\\Services\\Tcpip6\\Parameters' \
+                           -Name DisabledComponents -Type DWord -Value 0x20";
 
 /// Beyond the metric that Windows gives any adapter by itself.
 const METRIC: u32 = 6000;

@@ -95,6 +95,10 @@ const TUNNELING_BY_DEFAULT: Wsl = Wsl([2, 2, 1]);
 /// The first WSL with mirrored networking, DNS tunneling and autoProxy.
 pub const NEW_NETWORKING: Wsl = Wsl([2, 0, 0]);
 
+/// The first WSL whose mode `virtioproxy` is called `consomme`; the old name stays as an alias
+/// (`NetworkingModes` in `WslCoreConfig.h`).
+pub const CONSOMME: Wsl = Wsl([2, 9, 0]);
+
 impl Key {
     /// All keys of a file, in the order in which they are told.
     pub fn all(place: Place) -> impl Iterator<Item = &'static Self> {
@@ -131,7 +135,18 @@ impl Key {
     /// What a value means as WSL reads it; nothing if it cannot, and then the default counts.
     #[must_use]
     pub fn value(&self, text: &str) -> Option<Value> {
-        value::parse(self.kind, text)
+        value::parse(self.kind, self.place.reader(), text)
+    }
+
+    /// What a value means to the WSL of this machine.
+    #[must_use]
+    pub fn value_on(&self, text: &str, versions: &Versions) -> Option<Value> {
+        let is_consomme = versions.wsl.map(|wsl| wsl >= CONSOMME);
+        match (self.value(text)?, is_consomme) {
+            (Value::Choice("consomme"), Some(false)) => None,
+            (Value::Choice("virtioproxy"), Some(true)) => Some(Value::Choice("consomme")),
+            (value, _) => Some(value),
+        }
     }
 }
 
@@ -169,12 +184,36 @@ mod tests {
 
     #[test]
     fn a_default_depends_on_what_is_too_old() {
-        let tunneling = Key::find(Place::WslConfig, "wsl2", "dnsTunneling").unwrap();
-        let on =
-            |windows, wsl| tunneling.default_on(&Versions { windows: Some(Windows(windows)), wsl: Some(Wsl(wsl)) });
-        assert_eq!(on(22_631, [2, 5, 9]), "true");
-        assert_eq!(on(22_631, [2, 1, 5]), "false");
-        assert_eq!(on(19_045, [2, 5, 9]), "false");
-        assert_eq!(tunneling.default_on(&Versions::default()), "true");
+        let on = |name: &str, windows, wsl| {
+            let key = Key::find(Place::WslConfig, "wsl2", name).unwrap();
+            key.default_on(&Versions { windows: Some(Windows(windows)), wsl: Some(Wsl(wsl)) })
+        };
+        assert_eq!(on("firewall", 22_631, [2, 5, 9]), "true");
+        assert_eq!(on("firewall", 19_045, [2, 5, 9]), "false");
+        // Whether DnsQueryRaw works is asked, not guessed by the build.
+        assert_eq!(on("dnsTunneling", 19_045, [2, 5, 9]), "true");
+        assert_eq!(on("dnsTunneling", 22_631, [2, 1, 5]), "false");
+        let firewall = Key::find(Place::WslConfig, "wsl2", "firewall").unwrap();
+        assert_eq!(firewall.default_on(&Versions::default()), "true");
+    }
+
+    #[test]
+    fn a_mode_has_the_name_that_this_wsl_gives_it() {
+        let mode = Key::find(Place::WslConfig, "wsl2", "networkingMode").unwrap();
+        let on = |text, wsl| {
+            let versions = Versions { windows: None, wsl };
+            mode.value_on(text, &versions).map(|value| value.to_string())
+        };
+        let table = [
+            ("VirtioProxy", Some([2, 8, 12]), Some("virtioproxy")),
+            ("virtioproxy", Some([2, 9, 0]), Some("consomme")),
+            ("Consomme", Some([2, 9, 0]), Some("consomme")),
+            ("consomme", Some([2, 8, 12]), None),
+            ("consomme", None, Some("consomme")),
+            ("mirrored", Some([2, 5, 8]), Some("mirrored")),
+        ];
+        for (text, wsl, expected) in table {
+            assert_eq!(on(text, wsl.map(Wsl)).as_deref(), expected, "{text} {wsl:?}");
+        }
     }
 }

@@ -44,6 +44,28 @@ sentences! {
     MODE_CAUSE: "WSL has not been restarted since, or it could not make that mode and fell back: it says so when the first distro starts.", "修改后没有重启 WSL，或者 WSL 无法建立该模式而退回到其他模式（启动第一个发行版时会有提示）。";
     /// Cause.
     MODE_VALUE_CAUSE: "WSL knows no such mode, and takes the default.", "WSL 不认识这个模式，使用了默认值。";
+    /// Cause.
+    MODE_NO_IPV6_CAUSE:
+        "Mirrored mode needs IPv6, and Windows has it switched off (DisabledComponents is 0xFF \
+         in the registry).",
+        "镜像模式需要 IPv6，而 Windows 关闭了它（注册表中的 DisabledComponents 为 0xFF）。";
+    /// Cause. `policy`: the name of its value in the registry, and the value.
+    MODE_POLICY_CAUSE:
+        "A group policy decides the mode ({policy} in HKLM\\SOFTWARE\\Policies\\WSL).",
+        "网络模式由组策略决定（HKLM\\SOFTWARE\\Policies\\WSL 中的 {policy}）。";
+    /// Cause. `setting`: key and value.
+    MODE_SETTING_CAUSE: "Another setting rules it out: {setting}.", "它与另一项设置不兼容：{setting}。";
+    /// Fix.
+    MODE_NO_IPV6_FIX:
+        "Have IPv6 with IPv4 preferred to it, as administrator, and restart Windows:",
+        "以管理员身份执行以下命令，恢复 IPv6 并优先使用 IPv4，然后重启 Windows：";
+    /// Fix.
+    MODE_POLICY_FIX:
+        "Ask the administrator of this computer for another policy, or use the tunnel, which \
+         works in every mode:",
+        "请管理员修改该策略，或使用隧道（在任何模式下都可用）：";
+    /// Fix. `setting`: key and value.
+    MODE_SETTING_FIX: "Change {setting} and restart WSL:", "修改 {setting}，然后重启 WSL：";
     /// Fix.
     MODE_FIX: "Restart WSL, and read what it says at the start:", "重启 WSL，并留意启动时的提示：";
     /// Fix.

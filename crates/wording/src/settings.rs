@@ -17,6 +17,16 @@ sentences! {
     FAULT_MARK_FIX:
         "Save the file as UTF-8 without BOM, or run: sudo sed -i '1s/^\\xEF\\xBB\\xBF//' /etc/wsl.conf",
         "请将文件另存为不带 BOM 的 UTF-8，或执行：sudo sed -i '1s/^\\xEF\\xBB\\xBF//' /etc/wsl.conf";
+    /// UTF-16 in wsl.conf.
+    FAULT_UTF_16:
+        "The file is UTF-16, which WSL cannot read in a distro.",
+        "文件采用 UTF-16 编码，发行版中的 WSL 无法读取。";
+    /// What to do about it.
+    FAULT_UTF_16_FIX:
+        "Save the file as UTF-8 without BOM, or run: iconv -f UTF-16 -t UTF-8 /etc/wsl.conf | \
+         sudo tee /etc/wsl.conf.new && sudo mv /etc/wsl.conf.new /etc/wsl.conf",
+        "请将文件另存为不带 BOM 的 UTF-8，或执行：iconv -f UTF-16 -t UTF-8 /etc/wsl.conf | \
+         sudo tee /etc/wsl.conf.new && sudo mv /etc/wsl.conf.new /etc/wsl.conf";
     /// A header that is none. `text`: the line.
     FAULT_HEADER:
         "'{text}' is no header of a section: that is '[name]', letters and digits only, without spaces inside and with nothing behind it.",
@@ -157,6 +167,57 @@ sentences! {
     OVERRULED_FIX:
         "Take {key} out, or change {because}.",
         "请删除 {key}，或修改 {because}。";
+    /// A line that a policy of the company overrules. `policy`: the value's name in the registry,
+    /// and the value.
+    POLICY:
+        "{key} has no effect as it is set: a group policy decides it ({policy} in \
+         HKLM\\SOFTWARE\\Policies\\WSL).",
+        "{key} 的设置无效：它由组策略决定（HKLM\\SOFTWARE\\Policies\\WSL 中的 {policy}）。";
+    /// What to do about it.
+    POLICY_FIX:
+        "Take {key} out, or ask the administrator of this computer for another policy.",
+        "请删除 {key}，或请管理员修改该策略。";
+    /// DNS tunneling beside Global Secure Access. `service`: its service.
+    TUNNELING_AND_SERVICE:
+        "{key} has no effect as it is set: while the service {service} runs, WSL goes without \
+         DNS tunneling.",
+        "{key} 的设置无效：只要服务 {service} 在运行，WSL 就不使用 DNS 隧道。";
+    /// What to do about it.
+    TUNNELING_AND_SERVICE_FIX:
+        "Take {key} out. Where names then fail, start Underpass' tunnel, which has Windows \
+         resolve them: `underpass up`.",
+        "请删除 {key}。如果因此无法解析域名，可启动 Underpass 隧道，由 Windows 解析：`underpass up`。";
+    /// DNS tunneling on a Windows that cannot do it.
+    TUNNELING_NOT_POSSIBLE:
+        "{key} has no effect as it is set: DnsQueryRaw, with which WSL asks Windows for names, \
+         is missing or switched off in this Windows.",
+        "{key} 的设置无效：WSL 请 Windows 解析域名要用 DnsQueryRaw，而当前系统缺少该函数或已将其关闭。";
+    /// What to do about it.
+    TUNNELING_NOT_POSSIBLE_FIX:
+        "Update Windows (Windows 11 22H2 and newer have it), or take {key} out.",
+        "请升级 Windows（Windows 11 22H2 及更新的系统提供该函数），或删除 {key}。";
+    /// Mirrored mode without IPv6.
+    MIRRORED_WITHOUT_IPV6:
+        "{key}=mirrored has no effect: IPv6 is switched off in Windows (DisabledComponents is \
+         0xFF), so WSL falls back to NAT.",
+        "{key}=mirrored 无效：Windows 关闭了 IPv6（DisabledComponents 为 0xFF），WSL 会回退到 NAT。";
+    /// What to do about it.
+    MIRRORED_WITHOUT_IPV6_FIX:
+        "As administrator set DisabledComponents in \
+         HKLM\\SYSTEM\\CurrentControlSet\\Services\\Tcpip6\\Parameters to 0x20 (IPv4 is preferred) \
+         and restart Windows, or take {key} out. IPv6 that is switched off per adapter \
+         (Disable-NetAdapterBinding) does no harm.",
+        "请以管理员身份把 HKLM\\SYSTEM\\CurrentControlSet\\Services\\Tcpip6\\Parameters 中的 \
+         DisabledComponents 设为 0x20（优先使用 IPv4）并重启 Windows，\
+         或删除 {key}。只在单个网卡上关闭 IPv6（Disable-NetAdapterBinding）没有影响。";
+    /// A key that WSL reads and does not follow.
+    IGNORED:
+        "WSL ignores {key}, and prints a warning at each start.",
+        "WSL 会忽略 {key}，并在每次启动时发出警告。";
+    /// What to do about it.
+    IGNORED_FIX:
+        "Take {key} out.",
+        "请删除 {key}。";
     /// A line that nothing looks at. `needs`: key and value.
     NEEDLESS:
         "{key} is only looked at with {needs}.",
@@ -272,8 +333,20 @@ sentences! {
         "“{vpn}”的接口跃点数为 {now}，会抢走 WSL 的流量；调高后则不会。这也会改变 Windows 自身的路由，而且每次连接 VPN 后都要重新设置。";
     /// Mirrored mode is not possible.
     OLD_WINDOWS:
-        "{is} has no mirrored mode and no DNS tunneling: they need Windows 11 22H2 (22621) or newer. NAT it is.",
-        "{is} 没有镜像模式和 DNS 隧道：它们需要 Windows 11 22H2（22621）或更新的系统。因此只能使用 NAT。";
+        "{is} has no mirrored mode, which needs Windows 11 22H2 (22621) or newer: WSL uses NAT.",
+        "{is} 没有镜像模式，该模式需要 Windows 11 22H2（22621）或更新的系统：WSL 使用 NAT。";
+    /// Mirrored mode is not possible without IPv6. Above the command.
+    NO_MIRRORED_IPV6:
+        "Mirrored mode, which is recommended otherwise, needs IPv6, and Windows has it switched \
+         off (DisabledComponents is 0xFF). After this command and a restart of Windows it has IPv6 \
+         again and prefers IPv4; until then WSL uses NAT.",
+        "原本推荐的镜像模式需要 IPv6，而 Windows 关闭了它（DisabledComponents 为 0xFF）。\
+         执行此命令并重启 Windows 后，IPv6 恢复，并优先使用 IPv4；在此之前 WSL 使用 NAT。";
+    /// A policy rules mirrored mode out. `policy`: the value's name in the registry, and the value.
+    NO_MIRRORED_POLICY:
+        "A group policy ({policy}) rules out mirrored mode, which is recommended otherwise; your \
+         administrator can change it.",
+        "组策略（{policy}）不允许使用原本推荐的镜像模式；管理员可以修改该策略。";
     /// Neither by this WSL. `needed`: a version.
     OLD_WSL:
         "Mirrored mode and DNS tunneling need {needed} or newer; ask again after the update.",
@@ -284,8 +357,9 @@ sentences! {
         "无法得知 Windows 的版本：请用 --windows-version 指定（可用 `cmd.exe /c ver` 查看）。";
     /// A mode that is set in vain.
     MODE_NOT_POSSIBLE:
-        "This Windows cannot do that mode, and WSL falls back to NAT with a warning at each start.",
-        "当前 Windows 不支持该模式，WSL 会回退到 NAT，并在每次启动时发出警告。";
+        "That mode is not possible here, and WSL falls back to another one with a warning at \
+         each start.",
+        "这里无法使用该模式，WSL 会回退到其他模式，并在每次启动时发出警告。";
     /// A subnet that a route overlaps. `own`: WSL's; `net`: a free one.
     SUBNET_CLASH:
         "WSL's subnet {own} lies in {route}, which Windows routes elsewhere, to a VPN perhaps; {net} overlaps no route.",
@@ -368,11 +442,27 @@ sentences! {
     /// Something else decides.
     FROM_OTHER:
         "because of {because}",
-        "由 {because} 决定";
+        "由{because}决定";
     /// And a line says otherwise.
     FROM_OTHER_AGAINST_LINE:
         "because of {because}, whatever line {line} says",
-        "由 {because} 决定，第 {line} 行不起作用";
+        "由{because}决定，第 {line} 行不起作用";
+    /// What decides: another setting.
+    BY_SETTING: "{setting}", "设置“{setting}”";
+    /// What decides: the version of Windows.
+    BY_WINDOWS: "{windows}", "当前系统（{windows}）";
+    /// What decides: a policy, by the name of its value in the registry.
+    BY_POLICY: "the group policy {name}={value}", "组策略（{name}={value}）";
+    /// What decides: a service of Windows.
+    BY_SERVICE: "the service {name}", "正在运行的 {name} 服务";
+    /// What decides: IPv6 is switched off in Windows.
+    BY_NO_IPV6: "DisabledComponents=0xFF in the registry", "注册表值（DisabledComponents=0xFF）";
+    /// What decides: the function that DNS tunneling needs.
+    BY_NO_DNS_QUERY_RAW:
+        "a Windows without a working DnsQueryRaw",
+        "当前系统（缺少可用的 DnsQueryRaw）";
+    /// What decides: WSL, whatever is set.
+    BY_WSL: "WSL itself", "内部规则（WSL 不支持该项）";
     /// A file that is not there.
     NO_FILE:
         "no such file: all is as by default",

@@ -114,7 +114,7 @@ fn by_hand(view: &View<'_>) -> Option<Found> {
 }
 
 fn tunneling_off(view: &View<'_>) -> Option<Found> {
-    if !view.switched_off("dnsTunneling") || view.can_mirror() == Some(false) || view.names_work() == Some(false) {
+    if !view.switched_off("dnsTunneling") || view.can_tunnel_dns() == Some(false) || view.names_work() == Some(false) {
         return None;
     }
     let evidence = doctor::FILE_ASKS_FOR.with("file", fixes::WSLCONFIG).with("setting", "dnsTunneling=false");

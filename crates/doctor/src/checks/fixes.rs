@@ -84,7 +84,7 @@ pub(super) fn dns_auto() -> [Step; 2] {
 
 /// DNS by Windows, unless this Windows is known not to have that.
 pub(super) fn dns_tunneling(view: &View<'_>) -> Vec<Step> {
-    if view.can_mirror() == Some(false) {
+    if view.can_tunnel_dns() == Some(false) {
         return Vec::new();
     }
     let steps = [say(&doctor::FIX_DNS_TUNNELING), lines(WSLCONFIG, &["[wsl2]", "dnsTunneling=true"])];

@@ -5,15 +5,13 @@ use crate::facts::{
     Reach, Route, Subject, Tool, Transport, TunnelState, Whence, Windows,
 };
 use ipnet::IpNet;
-use settings::ini;
+use settings::effective::{Origin, Situation};
+use settings::{ini, version};
 use std::net::IpAddr;
 use wire::facts::Adapter;
 
 /// The routing table `main`.
 const MAIN: u32 = 254;
-
-/// Windows 11 22H2, from which on there are mirrored mode and DNS tunnelling.
-pub(super) const WINDOWS_11_22H2: u32 = 22621;
 
 /// Where WSL's DNS tunnelling answers unless `dnsTunnelingIpAddress` says otherwise.
 pub(crate) const DNS_TUNNEL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 255, 255, 254));
@@ -23,15 +21,31 @@ pub(crate) struct View<'a> {
     pub(crate) facts: &'a Facts,
     wslconfig: Option<ini::File>,
     wsl_conf: ini::File,
+    situation: Situation,
+}
+
+/// The versions that were found.
+fn versions(facts: &Facts) -> version::Versions {
+    let windows = facts.windows.as_ref();
+    let told = || windows?.host.system.strip_prefix("Windows ")?.rsplit('.').next()?.parse().ok();
+    let build = windows.and_then(|windows| windows.build).or_else(told);
+    let wsl = windows.and_then(|windows| windows.wsl_version.as_deref()?.parse().ok());
+    version::Versions { windows: build.map(version::Windows), wsl }
 }
 
 impl<'a> View<'a> {
     pub(crate) fn new(facts: &'a Facts) -> Self {
         let wslconfig = facts.windows.as_ref().and_then(|windows| windows.host.wslconfig.as_ref());
+        let text = wslconfig.map(|file| file.text.as_deref().unwrap_or_default());
+        let wsl_conf = facts.wsl_conf.as_deref().unwrap_or_default();
+        let situation = Situation::new(text.unwrap_or_default(), wsl_conf, versions(facts));
+        let host = facts.windows.as_ref().and_then(|windows| windows.host.wsl.clone());
+        let situation = situation.on(host.unwrap_or_default());
         Self {
             facts,
-            wslconfig: wslconfig.map(|file| ini::File::parse(file.text.as_deref().unwrap_or_default())),
-            wsl_conf: ini::File::parse_as(facts.wsl_conf.as_deref().unwrap_or_default(), ini::Reader::Linux),
+            wslconfig: text.map(|_| situation.wslconfig.clone()),
+            wsl_conf: situation.wsl_conf.clone(),
+            situation,
         }
     }
 
@@ -71,15 +85,29 @@ impl<'a> View<'a> {
         self.wslconfig("networkingMode")
     }
 
-    /// Windows' build number.
-    pub(crate) fn build(&self) -> Option<u32> {
-        let windows = self.windows()?;
-        windows.build.or_else(|| windows.host.system.strip_prefix("Windows ")?.rsplit('.').next()?.parse().ok())
+    /// How the mode that `.wslconfig` asks for comes to what WSL makes of it.
+    pub(crate) fn mode_origin(&self) -> Option<Origin> {
+        self.situation.effective().mode().map(|mode| mode.origin.clone())
     }
 
-    /// Whether this Windows has mirrored mode and DNS tunnelling.
+    /// Windows' build number.
+    pub(crate) fn build(&self) -> Option<u32> {
+        self.situation.versions.windows.map(|windows| windows.0)
+    }
+
+    /// Whether this Windows has mirrored mode, and lets WSL use it.
     pub(crate) fn can_mirror(&self) -> Option<bool> {
-        self.build().map(|build| build >= WINDOWS_11_22H2)
+        self.build().map(|_| self.situation.no_mirrored().is_none())
+    }
+
+    /// Whether this Windows answers WSL's DNS tunneling.
+    pub(crate) fn can_tunnel_dns(&self) -> Option<bool> {
+        self.situation.can_tunnel_dns()
+    }
+
+    /// Whether this Windows has a firewall for WSL.
+    pub(crate) fn has_firewall(&self) -> Option<bool> {
+        self.situation.versions.windows.map(|windows| windows >= version::Windows::ELEVEN_22H2)
     }
 
     // ---- interfaces and routes

@@ -4,6 +4,7 @@ use super::view::{View, has_failed, is_ok, mode_by_name, mode_name};
 use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes};
 use crate::facts::{Entry, Mention, ModeName, Outcome, ProxyProbe, ProxySetting};
 use crate::way::Place;
+use settings::effective::{Because, Origin};
 use std::net::IpAddr;
 use wording::{Text, doctor, doctor_wsl as say};
 
@@ -110,25 +111,58 @@ fn mode(view: &View<'_>) -> Option<Found> {
         doctor::FILE_ASKS_FOR.with("file", fixes::WSLCONFIG).with("setting", setting),
         doctor::MODE_IN_FORCE.with("mode", mode_name(in_force)),
     ];
-    let Some(wanted) = mode_by_name(asked) else {
+    let wanted = mode_by_name(asked);
+    if wanted == Some(in_force) {
+        return None;
+    }
+    let origin = view.mode_origin();
+    if wanted.is_none() || matches!(origin, Some(Origin::BadLine(_))) {
         let mut fix = vec![Step::Say(say::MODE_VALUE_FIX.text())];
-        let values = "# none | nat | bridged | mirrored | virtioproxy";
+        let values = "# none | nat | bridged | mirrored | virtioproxy | consomme (WSL 2.9)";
         fix.push(fixes::lines(fixes::WSLCONFIG, &["[wsl2]", "networkingMode=mirrored", values]));
         fix.extend(fixes::shutdown(view));
         return Some(Found { evidence, cause: say::MODE_VALUE_CAUSE.text(), fix });
-    };
-    if wanted == in_force {
-        return None;
     }
-    if let Some(build) = view.build().filter(|_| wanted != ModeName::Nat && view.can_mirror() == Some(false)) {
-        let mut fix = vec![Step::Say(say::MODE_OLD_FIX.text())];
-        fix.push(fixes::lines(fixes::WSLCONFIG, &["[wsl2]", "networkingMode=nat"]));
-        fix.extend(fixes::tunnel());
-        return Some(Found { evidence, cause: say::MODE_OLD_CAUSE.with("build", build), fix });
+    if let Some(Origin::Forced { because, .. }) = origin {
+        let (cause, fix) = overruled(view, &because);
+        return Some(Found { evidence, cause, fix });
     }
     let mut fix = vec![Step::Say(say::MODE_FIX.text())];
     fix.extend(fixes::shutdown(view));
     Some(Found { evidence, cause: say::MODE_CAUSE.text(), fix })
+}
+
+/// What keeps WSL from the mode that a line asks for, and what to do about it.
+fn overruled(view: &View<'_>, because: &Because) -> (Text, Vec<Step>) {
+    match because {
+        Because::Windows(windows) => {
+            let mut fix = vec![Step::Say(say::MODE_OLD_FIX.text())];
+            fix.push(fixes::lines(fixes::WSLCONFIG, &["[wsl2]", "networkingMode=nat"]));
+            fix.extend(fixes::tunnel());
+            (say::MODE_OLD_CAUSE.with("build", windows.0), fix)
+        }
+        Because::NoIpv6 => {
+            let mut fix = vec![Step::Say(say::MODE_NO_IPV6_FIX.text())];
+            fix.push(fixes::run(Shell::AdminPowershell, &[settings::recommend::PREFER_IPV4]));
+            fix.extend(fixes::tunnel());
+            (say::MODE_NO_IPV6_CAUSE.text(), fix)
+        }
+        Because::Policy { name, value } => {
+            let mut fix = vec![Step::Say(say::MODE_POLICY_FIX.text())];
+            fix.extend(fixes::tunnel());
+            (say::MODE_POLICY_CAUSE.with("policy", format!("{name}={value}")), fix)
+        }
+        Because::Setting(setting) => {
+            let mut fix = vec![Step::Say(say::MODE_SETTING_FIX.with("setting", setting))];
+            fix.extend(fixes::shutdown(view));
+            (say::MODE_SETTING_CAUSE.with("setting", setting), fix)
+        }
+        Because::Service(_) | Because::NoDnsQueryRaw | Because::Ignored => {
+            let mut fix = vec![Step::Say(say::MODE_FIX.text())];
+            fix.extend(fixes::shutdown(view));
+            (say::MODE_CAUSE.text(), fix)
+        }
+    }
 }
 
 /// Milliseconds by which a clock may be off: asking Windows takes some seconds at worst, and one-time passwords allow half a minute.
@@ -302,7 +336,7 @@ fn address(view: &View<'_>) -> Option<Found> {
 }
 
 fn firewall(view: &View<'_>) -> Option<Found> {
-    if !view.switched_off("firewall") || view.can_mirror() == Some(false) {
+    if !view.switched_off("firewall") || view.has_firewall() == Some(false) {
         return None;
     }
     let setting = doctor::FILE_ASKS_FOR.with("file", fixes::WSLCONFIG).with("setting", "firewall=false");

@@ -14,18 +14,45 @@ fn line(setting: &Setting) -> Option<usize> {
     }
 }
 
-/// Lines that another setting takes the effect from. What a Windows is too old for is told elsewhere.
+/// Lines without effect, by what takes it from them. What a Windows is too old for is reported
+/// elsewhere.
 pub(super) fn without_effect(place: Place, effective: &Effective) -> Vec<Finding> {
     let settings = effective.iter().filter(|setting| setting.key.place == place);
-    let overruled = settings.filter_map(|setting| match &setting.origin {
-        Origin::Forced { because: Because::Setting(because), line: Some(line) } => {
-            let what = say::OVERRULED.with("key", setting.key).with("because", because);
-            let fix = say::OVERRULED_FIX.with("key", setting.key).with("because", because);
-            Some(Finding::new(Severity::Warning, "overruled", place, Some(*line), (what, fix)))
-        }
-        Origin::Forced { .. } | Origin::Default | Origin::Line(_) | Origin::BadLine(_) => None,
+    let findings = settings.filter_map(|setting| {
+        let Origin::Forced { because, line: Some(line) } = &setting.origin else { return None };
+        let key = setting.key;
+        let (code, what, fix) = match because {
+            Because::Setting(because) => (
+                "overruled",
+                say::OVERRULED.with("key", key).with("because", because),
+                say::OVERRULED_FIX.with("key", key).with("because", because),
+            ),
+            Because::Policy { name, value } => (
+                "policy",
+                say::POLICY.with("key", key).with("policy", format!("{name}={value}")),
+                say::POLICY_FIX.with("key", key),
+            ),
+            Because::Service(service) => (
+                "tunneling-and-service",
+                say::TUNNELING_AND_SERVICE.with("key", key).with("service", service),
+                say::TUNNELING_AND_SERVICE_FIX.with("key", key),
+            ),
+            Because::NoIpv6 => (
+                "mirrored-without-ipv6",
+                say::MIRRORED_WITHOUT_IPV6.with("key", key),
+                say::MIRRORED_WITHOUT_IPV6_FIX.with("key", key),
+            ),
+            Because::NoDnsQueryRaw => (
+                "tunneling-not-possible",
+                say::TUNNELING_NOT_POSSIBLE.with("key", key),
+                say::TUNNELING_NOT_POSSIBLE_FIX.with("key", key),
+            ),
+            Because::Ignored => ("ignored", say::IGNORED.with("key", key), say::IGNORED_FIX.with("key", key)),
+            Because::Windows(_) => return None,
+        };
+        Some(Finding::new(Severity::Warning, code, place, Some(*line), (what, fix)))
     });
-    overruled.collect()
+    findings.collect()
 }
 
 /// What fits no single line.

@@ -1,4 +1,6 @@
 use super::*;
+use crate::version::Wsl;
+use wire::facts::WslHost;
 use wording::Language;
 
 fn on(wslconfig: &str, wsl_conf: &str, build: u32, wsl: [u32; 3]) -> Vec<Finding> {
@@ -81,9 +83,15 @@ fn keys_that_this_windows_or_wsl_is_too_old_for_are_told() {
     let text =
         "[wsl2]\nnetworkingMode=mirrored\ndnsTunneling=true\nautoProxy=true\nmemory=4GB\nnestedVirtualization=false\n";
     let ten = on(text, "", 19_045, [2, 5, 9]);
-    assert_eq!(codes(&ten), [2, 3, 4].map(|line| ("windows-too-old", Some(line))));
+    // DNS tunneling goes by a function of Windows, which is not known here.
+    assert_eq!(codes(&ten), [2, 4].map(|line| ("windows-too-old", Some(line))));
     assert!(said(&ten).contains("Windows 11 22H2") && said(&ten).contains("Windows 10 (19045)"), "{}", said(&ten));
-    assert_eq!(codes(&on(text, "", 22_000, [2, 5, 9])), [2, 3].map(|line| ("windows-too-old", Some(line))));
+    assert_eq!(codes(&on(text, "", 22_000, [2, 5, 9])), [("windows-too-old", Some(2))]);
+    let other = "[wsl2]\nnetworkingMode=virtioproxy\nvmIdleTimeout=1\ndebugConsole=true\n";
+    assert_eq!(on(other, "", 19_045, [2, 5, 9]), [], "WSL asks for no newer Windows");
+    let newer = "[wsl2]\nisolateDistroCgroup=true\n[experimental]\nswiotlb=64MB\n";
+    assert_eq!(codes(&on(newer, "", 22_631, [2, 8, 8])), [2, 4].map(|line| ("wsl-too-old", Some(line))));
+    assert_eq!(codes(&on(newer, "", 22_631, [2, 9, 4])), [("wsl-too-old", Some(2))]);
     assert_eq!(codes(&on(text, "", 22_631, [1, 2, 5])), [2, 3, 4].map(|line| ("wsl-too-old", Some(line))));
     assert_eq!(codes(&on("[wsl2]\nnetworkingMode=consomme\n", "", 22_631, [2, 5, 9])), [("wsl-too-old", Some(2))]);
     let unknown = check(&Situation::new(text, "", Versions::default()));
@@ -115,6 +123,56 @@ fn settings_that_fight_each_other_are_told() {
     assert_eq!(codes(&of_wslconfig("[wsl2]\nnetworkingMode=none\n")), [("mode-none", Some(2))]);
     let off = on("", "[interop]\nenabled=false\nappendWindowsPath=false\n", 22_631, [2, 5, 9]);
     assert_eq!(codes(&off), [("interop-off", Some(2)), ("needless", Some(3))]);
+}
+
+#[test]
+fn what_windows_takes_the_effect_from_is_told_with_what_to_do() {
+    let on = |text: &str, host: WslHost| {
+        let versions = Versions { windows: Some(Windows(22_631)), wsl: Some(Wsl([2, 9, 4])) };
+        check(&Situation::new(&format!("[wsl2]\n{text}\n"), "", versions).on(host))
+    };
+    let host = WslHost::default;
+    let policy = WslHost { policies: [("AllowNetworkingModeUserSetting".to_owned(), 0)].into(), ..host() };
+    for (text, host, code, word) in [
+        ("networkingMode=mirrored", policy, "policy", "AllowNetworkingModeUserSetting=0"),
+        (
+            "networkingMode=mirrored",
+            WslHost { ipv6_disabled_components: Some(0xff), ..host() },
+            "mirrored-without-ipv6",
+            "DisabledComponents",
+        ),
+        (
+            "dnsTunneling=true",
+            WslHost { global_secure_access: Some(true), ..host() },
+            "tunneling-and-service",
+            "GlobalSecureAccessTunnelingService",
+        ),
+        (
+            "dnsTunneling=true",
+            WslHost { dns_query_raw: Some(false), ..host() },
+            "tunneling-not-possible",
+            "DnsQueryRaw",
+        ),
+        ("virtio9p=true", host(), "ignored", "wsl2.virtio9p"),
+        ("virtio=false\nnetworkingMode=consomme", host(), "overruled", "wsl2.virtio=false"),
+    ] {
+        let findings = on(text, host);
+        let line = Some(1 + text.lines().count());
+        assert_eq!(codes(&findings), [(code, line)], "{text}");
+        assert!(said(&findings).contains(word), "{}", said(&findings));
+        let chinese = findings[0].what.say(Language::Chinese) + &findings[0].fix.say(Language::Chinese);
+        assert!(chinese.contains(word), "{chinese}");
+    }
+    // Without a line nothing is written in vain.
+    assert_eq!(on("", WslHost { dns_query_raw: Some(false), ..host() }), []);
+}
+
+#[test]
+fn utf_16_is_told_as_that() {
+    let text: Vec<u8> = "\u{feff}[boot]\r\nsystemd=true\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let findings = on("", &String::from_utf8_lossy(&text), 22_631, [2, 5, 9]);
+    assert_eq!((codes(&findings), findings[0].severity), (vec![("fault", Some(1))], Severity::Error));
+    assert!(said(&findings).contains("UTF-16") && said(&findings).contains("iconv"), "{}", said(&findings));
 }
 
 #[test]

@@ -17,6 +17,11 @@ pub enum EditError {
         /// What stands there.
         text: String,
     },
+    /// WSL reads nothing of the file.
+    #[error(
+        "the file is UTF-16, which WSL cannot read in a distro: save it as UTF-8 first (`underpass settings check` says how)"
+    )]
+    Utf16,
     /// No section and no key is called so.
     #[error("'{name}' is no name that WSL can read: names are letters and digits, the first a letter")]
     Name {

@@ -103,6 +103,8 @@ pub enum FaultKind {
     Escape,
     /// A quote that does not end on its line.
     Quote,
+    /// The file is UTF-16, whose zeros end the distro's reader at the first line that has some.
+    Utf16,
 }
 
 impl File {

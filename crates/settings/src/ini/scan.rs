@@ -26,7 +26,9 @@ pub(super) fn lines(text: &str, reader: Reader) -> (Vec<Line>, Vec<String>) {
                     if let Some(name) = header {
                         sections.push(half_taken(name, sections.last().map_or(0, String::len)));
                     }
-                    Content::Fault(kind)
+                    // UTF-16 shows by zeros: every other byte of what is ASCII, line ends included.
+                    let is_utf_16 = reader == Reader::Linux && text.contains('\0');
+                    Content::Fault(if is_utf_16 { FaultKind::Utf16 } else { kind })
                 }
             }
         };
@@ -173,9 +175,11 @@ impl<'a> Scanner<'a> {
         Ok((value, end))
     }
 
-    /// What stands for the sign behind a `\`; nothing where the line goes on.
+    /// What stands for the sign behind a `\`; nothing where the line goes on, or where a CR stands,
+    /// which WSL drops (`ParseConfigFile` in `src/shared/configfile/configfile.cpp`). So `\` before
+    /// the CR LF of a line's end is no fault in the distro, but the line ends there.
     fn escaped(&mut self) -> Result<Option<char>, FaultKind> {
-        // The reader on Windows never sees the CR of a line's end.
+        // The reader on Windows never sees the CR of a line's end (`fopen` in text mode).
         if self.reader == Reader::Windows && self.text[self.at..].starts_with("\r\n") {
             self.at += 1;
         }
@@ -184,7 +188,7 @@ impl<'a> Scanner<'a> {
             Some('b') => Some('\u{8}'),
             Some('n') => Some('\n'),
             Some('t') => Some('\t'),
-            Some('\n') => None,
+            Some('\r' | '\n') => None,
             None | Some(_) => return Err(FaultKind::Escape),
         };
         self.at += 1;

@@ -77,9 +77,41 @@ fn a_byte_order_mark_and_windows_line_ends_are_the_windows_readers() {
     let file = File::parse(text);
     assert_eq!(entries(&file), [("wsl2", "swapFile", "ab", 2)]);
     assert_eq!(faults(&File::parse_as(text, Reader::Linux)), [(1, FaultKind::ByteOrderMark)]);
+    // The distro's reader drops the CR and ends the line, so that what should go on is a line of
+    // its own.
     let without = File::parse_as(&text[3..], Reader::Linux);
-    assert_eq!(faults(&without), [(2, FaultKind::Escape)]);
+    assert_eq!(
+        (entries(&without), faults(&without)),
+        (vec![("wsl2", "swapFile", "a", 2)], vec![(3, FaultKind::NoEquals)])
+    );
+    let last = File::parse_as("[boot]\r\ncommand=a\\\r\n[user]\r\ndefault=b\r\n", Reader::Linux);
+    assert_eq!(entries(&last), [("boot", "command", "a", 2), ("user", "default", "b", 4)]);
+    assert_eq!(faults(&last), []);
+    // A CR alone is dropped by both.
+    for reader in [Reader::Windows, Reader::Linux] {
+        assert_eq!(File::parse_as("[a]\nb=c\\\rd\n", reader).get("a", "b"), Some("cd"), "{reader:?}");
+    }
     assert_eq!(File::parse_as("[a]\r\nb=c\r\n", Reader::Linux).get("a", "b"), Some("c"));
+}
+
+/// A text in UTF-16 as the distro's reader gets it: bytes.
+fn utf_16(text: &str, bytes: fn(u16) -> [u8; 2]) -> String {
+    let bytes: Vec<u8> = text.encode_utf16().flat_map(bytes).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[test]
+fn utf_16_is_a_fault_in_the_distro_from_its_first_line_that_is_no_comment() {
+    let text = "[boot]\r\nsystemd=true\r\n";
+    for (text, bytes, line) in [
+        (&*format!("\u{feff}{text}"), u16::to_le_bytes as fn(u16) -> [u8; 2], 1),
+        (&*format!("\u{feff}{text}"), u16::to_be_bytes, 1),
+        (text, u16::to_le_bytes, 1),
+        (&*format!("# 注释\r\n{text}"), u16::to_le_bytes, 2),
+    ] {
+        let file = File::parse_as(&utf_16(text, bytes), Reader::Linux);
+        assert_eq!((entries(&file), faults(&file)), (vec![], vec![(line, FaultKind::Utf16)]), "{text:?}");
+    }
 }
 
 #[test]

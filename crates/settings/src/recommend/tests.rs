@@ -1,5 +1,6 @@
 use super::*;
 use crate::version::{Versions, Wsl};
+use wire::facts::WslHost;
 use wording::Language;
 
 fn on(build: u32, wslconfig: &str, wsl_conf: &str) -> Situation {
@@ -98,6 +99,27 @@ fn windows_proxy_decides_what_is_said_of_it() {
         of(19_045, &with(Some("proxy.corp.example:8080")))[1..],
         ["eval \"$(underpass proxy on --from windows)\""]
     );
+}
+
+#[test]
+fn what_windows_rules_out_is_not_recommended() {
+    let with = |build, host| actions(&recommend(Goal::Default, &on(build, "", "").on(host), None));
+    let host = WslHost::default;
+    let no_ipv6 = with(22_631, WslHost { ipv6_disabled_components: Some(0xff), ..host() });
+    // 2.5.9 does not look at it.
+    assert_eq!(no_ipv6[0], "wsl2.networkingMode=mirrored");
+    let newer = Versions { windows: Some(Windows(22_631)), wsl: Some(Wsl([2, 9, 4])) };
+    let host_without = WslHost { ipv6_disabled_components: Some(0xff), ..host() };
+    let no_ipv6 = recommend(Goal::Default, &Situation::new("", "", newer).on(host_without), None);
+    assert_eq!(actions(&no_ipv6), [PREFER_IPV4, "wsl2.dnsTunneling=true"]);
+    let policies = [("AllowNetworkingModeUserSetting".to_owned(), 0)].into();
+    let policy = with(22_631, WslHost { policies, ..host() });
+    assert!(policy[0].contains("AllowNetworkingModeUserSetting=0"), "{policy:?}");
+    let no_dns = with(22_631, WslHost { dns_query_raw: Some(false), ..host() });
+    assert_eq!(no_dns, ["networkingMode=mirrored", "autoProxy=true", "firewall=true"].map(|set| format!("wsl2.{set}")));
+    // An older Windows may have it.
+    let old = with(19_045, WslHost { dns_query_raw: Some(true), ..host() });
+    assert_eq!(old[1..], ["wsl2.dnsTunneling=true"]);
 }
 
 #[test]

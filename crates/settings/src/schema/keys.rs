@@ -1,7 +1,10 @@
-//! The keys, from WSL's public sources (2.5.8 to 2.9.4) and documentation.
+//! The keys, from WSL's public sources (2.5.8 to 2.9.4, and main of August 2026) and documentation:
+//! `ParseConfigFile` in `src/windows/common/WslCoreConfig.cpp` with the defaults of
+//! `WslCoreConfig.h`, and `src/linux/init/WslDistributionConfig.cpp` with those of
+//! `WslDistributionConfig.h`.
 
 use super::{Key, Kind, NEW_NETWORKING, Place};
-use crate::version::Windows;
+use crate::version::{Windows, Wsl};
 
 /// A key of a section of a file that every WSL 2 minds.
 const fn key(place: Place, section: &'static str, name: &'static str, kind: Kind, default: &'static str) -> Key {
@@ -10,11 +13,6 @@ const fn key(place: Place, section: &'static str, name: &'static str, kind: Kind
 
 const fn wsl2(name: &'static str, kind: Kind, default: &'static str) -> Key {
     key(Place::WslConfig, "wsl2", name, kind, default)
-}
-
-/// One that needs Windows 11.
-const fn wsl2_eleven(name: &'static str, kind: Kind, default: &'static str) -> Key {
-    Key { windows: Some(Windows::ELEVEN), ..wsl2(name, kind, default) }
 }
 
 /// One that came as an experiment, which its older section still tells.
@@ -26,21 +24,23 @@ const fn experiment(name: &'static str, kind: Kind, default: &'static str) -> Ke
     Key { wsl: Some(NEW_NETWORKING), ..key(Place::WslConfig, "experimental", name, kind, default) }
 }
 
-/// One that needs Windows 11 22H2.
-const fn experiment_22h2(name: &'static str, kind: Kind, default: &'static str) -> Key {
-    Key { windows: Some(Windows::ELEVEN_22H2), ..experiment(name, kind, default) }
-}
-
 const fn conf(section: &'static str, name: &'static str, kind: Kind, default: &'static str) -> Key {
     key(Place::WslConf, section, name, kind, default)
 }
 
+/// In the source after 2.9.4, and in no tag up to it.
+const AFTER_2_9_4: Wsl = Wsl([2, 9, 5]);
+
 const MODES: Kind = Kind::Choice(&["nat", "mirrored", "virtioproxy", "consomme", "bridged", "none"]);
 
 pub(super) static KEYS: &[Key] = &[
-    // Which Windows it needs depends on the mode: see the check.
+    // Only mirrored needs a newer Windows: see `effective::rules`.
     former_experiment("networkingMode", MODES, "nat", None),
-    former_experiment("dnsTunneling", Kind::Bool, "true", Some(Windows::ELEVEN_22H2)),
+    // It goes by `DnsQueryRaw`, not by a version (`WslCoreVm::IsDnsTunnelingSupported`).
+    former_experiment("dnsTunneling", Kind::Bool, "true", None),
+    // Windows is asked for its Hyper-V firewall (`GetHyperVFirewallSupportVersion`), and for
+    // WinHTTP's newer functions (`s_LoadWinHttpProxyMethods`): the versions are those of
+    // Microsoft's page on .wslconfig.
     former_experiment("firewall", Kind::Bool, "true", Some(Windows::ELEVEN_22H2)),
     former_experiment("autoProxy", Kind::Bool, "true", Some(Windows::ELEVEN)),
     wsl2("dnsProxy", Kind::Bool, "true"),
@@ -62,7 +62,8 @@ pub(super) static KEYS: &[Key] = &[
     wsl2("loadDefaultKernelModules", Kind::Bool, "true"),
     wsl2("systemDistro", Kind::Text, ""),
     wsl2("safeMode", Kind::Bool, "false"),
-    wsl2_eleven("nestedVirtualization", Kind::Bool, "true"),
+    // `WslCoreVm::GenerateConfigJson` asks for Windows 11.
+    Key { windows: Some(Windows::ELEVEN), ..wsl2("nestedVirtualization", Kind::Bool, "true") },
     wsl2("virtio", Kind::Bool, "true"),
     wsl2("virtio9p", Kind::Bool, "false"),
     wsl2("virtiofs", Kind::Bool, "false"),
@@ -70,13 +71,13 @@ pub(super) static KEYS: &[Key] = &[
     wsl2("gpuSupport", Kind::Bool, "true"),
     wsl2("guiApplications", Kind::Bool, "true"),
     wsl2("hardwarePerformanceCounters", Kind::Bool, "true"),
-    wsl2("isolateDistroCgroup", Kind::Bool, "true"),
+    Key { wsl: Some(AFTER_2_9_4), ..wsl2("isolateDistroCgroup", Kind::Bool, "true") },
     wsl2("telemetry", Kind::Bool, "true"),
-    wsl2_eleven("vmIdleTimeout", Kind::Int, "60000"),
+    wsl2("vmIdleTimeout", Kind::Int, "60000"),
     wsl2("kernelBootTimeout", Kind::Int, "30000"),
     wsl2("distributionStartTimeout", Kind::Int, "60000"),
     wsl2("mountDeviceTimeout", Kind::Int, "5000"),
-    wsl2_eleven("debugConsole", Kind::Bool, "false"),
+    wsl2("debugConsole", Kind::Bool, "false"),
     wsl2("debugConsoleLogFile", Kind::Text, ""),
     wsl2("earlyBootLogging", Kind::Bool, "false"),
     wsl2("kernelDebugPort", Kind::Int, "0"),
@@ -86,14 +87,14 @@ pub(super) static KEYS: &[Key] = &[
     key(Place::WslConfig, "general", "instanceIdleTimeout", Kind::Int, "15000"),
     experiment("autoMemoryReclaim", Kind::Choice(&["dropCache", "gradual", "disabled"]), "dropCache"),
     experiment("sparseVhd", Kind::Bool, "false"),
-    experiment_22h2("bestEffortDnsParsing", Kind::Bool, "false"),
-    experiment_22h2("dnsTunnelingIpAddress", Kind::Address, "10.255.255.254"),
+    experiment("bestEffortDnsParsing", Kind::Bool, "false"),
+    experiment("dnsTunnelingIpAddress", Kind::Address, "10.255.255.254"),
     experiment("initialAutoProxyTimeout", Kind::Int, "1000"),
-    experiment_22h2("ignoredPorts", Kind::Ports, ""),
-    experiment_22h2("hostAddressLoopback", Kind::Bool, "false"),
+    experiment("ignoredPorts", Kind::Ports, ""),
+    experiment("hostAddressLoopback", Kind::Bool, "false"),
     experiment("setVersionDebug", Kind::Bool, "false"),
-    experiment("swiotlb", Kind::Size, "0"),
-    experiment("virtioFsAggregateShares", Kind::Bool, "true"),
+    Key { wsl: Some(Wsl([2, 8, 9])), ..experiment("swiotlb", Kind::Size, "0") },
+    Key { wsl: Some(AFTER_2_9_4), ..experiment("virtioFsAggregateShares", Kind::Bool, "true") },
     conf("automount", "enabled", Kind::Bool, "true"),
     conf("automount", "root", Kind::Text, "/mnt/"),
     conf("automount", "options", Kind::Text, ""),
@@ -115,7 +116,8 @@ pub(super) static KEYS: &[Key] = &[
     conf("gpu", "appendLibPath", Kind::Bool, "true"),
     conf("fileServer", "enabled", Kind::Bool, "true"),
     conf("fileServer", "logFile", Kind::Text, ""),
-    conf("fileServer", "logLevel", Kind::Int, ""),
+    // TRACE_LEVEL_INFORMATION.
+    conf("fileServer", "logLevel", Kind::Int, "4"),
     conf("fileServer", "logTruncate", Kind::Bool, "true"),
     conf("filesystem", "umask", Kind::Int, "0022"),
     conf("general", "guiApplications", Kind::Bool, "true"),

@@ -1,7 +1,7 @@
 //! `underpass settings dns`: who resolves names in this distro.
 
 use super::edits::{ConsentOptions, Outcome, carry_out, step};
-use super::found::{Content, Found, Traits, decoded, encoded};
+use super::found::{Content, Found, Traits, encoded, settings_of};
 use super::journal::{Command, Record, Step};
 use super::machine::{Machine, MachineOptions, Need};
 use super::tell;
@@ -154,7 +154,7 @@ fn given_back(machine: &Machine, first: &Record, last: &Record, is_unbroken: boo
             steps.push(Step { path: machine.wsl_conf.clone(), before: now, after: wsl_conf.before.clone() });
         } else {
             let before = match &wsl_conf.before {
-                Found::File(content) => decoded(&content.bytes).context("the former wsl.conf")?,
+                Found::File(content) => settings_of(Place::WslConf, &content.bytes).context("the former wsl.conf")?,
                 Found::Absent | Found::Link { .. } => String::new(),
             };
             let former = File::parse_as(&before, Place::WslConf.reader());

@@ -4,6 +4,7 @@
 use anyhow::{Context as _, bail};
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 use serde::{Deserialize, Serialize};
+use settings::schema::Place;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown, symlink};
@@ -210,6 +211,18 @@ pub(crate) fn decoded(bytes: &[u8]) -> anyhow::Result<String> {
             String::from_utf16(&units).context("it is no good UTF-16: save it as UTF-8")
         }
         None => String::from_utf8(bytes.to_vec()).context("it is not UTF-8, in which WSL reads it: save it as UTF-8"),
+    }
+}
+
+/// The text of a settings file as WSL's reader of it gets it. In the distro that reads bytes, so
+/// that UTF-16 stays what it is to it: unreadable.
+///
+/// # Errors
+/// It is in no encoding that is known.
+pub(crate) fn settings_of(place: Place, bytes: &[u8]) -> anyhow::Result<String> {
+    match place {
+        Place::WslConf if bytes.contains(&0) => Ok(String::from_utf8_lossy(bytes).into_owned()),
+        Place::WslConf | Place::WslConfig => decoded(bytes),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The machine whose settings these are: where its files are, and what Windows says of itself.
 
-use super::found::{Found, decoded};
+use super::found::{Found, settings_of};
 use anyhow::Context as _;
 use clap::Args;
 use gateway::host;
@@ -110,9 +110,13 @@ impl MachineOptions {
         let wslconfig = wslconfig.map(|path| fs::canonicalize(&path).unwrap_or(path));
         let wsl_conf = self.etc.join("wsl.conf");
         let wsl_conf = fs::canonicalize(&wsl_conf).unwrap_or(wsl_conf);
-        let text = |path: Option<&Path>| path.map_or(Ok(String::new()), text_of);
-        let texts = [text(wslconfig.as_deref())?, text(Some(&wsl_conf))?];
-        let situation = Situation::new(&texts[0], &texts[1], Versions { windows, wsl: wsl_version });
+        let texts = [
+            wslconfig.as_deref().map_or(Ok(String::new()), |path| text_of(path, Place::WslConfig))?,
+            text_of(&wsl_conf, Place::WslConf)?,
+        ];
+        let versions = Versions { windows, wsl: wsl_version };
+        let host = facts.as_ref().and_then(|facts| facts.wsl.clone()).unwrap_or_default();
+        let situation = Situation::new(&texts[0], &texts[1], versions).on(host);
         Ok(Machine {
             wslconfig,
             wsl_conf,
@@ -219,9 +223,11 @@ fn facts_of(path: &Path) -> anyhow::Result<HostFacts> {
 }
 
 /// What a file says; nothing for one that is not there.
-fn text_of(path: &Path) -> anyhow::Result<String> {
+fn text_of(path: &Path, place: Place) -> anyhow::Result<String> {
     match Found::of(path)? {
-        Found::File(file) => decoded(&file.bytes).with_context(|| format!("{} cannot be read", path.display())),
+        Found::File(file) => {
+            settings_of(place, &file.bytes).with_context(|| format!("{} cannot be read", path.display()))
+        }
         Found::Absent | Found::Link { .. } => Ok(String::new()),
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use settings::effective::{Origin, Setting};
 use settings::schema::Place;
 use std::process::ExitCode;
-use wording::{Text, settings as say};
+use wording::{Language, Text, settings as say};
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowOptions {
@@ -60,21 +60,24 @@ fn tell_file(machine: &Machine, place: Place, shown: &[&Setting]) {
             tell(&format!("  [{section}]"));
         }
         let value = if setting.value.is_empty() { "-" } else { &setting.value };
-        let origin = origin(setting).say(machine.language);
+        let origin = origin(setting, machine.language).say(machine.language);
         tell(&format!("  {:<28} {value:<16} {origin}", setting.key.name));
     }
     tell("");
 }
 
-fn origin(setting: &Setting) -> Text {
+fn origin(setting: &Setting, language: Language) -> Text {
     let default = if setting.default.is_empty() { "-" } else { setting.default };
     match &setting.origin {
         Origin::Default => say::FROM_DEFAULT.text(),
         Origin::Line(line) => say::FROM_LINE.with("line", line).with("default", default),
         Origin::BadLine(line) => say::FROM_BAD_LINE.with("line", line),
-        Origin::Forced { because, line: None } => say::FROM_OTHER.with("because", because),
-        Origin::Forced { because, line: Some(line) } => {
-            say::FROM_OTHER_AGAINST_LINE.with("because", because).with("line", line)
+        Origin::Forced { because, line } => {
+            let because = because.text().say(language);
+            match line {
+                None => say::FROM_OTHER.with("because", because),
+                Some(line) => say::FROM_OTHER_AGAINST_LINE.with("because", because).with("line", line),
+            }
         }
     }
 }

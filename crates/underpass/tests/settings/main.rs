@@ -231,6 +231,58 @@ fn recommend_gives_an_old_windows_a_free_subnet_and_the_metric_of_anyconnect() {
     assert!(said.contains("in a distro:\n  underpass up\n"), "{said}");
 }
 
+/// A newer Windows whose administrator decided some things, as the relay reports it.
+const MANAGED_HOST: &str = r#"{"system": "Windows 10.0.26100", "wsl": {"dns_query_raw": false,
+    "ipv6_disabled_components": 255, "policies": {"AllowFirewallUserSetting": 0}}}"#;
+
+#[test]
+fn what_windows_decides_is_shown_and_checked_by_the_facts_of_the_host() {
+    let machine = Machine::new("[wsl2]\nnetworkingMode=mirrored\ndnsTunneling=true\nfirewall=false\n", "");
+    let facts = machine.scratch.file("facts.json", MANAGED_HOST);
+    let on = |words: &[&str]| {
+        let host = ["--host-facts", &facts, "--wsl-version", "2.9.4"];
+        machine.run(&[words, &host].concat())
+    };
+    let shown = on(&["show"]).out;
+    for line in [
+        "nat              because of DisabledComponents=0xFF in the registry, whatever line 2 says",
+        "false            because of a Windows without a working DnsQueryRaw, whatever line 3 says",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    let checked = on(&["check"]);
+    assert_eq!(checked.code, Some(1), "{checked:?}");
+    assert!(checked.out.contains("DisabledComponents is 0xFF"), "{}", checked.out);
+    assert!(checked.out.contains("DnsQueryRaw, with which WSL asks Windows"), "{}", checked.out);
+    let chinese = on(&["show", "--lang", "zh"]).out;
+    assert!(chinese.contains("由当前系统（缺少可用的 DnsQueryRaw）决定"), "{chinese}");
+    // The facts of an older relay say nothing of it.
+    let older = machine.scratch.file("older.json", r#"{"system": "Windows 10.0.26100"}"#);
+    let said = machine.run(&["check", "--host-facts", &older, "--wsl-version", "2.9.4"]);
+    assert_eq!(said.out.matches("warning").count(), 1, "{said:?}");
+}
+
+#[test]
+fn utf_16_in_wsl_conf_is_told_and_never_written() {
+    let machine = Machine::new("", "");
+    let text: Vec<u8> = "\u{feff}[boot]\r\nsystemd=true\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(machine.path("etc/wsl.conf"), &text).unwrap();
+    let said = machine.run_on_new(&["check"]);
+    let start = format!("{}:1: error: The file is UTF-16", machine.path("etc/wsl.conf").display());
+    assert!(said.code == Some(1) && said.out.starts_with(&start), "{said:?}");
+    let changes: [&[&str]; 2] = [&["--set", "boot.systemd=false"], &["--unset", "boot.systemd"]];
+    for change in changes {
+        let refused = machine.run(&[&["apply", "--yes"], change].concat());
+        assert!(refused.code != Some(0) && refused.err.contains("UTF-16"), "{change:?}: {refused:?}");
+        assert_eq!(fs::read(machine.path("etc/wsl.conf")).unwrap(), text);
+    }
+    // .wslconfig in UTF-16 is read by Windows, and so here.
+    fs::write(machine.path(".wslconfig"), &text).unwrap();
+    fs::remove_file(machine.path("etc/wsl.conf")).unwrap();
+    let said = machine.run_on_new(&["check"]);
+    assert!(said.out.contains("boot.systemd is none of .wslconfig's keys"), "{said:?}");
+}
+
 #[test]
 fn passwords_are_hidden_wherever_they_stand() {
     let line = "command=curl -x http://anna:geheim@proxy.corp.example:8080 http://a/";

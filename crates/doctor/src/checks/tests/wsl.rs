@@ -3,6 +3,7 @@
 use crate::checks::Severity;
 use crate::facts::*;
 use crate::sample::*;
+use wire::facts::WslHost;
 
 fn interop_off() -> Facts {
     let mut facts = nat();
@@ -158,6 +159,58 @@ fn a_mode_that_is_asked_for_must_be_in_force() {
     let mut unknown = fallen_back();
     unknown.mode = Mode::default();
     assert_eq!(ids(&unknown), [""; 0]);
+}
+
+#[test]
+fn what_keeps_wsl_from_a_mode_is_named() {
+    let on_newest = |facts: &mut Facts, wsl: WslHost| {
+        let windows = windows(facts);
+        windows.wsl_version = Some("2.9.4.0".to_owned());
+        windows.host.wsl = Some(wsl);
+    };
+    let mut no_ipv6 = fallen_back();
+    on_newest(&mut no_ipv6, WslHost { ipv6_disabled_components: Some(0xff), ..WslHost::default() });
+    let text = said(&only(&no_ipv6, "wsl-mode"));
+    assert!(text.contains("needs IPv6") && text.contains(settings::recommend::PREFER_IPV4), "{text}");
+    let mut policy = fallen_back();
+    let policies = [("AllowNetworkingModeUserSetting".to_owned(), 0)].into();
+    on_newest(&mut policy, WslHost { policies, ..WslHost::default() });
+    let text = said(&only(&policy, "wsl-mode"));
+    assert!(text.contains("AllowNetworkingModeUserSetting=0") && text.contains("underpass up"), "{text}");
+    let mut no_virtio = nat();
+    wslconfig(&mut no_virtio, "[wsl2]\nnetworkingMode=consomme\nvirtio=false\n");
+    on_newest(&mut no_virtio, WslHost::default());
+    let text = said(&only(&no_virtio, "wsl-mode"));
+    assert!(text.contains("Another setting rules it out: wsl2.virtio=false"), "{text}");
+    // WSL 2.5.9 has no mode of that name, and a Windows 10 has virtioproxy.
+    let mut older = nat();
+    wslconfig(&mut older, "[wsl2]\nnetworkingMode=consomme\n");
+    assert!(said(&only(&older, "wsl-mode")).contains("WSL knows no such mode"));
+    let mut ten = nat();
+    wslconfig(&mut ten, "[wsl2]\nnetworkingMode=virtioproxy\n");
+    windows(&mut ten).host.system = "Windows 10.0.19045".to_owned();
+    let text = said(&only(&ten, "wsl-mode"));
+    assert!(text.contains("has not been restarted") && !text.contains("too old"), "{text}");
+}
+
+#[test]
+fn dns_tunneling_is_offered_where_windows_has_it() {
+    let with = |build: &str, function| {
+        let mut facts = nat();
+        wslconfig(&mut facts, "[wsl2]\ndnsTunneling=false\n");
+        let host = &mut windows(&mut facts).host;
+        host.system = build.to_owned();
+        host.wsl = Some(WslHost { dns_query_raw: function, ..WslHost::default() });
+        ids(&facts).contains(&"dns-tunneling-off")
+    };
+    for (build, function, is_offered) in [
+        ("Windows 10.0.19045", Some(true), true),
+        ("Windows 10.0.19045", None, false),
+        ("Windows 10.0.22631", None, true),
+        ("Windows 10.0.22631", Some(false), false),
+    ] {
+        assert_eq!(with(build, function), is_offered, "{build} {function:?}");
+    }
 }
 
 #[test]
