@@ -583,7 +583,9 @@ impl Session {
             Role::Gateway => GATEWAY_DEAD_AFTER,
             Role::Relay => RELAY_DEAD_AFTER,
         };
-        if after >= limit {
+        // How long a relay may take to start is its gateway's to say.
+        let is_starting = self.role == Role::Gateway && self.peer.is_none();
+        if after >= limit && !is_starting {
             return Err(Silent { after });
         }
         self.nonce += 1;

@@ -366,6 +366,7 @@ fn silence_is_noticed_by_each_end_in_its_time() {
     for (role, limit) in [(Role::Gateway, GATEWAY_DEAD_AFTER), (Role::Relay, RELAY_DEAD_AFTER)] {
         let start = Pair::new(1).now;
         let mut session = Session::new(role, hello(), start);
+        session.accept(start, Frame::Hello(hello())).unwrap();
         let mut now = start;
         while session.handle_timeout(now).is_ok() {
             assert!(now - start <= limit + PING_EVERY, "{role:?} never gave up");
@@ -373,6 +374,18 @@ fn silence_is_noticed_by_each_end_in_its_time() {
         }
         assert!(now - start >= limit);
     }
+}
+
+#[test]
+fn how_long_a_relay_may_start_is_not_the_sessions_to_say() {
+    let mut now = Pair::new(1).now;
+    let mut session = Session::new(Role::Gateway, hello(), now);
+    for _ in 0..100 {
+        now = session.next_deadline();
+        session.handle_timeout(now).unwrap();
+    }
+    session.accept(now, Frame::Hello(hello())).unwrap();
+    session.handle_timeout(session.next_deadline()).unwrap();
 }
 
 #[test]
