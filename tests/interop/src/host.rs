@@ -1,6 +1,7 @@
 //! The Windows half: a thread for each stream, small pipes to the program.
 
-use crate::{Ending, Opening, PIECE, Role, receive, send};
+use crate::damage::{Damage, Stream};
+use crate::{Accepted, Ending, MOST_BUFFER, Opening, Role, receive, send};
 use nix::fcntl::{FcntlArg, fcntl};
 use std::collections::HashMap;
 use std::fs;
@@ -18,13 +19,26 @@ use std::thread;
 pub struct Options {
     /// The program that starts Windows programs (those that begin with `MZ`).
     pub wine: String,
-    /// Bytes of the pipes to and from a program; WSL's have [`PIECE`].
-    pub pipe_bytes: usize,
+    /// Bytes of each copy, and of the pipes to and from a program.
+    pub buffer: usize,
     /// Where the drives are: folders named `c:` and so on.
     pub drives: PathBuf,
-    /// A file with the beginnings of paths, one a line, whose programs a policy forbids. It need not exist.
+    /// A file with what an administrator's policies forbid, one a line: [`DISABLE_CMD`], or the
+    /// beginning of the paths of programs (AppLocker). It need not exist.
     pub policy: PathBuf,
+    /// A file that says what happens to a stream of the next relay (see [`crate::damage`]). It need not
+    /// exist, and goes once it is followed.
+    pub damage: PathBuf,
 }
+
+/// The policy "Prevent access to the command prompt", by the name of its value in the registry
+/// (Microsoft, ADMX_ShellCommandPromptRegEditTools, DisableCMD). With it cmd.exe runs nothing, writes
+/// [`DISABLED`], and ends with 1.
+pub const DISABLE_CMD: &str = "DisableCMD";
+
+/// What cmd.exe says where [`DISABLE_CMD`] is set, in English.
+pub const DISABLED: &str =
+    "The command prompt has been disabled by your administrator.\r\n\r\nPress any key to continue . . . \r\n";
 
 /// Serves sessions at a socket for ever.
 ///
@@ -62,17 +76,30 @@ fn session(parts: Vec<(Opening, UnixStream)>, options: &Options) {
         asked = Some(opening);
     }
     let Some(opening) = asked else { return };
-    let [Some(stdin), Some(stdout), Some(stderr), Some(mut control)] =
+    let [Some(mut stdin), Some(stdout), Some(stderr), Some(mut control)] =
         [Role::Stdin, Role::Stdout, Role::Stderr, Role::Control].map(|role| streams.remove(&role))
     else {
         return;
     };
+    if send(&mut stdin, &Accepted { buffer: options.buffer }).is_err() {
+        return;
+    }
+    if is_disabled(&opening, options) {
+        let mut stdout = stdout;
+        let _ = stdout.write_all(DISABLED.as_bytes());
+        drop((stdin, stdout, stderr));
+        let _ = send(&mut control, &Ending::Exited(1));
+        return;
+    }
     let ending = match distro_of(&control).and_then(|distro| start(&opening, &distro, options)) {
         Ok((child, input, output, errors)) => {
             let pid = child.id();
-            let copies = [copy(output, stdout), copy(errors, stderr)];
+            let damage = is_relay(&opening).then(|| Damage::take(&options.damage)).flatten();
+            let on = |stream| damage.clone().filter(|damage| damage.stream == stream);
+            let size = options.buffer.min(MOST_BUFFER);
+            let copies = [copy(output, stdout, size, on(Stream::Output)), copy(errors, stderr, size, None)];
             // It waits for the Linux side's next bytes, maybe for ever; with the session's end they matter to nobody.
-            copy(stdin, input);
+            copy(stdin, input, size, on(Stream::Input));
             let code = watch(child, &control);
             let _ = copies.map(thread::JoinHandle::join);
             Ending::Exited(code.unwrap_or_else(|error| {
@@ -91,6 +118,24 @@ fn session(parts: Vec<(Opening, UnixStream)>, options: &Options) {
     let _ = send(&mut control, &ending);
 }
 
+/// Whether it is cmd.exe, and a policy forbids that.
+fn is_disabled(opening: &Opening, options: &Options) -> bool {
+    let is_cmd = name_of(opening).is_some_and(|name| name.eq_ignore_ascii_case("cmd.exe"));
+    is_cmd && policies(options).lines().any(|line| line == DISABLE_CMD)
+}
+
+fn is_relay(opening: &Opening) -> bool {
+    name_of(opening).is_some_and(|name| name.starts_with("underpass-relay"))
+}
+
+fn name_of(opening: &Opening) -> Option<&str> {
+    Path::new(opening.command.first()?).file_name()?.to_str()
+}
+
+fn policies(options: &Options) -> String {
+    fs::read_to_string(&options.policy).unwrap_or_default()
+}
+
 /// Says what went wrong. Who reads it is the test that started this program.
 fn report(text: &str) {
     let _ = writeln!(io::stderr(), "interop-host: {text}");
@@ -105,8 +150,7 @@ fn start(
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "no program was named"));
     };
     let file = seen_by_windows(distro, Path::new(program), &options.drives);
-    let forbidden = fs::read_to_string(&options.policy).unwrap_or_default();
-    if forbidden.lines().any(|beginning| program.starts_with(beginning)) {
+    if policies(options).lines().any(|beginning| program.starts_with(beginning)) {
         return Err(io::Error::other("a policy forbids it"));
     }
     let mut command = if is_windows_program(&file)? {
@@ -116,9 +160,9 @@ fn start(
     } else {
         Command::new(&file)
     };
-    let (their_input, input) = small_pipe(options.pipe_bytes)?;
-    let (output, their_output) = small_pipe(options.pipe_bytes)?;
-    let (errors, their_errors) = small_pipe(options.pipe_bytes)?;
+    let (their_input, input) = small_pipe(options.buffer)?;
+    let (output, their_output) = small_pipe(options.buffer)?;
+    let (errors, their_errors) = small_pipe(options.buffer)?;
     let directory = seen_by_windows(distro, &opening.directory, &options.drives);
     command.args(args).current_dir(directory);
     // A signal to this program's group is not the program's.
@@ -162,11 +206,20 @@ fn small_pipe(bytes: usize) -> io::Result<(PipeReader, PipeWriter)> {
 }
 
 /// A thread that copies until either end has ended.
-fn copy(mut from: impl Read + Send + 'static, mut to: impl Write + Send + 'static) -> thread::JoinHandle<()> {
+fn copy(
+    mut from: impl Read + Send + 'static,
+    mut to: impl Write + Send + 'static,
+    size: usize,
+    mut damage: Option<Damage>,
+) -> thread::JoinHandle<()> {
     thread::spawn(move || {
-        let mut piece = [0; PIECE];
+        let mut piece = vec![0; size];
         while let Ok(n @ 1..) = from.read(&mut piece) {
-            if to.write_all(&piece[..n]).is_err() {
+            let written = match &mut damage {
+                None => to.write_all(&piece[..n]),
+                Some(damage) => to.write_all(&damage.pass(&piece[..n])),
+            };
+            if written.is_err() {
                 return;
             }
         }

@@ -1,6 +1,6 @@
 //! The Linux half: one thread, blocking copies.
 
-use crate::{Ending, Opening, PIECE, Role, SOCKET_VARIABLE, receive, send};
+use crate::{Accepted, BUFFER, Ending, MOST_BUFFER, Opening, Role, SOCKET_VARIABLE, receive, send};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::env;
 use std::fs::File;
@@ -8,7 +8,42 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How long the Windows half may take to answer (microsoft/WSL, `src/linux/init/binfmt.cpp`,
+/// `ACCEPT_TIMEOUT`). [`TIMEOUT_VARIABLE`] sets another.
+pub const ACCEPT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The variable that sets another time-out, in milliseconds.
+pub const TIMEOUT_VARIABLE: &str = "INTEROP_MODEL_ACCEPT_TIMEOUT_MS";
+
+/// Why no program ran.
+#[derive(Debug)]
+pub enum Failure {
+    /// The Windows half did not answer in time.
+    NoAnswer,
+    /// It cannot be reached, or it ended.
+    Broken(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl std::fmt::Display for Failure {
+    /// As `/init` logs it (`src/linux/init/util.cpp`, `UtilAcceptVsock`: ETIMEDOUT is 110).
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let pid = std::process::id();
+        match self {
+            Self::NoAnswer => {
+                write!(f, "<3>WSL ({pid}) ERROR: UtilAcceptVsock:271: accept4 failed {}", libc::ETIMEDOUT)
+            }
+            Self::Broken(error) => write!(f, "<3>WSL ({pid}) ERROR: {error}"),
+        }
+    }
+}
 
 /// Where a stream of bytes comes from, and where it goes.
 struct Copy<'a> {
@@ -28,7 +63,7 @@ enum Target<'a> {
 /// # Errors
 /// There is no Windows half, or it ended.
 #[expect(clippy::disallowed_methods, reason = "a session's name is to be new each time")]
-pub fn run(command: Vec<String>) -> io::Result<u8> {
+pub fn run(command: Vec<String>) -> Result<u8, Failure> {
     let socket = env::var_os(SOCKET_VARIABLE).ok_or_else(|| {
         io::Error::new(io::ErrorKind::NotFound, format!("{SOCKET_VARIABLE} is not set: no Windows to ask"))
     })?;
@@ -49,7 +84,7 @@ pub fn run(command: Vec<String>) -> io::Result<u8> {
         Some(Copy { from: file(stdout.as_fd())?, to: Target::File(file(io::stdout().as_fd())?) }),
         Some(Copy { from: file(stderr.as_fd())?, to: Target::File(file(io::stderr().as_fd())?) }),
     ];
-    let mut piece = [0; PIECE];
+    let mut piece = vec![0; accepted([&stdin, &stdout, &stderr, &control])?.min(MOST_BUFFER)];
     loop {
         let ready = wait(&copies)?;
         for (copy, ready) in copies.iter_mut().zip(ready) {
@@ -69,6 +104,17 @@ pub fn run(command: Vec<String>) -> io::Result<u8> {
             };
         }
     }
+}
+
+/// Waits for a sign of the Windows half, and gives the bytes that each half copies at a time.
+fn accepted([stdin, others @ ..]: [&UnixStream; 4]) -> Result<usize, Failure> {
+    let set = env::var(TIMEOUT_VARIABLE).ok().and_then(|text| text.parse().ok());
+    let timeout = set.map_or(ACCEPT_TIMEOUT, Duration::from_millis);
+    let mut fds = [stdin, others[0], others[1], others[2]].map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN));
+    if poll(&mut fds, PollTimeout::try_from(timeout).map_err(io::Error::other)?).map_err(io::Error::from)? == 0 {
+        return Err(Failure::NoAnswer);
+    }
+    Ok(if fds[0].any().unwrap_or(false) { receive::<Accepted>(stdin)?.buffer } else { BUFFER })
 }
 
 /// Which of the copies can go on. When the Windows half dies, all of its streams end.

@@ -4,14 +4,24 @@
 //! binfmt_misc starts it for a file that begins with `MZ`; [`host`] is the Windows half, what wsl.exe or wslhost.exe does. Four sockets
 //! join them, as four hvsockets do there: standard input, output, error, and control.
 //!
-//! - The Linux half is one thread that polls all streams and copies at most [`PIECE`] bytes at a time with *blocking* writes: while it
-//!   waits for the program to take its input, it takes none of the program's output. Two programs that each wait for the other to read
-//!   deadlock for good, as in WSL.
-//! - The Windows half has a thread for each stream, and pipes of [`PIECE`] bytes to the program.
+//! - The Linux half is one thread that polls all streams and copies at most a buffer at a time with
+//!   *blocking* writes (microsoft/WSL, `src/linux/init/binfmt.cpp`,
+//!   `CreateProcessUtilityVm`): while it waits for the program to take its input, it takes none of
+//!   the program's output. Two programs that each wait for the other to read deadlock for good, as
+//!   in WSL.
+//! - The Windows half has a thread for each stream, and pipes of a buffer to the program. A buffer
+//!   has 4 KiB (`src/shared/inc/lxinitshared.h`, `LX_RELAY_BUFFER_SIZE`), and 64 KiB from
+//!   microsoft/WSL pull request 41603 on: the host's option.
+//! - A Linux half whose request nobody answers gives up after [`init::ACCEPT_TIMEOUT`] with the
+//!   words and the exit code of `/init`. A socket whose Windows half is gone stays in place and takes
+//!   connections (microsoft/WSL issues 41283, 41592).
+//! - The Windows half can lose or double a run of bytes of a stream (microsoft/WSL issue 41063): see
+//!   [`damage`].
 //! - Paths below `/mnt/` and a letter are Windows' drives. A program that Windows does not start is told by an error of Linux' alone.
 //! - When the Linux half dies the program is ended; when the Windows half dies the program is orphaned, and only sees its pipes break.
 #![forbid(unsafe_code)]
 
+pub mod damage;
 pub mod host;
 pub mod init;
 
@@ -20,8 +30,11 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
-/// Bytes of each copy, and of the pipes to and from the program.
-pub const PIECE: usize = 4096;
+/// Bytes of each copy where the Windows half names none.
+const BUFFER: usize = 4096;
+
+/// The most bytes that a half may be asked to copy at a time.
+pub const MOST_BUFFER: usize = 1 << 20;
 
 /// The variable with the path of the Windows half's socket, as in WSL.
 pub const SOCKET_VARIABLE: &str = "WSL_INTEROP";
@@ -50,6 +63,14 @@ pub struct Opening {
     pub command: Vec<String>,
     /// Where it is to run.
     pub directory: PathBuf,
+}
+
+/// That the Windows half is there; the only line that comes by the socket of standard input. It is what
+/// the connections of wslhost.exe are to `/init`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// Bytes that each half copies at a time.
+    pub buffer: usize,
 }
 
 /// What became of the program; the last line on the control socket.

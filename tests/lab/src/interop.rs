@@ -25,6 +25,13 @@ const WINE_SERVER: &str = "/usr/lib/wine/wineserver64";
 /// The Windows' user: a name with a space and a letter that few code pages have.
 const USER: &str = "Anna Müller";
 
+/// The variable with the bytes of interop's buffers.
+const BUFFER_VARIABLE: &str = "UNDERPASS_LAB_INTEROP_BUFFER";
+
+/// Bytes of WSL's buffers, and of its pipes to a program: before microsoft/WSL pull request 41603, and
+/// since.
+pub const BUFFERS: [usize; 2] = [4 * 1024, 64 * 1024];
+
 /// Windowses of one process, told apart by number.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -53,6 +60,7 @@ pub fn missing() -> Option<String> {
     let needed = [
         (PathBuf::from(WINE), "scripts/lab-deps tests"),
         (template().join("system.reg"), "scripts/wine-prefix"),
+        (template().join("powershell.exe"), "scripts/wine-prefix"),
         (windows_relay(), "scripts/build-relay-windows"),
         (programs().join("interop-init"), "scripts/static-cargo build --release --workspace"),
     ];
@@ -98,21 +106,24 @@ pub struct Interop {
 }
 
 impl Interop {
-    /// Starts it, with pipes to programs as small as WSL's.
+    /// Starts it, with buffers as small as WSL's were for long, or of so many bytes as
+    /// `UNDERPASS_LAB_INTEROP_BUFFER` says.
     ///
     /// # Panics
     /// Something of [`missing`] is missing, or the kernel takes no entry.
     #[must_use]
     pub fn start(lab: &Lab) -> Self {
-        Self::start_with(lab, 4096)
+        let set = std::env::var(BUFFER_VARIABLE).ok();
+        let parsed = set.as_deref().map_or(Ok(BUFFERS[0]), str::parse);
+        Self::start_with(lab, parsed.unwrap_or_else(|error| panic!("{BUFFER_VARIABLE}: {error}")))
     }
 
-    /// Starts it, with pipes to programs that hold so many bytes.
+    /// Starts it, with buffers, and pipes to programs, that hold so many bytes.
     ///
     /// # Panics
     /// As [`Interop::start`].
     #[must_use]
-    pub fn start_with(lab: &Lab, pipe_bytes: usize) -> Self {
+    pub fn start_with(lab: &Lab, buffer: usize) -> Self {
         assert_eq!(missing(), None, "no Windows program can be started");
         let namespace = lab.namespace(Place::Windows);
         let name = format!("{namespace}-interop-{}", NEXT.fetch_add(1, Ordering::Relaxed));
@@ -121,10 +132,8 @@ impl Interop {
         let (socket, prefix) = (folder.join("interop"), folder.join("prefix"));
         let program = programs().join("interop-host").display().to_string();
         let drives = prefix.join("dosdevices").display().to_string();
-        let mut command = in_namespace(
-            &namespace,
-            &[&program, &socket.display().to_string(), WINE, &pipe_bytes.to_string(), &drives],
-        );
+        let mut command =
+            in_namespace(&namespace, &[&program, &socket.display().to_string(), WINE, &buffer.to_string(), &drives]);
         command.env("WINEPREFIX", &prefix).env("WINEDEBUG", "-all").env("USER", USER);
         // None of these is needed by a program without windows.
         command.env("WINEDLLOVERRIDES", "mscoree,mshtml,winemenubuilder.exe=");
@@ -158,6 +167,9 @@ impl Interop {
         let system = to.join("drive_c/Windows/System32");
         fs::create_dir_all(&system)?;
         fs::copy(from.join("drive_c/windows/system32/cmd.exe"), system.join("cmd.exe"))?;
+        let powershell = system.join("WindowsPowerShell/v1.0");
+        fs::create_dir_all(&powershell)?;
+        fs::copy(from.join("powershell.exe"), powershell.join("powershell.exe"))?;
         fs::create_dir_all(local_app_data(&to))?;
         Ok(())
     }
@@ -185,8 +197,36 @@ impl Interop {
     /// # Panics
     /// That cannot be written down.
     pub fn forbid(&self, beginning: &str) {
-        let policy = self.folder.join("interop.policy");
-        fs::write(&policy, beginning).unwrap_or_else(|error| panic!("{}: {error}", policy.display()));
+        self.set("policy", beginning);
+    }
+
+    /// Has Windows forbid cmd.exe ("Prevent access to the command prompt"), and programs whose paths
+    /// begin with one of these.
+    ///
+    /// # Panics
+    /// That cannot be written down.
+    pub fn forbid_cmd(&self, beginnings: &[&str]) {
+        self.set("policy", &[&["DisableCMD"], beginnings].concat().join("\n"));
+    }
+
+    /// Has a run of bytes of the next relay's `input` or `output` dropped or doubled, as
+    /// `interop_model::damage` reads it: `input drop 100000 512`.
+    ///
+    /// # Panics
+    /// That cannot be written down.
+    pub fn damage(&self, run: &str) {
+        self.set("damage", run);
+    }
+
+    /// Whether the damage has been taken up by a relay.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        !self.folder.join("interop.damage").exists()
+    }
+
+    fn set(&self, what: &str, text: &str) {
+        let file = self.folder.join(format!("interop.{what}"));
+        fs::write(&file, text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
 
     /// Takes the entry out of the kernel's list, as systemd-binfmt does in some distros.

@@ -31,6 +31,12 @@ mount -t tmpfs none root/run
 mkdir root/run/WSL
 : >root/run/WSL/1_interop
 mount --bind "$4" root/run/WSL/1_interop
+# With a lasting socket of the test's own, Windows' is that of a session.
+if [ -e "$6/1_interop" ]; then
+    : >root/run/WSL/4711_interop
+    mount --bind "$4" root/run/WSL/4711_interop
+    mount --bind "$6/1_interop" root/run/WSL/1_interop
+fi
 for folder in $8; do mount --rbind /$folder root/$folder; done
 mount --rbind "$5" root/mnt/c
 mount --bind "$6" root/mnt/wsl

@@ -1,5 +1,7 @@
-//! The Windows half: `interop-host SOCKET WINE PIPE DRIVES` serves for ever. `WINE` is the program that starts Windows programs, `PIPE` how
-//! many bytes a pipe to a program holds, `DRIVES` the folder of the drives. Programs named in the file `SOCKET.policy` are forbidden.
+//! The Windows half: `interop-host SOCKET WINE BUFFER DRIVES` serves for ever. `WINE` is the program
+//! that starts Windows programs, `BUFFER` how many bytes a copy and a pipe to a program hold, `DRIVES`
+//! the folder of the drives. The file `SOCKET.policy` says what is forbidden, `SOCKET.damage` what
+//! happens to the bytes of the next relay.
 #![forbid(unsafe_code)]
 
 use interop_model::host::{Options, serve};
@@ -10,16 +12,17 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().collect();
     let mut errors = std::io::stderr();
-    let [_, socket, wine, pipe, drives] = &words[..] else {
-        let _ = writeln!(errors, "usage: interop-host SOCKET WINE PIPE DRIVES");
+    let [_, socket, wine, buffer, drives] = &words[..] else {
+        let _ = writeln!(errors, "usage: interop-host SOCKET WINE BUFFER DRIVES");
         return ExitCode::from(2);
     };
-    let Ok(pipe_bytes) = pipe.parse() else {
-        let _ = writeln!(errors, "interop-host: '{pipe}' is no number of bytes");
+    let Ok(buffer) = buffer.parse::<usize>() else {
+        let _ = writeln!(errors, "interop-host: '{}' is no number of bytes", words[3]);
         return ExitCode::from(2);
     };
-    let policy = format!("{socket}.policy").into();
-    match serve(Path::new(socket), &Options { wine: wine.clone(), pipe_bytes, drives: drives.into(), policy }) {
+    let [policy, damage] = ["policy", "damage"].map(|name| format!("{socket}.{name}").into());
+    let options = Options { wine: wine.clone(), buffer, drives: drives.into(), policy, damage };
+    match serve(Path::new(socket), &options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(errors, "interop-host: {socket}: {error}");

@@ -11,8 +11,7 @@ fn main() -> ExitCode {
     match interop_model::init::run(command) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            // As WSL says it, more or less.
-            let _ = writeln!(std::io::stderr(), "<3>WSL (interop) ERROR: {error}");
+            let _ = writeln!(std::io::stderr(), "{error}");
             ExitCode::FAILURE
         }
     }
