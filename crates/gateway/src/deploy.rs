@@ -38,7 +38,7 @@ pub enum DeployError {
 /// The relay's command, its program copied to Windows' disk. Where that cannot be done it is run from where it lies.
 pub(crate) async fn deploy(relay: RelayCommand) -> RelayCommand {
     let placed = async {
-        let folder = windows::local_app_data().await?.join(FOLDER);
+        let folder = windows::local_app_data(Some(&relay.program)).await?.join(FOLDER);
         let program = place(&relay.program, &folder)?;
         sweep(&folder);
         Ok::<_, DeployError>(program)
@@ -58,7 +58,7 @@ pub(crate) async fn deploy(relay: RelayCommand) -> RelayCommand {
 
 /// The copy that another distro's gateway of this version has made, if there is one.
 pub(crate) async fn deployed() -> Option<PathBuf> {
-    let program = windows::local_app_data().await.ok()?.join(FOLDER).join(env!("CARGO_PKG_VERSION")).join(NAME);
+    let program = windows::local_app_data(None).await.ok()?.join(FOLDER).join(env!("CARGO_PKG_VERSION")).join(NAME);
     program.exists().then_some(program)
 }
 

@@ -3,6 +3,7 @@
 
 use crate::config::Placement;
 use crate::deploy;
+use crate::interop;
 use crate::limits::WINDOWS_PATIENCE;
 use crate::relay_process::{RelayCommand, SpawnError};
 use crate::windows::{self, QuestionError};
@@ -92,12 +93,19 @@ pub async fn ask<T: serde::de::DeserializeOwned>(
     placement: Placement,
     words: Vec<OsString>,
 ) -> Result<T, HostError> {
-    let (program, mut command) = command(relay, placement, words).await?;
-    command.stdin(Stdio::null()).kill_on_drop(true);
-    let output = match tokio::time::timeout(WINDOWS_PATIENCE, command.output()).await {
-        Ok(Ok(output)) => output,
-        Ok(Err(source)) => return Err(SpawnError::new(program, source).into()),
-        Err(_) => return Err(HostError::Silent { program }),
+    let relay = placed(relay, placement, words).await;
+    let program = relay.program.clone();
+    let output = loop {
+        let (mut command, _, way) = relay.prepare()?;
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        let output = match tokio::time::timeout(WINDOWS_PATIENCE, command.output()).await {
+            Ok(Ok(output)) => output,
+            Ok(Err(source)) => return Err(SpawnError::new(program, source).into()),
+            Err(_) => return Err(HostError::Silent { program }),
+        };
+        if !interop::is_to_be_tried_again(&way, &output) {
+            break output;
+        }
     };
     if !output.status.success() {
         return Err(HostError::Ended { program, ending: output.status.to_string(), words: windows::told(&output) });
@@ -117,12 +125,18 @@ pub async fn command(
     placement: Placement,
     words: Vec<OsString>,
 ) -> Result<(PathBuf, Command), SpawnError> {
-    let mut relay = RelayCommand { program: relay, args: words, original: None };
-    if placement == Placement::OnWindowsDisk {
-        relay = deploy::deploy(relay).await;
-    }
-    let (command, _) = relay.prepare()?;
+    let relay = placed(relay, placement, words).await;
+    let (command, ..) = relay.prepare()?;
     Ok((relay.program, command))
+}
+
+/// The relay where it is to run.
+async fn placed(program: PathBuf, placement: Placement, args: Vec<OsString>) -> RelayCommand {
+    let relay = RelayCommand { program, args, original: None };
+    match placement {
+        Placement::OnWindowsDisk => deploy::deploy(relay).await,
+        Placement::AsItLies => relay,
+    }
 }
 
 /// The relay on Windows' disk where the gateway of another distro has put it: other distros have only the command.
@@ -135,7 +149,7 @@ pub async fn deployed_relay() -> Option<PathBuf> {
 /// # Errors
 /// Windows gives no answer.
 pub async fn user_profile() -> Result<PathBuf, QuestionError> {
-    windows::folder("%USERPROFILE%").await
+    windows::folder("USERPROFILE", None).await
 }
 
 /// The version of WSL, such as `2.5.9.0`.

@@ -1,23 +1,24 @@
-//! WSL's interop, as far as a service has to mind it: by whose socket Windows programs are started, and whether the kernel knows how.
-//!
-//! Each session has a socket of its own, which `WSL_INTEROP` names and which goes with the session. A service has none, or that of the
-//! session which happened to start it; the one that lasts is that of the VM's first process.
+//! WSL's interop: how a Windows program is started by it, and whether the kernel knows how. By which
+//! socket is [`crate::interop_sockets`]'s to choose.
 
-use std::ffi::OsStr;
+use crate::interop_sockets::{self, FOLDER, Socket, Way};
 use std::fs;
-use std::os::unix::fs::FileTypeExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::process::Output;
+use std::time::Instant;
 use tokio::process::Command;
 
 /// The variable that names the socket.
 const VARIABLE: &str = "WSL_INTEROP";
 
-/// Where WSL keeps its sockets.
-const FOLDER: &str = "/run/WSL";
+/// The variable with this distro's name, which WSL sets in everything that it starts.
+const DISTRO: &str = "WSL_DISTRO_NAME";
 
-/// The socket of the VM's first process.
-const LASTING: &str = "1_interop";
+/// What /init writes to standard error where nobody answers at the socket, and where it cannot be
+/// reached (microsoft/WSL, `src/linux/init/util.cpp`, `UtilAcceptVsock`, `UtilConnectUnix`). They are in
+/// no other language.
+const FAILURES: [(&str, &str); 2] = [("UtilAcceptVsock:", "accept4 failed"), ("UtilConnectUnix:", "connect failed")];
 
 /// Whether this is a WSL.
 #[must_use]
@@ -25,38 +26,60 @@ pub fn is_wsl() -> bool {
     Path::new(FOLDER).exists()
 }
 
-/// Has a Windows program that is about to be started by the kernel's entry, which is written again where it is gone, and by a socket
-/// that lives.
+/// Has a Windows program that is about to be started reach Windows by a socket that lives, and the
+/// kernel know how to start it. Tells the socket.
 ///
 /// # Errors
 /// See [`InteropError`].
-pub(crate) fn prepare(command: &mut Command) -> Result<(), InteropError> {
-    mend_entry(Path::new("/"))?;
-    name_socket(command);
-    Ok(())
+pub(crate) fn prepare(command: &mut Command) -> Result<Way, InteropError> {
+    restore_entry(Path::new("/"))?;
+    Ok(name_socket(command))
 }
 
-/// Has a program that is about to be started reach Windows by a socket that lives.
-pub(crate) fn name_socket(command: &mut Command) {
-    if let Some(socket) = replacement(std::env::var_os(VARIABLE).as_deref(), Path::new(FOLDER)) {
-        tracing::debug!(socket = %socket.display(), "WSL's interop is reached by another socket");
+/// Has a program that is about to be started reach Windows by a socket that lives. Tells the socket.
+pub(crate) fn name_socket(command: &mut Command) -> Way {
+    let way = Way::choose(std::env::var_os(VARIABLE).as_deref(), now());
+    if let Some(socket) = way.path() {
+        tracing::debug!(socket = %socket.display(), "WSL's interop is reached by this socket");
         command.env(VARIABLE, socket);
     }
+    way
 }
 
-/// The socket to start Windows programs by where `own`, what the environment names, is missing or stale: the lasting one, or else the
-/// newest of a session that lives. `None` where `own` is good, and where there is no other (as outside of WSL).
-fn replacement(own: Option<&OsStr>, folder: &Path) -> Option<PathBuf> {
-    if own.is_some_and(|own| is_socket(Path::new(own))) {
-        return None;
+#[expect(clippy::disallowed_methods, reason = "how long a socket is avoided is the shell's to measure")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Whether a program's standard error says that interop itself failed: the program never ran.
+pub(crate) fn is_failure(words: &str) -> bool {
+    let is_of_init = |line: &str| {
+        line.contains("WSL (")
+            && FAILURES.iter().any(|(function, failure)| line.contains(function) && line.contains(failure))
+    };
+    words.lines().any(is_of_init)
+}
+
+/// Whether another socket is to be tried after a program ended so: interop itself failed, and there is
+/// one. The socket that failed is avoided from now on.
+pub(crate) fn is_to_be_tried_again(way: &Way, output: &Output) -> bool {
+    let failed = !output.status.success() && is_failure(&String::from_utf8_lossy(&output.stderr));
+    if failed {
+        tracing::warn!("{}", failure_text(way));
+        way.failed(now());
     }
-    let lasting = folder.join(LASTING);
-    if is_socket(&lasting) {
-        return Some(lasting);
-    }
-    let sockets = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
-    let of_sessions = sockets.filter(|path| path.to_string_lossy().ends_with("_interop") && is_socket(path));
-    of_sessions.max_by_key(|path| fs::metadata(path).and_then(|file| file.modified()).unwrap_or(SystemTime::UNIX_EPOCH))
+    failed && way.has_other
+}
+
+/// What failed, and what helps.
+pub(crate) fn failure_text(way: &Way) -> String {
+    let socket = way.path().map_or_else(|| "its socket".to_owned(), |path| path.display().to_string());
+    let distro = std::env::var(DISTRO).unwrap_or_else(|_| "NAME".to_owned());
+    let next = if way.has_other { "another session's socket is tried" } else { "there is no other socket to try" };
+    format!(
+        "WSL's interop starts no Windows program by {socket}: its side on Windows is gone (microsoft/WSL issue 41283); \
+         {next}; to renew it run `wsl --terminate {distro}` on Windows and start the distro again"
+    )
 }
 
 /// Where the kernel keeps its list of interpreters (binfmt_misc).
@@ -83,23 +106,45 @@ pub enum InteropError {
         "the kernel's entry for Windows programs (WSLInterop in {BINFMT}) is gone, as systemd-binfmt leaves it in some distros, and \
          cannot be written again ({0}): run underpass as root, or `wsl --shutdown`"
     )]
-    Entry(std::io::Error),
+    Entry(io::Error),
+    /// The entry is switched off, and cannot be switched on.
+    #[error(
+        "the kernel's entry for Windows programs (in {BINFMT}) is switched off and cannot be switched on ({0}): run underpass as \
+         root, or as root write 1 to {BINFMT}/status and to {BINFMT}/WSLInterop"
+    )]
+    Disabled(io::Error),
 }
 
-/// Writes the entry for Windows programs again where there is none, if this is a WSL. `root` is `/` but for tests.
+/// Has the kernel start Windows programs, if this is a WSL: switches on what is switched off, and writes
+/// the entry again where there is none. (An entry that is switched off keeps its name: to register
+/// another of that name fails with EEXIST; Linux, Documentation/admin-guide/binfmt-misc.rst.) `root` is
+/// `/` except in tests.
 ///
 /// # Errors
 /// See [`InteropError`].
-fn mend_entry(root: &Path) -> Result<(), InteropError> {
+fn restore_entry(root: &Path) -> Result<(), InteropError> {
     let under_root = |path: &str| root.join(path.trim_start_matches('/'));
-    if has_entry(&under_root(BINFMT), MZ) || !under_root(FOLDER).exists() {
+    let binfmt = under_root(BINFMT);
+    if entry(&binfmt) == Some(Entry::Present) || !under_root(FOLDER).exists() {
         return Ok(());
     }
     if is_switched_off(&fs::read_to_string(under_root("/etc/wsl.conf")).unwrap_or_default()) {
         return Err(InteropError::SwitchedOff);
     }
+    if is_disabled(&binfmt) {
+        tracing::warn!("the kernel's list of interpreters is switched off; it is switched on again");
+        fs::write(binfmt.join("status"), "1").map_err(InteropError::Disabled)?;
+    }
+    if entry(&binfmt) == Some(Entry::Present) {
+        return Ok(());
+    }
+    let of_wsl: Vec<_> = entries(&binfmt).into_iter().filter(|(_, text)| is_for(text, MZ) && is_of_wsl(text)).collect();
+    if !of_wsl.is_empty() {
+        tracing::warn!("the kernel's entry for Windows programs is switched off; it is switched on again");
+        return of_wsl.iter().try_for_each(|(path, _)| fs::write(path, "1")).map_err(InteropError::Disabled);
+    }
     tracing::warn!("the kernel's entry for Windows programs is gone; it is written again");
-    fs::write(under_root(BINFMT).join("register"), ENTRY).map_err(InteropError::Entry)
+    fs::write(binfmt.join("register"), ENTRY).map_err(InteropError::Entry)
 }
 
 /// Whether the kernel has an interpreter for files that begin so, whoever told it.
@@ -108,13 +153,31 @@ pub(crate) fn interprets(magic: &str) -> bool {
 }
 
 fn has_entry(binfmt: &Path, magic: &str) -> bool {
-    let Ok(entries) = fs::read_dir(binfmt) else { return false };
-    // `status` and `register` are no entries, and say nothing of the kind.
-    entries.flatten().filter_map(|entry| fs::read_to_string(entry.path()).ok()).any(|text| {
-        let mut lines = text.lines();
-        let begins = |line: &str| line.strip_prefix("magic ").is_some_and(|whole| whole.starts_with(magic));
-        lines.next() == Some("enabled") && lines.any(begins)
-    })
+    entries(binfmt).iter().any(|(_, text)| is_enabled(text) && is_for(text, magic))
+}
+
+/// The kernel's entries, each with its file. `status` and `register` are none.
+fn entries(binfmt: &Path) -> Vec<(PathBuf, String)> {
+    let paths = fs::read_dir(binfmt).into_iter().flatten().flatten().map(|entry| entry.path());
+    paths.filter_map(|path| fs::read_to_string(&path).ok().map(|text| (path, text))).collect()
+}
+
+fn is_enabled(entry: &str) -> bool {
+    entry.lines().next() == Some("enabled")
+}
+
+fn is_for(entry: &str, magic: &str) -> bool {
+    entry.lines().any(|line| line.strip_prefix("magic ").is_some_and(|whole| whole.starts_with(magic)))
+}
+
+/// Whether it is an entry of WSL's own, of which there may be several (WSLInterop, WSLInterop-late).
+fn is_of_wsl(entry: &str) -> bool {
+    entry.lines().any(|line| line == "interpreter /init")
+}
+
+/// Whether the whole list is switched off.
+fn is_disabled(binfmt: &Path) -> bool {
+    fs::read_to_string(binfmt.join("status")).is_ok_and(|status| status.trim() == "disabled")
 }
 
 /// The kernel's entry for Windows programs.
@@ -147,29 +210,29 @@ pub struct InteropSurvey {
 #[must_use]
 pub fn survey() -> InteropSurvey {
     let socket = std::env::var_os(VARIABLE);
-    let sockets = fs::read_dir(FOLDER).into_iter().flatten().flatten().map(|entry| entry.path());
     InteropSurvey {
         is_wsl: is_wsl(),
         entry: entry(Path::new(BINFMT)),
-        socket_lives: socket.as_deref().is_some_and(|socket| is_socket(Path::new(socket))),
+        socket_lives: socket.as_deref().is_some_and(|socket| Socket::at(Path::new(socket)).is_some()),
         socket: socket.map(|socket| socket.to_string_lossy().into_owned()),
-        sockets: sockets.filter(|path| path.to_string_lossy().ends_with("_interop") && is_socket(path)).count(),
+        sockets: interop_sockets::count(),
     }
 }
 
 fn entry(binfmt: &Path) -> Option<Entry> {
-    let status = fs::read_to_string(binfmt.join("status")).ok()?;
-    if status.trim() == "disabled" {
-        return Some(Entry::Disabled);
+    if !binfmt.join("status").exists() {
+        return None;
     }
-    let texts: Vec<_> =
-        fs::read_dir(binfmt).ok()?.flatten().filter_map(|entry| fs::read_to_string(entry.path()).ok()).collect();
-    let magic = |line: &str| line.strip_prefix("magic ").is_some_and(|whole| whole.starts_with(MZ));
-    let of_windows = || texts.iter().filter(|text| text.lines().any(magic));
-    Some(match of_windows().next() {
-        None => Entry::Missing,
-        Some(_) if of_windows().any(|text| text.lines().next() == Some("enabled")) => Entry::Present,
-        Some(_) => Entry::Disabled,
+    let entries = entries(binfmt);
+    let mut of_windows = entries.iter().filter(|(_, text)| is_for(text, MZ)).peekable();
+    Some(if is_disabled(binfmt) {
+        Entry::Disabled
+    } else if of_windows.peek().is_none() {
+        Entry::Missing
+    } else if of_windows.any(|(_, text)| is_enabled(text)) {
+        Entry::Present
+    } else {
+        Entry::Disabled
     })
 }
 
@@ -189,34 +252,22 @@ fn is_switched_off(wsl_conf: &str) -> bool {
     false
 }
 
-/// The socket of a session that ended is gone: nobody has to be asked whether he answers.
-fn is_socket(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|file| file.file_type().is_socket())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::net::UnixListener;
 
     #[test]
-    fn a_good_socket_is_kept_and_a_missing_or_stale_one_replaced() {
-        let folder = std::env::temp_dir().join(format!("underpass-interop-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let [own, older, lasting] = ["700_interop", "600_interop", LASTING].map(|name| folder.join(name));
-        let stale = folder.join("800_interop");
-        assert_eq!(replacement(None, &folder), None, "outside of WSL there is none");
-        assert_eq!(replacement(None, Path::new("/nonexistent")), None);
-        let _older = UnixListener::bind(&older).unwrap();
-        assert_eq!(replacement(Some(stale.as_os_str()), &folder), Some(older.clone()));
-        let _own = UnixListener::bind(&own).unwrap();
-        assert_eq!(replacement(Some(own.as_os_str()), &folder), None);
-        let _lasting = UnixListener::bind(&lasting).unwrap();
-        assert_eq!(replacement(None, &folder), Some(lasting.clone()));
-        // A file of that name is no socket.
-        fs::write(&stale, "").unwrap();
-        assert_eq!(replacement(Some(stale.as_os_str()), &folder), Some(lasting));
-        fs::remove_dir_all(&folder).unwrap();
+    fn what_init_says_of_its_own_failures_is_recognised() {
+        for (words, is) in [
+            ("<3>WSL (4711) ERROR: UtilAcceptVsock:271: accept4 failed 110", true),
+            ("x\n<3>WSL (4711 - Interop) ERROR: UtilAcceptVsock:262: accept4 failed 110\n", true),
+            ("<3>WSL (9 - ) ERROR: UtilConnectUnix:543: connect failed 111", true),
+            ("/mnt/c/r.exe: Invalid argument", false),
+            ("accept4 failed 110", false),
+            ("", false),
+        ] {
+            assert_eq!(is_failure(words), is, "{words}");
+        }
     }
 
     #[test]
@@ -239,30 +290,77 @@ mod tests {
         fs::remove_dir_all(&binfmt).unwrap();
     }
 
+    /// A machine's files as far as the entry is concerned.
+    struct Root(PathBuf);
+
+    impl Root {
+        fn new(name: &str) -> Self {
+            let root = std::env::temp_dir().join(format!("underpass-binfmt-{name}-{}", std::process::id()));
+            let _ = fs::remove_dir_all(&root);
+            for folder in [&BINFMT[1..], "etc"] {
+                fs::create_dir_all(root.join(folder)).unwrap();
+            }
+            let root = Self(root);
+            root.write("status", "enabled\n");
+            root
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            fs::write(self.0.join(&BINFMT[1..]).join(name), text).unwrap();
+        }
+
+        fn read(&self, name: &str) -> String {
+            fs::read_to_string(self.0.join(&BINFMT[1..]).join(name)).unwrap_or_default()
+        }
+    }
+
+    impl Drop for Root {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// An entry as the kernel shows it.
+    fn shown(state: &str, interpreter: &str, magic: &str) -> String {
+        format!("{state}\ninterpreter {interpreter}\nflags: PF\noffset 0\nmagic {magic}\n")
+    }
+
     #[test]
     fn the_entry_is_written_again_in_a_wsl_where_there_is_none() {
-        let root = std::env::temp_dir().join(format!("underpass-binfmt-{}", std::process::id()));
-        let binfmt = root.join(&BINFMT[1..]);
-        fs::create_dir_all(&binfmt).unwrap();
-        let registered = || fs::read_to_string(binfmt.join("register")).unwrap_or_default();
-        mend_entry(&root).unwrap();
-        assert_eq!(registered(), "", "outside of WSL it is nobody's business");
-        fs::create_dir_all(root.join(&FOLDER[1..])).unwrap();
-        fs::create_dir_all(root.join("etc")).unwrap();
+        let root = Root::new("none");
+        restore_entry(&root.0).unwrap();
+        assert_eq!(root.read("register"), "", "outside of WSL nothing is written");
+        fs::create_dir_all(root.0.join(&FOLDER[1..])).unwrap();
         for (entry, written) in [
-            ("enabled\ninterpreter /init\nflags: PF\noffset 0\nmagic 4d5a\n", ""),
-            ("disabled\ninterpreter /init\nflags: PF\noffset 0\nmagic 4d5a\n", ENTRY),
-            ("enabled\ninterpreter /usr/bin/python3\nflags: \noffset 0\nmagic 6f0d0d0a\n", ENTRY),
+            (shown("enabled", "/init", "4d5a"), ""),
+            (shown("enabled", "/usr/bin/python3", "6f0d0d0a"), ENTRY),
+            // Somebody else's, which WSL does not start programs by.
+            (shown("disabled", "/usr/bin/wine", "4d5a"), ENTRY),
         ] {
-            let _ = fs::remove_file(binfmt.join("register"));
-            fs::write(binfmt.join("some"), entry).unwrap();
-            mend_entry(&root).unwrap();
-            assert_eq!(registered(), written, "{entry}");
+            root.write("register", "");
+            root.write("some", &entry);
+            restore_entry(&root.0).unwrap();
+            assert_eq!(root.read("register"), written, "{entry}");
+            assert_eq!(root.read("some"), entry);
         }
-        fs::write(root.join("etc/wsl.conf"), "[boot]\nsystemd=true\n[Interop]\n# x\nEnabled = False\n").unwrap();
-        assert!(matches!(mend_entry(&root), Err(InteropError::SwitchedOff)));
-        fs::write(root.join("etc/wsl.conf"), "[interop]\nappendWindowsPath=false\n[x]\nenabled=false\n").unwrap();
-        mend_entry(&root).unwrap();
-        fs::remove_dir_all(&root).unwrap();
+        fs::write(root.0.join("etc/wsl.conf"), "[boot]\nsystemd=true\n[Interop]\n# x\nEnabled = False\n").unwrap();
+        assert!(matches!(restore_entry(&root.0), Err(InteropError::SwitchedOff)));
+        fs::write(root.0.join("etc/wsl.conf"), "[interop]\nappendWindowsPath=false\n[x]\nenabled=false\n").unwrap();
+        restore_entry(&root.0).unwrap();
+    }
+
+    #[test]
+    fn an_entry_that_is_switched_off_is_switched_on_and_not_registered_again() {
+        let root = Root::new("off");
+        fs::create_dir_all(root.0.join(&FOLDER[1..])).unwrap();
+        root.write("WSLInterop", &shown("disabled", "/init", "4d5a"));
+        restore_entry(&root.0).unwrap();
+        assert_eq!(root.read("WSLInterop"), "1");
+        // The whole list, with an entry that is on.
+        root.write("WSLInterop", &shown("enabled", "/init", "4d5a"));
+        root.write("status", "disabled\n");
+        root.write("register", "");
+        restore_entry(&root.0).unwrap();
+        assert_eq!((root.read("status").as_str(), root.read("register").as_str()), ("1", ""));
     }
 }

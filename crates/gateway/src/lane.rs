@@ -1,8 +1,10 @@
 //! A lane: one relay, the session with it, and its pipes. It starts the relay, starts it anew when it ended, with growing waits,
 //! and moves frames. What frames mean is the engine's; nothing here knows a packet.
 
+use crate::interop;
 use crate::limits::{
-    BACK_OFF, HEALTHY_AFTER, HELLO_PATIENCE, LANE_TURN, LAST_BACK_OFF_AFTER_HELLO, STAGING, STOP_PATIENCE,
+    BACK_OFF, HEALTHY_AFTER, HELLO_PATIENCE, LANE_TURN, LAST_BACK_OFF_AFTER_HELLO, SOCKET_PATIENCE, STAGING,
+    STOP_PATIENCE,
 };
 use crate::relay_process::{RelayCommand, RelayProcess, SpawnError};
 use crate::verdict::{self, Ending};
@@ -44,6 +46,12 @@ pub enum LaneError {
     /// It never said hello.
     #[error("the relay has not said hello within {} s", HELLO_PATIENCE.as_secs())]
     NoHello,
+    /// It never said hello, and there is another socket to start it by.
+    #[error("the relay has not said hello within {} s: {socket}", SOCKET_PATIENCE.as_secs())]
+    DeadSocket {
+        /// Which socket it was started by, and what helps.
+        socket: String,
+    },
     /// The pipe to it broke.
     #[error("the pipe to the relay broke: {0}")]
     Pipe(io::Error),
@@ -178,7 +186,10 @@ impl Lane {
     /// When [`Lane::keep_time`] wants to be called; none while a relay is being reaped.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Running(running) => Some(running.session.next_deadline()),
+            State::Running(running) => {
+                let hello = running.hello_deadline();
+                Some(hello.map_or(running.session.next_deadline(), |hello| hello.min(running.session.next_deadline())))
+            }
             State::Ending(_) => None,
             State::Waiting(until) => Some(*until),
         }
@@ -188,14 +199,15 @@ impl Lane {
     pub(crate) fn keep_time(&mut self, now: Instant) -> Turn {
         match &mut self.state {
             State::Running(running) => {
+                if running.hello_deadline().is_some_and(|deadline| deadline <= now) {
+                    let why = running.without_hello(now);
+                    return self.end_relay(now, Some(why));
+                }
                 if running.session.next_deadline() > now {
                     return Turn::Quiet;
                 }
                 if let Err(silent) = running.session.handle_timeout(now) {
                     return self.end_relay(now, Some(silent.into()));
-                }
-                if running.session.peer().is_none() && now.saturating_duration_since(running.since) >= HELLO_PATIENCE {
-                    return self.end_relay(now, Some(LaneError::NoHello));
                 }
                 if running.session.shrink() { Turn::Ebbed } else { Turn::Quiet }
             }
@@ -297,19 +309,42 @@ fn back_off(failures: u32, longest: Duration) -> Duration {
 async fn end(relay: Box<Running>, command: RelayCommand, age: Duration, why: Option<LaneError>) -> LaneError {
     let (words, kind, said_hello) =
         (relay.process.last_words.clone(), relay.process.kind, relay.session.peer().is_some());
+    let way = relay.process.way.clone();
     let status = relay.process.end().await;
     if let Some(why) = why {
         return why;
     }
     let words = words.text();
     let ending = Ending { program: &command.program, kind, words: &words, said_hello, age };
-    let hint = verdict::hint(ending).await.map_or_else(String::new, |hint| format!(": {hint}"));
+    let hint = if !said_hello && interop::is_failure(&words) {
+        way.failed(interop::now());
+        Some(interop::failure_text(&way))
+    } else {
+        verdict::hint(ending).await
+    };
+    let hint = hint.map_or_else(String::new, |hint| format!(": {hint}"));
     let last_words = if words.is_empty() { String::new() } else { format!(":\n  {}", words.replace('\n', "\n  ")) };
     let status = status.map_or_else(|| "it closed its output and had to be killed".to_owned(), |s| s.to_string());
     LaneError::Ended { status, hint, last_words }
 }
 
 impl Running {
+    /// Until when it must say hello; none once it has.
+    fn hello_deadline(&self) -> Option<Instant> {
+        let patience = if self.process.way.has_other { SOCKET_PATIENCE } else { HELLO_PATIENCE };
+        self.session.peer().is_none().then(|| self.since + patience)
+    }
+
+    /// Why it is given up without a hello.
+    fn without_hello(&self, now: Instant) -> LaneError {
+        let way = &self.process.way;
+        if !way.has_other {
+            return LaneError::NoHello;
+        }
+        way.failed(now);
+        LaneError::DeadSocket { socket: interop::failure_text(way) }
+    }
+
     /// Err when the relay must end; with nothing in it when its output ended.
     fn read(
         &mut self,

@@ -13,6 +13,7 @@ pub mod host;
 pub mod host_proxy;
 pub mod instance;
 pub mod interop;
+mod interop_sockets;
 mod lane;
 pub mod limits;
 pub mod names;

@@ -64,6 +64,10 @@ pub const HEALTHY_AFTER: Duration = Duration::from_secs(10);
 /// 75 s were reported for programs started from the distro's own disk).
 pub const HELLO_PATIENCE: Duration = Duration::from_secs(90);
 
+/// A relay that has not said hello by then is started by another of interop's sockets, where there is
+/// one: a start takes a second, and a socket whose side on Windows is gone never answers.
+pub const SOCKET_PATIENCE: Duration = Duration::from_secs(5);
+
 /// A relay for Windows that ends within this without a word was ended by someone else: antivirus programs take up to a minute.
 pub const SHORT_LIFE: Duration = Duration::from_secs(60);
 

@@ -4,6 +4,7 @@
 use crate::config::VIA_VARIABLE;
 use crate::deploy::{self, DeployError};
 use crate::interop::{self, InteropError};
+use crate::interop_sockets::Way;
 use crate::limits::{STDERR_LINE_BYTES, STDERR_LINES};
 use crate::program::Kind;
 use crate::relay_streams::{self, Input, Output};
@@ -28,11 +29,12 @@ pub struct RelayCommand {
 }
 
 impl RelayCommand {
-    /// The program as it is to be started, its streams not yet chosen, and what it is.
+    /// The program as it is to be started, its streams not yet chosen, what it is, and by which of
+    /// interop's sockets it is started.
     ///
     /// # Errors
     /// It cannot be started.
-    pub(crate) fn prepare(&self) -> Result<(Command, Kind), SpawnError> {
+    pub(crate) fn prepare(&self) -> Result<(Command, Kind, Way), SpawnError> {
         if let Some(original) = &self.original {
             deploy::restore(original, &self.program)?;
         }
@@ -41,21 +43,22 @@ impl RelayCommand {
         relay.args(&self.args).env_remove(VIA_VARIABLE);
         let kind = Kind::of(&self.program);
         // Looked at for each start: the session whose socket served the last one may have ended.
-        if let Kind::Windows(_) = kind {
+        let way = if let Kind::Windows(_) = kind {
             let program = || self.program.clone();
-            interop::prepare(&mut relay).map_err(|source| SpawnError::Interop { program: program(), source })?;
+            let way = interop::prepare(&mut relay);
             // To Windows the folder of a distro is one on a network share: it costs seconds.
             if let Some(folder) = self.program.parent().filter(|folder| folder.is_absolute()) {
                 relay.current_dir(folder);
             }
+            way.map_err(|source| SpawnError::Interop { program: program(), source })?
         } else {
-            interop::name_socket(&mut relay);
-        }
+            interop::name_socket(&mut relay)
+        };
         // Asked for before: the C library has a shell run what the kernel does not know.
         if !is_executable(kind) {
             return Err(SpawnError::new(self.program.clone(), io::Error::from_raw_os_error(libc::ENOEXEC)));
         }
-        Ok((relay, kind))
+        Ok((relay, kind, way))
     }
 }
 
@@ -159,6 +162,8 @@ pub(crate) struct RelayProcess {
     pub(crate) pid: u32,
     /// What its program is.
     pub(crate) kind: Kind,
+    /// By which of interop's sockets it was started.
+    pub(crate) way: Way,
     /// None once the relay was told to end.
     pub(crate) input: Option<Input>,
     pub(crate) output: Output,
@@ -171,7 +176,7 @@ impl RelayProcess {
     /// Must be called within a tokio runtime.
     pub(crate) fn start(command: &RelayCommand, lane: usize) -> Result<Self, SpawnError> {
         let error = |source| SpawnError::new(command.program.clone(), source);
-        let (mut relay, kind) = command.prepare()?;
+        let (mut relay, kind, way) = command.prepare()?;
         let (stdin, stdout, ends) = relay_streams::make(kind).map_err(error)?;
         let mut child = relay
             .stdin(stdin)
@@ -188,7 +193,7 @@ impl RelayProcess {
         let (input, output) = ends.open(&mut child).map_err(error)?;
         let last_words = LastWords::default();
         let stderr = tokio::spawn(listen(stderr, last_words.clone(), lane));
-        Ok(Self { child, pid, kind, input: Some(input), output, last_words, stderr })
+        Ok(Self { child, pid, kind, way, input: Some(input), output, last_words, stderr })
     }
 
     /// Ends the process if it runs, and gives its exit status, after its last words were read.

@@ -83,7 +83,9 @@ impl Verdict {
             ),
             Self::Refused => format!(
                 "Windows refuses to start {program}{own}: a policy that allows programs in certain folders only (AppLocker, App Control) \
-                 does that, and so do antivirus programs; have it allowed, or copy it to a folder that is, and give that with --relay"
+                 does that, and so do antivirus programs; have it allowed, or copy it to a folder that is, and give that with --relay. \
+                 On Windows 11 Smart App Control blocks programs without a signature, wherever they are, and makes no exception for one: \
+                 see Settings > Privacy & security > Windows Security > App & browser control > Smart App Control"
             ),
             Self::EndedFromOutside => format!(
                 "it was ended from outside, and said nothing; if that happens again it is an antivirus program, most likely: {ALLOW} ({program})"
@@ -147,9 +149,14 @@ mod tests {
         );
         let said = Verdict::Refused.text("r.exe", " (Windows' own words: 'no')");
         assert!(
-            ["r.exe (Windows' own words: 'no'): a policy", "AppLocker", "--relay"]
-                .iter()
-                .all(|part| said.contains(part)),
+            [
+                "r.exe (Windows' own words: 'no'): a policy",
+                "AppLocker",
+                "--relay",
+                "App & browser control > Smart App Control"
+            ]
+            .iter()
+            .all(|part| said.contains(part)),
             "{said}"
         );
     }

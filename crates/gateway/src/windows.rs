@@ -12,6 +12,15 @@ const WSLPATH: &str = "/bin/wslpath";
 /// Windows' own programs, where nearly every Windows has them.
 const SYSTEM: &str = r"C:\Windows\System32";
 
+/// Windows' command interpreter.
+const CMD: &str = "cmd.exe";
+
+/// Windows PowerShell, which every Windows has there (PowerShell 7 is another program).
+const POWERSHELL: &str = r"WindowsPowerShell\v1.0\powershell.exe";
+
+/// Without the user's profile, and without waiting for anybody.
+const POWERSHELL_OPTIONS: [&str; 3] = ["-NoProfile", "-NonInteractive", "-Command"];
+
 /// Lines of Windows' own words that are passed on.
 const WORDS_LINES: usize = 3;
 
@@ -29,30 +38,116 @@ pub enum QuestionError {
         /// What came of it.
         answer: String,
     },
+    /// No program of Windows' tells a variable.
+    #[error(
+        "Windows does not tell where %{variable}% is; tried: {tried}: a policy forbids these programs, most likely (\"Prevent access \
+         to the command prompt\", AppLocker); have one of them allowed"
+    )]
+    Folder {
+        /// The variable.
+        variable: String,
+        /// What was tried, and what came of each.
+        tried: String,
+    },
 }
 
 /// Windows' folder for a user's local programs and data (`%LOCALAPPDATA%`), as this distro sees it.
-pub(crate) async fn local_app_data() -> Result<PathBuf, QuestionError> {
-    folder("%LOCALAPPDATA%").await
+/// `relay` is a relay for Windows that may be asked, if there is one.
+pub(crate) async fn local_app_data(relay: Option<&Path>) -> Result<PathBuf, QuestionError> {
+    folder("LOCALAPPDATA", relay).await
 }
 
 /// The folder that a variable of Windows names, as this distro sees it.
-pub(crate) async fn folder(variable: &str) -> Result<PathBuf, QuestionError> {
-    // As UTF-16 (/u), since a console's code page may lack the letters of the user's name; and without AutoRun (/d).
-    let (question, output) = ask("cmd.exe", &["/d", "/u", "/c", "echo", variable]).await?;
-    let text = utf16(&output.stdout);
-    let path = text.trim();
-    if !path.contains(r":\") {
-        return Err(QuestionError::Answer { question, answer: format!("it said '{path}' ({})", told(&output)) });
+///
+/// A policy can forbid cmd.exe ("Prevent access to the command prompt") and any program (AppLocker), so
+/// there are three ways, the cheapest first: cmd.exe answers in a few hundredths of a second.
+/// powershell.exe takes a second; it is signed by Microsoft and lies on Windows' disk, so that policies
+/// and antivirus programs rarely object. The relay runs from the distro's disk here, which can take a
+/// minute (see [`crate::deploy`]), and it has no signature.
+pub(crate) async fn folder(variable: &str, relay: Option<&Path>) -> Result<PathBuf, QuestionError> {
+    let mut tried = Vec::new();
+    for way in [Asking::Cmd, Asking::PowerShell].into_iter().chain(relay.map(Asking::Relay)) {
+        match way.value(variable).await {
+            Ok(path) => {
+                if !tried.is_empty() {
+                    tracing::debug!("{} told %{variable}% after: {}", way.name(), tried.join("; "));
+                }
+                return translated("-u", &path).await.map(PathBuf::from);
+            }
+            // What cannot be started by any of these ways needs no further try.
+            Err(error @ QuestionError::Interop(_)) => return Err(error),
+            Err(error) => tried.push(error.to_string()),
+        }
     }
-    translated("-u", path).await.map(PathBuf::from)
+    Err(QuestionError::Folder { variable: variable.to_owned(), tried: tried.join("; ") })
+}
+
+/// A program that knows Windows' variables.
+#[derive(Clone, Copy, Debug)]
+enum Asking<'a> {
+    Cmd,
+    PowerShell,
+    Relay(&'a Path),
+}
+
+impl Asking<'_> {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Cmd => CMD,
+            Self::PowerShell => POWERSHELL,
+            Self::Relay(_) => "the relay",
+        }
+    }
+
+    /// A variable's value, which is a path.
+    async fn value(self, variable: &str) -> Result<String, QuestionError> {
+        let (question, output) = match self {
+            // As UTF-16 (/u), since a console's code page may lack the letters of the user's name; and without AutoRun (/d).
+            Self::Cmd => ask(CMD, &["/d", "/u", "/c", "echo", &format!("%{variable}%")]).await?,
+            // As numbers, for the same reason; and with no method call, which a policy forbids
+            // scripts (about_Language_Modes, ConstrainedLanguage).
+            Self::PowerShell => {
+                let command = format!("[int[]][char[]]$env:{variable}");
+                ask(POWERSHELL, &[&POWERSHELL_OPTIONS[..], &[&command]].concat()).await?
+            }
+            Self::Relay(program) => {
+                let command = |program: &Path| {
+                    let mut command = Command::new(program);
+                    command.args(["variable", variable]);
+                    command
+                };
+                let question = format!("{} variable {variable}", program.display());
+                let output = run(&question, || command(program)).await?;
+                (question, output)
+            }
+        };
+        let text = match self {
+            Self::Cmd => text(&output.stdout),
+            Self::PowerShell => from_numbers(&output.stdout),
+            Self::Relay(_) => serde_json::from_slice(&output.stdout).unwrap_or_default(),
+        };
+        let path = text.trim();
+        if output.status.success() && path.contains(r":\") {
+            return Ok(path.to_owned());
+        }
+        let words = told(&output);
+        let words = if words.is_empty() { format!("it said '{path}'") } else { format!("'{words}'") };
+        Err(QuestionError::Answer { question, answer: format!("{words} ({})", output.status) })
+    }
+}
+
+/// UTF-16 written as decimal numbers, as PowerShell prints an array of them.
+fn from_numbers(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let units: Option<Vec<u16>> = text.split_whitespace().map(|number| number.parse().ok()).collect();
+    String::from_utf16_lossy(&units.unwrap_or_default())
 }
 
 /// What `wsl.exe` says with these arguments.
 pub(crate) async fn wsl(words: &[&str]) -> Result<String, QuestionError> {
     let (question, mut output) = ask("wsl.exe", words).await?;
     for stream in [&mut output.stdout, &mut output.stderr] {
-        *stream = words_of_wsl(stream).into_bytes();
+        *stream = text(stream).into_bytes();
     }
     if !output.status.success() {
         return Err(QuestionError::Answer { question, answer: format!("{}: {}", output.status, told(&output)) });
@@ -69,8 +164,10 @@ pub(crate) async fn said(name: &str, words: &[&str]) -> Result<String, QuestionE
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// wsl.exe writes UTF-16, or UTF-8 where the user has set WSL_UTF8=1. Every text of it has a line's end, which has a zero byte in UTF-16 only.
-fn words_of_wsl(bytes: &[u8]) -> String {
+/// What a program wrote. wsl.exe writes UTF-16, or UTF-8 where the user has set WSL_UTF8=1; cmd.exe
+/// with /u writes UTF-16, and its messages may be in a console's code page. Every such text has a
+/// line's end, which has a zero byte in UTF-16 only.
+fn text(bytes: &[u8]) -> String {
     if bytes.contains(&0) { utf16(bytes) } else { String::from_utf8_lossy(bytes).into_owned() }
 }
 
@@ -83,23 +180,46 @@ fn utf16(bytes: &[u8]) -> String {
 /// Windows' own words for why it does not run a program, in its user's language; none where it does.
 pub(crate) async fn refusal(program: &Path) -> Option<String> {
     let path = translated("-w", &program.display().to_string()).await.ok()?;
-    let (_, output) = ask("cmd.exe", &["/d", "/c", &path, "--version"]).await.ok()?;
+    // A cmd.exe that a policy forbids fails whatever it is given: its words are about itself.
+    let runs_commands =
+        ask(CMD, &["/d", "/c", "exit", "7"]).await.is_ok_and(|(_, output)| output.status.code() == Some(7));
+    let (_, output) = if runs_commands {
+        ask(CMD, &["/d", "/c", &path, "--version"]).await.ok()?
+    } else {
+        let command = format!("& '{}' --version; exit $LASTEXITCODE", path.replace('\'', "''"));
+        ask(POWERSHELL, &[&POWERSHELL_OPTIONS[..], &[&command]].concat()).await.ok()?
+    };
     (!output.status.success()).then(|| told(&output))
 }
 
-/// Runs one of Windows' own programs, and gives how that is called in an error.
+/// Runs one of Windows' own programs, and gives how that is called in an error. `name` is its path
+/// below Windows' own folder.
 async fn ask(name: &str, words: &[&str]) -> Result<(String, Output), QuestionError> {
     let program = of_system(name).await?;
     let question = format!("{} {}", program.display(), words.join(" "));
-    let mut command = Command::new(&program);
-    command.args(words);
-    // In a folder of Windows' own: one of the distro's costs it seconds, and a complaint.
-    if let Some(folder) = program.parent() {
-        command.current_dir(folder);
-    }
-    interop::prepare(&mut command)?;
-    let output = finish(command, &question).await?;
+    let command = || {
+        let mut command = Command::new(&program);
+        command.args(words);
+        // In a folder of Windows' own: one of the distro's costs it seconds, and a complaint.
+        if let Some(folder) = program.parent() {
+            command.current_dir(folder);
+        }
+        command
+    };
+    let output = run(&question, command).await?;
     Ok((question, output))
+}
+
+/// Runs a Windows program to its end, by another of interop's sockets where one fails.
+async fn run(question: &str, command: impl Fn() -> Command) -> Result<Output, QuestionError> {
+    loop {
+        let mut command = command();
+        let way = interop::prepare(&mut command)?;
+        let output = finish(command, question).await?;
+        if !interop::is_to_be_tried_again(&way, &output) {
+            return Ok(output);
+        }
+    }
 }
 
 /// One of Windows' own programs, as this distro sees it: at its usual place, or else in `PATH`, to which WSL adds Windows' own.
@@ -109,8 +229,9 @@ async fn of_system(name: &str) -> Result<PathBuf, QuestionError> {
         Ok(path) => QuestionError::Answer { question: path, answer: "there is no such file".to_owned() },
         Err(error) => error,
     };
+    let file = name.rsplit('\\').next().unwrap_or(name);
     let folders = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.exists()).ok_or(error)
+    std::env::split_paths(&folders).map(|folder| folder.join(file)).find(|path| path.exists()).ok_or(error)
 }
 
 /// A path by the name that the distro (`-u`) or Windows (`-w`) has for it.
@@ -149,11 +270,20 @@ mod tests {
     #[test]
     fn wsl_is_understood_whichever_way_it_writes() {
         let wide = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
-        for text in ["Ubuntu\r\n", "WSL 版本： 2.5.9.0\r\n"] {
-            assert_eq!(words_of_wsl(&wide(text)), text);
-            assert_eq!(words_of_wsl(text.as_bytes()), text);
+        for words in ["Ubuntu\r\n", "WSL 版本： 2.5.9.0\r\n"] {
+            assert_eq!(text(&wide(words)), words);
+            assert_eq!(text(words.as_bytes()), words);
         }
-        assert_eq!(words_of_wsl(&wide("\u{feff}Ubuntu\n")), "Ubuntu\n");
-        assert_eq!(words_of_wsl(b""), "");
+        assert_eq!(text(&wide("\u{feff}Ubuntu\n")), "Ubuntu\n");
+        assert_eq!(text(b""), "");
+        assert_eq!(text(b"The command prompt has been disabled.\r\n"), "The command prompt has been disabled.\r\n");
+    }
+
+    #[test]
+    fn powershells_numbers_are_a_text() {
+        let letters = "C:\\Users\\Anna Müller 𝒳".encode_utf16().map(|unit| format!("{unit}\r\n")).collect::<String>();
+        assert_eq!(from_numbers(letters.as_bytes()), "C:\\Users\\Anna Müller 𝒳");
+        assert_eq!(from_numbers(b"No such thing"), "");
+        assert_eq!(from_numbers(b""), "");
     }
 }

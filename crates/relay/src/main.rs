@@ -20,6 +20,11 @@ struct Options {
 enum Command {
     /// Prints what is known of this host, as JSON, and ends.
     Facts,
+    /// Prints the value of an environment variable of this host, as JSON, and ends.
+    Variable {
+        /// Its name, such as LOCALAPPDATA
+        name: String,
+    },
     /// Prints what this host can do by itself right now, as JSON, and ends.
     #[command(after_help = "Examples:\n  underpass-relay probe --resolve www.example.com --connect 192.0.2.1:443")]
     Probe(Questions),
@@ -64,6 +69,7 @@ fn main() -> ExitCode {
         .init();
     match options.command {
         Some(Command::Facts) => return print(&os::facts()),
+        Some(Command::Variable { name }) => return print(&std::env::var(name).ok()),
         Some(Command::Probe(questions)) => return print_probe(&questions),
         Some(Command::Proxy { url }) => return print_proxy(&url),
         Some(Command::Meter { listen }) => return code(run_meter(listen)),

@@ -90,6 +90,14 @@ fn probe_answers_once_in_json_and_ends() {
 }
 
 #[test]
+fn a_variable_is_printed_as_json() {
+    let value = "C:\\Users\\Anna Müller\\AppData\\Local";
+    let said = |name: &str| relay().args(["variable", name]).env("LOCALAPPDATA", value).output().unwrap().stdout;
+    assert_eq!(serde_json::from_slice::<String>(&said("LOCALAPPDATA")).unwrap(), value);
+    assert_eq!(said("NO_SUCH_VARIABLE"), b"null\n");
+}
+
+#[test]
 fn unknown_arguments_are_a_usage_error() {
     let child = relay().arg("--nonsense").spawn().unwrap();
     assert_eq!(end_of(child, Duration::from_secs(10)).0, Some(2));

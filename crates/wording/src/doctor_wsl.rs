@@ -33,7 +33,11 @@ sentences! {
     /// Seen.
     RUN_SEEN: "A Windows program could not be run: {detail}", "无法运行 Windows 程序：{detail}";
     /// Cause.
-    RUN_CAUSE: "Interop is on and does not work: WSL's side on Windows is gone, or a policy or antivirus program forbids the program.", "互操作已开启但无法工作：Windows 一侧的 WSL 服务已失效，或者策略、杀毒软件禁止了该程序。";
+    RUN_CAUSE:
+        "Interop is on and does not work: WSL's side on Windows is gone, or a policy, Smart App Control or an \
+         antivirus program blocks the program.",
+        "互操作已开启但无法工作：Windows 一侧的 WSL 服务已失效，或者策略、智能应用控制（Smart App Control）、\
+         杀毒软件禁止了该程序。";
 
     // ---- modes
     /// Check.

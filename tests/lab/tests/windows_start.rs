@@ -10,6 +10,7 @@ use lab::{Place, Tunnel, until};
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 #[test]
@@ -20,8 +21,7 @@ fn a_session_whose_interop_socket_is_missing_or_goes_is_replaced_by_the_lasting_
     let relay = interop::windows_relay().display().to_string();
     let [own, other] = [&session, &lasting].map(|interop| interop.socket().display().to_string());
     // In a mount namespace of its own, /run/WSL is as in a WSL with one session besides the first process.
-    let run = "mount -t tmpfs none /run && mkdir /run/WSL && ln -s \"$0\" /run/WSL/1_interop && exec \"$@\"";
-    let wrapper = ["unshare", "--mount", "sh", "-c", run, &other];
+    let wrapper = ["unshare", "--mount", "sh", "-c", SOCKETS, &other, ""];
     for named in ["/run/WSL/4711_interop", &own] {
         let options = ["--relay", relay.as_str()];
         let mut tunnel = Tunnel::launch_wrapped(&lab, &[("WSL_INTEROP", named)], &wrapper, &options);
@@ -36,6 +36,110 @@ fn a_session_whose_interop_socket_is_missing_or_goes_is_replaced_by_the_lasting_
             assert!(until(PATIENCE, again), "{}", tunnel.status());
             assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", tunnel.status());
         }
+    }
+}
+
+/// Makes /run/WSL of a mount namespace with a lasting socket and that of a session, if there is one, and
+/// becomes the command behind them.
+const SOCKETS: &str = r#"
+set -e
+mount -t tmpfs none /run
+mkdir /run/WSL
+: >/run/WSL/1_interop
+mount --bind "$0" /run/WSL/1_interop
+if [ -n "$1" ]; then
+    : >/run/WSL/4711_interop
+    mount --bind "$1" /run/WSL/4711_interop
+fi
+shift
+exec "$@"
+"#;
+
+/// A socket that takes connections which nobody answers.
+fn dead_socket(path: &str) -> UnixListener {
+    UnixListener::bind(path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+#[test]
+fn where_the_lasting_socket_is_dead_a_relay_is_started_by_a_live_sessions() {
+    let Some((lab, session)) = windows_lab() else { return };
+    let _web = web_server(&lab);
+    let relay = interop::windows_relay().display().to_string();
+    let live = session.socket().display().to_string();
+    let scratch = Scratch::new();
+    let dead = scratch.path("interop");
+    let _dead = dead_socket(&dead);
+    let wrapper = ["unshare", "--mount", "sh", "-c", SOCKETS, &dead, &live];
+    // One ends with WSL's own words after a second, the other is still silent after the 5 s that a relay
+    // is given.
+    for (timeout, words) in [("1000", "accept4 failed 110"), ("60000", "not said hello within 5 s")] {
+        let variables = [("INTEROP_MODEL_ACCEPT_TIMEOUT_MS", timeout), ("WSL_DISTRO_NAME", "Debian")];
+        let mut tunnel = Tunnel::launch_wrapped(&lab, &variables, &wrapper, &["--relay", &relay]);
+        tunnel.wait_up();
+        assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "{timeout}");
+        complains(&tunnel, &[words, "/run/WSL/1_interop", "wsl --terminate Debian", "another session's socket"]);
+        let failed = |tunnel: &Tunnel| tunnel.complained().matches("/run/WSL/1_interop").count();
+        let (before, restarts) = (failed(&tunnel), tunnel.status()["relays"][0]["restarts"].as_u64());
+        // The next relay is started by the one that works, at once.
+        assert!(until(PATIENCE, || host_relays(&lab).len() == 1), "{:?}", host_relays(&lab));
+        send_signal(host_relays(&lab)[0], "KILL");
+        let again = || tunnel.status()["relays"][0]["restarts"].as_u64() > restarts;
+        assert!(until(PATIENCE, again), "{}", tunnel.status());
+        assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", tunnel.status());
+        assert_eq!(failed(&tunnel), before, "{}", tunnel.complained());
+        drop(tunnel);
+        assert!(until(PATIENCE, || host_relays(&lab).is_empty()), "{:?}", host_relays(&lab));
+    }
+}
+
+#[test]
+fn where_the_lasting_socket_is_dead_windows_is_asked_by_a_live_sessions() {
+    let Some((lab, interop)) = windows_lab() else { return };
+    let _web = web_server(&lab);
+    let scratch = Scratch::new();
+    let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
+    let _dead = dead_socket(&wsl.shared().join("1_interop").display().to_string());
+    let mut tunnel = wsl.launch(&Distro::machine(), &[]);
+    tunnel.wait_up();
+    assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
+    complains(&tunnel, &["/run/WSL/1_interop", "wsl --terminate"]);
+    assert!(copy_of(&interop).exists(), "{}", tunnel.complained());
+    assert!(!tunnel.complained().contains("from the distro's disk"), "{}", tunnel.complained());
+}
+
+#[test]
+fn where_a_policy_forbids_cmd_other_programs_tell_windows_folder() {
+    let Some((lab, interop)) = windows_lab() else { return };
+    let _web = web_server(&lab);
+    let scratch = Scratch::new();
+    let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
+    const POWERSHELL: &str = "/mnt/c/Windows/System32/WindowsPowerShell";
+    for (forbidden, is_copied) in
+        [(&[][..], true), (&[POWERSHELL][..], true), (&[POWERSHELL, "/tmp/", "/mnt/c/users/"][..], false)]
+    {
+        interop.forbid_cmd(forbidden);
+        let _ = fs::remove_file(copy_of(&interop));
+        let mut tunnel = wsl.launch(&Distro::machine(), &[]);
+        if is_copied {
+            tunnel.wait_up();
+            assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "{forbidden:?}");
+            assert_eq!(tunnel.complained(), "", "{forbidden:?}");
+        } else {
+            let tried = [
+                "%LOCALAPPDATA%",
+                "cmd.exe",
+                "disabled by your administrator",
+                "powershell.exe",
+                "underpass-relay.exe variable",
+                "Invalid argument",
+                "Prevent access to the command prompt",
+            ];
+            complains(&tunnel, &tried);
+            complains(&tunnel, &["Windows refuses to start", "Smart App Control"]);
+        }
+        assert_eq!(copy_of(&interop).exists(), is_copied, "{forbidden:?}");
+        drop(tunnel);
+        assert!(until(PATIENCE, || host_relays(&lab).is_empty()), "{:?}", host_relays(&lab));
     }
 }
 
@@ -91,6 +195,14 @@ fn the_kernels_entry_for_windows_programs_is_written_again_when_it_is_gone() {
     assert!(until(PATIENCE, || tunnel.status()["relays"][0]["restarts"].as_u64() >= Some(1)), "{}", tunnel.status());
     assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", tunnel.status());
     assert!(tunnel.complained().contains("entry for Windows programs is gone"), "{}", tunnel.complained());
+    // And switched off: to register another of its name would fail (EEXIST).
+    let written = fs::write(WSL_ENTRY, "0");
+    assert!(written.is_ok(), "{written:?}");
+    send_signal(host_relays(&lab)[0], "KILL");
+    assert!(until(PATIENCE, || tunnel.status()["relays"][0]["restarts"].as_u64() >= Some(2)), "{}", tunnel.status());
+    assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", tunnel.status());
+    complains(&tunnel, &["entry for Windows programs is switched off"]);
+    assert!(fs::read_to_string(WSL_ENTRY).is_ok_and(|entry| entry.starts_with("enabled")));
     drop((tunnel, entry));
 }
 
