@@ -153,7 +153,12 @@ fn start(
     if policies(options).lines().any(|beginning| program.starts_with(beginning)) {
         return Err(io::Error::other("a policy forbids it"));
     }
-    let mut command = if is_windows_program(&file)? {
+    let mut command = if let Some(words) = stand_in(&file)? {
+        let (program, words) = words.split_first().ok_or(io::ErrorKind::InvalidData)?;
+        let mut command = Command::new(program);
+        command.args(words);
+        command
+    } else if is_windows_program(&file)? {
         let mut command = Command::new(&options.wine);
         command.arg(&file);
         command
@@ -187,6 +192,17 @@ fn seen_by_windows(distro: &Path, path: &Path, drives: &Path) -> PathBuf {
     drive.unwrap_or_else(|| distro.join(path.strip_prefix("/").unwrap_or(path)))
 }
 
+/// How a file begins that stands for a program of Windows' own: behind it the words of the program
+/// of this machine that plays it, one a line. Linux takes such a file for a Windows program.
+pub const STAND_IN: &str = "MZ#!";
+
+/// The words of a stand-in, if the file is one.
+fn stand_in(file: &Path) -> io::Result<Option<Vec<String>>> {
+    let bytes = fs::read(file)?;
+    let words = bytes.strip_prefix(STAND_IN.as_bytes()).map(String::from_utf8_lossy);
+    Ok(words.map(|words| words.lines().map(str::to_owned).collect()))
+}
+
 /// Whether a program is Windows', and for a processor that Windows has here.
 fn is_windows_program(file: &Path) -> io::Result<bool> {
     let bytes = fs::read(file)?;
@@ -205,8 +221,8 @@ fn small_pipe(bytes: usize) -> io::Result<(PipeReader, PipeWriter)> {
     Ok((reader, writer))
 }
 
-/// A thread that copies until either end has ended.
-fn copy(
+/// A thread that copies until either end has ended, `size` bytes at a time.
+pub(crate) fn copy(
     mut from: impl Read + Send + 'static,
     mut to: impl Write + Send + 'static,
     size: usize,

@@ -24,6 +24,7 @@
 pub mod damage;
 pub mod host;
 pub mod init;
+pub mod wsl;
 
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead as _, BufReader, Write as _};

@@ -39,7 +39,8 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The workspace's folder.
-fn workspace() -> PathBuf {
+#[must_use]
+pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 

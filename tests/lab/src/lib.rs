@@ -13,6 +13,7 @@ use std::io::Write;
 
 pub mod addresses;
 pub mod doctor;
+pub mod helper;
 pub mod interop;
 mod leftovers;
 pub mod modes;

@@ -1,19 +1,23 @@
-//! A pretend WSL: distros as WSL makes them, each with mounts of its own, all in the network namespace of the lab's VM. What WSL adds to
-//! a distro's files is laid over them; the files themselves are never changed.
+//! A pretend WSL: distros as WSL makes them, each with mounts of its own, all in the network
+//! namespace of the lab's VM. What WSL adds to a distro's files is laid over them; the files
+//! themselves are never changed.
+//!
+//! Distros live as long as WSL's own would: a model of its service (`tests/interop/src/wsl`) counts
+//! their clients and ends them, and `C:\Windows\System32\wsl.exe` is a stand-in that asks it.
+
+mod service;
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::interop::{Interop, windows_relay};
-use crate::run::{Finished, Process, in_namespace, plain};
-use crate::scene::PATIENCE;
+use crate::run::{Finished, Process, plain};
 use crate::topology::{Lab, Place};
 use crate::tunnel::{Tunnel, programs};
-use crate::wait::until;
+use service::Service;
+pub use service::{Client, Instance, Timeouts};
 
 /// Lays a distro out in the folder `$1` and becomes the command behind the other words in it: `$2` the distro's files, `$3` folder of the
 /// model's programs, `$4` interop's socket, `$5` Windows' drive C:, `$6` the folder that all distros share, `$7` its name, `$8` what it
@@ -53,19 +57,14 @@ shift 10
 exec chroot root "$@"
 "#;
 
-/// The first process of a distro: there until it is killed, it reaps whatever is left to it.
-const INIT: &str = "while :; do sleep 1000 & wait $!; done";
-
-/// Programs of one process, told apart by number.
-static NEXT: AtomicU32 = AtomicU32::new(0);
-
-/// The VM with Windows behind it, as its distros see them.
+/// The VM with Windows behind it, as its distros see them. All distros end when it is dropped.
 #[derive(Debug)]
 pub struct Wsl<'a> {
     lab: &'a Lab,
     interop: &'a Interop,
     folder: PathBuf,
     mode: String,
+    service: Service,
 }
 
 /// A distro that is not started: its files.
@@ -103,13 +102,27 @@ impl Distro {
 }
 
 impl<'a> Wsl<'a> {
-    /// A VM whose distros live in `folder`.
+    /// A VM whose distros live in `folder`, with the time-outs that WSL has by default.
     ///
     /// # Panics
-    /// The folder cannot be written.
+    /// As [`Wsl::with_timeouts`].
     #[must_use]
     pub fn new(lab: &'a Lab, interop: &'a Interop, folder: &Path) -> Self {
-        let wsl = Self { lab, interop, folder: folder.to_path_buf(), mode: "nat".to_owned() };
+        Self::with_timeouts(lab, interop, folder, Timeouts::default())
+    }
+
+    /// A VM whose distros live in `folder`, where idle distros and an idle VM end after other times.
+    ///
+    /// # Panics
+    /// The folder cannot be written, or WSL's service does not start.
+    #[must_use]
+    pub fn with_timeouts(lab: &'a Lab, interop: &'a Interop, folder: &Path, timeouts: Timeouts) -> Self {
+        let windows = lab.namespace(Place::Windows);
+        let service = Service::start(folder, windows, timeouts);
+        let system = interop.drive_c().join("Windows/System32");
+        let placed = service.place_stand_in(&system.join("wsl.exe"));
+        assert!(placed.is_ok(), "{}: {placed:?}", system.display());
+        let wsl = Self { lab, interop, folder: folder.to_path_buf(), mode: "nat".to_owned(), service };
         let resolv_conf = fs::read_to_string(format!("/etc/netns/{}/resolv.conf", lab.namespace(Place::Wsl)));
         let laid = resolv_conf.and_then(|text| {
             fs::create_dir_all(wsl.shared())?;
@@ -172,69 +185,63 @@ impl<'a> Wsl<'a> {
         Tunnel::launch_wrapped(self.lab, &[], &wrapper, options)
     }
 
-    /// Starts a distro: its first process, and then the `command` of `[boot]` in its `/etc/wsl.conf`, as WSL does.
+    /// Starts a distro as `wsl -d NAME --exec true` does: its first process, and then the `command`
+    /// of `[boot]` in its `/etc/wsl.conf`. The client that came for it has ended when this returns.
     ///
     /// # Panics
     /// It does not start.
     #[must_use]
     pub fn start(&self, distro: &Distro) -> Running {
+        self.import(distro);
+        let done = self.client().run(&["-d", &distro.name, "--exec", "/bin/sh", "-c", ":"]);
+        assert!(done.succeeded(), "{distro:?} does not start: {done:?} {}", self.service.said());
+        Running { name: distro.name.clone(), client: self.client() }
+    }
+
+    /// Registers a distro, which does not start it.
+    ///
+    /// # Panics
+    /// The service does not answer.
+    pub fn import(&self, distro: &Distro) {
         let namespaces = ["--pid", "--ipc", "--fork", "--kill-child"];
         let wrapper = self.wrapper(distro, &namespaces, "dev sys proc/sys/fs/binfmt_misc");
-        let words: Vec<&str> = wrapper.iter().map(String::as_str).chain(["sh", "-c", INIT]).collect();
-        let [out, err] = ["out", "err"].map(|name| self.folder.join(format!("{}.{name}", distro.name)));
-        let mut command = in_namespace(&self.lab.namespace(Place::Wsl), &words);
-        command.env_remove("RUST_LOG");
-        let process = Process::start_logged(command, (out, err)).unwrap_or_else(|error| panic!("{distro:?}: {error}"));
-        // `unshare` waits for the first process, its only child.
-        let children = format!("/proc/{0}/task/{0}/children", process.pid());
-        let first = || fs::read_to_string(&children).ok()?.trim().parse::<u32>().ok();
-        let is_laid_out =
-            |pid| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"sh\0-c\0while"));
-        let started = until(PATIENCE, || first().is_some_and(is_laid_out));
-        assert!(started, "{distro:?} does not start: {}", process.stderr());
-        let running = Running { pid: first().unwrap_or_default(), folder: self.folder.clone(), _process: process };
-        if let Some(command) = running.boot_command() {
-            let done = running.sh(&command);
-            assert!(done.succeeded(), "the boot command of {distro:?}: {done:?}");
-        }
-        running
+        let vm = ["ip", "netns", "exec", &self.lab.namespace(Place::Wsl)].map(str::to_owned);
+        self.service.import(&distro.name, &vm.into_iter().chain(wrapper).collect::<Vec<_>>());
+    }
+
+    /// What runs `wsl.exe` on Windows' side.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.service.client()
+    }
+
+    /// The distros that run, with their clients. Looking registers none.
+    #[must_use]
+    pub fn running(&self) -> Vec<Instance> {
+        self.client().instances()
     }
 }
 
-/// A distro that runs. All of its processes are killed when this is dropped, as by `wsl --terminate`.
+/// A distro that was started. It is ended when this is dropped, as by `wsl --terminate`.
 #[derive(Debug)]
 pub struct Running {
-    pid: u32,
-    /// For what programs print.
-    folder: PathBuf,
-    _process: Process,
+    name: String,
+    client: Client,
 }
 
 impl Running {
-    /// What `[boot]` of `/etc/wsl.conf` says, if it says something.
-    fn boot_command(&self) -> Option<String> {
-        let text = fs::read_to_string(format!("/proc/{}/root/etc/wsl.conf", self.pid)).ok()?;
-        let boot = text.split_once("[boot]")?.1.split('[').next()?;
-        let line = boot.lines().find_map(|line| line.trim().strip_prefix("command"))?;
-        Some(line.trim_start().strip_prefix('=')?.trim().to_owned())
+    /// The words of a command of the distro's shell, as `wsl.exe` takes them.
+    fn shell<'a>(&'a self, options: &[&'a str], words: &'a str) -> Vec<&'a str> {
+        [&["-d", &self.name], options, &["--exec", "/bin/sh", "-c", words]].concat()
     }
 
-    /// A command of the distro's shell, as `wsl -d NAME WORDS` runs it.
-    fn shell(&self, options: &[&str], words: &str) -> Command {
-        let pid = self.pid.to_string();
-        let mut command = plain("nsenter");
-        command.args(["--target", &pid, "--all", "--root", "--wd"]).args(options).args(["--", "/bin/sh", "-c", words]);
-        command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-        command
-    }
-
-    /// Runs words in the distro's shell to their end.
+    /// Runs words in the distro's shell to their end: `wsl -d NAME WORDS`.
     ///
     /// # Panics
     /// They cannot be run.
     #[must_use]
     pub fn sh(&self, words: &str) -> Finished {
-        Finished::of(self.shell(&[], words)).unwrap_or_else(|error| panic!("{words}: {error}"))
+        self.client.run(&self.shell(&[], words))
     }
 
     /// The same as a user without rights.
@@ -243,8 +250,7 @@ impl Running {
     /// They cannot be run.
     #[must_use]
     pub fn sh_as_nobody(&self, words: &str) -> Finished {
-        let nobody = ["--setuid", "65534", "--setgid", "65534"];
-        Finished::of(self.shell(&nobody, words)).unwrap_or_else(|error| panic!("{words}: {error}"))
+        self.client.run(&self.shell(&["--user", "nobody"], words))
     }
 
     /// Starts words in the distro's shell, and does not wait. What they print is kept.
@@ -253,15 +259,22 @@ impl Running {
     /// They cannot be run.
     #[must_use]
     pub fn start(&self, words: &str) -> Process {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let [out, err] = ["out", "err"].map(|name| self.folder.join(format!("{number}.{name}")));
-        Process::start_logged(self.shell(&[], words), (out, err)).unwrap_or_else(|error| panic!("{words}: {error}"))
+        self.client.start(&self.shell(&[], words))
     }
 
-    /// A path of the distro as this process sees it.
+    /// A path of the distro as this process sees it, while it runs. Looking registers no client.
     #[must_use]
     pub fn path(&self, path: &str) -> PathBuf {
-        Path::new("/proc").join(self.pid.to_string()).join("root").join(path.trim_start_matches('/'))
+        let pid = self.client.instances().into_iter().find(|instance| instance.name == self.name);
+        let root = Path::new("/proc").join(pid.map_or(0, |instance| instance.pid).to_string()).join("root");
+        root.join(path.trim_start_matches('/'))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Its VM may have ended before.
+        let _ = self.client.try_run(&["--terminate", &self.name]);
     }
 }
 

@@ -1,27 +1,19 @@
 //! The helper distro as it is shipped: what is in the package, and how it serves a pretend WSL with other distros in it.
 
 use lab::addresses::{NAT_GATEWAY, ROUTER, SERVER, SERVER_NAME, SERVER_V6};
-use lab::interop::{self, Interop, host_relays};
+use lab::helper::{busybox, log, package, pretend_wsl, status, wait_up};
+use lab::interop::{self, host_relays, workspace};
 use lab::scene::{
     PATIENCE, RECORDS, Scratch, Script, UDP_ECHO, fetch, hops, host_nameserver, http_server, http_status, must,
     python_server, rules, transfer, udp_client, udp_server, way_out, web_server, windows_lab,
 };
 use lab::wsl::{Distro, Running, Wsl, unpack};
-use lab::{Lab, Place, until};
+use lab::{Place, until};
 use serde_json::Value;
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// The package that `scripts/build-distro` made.
-fn package() -> PathBuf {
-    workspace().join("dist/underpass.wsl")
-}
 
 /// What a program prints that must succeed.
 fn run(program: &Path, words: &[&str]) -> String {
@@ -110,20 +102,6 @@ fn the_package_is_small_the_same_each_time_and_says_what_is_in_it() {
     }
 }
 
-/// A distro that is nothing but busybox, laid out in a folder.
-fn busybox(folder: &Path) -> Distro {
-    let bin = folder.join("bin");
-    let made = fs::create_dir_all(&bin).and_then(|()| {
-        fs::copy("/bin/busybox", bin.join("busybox"))?;
-        for applet in ["sh", "sleep", "nc", "ping", "mkdir", "touch", "rm", "mv"] {
-            symlink("busybox", bin.join(applet))?;
-        }
-        Ok(())
-    });
-    assert!(made.is_ok(), "{made:?}");
-    Distro::new("busybox", folder)
-}
-
 /// The words of a request for a page of a host and port, headers and all.
 type Request = fn(&str, u16) -> String;
 
@@ -135,32 +113,6 @@ fn by_nc(host: &str, port: u16) -> String {
 /// One with curl.
 fn by_curl(host: &str, port: u16) -> String {
     format!("curl -s -i -m 10 http://{host}:{port}/")
-}
-
-/// A lab with a Windows, the helper distro unpacked, and a folder for all of it.
-fn pretend_wsl() -> Option<(Lab, Interop, Scratch, Distro)> {
-    let (lab, interop) = windows_lab()?;
-    let scratch = Scratch::new();
-    let distro = unpack(&package(), scratch.path("files").as_ref());
-    let distro = distro.unwrap_or_else(|error| panic!("{error}; was scripts/build-distro run?"));
-    Some((lab, interop, scratch, distro))
-}
-
-/// What `wsl -d underpass status --json` says; nothing while no gateway runs.
-fn status(helper: &Running) -> Value {
-    serde_json::from_str(&helper.sh("status --json").stdout).unwrap_or_default()
-}
-
-/// Waits until the tunnel is up; its gateway's process.
-fn wait_up(helper: &Running) -> u64 {
-    let up = || status(helper)["state"] == "up";
-    assert!(until(PATIENCE * 2, up), "{:?}\n{}", status(helper), log(helper));
-    status(helper)["pid"].as_u64().unwrap_or_default()
-}
-
-/// What the gateway and its keeper wrote down.
-fn log(helper: &Running) -> String {
-    fs::read_to_string(helper.path("/var/log/underpass.log")).unwrap_or_default()
 }
 
 #[test]

@@ -15,23 +15,12 @@ fn profile(interop: &Interop) -> PathBuf {
     local.parent().and_then(|folder| folder.parent()).map(PathBuf::from).unwrap_or_default()
 }
 
-/// What stands for wsl.exe: it says what the real one says, in its UTF-16.
-const WSL_EXE: &str = r#"#!/bin/sh
-case "$1" in
---version) printf 'WSL version: 2.5.9.0\r\nKernel version: 6.6.87.2-1\r\n' ;;
---list) printf 'Ubuntu\r\nunderpass\r\n' ;;
-*) exit 1 ;;
-esac | iconv -t UTF-16LE
-"#;
-
 #[test]
 fn the_real_places_and_versions_are_found_by_interop() {
     let Some((lab, interop)) = windows_lab() else { return };
     let scratch = Scratch::new();
     let wslconfig = profile(&interop).join(".wslconfig");
-    let wsl_exe = interop.drive_c().join("Windows/System32/wsl.exe");
-    let laid = fs::write(&wslconfig, "[wsl2]\r\nmemory=8GB\r\n")
-        .and_then(|()| fs::copy(scratch.file("wsl", WSL_EXE), &wsl_exe));
+    let laid = fs::write(&wslconfig, "[wsl2]\r\nmemory=8GB\r\n");
     assert!(laid.is_ok(), "{laid:?}");
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl-vm").as_ref());
     for (from, name) in [(programs().join("underpass"), "underpass"), (windows_relay(), "underpass-relay.exe")] {
@@ -57,7 +46,7 @@ fn the_real_places_and_versions_are_found_by_interop() {
     assert_eq!(json["resolv.conf"]["link"], "/mnt/wsl/resolv.conf");
     let set =
         distro.sh("cd / && /mnt/wsl/underpass settings apply --yes --set wsl2.memory=4GB --state /run/underpass-state");
-    assert!(set.succeeded() && set.stdout.contains("runs in: Ubuntu, underpass."), "{set:?}");
+    assert!(set.succeeded() && set.stdout.contains("runs in: machine."), "{set:?}");
     assert_eq!(fs::read_to_string(&wslconfig).unwrap_or_default(), "[wsl2]\r\nmemory=4GB\r\n");
     let undone = distro.sh("cd / && /mnt/wsl/underpass settings undo --yes --state /run/underpass-state");
     assert!(undone.succeeded(), "{undone:?}");
