@@ -1,5 +1,6 @@
 //! The control socket: whoever connects is given the status as one JSON document, and the connection closes.
 
+use crate::keep_alive;
 use crate::status::Status;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -53,8 +54,8 @@ pub(crate) enum Audience {
 /// Between two answers to everybody.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Serves the socket for ever.
-pub(crate) async fn serve(listener: UnixListener, audience: Audience, asks: mpsc::Sender<Ask>) {
+/// Serves the socket for ever. What the engine does not know of the distro lies in `runtime_dir`.
+pub(crate) async fn serve(listener: UnixListener, audience: Audience, asks: mpsc::Sender<Ask>, runtime_dir: PathBuf) {
     loop {
         if audience == Audience::Everybody {
             tokio::time::sleep(PAUSE).await;
@@ -72,7 +73,8 @@ pub(crate) async fn serve(listener: UnixListener, audience: Audience, asks: mpsc
         if asks.send(answer).await.is_err() {
             return;
         }
-        let Ok(status) = status.await else { continue };
+        let Ok(mut status) = status.await else { continue };
+        status.keep_alive = keep_alive::state(&runtime_dir);
         let Ok(text) = serde_json::to_vec(&status) else { continue };
         if let Ok(Err(error)) | Err(error) =
             timeout(PATIENCE, stream.write_all(&text)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))

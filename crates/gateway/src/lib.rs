@@ -14,6 +14,7 @@ pub mod host_proxy;
 pub mod instance;
 pub mod interop;
 mod interop_sockets;
+pub mod keep_alive;
 mod lane;
 pub mod limits;
 pub mod names;
@@ -173,8 +174,11 @@ async fn serve(
     };
     let (wish, network, keeper) = network::start(net.clone(), fixed)?;
     let (ask, asks) = tokio::sync::mpsc::channel(control::MAX_WAITING);
-    let public = public.map(|public| tokio::spawn(control::serve(public, control::Audience::Everybody, ask.clone())));
-    let control = tokio::spawn(control::serve(listener, control::Audience::Root, ask));
+    let public = public.map(|public| {
+        let serve = control::serve(public, control::Audience::Everybody, ask.clone(), settings.runtime_dir.clone());
+        tokio::spawn(serve)
+    });
+    let control = tokio::spawn(control::serve(listener, control::Audience::Root, ask, settings.runtime_dir.clone()));
     let stack = Stack::new(config, now());
     let mut engine = Engine::new(Parts {
         tap,

@@ -71,6 +71,14 @@ pub const SOCKET_PATIENCE: Duration = Duration::from_secs(5);
 /// A relay for Windows that ends within this without a word was ended by someone else: antivirus programs take up to a minute.
 pub const SHORT_LIFE: Duration = Duration::from_secs(60);
 
+/// Waits between starts of the client that keeps the helper distro running, doubling. The first is
+/// long against the end of a distro, so that nothing starts it again meanwhile; the last is shorter
+/// than the 15 s (`general.instanceIdleTimeout`) after which WSL ends a distro without a client.
+pub const KEEP_ALIVE_BACK_OFF: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
+
+/// A client that ran this long had started well: the next wait is the shortest again.
+pub const KEEP_ALIVE_HEALTHY_AFTER: Duration = Duration::from_secs(60);
+
 /// How long a Windows program that was asked something may take to answer.
 pub const WINDOWS_PATIENCE: Duration = Duration::from_secs(20);
 

@@ -44,6 +44,30 @@ pub struct Status {
     /// The proxy that connections go through, with `--via`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<ViaStatus>,
+    /// What keeps the helper distro running; nothing where it is not this command's to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_alive: Option<KeepAlive>,
+}
+
+/// The client of WSL that keeps the helper distro running; see [`crate::keep_alive`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeepAlive {
+    /// Whether it runs.
+    pub state: KeepAliveState,
+    /// Why the last one ended.
+    pub last_error: Option<String>,
+}
+
+/// See [`KeepAlive`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeepAliveState {
+    /// It was started and has not answered yet.
+    Starting,
+    /// It runs: WSL does not end the distro by itself.
+    Held,
+    /// It ended; the next start waits.
+    Waiting,
 }
 
 /// The way out by a proxy.

@@ -222,8 +222,12 @@ async fn run(question: &str, command: impl Fn() -> Command) -> Result<Output, Qu
     }
 }
 
-/// One of Windows' own programs, as this distro sees it: at its usual place, or else in `PATH`, to which WSL adds Windows' own.
-async fn of_system(name: &str) -> Result<PathBuf, QuestionError> {
+/// The same folder by its usual name in a distro, for one whose `wslpath` does not answer.
+const USUAL: &str = "/mnt/c/Windows/System32";
+
+/// One of Windows' own programs, as this distro sees it: where `wslpath` says, at its usual place,
+/// or else in `PATH`, to which WSL adds Windows' own folders.
+pub(crate) async fn of_system(name: &str) -> Result<PathBuf, QuestionError> {
     let error = match translated("-u", &format!(r"{SYSTEM}\{name}")).await {
         Ok(path) if Path::new(&path).exists() => return Ok(path.into()),
         Ok(path) => QuestionError::Answer { question: path, answer: "there is no such file".to_owned() },
@@ -231,7 +235,9 @@ async fn of_system(name: &str) -> Result<PathBuf, QuestionError> {
     };
     let file = name.rsplit('\\').next().unwrap_or(name);
     let folders = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&folders).map(|folder| folder.join(file)).find(|path| path.exists()).ok_or(error)
+    let usual = Path::new(USUAL).join(name.replace('\\', "/"));
+    let in_path = std::env::split_paths(&folders).map(|folder| folder.join(file));
+    [usual].into_iter().chain(in_path).find(|path| path.exists()).ok_or(error)
 }
 
 /// A path by the name that the distro (`-u`) or Windows (`-w`) has for it.
@@ -258,8 +264,13 @@ async fn finish(mut command: Command, question: &str) -> Result<Output, Question
 
 /// The first lines of what a program says on standard error, or else on standard output.
 pub(crate) fn told(output: &Output) -> String {
-    let text = [&output.stderr, &output.stdout].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    let said = text.iter().find(|text| !text.trim().is_empty()).map_or("", |text| text);
+    words(&[&output.stderr, &output.stdout])
+}
+
+/// The first lines of the first of these streams that says something.
+pub(crate) fn words(streams: &[&[u8]]) -> String {
+    let mut texts = streams.iter().map(|bytes| text(bytes));
+    let said = texts.find(|text| !text.trim().is_empty()).unwrap_or_default();
     said.lines().map(str::trim).filter(|line| !line.is_empty()).take(WORDS_LINES).collect::<Vec<_>>().join(" ")
 }
 

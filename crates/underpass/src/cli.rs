@@ -41,7 +41,8 @@ Examples:
   underpass up --via windows --via-except .corp.example
   underpass up --if-needed --log-file /var/log/underpass.log
   underpass up --relay /mnt/c/Tools/underpass-relay.exe --lanes 2
-  underpass up --config /etc/underpass.toml --attach")]
+  underpass up --config /etc/underpass.toml
+  underpass up --attach")]
     Up(Box<UpOptions>),
     /// Tell how a running `underpass up` is doing.
     #[command(after_help = "\
@@ -62,6 +63,14 @@ Examples:
   underpass service status"
     )]
     Service(ServiceCommand),
+    /// Keep the helper distro running; its boot command does this
+    #[command(
+        hide = true,
+        after_help = "\
+Examples:
+  underpass keep-alive --distro underpass"
+    )]
+    KeepAlive(KeepAliveOptions),
     /// Show, check and change WSL's settings files
     #[command(
         subcommand,
@@ -179,8 +188,9 @@ pub(crate) struct UpOptions {
     /// Write the log to a file in place of standard error; it stays below 1 MiB, with one older file beside it
     #[arg(long, value_name = "FILE")]
     pub(crate) log_file: Option<PathBuf>,
-    /// If one runs already, stay with it until it ends
-    #[arg(long)]
+    /// Start no gateway: stay with the one that runs, and with those that follow it. Exit code 1
+    /// when none has run for 60 s
+    #[arg(long, conflicts_with_all = ["relay", "lanes", "tap", "mtu", "subnet", "config", "via", "if_needed"])]
     pub(crate) attach: bool,
 }
 
@@ -204,6 +214,16 @@ impl UpOptions {
             via_except: (!self.via_except.is_empty()).then_some(self.via_except),
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeepAliveOptions {
+    /// Name of the distro that this runs in
+    #[arg(long, env = "WSL_DISTRO_NAME", value_name = "NAME")]
+    pub(crate) distro: String,
+    /// Write the log to a file in place of standard error, as `up` does
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal as _, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use tracing_subscriber::EnvFilter;
@@ -45,7 +46,13 @@ impl Bounded {
 
 impl Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.file.metadata()?.len() + bytes.len() as u64 > self.most {
+        // Another process that logs here may have put the file aside.
+        let mut file = self.file.metadata()?;
+        if !fs::metadata(&self.path).is_ok_and(|named| (named.dev(), named.ino()) == (file.dev(), file.ino())) {
+            *self = Self::open(&self.path, self.most)?;
+            file = self.file.metadata()?;
+        }
+        if file.len() + bytes.len() as u64 > self.most {
             let mut old = self.path.clone().into_os_string();
             old.push(".old");
             fs::rename(&self.path, old)?;
@@ -78,6 +85,16 @@ mod tests {
         let first: u32 = before.lines().next().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
         let lines: Vec<String> = (first..50).map(|line| format!("line number {line}")).collect();
         assert_eq!(before.lines().chain(now.lines()).collect::<Vec<_>>(), lines, "without a gap");
+        // A second process writes to the same two files.
+        let mut second = Bounded::open(&path, 100).unwrap();
+        for line in 50..100 {
+            let log = if line % 2 == 0 { &mut log } else { &mut second };
+            log.write_all(format!("line number {line}\n").as_bytes()).unwrap();
+        }
+        let both = [&old, &path].map(|path| fs::read_to_string(path).unwrap());
+        assert!(both.iter().all(|text| text.len() <= 100), "{both:?}");
+        let lines: Vec<String> = (93..100).map(|line| format!("line number {line}")).collect();
+        assert!(both.concat().ends_with(&(lines.join("\n") + "\n")), "{both:?}");
         fs::remove_file(path).unwrap();
         fs::remove_file(old).unwrap();
     }

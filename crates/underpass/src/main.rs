@@ -1,6 +1,7 @@
 //! The command `underpass`: options, output, exit codes. What it does is `gateway`'s.
 #![forbid(unsafe_code)]
 
+mod attach;
 mod cli;
 mod doctor;
 mod generate;
@@ -13,24 +14,19 @@ mod show;
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser as _};
-use cli::{Cli, Command, ServiceCommand, StatusOptions, UpOptions};
+use cli::{Cli, Command, KeepAliveOptions, ServiceCommand, StatusOptions, UpOptions};
 use gateway::config::{Choices, RUNTIME_DIR, VIA_VARIABLE};
 use gateway::reach::reaches_without_tunnel;
-use gateway::status::State;
 use gateway::via::Secret;
 use gateway::{Placement, Settings, Status};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 #[global_allocator]
 static ALLOCATOR: gateway::allocator::Allocator = gateway::allocator::Allocator;
-
-/// Between two looks at a gateway that this command stays with.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Exit code for options and configuration that cannot be used; clap's own is the same.
 const USAGE: u8 = 2;
@@ -45,6 +41,7 @@ fn main() -> ExitCode {
     };
     let log_file = match &cli.command {
         Command::Up(options) => options.log_file.as_deref(),
+        Command::KeepAlive(options) => options.log_file.as_deref(),
         Command::Status(_)
         | Command::Doctor(_)
         | Command::Selftest(_)
@@ -60,9 +57,10 @@ fn main() -> ExitCode {
     }
     if let Command::Up(options) = &cli.command
         && options.attach
-        && let Some(status) = running()
     {
-        return attach(&status);
+        let Err(error) = attach::attach(|| gateway::control::status(&[runtime_dir()]), tell);
+        complain(&error);
+        return ExitCode::FAILURE;
     }
     let outcome = match cli.command {
         Command::Up(options) => {
@@ -75,6 +73,7 @@ fn main() -> ExitCode {
                 }
             }
         }
+        Command::KeepAlive(options) => keep_alive(&options).map(|()| ExitCode::SUCCESS),
         Command::Status(options) => status(&options).map(|()| ExitCode::SUCCESS),
         Command::Doctor(options) => {
             let directories = status_directories();
@@ -143,19 +142,36 @@ enum When {
     Needed,
 }
 
+fn event_loop() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop")
+}
+
+/// Ready when a signal asks this process to end. Must be called within a tokio runtime.
+fn end_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be waited for")?;
+    let mut hang_up = signal(SignalKind::hangup()).context("SIGHUP cannot be waited for")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+    })
+}
+
+fn keep_alive(options: &KeepAliveOptions) -> anyhow::Result<()> {
+    event_loop()?.block_on(async {
+        let folder = runtime_dir();
+        gateway::keep_alive::hold(&options.distro, &folder, end_signal()?)
+            .await
+            .with_context(|| format!("{} cannot be written: run this as root", folder.display()))
+    })
+}
+
 fn up(settings: Settings, when: When) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop")?;
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be waited for")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be waited for")?;
-        let mut hang_up = signal(SignalKind::hangup()).context("SIGHUP cannot be waited for")?;
-        let stop = async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-                _ = hang_up.recv() => {}
-            }
-        };
+    event_loop()?.block_on(async {
+        let stop = end_signal()?;
         let (outside, tap) = (settings.outside.clone(), settings.tap.clone());
         if when == When::Needed && reaches_without_tunnel(&outside, &tap).await {
             tell(&format!("underpass: WSL's own network reaches {outside}: the tunnel is not needed"));
@@ -179,12 +195,8 @@ fn up(settings: Settings, when: When) -> anyhow::Result<()> {
 }
 
 fn announce(status: &Status) {
-    tell(&show::up_line(status));
-    if let Some(line) = show::mode_line(&status.mode) {
-        tell(line);
-    }
-    if let Some(via) = &status.via {
-        tell(&show::via_line(via));
+    for line in show::announcement(status) {
+        tell(&line);
     }
 }
 
@@ -192,31 +204,6 @@ fn tell(line: &str) {
     // Whoever closed standard output does not want to know.
     let mut stdout = io::stdout().lock();
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
-}
-
-/// The gateway of this runtime directory that has traffic flowing, or waits for it.
-fn running() -> Option<Status> {
-    gateway::control::status(&[runtime_dir()]).ok()
-}
-
-/// Stays with the gateway that runs until it ends, and says when it is up.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the end of a process that is not this one's child can only be looked for"
-)]
-fn attach(first: &Status) -> ExitCode {
-    let pid = first.pid;
-    tell(&format!("underpass: runs already as process {pid}; this command stays with it (Ctrl-C leaves it running)"));
-    let mut is_told = false;
-    while let Some(status) = running().filter(|status| status.pid == pid) {
-        if !is_told && status.state == State::Up {
-            announce(&status);
-            is_told = true;
-        }
-        std::thread::sleep(LOOK_EVERY);
-    }
-    tell(&format!("underpass: process {pid} has ended"));
-    ExitCode::SUCCESS
 }
 
 fn status(options: &StatusOptions) -> anyhow::Result<()> {
@@ -241,7 +228,10 @@ fn service(command: &ServiceCommand) -> anyhow::Result<()> {
         }
         ServiceCommand::Remove => {
             service::remove()?;
-            tell("underpass: the service is removed");
+            tell(
+                "underpass: the service is removed; the helper distro runs until `wsl.exe --terminate NAME` \
+                 (see `wsl.exe --list --running`)",
+            );
         }
         ServiceCommand::Status => {
             let state = service::state()?;

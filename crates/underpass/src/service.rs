@@ -1,4 +1,5 @@
-//! `underpass service`: the tunnel as a systemd service of this distro, which starts the helper distro by `wsl.exe` and keeps it running.
+//! `underpass service`: the tunnel as a systemd service of this distro, which starts the helper
+//! distro by `wsl.exe`, and again when it ends.
 
 use anyhow::{Context as _, bail, ensure};
 use std::fs;

@@ -1,11 +1,19 @@
 //! The status in words. Knows no socket and no clock.
 
 use gateway::Status;
-use gateway::status::{RelayStatus, TapStatus, ViaStatus};
+use gateway::status::{KeepAlive, KeepAliveState, RelayStatus, TapStatus, ViaStatus};
 use std::fmt::Write as _;
 
+/// All that is said when traffic can flow, a line each.
+pub(crate) fn announcement(status: &Status) -> Vec<String> {
+    let mut lines = vec![up_line(status)];
+    lines.extend(mode_line(&status.mode).map(str::to_owned));
+    lines.extend(status.via.as_ref().map(via_line));
+    lines
+}
+
 /// What `underpass up` says when traffic can flow.
-pub(crate) fn up_line(status: &Status) -> String {
+fn up_line(status: &Status) -> String {
     match &status.tap {
         Some(tap) => format!("underpass: up on {} ({})", tap.name, addresses(tap)),
         None => "underpass: up".to_owned(),
@@ -13,7 +21,7 @@ pub(crate) fn up_line(status: &Status) -> String {
 }
 
 /// What `underpass up` says of a networking mode of WSL's that is not the default one.
-pub(crate) fn mode_line(mode: &str) -> Option<&'static str> {
+fn mode_line(mode: &str) -> Option<&'static str> {
     match mode {
         "mirrored" => Some(
             "underpass: WSL's mode is mirrored: its own rules stay in front; what they leave to the default route goes through the tunnel",
@@ -81,6 +89,9 @@ pub(crate) fn status(status: &Status) -> String {
         "limits",
         list(status.limits.iter().map(|limit| format!("{} {}/{}", limit.name, limit.now, limit.max))),
     ));
+    if let Some(keep_alive) = &status.keep_alive {
+        lines.push(("kept up", keep_alive_words(keep_alive)));
+    }
     if let Some(error) = &status.network_error {
         lines.push(("trouble", error.clone()));
     }
@@ -92,7 +103,7 @@ pub(crate) fn status(status: &Status) -> String {
 }
 
 /// What `underpass up` says of a proxy.
-pub(crate) fn via_line(via: &ViaStatus) -> String {
+fn via_line(via: &ViaStatus) -> String {
     format!("underpass: connections go via {}", via_place(via))
 }
 
@@ -107,6 +118,15 @@ fn via_words(via: &ViaStatus) -> String {
         let _ = write!(text, "\nnothing goes through it: {error}");
     }
     text
+}
+
+fn keep_alive_words(keep_alive: &KeepAlive) -> String {
+    let state = match keep_alive.state {
+        KeepAliveState::Held => return "by a wsl.exe of its own, until `wsl --terminate`".to_owned(),
+        KeepAliveState::Starting => "a wsl.exe that keeps this distro running is being started",
+        KeepAliveState::Waiting => "nothing keeps this distro running; a wsl.exe is started again in some seconds",
+    };
+    keep_alive.last_error.as_ref().map_or_else(|| state.to_owned(), |error| format!("{state}\nlast ended: {error}"))
 }
 
 fn relay_line(relay: &RelayStatus) -> String {

@@ -212,9 +212,13 @@ fn a_second_up_stays_with_the_first_and_removal_leaves_nothing_that_matters() {
     };
     says(&second, &format!("runs already as process {gateway}"));
     says(&second, "underpass: up on underpass0");
+    // It follows the next gateway.
     assert!(helper.sh(&format!("kill -9 {gateway}")).succeeded());
-    assert_eq!(second.exit_code(PATIENCE), Some(0), "{}", second.stdout());
-    wait_up(&helper);
+    says(&second, &format!("process {gateway} has ended"));
+    let next = || second.stdout().lines().filter(|line| line.starts_with("underpass: up on underpass0")).count() == 2;
+    assert!(until(PATIENCE * 2, next), "{}\n{}", second.stdout(), log(&helper));
+    assert!(second.is_running());
+    assert_ne!(wait_up(&helper), gateway);
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
 
     // As `wsl --unregister` does it: everything in the distro is killed.

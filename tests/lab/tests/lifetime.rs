@@ -1,10 +1,12 @@
-//! How long a distro lives under WSL's own rule, which ends it after its last client
-//! (`tests/interop/src/wsl`).
+//! How long the helper distro lives under WSL's own rule, which ends a distro after its last client
+//! (`tests/interop/src/wsl`): as long as nobody ends it, and not a moment longer.
 
-use lab::helper::busybox;
-use lab::scene::{PATIENCE, Scratch, windows_lab};
-use lab::until;
+use lab::helper::{busybox, log, peek, pretend_wsl, wait_up};
+use lab::interop::{host_processes, host_relays};
+use lab::scene::{PATIENCE, Scratch, http_status, must, way_out, web_server, windows_lab};
+use lab::tunnel::send_signal;
 use lab::wsl::{Timeouts, Wsl};
+use lab::{Place, Process, addresses::SERVER, until};
 use std::time::Duration;
 
 /// Short against a test's patience, long against the start of a client.
@@ -18,6 +20,17 @@ fn timeouts() -> Timeouts {
 fn instance(wsl: &Wsl<'_>, name: &str) -> Option<(u32, u64)> {
     let found = wsl.running().into_iter().find(|instance| instance.name == name);
     found.map(|instance| (instance.pid, instance.clients))
+}
+
+/// What a gateway and its distro would be seen by, where there is one: the distro, a process of it,
+/// the relay, the device.
+fn left(wsl: &Wsl<'_>, lab: &lab::Lab, first: u32) -> Vec<String> {
+    let mut left = Vec::new();
+    left.extend(instance(wsl, "underpass").map(|instance| format!("the distro: {instance:?}")));
+    left.extend(std::path::Path::new(&format!("/proc/{first}")).exists().then(|| format!("process {first}")));
+    left.extend(host_relays(lab).iter().map(|pid| format!("the relay {pid}")));
+    left.extend(must(lab, Place::Wsl, "ip link").contains("underpass0").then(|| "the device".to_owned()));
+    left
 }
 
 #[test]
@@ -44,4 +57,97 @@ fn a_distro_ends_after_its_last_client_and_nothing_inside_of_it_holds_it() {
     let again = distro.sh("touch /mnt/wsl/mark");
     assert!(again.succeeded(), "{again:?}");
     assert!(until(IDLE * 2 + PATIENCE, || !wsl.shared().join("mark").exists()), "the VM ended after its last distro");
+}
+
+#[test]
+fn the_tunnel_outlives_its_last_command_until_it_is_ended() {
+    let Some((lab, interop, scratch, package)) = pretend_wsl() else { return };
+    let _web = web_server(&lab);
+    let wsl = Wsl::with_timeouts(&lab, &interop, scratch.path("wsl").as_ref(), timeouts());
+    for end in [&["--terminate", "underpass"][..], &["--shutdown"]] {
+        let helper = wsl.start(&package);
+        let gateway = wait_up(&helper);
+        let first = instance(&wsl, "underpass").map(|(first, _)| first).unwrap_or_default();
+        // Nothing is asked of WSL from here on.
+        let gone = || instance(&wsl, "underpass").is_none_or(|(now, _)| now != first);
+        assert!(!until(IDLE * 10, gone), "{end:?}: it ended after its last command, with the tunnel");
+        assert_eq!(peek(&helper)["pid"].as_u64(), Some(gateway), "{}", log(&helper));
+        assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
+        let done = wsl.client().run(end);
+        assert!(done.succeeded(), "{end:?}: {done:?}");
+        assert!(until(PATIENCE, || left(&wsl, &lab, first).is_empty()), "{end:?}: {:?}", left(&wsl, &lab, first));
+        assert!(until(PATIENCE, || way_out(&lab, SERVER) == "eth0"), "{end:?}: {}", way_out(&lab, SERVER));
+        // What held it does not bring it back.
+        assert!(!until(IDLE * 3, || instance(&wsl, "underpass").is_some()), "{end:?}: it came back by itself");
+        assert_eq!(left(&wsl, &lab, first), Vec::<String>::new(), "{end:?}");
+    }
+}
+
+/// The clients of WSL on the host that the boot command's keeper has started.
+fn keepers(lab: &lab::Lab) -> Vec<u32> {
+    let is_keeper = |pid: &u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.ends_with(b"-d\0underpass\0--exec\0/bin/cat\0")
+    };
+    host_processes(lab).into_iter().filter(is_keeper).collect()
+}
+
+#[test]
+fn the_client_that_holds_the_distro_is_started_again_and_its_absence_is_told_once() {
+    let Some((lab, interop, scratch, package)) = pretend_wsl() else { return };
+    let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
+    // Windows starts no such program, as a policy has it.
+    interop.forbid("/mnt/c/Windows/System32/wsl.exe");
+    let helper = wsl.start(&package);
+    let own = helper.start("sleep 1000");
+    let gateway = wait_up(&helper);
+    let keep_alive = || peek(&helper)["keep_alive"].clone();
+    let waits = || keep_alive()["state"] == "waiting";
+    assert!(until(PATIENCE, waits), "{}\n{}", keep_alive(), log(&helper));
+    let told = helper.sh("status").stdout;
+    assert!(told.contains("nothing keeps this distro running") && told.contains("Invalid argument"), "{told}");
+    // At least three starts have failed by then, after 2, 4 and 8 s.
+    assert!(!until(Duration::from_secs(16), || !keepers(&lab).is_empty()));
+    let lines = log(&helper).matches("nothing keeps this distro running").count();
+    assert_eq!(lines, 1, "{}", log(&helper));
+    interop.forbid("/nothing");
+    let held = || keep_alive()["state"] == "held" && keepers(&lab).len() == 1;
+    assert!(until(PATIENCE, held), "{}\n{}", keep_alive(), log(&helper));
+    assert!(helper.sh("status").stdout.contains("by a wsl.exe of its own"));
+    drop(own);
+    // Ended on Windows, say by the Task Manager.
+    let first = keepers(&lab)[0];
+    send_signal(first, "KILL");
+    assert!(until(PATIENCE, || held() && keepers(&lab) != [first]), "{}\n{}", keep_alive(), log(&helper));
+    assert_eq!(peek(&helper)["pid"].as_u64(), Some(gateway), "the tunnel is not disturbed");
+    // A keeper that is killed takes its client along.
+    let second = keepers(&lab)[0];
+    let killed = helper.sh("kill -9 $(ps | sed -n 's/^ *\\([0-9]*\\) .*[u]nderpass keep-alive.*/\\1/p')");
+    assert!(killed.succeeded(), "{killed:?}");
+    assert!(until(PATIENCE, || !keepers(&lab).contains(&second)), "{:?}", keepers(&lab));
+    assert!(until(PATIENCE, || held() && keepers(&lab) != [second]), "{}\n{}", keep_alive(), log(&helper));
+}
+
+#[test]
+fn what_the_task_runs_starts_the_tunnel_follows_its_gateways_and_ends_with_the_distro() {
+    let Some((lab, interop, scratch, package)) = pretend_wsl() else { return };
+    let config = std::fs::write(scratch.path("files/etc/underpass.toml"), "mtu = 1500\n");
+    assert!(config.is_ok(), "{config:?}");
+    let wsl = Wsl::with_timeouts(&lab, &interop, scratch.path("wsl").as_ref(), timeouts());
+    wsl.import(&package);
+    // The second time as the task's second trigger starts it after `wsl --shutdown`.
+    for _ in 0..2 {
+        let mut task = wsl.client().start(&["-d", "underpass", "--exec", "/usr/bin/underpass", "up", "--attach"]);
+        let ups = |task: &Process| task.stdout().matches("underpass: up on underpass0").count();
+        assert!(until(PATIENCE * 2, || ups(&task) == 1), "{task:?} {}", task.stdout());
+        let helper = wsl.start(&package);
+        let gateway = peek(&helper);
+        assert_eq!(gateway["tap"]["mtu"], 1500, "it is the boot command's gateway, with its configuration");
+        assert!(helper.sh(&format!("kill -9 {}", gateway["pid"])).succeeded());
+        assert!(until(PATIENCE * 2, || ups(&task) == 2), "{}\n{}", task.stdout(), log(&helper));
+        assert!(task.is_running());
+        let done = wsl.client().run(&["--shutdown"]);
+        assert!(done.succeeded(), "{done:?}");
+        assert_eq!(task.exit_code(PATIENCE), Some(1), "{}", task.stdout());
+    }
 }

@@ -72,6 +72,8 @@ impl Engine {
                 limit("dns-connections", self.core.dns.len(), MAX_DNS_CONNECTIONS),
             ],
             network_error: self.network_state.error.clone(),
+            // Another process's: the control socket adds it.
+            keep_alive: None,
             via: self.core.way_out.as_ref().map(|way_out| way_out.status(now)),
         }
     }

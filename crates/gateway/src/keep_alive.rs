@@ -1,0 +1,239 @@
+//! Keeps the helper distro running, as its boot command must.
+//!
+//! WSL ends a distro 15 s (`general.instanceIdleTimeout`) after its last registered client, and
+//! only Windows processes that asked WSL's service for the distro are clients (microsoft/WSL,
+//! `src/windows/service/exe/LxssUserSession.cpp`, `_CreateInstance`). Neither the gateway nor the
+//! relay is one: the `wslhost.exe` behind `/run/WSL/1_interop` registers for no distro
+//! (`src/windows/wslhost/main.cpp`). So this starts a client through interop, and again when it
+//! ends: `wsl.exe -d NAME --exec /bin/cat`. `wsl --terminate` and `--shutdown` still end the
+//! distro, and this process with it.
+//!
+//! The command is `cat` because it ends with its input, so the client ends with this process, and
+//! because it sends back what it gets: one line that comes back proves that the client runs.
+
+use crate::interop;
+use crate::limits::{KEEP_ALIVE_BACK_OFF, KEEP_ALIVE_HEALTHY_AFTER};
+use crate::status::{KeepAlive, KeepAliveState};
+use crate::windows::{self, QuestionError};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::{Pin, pin};
+use std::process::{ExitStatus, Stdio};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::Command;
+use tokio::time::Instant;
+
+/// What the client is sent, and sends back.
+const LINE: &[u8] = b"held\n";
+
+/// What a client says that does not run; more is not kept.
+const WORDS_BYTES: usize = 4096;
+
+/// Why no client holds the distro.
+#[derive(Debug, thiserror::Error)]
+enum HoldError {
+    /// `wsl.exe` is not found, or interop does not work.
+    #[error(transparent)]
+    Windows(#[from] QuestionError),
+    /// The kernel does not start it.
+    #[error("{} cannot be started: {source}", .program.display())]
+    Spawn { program: PathBuf, source: io::Error },
+    /// It ran and ended.
+    #[error("{} ended ({status}): {words}", .program.display())]
+    Ended { program: PathBuf, status: ExitStatus, words: String },
+}
+
+/// Holds the distro `name` until `stop` is ready. The state is kept in `runtime_dir` for
+/// [`crate::Status`].
+///
+/// # Errors
+/// The state cannot be written.
+///
+/// # Panics
+/// Outside of a tokio runtime with I/O and time.
+pub async fn hold(name: &str, runtime_dir: &Path, stop: impl Future<Output = ()>) -> io::Result<()> {
+    fs::create_dir_all(runtime_dir)?;
+    let note = Note::new(runtime_dir);
+    let mut stop = pin!(stop);
+    let mut wait = KEEP_ALIVE_BACK_OFF.0;
+    let mut last_error: Option<String> = None;
+    loop {
+        note.write(KeepAliveState::Starting, last_error.as_deref())?;
+        let mut held_since = None;
+        let held = || {
+            held_since = Some(Instant::now());
+            // The client runs whether or not that can be written down.
+            let _ = note.write(KeepAliveState::Held, None);
+            tracing::info!("a client of WSL keeps this distro running");
+        };
+        let Some(Err(error)) = until(client(name, held), stop.as_mut()).await else { break };
+        if held_since.is_some_and(|since| since.elapsed() >= KEEP_ALIVE_HEALTHY_AFTER) {
+            wait = KEEP_ALIVE_BACK_OFF.0;
+            last_error = None;
+        }
+        let error = error.to_string();
+        note.write(KeepAliveState::Waiting, Some(&error))?;
+        // The same again is nothing new.
+        if last_error.as_ref() != Some(&error) {
+            tracing::warn!(
+                "nothing keeps this distro running: {error}; WSL ends it some seconds after its \
+                 last wsl.exe. Keep one running on Windows (`wsl -d {name} up`) meanwhile, or set \
+                 instanceIdleTimeout=-1 under [general] in .wslconfig"
+            );
+        }
+        last_error = Some(error);
+        // At least the first wait: where WSL ends this distro, its client ends a moment before this
+        // process, and a new client would start the distro again.
+        if until(tokio::time::sleep(wait), stop.as_mut()).await.is_none() {
+            break;
+        }
+        wait = (wait * 2).min(KEEP_ALIVE_BACK_OFF.1);
+    }
+    Ok(())
+}
+
+/// What the future gives; `None` if `stop` is ready first.
+async fn until<T>(future: impl Future<Output = T>, stop: Pin<&mut impl Future<Output = ()>>) -> Option<T> {
+    tokio::select! {
+        output = future => Some(output),
+        () = stop => None,
+    }
+}
+
+/// One client, from its start to its end; `held` is called when it runs.
+async fn client(name: &str, held: impl FnOnce()) -> Result<(), HoldError> {
+    let program = windows::of_system("wsl.exe").await?;
+    let mut command = Command::new(&program);
+    command.args(["-d", name, "--exec", "/bin/cat"]);
+    // As everything of Windows' own is: see `windows::ask`.
+    if let Some(folder) = program.parent() {
+        command.current_dir(folder);
+    }
+    let way = interop::prepare(&mut command).map_err(QuestionError::from)?;
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
+    let spawned = command.spawn();
+    let mut child = spawned.map_err(|source| HoldError::Spawn { program: program.clone(), source })?;
+    // Open as long as the client is to run.
+    let mut input = child.stdin.take();
+    if let Some(input) = &mut input {
+        // One that does not take it ends, and says why.
+        let _ = input.write_all(LINE).await;
+    }
+    let (mut output, mut errors) = (Vec::new(), Vec::new());
+    let mut held = Some(held);
+    let heard = |bytes: &[u8]| {
+        if bytes == LINE
+            && let Some(held) = held.take()
+        {
+            held();
+        }
+    };
+    tokio::join!(listen(child.stdout.take(), &mut output, heard), listen(child.stderr.take(), &mut errors, |_| ()));
+    let status = child.wait().await.map_err(|source| HoldError::Spawn { program: program.clone(), source })?;
+    if output == LINE {
+        output.clear();
+    }
+    if interop::is_failure(&String::from_utf8_lossy(&errors)) {
+        // The next client is started by another socket.
+        way.failed(interop::now());
+    }
+    let words = windows::words(&[&errors, &output]);
+    let words = if words.is_empty() { "it said nothing".to_owned() } else { words };
+    Err(HoldError::Ended { program, status, words })
+}
+
+/// Reads a stream to its end and keeps its beginning; `heard` is called with what is kept so far.
+async fn listen(stream: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>, mut heard: impl FnMut(&[u8])) {
+    let Some(mut stream) = stream else { return };
+    let mut piece = [0; 512];
+    while let Ok(n @ 1..) = stream.read(&mut piece).await {
+        let room = WORDS_BYTES.saturating_sub(kept.len());
+        kept.extend_from_slice(&piece[..n.min(room)]);
+        heard(kept);
+    }
+}
+
+/// The state as it is written down.
+#[derive(Debug, Serialize, Deserialize)]
+struct Written {
+    /// Of the process that wrote it.
+    pid: u32,
+    #[serde(flatten)]
+    state: KeepAlive,
+}
+
+/// The file with the state; it goes with this.
+#[derive(Debug)]
+struct Note(PathBuf);
+
+impl Note {
+    fn new(runtime_dir: &Path) -> Self {
+        Self(note_path(runtime_dir))
+    }
+
+    fn write(&self, state: KeepAliveState, last_error: Option<&str>) -> io::Result<()> {
+        let state = KeepAlive { state, last_error: last_error.map(str::to_owned) };
+        let new = self.0.with_extension("new");
+        fs::write(&new, serde_json::to_vec(&Written { pid: std::process::id(), state })?)?;
+        fs::rename(new, &self.0)
+    }
+}
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        // What stays behind names a process that has ended.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn note_path(runtime_dir: &Path) -> PathBuf {
+    runtime_dir.join("keep-alive")
+}
+
+/// The state that a running process of [`hold`] has written down.
+pub(crate) fn state(runtime_dir: &Path) -> Option<KeepAlive> {
+    let written: Written = serde_json::from_slice(&fs::read(note_path(runtime_dir)).ok()?).ok()?;
+    Path::new("/proc").join(written.pid.to_string()).exists().then_some(written.state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_is_known_while_its_writer_lives() {
+        let folder = std::env::temp_dir().join(format!("underpass-keep-alive-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        assert_eq!(state(&folder), None);
+        let note = Note::new(&folder);
+        note.write(KeepAliveState::Waiting, Some("no wsl.exe")).unwrap();
+        let waiting = KeepAlive { state: KeepAliveState::Waiting, last_error: Some("no wsl.exe".to_owned()) };
+        assert_eq!(state(&folder), Some(waiting.clone()));
+        // No process has this number (kernel/pid.h: at most 2^22).
+        let dead = Written { pid: 1 << 23, state: waiting };
+        fs::write(note_path(&folder), serde_json::to_vec(&dead).unwrap()).unwrap();
+        assert_eq!(state(&folder), None, "what a killed one left");
+        drop(note);
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+        fs::remove_dir(&folder).unwrap();
+    }
+
+    #[tokio::test]
+    async fn where_no_client_can_be_started_it_says_why() {
+        let folder = std::env::temp_dir().join(format!("underpass-hold-{}", std::process::id()));
+        let waits = async {
+            loop {
+                if let Some(KeepAlive { state: KeepAliveState::Waiting, last_error: Some(error) }) = state(&folder) {
+                    assert!(error.contains("wsl.exe"), "{error}");
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        hold("underpass", &folder, waits).await.unwrap();
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "nothing is left");
+        fs::remove_dir(&folder).unwrap();
+    }
+}
