@@ -12,7 +12,8 @@ The file underpass.wsl; by default the one beside this script.
 The distro's name.
 
 .PARAMETER Uninstall
-Takes everything back: ends the task, removes it, and unregisters the distro.
+Takes back what this script installed under that name: the task or shortcut, the distro, its folder.
+Other installations stay.
 
 .EXAMPLE
 powershell -ExecutionPolicy Bypass -File install.ps1
@@ -20,43 +21,107 @@ powershell -ExecutionPolicy Bypass -File install.ps1 -Uninstall
 #>
 [CmdletBinding()]
 param(
-    [string]$Package = (Join-Path $PSScriptRoot 'underpass.wsl'),
+    [string]$Package,
     [ValidatePattern('^[A-Za-z0-9._-]+$')][string]$Name = 'underpass',
     [switch]$Uninstall
 )
 $ErrorActionPreference = 'Stop'
+# Not as the parameter's default: Windows PowerShell 5.1 does not know its folder there.
+if (-not $Package) { $Package = Join-Path $PSScriptRoot 'underpass.wsl' }
 $task = "Underpass ($Name)"
-$folder = Join-Path $env:LOCALAPPDATA "underpass\distro-$Name"
-# wsl.exe writes UTF-16 unless it is told otherwise.
-$env:WSL_UTF8 = '1'
+$shortcut = Join-Path ([Environment]::GetFolderPath('Startup')) "$task.lnk"
+$root = Join-Path $env:LOCALAPPDATA 'underpass'
+$folder = Join-Path $root "distro-$Name"
+# Where WSL itself keeps its list (src/windows/service/exe/DistributionRegistration.h of
+# microsoft/WSL). What wsl.exe prints is not read: it is UTF-16 or UTF-8, by its version and by
+# WSL_UTF8.
+$lxss = 'HKCU:\Software\Microsoft\Windows\CurrentVersion\Lxss'
 
 function Invoke-Wsl {
     & wsl.exe @args
     if ($LASTEXITCODE -ne 0) { throw "wsl.exe $args failed with exit code $LASTEXITCODE" }
 }
 
-function Test-Distro {
-    @(& wsl.exe --list --quiet) -contains $Name
+function Get-Distro {
+    if (-not (Test-Path $lxss)) { return }
+    Get-ChildItem $lxss | Get-ItemProperty |
+        Where-Object { $_.DistributionName -eq $Name } | Select-Object -First 1
 }
 
-if ($Uninstall) {
+function Test-Distro {
+    [bool](Get-Distro)
+}
+
+# Whether this script imported the distro: it lies where this script puts it.
+function Test-Installed {
+    $distro = Get-Distro
+    [bool]$distro -and (($distro.BasePath -replace '^\\\\\?\\', '').TrimEnd('\') -eq $folder)
+}
+
+# What starts the distro, so that nothing does while it is replaced or removed.
+function Remove-Starter {
     if (Get-ScheduledTask -TaskName $task -ErrorAction SilentlyContinue) {
         Stop-ScheduledTask -TaskName $task
         Unregister-ScheduledTask -TaskName $task -Confirm:$false
     }
-    if (Test-Distro) { Invoke-Wsl --unregister $Name }
-    # The relay's copies; one that still ends keeps its file for a moment.
-    Remove-Item -Recurse -Force (Join-Path $env:LOCALAPPDATA 'underpass') -ErrorAction SilentlyContinue
+    if (Test-Path $shortcut) { Remove-Item $shortcut }
+}
+
+function Remove-IfEmpty([string]$Path) {
+    if ((Test-Path $Path) -and -not (Get-ChildItem $Path -Force)) {
+        Remove-Item $Path -ErrorAction SilentlyContinue
+    }
+}
+
+# The relay's copies, which all installations share and make again when they start.
+function Remove-Copies {
+    if (Get-ChildItem $root -Directory -Filter 'distro-*' -ErrorAction SilentlyContinue) { return }
+    foreach ($version in @(Get-ChildItem $root -Directory -ErrorAction SilentlyContinue)) {
+        Get-ChildItem $version.FullName -File -Filter 'underpass-relay.exe*' |
+            Remove-Item -Force -ErrorAction SilentlyContinue
+        Remove-IfEmpty $version.FullName
+    }
+    Remove-IfEmpty $root
+}
+
+if ($Uninstall) {
+    Remove-Starter
+    if (Test-Installed) { Invoke-Wsl --unregister $Name }
+    if (Test-Distro) {
+        Write-Warning ("The distro '$Name' stays: this script did not install it. " +
+            "To remove it with all of its files: wsl --unregister $Name")
+    }
+    # A disk that is there still belongs to a distro of another name.
+    if ((Test-Path $folder) -and -not (Test-Path (Join-Path $folder 'ext4.vhdx'))) {
+        Remove-Item -Recurse -Force $folder
+    }
+    # A relay that still ends keeps its file for a moment.
+    for ($try = 0; $try -lt 10; $try++) {
+        Remove-Copies
+        if (-not (Test-Path $root)) { break }
+        Start-Sleep -Milliseconds 300
+    }
     Write-Host "Underpass is removed."
     exit 0
 }
 
-if (-not (Test-Path $Package)) { throw "There is no $Package. Give the path of underpass.wsl with -Package." }
+if (-not (Test-Path $Package)) {
+    throw "There is no $Package. Give the path of underpass.wsl with -Package."
+}
+if ((Test-Distro) -and -not (Test-Installed)) {
+    & wsl.exe -d $Name --exec test -e /usr/lib/underpass/boot
+    if ($LASTEXITCODE -ne 0) {
+        throw ("There is a distro '$Name' already, and it is not Underpass. It was not changed. " +
+            "Give another name with -Name.")
+    }
+}
 New-Item -ItemType Directory -Force $folder | Out-Null
-# The distro is replaced as a whole, but for its configuration. That lies on Windows' disk meanwhile, so that it outlives whatever fails.
-# Linux copies it: a pipe of Windows PowerShell would change its line ends and what is not ASCII.
+# The distro is replaced as a whole, except for its configuration. That lies on Windows' disk
+# meanwhile, so that it outlives whatever fails. Linux copies it: a pipe of Windows PowerShell would
+# change its line ends and what is not ASCII.
 $config = 'underpass.toml'
 $kept = Join-Path $folder $config
+Remove-Starter
 if (Test-Distro) {
     & wsl.exe -d $Name --exec test -e /etc/$config
     if ($LASTEXITCODE -eq 0) { Invoke-Wsl -d $Name --cd $folder --exec cp /etc/$config $config }
@@ -70,11 +135,52 @@ if (Test-Path $kept) {
     Remove-Item $kept
 }
 
-# The task is wsl.exe itself: as long as it runs, Windows keeps the distro running.
-$action = New-ScheduledTaskAction -Execute 'conhost.exe' -Argument "--headless wsl.exe -d $Name --exec /usr/bin/underpass up --attach"
-$trigger = New-ScheduledTaskTrigger -AtLogOn -User "$env:USERDOMAIN\$env:USERNAME"
-$settings = New-ScheduledTaskSettingsSet -AllowStartIfOnBatteries -DontStopIfGoingOnBatteries -ExecutionTimeLimit 0 `
-    -RestartCount 999 -RestartInterval (New-TimeSpan -Minutes 1)
-Register-ScheduledTask -TaskName $task -Action $action -Trigger $trigger -Settings $settings -Force | Out-Null
-Start-ScheduledTask -TaskName $task
-Write-Host "Underpass is installed, and starts now. See how it is doing:  wsl -d $Name status"
+# The distro keeps itself and the tunnel running once it is started. The task starts it at logon,
+# and again within a minute after `wsl --shutdown` or `wsl --terminate`: its second trigger does
+# nothing while the first one's wsl.exe still runs (IgnoreNew). Task Scheduler's restart on failure
+# is no use: it does not revive a program that exited.
+$program = 'conhost.exe'
+$arguments = "--headless wsl.exe -d $Name --exec /usr/bin/underpass up --attach"
+$action = New-ScheduledTaskAction -Execute $program -Argument $arguments
+$logon = New-ScheduledTaskTrigger -AtLogOn -User "$env:USERDOMAIN\$env:USERNAME"
+$again = New-ScheduledTaskTrigger -Once -At (Get-Date) `
+    -RepetitionInterval (New-TimeSpan -Minutes 1)
+$settings = New-ScheduledTaskSettingsSet -AllowStartIfOnBatteries -DontStopIfGoingOnBatteries `
+    -ExecutionTimeLimit 0 -MultipleInstances IgnoreNew -StartWhenAvailable
+$starter = $null
+# Some Windows lets only an administrator register a trigger at logon; the other one starts it
+# within a minute of it.
+foreach ($triggers in @($logon, $again), @($again)) {
+    try {
+        Register-ScheduledTask -TaskName $task -Action $action -Trigger $triggers `
+            -Settings $settings -Force | Out-Null
+        $starter = "the scheduled task '$task'"
+        break
+    } catch {
+        Write-Verbose "The task cannot be registered: $_"
+        $refused = "$_"
+    }
+}
+if ($starter) {
+    Start-ScheduledTask -TaskName $task
+} else {
+    try {
+        $link = (New-Object -ComObject WScript.Shell).CreateShortcut($shortcut)
+        $link.TargetPath = Join-Path $env:SystemRoot "System32\$program"
+        $link.Arguments = $arguments
+        # Minimized.
+        $link.WindowStyle = 7
+        $link.Save()
+        $starter = "the shortcut '$shortcut', at logon only (after wsl --shutdown, run it again)"
+        Write-Warning ("Windows lets this user register no scheduled task ($refused). " +
+            "A shortcut in the Startup folder takes its place.")
+        Start-Process -FilePath $shortcut
+    } catch {
+        Write-Warning ("Neither a scheduled task ($refused) nor a shortcut in the Startup folder " +
+            "($_) can be made. Underpass is installed, but nothing starts it at logon: " +
+            "run  wsl -d $Name status")
+        exit 1
+    }
+}
+Write-Host "Underpass is installed, and starts now. It is started by $starter."
+Write-Host "See how it is doing:  wsl -d $Name status"

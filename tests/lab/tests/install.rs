@@ -9,11 +9,16 @@ use std::process::Command;
 use tree_sitter::{Node, Parser};
 
 /// What the script calls, and the parameters that it gives. Each is in Windows PowerShell 5.1, after Microsoft's reference of the module.
-const COMMANDS: [(&str, &[&str]); 20] = [
+const COMMANDS: [(&str, &[&str]); 35] = [
+    ("Get-ChildItem", &["-Directory", "-File", "-Filter", "-Force", "-ErrorAction"]),
+    ("Get-Date", &[]),
+    ("Get-Distro", &[]),
+    ("Get-ItemProperty", &[]),
     ("Get-ScheduledTask", &["-TaskName", "-ErrorAction"]),
     ("Invoke-Wsl", &[]),
     ("Join-Path", &[]),
     ("New-Item", &["-ItemType", "-Force"]),
+    ("New-Object", &["-ComObject"]),
     ("New-ScheduledTaskAction", &["-Execute", "-Argument"]),
     (
         "New-ScheduledTaskSettingsSet",
@@ -21,21 +26,31 @@ const COMMANDS: [(&str, &[&str]); 20] = [
             "-AllowStartIfOnBatteries",
             "-DontStopIfGoingOnBatteries",
             "-ExecutionTimeLimit",
-            "-RestartCount",
-            "-RestartInterval",
+            "-MultipleInstances",
+            "-StartWhenAvailable",
         ],
     ),
-    ("New-ScheduledTaskTrigger", &["-AtLogOn", "-User"]),
+    ("New-ScheduledTaskTrigger", &["-AtLogOn", "-User", "-Once", "-At", "-RepetitionInterval"]),
     ("New-TimeSpan", &["-Minutes"]),
     ("Out-Null", &[]),
     ("Register-ScheduledTask", &["-TaskName", "-Action", "-Trigger", "-Settings", "-Force"]),
+    ("Remove-Copies", &[]),
+    ("Remove-IfEmpty", &[]),
     ("Remove-Item", &["-Recurse", "-Force", "-ErrorAction"]),
+    ("Remove-Starter", &[]),
+    ("Select-Object", &["-First"]),
+    ("Start-Process", &["-FilePath"]),
     ("Start-ScheduledTask", &["-TaskName"]),
+    ("Start-Sleep", &["-Milliseconds"]),
     ("Stop-ScheduledTask", &["-TaskName"]),
     ("Test-Distro", &[]),
+    ("Test-Installed", &[]),
     ("Test-Path", &[]),
     ("Unregister-ScheduledTask", &["-TaskName", "-Confirm"]),
+    ("Where-Object", &[]),
     ("Write-Host", &[]),
+    ("Write-Verbose", &[]),
+    ("Write-Warning", &[]),
     ("exit", &[]),
     ("throw", &[]),
     ("wsl.exe", &[]),
@@ -97,10 +112,88 @@ fn the_script_parses_and_calls_what_there_is() {
     assert!(parsed("if (Test-Path $x { exit 1 }").root_node().has_error());
 }
 
+/// What one command of the script is given, a line-continuing backtick taken out.
+fn call(text: &str, command: &str) -> Vec<String> {
+    let calls = text.replace("`\n", " ");
+    calls
+        .lines()
+        .filter_map(|line| line.split_once(&format!("= {command} ")))
+        .map(|(_, words)| words.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect()
+}
+
+/// The value of a parameter in such a call.
+fn value<'a>(call: &'a str, parameter: &str) -> Option<&'a str> {
+    let (_, rest) = call.split_once(&format!("{parameter} "))?;
+    rest.split_whitespace().next()
+}
+
+/// What Windows refuses in a task's settings, by the schema of tasks ([MS-TSCH] 2.3: restartType's Count is 1 to 255;
+/// 2.3.11 MultipleInstancesPolicy).
+fn refused(settings: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if let Some(count) = value(settings, "-RestartCount") {
+        let fits = count.parse::<u32>().is_ok_and(|count| (1..=255).contains(&count));
+        wrong.extend((!fits).then(|| format!("-RestartCount {count}")));
+    }
+    if let Some(policy) = value(settings, "-MultipleInstances") {
+        let known = ["Parallel", "Queue", "IgnoreNew"].contains(&policy);
+        wrong.extend((!known).then(|| format!("-MultipleInstances {policy}")));
+    }
+    wrong
+}
+
+#[test]
+fn the_task_is_one_that_windows_takes_and_comes_back_by_itself() {
+    assert_eq!(refused("-RestartCount 999 -RestartInterval x"), ["-RestartCount 999"], "the check can fail");
+    let text = script();
+    let settings = call(&text, "New-ScheduledTaskSettingsSet");
+    assert_eq!(settings.len(), 1, "{settings:?}");
+    assert_eq!(refused(&settings[0]), Vec::<String>::new());
+    assert_eq!(value(&settings[0], "-MultipleInstances"), Some("IgnoreNew"), "a trigger starts no second one");
+    assert_eq!(value(&settings[0], "-ExecutionTimeLimit"), Some("0"), "Windows' own limit is three days");
+    let triggers = call(&text, "New-ScheduledTaskTrigger");
+    assert!(triggers.iter().any(|trigger| trigger.starts_with("-AtLogOn -User ")), "{triggers:?}");
+    // `wsl --shutdown` ends the program of the task; only a trigger that repeats starts it again.
+    let minutes = triggers.iter().find_map(|trigger| value(trigger, "(New-TimeSpan -Minutes"));
+    let minutes: Option<u32> = minutes.and_then(|minutes| minutes.trim_end_matches(')').parse().ok());
+    // The schema's Interval of a repetition: PT1M to P31D.
+    assert!(minutes.is_some_and(|minutes| (1..=5).contains(&minutes)), "{triggers:?}");
+    assert!(!text.contains("-RepetitionDuration"), "it repeats for ever");
+}
+
+#[test]
+fn the_script_removes_only_what_it_installed() {
+    let text = script();
+    let tree = parsed(&text);
+    let (mut unregistered, mut recursive) = (0, 0);
+    walk(tree.root_node(), &mut |node| {
+        if node.kind() != "command" {
+            return;
+        }
+        let words = node.utf8_text(text.as_bytes()).unwrap();
+        if words.starts_with("Remove-Item") && words.contains("-Recurse") {
+            // The folder of this installation; %LOCALAPPDATA%\underpass holds those of others, too.
+            assert_eq!(words.trim(), "Remove-Item -Recurse -Force $folder");
+            recursive += 1;
+        }
+        unregistered += usize::from(words.starts_with("Invoke-Wsl --unregister"));
+    });
+    assert_eq!((unregistered, recursive), (2, 1));
+    assert!(text.contains("$folder = Join-Path $root \"distro-$Name\"\n"));
+    // A distro of that name that somebody else made is neither removed nor replaced.
+    assert!(text.contains("    if (Test-Installed) { Invoke-Wsl --unregister $Name }\n"));
+    let guard = text.find("if ((Test-Distro) -and -not (Test-Installed)) {").unwrap();
+    let replaced = text.find("    Invoke-Wsl --unregister $Name\n}\n").unwrap();
+    assert!(guard < replaced && text[guard..replaced].contains("throw"), "{}", &text[guard..replaced]);
+    // What wsl.exe prints is UTF-16 or UTF-8, by its version and WSL_UTF8: nothing is decided by it.
+    assert!(!text.contains("--list") && !text.contains("(& wsl.exe"), "{text}");
+}
+
 #[test]
 fn what_the_task_runs_is_a_command_of_the_distro() {
     let text = script();
-    let argument = text.lines().find_map(|line| line.split_once("-Argument ")).unwrap().1.trim_matches('"');
+    let argument = text.lines().find_map(|line| line.split_once("$arguments = ")).unwrap().1.trim_matches('"');
     let words: Vec<&str> = argument.split_once("--exec /usr/bin/underpass ").unwrap().1.split_whitespace().collect();
     let help = Command::new(programs().join("underpass")).args(&words).arg("--help").output().unwrap();
     assert!(help.status.success() && words == ["up", "--attach"], "{words:?}: {help:?}");
