@@ -1,0 +1,204 @@
+//! The scripts for PowerShell, as far as they can be judged without one. What they have Linux do is run by
+//! `install.rs` and `verification.rs`.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+#[path = "common/powershell.rs"]
+mod powershell;
+
+use lab::tunnel::programs;
+use powershell::{around, complaints, parsed, walk, words};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// What `verify-windows.ps1` calls, and the parameters that it gives. Each is in Windows PowerShell 5.1.
+const COMMANDS: [(&str, &[&str]); 34] = [
+    ("ConvertFrom-Json", &[]),
+    ("ConvertTo-Json", &["-Depth"]),
+    ("ForEach-Object", &[]),
+    ("Get-AuthenticodeSignature", &["-FilePath"]),
+    ("Get-ChildItem", &["-Path", "-Directory", "-Recurse", "-Filter", "-ErrorAction"]),
+    ("Get-CimInstance", &["-Namespace", "-ClassName"]),
+    ("Get-Command", &["-Name", "-ErrorAction"]),
+    ("Get-Date", &[]),
+    ("Get-FileHash", &["-Path", "-Algorithm"]),
+    ("Get-ItemProperty", &["-Path", "-Name", "-ErrorAction"]),
+    ("Get-Process", &["-Name", "-Id", "-ErrorAction"]),
+    ("Get-ScheduledTask", &["-TaskName", "-ErrorAction"]),
+    ("Get-Service", &["-Name", "-ErrorAction"]),
+    ("Get-WinEvent", &["-FilterHashtable", "-MaxEvents", "-ErrorAction"]),
+    ("Join-Path", &[]),
+    ("New-Item", &["-ItemType", "-Force"]),
+    ("New-Object", &[]),
+    ("Read-Host", &[]),
+    ("Remove-Item", &["-Recurse", "-Force", "-ErrorAction"]),
+    ("Resolve-Path", &["-Path"]),
+    ("Select-Object", &["-First"]),
+    ("Set-StrictMode", &["-Version"]),
+    ("Sort-Object", &["-Property", "-Descending"]),
+    ("Start-Sleep", &["-Seconds", "-Milliseconds"]),
+    ("Test-Path", &["-Path", "-PathType"]),
+    ("Unregister-ScheduledTask", &["-TaskName", "-Confirm", "-ErrorAction"]),
+    ("Where-Object", &[]),
+    ("Write-Host", &[]),
+    ("break", &[]),
+    ("continue", &[]),
+    ("exit", &[]),
+    ("return", &[]),
+    ("throw", &[]),
+    ("param", &[]),
+];
+
+fn workspace() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+fn script(name: &str) -> String {
+    fs::read_to_string(workspace().join("scripts").join(name)).unwrap()
+}
+
+#[test]
+fn verify_windows_parses_and_calls_only_what_windows_powershell_has() {
+    let text = script("verify-windows.ps1");
+    let (complaints, calls) = complaints(&text, &COMMANDS);
+    assert_eq!(complaints, Vec::<String>::new());
+    assert!(calls > 150, "{calls} calls were seen");
+}
+
+#[test]
+fn both_scripts_read_the_same_in_every_code_page() {
+    // Windows PowerShell 5.1 reads a script without a byte order mark by the machine's code page.
+    for name in ["install.ps1", "verify-windows.ps1"] {
+        let text = script(name);
+        let foreign = text.lines().position(|line| !line.is_ascii());
+        assert_eq!(foreign, None, "{name}: a line is not ASCII");
+    }
+}
+
+#[test]
+fn the_checker_finds_what_windows_powershell_lacks() {
+    for wrong in [
+        "if (Test-Path $null { exit 1 }",
+        "Write-Host 'a' && Write-Host 'b'",
+        "$a = $true ? 1 : 2",
+        "$a = $null ?? 2",
+        "wsl.exe --list 2>&1",
+        "Write-Host $unassigned",
+        "Get-Nothing",
+        "Remove-Item -Frce x",
+        "ConvertTo-Json $null",
+        "function Get-One([int]$First) { $First }\nGet-One 1 2",
+    ] {
+        let (complaints, _) = complaints(wrong, &COMMANDS);
+        assert!(!complaints.is_empty(), "{wrong}");
+    }
+    let right = "function Get-One([int]$First) { $First }\n$a = Get-One 1\nWrite-Host $a $env:PATH";
+    assert_eq!(complaints(right, &COMMANDS).0, Vec::<String>::new());
+}
+
+#[test]
+fn everything_in_the_page_is_escaped() {
+    let text = script("verify-windows.ps1");
+    let tree = parsed(&text);
+    let mut formats = 0;
+    walk(tree.root_node(), &mut |node| {
+        let Some(function) = around(node, "function_statement") else { return };
+        if !words(function, &text).starts_with("function New-Page") {
+            return;
+        }
+        let line = node.start_position().row + 1;
+        // Only what `-f` puts into a text of quotes goes into the page, and only through Protect-Html.
+        assert!(node.kind() != "expandable_string_literal", "line {line}: {}", words(node, &text));
+        if let ("format_expression", Some((_, arguments))) = (node.kind(), words(node, &text).split_once(" -f ")) {
+            formats += 1;
+            let parts = arguments.split("), (").count();
+            assert_eq!(arguments.matches("(Protect-Html ").count(), parts, "line {line}: {arguments}");
+        }
+    });
+    assert!(formats >= 2, "{formats}");
+}
+
+/// An item of the script: its name, and the words of README that it stands for.
+fn items(text: &str) -> Vec<(String, Vec<String>)> {
+    let quoted = |part: &str| -> Vec<String> {
+        // A quote in a PowerShell string is doubled.
+        let part = part.replace("''", "\u{0}");
+        part.split('\'').skip(1).step_by(2).map(|one| one.replace('\u{0}', "'")).collect()
+    };
+    let lines = text.lines().filter_map(|line| line.trim().strip_prefix("@{ Id = "));
+    let item = |line: &str| {
+        let (head, readme) = line.split_once("; Readme = ").unwrap();
+        (quoted(head).remove(0), quoted(readme))
+    };
+    lines.map(item).collect()
+}
+
+/// The third column of the table under `## State`, and every other line that says that something is not verified.
+fn not_verified(readme: &str) -> Vec<String> {
+    let state = readme.split_once("\n## State\n").unwrap().1;
+    let state = state.split("\n## ").next().unwrap();
+    let rows = state.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let mut found: Vec<String> =
+        rows.map(|row| row.trim_matches('|').rsplit('|').next().unwrap().trim().to_owned()).collect();
+    found.retain(|cell| !cell.is_empty());
+    let elsewhere = readme.lines().filter(|line| line.contains("(not verified)"));
+    found.extend(elsewhere.map(|line| line.rsplit('|').nth(1).unwrap_or(line).trim().to_owned()));
+    found
+}
+
+#[test]
+fn the_script_has_an_item_for_all_that_the_readme_calls_not_verified() {
+    let items = items(&script("verify-windows.ps1"));
+    assert!(items.len() > 25, "{items:?}");
+    let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
+    let mut phrases: Vec<&str> = items.iter().flat_map(|(_, phrases)| phrases.iter().map(String::as_str)).collect();
+    // The longest first: one may be a part of another.
+    phrases.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
+    let cells = not_verified(&readme);
+    assert!(cells.len() > 8, "{cells:?}");
+    for cell in &cells {
+        let left = phrases.iter().fold(cell.clone(), |left, phrase| left.replace(phrase, ""));
+        let glue = ["and", "not", "perhaps", "real", "relay", "the", "verified", "windows", "wsl"];
+        let mut words = left.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        let unknown = words.find(|word| !glue.contains(&word.to_lowercase().as_str()));
+        assert_eq!(
+            unknown, None,
+            "README.md says that this is not verified, and no item of scripts/verify-windows.ps1 names it: '{cell}'"
+        );
+    }
+    for (id, phrases) in &items {
+        let is_named =
+            phrases.is_empty() || phrases.iter().any(|phrase| cells.iter().any(|cell| cell.contains(phrase)));
+        assert!(is_named, "item {id}: README.md has none of {phrases:?} where it says what is not verified");
+    }
+}
+
+#[test]
+fn what_the_script_asks_of_underpass_are_commands_of_it() {
+    let text = script("verify-windows.ps1");
+    let known = |words: &[&str]| {
+        let help = Command::new(programs().join("underpass")).args(words).arg("--help").output().unwrap();
+        help.status.success()
+    };
+    // The words between `/usr/bin/underpass` and the end of the list, as far as they are plain.
+    let mut seen = 0;
+    for part in text.split("'/usr/bin/underpass', ").skip(1) {
+        let list = part.split(')').next().unwrap();
+        // A variable stands for a word of its own.
+        let list = list.replace("$goal", "'vpn'").replace("$CompanyProxy", "'http://192.0.2.1:8080'");
+        let words: Vec<&str> =
+            list.split(", ").filter_map(|word| word.trim().strip_prefix('\'')?.strip_suffix('\'')).collect();
+        assert!(!words.is_empty() && known(&words), "underpass {words:?}");
+        seen += 1;
+    }
+    assert!(seen >= 6, "{seen}");
+    // The items that it asks for by name.
+    for part in text.split("Get-SelftestFinding '").skip(1) {
+        let item = part.split('\'').next().unwrap();
+        assert!(known(&["selftest", item]), "underpass selftest {item}");
+    }
+    let list = text.split_once("Invoke-Selftest @('mode', ").unwrap().1.split("'--mebibytes'").next().unwrap();
+    let list: Vec<&str> =
+        list.split(',').filter_map(|word| word.trim().strip_prefix('\'')?.strip_suffix('\'')).collect();
+    assert!(list.len() > 10 && known(&[&["selftest", "mode"], &list[..]].concat()), "{list:?}");
+}
