@@ -16,11 +16,29 @@ use crate::wait::until;
 /// Where the kernel keeps its list of interpreters.
 pub(crate) const BINFMT: &str = "/proc/sys/fs/binfmt_misc";
 
-/// Wine's loader. Debian has it outside of `PATH`.
-const WINE: &str = "/usr/lib/wine/wine64";
+/// Wine's loader and the server of a prefix, by which all of its programs are ended; and the prefix that each
+/// lab's is made from. `UNDERPASS_WINE=newest` chooses those of `scripts/wine-prefix --newest`.
+struct Wine {
+    loader: PathBuf,
+    server: PathBuf,
+    template: PathBuf,
+    /// The script that provides the prefix.
+    script: &'static str,
+}
 
-/// The server of a prefix, by which all of its programs are ended.
-const WINE_SERVER: &str = "/usr/lib/wine/wineserver64";
+impl Wine {
+    fn chosen() -> Self {
+        let target = workspace().join("target");
+        let (programs, template, script) = if crate::relay::newest_wine() {
+            let newest = target.join("wine-newest");
+            (newest.join("bin"), newest.join("prefix"), "scripts/wine-prefix --newest")
+        } else {
+            // Debian has them outside of `PATH`.
+            ("/usr/lib/wine".into(), target.join("wine-prefix"), "scripts/wine-prefix")
+        };
+        Self { loader: programs.join("wine64"), server: programs.join("wineserver64"), template, script }
+    }
+}
 
 /// The Windows' user: a name with a space and a letter that few code pages have.
 const USER: &str = "Anna Müller";
@@ -50,18 +68,19 @@ pub fn windows_relay() -> PathBuf {
     workspace().join("dist/underpass-relay.exe")
 }
 
-/// The Wine prefix that each lab's is made from, which `scripts/wine-prefix` makes.
-fn template() -> PathBuf {
-    workspace().join("target/wine-prefix")
+/// The words of what the chosen Wine has, as `scripts/wine-prefix` found it.
+pub(crate) fn wine_has() -> String {
+    fs::read_to_string(Wine::chosen().template.join("has")).unwrap_or_default()
 }
 
 /// Why no Windows program can be started on this machine, or nothing if it can.
 #[must_use]
 pub fn missing() -> Option<String> {
+    let wine = Wine::chosen();
     let needed = [
-        (PathBuf::from(WINE), "scripts/lab-deps tests"),
-        (template().join("system.reg"), "scripts/wine-prefix"),
-        (template().join("powershell.exe"), "scripts/wine-prefix"),
+        (wine.loader, "scripts/lab-deps tests"),
+        (wine.template.join("has"), wine.script),
+        (wine.template.join("powershell.exe"), wine.script),
         (windows_relay(), "scripts/build-relay-windows"),
         (programs().join("interop-init"), "scripts/static-cargo build --release --workspace"),
     ];
@@ -133,8 +152,9 @@ impl Interop {
         let (socket, prefix) = (folder.join("interop"), folder.join("prefix"));
         let program = programs().join("interop-host").display().to_string();
         let drives = prefix.join("dosdevices").display().to_string();
+        let loader = Wine::chosen().loader.display().to_string();
         let mut command =
-            in_namespace(&namespace, &[&program, &socket.display().to_string(), WINE, &buffer.to_string(), &drives]);
+            in_namespace(&namespace, &[&program, &socket.display().to_string(), &loader, &buffer.to_string(), &drives]);
         command.env("WINEPREFIX", &prefix).env("WINEDEBUG", "-all").env("USER", USER);
         // None of these is needed by a program without windows.
         command.env("WINEDLLOVERRIDES", "mscoree,mshtml,winemenubuilder.exe=");
@@ -151,7 +171,7 @@ impl Interop {
     fn prepare(folder: &Path) -> io::Result<()> {
         // A former one of this name was another process's, which is dead.
         let _ = fs::remove_dir_all(folder);
-        let (from, to) = (template(), folder.join("prefix"));
+        let (from, to) = (Wine::chosen().template, folder.join("prefix"));
         fs::create_dir_all(to.join("dosdevices"))?;
         fs::create_dir_all(to.join("drive_c/users"))?;
         for file in ["system.reg", "user.reg", "userdef.reg", ".update-timestamp"] {
@@ -288,7 +308,7 @@ impl Drop for Interop {
         // An entry that is not there any more is gone as well.
         let _ = fs::write(Path::new(BINFMT).join(&self.entry), "-1");
         self.host.end();
-        let mut end = plain(WINE_SERVER);
+        let mut end = plain(&Wine::chosen().server.display().to_string());
         end.arg("-k").env("WINEPREFIX", self.folder.join("prefix"));
         // Wine's server ends by itself, too, when its last program has ended.
         let _ = Finished::of(end);
