@@ -124,6 +124,12 @@ fn lines(place: Place, situation: &Situation, effective: &Effective) -> Vec<Find
             too_old(key, &value.to_string(), &situation.versions)
                 .map(|(code, what, fix)| finding(Severity::Warning, code, entry.line, what, fix)),
         );
+        // `value += static_cast<char>(ch)` in `ParseConfigFile`: in the distro a sign is a byte, on
+        // Windows it is a UTF-16 unit.
+        if place.reader() == Reader::Windows && !entry.value.is_ascii() {
+            let (what, fix) = (say::NOT_ASCII.with("key", key), say::NOT_ASCII_FIX.text());
+            findings.push(finding(Severity::Warning, "not-ascii", entry.line, what, fix));
+        }
         if key.name == "umask" && !entry.value.starts_with('0') {
             let what = say::UMASK_DECIMAL.with("value", entry.value);
             findings.push(finding(

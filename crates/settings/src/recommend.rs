@@ -272,8 +272,9 @@ impl Machine<'_> {
             return (!is_found).then(|| know(say::NO_SYSTEM_PROXY.text()));
         };
         let is_new = self.situation.versions.windows >= Some(Windows::ELEVEN_22H2);
+        let has_mirrored = is_new && self.situation.no_mirrored().is_none();
         let is_loopback = ["127.", "localhost", "[::1]"].iter().any(|own| server.contains(own));
-        (!is_new && is_loopback)
+        (!has_mirrored && is_loopback)
             .then(|| run(Shell::Linux, ["underpass up --via windows".to_owned()], say::LOOPBACK_PROXY.text()))
     }
 

@@ -104,6 +104,14 @@ sentences! {
     BAD_VALUE_FIX:
         "Set it to something that WSL takes: {takes}",
         "请设为 WSL 接受的值：{takes}";
+    /// A value in .wslconfig with letters that WSL does not read whole.
+    NOT_ASCII:
+        "{key} has letters outside of ASCII: WSL keeps one byte of each, which makes another value.",
+        "{key} 的值包含非 ASCII 字符（例如中文）：WSL 读取时每个字符只保留一个字节，得到的是另一个值。";
+    /// What to do about it.
+    NOT_ASCII_FIX:
+        "Use a path of ASCII letters alone, or the short names of its folders (`dir /x` shows them).",
+        "请使用只含 ASCII 字符的路径，或改用文件夹的短名称（可用 `dir /x` 查看）。";
     /// A umask that looks octal and is decimal.
     UMASK_DECIMAL:
         "filesystem.umask={value} is a decimal number: an octal one begins with 0.",

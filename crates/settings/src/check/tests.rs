@@ -168,6 +168,14 @@ fn what_windows_takes_the_effect_from_is_told_with_what_to_do() {
 }
 
 #[test]
+fn values_outside_of_ascii_are_told_in_wslconfig_alone() {
+    let findings = of_wslconfig("# 交换文件\n[wsl2]\nswapFile=C:\\\\用户\\\\swap.vhdx\n");
+    assert_eq!(codes(&findings), [("not-ascii", Some(3))]);
+    assert!(said(&findings).contains("wsl2.swapFile"), "{}", said(&findings));
+    assert_eq!(on("", "[user]\ndefault=张三\n", 22_631, [2, 5, 9]), []);
+}
+
+#[test]
 fn utf_16_is_told_as_that() {
     let text: Vec<u8> = "\u{feff}[boot]\r\nsystemd=true\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let findings = on("", &String::from_utf8_lossy(&text), 22_631, [2, 5, 9]);

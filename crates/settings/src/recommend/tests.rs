@@ -112,6 +112,12 @@ fn what_windows_rules_out_is_not_recommended() {
     let host_without = WslHost { ipv6_disabled_components: Some(0xff), ..host() };
     let no_ipv6 = recommend(Goal::Default, &Situation::new("", "", newer).on(host_without), None);
     assert_eq!(actions(&no_ipv6), [PREFER_IPV4, "wsl2.dnsTunneling=true"]);
+    // NAT does not reach Windows' own 127.0.0.1, whatever the version.
+    let user_proxy = Some(Proxy { proxy: Some("127.0.0.1:7890".to_owned()), ..Proxy::default() });
+    let facts = HostFacts { user_proxy, ..HostFacts::default() };
+    let situation = Situation::new("", "", newer).on(WslHost { ipv6_disabled_components: Some(0xff), ..host() });
+    let proxy = actions(&recommend(Goal::Proxy, &situation, Some(&facts)));
+    assert_eq!(proxy.last().unwrap(), "underpass up --via windows");
     let policies = [("AllowNetworkingModeUserSetting".to_owned(), 0)].into();
     let policy = with(22_631, WslHost { policies, ..host() });
     assert!(policy[0].contains("AllowNetworkingModeUserSetting=0"), "{policy:?}");
