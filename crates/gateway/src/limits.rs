@@ -32,6 +32,10 @@ pub const NAME_LIFETIME: (Duration, Duration) = (Duration::from_secs(300), Durat
 /// The same trouble with a proxy is logged again after so long.
 pub const LOG_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
+/// Prefixes that mirrored mode has from Windows and that the tunnel takes. Each is a route of our table;
+/// setting this many takes a tenth of a second.
+pub const MAX_MIRRORED: usize = 2048;
+
 /// Questions (DNS, echo) that wait for a relay.
 pub const MAX_ASKED: usize = 8192;
 

@@ -2,12 +2,13 @@
 //! VM's network or the host's facts change. A task of its own, since the kernel's answers take time; it and the engine tell each
 //! other whole states, so nothing is lost if one is slow.
 
-use crate::net::{Changes, Mode, Net, NetError, Observed, Plan, captured, choose_subnet};
+use crate::limits::MAX_MIRRORED;
+use crate::net::{Changes, Families, Mode, Net, NetError, Observed, Plan, Ways, captured, choose_subnet, ways};
 use ipnet::{IpNet, Ipv4Net};
 use stack::addresses::{GATEWAY6, PREFIX4, PREFIX6, VM6};
 use stack::{AddressPlan, HostLoopback};
 use std::future::poll_fn;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -33,6 +34,8 @@ pub(crate) struct NetworkState {
     pub(crate) ipv6: bool,
     /// WSL's networking mode.
     pub(crate) mode: String,
+    /// Which prefixes go to the TAP beside the default routes, and which stay.
+    pub(crate) ways: Ways,
     /// Why it is not as wished.
     pub(crate) error: Option<String>,
 }
@@ -143,24 +146,36 @@ impl Keeper {
             if self.state.up {
                 self.net.withdraw().await.map_err(|error| error.to_string())?;
                 tracing::info!("no relay: the VM's own network is back until there is one");
-                self.state.up = false;
+                (self.state.up, self.state.ways) = (false, Ways::default());
             }
             return Ok(());
         };
         let observed = self.net.observe(&self.fixed.tap).await.map_err(|error| error.to_string())?;
         self.state.mode = mode_name(observed.mode).to_owned();
         let subnet = self.subnet(&observed, host)?;
+        let carried = if host.ipv6 { Families::V4AndV6 } else { Families::V4 };
+        let vpn = vpn_addresses(host);
+        let ways = ways(&observed, &vpn, carried);
+        if ways.left_out > 0 && ways.left_out != self.state.ways.left_out {
+            let count = ways.left_out;
+            tracing::warn!(
+                "Windows has more routes than the tunnel takes ({MAX_MIRRORED}): {count} stay with WSL; \
+                 `underpass status` names them"
+            );
+        }
         self.resolv_conf = self.read_resolv_conf().await;
         let addresses = AddressPlan {
             subnet,
-            captured: captured(&observed, &self.resolv_conf),
+            captured: captured(&observed, &ways, &self.resolv_conf),
             host_loopback: self.fixed.host_loopback,
         };
-        let plan = self.plan(&addresses, &observed, host.ipv6);
+        let plan = self.plan(&addresses, &observed, &ways, host.ipv6);
         self.net.prepare_link(&plan).await.map_err(|error| error.to_string())?;
         self.net.apply(&plan).await.map_err(|error| error.to_string())?;
         tracing::debug!(?plan, "addresses and routes are set");
-        (self.state.up, self.state.ipv6, self.state.plan) = (true, host.ipv6, Some(addresses));
+        (self.state.up, self.state.ipv6) = (true, host.ipv6);
+        self.state.plan = Some(addresses);
+        self.state.ways = ways;
         Ok(())
     }
 
@@ -176,7 +191,7 @@ impl Keeper {
         Ok(subnet)
     }
 
-    fn plan(&self, addresses: &AddressPlan, observed: &Observed, ipv6: bool) -> Plan {
+    fn plan(&self, addresses: &AddressPlan, observed: &Observed, ways: &Ways, ipv6: bool) -> Plan {
         Plan {
             tap: self.fixed.tap.clone(),
             mtu: self.fixed.mtu,
@@ -188,8 +203,16 @@ impl Keeper {
             vm6: ipv6.then_some((VM6, GATEWAY6, PREFIX6)),
             own: observed.own.clone(),
             captured: addresses.captured.clone(),
+            mirrored: ways.mirrored.clone(),
         }
     }
+}
+
+/// The addresses of the VPN adapters that are up on the relay's host.
+fn vpn_addresses(host: &HostFacts) -> Vec<IpAddr> {
+    let adapters = host.adapters.iter().filter(|adapter| adapter.up && adapter.vpn.is_some());
+    let addresses = adapters.flat_map(|adapter| &adapter.addresses);
+    addresses.filter_map(|address| Some(address.parse::<IpNet>().ok()?.addr())).collect()
 }
 
 fn mode_name(mode: Mode) -> &'static str {

@@ -22,6 +22,13 @@ pub struct Status {
     pub tap: Option<TapStatus>,
     /// The VM's nameservers and old gateways that are answered by the tunnel.
     pub captured: Vec<IpAddr>,
+    /// Prefixes that the VM reaches by its own routes, as without the tunnel.
+    #[serde(default)]
+    pub direct: Vec<DirectPrefix>,
+    /// Prefixes of Windows' routes that mirrored mode has in the VM's main table, and that go through
+    /// the tunnel all the same.
+    #[serde(default)]
+    pub mirrored: Vec<String>,
     /// One per lane.
     pub relays: Vec<RelayStatus>,
     /// What is open now.
@@ -144,6 +151,15 @@ pub struct Addresses6 {
     pub host: Ipv6Addr,
     /// Length of the prefix.
     pub prefix: u8,
+}
+
+/// A prefix that the VM reaches by a route of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectPrefix {
+    /// The prefix, in CIDR form.
+    pub prefix: String,
+    /// The interface that the route leaves by.
+    pub device: String,
 }
 
 /// One relay.

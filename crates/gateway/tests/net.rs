@@ -9,7 +9,7 @@ use std::task::{Context, Waker};
 
 use common::{GATEWAY_MAC, PATIENCE, VM_MAC, frame, in_vm, sysctl, vm};
 use etherparse::{IpNumber, NetSlice, SlicedPacket};
-use gateway::net::{IpNet, Mode, Net, NetError, Observed, Plan, captured, survey};
+use gateway::net::{IpNet, Mode, Net, NetError, Observed, Plan, Ways, captured, survey};
 use gateway::tap::{OffloadWish, Tap};
 use lab::addresses::{NAT_GATEWAY, NAT_NETWORK, SERVER, SERVER_V6};
 use lab::{Lab, Place};
@@ -30,7 +30,8 @@ fn plan(observed: &Observed) -> Plan {
         prefix4: 28,
         vm6: Some(("fd75:6e64:6572::2".parse().unwrap(), "fd75:6e64:6572::1".parse().unwrap(), 64)),
         own: observed.own.clone(),
-        captured: captured(observed, RESOLV_CONF),
+        captured: captured(observed, &Ways::default(), RESOLV_CONF),
+        mirrored: Vec::new(),
     }
 }
 
@@ -67,8 +68,8 @@ const OURS: [&str; 8] = [
     "30061: from all to 172.28.48.1 iif lo lookup 30062 proto 117",
     "30061: from all to 172.28.48.1 ipproto udp dport 53 lookup 30062 proto 117",
     "30061: from all to 172.28.48.1 ipproto tcp dport 53 lookup 30062 proto 117",
-    "30062: from all lookup main suppress_prefixlength 0 proto 117",
-    "30063: from all lookup 30062 proto 117",
+    "30318: from all lookup main suppress_prefixlength 0 proto 117",
+    "30319: from all lookup 30062 proto 117",
     "32766: from all lookup main",
 ];
 
@@ -135,7 +136,7 @@ fn the_network_is_seen_without_the_tap() {
             assert!(observed.routes.contains(&net(route)), "{route} in {:?}", observed.routes);
         }
         assert!(observed.routes.iter().all(|route| route.prefix_len() > 0));
-        assert_eq!(captured(&observed, RESOLV_CONF), observed.gateways);
+        assert_eq!(captured(&observed, &Ways::default(), RESOLV_CONF), observed.gateways);
     });
 }
 
@@ -294,7 +295,7 @@ fn changes_of_others_are_told_and_our_own_are_not() {
         for doing in [
             "ip address add 172.28.48.78/20 dev eth0",
             "ip route del default",
-            "ip rule del priority 30063",
+            "ip rule del priority 30319",
             "ip link set eth0 down",
             "ip route flush table 30062",
             "ip address flush dev up0",
@@ -320,6 +321,58 @@ fn without_a_default_route_and_without_ipv6() {
         assert!(net.observe(TAP).await.unwrap().gateways.is_empty());
         assert_eq!(rules(&lab, "-6"), UNTOUCHED_V6);
         assert!(vm(&lab, "ip -6 address show up0").is_empty());
+    });
+}
+
+#[test]
+fn mirrored_prefixes_are_routes_of_our_table_and_two_rules_for_each_length() {
+    let Some(lab) = lab::lab_or_skip() else { return };
+    for route in ["0.0.0.0/1", "128.0.0.0/1", "10.0.0.0/8"] {
+        vm(&lab, &format!("ip route add {route} via {NAT_GATEWAY} proto kernel metric 1"));
+    }
+    vm(&lab, &format!("ip route add 10.99.0.0/16 via {NAT_GATEWAY}"));
+    in_vm(&lab, async || {
+        let (tap, net, mut plan) = start().await;
+        assert_eq!((way(&lab, SERVER), way(&lab, "10.1.2.3")), ("eth0".to_owned(), "eth0".to_owned()));
+        let mut changes = net.changes().unwrap();
+        plan.mirrored = ["0.0.0.0/1", "128.0.0.0/1", "10.0.0.0/8"].map(|net| net.parse().unwrap()).into();
+        for _ in 0..2 {
+            net.apply(&plan).await.unwrap();
+        }
+        assert!(changes.poll_changed(&mut Context::from_waker(Waker::noop())).is_pending(), "our own doing was told");
+        for (query, expected) in [
+            (SERVER, TAP),
+            ("8.8.8.8", TAP),
+            ("10.1.2.3", TAP),
+            // What is longer in the main table, the user's route and the VM's own networks, goes on as before.
+            ("10.99.0.1", "eth0"),
+            ("172.28.48.9", "eth0"),
+            ("127.0.0.1", "lo"),
+            ("203.0.113.10 from 172.28.48.2", "eth0"),
+        ] {
+            assert_eq!(way(&lab, query), expected, "{query}");
+        }
+        let ours = || rules(&lab, "-4").into_iter().filter(|rule| rule.contains("proto 117")).collect::<Vec<_>>();
+        assert_eq!(
+            ours()[4..],
+            [
+                "30302: from all lookup main suppress_prefixlength 8 proto 117",
+                "30303: from all lookup 30062 suppress_prefixlength 7 proto 117",
+                "30316: from all lookup main suppress_prefixlength 1 proto 117",
+                "30317: from all lookup 30062 suppress_prefixlength 0 proto 117",
+                OURS[5],
+                OURS[6],
+            ]
+        );
+        assert_eq!(vm(&lab, "ip route show table 30062").lines().count(), 4);
+        plan.mirrored = vec!["10.0.0.0/8".parse().unwrap()];
+        net.apply(&plan).await.unwrap();
+        assert_eq!((way(&lab, SERVER), way(&lab, "10.1.2.3")), ("eth0".to_owned(), TAP.to_owned()));
+        assert_eq!((ours().len(), vm(&lab, "ip route show table 30062").lines().count()), (8, 2));
+        drop(tap);
+        assert_eq!((way(&lab, SERVER), way(&lab, "10.1.2.3")), ("eth0".to_owned(), "eth0".to_owned()), "rules alone");
+        net.withdraw().await.unwrap();
+        assert_eq!(rules(&lab, "-4"), UNTOUCHED);
     });
 }
 

@@ -24,7 +24,8 @@ fn up_line(status: &Status) -> String {
 fn mode_line(mode: &str) -> Option<&'static str> {
     match mode {
         "mirrored" => Some(
-            "underpass: WSL's mode is mirrored: its own rules stay in front; what they leave to the default route goes through the tunnel",
+            "underpass: WSL's mode is mirrored: its own rules stay in front; default routes and what WSL \
+             has mirrored of Windows' other routes go through the tunnel",
         ),
         "virtioproxy" => Some(
             "underpass: WSL's mode is virtioproxy (consomme): the tunnel goes before Microsoft's own user-mode network",
@@ -69,6 +70,10 @@ pub(crate) fn status(status: &Status) -> String {
         lines.push(("via", via_words(via)));
     }
     lines.push(("captured", list(status.captured.iter().map(ToString::to_string))));
+    lines.push(("direct", first(status.direct.iter().map(|way| format!("{} dev {}", way.prefix, way.device)))));
+    if !status.mirrored.is_empty() {
+        lines.push(("mirrored", format!("{}: through the tunnel", first(status.mirrored.iter().cloned()))));
+    }
     lines.extend(status.relays.iter().map(|relay| ("relay", relay_line(relay))));
     let flows = &status.flows;
     lines.push((
@@ -144,6 +149,20 @@ fn relay_line(relay: &RelayStatus) -> String {
     text
 }
 
+/// Entries of a list that a line shows.
+const MOST_SHOWN: usize = 20;
+
+/// The first of a list that may be long, and how many more there are.
+fn first(items: impl ExactSizeIterator<Item = String>) -> String {
+    let more = items.len().saturating_sub(MOST_SHOWN);
+    let mut text = list(items.take(MOST_SHOWN));
+    if more > 0 {
+        // Writing to a string cannot fail.
+        let _ = write!(text, " and {more} more (see --json)");
+    }
+    text
+}
+
 fn list(items: impl Iterator<Item = String>) -> String {
     let text = items.collect::<Vec<_>>().join(", ");
     if text.is_empty() { "none".to_owned() } else { text }
@@ -182,6 +201,14 @@ mod tests {
             [duration(59), duration(61), duration(3_660), duration(90_000)],
             ["59 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]
         );
+    }
+
+    #[test]
+    fn a_long_list_is_cut() {
+        let items = |count: usize| first((0..count).map(|n| n.to_string()));
+        assert_eq!((items(0), items(2)), ("none".to_owned(), "0, 1".to_owned()));
+        assert!(items(MOST_SHOWN).ends_with(", 19"), "{}", items(MOST_SHOWN));
+        assert!(items(MOST_SHOWN + 5).ends_with(", 19 and 5 more (see --json)"), "{}", items(MOST_SHOWN + 5));
     }
 
     #[test]

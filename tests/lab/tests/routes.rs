@@ -62,7 +62,11 @@ fn killed_at_50_random_moments_it_leaves_the_old_network_and_nothing_in_the_next
     let mut last = Tunnel::up(&lab, &[]);
     send_signal(last.process().pid(), "TERM");
     assert_eq!(last.process().exit_code(PATIENCE), Some(0));
-    assert!(!rules(&lab).contains("3006"), "one that is stopped tidies up for all that were killed: {}", rules(&lab));
+    assert!(
+        !rules(&lab).contains("proto 117"),
+        "one that is stopped tidies up for all that were killed: {}",
+        rules(&lab)
+    );
     let relays = || lab.run(Place::Windows, &["ip", "netns", "pids", &lab.namespace(Place::Windows)]).unwrap().stdout;
     let alive = |pid: &str| {
         std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|program| program.ends_with("underpass-relay"))
@@ -95,7 +99,7 @@ fn what_a_killed_run_left_is_replaced_by_a_run_with_other_addresses() {
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
     send_signal(second.process().pid(), "TERM");
     assert_eq!(second.process().exit_code(PATIENCE), Some(0));
-    assert!(!rules(&lab).contains("3006"), "{}", rules(&lab));
+    assert!(!rules(&lab).contains("proto 117"), "{}", rules(&lab));
 }
 
 #[test]
@@ -224,7 +228,7 @@ fn captured_nameservers_follow_resolv_conf_and_rules_follow_addresses() {
 fn a_rule_that_somebody_removes_comes_back() {
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
     let before = rules(&lab);
-    ip(&lab, "rule del pref 30063");
+    ip(&lab, "rule del pref 30319");
     assert!(until(PATIENCE, || rules(&lab) == before), "{}", rules(&lab));
     ip(&lab, "route flush table 30062");
     assert!(until(PATIENCE, || way_out(&lab, SERVER) == TAP), "{}", ip(&lab, "route show table all"));
@@ -245,7 +249,7 @@ fn a_removed_device_ends_it_with_a_message_and_the_old_network_is_back() {
         "{said}"
     );
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "the old network is back");
-    assert!(!rules(&lab).contains("3006"), "{}", rules(&lab));
+    assert!(!rules(&lab).contains("proto 117"), "{}", rules(&lab));
 }
 
 #[test]

@@ -2,7 +2,10 @@
 
 use super::{Engine, spread};
 use crate::limits::{MAX_ASKED, MAX_DNS_CONNECTIONS};
-use crate::status::{Addresses4, Addresses6, FlowCounts, Limit, RelayStatus, State, Status, TapStatus, UpDown};
+use crate::net::ways::Direct;
+use crate::status::{
+    Addresses4, Addresses6, DirectPrefix, FlowCounts, Limit, RelayStatus, State, Status, TapStatus, UpDown,
+};
 use stack::addresses::{GATEWAY6, HOST6, PREFIX4, PREFIX6, VM6};
 use stack::limits::{MAX_FLOWS, MAX_HALF_OPEN};
 use stack::{DropReason, Ipv6, Offload};
@@ -49,6 +52,8 @@ impl Engine {
             uptime_s: now.saturating_duration_since(self.started).as_secs(),
             tap: self.network_state.plan.is_some().then(|| self.tap_status()),
             captured: self.core.plan.captured.clone(),
+            direct: self.network_state.ways.direct.iter().map(direct).collect(),
+            mirrored: self.network_state.ways.mirrored.iter().map(ToString::to_string).collect(),
             relays: (0..self.lanes.len()).map(|index| self.relay_status(now, index)).collect(),
             flows: FlowCounts {
                 tcp: stats.flows,
@@ -127,6 +132,10 @@ impl Engine {
             }),
         }
     }
+}
+
+fn direct(way: &Direct) -> DirectPrefix {
+    DirectPrefix { prefix: way.to.to_string(), device: way.device.clone() }
 }
 
 /// `HalfOpenFull` as `half-open-full`.

@@ -4,20 +4,23 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::observe::{Mode, Observed};
+use super::ways::Ways;
 
 /// Where WSL's DNS tunnelling answers: an address of the VM's own `lo`, that works whatever the VPN does.
 const DNS_TUNNEL: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 255, 255, 254));
 
-/// The addresses to capture, each once: the gateways of the default routes, where they stand for the Windows host and are
-/// not a real router, and the servers of `resolv_conf` that lie in a connected subnet. Those elsewhere are led to the TAP by
-/// the default route, and this machine's own addresses are never captured.
+/// The addresses to capture, each once: the gateways of the default routes, where they stand for the
+/// Windows host and are not a real router, and the servers of `resolv_conf` that lie in a connected
+/// subnet. Those elsewhere go to the TAP by the default route or as mirrored prefixes, and this
+/// machine's own addresses are never captured.
 #[must_use]
-pub fn captured(observed: &Observed, resolv_conf: &str) -> Vec<IpAddr> {
+pub fn captured(observed: &Observed, ways: &Ways, resolv_conf: &str) -> Vec<IpAddr> {
     let gateways: &[IpAddr] = match observed.mode {
         Mode::Nat | Mode::None | Mode::Other => &observed.gateways,
         Mode::Mirrored | Mode::VirtioProxy | Mode::Bridged => &[],
     };
-    let connected = |server: &IpAddr| observed.connected.iter().any(|net| net.contains(server));
+    let connected = || observed.connected.iter().filter(|net| !ways.mirrored.contains(net));
+    let connected = |server: &IpAddr| connected().any(|net| net.contains(server));
     let servers = nameservers(resolv_conf).filter(connected);
     let mut addresses = Vec::new();
     for address in gateways.iter().copied().chain(servers) {
@@ -59,12 +62,14 @@ mod tests {
             own: vec!["172.28.48.2".parse().unwrap(), "fd00::2".parse().unwrap()],
             gateways: vec!["172.28.48.1".parse().unwrap(), "fe80::1".parse().unwrap()],
             connected: vec!["172.28.48.0/20".parse().unwrap(), "fd00::/64".parse().unwrap()],
+            main: Vec::new(),
+            addresses: Vec::new(),
             mode,
         }
     }
 
     fn told(mode: Mode, resolv_conf: &str) -> String {
-        let addresses = captured(&observed(mode), resolv_conf);
+        let addresses = captured(&observed(mode), &Ways::default(), resolv_conf);
         addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
     }
 
@@ -83,7 +88,16 @@ mod tests {
         assert_eq!(told(Mode::Nat, text), "172.28.48.1");
         let mut all = observed(Mode::Nat);
         all.connected = vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
-        assert_eq!(captured(&all, text), ["172.28.48.1".parse::<IpAddr>().unwrap()]);
+        assert_eq!(captured(&all, &Ways::default(), text), ["172.28.48.1".parse::<IpAddr>().unwrap()]);
+    }
+
+    #[test]
+    fn a_server_behind_a_mirrored_on_link_route_is_no_neighbour() {
+        let mut observed = observed(Mode::Mirrored);
+        observed.connected.push("0.0.0.0/1".parse().unwrap());
+        let mirrored = Ways { mirrored: vec!["0.0.0.0/1".parse().unwrap()], ..Ways::default() };
+        let text = "nameserver 8.8.8.8\nnameserver 172.28.48.3\n";
+        assert_eq!(captured(&observed, &mirrored, text), ["172.28.48.3".parse::<IpAddr>().unwrap()]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! The kernel's addresses, routes and rules, by netlink: what is there ([`observe`], [`survey`]), which of it matters ([`capture`],
-//! [`subnet`]), and what leads traffic to the TAP ([`routing`]). The only module that names netlink. Knows no frame.
+//! The kernel's addresses, routes and rules, by netlink: what is there ([`observe`], [`survey`]),
+//! which of it matters ([`capture`], [`subnet`], [`ways`]), and what leads traffic to the TAP
+//! ([`routing`], `rules`). The only module that names netlink. Knows no frame.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "netlink's messages and attributes are long open lists, of which each place here wants one or two"
@@ -21,8 +22,10 @@ pub mod capture;
 mod link;
 pub mod observe;
 pub mod routing;
+mod rules;
 pub mod subnet;
 pub mod survey;
+pub mod ways;
 
 pub use ipnet::{IpNet, Ipv4Net};
 
@@ -32,6 +35,7 @@ pub use observe::{Mode, Observed};
 pub use routing::Plan;
 pub use subnet::{SubnetError, choose_subnet};
 pub use survey::Survey;
+pub use ways::{Families, Ways, ways};
 
 /// Our routing table: "un" in ASCII.
 pub const TABLE: u32 = 0x756e;
@@ -195,7 +199,7 @@ fn matters(datagram: &[u8], tap: u32) -> bool {
         RouteNetlinkMessage::NewLink(link) => link.header.index != tap || !is_up(&link),
         RouteNetlinkMessage::NewAddress(address) => address.header.index != tap,
         RouteNetlinkMessage::NewRoute(route) => !observe::leaves_by(&route, tap),
-        RouteNetlinkMessage::NewRule(rule) => !routing::is_ours(&rule),
+        RouteNetlinkMessage::NewRule(rule) => !rules::is_ours(&rule),
         _ => true,
     }
 }

@@ -9,7 +9,7 @@ use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use rtnetlink::packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteNextHop, RouteType, RouteVia,
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteNextHop, RouteProtocol, RouteType, RouteVia,
 };
 
 use super::{Net, NetError, TABLE};
@@ -45,8 +45,56 @@ pub struct Observed {
     pub gateways: Vec<IpAddr>,
     /// The subnets whose hosts are neighbours, by the main table.
     pub connected: Vec<IpNet>,
+    /// The main table's routes but the default ones, without those by `lo`.
+    pub main: Vec<MainRoute>,
+    /// The addresses of all interfaces, each with its subnet.
+    pub addresses: Vec<Address>,
     /// WSL's networking mode.
     pub mode: Mode,
+}
+
+/// A route of the main table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MainRoute {
+    /// Where it leads.
+    pub to: IpNet,
+    /// The interface that it leaves by; nothing if it refuses its packets.
+    pub device: Option<String>,
+    /// The lower, the sooner it is taken.
+    pub metric: u32,
+    /// Whether it has a next hop.
+    pub hop: Hop,
+    /// Who has set it.
+    pub origin: Origin,
+}
+
+/// Where the packets of a route go first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hop {
+    /// To their destination itself.
+    OnLink,
+    /// To a router.
+    Gateway,
+}
+
+/// Who has set a route, as the route says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The kernel, or WSL, which marks its routes like the kernel's.
+    Kernel,
+    /// The user, or a program of the VM.
+    Other,
+}
+
+/// An address of an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The interface.
+    pub device: String,
+    /// The address.
+    pub own: IpAddr,
+    /// Its subnet; on a point-to-point link the other end's.
+    pub subnet: IpNet,
 }
 
 impl Net {
@@ -59,13 +107,24 @@ impl Net {
         let index = |name: &str| links.iter().find(|link| link_name(link) == Some(name)).map(|link| link.header.index);
         // No interface has the index 0.
         let (tap, loopback) = (index(tap).unwrap_or(0), index("lo").unwrap_or(0));
-        let mut own = Vec::new();
+        let name = |index: u32| links.iter().find(|link| link.header.index == index).and_then(link_name);
+        let (mut own, mut addresses) = (Vec::new(), Vec::new());
         for message in self.addresses().await? {
-            let elsewhere = message.header.index != tap && message.header.index != loopback;
-            own.extend(address_of(&message).filter(|&address| elsewhere && !is_link_local_v6(address)));
+            if message.header.index == tap || message.header.index == loopback {
+                continue;
+            }
+            own.extend(address_of(&message).filter(|&address| !is_link_local_v6(address)));
+            addresses.extend(name(message.header.index).and_then(|device| subnet_of(&message, device)));
         }
-        let mut observed =
-            Observed { routes: Vec::new(), own, gateways: Vec::new(), connected: Vec::new(), mode: Mode::Other };
+        let mut observed = Observed {
+            routes: Vec::new(),
+            own,
+            gateways: Vec::new(),
+            connected: Vec::new(),
+            main: Vec::new(),
+            addresses,
+            mode: Mode::Other,
+        };
         let mut way_out = None;
         for family in [AddressFamily::Inet, AddressFamily::Inet6] {
             for route in self.routes(family).await? {
@@ -78,6 +137,10 @@ impl Net {
                 let gateways = gateways_of(&route);
                 if net.prefix_len() > 0 {
                     observed.routes.push(net);
+                    if main && !leaves_by(&route, loopback) {
+                        let device = interfaces_of(&route).first().and_then(|&index| name(index));
+                        observed.main.push(main_route(&route, net, device.filter(|_| in_use)));
+                    }
                     if in_use && gateways.is_empty() && !leaves_by(&route, loopback) {
                         observed.connected.push(net);
                     }
@@ -154,6 +217,32 @@ pub(super) fn address_of(message: &AddressMessage) -> Option<IpAddr> {
             _ => None,
         })
     })
+}
+
+fn subnet_of(message: &AddressMessage, device: &str) -> Option<Address> {
+    let own = address_of(message)?;
+    let subnet = message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Address(address) => IpNet::new(*address, message.header.prefix_len).ok(),
+        _ => None,
+    })?;
+    Some(Address { device: device.to_owned(), own, subnet: subnet.trunc() })
+}
+
+fn main_route(route: &RouteMessage, to: IpNet, device: Option<&str>) -> MainRoute {
+    let metric = route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Priority(metric) => Some(*metric),
+        _ => None,
+    });
+    MainRoute {
+        to,
+        device: device.map(str::to_owned),
+        metric: metric.unwrap_or_default(),
+        hop: if gateways_of(route).is_empty() { Hop::OnLink } else { Hop::Gateway },
+        origin: match route.header.protocol {
+            RouteProtocol::Kernel => Origin::Kernel,
+            _ => Origin::Other,
+        },
+    }
 }
 
 pub(super) fn table_of(route: &RouteMessage) -> u32 {

@@ -1,0 +1,284 @@
+//! The tunnel's policy rules as values: which there are, how netlink writes them, and which of the
+//! kernel's are ours. Pure; [`super::routing`] sets and removes them.
+//!
+//! | rule | | for |
+//! |---|---|---|
+//! | A | from each of this machine's other addresses, `main` | a reply goes back the way its request came |
+//! | N | to each captured address, our table: from this machine, and DNS from its containers | nameservers next door |
+//! | M | for each length of mirrored prefixes, the longest first: `main` without routes of that length or shorter, then our table without shorter ones | routes of a VPN on Windows, which mirrored mode has in `main` |
+//! | C | `main` without its default routes | neighbours and more specific routes stay as they are |
+//! | B | our table | everything else |
+//!
+//! Our table holds a default route and one to each mirrored prefix, all by the TAP. C and B are what M is
+//! for length 0. A destination comes to the second rule of a length only when `main` has nothing longer
+//! for it: the longest match in `main` decides, over all routes that are there at that moment. So a
+//! container network that comes later is never led away, and the number of prefixes costs a look-up
+//! nothing: there are two rules for each length.
+//!
+//! N leaves alone what containers send to a captured address beside DNS: these are mostly replies of
+//! published ports to the host, which look like any other packet here, since their addresses are
+//! translated back only after routing.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use rtnetlink::packet_core::{DefaultNla, Nla as _};
+use rtnetlink::packet_route::route::{RouteHeader, RouteProtocol};
+use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage, RulePortRange};
+use rtnetlink::packet_route::{AddressFamily, IpProtocol};
+
+use super::TABLE;
+use super::routing::Plan;
+
+/// The rules' priorities, in the order of look-up. Behind mirrored mode's (0 to 2), before `main`
+/// (32766). A rule that somebody else adds without a priority gets one before the first of these, so
+/// a VPN inside of Linux goes first.
+const A: u32 = 30_060;
+const N: u32 = 30_061;
+/// B, the last.
+const LAST: u32 = in_table(0);
+
+/// `main` comes after all of them.
+const _: () = assert!(LAST < 32_766);
+
+/// The rule that asks `main` for routes longer than a mirrored prefix: C for length 0.
+const fn longer_in_main(length: u8) -> u32 {
+    N + 1 + 2 * (128 - length as u32)
+}
+
+/// The rule that asks our table for mirrored prefixes of a length: B for length 0.
+const fn in_table(length: u8) -> u32 {
+    longer_in_main(length) + 1
+}
+
+/// Marks our rules and routes among others' ("u"; /etc/iproute2/rt_protos has nothing there).
+pub(super) const PROTOCOL: RouteProtocol = RouteProtocol::Other(0x75);
+
+const MAIN: u32 = RouteHeader::RT_TABLE_MAIN as u32;
+
+/// Of linux/fib_rules.h; the netlink crate does not know it yet.
+const FRA_DPORT_MASK: u16 = 29;
+
+/// How the kernel's dump says that a rule suppresses nothing.
+const SUPPRESS_NOTHING: u32 = u32::MAX;
+
+const DNS_PORT: RulePortRange = RulePortRange { start: 53, end: 53 };
+
+/// One of our rules, as far as we ever set one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rule {
+    version: Version,
+    pub(super) priority: u32,
+    from: Option<IpAddr>,
+    to: Option<IpAddr>,
+    only: Only,
+    table: u32,
+    /// Ignore routes of this prefix length or shorter (fib4_rule_suppress in net/ipv4/fib_rules.c).
+    suppress: Option<u32>,
+}
+
+/// Which packets a rule is about, besides their addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Only {
+    All,
+    /// Those that this machine itself sends; the kernel says that they came in by `lo`.
+    Local,
+    /// Those to port 53, by UDP or TCP. (A later fragment has no port; a query has no later fragments.)
+    Dns(IpProtocol),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    V4,
+    V6,
+}
+
+impl Version {
+    pub(super) const ALL: [Self; 2] = [Self::V4, Self::V6];
+
+    pub(super) fn family(self) -> AddressFamily {
+        match self {
+            Self::V4 => AddressFamily::Inet,
+            Self::V6 => AddressFamily::Inet6,
+        }
+    }
+
+    pub(super) fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+}
+
+/// The rules of a family, in the order of look-up.
+pub(super) fn rules(plan: &Plan, version: Version) -> Vec<Rule> {
+    let rule =
+        |priority, table| Rule { version, priority, from: None, to: None, only: Only::All, table, suppress: None };
+    let ours = |address: &&IpAddr| Version::of(**address) == version;
+    let own = plan.own.iter().filter(ours).map(|&address| Rule { from: Some(address), ..rule(A, MAIN) });
+    let captured = plan.captured.iter().filter(ours).flat_map(|&address| {
+        let to = Rule { to: Some(address), ..rule(N, TABLE) };
+        [Only::Local, Only::Dns(IpProtocol::Udp), Only::Dns(IpProtocol::Tcp)].map(|only| Rule { only, ..to })
+    });
+    let mirrored = plan.mirrored.iter().filter(|net| Version::of(net.addr()) == version);
+    let lengths: BTreeSet<u8> = mirrored.map(IpNet::prefix_len).chain([0]).collect();
+    let of_length = lengths.into_iter().rev().flat_map(|length| {
+        let longer = Rule { suppress: Some(length.into()), ..rule(longer_in_main(length), MAIN) };
+        let suppress = length.checked_sub(1).map(u32::from);
+        [longer, Rule { suppress, ..rule(in_table(length), TABLE) }]
+    });
+    own.chain(captured).chain(of_length).collect()
+}
+
+/// Whether the rule bears our mark and one of our priorities; those of earlier versions lie among them.
+pub(super) fn is_ours(rule: &RuleMessage) -> bool {
+    let marked = rule.attributes.contains(&RuleAttribute::Protocol(PROTOCOL));
+    marked && priority_of(rule).is_some_and(|priority| (A..=LAST).contains(&priority))
+}
+
+pub(super) fn message_of(rule: &Rule) -> RuleMessage {
+    let mut message = RuleMessage::default();
+    message.header.family = rule.version.family();
+    message.header.action = RuleAction::ToTable;
+    let length = |address: &Option<IpAddr>| address.map_or(0, |address| if address.is_ipv4() { 32 } else { 128 });
+    message.header.src_len = length(&rule.from);
+    message.header.dst_len = length(&rule.to);
+    message.attributes = vec![
+        RuleAttribute::Priority(rule.priority),
+        RuleAttribute::Table(rule.table),
+        RuleAttribute::Protocol(PROTOCOL),
+    ];
+    message.attributes.extend(rule.from.map(RuleAttribute::Source));
+    message.attributes.extend(rule.to.map(RuleAttribute::Destination));
+    message.attributes.extend(rule.suppress.map(RuleAttribute::SuppressPrefixLen));
+    match rule.only {
+        Only::All => {}
+        Only::Local => message.attributes.push(RuleAttribute::Iifname("lo".to_owned())),
+        Only::Dns(protocol) => {
+            let which = [RuleAttribute::IpProtocol(protocol), RuleAttribute::DestinationPortRange(DNS_PORT)];
+            message.attributes.extend(which);
+        }
+    }
+    message
+}
+
+/// The rule that a message describes; `None` if we never set such a rule.
+pub(super) fn rule_of(message: &RuleMessage) -> Option<Rule> {
+    let version = if message.header.family == AddressFamily::Inet6 { Version::V6 } else { Version::V4 };
+    let table = message.header.table.into();
+    let mut rule = Rule { version, priority: 0, from: None, to: None, only: Only::All, table, suppress: None };
+    let mut ports = None;
+    for attribute in &message.attributes {
+        match attribute {
+            RuleAttribute::Priority(priority) => rule.priority = *priority,
+            RuleAttribute::Table(table) => rule.table = *table,
+            RuleAttribute::Source(address) => rule.from = Some(*address),
+            RuleAttribute::Destination(address) => rule.to = Some(*address),
+            RuleAttribute::SuppressPrefixLen(SUPPRESS_NOTHING) | RuleAttribute::Protocol(_) => {}
+            RuleAttribute::SuppressPrefixLen(length) => rule.suppress = Some(*length),
+            RuleAttribute::Iifname(name) if name == "lo" => rule.only = Only::Local,
+            RuleAttribute::IpProtocol(protocol) => rule.only = Only::Dns(*protocol),
+            RuleAttribute::DestinationPortRange(range) => ports = Some(*range),
+            // Kernels from 6.15 on say that all bits of the port count.
+            RuleAttribute::Other(other) if other.kind() == FRA_DPORT_MASK && is_full_mask(other) => {}
+            _ => return None,
+        }
+    }
+    if ports != matches!(rule.only, Only::Dns(_)).then_some(DNS_PORT) {
+        return None;
+    }
+    let ours = message_of(&rule).header;
+    let (lengths, there) = ((ours.src_len, ours.dst_len), (message.header.src_len, message.header.dst_len));
+    (message.header.action == RuleAction::ToTable && lengths == there && message.header.flags.is_empty())
+        .then_some(rule)
+}
+
+fn is_full_mask(attribute: &DefaultNla) -> bool {
+    let mut mask = vec![0; attribute.value_len()];
+    attribute.emit_value(&mut mask);
+    mask.iter().all(|byte| *byte == u8::MAX)
+}
+
+pub(super) fn priority_of(rule: &RuleMessage) -> Option<u32> {
+    rule.attributes.iter().find_map(|attribute| match attribute {
+        RuleAttribute::Priority(priority) => Some(*priority),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn plan(mirrored: &[&str]) -> Plan {
+        Plan {
+            tap: String::new(),
+            mtu: 1500,
+            vm_mac: [0; 6],
+            gateway_mac: [0; 6],
+            vm4: Ipv4Addr::UNSPECIFIED,
+            gateway4: Ipv4Addr::UNSPECIFIED,
+            prefix4: 28,
+            vm6: None,
+            own: vec!["192.0.2.2".parse().unwrap(), "2001:db8::2".parse().unwrap()],
+            captured: Vec::new(),
+            mirrored: mirrored.iter().map(|net| net.parse().unwrap()).collect(),
+        }
+    }
+
+    /// Each rule of a family by what it does.
+    fn told(mirrored: &[&str], version: Version) -> Vec<String> {
+        let words = |rule: &Rule| {
+            let table = if rule.table == MAIN { "main" } else { "ours" };
+            match (rule.from, rule.suppress) {
+                (Some(from), _) => format!("from {from}: {table}"),
+                (_, Some(length)) => format!("{table} > {length}"),
+                _ => table.to_owned(),
+            }
+        };
+        rules(&plan(mirrored), version).iter().map(words).collect()
+    }
+
+    #[test]
+    fn prefixes_are_looked_up_by_their_length_after_what_is_longer_in_main() {
+        let mirrored = ["0.0.0.0/1", "10.0.0.0/8", "128.0.0.0/1", "10.1.0.0/16", "2000::/3"];
+        assert_eq!(
+            told(&mirrored, Version::V4),
+            [
+                "from 192.0.2.2: main",
+                "main > 16",
+                "ours > 15",
+                "main > 8",
+                "ours > 7",
+                "main > 1",
+                "ours > 0",
+                "main > 0",
+                "ours",
+            ]
+        );
+        let v6 = ["from 2001:db8::2: main", "main > 3", "ours > 2", "main > 0", "ours"];
+        assert_eq!(told(&mirrored, Version::V6), v6);
+        assert_eq!(told(&[], Version::V4), ["from 192.0.2.2: main", "main > 0", "ours"]);
+    }
+
+    #[test]
+    fn they_are_in_the_order_of_their_priorities() {
+        let all = rules(&plan(&["0.0.0.0/1", "10.1.2.3/32", "10.0.0.0/8"]), Version::V4);
+        assert!(all.is_sorted_by_key(|rule| rule.priority), "{all:?}");
+    }
+
+    #[test]
+    fn every_rule_is_ours_and_is_read_as_it_was_written() {
+        let plan = plan(&["0.0.0.0/1", "10.1.2.3/32", "2000::/3", "2001:db8::1/128"]);
+        for version in Version::ALL {
+            for rule in rules(&plan, version) {
+                let message = message_of(&rule);
+                assert!(is_ours(&message), "{rule:?}");
+                assert_eq!(rule_of(&message), Some(rule));
+            }
+        }
+    }
+}
