@@ -3,7 +3,7 @@
 //! other whole states, so nothing is lost if one is slow.
 
 use crate::limits::MAX_MIRRORED;
-use crate::net::{Changes, Families, Mode, Net, NetError, Observed, Plan, Ways, captured, choose_subnet, ways};
+use crate::net::{Changes, Families, Mode, Net, NetError, NoIpv6, Observed, Plan, Ways, captured, choose_subnet, ways};
 use ipnet::{IpNet, Ipv4Net};
 use stack::addresses::{GATEWAY6, PREFIX4, PREFIX6, VM6};
 use stack::{AddressPlan, HostLoopback};
@@ -32,6 +32,8 @@ pub(crate) struct NetworkState {
     pub(crate) plan: Option<AddressPlan>,
     /// Whether IPv6 is carried.
     pub(crate) ipv6: bool,
+    /// Why it is not, although the relay's host has it.
+    pub(crate) no_ipv6: Option<String>,
     /// WSL's networking mode.
     pub(crate) mode: String,
     /// Which prefixes go to the TAP beside the default routes, and which stay.
@@ -153,9 +155,12 @@ impl Keeper {
         let observed = self.net.observe(&self.fixed.tap).await.map_err(|error| error.to_string())?;
         self.state.mode = mode_name(observed.mode).to_owned();
         let subnet = self.subnet(&observed, host)?;
-        let carried = if host.ipv6 { Families::V4AndV6 } else { Families::V4 };
+        // A machine that does not take IPv6 keeps its own, with the routes that WSL has mirrored.
+        let no_ipv6 = if host.ipv6 { self.net.ipv6().await.err() } else { None };
+        let ipv6 = host.ipv6 && no_ipv6.is_none();
+        let carried = if ipv6 { Families::V4AndV6 } else { Families::V4 };
         let vpn = vpn_addresses(host);
-        let ways = ways(&observed, &vpn, carried);
+        let mut ways = ways(&observed, &vpn, carried);
         if ways.left_out > 0 && ways.left_out != self.state.ways.left_out {
             let count = ways.left_out;
             tracing::warn!(
@@ -169,14 +174,30 @@ impl Keeper {
             captured: captured(&observed, &ways, &self.resolv_conf),
             host_loopback: self.fixed.host_loopback,
         };
-        let plan = self.plan(&addresses, &observed, &ways, host.ipv6);
+        let plan = self.plan(&addresses, &observed, &ways, ipv6);
         self.net.prepare_link(&plan).await.map_err(|error| error.to_string())?;
-        self.net.apply(&plan).await.map_err(|error| error.to_string())?;
+        let refused = self.net.apply(&plan).await.map_err(|error| error.to_string())?;
         tracing::debug!(?plan, "addresses and routes are set");
-        (self.state.up, self.state.ipv6) = (true, host.ipv6);
+        if refused.is_some() {
+            ways = self::ways(&observed, &vpn, Families::V4);
+        }
+        let no_ipv6 = no_ipv6.or(refused);
+        self.tell_of_ipv6(no_ipv6.as_ref());
+        (self.state.up, self.state.ipv6) = (true, host.ipv6 && no_ipv6.is_none());
+        self.state.no_ipv6 = no_ipv6.map(|reason| reason.to_string());
         self.state.plan = Some(addresses);
         self.state.ways = ways;
         Ok(())
+    }
+
+    /// Logs a reason once. That IPv6 is off is its user's choice.
+    fn tell_of_ipv6(&self, reason: Option<&NoIpv6>) {
+        match reason {
+            Some(reason) if self.state.no_ipv6.as_ref() == Some(&reason.to_string()) => {}
+            Some(NoIpv6::Off) => tracing::info!("{}", NoIpv6::Off),
+            Some(reason) => tracing::warn!("{reason}"),
+            None => {}
+        }
     }
 
     /// Chosen once: a change would cut what is open.

@@ -48,6 +48,9 @@ pub struct Status {
     pub limits: Vec<Limit>,
     /// The last thing that went wrong with the VM's routes, if they are not right now.
     pub network_error: Option<String>,
+    /// Why the tunnel carries no IPv6 although the relay's host has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_ipv6: Option<String>,
     /// The proxy that connections go through, with `--via`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<ViaStatus>,

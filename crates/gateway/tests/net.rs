@@ -7,9 +7,10 @@ use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr};
 use std::task::{Context, Waker};
 
+use common::old_kernel::OldKernel;
 use common::{GATEWAY_MAC, PATIENCE, VM_MAC, frame, in_vm, sysctl, vm};
 use etherparse::{IpNumber, NetSlice, SlicedPacket};
-use gateway::net::{IpNet, Mode, Net, NetError, Observed, Plan, Ways, captured, survey};
+use gateway::net::{IpNet, Mode, Net, NetError, NoIpv6, Observed, Plan, Ways, captured, survey};
 use gateway::tap::{OffloadWish, Tap};
 use lab::addresses::{NAT_GATEWAY, NAT_NETWORK, SERVER, SERVER_V6};
 use lab::{Lab, Place};
@@ -104,6 +105,7 @@ fn a_survey_tells_what_ip_tells() {
         assert_eq!(rule(5).text, "from 10.0.0.0/8 to 192.0.2.1 iif eth0 ipproto udp dport 53 lookup 77");
         assert_eq!(rule(6).text, "not from all fwmark 0x10 lookup main suppress_prefixlength 0");
         assert_eq!((rule(5).table, rule(32766).text.as_str()), (Some(77), "from all lookup main"));
+        assert_eq!(survey.ipv6_rules, Some(true));
         assert_eq!((survey.wslinfo, survey.signs), (None, Mode::Nat));
         let neighbours = net.neighbours().await.unwrap();
         let answers = |address: &str| {
@@ -324,6 +326,48 @@ fn without_a_default_route_and_without_ipv6() {
     });
 }
 
+/// The VM's IPv6 routes of all tables, without those of the TAP's own.
+fn routes6(lab: &Lab) -> Vec<String> {
+    let all = vm(lab, "ip -6 route show table all");
+    all.lines().filter(|line| !line.contains(TAP)).map(str::to_owned).collect()
+}
+
+#[test]
+fn where_the_kernel_has_one_table_for_ipv6_it_stays_as_it_was_and_ipv4_is_led_away() {
+    let Some(lab) = lab::lab_or_skip() else { return };
+    vm(&lab, "ip -6 address add 2001:db8:9::2/64 dev eth0 nodad");
+    vm(&lab, "ip -6 route add default via 2001:db8:9::1 dev eth0");
+    in_vm(&lab, async || {
+        let before = (routes6(&lab), rules(&lab, "-6"));
+        let tap = Tap::open(TAP, OffloadWish::Auto).unwrap();
+        let net = Net::open_by::<OldKernel>().unwrap();
+        assert_eq!(Net::open().unwrap().ipv6().await, Ok(()), "this machine's kernel has rules");
+        assert_eq!(net.survey().await.unwrap().ipv6_rules, Some(false));
+        net.withdraw().await.unwrap();
+        let mut plan = plan(&net.observe(TAP).await.unwrap());
+        plan.mirrored = vec!["2000::/3".parse().unwrap()];
+        for _ in 0..2 {
+            net.prepare_link(&plan).await.unwrap();
+            assert_eq!(net.apply(&plan).await.unwrap(), Some(NoIpv6::NoRules));
+            assert_eq!((way(&lab, SERVER), way(&lab, SERVER_V6)), (TAP.to_owned(), "eth0".to_owned()));
+            assert_eq!((routes6(&lab), rules(&lab, "-6")), before, "no IPv6 route is added or replaced");
+            let of_tap = vm(&lab, &format!("ip -6 route show table all dev {TAP}"));
+            assert_eq!(of_tap.trim(), "", "the TAP has no IPv6");
+        }
+        assert_eq!(net.ipv6().await, Err(NoIpv6::NoRules));
+        let said = NoIpv6::NoRules.to_string();
+        for part in ["CONFIG_IPV6_MULTIPLE_TABLES", "5.15.90.1", "wsl --update", "wsl --shutdown"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        net.withdraw().await.unwrap();
+        drop(tap);
+        assert_eq!(
+            (routes6(&lab), rules(&lab, "-6"), rules(&lab, "-4")),
+            (before.0, before.1, UNTOUCHED.map(str::to_owned).into())
+        );
+    });
+}
+
 #[test]
 fn mirrored_prefixes_are_routes_of_our_table_and_two_rules_for_each_length() {
     let Some(lab) = lab::lab_or_skip() else { return };
@@ -337,7 +381,7 @@ fn mirrored_prefixes_are_routes_of_our_table_and_two_rules_for_each_length() {
         let mut changes = net.changes().unwrap();
         plan.mirrored = ["0.0.0.0/1", "128.0.0.0/1", "10.0.0.0/8"].map(|net| net.parse().unwrap()).into();
         for _ in 0..2 {
-            net.apply(&plan).await.unwrap();
+            assert_eq!(net.apply(&plan).await.unwrap(), None);
         }
         assert!(changes.poll_changed(&mut Context::from_waker(Waker::noop())).is_pending(), "our own doing was told");
         for (query, expected) in [

@@ -66,6 +66,9 @@ pub(crate) fn status(status: &Status) -> String {
         lines.push(("tap", format!("{}, mtu {}, offload {offload}", tap.name, tap.mtu)));
         lines.push(("addresses", addresses(tap)));
     }
+    if let Some(reason) = &status.no_ipv6 {
+        lines.push(("ipv6", format!("not carried: {reason}")));
+    }
     if let Some(via) = &status.via {
         lines.push(("via", via_words(via)));
     }

@@ -3,7 +3,8 @@
 use lab::addresses::{ROUTER_V6, SERVER, SERVER_NAME, SERVER_V6};
 use lab::relay::{Lack, lacks};
 use lab::scene::{
-    PATIENCE, UDP_ECHO, UDP_WHO, cut_off_lab, hops, http_status, tunnelled_lab, udp_client, udp_server, web_server,
+    PATIENCE, UDP_ECHO, UDP_WHO, cut_off_lab, hops, http_status, must, tunnelled_lab, udp_client, udp_server,
+    web_server,
 };
 use lab::{Lab, Place, Tunnel, until};
 
@@ -86,4 +87,21 @@ fn the_vm_has_ipv6_for_as_long_as_the_host_has_it() {
         assert_eq!(refused.code, Some(7), "{round}: an app without IPv6 is told at once: {refused:?}");
         assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "{round}");
     }
+}
+
+#[test]
+fn a_vm_without_ipv6_gets_ipv4_alone_and_status_says_why() {
+    let Some(lab) = cut_off_lab() else { return };
+    let _web = web_server(&lab);
+    for scope in ["all", "default"] {
+        let _said = must(&lab, Place::Wsl, &format!("sysctl -qw net.ipv6.conf.{scope}.disable_ipv6=1"));
+    }
+    let tunnel = Tunnel::up(&lab, &[]);
+    assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
+    let status = tunnel.status();
+    assert!(status["tap"]["ipv6"].is_null(), "{status}");
+    assert!(status["no_ipv6"].as_str().is_some_and(|reason| reason.contains("IPv6 is off in this VM")), "{status}");
+    let text = tunnel.command(&["status"]).unwrap().stdout;
+    assert!(text.contains("ipv6      not carried: IPv6 is off in this VM"), "{text}");
+    assert_eq!(tunnel.complained(), "", "it is the user's choice");
 }

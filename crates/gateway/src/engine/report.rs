@@ -79,6 +79,7 @@ impl Engine {
             network_error: self.network_state.error.clone(),
             // Another process's: the control socket adds it.
             keep_alive: None,
+            no_ipv6: self.network_state.no_ipv6.clone(),
             via: self.core.way_out.as_ref().map(|way_out| way_out.status(now)),
         }
     }

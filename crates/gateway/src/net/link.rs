@@ -7,7 +7,7 @@ use rtnetlink::LinkUnspec;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags};
 
 use super::observe::{address_of, link_name};
-use super::routing::{Plan, has_ipv6};
+use super::routing::Plan;
 use super::{Net, NetError, Ordering};
 
 /// Packets that may wait for the gateway. With 1 MiB windows and no segment offload 1,000 overflowed.
@@ -20,11 +20,14 @@ impl Net {
     /// Brings the TAP up as planned and gives its index. Other addresses on it, left from another plan, go.
     ///
     /// # Errors
-    /// See [`NetError`]. IPv6 that this machine does not have is left out.
+    /// See [`NetError`]. IPv6 that this machine does not take is left out; [`Net::apply`] says why.
     pub async fn prepare_link(&self, plan: &Plan) -> Result<u32, NetError> {
         let index = self.index_of(&plan.tap).await?;
         self.tap.store(index, Ordering::Relaxed);
-        let vm6 = plan.vm6.filter(|_| has_ipv6());
+        let vm6 = match plan.vm6 {
+            Some(vm6) if self.ipv6().await.is_ok() => Some(vm6),
+            Some(_) | None => None,
+        };
         // Before it comes up, so that it never says anything by itself.
         quieten(&plan.tap, vm6.is_some());
         loosen_rp_filter(&plan.tap);

@@ -19,6 +19,7 @@ use rtnetlink::sys::{AsyncSocket, SocketAddr, TokioSocket};
 use rtnetlink::{Handle, MulticastGroup};
 
 pub mod capture;
+mod ipv6;
 mod link;
 pub mod observe;
 pub mod routing;
@@ -31,6 +32,7 @@ pub use ipnet::{IpNet, Ipv4Net};
 
 pub use capture::captured;
 pub(crate) use capture::nameservers;
+pub use ipv6::NoIpv6;
 pub use observe::{Mode, Observed};
 pub use routing::Plan;
 pub use subnet::{SubnetError, choose_subnet};
@@ -124,7 +126,19 @@ impl Net {
     /// # Panics
     /// Outside of a tokio runtime with I/O.
     pub fn open() -> Result<Self, NetError> {
-        let (connection, handle, _) = rtnetlink::new_connection().map_err(|source| NetError::Socket { source })?;
+        Self::open_by::<TokioSocket>()
+    }
+
+    /// As [`Net::open`], by another kind of socket: tests put another kernel behind it.
+    ///
+    /// # Errors
+    /// [`NetError::Socket`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with I/O.
+    pub fn open_by<S: AsyncSocket + Send + 'static>() -> Result<Self, NetError> {
+        let opened = rtnetlink::new_connection_with_socket::<S>();
+        let (connection, handle, _) = opened.map_err(|source| NetError::Socket { source })?;
         tokio::spawn(connection);
         Ok(Self { handle, tap: Arc::default() })
     }

@@ -7,7 +7,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::Path;
 
 use futures_util::TryStreamExt;
 use ipnet::IpNet;
@@ -17,7 +16,7 @@ use rtnetlink::{IpVersion, RouteMessageBuilder};
 
 use super::observe::{destination_of, gateways_of, interfaces_of, table_of, without_family};
 use super::rules::{PROTOCOL, Rule, Version, is_ours, message_of, priority_of, rule_of, rules};
-use super::{Net, NetError, TABLE};
+use super::{Net, NetError, NoIpv6, TABLE};
 
 /// What shall be true of the interface, the rules and our table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,20 +48,22 @@ pub struct Plan {
 impl Net {
     /// Leads traffic to the TAP as planned, whatever was there of ours before: what fits stays untouched,
     /// what is missing is added, and only then what does not fit is removed. Done again it changes
-    /// nothing. Needs [`Net::prepare_link`] first.
+    /// nothing. Needs [`Net::prepare_link`] first. IPv6 that this machine does not take is left out; the
+    /// reason comes back.
     ///
     /// # Errors
-    /// See [`NetError`]. IPv6 that this machine refuses is left out.
-    pub async fn apply(&self, plan: &Plan) -> Result<(), NetError> {
+    /// See [`NetError`].
+    pub async fn apply(&self, plan: &Plan) -> Result<Option<NoIpv6>, NetError> {
         let index = self.index_of(&plan.tap).await?;
         let way4 = RouteMessageBuilder::<Ipv4Addr>::new().gateway(plan.gateway4).pref_source(plan.vm4);
         self.set_routes(plan, Version::V4, way4.output_interface(index)).await?;
         let mut rules = rules(plan, Version::V4);
-        if let Some((vm, gateway, _)) = plan.vm6.filter(|_| has_ipv6()) {
+        let mut no_ipv6 = None;
+        if let Some((vm, gateway, _)) = plan.vm6 {
             let way6 = RouteMessageBuilder::<Ipv6Addr>::new().gateway(gateway).pref_source(vm);
-            match self.set_routes(plan, Version::V6, way6.output_interface(index)).await {
+            match self.set_routes6(plan, way6.output_interface(index)).await {
                 Ok(()) => rules.extend(self::rules(plan, Version::V6)),
-                Err(error) => tracing::warn!(%error, "IPv6 is not carried: this machine refuses the route"),
+                Err(reason) => no_ipv6 = Some(reason),
             }
         }
         // B, which turns everything over, comes last, when all its exceptions are there.
@@ -74,7 +75,14 @@ impl Net {
                 None => self.add_rule(rule).await?,
             }
         }
-        self.remove_rules(there).await
+        self.remove_rules(there).await?;
+        Ok(no_ipv6)
+    }
+
+    /// As [`Net::set_routes`], on a machine that has rules for IPv6.
+    async fn set_routes6(&self, plan: &Plan, way: RouteMessageBuilder<Ipv6Addr>) -> Result<(), NoIpv6> {
+        self.ipv6().await?;
+        Ok(self.set_routes(plan, Version::V6, way).await?)
     }
 
     /// Takes back all that [`Net::apply`] did, now or in a run before that could not. The TAP stays.
@@ -129,12 +137,21 @@ impl Net {
     /// The rules that bear our mark, those of a killed run among them.
     async fn our_rules(&self) -> Result<Vec<RuleMessage>, NetError> {
         let mut ours = Vec::new();
-        for (version, asked) in [(Version::V4, IpVersion::V4), (Version::V6, IpVersion::V6)] {
-            let all: Result<Vec<RuleMessage>, _> = self.handle.rule().get(asked).execute().try_collect().await;
-            let all = without_family(all.map_err(|error| NetError::of("listing the rules", error)))?;
-            ours.extend(all.into_iter().filter(|rule| rule.header.family == version.family() && is_ours(rule)));
+        for version in Version::ALL {
+            ours.extend(self.dump_rules(version).await?.into_iter().filter(is_ours));
         }
         Ok(ours)
+    }
+
+    /// All rules of a family; none where the kernel has none for it.
+    pub(super) async fn dump_rules(&self, version: Version) -> Result<Vec<RuleMessage>, NetError> {
+        let asked = match version {
+            Version::V4 => IpVersion::V4,
+            Version::V6 => IpVersion::V6,
+        };
+        let all: Result<Vec<RuleMessage>, _> = self.handle.rule().get(asked).execute().try_collect().await;
+        let all = without_family(all.map_err(|error| NetError::of("listing the rules", error)))?;
+        Ok(all.into_iter().filter(|rule| rule.header.family == version.family()).collect())
     }
 
     async fn add_rule(&self, rule: &Rule) -> Result<(), NetError> {
@@ -156,12 +173,6 @@ impl Net {
         }
         Ok(())
     }
-}
-
-/// Whether IPv6 is there and not switched off for the whole machine.
-pub(super) fn has_ipv6() -> bool {
-    std::fs::read_to_string(Path::new("/proc/sys/net/ipv6/conf/all/disable_ipv6"))
-        .is_ok_and(|value| value.trim() == "0")
 }
 
 /// A route to a prefix by the way of another.

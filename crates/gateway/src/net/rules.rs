@@ -138,6 +138,14 @@ pub(super) fn is_ours(rule: &RuleMessage) -> bool {
     marked && priority_of(rule).is_some_and(|priority| (A..=LAST).contains(&priority))
 }
 
+/// A rule for IPv6 that is never set: behind our last, and of our mark.
+pub(super) fn unused() -> RuleMessage {
+    let priority = LAST + 1;
+    let rule =
+        Rule { version: Version::V6, priority, from: None, to: None, only: Only::All, table: TABLE, suppress: None };
+    message_of(&rule)
+}
+
 pub(super) fn message_of(rule: &Rule) -> RuleMessage {
     let mut message = RuleMessage::default();
     message.header.family = rule.version.family();

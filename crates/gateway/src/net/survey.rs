@@ -5,7 +5,6 @@ use std::net::IpAddr;
 
 use futures_util::TryStreamExt;
 use ipnet::IpNet;
-use rtnetlink::IpVersion;
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use rtnetlink::packet_route::neighbour::{
@@ -14,10 +13,12 @@ use rtnetlink::packet_route::neighbour::{
 use rtnetlink::packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteType};
 use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage, RulePortRange};
 
+use super::ipv6::has_ipv6;
 use super::observe::{
     address_of, ask_wslinfo_text, destination_of, gateways_of, guess_mode, interfaces_of, link_name, mode_by_name,
-    table_of, without_family,
+    table_of,
 };
+use super::rules::Version;
 use super::{Mode, Net, NetError};
 
 /// The kernel's network.
@@ -29,6 +30,9 @@ pub struct Survey {
     pub routes: Vec<Route>,
     /// The rules of both families.
     pub rules: Vec<Rule>,
+    /// Whether the kernel has rules for IPv6; nothing where IPv6 is off. Every kernel that can have some
+    /// makes two at its start (fib6_rules_net_init in net/ipv6/fib6_rules.c).
+    pub ipv6_rules: Option<bool>,
     /// What `wslinfo` says of the networking mode; nothing where there is none, or it does not answer.
     pub wslinfo: Option<String>,
     /// The mode that the interfaces look like; [`Mode::Nat`] also where it is another with an `eth0` that leads out.
@@ -114,9 +118,11 @@ impl Net {
         let wslinfo = ask_wslinfo_text().await;
         // What `wslinfo` prints besides modes is its usage.
         let wslinfo = wslinfo.map(|text| text.trim().to_owned()).filter(|text| mode_by_name(text).is_some());
+        let (rules4, rules6) = (self.rules(Version::V4).await?, self.rules(Version::V6).await?);
         Ok(Survey {
             routes,
-            rules: self.rules().await?,
+            ipv6_rules: has_ipv6().then_some(!rules6.is_empty()),
+            rules: [rules4, rules6].concat(),
             wslinfo,
             signs: guess_mode(&links, 0, way_out),
             links: links.iter().map(|link| link_of(link, addresses_of(link.header.index))).collect(),
@@ -134,14 +140,8 @@ impl Net {
         Ok(all.iter().filter_map(|message| neighbour_of(message, &links)).collect())
     }
 
-    async fn rules(&self) -> Result<Vec<Rule>, NetError> {
-        let mut rules = Vec::new();
-        for (family, asked) in [(AddressFamily::Inet, IpVersion::V4), (AddressFamily::Inet6, IpVersion::V6)] {
-            let all: Result<Vec<RuleMessage>, _> = self.handle.rule().get(asked).execute().try_collect().await;
-            let all = without_family(all.map_err(|error| NetError::of("listing the rules", error)))?;
-            rules.extend(all.iter().filter(|rule| rule.header.family == family).map(rule_of));
-        }
-        Ok(rules)
+    async fn rules(&self, version: Version) -> Result<Vec<Rule>, NetError> {
+        Ok(self.dump_rules(version).await?.iter().map(rule_of).collect())
     }
 }
 

@@ -1,6 +1,8 @@
 //! A lab's namespace entered by a thread, and an address plan for tests.
 #![allow(dead_code, clippy::allow_attributes, reason = "each test program uses a part of this")]
 
+pub(crate) mod old_kernel;
+
 use std::fs::File;
 use std::future::poll_fn;
 use std::time::Duration;

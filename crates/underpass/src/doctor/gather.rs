@@ -100,7 +100,8 @@ fn remember(facts: &mut Facts, tries: &Tries, now: &[IpAddr], home: &Path, varia
 
 /// A machine of which nothing is known.
 fn nothing() -> Survey {
-    Survey { links: Vec::new(), routes: Vec::new(), rules: Vec::new(), wslinfo: None, signs: gateway::net::Mode::Other }
+    let (links, routes, rules) = Default::default();
+    Survey { links, routes, rules, ipv6_rules: None, wslinfo: None, signs: gateway::net::Mode::Other }
 }
 
 /// Whom to reach, all by address: a name of the user's is looked up by whoever knows it, and where nobody does the well-known addresses

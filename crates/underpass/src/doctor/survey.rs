@@ -155,6 +155,7 @@ mod tests {
                 refuses: false,
             }],
             rules: Vec::new(),
+            ipv6_rules: None,
             wslinfo: None,
             signs: net::Mode::Nat,
         }
