@@ -38,6 +38,8 @@ pub struct Facts {
     pub proxies: Vec<ProxySetting>,
     /// The clock.
     pub clock: Clock,
+    /// What the kernel has.
+    pub kernel: Kernel,
     /// How Windows programs are started.
     pub interop: Interop,
     /// Other programs that carry WSL's traffic elsewhere.
@@ -221,6 +223,16 @@ pub struct ProxySetting {
 pub struct Clock {
     /// By how many milliseconds it is ahead of Windows' (negative: behind).
     pub ahead_of_windows_ms: Option<i64>,
+}
+
+/// What the VM's kernel has of what a tunnel needs; nothing where that is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Kernel {
+    /// The TUN driver.
+    pub tun: Option<bool>,
+    /// Routing rules for IPv6; also nothing where IPv6 is off.
+    pub ipv6_rules: Option<bool>,
 }
 
 /// How Windows programs are started from Linux.

@@ -213,6 +213,7 @@ fn healthy(wslinfo: &str, mode: ModeName, eth0: &str, gateway: &str, server: &st
         hosts: Some("127.0.0.1 localhost\n".to_owned()),
         tools: vec![Tool::Apt, Tool::Git, Tool::Docker, Tool::Curl],
         clock: Clock { ahead_of_windows_ms: Some(-140) },
+        kernel: Kernel { tun: Some(true), ipv6_rules: Some(true) },
         interop: Interop {
             is_wsl: true,
             entry: Some(Entry::Present),

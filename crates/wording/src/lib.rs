@@ -155,6 +155,7 @@ macro_rules! sentences {
 pub mod common;
 pub mod doctor;
 pub mod doctor_dns;
+pub mod doctor_kernel;
 pub mod doctor_network;
 pub mod doctor_probes;
 pub mod doctor_proxy;
@@ -173,6 +174,7 @@ mod tests {
         ("common", common::ALL),
         ("doctor", doctor::ALL),
         ("doctor_dns", doctor_dns::ALL),
+        ("doctor_kernel", doctor_kernel::ALL),
         ("doctor_network", doctor_network::ALL),
         ("doctor_probes", doctor_probes::ALL),
         ("doctor_proxy", doctor_proxy::ALL),

@@ -6,6 +6,7 @@ mod dns;
 mod docker;
 mod files;
 mod fixes;
+mod kernel;
 mod network;
 mod packets;
 mod proxy;
@@ -210,6 +211,7 @@ impl Diagnosis {
 /// Every check, in its order.
 pub static CHECKS: &[&[Check]] = &[
     wsl::FIRST,
+    kernel::CHECKS,
     network::CHECKS,
     vpn::CHECKS,
     packets::CHECKS,

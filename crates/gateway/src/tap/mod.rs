@@ -48,8 +48,14 @@ pub enum OffloadWish {
 /// Why there is no TAP.
 #[derive(Debug, thiserror::Error)]
 pub enum TapError {
-    /// The kernel has no TUN driver, or nobody made its file.
-    #[error("there is no /dev/net/tun, so no TAP can be made: load the driver with `modprobe tun` (as root)")]
+    /// The kernel has no TUN driver. WSL loads it when its VM starts (`WslCoreConfig.cpp`: tun is one of
+    /// the default modules; `main.cpp` of init: from the disk of modules alone), a distro cannot.
+    #[error(
+        "there is no /dev/net/tun, so no TAP can be made: the kernel's TUN driver is not loaded, and WSL alone can \
+         load it, when its VM starts. In %UserProfile%\\.wslconfig, under [wsl2], take out loadDefaultKernelModules=false \
+         (the default is true); with a kernel of your own (kernel=) set kernelModules= to the disk with its modules, or \
+         build it with CONFIG_TUN=y. Then run `wsl --shutdown` in Windows"
+    )]
     NoDriver,
     /// Not root.
     #[error("no permission to make the TAP {name}: run as root (it takes CAP_NET_ADMIN)")]
@@ -311,12 +317,15 @@ mod tests {
     fn a_failure_says_what_to_try() {
         let told = |code: Errno| Failure { step: "x", source: code.into() }.explain("up0").to_string();
         for (code, advice) in [
-            (Errno::ENOENT, "modprobe tun"),
+            (Errno::ENOENT, "loadDefaultKernelModules"),
+            (Errno::ENODEV, "kernelModules="),
+            (Errno::ENXIO, "wsl --shutdown"),
             (Errno::EPERM, "run as root"),
             (Errno::EBUSY, "--tap"),
             (Errno::EINVAL, "--tap"),
         ] {
             assert!(told(code).contains(advice), "{}", told(code));
+            assert!(!told(code).contains("modprobe"), "modprobe finds no modules in a distro: {}", told(code));
         }
         assert!(told(Errno::ENOMEM).contains("x failed: "), "{}", told(Errno::ENOMEM));
     }

@@ -51,6 +51,7 @@ pub(super) async fn gather(wishes: &Wishes) -> Gathered {
         hosts: files::text(Path::new("/etc/hosts")),
         tools: tools::installed(around),
         proxies: settings,
+        kernel: survey::kernel(&seen),
         interop: survey::interop(),
         filter,
         tunnel: survey::tunnel(status.ok().flatten()),

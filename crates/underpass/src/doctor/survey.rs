@@ -1,13 +1,14 @@
 //! What the gateway sees of the kernel, of its tunnel and of interop, as the doctor's facts.
 
 use doctor::facts::{
-    Entry, Interop, Link, Mode, ModeName, Neighbour, NeighbourState, Outcome, Route, Rule, Tunnel, TunnelState,
+    Entry, Interop, Kernel, Link, Mode, ModeName, Neighbour, NeighbourState, Outcome, Route, Rule, Tunnel, TunnelState,
 };
 use gateway::net::{self, Survey, survey};
 use gateway::status::State;
 use gateway::{Status, interop};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::IpAddr;
+use std::path::Path;
 use wire::facts::Adapter;
 
 /// The main routing table.
@@ -39,6 +40,10 @@ pub(super) fn routes(survey: &Survey) -> Vec<Route> {
 pub(super) fn rules(survey: &Survey) -> Vec<Rule> {
     let rule = |rule: &survey::Rule| Rule { priority: rule.priority, table: rule.table, text: rule.text.clone() };
     survey.rules.iter().map(rule).collect()
+}
+
+pub(super) fn kernel(survey: &Survey) -> Kernel {
+    Kernel { tun: Path::new("/dev/net/tun").try_exists().ok(), ipv6_rules: survey.ipv6_rules }
 }
 
 pub(super) fn neighbours(neighbours: Vec<survey::Neighbour>) -> Vec<Neighbour> {

@@ -1,0 +1,29 @@
+//! What the doctor says of the VM's kernel: what it lacks, and how WSL gives it that.
+
+sentences! {
+    // ---- the TUN driver
+    /// Check.
+    TUN: "The kernel has the TUN driver, which tunnels need", "内核提供隧道所需的 TUN 驱动";
+    /// Seen.
+    TUN_SEEN: "/dev/net/tun does not exist.", "/dev/net/tun 不存在。";
+    /// Seen.
+    TUN_OFF_SEEN: ".wslconfig has loadDefaultKernelModules=false.", ".wslconfig 中设置了 loadDefaultKernelModules=false。";
+    /// Seen.
+    TUN_KERNEL_SEEN: ".wslconfig names a kernel of its own ({kernel}) and no kernelModules for it.", ".wslconfig 指定了自定义内核（{kernel}），但没有为它指定 kernelModules。";
+    /// Cause.
+    TUN_CAUSE: "WSL's kernels from 6.6 on have the TUN driver as a module. WSL loads it when its VM starts, from the disk of modules that belongs to the kernel; inside a distro `modprobe` finds no modules. Without the driver no tunnel can start: neither Underpass, nor a VPN client inside WSL.", "从 6.6 起，WSL 内核把 TUN 驱动编译为模块，由 WSL 在虚拟机启动时从与内核配套的模块磁盘加载；发行版内的 modprobe 找不到这些模块。缺少该驱动时任何隧道都无法启动，包括 Underpass 和 WSL 内的 VPN 客户端。";
+    /// Fix.
+    TUN_DEFAULT_FIX: "Let WSL load its default modules:", "让 WSL 加载默认模块：";
+    /// Fix.
+    TUN_KERNEL_FIX: "Give a custom kernel the disk with its own modules (or build it with CONFIG_TUN=y):", "为自定义内核指定与其配套的模块磁盘（或在编译内核时启用 CONFIG_TUN=y）：";
+
+    // ---- policy routing for IPv6
+    /// Check.
+    IPV6_RULES: "The kernel has policy routing for IPv6", "内核支持 IPv6 策略路由";
+    /// Seen.
+    IPV6_RULES_SEEN: "IPv6 is on, and the kernel has no routing rules for it (ip -6 rule).", "IPv6 已启用，但内核没有 IPv6 路由规则（ip -6 rule）。";
+    /// Cause.
+    IPV6_RULES_CAUSE: "The kernel is built without CONFIG_IPV6_MULTIPLE_TABLES, like WSL's kernels up to 5.15.90.1: the tunnel carries IPv4 alone and leaves IPv6 as it is.", "该内核编译时未启用 CONFIG_IPV6_MULTIPLE_TABLES（WSL 内核直到 5.15.90.1 都是如此）：隧道只承载 IPv4，IPv6 保持原样。";
+    /// Fix.
+    IPV6_RULES_FIX: "Update WSL, and its kernel with it (a custom kernel needs that option):", "更新 WSL（内核会一并更新；自定义内核需要启用该选项）：";
+}
