@@ -25,9 +25,34 @@ pub const PROBE_QUESTIONS: usize = 16;
 /// that each names one.
 pub const MAX_ECHOES: usize = 8192;
 
-/// Pings under way at a time where the system keeps each of them (Windows): further ones are lost.
+/// Bounds of pings where the system keeps each of them until it is answered (Windows).
 #[cfg(windows)]
-pub const MAX_PINGS: usize = 1024;
+#[derive(Clone, Copy, Debug)]
+pub struct PingLimits {
+    /// Requests that may still be answered. One more displaces the oldest.
+    pub waiting: usize,
+    /// Those to one destination. Further ones are lost.
+    pub to_one: usize,
+    /// Requests that the system holds, with those that were displaced and that it has not let go of.
+    pub held: usize,
+    /// Bytes of those that may still be answered; the system holds at most twice as many.
+    pub bytes: usize,
+    /// Requests of one handle, which are displaced together.
+    pub batch: usize,
+    /// How long a reply is waited for.
+    pub patience: Duration,
+}
+
+/// A sweep of 400 addresses a second displaces nothing. `ping` waits 10 s after its last request.
+#[cfg(windows)]
+pub const PINGS: PingLimits = PingLimits {
+    waiting: 4096,
+    to_one: 256,
+    held: 8192,
+    bytes: 32 * 1024 * 1024,
+    batch: 128,
+    patience: Duration::from_secs(10),
+};
 
 /// How long a ping is remembered. Its sender has long given up by then (`ping` waits 10 s at most by itself).
 pub const ECHO_MEMORY: Duration = Duration::from_secs(30);

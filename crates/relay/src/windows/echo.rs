@@ -1,10 +1,11 @@
-//! Real pings by Windows' own calls, which need no rights; see `win32/icmp.rs`.
+//! Real pings by Windows' own calls, which need no rights; see `pinger.rs` and `win32/icmp.rs`.
 //!
-//! No answer stays no answer: Windows' time-out is told to nobody.
+//! No answer stays no answer: the gateway hears nothing of a time-out.
 
-use super::win32::icmp::{self, Reply, Request, Sender};
+use super::pinger::{Pinger, Request};
+use super::win32::icmp::{self, Reply};
 use crate::echo::Outcome;
-use crate::limits::{ECHO_MEMORY, MAX_PINGS};
+use crate::limits::{MAX_ECHOES, PINGS, PingLimits};
 use std::net::IpAddr;
 use std::time::Instant;
 use tokio::sync::mpsc;
@@ -24,8 +25,10 @@ pub(crate) struct Heard {
 
 /// The thread that pings, started at the first use.
 pub(crate) struct Echoes {
-    sender: Option<Sender>,
-    /// `under_way <= MAX_PINGS`
+    functions: icmp::Functions,
+    limits: PingLimits,
+    pinger: Option<Pinger>,
+    /// `under_way <= MAX_ECHOES`
     under_way: usize,
     heard: mpsc::Sender<Heard>,
 }
@@ -38,26 +41,29 @@ pub(crate) fn capabilities() -> Capabilities {
 
 impl Echoes {
     pub(crate) fn new() -> (Self, mpsc::Receiver<Heard>) {
+        Self::by(icmp::Functions::load(), PINGS)
+    }
+
+    fn by(functions: icmp::Functions, limits: PingLimits) -> (Self, mpsc::Receiver<Heard>) {
         // Each request is heard of once, so there is always room.
-        let (heard, receiver) = mpsc::channel(MAX_PINGS);
-        (Self { sender: None, under_way: 0, heard }, receiver)
+        let (heard, receiver) = mpsc::channel(MAX_ECHOES);
+        (Self { functions, limits, pinger: None, under_way: 0, heard }, receiver)
     }
 
     /// Sends an echo request. `Some` when that cannot be.
     pub(crate) fn send(&mut self, _: Instant, id: RequestId, to: IpAddr, ttl: u8, payload: &[u8]) -> Option<Fault> {
-        if self.under_way >= MAX_PINGS {
+        if self.under_way >= MAX_ECHOES {
             // Lost, as where a link is full.
             return None;
         }
-        if self.sender.is_none() {
+        if self.pinger.is_none() {
             let heard = self.heard.clone();
-            let tell = move |reply: Reply| {
-                let heard_of = Heard { id: reply.id, outcome: outcome(reply) };
+            let tell = move |id, reply: Option<Reply>| {
                 // Only an engine that ended is not there to hear it.
-                let _ = heard.try_send(heard_of);
+                let _ = heard.try_send(Heard { id, outcome: reply.and_then(outcome) });
             };
-            match Sender::start(ECHO_MEMORY, tell) {
-                Ok(sender) => self.sender = Some(sender),
+            match Pinger::start(self.functions, self.limits, tell) {
+                Ok(pinger) => self.pinger = Some(pinger),
                 Err(error) => {
                     tracing::warn!(%error, "pings cannot be sent");
                     return Some(Fault { kind: FaultKind::Prohibited, router: None });
@@ -65,8 +71,8 @@ impl Echoes {
             }
         }
         self.under_way += 1;
-        if let Some(sender) = &self.sender {
-            sender.send(Request { id, to, ttl, payload: payload.to_vec() });
+        if let Some(pinger) = &self.pinger {
+            pinger.send(Request { id, to, ttl, payload: payload.to_vec() });
         }
         None
     }
@@ -78,14 +84,17 @@ impl Echoes {
     }
 }
 
-/// What a status means (`IP_STATUS`, as Microsoft's page of `ICMP_ECHO_REPLY` lists them; the system's own codes where nothing was
-/// sent).
+/// What a status means (`IP_STATUS`, as Microsoft's pages of `ICMP_ECHO_REPLY` and
+/// `ICMPV6_ECHO_REPLY` list them; the system's own codes where nothing was sent).
 fn outcome(reply: Reply) -> Option<Outcome> {
     let v6 = reply.from.is_ipv6();
     let kind = match reply.status {
         0 => return Some(Outcome::Reply { ttl: reply.ttl.unwrap_or(USUAL_TTL), payload: reply.payload }),
         11002 | 1231 => FaultKind::NetworkUnreachable,
-        11003 | 1232 => FaultKind::HostUnreachable,
+        // IP_DEST_UNREACHABLE (11040) is IPv6's "unreachable" without a reason.
+        // IP_DEST_SCOPE_MISMATCH (11045) is RFC 4443's "beyond scope of source address", which
+        // Linux takes for EHOSTUNREACH too (net/ipv6/icmp.c, `tab_unreach`).
+        11003 | 11040 | 11045 | 1232 => FaultKind::HostUnreachable,
         // The same number for both (IP_DEST_PROHIBITED).
         11004 if v6 => FaultKind::Prohibited,
         11004 => FaultKind::ProtocolUnreachable,
@@ -104,51 +113,4 @@ fn outcome(reply: Reply) -> Option<Outcome> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn told(status: u32, from: &str) -> Option<Outcome> {
-        let from = from.parse().unwrap();
-        outcome(Reply { id: RequestId(1), status, from, ttl: Some(57), payload: b"data".to_vec() })
-    }
-
-    fn fault(kind: FaultKind, router: Option<&str>) -> Option<Outcome> {
-        Some(Outcome::Error(Fault { kind, router: router.map(|router| router.parse().unwrap()) }))
-    }
-
-    #[test]
-    fn each_status_is_a_reply_an_error_with_its_router_or_nothing() {
-        assert_eq!(told(0, "192.0.2.1"), Some(Outcome::Reply { ttl: 57, payload: b"data".to_vec() }));
-        assert_eq!(told(11013, "192.0.2.1"), fault(FaultKind::TimeExceeded, Some("192.0.2.1")));
-        assert_eq!(told(11002, "0.0.0.0"), fault(FaultKind::NetworkUnreachable, None));
-        assert_eq!(told(11003, "192.0.2.1"), fault(FaultKind::HostUnreachable, Some("192.0.2.1")));
-        assert_eq!(told(11004, "192.0.2.1"), fault(FaultKind::ProtocolUnreachable, Some("192.0.2.1")));
-        assert_eq!(told(11004, "2001:db8::1"), fault(FaultKind::Prohibited, Some("2001:db8::1")));
-        assert_eq!(told(11005, "192.0.2.1"), fault(FaultKind::PortUnreachable, Some("192.0.2.1")));
-        assert_eq!(told(1231, "0.0.0.0"), fault(FaultKind::NetworkUnreachable, None));
-        assert_eq!(told(11010, "0.0.0.0"), None, "a time-out is silence");
-    }
-
-    #[tokio::test]
-    async fn many_pings_are_under_way_at_once_and_each_has_its_own_answer() {
-        let (mut echoes, mut heard) = Echoes::new();
-        #[expect(clippy::disallowed_methods, reason = "the clock is not looked at here")]
-        let now = Instant::now();
-        let count: u32 = if icmp::can(Family::V4) { 100 } else { 0 };
-        for id in 0..count {
-            let to = std::net::Ipv4Addr::LOCALHOST.into();
-            assert_eq!(echoes.send(now, RequestId(id), to, 64, &vec![id as u8; id as usize * 10]), None);
-        }
-        let mut answered = Vec::new();
-        while answered.len() < count as usize {
-            let message = tokio::time::timeout(std::time::Duration::from_secs(20), heard.recv()).await;
-            let (id, outcome) = echoes.claim(now, message.expect("no answer").unwrap()).unwrap();
-            let Outcome::Reply { payload, .. } = outcome else { panic!("{id:?}: {outcome:?}") };
-            assert_eq!(payload, vec![id.0 as u8; id.0 as usize * 10]);
-            answered.push(id.0);
-        }
-        answered.sort_unstable();
-        assert_eq!(answered, (0..count).collect::<Vec<_>>());
-        assert_eq!(echoes.under_way, 0);
-    }
-}
+mod tests;

@@ -1,72 +1,144 @@
-//! Echo requests by `IcmpSendEcho2Ex` and `Icmp6SendEcho2`, which need no rights: many at once, each ended by a call of its own
-//! (an APC) in the one thread that sent it. See Microsoft's pages of the two functions.
+//! Echo requests by `IcmpSendEcho2Ex` and `Icmp6SendEcho2`, which need no rights: many at once,
+//! each ended by a call of its own (an APC) in the one thread that sent it. Which are sent, and how
+//! long each is waited for, is `pinger.rs`'s affair.
+//!
+//! Rests on Microsoft's pages of the two functions and of `IcmpParseReplies`. They leave open
+//! whether an APC follows a call that returns replies at once, and what becomes of requests whose
+//! handle is closed. So an APC carries a number, not a pointer, and memory that Windows was lent is
+//! freed only after its APC, after a call that failed, or with the handle of a call that did not
+//! say that it is pending.
 
+#[cfg(test)]
+pub(crate) mod fake;
+
+use super::library::functions;
 use super::sockets::to_sockaddr6;
-use std::collections::VecDeque;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::c_void;
 use std::io;
 use std::mem::size_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::ptr::{null, null_mut};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ptr::{NonNull, null, null_mut};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use windows_sys::Win32::Foundation::{CloseHandle, ERROR_IO_PENDING, GetLastError, HANDLE, INVALID_HANDLE_VALUE};
-use windows_sys::Win32::NetworkManagement::IpHelper::{
-    ICMP_ECHO_REPLY, ICMPV6_ECHO_REPLY_LH, IP_OPTION_INFORMATION, Icmp6CreateFile, Icmp6ParseReplies, Icmp6SendEcho2,
-    IcmpCloseHandle, IcmpCreateFile, IcmpParseReplies, IcmpSendEcho2Ex,
+use windows_sys::Win32::Foundation::{
+    CloseHandle, ERROR_INVALID_PARAMETER, ERROR_IO_PENDING, GetLastError, HANDLE, INVALID_HANDLE_VALUE, SetLastError,
 };
-use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
+use windows_sys::Win32::NetworkManagement::IpHelper::{
+    ICMP_ECHO_REPLY, ICMPV6_ECHO_REPLY_LH, IP_GENERAL_FAILURE, IP_OPTION_INFORMATION, Icmp6CreateFile,
+    Icmp6ParseReplies, Icmp6SendEcho2, IcmpCloseHandle, IcmpCreateFile, IcmpParseReplies, IcmpSendEcho2Ex,
+};
+use windows_sys::Win32::Networking::WinSock::SOCKADDR_IN6;
+use windows_sys::Win32::System::IO::{IO_STATUS_BLOCK, PIO_APC_ROUTINE};
 use windows_sys::Win32::System::Threading::{CreateEventW, INFINITE, SetEvent, WaitForSingleObjectEx};
-use wire::RequestId;
+use windows_sys::core::BOOL;
 use wire::frame::Family;
 
-/// Room behind a reply and its data: for an ICMP error (8 bytes), an `IO_STATUS_BLOCK`, as Microsoft's page asks, and some to spare.
+functions! {
+    pub(crate) struct V4 from "iphlpapi.dll" {
+        open: IcmpCreateFile() -> HANDLE;
+        close: IcmpCloseHandle(HANDLE) -> BOOL;
+        send: IcmpSendEcho2Ex(
+            HANDLE, HANDLE, PIO_APC_ROUTINE, *const c_void, u32, u32, *const c_void, u16,
+            *const IP_OPTION_INFORMATION, *mut c_void, u32, u32,
+        ) -> u32;
+        parse: IcmpParseReplies(*mut c_void, u32) -> u32;
+    }
+}
+
+functions! {
+    pub(crate) struct V6 from "iphlpapi.dll" {
+        open: Icmp6CreateFile() -> HANDLE;
+        close: IcmpCloseHandle(HANDLE) -> BOOL;
+        send: Icmp6SendEcho2(
+            HANDLE, HANDLE, PIO_APC_ROUTINE, *const c_void, *const SOCKADDR_IN6, *const SOCKADDR_IN6,
+            *const c_void, u16, *const IP_OPTION_INFORMATION, *mut c_void, u32, u32,
+        ) -> u32;
+        parse: Icmp6ParseReplies(*mut c_void, u32) -> u32;
+    }
+}
+
+/// The functions of the families that this Windows can ping by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Functions {
+    v4: Option<V4>,
+    v6: Option<V6>,
+}
+
+impl Functions {
+    pub(crate) fn load() -> Self {
+        Self { v4: V4::load().ok(), v6: V6::load().ok() }
+    }
+}
+
+/// The larger of both families' replies.
+const HEAD: usize = {
+    let (v4, v6) = (size_of::<ICMP_ECHO_REPLY>(), size_of::<ICMPV6_ECHO_REPLY_LH>());
+    if v4 > v6 { v4 } else { v6 }
+};
+
+/// Room behind a reply and its data: for an ICMP error (8 bytes), an `IO_STATUS_BLOCK`, as
+/// Microsoft's page asks, and some to spare.
 const SPARE: usize = 8 + size_of::<IO_STATUS_BLOCK>() + 64;
 
-/// What is to be sent.
-pub(crate) struct Request {
-    pub(crate) id: RequestId,
-    pub(crate) to: IpAddr,
-    pub(crate) ttl: u8,
-    pub(crate) payload: Vec<u8>,
+/// Bytes that a request with so many bytes of data needs.
+pub(crate) const fn memory(data: usize) -> usize {
+    size_of::<Lent>() + HEAD + SPARE + 2 * data
 }
 
 /// How a request ended.
+#[derive(Debug)]
 pub(crate) struct Reply {
-    pub(crate) id: RequestId,
     /// `IP_SUCCESS`, another `IP_STATUS`, or an error code of the system where nothing was sent.
     pub(crate) status: u32,
-    /// Who replied, or reported.
+    /// The sender of the reply or of the error. The unspecified address where there is none.
     pub(crate) from: IpAddr,
-    /// As it arrived, where Windows tells it.
+    /// As it arrived, where Windows gives it.
     pub(crate) ttl: Option<u8>,
     pub(crate) payload: Vec<u8>,
 }
 
-/// An event that the sending thread waits for.
-struct Event(HANDLE);
+impl Reply {
+    /// Nothing came from the network. Without a status the reason is unknown: it is no success.
+    pub(crate) fn local(status: u32) -> Self {
+        let status = if status == 0 { IP_GENERAL_FAILURE } else { status };
+        Self { status, from: Ipv4Addr::UNSPECIFIED.into(), ttl: None, payload: Vec::new() }
+    }
+}
 
-// SAFETY: a handle of the kernel may be used by any thread, and the kernel's own locks order its uses.
+/// An event that the sending thread waits for.
+pub(crate) struct Event(HANDLE);
+
+// SAFETY: a handle of the kernel may be used by any thread, and the kernel's own locks order its
+// uses.
 unsafe impl Send for Event {}
 // SAFETY: as above.
 unsafe impl Sync for Event {}
 
 impl Event {
-    fn new() -> io::Result<Self> {
+    /// # Errors
+    /// What Windows says.
+    pub(crate) fn new() -> io::Result<Self> {
         // SAFETY: no security attributes and no name; resets itself after each wait.
         let handle = unsafe { CreateEventW(null(), 0, 0, null()) };
         if handle.is_null() { Err(io::Error::last_os_error()) } else { Ok(Self(handle)) }
     }
 
-    fn set(&self) {
+    pub(crate) fn set(&self) {
         // SAFETY: the handle is open as long as `self` is.
         unsafe { SetEvent(self.0) };
     }
 
-    /// Waits for the event, or for the end of requests: their calls run within.
-    fn wait(&self) {
-        // SAFETY: as above; alertable, so that APCs run, all of which are this module's.
-        unsafe { WaitForSingleObjectEx(self.0, INFINITE, 1) };
+    /// Waits for the event, for the end of requests, whose APCs run within, or until the time is
+    /// over.
+    fn wait(&self, time: Option<Duration>) {
+        let milliseconds = time.map_or(INFINITE, |time| {
+            u32::try_from(time.as_millis().saturating_add(1)).unwrap_or(INFINITE - 1).min(INFINITE - 1)
+        });
+        // SAFETY: as above. The wait is alertable, and the only APCs of this thread are this
+        // module's.
+        unsafe { WaitForSingleObjectEx(self.0, milliseconds, 1) };
     }
 }
 
@@ -77,257 +149,324 @@ impl Drop for Event {
     }
 }
 
+#[derive(Clone, Copy)]
+enum Calls {
+    V4(V4),
+    V6(V6),
+}
+
 /// A handle that echo requests of one family are sent by.
-struct Icmp(HANDLE);
+pub(crate) struct Icmp {
+    handle: HANDLE,
+    calls: Calls,
+}
 
 impl Icmp {
-    fn open(family: Family) -> io::Result<Self> {
+    /// # Errors
+    /// This Windows does not ping by that family.
+    pub(crate) fn open(functions: &Functions, family: Family) -> io::Result<Self> {
+        let calls = match family {
+            Family::V4 => functions.v4.map(Calls::V4),
+            Family::V6 => functions.v6.map(Calls::V6),
+        };
+        let calls = calls.ok_or(io::ErrorKind::Unsupported)?;
         // SAFETY: both take nothing.
         let handle = unsafe {
-            match family {
-                Family::V4 => IcmpCreateFile(),
-                Family::V6 => Icmp6CreateFile(),
+            match calls {
+                Calls::V4(v4) => (v4.open)(),
+                Calls::V6(v6) => (v6.open)(),
             }
         };
         if handle == INVALID_HANDLE_VALUE || handle.is_null() {
             return Err(io::Error::last_os_error());
         }
-        Ok(Self(handle))
+        Ok(Self { handle, calls })
     }
 }
 
 impl Drop for Icmp {
     fn drop(&mut self) {
-        // SAFETY: opened by `open`, and closed once.
-        unsafe { IcmpCloseHandle(self.0) };
+        let (Calls::V4(V4 { close, .. }) | Calls::V6(V6 { close, .. })) = self.calls;
+        // SAFETY: opened by `open`, and closed once. What its requests were lent stays where it is.
+        unsafe { close(self.handle) };
     }
 }
 
 /// Whether this Windows lets its users ping by a family.
 pub(crate) fn can(family: Family) -> bool {
-    Icmp::open(family).is_ok()
+    Icmp::open(&Functions::load(), family).is_ok()
 }
 
-/// Requests that wait for the thread.
-struct Queue {
-    requests: Mutex<Inbox>,
-    news: Event,
+/// Names a request that Windows holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Ticket(usize);
+
+/// What a request came to when it was sent.
+pub(crate) enum Sent {
+    /// Its end will be told by [`Held::wait`].
+    UnderWay(Ticket),
+    /// It has ended.
+    Ended(Reply),
 }
 
+/// The requests that Windows holds, of the thread that made this.
 #[derive(Default)]
-struct Inbox {
-    requests: VecDeque<Request>,
-    closed: bool,
+pub(crate) struct Held {
+    /// Each from `Box::into_raw`. Not `Send`, since APCs come to the sending thread alone.
+    lent: HashMap<Ticket, NonNull<Lent>>,
+    bytes: usize,
 }
 
-/// The thread's other end. The thread ends when this is dropped, after the last request.
-pub(crate) struct Sender(Arc<Queue>);
-
-impl Sender {
-    /// Starts the thread. `tell` is called in it for each request that ended; none is heard of longer than `patience`.
-    ///
-    /// # Errors
-    /// No thread or no event.
-    pub(crate) fn start(patience: Duration, tell: impl Fn(Reply) + Send + 'static) -> io::Result<Self> {
-        let queue = Arc::new(Queue { requests: Mutex::default(), news: Event::new()? });
-        let ours = Arc::clone(&queue);
-        std::thread::Builder::new().name("ping".to_owned()).spawn(move || serve(&ours, patience, &tell))?;
-        Ok(Self(queue))
-    }
-
-    pub(crate) fn send(&self, request: Request) {
-        self.0.requests.lock().unwrap_or_else(PoisonError::into_inner).requests.push_back(request);
-        self.0.news.set();
-    }
-}
-
-impl Drop for Sender {
-    fn drop(&mut self) {
-        self.0.requests.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
-        self.0.news.set();
-    }
-}
-
-/// A request that Windows has; its address is the APC's context.
-struct UnderWay<'a> {
-    id: RequestId,
-    family: Family,
-    /// What Windows reads the data from, and writes the reply to. Aligned, since the reply begins with a structure.
-    payload: Vec<u8>,
+/// What Windows reads from and writes to until a request ends.
+struct Lent {
+    calls: Calls,
+    handle: HANDLE,
+    data: Vec<u8>,
     options: IP_OPTION_INFORMATION,
+    /// Aligned, since the reply begins with a structure.
     reply: Vec<u64>,
-    tell: &'a dyn Fn(Reply),
-    /// How many are under way in this thread; it does not end before they have.
-    count: &'a std::cell::Cell<usize>,
+    /// The call did not say that the request is pending. An APC may follow or not, so the memory is
+    /// kept until the handle is closed.
+    settled: bool,
+    /// Its reply came with the call.
+    told: bool,
 }
 
-fn serve(queue: &Queue, patience: Duration, tell: &dyn Fn(Reply)) {
-    let (mut v4, mut v6) = (None, None);
-    let count = std::cell::Cell::new(0);
-    let timeout = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
-    loop {
-        let (requests, closed) = {
-            let mut inbox = queue.requests.lock().unwrap_or_else(PoisonError::into_inner);
-            (std::mem::take(&mut inbox.requests), inbox.closed)
+thread_local! {
+    /// What ended in this thread since the last look.
+    static ENDED: RefCell<Vec<Ticket>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Held {
+    /// How many requests Windows holds.
+    pub(crate) fn len(&self) -> usize {
+        self.lent.len()
+    }
+
+    /// Bytes that it was lent.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Gives Windows a request. It ends it after the time-out at the latest; one over IPv6 perhaps
+    /// never: the time-out "is only used if the function is called synchronously" (page of
+    /// `Icmp6SendEcho2`).
+    pub(crate) fn send(&mut self, icmp: &Icmp, to: IpAddr, ttl: u8, data: Vec<u8>, timeout: Duration) -> Sent {
+        static NEXT: AtomicUsize = AtomicUsize::new(1);
+        let Ok(size) = u16::try_from(data.len()) else {
+            return Sent::Ended(Reply::local(ERROR_INVALID_PARAMETER));
         };
-        for request in requests {
-            let family = Family::of(request.to);
-            let place = if family == Family::V4 { &mut v4 } else { &mut v6 };
-            let error = match place {
-                Some(icmp) => send(icmp, request, timeout, (tell, &count)).err(),
-                None => match Icmp::open(family) {
-                    Ok(icmp) => send(place.insert(icmp), request, timeout, (tell, &count)).err(),
-                    Err(error) => Some(failed(&request, error.raw_os_error().unwrap_or(0) as u32)),
-                },
-            };
-            if let Some(reply) = error {
-                tell(reply);
+        let ticket = Ticket(NEXT.fetch_add(1, Ordering::Relaxed));
+        let reply_size = HEAD + data.len() + SPARE;
+        let lent = Box::new(Lent {
+            calls: icmp.calls,
+            handle: icmp.handle,
+            data,
+            // A time to live of 0 is no packet's that arrived anywhere.
+            options: IP_OPTION_INFORMATION { Ttl: ttl.max(1), ..IP_OPTION_INFORMATION::default() },
+            reply: vec![0; reply_size.div_ceil(8)],
+            settled: false,
+            told: false,
+        });
+        let lent = NonNull::from(Box::leak(lent));
+        self.bytes += memory(size.into());
+        self.lent.insert(ticket, lent);
+        // SAFETY: `lent` stays in its place, untouched, until `Held::take` has it back.
+        let returned = unsafe { call(lent, (icmp, to), (ticket, size), timeout) };
+        match returned {
+            // "returns ERROR_IO_PENDING to indicate the operation is in progress" (page); in fact
+            // 0, and that as the last error.
+            Err(ERROR_IO_PENDING) | Ok(ERROR_IO_PENDING) => Sent::UnderWay(ticket),
+            // Neither pending nor failed. An APC may still bring a reply.
+            Err(0) => {
+                // SAFETY: by the page the request is not pending, so Windows does not use it.
+                unsafe { (*lent.as_ptr()).settled = true };
+                Sent::UnderWay(ticket)
+            }
+            Err(code) => {
+                // Nothing was sent. An APC of this ticket would find nothing.
+                drop(self.take(ticket));
+                Sent::Ended(Reply::local(code))
+            }
+            // "the number of replies received and stored in ReplyBuffer".
+            Ok(_) => {
+                // SAFETY: by the page the request is not pending, so Windows does not use it.
+                let lent = unsafe { &mut *lent.as_ptr() };
+                lent.settled = true;
+                // If there are none in it, an APC may still bring one.
+                match lent.parse() {
+                    Some(reply) => {
+                        lent.told = true;
+                        Sent::Ended(reply)
+                    }
+                    None => Sent::UnderWay(ticket),
+                }
             }
         }
-        if closed && count.get() == 0 {
-            return;
+    }
+
+    /// Waits for the event, for the end of a request, or for so long; gives the requests that
+    /// ended. To be called in the thread that sends.
+    pub(crate) fn wait(&mut self, event: &Event, time: Option<Duration>) -> Vec<(Ticket, Reply)> {
+        event.wait(time);
+        let ended = ENDED.take();
+        let reply = |ticket| {
+            let mut lent = self.take(ticket).filter(|lent| !lent.told)?;
+            Some((ticket, lent.parse().unwrap_or_else(|| Reply::local(last_status(&lent)))))
+        };
+        ended.into_iter().filter_map(reply).collect()
+    }
+
+    /// Closes a handle. Requests of it that have not ended stay in Windows' hands until their APCs
+    /// come; a driver has to end what a closed handle leaves (Microsoft, "DispatchCleanup
+    /// Routines").
+    pub(crate) fn close(&mut self, icmp: Icmp) {
+        let handle = icmp.handle;
+        drop(icmp);
+        // SAFETY: Windows has no pointer to these two members.
+        let done = |lent: &NonNull<Lent>| unsafe { (*lent.as_ptr()).settled && (*lent.as_ptr()).handle == handle };
+        let done: Vec<_> = self.lent.iter().filter(|(_, lent)| done(lent)).map(|(ticket, _)| *ticket).collect();
+        for ticket in done {
+            drop(self.take(ticket));
         }
-        queue.news.wait();
+    }
+
+    fn take(&mut self, ticket: Ticket) -> Option<Box<Lent>> {
+        let lent = self.lent.remove(&ticket)?;
+        // SAFETY: from a box, and no more in the table. Windows is done with it: its APC has run,
+        // its call failed, or its call did not say that it is pending and its handle is
+        // closed.
+        let lent = unsafe { Box::from_raw(lent.as_ptr()) };
+        self.bytes -= memory(lent.data.len());
+        Some(lent)
     }
 }
 
-fn failed(request: &Request, status: u32) -> Reply {
-    Reply { id: request.id, status, from: Ipv4Addr::UNSPECIFIED.into(), ttl: None, payload: Vec::new() }
-}
-
-/// Gives a request to Windows.
-///
-/// # Errors
-/// How it ended at once.
-fn send(
-    icmp: &Icmp,
-    request: Request,
-    timeout: u32,
-    (tell, count): (&dyn Fn(Reply), &std::cell::Cell<usize>),
-) -> Result<(), Reply> {
-    let head = size_of::<ICMP_ECHO_REPLY>().max(size_of::<ICMPV6_ECHO_REPLY_LH>());
-    let Ok(payload_size) = u16::try_from(request.payload.len()) else { return Err(failed(&request, 87)) };
-    let reply_size = head + request.payload.len() + SPARE;
-    let under_way = Box::new(UnderWay {
-        id: request.id,
-        family: Family::of(request.to),
-        payload: request.payload,
-        // A time to live of 0 is no packet's that arrived anywhere.
-        options: IP_OPTION_INFORMATION { Ttl: request.ttl.max(1), ..IP_OPTION_INFORMATION::default() },
-        reply: vec![0; reply_size.div_ceil(8)],
-        tell,
-        count,
-    });
-    let context = Box::into_raw(under_way);
-    // SAFETY: just made from a box. Windows reads payload and options and writes the reply until the APC runs, and they live in the
-    // box until then; the box itself is not touched here any more, but by `from_raw` where no APC will run.
-    let code = unsafe {
-        let (data, options) = ((*context).payload.as_ptr().cast::<c_void>(), &raw const (*context).options);
-        let (reply, size) = ((*context).reply.as_mut_ptr().cast::<c_void>(), reply_size as u32);
-        count.set(count.get() + 1);
-        let started = match request.to {
-            IpAddr::V4(to) => IcmpSendEcho2Ex(
-                icmp.0,
-                null_mut(),
-                Some(ended),
-                context.cast::<c_void>(),
-                0,
-                u32::from_ne_bytes(to.octets()),
-                data,
-                payload_size,
-                options,
-                reply,
-                size,
-                timeout,
-            ),
-            IpAddr::V6(to) => {
-                let (from, to) = (to_sockaddr6(Ipv6Addr::UNSPECIFIED), to_sockaddr6(to));
-                Icmp6SendEcho2(
-                    icmp.0,
-                    null_mut(),
-                    Some(ended),
-                    context.cast::<c_void>(),
-                    &raw const from,
-                    &raw const to,
-                    data,
-                    payload_size,
-                    options,
-                    reply,
-                    size,
-                    timeout,
-                )
-            }
-        };
-        if started == 0 { GetLastError() } else { ERROR_IO_PENDING }
-    };
-    if code == ERROR_IO_PENDING {
-        return Ok(());
+/// What Windows holds when this goes stays where it is for ever: it may be written to at any time.
+impl Drop for Held {
+    fn drop(&mut self) {
+        if !self.lent.is_empty() {
+            tracing::debug!(requests = self.lent.len(), "pings were left to Windows");
+        }
     }
-    count.set(count.get() - 1);
-    // SAFETY: Windows refused the request, so it keeps nothing and no APC will run.
-    let under_way = unsafe { Box::from_raw(context) };
-    let from = Ipv4Addr::UNSPECIFIED.into();
-    Err(Reply { id: under_way.id, status: code, from, ttl: None, payload: Vec::new() })
 }
 
-/// Called by Windows in the sending thread, while that waits, once for each request that it took.
+/// Calls the function. What it returned if that is not 0, else the last error.
 ///
 /// # Safety
-/// `context` is the box that `send` gave.
-unsafe extern "system" fn ended(context: *mut c_void, _: *mut IO_STATUS_BLOCK, _: u32) {
-    // SAFETY: Windows is done with the request, and calls this once; so the box is ours again.
-    let mut under_way = unsafe { Box::from_raw(context.cast::<UnderWay<'_>>()) };
-    under_way.count.set(under_way.count.get() - 1);
-    let reply = under_way.parse();
-    (under_way.tell)(reply);
+/// `lent` lives until the request has ended, and nobody touches it.
+unsafe fn call(
+    lent: NonNull<Lent>,
+    (icmp, to): (&Icmp, IpAddr),
+    (ticket, size): (Ticket, u16),
+    timeout: Duration,
+) -> Result<u32, u32> {
+    let timeout = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+    let (routine, context) = (Some(ended as unsafe extern "system" fn(_, _, _)), ticket.0 as *const c_void);
+    let lent = lent.as_ptr();
+    // SAFETY: data, options and reply are in `lent` and have the sizes given; the addresses are
+    // read within the call; the context is a number.
+    unsafe {
+        let (data, options) = ((*lent).data.as_ptr().cast::<c_void>(), &raw const (*lent).options);
+        let reply = (*lent).reply.as_mut_ptr().cast::<c_void>();
+        let room = ((*lent).reply.len() * 8) as u32;
+        let no_event = null_mut();
+        SetLastError(0);
+        let returned = match (icmp.calls, to) {
+            (Calls::V4(v4), IpAddr::V4(to)) => {
+                let to = u32::from_ne_bytes(to.octets());
+                let send = v4.send;
+                send(icmp.handle, no_event, routine, context, 0, to, data, size, options, reply, room, timeout)
+            }
+            (Calls::V6(v6), IpAddr::V6(to)) => {
+                let (from, to) = (to_sockaddr6(Ipv6Addr::UNSPECIFIED), to_sockaddr6(to));
+                let (from, to, send) = (&raw const from, &raw const to, v6.send);
+                send(icmp.handle, no_event, routine, context, from, to, data, size, options, reply, room, timeout)
+            }
+            _ => return Err(ERROR_INVALID_PARAMETER),
+        };
+        if returned == 0 { Err(GetLastError()) } else { Ok(returned) }
+    }
 }
 
-impl UnderWay<'_> {
-    fn parse(&mut self) -> Reply {
+/// Called by Windows in the sending thread, while that waits. Only notes which request it is about,
+/// so it does not matter whether it comes once, twice or late.
+unsafe extern "system" fn ended(context: *mut c_void, _: *mut IO_STATUS_BLOCK, _: u32) {
+    // A thread that ends has nobody to tell.
+    let _ = ENDED.try_with(|ended| ended.borrow_mut().push(Ticket(context as usize)));
+}
+
+/// Why there is no reply: Windows says it by the last error, or in the buffer.
+fn last_status(lent: &Lent) -> u32 {
+    // SAFETY: it takes nothing and reads the thread's own error code.
+    let code = unsafe { GetLastError() };
+    if code == 0 { lent.status() } else { code }
+}
+
+impl Lent {
+    /// The reply in the buffer; nothing where Windows finds none.
+    fn parse(&mut self) -> Option<Reply> {
         let size = (self.reply.len() * 8) as u32;
         let buffer = self.reply.as_mut_ptr();
-        match self.family {
-            Family::V4 => {
-                // SAFETY: the buffer is of that size and was the request's.
-                let replies = unsafe { IcmpParseReplies(buffer.cast(), size) };
+        // SAFETY: the buffer is of that size and was the request's.
+        let replies = unsafe {
+            SetLastError(0);
+            match self.calls {
+                Calls::V4(v4) => (v4.parse)(buffer.cast(), size),
+                Calls::V6(v6) => (v6.parse)(buffer.cast(), size),
+            }
+        };
+        if replies == 0 {
+            return None;
+        }
+        let status = self.status();
+        let (from, ttl, data) = match self.calls {
+            Calls::V4(_) => {
                 // SAFETY: as long as one at least and aligned; any bits are valid.
                 let reply = unsafe { buffer.cast::<ICMP_ECHO_REPLY>().read() };
                 let from = IpAddr::from(reply.Address.to_ne_bytes());
-                let status = if replies == 0 { last_status(reply.Status) } else { reply.Status };
-                let data = self.within(reply.Data.cast_const().cast(), usize::from(reply.DataSize));
-                let payload = if status == 0 { data } else { Vec::new() };
-                Reply { id: self.id, status, from, ttl: Some(reply.Options.Ttl), payload }
+                let data = self.within(reply.Data as usize, reply.DataSize.into());
+                (from, Some(reply.Options.Ttl), data)
             }
-            Family::V6 => {
-                // SAFETY: as above.
-                let replies = unsafe { Icmp6ParseReplies(buffer.cast(), size) };
+            Calls::V6(_) => {
                 // SAFETY: as above.
                 let reply = unsafe { buffer.cast::<ICMPV6_ECHO_REPLY_LH>().read() };
                 // Its words are in network order, each as a number of the machine's.
                 let words = reply.Address.sin6_addr;
                 let from = Ipv6Addr::from(words.map(u16::from_be));
-                let status = if replies == 0 { last_status(reply.Status) } else { reply.Status };
-                // The data follow the structure; how many they are it does not say: as many as were sent.
-                // SAFETY: within the buffer, as `within` checks before it reads.
-                let data = unsafe { buffer.cast::<u8>().add(size_of::<ICMPV6_ECHO_REPLY_LH>()) };
-                let payload = if status == 0 { self.within(data, self.payload.len()) } else { Vec::new() };
-                Reply { id: self.id, status, from: from.into(), ttl: None, payload }
+                // The data follow the structure; their number is not said: as many as were sent.
+                let data = buffer as usize + size_of::<ICMPV6_ECHO_REPLY_LH>();
+                (from.into(), None, self.within(data, self.data.len()))
+            }
+        };
+        Some(Reply { status, from, ttl, payload: if status == 0 { data } else { Vec::new() } })
+    }
+
+    fn status(&self) -> u32 {
+        let buffer = self.reply.as_ptr();
+        // SAFETY: as in `parse`.
+        unsafe {
+            match self.calls {
+                Calls::V4(_) => (*buffer.cast::<ICMP_ECHO_REPLY>()).Status,
+                Calls::V6(_) => (&raw const (*buffer.cast::<ICMPV6_ECHO_REPLY_LH>()).Status).read_unaligned(),
             }
         }
     }
 
     /// Bytes that Windows says are in the reply's buffer; nothing if they are not.
-    fn within(&self, data: *const u8, length: usize) -> Vec<u8> {
+    fn within(&self, data: usize, length: usize) -> Vec<u8> {
         let (start, whole) = (self.reply.as_ptr() as usize, self.reply.len() * 8);
-        let Some(at) = (data as usize).checked_sub(start).filter(|at| at + length <= whole) else { return Vec::new() };
+        let Some(at) = data.checked_sub(start).filter(|at| at + length <= whole) else { return Vec::new() };
         let bytes = self.reply.iter().flat_map(|word| word.to_ne_bytes());
         bytes.skip(at).take(length).collect()
     }
 }
 
-/// Why there is no reply: Windows says it by the last error, or in the buffer.
-fn last_status(in_buffer: u32) -> u32 {
-    // SAFETY: it takes nothing and reads the thread's own error code.
-    let code = unsafe { GetLastError() };
-    if code == 0 { in_buffer } else { code }
+/// Makes it visible to the fake that the memory went before its time.
+#[cfg(test)]
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.data.fill(0x5D);
+        self.reply.fill(0x5D5D_5D5D_5D5D_5D5D);
+    }
 }
