@@ -80,16 +80,16 @@ fn the_exe_needs_only_what_every_windows_10_has_and_says_what_it_is() {
         dump.map_or_else(|error| error.to_string(), |output| String::from_utf8_lossy(&output.stdout).into_owned());
     let imports: Vec<String> =
         dump.lines().filter_map(|line| Some(line.split_once("DLL Name: ")?.1.trim().to_lowercase())).collect();
+    // Those that Windows takes from its own folder whatever lies beside the exe: API sets, which are no
+    // files, and known DLLs with what they need in turn (Microsoft, "Dynamic-link library search
+    // order"). They need `bcryptprimitives.dll`, which Rust's standard library imports.
     let known = [
         "advapi32.dll",
         "api-ms-win-core-synch-l1-2-0.dll",
         "bcryptprimitives.dll",
-        "dnsapi.dll",
-        "iphlpapi.dll",
         "kernel32.dll",
         "msvcrt.dll",
         "ntdll.dll",
-        "winhttp.dll",
         "ws2_32.dll",
     ];
     assert!(imports.len() > 3, "{dump}");
@@ -103,6 +103,40 @@ fn the_exe_needs_only_what_every_windows_10_has_and_says_what_it_is() {
     for text in ["Underpass relay: opens network connections for WSL", env!("CARGO_PKG_VERSION"), "ProductName"] {
         let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert!(bytes.windows(wide.len()).any(|part| part == wide), "the version information has no '{text}'");
+    }
+}
+
+#[test]
+fn a_library_that_lies_beside_the_exe_is_not_loaded() {
+    let Some((lab, interop)) = windows_lab() else { return };
+    let folder = interop.drive_c().join("planted");
+    fs::create_dir(&folder).unwrap();
+    let exe = folder.join("underpass-relay.exe");
+    fs::copy(interop::windows_relay(), &exe).unwrap();
+    let exe = exe.display().to_string();
+    let reg = interop.drive_c().join("windows/system32/reg.exe").display().to_string();
+    let facts = || interop.run(&lab, &[&exe, "facts"]).unwrap();
+    let alone = facts();
+    assert!(alone.succeeded() && alone.stdout.contains("\"adapters\""), "{alone:?}");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../interop/planted.c");
+    for name in ["dnsapi", "iphlpapi", "winhttp"] {
+        let library = folder.join(format!("{name}.dll"));
+        let built = std::process::Command::new("x86_64-w64-mingw32-gcc")
+            .args(["-shared", "-s", "-o"])
+            .arg(&library)
+            .arg(source)
+            .status();
+        assert!(built.is_ok_and(|status| status.success()), "{name}");
+        // As Windows does; else Wine finds the file, and takes its own library all the same.
+        let overrides = r"HKCU\Software\Wine\DllOverrides";
+        let order = [&reg, "add", overrides, "/v", name, "/d", "native,builtin", "/f"];
+        assert!(interop.run(&lab, &order).is_ok_and(|run| run.succeeded()));
+        let beside = facts();
+        assert_eq!(beside.stdout, alone.stdout, "{name}: {beside:?}");
+        // The resolver's library is loaded when it is asked.
+        let asked = interop.run(&lab, &[&exe, "probe", "--resolve", "localhost"]).unwrap();
+        assert!(asked.succeeded() && asked.stdout.contains("127.0.0.1"), "{name}: {asked:?}");
+        fs::remove_file(library).unwrap();
     }
 }
 

@@ -19,6 +19,14 @@ pub use proxies::for_url as host_proxy;
 pub use resolver::Resolver;
 pub use streams::{max_flows, streams};
 
+/// Linux does not look for libraries in a program's own folder.
+///
+/// # Errors
+/// None.
+pub fn load_libraries_from_system_only() -> std::io::Result<()> {
+    Ok(())
+}
+
 /// What this host says of itself now.
 #[must_use]
 pub fn facts() -> HostFacts {

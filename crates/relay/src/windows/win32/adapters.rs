@@ -1,5 +1,6 @@
 //! Adapters, routes and the system's version.
 
+use super::library::functions;
 use super::sockets::{inet_address, socket_address};
 use super::text::{list, text};
 use std::ffi::c_void;
@@ -14,10 +15,26 @@ use windows_sys::Win32::NetworkManagement::IpHelper::{
     FreeMibTable, GAA_FLAG_INCLUDE_GATEWAYS, GAA_FLAG_SKIP_ANYCAST, GAA_FLAG_SKIP_MULTICAST, GetAdaptersAddresses,
     GetBestInterface, GetIpForwardTable2, IP_ADAPTER_ADDRESSES_LH, MIB_IPFORWARD_ROW2, MIB_IPFORWARD_TABLE2,
     MIB_IPINTERFACE_ROW, MIB_NOTIFICATION_TYPE, NotifyIpInterfaceChange, NotifyRouteChange2,
+    PIPFORWARD_CHANGE_CALLBACK, PIPINTERFACE_CHANGE_CALLBACK,
 };
 use windows_sys::Win32::NetworkManagement::Ndis::IfOperStatusUp;
-use windows_sys::Win32::Networking::WinSock::{AF_UNSPEC, SOCKET_ADDRESS};
+use windows_sys::Win32::Networking::WinSock::{ADDRESS_FAMILY, AF_UNSPEC, SOCKET_ADDRESS};
 use windows_sys::Win32::System::SystemInformation::OSVERSIONINFOW;
+
+functions! {
+    struct IpHelper from "iphlpapi.dll" {
+        adapters: GetAdaptersAddresses(u32, u32, *const c_void, *mut IP_ADAPTER_ADDRESSES_LH, *mut u32) -> u32;
+        routes: GetIpForwardTable2(ADDRESS_FAMILY, *mut *mut MIB_IPFORWARD_TABLE2) -> u32;
+        free_table: FreeMibTable(*const c_void);
+        best_interface: GetBestInterface(u32, *mut u32) -> u32;
+        notify_routes: NotifyRouteChange2(
+            ADDRESS_FAMILY, PIPFORWARD_CHANGE_CALLBACK, *const c_void, bool, *mut HANDLE,
+        ) -> u32;
+        notify_interfaces: NotifyIpInterfaceChange(
+            ADDRESS_FAMILY, PIPINTERFACE_CHANGE_CALLBACK, *const c_void, bool, *mut HANDLE,
+        ) -> u32;
+    }
+}
 
 /// An adapter as Windows tells it.
 #[derive(Clone, Debug)]
@@ -48,6 +65,7 @@ pub(crate) struct Route {
 /// # Errors
 /// What Windows says.
 pub(crate) fn adapters() -> io::Result<Vec<Adapter>> {
+    let helper = IpHelper::load()?;
     let flags = GAA_FLAG_INCLUDE_GATEWAYS | GAA_FLAG_SKIP_ANYCAST | GAA_FLAG_SKIP_MULTICAST;
     // Microsoft's page advises to begin with 15 KiB. What is needed may grow between two calls.
     let mut size = 16 * 1024_u32;
@@ -56,9 +74,10 @@ pub(crate) fn adapters() -> io::Result<Vec<Adapter>> {
         size = (buffer.len() * 8) as u32;
         let first = buffer.as_mut_ptr().cast::<IP_ADAPTER_ADDRESSES_LH>();
         // SAFETY: the buffer is aligned for the structures and has the size given.
-        let code = unsafe { GetAdaptersAddresses(u32::from(AF_UNSPEC), flags, null(), first, &raw mut size) };
+        let code = unsafe { (helper.adapters)(u32::from(AF_UNSPEC), flags, null(), first, &raw mut size) };
         match code {
-            // SAFETY: Windows filled the buffer with a list that ends in null, and it lives until the list was read.
+            // SAFETY: Windows filled the buffer with a list that ends in null, and it lives until
+            // the list was read.
             0 => return Ok(unsafe { list(first.cast_const(), |a| a.Next.cast_const()) }.map(adapter).collect()),
             ERROR_BUFFER_OVERFLOW => {}
             code => return Err(io::Error::from_raw_os_error(code as i32)),
@@ -102,9 +121,10 @@ fn adapter(of: &IP_ADAPTER_ADDRESSES_LH) -> Adapter {
 /// # Errors
 /// What Windows says.
 pub(crate) fn routes() -> io::Result<Vec<Route>> {
+    let helper = IpHelper::load()?;
     let mut table: *mut MIB_IPFORWARD_TABLE2 = null_mut();
     // SAFETY: the pointer outlives the call.
-    let code = unsafe { GetIpForwardTable2(AF_UNSPEC, &raw mut table) };
+    let code = unsafe { (helper.routes)(AF_UNSPEC, &raw mut table) };
     if code != 0 {
         return Err(io::Error::from_raw_os_error(code as i32));
     }
@@ -119,15 +139,16 @@ pub(crate) fn routes() -> io::Result<Vec<Route>> {
     };
     let routes = rows.iter().filter_map(route).collect();
     // SAFETY: Windows' own memory, given back once and not used any more.
-    unsafe { FreeMibTable(table.cast::<c_void>().cast_const()) };
+    unsafe { (helper.free_table)(table.cast::<c_void>().cast_const()) };
     Ok(routes)
 }
 
 /// The index of the adapter by which an address is reached.
 pub(crate) fn way_to(address: Ipv4Addr) -> Option<u32> {
+    let helper = IpHelper::load().ok()?;
     let mut index = 0;
     // SAFETY: the number outlives the call.
-    let code = unsafe { GetBestInterface(u32::from_ne_bytes(address.octets()), &raw mut index) };
+    let code = unsafe { (helper.best_interface)(u32::from_ne_bytes(address.octets()), &raw mut index) };
     (code == 0).then_some(index)
 }
 
@@ -139,8 +160,8 @@ pub(crate) fn version() -> (u32, u32, u32) {
     (version.dwMajorVersion, version.dwMinorVersion, version.dwBuildNumber)
 }
 
-/// Who is told of changes. Windows calls from threads of its own, also while a notification is being taken back; so what it calls with
-/// is there for ever.
+/// Who is told of changes. Windows calls from threads of its own, also while a notification is
+/// being taken back; so what it calls with is there for ever.
 static CHANGES: OnceLock<mpsc::Sender<()>> = OnceLock::new();
 
 unsafe extern "system" fn route_changed(_: *const c_void, _: *const MIB_IPFORWARD_ROW2, _: MIB_NOTIFICATION_TYPE) {
@@ -163,6 +184,7 @@ fn changed() {
 /// # Errors
 /// What Windows says; then none, or only some, are told.
 pub(crate) fn notify(tell: mpsc::Sender<()>) -> io::Result<()> {
+    let helper = IpHelper::load()?;
     if CHANGES.set(tell).is_err() {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
@@ -170,8 +192,8 @@ pub(crate) fn notify(tell: mpsc::Sender<()>) -> io::Result<()> {
     // SAFETY: the functions and what they use are there for ever; the handles are never closed.
     let codes = unsafe {
         [
-            NotifyRouteChange2(AF_UNSPEC, Some(route_changed), null(), false, &raw mut handle),
-            NotifyIpInterfaceChange(AF_UNSPEC, Some(adapter_changed), null(), false, &raw mut handle),
+            (helper.notify_routes)(AF_UNSPEC, Some(route_changed), null(), false, &raw mut handle),
+            (helper.notify_interfaces)(AF_UNSPEC, Some(adapter_changed), null(), false, &raw mut handle),
         ]
     };
     match codes.into_iter().find(|code| *code != 0) {

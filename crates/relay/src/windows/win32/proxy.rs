@@ -1,6 +1,8 @@
 //! Proxy settings as WinHTTP tells them, and the registry's keys that change with them.
 
+use super::library::functions;
 use super::text::{taken, wide};
+use std::ffi::c_void;
 use std::io;
 use std::ptr::{null, null_mut};
 use std::sync::OnceLock;
@@ -15,12 +17,24 @@ use windows_sys::Win32::System::Registry::{
     HKEY, HKEY_CURRENT_USER, HKEY_LOCAL_MACHINE, KEY_NOTIFY, REG_NOTIFY_CHANGE_LAST_SET, REG_NOTIFY_CHANGE_NAME,
     RegCloseKey, RegNotifyChangeKeyValue, RegOpenKeyExW,
 };
-use windows_sys::core::{PCWSTR, w};
+use windows_sys::core::{BOOL, PCWSTR, w};
 use wire::facts::Proxy;
+
+functions! {
+    struct WinHttp from "winhttp.dll" {
+        user: WinHttpGetIEProxyConfigForCurrentUser(*mut WINHTTP_CURRENT_USER_IE_PROXY_CONFIG) -> BOOL;
+        machine: WinHttpGetDefaultProxyConfiguration(*mut WINHTTP_PROXY_INFO) -> BOOL;
+        open: WinHttpOpen(PCWSTR, u32, PCWSTR, PCWSTR, u32) -> *mut c_void;
+        for_url: WinHttpGetProxyForUrl(
+            *mut c_void, PCWSTR, *mut WINHTTP_AUTOPROXY_OPTIONS, *mut WINHTTP_PROXY_INFO,
+        ) -> BOOL;
+    }
+}
 
 /// A key of the registry that holds proxy settings.
 ///
-/// WinHTTP has a call that tells of their changes, but only from Windows 10 version 1903 on; the registry tells them everywhere.
+/// WinHTTP has a call that tells of their changes, but only from Windows 10 version 1903 on; the
+/// registry tells them everywhere.
 #[derive(Debug)]
 pub(crate) struct Settings(HKEY);
 
@@ -28,8 +42,8 @@ pub(crate) struct Settings(HKEY);
 unsafe impl Send for Settings {}
 
 impl Settings {
-    /// The user's settings, what is made of them for each connection, and the machine's. Their keys alone, not those below: there is
-    /// the browser's cache.
+    /// The user's settings, what is made of them for each connection, and the machine's. Their keys
+    /// alone, not those below: there is the browser's cache.
     pub(crate) fn all() -> [io::Result<Self>; 3] {
         let settings = w!(r"Software\Microsoft\Windows\CurrentVersion\Internet Settings");
         let connections = w!(r"Software\Microsoft\Windows\CurrentVersion\Internet Settings\Connections");
@@ -64,7 +78,8 @@ impl Settings {
 
 impl Drop for Settings {
     fn drop(&mut self) {
-        // SAFETY: the handle is this one's, and is not used any more. That it cannot be closed harms nobody.
+        // SAFETY: the handle is this one's, and is not used any more. That it cannot be closed
+        // harms nobody.
         unsafe { RegCloseKey(self.0) };
     }
 }
@@ -73,10 +88,11 @@ impl Drop for Settings {
 pub(crate) fn of_user() -> Option<Proxy> {
     let mut config = WINHTTP_CURRENT_USER_IE_PROXY_CONFIG::default();
     // SAFETY: the structure outlives the call.
-    if unsafe { WinHttpGetIEProxyConfigForCurrentUser(&raw mut config) } == 0 {
+    if unsafe { (WinHttp::load().ok()?.user)(&raw mut config) } == 0 {
         return None;
     }
-    // SAFETY: each is null or a string that is the caller's to free (Microsoft's page of the structure).
+    // SAFETY: each is null or a string that is the caller's to free (Microsoft's page of the
+    // structure).
     unsafe {
         Some(Proxy {
             auto_detect: config.fAutoDetect != 0,
@@ -91,7 +107,7 @@ pub(crate) fn of_user() -> Option<Proxy> {
 pub(crate) fn of_machine() -> Option<Proxy> {
     let mut info = WINHTTP_PROXY_INFO::default();
     // SAFETY: the structure outlives the call.
-    if unsafe { WinHttpGetDefaultProxyConfiguration(&raw mut info) } == 0 {
+    if unsafe { (WinHttp::load().ok()?.machine)(&raw mut info) } == 0 {
         return None;
     }
     // SAFETY: as above.
@@ -105,14 +121,16 @@ pub(crate) fn of_machine() -> Option<Proxy> {
     }
 }
 
-/// The list of proxies that a script (PAC) names for a URL, or nothing where it says that none is needed. The script is at `script`, or is
-/// searched for in the network (WPAD); Windows keeps it for a while. May take seconds.
+/// The list of proxies that a script (PAC) names for a URL, or nothing where it says that none is
+/// needed. The script is at `script`, or is searched for in the network (WPAD); Windows keeps it
+/// for a while. May take seconds.
 ///
 /// # Errors
 /// What Windows says: there is no script, or it cannot be fetched or run.
 pub(crate) fn script_says(url: &str, search: bool, script: Option<&str>) -> io::Result<Option<String>> {
     match ask_script(url, search, script, false) {
-        // Who fetches it has to say who they are: the user, as Windows knows them. Not at once, since then nothing is kept.
+        // Who fetches it has to say who they are: the user, as Windows knows them. Not at once,
+        // since then nothing is kept.
         Err(error) if error.raw_os_error() == Some(ERROR_WINHTTP_LOGIN_FAILURE as i32) => {
             ask_script(url, search, script, true)
         }
@@ -121,7 +139,8 @@ pub(crate) fn script_says(url: &str, search: bool, script: Option<&str>) -> io::
 }
 
 fn ask_script(url: &str, search: bool, script: Option<&str>, log_on: bool) -> io::Result<Option<String>> {
-    let session = session()?;
+    let http = WinHttp::load()?;
+    let session = session(&http)?;
     let (url, script) = (wide(url), script.map(wide));
     let mut options = WINHTTP_AUTOPROXY_OPTIONS { fAutoLogonIfChallenged: log_on.into(), ..Default::default() };
     if search {
@@ -133,28 +152,30 @@ fn ask_script(url: &str, search: bool, script: Option<&str>, log_on: bool) -> io
         options.lpszAutoConfigUrl = script.as_ptr();
     }
     let mut info = WINHTTP_PROXY_INFO::default();
-    // SAFETY: the session is open for ever, both texts end in zero, and all of them outlive the call.
-    if unsafe { WinHttpGetProxyForUrl(session, url.as_ptr(), &raw mut options, &raw mut info) } == 0 {
+    // SAFETY: the session is open for ever, both texts end in zero, and all of them outlive the
+    // call.
+    if unsafe { (http.for_url)(session, url.as_ptr(), &raw mut options, &raw mut info) } == 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: each is null or a string that is the caller's to free (Microsoft's page of the structure).
+    // SAFETY: each is null or a string that is the caller's to free (Microsoft's page of the
+    // structure).
     let (proxies, _) = unsafe { (taken(info.lpszProxy), taken(info.lpszProxyBypass)) };
     Ok(proxies.filter(|_| info.dwAccessType == WINHTTP_ACCESS_TYPE_NAMED_PROXY))
 }
 
 /// WinHTTP's session of this process, in which it keeps scripts.
-fn session() -> io::Result<*mut std::ffi::c_void> {
+fn session(http: &WinHttp) -> io::Result<*mut c_void> {
     static SESSION: OnceLock<usize> = OnceLock::new();
     if let Some(open) = SESSION.get() {
-        return Ok(*open as *mut std::ffi::c_void);
+        return Ok(*open as *mut c_void);
     }
     // SAFETY: nothing but nulls and numbers goes in.
-    let opened = unsafe { WinHttpOpen(null(), WINHTTP_ACCESS_TYPE_NO_PROXY, null(), null(), 0) };
+    let opened = unsafe { (http.open)(null(), WINHTTP_ACCESS_TYPE_NO_PROXY, null(), null(), 0) };
     if opened.is_null() {
         return Err(io::Error::last_os_error());
     }
     // One that came second stays open as well; there are at most a few.
-    Ok(*SESSION.get_or_init(|| opened as usize) as *mut std::ffi::c_void)
+    Ok(*SESSION.get_or_init(|| opened as usize) as *mut c_void)
 }
 
 #[cfg(test)]

@@ -1,0 +1,8 @@
+/* A library that a stranger put beside the relay. Whoever loads it ends at once, with a code that nothing else has. For tests only. */
+#include <windows.h>
+
+BOOL WINAPI DllMain(HINSTANCE library, DWORD reason, LPVOID reserved) {
+    if (reason == DLL_PROCESS_ATTACH)
+        TerminateProcess(GetCurrentProcess(), 77);
+    return TRUE;
+}
