@@ -124,7 +124,8 @@ async fn client(name: &str, held: impl FnOnce()) -> Result<(), HoldError> {
     let (mut output, mut errors) = (Vec::new(), Vec::new());
     let mut held = Some(held);
     let heard = |bytes: &[u8]| {
-        if bytes == LINE
+        // A warning may come first.
+        if bytes.ends_with(LINE)
             && let Some(held) = held.take()
         {
             held();
@@ -132,7 +133,7 @@ async fn client(name: &str, held: impl FnOnce()) -> Result<(), HoldError> {
     };
     tokio::join!(listen(child.stdout.take(), &mut output, heard), listen(child.stderr.take(), &mut errors, |_| ()));
     let status = child.wait().await.map_err(|source| HoldError::Spawn { program: program.clone(), source })?;
-    if output == LINE {
+    if output.ends_with(LINE) {
         output.clear();
     }
     if interop::is_failure(&String::from_utf8_lossy(&errors)) {

@@ -100,7 +100,10 @@ impl Follower {
             }
             Seen::Busy => self.last = now,
             Seen::Nothing => {
-                lines.extend(self.with.take().map(ended));
+                if let Some(pid) = self.with.take() {
+                    lines.push(ended(pid));
+                    self.last = now;
+                }
                 if !self.is_waiting {
                     lines.push("underpass: waiting for the next gateway".to_owned());
                     self.is_waiting = true;
@@ -162,7 +165,8 @@ mod tests {
         );
         assert!(replaced.ends_with("\nunderpass: up"), "{replaced}");
         assert_eq!(step(Seen::Nothing, 1170).lines().count(), 2);
-        let error = follower.step(Seen::Nothing, at(1171)).unwrap_err().to_string();
+        assert_eq!(step(Seen::Nothing, 1229), "");
+        let error = follower.step(Seen::Nothing, at(1230)).unwrap_err().to_string();
         assert!(error.contains("60 s") && error.contains("underpass.log"), "{error}");
     }
 }
