@@ -1,0 +1,34 @@
+//! The whole machine is suspended and resumed, and its clock jumps by hours, as when a laptop
+//! sleeps.
+
+use super::{Bench, Result, ensure};
+use lab::interop::host_relays;
+use lab::until;
+use std::time::Duration;
+
+/// A relay that hears nothing of its gateway for this long has ended (`wire`'s limits say when it
+/// does).
+const RELAY_PATIENCE: Duration = Duration::from_secs(90);
+
+pub(super) fn resumes(bench: &mut Bench) -> Result {
+    let before = host_relays(&bench.machine.lab);
+    ensure(!before.is_empty(), || "no relay runs on the host".to_owned())?;
+    bench.machine.suspend().map_err(|error| error.to_string())?;
+    let gone = until(RELAY_PATIENCE, || {
+        !host_relays(&bench.machine.lab).iter().any(|pid| before.contains(pid))
+    });
+    bench.machine.resume().map_err(|error| error.to_string())?;
+    ensure(gone, || format!("the relays {before:?} still wait for a gateway that is suspended"))?;
+    // The kernel steps its clock by itself only where a hypervisor's time service tells it to.
+    let jumped = bench.must("date --set '7 hours' +%s")?;
+    let took = bench.traffic(60)?;
+    bench.must("systemctl is-active --quiet underpass")?;
+    bench.must("date --set '7 hours ago' +%s")?;
+    let back = bench.traffic(60)?;
+    ensure(!jumped.is_empty(), String::new)?;
+    Ok(format!(
+        "traffic {:.1} s after the resume, {:.1} s after the clock went back",
+        took.as_secs_f64(),
+        back.as_secs_f64()
+    ))
+}

@@ -1,0 +1,13 @@
+//! A virtual machine with a real kernel, systemd and dockerd, beside the lab's 'Windows' and its
+//! VPN: what namespaces on one kernel cannot show. `scripts/vm` prepares it and runs the checks;
+//! docs/virtual-machine.md says what is modelled and how.
+//!
+//! It builds nothing and knows nothing of the crates under test: the packaged helper distro is
+//! started, never linked.
+#![forbid(unsafe_code)]
+
+pub mod bridge;
+pub mod checks;
+pub mod machine;
+mod monitor;
+pub mod report;
