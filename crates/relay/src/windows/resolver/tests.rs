@@ -26,9 +26,9 @@ async fn ask(resolver: &Resolver, name: &str) -> (AnsweredBy, ResponseCode, Opti
     let answer = resolver.resolve(&question(name)).await.unwrap();
     let message = Message::from_vec(&answer.message).unwrap();
     assert_eq!(message.metadata.id, 0x1234);
-    let address = message.answers.first().and_then(|record| match &record.data {
-        RData::A(address) => Some(address.0),
-        _ => None,
+    let address = message.answers.first().and_then(|record| {
+        let RData::A(address) = &record.data else { return None };
+        Some(address.0)
     });
     (answer.by, message.metadata.response_code, address)
 }

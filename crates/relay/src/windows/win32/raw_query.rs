@@ -50,6 +50,9 @@ pub(crate) enum NoMessage {
     Unusable,
 }
 
+/// What a raw query came to: a message without its length in front, or why there is none.
+pub(crate) type RawAnswer = Result<Vec<u8>, NoMessage>;
+
 /// How much of a message Windows has to understand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
@@ -64,7 +67,7 @@ pub(crate) enum Reading {
 pub(crate) struct RawQuery {
     functions: RawFunctions,
     lent: Arc<Lent>,
-    answer: oneshot::Receiver<Result<Vec<u8>, NoMessage>>,
+    answer: oneshot::Receiver<RawAnswer>,
 }
 
 /// What Windows holds pointers to. One owner is the query's context, and with it the callback; the
@@ -79,7 +82,7 @@ struct Lent {
     message: Vec<u8>,
     functions: RawFunctions,
     /// `None` once the callback has run.
-    answered: Mutex<Option<oneshot::Sender<Result<Vec<u8>, NoMessage>>>>,
+    answered: Mutex<Option<oneshot::Sender<RawAnswer>>>,
 }
 
 // SAFETY: the cells are written before Windows sees them, and from then on only by Windows, which
@@ -138,7 +141,7 @@ impl RawQuery {
     ///
     /// # Errors
     /// See [`NoMessage`].
-    pub(crate) async fn answer(mut self) -> Result<Vec<u8>, NoMessage> {
+    pub(crate) async fn answer(mut self) -> RawAnswer {
         (&mut self.answer).await.unwrap_or(Err(NoMessage::Unusable))
     }
 }
@@ -164,7 +167,7 @@ impl Lent {
         self.answered.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
-    fn end(&self, outcome: Result<Vec<u8>, NoMessage>) {
+    fn end(&self, outcome: RawAnswer) {
         let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(answered) = answered {
             // The asker may have given up.

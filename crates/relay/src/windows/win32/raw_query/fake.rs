@@ -8,6 +8,7 @@
 //! What becomes of a query depends on the first label of its name: see [`fate`]. It keeps all
 //! pointers that it gets and looks at them until the callback. The page of the request asks less:
 //! request and message only have to live until `DnsQueryRaw` returns.
+#![expect(clippy::wildcard_enum_match_arm, reason = "a fake says what is special of each fate")]
 
 use super::RawFunctions;
 use crate::os::win32::dns::RecordFunctions;
