@@ -33,7 +33,7 @@ pub const NAME_LIFETIME: (Duration, Duration) = (Duration::from_secs(300), Durat
 pub const LOG_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// Prefixes that mirrored mode has from Windows and that the tunnel takes. Each is a route of our table;
-/// setting this many takes a tenth of a second.
+/// setting this many takes some tenths of a second.
 pub const MAX_MIRRORED: usize = 2048;
 
 /// Questions (DNS, echo) that wait for a relay.
