@@ -47,7 +47,8 @@ fn killed_at_50_random_moments_it_leaves_the_old_network_and_nothing_in_the_next
         send_signal(pid, "KILL");
         assert_eq!(tunnel.process().exit_code(PATIENCE), None);
         assert_eq!(tunnel.complained(), "", "{round}: the start after a kill has nothing to complain of");
-        assert!(!has_tap(&lab), "{round}, after {moment:?}");
+        // A child that is between fork and exec at that moment holds the device a little longer.
+        assert!(until(PATIENCE, || !has_tap(&lab)), "{round}, after {moment:?}");
         assert_eq!(way_out(&lab, SERVER), "eth0", "{round}, after {moment:?}: {}", rules(&lab));
         assert_eq!(way_out(&lab, NAT_GATEWAY), "eth0", "{round}, after {moment:?}: {}", rules(&lab));
         if round % 5 == 0 {
