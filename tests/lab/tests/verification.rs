@@ -126,3 +126,21 @@ fn a_change_of_the_hosts_network_is_noticed_and_without_one_that_is_said() {
         assert!(item(&report, "changes")["figures"]["after_ms"].as_f64().is_some(), "{report:#}");
     });
 }
+
+#[test]
+fn a_vpn_that_cuts_wsl_off_is_named_and_the_tunnel_goes_on() {
+    if Relay::chosen() == Relay::Windows {
+        // Wine's adapters have no drivers by which Windows knows a VPN.
+        return;
+    }
+    let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
+    let _internet = internet(&lab);
+    // A VPN's by its name. It carries nothing: the lab's own VPN is what cuts the VM off.
+    must(&lab, Place::Windows, "ip link add tun7 type veth peer name other7");
+    for end in ["tun7", "other7"] {
+        must(&lab, Place::Windows, &format!("ip link set {end} up"));
+    }
+    let report = selftest(&lab, &tunnel, &["vpn"]);
+    assert_eq!(outcome(&report, "vpn"), "yes", "{report:#}");
+    assert_eq!(item(&report, "vpn")["notes"]["without_tunnel"], "no", "the lab's VPN cuts the VM off: {report:#}");
+}

@@ -124,7 +124,7 @@ async fn reply(socket: &UdpSocket, kind: Kind, to: IpAddr, id: [u8; 2]) -> io::R
     }
 }
 
-fn request(to: IpAddr, id: [u8; 2], sequence: u16, payload: u32) -> Vec<u8> {
+pub(super) fn request(to: IpAddr, id: [u8; 2], sequence: u16, payload: u32) -> Vec<u8> {
     let kind = if to.is_ipv4() { 8 } else { 128 };
     let mut message = vec![kind, 0, 0, 0, id[0], id[1]];
     message.extend(sequence.to_be_bytes());

@@ -11,6 +11,7 @@ pub mod remembered;
 mod run;
 pub mod tcp;
 pub mod tools;
+pub mod trace;
 pub mod tunnels;
 
 use crate::facts::{Outcome, Why};

@@ -7,7 +7,7 @@ use crate::doctor::args::HostPort;
 use anyhow::Context as _;
 use clap::ValueEnum;
 use doctor::facts::{Answer, Outcome, Transport};
-use doctor::probes::{dns, icmp, tcp};
+use doctor::probes::{dns, icmp, tcp, trace};
 use gateway::reach::{Target, reaches_without_tunnel};
 use gateway::status::State;
 use gateway::{Placement, Status, control, host};
@@ -16,7 +16,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 use wire::facts::{HostChange, HostFacts};
 
@@ -29,8 +28,8 @@ const LOG_LINES: usize = 4;
 /// Between two looks at the status.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// How long a traceroute may take: twelve hops, two seconds each.
-const TRACE_PATIENCE: Duration = Duration::from_secs(30);
+/// Routers that a trace goes past at most.
+const MOST_HOPS: u8 = 12;
 
 /// How long a measurement may take before it counts as stuck.
 const MEASURE_PATIENCE: Duration = Duration::from_secs(120);
@@ -373,26 +372,22 @@ impl Setup {
     }
 
     async fn traceroute(&self) -> anyhow::Result<Finding> {
-        let gateway: IpAddr = self.status()?.tap.context("the tunnel has no device yet")?.ipv4.gateway.into();
+        let gateway = self.status()?.tap.context("the tunnel has no device yet")?.ipv4.gateway;
         let Some(to) = self.outside(IpAddr::is_ipv4).await?.first().copied() else {
             return Ok(Finding::skipped("there is no IPv4 address to trace: give one with --outside"));
         };
-        let mut command = Command::new("traceroute");
-        command.args(["-I", "-n", "-q", "1", "-w", "2", "-m", "12", &to.ip().to_string()]);
-        command.stdin(Stdio::null()).kill_on_drop(true);
-        let output = match timeout(TRACE_PATIENCE, command.output()).await {
-            Ok(Ok(output)) => String::from_utf8_lossy(&output.stdout).into_owned(),
-            Ok(Err(error)) => return Ok(Finding::skipped(format!("`traceroute` cannot be run: {error}"))),
-            Err(_) => return Ok(Finding::no("`traceroute` did not end within 30 s")),
+        let IpAddr::V4(to) = to.ip() else { return Ok(Finding::skipped("only IPv4 is traced")) };
+        let hops = match trace::trace(to, MOST_HOPS).await {
+            Ok(hops) => hops,
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                return Ok(Finding::skipped("only root can trace: run this as root"));
+            }
+            Err(error) => return Err(error).context("no echo request can be sent"),
         };
-        let hops = hops(&output);
         let answered = hops.iter().flatten().count();
         let (first, last) = (hops.first().copied().flatten(), hops.last().copied().flatten());
-        let words = format!(
-            "{answered} of {} hops answer, the last is the target: {}",
-            hops.len(),
-            yes_no(last == Some(to.ip()))
-        );
+        let words =
+            format!("{answered} of {} hops answer, the last is the target: {}", hops.len(), yes_no(last == Some(to)));
         // Routers may stay silent; ours is the first, and at least one beyond it or the target must answer.
         let works = first == Some(gateway) && answered > 1;
         let finding = if works { Finding::yes(words) } else { Finding::no(words) };
@@ -486,16 +481,6 @@ fn any(outcomes: Vec<Outcome>, what: &str, option: &str) -> Finding {
     }
 }
 
-/// The address of each hop, nothing for a silent one: the lines of `traceroute` (busybox and Debian).
-fn hops(output: &str) -> Vec<Option<IpAddr>> {
-    let hop = |line: &str| {
-        let mut words = line.split_whitespace();
-        let _number: u8 = words.next()?.parse().ok()?;
-        Some(words.next().and_then(|word| word.parse().ok()))
-    };
-    output.lines().filter_map(hop).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::report;
@@ -510,16 +495,6 @@ mod tests {
         assert_eq!(any(vec![failed()], "pings", "--outside").outcome, report::Outcome::No);
         let skipped = any(Vec::new(), "pings", "--outside");
         assert!(skipped.outcome == report::Outcome::Skipped && skipped.detail.contains("--outside"), "{skipped:?}");
-    }
-
-    #[test]
-    fn hops_are_read_as_both_traceroutes_print_them() {
-        let debian = "traceroute to 203.0.113.10 (203.0.113.10), 12 hops max, 60 byte packets\n 1  198.18.0.1  0.3 ms\n 2  *\n\
-                      10  203.0.113.10  12.1 ms\n";
-        let address = |text: &str| Some(text.parse::<IpAddr>().unwrap());
-        assert_eq!(hops(debian), [address("198.18.0.1"), None, address("203.0.113.10")]);
-        let busybox = "traceroute to 203.0.113.10 (203.0.113.10), 12 hops max, 38 byte packets\n 1  198.18.0.1  0.337 ms\n 2  *\n";
-        assert_eq!(hops(busybox), [address("198.18.0.1"), None]);
     }
 
     #[test]

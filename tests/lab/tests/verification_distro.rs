@@ -1,0 +1,40 @@
+//! The Linux half of `scripts/verify-windows.ps1` as that script calls it: in the helper distro, started by
+//! its boot command in a pretend WSL, with the relay for Windows on Windows' disk.
+
+use lab::addresses::{SERVER, SERVER_NAME, SERVER_V6};
+use lab::scene::{Scratch, host_nameserver, python_server, web_server, windows_lab};
+use lab::wsl::{Wsl, unpack};
+use lab::{Place, programs};
+use serde_json::Value;
+use std::path::Path;
+
+#[test]
+fn in_the_helper_distro_every_item_is_found() {
+    let Some((lab, interop)) = windows_lab() else { return };
+    let _servers = (
+        web_server(&lab),
+        host_nameserver(&lab),
+        python_server(&lab, Place::Internet, programs::DNS_SERVER, &[SERVER], 53),
+    );
+    let scratch = Scratch::new();
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/underpass.wsl");
+    let distro = unpack(&package, scratch.path("files").as_ref());
+    let distro = distro.unwrap_or_else(|error| panic!("{error}; was scripts/build-distro run?"));
+    let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
+    let helper = wsl.start(&distro);
+    let told = helper.sh(&format!(
+        "/usr/bin/underpass selftest --json --wait 60 --mebibytes 8 --outside {SERVER}:80 --outside '[{SERVER_V6}]:80' \
+         --public-name {SERVER_NAME} --public-dns {SERVER}"
+    ));
+    let report: Value = serde_json::from_str(&told.stdout).unwrap_or_else(|error| panic!("{error}: {told:?}"));
+    let items = report["items"].as_array().cloned().unwrap_or_default();
+    let found = |name: &str| items.iter().find(|item| item["item"] == name).cloned().unwrap_or_default();
+    let works = ["start", "mode", "host", "pipe", "throughput", "latency", "tcp", "udp", "dns", "ping", "traceroute"];
+    for name in works.into_iter().chain(["ipv6", "proxy"]) {
+        assert_eq!(found(name)["outcome"], "yes", "{name}: {report:#}");
+    }
+    assert_eq!(found("mode")["notes"]["mode"], "nat");
+    assert!(found("host")["notes"]["system"].as_str().is_some_and(|system| system.starts_with("Windows ")));
+    // Only what is measured by a user, such as the path of a name, is there: nothing of the user's own.
+    assert!(!told.stdout.contains("Anna"), "{report:#}");
+}
