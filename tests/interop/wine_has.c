@@ -29,9 +29,31 @@ static void WINAPI on_change(void *context, void *row, int kind) {
     InterlockedIncrement(&notified);
 }
 
+/* Whether the reset of a connection that waits for nothing is shown as a reset by the call that finds it. */
+static BOOL shows_idle_resets(void) {
+    SOCKET listener = socket(AF_INET, SOCK_STREAM, 0), near_end = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    int length = sizeof at;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (bind(listener, (void *)&at, sizeof at) || listen(listener, 1)) return FALSE;
+    getsockname(listener, (void *)&at, &length);
+    if (connect(near_end, (void *)&at, sizeof at)) return FALSE;
+    SOCKET far_end = accept(listener, NULL, NULL);
+    u_long on = 1;
+    ioctlsocket(near_end, FIONBIO, &on);
+    struct linger at_once = {1, 0};
+    setsockopt(far_end, SOL_SOCKET, SO_LINGER, (char *)&at_once, sizeof at_once);
+    closesocket(far_end);
+    WSAPOLLFD poll = {.fd = near_end, .events = POLLRDNORM};
+    WSAPoll(&poll, 1, 2000);
+    char byte;
+    return recv(near_end, &byte, 1, 0) == SOCKET_ERROR && WSAGetLastError() == WSAECONNRESET;
+}
+
 int main(void) {
     WSADATA data;
     WSAStartup(MAKEWORD(2, 2), &data);
+    if (shows_idle_resets()) puts("idle-resets");
     create_file icmp6 = (create_file)function("iphlpapi.dll", "Icmp6CreateFile");
     HANDLE echo = icmp6 ? icmp6() : INVALID_HANDLE_VALUE;
     if (echo != INVALID_HANDLE_VALUE) puts("ping6");

@@ -82,7 +82,7 @@ pub enum Lack {
     Routes6,
     /// Wine's server, which has all sockets, is too slow for 9,000 connections at once: the relay misses its heartbeat.
     Crowds,
-    /// Wine shows the reset of an idle connection as its end.
+    /// Wine 8 shows the reset of an idle connection as its end; Wine 10 shows it as a reset.
     IdleResets,
     /// Wine takes up to 2 s to start a program.
     QuickStart,
@@ -102,6 +102,7 @@ pub fn lacks(lack: Lack) -> bool {
         Relay::Windows => match lack {
             Lack::Ping6 => !wine_has("ping6"),
             Lack::Routes6 => !wine_has("routes6"),
+            Lack::IdleResets => !wine_has("idle-resets"),
             Lack::OwnProcess
             | Lack::DatagramErrors
             | Lack::DnsCodes
@@ -109,7 +110,6 @@ pub fn lacks(lack: Lack) -> bool {
             | Lack::NewNameservers
             | Lack::HostsFile
             | Lack::Crowds
-            | Lack::IdleResets
             | Lack::QuickStart => std::env::var_os(TRY_ALL_VARIABLE).is_none(),
         },
     };

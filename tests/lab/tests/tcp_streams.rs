@@ -23,7 +23,8 @@ def exactly(s, count):
         got += piece
     return bytes(got)
 def judge(who, got, wanted):
-    print(who, 'exact' if got == wanted else f'wrong: {len(got)} bytes', flush=True)
+    differs = next((at for at, (a, b) in enumerate(zip(got, wanted)) if a != b), 'nowhere')
+    print(who, 'exact' if got == wanted else f'wrong: {len(got)} bytes, differs at {differs}', flush=True)
 def reset(s):
     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
     s.close()
