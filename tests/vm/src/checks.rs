@@ -9,9 +9,10 @@ mod suspend;
 
 use crate::machine::Machine;
 use crate::report::{Line, Outcome};
+use crate::stop::{self, until};
 use lab::addresses::{SERVER, SERVER_V6};
 use lab::scene::{host_nameserver, http_server, python_server};
-use lab::{Place, Process, programs, until};
+use lab::{Place, Process, programs};
 use std::time::{Duration, Instant};
 
 /// What the kernel can do, as WSL's kernels differ.
@@ -105,13 +106,13 @@ impl Bench {
         Self { machine, kernel, _servers: servers }
     }
 
-    /// Runs those of the checks that apply to the kernel, until `stopped` says so; `report` gets
+    /// Runs those of the checks that apply to the kernel, until the end is asked for; `report` gets
     /// each line.
-    pub fn run(&mut self, stopped: impl Fn() -> bool, mut report: impl FnMut(&Line)) -> Vec<Line> {
+    pub fn run(&mut self, mut report: impl FnMut(&Line)) -> Vec<Line> {
         let mut lines: Vec<Line> = Vec::new();
         let kernel = self.kernel;
         for check in CHECKS.iter().filter(|check| (check.applies)(kernel)) {
-            if stopped() {
+            if stop::is_asked() {
                 break;
             }
             let passed = |name| {

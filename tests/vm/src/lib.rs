@@ -11,3 +11,4 @@ pub mod checks;
 pub mod machine;
 mod monitor;
 pub mod report;
+pub mod stop;

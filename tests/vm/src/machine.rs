@@ -3,11 +3,12 @@
 //! process is killed.
 
 use crate::monitor::Monitor;
+use crate::stop::{self, until};
 use lab::addresses::NAT_GATEWAY;
 use lab::interop::Interop;
 use lab::scene::Scratch;
 use lab::tunnel::programs;
-use lab::{Finished, Lab, Place, Process, Vpn, until};
+use lab::{Finished, Lab, Place, Process, Vpn};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -120,16 +121,11 @@ impl Machine {
             Some(monitor) if up => {
                 host.link()?;
                 let helpers = host.helpers;
+                helpers.iter().chain([&qemu]).for_each(|process| stop::with(process.pid()));
                 Ok(Self { monitor, qemu, _helpers: helpers, _windows: windows, scratch, lab })
             }
             _ => Err(io::Error::other(format!("QEMU does not start: {}", qemu.stderr()))),
         }
-    }
-
-    /// The process of QEMU.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.qemu.pid()
     }
 
     /// Whether the guest runs commands, within the time that it may take to boot.
@@ -152,6 +148,9 @@ impl Machine {
     }
 
     fn sh_within(&self, seconds: u32, words: &str) -> io::Result<Finished> {
+        if stop::is_asked() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         let script = format!(
             "export WSL_INTEROP=/run/WSL/1_interop WSL_DISTRO_NAME=Debian HOME=/root\n{words}"
         );

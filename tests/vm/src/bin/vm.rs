@@ -2,24 +2,16 @@
 //! prepared.
 #![forbid(unsafe_code)]
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use std::error::Error;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::{env, fs, thread};
 use tokio::signal::unix::{SignalKind, signal};
 use vm::checks::{Bench, Kernel};
 use vm::machine::{Images, Machine};
 use vm::report::{self, Outcome};
-
-/// Whether somebody has pressed Ctrl-C.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
-/// The process of QEMU, once it runs.
-static QEMU: AtomicI32 = AtomicI32::new(0);
+use vm::stop;
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().collect();
@@ -57,24 +49,18 @@ fn run(name: &str, folder: &Path, words: &str) -> Result<bool, Box<dyn Error>> {
         logs: logs.clone(),
     };
     let machine = Machine::start(&images)?;
-    QEMU.store(i32::try_from(machine.pid())?, Ordering::Relaxed);
     let mut bench = Bench::new(machine, kernel);
     let mut out = io::stdout();
-    let lines = bench.run(
-        || INTERRUPTED.load(Ordering::Relaxed),
-        |line| {
-            // Whoever closed standard output reads the exit code.
-            let _ = line.print(&mut out);
-            if let Outcome::Failed(seen) = &line.outcome {
-                let _ = seen
-                    .lines()
-                    .skip(1)
-                    .try_for_each(|line| writeln!(out, "             | {line}"));
-            }
-            let _ = out.flush();
-        },
-    );
-    if INTERRUPTED.load(Ordering::Relaxed) {
+    let lines = bench.run(|line| {
+        // Whoever closed standard output reads the exit code.
+        let _ = line.print(&mut out);
+        if let Outcome::Failed(seen) = &line.outcome {
+            let _ =
+                seen.lines().skip(1).try_for_each(|line| writeln!(out, "             | {line}"));
+        }
+        let _ = out.flush();
+    });
+    if stop::is_asked() {
         return Err("interrupted".into());
     }
     for (file, words) in [
@@ -109,12 +95,7 @@ fn end_on_signals() -> io::Result<()> {
                 _ = hang_up.recv() => {}
             }
         });
-        INTERRUPTED.store(true, Ordering::Relaxed);
-        let pid = QEMU.load(Ordering::Relaxed);
-        if pid > 0 {
-            // It may have ended already.
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-        }
+        stop::ask();
     });
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The packaged helper distro, started as WSL starts it.
 
 use super::{Bench, Result, ensure};
-use lab::until;
+use crate::stop::until;
 use std::time::Duration;
 
 /// Windows' program, as every distro names it.

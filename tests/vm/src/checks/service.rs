@@ -2,12 +2,13 @@
 
 use super::helper::{UNDERPASS, WSL};
 use super::{Bench, Result, ensure};
+use crate::stop::until;
 use lab::addresses::{NAT_GATEWAY, SERVER};
 use lab::interop::host_relays;
-use lab::until;
 use std::time::Duration;
 
-const IS_ACTIVE: &str = "systemctl is-active --quiet underpass";
+/// That systemd has the service as active.
+pub(super) const IS_ACTIVE: &str = "systemctl is-active --quiet underpass";
 
 pub(super) fn installs(bench: &mut Bench) -> Result {
     bench.must(&format!("{UNDERPASS} service install"))?;

@@ -1,9 +1,9 @@
 //! The whole machine is suspended and resumed, and its clock jumps by hours, as when a laptop
 //! sleeps.
 
-use super::{Bench, Result, ensure};
+use super::{Bench, Result, ensure, service};
+use crate::stop::until;
 use lab::interop::host_relays;
-use lab::until;
 use std::time::Duration;
 
 /// A relay that hears nothing of its gateway for this long has ended (`wire`'s limits say when it
@@ -20,12 +20,12 @@ pub(super) fn resumes(bench: &mut Bench) -> Result {
     bench.machine.resume().map_err(|error| error.to_string())?;
     ensure(gone, || format!("the relays {before:?} still wait for a gateway that is suspended"))?;
     // The kernel steps its clock by itself only where a hypervisor's time service tells it to.
-    let jumped = bench.must("date --set '7 hours' +%s")?;
+    bench.must("date --set '7 hours' +%s")?;
     let took = bench.traffic(60)?;
-    bench.must("systemctl is-active --quiet underpass")?;
+    // Traffic does not wait for it, and it may have been started again.
+    bench.within(60, service::IS_ACTIVE)?;
     bench.must("date --set '7 hours ago' +%s")?;
     let back = bench.traffic(60)?;
-    ensure(!jumped.is_empty(), String::new)?;
     Ok(format!(
         "traffic {:.1} s after the resume, {:.1} s after the clock went back",
         took.as_secs_f64(),
