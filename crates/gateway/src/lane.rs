@@ -36,7 +36,13 @@ pub enum LaneError {
     },
     /// Its bytes are no frames.
     #[error("what the relay sends cannot be understood: {0}; is --relay an underpass-relay?")]
-    Frame(#[from] FrameError),
+    Frame(FrameError),
+    /// Bytes from it were lost or doubled.
+    #[error(
+        "the stream from the relay is damaged: {0}. The relay is started again, so that no app gets wrong data; some versions of WSL \
+         lose bytes so (microsoft/WSL issue 41063): update it with `wsl --update`"
+    )]
+    Damaged(FrameError),
     /// It broke the protocol.
     #[error(transparent)]
     Violation(#[from] Violation),
@@ -55,6 +61,12 @@ pub enum LaneError {
     /// The pipe to it broke.
     #[error("the pipe to the relay broke: {0}")]
     Pipe(io::Error),
+}
+
+impl From<FrameError> for LaneError {
+    fn from(error: FrameError) -> Self {
+        if let FrameError::Damaged { .. } = error { Self::Damaged(error) } else { Self::Frame(error) }
+    }
 }
 
 /// What became of a lane that was polled.
@@ -205,6 +217,9 @@ impl Lane {
                 }
                 if running.session.next_deadline() > now {
                     return Turn::Quiet;
+                }
+                if let Err(damaged) = running.decoder.tick() {
+                    return self.end_relay(now, Some(damaged.into()));
                 }
                 if let Err(silent) = running.session.handle_timeout(now) {
                     return self.end_relay(now, Some(silent.into()));
@@ -381,7 +396,9 @@ impl Running {
                     tracing::warn!(%error);
                     continue;
                 }
-                Err(error @ (FrameError::TooLong { .. } | FrameError::Malformed { .. })) => return Err(error.into()),
+                Err(
+                    error @ (FrameError::TooLong { .. } | FrameError::Malformed { .. } | FrameError::Damaged { .. }),
+                ) => return Err(error.into()),
             };
             if let Some(event) = self.session.accept(now, frame)? {
                 act(&mut self.session, event);

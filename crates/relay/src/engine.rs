@@ -36,7 +36,13 @@ use wire::{
 pub enum RelayError {
     /// The gateway's bytes are no frames.
     #[error("the gateway's bytes cannot be read as frames")]
-    Frame(#[from] FrameError),
+    Frame(#[source] FrameError),
+    /// Bytes of the gateway were lost or doubled.
+    #[error(
+        "the stream from the gateway is damaged, and this relay ends so that no server gets wrong data; some versions of WSL lose \
+         bytes so (microsoft/WSL issue 41063): update it with `wsl --update`"
+    )]
+    Damaged(#[source] FrameError),
     /// The gateway broke the protocol.
     #[error("the gateway broke the protocol")]
     Violation(#[from] Violation),
@@ -52,6 +58,12 @@ pub enum RelayError {
     /// Reading from the gateway failed.
     #[error("nothing more can be read from the gateway")]
     Read(#[source] io::Error),
+}
+
+impl From<FrameError> for RelayError {
+    fn from(error: FrameError) -> Self {
+        if let FrameError::Damaged { .. } = error { Self::Damaged(error) } else { Self::Frame(error) }
+    }
 }
 
 /// Serves the gateway at the other end of `input` and `output` until `input` ends. Takes at most `max_flows` TCP
@@ -109,7 +121,12 @@ where
         way_out: None,
     };
     // The engine bounds its own turns, in bytes; a bound by the number of socket calls would cut them at any place.
-    unconstrained(poll_fn(|cx| engine.poll(cx))).await
+    let outcome = unconstrained(poll_fn(|cx| engine.poll(cx))).await;
+    if let Err(RelayError::Damaged(_)) = outcome {
+        // What was sent up to here is not the whole: an end would say that it is.
+        engine.sockets.abort_all();
+    }
+    outcome
 }
 
 #[expect(clippy::disallowed_methods, reason = "the relay's shell is where time comes from")]
@@ -292,7 +309,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                     tracing::warn!(%error);
                     continue;
                 }
-                Err(error @ (FrameError::TooLong { .. } | FrameError::Malformed { .. })) => return Err(error.into()),
+                Err(
+                    error @ (FrameError::TooLong { .. } | FrameError::Malformed { .. } | FrameError::Damaged { .. }),
+                ) => return Err(error.into()),
             };
             let Some(event) = self.session.accept(now, frame)? else { continue };
             let (session, sockets, binds) = (&mut self.session, &mut self.sockets, &mut self.binds);
@@ -402,6 +421,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
 
     fn keep_time(&mut self, cx: &mut Context<'_>) -> Result<(), RelayError> {
         while self.timer.as_mut().poll(cx).is_ready() {
+            self.decoder.tick()?;
             self.session.handle_timeout(now())?;
             if self.session.shrink() {
                 self.sockets.shrink();

@@ -211,6 +211,12 @@ impl Sockets {
         }
     }
 
+    /// Ends every connection with a reset.
+    pub(crate) fn abort_all(&mut self) {
+        let flows: Vec<FlowId> = self.flows.keys().copied().collect();
+        flows.into_iter().for_each(|flow| self.abort(flow));
+    }
+
     /// Bytes from the gateway.
     pub(crate) fn write(&mut self, flow: FlowId, bytes: &[u8]) -> Written {
         let Some(Flow::Open(open)) = self.flows.get_mut(&flow) else { return Written::Unknown };

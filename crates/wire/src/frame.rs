@@ -1,18 +1,19 @@
-//! Frames: how one message lies in the byte stream, and the decoder that finds them there.
+//! Frames: how one message lies in the byte stream. [`crate::decoder`] finds them there.
 //!
 //! A frame is an 8-byte header (kind, 24-bit payload length, 32-bit id) and its payload. This module knows no session: whether
-//! a frame may come now is [`crate::session`]'s to judge.
+//! a frame may come now is [`crate::session`]'s to judge. Nor does it know the seal that a frame travels with
+//! ([`crate::seal`]).
 
 use crate::codec::{Malformed, Reader, put_maybe_ip, put_socket};
 use crate::ids::{BindId, FlowId, RequestId};
-use crate::limits::{DECODER_BUFFER, HEADER, MAX_BUILD_NAME, MAX_NAME, MAX_PAYLOAD, MAX_WINDOW, MAX_WORDS};
+use crate::limits::{HEADER, MAX_BUILD_NAME, MAX_NAME, MAX_PAYLOAD, MAX_WINDOW, MAX_WORDS};
 use std::net::{IpAddr, SocketAddr};
 
 /// First bytes of every hello, so that a stranger's output is told from a relay's.
 pub const MAGIC: [u8; 8] = *b"UNDERPAS";
 
 /// The protocol's version. Two ends work together only if theirs are equal.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// What an end can do beyond TCP, as bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -243,12 +244,41 @@ pub enum FrameError {
         /// Payload bytes.
         length: usize,
     },
+    /// Bytes of the stream were lost or doubled: nothing that comes after them is where it seems to be.
+    #[error("bytes were lost or doubled: {part} of frame {frame} is not what was sent")]
+    Damaged {
+        /// Which frame since the start, the hello being number 0.
+        frame: u64,
+        /// What of it.
+        part: Part,
+    },
     /// A kind that this version does not know. The frame was skipped whole; reading may go on.
     #[error("a frame of unknown kind {kind} was skipped")]
     UnknownKind {
         /// The kind byte.
         kind: u8,
     },
+}
+
+/// A part of a frame on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Its header.
+    Header,
+    /// Its payload.
+    Payload,
+    /// What has not come of it, while bytes came that cannot be its own.
+    Rest,
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Header => "the header",
+            Self::Payload => "the payload",
+            Self::Rest => "the rest",
+        })
+    }
 }
 
 mod kind {
@@ -434,6 +464,55 @@ impl Frame<'_> {
     }
 }
 
+/// The header of a frame, and the frame without its seal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Header {
+    kind: u8,
+    /// Payload bytes.
+    pub(crate) length: usize,
+    id: u32,
+}
+
+impl Header {
+    /// # Errors
+    /// [`FrameError::TooLong`].
+    pub(crate) fn parse([kind, l0, l1, l2, i0, i1, i2, i3]: [u8; HEADER]) -> Result<Self, FrameError> {
+        let length = u32::from_le_bytes([l0, l1, l2, 0]) as usize;
+        if length > MAX_PAYLOAD {
+            return Err(FrameError::TooLong { kind, length });
+        }
+        Ok(Self { kind, length, id: u32::from_le_bytes([i0, i1, i2, i3]) })
+    }
+
+    pub(crate) fn is_hello(self) -> bool {
+        self.kind == kind::HELLO
+    }
+
+    /// The frame with this header, of which `payload` is the whole payload.
+    ///
+    /// # Errors
+    /// [`FrameError::Malformed`], [`FrameError::UnknownKind`].
+    pub(crate) fn decode(self, payload: &[u8]) -> Result<Frame<'_>, FrameError> {
+        let Self { kind, length, id } = self;
+        let frame = decode(kind, id, payload).map_err(|Malformed| FrameError::Malformed { kind, length })?;
+        frame.ok_or(FrameError::UnknownKind { kind })
+    }
+}
+
+impl<'a> Frame<'a> {
+    /// Takes a frame without a seal off the front of `bytes`, as [`Frame::encode`] wrote it, or gives
+    /// `None` when more bytes are needed. Tells where the next one begins.
+    ///
+    /// # Errors
+    /// See [`FrameError`].
+    pub fn parse(bytes: &'a [u8]) -> Result<Option<(Self, usize)>, FrameError> {
+        let Some((header, rest)) = bytes.split_first_chunk::<HEADER>() else { return Ok(None) };
+        let header = Header::parse(*header)?;
+        let Some(payload) = rest.get(..header.length) else { return Ok(None) };
+        header.decode(payload).map(|frame| Some((frame, HEADER + header.length)))
+    }
+}
+
 fn decode(kind: u8, id: u32, payload: &[u8]) -> Result<Option<Frame<'_>>, Malformed> {
     let mut r = Reader(payload);
     let (flow, bind, request) = (FlowId(id), BindId(id), RequestId(id));
@@ -587,61 +666,4 @@ fn decode_fault(r: &mut Reader<'_>) -> Result<Fault, Malformed> {
         _ => return Err(Malformed),
     };
     Ok(Fault { kind, router: r.maybe_ip()? })
-}
-
-/// Finds frames in a byte stream that arrives in pieces of any size.
-///
-/// The owner reads from its pipe straight into [`Decoder::space`], says how much came with [`Decoder::filled`], and takes frames
-/// off with [`Decoder::next_frame`] until it gives `None`. The buffer has a fixed size; no length from the stream ever allocates.
-pub struct Decoder {
-    buffer: Box<[u8]>,
-    /// `start <= end <= buffer.len()`; the bytes between are not yet taken.
-    start: usize,
-    end: usize,
-}
-
-impl Default for Decoder {
-    fn default() -> Self {
-        Self { buffer: vec![0; DECODER_BUFFER].into_boxed_slice(), start: 0, end: 0 }
-    }
-}
-
-impl Decoder {
-    /// Where the next bytes of the stream go: never empty once [`Decoder::next_frame`] has given `None`.
-    pub fn space(&mut self) -> &mut [u8] {
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-        } else if self.buffer.len() - self.end < HEADER + MAX_PAYLOAD {
-            self.buffer.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
-        }
-        &mut self.buffer[self.end..]
-    }
-
-    /// `n` bytes were written to the front of [`Decoder::space`].
-    pub fn filled(&mut self, n: usize) {
-        self.end = (self.end + n).min(self.buffer.len());
-    }
-
-    /// Takes one frame off, or gives `None` when more bytes are needed.
-    ///
-    /// # Errors
-    /// See [`FrameError`]: after any but `UnknownKind` the stream is of no further use.
-    pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
-        let bytes = &self.buffer[self.start..self.end];
-        let Some(([kind, l0, l1, l2, i0, i1, i2, i3], rest)) = bytes.split_first_chunk::<HEADER>() else {
-            return Ok(None);
-        };
-        let length = u32::from_le_bytes([*l0, *l1, *l2, 0]) as usize;
-        if length > MAX_PAYLOAD {
-            return Err(FrameError::TooLong { kind: *kind, length });
-        }
-        let Some(payload) = rest.get(..length) else { return Ok(None) };
-        self.start += HEADER + length;
-        match decode(*kind, u32::from_le_bytes([*i0, *i1, *i2, *i3]), payload) {
-            Ok(Some(frame)) => Ok(Some(frame)),
-            Ok(None) => Err(FrameError::UnknownKind { kind: *kind }),
-            Err(Malformed) => Err(FrameError::Malformed { kind: *kind, length }),
-        }
-    }
 }

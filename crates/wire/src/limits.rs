@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Bytes of a frame's header.
 pub const HEADER: usize = 8;
 
+/// Bytes of the seal before a frame's header: a check of the header and one of the payload.
+pub const SEAL: usize = 8;
+
 /// Most bytes of TCP data in one frame: the turn that a flow gets before the next one has its turn.
 pub const MAX_DATA: usize = 64 * 1024;
 
@@ -12,7 +15,7 @@ pub const MAX_DATA: usize = 64 * 1024;
 pub const MAX_PAYLOAD: usize = MAX_DATA + 64;
 
 /// Bytes that a [`crate::Decoder`] holds: several full frames, so that one read from the pipe brings many.
-pub const DECODER_BUFFER: usize = 256 * 1024 + HEADER + MAX_PAYLOAD;
+pub const DECODER_BUFFER: usize = 256 * 1024 + SEAL + HEADER + MAX_PAYLOAD;
 
 /// Most bytes of datagrams that wait for the pipe. UDP has no flow control: what does not fit is dropped and counted.
 pub const MAX_QUEUED_DATAGRAM_BYTES: usize = 2 * 1024 * 1024;

@@ -4,12 +4,13 @@
 //! the heartbeat. It holds no payload of a stream: bytes are pulled from their [`Source`] at the moment when they can be
 //! sent, so what waits here is bounded by construction. It knows no clock (time is an argument) and no I/O.
 
-use crate::frame::{Frame, Hello, VERSION, data_header};
+use crate::frame::{Frame, Hello, VERSION};
 use crate::ids::FlowId;
 use crate::limits::{
     ASLEEP_AFTER, CONGESTED_CONTROL_BYTES, GATEWAY_DEAD_AFTER, HEADER, MANY_FLOWS, MAX_DATA, MAX_FLOWS,
-    MAX_QUEUED_DATAGRAM_BYTES, MAX_WINDOW, PING_EVERY, RELAY_DEAD_AFTER,
+    MAX_QUEUED_DATAGRAM_BYTES, MAX_WINDOW, PING_EVERY, RELAY_DEAD_AFTER, SEAL,
 };
+use crate::seal::Sealer;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
@@ -160,6 +161,8 @@ pub struct Session {
     control: Vec<u8>,
     datagrams: VecDeque<Vec<u8>>,
     datagram_bytes: usize,
+    /// Seals what goes out, in the order in which it goes.
+    sealer: Sealer,
     ready: VecDeque<FlowId>,
     last_heard: Instant,
     next_ping: Instant,
@@ -180,6 +183,7 @@ impl Session {
             control,
             datagrams: VecDeque::new(),
             datagram_bytes: 0,
+            sealer: Sealer::default(),
             ready: VecDeque::new(),
             last_heard: now,
             next_ping: now + PING_EVERY,
@@ -348,7 +352,7 @@ impl Session {
             let datagrams = self.datagrams.pop_front();
             if let Some(batch) = &datagrams {
                 self.datagram_bytes -= batch.len();
-                out.extend_from_slice(batch);
+                self.sealer.append(batch, out);
             }
             match self.ready.pop_front() {
                 Some(flow) => self.take_turn(flow, out, source),
@@ -361,7 +365,7 @@ impl Session {
     }
 
     fn drain_control(&mut self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.control);
+        self.sealer.append(&self.control, out);
         self.control.clear();
         // A burst of control frames must not cost its memory for ever.
         self.control.shrink_to(MAX_DATA);
@@ -380,18 +384,18 @@ impl Session {
         }
         let max = MAX_DATA.min(ledger.send_credit as usize);
         let start = out.len();
-        out.extend_from_slice(&[0; HEADER]);
+        Sealer::begin(out);
         let Pull { taken, then } = source.pull(flow, max, out);
         debug_assert_eq!(
             out.len(),
-            start + HEADER + taken,
+            start + SEAL + HEADER + taken,
             "{flow}: the source appended another number of bytes than it said"
         );
         debug_assert!(taken <= max, "{flow}: the source gave {taken} bytes of {max}");
         if taken == 0 {
             out.truncate(start);
         } else {
-            out[start..start + HEADER].copy_from_slice(&data_header(flow, taken));
+            self.sealer.finish(flow, &mut out[start..]);
             ledger.send_credit -= u32::try_from(taken).unwrap_or(u32::MAX).min(ledger.send_credit);
             self.counters.data_sent += taken as u64;
         }
@@ -405,13 +409,19 @@ impl Session {
                 ledger.turn = Turn::Idle;
                 ledger.sending = Half::Finished;
                 // In the stream's own place, not among the control frames: a Fin must not overtake its data.
-                Frame::Fin { flow }.encode(out);
+                self.append(&Frame::Fin { flow }, out);
             }
             Then::Failed => {
                 self.flows.remove(&flow);
-                Frame::Reset { flow }.encode(out);
+                self.append(&Frame::Reset { flow }, out);
             }
         }
+    }
+
+    fn append(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) {
+        let mut bytes = Vec::new();
+        frame.encode(&mut bytes);
+        self.sealer.append(&bytes, out);
     }
 
     /// Judges a frame that came in. Gives it back for the owner to act on, or `None` when there is nothing to do: it was dealt

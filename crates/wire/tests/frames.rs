@@ -154,7 +154,8 @@ proptest! {
         for _ in 0..bytes.len() {
             match decoder.next_frame() {
                 Ok(Some(_)) | Err(FrameError::UnknownKind { .. }) => {}
-                Ok(None) | Err(FrameError::TooLong { .. } | FrameError::Malformed { .. }) => break,
+                Ok(None)
+                | Err(FrameError::TooLong { .. } | FrameError::Malformed { .. } | FrameError::Damaged { .. }) => break,
             }
         }
     }

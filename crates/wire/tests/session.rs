@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use underpass_wire::frame::VERSION;
 use underpass_wire::limits::{
-    GATEWAY_DEAD_AFTER, HEADER, MANY_FLOWS, MAX_QUEUED_DATAGRAM_BYTES, PING_EVERY, RELAY_DEAD_AFTER,
+    GATEWAY_DEAD_AFTER, HEADER, MANY_FLOWS, MAX_QUEUED_DATAGRAM_BYTES, PING_EVERY, RELAY_DEAD_AFTER, SEAL,
 };
 use underpass_wire::session::Sent;
 use underpass_wire::{
@@ -352,11 +352,12 @@ fn datagrams_are_bounded_and_pass_between_the_turns_of_flows() {
     assert!(bulk >= 3 && datagrams >= 30, "both move: {bulk} data frames, {datagrams} datagrams");
 }
 
+/// The kinds of the frames in a stream whose hello has gone before.
 fn kinds(mut stream: &[u8]) -> Vec<u8> {
     let mut kinds = Vec::new();
-    while let [kind, l0, l1, l2, ..] = stream {
+    while let Some([kind, l0, l1, l2, ..]) = stream.get(SEAL..) {
         kinds.push(*kind);
-        stream = &stream[HEADER + u32::from_le_bytes([*l0, *l1, *l2, 0]) as usize..];
+        stream = &stream[SEAL + HEADER + u32::from_le_bytes([*l0, *l1, *l2, 0]) as usize..];
     }
     kinds
 }

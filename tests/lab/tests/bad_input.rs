@@ -79,17 +79,38 @@ for n in range(count):
 
 /// A relay that misbehaves in the way that its first argument says; it knows the frame's form and nothing of manners.
 const RELAY: &str = "#!/usr/bin/env python3
-import os, random, struct, sys, time
+import os, random, struct, sys, time, zlib
 random.seed(os.getpid())
 way = sys.argv[1]
 out = sys.stdout.buffer
 def frame(kind, id=0, payload=b''):
     return struct.pack('<I', kind | len(payload) << 8) + struct.pack('<I', id) + payload
-def hello(version=1):
+def hello(version=2):
     return frame(1, 0, b'UNDERPAS' + struct.pack('<HIII', version, 31, 1000, 1000) + b'fake 0')
+seed, number, heard = None, 0, False
+def sealed(data):
+    # Each frame behind the hello with its seal, as crates/wire/README.md has it.
+    global seed, number
+    done = b''
+    while data:
+        one = data[:8 + int.from_bytes(data[1:4], 'little')]
+        data = data[len(one):]
+        if seed is None:
+            seed = zlib.crc32(one)
+        else:
+            check = struct.pack('<I', zlib.crc32(one[8:]))
+            done += struct.pack('<I', zlib.crc32(struct.pack('<Q', number) + one[:8] + check, seed)) + check
+        number += 1
+        done += one
+    return done
 def say(data):
+    write(sealed(data))
+def write(data):
     out.write(data); out.flush()
 def read_frame():
+    global heard
+    if heard: sys.stdin.buffer.read(8)
+    heard = True
     head = sys.stdin.buffer.read(8)
     if len(head) < 8: sys.exit(0)
     kind, id = head[0], struct.unpack('<I', head[4:])[0]
@@ -104,11 +125,13 @@ def become_up():
 def until_end():
     while True: read_frame()
 if way == 'noise':
-    while True: say(random.randbytes(65536))
+    while True: write(random.randbytes(65536))
 elif way == 'truncated':
-    say(hello()[:random.randrange(1, 30)])
+    write(hello()[:random.randrange(1, 30)])
 elif way == 'huge':
     say(hello() + bytes([19, 255, 255, 255, 1, 0, 0, 0])); until_end()
+elif way == 'unsealed':
+    write(hello() + frame(2, 0, bytes(8))); until_end()
 elif way == 'version':
     say(hello(9)); until_end()
 elif way == 'no-hello':
@@ -123,7 +146,7 @@ elif way == 'facts':
 elif way == 'mute':
     until_end()
 elif way == 'text':
-    while True: say(b'Windows Subsystem for Linux has no installed distributions.\\r\\n')
+    while True: write(b'Windows Subsystem for Linux has no installed distributions.\\r\\n')
 elif way == 'deaf':
     become_up()
     while True:
@@ -262,6 +285,7 @@ fn a_relay_that_sends_garbage_is_given_up_with_its_reason_and_the_next_one_serve
         ("text", "is --relay an underpass-relay?"),
         ("truncated", "the relay ended"),
         ("huge", "is --relay an underpass-relay?"),
+        ("unsealed", "the stream from the relay is damaged"),
         ("version", "version 9"),
         ("no-hello", "not an Underpass program"),
         ("wrong-direction", "only this end may send"),

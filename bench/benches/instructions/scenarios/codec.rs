@@ -2,13 +2,15 @@
 
 use crate::scenario::{Scenario, Work};
 use std::hint::black_box;
-use wire::limits::{HEADER, MAX_DATA};
-use wire::{Decoder, FlowId, Frame};
+use wire::limits::{HEADER, MAX_DATA, SEAL};
+use wire::{Capabilities, Decoder, FlowId, Frame, Hello, Sealer};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "encode_control", unit: "256 frames", units: 1, calls: 200, set_up: encode_control },
     Scenario { name: "decode_control", unit: "256 frames", units: 1, calls: 200, set_up: decode_control },
     Scenario { name: "encode_data", unit: "64 KiB", units: 1, calls: 500, set_up: encode_data },
+    Scenario { name: "seal_100_bytes", unit: "frame", units: 64, calls: 200, set_up: || seal(100, 64) },
+    Scenario { name: "seal_64_kib", unit: "frame", units: 1, calls: 500, set_up: || seal(MAX_DATA, 1) },
     Scenario {
         name: "decode_data",
         unit: "64 KiB",
@@ -54,9 +56,29 @@ fn encode_control() -> Work {
 }
 
 fn decode_control() -> Work {
-    let mut stream = Vec::new();
-    (0..CONTROL).for_each(|n| control(n).encode(&mut stream));
-    decode(stream, CONTROL, usize::MAX)
+    decode(CONTROL, usize::MAX, control)
+}
+
+/// A stream's sealer that has sealed the hello, whose bytes are given too.
+fn sealer() -> (Sealer, Vec<u8>) {
+    let (mut sealer, mut plain, mut stream) = (Sealer::default(), Vec::new(), Vec::new());
+    let capabilities = Capabilities::default();
+    let (version, build) = (wire::frame::VERSION, String::new());
+    Frame::Hello(Hello { version, capabilities, max_flows: 1, max_binds: 1, build }).encode(&mut plain);
+    sealer.append(&plain, &mut stream);
+    (sealer, stream)
+}
+
+/// Frames of so many bytes each, already encoded; sealing them copies them.
+fn seal(bytes: usize, frames: usize) -> Work {
+    let (mut sealer, mut out) = sealer();
+    let (bytes, mut plain) = (vec![7; bytes], Vec::new());
+    (0..frames).for_each(|_| Frame::Data { flow: FlowId(1), bytes: &bytes }.encode(&mut plain));
+    Box::new(move || {
+        out.clear();
+        sealer.append(black_box(&plain), &mut out);
+        assert_eq!(out.len(), plain.len() + frames * SEAL);
+    })
 }
 
 fn encode_data() -> Work {
@@ -69,27 +91,37 @@ fn encode_data() -> Work {
 }
 
 fn decode_data(piece: usize) -> Work {
-    let (bytes, mut stream) = (vec![7; MAX_DATA], Vec::new());
-    (0..DATA).for_each(|_| Frame::Data { flow: FlowId(1), bytes: &bytes }.encode(&mut stream));
-    decode(stream, DATA, piece)
+    const BYTES: &[u8] = &[7; MAX_DATA];
+    decode(DATA, piece, |_| Frame::Data { flow: FlowId(1), bytes: BYTES })
 }
 
-/// Takes a stream that comes in pieces of at most so many bytes. Where they are copied to the decoder, a system call would be.
-fn decode(stream: Vec<u8>, frames: usize, piece: usize) -> Work {
+/// Takes a stream that comes in pieces of at most so many bytes. Where they are copied to the decoder, a
+/// system call would be. The stream goes on from call to call, so that its seals are made meanwhile.
+fn decode(frames: usize, piece: usize, frame: fn(usize) -> Frame<'static>) -> Work {
+    let (mut sealer, hello) = sealer();
     let mut decoder = Decoder::default();
+    read(&mut decoder, &hello, usize::MAX);
+    let (mut plain, mut stream) = (Vec::new(), Vec::new());
+    (0..frames).for_each(|n| frame(n).encode(&mut plain));
     Box::new(move || {
-        let (mut rest, mut seen) = (&stream[..], 0);
-        while !rest.is_empty() {
-            let space = decoder.space();
-            let n = rest.len().min(piece).min(space.len());
-            space[..n].copy_from_slice(&rest[..n]);
-            decoder.filled(n);
-            rest = &rest[n..];
-            while let Ok(Some(frame)) = decoder.next_frame() {
-                black_box(frame);
-                seen += 1;
-            }
-        }
-        assert_eq!(seen, frames);
+        stream.clear();
+        sealer.append(&plain, &mut stream);
+        assert_eq!(read(&mut decoder, &stream, piece), frames);
     })
+}
+
+fn read(decoder: &mut Decoder, mut rest: &[u8], piece: usize) -> usize {
+    let mut seen = 0;
+    while !rest.is_empty() {
+        let space = decoder.space();
+        let n = rest.len().min(piece).min(space.len());
+        space[..n].copy_from_slice(&rest[..n]);
+        decoder.filled(n);
+        rest = &rest[n..];
+        while let Ok(Some(frame)) = decoder.next_frame() {
+            black_box(frame);
+            seen += 1;
+        }
+    }
+    seen
 }

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 use wire::frame::VERSION;
-use wire::{Capabilities, Decoder, Frame, Hello, HostFacts, RequestId};
+use wire::{Capabilities, Decoder, Frame, Hello, HostFacts, RequestId, Sealer};
 
 /// Longest wait of any test: reached only by one that fails.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(15);
@@ -23,6 +23,7 @@ pub(crate) enum Event {
 pub(crate) struct Relay {
     child: Child,
     stdin: ChildStdin,
+    sealer: Sealer,
     events: Receiver<Event>,
     pub(crate) hello: Hello,
 }
@@ -71,7 +72,7 @@ impl Relay {
             }
         });
         let hello = hello.recv_timeout(DEADLINE).expect("the relay says no hello");
-        let mut relay = Self { child, stdin, events, hello };
+        let mut relay = Self { child, stdin, sealer: Sealer::default(), events, hello };
         relay.send(&Frame::Hello(Hello {
             version: VERSION,
             capabilities: Capabilities::default(),
@@ -87,8 +88,9 @@ impl Relay {
     }
 
     pub(crate) fn send(&mut self, frame: &Frame<'_>) {
-        let mut bytes = Vec::new();
-        frame.encode(&mut bytes);
+        let (mut plain, mut bytes) = (Vec::new(), Vec::new());
+        frame.encode(&mut plain);
+        self.sealer.append(&plain, &mut bytes);
         self.stdin.write_all(&bytes).unwrap();
     }
 
