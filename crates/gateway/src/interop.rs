@@ -1,5 +1,5 @@
 //! WSL's interop: how a Windows program is started by it, and whether the kernel knows how. By which
-//! socket is [`crate::interop_sockets`]'s to choose.
+//! socket is `interop_sockets.rs`'s to choose.
 
 use crate::interop_sockets::{self, FOLDER, Socket, Way};
 use std::fs;

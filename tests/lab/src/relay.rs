@@ -60,8 +60,8 @@ impl Relay {
     }
 }
 
-/// What not every relay can do, in this lab. Under Wine, [`wine_has`] tells what its functions can do; how the others
-/// behave was seen in versions 8 and 10 (docs/wine.md).
+/// What not every relay can do, in this lab. What a Wine's functions can do is tried when its prefix is
+/// made (`scripts/wine-prefix`). The rest was seen in versions 8 and 10 (docs/wine.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lack {
     /// Behind interop the process that the gateway knows is interop's: it has none of the relay's sockets, and no time or memory of its.

@@ -1,5 +1,5 @@
 //! The kernel's addresses, routes and rules, by netlink: what is there ([`observe`], [`survey`]),
-//! which of it matters ([`capture`], [`subnet`], [`ways`]), and what leads traffic to the TAP
+//! which of it matters ([`capture`], [`subnet`], [`mod@ways`]), and what leads traffic to the TAP
 //! ([`routing`], `rules`). The only module that names netlink. Knows no frame.
 #![expect(
     clippy::wildcard_enum_match_arm,

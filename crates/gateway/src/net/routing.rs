@@ -1,6 +1,6 @@
 //! Leads the VM's traffic to the TAP by policy rules and a table of our own, for IPv4 and IPv6 alike, and takes it back.
 //! Touches nothing else: no default route, no table of others, no netfilter, no resolv.conf. The
-//! rules themselves are in [`super::rules`], and `link` sets up the interface.
+//! rules themselves are in `rules.rs`, and `link` sets up the interface.
 //!
 //! The table's only routes point at the TAP. When the gateway dies the TAP goes, its routes go with it, a look-up finds the
 //! table empty and falls through to `main`: the rules that are left do no harm, and the next start takes them over.
