@@ -26,29 +26,34 @@ class Server(socketserver.ThreadingTCPServer):
 Server(('203.0.113.10', 7), Handler).serve_forever()
 ";
 
-/// Sends 64 MiB of that stream, and says how its echo ended and whether it was right up to there.
+/// Sends 64 MiB of that stream, and says how its echo ended and whether it was right up to there. The
+/// kernel reports a reset once (sk_err in net/ipv4/tcp.c), to whichever of the two threads asks first.
 const CLIENT_PROGRAM: &str = "
 import random, socket, sys, threading
 s = socket.create_connection((sys.argv[1], 7), 10)
 s.settimeout(30)
 LENGTH = 1024 * 65536
+ends = []
 def send():
     known = random.Random(7)
     try:
         for _ in range(1024): s.sendall(known.randbytes(65536))
         s.shutdown(socket.SHUT_WR)
+    except ConnectionResetError: ends.append('reset')
     except OSError: pass
-threading.Thread(target=send, daemon=True).start()
-known, left, got, right, end = random.Random(7), b'', 0, True, 'end'
+sender = threading.Thread(target=send, daemon=True)
+sender.start()
+known, left, got, right = random.Random(7), b'', 0, True
 try:
     while data := s.recv(65536):
         while len(left) < len(data): left += known.randbytes(65536)
         right = right and data == left[:len(data)]
         left = left[len(data):]
         got += len(data)
-except ConnectionResetError: end = 'reset'
-except OSError as error: end = repr(error)
-print('right' if right else 'wrong', 'whole' if got == LENGTH else 'part', end)
+except ConnectionResetError: ends.append('reset')
+except OSError as error: ends.append(repr(error))
+sender.join(30)
+print('right' if right else 'wrong', 'whole' if got == LENGTH else 'part', *(ends or ['end']))
 ";
 
 /// What became of a transfer over a stream with this damage, and of the next one.
