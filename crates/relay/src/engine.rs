@@ -122,10 +122,8 @@ where
     };
     // The engine bounds its own turns, in bytes; a bound by the number of socket calls would cut them at any place.
     let outcome = unconstrained(poll_fn(|cx| engine.poll(cx))).await;
-    if let Err(RelayError::Damaged(_)) = outcome {
-        // What was sent up to here is not the whole: an end would say that it is.
-        engine.sockets.abort_all();
-    }
+    // Without the gateway the rest of a stream never comes: an orderly end would say that it was whole.
+    engine.sockets.abort_unfinished();
     outcome
 }
 

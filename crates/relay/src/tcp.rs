@@ -211,10 +211,11 @@ impl Sockets {
         }
     }
 
-    /// Ends every connection with a reset.
-    pub(crate) fn abort_all(&mut self) {
-        let flows: Vec<FlowId> = self.flows.keys().copied().collect();
-        flows.into_iter().for_each(|flow| self.abort(flow));
+    /// Ends with a reset every connection whose app has not finished, or whose last bytes still wait.
+    pub(crate) fn abort_unfinished(&mut self) {
+        let is_unfinished = |flow: &Flow| matches!(flow, Flow::Open(open) if open.outgoing != Outgoing::Finished);
+        let unfinished = self.flows.iter().filter(|(_, flow)| is_unfinished(flow)).map(|(id, _)| *id);
+        unfinished.collect::<Vec<_>>().into_iter().for_each(|flow| self.abort(flow));
     }
 
     /// Bytes from the gateway.

@@ -191,6 +191,28 @@ async fn the_end_of_the_input_ends_the_relay() {
 }
 
 #[tokio::test]
+async fn the_end_of_the_input_resets_the_connections_that_are_not_finished() {
+    let mut gateway = Gateway::start(65_536, 10);
+    let (finished, mut whole) = opened(&mut gateway, 1, 1000).await;
+    gateway.send(finished, pattern(100), Then::Finished);
+    let (unfinished, mut part) = opened(&mut gateway, 2, 1000).await;
+    gateway.send(unfinished, pattern(100), Then::Drained);
+    let mut bytes = Vec::new();
+    tokio::select! {
+        read = whole.read_to_end(&mut bytes) => assert_eq!(read.unwrap(), 100),
+        event = gateway.next() => panic!("unexpected {event:?}"),
+    }
+    tokio::select! {
+        read = part.read_exact(&mut bytes) => assert_eq!(read.unwrap(), 100),
+        event = gateway.next() => panic!("unexpected {event:?}"),
+    }
+    drop(gateway.pipe);
+    tokio::time::timeout(DEADLINE, gateway.relay).await.expect("it goes on").unwrap().unwrap();
+    let error = part.read(&mut [0; 1]).await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
 async fn garbage_ends_the_relay_with_its_reason() {
     let mut gateway = Gateway::start(4096, 10);
     gateway.pipe.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
