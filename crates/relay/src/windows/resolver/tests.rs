@@ -79,6 +79,12 @@ async fn who_gives_up_cancels_the_query_and_its_memory_lives_on_until_the_callba
     fake::finish("cancelled.test");
 }
 
+#[test]
+fn whether_raw_queries_are_on_is_asked_as_wsl_asks() {
+    assert!(fake::RAW.are_on());
+    assert!(!fake::RAW_OFF.are_on());
+}
+
 #[tokio::test]
 async fn a_windows_that_has_not_switched_it_on_is_not_asked_again() {
     let windows = windows();

@@ -12,6 +12,7 @@ pub(crate) mod fake;
 use super::library::functions;
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
+use std::ptr::{null, null_mut};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 use windows_sys::Win32::NetworkManagement::Dns::{
@@ -26,6 +27,16 @@ functions! {
         query: DnsQueryRaw(*const DNS_QUERY_RAW_REQUEST, *mut DNS_QUERY_RAW_CANCEL) -> i32;
         cancel: DnsCancelQueryRaw(*const DNS_QUERY_RAW_CANCEL) -> i32;
         free: DnsQueryRawResultFree(*const DNS_QUERY_RAW_RESULT);
+    }
+}
+
+impl RawFunctions {
+    /// Whether raw queries are switched on in this Windows: as WSL asks before it uses them
+    /// (microsoft/WSL, `src/windows/common/DnsResolver.cpp`, `LoadDnsResolverMethods`).
+    pub(crate) fn are_on(self) -> bool {
+        // SAFETY: WSL makes the same call. Without a request the function refuses its arguments and
+        // starts no query.
+        unsafe { (self.query)(null(), null_mut()) != NOT_IMPLEMENTED }
     }
 }
 
@@ -123,7 +134,7 @@ impl RawQuery {
             protocol: DNS_PROTOCOL_TCP,
             ..DNS_QUERY_RAW_REQUEST::default()
         };
-        // SAFETY: nobody else has the cells yet.
+        // SAFETY: the cells have no other owner yet.
         unsafe { *lent.request.get() = request };
         // SAFETY: all that Windows gets pointers to is in `lent`, which lives until the callback
         // has run, even if that is before the call returns.

@@ -1,42 +1,19 @@
 //! What WSL asks of Windows before it starts: the registry, a service, and whether a function of
 //! the resolver works.
 
+use super::raw_query::RawFunctions;
 use super::text::wide;
-use std::mem::transmute;
 use std::ptr::{null, null_mut};
 use windows_sys::Win32::Foundation::{ERROR_SERVICE_DOES_NOT_EXIST, GetLastError};
-use windows_sys::Win32::NetworkManagement::Dns::{DNS_QUERY_RAW_CANCEL, DNS_QUERY_RAW_REQUEST};
-use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleW, GetProcAddress};
 use windows_sys::Win32::System::Registry::{HKEY_LOCAL_MACHINE, RRF_RT_REG_DWORD, RegGetValueW};
 use windows_sys::Win32::System::Services::{
     CloseServiceHandle, OpenSCManagerW, OpenServiceW, QueryServiceStatus, SC_HANDLE, SC_MANAGER_CONNECT,
     SERVICE_QUERY_STATUS, SERVICE_STATUS, SERVICE_STOPPED,
 };
 
-/// `ERROR_CALL_NOT_IMPLEMENTED`: the function is there and switched off.
-const NOT_IMPLEMENTED: i32 = 120;
-
-type QueryRaw = unsafe extern "system" fn(*const DNS_QUERY_RAW_REQUEST, *mut DNS_QUERY_RAW_CANCEL) -> i32;
-
-/// Whether `DnsQueryRaw` works, asked as WSL asks (microsoft/WSL, `DnsResolver.cpp`,
-/// `LoadDnsResolverMethods`): its three functions are there, and a call without a request does not
-/// say that it is not implemented.
+/// Whether `DnsQueryRaw` works, as WSL finds out.
 pub(crate) fn has_dns_query_raw() -> bool {
-    // SAFETY: the names end with a zero; the library is loaded, since this program imports from it.
-    let query = unsafe {
-        let library = GetModuleHandleW(wide("dnsapi.dll").as_ptr());
-        let others = [c"DnsCancelQueryRaw", c"DnsQueryRawResultFree"];
-        if others.iter().any(|name| GetProcAddress(library, name.as_ptr().cast()).is_none()) {
-            return false;
-        }
-        GetProcAddress(library, c"DnsQueryRaw".as_ptr().cast())
-    };
-    let Some(query) = query else { return false };
-    // SAFETY: the function of this name has this type (Microsoft's page of it).
-    let query = unsafe { transmute::<unsafe extern "system" fn() -> isize, QueryRaw>(query) };
-    // SAFETY: WSL makes the same call; without a request the function refuses its arguments and
-    // starts no query.
-    unsafe { query(null(), null_mut()) != NOT_IMPLEMENTED }
+    RawFunctions::load().is_ok_and(RawFunctions::are_on)
 }
 
 /// A number of the registry below `HKEY_LOCAL_MACHINE`; `None` where the key or the value is not

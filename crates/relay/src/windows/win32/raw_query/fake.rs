@@ -16,7 +16,7 @@ use crate::os::win32::text::text;
 use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::rdata::{A, TXT};
 use hickory_proto::rr::{RData, Record};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ffi::c_void;
 use std::net::Ipv4Addr;
 use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -104,7 +104,9 @@ struct State {
     under_way: HashMap<u64, Query>,
     calls: Vec<Call>,
     faults: Vec<String>,
-    results: HashSet<usize>,
+    /// Results that are not freed, by their address, with the query that each is of: an address is
+    /// used again once its result is freed.
+    results: HashMap<usize, u64>,
 }
 
 static STATE: LazyLock<(Mutex<State>, Condvar)> = LazyLock::new(Default::default);
@@ -147,6 +149,13 @@ unsafe fn bytes(at: usize, length: usize) -> Vec<u8> {
 
 /// The raw functions.
 pub(crate) const RAW: RawFunctions = RawFunctions { query, cancel, free };
+
+/// The raw functions of a Windows where they are switched off.
+pub(crate) const RAW_OFF: RawFunctions = RawFunctions { query: query_off, cancel, free };
+
+unsafe extern "system" fn query_off(_: *const DNS_QUERY_RAW_REQUEST, _: *mut DNS_QUERY_RAW_CANCEL) -> i32 {
+    super::NOT_IMPLEMENTED
+}
 
 /// The functions that ask for records.
 pub(crate) const RECORDS: RecordFunctions = RecordFunctions { query: query_records, free: free_records };
@@ -265,7 +274,7 @@ unsafe extern "system" fn cancel(structure: *const DNS_QUERY_RAW_CANCEL) -> i32 
 }
 
 unsafe extern "system" fn free(result: *const DNS_QUERY_RAW_RESULT) {
-    if !lock().results.remove(&(result as usize)) {
+    if lock().results.remove(&(result as usize)).is_none() {
         lock().faults.push("a result of another's, or one of before, was freed".to_owned());
         return;
     }
@@ -324,7 +333,7 @@ impl Query {
         }
         let result = self.result(status);
         if !result.is_null() {
-            state.results.insert(result as usize);
+            state.results.insert(result as usize, self.number);
         }
         drop(state);
         // SAFETY: called once for a query that was taken, with its context (Microsoft's page of the
@@ -333,7 +342,7 @@ impl Query {
         let mut state = lock();
         state.under_way.remove(&self.number);
         // "If it's not NULL, then you must free the queryResults pointer."
-        if state.results.contains(&(result as usize)) {
+        if state.results.get(&(result as usize)) == Some(&self.number) {
             fault(&mut state, &self.name, "its result was not freed");
         }
         drop(state);
