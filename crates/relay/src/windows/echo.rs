@@ -19,7 +19,7 @@ const USUAL_TTL: u8 = 64;
 #[derive(Debug)]
 pub(crate) struct Heard {
     id: RequestId,
-    /// `None` when nobody answered.
+    /// `None` without a reply.
     outcome: Option<Outcome>,
 }
 
@@ -77,7 +77,7 @@ impl Echoes {
         None
     }
 
-    /// The request that was heard of, and how it ended; `None` for one that nobody answered.
+    /// The request that was heard of, and how it ended; `None` for one without a reply.
     pub(crate) fn claim(&mut self, _: Instant, heard: Heard) -> Option<(RequestId, Outcome)> {
         self.under_way -= 1;
         Some((heard.id, heard.outcome?))

@@ -2,7 +2,7 @@
 //! calls are in `win32/icmp.rs`; what an end means is `echo.rs`'s affair.
 //!
 //! Windows takes no single request back, and keeps one whose destination is silent until its
-//! time-out. So requests go by handles of a few hundred each. When there are too many, or when they
+//! time-out. So requests go by handles of 128 each. When there are too many, or when they
 //! are old, the oldest handle is closed, and its requests have gone without an answer: a sweep over
 //! thousands of silent addresses displaces itself, not the ping that somebody waits for.
 

@@ -31,7 +31,7 @@ use windows_sys::Win32::NetworkManagement::IpHelper::{
 };
 use windows_sys::Win32::Networking::WinSock::SOCKADDR_IN6;
 use windows_sys::Win32::System::IO::{IO_STATUS_BLOCK, PIO_APC_ROUTINE};
-use windows_sys::Win32::System::Threading::{CreateEventW, INFINITE, SetEvent, WaitForSingleObjectEx};
+use windows_sys::Win32::System::Threading::{CreateEventW, INFINITE, SetEvent, SleepEx, WaitForSingleObjectEx};
 use windows_sys::core::BOOL;
 use wire::frame::Family;
 
@@ -139,6 +139,10 @@ impl Event {
         // SAFETY: as above. The wait is alertable, and the only APCs of this thread are this
         // module's.
         unsafe { WaitForSingleObjectEx(self.0, milliseconds, 1) };
+        // A wait for an event that is set already ends without running APCs, so that a flood of
+        // requests would hold up all of their ends.
+        // SAFETY: as above.
+        unsafe { SleepEx(0, 1) };
     }
 }
 
@@ -354,7 +358,7 @@ impl Drop for Held {
 /// Calls the function. What it returned if that is not 0, else the last error.
 ///
 /// # Safety
-/// `lent` lives until the request has ended, and nobody touches it.
+/// `lent` lives until the request has ended, and nothing touches it.
 unsafe fn call(
     lent: NonNull<Lent>,
     (icmp, to): (&Icmp, IpAddr),
@@ -392,7 +396,7 @@ unsafe fn call(
 /// Called by Windows in the sending thread, while that waits. Only notes which request it is about,
 /// so it does not matter whether it comes once, twice or late.
 unsafe extern "system" fn ended(context: *mut c_void, _: *mut IO_STATUS_BLOCK, _: u32) {
-    // A thread that ends has nobody to tell.
+    // The thread that would be told has ended.
     let _ = ENDED.try_with(|ended| ended.borrow_mut().push(Ticket(context as usize)));
 }
 
