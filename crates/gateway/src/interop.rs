@@ -73,13 +73,32 @@ pub(crate) fn is_to_be_tried_again(way: &Way, output: &Output) -> bool {
 
 /// What failed, and what helps.
 pub(crate) fn failure_text(way: &Way) -> String {
-    let socket = way.path().map_or_else(|| "its socket".to_owned(), |path| path.display().to_string());
-    let distro = std::env::var(DISTRO).unwrap_or_else(|_| "NAME".to_owned());
     let next = if way.has_other { "another session's socket is tried" } else { "there is no other socket to try" };
     format!(
-        "WSL's interop starts no Windows program by {socket}: its side on Windows is gone (microsoft/WSL issue 41283); \
-         {next}; to renew it run `wsl --terminate {distro}` on Windows and start the distro again"
+        "WSL's interop starts no Windows program by {}: its side on Windows is gone (microsoft/WSL issue 41283); {next}; \
+         to renew it {}",
+        socket_name(way),
+        renewal()
     )
+}
+
+/// Why another socket is tried after a start that nothing answered, and what helps.
+pub(crate) fn silence_text(way: &Way) -> String {
+    format!(
+        "either the other side of {} is gone (microsoft/WSL issue 41283), or Windows is slow to start the program; \
+         another session's socket is tried; if that one answers at once, renew the first: {}",
+        socket_name(way),
+        renewal()
+    )
+}
+
+fn socket_name(way: &Way) -> String {
+    way.path().map_or_else(|| "its socket".to_owned(), |path| path.display().to_string())
+}
+
+fn renewal() -> String {
+    let distro = std::env::var(DISTRO).unwrap_or_else(|_| "NAME".to_owned());
+    format!("run `wsl --terminate {distro}` on Windows and start the distro again")
 }
 
 /// Where the kernel keeps its list of interpreters (binfmt_misc).

@@ -12,10 +12,11 @@
 //! because it sends back what it gets: one line that comes back proves that the client runs.
 
 use crate::interop;
-use crate::limits::{KEEP_ALIVE_BACK_OFF, KEEP_ALIVE_HEALTHY_AFTER};
+use crate::limits::{HELLO_PATIENCE, KEEP_ALIVE_BACK_OFF, KEEP_ALIVE_HEALTHY_AFTER, SOCKET_PATIENCE};
 use crate::status::{KeepAlive, KeepAliveState};
 use crate::windows::{self, QuestionError};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,12 @@ enum HoldError {
     /// The kernel does not start it.
     #[error("{} cannot be started: {source}", .program.display())]
     Spawn { program: PathBuf, source: io::Error },
+    /// Interop did not start it, and there is another socket to try.
+    #[error("{0}")]
+    Socket(String),
+    /// It neither ends nor sends back what it gets.
+    #[error("{} does not answer: Windows, or an antivirus program, holds it up", .program.display())]
+    Silent { program: PathBuf },
     /// It ran and ended.
     #[error("{} ended ({status}): {words}", .program.display())]
     Ended { program: PathBuf, status: ExitStatus, words: String },
@@ -69,6 +76,11 @@ pub async fn hold(name: &str, runtime_dir: &Path, stop: impl Future<Output = ()>
             tracing::info!("a client of WSL keeps this distro running");
         };
         let Some(Err(error)) = until(client(name, held), stop.as_mut()).await else { break };
+        if let HoldError::Socket(why) = error {
+            // No client has run: nothing is to be waited for.
+            tracing::warn!("{why}");
+            continue;
+        }
         if held_since.is_some_and(|since| since.elapsed() >= KEEP_ALIVE_HEALTHY_AFTER) {
             wait = KEEP_ALIVE_BACK_OFF.0;
             last_error = None;
@@ -122,23 +134,44 @@ async fn client(name: &str, held: impl FnOnce()) -> Result<(), HoldError> {
         let _ = input.write_all(LINE).await;
     }
     let (mut output, mut errors) = (Vec::new(), Vec::new());
-    let mut held = Some(held);
+    let (mut held, is_held) = (Some(held), Cell::new(false));
     let heard = |bytes: &[u8]| {
         // A warning may come first.
-        if bytes.ends_with(LINE)
+        if bytes.windows(LINE.len()).any(|piece| piece == LINE)
             && let Some(held) = held.take()
         {
+            is_held.set(true);
             held();
         }
     };
-    tokio::join!(listen(child.stdout.take(), &mut output, heard), listen(child.stderr.take(), &mut errors, |_| ()));
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let ends = async { tokio::join!(listen(stdout, &mut output, heard), listen(stderr, &mut errors, |_| ())) };
+    // The same as a relay has to its hello.
+    let patience = if way.has_other { SOCKET_PATIENCE } else { HELLO_PATIENCE };
+    let is_silent = {
+        let mut ends = pin!(ends);
+        let is_late = tokio::time::timeout(patience, ends.as_mut()).await.is_err();
+        if is_late && is_held.get() {
+            ends.await;
+        }
+        is_late && !is_held.get()
+    };
+    if is_silent {
+        way.failed(interop::now());
+        // Dropped, the client is killed.
+        let silence =
+            if way.has_other { HoldError::Socket(interop::silence_text(&way)) } else { HoldError::Silent { program } };
+        return Err(silence);
+    }
     let status = child.wait().await.map_err(|source| HoldError::Spawn { program: program.clone(), source })?;
-    if output.ends_with(LINE) {
+    if is_held.get() {
         output.clear();
     }
     if interop::is_failure(&String::from_utf8_lossy(&errors)) {
-        // The next client is started by another socket.
         way.failed(interop::now());
+        if way.has_other {
+            return Err(HoldError::Socket(interop::failure_text(&way)));
+        }
     }
     let words = windows::words(&[&errors, &output]);
     let words = if words.is_empty() { "it said nothing".to_owned() } else { words };

@@ -54,7 +54,7 @@ pub enum LaneError {
     NoHello,
     /// It never said hello, and there is another socket to start it by.
     #[error("the relay has not said hello within {} s: {socket}", SOCKET_PATIENCE.as_secs())]
-    DeadSocket {
+    SilentSocket {
         /// Which socket it was started by, and what helps.
         socket: String,
     },
@@ -357,7 +357,7 @@ impl Running {
             return LaneError::NoHello;
         }
         way.failed(now);
-        LaneError::DeadSocket { socket: interop::failure_text(way) }
+        LaneError::SilentSocket { socket: interop::silence_text(way) }
     }
 
     /// Err when the relay must end; with nothing in it when its output ended.
