@@ -47,7 +47,7 @@ pub(crate) async fn deploy(relay: RelayCommand) -> RelayCommand {
         Ok(program) => RelayCommand { original: Some(relay.program), program, args: relay.args },
         Err(error) => {
             tracing::warn!(
-                "the relay for Windows is run from the distro's disk, where its start may take a minute: {error}; to mend it, copy {} to \
+                "the relay for Windows is run from the distro's disk, where its start may take a minute: {error}; to fix that, copy {} to \
                  a folder of a Windows drive and give that with --relay",
                 relay.program.display()
             );

@@ -1,9 +1,10 @@
 //! What Windows is asked for when a relay for it is to start: its folders, its names of paths, and its own words for what it refuses.
 
 use crate::interop::{self, InteropError};
-use crate::limits::WINDOWS_PATIENCE;
+use crate::limits::{HELLO_PATIENCE, WINDOWS_PATIENCE};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::time::Duration;
 use tokio::process::Command;
 
 /// WSL's own translator of paths, which it puts into every distro.
@@ -117,7 +118,7 @@ impl Asking<'_> {
                     command
                 };
                 let question = format!("{} variable {variable}", program.display());
-                let output = run(&question, || command(program)).await?;
+                let output = run(&question, HELLO_PATIENCE, || command(program)).await?;
                 (question, output)
             }
         };
@@ -180,16 +181,24 @@ fn utf16(bytes: &[u8]) -> String {
 /// Windows' own words for why it does not run a program, in its user's language; none where it does.
 pub(crate) async fn refusal(program: &Path) -> Option<String> {
     let path = translated("-w", &program.display().to_string()).await.ok()?;
-    // A cmd.exe that a policy forbids fails whatever it is given: its words are about itself.
-    let runs_commands =
-        ask(CMD, &["/d", "/c", "exit", "7"]).await.is_ok_and(|(_, output)| output.status.code() == Some(7));
-    let (_, output) = if runs_commands {
+    let (_, output) = if runs_commands(CMD, &["/d", "/c", "exit 7"]).await {
         ask(CMD, &["/d", "/c", &path, "--version"]).await.ok()?
-    } else {
-        let command = format!("& '{}' --version; exit $LASTEXITCODE", path.replace('\'', "''"));
+    } else if runs_commands(POWERSHELL, &[&POWERSHELL_OPTIONS[..], &["exit 7"]].concat()).await {
+        // Without 'Stop' PowerShell goes on after a program that Windows does not start, and ends
+        // with exit code 0: $LASTEXITCODE is not set then (about_Automatic_Variables).
+        let path = path.replace('\'', "''");
+        let command = format!("$ErrorActionPreference = 'Stop'; & '{path}' --version; exit $LASTEXITCODE");
         ask(POWERSHELL, &[&POWERSHELL_OPTIONS[..], &[&command]].concat()).await.ok()?
+    } else {
+        return None;
     };
     (!output.status.success()).then(|| told(&output))
+}
+
+/// Whether a shell runs `exit 7`. One that a policy forbids fails whatever it is given, with words
+/// about itself.
+async fn runs_commands(shell: &str, words: &[&str]) -> bool {
+    ask(shell, words).await.is_ok_and(|(_, output)| output.status.code() == Some(7))
 }
 
 /// Runs one of Windows' own programs, and gives how that is called in an error. `name` is its path
@@ -206,16 +215,16 @@ async fn ask(name: &str, words: &[&str]) -> Result<(String, Output), QuestionErr
         }
         command
     };
-    let output = run(&question, command).await?;
+    let output = run(&question, WINDOWS_PATIENCE, command).await?;
     Ok((question, output))
 }
 
 /// Runs a Windows program to its end, by another of interop's sockets where one fails.
-async fn run(question: &str, command: impl Fn() -> Command) -> Result<Output, QuestionError> {
+async fn run(question: &str, patience: Duration, command: impl Fn() -> Command) -> Result<Output, QuestionError> {
     loop {
         let mut command = command();
         let way = interop::prepare(&mut command)?;
-        let output = finish(command, question).await?;
+        let output = finish(command, question, patience).await?;
         if !interop::is_to_be_tried_again(&way, &output) {
             return Ok(output);
         }
@@ -245,19 +254,19 @@ async fn translated(direction: &str, path: &str) -> Result<String, QuestionError
     let mut command = Command::new(WSLPATH);
     command.args([direction, path]);
     let question = format!("{WSLPATH} {direction} '{path}'");
-    let output = finish(command, &question).await?;
+    let output = finish(command, &question, WINDOWS_PATIENCE).await?;
     if !output.status.success() {
         return Err(QuestionError::Answer { question, answer: format!("{}: {}", output.status, told(&output)) });
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches(['\r', '\n']).to_owned())
 }
 
-async fn finish(mut command: Command, question: &str) -> Result<Output, QuestionError> {
+async fn finish(mut command: Command, question: &str, patience: Duration) -> Result<Output, QuestionError> {
     command.stdin(Stdio::null()).kill_on_drop(true);
-    let answer = match tokio::time::timeout(WINDOWS_PATIENCE, command.output()).await {
+    let answer = match tokio::time::timeout(patience, command.output()).await {
         Ok(Ok(output)) => return Ok(output),
         Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("no answer within {} s", WINDOWS_PATIENCE.as_secs()),
+        Err(_) => format!("no answer within {} s", patience.as_secs()),
     };
     Err(QuestionError::Answer { question: question.to_owned(), answer })
 }

@@ -296,11 +296,13 @@ fn a_relay_for_another_processor_is_told_with_windows_own_words() {
     let written = fs::write(&file, program).and_then(|()| fs::set_permissions(&file, executable));
     assert!(written.is_ok(), "{written:?}");
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
-    let tunnel = wsl.launch(&Distro::machine(), &["--relay", "/mnt/c/arm.exe"]);
-    complains(
-        &tunnel,
-        &["/mnt/c/arm.exe is built for aarch64, and this machine is x86_64 (Windows' own words: 'Can't recognize"],
-    );
+    // Where a policy forbids cmd.exe PowerShell is asked.
+    for words in ["'Can't recognize", "'Program 'arm.exe' failed to run"] {
+        let tunnel = wsl.launch(&Distro::machine(), &["--relay", "/mnt/c/arm.exe"]);
+        let cause = "/mnt/c/arm.exe is built for aarch64, and this machine is x86_64 (Windows' own words: ";
+        complains(&tunnel, &[&format!("{cause}{words}")]);
+        interop.forbid_cmd(&[]);
+    }
 }
 
 #[test]
