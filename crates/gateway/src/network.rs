@@ -75,7 +75,7 @@ pub(crate) fn start(
     let (tell, states) = mpsc::channel(QUEUE);
     let changes = net.changes()?;
     let state = NetworkState::default();
-    let keeper = Keeper { net, fixed, changes, subnet: None, state, resolv_conf: String::new() };
+    let keeper = Keeper { net, fixed, changes, subnet: None, state, resolv_conf: String::new(), retries_ipv6: false };
     let task = tokio::spawn(keeper.keep(wishes, tell));
     Ok((wish, Network { states }, task))
 }
@@ -88,6 +88,8 @@ struct Keeper {
     state: NetworkState,
     /// The file's text as it was last used.
     resolv_conf: String,
+    /// The kernel refused something of IPv6 at the last try, which may have a passing cause.
+    retries_ipv6: bool,
 }
 
 impl Keeper {
@@ -130,7 +132,8 @@ impl Keeper {
                 changed = wishes.changed() => return changed,
                 () = poll_fn(|cx| changes.poll_changed(cx)) => return Ok(()),
                 () = tokio::time::sleep(LOOK_AGAIN) => {
-                    if self.state.error.is_some() || (self.state.up && self.read_resolv_conf().await != self.resolv_conf) {
+                    let is_to_be_retried = self.state.error.is_some() || (self.state.up && self.retries_ipv6);
+                    if is_to_be_retried || (self.state.up && self.read_resolv_conf().await != self.resolv_conf) {
                         return Ok(());
                     }
                 }
@@ -184,6 +187,7 @@ impl Keeper {
         let no_ipv6 = no_ipv6.or(refused);
         self.tell_of_ipv6(no_ipv6.as_ref());
         (self.state.up, self.state.ipv6) = (true, host.ipv6 && no_ipv6.is_none());
+        self.retries_ipv6 = matches!(no_ipv6, Some(NoIpv6::Refused { .. }));
         self.state.no_ipv6 = no_ipv6.map(|reason| reason.to_string());
         self.state.plan = Some(addresses);
         self.state.ways = ways;
