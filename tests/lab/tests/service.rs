@@ -153,4 +153,10 @@ fn the_unit_tells_systemd_when_traffic_flows_and_ends_with_the_tunnel() {
         fs::read_to_string(Path::new(&entries).join("register")).ok().as_deref(),
         Some(":WSLInterop:M::MZ::/init:FP\n")
     );
+    // One that is there is switched on, and not registered again: the kernel would refuse that.
+    let entry = Path::new(&entries).join("WSLInterop");
+    assert!(fs::write(&entry, "").and_then(|()| fs::remove_file(Path::new(&entries).join("register"))).is_ok());
+    assert!(machine.run(&["sh", "-c", &repair]).succeeded());
+    assert_eq!(fs::read_to_string(entry).ok().as_deref(), Some("1\n"));
+    assert!(!Path::new(&entries).join("register").exists());
 }
