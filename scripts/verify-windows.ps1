@@ -5,7 +5,8 @@ Checks Underpass on this Windows, item by item, and writes underpass-verificatio
 .DESCRIPTION
 Imports the package as a distro with a name of its own, tries each item that README lists as not verified, measures,
 and removes what it made, also after an error or Ctrl-C. Other distros and installations stay as they are. A tunnel of
-another installation must not run meanwhile: all distros share one network.
+another installation must not run meanwhile, since all distros share one network: disable its task and terminate its
+distro first.
 
 The reports hold no address and no name of your network. Look at them before you pass them on.
 
@@ -33,7 +34,8 @@ A distro of your own, with systemd, in which the service is installed and remove
 A proxy that requires a login (NTLM or Kerberos), as http://HOST:PORT: Underpass must name the reason for its refusal.
 
 .PARAMETER Clean
-Removes what a run left whose window was closed, and ends.
+Removes the distros, disks and tasks of runs whose windows were closed, and ends. It leaves the relay's copies in
+%LOCALAPPDATA%\underpass, and the service in the distro of -Distro: remove that with underpass service remove.
 
 .EXAMPLE
 powershell -ExecutionPolicy Bypass -File verify-windows.ps1
@@ -41,7 +43,7 @@ powershell -ExecutionPolicy Bypass -File verify-windows.ps1 -Interactive -KeepAl
 #>
 [CmdletBinding()]
 param(
-    [string]$Package = (Join-Path $PSScriptRoot 'underpass.wsl'),
+    [string]$Package = '',
     [string]$Output = '.',
     [ValidateRange(0, 1440)][double]$KeepAliveMinutes = 10,
     [ValidateRange(1, 65536)][int]$Mebibytes = 256,
@@ -51,6 +53,8 @@ param(
     [switch]$Clean
 )
 Set-StrictMode -Version 2.0
+# Not as the parameter's default: Windows PowerShell 5.1 does not know its folder there.
+if ($Package -eq '') { $Package = Join-Path $PSScriptRoot 'underpass.wsl' }
 $ErrorActionPreference = 'Stop'
 # Windows PowerShell 5.1 draws the bar so slowly that it changes what is measured.
 $ProgressPreference = 'SilentlyContinue'
@@ -75,7 +79,7 @@ $items = @(
     @{ Id = 'vpn'; Title = 'With a VPN connected'; Readme = @('a real VPN client') }
     @{ Id = 'changes'; Title = 'Windows reports changes of its network'; Readme = @('notifications of changes') }
     @{ Id = 'policy'; Title = 'Antivirus programs, AppLocker and Smart App Control let the relay run'; Readme = @('antivirus', 'AppLocker''s and antivirus programs'' own doing') }
-    @{ Id = 'keep-alive'; Title = 'The distro stays up without a wsl.exe'; Readme = @('what keeps a distro running', 'it is a Windows program that WSL started') }
+    @{ Id = 'keep-alive'; Title = 'The distro stays up without a wsl.exe'; Readme = @('that the `wsl.exe` of its boot command keeps it running') }
     @{ Id = 'sleep'; Title = 'After the computer slept'; Readme = @('Windows'' own sleep') }
     @{ Id = 'doctor'; Title = 'underpass doctor'; Readme = @('a real Windows with a real VPN') }
     @{ Id = 'settings'; Title = 'WSL follows its settings files as underpass reads them'; Readme = @('that a real WSL follows what is written', 'what Windows answers') }
@@ -85,7 +89,7 @@ $items = @(
     @{ Id = 'proxy-login'; Title = 'A proxy that requires a login'; Readme = @('proxies that want NTLM or Kerberos (they are refused by name)') }
     @{ Id = 'arm'; Title = 'Windows on Arm'; Readme = @('anything more', 'the x86_64 relay under Windows 11''s emulation') }
     @{ Id = 'install-script'; Title = 'install.ps1 installs and uninstalls'; Readme = @('it was never run: no PowerShell was at hand') }
-    @{ Id = 'service'; Title = 'underpass service in a distro with systemd'; Readme = @('a systemd that runs it') }
+    @{ Id = 'service'; Title = 'underpass service in a distro with systemd'; Readme = @('WSL''s own systemd') }
     @{ Id = 'tools'; Title = 'Yarn and Docker''s daemon'; Readme = @('Yarn', 'a Docker daemon that runs') }
     @{ Id = 'end'; Title = 'Nothing is left after wsl --terminate'; Readme = @() }
 )
@@ -235,7 +239,7 @@ function Get-SelftestFinding([string]$Item, [string[]]$Options = @(), [int]$Seco
     ConvertTo-Finding $told[0]
 }
 
-# Waits for a key of the person, or not at all where nobody is there.
+# Waits for a key of the person, and not at all without -Interactive.
 function Wait-Person([string]$Text) {
     if (-not $Interactive) { return $false }
     Write-Host ''
@@ -374,7 +378,9 @@ function Test-Service {
     if ($Distro -eq '') { return New-Finding 'skipped' 'it takes a distro with systemd: name yours with -Distro' }
     $words = @('-d', $Distro, '-u', 'root', '--exec', '/mnt/wsl/underpass/underpass', 'service')
     $state = Invoke-Program 'wsl.exe' ($words + @('status')) 60
-    if (($state.Out + $state.Err) -notmatch 'not installed') { return New-Finding 'skipped' "the service is installed in $Distro already, and stays as it is" }
+    $report = $state.Out + $state.Err
+    if ($report -notmatch 'the service is ') { return New-Finding 'no' "underpass service status in ${Distro}: $(Get-Words $state)" }
+    if ($report -notmatch 'not installed') { return New-Finding 'skipped' "the service is installed in $Distro already, and stays as it is" }
     $installed = Invoke-Program 'wsl.exe' ($words + @('install', '--distro', $name)) 120
     if ($installed.Code -ne 0) { return New-Finding 'no' "underpass service install: $(Get-Words $installed)" }
     try {
@@ -468,7 +474,7 @@ function Test-Sleep {
     if (-not (Wait-Person 'Let the computer sleep for a minute, and wake it.')) { return New-Finding 'skipped' 'skipped by the person' }
     $filter = @{ LogName = 'System'; ProviderName = 'Microsoft-Windows-Power-Troubleshooter'; Id = 1; StartTime = $moment }
     $woken = @(Get-WinEvent -FilterHashtable $filter -MaxEvents 1 -ErrorAction SilentlyContinue)
-    if ($woken.Count -eq 0) { return New-Finding 'skipped' 'Windows'' log tells of no sleep since then' }
+    if ($woken.Count -eq 0) { return New-Finding 'skipped' 'Windows'' log has no sleep since then' }
     $clock = [System.Diagnostics.Stopwatch]::StartNew()
     $after = Get-SelftestFinding 'start' @('--wait', '60') 120
     $tcp = Get-SelftestFinding 'tcp' @() 60
@@ -633,6 +639,11 @@ if (-not (Test-Path -Path $Package -PathType Leaf)) {
     Write-Host "There is no file $Package. Give the path of underpass.wsl with -Package."
     exit 2
 }
+$others = @(Get-ScheduledTask -TaskName 'Underpass (*' -ErrorAction SilentlyContinue | Where-Object { "$($_.State)" -ne 'Disabled' })
+if ($others.Count -gt 0) {
+    Write-Host "The task '$($others[0].TaskName)' starts the tunnel of another installation: disable it, terminate its distro, and run this again."
+    exit 2
+}
 # .NET has a current folder of its own.
 $Package = (Resolve-Path -Path $Package).ProviderPath
 $to = $ExecutionContext.SessionState.Path.GetUnresolvedProviderPathFromPSPath($Output)
@@ -689,9 +700,10 @@ catch {
 }
 finally {
     # Also after Ctrl-C, when nothing can be written to the pipeline any more.
+    # The report first: what cannot be removed must not cost it.
+    Write-Report $to
     Remove-Made $name
     Remove-Relays $relaysBefore
-    Write-Report $to
 }
 if ($isBroken) { exit 2 }
 $failed = @(Get-Rows | Where-Object { $_.outcome -eq 'no' })
