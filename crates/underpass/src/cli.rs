@@ -190,7 +190,8 @@ pub(crate) struct UpOptions {
     pub(crate) log_file: Option<PathBuf>,
     /// Start no gateway: stay with the one that runs, and with those that follow it. Exit code 1
     /// when none has run for 60 s
-    #[arg(long, conflicts_with_all = ["relay", "lanes", "tap", "mtu", "subnet", "config", "via", "if_needed"])]
+    #[arg(long, conflicts_with_all = ["relay", "relay_arg", "lanes", "tap", "mtu", "subnet", "no_host_loopback", "no_offload",
+        "publish", "no_publish", "outside", "via", "via_except", "config", "if_needed"])]
     pub(crate) attach: bool,
 }
 
