@@ -23,10 +23,10 @@ sentences! {
         "文件采用 UTF-16 编码，发行版中的 WSL 无法读取。";
     /// What to do about it.
     FAULT_UTF_16_FIX:
-        "Save the file as UTF-8 without BOM, or run: iconv -f UTF-16 -t UTF-8 /etc/wsl.conf | \
-         sudo tee /etc/wsl.conf.new && sudo mv /etc/wsl.conf.new /etc/wsl.conf",
-        "请将文件另存为不带 BOM 的 UTF-8，或执行：iconv -f UTF-16 -t UTF-8 /etc/wsl.conf | \
-         sudo tee /etc/wsl.conf.new && sudo mv /etc/wsl.conf.new /etc/wsl.conf";
+        "Save the file as UTF-8 without BOM, or run: sudo sh -c 'cd /etc && iconv -f UTF-16 -t UTF-8 \
+         wsl.conf >wsl.conf.new && mv wsl.conf.new wsl.conf'",
+        "请将文件另存为不带 BOM 的 UTF-8，或执行：sudo sh -c 'cd /etc && iconv -f UTF-16 -t UTF-8 \
+         wsl.conf >wsl.conf.new && mv wsl.conf.new wsl.conf'";
     /// A header that is none. `text`: the line.
     FAULT_HEADER:
         "'{text}' is no header of a section: that is '[name]', letters and digits only, without spaces inside and with nothing behind it.",
