@@ -294,6 +294,6 @@ fn floods_starve_nobody_with_larger_pipes_and_another_relay_either() {
     floods_starve_nobody(&lab, &up(small.launch_linux(&lab, &[])), 120);
     drop(small);
     let large = Interop::start_with(&lab, 64 * 1024);
-    floods_starve_nobody(&lab, &up(large.launch_linux(&lab, &[])), 120);
-    floods_starve_nobody(&lab, &up(large.launch(&lab, &[])), 100);
+    floods_starve_nobody(&lab, &up(large.launch_linux(&lab, &[])), 300);
+    floods_starve_nobody(&lab, &up(large.launch(&lab, &[])), 300);
 }
