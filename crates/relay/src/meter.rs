@@ -9,7 +9,7 @@
 //! | [`DOWN`] | reads | sends so many zeros |
 //! | [`ECHO`] | sends and reads | sends back what it reads, as it comes |
 //!
-//! The other half, the client, is in the command `underpass`. Only one side sends at a time but for
+//! The other half, the client, is in the command `underpass`. Only one side sends at a time, except in
 //! `ECHO`, whose client never has more than one piece on the way: WSL's pipes hold 4 KiB.
 
 use std::io::{self, ErrorKind, Read, Write};

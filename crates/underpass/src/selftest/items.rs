@@ -50,7 +50,7 @@ pub(super) enum Item {
     Start,
     /// WSL's networking mode is known and served
     Mode,
-    /// The relay starts and tells of its host
+    /// The relay starts and describes its host
     Host,
     /// Bytes by the relay's standard streams alone: on WSL the pipe of interop
     Pipe,
