@@ -267,10 +267,12 @@ t = socket.create_connection((sys.argv[1], 80)); t.recv(1)";
     let expected = [
         "bytes",
         "captured",
+        "direct",
         "dns_answers",
         "drops",
         "flows",
         "limits",
+        "mirrored",
         "mode",
         "network_error",
         "packets",
@@ -287,6 +289,10 @@ t = socket.create_connection((sys.argv[1], 80)); t.recv(1)";
     assert_eq!(status["pid"], tunnel.process().pid());
     assert_eq!(status["network_error"], Value::Null);
     assert_eq!(status["captured"], serde_json::json!(["172.28.48.1"]));
+    assert_eq!(status["mirrored"], serde_json::json!([]));
+    let direct = status["direct"].as_array().unwrap();
+    assert!(direct.iter().any(|one| one["prefix"].as_str().unwrap().starts_with("172.28.48.0/")), "{direct:?}");
+    assert!(direct.iter().all(|one| keys(one) == ["device", "prefix"]), "{direct:?}");
     assert!(status["uptime_s"].as_u64().unwrap() < 120);
     let tap = &status["tap"];
     assert_eq!(keys(tap), ["ipv4", "ipv6", "mtu", "name", "offload"]);
