@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -153,6 +154,15 @@ impl Interop {
         let program = programs().join("interop-host").display().to_string();
         let drives = prefix.join("dosdevices").display().to_string();
         let loader = Wine::chosen().loader.display().to_string();
+        // Two programs that start Wine's server at the same moment get into each other's way: one ends with
+        // "fixed a temporary directory error", the other may hang. So it runs before any of them, for the
+        // 3 s that it waits for a program. Kept for longer, it would also keep Wine's own services, and
+        // these the pipes of the program that started them.
+        let server = Wine::chosen().server.display().to_string();
+        let mut command = in_namespace(&namespace, &[&server]);
+        command.env("WINEPREFIX", &prefix).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let started = command.status();
+        assert!(started.as_ref().is_ok_and(|status| status.success()), "{server}: {started:?}");
         let mut command =
             in_namespace(&namespace, &[&program, &socket.display().to_string(), &loader, &buffer.to_string(), &drives]);
         command.env("WINEPREFIX", &prefix).env("WINEDEBUG", "-all").env("USER", USER);
