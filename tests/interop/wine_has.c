@@ -50,10 +50,32 @@ static BOOL shows_idle_resets(void) {
     return recv(near_end, &byte, 1, 0) == SOCKET_ERROR && WSAGetLastError() == WSAECONNRESET;
 }
 
+/* Whether a non-blocking send of more than fits is taken whole, as Windows takes it, and not in part. Wine 10 does
+ * that, and now and then loses bytes of such a send (docs/wine.md). */
+static BOOL takes_sends_whole(void) {
+    SOCKET listener = socket(AF_INET, SOCK_STREAM, 0), near_end = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    int length = sizeof at;
+    static char bytes[1 << 20];
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (bind(listener, (void *)&at, sizeof at) || listen(listener, 1)) return FALSE;
+    getsockname(listener, (void *)&at, &length);
+    if (connect(near_end, (void *)&at, sizeof at)) return FALSE;
+    u_long on = 1;
+    ioctlsocket(near_end, FIONBIO, &on);
+    /* Its far end reads nothing, so one of these sends is the first that does not fit. */
+    for (int i = 0; i < 64; i++) {
+        int taken = send(near_end, bytes, sizeof bytes, 0);
+        if (taken != sizeof bytes) return taken == SOCKET_ERROR;
+    }
+    return FALSE;
+}
+
 int main(void) {
     WSADATA data;
     WSAStartup(MAKEWORD(2, 2), &data);
     if (shows_idle_resets()) puts("idle-resets");
+    if (takes_sends_whole()) puts("whole-sends");
     create_file icmp6 = (create_file)function("iphlpapi.dll", "Icmp6CreateFile");
     HANDLE echo = icmp6 ? icmp6() : INVALID_HANDLE_VALUE;
     if (echo != INVALID_HANDLE_VALUE) puts("ping6");

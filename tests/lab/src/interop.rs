@@ -326,9 +326,11 @@ impl Drop for Interop {
     }
 }
 
-/// `%LOCALAPPDATA%` in a prefix.
+/// `%LOCALAPPDATA%` in a prefix. Wine 10 names the profile after the account that runs it, which is
+/// root here, and ignores `USER`.
 fn local_app_data(prefix: &Path) -> PathBuf {
-    prefix.join("drive_c/users").join(USER).join("AppData/Local")
+    let user = if crate::relay::newest_wine() { "root" } else { USER };
+    prefix.join("drive_c/users").join(user).join("AppData/Local")
 }
 
 /// Has the kernel start files that begin with `MZ` by the model, as WSL's own entry does (`:WSLInterop:M::MZ::/init:FP`).

@@ -84,6 +84,9 @@ pub enum Lack {
     Crowds,
     /// Wine 8 shows the reset of an idle connection as its end; Wine 10 shows it as a reset.
     IdleResets,
+    /// Wine 10 takes a non-blocking send whole, and loses some of its bytes in one of ten transfers of
+    /// 8 MB, whatever program sends (docs/wine.md).
+    EveryByte,
     /// Wine takes up to 2 s to start a program.
     QuickStart,
 }
@@ -103,6 +106,7 @@ pub fn lacks(lack: Lack) -> bool {
             Lack::Ping6 => !wine_has("ping6"),
             Lack::Routes6 => !wine_has("routes6"),
             Lack::IdleResets => !wine_has("idle-resets"),
+            Lack::EveryByte => wine_has("whole-sends"),
             Lack::OwnProcess
             | Lack::DatagramErrors
             | Lack::DnsCodes
