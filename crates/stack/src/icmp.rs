@@ -4,11 +4,16 @@ use crate::addresses::is_group;
 use crate::limits::{ICMP_BURST, ICMP_RATE};
 use crate::link::{IpHead, Link};
 use crate::offload::Transmit;
-use crate::packet::{ICMP4, ICMP6, Packet, be16, transport_sum};
+use crate::packet::{ICMP4, ICMP6, Packet, Problem, be16, transport_sum};
 use crate::stats::{DropReason, Stats};
 use etherparse::checksum::Sum16BitWords;
 use std::net::IpAddr;
 use std::time::Instant;
+
+/// Types of IPv4's queries (RFC 792).
+pub(crate) const ECHO: u8 = 8;
+/// See [`ECHO`].
+pub(crate) const TIMESTAMP: u8 = 13;
 
 /// What went wrong with a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +100,7 @@ pub(crate) fn may_report(packet: &Packet<'_>) -> bool {
     }
     let kind = packet.payload.first().copied();
     match packet.protocol {
-        ICMP4 => kind == Some(8),
+        ICMP4 => kind.is_some_and(|kind| [ECHO, TIMESTAMP].contains(&kind)),
         ICMP6 => kind.is_some_and(|kind| kind >= 128 && !(133..=137).contains(&kind)),
         _ => true,
     }
@@ -109,14 +114,34 @@ pub(crate) fn send_error(
     (kind, from, app): (FaultKind, IpAddr, IpAddr),
     about: &[u8],
 ) {
-    if from.is_ipv4() != app.is_ipv4() {
-        return;
+    if from.is_ipv4() == app.is_ipv4() {
+        send_limited((link, bucket, stats), now, out, (header(kind, app), from, app), about);
     }
+}
+
+/// Sends a parameter problem about a packet of `app`, of which `about` is the beginning (RFC 4443 3.4).
+pub(crate) fn send_problem(
+    to: (&mut Link, &mut Bucket, &mut Stats),
+    now: Instant,
+    out: &mut dyn Transmit,
+    (problem, from, app): (Problem, IpAddr, IpAddr),
+    about: &[u8],
+) {
+    send_limited(to, now, out, ((4, problem.code, problem.pointer), from, app), about);
+}
+
+/// Sends an error that has type, code and second word, if the bucket lets it.
+fn send_limited(
+    (link, bucket, stats): (&mut Link, &mut Bucket, &mut Stats),
+    now: Instant,
+    out: &mut dyn Transmit,
+    ((ty, code, word), from, app): ((u8, u8, u32), IpAddr, IpAddr),
+    about: &[u8],
+) {
     if bucket.take(now).is_none() {
         stats.drop(DropReason::IcmpRate);
         return;
     }
-    let (ty, code, word) = header(kind, app);
     // The whole message stays within what every link takes: 576 and 1280 bytes.
     let most = if app.is_ipv4() { 576 - 28 } else { 1280 - 48 };
     let mut message = Vec::with_capacity(8 + most);
@@ -126,17 +151,26 @@ pub(crate) fn send_error(
     send(link, stats, out, (from, app, 64), message);
 }
 
+/// What an echo reply repeats of its request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Echoed {
+    /// Linux and other hosts repeat it, whatever it is (net/ipv4/icmp.c, icmp_echo).
+    pub(crate) code: u8,
+    /// Identifier and sequence number.
+    pub(crate) ident: [u8; 4],
+}
+
 /// Sends an echo reply (RFC 792, RFC 4443 4.2).
 pub(crate) fn send_reply(
     (link, stats): (&mut Link, &mut Stats),
     out: &mut dyn Transmit,
     (from, app, ttl): (IpAddr, IpAddr, u8),
-    ident: [u8; 4],
+    echoed: Echoed,
     payload: &[u8],
 ) {
     let mut message = Vec::with_capacity(8 + payload.len());
-    message.extend_from_slice(&[if app.is_ipv4() { 0 } else { 129 }, 0, 0, 0]);
-    message.extend_from_slice(&ident);
+    message.extend_from_slice(&[if app.is_ipv4() { 0 } else { 129 }, echoed.code, 0, 0]);
+    message.extend_from_slice(&echoed.ident);
     message.extend_from_slice(payload);
     send(link, stats, out, (from, app, ttl), message);
 }

@@ -17,12 +17,58 @@ pub(crate) struct Packet<'a> {
     pub(crate) dst: IpAddr,
     pub(crate) ttl: u8,
     pub(crate) protocol: u8,
+    /// Where the byte is that names the protocol.
+    pub(crate) protocol_at: usize,
     /// Everything after the IP headers; of a fragment, its part.
     pub(crate) payload: &'a [u8],
     /// The packet from its IP header to its end, without what Ethernet padded.
     pub(crate) whole: &'a [u8],
     pub(crate) fragment: Option<Fragment>,
 }
+
+/// Why a packet is not read, and what its sender has to learn of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unread {
+    pub(crate) why: DropReason,
+    /// Nothing where RFC 8200 wants silence.
+    pub(crate) problem: Option<Problem>,
+}
+
+impl Unread {
+    /// An extension header that a host drops without a word.
+    const SILENT: Self = Self { why: DropReason::ExtensionHeader, problem: None };
+
+    const fn problem(code: u8, at: usize) -> Self {
+        // Headers are shorter than 64 KiB.
+        let pointer = (at & 0xffff) as u32;
+        Self { why: DropReason::ExtensionHeader, problem: Some(Problem { code, pointer }) }
+    }
+}
+
+impl From<DropReason> for Unread {
+    fn from(why: DropReason) -> Self {
+        Self { why, problem: None }
+    }
+}
+
+impl From<Unread> for DropReason {
+    fn from(unread: Unread) -> Self {
+        unread.why
+    }
+}
+
+/// An ICMPv6 parameter problem (RFC 4443 3.4): its code, and the offset of the byte that it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) code: u8,
+    pub(crate) pointer: u32,
+}
+
+/// Codes of a parameter problem: a field with a wrong value, a next header and an option that the
+/// receiver does not know.
+const WRONG_FIELD: u8 = 0;
+const UNKNOWN_HEADER: u8 = 1;
+const UNKNOWN_OPTION: u8 = 2;
 
 /// Where a fragment's payload belongs.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +102,7 @@ impl<'a> Packet<'a> {
             dst: header.destination_addr().into(),
             ttl: header.ttl(),
             protocol: header.protocol().0,
+            protocol_at: 9,
             payload: &bytes[start..end],
             whole: &bytes[..end],
             fragment: (offset > 0 || more == More::Follow).then(|| Fragment {
@@ -67,34 +114,37 @@ impl<'a> Packet<'a> {
     }
 
     /// RFC 8200 3 and 4: options, a routing header that is used up, and the fragment header are walked; others are not understood.
-    pub(crate) fn read6(bytes: &'a [u8]) -> Result<Self, DropReason> {
+    pub(crate) fn read6(bytes: &'a [u8]) -> Result<Self, Unread> {
         let header = Ipv6HeaderSlice::from_slice(bytes).map_err(|_| DropReason::Malformed)?;
         let end = 40 + usize::from(header.payload_length());
         if end > bytes.len() {
-            return Err(DropReason::Malformed);
+            return Err(DropReason::Malformed.into());
         }
         let whole = &bytes[..end];
-        let (mut next, mut at, mut fragment) = (header.next_header().0, 40, None);
+        // `named_at` is the place of the byte that names the header at `at`.
+        let (mut next, mut at, mut named_at, mut fragment) = (header.next_header().0, 40, 6, None);
         loop {
             match next {
-                // Hop-by-hop options come first or not at all (RFC 8200 4.1).
-                0 if at > 40 => return Err(DropReason::ExtensionHeader),
+                // Hop-by-hop options come first, or their number is one that nobody knows (RFC 8200 4).
+                0 if at > 40 => return Err(Unread::problem(UNKNOWN_HEADER, named_at)),
                 0 | 60 | 43 => {
                     let head = whole.get(at..at + 2).ok_or(DropReason::Malformed)?;
                     let len = 8 + 8 * usize::from(head[1]);
                     let header = whole.get(at..at + len).ok_or(DropReason::Malformed)?;
-                    // RFC 8200 4.4: with no segments left a routing header of any type is skipped; we are nobody's router.
-                    let passable = if next == 43 { header[3] == 0 } else { options_are_skippable(&header[2..]) };
-                    if !passable {
-                        return Err(DropReason::ExtensionHeader);
+                    if next != 43 {
+                        pass_options(header, at)?;
+                    } else if header[3] != 0 {
+                        // With segments left it asks a router; the pointer names the type (RFC 8200 4.4,
+                        // RFC 5095 3).
+                        return Err(Unread::problem(WRONG_FIELD, at + 2));
                     }
-                    next = head[0];
+                    (next, named_at) = (head[0], at);
                     at += len;
                 }
                 44 => {
                     let part = whole.get(at..at + 8).ok_or(DropReason::Malformed)?;
                     if fragment.is_some() {
-                        return Err(DropReason::ExtensionHeader);
+                        return Err(Unread::SILENT);
                     }
                     let field = u16::from_be_bytes([part[2], part[3]]);
                     let found = Fragment {
@@ -102,7 +152,7 @@ impl<'a> Packet<'a> {
                         offset: usize::from(field & !7),
                         more: if field & 1 == 1 { More::Follow } else { More::Last },
                     };
-                    next = part[0];
+                    (next, named_at) = (part[0], at);
                     at += 8;
                     // An atomic fragment is a whole packet (RFC 6946).
                     if found.offset > 0 || found.more == More::Follow {
@@ -110,7 +160,9 @@ impl<'a> Packet<'a> {
                         break;
                     }
                 }
-                51 | 59 | 135 | 139 | 140 => return Err(DropReason::ExtensionHeader),
+                // No next header: there is nothing to carry (RFC 8200 4.7).
+                59 => return Err(Unread::SILENT),
+                51 | 135 | 139 | 140 => return Err(Unread::problem(UNKNOWN_HEADER, named_at)),
                 _ => break,
             }
         }
@@ -119,10 +171,16 @@ impl<'a> Packet<'a> {
             dst: header.destination_addr().into(),
             ttl: header.hop_limit(),
             protocol: next,
+            protocol_at: named_at,
             payload: whole.get(at..).ok_or(DropReason::Malformed)?,
             whole,
             fragment,
         })
+    }
+
+    /// What a host says of an IPv6 packet whose protocol it does not have.
+    pub(crate) fn unknown_protocol(&self) -> Problem {
+        Problem { code: UNKNOWN_HEADER, pointer: (self.protocol_at & 0xffff) as u32 }
     }
 
     /// Whether the transport's checksum (TCP, UDP, ICMPv6) is right.
@@ -132,22 +190,29 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// Whether all options may be passed over: what is unknown may say otherwise in its upper two bits (RFC 8200 4.2). A home address
-/// (RFC 6275) and a jumbo payload (RFC 2675) do, rightly, since they change what the packet is.
-fn options_are_skippable(mut options: &[u8]) -> bool {
-    while let [kind, rest @ ..] = options {
+/// Passes over the options of a header at `at`, if each of them may be. An unknown one says in its upper
+/// two bits what to do (RFC 8200 4.2): skip it, drop the packet, or drop it and tell the sender. A home
+/// address (RFC 6275) and a jumbo payload (RFC 2675) want the last, rightly: they change what the packet
+/// is.
+fn pass_options(header: &[u8], at: usize) -> Result<(), Unread> {
+    let mut place = 2;
+    while let [kind, rest @ ..] = &header[place..] {
         // Pad1 alone has no length.
         let len = match (kind, rest.first()) {
             (0, _) => 1,
             (_, Some(len)) => 2 + usize::from(*len),
-            (_, None) => return false,
+            (_, None) => return Err(Unread::SILENT),
         };
-        if kind & 0xc0 != 0 || len > options.len() {
-            return false;
+        if len > header.len() - place {
+            return Err(Unread::SILENT);
         }
-        options = &options[len..];
+        match kind >> 6 {
+            0 => place += len,
+            1 => return Err(Unread::SILENT),
+            _ => return Err(Unread::problem(UNKNOWN_OPTION, at + place)),
+        }
     }
-    true
+    Ok(())
 }
 
 /// The sum over the pseudo-header (RFC 9293 3.1, RFC 8200 8.1).

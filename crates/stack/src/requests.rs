@@ -1,5 +1,6 @@
 //! What waits for one answer: DNS questions over UDP and echo requests. All live equally long, so the oldest expires first.
 
+use crate::icmp::Echoed;
 use crate::limits::{MAX_REQUESTS, REQUEST_LIFETIME};
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -19,8 +20,7 @@ pub(crate) enum Asker {
     Echo {
         app: IpAddr,
         to: IpAddr,
-        /// Identifier and sequence number.
-        ident: [u8; 4],
+        echoed: Echoed,
         /// The request's start, to be quoted.
         quote: Box<[u8]>,
     },

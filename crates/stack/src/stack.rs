@@ -289,8 +289,8 @@ impl Stack {
     /// An echo request was answered; `ttl` is what the reply came with.
     pub fn echo_reply(&mut self, request: RequestId, ttl: u8, payload: &[u8], out: &mut dyn Transmit) {
         match self.requests.take(request) {
-            Some(Asker::Echo { app, to, ident, .. }) if payload.len() <= 65_507 => {
-                icmp::send_reply((&mut self.link, &mut self.stats), out, (to, app, ttl.max(1)), ident, payload);
+            Some(Asker::Echo { app, to, echoed, .. }) if payload.len() <= 65_507 => {
+                icmp::send_reply((&mut self.link, &mut self.stats), out, (to, app, ttl.max(1)), echoed, payload);
             }
             Some(_) | None => self.stats.drop(DropReason::Late),
         }

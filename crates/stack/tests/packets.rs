@@ -275,6 +275,46 @@ fn echo_is_carried_and_the_gateway_answers_for_itself() {
     assert_eq!(sent[0][20..22], [3, 1]);
 }
 
+/// An IPv4 packet of the VM's with this ICMP message, whose checksum field is 0.
+fn icmp4(to: [u8; 4], mut message: Vec<u8>) -> Vec<u8> {
+    let sum = etherparse::checksum::Sum16BitWords::new().add_slice(&message).ones_complement();
+    message[2..4].copy_from_slice(&sum.to_ne_bytes());
+    let mut packet = Vec::new();
+    let to = etherparse::PacketBuilder::ipv4([10, 99, 0, 18], to, 64);
+    to.write(&mut packet, etherparse::IpNumber::ICMP, &message).unwrap();
+    packet
+}
+
+#[test]
+fn an_echo_request_with_another_code_is_answered_with_that_code() {
+    let mut rig = Rig::new(1500);
+    let message = [&[8, 9, 0, 0, 0, 77, 0, 3][..], b"payload"].concat();
+    let (events, _) = rig.feed(&icmp4([8, 8, 8, 8], message.clone()));
+    let [Event::Echo { request, .. }] = events[..] else { panic!("{events:?}") };
+    let sent = rig.out(|s, _, out| s.echo_reply(request, 55, b"payload", out));
+    assert_eq!((&sent[0][20..22], &sent[0][24..28]), (&[0, 9][..], &[0, 77, 0, 3][..]));
+    let (_, sent) = rig.feed(&icmp4([10, 99, 0, 17], message));
+    assert_eq!(&sent[0][20..22], [0, 9], "the gateway itself");
+}
+
+#[test]
+fn what_no_socket_can_ask_for_is_refused_at_once() {
+    let mut rig = Rig::new(1500);
+    let (events, sent) = rig.feed(&icmp4([8, 8, 8, 8], [&[13, 0, 0, 0, 0, 77, 0, 3][..], &[0; 12]].concat()));
+    assert_eq!((events.len(), &sent[0][20..22]), (0, &[3, 13][..]), "a timestamp");
+    let (events, sent) = rig.feed(&udp(APP, "8.8.4.4:0", 64, b"x"));
+    assert_eq!((events.len(), &sent[0][20..22]), (0, &[3, 3][..]), "UDP to port 0");
+    let mut syn = Vec::new();
+    etherparse::PacketBuilder::ipv4([10, 99, 0, 18], [8, 8, 4, 4], 64)
+        .tcp(5000, 0, 100, 8000)
+        .syn()
+        .write(&mut syn, b"")
+        .unwrap();
+    let (events, sent) = rig.feed(&syn);
+    // RST and ACK, of the SYN.
+    assert_eq!((events.len(), sent[0][33], &sent[0][28..32]), (0, 0x14, &101u32.to_be_bytes()[..]), "TCP to port 0");
+}
+
 #[test]
 fn icmp_errors_are_limited_and_noise_is_silent() {
     let mut rig = Rig::new(1500);
@@ -413,24 +453,57 @@ fn ipv6_extension_headers_are_walked_by_their_rules() {
         let Some(Event::Datagram { bytes, .. }) = events.last() else { panic!("{first} {headers:?}: {events:?}") };
         assert_eq!(bytes, b"payload");
     }
-    let drops: [(u8, &[u8]); 6] = [
-        // Segments left; hop-by-hop not first; an option that must be understood; one that is too long; no next header; AH.
-        (43, &[17, 0, 0, 1, 0, 0, 0, 0]),
-        (60, &[0, 0, 1, 4, 0, 0, 0, 0, 17, 0, 1, 4, 0, 0, 0, 0]),
-        (60, &[17, 0, 0xc9, 4, 0, 0, 0, 0]),
-        (60, &[17, 0, 1, 40, 0, 0, 0, 0]),
-        (59, &[]),
-        (51, &[17, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+    // What is dropped, and the code and pointer of the parameter problem about it (RFC 4443 3.4).
+    type Pointed = Option<(u8, u8)>;
+    let drops: [(u8, &[u8], Pointed); 9] = [
+        // A routing header with segments left.
+        (43, &[17, 0, 0, 1, 0, 0, 0, 0], Some((0, 42))),
+        // Hop-by-hop options that do not come first.
+        (60, &[0, 0, 1, 4, 0, 0, 0, 0, 17, 0, 1, 4, 0, 0, 0, 0], Some((1, 40))),
+        // Unknown options, by what they want done: report, report to one who asked one host, silence.
+        (60, &[17, 0, 0x80, 4, 0, 0, 0, 0], Some((2, 42))),
+        (0, &[17, 0, 1, 0, 0xc9, 2, 0, 0], Some((2, 44))),
+        (60, &[17, 0, 0x40, 4, 0, 0, 0, 0], None),
+        // An option that is longer than its header.
+        (60, &[17, 0, 1, 40, 0, 0, 0, 0], None),
+        // No next header, and two that no socket takes: AH, mobility.
+        (59, &[], None),
+        (51, &[17, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], Some((1, 6))),
+        (60, &[135, 0, 1, 4, 0, 0, 0, 0], Some((1, 40))),
     ];
-    for (n, (first, headers)) in drops.into_iter().enumerate() {
-        let (events, sent) = rig.feed(&extended(&plain, first, headers));
-        assert!(events.is_empty() && sent.is_empty(), "{first} {headers:?}: {events:?}");
+    for (n, (first, headers, problem)) in drops.into_iter().enumerate() {
+        let packet = extended(&plain, first, headers);
+        let (events, sent) = rig.feed(&packet);
+        assert!(events.is_empty(), "{first} {headers:?}: {events:?}");
+        let told = sent.first().map(|sent| {
+            assert_eq!((sent[6], sent[40], &sent[44..47], &sent[48..]), (58, 4, &[0; 3][..], &packet[..]));
+            (sent[41], sent[47])
+        });
+        assert_eq!((told, sent.len()), (problem, usize::from(problem.is_some())), "{first} {headers:?}");
         let dropped = rig.stack.stats().dropped(DropReason::ExtensionHeader);
         assert_eq!(dropped, n as u64 + 1, "{first} {headers:?}");
     }
+    // A packet to a group gets no error.
+    let mut to_a_group = extended(&plain, 60, &[17, 0, 0x80, 4, 0, 0, 0, 0]);
+    to_a_group[24] = 0xff;
+    assert_eq!(rig.feed(&to_a_group).1, [[0u8; 0]; 0]);
     let (events, _) = rig.feed(&extended(&plain, 60, &[17, 200, 1, 4, 0, 0, 0, 0]));
     assert!(events.is_empty());
     assert_eq!(rig.stack.stats().dropped(DropReason::Malformed), 1);
+}
+
+#[test]
+fn a_protocol_that_is_not_carried_is_named_where_the_packet_names_it() {
+    let mut rig = Rig::new(1500);
+    let plain = udp("[fd75:6e64:6572::2]:1000", "[2600::1]:80", 64, b"payload");
+    // SCTP's number, in the fixed header and behind options.
+    let mut bare = plain.clone();
+    bare[6] = 132;
+    let behind = extended(&plain, 60, &[132, 0, 1, 4, 0, 0, 0, 0]);
+    for (packet, pointer) in [(bare, 6), (behind, 40)] {
+        let (_, sent) = rig.feed(&packet);
+        assert_eq!((sent.len(), &sent[0][40..42], &sent[0][44..48]), (1, &[4, 1][..], &[0, 0, 0, pointer][..]));
+    }
 }
 
 #[test]

@@ -3,11 +3,11 @@
 use super::Stack;
 use crate::addresses::{Ipv6, Target, is_group, loopback_like, may_be_remote};
 use crate::event::Event;
-use crate::icmp::{self, FaultKind};
+use crate::icmp::{self, Echoed, FaultKind};
 use crate::link::{ETHER_ARP, ETHER_IPV4, ETHER_IPV6, ETHERNET};
 use crate::neighbours;
 use crate::offload::{RxMeta, Transmit};
-use crate::packet::{ICMP4, ICMP6, Packet, TCP, UDP, be16, be32};
+use crate::packet::{ICMP4, ICMP6, Packet, Problem, TCP, UDP, Unread, be16, be32};
 use crate::requests::Asker;
 use crate::stats::DropReason;
 use crate::tcp::{Around, Arrived, Segment, Tuple};
@@ -76,7 +76,13 @@ impl Stack {
                 return Ok(());
             }
             ETHER_IPV4 => Packet::read4(bytes)?,
-            ETHER_IPV6 => Packet::read6(bytes)?,
+            ETHER_IPV6 => match Packet::read6(bytes) {
+                Ok(packet) => packet,
+                Err(unread) => {
+                    self.object(now, out, frame, unread);
+                    return Err(unread.why);
+                }
+            },
             _ => return Err(DropReason::EtherType),
         };
         // Neighbour discovery works whether IPv6 is on or off: the kernel asks before it routes.
@@ -138,8 +144,14 @@ impl Stack {
             }
             ICMP4 if packet.dst.is_ipv4() => self.ingest_icmp(now, packet, out),
             ICMP6 if packet.dst.is_ipv6() => self.ingest_icmp(now, packet, out),
-            _ => {
+            _ if packet.dst.is_ipv4() => {
                 self.report(now, out, FaultKind::ProtocolUnreachable, packet);
+                Err(DropReason::Protocol)
+            }
+            _ => {
+                if icmp::may_report(packet) {
+                    self.report_problem(now, out, packet.unknown_protocol(), (packet.src, packet.whole));
+                }
                 Err(DropReason::Protocol)
             }
         }
@@ -166,6 +178,11 @@ impl Stack {
                 return Err(DropReason::Refused);
             }
             Target::Group => return Err(DropReason::Group),
+            // No host listens there, and no socket can be connected to it.
+            Target::Invalid if used.port() == 0 => {
+                self.tcp.refuse_segment(packet, seg, &mut around);
+                return Err(DropReason::BadDestination);
+            }
             Target::Invalid => {
                 self.report(now, out, FaultKind::HostUnreachable, packet);
                 return Err(DropReason::BadDestination);
@@ -208,7 +225,8 @@ impl Stack {
             }
             Target::Group => return Err(DropReason::Group),
             Target::Invalid => {
-                self.report(now, out, FaultKind::HostUnreachable, packet);
+                let kind = if to.port() == 0 { FaultKind::PortUnreachable } else { FaultKind::HostUnreachable };
+                self.report(now, out, kind, packet);
                 return Err(DropReason::BadDestination);
             }
         };
@@ -239,16 +257,17 @@ impl Stack {
         if !icmp::checksum_fits(packet) {
             return Err(DropReason::Checksum);
         }
-        let request = if packet.dst.is_ipv4() { 8 } else { 128 };
-        if message[0] != request || message[1] != 0 {
-            return Err(self.ingest_icmp_other(packet));
+        let request = if packet.dst.is_ipv4() { icmp::ECHO } else { 128 };
+        if message[0] != request {
+            return Err(self.ingest_icmp_other(now, packet, out));
         }
         self.may_tell()?;
         let ident = [message[4], message[5], message[6], message[7]];
+        let echoed = Echoed { code: message[1], ident };
         let payload = &message[8..];
         if self.plan.is_gateway(packet.dst) {
             let ends = (packet.dst, packet.src, 64);
-            icmp::send_reply((&mut self.link, &mut self.stats), out, ends, ident, payload);
+            icmp::send_reply((&mut self.link, &mut self.stats), out, ends, echoed, payload);
             return Ok(());
         }
         let to = match self.plan.classify(SocketAddr::new(packet.dst, 1)) {
@@ -265,19 +284,24 @@ impl Stack {
             }
         };
         let quote = packet.whole[..packet.whole.len().min(1280)].into();
-        let asker = Asker::Echo { app: packet.src, to: packet.dst, ident, quote };
+        let asker = Asker::Echo { app: packet.src, to: packet.dst, echoed, quote };
         let request = self.requests.insert(now, asker).ok_or(DropReason::RequestsFull)?;
         let ttl = packet.ttl.saturating_sub(1).max(1);
         self.tell(Event::Echo { request, to, ttl, payload: payload.to_vec() });
         Ok(())
     }
 
-    /// An ICMP message that is no echo request: only 'too big' about one of our segments has a use.
-    fn ingest_icmp_other(&mut self, packet: &Packet<'_>) -> DropReason {
+    /// An ICMP message that is no echo request: only 'too big' about one of our segments has a use. A
+    /// request for a timestamp is refused: no ordinary program can send one for the app.
+    fn ingest_icmp_other(&mut self, now: Instant, packet: &Packet<'_>, out: &mut dyn Transmit) -> DropReason {
         let message = packet.payload;
         let (mtu, quoted) = match (packet.dst.is_ipv4(), message[0], message[1]) {
             (true, 3, 4) => (be16(message, 6), &message[8..]),
             (false, 2, 0) => (u16::try_from(be32(message, 4)).unwrap_or(u16::MAX), &message[8..]),
+            (true, icmp::TIMESTAMP, _) => {
+                self.report(now, out, FaultKind::Prohibited, packet);
+                return DropReason::Icmp;
+            }
             (true, 3 | 4 | 5 | 11 | 12, _) | (false, 1..=127, _) => return DropReason::IcmpError,
             (true | false, _, _) => return DropReason::Icmp,
         };
@@ -292,6 +316,33 @@ impl Stack {
             self.tcp.lower_mss(Tuple { app: SocketAddr::new(dst, to), to: SocketAddr::new(src, from) }, mtu);
         }
         DropReason::IcmpError
+    }
+
+    /// Tells the sender of an IPv6 frame what stands in it that a host does not understand.
+    fn object(&mut self, now: Instant, out: &mut dyn Transmit, frame: &[u8], unread: Unread) {
+        let bytes = &frame[ETHERNET..];
+        // Ethernet may have padded it.
+        let bytes = &bytes[..bytes.len().min(40 + usize::from(be16(bytes, 4)))];
+        let (Some(problem), Some(src), Some(dst)) = (unread.problem, address(bytes, 8, 16), address(bytes, 24, 16))
+        else {
+            return;
+        };
+        let is_ours = self.ipv6 == Ipv6::Enabled && frame[0] & 1 == 0 && !is_group(dst);
+        if is_ours && may_be_remote(src) && !self.plan.is_alias(src) {
+            self.report_problem(now, out, problem, (src, bytes));
+        }
+    }
+
+    fn report_problem(
+        &mut self,
+        now: Instant,
+        out: &mut dyn Transmit,
+        problem: Problem,
+        (app, about): (IpAddr, &[u8]),
+    ) {
+        let from = self.plan.gateway_like(app);
+        let to = (&mut self.link, &mut self.bucket, &mut self.stats);
+        icmp::send_problem(to, now, out, (problem, from, app), about);
     }
 
     /// Tells the sender of a packet that the gateway will not carry it.

