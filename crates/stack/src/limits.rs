@@ -49,6 +49,49 @@ pub const MAX_TIME_WAIT: usize = 16_384;
 /// An app that owes us an ACK and says nothing for this long is gone (Linux's `tcp_retries2` gives about as long).
 pub const NO_PROGRESS: Duration = Duration::from_secs(15 * 60);
 
+/// Shortest time between two challenge ACKs of one connection (RFC 5961 section 7; Linux's
+/// `tcp_invalid_ratelimit`). They have no common bound: a shared one tells a stranger of others'
+/// connections (CVE-2016-5696), and Linux has none by default (`tcp_challenge_ack_limit`).
+pub const CHALLENGE_EVERY: Duration = Duration::from_millis(500);
+
+/// How often an app that has sent FIN and is silent is asked whether it is still there. Linux forgets
+/// one that has closed altogether after `tcp_fin_timeout`, 60 s, so it is gone here 30 s later.
+pub const HALF_CLOSED_PROBE: Duration = Duration::from_secs(30);
+
+/// How often an idle app that has not sent FIN is asked. Its kernel tells by itself when it ends; only
+/// one whose network namespace was removed is gone without a word.
+pub const IDLE_PROBE: Duration = Duration::from_secs(15 * 60);
+
+/// Probes are put off to the next multiple of this, of half-closed and of idle connections, so that
+/// many share a wake-up.
+pub const PROBE_STEPS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(15));
+
+/// Unanswered probes after which a connection is given up: 4 minutes of a half-closed one, 2 hours of
+/// an idle one (Linux's keepalive takes 2 h 11 min). The kernel of an app that is gone answers the
+/// first; only an app behind a filter, or in a machine that is suspended, is silent.
+pub const PROBES_UNANSWERED: u32 = 8;
+
+/// A deadline that is met so late tells that the gateway did not run: answers may wait to be read.
+pub const LATE: Duration = Duration::from_secs(1);
+
+/// From this part of the table on, in quarters, room is made before it is needed.
+pub const CROWDED_QUARTERS: usize = 3;
+
+/// Table entries that are looked at in one go, and the time until the next: all in about a second.
+pub const SWEEP: (usize, Duration) = (256, Duration::from_millis(20));
+
+/// Time until a crowded table is looked over again: while there is room, and when there is none.
+pub const SWEEP_AGAIN: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(5));
+
+/// Such a look leaves alone whoever said something so short a time ago, or was asked in half of it.
+pub const SWEEP_SILENT: Duration = Duration::from_secs(10);
+
+/// How long its answers are waited for; a SYN without room is neither taken nor refused meanwhile.
+pub const SWEEP_ANSWERS: Duration = Duration::from_secs(1);
+
+/// Unanswered probes after which a connection gives way to a new one.
+pub const SWEEP_UNANSWERED: u32 = 3;
+
 /// A SYN-ACK that nobody answers for this long is given up.
 pub const HANDSHAKE: Duration = Duration::from_secs(60);
 

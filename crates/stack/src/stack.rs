@@ -316,6 +316,19 @@ impl Stack {
         self.binds.set_max(max);
     }
 
+    /// How many TCP connections the relays take together. From three quarters of that (or of the
+    /// stack's own limit) on, silent apps are asked at once whether they are still there.
+    pub fn expect_flows(&mut self, most: usize) {
+        self.tcp.expect(most);
+    }
+
+    /// Whether silent apps are being asked, so that a connection that finds no room now may find some in
+    /// a second: do not refuse it ([`Stack::abort`] it, and the app's kernel sends its SYN again).
+    #[must_use]
+    pub fn is_seeking_room(&self, now: Instant) -> bool {
+        self.tcp.is_seeking_room(now)
+    }
+
     /// How many UDP source endpoints it takes.
     #[must_use]
     pub fn max_binds(&self) -> usize {

@@ -37,6 +37,8 @@ pub enum DropReason {
     Pending,
     /// A segment that reaches beyond what was ever advertised.
     BeyondWindow,
+    /// A SYN or RST that does not belong to the open connection of its addresses and ports.
+    Spurious,
     /// The user of the stack does not fetch its events.
     EventsFull,
     /// Too many questions or echo requests pending.
@@ -57,7 +59,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of [`Stats::drops`].
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Malformed,
         Self::Checksum,
         Self::EtherType,
@@ -75,6 +77,7 @@ impl DropReason {
         Self::NoFlow,
         Self::Pending,
         Self::BeyondWindow,
+        Self::Spurious,
         Self::EventsFull,
         Self::RequestsFull,
         Self::Icmp,
@@ -119,6 +122,12 @@ pub struct Stats {
     pub syn_retries: u64,
     /// Connections ended because their app answered nothing.
     pub flows_timed_out: u64,
+    /// Connections ended because their app's kernel had forgotten them after the app's FIN.
+    pub flows_forgotten: u64,
+    /// Silent apps that were asked whether they are still there.
+    pub probes: u64,
+    /// SYNs and RSTs for open connections that were answered with a challenge ACK.
+    pub challenges: u64,
     /// Turns of a flow in the TCP engine: the cost of the work done, whatever the number of flows.
     pub turns: u64,
     /// Drops by reason, in the order of [`DropReason::ALL`].

@@ -188,15 +188,16 @@ impl Stack {
                 return Err(DropReason::BadDestination);
             }
         }
-        match self.tcp.open_pending(packet, seg) {
+        match self.tcp.open_pending(now, packet, seg) {
             Ok((flow, tuple)) => {
                 self.stats.flows_total += 1;
                 self.tell(Event::Connect { flow, to, app: tuple.app, used, tuple_hash: tuple.hash32() });
                 Ok(())
             }
             Err(why) => {
-                // A full table is told at once; a half-open one empties soon, and the app's kernel tries again.
-                if why == DropReason::FlowsFull {
+                // A full table is told at once. A half-open one empties soon, as may one that is
+                // being looked over, and the app's kernel tries again.
+                if why == DropReason::FlowsFull && !self.tcp.is_seeking_room(now) {
                     self.tcp.refuse_segment(packet, seg, &mut around);
                 }
                 Err(why)

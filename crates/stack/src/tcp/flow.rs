@@ -3,7 +3,7 @@
 use super::Tuple;
 use super::device::{LastSegment, Port, Terms};
 use super::syn::{ACK, RST, SYN, Segment, SynOptions};
-use crate::limits::{HANDSHAKE, IDLE_RINGS, NO_PROGRESS};
+use crate::limits::{HANDSHAKE, IDLE_RINGS, LATE, NO_PROGRESS};
 use smoltcp::iface::{Interface, PollResult, SocketHandle, SocketSet, SocketStorage};
 use smoltcp::socket::tcp::{self, CongestionControl, State};
 use smoltcp::time::Instant as SmolInstant;
@@ -24,6 +24,10 @@ impl Changes {
     pub const CLOSED: Self = Self(8);
     /// The app reset it or is gone. The id is free: forget it.
     pub const RESET: Self = Self(16);
+    /// The app had sent FIN, and its kernel has forgotten the connection since: nothing that the
+    /// server says will reach anyone. What the app sent before may still be unread;
+    /// [`Changes::CLOSED`] comes when it is read, or with this.
+    pub const FORGOTTEN: Self = Self(32);
 
     /// Whether all of `other` is in here.
     pub fn has(self, other: Self) -> bool {
@@ -82,8 +86,18 @@ pub(crate) struct Flow {
     sending: Sending,
     /// Bytes that came before the app finished the handshake. early.len() <= the ring's size
     early: Vec<u8>,
-    last: LastSegment,
-    heard: Instant,
+    pub(super) last: LastSegment,
+    pub(super) heard: Instant,
+    /// When it was last asked for a sign of life, if it has given none since.
+    pub(super) probed: Option<Instant>,
+    /// Probes before that one that it did not answer.
+    pub(super) unanswered: u32,
+    /// Whether it is to be asked in its next turn, whatever the time.
+    pub(super) ask: Queued,
+    /// Whether its kernel still has the connection.
+    pub(super) memory: Memory,
+    /// When it was last challenged.
+    pub(super) challenged: Option<Instant>,
     /// Since when the app owes us an ACK.
     owed: Option<Instant>,
     told_readable: usize,
@@ -108,6 +122,15 @@ enum Told {
 enum Touched {
     Yes,
     No,
+}
+
+/// What the app's kernel knows of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// It has it, as far as is known.
+    Kept,
+    /// It has no such connection any more, after the app's FIN.
+    Lost,
 }
 
 /// Whether it stands in a queue.
@@ -137,6 +160,11 @@ impl Flow {
             early: Vec::new(),
             last: LastSegment::default(),
             heard: now,
+            probed: None,
+            unanswered: 0,
+            ask: Queued::No,
+            memory: Memory::Kept,
+            challenged: None,
             owed: None,
             told_readable: 0,
             told_unsent: 0,
@@ -153,7 +181,7 @@ impl Flow {
         self.set.get(self.handle)
     }
 
-    fn socket_mut(&mut self) -> &mut tcp::Socket<'static> {
+    pub(super) fn socket_mut(&mut self) -> &mut tcp::Socket<'static> {
         self.set.get_mut(self.handle)
     }
 
@@ -202,7 +230,7 @@ impl Flow {
     ) {
         let _ = iface.poll_ingress_single(at, port, &mut self.set);
         self.note_sent(port);
-        self.heard = now;
+        (self.heard, self.probed, self.unanswered) = (now, None, 0);
         self.stir(seg.data);
         if seg.flags & (ACK | RST | SYN) == ACK {
             self.acked = seg.ack;
@@ -210,11 +238,10 @@ impl Flow {
         }
     }
 
-    /// A RST came, or the SYN was none that smoltcp takes: a RST in SYN-RECEIVED leads back to LISTEN.
-    pub(crate) fn is_reset(&self) -> bool {
-        self.phase == Phase::Live
-            && (self.socket().state() == State::Listen
-                || (self.socket().state() == State::Closed && self.told_finished == Told::No))
+    /// A RST came, the app acknowledged the last FIN, or the SYN was not one that smoltcp takes: a RST
+    /// in SYN-RECEIVED leads back to LISTEN.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.phase == Phase::Live && matches!(self.socket().state(), State::Listen | State::Closed)
     }
 
     /// So many bytes go into a ring.
@@ -225,7 +252,12 @@ impl Flow {
     }
 
     fn note_sent(&mut self, port: &mut Port<'_>) {
-        if let Some(last) = port.last.take() {
+        if let Some(mut last) = port.last.take() {
+            // What was sent again is not the latest.
+            let behind = self.last.next.wrapping_sub(last.next);
+            if self.last != LastSegment::default() && behind < 1 << 31 {
+                last.next = self.last.next;
+            }
             self.last = last;
         }
     }
@@ -236,6 +268,10 @@ impl Flow {
             return;
         }
         self.push_early();
+        if self.deadline.is_some_and(|at| now > at + LATE) {
+            // The gateway did not run: what the app said meanwhile may still wait to be read.
+            self.owed = self.owed.and(Some(now));
+        }
         if self.phase == Phase::Live && self.give_up(now).is_some_and(|then| now >= then) {
             port.stats.flows_timed_out += 1;
             self.socket_mut().abort();
@@ -333,6 +369,10 @@ impl Flow {
         }
         match state {
             State::TimeWait => self.end(),
+            State::Closed if self.memory == Memory::Lost => {
+                self.changes.add(Changes::FORGOTTEN);
+                self.end();
+            }
             // LAST-ACK's end; anything else that closes is a reset. A RST in SYN-RECEIVED leads back to LISTEN.
             State::Closed if self.told_finished == Told::Yes && self.sending == Sending::Finished && unsent == 0 => {
                 self.end();

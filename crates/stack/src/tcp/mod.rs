@@ -3,8 +3,10 @@
 //! Only flows with something to do get a turn.
 
 mod bare;
+mod challenge;
 pub(crate) mod device;
 pub(crate) mod flow;
+mod probe;
 mod renew;
 mod syn;
 mod time_wait;
@@ -16,8 +18,10 @@ use crate::offload::{Offload, Transmit};
 use crate::packet::Packet;
 use crate::stats::{DropReason, Stats};
 use bare::{Bare, split_fin, without_extensions};
+use challenge::Verdict;
 use device::{LastSegment, Nowhere, Port, Terms};
 use flow::{Changes, Flow, Phase, Queued};
+use probe::Sweep;
 use smoltcp::iface::{Config as SmolConfig, Interface};
 use smoltcp::time::Instant as SmolInstant;
 use smoltcp::wire::HardwareAddress;
@@ -105,6 +109,9 @@ pub(crate) struct Tcp {
     max_half_open: usize,
     half_open: usize,
     open: usize,
+    /// How many connections there may be in all, as the user of the stack knows it.
+    expected: usize,
+    sweep: Sweep,
 }
 
 /// What every TCP operation may need of the rest of the stack.
@@ -189,6 +196,8 @@ impl Tcp {
             max_half_open,
             half_open: 0,
             open: 0,
+            expected: max_flows,
+            sweep: Sweep::default(),
         }
     }
 
@@ -281,6 +290,17 @@ impl Tcp {
                     return Arrived::Done;
                 }
                 let terms = flow.terms(share);
+                match flow.judge(seg) {
+                    Verdict::Pass => flow.note_reset(seg),
+                    Verdict::Challenge => {
+                        flow.challenge(now, terms, around);
+                        return Arrived::Done;
+                    }
+                    Verdict::Drop => {
+                        around.stats.drop(DropReason::Spurious);
+                        return Arrived::Done;
+                    }
+                }
                 let mut feed = |flow: &mut Flow, bytes: &[u8], seg: Segment| {
                     flow.ingest((now, at), &mut self.iface, &mut around.port(Some(bytes), offload, terms), seg);
                 };
@@ -294,7 +314,7 @@ impl Tcp {
                 } else {
                     feed(flow, bytes, seg);
                 }
-                if flow.is_reset() && self.by_tuple.get(&flow.tuple) == Some(&id) {
+                if flow.is_closed() && self.by_tuple.get(&flow.tuple) == Some(&id) {
                     // The next SYN of this tuple may be in the same batch, and asks for another connection.
                     self.by_tuple.remove(&flow.tuple);
                 }
@@ -326,7 +346,13 @@ impl Tcp {
     }
 
     /// Makes a pending connection of a SYN.
-    pub(crate) fn open_pending(&mut self, packet: &Packet<'_>, seg: Segment) -> Result<(FlowId, Tuple), DropReason> {
+    pub(crate) fn open_pending(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        seg: Segment,
+    ) -> Result<(FlowId, Tuple), DropReason> {
+        self.seek_room(now);
         if self.half_open >= self.max_half_open {
             return Err(DropReason::HalfOpenFull);
         }
@@ -411,7 +437,7 @@ impl Tcp {
         }
         let terms = flow.terms(share);
         flow.ingest((now, at), &mut self.iface, &mut around.port(Some(&syn), offload, terms), seg);
-        if flow.is_reset() {
+        if flow.is_closed() {
             // smoltcp reads more of a SYN than we do, and did not like this one.
             Self::reset_syn(tuple, seg.seq, around);
         }
@@ -456,9 +482,16 @@ impl Tcp {
         around.stats.turns += 1;
         let (was_aborting, was_over) = (flow.phase == Phase::Aborting, flow.phase == Phase::Over);
         let terms = flow.terms(share);
+        if flow.ask == Queued::Yes || flow.deadline.is_some_and(|at| at <= now) {
+            flow.look_after(now, self.base, terms, around);
+        }
         flow.turn((now, at), &mut self.iface, &mut around.port(None, offload, terms));
         if flow.wants_renewal(now) {
             flow.renew((now, at), offload, around);
+        }
+        // Whatever else is to come leads to another turn, and to this.
+        if flow.deadline.is_none() {
+            flow.deadline = flow.probe_due(self.base);
         }
         let (changes, phase, tuple) = (flow.changes, flow.phase, flow.tuple);
         let last = flow.time_wait();
@@ -475,6 +508,7 @@ impl Tcp {
             if let Some(last) = last {
                 self.time_wait.insert(now, tuple, last);
             }
+            around.stats.flows_forgotten += u64::from(changes.has(Changes::FORGOTTEN));
         }
         if was_aborting {
             self.remove(id);
@@ -552,12 +586,13 @@ impl Tcp {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.timers.next().into_iter().chain(self.time_wait.deadline()).min()
+        [self.timers.next(), self.time_wait.deadline(), self.sweep_deadline()].into_iter().flatten().min()
     }
 
     /// Puts flows whose time has come in line, and forgets old TIME-WAIT records.
     pub(crate) fn expire(&mut self, now: Instant) {
         self.time_wait.expire(now);
+        self.sweep_some(now);
         while let Some((at, id)) = self.timers.pop_due(now) {
             let Some(flow) = self.flow_mut(id) else { continue };
             if flow.armed != Some(at) {

@@ -1,0 +1,96 @@
+//! SYN and RST for a connection that is open: their sender must show that it knows the connection's
+//! numbers (RFC 5961).
+//!
+//! smoltcp drops a SYN without an acknowledgement, so that an app could not use a port again while
+//! the stack had a connection of it that the app's kernel had forgotten. It also takes every RST in
+//! the window. So neither reaches it unseen.
+
+use super::Around;
+use super::bare::Bare;
+use super::device::{LastSegment, Terms};
+use super::flow::{Flow, Memory, Phase};
+use super::syn::{ACK, RST, SYN, Segment};
+use crate::limits::CHALLENGE_EVERY;
+use crate::stats::DropReason;
+use smoltcp::socket::tcp::State;
+use std::time::Instant;
+
+/// What becomes of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It goes to the socket.
+    Pass,
+    /// It is answered with an ACK that only the true peer can make use of.
+    Challenge,
+    /// It is dropped.
+    Drop,
+}
+
+impl Flow {
+    pub(super) fn judge(&self, seg: Segment) -> Verdict {
+        if seg.flags & (SYN | RST) == 0 {
+            return Verdict::Pass;
+        }
+        // A RST of ours is to go out; the app's kernel sends its SYN again.
+        if self.phase != Phase::Live {
+            return Verdict::Drop;
+        }
+        let ahead = seg.seq.wrapping_sub(self.awaited());
+        if seg.flags & RST != 0 {
+            let socket = self.socket();
+            let window = socket.recv_capacity() - socket.recv_queue();
+            // RFC 5961 3.2. Linux (`tcp_validate_incoming`) takes a few other numbers without a
+            // challenge; here they cost one.
+            return match ahead {
+                0 => Verdict::Pass,
+                _ if (ahead as usize) < window => Verdict::Challenge,
+                _ => Verdict::Drop,
+            };
+        }
+        // The app has not heard the SYN-ACK, which has its own timer.
+        if self.socket().state() == State::SynReceived && seg.is_opening() && ahead == u32::MAX {
+            return Verdict::Pass;
+        }
+        // RFC 5961 4.2: whatever its number.
+        Verdict::Challenge
+    }
+
+    /// A RST that is taken. One without ACK answers a segment of ours: the app's kernel has no such
+    /// connection (RFC 9293 3.10.7.1). After the app's FIN that is how a kernel forgets what was
+    /// closed; but when there are bytes for the app the RST is about them, and the server must hear
+    /// of it.
+    pub(super) fn note_reset(&mut self, seg: Segment) {
+        let was_closed = self.socket().state() == State::CloseWait && self.unsent() == 0;
+        if seg.flags & (RST | ACK) == RST && was_closed {
+            self.memory = Memory::Lost;
+        }
+    }
+
+    pub(super) fn challenge(&mut self, now: Instant, terms: Terms, around: &mut Around<'_>) {
+        around.stats.drop(DropReason::Spurious);
+        // Before the first segment of ours there is nothing to repeat.
+        let held_back = self.challenged.is_some_and(|at| now < at + CHALLENGE_EVERY);
+        if held_back || self.last == LastSegment::default() {
+            return;
+        }
+        self.challenged = Some(now);
+        around.stats.challenges += 1;
+        self.acknowledgement(terms).send(around, self.tuple);
+    }
+
+    /// RCV.NXT.
+    pub(super) fn awaited(&self) -> u32 {
+        let fin = matches!(self.socket().state(), State::CloseWait | State::LastAck | State::Closing | State::TimeWait);
+        self.expected().wrapping_add(u32::from(fin))
+    }
+
+    /// An ACK with the connection's present numbers.
+    pub(super) fn acknowledgement(&self, terms: Terms) -> Bare {
+        let socket = self.socket();
+        let free = (socket.recv_capacity() - socket.recv_queue()) >> self.window_scale();
+        let window = terms.told(u16::try_from(free).unwrap_or(u16::MAX));
+        // At most what smoltcp has told, since it takes no more. (After a SYN-ACK that is in bytes,
+        // and larger in any case.)
+        Bare { seq: self.last.next, ack: self.awaited(), flags: ACK, window: window.min(self.last.window) }
+    }
+}

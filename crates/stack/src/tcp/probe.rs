@@ -1,0 +1,157 @@
+//! Signs of life. A kernel may forget a connection without a word: Linux an orphan in FIN-WAIT-2
+//! after `tcp_fin_timeout`, any when its network namespace is removed. Nothing would ever come for
+//! such a flow, so an app that is silent and owes nothing is asked by a keepalive probe (RFC 9293
+//! 3.8.4): its kernel answers with an ACK, or with a RST if it has no such connection.
+//!
+//! The app does not notice. A segment out of the window does not reach Linux's `tcp_ack`, so that
+//! the app's own keepalive timer goes on, and it does not prolong an orphan's life
+//! (`tcp_timewait_state_process`).
+//!
+//! Each probe costs two segments, and many share a wake-up. A table that gets full is looked over at
+//! once ([`Sweep`]), some entries at a time, so that what is gone gives way before a new connection
+//! is refused.
+
+use super::device::Terms;
+use super::flow::{Flow, Memory, Phase, Queued};
+use super::{Around, Entry, FlowId, Tcp};
+use crate::limits::{
+    CROWDED_QUARTERS, HALF_CLOSED_PROBE, IDLE_PROBE, LATE, PROBE_STEPS, PROBES_UNANSWERED, SWEEP, SWEEP_AGAIN,
+    SWEEP_ANSWERS, SWEEP_SILENT, SWEEP_UNANSWERED,
+};
+use smoltcp::socket::tcp::State;
+use std::time::{Duration, Instant};
+
+impl Flow {
+    /// How often it is asked, and in which steps of time; `None` while it owes an ACK, for which there
+    /// is another limit.
+    fn probe_times(&self) -> Option<(Duration, Duration)> {
+        if self.phase != Phase::Live || self.unsent() > 0 {
+            return None;
+        }
+        match self.socket().state() {
+            State::CloseWait => Some((HALF_CLOSED_PROBE, PROBE_STEPS.0)),
+            // In FIN-WAIT-2 the server has closed and the app has not: it may stay as long as it likes.
+            State::Established | State::FinWait2 => Some((IDLE_PROBE, PROBE_STEPS.1)),
+            State::Closed
+            | State::Listen
+            | State::SynSent
+            | State::SynReceived
+            | State::FinWait1
+            | State::Closing
+            | State::LastAck
+            | State::TimeWait => None,
+        }
+    }
+
+    /// When it is to be asked; `base` is the same for all flows.
+    pub(super) fn probe_due(&self, base: Instant) -> Option<Instant> {
+        let (every, step) = self.probe_times()?;
+        let (due, step) = ((self.probed.unwrap_or(self.heard) + every).duration_since(base).as_secs(), step.as_secs());
+        Some(base + Duration::from_secs((due / step + 1) * step))
+    }
+
+    /// Asks it, if it is time, or gives it up.
+    pub(super) fn look_after(&mut self, now: Instant, base: Instant, terms: Terms, around: &mut Around<'_>) {
+        let (most, counts) = if std::mem::replace(&mut self.ask, Queued::No) == Queued::Yes {
+            // It may have said something since, or something may be under way to it.
+            if !self.may_be_stale(now) {
+                return;
+            }
+            (SWEEP_UNANSWERED, true)
+        } else {
+            let Some(due) = self.probe_due(base).filter(|due| *due <= now) else { return };
+            (PROBES_UNANSWERED, now < due + LATE)
+        };
+        if self.probed.is_some() && counts {
+            self.unanswered += 1;
+        }
+        if self.unanswered >= most {
+            around.stats.flows_timed_out += 1;
+            if self.socket().state() == State::CloseWait {
+                self.memory = Memory::Lost;
+            }
+            self.socket_mut().abort();
+            return;
+        }
+        self.probed = Some(now);
+        around.stats.probes += 1;
+        let mut probe = self.acknowledgement(terms);
+        probe.seq = probe.seq.wrapping_sub(1);
+        probe.send(around, self.tuple);
+    }
+
+    /// Whether a table that needs room may ask it.
+    fn may_be_stale(&self, now: Instant) -> bool {
+        let asked = self.probed.is_some_and(|at| now < at + SWEEP_SILENT / 2);
+        !asked && now >= self.heard + SWEEP_SILENT && self.probe_times().is_some()
+    }
+}
+
+/// A look over the whole table, for connections that are gone.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sweep {
+    /// The next entry to look at, and how many there are to come.
+    hand: usize,
+    left: usize,
+    /// When it goes on; nothing between two of them.
+    next: Option<Instant>,
+    /// When the last one came to its end.
+    ended: Option<Instant>,
+    /// How many it asked.
+    asked: usize,
+}
+
+impl Tcp {
+    /// The most connections that the user of the stack expects, where the table has room for more.
+    pub(crate) fn expect(&mut self, flows: usize) {
+        self.expected = flows;
+    }
+
+    /// A connection is to be added: begins to look the table over if it gets full.
+    pub(super) fn seek_room(&mut self, now: Instant) {
+        let (count, most) = (self.open + self.half_open, self.max_flows.min(self.expected));
+        if count * 4 < most * CROWDED_QUARTERS || self.sweep.next.is_some() {
+            return;
+        }
+        let again = if count < most { SWEEP_AGAIN.0 } else { SWEEP_AGAIN.1 };
+        if self.sweep.ended.is_none_or(|ended| now >= ended + again) {
+            self.sweep = Sweep { left: self.slots.len(), next: Some(now), asked: 0, ..self.sweep };
+            self.sweep_some(now);
+        }
+    }
+
+    /// Whether connections are being asked, so that there may be room soon.
+    pub(crate) fn is_seeking_room(&self, now: Instant) -> bool {
+        let has_answers_to_come = |ended| self.sweep.asked > 0 && now < ended + SWEEP_ANSWERS;
+        self.sweep.next.is_some() || self.sweep.ended.is_some_and(has_answers_to_come)
+    }
+
+    pub(super) fn sweep_deadline(&self) -> Option<Instant> {
+        self.sweep.next
+    }
+
+    /// Puts some of those that may be stale in line.
+    pub(super) fn sweep_some(&mut self, now: Instant) {
+        if self.sweep.next.is_none_or(|at| at > now) {
+            return;
+        }
+        for _ in 0..SWEEP.0.min(self.sweep.left) {
+            let index = self.sweep.hand % self.slots.len();
+            (self.sweep.hand, self.sweep.left) = (index + 1, self.sweep.left - 1);
+            let slot = &mut self.slots[index];
+            let Some(Entry::Open(flow)) = &mut slot.entry else { continue };
+            if !flow.may_be_stale(now) {
+                continue;
+            }
+            flow.ask = Queued::Yes;
+            self.sweep.asked += 1;
+            if flow.dirty == Queued::No {
+                flow.dirty = Queued::Yes;
+                self.dirty.push(FlowId(u32::from(slot.generation) << 16 | (index & 0xffff) as u32));
+            }
+        }
+        let over = self.sweep.left == 0;
+        self.sweep.ended = if over { Some(now) } else { self.sweep.ended };
+        self.sweep.next = (!over).then(|| now + SWEEP.1);
+    }
+}
