@@ -41,16 +41,45 @@ fn a_pending_connection_can_be_given_up() {
 }
 
 #[test]
-fn a_syn_that_no_socket_takes_is_reset() {
+fn an_option_of_a_wrong_length_is_ignored() {
+    // An MSS of three bytes; options that end behind the header, with a length of 0 and 1, or none.
+    let wrong: [&[u8]; 5] = [&[2, 3, 5, 1], &[253, 200, 1, 2], &[253, 0, 1, 2], &[253, 1, 1, 2], &[1, 1, 1, 253]];
+    for (port, options) in (4000..).zip(wrong) {
+        let mut raw = Raw::new(Offload::None);
+        raw.feed(&segment(port, 1000, 0, SYN, options, &[]));
+        raw.turn();
+        let flow = raw.connecting();
+        raw.stack.accept(raw.now, flow, &mut raw.sink);
+        let seen = raw.turn();
+        assert_eq!((seen.len(), seen[0].flags, seen[0].ack), (1, SYN | ACK, 1001), "{options:?}");
+        let ack = seen[0].seq.wrapping_add(1);
+        raw.feed(&segment(port, 1001, ack, ACK, options, b"data"));
+        raw.turn();
+        assert_eq!(raw.stack.readable(flow), 4, "{options:?}");
+    }
+}
+
+#[test]
+fn of_two_mss_options_the_last_counts() {
     let mut raw = Raw::new(Offload::None);
-    // An MSS option of the wrong length: the table looks at less than the socket does.
-    raw.feed(&segment(4000, 1000, 0, SYN, &[2, 3, 5, 0], &[]));
+    raw.feed(&segment(4000, 1000, 0, SYN, &[2, 4, 3, 232, 2, 4, 2, 88], &[]));
     raw.turn();
     let flow = raw.connecting();
     raw.stack.accept(raw.now, flow, &mut raw.sink);
-    let seen = raw.turn();
-    assert_eq!((seen.len(), seen[0].flags, seen[0].ack), (1, RST | ACK, 1001));
-    assert_eq!(raw.stack.stats().flows, 0);
+    let ack = raw.turn()[0].seq.wrapping_add(1);
+    raw.feed(&segment(4000, 1001, ack, ACK, &[], &[]));
+    raw.turn();
+    raw.stack.write(flow, &[7; 2000]);
+    let longest = raw.turn().iter().map(|seen| seen.data.len()).max();
+    assert_eq!(longest, Some(600));
+}
+
+#[test]
+fn syn_and_fin_together_are_dropped() {
+    let mut raw = Raw::new(Offload::None);
+    raw.feed(&segment(4000, 1000, 0, SYN | FIN, &[], &[]));
+    assert!(raw.turn().is_empty() && raw.events.is_empty());
+    assert_eq!(raw.stack.stats().dropped(DropReason::NoFlow), 1);
 }
 
 #[test]
@@ -120,6 +149,8 @@ fn nothing_beyond_the_ring_is_taken() {
     // The SYN-ACK's window is not scaled (RFC 7323 2.2). A socket that scales it takes this, and its ring breaks when it is full.
     raw.feed(&segment(4000, conn.seq.wrapping_add(1_048_500), conn.ack, ACK, &[], &[9; 60_000]));
     assert_eq!(raw.stack.stats().dropped(DropReason::BeyondWindow), 1);
+    let seen = raw.turn();
+    assert_eq!((seen.len(), seen[0].flags, seen[0].ack), (1, ACK, conn.seq), "it is answered (RFC 9293 3.10.7.4)");
     let bytes = vec![5; 1_048_576];
     for part in bytes.chunks(60_000) {
         raw.say(&mut conn, ACK, part);

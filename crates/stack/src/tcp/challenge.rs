@@ -68,6 +68,12 @@ impl Flow {
 
     pub(super) fn challenge(&mut self, now: Instant, terms: Terms, around: &mut Around<'_>) {
         around.stats.drop(DropReason::Spurious);
+        self.answer(now, terms, around);
+    }
+
+    /// Answers what does not belong to the connection, or not now, with an ACK, but not each of many
+    /// (RFC 5961 7).
+    pub(super) fn answer(&mut self, now: Instant, terms: Terms, around: &mut Around<'_>) {
         // Before the first segment of ours there is nothing to repeat.
         let held_back = self.challenged.is_some_and(|at| now < at + CHALLENGE_EVERY);
         if held_back || self.last == LastSegment::default() {

@@ -246,6 +246,10 @@ impl Tcp {
             return Arrived::Opening;
         }
         around.stats.drop(DropReason::NoFlow);
+        if seg.flags & (FIN | SYN | RST | ACK) == FIN | SYN {
+            // A server that listens drops it (`tcp_rcv_state_process` in net/ipv4/tcp_input.c).
+            return Arrived::Done;
+        }
         self.reset_segment(tuple, seg, around);
         Arrived::Done
     }
@@ -285,11 +289,13 @@ impl Tcp {
                 } else {
                     packet.whole
                 };
+                let terms = flow.terms(share);
                 if flow.overruns(seg) {
+                    // RFC 9293 3.10.7.4: what is out of the window is answered with an ACK.
                     around.stats.drop(DropReason::BeyondWindow);
+                    flow.answer(now, terms, around);
                     return Arrived::Done;
                 }
-                let terms = flow.terms(share);
                 match flow.judge(seg) {
                     Verdict::Pass => flow.note_reset(seg),
                     Verdict::Challenge => {
@@ -301,6 +307,12 @@ impl Tcp {
                         return Arrived::Done;
                     }
                 }
+                let header = &packet.payload[..seg.header];
+                let mended = syn::mended(header).map(|header| {
+                    let at = bytes.len() - packet.payload.len();
+                    [&bytes[..at], &header, &bytes[at + header.len()..]].concat()
+                });
+                let bytes = mended.as_deref().unwrap_or(bytes);
                 let mut feed = |flow: &mut Flow, bytes: &[u8], seg: Segment| {
                     flow.ingest((now, at), &mut self.iface, &mut around.port(Some(bytes), offload, terms), seg);
                 };
@@ -427,6 +439,9 @@ impl Tcp {
         let headers = if tuple.to.is_ipv6() { 60 } else { 40 };
         let most = u16::try_from(around.link.mtu.saturating_sub(headers)).unwrap_or(u16::MAX);
         let mss = syn::mss(header).min(most);
+        if let Some(mended) = syn::mended(header) {
+            header.copy_from_slice(&mended);
+        }
         if offload == Offload::Vnet {
             syn::set_mss(header, OFFLOAD_MSS);
         }

@@ -66,26 +66,68 @@ impl Segment {
     }
 }
 
-/// Where an option's value lies in a TCP header (RFC 9293 3.2).
-fn option_at(header: &[u8], wanted: u8, wanted_len: usize) -> Option<Range<usize>> {
-    let mut at = 20;
+/// Where the next option from `at` on lies in a TCP header, kind and length included (RFC 9293 3.2);
+/// padding is passed over. `Err` tells where one begins whose length is wrong.
+fn next_option(header: &[u8], mut at: usize) -> Result<Option<Range<usize>>, usize> {
     while let Some(&kind) = header.get(at) {
         match kind {
-            0 => return None,
+            0 => return Ok(None),
             1 => at += 1,
             _ => {
-                let len = usize::from(*header.get(at + 1)?);
-                if len < 2 || at + len > header.len() {
-                    return None;
-                }
-                if kind == wanted && len == wanted_len {
-                    return Some(at + 2..at + len);
-                }
-                at += len;
+                let len = header.get(at + 1).copied().map_or(0, usize::from);
+                return if len < 2 || at + len > header.len() { Err(at) } else { Ok(Some(at..at + len)) };
             }
         }
     }
-    None
+    Ok(None)
+}
+
+/// Where an option's value lies in a TCP header. Of several the last counts, for Linux as well.
+fn option_at(header: &[u8], wanted: u8, wanted_len: usize) -> Option<Range<usize>> {
+    let (mut at, mut found) = (20, None);
+    while let Ok(Some(option)) = next_option(header, at) {
+        at = option.end;
+        if header[option.start] == wanted && option.len() == wanted_len {
+            found = Some(option.start + 2..option.end);
+        }
+    }
+    found
+}
+
+/// Whether an option has a length that its kind can have: an MSS, a window scale, SACK-permitted, SACK
+/// blocks, timestamps (RFC 9293 3.2, RFC 7323 2.2 and 3.2, RFC 2018 2 and 3).
+fn has_its_length(option: &[u8]) -> bool {
+    match option[0] {
+        2 => option.len() == 4,
+        3 => option.len() == 3,
+        4 => option.len() == 2,
+        5 => option.len() > 2 && option.len() % 8 == 2,
+        8 => option.len() == 10,
+        _ => true,
+    }
+}
+
+/// A header without what smoltcp would drop the segment for and Linux ignores, if there is any: an
+/// option of a wrong length with all behind it, and one whose length its kind cannot have
+/// (`tcp_parse_options` in net/ipv4/tcp_input.c). Padding stands in its place. The checksum is not
+/// mended: smoltcp does not look at it.
+pub(crate) fn mended(header: &[u8]) -> Option<Vec<u8>> {
+    let (mut at, mut mended) = (20, None);
+    loop {
+        match next_option(header, at) {
+            Ok(None) => return mended,
+            Ok(Some(option)) => {
+                at = option.end;
+                if !has_its_length(&header[option.clone()]) {
+                    mended.get_or_insert_with(|| header.to_vec())[option].fill(1);
+                }
+            }
+            Err(at) => {
+                mended.get_or_insert_with(|| header.to_vec())[at..].fill(0);
+                return mended;
+            }
+        }
+    }
 }
 
 fn mss_at(header: &[u8]) -> Option<Range<usize>> {
