@@ -15,9 +15,9 @@ const VARIABLE: &str = "WSL_INTEROP";
 /// The variable with this distro's name, which WSL sets in everything that it starts.
 const DISTRO: &str = "WSL_DISTRO_NAME";
 
-/// What /init writes to standard error where nobody answers at the socket, and where it cannot be
-/// reached (microsoft/WSL, `src/linux/init/util.cpp`, `UtilAcceptVsock`, `UtilConnectUnix`). They are in
-/// no other language.
+/// What /init writes to standard error where nothing answers at the socket, and where it cannot be
+/// reached (microsoft/WSL, `src/linux/init/util.cpp`, `UtilAcceptVsock`, `UtilConnectUnix`). It has
+/// them in English only.
 const FAILURES: [(&str, &str); 2] = [("UtilAcceptVsock:", "accept4 failed"), ("UtilConnectUnix:", "connect failed")];
 
 /// Whether this is a WSL.
@@ -53,8 +53,10 @@ pub(crate) fn now() -> Instant {
 
 /// Whether a program's standard error says that interop itself failed: the program never ran.
 pub(crate) fn is_failure(words: &str) -> bool {
+    // `<3>WSL (PID - ) ERROR: FUNCTION:LINE: …` (`common.h`, `LOG_ERROR`); before 2022
+    // `<3>init: (PID) ERROR: …` (microsoft/WSL issue 7174).
     let is_of_init = |line: &str| {
-        line.contains("WSL (")
+        ["WSL (", "init: ("].iter().any(|name| line.contains(name))
             && FAILURES.iter().any(|(function, failure)| line.contains(function) && line.contains(failure))
     };
     words.lines().any(is_of_init)
@@ -281,6 +283,7 @@ mod tests {
             ("<3>WSL (4711) ERROR: UtilAcceptVsock:271: accept4 failed 110", true),
             ("x\n<3>WSL (4711 - Interop) ERROR: UtilAcceptVsock:262: accept4 failed 110\n", true),
             ("<3>WSL (9 - ) ERROR: UtilConnectUnix:543: connect failed 111", true),
+            ("<3>init: (4830) ERROR: UtilConnectUnix:467: connect failed 111", true),
             ("/mnt/c/r.exe: Invalid argument", false),
             ("accept4 failed 110", false),
             ("", false),

@@ -3,11 +3,12 @@
 use crate::{Accepted, BUFFER, Ending, MOST_BUFFER, Opening, Role, SOCKET_VARIABLE, receive, send};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::env;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long the Windows half may take to answer (microsoft/WSL, `src/linux/init/binfmt.cpp`,
@@ -20,9 +21,13 @@ pub const TIMEOUT_VARIABLE: &str = "INTEROP_MODEL_ACCEPT_TIMEOUT_MS";
 /// Why no program ran.
 #[derive(Debug)]
 pub enum Failure {
+    /// Neither `WSL_INTEROP` nor a parent process names a socket.
+    NoSocket,
+    /// The socket takes no connection: its file outlived the process that listened.
+    Unreachable(io::Error),
     /// The Windows half did not answer in time.
     NoAnswer,
-    /// It cannot be reached, or it ended.
+    /// It ended.
     Broken(io::Error),
 }
 
@@ -33,14 +38,19 @@ impl From<io::Error> for Failure {
 }
 
 impl std::fmt::Display for Failure {
-    /// As `/init` logs it (`src/linux/init/util.cpp`, `UtilAcceptVsock`: ETIMEDOUT is 110).
+    /// As `/init` logs it, whose process has no thread name (`src/linux/init/common.h`, `LOG_ERROR`;
+    /// `util.cpp`, `UtilConnectUnix` and `UtilAcceptVsock`: ECONNREFUSED is 111, ETIMEDOUT 110).
+    /// Without a socket it says nothing (`UtilConnectToInteropServer`).
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let pid = std::process::id();
+        let mut log = |text: &str| writeln!(f, "<3>WSL ({} - ) ERROR: {text}", std::process::id());
         match self {
-            Self::NoAnswer => {
-                write!(f, "<3>WSL ({pid}) ERROR: UtilAcceptVsock:271: accept4 failed {}", libc::ETIMEDOUT)
+            Self::NoSocket => Ok(()),
+            Self::Unreachable(error) => {
+                let errno = error.raw_os_error().unwrap_or(libc::EINVAL);
+                log(&format!("UtilConnectUnix:543: connect failed {errno}"))
             }
-            Self::Broken(error) => write!(f, "<3>WSL ({pid}) ERROR: {error}"),
+            Self::NoAnswer => log(&format!("UtilAcceptVsock:281: accept4 failed {}", libc::ETIMEDOUT)),
+            Self::Broken(error) => log(&error.to_string()),
         }
     }
 }
@@ -57,24 +67,47 @@ enum Target<'a> {
     File(File),
 }
 
-/// Starts the program by the Windows half whose socket `WSL_INTEROP` names, carries its streams, and gives its exit code. `command` is
-/// its path and its arguments.
+/// The socket of the Windows half: what `WSL_INTEROP` names if that is there, else the first parent
+/// process's own (microsoft/WSL, `src/linux/init/util.cpp`, `UtilConnectToInteropServer`).
+fn socket() -> Result<PathBuf, Failure> {
+    let named = env::var_os(SOCKET_VARIABLE).map(PathBuf::from);
+    if let Some(named) = &named
+        && named.exists()
+    {
+        return Ok(named.clone());
+    }
+    let mut parent = Some(std::os::unix::process::parent_id());
+    while let Some(pid) = parent.filter(|pid| *pid > 0) {
+        let path = PathBuf::from(format!("/run/WSL/{pid}_interop"));
+        if path.exists() {
+            return Ok(path);
+        }
+        parent = parent_of(pid);
+    }
+    named.ok_or(Failure::NoSocket)
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
+}
+
+/// Starts the program by the Windows half that `WSL_INTEROP` or a parent process names, carries its
+/// streams, and gives its exit code. `command` is its path and its arguments.
 ///
 /// # Errors
 /// There is no Windows half, or it ended.
 #[expect(clippy::disallowed_methods, reason = "a session's name is to be new each time")]
 pub fn run(command: Vec<String>) -> Result<u8, Failure> {
-    let socket = env::var_os(SOCKET_VARIABLE).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::NotFound, format!("{SOCKET_VARIABLE} is not set: no Windows to ask"))
-    })?;
+    let socket = socket()?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     let session = format!("{}-{now}", std::process::id());
     let directory = env::current_dir()?;
     let open = |role| {
-        let mut stream = UnixStream::connect(&socket)?;
+        let mut stream = UnixStream::connect(&socket).map_err(Failure::Unreachable)?;
         let (session, command, directory) = (session.clone(), command.clone(), directory.clone());
         send(&mut stream, &Opening { session, role, command, directory })?;
-        io::Result::Ok(stream)
+        Result::<_, Failure>::Ok(stream)
     };
     let [stdin, stdout, stderr, control] =
         [open(Role::Stdin)?, open(Role::Stdout)?, open(Role::Stderr)?, open(Role::Control)?];

@@ -55,7 +55,7 @@ shift
 exec "$@"
 "#;
 
-/// A socket that takes connections which nobody answers.
+/// A socket that takes connections and answers none. Once dropped it is a file that takes none.
 fn dead_socket(path: &str) -> UnixListener {
     UnixListener::bind(path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
@@ -67,12 +67,18 @@ fn where_the_lasting_socket_is_dead_a_relay_is_started_by_a_live_sessions() {
     let relay = interop::windows_relay().display().to_string();
     let live = session.socket().display().to_string();
     let scratch = Scratch::new();
-    let dead = scratch.path("interop");
+    let [dead, stale] = ["dead", "stale"].map(|name| scratch.path(name));
     let _dead = dead_socket(&dead);
-    let wrapper = ["unshare", "--mount", "sh", "-c", SOCKETS, &dead, &live];
-    // One ends with WSL's own words after a second, the other is still silent after the 5 s that a relay
-    // is given.
-    for (timeout, words) in [("1000", "accept4 failed 110"), ("60000", "not said hello within 5 s")] {
+    // The file of a process that has ended: it takes no connection.
+    drop(dead_socket(&stale));
+    // The first ends with WSL's own words after a second, the second is still silent after the 5 s that
+    // a relay is given, the third ends at once.
+    for (lasting, timeout, words) in [
+        (&dead, "1000", "accept4 failed 110"),
+        (&dead, "60000", "not said hello within 5 s"),
+        (&stale, "60000", "UtilConnectUnix:543: connect failed 111"),
+    ] {
+        let wrapper = ["unshare", "--mount", "sh", "-c", SOCKETS, lasting, &live];
         let variables = [("INTEROP_MODEL_ACCEPT_TIMEOUT_MS", timeout), ("WSL_DISTRO_NAME", "Debian")];
         let mut tunnel = Tunnel::launch_wrapped(&lab, &variables, &wrapper, &["--relay", &relay]);
         tunnel.wait_up();

@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     match interop_model::init::run(command) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "{error}");
+            let _ = write!(std::io::stderr(), "{error}");
             ExitCode::FAILURE
         }
     }
