@@ -1,16 +1,19 @@
 //! What other commands ask the host for, without a tunnel: the relay's facts of it, and a few words of Windows and WSL. Each question is a
 //! process on the host that answers once and ends; whoever has less patience than it takes drops the future, which ends the process.
 
+use crate::attempt::{self, Attempt, RunError};
 use crate::config::Placement;
 use crate::deploy;
 use crate::interop;
-use crate::limits::WINDOWS_PATIENCE;
+use crate::limits::{STOP_PATIENCE, WINDOWS_PATIENCE};
 use crate::relay_process::{RelayCommand, SpawnError};
 use crate::windows::{self, QuestionError};
+use serde::de::DeserializeOwned;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
-use tokio::process::Command;
+use std::time::Duration;
+use tokio::process::Child;
 use wire::HostFacts;
 use wire::facts::HostProbe;
 
@@ -23,11 +26,13 @@ pub enum HostError {
     /// It takes too long.
     #[error(
         "the relay {} did not answer within {} s: Windows, or an antivirus program, holds up its start; try again",
-        .program.display(), WINDOWS_PATIENCE.as_secs()
+        .program.display(), .patience.as_secs()
     )]
     Silent {
         /// What was run.
         program: PathBuf,
+        /// How long it had.
+        patience: Duration,
     },
     /// It ended without an answer.
     #[error("the relay {} ended without an answer ({ending}): {words}", .program.display())]
@@ -88,46 +93,76 @@ pub async fn probe(
 ///
 /// # Panics
 /// Outside of a tokio runtime with I/O and time.
-pub async fn ask<T: serde::de::DeserializeOwned>(
+pub async fn ask<T: DeserializeOwned>(
+    relay: PathBuf,
+    placement: Placement,
+    words: Vec<OsString>,
+) -> Result<T, HostError> {
+    ask_within(WINDOWS_PATIENCE, relay, placement, words).await
+}
+
+/// As [`ask`], for a relay that takes longer to answer.
+///
+/// # Errors
+/// See [`HostError`].
+///
+/// # Panics
+/// Outside of a tokio runtime with I/O and time.
+pub async fn ask_within<T: DeserializeOwned>(
+    patience: Duration,
     relay: PathBuf,
     placement: Placement,
     words: Vec<OsString>,
 ) -> Result<T, HostError> {
     let relay = placed(relay, placement, words).await;
-    let program = relay.program.clone();
-    let output = loop {
-        let (mut command, _, way) = relay.prepare()?;
-        command.stdin(Stdio::null()).kill_on_drop(true);
-        let output = match tokio::time::timeout(WINDOWS_PATIENCE, command.output()).await {
-            Ok(Ok(output)) => output,
-            Ok(Err(source)) => return Err(SpawnError::new(program, source).into()),
-            Err(_) => return Err(HostError::Silent { program }),
-        };
-        if !interop::is_to_be_tried_again(&way, &output) {
-            break output;
-        }
-    };
+    let program = || relay.program.clone();
+    let prepare = || relay.prepare().map(|(command, _, way)| (command, way));
+    let output = attempt::output(patience, prepare).await.map_err(|error| match error {
+        RunError::Prepare(error) => error.into(),
+        RunError::Spawn(source) => SpawnError::new(program(), source).into(),
+        RunError::Silent => HostError::Silent { program: program(), patience },
+    })?;
     if !output.status.success() {
-        return Err(HostError::Ended { program, ending: output.status.to_string(), words: windows::told(&output) });
+        let (ending, words) = (output.status.to_string(), windows::told(&output));
+        return Err(HostError::Ended { program: program(), ending, words });
     }
-    serde_json::from_slice(&output.stdout).map_err(|source| HostError::Nonsense { program, source })
+    serde_json::from_slice(&output.stdout).map_err(|source| HostError::Nonsense { program: program(), source })
 }
 
-/// The relay with these arguments as it is to be started, its streams not yet chosen, and the program's path.
+/// Starts the relay with these arguments, its streams piped, and has `talk` find out whether it runs.
+/// A relay that interop did not start is started by another of its sockets, and `talk` is called
+/// again. Gives the process, which is killed when it is dropped, and what `talk` found. Its standard
+/// error is read by a task of its own.
 ///
 /// # Errors
-/// It cannot be started.
+/// The relay cannot be started, or what `talk` says of the last one.
 ///
 /// # Panics
 /// Outside of a tokio runtime with I/O and time.
-pub async fn command(
+pub async fn start<T, E: From<SpawnError>>(
     relay: PathBuf,
     placement: Placement,
     words: Vec<OsString>,
-) -> Result<(PathBuf, Command), SpawnError> {
+    talk: impl AsyncFn(&mut Child) -> Result<T, E>,
+) -> Result<(Child, T), E> {
     let relay = placed(relay, placement, words).await;
-    let (command, ..) = relay.prepare()?;
-    Ok((relay.program, command))
+    let outcome: Result<_, E> = attempt::by_each_socket(async || {
+        let (mut command, _, way) = relay.prepare()?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().map_err(|source| SpawnError::new(relay.program.clone(), source))?;
+        let errors = tokio::spawn(attempt::beginning(child.stderr.take()));
+        let error = match talk(&mut child).await {
+            Ok(found) => return Ok(Attempt { way, outcome: Ok((child, found)), failure: None }),
+            Err(error) => error,
+        };
+        // Its standard error ends with it.
+        drop(child);
+        let said = tokio::time::timeout(STOP_PATIENCE, errors).await;
+        let said = said.ok().and_then(Result::ok).unwrap_or_default();
+        Ok(Attempt { way, outcome: Err(error), failure: interop::failure_in(&said) })
+    })
+    .await;
+    outcome?
 }
 
 /// The relay where it is to run.

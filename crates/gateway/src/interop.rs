@@ -5,7 +5,6 @@ use crate::interop_sockets::{self, FOLDER, Socket, Way};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Output;
 use std::time::Instant;
 use tokio::process::Command;
 
@@ -51,47 +50,42 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// Whether a program's standard error says that interop itself failed: the program never ran.
-pub(crate) fn is_failure(words: &str) -> bool {
+/// Why interop did not start a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// It says so on standard error.
+    Reported,
+    /// Nothing came from the program.
+    Silent,
+}
+
+/// What a program's standard error says of interop itself: with a failure, the program never ran.
+pub(crate) fn failure_in(words: &str) -> Option<Failure> {
     // `<3>WSL (PID - ) ERROR: FUNCTION:LINE: …` (`common.h`, `LOG_ERROR`); before 2022
     // `<3>init: (PID) ERROR: …` (microsoft/WSL issue 7174).
     let is_of_init = |line: &str| {
         ["WSL (", "init: ("].iter().any(|name| line.contains(name))
             && FAILURES.iter().any(|(function, failure)| line.contains(function) && line.contains(failure))
     };
-    words.lines().any(is_of_init)
+    words.lines().any(is_of_init).then_some(Failure::Reported)
 }
 
-/// Whether another socket is to be tried after a program ended so: interop itself failed, and there is
-/// one. The socket that failed is avoided from now on.
-pub(crate) fn is_to_be_tried_again(way: &Way, output: &Output) -> bool {
-    let failed = !output.status.success() && is_failure(&String::from_utf8_lossy(&output.stderr));
-    if failed {
-        tracing::warn!("{}", failure_text(way));
-        way.failed(now());
+impl Failure {
+    /// What failed, and what helps.
+    pub(crate) fn text(&self, way: &Way) -> String {
+        let next = if way.has_other { "another session's socket is tried" } else { "there is no other socket to try" };
+        let (socket, renewal) = (socket_name(way), renewal());
+        match self {
+            Self::Reported => format!(
+                "WSL's interop starts no Windows program by {socket}: its side on Windows is gone \
+                 (microsoft/WSL issue 41283); {next}; to renew it {renewal}"
+            ),
+            Self::Silent => format!(
+                "either the other side of {socket} is gone (microsoft/WSL issue 41283), or Windows is slow to \
+                 start the program; {next}; if that one answers at once, renew the first: {renewal}"
+            ),
+        }
     }
-    failed && way.has_other
-}
-
-/// What failed, and what helps.
-pub(crate) fn failure_text(way: &Way) -> String {
-    let next = if way.has_other { "another session's socket is tried" } else { "there is no other socket to try" };
-    format!(
-        "WSL's interop starts no Windows program by {}: its side on Windows is gone (microsoft/WSL issue 41283); {next}; \
-         to renew it {}",
-        socket_name(way),
-        renewal()
-    )
-}
-
-/// Why another socket is tried after a start that nothing answered, and what helps.
-pub(crate) fn silence_text(way: &Way) -> String {
-    format!(
-        "either the other side of {} is gone (microsoft/WSL issue 41283), or Windows is slow to start the program; \
-         another session's socket is tried; if that one answers at once, renew the first: {}",
-        socket_name(way),
-        renewal()
-    )
 }
 
 fn socket_name(way: &Way) -> String {
@@ -177,7 +171,7 @@ fn has_entry(binfmt: &Path, magic: &str) -> bool {
     entries(binfmt).iter().any(|(_, text)| is_enabled(text) && is_for(text, magic))
 }
 
-/// The kernel's entries, each with its file. `status` and `register` are none.
+/// The kernel's entries, each with its file. `status` and `register` are not among them.
 fn entries(binfmt: &Path) -> Vec<(PathBuf, String)> {
     let paths = fs::read_dir(binfmt).into_iter().flatten().flatten().map(|entry| entry.path());
     paths.filter_map(|path| fs::read_to_string(&path).ok().map(|text| (path, text))).collect()
@@ -288,7 +282,7 @@ mod tests {
             ("accept4 failed 110", false),
             ("", false),
         ] {
-            assert_eq!(is_failure(words), is, "{words}");
+            assert_eq!(failure_in(words).is_some(), is, "{words}");
         }
     }
 

@@ -11,7 +11,7 @@
 //! The command is `cat` because it ends with its input, so the client ends with this process, and
 //! because it sends back what it gets: one line that comes back proves that the client runs.
 
-use crate::interop;
+use crate::interop::{self, Failure};
 use crate::limits::{HELLO_PATIENCE, KEEP_ALIVE_BACK_OFF, KEEP_ALIVE_HEALTHY_AFTER, SOCKET_PATIENCE};
 use crate::status::{KeepAlive, KeepAliveState};
 use crate::windows::{self, QuestionError};
@@ -23,7 +23,6 @@ use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
 use std::process::{ExitStatus, Stdio};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::Command;
 use tokio::time::Instant;
 
 /// What the client is sent, and sends back.
@@ -117,12 +116,7 @@ async fn until<T>(future: impl Future<Output = T>, stop: Pin<&mut impl Future<Ou
 /// One client, from its start to its end; `held` is called when it runs.
 async fn client(name: &str, held: impl FnOnce()) -> Result<(), HoldError> {
     let program = windows::of_system("wsl.exe").await?;
-    let mut command = Command::new(&program);
-    command.args(["-d", name, "--exec", "/bin/cat"]);
-    // As everything of Windows' own is: see `windows::ask`.
-    if let Some(folder) = program.parent() {
-        command.current_dir(folder);
-    }
+    let mut command = windows::command(&program, &["-d", name, "--exec", "/bin/cat"]);
     let way = interop::prepare(&mut command).map_err(QuestionError::from)?;
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
     let spawned = command.spawn();
@@ -160,17 +154,17 @@ async fn client(name: &str, held: impl FnOnce()) -> Result<(), HoldError> {
         way.failed(interop::now());
         // Dropped, the client is killed.
         let silence =
-            if way.has_other { HoldError::Socket(interop::silence_text(&way)) } else { HoldError::Silent { program } };
+            if way.has_other { HoldError::Socket(Failure::Silent.text(&way)) } else { HoldError::Silent { program } };
         return Err(silence);
     }
     let status = child.wait().await.map_err(|source| HoldError::Spawn { program: program.clone(), source })?;
     if is_held.get() {
         output.clear();
     }
-    if interop::is_failure(&String::from_utf8_lossy(&errors)) {
+    if let Some(failure) = interop::failure_in(&String::from_utf8_lossy(&errors)) {
         way.failed(interop::now());
         if way.has_other {
-            return Err(HoldError::Socket(interop::failure_text(&way)));
+            return Err(HoldError::Socket(failure.text(&way)));
         }
     }
     let words = windows::words(&[&errors, &output]);

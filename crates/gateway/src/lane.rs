@@ -1,7 +1,7 @@
 //! A lane: one relay, the session with it, and its pipes. It starts the relay, starts it anew when it ended, with growing waits,
 //! and moves frames. What frames mean is the engine's; nothing here knows a packet.
 
-use crate::interop;
+use crate::interop::{self, Failure};
 use crate::limits::{
     BACK_OFF, HEALTHY_AFTER, HELLO_PATIENCE, LANE_TURN, LAST_BACK_OFF_AFTER_HELLO, SOCKET_PATIENCE, STAGING,
     STOP_PATIENCE,
@@ -331,11 +331,13 @@ async fn end(relay: Box<Running>, command: RelayCommand, age: Duration, why: Opt
     }
     let words = words.text();
     let ending = Ending { program: &command.program, kind, words: &words, said_hello, age };
-    let hint = if !said_hello && interop::is_failure(&words) {
-        way.failed(interop::now());
-        Some(interop::failure_text(&way))
-    } else {
-        verdict::hint(ending).await
+    let failure = if said_hello { None } else { interop::failure_in(&words) };
+    let hint = match failure {
+        Some(failure) => {
+            way.failed(interop::now());
+            Some(failure.text(&way))
+        }
+        None => verdict::hint(ending).await,
     };
     let hint = hint.map_or_else(String::new, |hint| format!(": {hint}"));
     let last_words = if words.is_empty() { String::new() } else { format!(":\n  {}", words.replace('\n', "\n  ")) };
@@ -357,7 +359,7 @@ impl Running {
             return LaneError::NoHello;
         }
         way.failed(now);
-        LaneError::SilentSocket { socket: interop::silence_text(way) }
+        LaneError::SilentSocket { socket: Failure::Silent.text(way) }
     }
 
     /// Err when the relay must end; with nothing in it when its output ended.

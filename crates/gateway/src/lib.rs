@@ -4,6 +4,7 @@
 #![deny(unsafe_code)]
 
 pub mod allocator;
+mod attempt;
 pub mod config;
 pub mod control;
 mod deploy;

@@ -1,9 +1,10 @@
 //! What Windows is asked for when a relay for it is to start: its folders, its names of paths, and its own words for what it refuses.
 
+use crate::attempt::{self, RunError};
 use crate::interop::{self, InteropError};
 use crate::limits::{HELLO_PATIENCE, WINDOWS_PATIENCE};
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::Output;
 use std::time::Duration;
 use tokio::process::Command;
 
@@ -206,29 +207,38 @@ async fn runs_commands(shell: &str, words: &[&str]) -> bool {
 async fn ask(name: &str, words: &[&str]) -> Result<(String, Output), QuestionError> {
     let program = of_system(name).await?;
     let question = format!("{} {}", program.display(), words.join(" "));
-    let command = || {
-        let mut command = Command::new(&program);
-        command.args(words);
-        // In a folder of Windows' own: one of the distro's costs it seconds, and a complaint.
-        if let Some(folder) = program.parent() {
-            command.current_dir(folder);
-        }
-        command
-    };
-    let output = run(&question, WINDOWS_PATIENCE, command).await?;
+    let output = run(&question, WINDOWS_PATIENCE, || command(&program, words)).await?;
     Ok((question, output))
+}
+
+/// One of Windows' own programs with these arguments.
+pub(crate) fn command(program: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(words);
+    // In a folder of Windows' own: one of the distro's costs it seconds, and a complaint.
+    if let Some(folder) = program.parent() {
+        command.current_dir(folder);
+    }
+    command
 }
 
 /// Runs a Windows program to its end, by another of interop's sockets where one fails.
 async fn run(question: &str, patience: Duration, command: impl Fn() -> Command) -> Result<Output, QuestionError> {
-    loop {
+    let prepare = || {
         let mut command = command();
         let way = interop::prepare(&mut command)?;
-        let output = finish(command, question, patience).await?;
-        if !interop::is_to_be_tried_again(&way, &output) {
-            return Ok(output);
-        }
-    }
+        Ok((command, way))
+    };
+    attempt::output(patience, prepare).await.map_err(|error| unanswered(question, patience, error))
+}
+
+fn unanswered(question: &str, patience: Duration, error: RunError<InteropError>) -> QuestionError {
+    let answer = match error {
+        RunError::Prepare(error) => return error.into(),
+        RunError::Spawn(error) => error.to_string(),
+        RunError::Silent => format!("no answer within {} s", patience.as_secs()),
+    };
+    QuestionError::Answer { question: question.to_owned(), answer }
 }
 
 /// The same folder by its usual name in a distro, for one whose `wslpath` does not answer.
@@ -254,21 +264,13 @@ async fn translated(direction: &str, path: &str) -> Result<String, QuestionError
     let mut command = Command::new(WSLPATH);
     command.args([direction, path]);
     let question = format!("{WSLPATH} {direction} '{path}'");
-    let output = finish(command, &question, WINDOWS_PATIENCE).await?;
+    let output = attempt::finish(command, WINDOWS_PATIENCE)
+        .await
+        .map_err(|error| unanswered(&question, WINDOWS_PATIENCE, error))?;
     if !output.status.success() {
         return Err(QuestionError::Answer { question, answer: format!("{}: {}", output.status, told(&output)) });
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches(['\r', '\n']).to_owned())
-}
-
-async fn finish(mut command: Command, question: &str, patience: Duration) -> Result<Output, QuestionError> {
-    command.stdin(Stdio::null()).kill_on_drop(true);
-    let answer = match tokio::time::timeout(patience, command.output()).await {
-        Ok(Ok(output)) => return Ok(output),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("no answer within {} s", patience.as_secs()),
-    };
-    Err(QuestionError::Answer { question: question.to_owned(), answer })
 }
 
 /// The first lines of what a program says on standard error, or else on standard output.

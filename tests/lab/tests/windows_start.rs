@@ -4,7 +4,7 @@
 use lab::addresses::SERVER;
 use lab::interop::{self, Interop, host_relays};
 use lab::scene::{PATIENCE, Scratch, cut_off_lab, http_status, web_server, windows_lab};
-use lab::tunnel::send_signal;
+use lab::tunnel::{programs, send_signal};
 use lab::wsl::{Distro, Wsl};
 use lab::{Place, Tunnel, until};
 use std::fs;
@@ -95,6 +95,25 @@ fn where_the_lasting_socket_is_dead_a_relay_is_started_by_a_live_sessions() {
         assert_eq!(failed(&tunnel), before, "{}", tunnel.complained());
         drop(tunnel);
         assert!(until(PATIENCE, || host_relays(&lab).is_empty()), "{:?}", host_relays(&lab));
+    }
+}
+
+#[test]
+fn where_the_lasting_socket_is_dead_the_pipe_is_measured_by_a_live_sessions() {
+    let Some((lab, session)) = windows_lab() else { return };
+    let live = session.socket().display().to_string();
+    let [relay, program] = [interop::windows_relay(), programs().join("underpass")].map(|p| p.display().to_string());
+    let scratch = Scratch::new();
+    let [dead, stale] = ["dead", "stale"].map(|name| scratch.path(name));
+    let _dead = dead_socket(&dead);
+    drop(dead_socket(&stale));
+    for lasting in [&dead, &stale] {
+        let wrapper = ["unshare", "--mount", "sh", "-c", SOCKETS, lasting, &live];
+        let words = ["env", "INTEROP_MODEL_ACCEPT_TIMEOUT_MS=1000", &program, "selftest", "pipe", "--mebibytes", "1"];
+        let done = lab.run(Place::Wsl, &[&wrapper[..], &words, &["--relay", &relay]].concat());
+        let done = done.unwrap_or_else(|error| panic!("{program}: {error}"));
+        assert!(done.succeeded(), "{lasting}: {done:?}");
+        assert!(done.stderr.contains("no Windows program by /run/WSL/1_interop"), "{lasting}: {done:?}");
     }
 }
 

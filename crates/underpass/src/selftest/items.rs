@@ -1,7 +1,7 @@
 //! The items of a self-test. Each tries one thing and says whether it works; none changes anything.
 //! Findings hold no address or name of the user's network, since their reports are passed on.
 
-use super::meter::{self, Meter};
+use super::meter::{self, Meter, START_PATIENCE};
 use super::report::Finding;
 use crate::doctor::args::HostPort;
 use anyhow::Context as _;
@@ -14,7 +14,6 @@ use gateway::{Placement, Status, control, host};
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use wire::facts::{HostChange, HostFacts};
@@ -33,9 +32,6 @@ const MOST_HOPS: u8 = 12;
 
 /// How long a measurement may take before it counts as stuck.
 const MEASURE_PATIENCE: Duration = Duration::from_secs(120);
-
-/// How long Windows may take to start a program, on top of what the program does.
-const START_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Bytes that go there and back for a latency.
 const ROUNDS: u16 = 300;
@@ -171,7 +167,6 @@ fn log_lines() -> String {
 async fn pipe(setup: &Setup) -> anyhow::Result<Finding> {
     let begin = Instant::now();
     let mut meter = Meter::on_pipe(setup.relay.clone()).await?;
-    timeout(START_PATIENCE, meter.stream().round_trip(1)).await.context("the relay did not answer within 20 s")??;
     let start_ms = begin.elapsed().as_secs_f64() * 1e3;
     let round_trip = meter.stream().round_trip(ROUNDS).await?;
     let up = rate(setup.bytes, meter.stream().up(setup.bytes).await?);
@@ -434,13 +429,8 @@ impl Setup {
     async fn changes(&self) -> anyhow::Result<Finding> {
         let (relay, placement) = self.relay.clone();
         let words = vec!["watch".into(), "--seconds".into(), self.wait.as_secs().to_string().into()];
-        let (program, mut command) = host::command(relay, placement, words).await?;
-        command.stdin(Stdio::null()).kill_on_drop(true);
-        let output = timeout(self.wait + START_PATIENCE, command.output())
-            .await
-            .with_context(|| format!("the relay {} does not end", program.display()))?
-            .with_context(|| format!("the relay {} cannot be run", program.display()))?;
-        let change: HostChange = serde_json::from_slice(&output.stdout).context("the relay's answer is no JSON")?;
+        let patience = self.wait + START_PATIENCE;
+        let change: HostChange = host::ask_within(patience, relay, placement, words).await?;
         let Some(after) = change.after_ms else {
             let words = format!("no change was reported within {} s", self.wait.as_secs());
             return Ok(Finding::no(words));

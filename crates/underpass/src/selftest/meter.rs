@@ -8,7 +8,6 @@ use gateway::{Placement, host};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpStream, UdpSocket};
@@ -25,6 +24,9 @@ const PIECE: usize = 256 * 1024;
 /// A byte there and back that takes longer is lost.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long Windows may take to start a program, on top of what the program does.
+pub(super) const START_PATIENCE: Duration = Duration::from_secs(20);
+
 /// A relay that measures on the host; it ends when this is dropped.
 pub(super) struct Meter {
     child: Child,
@@ -40,31 +42,42 @@ struct Port {
 impl Meter {
     /// Starts one that measures its standard streams: on WSL the pipe of interop.
     pub(super) async fn on_pipe(relay: (PathBuf, Placement)) -> anyhow::Result<Self> {
-        Self::start(relay, &["meter"]).await
+        let answers = async |input: &mut ChildStdin, output: &mut BufReader<ChildStdout>| {
+            Stream { input: output, output: input }.round_trip(1).await.map(drop)
+        };
+        let (meter, ()) = Self::start(relay, &["meter"], answers).await?;
+        Ok(meter)
     }
 
     /// Starts one that listens on the host's 127.0.0.1; and its port.
     pub(super) async fn on_port(relay: (PathBuf, Placement)) -> anyhow::Result<(Self, u16)> {
-        let mut meter = Self::start(relay, &["meter", "--listen"]).await?;
-        let mut line = String::new();
-        timeout(PATIENCE * 4, meter.output.read_line(&mut line))
-            .await
-            .context("the relay named no port within 20 s")?
-            .context("the relay's output failed")?;
-        let port: Port = serde_json::from_str(&line)
-            .with_context(|| format!("the relay answered '{}' where it should name a port", line.trim()))?;
-        Ok((meter, port.port))
+        let port = async |_: &mut ChildStdin, output: &mut BufReader<ChildStdout>| {
+            let mut line = String::new();
+            output.read_line(&mut line).await.context("the relay's output failed")?;
+            let port: Port = serde_json::from_str(&line)
+                .with_context(|| format!("the relay answered '{}' where it should name a port", line.trim()))?;
+            Ok(port.port)
+        };
+        Self::start(relay, &["meter", "--listen"], port).await
     }
 
-    async fn start((program, placement): (PathBuf, Placement), words: &[&str]) -> anyhow::Result<Self> {
+    /// Starts one whose first answer `talk` hears.
+    async fn start<T>(
+        (program, placement): (PathBuf, Placement),
+        words: &[&str],
+        talk: impl AsyncFn(&mut ChildStdin, &mut BufReader<ChildStdout>) -> anyhow::Result<T>,
+    ) -> anyhow::Result<(Self, T)> {
         let words = words.iter().map(Into::into).collect();
-        let (program, mut command) = host::command(program, placement, words).await?;
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
-        let mut child =
-            command.spawn().with_context(|| format!("the relay {} could not be started", program.display()))?;
-        let input = child.stdin.take().context("the relay has no standard input")?;
-        let output = child.stdout.take().context("the relay has no standard output")?;
-        Ok(Self { child, input, output: BufReader::with_capacity(PIECE, output) })
+        let streams = async |child: &mut Child| {
+            let mut input = child.stdin.take().context("the relay has no standard input")?;
+            let output = child.stdout.take().context("the relay has no standard output")?;
+            let mut output = BufReader::with_capacity(PIECE, output);
+            let answer = timeout(START_PATIENCE, talk(&mut input, &mut output)).await;
+            let found = answer.context("the relay did not answer within 20 s")??;
+            anyhow::Ok((input, output, found))
+        };
+        let (child, (input, output, found)) = host::start(program, placement, words, streams).await?;
+        Ok((Self { child, input, output }, found))
     }
 
     /// Measures by the standard streams.
