@@ -31,6 +31,7 @@ pub mod tap;
 mod verdict;
 pub mod via;
 mod windows;
+pub mod wsl_exe;
 
 pub use config::{Placement, Settings};
 pub use deploy::DeployError;

@@ -3,9 +3,11 @@
 use crate::attempt::{self, RunError};
 use crate::interop::{self, InteropError};
 use crate::limits::{HELLO_PATIENCE, WINDOWS_PATIENCE};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 use tokio::process::Command;
 
 /// WSL's own translator of paths, which it puts into every distro.
@@ -173,6 +175,18 @@ fn text(bytes: &[u8]) -> String {
     if bytes.contains(&0) { utf16(bytes) } else { String::from_utf8_lossy(bytes).into_owned() }
 }
 
+/// The next line of such a text without its end; none at the text's end. It is UTF-16 if it has a
+/// zero byte, as every line with an ASCII letter. There the byte 0x0a is half of many letters.
+pub(crate) async fn next_line(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<String>> {
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line).await? > 0 && line.contains(&0) {
+        if line.len() % 2 == 1 && reader.take(1).read_to_end(&mut line).await? == 1 && line.ends_with(b"\n\0") {
+            break;
+        }
+    }
+    Ok((!line.is_empty()).then(|| text(&line).trim_end_matches(['\r', '\n']).to_owned()))
+}
+
 fn utf16(bytes: &[u8]) -> String {
     let (units, _) = bytes.as_chunks::<2>();
     let text = String::from_utf16_lossy(&units.iter().map(|unit| u16::from_le_bytes(*unit)).collect::<Vec<_>>());
@@ -299,6 +313,21 @@ mod tests {
         assert_eq!(text(&wide("\u{feff}Ubuntu\n")), "Ubuntu\n");
         assert_eq!(text(b""), "");
         assert_eq!(text(b"The command prompt has been disabled.\r\n"), "The command prompt has been disabled.\r\n");
+    }
+
+    #[tokio::test]
+    async fn lines_are_understood_whichever_way_it_writes() {
+        // 上 is U+4E0A, ਅ is U+0A05.
+        let said = "WSL 上 ਅ： 2.5.9.0\r\n\r\nUbuntu\r\nno end";
+        let wide = said.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+        let mixed = [&wide[..wide.len() - 12], b"no end"].concat();
+        for bytes in [said.as_bytes(), &wide, &mixed] {
+            let (mut reader, mut lines) = (bytes, Vec::new());
+            while let Some(line) = next_line(&mut reader).await.unwrap() {
+                lines.push(line);
+            }
+            assert_eq!(lines, ["WSL 上 ਅ： 2.5.9.0", "", "Ubuntu", "no end"], "{bytes:?}");
+        }
     }
 
     #[test]

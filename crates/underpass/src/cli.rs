@@ -122,6 +122,18 @@ Examples:
         #[arg(long, default_value = "underpass", value_name = "NAME")]
         distro: String,
     },
+    /// Stay with the tunnel of the helper distro, which is started; the unit does this
+    #[command(
+        hide = true,
+        after_help = "\
+Examples:
+  underpass service run --distro underpass"
+    )]
+    Run {
+        /// Name of the helper distro
+        #[arg(long, value_name = "NAME")]
+        distro: String,
+    },
     /// Stop the service and remove its unit; as root
     #[command(after_help = "\
 Examples:

@@ -18,6 +18,7 @@ use cli::{Cli, Command, KeepAliveOptions, ServiceCommand, StatusOptions, UpOptio
 use gateway::config::{Choices, RUNTIME_DIR, VIA_VARIABLE};
 use gateway::reach::reaches_without_tunnel;
 use gateway::via::Secret;
+use gateway::wsl_exe::Stream;
 use gateway::{Placement, Settings, Status};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -206,6 +207,14 @@ fn tell(line: &str) {
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
+/// A line of another program, to the same stream of this one.
+fn pass_on(stream: Stream, line: &str) {
+    match stream {
+        Stream::Output => tell(line),
+        Stream::Errors => drop(writeln!(io::stderr(), "{line}")),
+    }
+}
+
 fn status(options: &StatusOptions) -> anyhow::Result<()> {
     let status = gateway::control::status(&status_directories())?;
     let text = if options.json { serde_json::to_string_pretty(&status)? + "\n" } else { show::status(&status) };
@@ -225,6 +234,9 @@ fn service(command: &ServiceCommand) -> anyhow::Result<()> {
         ServiceCommand::Install { distro } => {
             service::install(distro)?;
             tell("underpass: the service is installed and starts now; see `underpass service status`");
+        }
+        ServiceCommand::Run { distro } => {
+            event_loop()?.block_on(async { service::run(distro, end_signal()?).await })?;
         }
         ServiceCommand::Remove => {
             service::remove()?;

@@ -1,14 +1,28 @@
 //! `underpass service`: the tunnel as a systemd service of this distro, which starts the helper
 //! distro by `wsl.exe`, and again when it ends.
+//!
+//! The unit runs a copy of this program. Nothing else in the distro is sure to be there when systemd
+//! starts it: `/mnt/wsl/underpass`, from which other distros run the command, is in the VM's memory
+//! and empty until the helper distro has started. A copy, and no script in the unit, since the choice
+//! of interop's socket (`gateway::interop`) is then the gateway's own.
 
 use anyhow::{Context as _, bail, ensure};
+use gateway::wsl_exe::{self, Stream};
+use std::ffi::OsStr;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::process::Command;
 
 /// The unit as it is documented, for the usual places.
 const UNIT: &str = include_str!("../../../scripts/underpass.service");
+
+/// What names the distro in it.
+const DISTRO: &str = "--distro \"underpass\"";
 
 /// How the unit is called.
 const NAME: &str = "underpass.service";
@@ -19,8 +33,19 @@ const FILE: &str = "/etc/systemd/system/underpass.service";
 /// What systemd makes when it is the init of this machine (`sd_booted(3)`).
 const BOOTED: &str = "/run/systemd/system";
 
-/// Windows' program, by its usual name in a distro.
-const WSL: &str = "/mnt/c/Windows/System32/wsl.exe";
+/// The copy of this program that the unit runs, in a folder of its own.
+const PROGRAM: &str = "/usr/local/lib/underpass/underpass";
+
+/// What the unit has `wsl.exe` run in the helper distro.
+const COMMAND: [&str; 6] = ["--cd", "/", "--exec", "/usr/bin/underpass", "up", "--attach"];
+
+/// How the line begins by which that command reports that traffic flows.
+const UP: &str = "underpass: up";
+
+/// What systemd expects of a service that is up, and where (`sd_notify(3)`).
+const READY: &str = "READY=1";
+/// See [`READY`].
+const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 
 /// Writes the unit for a helper distro, and has systemd start it, now and with the distro.
 ///
@@ -43,12 +68,13 @@ pub(crate) fn install(distro: &str) -> anyhow::Result<()> {
             "{FILE} is there already, and not by this command: look at it, and remove it if it is not needed"
         );
     }
-    let unit = UNIT.replace("-d \"underpass\"", &format!("-d \"{distro}\"")).replace(WSL, &wsl_exe());
+    copy_program().with_context(|| format!("{PROGRAM} cannot be written: run this as root"))?;
+    let unit = UNIT.replace(DISTRO, &format!("--distro \"{distro}\""));
     let new = format!("{FILE}.new");
     let put = fs::write(&new, unit).and_then(|()| fs::rename(&new, FILE));
     put.with_context(|| format!("{FILE} cannot be written: run this as root"))?;
     systemctl(&["daemon-reload"])?;
-    // It may take a minute until Windows has started the distro; nobody has to wait for that here.
+    // It may take a minute until Windows has started the distro; the caller does not wait for that.
     systemctl(&["enable", "--now", "--no-block", NAME])
 }
 
@@ -61,6 +87,7 @@ pub(crate) fn remove() -> anyhow::Result<()> {
     ensure!(is_ours(&text), "{FILE} was not written by this command: it stays");
     systemctl(&["disable", "--now", NAME])?;
     fs::remove_file(FILE).with_context(|| format!("{FILE} cannot be removed: run this as root"))?;
+    remove_program().with_context(|| format!("{PROGRAM} cannot be removed"))?;
     systemctl(&["daemon-reload"])
 }
 
@@ -89,12 +116,73 @@ fn is_ours(text: &str) -> bool {
     text.lines().next() == UNIT.lines().next()
 }
 
-/// Windows' `wsl.exe` by the name that this distro has for it.
-fn wsl_exe() -> String {
-    let told = Command::new("wslpath").args(["-u", r"C:\Windows\System32\wsl.exe"]).output();
-    let path = told.ok().filter(|told| told.status.success());
-    let path = path.map(|told| String::from_utf8_lossy(&told.stdout).trim().to_owned());
-    path.filter(|path| Path::new(path).exists()).unwrap_or_else(|| WSL.to_owned())
+/// Copies this program to [`PROGRAM`], also while a former copy runs.
+fn copy_program() -> io::Result<()> {
+    let own = fs::metadata("/proc/self/exe")?;
+    if fs::metadata(PROGRAM).is_ok_and(|copy| is_same_file(&copy, &own)) {
+        return Ok(());
+    }
+    if let Some(folder) = Path::new(PROGRAM).parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let new = format!("{PROGRAM}.new");
+    // By the kernel's name for it, which stays right when the file has been replaced.
+    fs::copy("/proc/self/exe", &new)?;
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o755))?;
+    fs::rename(new, PROGRAM)
+}
+
+fn is_same_file(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Removes what [`copy_program`] made. Units of version 0.1.0 had no copy.
+fn remove_program() -> io::Result<()> {
+    match fs::remove_file(PROGRAM) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    if let Some(folder) = Path::new(PROGRAM).parent() {
+        // It stays if it holds other files.
+        let _ = fs::remove_dir(folder);
+    }
+    Ok(())
+}
+
+/// What the unit runs: `wsl.exe` stays with the tunnel of a helper distro, and systemd is notified
+/// when traffic flows. Returns when `stop` is ready.
+///
+/// # Errors
+/// `wsl.exe` cannot be started, or it ended.
+pub(crate) async fn run(distro: &str, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let words = [&["-d", distro], &COMMAND[..]].concat();
+    let heard = |stream, line: &str| {
+        crate::pass_on(stream, line);
+        if stream == Stream::Output
+            && line.starts_with(UP)
+            && let Err(error) = notify(std::env::var_os(NOTIFY_SOCKET).as_deref(), READY)
+        {
+            tracing::warn!("systemd cannot be notified: {error}");
+        }
+    };
+    tokio::select! {
+        ended = wsl_exe::run(&words, heard) => {
+            bail!("wsl.exe {} ended ({})", words.join(" "), ended?)
+        }
+        () = stop => Ok(()),
+    }
+}
+
+/// Sends a state to the socket that systemd names, if it names one: a path, or behind `@` an abstract
+/// name.
+fn notify(socket: Option<&OsStr>, state: &str) -> io::Result<()> {
+    let Some(socket) = socket else { return Ok(()) };
+    let address = match socket.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(socket)?,
+    };
+    UnixDatagram::unbound()?.send_to_addr(state.as_bytes(), &address).map(drop)
 }
 
 fn systemctl(words: &[&str]) -> anyhow::Result<()> {
@@ -109,10 +197,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_unit_has_what_is_replaced_in_it_exactly_once() {
-        for part in ["-d \"underpass\"", WSL] {
-            assert_eq!(UNIT.matches(part).count(), 1, "{part}");
-        }
+    fn the_unit_has_what_is_replaced_in_it_exactly_once_and_no_path_of_windows() {
+        assert_eq!(UNIT.matches(DISTRO).count(), 1);
         assert!(is_ours(UNIT) && !is_ours("[Unit]\n"));
+        // Where wsl.exe is, and by which socket it is started, is found at each start.
+        let commands = UNIT.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
+        for part in [".exe", "/mnt/", "WSL_INTEROP"] {
+            assert!(!commands.contains(part), "{part}: {commands}");
+        }
+    }
+
+    #[test]
+    fn the_unit_runs_the_copy_by_a_command_that_there_is() {
+        use clap::Parser as _;
+        let line = UNIT.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+        let words: Vec<&str> = line.split(' ').map(|word| word.trim_matches('"')).collect();
+        assert_eq!(words[0], PROGRAM);
+        let cli = crate::cli::Cli::try_parse_from(&words).unwrap();
+        let run = crate::cli::Command::Service(crate::cli::ServiceCommand::Run { distro: "underpass".to_owned() });
+        assert_eq!(format!("{:?}", cli.command), format!("{run:?}"));
+    }
+
+    #[test]
+    fn systemd_is_notified_at_a_path_and_at_an_abstract_name() {
+        let name = format!("underpass-notify-{}", std::process::id());
+        let path = std::env::temp_dir().join(&name);
+        let abstract_name = SocketAddr::from_abstract_name(&name).unwrap();
+        let listeners = [UnixDatagram::bind(&path).unwrap(), UnixDatagram::bind_addr(&abstract_name).unwrap()];
+        for (listener, socket) in listeners.iter().zip([path.clone().into_os_string(), format!("@{name}").into()]) {
+            notify(Some(&socket), READY).unwrap();
+            let mut said = [0; 32];
+            let length = listener.recv(&mut said).unwrap();
+            assert_eq!(&said[..length], b"READY=1", "{socket:?}");
+        }
+        fs::remove_file(path).unwrap();
+        notify(None, READY).unwrap();
     }
 }

@@ -83,7 +83,8 @@ pub(super) fn stops(bench: &mut Bench) -> Result {
 /// Removed and terminated, the network is as it was, and nothing runs on the host.
 pub(super) fn leaves_nothing(bench: &mut Bench) -> Result {
     bench.must(&format!(
-        "{UNDERPASS} service remove && ! test -e /etc/systemd/system/underpass.service"
+        "{UNDERPASS} service remove && ! test -e /etc/systemd/system/underpass.service \
+         && ! test -e /usr/local/lib/underpass"
     ))?;
     bench.must(&format!("{WSL} --terminate underpass"))?;
     bench.within(
