@@ -15,6 +15,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use wire::frame::VERSION;
+use wire::limits::ASLEEP_AFTER;
 use wire::session::{Counters, Silent, Source};
 use wire::{Capabilities, Decoder, Frame, FrameError, Hello, Role, Session, Violation};
 
@@ -99,6 +100,8 @@ pub(crate) struct Running {
     /// Bytes of `staging` that are written: `written <= staging.len()`.
     written: usize,
     since: Instant,
+    /// Until when it must say hello. What this process itself was asleep for is added to it.
+    hello_by: Instant,
 }
 
 /// One lane.
@@ -150,6 +153,7 @@ impl Lane {
         match RelayProcess::start(&self.command, self.index) {
             Ok(process) => {
                 tracing::debug!(lane = self.index, pid = process.pid, "relay started");
+                let patience = if process.way.has_other { SOCKET_PATIENCE } else { HELLO_PATIENCE };
                 self.state = State::Running(Box::new(Running {
                     process,
                     decoder: Decoder::default(),
@@ -157,6 +161,7 @@ impl Lane {
                     staging: Vec::new(),
                     written: 0,
                     since: now,
+                    hello_by: now + patience,
                 }));
                 Ok(())
             }
@@ -198,10 +203,7 @@ impl Lane {
     /// When [`Lane::keep_time`] wants to be called; none while a relay is being reaped.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Running(running) => {
-                let hello = running.hello_deadline();
-                Some(hello.map_or(running.session.next_deadline(), |hello| hello.min(running.session.next_deadline())))
-            }
+            State::Running(running) => Some(running.next_deadline()),
             State::Ending(_) => None,
             State::Waiting(until) => Some(*until),
         }
@@ -211,6 +213,10 @@ impl Lane {
     pub(crate) fn keep_time(&mut self, now: Instant) -> Turn {
         match &mut self.state {
             State::Running(running) => {
+                let due = running.next_deadline();
+                if now > due + ASLEEP_AFTER {
+                    running.hello_by += now - due;
+                }
                 if running.hello_deadline().is_some_and(|deadline| deadline <= now) {
                     let why = running.without_hello(now);
                     return self.end_relay(now, Some(why));
@@ -348,8 +354,13 @@ async fn end(relay: Box<Running>, command: RelayCommand, age: Duration, why: Opt
 impl Running {
     /// Until when it must say hello; none once it has.
     fn hello_deadline(&self) -> Option<Instant> {
-        let patience = if self.process.way.has_other { SOCKET_PATIENCE } else { HELLO_PATIENCE };
-        self.session.peer().is_none().then(|| self.since + patience)
+        self.session.peer().is_none().then_some(self.hello_by)
+    }
+
+    /// The heartbeat's or the hello's, whichever comes first.
+    fn next_deadline(&self) -> Instant {
+        let heartbeat = self.session.next_deadline();
+        self.hello_deadline().map_or(heartbeat, |hello| hello.min(heartbeat))
     }
 
     /// Why it is given up without a hello.
@@ -436,6 +447,32 @@ impl Running {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_time_that_the_machine_sleeps_is_not_the_hellos() {
+        let command = RelayCommand { program: "sleep".into(), args: vec!["1000".into()], original: None };
+        let begin = interop::now();
+        let mut lane = Lane::new(0, command, (1, 1), begin);
+        lane.start(begin).unwrap();
+        let mut wakes = |from: Instant, until: Instant| {
+            let mut now = from;
+            while now < until {
+                now = lane.next_deadline().unwrap();
+                if let Turn::Died(_) = lane.keep_time(now) {
+                    return Some(now);
+                }
+            }
+            // As after a suspend: an hour later than the timer asked for.
+            now = lane.next_deadline().unwrap() + Duration::from_secs(3600);
+            matches!(lane.keep_time(now), Turn::Died(_)).then_some(now)
+        };
+        let half = begin + HELLO_PATIENCE / 2;
+        assert_eq!(wakes(begin, half), None, "it wakes late, and its relay may still be starting");
+        // What it was awake for counts.
+        let ended = wakes(half, begin + Duration::from_secs(10_000)).unwrap();
+        let awake = ended - begin - Duration::from_secs(3600);
+        assert!(awake >= HELLO_PATIENCE && awake <= HELLO_PATIENCE + ASLEEP_AFTER, "{awake:?}");
+    }
 
     #[test]
     fn waits_double_up_to_the_longest() {
