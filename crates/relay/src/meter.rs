@@ -15,6 +15,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::thread;
+use std::time::Duration;
 
 /// Bytes go to the host.
 pub const UP: u8 = 1;
@@ -31,6 +32,13 @@ const CONNECTIONS: usize = 32;
 
 /// How often another port is tried that is free for TCP and UDP.
 const PORTS_TRIED: usize = 16;
+
+/// A port's errors in a row that may pass, such as too many open files. After each its thread waits
+/// twice as long as before; with one more it ends.
+const ERRORS: u32 = 10;
+
+/// The first of these waits, so that all of them take 1 s.
+const FIRST_WAIT: Duration = Duration::from_millis(1);
 
 /// Bytes of the largest datagram.
 const DATAGRAM: usize = 65_535;
@@ -99,12 +107,17 @@ pub fn listen() -> io::Result<u16> {
     for number in 0..CONNECTIONS {
         let listener = listener.try_clone()?;
         let accept = move || {
-            for connection in listener.incoming().flatten() {
-                let served = connection.set_nodelay(true).and_then(|()| serve(&connection, &connection));
-                if let Err(error) = served {
-                    tracing::debug!(%error, "a measured connection ended early");
-                }
-            }
+            let ended = each(
+                wait,
+                || listener.accept(),
+                |(connection, _)| {
+                    let served = connection.set_nodelay(true).and_then(|()| serve(&connection, &connection));
+                    if let Err(error) = served {
+                        tracing::debug!(%error, "a measured connection ended early");
+                    }
+                },
+            );
+            tracing::warn!("no more connections are measured here: {ended}");
         };
         thread::Builder::new().name(format!("meter-{number}")).spawn(accept)?;
     }
@@ -126,13 +139,43 @@ fn bind() -> io::Result<(TcpListener, UdpSocket)> {
 /// Windows reports an ICMP error about a former datagram at the next receive: the socket goes on.
 fn echo_datagrams(socket: &UdpSocket) {
     let mut datagram = vec![0; DATAGRAM];
-    loop {
-        if let Ok((length, peer)) = socket.recv_from(&mut datagram)
-            && let Err(error) = socket.send_to(&datagram[..length], peer)
-        {
+    let echo = || {
+        let (length, peer) = socket.recv_from(&mut datagram)?;
+        if let Err(error) = socket.send_to(&datagram[..length], peer) {
             tracing::debug!(%error, "a datagram could not be echoed");
         }
+        Ok(())
+    };
+    let ended = each(wait, echo, |()| ());
+    tracing::warn!("no more datagrams are echoed: {ended}");
+}
+
+/// Takes one after another until too many fail in a row, and gives the last error. Between failures
+/// it waits, so that a lasting one does not take a processor.
+fn each<T>(
+    mut wait: impl FnMut(Duration),
+    mut take: impl FnMut() -> io::Result<T>,
+    mut act: impl FnMut(T),
+) -> io::Error {
+    let mut failures = 0;
+    loop {
+        match take() {
+            Ok(one) => {
+                failures = 0;
+                act(one);
+            }
+            Err(error) if failures == ERRORS => return error,
+            Err(_) => {
+                wait(FIRST_WAIT * (1 << failures));
+                failures += 1;
+            }
+        }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "an error of a socket has no event that tells its end")]
+fn wait(duration: Duration) {
+    thread::sleep(duration);
 }
 
 #[cfg(test)]
@@ -162,6 +205,19 @@ mod tests {
         assert_eq!(kind(&request(9, 0)), ErrorKind::InvalidData);
         assert_eq!(kind(&request(UP, 1)), ErrorKind::UnexpectedEof);
         assert_eq!(kind(&[UP, 0]), ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn errors_that_last_end_it_after_waits_and_single_ones_do_not() {
+        // An error three times, then a success, and then errors for good.
+        let (mut count, mut acts, mut waits) = (0, 0, Vec::new());
+        let take = || {
+            count += 1;
+            if count == 4 { Ok(()) } else { Err(io::Error::other(format!("error {count}"))) }
+        };
+        let ended = each(|duration| waits.push(duration.as_millis()), take, |()| acts += 1);
+        assert_eq!((ended.to_string().as_str(), acts), ("error 15", 1));
+        assert_eq!(waits, [1, 2, 4, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512]);
     }
 
     #[test]
