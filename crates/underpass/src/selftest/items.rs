@@ -1,5 +1,6 @@
 //! The items of a self-test. Each tries one thing and says whether it works; none changes anything.
-//! Findings hold no address or name of the user's network, since their reports are passed on.
+//! Findings hold no address or name of the user's network, since their reports are passed on; what an
+//! error or a log says of them is left out by `redact.rs`.
 
 use super::meter::{self, Meter, START_PATIENCE};
 use super::report::Finding;
@@ -30,8 +31,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Routers that a trace goes past at most.
 const MOST_HOPS: u8 = 12;
 
-/// How long a measurement may take before it counts as stuck.
+/// How long a measurement may take before it counts as stuck, besides the time for its bytes.
 const MEASURE_PATIENCE: Duration = Duration::from_secs(120);
+
+/// The slowest tunnel that is not stuck, in bytes a second: a throughput goes there and back twice.
+const SLOWEST: u64 = 16 << 20;
+const PASSES: u64 = 4;
 
 /// Bytes that go there and back for a latency.
 const ROUNDS: u16 = 300;
@@ -106,9 +111,9 @@ pub(super) async fn run(item: Item, setup: &Setup) -> Finding {
         Item::Start => return start(setup).await,
         Item::Mode => setup.mode(),
         Item::Host => setup.host().await,
-        Item::Pipe => within(pipe(setup)).await,
-        Item::Throughput => within(throughput(setup)).await,
-        Item::Latency => within(latency(setup)).await,
+        Item::Pipe => within(setup, pipe(setup)).await,
+        Item::Throughput => within(setup, throughput(setup)).await,
+        Item::Latency => within(setup, latency(setup)).await,
         Item::Tcp => setup.tcp().await,
         Item::Udp => setup.udp().await,
         Item::Dns => setup.dns().await,
@@ -123,8 +128,20 @@ pub(super) async fn run(item: Item, setup: &Setup) -> Finding {
     found.unwrap_or_else(|error| Finding::no(format!("{error:#}")))
 }
 
-async fn within(measurement: impl Future<Output = anyhow::Result<Finding>>) -> anyhow::Result<Finding> {
-    timeout(MEASURE_PATIENCE, measurement).await.context("the measurement is stuck: nothing came within 120 s")?
+async fn within(setup: &Setup, measurement: impl Future<Output = anyhow::Result<Finding>>) -> anyhow::Result<Finding> {
+    let patience = patience(setup.bytes);
+    timeout(patience, measurement).await.with_context(|| {
+        format!(
+            "the measurement does not end within {} s: it is stuck, or slower than {} MiB/s; try a smaller --mebibytes",
+            patience.as_secs(),
+            SLOWEST >> 20
+        )
+    })?
+}
+
+/// How long a measurement with so many bytes may take.
+fn patience(bytes: u64) -> Duration {
+    MEASURE_PATIENCE + Duration::from_secs(bytes.saturating_mul(PASSES) / SLOWEST)
 }
 
 async fn start(setup: &Setup) -> Finding {
@@ -485,6 +502,13 @@ mod tests {
         assert_eq!(any(vec![failed()], "pings", "--outside").outcome, report::Outcome::No);
         let skipped = any(Vec::new(), "pings", "--outside");
         assert!(skipped.outcome == report::Outcome::Skipped && skipped.detail.contains("--outside"), "{skipped:?}");
+    }
+
+    #[test]
+    fn a_measurement_has_time_for_its_bytes() {
+        assert_eq!(patience(64 << 20).as_secs(), 136);
+        // What the command line takes at most, at the slowest rate.
+        assert_eq!(patience(65_536 << 20).as_secs(), 120 + 4 * 65_536 / 16);
     }
 
     #[test]

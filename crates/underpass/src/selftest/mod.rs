@@ -4,6 +4,7 @@
 
 mod items;
 mod meter;
+mod redact;
 mod report;
 
 use crate::doctor::args::{self, HostPort};
@@ -78,7 +79,8 @@ pub(crate) fn run(
         let mut rows = Vec::new();
         for item in items {
             let start = Instant::now();
-            let finding = items::run(item, &setup).await;
+            let mut finding = items::run(item, &setup).await;
+            finding.detail = redact::redacted(&finding.detail);
             let took_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
             rows.push(Row { item: item.name(), finding, took_ms });
         }
