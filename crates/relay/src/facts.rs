@@ -1,5 +1,6 @@
 //! The host's facts as one frame holds them. What the host says is its own affair: `linux/facts.rs`, `windows/facts.rs`.
 
+use std::net::Ipv6Addr;
 use wire::HostFacts;
 use wire::limits::MAX_PAYLOAD;
 
@@ -21,9 +22,67 @@ pub(crate) fn to_json(mut facts: HostFacts) -> Vec<u8> {
     }
 }
 
+/// The addresses of the IPv6 internet, `2000::/3`: what IANA has set aside for global unicast.
+const INTERNET6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
+
+/// Full-tunnel VPNs halve a default route, once or twice; shorter pieces are subnets.
+const LONGEST_PIECE: u32 = 8;
+
+/// Whether routes, each with its prefix's length, lead to the whole IPv6 internet together: `::/0`,
+/// `2000::/3`, or halves such as `::/1` and `8000::/1`, by which VPNs take everything without
+/// touching the real default route.
+pub(crate) fn covers_internet6(routes: impl IntoIterator<Item = (Ipv6Addr, u32)>) -> bool {
+    let routes = routes.into_iter().filter(|(_, length)| *length <= LONGEST_PIECE);
+    let routes: Vec<(u128, u32)> = routes.map(|(to, length)| (to.to_bits(), length)).collect();
+    covers(&routes, INTERNET6.0.to_bits(), INTERNET6.1)
+}
+
+/// Whether routes cover the prefix of `length` bits that begins at `first`.
+fn covers(routes: &[(u128, u32)], first: u128, length: u32) -> bool {
+    // A shift by all bits leaves none of the difference.
+    let contains = |(to, bits): &(u128, u32)| *bits <= length && (to ^ first).checked_shr(128 - bits).unwrap_or(0) == 0;
+    routes.iter().any(contains)
+        || length < LONGEST_PIECE
+            && covers(routes, first, length + 1)
+            && covers(routes, first | 1 << (127 - length), length + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_ipv6_internet_is_covered_by_one_route_or_by_pieces() {
+        let covered = |routes: &[&str]| {
+            let parsed = routes.iter().map(|route| {
+                let (to, length) = route.split_once('/').unwrap();
+                (to.parse().unwrap(), length.parse().unwrap())
+            });
+            covers_internet6(parsed)
+        };
+        for routes in [
+            &["::/0"][..],
+            &["::/1"],
+            &["::/2"],
+            &["2000::/3"],
+            &["::/1", "8000::/1"],
+            &["2000::/4", "3000::/4"],
+            &["2000::/4", "3000::/5", "3800::/5"],
+        ] {
+            assert!(covered(routes), "{routes:?}");
+        }
+        for routes in [
+            &[][..],
+            &["8000::/1"],
+            &["4000::/2"],
+            &["fc00::/7"],
+            &["2000::/4"],
+            &["2000::/4", "3800::/5"],
+            &["2001:db8::/32"],
+        ] {
+            assert!(!covered(routes), "{routes:?}");
+        }
+    }
     use wire::facts::WslConfig;
 
     #[test]

@@ -3,6 +3,7 @@
 
 use super::adapters;
 use super::resolver::nameservers;
+use crate::facts::covers_internet6;
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
@@ -52,9 +53,9 @@ struct Routes6 {
 const REJECT: u32 = 0x0200;
 
 /// The routes of `/proc/net/ipv6_route` that lead anywhere: destination, prefix length, ..., flags and device in columns 0, 1, 8
-/// and 9. A default is `::/0` or the whole of the global unicast space, `2000::/3`.
+/// and 9.
 fn routes6(table: &str) -> Routes6 {
-    let mut routes = Routes6::default();
+    let (mut routes, mut leading) = (Routes6::default(), Vec::new());
     for line in table.lines() {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let [destination, prefix, _, _, _, _, _, _, flags, device] = fields[..] else { continue };
@@ -68,12 +69,13 @@ fn routes6(table: &str) -> Routes6 {
         if destination.is_multicast() || destination.is_unicast_link_local() {
             continue;
         }
-        if prefix == 0 || (prefix == 3 && destination.segments()[0] == 0x2000) {
-            routes.has_default = true;
-        } else {
+        leading.push((destination, prefix));
+        // The others are defaults or parts of one.
+        if prefix > 3 {
             routes.subnets.push(format!("{destination}/{prefix}"));
         }
     }
+    routes.has_default = covers_internet6(leading);
     routes
 }
 
@@ -101,6 +103,9 @@ mod tests {
         let (any, global) = ("0".repeat(32), format!("2{}", "0".repeat(31)));
         assert!(routes6(&route(&any, "00", "00000003", "eth0")).has_default);
         assert!(routes6(&route(&global, "03", "00000003", "tun0")).has_default);
+        // As full-tunnel VPNs set them.
+        let halves = [&any, &format!("8{}", "0".repeat(31))].map(|half| route(half, "01", "00000003", "tun0"));
+        assert!(routes6(&halves.concat()).has_default);
         assert!(!routes6(&route(&any, "00", "00200200", "lo")).has_default);
         assert!(!routes6(&route(&any, "00", "00000200", "eth0")).has_default);
         let subnet = routes6(&route("20010db8000000000000000000000000", "40", "00000001", "eth0"));

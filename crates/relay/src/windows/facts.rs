@@ -2,6 +2,7 @@
 
 use super::resolver::servers;
 use super::win32::{adapters, proxy, wsl};
+use crate::facts::covers_internet6;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -23,7 +24,7 @@ pub fn facts() -> HostFacts {
     let routes = adapters::routes().unwrap_or_default();
     let adapters = adapters::adapters().unwrap_or_default();
     let ipv6 = has_ipv6(&routes, &adapters);
-    let subnets = routes.iter().filter(|route| !is_default(route) && is_of_use(route)).take(MOST_ROUTES);
+    let subnets = routes.iter().filter(|route| route.prefix > 0 && is_of_use(route)).take(MOST_ROUTES);
     HostFacts {
         system: format!("Windows {major}.{minor}.{build}"),
         ipv6,
@@ -38,21 +39,21 @@ pub fn facts() -> HostFacts {
     }
 }
 
-/// Whether a default route leads to the IPv6 internet. A table without any IPv6 route at all, as Wine gives it, says nothing: then a
+/// Whether routes lead to the IPv6 internet. A table without any IPv6 route at all, as Wine gives it, says nothing: then a
 /// public address has to do.
 fn has_ipv6(routes: &[adapters::Route], adapters: &[adapters::Adapter]) -> bool {
     let up = |adapter: &&adapters::Adapter| adapter.up && adapter.kind != LOOPBACK;
     if routes.iter().any(|route| route.to.is_ipv6()) {
         let leads_out = |route: &adapters::Route| adapters.iter().filter(up).any(|a| a.index == route.adapter);
-        return routes.iter().any(|route| route.to.is_ipv6() && is_default(route) && leads_out(route));
+        let leading = routes.iter().filter(|route| leads_out(route)).filter_map(|route| match route.to {
+            IpAddr::V6(to) => Some((to, u32::from(route.prefix))),
+            IpAddr::V4(_) => None,
+        });
+        return covers_internet6(leading);
     }
     // RFC 4291 section 2.4: what is not reserved for something else; today's public addresses are all in 2000::/3.
     let public = |address: &IpAddr| matches!(address, IpAddr::V6(v6) if v6.segments()[0] & 0xe000 == 0x2000);
     adapters.iter().filter(up).any(|adapter| adapter.addresses.iter().any(|(address, _)| public(address)))
-}
-
-fn is_default(route: &adapters::Route) -> bool {
-    route.prefix == 0
 }
 
 /// Groups, broadcasts and the host's own addresses are in every Windows' table, and tell nothing of where it leads.
@@ -216,6 +217,11 @@ mod tests {
         assert!(has_ipv6(&[route(0, 7)], &adapters));
         assert!(!has_ipv6(&[route(0, 8)], &adapters), "by an adapter that is not there");
         assert!(!has_ipv6(&[route(64, 7)], &adapters), "a subnet is not the internet");
+        // As full-tunnel VPNs set them.
+        let half = |to: &str, prefix, adapter| adapters::Route { to: to.parse().unwrap(), prefix, adapter };
+        assert!(has_ipv6(&[half("2000::", 3, 7)], &adapters));
+        assert!(has_ipv6(&[half("::", 1, 7), half("8000::", 1, 7)], &adapters));
+        assert!(!has_ipv6(&[half("2000::", 3, 8)], &adapters), "by an adapter that is not there");
         assert!(has_ipv6(&[], &adapters));
         let local = [adapters::Adapter { addresses: vec![("fe80::1".parse().unwrap(), 64)], ..adapters[0].clone() }];
         assert!(!has_ipv6(&[], &local));
