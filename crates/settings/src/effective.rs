@@ -97,6 +97,13 @@ pub(crate) fn lines<'a>(file: &'a File, key: &'static Key) -> impl Iterator<Item
     file.entries().filter(move |entry| Key::find(key.place, entry.section, entry.key) == Some(key))
 }
 
+/// What `.wslconfig` says of a key as it is written there: of its lines, those of its older section
+/// included, the first counts. Nothing where no line has it.
+#[must_use]
+pub fn asked_for<'a>(wslconfig: &'a File, section: &str, name: &str) -> Option<&'a str> {
+    lines(wslconfig, Key::find(Place::WslConfig, section, name)?).next().map(|entry| entry.value)
+}
+
 /// All settings as they are in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effective {

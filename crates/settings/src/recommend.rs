@@ -296,7 +296,11 @@ fn beside(vpn: &Adapter) -> Advice {
     if ["anyconnect", "cisco secure client"].iter().any(|word| description.contains(word)) {
         let alias = vpn.name.replace('\'', "''");
         let command = format!("Set-NetIPInterface -InterfaceAlias '{alias}' -InterfaceMetric {METRIC}");
-        let reason = say::METRIC.with("vpn", &vpn.description).with("now", vpn.metric);
+        let reason = if vpn.metric == 0 {
+            say::METRIC_UNKNOWN.with("vpn", &vpn.description)
+        } else {
+            say::METRIC.with("vpn", &vpn.description).with("now", vpn.metric)
+        };
         return run(Shell::Administrator, [command], reason);
     }
     tunnel(say::TUNNEL_FOR.with("vpn", &vpn.description))

@@ -339,6 +339,10 @@ sentences! {
     METRIC:
         "'{vpn}' has the metric {now} and takes WSL's traffic along; with a high one it does not. It changes Windows' own routing too, and is to be set again after each connect.",
         "“{vpn}”的接口跃点数为 {now}，会抢走 WSL 的流量；调高后则不会。这也会改变 Windows 自身的路由，而且每次连接 VPN 后都要重新设置。";
+    /// As `METRIC`, where Windows does not tell it.
+    METRIC_UNKNOWN:
+        "'{vpn}' takes WSL's traffic along where it has a low metric; with a high one it does not. It changes Windows' own routing too, and is to be set again after each connect.",
+        "“{vpn}”的接口跃点数较低时会抢走 WSL 的流量；调高后则不会。这也会改变 Windows 自身的路由，而且每次连接 VPN 后都要重新设置。";
     /// Mirrored mode is not possible.
     OLD_WINDOWS:
         "{is} has no mirrored mode, which needs Windows 11 22H2 (22621) or newer: WSL uses NAT.",

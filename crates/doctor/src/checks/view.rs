@@ -5,7 +5,7 @@ use crate::facts::{
     Reach, Route, Subject, Tool, Transport, TunnelState, Whence, Windows,
 };
 use ipnet::IpNet;
-use settings::effective::{Origin, Situation};
+use settings::effective::{Origin, Situation, asked_for};
 use settings::{ini, version};
 use std::net::IpAddr;
 use wire::facts::Adapter;
@@ -55,10 +55,10 @@ impl<'a> View<'a> {
 
     // ---- settings
 
-    /// A key of `.wslconfig`'s `[wsl2]`, or of `[experimental]`, where it stood in older versions.
+    /// A key of `.wslconfig`'s `[wsl2]` or `[experimental]`, by the line that counts for WSL.
     pub(crate) fn wslconfig(&self, key: &str) -> Option<&str> {
         let file = self.wslconfig.as_ref()?;
-        file.get("wsl2", key).or_else(|| file.get("experimental", key))
+        asked_for(file, "wsl2", key).or_else(|| asked_for(file, "experimental", key))
     }
 
     /// Whether `.wslconfig` switches something off. False where it says nothing, or is not known.

@@ -133,7 +133,8 @@ fn adapter(of: adapters::Adapter) -> Adapter {
         addresses: of.addresses.iter().map(|(address, prefix)| format!("{address}/{prefix}")).collect(),
         gateways: texts(&of.gateways),
         dns_servers: texts(&of.dns_servers),
-        metric: of.metric,
+        // Wine 10 gives the largest number where it knows no metric.
+        metric: if of.metric == u32::MAX { 0 } else { of.metric },
         mtu: of.mtu,
         name: of.name,
         description: of.description,
@@ -208,6 +209,12 @@ mod tests {
             assert!(vpn(&ethernet(description, number)).is_some(), "{description}");
         }
         assert_eq!((kind(71), kind(999)), ("wi-fi".to_owned(), "other 999".to_owned()));
+    }
+
+    #[test]
+    fn a_metric_that_is_no_number_of_windows_is_unknown() {
+        let of = |metric| adapter(adapters::Adapter { metric, ..ethernet("Intel", 6) }).metric;
+        assert_eq!([of(25), of(u32::MAX)], [25, 0]);
     }
 
     #[test]

@@ -62,6 +62,13 @@ fn an_old_windows_gets_a_subnet_and_the_metric_of_anyconnect() {
     assert_eq!(actions[3], "Set-NetIPInterface -InterfaceAlias 'Ethernet 3' -InterfaceMetric 6000");
     assert!(matches!(advice[1].action, Action::Run(Shell::Administrator, _)));
     assert_eq!(actions.len(), 4);
+    assert!(advice[3].reason.say(Language::English).contains("has the metric 1 and"), "{advice:?}");
+    // 0 stands for a metric that Windows does not tell.
+    let mut unknown = facts;
+    unknown.adapters[0].metric = 0;
+    let advice = recommend(Goal::Vpn, &on(19_045, "", ""), Some(&unknown));
+    let reason = advice[3].reason.say(Language::English);
+    assert!(reason.contains("a low metric") && !reason.contains('0'), "{reason}");
 }
 
 #[test]

@@ -153,6 +153,15 @@ fn a_mode_that_is_asked_for_must_be_in_force() {
     wslconfig(&mut old_section, "[experimental]\nnetworkingMode=mirrored\n");
     old_section.mode.by_wslinfo = None;
     only(&old_section, "wsl-mode");
+    // Of both sections the line that comes first counts (microsoft/WSL, `src/shared/configfile`).
+    for (text, is_fine) in [
+        ("[experimental]\nnetworkingMode=mirrored\n[wsl2]\nnetworkingMode=nat\n", false),
+        ("[experimental]\nnetworkingMode=nat\n[wsl2]\nnetworkingMode=mirrored\n", true),
+    ] {
+        let mut both = fallen_back();
+        wslconfig(&mut both, text);
+        assert_eq!(ids(&both).is_empty(), is_fine, "{text}");
+    }
     let mut in_force = mirrored();
     wslconfig(&mut in_force, "[wsl2]\nNetworkingMode = Mirrored\n");
     assert_eq!(ids(&in_force), [""; 0]);
