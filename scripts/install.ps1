@@ -73,7 +73,15 @@ function Remove-IfEmpty([string]$Path) {
     }
 }
 
-# The relay's copies, which all installations share and make again when they start.
+# The relay's copies, which all installations share: none is to be removed while another is there.
+function Get-Copies {
+    if (Get-ChildItem $root -Directory -Filter 'distro-*' -ErrorAction SilentlyContinue) { return }
+    foreach ($version in @(Get-ChildItem $root -Directory -ErrorAction SilentlyContinue)) {
+        Get-ChildItem $version.FullName -File -Filter 'underpass-relay.exe*'
+    }
+}
+
+# Each installation makes them again when it starts.
 function Remove-Copies {
     if (Get-ChildItem $root -Directory -Filter 'distro-*' -ErrorAction SilentlyContinue) { return }
     foreach ($version in @(Get-ChildItem $root -Directory -ErrorAction SilentlyContinue)) {
@@ -98,7 +106,7 @@ if ($Uninstall) {
     # A relay that still ends keeps its file for a moment.
     for ($try = 0; $try -lt 10; $try++) {
         Remove-Copies
-        if (-not (Test-Path $root)) { break }
+        if (-not (Get-Copies)) { break }
         Start-Sleep -Milliseconds 300
     }
     Write-Host "Underpass is removed."

@@ -34,8 +34,8 @@ A distro of your own, with systemd, in which the service is installed and remove
 A proxy that requires a login (NTLM or Kerberos), as http://HOST:PORT: Underpass must name the reason for its refusal.
 
 .PARAMETER Clean
-Removes the distros, disks and tasks of runs whose windows were closed, and ends. It leaves the relay's copies in
-%LOCALAPPDATA%\underpass, and the service in the distro of -Distro: remove that with underpass service remove.
+Removes what runs whose windows were closed have left: distros, disks, tasks, the service in the distro of -Distro, and
+the relay's copies in %LOCALAPPDATA%\underpass that were not there before (these stay while install.ps1 has a distro).
 
 .EXAMPLE
 powershell -ExecutionPolicy Bypass -File verify-windows.ps1
@@ -381,6 +381,7 @@ function Test-Service {
     $report = $state.Out + $state.Err
     if ($report -notmatch 'the service is ') { return New-Finding 'no' "underpass service status in ${Distro}: $(Get-Words $state)" }
     if ($report -notmatch 'not installed') { return New-Finding 'skipped' "the service is installed in $Distro already, and stays as it is" }
+    Write-Note 'service' @($Distro)
     $installed = Invoke-Program 'wsl.exe' ($words + @('install', '--distro', $name)) 120
     if ($installed.Code -ne 0) { return New-Finding 'no' "underpass service install: $(Get-Words $installed)" }
     try {
@@ -590,6 +591,43 @@ function Write-Report([string]$To) {
 
 # --- What is removed -----------------------------------------------------------------------------------------------
 
+# Writes down in the run's folder what -Clean needs to know of it.
+function Write-Note([string]$What, [string[]]$Lines) {
+    [System.IO.File]::WriteAllLines((Join-Path $folder "$What.txt"), $Lines)
+}
+
+# The lines of a run's note; nothing without one.
+function Read-Note([string]$Made, [string]$What) {
+    $file = Join-Path (Join-Path $base $Made) "$What.txt"
+    if (Test-Path -Path $file -PathType Leaf) { [System.IO.File]::ReadAllLines($file) }
+}
+
+# Whether a run has such a note.
+function Test-Note([string]$Made, [string]$What) {
+    Test-Path -Path (Join-Path (Join-Path $base $Made) "$What.txt") -PathType Leaf
+}
+
+# Removes the service that a run has installed in a distro of the person's own, unless that was replaced since.
+function Remove-Service([string]$Made) {
+    foreach ($of in @(Read-Note $Made 'service')) {
+        if ((Get-Distros) -notcontains $of) { continue }
+        $unit = "grep -q 'distro `"$Made`"' /etc/systemd/system/underpass.service"
+        $remove = "! $unit || /usr/local/lib/underpass/underpass service remove"
+        [void](Invoke-Program 'wsl.exe' @('-d', $of, '-u', 'root', '--exec', '/bin/sh', '-c', $remove) 120)
+    }
+}
+
+# What -Clean removes of a run. Other installations stay, and so do the copies that one of install.ps1 may use.
+function Remove-Run([string]$Made) {
+    if ($Made -notmatch '^underpass-verify-[0-9a-f]{8}$') { return }
+    $hasNote = Test-Note $Made 'relays'
+    $before = @(Read-Note $Made 'relays')
+    Remove-Service $Made
+    Remove-Made $Made
+    $installed = @(Get-ChildItem -Path $relays -Directory -Filter 'distro-*' -ErrorAction SilentlyContinue)
+    if ($hasNote -and $installed.Count -eq 0) { Remove-Relays $before }
+}
+
 # Removes a distro of this script's and its folder. Only names that this script makes are taken.
 function Remove-Made([string]$Made) {
     if ($Made -notmatch '^underpass-verify-[0-9a-f]{8}$') { return }
@@ -631,7 +669,7 @@ if (-not (Get-Command -Name 'wsl.exe' -ErrorAction SilentlyContinue)) {
     exit 2
 }
 if ($Clean) {
-    foreach ($left in @(Get-ChildItem -Path $base -Directory -ErrorAction SilentlyContinue)) { Remove-Made $left.Name }
+    foreach ($left in @(Get-ChildItem -Path $base -Directory -ErrorAction SilentlyContinue)) { Remove-Run $left.Name }
     Write-Host 'What former runs left is removed.'
     exit 0
 }
@@ -654,6 +692,7 @@ $isBroken = $false
 try {
     Add-Machine
     [void](New-Item -ItemType Directory -Force $folder)
+    Write-Note 'relays' $relaysBefore
     Test-Item 'import' {
         $clock = [System.Diagnostics.Stopwatch]::StartNew()
         [void](Invoke-Wsl @('--import', $name, (Join-Path $folder 'disk'), $Package, '--version', '2') 300)

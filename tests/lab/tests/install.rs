@@ -7,13 +7,14 @@ mod powershell;
 
 use lab::scene::Scratch;
 use lab::tunnel::programs;
-use powershell::{parsed, walk};
+use powershell::{parsed, walk, words};
 use std::path::Path;
 use std::process::Command;
 
 /// What the script calls, and the parameters that it gives. Each is in Windows PowerShell 5.1, after Microsoft's reference of the module.
-const COMMANDS: [(&str, &[&str]); 35] = [
+const COMMANDS: [(&str, &[&str]); 36] = [
     ("Get-ChildItem", &["-Directory", "-File", "-Filter", "-Force", "-ErrorAction"]),
+    ("Get-Copies", &[]),
     ("Get-Date", &[]),
     ("Get-Distro", &[]),
     ("Get-ItemProperty", &[]),
@@ -147,6 +148,67 @@ fn the_script_removes_only_what_it_installed() {
     assert!(guard < replaced && text[guard..replaced].contains("throw"), "{}", &text[guard..replaced]);
     // What wsl.exe prints is UTF-16 or UTF-8, by its version and WSL_UTF8: nothing is decided by it.
     assert!(!text.contains("--list") && !text.contains("(& wsl.exe"), "{text}");
+}
+
+#[test]
+fn the_shortcut_takes_the_place_of_a_task_that_windows_refuses() {
+    let text = script();
+    let tree = parsed(&text);
+    // What both start is assigned once, before either is made.
+    for (variable, count) in [("$program = ", 1), ("$arguments = ", 1), ("$shortcut = ", 1), ("$starter = ", 3)] {
+        assert_eq!(text.matches(variable).count(), count, "{variable}");
+    }
+    let action = call(&text, "New-ScheduledTaskAction");
+    assert_eq!(action, ["-Execute $program -Argument $arguments"]);
+    assert!(text.contains("$program = 'conhost.exe'\n"), "a name, which the task finds in Windows' folder");
+    let assigned = |name: &str| {
+        let lines = text.lines().filter_map(|line| line.trim().strip_prefix(&format!("$link.{name} = ")));
+        lines.collect::<Vec<_>>()
+    };
+    assert_eq!(assigned("TargetPath"), [r#"Join-Path $env:SystemRoot "System32\$program""#]);
+    assert_eq!(assigned("Arguments"), ["$arguments"]);
+    // It is made in the other branch of `if ($starter)`, which is set where a task is registered.
+    let mut made = 0;
+    walk(tree.root_node(), &mut |node| {
+        let words = words(node, &text);
+        if node.kind() == "if_statement" && words.contains(".CreateShortcut(") {
+            let (then, otherwise) = words.split_once("} else {").unwrap();
+            assert!(then.starts_with("if ($starter) {") && !then.contains("$shortcut"), "{then}");
+            assert!(
+                otherwise.contains("CreateShortcut($shortcut)") && otherwise.contains("$link.Save()"),
+                "{otherwise}"
+            );
+            made += 1;
+        }
+    });
+    assert_eq!((made, text.matches(".CreateShortcut(").count()), (1, 1));
+    let registers = text.split_once("$starter = $null\n").unwrap().1.split_once("if ($starter) {").unwrap().0;
+    let (before, after) = registers.split_once("Register-ScheduledTask").unwrap();
+    assert!(!before.contains("$starter = ") && after.contains("$starter = "), "{registers}");
+    assert!(before.contains("try {") && after.contains("} catch {"), "{registers}");
+    // What removes the task removes the shortcut.
+    let remove = text.split_once("function Remove-Starter {\n").unwrap().1.split_once("\n}\n").unwrap().0;
+    assert!(remove.contains("    if (Test-Path $shortcut) { Remove-Item $shortcut }"), "{remove}");
+    let uninstall = text.split_once("if ($Uninstall) {\n").unwrap().1;
+    assert!(uninstall.starts_with("    Remove-Starter\n"), "{uninstall}");
+}
+
+#[test]
+fn an_uninstall_waits_only_for_copies_that_it_removes() {
+    let text = script();
+    let body = |name: &str| {
+        let (_, rest) = text.split_once(&format!("function {name} {{\n")).unwrap();
+        rest.split_once("\n}\n").unwrap().0.to_owned()
+    };
+    // With another installation there are none to wait for.
+    let guard = "    if (Get-ChildItem $root -Directory -Filter 'distro-*' -ErrorAction SilentlyContinue) { return }\n";
+    for name in ["Get-Copies", "Remove-Copies"] {
+        assert!(body(name).starts_with(guard), "{name}");
+    }
+    let waits = text.split_once("for ($try = 0;").unwrap().1.split_once("\n    }\n").unwrap().0;
+    let steps: Vec<&str> = waits.lines().skip(1).map(str::trim).collect();
+    let wait = "Start-Sleep -Milliseconds 300";
+    assert_eq!(steps, ["Remove-Copies", "if (-not (Get-Copies)) { break }", wait]);
 }
 
 #[test]

@@ -97,6 +97,45 @@ fn the_checker_finds_what_windows_powershell_lacks() {
 }
 
 #[test]
+fn clean_removes_what_a_run_made_and_nothing_else() {
+    let text = script("verify-windows.ps1");
+    let body = |name: &str| {
+        let (_, rest) = text.split_once(&format!("function {name}(")).unwrap();
+        rest.split_once("\n}\n").unwrap().0.to_owned()
+    };
+    let clean = text.split_once("\nif ($Clean) {\n").unwrap().1.split_once("\n}\n").unwrap().0;
+    assert!(clean.contains("{ Remove-Run $left.Name }") && clean.contains("exit 0"), "{clean}");
+    // Only names that the script makes; the notes are read before their folder goes.
+    let run = body("Remove-Run");
+    let at = |part: &str| run.find(part).unwrap_or_else(|| panic!("{part}: {run}"));
+    let steps = ["'^underpass-verify-[0-9a-f]{8}$'", "Read-Note $Made 'relays'", "Remove-Service", "Remove-Made"];
+    assert!(steps.map(at).is_sorted() && at("Remove-Made") < at("Remove-Relays $before"), "{run}");
+    assert!(run.contains("if ($hasNote -and $installed.Count -eq 0) { Remove-Relays $before }"), "{run}");
+    // The notes are written before what they are about is made.
+    let order = |first: &str, second: &str| text.find(first).unwrap() < text.find(second).unwrap();
+    assert!(order("Write-Note 'relays' $relaysBefore", "@('--import', $name,"));
+    assert!(order("Write-Note 'service' @($Distro)", "@('install', '--distro', $name)"));
+    // A unit of another name stays: what the shell does is tried on both.
+    let service = body("Remove-Service");
+    let quoted = |variable: &str| {
+        let (_, rest) = service.split_once(&format!("${variable} = \"")).unwrap();
+        rest.split_once("\"\n").unwrap().0.replace("`\"", "\"")
+    };
+    let scratch = lab::scene::Scratch::new();
+    let (unit, copy) = (scratch.path("unit"), scratch.file("copy", "#!/bin/sh\necho removed \"$@\"\n"));
+    let words = quoted("remove").replace("$unit", &quoted("unit")).replace("$Made", "underpass-verify-0123abcd");
+    let words = words.replace("/etc/systemd/system/underpass.service", &unit);
+    let words = words.replace("/usr/local/lib/underpass/underpass", &copy);
+    let template = script("underpass.service");
+    for (distro, removed) in [("underpass-verify-0123abcd", "removed service remove\n"), ("underpass", "")] {
+        fs::write(&unit, template.replace("--distro \"underpass\"", &format!("--distro \"{distro}\""))).unwrap();
+        let done = Command::new("sh").args(["-c", &words]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&done.stdout), removed, "{distro}: {words}: {done:?}");
+        assert!(done.status.success(), "{distro}: {done:?}");
+    }
+}
+
+#[test]
 fn everything_in_the_page_is_escaped() {
     let text = script("verify-windows.ps1");
     let tree = parsed(&text);
