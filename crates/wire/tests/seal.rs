@@ -1,10 +1,17 @@
 //! Lost and doubled bytes: whatever happens to a run of bytes of a stream, nothing that came after its
 //! beginning is taken for what was sent.
 
+// By the name that the shared part has for it.
+extern crate underpass_wire as wire;
+
+#[path = "../../../tests/fuzz-bodies/src/decoding.rs"]
+mod decoding;
+
+use decoding::decode;
 use proptest::prelude::*;
-use underpass_wire::frame::{Part, VERSION};
-use underpass_wire::limits::{HEADER, MAX_DATA, MAX_PAYLOAD, SEAL};
-use underpass_wire::{Capabilities, Decoder, FlowId, Frame, FrameError, Hello, Sealer};
+use wire::frame::{Part, VERSION};
+use wire::limits::{HEADER, MAX_DATA, MAX_PAYLOAD, SEAL};
+use wire::{Capabilities, Decoder, FlowId, Frame, FrameError, Hello, Sealer};
 
 /// A stream with the places where its frames end.
 struct Stream {
@@ -32,29 +39,6 @@ impl Stream {
 fn hello() -> Hello {
     let capabilities = Capabilities::UDP;
     Hello { version: VERSION, capabilities, max_flows: 100, max_binds: 10, build: "test".into() }
-}
-
-/// What a decoder makes of a stream in pieces of `step` bytes: each frame as text, and what ended it.
-fn decode(decoder: &mut Decoder, bytes: &[u8], step: usize) -> (Vec<String>, Option<FrameError>) {
-    let mut frames = Vec::new();
-    for mut piece in bytes.chunks(step) {
-        while !piece.is_empty() {
-            let space = decoder.space();
-            let n = piece.len().min(space.len());
-            space[..n].copy_from_slice(&piece[..n]);
-            decoder.filled(n);
-            piece = &piece[n..];
-            loop {
-                match decoder.next_frame() {
-                    Ok(Some(frame)) => frames.push(format!("{frame:?}")),
-                    Ok(None) => break,
-                    Err(FrameError::UnknownKind { .. }) => {}
-                    Err(error) => return (frames, Some(error)),
-                }
-            }
-        }
-    }
-    (frames, None)
 }
 
 /// Payloads that are alike everywhere hide where they begin and end.

@@ -1,5 +1,6 @@
 //! The frames of the pipe, and the decoder that checks their seals.
 
+use crate::decoding::decode;
 use wire::{Capabilities, Decoder, FlowId, Frame, FrameError, Hello, Sealer};
 
 /// What bytes parse to as frames without seals, and what ended that.
@@ -19,31 +20,6 @@ fn parse(mut data: &[u8]) -> (Vec<String>, Option<FrameError>) {
             Err(error) => return (frames, Some(error)),
         }
     }
-}
-
-/// What a stream decodes to, fed in pieces of `step` bytes: each frame as text, and what ended it.
-fn decode(data: &[u8], step: usize) -> (Vec<String>, Option<FrameError>) {
-    let (mut decoder, mut frames) = (Decoder::default(), Vec::new());
-    for piece in data.chunks(step.max(1)) {
-        let mut piece = piece;
-        while !piece.is_empty() {
-            let space = decoder.space();
-            assert!(!space.is_empty(), "no space although all frames are taken");
-            let n = piece.len().min(space.len());
-            space[..n].copy_from_slice(&piece[..n]);
-            decoder.filled(n);
-            piece = &piece[n..];
-            loop {
-                match decoder.next_frame() {
-                    Ok(Some(frame)) => frames.push(format!("{frame:?}")),
-                    Ok(None) => break,
-                    Err(FrameError::UnknownKind { .. }) => {}
-                    Err(error) => return (frames, Some(error)),
-                }
-            }
-        }
-    }
-    (frames, None)
 }
 
 /// A hello and data frames cut from `data`, sealed.
@@ -73,13 +49,13 @@ fn sealed(data: &[u8]) -> Vec<u8> {
 /// A stream of which a run was lost or doubled: nothing is delivered that was not sent there.
 fn damaged(at: u8, run: u8, data: &[u8]) {
     let whole = sealed(data);
-    let (sent, error) = decode(&whole, whole.len());
+    let (sent, error) = decode(&mut Decoder::default(), &whole, whole.len());
     assert_eq!(error, None, "what was sealed is read");
     let at = usize::from(at) * whole.len() / 256;
     let end = (at + 1 + usize::from(run) / 2).min(whole.len());
     let stream =
         if run & 1 == 0 { [&whole[..at], &whole[end..]].concat() } else { [&whole[..end], &whole[at..]].concat() };
-    let (got, _) = decode(&stream, 7);
+    let (got, _) = decode(&mut Decoder::default(), &stream, 7);
     // A damaged hello is a hello that says something else; what follows it is not delivered.
     if got.len() > 1 {
         assert!(got.len() <= sent.len() && got[..] == sent[..got.len()], "{got:?} of {sent:?}");
@@ -91,8 +67,8 @@ fn damaged(at: u8, run: u8, data: &[u8]) {
 pub fn frame_decoder(data: &[u8]) {
     let Some(([step, at, run], data)) = data.split_first_chunk() else { return };
     parse(data);
-    let whole = decode(data, data.len());
-    let cut = decode(data, usize::from(*step) + 1);
+    let whole = decode(&mut Decoder::default(), data, data.len());
+    let cut = decode(&mut Decoder::default(), data, usize::from(*step) + 1);
     assert_eq!(whole, cut, "the pieces matter");
     damaged(*at, *run, data);
 }

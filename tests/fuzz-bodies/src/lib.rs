@@ -1,6 +1,7 @@
 //! What is done with arbitrary bytes: the same bodies for `tests/fuzz` (libFuzzer) and for this crate's own tests (proptest). A body
 //! panics when something that must always hold does not.
 
+mod decoding;
 mod dialogs;
 mod dns_path;
 mod frame_decoder;

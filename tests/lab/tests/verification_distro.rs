@@ -2,24 +2,20 @@
 //! its boot command in a pretend WSL, with the relay for Windows on Windows' disk.
 
 use lab::addresses::{SERVER, SERVER_NAME, SERVER_V6};
-use lab::scene::{Scratch, host_nameserver, python_server, web_server, windows_lab};
-use lab::wsl::{Wsl, unpack};
+use lab::helper::pretend_wsl;
+use lab::scene::{host_nameserver, python_server, web_server};
+use lab::wsl::Wsl;
 use lab::{Place, programs};
 use serde_json::Value;
-use std::path::Path;
 
 #[test]
 fn in_the_helper_distro_every_item_is_found() {
-    let Some((lab, interop)) = windows_lab() else { return };
+    let Some((lab, interop, scratch, distro)) = pretend_wsl() else { return };
     let _servers = (
         web_server(&lab),
         host_nameserver(&lab),
         python_server(&lab, Place::Internet, programs::DNS_SERVER, &[SERVER], 53),
     );
-    let scratch = Scratch::new();
-    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/underpass.wsl");
-    let distro = unpack(&package, scratch.path("files").as_ref());
-    let distro = distro.unwrap_or_else(|error| panic!("{error}; was scripts/build-distro run?"));
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
     let helper = wsl.start(&distro);
     let told = helper.sh(&format!(
