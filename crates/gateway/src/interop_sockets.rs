@@ -4,7 +4,7 @@
 //! WSL makes the sockets as root in a folder that every user may write to (microsoft/WSL,
 //! `src/linux/init/util.cpp`, `InteropServer::Create`; `util.h`, `WSL_TEMP_FOLDER_MODE`): what another
 //! user put there is ignored. A session's socket goes with its session. That of the VM's first process
-//! stays in place when its Windows half is gone, and takes connections that nobody answers
+//! stays in place when its Windows half is gone, and takes connections without answering them
 //! (microsoft/WSL issues 41283, 41592).
 
 use std::ffi::OsStr;
@@ -33,7 +33,7 @@ const MAX_FAILED: usize = 64;
 /// What failed, for all that this process starts.
 static FAILURES: Mutex<Failures> = Mutex::new(Failures(Vec::new()));
 
-/// A socket, and the file by which a later one of the same name is told from it.
+/// A socket, and the file which distinguishes it from a later one of the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Socket {
     path: PathBuf,
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn own_comes_first_then_the_lasting_one_then_the_newest_live_session() {
         let scratch = Scratch::new("order");
-        assert_eq!(scratch.names(None), [""; 0], "outside of WSL there is none");
+        assert_eq!(scratch.names(None), [""; 0], "outside of WSL there are no sockets");
         assert_eq!(candidates(None, Path::new("/nonexistent")), []);
         // No process has such a number.
         let _dead = scratch.socket("99999999_interop", 0);

@@ -12,7 +12,7 @@
 //! - The Windows half has a thread for each stream, and pipes of a buffer to the program. A buffer
 //!   has 4 KiB (`src/shared/inc/lxinitshared.h`, `LX_RELAY_BUFFER_SIZE`), and 64 KiB from
 //!   microsoft/WSL pull request 41603 on: the host's option.
-//! - A Linux half whose request nobody answers gives up after [`init::ACCEPT_TIMEOUT`] with the
+//! - A Linux half whose request is not answered gives up after [`init::ACCEPT_TIMEOUT`] with the
 //!   words and the exit code of `/init`. A socket whose Windows half is gone stays in place and takes
 //!   connections (microsoft/WSL issues 41283, 41592).
 //! - The Windows half can lose or double a run of bytes of a stream (microsoft/WSL issue 41063): see

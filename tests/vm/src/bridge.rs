@@ -161,7 +161,7 @@ mod tests {
         drop(app);
         assert_eq!(rest(&server), b"");
         let failed = (0..10_000).any(|_| server.write_all(&[0; PIECE]).is_err());
-        assert!(failed, "nobody reads what is written there");
+        assert!(failed, "what is written there is not read");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! An early end that somebody asks for with Ctrl-C: what waits is told to give up, and everything is
+//! An early end by Ctrl-C: what waits gives up, and everything is
 //! removed as at a normal end.
 
 use nix::sys::signal::{Signal, kill};

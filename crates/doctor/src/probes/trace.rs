@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 /// How long a hop may take.
 const HOP_PATIENCE: Duration = Duration::from_millis(1500);
 
-/// Bytes of the payload, as `traceroute` has it.
+/// Bytes of the payload, as in `traceroute`.
 const PAYLOAD: u32 = 32;
 
 /// What a packet says of a request.

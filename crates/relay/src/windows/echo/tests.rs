@@ -155,7 +155,7 @@ async fn a_request_that_ends_within_the_call_is_heard_of_once() {
         let expires = pings.send(fake::EXPIRES, b"");
         let exceeded = fault(FaultKind::TimeExceeded, Some(&fake::EXPIRES.to_string()));
         assert_eq!(pings.outcome(expires).await, exceeded);
-        assert_eq!(pings.echoes.under_way, 0, "none is heard of twice");
+        assert_eq!(pings.echoes.under_way, 0, "no ping ends twice");
     })
     .await;
 }

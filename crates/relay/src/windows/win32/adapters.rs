@@ -160,7 +160,7 @@ pub(crate) fn version() -> (u32, u32, u32) {
     (version.dwMajorVersion, version.dwMinorVersion, version.dwBuildNumber)
 }
 
-/// Who is told of changes. Windows calls from threads of its own, also while a notification is
+/// What is notified of changes. Windows calls from threads of its own, also while a notification is
 /// being taken back; so what it calls with is there for ever.
 static CHANGES: OnceLock<mpsc::Sender<()>> = OnceLock::new();
 

@@ -207,7 +207,7 @@ pub(crate) struct Ticket(usize);
 
 /// What a request came to when it was sent.
 pub(crate) enum Sent {
-    /// Its end will be told by [`Held::wait`].
+    /// [`Held::wait`] will report its end.
     UnderWay(Ticket),
     /// It has ended.
     Ended(Reply),
@@ -396,7 +396,7 @@ unsafe fn call(
 /// Called by Windows in the sending thread, while that waits. Only notes which request it is about,
 /// so it does not matter whether it comes once, twice or late.
 unsafe extern "system" fn ended(context: *mut c_void, _: *mut IO_STATUS_BLOCK, _: u32) {
-    // The thread that would be told has ended.
+    // The thread that would be notified has ended.
     let _ = ENDED.try_with(|ended| ended.borrow_mut().push(Ticket(context as usize)));
 }
 

@@ -33,7 +33,7 @@ functions! {
 
 /// A key of the registry that holds proxy settings.
 ///
-/// WinHTTP has a call that tells of their changes, but only from Windows 10 version 1903 on; the
+/// WinHTTP has a call that reports their changes, but only from Windows 10 version 1903 on; the
 /// registry tells them everywhere.
 #[derive(Debug)]
 pub(crate) struct Settings(HKEY);
@@ -79,7 +79,7 @@ impl Settings {
 impl Drop for Settings {
     fn drop(&mut self) {
         // SAFETY: the handle is this one's, and is not used any more. That it cannot be closed
-        // harms nobody.
+        // does no harm.
         unsafe { RegCloseKey(self.0) };
     }
 }

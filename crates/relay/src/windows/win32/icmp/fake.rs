@@ -46,7 +46,7 @@ enum Fate {
     AtOnce,
     /// The same, and an APC comes all the same.
     AtOnceAndLater,
-    /// The call returns `ERROR_IO_PENDING` itself, as the page has it, instead of 0.
+    /// The call returns `ERROR_IO_PENDING` itself, as its page says, instead of 0.
     PendingByValue,
     /// The call fails, and nothing is sent.
     Fails,
@@ -68,7 +68,7 @@ pub(crate) const ENDS_WITH_NOTHING: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 8);
 pub(crate) const ALIVE_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 pub(crate) const SILENT_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2);
 
-/// One of 65,536 addresses where nobody answers.
+/// One of 65,536 addresses that do not answer.
 pub(crate) fn silent(n: u16) -> IpAddr {
     let [high, low] = n.to_be_bytes();
     Ipv4Addr::new(198, 18, high, low).into()
@@ -139,7 +139,7 @@ pub(crate) const FUNCTIONS: Functions = Functions {
 pub(crate) async fn alone(test: impl Future<Output = ()>) {
     static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let _one = ONE.lock().await;
-    // Requests of a former test that never end stay under way, in memory that nobody frees.
+    // Requests of a former test that never end stay under way, in memory that is never freed.
     let next = lock().next;
     *lock() = State { next, ..State::default() };
     test.await;
@@ -371,7 +371,7 @@ impl Request {
         // SAFETY: the thread's handle is open; the box is the routine's. A thread that has ended
         // takes no call.
         if unsafe { QueueUserAPC(Some(deliver), thread as HANDLE, delivery as usize) } == 0 {
-            // SAFETY: nobody else has it then.
+            // SAFETY: no one else holds it then.
             drop(unsafe { Box::from_raw(delivery) });
         }
         close_thread(thread);

@@ -67,7 +67,7 @@ enum Fate {
     SlowElsewhere,
     /// `DnsQueryRaw` itself returns the code, and no callback comes.
     Refused(i32),
-    /// `DnsQueryRaw` cannot read the message, unless it is told to read what it can.
+    /// `DnsQueryRaw` cannot read the message, unless an option has it read what it can.
     Unreadable,
 }
 
