@@ -16,7 +16,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
+use std::pin::pin;
 use std::process::Command;
+use std::time::Duration;
 
 /// The unit as it is documented, for the usual places.
 const UNIT: &str = include_str!("../../../scripts/underpass.service");
@@ -41,6 +43,9 @@ const COMMAND: [&str; 6] = ["--cd", "/", "--exec", "/usr/bin/underpass", "up", "
 
 /// How the line begins by which that command reports that traffic flows.
 const UP: &str = "underpass: up";
+
+/// How long the signal that ended `wsl.exe` may take to reach this process.
+const SIGNAL_PATIENCE: Duration = Duration::from_millis(200);
 
 /// What systemd expects of a service that is up, and where (`sd_notify(3)`).
 const READY: &str = "READY=1";
@@ -166,12 +171,16 @@ pub(crate) async fn run(distro: &str, stop: impl Future<Output = ()>) -> anyhow:
             tracing::warn!("systemd cannot be notified: {error}");
         }
     };
-    tokio::select! {
-        ended = wsl_exe::run(&words, heard) => {
-            bail!("wsl.exe {} ended ({})", words.join(" "), ended?)
-        }
-        () = stop => Ok(()),
+    let mut stop = pin!(stop);
+    let ended = tokio::select! {
+        () = stop.as_mut() => return Ok(()),
+        ended = wsl_exe::run(&words, heard) => ended?,
+    };
+    // A signal to all processes of the unit may end wsl.exe before this process hears of its own.
+    if tokio::time::timeout(SIGNAL_PATIENCE, stop).await.is_ok() {
+        return Ok(());
     }
+    bail!("wsl.exe {} ended ({ended})", words.join(" "))
 }
 
 /// Sends a state to the socket that systemd names, if it names one: a path, or behind `@` an abstract
