@@ -383,7 +383,10 @@ fn mirrored_prefixes_are_routes_of_our_table_and_two_rules_for_each_length() {
         for _ in 0..2 {
             assert_eq!(net.apply(&plan).await.unwrap(), None);
         }
-        assert!(changes.poll_changed(&mut Context::from_waker(Waker::noop())).is_pending(), "our own change was reported");
+        assert!(
+            changes.poll_changed(&mut Context::from_waker(Waker::noop())).is_pending(),
+            "our own change was reported"
+        );
         for (query, expected) in [
             (SERVER, TAP),
             ("8.8.8.8", TAP),
