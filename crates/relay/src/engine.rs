@@ -90,6 +90,7 @@ where
         capabilities: Capabilities::UDP
             .with(Capabilities::DNS)
             .with(Capabilities::VIA)
+            .with(Capabilities::ORPHANS)
             .with(proxies::CAPABILITIES)
             .with(echo::capabilities())
             .with(tells_changes),
@@ -128,7 +129,7 @@ where
 }
 
 #[expect(clippy::disallowed_methods, reason = "the relay's shell is where time comes from")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
@@ -327,6 +328,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                     settle(session, sockets, flow, written);
                 }
                 Frame::Reset { flow } => sockets.abort(flow),
+                Frame::Orphan { flow } => sockets.orphan(now, flow),
                 Frame::Bind { bind, family } => {
                     open_bind(session, binds, bind, family);
                     if let Some(way_out) = &mut self.way_out {
@@ -421,6 +423,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
         while self.timer.as_mut().poll(cx).is_ready() {
             self.decoder.tick()?;
             self.session.handle_timeout(now())?;
+            self.sockets.tend_orphans(now());
             if self.session.shrink() {
                 self.sockets.shrink();
                 os::give_memory_back();

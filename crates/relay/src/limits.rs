@@ -6,6 +6,10 @@ use std::time::Duration;
 /// need theirs.
 pub const MAX_FLOWS: u32 = 12_288;
 
+/// How long the last bytes of an app that is gone wait for a server that takes none. (Linux gives such a
+/// connection up after 8 retries, some 100 s: `tcp_orphan_retries`.)
+pub const ORPHAN_PATIENCE: Duration = Duration::from_secs(120);
+
 /// Most UDP sockets at a time: with [`MAX_FLOWS`] it stays below Windows' dynamic ports.
 pub const MAX_BINDS: u32 = 2048;
 

@@ -3,7 +3,7 @@
 //! Bytes towards the gateway are never kept here: [`Sockets`] is the session's source and reads a socket at the moment when the
 //! pipe can take its bytes and the flow has credit. Bytes from the gateway are kept at most up to the window granted.
 
-use crate::limits::SPARE_BUFFER_BYTES;
+use crate::limits::{ORPHAN_PATIENCE, SPARE_BUFFER_BYTES};
 use crate::os::errors::connect_failure;
 use crate::via::{Failed, Health, Via};
 use crate::wakers::{Awake, FlowWaker, waker};
@@ -16,7 +16,7 @@ use std::net::{Shutdown, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -40,6 +40,8 @@ pub(crate) struct Sockets {
     beginning: VecDeque<FlowId>,
     /// Flows that ended while the session pulled, and that it must be told of.
     ended: Vec<FlowId>,
+    /// Flows whose app is gone while bytes of it wait: how many there were, and since when.
+    orphans: HashMap<FlowId, (usize, Instant)>,
     spare: Spare,
     /// The proxy that flows go through.
     via: Option<Arc<Via>>,
@@ -135,6 +137,7 @@ impl Sockets {
             connected,
             beginning: VecDeque::new(),
             ended: Vec::new(),
+            orphans: HashMap::new(),
             spare: Spare::default(),
             via: None,
         };
@@ -199,6 +202,7 @@ impl Sockets {
 
     /// Drops a flow; an open socket is closed as its state has it.
     pub(crate) fn remove(&mut self, flow: FlowId) {
+        self.orphans.remove(&flow);
         self.flows.remove(&flow);
     }
 
@@ -209,6 +213,36 @@ impl Sockets {
         {
             tracing::debug!(%flow, %error, "the peer will see an end instead of a reset");
         }
+    }
+
+    /// The app of a flow has closed and is gone; the session has forgotten the flow. What waits is
+    /// written, and then the socket is closed: the host's kernel does the rest, as the app's did
+    /// (FIN-WAIT-2 for a while, and a reset if the server still sends).
+    pub(crate) fn orphan(&mut self, now: Instant, flow: FlowId) {
+        let Some(Flow::Open(open)) = self.flows.get_mut(&flow) else { return self.remove(flow) };
+        if open.outgoing == Outgoing::Open {
+            open.outgoing = Outgoing::Finishing;
+        }
+        open.incoming_finished = true;
+        self.orphans.insert(flow, (open.pending.len(), now));
+        if let Written::Done(_) | Written::Broken = self.flush(flow) {
+            self.remove(flow);
+        }
+    }
+
+    /// Ends the orphans whose server takes nothing. Now and then is often enough.
+    pub(crate) fn tend_orphans(&mut self, now: Instant) {
+        let mut stuck = Vec::new();
+        self.orphans.retain(|flow, (left, since)| {
+            let Some(Flow::Open(open)) = self.flows.get(flow) else { return false };
+            if open.pending.len() < *left {
+                (*left, *since) = (open.pending.len(), now);
+            } else if now >= *since + ORPHAN_PATIENCE {
+                stuck.push(*flow);
+            }
+            true
+        });
+        stuck.into_iter().for_each(|flow| self.abort(flow));
     }
 
     /// Ends with a reset every connection whose app has not finished, or whose last bytes still wait.
@@ -258,6 +292,7 @@ impl Sockets {
     pub(crate) fn shrink(&mut self) {
         self.flows.shrink_to_fit();
         self.beginning.shrink_to_fit();
+        self.orphans.shrink_to_fit();
         self.spare = Spare::default();
     }
 
@@ -399,6 +434,78 @@ mod tests {
         assert_eq!((pending(&sockets).capacity(), sockets.spare.bytes), (memory, 0), "the same memory again");
         drain(&mut sockets, &mut server, written).await;
         assert_eq!(sockets.spare.buffers.len(), 1);
+    }
+
+    fn end_of(server: &TcpStream) -> io::Result<usize> {
+        let mut buffer = [0; 65_536];
+        loop {
+            match server.try_read(&mut buffer) {
+                Ok(0) => return Ok(0),
+                Ok(_) => {}
+                other => return other,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_orphan_is_written_out_and_closed_without_a_reset() {
+        let now = crate::engine::now();
+        let (mut sockets, mut server) = open_flow().await;
+        let written = stall(&mut sockets);
+        sockets.orphan(now, FLOW);
+        assert_eq!(sockets.len(), 1, "bytes of it wait");
+        let (mut buffer, mut got) = (vec![0; 65_536], 0);
+        while got < written {
+            let read = poll_fn(|cx| {
+                sockets.awake.engine.register(cx.waker());
+                if let Written::Done(_) = sockets.flush(FLOW) {
+                    sockets.remove(FLOW);
+                }
+                pin!(server.read(&mut buffer)).poll(cx)
+            });
+            got += tokio::time::timeout(Duration::from_secs(20), read).await.expect("it stalls").unwrap();
+        }
+        assert_eq!(server.read(&mut buffer).await.unwrap(), 0, "the end, not a reset");
+        assert_eq!((sockets.len(), sockets.orphans.len()), (0, 0));
+        // One without bytes goes at once.
+        let (mut sockets, server) = open_flow().await;
+        sockets.finish(FLOW);
+        sockets.orphan(now, FLOW);
+        assert_eq!(sockets.len(), 0);
+        server.readable().await.unwrap();
+        assert_eq!(end_of(&server).unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_orphan_whose_server_takes_nothing_is_given_up() {
+        let start = crate::engine::now();
+        let (mut sockets, server) = open_flow().await;
+        stall(&mut sockets);
+        sockets.orphan(start, FLOW);
+        let almost = start + ORPHAN_PATIENCE - Duration::from_millis(1);
+        sockets.tend_orphans(almost);
+        assert_eq!(sockets.len(), 1);
+        // It takes some.
+        let Some(Flow::Open(open)) = sockets.flows.get_mut(&FLOW) else { panic!("no flow") };
+        open.pending.pop_front();
+        sockets.tend_orphans(almost);
+        sockets.tend_orphans(start + ORPHAN_PATIENCE);
+        assert_eq!(sockets.len(), 1);
+        sockets.tend_orphans(almost + ORPHAN_PATIENCE);
+        assert_eq!(sockets.len(), 0);
+        server.readable().await.unwrap();
+        let reset = tokio::time::timeout(Duration::from_secs(20), async {
+            loop {
+                match end_of(&server) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => server.readable().await.unwrap(),
+                    other => return other,
+                }
+            }
+        });
+        let reset = reset.await.expect("it hears nothing");
+        assert_eq!(reset.unwrap_err().kind(), io::ErrorKind::ConnectionReset, "its stream was not whole");
+        sockets.tend_orphans(almost + ORPHAN_PATIENCE);
+        assert_eq!(sockets.orphans.len(), 0);
     }
 
     #[test]

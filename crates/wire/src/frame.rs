@@ -34,6 +34,8 @@ impl Capabilities {
     pub const VIA: Self = Self(1 << 5);
     /// Through the proxies that the host's own settings name, too.
     pub const VIA_HOST: Self = Self(1 << 6);
+    /// Understands [`Frame::Orphan`].
+    pub const ORPHANS: Self = Self(1 << 7);
 
     /// Whether all bits of `other` are set here.
     pub fn has(self, other: Self) -> bool {
@@ -170,6 +172,10 @@ pub enum Frame<'a> {
     Fin { flow: FlowId },
     /// Both: the flow is over at once, in both directions.
     Reset { flow: FlowId },
+    /// Gateway: the app has closed, and its kernel has forgotten the flow. It is over; what was sent on
+    /// it still goes to the server, whose connection is then closed, not reset. Only for a relay that
+    /// has [`Capabilities::ORPHANS`].
+    Orphan { flow: FlowId },
     /// Gateway: open a UDP socket of the given family (4 or 6).
     Bind { bind: BindId, family: Family },
     /// Both: a datagram to (from) `peer` with this time to live.
@@ -292,6 +298,7 @@ mod kind {
     pub(super) const CREDIT: u8 = 20;
     pub(super) const FIN: u8 = 21;
     pub(super) const RESET: u8 = 22;
+    pub(super) const ORPHAN: u8 = 23;
     pub(super) const BIND: u8 = 32;
     pub(super) const DATAGRAM: u8 = 33;
     pub(super) const PEER_ERROR: u8 = 34;
@@ -375,6 +382,7 @@ impl Frame<'_> {
             }
             Frame::Fin { flow } => (kind::FIN, flow.0),
             Frame::Reset { flow } => (kind::RESET, flow.0),
+            Frame::Orphan { flow } => (kind::ORPHAN, flow.0),
             Frame::Bind { bind, family } => {
                 out.push(match family {
                     Family::V4 => 4,
@@ -528,6 +536,7 @@ fn decode(kind: u8, id: u32, payload: &[u8]) -> Result<Option<Frame<'_>>, Malfor
         kind::CREDIT => Frame::Credit { flow, bytes: r.u32()? },
         kind::FIN => Frame::Fin { flow },
         kind::RESET => Frame::Reset { flow },
+        kind::ORPHAN => Frame::Orphan { flow },
         kind::BIND => {
             let family = match r.u8()? {
                 4 => Family::V4,

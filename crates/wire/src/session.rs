@@ -4,7 +4,7 @@
 //! the heartbeat. It holds no payload of a stream: bytes are pulled from their [`Source`] at the moment when they can be
 //! sent, so what waits here is bounded by construction. It knows no clock (time is an argument) and no I/O.
 
-use crate::frame::{Frame, Hello, VERSION};
+use crate::frame::{Capabilities, Frame, Hello, VERSION};
 use crate::ids::FlowId;
 use crate::limits::{
     ASLEEP_AFTER, CONGESTED_CONTROL_BYTES, GATEWAY_DEAD_AFTER, HEADER, MANY_FLOWS, MAX_DATA, MAX_FLOWS,
@@ -306,6 +306,16 @@ impl Session {
         }
     }
 
+    /// Gateway: ends `flow`, whose app sent its Fin and is forgotten by its kernel; the relay still passes on what it has.
+    pub fn orphan(&mut self, flow: FlowId) {
+        if !self.peer.as_ref().is_some_and(|peer| peer.capabilities.has(Capabilities::ORPHANS)) {
+            return self.reset(flow);
+        }
+        if self.flows.remove(&flow).is_some() {
+            Frame::Orphan { flow }.encode(&mut self.control);
+        }
+    }
+
     /// Forgets `flow`, of which both directions are finished: nothing is told.
     pub fn forget(&mut self, flow: FlowId) {
         self.flows.remove(&flow);
@@ -503,10 +513,10 @@ impl Session {
                 ledger.receiving = Half::Finished;
                 Verdict::Pass(Frame::Fin { flow })
             })),
-            Frame::Reset { flow } => {
+            over @ (Frame::Reset { flow } | Frame::Orphan { flow }) => {
                 let known = self.flows.remove(&flow).is_some();
                 self.counters.stale_frames += u64::from(!known);
-                Ok(known.then_some(Frame::Reset { flow }))
+                Ok(known.then_some(over))
             }
             other @ (Frame::Bind { .. }
             | Frame::Datagram { .. }
@@ -635,6 +645,7 @@ fn misdirected(role: Role, frame: &Frame<'_>) -> Option<&'static str> {
         Frame::Echo { .. } => (Role::Gateway, "Echo"),
         Frame::AskFacts { .. } => (Role::Gateway, "AskFacts"),
         Frame::Via { .. } => (Role::Gateway, "Via"),
+        Frame::Orphan { .. } => (Role::Gateway, "Orphan"),
         Frame::Opened { .. } => (Role::Relay, "Opened"),
         Frame::Failed { .. } => (Role::Relay, "Failed"),
         Frame::PeerError { .. } => (Role::Relay, "PeerError"),

@@ -75,7 +75,7 @@ fn frames() -> impl Strategy<Value = (u32, Vec<u8>, u8, FrameSeed)> {
         (failure(), any::<i32>()).prop_map(|(r, c)| FrameSeed::Failed(r, c)),
         any::<u32>().prop_map(FrameSeed::Credit),
         (socket(), fault()).prop_map(|(p, f)| FrameSeed::PeerError(p, f)),
-        (0..6u8, socket(), any::<u64>()).prop_map(|(n, s, nonce)| FrameSeed::Small(n, s, nonce)),
+        (0..7u8, socket(), any::<u64>()).prop_map(|(n, s, nonce)| FrameSeed::Small(n, s, nonce)),
         (0..7u8, socket(), fault()).prop_map(|(n, s, f)| FrameSeed::Bulk(n, s, f)),
     ];
     (any::<u32>(), prop::collection::vec(any::<u8>(), 0..300), any::<u8>(), seed)
@@ -108,6 +108,7 @@ fn build(id: u32, bytes: &[u8], ttl: u8, seed: FrameSeed) -> Frame<'_> {
             2 => Frame::Bind { bind, family: Family::of(s.ip()) },
             3 => Frame::Ping { nonce },
             4 => Frame::Pong { nonce },
+            5 => Frame::Orphan { flow },
             _ => Frame::Changed,
         },
         FrameSeed::Bulk(n, s, fault) => match n {

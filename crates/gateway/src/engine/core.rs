@@ -31,12 +31,34 @@ struct Flow {
     fin: Half,
     /// Whether the stack still has it. One that ended there waits here until its Fin is told.
     at: Stage,
+    /// Whether the app's kernel has forgotten it, of which the relay is told once the Fin is.
+    app: App,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum App {
+    Known,
+    Forgotten,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     InStack,
     Ended,
+}
+
+impl Flow {
+    fn new(lane: usize) -> Self {
+        Self { lane, held: 0, fin: Half::Open, at: Stage::InStack, app: App::Known }
+    }
+
+    /// The session is done with it.
+    fn end(&self, session: &mut Session, flow: FlowId) {
+        match self.app {
+            App::Known => session.forget(on_wire(flow)),
+            App::Forgotten => session.orphan(on_wire(flow)),
+        }
+    }
 }
 
 /// What this shell drops by itself; the stack and the sessions count theirs.
@@ -210,7 +232,7 @@ impl Core {
             Some((lane, session)) => {
                 let name = self.way_out.as_ref().and_then(|way_out| way_out.names.get(now, to.ip()));
                 session.open_named(on_wire(flow), to, name, FIRST_WINDOW);
-                self.flows.insert(flow, Flow { lane, held: 0, fin: Half::Open, at: Stage::InStack });
+                self.flows.insert(flow, Flow::new(lane));
             }
         }
     }
@@ -228,9 +250,12 @@ impl Core {
             session.consumed(on_wire(flow), state.held - unsent);
             state.held = unsent;
         }
+        if changes.has(Changes::FORGOTTEN) {
+            state.app = App::Forgotten;
+        }
         if changes.has(Changes::CLOSED) {
             if state.fin == Half::Finished {
-                session.forget(on_wire(flow));
+                state.end(session, flow);
                 self.flows.remove(&flow);
                 return;
             }
@@ -244,8 +269,9 @@ impl Core {
     /// Forgets what the sessions are done with, and drives the DNS connections that have room again.
     pub(crate) fn after_output(&mut self, now: Instant, lanes: &mut [Lane]) {
         for flow in std::mem::take(&mut self.over) {
-            if let Some(session) = self.flows.remove(&flow).and_then(|state| lanes[state.lane].ready()) {
-                session.forget(on_wire(flow));
+            let Some(state) = self.flows.remove(&flow) else { continue };
+            if let Some(session) = lanes[state.lane].ready() {
+                state.end(session, flow);
             }
         }
         for flow in std::mem::take(&mut self.dns_woken) {
@@ -464,6 +490,7 @@ impl Core {
                 }
             }
             Frame::Open { .. }
+            | Frame::Orphan { .. }
             | Frame::Via { .. }
             | Frame::Credit { .. }
             | Frame::Bind { .. }

@@ -94,6 +94,27 @@ async fn a_reset_by_the_app_reaches_the_server_as_a_reset() {
 }
 
 #[tokio::test]
+async fn an_app_that_its_kernel_forgot_leaves_the_server_its_bytes_and_no_reset() {
+    let mut gateway = Gateway::start(1 << 16, 10);
+    let (flow, mut server) = opened(&mut gateway, 1, 1000).await;
+    gateway.send(flow, b"all of it".to_vec(), Then::Finished);
+    // Another flow shows that what was asked before it is done.
+    let (_, _other) = opened(&mut gateway, 2, 1000).await;
+    gateway.session.orphan(flow);
+    let (_, _third) = opened(&mut gateway, 3, 1000).await;
+    let mut all = Vec::new();
+    server.read_to_end(&mut all).await.unwrap();
+    assert_eq!(all, b"all of it");
+    // What it says now meets nobody: the host's kernel resets it, as the app's would have.
+    let reset = async {
+        while server.write_all(b"anyone?").await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, reset).await.expect("its bytes are taken by somebody");
+}
+
+#[tokio::test]
 async fn a_reset_by_the_server_reaches_the_app() {
     let mut gateway = Gateway::start(4096, 10);
     let (flow, server) = opened(&mut gateway, 1, 1000).await;
