@@ -306,6 +306,8 @@ pub struct Tunnel {
     pub host: Option<Ipv4Addr>,
     /// The last thing that went wrong with its relays or routes, in its own words.
     pub last_error: Option<String>,
+    /// Connections that are open, where it refuses new ones because there is room for no more.
+    pub full: Option<u64>,
 }
 
 /// See [`Tunnel::state`].

@@ -295,6 +295,7 @@ pub(crate) fn with_tunnel(mut facts: Facts) -> Facts {
         gateway: Some("198.18.64.1".parse().unwrap()),
         host: Some("198.18.64.3".parse().unwrap()),
         last_error: None,
+        full: None,
     };
     let mut device = link("underpass0", &["198.18.64.2/28"]);
     device.kind = Some("tun".to_owned());

@@ -46,6 +46,9 @@ pub struct Status {
     pub drops: BTreeMap<String, u64>,
     /// Every limit and how near it is.
     pub limits: Vec<Limit>,
+    /// Connections that were refused because there was room for no more, if any were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refused>,
     /// The last thing that went wrong with the VM's routes, if they are not right now.
     pub network_error: Option<String>,
     /// Why the tunnel carries no IPv6 although the relay's host has it.
@@ -195,6 +198,9 @@ pub struct FlowCounts {
     pub tcp_pending: usize,
     /// Ended ones whose last acknowledgement is kept.
     pub time_wait: usize,
+    /// Ended ones, since the start, that an app had closed and its kernel forgotten.
+    #[serde(default)]
+    pub forgotten: u64,
     /// UDP source endpoints.
     pub udp: usize,
     /// Echo requests that wait for their reply.
@@ -223,6 +229,15 @@ pub struct UpDown {
     pub up: u64,
     /// To the VM.
     pub down: u64,
+}
+
+/// TCP connections for which there was no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// How many, since the start.
+    pub count: u64,
+    /// Seconds since the last one.
+    pub last_s: u64,
 }
 
 /// A bound and what it bounds.

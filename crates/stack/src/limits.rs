@@ -80,11 +80,13 @@ pub const CROWDED_QUARTERS: usize = 3;
 /// Table entries that are looked at in one go, and the time until the next: all in about a second.
 pub const SWEEP: (usize, Duration) = (256, Duration::from_millis(20));
 
-/// Time until a crowded table is looked over again: while there is room, and when there is none.
+/// Time until a crowded table is looked over again: while there is room, and when there is none. (A full
+/// one of which nobody could be asked is looked over again after [`SWEEP_ANSWERS`].)
 pub const SWEEP_AGAIN: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(5));
 
-/// Such a look leaves alone whoever said something so short a time ago, or was asked in half of it.
-pub const SWEEP_SILENT: Duration = Duration::from_secs(10);
+/// Such a look leaves alone whoever said something so short a time ago, or was asked in half of it:
+/// while there is room, and when there is none.
+pub const SWEEP_SILENT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(1));
 
 /// How long its answers are waited for; a SYN without room is neither taken nor refused meanwhile.
 pub const SWEEP_ANSWERS: Duration = Duration::from_secs(1);

@@ -329,6 +329,12 @@ impl Stack {
         self.tcp.is_seeking_room(now)
     }
 
+    /// Connections that were refused because the table is full.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.stats.flows_refused
+    }
+
     /// How many UDP source endpoints it takes.
     #[must_use]
     pub fn max_binds(&self) -> usize {

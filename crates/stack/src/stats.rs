@@ -122,6 +122,8 @@ pub struct Stats {
     pub syn_retries: u64,
     /// Connections ended because their app answered nothing.
     pub flows_timed_out: u64,
+    /// Connections refused because the table is full.
+    pub flows_refused: u64,
     /// Connections ended because their app's kernel had forgotten them after the app's FIN.
     pub flows_forgotten: u64,
     /// Silent apps that were asked whether they are still there.

@@ -97,6 +97,11 @@ pub(crate) fn status(status: &Status) -> String {
         "limits",
         list(status.limits.iter().map(|limit| format!("{} {}/{}", limit.name, limit.now, limit.max))),
     ));
+    if let Some(refused) = &status.refused {
+        let words =
+            format!("{} connections refused for want of room, the last {} s ago", refused.count, refused.last_s);
+        lines.push(("full", words));
+    }
     if let Some(keep_alive) = &status.keep_alive {
         lines.push(("kept up", keep_alive_words(keep_alive)));
     }

@@ -81,6 +81,18 @@ sentences! {
     /// Fix.
     TUNNEL_FIX: "It is started again by itself as soon as that can be done. What keeps it from that is told by:", "条件允许时它会自动重新启动。查看阻碍它启动的原因：";
     /// Check.
+    TUNNEL_FULL: "The tunnel has room for new connections", "隧道仍可接受新连接";
+    /// Seen.
+    TUNNEL_FULL_SEEN: "The tunnel has {open} TCP connections open and refuses new ones.", "隧道中已有 {open} 个 TCP 连接，新连接会被拒绝。";
+    /// Cause.
+    TUNNEL_FULL_CAUSE:
+        "Windows has a limited number of ports for outgoing connections, and the tunnel takes at most three quarters of them. Programs in WSL hold that many connections open.",
+        "Windows 的出站端口数量有限，隧道最多使用其中的四分之三。WSL 中的程序已打开了这么多连接。";
+    /// Fix.
+    TUNNEL_FULL_FIX:
+        "Find the programs that hold them, in each distro, and end or restart them:",
+        "在各个发行版中找出占用这些连接的程序，结束或重启它们：";
+    /// Check.
     TUNNEL_OUT: "What the tunnel carries gets out", "隧道中的流量能够到达外网";
     /// Cause.
     TUNNEL_OUT_CAUSE:

@@ -90,6 +90,15 @@ pub(super) const CHECKS: &[Check] = &[
         find: windows_offline,
     },
     Check {
+        id: "network-tunnel-full",
+        area: Area::Network,
+        severity: Severity::Problem,
+        description: &say::TUNNEL_FULL,
+        needs: Needs::Facts,
+        hop: Some(Place::Tunnel),
+        find: tunnel_full,
+    },
+    Check {
         id: "network-tunnel-out",
         area: Area::Network,
         severity: Severity::Fatal,
@@ -264,8 +273,19 @@ pub(super) fn has_proxy(view: &View<'_>) -> bool {
     proxy.is_some_and(|proxy| proxy.proxy.is_some() || proxy.pac_url.is_some())
 }
 
+/// New connections are refused by the tunnel itself. It may get room while the doctor looks, so what was tried says nothing.
+fn tunnel_full(view: &View<'_>) -> Option<Found> {
+    let open = view.facts.tunnel.full?;
+    Some(Found {
+        evidence: vec![say::TUNNEL_FULL_SEEN.with("open", open)],
+        cause: say::TUNNEL_FULL_CAUSE.text(),
+        fix: vec![Step::Say(say::TUNNEL_FULL_FIX.text()), fixes::linux(&["sudo ss -tnp"])],
+    })
+}
+
 fn tunnel_out(view: &View<'_>) -> Option<Found> {
-    if !view.tunnel_is_up() || !view.no_packet_gets_out() {
+    // A tunnel that is full refuses by itself; nobody else is to blame.
+    if !view.tunnel_is_up() || view.facts.tunnel.full.is_some() || !view.no_packet_gets_out() {
         return None;
     }
     let mut evidence = attempts(view, Subject::Outside, Whence::Vm);

@@ -1,6 +1,7 @@
 //! What events of the stack and frames of the relays mean for each other. No I/O of its own but the TAP's writes.
 
 use super::asked::{Asked, Asker, Question};
+use super::full::Full;
 use super::spread::{self, Binds, has_room, limit, pick};
 use crate::dns::connections::{Connection, Half, Next};
 use crate::dns::front::{self, OwnAddresses, Verdict};
@@ -11,7 +12,7 @@ use crate::status::{Totals, UpDown};
 use crate::tap::Tap;
 use crate::via::{Via, WayOut};
 use stack::addresses::{GATEWAY6, HOST6};
-use stack::limits::MAX_BINDS;
+use stack::limits::{MAX_BINDS, MAX_FLOWS};
 use stack::{AddressPlan, BindId, Changes, Event, FlowId, Ipv6, Refusal, RequestId, Stack, Target};
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
@@ -99,6 +100,8 @@ pub(crate) struct Core {
     pub(crate) drops: ShellDrops,
     /// The proxy that connections go through.
     pub(crate) way_out: Option<Box<WayOut>>,
+    /// When connections were refused for want of room.
+    pub(crate) full: Full,
 }
 
 /// Lends the stack to the sessions that pull from it.
@@ -148,6 +151,7 @@ impl Core {
             past_bytes: UpDown::default(),
             drops: ShellDrops::default(),
             way_out: via.map(WayOut::new).map(Box::new),
+            full: Full::default(),
         }
     }
 
@@ -224,7 +228,12 @@ impl Core {
         if spread::capacity(lanes).is_some()
             && !lanes.iter_mut().filter_map(Lane::ready).any(|session| has_room(session))
         {
+            // Connections whose apps are gone may make room: the app's kernel asks again.
+            if self.stack.is_seeking_room(now) {
+                return self.stack.abort(flow);
+            }
             self.drops.relays_full += 1;
+            self.full.note(now, spread::capacity(lanes).map_or(0, |(flows, _)| flows));
             return self.stack.refuse(now, flow, Refusal::Reset, &mut self.tap);
         }
         match pick(lanes, hash, &mut self.drops, |_, session| has_room(session)) {
@@ -579,11 +588,13 @@ impl Core {
         }
     }
 
-    /// Takes no more UDP sources than the relays have sockets for, so that the one idle longest makes room, and not the newest.
+    /// Takes no more UDP sources than the relays have sockets for, so that the one idle longest makes room, and not the newest; and
+    /// has connections that are gone make room before the relays take no more.
     pub(crate) fn fit(&mut self, lanes: &mut [Lane]) {
         // Without a relay nothing is taken anyway.
-        if let Some((_, binds)) = spread::capacity(lanes) {
+        if let Some((flows, binds)) = spread::capacity(lanes) {
             self.stack.set_max_binds(binds.min(MAX_BINDS));
+            self.stack.expect_flows(flows);
         }
     }
 
@@ -602,11 +613,12 @@ impl Core {
         self.stack.service(now, &mut self.tap);
     }
 
-    /// Questions that nobody will answer any more.
+    /// Questions that nobody will answer any more, and connections that the stack refused.
     pub(crate) fn expire(&mut self, now: Instant) {
         while let Some(question) = self.asked.expire(now) {
             self.answered(now, &question, None);
         }
+        self.full.note_stack(now, self.stack.refused(), MAX_FLOWS);
     }
 }
 

@@ -59,6 +59,7 @@ impl Engine {
                 tcp: stats.flows,
                 tcp_pending: stats.half_open,
                 time_wait: stats.time_wait,
+                forgotten: stats.flows_forgotten,
                 udp: stats.binds,
                 echo,
                 dns,
@@ -76,6 +77,7 @@ impl Engine {
                 limit("questions", dns + echo, MAX_ASKED),
                 limit("dns-connections", self.core.dns.len(), MAX_DNS_CONNECTIONS),
             ],
+            refused: self.core.full.status(now),
             network_error: self.network_state.error.clone(),
             // Another process's: the control socket adds it.
             keep_alive: None,

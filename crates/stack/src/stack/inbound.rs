@@ -198,6 +198,7 @@ impl Stack {
                 // A full table is told at once. A half-open one empties soon, as may one that is
                 // being looked over, and the app's kernel tries again.
                 if why == DropReason::FlowsFull && !self.tcp.is_seeking_room(now) {
+                    around.stats.flows_refused += 1;
                     self.tcp.refuse_segment(packet, seg, &mut around);
                 }
                 Err(why)

@@ -53,8 +53,8 @@ impl Flow {
     /// Asks it, if it is time, or gives it up.
     pub(super) fn look_after(&mut self, now: Instant, base: Instant, terms: Terms, around: &mut Around<'_>) {
         let (most, counts) = if std::mem::replace(&mut self.ask, Queued::No) == Queued::Yes {
-            // It may have said something since, or something may be under way to it.
-            if !self.may_be_stale(now) {
+            // Something may be under way to it by now.
+            if self.probe_times().is_none() {
                 return;
             }
             (SWEEP_UNANSWERED, true)
@@ -81,9 +81,9 @@ impl Flow {
     }
 
     /// Whether a table that needs room may ask it.
-    fn may_be_stale(&self, now: Instant) -> bool {
-        let asked = self.probed.is_some_and(|at| now < at + SWEEP_SILENT / 2);
-        !asked && now >= self.heard + SWEEP_SILENT && self.probe_times().is_some()
+    fn may_be_stale(&self, now: Instant, silent: Duration) -> bool {
+        let asked = self.probed.is_some_and(|at| now < at + silent / 2);
+        !asked && now >= self.heard + silent && self.probe_times().is_some()
     }
 }
 
@@ -99,6 +99,8 @@ pub(super) struct Sweep {
     ended: Option<Instant>,
     /// How many it asked.
     asked: usize,
+    /// Whoever said something so short a time ago is left alone.
+    silent: Duration,
 }
 
 impl Tcp {
@@ -113,8 +115,13 @@ impl Tcp {
         if count * 4 < most * CROWDED_QUARTERS || self.sweep.next.is_some() {
             return;
         }
-        let again = if count < most { SWEEP_AGAIN.0 } else { SWEEP_AGAIN.1 };
+        let again = match self.sweep.asked {
+            _ if count < most => SWEEP_AGAIN.0,
+            0 => SWEEP_ANSWERS,
+            _ => SWEEP_AGAIN.1,
+        };
         if self.sweep.ended.is_none_or(|ended| now >= ended + again) {
+            self.sweep.silent = if count < most { SWEEP_SILENT.0 } else { SWEEP_SILENT.1 };
             self.sweep = Sweep { left: self.slots.len(), next: Some(now), asked: 0, ..self.sweep };
             self.sweep_some(now);
         }
@@ -140,7 +147,7 @@ impl Tcp {
             (self.sweep.hand, self.sweep.left) = (index + 1, self.sweep.left - 1);
             let slot = &mut self.slots[index];
             let Some(Entry::Open(flow)) = &mut slot.entry else { continue };
-            if !flow.may_be_stale(now) {
+            if !flow.may_be_stale(now, self.sweep.silent) {
                 continue;
             }
             flow.ask = Queued::Yes;

@@ -118,8 +118,19 @@ pub(super) fn tunnel(status: Option<Status>) -> Tunnel {
         gateway: tap.map(|tap| tap.ipv4.gateway),
         host: tap.map(|tap| tap.ipv4.host),
         // What a relay said that was replaced long ago is nothing that is wrong now.
+        full: full(&status),
         last_error: status.network_error.clone().or_else(|| (state != TunnelState::Up).then(of_relays).flatten()),
     }
+}
+
+/// How many connections are open, if new ones are or were just now refused for want of room.
+fn full(status: &Status) -> Option<u64> {
+    const JUST_NOW_S: u64 = 60;
+    let open = |name: &str| status.limits.iter().find(|limit| limit.name == name);
+    let at_its_end =
+        ["tcp", "relay-tcp"].into_iter().filter_map(open).any(|limit| limit.max > 0 && limit.now >= limit.max);
+    let was_refused = status.refused.is_some_and(|refused| refused.last_s < JUST_NOW_S);
+    (at_its_end || was_refused).then(|| open("tcp").map_or(0, |limit| limit.now))
 }
 
 pub(super) fn interop() -> Interop {

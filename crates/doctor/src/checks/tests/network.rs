@@ -74,6 +74,13 @@ fn tunnel_without_way_out() -> Facts {
     facts
 }
 
+/// Nothing more gets in, and all the signs of a way out that is blocked are there.
+fn full_tunnel() -> Facts {
+    let mut facts = tunnel_without_way_out();
+    facts.tunnel.full = Some(12_288);
+    facts
+}
+
 fn filtered() -> Facts {
     let mut facts = cut_nat();
     facts.filter.output_drops = true;
@@ -144,6 +151,7 @@ pub(super) fn broken() -> Vec<Facts> {
         two_tunnels(),
         no_relay(),
         tunnel_without_way_out(),
+        full_tunnel(),
         filtered(),
         no_interface(),
         no_route(),
@@ -381,6 +389,8 @@ fn a_tunnel_without_relay_or_way_out_is_told() {
     starting.tunnel.state = TunnelState::Starting;
     assert_eq!(ids(&starting), [""; 0]);
     only(&tunnel_without_way_out(), "network-tunnel-out");
+    let full = said(&only(&full_tunnel(), "network-tunnel-full"));
+    assert!(full.contains("12288") && !full.contains("firewall"), "{full}");
     let mut offline = tunnel_without_way_out();
     tried(&mut offline, Subject::Outside, Method::Tcp, Whence::Windows, failed(Why::Unreachable));
     only(&offline, "windows-offline");

@@ -1,0 +1,64 @@
+//! Connections that were refused because there is room for no more: told in the log, now and then, and in the status.
+
+use crate::limits::LOG_AGAIN_AFTER;
+use crate::status::Refused;
+use std::time::Instant;
+
+/// See the module's text.
+#[derive(Debug, Default)]
+pub(crate) struct Full {
+    count: u64,
+    last: Option<Instant>,
+    logged: Option<Instant>,
+    /// How many of them the stack has refused by itself.
+    by_stack: u64,
+}
+
+impl Full {
+    /// One was refused; `open` are open.
+    pub(crate) fn note(&mut self, now: Instant, open: usize) {
+        self.count += 1;
+        self.last = Some(now);
+        if self.logged.is_none_or(|at| now >= at + LOG_AGAIN_AFTER) {
+            self.logged = Some(now);
+            tracing::warn!(
+                "{open} TCP connections are open and there is room for no more: new ones are refused. \
+                 `ss -tnp` shows the programs that hold them"
+            );
+        }
+    }
+
+    /// So many has the stack refused since its start.
+    pub(crate) fn note_stack(&mut self, now: Instant, refused: u64, open: usize) {
+        while self.by_stack < refused {
+            self.by_stack += 1;
+            self.note(now, open);
+        }
+    }
+
+    pub(crate) fn status(&self, now: Instant) -> Option<Refused> {
+        let last = self.last?;
+        Some(Refused { count: self.count, last_s: now.saturating_duration_since(last).as_secs() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any instant will do; time is an argument")]
+    fn all_are_counted_and_few_are_logged() {
+        let start = Instant::now();
+        let mut full = Full::default();
+        assert_eq!(full.status(start), None);
+        full.note(start, 12_288);
+        full.note_stack(start + Duration::from_secs(1), 2, 16_384);
+        full.note_stack(start + Duration::from_secs(2), 2, 16_384);
+        assert_eq!(full.logged, Some(start));
+        assert_eq!(full.status(start + Duration::from_secs(5)), Some(Refused { count: 3, last_s: 4 }));
+        full.note(start + LOG_AGAIN_AFTER, 12_288);
+        assert_eq!(full.logged, Some(start + LOG_AGAIN_AFTER));
+    }
+}
