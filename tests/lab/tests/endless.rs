@@ -1,5 +1,5 @@
-//! Connections that one side has forgotten, by the kernel's own path and through the tunnel: the same apps and servers, and what
-//! they see is the same.
+//! Connections that one side has forgotten, by the kernel's own path and through the tunnel: the same
+//! apps and servers, and what they see is the same.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::SERVER;
@@ -8,8 +8,8 @@ use lab::scene::{PATIENCE, Scratch, exec_relay, must, python, python_server};
 use lab::{Lab, Place, Tunnel, Vpn, lab_or_skip, until};
 use std::time::Duration;
 
-/// A server that never closes. `h` holds the connection; `l` holds it until somebody says `g`, and then says `late` on it;
-/// on a `c` it tells the number of connections that ended, and how.
+/// A server that never closes. `h` holds the connection; `l` holds it until a `g` comes, and then says
+/// `late` on it; on a `c` it tells how many connections ended in order, and how many were reset.
 const SERVE: &str = "
 import select, socket
 listener = socket.create_server(('::', 9), family=socket.AF_INET6, dualstack_ipv6=True, backlog=4096)
@@ -74,7 +74,7 @@ def again(port):
 /// What a path is made of.
 enum Path {
     Kernel,
-    Tunnel(Tunnel),
+    Tunnel(Box<Tunnel>),
 }
 
 impl Path {
@@ -102,7 +102,7 @@ fn by_both(act: impl Fn(&Lab, &Path)) {
     lab.set_vpn(Vpn::On).unwrap();
     let _server = python_server(&lab, Place::Internet, SERVE, &[], 9);
     let tunnel = Tunnel::up(&lab, &[]);
-    act(&lab, &Path::Tunnel(tunnel));
+    act(&lab, &Path::Tunnel(Box::new(tunnel)));
 }
 
 fn app(lab: &Lab, program: &str) -> String {

@@ -1,4 +1,5 @@
-//! Connections that were refused because there is room for no more: told in the log, now and then, and in the status.
+//! Connections that were refused because there is room for no more: the log shows some, the status how
+//! many.
 
 use crate::limits::LOG_AGAIN_AFTER;
 use crate::status::Refused;

@@ -60,8 +60,8 @@ impl Flow {
     /// closed; but when there are bytes for the app the RST is about them, and the server must hear
     /// of it.
     pub(super) fn note_reset(&mut self, seg: Segment) {
-        let was_closed = self.socket().state() == State::CloseWait && self.unsent() == 0;
-        if seg.flags & (RST | ACK) == RST && was_closed {
+        let is_unknown = seg.flags & (RST | ACK) == RST;
+        if is_unknown && self.socket().state() == State::CloseWait && self.unsent() == 0 {
             self.memory = Memory::Lost;
         }
     }
