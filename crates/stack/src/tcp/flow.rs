@@ -268,9 +268,9 @@ impl Flow {
             return;
         }
         self.push_early();
-        if self.deadline.is_some_and(|at| now > at + LATE) {
+        if self.owed.is_some() && self.deadline.is_some_and(|at| now > at + LATE) {
             // The gateway did not run: what the app said meanwhile may still wait to be read.
-            self.owed = self.owed.and(Some(now));
+            self.owed = Some(now);
         }
         if self.phase == Phase::Live && self.give_up(now).is_some_and(|then| now >= then) {
             port.stats.flows_timed_out += 1;

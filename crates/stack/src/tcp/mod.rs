@@ -601,7 +601,11 @@ impl Tcp {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        [self.timers.next(), self.time_wait.deadline(), self.sweep_deadline()].into_iter().flatten().min()
+        let first = |one: Option<Instant>, other: Option<Instant>| match (one, other) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        first(first(self.timers.next(), self.time_wait.deadline()), self.sweep_deadline())
     }
 
     /// Puts flows whose time has come in line, and forgets old TIME-WAIT records.
