@@ -25,8 +25,9 @@ pub struct Settings {
     pub lanes: usize,
     /// The device's name.
     pub tap: String,
-    /// Its MTU: bytes of the largest IP packet.
-    pub mtu: u32,
+    /// Its MTU: bytes of the largest IP packet. `None`: the largest for TCP, and for all else that of
+    /// the host's way out.
+    pub mtu: Option<u32>,
     /// The /28 of the TAP, if the user wants a certain one.
     pub subnet: Option<Ipv4Net>,
     /// Whether the host's own 127.0.0.1 can be reached.
@@ -201,9 +202,11 @@ impl Choices {
             }
             Err(ConfigError::Range { option, value, least, most })
         };
-        let (lanes, mtu) = (self.lanes.unwrap_or(1), self.mtu.unwrap_or(MTU.1));
+        let lanes = self.lanes.unwrap_or(1);
         range("--lanes", lanes as u64, 1, MAX_LANES as u64)?;
-        range("--mtu", mtu.into(), MTU.0.into(), MTU.1.into())?;
+        if let Some(mtu) = self.mtu {
+            range("--mtu", mtu.into(), MTU.0.into(), MTU.1.into())?;
+        }
         if let Some(subnet) = self.subnet
             && (subnet.prefix_len() != stack::addresses::PREFIX4 || subnet.addr() != subnet.network())
         {
@@ -217,7 +220,7 @@ impl Choices {
             placement,
             lanes,
             tap: self.tap.unwrap_or_else(|| "underpass0".to_owned()),
-            mtu,
+            mtu: self.mtu,
             subnet: self.subnet,
             host_loopback: if self.no_host_loopback == Some(true) {
                 HostLoopback::Refused
@@ -263,7 +266,7 @@ mod tests {
         let settings = settle(Choices { mtu: Some(9000), ..Choices::default() }.over(file)).unwrap();
         let relay = RelayCommand { program: "/r".into(), args: vec!["a".into(), "b".into()], original: None };
         assert_eq!((settings.relay, settings.placement), (relay, Placement::AsItLies));
-        assert_eq!((settings.lanes, settings.mtu, settings.tap.as_str()), (2, 9000, "t0"));
+        assert_eq!((settings.lanes, settings.mtu, settings.tap.as_str()), (2, Some(9000), "t0"));
         assert_eq!((settings.host_loopback, settings.offload), (HostLoopback::Refused, OffloadWish::Off));
         assert_eq!(settings.subnet.unwrap().to_string(), "10.1.2.16/28");
         assert_eq!((settings.publish, settings.outside.to_string().as_str()), (Some("/p".into()), "192.0.2.1:443"));
@@ -276,7 +279,7 @@ mod tests {
     #[test]
     fn defaults_are_those_of_the_documentation() {
         let settings = settle(Choices::default()).unwrap();
-        assert_eq!((settings.lanes, settings.mtu, settings.tap.as_str()), (1, 65_520, "underpass0"));
+        assert_eq!((settings.lanes, settings.mtu, settings.tap.as_str()), (1, None, "underpass0"));
         assert_eq!((settings.host_loopback, settings.offload), (HostLoopback::Allowed, OffloadWish::Auto));
         assert_eq!(settings.relay.program, PathBuf::from("underpass-relay"));
         assert_eq!((settings.placement, settings.via), (Placement::OnWindowsDisk, None));

@@ -155,8 +155,9 @@ async fn serve(
     // No packet comes before the device has an address, and then the plan is the right one.
     let plan =
         AddressPlan { subnet: Ipv4Addr::UNSPECIFIED, captured: Vec::new(), host_loopback: settings.host_loopback };
+    let mtu = settings.mtu.unwrap_or(network::LARGEST_MTU);
     let config = Config {
-        mtu: usize::try_from(settings.mtu).unwrap_or(usize::MAX),
+        mtu: usize::try_from(mtu).unwrap_or(usize::MAX),
         offload: tap.offload(),
         addresses: plan.clone(),
         ipv6: Ipv6::Disabled,
@@ -182,17 +183,8 @@ async fn serve(
     });
     let control = tokio::spawn(control::serve(listener, control::Audience::Root, ask, settings.runtime_dir.clone()));
     let stack = Stack::new(config, now());
-    let mut engine = Engine::new(Parts {
-        tap,
-        stack,
-        plan,
-        lanes,
-        asks,
-        network,
-        wish,
-        mtu: settings.mtu,
-        via: settings.via.clone(),
-    });
+    let mut engine =
+        Engine::new(Parts { tap, stack, plan, lanes, asks, network, wish, mtu, via: settings.via.clone() });
     let mut up = Some(up);
     let outcome = poll_fn(|cx| {
         if stop.as_mut().poll(cx).is_ready() {

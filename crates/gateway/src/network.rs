@@ -36,6 +36,8 @@ pub(crate) struct NetworkState {
     pub(crate) no_ipv6: Option<String>,
     /// WSL's networking mode.
     pub(crate) mode: String,
+    /// Bytes of the largest IP packet that leaves the host whole, if datagrams shall see that.
+    pub(crate) way_mtu: Option<u32>,
     /// Which prefixes go to the TAP beside the default routes, and which stay.
     pub(crate) ways: Ways,
     /// Why it is not as wished.
@@ -52,7 +54,8 @@ pub(crate) struct Network {
 #[derive(Clone, Debug)]
 pub(crate) struct Fixed {
     pub(crate) tap: String,
-    pub(crate) mtu: u32,
+    /// The TAP's MTU; `None`: the largest, and the routes carry that of the host's way out.
+    pub(crate) mtu: Option<u32>,
     pub(crate) vm_mac: [u8; 6],
     pub(crate) gateway_mac: [u8; 6],
     pub(crate) subnet: Option<Ipv4Net>,
@@ -62,6 +65,12 @@ pub(crate) struct Fixed {
 
 /// Between two looks at resolv.conf, and between tries after an error.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// The largest MTU that the TAP takes: one header less than the longest IP packet.
+pub(crate) const LARGEST_MTU: u32 = 65_520;
+
+/// The MTU of most ways out.
+const ETHERNET_MTU: u32 = 1500;
 
 /// States that wait for the engine.
 const QUEUE: usize = 8;
@@ -177,7 +186,11 @@ impl Keeper {
             captured: captured(&observed, &ways, &self.resolv_conf),
             host_loopback: self.fixed.host_loopback,
         };
-        let plan = self.plan(&addresses, &observed, &ways, ipv6);
+        let way_mtu = match self.fixed.mtu {
+            Some(_) => None,
+            None => Some(way_mtu(host)),
+        };
+        let plan = Plan { way_mtu, ..self.plan(&addresses, &observed, &ways, ipv6) };
         self.net.prepare_link(&plan).await.map_err(|error| error.to_string())?;
         let refused = self.net.apply(&plan).await.map_err(|error| error.to_string())?;
         tracing::debug!(?plan, "addresses and routes are set");
@@ -190,6 +203,7 @@ impl Keeper {
         self.retries_ipv6 = matches!(no_ipv6, Some(NoIpv6::Refused { .. }));
         self.state.no_ipv6 = no_ipv6.map(|reason| reason.to_string());
         self.state.plan = Some(addresses);
+        self.state.way_mtu = way_mtu;
         self.state.ways = ways;
         Ok(())
     }
@@ -219,7 +233,8 @@ impl Keeper {
     fn plan(&self, addresses: &AddressPlan, observed: &Observed, ways: &Ways, ipv6: bool) -> Plan {
         Plan {
             tap: self.fixed.tap.clone(),
-            mtu: self.fixed.mtu,
+            mtu: self.fixed.mtu.unwrap_or(LARGEST_MTU),
+            way_mtu: None,
             vm_mac: self.fixed.vm_mac,
             gateway_mac: self.fixed.gateway_mac,
             vm4: addresses.vm(),
@@ -240,6 +255,14 @@ fn vpn_addresses(host: &HostFacts) -> Vec<IpAddr> {
     addresses.filter_map(|address| Some(address.parse::<IpNet>().ok()?.addr())).collect()
 }
 
+/// The MTU of the adapter by which the host reaches the internet: a VPN's, where that takes everything.
+/// Where the host names none, or none that an IPv4 packet can have, Ethernet's (RFC 894).
+fn way_mtu(host: &HostFacts) -> u32 {
+    let way_out = host.adapters.iter().find(|adapter| Some(adapter.index) == host.internet_adapter);
+    // RFC 791: every host takes 576 bytes. Windows has adapters of 4,294,967,295 bytes.
+    way_out.map(|adapter| adapter.mtu).filter(|mtu| (576..=LARGEST_MTU).contains(mtu)).unwrap_or(ETHERNET_MTU)
+}
+
 fn mode_name(mode: Mode) -> &'static str {
     match mode {
         Mode::Nat => "nat",
@@ -248,5 +271,21 @@ fn mode_name(mode: Mode) -> &'static str {
         Mode::Bridged => "bridged",
         Mode::None => "none",
         Mode::Other => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::facts::Adapter;
+
+    #[test]
+    fn the_mtu_is_that_of_the_adapter_to_the_internet_or_ethernets() {
+        let adapter = |index, mtu| Adapter { index, mtu, ..Adapter::default() };
+        let adapters = vec![adapter(1, u32::MAX), adapter(2, 1400), adapter(3, 9000)];
+        let of = |internet_adapter| {
+            way_mtu(&HostFacts { adapters: adapters.clone(), internet_adapter, ..HostFacts::default() })
+        };
+        assert_eq!([Some(1), Some(2), Some(3), Some(7), None].map(of), [1500, 1400, 9000, 1500, 1500]);
     }
 }

@@ -125,6 +125,8 @@ pub struct TapStatus {
     pub name: String,
     /// Bytes of the largest IP packet.
     pub mtu: u32,
+    /// The same for all but TCP, as on the host's way out; `None` where it is the TAP's.
+    pub way_mtu: Option<u32>,
     /// Whether the kernel cuts segments and completes checksums.
     pub offload: bool,
     /// Addresses of the subnet.

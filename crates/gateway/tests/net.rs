@@ -23,7 +23,8 @@ const VICTIM: &str = "UNDERPASS_TEST_VICTIM";
 fn plan(observed: &Observed) -> Plan {
     Plan {
         tap: TAP.to_owned(),
-        mtu: 1500,
+        mtu: 9000,
+        way_mtu: Some(1400),
         vm_mac: VM_MAC,
         gateway_mac: GATEWAY_MAC,
         vm4: Ipv4Addr::new(192, 168, 214, 2),
@@ -63,14 +64,16 @@ const UNTOUCHED: [&str; 3] =
     ["0: from all lookup local", "32766: from all lookup main", "32767: from all lookup default"];
 const UNTOUCHED_V6: [&str; 2] = [UNTOUCHED[0], UNTOUCHED[1]];
 
-const OURS: [&str; 8] = [
+const OURS: [&str; 10] = [
     "0: from all lookup local",
     "30060: from 172.28.48.2 lookup main proto 117",
-    "30061: from all to 172.28.48.1 iif lo lookup 30062 proto 117",
-    "30061: from all to 172.28.48.1 ipproto udp dport 53 lookup 30062 proto 117",
-    "30061: from all to 172.28.48.1 ipproto tcp dport 53 lookup 30062 proto 117",
-    "30318: from all lookup main suppress_prefixlength 0 proto 117",
-    "30319: from all lookup 30062 proto 117",
+    "30061: from all to 172.28.48.1 iif lo ipproto tcp lookup 30063 proto 117",
+    "30062: from all to 172.28.48.1 iif lo lookup 30062 proto 117",
+    "30062: from all to 172.28.48.1 ipproto udp dport 53 lookup 30062 proto 117",
+    "30062: from all to 172.28.48.1 ipproto tcp dport 53 lookup 30062 proto 117",
+    "30447: from all lookup main suppress_prefixlength 0 proto 117",
+    "30448: from all ipproto tcp lookup 30063 proto 117",
+    "30449: from all lookup 30062 proto 117",
     "32766: from all lookup main",
 ];
 
@@ -155,8 +158,8 @@ fn everything_goes_to_the_tap_but_neighbours_replies_and_routes_of_others() {
         let (tap, _net, _plan) = start().await;
         let mut wanted = OURS.to_vec();
         wanted.insert(2, "30060: from 172.17.0.1 lookup main proto 117");
-        assert_eq!(rules(&lab, "-4")[..9], wanted);
-        assert_eq!(rules(&lab, "-6"), [OURS[0], OURS[5], OURS[6], OURS[7]]);
+        assert_eq!(rules(&lab, "-4")[..11], wanted);
+        assert_eq!(rules(&lab, "-6"), [OURS[0], OURS[6], OURS[7], OURS[8], OURS[9]]);
         for (query, expected) in [
             (SERVER, TAP),
             (SERVER_V6, TAP),
@@ -202,7 +205,7 @@ fn the_interface_is_as_planned_and_silent() {
     in_vm(&lab, async || {
         let (_tap, net, mut plan) = start().await;
         let link = vm(&lab, "ip link show up0");
-        for part in ["mtu 1500", "qlen 10000", "link/ether 02:00:00:00:00:02", "state UP", "LOWER_UP"] {
+        for part in ["mtu 9000", "qlen 10000", "link/ether 02:00:00:00:00:02", "state UP", "LOWER_UP"] {
             assert!(link.contains(part) || part == "state UP" && link.contains("state UNKNOWN"), "{part}: {link}");
         }
         let addresses = || vm(&lab, "ip -brief address show up0");
@@ -251,12 +254,12 @@ fn applying_again_changes_nothing_and_cleans_up_after_others_of_us() {
         let foreign = "30060: from 10.8.8.8 lookup main";
         let mut wanted = OURS.to_vec();
         wanted.insert(1, foreign);
-        assert_eq!(rules(&lab, "-4")[..9], wanted);
+        assert_eq!(rules(&lab, "-4")[..11], wanted);
         assert_eq!(vm(&lab, "ip route show table 30062").lines().count(), 1);
 
         let mut changes = net.changes().unwrap();
         net.apply(&plan).await.unwrap();
-        assert_eq!(rules(&lab, "-4")[..9], wanted);
+        assert_eq!(rules(&lab, "-4")[..11], wanted);
         vm(&lab, "ip address add 172.28.48.77/20 dev eth0");
         poll_fn(|cx| changes.poll_changed(cx)).await;
         plan.own = net.observe(TAP).await.unwrap().own;
@@ -270,6 +273,53 @@ fn applying_again_changes_nothing_and_cleans_up_after_others_of_us() {
         assert_eq!(vm(&lab, "ip route show table 30062"), "");
         assert_eq!(way(&lab, SERVER), "eth0");
         net.withdraw().await.unwrap();
+    });
+}
+
+/// The MTU of the route to an address, where it has one of its own.
+fn mtu_to(lab: &Lab, query: &str) -> Option<u32> {
+    let text = vm(lab, &format!("ip route get {query}"));
+    text.split_whitespace().skip_while(|&word| word != "mtu").nth(1).map(|word| word.parse().unwrap())
+}
+
+#[test]
+fn all_but_tcp_sees_the_mtu_of_the_way_out() {
+    let Some(lab) = lab::lab_or_skip() else { return };
+    vm(&lab, &format!("ip route add 10.0.0.0/8 via {NAT_GATEWAY} proto kernel metric 1"));
+    in_vm(&lab, async || {
+        let (_tap, net, mut plan) = start().await;
+        plan.mirrored = vec!["10.0.0.0/8".parse().unwrap()];
+        let mut changes = net.changes().unwrap();
+        for (way_mtu, v4, v6) in [
+            (Some(1400), Some(1400), Some(1400)),
+            (Some(1000), Some(1000), Some(1280)),
+            (None, None, None),
+            (Some(1500), Some(1500), Some(1500)),
+        ] {
+            plan.way_mtu = way_mtu;
+            for _ in 0..2 {
+                net.apply(&plan).await.unwrap();
+            }
+            for (to, mtu) in [(SERVER, v4), ("10.1.2.3", v4), (NAT_GATEWAY, v4), (SERVER_V6, v6)] {
+                // Without a protocol too: scripts such as wg-quick take their MTU from that.
+                let icmp = if to.contains(':') { " ipproto ipv6-icmp" } else { " ipproto icmp" };
+                for protocol in ["", " ipproto udp", icmp] {
+                    assert_eq!(mtu_to(&lab, &format!("{to}{protocol}")), mtu, "{to}{protocol}, {way_mtu:?}");
+                }
+                assert_eq!(mtu_to(&lab, &format!("{to} ipproto tcp")), None, "{to}, {way_mtu:?}");
+                assert_eq!(way(&lab, &format!("{to} ipproto tcp")), TAP, "{to}, {way_mtu:?}");
+            }
+            let quiet = changes.poll_changed(&mut Context::from_waker(Waker::noop())).is_pending();
+            assert_eq!(quiet, way_mtu.is_some(), "only what is removed is told, whoever did it: {way_mtu:?}");
+            let tables = [("30062", 2), ("30063", if way_mtu.is_some() { 2 } else { 0 })];
+            for (table, routes) in tables {
+                let all = vm(&lab, &format!("ip route show table {table}"));
+                assert_eq!(all.lines().count(), routes, "{table}, {way_mtu:?}: {all}");
+            }
+        }
+        net.withdraw().await.unwrap();
+        assert_eq!(rules(&lab, "-4"), UNTOUCHED);
+        assert_eq!(vm(&lab, "ip route show table 30063"), "");
     });
 }
 
@@ -297,7 +347,7 @@ fn changes_of_others_are_told_and_our_own_are_not() {
         for doing in [
             "ip address add 172.28.48.78/20 dev eth0",
             "ip route del default",
-            "ip rule del priority 30319",
+            "ip rule del priority 30449",
             "ip link set eth0 down",
             "ip route flush table 30062",
             "ip address flush dev up0",
@@ -401,21 +451,24 @@ fn mirrored_prefixes_are_routes_of_our_table_and_two_rules_for_each_length() {
         }
         let ours = || rules(&lab, "-4").into_iter().filter(|rule| rule.contains("proto 117")).collect::<Vec<_>>();
         assert_eq!(
-            ours()[4..],
+            ours()[5..],
             [
-                "30302: from all lookup main suppress_prefixlength 8 proto 117",
-                "30303: from all lookup 30062 suppress_prefixlength 7 proto 117",
-                "30316: from all lookup main suppress_prefixlength 1 proto 117",
-                "30317: from all lookup 30062 suppress_prefixlength 0 proto 117",
-                OURS[5],
+                "30423: from all lookup main suppress_prefixlength 8 proto 117",
+                "30424: from all ipproto tcp lookup 30063 suppress_prefixlength 7 proto 117",
+                "30425: from all lookup 30062 suppress_prefixlength 7 proto 117",
+                "30444: from all lookup main suppress_prefixlength 1 proto 117",
+                "30445: from all ipproto tcp lookup 30063 suppress_prefixlength 0 proto 117",
+                "30446: from all lookup 30062 suppress_prefixlength 0 proto 117",
                 OURS[6],
+                OURS[7],
+                OURS[8],
             ]
         );
         assert_eq!(vm(&lab, "ip route show table 30062").lines().count(), 4);
         plan.mirrored = vec!["10.0.0.0/8".parse().unwrap()];
         net.apply(&plan).await.unwrap();
         assert_eq!((way(&lab, SERVER), way(&lab, "10.1.2.3")), ("eth0".to_owned(), TAP.to_owned()));
-        assert_eq!((ours().len(), vm(&lab, "ip route show table 30062").lines().count()), (8, 2));
+        assert_eq!((ours().len(), vm(&lab, "ip route show table 30062").lines().count()), (11, 2));
         drop(tap);
         assert_eq!((way(&lab, SERVER), way(&lab, "10.1.2.3")), ("eth0".to_owned(), "eth0".to_owned()), "rules alone");
         net.withdraw().await.unwrap();
@@ -444,14 +497,14 @@ fn a_killed_gateway_leaves_the_old_network_and_the_next_one_cleans_up() {
     assert!(lab::until(PATIENCE, || !vm(&lab, "ip -brief link").contains(TAP)), "the TAP outlived its owner");
     assert_eq!(vm(&lab, "ip route show table 30062"), "");
     assert_eq!(vm(&lab, "ip -6 route show table 30062"), "");
-    assert_eq!(rules(&lab, "-4")[..8], OURS, "the rules are left");
+    assert_eq!(rules(&lab, "-4")[..10], OURS, "the rules are left");
     for query in [SERVER, NAT_GATEWAY, "172.28.48.9", "203.0.113.10 from 172.28.48.2"] {
         assert_eq!(way(&lab, query), "eth0", "{query}");
     }
     assert!(lab.run(Place::Wsl, &["ping", "-c", "1", "-W", "5", SERVER]).unwrap().succeeded());
     in_vm(&lab, async || {
         let (tap, net, _plan) = start().await;
-        assert_eq!(rules(&lab, "-4")[..8], OURS);
+        assert_eq!(rules(&lab, "-4")[..10], OURS);
         assert_eq!(way(&lab, SERVER), TAP);
         drop(tap);
         assert_eq!(way(&lab, SERVER), "eth0");

@@ -162,7 +162,7 @@ pub(crate) struct UpOptions {
     /// Name of the TAP device [default: underpass0]
     #[arg(long, value_name = "NAME")]
     tap: Option<String>,
-    /// MTU of the TAP device in bytes, 1280 to 65520 [default: 65520]
+    /// MTU of the TAP device in bytes, 1280 to 65520 [default: 65520 for TCP, and for all else that of Windows' way out]
     #[arg(long, value_name = "N")]
     mtu: Option<u32>,
     /// Subnet of the TAP device, a /28 [default: the first of a short list that overlaps no route of VM and host]

@@ -63,7 +63,8 @@ pub(crate) fn status(status: &Status) -> String {
     ];
     if let Some(tap) = &status.tap {
         let offload = if tap.offload { "on" } else { "off" };
-        lines.push(("tap", format!("{}, mtu {}, offload {offload}", tap.name, tap.mtu)));
+        let way = tap.way_mtu.map(|mtu| format!(" ({mtu} beside TCP)")).unwrap_or_default();
+        lines.push(("tap", format!("{}, mtu {}{way}, offload {offload}", tap.name, tap.mtu)));
         lines.push(("addresses", addresses(tap)));
     }
     if let Some(reason) = &status.no_ipv6 {

@@ -38,10 +38,15 @@ fn works(lab: &Lab, what: &str) {
 
 #[test]
 fn the_mtu_is_65520_unless_the_user_wants_another_and_all_sizes_pass() {
-    for (options, mtu) in [(&[][..], 65_520), (&["--mtu", "1500"], 1500), (&["--mtu", "1280", "--no-offload"], 1280)] {
+    for (options, mtu, way_mtu) in [
+        (&[][..], 65_520, Some(1500)),
+        (&["--mtu", "1500"], 1500, None),
+        (&["--mtu", "1280", "--no-offload"], 1280, None),
+    ] {
         let Some((lab, tunnel)) = tunnelled_lab(options) else { return };
         let _servers = servers(&lab);
-        assert_eq!(tunnel.status()["tap"]["mtu"].as_u64(), Some(mtu));
+        let tap = &tunnel.status()["tap"];
+        assert_eq!((tap["mtu"].as_u64(), tap["way_mtu"].as_u64()), (Some(mtu), way_mtu));
         let link = lab.run(Place::Wsl, &["ip", "link", "show", "underpass0"]).unwrap().stdout;
         assert!(link.contains(&format!("mtu {mtu} ")), "{link}");
         works(&lab, &format!("{options:?}"));

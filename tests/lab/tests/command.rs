@@ -42,8 +42,10 @@ fn nothing_is_left(lab: &Lab, why: &str) {
     );
     assert!(!rules(lab).contains("3006"), "{why}: {}", rules(lab));
     for family in ["-4", "-6"] {
-        let routes = lab.run(Place::Wsl, &["ip", family, "route", "show", "table", "30062"]).unwrap().stdout;
-        assert_eq!(routes, "", "{why}");
+        for table in ["30062", "30063"] {
+            let routes = lab.run(Place::Wsl, &["ip", family, "route", "show", "table", table]).unwrap().stdout;
+            assert_eq!(routes, "", "{why}");
+        }
     }
     let relays = || lab.run(Place::Windows, &["ip", "netns", "pids", &lab.namespace(Place::Windows)]).unwrap().stdout;
     let relay_runs = || relays().lines().any(|pid| exe(pid).ends_with("underpass-relay"));
@@ -295,7 +297,7 @@ t = socket.create_connection((sys.argv[1], 80)); t.recv(1)";
     assert!(direct.iter().all(|one| keys(one) == ["device", "prefix"]), "{direct:?}");
     assert!(status["uptime_s"].as_u64().unwrap() < 120);
     let tap = &status["tap"];
-    assert_eq!(keys(tap), ["ipv4", "ipv6", "mtu", "name", "offload"]);
+    assert_eq!(keys(tap), ["ipv4", "ipv6", "mtu", "name", "offload", "way_mtu"]);
     for family in ["ipv4", "ipv6"] {
         assert_eq!(keys(&tap[family]), ["gateway", "host", "prefix", "vm"]);
     }

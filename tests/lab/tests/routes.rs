@@ -229,8 +229,12 @@ fn captured_nameservers_follow_resolv_conf_and_rules_follow_addresses() {
 fn a_rule_that_somebody_removes_comes_back() {
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
     let before = rules(&lab);
-    ip(&lab, "rule del pref 30319");
+    ip(&lab, "rule del pref 30449");
     assert!(until(PATIENCE, || rules(&lab) == before), "{}", rules(&lab));
+    ip(&lab, "rule del pref 30448");
+    assert!(until(PATIENCE, || rules(&lab) == before), "{}", rules(&lab));
+    ip(&lab, "route flush table 30063");
+    assert!(until(PATIENCE, || ip(&lab, "route show table 30063").contains("default")), "the TCP table's is back");
     ip(&lab, "route flush table 30062");
     assert!(until(PATIENCE, || way_out(&lab, SERVER) == TAP), "{}", ip(&lab, "route show table all"));
     assert_eq!(tunnel.complained(), "");

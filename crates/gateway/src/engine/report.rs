@@ -99,6 +99,7 @@ impl Engine {
         TapStatus {
             name: self.core.tap.name().to_owned(),
             mtu: self.mtu,
+            way_mtu: self.network_state.way_mtu,
             offload: self.core.tap.offload() == Offload::Vnet,
             ipv4: Addresses4 { gateway: plan.gateway(), vm: plan.vm(), host: plan.host(), prefix: PREFIX4 },
             ipv6: (self.core.ipv6 == Ipv6::Enabled).then_some(ipv6),

@@ -42,6 +42,9 @@ pub use ways::{Families, Ways, ways};
 /// Our routing table: "un" in ASCII.
 pub const TABLE: u32 = 0x756e;
 
+/// The same for TCP alone, while the routes of [`TABLE`] carry an MTU.
+pub const TABLE_TCP: u32 = TABLE + 1;
+
 /// A change larger than this is known to be one, whatever it says; the kernel's are some hundred bytes.
 const CHANGE_BUFFER: usize = 8 * 1024;
 

@@ -12,7 +12,7 @@ use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteNextHop, RouteProtocol, RouteType, RouteVia,
 };
 
-use super::{Net, NetError, TABLE};
+use super::{Net, NetError, TABLE, TABLE_TCP};
 
 /// How long `wslinfo` may take; it asks a Windows process, and then the kernel's own looks have to do.
 const WSLINFO_PATIENCE: Duration = Duration::from_secs(2);
@@ -129,7 +129,7 @@ impl Net {
         for family in [AddressFamily::Inet, AddressFamily::Inet6] {
             for route in self.routes(family).await? {
                 let Some(net) = destination_of(&route) else { continue };
-                if table_of(&route) == TABLE || leaves_by(&route, tap) || !is_destination(route.header.kind) {
+                if is_of_ours(&route) || leaves_by(&route, tap) || !is_destination(route.header.kind) {
                     continue;
                 }
                 let main = table_of(&route) == u32::from(RouteHeader::RT_TABLE_MAIN);
@@ -251,6 +251,11 @@ pub(super) fn table_of(route: &RouteMessage) -> u32 {
         _ => None,
     });
     wide.unwrap_or_else(|| route.header.table.into())
+}
+
+/// Whether the route is in one of our tables.
+pub(super) fn is_of_ours(route: &RouteMessage) -> bool {
+    matches!(table_of(route), TABLE | TABLE_TCP)
 }
 
 /// Whether the route leads to that interface only.

@@ -5,18 +5,21 @@
 //! The table's only routes point at the TAP. When the gateway dies the TAP goes, its routes go with it, a look-up finds the
 //! table empty and falls through to `main`: the rules that are left do no harm, and the next start takes them over.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use futures_util::TryStreamExt;
 use ipnet::IpNet;
-use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
+use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteMetric};
 use rtnetlink::packet_route::rule::RuleMessage;
 use rtnetlink::{IpVersion, RouteMessageBuilder};
 
-use super::observe::{destination_of, gateways_of, interfaces_of, table_of, without_family};
+use super::observe::{destination_of, gateways_of, interfaces_of, is_of_ours, table_of, without_family};
 use super::rules::{PROTOCOL, Rule, Version, is_ours, message_of, priority_of, rule_of, rules};
-use super::{Net, NetError, NoIpv6, TABLE};
+use super::{Net, NetError, NoIpv6, TABLE, TABLE_TCP};
+
+/// The least MTU of IPv6 (RFC 8200 5).
+const MIN_MTU6: u32 = 1280;
 
 /// What shall be true of the interface, the rules and our table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +28,9 @@ pub struct Plan {
     pub tap: String,
     /// Its MTU.
     pub mtu: u32,
+    /// Bytes of the largest IP packet that leaves the host whole, which the routes carry for everything
+    /// but TCP; `None`: the TAP's own MTU is what all see.
+    pub way_mtu: Option<u32>,
     /// Its own hardware address: the VM's end.
     pub vm_mac: [u8; 6],
     /// The hardware address of the gateway's end.
@@ -98,27 +104,34 @@ impl Net {
         Ok(())
     }
 
-    /// Our table's routes of a family, all by the same way: a default one and those to the mirrored
-    /// prefixes. Others there are of a former TAP or subnet, or of prefixes that Windows no longer has.
+    /// Our tables' routes of a family, all by the same way: in each a default one and those to the mirrored
+    /// prefixes. Others there are of a former TAP or subnet, of prefixes that Windows no longer has, or of
+    /// another MTU. The TCP table is there first: until its rules are, nothing asks it.
     async fn set_routes<T>(&self, plan: &Plan, version: Version, way: RouteMessageBuilder<T>) -> Result<(), NetError> {
         let mut default = way.onlink().table_id(TABLE).build();
         default.header.protocol = PROTOCOL;
+        let of_tcp = plan.way_mtu.map(|_| of_table(&default, TABLE_TCP));
+        if let Some(mtu) = plan.way_mtu {
+            // Linux, too, takes an MTU below the least of IPv6 (RFC 8200 5) for a mistake.
+            let mtu = if version == Version::V6 { mtu.max(MIN_MTU6) } else { mtu };
+            default.attributes.push(RouteAttribute::Metrics(vec![RouteMetric::Mtu(mtu)]));
+        }
         let mirrored = plan.mirrored.iter().filter(|net| Version::of(net.addr()) == version);
-        let wanted: HashMap<Option<IpNet>, RouteMessage> = mirrored
-            .map(|net| route_to(&default, *net))
-            .chain([default.clone()])
-            .map(|route| (destination_of(&route), route))
+        let wanted: Vec<RouteMessage> = of_tcp
+            .iter()
+            .chain([&default])
+            .flat_map(|way| mirrored.clone().map(move |net| route_to(way, *net)).chain([way.clone()]))
             .collect();
+        let keys: HashSet<_> = wanted.iter().map(key_of).collect();
         let fits = |route: &RouteMessage| {
-            wanted.contains_key(&destination_of(route))
+            keys.contains(&key_of(route))
                 && gateways_of(route) == gateways_of(&default)
                 && interfaces_of(route) == interfaces_of(&default)
         };
         let all = self.routes(version.family()).await?;
-        let there: HashSet<_> =
-            all.iter().filter(|route| is_of_table(route) && fits(route)).map(destination_of).collect();
-        for (_, route) in wanted.iter().filter(|(net, _)| !there.contains(*net)) {
-            let set = self.handle.route().add(route.clone()).replace().execute().await;
+        let there: HashSet<_> = all.iter().filter(|route| is_of_ours(route) && fits(route)).map(key_of).collect();
+        for route in wanted.into_iter().filter(|route| !there.contains(&key_of(route))) {
+            let set = self.handle.route().add(route).replace().execute().await;
             set.map_err(|error| NetError::of("setting a route to the TAP", error))?;
         }
         self.remove_routes(version, |route| !fits(route)).await
@@ -126,7 +139,7 @@ impl Net {
 
     async fn remove_routes(&self, version: Version, which: impl Fn(&RouteMessage) -> bool) -> Result<(), NetError> {
         for route in self.routes(version.family()).await? {
-            if is_of_table(&route) && which(&route) {
+            if is_of_ours(&route) && which(&route) {
                 let removed = self.handle.route().del(route).execute().await;
                 unless_gone(removed.map_err(|error| NetError::of("removing a route of our table", error)))?;
             }
@@ -187,8 +200,25 @@ fn route_to(way: &RouteMessage, net: IpNet) -> RouteMessage {
     route
 }
 
-fn is_of_table(route: &RouteMessage) -> bool {
-    table_of(route) == TABLE
+/// The same route in another table.
+fn of_table(route: &RouteMessage, table: u32) -> RouteMessage {
+    let mut route = route.clone();
+    route.attributes.retain(|attribute| !matches!(attribute, RouteAttribute::Table(_)));
+    route.attributes.push(RouteAttribute::Table(table));
+    route
+}
+
+/// What tells our routes apart: table, destination and MTU.
+fn key_of(route: &RouteMessage) -> (u32, Option<IpNet>, Option<u32>) {
+    let metrics = route.attributes.iter().filter_map(|attribute| match attribute {
+        RouteAttribute::Metrics(metrics) => Some(metrics),
+        _ => None,
+    });
+    let mtu = metrics.flatten().find_map(|metric| match metric {
+        RouteMetric::Mtu(mtu) => Some(*mtu),
+        _ => None,
+    });
+    (table_of(route), destination_of(route), mtu)
 }
 
 /// What somebody else has removed meanwhile need not be removed.

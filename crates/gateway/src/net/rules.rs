@@ -15,6 +15,13 @@
 //! container network that comes later is never led away, and the number of prefixes costs a look-up
 //! nothing: there are two rules for each length.
 //!
+//! While the routes of our table carry the MTU of the host's way out ([`Plan::way_mtu`]), TCP has a
+//! table of its own, with the same routes and without that MTU: before each rule for our table stands
+//! one for the TCP table, with the same selectors and `ipproto tcp`. Datagrams and pings then see the
+//! MTU that is true for them, also in a look-up without a protocol (`ip route get`), and TCP goes on in
+//! segments as large as the TAP takes, since the gateway ends its connections and no segment of the VM
+//! travels further. A kernel before 4.17 ignores `ipproto`: then the MTU applies to nothing.
+//!
 //! N leaves alone what containers send to a captured address beside DNS: these are mostly replies of
 //! published ports to the host, which look like any other packet here, since their addresses are
 //! translated back only after routing.
@@ -28,14 +35,16 @@ use rtnetlink::packet_route::route::{RouteHeader, RouteProtocol};
 use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage, RulePortRange};
 use rtnetlink::packet_route::{AddressFamily, IpProtocol};
 
-use super::TABLE;
 use super::routing::Plan;
+use super::{TABLE, TABLE_TCP};
 
 /// The rules' priorities, in the order of look-up. Behind mirrored mode's (0 to 2), before `main`
 /// (32766). A rule that somebody else adds without a priority gets one before the first of these, so
 /// a VPN inside of Linux goes first.
 const A: u32 = 30_060;
-const N: u32 = 30_061;
+/// N for TCP alone.
+const N_TCP: u32 = 30_061;
+const N: u32 = 30_062;
 /// B, the last.
 const LAST: u32 = in_table(0);
 
@@ -44,12 +53,17 @@ const _: () = assert!(LAST < 32_766);
 
 /// The rule that asks `main` for routes longer than a mirrored prefix: C for length 0.
 const fn longer_in_main(length: u8) -> u32 {
-    N + 1 + 2 * (128 - length as u32)
+    N + 1 + 3 * (128 - length as u32)
+}
+
+/// The rule that asks the TCP table for mirrored prefixes of a length.
+const fn in_tcp_table(length: u8) -> u32 {
+    longer_in_main(length) + 1
 }
 
 /// The rule that asks our table for mirrored prefixes of a length: B for length 0.
 const fn in_table(length: u8) -> u32 {
-    longer_in_main(length) + 1
+    longer_in_main(length) + 2
 }
 
 /// Marks our rules and routes among others' ("u"; /etc/iproute2/rt_protos has nothing there).
@@ -82,8 +96,12 @@ pub(super) struct Rule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Only {
     All,
+    /// Segments of TCP.
+    Tcp,
     /// Those that this machine itself sends; the kernel says that they came in by `lo`.
     Local,
+    /// Of these the segments of TCP.
+    LocalTcp,
     /// Those to port 53, by UDP or TCP. (A later fragment has no port; a query has no later fragments.)
     Dns(IpProtocol),
 }
@@ -118,6 +136,10 @@ pub(super) fn rules(plan: &Plan, version: Version) -> Vec<Rule> {
         |priority, table| Rule { version, priority, from: None, to: None, only: Only::All, table, suppress: None };
     let ours = |address: &&IpAddr| Version::of(**address) == version;
     let own = plan.own.iter().filter(ours).map(|&address| Rule { from: Some(address), ..rule(A, MAIN) });
+    let tcp_apart = plan.way_mtu.is_some();
+    let captured_tcp = plan.captured.iter().filter(ours).filter(|_| tcp_apart);
+    let captured_tcp =
+        captured_tcp.map(|&address| Rule { to: Some(address), only: Only::LocalTcp, ..rule(N_TCP, TABLE_TCP) });
     let captured = plan.captured.iter().filter(ours).flat_map(|&address| {
         let to = Rule { to: Some(address), ..rule(N, TABLE) };
         [Only::Local, Only::Dns(IpProtocol::Udp), Only::Dns(IpProtocol::Tcp)].map(|only| Rule { only, ..to })
@@ -127,9 +149,11 @@ pub(super) fn rules(plan: &Plan, version: Version) -> Vec<Rule> {
     let of_length = lengths.into_iter().rev().flat_map(|length| {
         let longer = Rule { suppress: Some(length.into()), ..rule(longer_in_main(length), MAIN) };
         let suppress = length.checked_sub(1).map(u32::from);
-        [longer, Rule { suppress, ..rule(in_table(length), TABLE) }]
+        let tcp = Rule { suppress, only: Only::Tcp, ..rule(in_tcp_table(length), TABLE_TCP) };
+        let all = Rule { suppress, ..rule(in_table(length), TABLE) };
+        [Some(longer), tcp_apart.then_some(tcp), Some(all)].into_iter().flatten()
     });
-    own.chain(captured).chain(of_length).collect()
+    own.chain(captured_tcp).chain(captured).chain(of_length).collect()
 }
 
 /// Whether the rule bears our mark and one of our priorities; those of earlier versions lie among them.
@@ -163,7 +187,12 @@ pub(super) fn message_of(rule: &Rule) -> RuleMessage {
     message.attributes.extend(rule.suppress.map(RuleAttribute::SuppressPrefixLen));
     match rule.only {
         Only::All => {}
+        Only::Tcp => message.attributes.push(RuleAttribute::IpProtocol(IpProtocol::Tcp)),
         Only::Local => message.attributes.push(RuleAttribute::Iifname("lo".to_owned())),
+        Only::LocalTcp => {
+            let which = [RuleAttribute::Iifname("lo".to_owned()), RuleAttribute::IpProtocol(IpProtocol::Tcp)];
+            message.attributes.extend(which);
+        }
         Only::Dns(protocol) => {
             let which = [RuleAttribute::IpProtocol(protocol), RuleAttribute::DestinationPortRange(DNS_PORT)];
             message.attributes.extend(which);
@@ -177,7 +206,7 @@ pub(super) fn rule_of(message: &RuleMessage) -> Option<Rule> {
     let version = if message.header.family == AddressFamily::Inet6 { Version::V6 } else { Version::V4 };
     let table = message.header.table.into();
     let mut rule = Rule { version, priority: 0, from: None, to: None, only: Only::All, table, suppress: None };
-    let mut ports = None;
+    let (mut local, mut protocol, mut ports) = (false, None, None);
     for attribute in &message.attributes {
         match attribute {
             RuleAttribute::Priority(priority) => rule.priority = *priority,
@@ -186,17 +215,22 @@ pub(super) fn rule_of(message: &RuleMessage) -> Option<Rule> {
             RuleAttribute::Destination(address) => rule.to = Some(*address),
             RuleAttribute::SuppressPrefixLen(SUPPRESS_NOTHING) | RuleAttribute::Protocol(_) => {}
             RuleAttribute::SuppressPrefixLen(length) => rule.suppress = Some(*length),
-            RuleAttribute::Iifname(name) if name == "lo" => rule.only = Only::Local,
-            RuleAttribute::IpProtocol(protocol) => rule.only = Only::Dns(*protocol),
+            RuleAttribute::Iifname(name) if name == "lo" => local = true,
+            RuleAttribute::IpProtocol(only) => protocol = Some(*only),
             RuleAttribute::DestinationPortRange(range) => ports = Some(*range),
             // Kernels from 6.15 on say that all bits of the port count.
             RuleAttribute::Other(other) if other.kind() == FRA_DPORT_MASK && is_full_mask(other) => {}
             _ => return None,
         }
     }
-    if ports != matches!(rule.only, Only::Dns(_)).then_some(DNS_PORT) {
-        return None;
-    }
+    rule.only = match (local, protocol, ports) {
+        (false, None, None) => Only::All,
+        (true, None, None) => Only::Local,
+        (false, Some(IpProtocol::Tcp), None) => Only::Tcp,
+        (true, Some(IpProtocol::Tcp), None) => Only::LocalTcp,
+        (false, Some(protocol), Some(DNS_PORT)) => Only::Dns(protocol),
+        _ => return None,
+    };
     let ours = message_of(&rule).header;
     let (lengths, there) = ((ours.src_len, ours.dst_len), (message.header.src_len, message.header.dst_len));
     (message.header.action == RuleAction::ToTable && lengths == there && message.header.flags.is_empty())
@@ -225,6 +259,7 @@ mod tests {
         Plan {
             tap: String::new(),
             mtu: 1500,
+            way_mtu: None,
             vm_mac: [0; 6],
             gateway_mac: [0; 6],
             vm4: Ipv4Addr::UNSPECIFIED,
@@ -239,15 +274,23 @@ mod tests {
 
     /// Each rule of a family by what it does.
     fn told(mirrored: &[&str], version: Version) -> Vec<String> {
+        told_of(&plan(mirrored), version)
+    }
+
+    fn told_of(plan: &Plan, version: Version) -> Vec<String> {
         let words = |rule: &Rule| {
-            let table = if rule.table == MAIN { "main" } else { "ours" };
+            let table = match rule.table {
+                MAIN => "main",
+                TABLE_TCP if rule.only == Only::Tcp => "tcp",
+                _ => "ours",
+            };
             match (rule.from, rule.suppress) {
                 (Some(from), _) => format!("from {from}: {table}"),
                 (_, Some(length)) => format!("{table} > {length}"),
                 _ => table.to_owned(),
             }
         };
-        rules(&plan(mirrored), version).iter().map(words).collect()
+        rules(plan, version).iter().map(words).collect()
     }
 
     #[test]
@@ -273,14 +316,28 @@ mod tests {
     }
 
     #[test]
+    fn tcp_is_looked_up_in_its_own_table_before_everything_else_is_in_ours() {
+        let with_mtu = Plan { way_mtu: Some(1400), ..plan(&["10.0.0.0/8"]) };
+        let v4 = ["from 192.0.2.2: main", "main > 8", "tcp > 7", "ours > 7", "main > 0", "tcp", "ours"];
+        assert_eq!(told_of(&with_mtu, Version::V4), v4);
+        let v6 = ["from 2001:db8::2: main", "main > 0", "tcp", "ours"];
+        assert_eq!(told_of(&with_mtu, Version::V6), v6);
+    }
+
+    #[test]
     fn they_are_in_the_order_of_their_priorities() {
-        let all = rules(&plan(&["0.0.0.0/1", "10.1.2.3/32", "10.0.0.0/8"]), Version::V4);
-        assert!(all.is_sorted_by_key(|rule| rule.priority), "{all:?}");
+        let plan = plan(&["0.0.0.0/1", "10.1.2.3/32", "10.0.0.0/8"]);
+        for way_mtu in [None, Some(1500)] {
+            let captured = vec!["172.28.48.1".parse().unwrap(), "172.28.48.9".parse().unwrap()];
+            let all = rules(&Plan { way_mtu, captured, ..plan.clone() }, Version::V4);
+            assert!(all.is_sorted_by_key(|rule| rule.priority), "{all:?}");
+        }
     }
 
     #[test]
     fn every_rule_is_ours_and_is_read_as_it_was_written() {
         let plan = plan(&["0.0.0.0/1", "10.1.2.3/32", "2000::/3", "2001:db8::1/128"]);
+        let plan = Plan { way_mtu: Some(1500), captured: vec!["172.28.48.1".parse().unwrap()], ..plan };
         for version in Version::ALL {
             for rule in rules(&plan, version) {
                 let message = message_of(&rule);
