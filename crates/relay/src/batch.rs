@@ -1,7 +1,7 @@
 //! Datagrams on their way out that are alike: they can leave in one system call, and pass the kernel as one. Knows no socket.
 
 use std::net::SocketAddr;
-use wire::BindId;
+use wire::{BindId, Marks};
 
 /// The largest datagram that is kept for company: whole in a packet of Ethernet's size over IPv4. Larger ones are few.
 const LARGEST: usize = 1472;
@@ -17,7 +17,7 @@ const MOST_BYTES: usize = 65_507;
 pub(crate) struct Way {
     pub(crate) bind: BindId,
     pub(crate) peer: SocketAddr,
-    pub(crate) ttl: u8,
+    pub(crate) marks: Marks,
 }
 
 /// Datagrams of one way and one size, but that the last may be shorter.
@@ -61,7 +61,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn way(port: u16, ttl: u8) -> Way {
-        Way { bind: BindId(1), peer: ([192, 0, 2, 1], port).into(), ttl }
+        Way { bind: BindId(1), peer: ([192, 0, 2, 1], port).into(), marks: Marks::of_ttl(ttl) }
     }
 
     proptest! {

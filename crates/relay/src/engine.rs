@@ -335,10 +335,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                         way_out.datagrams.bound(bind, family);
                     }
                 }
-                Frame::Datagram { bind, peer, ttl, bytes } => {
+                Frame::Datagram { bind, peer, marks, bytes } => {
                     let refused = match &mut self.way_out {
-                        None => binds.send(bind, peer, ttl, bytes),
-                        Some(way_out) => way_out.datagrams.send(now, binds, (bind, peer, ttl), bytes),
+                        None => binds.send(bind, peer, marks, bytes),
+                        Some(way_out) => way_out.datagrams.send(now, binds, (bind, peer, marks), bytes),
                     };
                     if let Some(event) = refused {
                         tell(session, &event);
@@ -359,8 +359,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                 Frame::Query { request, message } => self.queries.ask(session, request, message),
                 // With the pipe stuck nobody could be answered: lost, as a packet is where a link is full.
                 Frame::Echo { .. } if session.is_congested() => {}
-                Frame::Echo { request, to, ttl, payload } => {
-                    if let Some(fault) = self.echoes.send(now, request, to, ttl, payload) {
+                Frame::Echo { request, to, marks, payload } => {
+                    if let Some(fault) = self.echoes.send(now, request, to, marks, payload) {
                         session.send(&Frame::EchoError { request, fault });
                     }
                 }
@@ -537,8 +537,8 @@ fn takes_datagrams(session: &Session) -> bool {
 
 fn tell(session: &mut Session, event: &udp::Event<'_>) {
     match event {
-        udp::Event::Datagram { bind, peer, ttl, bytes } => {
-            session.send(&Frame::Datagram { bind: *bind, peer: *peer, ttl: *ttl, bytes });
+        udp::Event::Datagram { bind, peer, marks, bytes } => {
+            session.send(&Frame::Datagram { bind: *bind, peer: *peer, marks: *marks, bytes });
         }
         udp::Event::Error { bind, peer, fault } => {
             session.send(&Frame::PeerError { bind: *bind, peer: *peer, fault: *fault });

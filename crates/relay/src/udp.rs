@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 use wire::frame::Family;
-use wire::{BindId, Fault};
+use wire::{BindId, Fault, Marks};
 
 /// The largest UDP payload over IPv4 (RFC 768, RFC 791), and one byte more to hold the largest over IPv6.
 const LARGEST: usize = 65_536;
@@ -28,7 +28,7 @@ const OVERHEAD: usize = 512;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event<'a> {
     /// A datagram came in.
-    Datagram { bind: BindId, peer: SocketAddr, ttl: u8, bytes: &'a [u8] },
+    Datagram { bind: BindId, peer: SocketAddr, marks: Marks, bytes: &'a [u8] },
     /// A datagram to `peer` did not arrive.
     Error { bind: BindId, peer: SocketAddr, fault: Fault },
     /// The socket broke, and is gone.
@@ -50,8 +50,8 @@ pub(crate) enum Incoming {
 pub(crate) struct Received {
     /// Who sent it.
     pub(crate) peer: SocketAddr,
-    /// Its time to live as it arrived.
-    pub(crate) ttl: u8,
+    /// As it arrived.
+    pub(crate) marks: Marks,
     /// Bytes of the buffer that it took.
     pub(crate) length: usize,
 }
@@ -110,8 +110,14 @@ impl Binds {
 
     /// Sends a datagram, by [`Binds::flush`] at the latest. `Some` when the host itself refused this one or those before it; a full
     /// socket buffer drops silently, as a full link would.
-    pub(crate) fn send(&mut self, bind: BindId, peer: SocketAddr, ttl: u8, bytes: &[u8]) -> Option<Event<'static>> {
-        let way = Way { bind, peer, ttl };
+    pub(crate) fn send(
+        &mut self,
+        bind: BindId,
+        peer: SocketAddr,
+        marks: Marks,
+        bytes: &[u8],
+    ) -> Option<Event<'static>> {
+        let way = Way { bind, peer, marks };
         if self.batch.as_mut().is_some_and(|batch| batch.add(way, bytes)) {
             return None;
         }
@@ -128,8 +134,8 @@ impl Binds {
         let batch = self.batch.take()?;
         if batch.datagrams().len() > 1 {
             let socket = &self.sockets.get(&batch.way.bind)?.socket;
-            let Way { peer, ttl, .. } = batch.way;
-            if socket.send_segments(peer, ttl, &batch.bytes, batch.segment).is_ok() {
+            let Way { peer, marks, .. } = batch.way;
+            if socket.send_segments(peer, marks, &batch.bytes, batch.segment).is_ok() {
                 return None;
             }
         }
@@ -137,9 +143,9 @@ impl Binds {
         batch.datagrams().map(|bytes| self.send_now(batch.way, bytes)).fold(None, Option::or)
     }
 
-    fn send_now(&self, Way { bind, peer, ttl }: Way, bytes: &[u8]) -> Option<Event<'static>> {
+    fn send_now(&self, Way { bind, peer, marks }: Way, bytes: &[u8]) -> Option<Event<'static>> {
         let socket = &self.sockets.get(&bind)?.socket;
-        let fault = socket.send(peer, ttl, bytes).err()?;
+        let fault = socket.send(peer, marks, bytes).err()?;
         Some(Event::Error { bind, peer, fault })
     }
 
@@ -209,9 +215,9 @@ fn receive_turn(bind: BindId, socket: &Socket, buffer: &mut [u8], tell: &mut imp
     while turn < UDP_TURN {
         turn += OVERHEAD;
         let event = match socket.receive(buffer) {
-            Ok(Incoming::Datagram(Received { peer, ttl, length })) => {
+            Ok(Incoming::Datagram(Received { peer, marks, length })) => {
                 turn += length;
-                Event::Datagram { bind, peer, ttl, bytes: &buffer[..length] }
+                Event::Datagram { bind, peer, marks, bytes: &buffer[..length] }
             }
             Ok(Incoming::Lost { peer, fault }) => Event::Error { bind, peer, fault },
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Turn::Drained,
@@ -233,6 +239,8 @@ fn receive_turn(bind: BindId, socket: &Socket, buffer: &mut [u8], tell: &mut imp
 mod tests {
     use super::*;
 
+    const MARKS: Marks = Marks::of_ttl(64);
+
     #[tokio::test]
     async fn an_earlier_datagrams_error_does_not_eat_the_next_datagram() {
         let mut binds = Binds::new();
@@ -241,9 +249,9 @@ mod tests {
         live.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
         let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         // Nothing is awaited between the two, so the receiving task cannot take the error away first.
-        assert_eq!(binds.send(BindId(1), closed, 64, b"lost"), None);
+        assert_eq!(binds.send(BindId(1), closed, MARKS, b"lost"), None);
         assert_eq!(binds.flush(), None);
-        assert_eq!(binds.send(BindId(1), live.local_addr().unwrap(), 64, b"kept"), None);
+        assert_eq!(binds.send(BindId(1), live.local_addr().unwrap(), MARKS, b"kept"), None);
         assert_eq!(binds.flush(), None);
         let mut buffer = [0; 10];
         assert_eq!(live.recv(&mut buffer).unwrap(), 4);
@@ -257,7 +265,7 @@ mod tests {
         there.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
         let sizes = [1000, 1000, 1000, 7, 1000, 0, 60_000, 1472, 1472];
         for size in sizes {
-            assert_eq!(binds.send(BindId(1), there.local_addr().unwrap(), 64, &vec![1; size]), None);
+            assert_eq!(binds.send(BindId(1), there.local_addr().unwrap(), MARKS, &vec![1; size]), None);
         }
         assert_eq!(binds.flush(), None);
         let mut buffer = vec![0; LARGEST];

@@ -1,6 +1,7 @@
 //! What the stack tells its user.
 
 use crate::addresses::Target;
+use crate::marks::Marks;
 use crate::requests::RequestId;
 use crate::tcp::FlowId;
 use crate::tcp::flow::Changes;
@@ -48,8 +49,8 @@ pub enum Event {
         bind: BindId,
         /// Where to, loopback aliases resolved.
         peer: SocketAddr,
-        /// Time to live for the real datagram.
-        ttl: u8,
+        /// Those of the real datagram.
+        marks: Marks,
         /// The payload.
         bytes: Vec<u8>,
     },
@@ -71,8 +72,8 @@ pub enum Event {
         request: RequestId,
         /// Where to, loopback aliases resolved.
         to: IpAddr,
-        /// Time to live for the real request.
-        ttl: u8,
+        /// Those of the real request.
+        marks: Marks,
         /// The payload.
         payload: Vec<u8>,
     },

@@ -9,6 +9,9 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Instant;
 
+/// The bits of a traffic class that are about congestion; all of them: it was met.
+const ECN: u8 = 3;
+
 type Key = (IpAddr, IpAddr, u32, u8);
 
 #[derive(Debug)]
@@ -22,6 +25,7 @@ struct Partial {
     /// Payload bytes of the whole datagram, once its last fragment came.
     total: Option<usize>,
     ttl: u8,
+    traffic_class: u8,
     spoilt: Option<DropReason>,
 }
 
@@ -57,7 +61,8 @@ impl Reassembler {
                     parts: Vec::new(),
                     bytes: Vec::new(),
                     total: None,
-                    ttl: packet.ttl,
+                    ttl: packet.marks.ttl,
+                    traffic_class: packet.marks.traffic_class,
                     spoilt: None,
                 });
                 self.partial.len() - 1
@@ -87,6 +92,10 @@ impl Reassembler {
         }
         p.bytes[start..end].copy_from_slice(packet.payload);
         p.parts.push((start, end));
+        // A congestion that one fragment met is the whole datagram's (RFC 3168 5.3).
+        if packet.marks.traffic_class & ECN == ECN && p.traffic_class & ECN != 0 {
+            p.traffic_class |= ECN;
+        }
         if f.more == More::Last {
             p.total = Some(end);
         }
@@ -119,7 +128,7 @@ impl Partial {
         let len = |n: usize| u16::try_from(n).unwrap_or(u16::MAX).to_be_bytes();
         match (src, dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
-                packet.extend_from_slice(&[0x45, 0]);
+                packet.extend_from_slice(&[0x45, self.traffic_class]);
                 packet.extend_from_slice(&len(20 + self.bytes.len()));
                 packet.extend_from_slice(&[0, 0, 0, 0, self.ttl, protocol, 0, 0]);
                 packet.extend_from_slice(&src.octets());
@@ -128,7 +137,7 @@ impl Partial {
                 packet[10..12].copy_from_slice(&sum.to_ne_bytes());
             }
             (IpAddr::V6(src), IpAddr::V6(dst)) => {
-                packet.extend_from_slice(&[0x60, 0, 0, 0]);
+                packet.extend_from_slice(&[0x60 | self.traffic_class >> 4, self.traffic_class << 4, 0, 0]);
                 packet.extend_from_slice(&len(self.bytes.len()));
                 packet.extend_from_slice(&[protocol, self.ttl]);
                 packet.extend_from_slice(&src.octets());

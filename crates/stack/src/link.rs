@@ -71,6 +71,7 @@ impl Link {
                 frame.extend_from_slice(&self.ethernet(ETHER_IPV4));
                 let mut ip = [0u8; 20];
                 ip[0] = 0x45;
+                ip[1] = head.traffic_class;
                 ip[2..4].copy_from_slice(&len16(20 + payload.len()).to_be_bytes());
                 if let Some(cut) = &cut {
                     ip[4..6].copy_from_slice(&cut.id.to_be_bytes()[2..]);
@@ -91,7 +92,7 @@ impl Link {
             (IpAddr::V6(src), IpAddr::V6(dst)) => {
                 frame.extend_from_slice(&self.ethernet(ETHER_IPV6));
                 let extra = if cut.is_some() { 8 } else { 0 };
-                frame.extend_from_slice(&[0x60, 0, 0, 0]);
+                frame.extend_from_slice(&[0x60 | head.traffic_class >> 4, head.traffic_class << 4, 0, 0]);
                 frame.extend_from_slice(&len16(extra + payload.len()).to_be_bytes());
                 frame.push(if cut.is_some() { 44 } else { head.protocol });
                 frame.push(head.ttl);
@@ -124,6 +125,7 @@ pub(crate) struct IpHead {
     pub(crate) dst: IpAddr,
     pub(crate) protocol: u8,
     pub(crate) ttl: u8,
+    pub(crate) traffic_class: u8,
 }
 
 impl IpHead {

@@ -47,7 +47,7 @@ pub(crate) fn solicited(
         return stats.drop(DropReason::Malformed);
     };
     // RFC 4861 7.1.1: a hop limit below 255 means that it was forwarded.
-    if packet.ttl != 255 || target == VM6 || target.is_multicast() {
+    if packet.marks.ttl != 255 || target == VM6 || target.is_multicast() {
         return stats.drop(DropReason::Icmp);
     }
     let IpAddr::V6(asker) = packet.src else { return };

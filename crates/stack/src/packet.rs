@@ -1,5 +1,6 @@
 //! IP packets: read with every length checked, and the checksums of all that is above. Knows no flow and no table.
 
+use crate::marks::{Fragments, Marks};
 use crate::stats::DropReason;
 use etherparse::checksum::Sum16BitWords;
 use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice};
@@ -15,7 +16,7 @@ pub(crate) const ICMP6: u8 = 58;
 pub(crate) struct Packet<'a> {
     pub(crate) src: IpAddr,
     pub(crate) dst: IpAddr,
-    pub(crate) ttl: u8,
+    pub(crate) marks: Marks,
     pub(crate) protocol: u8,
     /// Where the byte is that names the protocol.
     pub(crate) protocol_at: usize,
@@ -100,7 +101,11 @@ impl<'a> Packet<'a> {
         Ok(Self {
             src: header.source_addr().into(),
             dst: header.destination_addr().into(),
-            ttl: header.ttl(),
+            marks: Marks {
+                ttl: header.ttl(),
+                traffic_class: bytes[1],
+                fragments: if header.dont_fragment() { Fragments::Forbidden } else { Fragments::Allowed },
+            },
             protocol: header.protocol().0,
             protocol_at: 9,
             payload: &bytes[start..end],
@@ -169,7 +174,12 @@ impl<'a> Packet<'a> {
         Ok(Self {
             src: header.source_addr().into(),
             dst: header.destination_addr().into(),
-            ttl: header.hop_limit(),
+            marks: Marks {
+                ttl: header.hop_limit(),
+                traffic_class: header.traffic_class(),
+                // Nobody but its sender fragments it, who has not.
+                fragments: Fragments::Forbidden,
+            },
             protocol: next,
             protocol_at: named_at,
             payload: whole.get(at..).ok_or(DropReason::Malformed)?,

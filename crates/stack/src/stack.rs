@@ -8,6 +8,7 @@ use crate::fragments::Reassembler;
 use crate::icmp::{self, Bucket, Fault, FaultKind};
 use crate::limits::{MAX_BINDS, MAX_EVENT_BYTES, MAX_EVENTS, MAX_FLOWS, MAX_HALF_OPEN};
 use crate::link::{IpHead, Link, len16};
+use crate::marks::Marks;
 use crate::offload::{Offload, Transmit};
 use crate::packet::{UDP, transport_sum};
 use crate::requests::{Asker, RequestId, Requests};
@@ -216,20 +217,20 @@ impl Stack {
         }
     }
 
-    /// A datagram from `peer` for the app behind `bind`; `ttl` is what it came with.
+    /// A datagram from `peer` for the app behind `bind`; `marks` is what it came with.
     pub fn deliver_datagram(
         &mut self,
         now: Instant,
         bind: BindId,
         peer: SocketAddr,
         bytes: &[u8],
-        ttl: u8,
+        marks: Marks,
         out: &mut dyn Transmit,
     ) {
         let found = self.binds.answered(now, bind).map(|bind| (bind.app, bind.alias(peer.port())));
         let Some((app, alias)) = found else { return self.stats.drop(DropReason::Late) };
         let from = self.known_as(peer, alias);
-        self.send_udp(from, app, bytes, ttl.max(1), out);
+        self.send_udp(from, app, bytes, marks, out);
     }
 
     /// The address by which an app knows a peer.
@@ -240,13 +241,14 @@ impl Stack {
         SocketAddr::new(alias.unwrap_or_else(|| self.plan.host_like(peer.ip())), peer.port())
     }
 
-    fn send_udp(&mut self, from: SocketAddr, app: SocketAddr, bytes: &[u8], ttl: u8, out: &mut dyn Transmit) {
+    fn send_udp(&mut self, from: SocketAddr, app: SocketAddr, bytes: &[u8], marks: Marks, out: &mut dyn Transmit) {
         let (src, dst) = (from.ip(), app.ip());
         if bytes.len() > 65_507 || !same_family(src, dst) {
             return self.stats.drop(DropReason::Late);
         }
         let datagram = udp_datagram(from, app, bytes);
-        let head = IpHead { src, dst, protocol: UDP, ttl };
+        let Marks { ttl, traffic_class, .. } = marks;
+        let head = IpHead { src, dst, protocol: UDP, ttl: ttl.max(1), traffic_class };
         self.link.send(&mut self.stats, out, head, &datagram);
     }
 
@@ -281,7 +283,7 @@ impl Stack {
     /// The answer to a DNS question, as large as its asker takes it.
     pub fn answer_query(&mut self, request: RequestId, message: &[u8], out: &mut dyn Transmit) {
         match self.requests.take(request) {
-            Some(Asker::Dns { app, server }) => self.send_udp(server, app, message, 64, out),
+            Some(Asker::Dns { app, server }) => self.send_udp(server, app, message, Marks::of_ttl(64), out),
             Some(Asker::Echo { .. }) | None => self.stats.drop(DropReason::Late),
         }
     }

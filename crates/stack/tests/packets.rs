@@ -55,16 +55,17 @@ impl Rig {
 fn a_source_endpoint_has_one_bind_for_all_peers() {
     let mut rig = Rig::new(1500);
     let (events, _) = rig.feed(&udp(APP, PEER, 64, b""));
-    let [Event::Bind { bind, .. }, Event::Datagram { bytes, ttl: 63, peer, .. }] = &events[..] else {
+    let [Event::Bind { bind, .. }, Event::Datagram { bytes, marks, peer, .. }] = &events[..] else {
         panic!("{events:?}")
     };
     assert!(bytes.is_empty());
-    assert_eq!(*peer, PEER.parse().unwrap());
+    assert_eq!((*peer, marks.ttl), (PEER.parse().unwrap(), 63));
     let bind = *bind;
     assert_eq!(rig.bind(APP, "1.1.1.1:1"), bind);
     assert_ne!(rig.bind("10.99.0.18:5001", PEER), bind);
     // A stranger may answer: the filter is the relay host's.
-    let sent = rig.out(|s, now, out| s.deliver_datagram(now, bind, "7.7.7.7:7".parse().unwrap(), b"hi", 50, out));
+    let sent = rig
+        .out(|s, now, out| s.deliver_datagram(now, bind, "7.7.7.7:7".parse().unwrap(), b"hi", Marks::of_ttl(50), out));
     let sliced = etherparse::SlicedPacket::from_ip(&sent[0]).unwrap();
     let Some(etherparse::TransportSlice::Udp(u)) = sliced.transport else { panic!("no UDP") };
     assert_eq!((u.source_port(), u.destination_port(), u.payload()), (7, 5000, &b"hi"[..]));
@@ -78,7 +79,7 @@ fn binds_end_when_idle_and_the_oldest_goes_first() {
     let two_way = rig.bind("10.99.0.18:5001", PEER);
     let dns = rig.bind("10.99.0.18:5002", "8.8.8.8:53");
     for bind in [two_way, dns] {
-        rig.out(|s, now, out| s.deliver_datagram(now, bind, PEER.parse().unwrap(), b"r", 64, out));
+        rig.out(|s, now, out| s.deliver_datagram(now, bind, PEER.parse().unwrap(), b"r", Marks::of_ttl(64), out));
     }
     assert!(rig.wait(Duration::from_secs(29)).is_empty());
     let mut gone = rig.wait(Duration::from_secs(2));
@@ -102,7 +103,7 @@ fn a_full_table_gives_up_who_was_idle_longest_whatever_its_lifetime() {
     let mut rig = Rig::new(1500);
     let app = |n: u16| format!("10.99.0.18:{}", 5000 + n);
     let answer = |rig: &mut Rig, bind| {
-        rig.out(|s, now, out| s.deliver_datagram(now, bind, PEER.parse().unwrap(), b"r", 64, out));
+        rig.out(|s, now, out| s.deliver_datagram(now, bind, PEER.parse().unwrap(), b"r", Marks::of_ttl(64), out));
     };
     rig.stack.set_max_binds(3);
     let answered: Vec<BindId> = (0..3).map(|n| rig.bind(&app(n), PEER)).collect();
@@ -133,13 +134,13 @@ fn a_full_table_gives_up_who_was_idle_longest_whatever_its_lifetime() {
 fn an_unanswered_bind_ends_by_its_last_datagram_out_and_an_answered_one_by_its_last_either_way() {
     let mut rig = Rig::new(1500);
     let (one_way, two_way) = (rig.bind(APP, PEER), rig.bind("10.99.0.18:5001", PEER));
-    rig.out(|s, now, out| s.deliver_datagram(now, two_way, PEER.parse().unwrap(), b"r", 64, out));
+    rig.out(|s, now, out| s.deliver_datagram(now, two_way, PEER.parse().unwrap(), b"r", Marks::of_ttl(64), out));
     assert!(rig.wait(Duration::from_secs(20)).is_empty());
     assert_eq!(rig.bind(APP, PEER), one_way);
     assert!(rig.wait(Duration::from_secs(29)).is_empty(), "one more datagram is 30 s more");
     assert_eq!(rig.wait(Duration::from_secs(1)), [Event::Unbind { bind: one_way }]);
     assert!(rig.wait(Duration::from_secs(200)).is_empty());
-    rig.out(|s, now, out| s.deliver_datagram(now, two_way, PEER.parse().unwrap(), b"r", 64, out));
+    rig.out(|s, now, out| s.deliver_datagram(now, two_way, PEER.parse().unwrap(), b"r", Marks::of_ttl(64), out));
     assert!(rig.wait(Duration::from_secs(299)).is_empty());
     assert_eq!(rig.wait(Duration::from_secs(1)), [Event::Unbind { bind: two_way }]);
 }
@@ -150,7 +151,7 @@ fn the_hosts_loopback_answers_by_the_alias_that_was_asked() {
     let (events, _) = rig.feed(&udp(APP, "172.20.0.1:7000", 64, b"x"));
     let [.., Event::Datagram { bind, peer, .. }] = events[..] else { panic!("{events:?}") };
     assert_eq!(peer, "127.0.0.1:7000".parse::<SocketAddr>().unwrap());
-    let sent = rig.out(|s, now, out| s.deliver_datagram(now, bind, peer, b"r", 64, out));
+    let sent = rig.out(|s, now, out| s.deliver_datagram(now, bind, peer, b"r", Marks::of_ttl(64), out));
     assert_eq!(sent[0][12..16], [172, 20, 0, 1]);
     let mut refusing = plan();
     refusing.host_loopback = HostLoopback::Refused;
@@ -166,7 +167,8 @@ fn the_largest_datagram_passes_in_fragments_both_ways() {
         let mut rig = Rig::new(mtu);
         let bind = rig.bind(app, peer);
         let bytes: Vec<u8> = (0..65_507u32).map(|i| (i % 251) as u8).collect();
-        let mut parts = rig.out(|s, now, out| s.deliver_datagram(now, bind, peer.parse().unwrap(), &bytes, 64, out));
+        let mut parts =
+            rig.out(|s, now, out| s.deliver_datagram(now, bind, peer.parse().unwrap(), &bytes, Marks::of_ttl(64), out));
         assert!(parts.iter().all(|p| p.len() <= mtu));
         // The same fragments, sent back with the ends exchanged, in the wrong order, give the datagram again.
         parts.reverse();
@@ -188,6 +190,104 @@ fn the_largest_datagram_passes_in_fragments_both_ways() {
         // The ports are not exchanged, so it is another source endpoint.
         let Some(Event::Datagram { bytes: back, .. }) = got.last() else { panic!("{mtu}: {} events", got.len()) };
         assert!(*back == bytes);
+    }
+}
+
+/// A datagram to [`PEER`] or its like over IPv6, of a traffic class, with DF or without over IPv4.
+fn marked(v6: bool, class: u8, df: bool) -> Vec<u8> {
+    if v6 {
+        let mut packet = udp("[fd75:6e64:6572::2]:1", "[2600::1]:2", 64, &[1; 64]);
+        packet[..2].copy_from_slice(&[0x60 | class >> 4, class << 4]);
+        return packet;
+    }
+    let mut packet = udp(APP, PEER, 64, &[1; 64]);
+    packet[1] = class;
+    packet[6] = if df { 0x40 } else { 0 };
+    sum4(&mut packet);
+    packet
+}
+
+fn sum4(packet: &mut [u8]) {
+    packet[10..12].copy_from_slice(&[0, 0]);
+    let sum = etherparse::checksum::Sum16BitWords::new().add_slice(&packet[..20]).ones_complement();
+    packet[10..12].copy_from_slice(&sum.to_ne_bytes());
+}
+
+/// Two fragments of a packet; the second has congestion marked where the packet's sender knows of that.
+fn in_two(packet: &[u8]) -> [Vec<u8>; 2] {
+    let v6 = packet[0] >> 4 == 6;
+    let header = if v6 { 40 } else { 20 };
+    [(0, 40, 1u16), (40, packet.len() - header, 0)].map(|(start, end, more)| {
+        let mut part = packet[..header].to_vec();
+        if v6 {
+            part[6] = 44;
+            part[4..6].copy_from_slice(&u16::try_from(8 + end - start).unwrap().to_be_bytes());
+            part.extend_from_slice(&[17, 0]);
+            part.extend_from_slice(&(u16::try_from(start).unwrap() | more).to_be_bytes());
+            part.extend_from_slice(&[0, 0, 0, 9]);
+        }
+        part.extend_from_slice(&packet[header + start..header + end]);
+        if !v6 {
+            part[1] |= if more == 0 && part[1] & 3 != 0 { 3 } else { 0 };
+            let length = u16::try_from(part.len()).unwrap();
+            part[2..4].copy_from_slice(&length.to_be_bytes());
+            part[6..8].copy_from_slice(&(u16::try_from(start / 8).unwrap() | more << 13).to_be_bytes());
+            sum4(&mut part);
+        }
+        part
+    })
+}
+
+#[test]
+fn traffic_class_and_the_ban_on_fragments_are_carried() {
+    let mut rig = Rig::new(1500);
+    let mut marks_of = |packets: &[Vec<u8>]| {
+        let events: Vec<Event> = packets.iter().flat_map(|packet| rig.feed(packet).0).collect();
+        let Some(Event::Datagram { marks, .. }) = events.last() else { panic!("{events:?}") };
+        (marks.traffic_class, marks.fragments)
+    };
+    for class in [0, 0xb9, 0xff] {
+        assert_eq!(marks_of(&[marked(false, class, true)]), (class, Fragments::Forbidden));
+        assert_eq!(marks_of(&[marked(false, class, false)]), (class, Fragments::Allowed));
+        assert_eq!(marks_of(&[marked(true, class, true)]), (class, Fragments::Forbidden), "no router fragments it");
+        assert_eq!(marks_of(&in_two(&marked(true, class, true))), (class, Fragments::Allowed));
+    }
+    assert_eq!(marks_of(&in_two(&marked(false, 0xb8, false))), (0xb8, Fragments::Allowed));
+    // RFC 3168 5.3: one fragment met congestion.
+    assert_eq!(marks_of(&in_two(&marked(false, 0xb9, false))), (0xbb, Fragments::Allowed));
+}
+
+#[test]
+fn a_datagram_comes_with_its_traffic_class() {
+    for (app, peer) in [(APP, PEER), ("[fd75:6e64:6572::2]:1", "[2600::1]:2")] {
+        let mut rig = Rig::new(1500);
+        let bind = rig.bind(app, peer);
+        for (class, length) in [(0, 10), (0xb9, 10), (0xff, 10), (0xb9, 3000)] {
+            let (bytes, marks) = (vec![7; length], Marks { traffic_class: class, ..Marks::of_ttl(9) });
+            let sent = rig.out(|s, now, out| s.deliver_datagram(now, bind, peer.parse().unwrap(), &bytes, marks, out));
+            assert_eq!(sent.len(), if length > 1500 { 3 } else { 1 });
+            for part in &sent {
+                let (found, ttl) =
+                    if part[0] >> 4 == 4 { (part[1], part[8]) } else { (part[0] << 4 | part[1] >> 4, part[7]) };
+                assert_eq!((found, ttl), (class, 9));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_too_big_is_told_with_the_links_mtu() {
+    for (app, peer) in [(APP, PEER), ("[fd75:6e64:6572::2]:1", "[2600::1]:2")] {
+        let mut rig = Rig::new(65_520);
+        let bind = rig.bind(app, peer);
+        for (mtu, told) in [(1400, 1400), (1280, 1280), (0, 1280)] {
+            let fault = Fault { kind: FaultKind::PacketTooBig { mtu }, router: None };
+            let sent = rig.out(|s, now, out| s.deliver_peer_error(now, bind, peer.parse().unwrap(), fault, out));
+            let [packet] = &sent[..] else { panic!("{sent:?}") };
+            let icmp = &packet[if packet[0] >> 4 == 4 { 20 } else { 40 }..];
+            let kind = if packet[0] >> 4 == 4 { [3, 4] } else { [2, 0] };
+            assert_eq!((&icmp[..2], u32::from_be_bytes(icmp[4..8].try_into().unwrap())), (&kind[..], told), "{mtu}");
+        }
     }
 }
 
@@ -264,7 +364,7 @@ fn echo_is_carried_and_the_gateway_answers_for_itself() {
     assert!(events.is_empty());
     assert_eq!((sent[0][20], &sent[0][24..28], &sent[0][28..]), (0, &[0, 77, 0, 3][..], &b"payload"[..]));
     let (events, _) = rig.feed(&ping([8, 8, 8, 8], 9));
-    let [Event::Echo { request, ttl: 8, .. }] = events[..] else { panic!("{events:?}") };
+    let [Event::Echo { request, marks: Marks { ttl: 8, .. }, .. }] = events[..] else { panic!("{events:?}") };
     let sent = rig.out(|s, _, out| s.echo_reply(request, 55, b"payload", out));
     assert_eq!((sent[0][8], &sent[0][12..16], sent[0][20]), (55, &[8, 8, 8, 8][..], 0));
     let (events, _) = rig.feed(&ping([10, 99, 0, 19], 64));

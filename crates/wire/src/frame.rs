@@ -7,13 +7,14 @@
 use crate::codec::{Malformed, Reader, put_maybe_ip, put_socket};
 use crate::ids::{BindId, FlowId, RequestId};
 use crate::limits::{HEADER, MAX_BUILD_NAME, MAX_NAME, MAX_PAYLOAD, MAX_WINDOW, MAX_WORDS};
+use crate::marks::Marks;
 use std::net::{IpAddr, SocketAddr};
 
 /// First bytes of every hello, so that a stranger's output is told from a relay's.
 pub const MAGIC: [u8; 8] = *b"UNDERPAS";
 
 /// The protocol's version. Two ends work together only if theirs are equal.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// What an end can do beyond TCP, as bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -178,8 +179,8 @@ pub enum Frame<'a> {
     Orphan { flow: FlowId },
     /// Gateway: open a UDP socket of the given family (4 or 6).
     Bind { bind: BindId, family: Family },
-    /// Both: a datagram to (from) `peer` with this time to live.
-    Datagram { bind: BindId, peer: SocketAddr, ttl: u8, bytes: &'a [u8] },
+    /// Both: a datagram to (from) `peer`.
+    Datagram { bind: BindId, peer: SocketAddr, marks: Marks, bytes: &'a [u8] },
     /// Relay: an error came back about a datagram to `peer`.
     PeerError { bind: BindId, peer: SocketAddr, fault: Fault },
     /// Both: the UDP socket is gone.
@@ -191,7 +192,7 @@ pub enum Frame<'a> {
     /// Relay: no answer.
     NoAnswer { request: RequestId, reason: QueryFailure },
     /// Gateway: send an ICMP echo request.
-    Echo { request: RequestId, to: IpAddr, ttl: u8, payload: &'a [u8] },
+    Echo { request: RequestId, to: IpAddr, marks: Marks, payload: &'a [u8] },
     /// Relay: its reply, with the time to live that it arrived with.
     EchoReply { request: RequestId, ttl: u8, payload: &'a [u8] },
     /// Relay: an error came back about it.
@@ -390,8 +391,8 @@ impl Frame<'_> {
                 });
                 (kind::BIND, bind.0)
             }
-            Frame::Datagram { bind, peer, ttl, bytes } => {
-                out.push(*ttl);
+            Frame::Datagram { bind, peer, marks, bytes } => {
+                marks.put(out);
                 put_socket(out, *peer);
                 out.extend_from_slice(bytes);
                 (kind::DATAGRAM, bind.0)
@@ -431,8 +432,8 @@ impl Frame<'_> {
                 });
                 (kind::NO_ANSWER, request.0)
             }
-            Frame::Echo { request, to, ttl, payload } => {
-                out.push(*ttl);
+            Frame::Echo { request, to, marks, payload } => {
+                marks.put(out);
                 put_maybe_ip(out, Some(*to));
                 out.extend_from_slice(payload);
                 (kind::ECHO, request.0)
@@ -545,7 +546,7 @@ fn decode(kind: u8, id: u32, payload: &[u8]) -> Result<Option<Frame<'_>>, Malfor
             };
             Frame::Bind { bind, family }
         }
-        kind::DATAGRAM => Frame::Datagram { bind, ttl: r.u8()?, peer: r.socket()?, bytes: r.rest() },
+        kind::DATAGRAM => Frame::Datagram { bind, marks: Marks::read(&mut r)?, peer: r.socket()?, bytes: r.rest() },
         kind::PEER_ERROR => Frame::PeerError { bind, peer: r.socket()?, fault: decode_fault(&mut r)? },
         kind::UNBIND => {
             let reason = match r.u8()? {
@@ -576,7 +577,7 @@ fn decode(kind: u8, id: u32, payload: &[u8]) -> Result<Option<Frame<'_>>, Malfor
             };
             Frame::NoAnswer { request, reason }
         }
-        kind::ECHO => Frame::Echo { request, ttl: r.u8()?, to: r.ip()?, payload: r.rest() },
+        kind::ECHO => Frame::Echo { request, marks: Marks::read(&mut r)?, to: r.ip()?, payload: r.rest() },
         kind::ECHO_REPLY => Frame::EchoReply { request, ttl: r.u8()?, payload: r.rest() },
         kind::ECHO_ERROR => Frame::EchoError { request, fault: decode_fault(&mut r)? },
         kind::ASK_FACTS => Frame::AskFacts { request },

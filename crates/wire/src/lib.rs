@@ -14,6 +14,7 @@ pub mod facts;
 pub mod frame;
 pub mod ids;
 pub mod limits;
+mod marks;
 pub mod seal;
 pub mod session;
 pub mod via;
@@ -24,6 +25,7 @@ pub use frame::{
     AnsweredBy, Capabilities, ConnectFailure, Fault, FaultKind, Frame, FrameError, Hello, QueryFailure, UnbindReason,
 };
 pub use ids::{BindId, FlowId, RequestId};
+pub use marks::{Fragments, Marks};
 pub use seal::Sealer;
 pub use session::{Pull, Role, Session, Source, Then, Violation};
 pub use via::{HostProxy, ViaSettings};

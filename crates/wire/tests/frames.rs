@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use underpass_wire::frame::Family;
 use underpass_wire::limits::{HEADER, MAX_BUILD_NAME, MAX_NAME, MAX_PAYLOAD, MAX_WINDOW, MAX_WORDS};
 use underpass_wire::{
-    AnsweredBy, BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Frame, FrameError, Hello,
-    QueryFailure, RequestId, UnbindReason,
+    AnsweredBy, BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Fragments, Frame, FrameError,
+    Hello, Marks, QueryFailure, RequestId, UnbindReason,
 };
 
 fn ip() -> impl Strategy<Value = IpAddr> {
@@ -113,14 +113,20 @@ fn build(id: u32, bytes: &[u8], ttl: u8, seed: FrameSeed) -> Frame<'_> {
         },
         FrameSeed::Bulk(n, s, fault) => match n {
             0 => Frame::Data { flow, bytes },
-            1 => Frame::Datagram { bind, peer: s, ttl, bytes },
+            1 => Frame::Datagram { bind, peer: s, marks: marks(ttl), bytes },
             2 => Frame::Query { request, message: bytes },
             3 => Frame::Answer { request, by: ANSWERED_BY[usize::from(ttl % 4)], message: bytes },
-            4 => Frame::Echo { request, to: s.ip(), ttl, payload: bytes },
+            4 => Frame::Echo { request, to: s.ip(), marks: marks(ttl), payload: bytes },
             5 => Frame::EchoReply { request, ttl, payload: bytes },
             _ => Frame::EchoError { request, fault },
         },
     }
+}
+
+/// Marks of every kind, out of one byte.
+fn marks(ttl: u8) -> Marks {
+    let fragments = if ttl & 1 == 0 { Fragments::Allowed } else { Fragments::Forbidden };
+    Marks { ttl, traffic_class: ttl.wrapping_mul(7), fragments }
 }
 
 const ANSWERED_BY: [AnsweredBy; 4] =
@@ -186,6 +192,24 @@ fn every_small_kind_survives_the_round_trip() {
     round_trip(&Frame::Via { json: b"{}" });
     for words in ["", "the proxy is away", &"n".repeat(MAX_WORDS)] {
         round_trip(&Frame::ViaTrouble { words });
+    }
+}
+
+#[test]
+fn marks_that_nobody_defined_are_malformed() {
+    let peer = SocketAddr::from(([192, 0, 2, 1], 443));
+    for frame in [
+        Frame::Datagram { bind: BindId(1), peer, marks: marks(64), bytes: b"x" },
+        Frame::Echo { request: RequestId(1), to: peer.ip(), marks: marks(65), payload: b"x" },
+    ] {
+        let mut bytes = Vec::new();
+        frame.encode(&mut bytes);
+        let flags = HEADER + 2;
+        assert!(bytes[flags] <= 1);
+        for unknown in 2..=u8::MAX {
+            bytes[flags] = unknown;
+            assert!(matches!(Frame::parse(&bytes), Err(FrameError::Malformed { .. })), "{unknown}");
+        }
     }
 }
 

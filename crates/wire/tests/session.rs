@@ -14,7 +14,7 @@ use underpass_wire::limits::{
 };
 use underpass_wire::session::Sent;
 use underpass_wire::{
-    BindId, Capabilities, Decoder, FlowId, Frame, Hello, Pull, RequestId, Role, Session, Source, Then, Violation,
+    BindId, Capabilities, Decoder, FlowId, Frame, Hello, Marks, Pull, RequestId, Role, Session, Source, Then, Violation,
 };
 
 const PIPE: usize = 4096;
@@ -254,7 +254,7 @@ fn control_frames_overtake_bulk() {
     }
     pair.run(&[3000], |p| p.relay.streams.values().all(|s| s.received > 100_000));
     let before: u64 = pair.relay.streams.values().map(|s| s.received).sum();
-    let echo = Frame::Echo { request: RequestId(9), to: peer().ip(), ttl: 64, payload: b"x" };
+    let echo = Frame::Echo { request: RequestId(9), to: peer().ip(), marks: Marks::of_ttl(64), payload: b"x" };
     assert_eq!(pair.gateway.session.send(&echo), Sent::Queued);
     pair.run(&[3000], |p| p.relay.echoes == [9]);
     let after: u64 = pair.relay.streams.values().map(|s| s.received).sum();
@@ -336,7 +336,7 @@ fn strangers_and_other_versions_are_told_by_name() {
 fn datagrams_are_bounded_and_pass_between_the_turns_of_flows() {
     let mut pair = Pair::new(1 << 20);
     pair.open(1, 100_000_000, 0);
-    let datagram = Frame::Datagram { bind: BindId(1), peer: peer(), ttl: 64, bytes: &[5; 1200] };
+    let datagram = Frame::Datagram { bind: BindId(1), peer: peer(), marks: Marks::of_ttl(64), bytes: &[5; 1200] };
     let mut queued = 0;
     while pair.gateway.session.send(&datagram) == Sent::Queued {
         queued += 1;

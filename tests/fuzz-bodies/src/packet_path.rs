@@ -4,8 +4,8 @@
 use crate::Bytes;
 use std::time::{Duration, Instant};
 use underpass_stack::{
-    AddressPlan, BindId, Capacity, Changes, Config, Event, Fault, FaultKind, FlowId, HostLoopback, Ipv6, Offload,
-    Refusal, RequestId, RxMeta, Stack, Transmit, TxMeta,
+    AddressPlan, BindId, Capacity, Changes, Config, Event, Fault, FaultKind, FlowId, HostLoopback, Ipv6, Marks,
+    Offload, Refusal, RequestId, RxMeta, Stack, Transmit, TxMeta,
 };
 
 const GATEWAY_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
@@ -214,7 +214,8 @@ impl Run {
     fn call(&mut self, input: &mut Bytes<'_>) {
         let (what, n) = (input.byte(), usize::from(input.two()));
         let peer = ([8, 8, 8, 8], 80).into();
-        let fault = Fault { kind: FaultKind::PacketTooBig { mtu: 1300 }, router: None };
+        let mtu = [0, 68, 1300, u32::MAX][n & 3];
+        let fault = Fault { kind: FaultKind::PacketTooBig { mtu }, router: None };
         let (now, out) = (self.now, &mut self.app);
         if let Some(flow) = self.flows.get(n % self.flows.len().max(1)).copied() {
             match what & 15 {
@@ -240,7 +241,9 @@ impl Run {
         }
         let (bind, request) = (self.binds.last().copied(), self.requests.pop());
         match (what >> 4, bind, request) {
-            (1, Some(bind), _) => self.stack.deliver_datagram(now, bind, peer, &vec![1; n], 9, out),
+            (1, Some(bind), _) => {
+                self.stack.deliver_datagram(now, bind, peer, &vec![1; n], Marks::of_ttl(n as u8), out)
+            }
             (2, Some(bind), _) => self.stack.deliver_peer_error(now, bind, peer, fault, out),
             (3, Some(bind), _) => self.stack.bind_failed(bind),
             (4, _, Some(request)) => self.stack.answer_query(request, &vec![1; n], out),

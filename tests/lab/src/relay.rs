@@ -70,6 +70,8 @@ pub enum Lack {
     Ping6,
     /// Windows tells no program which of its datagrams was refused or ran out of hops.
     DatagramErrors,
+    /// Windows lets no ordinary program set the DSCP of a datagram, and Wine 8 knows no ECN.
+    TrafficClass,
     /// Wine shows a nameserver's REFUSED and NOTIMP as SERVFAIL.
     DnsCodes,
     /// Wine's resolver damages answers of tens of kilobytes.
@@ -109,6 +111,7 @@ pub fn lacks(lack: Lack) -> bool {
             Lack::EveryByte => wine_has("whole-sends"),
             Lack::OwnProcess
             | Lack::DatagramErrors
+            | Lack::TrafficClass
             | Lack::DnsCodes
             | Lack::HugeAnswers
             | Lack::NewNameservers

@@ -4,7 +4,7 @@ use crate::frames::{self, GATEWAY, PEER};
 use crate::scenario::{Scenario, Work};
 use crate::vm::{MTU, Vm};
 use gateway::front::{OwnAddresses, Verdict, judge};
-use stack::{Event, Offload};
+use stack::{Event, Marks, Offload};
 use std::net::Ipv4Addr;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -37,7 +37,7 @@ fn udp_in() -> Work {
     };
     Box::new(move || {
         let before = vm.out.frames;
-        vm.stack.deliver_datagram(vm.now(), bind, peer, &[7; DATAGRAM], 64, &mut vm.out);
+        vm.stack.deliver_datagram(vm.now(), bind, peer, &[7; DATAGRAM], Marks::of_ttl(64), &mut vm.out);
         vm.turn();
         assert_eq!(vm.out.frames, before + 1);
     })

@@ -20,7 +20,10 @@ use std::time::Instant;
 use tokio::sync::watch;
 use wire::frame::Family;
 use wire::session::{Pull, Source, Then};
-use wire::{AnsweredBy, ConnectFailure, Fault, FaultKind, Frame, HostFacts, QueryFailure, Session, UnbindReason};
+use wire::{
+    AnsweredBy, ConnectFailure, Fault, FaultKind, Fragments, Frame, HostFacts, Marks, QueryFailure, Session,
+    UnbindReason,
+};
 
 /// A connection that a relay serves.
 #[derive(Debug)]
@@ -196,9 +199,10 @@ impl Core {
             }
             Event::Flow { flow, changes } => self.flow_changed(lanes, flow, changes),
             Event::Bind { bind, app } => self.bind(lanes, bind, app),
-            Event::Datagram { bind, peer, ttl, bytes } => {
+            Event::Datagram { bind, peer, marks, bytes } => {
                 if let Some(session) = self.binds.lane(bind).and_then(|lane| lanes[lane].ready()) {
-                    session.send(&Frame::Datagram { bind: wire::BindId(bind.0), peer, ttl, bytes: &bytes });
+                    let (bind, marks) = (wire::BindId(bind.0), marks_on_wire(marks));
+                    session.send(&Frame::Datagram { bind, peer, marks, bytes: &bytes });
                 }
             }
             Event::Unbind { bind } => {
@@ -207,7 +211,7 @@ impl Core {
                 }
             }
             Event::Query { request, message } => self.udp_query(now, lanes, request, &message),
-            Event::Echo { request, to, ttl, payload } => self.echo(now, lanes, request, (to, ttl, &payload)),
+            Event::Echo { request, to, marks, payload } => self.echo(now, lanes, request, (to, marks, &payload)),
         }
     }
 
@@ -335,14 +339,20 @@ impl Core {
         true
     }
 
-    fn echo(&mut self, now: Instant, lanes: &mut [Lane], request: RequestId, (to, ttl, payload): (IpAddr, u8, &[u8])) {
+    fn echo(
+        &mut self,
+        now: Instant,
+        lanes: &mut [Lane],
+        request: RequestId,
+        (to, marks, payload): (IpAddr, stack::Marks, &[u8]),
+    ) {
         self.totals.echo += 1;
         // One lane for all of an address: its sequence of pings shares one socket of the relay.
         let hash = stack_hash(to);
         let asked = pick(lanes, hash, &mut self.drops, |_, _| true).and_then(|(lane, session)| {
             let question = Question { lane, asker: Asker::Echo { request }, query: Vec::new() };
             let id = self.asked.insert(now, question)?;
-            session.send(&Frame::Echo { request: id, to, ttl, payload });
+            session.send(&Frame::Echo { request: id, to, marks: marks_on_wire(marks), payload });
             Some(())
         });
         if asked.is_none() {
@@ -452,8 +462,9 @@ impl Core {
                 self.flows.remove(&FlowId(flow.0));
                 self.stack.abort(FlowId(flow.0));
             }
-            Frame::Datagram { bind, peer, ttl, bytes } => {
-                self.stack.deliver_datagram(now, BindId(bind.0), peer, bytes, ttl, &mut self.tap);
+            Frame::Datagram { bind, peer, marks, bytes } => {
+                let marks = marks_of(marks);
+                self.stack.deliver_datagram(now, BindId(bind.0), peer, bytes, marks, &mut self.tap);
             }
             Frame::PeerError { bind, peer, fault } => {
                 self.stack.deliver_peer_error(now, BindId(bind.0), peer, fault_of(fault), &mut self.tap);
@@ -653,6 +664,22 @@ fn no_answer(query: &[u8], reason: QueryFailure) -> Option<Vec<u8>> {
         QueryFailure::NoServer => Some(front::failure(query, front::SERVFAIL)),
         QueryFailure::Refused => Some(front::failure(query, front::REFUSED)),
     }
+}
+
+fn marks_on_wire(marks: stack::Marks) -> Marks {
+    let fragments = match marks.fragments {
+        stack::Fragments::Allowed => Fragments::Allowed,
+        stack::Fragments::Forbidden => Fragments::Forbidden,
+    };
+    Marks { ttl: marks.ttl, traffic_class: marks.traffic_class, fragments }
+}
+
+fn marks_of(marks: Marks) -> stack::Marks {
+    let fragments = match marks.fragments {
+        Fragments::Allowed => stack::Fragments::Allowed,
+        Fragments::Forbidden => stack::Fragments::Forbidden,
+    };
+    stack::Marks { ttl: marks.ttl, traffic_class: marks.traffic_class, fragments }
 }
 
 fn fault_of(fault: Fault) -> stack::Fault {

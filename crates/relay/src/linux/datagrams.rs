@@ -8,16 +8,18 @@ use nix::errno::Errno;
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recv, recvmsg, sendmsg, setsockopt, sockopt,
 };
+use rustix::net::sockopt::{self as mtu, Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use wire::frame::Family;
-use wire::{Fault, FaultKind};
+use wire::{Fault, FaultKind, Fragments, Marks};
 
 /// A UDP socket on a port of its own, for every peer.
-pub(crate) struct Socket(UdpSocket);
+pub(crate) struct Socket(UdpSocket, Discovery);
 
 impl Socket {
     /// # Errors
@@ -37,7 +39,7 @@ impl Socket {
         // What the host allows of it; with less, more of a burst is lost.
         let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(UDP_BUFFER);
         socket.set_nonblocking(true)?;
-        Ok(Self(UdpSocket::from_std(socket)?))
+        Ok(Self(UdpSocket::from_std(socket)?, Discovery::default()))
     }
 
     /// Waits until [`Socket::receive`] has something.
@@ -61,10 +63,11 @@ impl Socket {
     ///
     /// # Errors
     /// What the host itself says of the way there.
-    pub(crate) fn send(&self, peer: SocketAddr, ttl: u8, bytes: &[u8]) -> Result<(), Fault> {
-        match send(&self.0, peer, ttl, bytes) {
+    pub(crate) fn send(&self, peer: SocketAddr, marks: Marks, bytes: &[u8]) -> Result<(), Fault> {
+        self.1.set(&self.0, Family::of(peer.ip()), marks.fragments);
+        match send(&self.0, peer, marks, bytes) {
             Ok(_) => Ok(()),
-            Err(error) => local_fault(error).map_or(Ok(()), Err),
+            Err(error) => refusal(error, peer.ip(), marks).map_or(Ok(()), Err),
         }
     }
 
@@ -73,10 +76,9 @@ impl Socket {
     /// # Errors
     /// Not one of them was sent: the way to the peer does not take datagrams of this size whole, the kernel cannot do this, or one alone
     /// would fail as well.
-    pub(crate) fn send_segments(&self, peer: SocketAddr, ttl: u8, bytes: &[u8], segment: u16) -> io::Result<()> {
-        let hops = i32::from(ttl);
-        let controls = [hop_limit(peer, &hops), ControlMessage::UdpGsoSegments(&segment)];
-        send_with(&self.0, peer, &controls, bytes)?;
+    pub(crate) fn send_segments(&self, peer: SocketAddr, marks: Marks, bytes: &[u8], segment: u16) -> io::Result<()> {
+        self.1.set(&self.0, Family::of(peer.ip()), marks.fragments);
+        send_with(&self.0, peer, marks, Some(&segment), bytes)?;
         Ok(())
     }
 
@@ -115,15 +117,68 @@ pub(crate) struct Lost {
     pub(crate) length: usize,
 }
 
-/// Has the kernel tell the time to live of each datagram, and keep errors in the queue.
+/// Whether the kernel may fragment what a socket sends (ip(7) and ipv6(7), `IP_MTU_DISCOVER`); set only
+/// where it changes, since one socket serves datagrams of both kinds.
+#[derive(Default)]
+pub(crate) struct Discovery(AtomicU8);
+
+impl Discovery {
+    const ALLOWED: u8 = 1;
+    const FORBIDDEN: u8 = 2;
+
+    pub(crate) fn set(&self, socket: &impl AsFd, family: Family, fragments: Fragments) {
+        let wanted = match fragments {
+            Fragments::Allowed => Self::ALLOWED,
+            Fragments::Forbidden => Self::FORBIDDEN,
+        };
+        if self.0.swap(wanted, Ordering::Relaxed) == wanted {
+            return;
+        }
+        let set = match (family, fragments) {
+            // Without DF, as the VM sent it, so that any router may fragment it too.
+            (Family::V4, Fragments::Allowed) => mtu::set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DONT),
+            (Family::V4, Fragments::Forbidden) => mtu::set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DO),
+            // The host alone fragments, by the path's MTU as far as it knows that.
+            (Family::V6, Fragments::Allowed) => mtu::set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::WANT),
+            (Family::V6, Fragments::Forbidden) => mtu::set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::DO),
+        };
+        if let Err(error) = set {
+            tracing::debug!(%error, "whether datagrams may be fragmented cannot be set");
+        }
+    }
+}
+
+/// The MTU of the path to an address, as far as the kernel knows it, in bytes (ip(7), `IP_MTU`: of a
+/// connected socket). Asked only when a datagram was too big for it.
+fn path_mtu(to: IpAddr) -> Option<u32> {
+    let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = std::net::UdpSocket::bind((any, 0)).ok()?;
+    // Sends nothing; the port only has to be one.
+    socket.connect((to, 9)).ok()?;
+    if to.is_ipv4() { mtu::ip_mtu(&socket) } else { mtu::ipv6_mtu(&socket) }.ok()
+}
+
+/// What the gateway is told when the host itself does not send a datagram or a ping: as [`local_fault`], with the
+/// path's MTU where that is the reason. What may be fragmented is too big for no path, but for IP itself.
+pub(crate) fn refusal(error: Errno, to: IpAddr, marks: Marks) -> Option<Fault> {
+    if error != Errno::EMSGSIZE {
+        return local_fault(error);
+    }
+    let mtu = path_mtu(to).unwrap_or(0);
+    (marks.fragments == Fragments::Forbidden).then_some(Fault { kind: FaultKind::PacketTooBig { mtu }, router: None })
+}
+
+/// Has the kernel tell the time to live and the traffic class of each datagram, and keep errors in the queue.
 pub(crate) fn tell_all(socket: &impl AsFd, family: Family) -> nix::Result<()> {
     match family {
         Family::V4 => {
             setsockopt(socket, sockopt::Ipv4RecvErr, &true)?;
+            setsockopt(socket, sockopt::IpRecvTos, &true)?;
             setsockopt(socket, sockopt::Ipv4RecvTtl, &true)
         }
         Family::V6 => {
             setsockopt(socket, sockopt::Ipv6RecvErr, &true)?;
+            setsockopt(socket, sockopt::Ipv6RecvTClass, &true)?;
             setsockopt(socket, sockopt::Ipv6RecvHopLimit, &true)
         }
     }
@@ -141,23 +196,38 @@ pub(crate) fn try_receive<T>(socket: &UdpSocket, mut call: impl FnMut() -> nix::
     }
 }
 
-/// Sends a datagram with a time to live of its own.
+/// Sends a datagram with a time to live and a traffic class of its own.
 ///
 /// An error that came back about an earlier datagram is reported in place of the send's own outcome, and is cleared by that
 /// (ip(7), `IP_RECVERR`); its details are in the error queue. So one more try says how this datagram fares.
-pub(crate) fn send(socket: &impl AsRawFd, peer: SocketAddr, ttl: u8, bytes: &[u8]) -> nix::Result<usize> {
-    let hops = i32::from(ttl);
-    send_with(socket, peer, &[hop_limit(peer, &hops)], bytes)
-}
-
-fn hop_limit(peer: SocketAddr, hops: &i32) -> ControlMessage<'_> {
-    match peer {
-        SocketAddr::V4(_) => ControlMessage::Ipv4Ttl(hops),
-        SocketAddr::V6(_) => ControlMessage::Ipv6HopLimit(hops),
-    }
+pub(crate) fn send(socket: &impl AsRawFd, peer: SocketAddr, marks: Marks, bytes: &[u8]) -> nix::Result<usize> {
+    send_with(socket, peer, marks, None, bytes)
 }
 
 fn send_with(
+    socket: &impl AsRawFd,
+    peer: SocketAddr,
+    marks: Marks,
+    segment: Option<&u16>,
+    bytes: &[u8],
+) -> nix::Result<usize> {
+    let (hops, class) = (i32::from(marks.ttl), i32::from(marks.traffic_class));
+    let (hop_limit, traffic_class) = match peer {
+        SocketAddr::V4(_) => (ControlMessage::Ipv4Ttl(&hops), ControlMessage::Ipv4Tos(&marks.traffic_class)),
+        SocketAddr::V6(_) => (ControlMessage::Ipv6HopLimit(&hops), ControlMessage::Ipv6TClass(&class)),
+    };
+    // Few datagrams have a class, and few are alone where many go: what is not needed costs nothing.
+    match (segment, class) {
+        (None, 0) => send_by(socket, peer, &[hop_limit], bytes),
+        (None, _) => send_by(socket, peer, &[hop_limit, traffic_class], bytes),
+        (Some(size), 0) => send_by(socket, peer, &[hop_limit, ControlMessage::UdpGsoSegments(size)], bytes),
+        (Some(size), _) => {
+            send_by(socket, peer, &[hop_limit, traffic_class, ControlMessage::UdpGsoSegments(size)], bytes)
+        }
+    }
+}
+
+fn send_by(
     socket: &impl AsRawFd,
     peer: SocketAddr,
     controls: &[ControlMessage<'_>],
@@ -170,26 +240,31 @@ fn send_with(
 
 /// Takes one datagram off the socket. `None` for one whose sender has a kind of address that no IP socket has.
 pub(crate) fn receive(socket: &impl AsRawFd, buffer: &mut [u8]) -> nix::Result<Option<Received>> {
-    let mut space = nix::cmsg_space!(i32, i32);
+    let mut space = nix::cmsg_space!(i32, i32, i32);
     let mut parts = [IoSliceMut::new(buffer)];
     let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty())?;
-    let ttl = message.cmsgs()?.find_map(|control| hops(&control)).unwrap_or(USUAL_TTL);
+    let mut marks = Marks::of_ttl(USUAL_TTL);
+    message.cmsgs()?.for_each(|control| note(&mut marks, &control));
     let peer = message.address.as_ref().and_then(socket_address);
-    Ok(peer.map(|peer| Received { peer, ttl, length: message.bytes }))
+    Ok(peer.map(|peer| Received { peer, marks, length: message.bytes }))
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "other control messages were not asked for")]
-fn hops(control: &ControlMessageOwned) -> Option<u8> {
+fn note(marks: &mut Marks, control: &ControlMessageOwned) {
     match control {
-        ControlMessageOwned::Ipv4Ttl(hops) | ControlMessageOwned::Ipv6HopLimit(hops) => u8::try_from(*hops).ok(),
-        _ => None,
+        ControlMessageOwned::Ipv4Ttl(hops) | ControlMessageOwned::Ipv6HopLimit(hops) => {
+            marks.ttl = u8::try_from(*hops).unwrap_or(USUAL_TTL);
+        }
+        ControlMessageOwned::Ipv4Tos(class) => marks.traffic_class = *class,
+        ControlMessageOwned::Ipv6TClass(class) => marks.traffic_class = u8::try_from(*class).unwrap_or(0),
+        _ => {}
     }
 }
 
 /// Takes one error off the socket's queue. `None` is an entry that says nothing about a datagram's way.
 #[expect(clippy::wildcard_enum_match_arm, reason = "other control messages were not asked for")]
 pub(crate) fn receive_error(socket: &impl AsRawFd, buffer: &mut [u8]) -> nix::Result<Option<Lost>> {
-    let mut space = nix::cmsg_space!(sock_extended_err, libc::sockaddr_in6, i32);
+    let mut space = nix::cmsg_space!(sock_extended_err, libc::sockaddr_in6, i32, i32);
     let mut parts = [IoSliceMut::new(buffer)];
     let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_ERRQUEUE)?;
     let fault = message.cmsgs()?.find_map(|control| match control {
@@ -217,7 +292,6 @@ pub(crate) fn local_fault(error: Errno) -> Option<Fault> {
         Errno::ENETUNREACH | Errno::EAFNOSUPPORT => FaultKind::NetworkUnreachable,
         Errno::EHOSTUNREACH | Errno::EHOSTDOWN => FaultKind::HostUnreachable,
         Errno::EPERM | Errno::EACCES => FaultKind::Prohibited,
-        Errno::EMSGSIZE => FaultKind::PacketTooBig { mtu: 0 },
         _ => return None,
     };
     Some(Fault { kind, router: None })
@@ -256,7 +330,12 @@ fn icmp6_fault(error: &sock_extended_err) -> Option<FaultKind> {
     })
 }
 
+/// A datagram that was too big for the host itself is in the queue as well, without its port
+/// (ip_local_error in net/ipv4/ip_sockglue.c); the send has said it all.
 fn queued_local_fault(error: &sock_extended_err) -> Option<FaultKind> {
+    if error.ee_errno == libc::EMSGSIZE as u32 {
+        return None;
+    }
     local_fault(Errno::from_raw(i32::try_from(error.ee_errno).ok()?)).map(|fault| fault.kind)
 }
 
@@ -300,6 +379,8 @@ mod tests {
     fn errors_of_the_host_itself_are_told_by_their_errno() {
         let local = sock_extended_err { ee_origin: 1, ee_errno: Errno::ENETUNREACH as u32, ..icmp(0, 0, 0) };
         assert_eq!(icmp4_fault(&local), Some(FaultKind::NetworkUnreachable));
+        let too_big = sock_extended_err { ee_errno: libc::EMSGSIZE as u32, ee_info: 1400, ..local };
+        assert_eq!((icmp4_fault(&too_big), icmp6_fault(&too_big)), (None, None), "the send has reported it");
         assert_eq!(local_fault(Errno::EAGAIN), None);
     }
 }

@@ -3,7 +3,7 @@
 //! The kernel keeps the identifier, this module the sequence numbers: each request has its own, whatever the VM's program counted,
 //! and a reply or an error finds its request by it. No answer stays no answer; a request is forgotten after a while.
 
-use super::datagrams::{self, local_fault};
+use super::datagrams::{self, Discovery, refusal};
 use crate::echo::Outcome;
 use crate::limits::{ECHO_MEMORY, MAX_ECHOES};
 use crate::udp::Received;
@@ -18,7 +18,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use wire::frame::Family;
-use wire::{Capabilities, Fault, FaultKind, RequestId};
+use wire::{Capabilities, Fault, FaultKind, Marks, RequestId};
 
 /// Messages between the sockets' tasks and the engine: at most 8 MiB when all are of the largest size. More wait in the sockets.
 const HEARD: usize = 128;
@@ -48,6 +48,7 @@ pub(crate) struct Echoes {
 
 struct Pinger {
     socket: Arc<UdpSocket>,
+    discovery: Discovery,
     receiving: AbortHandle,
 }
 
@@ -75,11 +76,14 @@ impl Echoes {
         now: Instant,
         request: RequestId,
         to: IpAddr,
-        ttl: u8,
+        marks: Marks,
         payload: &[u8],
     ) -> Option<Fault> {
-        let socket = match self.socket(Family::of(to)) {
-            Ok(socket) => socket,
+        let socket = match self.pinger(Family::of(to)) {
+            Ok(pinger) => {
+                pinger.discovery.set(&pinger.socket, Family::of(to), marks.fragments);
+                Arc::clone(&pinger.socket)
+            }
             Err(error) => {
                 tracing::warn!(%error, "no ping socket; does net.ipv4.ping_group_range allow this user's group?");
                 return Some(Fault { kind: FaultKind::Prohibited, router: None });
@@ -88,9 +92,10 @@ impl Echoes {
         let sequence = self.waiting.add(now, request, to);
         let message = message(to, sequence, payload);
         // A time to live of 0 is no packet's that arrived anywhere; the kernel takes 1 and more.
-        let error = datagrams::send(&*socket, SocketAddr::new(to, 0), ttl.max(1), &message).err()?;
+        let marks = Marks { ttl: marks.ttl.max(1), ..marks };
+        let error = datagrams::send(&*socket, SocketAddr::new(to, 0), marks, &message).err()?;
         tracing::debug!(%to, %error, "an echo request was not sent");
-        let fault = local_fault(error);
+        let fault = refusal(error, to, marks);
         if fault.is_some() {
             self.waiting.take(now, sequence, to);
         }
@@ -104,20 +109,17 @@ impl Echoes {
     }
 
     /// The family's socket; opened at the first use, and again if it failed.
-    fn socket(&mut self, family: Family) -> io::Result<Arc<UdpSocket>> {
+    fn pinger(&mut self, family: Family) -> io::Result<&Pinger> {
         let place = match family {
             Family::V4 => &mut self.v4,
             Family::V6 => &mut self.v6,
         };
-        if let Some(pinger) = place
-            && !pinger.receiving.is_finished()
-        {
-            return Ok(Arc::clone(&pinger.socket));
+        if place.as_ref().is_none_or(|pinger| pinger.receiving.is_finished()) {
+            let socket = Arc::new(UdpSocket::from_std(open(family)?)?);
+            let receiving = tokio::spawn(receive(family, Arc::clone(&socket), self.heard.clone())).abort_handle();
+            *place = Some(Pinger { socket, discovery: Discovery::default(), receiving });
         }
-        let socket = Arc::new(UdpSocket::from_std(open(family)?)?);
-        let receiving = tokio::spawn(receive(family, Arc::clone(&socket), self.heard.clone())).abort_handle();
-        *place = Some(Pinger { socket: Arc::clone(&socket), receiving });
-        Ok(socket)
+        place.as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
@@ -195,9 +197,9 @@ async fn receive(family: Family, socket: Arc<UdpSocket>, heard: mpsc::Sender<Hea
 const LASTING_ERRORS: usize = MAX_ECHOES;
 
 fn receive_reply(family: Family, socket: &UdpSocket, buffer: &mut [u8]) -> nix::Result<Option<Heard>> {
-    let Some(Received { peer, ttl, length }) = datagrams::receive(socket, buffer)? else { return Ok(None) };
+    let Some(Received { peer, marks, length }) = datagrams::receive(socket, buffer)? else { return Ok(None) };
     Ok(parse(&buffer[..length], reply_type(family)).map(|(sequence, payload)| {
-        let outcome = Outcome::Reply { ttl, payload: payload.to_vec() };
+        let outcome = Outcome::Reply { ttl: marks.ttl, payload: payload.to_vec() };
         Heard { sequence, address: peer.ip(), outcome }
     }))
 }

@@ -20,10 +20,11 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use wire::frame::Family;
-use wire::{BindId, Fault, FaultKind};
+use wire::{BindId, Fault, FaultKind, Marks};
 
-/// Hops of what goes to the proxy: the VM's own count is about the way to the peer.
-const TTL: u8 = 64;
+/// Hops of what goes to the proxy: the VM's own count is about the way to the peer, and so are its other
+/// marks. A header goes before each datagram, so that one that fits the way to its peer may not fit the way to the proxy.
+const MARKS: Marks = Marks::of_ttl(64);
 
 /// What the sender of a datagram is told that no proxy carries.
 const UNREACHABLE: Fault = Fault { kind: FaultKind::PortUnreachable, router: None };
@@ -117,17 +118,17 @@ impl Datagrams {
         &mut self,
         now: Instant,
         binds: &mut Binds,
-        (bind, peer, ttl): (BindId, SocketAddr, u8),
+        (bind, peer, marks): (BindId, SocketAddr, Marks),
         bytes: &[u8],
     ) -> Option<Event<'static>> {
         if self.is_excepted(peer.ip()) {
-            return binds.send(bind, peer, ttl, bytes);
+            return binds.send(bind, peer, marks, bytes);
         }
         let refused = Some(Event::Error { bind, peer, fault: UNREACHABLE });
         match self.via.route_now(peer) {
             // It is being asked; until then the datagram is lost, as on any network, and its sender tries again.
             None => None,
-            Some(Route::Direct) => binds.send(bind, peer, ttl, bytes),
+            Some(Route::Direct) => binds.send(bind, peer, marks, bytes),
             Some(Route::Through(proxies)) => match proxies.into_iter().find(|proxy| proxy.scheme() == Scheme::Socks5) {
                 None => refused,
                 Some(_) if self.no_udp_until.is_some_and(|until| now < until) => refused,
@@ -199,7 +200,7 @@ impl Datagrams {
         let _ =
             udp::put_header(&mut self.packet, &Target::from(SocketAddr::new(peer.ip().to_canonical(), peer.port())));
         self.packet.extend_from_slice(bytes);
-        match binds.send(bind, relay, TTL, &self.packet)? {
+        match binds.send(bind, relay, MARKS, &self.packet)? {
             // Which of the datagrams before it the host speaks of is not known, and whose peer that was.
             Event::Error { bind: of, fault, .. } if of == bind => Some(Event::Error { bind, peer, fault }),
             other @ (Event::Error { .. } | Event::Datagram { .. } | Event::Broken { .. }) => Some(other),
@@ -217,9 +218,9 @@ impl Datagrams {
         };
         let Some(source) = self.sources.get_mut(&bind) else { return Some(event) };
         match (&source.state, event) {
-            (State::Standing { relay, .. }, Event::Datagram { ttl, bytes, .. }) if *relay == from => {
+            (State::Standing { relay, .. }, Event::Datagram { marks, bytes, .. }) if *relay == from => {
                 let (Target { host: Host::Address(ip), port }, bytes) = udp::split(bytes)? else { return None };
-                Some(Event::Datagram { bind, peer: SocketAddr::new(ip, port), ttl, bytes })
+                Some(Event::Datagram { bind, peer: SocketAddr::new(ip, port), marks, bytes })
             }
             (State::Standing { relay, .. }, Event::Error { .. }) if *relay == from => {
                 // The proxy is away: the next datagram asks it anew.

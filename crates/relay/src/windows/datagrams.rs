@@ -8,12 +8,12 @@ use crate::limits::UDP_BUFFER;
 use crate::udp::{Incoming, Received};
 use socket2::{Domain, SockRef, Type};
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
-use wire::Fault;
 use wire::frame::Family;
+use wire::{Fault, FaultKind, Fragments, Marks};
 
 /// Assumed where Windows does not tell the time to live of a received datagram.
 const USUAL_TTL: u8 = 64;
@@ -24,6 +24,16 @@ pub(crate) struct Socket {
     receive: sockets::ReceiveMessage,
     /// The time to live that the socket is set to.
     ttl: AtomicU8,
+    ecn: Ecn,
+    /// Whether it is set to let be fragmented what it sends: 0 unset, 1 allowed, 2 forbidden.
+    fragments: AtomicU8,
+}
+
+/// Whether this Windows carries ECN codepoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ecn {
+    Carried,
+    Unknown,
 }
 
 impl Socket {
@@ -44,12 +54,22 @@ impl Socket {
         if let Err(error) = sockets::tell_ttl(&socket, family) {
             tracing::debug!(%error, "the time to live of received datagrams is not told");
         }
+        let ecn = match sockets::tell_ecn(&socket, family) {
+            Ok(()) => Ecn::Carried,
+            Err(_) => Ecn::Unknown,
+        };
         // What the host allows of it; with less, more of a burst is lost.
         let _ = socket.set_recv_buffer_size(UDP_BUFFER);
         socket.bind(&any.into())?;
         socket.set_nonblocking(true)?;
         let receive = sockets::ReceiveMessage::of(&socket)?;
-        Ok(Self { socket: UdpSocket::from_std(socket.into())?, receive, ttl: AtomicU8::new(0) })
+        Ok(Self {
+            socket: UdpSocket::from_std(socket.into())?,
+            receive,
+            ttl: AtomicU8::new(0),
+            ecn,
+            fragments: AtomicU8::new(0),
+        })
     }
 
     /// Waits until [`Socket::receive`] has something.
@@ -64,7 +84,7 @@ impl Socket {
         match received {
             Ok(message) => Ok(Incoming::Datagram(Received {
                 peer: message.peer,
-                ttl: message.ttl.unwrap_or(USUAL_TTL),
+                marks: Marks { traffic_class: message.ecn, ..Marks::of_ttl(message.ttl.unwrap_or(USUAL_TTL)) },
                 length: message.length,
             })),
             // WSAECONNRESET, WSAENETRESET: an ICMP error, where switching that off had no effect. WSAEMSGSIZE: larger than any
@@ -78,8 +98,9 @@ impl Socket {
     ///
     /// # Errors
     /// What the host itself says of the way there.
-    pub(crate) fn send(&self, peer: SocketAddr, ttl: u8, bytes: &[u8]) -> Result<(), Fault> {
-        let socket = SockRef::from(&self.socket);
+    pub(crate) fn send(&self, peer: SocketAddr, marks: Marks, bytes: &[u8]) -> Result<(), Fault> {
+        let (socket, ttl) = (SockRef::from(&self.socket), marks.ttl);
+        self.set_fragments(Family::of(peer.ip()), marks.fragments);
         if self.ttl.swap(ttl, Ordering::Relaxed) != ttl {
             let hops = u32::from(ttl.max(1));
             let set = if peer.is_ipv4() { socket.set_ttl_v4(hops) } else { socket.set_unicast_hops_v6(hops) };
@@ -87,9 +108,26 @@ impl Socket {
                 tracing::debug!(%error, ttl, "the time to live cannot be set");
             }
         }
-        match socket.send_to(bytes, &peer.into()) {
-            Ok(_) => Ok(()),
-            Err(error) => error.raw_os_error().and_then(local_fault).map_or(Ok(()), Err),
+        // Windows leaves the DSCP to policies and to qWAVE.
+        let sent = match (self.ecn, marks.traffic_class & 3) {
+            (Ecn::Unknown, _) | (Ecn::Carried, 0) => socket.send_to(bytes, &peer.into()).map(drop),
+            (Ecn::Carried, ecn) => sockets::send_with_ecn(&self.socket, peer, ecn, bytes),
+        };
+        match sent {
+            Ok(()) => Ok(()),
+            Err(error) => error.raw_os_error().and_then(|code| refusal(code, peer.ip(), marks)).map_or(Ok(()), Err),
+        }
+    }
+
+    fn set_fragments(&self, family: Family, fragments: Fragments) {
+        let wanted = match fragments {
+            Fragments::Allowed => 1,
+            Fragments::Forbidden => 2,
+        };
+        if self.fragments.swap(wanted, Ordering::Relaxed) != wanted
+            && let Err(error) = sockets::set_fragments(&self.socket, family, fragments)
+        {
+            tracing::debug!(%error, ?fragments, "whether datagrams may be fragmented cannot be set");
         }
     }
 
@@ -97,7 +135,7 @@ impl Socket {
     ///
     /// # Errors
     /// Always.
-    pub(crate) fn send_segments(&self, _: SocketAddr, _: u8, _: &[u8], _: u16) -> io::Result<()> {
+    pub(crate) fn send_segments(&self, _: SocketAddr, _: Marks, _: &[u8], _: u16) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -105,6 +143,19 @@ impl Socket {
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.socket.local_addr().unwrap()
     }
+}
+
+/// WSAEMSGSIZE
+const TOO_BIG: i32 = 10040;
+
+/// What the gateway is told when the host itself does not send a datagram: as [`local_fault`], with the path's
+/// MTU where that is the reason. What may be fragmented is too big for no path, but for IP itself.
+fn refusal(code: i32, to: IpAddr, marks: Marks) -> Option<Fault> {
+    if code != TOO_BIG {
+        return local_fault(code);
+    }
+    let mtu = sockets::path_mtu(to).unwrap_or(0);
+    (marks.fragments == Fragments::Forbidden).then_some(Fault { kind: FaultKind::PacketTooBig { mtu }, router: None })
 }
 
 /// Waits for a datagram on a connected socket; a refusal that came back (ICMP) is an error.

@@ -4,13 +4,15 @@
 
 use super::pinger::{Pinger, Request};
 use super::win32::icmp::{self, Reply};
+use super::win32::sockets;
 use crate::echo::Outcome;
 use crate::limits::{MAX_ECHOES, PINGS, PingLimits};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Instant;
 use tokio::sync::mpsc;
 use wire::frame::Family;
-use wire::{Capabilities, Fault, FaultKind, RequestId};
+use wire::{Capabilities, Fault, FaultKind, Fragments, Marks, RequestId};
 
 /// Assumed where Windows does not tell the time to live of a reply, as with IPv6.
 const USUAL_TTL: u8 = 64;
@@ -30,6 +32,8 @@ pub(crate) struct Echoes {
     pinger: Option<Pinger>,
     /// `under_way <= MAX_ECHOES`
     under_way: usize,
+    /// Where those went that no router may fragment: Windows tells that one was too big, not for which MTU.
+    whole: HashMap<RequestId, IpAddr>,
     heard: mpsc::Sender<Heard>,
 }
 
@@ -47,11 +51,18 @@ impl Echoes {
     fn by(functions: icmp::Functions, limits: PingLimits) -> (Self, mpsc::Receiver<Heard>) {
         // Each request is heard of once, so there is always room.
         let (heard, receiver) = mpsc::channel(MAX_ECHOES);
-        (Self { functions, limits, pinger: None, under_way: 0, heard }, receiver)
+        (Self { functions, limits, pinger: None, under_way: 0, whole: HashMap::new(), heard }, receiver)
     }
 
     /// Sends an echo request. `Some` when that cannot be.
-    pub(crate) fn send(&mut self, _: Instant, id: RequestId, to: IpAddr, ttl: u8, payload: &[u8]) -> Option<Fault> {
+    pub(crate) fn send(
+        &mut self,
+        _: Instant,
+        id: RequestId,
+        to: IpAddr,
+        marks: Marks,
+        payload: &[u8],
+    ) -> Option<Fault> {
         if self.under_way >= MAX_ECHOES {
             // Lost, as where a link is full.
             return None;
@@ -71,8 +82,11 @@ impl Echoes {
             }
         }
         self.under_way += 1;
+        if marks.fragments == Fragments::Forbidden {
+            self.whole.insert(id, to);
+        }
         if let Some(pinger) = &self.pinger {
-            pinger.send(Request { id, to, ttl, payload: payload.to_vec() });
+            pinger.send(Request { id, to, marks, payload: payload.to_vec() });
         }
         None
     }
@@ -80,7 +94,15 @@ impl Echoes {
     /// The request that was heard of, and how it ended; `None` for one without a reply.
     pub(crate) fn claim(&mut self, _: Instant, heard: Heard) -> Option<(RequestId, Outcome)> {
         self.under_way -= 1;
-        Some((heard.id, heard.outcome?))
+        let whole = self.whole.remove(&heard.id);
+        let outcome = match (heard.outcome?, whole) {
+            (Outcome::Error(Fault { kind: FaultKind::PacketTooBig { mtu: 0 }, router }), Some(to)) => {
+                let mtu = sockets::path_mtu(to).unwrap_or(0);
+                Outcome::Error(Fault { kind: FaultKind::PacketTooBig { mtu }, router })
+            }
+            (outcome, _) => outcome,
+        };
+        Some((heard.id, outcome))
     }
 }
 

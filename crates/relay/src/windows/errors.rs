@@ -27,8 +27,6 @@ pub(crate) fn local_fault(code: i32) -> Option<Fault> {
         10051 | 10050 | 10047 => FaultKind::NetworkUnreachable,
         10065 | 10064 => FaultKind::HostUnreachable,
         10013 => FaultKind::Prohibited,
-        // WSAEMSGSIZE
-        10040 => FaultKind::PacketTooBig { mtu: 0 },
         _ => return None,
     };
     Some(Fault { kind, router: None })
@@ -57,7 +55,6 @@ mod tests {
         assert_eq!(kind(10051), Some(FaultKind::NetworkUnreachable));
         assert_eq!(kind(10065), Some(FaultKind::HostUnreachable));
         assert_eq!(kind(10013), Some(FaultKind::Prohibited));
-        assert_eq!(kind(10040), Some(FaultKind::PacketTooBig { mtu: 0 }));
         // WSAEWOULDBLOCK: a full buffer says nothing of the way.
         assert_eq!(kind(10035), None);
     }

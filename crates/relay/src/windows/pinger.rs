@@ -13,14 +13,14 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use wire::RequestId;
 use wire::frame::Family;
+use wire::{Marks, RequestId};
 
 /// What is to be sent.
 pub(super) struct Request {
     pub(super) id: RequestId,
     pub(super) to: IpAddr,
-    pub(super) ttl: u8,
+    pub(super) marks: Marks,
     pub(super) payload: Vec<u8>,
 }
 
@@ -194,8 +194,8 @@ impl<T: Fn(RequestId, Option<Reply>)> Sending<T> {
         batch.last_sent = now;
         batch.taken += 1;
         let number = batch.number;
-        let (Request { id, to, ttl, payload }, patience) = (request, self.limits.patience);
-        match self.held.send(&batch.icmp, to, ttl, payload, patience) {
+        let (Request { id, to, marks, payload }, patience) = (request, self.limits.patience);
+        match self.held.send(&batch.icmp, to, marks, payload, patience) {
             Sent::Ended(reply) => {
                 (self.tell)(id, Some(reply));
                 self.end_if_done(number);

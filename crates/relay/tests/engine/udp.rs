@@ -1,7 +1,7 @@
 //! UDP: datagrams both ways, and what comes back instead of one.
 
 use crate::gateway::{DEADLINE, Event, Gateway, event};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, setsockopt, sockopt};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd as _;
 use tokio::io::Interest;
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use underpass_relay::limits::MAX_BINDS;
 use wire::frame::Family;
 use wire::session::Sent;
-use wire::{BindId, Capabilities, Fault, FaultKind, Frame, UnbindReason};
+use wire::{BindId, Capabilities, Fault, FaultKind, Frame, Marks, UnbindReason};
 
 async fn server(at: &str) -> (UdpSocket, SocketAddr) {
     let socket = UdpSocket::bind(at).await.unwrap();
@@ -19,7 +19,7 @@ async fn server(at: &str) -> (UdpSocket, SocketAddr) {
 }
 
 fn send(gateway: &mut Gateway, bind: u32, peer: SocketAddr, ttl: u8, bytes: &[u8]) {
-    let sent = gateway.session.send(&Frame::Datagram { bind: BindId(bind), peer, ttl, bytes });
+    let sent = gateway.session.send(&Frame::Datagram { bind: BindId(bind), peer, marks: Marks::of_ttl(ttl), bytes });
     assert_eq!(sent, Sent::Queued);
 }
 
@@ -36,7 +36,7 @@ async fn received(gateway: &mut Gateway, server: &UdpSocket) -> (Vec<u8>, Socket
 
 fn datagram(bind: u32, peer: SocketAddr, bytes: &[u8]) -> Event {
     // Loopback is one hop: replies arrive with the sender's own time to live.
-    event(&Frame::Datagram { bind: BindId(bind), peer, ttl: 64, bytes })
+    event(&Frame::Datagram { bind: BindId(bind), peer, marks: Marks::of_ttl(64), bytes })
 }
 
 fn bind(gateway: &mut Gateway, id: u32, family: Family) {
@@ -99,6 +99,46 @@ async fn the_time_to_live_is_carried_out() {
         };
         assert_eq!(arrived.expect("no datagram came").unwrap(), i32::from(ttl));
     }
+}
+
+#[tokio::test]
+async fn the_traffic_class_is_carried_both_ways_and_keeps_to_its_own_datagrams() {
+    let mut gateway = Gateway::start(4096, 10);
+    let (server, at) = server("127.0.0.1:0").await;
+    setsockopt(&server, sockopt::IpRecvTos, &true).unwrap();
+    bind(&mut gateway, 1, Family::V4);
+    let mut from = None;
+    // Alike but for their class, they may leave together only with their own kind.
+    let classes = [0, 0xb9, 0xb9, 0, 0x22, 0xff, 0];
+    for class in classes {
+        let marks = Marks { traffic_class: class, ..Marks::of_ttl(64) };
+        let sent = gateway.session.send(&Frame::Datagram { bind: BindId(1), peer: at, marks, bytes: b"class" });
+        assert_eq!(sent, Sent::Queued);
+    }
+    for class in classes {
+        let arrived = tokio::select! {
+            arrived = timeout(DEADLINE, server.async_io(Interest::READABLE, || received_class(&server))) => arrived,
+            event = gateway.next() => panic!("unexpected {event:?}"),
+        };
+        let (seen, peer) = arrived.expect("no datagram came").unwrap();
+        assert_eq!(seen, class);
+        from = Some(peer);
+    }
+    for class in [0x22, 0xff, 0] {
+        setsockopt(&server, sockopt::Ipv4Tos, &class).unwrap();
+        server.send_to(b"back", from.unwrap()).await.unwrap();
+        let marks = Marks { traffic_class: class as u8, ..Marks::of_ttl(64) };
+        assert_eq!(gateway.next().await, event(&Frame::Datagram { bind: BindId(1), peer: at, marks, bytes: b"back" }));
+    }
+}
+
+fn received_class(socket: &UdpSocket) -> std::io::Result<(u8, SocketAddr)> {
+    let mut space = nix::cmsg_space!(i32);
+    let mut buffer = [0; 10];
+    let mut parts = [std::io::IoSliceMut::new(&mut buffer)];
+    let message = recvmsg::<SockaddrIn>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty())?;
+    let Some(ControlMessageOwned::Ipv4Tos(class)) = message.cmsgs()?.next() else { panic!("no traffic class") };
+    Ok((class, SocketAddr::V4(message.address.unwrap().into())))
 }
 
 fn received_ttl(socket: &UdpSocket) -> std::io::Result<i32> {

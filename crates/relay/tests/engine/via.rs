@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::timeout;
 use underpass_relay::engine::RelayError;
 use wire::frame::Family;
-use wire::{BindId, Capabilities, ConnectFailure, Fault, FaultKind, FlowId, Frame, Then, ViaSettings};
+use wire::{BindId, Capabilities, ConnectFailure, Fault, FaultKind, FlowId, Frame, Marks, Then, ViaSettings};
 
 /// Of the documentation's networks (RFC 5737): whoever goes there directly gets nowhere.
 const FAR: &str = "203.0.113.10:443";
@@ -169,7 +169,12 @@ async fn what_is_excepted_goes_directly() {
 const PEER: &str = "203.0.113.10:3478";
 
 fn send(gateway: &mut Gateway, bytes: &[u8]) {
-    gateway.session.send(&Frame::Datagram { bind: BindId(1), peer: PEER.parse().unwrap(), ttl: 64, bytes });
+    gateway.session.send(&Frame::Datagram {
+        bind: BindId(1),
+        peer: PEER.parse().unwrap(),
+        marks: Marks::of_ttl(64),
+        bytes,
+    });
 }
 
 fn unreachable() -> Event {
@@ -185,7 +190,7 @@ async fn without_socks_datagrams_are_refused_but_for_the_hosts_own() {
     send(&mut gateway, b"QUIC");
     assert_eq!(gateway.next().await, unreachable());
     let peer = server.local_addr().unwrap();
-    gateway.session.send(&Frame::Datagram { bind: BindId(1), peer, ttl: 64, bytes: b"near" });
+    gateway.session.send(&Frame::Datagram { bind: BindId(1), peer, marks: Marks::of_ttl(64), bytes: b"near" });
     let mut buffer = [0; 10];
     let length = meanwhile(&mut gateway, async { server.recv(&mut buffer).await.unwrap() }).await;
     assert_eq!(&buffer[..length], b"near");
@@ -228,7 +233,8 @@ async fn socks_carries_datagrams_both_ways_and_a_new_association_follows_a_lost_
         udp.send_to(&[&[0, 0, 1][..], &header[3..], b"a fragment"].concat(), from).await.unwrap();
         udp.send_to(&[&header[..], b"last"].concat(), from).await.unwrap();
         for bytes in [&b"answer"[..], b"last"] {
-            let expected = Frame::Datagram { bind: BindId(1), peer: PEER.parse().unwrap(), ttl: 64, bytes };
+            let expected =
+                Frame::Datagram { bind: BindId(1), peer: PEER.parse().unwrap(), marks: Marks::of_ttl(64), bytes };
             assert_eq!(gateway.next().await, event(&expected));
         }
         // Once the relay has seen the end, nothing more comes by the old association: probes tell.

@@ -4,10 +4,15 @@ use crate::relay::Relay;
 use lab::addresses::{ROUTER, ROUTER_V6, SERVER, SERVER_V6};
 use lab::{Lab, Place, lab_or_skip};
 use std::net::IpAddr;
-use wire::{Capabilities, Fault, FaultKind, Frame, RequestId};
+use wire::{Capabilities, Fault, FaultKind, Frame, Marks, RequestId};
 
 fn ping(relay: &mut Relay, request: u32, to: &str, ttl: u8, payload: &[u8]) {
-    relay.send(&Frame::Echo { request: RequestId(request), to: to.parse().unwrap(), ttl, payload });
+    relay.send(&Frame::Echo {
+        request: RequestId(request),
+        to: to.parse().unwrap(),
+        marks: Marks::of_ttl(ttl),
+        payload,
+    });
 }
 
 fn reply(request: u32, ttl: u8, payload: &[u8]) -> String {

@@ -5,4 +5,5 @@
 mod changes;
 mod cost;
 mod echo;
+mod path_mtu;
 mod relay;

@@ -88,9 +88,17 @@ impl Relay {
     }
 
     pub(crate) fn send(&mut self, frame: &Frame<'_>) {
-        let (mut plain, mut bytes) = (Vec::new(), Vec::new());
-        frame.encode(&mut plain);
-        self.sealer.append(&plain, &mut bytes);
+        self.send_all(std::slice::from_ref(frame));
+    }
+
+    /// Sends frames in one write.
+    pub(crate) fn send_all(&mut self, frames: &[Frame<'_>]) {
+        let mut bytes = Vec::new();
+        for frame in frames {
+            let mut plain = Vec::new();
+            frame.encode(&mut plain);
+            self.sealer.append(&plain, &mut bytes);
+        }
         self.stdin.write_all(&bytes).unwrap();
     }
 

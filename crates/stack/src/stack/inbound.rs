@@ -5,6 +5,7 @@ use crate::addresses::{Ipv6, Target, is_group, loopback_like, may_be_remote};
 use crate::event::Event;
 use crate::icmp::{self, Echoed, FaultKind};
 use crate::link::{ETHER_ARP, ETHER_IPV4, ETHER_IPV6, ETHERNET};
+use crate::marks::{Fragments, Marks};
 use crate::neighbours;
 use crate::offload::{RxMeta, Transmit};
 use crate::packet::{ICMP4, ICMP6, Packet, Problem, TCP, UDP, Unread, be16, be32};
@@ -112,7 +113,7 @@ impl Stack {
         if frame[0] & 1 == 1 {
             return Err(DropReason::Group);
         }
-        if packet.ttl <= 1 && !self.plan.is_alias(packet.dst) {
+        if packet.marks.ttl <= 1 && !self.plan.is_alias(packet.dst) {
             self.report(now, out, FaultKind::TimeExceeded, &packet);
             return Err(DropReason::TtlExpired);
         }
@@ -121,6 +122,8 @@ impl Stack {
         };
         let Some(whole) = self.fragments.add(now, &packet, fragment, &mut self.stats) else { return Ok(()) };
         let packet = if packet.dst.is_ipv4() { Packet::read4(&whole)? } else { Packet::read6(&whole)? };
+        // Its sender fragmented it: the real one's may do so as well.
+        let packet = Packet { marks: Marks { fragments: Fragments::Allowed, ..packet.marks }, ..packet };
         // The kernel's word holds for single frames only.
         self.ingest_packet(now, &packet, RxMeta::Unverified, out)
     }
@@ -246,8 +249,8 @@ impl Stack {
         {
             bind.remember_alias(to.port(), to.ip());
         }
-        let ttl = packet.ttl.saturating_sub(1).max(1);
-        self.tell(Event::Datagram { bind: used.bind, peer, ttl, bytes: bytes.to_vec() });
+        let marks = packet.marks.after_a_hop();
+        self.tell(Event::Datagram { bind: used.bind, peer, marks, bytes: bytes.to_vec() });
         Ok(())
     }
 
@@ -288,8 +291,8 @@ impl Stack {
         let quote = packet.whole[..packet.whole.len().min(1280)].into();
         let asker = Asker::Echo { app: packet.src, to: packet.dst, echoed, quote };
         let request = self.requests.insert(now, asker).ok_or(DropReason::RequestsFull)?;
-        let ttl = packet.ttl.saturating_sub(1).max(1);
-        self.tell(Event::Echo { request, to, ttl, payload: payload.to_vec() });
+        let marks = packet.marks.after_a_hop();
+        self.tell(Event::Echo { request, to, marks, payload: payload.to_vec() });
         Ok(())
     }
 

@@ -35,7 +35,7 @@ impl Bare {
     /// To the app.
     pub(crate) fn send(self, around: &mut Around<'_>, tuple: Tuple) {
         let header = self.header(tuple.to, tuple.app, &[]);
-        let head = IpHead { src: tuple.to.ip(), dst: tuple.app.ip(), protocol: TCP, ttl: 64 };
+        let head = IpHead { src: tuple.to.ip(), dst: tuple.app.ip(), protocol: TCP, ttl: 64, traffic_class: 0 };
         around.link.send(around.stats, around.out, head, &header);
     }
 

@@ -10,3 +10,5 @@ pub const UDP_ECHO: &str = include_str!("udp_echo.py");
 pub const UDP_ASK: &str = include_str!("udp_ask.py");
 /// An HTTP proxy that knows CONNECT only: `ADDRESS PORT`.
 pub const HTTP_PROXY: &str = include_str!("http_proxy.py");
+/// Sends datagrams that no router may fragment, and tells what became of them: `ADDRESS PORT SIZE...`.
+pub const PATH_MTU: &str = include_str!("path_mtu.py");

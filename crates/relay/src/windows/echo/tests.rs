@@ -33,7 +33,7 @@ async fn many_pings_are_under_way_at_once_and_each_has_its_own_answer() {
     let count: u32 = if icmp::can(Family::V4) { 100 } else { 0 };
     for id in 0..count {
         let to = std::net::Ipv4Addr::LOCALHOST.into();
-        assert_eq!(echoes.send(now, RequestId(id), to, 64, &vec![id as u8; id as usize * 10]), None);
+        assert_eq!(echoes.send(now, RequestId(id), to, Marks::of_ttl(64), &vec![id as u8; id as usize * 10]), None);
     }
     let mut answered = Vec::new();
     while answered.len() < count as usize {
@@ -73,7 +73,7 @@ impl Pings {
     fn send(&mut self, to: impl Into<IpAddr>, payload: &[u8]) -> RequestId {
         let id = RequestId(self.next);
         self.next += 1;
-        assert_eq!(self.echoes.send(now(), id, to.into(), 64, payload), None);
+        assert_eq!(self.echoes.send(now(), id, to.into(), Marks::of_ttl(64), payload), None);
         id
     }
 

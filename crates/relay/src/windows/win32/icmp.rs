@@ -26,7 +26,7 @@ use windows_sys::Win32::Foundation::{
     CloseHandle, ERROR_INVALID_PARAMETER, ERROR_IO_PENDING, GetLastError, HANDLE, INVALID_HANDLE_VALUE, SetLastError,
 };
 use windows_sys::Win32::NetworkManagement::IpHelper::{
-    ICMP_ECHO_REPLY, ICMPV6_ECHO_REPLY_LH, IP_GENERAL_FAILURE, IP_OPTION_INFORMATION, Icmp6CreateFile,
+    ICMP_ECHO_REPLY, ICMPV6_ECHO_REPLY_LH, IP_FLAG_DF, IP_GENERAL_FAILURE, IP_OPTION_INFORMATION, Icmp6CreateFile,
     Icmp6ParseReplies, Icmp6SendEcho2, IcmpCloseHandle, IcmpCreateFile, IcmpParseReplies, IcmpSendEcho2Ex,
 };
 use windows_sys::Win32::Networking::WinSock::SOCKADDR_IN6;
@@ -34,6 +34,7 @@ use windows_sys::Win32::System::IO::{IO_STATUS_BLOCK, PIO_APC_ROUTINE};
 use windows_sys::Win32::System::Threading::{CreateEventW, INFINITE, SetEvent, SleepEx, WaitForSingleObjectEx};
 use windows_sys::core::BOOL;
 use wire::frame::Family;
+use wire::{Fragments, Marks};
 
 functions! {
     pub(crate) struct V4 from "iphlpapi.dll" {
@@ -201,6 +202,18 @@ pub(crate) fn can(family: Family) -> bool {
     Icmp::open(&Functions::load(), family).is_ok()
 }
 
+/// A type of service is left out: "currently silently ignored" (Microsoft's page of `IP_OPTION_INFORMATION`).
+/// Nor is there a flag that keeps Windows from fragmenting over IPv6.
+fn options(to: IpAddr, marks: Marks) -> IP_OPTION_INFORMATION {
+    let df = to.is_ipv4() && marks.fragments == Fragments::Forbidden;
+    // A time to live of 0 is no packet's that arrived anywhere.
+    IP_OPTION_INFORMATION {
+        Ttl: marks.ttl.max(1),
+        Flags: if df { IP_FLAG_DF as u8 } else { 0 },
+        ..IP_OPTION_INFORMATION::default()
+    }
+}
+
 /// Names a request that Windows holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Ticket(usize);
@@ -255,7 +268,7 @@ impl Held {
     /// Gives Windows a request. It ends it after the time-out at the latest; one over IPv6 perhaps
     /// never: the time-out "is only used if the function is called synchronously" (page of
     /// `Icmp6SendEcho2`).
-    pub(crate) fn send(&mut self, icmp: &Icmp, to: IpAddr, ttl: u8, data: Vec<u8>, timeout: Duration) -> Sent {
+    pub(crate) fn send(&mut self, icmp: &Icmp, to: IpAddr, marks: Marks, data: Vec<u8>, timeout: Duration) -> Sent {
         static NEXT: AtomicUsize = AtomicUsize::new(1);
         let Ok(size) = u16::try_from(data.len()) else {
             return Sent::Ended(Reply::local(ERROR_INVALID_PARAMETER));
@@ -266,8 +279,7 @@ impl Held {
             calls: icmp.calls,
             handle: icmp.handle,
             data,
-            // A time to live of 0 is no packet's that arrived anywhere.
-            options: IP_OPTION_INFORMATION { Ttl: ttl.max(1), ..IP_OPTION_INFORMATION::default() },
+            options: options(to, marks),
             reply: vec![0; reply_size.div_ceil(8)],
             settled: false,
             told: false,

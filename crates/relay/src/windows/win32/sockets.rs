@@ -1,17 +1,21 @@
-//! What socket2 has no call for: datagrams with their time to live, and switching off errors of unconnected sockets.
+//! What socket2 has no call for: datagrams with their time to live and ECN, whether they may be fragmented, the MTU of a path, and switching
+//! off errors of unconnected sockets.
 
 use std::ffi::c_void;
 use std::io;
 use std::mem::{size_of, size_of_val};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::windows::io::AsRawSocket;
 use std::ptr::{null, null_mut};
 use windows_sys::Win32::Networking::WinSock::{
-    AF_INET, AF_INET6, CMSGHDR, IP_RECVTTL, IP_TTL, IPPROTO_IP, IPPROTO_IPV6, IPV6_HOPLIMIT, LPFN_WSARECVMSG,
-    SIO_ADDRESS_LIST_CHANGE, SIO_GET_EXTENSION_FUNCTION_POINTER, SIO_UDP_CONNRESET, SIO_UDP_NETRESET, SOCKADDR,
-    SOCKADDR_IN, SOCKADDR_IN6, SOCKADDR_INET, SOCKADDR_STORAGE, SOCKET, WSABUF, WSAGetLastError, WSAID_WSARECVMSG,
-    WSAIoctl, WSAMSG, setsockopt,
+    AF_INET, AF_INET6, CMSGHDR, IP_DONTFRAGMENT, IP_ECN, IP_MTU, IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_PMTUDISC_DONT,
+    IP_PMTUDISC_NOT_SET, IP_RECVECN, IP_RECVTTL, IP_TTL, IPPROTO_IP, IPPROTO_IPV6, IPV6_DONTFRAG, IPV6_ECN,
+    IPV6_HOPLIMIT, IPV6_MTU, IPV6_MTU_DISCOVER, IPV6_RECVECN, LPFN_WSARECVMSG, SIO_ADDRESS_LIST_CHANGE,
+    SIO_GET_EXTENSION_FUNCTION_POINTER, SIO_UDP_CONNRESET, SIO_UDP_NETRESET, SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6,
+    SOCKADDR_INET, SOCKADDR_STORAGE, SOCKET, WSABUF, WSAGetLastError, WSAID_WSARECVMSG, WSAIoctl, WSAMSG, WSASendMsg,
+    getsockopt, setsockopt,
 };
+use wire::Fragments;
 use wire::frame::Family;
 
 fn raw(socket: &impl AsRawSocket) -> SOCKET {
@@ -51,10 +55,105 @@ pub(crate) fn tell_ttl(socket: &impl AsRawSocket, family: Family) -> io::Result<
         Family::V4 => (IPPROTO_IP, IP_RECVTTL),
         Family::V6 => (IPPROTO_IPV6, IPV6_HOPLIMIT),
     };
-    let on = 1_u32.to_ne_bytes();
-    // SAFETY: the value is 4 bytes that outlive the call.
-    let failed = unsafe { setsockopt(raw(socket), level, option, on.as_ptr(), 4) };
+    set_option(socket, level, option, 1)
+}
+
+/// Has each received datagram come with its ECN codepoint (`IP_RECVECN`, `IPV6_RECVECN`: what
+/// `WSASetRecvIPEcn` of ws2tcpip.h sets). A Windows that knows these takes the codepoint of what is sent, too.
+///
+/// # Errors
+/// This Windows is older than Windows 11 and Windows Server 2022.
+pub(crate) fn tell_ecn(socket: &impl AsRawSocket, family: Family) -> io::Result<()> {
+    match family {
+        Family::V4 => set_option(socket, IPPROTO_IP, IP_RECVECN, 1),
+        Family::V6 => set_option(socket, IPPROTO_IPV6, IPV6_RECVECN, 1),
+    }
+}
+
+/// Sends a datagram with an ECN codepoint (RFC 3168 section 5) on a socket that does not block.
+///
+/// # Errors
+/// What Windows says.
+pub(crate) fn send_with_ecn(socket: &impl AsRawSocket, peer: SocketAddr, ecn: u8, bytes: &[u8]) -> io::Result<()> {
+    let (level, kind) = if peer.is_ipv4() { (IPPROTO_IP, IP_ECN) } else { (IPPROTO_IPV6, IPV6_ECN) };
+    let address = socket2::SockAddr::from(peer);
+    let mut control = Control([0; 64]);
+    let length = put_control(&mut control, level, kind, ecn.into());
+    let mut buffers = [WSABUF { len: u32::try_from(bytes.len()).unwrap_or(u32::MAX), buf: bytes.as_ptr().cast_mut() }];
+    let message = WSAMSG {
+        name: address.as_ptr().cast_mut().cast::<SOCKADDR>(),
+        namelen: address.len(),
+        lpBuffers: buffers.as_mut_ptr(),
+        dwBufferCount: 1,
+        Control: WSABUF { len: length, buf: control.0.as_mut_ptr() },
+        dwFlags: 0,
+    };
+    let mut sent = 0;
+    // SAFETY: all that `message` points to is valid for the lengths given, is only read, and outlives the
+    // call, which is not overlapped.
+    let failed = unsafe { WSASendMsg(raw(socket), &raw const message, 0, &raw mut sent, null_mut(), None) };
     if failed == 0 { Ok(()) } else { Err(last_error()) }
+}
+
+/// Writes one control message of four bytes of data; the bytes that it takes.
+fn put_control(control: &mut Control, level: i32, kind: i32, data: i32) -> u32 {
+    const HEADER: usize = size_of::<CMSGHDR>();
+    let length = (HEADER + 4).to_ne_bytes();
+    control.0[..length.len()].copy_from_slice(&length);
+    for (at, word) in [(length.len(), level), (length.len() + 4, kind), (HEADER, data)] {
+        control.0[at..at + 4].copy_from_slice(&word.to_ne_bytes());
+    }
+    (HEADER + 4).next_multiple_of(align_of::<CMSGHDR>()) as u32
+}
+
+fn set_option(socket: &impl AsRawSocket, level: i32, option: i32, value: i32) -> io::Result<()> {
+    let value = value.to_ne_bytes();
+    // SAFETY: the value is 4 bytes that outlive the call.
+    let failed = unsafe { setsockopt(raw(socket), level, option, value.as_ptr(), 4) };
+    if failed == 0 { Ok(()) } else { Err(last_error()) }
+}
+
+/// Whether what the socket sends may be fragmented. Where it may not, a send of more than the path's MTU
+/// fails with WSAEMSGSIZE (Microsoft: "IPPROTO_IP socket options", "IPPROTO_IPV6 socket options").
+///
+/// # Errors
+/// What Windows says of `IP_DONTFRAGMENT` or `IPV6_DONTFRAG`. `IP_MTU_DISCOVER` is younger: without it a
+/// send fails only where the adapter's own MTU is less.
+pub(crate) fn set_fragments(socket: &impl AsRawSocket, family: Family, fragments: Fragments) -> io::Result<()> {
+    let (level, ban, discover) = match family {
+        Family::V4 => (IPPROTO_IP, IP_DONTFRAGMENT, IP_MTU_DISCOVER),
+        Family::V6 => (IPPROTO_IPV6, IPV6_DONTFRAG, IPV6_MTU_DISCOVER),
+    };
+    let (banned, state) = match (fragments, family) {
+        (Fragments::Forbidden, _) => (1, IP_PMTUDISC_DO),
+        (Fragments::Allowed, Family::V4) => (0, IP_PMTUDISC_DONT),
+        // The host alone fragments, by what it knows of the path.
+        (Fragments::Allowed, Family::V6) => (0, IP_PMTUDISC_NOT_SET),
+    };
+    let set = set_option(socket, level, ban, banned);
+    let _ = set_option(socket, level, discover, state);
+    set
+}
+
+/// The MTU of the path to an address, in bytes, as Windows estimates it (`IP_MTU`, `IPV6_MTU`: of a connected
+/// socket). `None` where it does not tell.
+pub(crate) fn path_mtu(to: IpAddr) -> Option<u32> {
+    let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = std::net::UdpSocket::bind((any, 0)).ok()?;
+    // Sends nothing; the port only has to be one.
+    socket.connect((to, 9)).ok()?;
+    let (level, option) = if to.is_ipv4() { (IPPROTO_IP, IP_MTU) } else { (IPPROTO_IPV6, IPV6_MTU) };
+    let (mut mtu, mut size) = (0_u32, 4);
+    // SAFETY: the value has the 4 bytes that `size` says, and both outlive the call.
+    let failed = unsafe { getsockopt(raw(&socket), level, option, (&raw mut mtu).cast(), &raw mut size) };
+    if failed == 0 && mtu > 0 { Some(mtu) } else { adapter_mtu(socket.local_addr().ok()?.ip()) }
+}
+
+/// The MTU of the adapter that has an address.
+fn adapter_mtu(address: IpAddr) -> Option<u32> {
+    let adapters = super::adapters::adapters().ok()?;
+    let has = |adapter: &super::adapters::Adapter| adapter.addresses.iter().any(|(of, _)| *of == address);
+    adapters.into_iter().find(has).map(|adapter| adapter.mtu)
 }
 
 /// Waits until the list of the host's addresses changes (`SIO_ADDRESS_LIST_CHANGE`) on a blocking socket.
@@ -75,6 +174,8 @@ pub(crate) struct Message {
     pub(crate) peer: SocketAddr,
     /// If Windows told it.
     pub(crate) ttl: Option<u8>,
+    /// The ECN codepoint; 0 where Windows does not tell it.
+    pub(crate) ecn: u8,
     pub(crate) length: usize,
 }
 
@@ -82,7 +183,7 @@ pub(crate) struct Message {
 #[derive(Clone, Copy)]
 pub(crate) struct ReceiveMessage(LPFN_WSARECVMSG);
 
-/// Room for the one control message that was asked for, and for one more.
+/// Room for the two control messages that were asked for.
 #[repr(C, align(8))]
 struct Control([u8; 64]);
 
@@ -137,24 +238,30 @@ impl ReceiveMessage {
         // SAFETY: every bit pattern is a valid SOCKADDR_STORAGE, and so it is of the addresses laid over it.
         let peer = unsafe { socket_address((&raw const address).cast()) };
         let peer = peer.ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Message { peer, ttl: hops(&control.0[..filled]), length: length as usize })
+        let (ttl, ecn) = told(&control.0[..filled]);
+        Ok(Message { peer, ttl, ecn, length: length as usize })
     }
 }
 
-/// The time to live among control messages, each of which is a header, four bytes of padding where they are due, and its data.
-fn hops(mut control: &[u8]) -> Option<u8> {
+/// The time to live and the ECN codepoint among control messages, each of which is a header, four bytes of padding where they are due, and
+/// its data.
+fn told(mut control: &[u8]) -> (Option<u8>, u8) {
+    let (mut ttl, mut ecn) = (None, 0);
     const HEADER: usize = size_of::<CMSGHDR>();
     while control.len() >= HEADER + 4 {
         let word = |at: usize| i32::from_ne_bytes(std::array::from_fn(|n| control[at + n]));
         let length = usize::from_ne_bytes(std::array::from_fn(|n| control[n]));
         let (level, kind) = (word(size_of::<usize>()), word(size_of::<usize>() + 4));
-        if matches!((level, kind), (IPPROTO_IP, IP_TTL | IP_RECVTTL) | (IPPROTO_IPV6, IPV6_HOPLIMIT)) {
-            return u8::try_from(word(HEADER)).ok();
+        match (level, kind) {
+            (IPPROTO_IP, IP_TTL | IP_RECVTTL) | (IPPROTO_IPV6, IPV6_HOPLIMIT) => ttl = u8::try_from(word(HEADER)).ok(),
+            (IPPROTO_IP, IP_ECN) | (IPPROTO_IPV6, IPV6_ECN) => ecn = (word(HEADER) & 3) as u8,
+            _ => {}
         }
-        let next = length.max(HEADER).checked_next_multiple_of(align_of::<CMSGHDR>())?;
-        control = control.get(next..)?;
+        let next = length.max(HEADER).checked_next_multiple_of(align_of::<CMSGHDR>());
+        let Some(rest) = next.and_then(|next| control.get(next..)) else { break };
+        control = rest;
     }
-    None
+    (ttl, ecn)
 }
 
 /// What a socket address says; `None` for a null pointer or a family that is not IP's.
@@ -205,11 +312,27 @@ mod tests {
     use super::*;
 
     fn message(level: i32, kind: i32, data: i32) -> Vec<u8> {
-        let mut bytes = (size_of::<CMSGHDR>() + 4).to_ne_bytes().to_vec();
-        for word in [level, kind, data, 0] {
-            bytes.extend(word.to_ne_bytes());
+        let mut control = Control([0; 64]);
+        let length = put_control(&mut control, level, kind, data);
+        control.0[..length as usize].to_vec()
+    }
+
+    fn hops(control: &[u8]) -> Option<u8> {
+        told(control).0
+    }
+
+    #[test]
+    fn the_codepoint_is_found_beside_the_time_to_live_and_one_that_is_sent_has_the_same_form() {
+        let (hops, ecn) = (message(IPPROTO_IP, IP_TTL, 57), message(IPPROTO_IP, IP_ECN, 3));
+        assert_eq!(told(&[hops.clone(), ecn.clone()].concat()), (Some(57), 3));
+        assert_eq!(told(&[ecn, hops].concat()), (Some(57), 3));
+        assert_eq!(told(&message(IPPROTO_IPV6, IPV6_ECN, 2)), (None, 2));
+        // Length, level, kind, data, padding: as CMSGHDR and WSA_CMSG_SPACE of ws2def.h have it.
+        let mut words = (size_of::<CMSGHDR>() + 4).to_ne_bytes().to_vec();
+        for word in [IPPROTO_IP, IP_TTL, 57, 0] {
+            words.extend(word.to_ne_bytes());
         }
-        bytes
+        assert_eq!(message(IPPROTO_IP, IP_TTL, 57), words);
     }
 
     #[test]

@@ -1,0 +1,42 @@
+"""Sends datagrams that no router may fragment, and tells what the kernel says of each: `path_mtu.py ADDRESS PORT SIZE...`, where an
+echo answers. A line a size: the payload's bytes, what became of it (`answered`, `refused here` when the send itself failed, `lost`
+when an error came back), errno, the MTU that the error names and who said so, and the path's MTU as the socket knows it afterwards
+(ip(7): IP_MTU_DISCOVER, IP_RECVERR, IP_MTU). Sends up to five times, until something comes of it."""
+import errno, select, socket, struct, sys
+
+host, port = sys.argv[1], int(sys.argv[2])
+six = ":" in host
+family, level = (socket.AF_INET6, 41) if six else (socket.AF_INET, 0)
+DISCOVER, RECVERR, MTU = (23, 25, 24) if six else (10, 11, 14)
+DO, ERRQUEUE = 2, 0x2000
+
+def queued(s):
+    """What the error queue holds first: errno, MTU, who said so (`here` for the kernel itself)."""
+    _, control, _, _ = s.recvmsg(70000, 2000, ERRQUEUE)
+    body = control[0][2]
+    code, origin, _, _, _, info = struct.unpack("IBBBBI", body[:12])
+    said = "here" if origin == 1 else socket.inet_ntop(family, body[24:40] if six else body[20:24])
+    return errno.errorcode[code], info, said
+
+def fate(s, data):
+    for _ in range(5):
+        try:
+            s.send(data)
+        except OSError as error:
+            if error.errno != errno.EMSGSIZE:
+                raise
+            return ("refused here", *queued(s))
+        if select.select([s], [], [s], 1)[0]:
+            try:
+                return ("answered", "", len(s.recv(70000)), "")
+            except OSError:
+                return ("lost", *queued(s))
+    return ("silence", "", 0, "")
+
+for size in map(int, sys.argv[3:]):
+    s = socket.socket(family, socket.SOCK_DGRAM)
+    s.setsockopt(level, DISCOVER, DO)
+    s.setsockopt(level, RECVERR, 1)
+    s.connect((host, port))
+    told = fate(s, bytes(size))
+    print(size, *told, s.getsockopt(level, MTU))
