@@ -74,6 +74,7 @@ $items = @(
     @{ Id = 'dns-query-raw'; Title = 'Windows'' DnsQueryRaw answers'; Readme = @('(`DnsQueryRaw`)') }
     @{ Id = 'ping'; Title = 'Ping over IPv4'; Readme = @('a real WSL kernel') }
     @{ Id = 'ping6'; Title = 'Ping over IPv6'; Readme = @('ping over IPv6') }
+    @{ Id = 'path-mtu'; Title = 'What is too big to be sent whole is refused'; Readme = @('what it reports of a path''s MTU') }
     @{ Id = 'traceroute'; Title = 'Traceroute'; Readme = @('a real WSL kernel') }
     @{ Id = 'ipv6'; Title = 'TCP over IPv6'; Readme = @('a real WSL kernel') }
     @{ Id = 'vpn'; Title = 'With a VPN connected'; Readme = @('a real VPN client') }
@@ -703,7 +704,7 @@ try {
         $told = $null
         try {
             $told = Invoke-Selftest @('mode', 'host', 'pipe', 'throughput', 'latency', 'tcp', 'udp', 'dns', 'ping', 'ping6',
-                'traceroute', 'ipv6', 'vpn', 'proxy', '--mebibytes', [string]$Mebibytes) 900
+                'path-mtu', 'traceroute', 'ipv6', 'vpn', 'proxy', '--mebibytes', [string]$Mebibytes) 900
         }
         catch { Write-Host $_.Exception.Message }
         $rows = @{}

@@ -45,7 +45,8 @@ fn every_item_is_found_as_it_is() {
     let report = selftest(&lab, &tunnel, &[]);
     assert_eq!(report["version"], 1);
     let windows = Relay::chosen() == Relay::Windows;
-    for name in ["start", "host", "pipe", "throughput", "latency", "tcp", "udp", "dns", "ping", "traceroute", "ipv6"] {
+    let work = ["start", "host", "pipe", "throughput", "latency", "tcp", "udp", "dns", "ping", "traceroute", "ipv6"];
+    for name in work.into_iter().chain(["path-mtu"]) {
         assert_eq!(outcome(&report, name), "yes", "{name}: {report:#}");
     }
     assert_eq!(outcome(&report, "ping6"), if lacks(Lack::Ping6) { "no" } else { "yes" }, "{report:#}");
@@ -61,6 +62,8 @@ fn every_item_is_found_as_it_is() {
         ("throughput", "eight_down_mbit"),
         ("latency", "tcp_us"),
         ("latency", "udp_us"),
+        ("path-mtu", "mtu"),
+        ("path-mtu", "told"),
     ] {
         let value = item(&report, name)["figures"][figure].as_f64();
         assert!(value.is_some_and(|value| value > 0.0), "{name} {figure}: {report:#}");

@@ -3,6 +3,7 @@
 //! error or a log says of them is left out by `redact.rs`.
 
 use super::meter::{self, Meter, START_PATIENCE};
+use super::path_mtu;
 use super::report::Finding;
 use crate::doctor::args::HostPort;
 use anyhow::Context as _;
@@ -69,6 +70,8 @@ pub(super) enum Item {
     Ping,
     /// Ping over IPv6
     Ping6,
+    /// What is too big to be sent whole is refused, with the MTU of the host's way out
+    PathMtu,
     /// A traceroute by ICMP
     Traceroute,
     /// Connections over IPv6
@@ -119,6 +122,7 @@ pub(super) async fn run(item: Item, setup: &Setup) -> Finding {
         Item::Dns => setup.dns().await,
         Item::Ping => Ok(setup.ping(IpAddr::is_ipv4).await),
         Item::Ping6 => setup.ipv6(setup.ping(IpAddr::is_ipv6)).await,
+        Item::PathMtu => setup.path_mtu().await,
         Item::Traceroute => setup.traceroute().await,
         Item::Ipv6 => setup.ipv6(setup.connect(|address| address.is_ipv6())).await,
         Item::Vpn => setup.vpn().await,
@@ -381,6 +385,14 @@ impl Setup {
             return Ok(Finding::skipped("the host has no route to the IPv6 internet, or this kernel no IPv6 rules"));
         }
         Ok(finding.await)
+    }
+
+    async fn path_mtu(&self) -> anyhow::Result<Finding> {
+        let tap = self.status()?.tap.context("the tunnel has no device yet")?;
+        match self.outside(IpAddr::is_ipv4).await?.first() {
+            Some(to) => path_mtu::look(&tap, *to).await,
+            None => Ok(Finding::skipped("there is no IPv4 address to try: give one with --outside")),
+        }
     }
 
     async fn traceroute(&self) -> anyhow::Result<Finding> {

@@ -4,6 +4,7 @@
 
 mod items;
 mod meter;
+mod path_mtu;
 mod redact;
 mod report;
 
