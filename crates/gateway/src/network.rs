@@ -256,7 +256,7 @@ fn vpn_addresses(host: &HostFacts) -> Vec<IpAddr> {
 }
 
 /// The MTU of the adapter by which the host reaches the internet: a VPN's, where that takes everything.
-/// Where the host names none, or none that an IPv4 packet can have, Ethernet's (RFC 894).
+/// Ethernet's (RFC 894) if the host reports no MTU, or one that no IPv4 packet can have.
 fn way_mtu(host: &HostFacts) -> u32 {
     let way_out = host.adapters.iter().find(|adapter| Some(adapter.index) == host.internet_adapter);
     // RFC 791: every host takes 576 bytes. Windows has adapters of 4,294,967,295 bytes.

@@ -92,7 +92,7 @@ impl Reassembler {
         }
         p.bytes[start..end].copy_from_slice(packet.payload);
         p.parts.push((start, end));
-        // A congestion that one fragment met is the whole datagram's (RFC 3168 5.3).
+        // Congestion that one fragment met counts for the whole datagram (RFC 3168 5.3).
         if packet.marks.traffic_class & ECN == ECN && p.traffic_class & ECN != 0 {
             p.traffic_class |= ECN;
         }

@@ -46,8 +46,8 @@ pub struct Fault {
     pub router: Option<IpAddr>,
 }
 
-/// What is told as the MTU of a link whose router named none (RFC 1191 4). Linux would take 0 for its
-/// least, 552 bytes; each link takes this many over IPv6, and nearly each over IPv4.
+/// The MTU to report for a link whose router named no MTU (RFC 1191 4). Linux replaces 0 by its minimum of
+/// 552 bytes. Every link takes this many bytes over IPv6, and nearly every link over IPv4.
 const UNKNOWN_MTU: u32 = 1280;
 
 /// Type, code and the second word, for IPv4 and IPv6.

@@ -177,7 +177,7 @@ impl<'a> Packet<'a> {
             marks: Marks {
                 ttl: header.hop_limit(),
                 traffic_class: header.traffic_class(),
-                // Nobody but its sender fragments it, who has not.
+                // Only its sender could have fragmented it.
                 fragments: Fragments::Forbidden,
             },
             protocol: next,

@@ -19,8 +19,8 @@ pub enum Fragments {
     /// By any router, and by the host that sends it.
     #[default]
     Allowed,
-    /// Not by a router, nor by the host: IPv4 with DF (RFC 791), IPv6 in one piece (RFC 8200 5). Where
-    /// it is too big, its sender is told (RFC 1191, RFC 8201).
+    /// Not by a router, nor by the host: IPv4 with DF (RFC 791), IPv6 in one piece (RFC 8200 5). If
+    /// it is too big, an ICMP error informs its sender (RFC 1191, RFC 8201).
     Forbidden,
 }
 

@@ -196,7 +196,7 @@ fn every_small_kind_survives_the_round_trip() {
 }
 
 #[test]
-fn marks_that_nobody_defined_are_malformed() {
+fn marks_with_undefined_flags_are_malformed() {
     let peer = SocketAddr::from(([192, 0, 2, 1], 443));
     for frame in [
         Frame::Datagram { bind: BindId(1), peer, marks: marks(64), bytes: b"x" },

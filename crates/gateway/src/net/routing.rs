@@ -112,7 +112,7 @@ impl Net {
         default.header.protocol = PROTOCOL;
         let of_tcp = plan.way_mtu.map(|_| of_table(&default, TABLE_TCP));
         if let Some(mtu) = plan.way_mtu {
-            // Linux, too, takes an MTU below the least of IPv6 (RFC 8200 5) for a mistake.
+            // Every link has at least this MTU (RFC 8200 5); the host fragments where it has less.
             let mtu = if version == Version::V6 { mtu.max(MIN_MTU6) } else { mtu };
             default.attributes.push(RouteAttribute::Metrics(vec![RouteMetric::Mtu(mtu)]));
         }
@@ -208,7 +208,7 @@ fn of_table(route: &RouteMessage, table: u32) -> RouteMessage {
     route
 }
 
-/// What tells our routes apart: table, destination and MTU.
+/// What distinguishes our routes: table, destination and MTU.
 fn key_of(route: &RouteMessage) -> (u32, Option<IpNet>, Option<u32>) {
     let metrics = route.attributes.iter().filter_map(|attribute| match attribute {
         RouteAttribute::Metrics(metrics) => Some(metrics),

@@ -158,8 +158,8 @@ fn path_mtu(to: IpAddr) -> Option<u32> {
     if to.is_ipv4() { mtu::ip_mtu(&socket) } else { mtu::ipv6_mtu(&socket) }.ok()
 }
 
-/// What the gateway is told when the host itself does not send a datagram or a ping: as [`local_fault`], with the
-/// path's MTU where that is the reason. What may be fragmented is too big for no path, but for IP itself.
+/// The fault to report when the host itself does not send a datagram or a ping: that of [`local_fault`], or the
+/// path's MTU. A datagram that may be fragmented can only be too big for IP itself, which is no fault of the path.
 pub(crate) fn refusal(error: Errno, to: IpAddr, marks: Marks) -> Option<Fault> {
     if error != Errno::EMSGSIZE {
         return local_fault(error);
@@ -168,7 +168,7 @@ pub(crate) fn refusal(error: Errno, to: IpAddr, marks: Marks) -> Option<Fault> {
     (marks.fragments == Fragments::Forbidden).then_some(Fault { kind: FaultKind::PacketTooBig { mtu }, router: None })
 }
 
-/// Has the kernel tell the time to live and the traffic class of each datagram, and keep errors in the queue.
+/// Makes the kernel report the time to live and the traffic class of each datagram, and keep errors in the queue.
 pub(crate) fn tell_all(socket: &impl AsFd, family: Family) -> nix::Result<()> {
     match family {
         Family::V4 => {
@@ -216,7 +216,7 @@ fn send_with(
         SocketAddr::V4(_) => (ControlMessage::Ipv4Ttl(&hops), ControlMessage::Ipv4Tos(&marks.traffic_class)),
         SocketAddr::V6(_) => (ControlMessage::Ipv6HopLimit(&hops), ControlMessage::Ipv6TClass(&class)),
     };
-    // Few datagrams have a class, and few are alone where many go: what is not needed costs nothing.
+    // The kernel reads each control message, so one that says nothing is left out.
     match (segment, class) {
         (None, 0) => send_by(socket, peer, &[hop_limit], bytes),
         (None, _) => send_by(socket, peer, &[hop_limit, traffic_class], bytes),

@@ -148,8 +148,8 @@ impl Socket {
 /// WSAEMSGSIZE
 const TOO_BIG: i32 = 10040;
 
-/// What the gateway is told when the host itself does not send a datagram: as [`local_fault`], with the path's
-/// MTU where that is the reason. What may be fragmented is too big for no path, but for IP itself.
+/// The fault to report when the host itself does not send a datagram: that of [`local_fault`], or the path's MTU.
+/// A datagram that may be fragmented can only be too big for IP itself, which is no fault of the path.
 fn refusal(code: i32, to: IpAddr, marks: Marks) -> Option<Fault> {
     if code != TOO_BIG {
         return local_fault(code);

@@ -32,7 +32,8 @@ pub(crate) struct Echoes {
     pinger: Option<Pinger>,
     /// `under_way <= MAX_ECHOES`
     under_way: usize,
-    /// Where those went that no router may fragment: Windows tells that one was too big, not for which MTU.
+    /// Destinations of requests that no router may fragment. Windows reports that one was too big, but not
+    /// the MTU.
     whole: HashMap<RequestId, IpAddr>,
     heard: mpsc::Sender<Heard>,
 }

@@ -122,7 +122,7 @@ impl Stack {
         };
         let Some(whole) = self.fragments.add(now, &packet, fragment, &mut self.stats) else { return Ok(()) };
         let packet = if packet.dst.is_ipv4() { Packet::read4(&whole)? } else { Packet::read6(&whole)? };
-        // Its sender fragmented it: the real one's may do so as well.
+        // Its sender fragmented it, so the relay's host may fragment it too.
         let packet = Packet { marks: Marks { fragments: Fragments::Allowed, ..packet.marks }, ..packet };
         // The kernel's word holds for single frames only.
         self.ingest_packet(now, &packet, RxMeta::Unverified, out)

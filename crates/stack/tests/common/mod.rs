@@ -10,6 +10,7 @@
 )]
 
 pub mod raw;
+pub mod rig;
 
 use smoltcp::iface::{Config as SmolConfig, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};

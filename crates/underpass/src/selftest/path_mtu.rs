@@ -24,7 +24,7 @@ const TRIES: usize = 4;
 /// How long an answer to each may take.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Tries with an address that answers pings, and by datagrams to a port of it that nobody has to have.
+/// Pings an address, and sends datagrams to it, to which no program has to answer.
 pub(super) async fn look(tap: &TapStatus, to: SocketAddr) -> anyhow::Result<Finding> {
     let Some(mtu) = tap.way_mtu else {
         return Ok(Finding::skipped("--mtu decides what packets may have, not the host's way out"));
@@ -38,7 +38,7 @@ pub(super) async fn look(tap: &TapStatus, to: SocketAddr) -> anyhow::Result<Find
         if comes { "yes" } else { "no" },
         told.map_or_else(|| "no".to_owned(), |told| format!("with {told}")),
     );
-    // A path that takes less than the host's own way out is nobody's fault who says so.
+    // A path may take less than the host's own way out.
     let finding = if names { Finding::yes(words) } else { Finding::no(words) };
     let finding = finding.figure("mtu", mtu.into());
     Ok(match told {

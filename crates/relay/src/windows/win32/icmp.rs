@@ -203,7 +203,7 @@ pub(crate) fn can(family: Family) -> bool {
 }
 
 /// A type of service is left out: "currently silently ignored" (Microsoft's page of `IP_OPTION_INFORMATION`).
-/// Nor is there a flag that keeps Windows from fragmenting over IPv6.
+/// Windows has no flag that forbids it to fragment over IPv6.
 fn options(to: IpAddr, marks: Marks) -> IP_OPTION_INFORMATION {
     let df = to.is_ipv4() && marks.fragments == Fragments::Forbidden;
     // A time to live of 0 is no packet's that arrived anywhere.

@@ -136,7 +136,7 @@ pub(crate) fn set_fragments(socket: &impl AsRawSocket, family: Family, fragments
 }
 
 /// The MTU of the path to an address, in bytes, as Windows estimates it (`IP_MTU`, `IPV6_MTU`: of a connected
-/// socket). `None` where it does not tell.
+/// socket), or else the MTU of the adapter. `None` if neither is known.
 pub(crate) fn path_mtu(to: IpAddr) -> Option<u32> {
     let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = std::net::UdpSocket::bind((any, 0)).ok()?;
@@ -174,7 +174,7 @@ pub(crate) struct Message {
     pub(crate) peer: SocketAddr,
     /// If Windows told it.
     pub(crate) ttl: Option<u8>,
-    /// The ECN codepoint; 0 where Windows does not tell it.
+    /// The ECN codepoint; 0 if Windows does not report it.
     pub(crate) ecn: u8,
     pub(crate) length: usize,
 }
@@ -238,14 +238,14 @@ impl ReceiveMessage {
         // SAFETY: every bit pattern is a valid SOCKADDR_STORAGE, and so it is of the addresses laid over it.
         let peer = unsafe { socket_address((&raw const address).cast()) };
         let peer = peer.ok_or(io::ErrorKind::InvalidData)?;
-        let (ttl, ecn) = told(&control.0[..filled]);
+        let (ttl, ecn) = marks_in(&control.0[..filled]);
         Ok(Message { peer, ttl, ecn, length: length as usize })
     }
 }
 
 /// The time to live and the ECN codepoint among control messages, each of which is a header, four bytes of padding where they are due, and
 /// its data.
-fn told(mut control: &[u8]) -> (Option<u8>, u8) {
+fn marks_in(mut control: &[u8]) -> (Option<u8>, u8) {
     let (mut ttl, mut ecn) = (None, 0);
     const HEADER: usize = size_of::<CMSGHDR>();
     while control.len() >= HEADER + 4 {
@@ -318,15 +318,15 @@ mod tests {
     }
 
     fn hops(control: &[u8]) -> Option<u8> {
-        told(control).0
+        marks_in(control).0
     }
 
     #[test]
     fn the_codepoint_is_found_beside_the_time_to_live_and_one_that_is_sent_has_the_same_form() {
         let (hops, ecn) = (message(IPPROTO_IP, IP_TTL, 57), message(IPPROTO_IP, IP_ECN, 3));
-        assert_eq!(told(&[hops.clone(), ecn.clone()].concat()), (Some(57), 3));
-        assert_eq!(told(&[ecn, hops].concat()), (Some(57), 3));
-        assert_eq!(told(&message(IPPROTO_IPV6, IPV6_ECN, 2)), (None, 2));
+        assert_eq!(marks_in(&[hops.clone(), ecn.clone()].concat()), (Some(57), 3));
+        assert_eq!(marks_in(&[ecn, hops].concat()), (Some(57), 3));
+        assert_eq!(marks_in(&message(IPPROTO_IPV6, IPV6_ECN, 2)), (None, 2));
         // Length, level, kind, data, padding: as CMSGHDR and WSA_CMSG_SPACE of ws2def.h have it.
         let mut words = (size_of::<CMSGHDR>() + 4).to_ne_bytes().to_vec();
         for word in [IPPROTO_IP, IP_TTL, 57, 0] {
