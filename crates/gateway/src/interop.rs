@@ -350,7 +350,7 @@ mod tests {
         for (entry, written) in [
             (shown("enabled", "/init", "4d5a"), ""),
             (shown("enabled", "/usr/bin/python3", "6f0d0d0a"), ENTRY),
-            // Somebody else's, which WSL does not start programs by.
+            // Another program's, by which WSL starts nothing.
             (shown("disabled", "/usr/bin/wine", "4d5a"), ENTRY),
         ] {
             root.write("register", "");

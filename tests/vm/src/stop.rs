@@ -12,7 +12,7 @@ static ASKED: AtomicBool = AtomicBool::new(false);
 /// Processes whose end makes a command in the guest fail at once.
 static PROCESSES: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
-/// Whether somebody has asked for the end.
+/// Whether the end was requested.
 #[must_use]
 pub fn is_asked() -> bool {
     ASKED.load(Ordering::Relaxed)

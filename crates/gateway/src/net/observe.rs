@@ -64,7 +64,7 @@ pub struct MainRoute {
     pub metric: u32,
     /// Whether it has a next hop.
     pub hop: Hop,
-    /// Who has set it.
+    /// Which program set it.
     pub origin: Origin,
 }
 
@@ -77,7 +77,7 @@ pub enum Hop {
     Gateway,
 }
 
-/// Who has set a route, as the route says.
+/// Which program set a route, by the route's protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The kernel, or WSL, which marks its routes like the kernel's.

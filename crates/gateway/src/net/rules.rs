@@ -39,7 +39,7 @@ use super::routing::Plan;
 use super::{TABLE, TABLE_TCP};
 
 /// The rules' priorities, in the order of look-up. Behind mirrored mode's (0 to 2), before `main`
-/// (32766). A rule that somebody else adds without a priority gets one before the first of these, so
+/// (32766). A rule that another program adds without a priority gets one before the first of these, so
 /// a VPN inside of Linux goes first.
 const A: u32 = 30_060;
 /// N for TCP alone.

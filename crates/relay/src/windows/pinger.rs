@@ -4,7 +4,7 @@
 //! Windows takes no single request back, and keeps one whose destination is silent until its
 //! time-out. So requests go by handles of 128 each. When there are too many, or when they
 //! are old, the oldest handle is closed, and its requests have gone without an answer: a sweep over
-//! thousands of silent addresses displaces itself, not the ping that somebody waits for.
+//! thousands of silent addresses displaces itself, not a ping whose caller still waits.
 
 use super::win32::icmp::{self, Event, Functions, Held, Icmp, Reply, Sent, Ticket};
 use crate::limits::PingLimits;
@@ -236,7 +236,7 @@ impl<T: Fn(RequestId, Option<Reply>)> Sending<T> {
 
     fn take_ends(&mut self, news: &Event, wait: Option<Duration>) {
         for (ticket, reply) in self.held.wait(news, wait) {
-            // What is no more waited for has been told.
+            // A request that is no longer waited for has been reported.
             let Some(waiting) = self.forget(ticket) else { continue };
             (self.tell)(waiting.id, Some(reply));
             if let Some(batch) = self.index_of(waiting.batch).and_then(|index| self.batches.get_mut(index)) {

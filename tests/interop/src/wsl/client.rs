@@ -89,7 +89,7 @@ fn ask(socket: &Path, request: &Request) -> io::Result<(UnixStream, Answer)> {
     Ok((stream, answer))
 }
 
-/// The exit code of an answer; what went wrong is said.
+/// The exit code of an answer. An error is printed.
 fn said(answer: Answer) -> io::Result<u8> {
     match answer {
         Answer::Done | Answer::Opened(_) | Answer::Running(_) => Ok(0),

@@ -21,7 +21,7 @@ fn windows() -> Resolver {
     Resolver { hosts: "no such file".into(), functions }
 }
 
-/// Who answered, with which code, and the first address.
+/// What answered, with which code, and the first address.
 async fn ask(resolver: &Resolver, name: &str) -> (AnsweredBy, ResponseCode, Option<std::net::Ipv4Addr>) {
     let answer = resolver.resolve(&question(name)).await.unwrap();
     let message = Message::from_vec(&answer.message).unwrap();
