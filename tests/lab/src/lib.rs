@@ -15,6 +15,7 @@ pub mod addresses;
 pub mod doctor;
 pub mod helper;
 pub mod interop;
+mod kernel;
 mod leftovers;
 pub mod modes;
 mod nested;

@@ -10,6 +10,7 @@ use std::{fmt, fs};
 use crate::addresses::{
     HOST, HOST_V6, NAT_GATEWAY, NAT_NETWORK, ROUTER, ROUTER_V6, SERVER, SERVER_NAME, SERVER_V6, VM,
 };
+use crate::kernel::Kernel;
 use crate::leftovers;
 use crate::run::{Finished, Process, in_namespace, plain};
 
@@ -199,11 +200,12 @@ impl Lab {
             let path = overlay.join(file);
             fs::write(&path, text).map_err(|source| LabError::Start { what: path.display().to_string(), source })?;
         }
-        // Nobody else is here to have an address already, and looking for him takes seconds in which neighbours don't answer.
-        for scope in ["all", "default"] {
-            self.sysctl(place, &format!("net/ipv6/conf/{scope}/accept_dad"), "0")?;
-            self.sysctl(place, &format!("net/ipv6/conf/{scope}/dad_transmits"), "0")?;
-        }
+        let kernel = kernel()?;
+        self.sysctls(place, &kernel.settings)?;
+        let default = "cd /proc/sys/net/ipv4; grep -qw \"$0\" tcp_allowed_congestion_control || exit 0; \
+                       echo \"$0\" >tcp_congestion_control";
+        let words = ["sh", "-c", default, kernel.congestion];
+        judge(&words, self.run(place, &words)?)?;
         self.ip(place, "link set lo up")
     }
 
@@ -216,6 +218,7 @@ impl Lab {
     }
 
     fn address(&self) -> Result<(), LabError> {
+        let congestion = kernel()?.congestion;
         let commands = [
             (Place::Wsl, format!("addr add {VM}/20 dev eth0")),
             (Place::Windows, format!("addr add {NAT_GATEWAY}/20 dev vm")),
@@ -230,12 +233,12 @@ impl Lab {
             (Place::Internet, format!("addr add {SERVER}/32 dev lo")),
             (Place::Internet, format!("addr add {SERVER_V6}/128 dev lo nodad")),
             (Place::Wsl, format!("route add default via {NAT_GATEWAY}")),
-            (Place::Windows, format!("route add default via {ROUTER}")),
-            (Place::Windows, format!("-6 route add default via {ROUTER_V6}")),
+            (Place::Windows, format!("route add default via {ROUTER} congctl {congestion}")),
+            (Place::Windows, format!("-6 route add default via {ROUTER_V6} congctl {congestion}")),
             (Place::Router, "route add 203.0.113.0/24 via 198.51.100.2".to_owned()),
             (Place::Router, "-6 route add 2001:db8:f::/64 via 2001:db8:2::2".to_owned()),
-            (Place::Internet, "route add default via 198.51.100.1".to_owned()),
-            (Place::Internet, "-6 route add default via 2001:db8:2::1".to_owned()),
+            (Place::Internet, format!("route add default via 198.51.100.1 congctl {congestion}")),
+            (Place::Internet, format!("-6 route add default via 2001:db8:2::1 congctl {congestion}")),
         ];
         commands.iter().try_for_each(|(place, words)| self.ip(*place, words))
     }
@@ -267,7 +270,14 @@ impl Lab {
     }
 
     fn sysctl(&self, place: Place, key: &str, value: &str) -> Result<(), LabError> {
-        let words = ["sh", "-c", "echo \"$1\" > \"/proc/sys/$0\"", key, value];
+        self.sysctls(place, &[(key, value)])
+    }
+
+    /// Writes the kernel's settings, later ones over earlier ones.
+    fn sysctls(&self, place: Place, settings: &[(&str, &str)]) -> Result<(), LabError> {
+        let script = "while [ $# != 0 ]; do echo \"$2\" >\"/proc/sys/$1\" || exit; shift 2; done";
+        let words = settings.iter().flat_map(|(key, value)| [*key, *value]);
+        let words: Vec<&str> = ["sh", "-c", script, "sh"].into_iter().chain(words).collect();
         judge(&words, self.run(place, &words)?)
     }
 
@@ -291,6 +301,11 @@ impl Drop for Lab {
             leftovers::remove(&self.namespace(place));
         }
     }
+}
+
+/// The kernel of the lab's namespaces.
+fn kernel() -> Result<Kernel, LabError> {
+    Kernel::chosen().map_err(|said| LabError::Command { what: "choosing the kernel's settings".to_owned(), said })
 }
 
 fn host_command(words: &[&str]) -> Result<(), LabError> {
