@@ -9,6 +9,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::marked;
 use crate::run::{Finished, Process, in_namespace, plain};
 use crate::topology::{Lab, Place};
 use crate::tunnel::{Tunnel, programs};
@@ -322,6 +323,8 @@ impl Drop for Interop {
         end.arg("-k").env("WINEPREFIX", self.folder.join("prefix"));
         // Wine's server ends by itself, too, when its last program has ended.
         let _ = Finished::of(end);
+        // A program that was just being started found no server, and started one of its own.
+        let _ = marked::end("WINEPREFIX", &self.folder.join("prefix").display().to_string());
         let _ = fs::remove_dir_all(&self.folder);
     }
 }

@@ -17,6 +17,7 @@ pub mod helper;
 pub mod interop;
 mod kernel;
 mod leftovers;
+pub mod marked;
 pub mod modes;
 mod nested;
 pub mod programs;
