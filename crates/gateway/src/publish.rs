@@ -55,6 +55,8 @@ impl Publication {
             fs::create_dir_all(parent).map_err(error)?;
         }
         fs::DirBuilder::new().mode(0o755).create(&new).map_err(error)?;
+        // Whatever umask this was started with, every user of the other distros reads it.
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).map_err(error)?;
         let program = new.join(PROGRAM);
         // The program itself, also where its file was replaced since it was started.
         fs::copy("/proc/self/exe", &program).map_err(error)?;
@@ -91,6 +93,7 @@ impl Publication {
         );
         let new = self.folder.join("env.sh.new");
         fs::write(&new, text)?;
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o644))?;
         fs::rename(&new, self.folder.join("env.sh"))
     }
 }

@@ -11,7 +11,10 @@ const UNDERPASS: &str = env!("CARGO_BIN_EXE_underpass");
 
 /// What a program prints that must succeed and complain of nothing.
 fn quiet(program: &str, words: &[&str]) -> String {
-    let output = Command::new(program).args(words).stdin(Stdio::null()).output();
+    // A shell complains of a language that the machine does not have.
+    let mut command = Command::new(program);
+    command.args(words).env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
+    let output = command.output();
     let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
     assert!(output.status.success() && output.stderr.is_empty(), "{program} {words:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::addresses::{SERVER, SERVER_NAME};
 use crate::run::{Finished, Process};
-use crate::scene::{PATIENCE, Scratch, must, python_server, web_server};
+use crate::scene::{PATIENCE, Scratch, must, python_server, readable, web_server};
 use crate::topology::{Lab, Place};
 use crate::tunnel::programs;
 use crate::{programs as scripts, until};
@@ -52,6 +52,7 @@ impl<'a> Ward<'a> {
         for folder in ["home", "bin", "apt.d"] {
             let made = std::fs::create_dir_all(scratch.path(folder));
             assert!(made.is_ok(), "{folder}: {made:?}");
+            readable(scratch.path(folder).as_ref());
         }
         // Where every user may run it.
         let copied = std::fs::copy(programs().join("underpass"), scratch.path("bin/underpass"));

@@ -95,6 +95,7 @@ impl Scratch {
         let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("underpass-scratch-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
+        readable(&folder);
         Self(folder)
     }
 
@@ -119,6 +120,12 @@ impl Scratch {
     pub fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap_or_default()
     }
+}
+
+/// Lets every user into a folder, whatever the umask: some programs run as another one.
+pub(crate) fn readable(folder: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 impl Default for Scratch {

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,6 +26,8 @@ impl Home {
         let _ = fs::remove_dir_all(&folder);
         let home = Self { folder, variables: Vec::new(), is_isolated: false };
         home.script("bin/wslinfo", "echo ${WSL_MODE:-mirrored}");
+        // Other users run what is in it, whatever the umask.
+        fs::set_permissions(home.path(""), fs::Permissions::from_mode(0o755)).unwrap();
         fs::create_dir(home.path("home")).unwrap();
         let path = home.path("bin").display().to_string();
         let run = home.path("run").display().to_string();
