@@ -3,6 +3,10 @@
 //!
 //! It builds nothing and knows nothing of the crates under test: programs are started, never linked.
 //!
+//! `scripts/test tcp_streams` runs a file of its tests with all relays, many side by side; which of them
+//! need the machine alone says `src/bin/suite/plan.rs`. `cargo test --package underpass-lab --test
+//! tcp_streams` runs them with the relay that `UNDERPASS_LAB_RELAY` names.
+//!
 //! ```text
 //! wsl 172.28.48.2 -- 172.28.48.1 windows 192.0.2.2 -- 192.0.2.1 router 198.51.100.1 -- 198.51.100.2 internet 203.0.113.10
 //!     IPv4 only          (masquerades)   2001:db8:1::2    ::1          2001:db8:2::1           ::2        2001:db8:f::10
