@@ -15,6 +15,7 @@ pub mod meter;
 #[cfg_attr(windows, path = "windows/mod.rs")]
 #[cfg_attr(not(windows), path = "linux/mod.rs")]
 pub mod os;
+mod plateau;
 pub mod probe;
 #[cfg(any(windows, test))]
 mod pump;

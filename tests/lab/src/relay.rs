@@ -70,6 +70,8 @@ pub enum Lack {
     Ping6,
     /// Windows tells no program which of its datagrams was refused or ran out of hops.
     DatagramErrors,
+    /// Wine knows no `IP_MTU`: of a path behind a router the relay then knows only that it takes less.
+    PathMtu,
     /// Windows lets no ordinary program set the DSCP of a datagram, and Wine 8 knows no ECN.
     TrafficClass,
     /// Wine shows a nameserver's REFUSED and NOTIMP as SERVFAIL.
@@ -112,6 +114,7 @@ pub fn lacks(lack: Lack) -> bool {
             Lack::OwnProcess
             | Lack::DatagramErrors
             | Lack::TrafficClass
+            | Lack::PathMtu
             | Lack::DnsCodes
             | Lack::HugeAnswers
             | Lack::NewNameservers

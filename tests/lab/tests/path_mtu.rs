@@ -134,15 +134,18 @@ fn pings_that_no_router_may_fragment_meet_what_they_meet_on_the_hosts_own_path()
         }
         let mut seen = Vec::new();
         // Above the host's MTU; above the path's, twice; and as large as the path takes.
-        for mtu in [1501, 1401, 1401, 1400] {
+        let behind_router = if lacks(Lack::PathMtu) { &[][..] } else { &[1401, 1401] };
+        for mtu in [&[1501], behind_router, &[1400]].concat() {
             let own = ping(&kernel, Place::Windows, server, mtu - header);
             assert_eq!(ping(&lab, Place::Wsl, server, mtu - header), own, "{server}, {mtu}");
             seen.push(own);
         }
         assert!(seen[0].contains("mtu") && seen[0].contains("1500"), "{seen:?}");
-        assert!(seen[1].contains(router) && seen[1].contains("1400"), "{seen:?}");
-        assert!(!seen[2].contains(router) && seen[2].contains("1400"), "{seen:?}");
-        assert!(seen[3].contains("1 received"), "{seen:?}");
+        if let [_, first, second, _] = &seen[..] {
+            assert!(first.contains(router) && first.contains("1400"), "{seen:?}");
+            assert!(!second.contains(router) && second.contains("1400"), "{seen:?}");
+        }
+        assert!(seen.last().unwrap().contains("1 received"), "{seen:?}");
     }
 }
 

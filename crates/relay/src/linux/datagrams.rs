@@ -2,6 +2,7 @@
 //! tells what became of a datagram and who said so. Knows no frame and no socket's owner.
 
 use crate::limits::UDP_BUFFER;
+use crate::plateau::{mtu_below, packet_size};
 use crate::udp::{Incoming, Received};
 use libc::sock_extended_err;
 use nix::errno::Errno;
@@ -67,7 +68,7 @@ impl Socket {
         self.1.set(&self.0, Family::of(peer.ip()), marks.fragments);
         match send(&self.0, peer, marks, bytes) {
             Ok(_) => Ok(()),
-            Err(error) => refusal(error, peer.ip(), marks).map_or(Ok(()), Err),
+            Err(error) => refusal(error, (peer.ip(), bytes.len()), marks).map_or(Ok(()), Err),
         }
     }
 
@@ -160,11 +161,11 @@ fn path_mtu(to: IpAddr) -> Option<u32> {
 
 /// The fault to report when the host itself does not send a datagram or a ping: that of [`local_fault`], or the
 /// path's MTU. A datagram that may be fragmented can only be too big for IP itself, which is no fault of the path.
-pub(crate) fn refusal(error: Errno, to: IpAddr, marks: Marks) -> Option<Fault> {
+pub(crate) fn refusal(error: Errno, (to, payload): (IpAddr, usize), marks: Marks) -> Option<Fault> {
     if error != Errno::EMSGSIZE {
         return local_fault(error);
     }
-    let mtu = path_mtu(to).unwrap_or(0);
+    let mtu = mtu_below(packet_size(to, payload), path_mtu(to));
     (marks.fragments == Fragments::Forbidden).then_some(Fault { kind: FaultKind::PacketTooBig { mtu }, router: None })
 }
 

@@ -95,7 +95,7 @@ impl Echoes {
         let marks = Marks { ttl: marks.ttl.max(1), ..marks };
         let error = datagrams::send(&*socket, SocketAddr::new(to, 0), marks, &message).err()?;
         tracing::debug!(%to, %error, "an echo request was not sent");
-        let fault = refusal(error, to, marks);
+        let fault = refusal(error, (to, payload.len()), marks);
         if fault.is_some() {
             self.waiting.take(now, sequence, to);
         }

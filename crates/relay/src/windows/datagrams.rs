@@ -5,6 +5,7 @@
 use super::errors::local_fault;
 use super::win32::sockets;
 use crate::limits::UDP_BUFFER;
+use crate::plateau::{mtu_below, packet_size};
 use crate::udp::{Incoming, Received};
 use socket2::{Domain, SockRef, Type};
 use std::io;
@@ -115,7 +116,9 @@ impl Socket {
         };
         match sent {
             Ok(()) => Ok(()),
-            Err(error) => error.raw_os_error().and_then(|code| refusal(code, peer.ip(), marks)).map_or(Ok(()), Err),
+            Err(error) => {
+                error.raw_os_error().and_then(|code| refusal(code, (peer.ip(), bytes.len()), marks)).map_or(Ok(()), Err)
+            }
         }
     }
 
@@ -150,11 +153,11 @@ const TOO_BIG: i32 = 10040;
 
 /// The fault to report when the host itself does not send a datagram: that of [`local_fault`], or the path's MTU.
 /// A datagram that may be fragmented can only be too big for IP itself, which is no fault of the path.
-fn refusal(code: i32, to: IpAddr, marks: Marks) -> Option<Fault> {
+fn refusal(code: i32, (to, payload): (IpAddr, usize), marks: Marks) -> Option<Fault> {
     if code != TOO_BIG {
         return local_fault(code);
     }
-    let mtu = sockets::path_mtu(to).unwrap_or(0);
+    let mtu = mtu_below(packet_size(to, payload), sockets::path_mtu(to));
     (marks.fragments == Fragments::Forbidden).then_some(Fault { kind: FaultKind::PacketTooBig { mtu }, router: None })
 }
 

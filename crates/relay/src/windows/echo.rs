@@ -7,6 +7,7 @@ use super::win32::icmp::{self, Reply};
 use super::win32::sockets;
 use crate::echo::Outcome;
 use crate::limits::{MAX_ECHOES, PINGS, PingLimits};
+use crate::plateau::{mtu_below, packet_size};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Instant;
@@ -32,9 +33,9 @@ pub(crate) struct Echoes {
     pinger: Option<Pinger>,
     /// `under_way <= MAX_ECHOES`
     under_way: usize,
-    /// Destinations of requests that no router may fragment. Windows reports that one was too big, but not
+    /// Destinations and packet sizes of requests that no router may fragment. Windows reports that one was too big, but not
     /// the MTU.
-    whole: HashMap<RequestId, IpAddr>,
+    whole: HashMap<RequestId, (IpAddr, usize)>,
     heard: mpsc::Sender<Heard>,
 }
 
@@ -84,7 +85,7 @@ impl Echoes {
         }
         self.under_way += 1;
         if marks.fragments == Fragments::Forbidden {
-            self.whole.insert(id, to);
+            self.whole.insert(id, (to, packet_size(to, payload.len())));
         }
         if let Some(pinger) = &self.pinger {
             pinger.send(Request { id, to, marks, payload: payload.to_vec() });
@@ -97,8 +98,8 @@ impl Echoes {
         self.under_way -= 1;
         let whole = self.whole.remove(&heard.id);
         let outcome = match (heard.outcome?, whole) {
-            (Outcome::Error(Fault { kind: FaultKind::PacketTooBig { mtu: 0 }, router }), Some(to)) => {
-                let mtu = sockets::path_mtu(to).unwrap_or(0);
+            (Outcome::Error(Fault { kind: FaultKind::PacketTooBig { mtu: 0 }, router }), Some((to, size))) => {
+                let mtu = mtu_below(size, sockets::path_mtu(to));
                 Outcome::Error(Fault { kind: FaultKind::PacketTooBig { mtu }, router })
             }
             (outcome, _) => outcome,
