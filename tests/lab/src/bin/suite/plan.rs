@@ -75,7 +75,7 @@ const BUFFER: [(&str, &str); 1] = [("UNDERPASS_LAB_INTEROP_BUFFER", "65536")];
 /// The tests of the tunnel, which run with three relays: the one for Linux, the same behind the model
 /// of WSL's interop, and the one for Windows behind it and under Wine. What a relay lacks is left out by
 /// name: `tests/lab/src/relay.rs`.
-const TUNNEL: [&str; 18] = [
+const TUNNEL: [&str; 19] = [
     "lab/addresses",
     "lab/bad_input",
     "lab/changes",
@@ -86,6 +86,7 @@ const TUNNEL: [&str; 18] = [
     "lab/icmp",
     "lab/ipv6",
     "lab/loss",
+    "lab/path_mtu",
     "lab/relays",
     "lab/routes",
     "lab/tcp",
@@ -117,7 +118,15 @@ const WITH_WINE: [(&str, &str); 10] = [
 ];
 
 /// Parts of the names of tests that wait for half a minute or longer.
-const LONG: [&str; 5] = ["changes::", "bad_input::", "lifetime::", "_end_after_30_seconds_", "what_is_broken_is_found"];
+const LONG: [&str; 7] = [
+    "changes::",
+    "bad_input::",
+    "lifetime::",
+    "endless::",
+    "conformance::",
+    "_end_after_30_seconds_",
+    "what_is_broken_is_found",
+];
 
 /// The core of the tunnel, for a quick look.
 const CORE: [&str; 6] = ["lab/dns", "lab/icmp", "lab/routes", "lab/tcp", "lab/tunnel", "lab/udp"];
