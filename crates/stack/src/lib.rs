@@ -16,6 +16,7 @@ mod neighbours;
 pub mod offload;
 mod packet;
 mod requests;
+mod sent;
 mod stack;
 mod stats;
 mod tcp;

@@ -261,16 +261,16 @@ impl Stack {
         fault: Fault,
         out: &mut dyn Transmit,
     ) {
-        let found = self.binds.get(bind).map(|bind| (bind.app, bind.alias(peer.port())));
-        let Some((app, alias)) = found else { return self.stats.drop(DropReason::Late) };
-        let peer = self.known_as(peer, alias);
+        let Some(bind) = self.binds.get(bind) else { return self.stats.drop(DropReason::Late) };
+        let app = bind.app;
+        let peer = self.known_as(peer, bind.alias(peer.port()));
         if !same_family(peer.ip(), app.ip()) {
             return self.stats.drop(DropReason::Late);
         }
+        let quote = bind.latest.to(peer).quote(app);
         // 'Port unreachable' is the peer's own word; of the others the relay's host has said it.
         let own = if fault.kind == FaultKind::PortUnreachable { peer.ip() } else { self.plan.gateway_like(app.ip()) };
         let router = fault.router.filter(|ip| same_family(*ip, app.ip()) && !ip.is_loopback()).unwrap_or(own);
-        let quote = quote_udp(app, peer);
         let to = (&mut self.link, &mut self.bucket, &mut self.stats);
         icmp::send_error(to, now, out, (fault.kind, router, app.ip()), &quote);
     }
@@ -383,27 +383,4 @@ fn udp_datagram(from: SocketAddr, to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let sum = transport_sum(from.ip(), to.ip(), UDP, len).add_slice(&datagram).to_ones_complement_with_no_zero();
     datagram[6..8].copy_from_slice(&sum.to_ne_bytes());
     datagram
-}
-
-/// The start of the datagram that `app` sent to `peer`, as far as an ICMP error must quote it.
-fn quote_udp(app: SocketAddr, peer: SocketAddr) -> Vec<u8> {
-    let mut quote = match (app.ip(), peer.ip()) {
-        (IpAddr::V4(src), IpAddr::V4(dst)) => {
-            let mut header = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 1, UDP, 0, 0];
-            header.extend_from_slice(&src.octets());
-            header.extend_from_slice(&dst.octets());
-            let sum = etherparse::checksum::Sum16BitWords::new().add_slice(&header).ones_complement();
-            header[10..12].copy_from_slice(&sum.to_ne_bytes());
-            header
-        }
-        (IpAddr::V6(src), IpAddr::V6(dst)) => {
-            let mut header = vec![0x60, 0, 0, 0, 0, 8, UDP, 1];
-            header.extend_from_slice(&src.octets());
-            header.extend_from_slice(&dst.octets());
-            header
-        }
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => Vec::new(),
-    };
-    quote.extend_from_slice(&udp_datagram(app, peer, &[]));
-    quote
 }

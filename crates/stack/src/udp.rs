@@ -2,6 +2,7 @@
 //! by which the app knows loopback peers. Knows no packet format.
 
 use crate::limits::{MAX_ALIASES, UDP_IDLE, UDP_IDLE_SHORT};
+use crate::sent::Latest;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -31,6 +32,8 @@ pub(crate) struct Bind {
     used: Instant,
     /// Loopback ports and the address by which the app knows them; the newest last.
     aliases: VecDeque<(u16, IpAddr)>,
+    /// What it sent last.
+    pub(crate) latest: Latest,
 }
 
 impl Bind {
@@ -141,7 +144,8 @@ impl Binds {
         };
         let slot = &mut self.slots[usize::from(index)];
         let peers = if port == 53 { Peers::OnlyDns } else { Peers::Any };
-        let bind = Bind { app, traffic: Traffic::OneWay, peers, used: now, aliases: VecDeque::new() };
+        let latest = Latest::default();
+        let bind = Bind { app, traffic: Traffic::OneWay, peers, used: now, aliases: VecDeque::new(), latest };
         let id = BindId(u32::from(slot.generation) << 16 | u32::from(index));
         self.short.push(Reverse((now, id)));
         slot.bind = Some(bind);

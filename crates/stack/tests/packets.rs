@@ -210,6 +210,51 @@ fn a_router_hop_is_seen() {
 }
 
 #[test]
+fn an_error_quotes_the_datagram_that_it_is_about() {
+    let mut rig = Rig::new(1500);
+    let peer = |port| SocketAddr::new("8.8.4.4".parse().unwrap(), port);
+    let mut sent = Vec::new();
+    for port in 33434..33450 {
+        let mut packet = udp(APP, &peer(port).to_string(), 64, &[7; 32][..usize::from(port % 32)]);
+        packet[1] = 0xb8;
+        packet[4..6].copy_from_slice(&port.to_be_bytes());
+        packet[10..12].fill(0);
+        let sum = etherparse::checksum::Sum16BitWords::new().add_slice(&packet[..20]).ones_complement();
+        packet[10..12].copy_from_slice(&sum.to_ne_bytes());
+        sent.push(packet);
+    }
+    let mut bind = None;
+    for packet in &sent {
+        let (events, _) = rig.feed(packet);
+        let Some(Event::Datagram { bind: of, .. }) = events.last() else { panic!("{events:?}") };
+        bind = Some(*of);
+    }
+    let fault = Fault { kind: FaultKind::TimeExceeded, router: Some("9.9.9.9".parse().unwrap()) };
+    for (port, packet) in (33434..33450).zip(&sent) {
+        let seen = rig.out(|s, now, out| s.deliver_peer_error(now, bind.unwrap(), peer(port), fault, out));
+        let quote = &seen[0][28..];
+        // All but the hops that are left, and the checksum over them.
+        assert_eq!((&quote[..8], &quote[9..10], &quote[12..]), (&packet[..8], &packet[9..10], &packet[12..28]));
+        assert_eq!(etherparse::checksum::Sum16BitWords::new().add_slice(&quote[..20]).ones_complement(), 0);
+    }
+    // The kernel left the checksum to a network card.
+    let mut partial = sent[5].clone();
+    partial[26..28].fill(0xee);
+    let mut sink = Sink::default();
+    rig.stack.ingest(rig.now, &frame(&partial), RxMeta::ChecksumTrusted, &mut sink);
+    let seen = rig.out(|s, now, out| s.deliver_peer_error(now, bind.unwrap(), peer(33439), fault, out));
+    assert_eq!(seen[0][28 + 26..28 + 28], sent[5][26..28]);
+    // By IPv6 too, with its flow label.
+    let mut packet = udp("[fd75:6e64:6572::2]:1", "[2600::1]:2", 64, b"probe");
+    packet[..4].copy_from_slice(&[0x62, 0xe1, 0x23, 0x45]);
+    let (events, _) = rig.feed(&packet);
+    let Some(Event::Datagram { bind, .. }) = events.last() else { panic!("{events:?}") };
+    let to = "[2600::1]:2".parse().unwrap();
+    let seen = rig.out(|s, now, out| s.deliver_peer_error(now, *bind, to, fault, out));
+    assert_eq!((&seen[0][48..55], &seen[0][56..]), (&packet[..7], &packet[8..48]));
+}
+
+#[test]
 fn echo_is_carried_and_the_gateway_answers_for_itself() {
     let mut rig = Rig::new(1500);
     let ping = |to: [u8; 4], ttl| {

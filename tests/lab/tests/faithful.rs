@@ -121,3 +121,28 @@ for name, first, headers in [
     );
     assert!(heard.contains("unknown option, report (4, 2, 42, True)\n"), "{heard}");
 }
+
+#[test]
+fn an_error_about_a_datagram_quotes_that_datagram() {
+    let Some((lab, _tunnel)) = tunnelled_lab(&[]) else { return };
+    let heard = same_on_both_ways(
+        &lab,
+        "
+icmp = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+out = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+me, to = own(socket.AF_INET, server), socket.inet_aton(server)
+for id, size in [(0x1234, 5), (0x4321, 900)]:
+    udp = struct.pack('!HHHH', 4000, 9999, 8 + size, 0) + bytes(size)
+    check = total(me + to + struct.pack('!BBH', 0, 17, len(udp)) + udp)
+    udp = udp[:6] + struct.pack('!H', check) + udp[8:]
+    out.sendto(struct.pack('!BBHHHBBH', 0x45, 0x28, 20 + len(udp), id, 0, 64, 17, 0) + me + to + udp, (server, 0))
+    def fits(packet):
+        message = packet[20:]
+        if message[0] == 3 and message[17] == 17 and message[24:28] == to:
+            tos, length, quoted = struct.unpack('!xBHH', message[8:14])
+            return message[:2], tos, length, hex(quoted), message[28:36] == udp[:8]
+    print(answer(icmp, fits))
+",
+    );
+    assert_eq!(heard.matches(", True)").count(), 2, "{heard}");
+}

@@ -10,6 +10,7 @@ use crate::neighbours;
 use crate::offload::{RxMeta, Transmit};
 use crate::packet::{ICMP4, ICMP6, Packet, Problem, TCP, UDP, Unread, be16, be32};
 use crate::requests::Asker;
+use crate::sent::Sent;
 use crate::stats::DropReason;
 use crate::tcp::{Around, Arrived, Segment, Tuple};
 use crate::udp::New;
@@ -143,7 +144,7 @@ impl Stack {
             }
             UDP => {
                 let datagram = Datagram::read(packet, meta)?;
-                self.ingest_udp(now, &datagram, out)
+                self.ingest_udp(now, &datagram, meta, out)
             }
             ICMP4 if packet.dst.is_ipv4() => self.ingest_icmp(now, packet, out),
             ICMP6 if packet.dst.is_ipv6() => self.ingest_icmp(now, packet, out),
@@ -209,7 +210,7 @@ impl Stack {
         }
     }
 
-    fn ingest_udp(&mut self, now: Instant, datagram: &Datagram<'_>, out: &mut dyn Transmit) -> Taken {
+    fn ingest_udp(&mut self, now: Instant, datagram: &Datagram<'_>, meta: RxMeta, out: &mut dyn Transmit) -> Taken {
         self.may_tell()?;
         let Datagram { ref packet, app, to, bytes } = *datagram;
         let peer = match self.plan.classify(to) {
@@ -244,10 +245,11 @@ impl Stack {
             self.stats.binds_total += 1;
             self.tell(Event::Bind { bind: used.bind, app });
         }
-        if peer.ip().is_loopback()
-            && let Some(bind) = self.binds.get_mut(used.bind)
-        {
-            bind.remember_alias(to.port(), to.ip());
+        if let Some(bind) = self.binds.get_mut(used.bind) {
+            bind.latest.push(Sent::read(packet, to, meta));
+            if peer.ip().is_loopback() {
+                bind.remember_alias(to.port(), to.ip());
+            }
         }
         let marks = packet.marks.after_a_hop();
         self.tell(Event::Datagram { bind: used.bind, peer, marks, bytes: bytes.to_vec() });
