@@ -96,7 +96,8 @@ pub enum Lack {
 }
 
 /// Whether the Wine in use has something, by what `tests/interop/wine_has.c` found in its prefix.
-fn wine_has(word: &str) -> bool {
+#[must_use]
+pub fn wine_has(word: &str) -> bool {
     crate::interop::wine_has().lines().any(|line| line == word)
 }
 

@@ -319,7 +319,7 @@ t = socket.create_connection((sys.argv[1], 80)); t.recv(1)";
             assert!(relay["can"].as_array().unwrap().contains(&ability.into()), "{relay}");
         }
     }
-    assert_eq!(keys(&status["flows"]), ["dns", "echo", "tcp", "tcp_pending", "time_wait", "udp"]);
+    assert_eq!(keys(&status["flows"]), ["dns", "echo", "forgotten", "tcp", "tcp_pending", "time_wait", "udp"]);
     assert_eq!(status["flows"]["udp"], 1);
     let totals = &status["totals"];
     assert_eq!(

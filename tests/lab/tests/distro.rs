@@ -226,11 +226,15 @@ fn a_second_up_stays_with_the_first_and_removal_leaves_nothing_that_matters() {
     assert!(until(PATIENCE, || host_relays(&lab).is_empty()), "{:?}", host_relays(&lab));
     assert!(until(PATIENCE, || way_out(&lab, SERVER) == before.1), "{}", way_out(&lab, SERVER));
     assert_eq!(must(&lab, Place::Wsl, "ip link"), before.2);
-    // Rules of a killed gateway lead to its table, which is empty, or to where packets went before.
+    // Rules of a killed gateway lead to its tables, which are empty, or to where packets went before.
     let left = rules(&lab);
     let mut ours = left.lines().filter(|rule| !before.0.contains(rule));
-    assert!(ours.all(|rule| rule.contains("lookup 30062") || rule.contains("lookup main")), "{left}");
-    assert_eq!(must(&lab, Place::Wsl, "ip route show table 30062"), "");
+    let tables = ["30062", "30063"];
+    let leads_nowhere = |rule: &str| tables.iter().any(|table| rule.contains(&format!("lookup {table} ")));
+    assert!(ours.all(|rule| leads_nowhere(rule) || rule.contains("lookup main")), "{left}");
+    for table in tables {
+        assert_eq!(must(&lab, Place::Wsl, &format!("ip route show table {table}")), "");
+    }
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "000", "the VPN cuts the VM off again");
     // What a killed gateway leaves is harmless, and says that nobody runs.
     let other = wsl.start(&busybox(scratch.path("busybox").as_ref()));

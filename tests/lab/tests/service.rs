@@ -9,10 +9,13 @@ use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
 use std::process::Command;
 
-/// The folders that the command uses, laid over those of the machine: `$1` has them. There is an
+/// The folders that the command uses, laid over those of the machine: `$1` has them. `/run` is a new one,
+/// since a machine that has `/run/WSL` is taken for a WSL by all other tests. There is an
 /// entry for Windows programs, so that none is written into the machine's own list.
 const OVER: &str = r#"
-mkdir -p /etc/systemd /run/systemd /run/WSL
+mkdir -p /etc/systemd
+mount -t tmpfs run /run
+mkdir /run/systemd /run/WSL
 mount --bind "$1/etc" /etc/systemd
 mount --bind "$1/run" /run/systemd
 mount --bind "$1/wsl" /run/WSL
