@@ -1,7 +1,6 @@
 # nmap: connect, SYN and UDP scans of open, closed, dropped and rejecting ports, and of protocols
 packages="nmap iptables"
 port=80
-known="TCP by SYN: what a router refused is host-unreach where it was admin-prohibited, and closed where it was port-unreach"
 server() {
     iptables -A INPUT -p tcp --dport 82 -j DROP
     iptables -A INPUT -p tcp --dport 83 -j REJECT --reject-with icmp-admin-prohibited

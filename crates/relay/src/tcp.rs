@@ -4,6 +4,7 @@
 //! pipe can take its bytes and the flow has credit. Bytes from the gateway are kept at most up to the window granted.
 
 use crate::limits::{ORPHAN_PATIENCE, SPARE_BUFFER_BYTES};
+use crate::os;
 use crate::os::errors::connect_failure;
 use crate::via::{Failed, Health, Via};
 use crate::wakers::{Awake, FlowWaker, waker};
@@ -21,7 +22,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use wire::{ConnectFailure, FlowId, Pull, Source, Then};
+use wire::{ConnectFailure, Fault, FlowId, Pull, Source, Then};
 
 /// A connect that ended, one way or the other.
 pub(crate) struct Connected {
@@ -169,7 +170,7 @@ impl Sockets {
             // The receiver lives as long as the engine; without an engine nobody waits for the outcome.
             let tell = move |outcome, proxy| drop(connected.send(Connected { flow, outcome, proxy }));
             let task = match self.via.clone() {
-                None => tokio::spawn(async move { tell(TcpStream::connect(to).await, None) }),
+                None => tokio::spawn(async move { tell(os::connect::connect(to).await, None) }),
                 Some(via) => tokio::spawn(async move {
                     let (outcome, proxy) = via.connect(to, name.as_deref()).await;
                     tell(outcome, proxy);
@@ -364,10 +365,18 @@ impl Source for Sockets {
     }
 }
 
+/// A connect that failed by an ICMP error: what it said, and which router sent it.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("an ICMP error came: {0:?}")]
+pub(crate) struct Reported(pub(crate) Fault);
+
 /// What the gateway is told of a connect that did not succeed, and the operating system's code.
 pub(crate) fn failure(error: &io::Error) -> (ConnectFailure, i32) {
     if let Some(failed) = error.get_ref().and_then(|inner| inner.downcast_ref::<Failed>()) {
         return (failed.reason, 0);
+    }
+    if let Some(Reported(fault)) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        return (ConnectFailure::Reported(*fault), 0);
     }
     let code = error.raw_os_error().unwrap_or(0);
     (connect_failure(code), code)

@@ -82,6 +82,8 @@ pub enum ConnectFailure {
     NoResources,
     /// The relay has as many flows as it takes.
     TooManyFlows,
+    /// A router, or the peer's host, reported it by an ICMP error.
+    Reported(Fault),
     /// Anything else; the operating system's code is beside it in the frame.
     Other,
 }
@@ -371,6 +373,9 @@ impl Frame<'_> {
             Frame::Failed { flow, reason, os_code } => {
                 out.push(encode_failure(*reason));
                 out.extend_from_slice(&os_code.to_le_bytes());
+                if let ConnectFailure::Reported(fault) = reason {
+                    put_fault(out, *fault);
+                }
                 (kind::FAILED, flow.0)
             }
             Frame::Data { flow, bytes } => {
@@ -532,7 +537,10 @@ fn decode(kind: u8, id: u32, payload: &[u8]) -> Result<Option<Frame<'_>>, Malfor
             Frame::Open { flow, window, to: r.socket()?, name: name(&mut r)? }
         }
         kind::OPENED => Frame::Opened { flow, window: window(&mut r)? },
-        kind::FAILED => Frame::Failed { flow, reason: decode_failure(r.u8()?)?, os_code: r.i32()? },
+        kind::FAILED => {
+            let (code, os_code) = (r.u8()?, r.i32()?);
+            Frame::Failed { flow, reason: decode_failure(code, &mut r)?, os_code }
+        }
         kind::DATA => Frame::Data { flow, bytes: r.rest() },
         kind::CREDIT => Frame::Credit { flow, bytes: r.u32()? },
         kind::FIN => Frame::Fin { flow },
@@ -631,11 +639,12 @@ fn encode_failure(reason: ConnectFailure) -> u8 {
         ConnectFailure::NoResources => 6,
         ConnectFailure::TooManyFlows => 7,
         ConnectFailure::Other => 8,
+        ConnectFailure::Reported(_) => 9,
     }
 }
 
-fn decode_failure(byte: u8) -> Result<ConnectFailure, Malformed> {
-    Ok(match byte {
+fn decode_failure(code: u8, rest: &mut Reader<'_>) -> Result<ConnectFailure, Malformed> {
+    Ok(match code {
         1 => ConnectFailure::Refused,
         2 => ConnectFailure::TimedOut,
         3 => ConnectFailure::NetworkUnreachable,
@@ -644,6 +653,7 @@ fn decode_failure(byte: u8) -> Result<ConnectFailure, Malformed> {
         6 => ConnectFailure::NoResources,
         7 => ConnectFailure::TooManyFlows,
         8 => ConnectFailure::Other,
+        9 => ConnectFailure::Reported(decode_fault(rest)?),
         _ => return Err(Malformed),
     })
 }

@@ -41,6 +41,7 @@ fn failure() -> impl Strategy<Value = ConnectFailure> {
         Just(ConnectFailure::NoResources),
         Just(ConnectFailure::TooManyFlows),
         Just(ConnectFailure::Other),
+        fault().prop_map(ConnectFailure::Reported),
     ]
 }
 

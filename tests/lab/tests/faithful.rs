@@ -4,7 +4,7 @@
 
 use lab::addresses::{SERVER, SERVER_V6};
 use lab::relay::{Lack, lacks};
-use lab::scene::{PATIENCE, python, tunnelled_lab};
+use lab::scene::{PATIENCE, must, python, tunnelled_lab, web_server};
 use lab::{Lab, Place, until};
 
 /// Raw packets to a server, and the first answer to each.
@@ -145,4 +145,35 @@ for id, size in [(0x1234, 5), (0x4321, 900)]:
 ",
     );
     assert_eq!(heard.matches(", True)").count(), 2, "{heard}");
+}
+
+#[test]
+fn a_router_that_refuses_a_connection_is_heard_as_it_spoke() {
+    let Some((lab, _tunnel)) = tunnelled_lab(&[]) else { return };
+    let _closed_and_open = web_server(&lab);
+    for (port, with) in [
+        (82, "icmp-admin-prohibited"),
+        (84, "icmp-port-unreachable"),
+        (85, "icmp-net-unreachable"),
+        (86, "icmp-host-unreachable"),
+        (87, "tcp-reset"),
+    ] {
+        must(&lab, Place::Router, &format!("iptables -A FORWARD -p tcp --dport {port} -j REJECT --reject-with {with}"));
+    }
+    let heard = same_on_both_ways(
+        &lab,
+        "
+icmp = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+for port in [80, 81, 82, 83, 84, 85, 86, 87]:
+    s = socket.socket()
+    s.settimeout(8)
+    error = s.connect_ex((server, port))
+    def fits(packet):
+        message = packet[20:]
+        if message[0] == 3 and message[17] == 6 and message[30:32] == struct.pack('!H', port):
+            return message[0], message[1], socket.inet_ntoa(packet[12:16])
+    print(port, error, answer(icmp, fits, 0.5))
+",
+    );
+    assert!(heard.contains("82 113 (3, 13, '192.0.2.1')\n"), "{heard}");
 }

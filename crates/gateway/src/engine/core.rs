@@ -648,6 +648,7 @@ fn refusal(reason: ConnectFailure) -> Refusal {
         ConnectFailure::NetworkUnreachable => unreachable(stack::FaultKind::NetworkUnreachable),
         ConnectFailure::HostUnreachable => unreachable(stack::FaultKind::HostUnreachable),
         ConnectFailure::PermissionDenied => unreachable(stack::FaultKind::Prohibited),
+        ConnectFailure::Reported(fault) => Refusal::Unreachable(fault_of(fault)),
         // Nobody answered the host; the app waits as long as its own kernel wants.
         ConnectFailure::TimedOut => Refusal::Silent,
         ConnectFailure::Refused

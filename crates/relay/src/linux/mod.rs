@@ -3,6 +3,7 @@
 mod adapters;
 mod allocator;
 pub(crate) mod changes;
+pub(crate) mod connect;
 pub(crate) mod datagrams;
 pub(crate) mod echo;
 pub(crate) mod errors;

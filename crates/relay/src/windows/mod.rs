@@ -1,6 +1,7 @@
 //! What the relay needs of Windows. The same names for Linux are in `linux/`. Only [`win32`] calls the system by itself.
 
 pub(crate) mod changes;
+pub(crate) mod connect;
 pub(crate) mod datagrams;
 pub(crate) mod echo;
 pub(crate) mod errors;
