@@ -130,7 +130,7 @@ impl<'a> Packet<'a> {
         let (mut next, mut at, mut named_at, mut fragment) = (header.next_header().0, 40, 6, None);
         loop {
             match next {
-                // Hop-by-hop options come first, or their number is one that nobody knows (RFC 8200 4).
+                // Hop-by-hop options come first; elsewhere their number is an unknown one (RFC 8200 4).
                 0 if at > 40 => return Err(Unread::problem(UNKNOWN_HEADER, named_at)),
                 0 | 60 | 43 => {
                     let head = whole.get(at..at + 2).ok_or(DropReason::Malformed)?;

@@ -31,7 +31,7 @@ while True:
             continue
         if not word:
             ends['EOF'] += 1
-            # A reset is told all the same.
+            # A reset is printed all the same.
             poll.modify(c, 0)
         elif word == b'l':
             late.append(c)
@@ -60,7 +60,7 @@ def forget(s):
     # An acknowledgement under way would find no socket, and be answered.
     left = array.array('i', [1])
     while left[0]: fcntl.ioctl(s, termios.TIOCOUTQ, left)
-    # TCP_REPAIR: the kernel drops the socket, and nobody hears of it.
+    # TCP_REPAIR: the kernel drops the socket without a word.
     s.setsockopt(socket.IPPROTO_TCP, 19, 1)
     s.close()
 def states():

@@ -284,7 +284,7 @@ fn tunnel_full(view: &View<'_>) -> Option<Found> {
 }
 
 fn tunnel_out(view: &View<'_>) -> Option<Found> {
-    // A tunnel that is full refuses by itself; nobody else is to blame.
+    // A tunnel that is full refuses by itself; nothing else is to blame.
     if !view.tunnel_is_up() || view.facts.tunnel.full.is_some() || !view.no_packet_gets_out() {
         return None;
     }

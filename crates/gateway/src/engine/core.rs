@@ -35,7 +35,7 @@ struct Flow {
     fin: Half,
     /// Whether the stack still has it. One that ended there waits here until its Fin is told.
     at: Stage,
-    /// Whether the app's kernel has forgotten it, of which the relay is told once the Fin is.
+    /// Whether the app's kernel has forgotten it; the relay learns that after the Fin.
     app: App,
 }
 
@@ -624,7 +624,7 @@ impl Core {
         self.stack.service(now, &mut self.tap);
     }
 
-    /// Questions that nobody will answer any more, and connections that the stack refused.
+    /// Questions that will get no answer any more, and connections that the stack refused.
     pub(crate) fn expire(&mut self, now: Instant) {
         while let Some(question) = self.asked.expire(now) {
             self.answered(now, &question, None);

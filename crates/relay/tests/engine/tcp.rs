@@ -105,7 +105,7 @@ async fn an_app_that_its_kernel_forgot_leaves_the_server_its_bytes_and_no_reset(
     let mut all = Vec::new();
     server.read_to_end(&mut all).await.unwrap();
     assert_eq!(all, b"all of it");
-    // What it says now meets nobody: the host's kernel resets it, as the app's would have.
+    // The host's kernel resets what the server says now, as the app's would have.
     let reset = async {
         while server.write_all(b"anyone?").await.is_ok() {
             tokio::task::yield_now().await;

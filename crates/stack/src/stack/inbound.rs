@@ -199,7 +199,7 @@ impl Stack {
                 Ok(())
             }
             Err(why) => {
-                // A full table is told at once. A half-open one empties soon, as may one that is
+                // A full table refuses at once. A half-open one empties soon, as may one that is
                 // being looked over, and the app's kernel tries again.
                 if why == DropReason::FlowsFull && !self.tcp.is_seeking_room(now) {
                     around.stats.flows_refused += 1;
