@@ -1,9 +1,11 @@
 //! `underpass service`: the unit is written, enabled and removed; what it runs does what systemd
 //! expects. Scripts play systemd, and in most tests Windows.
 
-use lab::scene::Scratch;
+use lab::helper::{log, peek, pretend_wsl};
+use lab::scene::{PATIENCE, Scratch};
 use lab::tunnel::programs;
-use lab::{Finished, lab_or_skip};
+use lab::wsl::{Distro, Wsl};
+use lab::{Finished, lab_or_skip, until};
 use std::fs;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
@@ -228,4 +230,36 @@ fn the_unit_starts_wsl_by_another_socket_where_the_lasting_one_is_dead() {
     let (done, notified) = machine.run_service(script);
     assert!(done.code == Some(1) && done.stderr.contains("no other socket"), "{done:?}");
     assert_eq!((done.stderr.matches("connect failed").count(), notified.len()), (2, 0), "{done:?}");
+}
+
+#[test]
+fn the_helper_distro_is_started_where_the_lasting_socket_is_stale() {
+    let Some((lab, interop, scratch, package)) = pretend_wsl() else { return };
+    let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
+    // The file of a socket whose process has ended.
+    let lasting = UnixListener::bind(wsl.shared().join("1_interop"));
+    assert!(lasting.is_ok(), "{lasting:?}");
+    drop(lasting);
+    let copied = fs::copy(programs().join("underpass"), wsl.shared().join("command"));
+    assert!(copied.is_ok(), "{copied:?}");
+    let socket = wsl.shared().join("notify");
+    let systemd = UnixDatagram::bind(&socket).unwrap_or_else(|error| panic!("{}: {error}", socket.display()));
+    assert!(systemd.set_read_timeout(Some(PATIENCE * 3)).is_ok());
+    wsl.import(&package);
+    let own = wsl.start(&Distro::machine());
+    let service = own.start("NOTIFY_SOCKET=/mnt/wsl/notify exec /mnt/wsl/command service run --distro underpass");
+    let mut said = [0; 64];
+    let length = systemd.recv(&mut said).unwrap_or_else(|error| {
+        panic!("{error}: {}{}\n{}", service.stdout(), service.stderr(), log(&wsl.start(&package)))
+    });
+    assert_eq!(&said[..length], b"READY=1", "{}", service.stderr());
+    assert!(service.stderr().contains("UtilConnectUnix:543: connect failed 111"), "{}", service.stderr());
+    assert!(service.stderr().contains("no Windows program by /run/WSL/1_interop"), "{}", service.stderr());
+    let helper = wsl.start(&package);
+    assert_eq!(peek(&helper)["state"], "up");
+    // Without it the client of the helper distro that it started is gone.
+    let clients = || wsl.running().iter().find(|one| one.name == "underpass").map_or(0, |one| one.clients);
+    let before = clients();
+    drop(service);
+    assert!(until(PATIENCE, || clients() < before), "{before} {:?}", wsl.running());
 }

@@ -104,12 +104,13 @@ const LOAD: &str = "lab/load";
 const WINDOWS: [&str; 3] = ["lab/windows", "lab/windows_start", "lab/verification_distro"];
 
 /// What runs Windows programs whichever relay is chosen: program, and the beginning of the test's name.
-const WITH_WINE: [(&str, &str); 10] = [
+const WITH_WINE: [(&str, &str); 11] = [
     ("lab/damage", ""),
     ("lab/distro", ""),
     ("lab/doctor", "in_wsl_windows_is_asked_"),
     ("lab/lifetime", ""),
     ("lab/modes", "each_networking_mode_"),
+    ("lab/service", "the_helper_distro_is_started_"),
     ("lab/settings", ""),
     ("lab/verification_distro", ""),
     ("lab/via", "windows_"),
