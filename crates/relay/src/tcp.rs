@@ -512,7 +512,7 @@ mod tests {
             }
         });
         let reset = reset.await.expect("it hears nothing");
-        // Wine 8 shows the reset of an idle connection as its end (docs/wine.md).
+        // Wine 8 shows the reset of an idle connection as its end, Wine 10 as a reset (docs/wine.md).
         if cfg!(unix) {
             assert_eq!(reset.unwrap_err().kind(), io::ErrorKind::ConnectionReset, "its stream was not whole");
         }
