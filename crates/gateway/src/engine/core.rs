@@ -3,6 +3,7 @@
 use super::asked::{Asked, Asker, Question};
 use super::full::Full;
 use super::spread::{self, Binds, has_room, limit, pick};
+use super::terms::{fault_of, marks_of, marks_on_wire, no_answer, refusal, stack_hash};
 use crate::dns::connections::{Connection, Half, Next};
 use crate::dns::front::{self, OwnAddresses, Verdict};
 use crate::lane::Lane;
@@ -20,10 +21,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 use wire::frame::Family;
 use wire::session::{Pull, Source, Then};
-use wire::{
-    AnsweredBy, ConnectFailure, Fault, FaultKind, Fragments, Frame, HostFacts, Marks, QueryFailure, Session,
-    UnbindReason,
-};
+use wire::{AnsweredBy, Frame, HostFacts, Session, UnbindReason};
 
 /// A connection that a relay serves.
 #[derive(Debug)]
@@ -631,67 +629,4 @@ impl Core {
         }
         self.full.note_stack(now, self.stack.refused(), MAX_FLOWS);
     }
-}
-
-fn stack_hash(ip: IpAddr) -> u32 {
-    let fold =
-        |octets: &[u8]| octets.iter().fold(0u32, |hash, octet| hash.wrapping_mul(31).wrapping_add(u32::from(*octet)));
-    match ip {
-        IpAddr::V4(ip) => fold(&ip.octets()),
-        IpAddr::V6(ip) => fold(&ip.octets()),
-    }
-}
-
-fn refusal(reason: ConnectFailure) -> Refusal {
-    let unreachable = |kind| Refusal::Unreachable(stack::Fault { kind, router: None });
-    match reason {
-        ConnectFailure::NetworkUnreachable => unreachable(stack::FaultKind::NetworkUnreachable),
-        ConnectFailure::HostUnreachable => unreachable(stack::FaultKind::HostUnreachable),
-        ConnectFailure::PermissionDenied => unreachable(stack::FaultKind::Prohibited),
-        ConnectFailure::Reported(fault) => Refusal::Unreachable(fault_of(fault)),
-        // Nobody answered the host; the app waits as long as its own kernel wants.
-        ConnectFailure::TimedOut => Refusal::Silent,
-        ConnectFailure::Refused
-        | ConnectFailure::NoResources
-        | ConnectFailure::TooManyFlows
-        | ConnectFailure::Other => Refusal::Reset,
-    }
-}
-
-/// What the asker is told. A time-out stays one: nothing is told.
-fn no_answer(query: &[u8], reason: QueryFailure) -> Option<Vec<u8>> {
-    match reason {
-        QueryFailure::TimedOut => None,
-        QueryFailure::NoServer => Some(front::failure(query, front::SERVFAIL)),
-        QueryFailure::Refused => Some(front::failure(query, front::REFUSED)),
-    }
-}
-
-fn marks_on_wire(marks: stack::Marks) -> Marks {
-    let fragments = match marks.fragments {
-        stack::Fragments::Allowed => Fragments::Allowed,
-        stack::Fragments::Forbidden => Fragments::Forbidden,
-    };
-    Marks { ttl: marks.ttl, traffic_class: marks.traffic_class, fragments }
-}
-
-fn marks_of(marks: Marks) -> stack::Marks {
-    let fragments = match marks.fragments {
-        Fragments::Allowed => stack::Fragments::Allowed,
-        Fragments::Forbidden => stack::Fragments::Forbidden,
-    };
-    stack::Marks { ttl: marks.ttl, traffic_class: marks.traffic_class, fragments }
-}
-
-fn fault_of(fault: Fault) -> stack::Fault {
-    let kind = match fault.kind {
-        FaultKind::NetworkUnreachable => stack::FaultKind::NetworkUnreachable,
-        FaultKind::HostUnreachable => stack::FaultKind::HostUnreachable,
-        FaultKind::ProtocolUnreachable => stack::FaultKind::ProtocolUnreachable,
-        FaultKind::PortUnreachable => stack::FaultKind::PortUnreachable,
-        FaultKind::Prohibited => stack::FaultKind::Prohibited,
-        FaultKind::TimeExceeded => stack::FaultKind::TimeExceeded,
-        FaultKind::PacketTooBig { mtu } => stack::FaultKind::PacketTooBig { mtu },
-    };
-    stack::Fault { kind, router: fault.router }
 }

@@ -9,6 +9,7 @@ mod core;
 mod full;
 mod report;
 mod spread;
+mod terms;
 
 use self::core::Core;
 use crate::allocator;
