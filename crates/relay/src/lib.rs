@@ -10,6 +10,7 @@ mod echo;
 pub mod engine;
 mod facts;
 mod hosts;
+mod icmp;
 pub mod limits;
 pub mod meter;
 #[cfg_attr(windows, path = "windows/mod.rs")]

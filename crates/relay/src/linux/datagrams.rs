@@ -1,6 +1,7 @@
 //! Datagram sockets as Linux has them: the time to live of what goes out and comes in, and the error queue (ip(7), `IP_RECVERR`), which
 //! tells what became of a datagram and who said so. Knows no frame and no socket's owner.
 
+use crate::icmp;
 use crate::limits::UDP_BUFFER;
 use crate::plateau::{mtu_below, packet_size};
 use crate::udp::{Incoming, Received};
@@ -271,11 +272,11 @@ pub(crate) fn receive_error(socket: &impl AsRawFd, buffer: &mut [u8]) -> nix::Re
     let fault = message.cmsgs()?.find_map(|control| match control {
         ControlMessageOwned::Ipv4RecvErr(error, offender) => {
             let router = offender.map(|address| IpAddr::from(address.sin_addr.s_addr.to_ne_bytes()));
-            Some((icmp4_fault(&error)?, router))
+            Some((queued_fault(&error, icmp::fault4)?, router))
         }
         ControlMessageOwned::Ipv6RecvErr(error, offender) => {
             let router = offender.map(|address| IpAddr::from(address.sin6_addr.s6_addr));
-            Some((icmp6_fault(&error)?, router))
+            Some((queued_fault(&error, icmp::fault6)?, router))
         }
         _ => None,
     });
@@ -298,37 +299,11 @@ pub(crate) fn local_fault(error: Errno) -> Option<Fault> {
     Some(Fault { kind, router: None })
 }
 
-/// RFC 792, RFC 1122 section 3.2.2.1, RFC 1812 section 5.2.7.1.
-fn icmp4_fault(error: &sock_extended_err) -> Option<FaultKind> {
+fn queued_fault(error: &sock_extended_err, of: impl Fn(u8, u8, u32) -> Option<FaultKind>) -> Option<FaultKind> {
     if error.ee_origin == libc::SO_EE_ORIGIN_LOCAL {
         return queued_local_fault(error);
     }
-    Some(match (error.ee_type, error.ee_code) {
-        (3, 0 | 6 | 8 | 11) => FaultKind::NetworkUnreachable,
-        (3, 1 | 5 | 7 | 12) => FaultKind::HostUnreachable,
-        (3, 2) => FaultKind::ProtocolUnreachable,
-        (3, 3) => FaultKind::PortUnreachable,
-        (3, 4) => FaultKind::PacketTooBig { mtu: error.ee_info },
-        (3, _) => FaultKind::Prohibited,
-        (11, _) => FaultKind::TimeExceeded,
-        _ => return None,
-    })
-}
-
-/// RFC 4443 section 3.
-fn icmp6_fault(error: &sock_extended_err) -> Option<FaultKind> {
-    if error.ee_origin == libc::SO_EE_ORIGIN_LOCAL {
-        return queued_local_fault(error);
-    }
-    Some(match (error.ee_type, error.ee_code) {
-        (1, 0) => FaultKind::NetworkUnreachable,
-        (1, 2 | 3) => FaultKind::HostUnreachable,
-        (1, 4) => FaultKind::PortUnreachable,
-        (1, _) => FaultKind::Prohibited,
-        (2, _) => FaultKind::PacketTooBig { mtu: error.ee_info },
-        (3, _) => FaultKind::TimeExceeded,
-        _ => return None,
-    })
+    of(error.ee_type, error.ee_code, error.ee_info)
 }
 
 /// A datagram that was too big for the host itself is in the queue as well, without its port
@@ -351,37 +326,25 @@ fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
 mod tests {
     use super::*;
 
-    fn icmp(kind: u8, code: u8, info: u32) -> sock_extended_err {
+    fn local(errno: u32) -> sock_extended_err {
         sock_extended_err {
-            ee_errno: 0,
-            ee_origin: 2,
-            ee_type: kind,
-            ee_code: code,
+            ee_errno: errno,
+            ee_origin: libc::SO_EE_ORIGIN_LOCAL,
+            ee_type: 0,
+            ee_code: 0,
             ee_pad: 0,
-            ee_info: info,
+            ee_info: 1400,
             ee_data: 0,
         }
     }
 
     #[test]
-    fn icmp_codes_keep_their_meaning() {
-        assert_eq!(icmp4_fault(&icmp(3, 3, 0)), Some(FaultKind::PortUnreachable));
-        assert_eq!(icmp4_fault(&icmp(3, 4, 1400)), Some(FaultKind::PacketTooBig { mtu: 1400 }));
-        assert_eq!(icmp4_fault(&icmp(3, 13, 0)), Some(FaultKind::Prohibited));
-        assert_eq!(icmp4_fault(&icmp(11, 0, 0)), Some(FaultKind::TimeExceeded));
-        assert_eq!(icmp4_fault(&icmp(12, 0, 0)), None);
-        assert_eq!(icmp6_fault(&icmp(1, 0, 0)), Some(FaultKind::NetworkUnreachable));
-        assert_eq!(icmp6_fault(&icmp(1, 4, 0)), Some(FaultKind::PortUnreachable));
-        assert_eq!(icmp6_fault(&icmp(2, 0, 1280)), Some(FaultKind::PacketTooBig { mtu: 1280 }));
-        assert_eq!(icmp6_fault(&icmp(3, 0, 0)), Some(FaultKind::TimeExceeded));
-    }
-
-    #[test]
     fn errors_of_the_host_itself_are_told_by_their_errno() {
-        let local = sock_extended_err { ee_origin: 1, ee_errno: Errno::ENETUNREACH as u32, ..icmp(0, 0, 0) };
-        assert_eq!(icmp4_fault(&local), Some(FaultKind::NetworkUnreachable));
-        let too_big = sock_extended_err { ee_errno: libc::EMSGSIZE as u32, ee_info: 1400, ..local };
-        assert_eq!((icmp4_fault(&too_big), icmp6_fault(&too_big)), (None, None), "the send has reported it");
+        let unreachable = local(Errno::ENETUNREACH as u32);
+        assert_eq!(queued_fault(&unreachable, icmp::fault4), Some(FaultKind::NetworkUnreachable));
+        let too_big = local(libc::EMSGSIZE as u32);
+        let faults = (queued_fault(&too_big, icmp::fault4), queued_fault(&too_big, icmp::fault6));
+        assert_eq!(faults, (None, None), "the send has reported it");
         assert_eq!(local_fault(Errno::EAGAIN), None);
     }
 }
