@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 use tokio::task::unconstrained;
 use tokio::time::Sleep;
 use wire::frame::{Family, VERSION};
-use wire::session::Silent;
+use wire::session::{Silent, Way};
 use wire::{
     BindId, Capabilities, ConnectFailure, Decoder, FlowId, Frame, FrameError, Hello, QueryFailure, RequestId, Role,
     Session, UnbindReason, Violation,
@@ -315,8 +315,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
             let Some(event) = self.session.accept(now, frame)? else { continue };
             let (session, sockets, binds) = (&mut self.session, &mut self.sockets, &mut self.binds);
             match event {
-                Frame::Open { flow, to, name, .. } if sockets.len() < self.max_flows as usize => {
-                    sockets.connect(flow, to, name);
+                Frame::Open { flow, to, hops, name, .. } if sockets.len() < self.max_flows as usize => {
+                    sockets.connect(flow, &Way { to, hops, name });
                 }
                 Frame::Open { flow, .. } => session.failed(flow, ConnectFailure::TooManyFlows, 0),
                 Frame::Data { flow, bytes } => {

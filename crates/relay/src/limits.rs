@@ -58,6 +58,10 @@ pub const PINGS: PingLimits = PingLimits {
     patience: Duration::from_secs(10),
 };
 
+/// Connects whose hops are asked for by pings at a time, on a Windows that does not tell: as many as traceroute has under way, twice.
+/// One more goes without.
+pub const MAX_HOP_PINGS: usize = 32;
+
 /// How long a ping is remembered. Its sender has long given up by then (`ping` waits 10 s at most by itself).
 pub const ECHO_MEMORY: Duration = Duration::from_secs(30);
 

@@ -14,6 +14,7 @@ use std::collections::{HashMap, VecDeque};
 use std::future::Future as _;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
+use std::num::NonZeroU8;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -22,6 +23,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use wire::session::Way;
 use wire::{ConnectFailure, Fault, FlowId, Pull, Source, Then};
 
 /// A connect that ended, one way or the other.
@@ -76,7 +78,11 @@ impl Spare {
 
 enum Flow {
     /// May become `Connecting`, or be dropped.
-    Beginning(SocketAddr, Option<Box<str>>),
+    Beginning {
+        to: SocketAddr,
+        hops: Option<NonZeroU8>,
+        name: Option<Box<str>>,
+    },
     /// May become `Open`, or be dropped (which aborts the connect).
     Connecting {
         _attempt: Attempt,
@@ -155,8 +161,8 @@ impl Sockets {
     }
 
     /// Notes a flow that is to be connected by [`Sockets::begin`]; by its name where a proxy can be told that.
-    pub(crate) fn connect(&mut self, flow: FlowId, to: SocketAddr, name: Option<&str>) {
-        self.flows.insert(flow, Flow::Beginning(to, name.map(Into::into)));
+    pub(crate) fn connect(&mut self, flow: FlowId, &Way { to, hops, name }: &Way<'_>) {
+        self.flows.insert(flow, Flow::Beginning { to, hops, name: name.map(Into::into) });
         self.beginning.push_back(flow);
     }
 
@@ -164,15 +170,15 @@ impl Sockets {
     pub(crate) fn begin(&mut self, most: usize) -> bool {
         for flow in self.beginning.drain(..most.min(self.beginning.len())) {
             let Some(state) = self.flows.get_mut(&flow) else { continue };
-            let Flow::Beginning(to, name) = state else { continue };
-            let (to, name) = (*to, name.take());
+            let Flow::Beginning { to, hops, name } = state else { continue };
+            let (to, hops, name) = (*to, *hops, name.take());
             let connected = self.connected.clone();
             // The receiver lives as long as the engine; without an engine nobody waits for the outcome.
             let tell = move |outcome, proxy| drop(connected.send(Connected { flow, outcome, proxy }));
             let task = match self.via.clone() {
-                None => tokio::spawn(async move { tell(os::connect::connect(to).await, None) }),
+                None => tokio::spawn(async move { tell(os::connect::connect(to, hops).await, None) }),
                 Some(via) => tokio::spawn(async move {
-                    let (outcome, proxy) = via.connect(to, name.as_deref()).await;
+                    let (outcome, proxy) = via.connect(&Way { to, hops, name: name.as_deref() }).await;
                     tell(outcome, proxy);
                 }),
             };
@@ -395,7 +401,8 @@ mod tests {
     async fn open_flow() -> (Sockets, TcpStream) {
         let (mut sockets, mut connects) = Sockets::new(Arc::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        sockets.connect(FLOW, listener.local_addr().unwrap(), None);
+        let way = Way { to: listener.local_addr().unwrap(), hops: None, name: None };
+        sockets.connect(FLOW, &way);
         assert!(!sockets.begin(1));
         let Connected { flow, outcome, proxy } = connects.recv().await.unwrap();
         assert_eq!(proxy, None, "nobody was asked");

@@ -7,6 +7,7 @@ use crate::tcp::FlowId;
 use crate::tcp::flow::Changes;
 use crate::udp::BindId;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU8;
 
 /// Something for the user of [`crate::Stack`] to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub enum Event {
         app: SocketAddr,
         /// The address that the app used.
         used: SocketAddr,
+        /// The time to live for the connection's packets, where the app chose a small one (traceroute). Fewer than 48 hops.
+        hops: Option<NonZeroU8>,
         /// The same for every connection between the same ends: for the choice of a lane.
         tuple_hash: u32,
     },

@@ -114,7 +114,24 @@ pub(crate) fn may_report(packet: &Packet<'_>) -> bool {
     }
 }
 
-/// Sends an error about a packet of `app`, quoting `about` (an IP packet from its header on).
+/// The start of a packet as the router saw it that its last hop led to.
+pub(crate) fn at_last_hop(packet: &[u8]) -> Vec<u8> {
+    let mut seen = packet.to_vec();
+    match seen.first().map(|first| (first >> 4, 4 * usize::from(first & 15))) {
+        Some((4, header)) if (20..=seen.len()).contains(&header) => {
+            seen[8] = 1;
+            seen[10..12].fill(0);
+            let sum = Sum16BitWords::new().add_slice(&seen[..header]).ones_complement();
+            seen[10..12].copy_from_slice(&sum.to_ne_bytes());
+        }
+        Some((6, _)) if seen.len() >= 40 => seen[7] = 1,
+        Some(_) | None => {}
+    }
+    seen
+}
+
+/// Sends an error about a packet of `app`, quoting `about` (an IP packet from its header on). What ran out of hops on its way is
+/// quoted with its last one.
 pub(crate) fn send_error(
     (link, bucket, stats): (&mut Link, &mut Bucket, &mut Stats),
     now: Instant,
@@ -122,9 +139,12 @@ pub(crate) fn send_error(
     (kind, from, app): (FaultKind, IpAddr, IpAddr),
     about: &[u8],
 ) {
-    if from.is_ipv4() == app.is_ipv4() {
-        send_limited((link, bucket, stats), now, out, (header(kind, app), from, app), about);
+    if from.is_ipv4() != app.is_ipv4() {
+        return;
     }
+    let expired = (kind == FaultKind::TimeExceeded).then(|| at_last_hop(about));
+    let about = expired.as_deref().unwrap_or(about);
+    send_limited((link, bucket, stats), now, out, (header(kind, app), from, app), about);
 }
 
 /// Sends a parameter problem about a packet of `app`, of which `about` is the beginning (RFC 4443 3.4).

@@ -5,6 +5,10 @@ use std::time::Duration;
 /// Connections that wait for the relay's connect. A SYN over it is dropped; the app's kernel sends it again.
 pub const MAX_HALF_OPEN: usize = 4096;
 
+/// A SYN with at least so many hops left comes from an app that does not care: stacks begin with 64 or more (RFC 1700, "IP time to
+/// live parameter"), of which the networks inside the VM take a few. Traceroutes end at 30.
+pub const ORDINARY_HOPS: u8 = 48;
+
 /// TCP connections in all. Windows has 16,384 dynamic ports, so more would find no port there.
 pub const MAX_FLOWS: usize = 16_384;
 

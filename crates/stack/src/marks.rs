@@ -1,5 +1,8 @@
 //! What an IP header says besides its addresses and is carried on to the real one. `wire` has the same for frames.
 
+use crate::limits::ORDINARY_HOPS;
+use std::num::NonZeroU8;
+
 /// The fields of an IP header that a datagram or an echo request keeps on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Marks {
@@ -31,5 +34,10 @@ impl Marks {
     /// After one hop more, which is at least one that is left.
     pub(crate) fn after_a_hop(self) -> Self {
         Self { ttl: self.ttl.saturating_sub(1).max(1), ..self }
+    }
+
+    /// How many hops are left after one more, if its sender wants fewer than an ordinary stack does.
+    pub(crate) fn limited_hops(self) -> Option<NonZeroU8> {
+        NonZeroU8::new(self.after_a_hop().ttl).filter(|left| left.get() < ORDINARY_HOPS)
     }
 }

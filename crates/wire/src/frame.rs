@@ -9,12 +9,13 @@ use crate::ids::{BindId, FlowId, RequestId};
 use crate::limits::{HEADER, MAX_BUILD_NAME, MAX_NAME, MAX_PAYLOAD, MAX_WINDOW, MAX_WORDS};
 use crate::marks::Marks;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU8;
 
 /// First bytes of every hello, so that a stranger's output is told from a relay's.
 pub const MAGIC: [u8; 8] = *b"UNDERPAS";
 
 /// The protocol's version. Two ends work together only if theirs are equal.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// What an end can do beyond TCP, as bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -160,9 +161,10 @@ pub enum UnbindReason {
 pub enum Frame<'a> {
     /// Both: the first frame.
     Hello(Hello),
-    /// Gateway: connect to `to`. `window` is how many bytes the relay may send before more credit comes. `name` is the name for which
-    /// that address was the answer, for a proxy; only for a relay that has [`Capabilities::VIA`].
-    Open { flow: FlowId, to: SocketAddr, window: u32, name: Option<&'a str> },
+    /// Gateway: connect to `to`. `window` is how many bytes the relay may send before more credit comes. `hops` is the time to live
+    /// of the connection's packets; without it they have the host's own. `name` is the name for which that address was the answer,
+    /// for a proxy; only for a relay that has [`Capabilities::VIA`].
+    Open { flow: FlowId, to: SocketAddr, window: u32, hops: Option<NonZeroU8>, name: Option<&'a str> },
     /// Relay: connected. `window` is how many bytes the gateway may send before more credit comes.
     Opened { flow: FlowId, window: u32 },
     /// Relay: not connected; the flow is over. `os_code` is errno or the Winsock code, 0 if there is none.
@@ -355,9 +357,10 @@ impl Frame<'_> {
                 out.extend_from_slice(&hello.build.as_bytes()[..hello.build.floor_char_boundary(MAX_BUILD_NAME)]);
                 (kind::HELLO, 0)
             }
-            Frame::Open { flow, to, window, name } => {
+            Frame::Open { flow, to, window, hops, name } => {
                 out.extend_from_slice(&window.to_le_bytes());
                 put_socket(out, *to);
+                out.push(hops.map_or(0, NonZeroU8::get));
                 // One that is too long is none: the address leads there as well.
                 if let Some(name) = name
                     && name.len() <= MAX_NAME
@@ -534,7 +537,7 @@ fn decode(kind: u8, id: u32, payload: &[u8]) -> Result<Option<Frame<'_>>, Malfor
         kind::HELLO => Frame::Hello(decode_hello(&mut r)?),
         kind::OPEN => {
             let window = window(&mut r)?;
-            Frame::Open { flow, window, to: r.socket()?, name: name(&mut r)? }
+            Frame::Open { flow, window, to: r.socket()?, hops: NonZeroU8::new(r.u8()?), name: name(&mut r)? }
         }
         kind::OPENED => Frame::Opened { flow, window: window(&mut r)? },
         kind::FAILED => {

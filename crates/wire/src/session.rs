@@ -13,6 +13,8 @@ use crate::limits::{
 use crate::seal::Sealer;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::num::NonZeroU8;
 use std::time::Instant;
 
 /// Which end of the pipe this is.
@@ -50,6 +52,17 @@ pub struct Pull {
 pub trait Source {
     /// Appends at most `max` bytes of `flow` to `out`; `max` is at least 1, and within the flow's credit.
     fn pull(&mut self, flow: FlowId, max: usize, out: &mut Vec<u8>) -> Pull;
+}
+
+/// Where a connection goes, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way<'a> {
+    /// The address.
+    pub to: SocketAddr,
+    /// The time to live of its packets; `None` for the host's own.
+    pub hops: Option<NonZeroU8>,
+    /// The name for which that address was the answer: only for a relay that has [`Capabilities::VIA`].
+    pub name: Option<&'a str>,
 }
 
 /// What became of a frame given to [`Session::send`].
@@ -223,17 +236,17 @@ impl Session {
     }
 
     /// Gateway: asks for a connection; the relay may send `window` bytes before more credit comes.
-    pub fn open(&mut self, flow: FlowId, to: std::net::SocketAddr, window: u32) {
-        self.open_named(flow, to, None, window);
+    pub fn open(&mut self, flow: FlowId, to: SocketAddr, window: u32) {
+        self.open_by(flow, &Way { to, hops: None, name: None }, window);
     }
 
-    /// As [`Session::open`], to an address that was the answer for `name`: for a relay that has [`crate::Capabilities::VIA`].
-    pub fn open_named(&mut self, flow: FlowId, to: std::net::SocketAddr, name: Option<&str>, window: u32) {
+    /// As [`Session::open`], in a way of its own.
+    pub fn open_by(&mut self, flow: FlowId, &Way { to, hops, name }: &Way<'_>, window: u32) {
         debug_assert_eq!(self.role, Role::Gateway);
         let window = window.min(MAX_WINDOW);
         self.flows.insert(flow, Ledger::new(window));
         self.most_flows = self.most_flows.max(self.flows.len());
-        Frame::Open { flow, to, window, name }.encode(&mut self.control);
+        Frame::Open { flow, to, window, hops, name }.encode(&mut self.control);
     }
 
     /// Gives back what tables hold for flows that are gone, if most of many are; tells whether it did, so that the owner does the same.
@@ -462,7 +475,7 @@ impl Session {
                 Ok(None)
             }
             Frame::Pong { .. } => Ok(None),
-            Frame::Open { flow, to, window, name } => Ok(self.accept_open(flow, to, window, name)),
+            Frame::Open { flow, to, window, hops, name } => Ok(self.accept_open(flow, &Way { to, hops, name }, window)),
             Frame::Opened { flow, window } => Ok(self.on_flow(flow, |ledger, _| {
                 if ledger.phase != Phase::Opening {
                     return Verdict::Offence;
@@ -536,13 +549,7 @@ impl Session {
         }
     }
 
-    fn accept_open<'a>(
-        &mut self,
-        flow: FlowId,
-        to: std::net::SocketAddr,
-        window: u32,
-        name: Option<&'a str>,
-    ) -> Option<Frame<'a>> {
+    fn accept_open<'a>(&mut self, flow: FlowId, &Way { to, hops, name }: &Way<'a>, window: u32) -> Option<Frame<'a>> {
         if self.flows.len() >= MAX_FLOWS {
             Frame::Failed { flow, reason: crate::ConnectFailure::TooManyFlows, os_code: 0 }.encode(&mut self.control);
             return None;
@@ -556,7 +563,7 @@ impl Session {
                 // What the gateway lets us send; its own credit comes with `opened`.
                 slot.insert(Ledger { send_credit: window, ..Ledger::new(0) });
                 self.most_flows = self.most_flows.max(self.flows.len());
-                Some(Frame::Open { flow, to, window, name })
+                Some(Frame::Open { flow, to, window, hops, name })
             }
         }
     }

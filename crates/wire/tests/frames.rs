@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU8;
 use underpass_wire::frame::Family;
 use underpass_wire::limits::{HEADER, MAX_BUILD_NAME, MAX_NAME, MAX_PAYLOAD, MAX_WINDOW, MAX_WORDS};
 use underpass_wire::{
@@ -70,8 +71,13 @@ const LONG_NAME: &str = {
 fn frames() -> impl Strategy<Value = (u32, Vec<u8>, u8, FrameSeed)> {
     let seed = prop_oneof![
         hello().prop_map(FrameSeed::Hello),
-        (socket(), 0..=MAX_WINDOW, prop::sample::select(vec![None, Some("a"), Some("bücher.test"), Some(LONG_NAME)]))
-            .prop_map(|(to, window, name)| FrameSeed::Open(to, window, name)),
+        (
+            socket(),
+            0..=MAX_WINDOW,
+            any::<u8>(),
+            prop::sample::select(vec![None, Some("a"), Some("bücher.test"), Some(LONG_NAME)])
+        )
+            .prop_map(|(to, window, hops, name)| FrameSeed::Open(to, window, hops, name)),
         (0..=MAX_WINDOW).prop_map(FrameSeed::Opened),
         (failure(), any::<i32>()).prop_map(|(r, c)| FrameSeed::Failed(r, c)),
         any::<u32>().prop_map(FrameSeed::Credit),
@@ -85,7 +91,7 @@ fn frames() -> impl Strategy<Value = (u32, Vec<u8>, u8, FrameSeed)> {
 #[derive(Clone, Debug)]
 enum FrameSeed {
     Hello(Hello),
-    Open(SocketAddr, u32, Option<&'static str>),
+    Open(SocketAddr, u32, u8, Option<&'static str>),
     Opened(u32),
     Failed(ConnectFailure, i32),
     Credit(u32),
@@ -98,7 +104,7 @@ fn build(id: u32, bytes: &[u8], ttl: u8, seed: FrameSeed) -> Frame<'_> {
     let (flow, bind, request) = (FlowId(id), BindId(id), RequestId(id));
     match seed {
         FrameSeed::Hello(hello) => Frame::Hello(hello),
-        FrameSeed::Open(to, window, name) => Frame::Open { flow, to, window, name },
+        FrameSeed::Open(to, window, hops, name) => Frame::Open { flow, to, window, hops: NonZeroU8::new(hops), name },
         FrameSeed::Opened(window) => Frame::Opened { flow, window },
         FrameSeed::Failed(reason, os_code) => Frame::Failed { flow, reason, os_code },
         FrameSeed::Credit(bytes) => Frame::Credit { flow, bytes },
@@ -223,15 +229,15 @@ fn a_name_that_is_too_long_is_left_out_and_words_are_cut_at_a_character() {
     };
     let (flow, to) = (FlowId(1), SocketAddr::from(([192, 0, 2, 1], 443)));
     let long = "n".repeat(MAX_NAME + 1);
-    let without = Frame::Open { flow, to, window: 1, name: None };
-    assert_eq!(decoded(&Frame::Open { flow, to, window: 1, name: Some(&long) }), decoded(&without));
+    let without = Frame::Open { flow, to, window: 1, hops: None, name: None };
+    assert_eq!(decoded(&Frame::Open { flow, to, window: 1, hops: None, name: Some(&long) }), decoded(&without));
     let words = "é".repeat(MAX_WORDS);
     assert_eq!(decoded(&Frame::ViaTrouble { words: &words }).len(), HEADER + MAX_WORDS);
 }
 
 #[test]
 fn a_name_or_words_that_are_no_text_or_too_long_are_malformed() {
-    let open = [vec![16, 0, 0, 0, 1, 0, 0, 0], vec![1, 0, 0, 0, 4, 192, 0, 2, 1, 80, 0]].concat();
+    let open = [vec![16, 0, 0, 0, 1, 0, 0, 0], vec![1, 0, 0, 0, 4, 192, 0, 2, 1, 80, 0, 7]].concat();
     for tail in [vec![0xff], vec![b'n'; MAX_NAME + 1]] {
         let mut stream = [&open[..], &tail].concat();
         let [l0, l1, ..] = u32::try_from(stream.len() - HEADER).unwrap().to_le_bytes();

@@ -328,7 +328,7 @@ fn strangers_and_other_versions_are_told_by_name() {
     assert_eq!(error, Violation::Version { theirs: VERSION + 1, build: "test".into() });
     session.accept(pair.now, Frame::Hello(hello())).unwrap();
     assert_eq!(session.accept(pair.now, Frame::Hello(hello())), Err(Violation::SecondHello));
-    let open = Frame::Open { flow: FlowId(1), to: peer(), window: 1, name: None };
+    let open = Frame::Open { flow: FlowId(1), to: peer(), window: 1, hops: None, name: None };
     assert_eq!(session.accept(pair.now, open), Err(Violation::WrongDirection { frame: "Open" }));
 }
 

@@ -3,7 +3,7 @@
 
 use lab::addresses::{ROUTER, ROUTER_V6, SERVER, SERVER_V6};
 use lab::relay::{Lack, lacks};
-use lab::scene::{PATIENCE, hops, tunnelled_lab, udp_client, udp_server};
+use lab::scene::{PATIENCE, hops, must, tunnelled_lab, udp_client, udp_server, web_server};
 use lab::{Finished, Lab, Place, Tunnel, until};
 
 /// An address of the server's network that nobody has: packets to it end without a word.
@@ -94,6 +94,7 @@ fn the_time_to_live_is_carried_out() {
 #[test]
 fn every_kind_of_traceroute_shows_gateway_router_and_server() {
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
+    let _web = web_server(&lab);
     let (gateway, gateway_v6) = gateways(&tunnel);
     let ways = [(vec![gateway, ROUTER.to_owned(), SERVER.to_owned()], SERVER, "-4"), {
         (vec![gateway_v6, ROUTER_V6.to_owned(), SERVER_V6.to_owned()], SERVER_V6, "-6")
@@ -109,9 +110,49 @@ fn every_kind_of_traceroute_shows_gateway_router_and_server() {
             assert_eq!((hops(&lab, &[family, "-I"], server), mtr(&[])), (way.clone(), way.clone()), "ICMP");
         }
         if !lacks(Lack::DatagramErrors) {
-            assert_eq!((hops(&lab, &[family], server), mtr(&["-u"])), (way.clone(), way), "UDP");
+            assert_eq!((hops(&lab, &[family], server), mtr(&["-u"])), (way.clone(), way.clone()), "UDP");
         }
+        // Wine asks by a ping which router it was (docs/wine.md).
+        if !pings(server) {
+            continue;
+        }
+        // Port 80 has a server, 81 refuses.
+        for port in ["80", "81"] {
+            let ways = (hops(&lab, &[family, "-T", "-p", port], server), mtr(&["-T", "-P", port]));
+            assert_eq!(ways, (way.clone(), way.clone()), "TCP to port {port}");
+        }
+        // As tcptraceroute asks: by one source port.
+        assert_eq!(hops(&lab, &[family, "-T", "--sport=4242", "-p", "80"], server), way, "TCP from one port");
     }
+}
+
+#[test]
+fn a_connection_goes_as_far_as_its_app_lets_it_from_its_first_segment_to_its_last() {
+    let Some((lab, _tunnel)) = tunnelled_lab(&[]) else { return };
+    let _web = web_server(&lab);
+    // The server is the third hop, so that with a time to live of 4 its host gets 2.
+    let rules = ["--ttl-eq 2", "! --ttl-eq 2"].map(|ttl| format!("iptables -A INPUT -p tcp --dport 80 -m ttl {ttl}"));
+    for rule in rules {
+        must(&lab, Place::Internet, &rule);
+    }
+    let get = "
+import socket, sys
+s = socket.socket()
+s.settimeout(10)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 4)
+s.connect((sys.argv[1], 80))
+s.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n')
+answer = b''
+while part := s.recv(65536):
+    answer += part
+print(answer.split()[1].decode())
+";
+    let finished = lab::scene::python(&lab, Place::Wsl, get, &[SERVER]);
+    assert_eq!(finished.stdout, "200\n", "{finished:?}");
+    let counted = lab.run(Place::Internet, &["iptables", "-nvxL", "INPUT"]).unwrap().stdout;
+    let packets: Vec<u64> =
+        counted.lines().skip(2).map(|l| l.split_whitespace().next().unwrap().parse().unwrap()).collect();
+    assert!(packets[0] >= 4 && packets[1] == 0, "{counted}");
 }
 
 #[test]

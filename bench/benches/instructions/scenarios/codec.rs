@@ -37,7 +37,7 @@ const DATA: usize = 4;
 fn control(n: usize) -> Frame<'static> {
     let flow = FlowId(u32::try_from(n).unwrap_or(0));
     match n % 4 {
-        0 => Frame::Open { flow, to: ([203, 0, 113, 10], 80).into(), window: 65_536, name: None },
+        0 => Frame::Open { flow, to: ([203, 0, 113, 10], 80).into(), window: 65_536, hops: None, name: None },
         1 => Frame::Opened { flow, window: 65_536 },
         2 => Frame::Credit { flow, bytes: 65_536 },
         _ => Frame::Fin { flow },

@@ -17,10 +17,11 @@ use stack::limits::{MAX_BINDS, MAX_FLOWS};
 use stack::{AddressPlan, BindId, Changes, Event, FlowId, Ipv6, Refusal, RequestId, Stack, Target};
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU8;
 use std::time::Instant;
 use tokio::sync::watch;
 use wire::frame::Family;
-use wire::session::{Pull, Source, Then};
+use wire::session::{Pull, Source, Then, Way};
 use wire::{AnsweredBy, Frame, HostFacts, Session, UnbindReason};
 
 /// A connection that a relay serves.
@@ -180,7 +181,7 @@ impl Core {
 
     fn on_event(&mut self, now: Instant, lanes: &mut [Lane], event: Event) {
         match event {
-            Event::Connect { flow, to, tuple_hash, .. } => self.connect(now, lanes, flow, to, tuple_hash),
+            Event::Connect { flow, to, hops, tuple_hash, .. } => self.connect(now, lanes, flow, (to, hops), tuple_hash),
             Event::ConnectAbandoned { flow } => {
                 if let Some(state) = self.flows.remove(&flow)
                     && let Some(session) = lanes[state.lane].ready()
@@ -213,7 +214,14 @@ impl Core {
         }
     }
 
-    fn connect(&mut self, now: Instant, lanes: &mut [Lane], flow: FlowId, to: Target, hash: u32) {
+    fn connect(
+        &mut self,
+        now: Instant,
+        lanes: &mut [Lane],
+        flow: FlowId,
+        (to, hops): (Target, Option<NonZeroU8>),
+        hash: u32,
+    ) {
         self.totals.tcp += 1;
         let to = match to {
             Target::Remote(to) | Target::Host(to) => to,
@@ -242,7 +250,7 @@ impl Core {
             None => self.stack.abort(flow),
             Some((lane, session)) => {
                 let name = self.way_out.as_ref().and_then(|way_out| way_out.names.get(now, to.ip()));
-                session.open_named(on_wire(flow), to, name, FIRST_WINDOW);
+                session.open_by(on_wire(flow), &Way { to, hops, name }, FIRST_WINDOW);
                 self.flows.insert(flow, Flow::new(lane));
             }
         }

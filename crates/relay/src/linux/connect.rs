@@ -1,5 +1,6 @@
 //! A TCP connect that keeps what an ICMP error says: the kernel's error code alone names neither the
-//! router nor a filter (ip(7), `IP_RECVERR`).
+//! router nor a filter (ip(7), `IP_RECVERR`). The time to live that the app chose is the connection's, from its SYN to its end: a
+//! traceroute then hears of each router, and who limits how far its packets go has them limited.
 
 use super::datagrams::receive_error;
 use crate::tcp::Reported;
@@ -8,20 +9,24 @@ use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU8;
 use std::os::fd::AsFd;
 use tokio::net::TcpStream;
 
 /// More than the headers that an error quotes.
 const QUOTE: usize = 128;
 
-/// Connects to `to`.
+/// Connects to `to`, with packets that go at most so many hops.
 ///
 /// # Errors
 /// [`Reported`] where an ICMP error ended the attempt, else the kernel's.
-pub(crate) async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
+pub(crate) async fn connect(to: SocketAddr, hops: Option<NonZeroU8>) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     keep_errors(&socket, to, true)?;
+    if let Some(hops) = hops {
+        limit(&socket, to, hops)?;
+    }
     match socket.connect(&to.into()) {
         Err(error) if error.raw_os_error() != Some(Errno::EINPROGRESS as i32) => return Err(error),
         Ok(()) | Err(_) => {}
@@ -35,6 +40,13 @@ pub(crate) async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
     // A connection that stands outlives such errors, unless its socket asks for them (tcp_v4_err).
     keep_errors(&stream, to, false)?;
     Ok(stream)
+}
+
+fn limit(socket: &Socket, to: SocketAddr, hops: NonZeroU8) -> io::Result<()> {
+    match to {
+        SocketAddr::V4(_) => socket.set_ttl_v4(hops.get().into()),
+        SocketAddr::V6(_) => socket.set_unicast_hops_v6(hops.get().into()),
+    }
 }
 
 fn keep_errors(socket: &impl AsFd, to: SocketAddr, keep: bool) -> nix::Result<()> {

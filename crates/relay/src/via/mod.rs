@@ -7,8 +7,8 @@ pub(crate) mod datagrams;
 pub(crate) mod host;
 
 use crate::limits::{PROXY_ADDRESSES, PROXY_ADDRESSES_KEPT, PROXY_ANSWERS_WITHIN, PROXY_CONNECTS_WITHIN};
-use crate::os::Resolver;
 use crate::os::proxies::Asker;
+use crate::os::{self, Resolver};
 use crate::probe;
 use dialog::{Dialog, DialogError, Except, ExceptError, Host, Meaning, Progress, ProxyUrl, ProxyUrlError, Target};
 use std::collections::HashMap;
@@ -19,6 +19,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
+use wire::session::Way;
 use wire::via::HOSTS_OWN;
 use wire::{ConnectFailure, ViaSettings};
 
@@ -155,14 +156,17 @@ impl Via {
     }
 
     /// Connects by whichever way, and tells how the proxy is if it was asked.
-    pub(crate) async fn connect(&self, to: SocketAddr, name: Option<&str>) -> (io::Result<TcpStream>, Option<Health>) {
-        let Route::Through(proxies) = self.route(to, name).await else { return (TcpStream::connect(to).await, None) };
+    pub(crate) async fn connect(&self, way: &Way<'_>) -> (io::Result<TcpStream>, Option<Health>) {
+        let &Way { to, hops, name } = way;
+        let Route::Through(proxies) = self.route(to, name).await else {
+            return (os::connect::connect(to, hops).await, None);
+        };
         let host = name.map_or(Host::Address(to.ip().to_canonical()), |name| Host::Name(name.to_owned()));
         let target = Target { host, port: to.port() };
         let mut last = None;
         for proxy in &proxies {
             match self.connect_through(proxy, &target, to).await {
-                Ok(None) => return (TcpStream::connect(to).await, None),
+                Ok(None) => return (os::connect::connect(to, hops).await, None),
                 Ok(Some(stream)) => return (Ok(stream), Some(Health::Well)),
                 Err(failed) if failed.is_proxys => last = Some(failed),
                 Err(failed) => {

@@ -110,7 +110,7 @@ impl Echoes {
 
 /// What a status means (`IP_STATUS`, as Microsoft's pages of `ICMP_ECHO_REPLY` and
 /// `ICMPV6_ECHO_REPLY` list them; the system's own codes where nothing was sent).
-fn outcome(reply: Reply) -> Option<Outcome> {
+pub(super) fn outcome(reply: Reply) -> Option<Outcome> {
     let v6 = reply.from.is_ipv6();
     let kind = match reply.status {
         0 => return Some(Outcome::Reply { ttl: reply.ttl.unwrap_or(USUAL_TTL), payload: reply.payload }),

@@ -7,6 +7,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::timeout;
 use underpass_relay::engine::RelayError;
 use wire::frame::Family;
+use wire::session::Way;
 use wire::{BindId, Capabilities, ConnectFailure, Fault, FaultKind, FlowId, Frame, Marks, Then, ViaSettings};
 
 /// Of the documentation's networks (RFC 5737): whoever goes there directly gets nowhere.
@@ -28,7 +29,8 @@ fn via(proxy: &str, except: &[&str]) -> Gateway {
 }
 
 fn open(gateway: &mut Gateway, flow: u32, to: &str, name: Option<&str>) -> FlowId {
-    gateway.session.open_named(FlowId(flow), to.parse().unwrap(), name, 65_536);
+    let way = Way { to: to.parse().unwrap(), hops: None, name };
+    gateway.session.open_by(FlowId(flow), &way, 65_536);
     FlowId(flow)
 }
 

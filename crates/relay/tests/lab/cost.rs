@@ -33,7 +33,7 @@ fn an_idle_flow_costs_little_also_when_it_was_busy() {
     let mut before = 0;
     for id in 0..=FLOWS {
         let flow = FlowId(id);
-        relay.send(&Frame::Open { flow, to, window: 65_536, name: None });
+        relay.send(&Frame::Open { flow, to, window: 65_536, hops: None, name: None });
         while !relay.next_frame().starts_with("Opened") {}
         let mut server = listener.accept().unwrap().0;
         relay.send(&Frame::Data { flow, bytes: &[7; 16_384] });

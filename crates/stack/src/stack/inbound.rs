@@ -169,14 +169,20 @@ impl Stack {
                 self.tell(Event::ConnectAbandoned { flow });
                 return Ok(());
             }
+            Arrived::Anew(flow) => {
+                self.tell(Event::ConnectAbandoned { flow });
+                self.may_tell()?;
+            }
             Arrived::Opening if self.is_off(packet) => return Err(DropReason::Ipv6Off),
             Arrived::Opening => self.may_tell()?,
         }
         let mut around = Around { link: &mut self.link, stats: &mut self.stats, out };
         let used = SocketAddr::new(packet.dst, seg.dst_port);
         let to = self.plan.classify(used);
-        match to {
-            Target::Remote(_) | Target::Host(_) | Target::Dns => {}
+        let hops = match to {
+            Target::Remote(_) => packet.marks.limited_hops(),
+            // No router is on the way.
+            Target::Host(_) | Target::Dns => None,
             Target::Gateway | Target::Refused => {
                 self.tcp.refuse_segment(packet, seg, &mut around);
                 return Err(DropReason::Refused);
@@ -191,11 +197,11 @@ impl Stack {
                 self.report(now, out, FaultKind::HostUnreachable, packet);
                 return Err(DropReason::BadDestination);
             }
-        }
+        };
         match self.tcp.open_pending(now, packet, seg) {
             Ok((flow, tuple)) => {
                 self.stats.flows_total += 1;
-                self.tell(Event::Connect { flow, to, app: tuple.app, used, tuple_hash: tuple.hash32() });
+                self.tell(Event::Connect { flow, to, app: tuple.app, used, hops, tuple_hash: tuple.hash32() });
                 Ok(())
             }
             Err(why) => {

@@ -28,6 +28,7 @@ use smoltcp::wire::HardwareAddress;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
+use std::num::NonZeroU8;
 use std::time::Instant;
 pub(crate) use syn::Segment;
 use syn::{ACK, FIN, RST, SYN, SynOptions};
@@ -65,6 +66,8 @@ pub(crate) struct Pending {
     /// The SYN, as it came, from its IP header on.
     pub(crate) syn: Box<[u8]>,
     seq: u32,
+    /// How far it may go.
+    hops: Option<NonZeroU8>,
     header_at: usize,
 }
 
@@ -90,6 +93,8 @@ pub(crate) enum Arrived {
     Opening,
     /// A pending connection's app gave up.
     GaveUp(FlowId),
+    /// It asks for a pending connection once more, but by another number of hops; that one is forgotten.
+    Anew(FlowId),
 }
 
 pub(crate) struct Tcp {
@@ -267,6 +272,11 @@ impl Tcp {
             Some(Entry::Pending(pending)) => {
                 if seg.is_opening() {
                     around.stats.syn_retries += 1;
+                    if packet.marks.limited_hops() != pending.hops {
+                        // A traceroute's next probe: it asks what is further on.
+                        self.remove(id);
+                        return Arrived::Anew(id);
+                    }
                     if seg.seq != pending.seq {
                         // The app began anew; the connect under way serves the new one.
                         pending.syn = packet.whole.into();
@@ -384,6 +394,7 @@ impl Tcp {
             tuple,
             syn: packet.whole.into(),
             seq: seg.seq,
+            hops: packet.marks.limited_hops(),
             header_at: packet.whole.len() - packet.payload.len(),
         })));
         let id = FlowId(u32::from(slot.generation) << 16 | u32::from(index));
