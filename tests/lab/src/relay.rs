@@ -70,6 +70,8 @@ pub enum Lack {
     Ping6,
     /// Windows tells no program which of its datagrams was refused or ran out of hops.
     DatagramErrors,
+    /// Wine knows no `TCP_ICMP_ERROR_INFO`: of a refusal by a router the relay then knows only its kind.
+    ConnectErrors,
     /// Wine knows no `IP_MTU`: of a path behind a router the relay then knows only that it takes less.
     PathMtu,
     /// Windows lets no ordinary program set the DSCP of a datagram, and Wine 8 knows no ECN.
@@ -114,6 +116,7 @@ pub fn lacks(lack: Lack) -> bool {
             Lack::EveryByte => wine_has("whole-sends"),
             Lack::OwnProcess
             | Lack::DatagramErrors
+            | Lack::ConnectErrors
             | Lack::TrafficClass
             | Lack::PathMtu
             | Lack::DnsCodes

@@ -124,6 +124,9 @@ for name, first, headers in [
 
 #[test]
 fn an_error_about_a_datagram_quotes_that_datagram() {
+    if lacks(Lack::DatagramErrors) {
+        return;
+    }
     let Some((lab, _tunnel)) = tunnelled_lab(&[]) else { return };
     let heard = same_on_both_ways(
         &lab,
@@ -212,6 +215,9 @@ for family, to, icmp, kind, header in FAMILIES:
 
 #[test]
 fn a_router_that_refuses_a_connection_is_heard_as_it_spoke() {
+    if lacks(Lack::ConnectErrors) {
+        return;
+    }
     let Some((lab, _tunnel)) = tunnelled_lab(&[]) else { return };
     let _closed_and_open = web_server(&lab);
     for (port, with) in [

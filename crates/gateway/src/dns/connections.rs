@@ -1,8 +1,13 @@
 //! DNS over TCP (RFC 7766): bytes of a connection in, whole queries out; answers in, bytes out. Queries may be pipelined, and
 //! answers come in any order (RFC 7766 6.2.1.1, 7).
+//!
+//! A zone transfer has as many answers as its server likes (RFC 5936 2.2), and the client may ask on behind it: once all before
+//! it is done, the connection is handed on to a server, from that query's first byte on.
 
+use super::front;
 use crate::limits::{DNS_IDLE, MAX_DNS_BACKLOG, MAX_PIPELINED};
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 /// Bytes of the length before each message (RFC 1035 4.2.2).
@@ -21,6 +26,16 @@ pub struct Connection {
     pub client: Half,
     /// Whether the gateway's FIN is sent.
     pub server: Half,
+    stage: Stage,
+}
+
+/// Who answers.
+#[derive(Debug)]
+enum Stage {
+    /// The host's resolver, query by query.
+    Resolver,
+    /// A server by itself, as soon as a connection to it stands. These have not been tried, the next one last. Nothing is read.
+    Server(Vec<SocketAddr>),
 }
 
 /// One direction of a connection.
@@ -37,6 +52,8 @@ pub enum Half {
 pub enum Next {
     /// A whole message, without its length.
     Query(Vec<u8>),
+    /// A zone transfer, which is still there: it may be handed on.
+    Transfer,
     /// No whole message yet, or none that may be taken on.
     Nothing,
     /// The client speaks something else.
@@ -53,15 +70,20 @@ impl Connection {
             last: now,
             client: Half::Open,
             server: Half::Open,
+            stage: Stage::Resolver,
         }
     }
 
     /// Bytes that should be read from the client now: none while it has enough answers to wait for or to take.
     pub fn appetite(&self) -> usize {
-        if self.in_flight >= MAX_PIPELINED || self.output.len() >= MAX_DNS_BACKLOG {
+        if self.is_full() || self.is_handed_on() {
             return 0;
         }
         (LENGTH + usize::from(u16::MAX)).saturating_sub(self.input.len())
+    }
+
+    fn is_full(&self) -> bool {
+        self.in_flight >= MAX_PIPELINED || self.output.len() >= MAX_DNS_BACKLOG
     }
 
     /// Takes what the client sent.
@@ -71,19 +93,59 @@ impl Connection {
 
     /// The next whole query, if one may be taken on.
     pub fn next(&mut self, now: Instant) -> Next {
-        if self.in_flight >= MAX_PIPELINED || self.output.len() >= MAX_DNS_BACKLOG {
+        if self.is_full() || self.is_handed_on() {
             return Next::Nothing;
         }
         let Some((length, rest)) = self.input.split_first_chunk::<LENGTH>() else { return Next::Nothing };
         let length = usize::from(u16::from_be_bytes(*length));
-        if length < super::front::HEADER {
+        if length < front::HEADER {
             return Next::Nonsense;
         }
         let Some(query) = rest.get(..length).map(<[u8]>::to_vec) else { return Next::Nothing };
+        if front::is_transfer(&query) {
+            let is_first = self.in_flight == 0 && self.output.is_empty();
+            return if is_first { Next::Transfer } else { Next::Nothing };
+        }
         self.input.drain(..LENGTH + length);
         self.in_flight += 1;
         self.last = now;
         Next::Query(query)
+    }
+
+    /// Hands the connection on, from the transfer that is next on: these servers are to be tried, in their order.
+    pub fn hand_on(&mut self, mut servers: Vec<SocketAddr>) {
+        servers.reverse();
+        self.stage = Stage::Server(servers);
+    }
+
+    /// Whether it waits for a server's connection.
+    pub fn is_handed_on(&self) -> bool {
+        matches!(self.stage, Stage::Server(_))
+    }
+
+    /// The next server to try.
+    pub fn next_server(&mut self) -> Option<SocketAddr> {
+        match &mut self.stage {
+            Stage::Server(servers) => servers.pop(),
+            Stage::Resolver => None,
+        }
+    }
+
+    /// What the server is told first.
+    #[must_use]
+    pub fn into_input(self) -> Vec<u8> {
+        self.input
+    }
+
+    /// No server can be reached: the transfer fails, and the connection is served on.
+    pub fn take_back(&mut self, now: Instant) {
+        self.stage = Stage::Resolver;
+        let Some((length, rest)) = self.input.split_first_chunk::<LENGTH>() else { return };
+        let length = usize::from(u16::from_be_bytes(*length)).min(rest.len());
+        let answer = front::failure(&rest[..length], front::SERVFAIL);
+        self.input.drain(..LENGTH + length);
+        self.in_flight += 1;
+        self.done(now, Some(&answer));
     }
 
     /// A query is done with: by its answer, or without one.
@@ -98,13 +160,13 @@ impl Connection {
 
     /// Whether the gateway should close its side: the client has, and has all its answers; or it is idle.
     pub fn is_over(&self, now: Instant) -> bool {
-        let nothing_left = self.in_flight == 0 && self.output.is_empty();
+        let nothing_left = self.in_flight == 0 && self.output.is_empty() && !self.is_handed_on();
         nothing_left && (self.client == Half::Finished || now >= self.last + DNS_IDLE)
     }
 
     /// Whether a client that asks nothing and takes nothing holds it.
     pub fn is_stuck(&self, now: Instant) -> bool {
-        now >= self.last + 2 * DNS_IDLE
+        !self.is_handed_on() && now >= self.last + 2 * DNS_IDLE
     }
 }
 
@@ -160,6 +222,47 @@ mod tests {
         assert_eq!((taken, connection.appetite()), (MAX_PIPELINED, 0));
         connection.done(now, Some(&[0; 12]));
         assert!(matches!(connection.next(now), Next::Query(_)));
+    }
+
+    /// A query with an id for the zone `x`.
+    fn query(id: u8, kind: u8) -> Vec<u8> {
+        vec![0, id, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, b'x', 0, 0, kind, 0, 1]
+    }
+
+    #[test]
+    fn a_transfer_waits_for_all_before_it_and_takes_all_behind_it_along() {
+        let now = start();
+        let mut connection = Connection::new(now);
+        let (transfer, behind) = (framed(&query(2, 252)), framed(&query(3, 6)));
+        connection.read(&[framed(&query(1, 6)), transfer.clone(), behind.clone()].concat());
+        assert_eq!(connection.next(now), Next::Query(query(1, 6)));
+        assert_eq!(connection.next(now), Next::Nothing, "the first is not answered");
+        connection.done(now, Some(&[7; 12]));
+        assert_eq!(connection.next(now), Next::Nothing, "the client has not got the answer");
+        connection.output.clear();
+        assert_eq!((connection.next(now), connection.next(now)), (Next::Transfer, Next::Transfer));
+        let servers: [SocketAddr; 2] = ["192.0.2.1:53".parse().unwrap(), "192.0.2.2:53".parse().unwrap()];
+        connection.hand_on(servers.to_vec());
+        connection.client = Half::Finished;
+        let later = now + 3 * DNS_IDLE;
+        assert!(!connection.is_over(later) && !connection.is_stuck(later) && connection.appetite() == 0);
+        assert_eq!((connection.next(now), connection.next_server()), (Next::Nothing, Some(servers[0])));
+        assert_eq!((connection.next_server(), connection.next_server()), (Some(servers[1]), None));
+        assert_eq!(connection.into_input(), [transfer, behind].concat());
+    }
+
+    #[test]
+    fn a_transfer_without_a_server_fails_and_what_is_behind_it_is_answered() {
+        let now = start();
+        let mut connection = Connection::new(now);
+        connection.read(&[framed(&query(2, 251)), framed(&query(3, 6))].concat());
+        assert_eq!(connection.next(now), Next::Transfer);
+        connection.hand_on(Vec::new());
+        assert_eq!(connection.next_server(), None);
+        connection.take_back(now);
+        let answer: Vec<u8> = connection.output.drain(..).collect();
+        assert_eq!((answer[3], answer[5] & 15, answer.len()), (2, front::SERVFAIL, 21), "{answer:?}");
+        assert_eq!(connection.next(now), Next::Query(query(3, 6)));
     }
 
     #[test]

@@ -64,11 +64,21 @@ pub fn judge(message: &[u8], own: &OwnAddresses) -> Verdict {
 
 type Addresses = (Ipv4Addr, Option<Ipv6Addr>);
 
+/// A name is compared in lower case (RFC 4343), and in full.
+fn in_full(name: &Name) -> String {
+    let text = name.to_ascii().to_ascii_lowercase();
+    if text.ends_with('.') { text } else { format!("{text}.") }
+}
+
+/// Whether the gateway answers for a name.
+fn is_own(name: &Name) -> bool {
+    let text = in_full(name);
+    HOST_NAMES.contains(&text.as_str()) || text == OWN_ZONE || text.ends_with(".underpass.internal.")
+}
+
 /// None: not our name. `Some(None)`: in our zone, but nobody's.
 fn own_addresses(name: &Name, own: &OwnAddresses) -> Option<Option<Addresses>> {
-    // A name is compared in lower case (RFC 4343), and in full.
-    let text = name.to_ascii().to_ascii_lowercase();
-    let text = if text.ends_with('.') { text } else { format!("{text}.") };
+    let text = in_full(name);
     if text == GATEWAY_NAME {
         Some(Some(own.gateway))
     } else if HOST_NAMES.contains(&text.as_str()) {
@@ -137,6 +147,23 @@ pub fn fit(answer: Vec<u8>, most: u16) -> Vec<u8> {
 
 /// The TC bit in the header's third byte.
 const TRUNCATED: u8 = 0x02;
+
+/// Types of a zone transfer (RFC 1995 2, RFC 1035 3.2.3).
+const IXFR: u16 = 251;
+const AXFR: u16 = 252;
+
+/// Whether a message asks for a zone that is not the gateway's own. Its answer is as many messages as the server likes (RFC 5936
+/// 2.2), so it is passed on as a stream.
+pub fn is_transfer(message: &[u8]) -> bool {
+    let Some(end) = question_end(message) else { return false };
+    let kind = u16::from_be_bytes([message[end - 4], message[end - 3]]);
+    if ![IXFR, AXFR].contains(&kind) || message[2] & 0x80 != 0 {
+        return false;
+    }
+    // Of our own zone there is nothing to transfer.
+    let is_ours = |query: Message| query.queries.first().is_some_and(|question| is_own(question.name()));
+    Message::from_vec(message).is_ok_and(|query| query.metadata.op_code == OpCode::Query && !is_ours(query))
+}
 
 /// Where the message's only question ends. A name in a question is never compressed.
 fn question_end(message: &[u8]) -> Option<usize> {
@@ -220,6 +247,17 @@ mod tests {
         broken.truncate(20);
         let Verdict::Answer(answer) = judge(&broken, &OWN) else { panic!("a format error is told") };
         assert_eq!((answer[..2].to_vec(), answer[3] & 15, answer.len()), (broken[..2].to_vec(), 1, HEADER));
+    }
+
+    #[test]
+    fn a_transfer_is_a_query_for_a_whole_zone_of_others() {
+        let asks = |name, kind| is_transfer(&query(name, kind).to_vec().unwrap());
+        assert!(asks("example.com.", RecordType::AXFR) && asks("example.com.", RecordType::IXFR));
+        assert!(!asks("example.com.", RecordType::SOA) && !asks("example.com.", RecordType::ANY));
+        assert!(!asks("underpass.internal.", RecordType::AXFR) && !asks("host.docker.internal.", RecordType::AXFR));
+        let mut response = query("example.com.", RecordType::AXFR).to_vec().unwrap();
+        response[2] |= 0x80;
+        assert!(!is_transfer(&response) && !is_transfer(&response[..20]) && !is_transfer(&[]));
     }
 
     #[test]

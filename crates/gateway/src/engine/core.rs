@@ -4,15 +4,14 @@ use super::asked::{Asked, Asker, Question};
 use super::full::Full;
 use super::spread::{self, Binds, has_room, limit, pick};
 use super::terms::{fault_of, marks_of, marks_on_wire, no_answer, refusal, stack_hash};
-use crate::dns::connections::{Connection, Half, Next};
-use crate::dns::front::{self, OwnAddresses, Verdict};
+use crate::dns::connections::{Connection, Half};
+use crate::dns::front;
 use crate::lane::Lane;
 use crate::limits::{FIRST_WINDOW, MAX_DNS_CONNECTIONS};
 use crate::network::Wish;
 use crate::status::{Totals, UpDown};
 use crate::tap::Tap;
 use crate::via::{Via, WayOut};
-use stack::addresses::{GATEWAY6, HOST6};
 use stack::limits::{MAX_BINDS, MAX_FLOWS};
 use stack::{AddressPlan, BindId, Changes, Event, FlowId, Ipv6, Refusal, RequestId, Stack, Target};
 use std::collections::{BTreeMap, HashMap};
@@ -26,8 +25,10 @@ use wire::{AnsweredBy, Frame, HostFacts, Session, UnbindReason};
 
 /// A connection that a relay serves.
 #[derive(Debug)]
-struct Flow {
-    lane: usize,
+pub(super) struct Flow {
+    pub(super) lane: usize,
+    /// Bytes of the app that were read before the relay connected: a zone transfer's question.
+    ahead: Vec<u8>,
     /// Bytes from the relay that the app has not acknowledged: what the relay has no credit for.
     held: usize,
     /// Whether the app's end of stream was told to the relay.
@@ -51,8 +52,8 @@ enum Stage {
 }
 
 impl Flow {
-    fn new(lane: usize) -> Self {
-        Self { lane, held: 0, fin: Half::Open, at: Stage::InStack, app: App::Known }
+    pub(super) fn new(lane: usize) -> Self {
+        Self { lane, ahead: Vec::new(), held: 0, fin: Half::Open, at: Stage::InStack, app: App::Known }
     }
 
     /// The session is done with it.
@@ -85,11 +86,11 @@ pub(crate) struct Core {
     pub(crate) stack: Stack,
     pub(crate) plan: AddressPlan,
     pub(crate) ipv6: Ipv6,
-    flows: HashMap<FlowId, Flow>,
+    pub(super) flows: HashMap<FlowId, Flow>,
     /// Flows that had ended in the stack before their Fin was told; now it is.
     over: Vec<FlowId>,
     /// DNS connections that an answer gave room for more queries.
-    dns_woken: Vec<FlowId>,
+    pub(super) dns_woken: Vec<FlowId>,
     binds: Binds,
     pub(crate) asked: Asked,
     pub(crate) dns: HashMap<FlowId, Connection>,
@@ -116,8 +117,13 @@ pub(crate) struct Puller<'a> {
 impl Source for Puller<'_> {
     fn pull(&mut self, flow: wire::FlowId, max: usize, out: &mut Vec<u8>) -> Pull {
         let id = FlowId(flow.0);
+        let Some(state) = self.flows.get_mut(&id) else { return Pull { taken: 0, then: Then::Drained } };
+        let ahead = state.ahead.len().min(max);
+        if ahead > 0 {
+            out.extend(state.ahead.drain(..ahead));
+            return Pull { taken: ahead, then: Then::More };
+        }
         let taken = self.stack.read(id, max, |piece| out.extend_from_slice(piece));
-        let Some(state) = self.flows.get_mut(&id) else { return Pull { taken, then: Then::Drained } };
         if self.stack.read_finished(id) || (state.at == Stage::Ended && taken == 0) {
             state.fin = Half::Finished;
             if state.at == Stage::Ended {
@@ -130,7 +136,7 @@ impl Source for Puller<'_> {
     }
 }
 
-fn on_wire(flow: FlowId) -> wire::FlowId {
+pub(super) fn on_wire(flow: FlowId) -> wire::FlowId {
     wire::FlowId(flow.0)
 }
 
@@ -191,7 +197,7 @@ impl Core {
             }
             Event::Flow { flow, changes } if self.dns.contains_key(&flow) => {
                 if changes.has(Changes::RESET) || changes.has(Changes::CLOSED) {
-                    self.dns.remove(&flow);
+                    self.end_dns(lanes, flow);
                 } else {
                     self.serve_dns(now, lanes, flow, changes);
                 }
@@ -312,39 +318,6 @@ impl Core {
         }
     }
 
-    fn own_addresses(&self) -> OwnAddresses {
-        let six = |address| (self.ipv6 == Ipv6::Enabled).then_some(address);
-        OwnAddresses { gateway: (self.plan.gateway(), six(GATEWAY6)), host: (self.plan.host(), six(HOST6)) }
-    }
-
-    fn udp_query(&mut self, now: Instant, lanes: &mut [Lane], request: RequestId, message: &[u8]) {
-        self.totals.dns += 1;
-        match front::judge(message, &self.own_addresses()) {
-            Verdict::Answer(answer) => self.stack.answer_query(request, &answer, &mut self.tap),
-            Verdict::Drop => {
-                self.drops.dns += 1;
-                self.stack.forget_request(request);
-            }
-            Verdict::Ask { most } => {
-                // A query that cannot be passed on is lost as on any network, and its resolver asks again.
-                if !self.ask(now, lanes, Asker::Udp { request, most }, message) {
-                    self.stack.forget_request(request);
-                }
-            }
-        }
-    }
-
-    fn ask(&mut self, now: Instant, lanes: &mut [Lane], asker: Asker, message: &[u8]) -> bool {
-        let hash = message.iter().take(2).fold(0, |hash, byte| hash << 8 | u32::from(*byte));
-        let Some((lane, session)) = pick(lanes, hash, &mut self.drops, |_, _| true) else { return false };
-        let Some(request) = self.asked.insert(now, Question { lane, asker, query: message.to_vec() }) else {
-            self.drops.congested += 1;
-            return false;
-        };
-        session.send(&Frame::Query { request, message });
-        true
-    }
-
     fn echo(
         &mut self,
         now: Instant,
@@ -366,84 +339,6 @@ impl Core {
         }
     }
 
-    fn serve_dns(&mut self, now: Instant, lanes: &mut [Lane], flow: FlowId, changes: Changes) {
-        if changes.has(Changes::PEER_FINISHED)
-            && let Some(connection) = self.dns.get_mut(&flow)
-        {
-            connection.client = Half::Finished;
-        }
-        self.drive_dns(now, lanes, flow);
-    }
-
-    /// Reads queries of a DNS connection and writes answers, as far as either goes.
-    pub(crate) fn drive_dns(&mut self, now: Instant, lanes: &mut [Lane], flow: FlowId) {
-        let own = self.own_addresses();
-        loop {
-            let Some(connection) = self.dns.get_mut(&flow) else { return };
-            let appetite = connection.appetite();
-            let read = self.stack.read(flow, appetite, |piece| connection.read(piece));
-            let query = match connection.next(now) {
-                Next::Query(query) => query,
-                // Answers that are gone give room for queries that wait behind them.
-                Next::Nothing if read == 0 && !self.write_dns(flow) => break,
-                Next::Nothing => continue,
-                Next::Nonsense => {
-                    self.drops.dns += 1;
-                    self.dns.remove(&flow);
-                    return self.stack.abort(flow);
-                }
-            };
-            self.totals.dns += 1;
-            let answer = match front::judge(&query, &own) {
-                Verdict::Answer(answer) => Some(answer),
-                Verdict::Drop => None,
-                Verdict::Ask { .. } if self.ask(now, lanes, Asker::Tcp { flow }, &query) => continue,
-                Verdict::Ask { .. } => Some(front::failure(&query, front::SERVFAIL)),
-            };
-            if let Some(connection) = self.dns.get_mut(&flow) {
-                connection.done(now, answer.as_deref());
-            }
-        }
-        self.flush_dns(now, flow);
-    }
-
-    /// Writes what answers the app's side takes. Tells whether it took any.
-    fn write_dns(&mut self, flow: FlowId) -> bool {
-        let Some(connection) = self.dns.get_mut(&flow) else { return false };
-        let before = connection.output.len();
-        while !connection.output.is_empty() {
-            let taken = self.stack.write(flow, connection.output.as_slices().0);
-            if taken == 0 {
-                break;
-            }
-            connection.output.drain(..taken);
-        }
-        connection.output.len() < before
-    }
-
-    fn flush_dns(&mut self, now: Instant, flow: FlowId) {
-        self.write_dns(flow);
-        let Some(connection) = self.dns.get_mut(&flow) else { return };
-        if connection.is_over(now) && connection.server == Half::Open {
-            connection.server = Half::Finished;
-            self.stack.finish(flow);
-        }
-    }
-
-    /// Closes DNS connections that are idle, and resets those whose client takes nothing.
-    pub(crate) fn tidy_dns(&mut self, now: Instant) {
-        let stale: Vec<FlowId> =
-            self.dns.iter().filter(|(_, c)| c.is_over(now) || c.is_stuck(now)).map(|(flow, _)| *flow).collect();
-        for flow in stale {
-            if self.dns.get(&flow).is_some_and(|connection| connection.is_stuck(now)) {
-                self.dns.remove(&flow);
-                self.stack.abort(flow);
-            } else {
-                self.flush_dns(now, flow);
-            }
-        }
-    }
-
     /// A frame of the relay of `lane`.
     pub(crate) fn on_frame(&mut self, now: Instant, lane: usize, session: &mut Session, frame: Frame<'_>) {
         match frame {
@@ -459,6 +354,9 @@ impl Core {
             Frame::Opened { flow, .. } => self.opened(now, session, flow),
             Frame::Failed { flow, reason, os_code } => {
                 tracing::debug!(%flow, ?reason, os_code, "not connected");
+                if self.dns.contains_key(&FlowId(flow.0)) {
+                    return self.try_server(now, session, FlowId(flow.0));
+                }
                 self.flows.remove(&FlowId(flow.0));
                 self.stack.refuse(now, FlowId(flow.0), refusal(reason), &mut self.tap);
             }
@@ -466,6 +364,7 @@ impl Core {
             Frame::Fin { flow } => self.stack.finish(FlowId(flow.0)),
             Frame::Reset { flow } => {
                 self.flows.remove(&FlowId(flow.0));
+                self.dns.remove(&FlowId(flow.0));
                 self.stack.abort(FlowId(flow.0));
             }
             Frame::Datagram { bind, peer, marks, bytes } => {
@@ -506,8 +405,10 @@ impl Core {
                 }
             }
             Frame::Facts { request, json } => {
-                if self.asked.take(lane, request).is_some() {
-                    self.facts(json);
+                let Some(question) = self.asked.take(lane, request) else { return };
+                self.facts(json);
+                if let Asker::Servers { flow } = question.asker {
+                    self.servers_known(now, lane, session, flow);
                 }
             }
             Frame::ViaTrouble { words } => {
@@ -537,10 +438,15 @@ impl Core {
 
     fn opened(&mut self, now: Instant, session: &mut Session, flow: wire::FlowId) {
         let id = FlowId(flow.0);
-        if !self.flows.contains_key(&id) {
-            return session.reset(flow);
+        let Some(state) = self.flows.get_mut(&id) else { return session.reset(flow) };
+        match self.dns.remove(&id) {
+            None => self.stack.accept(now, id, &mut self.tap),
+            // It was accepted long ago, and asked something already.
+            Some(connection) => {
+                state.ahead = connection.into_input();
+                session.mark_ready(flow);
+            }
         }
-        self.stack.accept(now, id, &mut self.tap);
         let room = self.stack.room(id);
         session.widen(flow, u32::try_from(room).unwrap_or(u32::MAX));
     }
@@ -571,6 +477,7 @@ impl Core {
                     self.dns_woken.push(flow);
                 }
             }
+            (Asker::Servers { flow }, _) => self.take_back(now, flow),
             (Asker::Echo { .. } | Asker::Facts, _) => {}
         }
     }
@@ -593,6 +500,9 @@ impl Core {
     pub(crate) fn lane_died(&mut self, now: Instant, lane: usize) {
         let flows: Vec<FlowId> = self.flows.extract_if(|_, flow| flow.lane == lane).map(|(flow, _)| flow).collect();
         tracing::info!(lane, flows = flows.len(), "the relay's connections are reset");
+        for flow in &flows {
+            self.dns.remove(flow);
+        }
         self.stack.reset_flows(flows);
         if let Some(way_out) = &mut self.way_out {
             way_out.lane_died(lane);

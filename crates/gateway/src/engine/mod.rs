@@ -6,6 +6,7 @@
 
 mod asked;
 mod core;
+mod dns;
 mod full;
 mod report;
 mod spread;

@@ -75,13 +75,14 @@ const BUFFER: [(&str, &str); 1] = [("UNDERPASS_LAB_INTEROP_BUFFER", "65536")];
 /// The tests of the tunnel, which run with three relays: the one for Linux, the same behind the model
 /// of WSL's interop, and the one for Windows behind it and under Wine. What a relay lacks is left out by
 /// name: `tests/lab/src/relay.rs`.
-const TUNNEL: [&str; 19] = [
+const TUNNEL: [&str; 21] = [
     "lab/addresses",
     "lab/bad_input",
     "lab/changes",
     "lab/command",
     "lab/containers",
     "lab/dns",
+    "lab/faithful",
     "lab/host",
     "lab/icmp",
     "lab/ipv6",
@@ -95,6 +96,7 @@ const TUNNEL: [&str; 19] = [
     "lab/tunnel",
     "lab/udp",
     "lab/verification",
+    "lab/zone_transfer",
 ];
 
 /// Tests of the tunnel that measure; the newest Wine runs none of them.
