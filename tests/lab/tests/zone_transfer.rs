@@ -4,8 +4,16 @@
 
 use lab::addresses::NAT_GATEWAY;
 use lab::relay::{Lack, lacks};
-use lab::scene::{PATIENCE, Scratch, etc, python, tunnelled_lab};
+use lab::scene::{PATIENCE, Scratch, cut_off_lab, etc, python};
 use lab::{Lab, Place, Process, Tunnel, until};
+
+/// A lab that is cut off, a BIND on its host, and a tunnel. The BIND is there first: some relays read its address only once.
+fn lab_with_bind(scratch: &Scratch) -> Option<(Lab, Process, Tunnel)> {
+    let lab = cut_off_lab()?;
+    let server = bind(&lab, scratch);
+    let tunnel = Tunnel::up(&lab, &[]);
+    Some((lab, server, tunnel))
+}
 
 /// A BIND on the host's loopback, which serves `big.test` to all and transfers `closed.test` to nobody.
 fn bind(lab: &Lab, scratch: &Scratch) -> Process {
@@ -52,9 +60,7 @@ fn gateway(tunnel: &Tunnel) -> String {
 #[test]
 fn a_transfer_of_many_messages_arrives_whole_as_does_a_refusal() {
     let scratch = Scratch::new();
-    let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
-    let _bind = bind(&lab, &scratch);
-    knows_its_server(&lab);
+    let Some((lab, _bind, tunnel)) = lab_with_bind(&scratch) else { return };
     for words in [
         &["big.test", "AXFR"][..],
         &["big.test", "IXFR=3"],
@@ -75,12 +81,6 @@ fn a_transfer_of_many_messages_arrives_whole_as_does_a_refusal() {
         }
     }
     assert_eq!(tunnel.status()["flows"]["dns"], 0, "nothing waits: {}", tunnel.status()["flows"]);
-}
-
-/// Waits until the relay has told of the host's nameserver, if it must first hear of it.
-fn knows_its_server(lab: &Lab) {
-    let answers = || dig(lab, Place::Wsl, NAT_GATEWAY, &["+short", "big.test", "SOA"]).contains("ns.big.test.");
-    assert!(until(PATIENCE, answers), "the tunnel does not know the host's nameserver");
 }
 
 /// Asks for a SOA and, in the same write, for the zone, on one connection: `SERVER HOW`. With `half` the end of the stream
@@ -111,9 +111,7 @@ print(messages[1], messages[2] > 1, records)
 #[test]
 fn a_transfer_may_follow_another_question_and_the_end_of_the_stream_may_follow_it() {
     let scratch = Scratch::new();
-    let Some((lab, _tunnel)) = tunnelled_lab(&[]) else { return };
-    let _bind = bind(&lab, &scratch);
-    knows_its_server(&lab);
+    let Some((lab, _bind, _tunnel)) = lab_with_bind(&scratch) else { return };
     let whole = python(&lab, Place::Wsl, BEHIND_ANOTHER, &[NAT_GATEWAY, "open"]);
     assert_eq!(whole.stdout, "1 True 5004\n", "{whole:?}");
     // BIND breaks off a transfer whose client ends its stream, on the host's own path as well.
@@ -124,9 +122,7 @@ fn a_transfer_may_follow_another_question_and_the_end_of_the_stream_may_follow_i
 #[test]
 fn without_a_server_that_listens_a_transfer_fails_at_once_and_the_next_one_is_tried() {
     let scratch = Scratch::new();
-    let Some((lab, _tunnel)) = tunnelled_lab(&[]) else { return };
-    let server = bind(&lab, &scratch);
-    knows_its_server(&lab);
+    let Some((lab, server, _tunnel)) = lab_with_bind(&scratch) else { return };
     if !lacks(Lack::NewNameservers) {
         // Nothing listens at port 53 of the host's other address.
         etc(&lab, Place::Windows, "resolv.conf", "nameserver 192.0.2.2\nnameserver 127.0.0.1\n");
