@@ -76,6 +76,7 @@ $items = @(
     @{ Id = 'ping6'; Title = 'Ping over IPv6'; Readme = @('ping over IPv6') }
     @{ Id = 'path-mtu'; Title = 'What is too big to be sent whole is refused'; Readme = @('what it reports of a path''s MTU') }
     @{ Id = 'traceroute'; Title = 'Traceroute'; Readme = @('a real WSL kernel') }
+    @{ Id = 'tcp-traceroute'; Title = 'Traceroute by TCP'; Readme = @('what it says of a connection that a router ended') }
     @{ Id = 'ipv6'; Title = 'TCP over IPv6'; Readme = @('a real WSL kernel') }
     @{ Id = 'vpn'; Title = 'With a VPN connected'; Readme = @('a real VPN client') }
     @{ Id = 'changes'; Title = 'Windows reports changes of its network'; Readme = @('notifications of changes') }
@@ -704,7 +705,7 @@ try {
         $told = $null
         try {
             $told = Invoke-Selftest @('mode', 'host', 'pipe', 'throughput', 'latency', 'tcp', 'udp', 'dns', 'ping', 'ping6',
-                'path-mtu', 'traceroute', 'ipv6', 'vpn', 'proxy', '--mebibytes', [string]$Mebibytes) 900
+                'path-mtu', 'traceroute', 'tcp-traceroute', 'ipv6', 'vpn', 'proxy', '--mebibytes', [string]$Mebibytes) 900
         }
         catch { Write-Host $_.Exception.Message }
         $rows = @{}

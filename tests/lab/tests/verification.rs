@@ -46,7 +46,7 @@ fn every_item_is_found_as_it_is() {
     assert_eq!(report["version"], 1);
     let windows = Relay::chosen() == Relay::Windows;
     let work = ["start", "host", "pipe", "throughput", "latency", "tcp", "udp", "dns", "ping", "traceroute", "ipv6"];
-    for name in work.into_iter().chain(["path-mtu"]) {
+    for name in work.into_iter().chain(["path-mtu", "tcp-traceroute"]) {
         assert_eq!(outcome(&report, name), "yes", "{name}: {report:#}");
     }
     assert_eq!(outcome(&report, "ping6"), if lacks(Lack::Ping6) { "no" } else { "yes" }, "{report:#}");
@@ -64,6 +64,8 @@ fn every_item_is_found_as_it_is() {
         ("latency", "udp_us"),
         ("path-mtu", "mtu"),
         ("path-mtu", "told"),
+        // Gateway, router and server.
+        ("tcp-traceroute", "answered"),
     ] {
         let value = item(&report, name)["figures"][figure].as_f64();
         assert!(value.is_some_and(|value| value > 0.0), "{name} {figure}: {report:#}");
@@ -95,9 +97,11 @@ fn what_is_broken_is_found() {
         assert!(item(&report, name)["detail"].as_str().is_some_and(|detail| detail.len() > 10), "{name}: {report:#}");
     }
     // The routers on the way still answer.
-    let trace = selftest(&lab, &tunnel, &["traceroute"]);
-    let detail = item(&trace, "traceroute")["detail"].as_str().unwrap_or_default();
-    assert!(detail.ends_with("the last is the target: no"), "{trace:#}");
+    for by in ["traceroute", "tcp-traceroute"] {
+        let trace = selftest(&lab, &tunnel, &[by]);
+        let detail = item(&trace, by)["detail"].as_str().unwrap_or_default();
+        assert!(detail.ends_with("the last is the target: no"), "{trace:#}");
+    }
     // The pipe needs no network.
     assert_eq!(outcome(&selftest(&lab, &tunnel, &["pipe"]), "pipe"), "yes");
     send_signal(tunnel.process().pid(), "KILL");

@@ -26,7 +26,7 @@ fn in_the_helper_distro_every_item_is_found() {
     let items = report["items"].as_array().cloned().unwrap_or_default();
     let found = |name: &str| items.iter().find(|item| item["item"] == name).cloned().unwrap_or_default();
     let works = ["start", "mode", "host", "pipe", "throughput", "latency", "tcp", "udp", "dns", "ping", "traceroute"];
-    for name in works.into_iter().chain(["ipv6", "proxy"]) {
+    for name in works.into_iter().chain(["tcp-traceroute", "ipv6", "proxy"]) {
         assert_eq!(found(name)["outcome"], "yes", "{name}: {report:#}");
     }
     assert_eq!(found("mode")["notes"]["mode"], "nat");

@@ -14,7 +14,7 @@ use gateway::reach::{Target, reaches_without_tunnel};
 use gateway::status::State;
 use gateway::{Placement, Status, control, host};
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
@@ -74,6 +74,8 @@ pub(super) enum Item {
     PathMtu,
     /// A traceroute by ICMP
     Traceroute,
+    /// A traceroute by TCP
+    TcpTraceroute,
     /// Connections over IPv6
     Ipv6,
     /// The host's VPN does not cut the tunnel
@@ -123,7 +125,8 @@ pub(super) async fn run(item: Item, setup: &Setup) -> Finding {
         Item::Ping => Ok(setup.ping(IpAddr::is_ipv4).await),
         Item::Ping6 => setup.ipv6(setup.ping(IpAddr::is_ipv6)).await,
         Item::PathMtu => setup.path_mtu().await,
-        Item::Traceroute => setup.traceroute().await,
+        Item::Traceroute => setup.traceroute(|to| trace::trace(*to.ip(), MOST_HOPS)).await,
+        Item::TcpTraceroute => setup.traceroute(|to| trace::trace_tcp(to, MOST_HOPS)).await,
         Item::Ipv6 => setup.ipv6(setup.connect(|address| address.is_ipv6())).await,
         Item::Vpn => setup.vpn().await,
         Item::Proxy => setup.proxy().await,
@@ -395,23 +398,29 @@ impl Setup {
         }
     }
 
-    async fn traceroute(&self) -> anyhow::Result<Finding> {
+    async fn traceroute<F>(&self, trace: impl FnOnce(SocketAddrV4) -> F) -> anyhow::Result<Finding>
+    where
+        F: Future<Output = std::io::Result<Vec<Option<Ipv4Addr>>>>,
+    {
         let gateway = self.status()?.tap.context("the tunnel has no device yet")?.ipv4.gateway;
         let Some(to) = self.outside(IpAddr::is_ipv4).await?.first().copied() else {
             return Ok(Finding::skipped("there is no IPv4 address to trace: give one with --outside"));
         };
-        let IpAddr::V4(to) = to.ip() else { return Ok(Finding::skipped("only IPv4 is traced")) };
-        let hops = match trace::trace(to, MOST_HOPS).await {
+        let SocketAddr::V4(to) = to else { return Ok(Finding::skipped("only IPv4 is traced")) };
+        let hops = match trace(to).await {
             Ok(hops) => hops,
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 return Ok(Finding::skipped("only root can trace: run this as root"));
             }
-            Err(error) => return Err(error).context("no echo request can be sent"),
+            Err(error) => return Err(error).context("nothing can be sent"),
         };
         let answered = hops.iter().flatten().count();
         let (first, last) = (hops.first().copied().flatten(), hops.last().copied().flatten());
-        let words =
-            format!("{answered} of {} hops answer, the last is the target: {}", hops.len(), yes_no(last == Some(to)));
+        let words = format!(
+            "{answered} of {} hops answer, the last is the target: {}",
+            hops.len(),
+            yes_no(last == Some(*to.ip()))
+        );
         // Routers may stay silent; ours is the first, and at least one beyond it or the target must answer.
         let works = first == Some(gateway) && answered > 1;
         let finding = if works { Finding::yes(words) } else { Finding::no(words) };
