@@ -193,21 +193,30 @@ fn utf16(bytes: &[u8]) -> String {
     text.trim_start_matches('\u{feff}').to_owned()
 }
 
-/// Windows' own words for why it does not run a program, in its user's language; none where it does.
+/// Windows' own words for why it does not run a program, in its user's language. `None` where Windows
+/// runs it, and where no shell that a policy allows says why.
 pub(crate) async fn refusal(program: &Path) -> Option<String> {
     let path = translated("-w", &program.display().to_string()).await.ok()?;
-    let (_, output) = if runs_commands(CMD, &["/d", "/c", "exit 7"]).await {
-        ask(CMD, &["/d", "/c", &path, "--version"]).await.ok()?
-    } else if runs_commands(POWERSHELL, &[&POWERSHELL_OPTIONS[..], &["exit 7"]].concat()).await {
-        // Without 'Stop' PowerShell goes on after a program that Windows does not start, and ends
-        // with exit code 0: $LASTEXITCODE is not set then (about_Automatic_Variables).
-        let path = path.replace('\'', "''");
-        let command = format!("$ErrorActionPreference = 'Stop'; & '{path}' --version; exit $LASTEXITCODE");
-        ask(POWERSHELL, &[&POWERSHELL_OPTIONS[..], &[&command]].concat()).await.ok()?
-    } else {
+    if runs_commands(CMD, &["/d", "/c", "exit 7"]).await {
+        let (_, output) = ask(CMD, &["/d", "/c", &path, "--version"]).await.ok()?;
+        if output.status.success() {
+            return None;
+        }
+        let words = told(&output);
+        if !words.is_empty() {
+            return Some(words);
+        }
+    }
+    if !runs_commands(POWERSHELL, &[&POWERSHELL_OPTIONS[..], &["exit 7"]].concat()).await {
         return None;
-    };
-    (!output.status.success()).then(|| told(&output))
+    }
+    // Without 'Stop' PowerShell goes on after a program that Windows does not start, and ends
+    // with exit code 0: $LASTEXITCODE is not set then (about_Automatic_Variables).
+    let path = path.replace('\'', "''");
+    let command = format!("$ErrorActionPreference = 'Stop'; & '{path}' --version; exit $LASTEXITCODE");
+    let (_, output) = ask(POWERSHELL, &[&POWERSHELL_OPTIONS[..], &[&command]].concat()).await.ok()?;
+    let words = told(&output);
+    (!output.status.success() && !words.is_empty()).then_some(words)
 }
 
 /// Whether a shell runs `exit 7`. One that a policy forbids fails whatever it is given, with words
