@@ -80,10 +80,8 @@ pub(crate) fn run(
         let mut rows = Vec::new();
         for item in items {
             let start = Instant::now();
-            let mut finding = items::run(item, &setup).await;
-            finding.detail = redact::redacted(&finding.detail);
-            let took_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-            rows.push(Row { item: item.name(), finding, took_ms });
+            let finding = items::run(item, &setup).await;
+            rows.push(Row::new(item.name(), finding, start.elapsed()));
         }
         rows
     });
