@@ -5,6 +5,7 @@
 #include <windows.h>
 #include <iphlpapi.h>
 #include <icmpapi.h>
+#include <windns.h>
 #include <stdio.h>
 
 #ifndef UDP_SEND_MSG_SIZE
@@ -71,11 +72,23 @@ static BOOL takes_sends_whole(void) {
     return FALSE;
 }
 
+/* Whether a list of records that came as UTF-8 can be handed over as UTF-16, the last step of DnsQuery_W. */
+typedef void *(WINAPI *copy_records)(void *, int, int);
+
+static BOOL copies_records(void) {
+    copy_records copy = (copy_records)function("dnsapi.dll", "DnsRecordSetCopyEx");
+    static char name[] = "a.test";
+    DNS_RECORDA record = {.pName = name, .wType = DNS_TYPE_A, .wDataLength = 4};
+    record.Flags.S.CharSet = DnsCharSetUtf8;
+    return copy && copy(&record, DnsCharSetUtf8, DnsCharSetUnicode);
+}
+
 int main(void) {
     WSADATA data;
     WSAStartup(MAKEWORD(2, 2), &data);
     if (shows_idle_resets()) puts("idle-resets");
     if (takes_sends_whole()) puts("whole-sends");
+    if (copies_records()) puts("record-copies");
     create_file icmp6 = (create_file)function("iphlpapi.dll", "Icmp6CreateFile");
     HANDLE echo = icmp6 ? icmp6() : INVALID_HANDLE_VALUE;
     if (echo != INVALID_HANDLE_VALUE) puts("ping6");

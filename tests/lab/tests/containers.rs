@@ -1,16 +1,15 @@
 //! Containers in the VM: behind a bridge, with an MTU of 1500 while the TAP's is 65,520; their packets masqueraded or as they came.
 
 use lab::addresses::{NAT_GATEWAY, SERVER, SERVER_NAME};
-use lab::scene::{host_nameserver, http_server, python_server, tunnelled_lab};
+use lab::scene::{http_server, python_server, tunnelled_lab, tunnelled_lab_with_dns};
 use lab::{Container, Masquerade, Place, programs};
 
 /// Bytes fetched and sent back: long enough for windows to open wide and for a wrong MTU to stall.
 const LARGE: usize = 10_000_000;
 
 fn everything_works(masquerade: Masquerade, options: &[&str]) {
-    let Some((lab, tunnel)) = tunnelled_lab(options) else { return };
+    let Some((lab, _dns, tunnel)) = tunnelled_lab_with_dns(options) else { return };
     let container = Container::new(&lab, if masquerade == Masquerade::Yes { 17 } else { 18 }, masquerade);
-    let _dns = host_nameserver(&lab);
     let _web = http_server(&lab, Place::Internet, SERVER, 8080, "internet");
     let _host = http_server(&lab, Place::Windows, "127.0.0.1", 8081, "host");
     let _echo = python_server(&lab, Place::Internet, programs::UDP_ECHO, &[SERVER, "9000"], 9000);

@@ -3,7 +3,7 @@
 
 use lab::addresses::{NAT_GATEWAY, VM};
 use lab::relay::{Lack, lacks};
-use lab::scene::{etc, fetch, host_nameserver, http_server, python_server, tunnelled_lab, udp_ask};
+use lab::scene::{etc, fetch, http_server, python_server, tunnelled_lab, tunnelled_lab_with_dns, udp_ask};
 use lab::{Lab, Place, Process, Tunnel, Vpn, programs};
 
 const HOST6: &str = "fd75:6e64:6572::3";
@@ -57,9 +57,8 @@ fn services_on_the_hosts_loopback_are_reached_by_name_alias_and_the_vms_old_gate
 
 #[test]
 fn the_hosts_loopback_can_be_closed_while_dns_goes_on() {
-    let Some((lab, tunnel)) = tunnelled_lab(&["--no-host-loopback"]) else { return };
+    let Some((lab, _dns, tunnel)) = tunnelled_lab_with_dns(&["--no-host-loopback"]) else { return };
     let _services = loopback_services(&lab);
-    let _server = host_nameserver(&lab);
     assert_eq!(fetch(&lab, Place::Windows, "http://127.0.0.1:8080/").stdout, "host4", "the service is there");
     let alias = host4(&tunnel);
     for (host, port) in

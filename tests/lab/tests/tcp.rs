@@ -208,9 +208,10 @@ fn a_connection_whose_app_gave_up_while_it_was_pending_leaves_nothing() {
     give_up();
     black_hole(&lab, 81, "-D");
     assert!(until(PATIENCE, nothing), "after an answer that came too late: {}", left());
-    // The server never answers: the host's connect ends in time.
+    // The server never answers: the host's connect ends in time. Wine 10 repeats a SYN for 36 s
+    // whatever the kernel's setting.
     let fewer = lab.run(Place::Windows, &["sh", "-c", "echo 1 > /proc/sys/net/ipv4/tcp_syn_retries"]).unwrap();
     assert!(fewer.succeeded(), "{fewer:?}");
     give_up();
-    assert!(until(Duration::from_secs(30), nothing), "without an answer: {}", left());
+    assert!(until(Duration::from_secs(60), nothing), "without an answer: {}", left());
 }
