@@ -3,7 +3,8 @@
 
 use crate::frames::{self, ACK, GATEWAY_MAC, IP, SYN, TCP, VM_MAC};
 use stack::{
-    AddressPlan, Capacity, Config, Event, FlowId, HostLoopback, Ipv6, Offload, RxMeta, Stack, Transmit, TxMeta,
+    AddressPlan, Capacity, Config, Event, Filtering, FlowId, HostLoopback, Ipv6, Offload, RxMeta, Stack, Transmit,
+    TxMeta,
 };
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -72,6 +73,7 @@ impl Vm {
             offload,
             addresses,
             ipv6: Ipv6::Enabled,
+            udp_filtering: Filtering::default(),
             gateway_mac: GATEWAY_MAC,
             vm_mac: VM_MAC,
             capacity: Capacity::default(),

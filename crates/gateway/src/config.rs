@@ -9,10 +9,11 @@ use crate::via::{Proxy, Secret, Via};
 use dialog::{Except, ExceptError, ProxyUrlError};
 use ipnet::Ipv4Net;
 use serde::Deserialize;
-use stack::HostLoopback;
+use stack::{Filtering, HostLoopback};
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// Everything decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct Settings {
     pub subnet: Option<Ipv4Net>,
     /// Whether the host's own 127.0.0.1 can be reached.
     pub host_loopback: HostLoopback,
+    /// Which hosts may send datagrams to an app.
+    pub udp_filtering: UdpFiltering,
     /// Whether the kernel cuts segments.
     pub offload: OffloadWish,
     /// Where lock and control socket are.
@@ -53,6 +56,35 @@ pub enum Placement {
     OnWindowsDisk,
 }
 
+/// Which hosts may send datagrams to an app, by the names of RFC 4787 section 5.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct UdpFiltering(pub Filtering);
+
+/// The names that [`UdpFiltering`] can have.
+const FILTERINGS: [(&str, Filtering); 2] =
+    [("address-dependent", Filtering::AddressDependent), ("endpoint-independent", Filtering::EndpointIndependent)];
+
+impl FromStr for UdpFiltering {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let named = FILTERINGS.iter().find(|(name, _)| *name == text);
+        named.map(|(_, filtering)| Self(*filtering)).ok_or_else(|| {
+            let [(first, _), (second, _)] = FILTERINGS;
+            format!("'{text}' is no filtering of UDP; give {first} or {second}")
+        })
+    }
+}
+
+impl TryFrom<String> for UdpFiltering {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
 /// What a file or the command line says; nothing where it is silent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -71,6 +103,8 @@ pub struct Choices {
     pub subnet: Option<Ipv4Net>,
     /// True: the host's loopback is refused.
     pub no_host_loopback: Option<bool>,
+    /// Which hosts may send datagrams to an app.
+    pub udp_filtering: Option<UdpFiltering>,
     /// True: plain frames.
     pub no_offload: Option<bool>,
     /// Where the command and the status are published.
@@ -182,6 +216,7 @@ impl Choices {
             mtu: self.mtu.or(below.mtu),
             subnet: self.subnet.or(below.subnet),
             no_host_loopback: self.no_host_loopback.or(below.no_host_loopback),
+            udp_filtering: self.udp_filtering.or(below.udp_filtering),
             no_offload: self.no_offload.or(below.no_offload),
             publish: self.publish.or(below.publish),
             no_publish: self.no_publish.or(below.no_publish),
@@ -227,6 +262,7 @@ impl Choices {
             } else {
                 HostLoopback::Allowed
             },
+            udp_filtering: self.udp_filtering.unwrap_or_default(),
             offload: if self.no_offload == Some(true) { OffloadWish::Off } else { OffloadWish::Auto },
             runtime_dir,
             publish: match self.no_publish {
@@ -259,7 +295,7 @@ mod tests {
     #[test]
     fn a_file_may_say_everything_and_options_go_over_it() {
         let text = "relay = '/r'\nrelay-arg = ['a', 'b']\nlanes = 2\ntap = 't0'\nmtu = 1500\n\
-                    subnet = '10.1.2.16/28'\nno-host-loopback = true\nno-offload = true\n\
+                    subnet = '10.1.2.16/28'\nno-host-loopback = true\nudp-filtering = 'endpoint-independent'\nno-offload = true\n\
                     publish = '/p'\noutside = '192.0.2.1:443'\nvia = 'socks5://me:s3cret@proxy:1080'\n\
                     via-except = ['10.0.0.0/8', '.corp.test']\n";
         let file: Choices = toml::from_str(text).unwrap();
@@ -268,6 +304,7 @@ mod tests {
         assert_eq!((settings.relay, settings.placement), (relay, Placement::AsItLies));
         assert_eq!((settings.lanes, settings.mtu, settings.tap.as_str()), (2, Some(9000), "t0"));
         assert_eq!((settings.host_loopback, settings.offload), (HostLoopback::Refused, OffloadWish::Off));
+        assert_eq!(settings.udp_filtering.0, Filtering::EndpointIndependent);
         assert_eq!(settings.subnet.unwrap().to_string(), "10.1.2.16/28");
         assert_eq!((settings.publish, settings.outside.to_string().as_str()), (Some("/p".into()), "192.0.2.1:443"));
         let via = settings.via.unwrap();
@@ -281,6 +318,7 @@ mod tests {
         let settings = settle(Choices::default()).unwrap();
         assert_eq!((settings.lanes, settings.mtu, settings.tap.as_str()), (1, None, "underpass0"));
         assert_eq!((settings.host_loopback, settings.offload), (HostLoopback::Allowed, OffloadWish::Auto));
+        assert_eq!(settings.udp_filtering.0, Filtering::AddressDependent);
         assert_eq!(settings.relay.program, PathBuf::from("underpass-relay"));
         assert_eq!((settings.placement, settings.via), (Placement::OnWindowsDisk, None));
     }
@@ -289,6 +327,8 @@ mod tests {
     fn an_unknown_key_is_named() {
         let error = toml::from_str::<Choices>("lanes = 2\nlane = 3\n").unwrap_err().to_string();
         assert!(error.contains("unknown field `lane`"), "{error}");
+        let error = toml::from_str::<Choices>("udp-filtering = 'full-cone'\n").unwrap_err().to_string();
+        assert!(error.contains("give address-dependent or endpoint-independent"), "{error}");
     }
 
     #[test]

@@ -161,6 +161,7 @@ async fn serve(
         offload: tap.offload(),
         addresses: plan.clone(),
         ipv6: Ipv6::Disabled,
+        udp_filtering: settings.udp_filtering.0,
         gateway_mac: MACS.0,
         vm_mac: MACS.1,
         capacity: Capacity::default(),

@@ -9,7 +9,8 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 use underpass_stack::{
-    AddressPlan, Capacity, Config, Event, FlowId, HostLoopback, Ipv6, Offload, RxMeta, Stack, Transmit, TxMeta,
+    AddressPlan, Capacity, Config, Event, Filtering, FlowId, HostLoopback, Ipv6, Offload, RxMeta, Stack, Transmit,
+    TxMeta,
 };
 
 const GATEWAY_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
@@ -61,6 +62,7 @@ impl App {
             offload: Offload::Vnet,
             addresses: AddressPlan { subnet, captured: Vec::new(), host_loopback: HostLoopback::Allowed },
             ipv6: Ipv6::Enabled,
+            udp_filtering: Filtering::default(),
             gateway_mac: GATEWAY_MAC,
             vm_mac: VM_MAC,
             capacity: Capacity::default(),

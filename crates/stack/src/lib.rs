@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod addresses;
+mod contacts;
 mod event;
 mod fragments;
 mod icmp;
@@ -23,6 +24,7 @@ mod tcp;
 mod udp;
 
 pub use addresses::{AddressPlan, HostLoopback, Ipv6, Target};
+pub use contacts::Filtering;
 pub use event::{Event, Refusal};
 pub use icmp::{Fault, FaultKind};
 pub use marks::{Fragments, Marks};

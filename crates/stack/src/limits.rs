@@ -15,6 +15,11 @@ pub const MAX_FLOWS: usize = 16_384;
 /// UDP source endpoints at a time; each holds a socket of the relay.
 pub const MAX_BINDS: usize = 4096;
 
+/// Hosts that a UDP source endpoint has sent to and is remembered for, and as many before them. A peer
+/// of a distributed hash table talks to about a hundred others a second, each of which answers within
+/// a second or two; more would let one user hold megabytes with its endpoints.
+pub const MAX_CONTACTS: usize = 256;
+
 /// DNS questions and echo requests that wait for an answer, each.
 pub const MAX_REQUESTS: usize = 4096;
 

@@ -3,6 +3,7 @@
 mod inbound;
 
 use crate::addresses::{AddressPlan, Ipv6};
+use crate::contacts::Filtering;
 use crate::event::{Event, Refusal};
 use crate::fragments::Reassembler;
 use crate::icmp::{self, Bucket, Fault, FaultKind};
@@ -47,6 +48,8 @@ pub struct Config {
     pub addresses: AddressPlan,
     /// Whether IPv6 is carried at first.
     pub ipv6: Ipv6,
+    /// Which hosts may send datagrams to an app.
+    pub udp_filtering: Filtering,
     /// The gateway's Ethernet address: the TAP's neighbour.
     pub gateway_mac: [u8; 6],
     /// The TAP's own Ethernet address, in the VM.
@@ -64,6 +67,7 @@ pub struct Stack {
     link: Link,
     tcp: Tcp,
     binds: Binds,
+    udp_filtering: Filtering,
     requests: Requests,
     fragments: Reassembler,
     bucket: Bucket,
@@ -85,6 +89,7 @@ impl Stack {
             link,
             tcp,
             binds: Binds::new(config.capacity.binds),
+            udp_filtering: config.udp_filtering,
             requests: Requests::default(),
             fragments: Reassembler::default(),
             bucket: Bucket::new(now),
@@ -217,7 +222,8 @@ impl Stack {
         }
     }
 
-    /// A datagram from `peer` for the app behind `bind`; `marks` is what it came with.
+    /// A datagram from `peer` for the app behind `bind`; `marks` is what it came with. One from a host
+    /// that the app has not sent to is dropped where [`Config::udp_filtering`] says so.
     pub fn deliver_datagram(
         &mut self,
         now: Instant,
@@ -227,6 +233,11 @@ impl Stack {
         marks: Marks,
         out: &mut dyn Transmit,
     ) {
+        let is_stranger = self.udp_filtering == Filtering::AddressDependent
+            && self.binds.get(bind).is_some_and(|bind| !bind.contacts.contains(peer.ip()));
+        if is_stranger {
+            return self.stats.drop(DropReason::Stranger);
+        }
         let found = self.binds.answered(now, bind).map(|bind| (bind.app, bind.alias(peer.port())));
         let Some((app, alias)) = found else { return self.stats.drop(DropReason::Late) };
         let from = self.known_as(peer, alias);

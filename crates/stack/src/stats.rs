@@ -55,11 +55,13 @@ pub enum DropReason {
     Refused,
     /// From the relay for a bind or request that is gone, or too large.
     Late,
+    /// A datagram from a host that the app has not sent one to.
+    Stranger,
 }
 
 impl DropReason {
     /// All reasons, in the order of [`Stats::drops`].
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Malformed,
         Self::Checksum,
         Self::EtherType,
@@ -86,6 +88,7 @@ impl DropReason {
         Self::TtlExpired,
         Self::Refused,
         Self::Late,
+        Self::Stranger,
     ];
 }
 

@@ -1,6 +1,7 @@
 //! UDP: one bind a source endpoint of the VM, used for every destination (RFC 4787 REQ-1), with its idle time and the aliases
 //! by which the app knows loopback peers. Knows no packet format.
 
+use crate::contacts::Contacts;
 use crate::limits::{MAX_ALIASES, UDP_IDLE, UDP_IDLE_SHORT};
 use crate::sent::Latest;
 use std::cmp::Reverse;
@@ -32,6 +33,8 @@ pub(crate) struct Bind {
     used: Instant,
     /// Loopback ports and the address by which the app knows them; the newest last.
     aliases: VecDeque<(u16, IpAddr)>,
+    /// The hosts that it has sent to, as the relay knows them.
+    pub(crate) contacts: Contacts,
     /// What it sent last.
     pub(crate) latest: Latest,
 }
@@ -144,8 +147,15 @@ impl Binds {
         };
         let slot = &mut self.slots[usize::from(index)];
         let peers = if port == 53 { Peers::OnlyDns } else { Peers::Any };
-        let latest = Latest::default();
-        let bind = Bind { app, traffic: Traffic::OneWay, peers, used: now, aliases: VecDeque::new(), latest };
+        let bind = Bind {
+            app,
+            traffic: Traffic::OneWay,
+            peers,
+            used: now,
+            aliases: VecDeque::new(),
+            contacts: Contacts::default(),
+            latest: Latest::default(),
+        };
         let id = BindId(u32::from(slot.generation) << 16 | u32::from(index));
         self.short.push(Reverse((now, id)));
         slot.bind = Some(bind);

@@ -21,13 +21,37 @@ fn a_source_endpoint_has_one_bind_for_all_peers() {
     let bind = *bind;
     assert_eq!(rig.bind(APP, "1.1.1.1:1"), bind);
     assert_ne!(rig.bind("10.99.0.18:5001", PEER), bind);
-    // A stranger may answer: the filter is the relay host's.
-    let sent = rig
-        .out(|s, now, out| s.deliver_datagram(now, bind, "7.7.7.7:7".parse().unwrap(), b"hi", Marks::of_ttl(50), out));
+    // Another port of a host that the app has sent to (RFC 4787 section 5).
+    let from = |rig: &mut Rig, peer: &str| {
+        let peer = peer.parse().unwrap();
+        rig.out(|s, now, out| s.deliver_datagram(now, bind, peer, b"hi", Marks::of_ttl(50), out))
+    };
+    assert_eq!(from(&mut rig, "1.1.1.1:7").len(), 1);
+    assert!(from(&mut rig, "7.7.7.7:7").is_empty(), "a host that it has not sent to");
+    assert_eq!(rig.stack.stats().dropped(DropReason::Stranger), 1);
+    rig.bind(APP, "7.7.7.7:9");
+    let sent = from(&mut rig, "7.7.7.7:7");
     let sliced = etherparse::SlicedPacket::from_ip(&sent[0]).unwrap();
     let Some(etherparse::TransportSlice::Udp(u)) = sliced.transport else { panic!("no UDP") };
     assert_eq!((u.source_port(), u.destination_port(), u.payload()), (7, 5000, &b"hi"[..]));
     assert_eq!(u.checksum(), u.to_header().calc_checksum_ipv4_raw([7, 7, 7, 7], [10, 99, 0, 18], b"hi").unwrap());
+}
+
+#[test]
+fn strangers_neither_reach_an_app_nor_keep_its_bind_unless_the_filtering_lets_them() {
+    let stranger: SocketAddr = "7.7.7.7:7".parse().unwrap();
+    let mut rig = Rig::new(1500);
+    let bind = rig.bind(APP, PEER);
+    rig.wait(Duration::from_secs(20));
+    rig.out(|s, now, out| s.deliver_datagram(now, bind, stranger, b"hi", Marks::of_ttl(50), out));
+    assert_eq!(rig.wait(Duration::from_secs(11)), [Event::Unbind { bind }]);
+
+    let mut config = config(Offload::None, 1500);
+    config.udp_filtering = Filtering::EndpointIndependent;
+    rig.stack = Stack::new(config, rig.now);
+    let bind = rig.bind(APP, PEER);
+    let sent = rig.out(|s, now, out| s.deliver_datagram(now, bind, stranger, b"hi", Marks::of_ttl(50), out));
+    assert_eq!(sent.len(), 1);
 }
 
 #[test]

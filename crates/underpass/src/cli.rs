@@ -6,7 +6,7 @@ use crate::proxy::args::ProxyOptions;
 use crate::selftest::SelftestOptions;
 use crate::settings::SettingsCommand;
 use clap::{ArgAction, Args, Parser, Subcommand};
-use gateway::config::{Choices, OsText};
+use gateway::config::{Choices, OsText, UdpFiltering};
 use gateway::reach::Target;
 use gateway::via::Secret;
 use ipnet::Ipv4Net;
@@ -174,6 +174,11 @@ pub(crate) struct UpOptions {
     /// Refuse connections to the host's own 127.0.0.1
     #[arg(long)]
     no_host_loopback: bool,
+    /// Which hosts may send datagrams to an app: `address-dependent`, those that the app has sent one
+    /// to, or `endpoint-independent`, all that know the host's port (RFC 4787) [default:
+    /// address-dependent]
+    #[arg(long, value_name = "FILTERING")]
+    udp_filtering: Option<UdpFiltering>,
     /// Do without segment and checksum offload on the TAP device
     #[arg(long)]
     no_offload: bool,
@@ -202,7 +207,7 @@ pub(crate) struct UpOptions {
     pub(crate) log_file: Option<PathBuf>,
     /// Start no gateway: stay with the one that runs, and with those that follow it. Exit code 1
     /// when none has run for 60 s
-    #[arg(long, conflicts_with_all = ["relay", "relay_arg", "lanes", "tap", "mtu", "subnet", "no_host_loopback", "no_offload",
+    #[arg(long, conflicts_with_all = ["relay", "relay_arg", "lanes", "tap", "mtu", "subnet", "no_host_loopback", "udp_filtering", "no_offload",
         "publish", "no_publish", "outside", "via", "via_except", "config", "if_needed"])]
     pub(crate) attach: bool,
 }
@@ -219,6 +224,7 @@ impl UpOptions {
             mtu: self.mtu,
             subnet: self.subnet,
             no_host_loopback: self.no_host_loopback.then_some(true),
+            udp_filtering: self.udp_filtering,
             no_offload: self.no_offload.then_some(true),
             publish: self.publish,
             no_publish: self.no_publish.then_some(true),

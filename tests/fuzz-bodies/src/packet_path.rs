@@ -4,8 +4,8 @@
 use crate::Bytes;
 use std::time::{Duration, Instant};
 use underpass_stack::{
-    AddressPlan, BindId, Capacity, Changes, Config, Event, Fault, FaultKind, FlowId, HostLoopback, Ipv6, Marks,
-    Offload, Refusal, RequestId, RxMeta, Stack, Transmit, TxMeta,
+    AddressPlan, BindId, Capacity, Changes, Config, Event, Fault, FaultKind, Filtering, FlowId, HostLoopback, Ipv6,
+    Marks, Offload, Refusal, RequestId, RxMeta, Stack, Transmit, TxMeta,
 };
 
 const GATEWAY_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
@@ -187,6 +187,7 @@ impl Run {
             offload: if first & 2 == 0 { Offload::None } else { Offload::Vnet },
             addresses,
             ipv6: if first & 4 == 0 { Ipv6::Enabled } else { Ipv6::Disabled },
+            udp_filtering: if first & 8 == 0 { Filtering::AddressDependent } else { Filtering::EndpointIndependent },
             gateway_mac: GATEWAY_MAC,
             vm_mac: VM_MAC,
             capacity: Capacity { flows: 3, half_open: 2, binds: 2 },

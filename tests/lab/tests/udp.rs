@@ -18,7 +18,7 @@ fn binds(tunnel: &Tunnel) -> u64 {
 }
 
 #[test]
-fn a_source_port_has_one_socket_for_every_destination_and_for_whoever_answers() {
+fn a_source_port_has_one_socket_for_every_destination_and_every_port_that_answers() {
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
     let _server = udp_server(&lab);
     let program = "
@@ -28,12 +28,31 @@ seen = [ask(a, (one, port), b'who')[0], ask(a, (other, port), b'who')[0], ask(a,
 assert len(set(seen)) == 1, ('one source, several mappings', seen)
 assert ask(b, (one, port), b'who')[0] != seen[0], 'two sources, one mapping'
 data, peer = ask(a, (one, port), b'call')
-assert (data, peer) == (b'called', (other, 7005)), ('a third party', data, peer)
+assert (data, peer) == (b'called', (other, 7005)), ('another port', data, peer)
 print(seen[0].decode())
 ";
     let seen = udp_client(&lab, program, &[SERVER, OTHER_SERVER, &UDP_WHO.to_string()]);
     assert!(seen.starts_with("192.0.2.2 "), "the host speaks for the VM: {seen}");
     assert_eq!((relay_sockets(&lab), binds(&tunnel)), (2, 2), "one socket a source");
+}
+
+/// A host that the app has not sent to sends to it, by another's word.
+#[test]
+fn a_stranger_reaches_an_app_only_where_the_filtering_lets_it() {
+    for (options, first) in [(&[][..], SERVER), (&["--udp-filtering", "endpoint-independent"], OTHER_SERVER)] {
+        let Some((lab, tunnel)) = tunnelled_lab(options) else { return };
+        let _server = udp_server(&lab);
+        let program = "
+one, other, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+s = udp()
+s.sendto(b'call', (one, port))
+print(ask(s, (one, port), b'who')[1][0])
+";
+        let seen = udp_client(&lab, program, &[SERVER, OTHER_SERVER, &UDP_WHO.to_string()]);
+        assert_eq!(seen, first, "{options:?} {}", tunnel.status());
+        let strangers = tunnel.status()["drops"]["stranger"].as_u64();
+        assert_eq!(strangers, (first == SERVER).then_some(1), "{options:?}");
+    }
 }
 
 #[test]

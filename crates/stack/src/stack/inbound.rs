@@ -253,6 +253,7 @@ impl Stack {
         }
         if let Some(bind) = self.binds.get_mut(used.bind) {
             bind.latest.push(Sent::read(packet, to, meta));
+            bind.contacts.insert(peer.ip());
             if peer.ip().is_loopback() {
                 bind.remember_alias(to.port(), to.ip());
             }

@@ -39,6 +39,7 @@ pub fn config(offload: Offload, mtu: usize) -> Config {
         offload,
         addresses: plan(),
         ipv6: Ipv6::Enabled,
+        udp_filtering: Filtering::default(),
         gateway_mac: GATEWAY_MAC,
         vm_mac: VM_MAC,
         capacity: Capacity::default(),
