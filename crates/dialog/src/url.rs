@@ -238,14 +238,13 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-/// The text with the user and password of every URL in it (also of one without a scheme, `USER:PASSWORD@HOST`) replaced by `***`. What
-/// is not well-formed is rather hidden too much than too little.
+/// The text with the user and password of every URL in it (also of one without a scheme,
+/// `USER:PASSWORD@HOST`), and the query of every URL with a scheme, replaced by `***`. Of what is not
+/// well-formed it rather hides too much than too little.
 #[must_use]
 pub fn mask(text: &str) -> String {
-    // What ends a URL in a line of a file, a shell or a sentence, and is in no password that is not escaped.
-    let ends = |letter: char| letter.is_whitespace() || "\"'`<>".contains(letter);
     let mut masked = String::with_capacity(text.len());
-    for word in text.split_inclusive(ends) {
+    for word in text.split_inclusive(is_end) {
         mask_word(word, &mut masked);
     }
     masked
@@ -269,26 +268,52 @@ fn mask_word(word: &str, masked: &mut String) {
 
 /// What stands behind a scheme.
 fn mask_url(url: &str, masked: &mut String) {
-    let Some((who, place)) = url.rsplit_once('@') else { return *masked += url };
+    let Some((who, sign, place)) = split_who(url) else { return mask_query(url, masked) };
     let authority = who.split(['/', '?', '#']).next().unwrap_or_default();
     // An '@' in a path, behind what looks like a host, ends no secret.
     if authority.len() < who.len() && !authority.contains('@') && is_place(authority) {
-        return *masked += url;
+        return mask_query(url, masked);
     }
     *masked += HIDDEN;
-    masked.push('@');
+    *masked += sign;
+    mask_query(place, masked);
+}
+
+/// User and password, the sign behind them, and the rest. Who has escaped the '@' by mistake has
+/// written a password all the same.
+fn split_who(text: &str) -> Option<(&str, &str, &str)> {
+    let sign = if text.contains('@') { "@" } else { "%40" };
+    let (who, place) = text.rsplit_once(sign)?;
+    Some((who, sign, place))
+}
+
+/// A query may hold a token (RFC 6750 section 2.3), and no name says which of its values is one.
+fn mask_query(url: &str, masked: &mut String) {
+    let Some((place, query)) = url.split_once('?') else { return *masked += url };
+    let end = query.trim_end_matches(is_end).len();
     *masked += place;
+    masked.push('?');
+    if end > 0 {
+        *masked += HIDDEN;
+    }
+    *masked += &query[end..];
+}
+
+/// What ends a URL in a line of a file, a shell or a sentence, and is in no password that is not
+/// escaped.
+fn is_end(letter: char) -> bool {
+    letter.is_whitespace() || "\"'`<>".contains(letter)
 }
 
 /// What has no scheme: hidden if it has a password, since an address of mail or of git has none.
 fn mask_bare(text: &str, masked: &mut String) {
     let name = text.find('=').map_or("", |equals| &text[..=equals]);
     let name = if name.contains(':') { "" } else { name };
-    match text[name.len()..].rsplit_once('@') {
-        Some((who, place)) if who.contains(':') => {
+    match split_who(&text[name.len()..]) {
+        Some((who, sign, place)) if who.contains(':') => {
             *masked += name;
             *masked += HIDDEN;
-            masked.push('@');
+            *masked += sign;
             *masked += place;
         }
         _ => *masked += text,
@@ -381,6 +406,13 @@ mod tests {
             ("me@example.test", "me@example.test"),
             ("git@github.test:me/repo", "git@github.test:me/repo"),
             ("http://plain:80", "http://plain:80"),
+            ("see https://h/x?token=s3cret&a=b now", "see https://h/x?*** now"),
+            ("{\"url\":\"https://u:p@h/x?sig=s3cret\"}", "{\"url\":\"https://***@h/x?***\"}"),
+            ("https://h/?", "https://h/?"),
+            ("https://h/x%40y?z=1", "https://h/x%40y?***"),
+            ("http://me:pw%40h:80", "http://***%40h:80"),
+            ("me:pw%40h", "***%40h"),
+            ("why? because", "why? because"),
             ("", ""),
         ] {
             assert_eq!(mask(text), masked);
