@@ -1,6 +1,6 @@
 //! The TAP device: Ethernet frames out of the kernel and into it, with checksum and segment offload where the kernel has
-//! them. Knows no packet; addresses and routes of the interface are `net`'s. How the device is opened is in `offload` and
-//! `plain`; the virtio-net header (struct `virtio_net_hdr`, virtio 1.2 section 5.1.6) is read and written here.
+//! them. Knows no packet; addresses and routes of the interface are `net`'s. How the device is opened is in `open`; the
+//! virtio-net header (struct `virtio_net_hdr`, virtio 1.2 section 5.1.6) is read and written here.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -17,8 +17,7 @@ use stack::{Gso, GsoKind, Offload, PartialChecksum, RxMeta, Transmit, TxMeta};
 use tokio::io::Interest;
 use tokio::net::unix::pipe;
 
-mod offload;
-mod plain;
+mod open;
 
 type Removal = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -119,12 +118,12 @@ impl Tap {
             return Err(TapError::InvalidName { name: name.to_owned() });
         }
         let with_offload = match wish {
-            OffloadWish::Auto => offload::open(name).map_err(|failure| failure.explain(name))?,
+            OffloadWish::Auto => open::with_offload(name).map_err(|failure| failure.explain(name))?,
             OffloadWish::Off => None,
         };
         let (opened, offload) = match with_offload {
             Some(opened) => (opened, Offload::Vnet),
-            None => (plain::open(name).map_err(|failure| failure.explain(name))?, Offload::None),
+            None => (open::plain(name).map_err(|failure| failure.explain(name))?, Offload::None),
         };
         let device = pipe::Receiver::from_file_unchecked(opened.file)
             .map_err(|source| Failure { step: "registering it with the event loop", source }.explain(name))?;
