@@ -11,7 +11,8 @@ use ipnet::Ipv4Net;
 use serde::Deserialize;
 use stack::{Filtering, HostLoopback};
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -119,6 +120,9 @@ pub struct Choices {
     pub via_except: Option<Vec<String>>,
 }
 
+/// The bits of a file's mode by which its group and all others read it.
+const READABLE_BY_OTHERS: u32 = 0o044;
+
 /// An argument: text in a file, any bytes on the command line.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
@@ -194,15 +198,23 @@ pub const VIA_VARIABLE: &str = "UNDERPASS_VIA";
 pub const RUNTIME_DIR: &str = "/run/underpass";
 
 impl Choices {
-    /// Reads a TOML file.
+    /// Reads a TOML file. One with a password that other users can read gets a warning in the log.
     ///
     /// # Errors
     /// It cannot be read, or has a key that is unknown or of the wrong type.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })?;
-        toml::from_str(&text)
-            .map_err(|source| ConfigError::Parse { path: path.to_path_buf(), source: Box::new(source) })
+        let read = |source| ConfigError::Read { path: path.to_path_buf(), source };
+        let mut file = std::fs::File::open(path).map_err(read)?;
+        let mode = file.metadata().map_err(read)?.permissions().mode();
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(read)?;
+        let choices: Self = toml::from_str(&text)
+            .map_err(|source| ConfigError::Parse { path: path.to_path_buf(), source: Box::new(source) })?;
+        if choices.via.as_ref().is_some_and(Secret::has_password) && mode & READABLE_BY_OTHERS != 0 {
+            let path = path.display();
+            tracing::warn!("other users can read the proxy's password in {path}; run `chmod 600 {path}`");
+        }
+        Ok(choices)
     }
 
     /// These choices, and `below` where they are silent.

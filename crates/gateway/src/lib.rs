@@ -101,6 +101,11 @@ pub async fn run(
     stop: impl Future<Output = ()>,
     up: impl FnOnce(&Status),
 ) -> Result<(), RunError> {
+    // It holds a proxy's password and everybody's traffic: no core dump, and no other process of its
+    // user looks into its memory (PR_SET_DUMPABLE in prctl(2)).
+    if let Err(error) = nix::sys::prctl::set_dumpable(false) {
+        tracing::warn!(%error, "this process can be dumped");
+    }
     let instance = Instance::claim(&settings.runtime_dir)?;
     let listener = instance.listen()?;
     let tap = Tap::open(&settings.tap, settings.offload)?;

@@ -18,6 +18,14 @@ use wire::{Capabilities, Frame, Session, ViaSettings};
 #[serde(transparent)]
 pub struct Secret(pub String);
 
+impl Secret {
+    /// Whether there is a user or password in it.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        dialog::mask(&self.0) != self.0
+    }
+}
+
 impl From<String> for Secret {
     fn from(text: String) -> Self {
         Self(text)

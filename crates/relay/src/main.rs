@@ -62,15 +62,15 @@ struct Questions {
 
 fn main() -> ExitCode {
     // Before anything that loads one.
-    let restricted = os::load_libraries_from_system_only();
+    let hardened = os::harden();
     let options = Options::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .init();
-    if let Err(error) = restricted {
-        tracing::warn!(%error, "libraries are searched for in this program's folder too");
+    if let Err(error) = hardened {
+        tracing::warn!(%error, "other processes of this user could change or read this one");
     }
     match options.command {
         Some(Command::Facts) => return print(&os::facts()),

@@ -198,7 +198,7 @@ pub(crate) struct UpOptions {
     /// settings say of each destination (script, bypass list). A command line can be read by others of this VM: give a password by the
     /// configuration file or the variable UNDERPASS_VIA
     #[arg(long, value_name = "PROXY")]
-    via: Option<Secret>,
+    pub(crate) via: Option<Secret>,
     /// What goes without that proxy: a network, a .domain or a name; repeat it for more. This host's own addresses always do
     #[arg(long, value_name = "NETWORK|.DOMAIN")]
     via_except: Vec<String>,

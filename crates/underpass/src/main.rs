@@ -117,6 +117,12 @@ fn status_directories() -> Vec<PathBuf> {
 }
 
 fn up_settings(options: UpOptions) -> anyhow::Result<Settings> {
+    if options.via.as_ref().is_some_and(Secret::has_password) {
+        tracing::warn!(
+            "every user of this VM can read the password in --via, for instance by `ps`; give it by the variable \
+             {VIA_VARIABLE} or by `via` in a configuration file (--config) that is root's alone"
+        );
+    }
     let file = options.config.as_deref().map(Choices::from_file).transpose()?.unwrap_or_default();
     let via = std::env::var(VIA_VARIABLE).ok().filter(|text| !text.is_empty()).map(Secret);
     let environment = Choices { via, ..Choices::default() };

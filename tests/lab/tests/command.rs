@@ -140,6 +140,27 @@ fn what_cannot_be_understood_is_a_usage_error_that_names_it() {
 }
 
 #[test]
+fn a_password_that_other_users_can_read_is_warned_of() {
+    let Some(lab) = cut_off_lab() else { return };
+    let scratch = Scratch::new();
+    let config = scratch.file("via.toml", "via = 'http://me:s3cret@proxy.test:3128'\n");
+    let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
+    // With a usage error it ends before it does anything.
+    let said = |options: &[&str]| refused(&lab, &[options, &["--lanes", "0"]].concat()).1;
+    for (bits, warns) in [(0o600, false), (0o640, true), (0o604, true)] {
+        fs::set_permissions(&config, mode(bits)).unwrap();
+        let said = said(&["--config", &config]);
+        assert_eq!(said.contains(&format!("run `chmod 600 {config}`")), warns, "{bits:o} {said}");
+        assert!(!said.contains("s3cret"), "{said}");
+    }
+    let given = said(&["--via", "http://me:s3cret@proxy.test:3128"]);
+    assert!(given.contains("every user of this VM can read the password in --via"), "{given}");
+    assert!(given.contains("UNDERPASS_VIA") && !given.contains("s3cret"), "{given}");
+    let without = said(&["--via", "http://proxy.test:3128"]);
+    assert!(!without.contains("password"), "{without}");
+}
+
+#[test]
 fn a_relay_that_cannot_be_started_ends_it_with_a_clear_message() {
     let Some(lab) = cut_off_lab() else { return };
     let scratch = Scratch::new();

@@ -20,12 +20,13 @@ pub use proxies::for_url as host_proxy;
 pub use resolver::Resolver;
 pub use streams::{max_flows, streams};
 
-/// Linux does not look for libraries in a program's own folder.
+/// Guards this process against what others could do to it: it leaves no core dump, and no other
+/// process of its user looks into its memory (PR_SET_DUMPABLE in prctl(2)).
 ///
 /// # Errors
-/// None.
-pub fn load_libraries_from_system_only() -> std::io::Result<()> {
-    Ok(())
+/// What the kernel says.
+pub fn harden() -> std::io::Result<()> {
+    Ok(nix::sys::prctl::set_dumpable(false)?)
 }
 
 /// What this host says of itself now.

@@ -20,4 +20,4 @@ pub use facts::facts;
 pub use proxies::for_url as host_proxy;
 pub use resolver::Resolver;
 pub use streams::{max_flows, streams};
-pub use win32::library::only_from_system as load_libraries_from_system_only;
+pub use win32::library::only_from_system as harden;
