@@ -11,6 +11,7 @@ use lab::scene::{
 use lab::tunnel::send_signal;
 use lab::{Lab, Place, Tunnel, until};
 use std::fs;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 fn up(mut tunnel: Tunnel) -> Tunnel {
     tunnel.wait_up();
@@ -265,31 +266,55 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::INFINITY)
 }
 
-/// Eight uploads, eight downloads and eight echoes of so many MiB each, at once and as fast as they go; pings and DNS queries meanwhile.
+/// What a flood moves when it begins again, in MiB a stream.
+const AGAIN: u64 = 8;
+
+/// Sets a flag when it goes, also by a panic.
+struct SetAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Eight uploads, eight downloads and eight echoes of so many MiB each, at once and as fast as they go;
+/// pings and DNS queries meanwhile. Floods that end before those begin again.
 fn floods_starve_nobody(lab: &Lab, tunnel: &Tunnel, mebibytes: u64) {
     let _transfers = python_server(lab, Place::Internet, Script::Transfer.text(), &["serve", "5001"], 5001);
     let idle = round_trips(lab, 20);
+    let mut rounds = Vec::new();
+    let (ended, enough) = (AtomicUsize::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
-        let floods = ["upload", "download", "echo"];
-        let floods = floods.map(|how| scope.spawn(move || transfer(lab, 5001, how, (mebibytes << 20, 8), 0)));
+        let stop = SetAtEnd(&enough);
+        let (ended, enough) = (&ended, &enough);
+        let flood = |how: &'static str| {
+            move || {
+                let mut amount = mebibytes;
+                while amount == mebibytes || !enough.load(Ordering::Relaxed) {
+                    let done = transfer(lab, 5001, how, (amount << 20, 8), 0);
+                    assert_eq!(done["exact"], true, "{done}");
+                    ended.fetch_add(1, Ordering::Relaxed);
+                    amount = AGAIN;
+                }
+            }
+        };
+        let floods = ["upload", "download", "echo"].map(|how| scope.spawn(flood(how)));
         let moved = || tunnel.status()["bytes"]["up"].as_u64().unwrap_or(0);
         assert!(until(PATIENCE, || moved() > 32 << 20), "the floods have not begun: {}", tunnel.status());
-        let mut rounds = Vec::new();
-        while floods.iter().all(|flood| !flood.is_finished()) {
+        // One is over before its time where it has failed.
+        let is_on = || floods.iter().all(|flood| !flood.is_finished());
+        while is_on() && (rounds.len() < 3 || ended.load(Ordering::Relaxed) == 0) {
             rounds.push(round_trips(lab, 20));
         }
-        assert!(rounds.len() > 1, "the floods were over too early");
-        // But for the last round, in which the first flood may have been over.
-        rounds.pop();
-        let (pings, queries) = rounds.iter().copied().unzip();
-        for (busy, idle) in [(median(pings), idle.0), (median(queries), idle.1)] {
-            assert!(busy < idle + 50.0, "{idle} ms idle, {busy} ms busy: {rounds:?}");
-        }
-        for flood in floods {
-            let done = flood.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            assert_eq!(done["exact"], true, "{done}");
-        }
+        drop(stop);
     });
+    let (pings, queries) = rounds.iter().copied().unzip();
+    // A resolver that hands over no record has each question asked twice.
+    let questions = if wine_has("record-copies") { 1.0 } else { 2.0 };
+    for (busy, idle, more) in [(median(pings), idle.0, 50.0), (median(queries), idle.1, 50.0 * questions)] {
+        assert!(busy < idle + more, "{idle} ms idle, {busy} ms busy: {rounds:?}");
+    }
     assert_eq!(tunnel.status()["relays"][0]["restarts"], 0);
 }
 
