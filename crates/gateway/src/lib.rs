@@ -18,7 +18,7 @@ mod interop_sockets;
 pub mod keep_alive;
 mod lane;
 pub mod limits;
-pub mod names;
+mod names;
 pub mod net;
 mod network;
 mod program;

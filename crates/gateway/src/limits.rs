@@ -22,12 +22,16 @@ pub const TAP_TURN_FRAMES: usize = 256;
 /// See [`TAP_TURN_FRAMES`].
 pub const TAP_TURN_BYTES: usize = 512 * 1024;
 
-/// Addresses whose names are known, for a proxy.
-pub const MAX_NAMES: usize = 8192;
+/// Names that have stand-ins, for a proxy: some 10 MB where all are long. An app that keeps addresses
+/// for days (some servers resolve a name at their start only) meets its name as long as others ask for
+/// fewer than this.
+pub const MAX_NAMES: usize = 32_768;
 
-/// How long a name is good for its address: as long as its record says, but at least and at most so long. Resolvers in apps keep addresses for
-/// minutes, whatever the record says.
-pub const NAME_LIFETIME: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(86_400));
+/// Real addresses of a name that are kept, of each family: more than any client tries.
+pub const MAX_REAL_ADDRESSES: usize = 8;
+
+/// Peers by stand-in of a UDP source endpoint, whose replies find back. Few apps talk to more by name.
+pub const MAX_STAND_IN_PEERS: usize = 64;
 
 /// The same trouble with a proxy is logged again after so long.
 pub const LOG_AGAIN_AFTER: Duration = Duration::from_secs(60);

@@ -2,12 +2,14 @@
 //! the relay.
 
 use crate::limits::LOG_AGAIN_AFTER;
-use crate::names::Names;
+use crate::names::{self, Found, Names, Peers};
 use crate::status::ViaStatus;
 use dialog::{Except, ProxyUrl, ProxyUrlError};
 use serde::Deserialize;
+use stack::BindId;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Instant;
 use wire::via::HOSTS_OWN;
@@ -37,6 +39,9 @@ impl fmt::Debug for Secret {
         f.write_str(&dialog::mask(&self.0))
     }
 }
+
+/// What an app gets that sends to a stand-in that stands for no name.
+pub(crate) const NOWHERE: stack::Fault = stack::Fault { kind: stack::FaultKind::HostUnreachable, router: None };
 
 /// Which proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +116,9 @@ impl Via {
 #[derive(Debug)]
 pub(crate) struct WayOut {
     via: Via,
-    pub(crate) names: Names,
+    names: Names,
+    /// Of UDP source endpoints, which have sent to stand-ins.
+    peers: Peers,
     /// What is wrong with the proxy, by the lanes whose relays say so.
     troubles: BTreeMap<usize, String>,
     /// The last trouble in the log, and since when: one that comes and goes with each connection must not fill it.
@@ -122,7 +129,14 @@ pub(crate) struct WayOut {
 
 impl WayOut {
     pub(crate) fn new(via: Via) -> Self {
-        Self { via, names: Names::default(), troubles: BTreeMap::new(), logged: None, refusal: None }
+        Self {
+            via,
+            names: Names::default(),
+            peers: Peers::default(),
+            troubles: BTreeMap::new(),
+            logged: None,
+            refusal: None,
+        }
     }
 
     /// Tells a relay that has just said hello, before it is asked for anything.
@@ -150,15 +164,49 @@ impl WayOut {
         }
     }
 
+    /// A DNS answer as the app gets it; see [`names::with_stand_ins`].
+    pub(crate) fn answer(&mut self, message: &[u8], is_outside: impl Fn(IpAddr) -> bool) -> Option<Vec<u8>> {
+        names::with_stand_ins(&mut self.names, message, is_outside)
+    }
+
+    /// Where a connection or an echo request to this address goes, and by which name. `None` for a
+    /// stand-in that stands for nothing.
+    pub(crate) fn destination(&mut self, to: IpAddr) -> Option<(IpAddr, Option<&str>)> {
+        match self.names.find(to) {
+            Found::Plain => Some((to, None)),
+            Found::Named(name, real) => Some((real, Some(name))),
+            Found::Unknown => None,
+        }
+    }
+
+    /// The peer of a datagram that an app sends to this address, for the relay. `None` as above.
+    pub(crate) fn datagram_to(&mut self, bind: BindId, to: SocketAddr) -> Option<SocketAddr> {
+        match self.names.find(to.ip()) {
+            Found::Plain => Some(to),
+            Found::Named(_, real) => Some(self.peers.sent(bind, to, real)),
+            Found::Unknown => None,
+        }
+    }
+
+    /// By which address an app knows the peer of a datagram for it.
+    pub(crate) fn datagram_from(&self, bind: BindId, peer: SocketAddr) -> SocketAddr {
+        self.peers.known_as(bind, peer)
+    }
+
+    /// A UDP source endpoint has ended.
+    pub(crate) fn unbound(&mut self, bind: BindId) {
+        self.peers.forget(bind);
+    }
+
     pub(crate) fn lane_died(&mut self, lane: usize) {
         self.troubles.remove(&lane);
     }
 
-    pub(crate) fn status(&self, now: Instant) -> ViaStatus {
+    pub(crate) fn status(&self) -> ViaStatus {
         ViaStatus {
             proxy: self.via.proxy.to_string(),
             except: self.via.except.iter().map(ToString::to_string).collect(),
-            names: self.names.count(now),
+            names: self.names.count(),
             last_error: self.troubles.values().next().cloned(),
         }
     }

@@ -90,8 +90,10 @@ fn an_http_proxy_hears_names_and_what_it_refuses_or_cannot_carry_fails_at_once()
     assert_eq!(http_status(&lab, Place::Wsl, OTHER_SERVER), "200");
     assert!(!scratch.read("log").contains(OTHER_SERVER), "an exception went through the proxy");
     // Nobody listens there; the proxy says so in its way.
-    fails_at_once(&lab, &format!("http://{SERVER}:81/"));
+    fails_at_once(&lab, &format!("http://{SERVER_NAME}:81/"));
     assert!(scratch.read("log").contains("CONNECT www.lab.test:81"), "{}", scratch.read("log"));
+    fails_at_once(&lab, &format!("http://{SERVER}:81/"));
+    assert!(scratch.read("log").contains("CONNECT 203.0.113.10:81"), "an address has no name of its own");
     assert_eq!(datagram(&lab, (SERVER, UDP_ECHO), "QUIC"), "refused", "so that QUIC falls back to TCP");
     assert_eq!(datagram(&lab, (OTHER_SERVER, UDP_ECHO), "near"), "near");
     // A proxy carries no pings, which show the way as it is.
@@ -202,6 +204,48 @@ for size in [1, 1200, 8000]:
 ";
     udp_client(&lab, several, &[SERVER, OTHER_SERVER, &UDP_ECHO.to_string()]);
     assert_eq!(tunnel.status()["via"]["last_error"], serde_json::Value::Null, "{}", scratch.read("log"));
+}
+
+/// Another user has a name resolved whose owner answers with the address of somebody else's server.
+#[test]
+fn no_dns_answer_redirects_another_users_connection() {
+    let Some(lab) = cut_off_lab() else { return };
+    let scratch = Scratch::new();
+    let (_dns, _web, _udp) = (host_nameserver(&lab), web_server(&lab), udp_server(&lab));
+    let _proxy = tinyproxy(&lab, &scratch, "");
+    let tunnel = Tunnel::up(
+        &lab,
+        &["--via", &format!("http://127.0.0.1:{HTTP}"), "--via-except", ".lab.test", "--via-except", OTHER_SERVER],
+    );
+    let resolved = |name: &str, user: &str| {
+        let words = ["setpriv", "--reuid", user, "--clear-groups", "getent", "ahostsv4", name];
+        let said = lab.run(Place::Wsl, &words).unwrap();
+        said.stdout.split(' ').next().unwrap_or_default().to_owned()
+    };
+    // 203.0.113.10, as the lab's nameserver makes any address of a name.
+    let hostile = "number3405803786.evil.test";
+    let held = resolved(SERVER_NAME, "0");
+    assert_eq!(http_status(&lab, Place::Wsl, SERVER_NAME), "200");
+    let lured = resolved(hostile, "65534");
+    assert_ne!(lured, held, "each name has an address of its own");
+    assert_eq!(http_status(&lab, Place::Wsl, SERVER_NAME), "200");
+    assert_eq!(http_status(&lab, Place::Wsl, &held), "200");
+    assert_eq!(scratch.read("log").matches("CONNECT ").count(), 0, "exceptions: {}", scratch.read("log"));
+    assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
+    assert!(scratch.read("log").contains("CONNECT 203.0.113.10:80"), "{}", scratch.read("log"));
+    assert!(!scratch.read("log").contains("evil"), "{}", scratch.read("log"));
+    // Its own connections go by its name.
+    http_status(&lab, Place::Wsl, &lured);
+    assert!(scratch.read("log").contains(&format!("CONNECT {hostile}:80")), "{}", scratch.read("log"));
+    // Datagrams and pings to names: what comes back comes from the address that was sent to.
+    assert_eq!(datagram(&lab, ("number3325256706.lab.test", UDP_ECHO), "near"), "near");
+    assert!(must(&lab, Place::Wsl, &format!("ping -n -c 1 -W 10 {SERVER_NAME}")).contains(" 1 received"));
+    // An address that stands for no name is nowhere.
+    for refused in ["198.18.200.1", "198.19.255.255"] {
+        fails_at_once(&lab, &format!("http://{refused}/"));
+    }
+    assert_eq!(tunnel.status()["drops"]["stand-ins"], 2);
+    assert_eq!(tunnel.status()["via"]["names"], 3);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::limits::{FIRST_WINDOW, MAX_DNS_CONNECTIONS};
 use crate::network::Wish;
 use crate::status::{Totals, UpDown};
 use crate::tap::Tap;
-use crate::via::{Via, WayOut};
+use crate::via::{self, Via, WayOut};
 use stack::limits::{MAX_BINDS, MAX_FLOWS};
 use stack::{AddressPlan, BindId, Changes, Event, FlowId, Ipv6, Refusal, RequestId, Stack, Target};
 use std::collections::{BTreeMap, HashMap};
@@ -76,6 +76,8 @@ pub(crate) struct ShellDrops {
     pub(crate) relays_full: u64,
     /// UDP binds that a relay refused or lost.
     pub(crate) unbound: u64,
+    /// What was sent to stand-ins that stand for no name.
+    pub(crate) stand_ins: u64,
     /// DNS messages that are no queries, and DNS connections beyond the limit.
     pub(crate) dns: u64,
 }
@@ -205,12 +207,18 @@ impl Core {
             Event::Flow { flow, changes } => self.flow_changed(lanes, flow, changes),
             Event::Bind { bind, app } => self.bind(lanes, bind, app),
             Event::Datagram { bind, peer, marks, bytes } => {
+                let way_out = self.way_out.as_deref_mut();
+                let Some(real) = way_out.map_or(Some(peer), |way_out| way_out.datagram_to(bind, peer)) else {
+                    self.drops.stand_ins += 1;
+                    return self.stack.deliver_peer_error(now, bind, peer, via::NOWHERE, &mut self.tap);
+                };
                 if let Some(session) = self.binds.lane(bind).and_then(|lane| lanes[lane].ready()) {
                     let (bind, marks) = (wire::BindId(bind.0), marks_on_wire(marks));
-                    session.send(&Frame::Datagram { bind, peer, marks, bytes: &bytes });
+                    session.send(&Frame::Datagram { bind, peer: real, marks, bytes: &bytes });
                 }
             }
             Event::Unbind { bind } => {
+                self.unbound(bind);
                 if let Some(session) = self.binds.remove(bind).and_then(|lane| lanes[lane].ready()) {
                     session.send(&Frame::Unbind { bind: wire::BindId(bind.0), reason: UnbindReason::Done });
                 }
@@ -255,7 +263,13 @@ impl Core {
         match pick(lanes, hash, &mut self.drops, |_, session| has_room(session)) {
             None => self.stack.abort(flow),
             Some((lane, session)) => {
-                let name = self.way_out.as_ref().and_then(|way_out| way_out.names.get(now, to.ip()));
+                let way_out = self.way_out.as_deref_mut();
+                let destination = way_out.map_or(Some((to.ip(), None)), |way_out| way_out.destination(to.ip()));
+                let Some((ip, name)) = destination else {
+                    self.drops.stand_ins += 1;
+                    return self.stack.refuse(now, flow, Refusal::Unreachable(via::NOWHERE), &mut self.tap);
+                };
+                let to = SocketAddr::new(ip, to.port());
                 session.open_by(on_wire(flow), &Way { to, hops, name }, FIRST_WINDOW);
                 self.flows.insert(flow, Flow::new(lane));
             }
@@ -318,6 +332,17 @@ impl Core {
         }
     }
 
+    /// By which address the app behind a UDP source endpoint knows a peer.
+    fn known_as(&self, bind: BindId, peer: SocketAddr) -> SocketAddr {
+        self.way_out.as_ref().map_or(peer, |way_out| way_out.datagram_from(bind, peer))
+    }
+
+    fn unbound(&mut self, bind: BindId) {
+        if let Some(way_out) = &mut self.way_out {
+            way_out.unbound(bind);
+        }
+    }
+
     fn echo(
         &mut self,
         now: Instant,
@@ -326,12 +351,17 @@ impl Core {
         (to, marks, payload): (IpAddr, stack::Marks, &[u8]),
     ) {
         self.totals.echo += 1;
+        let way_out = self.way_out.as_deref_mut();
+        let Some((real, _)) = way_out.map_or(Some((to, None)), |way_out| way_out.destination(to)) else {
+            self.drops.stand_ins += 1;
+            return self.stack.echo_error(now, request, via::NOWHERE, &mut self.tap);
+        };
         // One lane for all of an address: its sequence of pings shares one socket of the relay.
         let hash = stack_hash(to);
         let asked = pick(lanes, hash, &mut self.drops, |_, _| true).and_then(|(lane, session)| {
             let question = Question { lane, asker: Asker::Echo { request }, query: Vec::new() };
             let id = self.asked.insert(now, question)?;
-            session.send(&Frame::Echo { request: id, to, marks: marks_on_wire(marks), payload });
+            session.send(&Frame::Echo { request: id, to: real, marks: marks_on_wire(marks), payload });
             Some(())
         });
         if asked.is_none() {
@@ -369,23 +399,26 @@ impl Core {
             }
             Frame::Datagram { bind, peer, marks, bytes } => {
                 let marks = marks_of(marks);
+                let peer = self.known_as(BindId(bind.0), peer);
                 self.stack.deliver_datagram(now, BindId(bind.0), peer, bytes, marks, &mut self.tap);
             }
             Frame::PeerError { bind, peer, fault } => {
+                let peer = self.known_as(BindId(bind.0), peer);
                 self.stack.deliver_peer_error(now, BindId(bind.0), peer, fault_of(fault), &mut self.tap);
             }
             Frame::Unbind { bind, .. } => {
                 self.binds.remove(BindId(bind.0));
+                self.unbound(BindId(bind.0));
                 self.drops.unbound += 1;
                 self.stack.bind_failed(BindId(bind.0));
             }
             Frame::Answer { request, by, message } => {
                 if let Some(question) = self.asked.take(lane, request) {
                     *self.dns_answers.entry(by).or_default() += 1;
-                    if let Some(way_out) = &mut self.way_out {
-                        way_out.names.learn(now, message);
-                    }
-                    self.answered(now, &question, Some(message.to_vec()));
+                    let is_outside = |ip| matches!(self.plan.classify(SocketAddr::new(ip, 1)), Target::Remote(_));
+                    let way_out = self.way_out.as_deref_mut();
+                    let named = way_out.and_then(|way_out| way_out.answer(message, is_outside));
+                    self.answered(now, &question, Some(named.unwrap_or_else(|| message.to_vec())));
                 }
             }
             Frame::NoAnswer { request, reason } => {
@@ -508,6 +541,7 @@ impl Core {
             way_out.lane_died(lane);
         }
         for bind in self.binds.take_lane(lane) {
+            self.unbound(bind);
             self.stack.bind_failed(bind);
         }
         for question in self.asked.take_lane(lane) {

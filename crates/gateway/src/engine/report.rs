@@ -32,6 +32,7 @@ impl Engine {
         bytes.up += self.core.past_bytes.up;
         bytes.down += self.core.past_bytes.down;
         drops.insert("tap-lost".to_owned(), self.core.tap.lost());
+        drops.insert("stand-ins".to_owned(), self.core.drops.stand_ins);
         drops.insert("no-relay".to_owned(), self.core.drops.no_relay);
         drops.insert("congested".to_owned(), self.core.drops.congested);
         drops.insert("relays-full".to_owned(), self.core.drops.relays_full);
@@ -82,7 +83,7 @@ impl Engine {
             // Another process's: the control socket adds it.
             keep_alive: None,
             no_ipv6: self.network_state.no_ipv6.clone(),
-            via: self.core.way_out.as_ref().map(|way_out| way_out.status(now)),
+            via: self.core.way_out.as_ref().map(|way_out| way_out.status()),
         }
     }
 

@@ -1,0 +1,260 @@
+//! DNS answers with stand-ins in place of real addresses.
+
+use super::pool::Names;
+use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
+use hickory_proto::rr::rdata::svcb::SvcParamKey;
+use hickory_proto::rr::rdata::{A, AAAA};
+use hickory_proto::rr::{DNSClass, RData, Record, RecordType};
+use std::net::IpAddr;
+use wire::frame::Family;
+
+/// Time to live of a stand-in, in seconds: it means nothing once the gateway has ended.
+const TTL: u32 = 1;
+
+/// A DNS answer as an app gets it where names matter, or `None` where it may stay as it came. An answer
+/// with addresses becomes one with the name's stand-in; what else an answer says of addresses (hints of
+/// HTTPS records, addresses of mail and name servers) is left out, since an app that took it would connect
+/// without the name. `is_outside` tells which addresses can be reached through the tunnel; answers with
+/// none of those stay.
+pub(crate) fn with_stand_ins(
+    names: &mut Names,
+    message: &[u8],
+    is_outside: impl Fn(IpAddr) -> bool,
+) -> Option<Vec<u8>> {
+    let mut answer = Message::from_vec(message).ok()?;
+    let [question] = &answer.queries[..] else { return None };
+    let plain = answer.metadata.message_type == MessageType::Response
+        && answer.metadata.op_code == OpCode::Query
+        && question.query_class() == DNSClass::IN;
+    if !plain {
+        return None;
+    }
+    let family = if question.query_type() == RecordType::A {
+        Family::V4
+    } else if question.query_type() == RecordType::AAAA {
+        Family::V6
+    } else {
+        return without_addresses(answer);
+    };
+    let asked = question.name().clone();
+    let name = asked.to_ascii().to_ascii_lowercase();
+    let name = name.trim_end_matches('.');
+    if !is_host(name) || answer.metadata.response_code != ResponseCode::NoError {
+        return None;
+    }
+    let real = answer.answers.iter().filter_map(|record| record.data.ip_addr());
+    let real: Vec<IpAddr> = real.map(|ip| ip.to_canonical()).filter(|ip| is_outside(*ip)).collect();
+    let data = match names.stand_in(name, family, &real)? {
+        IpAddr::V4(v4) => RData::A(A(v4)),
+        IpAddr::V6(v6) => RData::AAAA(AAAA(v6)),
+    };
+    answer.answers = vec![Record::from_rdata(asked, TTL, data)];
+    answer.authorities.clear();
+    answer.additionals.clear();
+    answer.metadata.authoritative = false;
+    answer.metadata.authentic_data = false;
+    answer.to_vec().ok()
+}
+
+/// The same answer without addresses; `None` where it has none.
+fn without_addresses(mut answer: Message) -> Option<Vec<u8>> {
+    let mut changed = false;
+    for section in [&mut answer.answers, &mut answer.authorities, &mut answer.additionals] {
+        let before = section.len();
+        section.retain(|record| record.data.ip_addr().is_none());
+        changed |= section.len() < before;
+        for record in section {
+            let params = if let RData::SVCB(service) = &mut record.data {
+                &mut service.svc_params
+            } else if let RData::HTTPS(https) = &mut record.data {
+                &mut https.0.svc_params
+            } else {
+                continue;
+            };
+            let before = params.len();
+            params.retain(|(key, _)| !matches!(key, SvcParamKey::Ipv4Hint | SvcParamKey::Ipv6Hint));
+            changed |= params.len() < before;
+        }
+    }
+    answer.metadata.authentic_data &= !changed;
+    changed.then(|| answer.to_vec().ok()).flatten()
+}
+
+/// Whether a name can be a host's (RFC 1123 section 2.1, and underscores, which some have).
+fn is_host(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=253).contains(&name.len()) && name.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pool::Found;
+    use super::*;
+    use hickory_proto::op::Query;
+    use hickory_proto::rr::Name;
+    use hickory_proto::rr::rdata::svcb::{Alpn, IpHint, SVCB, SvcParamValue};
+    use hickory_proto::rr::rdata::{CNAME, HTTPS, MX};
+    use proptest::prelude::*;
+    use std::collections::HashSet;
+    use std::str::FromStr as _;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn data(address: IpAddr) -> RData {
+        match address {
+            IpAddr::V4(v4) => RData::A(A(v4)),
+            IpAddr::V6(v6) => RData::AAAA(AAAA(v6)),
+        }
+    }
+
+    fn response(name: &str, kind: RecordType, records: Vec<(&str, RData)>) -> Message {
+        let mut message = Message::new(7, MessageType::Response, OpCode::Query);
+        message.metadata.authentic_data = true;
+        message.add_query(Query::query(Name::from_str(name).unwrap(), kind));
+        for (owner, data) in records {
+            message.add_answer(Record::from_rdata(Name::from_str(owner).unwrap(), 3600, data));
+        }
+        message
+    }
+
+    fn rewritten(names: &mut Names, message: &Message) -> Option<Message> {
+        let outside = |ip: IpAddr| !ip.is_loopback();
+        with_stand_ins(names, &message.to_vec().unwrap(), outside).map(|bytes| Message::from_vec(&bytes).unwrap())
+    }
+
+    #[test]
+    fn an_address_becomes_the_names_stand_in_whatever_alias_led_to_it() {
+        let mut names = Names::default();
+        let alias = RData::CNAME(CNAME(Name::from_str("alias.test.").unwrap()));
+        let records = vec![
+            ("First.test.", alias.clone()),
+            ("alias.test.", data(ip("192.0.2.1"))),
+            ("alias.test.", data(ip("192.0.2.2"))),
+        ];
+        let answer = rewritten(&mut names, &response("First.test.", RecordType::A, records)).unwrap();
+        assert_eq!(
+            answer.answers,
+            [Record::from_rdata(Name::from_str("First.test.").unwrap(), TTL, data(ip("198.18.0.1")))]
+        );
+        assert!(!answer.metadata.authentic_data, "the signatures are gone");
+        assert_eq!(names.find(ip("198.18.0.1")), Found::Named("first.test", ip("192.0.2.1")));
+        let six = vec![("First.test.", data(ip("2001:db8::1")))];
+        let answer = rewritten(&mut names, &response("First.test.", RecordType::AAAA, six)).unwrap();
+        assert_eq!(answer.answers[0].data, data(ip("fd75:6e64:6572:1::1")));
+    }
+
+    #[test]
+    fn what_has_no_address_outside_stays_as_it_came() {
+        let mut names = Names::default();
+        let mut query = response("a.test.", RecordType::A, vec![("a.test.", data(ip("192.0.2.1")))]);
+        query.metadata.message_type = MessageType::Query;
+        let mut gone = response("a.test.", RecordType::A, Vec::new());
+        gone.metadata.response_code = ResponseCode::NXDomain;
+        let loopback = response("a.test.", RecordType::A, vec![("a.test.", data(ip("127.0.0.1")))]);
+        let wildcard = response("*.test.", RecordType::A, vec![("*.test.", data(ip("192.0.2.1")))]);
+        let empty = response("a.test.", RecordType::AAAA, Vec::new());
+        for message in [query, gone, loopback, wildcard, empty] {
+            assert_eq!(rewritten(&mut names, &message), None, "{message}");
+        }
+        for bytes in [&b""[..], &[0; 12], &[0xff; 40]] {
+            assert_eq!(with_stand_ins(&mut names, bytes, |_| true), None);
+        }
+        assert_eq!(names.count(), 0);
+    }
+
+    #[test]
+    fn other_records_lose_their_addresses_and_nothing_else() {
+        let mut names = Names::default();
+        let hint = |key, value| (key, value);
+        let service = SVCB::new(
+            1,
+            Name::root(),
+            vec![
+                hint(SvcParamKey::Alpn, SvcParamValue::Alpn(Alpn(vec!["h2".to_owned()]))),
+                hint(SvcParamKey::Ipv4Hint, SvcParamValue::Ipv4Hint(IpHint(vec![A::new(192, 0, 2, 1)]))),
+            ],
+        );
+        let https = response("a.test.", RecordType::HTTPS, vec![("a.test.", RData::HTTPS(HTTPS(service)))]);
+        let answer = rewritten(&mut names, &https).unwrap();
+        let RData::HTTPS(HTTPS(left)) = &answer.answers[0].data else { panic!("{answer}") };
+        assert_eq!(left.svc_params.iter().map(|(key, _)| *key).collect::<Vec<_>>(), [SvcParamKey::Alpn]);
+
+        let mx = RData::MX(MX::new(10, Name::from_str("mail.test.").unwrap()));
+        let mut mail = response("a.test.", RecordType::MX, vec![("a.test.", mx)]);
+        assert_eq!(rewritten(&mut names, &mail), None, "nothing to leave out");
+        let address = Record::from_rdata(Name::from_str("mail.test.").unwrap(), 60, data(ip("192.0.2.1")));
+        mail.additionals.push(address);
+        let answer = rewritten(&mut names, &mail).unwrap();
+        assert_eq!((answer.answers.len(), answer.additionals.len()), (1, 0));
+        assert_eq!(names.count(), 0);
+    }
+
+    /// What an app does.
+    #[derive(Clone, Debug)]
+    enum Act {
+        /// It asks for a name; the zone's owner answers with these addresses.
+        Ask(usize, u8, Vec<IpAddr>),
+        /// It connects to an address of one of its answers, or to any.
+        Connect(usize, usize),
+        ConnectTo(usize, IpAddr),
+    }
+
+    fn act() -> impl Strategy<Value = Act> {
+        // Few addresses, so that zones meet: the servers', a company's, and stand-ins that others have.
+        let address = prop_oneof![
+            (0..4_u8).prop_map(|n| IpAddr::from([192, 0, 2, n])),
+            (0..8_u8).prop_map(|n| IpAddr::from([198, 18, 0, n])),
+            Just(IpAddr::from([127, 0, 0, 1])),
+        ];
+        prop_oneof![
+            (0..3_usize, 0..6_u8, proptest::collection::vec(address.clone(), 0..4))
+                .prop_map(|(u, n, a)| Act::Ask(u, n, a)),
+            (0..3_usize, 0..16_usize).prop_map(|(user, nth)| Act::Connect(user, nth)),
+            (0..3_usize, (0..4_u8).prop_map(|n| IpAddr::from([192, 0, 2, n])))
+                .prop_map(|(u, to)| Act::ConnectTo(u, to)),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(cases()))]
+
+        /// Three users and six names, two of which are of hostile zones: whatever those answer, no user's
+        /// connection goes to a name that this user has not asked for.
+        #[test]
+        fn no_connection_goes_to_a_name_that_its_own_user_has_not_asked_for(
+            acts in proptest::collection::vec(act(), 1..24)
+        ) {
+            let mut names = Names::default();
+            let mut asked: [HashSet<String>; 3] = Default::default();
+            let mut got: [Vec<IpAddr>; 3] = Default::default();
+            for act in acts {
+                let (user, to) = match act {
+                    Act::Ask(user, name, addresses) => {
+                        let name = format!("{name}.test");
+                        let records = addresses.iter().map(|ip| ("x.test.", data(*ip))).collect();
+                        let message = response(&format!("{name}."), RecordType::A, records);
+                        let answer = rewritten(&mut names, &message).unwrap_or(message);
+                        got[user].extend(answer.answers.iter().filter_map(|record| record.data.ip_addr()));
+                        asked[user].insert(name);
+                        continue;
+                    }
+                    Act::Connect(user, nth) => {
+                        let Some(to) = got[user].get(nth) else { continue };
+                        (user, *to)
+                    }
+                    Act::ConnectTo(user, to) => (user, to),
+                };
+                if let Found::Named(name, _) = names.find(to) {
+                    prop_assert!(asked[user].contains(name), "{user} was led to {name} by {to}");
+                }
+            }
+        }
+    }
+
+    /// A million in `scripts/fuzz` and where somebody sets the variable; in each run some thousands.
+    fn cases() -> u32 {
+        std::env::var("UNDERPASS_NAME_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(4096)
+    }
+}
