@@ -104,6 +104,15 @@ fn the_exe_needs_only_what_every_windows_10_has_and_says_what_it_is() {
     for absent in ["DnsQueryRaw", "WinHttpGetProxySettingsEx"] {
         assert!(!dump.contains(absent), "{absent} is imported");
     }
+    // What makes an exploit of it harder: its place in memory is random, also beyond 4 GB, and data are
+    // not executable (Microsoft, "PE Format", DLL characteristics). The GNU toolchain has no control
+    // flow guard (GUARD_CF).
+    for guard in ["DYNAMIC_BASE", "HIGH_ENTROPY_VA", "NX_COMPAT"] {
+        assert!(dump.contains(guard), "{guard} is not set");
+    }
+    let relocations = dump.lines().find(|line| line.contains("Base Relocation Directory"));
+    let size = relocations.and_then(|line| u64::from_str_radix(line.split_whitespace().nth(3)?, 16).ok());
+    assert!(size.is_some_and(|size| size > 0), "without them it has a fixed place: {relocations:?}");
     let bytes = fs::read(&exe).unwrap_or_default();
     for text in ["Underpass relay: opens network connections for WSL", env!("CARGO_PKG_VERSION"), "ProductName"] {
         let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
