@@ -3,8 +3,7 @@
 
 use crate::frames::{self, ACK, GATEWAY_MAC, IP, SYN, TCP, VM_MAC};
 use stack::{
-    AddressPlan, Capacity, Config, Event, Filtering, FlowId, HostLoopback, Ipv6, Offload, RxMeta, Stack, Transmit,
-    TxMeta,
+    AddressPlan, Capacity, Config, Event, Filtering, FlowId, HostAccess, Ipv6, Offload, RxMeta, Stack, Transmit, TxMeta,
 };
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -63,11 +62,8 @@ impl Vm {
     pub(crate) fn new(offload: Offload, mtu: usize) -> Self {
         #[expect(clippy::disallowed_methods, reason = "some instant to count from; none is compared with it")]
         let now = Instant::now();
-        let addresses = AddressPlan {
-            subnet: Ipv4Addr::new(10, 99, 0, 16),
-            captured: Vec::new(),
-            host_loopback: HostLoopback::Allowed,
-        };
+        let addresses =
+            AddressPlan { subnet: Ipv4Addr::new(10, 99, 0, 16), captured: Vec::new(), host_access: HostAccess::All };
         let config = Config {
             mtu,
             offload,

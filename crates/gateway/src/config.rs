@@ -9,7 +9,7 @@ use crate::via::{Proxy, Secret, Via};
 use dialog::{Except, ExceptError, ProxyUrlError};
 use ipnet::Ipv4Net;
 use serde::Deserialize;
-use stack::{Filtering, HostLoopback};
+use stack::{Filtering, HostAccess};
 use std::ffi::OsString;
 use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -32,8 +32,8 @@ pub struct Settings {
     pub mtu: Option<u32>,
     /// The /28 of the TAP, if the user wants a certain one.
     pub subnet: Option<Ipv4Net>,
-    /// Whether the host's own 127.0.0.1 can be reached.
-    pub host_loopback: HostLoopback,
+    /// What of the host's own services can be reached.
+    pub host_access: HostAccess,
     /// Which hosts may send datagrams to an app.
     pub udp_filtering: UdpFiltering,
     /// Whether the kernel cuts segments.
@@ -102,8 +102,10 @@ pub struct Choices {
     pub mtu: Option<u32>,
     /// Its subnet.
     pub subnet: Option<Ipv4Net>,
-    /// True: the host's loopback is refused.
+    /// True: the host's own services are refused.
     pub no_host_loopback: Option<bool>,
+    /// The ports of the host's own services that can be reached, and no others.
+    pub host_ports: Option<Vec<u16>>,
     /// Which hosts may send datagrams to an app.
     pub udp_filtering: Option<UdpFiltering>,
     /// True: plain frames.
@@ -228,6 +230,7 @@ impl Choices {
             mtu: self.mtu.or(below.mtu),
             subnet: self.subnet.or(below.subnet),
             no_host_loopback: self.no_host_loopback.or(below.no_host_loopback),
+            host_ports: self.host_ports.or(below.host_ports),
             udp_filtering: self.udp_filtering.or(below.udp_filtering),
             no_offload: self.no_offload.or(below.no_offload),
             publish: self.publish.or(below.publish),
@@ -269,10 +272,10 @@ impl Choices {
             tap: self.tap.unwrap_or_else(|| "underpass0".to_owned()),
             mtu: self.mtu,
             subnet: self.subnet,
-            host_loopback: if self.no_host_loopback == Some(true) {
-                HostLoopback::Refused
-            } else {
-                HostLoopback::Allowed
+            host_access: match (self.host_ports, self.no_host_loopback) {
+                (Some(ports), _) => HostAccess::Only(ports),
+                (None, Some(true)) => HostAccess::Only(Vec::new()),
+                (None, Some(false) | None) => HostAccess::All,
             },
             udp_filtering: self.udp_filtering.unwrap_or_default(),
             offload: if self.no_offload == Some(true) { OffloadWish::Off } else { OffloadWish::Auto },
@@ -307,7 +310,7 @@ mod tests {
     #[test]
     fn a_file_may_say_everything_and_options_go_over_it() {
         let text = "relay = '/r'\nrelay-arg = ['a', 'b']\nlanes = 2\ntap = 't0'\nmtu = 1500\n\
-                    subnet = '10.1.2.16/28'\nno-host-loopback = true\nudp-filtering = 'endpoint-independent'\nno-offload = true\n\
+                    subnet = '10.1.2.16/28'\nno-host-loopback = true\nhost-ports = [8080, 53]\nudp-filtering = 'endpoint-independent'\nno-offload = true\n\
                     publish = '/p'\noutside = '192.0.2.1:443'\nvia = 'socks5://me:s3cret@proxy:1080'\n\
                     via-except = ['10.0.0.0/8', '.corp.test']\n";
         let file: Choices = toml::from_str(text).unwrap();
@@ -315,12 +318,14 @@ mod tests {
         let relay = RelayCommand { program: "/r".into(), args: vec!["a".into(), "b".into()], original: None };
         assert_eq!((settings.relay, settings.placement), (relay, Placement::AsItLies));
         assert_eq!((settings.lanes, settings.mtu, settings.tap.as_str()), (2, Some(9000), "t0"));
-        assert_eq!((settings.host_loopback, settings.offload), (HostLoopback::Refused, OffloadWish::Off));
+        assert_eq!((settings.host_access, settings.offload), (HostAccess::Only(vec![8080, 53]), OffloadWish::Off));
         assert_eq!(settings.udp_filtering.0, Filtering::EndpointIndependent);
         assert_eq!(settings.subnet.unwrap().to_string(), "10.1.2.16/28");
         assert_eq!((settings.publish, settings.outside.to_string().as_str()), (Some("/p".into()), "192.0.2.1:443"));
         let via = settings.via.unwrap();
         assert_eq!((via.proxy.to_string().as_str(), via.except.len()), ("socks5://***@proxy:1080", 2));
+        let closed = Choices { no_host_loopback: Some(true), ..Choices::default() };
+        assert_eq!(settle(closed).unwrap().host_access, HostAccess::Only(Vec::new()));
         let nowhere = Choices { no_publish: Some(true), publish: Some("/p".into()), ..Choices::default() };
         assert_eq!(settle(nowhere).unwrap().publish, None);
     }
@@ -329,7 +334,7 @@ mod tests {
     fn defaults_are_those_of_the_documentation() {
         let settings = settle(Choices::default()).unwrap();
         assert_eq!((settings.lanes, settings.mtu, settings.tap.as_str()), (1, None, "underpass0"));
-        assert_eq!((settings.host_loopback, settings.offload), (HostLoopback::Allowed, OffloadWish::Auto));
+        assert_eq!((settings.host_access, settings.offload), (HostAccess::All, OffloadWish::Auto));
         assert_eq!(settings.udp_filtering.0, Filtering::AddressDependent);
         assert_eq!(settings.relay.program, PathBuf::from("underpass-relay"));
         assert_eq!((settings.placement, settings.via), (Placement::OnWindowsDisk, None));

@@ -159,7 +159,7 @@ async fn serve(
 ) -> Result<(), RunError> {
     // No packet comes before the device has an address, and then the plan is the right one.
     let plan =
-        AddressPlan { subnet: Ipv4Addr::UNSPECIFIED, captured: Vec::new(), host_loopback: settings.host_loopback };
+        AddressPlan { subnet: Ipv4Addr::UNSPECIFIED, captured: Vec::new(), host_access: settings.host_access.clone() };
     let mtu = settings.mtu.unwrap_or(network::LARGEST_MTU);
     let config = Config {
         mtu: usize::try_from(mtu).unwrap_or(usize::MAX),
@@ -178,7 +178,7 @@ async fn serve(
         vm_mac: MACS.1,
         gateway_mac: MACS.0,
         subnet: settings.subnet,
-        host_loopback: settings.host_loopback,
+        host_access: settings.host_access.clone(),
         resolv_conf: "/etc/resolv.conf".into(),
     };
     let (wish, network, keeper) = network::start(net.clone(), fixed)?;

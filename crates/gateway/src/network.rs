@@ -6,7 +6,7 @@ use crate::limits::MAX_MIRRORED;
 use crate::net::{Changes, Families, Mode, Net, NetError, NoIpv6, Observed, Plan, Ways, captured, choose_subnet, ways};
 use ipnet::{IpNet, Ipv4Net};
 use stack::addresses::{GATEWAY6, PREFIX4, PREFIX6, VM6};
-use stack::{AddressPlan, HostLoopback};
+use stack::{AddressPlan, HostAccess};
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -59,7 +59,7 @@ pub(crate) struct Fixed {
     pub(crate) vm_mac: [u8; 6],
     pub(crate) gateway_mac: [u8; 6],
     pub(crate) subnet: Option<Ipv4Net>,
-    pub(crate) host_loopback: HostLoopback,
+    pub(crate) host_access: HostAccess,
     pub(crate) resolv_conf: PathBuf,
 }
 
@@ -184,7 +184,7 @@ impl Keeper {
         let addresses = AddressPlan {
             subnet,
             captured: captured(&observed, &ways, &self.resolv_conf),
-            host_loopback: self.fixed.host_loopback,
+            host_access: self.fixed.host_access.clone(),
         };
         let way_mtu = match self.fixed.mtu {
             Some(_) => None,

@@ -3,6 +3,7 @@
 //! Whatever its output does, it reads its input: the bytes that cannot be written yet are bounded by credit, and a relay that
 //! stopped reading would deadlock with WSL's stdio. It knows neither how the streams are made nor what a flow's socket is.
 
+use crate::access::Access;
 use crate::dns::Answer;
 use crate::echo::Outcome;
 use crate::facts;
@@ -27,8 +28,8 @@ use tokio::time::Sleep;
 use wire::frame::{Family, VERSION};
 use wire::session::{Silent, Way};
 use wire::{
-    BindId, Capabilities, ConnectFailure, Decoder, FlowId, Frame, FrameError, Hello, QueryFailure, RequestId, Role,
-    Session, UnbindReason, Violation,
+    BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Frame, FrameError, Hello, QueryFailure,
+    RequestId, Role, Session, UnbindReason, Violation,
 };
 
 /// Why the relay ended, other than by the end of its input.
@@ -55,6 +56,9 @@ pub enum RelayError {
     /// The gateway wants a proxy that this relay cannot go through.
     #[error("the gateway's proxy cannot be used: {0}")]
     Via(#[from] ViaError),
+    /// The gateway restricts this host's own services in a way that cannot be read.
+    #[error("the gateway's restriction of this host's own services cannot be read")]
+    HostAccess(#[source] serde_json::Error),
     /// Reading from the gateway failed.
     #[error("nothing more can be read from the gateway")]
     Read(#[source] io::Error),
@@ -120,6 +124,7 @@ where
         max_flows,
         resolver,
         way_out: None,
+        access: Access::default(),
     };
     // The engine bounds its own turns, in bytes; a bound by the number of socket calls would cut them at any place.
     let outcome = unconstrained(poll_fn(|cx| engine.poll(cx))).await;
@@ -156,6 +161,7 @@ struct Engine<R, W> {
     resolver: Resolver,
     /// The proxy, where the gateway wants one.
     way_out: Option<Box<WayOut>>,
+    access: Access,
 }
 
 /// What goes through a proxy, and how that is.
@@ -199,6 +205,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
             && changes.poll_recv(cx) == Poll::Ready(Some(()))
         {
             self.session.send(&Frame::Changed);
+            self.access.refresh();
             if let Some(way_out) = &mut self.way_out {
                 way_out.via.refresh();
                 way_out.datagrams.refresh();
@@ -315,6 +322,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
             let Some(event) = self.session.accept(now, frame)? else { continue };
             let (session, sockets, binds) = (&mut self.session, &mut self.sockets, &mut self.binds);
             match event {
+                Frame::Open { flow, to, .. } if self.access.forbids(to) => {
+                    session.failed(flow, ConnectFailure::PermissionDenied, 0);
+                }
                 Frame::Open { flow, to, hops, name, .. } if sockets.len() < self.max_flows as usize => {
                     sockets.connect(flow, &Way { to, hops, name });
                 }
@@ -334,6 +344,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                     if let Some(way_out) = &mut self.way_out {
                         way_out.datagrams.bound(bind, family);
                     }
+                }
+                Frame::Datagram { bind, peer, .. } if self.access.forbids(peer) => {
+                    let fault = Fault { kind: FaultKind::Prohibited, router: None };
+                    session.send(&Frame::PeerError { bind, peer, fault });
                 }
                 Frame::Datagram { bind, peer, marks, bytes } => {
                     let refused = match &mut self.way_out {
@@ -356,6 +370,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                     let datagrams = Datagrams::new(Arc::clone(&via));
                     self.way_out = Some(Box::new(WayOut { via, datagrams, trouble: String::new() }));
                 }
+                Frame::HostAccess { json } => self.access.restrict(json).map_err(RelayError::HostAccess)?,
                 Frame::Query { request, message } => self.queries.ask(session, request, message),
                 // With the pipe stuck nobody could be answered: lost, as a packet is where a link is full.
                 Frame::Echo { .. } if session.is_congested() => {}

@@ -4,6 +4,7 @@
 //! protocol's rules live in the `wire` crate; the other end is the gateway.
 #![deny(unsafe_code)]
 
+mod access;
 mod batch;
 pub mod dns;
 mod echo;

@@ -151,6 +151,10 @@ pub fn window(flows: usize) -> u32 {
     }
 }
 
+/// Addresses of which a relay with a restriction of its host's own services knows whether they are the
+/// host's; they are looked at anew where there are more, some ten microseconds each.
+pub const MAX_ACCESS_PEERS: usize = 4096;
+
 #[cfg(test)]
 mod tests {
     use super::*;

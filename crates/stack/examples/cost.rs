@@ -9,8 +9,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 use underpass_stack::{
-    AddressPlan, Capacity, Config, Event, Filtering, FlowId, HostLoopback, Ipv6, Offload, RxMeta, Stack, Transmit,
-    TxMeta,
+    AddressPlan, Capacity, Config, Event, Filtering, FlowId, HostAccess, Ipv6, Offload, RxMeta, Stack, Transmit, TxMeta,
 };
 
 const GATEWAY_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
@@ -60,7 +59,7 @@ impl App {
         let config = Config {
             mtu: 1500,
             offload: Offload::Vnet,
-            addresses: AddressPlan { subnet, captured: Vec::new(), host_loopback: HostLoopback::Allowed },
+            addresses: AddressPlan { subnet, captured: Vec::new(), host_access: HostAccess::All },
             ipv6: Ipv6::Enabled,
             udp_filtering: Filtering::default(),
             gateway_mac: GATEWAY_MAC,

@@ -13,13 +13,22 @@ pub const PREFIX6: u8 = 64;
 /// Prefix length of the IPv4 subnet.
 pub const PREFIX4: u8 = 28;
 
-/// Whether the host's own 127.0.0.1 can be reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HostLoopback {
-    /// By its aliases.
-    Allowed,
-    /// No: refused.
-    Refused,
+/// What of the host's own 127.0.0.1 can be reached, by its aliases.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostAccess {
+    /// Every port.
+    All,
+    /// These TCP and UDP ports; all others are refused.
+    Only(Vec<u16>),
+}
+
+impl HostAccess {
+    fn allows(&self, port: u16) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(ports) => ports.contains(&port),
+        }
+    }
 }
 
 /// Whether IPv6 is carried.
@@ -42,7 +51,7 @@ pub enum Target {
     Dns,
     /// The gateway itself, at a port that nobody serves.
     Gateway,
-    /// The host's loopback, which is switched off.
+    /// A port of the host's loopback that may not be reached.
     Refused,
     /// Group or broadcast: dropped without an answer.
     Group,
@@ -57,8 +66,8 @@ pub struct AddressPlan {
     pub subnet: Ipv4Addr,
     /// The VM's old NAT gateway and nameservers: port 53 is DNS, the other ports are the host's.
     pub captured: Vec<IpAddr>,
-    /// Whether the host's loopback can be reached.
-    pub host_loopback: HostLoopback,
+    /// What of the host's loopback can be reached.
+    pub host_access: HostAccess,
 }
 
 impl AddressPlan {
@@ -125,9 +134,10 @@ impl AddressPlan {
             return Target::Dns;
         }
         if captured || ip == self.host_like(ip) {
-            return match self.host_loopback {
-                HostLoopback::Allowed => Target::Host(SocketAddr::new(loopback_like(ip), to.port())),
-                HostLoopback::Refused => Target::Refused,
+            return if self.host_access.allows(to.port()) {
+                Target::Host(SocketAddr::new(loopback_like(ip), to.port()))
+            } else {
+                Target::Refused
             };
         }
         if self.is_gateway(ip) {
@@ -176,7 +186,7 @@ mod tests {
         let mut plan = AddressPlan {
             subnet: Ipv4Addr::new(10, 99, 0, 16),
             captured: vec!["172.20.0.1".parse().unwrap()],
-            host_loopback: HostLoopback::Allowed,
+            host_access: HostAccess::All,
         };
         let is = |plan: &AddressPlan, s: &str| plan.classify(s.parse().unwrap());
         assert_eq!(is(&plan, "10.99.0.17:53"), Target::Dns);
@@ -191,7 +201,7 @@ mod tests {
         assert_eq!(is(&plan, "127.0.0.1:80"), Target::Invalid);
         assert_eq!(is(&plan, "239.255.255.250:1900"), Target::Group);
         assert_eq!(is(&plan, "[::ffff:1.2.3.4]:80"), Target::Invalid);
-        plan.host_loopback = HostLoopback::Refused;
+        plan.host_access = HostAccess::Only(Vec::new());
         assert_eq!(is(&plan, "172.20.0.1:80"), Target::Refused);
         assert_eq!(is(&plan, "172.20.0.1:53"), Target::Dns);
     }

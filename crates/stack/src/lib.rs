@@ -23,7 +23,7 @@ mod stats;
 mod tcp;
 mod udp;
 
-pub use addresses::{AddressPlan, HostLoopback, Ipv6, Target};
+pub use addresses::{AddressPlan, HostAccess, Ipv6, Target};
 pub use contacts::Filtering;
 pub use event::{Event, Refusal};
 pub use icmp::{Fault, FaultKind};

@@ -136,7 +136,7 @@ fn the_hosts_loopback_answers_by_the_alias_that_was_asked() {
     let sent = rig.out(|s, now, out| s.deliver_datagram(now, bind, peer, b"r", Marks::of_ttl(64), out));
     assert_eq!(sent[0][12..16], [172, 20, 0, 1]);
     let mut refusing = plan();
-    refusing.host_loopback = HostLoopback::Refused;
+    refusing.host_access = HostAccess::Only(Vec::new());
     rig.stack.set_addresses(refusing);
     let (events, sent) = rig.feed(&udp(APP, "10.99.0.19:7000", 64, b"x"));
     assert!(events.is_empty());

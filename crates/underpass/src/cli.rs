@@ -171,9 +171,12 @@ pub(crate) struct UpOptions {
     /// Configuration file in TOML; options go over it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Refuse connections to the host's own 127.0.0.1
+    /// Refuse connections to the host's own services, on 127.0.0.1 and on the addresses of its adapters
     #[arg(long)]
     no_host_loopback: bool,
+    /// Refuse them but for these TCP and UDP ports
+    #[arg(long, value_name = "PORT,…", value_delimiter = ',')]
+    host_ports: Vec<u16>,
     /// Which hosts may send datagrams to an app: `address-dependent`, those that the app has sent one
     /// to, or `endpoint-independent`, all that know the host's port (RFC 4787) [default:
     /// address-dependent]
@@ -207,7 +210,7 @@ pub(crate) struct UpOptions {
     pub(crate) log_file: Option<PathBuf>,
     /// Start no gateway: stay with the one that runs, and with those that follow it. Exit code 1
     /// when none has run for 60 s
-    #[arg(long, conflicts_with_all = ["relay", "relay_arg", "lanes", "tap", "mtu", "subnet", "no_host_loopback", "udp_filtering", "no_offload",
+    #[arg(long, conflicts_with_all = ["relay", "relay_arg", "lanes", "tap", "mtu", "subnet", "no_host_loopback", "host_ports", "udp_filtering", "no_offload",
         "publish", "no_publish", "outside", "via", "via_except", "config", "if_needed"])]
     pub(crate) attach: bool,
 }
@@ -224,6 +227,7 @@ impl UpOptions {
             mtu: self.mtu,
             subnet: self.subnet,
             no_host_loopback: self.no_host_loopback.then_some(true),
+            host_ports: (!self.host_ports.is_empty()).then_some(self.host_ports),
             udp_filtering: self.udp_filtering,
             no_offload: self.no_offload.then_some(true),
             publish: self.publish,

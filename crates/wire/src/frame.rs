@@ -209,6 +209,9 @@ pub enum Frame<'a> {
     Changed,
     /// Gateway: from now on go through this proxy, as JSON (see [`crate::ViaSettings`]). Holds secrets.
     Via { json: &'a [u8] },
+    /// Gateway: of the host's own addresses only these ports may be reached, as [`crate::HostAccessSettings`];
+    /// before the first connection. Without it all may be.
+    HostAccess { json: &'a [u8] },
     /// Relay: what is wrong with the proxy, in words; nothing when it works again.
     ViaTrouble { words: &'a str },
     /// Both: are you there?
@@ -319,6 +322,7 @@ mod kind {
     pub(super) const CHANGED: u8 = 82;
     pub(super) const VIA: u8 = 96;
     pub(super) const VIA_TROUBLE: u8 = 97;
+    pub(super) const HOST_ACCESS: u8 = 98;
 }
 
 /// The header of a data frame whose `length` payload bytes are written by the caller.
@@ -465,6 +469,10 @@ impl Frame<'_> {
                 out.extend_from_slice(json);
                 (kind::VIA, 0)
             }
+            Frame::HostAccess { json } => {
+                out.extend_from_slice(json);
+                (kind::HOST_ACCESS, 0)
+            }
             Frame::ViaTrouble { words } => {
                 out.extend_from_slice(&words.as_bytes()[..words.floor_char_boundary(MAX_WORDS)]);
                 (kind::VIA_TROUBLE, 0)
@@ -595,6 +603,7 @@ fn decode(kind: u8, id: u32, payload: &[u8]) -> Result<Option<Frame<'_>>, Malfor
         kind::FACTS => Frame::Facts { request, json: r.rest() },
         kind::CHANGED => Frame::Changed,
         kind::VIA => Frame::Via { json: r.rest() },
+        kind::HOST_ACCESS => Frame::HostAccess { json: r.rest() },
         kind::VIA_TROUBLE => Frame::ViaTrouble { words: text(&mut r, MAX_WORDS)? },
         kind::PING => Frame::Ping { nonce: r.u64()? },
         kind::PONG => Frame::Pong { nonce: r.u64()? },

@@ -8,6 +8,7 @@
 //! this crate is the specification.
 #![forbid(unsafe_code)]
 
+pub mod access;
 mod codec;
 pub mod decoder;
 pub mod facts;
@@ -19,6 +20,7 @@ pub mod seal;
 pub mod session;
 pub mod via;
 
+pub use access::HostAccessSettings;
 pub use decoder::Decoder;
 pub use facts::HostFacts;
 pub use frame::{

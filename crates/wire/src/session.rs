@@ -545,6 +545,7 @@ impl Session {
             | Frame::Facts { .. }
             | Frame::Changed
             | Frame::Via { .. }
+            | Frame::HostAccess { .. }
             | Frame::ViaTrouble { .. }) => Ok(Some(other)),
         }
     }
@@ -652,6 +653,7 @@ fn misdirected(role: Role, frame: &Frame<'_>) -> Option<&'static str> {
         Frame::Echo { .. } => (Role::Gateway, "Echo"),
         Frame::AskFacts { .. } => (Role::Gateway, "AskFacts"),
         Frame::Via { .. } => (Role::Gateway, "Via"),
+        Frame::HostAccess { .. } => (Role::Gateway, "HostAccess"),
         Frame::Orphan { .. } => (Role::Gateway, "Orphan"),
         Frame::Opened { .. } => (Role::Relay, "Opened"),
         Frame::Failed { .. } => (Role::Relay, "Failed"),

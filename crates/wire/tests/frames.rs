@@ -197,6 +197,7 @@ fn every_small_kind_survives_the_round_trip() {
     round_trip(&Frame::AskFacts { request: RequestId(1) });
     round_trip(&Frame::Facts { request: RequestId(1), json: b"{}" });
     round_trip(&Frame::Via { json: b"{}" });
+    round_trip(&Frame::HostAccess { json: b"{}" });
     for words in ["", "the proxy is away", &"n".repeat(MAX_WORDS)] {
         round_trip(&Frame::ViaTrouble { words });
     }

@@ -4,7 +4,7 @@
 use crate::Bytes;
 use std::time::{Duration, Instant};
 use underpass_stack::{
-    AddressPlan, BindId, Capacity, Changes, Config, Event, Fault, FaultKind, Filtering, FlowId, HostLoopback, Ipv6,
+    AddressPlan, BindId, Capacity, Changes, Config, Event, Fault, FaultKind, Filtering, FlowId, HostAccess, Ipv6,
     Marks, Offload, Refusal, RequestId, RxMeta, Stack, Transmit, TxMeta,
 };
 
@@ -181,7 +181,7 @@ struct Run {
 impl Run {
     fn new(first: u8) -> Self {
         let subnet = [10, 99, 0, 16].into();
-        let addresses = AddressPlan { subnet, captured: Vec::new(), host_loopback: HostLoopback::Allowed };
+        let addresses = AddressPlan { subnet, captured: Vec::new(), host_access: HostAccess::All };
         let config = Config {
             mtu: if first & 1 == 0 { 1500 } else { 65_520 },
             offload: if first & 2 == 0 { Offload::None } else { Offload::Vnet },

@@ -1,7 +1,7 @@
 //! What host and VM serve each other: services on the host's loopback by names and aliases, services in the VM by its old address.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
-use lab::addresses::{NAT_GATEWAY, VM};
+use lab::addresses::{HOST, HOST_V6, NAT_GATEWAY, VM};
 use lab::relay::{Lack, lacks};
 use lab::scene::{etc, fetch, http_server, python_server, tunnelled_lab, tunnelled_lab_with_dns, udp_ask};
 use lab::{Lab, Place, Process, Tunnel, Vpn, programs};
@@ -79,6 +79,26 @@ fn the_hosts_loopback_can_be_closed_while_dns_goes_on() {
         assert_eq!(lab.run(Place::Wsl, &words).unwrap().stdout.trim(), "\"hello\"", "{transport}");
     }
     assert!(tunnel.status()["drops"]["refused"].as_u64() >= Some(7), "{}", tunnel.status()["drops"]);
+}
+
+/// Services that listen on every address of the host are reached by each of its adapters' addresses.
+#[test]
+fn closed_means_closed_on_every_address_of_the_host_and_single_ports_can_be_open() {
+    for (options, open) in [(&["--no-host-loopback"][..], &[][..]), (&["--host-ports", "8081,9000"], &[8081])] {
+        let Some((lab, tunnel)) = tunnelled_lab(options) else { return };
+        let _services = [8080, 8081].map(|port| http_server(&lab, Place::Windows, "::", port, "host"));
+        let _echo = python_server(&lab, Place::Windows, programs::UDP_ECHO, &[HOST, "9000", "host:"], 9000);
+        let alias = host4(&tunnel);
+        for host in [HOST, &format!("[{HOST_V6}]"), NAT_GATEWAY, &alias, "host.docker.internal"] {
+            for port in [8080, 8081] {
+                let said = fetch(&lab, Place::Wsl, &format!("http://{host}:{port}/"));
+                let expected = if open.contains(&port) { (Some(0), "host") } else { (Some(7), "") };
+                assert_eq!((said.code, said.stdout.as_str()), expected, "{options:?} {host}:{port} {}", said.stderr);
+            }
+        }
+        let expected = if open.is_empty() { "EHOSTUNREACH" } else { "host:105" };
+        assert_eq!(udp_ask(&lab, Place::Wsl, HOST, 9000, 100), expected, "{options:?}");
+    }
 }
 
 #[test]

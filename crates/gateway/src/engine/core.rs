@@ -13,7 +13,7 @@ use crate::status::{Totals, UpDown};
 use crate::tap::Tap;
 use crate::via::{self, Via, WayOut};
 use stack::limits::{MAX_BINDS, MAX_FLOWS};
-use stack::{AddressPlan, BindId, Changes, Event, FlowId, Ipv6, Refusal, RequestId, Stack, Target};
+use stack::{AddressPlan, BindId, Changes, Event, FlowId, HostAccess, Ipv6, Refusal, RequestId, Stack, Target};
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
@@ -21,7 +21,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 use wire::frame::Family;
 use wire::session::{Pull, Source, Then, Way};
-use wire::{AnsweredBy, Frame, HostFacts, Session, UnbindReason};
+use wire::{AnsweredBy, Frame, HostAccessSettings, HostFacts, Session, UnbindReason};
 
 /// A connection that a relay serves.
 #[derive(Debug)]
@@ -378,6 +378,12 @@ impl Core {
                 if let Some(way_out) = &mut self.way_out {
                     way_out.tell(session);
                 }
+                if let HostAccess::Only(ports) = &self.plan.host_access {
+                    let settings = HostAccessSettings { ports: ports.clone() };
+                    // Plain numbers always have their JSON.
+                    let json = serde_json::to_vec(&settings).unwrap_or_default();
+                    session.send(&Frame::HostAccess { json: &json });
+                }
                 self.ask_facts(now, lane, session);
             }
             Frame::Changed => self.ask_facts(now, lane, session),
@@ -452,6 +458,7 @@ impl Core {
             Frame::Open { .. }
             | Frame::Orphan { .. }
             | Frame::Via { .. }
+            | Frame::HostAccess { .. }
             | Frame::Credit { .. }
             | Frame::Bind { .. }
             | Frame::Query { .. }

@@ -6,6 +6,7 @@ pub(crate) mod datagrams;
 #[cfg(any(windows, test))]
 pub(crate) mod host;
 
+use crate::access::is_own;
 use crate::limits::{PROXY_ADDRESSES, PROXY_ADDRESSES_KEPT, PROXY_ANSWERS_WITHIN, PROXY_CONNECTS_WITHIN};
 use crate::os::proxies::Asker;
 use crate::os::{self, Resolver};
@@ -13,7 +14,7 @@ use crate::probe;
 use dialog::{Dialog, DialogError, Except, ExceptError, Host, Meaning, Progress, ProxyUrl, ProxyUrlError, Target};
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -303,22 +304,12 @@ async fn talk(stream: &mut TcpStream, mut dialog: Dialog) -> Result<(), Broken> 
     }
 }
 
-/// Whether nobody but this host can reach an address as it is meant: its own, and those of its links (RFC 1122 section 3.2.1.3, RFC 3927,
-/// RFC 4291 section 2.5.6).
+/// Whether an address means this host's own, or a neighbour on one of its links (RFC 3927, RFC 4291
+/// section 2.5.6): what only this host can reach.
 fn stays_here(to: IpAddr) -> bool {
     let near = match to {
-        IpAddr::V4(v4) => v4.is_loopback() || v4.is_link_local() || v4.is_unspecified(),
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unicast_link_local() || v6.is_unspecified(),
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
     };
     near || is_own(to)
-}
-
-/// Whether the address is one of this host's: only to such a one it speaks from the same. Nothing is sent.
-fn is_own(to: IpAddr) -> bool {
-    let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let from = UdpSocket::bind((any, 0)).and_then(|socket| {
-        socket.connect((to, 9))?;
-        socket.local_addr()
-    });
-    from.is_ok_and(|from| from.ip() == to)
 }

@@ -29,7 +29,7 @@ pub fn plan() -> AddressPlan {
     AddressPlan {
         subnet: Ipv4Addr::new(10, 99, 0, 16),
         captured: vec!["172.20.0.1".parse().unwrap()],
-        host_loopback: HostLoopback::Allowed,
+        host_access: HostAccess::All,
     }
 }
 

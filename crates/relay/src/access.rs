@@ -1,0 +1,113 @@
+//! What of this host's own services the VM may reach, where its gateway restricts that
+//! ([`wire::Frame::HostAccess`]): a port of one of this host's own addresses, loopback or an adapter's,
+//! is open to a connection or datagram only if the gateway named it. The gateway cannot tell these
+//! addresses from others, and they change.
+
+use crate::limits::MAX_ACCESS_PEERS;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use wire::HostAccessSettings;
+
+/// The restriction; without one everything may be reached.
+#[derive(Debug, Default)]
+pub(crate) struct Access {
+    settings: Option<HostAccessSettings>,
+    /// Addresses that were looked at, and whether each is this host's; at most [`MAX_ACCESS_PEERS`].
+    own: HashMap<IpAddr, bool>,
+}
+
+impl Access {
+    /// Restricts it.
+    ///
+    /// # Errors
+    /// The JSON is of no use.
+    pub(crate) fn restrict(&mut self, json: &[u8]) -> Result<(), serde_json::Error> {
+        self.settings = Some(serde_json::from_slice(json)?);
+        Ok(())
+    }
+
+    /// The host's addresses may be others now.
+    pub(crate) fn refresh(&mut self) {
+        self.own.clear();
+    }
+
+    /// Whether the VM may not reach this.
+    pub(crate) fn forbids(&mut self, to: SocketAddr) -> bool {
+        let Some(settings) = &self.settings else { return false };
+        if settings.ports.contains(&to.port()) {
+            return false;
+        }
+        let ip = to.ip().to_canonical();
+        if let Some(own) = self.own.get(&ip) {
+            return *own;
+        }
+        if self.own.len() >= MAX_ACCESS_PEERS {
+            self.own.clear();
+        }
+        let own = is_own(ip);
+        self.own.insert(ip, own);
+        own
+    }
+}
+
+/// Whether the address is one of this host's: loopback, "this host" (RFC 1122 section 3.2.1.3), or one
+/// from which alone this host speaks to it. Nothing is sent.
+pub(crate) fn is_own(to: IpAddr) -> bool {
+    if to.is_loopback() || to.is_unspecified() {
+        return true;
+    }
+    let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let from = UdpSocket::bind((any, 0)).and_then(|socket| {
+        socket.connect((to, 9))?;
+        socket.local_addr()
+    });
+    from.is_ok_and(|from| from.ip() == to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn without_a_restriction_everything_may_be_reached() {
+        let mut access = Access::default();
+        assert!(!access.forbids(at("127.0.0.1:80")) && access.own.is_empty());
+    }
+
+    #[test]
+    fn a_restriction_leaves_the_named_ports_and_what_is_not_this_hosts() {
+        let mut access = Access::default();
+        access.restrict(br#"{"ports":[8080],"later":1}"#).unwrap();
+        for (to, forbidden) in [
+            ("127.0.0.1:80", true),
+            ("127.9.9.9:80", true),
+            ("[::1]:80", true),
+            ("[::ffff:127.0.0.1]:80", true),
+            ("0.0.0.0:80", true),
+            ("127.0.0.1:8080", false),
+            ("[::1]:8080", false),
+            ("203.0.113.1:80", false),
+        ] {
+            assert_eq!(access.forbids(at(to)), forbidden, "{to}");
+            assert_eq!(access.forbids(at(to)), forbidden, "{to} again");
+        }
+        access.refresh();
+        assert!(access.own.is_empty());
+        assert!(access.restrict(b"no").is_err());
+    }
+
+    #[test]
+    fn what_is_known_of_addresses_has_a_bound() {
+        let mut access = Access::default();
+        access.restrict(b"{}").unwrap();
+        for n in 0..2 * MAX_ACCESS_PEERS {
+            let [.., a, b] = u32::try_from(n).unwrap().to_be_bytes();
+            access.forbids(SocketAddr::from(([127, 1, a, b], 80)));
+            assert!(access.own.len() <= MAX_ACCESS_PEERS);
+        }
+    }
+}
