@@ -442,21 +442,44 @@ fn segments_have_the_apps_size_and_shrink_when_a_router_says_so() {
     send(&mut sim);
     assert_eq!(sim.gso_size, 1460);
     // RFC 1191: fragmentation needed, MTU 1000, about a segment from the peer to the app.
-    let mut quoted = Vec::new();
-    etherparse::PacketBuilder::ipv4([93, 184, 216, 34], [10, 99, 0, 18], 60)
-        .tcp(80, 4000, 1, 1)
-        .write(&mut quoted, &[])
-        .unwrap();
-    let mut message = vec![3, 4, 0, 0, 0, 0, 0x03, 0xe8];
-    message.extend_from_slice(&quoted[..28]);
-    let sum = etherparse::checksum::Sum16BitWords::new().add_slice(&message).ones_complement();
-    message[2..4].copy_from_slice(&sum.to_ne_bytes());
-    let mut packet = Vec::new();
-    etherparse::PacketBuilder::ipv4([10, 99, 0, 18], [93, 184, 216, 34], 64)
-        .write(&mut packet, etherparse::IpNumber::ICMP, &message)
-        .unwrap();
-    sim.stack.ingest(sim.now, &frame(&packet), RxMeta::Unverified, &mut Sink::default());
-    assert_eq!(sim.stack.stats().dropped(DropReason::IcmpError), 1);
+    let too_big = |sim: &mut Sim, seq: u32| {
+        let mut quoted = Vec::new();
+        etherparse::PacketBuilder::ipv4([93, 184, 216, 34], [10, 99, 0, 18], 60)
+            .tcp(80, 4000, seq, 1)
+            .write(&mut quoted, &[])
+            .unwrap();
+        let mut message = vec![3, 4, 0, 0, 0, 0, 0x03, 0xe8];
+        message.extend_from_slice(&quoted[..28]);
+        let sum = etherparse::checksum::Sum16BitWords::new().add_slice(&message).ones_complement();
+        message[2..4].copy_from_slice(&sum.to_ne_bytes());
+        let mut packet = Vec::new();
+        etherparse::PacketBuilder::ipv4([10, 99, 0, 18], [93, 184, 216, 34], 64)
+            .write(&mut packet, etherparse::IpNumber::ICMP, &message)
+            .unwrap();
+        sim.stack.ingest(sim.now, &frame(&packet), RxMeta::Unverified, &mut Sink::default());
+    };
+    sim.until("acknowledged", |sim| sim.stack.unsent(flow) == 0);
+    // One under way; it is lost.
+    sim.stack.write(flow, &[1; 2000]);
+    let mut lost = Sink::default();
+    sim.stack.service(sim.now, &mut lost);
+    let seq = u32::from_be_bytes(lost.0[0].0[38..42].try_into().unwrap());
+    // RFC 5927 7: what is acknowledged, or not sent, was in nobody's way.
+    for other in [seq.wrapping_sub(1), seq.wrapping_add(2000)] {
+        too_big(&mut sim, other);
+    }
+    sim.until("sent again", |sim| sim.socket(handle).recv_queue() == 2000);
+    assert_eq!(sim.gso_size, 1460);
+    sim.socket(handle).recv(|bytes| (bytes.len(), ())).unwrap();
+    sim.until("acknowledged", |sim| sim.stack.unsent(flow) == 0);
+    sim.stack.write(flow, &[1; 2000]);
+    lost.0.clear();
+    sim.stack.service(sim.now, &mut lost);
+    let seq = u32::from_be_bytes(lost.0[0].0[38..42].try_into().unwrap());
+    too_big(&mut sim, seq);
+    assert_eq!(sim.stack.stats().dropped(DropReason::IcmpError), 3);
+    sim.until("sent again", |sim| sim.socket(handle).recv_queue() == 2000);
+    sim.socket(handle).recv(|bytes| (bytes.len(), ())).unwrap();
     send(&mut sim);
     assert_eq!(sim.gso_size, 960);
 }

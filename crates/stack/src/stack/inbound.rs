@@ -324,10 +324,11 @@ impl Stack {
         let (protocol_at, src_at, dst_at, len) = if v4 { (9, 12, 16, 4) } else { (6, 8, 24, 16) };
         if quoted.get(protocol_at) == Some(&TCP)
             && let (Some(src), Some(dst)) = (address(quoted, src_at, len), address(quoted, dst_at, len))
-            && let Some(tcp) = quoted.get(header..header + 4)
+            && let Some(tcp) = quoted.get(header..header + 8)
         {
             let (from, to) = icmp::ports(tcp);
-            self.tcp.lower_mss(Tuple { app: SocketAddr::new(dst, to), to: SocketAddr::new(src, from) }, mtu);
+            let tuple = Tuple { app: SocketAddr::new(dst, to), to: SocketAddr::new(src, from) };
+            self.tcp.lower_mss(tuple, be32(tcp, 4), mtu);
         }
         DropReason::IcmpError
     }

@@ -74,6 +74,8 @@ pub(crate) struct Flow {
     pub(super) options: SynOptions,
     /// Sequence number of the first byte from the app that is not read.
     pub(super) unread_from: u32,
+    /// Where the app's FIN stands, if it came before the data that precede it.
+    pub(super) early_fin: Option<u32>,
     /// The app's last ACK and window.
     pub(super) acked: u32,
     pub(super) window: u16,
@@ -150,6 +152,7 @@ impl Flow {
             mss,
             options,
             unread_from: seq.wrapping_add(1),
+            early_fin: None,
             acked: 0,
             window: 0,
             touched: Touched::No,
@@ -232,7 +235,9 @@ impl Flow {
         self.note_sent(port);
         (self.heard, self.probed, self.unanswered) = (now, None, 0);
         self.stir(seg.data);
-        if seg.flags & (ACK | RST | SYN) == ACK {
+        // Of what was sent, and not less than before.
+        let is_news = seg.ack.wrapping_sub(self.acked) <= self.last.next.wrapping_sub(self.acked);
+        if seg.flags & (ACK | RST | SYN) == ACK && is_news {
             self.acked = seg.ack;
             self.window = seg.window;
         }
@@ -255,7 +260,10 @@ impl Flow {
         if let Some(mut last) = port.last.take() {
             // What was sent again is not the latest.
             let behind = self.last.next.wrapping_sub(last.next);
-            if self.last != LastSegment::default() && behind < 1 << 31 {
+            if self.last == LastSegment::default() {
+                // The SYN-ACK: nothing is acknowledged.
+                self.acked = last.next.wrapping_sub(1);
+            } else if behind < 1 << 31 {
                 last.next = self.last.next;
             }
             self.last = last;

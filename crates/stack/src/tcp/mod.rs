@@ -6,6 +6,7 @@ mod bare;
 mod challenge;
 pub(crate) mod device;
 pub(crate) mod flow;
+mod order;
 mod probe;
 mod renew;
 mod syn;
@@ -17,8 +18,7 @@ use crate::link::Link;
 use crate::offload::{Offload, Transmit};
 use crate::packet::Packet;
 use crate::stats::{DropReason, Stats};
-use bare::{Bare, split_fin, without_extensions};
-use challenge::Verdict;
+use bare::{Bare, without_extensions};
 use device::{LastSegment, Nowhere, Port, Terms};
 use flow::{Changes, Flow, Phase, Queued};
 use probe::Sweep;
@@ -267,7 +267,6 @@ impl Tcp {
         seg: Segment,
         around: &mut Around<'_>,
     ) -> Arrived {
-        let (at, offload, share) = (self.at(now), self.offload, self.share());
         match entry_mut(&mut self.slots, id) {
             Some(Entry::Pending(pending)) => {
                 if seg.is_opening() {
@@ -290,61 +289,7 @@ impl Tcp {
                     around.stats.drop(DropReason::Pending);
                 }
             }
-            Some(Entry::Open(flow)) => {
-                // smoltcp reads no IPv6 options and no fragment header: it gets the packet without them.
-                let rebuilt;
-                let bytes = if packet.dst.is_ipv6() && packet.whole.len() != packet.payload.len() + 40 {
-                    rebuilt = without_extensions(packet);
-                    &rebuilt
-                } else {
-                    packet.whole
-                };
-                let terms = flow.terms(share);
-                if flow.overruns(seg) {
-                    // RFC 9293 3.10.7.4: what is out of the window is answered with an ACK.
-                    around.stats.drop(DropReason::BeyondWindow);
-                    flow.answer(now, terms, around);
-                    return Arrived::Done;
-                }
-                match flow.judge(seg) {
-                    Verdict::Pass => flow.note_reset(seg),
-                    Verdict::Challenge => {
-                        flow.challenge(now, terms, around);
-                        return Arrived::Done;
-                    }
-                    Verdict::Drop => {
-                        around.stats.drop(DropReason::Spurious);
-                        return Arrived::Done;
-                    }
-                }
-                let header = &packet.payload[..seg.header];
-                let mended = syn::mended(header).map(|header| {
-                    let at = bytes.len() - packet.payload.len();
-                    [&bytes[..at], &header, &bytes[at + header.len()..]].concat()
-                });
-                let bytes = mended.as_deref().unwrap_or(bytes);
-                let mut feed = |flow: &mut Flow, bytes: &[u8], seg: Segment| {
-                    flow.ingest((now, at), &mut self.iface, &mut around.port(Some(bytes), offload, terms), seg);
-                };
-                if seg.flags & (FIN | SYN | RST) == FIN && seg.data > 0 {
-                    let (data, fin) = split_fin(bytes, seg);
-                    feed(flow, &data, seg);
-                    let rest = seg.behind_data();
-                    if flow.expected() == rest.seq {
-                        feed(flow, &fin, rest);
-                    }
-                } else {
-                    feed(flow, bytes, seg);
-                }
-                if flow.is_closed() && self.by_tuple.get(&flow.tuple) == Some(&id) {
-                    // The next SYN of this tuple may be in the same batch, and asks for another connection.
-                    self.by_tuple.remove(&flow.tuple);
-                }
-                if flow.dirty == Queued::No {
-                    flow.dirty = Queued::Yes;
-                    self.dirty.push(id);
-                }
-            }
+            Some(Entry::Open(_)) => self.arrive_open(now, id, packet, seg, around),
             None => {}
         }
         Arrived::Done
@@ -601,11 +546,16 @@ impl Tcp {
         }
     }
 
-    /// A router on the way to the app takes only `mtu` bytes: smaller segments from now on.
-    pub(crate) fn lower_mss(&mut self, tuple: Tuple, mtu: u16) {
+    /// A router on the way to the app takes only `mtu` bytes: smaller segments from now on. `seq` is what it
+    /// quotes.
+    pub(crate) fn lower_mss(&mut self, tuple: Tuple, seq: u32, mtu: u16) {
         let headers = if tuple.to.is_ipv6() { 60 } else { 40 };
         let Some(id) = self.by_tuple.get(&tuple).copied() else { return };
         let Some(flow) = self.flow_mut(id) else { return };
+        if !flow.is_under_way(seq) {
+            // RFC 5927 7: whoever quotes something else need not have seen a segment.
+            return;
+        }
         // RFC 1191 3, RFC 8201 4: nothing below the smallest MTU is believed.
         let least = if tuple.to.is_ipv6() { 1280 - headers } else { syn::DEFAULT_MSS };
         flow.mss = flow.mss.min(mtu.saturating_sub(headers).max(least));
