@@ -39,6 +39,8 @@ pub enum DropReason {
     BeyondWindow,
     /// A SYN or RST that does not belong to the open connection of its addresses and ports.
     Spurious,
+    /// A segment with a signature that only the server could check.
+    Signed,
     /// The user of the stack does not fetch its events.
     EventsFull,
     /// Too many questions or echo requests pending.
@@ -80,6 +82,7 @@ impl DropReason {
         Self::Pending,
         Self::BeyondWindow,
         Self::Spurious,
+        Self::Signed,
         Self::EventsFull,
         Self::RequestsFull,
         Self::Icmp,

@@ -69,3 +69,16 @@ fn an_ack_of_what_was_never_sent_spoils_no_later_one() {
     raw.turn();
     assert_eq!(raw.read(&conn), b"");
 }
+
+#[test]
+fn a_signed_segment_is_dropped() {
+    let mut raw = Raw::new(Offload::Vnet);
+    let mut signature = vec![19, 18];
+    signature.resize(20, 1);
+    raw.feed(&segment(4000, 1000, 0, SYN, &signature, &[]));
+    assert!(raw.turn().is_empty() && raw.events.is_empty());
+    let conn = raw.open(4000, 1000);
+    raw.feed(&segment(4000, conn.seq, conn.ack, ACK, &signature, b"data"));
+    assert!(raw.turn().is_empty());
+    assert_eq!((raw.read(&conn), raw.stack.stats().dropped(DropReason::Signed)), (Vec::new(), 2));
+}

@@ -231,6 +231,10 @@ impl Tcp {
         seg: Segment,
         around: &mut Around<'_>,
     ) -> Arrived {
+        if syn::is_signed(&packet.payload[..seg.header]) {
+            around.stats.drop(DropReason::Signed);
+            return Arrived::Done;
+        }
         let tuple = Tuple::of(packet, seg);
         if let Some(id) = self.by_tuple.get(&tuple).copied() {
             return self.arrive_at(now, id, packet, seg, around);

@@ -94,6 +94,13 @@ fn option_at(header: &[u8], wanted: u8, wanted_len: usize) -> Option<Range<usize
     found
 }
 
+/// Whether a segment has an MD5 signature (RFC 2385). The key is the server's, and no socket of the host
+/// would sign what goes on from here. A kernel without the key drops such a segment (`tcp_inbound_hash` in
+/// include/net/tcp.h).
+pub(crate) fn is_signed(header: &[u8]) -> bool {
+    option_at(header, 19, 18).is_some()
+}
+
 /// Whether an option has a length that its kind can have: an MSS, a window scale, SACK-permitted, SACK
 /// blocks, timestamps (RFC 9293 3.2, RFC 7323 2.2 and 3.2, RFC 2018 2 and 3).
 fn has_its_length(option: &[u8]) -> bool {
