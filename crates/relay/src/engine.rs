@@ -439,6 +439,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
             self.decoder.tick()?;
             self.session.handle_timeout(now())?;
             self.sockets.tend_orphans(now());
+            for flow in self.sockets.look_over() {
+                self.settle(flow, Written::Broken);
+            }
             if self.session.shrink() {
                 self.sockets.shrink();
                 os::give_memory_back();

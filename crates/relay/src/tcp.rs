@@ -3,7 +3,7 @@
 //! Bytes towards the gateway are never kept here: [`Sockets`] is the session's source and reads a socket at the moment when the
 //! pipe can take its bytes and the flow has credit. Bytes from the gateway are kept at most up to the window granted.
 
-use crate::limits::{ORPHAN_PATIENCE, SPARE_BUFFER_BYTES};
+use crate::limits::{ORPHAN_PATIENCE, SPARE_BUFFER_BYTES, SUSPECT_LOOKS};
 use crate::os;
 use crate::os::errors::connect_failure;
 use crate::via::{Failed, Health, Via};
@@ -45,6 +45,8 @@ pub(crate) struct Sockets {
     ended: Vec<FlowId>,
     /// Flows whose app is gone while bytes of it wait: how many there were, and since when.
     orphans: HashMap<FlowId, (usize, Instant)>,
+    /// Flows that no event may tell of any more, and how often they are still looked at ([`Sockets::look_over`]).
+    suspects: HashMap<FlowId, u8>,
     spare: Spare,
     /// The proxy that flows go through.
     via: Option<Arc<Via>>,
@@ -119,6 +121,9 @@ enum Outgoing {
     Finishing,
     /// Written and shut down.
     Finished,
+    /// The socket takes no more. What the server said before is still read, as an app on the host could; then
+    /// the flow has failed.
+    Broken,
 }
 
 /// What a flow's socket did with the gateway's bytes.
@@ -145,6 +150,7 @@ impl Sockets {
             beginning: VecDeque::new(),
             ended: Vec::new(),
             orphans: HashMap::new(),
+            suspects: HashMap::new(),
             spare: Spare::default(),
             via: None,
         };
@@ -210,6 +216,7 @@ impl Sockets {
     /// Drops a flow; an open socket is closed as its state has it.
     pub(crate) fn remove(&mut self, flow: FlowId) {
         self.orphans.remove(&flow);
+        self.suspects.remove(&flow);
         self.flows.remove(&flow);
     }
 
@@ -262,6 +269,9 @@ impl Sockets {
     /// Bytes from the gateway.
     pub(crate) fn write(&mut self, flow: FlowId, bytes: &[u8]) -> Written {
         let Some(Flow::Open(open)) = self.flows.get_mut(&flow) else { return Written::Unknown };
+        if open.outgoing == Outgoing::Broken {
+            return Written::Taken(bytes.len());
+        }
         let outcome = if open.pending.is_empty() { write_through(&mut open.stream, &open.waker, bytes) } else { Ok(0) };
         match outcome {
             Ok(taken) => {
@@ -270,15 +280,20 @@ impl Sockets {
                     open.pending = self.spare.take();
                 }
                 open.pending.extend(rest);
+                if open.incoming_finished {
+                    self.suspects.insert(flow, SUSPECT_LOOKS);
+                }
                 Written::Taken(taken)
             }
-            Err(_) => Written::Broken,
+            Err(_) => self.broke(flow),
         }
     }
 
     /// The gateway's direction has ended.
     pub(crate) fn finish(&mut self, flow: FlowId) -> Written {
-        if let Some(Flow::Open(open)) = self.flows.get_mut(&flow) {
+        if let Some(Flow::Open(open)) = self.flows.get_mut(&flow)
+            && open.outgoing != Outgoing::Broken
+        {
             open.outgoing = Outgoing::Finishing;
         }
         self.flush(flow)
@@ -291,8 +306,39 @@ impl Sockets {
         match open.flush(&mut self.spare) {
             Ok(taken) if open.is_done() => Written::Done(taken),
             Ok(taken) => Written::Taken(taken),
-            Err(_) => Written::Broken,
+            Err(_) => self.broke(flow),
         }
+    }
+
+    /// The socket of a flow takes no more.
+    fn broke(&mut self, flow: FlowId) -> Written {
+        let Some(Flow::Open(open)) = self.flows.get_mut(&flow) else { return Written::Unknown };
+        if open.incoming_finished {
+            return Written::Broken;
+        }
+        // The server's last words may lie in the socket, such as why it takes no more.
+        open.outgoing = Outgoing::Broken;
+        open.pending = VecDeque::new();
+        open.waker.wake_by_ref();
+        self.suspects.insert(flow, 0);
+        Written::Taken(0)
+    }
+
+    /// Flows that have failed without an event. A server that has closed altogether answers what comes after its
+    /// FIN with a reset; and one that has reset may have said more than the app has room for. Now and then is
+    /// often enough.
+    pub(crate) fn look_over(&mut self) -> Vec<FlowId> {
+        let mut failed = Vec::new();
+        self.suspects.retain(|flow, left| {
+            let Some(Flow::Open(open)) = self.flows.get(flow) else { return false };
+            if open.outgoing == Outgoing::Broken || !matches!(open.stream.take_error(), Ok(None)) {
+                failed.push(*flow);
+                return false;
+            }
+            *left = left.saturating_sub(1);
+            *left > 0
+        });
+        failed
     }
 
     /// Gives back what tables hold for flows that are gone.
@@ -300,6 +346,7 @@ impl Sockets {
         self.flows.shrink_to_fit();
         self.beginning.shrink_to_fit();
         self.orphans.shrink_to_fit();
+        self.suspects.shrink_to_fit();
         self.spare = Spare::default();
     }
 
@@ -353,6 +400,11 @@ impl Source for Sockets {
         // After a read that left the buffer unfilled, the next one gives `Pending` without a system call.
         let read = pin!(open.stream.read_buf(&mut space)).poll(&mut Context::from_waker(&open.waker));
         match read {
+            // Whoever wrote has heard of the reset, and a reader hears of an end.
+            Poll::Ready(Ok(0)) if open.outgoing == Outgoing::Broken => {
+                self.flows.remove(&flow);
+                Pull { taken: 0, then: Then::Failed }
+            }
             Poll::Ready(Ok(0)) => {
                 open.incoming_finished = true;
                 if open.is_done() {
@@ -525,6 +577,66 @@ mod tests {
         }
         sockets.tend_orphans(almost + ORPHAN_PATIENCE);
         assert_eq!(sockets.orphans.len(), 0);
+    }
+
+    /// Lets the runtime run until something is so.
+    async fn until(mut so: impl FnMut() -> bool) {
+        let end = crate::engine::now() + Duration::from_secs(20);
+        while !so() {
+            assert!(crate::engine::now() < end, "it never happens");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    fn pull(sockets: &mut Sockets) -> (Vec<u8>, Then) {
+        let mut got = Vec::new();
+        loop {
+            let Pull { taken, then } = sockets.pull(FLOW, 65_536, &mut got);
+            if taken == 0 {
+                return (got, then);
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_reset_for_what_came_after_the_servers_end_is_noticed() {
+        let (mut sockets, server) = open_flow().await;
+        drop(server);
+        until(|| pull(&mut sockets).1 == Then::Finished).await;
+        assert_eq!(sockets.look_over(), []);
+        assert_eq!(sockets.write(FLOW, b"late"), Written::Taken(4));
+        until(|| sockets.look_over() == [FLOW]).await;
+        sockets.remove(FLOW);
+        assert!(sockets.look_over().is_empty() && sockets.suspects.is_empty());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn what_a_server_said_before_it_reset_is_read() {
+        let (mut sockets, server) = open_flow().await;
+        // It closes with bytes unread: a reset.
+        assert_eq!(sockets.write(FLOW, b"a long upload"), Written::Taken(13));
+        until(|| server.try_io(tokio::io::Interest::READABLE, || Ok(())).is_ok()).await;
+        assert_eq!(server.try_write(b"too long").unwrap(), 8);
+        drop(server);
+        until(|| {
+            assert!(matches!(sockets.write(FLOW, b"more"), Written::Taken(_)), "the flow is gone");
+            sockets.suspects.contains_key(&FLOW)
+        })
+        .await;
+        // What comes now is dropped.
+        assert_eq!(sockets.write(FLOW, b"more"), Written::Taken(4));
+        assert!(matches!(sockets.finish(FLOW), Written::Taken(_)));
+        let mut said = Vec::new();
+        until(|| {
+            let (got, then) = pull(&mut sockets);
+            said.extend(got);
+            then == Then::Failed
+        })
+        .await;
+        assert_eq!(said, b"too long");
+        assert_eq!((sockets.len(), sockets.look_over()), (0, vec![]));
     }
 
     #[test]

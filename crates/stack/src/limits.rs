@@ -58,6 +58,10 @@ pub const MAX_TIME_WAIT: usize = 16_384;
 /// An app that owes us an ACK and says nothing for this long is gone (Linux's `tcp_retries2` gives about as long).
 pub const NO_PROGRESS: Duration = Duration::from_secs(15 * 60);
 
+/// How long what a server said before it reset a connection may take to the app: longer than a
+/// retransmission (smoltcp's first comes after a second).
+pub const DRAIN: Duration = Duration::from_millis(1500);
+
 /// Shortest time between two challenge ACKs of one connection (RFC 5961 section 7; Linux's
 /// `tcp_invalid_ratelimit`). They have no common bound: a shared one tells a stranger of others'
 /// connections (CVE-2016-5696), and Linux has none by default (`tcp_challenge_ack_limit`).

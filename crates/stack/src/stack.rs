@@ -14,6 +14,7 @@ use crate::offload::{Offload, Transmit};
 use crate::packet::{UDP, transport_sum};
 use crate::requests::{Asker, RequestId, Requests};
 use crate::stats::{DropReason, Stats};
+use crate::tcp::flow::Flow;
 use crate::tcp::{Around, FlowId, Tcp};
 use crate::udp::{BindId, Binds};
 use std::collections::VecDeque;
@@ -211,7 +212,15 @@ impl Stack {
     /// The id is free, and no more is told of it.
     pub fn abort(&mut self, flow: FlowId) {
         if self.tcp.take_pending(flow).is_none() {
-            self.tcp.abort(flow);
+            self.tcp.end(flow, Flow::abort);
+        }
+    }
+
+    /// [`Stack::abort`] behind the bytes that were written, as far as the app's window takes them: the
+    /// server has reset the connection.
+    pub fn reset(&mut self, flow: FlowId) {
+        if self.tcp.take_pending(flow).is_none() {
+            self.tcp.end(flow, Flow::reset);
         }
     }
 

@@ -1,8 +1,13 @@
-//! Segments that overtake each other: an app by hand against the stack.
+//! Segments that overtake each other, and resets that overtake data: an app by hand against the stack.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 use common::raw::*;
+use std::time::Duration;
 use underpass_stack::*;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn a_fin_before_its_data_counts_when_they_are_there() {
@@ -71,6 +76,90 @@ fn an_ack_of_what_was_never_sent_spoils_no_later_one() {
 }
 
 #[test]
+fn what_a_server_said_before_it_reset_goes_first() {
+    let mut raw = Raw::new(Offload::Vnet);
+    let conn = raw.open(4000, 1000);
+    raw.stack.write(conn.flow, b"refused");
+    raw.stack.reset(conn.flow);
+    let seen = raw.turn();
+    assert_eq!((seen.len(), seen[0].data.as_slice(), seen[0].seq), (2, &b"refused"[..], conn.ack), "{seen:?}");
+    assert_eq!((seen[1].flags & RST, seen[1].seq), (RST, conn.ack.wrapping_add(7)));
+    assert_eq!(raw.stack.stats().flows, 0);
+    assert!(raw.events.is_empty(), "{:?}", raw.events);
+    // Before the app has answered the SYN-ACK.
+    let mut conn = raw.half(4001, 1000);
+    raw.stack.write(conn.flow, b"refused");
+    raw.stack.reset(conn.flow);
+    assert!(raw.turn().is_empty());
+    let seen = raw.say(&mut conn, ACK, &[]);
+    assert_eq!((seen.len(), seen[0].data.as_slice(), seen[1].flags & RST), (2, &b"refused"[..], RST), "{seen:?}");
+    // Without a byte it is a reset at once.
+    let conn = raw.open(4002, 1000);
+    raw.stack.reset(conn.flow);
+    assert_eq!(raw.turn().len(), 1);
+    assert_eq!(raw.stack.stats().flows, 0);
+}
+
+#[test]
+fn a_long_answer_before_a_reset_goes_as_fast_as_the_app_takes_it() {
+    let mut raw = Raw::new(Offload::Vnet);
+    let mut conn = raw.open(4000, 1000);
+    let answer = vec![7; 50_000];
+    raw.stack.write(conn.flow, &answer);
+    raw.stack.reset(conn.flow);
+    let mut got = 0;
+    for _ in 0..100 {
+        let seen = raw.turn();
+        for segment in &seen {
+            got += segment.data.len();
+            conn.ack = segment.seq.wrapping_add(u32::try_from(segment.data.len()).unwrap());
+        }
+        if seen.iter().any(|segment| segment.flags & RST != 0) {
+            break;
+        }
+        raw.wait(Duration::from_millis(1));
+        raw.feed(&segment(4000, conn.seq, conn.ack, ACK, &[], &[]));
+    }
+    assert_eq!((got, raw.stack.stats().flows), (50_000, 0));
+    assert!(raw.events.is_empty(), "{:?}", raw.events);
+}
+
+#[test]
+fn a_reset_waits_neither_for_a_closed_window_nor_for_a_silent_app() {
+    // A window of one unit, 128 bytes.
+    let mut raw = Raw::new(Offload::Vnet);
+    let conn = raw.open(4000, 1000);
+    let mut small = segment(4000, conn.seq, conn.ack, ACK, &[], &[]);
+    small[34..36].copy_from_slice(&1u16.to_be_bytes());
+    small[36..38].copy_from_slice(&[0, 0]);
+    let sum = checksum(&small);
+    small[36..38].copy_from_slice(&sum.to_be_bytes());
+    raw.feed(&small);
+    raw.stack.write(conn.flow, &[7; 1000]);
+    raw.stack.reset(conn.flow);
+    let seen = raw.turn();
+    assert_eq!((seen.len(), seen[0].data.len(), seen[1].flags & RST), (2, 128, RST), "{seen:?}");
+
+    // More than the congestion window, and no answer.
+    let conn = raw.open(4001, 1000);
+    raw.stack.write(conn.flow, &[7; 50_000]);
+    raw.stack.reset(conn.flow);
+    assert!(raw.turn().iter().all(|seen| seen.flags & RST == 0));
+    raw.wait(2 * SECOND);
+    assert!(raw.turn().iter().any(|seen| seen.flags & RST != 0));
+    assert_eq!(raw.stack.stats().flows, 0);
+
+    // The app resets it first.
+    let mut conn = raw.open(4002, 1000);
+    raw.stack.write(conn.flow, &[7; 50_000]);
+    raw.stack.reset(conn.flow);
+    raw.turn();
+    assert!(raw.say(&mut conn, RST, &[]).is_empty());
+    assert_eq!(raw.stack.stats().flows, 0);
+    assert!(raw.events.is_empty(), "{:?}", raw.events);
+}
+
+#[test]
 fn a_signed_segment_is_dropped() {
     let mut raw = Raw::new(Offload::Vnet);
     let mut signature = vec![19, 18];
@@ -81,4 +170,15 @@ fn a_signed_segment_is_dropped() {
     raw.feed(&segment(4000, conn.seq, conn.ack, ACK, &signature, b"data"));
     assert!(raw.turn().is_empty());
     assert_eq!((raw.read(&conn), raw.stack.stats().dropped(DropReason::Signed)), (Vec::new(), 2));
+}
+
+/// The checksum of an IPv4 packet's TCP segment (RFC 9293 3.1).
+fn checksum(packet: &[u8]) -> u16 {
+    let length = u32::try_from(packet.len() - 20).unwrap();
+    let pseudo = [&packet[12..20], &[0, 6], &length.to_be_bytes()[2..], &packet[20..]].concat();
+    let mut sum: u32 = pseudo.chunks(2).map(|two| u32::from(two[0]) << 8 | u32::from(*two.get(1).unwrap_or(&0))).sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
 }

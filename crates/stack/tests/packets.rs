@@ -681,12 +681,13 @@ proptest! {
                 }
                 Op::Serve(what) => {
                     for flow in &flows {
-                        match what % 6 {
+                        match what % 7 {
                             0 => { stack.write(*flow, &[1; 5000]); }
                             1 => { stack.read(*flow, 1000, |_| ()); }
                             2 => stack.finish(*flow),
                             3 => stack.accept(now, *flow, &mut sink),
                             4 => stack.abort(*flow),
+                            5 => stack.reset(*flow),
                             _ => stack.refuse(now, *flow, Refusal::Reset, &mut sink),
                         }
                     }

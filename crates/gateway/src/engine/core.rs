@@ -401,7 +401,7 @@ impl Core {
             Frame::Reset { flow } => {
                 self.flows.remove(&FlowId(flow.0));
                 self.dns.remove(&FlowId(flow.0));
-                self.stack.abort(FlowId(flow.0));
+                self.stack.reset(FlowId(flow.0));
             }
             Frame::Datagram { bind, peer, marks, bytes } => {
                 let marks = marks_of(marks);

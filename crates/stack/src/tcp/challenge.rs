@@ -32,7 +32,7 @@ impl Flow {
             return Verdict::Pass;
         }
         // A RST of ours is to go out; the app's kernel sends its SYN again.
-        if self.phase != Phase::Live {
+        if !matches!(self.phase, Phase::Live | Phase::Draining) {
             return Verdict::Drop;
         }
         let ahead = seg.seq.wrapping_sub(self.awaited());

@@ -58,6 +58,8 @@ enum Sending {
 pub(crate) enum Phase {
     /// Segments come and go.
     Live,
+    /// The server has reset it; what it said before is on its way to the app. Nothing more is told of it.
+    Draining,
     /// The user wants it reset; the RST has not gone out.
     Aborting,
     /// No segment will come or go; unread bytes may be left.
@@ -102,6 +104,8 @@ pub(crate) struct Flow {
     pub(super) challenged: Option<Instant>,
     /// Since when the app owes us an ACK.
     owed: Option<Instant>,
+    /// When the RST goes out whatever the app has heard.
+    pub(super) drained_by: Option<Instant>,
     told_readable: usize,
     told_unsent: usize,
     told_finished: Told,
@@ -169,6 +173,7 @@ impl Flow {
             memory: Memory::Kept,
             challenged: None,
             owed: None,
+            drained_by: None,
             told_readable: 0,
             told_unsent: 0,
             told_finished: Told::No,
@@ -246,7 +251,8 @@ impl Flow {
     /// A RST came, the app acknowledged the last FIN, or the SYN was not one that smoltcp takes: a RST
     /// in SYN-RECEIVED leads back to LISTEN.
     pub(crate) fn is_closed(&self) -> bool {
-        self.phase == Phase::Live && matches!(self.socket().state(), State::Listen | State::Closed)
+        matches!(self.phase, Phase::Live | Phase::Draining)
+            && matches!(self.socket().state(), State::Listen | State::Closed)
     }
 
     /// So many bytes go into a ring.
@@ -287,8 +293,12 @@ impl Flow {
         // The ring and the window bound what there is to send.
         while iface.poll_egress(at, port, &mut self.set) != PollResult::None {}
         self.note_sent(port);
+        if self.is_drained(now) {
+            self.abort();
+            while iface.poll_egress(at, port, &mut self.set) != PollResult::None {}
+        }
         self.assess();
-        if self.phase != Phase::Live {
+        if !matches!(self.phase, Phase::Live | Phase::Draining) {
             self.deadline = None;
             return;
         }
@@ -301,7 +311,7 @@ impl Flow {
             now + Duration::from_micros(u64::try_from(micros).unwrap_or(0)).max(Duration::from_millis(1))
         });
         let idle = self.is_quiet().then(|| self.used + IDLE_RINGS).filter(|then| *then > now);
-        self.deadline = [poll, self.give_up(now), idle].into_iter().flatten().min();
+        self.deadline = [poll, self.give_up(now), idle, self.drained_by].into_iter().flatten().min();
     }
 
     /// Whether nothing is under way and the rings hold memory that they don't need.
@@ -354,6 +364,13 @@ impl Flow {
     /// Compares the socket with what was told of it.
     fn assess(&mut self) {
         let state = self.socket().state();
+        if self.phase == Phase::Draining {
+            // The app has reset it first.
+            if matches!(state, State::Closed | State::Listen) {
+                self.phase = Phase::Over;
+            }
+            return;
+        }
         let readable = self.readable();
         if readable > self.told_readable {
             self.told_readable = readable;
@@ -468,7 +485,7 @@ impl Flow {
     }
 
     pub(crate) fn finish(&mut self) {
-        if self.sending == Sending::Open {
+        if self.sending == Sending::Open && self.phase == Phase::Live {
             self.sending = Sending::FinishWanted;
             self.push_early();
         }

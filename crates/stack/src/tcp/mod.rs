@@ -9,6 +9,7 @@ pub(crate) mod flow;
 mod order;
 mod probe;
 mod renew;
+mod reset;
 mod syn;
 mod time_wait;
 mod timers;
@@ -455,7 +456,7 @@ impl Tcp {
         let Some(flow) = open_flow(&mut self.slots, id) else { return };
         flow.dirty = Queued::No;
         around.stats.turns += 1;
-        let (was_aborting, was_over) = (flow.phase == Phase::Aborting, flow.phase == Phase::Over);
+        let was = flow.phase;
         let terms = flow.terms(share);
         if flow.ask == Queued::Yes || flow.deadline.is_some_and(|at| at <= now) {
             flow.look_after(now, self.base, terms, around);
@@ -476,7 +477,7 @@ impl Tcp {
             flow.armed = Some(deadline);
             self.arm(deadline, id);
         }
-        if phase == Phase::Over && !was_over {
+        if phase == Phase::Over && was != Phase::Over {
             if self.by_tuple.get(&tuple) == Some(&id) {
                 self.by_tuple.remove(&tuple);
             }
@@ -485,7 +486,7 @@ impl Tcp {
             }
             around.stats.flows_forgotten += u64::from(changes.has(Changes::FORGOTTEN));
         }
-        if was_aborting {
+        if was == Phase::Aborting || (was == Phase::Draining && phase == Phase::Over) {
             self.remove(id);
         } else if !changes.is_empty() {
             self.list(id);
@@ -537,14 +538,14 @@ impl Tcp {
         Some(result)
     }
 
-    /// Resets an open flow in its next turn; no more is told of it.
-    pub(crate) fn abort(&mut self, id: FlowId) {
+    /// Resets an open flow, by [`Flow::abort`] or [`Flow::reset`]; no more is told of it.
+    pub(crate) fn end(&mut self, id: FlowId, how: impl FnOnce(&mut Flow)) {
         match self.flow(id).map(|flow| flow.phase) {
             Some(Phase::Over) => {
                 self.remove(id);
             }
-            Some(Phase::Live | Phase::Aborting) => {
-                self.with(id, Flow::abort);
+            Some(Phase::Live | Phase::Draining | Phase::Aborting) => {
+                self.with(id, how);
             }
             None => {}
         }

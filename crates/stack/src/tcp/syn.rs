@@ -169,6 +169,11 @@ impl SynOptions {
         self.scale.is_some()
     }
 
+    /// The shift of the app's windows (RFC 7323 2.3: at most 14).
+    pub(crate) fn shift(self) -> u32 {
+        self.scale.map_or(0, |scale| u32::from(scale.min(14)))
+    }
+
     /// The options, padded to whole words.
     pub(crate) fn bytes(self) -> Vec<u8> {
         let mut bytes = Vec::new();
