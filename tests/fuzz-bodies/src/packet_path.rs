@@ -237,6 +237,7 @@ impl Run {
                 }
                 8 => self.stack.finish(flow),
                 9 => self.stack.abort(flow),
+                10 => self.stack.reset(flow),
                 _ => {}
             }
         }
