@@ -71,6 +71,12 @@ def again(port):
     print(time.monotonic() - begin, flush=True)
 ";
 
+/// Lets a program have as many files as it may.
+const FILES: &str = "
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+";
+
 /// What a path is made of.
 enum Path {
     Kernel,
@@ -175,6 +181,63 @@ print(s.recv(10).decode(), flush=True)
         app(lab, "say(b'g')");
         assert!(until(PATIENCE, || alive.stdout() == "half\nlate\n"), "{}{}", alive.stdout(), alive.stderr());
     });
+}
+
+#[test]
+fn a_full_table_that_the_kernel_forgot_refuses_no_new_connection() {
+    if Relay::chosen() != Relay::Linux || lacks(Lack::Crowds) {
+        return;
+    }
+    let Some(mut lab) = lab_or_skip() else { return };
+    lab.set_vpn(Vpn::On).unwrap();
+    let _server = python_server(&lab, Place::Internet, &format!("{FILES}{SERVE}"), &[], 9);
+    let tunnel = Tunnel::up(&lab, &[]);
+    let status = tunnel.status();
+    let limits = status["limits"].as_array().unwrap();
+    let most = limits.iter().find(|limit| limit["name"] == "relay-tcp").unwrap()["max"].as_u64().unwrap();
+    // Less where the machine gives programs few files; then the table is smaller as well.
+    assert!(most >= 576, "{status}");
+    let said = app(
+        &lab,
+        &format!(
+            "{FILES}
+import select
+kept, poll = [], select.poll()
+while len(kept) < {most}:
+    batch = [socket.socket() for _ in range(min(256, {most} - len(kept)))]
+    for s in batch:
+        s.setblocking(False)
+        s.connect_ex((sys.argv[1], 9))
+    for s in batch: poll.register(s, select.POLLOUT)
+    left = len(batch)
+    while left:
+        ready = poll.poll(30000)
+        assert ready, 'no answer'
+        for fd, _ in ready: poll.unregister(fd)
+        left -= len(ready)
+    assert not any(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) for s in batch)
+    kept += batch
+print(len(kept))
+for s in kept: forget(s)
+# What said something a moment ago is taken to be alive.
+time.sleep(1.5)
+slowest, first = 0, time.monotonic()
+for _ in range(1000):
+    begin = time.monotonic()
+    say(b'h').close()
+    slowest = max(slowest, time.monotonic() - begin)
+print(f'{{slowest:.3f}} {{time.monotonic() - first:.1f}}')"
+        ),
+    );
+    println!("{said}");
+    let (count, slowest) = said.trim().split_once('\n').unwrap();
+    assert_eq!(count, most.to_string());
+    let slowest: f64 = slowest.split(' ').next().unwrap().parse().unwrap();
+    // The first asks while the table is looked over, and its SYN comes again.
+    assert!(slowest < 10.0, "a connect took {slowest} s");
+    let status = tunnel.status();
+    assert!(status["refused"].is_null(), "{status}");
+    assert!(status["flows"]["tcp"].as_u64() < Some(most), "{status}");
 }
 
 /// A relay that takes few connections: 576 (see the relay's `flows_below`).
