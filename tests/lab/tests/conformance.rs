@@ -80,3 +80,30 @@ fn odd_segments_are_answered_as_a_kernel_answers_them() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
     assert!(missed.is_empty(), "no differences any more: {missed:?}");
 }
+
+/// Uploads to a server that answers and closes without reading, and says what it heard.
+const REFUSED: &str = "
+import socket, sys
+for _ in range(20):
+    s = socket.create_connection((sys.argv[1], 8))
+    s.settimeout(10)
+    s.sendall(b'refuse 2000\\n')
+    got = b''
+    try:
+        while True: s.send(bytes(50000))
+    except ConnectionError: pass
+    try:
+        while piece := s.recv(65536): got += piece
+    except ConnectionError: pass
+    print(len(got))
+";
+
+#[test]
+fn the_answer_to_an_upload_that_is_refused_is_heard() {
+    let Some((lab, _tunnel)) = tunnelled_lab(&[]) else { return };
+    let _servers = python_server(&lab, Place::Internet, SERVERS, &[], 7);
+    let [reference, heard] = [Place::Windows, Place::Wsl].map(|place| python(&lab, place, REFUSED, &[SERVER]));
+    assert!(reference.succeeded() && heard.succeeded(), "{reference:?} {heard:?}");
+    assert_eq!(reference.stdout, "2000\n".repeat(20));
+    assert_eq!(heard.stdout, reference.stdout);
+}

@@ -7,6 +7,7 @@ shut           shuts down both
 close          closes
 reset          resets
 unread         waits for more bytes, and closes without reading them
+refuse N       waits for more bytes, sends N bytes, and closes without reading
 pause MS       reads nothing for so long
 await N        reads nothing until another connection says go N
 count          from here on counts bytes, and says how many when its client ends
@@ -48,6 +49,10 @@ def obey(c):
             break
         elif order == b"unread":
             select.select([c], [], [], 5)
+            break
+        elif order == b"refuse":
+            select.select([c], [], [], 5)
+            c.sendall(LETTERS[:number])
             break
         elif order == b"pause":
             time.sleep(number / 1000)
