@@ -1,11 +1,11 @@
 //! Echo requests (RFC 792, RFC 4443), by the kernel's ping socket, by a raw one where only root may, or by the program `ping`.
 
 use super::run::run_within;
-use super::{PING_PATIENCE, failed, failure, timed, why};
+use super::{Origin, PING_PATIENCE, failed, failure, timed, why};
 use crate::facts::{Outcome, Why};
 use nix::sys::socket::{getsockopt, sockopt::IpMtu};
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -36,8 +36,8 @@ pub struct Echo {
     pub fits: Option<u32>,
 }
 
-/// Pings, from an own address where one is given. With a `size` the request is an IP packet of so many bytes that may not be cut.
-pub async fn ping(to: IpAddr, from: Option<IpAddr>, size: Option<u32>) -> Echo {
+/// Pings, from an origin where one is given. With a `size` the request is an IP packet of so many bytes that may not be cut.
+pub async fn ping(to: IpAddr, from: Option<&Origin>, size: Option<u32>) -> Echo {
     let told = match open(to, from, size) {
         Ok((socket, kind)) => by_socket(socket, kind, to, size).await,
         Err(error) if matches!(why(&error), Why::NotPermitted) => by_program(to, from, size).await,
@@ -56,7 +56,7 @@ enum Kind {
     Raw,
 }
 
-fn open(to: IpAddr, from: Option<IpAddr>, size: Option<u32>) -> io::Result<(Socket, Kind)> {
+fn open(to: IpAddr, from: Option<&Origin>, size: Option<u32>) -> io::Result<(Socket, Kind)> {
     let (domain, protocol) =
         if to.is_ipv4() { (Domain::IPV4, Protocol::ICMPV4) } else { (Domain::IPV6, Protocol::ICMPV6) };
     let (socket, kind) = match Socket::new(domain, Type::DGRAM, Some(protocol)) {
@@ -75,7 +75,7 @@ fn open(to: IpAddr, from: Option<IpAddr>, size: Option<u32>) -> io::Result<(Sock
         }
     }
     if let Some(from) = from {
-        socket.bind(&SocketAddr::new(from, 0).into())?;
+        from.bind(&SockRef::from(&socket))?;
     }
     socket.connect(&SocketAddr::new(to, 0).into())?;
     Ok((socket, kind))
@@ -160,12 +160,15 @@ fn checksum(message: &[u8]) -> [u8; 2] {
 }
 
 /// By `ping`, which may more than we may.
-async fn by_program(to: IpAddr, from: Option<IpAddr>, size: Option<u32>) -> (Outcome, Option<u32>) {
-    let (to_text, from_text) = (to.to_string(), from.map(|from| from.to_string()));
+async fn by_program(to: IpAddr, from: Option<&Origin>, size: Option<u32>) -> (Outcome, Option<u32>) {
+    let to_text = to.to_string();
+    // ping(8): an address and an interface may both be given.
+    let from = from.map(|from| (from.address.to_string(), from.device.clone()));
     let payload = size.map(|size| size.saturating_sub(headers(to)).to_string());
     let mut words = vec!["-n", "-q", "-c", "1", "-W", "2"];
-    if let Some(from) = &from_text {
-        words.extend(["-I", from]);
+    if let Some((address, device)) = &from {
+        words.extend(["-I", address]);
+        words.extend(device.iter().flat_map(|device| ["-I", device]));
     }
     if let Some(payload) = &payload {
         words.extend(["-M", "do", "-s", payload]);
@@ -201,7 +204,8 @@ mod tests {
         }
         let large = ping("127.0.0.1".parse().unwrap(), None, Some(60_000)).await;
         assert!(matches!(large.outcome, Outcome::Ok { .. }), "{large:?}");
-        let elsewhere = ping("127.0.0.1".parse().unwrap(), Some("192.0.2.7".parse().unwrap()), None).await;
+        let strange = Origin { address: "192.0.2.7".parse().unwrap(), device: None };
+        let elsewhere = ping("127.0.0.1".parse().unwrap(), Some(&strange), None).await;
         assert!(matches!(elsewhere.outcome, Outcome::Failed { why: Why::Unreachable, .. }), "{elsewhere:?}");
     }
 

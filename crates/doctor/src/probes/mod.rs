@@ -15,7 +15,9 @@ pub mod trace;
 pub mod tunnels;
 
 use crate::facts::{Outcome, Why};
+use socket2::SockRef;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// How long a connection may take: the kernel sends a lost SYN again after 1 s.
@@ -35,6 +37,24 @@ pub const PROXY_PATIENCE: Duration = Duration::from_millis(3000);
 
 /// How long a program of this machine that is asked something may take.
 pub const PROGRAM_PATIENCE: Duration = Duration::from_millis(2500);
+
+/// Where an attempt starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The own address.
+    pub address: IpAddr,
+    /// The interface that packets leave by, whatever rules say; it takes Linux 5.7 or root.
+    pub device: Option<String>,
+}
+
+impl Origin {
+    fn bind(&self, socket: &SockRef<'_>) -> io::Result<()> {
+        if let Some(device) = &self.device {
+            socket.bind_device(Some(device.as_bytes()))?;
+        }
+        socket.bind(&SocketAddr::new(self.address, 0).into())
+    }
+}
 
 /// What a future gives, and how many milliseconds it took.
 #[expect(clippy::disallowed_methods, reason = "how long an answer takes is part of what is asked")]

@@ -1,16 +1,17 @@
 //! Connections by TCP, and the little that is said over them to see whether bytes come back.
 
-use super::{CONNECT_PATIENCE, failed, failure, timed};
+use super::{CONNECT_PATIENCE, Origin, failed, failure, timed};
 use crate::facts::{Outcome, Why};
+use socket2::SockRef;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 /// Connects, from an own address where one is given, and closes again.
-pub async fn connect(to: SocketAddr, from: Option<IpAddr>) -> Outcome {
+pub async fn connect(to: SocketAddr, from: Option<&Origin>) -> Outcome {
     let (opened, ms) = timed(open(to, from)).await;
     match opened {
         Ok(_) => Outcome::Ok { ms },
@@ -19,11 +20,11 @@ pub async fn connect(to: SocketAddr, from: Option<IpAddr>) -> Outcome {
 }
 
 /// The connection, or why there is none.
-pub(super) async fn open(to: SocketAddr, from: Option<IpAddr>) -> Result<TcpStream, Outcome> {
+pub(super) async fn open(to: SocketAddr, from: Option<&Origin>) -> Result<TcpStream, Outcome> {
     let connecting = async {
         let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         if let Some(from) = from {
-            socket.bind(SocketAddr::new(from, 0))?;
+            from.bind(&SockRef::from(&socket))?;
         }
         socket.connect(to).await
     };
@@ -119,12 +120,19 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let open_at = listener.local_addr().unwrap();
         assert!(matches!(connect(open_at, None).await, Outcome::Ok { .. }));
-        assert!(matches!(connect(open_at, Some("127.0.0.2".parse().unwrap())).await, Outcome::Ok { .. }));
+        let from = |address: &str, device: Option<&str>| Origin {
+            address: address.parse().unwrap(),
+            device: device.map(str::to_owned),
+        };
+        for device in [None, Some("lo")] {
+            let outcome = connect(open_at, Some(&from("127.0.0.2", device))).await;
+            assert!(matches!(outcome, Outcome::Ok { .. }), "{device:?}: {outcome:?}");
+        }
         drop(listener);
         let Outcome::Failed { why, .. } = connect(open_at, None).await else { panic!("nobody listens") };
         assert_eq!(why, Why::Refused);
-        let elsewhere = Some("192.0.2.77".parse().unwrap());
-        let Outcome::Failed { why, .. } = connect(open_at, elsewhere).await else { panic!("a strange address") };
+        let elsewhere = from("192.0.2.77", None);
+        let Outcome::Failed { why, .. } = connect(open_at, Some(&elsewhere)).await else { panic!("a strange address") };
         assert_eq!(why, Why::Unreachable);
     }
 

@@ -4,10 +4,10 @@ use super::args::HostPort;
 use super::windows::{self, Told};
 use super::{Wishes, survey, translate};
 use doctor::facts::{
-    Answer, Ask, Asked, Facts, Method, MtuProbe, NameKind, Outcome, Probes, ProxySetting, Question, Reach, Route,
+    Answer, Ask, Asked, Facts, Method, MtuProbe, NameKind, Outcome, Probes, ProxySetting, Question, Reach, Route, Rule,
     Subject, Tool, Transport, Tunnel, TunnelState, Whence, Windows,
 };
-use doctor::probes::{dns, icmp, mtu, proxy, tcp};
+use doctor::probes::{Origin, dns, icmp, mtu, proxy, tcp};
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -30,8 +30,8 @@ pub(super) struct Tries {
     pub(super) gateway: Option<IpAddr>,
     /// The VM's address there.
     pub(super) own: Option<IpAddr>,
-    /// That address while the tunnel is up: packets from it take the old way.
-    around: Option<IpAddr>,
+    /// Where packets start that take the old way, while the tunnel is up.
+    around: Option<Origin>,
     /// The device by which packets for the internet leave, and its MTU.
     leaves_by: Option<(String, u32)>,
     has_v6: bool,
@@ -50,14 +50,14 @@ impl Tries {
         let own_device = way.and_then(|route| route.device.clone());
         let own =
             own_device.as_deref().and_then(|device| survey::address_on(&facts.links, device, |one| one.is_ipv4()));
-        let leaves_by = if is_up { tunnel.device.clone() } else { own_device };
+        let leaves_by = if is_up { tunnel.device.clone() } else { own_device.clone() };
         let mtu = |device: &str| facts.links.iter().find(|link| link.name == device).map(|link| link.mtu);
         let (outside4, outside6) = outside.into_iter().partition(SocketAddr::is_ipv4);
         let company: Vec<_> = wishes.company.iter().map(|text| HostPort::of_company(text, COMPANY_PORT)).collect();
         Self {
             gateway: way.and_then(|route| route.gateway),
             own,
-            around: own.filter(|_| is_up),
+            around: own.filter(|_| is_up).map(|address| around(&facts.rules, address, own_device.as_deref())),
             leaves_by: leaves_by.and_then(|device| Some((device.clone(), mtu(&device)?))),
             has_v6: facts.routes.iter().any(leads_to_v6),
             names: company.iter().filter(|one| one.address().is_none()).map(|one| one.host.clone()).collect(),
@@ -156,7 +156,7 @@ impl Tries {
 
     async fn gateway(&self) -> Vec<Reach> {
         let Some(gateway) = self.gateway else { return Vec::new() };
-        let echo = icmp::ping(gateway, self.around, None).await;
+        let echo = icmp::ping(gateway, self.around.as_ref(), None).await;
         vec![self.of_gateway(Method::Icmp, echo.outcome)]
     }
 
@@ -164,7 +164,7 @@ impl Tries {
     async fn outside(&self) -> Vec<Reach> {
         let tries = self.outside4.iter().map(|at| async move {
             let around = async {
-                match self.around {
+                match &self.around {
                     Some(from) => tcp::connect(*at, Some(from)).await,
                     None => Outcome::NotTried,
                 }
@@ -268,6 +268,14 @@ impl Tries {
             company: wishes.company.clone(),
         }
     }
+}
+
+/// A rule of the tunnel's may keep all packets of the address on the old way. Where only answers stay
+/// there, the socket has to be bound to the interface.
+fn around(rules: &[Rule], address: IpAddr, device: Option<&str>) -> Origin {
+    let stays = format!("from {address} lookup main");
+    let device = device.filter(|_| rules.iter().all(|rule| rule.text != stays));
+    Origin { address, device: device.map(str::to_owned) }
 }
 
 fn leads_to_v6(route: &Route) -> bool {
@@ -382,6 +390,16 @@ mod tests {
             setting(Tool::Git, "http.proxy", "socks5h://c:1"),
         ];
         assert_eq!(proxies(&settings), ["http://a:1", "nc -x b:1 %h %p", "socks5h://c:1"]);
+    }
+
+    #[test]
+    fn around_the_tunnel_goes_what_is_bound_to_the_interface_or_to_an_address_that_stays() {
+        let rule = |text: &str| Rule { priority: 30_060, table: Some(254), text: text.to_owned() };
+        let address = "172.28.48.2".parse().unwrap();
+        let device = |rules: &[Rule]| around(rules, address, Some("eth0")).device;
+        let answers = rule("from 172.28.48.2 ipproto udp sport 1-32767 lookup main");
+        assert_eq!(device(&[answers.clone(), rule("from all lookup main")]).as_deref(), Some("eth0"));
+        assert_eq!(device(&[answers, rule("from 172.28.48.2 lookup main")]), None);
     }
 
     #[test]
