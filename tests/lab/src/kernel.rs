@@ -10,12 +10,16 @@ pub(crate) type Setting = (&'static str, &'static str);
 
 /// What the kernel has by default on a machine with some gigabytes of memory
 /// (Documentation/networking/ip-sysctl.rst).
-const USUAL: [Setting; 11] = [
+const USUAL: [Setting; 13] = [
     ("net/ipv4/tcp_rmem", "4096 131072 6291456"),
     ("net/ipv4/tcp_wmem", "4096 16384 4194304"),
     ("net/ipv4/ip_local_port_range", "32768 60999"),
     ("net/core/somaxconn", "4096"),
     ("net/ipv4/tcp_slow_start_after_idle", "1"),
+    // A namespace has these two from the machine (devconf_inherit_init_net); they decide what becomes of
+    // the addresses of eth0.
+    ("net/ipv4/conf/all/rp_filter", "0"),
+    ("net/ipv4/conf/default/rp_filter", "0"),
     ("net/ipv6/conf/all/disable_ipv6", "0"),
     ("net/ipv6/conf/default/disable_ipv6", "0"),
     // No other host is here to have an address already; to look for one takes seconds in which neighbours
