@@ -40,6 +40,14 @@ pub const LOG_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// setting this many takes some tenths of a second.
 pub const MAX_MIRRORED: usize = 2048;
 
+/// Conversations of the VM's own network that are kept off the tunnel. Each is a rule, which every look-up
+/// of a route passes; peers from beyond that network are few.
+pub const MAX_ELSEWHERE: usize = 64;
+
+/// How long one is kept off it after it was last heard of. An open one is heard of again by its next
+/// packet, and loses that one.
+pub const ELSEWHERE_LIFETIME: Duration = Duration::from_secs(3600);
+
 /// Questions (DNS, echo) that wait for a relay.
 pub const MAX_ASKED: usize = 8192;
 

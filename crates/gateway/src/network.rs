@@ -3,10 +3,12 @@
 //! other whole states, so nothing is lost if one is slow.
 
 use crate::limits::MAX_MIRRORED;
-use crate::net::{Changes, Families, Mode, Net, NetError, NoIpv6, Observed, Plan, Ways, captured, choose_subnet, ways};
+use crate::net::{
+    Changes, Families, Mode, Net, NetError, NoIpv6, Observed, Plan, Ways, captured, choose_subnet, uplink, ways,
+};
 use ipnet::{IpNet, Ipv4Net};
 use stack::addresses::{GATEWAY6, PREFIX4, PREFIX6, VM6};
-use stack::{AddressPlan, HostAccess};
+use stack::{AddressPlan, Elsewhere, HostAccess};
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -21,6 +23,8 @@ pub(crate) struct Wish {
     pub(crate) carry: bool,
     /// The relay host's facts, once a relay told them.
     pub(crate) host: Option<HostFacts>,
+    /// Conversations of uplink addresses that did not begin by the tunnel.
+    pub(crate) elsewhere: Vec<Elsewhere>,
 }
 
 /// What is.
@@ -30,6 +34,9 @@ pub(crate) struct NetworkState {
     pub(crate) up: bool,
     /// The addresses, once they are chosen.
     pub(crate) plan: Option<AddressPlan>,
+    /// The VM's own addresses from which apps' new conversations come to the TAP, and those from which
+    /// they are about to.
+    pub(crate) uplink: Vec<IpAddr>,
     /// Whether IPv6 is carried.
     pub(crate) ipv6: bool,
     /// Why it is not, although the relay's host has it.
@@ -84,8 +91,18 @@ pub(crate) fn start(
     let (tell, states) = mpsc::channel(QUEUE);
     let changes = net.changes()?;
     let state = NetworkState::default();
-    let keeper = Keeper { net, fixed, changes, subnet: None, state, resolv_conf: String::new(), retries_ipv6: false };
-    let task = tokio::spawn(keeper.keep(wishes, tell));
+    let keeper = Keeper {
+        net,
+        fixed,
+        changes,
+        tell,
+        subnet: None,
+        state,
+        resolv_conf: String::new(),
+        retries_ipv6: false,
+        applied: None,
+    };
+    let task = tokio::spawn(keeper.keep(wishes));
     Ok((wish, Network { states }, task))
 }
 
@@ -93,24 +110,41 @@ struct Keeper {
     net: Net,
     fixed: Fixed,
     changes: Changes,
+    tell: mpsc::Sender<Result<NetworkState, String>>,
     subnet: Option<Ipv4Addr>,
     state: NetworkState,
     /// The file's text as it was last used.
     resolv_conf: String,
     /// The kernel refused something of IPv6 at the last try, which may have a passing cause.
     retries_ipv6: bool,
+    /// The last wish that was fulfilled whole, and how.
+    applied: Option<(Wish, Plan)>,
+}
+
+/// Why there may be something to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// The engine wishes something else.
+    Wish,
+    /// The VM's network is another, or the last try failed.
+    Network,
 }
 
 impl Keeper {
-    async fn keep(mut self, mut wishes: watch::Receiver<Wish>, tell: mpsc::Sender<Result<NetworkState, String>>) {
+    async fn keep(mut self, mut wishes: watch::Receiver<Wish>) {
         let mut told = None;
+        let mut cause = Cause::Network;
         loop {
             let wish = wishes.borrow_and_update().clone();
-            match self.fulfil(&wish).await {
+            let fulfilled = match self.small_change(&wish).filter(|_| cause == Cause::Wish) {
+                Some(plan) => self.apply_again(wish, plan).await,
+                None => self.fulfil(&wish).await,
+            };
+            match fulfilled {
                 Ok(()) => self.state.error = None,
                 // The very first choice depends on what the user asked for: he must know at once.
                 Err(error) if self.subnet.is_none() => {
-                    let _ = tell.send(Err(error)).await;
+                    let _ = self.tell.send(Err(error)).await;
                     return;
                 }
                 Err(error) => {
@@ -122,32 +156,47 @@ impl Keeper {
             }
             if told.as_ref() != Some(&self.state) {
                 told = Some(self.state.clone());
-                if tell.send(Ok(self.state.clone())).await.is_err() {
+                if self.tell.send(Ok(self.state.clone())).await.is_err() {
                     return;
                 }
             }
-            if self.wait(&mut wishes).await.is_err() {
-                return;
+            match self.wait(&mut wishes).await {
+                Ok(found) => cause = found,
+                Err(_) => return,
             }
         }
     }
 
     /// Until there may be something to do: the engine wishes, the kernel's network or resolv.conf changed, or the last try
     /// failed. WSL writes resolv.conf anew on network changes; a look every now and then also sees it replaced by a link.
-    async fn wait(&mut self, wishes: &mut watch::Receiver<Wish>) -> Result<(), watch::error::RecvError> {
+    async fn wait(&mut self, wishes: &mut watch::Receiver<Wish>) -> Result<Cause, watch::error::RecvError> {
         loop {
             let changes = &mut self.changes;
             tokio::select! {
-                changed = wishes.changed() => return changed,
-                () = poll_fn(|cx| changes.poll_changed(cx)) => return Ok(()),
+                changed = wishes.changed() => return changed.map(|()| Cause::Wish),
+                () = poll_fn(|cx| changes.poll_changed(cx)) => return Ok(Cause::Network),
                 () = tokio::time::sleep(LOOK_AGAIN) => {
                     let is_to_be_retried = self.state.error.is_some() || (self.state.up && self.retries_ipv6);
                     if is_to_be_retried || (self.state.up && self.read_resolv_conf().await != self.resolv_conf) {
-                        return Ok(());
+                        return Ok(Cause::Network);
                     }
                 }
             }
         }
+    }
+
+    /// The plan for a wish that differs from the last one in its conversations alone.
+    fn small_change(&self, wish: &Wish) -> Option<Plan> {
+        let (last, plan) = self.applied.as_ref()?;
+        let is_small = Wish { elsewhere: wish.elsewhere.clone(), ..last.clone() } == *wish;
+        is_small.then(|| Plan { elsewhere: wish.elsewhere.clone(), ..plan.clone() })
+    }
+
+    /// Without another look at the network: a peer waits for an answer.
+    async fn apply_again(&mut self, wish: Wish, plan: Plan) -> Result<(), String> {
+        self.net.apply(&plan).await.map_err(|error| error.to_string())?;
+        self.applied = Some((wish, plan));
+        Ok(())
     }
 
     /// A file that cannot be read names no servers; the gateways of the VM's routes remain.
@@ -156,6 +205,7 @@ impl Keeper {
     }
 
     async fn fulfil(&mut self, wish: &Wish) -> Result<(), String> {
+        self.applied = None;
         let Some(host) = wish.host.as_ref().filter(|_| wish.carry) else {
             if self.state.up {
                 self.net.withdraw().await.map_err(|error| error.to_string())?;
@@ -190,7 +240,9 @@ impl Keeper {
             Some(_) => None,
             None => Some(way_mtu(host)),
         };
-        let plan = Plan { way_mtu, ..self.plan(&addresses, &observed, &ways, ipv6) };
+        let elsewhere = wish.elsewhere.clone();
+        let plan = Plan { way_mtu, elsewhere, ..self.plan(&addresses, &observed, &ways, ipv6) };
+        self.announce(&plan.uplink).await;
         self.net.prepare_link(&plan).await.map_err(|error| error.to_string())?;
         let refused = self.net.apply(&plan).await.map_err(|error| error.to_string())?;
         tracing::debug!(?plan, "addresses and routes are set");
@@ -203,9 +255,22 @@ impl Keeper {
         self.retries_ipv6 = matches!(no_ipv6, Some(NoIpv6::Refused { .. }));
         self.state.no_ipv6 = no_ipv6.map(|reason| reason.to_string());
         self.state.plan = Some(addresses);
+        self.state.uplink.clone_from(&plan.uplink);
         self.state.way_mtu = way_mtu;
         self.state.ways = ways;
+        self.applied = Some((wish.clone(), plan));
         Ok(())
+    }
+
+    /// Tells the engine of addresses before the first packet from one is led to the TAP: it might be a
+    /// segment of a connection that began elsewhere, and must not be reset.
+    async fn announce(&mut self, uplink: &[IpAddr]) {
+        let new: Vec<IpAddr> = uplink.iter().filter(|own| !self.state.uplink.contains(own)).copied().collect();
+        if !new.is_empty() {
+            self.state.uplink.extend(new);
+            // Once the engine has ended, this task ends next.
+            let _ = self.tell.send(Ok(self.state.clone())).await;
+        }
     }
 
     /// Logs a reason once. That IPv6 is off is its user's choice.
@@ -231,6 +296,7 @@ impl Keeper {
     }
 
     fn plan(&self, addresses: &AddressPlan, observed: &Observed, ways: &Ways, ipv6: bool) -> Plan {
+        let uplink = uplink(observed);
         Plan {
             tap: self.fixed.tap.clone(),
             mtu: self.fixed.mtu.unwrap_or(LARGEST_MTU),
@@ -241,7 +307,10 @@ impl Keeper {
             gateway4: addresses.gateway(),
             prefix4: PREFIX4,
             vm6: ipv6.then_some((VM6, GATEWAY6, PREFIX6)),
-            own: observed.own.clone(),
+            own: observed.own.iter().filter(|own| !uplink.contains(own)).copied().collect(),
+            uplink,
+            elsewhere: Vec::new(),
+            ephemeral: observed.ephemeral,
             captured: addresses.captured.clone(),
             mirrored: ways.mirrored.clone(),
         }

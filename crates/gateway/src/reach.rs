@@ -1,7 +1,8 @@
 //! Whether WSL's own network reaches the outside without the tunnel: a name is asked of the VM's nameservers, and a connection made, both from
-//! the address of another interface than the TAP. Packets from there keep their old way, also while the tunnel is up.
+//! the address of another interface than the TAP. Packets from there keep their old way, also while the tunnel is up; where only answers do,
+//! a socket that is bound to the interface does.
 
-use crate::net::{Net, nameservers};
+use crate::net::{Net, Observed, nameservers, uplink};
 use futures_util::future::select_ok;
 use hickory_proto::op::{Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RecordType};
@@ -94,7 +95,7 @@ impl FromStr for Target {
 /// Outside of a tokio runtime with I/O and time.
 pub async fn reaches_without_tunnel(target: &Target, tap: &str) -> bool {
     let reached = async {
-        let own = Net::open().ok()?.observe(tap).await.ok()?.own;
+        let own = own(&Net::open().ok()?.observe(tap).await.ok()?);
         let own = &own[..];
         let addresses = match &target.host {
             Host::Address(address) => vec![*address],
@@ -108,14 +109,31 @@ pub async fn reaches_without_tunnel(target: &Target, tap: &str) -> bool {
     matches!(timeout(PATIENCE, reached).await, Ok(Some(_)))
 }
 
+/// An address of this machine, and what a socket is to be bound to beside it.
+#[derive(Clone, Debug)]
+struct Own {
+    address: IpAddr,
+    device: Option<String>,
+}
+
+/// The addresses from which this machine is reached without the tunnel.
+fn own(observed: &Observed) -> Vec<Own> {
+    let uplink = uplink(observed);
+    let device = |own: &IpAddr| {
+        let found = observed.addresses.iter().find(|address| address.own == *own && uplink.contains(own));
+        found.map(|address| address.device.clone())
+    };
+    observed.own.iter().map(|own| Own { address: *own, device: device(own) }).collect()
+}
+
 /// The addresses of a name of the families that the VM has, as the first nameserver that answers tells them.
-async fn look_up(name: &Name, own: &[IpAddr]) -> Vec<IpAddr> {
+async fn look_up(name: &Name, own: &[Own]) -> Vec<IpAddr> {
     let resolv_conf = tokio::fs::read_to_string("/etc/resolv.conf").await.unwrap_or_default();
     let families = [(RecordType::A, true), (RecordType::AAAA, false)];
     for server in nameservers(&resolv_conf) {
         let mut addresses = Vec::new();
         for (kind, is_v4) in families {
-            if own.iter().any(|own| own.is_ipv4() == is_v4)
+            if own.iter().any(|own| own.address.is_ipv4() == is_v4)
                 && let Ok(Ok(found)) = timeout(SERVER_PATIENCE, ask(server, name, kind, own)).await
             {
                 addresses.extend(found);
@@ -128,13 +146,17 @@ async fn look_up(name: &Name, own: &[IpAddr]) -> Vec<IpAddr> {
     Vec::new()
 }
 
-async fn ask(server: IpAddr, name: &Name, kind: RecordType, own: &[IpAddr]) -> io::Result<Vec<IpAddr>> {
+async fn ask(server: IpAddr, name: &Name, kind: RecordType, own: &[Own]) -> io::Result<Vec<IpAddr>> {
     // The socket's port, which the system chooses, is what a forger would have to guess; nothing is believed of the answer but
     // that somebody gives one.
     let mut query = Message::new(0, MessageType::Query, OpCode::Query);
     query.metadata.recursion_desired = true;
     query.add_query(Query::query(name.clone(), kind));
-    let socket = UdpSocket::bind((from(server, own)?, 0)).await?;
+    let from = from(server, own)?;
+    let socket = UdpSocket::bind((from.address, 0)).await?;
+    if let Some(device) = &from.device {
+        socket.bind_device(Some(device.as_bytes()))?;
+    }
     socket.connect((server, 53)).await?;
     socket.send(&query.to_vec().map_err(io::Error::other)?).await?;
     let mut answer = [0; ANSWER_BYTES];
@@ -143,19 +165,24 @@ async fn ask(server: IpAddr, name: &Name, kind: RecordType, own: &[IpAddr]) -> i
     Ok(answer.answers.iter().filter_map(|record| record.data.ip_addr()).collect())
 }
 
-async fn connect(to: SocketAddr, own: &[IpAddr]) -> io::Result<()> {
+async fn connect(to: SocketAddr, own: &[Own]) -> io::Result<()> {
     let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.bind(SocketAddr::new(from(to.ip(), own)?, 0))?;
+    let from = from(to.ip(), own)?;
+    if let Some(device) = &from.device {
+        socket.bind_device(Some(device.as_bytes()))?;
+    }
+    socket.bind(SocketAddr::new(from.address, 0))?;
     socket.connect(to).await.map(drop)
 }
 
 /// The address of this machine from which another is reached without the tunnel.
-fn from(to: IpAddr, own: &[IpAddr]) -> io::Result<IpAddr> {
+fn from(to: IpAddr, own: &[Own]) -> io::Result<Own> {
     if to.is_loopback() {
-        return Ok(if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() });
+        let any = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        return Ok(Own { address: any, device: None });
     }
-    let same_family = own.iter().find(|own| own.is_ipv4() == to.is_ipv4());
-    same_family.copied().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+    let same_family = own.iter().find(|own| own.address.is_ipv4() == to.is_ipv4());
+    same_family.cloned().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
 }
 
 #[cfg(test)]

@@ -10,10 +10,11 @@ use std::task::{Context, Waker};
 use common::old_kernel::OldKernel;
 use common::{GATEWAY_MAC, PATIENCE, VM_MAC, frame, in_vm, sysctl, vm};
 use etherparse::{IpNumber, NetSlice, SlicedPacket};
-use gateway::net::{IpNet, Mode, Net, NetError, NoIpv6, Observed, Plan, Ways, captured, survey};
+use gateway::net::{IpNet, Mode, Net, NetError, NoIpv6, Observed, Plan, Ways, captured, survey, uplink};
 use gateway::tap::{OffloadWish, Tap};
 use lab::addresses::{NAT_GATEWAY, NAT_NETWORK, SERVER, SERVER_V6};
 use lab::{Lab, Place};
+use stack::Elsewhere;
 
 const TAP: &str = "up0";
 const RESOLV_CONF: &str = "nameserver 172.28.48.1\n";
@@ -31,7 +32,11 @@ fn plan(observed: &Observed) -> Plan {
         gateway4: Ipv4Addr::new(192, 168, 214, 1),
         prefix4: 28,
         vm6: Some(("fd75:6e64:6572::2".parse().unwrap(), "fd75:6e64:6572::1".parse().unwrap(), 64)),
-        own: observed.own.clone(),
+        own: observed.own.iter().filter(|own| !uplink(observed).contains(own)).copied().collect(),
+        uplink: uplink(observed),
+        elsewhere: Vec::new(),
+        // Not the lab's own: `scripts/test --machine ports` has others.
+        ephemeral: (32_768, 60_999),
         captured: captured(observed, &Ways::default(), RESOLV_CONF),
         mirrored: Vec::new(),
     }
@@ -64,13 +69,15 @@ const UNTOUCHED: [&str; 3] =
     ["0: from all lookup local", "32766: from all lookup main", "32767: from all lookup default"];
 const UNTOUCHED_V6: [&str; 2] = [UNTOUCHED[0], UNTOUCHED[1]];
 
-const OURS: [&str; 10] = [
+const OURS: [&str; 12] = [
     "0: from all lookup local",
-    "30060: from 172.28.48.2 lookup main proto 117",
+    "30059: from all to 172.28.48.1 ipproto udp dport 53 lookup 30062 proto 117",
+    "30059: from all to 172.28.48.1 ipproto tcp dport 53 lookup 30062 proto 117",
+    "30060: from 172.28.48.2 to 172.28.48.1 lookup main proto 117",
+    "30060: from 172.28.48.2 ipproto udp sport 1-32767 lookup main proto 117",
+    "30060: from 172.28.48.2 ipproto udp sport 61000-65534 lookup main proto 117",
     "30061: from all to 172.28.48.1 iif lo ipproto tcp lookup 30063 proto 117",
     "30062: from all to 172.28.48.1 iif lo lookup 30062 proto 117",
-    "30062: from all to 172.28.48.1 ipproto udp dport 53 lookup 30062 proto 117",
-    "30062: from all to 172.28.48.1 ipproto tcp dport 53 lookup 30062 proto 117",
     "30447: from all lookup main suppress_prefixlength 0 proto 117",
     "30448: from all ipproto tcp lookup 30063 proto 117",
     "30449: from all lookup 30062 proto 117",
@@ -125,6 +132,8 @@ fn the_network_is_seen_without_the_tap() {
     vm(&lab, "ip address add 10.255.255.254/32 dev lo");
     vm(&lab, "ip route add 198.18.0.0/15 via 172.28.48.1");
     vm(&lab, "ip route add blackhole 198.51.100.0/24 table 77");
+    sysctl(&lab, "net/ipv4/ip_local_port_range", "20000 30001");
+    sysctl(&lab, "net/ipv4/conf/eth0/rp_filter", "1");
     in_vm(&lab, async || {
         let net = Net::open().unwrap();
         let before = net.observe(TAP).await.unwrap();
@@ -135,6 +144,8 @@ fn the_network_is_seen_without_the_tap() {
         assert_eq!(observed.own, ["172.28.48.2".parse::<IpAddr>().unwrap()]);
         assert_eq!(observed.gateways, [NAT_GATEWAY.parse::<IpAddr>().unwrap()]);
         assert_eq!(observed.mode, Mode::Nat);
+        assert_eq!((observed.ephemeral, &observed.strict[..]), ((20_000, 30_001), &["eth0".to_owned()][..]));
+        assert_eq!(uplink(&observed), [] as [IpAddr; 0]);
         assert!(observed.connected.contains(&net(NAT_NETWORK)));
         assert!(!observed.connected.contains(&net("198.18.0.0/15")));
         for route in [NAT_NETWORK, "198.18.0.0/15", "198.51.100.0/24", "10.255.255.254/32", "127.0.0.0/8"] {
@@ -157,9 +168,9 @@ fn everything_goes_to_the_tap_but_neighbours_replies_and_routes_of_others() {
     in_vm(&lab, async || {
         let (tap, _net, _plan) = start().await;
         let mut wanted = OURS.to_vec();
-        wanted.insert(2, "30060: from 172.17.0.1 lookup main proto 117");
-        assert_eq!(rules(&lab, "-4")[..11], wanted);
-        assert_eq!(rules(&lab, "-6"), [OURS[0], OURS[6], OURS[7], OURS[8], OURS[9]]);
+        wanted.insert(3, "30060: from 172.17.0.1 lookup main proto 117");
+        assert_eq!(rules(&lab, "-4")[..13], wanted);
+        assert_eq!(rules(&lab, "-6"), [OURS[0], OURS[8], OURS[9], OURS[10], OURS[11]]);
         for (query, expected) in [
             (SERVER, TAP),
             (SERVER_V6, TAP),
@@ -168,8 +179,14 @@ fn everything_goes_to_the_tap_but_neighbours_replies_and_routes_of_others() {
             ("172.28.48.9", "eth0"),
             ("198.18.0.1", "eth0"),
             ("127.0.0.1", "lo"),
-            ("203.0.113.10 from 172.28.48.2", "eth0"),
+            ("203.0.113.10 from 172.17.0.1", "eth0"),
+            // From the uplink address: what a client starts, and what a server answers.
+            ("203.0.113.10 from 172.28.48.2", TAP),
+            ("203.0.113.10 from 172.28.48.2 ipproto udp sport 40000", TAP),
+            ("203.0.113.10 from 172.28.48.2 ipproto udp sport 32767", "eth0"),
+            ("203.0.113.10 from 172.28.48.2 ipproto udp sport 61000", "eth0"),
             ("172.28.48.1 from 172.28.48.2", "eth0"),
+            ("172.28.48.1 from 172.28.48.2 ipproto udp dport 53", TAP),
             // A container's: forwarded, with an address that is nobody's here.
             ("203.0.113.10 from 192.168.214.2", TAP),
             ("203.0.113.10 from 172.17.0.2 iif docker0", TAP),
@@ -253,13 +270,13 @@ fn applying_again_changes_nothing_and_cleans_up_after_others_of_us() {
         let (_tap, net, mut plan) = start().await;
         let foreign = "30060: from 10.8.8.8 lookup main";
         let mut wanted = OURS.to_vec();
-        wanted.insert(1, foreign);
-        assert_eq!(rules(&lab, "-4")[..11], wanted);
+        wanted.insert(3, foreign);
+        assert_eq!(rules(&lab, "-4")[..13], wanted);
         assert_eq!(vm(&lab, "ip route show table 30062").lines().count(), 1);
 
         let mut changes = net.changes().unwrap();
         net.apply(&plan).await.unwrap();
-        assert_eq!(rules(&lab, "-4")[..11], wanted);
+        assert_eq!(rules(&lab, "-4")[..13], wanted);
         vm(&lab, "ip address add 172.28.48.77/20 dev eth0");
         poll_fn(|cx| changes.poll_changed(cx)).await;
         plan.own = net.observe(TAP).await.unwrap().own;
@@ -376,6 +393,57 @@ fn without_a_default_route_and_without_ipv6() {
     });
 }
 
+#[test]
+fn what_began_elsewhere_goes_on_there_and_what_else_starts_goes_to_the_tap() {
+    let Some(lab) = lab::lab_or_skip() else { return };
+    vm(&lab, "ip -6 address add 2001:db8:9::2/64 dev eth0 nodad");
+    in_vm(&lab, async || {
+        let (tap, net, mut plan) = start().await;
+        assert_eq!(plan.uplink, ["172.28.48.2", "2001:db8:9::2"].map(|own| own.parse::<IpAddr>().unwrap()));
+        let mut changes = net.changes().unwrap();
+        let ends = ["172.28.48.2:8080", "[2001:db8:9::2]:8080"].map(|end| Elsewhere::Tcp(end.parse().unwrap()));
+        let ping = |own: &str, peer: &str| Elsewhere::Ping { own: own.parse().unwrap(), peer: peer.parse().unwrap() };
+        let pings = [ping("172.28.48.2", SERVER), ping("2001:db8:9::2", SERVER_V6)];
+        plan.elsewhere = [ends, pings].concat();
+        for _ in 0..2 {
+            net.apply(&plan).await.unwrap();
+        }
+        let quiet = changes.poll_changed(&mut Context::from_waker(Waker::noop())).is_pending();
+        assert!(quiet, "each was set once, and none was taken for another's");
+        let all = || [rules(&lab, "-4"), rules(&lab, "-6")].concat();
+        for rule in [
+            "30060: from 172.28.48.2 ipproto tcp sport 8080 lookup main proto 117",
+            "30060: from 2001:db8:9::2 ipproto tcp sport 8080 lookup main proto 117",
+            "30060: from 172.28.48.2 to 203.0.113.10 ipproto icmp lookup main proto 117",
+            "30060: from 2001:db8:9::2 to 2001:db8:f::10 ipproto ipv6-icmp lookup main proto 117",
+        ] {
+            assert_eq!(all().iter().filter(|found| *found == rule).count(), 1, "{rule}: {:?}", all());
+        }
+        for (query, expected) in [
+            ("203.0.113.10 from 172.28.48.2 ipproto tcp sport 8080", "eth0"),
+            ("203.0.113.10 from 172.28.48.2 ipproto tcp sport 8081", TAP),
+            ("203.0.113.10 from 172.28.48.2 ipproto icmp", "eth0"),
+            ("203.0.113.11 from 172.28.48.2 ipproto icmp", TAP),
+        ] {
+            assert_eq!(way(&lab, query), expected, "{query}");
+        }
+        let texts = net.survey().await.unwrap().rules;
+        let survey = |text: &str| texts.iter().any(|rule| rule.text == text);
+        assert!(survey("from 172.28.48.2 ipproto tcp sport 8080 lookup main"), "{texts:?}");
+        assert!(survey("from 2001:db8:9::2 to 2001:db8:f::10 ipproto ipv6-icmp lookup main"), "{texts:?}");
+        plan.elsewhere.clear();
+        net.apply(&plan).await.unwrap();
+        assert!(all().iter().all(|rule| !rule.contains("8080") && !rule.contains("icmp")), "{:?}", all());
+        drop(tap);
+        assert_eq!(way(&lab, "203.0.113.10 from 172.28.48.2"), "eth0", "the rules that are left lead nowhere");
+        net.withdraw().await.unwrap();
+        assert_eq!(
+            (rules(&lab, "-4"), rules(&lab, "-6")),
+            (UNTOUCHED.map(str::to_owned).into(), UNTOUCHED_V6.map(str::to_owned).into())
+        );
+    });
+}
+
 /// The VM's IPv6 routes of all tables, without those of the TAP's own.
 fn routes6(lab: &Lab) -> Vec<String> {
     let all = vm(lab, "ip -6 route show table all");
@@ -445,13 +513,13 @@ fn mirrored_prefixes_are_routes_of_our_table_and_two_rules_for_each_length() {
             ("10.99.0.1", "eth0"),
             ("172.28.48.9", "eth0"),
             ("127.0.0.1", "lo"),
-            ("203.0.113.10 from 172.28.48.2", "eth0"),
+            ("203.0.113.10 from 172.28.48.2", TAP),
         ] {
             assert_eq!(way(&lab, query), expected, "{query}");
         }
         let ours = || rules(&lab, "-4").into_iter().filter(|rule| rule.contains("proto 117")).collect::<Vec<_>>();
         assert_eq!(
-            ours()[5..],
+            ours()[7..],
             [
                 "30423: from all lookup main suppress_prefixlength 8 proto 117",
                 "30424: from all ipproto tcp lookup 30063 suppress_prefixlength 7 proto 117",
@@ -459,16 +527,16 @@ fn mirrored_prefixes_are_routes_of_our_table_and_two_rules_for_each_length() {
                 "30444: from all lookup main suppress_prefixlength 1 proto 117",
                 "30445: from all ipproto tcp lookup 30063 suppress_prefixlength 0 proto 117",
                 "30446: from all lookup 30062 suppress_prefixlength 0 proto 117",
-                OURS[6],
-                OURS[7],
                 OURS[8],
+                OURS[9],
+                OURS[10],
             ]
         );
         assert_eq!(vm(&lab, "ip route show table 30062").lines().count(), 4);
         plan.mirrored = vec!["10.0.0.0/8".parse().unwrap()];
         net.apply(&plan).await.unwrap();
         assert_eq!((way(&lab, SERVER), way(&lab, "10.1.2.3")), ("eth0".to_owned(), TAP.to_owned()));
-        assert_eq!((ours().len(), vm(&lab, "ip route show table 30062").lines().count()), (11, 2));
+        assert_eq!((ours().len(), vm(&lab, "ip route show table 30062").lines().count()), (13, 2));
         drop(tap);
         assert_eq!((way(&lab, SERVER), way(&lab, "10.1.2.3")), ("eth0".to_owned(), "eth0".to_owned()), "rules alone");
         net.withdraw().await.unwrap();
@@ -497,14 +565,14 @@ fn a_killed_gateway_leaves_the_old_network_and_the_next_one_cleans_up() {
     assert!(lab::until(PATIENCE, || !vm(&lab, "ip -brief link").contains(TAP)), "the TAP outlived its owner");
     assert_eq!(vm(&lab, "ip route show table 30062"), "");
     assert_eq!(vm(&lab, "ip -6 route show table 30062"), "");
-    assert_eq!(rules(&lab, "-4")[..10], OURS, "the rules are left");
+    assert_eq!(rules(&lab, "-4")[..12], OURS, "the rules are left");
     for query in [SERVER, NAT_GATEWAY, "172.28.48.9", "203.0.113.10 from 172.28.48.2"] {
         assert_eq!(way(&lab, query), "eth0", "{query}");
     }
     assert!(lab.run(Place::Wsl, &["ping", "-c", "1", "-W", "5", SERVER]).unwrap().succeeded());
     in_vm(&lab, async || {
         let (tap, net, _plan) = start().await;
-        assert_eq!(rules(&lab, "-4")[..10], OURS);
+        assert_eq!(rules(&lab, "-4")[..12], OURS);
         assert_eq!(way(&lab, SERVER), TAP);
         drop(tap);
         assert_eq!(way(&lab, SERVER), "eth0");

@@ -6,6 +6,7 @@ use crate::requests::RequestId;
 use crate::tcp::FlowId;
 use crate::tcp::flow::Changes;
 use crate::udp::BindId;
+use crate::uplink::Elsewhere;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
 
@@ -80,6 +81,9 @@ pub enum Event {
         /// The payload.
         payload: Vec<u8>,
     },
+    /// A packet from an uplink address ([`crate::Stack::set_uplink`]) belongs to a conversation that did
+    /// not begin by the tunnel: it should go back the way that its peer came. Repeated for each packet.
+    Elsewhere(Elsewhere),
 }
 
 impl Event {
@@ -93,7 +97,8 @@ impl Event {
             | Self::ConnectAbandoned { .. }
             | Self::Flow { .. }
             | Self::Bind { .. }
-            | Self::Unbind { .. } => 0,
+            | Self::Unbind { .. }
+            | Self::Elsewhere(_) => 0,
         }
     }
 }

@@ -13,6 +13,8 @@ use std::time::Instant;
 /// Types of IPv4's queries (RFC 792).
 pub(crate) const ECHO: u8 = 8;
 /// See [`ECHO`].
+pub(crate) const ECHO_REPLY: u8 = 0;
+/// See [`ECHO`].
 pub(crate) const TIMESTAMP: u8 = 13;
 
 /// What went wrong with a packet.

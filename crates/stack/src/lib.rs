@@ -22,6 +22,7 @@ mod stack;
 mod stats;
 mod tcp;
 mod udp;
+mod uplink;
 
 pub use addresses::{AddressPlan, HostAccess, Ipv6, Target};
 pub use contacts::Filtering;
@@ -35,3 +36,4 @@ pub use stats::{DropReason, Stats};
 pub use tcp::FlowId;
 pub use tcp::flow::Changes;
 pub use udp::BindId;
+pub use uplink::Elsewhere;

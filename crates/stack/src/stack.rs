@@ -17,6 +17,7 @@ use crate::stats::{DropReason, Stats};
 use crate::tcp::flow::Flow;
 use crate::tcp::{Around, FlowId, Tcp};
 use crate::udp::{BindId, Binds};
+use crate::uplink::Uplink;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -72,6 +73,7 @@ pub struct Stack {
     requests: Requests,
     fragments: Reassembler,
     bucket: Bucket,
+    uplink: Uplink,
     stats: Stats,
     events: VecDeque<Event>,
     /// Payload bytes in `events`.
@@ -94,6 +96,7 @@ impl Stack {
             requests: Requests::default(),
             fragments: Reassembler::default(),
             bucket: Bucket::new(now),
+            uplink: Uplink::default(),
             stats: Stats::default(),
             events: VecDeque::new(),
             event_bytes: 0,
@@ -371,6 +374,12 @@ impl Stack {
     /// Other addresses, from now on. Open flows stay.
     pub fn set_addresses(&mut self, addresses: AddressPlan) {
         self.plan = addresses;
+    }
+
+    /// The VM's own addresses on its old network whose new conversations come here, from now on; none at
+    /// first. What they answer to peers that came in there is reported ([`Event::Elsewhere`]).
+    pub fn set_uplink(&mut self, addresses: &[IpAddr]) {
+        self.uplink.set(addresses);
     }
 
     /// Gives back the memory that tables hold for what is gone. Takes time with what is left.

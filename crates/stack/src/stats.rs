@@ -33,6 +33,8 @@ pub enum DropReason {
     FlowsFull,
     /// A segment for a connection that does not exist.
     NoFlow,
+    /// An answer to a peer that did not come by the tunnel.
+    Elsewhere,
     /// A segment other than SYN or RST for a connection that is not up yet.
     Pending,
     /// A segment that reaches beyond what was ever advertised.
@@ -63,7 +65,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of [`Stats::drops`].
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::Malformed,
         Self::Checksum,
         Self::EtherType,
@@ -79,6 +81,7 @@ impl DropReason {
         Self::HalfOpenFull,
         Self::FlowsFull,
         Self::NoFlow,
+        Self::Elsewhere,
         Self::Pending,
         Self::BeyondWindow,
         Self::Spurious,

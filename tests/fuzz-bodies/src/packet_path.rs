@@ -2,6 +2,7 @@
 //! or random segments would seldom get past a window check.
 
 use crate::Bytes;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 use underpass_stack::{
     AddressPlan, BindId, Capacity, Changes, Config, Event, Fault, FaultKind, Filtering, FlowId, HostAccess, Ipv6,
@@ -11,6 +12,8 @@ use underpass_stack::{
 const GATEWAY_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const VM_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 const APPS: u16 = 4;
+/// Where frames of IPv4 come from.
+const APP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 99, 0, 18));
 
 /// How far an input got.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -251,6 +254,7 @@ impl Run {
             (4, _, Some(request)) => self.stack.answer_query(request, &vec![1; n], out),
             (5, _, Some(request)) => self.stack.echo_reply(request, 9, &vec![1; n], out),
             (6, _, Some(request)) => self.stack.echo_error(now, request, fault, out),
+            (8, _, _) => self.stack.set_uplink(if n & 1 == 0 { &[] } else { &[APP] }),
             (7, _, _) => self.stack.set_ipv6(if n & 1 == 0 { Ipv6::Enabled } else { Ipv6::Disabled }),
             _ => {}
         }
@@ -286,8 +290,11 @@ impl Run {
                 Event::Flow { changes, .. } if changes.has(Changes::CLOSED) || changes.has(Changes::RESET) => {
                     self.reached.ended += 1;
                 }
-                Event::ConnectAbandoned { .. } | Event::Flow { .. } | Event::Datagram { .. } | Event::Unbind { .. } => {
-                }
+                Event::ConnectAbandoned { .. }
+                | Event::Flow { .. }
+                | Event::Datagram { .. }
+                | Event::Unbind { .. }
+                | Event::Elsewhere(_) => {}
             }
         }
         // What the events removed may have left nothing to do, but nothing undone.

@@ -2,7 +2,7 @@
 //! tunnel, into the VPN that drops what WSL sends, unless the tunnel takes their destinations.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
-use lab::addresses::{ROUTER, ROUTER_V6, SERVER, SERVER_V6};
+use lab::addresses::{HOST, ROUTER, ROUTER_V6, SERVER, SERVER_V6};
 use lab::modes::{Hop, VPN, connect_vpn, disconnect_vpn, ip, lay_out, mirror_ipv6};
 use lab::relay::{Lack, lacks};
 use lab::scene::{PATIENCE, cut_off_lab, http_status, must, rules, way_out, web_server};
@@ -84,6 +84,8 @@ fn a_full_tunnel_vpn_is_gone_around_whenever_it_connects_and_however_its_routes_
         }
         stays(&lab, "at the start");
         assert_eq!(way_out(&lab, &format!("{SERVER} from {VPN}")), "eth1", "a reply goes back as its request came");
+        // The address is the host's own: anyone may come in there, so nothing of it is led away.
+        assert!(rules(&lab).contains(&format!("from {HOST} lookup main")), "{}", rules(&lab));
         let (status, text) = told(&tunnel, "128.0.0.0/1");
         let direct_routes = status["direct"].as_array().unwrap();
         for (prefix, device) in [("192.0.2.0/24", "eth0"), ("172.17.0.0/16", "docker0"), ("10.99.0.0/16", "eth0")] {

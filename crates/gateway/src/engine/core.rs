@@ -1,6 +1,7 @@
 //! What events of the stack and frames of the relays mean for each other. No I/O of its own but the TAP's writes.
 
 use super::asked::{Asked, Asker, Question};
+use super::elsewhere::Conversations;
 use super::full::Full;
 use super::spread::{self, Binds, has_room, limit, pick};
 use super::terms::{fault_of, marks_of, marks_on_wire, no_answer, refusal, stack_hash};
@@ -107,6 +108,8 @@ pub(crate) struct Core {
     pub(crate) way_out: Option<Box<WayOut>>,
     /// When connections were refused for want of room.
     pub(crate) full: Full,
+    /// What is to go back by the VM's own network.
+    elsewhere: Conversations,
 }
 
 /// Lends the stack to the sessions that pull from it.
@@ -162,6 +165,7 @@ impl Core {
             drops: ShellDrops::default(),
             way_out: via.map(WayOut::new).map(Box::new),
             full: Full::default(),
+            elsewhere: Conversations::default(),
         }
     }
 
@@ -225,6 +229,7 @@ impl Core {
             }
             Event::Query { request, message } => self.udp_query(now, lanes, request, &message),
             Event::Echo { request, to, marks, payload } => self.echo(now, lanes, request, (to, marks, &payload)),
+            Event::Elsewhere(one) => self.elsewhere.note(now, one, &self.wish),
         }
     }
 
@@ -526,7 +531,7 @@ impl Core {
         match serde_json::from_slice::<HostFacts>(json) {
             Ok(facts) => {
                 self.wish.send_if_modified(|wish| {
-                    let new = Wish { carry: true, host: Some(facts) };
+                    let new = Wish { carry: true, host: Some(facts), elsewhere: wish.elsewhere.clone() };
                     let changed = *wish != new;
                     *wish = new;
                     changed
@@ -587,5 +592,11 @@ impl Core {
             self.answered(now, &question, None);
         }
         self.full.note_stack(now, self.stack.refused(), MAX_FLOWS);
+        self.elsewhere.expire(now, &self.wish);
+    }
+
+    /// When [`Core::expire`] has something to do.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        [self.asked.deadline(), self.elsewhere.deadline()].into_iter().flatten().min()
     }
 }

@@ -7,6 +7,7 @@
 mod asked;
 mod core;
 mod dns;
+mod elsewhere;
 mod full;
 mod report;
 mod spread;
@@ -117,6 +118,10 @@ impl Engine {
     ) -> Poll<EngineError> {
         let now = now();
         self.core.fit(&mut self.lanes);
+        // Before the TAP: the stack must know an uplink address when its first packet comes.
+        if let Some(error) = self.hear_network(cx) {
+            return Poll::Ready(error);
+        }
         if let Err(source) = self.read_tap(cx, now) {
             return Poll::Ready(EngineError::Tap { name: self.core.tap.name().to_owned(), source });
         }
@@ -129,9 +134,6 @@ impl Engine {
         }
         if let Some(refusal) = self.core.way_out.as_ref().and_then(|way_out| way_out.refusal) {
             return Poll::Ready(refusal.into());
-        }
-        if let Some(error) = self.hear_network(cx) {
-            return Poll::Ready(error);
         }
         if self.network_state.up
             && let Some(up) = up.take()
@@ -210,6 +212,7 @@ impl Engine {
                     }
                     self.core.ipv6 = if state.ipv6 { Ipv6::Enabled } else { Ipv6::Disabled };
                     self.core.stack.set_ipv6(self.core.ipv6);
+                    self.core.stack.set_uplink(&state.uplink);
                     self.network_state = state;
                 }
                 Err(error) => return Some(EngineError::Network(error)),
@@ -255,7 +258,7 @@ impl Engine {
         let lanes = self.lanes.iter().filter_map(Lane::next_deadline);
         let others = [
             self.core.stack.next_deadline(),
-            self.core.asked.deadline(),
+            self.core.deadline(),
             (!self.core.dns.is_empty()).then_some(self.next_tidy),
             self.alone_since.map(|since| since + WITHDRAW_AFTER).filter(|_| self.core.wish.borrow().carry),
         ];

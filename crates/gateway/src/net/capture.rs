@@ -64,6 +64,8 @@ mod tests {
             connected: vec!["172.28.48.0/20".parse().unwrap(), "fd00::/64".parse().unwrap()],
             main: Vec::new(),
             addresses: Vec::new(),
+            strict: Vec::new(),
+            ephemeral: (32_768, 60_999),
             mode,
         }
     }

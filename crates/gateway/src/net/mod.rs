@@ -1,5 +1,5 @@
 //! The kernel's addresses, routes and rules, by netlink: what is there ([`observe`], [`survey`]),
-//! which of it matters ([`capture`], [`subnet`], [`mod@ways`]), and what leads traffic to the TAP
+//! which of it matters ([`capture`], [`subnet`], [`mod@uplink`], [`mod@ways`]), and what leads traffic to the TAP
 //! ([`routing`], `rules`). The only module that names netlink. Knows no frame.
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -26,6 +26,7 @@ pub mod routing;
 mod rules;
 pub mod subnet;
 pub mod survey;
+pub mod uplink;
 pub mod ways;
 
 pub use ipnet::{IpNet, Ipv4Net};
@@ -37,6 +38,7 @@ pub use observe::{Mode, Observed};
 pub use routing::Plan;
 pub use subnet::{SubnetError, choose_subnet};
 pub use survey::Survey;
+pub use uplink::uplink;
 pub use ways::{Families, Ways, ways};
 
 /// Our routing table: "un" in ASCII.

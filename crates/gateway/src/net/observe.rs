@@ -49,6 +49,10 @@ pub struct Observed {
     pub main: Vec<MainRoute>,
     /// The addresses of all interfaces, each with its subnet.
     pub addresses: Vec<Address>,
+    /// Interfaces that drop a packet of IPv4 if the answer to it would leave by another one.
+    pub strict: Vec<String>,
+    /// The ports, first and last, of which the kernel gives one to a socket that asks for none.
+    pub ephemeral: (u16, u16),
     /// WSL's networking mode.
     pub mode: Mode,
 }
@@ -122,7 +126,15 @@ impl Net {
             gateways: Vec::new(),
             connected: Vec::new(),
             main: Vec::new(),
+            strict: links
+                .iter()
+                .filter(|link| ![tap, loopback].contains(&link.header.index))
+                .filter_map(link_name)
+                .filter(|name| is_strict(name))
+                .map(str::to_owned)
+                .collect(),
             addresses,
+            ephemeral: ephemeral_ports(),
             mode: Mode::Other,
         };
         let mut way_out = None;
@@ -318,6 +330,23 @@ fn is_destination(kind: RouteType) -> bool {
         kind,
         RouteType::Unicast | RouteType::Local | RouteType::BlackHole | RouteType::Unreachable | RouteType::Prohibit
     )
+}
+
+/// Whether reverse paths are filtered strictly (RFC 3704 2.2): the greater of an interface's setting and
+/// that of `all` counts, 1 is strict, 2 is not (Linux's ip-sysctl).
+fn is_strict(device: &str) -> bool {
+    let setting = |of: &str| {
+        let text = std::fs::read_to_string(format!("/proc/sys/net/ipv4/conf/{of}/rp_filter"));
+        text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+    };
+    setting(device).max(setting("all")) == 1
+}
+
+/// Linux's own default where they cannot be read (inet_init_net in net/ipv4/af_inet.c). They are IPv6's too.
+fn ephemeral_ports() -> (u16, u16) {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let mut ports = text.split_whitespace().filter_map(|port| port.parse().ok());
+    ports.next().zip(ports.next()).unwrap_or((32_768, 60_999))
 }
 
 fn is_link_local_v6(address: IpAddr) -> bool {

@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteMetric};
 use rtnetlink::packet_route::rule::RuleMessage;
 use rtnetlink::{IpVersion, RouteMessageBuilder};
+use stack::Elsewhere;
 
 use super::observe::{destination_of, gateways_of, interfaces_of, is_of_ours, table_of, without_family};
 use super::rules::{PROTOCOL, Rule, Version, is_ours, message_of, priority_of, rule_of, rules};
@@ -45,6 +46,12 @@ pub struct Plan {
     pub vm6: Option<(Ipv6Addr, Ipv6Addr, u8)>,
     /// Addresses whose packets stay on the old network (rule A).
     pub own: Vec<IpAddr>,
+    /// Addresses of which only answers stay there (rules U).
+    pub uplink: Vec<IpAddr>,
+    /// Conversations of theirs that began there.
+    pub elsewhere: Vec<Elsewhere>,
+    /// The ports of clients, the first and the last one ([`super::Observed::ephemeral`]).
+    pub ephemeral: (u16, u16),
     /// Neighbours that are led to the TAP (rule N).
     pub captured: Vec<IpAddr>,
     /// Prefixes of Windows' that mirrored mode has in the main table (rules M).

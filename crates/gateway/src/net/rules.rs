@@ -3,8 +3,10 @@
 //!
 //! | rule | | for |
 //! |---|---|---|
+//! | D | DNS to each captured address, our table | also from the addresses of A and U, and from containers |
 //! | A | from each of this machine's other addresses, `main` | a reply goes back the way its request came |
-//! | N | to each captured address, our table: from this machine, and DNS from its containers | nameservers next door |
+//! | U | from each uplink address, `main`: what answers a peer that came in there | the same, for addresses whose new conversations go to our table |
+//! | N | to each captured address, our table: from this machine | nameservers next door |
 //! | M | for each length of mirrored prefixes, the longest first: `main` without routes of that length or shorter, then our table without shorter ones | routes of a VPN on Windows, which mirrored mode has in `main` |
 //! | C | `main` without its default routes | neighbours and more specific routes stay as they are |
 //! | B | our table | everything else |
@@ -22,6 +24,19 @@
 //! segments as large as the TAP takes, since the gateway ends its connections and no segment of the VM
 //! travels further. A kernel before 4.17 ignores `ipproto`: then the MTU applies to nothing.
 //!
+//! U is for the addresses on WSL's own network behind a NAT ([`mod@super::uplink`]), from which apps start
+//! something too: WebRTC, and whatever is told to use an address. Answers are
+//!
+//! - what goes to a captured address, which is the host;
+//! - TCP of a port that took a connection there, and of older connections, as the stack reports them
+//!   ([`Elsewhere`]): the first segment of an answer is lost in our table, and repeated;
+//! - datagrams from a port that the kernel gives to no client. Nothing else tells a server's datagram
+//!   from a client's;
+//! - replies to a ping, reported as well.
+//!
+//! Peers in subnets of that network need no rule: C has them. All of U ends in `main`, where look-ups end
+//! without a gateway as well.
+//!
 //! N leaves alone what containers send to a captured address beside DNS: these are mostly replies of
 //! published ports to the host, which look like any other packet here, since their addresses are
 //! translated back only after routing.
@@ -34,14 +49,18 @@ use rtnetlink::packet_core::{DefaultNla, Nla as _};
 use rtnetlink::packet_route::route::{RouteHeader, RouteProtocol};
 use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage, RulePortRange};
 use rtnetlink::packet_route::{AddressFamily, IpProtocol};
+use stack::Elsewhere;
 
 use super::routing::Plan;
 use super::{TABLE, TABLE_TCP};
 
 /// The rules' priorities, in the order of look-up. Behind mirrored mode's (0 to 2), before `main`
-/// (32766). A rule that another program adds without a priority gets one before the first of these, so
+/// (32766); D is the first. A rule that another program adds without a priority gets one before the first of these, so
 /// a VPN inside of Linux goes first.
 const A: u32 = 30_060;
+const U: u32 = A;
+/// DNS alone, before A.
+const D: u32 = 30_059;
 /// N for TCP alone.
 const N_TCP: u32 = 30_061;
 const N: u32 = 30_062;
@@ -71,8 +90,15 @@ pub(super) const PROTOCOL: RouteProtocol = RouteProtocol::Other(0x75);
 
 const MAIN: u32 = RouteHeader::RT_TABLE_MAIN as u32;
 
-/// Of linux/fib_rules.h; the netlink crate does not know it yet.
+/// Of linux/fib_rules.h; the netlink crate does not know them yet.
+const FRA_SPORT_MASK: u16 = 28;
 const FRA_DPORT_MASK: u16 = 29;
+
+/// The last port of a rule's range (`fib_rule_port_range_valid` in include/net/fib_rules.h).
+const LAST_PORT: u16 = 65_534;
+
+/// ICMP for IPv6 (RFC 4443), which the netlink crate does not name.
+pub(super) const ICMP6: IpProtocol = IpProtocol::Other(58);
 
 /// How the kernel's dump says that a rule suppresses nothing.
 const SUPPRESS_NOTHING: u32 = u32::MAX;
@@ -104,6 +130,10 @@ enum Only {
     LocalTcp,
     /// Those to port 53, by UDP or TCP. (A later fragment has no port; a query has no later fragments.)
     Dns(IpProtocol),
+    /// Those from these ports.
+    From(IpProtocol, RulePortRange),
+    /// ICMP.
+    Icmp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,10 +170,14 @@ pub(super) fn rules(plan: &Plan, version: Version) -> Vec<Rule> {
     let captured_tcp = plan.captured.iter().filter(ours).filter(|_| tcp_apart);
     let captured_tcp =
         captured_tcp.map(|&address| Rule { to: Some(address), only: Only::LocalTcp, ..rule(N_TCP, TABLE_TCP) });
-    let captured = plan.captured.iter().filter(ours).flat_map(|&address| {
-        let to = Rule { to: Some(address), ..rule(N, TABLE) };
-        [Only::Local, Only::Dns(IpProtocol::Udp), Only::Dns(IpProtocol::Tcp)].map(|only| Rule { only, ..to })
+    let captured = plan.captured.iter().filter(ours);
+    let captured = captured.map(|&address| Rule { to: Some(address), only: Only::Local, ..rule(N, TABLE) });
+    let dns = plan.captured.iter().filter(ours).flat_map(|&address| {
+        let to = Rule { to: Some(address), ..rule(D, TABLE) };
+        [IpProtocol::Udp, IpProtocol::Tcp].map(|protocol| Rule { only: Only::Dns(protocol), ..to })
     });
+    let uplink = plan.uplink.iter().filter(ours);
+    let uplink = uplink.flat_map(|&address| answers(plan, Rule { from: Some(address), ..rule(U, MAIN) }));
     let mirrored = plan.mirrored.iter().filter(|net| Version::of(net.addr()) == version);
     let lengths: BTreeSet<u8> = mirrored.map(IpNet::prefix_len).chain([0]).collect();
     let of_length = lengths.into_iter().rev().flat_map(|length| {
@@ -153,13 +187,35 @@ pub(super) fn rules(plan: &Plan, version: Version) -> Vec<Rule> {
         let all = Rule { suppress, ..rule(in_table(length), TABLE) };
         [Some(longer), tcp_apart.then_some(tcp), Some(all)].into_iter().flatten()
     });
-    own.chain(captured_tcp).chain(captured).chain(of_length).collect()
+    dns.chain(own).chain(uplink).chain(captured_tcp).chain(captured).chain(of_length).collect()
+}
+
+/// Rules U of an address: what `from` it is an answer.
+fn answers(plan: &Plan, from: Rule) -> impl Iterator<Item = Rule> {
+    let to_host = plan.captured.iter().filter(move |host| Version::of(**host) == from.version);
+    let to_host = to_host.map(move |&host| Rule { to: Some(host), ..from });
+    let begun = plan.elsewhere.iter().filter(move |one| Some(one.own()) == from.from);
+    let begun = begun.map(move |one| match *one {
+        Elsewhere::Tcp(end) => {
+            let port = RulePortRange { start: end.port(), end: end.port() };
+            Rule { only: Only::From(IpProtocol::Tcp, port), ..from }
+        }
+        Elsewhere::Ping { peer, .. } => Rule { to: Some(peer), only: Only::Icmp, ..from },
+    });
+    let (first, last) = plan.ephemeral;
+    let servers = [(1, first.saturating_sub(1)), (last.saturating_add(1), LAST_PORT)];
+    let servers = servers.into_iter().filter(|(start, end)| start <= end);
+    let servers = servers.map(move |(start, end)| {
+        let only = Only::From(IpProtocol::Udp, RulePortRange { start, end });
+        Rule { only, ..from }
+    });
+    to_host.chain(begun).chain(servers)
 }
 
 /// Whether the rule bears our mark and one of our priorities; those of earlier versions lie among them.
 pub(super) fn is_ours(rule: &RuleMessage) -> bool {
     let marked = rule.attributes.contains(&RuleAttribute::Protocol(PROTOCOL));
-    marked && priority_of(rule).is_some_and(|priority| (A..=LAST).contains(&priority))
+    marked && priority_of(rule).is_some_and(|priority| (D..=LAST).contains(&priority))
 }
 
 /// A rule for IPv6 that is never set: behind our last, and of our mark.
@@ -197,6 +253,11 @@ pub(super) fn message_of(rule: &Rule) -> RuleMessage {
             let which = [RuleAttribute::IpProtocol(protocol), RuleAttribute::DestinationPortRange(DNS_PORT)];
             message.attributes.extend(which);
         }
+        Only::From(protocol, ports) => {
+            let which = [RuleAttribute::IpProtocol(protocol), RuleAttribute::SourcePortRange(ports)];
+            message.attributes.extend(which);
+        }
+        Only::Icmp => message.attributes.push(RuleAttribute::IpProtocol(icmp(rule.version))),
     }
     message
 }
@@ -206,7 +267,7 @@ pub(super) fn rule_of(message: &RuleMessage) -> Option<Rule> {
     let version = if message.header.family == AddressFamily::Inet6 { Version::V6 } else { Version::V4 };
     let table = message.header.table.into();
     let mut rule = Rule { version, priority: 0, from: None, to: None, only: Only::All, table, suppress: None };
-    let (mut local, mut protocol, mut ports) = (false, None, None);
+    let (mut local, mut protocol, mut ports, mut sources) = (false, None, None, None);
     for attribute in &message.attributes {
         match attribute {
             RuleAttribute::Priority(priority) => rule.priority = *priority,
@@ -218,23 +279,34 @@ pub(super) fn rule_of(message: &RuleMessage) -> Option<Rule> {
             RuleAttribute::Iifname(name) if name == "lo" => local = true,
             RuleAttribute::IpProtocol(only) => protocol = Some(*only),
             RuleAttribute::DestinationPortRange(range) => ports = Some(*range),
+            RuleAttribute::SourcePortRange(range) => sources = Some(*range),
             // Kernels from 6.15 on say that all bits of the port count.
-            RuleAttribute::Other(other) if other.kind() == FRA_DPORT_MASK && is_full_mask(other) => {}
+            RuleAttribute::Other(other)
+                if matches!(other.kind(), FRA_SPORT_MASK | FRA_DPORT_MASK) && is_full_mask(other) => {}
             _ => return None,
         }
     }
-    rule.only = match (local, protocol, ports) {
-        (false, None, None) => Only::All,
-        (true, None, None) => Only::Local,
-        (false, Some(IpProtocol::Tcp), None) => Only::Tcp,
-        (true, Some(IpProtocol::Tcp), None) => Only::LocalTcp,
-        (false, Some(protocol), Some(DNS_PORT)) => Only::Dns(protocol),
+    rule.only = match (local, protocol, ports, sources) {
+        (false, None, None, None) => Only::All,
+        (true, None, None, None) => Only::Local,
+        (false, Some(IpProtocol::Tcp), None, None) => Only::Tcp,
+        (true, Some(IpProtocol::Tcp), None, None) => Only::LocalTcp,
+        (false, Some(protocol), Some(DNS_PORT), None) => Only::Dns(protocol),
+        (false, Some(protocol), None, Some(sources)) => Only::From(protocol, sources),
+        (false, Some(protocol), None, None) if protocol == icmp(version) => Only::Icmp,
         _ => return None,
     };
     let ours = message_of(&rule).header;
     let (lengths, there) = ((ours.src_len, ours.dst_len), (message.header.src_len, message.header.dst_len));
     (message.header.action == RuleAction::ToTable && lengths == there && message.header.flags.is_empty())
         .then_some(rule)
+}
+
+fn icmp(version: Version) -> IpProtocol {
+    match version {
+        Version::V4 => IpProtocol::Icmp,
+        Version::V6 => ICMP6,
+    }
 }
 
 fn is_full_mask(attribute: &DefaultNla) -> bool {
@@ -267,6 +339,9 @@ mod tests {
             prefix4: 28,
             vm6: None,
             own: vec!["192.0.2.2".parse().unwrap(), "2001:db8::2".parse().unwrap()],
+            uplink: Vec::new(),
+            elsewhere: Vec::new(),
+            ephemeral: (32_768, 60_999),
             captured: Vec::new(),
             mirrored: mirrored.iter().map(|net| net.parse().unwrap()).collect(),
         }
@@ -324,13 +399,52 @@ mod tests {
         assert_eq!(told_of(&with_mtu, Version::V6), v6);
     }
 
+    /// A plan with an uplink address of each family.
+    fn with_uplink(ephemeral: (u16, u16)) -> Plan {
+        let uplink: Vec<IpAddr> = ["172.28.48.2", "fd00::2"].map(|own| own.parse().unwrap()).into();
+        let elsewhere = vec![
+            Elsewhere::Tcp("172.28.48.2:22".parse().unwrap()),
+            Elsewhere::Tcp("[fd00::2]:22".parse().unwrap()),
+            // Of an address that is gone.
+            Elsewhere::Tcp("172.28.48.9:22".parse().unwrap()),
+            Elsewhere::Ping { own: uplink[0], peer: "198.51.100.1".parse().unwrap() },
+            Elsewhere::Ping { own: uplink[1], peer: "2001:db8::1".parse().unwrap() },
+        ];
+        let captured = vec!["172.28.48.1".parse().unwrap()];
+        Plan { uplink, elsewhere, ephemeral, captured, ..plan(&[]) }
+    }
+
+    #[test]
+    fn of_an_uplink_address_only_answers_stay() {
+        let ports = |start, end| RulePortRange { start, end };
+        let of = |ephemeral, version| {
+            let all = rules(&with_uplink(ephemeral), version);
+            let own = all
+                .iter()
+                .filter(|rule| rule.from.is_some_and(|from| ["172.28.48.2", "fd00::2"].contains(&&*from.to_string())));
+            own.map(|rule| (rule.to.map(|to| to.to_string()), rule.only, rule.table, rule.priority)).collect::<Vec<_>>()
+        };
+        let ssh = (None, Only::From(IpProtocol::Tcp, ports(22, 22)), MAIN, U);
+        let udp = |start, end| (None, Only::From(IpProtocol::Udp, ports(start, end)), MAIN, U);
+        let usual = (32_768, 60_999);
+        let host = (Some("172.28.48.1".to_owned()), Only::All, MAIN, U);
+        let ping = |peer: &str| (Some(peer.to_owned()), Only::Icmp, MAIN, U);
+        let v4 = [host.clone(), ssh.clone(), ping("198.51.100.1"), udp(1, 32_767), udp(61_000, LAST_PORT)];
+        assert_eq!(of(usual, Version::V4), v4);
+        let v6 = [ssh.clone(), ping("2001:db8::1"), udp(1, 32_767), udp(61_000, LAST_PORT)];
+        assert_eq!(of(usual, Version::V6), v6);
+        assert_eq!(of((1, u16::MAX), Version::V4), [host, ssh, ping("198.51.100.1")], "no port is a server's");
+    }
+
     #[test]
     fn they_are_in_the_order_of_their_priorities() {
         let plan = plan(&["0.0.0.0/1", "10.1.2.3/32", "10.0.0.0/8"]);
         for way_mtu in [None, Some(1500)] {
             let captured = vec!["172.28.48.1".parse().unwrap(), "172.28.48.9".parse().unwrap()];
-            let all = rules(&Plan { way_mtu, captured, ..plan.clone() }, Version::V4);
-            assert!(all.is_sorted_by_key(|rule| rule.priority), "{all:?}");
+            for plan in [Plan { way_mtu, captured, ..plan.clone() }, Plan { way_mtu, ..with_uplink((2, 3)) }] {
+                let all = rules(&plan, Version::V4);
+                assert!(all.is_sorted_by_key(|rule| rule.priority), "{all:?}");
+            }
         }
     }
 
@@ -338,8 +452,8 @@ mod tests {
     fn every_rule_is_ours_and_is_read_as_it_was_written() {
         let plan = plan(&["0.0.0.0/1", "10.1.2.3/32", "2000::/3", "2001:db8::1/128"]);
         let plan = Plan { way_mtu: Some(1500), captured: vec!["172.28.48.1".parse().unwrap()], ..plan };
-        for version in Version::ALL {
-            for rule in rules(&plan, version) {
+        for plan in [plan, with_uplink((1024, 2048))] {
+            for rule in Version::ALL.into_iter().flat_map(|version| rules(&plan, version)) {
                 let message = message_of(&rule);
                 assert!(is_ours(&message), "{rule:?}");
                 assert_eq!(rule_of(&message), Some(rule));

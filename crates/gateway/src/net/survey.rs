@@ -5,20 +5,20 @@ use std::net::IpAddr;
 
 use futures_util::TryStreamExt;
 use ipnet::IpNet;
-use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use rtnetlink::packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState as State,
 };
 use rtnetlink::packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteType};
 use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage, RulePortRange};
+use rtnetlink::packet_route::{AddressFamily, IpProtocol};
 
 use super::ipv6::has_ipv6;
 use super::observe::{
     address_of, ask_wslinfo_text, destination_of, gateways_of, guess_mode, interfaces_of, link_name, mode_by_name,
     table_of,
 };
-use super::rules::Version;
+use super::rules::{ICMP6, Version};
 use super::{Mode, Net, NetError};
 
 /// The kernel's network.
@@ -251,7 +251,7 @@ fn rule_of(message: &RuleMessage) -> Rule {
             RuleAttribute::Oifname(name) => words.push((Rank::Out, format!("oif {name}"))),
             RuleAttribute::FwMark(mark) => words.push((Rank::Mark, format!("fwmark {mark:#x}"))),
             RuleAttribute::IpProtocol(protocol) => {
-                words.push((Rank::Protocol, format!("ipproto {}", format!("{protocol:?}").to_lowercase())));
+                words.push((Rank::Protocol, format!("ipproto {}", protocol_name(*protocol))));
             }
             RuleAttribute::SourcePortRange(range) => words.push((Rank::Source, format!("sport {}", ports(range)))),
             RuleAttribute::DestinationPortRange(range) => {
@@ -291,6 +291,15 @@ fn host_length(address: &IpAddr) -> u8 {
 
 fn ports(range: &RulePortRange) -> String {
     if range.start == range.end { range.start.to_string() } else { format!("{}-{}", range.start, range.end) }
+}
+
+/// As /etc/protocols has it, or its number.
+fn protocol_name(protocol: IpProtocol) -> String {
+    match protocol {
+        ICMP6 => "ipv6-icmp".to_owned(),
+        IpProtocol::Other(number) => number.to_string(),
+        named => format!("{named:?}").to_lowercase(),
+    }
 }
 
 /// The names that every kernel's tables have (rt_tables).

@@ -135,6 +135,8 @@ mod tests {
                 address("docker0", "172.17.0.1/16"),
                 address("eth0", "2001:db8:1::2/64"),
             ],
+            strict: Vec::new(),
+            ephemeral: (32_768, 60_999),
             mode,
         }
     }

@@ -14,6 +14,7 @@ use crate::sent::Sent;
 use crate::stats::DropReason;
 use crate::tcp::{Around, Arrived, Segment, Tuple};
 use crate::udp::New;
+use crate::uplink::{Elsewhere, Kind};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
@@ -171,10 +172,23 @@ impl Stack {
             }
             Arrived::Anew(flow) => {
                 self.tell(Event::ConnectAbandoned { flow });
+                self.uplink.note_opening(SocketAddr::new(packet.src, seg.src_port));
                 self.may_tell()?;
             }
+            Arrived::Unknown => {
+                let kind = if seg.is_accepting() { Kind::Accepting } else { Kind::Other };
+                let app = SocketAddr::new(packet.src, seg.src_port);
+                if let Some(elsewhere) = self.uplink.answer(app, kind) {
+                    return Err(self.tell_elsewhere(elsewhere));
+                }
+                self.tcp.answer_unknown(packet, seg, &mut around);
+                return Err(DropReason::NoFlow);
+            }
             Arrived::Opening if self.is_off(packet) => return Err(DropReason::Ipv6Off),
-            Arrived::Opening => self.may_tell()?,
+            Arrived::Opening => {
+                self.uplink.note_opening(SocketAddr::new(packet.src, seg.src_port));
+                self.may_tell()?;
+            }
         }
         let mut around = Around { link: &mut self.link, stats: &mut self.stats, out };
         let used = SocketAddr::new(packet.dst, seg.dst_port);
@@ -214,6 +228,15 @@ impl Stack {
                 Err(why)
             }
         }
+    }
+
+    /// The packet is lost. By the time that its sender repeats it, it may have another way.
+    fn tell_elsewhere(&mut self, elsewhere: Elsewhere) -> DropReason {
+        if let Err(why) = self.may_tell() {
+            return why;
+        }
+        self.tell(Event::Elsewhere(elsewhere));
+        DropReason::Elsewhere
     }
 
     fn ingest_udp(&mut self, now: Instant, datagram: &Datagram<'_>, meta: RxMeta, out: &mut dyn Transmit) -> Taken {
@@ -315,6 +338,10 @@ impl Stack {
             (true, icmp::TIMESTAMP, _) => {
                 self.report(now, out, FaultKind::Prohibited, packet);
                 return DropReason::Icmp;
+            }
+            (true, icmp::ECHO_REPLY, _) | (false, 129, _) => {
+                let reply = self.uplink.echo_reply(packet.src, packet.dst);
+                return reply.map_or(DropReason::Icmp, |elsewhere| self.tell_elsewhere(elsewhere));
             }
             (true, 3 | 4 | 5 | 11 | 12, _) | (false, 1..=127, _) => return DropReason::IcmpError,
             (true | false, _, _) => return DropReason::Icmp,

@@ -92,6 +92,8 @@ pub(crate) enum Arrived {
     Done,
     /// It asks for a connection that is not in the table.
     Opening,
+    /// It belongs to no connection, and asks for none.
+    Unknown,
     /// A pending connection's app gave up.
     GaveUp(FlowId),
     /// It asks for a pending connection once more, but by another number of hops; that one is forgotten.
@@ -255,13 +257,7 @@ impl Tcp {
         if seg.is_opening() {
             return Arrived::Opening;
         }
-        around.stats.drop(DropReason::NoFlow);
-        if seg.flags & (FIN | SYN | RST | ACK) == FIN | SYN {
-            // A server that listens drops it (`tcp_rcv_state_process` in net/ipv4/tcp_input.c).
-            return Arrived::Done;
-        }
-        self.reset_segment(tuple, seg, around);
-        Arrived::Done
+        Arrived::Unknown
     }
 
     fn arrive_at(
@@ -298,6 +294,14 @@ impl Tcp {
             None => {}
         }
         Arrived::Done
+    }
+
+    /// Answers what belongs to no connection as a host does that has none.
+    pub(crate) fn answer_unknown(&self, packet: &Packet<'_>, seg: Segment, around: &mut Around<'_>) {
+        // A server that listens drops SYN with FIN (`tcp_rcv_state_process` in net/ipv4/tcp_input.c).
+        if seg.flags & (FIN | SYN | RST | ACK) != FIN | SYN {
+            self.reset_segment(Tuple::of(packet, seg), seg, around);
+        }
     }
 
     fn reset_segment(&self, tuple: Tuple, seg: Segment, around: &mut Around<'_>) {

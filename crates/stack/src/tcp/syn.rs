@@ -64,6 +64,11 @@ impl Segment {
     pub(crate) fn is_opening(&self) -> bool {
         self.flags & (SYN | ACK | RST | FIN) == SYN
     }
+
+    /// A server's answer to a SYN.
+    pub(crate) fn is_accepting(&self) -> bool {
+        self.flags & (SYN | ACK | RST | FIN) == SYN | ACK
+    }
 }
 
 /// Where the next option from `at` on lies in a TCP header, kind and length included (RFC 9293 3.2);

@@ -75,7 +75,7 @@ const BUFFER: [(&str, &str); 1] = [("UNDERPASS_LAB_INTEROP_BUFFER", "65536")];
 /// The tests of the tunnel, which run with three relays: the one for Linux, the same behind the model
 /// of WSL's interop, and the one for Windows behind it and under Wine. What a relay lacks is left out by
 /// name: `tests/lab/src/relay.rs`.
-const TUNNEL: [&str; 21] = [
+const TUNNEL: [&str; 22] = [
     "lab/addresses",
     "lab/bad_input",
     "lab/changes",
@@ -95,6 +95,7 @@ const TUNNEL: [&str; 21] = [
     "lab/tcp_streams",
     "lab/tunnel",
     "lab/udp",
+    "lab/uplink",
     "lab/verification",
     "lab/zone_transfer",
 ];

@@ -1,0 +1,72 @@
+//! Which of this machine's own addresses are on the network that WSL gives the VM, where a VPN drops what
+//! apps send: from these new conversations go to the TAP, and only what answers a peer that came in there
+//! stays (rules U). Pure.
+
+use std::net::IpAddr;
+
+use super::observe::{Mode, Observed};
+
+/// The interface of that network; the VM's only one beside those that its user makes.
+const DEVICE: &str = "eth0";
+
+/// The addresses. None in modes in which they are the host's own or a real network's: anyone may come in
+/// there, from anywhere. None that the kernel filters strictly: it would drop a peer's packet before
+/// anyone could see what answers it.
+#[must_use]
+pub fn uplink(observed: &Observed) -> Vec<IpAddr> {
+    match observed.mode {
+        Mode::Nat | Mode::VirtioProxy => {}
+        Mode::Mirrored | Mode::Bridged | Mode::None | Mode::Other => return Vec::new(),
+    }
+    let is_strict = observed.strict.iter().any(|device| device == DEVICE);
+    let there = observed.addresses.iter().filter(|address| address.device == DEVICE);
+    let own = there.map(|address| address.own).filter(|own| observed.own.contains(own));
+    own.filter(|own| own.is_ipv6() || !is_strict).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::observe::Address;
+    use super::*;
+
+    #[test]
+    fn only_eth0_s_and_only_behind_a_nat() {
+        let address = |device: &str, own: &str, subnet: &str| Address {
+            device: device.to_owned(),
+            own: own.parse().unwrap(),
+            subnet: subnet.parse().unwrap(),
+        };
+        let mut observed = Observed {
+            routes: Vec::new(),
+            own: ["172.28.48.2", "fd00::2", "172.17.0.1"].map(|own| own.parse().unwrap()).into(),
+            gateways: Vec::new(),
+            connected: Vec::new(),
+            main: Vec::new(),
+            addresses: vec![
+                address("eth0", "172.28.48.2", "172.28.48.0/20"),
+                address("eth0", "fd00::2", "fd00::/64"),
+                address("eth0", "fe80::2", "fe80::/64"),
+                address("docker0", "172.17.0.1", "172.17.0.0/16"),
+            ],
+            strict: vec!["docker0".to_owned()],
+            ephemeral: (1, 2),
+            mode: Mode::Nat,
+        };
+        let told = |observed: &Observed| uplink(observed).iter().map(ToString::to_string).collect::<Vec<_>>();
+        for (mode, some) in [
+            (Mode::Nat, true),
+            (Mode::VirtioProxy, true),
+            (Mode::Mirrored, false),
+            (Mode::Bridged, false),
+            (Mode::None, false),
+            (Mode::Other, false),
+        ] {
+            observed.mode = mode;
+            let expected: &[&str] = if some { &["172.28.48.2", "fd00::2"] } else { &[] };
+            assert_eq!(told(&observed), expected, "{mode:?}");
+        }
+        observed.mode = Mode::Nat;
+        observed.strict.push("eth0".to_owned());
+        assert_eq!(told(&observed), ["fd00::2"], "IPv6 has no such filter");
+    }
+}

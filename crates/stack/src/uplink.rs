@@ -1,0 +1,131 @@
+//! The VM's own addresses on its old network, from which the tunnel takes what apps start. The same
+//! addresses answer peers that came in there, and such an answer looks different: a TCP segment of a
+//! connection whose SYN never came here, an echo reply. It is reported, never answered. Knows no route.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+
+/// A conversation that did not begin by the tunnel, although its packets come here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Elsewhere {
+    /// TCP connections of this end. By its port they are told from those that the tunnel serves.
+    Tcp(SocketAddr),
+    /// Echo requests of a peer to an own address.
+    Ping {
+        /// The address that was pinged.
+        own: IpAddr,
+        /// The peer that pinged it.
+        peer: IpAddr,
+    },
+}
+
+impl Elsewhere {
+    /// The VM's own address.
+    #[must_use]
+    pub fn own(self) -> IpAddr {
+        match self {
+            Self::Tcp(end) => end.ip(),
+            Self::Ping { own, .. } => own,
+        }
+    }
+}
+
+/// The addresses, each with the TCP ports from which a SYN came here since it was named.
+#[derive(Debug, Default)]
+pub(crate) struct Uplink {
+    addresses: HashMap<IpAddr, Ports>,
+}
+
+impl Uplink {
+    /// Other addresses, from now on. What is known of those that stay is kept.
+    pub(crate) fn set(&mut self, addresses: &[IpAddr]) {
+        self.addresses.retain(|known, _| addresses.contains(known));
+        for address in addresses {
+            self.addresses.entry(*address).or_default();
+        }
+    }
+
+    /// A SYN came here: the connections of this port are the tunnel's, also when one is forgotten.
+    pub(crate) fn note_opening(&mut self, app: SocketAddr) {
+        if let Some(ports) = self.addresses.get_mut(&app.ip()) {
+            ports.insert(app.port());
+        }
+    }
+
+    /// What a segment that belongs to no connection answers, if it is an answer.
+    pub(crate) fn answer(&self, app: SocketAddr, segment: Kind) -> Option<Elsewhere> {
+        let ports = self.addresses.get(&app.ip())?;
+        let is_elsewhere = match segment {
+            Kind::Accepting => true,
+            Kind::Other => !ports.contains(app.port()),
+        };
+        is_elsewhere.then_some(Elsewhere::Tcp(app))
+    }
+
+    /// What an echo reply answers, if it is from one of the addresses: the tunnel sends no requests.
+    pub(crate) fn echo_reply(&self, own: IpAddr, peer: IpAddr) -> Option<Elsewhere> {
+        self.addresses.contains_key(&own).then_some(Elsewhere::Ping { own, peer })
+    }
+}
+
+/// What a segment that belongs to no connection says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// SYN and ACK: a server takes a connection, and none goes into the VM by the tunnel.
+    Accepting,
+    Other,
+}
+
+/// A set of ports, 8 KiB.
+struct Ports(Box<[u64; 1024]>);
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self(Box::new([0; 1024]))
+    }
+}
+
+impl std::fmt::Debug for Ports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let count: u32 = self.0.iter().map(|word| word.count_ones()).sum();
+        f.debug_tuple("Ports").field(&count).finish()
+    }
+}
+
+impl Ports {
+    fn insert(&mut self, port: u16) {
+        self.0[usize::from(port / 64)] |= 1 << (port % 64);
+    }
+
+    fn contains(&self, port: u16) -> bool {
+        self.0[usize::from(port / 64)] & 1 << (port % 64) != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_the_tunnel_s_from_its_first_syn_until_its_address_goes() {
+        let (own, other) = ("172.28.48.2".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        let end = |ip, port| SocketAddr::new(ip, port);
+        let mut uplink = Uplink::default();
+        assert_eq!(uplink.answer(end(own, 22), Kind::Accepting), None);
+        uplink.set(&[own]);
+        for port in [0, 22, 63, 64, u16::MAX] {
+            assert_eq!(uplink.answer(end(own, port), Kind::Other), Some(Elsewhere::Tcp(end(own, port))));
+            uplink.note_opening(end(own, port));
+            uplink.note_opening(end(other, port));
+            assert_eq!(uplink.answer(end(own, port), Kind::Other), None, "{port}");
+            assert_eq!(uplink.answer(end(own, port), Kind::Accepting), Some(Elsewhere::Tcp(end(own, port))));
+            assert_eq!(uplink.answer(end(other, port), Kind::Accepting), None);
+        }
+        assert_eq!(uplink.answer(end(own, 23), Kind::Other), Some(Elsewhere::Tcp(end(own, 23))));
+        uplink.set(&[own, other]);
+        assert_eq!(uplink.answer(end(own, 22), Kind::Other), None, "what is known stays");
+        uplink.set(&[other]);
+        uplink.set(&[own]);
+        assert_eq!(uplink.answer(end(own, 22), Kind::Other), Some(Elsewhere::Tcp(end(own, 22))));
+    }
+}
