@@ -34,7 +34,7 @@ fn query(which: u8, kind: u16) -> Vec<u8> {
 
 fn damaged(input: &mut Bytes<'_>) -> Vec<u8> {
     let which = input.byte();
-    let mut message = query(which, [1, 28, 15, 255][usize::from(which >> 2 & 3)]);
+    let mut message = query(which, [1, 28, 252, 255][usize::from(which >> 2 & 3)]);
     for _ in 0..which >> 6 {
         let at = usize::from(input.byte()) % message.len();
         message[at] = input.byte();
@@ -91,8 +91,10 @@ fn whole_queries(stream: &[u8]) -> Vec<&[u8]> {
     queries
 }
 
-struct Client {
+struct Client<'a> {
     now: Instant,
+    /// All that it asks.
+    asks: Vec<&'a [u8]>,
     connection: Connection,
     queries: Vec<Vec<u8>>,
     waiting: usize,
@@ -100,7 +102,7 @@ struct Client {
     taken: Vec<u8>,
 }
 
-impl Client {
+impl Client<'_> {
     /// Takes on what the connection has. False when it has nonsense.
     fn serve(&mut self) -> bool {
         loop {
@@ -110,10 +112,28 @@ impl Client {
                     self.waiting += 1;
                     assert!(self.waiting <= MAX_PIPELINED);
                 }
+                Next::Transfer => self.fail_transfer(),
                 Next::Nothing => return true,
                 Next::Nonsense => return false,
             }
         }
+    }
+
+    /// No server can be reached for a zone transfer, which is alone.
+    fn fail_transfer(&mut self) {
+        let query = self.asks[self.queries.len()];
+        assert!(front::is_transfer(query) && self.waiting == 0 && self.connection.output.is_empty());
+        self.connection.hand_on(Vec::new());
+        assert!(self.connection.is_handed_on() && self.connection.appetite() == 0);
+        assert_eq!(self.connection.next_server(), None);
+        self.connection.take_back(self.now);
+        self.queries.push(query.to_vec());
+        self.note(&front::failure(query, front::SERVFAIL));
+    }
+
+    fn note(&mut self, answer: &[u8]) {
+        self.answers.extend_from_slice(&u16::try_from(answer.len()).unwrap_or(0).to_be_bytes());
+        self.answers.extend_from_slice(answer);
     }
 
     fn answer(&mut self, answer: Option<&[u8]>) {
@@ -123,8 +143,7 @@ impl Client {
         self.waiting -= 1;
         self.connection.done(self.now, answer);
         if let Some(answer) = answer {
-            self.answers.extend_from_slice(&u16::try_from(answer.len()).unwrap_or(0).to_be_bytes());
-            self.answers.extend_from_slice(answer);
+            self.note(answer);
         }
     }
 
@@ -139,8 +158,9 @@ fn over_tcp(stream: &[u8], input: &mut Bytes<'_>) -> usize {
     #[expect(clippy::disallowed_methods, reason = "some instant to count from; what happens does not depend on it")]
     let now = Instant::now();
     let connection = Connection::new(now);
+    let asks = whole_queries(stream);
     let mut client =
-        Client { now, connection, queries: Vec::new(), waiting: 0, answers: Vec::new(), taken: Vec::new() };
+        Client { now, asks, connection, queries: Vec::new(), waiting: 0, answers: Vec::new(), taken: Vec::new() };
     let (mut rest, mut sane) = (stream, true);
     while sane && !(rest.is_empty() && client.waiting == 0 && client.connection.output.is_empty()) {
         let (op, size) = (input.byte(), usize::from(input.byte()));
@@ -165,12 +185,19 @@ fn over_tcp(stream: &[u8], input: &mut Bytes<'_>) -> usize {
         assert!(client.connection.output.len() <= bound);
         assert!(!client.connection.is_over(client.now) || client.connection.output.is_empty());
     }
-    sane = sane && client.serve();
-    while client.waiting > 0 {
-        client.answer(None);
+    loop {
+        let served = client.queries.len();
         sane = sane && client.serve();
+        while client.waiting > 0 {
+            client.answer(None);
+            sane = sane && client.serve();
+        }
+        client.take(usize::MAX);
+        // A transfer waits until all before it is taken.
+        if client.queries.len() == served {
+            break;
+        }
     }
-    client.take(usize::MAX);
     assert_eq!(client.queries, whole_queries(stream), "every query once, whole and in order");
     assert_eq!(client.taken, client.answers, "every answer once, whole and in order");
     client.connection.client = Half::Finished;

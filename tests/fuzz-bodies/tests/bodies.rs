@@ -64,4 +64,7 @@ fn the_clients_of_the_dns_body_get_their_queries_through() {
     // Three queries as they are, each with the size of its answer and of what fits; at the input's end all goes on.
     let query = [0, 0, 0, 2, 0];
     assert_eq!(dns_path(&[&[3u8][..], &query, &query, &query].concat()), 3);
+    // Zone transfers, each of which waits for what is before it.
+    let transfer = [0, 8, 0, 2, 0];
+    assert_eq!(dns_path(&[&[4u8][..], &query, &transfer, &transfer, &query].concat()), 4);
 }
