@@ -62,6 +62,10 @@ pub const PINGS: PingLimits = PingLimits {
     patience: Duration::from_secs(10),
 };
 
+/// How long a connect by few hops is tried at a time. A traceroute waits 5 s for each of its probes and then forgets it without a
+/// word; an app that wants to wait longer sends its SYN again, which is tried anew.
+pub const HOPS_WITHIN: Duration = Duration::from_secs(10);
+
 /// Connects whose hops are asked for by pings at a time, on a Windows that does not tell: as many as traceroute has under way, twice.
 /// One more goes without.
 pub const MAX_HOP_PINGS: usize = 32;

@@ -3,7 +3,7 @@
 //! Bytes towards the gateway are never kept here: [`Sockets`] is the session's source and reads a socket at the moment when the
 //! pipe can take its bytes and the flow has credit. Bytes from the gateway are kept at most up to the window granted.
 
-use crate::limits::{ORPHAN_PATIENCE, SPARE_BUFFER_BYTES, SUSPECT_LOOKS};
+use crate::limits::{HOPS_WITHIN, ORPHAN_PATIENCE, SPARE_BUFFER_BYTES, SUSPECT_LOOKS};
 use crate::os;
 use crate::os::errors::connect_failure;
 use crate::via::{Failed, Health, Via};
@@ -23,6 +23,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 use wire::session::Way;
 use wire::{ConnectFailure, Fault, FlowId, Pull, Source, Then};
 
@@ -182,7 +183,7 @@ impl Sockets {
             // The receiver lives as long as the engine; without an engine nobody waits for the outcome.
             let tell = move |outcome, proxy| drop(connected.send(Connected { flow, outcome, proxy }));
             let task = match self.via.clone() {
-                None => tokio::spawn(async move { tell(os::connect::connect(to, hops).await, None) }),
+                None => tokio::spawn(async move { tell(connect(to, hops).await, None) }),
                 Some(via) => tokio::spawn(async move {
                     let (outcome, proxy) = via.connect(&Way { to, hops, name: name.as_deref() }).await;
                     tell(outcome, proxy);
@@ -423,6 +424,18 @@ impl Source for Sockets {
     }
 }
 
+/// Connects directly, with packets that go at most so many hops.
+///
+/// # Errors
+/// [`Reported`], `TimedOut`, or what the host says.
+pub(crate) async fn connect(to: SocketAddr, hops: Option<NonZeroU8>) -> io::Result<TcpStream> {
+    let connecting = os::connect::connect(to, hops);
+    if hops.is_none() {
+        return connecting.await;
+    }
+    timeout(HOPS_WITHIN, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
 /// A connect that failed by an ICMP error: what it said, and which router sent it.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("an ICMP error came: {0:?}")]
@@ -436,8 +449,10 @@ pub(crate) fn failure(error: &io::Error) -> (ConnectFailure, i32) {
     if let Some(Reported(fault)) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
         return (ConnectFailure::Reported(*fault), 0);
     }
-    let code = error.raw_os_error().unwrap_or(0);
-    (connect_failure(code), code)
+    match error.raw_os_error() {
+        None if error.kind() == io::ErrorKind::TimedOut => (ConnectFailure::TimedOut, 0),
+        code => (connect_failure(code.unwrap_or(0)), code.unwrap_or(0)),
+    }
 }
 
 #[cfg(test)]
@@ -487,7 +502,7 @@ mod tests {
                 assert!(matches!(sockets.flush(FLOW), Written::Taken(_)));
                 pin!(server.read(&mut buffer)).poll(cx)
             });
-            bytes -= tokio::time::timeout(Duration::from_secs(20), read).await.expect("it stalls").unwrap();
+            bytes -= timeout(Duration::from_secs(20), read).await.expect("it stalls").unwrap();
         }
     }
 
@@ -531,7 +546,7 @@ mod tests {
                 }
                 pin!(server.read(&mut buffer)).poll(cx)
             });
-            got += tokio::time::timeout(Duration::from_secs(20), read).await.expect("it stalls").unwrap();
+            got += timeout(Duration::from_secs(20), read).await.expect("it stalls").unwrap();
         }
         assert_eq!(server.read(&mut buffer).await.unwrap(), 0, "the end, not a reset");
         assert_eq!((sockets.len(), sockets.orphans.len()), (0, 0));
@@ -562,7 +577,7 @@ mod tests {
         sockets.tend_orphans(almost + ORPHAN_PATIENCE);
         assert_eq!(sockets.len(), 0);
         server.readable().await.unwrap();
-        let reset = tokio::time::timeout(Duration::from_secs(20), async {
+        let reset = timeout(Duration::from_secs(20), async {
             loop {
                 match end_of(&server) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => server.readable().await.unwrap(),
