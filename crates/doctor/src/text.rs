@@ -3,6 +3,7 @@
 use crate::checks::{Diagnosis, Finding, Severity, Shell, Step};
 use crate::steps;
 use crate::way::{Hop, State};
+use foreign::printable_line;
 use std::fmt::{self, Write as _};
 use wording::{Language, Text, doctor};
 
@@ -173,25 +174,20 @@ impl Page {
             Step::Lines { file, lines } => (self.say(&doctor::IN_FILE.with("file", file)), lines),
         };
         writeln!(self.out, "      {}", self.paint(Paint::Faint, &format!("{place}:")))?;
-        lines.iter().try_for_each(|line| writeln!(self.out, "        {}", printable(line)))
+        lines.iter().try_for_each(|line| writeln!(self.out, "        {}", printable_line(line)))
     }
 
     fn say(&self, text: &Text) -> String {
-        printable(&text.say(self.language))
+        printable_line(&text.say(self.language)).into_owned()
     }
 
     fn paint(&self, paint: Paint, text: &str) -> String {
-        let text = printable(text);
+        let text = printable_line(text);
         match self.colour {
             Colour::Ansi => format!("\x1b[{}m{text}\x1b[0m", paint as u8),
-            Colour::None => text,
+            Colour::None => text.into_owned(),
         }
     }
-}
-
-/// What programs and files say is shown, and not obeyed by the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use crate::keep_alive;
 use crate::status::Status;
-use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use foreign::{Folder, Links};
+use std::io::{self, Read as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
@@ -19,6 +20,9 @@ pub(crate) const MAX_WAITING: usize = 16;
 
 /// A client that does not take its answer is dropped after this long.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A status is some kilobytes; the longest lists in it have 4,096 entries.
+const MOST_STATUS: u64 = 4 * 1024 * 1024;
 
 /// Why a status cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -102,24 +106,33 @@ pub fn status(directories: &[PathBuf]) -> Result<Status, StatusError> {
 }
 
 fn ask(runtime_dir: &Path) -> Result<Status, StatusError> {
-    // Everybody may write where the published one lies: what is neither root's nor one's own is nobody's gateway.
-    let owner = std::fs::metadata(runtime_dir).map(|directory| directory.uid());
-    if owner.is_ok_and(|owner| owner != 0 && owner != nix::unistd::geteuid().as_raw()) {
-        return Err(StatusError::NotRunning);
-    }
-    let path = crate::instance::socket_path(runtime_dir);
-    let broken = |source| StatusError::Broken { path: path.display().to_string(), source };
-    let stream = std::os::unix::net::UnixStream::connect(&path).map_err(|source| {
-        if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
+    let path = crate::instance::socket_path(runtime_dir).display().to_string();
+    let broken = |source| StatusError::Broken { path: path.clone(), source };
+    let refused = |source: io::Error| {
+        let is = |kinds: &[io::ErrorKind]| kinds.contains(&source.kind());
+        if is(&[io::ErrorKind::NotFound, io::ErrorKind::NotADirectory, io::ErrorKind::ConnectionRefused]) {
             StatusError::NotRunning
-        } else if source.kind() == io::ErrorKind::PermissionDenied {
-            StatusError::Permission { path: path.display().to_string() }
+        } else if is(&[io::ErrorKind::PermissionDenied]) {
+            StatusError::Permission { path: path.clone() }
         } else {
             broken(source)
         }
-    })?;
+    };
+    // Every user may write where the published one is. What is in a folder that root or this user does
+    // not own, and what another user listens at, is no gateway.
+    let folder = match Folder::open(runtime_dir, Links::Own) {
+        Ok(folder) if folder.is_trusted().map_err(broken)? => folder,
+        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(refused(error)),
+        Ok(_) | Err(_) => return Err(StatusError::NotRunning),
+    };
+    let stream = UnixStream::connect(folder.path_of(crate::instance::SOCKET)).map_err(refused)?;
+    if !foreign::is_trusted_peer(&stream).map_err(broken)? {
+        return Err(StatusError::NotRunning);
+    }
     stream.set_read_timeout(Some(2 * PATIENCE)).map_err(broken)?;
-    serde_json::from_reader(stream).map_err(|error| broken(error.into()))
+    let mut text = Vec::new();
+    stream.take(MOST_STATUS).read_to_end(&mut text).map_err(broken)?;
+    serde_json::from_slice(&text).map_err(|error| broken(error.into()))
 }
 
 #[cfg(test)]

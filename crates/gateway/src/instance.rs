@@ -33,9 +33,12 @@ pub(crate) struct Instance {
     _lock: Flock<File>,
 }
 
+/// The control socket's name.
+pub(crate) const SOCKET: &str = "control.sock";
+
 /// The control socket's path.
 pub(crate) fn socket_path(runtime_dir: &Path) -> PathBuf {
-    runtime_dir.join("control.sock")
+    runtime_dir.join(SOCKET)
 }
 
 impl Instance {

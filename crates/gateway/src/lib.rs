@@ -50,7 +50,7 @@ use instance::Instance;
 use lane::Lane;
 use net::{Net, NetError};
 use network::Fixed;
-use publish::{Publication, PublishError};
+use publish::Publication;
 use stack::{AddressPlan, Capacity, Config, Ipv6, Stack};
 use std::future::poll_fn;
 use std::net::Ipv4Addr;
@@ -78,9 +78,6 @@ pub enum RunError {
     /// No netlink.
     #[error(transparent)]
     Net(#[from] NetError),
-    /// No folder for other distros.
-    #[error(transparent)]
-    Publish(#[from] PublishError),
     /// No relay at all.
     #[error(transparent)]
     Relay(#[from] SpawnError),
@@ -111,7 +108,12 @@ pub async fn run(
     let tap = Tap::open(&settings.tap, settings.offload)?;
     let net = Net::open()?;
     // With the device this is the VM's only gateway, also where another distro has one in a runtime directory of its own.
-    let published = settings.publish.as_deref().map(Publication::new).transpose()?;
+    // Other distros can do without: what somebody does to the folder that they share stops no tunnel.
+    let published = settings.publish.as_deref().map(Publication::new).transpose();
+    let published = published.unwrap_or_else(|error| {
+        tracing::warn!("{error}");
+        None
+    });
     // A killed gateway's rules would send look-ups to a table that has no routes yet: harmless, but not tidy.
     net.withdraw().await?;
     let mut stop = pin!(stop);

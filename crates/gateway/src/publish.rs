@@ -1,12 +1,19 @@
-//! What the gateway lays out for the other distros, in the folder that WSL shares among them all (`/mnt/wsl`): the command, a socket that
-//! tells the status to everybody, and `env.sh` for shells. Nothing there lets anybody change the gateway.
+//! What the gateway publishes for the other distros, in the folder that WSL shares among them all
+//! (`/mnt/wsl`): the command, a socket that gives the status to every user, and `env.sh` for shells.
+//! Nothing there lets another user change the gateway.
 //!
-//! Everybody may write into `/mnt/wsl`, so whatever lies at our place is replaced, never followed or written into.
+//! WSL mounts `/mnt/wsl` as a tmpfs without options (microsoft/WSL, `src/linux/init/main.cpp`), so
+//! every user of every distro may write there (tmpfs(5): mode 1777). Whatever lies at our place is
+//! replaced, never followed or written into. Everything is made in a folder of root's with a name that
+//! nobody can guess, and gets its place when it is whole. When the gateway ends the folder stays,
+//! empty: while root has it, no other user can put a program there.
 
+use crate::instance::SOCKET;
 use crate::status::Status;
-use std::fs;
-use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use foreign::{FileTraits, Folder, Links, Removal};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use tokio::net::UnixListener;
 
@@ -15,6 +22,13 @@ const SHARED: &str = "/mnt/wsl";
 
 /// The command's name in the folder.
 const PROGRAM: &str = "underpass";
+
+/// The file for shells.
+const ENV: &str = "env.sh";
+
+/// How often the place is tried to be taken from others, who may put something there again and again.
+/// Each try leaves them a few microseconds.
+const TRIES: usize = 100;
 
 /// Where a gateway publishes unless it is told otherwise.
 #[must_use]
@@ -30,7 +44,11 @@ pub fn has_shared_folder() -> bool {
 
 /// Nothing can be published.
 #[derive(Debug, thiserror::Error)]
-#[error("nothing can be published in {}: {source}; choose another folder with --publish, or --no-publish", .folder.display())]
+#[error(
+    "nothing can be published in {}, so other distros see neither status nor command; their traffic \
+     does not need it: {source}; choose another folder with --publish, or --no-publish",
+    .folder.display()
+)]
 pub struct PublishError {
     /// Where it should have been.
     folder: PathBuf,
@@ -41,38 +59,15 @@ pub struct PublishError {
 /// What is published, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Publication {
-    folder: PathBuf,
+    /// Its path, for people.
+    path: PathBuf,
+    folder: Folder,
 }
 
 impl Publication {
-    /// Lays everything out but `env.sh`, and gives the socket.
-    pub(crate) fn new(folder: &Path) -> Result<(Self, UnixListener), PublishError> {
-        let error = |source| PublishError { folder: folder.to_path_buf(), source };
-        // Made under another name, and moved into place when it is whole.
-        let new = beside(folder, "new");
-        remove(&new).map_err(error)?;
-        if let Some(parent) = folder.parent() {
-            fs::create_dir_all(parent).map_err(error)?;
-        }
-        fs::DirBuilder::new().mode(0o755).create(&new).map_err(error)?;
-        // Whatever umask this was started with, every user of the other distros reads it.
-        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).map_err(error)?;
-        let program = new.join(PROGRAM);
-        // The program itself, also where its file was replaced since it was started.
-        fs::copy("/proc/self/exe", &program).map_err(error)?;
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).map_err(error)?;
-        let socket = crate::instance::socket_path(&new);
-        let listener = UnixListener::bind(&socket).map_err(error)?;
-        fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).map_err(error)?;
-        let old = beside(folder, "old");
-        remove(&old).map_err(error)?;
-        match fs::rename(folder, &old) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(error(source)),
-            Ok(()) | Err(_) => {}
-        }
-        fs::rename(&new, folder).map_err(error)?;
-        remove(&old).map_err(error)?;
-        Ok((Self { folder: folder.to_path_buf() }, listener))
+    /// Publishes everything except `env.sh`, and gives the socket.
+    pub(crate) fn new(path: &Path) -> Result<(Self, UnixListener), PublishError> {
+        publish(path).map_err(|source| PublishError { folder: path.to_path_buf(), source })
     }
 
     /// Writes `env.sh`, now that the addresses are known.
@@ -87,46 +82,85 @@ impl Publication {
              # Services of Windows' own 127.0.0.1, and the nameserver of the tunnel.\n\
              export UNDERPASS_HOST={host}\n\
              export UNDERPASS_NAMESERVER={gateway}\n",
-            folder = self.folder.display(),
+            folder = self.path.display(),
             host = tap.ipv4.host,
             gateway = tap.ipv4.gateway,
         );
-        let new = self.folder.join("env.sh.new");
-        fs::write(&new, text)?;
-        fs::set_permissions(&new, fs::Permissions::from_mode(0o644))?;
-        fs::rename(&new, self.folder.join("env.sh"))
+        self.folder.replace(ENV, FileTraits::of_mode(0o644), |file| file.write_all(text.as_bytes()))
     }
 }
 
 impl Drop for Publication {
     fn drop(&mut self) {
-        // What stays behind is replaced by the next one.
-        let _ = remove(&self.folder);
+        // What stays behind is replaced by the next one; the folder itself is to stay.
+        for name in [ENV, SOCKET, PROGRAM] {
+            let _ = self.folder.remove(name);
+        }
     }
 }
 
-/// A name in the same folder, which another gateway's is not (it has the lock).
-fn beside(folder: &Path, what: &str) -> PathBuf {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    folder.with_file_name(format!(".{name}.{what}"))
+fn publish(path: &Path) -> io::Result<(Publication, UnixListener)> {
+    let path = std::path::absolute(path)?;
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::IsADirectory.into());
+    };
+    let (parent, _) = Folder::make(parent, Links::Own, 0o755)?;
+    let prefix = format!(".{}.", name.to_string_lossy());
+    sweep(&parent, &prefix);
+    let (folder, staged) = parent.new_child(&prefix)?;
+    let made = fill(&folder).and_then(|listener| {
+        take_place(&parent, &staged, name)?;
+        Ok(listener)
+    });
+    // Under the random name there is now what had the place, or what was not finished.
+    if let Err(error) = parent.remove_all(&staged, &mut Removal::default()) {
+        tracing::info!("{} stays: {error}", parent.path().join(&staged).display());
+    }
+    Ok((Publication { path, folder }, made?))
 }
 
-/// Removes a file, link or folder, if there is one; what a link leads to stays.
-fn remove(path: &Path) -> io::Result<()> {
-    let removed = match fs::symlink_metadata(path) {
-        Ok(file) if file.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(error) => Err(error),
-    };
-    match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
+/// Makes everything in a folder that is still this user's alone, and then everybody's to read,
+/// whatever the umask.
+fn fill(folder: &Folder) -> io::Result<UnixListener> {
+    // The program itself, also where its file was replaced since it was started.
+    let mut program = File::open("/proc/self/exe")?;
+    folder.replace(PROGRAM, FileTraits::of_mode(0o755), |copy| io::copy(&mut program, copy).map(drop))?;
+    let listener = UnixListener::bind(folder.path_of(SOCKET))?;
+    folder.set_socket_mode(SOCKET, 0o666)?;
+    folder.set_mode(0o755)?;
+    Ok(listener)
+}
+
+/// Gives what is staged its place; what had the place gets the other name.
+fn take_place(parent: &Folder, staged: &OsStr, name: &OsStr) -> io::Result<()> {
+    let mut taken = parent.rename_to_free(staged, name);
+    for _ in 0..TRIES {
+        if !taken.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists) {
+            break;
+        }
+        taken = match parent.swap(staged, name) {
+            // It has just gone.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => parent.rename_to_free(staged, name),
+            swapped => swapped,
+        };
+    }
+    taken
+}
+
+/// Removes what a gateway that was killed left half made.
+fn sweep(parent: &Folder, prefix: &str) {
+    let names = parent.names().unwrap_or_default();
+    for name in names.into_iter().filter(|name| name.to_string_lossy().starts_with(prefix)) {
+        if parent.is_own(&name) {
+            let _ = parent.remove_all(&name, &mut Removal::default());
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::{MetadataExt as _, symlink};
 
     #[tokio::test]
@@ -137,25 +171,30 @@ mod tests {
         fs::create_dir_all(&mine).unwrap();
         fs::write(mine.join("underpass"), "precious").unwrap();
         fs::create_dir_all(folder.parent().unwrap()).unwrap();
-        for round in 0..3 {
+        for round in 0..4 {
+            let _ = fs::remove_dir(&folder);
             match round {
-                // Somebody was there before: with a link, or with a folder of his own.
+                // Somebody was there before: with a link, a folder of his own, or a file.
                 0 => symlink(&mine, &folder).unwrap(),
                 1 => {
                     fs::create_dir(&folder).unwrap();
                     symlink(mine.join("underpass"), folder.join("underpass")).unwrap();
-                    symlink(&mine, beside(&folder, "new")).unwrap();
                 }
+                2 => fs::write(&folder, "").unwrap(),
                 _ => {}
             }
+            // Of a gateway that was killed.
+            fs::create_dir_all(folder.with_file_name(".underpass.0123/x")).unwrap();
             let (publication, _listener) = Publication::new(&folder).unwrap();
             assert_eq!(fs::read_to_string(mine.join("underpass")).unwrap(), "precious", "{round}");
             let mode = |path: &str| fs::symlink_metadata(folder.join(path)).unwrap().mode() & 0o7777;
             assert_eq!((mode(""), mode("underpass"), mode("control.sock")), (0o755, 0o755, 0o666), "{round}");
             assert_eq!(fs::read(folder.join("underpass")).unwrap(), fs::read("/proc/self/exe").unwrap());
             drop(publication);
-            assert_eq!(fs::read_dir(folder.parent().unwrap()).unwrap().count(), 0, "{round}: nothing is left");
+            assert_eq!(fs::read_dir(folder.parent().unwrap()).unwrap().count(), 1, "{round}: nothing else");
+            assert_eq!((fs::read_dir(&folder).unwrap().count(), mode("")), (0, 0o755), "{round}: the place is kept");
         }
+        fs::remove_dir(&folder).unwrap();
         fs::write(&folder, "").unwrap();
         assert!(Publication::new(&folder.join("below")).unwrap_err().to_string().contains("--no-publish"));
         fs::remove_dir_all(&scratch).unwrap();

@@ -15,6 +15,7 @@ mod show;
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command, KeepAliveOptions, ServiceCommand, StatusOptions, UpOptions};
+use foreign::{printable, printable_json};
 use gateway::config::{Choices, RUNTIME_DIR, VIA_VARIABLE};
 use gateway::reach::reaches_without_tunnel;
 use gateway::via::Secret;
@@ -89,7 +90,7 @@ fn main() -> ExitCode {
         Command::Settings(command) => settings::run(&command),
         Command::Proxy(options) => return proxy::run(options, complain),
         Command::Completions { shell } => {
-            print(&generate::completions(shell, Cli::command())).map(|()| ExitCode::SUCCESS)
+            print_exactly(&generate::completions(shell, Cli::command())).map(|()| ExitCode::SUCCESS)
         }
         Command::Man { folder } => generate::man(Cli::command(), &folder).map(|()| ExitCode::SUCCESS),
     };
@@ -104,7 +105,7 @@ fn main() -> ExitCode {
 
 fn complain(error: &anyhow::Error) {
     // If standard error is closed nobody can be told.
-    let _ = writeln!(io::stderr(), "underpass: {error:#}");
+    let _ = writeln!(io::stderr(), "underpass: {}", printable(&format!("{error:#}")));
 }
 
 fn runtime_dir() -> PathBuf {
@@ -210,25 +211,37 @@ fn announce(status: &Status) {
 fn tell(line: &str) {
     // Whoever closed standard output does not want to know.
     let mut stdout = io::stdout().lock();
-    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    let _ = writeln!(stdout, "{}", printable(line)).and_then(|()| stdout.flush());
 }
 
 /// A line of another program, to the same stream of this one.
 fn pass_on(stream: Stream, line: &str) {
     match stream {
         Stream::Output => tell(line),
-        Stream::Errors => drop(writeln!(io::stderr(), "{line}")),
+        Stream::Errors => drop(writeln!(io::stderr(), "{}", printable(line))),
     }
 }
 
 fn status(options: &StatusOptions) -> anyhow::Result<()> {
     let status = gateway::control::status(&status_directories())?;
-    let text = if options.json { serde_json::to_string_pretty(&status)? + "\n" } else { show::status(&status) };
-    print(text.as_bytes())
+    if options.json {
+        return print_json(&(serde_json::to_string_pretty(&status)? + "\n"));
+    }
+    print(&show::status(&status))
+}
+
+/// A text for people to standard output, which may be a terminal.
+fn print(text: &str) -> anyhow::Result<()> {
+    print_exactly(printable(text).as_bytes())
+}
+
+/// The same for a JSON document.
+fn print_json(document: &str) -> anyhow::Result<()> {
+    print_exactly(printable_json(document).as_bytes())
 }
 
 /// To standard output; whoever closed it does not want to know.
-fn print(text: &[u8]) -> anyhow::Result<()> {
+fn print_exactly(text: &[u8]) -> anyhow::Result<()> {
     match io::stdout().write_all(text) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome.context("the output could not be written"),

@@ -57,12 +57,14 @@ pub(crate) fn run(
     let diagnosis = doctor::judge(&gathered.facts, options.only);
     if let Some(file) = &options.report {
         let page = doctor::report::page(&gathered.facts, &diagnosis, language);
-        std::fs::write(file, page).with_context(|| format!("the report cannot be written to {}", file.display()))?;
+        foreign::write_output(file, page.as_bytes())
+            .with_context(|| format!("the report cannot be written to {}", file.display()))?;
     }
     let mut out = std::io::stdout().lock();
     let text = if options.json {
         let document = Document::new(&gathered.facts, &diagnosis, language);
-        serde_json::to_string_pretty(&document).context("the findings cannot be told as JSON")? + "\n"
+        let document = serde_json::to_string_pretty(&document).context("the findings cannot be told as JSON")? + "\n";
+        foreign::printable_json(&document).into_owned()
     } else {
         let colour = if out.is_terminal() { Colour::Ansi } else { Colour::None };
         doctor::text::render(&diagnosis, language, colour)
@@ -70,7 +72,7 @@ pub(crate) fn run(
     // Whoever closed standard output does not want to know.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     for text in unseen {
-        let _ = writeln!(std::io::stderr(), "underpass: {}", text.say(language));
+        let _ = writeln!(std::io::stderr(), "underpass: {}", foreign::printable(&text.say(language)));
     }
     Ok(if diagnosis.has_problems() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -2,7 +2,7 @@
 
 use super::args::StatusOptions;
 use super::files::{self, Here};
-use super::{Verdict, print, variable, windows};
+use super::{Verdict, variable, windows};
 use dialog::mask;
 use proxies::{Found, Reading, Tool, found, shell};
 use serde_json::{Value, json};
@@ -42,17 +42,16 @@ pub(super) async fn status(options: &StatusOptions) -> anyhow::Result<Verdict> {
     let settings = settings()?;
     let is_on = shell::Memory::of(variable).is_some();
     let windows = windows::facts().await;
-    let text = if options.json {
+    if options.json {
         let mut json = as_json(&settings, is_on);
         json["windows"] = windows.map_or(Value::Null, |facts| match facts {
             Ok(facts) => json!({"user": own_setting(facts.user_proxy), "machine": own_setting(facts.machine_proxy)}),
             Err(problem) => json!({ "problem": mask(&problem) }),
         });
-        serde_json::to_string_pretty(&json)? + "\n"
+        crate::print_json(&(serde_json::to_string_pretty(&json)? + "\n"))?;
     } else {
-        as_text(&settings, is_on) + &windows_as_text(windows)
-    };
-    print(&text)?;
+        crate::print(&(as_text(&settings, is_on) + &windows_as_text(windows)))?;
+    }
     Ok(Verdict::Well)
 }
 

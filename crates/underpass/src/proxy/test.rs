@@ -4,7 +4,7 @@ use super::args::TestOptions;
 use super::attempt::{Attempt, Said, addresses, by, port, speaks};
 use super::status::settings;
 use super::target::{UrlError, WebUrl};
-use super::{Usage, Verdict, Voice, print};
+use super::{Usage, Verdict, Voice};
 use dialog::{Host, Scheme, Target, mask};
 use proxies::{Found, Proxy, ProxyError, Tool};
 use serde_json::json;
@@ -58,7 +58,11 @@ pub(super) async fn test(options: &TestOptions, voice: Voice) -> anyhow::Result<
     } else {
         that_are_set(&mut steps, &url).await?;
     }
-    print(&if options.json { as_json(&steps, voice)? } else { as_text(&steps, voice) })?;
+    if options.json {
+        crate::print_json(&as_json(&steps, voice)?)?;
+    } else {
+        crate::print(&as_text(&steps, voice))?;
+    }
     Ok(if steps.is_well() { Verdict::Well } else { Verdict::Problems })
 }
 

@@ -14,7 +14,6 @@ use clap::Args;
 use gateway::Placement;
 use items::{Item, Setup};
 use report::{Report, Row, VERSION};
-use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -95,9 +94,10 @@ pub(crate) fn run(
         processors: std::thread::available_parallelism().map_or(1, Into::into),
         items: rows,
     };
-    let text = if options.json { serde_json::to_string_pretty(&report)? + "\n" } else { report.text() };
-    // A closed standard output has no reader to inform.
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    if options.json {
+        crate::print_json(&(serde_json::to_string_pretty(&report)? + "\n"))?;
+    } else {
+        crate::print(&report.text())?;
+    }
     Ok(if report.has_failures() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

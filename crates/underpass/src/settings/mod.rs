@@ -88,5 +88,5 @@ fn tell(line: &str) {
 
 /// The same for a document.
 fn print_json(document: &Value) -> anyhow::Result<()> {
-    crate::print(dialog::mask(&format!("{document:#}\n")).as_bytes())
+    crate::print_json(&dialog::mask(&format!("{document:#}\n")))
 }

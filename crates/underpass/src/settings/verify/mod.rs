@@ -96,8 +96,11 @@ pub(crate) fn run(options: &VerifyOptions) -> anyhow::Result<ExitCode> {
     let seen = runtime.block_on(look::look(options, echo.as_ref()));
     let items = settings::verify::judge(&seen);
     let passed = items.iter().all(|item| item.state != State::Failed);
-    let text = if options.json { json(&items, language)? } else { list(&items, language) };
-    crate::print(text.as_bytes())?;
+    if options.json {
+        crate::print_json(&json(&items, language)?)?;
+    } else {
+        crate::print(&list(&items, language))?;
+    }
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

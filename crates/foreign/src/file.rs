@@ -1,0 +1,175 @@
+//! Files in a [`Folder`]: read with a bound, written at once and whole.
+
+use crate::{Folder, Links, located};
+use rustix::fs::{FileType, Mode, OFlags, fchmod, fchown, fstat, openat};
+use rustix::io::Errno;
+use rustix::process::{Gid, Uid};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+/// What a file is besides its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileTraits {
+    /// Its permissions; none for those that the umask leaves to a new file.
+    pub mode: Option<u32>,
+    /// Its owner and group; none for whoever makes it.
+    pub owner: Option<(u32, u32)>,
+}
+
+/// A file that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// What it says.
+    pub bytes: Vec<u8>,
+    /// What else is to be kept.
+    pub traits: FileTraits,
+}
+
+/// A part of a name that nobody can guess: the hasher's key is the system's randomness.
+pub(crate) fn random() -> String {
+    format!("{:016x}", RandomState::new().build_hasher().finish())
+}
+
+impl Folder {
+    /// Opens a regular file for reading; a link is not followed, and a pipe does not block. None where
+    /// there is nothing.
+    ///
+    /// # Errors
+    /// It is something else, or may not be read.
+    pub fn open_file(&self, name: impl AsRef<OsStr>) -> io::Result<Option<File>> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = match openat(self.descriptor(), name.as_ref(), flags, Mode::empty()) {
+            Err(Errno::NOENT) => return Ok(None),
+            opened => File::from(opened?),
+        };
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+        }
+        Ok(Some(file))
+    }
+
+    /// Reads a regular file of at most `most` bytes. None where there is nothing.
+    ///
+    /// # Errors
+    /// It is something else, is larger, or may not be read.
+    pub fn read(&self, name: impl AsRef<OsStr>, most: u64) -> io::Result<Option<Read>> {
+        let Some(file) = self.open_file(name)? else { return Ok(None) };
+        let found = file.metadata()?;
+        let mut bytes = Vec::new();
+        // One that grows meanwhile is cut.
+        file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > most {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let traits = FileTraits { mode: Some(found.mode() & 0o7777), owner: Some((found.uid(), found.gid())) };
+        Ok(Some(Read { bytes, traits }))
+    }
+
+    /// Writes a file under a random name, gives it its traits and then its name: whoever reads it
+    /// finds the old one or the new one, and nothing that had the name is written into or followed.
+    ///
+    /// # Errors
+    /// It cannot be written; what was there is as it was.
+    pub fn replace(
+        &self,
+        name: impl AsRef<OsStr>,
+        traits: FileTraits,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let new = self.stage(name.as_ref(), traits, write)?;
+        let renamed = self.rename(&new, name.as_ref());
+        if renamed.is_err() {
+            // The first failure is the one to tell.
+            let _ = self.remove(&new);
+        }
+        renamed
+    }
+
+    /// The first half of [`Folder::replace`]: the file under its random name.
+    ///
+    /// # Errors
+    /// It cannot be written, and is not there.
+    pub fn stage(
+        &self,
+        name: &OsStr,
+        traits: FileTraits,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> io::Result<OsString> {
+        // A dot before, and no known ending: nobody takes it for a file of settings.
+        let new = OsString::from(format!(".{}.underpass-{}", name.to_string_lossy(), random()));
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // Until it has its own permissions it is its maker's alone.
+        let mode = Mode::from_raw_mode(if traits.mode.is_some() { 0o600 } else { 0o666 });
+        let mut file = File::from(openat(self.descriptor(), &new, flags, mode)?);
+        let staged = write(&mut file).and_then(|()| traits.give(&file)).and_then(|()| file.sync_all());
+        if let Err(error) = staged {
+            let _ = self.remove(&new);
+            return Err(error);
+        }
+        Ok(new)
+    }
+}
+
+impl FileTraits {
+    /// Of a file that its maker owns.
+    #[must_use]
+    pub const fn of_mode(mode: u32) -> Self {
+        Self { mode: Some(mode), owner: None }
+    }
+
+    fn give(self, file: &File) -> io::Result<()> {
+        let made = fstat(file)?;
+        if let Some((user, group)) = self.owner
+            && (made.st_uid, made.st_gid) != (user, group)
+        {
+            fchown(file, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))?;
+        }
+        // After the owner, whose change takes setuid bits off. A Windows drive has its own idea of
+        // modes, and is not asked needlessly.
+        if let Some(mode) = self.mode
+            && made.st_mode & 0o7777 != mode
+        {
+            fchmod(file, Mode::from_raw_mode(mode))?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the outputs of this process itself have names (`/dev/stdout`, a shell's `>(…)`).
+const OUTPUTS: [&str; 3] = ["/dev", "/dev/fd", "/proc/self/fd"];
+
+/// Writes a file for a person, such as a report, at once and whole. A link there is followed if root or
+/// this process's user made it; another user's is replaced, and what it leads to stays. This process's
+/// own outputs, and a pipe of the user's, are written to as they are.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write_output(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = std::path::absolute(path)?;
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(Errno::ISDIR.into()) };
+    if OUTPUTS.iter().any(|folder| parent == Path::new(folder)) {
+        return File::options().write(true).open(&path)?.write_all(bytes);
+    }
+    let (folder, name) = match located(&path, Links::Own) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            (Folder::open(parent, Links::Own)?, name.to_owned())
+        }
+        located => located?,
+    };
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let found = openat(folder.descriptor(), &name, flags, Mode::empty()).and_then(fstat).ok();
+    let found = found.filter(|found| crate::is_own(found.st_uid));
+    let kind = found.map(|found| FileType::from_raw_mode(found.st_mode));
+    if kind == Some(FileType::Fifo) {
+        let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        return File::from(openat(folder.descriptor(), &name, flags, Mode::empty())?).write_all(bytes);
+    }
+    let kept = found.filter(|_| kind == Some(FileType::RegularFile));
+    let mode = kept.map(|found| found.st_mode & 0o7777);
+    let owner = kept.map(|found| (found.st_uid, found.st_gid));
+    folder.replace(&name, FileTraits { mode, owner }, |file| file.write_all(bytes))
+}

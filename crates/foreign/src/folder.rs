@@ -1,0 +1,264 @@
+//! A folder that stays the same one, whatever its path leads to meanwhile.
+
+use crate::walk::{FOLDER, Links, walk};
+use crate::{file, is_own};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, chmodat, fstat, fstatfs, mkdirat, openat, renameat,
+    renameat_with, statat, unlinkat,
+};
+use rustix::io::Errno;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+/// Groups of persons begin here (login.defs(5), `GID_MIN`); smaller ones are the system's own.
+const FIRST_GROUP_OF_PERSONS: u32 = 1000;
+
+/// The file systems by which WSL shows Windows' drives: 9p, and virtiofs, which is a kind of FUSE
+/// (Linux, `include/uapi/linux/magic.h`: `V9FS_MAGIC`, `FUSE_SUPER_MAGIC`).
+const OF_DRIVES: [u32; 2] = [0x0102_1997, 0x6573_5546];
+
+/// A folder, held by a descriptor.
+#[derive(Debug)]
+pub struct Folder {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+/// How much of what a stranger left is removed at most: a tree of millions must not hold up a start.
+#[derive(Clone, Copy, Debug)]
+pub struct Removal {
+    /// Entries that may still be removed.
+    pub entries: usize,
+    /// Folders in each other.
+    pub depth: usize,
+}
+
+impl Default for Removal {
+    fn default() -> Self {
+        Self { entries: 10_000, depth: 32 }
+    }
+}
+
+impl Folder {
+    /// Opens a folder.
+    ///
+    /// # Errors
+    /// There is none, or a link is in the way that is not to be followed.
+    pub fn open(path: &Path, links: Links) -> io::Result<Self> {
+        let walked = walk(path, links, None)?;
+        Ok(Self { fd: walked.fd, path: walked.path })
+    }
+
+    /// Opens a folder, and makes it and those above it where they are missing. Gives those that were
+    /// made, the outermost first.
+    ///
+    /// # Errors
+    /// As [`Folder::open`], or it cannot be made.
+    pub fn make(path: &Path, links: Links, mode: u32) -> io::Result<(Self, Vec<PathBuf>)> {
+        let walked = walk(path, links, Some(Mode::from_raw_mode(mode)))?;
+        Ok((Self { fd: walked.fd, path: walked.path }, walked.made))
+    }
+
+    /// Opens a folder of a Windows drive. A link in its path is followed only if the folder is on such
+    /// a drive all the same, as where `C:\Users` is a junction to `D:\Users`.
+    ///
+    /// # Errors
+    /// There is none, or it is on no drive.
+    pub fn open_on_drive(path: &Path) -> io::Result<Self> {
+        match Self::open(path, Links::None) {
+            Err(refused) if refused.kind() == io::ErrorKind::PermissionDenied => {
+                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let fd = rustix::fs::open(path, flags, Mode::empty())?;
+                let kind = u32::try_from(fstatfs(&fd)?.f_type).unwrap_or_default();
+                if !OF_DRIVES.contains(&kind) {
+                    return Err(refused);
+                }
+                Ok(Self { fd, path: path.to_path_buf() })
+            }
+            opened => opened,
+        }
+    }
+
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Where it was found, without links.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A path that leads to an entry of this very folder, in this process only: for connect(2) and
+    /// bind(2), which take no descriptor (proc_pid_fd(5)).
+    #[must_use]
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.fd.as_raw_fd())).join(name)
+    }
+
+    /// Whether only root and this process's user can change what is in it.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
+    pub fn is_trusted(&self) -> io::Result<bool> {
+        let found = fstat(&self.fd)?;
+        let persons = found.st_mode & 0o020 != 0 && found.st_gid >= FIRST_GROUP_OF_PERSONS;
+        Ok(is_own(found.st_uid) && found.st_mode & 0o002 == 0 && !persons)
+    }
+
+    /// A folder in it; a link is not followed.
+    ///
+    /// # Errors
+    /// There is no folder of that name.
+    pub fn child(&self, name: impl AsRef<OsStr>) -> io::Result<Self> {
+        let name = name.as_ref();
+        let fd = openat(&self.fd, name, FOLDER, Mode::empty())?;
+        Ok(Self { fd, path: self.path.join(name) })
+    }
+
+    /// A folder in it, made where it is missing.
+    ///
+    /// # Errors
+    /// Something else has that name, or it cannot be made.
+    pub fn child_or_new(&self, name: impl AsRef<OsStr>, mode: u32) -> io::Result<Self> {
+        match mkdirat(&self.fd, name.as_ref(), Mode::from_raw_mode(mode)) {
+            Ok(()) | Err(Errno::EXIST) => self.child(name),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes a folder with a name that nobody can guess, for this user alone. Gives its name too.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn new_child(&self, prefix: &str) -> io::Result<(Self, OsString)> {
+        let name = OsString::from(format!("{prefix}{}", file::random()));
+        mkdirat(&self.fd, &name, Mode::from_raw_mode(0o700))?;
+        let made = self.child(&name)?;
+        // In a folder without the sticky bit another user could have replaced it already.
+        if fstat(&made.fd)?.st_uid != rustix::process::geteuid().as_raw() {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        Ok((made, name))
+    }
+
+    /// Gives this folder itself another mode.
+    ///
+    /// # Errors
+    /// It cannot be changed.
+    pub fn set_mode(&self, mode: u32) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = openat(&self.fd, ".", flags, Mode::empty())?;
+        Ok(rustix::fs::fchmod(fd, Mode::from_raw_mode(mode))?)
+    }
+
+    /// Gives a socket of this folder another mode. Only where the folder is [trusted](Self::is_trusted):
+    /// chmod(2) follows links, and a socket cannot be opened.
+    ///
+    /// # Errors
+    /// Another user could replace it, or it cannot be changed.
+    pub fn set_socket_mode(&self, name: &str, mode: u32) -> io::Result<()> {
+        if !self.is_trusted()? {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        Ok(chmodat(&self.fd, name, Mode::from_raw_mode(mode), AtFlags::empty())?)
+    }
+
+    /// The names in it.
+    ///
+    /// # Errors
+    /// It cannot be listed.
+    pub fn names(&self) -> io::Result<Vec<OsString>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let listed = openat(&self.fd, ".", flags, Mode::empty())?;
+        let mut names = Vec::new();
+        for entry in Dir::read_from(listed)? {
+            let entry = entry?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name != "." && name != ".." {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Whether there is something of that name, and whether root or this process's user made it.
+    #[must_use]
+    pub fn is_own(&self, name: impl AsRef<OsStr>) -> bool {
+        statat(&self.fd, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|found| is_own(found.st_uid))
+    }
+
+    /// Gives an entry another name, and replaces what has it, as rename(2).
+    ///
+    /// # Errors
+    /// See rename(2).
+    pub fn rename(&self, from: impl AsRef<OsStr>, to: impl AsRef<OsStr>) -> io::Result<()> {
+        Ok(renameat(&self.fd, from.as_ref(), &self.fd, to.as_ref())?)
+    }
+
+    /// Gives an entry another name, which nothing may have.
+    ///
+    /// # Errors
+    /// Something has it, or see rename(2).
+    pub fn rename_to_free(&self, from: impl AsRef<OsStr>, to: impl AsRef<OsStr>) -> io::Result<()> {
+        match renameat_with(&self.fd, from.as_ref(), &self.fd, to.as_ref(), RenameFlags::NOREPLACE) {
+            // Some file systems know no flags, Windows' drives among them.
+            Err(Errno::INVAL) if statat(&self.fd, to.as_ref(), AtFlags::SYMLINK_NOFOLLOW).is_err() => {
+                self.rename(from, to)
+            }
+            renamed => Ok(renamed?),
+        }
+    }
+
+    /// Has two entries swap their names at once.
+    ///
+    /// # Errors
+    /// One is missing, or the file system cannot.
+    pub fn swap(&self, one: impl AsRef<OsStr>, other: impl AsRef<OsStr>) -> io::Result<()> {
+        Ok(renameat_with(&self.fd, one.as_ref(), &self.fd, other.as_ref(), RenameFlags::EXCHANGE)?)
+    }
+
+    /// Removes a file or a link, if there is one; what a link leads to stays.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn remove(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
+        match unlinkat(&self.fd, name.as_ref(), AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes an empty folder.
+    ///
+    /// # Errors
+    /// It is not there, is no folder, or holds something.
+    pub fn remove_folder(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
+        Ok(unlinkat(&self.fd, name.as_ref(), AtFlags::REMOVEDIR)?)
+    }
+
+    /// Removes whatever has a name, with all that is below it, and no more than `most`.
+    ///
+    /// # Errors
+    /// It cannot be removed, or is larger.
+    pub fn remove_all(&self, name: impl AsRef<OsStr>, most: &mut Removal) -> io::Result<()> {
+        let name = name.as_ref();
+        let Ok(found) = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) else { return Ok(()) };
+        if most.entries == 0 || most.depth == 0 {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        most.entries -= 1;
+        if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
+            return self.remove(name);
+        }
+        let below = self.child(name)?;
+        most.depth -= 1;
+        let removed = below.names()?.into_iter().try_for_each(|name| below.remove_all(name, most));
+        most.depth += 1;
+        removed?;
+        self.remove_folder(name)
+    }
+}

@@ -1,0 +1,256 @@
+//! What a user without rights can do to root by the places where both may write. Each test is an attack
+//! that once worked: it is made as that user, in mount namespaces of their own, and then root's command
+//! runs. `docs/security.md` says what is guarded against.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+use lab::scene::{PATIENCE, Scratch, cut_off_lab};
+use lab::tunnel::{programs, send_signal};
+use lab::{Finished, Lab, Place, Tunnel, lab_or_skip, until};
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// A machine whose `/mnt/wsl` is as WSL makes it, and empty: the words of root's that follow run in it.
+/// `$1` is the folder that stands for it, `$2` what the attacker does there first.
+const SHARED: &str = r#"
+set -e
+mount -t tmpfs none /mnt
+mkdir /mnt/wsl
+mount --bind "$1" /mnt/wsl
+attack=$2
+shift 2
+if [ -n "$attack" ]; then
+    setpriv --reuid 65534 --regid 65534 --clear-groups sh -ec "$attack"
+fi
+exec "$@"
+"#;
+
+/// Serves a status of its own, and ends with the one who asked. It says what would harm: escape
+/// sequences for a terminal, and an address for proxy settings.
+const SERVE: &str = r#"
+import json, os, socket, sys
+words = 'pwned \x1b]0;pwned\x07\x1b[2J \u009b2J'
+status = {"state": "up", "mode": words, "version": "1", "pid": 1, "uptime_s": 0, "captured": [], "relays": [],
+    "flows": {"tcp": 0, "tcp_pending": 0, "time_wait": 0, "udp": 0, "echo": 0, "dns": 0},
+    "totals": {"tcp": 0, "udp": 0, "dns": 0, "echo": 0}, "dns_answers": {}, "bytes": {"up": 0, "down": 0},
+    "packets": {"up": 0, "down": 0}, "drops": {}, "limits": [], "tap": {"name": "lo", "mtu": 1500,
+    "offload": False, "ipv4": {"vm": "10.66.6.2", "prefix": 24, "gateway": "10.66.6.1", "host": "10.66.6.6"}}}
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o666)
+listener.listen(8)
+if os.fork():
+    sys.exit(0)
+os.setsid()
+for fd in (0, 1, 2):
+    os.dup2(os.open('/dev/null', os.O_RDWR), fd)
+listener.settimeout(20)
+try:
+    while True:
+        peer, _ = listener.accept()
+        peer.sendall(json.dumps(status, ensure_ascii=False).encode())
+        peer.close()
+except OSError:
+    pass
+"#;
+
+/// A folder that every user may write to, as WSL's shared one.
+fn open_to_all(scratch: &Scratch, name: &str) -> String {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = scratch.path(name);
+    fs::create_dir_all(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o1777)).unwrap();
+    folder
+}
+
+/// Runs a command of root's where the attacker was first.
+fn after(shared: &str, attack: &str, words: &[&str]) -> Finished {
+    let program = programs().join("underpass").display().to_string();
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", SHARED, "sh", shared, attack, &program]);
+    command.args(words).env("UNDERPASS_RUNTIME_DIR", "/nonexistent").env("LC_ALL", "C.UTF-8");
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Finished { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+}
+
+fn owner_and_kind(path: impl AsRef<Path>) -> Option<(u32, bool)> {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::symlink_metadata(path).ok().map(|found| (found.uid(), found.is_dir()))
+}
+
+/// The ways to have root find a socket of the attacker's in the published place while no gateway runs.
+fn squats(serve: &str) -> [(&'static str, String); 2] {
+    let serve_at = |path: &str| format!("/usr/bin/python3 {serve} {path}");
+    [
+        (
+            "a folder of the attacker's",
+            format!("mkdir /mnt/wsl/underpass; {}", serve_at("/mnt/wsl/underpass/control.sock")),
+        ),
+        // The folder that it leads to is root's, and open to all.
+        ("a link to a folder of root's", format!("ln -s . /mnt/wsl/underpass; {}", serve_at("/mnt/wsl/control.sock"))),
+    ]
+}
+
+#[test]
+fn a_squatted_place_gives_root_no_false_status_and_no_false_proxy() {
+    if lab_or_skip().is_none() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let serve = scratch.file("serve.py", SERVE);
+    for (number, (name, attack)) in squats(&serve).into_iter().enumerate() {
+        let shared = open_to_all(&scratch, &format!("shared-{number}"));
+        let told = after(&shared, &attack, &["status"]);
+        // It still listens.
+        let proxy = after(&shared, "", &["proxy", "on", "--shell", "sh"]);
+        assert!(!proxy.stdout.contains("10.66.6.6"), "{name}: a false proxy: {proxy:?} {told:?}");
+        assert!(!told.stdout.contains("pwned"), "{name}: a false status: {told:?}");
+        assert!(told.code == Some(1) && told.stderr.contains("not running"), "{name}: {told:?}");
+    }
+}
+
+#[test]
+fn what_a_status_says_is_shown_and_not_obeyed_by_a_terminal() {
+    if lab_or_skip().is_none() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let serve = scratch.file("serve.py", SERVE);
+    fs::create_dir(scratch.path("run")).unwrap();
+    // Of root's own, as where a host or a proxy says something that a status repeats.
+    let served = Command::new("/usr/bin/python3").args([&serve, &scratch.path("run/control.sock")]).status().unwrap();
+    assert!(served.success());
+    for words in [&["status"][..], &["status", "--json"]] {
+        let mut command = Command::new(programs().join("underpass"));
+        let told = command.args(words).env("UNDERPASS_RUNTIME_DIR", scratch.path("run")).output().unwrap();
+        let text = String::from_utf8_lossy(&told.stdout);
+        assert!(text.contains("pwned"), "{words:?}: {told:?}");
+        let obeyed = |letter: char| letter.is_control() && letter != '\n';
+        assert!(!text.contains(obeyed), "{words:?}: {text:?}");
+    }
+}
+
+/// Fills the places where a gateway once made its things, and the place itself, again and again.
+const FILL: &str = r#"
+import os, sys
+number = sys.argv[1]
+while True:
+    for folder in ('.underpass.new', '.underpass.old', 'underpass'):
+        try:
+            os.mkdir(folder)
+        except OSError:
+            pass
+        for name in (number, number + 'b', number + 'c'):
+            try:
+                os.close(os.open(folder + '/' + name, os.O_CREAT | os.O_WRONLY))
+            except OSError:
+                pass
+"#;
+
+/// Starts `underpass up` where `shared` is WSL's shared folder.
+fn up(lab: &Lab, shared: &str, options: &[&str]) -> Tunnel {
+    let wrapper = ["unshare", "--mount", "--propagation", "private", "sh", "-c", SHARED, "sh", shared, ""];
+    let [relay, host] = [programs().join("underpass-relay").display().to_string(), lab.namespace(Place::Windows)];
+    let words = ["netns", "exec", &host, &relay].into_iter().flat_map(|word| ["--relay-arg", word]);
+    let relay = [&["--relay", "ip"], &words.collect::<Vec<_>>()[..]].concat();
+    Tunnel::launch_wrapped(lab, &[], &wrapper, &[&relay, options].concat())
+}
+
+/// A script that the attacker runs until this is dropped.
+struct Attacker(Child);
+
+impl Attacker {
+    fn start(script: &str) -> Self {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).args(["sh", "-c", script]);
+        Self(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Attacker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_place_that_is_filled_again_and_again_stops_no_tunnel_and_is_roots_at_last() {
+    let Some(lab) = cut_off_lab() else { return };
+    let scratch = Scratch::new();
+    let shared = open_to_all(&scratch, "shared");
+    // Long before there is a gateway, and as fast as can be.
+    let fill = scratch.file("fill.py", FILL);
+    let attackers: Vec<Attacker> =
+        (0..3).map(|number| Attacker::start(&format!("cd {shared}; exec /usr/bin/python3 {fill} {number}"))).collect();
+    assert!(until(PATIENCE, || Path::new(&shared).join("underpass").exists()));
+    let mut tunnel = up(&lab, &shared, &[]);
+    tunnel.wait_up();
+    let published = Path::new(&shared).join("underpass");
+    assert_eq!(owner_and_kind(&published), Some((0, true)), "{}", tunnel.complained());
+    let own = fs::read(programs().join("underpass")).unwrap();
+    assert!(fs::read(published.join("underpass")).unwrap() == own, "the program that others run is root's");
+    let told = after(&shared, "", &["status"]);
+    assert!(told.succeeded() && told.stdout.contains("state     up"), "{told:?}");
+    drop(attackers);
+    // When the gateway ends the place stays root's.
+    send_signal(tunnel.process().pid(), "TERM");
+    assert_eq!(tunnel.process().exit_code(PATIENCE), Some(0), "{}", tunnel.complained());
+    assert_eq!(owner_and_kind(&published), Some((0, true)));
+    assert_eq!(fs::read_dir(&published).unwrap().count(), 0, "nothing that runs is left");
+    for harm in ["rmdir underpass", "mv underpass x", "touch underpass/underpass", "ln -sfT / underpass"] {
+        let done = after(&shared, &format!("cd /mnt/wsl; {harm}"), &["--version"]);
+        assert!(!done.succeeded(), "{harm}: {done:?}");
+    }
+    // The next one takes the place, and leaves nothing else.
+    let mut next = up(&lab, &shared, &[]);
+    next.wait_up();
+    assert!(fs::read(published.join("underpass")).unwrap() == own);
+    let strangers = |name: &str| name.starts_with(".underpass.") && !name.ends_with("new") && !name.ends_with("old");
+    let names = fs::read_dir(&shared).unwrap().flatten().map(|entry| entry.file_name().into_string().unwrap());
+    assert_eq!(names.filter(|name| strangers(name)).collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
+fn where_nothing_can_be_published_the_tunnel_comes_up_and_says_so() {
+    let Some(lab) = cut_off_lab() else { return };
+    let scratch = Scratch::new();
+    let shared = open_to_all(&scratch, "shared");
+    let file = scratch.file("file", "");
+    let mut tunnel = up(&lab, &shared, &["--publish", &format!("{file}/below")]);
+    tunnel.wait_up();
+    assert!(tunnel.complained().contains("--no-publish"), "{}", tunnel.complained());
+    // A link of another user's is not followed, and what it leads to is left alone.
+    let stranger = format!("ln -s {} {shared}/link", scratch.path(""));
+    assert!(
+        Command::new("setpriv")
+            .args(["--reuid", "65534", "--clear-groups", "sh", "-c", &stranger])
+            .status()
+            .unwrap()
+            .success()
+    );
+    drop(tunnel);
+    let mut tunnel = up(&lab, &shared, &["--publish", &format!("{shared}/link/underpass")]);
+    tunnel.wait_up();
+    assert!(tunnel.complained().contains("a link of user 65534"), "{}", tunnel.complained());
+    assert!(!Path::new(&scratch.path("underpass")).exists());
+}
+
+#[test]
+fn no_document_tells_root_to_run_what_is_in_the_shared_folder() {
+    let root = lab::interop::workspace();
+    let folders = ["", "docs", "scripts", "distro/rootfs/etc"];
+    let files = folders.iter().flat_map(|folder| fs::read_dir(root.join(folder)).unwrap().flatten());
+    let mut read = 0;
+    for file in files.map(|entry| entry.path()).filter(|path| path.is_file()) {
+        let Ok(text) = fs::read_to_string(&file) else { continue };
+        read += 1;
+        for (number, line) in text.lines().enumerate() {
+            let runs = line.contains("/mnt/wsl/underpass/underpass") || line.contains("/mnt/wsl/underpass/env.sh");
+            let as_root = ["sudo", "service", "'root'", "-u root", "as root in"].iter().any(|word| line.contains(word));
+            assert!(!(runs && as_root), "{}:{}: {line}", file.display(), number + 1);
+        }
+    }
+    assert!(read > 20, "{read} files");
+}
