@@ -378,7 +378,12 @@ function Test-InstallScript {
 # Has a distro of the person's own run the service, and removes it.
 function Test-Service {
     if ($Distro -eq '') { return New-Finding 'skipped' 'it takes a distro with systemd: name yours with -Distro' }
-    $words = @('-d', $Distro, '-u', 'root', '--exec', '/mnt/wsl/underpass/underpass', 'service')
+    # Root runs nothing from /mnt/wsl, where every user may write: the command comes from the helper distro. What is in /run goes with $Distro.
+    $command = '/run/underpass-verify'
+    $take = "umask 077 && wsl.exe -d $name --exec /bin/cat /usr/bin/underpass >$command && chmod 700 $command"
+    $taken = Invoke-Program 'wsl.exe' @('-d', $Distro, '-u', 'root', '--exec', '/bin/sh', '-c', $take) 60
+    if ($taken.Code -ne 0) { return New-Finding 'no' "the command cannot be copied into ${Distro}: $(Get-Words $taken)" }
+    $words = @('-d', $Distro, '-u', 'root', '--exec', $command, 'service')
     $state = Invoke-Program 'wsl.exe' ($words + @('status')) 60
     $report = $state.Out + $state.Err
     if ($report -notmatch 'the service is ') { return New-Finding 'no' "underpass service status in ${Distro}: $(Get-Words $state)" }

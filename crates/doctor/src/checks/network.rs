@@ -182,7 +182,7 @@ fn tunnel(view: &View<'_>) -> Option<Found> {
         cause: say::TUNNEL_CAUSE.text(),
         fix: vec![
             Step::Say(say::TUNNEL_FIX.text()),
-            fixes::linux(&["/mnt/wsl/underpass/underpass status", "wsl.exe -d underpass tail /var/log/underpass.log"]),
+            fixes::linux(&["wsl.exe -d underpass status", "wsl.exe -d underpass tail /var/log/underpass.log"]),
         ],
     })
 }
