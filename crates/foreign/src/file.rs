@@ -1,6 +1,6 @@
 //! Files in a [`Folder`]: read with a bound, written at once and whole.
 
-use crate::{Folder, Links, located};
+use crate::{Folder, located};
 use rustix::fs::{FileType, Mode, OFlags, fchmod, fchown, fstat, openat};
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
@@ -32,6 +32,12 @@ pub struct Read {
 /// A part of a name that nobody can guess: the hasher's key is the system's randomness.
 pub(crate) fn random() -> String {
     format!("{:016x}", RandomState::new().build_hasher().finish())
+}
+
+/// The name of a file until it gets its own: a dot before, and no known ending, so that nobody takes it
+/// for a file of settings.
+pub(crate) fn fresh(name: &OsStr) -> OsString {
+    OsString::from(format!(".{}.underpass-{}", name.to_string_lossy(), random()))
 }
 
 impl Folder {
@@ -69,6 +75,20 @@ impl Folder {
         Ok(Some(Read { bytes, traits }))
     }
 
+    /// Opens a regular file to write at its end, and makes it where it is missing; a link is not followed.
+    ///
+    /// # Errors
+    /// It is something else, or cannot be written.
+    pub fn append(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
+        let flags =
+            OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = File::from(openat(self.descriptor(), name.as_ref(), flags, Mode::from_raw_mode(0o666))?);
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+        }
+        Ok(file)
+    }
+
     /// Writes a file under a random name, gives it its traits and then its name: whoever reads it
     /// finds the old one or the new one, and nothing that had the name is written into or followed.
     ///
@@ -99,8 +119,7 @@ impl Folder {
         traits: FileTraits,
         write: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> io::Result<OsString> {
-        // A dot before, and no known ending: nobody takes it for a file of settings.
-        let new = OsString::from(format!(".{}.underpass-{}", name.to_string_lossy(), random()));
+        let new = fresh(name);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         // Until it has its own permissions it is its maker's alone.
         let mode = Mode::from_raw_mode(if traits.mode.is_some() { 0o600 } else { 0o666 });
@@ -154,10 +173,8 @@ pub fn write_output(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if OUTPUTS.iter().any(|folder| parent == Path::new(folder)) {
         return File::options().write(true).open(&path)?.write_all(bytes);
     }
-    let (folder, name) = match located(&path, Links::Own) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            (Folder::open(parent, Links::Own)?, name.to_owned())
-        }
+    let (folder, name) = match located(&path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => (Folder::open(parent)?, name.to_owned()),
         located => located?,
     };
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -1,30 +1,32 @@
 //! A folder that stays the same one, whatever its path leads to meanwhile.
 
-use crate::walk::{FOLDER, Links, walk};
+use crate::walk::{FOLDER, Walked, walk};
 use crate::{file, is_own};
 use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, chmodat, fstat, fstatfs, mkdirat, openat, renameat,
-    renameat_with, statat, unlinkat,
+    AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, chmodat, fstat, mkdirat, openat, readlinkat, renameat,
+    renameat_with, statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 /// Groups of persons begin here (login.defs(5), `GID_MIN`); smaller ones are the system's own.
 const FIRST_GROUP_OF_PERSONS: u32 = 1000;
-
-/// The file systems by which WSL shows Windows' drives: 9p, and virtiofs, which is a kind of FUSE
-/// (Linux, `include/uapi/linux/magic.h`: `V9FS_MAGIC`, `FUSE_SUPER_MAGIC`).
-const OF_DRIVES: [u32; 2] = [0x0102_1997, 0x6573_5546];
 
 /// A folder, held by a descriptor.
 #[derive(Debug)]
 pub struct Folder {
     fd: OwnedFd,
     path: PathBuf,
+}
+
+impl From<Walked> for Folder {
+    fn from(walked: Walked) -> Self {
+        Self { fd: walked.fd, path: walked.path }
+    }
 }
 
 /// How much of what a stranger left is removed at most: a tree of millions must not hold up a start.
@@ -43,13 +45,12 @@ impl Default for Removal {
 }
 
 impl Folder {
-    /// Opens a folder.
+    /// Opens a folder. A link in its path is followed if root or this process's user made it.
     ///
     /// # Errors
-    /// There is none, or a link is in the way that is not to be followed.
-    pub fn open(path: &Path, links: Links) -> io::Result<Self> {
-        let walked = walk(path, links, None)?;
-        Ok(Self { fd: walked.fd, path: walked.path })
+    /// There is none, or a link is in the way that is not followed.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        walk(path, None).map(Self::from)
     }
 
     /// Opens a folder, and makes it and those above it where they are missing. Gives those that were
@@ -57,29 +58,10 @@ impl Folder {
     ///
     /// # Errors
     /// As [`Folder::open`], or it cannot be made.
-    pub fn make(path: &Path, links: Links, mode: u32) -> io::Result<(Self, Vec<PathBuf>)> {
-        let walked = walk(path, links, Some(Mode::from_raw_mode(mode)))?;
-        Ok((Self { fd: walked.fd, path: walked.path }, walked.made))
-    }
-
-    /// Opens a folder of a Windows drive. A link in its path is followed only if the folder is on such
-    /// a drive all the same, as where `C:\Users` is a junction to `D:\Users`.
-    ///
-    /// # Errors
-    /// There is none, or it is on no drive.
-    pub fn open_on_drive(path: &Path) -> io::Result<Self> {
-        match Self::open(path, Links::None) {
-            Err(refused) if refused.kind() == io::ErrorKind::PermissionDenied => {
-                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                let fd = rustix::fs::open(path, flags, Mode::empty())?;
-                let kind = u32::try_from(fstatfs(&fd)?.f_type).unwrap_or_default();
-                if !OF_DRIVES.contains(&kind) {
-                    return Err(refused);
-                }
-                Ok(Self { fd, path: path.to_path_buf() })
-            }
-            opened => opened,
-        }
+    pub fn make(path: &Path, mode: u32) -> io::Result<(Self, Vec<PathBuf>)> {
+        let mut walked = walk(path, Some(Mode::from_raw_mode(mode)))?;
+        let made = std::mem::take(&mut walked.made);
+        Ok((walked.into(), made))
     }
 
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
@@ -107,6 +89,10 @@ impl Folder {
         let found = fstat(&self.fd)?;
         let persons = found.st_mode & 0o020 != 0 && found.st_gid >= FIRST_GROUP_OF_PERSONS;
         Ok(is_own(found.st_uid) && found.st_mode & 0o002 == 0 && !persons)
+    }
+
+    pub(crate) fn is_of_this_user(&self) -> bool {
+        fstat(&self.fd).is_ok_and(|found| found.st_uid == rustix::process::geteuid().as_raw())
     }
 
     /// A folder in it; a link is not followed.
@@ -189,6 +175,34 @@ impl Folder {
     #[must_use]
     pub fn is_own(&self, name: impl AsRef<OsStr>) -> bool {
         statat(&self.fd, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|found| is_own(found.st_uid))
+    }
+
+    /// Where a link leads, as it says it; none for what is no link.
+    ///
+    /// # Errors
+    /// There is nothing of that name, or it cannot be looked at.
+    pub fn read_link(&self, name: impl AsRef<OsStr>) -> io::Result<Option<PathBuf>> {
+        match readlinkat(&self.fd, name.as_ref(), Vec::new()) {
+            Ok(to) => Ok(Some(OsString::from_vec(to.into_bytes()).into())),
+            Err(Errno::INVAL) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Puts a link in the place of whatever has its name, at once.
+    ///
+    /// # Errors
+    /// It cannot be made; what was there is as it was.
+    pub fn replace_by_link(&self, name: impl AsRef<OsStr>, to: &Path) -> io::Result<()> {
+        let new = file::fresh(name.as_ref());
+        symlinkat(to, &self.fd, &new)?;
+        self.rename(&new, name).inspect_err(|_| drop(self.remove(&new)))
+    }
+
+    /// Whether there is something of that name.
+    #[must_use]
+    pub fn has(&self, name: impl AsRef<OsStr>) -> bool {
+        statat(&self.fd, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 
     /// Gives an entry another name, and replaces what has it, as rename(2).

@@ -1,45 +1,52 @@
 //! The walk along a path, by descriptors.
 
 use crate::{Folder, is_own};
-use rustix::fs::{FileType, Mode, OFlags, fstat, mkdirat, openat, readlinkat};
+use rustix::fs::{FileType, Mode, OFlags, fstat, fstatfs, mkdirat, openat, readlinkat};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 
 /// As many links as the kernel follows in a path (path_resolution(7)).
 const MOST_LINKS: usize = 40;
 
-/// Which symbolic links are followed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Links {
-    /// None. For places where a link's owner says nothing: a Windows drive shows all files as one
-    /// user's (WSL's documentation, "File Permissions for WSL").
-    None,
-    /// Those that root or this process's user made.
-    Own,
-}
-
-/// A folder of a path, made if it is missing.
-pub(crate) struct Walked {
-    pub(crate) fd: OwnedFd,
-    /// Where it is, without links.
-    pub(crate) path: PathBuf,
-    /// Folders that were not there, the outermost first.
-    pub(crate) made: Vec<PathBuf>,
-}
+/// The file systems by which WSL shows Windows' drives: 9p, and virtiofs, which is a kind of FUSE
+/// (Linux, `include/uapi/linux/magic.h`: `V9FS_MAGIC`, `FUSE_SUPER_MAGIC`).
+const OF_DRIVES: [u32; 2] = [0x0102_1997, 0x6573_5546];
 
 /// How a folder that is only passed, or stood in, is opened: this needs no right to list it.
 pub(crate) const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+/// The links that were followed so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Followed {
+    count: usize,
+    /// Whether one of them is on a Windows drive. WSL shows all files there as one user's, if the drive
+    /// is mounted without metadata, so that a link's owner says nothing: every user may have made it.
+    on_drive: bool,
+}
+
+/// A folder at the end of a path.
+pub(crate) struct Walked {
+    pub(crate) fd: OwnedFd,
+    /// Where it is, without links.
+    pub(crate) path: PathBuf,
+    /// Folders that were not there and were made, the outermost first.
+    pub(crate) made: Vec<PathBuf>,
+}
+
 /// Walks to a folder. `make` is the mode of folders that are made where they are missing.
-pub(crate) fn walk(path: &Path, links: Links, make: Option<Mode>) -> io::Result<Walked> {
+pub(crate) fn walk(path: &Path, make: Option<Mode>) -> io::Result<Walked> {
+    walk_on(path, make, &mut Followed::default())
+}
+
+/// As [`walk`], where links were followed before.
+fn walk_on(path: &Path, make: Option<Mode>, followed: &mut Followed) -> io::Result<Walked> {
     let mut left = parts(&std::path::absolute(path)?);
     let mut here = Walked { fd: root()?, path: PathBuf::from("/"), made: Vec::new() };
-    let mut followed = 0;
     while let Some(part) = left.pop_front() {
         if part == ".." {
             here.fd = openat(&here.fd, "..", FOLDER, Mode::empty())?;
@@ -47,9 +54,11 @@ pub(crate) fn walk(path: &Path, links: Links, make: Option<Mode>) -> io::Result<
             continue;
         }
         let at = here.path.join(&part);
-        let fd = match (openat(&here.fd, &part, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()), make)
-        {
+        let opened = openat(&here.fd, &part, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
+        let fd = match (opened, make) {
             (Err(Errno::NOENT), Some(mode)) => {
+                // What a link on a drive led to is looked at before anything is made there.
+                followed.check(&here.fd, &here.path)?;
                 match mkdirat(&here.fd, &part, mode) {
                     Ok(()) => here.made.push(at),
                     // Made by another process meanwhile: it is looked at like any other.
@@ -70,16 +79,13 @@ pub(crate) fn walk(path: &Path, links: Links, make: Option<Mode>) -> io::Result<
         if kind != FileType::Symlink {
             return Err(Errno::NOTDIR.into());
         }
-        followed += 1;
-        if followed > MOST_LINKS {
-            return Err(Errno::LOOP.into());
-        }
-        let to = target(&fd, found.st_uid, links, &at)?;
+        let to = followed.follow(&fd, found.st_uid, &at)?;
         if to.is_absolute() {
             (here.fd, here.path) = (root()?, PathBuf::from("/"));
         }
         parts(&to).into_iter().rev().for_each(|part| left.push_front(part));
     }
+    followed.check(&here.fd, &here.path)?;
     Ok(here)
 }
 
@@ -88,14 +94,16 @@ pub(crate) fn walk(path: &Path, links: Links, make: Option<Mode>) -> io::Result<
 /// missing.
 ///
 /// # Errors
-/// There is no such folder, or a link of another user is in the way.
-pub fn located(path: &Path, links: Links) -> io::Result<(Folder, OsString)> {
+/// There is no such folder, or a link is in the way that is not followed.
+pub fn located(path: &Path) -> io::Result<(Folder, OsString)> {
     let mut path = std::path::absolute(path)?;
-    for _ in 0..=MOST_LINKS {
+    let mut followed = Followed::default();
+    loop {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(Errno::ISDIR.into());
         };
-        let (folder, name) = (Folder::open(parent, links)?, name.to_owned());
+        let folder = Folder::from(walk_on(parent, None, &mut followed)?);
+        let name = name.to_owned();
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = match openat(folder.descriptor(), &name, flags, Mode::empty()) {
             Err(Errno::NOENT) => return Ok((folder, name)),
@@ -105,21 +113,43 @@ pub fn located(path: &Path, links: Links) -> io::Result<(Folder, OsString)> {
         if FileType::from_raw_mode(found.st_mode) != FileType::Symlink {
             return Ok((folder, name));
         }
-        let to = target(&fd, found.st_uid, links, &folder.path().join(&name))?;
+        let to = followed.follow(&fd, found.st_uid, &folder.path().join(&name))?;
         path = folder.path().join(to);
     }
-    Err(Errno::LOOP.into())
 }
 
-/// Where a link leads, if it may be followed.
-fn target(link: &OwnedFd, owner: u32, links: Links, at: &Path) -> io::Result<PathBuf> {
-    if links == Links::None || !is_own(owner) {
-        let whose = if links == Links::None { "a link".to_owned() } else { format!("a link of user {owner}") };
-        let text = format!("{} is {whose}, which is not followed", at.display());
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+impl Followed {
+    /// Where a link leads, if it may be followed.
+    fn follow(&mut self, link: &OwnedFd, owner: u32, at: &Path) -> io::Result<PathBuf> {
+        self.count += 1;
+        if self.count > MOST_LINKS {
+            return Err(Errno::LOOP.into());
+        }
+        if is_on_drive(link) {
+            self.on_drive = true;
+        } else if !is_own(owner) {
+            return Err(refused(&format!("{} is a link of user {owner}, which is not followed", at.display())));
+        }
+        let to = readlinkat(link, "", Vec::new())?;
+        Ok(OsString::from_vec(to.into_bytes()).into())
     }
-    let to = readlinkat(link, "", Vec::new())?;
-    Ok(OsString::from_vec(to.into_bytes()).into())
+
+    /// A link on a drive may lead to a drive, as where `C:\Users` is a junction to `D:\Users`, and
+    /// nowhere else.
+    fn check(self, end: impl AsFd, at: &Path) -> io::Result<()> {
+        if self.on_drive && !is_on_drive(end) {
+            return Err(refused(&format!("a link on a Windows drive leads to {}: it is not followed", at.display())));
+        }
+        Ok(())
+    }
+}
+
+fn is_on_drive(fd: impl AsFd) -> bool {
+    fstatfs(fd).is_ok_and(|found| u32::try_from(found.f_type).is_ok_and(|kind| OF_DRIVES.contains(&kind)))
+}
+
+fn refused(text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, text)
 }
 
 fn root() -> io::Result<OwnedFd> {

@@ -1,7 +1,7 @@
 //! What is followed, what is read, and what is left alone.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
-use foreign::{FileTraits, Folder, Links, Removal, located, trusted_folders, write_output};
+use foreign::{FileTraits, Folder, Removal, located, trusted_folders, write_output};
 use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown, symlink};
@@ -43,24 +43,21 @@ fn ones_own_links_are_followed_and_those_of_others_are_not() {
     symlink(scratch.path("real/../link"), scratch.path("again")).unwrap();
     let real = fs::canonicalize(scratch.path("real/sub")).unwrap();
     for way in ["real/sub", "link/sub", "again/sub", "real/./sub/../sub"] {
-        assert_eq!(Folder::open(&scratch.path(way), Links::Own).unwrap().path(), real, "{way}");
+        assert_eq!(Folder::open(&scratch.path(way)).unwrap().path(), real, "{way}");
     }
-    let refused = Folder::open(&scratch.path("link/sub"), Links::None).unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
-    assert!(refused.to_string().contains("link is a link"), "{refused}");
     symlink("loop", scratch.path("loop")).unwrap();
-    assert!(Folder::open(&scratch.path("loop"), Links::Own).is_err());
+    assert!(Folder::open(&scratch.path("loop")).is_err());
     fs::write(scratch.path("real/file"), "one").unwrap();
     symlink("../real/file", scratch.path("real/named")).unwrap();
-    let (folder, name) = located(&scratch.path("link/named"), Links::Own).unwrap();
+    let (folder, name) = located(&scratch.path("link/named")).unwrap();
     assert_eq!((folder.path(), name.to_str()), (real.parent().unwrap(), Some("file")));
     assert!(matches!(folder.read("named", 10), Err(error) if error.raw_os_error() == Some(40)), "never by reading");
     if given_away(&scratch.path("link")) && given_away(&scratch.path("real/named")) {
         for way in ["link/sub", "again/sub"] {
-            let refused = Folder::open(&scratch.path(way), Links::Own).unwrap_err().to_string();
+            let refused = Folder::open(&scratch.path(way)).unwrap_err().to_string();
             assert!(refused.contains("a link of user 65534"), "{refused}");
         }
-        assert!(located(&scratch.path("real/named"), Links::Own).is_err());
+        assert!(located(&scratch.path("real/named")).is_err());
         // A report replaces it.
         write_output(&scratch.path("real/named"), b"two").unwrap();
         assert_eq!(fs::read_to_string(scratch.path("real/file")).unwrap(), "one");
@@ -81,7 +78,7 @@ fn only_regular_files_of_a_bounded_size_are_read() {
         0,
     )
     .unwrap();
-    let folder = Folder::open(&scratch.0, Links::Own).unwrap();
+    let folder = Folder::open(&scratch.0).unwrap();
     assert_eq!(folder.read("file", 5).unwrap().unwrap().bytes, b"12345");
     assert_eq!(folder.read("file", 4).unwrap_err().kind(), ErrorKind::FileTooLarge);
     assert_eq!(folder.read("none", 4).unwrap(), None);
@@ -92,7 +89,7 @@ fn only_regular_files_of_a_bounded_size_are_read() {
 #[test]
 fn a_file_is_replaced_with_its_traits_and_nothing_is_left_where_that_fails() {
     let scratch = Scratch::new("replace");
-    let folder = Folder::open(&scratch.0, Links::Own).unwrap();
+    let folder = Folder::open(&scratch.0).unwrap();
     folder.replace("file", FileTraits::of_mode(0o640), |file| file.write_all(b"one")).unwrap();
     assert_eq!(fs::metadata(scratch.path("file")).unwrap().mode() & 0o7777, 0o640);
     let failed = folder.replace("file", FileTraits::of_mode(0o600), |_| Err(ErrorKind::StorageFull.into()));
@@ -115,7 +112,7 @@ fn a_tree_is_removed_up_to_a_bound() {
     fs::write(scratch.path("tree/a/file"), "").unwrap();
     fs::create_dir(scratch.path("kept")).unwrap();
     symlink("../../kept", scratch.path("tree/a/link")).unwrap();
-    let folder = Folder::open(&scratch.0, Links::Own).unwrap();
+    let folder = Folder::open(&scratch.0).unwrap();
     for mut most in [Removal { entries: 3, depth: 9 }, Removal { entries: 99, depth: 2 }] {
         assert_eq!(folder.remove_all("tree", &mut most).unwrap_err().kind(), ErrorKind::QuotaExceeded);
     }
@@ -127,7 +124,7 @@ fn a_tree_is_removed_up_to_a_bound() {
 #[test]
 fn a_folder_is_trusted_that_no_other_user_can_write_to() {
     let scratch = Scratch::new("trust");
-    let trusted = || Folder::open(&scratch.0, Links::Own).unwrap().is_trusted().unwrap();
+    let trusted = || Folder::open(&scratch.0).unwrap().is_trusted().unwrap();
     for (mode, is) in [(0o755, true), (0o700, true), (0o777, false), (0o1777, false)] {
         fs::set_permissions(&scratch.0, fs::Permissions::from_mode(mode)).unwrap();
         assert_eq!(trusted(), is, "{mode:o}");

@@ -2,7 +2,7 @@
 //! operation, and nothing of root's changes.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
-use foreign::{FileTraits, Folder, Links, Removal, located, write_output};
+use foreign::{FileTraits, Folder, Removal, located, write_output};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::fs;
 use std::io::Write as _;
@@ -115,7 +115,7 @@ const THEIRS: FileTraits = FileTraits { mode: Some(0o666), owner: Some((STRANGER
 fn no_file_is_written_or_given_away_through_a_folder_that_is_swapped_for_a_link() {
     let Some(race) = Race::new("folder", true) else { return };
     race.run(|_| {
-        if let Ok(folder) = Folder::open(&race.path("place/it"), Links::Own) {
+        if let Ok(folder) = Folder::open(&race.path("place/it")) {
             let _ = folder.replace("file", THEIRS, |file| file.write_all(b"theirs"));
         }
     });
@@ -131,7 +131,7 @@ fn no_file_is_written_or_given_away_that_is_swapped_for_a_link() {
             symlink(race.path("victim/file"), race.path("fresh")).unwrap();
             lchown(race.path("fresh"), Some(STRANGER), Some(STRANGER)).unwrap();
             fs::rename(race.path("fresh"), race.path("place/it")).unwrap();
-        } else if let Ok((folder, name)) = located(&race.path("place/it"), Links::Own) {
+        } else if let Ok((folder, name)) = located(&race.path("place/it")) {
             let _ = folder.replace(&name, THEIRS, |file| file.write_all(b"theirs"));
         }
     });
@@ -141,7 +141,7 @@ fn no_file_is_written_or_given_away_that_is_swapped_for_a_link() {
 fn nothing_is_read_through_a_link() {
     let Some(race) = Race::new("read", false) else { return };
     race.run(|_| {
-        let folder = Folder::open(&race.path("place"), Links::Own).unwrap();
+        let folder = Folder::open(&race.path("place")).unwrap();
         if let Ok(Some(read)) = folder.read("it", 100) {
             assert_eq!(read.bytes, b"mine");
         }
@@ -152,8 +152,8 @@ fn nothing_is_read_through_a_link() {
 fn nothing_is_removed_or_made_through_a_link() {
     let Some(race) = Race::new("remove", true) else { return };
     race.run(|_| {
-        let _ = Folder::make(&race.path("place/it/new/folder"), Links::Own, 0o755);
-        let place = Folder::open(&race.path("place"), Links::Own).unwrap();
+        let _ = Folder::make(&race.path("place/it/new/folder"), 0o755);
+        let place = Folder::open(&race.path("place")).unwrap();
         if let Ok(it) = place.child("it") {
             let _ = it.remove_all("below", &mut Removal::default());
             let _ = it.remove_all("new", &mut Removal::default());

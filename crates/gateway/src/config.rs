@@ -3,7 +3,7 @@
 use crate::limits::MAX_LANES;
 use crate::publish::{default_folder, has_shared_folder};
 use crate::reach::Target;
-use crate::relay_process::RelayCommand;
+use crate::relay_process::{RelayCommand, Whose};
 use crate::tap::OffloadWish;
 use crate::via::{Proxy, Secret, Via};
 use dialog::{Except, ExceptError, ProxyUrlError};
@@ -55,6 +55,8 @@ pub enum Placement {
     AsItLies,
     /// From Windows' own disk, to which it is copied.
     OnWindowsDisk,
+    /// From Windows' own disk, to which another distro's gateway copied it.
+    Deployed,
 }
 
 /// Which hosts may send datagrams to an app, by the names of RFC 4787 section 5.
@@ -266,7 +268,7 @@ impl Choices {
         let args = self.relay_arg.unwrap_or_default().into_iter().map(|OsText(arg)| arg).collect();
         let (program, placement) = self.relay.map_or(default_relay, |given| (given, Placement::AsItLies));
         Ok(Settings {
-            relay: RelayCommand { program, args, original: None },
+            relay: RelayCommand { program, args, file: Whose::Given },
             placement,
             lanes,
             tap: self.tap.unwrap_or_else(|| "underpass0".to_owned()),
@@ -315,7 +317,7 @@ mod tests {
                     via-except = ['10.0.0.0/8', '.corp.test']\n";
         let file: Choices = toml::from_str(text).unwrap();
         let settings = settle(Choices { mtu: Some(9000), ..Choices::default() }.over(file)).unwrap();
-        let relay = RelayCommand { program: "/r".into(), args: vec!["a".into(), "b".into()], original: None };
+        let relay = RelayCommand { program: "/r".into(), args: vec!["a".into(), "b".into()], file: Whose::Given };
         assert_eq!((settings.relay, settings.placement), (relay, Placement::AsItLies));
         assert_eq!((settings.lanes, settings.mtu, settings.tap.as_str()), (2, Some(9000), "t0"));
         assert_eq!((settings.host_access, settings.offload), (HostAccess::Only(vec![8080, 53]), OffloadWish::Off));

@@ -2,7 +2,7 @@
 
 use crate::keep_alive;
 use crate::status::Status;
-use foreign::{Folder, Links};
+use foreign::Folder;
 use std::io::{self, Read as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -120,7 +120,7 @@ fn ask(runtime_dir: &Path) -> Result<Status, StatusError> {
     };
     // Every user may write where the published one is. What is in a folder that root or this user does
     // not own, and what another user listens at, is no gateway.
-    let folder = match Folder::open(runtime_dir, Links::Own) {
+    let folder = match Folder::open(runtime_dir) {
         Ok(folder) if folder.is_trusted().map_err(broken)? => folder,
         Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(refused(error)),
         Ok(_) | Err(_) => return Err(StatusError::NotRunning),

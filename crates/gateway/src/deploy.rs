@@ -4,11 +4,13 @@
 //! were killed at random when a page of theirs could not be read. So the relay is copied to
 //! `%LOCALAPPDATA%\underpass\<version>\`, and run from there. Versions that do not run any more are removed.
 
-use crate::relay_process::RelayCommand;
+use crate::program::Kind;
+use crate::relay_process::{RelayCommand, Whose};
 use crate::windows::{self, QuestionError};
-use std::fs::{self, File};
+use foreign::{FileTraits, Folder};
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, BufReader, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Our folder in `%LOCALAPPDATA%`.
@@ -44,7 +46,7 @@ pub(crate) async fn deploy(relay: RelayCommand) -> RelayCommand {
         Ok::<_, DeployError>(program)
     };
     match placed.await {
-        Ok(program) => RelayCommand { original: Some(relay.program), program, args: relay.args },
+        Ok(program) => RelayCommand { file: Whose::CopyOf(relay.program), program, args: relay.args },
         Err(error) => {
             tracing::warn!(
                 "the relay for Windows is run from the distro's disk, where its start may take a minute: {error}; to fix that, copy {} to \
@@ -59,65 +61,93 @@ pub(crate) async fn deploy(relay: RelayCommand) -> RelayCommand {
 /// The copy that another distro's gateway of this version has made, if there is one.
 pub(crate) async fn deployed() -> Option<PathBuf> {
     let program = windows::local_app_data(None).await.ok()?.join(FOLDER).join(env!("CARGO_PKG_VERSION")).join(NAME);
-    program.exists().then_some(program)
+    // Every Linux user may have put something else there.
+    matches!(Kind::of(&program), Kind::Windows(_)).then_some(program)
 }
 
-/// Copies the program again where its copy is gone or cut, as antivirus programs leave it. No more than a look where it is not.
+/// Compares the whole copy with the program, before each start, and copies the program again where the copy is gone, cut
+/// or another: antivirus programs take it, and every Linux user may write there.
 ///
 /// # Errors
-/// It cannot be copied.
+/// The program itself cannot be read, or it cannot be copied.
 pub(crate) fn restore(original: &Path, program: &Path) -> Result<(), DeployError> {
-    let length = |path| fs::metadata(path).map(|file| file.len());
-    // Without the original there is nothing to compare with.
-    let Ok(whole) = length(original) else { return Ok(()) };
-    if length(program).is_ok_and(|length| length == whole) {
+    let error = |source| DeployError::Copy { from: original.to_path_buf(), to: program.to_path_buf(), source };
+    let own = File::open(original).map_err(error)?;
+    let copy = program.parent().map(Folder::open).and_then(Result::ok);
+    let copy = copy.and_then(|folder| folder.open_file(NAME).ok().flatten());
+    let (is_there, is_cut) = (copy.is_some(), length(copy.as_ref()) != length(Some(&own)));
+    if copy.is_some_and(|copy| is_same(own, copy).unwrap_or_default()) {
         return Ok(());
     }
-    tracing::warn!(
-        "{} is gone or cut, as antivirus programs leave files that they do not know: it is copied again",
-        program.display()
-    );
+    if is_cut || !is_there {
+        tracing::warn!(
+            "{} is gone or cut, as antivirus programs leave files that they do not know: it is copied again",
+            program.display()
+        );
+    } else {
+        tracing::warn!(
+            "{} is not the relay that came with this version: a user of this machine may have replaced it; it is copied again",
+            program.display()
+        );
+    }
     let folder = program.ancestors().nth(2).unwrap_or(program);
     place(original, folder).map(|_| ())
 }
 
-/// Copies the relay to its version's folder, unless the same lies there, and gives its place.
+fn length(file: Option<&File>) -> Option<u64> {
+    file.and_then(|file| file.metadata().ok()).map(|found| found.len())
+}
+
+/// Copies the relay to its version's folder, unless the same lies there, and gives its place. Nothing of a drive is
+/// written through a link: every Linux user may make one there.
 fn place(from: &Path, folder: &Path) -> Result<PathBuf, DeployError> {
-    let folder = folder.join(env!("CARGO_PKG_VERSION"));
-    let program = folder.join(NAME);
+    let program = folder.join(env!("CARGO_PKG_VERSION")).join(NAME);
     let error = |source| DeployError::Copy { from: from.to_path_buf(), to: program.clone(), source };
-    if is_same(from, &program).map_err(error)? {
+    let own = || File::open(from).map_err(error);
+    let (parent, name) = (folder.parent().unwrap_or(folder), folder.file_name().unwrap_or_default());
+    let version = Folder::open(parent)
+        .and_then(|parent| parent.child_or_new(name, 0o755))
+        .and_then(|folder| folder.child_or_new(env!("CARGO_PKG_VERSION"), 0o755))
+        .map_err(error)?;
+    let is_good = |name: &OsStr| {
+        let Ok(Some(copy)) = version.open_file(name) else { return Ok::<_, DeployError>(false) };
+        Ok(is_same(own()?, copy).unwrap_or_default())
+    };
+    if is_good(OsStr::new(NAME))? {
         return Ok(program);
     }
-    fs::create_dir_all(&folder).map_err(error)?;
-    let new = folder.join(format!("{NAME}.new"));
-    fs::copy(from, &new).map_err(error)?;
-    fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).map_err(error)?;
-    if !is_same(from, &new).map_err(error)? {
-        return Err(error(io::Error::other("what is read there is not what was written")));
-    }
-    if let Err(first) = fs::rename(&new, &program) {
-        // Windows gives the name of a program that runs to no other, but lets that program be renamed.
-        let aside = (0..).map(|n| folder.join(format!("{NAME}.old{n}"))).find(|path| !path.exists());
-        fs::rename(&program, aside.unwrap_or_default()).map_err(|_| error(first))?;
-        fs::rename(&new, &program).map_err(error)?;
+    let mut source = own()?;
+    let write = |copy: &mut File| io::copy(&mut source, copy).map(drop);
+    let new = version.stage(OsStr::new(NAME), FileTraits::of_mode(0o755), write).map_err(error)?;
+    let put = if is_good(&new)? {
+        version.rename(&new, NAME).or_else(|first| {
+            // Windows gives the name of a program that runs to no other, but lets that program be renamed.
+            let aside = (0..).map(|n| format!("{NAME}.old{n}")).find(|name| !version.has(name));
+            version.rename(NAME, aside.unwrap_or_default()).map_err(|_| first)?;
+            version.rename(&new, NAME)
+        })
+    } else {
+        Err(io::Error::other("what is read there is not what was written"))
+    };
+    if let Err(source) = put {
+        let _ = version.remove(&new);
+        return Err(error(source));
     }
     tracing::info!("the relay for Windows was copied to {}", program.display());
     Ok(program)
 }
 
-/// Whether both have the same bytes. A copy that cannot be read is not the same.
-fn is_same(original: &Path, copy: &Path) -> io::Result<bool> {
-    let mut original = BufReader::new(File::open(original)?);
-    let Ok(copy) = File::open(copy) else { return Ok(false) };
-    let mut copy = BufReader::new(copy);
+/// Whether both have the same bytes.
+fn is_same(original: File, copy: File) -> io::Result<bool> {
+    let (mut original, mut copy) = (BufReader::new(original), BufReader::new(copy));
     let (mut one, mut other) = (Vec::new(), Vec::new());
     loop {
         const PIECE: u64 = 256 * 1024;
         one.clear();
         other.clear();
         original.by_ref().take(PIECE).read_to_end(&mut one)?;
-        if copy.by_ref().take(PIECE).read_to_end(&mut other).is_err() || one != other {
+        copy.by_ref().take(PIECE).read_to_end(&mut other)?;
+        if one != other {
             return Ok(false);
         }
         if one.is_empty() {
@@ -128,21 +158,24 @@ fn is_same(original: &Path, copy: &Path) -> io::Result<bool> {
 
 /// Removes what other versions left. Windows keeps the file of a program that runs.
 fn sweep(folder: &Path) {
-    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let name_of = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    for version in entries(folder) {
-        let is_ours = name_of(&version) == env!("CARGO_PKG_VERSION");
-        for file in entries(&version).filter(|file| name_of(file).starts_with(NAME)) {
-            if is_ours && name_of(&file) == NAME {
+    let (parent, name) = (folder.parent().unwrap_or(folder), folder.file_name().unwrap_or_default());
+    let Ok(folder) = Folder::open(parent).and_then(|parent| parent.child(name)) else { return };
+    for version in folder.names().unwrap_or_default() {
+        let is_ours = version == env!("CARGO_PKG_VERSION");
+        let Ok(below) = folder.child(&version) else { continue };
+        // Also those that were not copied to their end.
+        let is_relay = |name: &OsStr| name.to_string_lossy().trim_start_matches('.').starts_with(NAME);
+        for file in below.names().unwrap_or_default().into_iter().filter(|name| is_relay(name)) {
+            if is_ours && file == NAME {
                 continue;
             }
-            if let Err(error) = fs::remove_file(&file) {
-                tracing::debug!(%error, "{} stays: it runs, maybe", file.display());
+            if let Err(error) = below.remove(&file) {
+                tracing::debug!(%error, "{} stays: it runs, maybe", below.path().join(&file).display());
             }
         }
         if !is_ours {
             // Only where nothing is left in it.
-            let _ = fs::remove_dir(&version);
+            let _ = folder.remove_folder(&version);
         }
     }
 }
@@ -150,6 +183,7 @@ fn sweep(folder: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     struct Scratch(PathBuf);
 
@@ -180,6 +214,7 @@ mod tests {
         let scratch = Scratch::new("place");
         let from = scratch.file("relay.exe", "MZ one");
         let folder = scratch.0.join("Local/underpass");
+        fs::create_dir(scratch.0.join("Local")).unwrap();
         let program = place(&from, &folder).unwrap();
         assert_eq!(program, folder.join(env!("CARGO_PKG_VERSION")).join(NAME));
         assert_eq!(fs::read_to_string(&program).unwrap(), "MZ one");
@@ -197,9 +232,38 @@ mod tests {
         fs::write(&program, "MZ").unwrap();
         restore(&from, &program).unwrap();
         assert_eq!(fs::read_to_string(&program).unwrap(), "MZ one");
-        fs::remove_file(&from).unwrap();
+        // Of the same length, or a link to the same.
+        fs::write(&program, "#!/bin").unwrap();
         restore(&from, &program).unwrap();
+        assert_eq!(fs::read_to_string(&program).unwrap(), "MZ one");
+        fs::remove_file(&program).unwrap();
+        std::os::unix::fs::symlink(&from, &program).unwrap();
+        restore(&from, &program).unwrap();
+        assert!(fs::symlink_metadata(&program).unwrap().is_file());
+        fs::remove_file(&from).unwrap();
+        assert!(matches!(restore(&from, &program), Err(DeployError::Copy { .. })), "nothing to compare with");
         assert!(matches!(place(&from, &folder), Err(DeployError::Copy { .. })));
+    }
+
+    #[test]
+    fn nothing_is_copied_or_removed_through_a_link() {
+        let scratch = Scratch::new("links");
+        let from = scratch.file("relay.exe", "MZ one");
+        let precious = scratch.file(&format!("mine/{}/{NAME}", "0.0.1"), "mine");
+        fs::create_dir(scratch.0.join("Local")).unwrap();
+        let folder = scratch.0.join("Local/underpass");
+        std::os::unix::fs::symlink(scratch.0.join("mine"), &folder).unwrap();
+        assert!(matches!(place(&from, &folder), Err(DeployError::Copy { .. })));
+        sweep(&folder);
+        fs::remove_file(&folder).unwrap();
+        fs::create_dir(&folder).unwrap();
+        for version in [env!("CARGO_PKG_VERSION"), "0.0.2"] {
+            std::os::unix::fs::symlink(scratch.0.join("mine/0.0.1"), folder.join(version)).unwrap();
+        }
+        assert!(matches!(place(&from, &folder), Err(DeployError::Copy { .. })));
+        sweep(&folder);
+        assert_eq!(fs::read_to_string(precious).unwrap(), "mine");
+        assert_eq!(fs::read_dir(scratch.0.join("mine/0.0.1")).unwrap().count(), 1);
     }
 
     #[test]
@@ -220,7 +284,7 @@ mod tests {
 
     #[tokio::test]
     async fn where_windows_cannot_be_asked_the_relay_is_run_from_where_it_lies() {
-        let relay = RelayCommand { program: "/x/relay.exe".into(), args: vec!["a".into()], original: None };
+        let relay = RelayCommand { program: "/x/relay.exe".into(), args: vec!["a".into()], file: Whose::Given };
         assert_eq!(deploy(relay.clone()).await, relay);
     }
 }

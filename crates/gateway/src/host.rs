@@ -6,7 +6,7 @@ use crate::config::Placement;
 use crate::deploy;
 use crate::interop;
 use crate::limits::{STOP_PATIENCE, WINDOWS_PATIENCE};
-use crate::relay_process::{RelayCommand, SpawnError};
+use crate::relay_process::{RelayCommand, SpawnError, Whose};
 use crate::windows::{self, QuestionError};
 use serde::de::DeserializeOwned;
 use std::ffi::OsString;
@@ -167,10 +167,11 @@ pub async fn start<T, E: From<SpawnError>>(
 
 /// The relay where it is to run.
 async fn placed(program: PathBuf, placement: Placement, args: Vec<OsString>) -> RelayCommand {
-    let relay = RelayCommand { program, args, original: None };
+    let file = if placement == Placement::Deployed { Whose::Deployed } else { Whose::Given };
+    let relay = RelayCommand { program, args, file };
     match placement {
         Placement::OnWindowsDisk => deploy::deploy(relay).await,
-        Placement::AsItLies => relay,
+        Placement::AsItLies | Placement::Deployed => relay,
     }
 }
 

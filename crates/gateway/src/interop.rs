@@ -2,6 +2,7 @@
 //! socket is `interop_sockets.rs`'s to choose.
 
 use crate::interop_sockets::{self, FOLDER, Socket, Way};
+use crate::program::Kind;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,14 +26,66 @@ pub fn is_wsl() -> bool {
     Path::new(FOLDER).exists()
 }
 
-/// Has a Windows program that is about to be started reach Windows by a socket that lives, and the
-/// kernel know how to start it. Tells the socket.
+/// The command that starts a Windows program, and the socket by which that reaches Windows. The kernel
+/// is told again how to start Windows programs where its entry is gone.
+///
+/// The program's file is never executed by the kernel. Every Linux user may write to most of Windows'
+/// drives, so a script or an ELF image could be in its place by the time it is started, and would run
+/// as the user of this process, mostly root. So what is executed is the program that the entry names,
+/// as the kernel would do it (Linux, `fs/binfmt_misc.c`, `load_misc_binary`): `/init`, WSL's own, which
+/// has Windows open the file.
 ///
 /// # Errors
 /// See [`InteropError`].
-pub(crate) fn prepare(command: &mut Command) -> Result<Way, InteropError> {
+pub(crate) fn command(program: &Path) -> Result<(Command, Way), InteropError> {
     restore_entry(Path::new("/"))?;
-    Ok(name_socket(command))
+    if !matches!(Kind::of(program), Kind::Windows(_)) {
+        return Err(InteropError::NotWindows(program.to_path_buf()));
+    }
+    let interpreter = interpreter(Path::new("/")).ok_or(InteropError::NoInterpreter)?;
+    let mut command = Command::new(&interpreter.program);
+    command.arg(std::path::absolute(program).unwrap_or_else(|_| program.to_path_buf()));
+    if interpreter.keeps_name {
+        command.arg(program);
+    }
+    let way = name_socket(&mut command);
+    Ok((command, way))
+}
+
+/// Whether Windows programs can be started here.
+pub(crate) fn starts_windows_programs() -> bool {
+    interpreter(Path::new("/")).is_some()
+}
+
+/// The program that starts Windows programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Interpreter {
+    program: PathBuf,
+    /// Whether it is told the name by which a program was called (flag `P`).
+    keeps_name: bool,
+}
+
+/// What the kernel's list names for them, WSL's own entry first; in a WSL `/init` without one, too.
+/// `root` is `/` except in tests.
+fn interpreter(root: &Path) -> Option<Interpreter> {
+    let under_root = |path: &str| root.join(path.trim_start_matches('/'));
+    let binfmt = under_root(BINFMT);
+    let of = |text: &str| {
+        let program = text.lines().find_map(|line| line.strip_prefix("interpreter "))?;
+        let flags = text.lines().find_map(|line| line.strip_prefix("flags:")).unwrap_or_default();
+        let found = Interpreter { program: under_root(program), keeps_name: flags.contains('P') };
+        found.program.exists().then_some(found)
+    };
+    let enabled = if is_disabled(&binfmt) { Vec::new() } else { entries(&binfmt) };
+    let (of_wsl, others): (Vec<_>, Vec<_>) = enabled
+        .into_iter()
+        .filter(|(_, text)| is_enabled(text) && is_for(text, MZ))
+        .partition(|(_, text)| is_of_wsl(text));
+    let init = || {
+        let program = under_root(INIT);
+        (under_root(FOLDER).exists() && program.exists()).then_some(Interpreter { program, keeps_name: true })
+    };
+    of_wsl.iter().chain(&others).find_map(|(_, text)| of(text)).or_else(init)
 }
 
 /// Has a program that is about to be started reach Windows by a socket that lives. Tells the socket.
@@ -100,6 +153,10 @@ fn renewal() -> String {
 /// Where the kernel keeps its list of interpreters (binfmt_misc).
 const BINFMT: &str = "/proc/sys/fs/binfmt_misc";
 
+/// WSL's own program, which the entry names: it starts Windows programs
+/// (microsoft/WSL, `src/linux/init/init.cpp`, `WslEntryPoint`).
+const INIT: &str = "/init";
+
 /// How Windows programs begin, and Linux programs, in the kernel's spelling.
 pub(crate) const MZ: &str = "4d5a";
 /// See [`MZ`].
@@ -108,7 +165,7 @@ pub(crate) const ELF: &str = "7f454c46";
 /// The entry that WSL makes: files that begin with `MZ` go to `/init`, which is opened now and told the program's own name.
 const ENTRY: &str = ":WSLInterop:M::MZ::/init:FP";
 
-/// Why the kernel cannot be told how to start Windows programs.
+/// Why a Windows program cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum InteropError {
     /// The user wants it so.
@@ -128,6 +185,18 @@ pub enum InteropError {
          root, or as root write 1 to {BINFMT}/status and to {BINFMT}/WSLInterop"
     )]
     Disabled(io::Error),
+    /// The file is none.
+    #[error(
+        "{} is no Windows program, so it is not started: another user may have put it there; look at it, and remove it",
+        .0.display()
+    )]
+    NotWindows(PathBuf),
+    /// Nothing starts them here.
+    #[error(
+        "nothing starts Windows programs here: {INIT} of WSL is not there, nor an entry for them in {BINFMT}; \
+         is this WSL, with interop (see [interop] in /etc/wsl.conf)?"
+    )]
+    NoInterpreter,
 }
 
 /// Has the kernel start Windows programs, if this is a WSL: switches on what is switched off, and writes
@@ -187,7 +256,7 @@ fn is_for(entry: &str, magic: &str) -> bool {
 
 /// Whether it is an entry of WSL's own, of which there may be several (WSLInterop, WSLInterop-late).
 fn is_of_wsl(entry: &str) -> bool {
-    entry.lines().any(|line| line == "interpreter /init")
+    entry.lines().any(|line| line.strip_prefix("interpreter ") == Some(INIT))
 }
 
 /// Whether the whole list is switched off.
@@ -334,6 +403,35 @@ mod tests {
         fn drop(&mut self) {
             let _ = fs::remove_dir_all(&self.0);
         }
+    }
+
+    #[test]
+    fn windows_programs_are_started_by_what_the_kernels_list_names_or_else_by_wsls_own() {
+        let root = Root::new("interpreter");
+        let found = || interpreter(&root.0).map(|found| (found.program, found.keeps_name));
+        assert_eq!(found(), None);
+        for program in ["init", "other"] {
+            fs::write(root.0.join(program), "").unwrap();
+        }
+        assert_eq!(found(), None, "this is no WSL");
+        root.write("a", &shown("enabled", "/other", "4d5a").replace("PF", "F"));
+        assert_eq!(found(), Some((root.0.join("other"), false)));
+        root.write("b", &shown("enabled", "/init", "4d5a"));
+        assert_eq!(found(), Some((root.0.join("init"), true)), "WSL's own goes first");
+        root.write("b", &shown("disabled", "/init", "4d5a"));
+        root.write("a", &shown("enabled", "/nowhere", "4d5a"));
+        assert_eq!(found(), None);
+        fs::create_dir_all(root.0.join(&FOLDER[1..])).unwrap();
+        assert_eq!(found(), Some((root.0.join("init"), true)));
+    }
+
+    #[test]
+    fn what_is_no_windows_program_is_not_started() {
+        let script = std::env::temp_dir().join(format!("underpass-script-{}.exe", std::process::id()));
+        fs::write(&script, "#!/bin/sh\n").unwrap();
+        let refused = command(&script).map(|_| ()).unwrap_err();
+        fs::remove_file(&script).unwrap();
+        assert!(matches!(refused, InteropError::NotWindows(_)), "{refused}");
     }
 
     /// An entry as the kernel shows it.

@@ -116,8 +116,8 @@ async fn until<T>(future: impl Future<Output = T>, stop: Pin<&mut impl Future<Ou
 /// One client, from its start to its end; `held` is called when it runs.
 async fn client(name: &str, held: impl FnOnce()) -> Result<(), HoldError> {
     let program = windows::of_system("wsl.exe").await?;
-    let mut command = windows::command(&program, &["-d", name, "--exec", "/bin/cat"]);
-    let way = interop::prepare(&mut command).map_err(QuestionError::from)?;
+    let words = ["-d", name, "--exec", "/bin/cat"];
+    let (mut command, way) = windows::command(&program, &words).map_err(QuestionError::from)?;
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
     let spawned = command.spawn();
     let mut child = spawned.map_err(|source| HoldError::Spawn { program: program.clone(), source })?;

@@ -447,10 +447,11 @@ impl Running {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::relay_process::Whose;
 
     #[tokio::test]
     async fn the_time_that_the_machine_sleeps_is_not_the_hellos() {
-        let command = RelayCommand { program: "sleep".into(), args: vec!["1000".into()], original: None };
+        let command = RelayCommand { program: "sleep".into(), args: vec!["1000".into()], file: Whose::Given };
         let begin = interop::now();
         let mut lane = Lane::new(0, command, (1, 1), begin);
         lane.start(begin).unwrap();

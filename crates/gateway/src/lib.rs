@@ -41,7 +41,7 @@ pub use host::HostError;
 pub use instance::InstanceError;
 pub use interop::{InteropError, is_wsl};
 pub use lane::LaneError;
-pub use relay_process::{RelayCommand, SpawnError};
+pub use relay_process::{RelayCommand, SpawnError, Whose};
 pub use status::Status;
 pub use windows::QuestionError;
 

@@ -10,7 +10,7 @@
 
 use crate::instance::SOCKET;
 use crate::status::Status;
-use foreign::{FileTraits, Folder, Links, Removal};
+use foreign::{FileTraits, Folder, Removal};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -104,7 +104,7 @@ fn publish(path: &Path) -> io::Result<(Publication, UnixListener)> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::ErrorKind::IsADirectory.into());
     };
-    let (parent, _) = Folder::make(parent, Links::Own, 0o755)?;
+    let (parent, _) = Folder::make(parent, 0o755)?;
     let prefix = format!(".{}.", name.to_string_lossy());
     sweep(&parent, &prefix);
     let (folder, staged) = parent.new_child(&prefix)?;

@@ -24,8 +24,20 @@ pub struct RelayCommand {
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<OsString>,
-    /// What the program is a copy of, if the gateway made it; it is made again where it is gone.
-    pub original: Option<PathBuf>,
+    /// Whose file it is.
+    pub file: Whose,
+}
+
+/// Whose a program's file is, and so how far it is trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// The one who runs this command named it, or it came with this program.
+    Given,
+    /// It is on Windows' disk, where every Linux user may write: a copy of this one, with which it is
+    /// compared before each start.
+    CopyOf(PathBuf),
+    /// It is on Windows' disk, and the gateway of another distro put it there.
+    Deployed,
 }
 
 impl RelayCommand {
@@ -35,29 +47,39 @@ impl RelayCommand {
     /// # Errors
     /// It cannot be started.
     pub(crate) fn prepare(&self) -> Result<(Command, Kind, Way), SpawnError> {
-        if let Some(original) = &self.original {
+        if let Whose::CopyOf(original) = &self.file {
             deploy::restore(original, &self.program)?;
         }
-        let mut relay = Command::new(&self.program);
-        // It is told by a frame; what it inherits can be read for as long as it runs.
-        relay.args(&self.args).env_remove(VIA_VARIABLE);
         let kind = Kind::of(&self.program);
         // Looked at for each start: the session whose socket served the last one may have ended.
-        let way = if let Kind::Windows(_) = kind {
-            let program = || self.program.clone();
-            let way = interop::prepare(&mut relay);
-            // To Windows the folder of a distro is one on a network share: it costs seconds.
-            if let Some(folder) = self.program.parent().filter(|folder| folder.is_absolute()) {
-                relay.current_dir(folder);
-            }
-            way.map_err(|source| SpawnError::Interop { program: program(), source })?
-        } else {
-            interop::name_socket(&mut relay)
+        let started = match kind {
+            Kind::Windows(_) => interop::command(&self.program).map(Some),
+            // Where others may write only a Windows program is started, whatever is found there.
+            _ if self.file != Whose::Given => Err(InteropError::NotWindows(self.program.clone())),
+            Kind::Linux(_) | Kind::Other => Ok(None),
         };
-        // Asked for before: the C library has a shell run what the kernel does not know.
-        if !is_executable(kind) {
-            return Err(SpawnError::new(self.program.clone(), io::Error::from_raw_os_error(libc::ENOEXEC)));
-        }
+        let (mut relay, way) = match started {
+            Ok(Some((mut relay, way))) => {
+                // To Windows the folder of a distro is one on a network share: it costs seconds.
+                if let Some(folder) = self.program.parent().filter(|folder| folder.is_absolute()) {
+                    relay.current_dir(folder);
+                }
+                (relay, way)
+            }
+            // Asked for before: the C library has a shell run what the kernel does not know.
+            Ok(None) if !is_executable(kind) => {
+                return Err(SpawnError::new(self.program.clone(), io::Error::from_raw_os_error(libc::ENOEXEC)));
+            }
+            Ok(None) => {
+                let mut relay = Command::new(&self.program);
+                let way = interop::name_socket(&mut relay);
+                (relay, way)
+            }
+            Err(InteropError::NoInterpreter) => return Err(SpawnError::Format { program: self.program.clone() }),
+            Err(source) => return Err(SpawnError::Interop { program: self.program.clone(), source }),
+        };
+        // The proxy is told by a frame; what it inherits can be read for as long as it runs.
+        relay.args(&self.args).env_remove(VIA_VARIABLE);
         Ok((relay, kind, way))
     }
 }
@@ -216,7 +238,7 @@ impl RelayProcess {
 /// Whether the kernel can run a program of that kind.
 fn is_executable(kind: Kind) -> bool {
     match kind {
-        Kind::Windows(_) => interop::interprets(interop::MZ),
+        Kind::Windows(_) => interop::starts_windows_programs(),
         Kind::Linux(Some(processor)) => processor == std::env::consts::ARCH || interop::interprets(interop::ELF),
         Kind::Linux(None) | Kind::Other => true,
     }
@@ -276,7 +298,7 @@ mod tests {
         let (other, machine) = if cfg!(target_arch = "x86_64") { ("aarch64", 183) } else { ("x86_64", 62) };
         program[18] = machine;
         std::fs::write(&file, program).unwrap();
-        let command = RelayCommand { program: file.clone(), args: Vec::new(), original: None };
+        let command = RelayCommand { program: file.clone(), args: Vec::new(), file: Whose::Given };
         let said = RelayProcess::start(&command, 0).map_err(|error| error.to_string());
         std::fs::remove_file(file).unwrap();
         // Where QEMU is known to the kernel it is another story.
@@ -288,7 +310,7 @@ mod tests {
     #[tokio::test]
     async fn the_last_lines_are_kept_and_long_ones_cut() {
         let script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i >&2; done; head -c 5000 /dev/zero | tr '\\0' x >&2; exit 3";
-        let command = RelayCommand { program: "sh".into(), args: vec!["-c".into(), script.into()], original: None };
+        let command = RelayCommand { program: "sh".into(), args: vec!["-c".into(), script.into()], file: Whose::Given };
         let process = RelayProcess::start(&command, 0).expect("sh starts");
         let words = process.last_words.clone();
         let status = process.end().await.expect("it ended by itself");

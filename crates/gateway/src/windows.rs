@@ -2,6 +2,7 @@
 
 use crate::attempt::{self, RunError};
 use crate::interop::{self, InteropError};
+use crate::interop_sockets::Way;
 use crate::limits::{HELLO_PATIENCE, WINDOWS_PATIENCE};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -115,13 +116,13 @@ impl Asking<'_> {
                 ask(POWERSHELL, &[&POWERSHELL_OPTIONS[..], &[&command]].concat()).await?
             }
             Self::Relay(program) => {
-                let command = |program: &Path| {
-                    let mut command = Command::new(program);
+                let command = || {
+                    let (mut command, way) = interop::command(program)?;
                     command.args(["variable", variable]);
-                    command
+                    Ok((command, way))
                 };
                 let question = format!("{} variable {variable}", program.display());
-                let output = run(&question, HELLO_PATIENCE, || command(program)).await?;
+                let output = run(&question, HELLO_PATIENCE, command).await?;
                 (question, output)
             }
         };
@@ -234,25 +235,27 @@ async fn ask(name: &str, words: &[&str]) -> Result<(String, Output), QuestionErr
     Ok((question, output))
 }
 
-/// One of Windows' own programs with these arguments.
-pub(crate) fn command(program: &Path, words: &[&str]) -> Command {
-    let mut command = Command::new(program);
+/// One of Windows' own programs with these arguments, and the socket by which it is started.
+///
+/// # Errors
+/// Windows programs cannot be started here.
+pub(crate) fn command(program: &Path, words: &[&str]) -> Result<(Command, Way), InteropError> {
+    let (mut command, way) = interop::command(program)?;
     command.args(words);
     // In a folder of Windows' own: one of the distro's costs it seconds, and a complaint.
     if let Some(folder) = program.parent() {
         command.current_dir(folder);
     }
-    command
+    Ok((command, way))
 }
 
 /// Runs a Windows program to its end, by another of interop's sockets where one fails.
-async fn run(question: &str, patience: Duration, command: impl Fn() -> Command) -> Result<Output, QuestionError> {
-    let prepare = || {
-        let mut command = command();
-        let way = interop::prepare(&mut command)?;
-        Ok((command, way))
-    };
-    attempt::output(patience, prepare).await.map_err(|error| unanswered(question, patience, error))
+async fn run(
+    question: &str,
+    patience: Duration,
+    command: impl Fn() -> Result<(Command, Way), InteropError>,
+) -> Result<Output, QuestionError> {
+    attempt::output(patience, command).await.map_err(|error| unanswered(question, patience, error))
 }
 
 fn unanswered(question: &str, patience: Duration, error: RunError<InteropError>) -> QuestionError {

@@ -36,8 +36,7 @@ pub async fn run(words: &[&str], heard: impl FnMut(Stream, &str)) -> Result<Exit
         |source: std::io::Error| QuestionError::Answer { question: question.clone(), answer: source.to_string() };
     let heard = RefCell::new(heard);
     attempt::by_each_socket(async || {
-        let mut command = windows::command(&program, words);
-        let way = interop::prepare(&mut command)?;
+        let (mut command, way) = windows::command(&program, words)?;
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().map_err(error)?;
         let (any, failure) = (Cell::new(false), Cell::new(None));

@@ -104,7 +104,7 @@ pub(crate) fn state() -> anyhow::Result<String> {
     if written()?.is_none() {
         return Ok("not installed".to_owned());
     }
-    let asked = Command::new("systemctl").args(["is-active", NAME]).output().context("systemctl cannot be run")?;
+    let asked = systemctl_with(&["is-active", NAME]).context("systemctl cannot be run")?;
     Ok(String::from_utf8_lossy(&asked.stdout).trim().to_owned())
 }
 
@@ -194,8 +194,12 @@ fn notify(socket: Option<&OsStr>, state: &str) -> io::Result<()> {
     UnixDatagram::unbound()?.send_to_addr(state.as_bytes(), &address).map(drop)
 }
 
+fn systemctl_with(words: &[&str]) -> io::Result<std::process::Output> {
+    Command::new("systemctl").args(words).env("PATH", foreign::trusted_path()).output()
+}
+
 fn systemctl(words: &[&str]) -> anyhow::Result<()> {
-    let done = Command::new("systemctl").args(words).output().context("systemctl cannot be run")?;
+    let done = systemctl_with(words).context("systemctl cannot be run")?;
     let said = String::from_utf8_lossy(&done.stderr);
     ensure!(done.status.success(), "`systemctl {}` failed: {}", words.join(" "), said.trim());
     Ok(())

@@ -7,6 +7,7 @@ use lab::tunnel::programs;
 use lab::wsl::{Distro, Wsl};
 use lab::{Finished, lab_or_skip, until};
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
 use std::process::Command;
@@ -30,8 +31,9 @@ exec "$@"
 /// The copy of the command that the unit runs.
 const COPY: &str = "local/underpass/underpass";
 
-/// The kernel's entry for Windows programs, as it shows it.
-const ENTRY: &str = "enabled\ninterpreter /init\nflags: PF\noffset 0\nmagic 4d5a\n";
+/// WSL's own program that starts Windows programs, as far as a script is one: it is told the program's
+/// path, its name, and its arguments.
+const INIT: &str = "#!/bin/sh\nprogram=$1\nshift 2\nexec /bin/sh \"$program\" \"$@\"\n";
 
 /// A machine with a pretend systemd, whose `systemctl` writes down how it is called.
 struct Machine(Scratch);
@@ -43,7 +45,13 @@ impl Machine {
             let made = fs::create_dir_all(machine.0.path(folder));
             assert!(made.is_ok(), "{made:?}");
         }
-        let _files = (machine.0.file("binfmt/status", "enabled\n"), machine.0.file("binfmt/WSLInterop", ENTRY));
+        let init = machine.0.file("bin/init", INIT);
+        // The kernel's entry for Windows programs, as it shows it.
+        let entry = format!("enabled\ninterpreter {init}\nflags: PF\noffset 0\nmagic 4d5a\n");
+        let _files = (machine.0.file("binfmt/status", "enabled\n"), machine.0.file("binfmt/WSLInterop", &entry));
+        // Root starts nothing from a folder that every user may write to, as it is with some umasks.
+        let bin = fs::set_permissions(machine.0.path("bin"), fs::Permissions::from_mode(0o755));
+        assert!(bin.is_ok(), "{bin:?}");
         machine.program(
             "systemctl",
             "echo \"$@\" >>\"${0%/*}/../calls\"\n[ \"$1\" = is-active ] && echo active\nexit 0\n",
@@ -84,7 +92,8 @@ impl Machine {
 
     /// Runs what the unit starts, with `script` as `wsl.exe`, and gives what it told systemd, too.
     fn run_service(&self, script: &str) -> (Finished, Vec<String>) {
-        self.program("wsl.exe", script);
+        // It begins as a Windows program does, and a shell takes that for a variable.
+        let _path = self.0.file("bin/wsl.exe", &format!("MZ=\n{script}"));
         let socket = self.0.path("notify");
         let systemd = UnixDatagram::bind(&socket).unwrap_or_else(|error| panic!("{socket}: {error}"));
         let done = self.run(&["sh", "-c", &format!("NOTIFY_SOCKET={socket} {}", self.command("ExecStart"))]);

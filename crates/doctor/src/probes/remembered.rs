@@ -2,9 +2,9 @@
 
 use super::files::text;
 use crate::facts::{Mention, Remembered};
+use foreign::{FileTraits, Folder};
 use serde::{Deserialize, Serialize};
-use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -66,12 +66,10 @@ pub fn keep(file: &Path, vm: &[IpAddr], gateways: &[IpAddr]) -> io::Result<()> {
         kept.extend(now);
         kept.drain(..kept.len().saturating_sub(MOST));
     }
-    if let Some(folder) = file.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let new = file.with_extension("new");
-    fs::write(&new, serde_json::to_vec(&seen)?)?;
-    fs::rename(new, file)
+    let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else { return Ok(()) };
+    let (folder, _) = Folder::make(folder, 0o777)?;
+    let text = serde_json::to_vec(&seen)?;
+    folder.replace(name, FileTraits { mode: None, owner: None }, |file| file.write_all(&text))
 }
 
 fn mentions_in(file: &str, text: &str, wanted: &[IpAddr]) -> Vec<Mention> {
@@ -91,6 +89,7 @@ fn mentions_in(file: &str, text: &str, wanted: &[IpAddr]) -> Vec<Mention> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn addresses(texts: &[&str]) -> Vec<IpAddr> {
         texts.iter().map(|text| text.parse().unwrap()).collect()

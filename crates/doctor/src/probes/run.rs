@@ -16,7 +16,7 @@ pub(super) async fn run_within(program: &str, words: &[&str], patience: Duration
     let mut command = Command::new(program);
     command.args(words).env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);
     // Users' shells often lack these folders, where `nft`, `iptables-save` and others are.
-    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    let mut path = foreign::trusted_path();
     path.push(":/usr/sbin:/sbin");
     command.env("PATH", path);
     timeout(patience, command.output()).await.ok()?.ok()

@@ -361,6 +361,7 @@ async fn ask_wslinfo() -> Option<Mode> {
 /// What WSL says of its networking mode.
 pub(super) async fn ask_wslinfo_text() -> Option<String> {
     let mut command = tokio::process::Command::new("wslinfo");
+    command.env("PATH", foreign::trusted_path());
     command.arg("--networking-mode").stdin(std::process::Stdio::null()).kill_on_drop(true);
     match tokio::time::timeout(WSLINFO_PATIENCE, command.output()).await {
         Ok(Ok(output)) => Some(String::from_utf8_lossy(&output.stdout).into_owned()),

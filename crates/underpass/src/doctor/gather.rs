@@ -94,6 +94,10 @@ fn remember(facts: &mut Facts, tries: &Tries, now: &[IpAddr], home: &Path, varia
     facts.remembered = remembered::recall(&file, home, Path::new("/"), &now);
     let own: Vec<IpAddr> = tries.own.into_iter().collect();
     let gateways: Vec<IpAddr> = tries.gateway.into_iter().collect();
+    // With sudo it may be the home of the user who called it, whose files root leaves alone.
+    if nix::unistd::geteuid().is_root() && !foreign::is_own_home(home) {
+        return;
+    }
     if let Err(error) = remembered::keep(&file, &own, &gateways) {
         tracing::info!("{} cannot be written: {error}", file.display());
     }

@@ -44,6 +44,7 @@ pub(super) fn connect(answer: &ConnectAnswer) -> Outcome {
 /// Where git goes by ssh in this folder, or else mostly.
 pub(super) async fn git_host() -> HostPort {
     let mut command = Command::new("git");
+    command.env("PATH", foreign::trusted_path());
     command.args(["config", "--get-regexp", r"^remote\..*\.url$"]).stdin(Stdio::null()).kill_on_drop(true);
     let said = timeout(GIT_PATIENCE, command.output()).await;
     let text = said.map(|output| output.map(|output| output.stdout).unwrap_or_default()).unwrap_or_default();

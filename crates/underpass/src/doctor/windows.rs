@@ -98,7 +98,7 @@ async fn relay(wishes: &Wishes) -> (PathBuf, Placement) {
         && program.is_relative()
         && let Some(deployed) = host::deployed_relay().await
     {
-        return (deployed, Placement::AsItLies);
+        return (deployed, Placement::Deployed);
     }
     (program, placement)
 }

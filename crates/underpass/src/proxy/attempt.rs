@@ -64,6 +64,7 @@ pub(super) async fn addresses(host: &Host) -> Vec<IpAddr> {
         Host::Name(name) => name,
     };
     let mut getent = Command::new("getent");
+    getent.env("PATH", foreign::trusted_path());
     getent.args(["ahosts", name]).stdin(Stdio::null()).kill_on_drop(true);
     let said = getent.output().await.map(|output| output.stdout).unwrap_or_default();
     let said = String::from_utf8_lossy(&said).into_owned();
