@@ -19,5 +19,5 @@ pub use format::{Format, FormatError};
 pub use kept::{Kept, Restored, with_setting};
 pub use no_proxy::no_proxy;
 pub use proxy::{Proxy, ProxyError, Scheme};
-pub use tools::{Note, OwnCommand, Place, Readers, Refusal, Surroundings, Tool, notes, places};
+pub use tools::{Note, OwnCommand, Place, Readers, Refusal, Surroundings, Tool, is_place, notes, places};
 pub use winner::{Found, Reading, found};

@@ -51,7 +51,7 @@ fn pages(command: &Command, source: &str, folder: &Path) -> io::Result<()> {
     let mut text = Vec::new();
     page.render(&mut text)?;
     text.extend_from_slice(sections(&below).as_bytes());
-    fs::write(folder.join(page.get_filename()), text)
+    foreign::write_output(&folder.join(page.get_filename()), &text)
 }
 
 /// What stands below the help in roff: a paragraph whose first line is a heading (`Examples:`) becomes a section with its lines as they are.

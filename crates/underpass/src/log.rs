@@ -1,7 +1,7 @@
 //! Where the log goes: standard error, or a file that never grows beyond its bound.
 
 use anyhow::Context as _;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, IsTerminal as _, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,9 @@ struct Bounded {
 
 impl Bounded {
     fn open(path: &Path, most: u64) -> io::Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).open(path)?;
+        // Another user's link does not lead the log elsewhere.
+        let (folder, name) = foreign::located(path)?;
+        let file = folder.append(name)?;
         Ok(Self { path: path.to_path_buf(), most, file })
     }
 }
@@ -55,7 +57,8 @@ impl Write for Bounded {
         if file.len() + bytes.len() as u64 > self.most {
             let mut old = self.path.clone().into_os_string();
             old.push(".old");
-            fs::rename(&self.path, old)?;
+            let (folder, name) = foreign::located(&self.path)?;
+            folder.rename(name, Path::new(&old).file_name().unwrap_or_default())?;
             *self = Self::open(&self.path, self.most)?;
         }
         self.file.write(bytes)

@@ -192,6 +192,32 @@ mod tests {
     }
 
     #[test]
+    fn a_tools_places_are_known_and_no_others() {
+        use super::super::is_place;
+        let variable = |name: &str| (name == "CARGO_HOME").then(|| "/k".to_owned());
+        let home = Path::new("/h");
+        let exists = |_: &Path| true;
+        let around = Surroundings { home, variable: &variable, exists: &exists, is_root: true, has_new_yarn: false };
+        for (tool, path, is) in [
+            (Tool::Git, "/h/.gitconfig", true),
+            (Tool::Git, "/h/.config/git/config", true),
+            (Tool::Git, "/h/.npmrc", false),
+            (Tool::Npm, "/h/../etc/passwd", false),
+            (Tool::Yarn, "/h/.yarnrc", true),
+            (Tool::Yarn, "/h/.yarnrc.yml", true),
+            (Tool::Cargo, "/k/config", true),
+            (Tool::Cargo, "/k/config.toml", true),
+            (Tool::Cargo, "/h/.cargo/config.toml", false),
+            (Tool::Apt, APT_FILE, true),
+            (Tool::Apt, "/etc/shadow", false),
+            (Tool::Docker, DOCKER_DAEMON, true),
+            (Tool::Docker, DOCKER_DROP_IN, true),
+        ] {
+            assert_eq!(is_place(tool, Path::new(path), &around), is, "{tool} {path}");
+        }
+    }
+
+    #[test]
     fn the_machines_files_are_roots() {
         assert_eq!(paths(Tool::Apt, &[], &[], false), Err(Refusal::NeedsRoot { tool: Tool::Apt }));
         assert_eq!(paths(Tool::Apt, &[], &[], true), Ok(vec![APT_FILE.to_owned()]));

@@ -194,6 +194,24 @@ pub fn places(
     files::places(tool, &url, &plain(exceptions), surroundings)
 }
 
+/// Whether a file may be one in which a tool's setting lies, whichever of its files are there. `exists`
+/// of the surroundings is not asked.
+#[must_use]
+pub fn is_place(tool: Tool, path: &Path, surroundings: &Surroundings<'_>) -> bool {
+    let of_machine = match tool {
+        Tool::Apt => &[APT_FILE][..],
+        Tool::Docker => &[DOCKER_DROP_IN, DOCKER_DAEMON],
+        Tool::Git | Tool::Npm | Tool::Yarn | Tool::Pip | Tool::Curl | Tool::Wget | Tool::Cargo => &[],
+    };
+    let of_user = |exists: &dyn Fn(&Path) -> bool, has_new_yarn: bool| {
+        let file = user_file(tool, &Surroundings { exists, has_new_yarn, ..*surroundings });
+        file.is_some_and(|(file, _)| file == path)
+    };
+    let (nothing, only_it) = (|_: &Path| false, |candidate: &Path| candidate == path);
+    of_machine.iter().any(|file| path == Path::new(file))
+        || [false, true].iter().any(|new| of_user(&nothing, *new) || of_user(&only_it, *new))
+}
+
 /// The parts that have a meaning in every file as they are: hosts, suffixes and networks.
 fn plain(exceptions: &str) -> String {
     let is_plain = |part: &&str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:/*-_[]".contains(&byte));

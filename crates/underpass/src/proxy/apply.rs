@@ -27,7 +27,7 @@ pub(super) async fn apply(
         voice.aside(how);
     }
     let mut here = Here::new()?;
-    if options.tools.contains(&Tool::Yarn) {
+    if options.tools.contains(&Tool::Yarn) && here.runs_commands() {
         here.has_new_yarn = has_new_yarn(&here).await;
     }
     let mut memory = Memory::load(here.home())?;
@@ -57,6 +57,16 @@ pub(super) fn remove(
     }
     let mut verdict = Verdict::Well;
     for kept in meant {
+        if !here.is_known(&kept) {
+            complain(&anyhow::anyhow!(
+                "{}: {} stays: it is no place of {}'s settings for root with this HOME and these variables; give root those that `apply` had",
+                kept.tool,
+                kept.path.display(),
+                kept.tool
+            ));
+            verdict = Verdict::Problems;
+            continue;
+        }
         match restore(&kept) {
             Ok(left) => {
                 memory.forget(&kept);
@@ -110,7 +120,7 @@ impl Changer<'_> {
         let surroundings = here.surroundings();
         let places = places(tool, proxy, exceptions, &surroundings)?;
         // No password may stand on the list of processes.
-        let command = OwnCommand::of(tool, &surroundings).filter(|_| !proxy.has_secrets());
+        let command = OwnCommand::of(tool, &surroundings).filter(|_| !proxy.has_secrets() && here.runs_commands());
         let program = command.and_then(|_| files::program(tool.programs()));
         for place in &places {
             let shown = proxy.to_string();

@@ -1,11 +1,12 @@
 //! Files of settings on this machine: read whole, written in one step, with the rights that they had.
 
 use anyhow::{Context as _, bail};
-use proxies::{Kept, Readers, Surroundings};
+use foreign::{FileTraits, Folder};
+use proxies::{Kept, Readers, Surroundings, Tool};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// No tool's settings are near this size; what is larger is something else.
@@ -32,6 +33,19 @@ impl Here {
         &self.home
     }
 
+    /// Whether root gives back what it once set there. Others' own rights are enough for that.
+    pub(super) fn is_known(&self, kept: &Kept) -> bool {
+        let is_place = |tool: Tool| proxies::is_place(tool, &kept.path, &self.surroundings());
+        let above = kept.folders.iter().all(|folder| kept.path.starts_with(folder));
+        !self.is_root || (above && kept.tool.parse().is_ok_and(is_place))
+    }
+
+    /// Whether tools' own commands may be run here: what they do is also up to the settings in the home
+    /// folder (Yarn's `yarnPath` names a program that it runs), and root must not run another user's.
+    pub(super) fn runs_commands(&self) -> bool {
+        foreign::is_own_home(&self.home)
+    }
+
     pub(super) fn surroundings(&self) -> Surroundings<'_> {
         Surroundings {
             home: &self.home,
@@ -45,19 +59,21 @@ impl Here {
 
 /// The program of one of these names in `PATH`.
 pub(super) fn program(names: &[&str]) -> Option<PathBuf> {
-    let folders = std::env::var_os("PATH")?;
+    let folders = foreign::trusted_path();
     let is_program = |path: &PathBuf| fs::metadata(path).is_ok_and(|file| file.is_file() && file.mode() & 0o111 != 0);
     let paths = std::env::split_paths(&folders).flat_map(|folder| names.iter().map(move |name| folder.join(name)));
     paths.into_iter().find(is_program)
 }
 
-/// A file's text; none where there is no file.
+/// A file's text; none where there is no file. A link of another user is not followed.
 pub(super) fn read(path: &Path) -> anyhow::Result<Option<String>> {
-    let text = fs::metadata(path).and_then(|file| {
-        if file.len() > MAX_FILE { Err(io::ErrorKind::FileTooLarge.into()) } else { fs::read_to_string(path) }
+    let text = foreign::located(path).and_then(|(folder, name)| folder.read(name, MAX_FILE));
+    let text = text.and_then(|read| {
+        let text = read.map(|read| String::from_utf8(read.bytes)).transpose();
+        text.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     });
     match text {
-        Ok(text) => Ok(Some(text)),
+        Ok(text) => Ok(text),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
         Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
     }
@@ -66,55 +82,42 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Option<String>> {
 /// Makes the folders that a file needs, and gives those that were not there, the outermost first.
 pub(super) fn make_folders(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let Some(folder) = path.parent() else { bail!("{} is no file's place", path.display()) };
-    let mut missing: Vec<PathBuf> =
-        folder.ancestors().take_while(|folder| !folder.exists()).map(Path::to_path_buf).collect();
-    missing.reverse();
-    fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    Ok(missing)
+    let made = Folder::make(folder, 0o777).with_context(|| format!("{} cannot be made", folder.display()));
+    made.map(|(_, made)| made)
 }
 
-/// Replaces a file's text, or makes the file. What a link leads to is written, and the link stays; rights and owner stay too.
+/// Replaces a file's text, or makes the file. What a link of one's own leads to is written, and the link stays; rights and owner stay too.
 pub(super) fn write(path: &Path, text: &str, readers: Readers) -> anyhow::Result<()> {
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    let old = fs::metadata(&path).ok();
-    let mode = match (&old, readers) {
-        (Some(old), _) => old.mode() & 0o7777,
-        (None, Readers::Owner) => 0o600,
-        (None, Readers::Everybody) => 0o644,
-    };
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    // A dot before, and no known ending: nobody takes it for a file of settings.
-    let new = path.with_file_name(format!(".{name}.underpass-{}", std::process::id()));
-    let written = (|| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        file.write_all(text.as_bytes())?;
-        if let Some(old) = &old {
+    let written = foreign::located(path).and_then(|(folder, name)| {
+        let old = folder.read(&name, MAX_FILE)?;
+        let traits = old.map_or_else(
+            || FileTraits::of_mode(if readers == Readers::Owner { 0o600 } else { 0o644 }),
             // Only root may give files away; a user's own are his already.
-            let own = file.metadata()?;
-            if (own.uid(), own.gid()) != (old.uid(), old.gid()) {
-                chown(&new, Some(old.uid()), Some(old.gid()))?;
-            }
-        }
-        file.set_permissions(Permissions::from_mode(mode))?;
-        file.sync_all()?;
-        fs::rename(&new, &path)
-    })();
-    if written.is_err() {
-        let _ = fs::remove_file(&new);
-    }
+            |old| old.traits,
+        );
+        folder.replace(&name, traits, |file| file.write_all(text.as_bytes()))
+    });
     written.with_context(|| format!("{} cannot be written, and is as it was", path.display()))
 }
 
 /// Removes a file that was made, and the folders that were made for it, unless others put something there.
 pub(super) fn remove(path: &Path, folders: &[PathBuf]) -> anyhow::Result<()> {
-    match fs::remove_file(path) {
+    let parent = |path: &Path| Some((Folder::open(path.parent()?), path.file_name()?.to_owned()));
+    let removed = match parent(path) {
+        Some((Ok(folder), name)) => folder.remove(name),
+        Some((Err(error), _)) => Err(error),
+        None => Err(io::ErrorKind::IsADirectory.into()),
+    };
+    match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(error).with_context(|| format!("{} cannot be removed", path.display()));
         }
         Ok(()) | Err(_) => {}
     }
     for folder in folders.iter().rev() {
-        if fs::remove_dir(folder).is_err() {
+        let removed =
+            parent(folder).is_some_and(|(above, name)| above.and_then(|above| above.remove_folder(name)).is_ok());
+        if !removed {
             break;
         }
     }
@@ -131,8 +134,8 @@ pub(super) struct Memory {
 
 impl Memory {
     fn path(home: &Path) -> PathBuf {
-        let named = super::variable("XDG_STATE_HOME").filter(|path| Path::new(path).is_absolute());
-        named.map_or_else(|| home.join(".local/state"), PathBuf::from).join("underpass/proxy.json")
+        let named = super::variable("XDG_STATE_HOME").map(PathBuf::from);
+        foreign::state_folder(named.as_deref(), home).join("proxy.json")
     }
 
     pub(super) fn load(home: &Path) -> anyhow::Result<Self> {
@@ -174,6 +177,8 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn a_file_keeps_its_rights_and_a_link_stays_one() {

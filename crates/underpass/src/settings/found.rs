@@ -2,12 +2,12 @@
 //! immutable bit that it had.
 
 use anyhow::{Context as _, bail};
+use foreign::{FileTraits, Folder};
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 use serde::{Deserialize, Serialize};
 use settings::schema::Place;
-use std::fs::{self, File, OpenOptions};
+use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown, symlink};
 use std::path::{Path, PathBuf};
 
 /// What is at a path.
@@ -61,23 +61,25 @@ impl Found {
     /// It cannot be read, or is something else.
     pub(crate) fn of(path: &Path) -> anyhow::Result<Self> {
         let context = || format!("{} cannot be read", path.display());
-        let data = match fs::symlink_metadata(path) {
-            Ok(data) => data,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::Absent),
-            Err(error) => return Err(error).with_context(context),
-        };
-        if data.is_symlink() {
-            return Ok(Self::Link { to: fs::read_link(path).with_context(context)? });
+        let found = at(path).and_then(|(folder, name)| {
+            if let Some(to) = folder.read_link(&name)? {
+                return Ok(Self::Link { to });
+            }
+            let Some(read) = folder.read(&name, MOST_BYTES)? else { return Ok(Self::Absent) };
+            let mode = read.traits.mode.unwrap_or(Traits::default().mode);
+            let traits = Traits { mode, owner: read.traits.owner, immutable: immutable_in(&folder, &name) };
+            Ok(Self::File(Content { bytes: read.bytes, traits }))
+        });
+        match found {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::Absent),
+            Err(error) if error.kind() == ErrorKind::InvalidInput => {
+                bail!("{} is neither a file nor a link", path.display())
+            }
+            Err(error) if error.kind() == ErrorKind::FileTooLarge => {
+                bail!("{} is larger than {MOST_BYTES} bytes: it is no settings file", path.display())
+            }
+            found => found.with_context(context),
         }
-        if !data.is_file() {
-            bail!("{} is neither a file nor a link", path.display());
-        }
-        if data.len() > MOST_BYTES {
-            bail!("{} is larger than {MOST_BYTES} bytes: it is no settings file", path.display());
-        }
-        let traits =
-            Traits { mode: data.mode() & 0o7777, owner: Some((data.uid(), data.gid())), immutable: is_immutable(path) };
-        Ok(Self::File(Content { bytes: fs::read(path).with_context(context)?, traits }))
     }
 
     /// A file that says this, in place of another: with its traits, where that is a file.
@@ -131,44 +133,25 @@ impl Found {
     }
 
     fn replace(&self, path: &Path) -> io::Result<()> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let beside = path.with_file_name(format!(".{name}.underpass-{}", std::process::id()));
-        // One of this name is of a process that is dead.
-        let _ = fs::remove_file(&beside);
-        let made = match self {
-            Self::Absent => {
-                return match fs::remove_file(path) {
-                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-                    outcome => outcome,
-                };
+        let (folder, name) = at(path)?;
+        match self {
+            Self::Absent => folder.remove(name),
+            Self::Link { to } => folder.replace_by_link(name, to),
+            Self::File(Content { bytes, traits }) => {
+                let traits = FileTraits { mode: Some(traits.mode), owner: traits.owner };
+                folder.replace(name, traits, |file| file.write_all(bytes))
             }
-            Self::Link { to } => symlink(to, &beside),
-            Self::File(content) => content.make(&beside),
-        };
-        let outcome = made.and_then(|()| fs::rename(&beside, path));
-        if outcome.is_err() {
-            let _ = fs::remove_file(&beside);
         }
-        outcome
     }
 }
 
-impl Content {
-    fn make(&self, path: &Path) -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        file.write_all(&self.bytes)?;
-        let made = file.metadata()?;
-        if let Some((user, group)) = self.traits.owner
-            && (made.uid(), made.gid()) != (user, group)
-        {
-            fchown(&file, Some(user), Some(group))?;
-        }
-        // After the owner, whose change takes setuid bits off. A Windows drive has its own idea of modes, and is not asked needlessly.
-        if made.mode() & 0o7777 != self.traits.mode {
-            file.set_permissions(fs::Permissions::from_mode(self.traits.mode))?;
-        }
-        file.sync_all()
-    }
+/// The folder of a path, by descriptor, and the name in it. A link at the path itself is not followed.
+fn at(path: &Path) -> io::Result<(Folder, OsString)> {
+    let path = std::path::absolute(path)?;
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(ErrorKind::InvalidInput.into());
+    };
+    Ok((Folder::open(parent)?, name.to_owned()))
 }
 
 /// What may help when a file cannot be written.
@@ -186,13 +169,17 @@ fn hint(path: &Path, error: &io::Error) -> &'static str {
 
 /// Whether a file has the immutable bit. File systems that know none, and what is no file, have none.
 pub(crate) fn is_immutable(path: &Path) -> bool {
-    let is_file = fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
-    is_file
-        && File::open(path).is_ok_and(|file| ioctl_getflags(&file).is_ok_and(|flags| flags.contains(IFlags::IMMUTABLE)))
+    at(path).is_ok_and(|(folder, name)| immutable_in(&folder, &name))
+}
+
+fn immutable_in(folder: &Folder, name: &OsStr) -> bool {
+    let file = folder.open_file(name).ok().flatten();
+    file.is_some_and(|file| ioctl_getflags(&file).is_ok_and(|flags| flags.contains(IFlags::IMMUTABLE)))
 }
 
 fn set_immutable(path: &Path, wanted: bool) -> io::Result<()> {
-    let file = File::open(path)?;
+    let (folder, name) = at(path)?;
+    let file = folder.open_file(name)?.ok_or(ErrorKind::NotFound)?;
     let mut flags = ioctl_getflags(&file)?;
     flags.set(IFlags::IMMUTABLE, wanted);
     ioctl_setflags(&file, flags)?;

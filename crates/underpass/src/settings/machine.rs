@@ -107,9 +107,9 @@ impl MachineOptions {
             Some(windows) => Some(windows),
             None => self.known(&mut unknown, &say::WHAT_HOST, told),
         };
-        let wslconfig = wslconfig.map(|path| fs::canonicalize(&path).unwrap_or(path));
+        let wslconfig = wslconfig.map(resolved).transpose()?;
         let wsl_conf = self.etc.join("wsl.conf");
-        let wsl_conf = fs::canonicalize(&wsl_conf).unwrap_or(wsl_conf);
+        let wsl_conf = resolved(wsl_conf)?;
         let texts = [
             wslconfig.as_deref().map_or(Ok(String::new()), |path| text_of(path, Place::WslConfig))?,
             text_of(&wsl_conf, Place::WslConf)?,
@@ -220,6 +220,21 @@ fn facts_of(path: &Path) -> anyhow::Result<HostFacts> {
     let text = fs::read_to_string(path).with_context(|| format!("--host-facts {} cannot be read", path.display()))?;
     serde_json::from_str(&text)
         .with_context(|| format!("--host-facts {} is not what `underpass-relay.exe facts` prints", path.display()))
+}
+
+/// The file that a path leads to, so that a person's own link to it stays.
+///
+/// # Errors
+/// A link of another user is in the way.
+fn resolved(path: PathBuf) -> anyhow::Result<PathBuf> {
+    match foreign::located(&path) {
+        Ok((folder, name)) => Ok(folder.path().join(name)),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(error).with_context(|| format!("{} cannot be used", path.display()))
+        }
+        // What is wrong with it is told by whoever reads or writes it.
+        Err(_) => Ok(path),
+    }
 }
 
 /// What a file says; nothing for one that is not there.

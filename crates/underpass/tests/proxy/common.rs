@@ -28,10 +28,15 @@ impl Home {
         home.script("bin/wslinfo", "echo ${WSL_MODE:-mirrored}");
         // Other users run what is in it, whatever the umask.
         fs::set_permissions(home.path(""), fs::Permissions::from_mode(0o755)).unwrap();
-        fs::create_dir(home.path("home")).unwrap();
+        for folder in ["home", "state"] {
+            fs::create_dir(home.path(folder)).unwrap();
+        }
+        // Root remembers nothing where others may write, as they may with some umasks.
+        fs::set_permissions(home.path("state"), fs::Permissions::from_mode(0o755)).unwrap();
         let path = home.path("bin").display().to_string();
         let run = home.path("run").display().to_string();
-        home.with("PATH", &path).with("UNDERPASS_RUNTIME_DIR", &run)
+        let state = home.path("state").display().to_string();
+        home.with("PATH", &path).with("UNDERPASS_RUNTIME_DIR", &run).with("XDG_STATE_HOME", &state)
     }
 
     /// One whose `PATH` has the machine's programs too.
