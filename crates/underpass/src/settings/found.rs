@@ -133,7 +133,11 @@ impl Found {
     }
 
     fn replace(&self, path: &Path) -> io::Result<()> {
-        let (folder, name) = at(path)?;
+        let (folder, name) = match at(path) {
+            // Without its folder it is absent already.
+            Err(error) if error.kind() == ErrorKind::NotFound && *self == Self::Absent => return Ok(()),
+            found => found?,
+        };
         match self {
             Self::Absent => folder.remove(name),
             Self::Link { to } => folder.replace_by_link(name, to),
