@@ -107,7 +107,10 @@ const LOAD: &str = "lab/load";
 const WINDOWS: [&str; 3] = ["lab/windows", "lab/windows_start", "lab/verification_distro"];
 
 /// What runs Windows programs whichever relay is chosen: program, and the beginning of the test's name.
-const WITH_WINE: [(&str, &str); 11] = [
+const WITH_WINE: [(&str, &str); 14] = [
+    ("lab/attacks", "a_script_in_the_place_"),
+    ("lab/attacks", "another_program_"),
+    ("lab/attacks", "links_in_the_place_"),
     ("lab/damage", ""),
     ("lab/distro", ""),
     ("lab/doctor", "in_wsl_windows_is_asked_"),
