@@ -10,8 +10,8 @@ pub const MAX_FLOWS: u32 = 12_288;
 /// connection up after 8 retries, some 100 s: `tcp_orphan_retries`.)
 pub const ORPHAN_PATIENCE: Duration = Duration::from_secs(120);
 
-/// How often, with 2 s between, a flow is looked at that wrote after its server's FIN: an answer comes in that
-/// time, or the server listens.
+/// How often, with 2 s between, a flow is checked that wrote after its server's FIN. A server that has closed
+/// answers with a reset within that time.
 pub const SUSPECT_LOOKS: u8 = 5;
 
 /// Most UDP sockets at a time: with [`MAX_FLOWS`] it stays below Windows' dynamic ports.

@@ -46,7 +46,7 @@ pub(crate) struct Sockets {
     ended: Vec<FlowId>,
     /// Flows whose app is gone while bytes of it wait: how many there were, and since when.
     orphans: HashMap<FlowId, (usize, Instant)>,
-    /// Flows that no event may tell of any more, and how often they are still looked at ([`Sockets::look_over`]).
+    /// Flows that may fail without an event, and how often they are still checked ([`Sockets::look_over`]).
     suspects: HashMap<FlowId, u8>,
     spare: Spare,
     /// The proxy that flows go through.
@@ -401,7 +401,7 @@ impl Source for Sockets {
         // After a read that left the buffer unfilled, the next one gives `Pending` without a system call.
         let read = pin!(open.stream.read_buf(&mut space)).poll(&mut Context::from_waker(&open.waker));
         match read {
-            // Whoever wrote has heard of the reset, and a reader hears of an end.
+            // The failed write has taken the error, and a read shows an end in its place.
             Poll::Ready(Ok(0)) if open.outgoing == Outgoing::Broken => {
                 self.flows.remove(&flow);
                 Pull { taken: 0, then: Then::Failed }

@@ -464,7 +464,7 @@ fn segments_have_the_apps_size_and_shrink_when_a_router_says_so() {
     let mut lost = Sink::default();
     sim.stack.service(sim.now, &mut lost);
     let seq = u32::from_be_bytes(lost.0[0].0[38..42].try_into().unwrap());
-    // RFC 5927 7: what is acknowledged, or not sent, was in nobody's way.
+    // RFC 5927 7: what is acknowledged, or not sent, cannot have been too big.
     for other in [seq.wrapping_sub(1), seq.wrapping_add(2000)] {
         too_big(&mut sim, other);
     }

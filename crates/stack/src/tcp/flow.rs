@@ -58,7 +58,7 @@ enum Sending {
 pub(crate) enum Phase {
     /// Segments come and go.
     Live,
-    /// The server has reset it; what it said before is on its way to the app. Nothing more is told of it.
+    /// The server has reset it; what it said before is on its way to the app. No more changes are reported.
     Draining,
     /// The user wants it reset; the RST has not gone out.
     Aborting,

@@ -542,7 +542,7 @@ impl Tcp {
         Some(result)
     }
 
-    /// Resets an open flow, by [`Flow::abort`] or [`Flow::reset`]; no more is told of it.
+    /// Resets an open flow, by [`Flow::abort`] or [`Flow::reset`]; no more changes are reported.
     pub(crate) fn end(&mut self, id: FlowId, how: impl FnOnce(&mut Flow)) {
         match self.flow(id).map(|flow| flow.phase) {
             Some(Phase::Over) => {
@@ -562,7 +562,7 @@ impl Tcp {
         let Some(id) = self.by_tuple.get(&tuple).copied() else { return };
         let Some(flow) = self.flow_mut(id) else { return };
         if !flow.is_under_way(seq) {
-            // RFC 5927 7: whoever quotes something else need not have seen a segment.
+            // RFC 5927 7: anything else can be quoted without having seen a segment.
             return;
         }
         // RFC 1191 3, RFC 8201 4: nothing below the smallest MTU is believed.
