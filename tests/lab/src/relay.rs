@@ -90,6 +90,8 @@ pub enum Lack {
     Crowds,
     /// Wine 8 shows the reset of an idle connection as its end; Wine 10 shows it as a reset.
     IdleResets,
+    /// Windows tells no program of a reset that comes behind a FIN; the next write fails.
+    LateResets,
     /// Wine 10 takes a non-blocking send whole, and loses some of its bytes in one of ten transfers of
     /// 8 MB, whatever program sends (docs/wine.md).
     EveryByte,
@@ -124,6 +126,7 @@ pub fn lacks(lack: Lack) -> bool {
             | Lack::NewNameservers
             | Lack::HostsFile
             | Lack::Crowds
+            | Lack::LateResets
             | Lack::QuickStart => std::env::var_os(TRY_ALL_VARIABLE).is_none(),
         },
     };
