@@ -4,6 +4,8 @@
 //! a frame may come now is [`crate::session`]'s to judge. Nor does it know the seal that a frame travels with
 //! ([`crate::seal`]).
 
+mod kind;
+
 use crate::codec::{Malformed, Reader, put_maybe_ip, put_socket};
 use crate::ids::{BindId, FlowId, RequestId};
 use crate::limits::{HEADER, MAX_BUILD_NAME, MAX_NAME, MAX_PAYLOAD, MAX_WINDOW, MAX_WORDS};
@@ -293,36 +295,6 @@ impl std::fmt::Display for Part {
             Self::Rest => "the rest",
         })
     }
-}
-
-mod kind {
-    pub(super) const HELLO: u8 = 1;
-    pub(super) const PING: u8 = 2;
-    pub(super) const PONG: u8 = 3;
-    pub(super) const OPEN: u8 = 16;
-    pub(super) const OPENED: u8 = 17;
-    pub(super) const FAILED: u8 = 18;
-    pub(super) const DATA: u8 = 19;
-    pub(super) const CREDIT: u8 = 20;
-    pub(super) const FIN: u8 = 21;
-    pub(super) const RESET: u8 = 22;
-    pub(super) const ORPHAN: u8 = 23;
-    pub(super) const BIND: u8 = 32;
-    pub(super) const DATAGRAM: u8 = 33;
-    pub(super) const PEER_ERROR: u8 = 34;
-    pub(super) const UNBIND: u8 = 35;
-    pub(super) const QUERY: u8 = 48;
-    pub(super) const ANSWER: u8 = 49;
-    pub(super) const NO_ANSWER: u8 = 50;
-    pub(super) const ECHO: u8 = 64;
-    pub(super) const ECHO_REPLY: u8 = 65;
-    pub(super) const ECHO_ERROR: u8 = 66;
-    pub(super) const ASK_FACTS: u8 = 80;
-    pub(super) const FACTS: u8 = 81;
-    pub(super) const CHANGED: u8 = 82;
-    pub(super) const VIA: u8 = 96;
-    pub(super) const VIA_TROUBLE: u8 = 97;
-    pub(super) const HOST_ACCESS: u8 = 98;
 }
 
 /// The header of a data frame whose `length` payload bytes are written by the caller.
