@@ -75,16 +75,22 @@ impl Folder {
         Ok(Some(Read { bytes, traits }))
     }
 
-    /// Opens a regular file to write at its end, and makes it where it is missing; a link is not followed.
+    /// Opens a regular file to write at its end, and makes it where it is missing; a link is not
+    /// followed, and a pipe does not block. Root refuses a file with another name: where the kernel's
+    /// `fs.protected_hardlinks` is 0, its default, any user can give a file of root's a name.
     ///
     /// # Errors
     /// It is something else, or cannot be written.
     pub fn append(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
-        let flags =
-            OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW;
+        let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = File::from(openat(self.descriptor(), name.as_ref(), flags, Mode::from_raw_mode(0o666))?);
-        if !file.metadata()?.is_file() {
+        let found = file.metadata()?;
+        if !found.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+        }
+        if found.nlink() > 1 && rustix::process::geteuid().is_root() {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the file has another name (a hard link)"));
         }
         Ok(file)
     }
@@ -163,7 +169,7 @@ const OUTPUTS: [&str; 3] = ["/dev", "/dev/fd", "/proc/self/fd"];
 
 /// Writes a file for a person, such as a report, at once and whole. A link there is followed if root or
 /// this process's user made it; another user's is replaced, and what it leads to stays. This process's
-/// own outputs, and a pipe of the user's, are written to as they are.
+/// own outputs, and a pipe or device of root's or the user's, are written to as they are.
 ///
 /// # Errors
 /// It cannot be written.
@@ -181,7 +187,7 @@ pub fn write_output(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let found = openat(folder.descriptor(), &name, flags, Mode::empty()).and_then(fstat).ok();
     let found = found.filter(|found| crate::is_own(found.st_uid));
     let kind = found.map(|found| FileType::from_raw_mode(found.st_mode));
-    if kind == Some(FileType::Fifo) {
+    if kind.is_some_and(|kind| !matches!(kind, FileType::RegularFile | FileType::Symlink)) {
         let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         return File::from(openat(folder.descriptor(), &name, flags, Mode::empty())?).write_all(bytes);
     }

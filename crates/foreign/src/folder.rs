@@ -1,6 +1,6 @@
 //! A folder that stays the same one, whatever its path leads to meanwhile.
 
-use crate::walk::{FOLDER, Walked, walk};
+use crate::walk::{FOLDER, Walked, is_on_drive, walk};
 use crate::{file, is_own};
 use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, chmodat, fstat, mkdirat, openat, readlinkat, renameat,
@@ -13,8 +13,9 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-/// Groups of persons begin here (login.defs(5), `GID_MIN`); smaller ones are the system's own.
-const FIRST_GROUP_OF_PERSONS: u32 = 1000;
+/// Groups whose members are root or may act as root: its own, and Debian's `staff`, which may write to
+/// /usr/local (base-passwd). Other numbers mean other groups elsewhere; 100 is that of all persons on some.
+const GROUPS_OF_ROOT: [u32; 2] = [0, 50];
 
 /// A folder, held by a descriptor.
 #[derive(Debug)]
@@ -81,14 +82,22 @@ impl Folder {
         PathBuf::from(format!("/proc/self/fd/{}", self.fd.as_raw_fd())).join(name)
     }
 
-    /// Whether only root and this process's user can change what is in it.
+    /// Whether only root and this process's user can change what is in it. On a Windows drive every user
+    /// can, by a Windows program, whatever the modes say.
     ///
     /// # Errors
     /// It cannot be looked at.
     pub fn is_trusted(&self) -> io::Result<bool> {
         let found = fstat(&self.fd)?;
-        let persons = found.st_mode & 0o020 != 0 && found.st_gid >= FIRST_GROUP_OF_PERSONS;
-        Ok(is_own(found.st_uid) && found.st_mode & 0o002 == 0 && !persons)
+        let others = found.st_mode & 0o020 != 0 && !GROUPS_OF_ROOT.contains(&found.st_gid);
+        Ok(is_own(found.st_uid) && found.st_mode & 0o002 == 0 && !others && !is_on_drive(&self.fd))
+    }
+
+    /// Whether no other user can put something in the place of what root or this process's user has in
+    /// it: it is trusted, or has the sticky bit (unlink(2)).
+    pub(crate) fn keeps_own(&self) -> bool {
+        let is_sticky = |found: rustix::fs::Stat| found.st_mode & 0o1000 != 0 && is_own(found.st_uid);
+        self.is_trusted().unwrap_or_default() || fstat(&self.fd).is_ok_and(is_sticky)
     }
 
     pub(crate) fn is_of_this_user(&self) -> bool {
@@ -269,6 +278,10 @@ impl Folder {
             return self.remove(name);
         }
         let below = self.child(name)?;
+        // A mount, such as another distro's disk, is no part of what is to be removed.
+        if fstat(&below.fd)?.st_dev != fstat(&self.fd)?.st_dev {
+            return Err(Errno::XDEV.into());
+        }
         most.depth -= 1;
         let removed = below.names()?.into_iter().try_for_each(|name| below.remove_all(name, most));
         most.depth += 1;

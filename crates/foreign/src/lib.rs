@@ -22,7 +22,7 @@ pub use file::{FileTraits, Read, write_output};
 pub use folder::{Folder, Removal};
 pub use peer::is_trusted_peer;
 pub use printable::{printable, printable_json, printable_line};
-pub use search::{trusted_folders, trusted_path};
+pub use search::{trusted_folders, trusted_path, trusted_program};
 pub use state::{is_own_home, state_folder};
 pub use walk::located;
 

@@ -3,6 +3,10 @@
 use crate::Folder;
 use std::env::{join_paths, split_paths};
 use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// Where programs are in every distro.
+const OF_SYSTEM: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// `PATH` as [`trusted_folders`] leaves it. Given to a command as its own, it is also where the command
 /// is looked for.
@@ -13,14 +17,31 @@ pub fn trusted_path() -> OsString {
 
 /// The folders of a `PATH` from which a program may be started. For root these are the ones in which
 /// only root can put one: WSL adds Windows' folders to `PATH`, some of which every user may write to.
-/// For others all of them: what is there runs with their own rights.
+/// For others all of them: what is there runs with their own rights. The system's own folders where
+/// none is left, since an empty `PATH` means the current folder (environ(7)).
 #[must_use]
 pub fn trusted_folders(path: &OsStr) -> OsString {
     if !rustix::process::geteuid().is_root() {
         return path.to_owned();
     }
-    let is_trusted = |folder: &std::path::PathBuf| {
-        folder.is_absolute() && Folder::open(folder).and_then(|folder| folder.is_trusted()).unwrap_or_default()
-    };
-    join_paths(split_paths(path).filter(is_trusted)).unwrap_or_default()
+    let trusted: Vec<_> = split_paths(path).filter(|folder| folder.is_absolute() && is_roots(folder)).collect();
+    if trusted.is_empty() {
+        return OF_SYSTEM.into();
+    }
+    join_paths(trusted).unwrap_or_else(|_| OF_SYSTEM.into())
+}
+
+/// Whether only root can put something at this path: into the folder, and in the place of one above it.
+fn is_roots(path: &Path) -> bool {
+    let Ok(folder) = Folder::open(path) else { return false };
+    let mut above = folder.path().ancestors().skip(1);
+    folder.is_trusted().unwrap_or_default()
+        && above.all(|above| Folder::open(above).is_ok_and(|above| above.keeps_own()))
+}
+
+/// Where a program of a name is that may be started, by its whole path.
+#[must_use]
+pub fn trusted_program(name: &str) -> Option<PathBuf> {
+    let path = trusted_path();
+    split_paths(&path).map(|folder| folder.join(name)).find(|program| program.is_file())
 }

@@ -79,7 +79,7 @@ fn walk_on(path: &Path, make: Option<Mode>, followed: &mut Followed) -> io::Resu
         if kind != FileType::Symlink {
             return Err(Errno::NOTDIR.into());
         }
-        let to = followed.follow(&fd, found.st_uid, &at)?;
+        let to = followed.follow(&fd, (found.st_uid, found.st_nlink), &at)?;
         if to.is_absolute() {
             (here.fd, here.path) = (root()?, PathBuf::from("/"));
         }
@@ -113,14 +113,15 @@ pub fn located(path: &Path) -> io::Result<(Folder, OsString)> {
         if FileType::from_raw_mode(found.st_mode) != FileType::Symlink {
             return Ok((folder, name));
         }
-        let to = followed.follow(&fd, found.st_uid, &folder.path().join(&name))?;
+        let to = followed.follow(&fd, (found.st_uid, found.st_nlink), &folder.path().join(&name))?;
         path = folder.path().join(to);
     }
 }
 
 impl Followed {
-    /// Where a link leads, if it may be followed.
-    fn follow(&mut self, link: &OwnedFd, owner: u32, at: &Path) -> io::Result<PathBuf> {
+    /// Where a link leads, if it may be followed. A link of root's with another name may have been put
+    /// here by any user, as in [`Folder::append`].
+    fn follow(&mut self, link: &OwnedFd, (owner, names): (u32, impl Into<u64>), at: &Path) -> io::Result<PathBuf> {
         self.count += 1;
         if self.count > MOST_LINKS {
             return Err(Errno::LOOP.into());
@@ -128,7 +129,13 @@ impl Followed {
         if is_on_drive(link) {
             self.on_drive = true;
         } else if !is_own(owner) {
-            return Err(refused(&format!("{} is a link of user {owner}, which is not followed", at.display())));
+            let text = format!(
+                "{} is a link of user {owner}, which is not followed; run this as that user, or give the path that it leads to",
+                at.display()
+            );
+            return Err(refused(&text));
+        } else if names.into() > 1 && rustix::process::geteuid().is_root() {
+            return Err(refused(&format!("{} is a link with another name, which is not followed", at.display())));
         }
         let to = readlinkat(link, "", Vec::new())?;
         Ok(OsString::from_vec(to.into_bytes()).into())
@@ -138,13 +145,16 @@ impl Followed {
     /// nowhere else.
     fn check(self, end: impl AsFd, at: &Path) -> io::Result<()> {
         if self.on_drive && !is_on_drive(end) {
-            return Err(refused(&format!("a link on a Windows drive leads to {}: it is not followed", at.display())));
+            return Err(refused(&format!(
+                "a link on a Windows drive leads to {}: it is not followed; give the path that it leads to",
+                at.display()
+            )));
         }
         Ok(())
     }
 }
 
-fn is_on_drive(fd: impl AsFd) -> bool {
+pub(crate) fn is_on_drive(fd: impl AsFd) -> bool {
     fstatfs(fd).is_ok_and(|found| u32::try_from(found.f_type).is_ok_and(|kind| OF_DRIVES.contains(&kind)))
 }
 

@@ -106,6 +106,36 @@ fn a_file_is_replaced_with_its_traits_and_nothing_is_left_where_that_fails() {
 }
 
 #[test]
+fn root_uses_nothing_that_may_have_been_given_a_second_name() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let scratch = Scratch::new("names");
+    let folder = Folder::open(&scratch.0).unwrap();
+    fs::write(scratch.path("secret"), "one").unwrap();
+    symlink("secret", scratch.path("link")).unwrap();
+    assert!(folder.append("secret").is_ok() && located(&scratch.path("link")).is_ok());
+    for (old, new) in [("secret", "log"), ("link", "settings")] {
+        fs::hard_link(scratch.path(old), scratch.path(new)).unwrap();
+    }
+    assert_eq!(folder.append("log").unwrap_err().kind(), ErrorKind::PermissionDenied);
+    assert_eq!(located(&scratch.path("settings")).unwrap_err().kind(), ErrorKind::PermissionDenied);
+}
+
+#[test]
+fn a_pipe_does_not_block_and_a_device_is_not_replaced() {
+    let scratch = Scratch::new("pipe");
+    let folder = Folder::open(&scratch.0).unwrap();
+    let pipe = std::process::Command::new("mkfifo").arg(scratch.path("pipe")).status();
+    assert!(pipe.unwrap().success());
+    assert!(folder.append("pipe").is_err() && folder.open_file("pipe").is_err());
+    symlink("/dev/null", scratch.path("report")).unwrap();
+    write_output(&scratch.path("report"), b"two").unwrap();
+    assert!(!fs::symlink_metadata("/dev/null").unwrap().is_file());
+    assert!(fs::symlink_metadata(scratch.path("report")).unwrap().is_symlink());
+}
+
+#[test]
 fn a_tree_is_removed_up_to_a_bound() {
     let scratch = Scratch::new("remove");
     fs::create_dir_all(scratch.path("tree/a/b/c")).unwrap();
@@ -136,6 +166,17 @@ fn a_folder_is_trusted_that_no_other_user_can_write_to() {
         }
     }
     fs::set_permissions(&scratch.0, fs::Permissions::from_mode(0o755)).unwrap();
+    if rustix::process::geteuid().is_root() {
+        // One of root's own in a folder where every user can put another in its place.
+        let inner = scratch.path("open/inner");
+        fs::create_dir_all(&inner).unwrap();
+        let kept = |mode| {
+            fs::set_permissions(scratch.path("open"), fs::Permissions::from_mode(mode)).unwrap();
+            trusted_folders(inner.as_os_str())
+        };
+        assert_eq!(kept(0o1777), inner);
+        assert_eq!(kept(0o777), "/usr/sbin:/usr/bin:/sbin:/bin", "not the current folder, which nothing means");
+    }
     if given_away(&scratch.0) {
         assert!(!trusted());
     }

@@ -52,11 +52,6 @@ pub(crate) fn command(program: &Path) -> Result<(Command, Way), InteropError> {
     Ok((command, way))
 }
 
-/// Whether Windows programs can be started here.
-pub(crate) fn starts_windows_programs() -> bool {
-    interpreter(Path::new("/")).is_some()
-}
-
 /// The program that starts Windows programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Interpreter {

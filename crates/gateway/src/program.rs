@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// A program's system and processor, as its file's header says.
@@ -22,7 +23,11 @@ impl Kind {
     }
 
     fn read(path: &Path) -> io::Result<Self> {
-        let mut file = File::open(path)?;
+        // What lies there may be another user's pipe, which must not block.
+        let mut file = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+        if !file.metadata()?.is_file() {
+            return Ok(Self::Other);
+        }
         let mut magic = [0; 4];
         file.read_exact(&mut magic)?;
         let mut at = |offset: u32| {

@@ -50,10 +50,18 @@ impl RelayCommand {
         if let Whose::CopyOf(original) = &self.file {
             deploy::restore(original, &self.program)?;
         }
-        let kind = Kind::of(&self.program);
+        // By a name alone it is looked for where no other user can put a program; what is judged is then
+        // what is started.
+        let found = match self.program.to_str().filter(|name| !name.contains('/')) {
+            Some(name) => {
+                foreign::trusted_program(name).ok_or_else(|| SpawnError::NotFound { program: self.program.clone() })?
+            }
+            None => self.program.clone(),
+        };
+        let kind = Kind::of(&found);
         // Looked at for each start: the session whose socket served the last one may have ended.
         let started = match kind {
-            Kind::Windows(_) => interop::command(&self.program).map(Some),
+            Kind::Windows(_) => interop::command(&found).map(Some),
             // Where others may write only a Windows program is started, whatever is found there.
             _ if self.file != Whose::Given => Err(InteropError::NotWindows(self.program.clone())),
             Kind::Linux(_) | Kind::Other => Ok(None),
@@ -61,7 +69,7 @@ impl RelayCommand {
         let (mut relay, way) = match started {
             Ok(Some((mut relay, way))) => {
                 // To Windows the folder of a distro is one on a network share: it costs seconds.
-                if let Some(folder) = self.program.parent().filter(|folder| folder.is_absolute()) {
+                if let Some(folder) = found.parent().filter(|folder| folder.is_absolute()) {
                     relay.current_dir(folder);
                 }
                 (relay, way)
@@ -71,7 +79,7 @@ impl RelayCommand {
                 return Err(SpawnError::new(self.program.clone(), io::Error::from_raw_os_error(libc::ENOEXEC)));
             }
             Ok(None) => {
-                let mut relay = Command::new(&self.program);
+                let mut relay = Command::new(&found);
                 let way = interop::name_socket(&mut relay);
                 (relay, way)
             }
@@ -238,9 +246,9 @@ impl RelayProcess {
 /// Whether the kernel can run a program of that kind.
 fn is_executable(kind: Kind) -> bool {
     match kind {
-        Kind::Windows(_) => interop::starts_windows_programs(),
         Kind::Linux(Some(processor)) => processor == std::env::consts::ARCH || interop::interprets(interop::ELF),
-        Kind::Linux(None) | Kind::Other => true,
+        // Windows programs are interop's.
+        Kind::Linux(None) | Kind::Other | Kind::Windows(_) => true,
     }
 }
 

@@ -128,10 +128,10 @@ pub(crate) struct WayOut {
 }
 
 impl WayOut {
-    pub(crate) fn new(via: Via) -> Self {
+    pub(crate) fn new(via: Via, seed: u64) -> Self {
         Self {
             via,
-            names: Names::default(),
+            names: Names::new(seed),
             peers: Peers::default(),
             troubles: BTreeMap::new(),
             logged: None,
@@ -181,11 +181,15 @@ impl WayOut {
 
     /// The peer of a datagram that an app sends to this address, for the relay. `None` as above.
     pub(crate) fn datagram_to(&mut self, bind: BindId, to: SocketAddr) -> Option<SocketAddr> {
-        match self.names.find(to.ip()) {
-            Found::Plain => Some(to),
-            Found::Named(_, real) => Some(self.peers.sent(bind, to, real)),
-            Found::Unknown => None,
-        }
+        let real = match self.names.find(to.ip()) {
+            Found::Plain => {
+                self.peers.sent_plainly(bind, to);
+                return Some(to);
+            }
+            Found::Named(_, real) => real,
+            Found::Unknown => return None,
+        };
+        Some(self.peers.sent(bind, to, real, |known| self.names.has(to.ip(), known)))
     }
 
     /// By which address an app knows the peer of a datagram for it.

@@ -5,6 +5,7 @@
 
 use crate::limits::MAX_ACCESS_PEERS;
 use std::collections::HashMap;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use wire::HostAccessSettings;
 
@@ -41,28 +42,43 @@ impl Access {
         if let Some(own) = self.own.get(&ip) {
             return *own;
         }
+        // Where it cannot be looked up now it is forbidden, and looked up again the next time.
+        let Ok(own) = looked_up(ip) else { return true };
         if self.own.len() >= MAX_ACCESS_PEERS {
             self.own.clear();
         }
-        let own = is_own(ip);
         self.own.insert(ip, own);
         own
     }
 }
 
+/// Whether the address is one of this host's, as far as that can be looked up now.
+pub(crate) fn is_own(to: IpAddr) -> bool {
+    looked_up(to).unwrap_or_default()
+}
+
 /// Whether the address is one of this host's: loopback, "this host" (RFC 1122 section 3.2.1.3), or one
 /// from which alone this host speaks to it. Nothing is sent.
-pub(crate) fn is_own(to: IpAddr) -> bool {
+///
+/// # Errors
+/// The host has no socket for that.
+fn looked_up(to: IpAddr) -> io::Result<bool> {
     if to.is_loopback() || to.is_unspecified() {
-        return true;
+        return Ok(true);
     }
     let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let from = UdpSocket::bind((any, 0)).and_then(|socket| {
-        socket.connect((to, 9))?;
-        socket.local_addr()
-    });
-    from.is_ok_and(|from| from.ip() == to)
+    let socket = UdpSocket::bind((any, 0))?;
+    match socket.connect((to, 9)) {
+        Ok(()) => Ok(socket.local_addr()?.ip() == to),
+        // It has no way there, so it is another's.
+        Err(error) if NO_WAY.contains(&error.kind()) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
+
+/// What a connect says to an address to which the host has no way.
+const NO_WAY: [io::ErrorKind; 3] =
+    [io::ErrorKind::NetworkUnreachable, io::ErrorKind::HostUnreachable, io::ErrorKind::PermissionDenied];
 
 #[cfg(test)]
 mod tests {

@@ -321,7 +321,7 @@ impl Sockets {
         open.outgoing = Outgoing::Broken;
         open.pending = VecDeque::new();
         open.waker.wake_by_ref();
-        self.suspects.insert(flow, 0);
+        self.suspects.insert(flow, SUSPECT_LOOKS);
         Written::Taken(0)
     }
 
@@ -332,11 +332,13 @@ impl Sockets {
         let mut failed = Vec::new();
         self.suspects.retain(|flow, left| {
             let Some(Flow::Open(open)) = self.flows.get(flow) else { return false };
-            if open.outgoing == Outgoing::Broken || !matches!(open.stream.take_error(), Ok(None)) {
+            *left = left.saturating_sub(1);
+            // A broken one has that long for what lies in its socket; its end shows earlier, where that is read.
+            let is_broken = open.outgoing == Outgoing::Broken;
+            if (is_broken && *left == 0) || (!is_broken && !matches!(open.stream.take_error(), Ok(None))) {
                 failed.push(*flow);
                 return false;
             }
-            *left = left.saturating_sub(1);
             *left > 0
         });
         failed

@@ -36,4 +36,4 @@ pub use stats::{DropReason, Stats};
 pub use tcp::FlowId;
 pub use tcp::flow::Changes;
 pub use udp::BindId;
-pub use uplink::Elsewhere;
+pub use uplink::{Elsewhere, Strays};

@@ -17,7 +17,7 @@ use crate::stats::{DropReason, Stats};
 use crate::tcp::flow::Flow;
 use crate::tcp::{Around, FlowId, Tcp};
 use crate::udp::{BindId, Binds};
-use crate::uplink::Uplink;
+use crate::uplink::{Strays, Uplink};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -378,8 +378,8 @@ impl Stack {
 
     /// The VM's own addresses on its old network whose new conversations come here, from now on; none at
     /// first. What they answer to peers that came in there is reported ([`Event::Elsewhere`]).
-    pub fn set_uplink(&mut self, addresses: &[IpAddr]) {
-        self.uplink.set(addresses);
+    pub fn set_uplink(&mut self, addresses: &[IpAddr], strays: Strays) {
+        self.uplink.set(addresses, strays);
     }
 
     /// Gives back the memory that tables hold for what is gone. Takes time with what is left.

@@ -30,15 +30,28 @@ impl Elsewhere {
     }
 }
 
+/// What a segment of a connection is taken for of which no SYN came here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strays {
+    /// For one that began elsewhere, and goes on there.
+    #[default]
+    Elsewhere,
+    /// For nothing: it is reset, as on any other address. What the tunnel served once must not go on
+    /// past a proxy.
+    Unknown,
+}
+
 /// The addresses, each with the TCP ports from which a SYN came here since it was named.
 #[derive(Debug, Default)]
 pub(crate) struct Uplink {
     addresses: HashMap<IpAddr, Ports>,
+    strays: Strays,
 }
 
 impl Uplink {
     /// Other addresses, from now on. What is known of those that stay is kept.
-    pub(crate) fn set(&mut self, addresses: &[IpAddr]) {
+    pub(crate) fn set(&mut self, addresses: &[IpAddr], strays: Strays) {
+        self.strays = strays;
         self.addresses.retain(|known, _| addresses.contains(known));
         for address in addresses {
             self.addresses.entry(*address).or_default();
@@ -53,11 +66,16 @@ impl Uplink {
     }
 
     /// What a segment that belongs to no connection answers, if it is an answer.
-    pub(crate) fn answer(&self, app: SocketAddr, segment: Kind) -> Option<Elsewhere> {
-        let ports = self.addresses.get(&app.ip())?;
+    pub(crate) fn answer(&mut self, app: SocketAddr, segment: Kind) -> Option<Elsewhere> {
+        let ports = self.addresses.get_mut(&app.ip())?;
         let is_elsewhere = match segment {
-            Kind::Accepting => true,
-            Kind::Other => !ports.contains(app.port()),
+            Kind::Accepting => {
+                // A server's port from now on: what its connections say later is theirs, whatever was
+                // tried from this port before.
+                ports.remove(app.port());
+                true
+            }
+            Kind::Other => self.strays == Strays::Elsewhere && !ports.contains(app.port()),
         };
         is_elsewhere.then_some(Elsewhere::Tcp(app))
     }
@@ -97,6 +115,10 @@ impl Ports {
         self.0[usize::from(port / 64)] |= 1 << (port % 64);
     }
 
+    fn remove(&mut self, port: u16) {
+        self.0[usize::from(port / 64)] &= !(1 << (port % 64));
+    }
+
     fn contains(&self, port: u16) -> bool {
         self.0[usize::from(port / 64)] & 1 << (port % 64) != 0
     }
@@ -112,20 +134,26 @@ mod tests {
         let end = |ip, port| SocketAddr::new(ip, port);
         let mut uplink = Uplink::default();
         assert_eq!(uplink.answer(end(own, 22), Kind::Accepting), None);
-        uplink.set(&[own]);
+        uplink.set(&[own], Strays::Elsewhere);
         for port in [0, 22, 63, 64, u16::MAX] {
             assert_eq!(uplink.answer(end(own, port), Kind::Other), Some(Elsewhere::Tcp(end(own, port))));
             uplink.note_opening(end(own, port));
             uplink.note_opening(end(other, port));
             assert_eq!(uplink.answer(end(own, port), Kind::Other), None, "{port}");
             assert_eq!(uplink.answer(end(own, port), Kind::Accepting), Some(Elsewhere::Tcp(end(own, port))));
+            let server = uplink.answer(end(own, port), Kind::Other);
+            assert_eq!(server, Some(Elsewhere::Tcp(end(own, port))), "a server's port once it has accepted");
             assert_eq!(uplink.answer(end(other, port), Kind::Accepting), None);
+            uplink.note_opening(end(own, port));
         }
         assert_eq!(uplink.answer(end(own, 23), Kind::Other), Some(Elsewhere::Tcp(end(own, 23))));
-        uplink.set(&[own, other]);
+        uplink.set(&[own, other], Strays::Elsewhere);
         assert_eq!(uplink.answer(end(own, 22), Kind::Other), None, "what is known stays");
-        uplink.set(&[other]);
-        uplink.set(&[own]);
+        uplink.set(&[own, other], Strays::Unknown);
+        assert_eq!(uplink.answer(end(own, 23), Kind::Other), None, "it is reset");
+        assert_eq!(uplink.answer(end(own, 23), Kind::Accepting), Some(Elsewhere::Tcp(end(own, 23))));
+        uplink.set(&[other], Strays::Elsewhere);
+        uplink.set(&[own], Strays::Elsewhere);
         assert_eq!(uplink.answer(end(own, 22), Kind::Other), Some(Elsewhere::Tcp(end(own, 22))));
     }
 }

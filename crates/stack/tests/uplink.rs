@@ -11,7 +11,7 @@ const OWN: [u8; 4] = [10, 99, 0, 18];
 
 fn uplink() -> Raw {
     let mut raw = Raw::new(Offload::None);
-    raw.stack.set_uplink(&[IpAddr::from(OWN)]);
+    raw.stack.set_uplink(&[IpAddr::from(OWN)], Strays::Elsewhere);
     raw
 }
 
@@ -28,7 +28,7 @@ fn an_answer_to_a_peer_that_came_in_elsewhere_is_reported_and_not_reset() {
         assert_eq!(raw.events.drain(..).collect::<Vec<_>>(), [elsewhere(port)], "{flags}");
     }
     assert_eq!(raw.stack.stats().dropped(DropReason::Elsewhere), 5);
-    raw.stack.set_uplink(&[]);
+    raw.stack.set_uplink(&[], Strays::Elsewhere);
     raw.feed(&segment(23, 1000, 2000, ACK, &[], b""));
     assert_eq!(raw.turn()[0].flags, RST, "from another address it is an error");
     assert!(raw.events.is_empty());

@@ -4,7 +4,6 @@ use anyhow::Context as _;
 use clap::{Command, ValueEnum};
 use clap_complete::shells;
 use clap_mangen::Man;
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -36,8 +35,8 @@ pub(crate) fn man(command: Command, folder: &Path) -> anyhow::Result<()> {
     let source = format!("{} {}", command.get_name(), command.get_version().unwrap_or_default());
     let mut command = command.disable_help_subcommand(true);
     command.build();
-    fs::create_dir_all(folder)
-        .and_then(|()| pages(&command, &source, folder))
+    foreign::Folder::make(folder, 0o777)
+        .and_then(|_| pages(&command, &source, folder))
         .with_context(|| format!("the manual pages cannot be written to {}", folder.display()))
 }
 

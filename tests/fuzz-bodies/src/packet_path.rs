@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 use underpass_stack::{
     AddressPlan, BindId, Capacity, Changes, Config, Event, Fault, FaultKind, Filtering, FlowId, HostAccess, Ipv6,
-    Marks, Offload, Refusal, RequestId, RxMeta, Stack, Transmit, TxMeta,
+    Marks, Offload, Refusal, RequestId, RxMeta, Stack, Strays, Transmit, TxMeta,
 };
 
 const GATEWAY_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
@@ -254,7 +254,10 @@ impl Run {
             (4, _, Some(request)) => self.stack.answer_query(request, &vec![1; n], out),
             (5, _, Some(request)) => self.stack.echo_reply(request, 9, &vec![1; n], out),
             (6, _, Some(request)) => self.stack.echo_error(now, request, fault, out),
-            (8, _, _) => self.stack.set_uplink(if n & 1 == 0 { &[] } else { &[APP] }),
+            (8, _, _) => {
+                let strays = if n & 2 == 0 { Strays::Elsewhere } else { Strays::Unknown };
+                self.stack.set_uplink(if n & 1 == 0 { &[] } else { &[APP] }, strays);
+            }
             (7, _, _) => self.stack.set_ipv6(if n & 1 == 0 { Ipv6::Enabled } else { Ipv6::Disabled }),
             _ => {}
         }

@@ -57,6 +57,21 @@ except OSError:
     pass
 "#;
 
+/// Ends the servers of a script when it goes: they are nobody's children.
+struct Servers<'a>(&'a str);
+
+impl Drop for Servers<'_> {
+    fn drop(&mut self) {
+        for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let words = fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let is_one = words.split(|byte| *byte == 0).any(|word| word == self.0.as_bytes());
+            if let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()).filter(|_| is_one) {
+                send_signal(pid, "KILL");
+            }
+        }
+    }
+}
+
 /// A folder that every user may write to, as WSL's shared one.
 fn open_to_all(scratch: &Scratch, name: &str) -> String {
     let folder = scratch.path(name);
@@ -101,6 +116,7 @@ fn a_squatted_place_gives_root_no_false_status_and_no_false_proxy() {
     }
     let scratch = Scratch::new();
     let serve = scratch.file("serve.py", SERVE);
+    let _servers = Servers(&serve);
     for (number, (name, attack)) in squats(&serve).into_iter().enumerate() {
         let shared = open_to_all(&scratch, &format!("shared-{number}"));
         let told = after(&shared, &attack, &["status"]);
@@ -119,6 +135,7 @@ fn what_a_status_says_is_shown_and_not_obeyed_by_a_terminal() {
     }
     let scratch = Scratch::new();
     let serve = scratch.file("serve.py", SERVE);
+    let _servers = Servers(&serve);
     fs::create_dir(scratch.path("run")).unwrap();
     // Of root's own, as where a host or a proxy says something that a status repeats.
     let served = Command::new("/usr/bin/python3").args([&serve, &scratch.path("run/control.sock")]).status().unwrap();
@@ -616,13 +633,14 @@ const BY_PATH: [&str; 7] =
     ["fs::write(", "fs::copy(", "set_permissions(", "chown(", "OpenOptions", "File::create(", "fs::rename("];
 
 /// Files that write only where root alone may: `/etc/systemd`, `/usr/local/lib`, `/run/underpass`,
-/// `/proc/sys`, `/dev/net/tun`, and root's own folder of former settings.
+/// `/proc/sys`, `/dev/net/tun`, and the folder of former settings, which is root's own unless `--state`
+/// names another.
 const ROOTS_OWN: [&str; 7] = [
     "crates/gateway/src/instance.rs",
     "crates/gateway/src/interop.rs",
     "crates/gateway/src/keep_alive.rs",
     "crates/gateway/src/net/link.rs",
-    "crates/gateway/src/tap/offload.rs",
+    "crates/gateway/src/tap/open.rs",
     "crates/underpass/src/service.rs",
     "crates/underpass/src/settings/journal.rs",
 ];

@@ -85,7 +85,7 @@ way = sys.argv[1]
 out = sys.stdout.buffer
 def frame(kind, id=0, payload=b''):
     return struct.pack('<I', kind | len(payload) << 8) + struct.pack('<I', id) + payload
-def hello(version=3):
+def hello(version=4):
     return frame(1, 0, b'UNDERPAS' + struct.pack('<HIII', version, 31, 1000, 1000) + b'fake 0')
 seed, number, heard = None, 0, False
 def sealed(data):

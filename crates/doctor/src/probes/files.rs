@@ -1,21 +1,27 @@
 //! Files of this distro that say how its network is.
 
 use crate::facts::ResolvConf;
-use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxAttributes, StatxFlags, statx};
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 
 /// Most bytes of a file that are looked at: none of these has any business with more.
 const MOST: u64 = 256 * 1024;
 
-/// The text of a file, if there is one that this user may read.
+/// The text of a file, if there is one that this user may read. Links are followed as other programs
+/// follow them; a pipe does not block.
 #[must_use]
 pub fn text(path: &Path) -> Option<String> {
-    let file = fs::metadata(path).ok()?;
-    if !file.is_file() || file.len() > MOST {
+    let file =
+        rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty());
+    let file = fs::File::from(file.ok()?);
+    if !file.metadata().ok()?.is_file() {
         return None;
     }
-    fs::read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    let mut bytes = Vec::new();
+    file.take(MOST + 1).read_to_end(&mut bytes).ok()?;
+    (bytes.len() as u64 <= MOST).then(|| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// `/etc/resolv.conf`, or another at its place.

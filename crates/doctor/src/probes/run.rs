@@ -17,7 +17,7 @@ pub(super) async fn run_within(program: &str, words: &[&str], patience: Duration
     command.args(words).env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);
     // Users' shells often lack these folders, where `nft`, `iptables-save` and others are.
     let mut path = foreign::trusted_path();
-    path.push(":/usr/sbin:/sbin");
+    path.push(if path.is_empty() { "/usr/sbin:/sbin" } else { ":/usr/sbin:/sbin" });
     command.env("PATH", path);
     timeout(patience, command.output()).await.ok()?.ok()
 }

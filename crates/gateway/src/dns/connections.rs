@@ -160,8 +160,15 @@ impl Connection {
 
     /// Whether the gateway should close its side: the client has, and has all its answers; or it is idle.
     pub fn is_over(&self, now: Instant) -> bool {
-        let nothing_left = self.in_flight == 0 && self.output.is_empty() && !self.is_handed_on();
+        let answered = self.in_flight == 0 && self.output.is_empty() && !self.has_query();
+        let nothing_left = answered && !self.is_handed_on();
         nothing_left && (self.client == Half::Finished || now >= self.last + DNS_IDLE)
+    }
+
+    /// Whether a whole query waits, such as a transfer behind answers that are still on their way.
+    fn has_query(&self) -> bool {
+        let length = self.input.split_first_chunk::<LENGTH>();
+        length.is_some_and(|(length, rest)| rest.len() >= usize::from(u16::from_be_bytes(*length)))
     }
 
     /// Whether a client that asks nothing and takes nothing holds it.

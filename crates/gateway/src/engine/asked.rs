@@ -15,8 +15,6 @@ pub(crate) enum Asker {
     Echo { request: stack::RequestId },
     /// The gateway itself.
     Facts,
-    /// The gateway, for a DNS connection that is to be handed on to one of the host's servers.
-    Servers { flow: stack::FlowId },
 }
 
 /// A question under way.
@@ -82,7 +80,7 @@ impl Asked {
     /// DNS queries and echo requests under way.
     pub(crate) fn count(&self) -> (usize, usize) {
         self.waiting.values().fold((0, 0), |(dns, echo), question| match question.asker {
-            Asker::Udp { .. } | Asker::Tcp { .. } | Asker::Servers { .. } => (dns + 1, echo),
+            Asker::Udp { .. } | Asker::Tcp { .. } => (dns + 1, echo),
             Asker::Echo { .. } => (dns, echo + 1),
             Asker::Facts => (dns, echo),
         })

@@ -163,7 +163,7 @@ impl Core {
             dns_answers: BTreeMap::new(),
             past_bytes: UpDown::default(),
             drops: ShellDrops::default(),
-            way_out: via.map(WayOut::new).map(Box::new),
+            way_out: via.map(|via| Box::new(WayOut::new(via, crate::seed()))),
             full: Full::default(),
             elsewhere: Conversations::default(),
         }
@@ -211,12 +211,14 @@ impl Core {
             Event::Flow { flow, changes } => self.flow_changed(lanes, flow, changes),
             Event::Bind { bind, app } => self.bind(lanes, bind, app),
             Event::Datagram { bind, peer, marks, bytes } => {
+                // One that has no lane any more has nothing to be remembered for it either.
+                let Some(lane) = self.binds.lane(bind) else { return };
                 let way_out = self.way_out.as_deref_mut();
                 let Some(real) = way_out.map_or(Some(peer), |way_out| way_out.datagram_to(bind, peer)) else {
                     self.drops.stand_ins += 1;
                     return self.stack.deliver_peer_error(now, bind, peer, via::NOWHERE, &mut self.tap);
                 };
-                if let Some(session) = self.binds.lane(bind).and_then(|lane| lanes[lane].ready()) {
+                if let Some(session) = lanes[lane].ready() {
                     let (bind, marks) = (wire::BindId(bind.0), marks_on_wire(marks));
                     session.send(&Frame::Datagram { bind, peer: real, marks, bytes: &bytes });
                 }
@@ -449,10 +451,8 @@ impl Core {
                 }
             }
             Frame::Facts { request, json } => {
-                let Some(question) = self.asked.take(lane, request) else { return };
-                self.facts(json);
-                if let Asker::Servers { flow } = question.asker {
-                    self.servers_known(now, lane, session, flow);
+                if self.asked.take(lane, request).is_some() {
+                    self.facts(json);
                 }
             }
             Frame::ViaTrouble { words } => {
@@ -522,7 +522,6 @@ impl Core {
                     self.dns_woken.push(flow);
                 }
             }
-            (Asker::Servers { flow }, _) => self.take_back(now, flow),
             (Asker::Echo { .. } | Asker::Facts, _) => {}
         }
     }

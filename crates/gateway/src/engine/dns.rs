@@ -132,31 +132,21 @@ impl Core {
         }
     }
 
-    /// Has a server answer a connection from here on: one that the host's resolver asks at this moment.
+    /// Has a server answer a connection from here on: one of those that the host's resolver asks, as a
+    /// relay has last said.
     fn hand_on(&mut self, now: Instant, lanes: &mut [Lane], flow: FlowId) {
         self.totals.dns += 1;
-        let Some(connection) = self.dns.get_mut(&flow) else { return };
-        connection.hand_on(Vec::new());
-        // As for any connection: one lane has room for it, or none.
-        let picked = pick(lanes, flow.0, &mut self.drops, |_, session| has_room(session));
-        let asked = picked.and_then(|(lane, session)| {
-            let question = Question { lane, asker: Asker::Servers { flow }, query: Vec::new() };
-            let request = self.asked.insert(now, question)?;
-            session.send(&Frame::AskFacts { request });
-            Some(())
-        });
-        if asked.is_none() {
-            self.take_back(now, flow);
-        }
-    }
-
-    /// The host's servers are known; a relay is to connect to one of them.
-    pub(super) fn servers_known(&mut self, now: Instant, lane: usize, session: &mut Session, flow: FlowId) {
         let servers = self.servers();
         let Some(connection) = self.dns.get_mut(&flow) else { return };
         connection.hand_on(servers);
-        self.flows.insert(flow, Flow::new(lane));
-        self.try_server(now, session, flow);
+        // As for any connection: one lane has room for it, or none.
+        match pick(lanes, flow.0, &mut self.drops, |_, session| has_room(session)) {
+            None => self.take_back(now, flow),
+            Some((lane, session)) => {
+                self.flows.insert(flow, Flow::new(lane));
+                self.try_server(now, session, flow);
+            }
+        }
     }
 
     /// Tries the next server of a connection that is handed on.
@@ -175,7 +165,7 @@ impl Core {
         }
     }
 
-    /// The servers that the host's resolver asks, as a relay has last told.
+    /// Port 53 of the host's servers.
     fn servers(&self) -> Vec<SocketAddr> {
         let wish = self.wish.borrow();
         let servers = wish.host.iter().flat_map(|host| &host.dns_servers);

@@ -21,7 +21,7 @@ use crate::limits::{TAP_TURN_BYTES, TAP_TURN_FRAMES, WITHDRAW_AFTER};
 use crate::network::{Network, NetworkState, Wish};
 use crate::tap::{READ_BUFFER, Tap};
 use crate::via::{Via, ViaRefusal};
-use stack::{AddressPlan, Ipv6, Stack};
+use stack::{AddressPlan, Ipv6, Stack, Strays};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -212,7 +212,8 @@ impl Engine {
                     }
                     self.core.ipv6 = if state.ipv6 { Ipv6::Enabled } else { Ipv6::Disabled };
                     self.core.stack.set_ipv6(self.core.ipv6);
-                    self.core.stack.set_uplink(&state.uplink);
+                    let strays = if self.core.way_out.is_some() { Strays::Unknown } else { Strays::Elsewhere };
+                    self.core.stack.set_uplink(&state.uplink, strays);
                     self.network_state = state;
                 }
                 Err(error) => return Some(EngineError::Network(error)),

@@ -1,6 +1,7 @@
 //! DNS answers with stand-ins in place of real addresses.
 
-use super::pool::Names;
+use super::pool::{Names, is_stand_in};
+use crate::dns::front;
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::svcb::SvcParamKey;
 use hickory_proto::rr::rdata::{A, AAAA};
@@ -14,32 +15,53 @@ const TTL: u32 = 1;
 /// A DNS answer as an app gets it where names matter, or `None` where it may stay as it came. An answer
 /// with addresses becomes one with the name's stand-in; what else an answer says of addresses (hints of
 /// HTTPS records, addresses of mail and name servers) is left out, since an app that took it would connect
-/// without the name. `is_outside` tells which addresses can be reached through the tunnel; answers with
-/// none of those stay.
+/// without the name. `is_outside` tells which addresses can be reached through the tunnel; an answer with
+/// none of those stays. No answer gives an app another name's stand-in: one that cannot be read becomes
+/// a failure.
 pub(crate) fn with_stand_ins(
     names: &mut Names,
     message: &[u8],
     is_outside: impl Fn(IpAddr) -> bool,
 ) -> Option<Vec<u8>> {
-    let mut answer = Message::from_vec(message).ok()?;
-    let [question] = &answer.queries[..] else { return None };
+    let Ok(answer) = Message::from_vec(message) else { return Some(front::failure(message, front::SERVFAIL)) };
+    let family = family_asked_for(&answer);
+    if let Some(family) = family
+        && let Some(named) = named(names, answer.clone(), family, is_outside)
+    {
+        return named.to_vec().ok();
+    }
+    let is_left_out = |ip| family.is_none() || is_stand_in(ip);
+    without_addresses(answer, is_left_out)?.to_vec().ok()
+}
+
+/// The family of addresses that a message asks for.
+fn family_asked_for(message: &Message) -> Option<Family> {
+    let [question] = &message.queries[..] else { return None };
+    if question.query_type() == RecordType::A {
+        Some(Family::V4)
+    } else if question.query_type() == RecordType::AAAA {
+        Some(Family::V6)
+    } else {
+        None
+    }
+}
+
+/// The answer with the stand-in of the name that was asked for; `None` where it gets none.
+fn named(
+    names: &mut Names,
+    mut answer: Message,
+    family: Family,
+    is_outside: impl Fn(IpAddr) -> bool,
+) -> Option<Message> {
+    let question = answer.queries.first()?;
     let plain = answer.metadata.message_type == MessageType::Response
         && answer.metadata.op_code == OpCode::Query
+        && answer.metadata.response_code == ResponseCode::NoError
         && question.query_class() == DNSClass::IN;
-    if !plain {
-        return None;
-    }
-    let family = if question.query_type() == RecordType::A {
-        Family::V4
-    } else if question.query_type() == RecordType::AAAA {
-        Family::V6
-    } else {
-        return without_addresses(answer);
-    };
     let asked = question.name().clone();
     let name = asked.to_ascii().to_ascii_lowercase();
     let name = name.trim_end_matches('.');
-    if !is_host(name) || answer.metadata.response_code != ResponseCode::NoError {
+    if !plain || !is_host(name) {
         return None;
     }
     let real = answer.answers.iter().filter_map(|record| record.data.ip_addr());
@@ -53,15 +75,15 @@ pub(crate) fn with_stand_ins(
     answer.additionals.clear();
     answer.metadata.authoritative = false;
     answer.metadata.authentic_data = false;
-    answer.to_vec().ok()
+    Some(answer)
 }
 
-/// The same answer without addresses; `None` where it has none.
-fn without_addresses(mut answer: Message) -> Option<Vec<u8>> {
+/// The same answer without such addresses, and without hints; `None` where it has none of them.
+fn without_addresses(mut answer: Message, is_left_out: impl Fn(IpAddr) -> bool) -> Option<Message> {
     let mut changed = false;
     for section in [&mut answer.answers, &mut answer.authorities, &mut answer.additionals] {
         let before = section.len();
-        section.retain(|record| record.data.ip_addr().is_none());
+        section.retain(|record| !record.data.ip_addr().is_some_and(&is_left_out));
         changed |= section.len() < before;
         for record in section {
             let params = if let RData::SVCB(service) = &mut record.data {
@@ -77,7 +99,7 @@ fn without_addresses(mut answer: Message) -> Option<Vec<u8>> {
         }
     }
     answer.metadata.authentic_data &= !changed;
-    changed.then(|| answer.to_vec().ok()).flatten()
+    changed.then_some(answer)
 }
 
 /// Whether a name can be a host's (RFC 1123 section 2.1, and underscores, which some have).
@@ -126,7 +148,7 @@ mod tests {
 
     #[test]
     fn an_address_becomes_the_names_stand_in_whatever_alias_led_to_it() {
-        let mut names = Names::default();
+        let mut names = Names::new(0);
         let alias = RData::CNAME(CNAME(Name::from_str("alias.test.").unwrap()));
         let records = vec![
             ("First.test.", alias.clone()),
@@ -147,7 +169,7 @@ mod tests {
 
     #[test]
     fn what_has_no_address_outside_stays_as_it_came() {
-        let mut names = Names::default();
+        let mut names = Names::new(0);
         let mut query = response("a.test.", RecordType::A, vec![("a.test.", data(ip("192.0.2.1")))]);
         query.metadata.message_type = MessageType::Query;
         let mut gone = response("a.test.", RecordType::A, Vec::new());
@@ -158,15 +180,39 @@ mod tests {
         for message in [query, gone, loopback, wildcard, empty] {
             assert_eq!(rewritten(&mut names, &message), None, "{message}");
         }
-        for bytes in [&b""[..], &[0; 12], &[0xff; 40]] {
-            assert_eq!(with_stand_ins(&mut names, bytes, |_| true), None);
-        }
+        assert_eq!(with_stand_ins(&mut names, &[0; 12], |_| true), None, "no question");
         assert_eq!(names.count(), 0);
     }
 
     #[test]
+    fn no_answer_gives_another_names_stand_in() {
+        let mut names = Names::new(0);
+        let mine = response("a.test.", RecordType::A, vec![("a.test.", data(ip("192.0.2.1")))]);
+        let stand_in = rewritten(&mut names, &mine).unwrap().answers[0].data.ip_addr().unwrap();
+        let bait = |name: &str, records: &[IpAddr]| {
+            response(name, RecordType::A, records.iter().map(|ip| ("x.test.", data(*ip))).collect())
+        };
+        let mut failed = bait("b.test.", &[stand_in]);
+        failed.metadata.response_code = ResponseCode::ServFail;
+        let mut two = bait("b.test.", &[stand_in]);
+        two.add_query(Query::query(Name::from_str("c.test.").unwrap(), RecordType::A));
+        let odd = bait("*.test.", &[ip("127.0.0.1"), stand_in]);
+        for message in [failed, two, odd] {
+            let left = rewritten(&mut names, &message).unwrap();
+            assert!(left.answers.iter().all(|record| record.data.ip_addr() != Some(stand_in)), "{left}");
+        }
+        // One that another's parser may read where ours does not: its last record is cut off.
+        let whole = bait("b.test.", &[stand_in, ip("192.0.2.1")]).to_vec().unwrap();
+        for broken in [&whole[..whole.len() - 2], b"", &[0xff; 40]] {
+            let failure = with_stand_ins(&mut names, broken, |_| true).unwrap();
+            let failure = Message::from_vec(&failure).unwrap();
+            assert!(failure.answers.is_empty() && failure.metadata.response_code == ResponseCode::ServFail);
+        }
+    }
+
+    #[test]
     fn other_records_lose_their_addresses_and_nothing_else() {
-        let mut names = Names::default();
+        let mut names = Names::new(0);
         let hint = |key, value| (key, value);
         let service = SVCB::new(
             1,
@@ -226,7 +272,7 @@ mod tests {
         fn no_connection_goes_to_a_name_that_its_own_user_has_not_asked_for(
             acts in proptest::collection::vec(act(), 1..24)
         ) {
-            let mut names = Names::default();
+            let mut names = Names::new(0);
             let mut asked: [HashSet<String>; 3] = Default::default();
             let mut got: [Vec<IpAddr>; 3] = Default::default();
             for act in acts {

@@ -32,7 +32,7 @@ pub(crate) enum Found<'a> {
 }
 
 /// The names that are known. At most [`MAX_NAMES`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Names {
     numbers: HashMap<Box<str>, u32>,
     entries: HashMap<u32, Entry>,
@@ -63,6 +63,22 @@ enum State {
 }
 
 impl Names {
+    /// None are known. Numbers are given from the one behind `first` on: a gateway that starts anew
+    /// begins elsewhere, so that an app that has kept a stand-in of the former one most likely reaches
+    /// nothing, and not another name.
+    pub(crate) fn new(first: u64) -> Self {
+        // Less than `LAST`, so that it fits.
+        let last = u32::try_from(first % u64::from(LAST)).unwrap_or_default();
+        Self {
+            numbers: HashMap::new(),
+            entries: HashMap::new(),
+            resolved: BTreeMap::new(),
+            connected: BTreeMap::new(),
+            now: 0,
+            last,
+        }
+    }
+
     /// The stand-in of a name for which these are the real addresses now. Addresses of the other family
     /// and those beyond [`MAX_REAL_ADDRESSES`] are ignored; `None` where none is left.
     pub(crate) fn stand_in(&mut self, name: &str, family: Family, real: &[IpAddr]) -> Option<IpAddr> {
@@ -99,6 +115,15 @@ impl Names {
             IpAddr::V6(_) => nth(&entry.v6, turn).map(IpAddr::from),
         };
         real.map_or(Found::Unknown, |real| Found::Named(&entry.name, real))
+    }
+
+    /// Whether an address is one of those that a stand-in's name has now.
+    pub(crate) fn has(&self, stand_in: IpAddr, real: IpAddr) -> bool {
+        let entry = number(stand_in).and_then(|number| self.entries.get(&number));
+        entry.is_some_and(|entry| match real {
+            IpAddr::V4(real) => entry.v4.contains(&real),
+            IpAddr::V6(real) => entry.v6.contains(&real),
+        })
     }
 
     /// How many names are known.
@@ -163,6 +188,11 @@ fn number(address: IpAddr) -> Option<u32> {
     (number <= LAST + 1).then_some(number)
 }
 
+/// Whether an address can be a stand-in.
+pub(super) fn is_stand_in(address: IpAddr) -> bool {
+    number(address.to_canonical()).is_some()
+}
+
 fn nth<T: Copy>(list: &[T], turn: usize) -> Option<T> {
     list.get(turn.checked_rem(list.len())?).copied()
 }
@@ -196,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_name_has_one_stand_in_of_each_family_and_two_names_on_one_address_have_two() {
-        let mut names = Names::default();
+        let mut names = Names::new(0);
         let first = resolve(&mut names, "a.test", "192.0.2.1");
         assert_eq!(first, ip("198.18.0.1"));
         assert_eq!(resolve(&mut names, "a.test", "2001:db8::1"), ip("fd75:6e64:6572:1::1"));
@@ -212,7 +242,7 @@ mod tests {
 
     #[test]
     fn connections_take_a_names_addresses_in_turn_up_to_a_bound() {
-        let mut names = Names::default();
+        let mut names = Names::new(0);
         let real: Vec<IpAddr> = (0..200).map(|n| IpAddr::from([192, 0, 2, n])).collect();
         let stand_in = names.stand_in("a.test", Family::V4, &real).unwrap();
         let mut seen = Vec::new();
@@ -226,7 +256,7 @@ mod tests {
 
     #[test]
     fn what_stands_for_nothing_is_neither_a_name_nor_an_address_outside() {
-        let mut names = Names::default();
+        let mut names = Names::new(0);
         resolve(&mut names, "a.test", "192.0.2.1");
         for unknown in ["198.18.0.0", "198.18.0.2", "198.19.255.255", "fd75:6e64:6572:1::", "fd75:6e64:6572:1::1"] {
             assert_eq!(names.find(ip(unknown)), Found::Unknown, "{unknown}");
@@ -239,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_questions_pushes_out_no_name_in_use_and_gives_no_number_anew_soon() {
-        let mut names = Names::default();
+        let mut names = Names::new(0);
         let used: Vec<_> = (0..MAX_NAMES / 2)
             .map(|n| {
                 let stand_in = resolve(&mut names, &format!("used{n}.test"), "192.0.2.1");
@@ -262,7 +292,7 @@ mod tests {
 
     #[test]
     fn where_all_names_are_in_use_the_one_that_was_used_longest_ago_goes() {
-        let mut names = Names::default();
+        let mut names = Names::new(0);
         let mut stand_ins = Vec::new();
         for n in 0..=MAX_NAMES {
             let stand_in = resolve(&mut names, &format!("{n}.test"), "192.0.2.1");

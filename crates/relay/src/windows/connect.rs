@@ -102,10 +102,14 @@ fn is_of_the_way(error: &io::Error) -> bool {
 
 /// The router at which an echo request ends that may go so many hops; `None` if it ends at none.
 async fn ended_by(load: fn() -> icmp::Functions, to: IpAddr, hops: NonZeroU8) -> Option<Fault> {
-    let _permit = HOP_PINGS.try_acquire().ok()?;
+    let permit = HOP_PINGS.try_acquire().ok()?;
     let (tell, mut told) = mpsc::channel(1);
-    // Only a connect that ended meanwhile is not there to hear it.
-    let tell = move |_, reply: Option<icmp::Reply>| drop(tell.try_send(reply.and_then(outcome)));
+    // Only a connect that ended meanwhile is not there to hear it. The pinger's thread may outlive it,
+    // and has the permit to its end.
+    let tell = move |_, reply: Option<icmp::Reply>| {
+        let _held = &permit;
+        drop(tell.try_send(reply.and_then(outcome)));
+    };
     let pinger = Pinger::start(load(), PINGS, tell).ok()?;
     pinger.send(Request { id: RequestId(0), to, marks: Marks::of_ttl(hops.get()), payload: Vec::new() });
     match told.recv().await.flatten()? {

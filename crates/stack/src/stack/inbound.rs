@@ -172,6 +172,9 @@ impl Stack {
             }
             Arrived::Anew(flow) => {
                 self.tell(Event::ConnectAbandoned { flow });
+                if self.is_off(packet) {
+                    return Err(DropReason::Ipv6Off);
+                }
                 self.uplink.note_opening(SocketAddr::new(packet.src, seg.src_port));
                 self.may_tell()?;
             }
