@@ -1,5 +1,6 @@
 //! Who is at the other end of a socket.
 
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use std::io;
 use std::os::unix::net::UnixStream;
 
@@ -8,6 +9,7 @@ use std::os::unix::net::UnixStream;
 /// # Errors
 /// The kernel does not tell.
 pub fn is_trusted_peer(stream: &UnixStream) -> io::Result<bool> {
-    let peer = rustix::net::sockopt::socket_peercred(stream)?;
-    Ok(crate::is_own(peer.uid.as_raw()))
+    // By nix: the peer's process id is 0 where it is in another pid namespace, as every other distro's
+    // is, and rustix' type has no such id (it then gives an error without a number).
+    Ok(crate::is_own(getsockopt(stream, PeerCredentials)?.uid()))
 }

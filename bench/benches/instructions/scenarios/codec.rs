@@ -51,7 +51,7 @@ fn encode_control() -> Work {
         for n in 0..CONTROL {
             black_box(control(n)).encode(&mut out);
         }
-        assert_eq!(out.len(), CONTROL * HEADER + CONTROL / 4 * (4 + 7 + 4 + 4));
+        assert_eq!(out.len(), CONTROL * HEADER + CONTROL / 4 * (4 + 8 + 4 + 4));
     })
 }
 
