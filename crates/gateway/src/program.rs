@@ -1,8 +1,9 @@
 //! What kind of program a file is: for which system, and for which processor.
 
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// A program's system and processor, as its file's header says.
@@ -24,7 +25,8 @@ impl Kind {
 
     fn read(path: &Path) -> io::Result<Self> {
         // What lies there may be another user's pipe, which must not block.
-        let mut file = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let mut file = File::from(open(path, flags, Mode::empty())?);
         if !file.metadata()?.is_file() {
             return Ok(Self::Other);
         }
