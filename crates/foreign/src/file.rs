@@ -16,7 +16,7 @@ use std::path::Path;
 pub struct FileTraits {
     /// Its permissions; none for those that the umask leaves to a new file.
     pub mode: Option<u32>,
-    /// Its owner and group; none for whoever makes it.
+    /// Its owner and group; `None` leaves the maker's.
     pub owner: Option<(u32, u32)>,
 }
 
@@ -29,7 +29,7 @@ pub struct Read {
     pub traits: FileTraits,
 }
 
-/// A part of a name that nobody can guess: the hasher's key is the system's randomness.
+/// A part of a name that cannot be guessed: the hasher's key is the system's randomness.
 pub(crate) fn random() -> String {
     format!("{:016x}", RandomState::new().build_hasher().finish())
 }

@@ -125,7 +125,7 @@ impl Folder {
         }
     }
 
-    /// Makes a folder with a name that nobody can guess, for this user alone. Gives its name too.
+    /// Makes a folder with a name that cannot be guessed, for this user alone. Gives its name too.
     ///
     /// # Errors
     /// It cannot be made.

@@ -38,23 +38,6 @@ fn a_source_endpoint_has_one_bind_for_all_peers() {
 }
 
 #[test]
-fn strangers_neither_reach_an_app_nor_keep_its_bind_unless_the_filtering_lets_them() {
-    let stranger: SocketAddr = "7.7.7.7:7".parse().unwrap();
-    let mut rig = Rig::new(1500);
-    let bind = rig.bind(APP, PEER);
-    rig.wait(Duration::from_secs(20));
-    rig.out(|s, now, out| s.deliver_datagram(now, bind, stranger, b"hi", Marks::of_ttl(50), out));
-    assert_eq!(rig.wait(Duration::from_secs(11)), [Event::Unbind { bind }]);
-
-    let mut config = config(Offload::None, 1500);
-    config.udp_filtering = Filtering::EndpointIndependent;
-    rig.stack = Stack::new(config, rig.now);
-    let bind = rig.bind(APP, PEER);
-    let sent = rig.out(|s, now, out| s.deliver_datagram(now, bind, stranger, b"hi", Marks::of_ttl(50), out));
-    assert_eq!(sent.len(), 1);
-}
-
-#[test]
 fn binds_end_when_idle_and_the_oldest_goes_first() {
     let mut rig = Rig::new(1500);
     let one_way = rig.bind(APP, PEER);
