@@ -399,3 +399,38 @@ fn in_a_crowd_connections_that_never_answer_give_way() {
     });
     assert!(taken.is_some_and(|refused| refused < 20), "{taken:?} refused");
 }
+
+#[test]
+fn a_look_while_there_was_room_does_not_stand_for_one_when_there_is_none() {
+    const COUNT: u16 = 2000;
+    const CROWDED: u16 = 1500;
+    let mut config = config(Offload::None, 1500);
+    config.capacity.flows = COUNT.into();
+    let mut raw = Raw::with(config);
+    for n in 0..CROWDED {
+        raw.open(20_000 + n, 1000);
+    }
+    // The next one makes the stack ask those that have been silent, and all of them live.
+    raw.wait(SWEEP_SILENT.0);
+    let mut seen = raw.syn(20_000 + CROWDED, 1000);
+    let end = raw.now + SECOND * 2;
+    loop {
+        for seen in seen.iter().filter(|seen| seen.flags == ACK) {
+            raw.feed(&segment(seen.port, seen.ack, seen.seq.wrapping_add(1), ACK, &[], &[]));
+        }
+        seen = raw.turn();
+        if seen.is_empty() {
+            let Some(at) = raw.stack.next_deadline().filter(|at| *at < end) else { break };
+            raw.wait(at - raw.now);
+            seen = raw.turn();
+        }
+    }
+    for n in CROWDED + 1..COUNT {
+        raw.open(20_000 + n, 1000);
+    }
+    assert!(raw.stack.stats().probes >= u64::from(COUNT) / 2, "{:?}", raw.stack.stats());
+    // Then their kernel forgets them all.
+    raw.wait(SWEEP_ANSWERS + SWEEP_SILENT.1);
+    let (taken, tries) = insist(&mut raw, 4000, |raw, seen| raw.feed(&unknown(seen)));
+    assert!(taken && tries <= 2, "{taken} after {tries}");
+}

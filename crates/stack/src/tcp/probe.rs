@@ -99,8 +99,28 @@ pub(super) struct Sweep {
     ended: Option<Instant>,
     /// How many it asked.
     asked: usize,
+    /// Why the last one began.
+    cause: Cause,
+}
+
+/// Why a table is looked over.
+#[derive(Clone, Copy, Debug, Default)]
+enum Cause {
+    /// It has some room left.
+    #[default]
+    Crowded,
+    /// It has none.
+    Full,
+}
+
+impl Cause {
     /// Whoever said something so short a time ago is left alone.
-    silent: Duration,
+    fn silent(self) -> Duration {
+        match self {
+            Self::Crowded => SWEEP_SILENT.0,
+            Self::Full => SWEEP_SILENT.1,
+        }
+    }
 }
 
 impl Tcp {
@@ -115,14 +135,15 @@ impl Tcp {
         if count * 4 < most * CROWDED_QUARTERS || self.sweep.next.is_some() {
             return;
         }
-        let again = match self.sweep.asked {
-            _ if count < most => SWEEP_AGAIN.0,
-            0 => SWEEP_ANSWERS,
-            _ => SWEEP_AGAIN.1,
+        let cause = if count < most { Cause::Crowded } else { Cause::Full };
+        let again = match (cause, self.sweep.cause) {
+            (Cause::Crowded, _) => SWEEP_AGAIN.0,
+            (Cause::Full, Cause::Crowded) => Duration::ZERO,
+            (Cause::Full, Cause::Full) if self.sweep.asked == 0 => SWEEP_ANSWERS,
+            (Cause::Full, Cause::Full) => SWEEP_AGAIN.1,
         };
         if self.sweep.ended.is_none_or(|ended| now >= ended + again) {
-            self.sweep.silent = if count < most { SWEEP_SILENT.0 } else { SWEEP_SILENT.1 };
-            self.sweep = Sweep { left: self.slots.len(), next: Some(now), asked: 0, ..self.sweep };
+            self.sweep = Sweep { left: self.slots.len(), next: Some(now), asked: 0, cause, ..self.sweep };
             self.sweep_some(now);
         }
     }
@@ -147,7 +168,7 @@ impl Tcp {
             (self.sweep.hand, self.sweep.left) = (index + 1, self.sweep.left - 1);
             let slot = &mut self.slots[index];
             let Some(Entry::Open(flow)) = &mut slot.entry else { continue };
-            if !flow.may_be_stale(now, self.sweep.silent) {
+            if !flow.may_be_stale(now, self.sweep.cause.silent()) {
                 continue;
             }
             flow.ask = Queued::Yes;
