@@ -593,6 +593,8 @@ pub struct ProxyProbe {
     pub resolved: Outcome,
     /// The port took a connection.
     pub opened: Outcome,
+    /// It speaks TLS; tried where the setting says `https://`. What else it speaks is not tried then.
+    pub tls: Outcome,
     /// It speaks HTTP CONNECT.
     pub http: Outcome,
     /// It speaks SOCKS5.

@@ -10,7 +10,7 @@ use wording::Language;
 /// The document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Document {
-    /// Whether nothing but hints was found.
+    /// Whether nothing but hints was found, and no step's answer is no or not known.
     pub well: bool,
     /// What is wrong, the worst first.
     pub findings: Vec<Told>,
@@ -70,7 +70,7 @@ impl Document {
     #[must_use]
     pub fn new(facts: &Facts, diagnosis: &Diagnosis, language: Language) -> Self {
         Self {
-            well: !diagnosis.has_problems(),
+            well: diagnosis.is_well(),
             findings: diagnosis.findings.iter().map(|finding| Told::new(finding, language)).collect(),
             skipped: diagnosis.skipped.iter().map(|check| check.id.to_owned()).collect(),
             steps: diagnosis.steps.clone(),

@@ -32,6 +32,16 @@ impl Question {
             Self::Proxies => &doctor::STEP_PROXIES,
         }
     }
+
+    /// The area whose checks explain a no.
+    #[must_use]
+    pub fn area(self) -> Area {
+        match self {
+            Self::Outside | Self::Gateway => Area::Network,
+            Self::Names => Area::Dns,
+            Self::Proxies => Area::Proxy,
+        }
+    }
 }
 
 /// What came of a step.
@@ -68,6 +78,14 @@ pub struct Step {
     pub question: Question,
     /// What came of it.
     pub result: Verdict,
+}
+
+impl Step {
+    /// Whether the answer is neither yes nor unneeded.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        matches!(self.result, Verdict::No | Verdict::Unknown)
+    }
 }
 
 /// All four.

@@ -38,6 +38,7 @@ pub fn render(diagnosis: &Diagnosis, language: Language, colour: Colour) -> Stri
 /// The verdict, as the page and the terminal begin.
 pub(crate) fn verdict(diagnosis: &Diagnosis) -> Text {
     match (diagnosis.problems(), diagnosis.findings.len()) {
+        (0, _) if !diagnosis.is_well() => doctor::STEPS_OPEN.with("count", diagnosis.open.len()),
         (0, 0) => doctor::ALL_WELL.text(),
         (0, hints) => doctor::ONLY_HINTS.with("count", hints),
         (problems, _) => doctor::PROBLEMS_FOUND.with("count", problems),
@@ -84,10 +85,10 @@ impl Page {
     fn all(&mut self, diagnosis: &Diagnosis) -> fmt::Result {
         self.way(&diagnosis.way)?;
         self.steps(&diagnosis.steps)?;
-        let paint = match (diagnosis.has_problems(), diagnosis.findings.is_empty()) {
-            (true, _) => Paint::Bad,
-            (false, false) => Paint::Warn,
-            (false, true) => Paint::Good,
+        let paint = match (diagnosis.problems(), diagnosis.is_well() && diagnosis.findings.is_empty()) {
+            (0, true) => Paint::Good,
+            (0, false) => Paint::Warn,
+            _ => Paint::Bad,
         };
         let verdict = self.say(&verdict(diagnosis));
         writeln!(self.out, "\n{}", self.paint(paint, &verdict))?;

@@ -74,6 +74,10 @@ sentences! {
     ONLY_HINTS: "Everything works, with {count} hint(s).", "网络工作正常，另有 {count} 条提示。";
     /// The verdict.
     PROBLEMS_FOUND: "{count} problem(s) found.", "发现 {count} 个问题。";
+    /// The verdict where no check found a fault, and yet a step's answer is not yes.
+    STEPS_OPEN:
+        "No check found a fault, but {count} of the steps above could not be answered with yes.",
+        "各项检查没有发现故障，但上面的排查步骤中有 {count} 步没有得到肯定的结果。";
     /// What was not looked at.
     CHECKS_SKIPPED:
         "{count} check(s) were not made, since they need what is broken here.",

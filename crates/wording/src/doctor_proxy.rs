@@ -112,6 +112,36 @@ sentences! {
     /// Fix.
     REQUEST_FIX: "In the proxy program test the nodes and choose one that answers, and look at its log for this request. Then try again:", "在代理软件中测试节点，选择可用的节点，并查看该请求的日志。然后重试：";
 
+    // ---- how it is written
+    /// Check.
+    BLANK: "No proxy setting begins or ends with a blank", "代理设置的首尾没有空格";
+    /// Cause.
+    BLANK_CAUSE:
+        "The value begins or ends with a blank, which programs take for a part of the address: curl, git and others fail.",
+        "该值的开头或结尾有空格，程序会把它当作地址的一部分：curl、git 等会直接报错。";
+    /// Check.
+    TLS: "A proxy whose setting says https:// speaks TLS", "设置为 https:// 的代理确实使用 TLS";
+    /// Cause.
+    TLS_CAUSE:
+        "https:// before a proxy's address means that programs speak TLS to the proxy itself, and this one speaks plain HTTP. Requests for https:// pages go by http:// proxies as well.",
+        "代理地址前的 https:// 表示程序要与代理本身建立 TLS 连接，而这个代理使用的是明文 HTTP。访问 https:// 网页同样应使用 http:// 形式的代理地址。";
+    /// Check.
+    SCHEME: "Each proxy setting names its scheme", "每个代理设置都写明了协议";
+    /// Cause.
+    SCHEME_CAUSE:
+        "The value has no scheme. curl, git and Go take it for http://; apt, npm and others fail.",
+        "该值没有写协议。curl、git 和 Go 会当作 http://，而 apt、npm 等会报错。";
+
+    // ---- excepted from it
+    /// Check.
+    EXCLUDED: "The exceptions leave the proxy something to do", "例外列表没有排除所有主机";
+    /// Cause.
+    EXCLUDED_CAUSE:
+        "A * excepts every host: programs go directly, as if no proxy were set.",
+        "* 会排除所有主机：程序将直接连接，就像没有设置代理一样。";
+    /// Fix.
+    EXCLUDED_FIX: "Take the exceptions out, or name single hosts there:", "清除例外列表，或只列出个别主机：";
+
     // ---- needed, not set
     /// Check.
     NEEDED: "Where only a proxy leads out, one is set", "只能通过代理上网时，已设置代理";

@@ -188,6 +188,8 @@ pub struct Diagnosis {
     pub skipped: Vec<&'static Check>,
     /// The four steps.
     pub steps: Vec<steps::Step>,
+    /// The steps of the chosen area, or of all, whose answer is no or not known.
+    pub open: Vec<steps::Step>,
     /// The way from a program to the internet.
     pub way: Vec<Hop>,
     /// Whether Windows' side was known.
@@ -195,10 +197,10 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// Whether something does not work.
+    /// Whether nothing but hints was found, and each step's answer is yes or needs none.
     #[must_use]
-    pub fn has_problems(&self) -> bool {
-        self.problems() > 0
+    pub fn is_well(&self) -> bool {
+        self.problems() == 0 && self.open.is_empty()
     }
 
     /// How many findings are more than hints.
@@ -263,7 +265,9 @@ pub fn judge(facts: &Facts, only: Option<Area>) -> Diagnosis {
     // What breaks most is read first; what is alike stays in the order of the checks.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let (steps, way) = (steps::walk(&view, &findings), way::walk(&view, &marks));
-    Diagnosis { findings, skipped, steps, way, windows_known: facts.windows.is_some() }
+    let of_area = |step: &steps::Step| only.is_none_or(|area| area == step.question.area());
+    let open = steps.iter().copied().filter(|step| step.is_open() && of_area(step)).collect();
+    Diagnosis { findings, skipped, steps, open, way, windows_known: facts.windows.is_some() }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Step 4: the proxies that the environment names, each judged once by the first thing that is wrong with it; and proxies that are missing.
 
 use super::network::has_proxy;
-use super::view::{View, has_failed, is_ok};
+use super::view::{Spelling, View, has_failed, is_ok, spelling as spelling_of};
 use super::wsl::names_old_address;
 use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes, seen};
 use crate::facts::{ModeName, Outcome, ProxyProbe, ProxySetting, Tool, Why};
@@ -11,6 +11,7 @@ use wording::{Text, doctor, doctor_proxy as say};
 
 pub(super) const CHECKS: &[Check] = &[
     check("proxy-setting", &say::WRITTEN, written),
+    check("proxy-excluded", &say::EXCLUDED, excluded),
     check("proxy-name", &say::NAME, name),
     check("proxy-loopback", &say::LOOPBACK, loopback),
     check("proxy-allow-lan", &say::ALLOW_LAN, allow_lan),
@@ -18,6 +19,9 @@ pub(super) const CHECKS: &[Check] = &[
     check("proxy-protocol", &say::PROTOCOL, protocol),
     check("proxy-login", &say::LOGIN, login),
     check("proxy-request", &say::REQUEST, request),
+    check("proxy-blank", &say::BLANK, blank),
+    check("proxy-tls", &say::TLS, tls),
+    check("proxy-scheme", &say::SCHEME, scheme),
     check("proxy-needed", &say::NEEDED, needed),
     check("proxy-system", &say::SYSTEM, system_proxy),
     Check { severity: Severity::Hint, hop: None, ..check("proxy-spelling", &say::SPELLING, spelling) },
@@ -55,6 +59,8 @@ enum Fault {
     Protocol,
     Login,
     Request,
+    /// The proxy works, and programs do not take the setting for what is meant.
+    Spelling(Spelling),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,9 +80,9 @@ fn fault(view: &View<'_>, probe: &ProxyProbe) -> Option<Fault> {
     if [&probe.http, &probe.socks5, &probe.request].into_iter().any(wants_login) && !is_ok(&probe.request) {
         return Some(Fault::Login);
     }
-    // A request that succeeds leaves no question.
+    // A request that succeeds leaves no question but how the setting is written.
     if is_ok(&probe.request) {
-        return None;
+        return spelling_of(probe).map(Fault::Spelling);
     }
     let asked = if is_socks(&probe.value) { &probe.socks5 } else { &probe.http };
     if has_failed(asked) && !speaks(asked) {
@@ -127,6 +133,28 @@ fn is_socks(value: &str) -> bool {
 /// A refusal is an answer in the protocol too.
 fn speaks(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Ok { .. } | Outcome::Failed { why: Why::Authentication | Why::ProxyRefused, .. })
+}
+
+/// The URL of a proxy that works, as every program takes it.
+pub(super) fn url(probe: &ProxyProbe) -> String {
+    let value = probe.value.trim().trim_end_matches('/');
+    let (written, rest) = value.split_once("://").unwrap_or(("http", value));
+    let scheme = if written.eq_ignore_ascii_case("https") { "http" } else { written };
+    // A name and a password are masked here; whoever set them knows them.
+    format!("{scheme}://{}", rest.replace("***@", "USER:PASSWORD@"))
+}
+
+/// A setting that works, and that programs do not take for what is meant.
+fn misspelt(view: &View<'_>, how: Spelling, cause: &'static wording::Sentence) -> Option<Found> {
+    let (evidence, probe, _) = faulty(view, |fault| fault == Fault::Spelling(how))?;
+    let url = url(probe);
+    let same = |setting: &&ProxySetting| setting.tool == Tool::Environment && setting.value == probe.value;
+    let lines = view.facts.proxies.iter().filter(same).map(|setting| format!("export {}='{url}'", setting.key));
+    Some(Found {
+        evidence,
+        cause: cause.text(),
+        fix: vec![Step::Say(say::PROTOCOL_FIX.text()), Step::Run { shell: Shell::Linux, lines: lines.collect() }],
+    })
 }
 
 /// The first proxy of the environment that has a fault, with every variable that names it.
@@ -295,6 +323,28 @@ fn request(view: &View<'_>) -> Option<Found> {
         cause: say::REQUEST_CAUSE.text(),
         fix: vec![Step::Say(say::REQUEST_FIX.text()), fixes::linux(&["underpass proxy test"])],
     })
+}
+
+fn excluded(view: &View<'_>) -> Option<Found> {
+    let star = view.no_host_by_proxy().filter(|_| view.has_proxy_variables())?;
+    let variables = [&star.key.to_ascii_lowercase(), &star.key.to_ascii_uppercase()].map(String::as_str).join(" ");
+    Some(Found {
+        evidence: vec![seen::setting(star)],
+        cause: say::EXCLUDED_CAUSE.text(),
+        fix: vec![Step::Say(say::EXCLUDED_FIX.text()), fixes::linux(&[&format!("unset {variables}")])],
+    })
+}
+
+fn blank(view: &View<'_>) -> Option<Found> {
+    misspelt(view, Spelling::Blank, &say::BLANK_CAUSE)
+}
+
+fn tls(view: &View<'_>) -> Option<Found> {
+    misspelt(view, Spelling::Tls, &say::TLS_CAUSE)
+}
+
+fn scheme(view: &View<'_>) -> Option<Found> {
+    misspelt(view, Spelling::NoScheme, &say::SCHEME_CAUSE)
 }
 
 fn needed(view: &View<'_>) -> Option<Found> {

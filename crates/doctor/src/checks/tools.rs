@@ -1,6 +1,6 @@
 //! Tools that go by a proxy of their own, and tools that would need one: apt, git, ssh, Docker and others.
 
-use super::proxy::{not_opened, not_written, place};
+use super::proxy::{not_opened, not_written, place, url};
 use super::view::{View, has_failed, is_ok};
 use super::{Area, Check, Found, Needs, Severity, Step, fixes, seen};
 use crate::facts::{Method, Outcome, ProxyProbe, ProxySetting, Subject, Tool, Whence};
@@ -61,9 +61,9 @@ fn evidence(dead: &[(&ProxySetting, Vec<Text>)]) -> Vec<Text> {
 }
 
 /// A proxy of the environment that carries requests.
-fn working<'a>(view: &View<'a>) -> Option<(&'a str, &'a ProxyProbe)> {
+fn working<'a>(view: &View<'a>) -> Option<(String, &'a ProxyProbe)> {
     let mut proxies = view.proxies_of(Tool::Environment).filter(|(_, probe)| is_ok(&probe.request));
-    proxies.next().map(|(setting, probe)| (setting.value.as_str(), probe))
+    proxies.next().map(|(_, probe)| (url(probe), probe))
 }
 
 /// Nothing gets out but by the environment's proxy, and a tool that is installed has none of its own.
@@ -103,7 +103,7 @@ fn apt_fix(view: &View<'_>, own: Option<&ProxySetting>) -> Vec<Step> {
     let mut fix = Vec::new();
     if let Some((value, _)) = working(view) {
         let file = own.and_then(|setting| setting.file.as_deref()).unwrap_or(APT_FILE);
-        let line = |scheme| format!("Acquire::{scheme}::Proxy \"{}\";", value.trim_end_matches('/'));
+        let line = |scheme| format!("Acquire::{scheme}::Proxy \"{}\";", value);
         fix.extend([
             Step::Say(say::APT_FIX.text()),
             fixes::linux(&["sudo -E underpass proxy apply --tools apt"]),
@@ -169,7 +169,7 @@ fn ssh(view: &View<'_>) -> Option<Found> {
     let host = target.rsplit_once(':').map_or(target, |(host, _)| host);
     let head = format!("Host {host}");
     if let Some((value, probe)) = working(view) {
-        let command = format!("    ProxyCommand {}", nc(value, probe));
+        let command = format!("    ProxyCommand {}", nc(&value, probe));
         fix.extend([Step::Say(say::SSH_PROXY_FIX.text()), fixes::lines("~/.ssh/config", &[&head, &command])]);
     }
     if host == "github.com" {

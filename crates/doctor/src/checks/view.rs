@@ -4,6 +4,7 @@ use crate::facts::{
     Answer, Ask, Asked, Facts, Link, Method, ModeName, NameKind, NeighbourState, Outcome, ProxyProbe, ProxySetting,
     Reach, Route, Subject, Tool, Transport, TunnelState, Whence, Windows,
 };
+use crate::probes::proxy::is_https;
 use ipnet::IpNet;
 use settings::effective::{Origin, Situation, asked_for};
 use settings::{ini, version};
@@ -175,9 +176,19 @@ impl<'a> View<'a> {
         by(Method::Tcp).or_else(|| by(Method::Icmp))
     }
 
-    /// Whether a proxy that the environment names carries requests to the outside.
+    /// Whether a proxy that the environment names carries programs' requests to the outside.
     pub(crate) fn reaches_outside_by_proxy(&self) -> bool {
-        self.proxies_of(Tool::Environment).any(|(_, probe)| is_ok(&probe.request))
+        let carries = |probe: &ProxyProbe| is_ok(&probe.request) && spelling(probe).is_none_or(Spelling::is_taken);
+        self.no_host_by_proxy().is_none() && self.proxies_of(Tool::Environment).any(|(_, probe)| carries(probe))
+    }
+
+    /// The variable that excepts every host from the environment's proxies: its whole value is `*`, as curl
+    /// (`Curl_check_noproxy` in lib/noproxy.c) and Python (`proxy_bypass_environment`) take it.
+    pub(crate) fn no_host_by_proxy(&self) -> Option<&'a ProxySetting> {
+        let mut settings = self.facts.proxies.iter();
+        settings.find(|setting| {
+            setting.tool == Tool::Environment && setting.key.eq_ignore_ascii_case("no_proxy") && setting.value == "*"
+        })
     }
 
     /// The outside cannot be reached, not by any proxy either.
@@ -297,6 +308,36 @@ impl<'a> View<'a> {
             adapters.filter_map(|text| text.parse::<IpNet>().ok()).any(|net| net.addr() == address)
         };
         self.gateway() == Some(address) || self.windows().is_some_and(on_adapter)
+    }
+}
+
+/// What is odd about a proxy's setting, so that programs do not take it for what is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spelling {
+    /// It begins or ends with a blank: curl and others take that for a part of it.
+    Blank,
+    /// Its scheme is `https`: programs speak TLS to the proxy, and it speaks none.
+    Tls,
+    /// It has no scheme: curl, git and Go take it for HTTP, apt and npm do not take it.
+    NoScheme,
+}
+
+impl Spelling {
+    /// Whether some programs go by it.
+    fn is_taken(self) -> bool {
+        self == Self::NoScheme
+    }
+}
+
+/// See [`Spelling`].
+pub(crate) fn spelling(probe: &ProxyProbe) -> Option<Spelling> {
+    let value = probe.value.as_str();
+    if value.trim() != value {
+        Some(Spelling::Blank)
+    } else if is_https(value) && has_failed(&probe.tls) {
+        Some(Spelling::Tls)
+    } else {
+        (!value.contains("://")).then_some(Spelling::NoScheme)
     }
 }
 

@@ -18,7 +18,7 @@ const PIECE: usize = 4096;
 /// What is wrong with the text; it says no secret.
 pub fn parse(value: &str) -> Result<ProxyUrl, String> {
     let value = value.trim().trim_end_matches('/');
-    // Many write `https://` where they mean 'for https'; one that really speaks TLS shows itself when it is tried.
+    // Some write `https://` where they mean 'for https'; whether it speaks TLS is tried.
     let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
     let scheme = match scheme.to_ascii_lowercase().as_str() {
         "https" => "http".to_owned(),
@@ -76,6 +76,12 @@ pub async fn probe(value: &str, outside: &str) -> ProxyProbe {
     if !matches!(probe.opened, Outcome::Ok { .. }) {
         return probe;
     }
+    if is_https(value) {
+        probe.tls = speaks_tls(at).await;
+        if matches!(probe.tls, Outcome::Ok { .. }) {
+            return probe;
+        }
+    }
     let Some(target) = target(outside) else { return probe };
     // What it speaks is asked for under both names, and without the user: a refusal is an answer, too.
     let speaks = |scheme| {
@@ -106,6 +112,19 @@ async fn resolve(host: &Host) -> (Option<IpAddr>, Outcome) {
         Answer::ServerError { code } => (None, failed(Why::NameUnknown, code)),
         Answer::Failed { why, detail } => (None, failed(why, detail)),
         Answer::NotTried => (None, failed(Why::NotPermitted, "getent is missing")),
+    }
+}
+
+/// Whether a setting names a proxy to which programs speak TLS.
+#[must_use]
+pub fn is_https(value: &str) -> bool {
+    value.trim_start().split_once("://").is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("https"))
+}
+
+async fn speaks_tls(at: SocketAddr) -> Outcome {
+    match tcp::open(at, None).await {
+        Ok(mut stream) => tcp::greet_by_tls(&mut stream, PROXY_PATIENCE).await,
+        Err(outcome) => outcome,
     }
 }
 

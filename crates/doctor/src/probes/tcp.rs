@@ -65,6 +65,26 @@ pub(super) async fn exchange(
     }
 }
 
+/// Begins a TLS handshake, and looks whether a record of TLS comes back: a handshake's or an alert
+/// (RFC 8446 section 5.1).
+pub(super) async fn greet_by_tls(stream: &mut TcpStream, patience: Duration) -> Outcome {
+    const ALERT: u8 = 21;
+    const HANDSHAKE: u8 = 22;
+    let asking = async {
+        stream.write_all(&client_hello(0)).await?;
+        let mut head = [0; 2];
+        stream.read_exact(&mut head).await?;
+        io::Result::Ok(matches!(head, [ALERT | HANDSHAKE, 3]))
+    };
+    let (answered, ms) = timed(timeout(patience, asking)).await;
+    match answered {
+        Ok(Ok(true)) => Outcome::Ok { ms },
+        Ok(Ok(false)) => failed(Why::WrongProtocol, ""),
+        Ok(Err(error)) => failure(&error),
+        Err(_) => failed(Why::TimedOut, ""),
+    }
+}
+
 fn http_request(host: &str, size: usize) -> Vec<u8> {
     let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: underpass-doctor\r\nConnection: close\r\n");
     let padding = size.saturating_sub(head.len() + 2 + "X-Padding: \r\n".len());

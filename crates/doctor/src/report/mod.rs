@@ -79,10 +79,10 @@ impl Page {
     }
 
     fn verdict(&mut self, diagnosis: &Diagnosis) {
-        let class = match (diagnosis.has_problems(), diagnosis.findings.is_empty()) {
-            (true, _) => "verdict bad",
-            (false, false) => "verdict warn",
-            (false, true) => "verdict good",
+        let class = match (diagnosis.problems(), diagnosis.is_well() && diagnosis.findings.is_empty()) {
+            (0, true) => "verdict good",
+            (0, false) => "verdict warn",
+            _ => "verdict bad",
         };
         self.paragraph(class, &verdict(diagnosis));
         for text in reservations(diagnosis) {

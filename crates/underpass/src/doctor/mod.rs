@@ -74,7 +74,7 @@ pub(crate) fn run(
     for text in unseen {
         let _ = writeln!(std::io::stderr(), "underpass: {}", foreign::printable(&text.say(language)));
     }
-    Ok(if diagnosis.has_problems() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if diagnosis.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// What could not be looked at, and why.

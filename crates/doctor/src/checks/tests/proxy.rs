@@ -1,8 +1,9 @@
 //! Step 4: proxies of the environment, and proxies that are missing.
 
-use crate::checks::{Severity, judge};
+use crate::checks::{Area, Severity, judge};
 use crate::facts::*;
 use crate::sample::*;
+use crate::steps::Verdict as Answered;
 use crate::way::{Place, State};
 use wire::facts::Proxy;
 
@@ -125,6 +126,10 @@ pub(super) fn broken() -> Vec<Facts> {
         needed(),
         system_proxy_off(),
         one_spelling(),
+        written(" http://172.28.48.1:7890"),
+        written("172.28.48.1:7890"),
+        tls_that_is_none(),
+        excluded(),
     ]
 }
 
@@ -295,4 +300,98 @@ fn one_spelling_of_a_variable_is_a_hint() {
     let mut other = nat();
     proxy(&mut other, "http_proxy", GATEWAY_PROXY);
     assert!(said(&only(&other, "proxy-spelling")).contains("http_proxy is set, HTTP_PROXY is not"));
+}
+
+/// A setting of both spellings of `https_proxy` that a proxy stands behind, written in an odd way.
+fn written(value: &str) -> Facts {
+    let mut facts = nat();
+    set(&mut facts, GATEWAY_PROXY, |_| ());
+    for setting in &mut facts.proxies {
+        value.clone_into(&mut setting.value);
+    }
+    value.clone_into(&mut facts.probes.proxies[0].value);
+    facts
+}
+
+fn tls_that_is_none() -> Facts {
+    let mut facts = written("https://172.28.48.1:7890");
+    facts.probes.proxies[0].tls = failed(Why::WrongProtocol);
+    facts
+}
+
+fn star(value: &str) -> ProxySetting {
+    ProxySetting { tool: Tool::Environment, file: None, key: "no_proxy".to_owned(), value: value.to_owned() }
+}
+
+fn excluded() -> Facts {
+    let mut facts = nat();
+    set(&mut facts, GATEWAY_PROXY, |_| ());
+    facts.proxies.push(star("*"));
+    facts
+}
+
+#[test]
+fn a_proxy_that_works_is_no_use_where_programs_do_not_take_its_setting() {
+    let bare = written("172.28.48.1:7890");
+    for (mut facts, id, is_taken) in [
+        (written(" http://172.28.48.1:7890"), "proxy-blank", false),
+        (written("http://172.28.48.1:7890\t"), "proxy-blank", false),
+        (tls_that_is_none(), "proxy-tls", false),
+        (bare, "proxy-scheme", true),
+    ] {
+        let text = said(&only(&facts, id));
+        assert!(
+            text.ends_with(
+                "export https_proxy='http://172.28.48.1:7890'\nexport HTTPS_PROXY='http://172.28.48.1:7890'"
+            ),
+            "{text}"
+        );
+        assert!(!judge(&facts, None).is_well(), "{id}");
+        // Where nothing else leads out, the way is cut unless some programs take it.
+        for method in [Method::Icmp, Method::Tcp] {
+            tried(&mut facts, Subject::Outside, method, Whence::Vm, failed(Why::TimedOut));
+        }
+        let outside = judge(&facts, None).steps[0].result;
+        assert_eq!(outside == Answered::Yes, is_taken, "{id}: {outside:?}");
+    }
+    // A name and a password stay where they are.
+    let mut secret = written(" http://me:pw@172.28.48.1:7890");
+    secret.probes.proxies[0].value = " http://me:pw@172.28.48.1:7890".to_owned();
+    let text = said(&only(&secret, "proxy-blank"));
+    assert!(text.contains("'http://USER:PASSWORD@172.28.48.1:7890'") && !text.contains("pw@"), "{text}");
+}
+
+#[test]
+fn whether_a_proxy_that_speaks_tls_leads_out_is_not_known() {
+    let mut facts = written("https://172.28.48.1:7890");
+    let probe = &mut facts.probes.proxies[0];
+    (probe.tls, probe.http, probe.socks5, probe.request) =
+        (OK, Outcome::NotTried, Outcome::NotTried, Outcome::NotTried);
+    let diagnosis = judge(&facts, None);
+    assert_eq!((diagnosis.findings.len(), diagnosis.steps[3].result), (0, Answered::Unknown));
+    assert!(!diagnosis.is_well() && !judge(&facts, Some(Area::Proxy)).is_well());
+    // Who asks for another area alone is told of that.
+    assert!(judge(&facts, Some(Area::Dns)).is_well());
+}
+
+#[test]
+fn a_star_excepts_every_host_from_the_proxy() {
+    let mut facts = excluded();
+    let text = said(&only(&facts, "proxy-excluded"));
+    assert!(text.contains("The variable no_proxy is *.") && text.ends_with("unset no_proxy NO_PROXY"), "{text}");
+    // curl and Python take it as a whole value only.
+    facts.proxies.last_mut().unwrap().value = "*.corp.example".to_owned();
+    assert_eq!(ids(&facts), [""; 0]);
+    // Without a proxy it excepts nothing.
+    let mut none = nat();
+    none.proxies.push(star("*"));
+    assert_eq!(ids(&none), [""; 0]);
+    // Where only a proxy leads out, nothing does.
+    let mut cut_off = nat();
+    cut(&mut cut_off);
+    set(&mut cut_off, GATEWAY_PROXY, |_| ());
+    assert_eq!(judge(&cut_off, None).steps[0].result, Answered::Yes);
+    cut_off.proxies.push(star("*"));
+    assert_eq!(judge(&cut_off, None).steps[0].result, Answered::No);
+    assert!(ids(&cut_off).contains(&"proxy-excluded"));
 }

@@ -204,7 +204,7 @@ fn dockers_networks_must_not_have_the_companys_addresses() {
     let text = said(&only(&docker_has_the_outside(), "network-docker"));
     assert!(text.contains("docker0 has 1.1.0.0/16, and 1.1.1.1 is in it"), "{text}");
     only(&docker_overlaps(), "tools-docker-overlap");
-    assert!(!judge(&docker_overlaps(), None).has_problems());
+    assert!(judge(&docker_overlaps(), None).is_well());
     assert_eq!(ids(&docker("172.17.0.1/16")), [""; 0]);
     // A bridge of somebody else's.
     let mut other = docker_has_the_companys_addresses();
