@@ -7,6 +7,7 @@ use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 use wire::facts::HostFacts;
+use wsl::Nameserver;
 
 /// All that is known of this machine's network.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -508,13 +509,13 @@ pub struct Ask {
 }
 
 /// Who is asked for a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Asked {
     /// The system as programs ask it (getaddrinfo: nsswitch, hosts, resolv.conf).
     System,
     /// A nameserver of resolv.conf.
-    Nameserver(IpAddr),
+    Nameserver(Nameserver),
     /// A public server.
     Public(IpAddr),
     /// A DNS server of one of Windows' adapters, asked from the VM.

@@ -68,13 +68,18 @@ pub(crate) const SILENT: Answer = Answer::Failed { why: Why::TimedOut, detail: S
 pub(crate) const PUBLIC_NAME: &str = "www.msftconnecttest.com";
 pub(crate) const COMPANY_NAME: &str = "git.corp.example";
 
+/// A server of resolv.conf.
+pub(crate) fn nameserver(text: &str) -> Asked {
+    Asked::Nameserver(text.parse().unwrap())
+}
+
 /// Puts an answer in place of what was there.
 pub(crate) fn asked(facts: &mut Facts, asked: Asked, kind: NameKind, answer: Answer) {
     asked_over(facts, asked, Transport::Udp, kind, answer);
 }
 
 pub(crate) fn asked_over(facts: &mut Facts, asked: Asked, transport: Transport, kind: NameKind, answer: Answer) {
-    let same = |ask: &Ask| (ask.asked, ask.transport, ask.kind) == (asked, transport, kind);
+    let same = |ask: &Ask| (&ask.asked, ask.transport, ask.kind) == (&asked, transport, kind);
     facts.probes.dns.retain(|ask| !same(ask));
     let name = if kind == NameKind::Public { PUBLIC_NAME } else { COMPANY_NAME }.to_owned();
     facts.probes.dns.push(Ask { asked, transport, name, kind, answer });
@@ -246,10 +251,10 @@ fn healthy(wslinfo: &str, mode: ModeName, eth0: &str, gateway: &str, server: &st
         tried(&mut facts, subject, Method::Tcp, Whence::Windows, OK);
     }
     tried(&mut facts, Subject::Outside, Method::Icmp, Whence::Vm, OK);
-    let server = Asked::Nameserver(address(server));
+    let server = nameserver(server);
     for kind in [NameKind::Public, NameKind::Company] {
         let answer = resolved(&[if kind == NameKind::Public { "13.107.4.52" } else { "10.20.0.5" }]);
-        for who in [Asked::System, server, Asked::Windows] {
+        for who in [Asked::System, server.clone(), Asked::Windows] {
             asked(&mut facts, who, kind, answer.clone());
         }
     }

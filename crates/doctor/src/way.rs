@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn a_broken_resolver_breaks_no_way() {
         let mut facts = nat();
-        for who in [Asked::System, Asked::Nameserver(address("10.255.255.254"))] {
+        for who in [Asked::System, nameserver("10.255.255.254")] {
             asked(&mut facts, who, NameKind::Public, SILENT);
         }
         let states = states(&facts);

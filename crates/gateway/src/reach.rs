@@ -2,7 +2,7 @@
 //! the address of another interface than the TAP. Packets from there keep their old way, also while the tunnel is up; where only answers do,
 //! a socket that is bound to the interface does.
 
-use crate::net::{Net, Observed, nameservers, uplink};
+use crate::net::{Net, Observed, uplink};
 use futures_util::future::select_ok;
 use hickory_proto::op::{Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RecordType};
@@ -14,6 +14,7 @@ use std::str::FromStr;
 use std::time::Duration;
 use tokio::net::{TcpSocket, UdpSocket};
 use tokio::time::timeout;
+use wsl::ResolvConf;
 
 /// What Windows itself connects to when it wants to know whether it is online (Network Connectivity Status Indicator).
 const DEFAULT: (&str, u16) = ("www.msftconnecttest.com", 80);
@@ -130,7 +131,7 @@ fn own(observed: &Observed) -> Vec<Own> {
 async fn look_up(name: &Name, own: &[Own]) -> Vec<IpAddr> {
     let resolv_conf = tokio::fs::read_to_string("/etc/resolv.conf").await.unwrap_or_default();
     let families = [(RecordType::A, true), (RecordType::AAAA, false)];
-    for server in nameservers(&resolv_conf) {
+    for server in ResolvConf::read(&resolv_conf).servers().iter().map(|server| server.address) {
         let mut addresses = Vec::new();
         for (kind, is_v4) in families {
             if own.iter().any(|own| own.address.is_ipv4() == is_v4)

@@ -3,9 +3,6 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-/// As many servers as resolvers ask (`MAXNS`): further ones would be read by none.
-pub const MOST_SERVERS: usize = 3;
-
 /// Where WSL writes what it generates, and where the link of a distro leads by default.
 pub const GENERATED: &str = "/mnt/wsl/resolv.conf";
 

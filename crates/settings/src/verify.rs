@@ -9,11 +9,11 @@ pub use seen::{
 };
 
 use crate::ini;
-use crate::resolv::MOST_SERVERS;
 use std::net::IpAddr;
 use std::time::Duration;
 use wording::verify as words;
 use wording::{Sentence, Text};
+use wsl::MOST_SERVERS;
 
 /// Whether an item is as it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

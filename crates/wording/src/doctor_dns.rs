@@ -15,6 +15,18 @@ sentences! {
         "Programs don't know whom to ask for names. The file was removed or emptied, and WSL does not write it (generateResolvConf=false), or cannot.",
         "程序不知道向谁查询域名。该文件被删除或清空，而 WSL 不写它（generateResolvConf=false）或无法写入。";
     /// Check.
+    LINE_ENDS: "resolv.conf has Linux' line ends", "resolv.conf 使用 Linux 换行符";
+    /// Seen.
+    LINE_ENDS_SEEN:
+        "Lines of /etc/resolv.conf that name a server end with CR LF: {servers}.",
+        "/etc/resolv.conf 中写有服务器的行以 CR LF 结尾：{servers}。";
+    /// Cause.
+    LINE_ENDS_CAUSE:
+        "The C library takes the CR for a part of the address, so it has no server. An editor or a script on Windows wrote the file.",
+        "C 库会把 CR 当作地址的一部分，因此没有可用的服务器。该文件是由 Windows 上的编辑器或脚本写入的。";
+    /// Fix.
+    LINE_ENDS_FIX: "Take the CRs out:", "去掉这些 CR：";
+    /// Check.
     SERVERS: "resolv.conf's servers answer", "resolv.conf 中的服务器有应答";
     /// Cause.
     SERVERS_CAUSE:

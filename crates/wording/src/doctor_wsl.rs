@@ -1,6 +1,18 @@
 //! What the doctor says of WSL itself: interop, modes, the clock, addresses that change, and of Windows' firewall.
 
 sentences! {
+    // ---- wsl.conf
+    /// Check.
+    ENCODING: "/etc/wsl.conf is a text that WSL reads", "/etc/wsl.conf 的编码是 WSL 能读取的";
+    /// Seen.
+    ENCODING_SEEN: "/etc/wsl.conf has zero bytes, as UTF-16 has.", "/etc/wsl.conf 中有零字节，这是 UTF-16 编码的特征。";
+    /// Cause.
+    ENCODING_CAUSE:
+        "PowerShell 5's > and Out-File write UTF-16. WSL reads none of it, so every setting has its default.",
+        "PowerShell 5 的 > 和 Out-File 会写出 UTF-16。WSL 完全读不了这样的文件，因此所有设置都是默认值。";
+    /// Fix.
+    ENCODING_FIX: "Write it anew in UTF-8, then restart WSL:", "改写为 UTF-8，然后重启 WSL：";
+
     // ---- interop
     /// Check.
     INTEROP: "Windows programs may be started from WSL", "允许在 WSL 中启动 Windows 程序";

@@ -7,6 +7,7 @@ use crate::facts::{Answer, Ask, Asked, Method, ModeName, NameKind, Subject, When
 use crate::way::Place;
 use std::net::IpAddr;
 use wording::{doctor, doctor_dns, doctor_network as say};
+use wsl::MOST_SERVERS;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -92,8 +93,9 @@ fn missing_server(view: &View<'_>) -> Option<Found> {
         return None;
     }
     let mut command = "sudo underpass settings dns manual".to_owned();
-    // The C library takes three servers.
-    for server in servers.iter().chain(&view.nameservers()).take(3) {
+    let own = view.nameservers();
+    let own = own.iter().map(|server| &server.address);
+    for server in servers.iter().chain(own).take(MOST_SERVERS) {
         command += &format!(" --server {server}");
     }
     if let Some((_, domain)) = name.split_once('.') {

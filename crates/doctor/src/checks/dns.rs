@@ -4,10 +4,19 @@ use super::view::{DNS_TUNNEL, View, has_addresses};
 use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes, seen};
 use crate::facts::{Answer, Asked, NameKind, Transport};
 use crate::way::Place;
-use std::net::IpAddr;
 use wording::{Text, doctor_dns as say};
+use wsl::{Nameserver, ResolvConf};
 
 pub(super) const CHECKS: &[Check] = &[
+    Check {
+        id: "dns-line-ends",
+        area: Area::Dns,
+        severity: Severity::Problem,
+        description: &say::LINE_ENDS,
+        needs: Needs::WayOut,
+        hop: Some(Place::Resolver),
+        find: line_ends,
+    },
     Check {
         id: "dns-no-server",
         area: Area::Dns,
@@ -111,17 +120,37 @@ fn answers(view: &View<'_>, who: impl Fn(&Asked) -> bool) -> Vec<Text> {
     let mut texts = Vec::new();
     for ask in view.asks(NameKind::Public).filter(|ask| who(&ask.asked)) {
         if !quoted.contains(&ask.asked) {
-            quoted.push(ask.asked);
+            quoted.push(ask.asked.clone());
             texts.extend(seen::ask(ask));
         }
     }
     texts
 }
 
+/// The text of resolv.conf with the line ends of Windows, where these hide a server from the C library.
+fn hidden_servers(view: &View<'_>) -> Option<ResolvConf> {
+    let text = view.facts.resolv_conf.text.as_deref()?;
+    let meant = ResolvConf::read(&text.replace("\r\n", "\n"));
+    (meant.named.len() > ResolvConf::read(text).named.len()).then_some(meant)
+}
+
+fn line_ends(view: &View<'_>) -> Option<Found> {
+    let meant = hidden_servers(view)?;
+    if system_resolves(view) {
+        return None;
+    }
+    let servers: Vec<String> = meant.servers().iter().map(ToString::to_string).collect();
+    Some(Found {
+        evidence: vec![say::LINE_ENDS_SEEN.with("servers", servers.join(", "))],
+        cause: say::LINE_ENDS_CAUSE.text(),
+        fix: vec![Step::Say(say::LINE_ENDS_FIX.text()), fixes::linux(&["sudo sed -i 's/\\r$//' /etc/resolv.conf"])],
+    })
+}
+
 fn no_server(view: &View<'_>) -> Option<Found> {
     let file = &view.facts.resolv_conf;
     // Where names work and there is no file, nobody looked, or something else resolves.
-    if !view.nameservers().is_empty() || view.names_work() == Some(true) {
+    if !view.nameservers().is_empty() || view.names_work() == Some(true) || hidden_servers(view).is_some() {
         return None;
     }
     let evidence = match (&file.text, &file.link) {
@@ -152,9 +181,11 @@ fn wrong_servers(view: &View<'_>) -> Option<Found> {
     }
     let mut evidence = answers(view, is_of_file);
     evidence.extend(answers(view, |asked| matches!(asked, Asked::Public(_) | Asked::OfAdapter(_))));
-    let old = view.nameservers().into_iter().find(|server| {
-        view.facts.remembered.gateways.contains(server) && view.gateway().is_some_and(|now| now != *server)
-    });
+    let is_old = |server: &Nameserver| {
+        view.facts.remembered.gateways.contains(&server.address)
+            && view.gateway().is_some_and(|now| now != server.address)
+    };
+    let old = view.nameservers().into_iter().find(is_old);
     let cause = match old {
         Some(server) => say::SERVERS_OLD_GATEWAY_CAUSE.with("server", server),
         None => say::SERVERS_CAUSE.text(),
@@ -182,13 +213,13 @@ fn intercepted(view: &View<'_>) -> Option<Found> {
         return None;
     }
     let mut evidence = answers(view, is_of_file);
-    evidence.extend(view.asks(NameKind::Public).find_map(|ask| match ask.asked {
+    evidence.extend(view.asks(NameKind::Public).find_map(|ask| match &ask.asked {
         Asked::Public(server) => Some(say::INTERCEPTED_PUBLIC_SEEN.with("server", server)),
         Asked::System | Asked::Nameserver(_) | Asked::OfAdapter(_) | Asked::Windows => None,
     }));
     evidence.extend(answers(view, |asked| *asked == Asked::Windows));
     let mut fix = Vec::new();
-    if view.switched_on("dnsTunneling") && !view.nameservers().contains(&DNS_TUNNEL) {
+    if view.switched_on("dnsTunneling") && !view.names_server(DNS_TUNNEL) {
         fix.push(Step::Say(say::INTERCEPTED_MIRROR_FIX.text()));
         fix.extend(fixes::dns_auto());
     } else {
@@ -199,10 +230,10 @@ fn intercepted(view: &View<'_>) -> Option<Found> {
 }
 
 /// The servers of resolv.conf by whether they answer over a transport.
-fn server_that(view: &View<'_>, test: impl Fn(Option<bool>, Option<bool>) -> bool) -> Option<IpAddr> {
-    view.nameservers().into_iter().find(|server| {
-        test(view.server_resolves(*server, Transport::Udp), view.server_resolves(*server, Transport::Tcp))
-    })
+fn server_that(view: &View<'_>, test: impl Fn(Option<bool>, Option<bool>) -> bool) -> Option<Nameserver> {
+    view.nameservers()
+        .into_iter()
+        .find(|server| test(view.server_resolves(server, Transport::Udp), view.server_resolves(server, Transport::Tcp)))
 }
 
 fn tcp_only(view: &View<'_>) -> Option<Found> {
@@ -218,9 +249,9 @@ fn tcp_only(view: &View<'_>) -> Option<Found> {
 
 fn first_server(view: &View<'_>) -> Option<Found> {
     let servers = view.nameservers();
-    let first = *servers.first()?;
-    let answers_by = |server: IpAddr, transport| view.server_resolves(server, transport);
-    let other_answers = servers[1..].iter().any(|server| answers_by(*server, Transport::Udp) == Some(true));
+    let first = servers.first()?;
+    let answers_by = |server: &Nameserver, transport| view.server_resolves(server, transport);
+    let other_answers = servers[1..].iter().any(|server| answers_by(server, Transport::Udp) == Some(true));
     let is_silent = answers_by(first, Transport::Udp) == Some(false) && answers_by(first, Transport::Tcp) != Some(true);
     if !other_answers || !is_silent {
         return None;

@@ -31,7 +31,7 @@ fn bridges<'a>(view: &View<'a>) -> impl Iterator<Item = (&'a Link, IpNet)> {
 
 /// Addresses outside of the VM that are needed: nameservers, the company's hosts, the DNS servers of Windows' adapters.
 fn needed(view: &View<'_>) -> Vec<IpAddr> {
-    let mut addresses = view.nameservers();
+    let mut addresses: Vec<IpAddr> = view.nameservers().iter().map(|server| server.address).collect();
     for ask in view.asks(NameKind::Company) {
         if let Answer::Addresses { addresses: found, .. } = &ask.answer {
             addresses.extend(found);

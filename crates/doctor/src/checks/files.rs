@@ -72,7 +72,7 @@ fn tunnel_server(view: &View<'_>) -> Option<IpAddr> {
 
 fn against_mode(view: &View<'_>) -> Option<Found> {
     let server = tunnel_server(view)?;
-    if !left_alone(view) || view.nameservers().contains(&server) {
+    if !left_alone(view) || view.names_server(server) {
         return None;
     }
     let asks = |file: &str, setting: &str| doctor::FILE_ASKS_FOR.with("file", file).with("setting", setting);

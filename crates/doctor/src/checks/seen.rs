@@ -60,9 +60,10 @@ pub(super) fn in_words(why: Why, detail: &str) -> String {
 
 /// A question for a name, and the answer; nothing where nobody asked.
 pub(super) fn ask(ask: &Ask) -> Option<Text> {
-    let server = match ask.asked {
+    let server = match &ask.asked {
         Asked::System => "/etc/nsswitch.conf".to_owned(),
-        Asked::Nameserver(address) | Asked::Public(address) | Asked::OfAdapter(address) => address.to_string(),
+        Asked::Nameserver(server) => server.to_string(),
+        Asked::Public(address) | Asked::OfAdapter(address) => address.to_string(),
         Asked::Windows => "Windows".to_owned(),
     };
     let text = match &ask.answer {

@@ -10,6 +10,7 @@ use settings::effective::{Origin, Situation, asked_for};
 use settings::{ini, version};
 use std::net::IpAddr;
 use wire::facts::Adapter;
+use wsl::{Nameserver, ResolvConf};
 
 /// The routing table `main`.
 const MAIN: u32 = 254;
@@ -245,10 +246,15 @@ impl<'a> View<'a> {
 
     // ---- names
 
-    /// The servers of resolv.conf, at most three, as the C library takes them.
-    pub(crate) fn nameservers(&self) -> Vec<IpAddr> {
+    /// The servers of resolv.conf, as the C library takes them.
+    pub(crate) fn nameservers(&self) -> Vec<Nameserver> {
         let text = self.facts.resolv_conf.text.as_deref().unwrap_or_default();
-        text.lines().filter_map(nameserver).take(3).collect()
+        ResolvConf::read(text).servers().to_vec()
+    }
+
+    /// Whether resolv.conf names a server.
+    pub(crate) fn names_server(&self, address: IpAddr) -> bool {
+        self.nameservers().iter().any(|server| server.address == address)
     }
 
     pub(crate) fn asks(&self, kind: NameKind) -> impl Iterator<Item = &'a Ask> {
@@ -263,8 +269,10 @@ impl<'a> View<'a> {
     }
 
     /// Whether a server of resolv.conf resolved the public name over one transport.
-    pub(crate) fn server_resolves(&self, server: IpAddr, transport: Transport) -> Option<bool> {
-        let of_server = |ask: &&Ask| ask.asked == Asked::Nameserver(server) && ask.transport == transport;
+    pub(crate) fn server_resolves(&self, server: &Nameserver, transport: Transport) -> Option<bool> {
+        let of_server = |ask: &&Ask| {
+            matches!(&ask.asked, Asked::Nameserver(asked) if asked == server) && ask.transport == transport
+        };
         let mut asks = self.asks(NameKind::Public).filter(of_server).peekable();
         asks.peek()?;
         Some(asks.any(|ask| has_addresses(&ask.answer)))
@@ -387,13 +395,4 @@ pub(crate) fn mode_name(mode: ModeName) -> &'static str {
         ModeName::Bridged => "bridged",
         ModeName::None => "none",
     }
-}
-
-fn nameserver(line: &str) -> Option<IpAddr> {
-    let mut words = line.split_whitespace();
-    if words.next()? != "nameserver" {
-        return None;
-    }
-    // An IPv6 address may carry its interface after a percent sign.
-    words.next()?.split('%').next()?.parse().ok()
 }

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use wording::{Text, doctor, doctor_wsl as say};
 
 pub(super) const FIRST: &[Check] = &[
+    check("wsl-conf-encoding", Severity::Problem, &say::ENCODING, encoding),
     check("wsl-interop", Severity::Problem, &say::INTEROP, interop_off),
     check("wsl-interop-entry", Severity::Problem, &say::ENTRY, entry),
     check("wsl-interop-socket", Severity::Problem, &say::SOCKET, socket),
@@ -29,6 +30,21 @@ const fn check(
     find: fn(&View<'_>) -> Option<Found>,
 ) -> Check {
     Check { id, area: Area::Wsl, severity, description, needs: Needs::Facts, hop: None, find }
+}
+
+/// WSL reads wsl.conf as a text of bytes. Every letter of a UTF-16 text has a zero byte beside it, and no text that it can read has one.
+fn encoding(view: &View<'_>) -> Option<Found> {
+    let text = view.facts.wsl_conf.as_deref()?;
+    if !text.contains('\0') {
+        return None;
+    }
+    let command = "sudo sh -c 'cd /etc && iconv -f UTF-16 -t UTF-8 wsl.conf >wsl.conf.new && mv wsl.conf.new wsl.conf'";
+    let fix = [Step::Say(say::ENCODING_FIX.text()), fixes::linux(&[command])];
+    Some(Found {
+        evidence: vec![say::ENCODING_SEEN.text()],
+        cause: say::ENCODING_CAUSE.text(),
+        fix: fix.into_iter().chain(fixes::shutdown(view)).collect(),
+    })
 }
 
 /// Whether wsl.conf switches interop off.

@@ -7,12 +7,13 @@ use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::str::FromStr as _;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, UdpSocket};
 use tokio::time::timeout;
+use wsl::Nameserver;
 
 /// When a question is asked again over UDP, which loses datagrams.
 const AGAIN: Duration = Duration::from_millis(1000);
@@ -21,8 +22,10 @@ const AGAIN: Duration = Duration::from_millis(1000);
 const ANSWER_BYTES: usize = 4096;
 
 /// Asks one server for the addresses of a name, from an own address where one is given.
-pub async fn ask(server: IpAddr, name: &str, transport: Transport, from: Option<IpAddr>) -> Answer {
+pub async fn ask(server: impl Into<Nameserver>, name: &str, transport: Transport, from: Option<IpAddr>) -> Answer {
+    let server = server.into();
     let asking = async {
+        let server = at(&server)?;
         let v4 = ask_kind(server, name, RecordType::A, transport, from).await?;
         // A name may have IPv6 addresses only.
         if v4.1 == ResponseCode::NoError && v4.0.is_empty() {
@@ -40,10 +43,25 @@ pub async fn ask(server: IpAddr, name: &str, transport: Transport, from: Option<
     }
 }
 
+/// Where a server is asked. A zone is an interface's name or its number (RFC 4007 section 11.2).
+fn at(server: &Nameserver) -> io::Result<SocketAddr> {
+    const PORT: u16 = 53;
+    match (server.address, &server.zone) {
+        (IpAddr::V6(address), Some(zone)) => {
+            let scope = nix::net::if_::if_nametoindex(zone.as_str()).ok().or_else(|| zone.parse().ok());
+            let scope = scope.ok_or_else(|| {
+                io::Error::new(io::ErrorKind::AddrNotAvailable, format!("there is no interface {zone}"))
+            })?;
+            Ok(SocketAddrV6::new(address, PORT, 0, scope).into())
+        }
+        (address, _) => Ok(SocketAddr::new(address, PORT)),
+    }
+}
+
 type Told = (Vec<IpAddr>, ResponseCode);
 
 async fn ask_kind(
-    server: IpAddr,
+    server: SocketAddr,
     name: &str,
     kind: RecordType,
     transport: Transport,
@@ -53,7 +71,6 @@ async fn ask_kind(
     let [id0, id1, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
     let id = u16::from_ne_bytes([id0, id1]);
     let query = query(id, name, kind)?;
-    let server = SocketAddr::new(server, 53);
     let answer = match transport {
         Transport::Udp => {
             let answer = by_udp(server, &query, from).await?;
@@ -154,9 +171,9 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_is_not_there_is_told_as_the_kernel_tells_it() {
         // Nobody listens at port 53 of this loopback address.
-        let server = "127.94.76.1".parse().unwrap();
+        let server: Nameserver = "127.94.76.1".parse().unwrap();
         for transport in [Transport::Udp, Transport::Tcp] {
-            let answer = ask(server, "name.test", transport, None).await;
+            let answer = ask(server.clone(), "name.test", transport, None).await;
             assert!(matches!(answer, Answer::Failed { why: Why::Refused, .. }), "{transport:?}: {answer:?}");
         }
         let answer = ask(server, "a..b", Transport::Udp, None).await;

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::observe::{Mode, Observed};
 use super::ways::Ways;
+use wsl::ResolvConf;
 
 /// Where WSL's DNS tunnelling answers: an address of the VM's own `lo`, that works whatever the VPN does.
 const DNS_TUNNEL: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 255, 255, 254));
@@ -21,7 +22,8 @@ pub fn captured(observed: &Observed, ways: &Ways, resolv_conf: &str) -> Vec<IpAd
     };
     let connected = || observed.connected.iter().filter(|net| !ways.mirrored.contains(net));
     let connected = |server: &IpAddr| connected().any(|net| net.contains(server));
-    let servers = nameservers(resolv_conf).filter(connected);
+    let named = ResolvConf::read(resolv_conf).named;
+    let servers = named.iter().map(|server| server.address).filter(connected);
     let mut addresses = Vec::new();
     for address in gateways.iter().copied().chain(servers) {
         let local = observed.own.contains(&address) || address == DNS_TUNNEL;
@@ -30,17 +32,6 @@ pub fn captured(observed: &Observed, ways: &Ways, resolv_conf: &str) -> Vec<IpAd
         }
     }
     addresses
-}
-
-/// The servers of a resolv.conf, in its order (resolv.conf(5): the keyword starts the line, the value follows it).
-pub(crate) fn nameservers(resolv_conf: &str) -> impl Iterator<Item = IpAddr> {
-    resolv_conf.lines().filter_map(|line| {
-        let value = line.strip_prefix("nameserver")?;
-        if !value.starts_with([' ', '\t']) {
-            return None;
-        }
-        value.split_whitespace().next()?.parse().ok()
-    })
 }
 
 /// Whether a rule without an interface can lead there: link-local addresses mean something only on their link.

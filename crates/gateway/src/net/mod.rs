@@ -32,7 +32,6 @@ pub mod ways;
 pub use ipnet::{IpNet, Ipv4Net};
 
 pub use capture::captured;
-pub(crate) use capture::nameservers;
 pub use ipv6::NoIpv6;
 pub use observe::{Mode, Observed};
 pub use routing::Plan;

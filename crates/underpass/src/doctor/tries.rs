@@ -11,6 +11,7 @@ use doctor::probes::{Origin, dns, icmp, mtu, proxy, tcp};
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use wsl::{Nameserver, ResolvConf};
 
 /// Proxies that are tried, and servers of Windows' adapters that are asked, at most.
 const MOST: usize = 8;
@@ -36,7 +37,7 @@ pub(super) struct Tries {
     leaves_by: Option<(String, u32)>,
     has_v6: bool,
     tunnel: Tunnel,
-    nameservers: Vec<IpAddr>,
+    nameservers: Vec<Nameserver>,
     /// Values of settings that name a proxy.
     proxies: Vec<String>,
     git: bool,
@@ -61,7 +62,7 @@ impl Tries {
             leaves_by: leaves_by.and_then(|device| Some((device.clone(), mtu(&device)?))),
             has_v6: facts.routes.iter().any(leads_to_v6),
             names: company.iter().filter(|one| one.address().is_none()).map(|one| one.host.clone()).collect(),
-            nameservers: nameservers(facts.resolv_conf.text.as_deref().unwrap_or_default()),
+            nameservers: ResolvConf::read(facts.resolv_conf.text.as_deref().unwrap_or_default()).servers().to_vec(),
             proxies: proxies(&facts.proxies),
             git: facts.tools.contains(&Tool::Git) && facts.tools.contains(&Tool::Ssh),
             outside4,
@@ -199,10 +200,10 @@ impl Tries {
         let mut questions = Vec::new();
         for (name, kind) in names {
             questions.push((Asked::System, Transport::Udp, name, kind));
-            let servers = self.nameservers.iter().copied().map(Asked::Nameserver);
+            let servers = self.nameservers.iter().cloned().map(Asked::Nameserver);
             questions.extend(servers.map(|server| (server, Transport::Udp, name, kind)));
             if kind == NameKind::Public {
-                let servers = self.nameservers.iter().copied().map(Asked::Nameserver);
+                let servers = self.nameservers.iter().cloned().map(Asked::Nameserver);
                 let public = wishes.public_dns.iter().copied().map(Asked::Public);
                 questions.extend(servers.map(|server| (server, Transport::Tcp, name, kind)));
                 questions.extend(public.map(|server| (server, Transport::Udp, name, kind)));
@@ -210,9 +211,8 @@ impl Tries {
         }
         let mut asks = join_all(questions.into_iter().map(|(asked, transport, name, kind)| async move {
             let answer = match asked {
-                Asked::Nameserver(server) | Asked::Public(server) | Asked::OfAdapter(server) => {
-                    dns::ask(server, name, transport, None).await
-                }
+                Asked::Nameserver(ref server) => dns::ask(server.clone(), name, transport, None).await,
+                Asked::Public(server) | Asked::OfAdapter(server) => dns::ask(server, name, transport, None).await,
                 Asked::System => dns::ask_system(name).await,
                 Asked::Windows => Answer::NotTried,
             };
@@ -329,15 +329,6 @@ fn is_ok(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Ok { .. })
 }
 
-/// The servers of a resolv.conf, at most three, as the C library takes them.
-fn nameservers(text: &str) -> Vec<IpAddr> {
-    const MOST: usize = 3;
-    let value = |line: &str| {
-        line.strip_prefix("nameserver")?.strip_prefix([' ', '\t'])?.split_whitespace().next()?.parse().ok()
-    };
-    text.lines().filter_map(value).take(MOST).collect()
-}
-
 /// Values that name a proxy, each once.
 fn proxies(settings: &[ProxySetting]) -> Vec<String> {
     let mut values: Vec<String> = Vec::new();
@@ -404,7 +395,7 @@ mod tests {
 
     #[test]
     fn where_no_server_answers_the_system_has_no_answer_either() {
-        let server = |last: u8| Asked::Nameserver(IpAddr::from([192, 0, 2, last]));
+        let server = |last: u8| Asked::Nameserver(IpAddr::from([192, 0, 2, last]).into());
         let asks = |second: Answer| {
             let mut asks = vec![
                 ask(Asked::System, Transport::Udp, "n.test", NameKind::Public, Answer::NoSuchName { ms: 9 }),

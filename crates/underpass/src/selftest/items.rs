@@ -312,7 +312,7 @@ impl Setup {
 
     async fn resolve(&self, name: &str) -> anyhow::Result<Vec<IpAddr>> {
         let gateway = self.status()?.tap.context("the tunnel has no device yet")?.ipv4.gateway;
-        match dns::ask(gateway.into(), name, Transport::Udp, None).await {
+        match dns::ask(IpAddr::V4(gateway), name, Transport::Udp, None).await {
             Answer::Addresses { addresses, .. } => Ok(addresses),
             Answer::NotTried | Answer::NoSuchName { .. } | Answer::ServerError { .. } | Answer::Failed { .. } => {
                 Ok(Vec::new())

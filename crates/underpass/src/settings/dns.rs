@@ -11,11 +11,12 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Subcommand};
 use settings::change::{Change, ChangeError};
 use settings::ini::File;
-use settings::resolv::{self, GENERATED, MOST_SERVERS};
+use settings::resolv::{self, GENERATED};
 use settings::schema::{Key, Place};
 use std::net::IpAddr;
 use std::process::ExitCode;
 use wording::settings as say;
+use wsl::MOST_SERVERS;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DnsCommand {

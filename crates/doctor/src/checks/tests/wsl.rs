@@ -98,6 +98,7 @@ fn firewall_off() -> Facts {
 
 pub(super) fn broken() -> Vec<Facts> {
     vec![
+        in_utf_16(),
         interop_off(),
         no_entry(),
         entry_disabled(),
@@ -112,6 +113,20 @@ pub(super) fn broken() -> Vec<Facts> {
         stray(),
         firewall_off(),
     ]
+}
+
+fn in_utf_16() -> Facts {
+    let mut facts = nat();
+    // As the probe reads `FF FE` and UTF-16 behind it.
+    let letters: String = "[interop]\nenabled=false\n".chars().flat_map(|letter| [letter, '\0']).collect();
+    facts.wsl_conf = Some(format!("\u{fffd}\u{fffd}{letters}"));
+    facts
+}
+
+#[test]
+fn a_wsl_conf_that_wsl_cannot_read_is_told_and_not_believed() {
+    let text = said(&only(&in_utf_16(), "wsl-conf-encoding"));
+    assert!(text.contains("UTF-16") && text.contains("iconv -f UTF-16"), "{text}");
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use futures_util::future::join_all;
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
-use settings::resolv::MOST_SERVERS;
 use settings::verify::{Answer, NameSeen};
 use std::collections::HashSet;
 use std::io;
@@ -12,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
+use wsl::ResolvConf;
 
 /// The port of DNS (RFC 1035 4.2).
 const PORT: u16 = 53;
@@ -22,42 +22,14 @@ const TRIES: u32 = 3;
 /// Room for an answer over UDP; without EDNS servers send at most 512 bytes (RFC 1035 4.2.1), and some mind it not.
 const ANSWER_BYTES: usize = 4096;
 
-/// What a resolv.conf says (resolv.conf(5)).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct ResolvConf {
-    /// All of them, also those that are not used.
-    pub(super) servers: Vec<IpAddr>,
-    /// Domains that names without a dot are looked for in.
-    search: Vec<String>,
-}
-
-impl ResolvConf {
-    pub(super) fn parse(text: &str) -> Self {
-        let mut conf = Self::default();
-        for line in text.lines() {
-            let mut words = line.split_whitespace();
-            match words.next() {
-                // A link-local address may name its interface, which nobody has for a server of WSL's.
-                Some("nameserver") => {
-                    conf.servers.extend(words.next().and_then(|word| word.split('%').next()?.parse::<IpAddr>().ok()));
-                }
-                // The last line of either counts.
-                Some("search" | "domain") => conf.search = words.map(ToOwned::to_owned).collect(),
-                Some(_) | None => {}
-            }
-        }
-        conf
+/// The names that are asked for when a program wants `name`, in their order (`ndots:1`).
+fn candidates(conf: &ResolvConf, name: &str) -> Vec<String> {
+    if name.ends_with('.') {
+        return vec![name.to_owned()];
     }
-
-    /// The names that are asked for when a program wants `name`, in their order (`ndots:1`).
-    fn candidates(&self, name: &str) -> Vec<String> {
-        if name.ends_with('.') {
-            return vec![name.to_owned()];
-        }
-        let searched = self.search.iter().map(|domain| format!("{name}.{}", domain.trim_matches('.')));
-        let itself = std::iter::once(name.to_owned());
-        if name.contains('.') { itself.chain(searched).collect() } else { searched.chain(itself).collect() }
-    }
+    let searched = conf.search.iter().map(|domain| format!("{name}.{}", domain.trim_matches('.')));
+    let itself = std::iter::once(name.to_owned());
+    if name.contains('.') { itself.chain(searched).collect() } else { searched.chain(itself).collect() }
 }
 
 /// Resolves names by a resolv.conf and a hosts file.
@@ -77,8 +49,8 @@ impl Resolver {
     /// Asks the servers that count, all at once.
     pub(super) async fn look_up(&self, name: &str) -> NameSeen {
         let hosts = in_hosts(&self.hosts, name);
-        let candidates = self.conf.candidates(name);
-        let servers = self.conf.servers.iter().take(MOST_SERVERS).copied();
+        let candidates = candidates(&self.conf, name);
+        let servers = self.conf.servers().iter().map(|server| server.address);
         let ask = |server| {
             let candidates = &candidates;
             async move { (server, self.ask(server, candidates).await) }
@@ -211,16 +183,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn resolv_conf_is_read_as_the_c_library_reads_it() {
-        let conf = ResolvConf::parse(
-            "# by WSL\nnameserver 10.255.255.254\n nameserver fe80::1%eth0 \nnameserver nonsense\nnameserver\n;nameserver 1.1.1.1\n\
-             domain old.example\nsearch corp.example. lab.corp.example\noptions ndots:1\n",
-        );
-        assert_eq!(conf.servers, ["10.255.255.254", "fe80::1"].map(|text| text.parse::<IpAddr>().unwrap()));
-        assert_eq!(conf.candidates("git"), ["git.corp.example", "git.lab.corp.example", "git"]);
-        assert_eq!(conf.candidates("git.x"), ["git.x", "git.x.corp.example", "git.x.lab.corp.example"]);
-        assert_eq!(conf.candidates("git."), ["git."]);
-        assert_eq!(ResolvConf::parse("").candidates("git"), ["git"]);
+    fn names_are_searched_as_the_c_library_does() {
+        let conf = ResolvConf::read("domain old.example\nsearch corp.example. lab.corp.example\noptions ndots:1\n");
+        assert_eq!(candidates(&conf, "git"), ["git.corp.example", "git.lab.corp.example", "git"]);
+        assert_eq!(candidates(&conf, "git.x"), ["git.x", "git.x.corp.example", "git.x.lab.corp.example"]);
+        assert_eq!(candidates(&conf, "git."), ["git."]);
+        assert_eq!(candidates(&ResolvConf::default(), "git"), ["git"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Looks at every item at once, so that the slowest one is all that one waits for.
 
 use super::VerifyOptions;
-use super::dns::{ResolvConf, Resolver};
+use super::dns::Resolver;
 use super::http::Url;
 use super::request::{Client, Way};
 use dialog::{Host, ProxyUrl, Target, mask};
@@ -12,6 +12,7 @@ use settings::verify::{ExitSeen, Failure, Mode, ModeSeen, ProxySeen, ReachSeen, 
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+use wsl::ResolvConf;
 
 /// Variables that name a proxy, in the order in which they are shown.
 const VARIABLES: [&str; 6] = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
@@ -20,7 +21,7 @@ const VARIABLES: [&str; 6] = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_
 pub(super) async fn look(options: &VerifyOptions, echo: Option<&Url>) -> Seen {
     let patience = Duration::from_secs(options.timeout);
     // Who has no such file has no server, which is told.
-    let conf = ResolvConf::parse(&std::fs::read_to_string(&options.resolv_conf).unwrap_or_default());
+    let conf = ResolvConf::read(&std::fs::read_to_string(&options.resolv_conf).unwrap_or_default());
     let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
     let resolver = Resolver::new(conf, hosts, patience);
     let client = Client { resolver: &resolver, patience };
@@ -50,7 +51,7 @@ pub(super) async fn look(options: &VerifyOptions, echo: Option<&Url>) -> Seen {
     Seen {
         mode,
         resolv_conf: options.resolv_conf.display().to_string(),
-        servers: resolver.conf.servers.clone(),
+        servers: resolver.conf.named.iter().map(|server| server.address).collect(),
         public_names,
         outside: ReachSeen { target: options.outside.to_string(), outcome: outside },
         exit,
