@@ -15,6 +15,26 @@ sentences! {
         "Programs don't know whom to ask for names. The file was removed or emptied, and WSL does not write it (generateResolvConf=false), or cannot.",
         "程序不知道向谁查询域名。该文件被删除或清空，而 WSL 不写它（generateResolvConf=false）或无法写入。";
     /// Check.
+    PINNED: "/etc/hosts has the company's hosts where they are", "/etc/hosts 中公司主机的地址正确";
+    /// Seen.
+    PINNED_SEEN: "Line {line} of /etc/hosts says that {name} is {address}.", "/etc/hosts 第 {line} 行把 {name} 指向 {address}。";
+    /// Seen.
+    PINNED_TOLD_SEEN: "DNS says that {name} is {addresses}.", "DNS 给出的 {name} 的地址是 {addresses}。";
+    /// Cause.
+    PINNED_CAUSE:
+        "/etc/hosts goes before DNS, and has an address at which the host does not answer: it has moved since. WSL copies Windows' hosts file (C:\\Windows\\System32\\drivers\\etc\\hosts) into it at each start, unless generateHosts is off.",
+        "/etc/hosts 优先于 DNS，而其中的地址没有应答：主机的地址已经变了。除非关闭 generateHosts，WSL 每次启动都会把 Windows 的 hosts 文件（C:\\Windows\\System32\\drivers\\etc\\hosts）复制到其中。";
+    /// Fix.
+    PINNED_FIX: "Take the line out, in Windows' hosts file too if it is there:", "删除这一行；如果 Windows 的 hosts 文件中也有，一并删除：";
+    /// Check.
+    LIE: "resolv.conf's servers tell the truth", "resolv.conf 中的服务器给出真实地址";
+    /// Seen.
+    LIE_SEEN: "{server} says that {name} is {addresses}.", "{server} 给出的 {name} 的地址是 {addresses}。";
+    /// Cause.
+    LIE_CAUSE:
+        "The server answers a public name with an address of no public host: it filters names, or it is a router's login page.",
+        "该服务器用非公网地址回答公网域名：它在过滤域名，或者是路由器的登录页面。";
+    /// Check.
     LINE_ENDS: "resolv.conf has Linux' line ends", "resolv.conf 使用 Linux 换行符";
     /// Seen.
     LINE_ENDS_SEEN:

@@ -1,6 +1,34 @@
 //! What the doctor says of the VM's network and of the VPN that cuts it: steps 1 and 2.
 
 sentences! {
+    // ---- rules and routes of the VM's own
+    /// Check.
+    RULE: "No rule or route of the VM drops everything", "虚拟机中没有丢弃所有流量的策略规则或路由";
+    /// Seen.
+    RULE_SEEN: "Rule {priority} is: {rule}.", "规则 {priority}：{rule}。";
+    /// Seen.
+    RULE_TABLE_SEEN:
+        "Rule {priority} is: {rule}; the default route of table {table} drops what comes to it.",
+        "规则 {priority}：{rule}；表 {table} 的默认路由会丢弃所有流量。";
+    /// Cause.
+    RULE_CAUSE:
+        "This VM's own kernel refuses packets for the outside, before they leave it: neither WSL nor Windows is to blame. A VPN client or a script in the VM may have left the rule.",
+        "虚拟机自己的内核在数据包离开之前就拒绝了它们，与 WSL 和 Windows 无关。可能是虚拟机中的 VPN 客户端或脚本留下的规则。";
+    /// Fix.
+    RULE_FIX: "Remove it:", "将其删除：";
+    /// Check.
+    SECOND_ROUTE: "The default route that is taken leads to a router that answers", "实际使用的默认路由指向有应答的路由器";
+    /// Seen.
+    SECOND_ROUTE_SEEN:
+        "Of two default routes the one by {gateway} is taken (metric {metric}), not the one by {other} (metric {others}).",
+        "有两条默认路由：使用的是经 {gateway} 的一条（跃点数 {metric}），而不是经 {other} 的一条（跃点数 {others}）。";
+    /// Cause.
+    SECOND_ROUTE_CAUSE:
+        "A second default route outdoes WSL's own, and nobody answers at its router. A program or script in the VM has added it.",
+        "另一条默认路由优先于 WSL 自己的路由，而它的路由器没有应答。它是由虚拟机中的程序或脚本添加的。";
+    /// Fix.
+    SECOND_ROUTE_FIX: "Remove it; WSL's own is then taken again:", "删除它，WSL 自己的路由即可恢复：";
+
     // ---- the mode is none
     /// Check.
     MODE_NONE: "WSL has a network", "WSL 启用了网络";

@@ -151,7 +151,8 @@ fn nobody(view: &View<'_>) -> Option<Found> {
 fn unreachable(view: &View<'_>) -> Option<Found> {
     let failed = |whence| view.reaches(Subject::Company, whence, Method::Tcp) == Some(false);
     // Pings alone prove nothing: many hosts of companies drop them.
-    if !failed(Whence::Vm) || view.is_cut_off() {
+    // `dns-hosts-file` says it where the address is a wrong one.
+    if !failed(Whence::Vm) || view.is_cut_off() || super::answers::is_pinned(view) {
         return None;
     }
     let mut evidence = attempts(view, Subject::Company, Whence::Vm);

@@ -143,7 +143,10 @@ fn line_ends(view: &View<'_>) -> Option<Found> {
     Some(Found {
         evidence: vec![say::LINE_ENDS_SEEN.with("servers", servers.join(", "))],
         cause: say::LINE_ENDS_CAUSE.text(),
-        fix: vec![Step::Say(say::LINE_ENDS_FIX.text()), fixes::linux(&["sudo sed -i 's/\\r$//' /etc/resolv.conf"])],
+        fix: vec![
+            Step::Say(say::LINE_ENDS_FIX.text()),
+            fixes::linux(&["sudo sed -i --follow-symlinks 's/\\r$//' /etc/resolv.conf"]),
+        ],
     })
 }
 
@@ -247,6 +250,12 @@ fn tcp_only(view: &View<'_>) -> Option<Found> {
     Some(Found { evidence: vec![say::UDP_SEEN.with("server", server)], cause: say::UDP_CAUSE.text(), fix })
 }
 
+/// Takes a server's lines out of resolv.conf, which may be a link.
+fn without_server(server: &Nameserver) -> String {
+    let pattern = server.to_string().replace('.', r"\.");
+    format!(r"sudo sed -i --follow-symlinks '/^nameserver[ \t]\+{pattern}\([ \t]\|$\)/d' /etc/resolv.conf")
+}
+
 fn first_server(view: &View<'_>) -> Option<Found> {
     let servers = view.nameservers();
     let first = servers.first()?;
@@ -256,10 +265,7 @@ fn first_server(view: &View<'_>) -> Option<Found> {
     if !other_answers || !is_silent {
         return None;
     }
-    let mut fix = vec![
-        Step::Say(say::FIRST_FIX.text()),
-        fixes::linux(&[&format!("sudo sed -i '/^nameserver {first}$/d' /etc/resolv.conf")]),
-    ];
+    let mut fix = vec![Step::Say(say::FIRST_FIX.text()), fixes::linux(&[&without_server(first)])];
     fix.extend(fixes::dns_auto());
     Some(Found { evidence: answers(view, is_of_file), cause: say::FIRST_CAUSE.with("server", first), fix })
 }

@@ -1,6 +1,7 @@
 //! The checks, in the order in which they are made: what is nearest to the program that asks for the network comes last, what everything
 //! else needs comes first. Each is a pure function of the facts.
 
+mod answers;
 mod company;
 mod dns;
 mod docker;
@@ -10,6 +11,7 @@ mod kernel;
 mod network;
 mod packets;
 mod proxy;
+mod routing;
 mod seen;
 mod tools;
 pub(crate) mod view;
@@ -215,9 +217,11 @@ pub static CHECKS: &[&[Check]] = &[
     wsl::FIRST,
     kernel::CHECKS,
     network::CHECKS,
+    routing::CHECKS,
     vpn::CHECKS,
     packets::CHECKS,
     dns::CHECKS,
+    answers::CHECKS,
     company::CHECKS,
     files::CHECKS,
     proxy::CHECKS,

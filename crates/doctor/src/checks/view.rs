@@ -13,7 +13,7 @@ use wire::facts::Adapter;
 use wsl::{Nameserver, ResolvConf};
 
 /// The routing table `main`.
-const MAIN: u32 = 254;
+pub(crate) const MAIN: u32 = 254;
 
 /// Where WSL's DNS tunnelling answers unless `dnsTunnelingIpAddress` says otherwise.
 pub(crate) const DNS_TUNNEL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 255, 255, 254));
@@ -363,7 +363,15 @@ pub(crate) fn has_failed(outcome: &Outcome) -> bool {
 }
 
 pub(crate) fn has_addresses(answer: &Answer) -> bool {
-    matches!(answer, Answer::Addresses { addresses, .. } if !addresses.is_empty())
+    !addresses(answer).is_empty()
+}
+
+/// The addresses of an answer; none where there are none.
+pub(crate) fn addresses(answer: &Answer) -> &[IpAddr] {
+    match answer {
+        Answer::Addresses { addresses, .. } => addresses,
+        Answer::NotTried | Answer::NoSuchName { .. } | Answer::ServerError { .. } | Answer::Failed { .. } => &[],
+    }
 }
 
 /// WSL's spelling of true and false.

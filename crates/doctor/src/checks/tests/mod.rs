@@ -1,9 +1,11 @@
 //! Each check by facts that must trigger it and by near misses that must not; and the table as a whole.
 
+mod answers;
 mod dns;
 mod kernel;
 mod network;
 mod proxy;
+mod routing;
 mod tools;
 mod wsl;
 
@@ -171,7 +173,17 @@ fn every_finding_has_evidence_and_a_fix_that_can_be_typed() {
 
 /// Machines that are broken, one a way.
 fn broken() -> Vec<Facts> {
-    [network::broken(), dns::broken(), proxy::broken(), tools::broken(), wsl::broken(), kernel::broken()].concat()
+    [
+        network::broken(),
+        routing::broken(),
+        dns::broken(),
+        answers::broken(),
+        proxy::broken(),
+        tools::broken(),
+        wsl::broken(),
+        kernel::broken(),
+    ]
+    .concat()
 }
 
 #[test]

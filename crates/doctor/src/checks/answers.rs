@@ -1,0 +1,105 @@
+//! Step 3: names that resolve to the wrong address, so that whoever is reached there, or is not, gets the blame.
+
+use super::view::{View, addresses};
+use super::{Area, Check, Found, Needs, Severity, Step, fixes, seen};
+use crate::facts::{Ask, Asked, Method, NameKind, Subject, Whence};
+use crate::way::Place;
+use std::net::IpAddr;
+use wording::{Sentence, doctor_dns as say};
+
+pub(super) const CHECKS: &[Check] = &[check("dns-hosts-file", &say::PINNED, pinned), check("dns-lie", &say::LIE, lie)];
+
+const fn check(id: &'static str, description: &'static Sentence, find: fn(&View<'_>) -> Option<Found>) -> Check {
+    Check {
+        id,
+        area: Area::Dns,
+        severity: Severity::Problem,
+        description,
+        needs: Needs::WayOut,
+        hop: Some(Place::Resolver),
+        find,
+    }
+}
+
+fn list(addresses: &[IpAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Lines of /etc/hosts that name a host (hosts(5)), from 1, each with its address.
+fn lines_for<'a>(hosts: &'a str, name: &'a str) -> impl Iterator<Item = (usize, IpAddr)> + 'a {
+    hosts.lines().enumerate().filter_map(move |(index, line)| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let address = words.next()?.parse().ok()?;
+        words.any(|word| word.eq_ignore_ascii_case(name)).then_some((index + 1, address))
+    })
+}
+
+/// A company's host that /etc/hosts has at an address where it is not reached, though servers know another.
+fn pinned(view: &View<'_>) -> Option<Found> {
+    let hosts = view.facts.hosts.as_deref()?;
+    if view.reaches(Subject::Company, Whence::Vm, Method::Tcp) != Some(false) {
+        return None;
+    }
+    view.asks(NameKind::Company).find_map(|ask| {
+        let lines: Vec<(usize, IpAddr)> = lines_for(hosts, &ask.name).collect();
+        let is_told = |other: &&Ask| other.name == ask.name && other.asked != Asked::System;
+        let told: Vec<IpAddr> =
+            view.asks(NameKind::Company).filter(is_told).flat_map(|ask| addresses(&ask.answer)).copied().collect();
+        if lines.is_empty() || told.is_empty() || lines.iter().any(|(_, address)| told.contains(address)) {
+            return None;
+        }
+        let mut evidence = super::network::attempts(view, Subject::Company, Whence::Vm);
+        evidence.extend(lines.iter().map(|(line, address)| {
+            say::PINNED_SEEN.with("line", line).with("name", &ask.name).with("address", address)
+        }));
+        evidence.push(say::PINNED_TOLD_SEEN.with("name", &ask.name).with("addresses", list(&told)));
+        let numbers: Vec<String> = lines.iter().map(|(line, _)| format!("{line}d")).collect();
+        let command = format!("sudo sed -i '{}' /etc/hosts", numbers.join(";"));
+        Some(Found {
+            evidence,
+            cause: say::PINNED_CAUSE.text(),
+            fix: vec![Step::Say(say::PINNED_FIX.text()), fixes::linux(&[&command])],
+        })
+    })
+}
+
+pub(super) fn is_pinned(view: &View<'_>) -> bool {
+    pinned(view).is_some()
+}
+
+/// Whether an address can be that of a public name (RFC 6890, the ranges that a resolver that lies answers with).
+fn is_public(address: &IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            !(v4.is_loopback() || v4.is_unspecified() || v4.is_private() || v4.is_link_local() || v4.is_broadcast())
+        }
+        IpAddr::V6(v6) => {
+            !(v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local())
+        }
+    }
+}
+
+/// Servers of resolv.conf that answer a public name with an address of no public host, where Windows or a public server knows one.
+fn lie(view: &View<'_>) -> Option<Found> {
+    let lies = |ask: &&Ask| {
+        let found = addresses(&ask.answer);
+        !found.is_empty() && !found.iter().any(is_public)
+    };
+    let of_wsl = |ask: &&Ask| matches!(ask.asked, Asked::Nameserver(_));
+    let others = |ask: &&Ask| matches!(ask.asked, Asked::Windows | Asked::Public(_));
+    let asks = || view.asks(NameKind::Public);
+    let true_ones: Vec<&Ask> =
+        asks().filter(others).filter(|ask| addresses(&ask.answer).iter().any(is_public)).collect();
+    let liar = asks().filter(of_wsl).find(lies)?;
+    let Asked::Nameserver(server) = &liar.asked else { return None };
+    if true_ones.is_empty() {
+        return None;
+    }
+    let mut evidence = vec![
+        say::LIE_SEEN.with("server", server).with("name", &liar.name).with("addresses", list(addresses(&liar.answer))),
+    ];
+    evidence.extend(true_ones.into_iter().filter_map(seen::ask));
+    let mut fix: Vec<Step> = fixes::dns_auto().into();
+    fix.extend(fixes::dns_tunneling(view));
+    Some(Found { evidence, cause: say::LIE_CAUSE.text(), fix })
+}
