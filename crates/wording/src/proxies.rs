@@ -117,10 +117,30 @@ sentences! {
     TEST_ADDRESS:
         "a request by address: {url}",
         "按 IP 地址请求：{url}";
-    /// Test: a request by name.
-    TEST_NAME:
-        "a request by name: {url}",
-        "按域名请求：{url}";
+    /// Test: a page.
+    TEST_REQUEST:
+        "a request: {url}",
+        "请求：{url}";
+    /// Test: the machine's own resolver.
+    TEST_DNS:
+        "{host} is resolved here",
+        "本机解析 {host}";
+    /// Test: what it says.
+    RESOLVED:
+        "{host} is {addresses}",
+        "{host} 的地址是 {addresses}";
+    /// Test: by its address the page comes.
+    PROXY_RESOLVES_NOT:
+        "it comes by its address: the proxy does not resolve the name, or its rules refuse it",
+        "按地址可以访问：代理无法解析该域名，或其规则拒绝了它";
+    /// Test: the other protocol.
+    OTHER_SPOKEN:
+        "it does: set it as {proxy}",
+        "支持：请设置为 {proxy}";
+    /// Test: the other protocol.
+    OTHER_NOT_SPOKEN:
+        "it does not either",
+        "同样不支持";
     /// Test: a tool's setting.
     TEST_TOOL:
         "a request by {tool}'s setting, {proxy} of {place}",
@@ -139,12 +159,8 @@ sentences! {
         "已设置：{names}";
     /// Test: not tried.
     NOT_RESOLVED:
-        "not tried: the name cannot be resolved here, so the proxy has to do it",
-        "未测试：此处无法解析该域名，需由代理解析";
-    /// Test: not needed.
-    IS_AN_ADDRESS:
-        "not tried: the URL has no name",
-        "未测试：该 URL 中没有域名";
+        "it cannot be, so the proxy has to do it",
+        "无法解析，需由代理解析";
     /// Test: no answer.
     NO_ANSWER:
         "no answer within {seconds} s",
@@ -161,10 +177,6 @@ sentences! {
     TUNNEL_STANDS:
         "the tunnel to {target} stands",
         "到 {target} 的通道已建立";
-    /// Test: it does not, and need not.
-    NOT_ITS_PROTOCOL:
-        "no ({problem}), and it is not set as such",
-        "不支持（{problem}），设置中也未使用该协议";
     /// Test: a port that nobody serves, on the Windows host.
     HINT_PORT:
         "{problem}. Is the proxy program running, and is this its port? On the Windows host by its address it must have 'Allow LAN' on; after a restart of WSL the address may be another",

@@ -29,7 +29,15 @@ const STATUS_EXAMPLES: &str = "Examples:
 
 const TEST_EXAMPLES: &str = "Examples:
   underpass proxy test
-  underpass proxy test --proxy socks5://172.28.48.1:7890 --url https://github.com/";
+  underpass proxy test --proxy socks5://172.28.48.1:7890 --url https://github.com/ --url http://intranet.corp.example/";
+
+/// Pages of servers here and abroad, one without TLS: rules of proxy programs differ by where a server is.
+const PAGES: [&str; 4] = [
+    "https://www.google.com/",
+    "https://github.com/",
+    "https://www.baidu.com/",
+    "http://www.msftconnecttest.com/connecttest.txt",
+];
 
 #[derive(Debug, Args)]
 pub(crate) struct ProxyOptions {
@@ -141,9 +149,9 @@ pub(crate) struct StatusOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct TestOptions {
-    /// What is asked for through the proxies
-    #[arg(long, value_name = "URL", default_value = "http://www.msftconnecttest.com/connecttest.txt")]
-    pub(crate) url: String,
+    /// A page that is asked for through the proxies; repeat it for several
+    #[arg(long = "url", value_name = "URL", default_values = PAGES)]
+    pub(crate) urls: Vec<String>,
     /// A proxy to try instead of those that are set
     #[arg(long, value_name = "URL", env = "UNDERPASS_PROXY", hide_env_values = true)]
     pub(crate) proxy: Option<String>,

@@ -82,18 +82,12 @@ pub(super) async fn port(proxy: &ProxyUrl) -> Attempt {
     }
 }
 
-/// Whether the proxy speaks a protocol, which need not be the one that it is set as.
-pub(super) async fn speaks(proxy: &ProxyUrl, scheme: Scheme, target: &Target) -> Attempt {
+/// The proxy's URL with another scheme, if it speaks that protocol: also where it refuses this target.
+pub(super) async fn speaks(proxy: &ProxyUrl, scheme: Scheme, target: &Target) -> Option<ProxyUrl> {
     let as_set = proxy.with_secrets();
-    let rest = as_set.split_once("://").map_or(as_set.as_str(), |(_, rest)| rest);
-    let Ok(other) = format!("{}://{rest}", scheme.as_str()).parse::<ProxyUrl>() else {
-        return failed("its user and password cannot be sent by this protocol");
-    };
-    match tunnel(&other, target).await {
-        Ok(_) => Attempt::Passed(words::TUNNEL_STANDS.with("target", target)),
-        Err(problem) if scheme == proxy.scheme() => failed(problem),
-        Err(problem) => Attempt::Skipped(Said::Text(words::NOT_ITS_PROTOCOL.with("problem", problem))),
-    }
+    let (_, rest) = as_set.split_once("://")?;
+    let other: ProxyUrl = format!("{}://{rest}", scheme.as_str()).parse().ok()?;
+    tunnel(&other, target).await.ok().map(|_| other)
 }
 
 /// A request through the proxy; `name` is the server's, also where it is asked for by its address.

@@ -57,11 +57,6 @@ impl WebUrl {
         Self { target: Target { host, port: self.target.port }, ..self.clone() }
     }
 
-    /// The port that a CONNECT is tried with: many proxies allow that of https alone.
-    pub(super) fn connect_port(&self) -> u16 {
-        if self.target.port == 80 { 443 } else { self.target.port }
-    }
-
     /// What is sent to an HTTP proxy for a page without TLS: the whole address (RFC 9112 section 3.2.2), and who asks.
     pub(super) fn request_to(&self, proxy: &ProxyUrl, name: &Host) -> Vec<u8> {
         // `Dialog` knows how to say who asks.

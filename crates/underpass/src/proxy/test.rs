@@ -5,16 +5,23 @@ use super::attempt::{Attempt, Said, addresses, by, port, speaks};
 use super::status::settings;
 use super::target::{UrlError, WebUrl};
 use super::{Usage, Verdict, Voice};
-use dialog::{Host, Scheme, Target, mask};
+use dialog::{Host, Scheme, mask};
 use proxies::{Found, Proxy, ProxyError, Tool};
 use serde_json::json;
-use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::Instant;
 use wording::{Text, proxies as words};
 
 /// For each step. A proxy on the other side of the world that asks a slow server takes some seconds.
 const PATIENCE: Duration = Duration::from_secs(8);
+
+/// For the machine's own resolver, which asks a silent server for 5 s and then another.
+const RESOLVER_PATIENCE: Duration = Duration::from_secs(4);
+
+/// For a protocol that the proxy need not speak.
+const OTHER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The variables by which most programs find the proxy for a page.
 const MAIN: [&str; 6] = ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
@@ -28,46 +35,80 @@ struct Step {
     took: Duration,
 }
 
-#[derive(Default)]
-struct Steps(Vec<Step>);
+/// The steps that were taken; each is shown when it is over.
+struct Steps {
+    taken: Vec<Step>,
+    /// Who reads; none where a document follows.
+    reader: Option<Reader>,
+}
+
+/// Who reads the steps, and whether a line of a terminal may be written over.
+#[derive(Clone, Copy)]
+struct Reader {
+    voice: Voice,
+    is_terminal: bool,
+}
 
 impl Steps {
     /// Takes a step; whether it went well.
     async fn take(&mut self, id: &'static str, what: Text, step: impl Future<Output = Attempt>) -> bool {
+        if let Some(Reader { voice, is_terminal: true }) = self.reader {
+            write(&format!("...            {}", voice.say(&what)));
+        }
         let began = Instant::now();
         let outcome = match tokio::time::timeout(PATIENCE, step).await {
             Ok(outcome) => outcome,
             Err(_) => Attempt::Failed(Said::Text(words::NO_ANSWER.with("seconds", PATIENCE.as_secs()))),
         };
         let is_well = !matches!(outcome, Attempt::Failed(_));
-        self.0.push(Step { id, what, outcome, took: began.elapsed() });
+        let step = Step { id, what, outcome, took: began.elapsed() };
+        if let Some(Reader { voice, is_terminal }) = self.reader {
+            if is_terminal {
+                // To the line's beginning, and nothing on it (ECMA-48, EL).
+                write_exactly("\r\x1b[2K");
+            }
+            crate::tell(&as_line(&step, voice));
+        }
+        self.taken.push(step);
         is_well
     }
 
     fn is_well(&self) -> bool {
-        !self.0.iter().any(|step| matches!(step.outcome, Attempt::Failed(_)))
+        !self.taken.iter().any(|step| matches!(step.outcome, Attempt::Failed(_)))
     }
 }
 
+/// A part of a line, at once.
+fn write(text: &str) {
+    write_exactly(&foreign::printable(text));
+}
+
+fn write_exactly(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    // Whoever closed standard output does not want to know.
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
 pub(super) async fn test(options: &TestOptions, voice: Voice) -> anyhow::Result<Verdict> {
-    let url: WebUrl = options.url.parse().map_err(|error: UrlError| Usage(error.into()))?;
-    let mut steps = Steps::default();
+    let urls = options.urls.iter().map(|url| url.parse()).collect::<Result<Vec<WebUrl>, _>>();
+    let urls = urls.map_err(|error: UrlError| Usage(error.into()))?;
+    let is_terminal = std::io::stdout().is_terminal();
+    let reader = (!options.json).then_some(Reader { voice, is_terminal });
+    let mut steps = Steps { taken: Vec::new(), reader };
     if let Some(proxy) = &options.proxy {
         let proxy = proxy.parse::<Proxy>().map_err(|error| Usage(error.into()))?;
-        whole(&mut steps, &proxy, &url).await;
+        whole(&mut steps, &proxy, &urls).await;
     } else {
-        that_are_set(&mut steps, &url).await?;
+        that_are_set(&mut steps, &urls).await?;
     }
     if options.json {
         crate::print_json(&as_json(&steps, voice)?)?;
-    } else {
-        crate::print(&as_text(&steps, voice))?;
     }
     Ok(if steps.is_well() { Verdict::Well } else { Verdict::Problems })
 }
 
 /// Tries the environment's proxy, and each tool's own setting.
-async fn that_are_set(steps: &mut Steps, url: &WebUrl) -> anyhow::Result<()> {
+async fn that_are_set(steps: &mut Steps, urls: &[WebUrl]) -> anyhow::Result<()> {
     let settings = settings()?;
     let used = settings.tools.into_iter().filter_map(|(tool, found)| Some((tool, found.into_iter().next()?)));
     // Of tools without a setting of their own the environment's is tried once, not nine times.
@@ -77,13 +118,14 @@ async fn that_are_set(steps: &mut Steps, url: &WebUrl) -> anyhow::Result<()> {
     let main = MAIN.iter().find_map(|name| settings.variables.iter().find(|(known, _)| known == name));
     if let Some((name, value)) = main {
         match value.parse::<Proxy>() {
-            Ok(proxy) => whole(steps, &proxy, url).await,
+            Ok(proxy) => whole(steps, &proxy, urls).await,
             Err(error) => {
                 let what = words::TEST_PORT.with("proxy", format!("${name}"));
                 steps.take("port", what, async { unusable(&error) }).await;
             }
         }
     }
+    let Some(url) = urls.first() else { return Ok(()) };
     for (tool, found) in &tools {
         let what = words::TEST_TOOL.with("tool", tool).with("proxy", mask(&found.value)).with("place", &found.place);
         let step = async {
@@ -121,46 +163,87 @@ fn environment(variables: &[(&'static str, String)], others_are_set: bool) -> At
 }
 
 /// Every step of one proxy; none more where nobody serves its port.
-async fn whole(steps: &mut Steps, proxy: &Proxy, url: &WebUrl) {
+async fn whole(steps: &mut Steps, proxy: &Proxy, urls: &[WebUrl]) {
     if !steps.take("port", words::TEST_PORT.with("proxy", proxy), port(proxy.url())).await {
         return;
     }
-    let target = Target { host: url.target.host.clone(), port: url.connect_port() };
-    let connect = words::TEST_CONNECT.with("proxy", proxy);
-    steps.take("connect", connect, speaks(proxy.url(), Scheme::Http, &target)).await;
-    steps.take("socks5", words::TEST_SOCKS.with("proxy", proxy), speaks(proxy.url(), Scheme::Socks5, &target)).await;
-    let found = tokio::time::timeout(PATIENCE, addresses(&url.target.host)).await.unwrap_or_default();
-    let address = found.first().copied();
-    let by_address = address.map(|address| url.at(Host::Address(address)));
-    let what = words::TEST_ADDRESS.with("url", by_address.as_ref().unwrap_or(url));
-    let step = async {
-        match &by_address {
-            Some(by_address) => by(proxy.url(), by_address, &url.target.host).await,
-            None => Attempt::Skipped(Said::Text(words::NOT_RESOLVED.text())),
+    // Of pages of one host its name is resolved once.
+    let mut hosts: Vec<(&Host, Vec<IpAddr>)> = Vec::new();
+    let mut any = false;
+    for url in urls {
+        let host = &url.target.host;
+        if matches!(host, Host::Name(_)) && !hosts.iter().any(|(known, _)| *known == host) {
+            let found = resolve(steps, host).await;
+            hosts.push((host, found));
         }
-    };
-    steps.take("address", what, step).await;
-    let step = async {
-        match url.target.host {
-            Host::Name(_) => by(proxy.url(), url, &url.target.host).await,
-            Host::Address(_) => Attempt::Skipped(Said::Text(words::IS_AN_ADDRESS.text())),
-        }
-    };
-    steps.take("name", words::TEST_NAME.with("url", url), step).await;
+        let found = hosts.iter().find(|(known, _)| *known == host).and_then(|(_, found)| found.first());
+        any |= page(steps, proxy, url, found.copied()).await;
+    }
+    if !any {
+        other_protocol(steps, proxy, urls).await;
+    }
 }
 
-fn as_text(steps: &Steps, voice: Voice) -> String {
-    let mut text = String::new();
-    for step in &steps.0 {
-        let (sign, said) = match &step.outcome {
-            Attempt::Passed(said) => ("ok  ", voice.say(said)),
-            Attempt::Failed(said) => ("FAIL", said.say(voice)),
-            Attempt::Skipped(said) => ("-   ", said.say(voice)),
-        };
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{sign} {:>5} ms  {}: {said}", step.took.as_millis(), voice.say(&step.what));
+/// What this machine's resolver says. It need not know the name: the proxy resolves names by itself.
+async fn resolve(steps: &mut Steps, host: &Host) -> Vec<IpAddr> {
+    let mut found = Vec::new();
+    let step = async {
+        found = tokio::time::timeout(RESOLVER_PATIENCE, addresses(host)).await.unwrap_or_default();
+        if found.is_empty() {
+            return Attempt::Skipped(Said::Text(words::NOT_RESOLVED.text()));
+        }
+        let list: Vec<String> = found.iter().map(ToString::to_string).collect();
+        Attempt::Passed(words::RESOLVED.with("host", host).with("addresses", list.join(", ")))
+    };
+    steps.take("dns", words::TEST_DNS.with("host", host), step).await;
+    found
+}
+
+/// A page, as programs ask for it: by its name. Where that fails it is asked for by its address, which shows
+/// whether it is the proxy's resolver that fails.
+async fn page(steps: &mut Steps, proxy: &Proxy, url: &WebUrl, address: Option<IpAddr>) -> bool {
+    let host = &url.target.host;
+    if steps.take("request", words::TEST_REQUEST.with("url", url), by(proxy.url(), url, host)).await {
+        return true;
     }
-    text
+    if let Some(address) = address {
+        let by_address = url.at(Host::Address(address));
+        let step = async {
+            match by(proxy.url(), &by_address, host).await {
+                Attempt::Passed(_) => Attempt::Skipped(Said::Text(words::PROXY_RESOLVES_NOT.text())),
+                other => other,
+            }
+        };
+        steps.take("address", words::TEST_ADDRESS.with("url", &by_address), step).await;
+    }
+    false
+}
+
+/// Whether it speaks the protocol that it is not set as. A good proxy may be silent to that.
+async fn other_protocol(steps: &mut Steps, proxy: &Proxy, urls: &[WebUrl]) {
+    let Some(url) = urls.first() else { return };
+    let other = match proxy.url().scheme() {
+        Scheme::Http => Scheme::Socks5,
+        Scheme::Socks5 => Scheme::Http,
+    };
+    let step = async {
+        let spoken = tokio::time::timeout(OTHER_PATIENCE, speaks(proxy.url(), other, &url.target)).await;
+        match spoken {
+            Ok(Some(set)) => Attempt::Skipped(Said::Text(words::OTHER_SPOKEN.with("proxy", set))),
+            Ok(None) | Err(_) => Attempt::Skipped(Said::Text(words::OTHER_NOT_SPOKEN.text())),
+        }
+    };
+    let what = if other == Scheme::Http { words::TEST_CONNECT.text() } else { words::TEST_SOCKS.text() };
+    steps.take("other-protocol", what.with("proxy", proxy), step).await;
+}
+
+fn as_line(step: &Step, voice: Voice) -> String {
+    let (sign, said) = match &step.outcome {
+        Attempt::Passed(said) => ("ok  ", voice.say(said)),
+        Attempt::Failed(said) => ("FAIL", said.say(voice)),
+        Attempt::Skipped(said) => ("-   ", said.say(voice)),
+    };
+    format!("{sign} {:>5} ms  {}: {said}", step.took.as_millis(), voice.say(&step.what))
 }
 
 fn as_json(steps: &Steps, voice: Voice) -> anyhow::Result<String> {
@@ -173,7 +256,7 @@ fn as_json(steps: &Steps, voice: Voice) -> anyhow::Result<String> {
         let ms = u64::try_from(step.took.as_millis()).unwrap_or(u64::MAX);
         json!({"step": step.id, "what": voice.say(&step.what), "outcome": outcome, "said": said, "ms": ms})
     };
-    let all: Vec<_> = steps.0.iter().map(step).collect();
+    let all: Vec<_> = steps.taken.iter().map(step).collect();
     Ok(serde_json::to_string_pretty(&json!({"well": steps.is_well(), "steps": all}))? + "\n")
 }
 

@@ -11,6 +11,10 @@ use std::thread::JoinHandle;
 pub(crate) enum Speaks {
     Http,
     Both,
+    /// HTTP, and not a word to anything else.
+    HttpOrNothing,
+    /// Not a word to anybody.
+    Nothing,
 }
 
 pub(crate) struct TinyProxy {
@@ -59,7 +63,12 @@ impl Drop for TinyProxy {
 
 fn serve(stream: &TcpStream, speaks: Speaks, asked: &Mutex<Vec<String>>) -> io::Result<()> {
     let (mut reader, mut writer) = (BufReader::new(stream), stream);
-    if reader.fill_buf()?.first() == Some(&5) {
+    let first = reader.fill_buf()?.first().copied();
+    if speaks == Speaks::Nothing || (speaks == Speaks::HttpOrNothing && first != Some(b'G') && first != Some(b'C')) {
+        // Until the client has had enough.
+        return io::copy(&mut reader, &mut io::sink()).map(drop);
+    }
+    if first == Some(5) {
         if speaks == Speaks::Http {
             writer.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")?;
             return stream.shutdown(Shutdown::Both);

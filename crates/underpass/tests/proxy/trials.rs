@@ -1,9 +1,12 @@
 //! `test`: which steps there are, what they show, and the exit code.
 
-use crate::common::{Home, Said};
+use crate::common::{Home, Said, binary};
 use crate::tiny_proxy::{Speaks, TinyProxy};
 use serde_json::Value;
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 const PAGE: &str = "http://localhost:8/page";
 
@@ -22,43 +25,89 @@ fn pairs(steps: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn every_step_of_a_proxy_is_taken_and_timed() {
+fn every_page_is_asked_for_as_programs_do_and_each_step_is_timed() {
     let proxy = TinyProxy::start(Speaks::Both);
     let url = format!("http://me:s3cret@127.0.0.1:{}", proxy.port());
     let home = Home::new().with("https_proxy", &url).with("HTTPS_PROXY", &url);
-    let said = home.proxy(&["test", "--json", "--url", PAGE]).well();
-    let all = ["environment", "port", "connect", "socks5", "address", "name"].map(|step| (step, "passed"));
+    let pages = ["test", "--json", "--url", PAGE, "--url", "https://localhost/"];
+    let said = home.proxy(&pages).well();
+    let all = ["environment", "port", "dns", "request", "request"].map(|step| (step, "passed"));
     assert_eq!(outcomes(&said), pairs(&all), "{said:?}");
     assert!(!said.out.contains("s3cret"), "{said:?}");
-    let asked = proxy.asked();
-    for line in [
-        "CONNECT localhost:8 HTTP/1.1",
-        "SOCKS5 localhost:8",
-        "GET http://127.0.0.1:8/page HTTP/1.1",
-        "GET http://localhost:8/page HTTP/1.1",
-    ] {
-        assert!(asked.iter().any(|known| known == line), "{line}: {asked:?}");
-    }
+    // A page without TLS is no matter for CONNECT, which many proxies allow for port 443 alone.
+    assert_eq!(proxy.asked(), ["GET http://localhost:8/page HTTP/1.1", "CONNECT localhost:443 HTTP/1.1"]);
+    let socks = format!("socks5h://127.0.0.1:{}", proxy.port());
+    let _said = Home::new().proxy(&[&pages[..], &["--proxy", &socks]].concat()).well();
+    assert_eq!(proxy.asked(), ["SOCKS5 localhost:8", "GET /page HTTP/1.1", "SOCKS5 localhost:443"]);
     let text = home.proxy(&["test", "--url", PAGE]).well().out;
-    assert_eq!(text.lines().count(), 6, "{text}");
+    assert_eq!(text.lines().count(), 4, "{text}");
     assert!(text.lines().all(|line| line.starts_with("ok  ") && line.contains(" ms  ")), "{text}");
-    assert!(!text.contains("s3cret"), "{text}");
+    assert!(text.contains("localhost is 127.0.0.1") && !text.contains("s3cret"), "{text}");
     let said = home.proxy(&["test", "--lang", "zh", "--url", PAGE]).well();
     assert!(said.out.contains("当前环境的代理变量"), "{said:?}");
 }
 
 #[test]
-fn one_that_speaks_one_protocol_is_well_as_that_one_alone() {
+fn without_a_page_several_are_asked_for() {
+    let proxy = TinyProxy::start(Speaks::Both);
+    // The machine's own resolver is not asked.
+    let home = Home::isolated();
+    let said = home.proxy(&["test", "--json", "--proxy", &format!("http://127.0.0.1:{}", proxy.port())]).well();
+    let asked = proxy.asked().join("\n");
+    for host in ["www.google.com", "github.com", "www.baidu.com", "www.msftconnecttest.com"] {
+        assert!(asked.contains(host), "{host}: {asked}");
+    }
+    assert_eq!(outcomes(&said).iter().filter(|(step, _)| step == "request").count(), 4, "{said:?}");
+}
+
+/// A good HTTP proxy is silent to whoever asks by another protocol, and that takes no time.
+#[test]
+fn one_that_is_silent_to_the_other_protocol_is_well() {
+    let proxy = TinyProxy::start(Speaks::HttpOrNothing);
+    let url = format!("http://127.0.0.1:{}", proxy.port());
+    let began = Instant::now();
+    let said = Home::new().proxy(&["test", "--json", "--proxy", &url, "--url", PAGE]).well();
+    assert_eq!(outcomes(&said), pairs(&[("port", "passed"), ("dns", "passed"), ("request", "passed")]), "{said:?}");
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+#[test]
+fn what_a_proxy_speaks_in_place_of_what_is_set_is_told() {
     let proxy = TinyProxy::start(Speaks::Http);
     let at = |scheme: &str| format!("{scheme}://127.0.0.1:{}", proxy.port());
     let said = Home::new().proxy(&["test", "--json", "--proxy", &at("http"), "--url", "http://127.0.0.1:8/"]).well();
-    let steps =
-        [("port", "passed"), ("connect", "passed"), ("socks5", "skipped"), ("address", "passed"), ("name", "skipped")];
-    assert_eq!(outcomes(&said), pairs(&steps), "{said:?}");
+    // An address needs no resolver.
+    assert_eq!(outcomes(&said), pairs(&[("port", "passed"), ("request", "passed")]), "{said:?}");
     let said = Home::new().proxy(&["test", "--json", "--proxy", &at("socks5"), "--url", PAGE]);
-    let steps =
-        [("port", "passed"), ("connect", "passed"), ("socks5", "failed"), ("address", "failed"), ("name", "failed")];
+    let steps = [
+        ("port", "passed"),
+        ("dns", "passed"),
+        ("request", "failed"),
+        ("address", "failed"),
+        ("other-protocol", "skipped"),
+    ];
     assert_eq!((said.code, outcomes(&said)), (Some(1), pairs(&steps)), "{said:?}");
+    assert!(said.out.contains(&format!("set it as {}", at("http"))), "{said:?}");
+}
+
+/// Whoever waits sees what has come so far.
+#[test]
+fn each_step_is_told_when_it_is_over() {
+    let silent = TinyProxy::start(Speaks::Nothing);
+    let home = Home::new().with("http_proxy", &format!("http://127.0.0.1:{}", silent.port()));
+    let mut running =
+        home.command(binary()).args(["proxy", "test", "--url", PAGE]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut lines = BufReader::new(running.stdout.take().unwrap());
+    for what in ["proxy variables", "is open", "localhost"] {
+        line.clear();
+        lines.read_line(&mut line).unwrap();
+        assert!(line.contains(what), "{line}");
+    }
+    // The request is still waited for.
+    assert!(running.try_wait().unwrap().is_none());
+    running.kill().unwrap();
+    running.wait().unwrap();
 }
 
 #[test]
