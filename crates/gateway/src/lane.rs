@@ -1,13 +1,9 @@
-//! A lane: one relay, the session with it, and its pipes. It starts the relay, starts it anew when it ended, with growing waits,
-//! and moves frames. What frames mean is the engine's; nothing here knows a packet.
+//! A lane: one relay, the session with it, and its pipes. It has the relay started, started anew when it ended, with growing
+//! waits, and moves frames. What frames mean is the engine's; nothing here knows a packet or a process.
 
-use crate::interop::{self, Failure};
-use crate::limits::{
-    BACK_OFF, HEALTHY_AFTER, HELLO_PATIENCE, LANE_TURN, LAST_BACK_OFF_AFTER_HELLO, SOCKET_PATIENCE, STAGING,
-    STOP_PATIENCE,
-};
-use crate::relay_process::{RelayCommand, RelayProcess, SpawnError};
-use crate::verdict::{self, Ending};
+use crate::limits::{BACK_OFF, HEALTHY_AFTER, LANE_TURN, LAST_BACK_OFF_AFTER_HELLO, STAGING};
+use crate::processes::messages::{RelayEnd, RelayEndCause};
+use crate::processes::relays::{Relay, Relays, Starting};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -22,19 +18,9 @@ use wire::{Capabilities, Decoder, Frame, FrameError, Hello, Role, Session, Viola
 /// Why a relay is given up.
 #[derive(Debug, thiserror::Error)]
 pub enum LaneError {
-    /// It could not be started.
-    #[error(transparent)]
-    Spawn(#[from] SpawnError),
-    /// Its process ended, or at least its output.
-    #[error("the relay ended ({status}){hint}{last_words}")]
-    Ended {
-        /// How, in words.
-        status: String,
-        /// Why, as far as that can be told, and what to try, after a colon; or nothing.
-        hint: String,
-        /// Its last lines, each on a line of its own, after a colon; or nothing.
-        last_words: String,
-    },
+    /// It could not be started, or is gone; why, by whoever started it.
+    #[error("{0}")]
+    Process(String),
     /// Its bytes are no frames.
     #[error("what the relay sends cannot be understood: {0}; is --relay an underpass-relay?")]
     Frame(FrameError),
@@ -50,15 +36,6 @@ pub enum LaneError {
     /// It hangs.
     #[error("the relay hangs: {0}")]
     Silent(#[from] Silent),
-    /// It never said hello.
-    #[error("the relay has not said hello within {} s", HELLO_PATIENCE.as_secs())]
-    NoHello,
-    /// It never said hello, and there is another socket to start it by.
-    #[error("the relay has not said hello within {} s: {socket}", SOCKET_PATIENCE.as_secs())]
-    SilentSocket {
-        /// Which socket it was started by, and what helps.
-        socket: String,
-    },
     /// The pipe to it broke.
     #[error("the pipe to the relay broke: {0}")]
     Pipe(io::Error),
@@ -75,6 +52,8 @@ impl From<FrameError> for LaneError {
 pub(crate) enum Turn {
     /// Nothing that the engine must know.
     Quiet,
+    /// Its next relay is being started, and must be waited for.
+    Starting,
     /// Most of many flows are gone.
     Ebbed,
     /// The relay is gone, and everything that it held is lost; what its session counted.
@@ -83,6 +62,8 @@ pub(crate) enum Turn {
 
 /// Where a lane stands.
 enum State {
+    /// The relay is being started.
+    Starting(Starting),
     /// The relay runs; ready once its hello came.
     Running(Box<Running>),
     /// The former relay is being reaped, so that its end can be told.
@@ -93,7 +74,7 @@ enum State {
 
 /// A relay that runs, and the session with it.
 pub(crate) struct Running {
-    process: RelayProcess,
+    relay: Relay,
     decoder: Decoder,
     pub(crate) session: Session,
     staging: Vec<u8>,
@@ -107,7 +88,7 @@ pub(crate) struct Running {
 /// One lane.
 pub(crate) struct Lane {
     index: usize,
-    command: RelayCommand,
+    relays: Relays,
     hello: Hello,
     state: State,
     /// Starts in a row that led to nothing.
@@ -119,8 +100,8 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    /// A lane whose relay is started at the next poll.
-    pub(crate) fn new(index: usize, command: RelayCommand, limits: (u32, u32), now: Instant) -> Self {
+    /// A lane whose first relay is being started.
+    pub(crate) fn new(index: usize, relays: Relays, first: Starting, limits: (u32, u32)) -> Self {
         let hello = Hello {
             version: VERSION,
             capabilities: Capabilities::ECHO4
@@ -134,9 +115,9 @@ impl Lane {
         };
         Self {
             index,
-            command,
+            relays,
             hello,
-            state: State::Waiting(now),
+            state: State::Starting(first),
             failures: 0,
             longest_wait: BACK_OFF.1,
             restarts: 0,
@@ -144,32 +125,19 @@ impl Lane {
         }
     }
 
-    /// Starts the relay now.
-    ///
-    /// # Errors
-    /// See [`SpawnError`]; the lane then waits for its next try.
-    pub(crate) fn start(&mut self, now: Instant) -> Result<(), SpawnError> {
+    /// The relay runs from now on.
+    fn begin(&mut self, relay: Relay, now: Instant) {
         self.longest_wait = BACK_OFF.1;
-        match RelayProcess::start(&self.command, self.index) {
-            Ok(process) => {
-                tracing::debug!(lane = self.index, pid = process.pid, "relay started");
-                let patience = if process.way.has_other { SOCKET_PATIENCE } else { HELLO_PATIENCE };
-                self.state = State::Running(Box::new(Running {
-                    process,
-                    decoder: Decoder::default(),
-                    session: Session::new(Role::Gateway, self.hello.clone(), now),
-                    staging: Vec::new(),
-                    written: 0,
-                    since: now,
-                    hello_by: now + patience,
-                }));
-                Ok(())
-            }
-            Err(error) => {
-                self.wait(now);
-                Err(error)
-            }
-        }
+        let hello_by = now + relay.patience;
+        self.state = State::Running(Box::new(Running {
+            relay,
+            decoder: Decoder::default(),
+            session: Session::new(Role::Gateway, self.hello.clone(), now),
+            staging: Vec::new(),
+            written: 0,
+            since: now,
+            hello_by,
+        }));
     }
 
     /// The session with a relay that has said hello.
@@ -181,30 +149,30 @@ impl Lane {
     pub(crate) fn session(&self) -> Option<&Session> {
         match &self.state {
             State::Running(running) => Some(&running.session),
-            State::Ending(_) | State::Waiting(_) => None,
+            State::Starting(_) | State::Ending(_) | State::Waiting(_) => None,
         }
     }
 
     fn running_mut(&mut self) -> Option<&mut Running> {
         match &mut self.state {
             State::Running(running) => Some(running),
-            State::Ending(_) | State::Waiting(_) => None,
+            State::Starting(_) | State::Ending(_) | State::Waiting(_) => None,
         }
     }
 
     /// The relay's process id and start, while it runs.
     pub(crate) fn process(&self) -> Option<(u32, Instant)> {
         match &self.state {
-            State::Running(running) => Some((running.process.pid, running.since)),
-            State::Ending(_) | State::Waiting(_) => None,
+            State::Running(running) => Some((running.relay.pid, running.since)),
+            State::Starting(_) | State::Ending(_) | State::Waiting(_) => None,
         }
     }
 
-    /// When [`Lane::keep_time`] wants to be called; none while a relay is being reaped.
+    /// When [`Lane::keep_time`] wants to be called; none while a relay is being started or reaped.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Running(running) => Some(running.next_deadline()),
-            State::Ending(_) => None,
+            State::Starting(_) | State::Ending(_) => None,
             State::Waiting(until) => Some(*until),
         }
     }
@@ -218,30 +186,26 @@ impl Lane {
                     running.hello_by += now - due;
                 }
                 if running.hello_deadline().is_some_and(|deadline| deadline <= now) {
-                    let why = running.without_hello(now);
-                    return self.end_relay(now, Some(why));
+                    return self.end_relay(now, Why::NoHello);
                 }
                 if running.session.next_deadline() > now {
                     return Turn::Quiet;
                 }
                 if let Err(damaged) = running.decoder.tick() {
-                    return self.end_relay(now, Some(damaged.into()));
+                    return self.end_relay(now, Why::Known(damaged.into()));
                 }
                 if let Err(silent) = running.session.handle_timeout(now) {
-                    return self.end_relay(now, Some(silent.into()));
+                    return self.end_relay(now, Why::Known(silent.into()));
                 }
                 if running.session.shrink() { Turn::Ebbed } else { Turn::Quiet }
             }
-            State::Ending(_) => Turn::Quiet,
-            State::Waiting(until) => {
-                if *until <= now {
-                    self.restarts += 1;
-                    if let Err(error) = self.start(now) {
-                        self.complain(&error.into());
-                    }
-                }
-                Turn::Quiet
+            State::Starting(_) | State::Ending(_) => Turn::Quiet,
+            State::Waiting(until) if *until <= now => {
+                self.restarts += 1;
+                self.state = State::Starting(self.relays.start(self.index));
+                Turn::Starting
             }
+            State::Waiting(_) => Turn::Quiet,
         }
     }
 
@@ -252,6 +216,17 @@ impl Lane {
         now: Instant,
         mut act: impl FnMut(&mut Session, Frame<'_>),
     ) -> Turn {
+        if let State::Starting(starting) = &mut self.state {
+            let Poll::Ready(started) = Pin::new(starting).poll(cx) else { return Turn::Quiet };
+            match started.unwrap_or_else(|_| Err(UNANSWERED.to_owned())) {
+                Ok(relay) => self.begin(relay, now),
+                Err(why) => {
+                    self.complain(&LaneError::Process(why));
+                    self.longest_wait = BACK_OFF.1;
+                    self.wait(now);
+                }
+            }
+        }
         if let State::Ending(end) = &mut self.state {
             let Poll::Ready(error) = end.as_mut().poll(cx) else { return Turn::Quiet };
             self.complain(&error);
@@ -261,35 +236,55 @@ impl Lane {
         let State::Running(running) = &mut self.state else { return Turn::Quiet };
         match running.read(cx, now, &mut act) {
             Ok(()) => Turn::Quiet,
-            Err(why) => self.end_relay(now, why),
+            Err(why) => {
+                // Its end must be waited for by the next pass.
+                cx.waker().wake_by_ref();
+                self.end_relay(now, why)
+            }
         }
     }
 
     /// Writes what the session has to say, as much as the pipe takes.
     pub(crate) fn poll_output(&mut self, cx: &mut Context<'_>, now: Instant, source: &mut impl Source) -> Turn {
         let State::Running(running) = &mut self.state else { return Turn::Quiet };
-        match running.write(cx, source) {
-            Ok(()) => Turn::Quiet,
+        let why = match running.write(cx, source) {
+            Ok(()) => return Turn::Quiet,
             // Why it reads no more is told by its end, which follows.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.end_relay(now, None),
-            Err(error) => self.end_relay(now, Some(LaneError::Pipe(error))),
-        }
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Why::Gone,
+            Err(error) => Why::Known(LaneError::Pipe(error)),
+        };
+        // Its end must be waited for by the next pass.
+        cx.waker().wake_by_ref();
+        self.end_relay(now, why)
     }
 
-    /// `why` is none where the relay's own end will tell.
-    fn end_relay(&mut self, now: Instant, why: Option<LaneError>) -> Turn {
+    fn end_relay(&mut self, now: Instant, why: Why) -> Turn {
         let State::Running(running) = std::mem::replace(&mut self.state, State::Waiting(now)) else {
             return Turn::Quiet;
         };
-        if running.session.peer().is_some() && now.saturating_duration_since(running.since) >= HEALTHY_AFTER {
+        let said_hello = running.session.peer().is_some();
+        if said_hello && now.saturating_duration_since(running.since) >= HEALTHY_AFTER {
             self.failures = 0;
         }
-        if running.session.peer().is_some() {
+        if said_hello {
             self.longest_wait = LAST_BACK_OFF_AFTER_HELLO;
         }
         let counters = running.session.counters();
         let age = now.saturating_duration_since(running.since);
-        self.state = State::Ending(Box::pin(end(running, self.command.clone(), age, why)));
+        let (cause, known) = match why {
+            Why::Gone => (RelayEndCause::Gone, None),
+            Why::NoHello => (RelayEndCause::NoHello, None),
+            Why::Known(error) => (RelayEndCause::Known, Some(error)),
+        };
+        let mut relay = running.relay;
+        drop(relay.input.take());
+        let ended = self.relays.end(self.index, RelayEnd { cause, said_hello, age });
+        self.state = State::Ending(Box::pin(async move {
+            let told = ended.await.ok().flatten();
+            // Until now, so that what it still writes is not what ends it.
+            drop(relay);
+            known.unwrap_or_else(|| LaneError::Process(told.unwrap_or_else(|| UNANSWERED.to_owned())))
+        }));
         Turn::Died(counters)
     }
 
@@ -305,18 +300,19 @@ impl Lane {
         self.failures = self.failures.saturating_add(1);
         self.state = State::Waiting(now + wait);
     }
+}
 
-    /// Ends the relay for good.
-    pub(crate) async fn stop(self) {
-        match self.state {
-            State::Running(running) => drop(running.process.end().await),
-            State::Ending(end) => {
-                // What is still asked about its end is of no use any more.
-                let _ = tokio::time::timeout(STOP_PATIENCE, end).await;
-            }
-            State::Waiting(_) => {}
-        }
-    }
+/// What a lane says of a relay of which it hears no more.
+const UNANSWERED: &str = "the supervisor does not answer";
+
+/// Why a relay is ended.
+enum Why {
+    /// Its own end will tell.
+    Gone,
+    /// It never said hello.
+    NoHello,
+    /// That is known.
+    Known(LaneError),
 }
 
 fn back_off(failures: u32, longest: Duration) -> Duration {
@@ -324,31 +320,6 @@ fn back_off(failures: u32, longest: Duration) -> Duration {
         0 => Duration::ZERO,
         n => BACK_OFF.0.saturating_mul(1 << (n - 1).min(16)).min(longest),
     }
-}
-
-/// Ends the relay's process, and gives why it is gone: `why`, or else what its own end tells.
-async fn end(relay: Box<Running>, command: RelayCommand, age: Duration, why: Option<LaneError>) -> LaneError {
-    let (words, kind, said_hello) =
-        (relay.process.last_words.clone(), relay.process.kind, relay.session.peer().is_some());
-    let way = relay.process.way.clone();
-    let status = relay.process.end().await;
-    if let Some(why) = why {
-        return why;
-    }
-    let words = words.text();
-    let ending = Ending { program: &command.program, kind, words: &words, said_hello, age };
-    let failure = if said_hello { None } else { interop::failure_in(&words) };
-    let hint = match failure {
-        Some(failure) => {
-            way.failed(interop::now());
-            Some(failure.text(&way))
-        }
-        None => verdict::hint(ending).await,
-    };
-    let hint = hint.map_or_else(String::new, |hint| format!(": {hint}"));
-    let last_words = if words.is_empty() { String::new() } else { format!(":\n  {}", words.replace('\n', "\n  ")) };
-    let status = status.map_or_else(|| "it closed its output and had to be killed".to_owned(), |s| s.to_string());
-    LaneError::Ended { status, hint, last_words }
 }
 
 impl Running {
@@ -363,38 +334,28 @@ impl Running {
         self.hello_deadline().map_or(heartbeat, |hello| hello.min(heartbeat))
     }
 
-    /// Why it is given up without a hello.
-    fn without_hello(&self, now: Instant) -> LaneError {
-        let way = &self.process.way;
-        if !way.has_other {
-            return LaneError::NoHello;
-        }
-        way.failed(now);
-        LaneError::SilentSocket { socket: Failure::Silent.text(way) }
-    }
-
-    /// Err when the relay must end; with nothing in it when its output ended.
+    /// Err when the relay must end.
     fn read(
         &mut self,
         cx: &mut Context<'_>,
         now: Instant,
         act: &mut impl FnMut(&mut Session, Frame<'_>),
-    ) -> Result<(), Option<LaneError>> {
+    ) -> Result<(), Why> {
         let mut turn = 0;
         while turn < LANE_TURN {
             let mut space = ReadBuf::new(self.decoder.space());
-            match Pin::new(&mut self.process.output).poll_read(cx, &mut space) {
+            match Pin::new(&mut self.relay.output).poll_read(cx, &mut space) {
                 Poll::Pending => return Ok(()),
-                Poll::Ready(Err(error)) => return Err(Some(LaneError::Pipe(error))),
+                Poll::Ready(Err(error)) => return Err(Why::Known(LaneError::Pipe(error))),
                 Poll::Ready(Ok(())) => {}
             }
             let n = space.filled().len();
             if n == 0 {
-                return Err(None);
+                return Err(Why::Gone);
             }
             turn += n;
             self.decoder.filled(n);
-            self.act_on_frames(now, act).map_err(Some)?;
+            self.act_on_frames(now, act).map_err(Why::Known)?;
         }
         cx.waker().wake_by_ref();
         Ok(())
@@ -420,7 +381,7 @@ impl Running {
     }
 
     fn write(&mut self, cx: &mut Context<'_>, source: &mut impl Source) -> io::Result<()> {
-        let Some(input) = &mut self.process.input else { return Ok(()) };
+        let Some(input) = &mut self.relay.input else { return Ok(()) };
         loop {
             if self.written == self.staging.len() {
                 self.staging.clear();
@@ -447,14 +408,18 @@ impl Running {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::relay_process::Whose;
+    use crate::limits::HELLO_PATIENCE;
+    use crate::processes::messages::Streams;
+    use std::os::unix::net::UnixStream;
 
     #[tokio::test]
     async fn the_time_that_the_machine_sleeps_is_not_the_hellos() {
-        let command = RelayCommand { program: "sleep".into(), args: vec!["1000".into()], file: Whose::Given };
-        let begin = interop::now();
-        let mut lane = Lane::new(0, command, (1, 1), begin);
-        lane.start(begin).unwrap();
+        let begin = crate::engine::now();
+        let (relays, _requests) = Relays::new();
+        let mut lane = Lane::new(0, relays.clone(), relays.start(0), (1, 1));
+        let (input, output) = UnixStream::pair().unwrap();
+        let streams = (Streams::Sockets, [input.into(), output.into()]);
+        lane.begin(Relay::new(1, HELLO_PATIENCE, streams).unwrap(), begin);
         let mut wakes = |from: Instant, until: Instant| {
             let mut now = from;
             while now < until {

@@ -1,12 +1,14 @@
 //! Keeps the VM's addresses and routes as they should be: up while a relay serves, gone while none does, and adjusted when the
-//! VM's network or the host's facts change. A task of its own, since the kernel's answers take time; it and the engine tell each
-//! other whole states, so nothing is lost if one is slow.
+//! VM's network or the host's facts change. It runs in a process of its own (`processes/network.rs`), the only one that may
+//! change the VM's network; it and the engine tell each other whole states, so nothing is lost if one is slow.
 
 use crate::limits::MAX_MIRRORED;
 use crate::net::{
     Changes, Families, Mode, Net, NetError, NoIpv6, Observed, Plan, Ways, captured, choose_subnet, uplink, ways,
 };
+use crate::processes::link::{Link, Parcel};
 use ipnet::{IpNet, Ipv4Net};
+use serde::{Deserialize, Serialize};
 use stack::addresses::{GATEWAY6, PREFIX4, PREFIX6, VM6};
 use stack::{AddressPlan, Elsewhere, HostAccess};
 use std::future::poll_fn;
@@ -17,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 use wire::HostFacts;
 
 /// What the engine wants.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Wish {
     /// Whether traffic should come to the TAP.
     pub(crate) carry: bool,
@@ -28,7 +30,7 @@ pub(crate) struct Wish {
 }
 
 /// What is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NetworkState {
     /// Whether traffic comes to the TAP.
     pub(crate) up: bool,
@@ -53,12 +55,15 @@ pub(crate) struct NetworkState {
 
 /// The engine's end.
 pub(crate) struct Network {
-    /// Each change of state; an error is one that cannot get better by itself.
-    pub(crate) states: mpsc::Receiver<Result<NetworkState, String>>,
+    /// Each change of state.
+    pub(crate) states: mpsc::Receiver<Parcel<Told>>,
 }
 
+/// A state, or an error that cannot get better by itself.
+pub(crate) type Told = Result<NetworkState, String>;
+
 /// What does not change while the gateway runs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Fixed {
     pub(crate) tap: String,
     /// The TAP's MTU; `None`: the largest, and the routes carry that of the host's way out.
@@ -82,16 +87,36 @@ const ETHERNET_MTU: u32 = 1500;
 /// States that wait for the engine.
 const QUEUE: usize = 8;
 
-/// A wish channel and a task that fulfils it.
-pub(crate) fn start(
+/// The engine's end of the link to the process that keeps the routes.
+pub(crate) fn of(link: Link<Wish, Told>) -> (watch::Sender<Wish>, Network) {
+    let (wish, mut wishes) = watch::channel(Wish::default());
+    let (out, states) = (link.out, link.incoming);
+    tokio::spawn(async move {
+        while wishes.changed().await.is_ok() {
+            let latest = wishes.borrow_and_update().clone();
+            if out.send(latest.into()).await.is_err() {
+                return;
+            }
+        }
+    });
+    (wish, Network { states })
+}
+
+/// Fulfils the engine's wishes until it is dropped. `mode` is what WSL says of its networking mode, once it said something.
+///
+/// # Errors
+/// No netlink.
+pub(crate) fn keep(
     net: Net,
     fixed: Fixed,
-) -> Result<(watch::Sender<Wish>, Network, tokio::task::JoinHandle<()>), NetError> {
-    let (wish, wishes) = watch::channel(Wish::default());
+    wishes: watch::Receiver<Wish>,
+    mode: watch::Receiver<Option<Option<Mode>>>,
+) -> Result<(impl Future<Output = ()>, mpsc::Receiver<Told>), NetError> {
     let (tell, states) = mpsc::channel(QUEUE);
     let changes = net.changes()?;
     let state = NetworkState::default();
     let keeper = Keeper {
+        mode,
         net,
         fixed,
         changes,
@@ -102,15 +127,15 @@ pub(crate) fn start(
         retries_ipv6: false,
         applied: None,
     };
-    let task = tokio::spawn(keeper.keep(wishes));
-    Ok((wish, Network { states }, task))
+    Ok((keeper.keep(wishes), states))
 }
 
 struct Keeper {
     net: Net,
+    mode: watch::Receiver<Option<Option<Mode>>>,
     fixed: Fixed,
     changes: Changes,
-    tell: mpsc::Sender<Result<NetworkState, String>>,
+    tell: mpsc::Sender<Told>,
     subnet: Option<Ipv4Addr>,
     state: NetworkState,
     /// The file's text as it was last used.
@@ -175,9 +200,10 @@ impl Keeper {
             tokio::select! {
                 changed = wishes.changed() => return changed.map(|()| Cause::Wish),
                 () = poll_fn(|cx| changes.poll_changed(cx)) => return Ok(Cause::Network),
+                changed = self.mode.changed() => return changed.map(|()| Cause::Network),
                 () = tokio::time::sleep(LOOK_AGAIN) => {
                     let is_to_be_retried = self.state.error.is_some() || (self.state.up && self.retries_ipv6);
-                    if is_to_be_retried || (self.state.up && self.read_resolv_conf().await != self.resolv_conf) {
+                    if is_to_be_retried || (self.state.up && self.read_resolv_conf() != self.resolv_conf) {
                         return Ok(Cause::Network);
                     }
                 }
@@ -200,8 +226,8 @@ impl Keeper {
     }
 
     /// A file that cannot be read names no servers; the gateways of the VM's routes remain.
-    async fn read_resolv_conf(&self) -> String {
-        tokio::fs::read_to_string(&self.fixed.resolv_conf).await.unwrap_or_default()
+    fn read_resolv_conf(&self) -> String {
+        std::fs::read_to_string(&self.fixed.resolv_conf).unwrap_or_default()
     }
 
     async fn fulfil(&mut self, wish: &Wish) -> Result<(), String> {
@@ -214,7 +240,9 @@ impl Keeper {
             }
             return Ok(());
         };
-        let observed = self.net.observe(&self.fixed.tap).await.map_err(|error| error.to_string())?;
+        // The first answer is waited for, so that the mode does not change for want of patience.
+        let told = self.mode.wait_for(Option::is_some).await.ok().and_then(|told| told.flatten());
+        let observed = self.net.observe_in(&self.fixed.tap, told).await.map_err(|error| error.to_string())?;
         self.state.mode = mode_name(observed.mode).to_owned();
         let subnet = self.subnet(&observed, host)?;
         // A machine that does not take IPv6 keeps its own, with the routes that WSL has mirrored.
@@ -230,7 +258,7 @@ impl Keeper {
                  `underpass status` names them"
             );
         }
-        self.resolv_conf = self.read_resolv_conf().await;
+        self.resolv_conf = self.read_resolv_conf();
         let addresses = AddressPlan {
             subnet,
             captured: captured(&observed, &ways, &self.resolv_conf),

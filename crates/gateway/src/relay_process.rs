@@ -5,12 +5,14 @@ use crate::config::VIA_VARIABLE;
 use crate::deploy::{self, DeployError};
 use crate::interop::{self, InteropError};
 use crate::interop_sockets::Way;
-use crate::limits::{STDERR_LINE_BYTES, STDERR_LINES};
+use crate::limits::{HELLO_PATIENCE, SOCKET_PATIENCE, STDERR_LINE_BYTES, STDERR_LINES};
+use crate::processes::messages::StartedRelay;
 use crate::program::Kind;
-use crate::relay_streams::{self, Input, Output};
+use crate::relay_streams;
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -189,22 +191,19 @@ impl LastWords {
 /// A relay that runs. Dropping it kills the process.
 pub(crate) struct RelayProcess {
     child: Child,
-    pub(crate) pid: u32,
     /// What its program is.
     pub(crate) kind: Kind,
     /// By which of interop's sockets it was started.
     pub(crate) way: Way,
-    /// None once the relay was told to end.
-    pub(crate) input: Option<Input>,
-    pub(crate) output: Output,
     pub(crate) last_words: LastWords,
     /// Ends when the relay's standard error has ended and was read.
     stderr: tokio::task::JoinHandle<()>,
 }
 
 impl RelayProcess {
-    /// Must be called within a tokio runtime.
-    pub(crate) fn start(command: &RelayCommand, lane: usize) -> Result<Self, SpawnError> {
+    /// Starts it, and gives what the engine is to know of it, with its input and output. Must be called within a
+    /// tokio runtime.
+    pub(crate) fn start(command: &RelayCommand, lane: usize) -> Result<(Self, StartedRelay, [OwnedFd; 2]), SpawnError> {
         let error = |source| SpawnError::new(command.program.clone(), source);
         let (mut relay, kind, way) = command.prepare()?;
         let (stdin, stdout, ends) = relay_streams::make(kind).map_err(error)?;
@@ -220,15 +219,18 @@ impl RelayProcess {
         let (Some(stderr), Some(pid)) = (child.stderr.take(), child.id()) else {
             return Err(error(io::ErrorKind::BrokenPipe.into()));
         };
-        let (input, output) = ends.open(&mut child).map_err(error)?;
+        let (streams, ends) = ends.of(&mut child).map_err(error)?;
+        tracing::debug!(lane, pid, "relay started");
         let last_words = LastWords::default();
         let stderr = tokio::spawn(listen(stderr, last_words.clone(), lane));
-        Ok(Self { child, pid, kind, way, input: Some(input), output, last_words, stderr })
+        let patience = if way.has_other { SOCKET_PATIENCE } else { HELLO_PATIENCE };
+        let started = StartedRelay { pid, streams, patience };
+        Ok((Self { child, kind, way, last_words, stderr }, started, ends))
     }
 
-    /// Ends the process if it runs, and gives its exit status, after its last words were read.
+    /// Waits for the process, which has no input any more, ends it if it runs on, and gives its exit
+    /// status, after its last words were read.
     pub(crate) async fn end(mut self) -> Option<ExitStatus> {
-        drop(self.input.take());
         let status = match tokio::time::timeout(crate::limits::STOP_PATIENCE, self.child.wait()).await {
             Ok(status) => status.ok(),
             Err(_) => {
@@ -266,7 +268,7 @@ async fn listen(stderr: ChildStderr, last_words: LastWords, lane: usize) {
 }
 
 /// The next line, cut to [`STDERR_LINE_BYTES`]; false at the end.
-async fn next_line(reader: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> io::Result<bool> {
+pub(crate) async fn next_line(reader: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     let mut any = false;
     loop {
@@ -307,7 +309,7 @@ mod tests {
         program[18] = machine;
         std::fs::write(&file, program).unwrap();
         let command = RelayCommand { program: file.clone(), args: Vec::new(), file: Whose::Given };
-        let said = RelayProcess::start(&command, 0).map_err(|error| error.to_string());
+        let said = RelayProcess::start(&command, 0).map(drop).map_err(|error| error.to_string());
         std::fs::remove_file(file).unwrap();
         // Where QEMU is known to the kernel it is another story.
         if !interop::interprets(interop::ELF) {
@@ -319,7 +321,7 @@ mod tests {
     async fn the_last_lines_are_kept_and_long_ones_cut() {
         let script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i >&2; done; head -c 5000 /dev/zero | tr '\\0' x >&2; exit 3";
         let command = RelayCommand { program: "sh".into(), args: vec!["-c".into(), script.into()], file: Whose::Given };
-        let process = RelayProcess::start(&command, 0).expect("sh starts");
+        let (process, _, _) = RelayProcess::start(&command, 0).expect("sh starts");
         let words = process.last_words.clone();
         let status = process.end().await.expect("it ended by itself");
         assert_eq!(status.code(), Some(3));

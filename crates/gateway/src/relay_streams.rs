@@ -1,10 +1,12 @@
-//! The streams between the gateway and a relay's standard input and output. Knows neither frames nor processes.
+//! The streams between the gateway and a relay's standard input and output: the supervisor makes them, the engine uses
+//! them. Knows neither frames nor processes.
 //!
 //! A Linux program gets sockets, a pair for each direction: the kernel holds a pipe's lock while it copies, so that its two ends take
 //! turns, and makes its pages anew; a socket moves the same bytes for less than half of the CPU time. A Windows program gets pipes: what
 //! stands between is WSL's own program, of which nobody has promised that it takes anything else.
 
 use crate::limits::STREAM_BYTES;
+use crate::processes::messages::Streams;
 use crate::program::Kind;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::socket::{setsockopt, sockopt};
@@ -13,6 +15,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::unix::pipe;
 use tokio::process::Child;
 
 /// What the gateway writes into.
@@ -47,11 +50,11 @@ pub(crate) fn make(kind: Kind) -> io::Result<(Stdio, Stdio, Ends)> {
 }
 
 impl Ends {
-    /// The gateway's ends of what `child` was started with. Must be called within a tokio runtime.
+    /// The gateway's ends of what `child` was started with: its input and its output.
     ///
     /// # Errors
-    /// The runtime does not take them.
-    pub(crate) fn open(self, child: &mut Child) -> io::Result<(Input, Output)> {
+    /// What the system says of pipes.
+    pub(crate) fn of(self, child: &mut Child) -> io::Result<(Streams, [OwnedFd; 2])> {
         match self {
             Self::Pipes => {
                 let missing = || io::Error::from(io::ErrorKind::BrokenPipe);
@@ -59,15 +62,30 @@ impl Ends {
                 let output = child.stdout.take().ok_or_else(missing)?;
                 enlarge_pipe(&input);
                 enlarge_pipe(&output);
-                Ok((Box::new(input), Box::new(output)))
+                Ok((Streams::Pipes, [input.into_owned_fd()?, output.into_owned_fd()?]))
             }
-            Self::Sockets { input, output } => {
-                input.set_nonblocking(true)?;
-                output.set_nonblocking(true)?;
-                let input = tokio::net::UnixStream::from_std(input)?;
-                let output = tokio::net::UnixStream::from_std(output)?;
-                Ok((Box::new(input), Box::new(output)))
-            }
+            Self::Sockets { input, output } => Ok((Streams::Sockets, [input.into(), output.into()])),
+        }
+    }
+}
+
+/// A relay's input and output, ready to be used. Must be called within a tokio runtime.
+///
+/// # Errors
+/// The runtime does not take them.
+pub(crate) fn open(streams: Streams, [input, output]: [OwnedFd; 2]) -> io::Result<(Input, Output)> {
+    match streams {
+        Streams::Pipes => {
+            let input = pipe::Sender::from_owned_fd(input)?;
+            Ok((Box::new(input), Box::new(pipe::Receiver::from_owned_fd(output)?)))
+        }
+        Streams::Sockets => {
+            let socket = |descriptor| {
+                let socket = UnixStream::from(descriptor);
+                socket.set_nonblocking(true)?;
+                tokio::net::UnixStream::from_std(socket)
+            };
+            Ok((Box::new(socket(input)?), Box::new(socket(output)?)))
         }
     }
 }
@@ -102,7 +120,8 @@ mod tests {
         let mut shell = Command::new("sh");
         let mut child = shell.args(["-c", script]).stdin(stdin).stdout(stdout).spawn().unwrap();
         drop(shell);
-        let (mut input, mut output) = ends.open(&mut child).unwrap();
+        let (streams, ends) = ends.of(&mut child).unwrap();
+        let (mut input, mut output) = open(streams, ends).unwrap();
         let mut heard = String::new();
         let write = async {
             input.write_all(text.as_bytes()).await.unwrap();

@@ -57,9 +57,33 @@ pub struct Status {
     /// The proxy that connections go through, with `--via`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<ViaStatus>,
+    /// What each of the gateway's processes may do.
+    #[serde(default)]
+    pub privileges: Vec<ProcessPrivileges>,
     /// What keeps the helper distro running; nothing where it is not this command's to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_alive: Option<KeepAlive>,
+}
+
+/// What one of the gateway's processes may do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessPrivileges {
+    /// Which process.
+    pub process: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Its user.
+    pub user: u32,
+    /// Its capabilities, without `CAP_`.
+    pub capabilities: Vec<String>,
+    /// Whether it and its children can gain no privileges (PR_SET_NO_NEW_PRIVS).
+    pub no_new_privs: bool,
+    /// Whether it is killed at a system call that is not in its list.
+    pub seccomp: bool,
+    /// The version of Landlock that keeps it from files.
+    pub landlock: Option<u32>,
+    /// What of this the machine refused, and why.
+    pub missing: Vec<String>,
 }
 
 /// The client of WSL that keeps the helper distro running; see [`crate::keep_alive`].

@@ -94,14 +94,19 @@ pub enum ViaRefusal {
 }
 
 impl Via {
-    fn told(&self) -> Vec<u8> {
+    /// What another process of the gateway is told, and the relay.
+    pub(crate) fn settings(&self) -> ViaSettings {
         let proxy = match &self.proxy {
             Proxy::Url(url) => url.with_secrets(),
             Proxy::Windows => HOSTS_OWN.to_owned(),
         };
         let except = self.except.iter().map(ToString::to_string).collect();
+        ViaSettings { proxy, except }
+    }
+
+    fn told(&self) -> Vec<u8> {
         // Plain texts always have their JSON.
-        serde_json::to_vec(&ViaSettings { proxy, except }).unwrap_or_default()
+        serde_json::to_vec(&self.settings()).unwrap_or_default()
     }
 
     fn refusal(&self, can: Capabilities) -> Option<ViaRefusal> {
@@ -109,6 +114,21 @@ impl Via {
             return Some(ViaRefusal::NoProxies);
         }
         (self.proxy == Proxy::Windows && !can.has(Capabilities::VIA_HOST)).then_some(ViaRefusal::NoWindows)
+    }
+}
+
+/// Settings that another process of the gateway was told and cannot read.
+#[derive(Debug, thiserror::Error)]
+#[error("the settings of --via cannot be read")]
+pub struct UnreadableSettings;
+
+impl TryFrom<ViaSettings> for Via {
+    type Error = UnreadableSettings;
+
+    fn try_from(settings: ViaSettings) -> Result<Self, UnreadableSettings> {
+        let except: Result<Vec<Except>, _> = settings.except.iter().map(|text| text.parse()).collect();
+        let (Ok(proxy), Ok(except)) = (settings.proxy.parse(), except) else { return Err(UnreadableSettings) };
+        Ok(Self { proxy, except })
     }
 }
 

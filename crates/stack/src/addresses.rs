@@ -1,5 +1,6 @@
 //! Which address means what. Pure: a destination goes in, a [`Target`] comes out.
 
+use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The gateway's IPv6 address on the TAP.
@@ -14,7 +15,7 @@ pub const PREFIX6: u8 = 64;
 pub const PREFIX4: u8 = 28;
 
 /// What of the host's own 127.0.0.1 can be reached, by its aliases.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HostAccess {
     /// Every port.
     All,
@@ -60,7 +61,7 @@ pub enum Target {
 }
 
 /// The addresses of the TAP's subnet and those captured from the VM's old network.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressPlan {
     /// First address of the /28.
     pub subnet: Ipv4Addr,

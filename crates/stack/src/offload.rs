@@ -1,6 +1,8 @@
 //! What goes beside a frame where the kernel takes part in checksums and segments (the virtio-net header's facts). The bytes of
 //! that header are the shell's.
 
+use serde::{Deserialize, Serialize};
+
 /// What the kernel knows about a frame that it sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RxMeta {
@@ -12,7 +14,7 @@ pub enum RxMeta {
 }
 
 /// Whether the TAP has a virtio-net header with TSO and checksum offload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Offload {
     /// Plain frames with full checksums.
     None,

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// A conversation that did not begin by the tunnel, although its packets come here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Elsewhere {
     /// TCP connections of this end. By its port they are told from those that the tunnel serves.
     Tcp(SocketAddr),

@@ -5,11 +5,14 @@ use std::fs::{self, File};
 use std::io::{self, IsTerminal as _, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use tracing_subscriber::EnvFilter;
 
 /// Bytes of a log file; one older file of that size is kept beside it.
 const FILE_BYTES: u64 = 1024 * 1024;
+
+/// The log's file, if it goes to one.
+static FILE: OnceLock<Mutex<Bounded>> = OnceLock::new();
 
 /// Sends the log to a file, or without one to standard error. `RUST_LOG` goes over `level`.
 ///
@@ -22,11 +25,41 @@ pub(crate) fn start(level: &str, file: Option<&Path>) -> anyhow::Result<()> {
         Some(path) => {
             let file = Bounded::open(path, FILE_BYTES)
                 .with_context(|| format!("the log file {} cannot be written: check --log-file", path.display()))?;
-            log.with_writer(Mutex::new(file)).with_ansi(false).init();
+            let file = FILE.get_or_init(|| Mutex::new(file));
+            log.with_writer(move || Shared(file)).with_ansi(false).init();
         }
         None => log.with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).init(),
     }
     Ok(())
+}
+
+/// Sends the log of a process that `underpass up` started to it: by standard error, which it reads line by line.
+pub(crate) fn start_for_supervisor(level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).init();
+}
+
+/// Writes a line of such a process to this one's log.
+pub(crate) fn line(text: &str) {
+    let line = format!("{text}\n");
+    // Where the log cannot be written nobody can be told.
+    let _ = match FILE.get() {
+        Some(file) => Shared(file).write_all(line.as_bytes()),
+        None => io::stderr().write_all(line.as_bytes()),
+    };
+}
+
+/// The log's file, for one line.
+struct Shared(&'static Mutex<Bounded>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
+    }
 }
 
 /// A file that is put aside (as `NAME.old`) and begun anew before it grows beyond a bound.

@@ -34,6 +34,9 @@ static ALLOCATOR: gateway::allocator::Allocator = gateway::allocator::Allocator;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    if let Some(role) = gateway::Role::of_this_process() {
+        return run_role(role);
+    }
     let cli = Cli::parse();
     let level = match cli.verbose {
         0 => "warn",
@@ -68,7 +71,10 @@ fn main() -> ExitCode {
         Command::Up(options) => {
             let when = if options.if_needed { When::Needed } else { When::Always };
             match up_settings(*options) {
-                Ok(settings) => up(settings, when).map(|()| ExitCode::SUCCESS),
+                Ok(settings) => {
+                    let logs = gateway::Logs { level: level.to_owned(), line: log::line };
+                    up(settings, logs, when).map(|()| ExitCode::SUCCESS)
+                }
                 Err(error) => {
                     complain(&error);
                     return ExitCode::from(USAGE);
@@ -101,6 +107,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs one of the processes that `underpass up` starts besides itself, which gives the log's level as the only word.
+fn run_role(role: gateway::Role) -> ExitCode {
+    log::start_for_supervisor(&std::env::args().nth(1).unwrap_or_default());
+    role.run().unwrap_or_else(|error| {
+        complain(&anyhow::Error::new(error).context("this process is started by `underpass up` alone"));
+        ExitCode::from(USAGE)
+    })
 }
 
 fn complain(error: &anyhow::Error) {
@@ -177,7 +192,7 @@ fn keep_alive(options: &KeepAliveOptions) -> anyhow::Result<()> {
     })
 }
 
-fn up(settings: Settings, when: When) -> anyhow::Result<()> {
+fn up(settings: Settings, logs: gateway::Logs, when: When) -> anyhow::Result<()> {
     event_loop()?.block_on(async {
         let stop = end_signal()?;
         let (outside, tap) = (settings.outside.clone(), settings.tap.clone());
@@ -198,7 +213,7 @@ fn up(settings: Settings, when: When) -> anyhow::Result<()> {
             // Nobody may wait for it.
             let _ = is_up.send(());
         };
-        gateway::run(settings, stop, announce).await.map_err(Into::into)
+        gateway::run(settings, logs, stop, announce).await.map_err(Into::into)
     })
 }
 

@@ -1,7 +1,7 @@
 //! The status in words. Knows no socket and no clock.
 
 use gateway::Status;
-use gateway::status::{KeepAlive, KeepAliveState, RelayStatus, TapStatus, ViaStatus};
+use gateway::status::{KeepAlive, KeepAliveState, ProcessPrivileges, RelayStatus, TapStatus, ViaStatus};
 use std::fmt::Write as _;
 
 /// All that is said when traffic can flow, a line each.
@@ -106,6 +106,7 @@ pub(crate) fn status(status: &Status) -> String {
     if let Some(keep_alive) = &status.keep_alive {
         lines.push(("kept up", keep_alive_words(keep_alive)));
     }
+    lines.extend(status.privileges.iter().map(|process| ("process", privileges_line(process))));
     if let Some(error) = &status.network_error {
         lines.push(("trouble", error.clone()));
     }
@@ -141,6 +142,26 @@ fn keep_alive_words(keep_alive: &KeepAlive) -> String {
         KeepAliveState::Waiting => "nothing keeps this distro running; a wsl.exe is started again in some seconds",
     };
     keep_alive.last_error.as_ref().map_or_else(|| state.to_owned(), |error| format!("{state}\nlast ended: {error}"))
+}
+
+/// What a process of the gateway may do, and a line for each step that the machine refused.
+fn privileges_line(of: &ProcessPrivileges) -> String {
+    let mut words = vec![if of.user == 0 { "root".to_owned() } else { format!("user {}", of.user) }];
+    words.push(match of.capabilities.len() {
+        0 => "no capability".to_owned(),
+        // Root's are all that there are.
+        count @ 10.. => format!("{count} capabilities"),
+        1..10 => of.capabilities.iter().map(|name| format!("CAP_{name}")).collect::<Vec<_>>().join(" "),
+    });
+    words.extend(of.no_new_privs.then(|| "no new privileges".to_owned()));
+    words.extend(of.seccomp.then(|| "seccomp".to_owned()));
+    words.extend(of.landlock.map(|version| format!("Landlock {version}")));
+    let mut text = format!("{} ({}): {}", of.process, of.pid, words.join(", "));
+    for missing in &of.missing {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\nnot in force: {missing}");
+    }
+    text
 }
 
 fn relay_line(relay: &RelayStatus) -> String {
@@ -210,6 +231,31 @@ mod tests {
             [duration(59), duration(61), duration(3_660), duration(90_000)],
             ["59 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]
         );
+    }
+
+    #[test]
+    fn what_a_process_may_do_is_one_line_and_what_is_missing_another() {
+        let engine = ProcessPrivileges {
+            process: "underpass-engine".to_owned(),
+            pid: 7,
+            user: 65_530,
+            no_new_privs: true,
+            seccomp: true,
+            missing: vec!["files: Landlock is switched off".to_owned()],
+            ..ProcessPrivileges::default()
+        };
+        let text = "underpass-engine (7): user 65530, no capability, no new privileges, seccomp\n\
+                    not in force: files: Landlock is switched off";
+        assert_eq!(privileges_line(&engine), text);
+        let network = ProcessPrivileges {
+            capabilities: vec!["NET_ADMIN".to_owned()],
+            landlock: Some(7),
+            missing: Vec::new(),
+            ..engine.clone()
+        };
+        assert!(privileges_line(&network).ends_with("CAP_NET_ADMIN, no new privileges, seccomp, Landlock 7"));
+        let root = ProcessPrivileges { user: 0, capabilities: vec![String::new(); 41], ..ProcessPrivileges::default() };
+        assert!(privileges_line(&root).ends_with(": root, 41 capabilities"), "{}", privileges_line(&root));
     }
 
     #[test]

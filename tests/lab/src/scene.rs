@@ -322,12 +322,19 @@ pub fn transfer(lab: &Lab, port: u16, how: &str, (bytes, streams): (u64, u32), h
     answer
 }
 
-/// The process ids of the gateway and its relays.
+/// The process ids of the gateway and its relays, the engine first, which carries what is carried.
 pub fn product(tunnel: &Tunnel) -> Vec<u32> {
-    let gateway = tunnel.status()["pid"].as_u64().unwrap();
-    let mut all = vec![u32::try_from(gateway).unwrap()];
-    all.extend(tunnel.relays());
-    all
+    [gateway(tunnel), tunnel.relays()].concat()
+}
+
+/// The process ids of the gateway alone, the engine first.
+pub fn gateway(tunnel: &Tunnel) -> Vec<u32> {
+    let status = tunnel.status();
+    let processes = status["privileges"].as_array().unwrap_or_else(|| panic!("no processes: {status}"));
+    let pid = |of: &serde_json::Value| u32::try_from(of["pid"].as_u64().unwrap()).unwrap();
+    let (engine, others): (Vec<_>, Vec<_>) =
+        processes.iter().partition(|process| process["process"] == "underpass-engine");
+    [engine, others].concat().into_iter().map(pid).collect()
 }
 
 /// Memory of a process now, in KiB.

@@ -182,6 +182,34 @@ impl Tunnel {
         &mut self.process
     }
 
+    /// The process that has the TAP and the relays' streams.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn engine(&mut self) -> u32 {
+        self.helper("underpass-engine")
+    }
+
+    /// The process that keeps the VM's routes.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn network(&mut self) -> u32 {
+        self.helper("underpass-network")
+    }
+
+    /// The child of `up` that has this name.
+    fn helper(&mut self, name: &str) -> u32 {
+        let pid = self.process.pid();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        let is_it = |child: &&str| {
+            let line = fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+            line.split(|byte| *byte == 0).next() == Some(name.as_bytes())
+        };
+        let found = children.split_whitespace().find(is_it).and_then(|child| child.parse().ok());
+        found.unwrap_or_else(|| panic!("process {pid} has no child {name}: {children}"))
+    }
+
     /// The folder with lock and socket.
     #[must_use]
     pub fn runtime_dir(&self) -> PathBuf {

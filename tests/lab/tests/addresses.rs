@@ -120,7 +120,7 @@ fn fragments_without_the_rest_are_dropped_counted_and_bounded() {
     let Some((lab, mut tunnel)) = tunnelled_lab(&["--mtu", "1500"]) else { return };
     let _servers = servers(&lab);
     let sent = 10_000;
-    let pid = tunnel.process().pid();
+    let pid = tunnel.engine();
     assert_eq!(udp_ask(&lab, Place::Wsl, SERVER, 9000, 65_507), "65507");
     let before = resident_kib(pid);
     let finished = python(&lab, Place::Wsl, LONE_FRAGMENTS, &[SERVER, &sent.to_string()]);

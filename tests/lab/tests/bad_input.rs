@@ -230,13 +230,13 @@ for t in threads: t.join()
 ";
 
 fn memory_kib(tunnel: &mut Tunnel) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", tunnel.process().pid())).unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", tunnel.engine())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 fn is_idle(lab: &Lab, tunnel: &mut Tunnel, why: &str) {
-    let used = busy_percent(lab, tunnel.process().pid());
+    let used = busy_percent(lab, tunnel.engine());
     assert!(used < IDLE_PERCENT, "{why}: the gateway wants {used} % of a core with nothing to do");
 }
 

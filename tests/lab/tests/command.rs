@@ -300,6 +300,7 @@ t = socket.create_connection((sys.argv[1], 80)); t.recv(1)";
         "network_error",
         "packets",
         "pid",
+        "privileges",
         "relays",
         "state",
         "tap",

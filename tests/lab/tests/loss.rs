@@ -61,7 +61,7 @@ fn a_burst_that_overflows_the_queue_only_slows_uploads() {
     let _server = python_server(&lab, Place::Internet, Script::Transfer.text(), &["serve", "5001"], 5001);
     let shorter = lab.run(Place::Wsl, &["ip", "link", "set", "underpass0", "txqueuelen", "4"]).unwrap();
     assert!(shorter.succeeded(), "{shorter:?}");
-    let gateway = tunnel.process().pid();
+    let gateway = tunnel.engine();
     let dropped = || {
         let link = lab.run(Place::Wsl, &["ip", "-json", "-statistics", "link", "show", "underpass0"]).unwrap().stdout;
         let link: serde_json::Value = serde_json::from_str(&link).unwrap();

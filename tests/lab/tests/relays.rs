@@ -232,7 +232,7 @@ os.kill(int(sys.argv[2]), signal.SIGCONT)
 echoed(s, b'after')
 time.sleep(3)
 echoed(s, b'and later')";
-    client(&lab, program, &[SERVER, &tunnel.process().pid().to_string()]);
+    client(&lab, program, &[SERVER, &tunnel.engine().to_string()]);
     assert_eq!(tunnel.relays(), relays, "{}", tunnel.status());
     assert_eq!(tunnel.complained(), "");
 }

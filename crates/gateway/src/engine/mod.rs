@@ -173,7 +173,7 @@ impl Engine {
 
     fn lane_turn(&mut self, now: Instant, index: usize, turn: &Turn) {
         match turn {
-            Turn::Quiet => {}
+            Turn::Quiet | Turn::Starting => {}
             Turn::Ebbed => {
                 self.core.shrink();
                 allocator::trim();
@@ -204,7 +204,7 @@ impl Engine {
 
     fn hear_network(&mut self, cx: &mut Context<'_>) -> Option<EngineError> {
         while let Poll::Ready(Some(state)) = self.network.states.poll_recv(cx) {
-            match state {
+            match state.message {
                 Ok(state) => {
                     if let Some(plan) = &state.plan {
                         self.core.plan = plan.clone();
@@ -225,8 +225,8 @@ impl Engine {
     fn keep_time(&mut self, cx: &mut Context<'_>, now: Instant) {
         for index in 0..self.lanes.len() {
             let turn = self.lanes[index].keep_time(now);
-            if matches!(turn, Turn::Died(_)) {
-                // Its end must be waited for by the next pass.
+            if matches!(turn, Turn::Died(_) | Turn::Starting) {
+                // The supervisor's answer must be waited for by the next pass.
                 cx.waker().wake_by_ref();
             }
             self.lane_turn(now, index, &turn);
@@ -275,9 +275,8 @@ impl Engine {
         }
     }
 
-    /// Resets what is open and ends the relays.
-    pub(crate) async fn stop(mut self) {
+    /// Resets what is open, and lets go of TAP and relays.
+    pub(crate) fn stop(mut self) {
         self.core.reset_all(now());
-        futures_util::future::join_all(self.lanes.into_iter().map(Lane::stop)).await;
     }
 }

@@ -80,7 +80,8 @@ impl Engine {
             ],
             refused: self.core.full.status(now),
             network_error: self.network_state.error.clone(),
-            // Another process's: the control socket adds it.
+            // Other processes': the supervisor and the control socket add them.
+            privileges: Vec::new(),
             keep_alive: None,
             no_ipv6: self.network_state.no_ipv6.clone(),
             via: self.core.way_out.as_ref().map(|way_out| way_out.status()),

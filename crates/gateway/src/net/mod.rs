@@ -33,6 +33,7 @@ pub use ipnet::{IpNet, Ipv4Net};
 
 pub use capture::captured;
 pub use ipv6::NoIpv6;
+pub(crate) use observe::ask_wslinfo;
 pub use observe::{Mode, Observed};
 pub use routing::Plan;
 pub use subnet::{SubnetError, choose_subnet};

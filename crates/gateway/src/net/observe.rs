@@ -12,13 +12,15 @@ use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteNextHop, RouteProtocol, RouteType, RouteVia,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{Net, NetError, TABLE, TABLE_TCP};
 
 /// How long `wslinfo` may take; it asks a Windows process, and then the kernel's own looks have to do.
 const WSLINFO_PATIENCE: Duration = Duration::from_secs(2);
 
 /// WSL's networking mode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mode {
     /// The default: eth0 behind the host's NAT.
     Nat,
@@ -102,11 +104,20 @@ pub struct Address {
 }
 
 impl Net {
-    /// Looks at the network; `tap` is left out, and need not exist.
+    /// Looks at the network; `tap` is left out, and need not exist. Asks `wslinfo` for the networking mode.
     ///
     /// # Errors
     /// The kernel did not answer; a machine without IPv6 is none.
     pub async fn observe(&self, tap: &str) -> Result<Observed, NetError> {
+        let told = ask_wslinfo().await.unwrap_or_default();
+        self.observe_in(tap, told).await
+    }
+
+    /// The same, starting no program: `told` is what WSL says of its networking mode.
+    ///
+    /// # Errors
+    /// Those of [`Net::observe`].
+    pub(crate) async fn observe_in(&self, tap: &str, told: Option<Mode>) -> Result<Observed, NetError> {
         let links = self.links().await?;
         let index = |name: &str| links.iter().find(|link| link_name(link) == Some(name)).map(|link| link.header.index);
         // No interface has the index 0.
@@ -166,10 +177,7 @@ impl Net {
                 }
             }
         }
-        observed.mode = match ask_wslinfo().await {
-            Some(mode) => mode,
-            None => guess_mode(&links, tap, way_out),
-        };
+        observed.mode = told.unwrap_or_else(|| guess_mode(&links, tap, way_out));
         Ok(observed)
     }
 
@@ -353,22 +361,30 @@ fn is_link_local_v6(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
-/// WSL's own word, if this is WSL.
-async fn ask_wslinfo() -> Option<Mode> {
-    mode_by_name(&ask_wslinfo_text().await?)
+/// `wslinfo` did not answer in time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Silent;
+
+/// What WSL says of its networking mode; nothing where this is no WSL.
+pub(crate) async fn ask_wslinfo() -> Result<Option<Mode>, Silent> {
+    Ok(wslinfo_text().await?.and_then(|text| mode_by_name(&text)))
 }
 
 /// What WSL says of its networking mode.
 pub(super) async fn ask_wslinfo_text() -> Option<String> {
+    wslinfo_text().await.ok().flatten()
+}
+
+async fn wslinfo_text() -> Result<Option<String>, Silent> {
     let mut command = tokio::process::Command::new("wslinfo");
     command.env("PATH", foreign::trusted_path());
     command.arg("--networking-mode").stdin(std::process::Stdio::null()).kill_on_drop(true);
     match tokio::time::timeout(WSLINFO_PATIENCE, command.output()).await {
-        Ok(Ok(output)) => Some(String::from_utf8_lossy(&output.stdout).into_owned()),
-        Ok(Err(_)) => None,
+        Ok(Ok(output)) => Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned())),
+        Ok(Err(_)) => Ok(None),
         Err(_) => {
             tracing::info!("wslinfo did not answer; taking the networking mode from the kernel");
-            None
+            Err(Silent)
         }
     }
 }

@@ -15,7 +15,7 @@ use super::observe::{Hop, MainRoute, Mode, Observed, Origin};
 use crate::limits::MAX_MIRRORED;
 
 /// What becomes of the main table's routes that are no default ones.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Ways {
     /// Prefixes of Windows' that go through the tunnel, at most [`MAX_MIRRORED`], the shortest first.
     pub mirrored: Vec<IpNet>,
@@ -26,7 +26,7 @@ pub struct Ways {
 }
 
 /// A prefix that stays with the VM.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Direct {
     /// The prefix.
     pub to: IpNet,

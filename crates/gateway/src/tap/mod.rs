@@ -105,14 +105,22 @@ pub struct Tap {
     lost: u64,
 }
 
-impl Tap {
-    /// Makes the interface and registers it with the running runtime. `name` may hold one `%d`, for a free number.
+/// The interface itself, which another process may use.
+#[derive(Debug)]
+pub struct Queue {
+    /// What frames are read from and written to.
+    pub file: File,
+    /// Its name, the number filled in.
+    pub name: String,
+    /// What the kernel does of checksums and segments.
+    pub offload: Offload,
+}
+
+impl Queue {
+    /// Makes the interface. `name` may hold one `%d`, for a free number.
     ///
     /// # Errors
     /// See [`TapError`]. A kernel without offload is none: the TAP is plain then.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime with I/O.
     pub fn open(name: &str, wish: OffloadWish) -> Result<Self, TapError> {
         if !name_is_valid(name) {
             return Err(TapError::InvalidName { name: name.to_owned() });
@@ -125,8 +133,33 @@ impl Tap {
             Some(opened) => (opened, Offload::Vnet),
             None => (open::plain(name).map_err(|failure| failure.explain(name))?, Offload::None),
         };
-        let device = pipe::Receiver::from_file_unchecked(opened.file)
-            .map_err(|source| Failure { step: "registering it with the event loop", source }.explain(name))?;
+        Ok(Self { file: opened.file, name: opened.name, offload })
+    }
+}
+
+impl Tap {
+    /// Makes the interface and registers it with the running runtime: [`Queue::open`] and [`Tap::new`].
+    ///
+    /// # Errors
+    /// See [`TapError`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with I/O.
+    pub fn open(name: &str, wish: OffloadWish) -> Result<Self, TapError> {
+        Self::new(Queue::open(name, wish)?)
+    }
+
+    /// Registers an interface with the running runtime.
+    ///
+    /// # Errors
+    /// [`TapError::System`].
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with I/O.
+    pub fn new(queue: Queue) -> Result<Self, TapError> {
+        let Queue { file, name, offload } = queue;
+        let device = pipe::Receiver::from_file_unchecked(file)
+            .map_err(|source| Failure { step: "registering it with the event loop", source }.explain(&name))?;
         let device = Arc::new(device);
         let watched = Arc::clone(&device);
         let removal: Removal = Box::pin(async move {
@@ -134,7 +167,7 @@ impl Tap {
             let _ = watched.ready(Interest::ERROR).await;
         });
         let (removal, gone) = (RefCell::new(removal), Cell::new(false));
-        Ok(Self { device, removal, name: opened.name, offload, gone, lost: 0 })
+        Ok(Self { device, removal, name, offload, gone, lost: 0 })
     }
 
     /// The interface's name, its number filled in.

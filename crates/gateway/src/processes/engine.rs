@@ -1,0 +1,186 @@
+//! The process that has the TAP and the relays' streams: it runs [`crate::engine`], and has what needs
+//! root done by the supervisor.
+
+use super::confine::Confined;
+use super::link::{Link, Parcel};
+use super::messages::{EngineSettings, FromEngine, ToEngine};
+use super::relays::{Relay, Relays, Request, Starting};
+use crate::RunError;
+use crate::control::{Ask, MAX_WAITING};
+use crate::engine::{Engine, Parts, now};
+use crate::lane::Lane;
+use crate::limits::MAX_LANES;
+use crate::network::{self, LARGEST_MTU};
+use crate::tap::{Queue, Tap};
+use crate::via::Via;
+use crate::{MACS, seed};
+use stack::{AddressPlan, Capacity, Config, Ipv6, Stack};
+use std::collections::HashMap;
+use std::fs::File;
+use std::future::poll_fn;
+use std::net::Ipv4Addr;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// How long the supervisor may take to read the last message.
+const LAST_MESSAGE_PATIENCE: Duration = Duration::from_millis(200);
+
+/// Runs it until the supervisor ends it, or it cannot go on.
+pub(super) async fn serve(supervisor: UnixStream, confined: Confined) -> ExitCode {
+    let Ok(link) = Link::open(supervisor) else { return ExitCode::FAILURE };
+    let Link { out, mut incoming, sent } = link;
+    let _ = out.send(FromEngine::Confined(confined).into()).await;
+    // Without a supervisor there is nobody to serve or to tell.
+    let Some(Parcel { message: ToEngine::Start(settings), descriptors }) = incoming.recv().await else {
+        return ExitCode::FAILURE;
+    };
+    let Ok([tap, network]) = <[OwnedFd; 2]>::try_from(descriptors) else { return ExitCode::FAILURE };
+    let outcome = carry(*settings, (tap, network), out.clone(), incoming).await;
+    let code = match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = out.send(FromEngine::Failed(error.to_string()).into()).await;
+            ExitCode::FAILURE
+        }
+    };
+    drop(out);
+    let _ = tokio::time::timeout(LAST_MESSAGE_PATIENCE, sent).await;
+    code
+}
+
+async fn carry(
+    settings: EngineSettings,
+    (tap, network): (OwnedFd, OwnedFd),
+    out: mpsc::Sender<Parcel<FromEngine>>,
+    incoming: mpsc::Receiver<Parcel<ToEngine>>,
+) -> Result<(), RunError> {
+    let tap = Tap::new(Queue { file: File::from(tap), name: settings.tap, offload: settings.offload })?;
+    let network = Link::open(UnixStream::from(network)).map_err(RunError::Link)?;
+    let (wish, network) = network::of(network);
+    // No packet comes before the device has an address, and then the plan is the right one.
+    let plan = AddressPlan { subnet: Ipv4Addr::UNSPECIFIED, captured: Vec::new(), host_access: settings.host_access };
+    let mtu = settings.mtu.unwrap_or(LARGEST_MTU);
+    let config = Config {
+        mtu: usize::try_from(mtu).unwrap_or(usize::MAX),
+        offload: tap.offload(),
+        addresses: plan.clone(),
+        ipv6: Ipv6::Disabled,
+        udp_filtering: settings.udp_filtering,
+        gateway_mac: MACS.0,
+        vm_mac: MACS.1,
+        capacity: Capacity::default(),
+        seed: seed(),
+    };
+    let via = settings.via.map(Via::try_from).transpose()?;
+    let (relays, requests) = Relays::new();
+    let (ask, asks) = mpsc::channel(MAX_WAITING);
+    let mut port = Port { out: out.clone(), asks: ask, requests, starting: HashMap::new(), ending: HashMap::new() };
+    let lanes = lanes(settings.lanes.min(MAX_LANES), &relays, &mut port);
+    let mut stop = tokio::spawn(port.serve(incoming));
+    let stack = Stack::new(config, now());
+    let mut engine = Engine::new(Parts { tap, stack, plan, lanes, asks, network, wish, mtu, via });
+    let mut up = Some(|status: &crate::Status| {
+        // The queue is as good as empty, and without a supervisor nobody wants to know.
+        let _ = out.try_send(FromEngine::Up(Box::new(status.clone())).into());
+    });
+    let outcome = poll_fn(|cx| {
+        if Pin::new(&mut stop).poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        engine.poll(cx, &mut up).map(|error| Err(error.into()))
+    })
+    .await;
+    engine.stop();
+    outcome
+}
+
+/// The lanes, whose first relays the supervisor starts unasked.
+fn lanes(count: usize, relays: &Relays, port: &mut Port) -> Vec<Lane> {
+    let limits = (stack::limits::MAX_FLOWS, stack::limits::MAX_BINDS);
+    let limits = (u32::try_from(limits.0).unwrap_or(u32::MAX), u32::try_from(limits.1).unwrap_or(u32::MAX));
+    (0..count).map(|lane| Lane::new(lane, relays.clone(), port.expect_start(lane), limits)).collect()
+}
+
+/// The engine's end of the link to the supervisor.
+struct Port {
+    out: mpsc::Sender<Parcel<FromEngine>>,
+    /// Asks the loop for its status.
+    asks: mpsc::Sender<Ask>,
+    requests: mpsc::Receiver<Request>,
+    /// Who waits for a relay, by lane.
+    starting: HashMap<usize, oneshot::Sender<Result<Relay, String>>>,
+    /// Who waits for a relay's end, by lane.
+    ending: HashMap<usize, oneshot::Sender<Option<String>>>,
+}
+
+impl Port {
+    fn expect_start(&mut self, lane: usize) -> Starting {
+        let (answer, starting) = oneshot::channel();
+        self.starting.insert(lane, answer);
+        starting
+    }
+
+    /// Until the supervisor asks for the end, or is gone.
+    async fn serve(mut self, mut incoming: mpsc::Receiver<Parcel<ToEngine>>) {
+        loop {
+            let served = tokio::select! {
+                parcel = incoming.recv() => match parcel {
+                    Some(parcel) => self.hear(parcel).await,
+                    None => None,
+                },
+                request = self.requests.recv() => match request {
+                    Some(request) => self.pass_on(request).await,
+                    None => None,
+                },
+            };
+            if served.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// None where it was the last message.
+    async fn hear(&mut self, parcel: Parcel<ToEngine>) -> Option<()> {
+        match parcel.message {
+            ToEngine::Relay { lane, started } => {
+                let relay = started.and_then(|started| {
+                    let streams = <[OwnedFd; 2]>::try_from(parcel.descriptors);
+                    let streams = streams.map_err(|_| "its streams are missing".to_owned())?;
+                    let relay = Relay::new(started.pid, started.patience, (started.streams, streams));
+                    relay.map_err(|error| format!("its streams cannot be used: {error}"))
+                });
+                // A lane that waits no longer has ended with the engine.
+                let _ = self.starting.remove(&lane)?.send(relay);
+            }
+            ToEngine::RelayEnded { lane, why } => {
+                let _ = self.ending.remove(&lane)?.send(why);
+            }
+            ToEngine::Report => {
+                let (answer, status) = oneshot::channel();
+                self.asks.send(answer).await.ok()?;
+                self.out.send(FromEngine::Status(Box::new(status.await.ok()?)).into()).await.ok()?;
+            }
+            ToEngine::Start(_) | ToEngine::Stop => return None,
+        }
+        Some(())
+    }
+
+    async fn pass_on(&mut self, request: Request) -> Option<()> {
+        let message = match request {
+            Request::Start { lane, answer } => {
+                self.starting.insert(lane, answer);
+                FromEngine::StartRelay { lane }
+            }
+            Request::End { lane, end, answer } => {
+                self.ending.insert(lane, answer);
+                FromEngine::EndRelay { lane, end }
+            }
+        };
+        self.out.send(message.into()).await.ok()
+    }
+}

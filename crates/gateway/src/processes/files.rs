@@ -1,0 +1,56 @@
+//! What a confined process may do with files (Landlock, landlock(7)). A kernel that knows only a part of
+//! it keeps that part: WSL's 5.15 has the first version, its 6.6 the third, its 6.18 the seventh
+//! (security/landlock/syscalls.c, LANDLOCK_ABI_VERSION).
+
+use super::Role;
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, LandlockStatus, PathBeneath, PathFd,
+    RestrictionStatus, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
+};
+
+/// The newest version that this was written for.
+const VERSION: ABI = ABI::V6;
+
+/// Where a kernel's settings of the network are.
+const SETTINGS: &str = "/proc/sys/net";
+
+/// Leaves this process the files of its role: none for writing. Gives the version that the kernel has.
+///
+/// # Errors
+/// The kernel has no Landlock, or refuses; then nothing is restricted.
+pub(super) fn restrict(role: Role) -> Result<u32, String> {
+    let status = restricted(role).map_err(|error| error.to_string())?;
+    match (status.ruleset, status.landlock) {
+        (RulesetStatus::NotEnforced, LandlockStatus::NotImplemented) => {
+            Err("the kernel was built without Landlock (CONFIG_SECURITY_LANDLOCK)".to_owned())
+        }
+        (RulesetStatus::NotEnforced, _) => Err("Landlock is switched off (the kernel's `lsm=`)".to_owned()),
+        (_, LandlockStatus::Available { effective_abi, kernel_abi }) => {
+            Ok(kernel_abi.and_then(|version| version.try_into().ok()).unwrap_or(effective_abi as u32))
+        }
+        (_, LandlockStatus::NotEnabled | LandlockStatus::NotImplemented) => Err("Landlock is not there".to_owned()),
+    }
+}
+
+fn restricted(role: Role) -> Result<RestrictionStatus, RulesetError> {
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    let places = match role {
+        // For the backtrace of a panic: its own memory's map, and its own program.
+        Role::Engine => vec![("/proc/self", read), ("/proc/self/exe", AccessFs::ReadFile.into())],
+        // resolv.conf may be a link to anywhere.
+        Role::Network => vec![("/", read), (SETTINGS, read | AccessFs::WriteFile | AccessFs::Truncate)],
+    };
+    let mut rules = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(VERSION))?
+        .handle_access(AccessNet::from_all(VERSION))?
+        .scope(Scope::from_all(VERSION))?
+        .create()?;
+    for (place, access) in places {
+        // What is not there, or was replaced since this process started, need not be read.
+        if let Ok(place) = PathFd::new(place) {
+            rules = rules.add_rule(PathBeneath::new(place, access))?;
+        }
+    }
+    rules.restrict_self()
+}

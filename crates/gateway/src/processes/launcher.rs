@@ -1,0 +1,116 @@
+//! Starts and ends relays for the engine, and finds out why one is gone. Reads no frame.
+
+use super::link::Parcel;
+use super::messages::{RelayEnd, RelayEndCause, ToEngine};
+use crate::interop::{self, Failure};
+use crate::limits::{HELLO_PATIENCE, SOCKET_PATIENCE};
+use crate::relay_process::{RelayCommand, RelayProcess, SpawnError};
+use crate::verdict::{self, Ending};
+use tokio::sync::mpsc;
+
+/// The relays that run, by lane.
+pub(super) struct Launcher {
+    command: RelayCommand,
+    running: Vec<Option<RelayProcess>>,
+    to_engine: mpsc::Sender<Parcel<ToEngine>>,
+}
+
+impl Launcher {
+    pub(super) fn new(command: RelayCommand, lanes: usize, to_engine: mpsc::Sender<Parcel<ToEngine>>) -> Self {
+        Self { command, running: (0..lanes).map(|_| None).collect(), to_engine }
+    }
+
+    /// Starts a lane's relay: what the engine is to hear of it.
+    ///
+    /// # Errors
+    /// See [`SpawnError`].
+    pub(super) fn start(&mut self, lane: usize) -> Result<Parcel<ToEngine>, SpawnError> {
+        let (process, started, streams) = RelayProcess::start(&self.command, lane)?;
+        if let Some(place) = self.running.get_mut(lane) {
+            *place = Some(process);
+        }
+        Ok(Parcel { message: ToEngine::Relay { lane, started: Ok(started) }, descriptors: streams.into() })
+    }
+
+    /// The same as an answer, whatever comes of it.
+    pub(super) fn answer(&mut self, lane: usize) -> Parcel<ToEngine> {
+        self.start(lane).unwrap_or_else(|error| ToEngine::Relay { lane, started: Err(error.to_string()) }.into())
+    }
+
+    /// Ends a lane's relay, and tells the engine when that is done.
+    pub(super) fn end(&mut self, lane: usize, end: RelayEnd) {
+        let process = self.running.get_mut(lane).and_then(Option::take);
+        let (command, to_engine) = (self.command.clone(), self.to_engine.clone());
+        tokio::spawn(async move {
+            let why = match process {
+                Some(process) => why_gone(process, &command, end).await,
+                None => None,
+            };
+            // An engine that is gone needs no answer.
+            let _ = to_engine.send(ToEngine::RelayEnded { lane, why }.into()).await;
+        });
+    }
+
+    /// Ends all.
+    pub(super) async fn stop(self) {
+        futures_util::future::join_all(self.running.into_iter().flatten().map(RelayProcess::end)).await;
+    }
+}
+
+/// Why a relay is gone.
+#[derive(Debug, thiserror::Error)]
+enum Gone {
+    /// Its process ended, or at least its output.
+    #[error("the relay ended ({status}){hint}{last_words}")]
+    Ended {
+        /// How, in words.
+        status: String,
+        /// Why, as far as that can be told, and what to try, after a colon; or nothing.
+        hint: String,
+        /// Its last lines, each on a line of its own, after a colon; or nothing.
+        last_words: String,
+    },
+    /// It never said hello.
+    #[error("the relay has not said hello within {} s", HELLO_PATIENCE.as_secs())]
+    NoHello,
+    /// It never said hello, and there is another socket to start it by.
+    #[error("the relay has not said hello within {} s: {socket}", SOCKET_PATIENCE.as_secs())]
+    SilentSocket {
+        /// Which socket it was started by, and what helps.
+        socket: String,
+    },
+}
+
+/// Ends the relay's process, and gives what its own end tells, where the engine does not know better.
+async fn why_gone(process: RelayProcess, command: &RelayCommand, end: RelayEnd) -> Option<String> {
+    let (words, kind, way) = (process.last_words.clone(), process.kind, process.way.clone());
+    let status = process.end().await;
+    let gone = match end.cause {
+        RelayEndCause::Known => return None,
+        RelayEndCause::NoHello if way.has_other => {
+            way.failed(interop::now());
+            Gone::SilentSocket { socket: Failure::Silent.text(&way) }
+        }
+        RelayEndCause::NoHello => Gone::NoHello,
+        RelayEndCause::Gone => {
+            let words = words.text();
+            let said_hello = end.said_hello;
+            let ending = Ending { program: &command.program, kind, words: &words, said_hello, age: end.age };
+            let failure = if said_hello { None } else { interop::failure_in(&words) };
+            let hint = match failure {
+                Some(failure) => {
+                    way.failed(interop::now());
+                    Some(failure.text(&way))
+                }
+                None => verdict::hint(ending).await,
+            };
+            let hint = hint.map_or_else(String::new, |hint| format!(": {hint}"));
+            let last_words =
+                if words.is_empty() { String::new() } else { format!(":\n  {}", words.replace('\n', "\n  ")) };
+            let status =
+                status.map_or_else(|| "it closed its output and had to be killed".to_owned(), |s| s.to_string());
+            Gone::Ended { status, hint, last_words }
+        }
+    };
+    Some(gone.to_string())
+}

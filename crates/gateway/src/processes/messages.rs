@@ -1,0 +1,117 @@
+//! What the gateway's processes say to each other. See [`super`] for who they are.
+
+use super::confine::Confined;
+use crate::net::Mode;
+use crate::network::Fixed;
+use crate::status::Status;
+use serde::{Deserialize, Serialize};
+use stack::{Filtering, HostAccess, Offload};
+use std::time::Duration;
+use wire::ViaSettings;
+
+/// From the supervisor to the engine.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ToEngine {
+    /// Everything that it is to know, with the TAP and its link to the keeper of the routes.
+    Start(Box<EngineSettings>),
+    /// The answer to [`FromEngine::StartRelay`], with the relay's input and output if it runs. One for
+    /// each lane comes unasked, right after [`ToEngine::Start`].
+    Relay { lane: usize, started: Result<StartedRelay, String> },
+    /// The answer to [`FromEngine::EndRelay`]: why it is gone, if the engine did not say.
+    RelayEnded { lane: usize, why: Option<String> },
+    /// Asks for the status.
+    Report,
+    /// Resets what is open, and ends.
+    Stop,
+}
+
+/// From the engine to the supervisor.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum FromEngine {
+    /// The first message: what holds for this process from now on.
+    Confined(Confined),
+    StartRelay {
+        lane: usize,
+    },
+    EndRelay {
+        lane: usize,
+        end: RelayEnd,
+    },
+    /// Traffic flows for the first time.
+    Up(Box<Status>),
+    /// The answer to [`ToEngine::Report`].
+    Status(Box<Status>),
+    /// It cannot go on, and ends.
+    Failed(String),
+}
+
+/// From the supervisor to the keeper of the routes.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ToNetwork {
+    /// What it is to keep, with its link to the engine.
+    Start(Fixed),
+    /// What `wslinfo` says of the networking mode.
+    Mode(Option<Mode>),
+    /// Takes the rules back, and ends.
+    Stop,
+}
+
+/// From the keeper of the routes to the supervisor.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum FromNetwork {
+    /// The first message: what holds for this process from now on.
+    Confined(Confined),
+    /// Netlink works, and what a killed gateway left behind is withdrawn.
+    Ready,
+    /// Netlink does not work.
+    Failed(String),
+}
+
+/// What the engine is to know.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct EngineSettings {
+    /// The TAP's name, its number filled in.
+    pub(crate) tap: String,
+    pub(crate) offload: Offload,
+    pub(crate) lanes: usize,
+    pub(crate) mtu: Option<u32>,
+    pub(crate) host_access: HostAccess,
+    pub(crate) udp_filtering: Filtering,
+    pub(crate) via: Option<ViaSettings>,
+}
+
+/// A relay that was started.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct StartedRelay {
+    pub(crate) pid: u32,
+    pub(crate) streams: Streams,
+    /// How long it may take to say hello.
+    pub(crate) patience: Duration,
+}
+
+/// What a relay's streams are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Streams {
+    Pipes,
+    Sockets,
+}
+
+/// A relay that the engine needs no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RelayEnd {
+    pub(crate) cause: RelayEndCause,
+    pub(crate) said_hello: bool,
+    /// Since its start.
+    pub(crate) age: Duration,
+}
+
+/// Why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum RelayEndCause {
+    /// Its output ended, or its input broke: its own end tells why.
+    Gone,
+    /// It never said hello.
+    NoHello,
+    /// The engine knows.
+    Known,
+}

@@ -1,0 +1,113 @@
+//! The three processes of a running gateway, and what goes between them.
+//!
+//! - The *supervisor* is `underpass up` itself, as root: it makes the TAP, starts and ends relays,
+//!   publishes, serves the control sockets, and writes the log. No packet and no frame comes to it.
+//! - The *engine* ([`engine`]) has the TAP and the relays' streams, and so reads all that comes from
+//!   the network. It is no user's, and has no capability.
+//! - The *keeper of the routes* ([`network`]) speaks netlink, with CAP_NET_ADMIN and nothing else.
+//!
+//! Engine and keeper are this program again, by another name ([`Role`]). Each is confined
+//! (`confine.rs`) before it hears anything, and has one link (`link.rs`) to the supervisor; a second
+//! one joins the two. They end with the supervisor, and it ends when one of them does: what the
+//! kernel then does by itself, since the TAP is gone, is all that there is to clean up.
+
+mod calls;
+mod confine;
+mod engine;
+mod files;
+mod launcher;
+pub(crate) mod link;
+pub(crate) mod messages;
+mod network;
+mod privileges;
+pub(crate) mod relays;
+mod supervisor;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+pub use supervisor::{Logs, run};
+pub use worker::ProcessError;
+
+use rustix::thread::CapabilitySet;
+use std::ffi::CStr;
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+
+/// What a process of the gateway besides the supervisor is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It has the TAP and the relays' streams.
+    Engine,
+    /// It keeps the VM's routes.
+    Network,
+}
+
+/// The users of the two, who own nothing: numbers that Debian reserves (Policy 9.2.2: 65000 to 65533)
+/// and that systemd gives to nobody (docs/UIDS-GIDS.md: 65520 to 65533 are unused). A number needs no
+/// entry in /etc/passwd, and no other program runs under it; one for each, so that neither may send
+/// the other a signal.
+const ENGINE_USER: u32 = 65_530;
+/// See [`ENGINE_USER`].
+const NETWORK_USER: u32 = 65_531;
+
+impl Role {
+    const ALL: [Self; 2] = [Self::Engine, Self::Network];
+
+    /// What this process was started as, by the name that the supervisor gave it.
+    #[must_use]
+    pub fn of_this_process() -> Option<Self> {
+        let name = std::env::args_os().next()?;
+        Self::ALL.into_iter().find(|role| name == role.name())
+    }
+
+    /// Its name, as `ps` shows it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Engine => "underpass-engine",
+            Self::Network => "underpass-network",
+        }
+    }
+
+    /// The same within the 15 bytes that the kernel keeps (TASK_COMM_LEN, linux/sched.h).
+    fn short_name(self) -> &'static CStr {
+        match self {
+            Self::Engine => c"underpass-engin",
+            Self::Network => c"underpass-netwo",
+        }
+    }
+
+    fn user(self) -> u32 {
+        match self {
+            Self::Engine => ENGINE_USER,
+            Self::Network => NETWORK_USER,
+        }
+    }
+
+    fn capabilities(self) -> CapabilitySet {
+        match self {
+            Self::Engine => CapabilitySet::empty(),
+            Self::Network => CapabilitySet::NET_ADMIN,
+        }
+    }
+
+    /// Runs it to its end. Its standard input is the link to the supervisor.
+    ///
+    /// # Errors
+    /// There is no supervisor at the other end, or no event loop.
+    pub fn run(self) -> std::io::Result<ExitCode> {
+        let supervisor = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+        supervisor.peer_addr()?;
+        let mut confined = confine::give_up(self);
+        // Before the list of calls, which has none that makes an event loop.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        confined.restrict(self);
+        Ok(runtime.block_on(async {
+            match self {
+                Self::Engine => engine::serve(supervisor, confined).await,
+                Self::Network => network::serve(supervisor, confined).await,
+            }
+        }))
+    }
+}

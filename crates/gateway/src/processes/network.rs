@@ -1,0 +1,89 @@
+//! The process that keeps the VM's routes: it runs [`crate::network`], the only one that may change the
+//! VM's network.
+
+use super::confine::Confined;
+use super::link::{Link, Parcel};
+use super::messages::{FromNetwork, ToNetwork};
+use crate::net::{Mode, Net, NetError};
+use crate::network::{self, Fixed, Told, Wish};
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// How long the supervisor may take to read the last message.
+const LAST_MESSAGE_PATIENCE: Duration = Duration::from_millis(200);
+
+/// Runs it until the supervisor ends it.
+pub(super) async fn serve(supervisor: UnixStream, confined: Confined) -> ExitCode {
+    let Ok(link) = Link::open(supervisor) else { return ExitCode::FAILURE };
+    let Link { out, mut incoming, sent } = link;
+    let _ = out.send(FromNetwork::Confined(confined).into()).await;
+    // Without a supervisor there is nobody to serve or to tell.
+    let Some(Parcel { message: ToNetwork::Start(fixed), descriptors }) = incoming.recv().await else {
+        return ExitCode::FAILURE;
+    };
+    let Some(engine) = descriptors.into_iter().next() else { return ExitCode::FAILURE };
+    let code = match keep(fixed, UnixStream::from(engine), &out, incoming).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = out.send(FromNetwork::Failed(error.to_string()).into()).await;
+            ExitCode::FAILURE
+        }
+    };
+    drop(out);
+    let _ = tokio::time::timeout(LAST_MESSAGE_PATIENCE, sent).await;
+    code
+}
+
+async fn keep(
+    fixed: Fixed,
+    engine: UnixStream,
+    out: &mpsc::Sender<Parcel<FromNetwork>>,
+    incoming: mpsc::Receiver<Parcel<ToNetwork>>,
+) -> Result<(), NetError> {
+    let engine = Link::<Told, Wish>::open(engine).map_err(|source| NetError::Socket { source })?;
+    let net = Net::open()?;
+    // A killed gateway's rules would send look-ups to a table that has no routes yet: harmless, but not tidy.
+    net.withdraw().await?;
+    let (wish, wishes) = watch::channel(Wish::default());
+    let (mode, modes) = watch::channel(None);
+    let (keeper, states) = network::keep(net.clone(), fixed, wishes, modes)?;
+    let _ = out.send(FromNetwork::Ready.into()).await;
+    tokio::select! {
+        // Neither the engine nor an error of the keeper ends this: the rules are to be taken back.
+        never = async { tokio::join!(keeper, pass_on(engine, wish, states)); std::future::pending().await } => never,
+        () = hear(incoming, mode) => {}
+    }
+    net.withdraw().await
+}
+
+/// Wishes from the engine, and states to it, until it is gone.
+async fn pass_on(mut engine: Link<Told, Wish>, wish: watch::Sender<Wish>, mut states: mpsc::Receiver<Told>) {
+    loop {
+        tokio::select! {
+            wished = engine.incoming.recv() => match wished {
+                Some(parcel) => drop(wish.send_replace(parcel.message)),
+                None => return,
+            },
+            state = states.recv() => match state {
+                Some(state) => {
+                    if engine.out.send(state.into()).await.is_err() {
+                        return;
+                    }
+                }
+                None => return,
+            },
+        }
+    }
+}
+
+/// Until the supervisor asks for the end, or is gone.
+async fn hear(mut incoming: mpsc::Receiver<Parcel<ToNetwork>>, mode: watch::Sender<Option<Option<Mode>>>) {
+    while let Some(parcel) = incoming.recv().await {
+        match parcel.message {
+            ToNetwork::Mode(told) => drop(mode.send_replace(Some(told))),
+            ToNetwork::Start(_) | ToNetwork::Stop => return,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The engine's way to its relays, which the supervisor starts and ends: a request goes to the task
+//! that has the link to the supervisor, and the answer comes to whoever asked.
+
+use super::messages::{RelayEnd, Streams};
+use crate::relay_streams::{self, Input, Output};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// Requests that wait; each lane has at most one.
+const QUEUE: usize = crate::limits::MAX_LANES;
+
+/// A relay that runs.
+pub(crate) struct Relay {
+    pub(crate) pid: u32,
+    /// How long it may take to say hello.
+    pub(crate) patience: Duration,
+    /// None once the relay was told to end.
+    pub(crate) input: Option<Input>,
+    pub(crate) output: Output,
+}
+
+impl Relay {
+    /// A relay with these streams. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The runtime does not take them.
+    pub(crate) fn new(pid: u32, patience: Duration, (streams, ends): (Streams, [OwnedFd; 2])) -> io::Result<Self> {
+        let (input, output) = relay_streams::open(streams, ends)?;
+        Ok(Self { pid, patience, input: Some(input), output })
+    }
+}
+
+/// What a start leads to: a relay, or why there is none.
+pub(crate) type Starting = oneshot::Receiver<Result<Relay, String>>;
+
+/// What an end leads to: why the relay is gone, if whoever ended it did not know.
+pub(crate) type Ending = oneshot::Receiver<Option<String>>;
+
+/// What is asked of the supervisor.
+pub(crate) enum Request {
+    Start { lane: usize, answer: oneshot::Sender<Result<Relay, String>> },
+    End { lane: usize, end: RelayEnd, answer: oneshot::Sender<Option<String>> },
+}
+
+/// Where requests go.
+#[derive(Clone, Debug)]
+pub(crate) struct Relays(mpsc::Sender<Request>);
+
+impl Relays {
+    /// It, and where its requests come out.
+    pub(crate) fn new() -> (Self, mpsc::Receiver<Request>) {
+        let (ask, requests) = mpsc::channel(QUEUE);
+        (Self(ask), requests)
+    }
+
+    /// Has the relay of a lane started.
+    pub(crate) fn start(&self, lane: usize) -> Starting {
+        let (answer, starting) = oneshot::channel();
+        self.ask(Request::Start { lane, answer });
+        starting
+    }
+
+    /// Has the relay of a lane ended.
+    pub(crate) fn end(&self, lane: usize, end: RelayEnd) -> Ending {
+        let (answer, ending) = oneshot::channel();
+        self.ask(Request::End { lane, end, answer });
+        ending
+    }
+
+    fn ask(&self, request: Request) {
+        if self.0.try_send(request).is_err() {
+            // Whoever waits hears it by the answer that does not come.
+            tracing::warn!("the supervisor takes no requests");
+        }
+    }
+}

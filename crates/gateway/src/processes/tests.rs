@@ -1,0 +1,85 @@
+//! What a confined process cannot do, tried. A test process cannot be confined and go on, so each
+//! attempt runs this test program again, confined as the role in its environment.
+
+use super::{Role, confine};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::net::UdpSocket;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, ExitStatus};
+
+const ROLE: &str = "UNDERPASS_TEST_ROLE";
+const ATTEMPT: &str = "UNDERPASS_TEST_ATTEMPT";
+
+/// The exit code where an attempt succeeded, and where it was refused by an error.
+const DONE: i32 = 50;
+const REFUSED: i32 = 51;
+
+type Attempt = fn() -> io::Result<()>;
+
+/// Where root may write, and every user: a refusal there is Landlock's.
+fn scratch() -> std::path::PathBuf {
+    std::env::temp_dir().join("underpass-confined")
+}
+
+const ATTEMPTS: [(&str, Attempt); 8] = [
+    ("nothing", || Ok(())),
+    ("start a program", || Command::new("/bin/true").status().map(drop)),
+    ("open a socket to the internet", || UdpSocket::bind("127.0.0.1:0").map(drop)),
+    ("make a file", || File::create(scratch()).map(drop)),
+    ("write to a file", || OpenOptions::new().write(true).open(scratch()).map(drop)),
+    ("remove a file", || fs::remove_file(scratch())),
+    ("read a user's file", || File::open(scratch()).map(drop)),
+    ("signal another process", || Ok(kill(Pid::parent(), Signal::SIGCONT)?)),
+];
+
+#[test]
+#[ignore = "a part of what_a_confined_process_tries"]
+fn as_a_confined_process() {
+    let variable = |name| std::env::var(name).unwrap();
+    let role = Role::ALL.into_iter().find(|role| role.name() == variable(ROLE)).unwrap();
+    let wanted = variable(ATTEMPT);
+    let (_, attempt) = ATTEMPTS.into_iter().find(|(name, _)| *name == wanted).unwrap();
+    // The user stays: what is looked for here holds for root, too.
+    let mut confined = confine::Confined::default();
+    confined.restrict(role);
+    assert_eq!(confined.missing, [""; 0]);
+    std::process::exit(if attempt().is_ok() { DONE } else { REFUSED });
+}
+
+fn tried(role: Role, attempt: &str) -> ExitStatus {
+    let mut again = Command::new(std::env::current_exe().unwrap());
+    again.args(["--ignored", "--exact", "processes::tests::as_a_confined_process"]);
+    again.env(ROLE, role.name()).env(ATTEMPT, attempt).output().unwrap().status
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    Refused,
+    Killed,
+}
+
+#[test]
+fn what_a_confined_process_tries() {
+    use Outcome::{Done, Killed, Refused};
+    for (role, expected) in [
+        (Role::Engine, [Done, Killed, Killed, Killed, Killed, Killed, Refused, Killed]),
+        (Role::Network, [Done, Killed, Killed, Refused, Refused, Killed, Done, Killed]),
+    ] {
+        for ((attempt, _), expected) in ATTEMPTS.into_iter().zip(expected) {
+            fs::write(scratch(), "").unwrap();
+            let status = tried(role, attempt);
+            let outcome = match (status.code(), status.signal()) {
+                (Some(DONE), _) => Done,
+                (Some(REFUSED), _) => Refused,
+                (_, Some(libc::SIGSYS)) => Killed,
+                _ => panic!("{role:?}, {attempt}: {status}"),
+            };
+            assert_eq!(outcome, expected, "{role:?}: {attempt}");
+        }
+    }
+    fs::remove_file(scratch()).unwrap();
+}

@@ -1,0 +1,141 @@
+//! One of the gateway's other processes, as the supervisor sees it: its start, its link, its log, and
+//! its end.
+
+use super::Role;
+use super::confine::Confined;
+use super::link::Link;
+use super::supervisor::Logs;
+use crate::relay_process::next_line;
+use foreign::printable;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::io::BufReader;
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::time::timeout;
+
+/// Variables that it inherits: what it logs. The others may hold a proxy's password.
+const VARIABLES: [&str; 3] = ["RUST_LOG", "RUST_BACKTRACE", "RUST_LIB_BACKTRACE"];
+
+/// How long the last lines of one that ended may take.
+const LAST_LINES_PATIENCE: Duration = Duration::from_millis(200);
+
+/// Why the gateway's processes do not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// It cannot be started.
+    #[error("the process {name} of the gateway cannot be started: {source}")]
+    Start {
+        /// Which.
+        name: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It ended by itself.
+    #[error("the process {name} of the gateway (pid {pid}) ended: {how}")]
+    Ended {
+        /// Which.
+        name: &'static str,
+        /// Its process id.
+        pid: u32,
+        /// How, in words.
+        how: String,
+    },
+}
+
+/// It, while it runs. Dropping it kills it.
+pub(super) struct Worker<Out, In> {
+    name: &'static str,
+    pub(super) pid: u32,
+    child: Child,
+    pub(super) link: Link<Out, In>,
+    /// What holds for it, once it has said so.
+    pub(super) confined: Confined,
+    log: tokio::task::JoinHandle<()>,
+}
+
+impl<Out, In> Worker<Out, In>
+where
+    Out: Serialize + Send + Sync + 'static,
+    In: DeserializeOwned + Send + 'static,
+{
+    /// Must be called within a tokio runtime, by the thread that lives as long as this process: the
+    /// kernel ends the other one with it.
+    pub(super) fn start(role: Role, logs: &Logs) -> Result<Self, ProcessError> {
+        let name = role.name();
+        let error = |source| ProcessError::Start { name, source };
+        let (own, other) = UnixStream::pair().map_err(error)?;
+        // Also where the program's file was replaced since this process started.
+        let mut command = Command::new("/proc/self/exe");
+        command.arg0(name).arg(&logs.level).env_clear();
+        command.envs(VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        let mut child = command
+            .current_dir("/")
+            .stdin(OwnedFd::from(other))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(error)?;
+        // The other end is the child's alone from here on.
+        drop(command);
+        let link = Link::open(own).map_err(error)?;
+        let (Some(stderr), Some(pid)) = (child.stderr.take(), child.id()) else {
+            return Err(error(io::ErrorKind::BrokenPipe.into()));
+        };
+        let log = tokio::spawn(listen(stderr, logs.line));
+        Ok(Self { name, pid, child, link, confined: Confined::default(), log })
+    }
+
+    /// Ready when it has ended by itself: why, as far as that can be said.
+    pub(super) async fn ended(&mut self) -> ProcessError {
+        let status = self.child.wait().await;
+        self.read_last_lines().await;
+        let how = status.map_or_else(|error| error.to_string(), in_words);
+        ProcessError::Ended { name: self.name, pid: self.pid, how }
+    }
+
+    /// Waits for its end, which it was asked for, and kills it where that takes too long.
+    pub(super) async fn end(mut self, patience: Duration) -> Option<ExitStatus> {
+        let status = timeout(patience, self.child.wait()).await;
+        if status.is_err() {
+            tracing::debug!("{} does not end in time, and is killed", self.name);
+            // It may end at this very moment by itself.
+            let _ = self.child.kill().await;
+        }
+        self.read_last_lines().await;
+        status.ok().and_then(Result::ok)
+    }
+
+    async fn read_last_lines(&mut self) {
+        if !self.log.is_finished() {
+            let _ = timeout(LAST_LINES_PATIENCE, &mut self.log).await;
+        }
+    }
+}
+
+fn in_words(status: ExitStatus) -> String {
+    if status.signal() == Some(libc::SIGSYS) {
+        return format!(
+            "{status}: it made a system call that it may not make (seccomp), so it was killed; the kernel's log \
+             (dmesg) has the call's number if the kernel audits. Please report this"
+        );
+    }
+    status.to_string()
+}
+
+/// Passes lines on to the log, whatever they are.
+async fn listen(stderr: ChildStderr, line_to_log: fn(&str)) {
+    let mut reader = BufReader::new(stderr);
+    let mut line = Vec::new();
+    while let Ok(true) = next_line(&mut reader, &mut line).await {
+        let text = String::from_utf8_lossy(&line);
+        line_to_log(&printable(text.trim_end()));
+    }
+}
