@@ -309,6 +309,8 @@ pub struct Tunnel {
     pub last_error: Option<String>,
     /// Connections that are open, where it refuses new ones because there is room for no more.
     pub full: Option<u64>,
+    /// What the machine refused when its processes gave up their rights, each with the process.
+    pub unconfined: Vec<String>,
 }
 
 /// See [`Tunnel::state`].

@@ -301,6 +301,7 @@ pub(crate) fn with_tunnel(mut facts: Facts) -> Facts {
         host: Some("198.18.64.3".parse().unwrap()),
         last_error: None,
         full: None,
+        unconfined: Vec::new(),
     };
     let mut device = link("underpass0", &["198.18.64.2/28"]);
     device.kind = Some("tun".to_owned());

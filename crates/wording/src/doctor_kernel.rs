@@ -26,4 +26,14 @@ sentences! {
     IPV6_RULES_CAUSE: "The kernel is built without CONFIG_IPV6_MULTIPLE_TABLES, like WSL's kernels up to 5.15.90.1: the tunnel carries IPv4 alone and leaves IPv6 as it is.", "该内核编译时未启用 CONFIG_IPV6_MULTIPLE_TABLES（WSL 内核直到 5.15.90.1 都是如此）：隧道只承载 IPv4，IPv6 保持原样。";
     /// Fix.
     IPV6_RULES_FIX: "Update WSL, and its kernel with it (a custom kernel needs that option):", "更新 WSL（内核会一并更新；自定义内核需要启用该选项）：";
+
+    // ---- what confines the tunnel's processes
+    /// Check.
+    CONFINED: "The tunnel's processes that read from the network are confined", "隧道中处理网络数据的进程已受到限制";
+    /// Seen.
+    CONFINED_SEEN: "not in force: {missing}", "未生效：{missing}";
+    /// Cause.
+    CONFINED_CAUSE: "The tunnel works, but this machine refused a part of what keeps its processes from the rest of the system. WSL's own kernels from 5.15 on have all of it (seccomp and Landlock); a custom kernel, or `lsm=` on its command line, may lack some.", "隧道可以正常工作，但本机拒绝了一部分用来隔离隧道进程的限制。WSL 自带的内核从 5.15 起具备全部所需功能（seccomp 和 Landlock）；自定义内核或内核命令行中的 `lsm=` 可能缺少其中一部分。";
+    /// Fix.
+    CONFINED_FIX: "Use WSL's own kernel, or build yours with CONFIG_SECCOMP_FILTER and CONFIG_SECURITY_LANDLOCK; then update WSL:", "使用 WSL 自带的内核，或在编译自定义内核时启用 CONFIG_SECCOMP_FILTER 和 CONFIG_SECURITY_LANDLOCK；然后更新 WSL：";
 }

@@ -1,4 +1,4 @@
-//! The VM's kernel: what a tunnel needs of it.
+//! The VM's kernel: what a tunnel needs of it, and what confines one.
 
 use super::view::View;
 use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes};
@@ -22,6 +22,15 @@ pub(super) const CHECKS: &[Check] = &[
         needs: Needs::Facts,
         hop: None,
         find: ipv6_rules,
+    },
+    Check {
+        id: "wsl-confinement",
+        area: Area::Wsl,
+        severity: Severity::Hint,
+        description: &say::CONFINED,
+        needs: Needs::Facts,
+        hop: None,
+        find: confined,
     },
 ];
 
@@ -60,4 +69,15 @@ fn ipv6_rules(view: &View<'_>) -> Option<Found> {
     let mut fix = vec![Step::Say(say::IPV6_RULES_FIX.text()), fixes::run(Shell::Powershell, &["wsl --update"])];
     fix.extend(fixes::shutdown(view));
     Some(Found { evidence: vec![say::IPV6_RULES_SEEN.text()], cause: say::IPV6_RULES_CAUSE.text(), fix })
+}
+
+fn confined(view: &View<'_>) -> Option<Found> {
+    let missing = &view.facts.tunnel.unconfined;
+    if missing.is_empty() {
+        return None;
+    }
+    let evidence = missing.iter().map(|missing| say::CONFINED_SEEN.with("missing", missing)).collect();
+    let mut fix = vec![Step::Say(say::CONFINED_FIX.text()), fixes::run(Shell::Powershell, &["wsl --update"])];
+    fix.extend(fixes::shutdown(view));
+    Some(Found { evidence, cause: say::CONFINED_CAUSE.text(), fix })
 }

@@ -4,7 +4,7 @@ use doctor::facts::{
     Entry, Interop, Kernel, Link, Mode, ModeName, Neighbour, NeighbourState, Outcome, Route, Rule, Tunnel, TunnelState,
 };
 use gateway::net::{self, Survey, survey};
-use gateway::status::State;
+use gateway::status::{ProcessPrivileges, State};
 use gateway::{Status, interop};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::IpAddr;
@@ -119,8 +119,18 @@ pub(super) fn tunnel(status: Option<Status>) -> Tunnel {
         host: tap.map(|tap| tap.ipv4.host),
         // What a relay said that was replaced long ago is nothing that is wrong now.
         full: full(&status),
+        unconfined: unconfined(&status),
         last_error: status.network_error.clone().or_else(|| (state != TunnelState::Up).then(of_relays).flatten()),
     }
+}
+
+/// What the machine refused when the gateway's processes gave up their rights, each with its process.
+fn unconfined(status: &Status) -> Vec<String> {
+    let missing = |process: &ProcessPrivileges| {
+        let of = process.process.clone();
+        process.missing.clone().into_iter().map(move |missing| format!("{of}: {missing}"))
+    };
+    status.privileges.iter().flat_map(missing).collect()
 }
 
 /// How many connections are open, if new ones are or were just now refused for want of room.

@@ -22,8 +22,14 @@ const SWITCHED_OFF: &str = "[wsl2]\nloadDefaultKernelModules=0\n";
 const CUSTOM: &str = "[wsl2]\nkernel=C:\\\\bzImage\n";
 const BOTH: &str = "[wsl2]\nkernel=C:\\\\bzImage\nloadDefaultKernelModules=false\n";
 
+fn unconfined() -> Facts {
+    let mut facts = with_tunnel(nat());
+    facts.tunnel.unconfined = vec!["underpass-engine: files: Landlock is switched off".to_owned()];
+    facts
+}
+
 pub(super) fn broken() -> Vec<Facts> {
-    vec![no_tun(""), no_tun(SWITCHED_OFF), no_tun(CUSTOM), one_table()]
+    vec![no_tun(""), no_tun(SWITCHED_OFF), no_tun(CUSTOM), one_table(), unconfined()]
 }
 
 #[test]
@@ -57,4 +63,15 @@ fn a_kernel_with_one_table_for_ipv6_is_a_hint() {
     let mut off = one_table();
     off.kernel.ipv6_rules = None;
     assert_eq!(ids(&off), [""; 0]);
+}
+
+#[test]
+fn what_does_not_confine_the_tunnel_is_a_hint_that_names_it() {
+    let finding = only(&unconfined(), "wsl-confinement");
+    assert_eq!(finding.severity, Severity::Hint);
+    let text = said(&finding);
+    assert!(text.contains("underpass-engine: files: Landlock is switched off"), "{text}");
+    let mut confined = unconfined();
+    confined.tunnel.unconfined.clear();
+    assert!(!ids(&confined).contains(&"wsl-confinement"), "{:?}", ids(&confined));
 }
