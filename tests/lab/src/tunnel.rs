@@ -200,14 +200,20 @@ impl Tunnel {
 
     /// The child of `up` that has this name.
     fn helper(&mut self, name: &str) -> u32 {
+        let found = self.helpers().into_iter().find(|(_, own)| own == name);
+        found.unwrap_or_else(|| panic!("process {} has no child {name}", self.process.pid())).0
+    }
+
+    /// The children of `up` that belong to the gateway, each with its name.
+    fn helpers(&self) -> Vec<(u32, String)> {
         let pid = self.process.pid();
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        let is_it = |child: &&str| {
-            let line = fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
-            line.split(|byte| *byte == 0).next() == Some(name.as_bytes())
+        let named = |child: &str| {
+            let line = fs::read_to_string(format!("/proc/{child}/cmdline")).ok()?;
+            let name = line.split('\0').next().filter(|name| name.starts_with("underpass-"))?;
+            Some((child.parse().ok()?, name.to_owned()))
         };
-        let found = children.split_whitespace().find(is_it).and_then(|child| child.parse().ok());
-        found.unwrap_or_else(|| panic!("process {pid} has no child {name}: {children}"))
+        children.split_whitespace().filter_map(named).filter(|(_, name)| !name.contains("relay")).collect()
     }
 
     /// The folder with lock and socket.
@@ -269,7 +275,11 @@ impl Tunnel {
 
 impl Drop for Tunnel {
     fn drop(&mut self) {
+        let helpers = self.helpers();
         self.process.end();
+        // They end a moment after it, and the TAP with them.
+        let ended = |(pid, _): &(u32, String)| !Path::new(&format!("/proc/{pid}/exe")).exists();
+        let _ = until(START_PATIENCE, || helpers.iter().all(ended));
         if self.owner == Owner::This {
             // A folder in the temporary directory that cannot be removed harms nobody.
             let _ = fs::remove_dir_all(&self.folder);

@@ -11,6 +11,7 @@
 //! one joins the two. They end with the supervisor, and it ends when one of them does: what the
 //! kernel then does by itself, since the TAP is gone, is all that there is to clean up.
 
+mod audit;
 mod calls;
 mod confine;
 mod engine;

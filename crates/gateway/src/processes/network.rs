@@ -50,12 +50,24 @@ async fn keep(
     let (mode, modes) = watch::channel(None);
     let (keeper, states) = network::keep(net.clone(), fixed, wishes, modes)?;
     let _ = out.send(FromNetwork::Ready.into()).await;
-    tokio::select! {
+    let end = tokio::select! {
         // Neither the engine nor an error of the keeper ends this: the rules are to be taken back.
         never = async { tokio::join!(keeper, pass_on(engine, wish, states)); std::future::pending().await } => never,
-        () = hear(incoming, mode) => {}
+        end = hear(incoming, mode) => end,
+    };
+    match end {
+        End::Asked => net.withdraw().await,
+        // The next gateway may have begun already, and replaces what is left.
+        End::Alone => Ok(()),
     }
-    net.withdraw().await
+}
+
+/// Why this process ends.
+enum End {
+    /// The supervisor asks for it.
+    Asked,
+    /// The supervisor is gone.
+    Alone,
 }
 
 /// Wishes from the engine, and states to it, until it is gone.
@@ -79,11 +91,12 @@ async fn pass_on(mut engine: Link<Told, Wish>, wish: watch::Sender<Wish>, mut st
 }
 
 /// Until the supervisor asks for the end, or is gone.
-async fn hear(mut incoming: mpsc::Receiver<Parcel<ToNetwork>>, mode: watch::Sender<Option<Option<Mode>>>) {
+async fn hear(mut incoming: mpsc::Receiver<Parcel<ToNetwork>>, mode: watch::Sender<Option<Option<Mode>>>) -> End {
     while let Some(parcel) = incoming.recv().await {
         match parcel.message {
             ToNetwork::Mode(told) => drop(mode.send_replace(Some(told))),
-            ToNetwork::Start(_) | ToNetwork::Stop => return,
+            ToNetwork::Start(_) | ToNetwork::Stop => return End::Asked,
         }
     }
+    End::Alone
 }

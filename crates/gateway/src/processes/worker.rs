@@ -1,10 +1,10 @@
 //! One of the gateway's other processes, as the supervisor sees it: its start, its link, its log, and
 //! its end.
 
-use super::Role;
 use super::confine::Confined;
 use super::link::Link;
 use super::supervisor::Logs;
+use super::{Role, audit};
 use crate::relay_process::next_line;
 use foreign::printable;
 use serde::Serialize;
@@ -97,7 +97,20 @@ where
     pub(super) async fn ended(&mut self) -> ProcessError {
         let status = self.child.wait().await;
         self.read_last_lines().await;
-        let how = status.map_or_else(|error| error.to_string(), in_words);
+        let how = match status {
+            Ok(status) if status.signal() == Some(libc::SIGSYS) => {
+                let call = audit::call_of(self.pid).await.map_or_else(
+                    || "the kernel's log does not have its number".to_owned(),
+                    |call| format!("its number is {call} ({})", std::env::consts::ARCH),
+                );
+                format!(
+                    "{status}: it made a system call that is not in its list (seccomp), and was killed; {call}. \
+                     Please report this"
+                )
+            }
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
         ProcessError::Ended { name: self.name, pid: self.pid, how }
     }
 
@@ -118,16 +131,6 @@ where
             let _ = timeout(LAST_LINES_PATIENCE, &mut self.log).await;
         }
     }
-}
-
-fn in_words(status: ExitStatus) -> String {
-    if status.signal() == Some(libc::SIGSYS) {
-        return format!(
-            "{status}: it made a system call that it may not make (seccomp), so it was killed; the kernel's log \
-             (dmesg) has the call's number if the kernel audits. Please report this"
-        );
-    }
-    status.to_string()
 }
 
 /// Passes lines on to the log, whatever they are.
