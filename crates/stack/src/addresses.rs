@@ -206,4 +206,77 @@ mod tests {
         assert_eq!(is(&plan, "172.20.0.1:80"), Target::Refused);
         assert_eq!(is(&plan, "172.20.0.1:53"), Target::Dns);
     }
+
+    fn plan() -> AddressPlan {
+        AddressPlan {
+            subnet: Ipv4Addr::new(10, 99, 0, 16),
+            captured: vec!["172.20.0.1".parse().unwrap(), "fe80::9".parse().unwrap()],
+            host_access: HostAccess::Only(vec![80, 5432]),
+        }
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    /// RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.
+    #[test]
+    fn a_router_leads_to_addresses_of_single_hosts_alone() {
+        for remote in ["1.0.0.0", "10.0.0.1", "126.255.255.255", "128.0.0.1", "223.255.255.255", "2600::1", "fd00::1"] {
+            assert!(may_be_remote(ip(remote)), "{remote}");
+        }
+        let not = ["0.0.0.0", "0.255.255.255", "127.0.0.1", "127.255.255.255", "224.0.0.0", "240.0.0.1"];
+        let not = not.into_iter().chain(["255.255.255.255", "::", "::1", "ff02::1", "fe80::1", "::ffff:1.2.3.4"]);
+        for nowhere in not {
+            assert!(!may_be_remote(ip(nowhere)), "{nowhere}");
+        }
+    }
+
+    #[test]
+    fn groups_are_those_of_their_family() {
+        for group in ["224.0.0.1", "239.255.255.255", "255.255.255.255", "ff02::1", "ff0e::1"] {
+            assert!(is_group(ip(group)), "{group}");
+        }
+        for single in ["223.255.255.255", "240.0.0.1", "255.255.255.254", "fe80::1", "::"] {
+            assert!(!is_group(ip(single)), "{single}");
+        }
+    }
+
+    #[test]
+    fn the_subnets_own_addresses_are_known() {
+        let plan = plan();
+        assert_eq!([plan.gateway(), plan.vm(), plan.host()].map(|ip| ip.octets()[3]), [17, 18, 19]);
+        for own in ["10.99.0.16", "10.99.0.31", "fd75:6e64:6572::", "fd75:6e64:6572:0:ffff::1"] {
+            assert!(plan.is_own(ip(own)), "{own}");
+        }
+        for other in ["10.99.0.15", "10.99.0.32", "10.99.1.16", "fd75:6e64:6572:1::1", "fd75:6e64:6573::1"] {
+            assert!(!plan.is_own(ip(other)), "{other}");
+        }
+        for alias in ["10.99.0.17", "10.99.0.19", "172.20.0.1", "fe80::9", "fd75:6e64:6572::1", "fd75:6e64:6572::3"] {
+            assert!(plan.is_alias(ip(alias)), "{alias}");
+        }
+        for other in ["10.99.0.18", "172.20.0.2", "fd75:6e64:6572::2", "8.8.8.8"] {
+            assert!(!plan.is_alias(ip(other)), "{other}");
+        }
+        assert!(plan.is_gateway(ip("10.99.0.17")) && plan.is_gateway(ip("fd75:6e64:6572::1")));
+        assert!(!plan.is_gateway(ip("10.99.0.19")) && !plan.is_gateway(ip("172.20.0.1")));
+    }
+
+    #[test]
+    fn ports_of_the_host_are_open_one_by_one() {
+        let plan = plan();
+        let is = |text: &str| plan.classify(text.parse().unwrap());
+        assert_eq!(is("10.99.0.19:80"), Target::Host("127.0.0.1:80".parse().unwrap()));
+        assert_eq!(is("[fd75:6e64:6572::3]:5432"), Target::Host("[::1]:5432".parse().unwrap()));
+        for closed in ["10.99.0.19:81", "172.20.0.1:5433", "[fe80::9]:81", "[fd75:6e64:6572::3]:53"] {
+            assert_eq!(is(closed), Target::Refused, "{closed}");
+        }
+        assert_eq!((is("[fe80::9]:53"), is("172.20.0.1:53")), (Target::Dns, Target::Dns));
+        assert_eq!(is("[fd75:6e64:6572::1]:54"), Target::Gateway);
+        for nowhere in ["8.8.8.8:0", "[2600::1]:0", "10.99.0.18:80", "[fd75:6e64:6572::9]:80", "[fe80::8]:80"] {
+            assert_eq!(is(nowhere), Target::Invalid, "{nowhere}");
+        }
+        assert_eq!((is("255.255.255.255:53"), is("[ff02::fb]:5353")), (Target::Group, Target::Group));
+        assert_eq!(is("8.8.8.8:53"), Target::Remote("8.8.8.8:53".parse().unwrap()));
+    }
 }

@@ -232,3 +232,118 @@ pub(crate) fn checksum_fits(packet: &Packet<'_>) -> bool {
 pub(crate) fn ports(payload: &[u8]) -> (u16, u16) {
     (be16(payload, 0), be16(payload, 2))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::{Fragment, More};
+    use std::time::Duration;
+
+    const HOST: [u8; 4] = [8, 8, 4, 4];
+
+    #[expect(clippy::disallowed_methods, reason = "tests start their virtual clock somewhere")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    /// A packet with that protocol and payload; the rest is plain.
+    fn packet<'a>(dst: IpAddr, protocol: u8, payload: &'a [u8]) -> Packet<'a> {
+        let src = if dst.is_ipv4() { IpAddr::from([10, 99, 0, 18]) } else { "fd75:6e64:6572::2".parse().unwrap() };
+        let marks = crate::Marks::of_ttl(64);
+        Packet { src, dst, marks, protocol, protocol_at: 9, payload, whole: payload, fragment: None }
+    }
+
+    /// RFC 1122 section 3.2.2, RFC 4443 section 2.4 (e).
+    #[test]
+    fn errors_are_sent_about_requests_and_data_alone() {
+        let (v4, v6): (IpAddr, IpAddr) = (HOST.into(), "2600::1".parse().unwrap());
+        let about = |dst, protocol, first: u8| may_report(&packet(dst, protocol, &[first, 0, 0, 0]));
+        for kind in 0..=u8::MAX {
+            assert_eq!(about(v4, ICMP4, kind), [8, 13].contains(&kind), "ICMP type {kind}");
+            let is_asking = kind >= 128 && !(133..=137).contains(&kind);
+            assert_eq!(about(v6, ICMP6, kind), is_asking, "ICMPv6 type {kind}");
+            assert!(about(v4, 17, kind) && about(v6, 6, kind), "data are no ICMP");
+        }
+        assert!(!may_report(&packet(v4, ICMP4, &[])) && !may_report(&packet(v6, ICMP6, &[])));
+        for group in ["224.0.0.1", "255.255.255.255", "ff02::1"] {
+            assert!(!about(group.parse().unwrap(), 17, 0), "{group}");
+        }
+        let part = |offset| Some(Fragment { id: 1, offset, more: More::Follow });
+        let fragment = |offset| Packet { fragment: part(offset), ..packet(v4, 17, &[0; 8]) };
+        assert!(may_report(&fragment(0)) && !may_report(&fragment(8)));
+    }
+
+    #[test]
+    fn a_checksum_is_right_or_wrong() {
+        for (dst, protocol) in [(IpAddr::from(HOST), ICMP4), ("2600::1".parse().unwrap(), ICMP6)] {
+            let mut message = vec![8, 0, 0, 0, 1, 2, 3, 4, 5];
+            let like = packet(dst, protocol, &message);
+            let begin = match protocol {
+                ICMP4 => Sum16BitWords::new(),
+                _ => transport_sum(like.src, dst, protocol, message.len()),
+            };
+            let sum = begin.add_slice(&message).ones_complement();
+            assert!(!checksum_fits(&like), "none");
+            message[2..4].copy_from_slice(&sum.to_ne_bytes());
+            assert!(checksum_fits(&packet(dst, protocol, &message)), "{dst}");
+            for at in 0..message.len() {
+                let mut broken = message.clone();
+                broken[at] ^= 0x10;
+                assert!(!checksum_fits(&packet(dst, protocol, &broken)), "{dst}: byte {at}");
+            }
+        }
+    }
+
+    /// RFC 792, RFC 1812 section 5.2.7, RFC 4443 section 3.
+    #[test]
+    fn each_fault_has_its_type_and_code() {
+        let (v4, v6): (IpAddr, IpAddr) = (HOST.into(), "2600::1".parse().unwrap());
+        let big = |mtu| FaultKind::PacketTooBig { mtu };
+        let all = [
+            (FaultKind::NetworkUnreachable, (3, 0, 0), (1, 0, 0)),
+            (FaultKind::HostUnreachable, (3, 1, 0), (1, 3, 0)),
+            (FaultKind::ProtocolUnreachable, (3, 2, 0), (4, 1, 6)),
+            (FaultKind::PortUnreachable, (3, 3, 0), (1, 4, 0)),
+            (FaultKind::Prohibited, (3, 13, 0), (1, 1, 0)),
+            (FaultKind::TimeExceeded, (11, 0, 0), (3, 0, 0)),
+            (big(1400), (3, 4, 1400), (2, 0, 1400)),
+            (big(0), (3, 4, 1280), (2, 0, 1280)),
+            (big(70_000), (3, 4, 65_535), (2, 0, 70_000)),
+        ];
+        for (kind, four, six) in all {
+            assert_eq!((header(kind, v4), header(kind, v6)), (four, six), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn the_rate_has_a_burst_and_comes_back_by_and_by() {
+        let begin = start();
+        let mut bucket = Bucket::new(begin);
+        let taken = |bucket: &mut Bucket, at: Instant| (0..1000).filter(|_| bucket.take(at).is_some()).count();
+        assert_eq!(taken(&mut bucket, begin), 250);
+        assert_eq!(taken(&mut bucket, begin + Duration::from_micros(900)), 0);
+        assert_eq!(taken(&mut bucket, begin + Duration::from_micros(1001)), 1);
+        assert_eq!(taken(&mut bucket, begin + Duration::from_millis(101)), 100);
+        assert_eq!(taken(&mut bucket, begin), 0, "time does not go back");
+        assert_eq!(taken(&mut bucket, begin + Duration::from_millis(111)), 10);
+        assert_eq!(taken(&mut bucket, begin + Duration::from_secs(3600)), 250, "no more than the burst");
+    }
+
+    #[test]
+    fn a_quote_shows_the_packet_at_its_last_hop() {
+        let mut four = vec![0x46, 0, 0, 32, 0, 1, 0, 0, 30, 17, 0, 0, 10, 99, 0, 18, 8, 8, 4, 4, 1, 1, 1, 0];
+        four.extend([9; 8]);
+        let seen = at_last_hop(&four);
+        assert_eq!((seen[8], &seen[12..], seen.len()), (1, &four[12..], four.len()));
+        assert_eq!(Sum16BitWords::new().add_slice(&seen[..24]).ones_complement(), 0, "its checksum is right");
+        let mut six = vec![0x60, 0, 0, 0, 0, 1, 17, 30];
+        six.resize(40, 3);
+        let seen = at_last_hop(&six);
+        assert_eq!((seen[7], &seen[8..]), (1, &six[8..]));
+        // What is no whole header stays as it is.
+        for short in [&four[..19], &four[..23], &six[..39], &[][..], &[0x40; 24], &[0x14; 40]] {
+            assert_eq!(at_last_hop(short), short);
+        }
+        assert_eq!(at_last_hop(&four[..24])[8], 1, "a header alone is enough");
+    }
+}

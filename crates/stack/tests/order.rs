@@ -182,3 +182,93 @@ fn checksum(packet: &[u8]) -> u16 {
     }
     !(sum as u16)
 }
+
+/// Three equal ACKs mean that data are lost (RFC 5681 3.2), of which smoltcp has none to send again: it
+/// stopped its timer all the same, and nothing was left to send the FIN.
+#[test]
+fn a_fin_that_is_lost_comes_again_after_equal_acks() {
+    let mut raw = Raw::new(Offload::None);
+    let mut conn = raw.open(4000, 1000);
+    raw.stack.write(conn.flow, b"hello");
+    raw.stack.finish(conn.flow);
+    assert!(raw.turn().iter().any(|seen| seen.flags & FIN != 0));
+    // The FIN is lost. What follows is what a kernel says to data that come twice.
+    conn.ack = conn.ack.wrapping_add(5);
+    for _ in 0..5 {
+        raw.say(&mut conn, ACK, &[]);
+    }
+    let mut again = Vec::new();
+    for _ in 0..10 {
+        raw.wait(Duration::from_millis(500));
+        again.extend(raw.turn());
+    }
+    let fin = again.iter().find(|seen| seen.flags & FIN != 0);
+    assert_eq!(fin.map(|seen| seen.seq), Some(conn.ack), "{again:?}");
+}
+
+/// The server has accepted: without the SYN-ACK the app would take it for a refusal.
+#[test]
+fn a_reset_right_behind_the_connect_comes_behind_the_handshake() {
+    let mut raw = Raw::new(Offload::None);
+    raw.syn(4000, 1000);
+    let flow = raw.connecting();
+    raw.stack.accept(raw.now, flow, &mut raw.sink);
+    raw.stack.reset(flow);
+    let seen = raw.turn();
+    assert_eq!(seen.iter().map(|seen| seen.flags).collect::<Vec<_>>(), [SYN | ACK], "{seen:?}");
+    let mut conn = Conn { port: 4000, flow, seq: 1001, ack: seen[0].seq.wrapping_add(1) };
+    let seen = raw.say(&mut conn, ACK, &[]);
+    assert!(matches!(&seen[..], [seen] if seen.flags & RST != 0), "{seen:?}");
+    assert_eq!(raw.stack.stats().flows, 0);
+
+    // An app that never answers is not waited for.
+    raw.syn(4001, 1000);
+    let flow = raw.connecting();
+    raw.stack.accept(raw.now, flow, &mut raw.sink);
+    raw.stack.reset(flow);
+    raw.turn();
+    raw.wait(limits::DRAIN);
+    assert!(raw.turn().iter().any(|seen| seen.flags & RST != 0));
+    assert_eq!(raw.stack.stats().flows, 0);
+}
+
+/// smoltcp takes no window from an ACK of nothing new while it waits for the ACK of its FIN, also where the
+/// FIN still has data before it: each time that the app had room again, a second passed.
+#[test]
+fn a_window_that_opens_after_both_have_finished_is_used_at_once() {
+    let mut raw = Raw::new(Offload::None);
+    let mut conn = raw.open(4000, 1000);
+    let say = |raw: &mut Raw, conn: &Conn, fin: bool, window: u16| {
+        let mut header = etherparse::TcpHeader::new(conn.port, 80, conn.seq, window);
+        (header.ack, header.acknowledgment_number, header.fin) = (true, conn.ack, fin);
+        let ends = etherparse::PacketBuilder::ipv4([10, 99, 0, 18], [93, 184, 216, 34], 64);
+        let mut packet = Vec::new();
+        ends.tcp_header(header).write(&mut packet, &[]).unwrap();
+        raw.feed(&packet);
+        raw.turn()
+    };
+    // In units of 128 bytes, by the SYN's scale.
+    let window = 5;
+    say(&mut raw, &conn, true, window);
+    conn.seq = conn.seq.wrapping_add(1);
+    raw.stack.write(conn.flow, &[7; 1500]);
+    raw.stack.finish(conn.flow);
+    let mut seen = raw.turn();
+    let mut pieces = Vec::new();
+    loop {
+        let data: usize = seen.iter().map(|seen| seen.data.len()).sum();
+        pieces.push(data);
+        if seen.iter().any(|seen| seen.flags & FIN != 0) {
+            break;
+        }
+        assert!(data > 0, "the app has room, and gets nothing: {pieces:?}");
+        conn.ack = conn.ack.wrapping_add(u32::try_from(data).unwrap());
+        say(&mut raw, &conn, false, 0);
+        raw.wait(Duration::from_millis(10));
+        seen = say(&mut raw, &conn, false, window);
+    }
+    assert_eq!(pieces, [640, 640, 220]);
+    conn.ack = conn.ack.wrapping_add(221);
+    say(&mut raw, &conn, false, window);
+    assert_eq!(raw.stack.stats().flows, 0);
+}

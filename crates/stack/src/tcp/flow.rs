@@ -238,7 +238,7 @@ impl Flow {
     ) {
         let _ = iface.poll_ingress_single(at, port, &mut self.set);
         self.note_sent(port);
-        (self.heard, self.probed, self.unanswered) = (now, None, 0);
+        self.hear(now);
         self.stir(seg.data);
         // Of what was sent, and not less than before.
         let is_news = seg.ack.wrapping_sub(self.acked) <= self.last.next.wrapping_sub(self.acked);
@@ -246,6 +246,11 @@ impl Flow {
             self.acked = seg.ack;
             self.window = seg.window;
         }
+    }
+
+    /// The app gave a sign of life.
+    pub(super) fn hear(&mut self, now: Instant) {
+        (self.heard, self.probed, self.unanswered) = (now, None, 0);
     }
 
     /// A RST came, the app acknowledged the last FIN, or the SYN was not one that smoltcp takes: a RST
@@ -355,10 +360,17 @@ impl Flow {
             let early = std::mem::take(&mut self.early);
             let _ = self.socket_mut().send_slice(&early);
         }
-        if self.sending == Sending::FinishWanted {
+        if self.sending == Sending::FinishWanted && !self.awaits_window() {
             self.sending = Sending::Finished;
             self.socket_mut().close();
         }
+    }
+
+    /// Whether the app, which has sent its FIN, has no room for all that is before ours. smoltcp would take
+    /// no window update from it in LAST-ACK, so that state has to wait.
+    fn awaits_window(&self) -> bool {
+        let window = usize::from(self.window) << self.options.shift();
+        self.socket().state() == State::CloseWait && self.socket().send_queue() > window
     }
 
     /// Compares the socket with what was told of it.

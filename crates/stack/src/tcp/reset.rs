@@ -8,9 +8,11 @@ use smoltcp::socket::tcp::State;
 use std::time::Instant;
 
 impl Flow {
-    /// Resets it behind what was written.
+    /// Resets it behind what was written, and behind the handshake: the server has accepted, and a RST in
+    /// place of the SYN-ACK would say that it has not.
     pub(crate) fn reset(&mut self) {
-        if self.phase != Phase::Live || self.unsent() == 0 {
+        let is_up = self.socket().state() != State::SynReceived;
+        if self.phase != Phase::Live || (self.unsent() == 0 && is_up) {
             return self.abort();
         }
         self.phase = Phase::Draining;
