@@ -58,6 +58,9 @@ pub const MAX_TIME_WAIT: usize = 16_384;
 /// An app that owes us an ACK and says nothing for this long is gone (Linux's `tcp_retries2` gives about as long).
 pub const NO_PROGRESS: Duration = Duration::from_secs(15 * 60);
 
+/// Data for which smoltcp has no timer are sent again after this: as long as its first retransmission takes.
+pub const STALLED: Duration = Duration::from_secs(1);
+
 /// How long what a server said before it reset a connection may take to the app: longer than a
 /// retransmission (smoltcp's first comes after a second).
 pub const DRAIN: Duration = Duration::from_millis(1500);

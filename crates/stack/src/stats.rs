@@ -135,6 +135,8 @@ pub struct Stats {
     pub flows_refused: u64,
     /// Connections ended because their app's kernel had forgotten them after the app's FIN.
     pub flows_forgotten: u64,
+    /// Times that data or a FIN was sent again which smoltcp had no timer for.
+    pub revived: u64,
     /// Silent apps that were asked whether they are still there.
     pub probes: u64,
     /// SYNs and RSTs for open connections that were answered with a challenge ACK.

@@ -104,6 +104,8 @@ pub(crate) struct Flow {
     pub(super) challenged: Option<Instant>,
     /// Since when the app owes us an ACK.
     owed: Option<Instant>,
+    /// Since when something is to be sent again, and nothing leads to that.
+    pub(super) stalled: Option<Instant>,
     /// When the RST goes out whatever the app has heard.
     pub(super) drained_by: Option<Instant>,
     told_readable: usize,
@@ -173,6 +175,7 @@ impl Flow {
             memory: Memory::Kept,
             challenged: None,
             owed: None,
+            stalled: None,
             drained_by: None,
             told_readable: 0,
             told_unsent: 0,
@@ -267,7 +270,7 @@ impl Flow {
         }
     }
 
-    fn note_sent(&mut self, port: &mut Port<'_>) {
+    pub(super) fn note_sent(&mut self, port: &mut Port<'_>) {
         if let Some(mut last) = port.last.take() {
             // What was sent again is not the latest.
             let behind = self.last.next.wrapping_sub(last.next);
@@ -316,7 +319,8 @@ impl Flow {
             now + Duration::from_micros(u64::try_from(micros).unwrap_or(0)).max(Duration::from_millis(1))
         });
         let idle = self.is_quiet().then(|| self.used + IDLE_RINGS).filter(|then| *then > now);
-        self.deadline = [poll, self.give_up(now), idle, self.drained_by].into_iter().flatten().min();
+        let stalled = self.stalled_until(now, poll.is_some());
+        self.deadline = [poll, self.give_up(now), idle, stalled, self.drained_by].into_iter().flatten().min();
     }
 
     /// Whether nothing is under way and the rings hold memory that they don't need.

@@ -10,6 +10,7 @@ mod order;
 mod probe;
 mod renew;
 mod reset;
+mod stall;
 mod syn;
 mod time_wait;
 mod timers;
@@ -465,6 +466,7 @@ impl Tcp {
         if flow.ask == Queued::Yes || flow.deadline.is_some_and(|at| at <= now) {
             flow.look_after(now, self.base, terms, around);
         }
+        flow.revive((now, at), &mut self.iface, (offload, terms), around);
         flow.turn((now, at), &mut self.iface, &mut around.port(None, offload, terms));
         if flow.wants_renewal(now) {
             flow.renew((now, at), offload, around);

@@ -1,0 +1,95 @@
+//! What smoltcp has no timer for: data that the app's kernel has dropped for want of room, and nothing says that there is room again.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+use common::raw::*;
+use std::time::Duration;
+use underpass_stack::*;
+
+/// An ACK of the app's, with a window in units of 128 bytes.
+fn acknowledge(raw: &mut Raw, conn: &Conn, window: u16) -> Vec<Seen> {
+    let mut header = etherparse::TcpHeader::new(conn.port, 80, conn.seq, window);
+    (header.ack, header.acknowledgment_number) = (true, conn.ack);
+    let ends = etherparse::PacketBuilder::ipv4([10, 99, 0, 18], [93, 184, 216, 34], 64);
+    let mut packet = Vec::new();
+    ends.tcp_header(header).write(&mut packet, &[]).unwrap();
+    raw.feed(&packet);
+    raw.turn()
+}
+
+/// What is sent within some seconds in which nobody says anything.
+fn silence(raw: &mut Raw) -> Vec<Seen> {
+    let mut seen = Vec::new();
+    for _ in 0..50 {
+        raw.wait(Duration::from_millis(100));
+        seen.extend(raw.turn());
+    }
+    seen
+}
+
+/// A connection with 2,000 bytes under way.
+fn sending(finish: bool) -> (Raw, Conn) {
+    let mut raw = Raw::new(Offload::None);
+    let conn = raw.open(4000, 1000);
+    acknowledge(&mut raw, &conn, 20);
+    raw.stack.write(conn.flow, &[7; 2000]);
+    if finish {
+        raw.stack.finish(conn.flow);
+    }
+    assert_eq!(raw.turn().iter().map(|seen| seen.data.len()).sum::<usize>(), 2000);
+    (raw, conn)
+}
+
+#[test]
+fn a_window_that_closes_over_data_under_way_is_probed() {
+    let (mut raw, mut conn) = sending(false);
+    acknowledge(&mut raw, &conn, 0);
+    let seen = silence(&mut raw);
+    assert!(seen.iter().any(|seen| seen.seq == conn.ack && !seen.data.is_empty()), "no probe: {seen:?}");
+    assert!(seen.len() < 10, "too many: {seen:?}");
+    // It goes on when there is room.
+    let mut got = 0;
+    for _ in 0..20 {
+        let seen = [acknowledge(&mut raw, &conn, 20), silence(&mut raw)].concat();
+        let next = seen.iter().find(|seen| seen.seq == conn.ack && !seen.data.is_empty());
+        let bytes = next.map_or(0, |seen| seen.data.len());
+        conn.ack = conn.ack.wrapping_add(u32::try_from(bytes).unwrap());
+        got += bytes;
+    }
+    assert_eq!((got, raw.stack.unsent(conn.flow)), (2000, 0));
+}
+
+#[test]
+fn a_window_that_opens_for_less_than_is_under_way_gets_what_it_has_room_for() {
+    for window in [1, 2, 9] {
+        let (mut raw, mut conn) = sending(false);
+        conn.ack = conn.ack.wrapping_add(700);
+        acknowledge(&mut raw, &conn, 0);
+        acknowledge(&mut raw, &conn, window);
+        let seen = silence(&mut raw);
+        assert!(seen.iter().any(|seen| seen.seq == conn.ack && !seen.data.is_empty()), "{window}: {seen:?}");
+    }
+}
+
+#[test]
+fn a_fin_behind_a_window_that_was_closed_comes_again() {
+    let (mut raw, mut conn) = sending(true);
+    conn.ack = conn.ack.wrapping_add(700);
+    acknowledge(&mut raw, &conn, 0);
+    conn.ack = conn.ack.wrapping_add(1300);
+    acknowledge(&mut raw, &conn, 20);
+    let seen = silence(&mut raw);
+    assert!(seen.iter().any(|seen| seen.seq == conn.ack && seen.flags & FIN != 0), "{seen:?}");
+    conn.ack = conn.ack.wrapping_add(1);
+    acknowledge(&mut raw, &conn, 20);
+    assert!(silence(&mut raw).is_empty(), "all is acknowledged, and over");
+}
+
+#[test]
+fn an_app_that_is_up_to_date_is_left_alone() {
+    let (mut raw, mut conn) = sending(false);
+    conn.ack = conn.ack.wrapping_add(2000);
+    acknowledge(&mut raw, &conn, 0);
+    let seen = silence(&mut raw);
+    assert!(seen.iter().all(|seen| seen.flags == ACK && seen.data.is_empty()), "{seen:?}");
+}
