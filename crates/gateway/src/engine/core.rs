@@ -11,7 +11,7 @@ use crate::lane::Lane;
 use crate::limits::{FIRST_WINDOW, MAX_DNS_CONNECTIONS};
 use crate::network::Wish;
 use crate::status::{Totals, UpDown};
-use crate::tap::Tap;
+use crate::tap::{Device, Tap};
 use crate::via::{self, Via, WayOut};
 use stack::limits::{MAX_BINDS, MAX_FLOWS};
 use stack::{AddressPlan, BindId, Changes, Event, FlowId, HostAccess, Ipv6, Refusal, RequestId, Stack, Target};
@@ -84,8 +84,8 @@ pub(crate) struct ShellDrops {
 }
 
 /// Everything of the engine but its lanes.
-pub(crate) struct Core {
-    pub(crate) tap: Tap,
+pub(crate) struct Core<D = Tap> {
+    pub(crate) tap: D,
     pub(crate) stack: Stack,
     pub(crate) plan: AddressPlan,
     pub(crate) ipv6: Ipv6,
@@ -145,8 +145,8 @@ pub(super) fn on_wire(flow: FlowId) -> wire::FlowId {
     wire::FlowId(flow.0)
 }
 
-impl Core {
-    pub(crate) fn new(tap: Tap, stack: Stack, plan: AddressPlan, wish: watch::Sender<Wish>, via: Option<Via>) -> Self {
+impl<D: Device> Core<D> {
+    pub(crate) fn new(tap: D, stack: Stack, plan: AddressPlan, wish: watch::Sender<Wish>, via: Option<Via>) -> Self {
         Self {
             tap,
             stack,

@@ -8,6 +8,7 @@ use crate::dns::connections::{Connection, Half, Next};
 use crate::dns::front::{self, OwnAddresses, Verdict};
 use crate::lane::Lane;
 use crate::limits::FIRST_WINDOW;
+use crate::tap::Device;
 use stack::addresses::{GATEWAY6, HOST6};
 use stack::{Changes, FlowId, Ipv6, RequestId};
 use std::net::SocketAddr;
@@ -17,7 +18,7 @@ use wire::{Frame, Session};
 /// Where DNS servers listen (RFC 1035 4.2).
 const DNS_PORT: u16 = 53;
 
-impl Core {
+impl<D: Device> Core<D> {
     fn own_addresses(&self) -> OwnAddresses {
         let six = |address| (self.ipv6 == Ipv6::Enabled).then_some(address);
         OwnAddresses { gateway: (self.plan.gateway(), six(GATEWAY6)), host: (self.plan.host(), six(HOST6)) }

@@ -9,6 +9,8 @@ mod core;
 mod dns;
 mod elsewhere;
 mod full;
+#[cfg(test)]
+mod model;
 mod report;
 mod spread;
 mod terms;
@@ -19,7 +21,7 @@ use crate::control::Ask;
 use crate::lane::{Lane, Turn};
 use crate::limits::{TAP_TURN_BYTES, TAP_TURN_FRAMES, WITHDRAW_AFTER};
 use crate::network::{Network, NetworkState, Wish};
-use crate::tap::{READ_BUFFER, Tap};
+use crate::tap::{Device, READ_BUFFER, Tap};
 use crate::via::{Via, ViaRefusal};
 use stack::{AddressPlan, Ipv6, Stack, Strays};
 use std::io;
@@ -55,8 +57,8 @@ pub enum EngineError {
 const DNS_TIDY: Duration = Duration::from_secs(5);
 
 /// The loop's own state; see the module's text.
-pub(crate) struct Engine {
-    core: Core,
+pub(crate) struct Engine<D = Tap> {
+    core: Core<D>,
     lanes: Vec<Lane>,
     frame: Vec<u8>,
     asks: mpsc::Receiver<Ask>,
@@ -72,8 +74,8 @@ pub(crate) struct Engine {
 }
 
 /// What the loop is made from.
-pub(crate) struct Parts {
-    pub(crate) tap: Tap,
+pub(crate) struct Parts<D = Tap> {
+    pub(crate) tap: D,
     pub(crate) stack: Stack,
     pub(crate) plan: AddressPlan,
     pub(crate) lanes: Vec<Lane>,
@@ -90,9 +92,8 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-impl Engine {
-    pub(crate) fn new(parts: Parts) -> Self {
-        let now = now();
+impl<D: Device> Engine<D> {
+    pub(crate) fn new(parts: Parts<D>, now: Instant) -> Self {
         Self {
             core: Core::new(parts.tap, parts.stack, parts.plan, parts.wish, parts.via),
             lanes: parts.lanes,
@@ -109,14 +110,23 @@ impl Engine {
         }
     }
 
-    /// One pass. Ready only when the gateway cannot go on, or when the network's state came to be [`NetworkState::up`] and `up`
-    /// is still wanted.
+    /// One pass, at the time that it is.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
         up: &mut Option<impl FnOnce(&crate::Status)>,
     ) -> Poll<EngineError> {
-        let now = now();
+        self.pass(now(), cx, up)
+    }
+
+    /// One pass. Ready only when the gateway cannot go on, or when the network's state came to be [`NetworkState::up`] and `up`
+    /// is still wanted.
+    fn pass(
+        &mut self,
+        now: Instant,
+        cx: &mut Context<'_>,
+        up: &mut Option<impl FnOnce(&crate::Status)>,
+    ) -> Poll<EngineError> {
         self.core.fit(&mut self.lanes);
         // Before the TAP: the stack must know an uplink address when its first packet comes.
         if let Some(error) = self.hear_network(cx) {

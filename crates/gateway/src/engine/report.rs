@@ -6,6 +6,7 @@ use crate::net::ways::Direct;
 use crate::status::{
     Addresses4, Addresses6, DirectPrefix, FlowCounts, Limit, RelayStatus, State, Status, TapStatus, UpDown,
 };
+use crate::tap::Device;
 use stack::addresses::{GATEWAY6, HOST6, PREFIX4, PREFIX6, VM6};
 use stack::limits::{MAX_FLOWS, MAX_HALF_OPEN};
 use stack::{DropReason, Ipv6, Offload};
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 use wire::{Capabilities, Session};
 
-impl Engine {
+impl<D: Device> Engine<D> {
     pub(crate) fn report(&mut self, now: Instant) -> Status {
         let stats = self.core.stack.stats().clone();
         let (dns, echo) = self.core.asked.count();

@@ -83,7 +83,8 @@ async fn carry(
     let lanes = lanes(settings.lanes.min(MAX_LANES), &relays, &mut port);
     let mut stop = tokio::spawn(port.serve(incoming));
     let stack = Stack::new(config, now());
-    let mut engine = Engine::new(Parts { tap, stack, plan, lanes, asks, network, wish, mtu, via });
+    let parts = Parts { tap, stack, plan, lanes, asks, network, wish, mtu, via };
+    let mut engine = Engine::new(parts, now());
     let mut up = Some(|status: &crate::Status| {
         // The queue is as good as empty, and without a supervisor nobody wants to know.
         let _ = out.try_send(FromEngine::Up(Box::new(status.clone())).into());

@@ -92,6 +92,20 @@ pub enum TapError {
     },
 }
 
+/// A source and a sink of Ethernet frames: the TAP, or what stands for it in a test of the whole engine.
+pub(crate) trait Device: Transmit {
+    /// See [`Tap::poll_readable`].
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    /// See [`Tap::read`].
+    fn read<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<(&'a [u8], RxMeta)>>;
+    /// See [`Tap::name`].
+    fn name(&self) -> &str;
+    /// See [`Tap::offload`].
+    fn offload(&self) -> Offload;
+    /// See [`Tap::lost`].
+    fn lost(&self) -> u64;
+}
+
 /// A TAP device. It is not persistent: interface and routes vanish with it, however the process ends.
 pub struct Tap {
     /// A pipe's type, for its readiness by the runtime; `try_read` clears that only when there is nothing left to read.
@@ -242,6 +256,28 @@ impl fmt::Debug for Tap {
         let mut fields = formatter.debug_struct("Tap");
         fields.field("name", &self.name).field("offload", &self.offload).field("gone", &self.gone.get());
         fields.field("lost", &self.lost).finish_non_exhaustive()
+    }
+}
+
+impl Device for Tap {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Self::poll_readable(self, cx)
+    }
+
+    fn read<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<(&'a [u8], RxMeta)>> {
+        Self::read(self, buffer)
+    }
+
+    fn name(&self) -> &str {
+        Self::name(self)
+    }
+
+    fn offload(&self) -> Offload {
+        Self::offload(self)
+    }
+
+    fn lost(&self) -> u64 {
+        Self::lost(self)
     }
 }
 

@@ -1,0 +1,71 @@
+//! Programs that failed once, as simple as they got, each with what it found.
+
+use super::program::{
+    Act, AppEnd, AppSide, Outcome, Plan, Program, Reads, ServerEnd, ServerSide, Setting, Speaks, To, What,
+};
+
+const PLAIN: Setting = Setting {
+    offload: false,
+    mtu: 1500,
+    lanes: 1,
+    pipe: 65_536,
+    loss: 0,
+    overtaken: 0,
+    latency_ms: 0,
+    max_flows: 1000,
+    max_binds: 1000,
+    window: 65_536,
+};
+
+/// Seeds of programs that got no simpler.
+const SEEDS: [u64; 2] = [
+    // A window that closed over data under way, by ACKs that overtook each other: smoltcp had no timer left.
+    15_367_182_816_702_193_115,
+    // The same with a window that opened for less than was under way.
+    8_905_334_285_946_632_547,
+];
+
+pub(super) fn programs() -> Vec<Program> {
+    let connect = |up, down, app, server| {
+        let plan = Plan { to: To::V4, outcome: Outcome::Opened, connect_ms: 0, up, down, app, server };
+        vec![Act { at_ms: 0, what: What::Connect(plan) }]
+    };
+    let mut programs = vec![
+        // Room that the app made after both had finished was used a second later: smoltcp takes no window
+        // update in LAST-ACK.
+        Program {
+            seed: 4_630_416_604_702_140_486,
+            setting: PLAIN,
+            acts: connect(
+                0,
+                64_520,
+                AppSide { buffer: 600, end: AppEnd::AfterSending, reads: Reads::Slowly(4652) },
+                ServerSide { speaks: Speaks::AfterApp, end: ServerEnd::AfterApp, reads: Reads::Eagerly },
+            ),
+        },
+        // A FIN that was lost did not come again: smoltcp stops its timer at the third equal ACK.
+        Program {
+            seed: 737_756_950_108_306_314,
+            setting: Setting { offload: true, overtaken: 200, ..PLAIN },
+            acts: connect(
+                24_945,
+                23_140,
+                AppSide { buffer: 300_000, end: AppEnd::AfterServer, reads: Reads::Eagerly },
+                ServerSide { speaks: Speaks::AfterApp, end: ServerEnd::AfterSending, reads: Reads::Eagerly },
+            ),
+        },
+        // A server that reset right behind its accept was taken for one that refuses.
+        Program {
+            seed: 4_790_089_906_432_986_455,
+            setting: PLAIN,
+            acts: connect(
+                0,
+                0,
+                AppSide { buffer: 65_536, end: AppEnd::AfterSending, reads: Reads::Eagerly },
+                ServerSide { speaks: Speaks::AtOnce, end: ServerEnd::Reset, reads: Reads::Eagerly },
+            ),
+        },
+    ];
+    programs.extend(SEEDS.map(Program::random));
+    programs
+}

@@ -1,0 +1,167 @@
+//! The TAP in memory, what a kernel does with its frames, and a link that loses packets and lets them overtake each other.
+
+use super::program::{Dice, Setting};
+use crate::tap::Device;
+use stack::{Offload, RxMeta, Transmit, TxMeta};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+pub(super) const GATEWAY_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+pub(super) const VM_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
+
+/// Bytes of Ethernet's header.
+const ETHERNET: usize = 14;
+
+/// The TAP: frames that the gateway has not read, and frames that it wrote.
+pub(super) struct Nic {
+    pub(super) inbox: RefCell<VecDeque<Vec<u8>>>,
+    pub(super) outbox: Vec<(Vec<u8>, TxMeta)>,
+    pub(super) offload: Offload,
+}
+
+impl Transmit for Nic {
+    fn transmit(&mut self, frame: &[u8], meta: TxMeta) {
+        assert!(self.offload == Offload::Vnet || meta == TxMeta::default(), "work for a kernel that does none");
+        assert_eq!((&frame[..6], &frame[6..12]), (&VM_MAC[..], &GATEWAY_MAC[..]));
+        self.outbox.push((frame.to_vec(), meta));
+    }
+}
+
+impl Device for Nic {
+    fn poll_readable(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.inbox.borrow().is_empty() { Poll::Pending } else { Poll::Ready(Ok(())) }
+    }
+
+    fn read<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<(&'a [u8], RxMeta)>> {
+        let Some(frame) = self.inbox.borrow_mut().pop_front() else { return Ok(None) };
+        buffer[..frame.len()].copy_from_slice(&frame);
+        Ok(Some((&buffer[..frame.len()], RxMeta::Unverified)))
+    }
+
+    fn name(&self) -> &str {
+        "model"
+    }
+
+    fn offload(&self) -> Offload {
+        self.offload
+    }
+
+    fn lost(&self) -> u64 {
+        0
+    }
+}
+
+/// A packet of the VM in its frame.
+pub(super) fn frame(packet: &[u8]) -> Vec<u8> {
+    let kind: [u8; 2] = if packet[0] >> 4 == 6 { [0x86, 0xdd] } else { [8, 0] };
+    [&GATEWAY_MAC[..], &VM_MAC, &kind, packet].concat()
+}
+
+/// The Internet checksum of parts of even length (RFC 1071): 0 where they hold their own.
+pub(super) fn checksum(parts: &[&[u8]]) -> u16 {
+    let words = parts.iter().flat_map(|part| part.chunks(2));
+    let mut sum: u64 = words.map(|two| u64::from(two[0]) << 8 | u64::from(two.get(1).copied().unwrap_or(0))).sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !u16::try_from(sum).unwrap()
+}
+
+/// What the kernel makes of a frame: segments cut, checksums completed.
+pub(super) fn kernel(frame: &[u8], meta: TxMeta) -> Vec<Vec<u8>> {
+    let packet = &frame[ETHERNET..];
+    let Some(partial) = meta.checksum else { return vec![packet.to_vec()] };
+    let at = usize::from(partial.start) - ETHERNET;
+    let head = at + 4 * usize::from(packet[at + 12] >> 4);
+    let size = meta.gso.map_or(usize::MAX, |gso| usize::from(gso.size));
+    let payload = &packet[head..];
+    let count = payload.len().div_ceil(size).max(1);
+    let begin = u32::from_be_bytes(*packet[at + 4..].first_chunk().unwrap());
+    let segment = |n: usize| {
+        let from = n * size.min(payload.len());
+        let piece = &payload[from..payload.len().min(from.saturating_add(size))];
+        let mut packet = [&packet[..head], piece].concat();
+        let seq = begin.wrapping_add(u32::try_from(from).unwrap());
+        packet[at + 4..at + 8].copy_from_slice(&seq.to_be_bytes());
+        if n + 1 < count {
+            packet[at + 13] &= !(1 | 8);
+        }
+        let length = |n: usize| u16::try_from(n).unwrap().to_be_bytes();
+        let addresses = if at == 40 { 8..40 } else { 12..20 };
+        if at == 40 {
+            let payload = length(packet.len() - 40);
+            packet[4..6].copy_from_slice(&payload);
+        } else {
+            let whole = length(packet.len());
+            packet[2..4].copy_from_slice(&whole);
+            packet[10..12].fill(0);
+            let sum = checksum(&[&packet[..20]]).to_be_bytes();
+            packet[10..12].copy_from_slice(&sum);
+        }
+        packet[at + 16..at + 18].fill(0);
+        let pseudo = [0, 6];
+        let sum = checksum(&[&packet[addresses], &pseudo, &length(packet.len() - at), &packet[at..]]);
+        packet[at + 16..at + 18].copy_from_slice(&sum.to_be_bytes());
+        packet
+    };
+    (0..count).map(segment).collect()
+}
+
+/// Shows a segment where somebody wants to see them.
+pub(super) fn trace(packet: &[u8], at: Duration, what: &str) {
+    let Some(tcp) = (match (packet[0] >> 4, packet[9], packet[6]) {
+        (4, 6, _) => packet.get(20..),
+        (6, _, 6) => packet.get(40..),
+        _ => None,
+    }) else {
+        return;
+    };
+    let two = |at: usize| u16::from_be_bytes([tcp[at], tcp[at + 1]]);
+    let four = |at: usize| u32::from_be_bytes([tcp[at], tcp[at + 1], tcp[at + 2], tcp[at + 3]]);
+    let data = tcp.len() - 4 * usize::from(tcp[12] >> 4);
+    eprintln!(
+        "{:>12.6} {what} {}>{} flags {:02x} seq {} ack {} window {} data {data}",
+        at.as_secs_f64(),
+        two(0),
+        two(2),
+        tcp[13],
+        four(4),
+        four(8),
+        two(14)
+    );
+}
+
+/// One direction of the app's side.
+#[derive(Default)]
+pub(super) struct Link {
+    /// Packets under way, the next one first.
+    under_way: VecDeque<(Instant, Vec<u8>)>,
+}
+
+impl Link {
+    pub(super) fn send(&mut self, now: Instant, packet: Vec<u8>, setting: &Setting, dice: &mut Dice) {
+        let is_tcp = matches!((packet[0] >> 4, packet[9], packet[6]), (4, 6, _) | (6, _, 6));
+        // What has no second try is lost by the program alone.
+        if is_tcp && dice.per_mille(setting.loss) {
+            return;
+        }
+        let late = if dice.per_mille(setting.overtaken) { dice.between(1, 5) } else { 0 };
+        let due = now + Duration::from_millis(setting.latency_ms + late);
+        let at = self.under_way.partition_point(|(other, _)| *other <= due);
+        self.under_way.insert(at, (due, packet));
+    }
+
+    pub(super) fn receive(&mut self, now: Instant) -> Option<Vec<u8>> {
+        if self.next()? > now {
+            return None;
+        }
+        self.under_way.pop_front().map(|(_, packet)| packet)
+    }
+
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.under_way.front().map(|(at, _)| *at)
+    }
+}

@@ -1,0 +1,385 @@
+//! The whole tunnel against a model: random programs of apps, servers, relays and losses, in virtual time.
+//!
+//! What runs is the product: the engine with its stack, its lanes and their sessions. Around it stand the app's kernel (smoltcp,
+//! `vm.rs`), a link that loses packets and lets them overtake each other (`link.rs`), and pretend relays with the product's own
+//! session and decoder (`relay.rs`). The book (`book.rs`) knows what each side has done, and judges at once what the other
+//! is shown: bytes are equal, ends are equal, no limit is passed. In the end all that can come to its end by itself must have, and
+//! all tables must be empty.
+//!
+//! A program is made from a number (`program.rs`), and made smaller where it fails. What once failed is in `failed.rs`. Firezone's
+//! `tunnel_test` is the model of this.
+
+mod book;
+mod failed;
+mod link;
+mod pipe;
+mod program;
+mod relay;
+mod vm;
+
+use self::book::{Book, Conn};
+use self::link::{GATEWAY_MAC, Nic, VM_MAC};
+use self::pipe::Pipe;
+use self::program::{Act, Dice, Program, What};
+use self::relay::{Asleep, Relay};
+use self::vm::Vm;
+use super::{Engine, Parts};
+use crate::lane::Lane;
+use crate::limits::HELLO_PATIENCE;
+use crate::network::{Network, NetworkState, Told, Wish};
+use crate::processes::link::Parcel;
+use crate::processes::relays::{self as processes, Relays, Request};
+use stack::{AddressPlan, Capacity, Config, Filtering, HostAccess, Ipv6, Offload, Stack};
+use std::net::Ipv4Addr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, watch};
+
+/// Programs of one run of all tests here.
+const PROGRAMS: u64 = 10_000;
+
+/// Tests that share them, so that they run side by side.
+const SHARES: u64 = 4;
+
+/// Passes at one time without which everything comes to rest.
+const MOST_PASSES: usize = 100_000;
+
+/// After the last act everything is whole for so long before it is judged; then those that stalled go on for as long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Until then UDP sockets and questions of a gateway without apps are gone (RFC 4787 REQ-5).
+const IDLE: Duration = Duration::from_secs(310);
+
+/// Until then the gateway has noticed that an idle app is gone.
+const FORGOTTEN: Duration = Duration::from_secs(1000);
+
+#[derive(Default)]
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+struct World {
+    program: Program,
+    now: Instant,
+    engine: Engine<Nic>,
+    vm: Vm,
+    relays: Vec<Relay>,
+    /// What the engine asks of the supervisor.
+    requests: mpsc::Receiver<Request>,
+    book: Book,
+    dice: Dice,
+    flag: Arc<Flag>,
+    /// The engine's other side, which keeps its channels open.
+    _network: mpsc::Sender<Parcel<Told>>,
+    _wishes: watch::Receiver<Wish>,
+    is_released: bool,
+}
+
+impl World {
+    fn new(program: &Program, start: Instant) -> Self {
+        let setting = program.setting;
+        let plan =
+            AddressPlan { subnet: Ipv4Addr::new(10, 99, 0, 16), captured: Vec::new(), host_access: HostAccess::All };
+        let offload = if setting.offload { Offload::Vnet } else { Offload::None };
+        let config = Config {
+            mtu: setting.mtu,
+            offload,
+            addresses: plan.clone(),
+            ipv6: Ipv6::Enabled,
+            udp_filtering: Filtering::AddressDependent,
+            gateway_mac: GATEWAY_MAC,
+            vm_mac: VM_MAC,
+            capacity: Capacity::default(),
+            seed: program.seed,
+        };
+        let (supervisor, requests) = Relays::new();
+        let lane = |index| Lane::new(index, supervisor.clone(), supervisor.start(index), (1000, 1000));
+        let lanes = (0..setting.lanes).map(lane).collect();
+        let (_, asks) = mpsc::channel(1);
+        let (tell, states) = mpsc::channel(1);
+        let (wish, wishes) = watch::channel(Wish::default());
+        let state = NetworkState { up: true, plan: Some(plan.clone()), ipv6: true, ..NetworkState::default() };
+        tell.try_send(Told::Ok(state).into()).unwrap();
+        let stack = Stack::new(config, start);
+        let tap = Nic { inbox: Default::default(), outbox: Vec::new(), offload };
+        let network = Network { states };
+        let mtu = u32::try_from(setting.mtu).unwrap();
+        let parts = Parts { tap, stack, plan, lanes, asks, network, wish, mtu, via: None };
+        let mut dice = Dice(program.seed);
+        Self {
+            program: program.clone(),
+            now: start,
+            engine: Engine::new(parts, start),
+            vm: Vm::new(setting, dice.roll(), start),
+            relays: Vec::new(),
+            requests,
+            book: Book { is_crowded: setting.max_flows <= 2, is_lossy: program.is_lossy(), ..Book::default() },
+            dice,
+            flag: Arc::default(),
+            _network: tell,
+            _wishes: wishes,
+            is_released: false,
+        }
+    }
+
+    /// Everything goes on at this moment until it comes to rest.
+    fn settle(&mut self) {
+        let waker = Waker::from(Arc::clone(&self.flag));
+        let mut cx = Context::from_waker(&waker);
+        let mut up = Some(|_: &crate::Status| ());
+        for _ in 0..MOST_PASSES {
+            self.flag.0.store(false, Ordering::Relaxed);
+            if let Poll::Ready(error) = self.engine.pass(self.now, &mut cx, &mut up) {
+                panic!("the gateway ended: {error}");
+            }
+            let mut moved = self.flag.0.load(Ordering::Relaxed);
+            while let Ok(request) = self.requests.try_recv() {
+                moved = true;
+                self.serve(request);
+            }
+            moved |= self.vm.step(self.now, &mut self.engine.core.tap, &mut self.book);
+            for relay in &mut self.relays {
+                moved |= relay.step(self.now, &mut self.book, self.is_released);
+            }
+            self.bury();
+            if !moved {
+                return;
+            }
+        }
+        panic!("it spins");
+    }
+
+    /// What the supervisor does: it starts relays, and ends them.
+    fn serve(&mut self, request: Request) {
+        match request {
+            Request::Start { lane, answer } => {
+                let setting = self.program.setting;
+                let (up, down) = (Pipe::new(setting.pipe), Pipe::new(setting.pipe));
+                let (input, output) = (Box::new(up.end()), Box::new(down.end()));
+                let started = processes::Relay { pid: 0, patience: HELLO_PATIENCE, input: Some(input), output };
+                assert!(answer.send(Ok(started)).is_ok(), "nobody waits for the relay");
+                self.relays.push(Relay::new(lane, (up, down), setting, self.dice.roll(), self.now));
+            }
+            // Whoever ended it may wait for it no longer.
+            Request::End { answer, .. } => drop(answer.send(Some("it was ended".to_owned()))),
+        }
+    }
+
+    /// Relays that the gateway has given up must have been dead or silent.
+    fn bury(&mut self) {
+        self.relays.retain(|relay| {
+            let given_up = relay.is_given_up();
+            if given_up {
+                relay.excuse(&mut self.book);
+            }
+            assert!(!given_up || relay.is_dead || relay.asleep.is_some(), "a relay that lives was given up");
+            !given_up
+        });
+    }
+
+    /// Time goes on until then.
+    fn run_until(&mut self, end: Instant) {
+        loop {
+            self.settle();
+            let engine = Some(self.engine.armed);
+            let relays = self.relays.iter().filter_map(Relay::next_deadline).min();
+            let next = [engine, self.vm.next_deadline(self.now), relays].into_iter().flatten().min();
+            // What is due at once has had its turn, and is due again a little later.
+            let soon = self.now + Duration::from_micros(500);
+            let next = next.map_or(end, |at| at.max(soon));
+            if next >= end {
+                self.now = self.now.max(end);
+                return;
+            }
+            self.now = next;
+        }
+    }
+
+    fn act(&mut self, act: Act) {
+        let now = self.now;
+        match act.what {
+            What::Connect(mut plan) => {
+                // Tiny windows cost a frame each.
+                plan.up = plan.up.min(u64::from(self.program.setting.window) * 300);
+                let conn = self.book.conns.len();
+                self.book.conns.push(Conn::new(plan));
+                self.vm.connect(now, conn, plan.to, plan.app.buffer);
+            }
+            What::DnsConnection { queries, step, answers } => self.vm.ask_by_tcp(now, queries, step, answers),
+            What::Query(answers) => self.vm.ask(now, answers, &mut self.book),
+            What::Datagram { port, host, bytes, reply } => {
+                self.vm.send_datagram(now, port, host, bytes, reply, &mut self.book);
+            }
+            What::Ping { host, bytes, answered } => self.vm.ping(now, host, bytes, answered, &mut self.book),
+            What::Dies { lane } => {
+                for relay in self.relays.iter_mut().filter(|relay| relay.lane == lane) {
+                    relay.die(&mut self.book);
+                }
+            }
+            What::Hangs { lane } => {
+                for relay in self.relays.iter_mut().filter(|relay| relay.lane == lane) {
+                    relay.excuse(&mut self.book);
+                    relay.asleep = Some(Asleep::ForEver);
+                }
+            }
+            What::Sleeps { lane, ms } => {
+                let until = Asleep::Until(now + Duration::from_millis(ms));
+                for relay in self.relays.iter_mut().filter(|relay| relay.lane == lane && relay.asleep.is_none()) {
+                    relay.asleep = Some(until);
+                }
+            }
+            What::Blackout { ms } => self.vm.dark_until = self.vm.dark_until.max(now + Duration::from_millis(ms)),
+        }
+    }
+
+    /// Whether datagrams and questions must all have come through.
+    fn is_whole(&self) -> bool {
+        let setting = self.program.setting;
+        let quiet = |act: &Act| {
+            !matches!(act.what, What::Dies { .. } | What::Hangs { .. } | What::Sleeps { .. } | What::Blackout { .. })
+        };
+        self.program.acts.iter().all(quiet) && setting.max_binds > 2 && setting.pipe >= 4096
+    }
+
+    fn run(&mut self) {
+        self.vm.dns_is_whole = self.is_whole();
+        let start = self.now + Duration::from_secs(1);
+        self.run_until(start);
+        assert!(self.relays.iter().all(Relay::is_ready), "no relay after a second");
+        for act in self.program.acts.clone() {
+            self.run_until(start + Duration::from_millis(act.at_ms));
+            self.act(act);
+        }
+        self.run_until(self.now + Duration::from_millis(200));
+        self.vm.heal();
+        // Relays that hang are given up in that time.
+        self.run_until(self.now + PATIENCE);
+        self.book.assert_complete(false);
+        (self.is_released, self.vm.is_released) = (true, true);
+        self.run_until(self.now + PATIENCE);
+        self.book.assert_complete(true);
+        self.vm.assert_dns_over();
+        self.vm.kill_all(&mut self.book);
+        self.run_until(self.now + IDLE);
+        if self.engine.core.stack.stats().flows > 0 {
+            self.run_until(self.now + FORGOTTEN);
+        }
+        self.book.assert_over(self.is_whole());
+        self.assert_empty();
+    }
+
+    fn assert_empty(&mut self) {
+        let core = &mut self.engine.core;
+        let (flows, dns, asked) = (core.flows.len(), core.dns.len(), core.asked.count());
+        assert_eq!((flows, dns, asked), (0, 0, (0, 0)), "flows, DNS connections and questions are left");
+        let stats = core.stack.stats();
+        assert_eq!((stats.flows, stats.half_open, stats.binds), (0, 0, 0), "the stack is not empty");
+        for lane in &mut self.engine.lanes {
+            let session = lane.ready().expect("every relay is ready in the end");
+            assert_eq!(session.flow_count(), 0, "flows are left in a session");
+            assert_eq!(session.counters().offences, 0, "a relay sent more than it was allowed");
+        }
+        self.relays.iter().for_each(Relay::assert_empty);
+    }
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_time().build().unwrap()
+}
+
+/// Runs a program; what it came to where it failed.
+fn outcome(program: &Program) -> Result<(), String> {
+    #[expect(clippy::disallowed_methods, reason = "a virtual clock must begin somewhere")]
+    let start = Instant::now();
+    let run = catch_unwind(AssertUnwindSafe(|| World::new(program, start).run()));
+    run.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
+    })
+}
+
+/// The simplest program around this one that still fails, and how.
+fn simplest(program: Program, failure: String) -> (Program, String) {
+    let (mut program, mut failure) = (program, failure);
+    let mut tries = 0;
+    'simpler: loop {
+        for simpler in program.simpler() {
+            tries += 1;
+            if tries > 2000 {
+                return (program, failure);
+            }
+            if let Err(text) = outcome(&simpler) {
+                (program, failure) = (simpler, text);
+                continue 'simpler;
+            }
+        }
+        return (program, failure);
+    }
+}
+
+fn number_in(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+fn check(seed: u64) {
+    let program = Program::random(seed);
+    if let Err(failure) = outcome(&program) {
+        assert!(std::env::var_os("UNDERPASS_MODEL_TRACE").is_none(), "{failure}");
+        let (program, simple) = simplest(program, failure.clone());
+        panic!("UNDERPASS_MODEL_SEED={seed} fails: {failure}\nsimpler: {simple}\n{}", program.as_rust());
+    }
+}
+
+/// A share of the programs. `UNDERPASS_MODEL_SEED` runs that one alone, and `UNDERPASS_MODEL_TRACE` shows its segments;
+/// `UNDERPASS_MODEL_PROGRAMS` is how many programs there are in all.
+fn check_share(share: u64) {
+    let runtime = runtime();
+    let _time = runtime.enter();
+    if let Some(seed) = number_in("UNDERPASS_MODEL_SEED") {
+        return if share == 0 {
+            check(seed)
+        };
+    }
+    let programs = number_in("UNDERPASS_MODEL_PROGRAMS").unwrap_or(PROGRAMS);
+    let mut dice = Dice(crate::seed());
+    (0..programs / SHARES).for_each(|_| check(dice.roll()));
+}
+
+#[test]
+fn random_programs_first_share() {
+    check_share(0);
+}
+
+#[test]
+fn random_programs_second_share() {
+    check_share(1);
+}
+
+#[test]
+fn random_programs_third_share() {
+    check_share(2);
+}
+
+#[test]
+fn random_programs_fourth_share() {
+    check_share(3);
+}
+
+#[test]
+fn programs_that_failed_once() {
+    let runtime = runtime();
+    let _time = runtime.enter();
+    for (n, program) in failed::programs().iter().enumerate() {
+        if let Err(failure) = outcome(program) {
+            panic!("program {n} of failed.rs fails again: {failure}\n{}", program.as_rust());
+        }
+    }
+}
