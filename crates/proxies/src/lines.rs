@@ -7,7 +7,7 @@ pub(crate) enum Style {
     Git,
     /// pip's: `[section]`, then `key = value`.
     Ini,
-    /// npm's: `key=value`, no section.
+    /// npm's: `key=value`; what stands below a `[section]` is something else.
     Npmrc,
     /// Yarn 1's: `key "value"`, no section.
     Yarnrc,
@@ -43,7 +43,7 @@ pub(crate) fn set(style: Style, text: &str, key: &str, value: Option<&str>) -> S
     if value.is_none() {
         return text.to_owned();
     }
-    let at = if section.is_empty() { None } else { end_of_section(text, section) };
+    let at = if section.is_empty() { first_section(style, text) } else { end_of_section(text, section) };
     let (head, tail) = text.split_at(at.unwrap_or(text.len()));
     let end = if head.is_empty() || head.ends_with('\n') { "" } else { "\n" };
     let header = if section.is_empty() || at.is_some() { String::new() } else { format!("[{section}]\n") };
@@ -87,7 +87,7 @@ fn entries(style: Style, text: &str) -> impl Iterator<Item = Entry> {
     text.split_inclusive('\n').filter_map(move |line| {
         let (from, to) = (start, start + line.len());
         start = to;
-        if let Some(name) = section_of(line) {
+        if let Some(name) = style.section_of(line) {
             section = name.to_owned();
             return None;
         }
@@ -99,6 +99,16 @@ fn entries(style: Style, text: &str) -> impl Iterator<Item = Entry> {
 /// The name in a line that begins a section.
 fn section_of(line: &str) -> Option<&str> {
     line.trim().strip_prefix('[')?.split_once(']').map(|(name, _)| name.trim())
+}
+
+/// Where the first section begins: what belongs to none stands before it.
+fn first_section(style: Style, text: &str) -> Option<usize> {
+    let mut at = 0;
+    text.split_inclusive('\n').find_map(|line| {
+        let begin = at;
+        at += line.len();
+        style.section_of(line).map(|_| begin)
+    })
 }
 
 /// Where a section's next line belongs: behind its last line that says something.
@@ -117,6 +127,13 @@ fn end_of_section(text: &str, wanted: &str) -> Option<usize> {
 }
 
 impl Style {
+    fn section_of(self, line: &str) -> Option<&str> {
+        match self {
+            Self::Git | Self::Ini | Self::Npmrc => section_of(line),
+            Self::Yarnrc | Self::Yaml | Self::Curlrc | Self::Wgetrc => None,
+        }
+    }
+
     fn line(self, key: &str, value: &str) -> String {
         match self {
             Self::Git => format!("\t{key} = {value}\n"),
@@ -193,6 +210,9 @@ mod tests {
             ),
             (S::Ini, "global.proxy", "[global]\ntimeout = 3", "[global]\ntimeout = 3\nproxy = P\n"),
             (S::Npmrc, "proxy", "; proxy=c\nproxy = x\nproxy=y\n", "; proxy=c\nproxy = x\nproxy=P\n"),
+            (S::Npmrc, "proxy", "a=1\n[b]\nproxy=x\n", "a=1\nproxy=P\n[b]\nproxy=x\n"),
+            (S::Npmrc, "proxy", "[b]", "proxy=P\n[b]"),
+            (S::Curlrc, "proxy", "[b]\n", "[b]\nproxy = \"P\"\n"),
             (S::Yarnrc, "proxy", "https-proxy \"x\"\n", "https-proxy \"x\"\nproxy \"P\"\n"),
             (S::Yaml, "httpProxy", "npmScopes:\n  httpProxy: x\n", "npmScopes:\n  httpProxy: x\nhttpProxy: \"P\"\n"),
             (S::Curlrc, "proxy", "# curl\n-x x\nsilent", "# curl\nproxy = \"P\"\nsilent"),

@@ -6,11 +6,17 @@ mod dialogs;
 mod dns_path;
 mod frame_decoder;
 mod packet_path;
+mod settings_files;
+mod shown_texts;
+mod tool_files;
 
 pub use dialogs::dialogs;
 pub use dns_path::dns_path;
 pub use frame_decoder::frame_decoder;
 pub use packet_path::{Reached, packet_path};
+pub use settings_files::settings_files;
+pub use shown_texts::shown_texts;
+pub use tool_files::tool_files;
 
 /// Takes numbers off the front of the input; 0 where it has ended.
 struct Bytes<'a>(&'a [u8]);

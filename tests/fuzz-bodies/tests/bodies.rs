@@ -1,6 +1,6 @@
 //! The fuzzer's bodies as ordinary tests: random bytes, and inputs that once failed.
 
-use fuzz_bodies::{Reached, dialogs, dns_path, frame_decoder, packet_path};
+use fuzz_bodies::{Reached, dialogs, dns_path, frame_decoder, packet_path, settings_files, shown_texts, tool_files};
 use proptest::prelude::*;
 
 proptest! {
@@ -23,6 +23,28 @@ proptest! {
         data in prop::collection::vec(any::<u8>(), 0..300),
     ) {
         dialogs(&[&[step], start, &data].concat());
+    }
+
+    #[test]
+    fn any_text_as_a_settings_file(
+        choice: u8,
+        value in "[ -~]{0,20}",
+        lines in prop::collection::vec("(\\[(wsl2|boot|other)\\]|memory=|networkingMode = |command=)?[ -~\t]{0,12}\r?\n", 0..12),
+    ) {
+        let length = value.len() as u8;
+        settings_files(&[&[choice, length], value.as_bytes(), lines.concat().as_bytes()].concat());
+    }
+
+    #[test]
+    fn any_text_as_a_tools_file(
+        lines in prop::collection::vec("(\\[(http|global)\\]|\\{|\"proxies\"|proxy ?[=:]? ?|httpProxy: )?[ -~\t]{0,12}\r?\n", 0..12),
+    ) {
+        tool_files(lines.concat().as_bytes());
+    }
+
+    #[test]
+    fn any_bytes_as_a_text_to_show(data in prop::collection::vec(any::<u8>(), 0..300)) {
+        shown_texts(&data);
     }
 
     #[test]
