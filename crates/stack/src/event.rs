@@ -28,7 +28,7 @@ pub enum Event {
         /// The same for every connection between the same ends: for the choice of a lane.
         tuple_hash: u32,
     },
-    /// The app gave up a connection that was pending; its id is free.
+    /// A connection that was pending is given up, by its app or for another one's sake; its id is free.
     ConnectAbandoned {
         /// The connection.
         flow: FlowId,

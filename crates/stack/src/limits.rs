@@ -5,6 +5,32 @@ use std::time::Duration;
 /// Connections that wait for the relay's connect. A SYN over it is dropped; the app's kernel sends it again.
 pub const MAX_HALF_OPEN: usize = 4096;
 
+/// How long the relay's connect is waited for after the app's last SYN. An app whose kernel asks again
+/// later begins anew: as on the kernel's own path, its next SYN may be answered. Linux repeats one
+/// after 1, 3, 7, 15 and 31 s (`tcp_syn_retries` in tcp(7)), so a connect is waited for up to 35 s.
+pub const HALF_OPEN: Duration = Duration::from_secs(20);
+
+/// From this part of a table on, each newcomer's owner is looked up: the table is at most a quarter full
+/// of entries whose owner is not known.
+pub const ASKED_FROM_QUARTER: usize = 4;
+
+/// A half-open connection of one who holds most of them gives way to the next of the same owner only
+/// after so long, so that a crowd of connects does not push itself out.
+pub const HALF_OPEN_AT_LEAST: Duration = Duration::from_secs(2);
+
+/// What part of half-open connections one owner may have to one address: one silent host leaves its
+/// user's other connects the rest.
+pub const HALF_OPEN_TO_ONE: usize = 2;
+
+/// Entries that are looked at in one go for one that may make room, each by a look-up of its socket.
+pub const LOOKED_AT: usize = 16;
+
+/// Entries without a known owner that are looked up in one go when a table is full: about a millisecond.
+pub const RESOLVED_AT_ONCE: usize = 256;
+
+/// Source addresses that a table tells apart. Containers may make up theirs.
+pub const MAX_SOURCES: usize = 256;
+
 /// A SYN with at least so many hops left comes from an app that does not care: stacks begin with 64 or more (RFC 1700, "IP time to
 /// live parameter"), of which the networks inside the VM take a few. Traceroutes end at 30.
 pub const ORDINARY_HOPS: u8 = 48;

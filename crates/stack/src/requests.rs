@@ -26,45 +26,114 @@ pub(crate) enum Asker {
     },
 }
 
-/// The requests that are pending.
+/// The requests that are pending. Each kind has a table of its own, so that one cannot fill the other's.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
-    waiting: HashMap<RequestId, Asker>,
-    order: VecDeque<(Instant, RequestId)>,
+    questions: Table,
+    echoes: Table,
     next: u32,
 }
 
 impl Requests {
-    /// `None` when there are too many.
+    /// `None` when too many questions wait. With too many echo requests, the oldest one is forgotten: it
+    /// is the least likely to be answered.
     pub(crate) fn insert(&mut self, now: Instant, asker: Asker) -> Option<RequestId> {
-        if self.waiting.len() >= MAX_REQUESTS {
-            return None;
-        }
-        // Answered ones leave their place in the order until it is their turn; that is bounded as well.
-        while self.order.len() >= 4 * MAX_REQUESTS {
-            self.order.retain(|(_, id)| self.waiting.contains_key(id));
+        let is_question = matches!(asker, Asker::Dns { .. });
+        let table = if is_question { &mut self.questions } else { &mut self.echoes };
+        if table.waiting.len() >= MAX_REQUESTS {
+            if is_question {
+                return None;
+            }
+            table.take_oldest();
         }
         // By 2^32 requests later the first is long forgotten.
         self.next = self.next.wrapping_add(1);
         let id = RequestId(self.next);
-        self.waiting.insert(id, asker);
-        self.order.push_back((now + REQUEST_LIFETIME, id));
+        table.insert(now, id, asker);
         Some(id)
     }
 
-    pub(crate) fn take(&mut self, id: RequestId) -> Option<Asker> {
-        self.waiting.remove(&id)
+    pub(crate) fn get(&self, id: RequestId) -> Option<&Asker> {
+        self.questions.waiting.get(&id).or_else(|| self.echoes.waiting.get(&id))
+    }
+
+    pub(crate) fn take_question(&mut self, id: RequestId) -> Option<Asker> {
+        self.questions.waiting.remove(&id)
+    }
+
+    pub(crate) fn take_echo(&mut self, id: RequestId) -> Option<Asker> {
+        self.echoes.waiting.remove(&id)
+    }
+
+    pub(crate) fn forget(&mut self, id: RequestId) {
+        if self.take_question(id).is_none() {
+            self.take_echo(id);
+        }
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.order.front().map(|(at, _)| *at)
+        [&self.questions, &self.echoes].into_iter().filter_map(|table| table.order.front()).map(|(at, _)| *at).min()
     }
 
     pub(crate) fn expire(&mut self, now: Instant) {
-        while self.order.front().is_some_and(|(at, _)| *at <= now) {
-            if let Some((_, id)) = self.order.pop_front() {
-                self.waiting.remove(&id);
+        for table in [&mut self.questions, &mut self.echoes] {
+            while let Some((_, id)) = table.order.pop_front_if(|(at, _)| *at <= now) {
+                table.waiting.remove(&id);
             }
         }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    waiting: HashMap<RequestId, Asker>,
+    /// All of `waiting`, the oldest first, and some that were answered.
+    order: VecDeque<(Instant, RequestId)>,
+}
+
+impl Table {
+    fn insert(&mut self, now: Instant, id: RequestId, asker: Asker) {
+        // Answered ones leave their place in the order until it is their turn; that is bounded as well.
+        while self.order.len() >= 4 * MAX_REQUESTS {
+            self.order.retain(|(_, id)| self.waiting.contains_key(id));
+        }
+        self.waiting.insert(id, asker);
+        self.order.push_back((now + REQUEST_LIFETIME, id));
+    }
+
+    /// Forgets the first of the order that still waits.
+    fn take_oldest(&mut self) {
+        while let Some((_, id)) = self.order.pop_front() {
+            if self.waiting.remove(&id).is_some() {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any instant will do; time is an argument")]
+    fn pings_take_no_place_of_questions_and_the_oldest_gives_way() {
+        let now = Instant::now();
+        let mut requests = Requests::default();
+        let ip = IpAddr::from([10, 0, 0, 1]);
+        let ping = || Asker::Echo { app: ip, to: ip, echoed: Echoed { code: 0, ident: [0; 4] }, quote: Box::default() };
+        let question = || Asker::Dns { app: SocketAddr::new(ip, 1), server: SocketAddr::new(ip, 53) };
+        let first = requests.insert(now, ping()).unwrap();
+        let pings: Vec<_> = (0..MAX_REQUESTS).map(|_| requests.insert(now, ping()).unwrap()).collect();
+        assert!(requests.take_echo(first).is_none(), "the oldest gave way");
+        assert!(requests.take_echo(pings[0]).is_some());
+        assert_eq!((0..=MAX_REQUESTS).filter(|_| requests.insert(now, question()).is_some()).count(), MAX_REQUESTS);
+        requests.take_question(RequestId(1 + MAX_REQUESTS as u32 + 1));
+        let late = now + REQUEST_LIFETIME / 2;
+        let second = requests.insert(late, question()).unwrap();
+        requests.expire(now + REQUEST_LIFETIME);
+        assert!(requests.get(second).is_some(), "its time has not come");
+        requests.expire(late + REQUEST_LIFETIME);
+        assert!(requests.deadline().is_none() && requests.insert(now, question()).is_some());
     }
 }

@@ -99,6 +99,11 @@ impl Latest {
         self.0.push_back(sent);
     }
 
+    /// Where the last one went.
+    pub(crate) fn last(&self) -> Option<SocketAddr> {
+        self.0.back().map(|sent| sent.to)
+    }
+
     /// The last one to that address; or one of which only the ends are known.
     pub(crate) fn to(&self, to: SocketAddr) -> Sent {
         self.0.iter().rev().find(|sent| sent.to == to).copied().unwrap_or_else(|| Sent::unknown(to))

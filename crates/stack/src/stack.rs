@@ -11,11 +11,12 @@ use crate::limits::{MAX_BINDS, MAX_EVENT_BYTES, MAX_EVENTS, MAX_FLOWS, MAX_HALF_
 use crate::link::{IpHead, Link, len16};
 use crate::marks::Marks;
 use crate::offload::{Offload, Transmit};
+use crate::owner::{BySource, Owner, Owners, Transport, owner};
 use crate::packet::{UDP, transport_sum};
 use crate::requests::{Asker, RequestId, Requests};
 use crate::stats::{DropReason, Stats};
 use crate::tcp::flow::Flow;
-use crate::tcp::{Around, FlowId, Tcp};
+use crate::tcp::{Around, Displaced, FlowId, Tcp};
 use crate::udp::{BindId, Binds};
 use crate::uplink::{Strays, Uplink};
 use std::collections::VecDeque;
@@ -74,6 +75,7 @@ pub struct Stack {
     fragments: Reassembler,
     bucket: Bucket,
     uplink: Uplink,
+    owners: Box<dyn Owners + Send>,
     stats: Stats,
     events: VecDeque<Event>,
     /// Payload bytes in `events`.
@@ -97,6 +99,7 @@ impl Stack {
             fragments: Reassembler::default(),
             bucket: Bucket::new(now),
             uplink: Uplink::default(),
+            owners: Box::new(BySource),
             stats: Stats::default(),
             events: VecDeque::new(),
             event_bytes: 0,
@@ -147,6 +150,10 @@ impl Stack {
         self.fragments.expire(now, &mut self.stats);
         while let Some(bind) = self.binds.expire(now) {
             self.tell(Event::Unbind { bind });
+        }
+        while let Some(flow) = self.tcp.expire_half_open(now) {
+            self.stats.half_open_expired += 1;
+            self.tell(Event::ConnectAbandoned { flow });
         }
         self.tcp.expire(now);
         self.service(now, out);
@@ -305,7 +312,7 @@ impl Stack {
 
     /// The answer to a DNS question, as large as its asker takes it.
     pub fn answer_query(&mut self, request: RequestId, message: &[u8], out: &mut dyn Transmit) {
-        match self.requests.take(request) {
+        match self.requests.take_question(request) {
             Some(Asker::Dns { app, server }) => self.send_udp(server, app, message, Marks::of_ttl(64), out),
             Some(Asker::Echo { .. }) | None => self.stats.drop(DropReason::Late),
         }
@@ -313,7 +320,7 @@ impl Stack {
 
     /// An echo request was answered; `ttl` is what the reply came with.
     pub fn echo_reply(&mut self, request: RequestId, ttl: u8, payload: &[u8], out: &mut dyn Transmit) {
-        match self.requests.take(request) {
+        match self.requests.take_echo(request) {
             Some(Asker::Echo { app, to, echoed, .. }) if payload.len() <= 65_507 => {
                 icmp::send_reply((&mut self.link, &mut self.stats), out, (to, app, ttl.max(1)), echoed, payload);
             }
@@ -323,7 +330,7 @@ impl Stack {
 
     /// An error came back about an echo request.
     pub fn echo_error(&mut self, now: Instant, request: RequestId, fault: Fault, out: &mut dyn Transmit) {
-        let Some(Asker::Echo { app, quote, .. }) = self.requests.take(request) else {
+        let Some(Asker::Echo { app, quote, .. }) = self.requests.take_echo(request) else {
             return self.stats.drop(DropReason::Late);
         };
         let router = fault.router.filter(|ip| same_family(*ip, app)).unwrap_or(self.plan.gateway_like(app));
@@ -333,7 +340,7 @@ impl Stack {
 
     /// A question or echo request that will get no answer.
     pub fn forget_request(&mut self, request: RequestId) {
-        self.requests.take(request);
+        self.requests.forget(request);
     }
 
     /// Takes at most so many UDP source endpoints from now on (1 to 65,535): as many as the relays have sockets for.
@@ -360,10 +367,45 @@ impl Stack {
         self.stats.flows_refused
     }
 
+    /// How many connections, half-open ones among them, made room for others in a full table, and whose
+    /// the last one was. Those whose app had closed them are not counted.
+    #[must_use]
+    pub fn displaced(&self) -> (u64, Option<Owner>) {
+        (self.stats.half_open_displaced + self.stats.idle_displaced, self.stats.last_displaced)
+    }
+
     /// How many UDP source endpoints it takes.
     #[must_use]
     pub fn max_binds(&self) -> usize {
         self.binds.max()
+    }
+
+    /// Looks up whose a socket is by this from now on; by source addresses alone at first.
+    pub fn set_owners(&mut self, owners: Box<dyn Owners + Send>) {
+        self.owners = owners;
+    }
+
+    /// Whose a connection is. Looks it up if need be.
+    pub fn owner(&mut self, flow: FlowId) -> Owner {
+        self.tcp.owner_of(flow, self.owners.as_mut())
+    }
+
+    /// Whose a DNS question over UDP is. Looks it up.
+    pub fn asker(&mut self, request: RequestId) -> Owner {
+        match self.requests.get(request) {
+            Some(&Asker::Dns { app, server }) => owner(self.owners.as_mut(), Transport::Udp, (app, server)),
+            Some(Asker::Echo { .. }) | None => Owner::Unasked,
+        }
+    }
+
+    /// Tells of connections that made room for another.
+    fn tell_displaced(&mut self) {
+        while let Some(displaced) = self.tcp.next_displaced() {
+            self.tell(match displaced {
+                Displaced::HalfOpen(flow) => Event::ConnectAbandoned { flow },
+                Displaced::Open(flow, changes) => Event::Flow { flow, changes },
+            });
+        }
     }
 
     /// Carries IPv6 or not, from now on. Open flows stay.

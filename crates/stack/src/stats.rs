@@ -131,6 +131,16 @@ pub struct Stats {
     pub syn_retries: u64,
     /// Connections ended because their app answered nothing.
     pub flows_timed_out: u64,
+    /// Half-open connections that were waited for too long.
+    pub half_open_expired: u64,
+    /// Half-open connections that made room for another owner's, or for newer ones.
+    pub half_open_displaced: u64,
+    /// Connections whose app had closed them, which made room.
+    pub gone_displaced: u64,
+    /// Open connections that made room for another owner's.
+    pub idle_displaced: u64,
+    /// Whose connection made room last.
+    pub last_displaced: Option<crate::owner::Owner>,
     /// Connections refused because the table is full.
     pub flows_refused: u64,
     /// Connections ended because their app's kernel had forgotten them after the app's FIN.

@@ -2,8 +2,10 @@
 //! by which the app knows loopback peers. Knows no packet format.
 
 use crate::contacts::Contacts;
-use crate::limits::{MAX_ALIASES, UDP_IDLE, UDP_IDLE_SHORT};
+use crate::limits::{ASKED_FROM_QUARTER, LOOKED_AT, MAX_ALIASES, RESOLVED_AT_ONCE, UDP_IDLE, UDP_IDLE_SHORT};
+use crate::owner::{Owner, Owners, Transport, owner};
 use crate::sent::Latest;
+use crate::shares::Shares;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -28,6 +30,8 @@ enum Peers {
 #[derive(Debug)]
 pub(crate) struct Bind {
     pub(crate) app: SocketAddr,
+    /// Whose it was when it was last looked up.
+    owner: Owner,
     traffic: Traffic,
     peers: Peers,
     used: Instant,
@@ -74,6 +78,11 @@ struct Slot {
 /// The least recently used first.
 type Queue = BinaryHeap<Reverse<(Instant, BindId)>>;
 
+fn bind(slots: &[Slot], id: BindId) -> Option<&Bind> {
+    let slot = slots.get((id.0 & 0xffff) as usize)?;
+    (u32::from(slot.generation) == id.0 >> 16).then_some(slot.bind.as_ref()).flatten()
+}
+
 /// The table of binds.
 #[derive(Debug)]
 pub(crate) struct Binds {
@@ -84,6 +93,7 @@ pub(crate) struct Binds {
     /// the other way round.
     short: Queue,
     long: Queue,
+    shares: Shares<BindId>,
     max: usize,
 }
 
@@ -109,6 +119,7 @@ impl Binds {
             by_app: HashMap::new(),
             short: Queue::new(),
             long: Queue::new(),
+            shares: Shares::default(),
             max: max.clamp(1, usize::from(u16::MAX)),
         }
     }
@@ -122,14 +133,97 @@ impl Binds {
         self.max
     }
 
-    /// One that is beyond the bound and has to go before another is made: the one that was idle longest.
-    pub(crate) fn evict(&mut self, app: SocketAddr) -> Option<BindId> {
-        let full = self.by_app.len() >= self.max && !self.by_app.contains_key(&app);
-        if full { self.pop_oldest() } else { None }
+    /// One that is beyond the bound and has to go before another is made: one of whoever holds most of them.
+    pub(crate) fn evict(&mut self, app: SocketAddr, to: SocketAddr, owners: &mut dyn Owners) -> Option<BindId> {
+        if self.by_app.len() < self.max || self.by_app.contains_key(&app) {
+            return None;
+        }
+        let newcomer = owner(owners, Transport::Udp, (app, to));
+        self.ask_some(self.shares.to_ask(), owners);
+        if self.shares.heaviest(newcomer).is_none() {
+            self.ask_some(RESOLVED_AT_ONCE, owners);
+        }
+        let id = self.of_the_heaviest(newcomer, owners).or_else(|| self.oldest())?;
+        self.remove(id);
+        Some(id)
     }
 
-    /// The bind of a datagram from `app` to `port`, made where there is none.
-    pub(crate) fn touch(&mut self, now: Instant, app: SocketAddr, port: u16) -> Option<Used> {
+    fn of_the_heaviest(&mut self, newcomer: Owner, owners: &mut dyn Owners) -> Option<BindId> {
+        for _ in 0..LOOKED_AT {
+            let heaviest = self.shares.heaviest(newcomer).unwrap_or(newcomer);
+            let id = self.idlest(heaviest, owners)?;
+            // An app may have closed its socket since, and another user's have got the port.
+            self.ask(id, owners);
+            if self.get(id).is_some_and(|bind| bind.owner == heaviest) {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    fn ask_some(&mut self, most: usize, owners: &mut dyn Owners) {
+        for _ in 0..most {
+            let Some(id) = self.shares.pop(Owner::Unasked) else { return };
+            self.ask(id, owners);
+        }
+    }
+
+    /// Looks up whose a bind is now.
+    fn ask(&mut self, id: BindId, owners: &mut dyn Owners) {
+        let Some((app, to, before)) = self.get(id).and_then(|bind| Some((bind.app, bind.latest.last()?, bind.owner)))
+        else {
+            return;
+        };
+        let now = owner(owners, Transport::Udp, (app, to));
+        // Without a socket it stays its former owner's: an app that is gone holds it still.
+        let is_known = !matches!(before, Owner::Unasked) && now.is_source();
+        if now != before && !is_known {
+            self.shares.remove(before);
+            let kept = self.share(now, id);
+            if let Some(bind) = self.get_mut(id) {
+                bind.owner = kept;
+            }
+        }
+    }
+
+    fn share(&mut self, owner: Owner, id: BindId) -> Owner {
+        let slots = &self.slots;
+        self.shares.add(owner, id, |owner, id| bind(slots, id).is_some_and(|bind| bind.owner == owner))
+    }
+
+    /// The bind of an owner that was idle longest; of some of them, where the oldest of all is another's.
+    fn idlest(&mut self, owner: Owner, owners: &mut dyn Owners) -> Option<BindId> {
+        let oldest = self.oldest()?;
+        if self.get(oldest).is_some_and(|bind| bind.owner == Owner::Unasked) {
+            self.ask(oldest, owners);
+        }
+        if self.get(oldest).is_some_and(|bind| bind.owner == owner) {
+            return Some(oldest);
+        }
+        let mut idlest: Option<(Instant, BindId)> = None;
+        for _ in 0..LOOKED_AT.min(self.shares.of(owner)) {
+            let slots = &self.slots;
+            let is_there = |id| bind(slots, id).is_some_and(|bind| bind.owner == owner);
+            let Some(id) = self.shares.pop_there(owner, is_there) else { break };
+            self.shares.put_back(owner, id);
+            if let Some(bind) = self.get(id)
+                && idlest.is_none_or(|(used, _)| bind.used < used)
+            {
+                idlest = Some((bind.used, id));
+            }
+        }
+        idlest.map(|(_, id)| id)
+    }
+
+    /// The bind of a datagram from `app`, made where there is none.
+    pub(crate) fn touch(
+        &mut self,
+        now: Instant,
+        app: SocketAddr,
+        to: SocketAddr,
+        owners: &mut dyn Owners,
+    ) -> Option<Used> {
+        let port = to.port();
         if let Some(id) = self.by_app.get(&app).copied() {
             let bind = self.get_mut(id)?;
             bind.used = now;
@@ -138,6 +232,8 @@ impl Binds {
             }
             return Some(Used { bind: id, new: New::No });
         }
+        let is_crowded = self.by_app.len() * ASKED_FROM_QUARTER >= self.max;
+        let owner = if is_crowded { owner(owners, Transport::Udp, (app, to)) } else { Owner::Unasked };
         let index = match self.free.pop_front() {
             Some(index) => index,
             None => {
@@ -149,6 +245,7 @@ impl Binds {
         let peers = if port == 53 { Peers::OnlyDns } else { Peers::Any };
         let bind = Bind {
             app,
+            owner,
             traffic: Traffic::OneWay,
             peers,
             used: now,
@@ -160,6 +257,10 @@ impl Binds {
         self.short.push(Reverse((now, id)));
         slot.bind = Some(bind);
         self.by_app.insert(app, id);
+        let kept = self.share(owner, id);
+        if let Some(bind) = self.get_mut(id) {
+            bind.owner = kept;
+        }
         self.tidy();
         Some(Used { bind: id, new: New::Yes })
     }
@@ -202,19 +303,16 @@ impl Binds {
         if lifetime == UDP_IDLE { &mut self.long } else { &mut self.short }
     }
 
-    /// Takes out the bind that was idle longest, whatever its lifetime: else a table full of long-lived binds would leave no new one
-    /// the time to be answered.
-    fn pop_oldest(&mut self) -> Option<BindId> {
+    /// The bind that was idle longest, whatever its lifetime: else a table full of long-lived binds would
+    /// leave no new one the time to be answered.
+    fn oldest(&mut self) -> Option<BindId> {
         self.sort_fronts();
         let fronts = [self.short.peek(), self.long.peek()];
-        let Reverse((_, id)) = *fronts.into_iter().flatten().max()?;
-        self.remove(id);
-        Some(id)
+        fronts.into_iter().flatten().max().map(|Reverse((_, id))| *id)
     }
 
     pub(crate) fn get(&self, id: BindId) -> Option<&Bind> {
-        let slot = self.slots.get((id.0 & 0xffff) as usize)?;
-        (u32::from(slot.generation) == id.0 >> 16).then_some(slot.bind.as_ref()).flatten()
+        bind(&self.slots, id)
     }
 
     pub(crate) fn get_mut(&mut self, id: BindId) -> Option<&mut Bind> {
@@ -232,7 +330,8 @@ impl Binds {
 
     pub(crate) fn remove(&mut self, id: BindId) {
         let Some(bind) = self.get(id) else { return };
-        let app = bind.app;
+        let (app, owner) = (bind.app, bind.owner);
+        self.shares.remove(owner);
         self.by_app.remove(&app);
         let slot = &mut self.slots[(id.0 & 0xffff) as usize];
         slot.bind = None;

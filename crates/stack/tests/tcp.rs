@@ -338,7 +338,7 @@ fn pending_connects_are_bounded_and_harm_nobody() {
     config.capacity.half_open = 1000;
     let mut sim = Sim::with(config);
     for port in 0..1000 {
-        sim.connect("198.51.100.1:9", 10_000 + port, 16);
+        sim.connect(&format!("198.51.100.{}:9", port % 250), 10_000 + port, 16);
     }
     sim.until("1,000 pending", |sim| sim.stack.stats().half_open == 1000);
     let extra = sim.connect(TO, 4000, 4096);

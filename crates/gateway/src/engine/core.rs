@@ -591,6 +591,8 @@ impl<D: Device> Core<D> {
             self.answered(now, &question, None);
         }
         self.full.note_stack(now, self.stack.refused(), MAX_FLOWS);
+        let displaced = self.stack.displaced();
+        self.full.note_displaced(now, displaced);
         self.elsewhere.expire(now, &self.wish);
     }
 

@@ -1,8 +1,9 @@
-//! Connections that were refused because there is room for no more: the log shows some, the status how
-//! many.
+//! Connections that were refused because there is room for no more, and those that made room for another
+//! user's: the log shows some, the status how many.
 
 use crate::limits::LOG_AGAIN_AFTER;
 use crate::status::Refused;
+use stack::Owner;
 use std::time::Instant;
 
 /// See the module's text.
@@ -13,6 +14,9 @@ pub(crate) struct Full {
     logged: Option<Instant>,
     /// How many of them the stack has refused by itself.
     by_stack: u64,
+    /// How many have made room, of which the log was told.
+    displaced: u64,
+    displaced_logged: Option<Instant>,
 }
 
 impl Full {
@@ -34,6 +38,20 @@ impl Full {
         while self.by_stack < refused {
             self.by_stack += 1;
             self.note(now, open);
+        }
+    }
+
+    /// So many have made room since the start; whose the last one was.
+    pub(crate) fn note_displaced(&mut self, now: Instant, (displaced, owner): (u64, Option<Owner>)) {
+        let Some(owner) = owner.filter(|_| displaced > self.displaced) else { return };
+        if self.displaced_logged.is_none_or(|at| now >= at + LOG_AGAIN_AFTER) {
+            self.displaced_logged = Some(now);
+            let count = displaced - self.displaced;
+            self.displaced = displaced;
+            tracing::warn!(
+                "{count} TCP connections of {owner}, who holds the most of a full table, made room for others. \
+                 `ss -tnpe` shows the programs"
+            );
         }
     }
 
@@ -59,6 +77,11 @@ mod tests {
         full.note_stack(start + Duration::from_secs(2), 2, 16_384);
         assert_eq!(full.logged, Some(start));
         assert_eq!(full.status(start + Duration::from_secs(5)), Some(Refused { count: 3, last_s: 4 }));
+        full.note_displaced(start, (3, Some(Owner::User(65_534))));
+        full.note_displaced(start + Duration::from_secs(1), (9, Some(Owner::User(65_534))));
+        assert_eq!((full.displaced, full.displaced_logged), (3, Some(start)));
+        full.note_displaced(start + LOG_AGAIN_AFTER, (9, Some(Owner::User(65_534))));
+        assert_eq!((full.displaced, full.displaced_logged), (9, Some(start + LOG_AGAIN_AFTER)));
         full.note(start + LOG_AGAIN_AFTER, 12_288);
         assert_eq!(full.logged, Some(start + LOG_AGAIN_AFTER));
     }

@@ -38,6 +38,10 @@ impl<D: Device> Engine<D> {
         drops.insert("congested".to_owned(), self.core.drops.congested);
         drops.insert("relays-full".to_owned(), self.core.drops.relays_full);
         drops.insert("udp-evicted".to_owned(), stats.binds_evicted);
+        drops.insert("tcp-pending-expired".to_owned(), stats.half_open_expired);
+        drops.insert("tcp-pending-displaced".to_owned(), stats.half_open_displaced);
+        drops.insert("tcp-gone-displaced".to_owned(), stats.gone_displaced);
+        drops.insert("tcp-idle-displaced".to_owned(), stats.idle_displaced);
         drops.insert("unbound".to_owned(), self.core.drops.unbound);
         drops.insert("dns".to_owned(), self.core.drops.dns);
         drops.retain(|_, count| *count > 0);

@@ -22,6 +22,7 @@ pub mod capture;
 mod ipv6;
 mod link;
 pub mod observe;
+pub mod owners;
 pub mod routing;
 mod rules;
 pub mod subnet;

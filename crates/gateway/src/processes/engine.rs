@@ -9,6 +9,7 @@ use crate::RunError;
 use crate::control::{Ask, MAX_WAITING};
 use crate::engine::{Engine, Parts, now};
 use crate::lane::Lane;
+use crate::net::owners::Sockets;
 use crate::limits::MAX_LANES;
 use crate::network::{self, LARGEST_MTU};
 use crate::tap::{Queue, Tap};
@@ -18,6 +19,7 @@ use stack::{AddressPlan, Capacity, Config, Ipv6, Stack};
 use std::collections::HashMap;
 use std::fs::File;
 use std::future::poll_fn;
+use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -31,7 +33,7 @@ use tokio::sync::{mpsc, oneshot};
 const LAST_MESSAGE_PATIENCE: Duration = Duration::from_millis(200);
 
 /// Runs it until the supervisor ends it, or it cannot go on.
-pub(super) async fn serve(supervisor: UnixStream, confined: Confined) -> ExitCode {
+pub(super) async fn serve(supervisor: UnixStream, confined: Confined, sockets: io::Result<Sockets>) -> ExitCode {
     let Ok(link) = Link::open(supervisor) else { return ExitCode::FAILURE };
     let Link { out, mut incoming, sent } = link;
     let _ = out.send(FromEngine::Confined(confined).into()).await;
@@ -40,7 +42,11 @@ pub(super) async fn serve(supervisor: UnixStream, confined: Confined) -> ExitCod
         return ExitCode::FAILURE;
     };
     let Ok([tap, network]) = <[OwnedFd; 2]>::try_from(descriptors) else { return ExitCode::FAILURE };
-    let outcome = carry(*settings, (tap, network), out.clone(), incoming).await;
+    let sockets = sockets.inspect_err(|error| {
+        tracing::warn!(%error, "this kernel does not tell whose a socket is: all users share as one");
+    });
+    let given = Given { tap, network, sockets: sockets.ok() };
+    let outcome = carry(*settings, given, out.clone(), incoming).await;
     let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -53,9 +59,16 @@ pub(super) async fn serve(supervisor: UnixStream, confined: Confined) -> ExitCod
     code
 }
 
+/// What the engine could not open itself.
+struct Given {
+    tap: OwnedFd,
+    network: OwnedFd,
+    sockets: Option<Sockets>,
+}
+
 async fn carry(
     settings: EngineSettings,
-    (tap, network): (OwnedFd, OwnedFd),
+    Given { tap, network, sockets }: Given,
     out: mpsc::Sender<Parcel<FromEngine>>,
     incoming: mpsc::Receiver<Parcel<ToEngine>>,
 ) -> Result<(), RunError> {
@@ -82,7 +95,10 @@ async fn carry(
     let mut port = Port { out: out.clone(), asks: ask, requests, starting: HashMap::new(), ending: HashMap::new() };
     let lanes = lanes(settings.lanes.min(MAX_LANES), &relays, &mut port);
     let mut stop = tokio::spawn(port.serve(incoming));
-    let stack = Stack::new(config, now());
+    let mut stack = Stack::new(config, now());
+    if let Some(sockets) = sockets {
+        stack.set_owners(Box::new(sockets));
+    }
     let parts = Parts { tap, stack, plan, lanes, asks, network, wish, mtu, via };
     let mut engine = Engine::new(parts, now());
     let mut up = Some(|status: &crate::Status| {

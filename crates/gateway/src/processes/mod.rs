@@ -30,6 +30,7 @@ mod worker;
 pub use supervisor::{Logs, run};
 pub use worker::ProcessError;
 
+use crate::net::owners::Sockets;
 use rustix::thread::CapabilitySet;
 use std::ffi::CStr;
 use std::os::fd::AsFd as _;
@@ -103,12 +104,17 @@ impl Role {
         let mut confined = confine::give_up(self);
         // Before the list of calls, which has none that makes an event loop.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        confined.restrict(self);
-        Ok(runtime.block_on(async {
-            match self {
-                Self::Engine => engine::serve(supervisor, confined).await,
-                Self::Network => network::serve(supervisor, confined).await,
+        match self {
+            Self::Engine => {
+                // The list has no call that makes a socket either.
+                let sockets = Sockets::open();
+                confined.restrict(self);
+                Ok(runtime.block_on(engine::serve(supervisor, confined, sockets)))
             }
-        }))
+            Self::Network => {
+                confined.restrict(self);
+                Ok(runtime.block_on(network::serve(supervisor, confined)))
+            }
+        }
     }
 }

@@ -215,7 +215,9 @@ impl Stack {
                 return Err(DropReason::BadDestination);
             }
         };
-        match self.tcp.open_pending(now, packet, seg) {
+        let opened = self.tcp.open_pending(now, packet, seg, &mut around, self.owners.as_mut());
+        self.tell_displaced();
+        match opened {
             Ok((flow, tuple)) => {
                 self.stats.flows_total += 1;
                 self.tell(Event::Connect { flow, to, app: tuple.app, used, hops, tuple_hash: tuple.hash32() });
@@ -225,6 +227,7 @@ impl Stack {
                 // A full table refuses at once. A half-open one empties soon, as may one that is
                 // being looked over, and the app's kernel tries again.
                 if why == DropReason::FlowsFull && !self.tcp.is_seeking_room(now) {
+                    let mut around = Around { link: &mut self.link, stats: &mut self.stats, out };
                     around.stats.flows_refused += 1;
                     self.tcp.refuse_segment(packet, seg, &mut around);
                 }
@@ -268,11 +271,11 @@ impl Stack {
                 return Err(DropReason::BadDestination);
             }
         };
-        while let Some(bind) = self.binds.evict(app) {
+        while let Some(bind) = self.binds.evict(app, to, self.owners.as_mut()) {
             self.stats.binds_evicted += 1;
             self.tell(Event::Unbind { bind });
         }
-        let used = self.binds.touch(now, app, to.port()).ok_or(DropReason::RequestsFull)?;
+        let used = self.binds.touch(now, app, to, self.owners.as_mut()).ok_or(DropReason::RequestsFull)?;
         if used.new == New::Yes {
             self.stats.binds_total += 1;
             self.tell(Event::Bind { bind: used.bind, app });

@@ -4,6 +4,7 @@ use super::Tuple;
 use super::device::{LastSegment, Port, Terms};
 use super::syn::{ACK, RST, SYN, Segment, SynOptions};
 use crate::limits::{HANDSHAKE, IDLE_RINGS, LATE, NO_PROGRESS};
+use crate::owner::Owner;
 use smoltcp::iface::{Interface, PollResult, SocketHandle, SocketSet, SocketStorage};
 use smoltcp::socket::tcp::{self, CongestionControl, State};
 use smoltcp::time::Instant as SmolInstant;
@@ -42,6 +43,10 @@ impl Changes {
     pub(crate) fn add(&mut self, other: Self) {
         self.0 |= other.0;
     }
+
+    pub(crate) const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
 }
 
 /// What the user of the stack wants of its sending side.
@@ -69,6 +74,8 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Flow {
     pub(crate) tuple: Tuple,
+    /// Whose it is, as its shares of the table know it.
+    pub(super) owner: Owner,
     pub(super) set: SocketSet<'static>,
     pub(super) handle: SocketHandle,
     pub(crate) mss: u16,
@@ -149,10 +156,17 @@ pub(crate) enum Queued {
 }
 
 impl Flow {
-    pub(crate) fn new(now: Instant, tuple: Tuple, options: SynOptions, (seq, mss): (u32, u16), ring: usize) -> Self {
+    pub(crate) fn new(
+        now: Instant,
+        (tuple, owner): (Tuple, Owner),
+        options: SynOptions,
+        (seq, mss): (u32, u16),
+        ring: usize,
+    ) -> Self {
         let (set, handle) = listening(tuple, ring);
         Self {
             tuple,
+            owner,
             set,
             handle,
             mss,
@@ -321,6 +335,11 @@ impl Flow {
         let idle = self.is_quiet().then(|| self.used + IDLE_RINGS).filter(|then| *then > now);
         let stalled = self.stalled_until(now, poll.is_some());
         self.deadline = [poll, self.give_up(now), idle, stalled, self.drained_by].into_iter().flatten().min();
+    }
+
+    /// When it last had bytes to carry or its app said something.
+    pub(super) fn idle_since(&self) -> Instant {
+        self.heard.max(self.used)
     }
 
     /// Whether nothing is under way and the rings hold memory that they don't need.

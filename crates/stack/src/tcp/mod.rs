@@ -10,6 +10,7 @@ mod order;
 mod probe;
 mod renew;
 mod reset;
+mod room;
 mod stall;
 mod syn;
 mod time_wait;
@@ -18,12 +19,15 @@ mod timers;
 use crate::limits::{OFFLOAD_MSS, RING_STEPS, SMALLEST_RING, SMALLEST_SHARE, UNDER_WAY};
 use crate::link::Link;
 use crate::offload::{Offload, Transmit};
+use crate::owner::{Owner, Owners};
 use crate::packet::Packet;
 use crate::stats::{DropReason, Stats};
 use bare::{Bare, without_extensions};
 use device::{LastSegment, Nowhere, Port, Terms};
 use flow::{Changes, Flow, Phase, Queued};
 use probe::Sweep;
+pub(crate) use room::Displaced;
+use room::Room;
 use smoltcp::iface::{Config as SmolConfig, Interface};
 use smoltcp::time::Instant as SmolInstant;
 use smoltcp::wire::HardwareAddress;
@@ -71,6 +75,10 @@ pub(crate) struct Pending {
     /// How far it may go.
     hops: Option<NonZeroU8>,
     header_at: usize,
+    owner: Owner,
+    since: Instant,
+    /// When the app's last SYN came.
+    heard: Instant,
 }
 
 #[derive(Debug)]
@@ -121,6 +129,7 @@ pub(crate) struct Tcp {
     /// How many connections there may be in all, as the user of the stack knows it.
     expected: usize,
     sweep: Sweep,
+    room: Room,
 }
 
 /// What every TCP operation may need of the rest of the stack.
@@ -207,6 +216,7 @@ impl Tcp {
             open: 0,
             expected: max_flows,
             sweep: Sweep::default(),
+            room: Room::default(),
         }
     }
 
@@ -284,6 +294,8 @@ impl Tcp {
                         pending.seq = seg.seq;
                         pending.header_at = packet.whole.len() - packet.payload.len();
                     }
+                    pending.heard = now;
+                    self.room.wait(&self.slots, now, id);
                 } else if seg.flags & RST != 0 && seg.seq == pending.seq.wrapping_add(1) {
                     self.remove(id);
                     return Arrived::GaveUp(id);
@@ -328,15 +340,12 @@ impl Tcp {
         now: Instant,
         packet: &Packet<'_>,
         seg: Segment,
+        around: &mut Around<'_>,
+        owners: &mut dyn Owners,
     ) -> Result<(FlowId, Tuple), DropReason> {
         self.seek_room(now);
-        if self.half_open >= self.max_half_open {
-            return Err(DropReason::HalfOpenFull);
-        }
-        if self.half_open + self.open >= self.max_flows {
-            return Err(DropReason::FlowsFull);
-        }
         let tuple = Tuple::of(packet, seg);
+        let owner = self.admit(now, tuple, around, owners)?;
         // Indices are used in turn, so that an id comes back as late as possible.
         let index = if self.slots.len() < self.max_flows {
             self.slots.push(Slot::default());
@@ -351,10 +360,14 @@ impl Tcp {
             seq: seg.seq,
             hops: packet.marks.limited_hops(),
             header_at: packet.whole.len() - packet.payload.len(),
+            owner,
+            since: now,
+            heard: now,
         })));
         let id = FlowId(u32::from(slot.generation) << 16 | u32::from(index));
         self.by_tuple.insert(tuple, id);
         self.half_open += 1;
+        self.room.enter(&mut self.slots, now, id, owner, tuple.to.ip());
         Ok((id, tuple))
     }
 
@@ -367,10 +380,13 @@ impl Tcp {
         let tuple = match &entry {
             Entry::Pending(pending) => {
                 self.half_open -= 1;
+                self.room.leave_half_open(pending);
+                self.room.leave(pending.owner);
                 pending.tuple
             }
             Entry::Open(flow) => {
                 self.open -= 1;
+                self.room.leave(flow.owner);
                 flow.tuple
             }
         };
@@ -411,7 +427,7 @@ impl Tcp {
         if offload == Offload::Vnet {
             syn::set_mss(header, OFFLOAD_MSS);
         }
-        let mut flow = Box::new(Flow::new(now, tuple, SynOptions::read(header), (seg.seq, mss), ring));
+        let mut flow = Box::new(Flow::new(now, (tuple, pending.owner), SynOptions::read(header), (seg.seq, mss), ring));
         if tuple.to.is_ipv6() && header_at != 40 {
             let head = Packet::read6(&syn).map(|packet| without_extensions(&packet));
             syn = head.unwrap_or(syn);
@@ -423,6 +439,7 @@ impl Tcp {
             Self::reset_syn(tuple, seg.seq, around);
         }
         flow.dirty = Queued::Yes;
+        self.room.leave_half_open(pending);
         *entry = Entry::Open(flow);
         self.half_open -= 1;
         self.open += 1;
@@ -491,6 +508,9 @@ impl Tcp {
                 self.time_wait.insert(now, tuple, last);
             }
             around.stats.flows_forgotten += u64::from(changes.has(Changes::FORGOTTEN));
+        }
+        if changes.has(Changes::PEER_FINISHED) && phase == Phase::Live {
+            self.room.note_half_closed(&self.slots, id);
         }
         if was == Phase::Aborting || (was == Phase::Draining && phase == Phase::Over) {
             self.remove(id);
@@ -577,7 +597,9 @@ impl Tcp {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
-        first(first(self.timers.next(), self.time_wait.deadline()), self.sweep_deadline())
+        [self.time_wait.deadline(), self.sweep_deadline(), self.room.deadline()]
+            .into_iter()
+            .fold(self.timers.next(), first)
     }
 
     /// Puts flows whose time has come in line, and forgets old TIME-WAIT records.
@@ -608,6 +630,7 @@ impl Tcp {
     pub(crate) fn shrink(&mut self) {
         self.by_tuple.shrink_to_fit();
         self.time_wait.shrink();
+        self.room.shrink(&self.slots);
         let slots = &self.slots;
         self.timers.shrink(|at, id| is_armed(slots, at, id));
         self.dirty.shrink_to_fit();

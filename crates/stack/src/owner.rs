@@ -1,0 +1,136 @@
+//! Whose a connection, UDP socket or question is, so that tables are shared among users. Who that is, the
+//! user of the stack looks up ([`Owners`]); the stack asks once a table is crowded. Knows no table.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+/// The first user id that `useradd` gives away as a subordinate one, and how many each user gets
+/// (`SUB_UID_MIN`, `SUB_UID_COUNT` in login.defs(5)).
+const SUBORDINATE: (u32, u32) = (100_000, 65_536);
+
+/// Who holds something of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Owner {
+    /// It came while the table had room for all, and nobody was asked.
+    Unasked,
+    /// A user of the VM, by the user id in the VM's first user namespace.
+    User(u32),
+    /// The subordinate user ids of one user: containers without root. Each could be a user of its own
+    /// otherwise, and one user has tens of thousands.
+    Subordinate(u32),
+    /// A source address without a socket in the VM's network namespace: a container, or all containers
+    /// that the kernel masquerades. IPv6 sources count by their /64.
+    Source(IpAddr),
+    /// Sources beyond the number that is told apart.
+    OtherSources,
+}
+
+impl Owner {
+    fn of_user(uid: u32) -> Self {
+        let (first, each) = SUBORDINATE;
+        uid.checked_sub(first).map_or(Self::User(uid), |above| Self::Subordinate(above / each))
+    }
+
+    fn of_source(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(_) => Self::Source(ip),
+            IpAddr::V6(ip) => {
+                let [a, b, c, d, ..] = ip.segments();
+                Self::Source(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into())
+            }
+        }
+    }
+
+    /// Whether it is none of the VM's users. What these say of their addresses may be made up, so that
+    /// all of them together have the weight of one user.
+    pub(crate) fn is_source(self) -> bool {
+        matches!(self, Self::Source(_) | Self::OtherSources)
+    }
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unasked => f.write_str("unknown users"),
+            Self::User(uid) => write!(f, "user {uid}"),
+            Self::Subordinate(number) => {
+                write!(f, "subordinate users from {}", SUBORDINATE.0.saturating_add(number * SUBORDINATE.1))
+            }
+            Self::Source(ip) => write!(f, "{ip}"),
+            Self::OtherSources => f.write_str("other addresses"),
+        }
+    }
+}
+
+/// The protocols whose sockets can be looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// What is known of the socket that a packet came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppSocket {
+    /// A user's.
+    Of(u32),
+    /// Its app has closed it, and the kernel finishes the connection alone.
+    Orphan,
+    /// There is none: its app closed it, or it is a container's.
+    Missing,
+}
+
+/// Looks up sockets: the kernel's `sock_diag`, behind the stack's user. A look-up takes microseconds.
+pub trait Owners {
+    /// The socket with these two ends. `None` if nothing can be said.
+    fn look_up(&mut self, transport: Transport, app: SocketAddr, to: SocketAddr) -> Option<AppSocket>;
+}
+
+/// Knows no socket: everybody is told by the source address.
+#[derive(Debug)]
+pub(crate) struct BySource;
+
+impl Owners for BySource {
+    fn look_up(&mut self, _: Transport, _: SocketAddr, _: SocketAddr) -> Option<AppSocket> {
+        None
+    }
+}
+
+/// Who a sender is now.
+pub(crate) fn owner(owners: &mut dyn Owners, transport: Transport, (app, to): (SocketAddr, SocketAddr)) -> Owner {
+    match owners.look_up(transport, app, to) {
+        Some(AppSocket::Of(uid)) => Owner::of_user(uid),
+        Some(AppSocket::Orphan | AppSocket::Missing) | None => Owner::of_source(app.ip()),
+    }
+}
+
+/// Whether the app of a known owner has closed its socket. Of a container's nothing is known.
+pub(crate) fn is_gone(
+    owners: &mut dyn Owners,
+    transport: Transport,
+    (app, to): (SocketAddr, SocketAddr),
+    owner: Owner,
+) -> bool {
+    match owners.look_up(transport, app, to) {
+        Some(AppSocket::Orphan) => true,
+        Some(AppSocket::Missing) => matches!(owner, Owner::User(_) | Owner::Subordinate(_)),
+        Some(AppSocket::Of(_)) | None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_can_choose_makes_no_owner_more() {
+        let source = |ip: &str| Owner::of_source(ip.parse().unwrap());
+        assert_eq!(source("2001:db8::1"), source("2001:db8::ffff:0:0:2"));
+        assert_ne!(source("2001:db8::1"), source("2001:db8:0:1::1"));
+        assert_ne!(source("172.17.0.2"), source("172.17.0.3"));
+        assert_eq!(Owner::of_user(100_000), Owner::of_user(165_535));
+        assert_ne!(Owner::of_user(100_000), Owner::of_user(165_536));
+        assert_eq!((Owner::of_user(0), Owner::of_user(65_534)), (Owner::User(0), Owner::User(65_534)));
+    }
+}

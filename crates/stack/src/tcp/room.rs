@@ -1,0 +1,352 @@
+//! Room in the table, shared among owners ([`Shares`]). A newcomer that finds none takes the place of, in
+//! this order: a connection whose app is gone, the heaviest owner's oldest half-open one, and that owner's
+//! idlest one. An owner that holds no more than the newcomer's loses nothing to it.
+//!
+//! A half-open connection is forgotten without a word: its app's kernel sends the SYN again, and that begins
+//! anew. An open one is reset. Nothing here looks at more than some entries at a time.
+
+use super::flow::{Changes, Flow, Phase};
+use super::{Around, Entry, FlowId, Pending, Slot, Tcp, Tuple, entry, entry_mut};
+use crate::limits::{
+    ASKED_FROM_QUARTER, HALF_OPEN, HALF_OPEN_AT_LEAST, HALF_OPEN_TO_ONE, LOOKED_AT, RESOLVED_AT_ONCE, SWEEP_SILENT,
+};
+use crate::owner::{Owner, Owners, Transport, is_gone, owner};
+use crate::shares::Shares;
+use crate::stats::{DropReason, Stats};
+use smoltcp::socket::tcp::State;
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::time::Instant;
+
+/// What was displaced, for the user of the stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Displaced {
+    HalfOpen(FlowId),
+    Open(FlowId, Changes),
+}
+
+/// Who holds what of the table.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    all: Shares<FlowId>,
+    half_open: Shares<FlowId>,
+    /// Half-open ones of owners that were asked, by owner and address.
+    to_one: HashMap<(Owner, IpAddr), usize>,
+    /// When half-open ones end, the first one first. An entry counts if it is from the app's last SYN.
+    waiting: VecDeque<(Instant, FlowId)>,
+    /// Connections whose app has sent FIN, the oldest first, and some that are gone.
+    half_closed: VecDeque<FlowId>,
+    displaced: Vec<Displaced>,
+}
+
+impl Entry {
+    fn owner(&self) -> Owner {
+        match self {
+            Self::Pending(pending) => pending.owner,
+            Self::Open(flow) => flow.owner,
+        }
+    }
+
+    fn tuple(&self) -> Tuple {
+        match self {
+            Self::Pending(pending) => pending.tuple,
+            Self::Open(flow) => flow.tuple,
+        }
+    }
+}
+
+impl Flow {
+    /// Whether nobody misses a byte if it ends now.
+    fn carries_nothing(&self) -> bool {
+        self.phase == Phase::Live && self.readable() == 0 && self.unsent() == 0
+    }
+}
+
+fn is_of(slots: &[Slot], id: FlowId, owner: Owner) -> bool {
+    entry(slots, id).is_some_and(|entry| entry.owner() == owner)
+}
+
+fn is_pending_of(slots: &[Slot], id: FlowId, owner: Owner) -> bool {
+    matches!(entry(slots, id), Some(Entry::Pending(pending)) if pending.owner == owner)
+}
+
+impl Room {
+    /// A half-open connection is in the table.
+    pub(super) fn enter(&mut self, slots: &mut [Slot], now: Instant, id: FlowId, owner: Owner, to: IpAddr) {
+        let kept = self.all.add(owner, id, |owner, id| is_of(slots, id, owner));
+        if let Some(Entry::Pending(pending)) = entry_mut(slots, id) {
+            pending.owner = kept;
+        }
+        self.enter_half_open(slots, id, kept, to);
+        self.wait(slots, now, id);
+    }
+
+    fn enter_half_open(&mut self, slots: &[Slot], id: FlowId, owner: Owner, to: IpAddr) {
+        self.half_open.add(owner, id, |owner, id| is_pending_of(slots, id, owner));
+        if owner != Owner::Unasked {
+            *self.to_one.entry((owner, to)).or_default() += 1;
+        }
+    }
+
+    /// Its app's kernel has asked for it now.
+    pub(super) fn wait(&mut self, slots: &[Slot], now: Instant, id: FlowId) {
+        let is_late = |(at, id): &(Instant, FlowId)| match entry(slots, *id) {
+            Some(Entry::Pending(pending)) => pending.heard + HALF_OPEN <= *at,
+            Some(Entry::Open(_)) | None => false,
+        };
+        if self.waiting.len() > 1024 && self.waiting.len() > 4 * self.half_open.len() {
+            self.waiting.retain(is_late);
+        }
+        self.waiting.push_back((now + HALF_OPEN, id));
+    }
+
+    /// It is half-open no more.
+    pub(super) fn leave_half_open(&mut self, pending: &Pending) {
+        self.half_open.remove(pending.owner);
+        let key = (pending.owner, pending.tuple.to.ip());
+        if pending.owner != Owner::Unasked
+            && let Some(count) = self.to_one.get_mut(&key)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.to_one.remove(&key);
+            }
+        }
+    }
+
+    /// It is gone from the table.
+    pub(super) fn leave(&mut self, owner: Owner) {
+        self.all.remove(owner);
+    }
+
+    /// Its app has sent FIN.
+    pub(super) fn note_half_closed(&mut self, slots: &[Slot], id: FlowId) {
+        if self.half_closed.len() > 1024 && self.half_closed.len() > 2 * self.all.len() {
+            self.half_closed.retain(|id| entry(slots, *id).is_some());
+        }
+        self.half_closed.push_back(id);
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.waiting.front().map(|(at, _)| *at)
+    }
+
+    pub(super) fn shrink(&mut self, slots: &[Slot]) {
+        self.all.shrink(|owner, id| is_of(slots, id, owner));
+        self.half_open.shrink(|owner, id| is_pending_of(slots, id, owner));
+        self.to_one.shrink_to_fit();
+        self.half_closed.retain(|id| entry(slots, *id).is_some());
+        self.half_closed.shrink_to_fit();
+        self.waiting.shrink_to_fit();
+    }
+}
+
+impl Tcp {
+    /// Whether there is room for a newcomer, and whose it is. Who has to go for it does so at once, and
+    /// comes out of [`Tcp::next_displaced`], also where that was not enough.
+    pub(super) fn admit(
+        &mut self,
+        now: Instant,
+        tuple: Tuple,
+        around: &mut Around<'_>,
+        owners: &mut dyn Owners,
+    ) -> Result<Owner, DropReason> {
+        let most = self.max_flows.min(self.expected);
+        let is_crowded = (self.open + self.half_open) * ASKED_FROM_QUARTER >= most
+            || self.half_open * ASKED_FROM_QUARTER >= self.max_half_open;
+        if !is_crowded {
+            return Ok(Owner::Unasked);
+        }
+        let newcomer = owner(owners, Transport::Tcp, (tuple.app, tuple.to));
+        let to_one = self.room.to_one.get(&(newcomer, tuple.to.ip())).copied().unwrap_or(0);
+        if to_one * HALF_OPEN_TO_ONE >= self.max_half_open {
+            return Err(DropReason::HalfOpenFull);
+        }
+        if self.half_open >= self.max_half_open && !self.displace_half_open(now, newcomer, around.stats, owners) {
+            return Err(DropReason::HalfOpenFull);
+        }
+        if self.open + self.half_open >= most
+            && !self.displace(now, newcomer, around, owners)
+            && self.open + self.half_open >= self.max_flows
+        {
+            return Err(DropReason::FlowsFull);
+        }
+        Ok(newcomer)
+    }
+
+    /// What had to make room, since the last call.
+    pub(crate) fn next_displaced(&mut self) -> Option<Displaced> {
+        self.room.displaced.pop()
+    }
+
+    /// The next half-open connection that was waited for too long; it is gone with this.
+    pub(crate) fn expire_half_open(&mut self, now: Instant) -> Option<FlowId> {
+        while self.room.deadline().is_some_and(|at| at <= now) {
+            let (at, id) = self.room.waiting.pop_front()?;
+            if matches!(entry(&self.slots, id), Some(Entry::Pending(pending)) if pending.heard + HALF_OPEN <= at) {
+                self.remove(id);
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// Makes room among half-open connections.
+    fn displace_half_open(
+        &mut self,
+        now: Instant,
+        newcomer: Owner,
+        stats: &mut Stats,
+        owners: &mut dyn Owners,
+    ) -> bool {
+        let heaviest = |tcp: &Self| tcp.room.half_open.heaviest(newcomer);
+        let next = |tcp: &mut Self| tcp.room.half_open.pop(Owner::Unasked);
+        self.ask_some(self.room.half_open.to_ask(), next, owners);
+        if heaviest(self).is_none() {
+            self.ask_some(RESOLVED_AT_ONCE, next, owners);
+        }
+        if let Some(heaviest) = heaviest(self) {
+            return self.displace_oldest_half_open(heaviest, stats);
+        }
+        // The owner's own oldest one. It may be of a host that will never answer.
+        let Some(id) = self.oldest_half_open(newcomer) else { return false };
+        let is_old = |entry: &Entry| matches!(entry, Entry::Pending(one) if one.since + HALF_OPEN_AT_LEAST <= now);
+        let is_old = entry(&self.slots, id).is_some_and(is_old);
+        self.room.half_open.put_first(newcomer, id);
+        is_old && self.displace_oldest_half_open(newcomer, stats)
+    }
+
+    fn displace_oldest_half_open(&mut self, owner: Owner, stats: &mut Stats) -> bool {
+        let Some(id) = self.oldest_half_open(owner) else { return false };
+        self.remove(id);
+        self.room.displaced.push(Displaced::HalfOpen(id));
+        stats.half_open_displaced += 1;
+        stats.last_displaced = Some(owner);
+        true
+    }
+
+    /// Takes the oldest half-open connection of an owner out of the order.
+    fn oldest_half_open(&mut self, owner: Owner) -> Option<FlowId> {
+        let slots = &self.slots;
+        self.room.half_open.pop_there(owner, |id| is_pending_of(slots, id, owner))
+    }
+
+    /// Makes room among all connections.
+    fn displace(&mut self, now: Instant, newcomer: Owner, around: &mut Around<'_>, owners: &mut dyn Owners) -> bool {
+        if let Some(id) = self.half_closed_and_gone(owners).or_else(|| self.own_and_gone(now, newcomer, owners)) {
+            around.stats.gone_displaced += 1;
+            self.end_at_once(now, id, around);
+            return true;
+        }
+        let heaviest = |tcp: &Self| tcp.room.all.heaviest(newcomer);
+        let next = |tcp: &mut Self| tcp.room.all.pop(Owner::Unasked);
+        self.ask_some(self.room.all.to_ask(), next, owners);
+        if heaviest(self).is_none() {
+            self.ask_some(RESOLVED_AT_ONCE, next, owners);
+        }
+        let Some(heaviest) = heaviest(self) else { return false };
+        if self.displace_oldest_half_open(heaviest, around.stats) {
+            return true;
+        }
+        let Some(id) = self.idlest(heaviest) else { return false };
+        around.stats.idle_displaced += 1;
+        around.stats.last_displaced = Some(heaviest);
+        self.end_at_once(now, id, around);
+        true
+    }
+
+    fn ask_some(&mut self, most: usize, next: impl Fn(&mut Self) -> Option<FlowId>, owners: &mut dyn Owners) {
+        for _ in 0..most {
+            let Some(id) = next(self) else { return };
+            self.ask(id, owners);
+        }
+    }
+
+    /// Looks up the owner of a connection that was not asked for it.
+    fn ask(&mut self, id: FlowId, owners: &mut dyn Owners) {
+        let Some(entry) = entry(&self.slots, id).filter(|entry| entry.owner() == Owner::Unasked) else { return };
+        let tuple = entry.tuple();
+        let owner = owner(owners, Transport::Tcp, (tuple.app, tuple.to));
+        self.room.all.remove(Owner::Unasked);
+        let slots = &self.slots;
+        let owner = self.room.all.add(owner, id, |owner, id| is_of(slots, id, owner));
+        match entry_mut(&mut self.slots, id) {
+            Some(Entry::Pending(pending)) => {
+                pending.owner = owner;
+                self.room.half_open.remove(Owner::Unasked);
+                self.room.enter_half_open(&self.slots, id, owner, tuple.to.ip());
+            }
+            Some(Entry::Open(flow)) => flow.owner = owner,
+            None => {}
+        }
+    }
+
+    /// Whose a connection is; it is looked up if it was not yet.
+    pub(crate) fn owner_of(&mut self, id: FlowId, owners: &mut dyn Owners) -> Owner {
+        self.ask(id, owners);
+        entry(&self.slots, id).map_or(Owner::Unasked, Entry::owner)
+    }
+
+    /// A connection whose app has closed it, and whose server has not: Linux keeps such an orphan for
+    /// `tcp_fin_timeout`, and many of them could fill the table within that time.
+    fn half_closed_and_gone(&mut self, owners: &mut dyn Owners) -> Option<FlowId> {
+        let mut looked_at = 0;
+        while looked_at < LOOKED_AT.min(self.room.half_closed.len()) {
+            let id = self.room.half_closed.pop_front()?;
+            let Some(flow) = self.flow(id) else { continue };
+            if flow.socket().state() != State::CloseWait {
+                continue;
+            }
+            looked_at += 1;
+            if flow.carries_nothing() && is_gone(owners, Transport::Tcp, (flow.tuple.app, flow.tuple.to), flow.owner) {
+                return Some(id);
+            }
+            self.room.half_closed.push_back(id);
+        }
+        None
+    }
+
+    /// A connection of the newcomer's own owner that the kernel has forgotten without a word.
+    fn own_and_gone(&mut self, now: Instant, newcomer: Owner, owners: &mut dyn Owners) -> Option<FlowId> {
+        let is_silent = |flow: &&Flow| flow.carries_nothing() && flow.idle_since() + SWEEP_SILENT.1 <= now;
+        for _ in 0..LOOKED_AT.min(self.room.all.of(newcomer)) {
+            let slots = &self.slots;
+            let id = self.room.all.pop_there(newcomer, |id| is_of(slots, id, newcomer))?;
+            if let Some(flow) = self.flow(id).filter(is_silent)
+                && is_gone(owners, Transport::Tcp, (flow.tuple.app, flow.tuple.to), newcomer)
+            {
+                return Some(id);
+            }
+            self.room.all.put_back(newcomer, id);
+        }
+        None
+    }
+
+    /// Of some of the oldest open connections of an owner, the one that was idle longest.
+    fn idlest(&mut self, owner: Owner) -> Option<FlowId> {
+        let mut idlest: Option<(Instant, FlowId)> = None;
+        for _ in 0..LOOKED_AT.min(self.room.all.of(owner)) {
+            let slots = &self.slots;
+            let Some(id) = self.room.all.pop_there(owner, |id| is_of(slots, id, owner)) else { break };
+            self.room.all.put_back(owner, id);
+            if let Some(flow) = self.flow(id).filter(|flow| flow.phase == Phase::Live)
+                && idlest.is_none_or(|(since, _)| flow.idle_since() < since)
+            {
+                idlest = Some((flow.idle_since(), id));
+            }
+        }
+        idlest.map(|(_, id)| id)
+    }
+
+    /// Resets an open connection now.
+    fn end_at_once(&mut self, now: Instant, id: FlowId, around: &mut Around<'_>) {
+        let Some(flow) = self.flow_mut(id) else { return };
+        let is_orphan = flow.socket().state() == State::CloseWait && flow.carries_nothing();
+        flow.abort();
+        self.turn(now, id, around);
+        // Whatever waited for its turn: it has none any more.
+        self.remove(id);
+        let changes = if is_orphan { Changes::FORGOTTEN.with(Changes::CLOSED) } else { Changes::RESET };
+        self.room.displaced.push(Displaced::Open(id, changes));
+    }
+}

@@ -1,0 +1,271 @@
+//! Full tables, and who makes room in them: a model of the kernel says whose each socket is.
+#![expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test may panic")]
+
+mod common;
+use common::raw::*;
+use common::rig::Rig;
+use common::*;
+use std::collections::HashSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use underpass_stack::limits::*;
+use underpass_stack::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Ports below are root's, those from here on another user's.
+const OTHERS: u16 = 20_000;
+
+/// The kernel's sockets: whose by port, and which are closed.
+#[derive(Clone, Default)]
+struct Kernel(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    orphans: HashSet<u16>,
+    missing: HashSet<u16>,
+    look_ups: usize,
+}
+
+impl Owners for Kernel {
+    fn look_up(&mut self, _: Transport, app: SocketAddr, _: SocketAddr) -> Option<AppSocket> {
+        let mut state = self.0.lock().unwrap();
+        state.look_ups += 1;
+        Some(if state.orphans.contains(&app.port()) {
+            AppSocket::Orphan
+        } else if state.missing.contains(&app.port()) || app.ip() != Ipv4Addr::new(10, 99, 0, 18) {
+            AppSocket::Missing
+        } else {
+            AppSocket::Of(if app.port() < OTHERS { 0 } else { 65_534 })
+        })
+    }
+}
+
+fn rig(bound: impl FnOnce(&mut Capacity)) -> (Raw, Kernel) {
+    let mut config = config(Offload::None, 1500);
+    bound(&mut config.capacity);
+    let mut raw = Raw::with(config);
+    let kernel = Kernel::default();
+    raw.stack.set_owners(Box::new(kernel.clone()));
+    (raw, kernel)
+}
+
+/// A SYN from a port to the host of that number.
+fn syn_to(raw: &mut Raw, port: u16, host: u16) {
+    let mut packet = Vec::new();
+    let [high, low] = host.to_be_bytes();
+    let mut header = etherparse::TcpHeader::new(port, 80, 1, 0xffff);
+    header.syn = true;
+    etherparse::PacketBuilder::ipv4([10, 99, 0, 18], [203, 0, high, low], 64)
+        .tcp_header(header)
+        .write(&mut packet, &[])
+        .unwrap();
+    raw.feed(&packet);
+    raw.turn();
+}
+
+/// Connects and what became of others, since the last call.
+fn events(raw: &mut Raw) -> (usize, usize) {
+    let count = |wanted: fn(&Event) -> bool| raw.events.iter().filter(|event| wanted(event)).count();
+    let counts = (
+        count(|event| matches!(event, Event::Connect { .. })),
+        count(|event| matches!(event, Event::ConnectAbandoned { .. })),
+    );
+    raw.events.clear();
+    counts
+}
+
+#[test]
+fn half_open_connections_of_the_heaviest_give_way_and_never_those_of_others() {
+    let (mut raw, _) = rig(|capacity| capacity.half_open = 400);
+    for number in 0..20 {
+        syn_to(&mut raw, 1000 + number, number);
+    }
+    for number in 0..600 {
+        syn_to(&mut raw, OTHERS + number, number);
+    }
+    // The other user's own newcomers push nothing out as long as its connects are fresh.
+    assert_eq!(events(&mut raw), (400, 0));
+    for number in 0..150 {
+        syn_to(&mut raw, 2000 + number, number);
+        assert_eq!(events(&mut raw), (1, 1), "root's number {number}");
+    }
+    // From a share as large as theirs on root displaces nobody.
+    for number in 150..400 {
+        syn_to(&mut raw, 2000 + number, number);
+    }
+    let (connects, abandoned) = events(&mut raw);
+    assert!(connects == abandoned && (20..=40).contains(&connects), "{connects} {abandoned}");
+    assert_eq!(raw.stack.stats().half_open, 400);
+    // What waits for long gives way to the same user's next.
+    raw.now += HALF_OPEN_AT_LEAST;
+    syn_to(&mut raw, OTHERS + 1000, 1);
+    assert_eq!(events(&mut raw), (1, 1));
+    assert_eq!(raw.stack.stats().last_displaced, Some(Owner::User(65_534)));
+}
+
+#[test]
+fn one_silent_host_takes_half_of_its_users_half_open_connections() {
+    let (mut raw, _) = rig(|capacity| capacity.half_open = 400);
+    for number in 0..500 {
+        syn_to(&mut raw, OTHERS + number, 1);
+    }
+    // The first quarter came before anybody was asked.
+    assert_eq!(events(&mut raw), (300, 0));
+    syn_to(&mut raw, OTHERS + 600, 2);
+    assert_eq!(events(&mut raw), (1, 0));
+}
+
+#[test]
+fn a_half_open_connection_ends_20_s_after_the_apps_last_syn_and_may_begin_anew() {
+    let (mut raw, kernel) = rig(|_| ());
+    syn_to(&mut raw, 1000, 1);
+    syn_to(&mut raw, 1001, 1);
+    for _ in 0..15 {
+        raw.wait(SECOND);
+        raw.turn();
+    }
+    syn_to(&mut raw, 1001, 1);
+    assert_eq!(events(&mut raw), (2, 0));
+    raw.wait(5 * SECOND);
+    raw.turn();
+    assert_eq!((events(&mut raw), raw.stack.stats().half_open), ((0, 1), 1));
+    raw.wait(15 * SECOND);
+    raw.turn();
+    assert_eq!((events(&mut raw), raw.stack.stats().half_open), ((0, 1), 0));
+    syn_to(&mut raw, 1001, 1);
+    assert_eq!(events(&mut raw), (1, 0));
+    assert_eq!(kernel.0.lock().unwrap().look_ups, 0, "where there is room nobody is asked");
+    // Thousands of connects leave no deadline behind.
+    for port in 2000..8000 {
+        let conn = raw.half(port, 1);
+        raw.stack.abort(conn.flow);
+        raw.turn();
+    }
+    raw.wait(21 * SECOND);
+    raw.turn();
+    assert!(raw.stack.next_deadline().is_none_or(|at| at > raw.now + SECOND));
+}
+
+#[test]
+fn idle_connections_of_the_heaviest_give_way_at_once() {
+    let (mut raw, _) = rig(|_| ());
+    raw.stack.expect_flows(200);
+    let root: Vec<Conn> = (0..10).map(|port| raw.open(1000 + port, 1)).collect();
+    let mut others: Vec<Conn> = (0..190).map(|port| raw.open(OTHERS + port, 1)).collect();
+    raw.events.clear();
+    raw.now += SECOND;
+    // Those that say something are not idle.
+    for conn in &mut others[..10] {
+        raw.say(conn, ACK, b"x");
+        raw.read(conn);
+    }
+    for number in 0..50 {
+        raw.events.clear();
+        raw.feed(&segment(3000 + number, 1, 0, SYN, &SYN_OPTIONS, &[]));
+        let ended: Vec<u16> = raw.turn().iter().filter(|one| one.flags & RST != 0).map(|one| one.port).collect();
+        assert!(matches!(ended[..], [port] if port >= OTHERS), "{ended:?}");
+        // The shell is told of the one that is gone before the new one.
+        let [first, second] = &raw.events[..] else { panic!("{:?}", raw.events) };
+        assert!(matches!(first, Event::Flow { changes, .. } if *changes == Changes::RESET), "{first:?}");
+        let Event::Connect { flow, .. } = *second else { panic!("{second:?}") };
+        raw.stack.accept(raw.now, flow, &mut raw.sink);
+        raw.turn();
+    }
+    assert_eq!(raw.stack.stats().flows, 200);
+    assert_eq!((raw.stack.stats().idle_displaced, raw.stack.stats().flows_refused), (50, 0));
+    for conn in root.iter().chain(&others[..10]) {
+        assert!(raw.stack.room(conn.flow) > 0, "{conn:?}");
+    }
+    // Its own newcomers displace none of anybody's.
+    raw.events.clear();
+    raw.syn(OTHERS + 5000, 1);
+    assert!(!raw.events.iter().any(|event| matches!(event, Event::Flow { .. })), "{:?}", raw.events);
+}
+
+#[test]
+fn connections_that_their_app_closed_go_first_and_lose_no_byte() {
+    let (mut raw, kernel) = rig(|_| ());
+    raw.stack.expect_flows(200);
+    let mut all: Vec<Conn> = (0..200).map(|port| raw.open(1000 + port, 1)).collect();
+    for conn in &mut all[..100] {
+        raw.say(conn, ACK | FIN, b"x");
+    }
+    // The first 50 are read to the end.
+    for conn in &all[..50] {
+        assert_eq!(raw.read(conn), b"x");
+    }
+    raw.turn();
+    raw.events.clear();
+    // Of these the app is gone; the others have shut down one direction.
+    kernel.0.lock().unwrap().orphans.extend((0..10).chain(50..60).map(|port| 1000 + port));
+    for number in 0..10 {
+        raw.syn(5000 + number, 1);
+        let Some(Event::Flow { flow, changes }) = raw.events.first().cloned() else { panic!("{:?}", raw.events) };
+        assert!(changes.has(Changes::FORGOTTEN) && changes.has(Changes::CLOSED), "{changes:?}");
+        assert!(all[..10].iter().any(|conn| conn.flow == flow), "{flow:?}");
+        assert!(matches!(raw.events[1], Event::Connect { .. }));
+        raw.events.clear();
+    }
+    assert_eq!(raw.stack.stats().gone_displaced, 10);
+    // No other is gone altogether: what it sent is there to be read.
+    raw.syn(6000, 1);
+    assert!(matches!(raw.events[..], [Event::Connect { .. }]), "{:?}", raw.events);
+    for conn in &all[50..60] {
+        assert_eq!(raw.read(conn), b"x");
+    }
+    raw.turn();
+    for number in 0..8 {
+        raw.syn(6001 + number, 1);
+    }
+    assert!(raw.stack.stats().gone_displaced > 10);
+}
+
+#[test]
+fn a_connection_without_a_socket_gives_way_to_its_users_next() {
+    let (mut raw, kernel) = rig(|_| ());
+    raw.stack.expect_flows(200);
+    for port in 0..200 {
+        raw.open(1000 + port, 1);
+    }
+    raw.now += 2 * SECOND;
+    kernel.0.lock().unwrap().missing.extend(1100..1200);
+    // Some are looked at for each newcomer.
+    assert!((5000..5008).any(|port| {
+        raw.events.clear();
+        raw.syn(port, 1);
+        let reset = matches!(raw.events[0], Event::Flow { changes, .. } if changes == Changes::RESET);
+        reset && matches!(raw.events[1], Event::Connect { .. })
+    }));
+    assert_eq!(raw.stack.stats().gone_displaced, 1);
+}
+
+#[test]
+fn whoever_opens_thousands_of_udp_sockets_displaces_their_own() {
+    let mut config = config(Offload::None, 1500);
+    config.capacity.binds = 200;
+    let mut rig = Rig::new(1500);
+    rig.stack = Stack::new(config, rig.now);
+    rig.stack.set_owners(Box::new(Kernel::default()));
+    let peer = "198.51.100.7:99";
+    let root: Vec<BindId> = (0..20).map(|port| rig.bind(&format!("10.99.0.18:{}", 1000 + port), peer)).collect();
+    let mut gone = Vec::new();
+    // Round and round, as a program does that talks to many peers.
+    for number in (0..2100).cycle().take(5000) {
+        rig.now += Duration::from_millis(1);
+        let app = format!("10.99.0.18:{}", OTHERS + number);
+        let (events, _) = rig.feed(&udp(&app, peer, 64, b"x"));
+        gone.extend(events.iter().filter_map(|event| match event {
+            Event::Unbind { bind } => Some(*bind),
+            _ => None,
+        }));
+    }
+    assert_eq!(gone.len(), 20 + 5000 - 200);
+    assert!(root.iter().all(|bind| !gone.contains(bind)), "another user's mapping went");
+    // And root's next ones take the other user's place.
+    for port in 0..50 {
+        let (events, _) = rig.feed(&udp(&format!("10.99.0.18:{}", 3000 + port), peer, 64, b"x"));
+        assert!(matches!(events[0], Event::Unbind { bind } if !root.contains(&bind)), "{events:?}");
+    }
+}
