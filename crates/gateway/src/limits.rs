@@ -48,13 +48,13 @@ pub const MAX_ELSEWHERE: usize = 64;
 /// packet, and loses that one.
 pub const ELSEWHERE_LIFETIME: Duration = Duration::from_secs(3600);
 
-/// Questions (DNS, echo) that wait for a relay.
-pub const MAX_ASKED: usize = 8192;
+/// Pings that wait for a relay's word: as many as the stack remembers. One more takes the oldest one's place.
+pub const MAX_PINGS: usize = 4096;
 
 /// How long a question is waited for. Stub resolvers and ping have given up by then.
 pub const ASKED_LIFETIME: Duration = Duration::from_secs(30);
 
-/// DNS connections over TCP.
+/// DNS connections over TCP. One more takes the place of one that is idle (RFC 7766 section 6.2.3).
 pub const MAX_DNS_CONNECTIONS: usize = 512;
 
 /// Queries of one DNS connection that wait for an answer (RFC 7766 6.2.1.1 asks for pipelining, not for a number).

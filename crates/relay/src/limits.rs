@@ -18,7 +18,7 @@ pub const SUSPECT_LOOKS: u8 = 5;
 pub const MAX_BINDS: u32 = 2048;
 
 /// Most DNS queries under way at a time.
-pub const MAX_QUERIES: usize = 512;
+pub const MAX_QUERIES: usize = wire::limits::MAX_QUERIES;
 
 /// Sockets of one DNS query: a server is asked every second, and each answer is waited for 3 s (see `dns.rs`).
 pub const QUERY_SOCKETS: usize = 3;

@@ -42,7 +42,8 @@ impl Owner {
 
     /// Whether it is none of the VM's users. What these say of their addresses may be made up, so that
     /// all of them together have the weight of one user.
-    pub(crate) fn is_source(self) -> bool {
+    #[must_use]
+    pub fn is_source(self) -> bool {
         matches!(self, Self::Source(_) | Self::OtherSources)
     }
 }

@@ -24,6 +24,9 @@ pub const MAX_QUEUED_DATAGRAM_BYTES: usize = 2 * 1024 * 1024;
 /// connects, queries or echoes. What is already open stays served, since its control frames are bounded by credit.
 pub const CONGESTED_CONTROL_BYTES: usize = 1024 * 1024;
 
+/// DNS queries that a relay has under way at a time; it refuses more.
+pub const MAX_QUERIES: usize = 512;
+
 /// Most flows that one session takes. A relay tells its own, lower, limit in its hello.
 pub const MAX_FLOWS: usize = 16_384;
 

@@ -296,6 +296,8 @@ pub enum Script {
     Transfer,
     /// Very many connections.
     Crowd,
+    /// What one user does to the others, and what they see of it.
+    Fairness,
 }
 
 impl Script {
@@ -305,6 +307,7 @@ impl Script {
         match self {
             Self::Transfer => include_str!("programs/transfer.py"),
             Self::Crowd => include_str!("programs/crowd.py"),
+            Self::Fairness => include_str!("programs/fairness.py"),
         }
     }
 }

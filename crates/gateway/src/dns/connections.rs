@@ -165,6 +165,12 @@ impl Connection {
         nothing_left && (self.client == Half::Finished || now >= self.last + DNS_IDLE)
     }
 
+    /// How little it would be missed, the least first: whether it has something under way, and when it last had.
+    pub fn use_of(&self) -> (bool, Instant) {
+        let is_idle = self.in_flight == 0 && self.output.is_empty() && !self.is_handed_on();
+        (!is_idle, self.last)
+    }
+
     /// Whether a whole query waits, such as a transfer behind answers that are still on their way.
     fn has_query(&self) -> bool {
         let length = self.input.split_first_chunk::<LENGTH>();

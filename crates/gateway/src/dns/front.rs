@@ -3,6 +3,7 @@
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Bytes of a DNS message's header (RFC 1035 4.1.1).
@@ -165,6 +166,21 @@ pub fn is_transfer(message: &[u8]) -> bool {
     Message::from_vec(message).is_ok_and(|query| query.metadata.op_code == OpCode::Query && !is_ours(query))
 }
 
+/// A number that stands for the zone of the message's only question: for the last two labels of its name,
+/// which may be a public suffix, but then its names have servers in common. 0 where there is none.
+pub fn zone(message: &[u8]) -> u64 {
+    let Some(end) = question_end(message) else { return 0 };
+    let name = &message[HEADER..end - 4];
+    let (mut labels, mut at) = ([0, 0], 0);
+    while name[at] != 0 {
+        labels = [labels[1], at];
+        at += 1 + usize::from(name[at]);
+    }
+    let mut hasher = DefaultHasher::new();
+    name[labels[0]..].to_ascii_lowercase().hash(&mut hasher);
+    hasher.finish()
+}
+
 /// Where the message's only question ends. A name in a question is never compressed.
 fn question_end(message: &[u8]) -> Option<usize> {
     if message.get(4..6)? != [0, 1] {
@@ -261,6 +277,17 @@ mod tests {
     }
 
     #[test]
+    fn a_zone_is_the_last_two_labels_whatever_their_case() {
+        let of = |name| zone(&query(name, RecordType::A).to_vec().unwrap());
+        assert_eq!(of("www.example.com."), of("a.b.EXAMPLE.com."));
+        assert_eq!(of("example.com."), of("www.example.com."));
+        assert_ne!(of("www.example.com."), of("www.example.org."));
+        assert_ne!(of("com."), of("example.com."));
+        assert_eq!((zone(&[]), zone(&[0; 12])), (0, 0));
+        of(".");
+    }
+
+    #[test]
     fn a_failure_keeps_id_and_question() {
         let asked = query("example.com.", RecordType::SRV);
         let told = Message::from_vec(&failure(&asked.to_vec().unwrap(), SERVFAIL)).unwrap();
@@ -290,6 +317,7 @@ mod tests {
             if let Verdict::Answer(answer) = judge(&bytes, &OWN) {
                 prop_assert!(answer.len() >= HEADER && answer[2] & 0x80 != 0);
             }
+            zone(&bytes);
             fit(bytes, most);
         }
 

@@ -1,8 +1,14 @@
 //! Questions that wait for a relay's answer. All live equally long, so the oldest expires first.
+//!
+//! DNS questions and pings have a table each. A question cannot be taken back from a relay, so nobody's make
+//! room for another's: instead nobody gets more than a share of what is free. Whoever asks alone may have two
+//! thirds of all, and half where all are of one zone; a zone whose servers are silent leaves the other half.
 
-use crate::limits::{ASKED_LIFETIME, MAX_ASKED};
+use crate::limits::{ASKED_LIFETIME, MAX_PINGS};
+use stack::Owner;
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
+use wire::limits::MAX_QUERIES;
 
 /// Who waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +23,13 @@ pub(crate) enum Asker {
     Facts,
 }
 
+/// Whose a DNS question is, and a number that stands for its zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Share {
+    pub(crate) owner: Owner,
+    pub(crate) zone: u64,
+}
+
 /// A question under way.
 #[derive(Debug)]
 pub(crate) struct Question {
@@ -24,87 +37,284 @@ pub(crate) struct Question {
     pub(crate) asker: Asker,
     /// A DNS query's header and question, from which a failure is told; else nothing.
     pub(crate) query: Vec<u8>,
+    /// None for what came while there was room for all.
+    pub(crate) share: Option<Share>,
+}
+
+impl Question {
+    fn is_dns(&self) -> bool {
+        matches!(self.asker, Asker::Udp { .. } | Asker::Tcp { .. })
+    }
 }
 
 /// All questions under way, over all lanes: an id is never on two of them.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
-    waiting: HashMap<u32, Question>,
-    order: VecDeque<(Instant, u32)>,
+    /// DNS questions, and the gateway's own.
+    questions: Table,
+    pings: Table,
+    held: Held,
     next: u32,
 }
 
+/// Who has how many DNS questions under way.
+#[derive(Debug, Default)]
+struct Held {
+    all: usize,
+    /// By lane.
+    lanes: Vec<usize>,
+    owners: HashMap<Owner, usize>,
+    shares: HashMap<Share, usize>,
+    /// Of owners that are sources, all together.
+    sources: usize,
+}
+
+impl Held {
+    fn add(&mut self, question: &Question) {
+        if !question.is_dns() {
+            return;
+        }
+        self.all += 1;
+        if self.lanes.len() <= question.lane {
+            self.lanes.resize(question.lane + 1, 0);
+        }
+        self.lanes[question.lane] += 1;
+        if let Some(share) = question.share {
+            *self.owners.entry(share.owner).or_default() += 1;
+            *self.shares.entry(share).or_default() += 1;
+            self.sources += usize::from(share.owner.is_source());
+        }
+    }
+
+    fn remove(&mut self, question: &Question) {
+        if !question.is_dns() {
+            return;
+        }
+        self.all -= 1;
+        self.lanes[question.lane] -= 1;
+        if let Some(share) = question.share {
+            take_one(&mut self.owners, share.owner);
+            take_one(&mut self.shares, share);
+            self.sources -= usize::from(share.owner.is_source());
+        }
+    }
+
+    fn admits(&self, share: Share, capacity: usize) -> bool {
+        let free = capacity.saturating_sub(self.all);
+        let of = |owner| self.owners.get(&owner).copied().unwrap_or(0);
+        let of_zone = self.shares.get(&share).copied().unwrap_or(0);
+        // All sources together are as one user: a container may make up its address.
+        let of_owner = if share.owner.is_source() { self.sources.max(2 * of(share.owner)) } else { of(share.owner) };
+        of_owner < 2 * free && of_zone < free
+    }
+}
+
+fn take_one<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: K) {
+    if let Some(count) = counts.get_mut(&key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&key);
+        }
+    }
+}
+
 impl Asked {
-    /// The id for the wire; none when too many wait.
-    pub(crate) fn insert(&mut self, now: Instant, question: Question) -> Option<wire::RequestId> {
-        if self.waiting.len() >= MAX_ASKED {
-            return None;
-        }
-        // Answered ones keep their place in the order until it is their turn; that has a bound as well.
-        if self.order.len() >= 4 * MAX_ASKED {
-            self.order.retain(|(_, id)| self.waiting.contains_key(id));
-        }
+    /// Whether so many of `capacity` DNS questions are under way that each further one must say whose it is.
+    pub(crate) fn is_crowded(&self, capacity: usize) -> bool {
+        self.held.all * 4 >= capacity
+    }
+
+    /// Whether one more of that share may be asked.
+    pub(crate) fn admits(&self, share: Option<Share>, capacity: usize) -> bool {
+        share.map_or(self.held.all < capacity, |share| self.held.admits(share, capacity))
+    }
+
+    /// Whether the relay of a lane takes another DNS question.
+    pub(crate) fn has_room(&self, lane: usize) -> bool {
+        self.held.lanes.get(lane).is_none_or(|count| *count < MAX_QUERIES)
+    }
+
+    /// The id for the wire. A ping that is one too many takes the oldest one's place.
+    pub(crate) fn insert(&mut self, now: Instant, question: Question) -> wire::RequestId {
         // When the numbers start over the first is long forgotten.
         self.next = self.next.wrapping_add(1);
-        self.waiting.insert(self.next, question);
-        self.order.push_back((now + ASKED_LIFETIME, self.next));
-        Some(wire::RequestId(self.next))
+        self.held.add(&question);
+        if let Asker::Echo { .. } = question.asker {
+            if self.pings.waiting.len() >= MAX_PINGS {
+                self.pings.take_oldest();
+            }
+            self.pings.insert(now, self.next, question);
+        } else {
+            self.questions.insert(now, self.next, question);
+        }
+        wire::RequestId(self.next)
     }
 
     pub(crate) fn take(&mut self, lane: usize, request: wire::RequestId) -> Option<Question> {
-        self.waiting.get(&request.0).filter(|question| question.lane == lane)?;
-        self.waiting.remove(&request.0)
+        let table = if self.pings.waiting.contains_key(&request.0) { &mut self.pings } else { &mut self.questions };
+        table.waiting.get(&request.0).filter(|question| question.lane == lane)?;
+        let question = table.waiting.remove(&request.0)?;
+        self.held.remove(&question);
+        Some(question)
     }
 
     /// Questions of a lane whose relay died.
     pub(crate) fn take_lane(&mut self, lane: usize) -> Vec<Question> {
-        self.waiting.extract_if(|_, question| question.lane == lane).map(|(_, question)| question).collect()
+        let mut taken = Vec::new();
+        for table in [&mut self.questions, &mut self.pings] {
+            taken.extend(table.waiting.extract_if(|_, question| question.lane == lane).map(|(_, question)| question));
+        }
+        taken.iter().for_each(|question| self.held.remove(question));
+        taken
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.order.front().map(|(at, _)| *at)
+        [&self.questions, &self.pings].into_iter().filter_map(|table| table.order.front()).map(|(at, _)| *at).min()
     }
 
     /// The next question that waited too long.
     pub(crate) fn expire(&mut self, now: Instant) -> Option<Question> {
-        while self.order.front().is_some_and(|(at, _)| *at <= now) {
-            if let Some((_, id)) = self.order.pop_front()
-                && let Some(question) = self.waiting.remove(&id)
-            {
-                return Some(question);
-            }
-        }
-        None
+        let question = [&mut self.questions, &mut self.pings].into_iter().find_map(|table| table.expire(now))?;
+        self.held.remove(&question);
+        Some(question)
     }
 
     /// DNS queries and echo requests under way.
     pub(crate) fn count(&self) -> (usize, usize) {
-        self.waiting.values().fold((0, 0), |(dns, echo), question| match question.asker {
-            Asker::Udp { .. } | Asker::Tcp { .. } => (dns + 1, echo),
-            Asker::Echo { .. } => (dns, echo + 1),
-            Asker::Facts => (dns, echo),
-        })
+        (self.held.all, self.pings.waiting.len())
+    }
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    waiting: HashMap<u32, Question>,
+    /// All of `waiting`, the oldest first, and some that were answered.
+    order: VecDeque<(Instant, u32)>,
+}
+
+impl Table {
+    fn insert(&mut self, now: Instant, id: u32, question: Question) {
+        // Answered ones keep their place in the order until it is their turn; that has a bound as well.
+        if self.order.len() >= 4 * (self.waiting.len() + MAX_PINGS) {
+            self.order.retain(|(_, id)| self.waiting.contains_key(id));
+        }
+        self.waiting.insert(id, question);
+        self.order.push_back((now + ASKED_LIFETIME, id));
+    }
+
+    fn take_oldest(&mut self) {
+        while let Some((_, id)) = self.order.pop_front() {
+            if self.waiting.remove(&id).is_some() {
+                return;
+            }
+        }
+    }
+
+    fn expire(&mut self, now: Instant) -> Option<Question> {
+        while let Some((_, id)) = self.order.pop_front_if(|(at, _)| *at <= now) {
+            if let Some(question) = self.waiting.remove(&id) {
+                return Some(question);
+            }
+        }
+        None
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stack::RequestId;
+
+    const ROOT: Owner = Owner::User(0);
+    const OTHER: Owner = Owner::User(65_534);
+
+    #[expect(clippy::disallowed_methods, reason = "tests start their virtual clock somewhere")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    fn dns(lane: usize, share: Option<Share>) -> Question {
+        Question { lane, asker: Asker::Udp { request: RequestId(0), most: 512 }, query: Vec::new(), share }
+    }
+
+    /// Asks as the engine does, until no more is taken; how many were.
+    fn fill(asked: &mut Asked, owner: Owner, zone: impl Fn(usize) -> u64) -> usize {
+        let ask = |number| {
+            let share = asked.is_crowded(MAX_QUERIES).then_some(Share { owner, zone: zone(number) });
+            asked.admits(share, MAX_QUERIES) && asked.has_room(0) && {
+                asked.insert(start(), dns(0, share));
+                true
+            }
+        };
+        (0..2 * MAX_QUERIES).map(ask).filter(|taken| *taken).count()
+    }
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "tests start their virtual clock somewhere")]
-    fn a_question_is_taken_once_by_its_own_lane_or_expires() {
-        let now = Instant::now();
+    fn whoever_asks_much_leaves_room_and_so_does_the_next() {
         let mut asked = Asked::default();
-        let question = |lane| Question { lane, asker: Asker::Facts, query: Vec::new() };
-        let ids: Vec<_> = (0..3).filter_map(|lane| asked.insert(now, question(lane))).collect();
+        let first = fill(&mut asked, OTHER, |number| number as u64);
+        assert!((MAX_QUERIES * 2 / 3..MAX_QUERIES * 4 / 5).contains(&first), "{first}");
+        let second = fill(&mut asked, Owner::User(1), |number| number as u64);
+        assert!(second > 50 && first + second < MAX_QUERIES - 30, "{second}");
+        assert!(asked.admits(Some(Share { owner: ROOT, zone: 1 }), MAX_QUERIES));
+    }
+
+    #[test]
+    fn a_silent_zone_leaves_room_for_its_askers_other_questions() {
+        let mut asked = Asked::default();
+        let silent = fill(&mut asked, ROOT, |_| 7);
+        assert!((MAX_QUERIES / 2..MAX_QUERIES * 2 / 3).contains(&silent), "{silent}");
+        assert!(asked.admits(Some(Share { owner: ROOT, zone: 8 }), MAX_QUERIES));
+        assert!(!asked.admits(Some(Share { owner: ROOT, zone: 7 }), MAX_QUERIES));
+        // What is answered makes room.
+        for id in 0..silent {
+            assert!(asked.take(0, wire::RequestId(1 + id as u32)).is_some());
+        }
+        assert_eq!((asked.count(), asked.held.owners.len(), asked.held.shares.len()), ((0, 0), 0, 0));
+    }
+
+    #[test]
+    fn made_up_addresses_are_as_one_user() {
+        let mut asked = Asked::default();
+        let mut taken = 0;
+        for number in 0..1000u32 {
+            let owner = Owner::Source(std::net::Ipv4Addr::from(number).into());
+            taken += usize::from(asked.admits(Some(Share { owner, zone: number.into() }), MAX_QUERIES));
+            if taken > asked.count().0 {
+                asked.insert(start(), dns(0, Some(Share { owner, zone: number.into() })));
+            }
+        }
+        assert!(taken <= MAX_QUERIES * 2 / 3 + 1, "{taken}");
+        assert!(asked.admits(Some(Share { owner: ROOT, zone: 1 }), MAX_QUERIES));
+    }
+
+    #[test]
+    fn pings_take_no_place_of_questions() {
+        let (now, mut asked) = (start(), Asked::default());
+        let ping =
+            || Question { lane: 0, asker: Asker::Echo { request: RequestId(0) }, query: Vec::new(), share: None };
+        let first = asked.insert(now, ping());
+        let ids: Vec<_> = (0..MAX_PINGS).map(|_| asked.insert(now, ping())).collect();
+        assert_eq!(asked.count(), (0, MAX_PINGS));
+        assert!(asked.take(0, first).is_none() && asked.take(0, ids[0]).is_some(), "the oldest gave way");
+        assert!(!asked.is_crowded(MAX_QUERIES) && asked.admits(None, MAX_QUERIES));
+    }
+
+    #[test]
+    fn a_question_is_taken_once_by_its_own_lane_or_expires() {
+        let now = start();
+        let mut asked = Asked::default();
+        let ids: Vec<_> = (0..3).map(|lane| asked.insert(now, dns(lane, None))).collect();
         assert!(asked.take(1, ids[0]).is_none(), "another lane's");
         assert!(asked.take(0, ids[0]).is_some() && asked.take(0, ids[0]).is_none());
         assert_eq!(asked.take_lane(1).len(), 1);
         assert!(asked.expire(now).is_none());
         assert_eq!(asked.expire(now + ASKED_LIFETIME).map(|question| question.lane), Some(2));
         assert!(asked.expire(now + ASKED_LIFETIME).is_none() && asked.deadline().is_none());
-        let taken = (0..=MAX_ASKED).filter(|_| asked.insert(now, question(0)).is_some()).count();
-        assert_eq!(taken, MAX_ASKED);
+        assert_eq!(asked.held.lanes, [0, 0, 0]);
+        for _ in 0..MAX_QUERIES {
+            asked.insert(now, dns(1, None));
+        }
+        assert!(!asked.has_room(1) && asked.has_room(0) && asked.has_room(7));
     }
 }

@@ -81,6 +81,10 @@ pub(crate) struct ShellDrops {
     pub(crate) stand_ins: u64,
     /// DNS messages that are no queries, and DNS connections beyond the limit.
     pub(crate) dns: u64,
+    /// DNS questions of one who has too many under way.
+    pub(crate) dns_share: u64,
+    /// Idle DNS connections that made room for another.
+    pub(crate) dns_displaced: u64,
 }
 
 /// Everything of the engine but its lanes.
@@ -246,7 +250,7 @@ impl<D: Device> Core<D> {
         self.totals.tcp += 1;
         let to = match to {
             Target::Remote(to) | Target::Host(to) => to,
-            Target::Dns if self.dns.len() < MAX_DNS_CONNECTIONS => {
+            Target::Dns if self.dns.len() < MAX_DNS_CONNECTIONS || self.make_dns_room(lanes, flow) => {
                 self.dns.insert(flow, Connection::new(now));
                 return self.stack.accept(now, flow, &mut self.tap);
             }
@@ -365,11 +369,10 @@ impl<D: Device> Core<D> {
         };
         // One lane for all of an address: its sequence of pings shares one socket of the relay.
         let hash = stack_hash(to);
-        let asked = pick(lanes, hash, &mut self.drops, |_, _| true).and_then(|(lane, session)| {
-            let question = Question { lane, asker: Asker::Echo { request }, query: Vec::new() };
-            let id = self.asked.insert(now, question)?;
+        let asked = pick(lanes, hash, &mut self.drops, |_, _| true).map(|(lane, session)| {
+            let question = Question { lane, asker: Asker::Echo { request }, query: Vec::new(), share: None };
+            let id = self.asked.insert(now, question);
             session.send(&Frame::Echo { request: id, to: real, marks: marks_on_wire(marks), payload });
-            Some(())
         });
         if asked.is_none() {
             self.stack.forget_request(request);
@@ -475,10 +478,9 @@ impl<D: Device> Core<D> {
     }
 
     fn ask_facts(&mut self, now: Instant, lane: usize, session: &mut Session) {
-        let question = Question { lane, asker: Asker::Facts, query: Vec::new() };
-        if let Some(request) = self.asked.insert(now, question) {
-            session.send(&Frame::AskFacts { request });
-        }
+        let question = Question { lane, asker: Asker::Facts, query: Vec::new(), share: None };
+        let request = self.asked.insert(now, question);
+        session.send(&Frame::AskFacts { request });
     }
 
     fn opened(&mut self, now: Instant, session: &mut Session, flow: wire::FlowId) {

@@ -1,16 +1,17 @@
 //! The engine's DNS front: queries of the VM, over UDP and TCP, become questions to a relay; a zone transfer becomes a connection
 //! to a server of the host's.
 
-use super::asked::{Asker, Question};
+use super::asked::{Asker, Question, Share};
 use super::core::{Core, Flow, on_wire};
-use super::spread::{has_room, pick};
+use super::spread::{self, has_room, pick};
 use crate::dns::connections::{Connection, Half, Next};
 use crate::dns::front::{self, OwnAddresses, Verdict};
 use crate::lane::Lane;
 use crate::limits::FIRST_WINDOW;
 use crate::tap::Device;
 use stack::addresses::{GATEWAY6, HOST6};
-use stack::{Changes, FlowId, Ipv6, RequestId};
+use stack::{Changes, FlowId, Ipv6, Owner, RequestId};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 use wire::{Frame, Session};
@@ -42,13 +43,48 @@ impl<D: Device> Core<D> {
     }
 
     fn ask(&mut self, now: Instant, lanes: &mut [Lane], asker: Asker, message: &[u8]) -> bool {
-        let hash = message.iter().take(2).fold(0, |hash, byte| hash << 8 | u32::from(*byte));
-        let Some((lane, session)) = pick(lanes, hash, &mut self.drops, |_, _| true) else { return false };
-        let Some(request) = self.asked.insert(now, Question { lane, asker, query: message.to_vec() }) else {
-            self.drops.congested += 1;
+        let capacity = spread::questions(lanes);
+        let share = (capacity > 0 && self.asked.is_crowded(capacity))
+            .then(|| Share { owner: self.owner_of(asker), zone: front::zone(message) });
+        if capacity > 0 && !self.asked.admits(share, capacity) {
+            self.drops.dns_share += 1;
             return false;
-        };
+        }
+        let hash = message.iter().take(2).fold(0, |hash, byte| hash << 8 | u32::from(*byte));
+        let room = |lane, _: &Session| self.asked.has_room(lane);
+        let Some((lane, session)) = pick(lanes, hash, &mut self.drops, room) else { return false };
+        let request = self.asked.insert(now, Question { lane, asker, query: message.to_vec(), share });
         session.send(&Frame::Query { request, message });
+        true
+    }
+
+    fn owner_of(&mut self, asker: Asker) -> Owner {
+        match asker {
+            Asker::Udp { request, .. } => self.stack.asker(request),
+            Asker::Tcp { flow } => self.stack.owner(flow),
+            Asker::Echo { .. } | Asker::Facts => Owner::Unasked,
+        }
+    }
+
+    /// Ends a DNS connection for one more of `newcomer`: RFC 7766 section 6.2.3 lets a server that is short
+    /// of them do so. Whoever has most has to, and loses the idlest; its own newcomer ends no busy one.
+    pub(super) fn make_dns_room(&mut self, lanes: &mut [Lane], newcomer: FlowId) -> bool {
+        type Least = ((bool, Instant), FlowId);
+        let newcomer = self.stack.owner(newcomer);
+        let mut held: HashMap<Owner, (usize, Option<Least>)> = HashMap::new();
+        for (flow, connection) in &self.dns {
+            let (count, least) = held.entry(self.stack.owner(*flow)).or_default();
+            *count += 1;
+            let this = (connection.use_of(), *flow);
+            *least = Some(least.map_or(this, |least| least.min(this)));
+        }
+        let (own, own_least) = held.get(&newcomer).copied().unwrap_or_default();
+        let heaviest = held.into_values().max_by_key(|(count, _)| *count).filter(|(count, _)| *count > own);
+        let own_idle = own_least.filter(|((is_busy, _), _)| !is_busy);
+        let Some((_, flow)) = heaviest.map_or(own_idle, |(_, least)| least) else { return false };
+        self.drops.dns_displaced += 1;
+        self.end_dns(lanes, flow);
+        self.stack.abort(flow);
         true
     }
 

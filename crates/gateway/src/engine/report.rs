@@ -1,7 +1,7 @@
 //! The status, gathered from all parts.
 
 use super::{Engine, spread};
-use crate::limits::{MAX_ASKED, MAX_DNS_CONNECTIONS};
+use crate::limits::{MAX_DNS_CONNECTIONS, MAX_PINGS};
 use crate::net::ways::Direct;
 use crate::status::{
     Addresses4, Addresses6, DirectPrefix, FlowCounts, Limit, RelayStatus, State, Status, TapStatus, UpDown,
@@ -44,6 +44,8 @@ impl<D: Device> Engine<D> {
         drops.insert("tcp-idle-displaced".to_owned(), stats.idle_displaced);
         drops.insert("unbound".to_owned(), self.core.drops.unbound);
         drops.insert("dns".to_owned(), self.core.drops.dns);
+        drops.insert("dns-share".to_owned(), self.core.drops.dns_share);
+        drops.insert("dns-displaced".to_owned(), self.core.drops.dns_displaced);
         drops.retain(|_, count| *count > 0);
         let relays = self.lanes.iter().filter_map(|lane| lane.session()).map(Session::flow_count).sum();
         let (relays_max, _) = spread::capacity(&mut self.lanes).unwrap_or_default();
@@ -80,7 +82,8 @@ impl<D: Device> Engine<D> {
                 limit("tcp-pending", stats.half_open, MAX_HALF_OPEN),
                 limit("relay-tcp", relays, relays_max),
                 limit("udp", stats.binds, max_binds),
-                limit("questions", dns + echo, MAX_ASKED),
+                limit("questions", dns, spread::questions(&mut self.lanes)),
+                limit("pings", echo, MAX_PINGS),
                 limit("dns-connections", self.core.dns.len(), MAX_DNS_CONNECTIONS),
             ],
             refused: self.core.full.status(now),

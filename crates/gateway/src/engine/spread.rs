@@ -4,6 +4,7 @@ use super::core::ShellDrops;
 use crate::lane::Lane;
 use stack::BindId;
 use std::collections::HashMap;
+use wire::limits::MAX_QUERIES;
 use wire::{Hello, Session};
 
 /// The UDP sockets of all lanes.
@@ -51,6 +52,11 @@ impl Binds {
 pub(crate) fn capacity(lanes: &mut [Lane]) -> Option<(usize, usize)> {
     let peers = lanes.iter_mut().filter_map(|lane| lane.ready()?.peer());
     peers.map(|hello| (hello.max_flows as usize, hello.max_binds as usize)).reduce(|a, b| (a.0 + b.0, a.1 + b.1))
+}
+
+/// DNS questions that the relays that are ready take together.
+pub(crate) fn questions(lanes: &mut [Lane]) -> usize {
+    lanes.iter_mut().filter_map(Lane::ready).count() * MAX_QUERIES
 }
 
 /// A bound that the relay told.

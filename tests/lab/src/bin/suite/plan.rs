@@ -140,13 +140,14 @@ const CORE: [&str; 6] = ["lab/dns", "lab/icmp", "lab/routes", "lab/tcp", "lab/tu
 
 /// What some tests need besides others: program, the beginning of the test's name, need, and how many
 /// times as long as others they may take. The first that matches counts.
-const MARKS: [(&str, &str, Need, u32); 15] = [
+const MARKS: [(&str, &str, Need, u32); 16] = [
     // They move much data, and measure none of the time that it takes.
     (LOAD, "four_streams_", Need::Slots(3), 2),
     (LOAD, "nothing_is_left_", Need::Slots(3), 2),
     // They compare times, memory or processor time with and without a load.
     (LOAD, "", Need::Alone, 2),
     ("lab/speed", "", Need::Alone, 1),
+    ("lab/fairness", "", Need::Alone, 2),
     ("lab/windows", "floods_", Need::Alone, 2),
     // The relay has to be replaced within 2 s.
     ("lab/relays", "killed_10_times", Need::Alone, 1),
