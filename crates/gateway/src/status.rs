@@ -49,6 +49,9 @@ pub struct Status {
     /// Connections that were refused because there was room for no more, if any were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
+    /// Connections that made room for others because their user holds most of a full table, if any did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub displaced: Option<Displaced>,
     /// The last thing that went wrong with the VM's routes, if they are not right now.
     pub network_error: Option<String>,
     /// Why the tunnel carries no IPv6 although the relay's host has it.
@@ -262,6 +265,17 @@ pub struct UpDown {
 pub struct Refused {
     /// How many, since the start.
     pub count: u64,
+    /// Seconds since the last one.
+    pub last_s: u64,
+}
+
+/// TCP connections that made room for other users'.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Displaced {
+    /// How many, since the start; half-open ones are among them.
+    pub count: u64,
+    /// Whose the last one was: `user 1000`, or a container's address.
+    pub last_of: String,
     /// Seconds since the last one.
     pub last_s: u64,
 }

@@ -103,6 +103,13 @@ pub(crate) fn status(status: &Status) -> String {
             format!("{} connections refused for want of room, the last {} s ago", refused.count, refused.last_s);
         lines.push(("full", words));
     }
+    if let Some(displaced) = &status.displaced {
+        let words = format!(
+            "{} connections made room for other users', the last one, of {}, {} s ago",
+            displaced.count, displaced.last_of, displaced.last_s
+        );
+        lines.push(("shares", words));
+    }
     if let Some(keep_alive) = &status.keep_alive {
         lines.push(("kept up", keep_alive_words(keep_alive)));
     }

@@ -2,7 +2,7 @@
 //! user's: the log shows some, the status how many.
 
 use crate::limits::LOG_AGAIN_AFTER;
-use crate::status::Refused;
+use crate::status::{Displaced, Refused};
 use stack::Owner;
 use std::time::Instant;
 
@@ -14,8 +14,8 @@ pub(crate) struct Full {
     logged: Option<Instant>,
     /// How many of them the stack has refused by itself.
     by_stack: u64,
-    /// How many have made room, of which the log was told.
-    displaced: u64,
+    /// How many have made room, when the last one did, and whose that was.
+    displaced: (u64, Option<(Instant, Owner)>),
     displaced_logged: Option<Instant>,
 }
 
@@ -43,16 +43,21 @@ impl Full {
 
     /// So many have made room since the start; whose the last one was.
     pub(crate) fn note_displaced(&mut self, now: Instant, (displaced, owner): (u64, Option<Owner>)) {
-        let Some(owner) = owner.filter(|_| displaced > self.displaced) else { return };
+        let Some(owner) = owner.filter(|_| displaced > self.displaced.0) else { return };
+        self.displaced = (displaced, Some((now, owner)));
         if self.displaced_logged.is_none_or(|at| now >= at + LOG_AGAIN_AFTER) {
             self.displaced_logged = Some(now);
-            let count = displaced - self.displaced;
-            self.displaced = displaced;
             tracing::warn!(
-                "{count} TCP connections of {owner}, who holds the most of a full table, made room for others. \
-                 `ss -tnpe` shows the programs"
+                "there is room for no more TCP connections: some of {owner}, who holds most of them, make room for \
+                 others. `ss -tnpe` shows the programs"
             );
         }
+    }
+
+    pub(crate) fn displaced(&self, now: Instant) -> Option<Displaced> {
+        let (count, (last, owner)) = (self.displaced.0, self.displaced.1?);
+        let last_s = now.saturating_duration_since(last).as_secs();
+        Some(Displaced { count, last_of: owner.to_string(), last_s })
     }
 
     pub(crate) fn status(&self, now: Instant) -> Option<Refused> {
@@ -79,9 +84,11 @@ mod tests {
         assert_eq!(full.status(start + Duration::from_secs(5)), Some(Refused { count: 3, last_s: 4 }));
         full.note_displaced(start, (3, Some(Owner::User(65_534))));
         full.note_displaced(start + Duration::from_secs(1), (9, Some(Owner::User(65_534))));
-        assert_eq!((full.displaced, full.displaced_logged), (3, Some(start)));
+        assert_eq!((full.displaced.0, full.displaced_logged), (9, Some(start)));
+        let told = Displaced { count: 9, last_of: "user 65534".to_owned(), last_s: 1 };
+        assert_eq!(full.displaced(start + Duration::from_secs(2)), Some(told));
         full.note_displaced(start + LOG_AGAIN_AFTER, (9, Some(Owner::User(65_534))));
-        assert_eq!((full.displaced, full.displaced_logged), (9, Some(start + LOG_AGAIN_AFTER)));
+        assert_eq!(full.displaced_logged, Some(start), "nothing new");
         full.note(start + LOG_AGAIN_AFTER, 12_288);
         assert_eq!(full.logged, Some(start + LOG_AGAIN_AFTER));
     }

@@ -87,6 +87,7 @@ impl<D: Device> Engine<D> {
                 limit("dns-connections", self.core.dns.len(), MAX_DNS_CONNECTIONS),
             ],
             refused: self.core.full.status(now),
+            displaced: self.core.full.displaced(now),
             network_error: self.network_state.error.clone(),
             // Other processes': the supervisor and the control socket add them.
             privileges: Vec::new(),
