@@ -19,9 +19,10 @@ const BLACK_HOLE: &str = "203.0.113.200";
 const SERVE: &str = "
 import resource, select, socket
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-listener = socket.create_server(('::', 9), family=socket.AF_INET6, dualstack_ipv6=True, backlog=4096)
-kept = []
-while True: kept.append(listener.accept()[0])
+ports = [*range(9001, 9009), 9]
+listen = lambda port: socket.create_server(('::', port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=4096)
+listeners, kept = [listen(port) for port in ports], []
+while True: kept += [listener.accept()[0] for listener in select.select(listeners, [], [])[0]]
 ";
 
 /// Other users' connects, and their questions, take no longer (milliseconds, 99 of 100).
@@ -113,13 +114,13 @@ fn connects_into_a_black_hole_leave_room_for_others() {
 #[test]
 fn idle_connections_give_way_to_others() {
     let Some(scene) = Scene::new() else { return };
-    scene.hold(scene.attack(&["idle", SERVER, "9", "12800"]), "udp");
+    scene.hold(scene.attack(&["idle", SERVER, "12800"]), "udp");
 }
 
 #[test]
 fn connections_that_their_app_closed_give_way_first() {
     let Some(scene) = Scene::new() else { return };
-    scene.hold(scene.attack(&["closes", SERVER, "9", "14000"]), "udp");
+    scene.hold(scene.attack(&["closes", SERVER, "14000"]), "udp");
 }
 
 #[test]

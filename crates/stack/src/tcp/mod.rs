@@ -343,7 +343,9 @@ impl Tcp {
         around: &mut Around<'_>,
         owners: &mut dyn Owners,
     ) -> Result<(FlowId, Tuple), DropReason> {
-        self.seek_room(now);
+        if self.open + self.half_open < self.max_flows.min(self.expected) {
+            self.seek_room(now);
+        }
         let tuple = Tuple::of(packet, seg);
         let owner = self.admit(now, tuple, around, owners)?;
         // Indices are used in turn, so that an id comes back as late as possible.

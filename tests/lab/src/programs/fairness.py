@@ -2,8 +2,8 @@
 
 fairness.py ATTACK ...             attacks until it is ended; prints 'ready' when it has as much as it can get
   black-hole ADDRESS COUNT         COUNT connects that nobody answers, each tried anew when it fails
-  idle ADDRESS PORT COUNT          COUNT connections without a byte, refused ones tried anew
-  closes ADDRESS PORT COUNT        COUNT connections that are closed at once, and more of them from then on
+  idle ADDRESS COUNT               COUNT connections without a byte, refused ones tried anew
+  closes ADDRESS COUNT             COUNT connections that are closed at once, and more of them from then on
   silent ADDRESS COUNT             COUNT questions a second that no nameserver answers
   dns-tcp ADDRESS COUNT            COUNT idle connections to a nameserver
   udp ADDRESS PORT COUNT           COUNT UDP sockets that say something every second
@@ -13,6 +13,7 @@ fairness.py measure ADDRESS PORT DNS SECONDS PIPE
 fairness.py keep ADDRESS PORT      prints what the UDP server sees of one socket, every 2 s
 """
 
+import itertools
 import json
 import resource
 import select
@@ -20,6 +21,10 @@ import socket
 import struct
 import sys
 import time
+
+
+# Of the server. To one alone the kernel itself has too few ports, and a connect searches long for one.
+PORTS = itertools.cycle(range(9001, 9009))
 
 
 def raise_limit():
@@ -57,13 +62,13 @@ def black_hole(address, count):
             one()
 
 
-def idle(address, port, count):
+def idle(address, count):
     poll, under_way, open_ones = select.epoll(), {}, []
     deadline = time.monotonic() + 20
     told = False
     while True:
         while len(under_way) < 256 and len(under_way) + len(open_ones) < int(count):
-            client = begin((address, int(port)))
+            client = begin((address, next(PORTS)))
             under_way[client.fileno()] = client
             poll.register(client, select.EPOLLOUT)
         for fd, _ in poll.poll(0.1):
@@ -80,10 +85,10 @@ def idle(address, port, count):
             ready()
 
 
-def closes(address, port, count):
-    done, begun = 0, time.monotonic()
+def closes(address, count):
+    done = 0
     while True:
-        clients = [begin((address, int(port))) for _ in range(64)]
+        clients = [begin((address, next(PORTS))) for _ in range(64)]
         poll = select.poll()
         for client in clients:
             poll.register(client, select.POLLOUT)
