@@ -4,7 +4,7 @@ use super::Figure;
 use crate::stage::{Stage, at};
 use anyhow::{Context as _, ensure};
 use lab::addresses::NAT_GATEWAY;
-use lab::scene::{cpu_time, memory_kib};
+use lab::scene::{cpu_time, memory_together_kib};
 use lab::tunnel::send_signal;
 use lab::{Tunnel, until};
 use serde_json::Value;
@@ -55,7 +55,7 @@ impl Drop for Crowd {
 
 /// Gateway and relay together.
 fn memory(pids: &[u32]) -> f64 {
-    pids.iter().map(|pid| memory_kib(*pid)).sum::<u64>() as f64 / 1024.0
+    memory_together_kib(pids) as f64 / 1024.0
 }
 
 /// Longer than the stack waits until it takes a connection for idle.

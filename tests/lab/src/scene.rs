@@ -342,8 +342,26 @@ pub fn gateway(tunnel: &Tunnel) -> Vec<u32> {
 
 /// Memory of a process now, in KiB.
 pub fn memory_kib(pid: u32) -> u64 {
+    status_kib(pid, "VmRSS:")
+}
+
+/// Memory of several processes together, in KiB. What the kernel keeps of a program's file it keeps once,
+/// however many processes run it, and it is counted once.
+pub fn memory_together_kib(pids: &[u32]) -> u64 {
+    let mut programs = std::collections::BTreeMap::new();
+    for pid in pids {
+        let program = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+        let most: &mut u64 = programs.entry(program).or_default();
+        *most = (*most).max(status_kib(*pid, "RssFile:"));
+    }
+    let own = pids.iter().map(|pid| status_kib(*pid, "RssAnon:") + status_kib(*pid, "RssShmem:"));
+    own.sum::<u64>() + programs.values().sum::<u64>()
+}
+
+/// A line of /proc/PID/status that is a size.
+fn status_kib(pid: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.split_whitespace().next().unwrap().parse().unwrap()
 }
 

@@ -3,7 +3,9 @@
 
 use lab::addresses::SERVER;
 use lab::relay::{Lack, Relay, lacks};
-use lab::scene::{Script, cpu_time, memory_kib, product, python, python_server, transfer, tunnelled_lab};
+use lab::scene::{
+    Script, cpu_time, memory_kib, memory_together_kib, product, python, python_server, transfer, tunnelled_lab,
+};
 use lab::{Lab, Place, Process, Tunnel, until};
 use std::fs;
 use std::time::Duration;
@@ -123,7 +125,7 @@ fn readers_that_stop_stall_only_themselves_and_go_on_at_once() {
         let filled = || moved().0 > start.0 + 4 * MIB && moved().1 > start.1 + 4 * MIB;
         assert!(until(LONG, filled), "the stalled transfers have not begun");
         let beside = [seconds("upload"), seconds("download")];
-        let memory: u64 = pids.iter().map(|pid| memory_kib(*pid)).sum();
+        let memory = memory_together_kib(&pids);
         assert!(
             stalled.iter().all(|transfer| !transfer.is_finished()),
             "too slow: the readers had gone on already; {alone:?} s alone, {beside:?} s beside"
@@ -152,7 +154,7 @@ fn ten_thousand_connections_at_once_stay_alive_and_a_packet_costs_the_same_besid
     let pids = product(&tunnel);
     let gateway = pids[0];
     pingpong(&lab, 2000, gateway);
-    let memory = || pids.iter().map(|pid| memory_kib(*pid)).sum::<u64>();
+    let memory = || memory_together_kib(&pids);
     let rest = memory();
     let cost = |_| pingpong(&lab, 2000, gateway).1;
     let alone = least((0..3).map(cost));
@@ -173,7 +175,7 @@ fn two_thousand_idle_connections_cost_little_memory_and_no_latency() {
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
     let (_server, _transfers) = (echo_server(&lab), transfer_server(&lab));
     let pids = product(&tunnel);
-    let memory = || pids.iter().map(|pid| memory_kib(*pid)).sum::<u64>();
+    let memory = || memory_together_kib(&pids);
     let latency = |_| pingpong(&lab, 500, pids[0]).0;
     let alone = least((0..3).map(latency));
     let _crowd = crowd(&lab, 2000, 7001);
