@@ -20,7 +20,7 @@ mod vm;
 use self::book::{Book, Conn};
 use self::link::{GATEWAY_MAC, Nic, VM_MAC};
 use self::pipe::Pipe;
-use self::program::{Act, Dice, Program, What};
+use self::program::{Act, Answering, Dice, Program, Reply, What};
 use self::relay::{Asleep, Relay};
 use self::vm::Vm;
 use super::{Engine, Parts};
@@ -263,6 +263,7 @@ impl World {
         // Relays that hang are given up in that time.
         self.run_until(self.now + PATIENCE);
         self.book.assert_complete(false);
+        self.assert_works();
         (self.is_released, self.vm.is_released) = (true, true);
         self.run_until(self.now + PATIENCE);
         self.book.assert_complete(true);
@@ -274,6 +275,23 @@ impl World {
         }
         self.book.assert_over(self.is_whole());
         self.assert_empty();
+    }
+
+    /// Whatever has happened, datagrams, queries and pings come through now.
+    fn assert_works(&mut self) {
+        let before = self.book.numbers;
+        self.book.queries.clear();
+        self.book.pings.clear();
+        let ports = self.program.setting.max_binds.min(4);
+        for port in 0..u8::try_from(ports).unwrap() {
+            self.vm.send_datagram(self.now, port, 0, 100, Reply::Echo(1), &mut self.book);
+        }
+        self.vm.ask(self.now, Answering::Answer, &mut self.book);
+        self.vm.ping(self.now, 0, 56, true, &mut self.book);
+        self.run_until(self.now + Duration::from_secs(2));
+        let numbers = self.book.to_server.keys().chain(self.book.to_app.keys());
+        assert_eq!(numbers.filter(|number| **number > before).count(), 0, "datagrams do not come through");
+        assert!(self.book.queries.is_empty() && self.book.pings.is_empty(), "queries and pings do not come through");
     }
 
     fn assert_empty(&mut self) {

@@ -241,8 +241,10 @@ impl Relay {
             match it.plan.outcome {
                 Outcome::Opened => {
                     if it.server_opened {
-                        // A relay was lost after its connect, and the app has asked again.
-                        assert!(it.is_excused && !it.is_established, "a second connect for one connection");
+                        // A relay was lost after its connect, or the server's reset on its way, and the app
+                        // has asked again.
+                        let may_ask = (it.is_excused || it.server_reset) && !it.is_established;
+                        assert!(may_ask, "a second connect for one connection: {it:?}");
                         *it = Conn { is_excused: true, ..Conn::new(it.plan) };
                     }
                     it.server_opened = true;
