@@ -1,5 +1,6 @@
 //! What the gateway can be told: defaults, a TOML file, and options over both. The command line itself is the command's.
 
+use crate::dns::rebind::{Domain, NoDomain};
 use crate::limits::MAX_LANES;
 use crate::publish::{default_folder, has_shared_folder};
 use crate::reach::Target;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub subnet: Option<Ipv4Net>,
     /// What of the host's own services can be reached.
     pub host_access: HostAccess,
+    /// Domains whose names may name the host.
+    pub rebind_domain_ok: Vec<Domain>,
     /// Which hosts may send datagrams to an app.
     pub udp_filtering: UdpFiltering,
     /// Whether the kernel cuts segments.
@@ -108,6 +111,8 @@ pub struct Choices {
     pub no_host_loopback: Option<bool>,
     /// The ports of the host's own services that can be reached, and no others.
     pub host_ports: Option<Vec<u16>>,
+    /// Domains whose names may name the host.
+    pub rebind_domain_ok: Option<Vec<String>>,
     /// Which hosts may send datagrams to an app.
     pub udp_filtering: Option<UdpFiltering>,
     /// True: plain frames.
@@ -180,6 +185,9 @@ pub enum ConfigError {
     /// No exception.
     #[error("--via-except: {0}")]
     Except(#[from] ExceptError),
+    /// No domain.
+    #[error("--rebind-domain-ok: {0}")]
+    Domain(#[from] NoDomain),
     /// Exceptions from nothing.
     #[error("--via-except says what goes without a proxy, and there is none: give it with --via")]
     ExceptAlone,
@@ -233,6 +241,7 @@ impl Choices {
             subnet: self.subnet.or(below.subnet),
             no_host_loopback: self.no_host_loopback.or(below.no_host_loopback),
             host_ports: self.host_ports.or(below.host_ports),
+            rebind_domain_ok: self.rebind_domain_ok.or(below.rebind_domain_ok),
             udp_filtering: self.udp_filtering.or(below.udp_filtering),
             no_offload: self.no_offload.or(below.no_offload),
             publish: self.publish.or(below.publish),
@@ -264,6 +273,8 @@ impl Choices {
         {
             return Err(ConfigError::Subnet { subnet });
         }
+        let domains = self.rebind_domain_ok.unwrap_or_default();
+        let rebind_domain_ok = domains.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
         let via = via(self.via, self.via_except.unwrap_or_default())?;
         let args = self.relay_arg.unwrap_or_default().into_iter().map(|OsText(arg)| arg).collect();
         let (program, placement) = self.relay.map_or(default_relay, |given| (given, Placement::AsItLies));
@@ -279,6 +290,7 @@ impl Choices {
                 (None, Some(true)) => HostAccess::Only(Vec::new()),
                 (None, Some(false) | None) => HostAccess::All,
             },
+            rebind_domain_ok,
             udp_filtering: self.udp_filtering.unwrap_or_default(),
             offload: if self.no_offload == Some(true) { OffloadWish::Off } else { OffloadWish::Auto },
             runtime_dir,
@@ -312,7 +324,8 @@ mod tests {
     #[test]
     fn a_file_may_say_everything_and_options_go_over_it() {
         let text = "relay = '/r'\nrelay-arg = ['a', 'b']\nlanes = 2\ntap = 't0'\nmtu = 1500\n\
-                    subnet = '10.1.2.16/28'\nno-host-loopback = true\nhost-ports = [8080, 53]\nudp-filtering = 'endpoint-independent'\nno-offload = true\n\
+                    subnet = '10.1.2.16/28'\nno-host-loopback = true\nhost-ports = [8080, 53]\n\
+                    rebind-domain-ok = ['corp.test']\nudp-filtering = 'endpoint-independent'\nno-offload = true\n\
                     publish = '/p'\noutside = '192.0.2.1:443'\nvia = 'socks5://me:s3cret@proxy:1080'\n\
                     via-except = ['10.0.0.0/8', '.corp.test']\n";
         let file: Choices = toml::from_str(text).unwrap();
@@ -321,6 +334,7 @@ mod tests {
         assert_eq!((settings.relay, settings.placement), (relay, Placement::AsItLies));
         assert_eq!((settings.lanes, settings.mtu, settings.tap.as_str()), (2, Some(9000), "t0"));
         assert_eq!((settings.host_access, settings.offload), (HostAccess::Only(vec![8080, 53]), OffloadWish::Off));
+        assert_eq!(settings.rebind_domain_ok, ["corp.test".parse().unwrap()]);
         assert_eq!(settings.udp_filtering.0, Filtering::EndpointIndependent);
         assert_eq!(settings.subnet.unwrap().to_string(), "10.1.2.16/28");
         assert_eq!((settings.publish, settings.outside.to_string().as_str()), (Some("/p".into()), "192.0.2.1:443"));
@@ -371,6 +385,8 @@ mod tests {
         assert!(!format!("{:?}", via("me:s3cret@proxy:1")).contains("s3cret"));
         let alone = Choices { via_except: Some(vec!["10.0.0.0/8".into()]), ..Choices::default() };
         assert!(said(alone).contains("--via"));
+        let domain = Choices { rebind_domain_ok: Some(vec!["a..b".into()]), ..Choices::default() };
+        assert!(said(domain).contains("--rebind-domain-ok: 'a..b'"));
         let nonsense = Choices { via_except: Some(vec!["10.0.0.0/99".into()]), ..via("proxy:1") };
         assert!(said(nonsense).contains("'10.0.0.0/99'"));
         assert!(said(subnet("10.0.0.0/24")).contains("28"));

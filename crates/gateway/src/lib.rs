@@ -36,7 +36,7 @@ pub mod wsl_exe;
 
 pub use config::{Placement, Settings};
 pub use deploy::DeployError;
-pub use dns::{connections, front};
+pub use dns::{connections, front, rebind};
 pub use engine::EngineError;
 pub use host::HostError;
 pub use instance::InstanceError;

@@ -63,6 +63,9 @@ pub const MAX_PIPELINED: usize = 64;
 /// Answer bytes of one DNS connection that its client has not taken; beyond, no further query of it is read.
 pub const MAX_DNS_BACKLOG: usize = 256 * 1024;
 
+/// Names that are remembered whose answers named the host.
+pub const MAX_REBIND_NAMES: usize = 16;
+
 /// A DNS connection without a query is closed after this long (RFC 7766 6.2.3).
 pub const DNS_IDLE: Duration = Duration::from_secs(60);
 

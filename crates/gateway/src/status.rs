@@ -52,6 +52,9 @@ pub struct Status {
     /// Connections that made room for others because their user holds most of a full table, if any did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub displaced: Option<Displaced>,
+    /// DNS answers that lost records, since these named loopback, the tunnel's own addresses or the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebind: Option<RebindStatus>,
     /// The last thing that went wrong with the VM's routes, if they are not right now.
     pub network_error: Option<String>,
     /// Why the tunnel carries no IPv6 although the relay's host has it.
@@ -278,6 +281,16 @@ pub struct Displaced {
     pub last_of: String,
     /// Seconds since the last one.
     pub last_s: u64,
+}
+
+/// DNS answers that named the host; see [`crate::dns::rebind`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RebindStatus {
+    /// How many, since the start.
+    pub answers: u64,
+    /// The names that were asked for, each once, the newest last. Those answered with 0.0.0.0 or `::` are
+    /// not among them: resolvers that block advertisements answer so.
+    pub names: Vec<String>,
 }
 
 /// A bound and what it bounds.

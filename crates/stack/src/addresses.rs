@@ -124,6 +124,13 @@ impl AddressPlan {
         }
     }
 
+    /// Whether the address is one of the tunnel's own subnet or a captured one: no host of the network has
+    /// it.
+    #[must_use]
+    pub fn is_inside(&self, ip: IpAddr) -> bool {
+        self.is_own(ip) || self.captured.contains(&ip)
+    }
+
     /// What a TCP or UDP destination means.
     pub fn classify(&self, to: SocketAddr) -> Target {
         let ip = to.ip();

@@ -177,6 +177,10 @@ pub(crate) struct UpOptions {
     /// Refuse them but for these TCP and UDP ports
     #[arg(long, value_name = "PORT,…", value_delimiter = ',')]
     host_ports: Vec<u16>,
+    /// Domains whose names may resolve to loopback or to an address of this host; from other names' DNS
+    /// answers such addresses are dropped (DNS rebinding). `.` stands for every name
+    #[arg(long, value_name = "DOMAIN,…", value_delimiter = ',')]
+    rebind_domain_ok: Vec<String>,
     /// Which hosts may send datagrams to an app: `address-dependent`, those that the app has sent one
     /// to, or `endpoint-independent`, all that know the host's port (RFC 4787) [default:
     /// address-dependent]
@@ -210,7 +214,8 @@ pub(crate) struct UpOptions {
     pub(crate) log_file: Option<PathBuf>,
     /// Start no gateway: stay with the one that runs, and with those that follow it. Exit code 1
     /// when none has run for 60 s
-    #[arg(long, conflicts_with_all = ["relay", "relay_arg", "lanes", "tap", "mtu", "subnet", "no_host_loopback", "host_ports", "udp_filtering", "no_offload",
+    #[arg(long, conflicts_with_all = ["relay", "relay_arg", "lanes", "tap", "mtu", "subnet", "no_host_loopback", "host_ports", "rebind_domain_ok",
+        "udp_filtering", "no_offload",
         "publish", "no_publish", "outside", "via", "via_except", "config", "if_needed"])]
     pub(crate) attach: bool,
 }
@@ -228,6 +233,7 @@ impl UpOptions {
             subnet: self.subnet,
             no_host_loopback: self.no_host_loopback.then_some(true),
             host_ports: (!self.host_ports.is_empty()).then_some(self.host_ports),
+            rebind_domain_ok: (!self.rebind_domain_ok.is_empty()).then_some(self.rebind_domain_ok),
             udp_filtering: self.udp_filtering,
             no_offload: self.no_offload.then_some(true),
             publish: self.publish,

@@ -110,6 +110,11 @@ pub(crate) fn status(status: &Status) -> String {
         );
         lines.push(("shares", words));
     }
+    if let Some(rebind) = &status.rebind {
+        let words = format!("{} DNS answers named the host and lost these addresses", rebind.answers);
+        let names = rebind.names.iter().rev().take(4).cloned();
+        lines.push(("rebind", format!("{words}; the last names: {}", list(names))));
+    }
     if let Some(keep_alive) = &status.keep_alive {
         lines.push(("kept up", keep_alive_words(keep_alive)));
     }

@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 pub struct HostFacts {
     /// Name and version of the operating system, for people.
     pub system: String,
+    /// The host's own names, with the DNS suffixes that it has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
     /// Whether the host has a route to the IPv6 internet.
     pub ipv6: bool,
     /// The host's routes and connected subnets in CIDR form (`10.0.0.0/8`), without default routes.

@@ -124,6 +124,8 @@ pub fn failure(query: &[u8], code: u8) -> Vec<u8> {
     answer
 }
 
+/// Response code of an answer (RFC 1035 4.1.1).
+pub const NO_ERROR: u8 = 0;
 /// Response code of a server that failed (RFC 1035 4.1.1).
 pub const SERVFAIL: u8 = 2;
 /// Response code of a refusal (RFC 1035 4.1.1).

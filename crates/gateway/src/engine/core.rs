@@ -7,6 +7,7 @@ use super::spread::{self, Binds, has_room, limit, pick};
 use super::terms::{fault_of, marks_of, marks_on_wire, no_answer, refusal, stack_hash};
 use crate::dns::connections::{Connection, Half};
 use crate::dns::front;
+use crate::dns::rebind::Filter;
 use crate::lane::Lane;
 use crate::limits::{FIRST_WINDOW, MAX_DNS_CONNECTIONS};
 use crate::network::Wish;
@@ -110,6 +111,8 @@ pub(crate) struct Core<D = Tap> {
     pub(crate) drops: ShellDrops,
     /// The proxy that connections go through.
     pub(crate) way_out: Option<Box<WayOut>>,
+    /// Keeps answers from naming the host.
+    pub(crate) rebind: Filter,
     /// When connections were refused for want of room.
     pub(crate) full: Full,
     /// What is to go back by the VM's own network.
@@ -150,7 +153,13 @@ pub(super) fn on_wire(flow: FlowId) -> wire::FlowId {
 }
 
 impl<D: Device> Core<D> {
-    pub(crate) fn new(tap: D, stack: Stack, plan: AddressPlan, wish: watch::Sender<Wish>, via: Option<Via>) -> Self {
+    pub(crate) fn new(
+        tap: D,
+        stack: Stack,
+        plan: AddressPlan,
+        wish: watch::Sender<Wish>,
+        (via, rebind): (Option<Via>, Filter),
+    ) -> Self {
         Self {
             tap,
             stack,
@@ -168,6 +177,7 @@ impl<D: Device> Core<D> {
             past_bytes: UpDown::default(),
             drops: ShellDrops::default(),
             way_out: via.map(|via| Box::new(WayOut::new(via, crate::seed()))),
+            rebind,
             full: Full::default(),
             elsewhere: Conversations::default(),
         }
@@ -431,10 +441,8 @@ impl<D: Device> Core<D> {
             Frame::Answer { request, by, message } => {
                 if let Some(question) = self.asked.take(lane, request) {
                     *self.dns_answers.entry(by).or_default() += 1;
-                    let is_outside = |ip| matches!(self.plan.classify(SocketAddr::new(ip, 1)), Target::Remote(_));
-                    let way_out = self.way_out.as_deref_mut();
-                    let named = way_out.and_then(|way_out| way_out.answer(message, is_outside));
-                    self.answered(now, &question, Some(named.unwrap_or_else(|| message.to_vec())));
+                    let answer = self.guarded(by, message);
+                    self.answered(now, &question, Some(answer));
                 }
             }
             Frame::NoAnswer { request, reason } => {
@@ -531,6 +539,7 @@ impl<D: Device> Core<D> {
     fn facts(&mut self, json: &[u8]) {
         match serde_json::from_slice::<HostFacts>(json) {
             Ok(facts) => {
+                self.rebind.set_host(&facts);
                 self.wish.send_if_modified(|wish| {
                     let new = Wish { carry: true, host: Some(facts), elsewhere: wish.elsewhere.clone() };
                     let changed = *wish != new;

@@ -10,11 +10,11 @@ use crate::lane::Lane;
 use crate::limits::FIRST_WINDOW;
 use crate::tap::Device;
 use stack::addresses::{GATEWAY6, HOST6};
-use stack::{Changes, FlowId, Ipv6, Owner, RequestId};
+use stack::{Changes, FlowId, Ipv6, Owner, RequestId, Target};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Instant;
-use wire::{Frame, Session};
+use wire::{AnsweredBy, Frame, Session};
 
 /// Where DNS servers listen (RFC 1035 4.2).
 const DNS_PORT: u16 = 53;
@@ -200,6 +200,23 @@ impl<D: Device> Core<D> {
             connection.take_back(now);
             self.dns_woken.push(flow);
         }
+    }
+
+    /// A relay's answer as an app gets it: one from outside names no address of the host, and with a
+    /// proxy it names stand-ins.
+    pub(super) fn guarded(&mut self, by: AnsweredBy, message: &[u8]) -> Vec<u8> {
+        let plan = &self.plan;
+        let filtered = match by {
+            // Whoever writes that file decides for the host.
+            AnsweredBy::HostsFile => None,
+            AnsweredBy::RawQuery | AnsweredBy::RecordQuery | AnsweredBy::Servers => {
+                self.rebind.filtered(message, |ip| plan.is_inside(ip))
+            }
+        };
+        let message = filtered.as_deref().unwrap_or(message);
+        let is_outside = |ip| matches!(plan.classify(SocketAddr::new(ip, 1)), Target::Remote(_));
+        let named = self.way_out.as_deref_mut().and_then(|way_out| way_out.answer(message, is_outside));
+        named.unwrap_or_else(|| message.to_vec())
     }
 
     /// Port 53 of the host's servers.

@@ -18,6 +18,7 @@ mod terms;
 use self::core::Core;
 use crate::allocator;
 use crate::control::Ask;
+use crate::dns::rebind::Filter;
 use crate::lane::{Lane, Turn};
 use crate::limits::{TAP_TURN_BYTES, TAP_TURN_FRAMES, WITHDRAW_AFTER};
 use crate::network::{Network, NetworkState, Wish};
@@ -84,6 +85,7 @@ pub(crate) struct Parts<D = Tap> {
     pub(crate) wish: watch::Sender<Wish>,
     pub(crate) mtu: u32,
     pub(crate) via: Option<Via>,
+    pub(crate) rebind: Filter,
 }
 
 /// The shell's clock.
@@ -95,7 +97,7 @@ pub(crate) fn now() -> Instant {
 impl<D: Device> Engine<D> {
     pub(crate) fn new(parts: Parts<D>, now: Instant) -> Self {
         Self {
-            core: Core::new(parts.tap, parts.stack, parts.plan, parts.wish, parts.via),
+            core: Core::new(parts.tap, parts.stack, parts.plan, parts.wish, (parts.via, parts.rebind)),
             lanes: parts.lanes,
             frame: vec![0; READ_BUFFER],
             asks: parts.asks,

@@ -4,7 +4,8 @@ use super::{Engine, spread};
 use crate::limits::{MAX_DNS_CONNECTIONS, MAX_PINGS};
 use crate::net::ways::Direct;
 use crate::status::{
-    Addresses4, Addresses6, DirectPrefix, FlowCounts, Limit, RelayStatus, State, Status, TapStatus, UpDown,
+    Addresses4, Addresses6, DirectPrefix, FlowCounts, Limit, RebindStatus, RelayStatus, State, Status, TapStatus,
+    UpDown,
 };
 use crate::tap::Device;
 use stack::addresses::{GATEWAY6, HOST6, PREFIX4, PREFIX6, VM6};
@@ -46,6 +47,7 @@ impl<D: Device> Engine<D> {
         drops.insert("dns".to_owned(), self.core.drops.dns);
         drops.insert("dns-share".to_owned(), self.core.drops.dns_share);
         drops.insert("dns-displaced".to_owned(), self.core.drops.dns_displaced);
+        drops.insert("rebind".to_owned(), self.core.rebind.count);
         drops.retain(|_, count| *count > 0);
         let relays = self.lanes.iter().filter_map(|lane| lane.session()).map(Session::flow_count).sum();
         let (relays_max, _) = spread::capacity(&mut self.lanes).unwrap_or_default();
@@ -88,6 +90,7 @@ impl<D: Device> Engine<D> {
             ],
             refused: self.core.full.status(now),
             displaced: self.core.full.displaced(now),
+            rebind: self.rebind(),
             network_error: self.network_state.error.clone(),
             // Other processes': the supervisor and the control socket add them.
             privileges: Vec::new(),
@@ -95,6 +98,12 @@ impl<D: Device> Engine<D> {
             no_ipv6: self.network_state.no_ipv6.clone(),
             via: self.core.way_out.as_ref().map(|way_out| way_out.status()),
         }
+    }
+
+    fn rebind(&self) -> Option<RebindStatus> {
+        let rebind = &self.core.rebind;
+        (rebind.count > 0)
+            .then(|| RebindStatus { answers: rebind.count, names: rebind.names.iter().cloned().collect() })
     }
 
     fn state(&mut self) -> State {

@@ -7,6 +7,7 @@ use super::messages::{EngineSettings, FromEngine, ToEngine};
 use super::relays::{Relay, Relays, Request, Starting};
 use crate::RunError;
 use crate::control::{Ask, MAX_WAITING};
+use crate::dns::rebind::Filter;
 use crate::engine::{Engine, Parts, now};
 use crate::lane::Lane;
 use crate::net::owners::Sockets;
@@ -99,7 +100,8 @@ async fn carry(
     if let Some(sockets) = sockets {
         stack.set_owners(Box::new(sockets));
     }
-    let parts = Parts { tap, stack, plan, lanes, asks, network, wish, mtu, via };
+    let rebind = Filter::new(settings.rebind_domain_ok);
+    let parts = Parts { tap, stack, plan, lanes, asks, network, wish, mtu, via, rebind };
     let mut engine = Engine::new(parts, now());
     let mut up = Some(|status: &crate::Status| {
         // The queue is as good as empty, and without a supervisor nobody wants to know.

@@ -1,6 +1,7 @@
 //! What the gateway's processes say to each other. See [`super`] for who they are.
 
 use super::confine::Confined;
+use crate::dns::rebind::Domain;
 use crate::net::Mode;
 use crate::network::Fixed;
 use crate::status::Status;
@@ -78,6 +79,7 @@ pub(crate) struct EngineSettings {
     pub(crate) host_access: HostAccess,
     pub(crate) udp_filtering: Filtering,
     pub(crate) via: Option<ViaSettings>,
+    pub(crate) rebind_domain_ok: Vec<Domain>,
 }
 
 /// A relay that was started.

@@ -166,6 +166,7 @@ impl Processes {
             host_access: settings.host_access.clone(),
             udp_filtering: settings.udp_filtering.0,
             via: settings.via.as_ref().map(crate::via::Via::settings),
+            rebind_domain_ok: settings.rebind_domain_ok.clone(),
         };
         let descriptors = vec![tap.file.into(), network];
         let start = Parcel { message: ToEngine::Start(Box::new(start)), descriptors };

@@ -27,6 +27,7 @@ pub fn facts() -> HostFacts {
     let subnets = routes.iter().filter(|route| route.prefix > 0 && is_of_use(route)).take(MOST_ROUTES);
     HostFacts {
         system: format!("Windows {major}.{minor}.{build}"),
+        names: names(&adapters),
         ipv6,
         routes: subnets.map(|route| format!("{}/{}", route.to, route.prefix)).collect(),
         dns_servers: servers().iter().map(ToString::to_string).collect(),
@@ -37,6 +38,23 @@ pub fn facts() -> HostFacts {
         wslconfig: wslconfig(),
         wsl: Some(wsl_host()),
     }
+}
+
+/// The domain in which the NAT of Windows, WSL's as well, serves this machine's own name (Internet
+/// Connection Sharing, `DomainName` in the registry).
+const NAT_DOMAIN: &str = "mshome.net";
+
+/// This machine's own names: with its domain, and with the suffix of each network that it is in.
+fn names(adapters: &[adapters::Adapter]) -> Vec<String> {
+    let [host, full] = adapters::computer_names();
+    let suffixes = adapters.iter().take(MOST_ADAPTERS).map(|adapter| adapter.dns_suffix.as_str()).chain([NAT_DOMAIN]);
+    let suffixes = suffixes.filter(|suffix| !suffix.is_empty());
+    let suffixed = host.iter().flat_map(|host| suffixes.clone().map(move |suffix| format!("{host}.{suffix}")));
+    let mut names: Vec<String> = suffixed.collect();
+    names.extend(host.clone().into_iter().chain(full));
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// Whether routes lead to the IPv6 internet. A table without any IPv6 route at all, as Wine gives it, says nothing: then a
@@ -190,6 +208,7 @@ mod tests {
             addresses: vec![("2001:db8::1".parse().unwrap(), 64)],
             gateways: Vec::new(),
             dns_servers: Vec::new(),
+            dns_suffix: String::new(),
             metric: 25,
             mtu: 1500,
         }

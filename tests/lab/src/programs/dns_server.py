@@ -1,5 +1,8 @@
 """A nameserver for the lab, by UDP and TCP: `dns_server.py ADDRESS`. It has something of every type under lab.test, and says no in
-every way that a server can. Answers larger than the asker takes over UDP are truncated, as RFC 6891 has it."""
+every way that a server can. Answers larger than the asker takes over UDP are truncated, as RFC 6891 has it.
+
+A name of any zone that begins with addresses in hexadecimal has these addresses, as a zone's owner may choose them:
+`ip-7f000001.ip-cb00710a.evil.test` is 127.0.0.1 and 203.0.113.10. Such answers are said to be authentic (AD)."""
 import socket, struct, sys, threading, time
 
 A, NS, CNAME, SOA, PTR, MX, TXT, AAAA, SRV, OPT, HTTPS, CAA = 1, 2, 5, 6, 12, 15, 16, 28, 33, 41, 65, 257
@@ -45,6 +48,18 @@ NAMES = {owner for owner, _ in RECORDS}
 CODES = {"servfail": 2, "notimp": 4, "refused": 5}
 
 
+def spelled(owner, kind):
+    """The records that a name spells; an HTTPS record has the addresses as hints (RFC 9460)."""
+    spelled = [bytes.fromhex(label[3:]) for label in owner.split(".") if label.startswith("ip-")]
+    if not spelled:
+        return None
+    v4, v6 = ([ip for ip in spelled if len(ip) == length] for length in (4, 16))
+    if kind == HTTPS:
+        hints = [(key, b"".join(ips)) for key, ips in ((4, v4), (6, v6)) if ips]
+        return [struct.pack("!H", 1) + b"\0" + b"".join(struct.pack("!2H", key, len(ips)) + ips for key, ips in hints)]
+    return {A: v4, AAAA: v6}.get(kind, [])
+
+
 def question(message):
     labels, at = [], 12
     while message[at]:
@@ -74,7 +89,11 @@ def answer(message, over_udp):
     if first == "slow":
         time.sleep(1)
     answers, authority, code = [], [], CODES.get(first, 0)
-    if first.startswith("number"):
+    chosen = spelled(owner, kind)
+    authentic = 0 if chosen is None else 0x0020
+    if chosen is not None:
+        answers = [record(owner, kind, data) for data in chosen]
+    elif first.startswith("number"):
         answers = [record(owner, A, struct.pack("!I", int(first[6:])))] if kind == A else []
     elif (owner, kind) in RECORDS:
         answers = [record(owner, kind, data) for data in RECORDS[owner, kind]]
@@ -88,7 +107,7 @@ def answer(message, over_udp):
     def whole(flags, answers, authority):
         counts = struct.pack("!4H", 1, len(answers), len(authority), len(option))
         body = b"".join(answers + authority + option)
-        return message[:2] + struct.pack("!H", 0x8180 | flags | code) + counts + message[12:end] + body
+        return message[:2] + struct.pack("!H", 0x8180 | authentic | flags | code) + counts + message[12:end] + body
 
     full = whole(0, answers, authority)
     return whole(0x0200, [], []) if over_udp and len(full) > most else full

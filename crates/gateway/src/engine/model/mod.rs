@@ -24,6 +24,7 @@ use self::program::{Act, Answering, Dice, Program, Reply, What};
 use self::relay::{Asleep, Relay};
 use self::vm::Vm;
 use super::{Engine, Parts};
+use crate::dns::rebind::Filter;
 use crate::lane::Lane;
 use crate::limits::HELLO_PATIENCE;
 use crate::network::{Network, NetworkState, Told, Wish};
@@ -112,7 +113,7 @@ impl World {
         let tap = Nic { inbox: Default::default(), outbox: Vec::new(), offload };
         let network = Network { states };
         let mtu = u32::try_from(setting.mtu).unwrap();
-        let parts = Parts { tap, stack, plan, lanes, asks, network, wish, mtu, via: None };
+        let parts = Parts { tap, stack, plan, lanes, asks, network, wish, mtu, via: None, rebind: Filter::default() };
         let mut dice = Dice(program.seed);
         Self {
             program: program.clone(),

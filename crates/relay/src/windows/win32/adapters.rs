@@ -19,7 +19,9 @@ use windows_sys::Win32::NetworkManagement::IpHelper::{
 };
 use windows_sys::Win32::NetworkManagement::Ndis::IfOperStatusUp;
 use windows_sys::Win32::Networking::WinSock::{ADDRESS_FAMILY, AF_UNSPEC, SOCKET_ADDRESS};
-use windows_sys::Win32::System::SystemInformation::OSVERSIONINFOW;
+use windows_sys::Win32::System::SystemInformation::{
+    COMPUTER_NAME_FORMAT, ComputerNameDnsFullyQualified, ComputerNameDnsHostname, GetComputerNameExW, OSVERSIONINFOW,
+};
 
 functions! {
     struct IpHelper from "iphlpapi.dll" {
@@ -48,6 +50,8 @@ pub(crate) struct Adapter {
     pub(crate) addresses: Vec<(IpAddr, u8)>,
     pub(crate) gateways: Vec<IpAddr>,
     pub(crate) dns_servers: Vec<IpAddr>,
+    /// The domain of this machine's name on the adapter's network; may be empty.
+    pub(crate) dns_suffix: String,
     pub(crate) metric: u32,
     pub(crate) mtu: u32,
 }
@@ -92,11 +96,12 @@ fn adapter(of: &IP_ADAPTER_ADDRESSES_LH) -> Adapter {
         unsafe { socket_address(address.lpSockaddr) }.map(|address| address.ip())
     };
     // SAFETY: each of the lists and strings is in the buffer that `of` is in.
-    let (addresses, gateways, servers, name, description) = unsafe {
+    let (addresses, gateways, servers, suffix, name, description) = unsafe {
         (
             list(of.FirstUnicastAddress.cast_const(), |a| a.Next.cast_const()),
             list(of.FirstGatewayAddress.cast_const(), |a| a.Next.cast_const()),
             list(of.FirstDnsServerAddress.cast_const(), |a| a.Next.cast_const()),
+            text(of.DnsSuffix),
             text(of.FriendlyName),
             text(of.Description),
         )
@@ -111,9 +116,27 @@ fn adapter(of: &IP_ADAPTER_ADDRESSES_LH) -> Adapter {
         addresses: addresses.filter_map(|a| Some((ip(&a.Address)?, a.OnLinkPrefixLength))).collect(),
         gateways: gateways.filter_map(|a| ip(&a.Address)).collect(),
         dns_servers: servers.filter_map(|a| ip(&a.Address)).collect(),
+        dns_suffix: suffix.unwrap_or_default(),
         metric: of.Ipv4Metric,
         mtu: of.Mtu,
     }
+}
+
+/// This machine's name in the DNS, without its domain and with it.
+pub(crate) fn computer_names() -> [Option<String>; 2] {
+    [ComputerNameDnsHostname, ComputerNameDnsFullyQualified].map(computer_name)
+}
+
+fn computer_name(form: COMPUTER_NAME_FORMAT) -> Option<String> {
+    // No name of the DNS is longer (RFC 1035 section 2.3.4); the zero at its end is counted going in, not
+    // coming out.
+    let mut units = [0_u16; 256];
+    let mut length = units.len() as u32;
+    // SAFETY: the buffer has as many units as the length says, and both outlive the call (Microsoft's
+    // page of `GetComputerNameExW`).
+    let is_told = unsafe { GetComputerNameExW(form, units.as_mut_ptr(), &raw mut length) } != 0;
+    let name = units.get(..length as usize).filter(|name| is_told && !name.is_empty())?;
+    Some(String::from_utf16_lossy(name))
 }
 
 /// All routes.
