@@ -311,6 +311,9 @@ pub struct Tunnel {
     pub full: Option<u64>,
     /// What the machine refused when its processes gave up their rights, each with the process.
     pub unconfined: Vec<String>,
+    /// Names whose DNS answers named the host and lost these addresses, the newest last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rebind: Vec<String>,
 }
 
 /// See [`Tunnel::state`].

@@ -302,6 +302,7 @@ pub(crate) fn with_tunnel(mut facts: Facts) -> Facts {
         last_error: None,
         full: None,
         unconfined: Vec::new(),
+        rebind: Vec::new(),
     };
     let mut device = link("underpass0", &["198.18.64.2/28"]);
     device.kind = Some("tun".to_owned());

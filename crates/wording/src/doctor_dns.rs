@@ -177,4 +177,14 @@ sentences! {
     TUNNELING_OFF_CAUSE:
         "Names are asked for by packets, which a VPN can drop or lead to another server. It works now; with a VPN it may not.",
         "域名查询以普通数据包发送，VPN 可能丢弃它们或转给别的服务器。现在可以使用，连上 VPN 后未必。";
+    /// Check.
+    REBIND: "No DNS answer names this machine", "没有 DNS 应答指向本机";
+    /// Seen.
+    REBIND_SEEN: "The DNS answer for {name} named loopback or Windows itself. The tunnel dropped that address.", "{name} 的 DNS 应答指向环回地址或 Windows 自身，隧道已丢弃该地址。";
+    /// Cause.
+    REBIND_CAUSE:
+        "Such an answer leads programs to services of Windows that are meant for Windows alone (DNS rebinding). Some names do so on purpose, such as lvh.me or a company's name for this computer.",
+        "这类应答会把程序引到只供 Windows 自己使用的服务（DNS 重绑定）。也有域名是有意这样设置的，例如 lvh.me，或者公司为这台电脑设置的名称。";
+    /// Fix.
+    REBIND_FIX: "If you trust the name, exempt it, or the domain that it is in, when the tunnel starts:", "如果信任该域名，可在启动隧道时放行它或它所属的域：";
 }

@@ -89,7 +89,35 @@ pub(super) const CHECKS: &[Check] = &[
         hop: Some(Place::Resolver),
         find: system,
     },
+    Check {
+        id: "dns-rebind",
+        area: Area::Dns,
+        severity: Severity::Hint,
+        description: &say::REBIND,
+        needs: Needs::Facts,
+        hop: None,
+        find: rebind,
+    },
 ];
+
+/// Names that are shown at most, the newest.
+const MOST_NAMES: usize = 3;
+
+/// Whether somebody's answers named this machine or Windows. Nothing is broken, unless the name is the
+/// user's own.
+fn rebind(view: &View<'_>) -> Option<Found> {
+    let names = view.facts.tunnel.rebind.iter().rev().take(MOST_NAMES);
+    let evidence: Vec<Text> = names.map(|name| say::REBIND_SEEN.with("name", name)).collect();
+    let newest = view.facts.tunnel.rebind.last()?;
+    Some(Found {
+        evidence,
+        cause: say::REBIND_CAUSE.text(),
+        fix: vec![
+            Step::Say(say::REBIND_FIX.text()),
+            fixes::run(Shell::Powershell, &[&format!("wsl -d underpass up --rebind-domain-ok {newest}")]),
+        ],
+    })
+}
 
 fn is_of_file(asked: &Asked) -> bool {
     matches!(asked, Asked::Nameserver(_))

@@ -133,8 +133,9 @@ impl Filter {
     /// Counts an answer. Each name is logged once while it is remembered.
     fn note(&mut self, name: String, address: IpAddr) {
         self.count += 1;
-        // Resolvers that block advertisements answer with 0.0.0.0 all day long.
-        if address.is_unspecified() || self.names.contains(&name) {
+        // Resolvers that block advertisements answer with 0.0.0.0 all day long. What is no name of a host is
+        // looked up by no ordinary program, and has no place in a command that somebody is told to type.
+        if address.is_unspecified() || self.names.contains(&name) || name.parse::<Domain>().is_err() {
             return;
         }
         tracing::warn!(

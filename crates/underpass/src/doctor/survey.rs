@@ -120,6 +120,7 @@ pub(super) fn tunnel(status: Option<Status>) -> Tunnel {
         // What a relay said that was replaced long ago is nothing that is wrong now.
         full: full(&status),
         unconfined: unconfined(&status),
+        rebind: status.rebind.as_ref().map_or_else(Vec::new, |rebind| rebind.names.clone()),
         last_error: status.network_error.clone().or_else(|| (state != TunnelState::Up).then(of_relays).flatten()),
     }
 }

@@ -121,8 +121,15 @@ fn tunneling_off() -> Facts {
     facts
 }
 
+fn rebinding() -> Facts {
+    let mut facts = with_tunnel(nat());
+    facts.tunnel.rebind = ["a", "b", "c", "d"].map(|name| format!("{name}.evil.test")).into();
+    facts
+}
+
 pub(super) fn broken() -> Vec<Facts> {
     vec![
+        rebinding(),
         wrong_servers(),
         intercepted(),
         windows_resolves_not(),
@@ -394,4 +401,13 @@ fn a_server_with_a_zone_is_one_server() {
     asked(&mut facts, zoned, NameKind::Public, Answer::NotTried);
     asked(&mut facts, Asked::System, NameKind::Public, SILENT);
     assert!(!judge(&facts, None).is_well());
+}
+
+#[test]
+fn answers_that_named_the_host_are_shown_the_newest_first() {
+    let finding = only(&rebinding(), "dns-rebind");
+    let text = said(&finding);
+    assert!(text.contains("--rebind-domain-ok d.evil.test") && finding.severity == Severity::Hint, "{text}");
+    let shown = ["a", "b", "c", "d"].map(|name| text.contains(&format!("for {name}.evil.test named")));
+    assert_eq!(shown, [false, true, true, true], "{text}");
 }

@@ -176,7 +176,10 @@ fn names_are_remembered_once_and_few_of_them() {
         }
     }
     filtered(&mut filter, &response("blocked.test.", vec![data(ip("0.0.0.0"))]));
-    assert_eq!((filter.names.len(), filter.count), (MAX_REBIND_NAMES, 2 * MAX_REBIND_NAMES as u64 + 3));
+    let mut odd = response("evil.test.", vec![data(ip("127.0.0.1"))]);
+    odd.queries[0].set_name(Name::from_labels([&b"a;reboot"[..], b"evil", b"test"]).unwrap());
+    filtered(&mut filter, &odd);
+    assert_eq!((filter.names.len(), filter.count), (MAX_REBIND_NAMES, 2 * MAX_REBIND_NAMES as u64 + 4));
     assert_eq!((filter.names[0].as_str(), filter.names.back().unwrap().as_str()), ("n1.evil.test", "n16.evil.test"));
 }
 
