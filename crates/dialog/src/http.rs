@@ -107,7 +107,7 @@ fn status_line(header: &[u8]) -> Result<(u16, String), DialogError> {
         return Err(DialogError::Malformed("its first line is no status line of HTTP/1"));
     }
     let status = code.parse().unwrap_or_default();
-    Ok((status, printable(parts.next().unwrap_or_default())))
+    Ok((status, shown(parts.next().unwrap_or_default())))
 }
 
 fn lines(header: &[u8]) -> impl Iterator<Item = String> {
@@ -123,19 +123,19 @@ fn schemes(header: &[u8]) -> String {
             continue;
         }
         for challenge in value.split(',') {
-            let word = printable(challenge.split_whitespace().next().unwrap_or_default());
+            let word = shown(challenge.split_whitespace().next().unwrap_or_default());
             // Parameters of a challenge (`realm="a, b"`) are parted by commas as well.
             if !word.is_empty() && !word.contains(['=', '"']) && !names.contains(&word) {
                 names.push(word);
             }
         }
     }
-    printable(&names.join(", "))
+    shown(&names.join(", "))
 }
 
 /// Without what a terminal might act on, and not too long.
-fn printable(text: &str) -> String {
-    text.trim().chars().filter(|letter| !letter.is_control()).take(MOST_WORDS).collect()
+fn shown(text: &str) -> String {
+    wording::printable_line(text.trim()).chars().take(MOST_WORDS).collect()
 }
 
 /// RFC 4648 section 4.

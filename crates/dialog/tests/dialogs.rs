@@ -88,6 +88,9 @@ fn refusals_of_http_proxies_say_what_to_do() {
     }
     let colours = refusal("http://proxy:1", b"HTTP/1.1 500 \x1b[31mred\x07\r\n\r\n").to_string();
     assert!(!colours.contains(char::is_control), "{colours:?}");
+    // Marks that turn the direction of letters are no control characters (UAX 9).
+    let turned = refusal("http://proxy:1", "HTTP/1.1 500 a\u{202e}b\u{2066}c\r\n\r\n".as_bytes()).to_string();
+    assert_eq!(wording::printable(&turned), turned, "{turned:?}");
 }
 
 #[test]

@@ -13,7 +13,6 @@
 mod file;
 mod folder;
 mod peer;
-mod printable;
 mod search;
 mod state;
 mod walk;
@@ -21,7 +20,6 @@ mod walk;
 pub use file::{FileTraits, Read, write_output};
 pub use folder::{Folder, Removal};
 pub use peer::is_trusted_peer;
-pub use printable::{printable, printable_json, printable_line};
 pub use search::{trusted_folders, trusted_path, trusted_program};
 pub use state::{is_own_home, state_folder};
 pub use walk::located;

@@ -15,7 +15,6 @@ mod show;
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser as _};
 use cli::{Cli, Command, KeepAliveOptions, ServiceCommand, StatusOptions, UpOptions};
-use foreign::{printable, printable_json};
 use gateway::config::{Choices, RUNTIME_DIR, VIA_VARIABLE};
 use gateway::reach::reaches_without_tunnel;
 use gateway::via::Secret;
@@ -26,6 +25,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
+use wording::{printable, printable_json};
 
 #[global_allocator]
 static ALLOCATOR: gateway::allocator::Allocator = gateway::allocator::Allocator;

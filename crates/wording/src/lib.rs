@@ -152,6 +152,10 @@ macro_rules! sentences {
     };
 }
 
+mod printable;
+
+pub use printable::{printable, printable_json, printable_line};
+
 pub mod common;
 pub mod doctor;
 pub mod doctor_dns;
@@ -220,7 +224,11 @@ mod tests {
     fn every_module_is_in_the_test_above() {
         let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap();
         let modules: BTreeSet<_> = files.map(|file| file.unwrap().path().file_stem().unwrap().to_owned()).collect();
-        let known = MODULES.iter().map(|(name, _)| std::ffi::OsString::from(name)).chain(["lib".into()]).collect();
+        let known = MODULES
+            .iter()
+            .map(|(name, _)| std::ffi::OsString::from(name))
+            .chain(["lib", "printable"].map(Into::into))
+            .collect();
         assert_eq!(modules, known);
     }
 

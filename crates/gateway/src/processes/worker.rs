@@ -6,7 +6,7 @@ use super::link::Link;
 use super::supervisor::Logs;
 use super::{Role, audit};
 use crate::relay_process::next_line;
-use foreign::printable;
+use wording::printable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;

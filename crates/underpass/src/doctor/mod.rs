@@ -64,7 +64,7 @@ pub(crate) fn run(
     let text = if options.json {
         let document = Document::new(&gathered.facts, &diagnosis, language);
         let document = serde_json::to_string_pretty(&document).context("the findings cannot be told as JSON")? + "\n";
-        foreign::printable_json(&document).into_owned()
+        wording::printable_json(&document).into_owned()
     } else {
         let colour = if out.is_terminal() { Colour::Ansi } else { Colour::None };
         doctor::text::render(&diagnosis, language, colour)
@@ -72,7 +72,7 @@ pub(crate) fn run(
     // Whoever closed standard output does not want to know.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     for text in unseen {
-        let _ = writeln!(std::io::stderr(), "underpass: {}", foreign::printable(&text.say(language)));
+        let _ = writeln!(std::io::stderr(), "underpass: {}", wording::printable(&text.say(language)));
     }
     Ok(if diagnosis.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

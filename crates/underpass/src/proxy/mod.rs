@@ -80,7 +80,7 @@ impl Voice {
     /// To the person, also where standard output is a shell's.
     fn aside(self, text: &Text) {
         // If standard error is closed nobody can be told.
-        let _ = writeln!(io::stderr(), "underpass: {}", foreign::printable(&self.say(text)));
+        let _ = writeln!(io::stderr(), "underpass: {}", wording::printable(&self.say(text)));
     }
 
     fn tell(self, text: &Text) {

@@ -80,7 +80,7 @@ impl Steps {
 
 /// A part of a line, at once.
 fn write(text: &str) {
-    write_exactly(&foreign::printable(text));
+    write_exactly(&wording::printable(text));
 }
 
 fn write_exactly(text: &str) {

@@ -200,7 +200,7 @@ impl Machine {
 /// A line on standard error; if that is closed nobody can be told.
 pub(crate) fn complain(line: &str) {
     use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "underpass: {}", foreign::printable(line));
+    let _ = writeln!(std::io::stderr(), "underpass: {}", wording::printable(line));
 }
 
 /// The distros that run, where Windows tells them.
