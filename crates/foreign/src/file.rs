@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
 /// What a file is besides its bytes.
@@ -75,8 +75,9 @@ impl Folder {
         Ok(Some(Read { bytes, traits }))
     }
 
-    /// Opens a regular file to write at its end, and makes it where it is missing; a link is not
-    /// followed, and a pipe does not block. Root refuses a file with another name: where the kernel's
+    /// Opens a regular file to write at its end, and makes it where it is missing, or a character device of
+    /// root's such as `/dev/null`; a link is not followed, and a pipe does not block. A device of another
+    /// user's is a terminal, which that user could stop and read from. Root refuses a file with another name: where the kernel's
     /// `fs.protected_hardlinks` is 0, its default, any user can give a file of root's a name.
     ///
     /// # Errors
@@ -86,8 +87,10 @@ impl Folder {
         let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = File::from(openat(self.descriptor(), name.as_ref(), flags, Mode::from_raw_mode(0o666))?);
         let found = file.metadata()?;
-        if !found.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+        let is_device = found.file_type().is_char_device() && found.uid() == 0;
+        if !found.is_file() && !is_device {
+            let text = "it is neither a regular file nor a character device of root's";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         if found.nlink() > 1 && rustix::process::geteuid().is_root() {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the file has another name (a hard link)"));

@@ -1,12 +1,17 @@
 //! Where the log goes: standard error, or a file that never grows beyond its bound.
 
 use anyhow::Context as _;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal as _, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 /// Bytes of a log file; one older file of that size is kept beside it.
 const FILE_BYTES: u64 = 1024 * 1024;
@@ -20,8 +25,9 @@ static FILE: OnceLock<Mutex<Bounded>> = OnceLock::new();
 /// The file cannot be written.
 pub(crate) fn start(level: &str, file: Option<&Path>) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
-    let log = tracing_subscriber::fmt().with_env_filter(filter);
-    match file {
+    let log = tracing_subscriber::fmt().with_env_filter(filter).fmt_fields(fields());
+    // What the link leads to may be a pipe, or the terminal of the user who called sudo: it is open already.
+    match file.filter(|path| *path != Path::new(STANDARD_ERROR)) {
         Some(path) => {
             let file = Bounded::open(path, FILE_BYTES)
                 .with_context(|| format!("the log file {} cannot be written: check --log-file", path.display()))?;
@@ -36,7 +42,7 @@ pub(crate) fn start(level: &str, file: Option<&Path>) -> anyhow::Result<()> {
 /// Sends the log of a process that `underpass up` started to it: by standard error, which it reads line by line.
 pub(crate) fn start_for_supervisor(level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).init();
+    tracing_subscriber::fmt().with_env_filter(filter).fmt_fields(fields()).with_writer(io::stderr).with_ansi(false).init();
 }
 
 /// Writes a line of such a process to this one's log.
@@ -60,6 +66,23 @@ impl Write for Shared {
     fn flush(&mut self) -> io::Result<()> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
     }
+}
+
+/// As `--log-file`: standard error.
+const STANDARD_ERROR: &str = "/dev/stderr";
+
+/// How an event's words are written: what others said is in them, such as a relay, and a terminal must
+/// not obey it. Colours are written around them, so this cannot be done to the whole line.
+fn fields() -> impl for<'writer> FormatFields<'writer> + Send + Sync + 'static {
+    let one = |writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug| {
+        let text = format!("{value:?}");
+        let text = wording::printable(&text);
+        match field.name() {
+            "message" => write!(writer, "{text}"),
+            name => write!(writer, "{name}={text}"),
+        }
+    };
+    debug_fn(one).delimited(" ")
 }
 
 /// A file that is put aside (as `NAME.old`) and begun anew before it grows beyond a bound.
@@ -105,6 +128,52 @@ impl Write for Bounded {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Keeps what is logged.
+    #[derive(Clone, Default)]
+    struct Kept(std::sync::Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_terminal_obeys_nothing_that_others_said() {
+        for ansi in [false, true] {
+            let kept = Kept::default();
+            let writer = kept.clone();
+            let log = tracing_subscriber::fmt().fmt_fields(fields()).with_writer(move || writer.clone());
+            tracing::subscriber::with_default(log.with_ansi(ansi).finish(), || {
+                let said = "a\u{1b}]0;b\u{9b}2J\u{202e}c";
+                tracing::warn!(lane = 0, said, error = %said, "the relay says: {said}\nand more");
+            });
+            let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+            // What is coloured is not what others said.
+            let plain = text.replace("\u{1b}[0m", "").replace("\u{1b}[2m", "").replace("\u{1b}[33m", "");
+            assert_eq!(wording::printable(&plain), plain, "{text:?}");
+            let shown = "the relay says: a\u{fffd}]0;b\u{fffd}2J\u{fffd}c\nand more lane=0 said=";
+            assert!(plain.contains(shown) && plain.contains("error=a\u{fffd}]0;b"), "{plain:?}");
+        }
+    }
+
+    #[test]
+    fn the_log_may_go_to_a_device_of_roots_and_to_no_other() {
+        let mut log = Bounded::open(Path::new("/dev/null"), 10).unwrap();
+        for _ in 0..10 {
+            log.write_all(b"0123456789").unwrap();
+        }
+        assert!(!Path::new("/dev/null.old").exists());
+        for other in ["/dev/log", "/tmp", "/dev/fd"] {
+            assert!(Bounded::open(Path::new(other), 10).is_err(), "{other}");
+        }
+    }
 
     #[test]
     fn a_log_file_keeps_the_last_lines_within_its_bound() {

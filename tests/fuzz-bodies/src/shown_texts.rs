@@ -1,6 +1,6 @@
 //! What is shown of others: texts without secrets and without what a terminal obeys, and what programs tell each other as JSON.
 
-use foreign::{printable, printable_json, printable_line};
+use wording::{printable, printable_json, printable_line};
 use gateway::Status;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
