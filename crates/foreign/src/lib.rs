@@ -21,7 +21,7 @@ pub use file::{FileTraits, Read, write_output};
 pub use folder::{Folder, Removal};
 pub use peer::is_trusted_peer;
 pub use search::{trusted_folders, trusted_path, trusted_program};
-pub use state::{is_own_home, state_folder};
+pub use state::{STATE_MODE, is_own_home, state_folder};
 pub use walk::located;
 
 /// Whether a user is root or the one that this process runs as: nobody else's files, links and

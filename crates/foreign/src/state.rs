@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 /// Root's own place.
 const OF_ROOT: &str = "/var/lib/underpass";
 
+/// The mode of that folder and of those above it, where they are made. Whoever runs the command with a
+/// umask of 0 lets nobody else write there.
+pub const STATE_MODE: u32 = 0o755;
+
 /// The folder of a command's memory. For a user it is in the home folder (XDG Base Directory,
 /// `$XDG_STATE_HOME`, which is `named`). Root's is not, since `HOME` may be that of the user who called
 /// sudo, and root would obey what that user wrote there; `named` counts for root only if nobody else

@@ -2,7 +2,7 @@
 
 use super::files::text;
 use crate::facts::{Mention, Remembered};
-use foreign::{FileTraits, Folder};
+use foreign::{FileTraits, Folder, STATE_MODE};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write as _};
 use std::net::IpAddr;
@@ -35,11 +35,11 @@ struct Seen {
     gateways: Vec<IpAddr>,
 }
 
-/// Where it is kept (XDG Base Directory, `$XDG_STATE_HOME`).
+/// Where it is kept; see [`foreign::state_folder`].
 #[must_use]
 pub fn place(variable: impl Fn(&str) -> Option<String>, home: &Path) -> PathBuf {
-    let state = variable("XDG_STATE_HOME").filter(|path| path.starts_with('/')).map(PathBuf::from);
-    state.unwrap_or_else(|| home.join(".local/state")).join("underpass/seen.json")
+    let named = variable("XDG_STATE_HOME").map(PathBuf::from);
+    foreign::state_folder(named.as_deref(), home).join("seen.json")
 }
 
 /// What is remembered. Addresses that this machine has now are nothing that was.
@@ -67,7 +67,7 @@ pub fn keep(file: &Path, vm: &[IpAddr], gateways: &[IpAddr]) -> io::Result<()> {
         kept.drain(..kept.len().saturating_sub(MOST));
     }
     let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else { return Ok(()) };
-    let (folder, _) = Folder::make(folder, 0o777)?;
+    let (folder, _) = Folder::make(folder, STATE_MODE)?;
     let text = serde_json::to_vec(&seen)?;
     folder.replace(name, FileTraits { mode: None, owner: None }, |file| file.write_all(&text))
 }
@@ -118,14 +118,17 @@ mod tests {
         fs::remove_dir_all(&folder).unwrap();
     }
 
+    /// The user's own rules are those of the folder (`foreign/tests/state.rs`).
     #[test]
-    fn the_file_is_where_such_files_are() {
-        let home = Path::new("/home/me");
-        assert_eq!(place(|_| None, home), Path::new("/home/me/.local/state/underpass/seen.json"));
-        assert_eq!(place(|_| Some("/s".to_owned()), home), Path::new("/s/underpass/seen.json"));
-        assert_eq!(
-            place(|_| Some("relative".to_owned()), home),
-            Path::new("/home/me/.local/state/underpass/seen.json")
-        );
+    fn root_keeps_it_in_its_own_place_whatever_a_home_folder_and_a_variable_say() {
+        let (home, folder) = (Path::new("/home/me"), std::env::temp_dir());
+        let named = |name: &str| (name == "XDG_STATE_HOME").then(|| folder.display().to_string());
+        if rustix::process::geteuid().is_root() {
+            let own = Path::new("/var/lib/underpass/seen.json");
+            assert_eq!((place(named, home).as_path(), place(|_| None, home).as_path()), (own, own));
+        } else {
+            assert_eq!(place(|_| None, home), home.join(".local/state/underpass/seen.json"));
+            assert_eq!(place(named, home), folder.join("underpass/seen.json"));
+        }
     }
 }

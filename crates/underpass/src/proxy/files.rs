@@ -82,7 +82,8 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Option<String>> {
 /// Makes the folders that a file needs, and gives those that were not there, the outermost first.
 pub(super) fn make_folders(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let Some(folder) = path.parent() else { bail!("{} is no file's place", path.display()) };
-    let made = Folder::make(folder, 0o777).with_context(|| format!("{} cannot be made", folder.display()));
+    let made =
+        Folder::make(folder, foreign::STATE_MODE).with_context(|| format!("{} cannot be made", folder.display()));
     made.map(|(_, made)| made)
 }
 
