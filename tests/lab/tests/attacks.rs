@@ -394,6 +394,7 @@ const OWN: &str = r#"
 set -e
 mount --bind "$1" /var/lib
 shift
+umask 0
 exec "$@"
 "#;
 
@@ -493,6 +494,33 @@ fn root_does_not_obey_what_a_user_says_was_changed() {
 }
 
 #[test]
+fn root_takes_back_no_change_of_settings_that_a_user_says_was_made() {
+    if lab_or_skip().is_none() {
+        return;
+    }
+    let homes = Homes::new();
+    let file = |kept: &str| serde_json::json!({ "kind": "file", "kept": kept, "traits": { "mode": 0o644, "immutable": false } });
+    let step = serde_json::json!({ "path": homes.path("victim/file"), "before": file("old"), "after": file("new") });
+    let record = serde_json::json!({ "command": "apply", "steps": [step] });
+    let script = "mkdir -p state/0001; cd state/0001; printf pwned >old; printf precious >new";
+    homes.attack(&format!("{script}; echo '{record}' >record.json"));
+    let done = homes.root(&["settings", "undo", "--yes", "--state", &homes.path("home/state")]);
+    homes.nothing_is_changed(&format!("{done:?}"));
+    assert!(done.code == Some(1) && done.stderr.contains("other users can write there"), "{done:?}");
+}
+
+#[test]
+fn roots_memory_is_roots_alone_whatever_its_umask() {
+    if lab_or_skip().is_none() {
+        return;
+    }
+    let homes = Homes::new();
+    let done = homes.root(&["proxy", "apply", "--port", "7890", "--host", "127.0.0.1", "--tools", "npm"]);
+    let mode = fs::metadata(homes.path("var/underpass")).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode, 0o755, "{mode:o} {done:?}");
+}
+
+#[test]
 fn links_of_a_user_lead_no_command_of_root_to_other_files() {
     if lab_or_skip().is_none() {
         return;
@@ -506,7 +534,9 @@ fn links_of_a_user_lead_no_command_of_root_to_other_files() {
     };
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     type Words<'a> = Box<dyn Fn(&Homes) -> Vec<String> + 'a>;
-    let attacks: [(&str, &str, Words<'_>); 7] = [
+    let kept = |homes: &Homes| [settings(homes), words(&["--state", &homes.path("home/state")])].concat();
+    let attacks: [(&str, &str, Words<'_>); 8] = [
+        ("the folder of former settings", "ln -s FOLDER state", Box::new(kept)),
         ("a tool's file", "ln -s VICTIM .npmrc", Box::new(|_| words(&apply("npm")))),
         ("a folder of a tool's file", "mkdir .config; ln -s FOLDER .config/pip", Box::new(|_| words(&apply("pip")))),
         (
@@ -633,16 +663,14 @@ const BY_PATH: [&str; 7] =
     ["fs::write(", "fs::copy(", "set_permissions(", "chown(", "OpenOptions", "File::create(", "fs::rename("];
 
 /// Files that write only where root alone may: `/etc/systemd`, `/usr/local/lib`, `/run/underpass`,
-/// `/proc/sys`, `/dev/net/tun`, and the folder of former settings, which is root's own unless `--state`
-/// names another.
-const ROOTS_OWN: [&str; 7] = [
+/// `/proc/sys`, `/dev/net/tun`.
+const ROOTS_OWN: [&str; 6] = [
     "crates/gateway/src/instance.rs",
     "crates/gateway/src/interop.rs",
     "crates/gateway/src/keep_alive.rs",
     "crates/gateway/src/net/link.rs",
     "crates/gateway/src/tap/open.rs",
     "crates/underpass/src/service.rs",
-    "crates/underpass/src/settings/journal.rs",
 ];
 
 #[test]

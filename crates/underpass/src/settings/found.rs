@@ -52,7 +52,7 @@ impl Default for Traits {
 }
 
 /// The most that a settings file may be: a mistyped path shall not fill the memory.
-const MOST_BYTES: u64 = 1024 * 1024;
+pub(crate) const MOST_BYTES: u64 = 1024 * 1024;
 
 impl Found {
     /// What is at a path. A link is not followed.

@@ -1,11 +1,14 @@
 //! What was changed, so that it can be taken back: a folder for each change, with a record and with the files as they were before and after.
+//! The folder of all of them may be anywhere (`--state`), so it is used by descriptor, and root uses none
+//! where others may write: root would put back what they left there.
 
-use super::found::{Content, Found, Traits};
+use super::found::{Content, Found, MOST_BYTES, Traits};
 use anyhow::Context as _;
+use foreign::{FileTraits, Folder, Removal, STATE_MODE};
 use serde::{Deserialize, Serialize};
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// As many changes are kept; the oldest go.
 const MOST_RECORDS: usize = 20;
@@ -47,8 +50,9 @@ pub(crate) struct Record {
     pub(crate) command: Command,
     /// What it changed.
     pub(crate) steps: Vec<Step>,
-    /// Where it is kept.
-    folder: PathBuf,
+    /// The folder of all, and the name of its own in that.
+    kept_in: Rc<Folder>,
+    name: String,
 }
 
 /// All changes that can be taken back.
@@ -62,14 +66,15 @@ pub(crate) struct Journal {
 pub(crate) struct Kept {
     /// For each step, where what was before is kept.
     pub(crate) befores: Vec<PathBuf>,
-    folder: PathBuf,
+    kept_in: Folder,
+    name: String,
 }
 
 impl Kept {
     /// The change was not made after all.
     pub(crate) fn forget(&self) {
         // What is left of it would say only that nothing was changed.
-        let _ = fs::remove_dir_all(&self.folder);
+        let _ = self.kept_in.remove_all(&self.name, &mut Removal::default());
     }
 }
 
@@ -123,7 +128,15 @@ impl Journal {
     /// # Errors
     /// One cannot be read.
     pub(crate) fn records(&self) -> anyhow::Result<Vec<Record>> {
-        self.numbers().into_iter().map(|number| self.record(number)).collect()
+        let all = match self.open().map(Rc::new) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            opened => opened.with_context(|| format!("{} cannot be read: see --state", self.folder.display()))?,
+        };
+        numbers(&all).into_iter().map(|number| record(&all, number)).collect()
+    }
+
+    fn open(&self) -> io::Result<Folder> {
+        Folder::open(&self.folder).and_then(checked)
     }
 
     /// Keeps a change that is about to be made.
@@ -131,20 +144,23 @@ impl Journal {
     /// # Errors
     /// It cannot be written; then nothing may be changed.
     pub(crate) fn keep(&self, command: Command, steps: &[Step]) -> anyhow::Result<Kept> {
-        let numbers = self.numbers();
-        let number = numbers.last().map_or(1, |last| last + 1);
-        let folder = self.folder.join(format!("{number:04}"));
-        let context =
-            || format!("{} cannot be written, where the former files are to be kept: see --state", folder.display());
-        fs::create_dir_all(&folder).with_context(context)?;
+        let context = || {
+            let folder = self.folder.display();
+            format!("{folder} cannot be written, where the former files are to be kept: see --state")
+        };
+        let all = Folder::make(&self.folder, STATE_MODE).and_then(|(all, _)| checked(all)).with_context(context)?;
+        let numbers = numbers(&all);
+        let number = named(numbers.last().map_or(1, |last| last + 1));
+        // What a change that was not completed left there is no record.
+        all.remove_all(&number, &mut Removal::default()).with_context(context)?;
         // The files may have been readable for their owner only.
-        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).with_context(context)?;
+        let folder = all.child_or_new(&number, 0o700).with_context(context)?;
         let mut kept = Vec::new();
         let mut written = Written { command, steps: Vec::new() };
         for (index, step) in steps.iter().enumerate() {
             let name = step.path.file_name().unwrap_or_default().to_string_lossy();
             let names = ["before", "after"].map(|when| format!("{index}-{when}-{}", name.trim_start_matches('.')));
-            kept.push(folder.join(&names[0]));
+            kept.push(folder.path().join(&names[0]));
             let [before, after] = [(&step.before, &names[0]), (&step.after, &names[1])]
                 .map(|(found, name)| keep_one(found, &folder, name));
             written.steps.push(WrittenStep {
@@ -154,35 +170,50 @@ impl Journal {
             });
         }
         // Last, since a folder without it is no record.
-        fs::write(folder.join(RECORD), serde_json::to_vec_pretty(&written)?).with_context(context)?;
+        write(&folder, RECORD, &serde_json::to_vec_pretty(&written)?).with_context(context)?;
         for old in numbers.iter().rev().skip(MOST_RECORDS - 1) {
             // What cannot be removed only takes a little room.
-            let _ = fs::remove_dir_all(self.folder.join(format!("{old:04}")));
+            let _ = all.remove_all(named(*old), &mut Removal::default());
         }
-        Ok(Kept { befores: kept, folder })
+        Ok(Kept { befores: kept, kept_in: all, name: number })
     }
+}
 
-    /// The numbers of all records in their order.
-    fn numbers(&self) -> Vec<u32> {
-        let Ok(entries) = fs::read_dir(&self.folder) else { return Vec::new() };
-        let complete = entries.flatten().filter(|entry| entry.path().join(RECORD).exists());
-        let mut numbers: Vec<u32> =
-            complete.filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok())).collect();
-        numbers.sort_unstable();
-        numbers
+/// Root's folder must be changed by nobody else.
+fn checked(folder: Folder) -> io::Result<Folder> {
+    if rustix::process::geteuid().is_root() && !folder.is_trusted()? {
+        return Err(io::Error::new(ErrorKind::PermissionDenied, "other users can write there"));
     }
+    Ok(folder)
+}
 
-    fn record(&self, number: u32) -> anyhow::Result<Record> {
-        let folder = self.folder.join(format!("{number:04}"));
-        let context = || format!("the record {} cannot be read", folder.join(RECORD).display());
-        let text = fs::read(folder.join(RECORD)).with_context(context)?;
-        let written: Written = serde_json::from_slice(&text).with_context(context)?;
-        let steps = written.steps.into_iter().map(|step| -> std::io::Result<Step> {
+/// The name of a record's folder.
+fn named(number: u32) -> String {
+    format!("{number:04}")
+}
+
+/// The numbers of all records in their order.
+fn numbers(all: &Folder) -> Vec<u32> {
+    let names = all.names().unwrap_or_default().into_iter();
+    let complete = names.filter(|name| all.child(name).is_ok_and(|folder| folder.has(RECORD)));
+    let mut numbers: Vec<u32> = complete.filter_map(|name| name.to_str()?.parse().ok()).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+fn record(all: &Rc<Folder>, number: u32) -> anyhow::Result<Record> {
+    let name = named(number);
+    let context = || format!("the record {} cannot be read", all.path().join(&name).join(RECORD).display());
+    let read = || -> io::Result<Record> {
+        let folder = all.child(&name)?;
+        let written: Written = serde_json::from_slice(&read(&folder, RECORD)?)?;
+        let steps = written.steps.into_iter().map(|step| -> io::Result<Step> {
             Ok(Step { path: step.path, before: kept(step.before, &folder)?, after: kept(step.after, &folder)? })
         });
-        let steps = steps.collect::<std::io::Result<_>>().with_context(context)?;
-        Ok(Record { command: written.command, steps, folder })
-    }
+        let kept_in = Rc::clone(all);
+        Ok(Record { command: written.command, steps: steps.collect::<io::Result<_>>()?, kept_in, name: name.clone() })
+    };
+    read().with_context(context)
 }
 
 impl Record {
@@ -191,26 +222,37 @@ impl Record {
     /// # Errors
     /// It cannot be removed.
     pub(crate) fn forget(&self) -> anyhow::Result<()> {
-        fs::remove_dir_all(&self.folder)
-            .with_context(|| format!("{} cannot be removed, and would be taken back again", self.folder.display()))
+        let context = || {
+            let folder = self.kept_in.path().join(&self.name);
+            format!("{} cannot be removed, and would be taken back again", folder.display())
+        };
+        self.kept_in.remove_all(&self.name, &mut Removal::default()).with_context(context)
     }
 }
 
-fn keep_one(found: &Found, folder: &Path, name: &str) -> std::io::Result<WrittenFound> {
+fn write(folder: &Folder, name: &str, bytes: &[u8]) -> io::Result<()> {
+    folder.replace(name, FileTraits::of_mode(0o600), |file| file.write_all(bytes))
+}
+
+fn read(folder: &Folder, name: &str) -> io::Result<Vec<u8>> {
+    Ok(folder.read(name, MOST_BYTES)?.ok_or(ErrorKind::NotFound)?.bytes)
+}
+
+fn keep_one(found: &Found, folder: &Folder, name: &str) -> io::Result<WrittenFound> {
     Ok(match found {
         Found::Absent => WrittenFound::Absent,
         Found::Link { to } => WrittenFound::Link { to: to.clone() },
         Found::File(content) => {
-            fs::write(folder.join(name), &content.bytes)?;
+            write(folder, name, &content.bytes)?;
             WrittenFound::File { kept: name.to_owned(), traits: content.traits }
         }
     })
 }
 
-fn kept(written: WrittenFound, folder: &Path) -> std::io::Result<Found> {
+fn kept(written: WrittenFound, folder: &Folder) -> io::Result<Found> {
     Ok(match written {
         WrittenFound::Absent => Found::Absent,
         WrittenFound::Link { to } => Found::Link { to },
-        WrittenFound::File { kept, traits } => Found::File(Content { bytes: fs::read(folder.join(kept))?, traits }),
+        WrittenFound::File { kept, traits } => Found::File(Content { bytes: read(folder, &kept)?, traits }),
     })
 }
