@@ -1,6 +1,7 @@
 //! A folder that stays the same one, whatever its path leads to meanwhile.
 
-use crate::walk::{FOLDER, Walked, is_on_drive, walk};
+use crate::file_system::{FileSystem, file_system};
+use crate::walk::{FOLDER, Walked, walk};
 use crate::{file, is_own};
 use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, chmodat, fstat, mkdirat, openat, readlinkat, renameat,
@@ -90,18 +91,21 @@ impl Folder {
     pub fn is_trusted(&self) -> io::Result<bool> {
         let found = fstat(&self.fd)?;
         let others = found.st_mode & 0o020 != 0 && !GROUPS_OF_ROOT.contains(&found.st_gid);
-        Ok(is_own(found.st_uid) && found.st_mode & 0o002 == 0 && !others && !is_on_drive(&self.fd))
+        let is_plain = file_system(&self.fd) == FileSystem::Plain;
+        Ok(is_own(found.st_uid) && found.st_mode & 0o002 == 0 && !others && is_plain)
     }
 
     /// Whether no other user can put something in the place of what root or this process's user has in
     /// it: it is trusted, or has the sticky bit (unlink(2)).
     pub(crate) fn keeps_own(&self) -> bool {
         let is_sticky = |found: rustix::fs::Stat| found.st_mode & 0o1000 != 0 && is_own(found.st_uid);
+        let is_sticky = |found| is_sticky(found) && file_system(&self.fd) != FileSystem::OfStranger;
         self.is_trusted().unwrap_or_default() || fstat(&self.fd).is_ok_and(is_sticky)
     }
 
     pub(crate) fn is_of_this_user(&self) -> bool {
-        fstat(&self.fd).is_ok_and(|found| found.st_uid == rustix::process::geteuid().as_raw())
+        let is_own = |found: rustix::fs::Stat| found.st_uid == rustix::process::geteuid().as_raw();
+        fstat(&self.fd).is_ok_and(is_own) && file_system(&self.fd) != FileSystem::OfStranger
     }
 
     /// A folder in it; a link is not followed.
@@ -183,7 +187,8 @@ impl Folder {
     /// Whether there is something of that name, and whether root or this process's user made it.
     #[must_use]
     pub fn is_own(&self, name: impl AsRef<OsStr>) -> bool {
-        statat(&self.fd, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|found| is_own(found.st_uid))
+        let found = statat(&self.fd, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW);
+        found.is_ok_and(|found| is_own(found.st_uid)) && file_system(&self.fd) != FileSystem::OfStranger
     }
 
     /// Where a link leads, as it says it; none for what is no link.

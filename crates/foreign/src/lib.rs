@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod file;
+mod file_system;
 mod folder;
 mod peer;
 mod search;

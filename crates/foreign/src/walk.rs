@@ -1,7 +1,8 @@
 //! The walk along a path, by descriptors.
 
+use crate::file_system::{FileSystem, file_system};
 use crate::{Folder, is_own};
-use rustix::fs::{FileType, Mode, OFlags, fstat, fstatfs, mkdirat, openat, readlinkat};
+use rustix::fs::{FileType, Mode, OFlags, fstat, mkdirat, openat, readlinkat};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -12,10 +13,6 @@ use std::path::{Component, Path, PathBuf};
 
 /// As many links as the kernel follows in a path (path_resolution(7)).
 const MOST_LINKS: usize = 40;
-
-/// The file systems by which WSL shows Windows' drives: 9p, and virtiofs, which is a kind of FUSE
-/// (Linux, `include/uapi/linux/magic.h`: `V9FS_MAGIC`, `FUSE_SUPER_MAGIC`).
-const OF_DRIVES: [u32; 2] = [0x0102_1997, 0x6573_5546];
 
 /// How a folder that is only passed, or stood in, is opened: this needs no right to list it.
 pub(crate) const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -126,8 +123,14 @@ impl Followed {
         if self.count > MOST_LINKS {
             return Err(Errno::LOOP.into());
         }
-        if is_on_drive(link) {
+        let on = file_system(link);
+        if on == FileSystem::Drive {
             self.on_drive = true;
+        } else if on == FileSystem::OfStranger {
+            return Err(refused(&format!(
+                "{} is a link on a FUSE file system that another user mounted, which is not followed; give the path that it leads to",
+                at.display()
+            )));
         } else if !is_own(owner) {
             let text = format!(
                 "{} is a link of user {owner}, which is not followed; run this as that user, or give the path that it leads to",
@@ -144,7 +147,7 @@ impl Followed {
     /// A link on a drive may lead to a drive, as where `C:\Users` is a junction to `D:\Users`, and
     /// nowhere else.
     fn check(self, end: impl AsFd, at: &Path) -> io::Result<()> {
-        if self.on_drive && !is_on_drive(end) {
+        if self.on_drive && file_system(end) != FileSystem::Drive {
             return Err(refused(&format!(
                 "a link on a Windows drive leads to {}: it is not followed; give the path that it leads to",
                 at.display()
@@ -152,10 +155,6 @@ impl Followed {
         }
         Ok(())
     }
-}
-
-pub(crate) fn is_on_drive(fd: impl AsFd) -> bool {
-    fstatfs(fd).is_ok_and(|found| u32::try_from(found.f_type).is_ok_and(|kind| OF_DRIVES.contains(&kind)))
 }
 
 fn refused(text: &str) -> io::Error {
