@@ -44,8 +44,8 @@ pub const MAX_MIRRORED: usize = 2048;
 /// of a route passes; peers from beyond that network are few.
 pub const MAX_ELSEWHERE: usize = 64;
 
-/// How long one is kept off it after it was last heard of. An open one is heard of again by its next
-/// packet, and loses that one.
+/// How long one is kept off it after it was last heard of, or its socket was last seen. A connection
+/// whose socket is elsewhere is heard of again by its next packet, and loses that one.
 pub const ELSEWHERE_LIFETIME: Duration = Duration::from_secs(3600);
 
 /// Pings that wait for a relay's word: as many as the stack remembers. One more takes the oldest one's place.
