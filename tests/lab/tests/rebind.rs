@@ -119,3 +119,20 @@ fn a_container_is_not_led_to_the_host_by_an_answer_from_outside() {
         assert_eq!(curl("host.docker.internal").stdout, "host", "{masquerade:?}");
     }
 }
+
+/// What listens on the host's own loopback is reached by the name. By the VM's old gateway address a
+/// container comes to the host by the VM's own network, where that loopback is not.
+#[test]
+fn a_container_reaches_the_hosts_loopback_by_name_and_not_by_the_old_gateway() {
+    let Some((lab, _dns, _tunnel)) = tunnelled_lab_with_dns(&[]) else { return };
+    let _web = http_server(&lab, Place::Windows, "127.0.0.1", 8081, "host");
+    for (number, masquerade) in [(23, Masquerade::Yes), (24, Masquerade::No)] {
+        let container = Container::new(&lab, number, masquerade);
+        let curl = |host: &str| {
+            let url = format!("http://{host}:8081/");
+            container.run(&["curl", "--silent", "--max-time", "5", &url]).stdout
+        };
+        assert_eq!(curl("host.docker.internal"), "host", "{masquerade:?}");
+        assert_eq!(curl(NAT_GATEWAY), "", "{masquerade:?}");
+    }
+}
