@@ -170,9 +170,12 @@ mod tests {
             log.write_all(b"0123456789").unwrap();
         }
         assert!(!Path::new("/dev/null.old").exists());
-        for other in ["/dev/log", "/tmp", "/dev/fd"] {
-            assert!(Bounded::open(Path::new(other), 10).is_err(), "{other}");
+        let socket = std::env::temp_dir().join(format!("underpass-log-{}.socket", std::process::id()));
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        for other in [socket.as_path(), Path::new("/proc"), Path::new("/proc/self")] {
+            assert!(Bounded::open(other, 10).is_err(), "{}", other.display());
         }
+        fs::remove_file(socket).unwrap();
     }
 
     #[test]
