@@ -343,9 +343,7 @@ impl Tcp {
         around: &mut Around<'_>,
         owners: &mut dyn Owners,
     ) -> Result<(FlowId, Tuple), DropReason> {
-        if self.open + self.half_open < self.max_flows.min(self.expected) {
-            self.seek_room(now);
-        }
+        self.seek_room(now);
         let tuple = Tuple::of(packet, seg);
         let owner = self.admit(now, tuple, around, owners)?;
         // Indices are used in turn, so that an id comes back as late as possible.

@@ -165,12 +165,11 @@ impl Tcp {
         if self.half_open >= self.max_half_open && !self.displace_half_open(now, newcomer, around.stats, owners) {
             return Err(DropReason::HalfOpenFull);
         }
-        if self.open + self.half_open >= most && !self.displace(now, newcomer, around, owners) {
-            // Whom the kernel does not know, only a probe finds.
-            self.seek_room(now);
-            if self.open + self.half_open >= self.max_flows {
-                return Err(DropReason::FlowsFull);
-            }
+        if self.open + self.half_open >= most
+            && !self.displace(now, newcomer, around, owners)
+            && self.open + self.half_open >= self.max_flows
+        {
+            return Err(DropReason::FlowsFull);
         }
         Ok(newcomer)
     }
