@@ -93,3 +93,26 @@ fn an_app_that_is_up_to_date_is_left_alone() {
     let seen = silence(&mut raw);
     assert!(seen.iter().all(|seen| seen.flags == ACK && seen.data.is_empty()), "{seen:?}");
 }
+
+/// An app's kernel takes an ACK whose number lies before what it has received for an old one, with all that
+/// it acknowledges (tcp_sequence in net/ipv4/tcp_input.c), and two that go back like that never meet again.
+#[test]
+fn an_ack_between_repetitions_has_the_number_after_all_that_was_sent() {
+    for offload in [Offload::None, Offload::Vnet] {
+        let mut raw = Raw::new(offload);
+        let mut conn = raw.open(4000, 1000);
+        raw.stack.write(conn.flow, &[7; 2000]);
+        let sent: usize = raw.turn().iter().map(|seen| seen.data.len()).sum();
+        assert_eq!(sent, 2000);
+        let end = conn.ack.wrapping_add(2000);
+        // Nothing of it arrives, and the first segment comes again.
+        raw.wait(raw.stack.next_deadline().unwrap() - raw.now);
+        let again = raw.turn();
+        assert!(again.iter().any(|seen| seen.seq == conn.ack && !seen.data.is_empty()), "{again:?}");
+        let mut seen = raw.say(&mut conn, ACK, b"x");
+        assert_eq!(raw.read(&conn), b"x");
+        seen.extend(raw.turn());
+        let acks: Vec<Seen> = seen.into_iter().filter(|seen| seen.data.is_empty()).collect();
+        assert!(!acks.is_empty() && acks.iter().all(|seen| seen.seq == end), "{offload:?}: {acks:?}, not {end}");
+    }
+}

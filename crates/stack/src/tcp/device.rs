@@ -1,7 +1,7 @@
 //! The device that smoltcp sees: one packet in, any number out, each turned into a frame (with what the kernel must do to it) on
 //! its way. It also notes the last segment sent, which TIME-WAIT needs.
 
-use super::syn::SYN;
+use super::syn::{FIN, RST, SYN};
 use crate::link::{ETHER_IPV4, ETHER_IPV6, ETHERNET, Link, len16};
 use crate::offload::{Gso, GsoKind, Offload, PartialChecksum, Transmit, TxMeta};
 use crate::packet::{TCP, be16, be32, transport_sum};
@@ -28,6 +28,8 @@ pub(crate) struct Terms {
     pub(crate) held_back: u16,
     /// The largest window that is told, in the same units; `None` for all that there is.
     pub(crate) most: Option<u16>,
+    /// The sequence number after all that was ever sent; `None` before the SYN-ACK.
+    pub(crate) reached: Option<u32>,
 }
 
 impl Terms {
@@ -144,6 +146,9 @@ impl TxToken for Tx<'_> {
         if flags & SYN == 0 {
             limit_window(&mut frame[tcp_at..], self.terms);
         }
+        if payload == 0 && flags & (SYN | FIN | RST) == 0 {
+            advance(&mut frame[tcp_at..], self.terms);
+        }
         // SYN and FIN take a sequence number each.
         let length = payload + usize::from(flags & 1) + usize::from(flags >> 1 & 1);
         *self.last = Some(LastSegment {
@@ -172,15 +177,32 @@ impl TxToken for Tx<'_> {
     }
 }
 
-/// Lowers a TCP header's window field, and keeps its checksum right (RFC 1624 3; the kernel overwrites it where it makes its own).
+/// Gives an ACK without data the number after all that was sent (RFC 9293 3.10.7.4: SND.NXT). smoltcp goes back to what it sends again,
+/// and an app's kernel that has received more takes such an ACK for an old one, with all that it acknowledges.
+fn advance(tcp: &mut [u8], terms: Terms) {
+    let Some(reached) = terms.reached else { return };
+    let behind = reached.wrapping_sub(be32(tcp, 4));
+    if behind > 0 && behind < 1 << 31 {
+        let [a, b, c, d] = reached.to_be_bytes();
+        replace(tcp, 4, u16::from_be_bytes([a, b]));
+        replace(tcp, 6, u16::from_be_bytes([c, d]));
+    }
+}
+
+/// Lowers a TCP header's window field.
 fn limit_window(tcp: &mut [u8], terms: Terms) {
     let window = be16(tcp, 14);
     let told = terms.told(window);
     if told == window {
         return;
     }
-    tcp[14..16].copy_from_slice(&told.to_be_bytes());
-    let mut sum = u32::from(!be16(tcp, 16)) + u32::from(!window) + u32::from(told);
+    replace(tcp, 14, told);
+}
+
+/// Changes a word of a TCP header, and keeps its checksum right (RFC 1624 3; the kernel overwrites it where it makes its own).
+fn replace(tcp: &mut [u8], at: usize, word: u16) {
+    let mut sum = u32::from(!be16(tcp, 16)) + u32::from(!be16(tcp, at)) + u32::from(word);
+    tcp[at..at + 2].copy_from_slice(&word.to_be_bytes());
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }

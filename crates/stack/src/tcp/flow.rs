@@ -237,7 +237,8 @@ impl Flow {
     pub(super) fn terms(&self, share: usize) -> Terms {
         let scale = self.window_scale();
         let most = (scale > 0).then(|| u16::try_from(share >> scale).unwrap_or(u16::MAX));
-        Terms { mss: self.mss, held_back: u16::from(scale > 0), most }
+        let reached = (self.last != LastSegment::default()).then_some(self.last.next);
+        Terms { mss: self.mss, held_back: u16::from(scale > 0), most, reached }
     }
 
     /// Sequence number of the first byte that the app has not sent, or that did not arrive.

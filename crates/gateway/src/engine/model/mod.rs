@@ -30,11 +30,11 @@ use crate::limits::HELLO_PATIENCE;
 use crate::network::{Network, NetworkState, Told, Wish};
 use crate::processes::link::Parcel;
 use crate::processes::relays::{self as processes, Relays, Request};
-use stack::{AddressPlan, Capacity, Config, Filtering, HostAccess, Ipv6, Offload, Stack};
-use std::net::Ipv4Addr;
+use stack::{AddressPlan, AppSocket, Capacity, Config, Filtering, HostAccess, Ipv6, Offload, Owners, Stack, Transport};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
@@ -57,6 +57,16 @@ const IDLE: Duration = Duration::from_secs(310);
 
 /// Until then the gateway has noticed that an idle app is gone.
 const FORGOTTEN: Duration = Duration::from_secs(1000);
+
+/// All apps are of one user, as on most machines.
+#[derive(Debug)]
+struct OneUser;
+
+impl Owners for OneUser {
+    fn look_up(&mut self, _: Transport, _: SocketAddr, _: SocketAddr) -> Option<AppSocket> {
+        Some(AppSocket::Of(1000))
+    }
+}
 
 #[derive(Default)]
 struct Flag(AtomicBool);
@@ -109,11 +119,24 @@ impl World {
         let (wish, wishes) = watch::channel(Wish::default());
         let state = NetworkState { up: true, plan: Some(plan.clone()), ipv6: true, ..NetworkState::default() };
         tell.try_send(Told::Ok(state).into()).unwrap();
-        let stack = Stack::new(config, start);
+        let mut stack = Stack::new(config, start);
+        stack.set_owners(Box::new(OneUser));
         let tap = Nic { inbox: Default::default(), outbox: Vec::new(), offload };
         let network = Network { states };
         let mtu = u32::try_from(setting.mtu).unwrap();
-        let parts = Parts { tap, stack, plan, lanes, asks, network, wish, mtu, via: None, rebind: Filter::default() };
+        let parts = Parts {
+            tap,
+            stack,
+            plan,
+            lanes,
+            asks,
+            network,
+            wish,
+            mtu,
+            via: None,
+            rebind: Filter::default(),
+            sockets: None,
+        };
         let mut dice = Dice(program.seed);
         Self {
             program: program.clone(),
