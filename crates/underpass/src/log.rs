@@ -42,7 +42,12 @@ pub(crate) fn start(level: &str, file: Option<&Path>) -> anyhow::Result<()> {
 /// Sends the log of a process that `underpass up` started to it: by standard error, which it reads line by line.
 pub(crate) fn start_for_supervisor(level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
-    tracing_subscriber::fmt().with_env_filter(filter).fmt_fields(fields()).with_writer(io::stderr).with_ansi(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .fmt_fields(fields())
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .init();
 }
 
 /// Writes a line of such a process to this one's log.

@@ -10,6 +10,7 @@ use crate::dns::front;
 use crate::dns::rebind::Filter;
 use crate::lane::Lane;
 use crate::limits::{FIRST_WINDOW, MAX_DNS_CONNECTIONS};
+use crate::net::owners::Sockets;
 use crate::network::Wish;
 use crate::status::{Totals, UpDown};
 use crate::tap::{Device, Tap};
@@ -154,8 +155,7 @@ pub(super) fn on_wire(flow: FlowId) -> wire::FlowId {
 
 impl<D: Device> Core<D> {
     pub(crate) fn new(
-        tap: D,
-        stack: Stack,
+        (tap, stack, sockets): (D, Stack, Option<Sockets>),
         plan: AddressPlan,
         wish: watch::Sender<Wish>,
         (via, rebind): (Option<Via>, Filter),
@@ -179,7 +179,7 @@ impl<D: Device> Core<D> {
             way_out: via.map(|via| Box::new(WayOut::new(via, crate::seed()))),
             rebind,
             full: Full::default(),
-            elsewhere: Conversations::default(),
+            elsewhere: Conversations::new(sockets),
         }
     }
 

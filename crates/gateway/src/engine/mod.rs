@@ -21,6 +21,7 @@ use crate::control::Ask;
 use crate::dns::rebind::Filter;
 use crate::lane::{Lane, Turn};
 use crate::limits::{TAP_TURN_BYTES, TAP_TURN_FRAMES, WITHDRAW_AFTER};
+use crate::net::owners::Sockets;
 use crate::network::{Network, NetworkState, Wish};
 use crate::tap::{Device, READ_BUFFER, Tap};
 use crate::via::{Via, ViaRefusal};
@@ -86,6 +87,8 @@ pub(crate) struct Parts<D = Tap> {
     pub(crate) mtu: u32,
     pub(crate) via: Option<Via>,
     pub(crate) rebind: Filter,
+    /// The VM's sockets; none where its kernel does not tell.
+    pub(crate) sockets: Option<Sockets>,
 }
 
 /// The shell's clock.
@@ -97,7 +100,7 @@ pub(crate) fn now() -> Instant {
 impl<D: Device> Engine<D> {
     pub(crate) fn new(parts: Parts<D>, now: Instant) -> Self {
         Self {
-            core: Core::new(parts.tap, parts.stack, parts.plan, parts.wish, (parts.via, parts.rebind)),
+            core: Core::new((parts.tap, parts.stack, parts.sockets), parts.plan, parts.wish, (parts.via, parts.rebind)),
             lanes: parts.lanes,
             frame: vec![0; READ_BUFFER],
             asks: parts.asks,

@@ -6,13 +6,14 @@ use std::net::SocketAddr;
 use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP};
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
-use rtnetlink::packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use rtnetlink::sys::protocols::NETLINK_SOCK_DIAG;
 use rtnetlink::sys::{Socket, SocketAddr as NetlinkAddr};
 use stack::{AppSocket, Owners, Transport};
 
-/// An answer has some hundred bytes.
-const ANSWER: usize = 4096;
+/// An answer about one socket has some hundred bytes; those of a dump come in messages of at most 32 KiB
+/// (`netlink_dump` in net/netlink/af_netlink.c).
+const ANSWER: usize = 32 * 1024;
 
 /// Asks for any socket with these ends (`INET_DIAG_NOCOOKIE` in linux/inet_diag.h).
 const NO_COOKIE: [u8; 8] = [0xff; 8];
@@ -48,9 +49,6 @@ impl Sockets {
             // "src and dst are swapped for historical reasons" (`udp_dump_one` in net/ipv4/udp_diag.c).
             Transport::Udp => (IPPROTO_UDP, to, app),
         };
-        self.sequence = self.sequence.wrapping_add(1);
-        let mut header = NetlinkHeader::default();
-        (header.flags, header.sequence_number) = (NLM_F_REQUEST, self.sequence);
         let request = InetRequest {
             family: if app.is_ipv4() { AF_INET } else { AF_INET6 },
             protocol,
@@ -65,11 +63,7 @@ impl Sockets {
                 cookie: NO_COOKIE,
             },
         };
-        let mut message = NetlinkMessage::new(header, SockDiagMessage::InetRequest(request).into());
-        message.finalize();
-        let mut bytes = vec![0; message.buffer_len()];
-        message.serialize(&mut bytes);
-        self.socket.send(&bytes, 0).ok()?;
+        self.send(NLM_F_REQUEST, request)?;
         for _ in 0..STRAY_ANSWERS {
             self.answer.clear();
             self.socket.recv(&mut self.answer, 0).ok()?;
@@ -91,6 +85,68 @@ impl Sockets {
         }
         None
     }
+}
+
+impl Sockets {
+    /// Whether a program has a TCP socket with this end, bound to its address or to any. For that the kernel looks
+    /// over all sockets, which takes it milliseconds where there are ten thousand. False where it does not tell.
+    pub fn has_one_at(&mut self, end: SocketAddr) -> bool {
+        [AF_INET, AF_INET6].into_iter().any(|family| self.dump_has(family, end).unwrap_or_default())
+    }
+
+    fn dump_has(&mut self, family: u8, end: SocketAddr) -> Option<bool> {
+        // Without a program's socket there is nobody to answer (net/tcp_states.h).
+        let states = StateFlags::all() - StateFlags::TIME_WAIT - StateFlags::CLOSE;
+        self.send(
+            NLM_F_REQUEST | NLM_F_DUMP,
+            InetRequest {
+                family,
+                protocol: IPPROTO_TCP,
+                extensions: ExtensionFlags::empty(),
+                states,
+                // A dump has the port's sockets only (`inet_diag_dump_icsk` in net/ipv4/inet_diag.c).
+                socket_id: SocketId { source_port: end.port(), ..any_socket(family) },
+            },
+        )?;
+        let mut found = false;
+        loop {
+            self.answer.clear();
+            self.socket.recv(&mut self.answer, 0).ok()?;
+            let mut rest = self.answer.as_slice();
+            while !rest.is_empty() {
+                let message = NetlinkMessage::<SockDiagMessage>::deserialize(rest).ok()?;
+                let is_ours = message.header.sequence_number == self.sequence;
+                match message.payload {
+                    NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(socket)) if is_ours => {
+                        let own = socket.header.socket_id.source_address.to_canonical();
+                        found |= own == end.ip() || own.is_unspecified();
+                    }
+                    NetlinkPayload::Done(_) if is_ours => return Some(found),
+                    NetlinkPayload::Error(_) | NetlinkPayload::Overrun(_) if is_ours => return None,
+                    _ => {}
+                }
+                // Messages begin at multiples of four bytes (NLMSG_ALIGN in linux/netlink.h).
+                let length = usize::try_from(message.header.length).ok()?.next_multiple_of(4);
+                rest = rest.get(length..).unwrap_or_default();
+            }
+        }
+    }
+
+    fn send(&mut self, flags: u16, request: InetRequest) -> Option<()> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut header = NetlinkHeader::default();
+        (header.flags, header.sequence_number) = (flags, self.sequence);
+        let mut message = NetlinkMessage::new(header, SockDiagMessage::InetRequest(request).into());
+        message.finalize();
+        let mut bytes = vec![0; message.buffer_len()];
+        message.serialize(&mut bytes);
+        self.socket.send(&bytes, 0).ok().map(drop)
+    }
+}
+
+/// No address and no port.
+fn any_socket(family: u8) -> SocketId {
+    if family == AF_INET { SocketId::new_v4() } else { SocketId::new_v6() }
 }
 
 impl Owners for Sockets {
@@ -124,6 +180,38 @@ mod tests {
             assert_eq!(sockets.look_up(Transport::Tcp, app, to), Some(AppSocket::Orphan), "{app} {to}");
             let nobody = SocketAddr::new(any, 1);
             assert_eq!(sockets.look_up(Transport::Tcp, nobody, to), Some(AppSocket::Missing));
+        }
+    }
+
+    #[test]
+    fn a_port_has_a_socket_as_long_as_somebody_listens_or_is_connected() {
+        let mut sockets = Sockets::open().unwrap();
+        let at = |ip: &str, port| SocketAddr::new(ip.parse().unwrap(), port);
+        for (bound, asked, other) in [
+            ("127.0.0.1:0", "127.0.0.1", Some("127.0.0.2")),
+            ("0.0.0.0:0", "172.28.48.2", None),
+            ("[::]:0", "172.28.48.2", None),
+            ("[::1]:0", "::1", Some("127.0.0.1")),
+        ] {
+            let Ok(listener) = TcpListener::bind(bound) else { continue };
+            let port = listener.local_addr().unwrap().port();
+            assert!(sockets.has_one_at(at(asked, port)), "{bound}");
+            assert!(other.is_none_or(|other| !sockets.has_one_at(at(other, port))), "{bound}");
+            let client = TcpStream::connect(listener.local_addr().unwrap()).ok();
+            let server = client.as_ref().map(|_| listener.accept().unwrap().0);
+            drop(listener);
+            let connected_to = server.as_ref().map(|server| server.local_addr().unwrap().ip().to_canonical());
+            if let Some(own) = connected_to {
+                assert!(sockets.has_one_at(SocketAddr::new(own, port)), "{bound}: a connection is left");
+            }
+            // The client closes first, so that it is its own port that is left in TIME_WAIT.
+            drop(client);
+            drop(server);
+            let is_gone = (0..1000).any(|_| {
+                std::thread::yield_now();
+                !sockets.has_one_at(at(asked, port))
+            });
+            assert!(is_gone, "{bound}");
         }
     }
 

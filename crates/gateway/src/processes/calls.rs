@@ -1,6 +1,6 @@
 //! The system calls that a confined process may make, and how the kernel is told (seccomp(2)): whoever
-//! makes another one is killed at once. The lists were found by `strace -f` over the tests, debug and
-//! release, glibc; beside each group stands what makes it.
+//! makes another one is killed at once. The lists follow from what the process does, beside which each
+//! group stands; that they are complete is what the tests show, with the C library of Debian.
 //!
 //! They say what the process does after its start. So the event loop is made before them, and the
 //! programs of Windows, which inherit such a filter, are started by the supervisor.

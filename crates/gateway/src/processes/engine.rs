@@ -10,8 +10,8 @@ use crate::control::{Ask, MAX_WAITING};
 use crate::dns::rebind::Filter;
 use crate::engine::{Engine, Parts, now};
 use crate::lane::Lane;
-use crate::net::owners::Sockets;
 use crate::limits::MAX_LANES;
+use crate::net::owners::Sockets;
 use crate::network::{self, LARGEST_MTU};
 use crate::tap::{Queue, Tap};
 use crate::via::Via;
@@ -34,7 +34,7 @@ use tokio::sync::{mpsc, oneshot};
 const LAST_MESSAGE_PATIENCE: Duration = Duration::from_millis(200);
 
 /// Runs it until the supervisor ends it, or it cannot go on.
-pub(super) async fn serve(supervisor: UnixStream, confined: Confined, sockets: io::Result<Sockets>) -> ExitCode {
+pub(super) async fn serve(supervisor: UnixStream, confined: Confined, sockets: io::Result<[Sockets; 2]>) -> ExitCode {
     let Ok(link) = Link::open(supervisor) else { return ExitCode::FAILURE };
     let Link { out, mut incoming, sent } = link;
     let _ = out.send(FromEngine::Confined(confined).into()).await;
@@ -64,7 +64,7 @@ pub(super) async fn serve(supervisor: UnixStream, confined: Confined, sockets: i
 struct Given {
     tap: OwnedFd,
     network: OwnedFd,
-    sockets: Option<Sockets>,
+    sockets: Option<[Sockets; 2]>,
 }
 
 async fn carry(
@@ -97,11 +97,12 @@ async fn carry(
     let lanes = lanes(settings.lanes.min(MAX_LANES), &relays, &mut port);
     let mut stop = tokio::spawn(port.serve(incoming));
     let mut stack = Stack::new(config, now());
-    if let Some(sockets) = sockets {
-        stack.set_owners(Box::new(sockets));
-    }
+    let sockets = sockets.map(|[owners, ends]| {
+        stack.set_owners(Box::new(owners));
+        ends
+    });
     let rebind = Filter::new(settings.rebind_domain_ok);
-    let parts = Parts { tap, stack, plan, lanes, asks, network, wish, mtu, via, rebind };
+    let parts = Parts { tap, stack, plan, lanes, asks, network, wish, mtu, via, rebind, sockets };
     let mut engine = Engine::new(parts, now());
     let mut up = Some(|status: &crate::Status| {
         // The queue is as good as empty, and without a supervisor nobody wants to know.

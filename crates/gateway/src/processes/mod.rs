@@ -107,7 +107,7 @@ impl Role {
         match self {
             Self::Engine => {
                 // The list has no call that makes a socket either.
-                let sockets = Sockets::open();
+                let sockets = Sockets::open().and_then(|one| Ok([one, Sockets::open()?]));
                 confined.restrict(self);
                 Ok(runtime.block_on(engine::serve(supervisor, confined, sockets)))
             }
