@@ -18,11 +18,16 @@ const PLAIN: Setting = Setting {
 };
 
 /// Seeds of programs that got no simpler.
-const SEEDS: [u64; 2] = [
+const SEEDS: [u64; 5] = [
     // A window that closed over data under way, by ACKs that overtook each other: smoltcp had no timer left.
     15_367_182_816_702_193_115,
     // The same with a window that opened for less than was under way.
     8_905_334_285_946_632_547,
+    // Two that both went back to what they sent again no longer took each other's ACKs.
+    3_966_305_284_268_318_361,
+    8_027_037_670_869_391_123,
+    // A SYN that was overtaken by its whole connection opens another one, which the app refuses.
+    3_893_255_993_204_677_575,
 ];
 
 pub(super) fn programs() -> Vec<Program> {

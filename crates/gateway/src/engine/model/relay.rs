@@ -240,6 +240,11 @@ impl Relay {
             let (flow, it) = (FlowId(*flow), &mut self.sockets.book.conns[*conn]);
             match it.plan.outcome {
                 Outcome::Opened => {
+                    // A SYN that was sent twice, and whose second one all the rest has overtaken.
+                    if it.app_saw_fin && it.server_saw_fin && self.setting.overtaken > 0 {
+                        self.session.failed(flow, ConnectFailure::Refused, 111);
+                        continue;
+                    }
                     if it.server_opened {
                         // A relay was lost after its connect, or the server's reset on its way, and the app
                         // has asked again.
