@@ -76,6 +76,25 @@ impl Syntax {
     }
 }
 
+/// Definitions of `proxy_on`, `proxy_off` and `proxy_test`, which hand their words on to `program`. A shell's
+/// variables change only where the program succeeds.
+#[must_use]
+pub fn functions(syntax: Syntax, program: &str) -> String {
+    let program = syntax.quote(program);
+    match syntax {
+        Syntax::Posix => format!(
+            "proxy_on() {{ __underpass=$({program} proxy on --shell sh \"$@\") && eval \"$__underpass\"; }};\n\
+             proxy_off() {{ __underpass=$({program} proxy off --shell sh \"$@\") && eval \"$__underpass\"; }};\n\
+             proxy_test() {{ {program} proxy test \"$@\"; }};\n"
+        ),
+        Syntax::Fish => format!(
+            "function proxy_on; {program} proxy on --shell fish $argv | source; return $pipestatus[1]; end;\n\
+             function proxy_off; {program} proxy off --shell fish $argv | source; return $pipestatus[1]; end;\n\
+             function proxy_test; {program} proxy test $argv; end;\n"
+        ),
+    }
+}
+
 /// What a shell's variables were, and what they were set to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {

@@ -89,6 +89,12 @@ Examples:
   underpass proxy status
   underpass proxy test")]
     Proxy(ProxyOptions),
+    /// Print the address by which the Windows host is reached from here
+    #[command(after_help = "\
+Examples:
+  underpass host
+  curl http://$(underpass host):8080/")]
+    Host,
     /// Print the script by which a shell completes this command's words.
     #[command(after_help = "\
 Examples:

@@ -1,6 +1,8 @@
 //! Where the log goes: standard error, or a file that never grows beyond its bound.
 
+use crate::colour;
 use anyhow::Context as _;
+use clap::ColorChoice;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal as _, Write};
@@ -25,6 +27,7 @@ static FILE: OnceLock<Mutex<Bounded>> = OnceLock::new();
 /// The file cannot be written.
 pub(crate) fn start(level: &str, file: Option<&Path>) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
+    let is_coloured = colour::is_wanted(ColorChoice::Auto, io::stderr().is_terminal());
     let log = tracing_subscriber::fmt().with_env_filter(filter).fmt_fields(fields());
     // What the link leads to may be a pipe, or the terminal of the user who called sudo: it is open already.
     match file.filter(|path| *path != Path::new(STANDARD_ERROR)) {
@@ -34,7 +37,7 @@ pub(crate) fn start(level: &str, file: Option<&Path>) -> anyhow::Result<()> {
             let file = FILE.get_or_init(|| Mutex::new(file));
             log.with_writer(move || Shared(file)).with_ansi(false).init();
         }
-        None => log.with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).init(),
+        None => log.with_writer(io::stderr).with_ansi(is_coloured).init(),
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 mod attach;
 mod cli;
+mod colour;
 mod doctor;
 mod generate;
 mod log;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         | Command::Service(_)
         | Command::Settings(_)
         | Command::Proxy(_)
+        | Command::Host
         | Command::Completions { .. }
         | Command::Man { .. } => None,
     };
@@ -95,6 +97,7 @@ fn main() -> ExitCode {
         Command::Service(command) => service(&command).map(|()| ExitCode::SUCCESS),
         Command::Settings(command) => settings::run(&command),
         Command::Proxy(options) => return proxy::run(options, complain),
+        Command::Host => proxy::tell_host().map(|()| ExitCode::SUCCESS),
         Command::Completions { shell } => {
             print_exactly(&generate::completions(shell, Cli::command())).map(|()| ExitCode::SUCCESS)
         }

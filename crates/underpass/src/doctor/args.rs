@@ -1,6 +1,6 @@
 //! The options of `underpass doctor`.
 
-use clap::Args;
+use clap::{Args, ColorChoice};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -33,6 +33,9 @@ pub(crate) struct DoctorOptions {
     /// Tell of one area only: network, dns, proxy, windows, wsl or tools
     #[arg(long, value_name = "AREA")]
     pub(crate) only: Option<doctor::Area>,
+    /// Whether to use colours
+    #[arg(long, value_name = "WHEN", default_value_t)]
+    pub(crate) color: ColorChoice,
     /// Language of the findings, en or zh [default: by LC_ALL, LC_MESSAGES and LANG]
     #[arg(long, value_name = "LANGUAGE")]
     pub(crate) lang: Option<Language>,

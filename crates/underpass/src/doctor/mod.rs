@@ -66,7 +66,8 @@ pub(crate) fn run(
         let document = serde_json::to_string_pretty(&document).context("the findings cannot be told as JSON")? + "\n";
         wording::printable_json(&document).into_owned()
     } else {
-        let colour = if out.is_terminal() { Colour::Ansi } else { Colour::None };
+        let is_coloured = crate::colour::is_wanted(options.color, out.is_terminal());
+        let colour = if is_coloured { Colour::Ansi } else { Colour::None };
         doctor::text::render(&diagnosis, language, colour)
     };
     // Whoever closed standard output does not want to know.

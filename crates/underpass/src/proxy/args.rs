@@ -9,7 +9,8 @@ const ON_EXAMPLES: &str = "Examples:
   eval \"$(underpass proxy on)\"                              # bash, zsh: Clash's port 7890 on the Windows host
   underpass proxy on --port 10808 --scheme socks5 | source  # fish
   eval \"$(underpass proxy on --proxy http://proxy.corp.example:8080)\"
-  eval \"$(underpass proxy on --from windows --url https://github.com/)\"";
+  eval \"$(underpass proxy on --from windows --url https://github.com/)\"
+  eval \"$(underpass proxy on --quiet)\"                      # in ~/.bashrc: only where a proxy listens";
 
 const OFF_EXAMPLES: &str = "Examples:
   eval \"$(underpass proxy off)\"      # bash, zsh
@@ -22,6 +23,11 @@ const APPLY_EXAMPLES: &str = "Examples:
 const REMOVE_EXAMPLES: &str = "Examples:
   underpass proxy remove                  # all that `apply` has set for this user
   sudo underpass proxy remove --tools apt";
+
+const SHELL_INIT_EXAMPLES: &str = "Examples:
+  eval \"$(underpass proxy shell-init bash)\"     # in ~/.bashrc; then: proxy_on --port 7891
+  eval \"$(underpass proxy shell-init zsh)\"      # in ~/.zshrc
+  underpass proxy shell-init fish | source        # in ~/.config/fish/config.fish";
 
 const STATUS_EXAMPLES: &str = "Examples:
   underpass proxy status
@@ -65,6 +71,9 @@ pub(crate) enum ProxyCommand {
     /// Tell every place where a proxy is set, and which one each tool uses
     #[command(after_help = STATUS_EXAMPLES)]
     Status(StatusOptions),
+    /// Print functions for a shell's start file: proxy_on, proxy_off and proxy_test
+    #[command(after_help = SHELL_INIT_EXAMPLES)]
+    ShellInit(ShellInitOptions),
     /// Try the proxies that are set, step by step; exit code 1 if one does not work
     #[command(after_help = TEST_EXAMPLES)]
     Test(TestOptions),
@@ -106,6 +115,16 @@ pub(crate) struct OnOptions {
     pub(crate) choice: Choice,
     #[command(flatten)]
     pub(crate) shell: Shell,
+    /// For a start file: say nothing, and set nothing where no proxy listens
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShellInitOptions {
+    /// The shell: bash, zsh, sh or fish
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: Syntax,
 }
 
 #[derive(Debug, Args)]

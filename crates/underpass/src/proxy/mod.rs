@@ -48,6 +48,7 @@ pub(crate) fn run(options: ProxyOptions, complain: impl Fn(&anyhow::Error)) -> E
                 ProxyCommand::Remove(options) => apply::remove(&options, voice, &complain),
                 ProxyCommand::Status(options) => status::status(&options).await,
                 ProxyCommand::Test(options) => test::test(&options, voice).await,
+                ProxyCommand::ShellInit(options) => on::shell_init(&options),
             }
         })
     });
@@ -59,6 +60,17 @@ pub(crate) fn run(options: ProxyOptions, complain: impl Fn(&anyhow::Error)) -> E
             if error.is::<Usage>() { ExitCode::from(crate::USAGE) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// Prints where the Windows host is.
+///
+/// # Errors
+/// It cannot be found.
+pub(crate) fn tell_host() -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop")?;
+    let (host, _) = host::auto(&runtime.block_on(host::view()))?;
+    crate::tell(&host);
+    Ok(())
 }
 
 /// A variable of the environment.

@@ -1,25 +1,30 @@
 //! `proxy on` and `proxy off`: lines for a shell on standard output, words for the person on standard error. Where something is wrong
 //! nothing is printed for the shell.
 
-use super::args::{OffOptions, OnOptions, Shell};
-use super::{Usage, Verdict, Voice, choose, print, variable};
+use super::args::{OffOptions, OnOptions, Shell, ShellInitOptions};
+use super::attempt::{Attempt, port};
+use super::{Chosen, Usage, Verdict, Voice, choose, print, variable};
+use anyhow::Context as _;
 use proxies::shell::{self, Syntax, UnknownShell};
 use proxies::{Scheme, no_proxy};
 use std::io::{self, IsTerminal as _};
+use std::time::Duration;
 use wording::proxies as words;
 
+/// How long a proxy may take to take a connection where a shell waits for it. One on the Windows host does so within milliseconds; a host
+/// that is gone takes long.
+const START_PATIENCE: Duration = Duration::from_millis(500);
+
 pub(super) async fn on(options: &OnOptions, voice: Voice) -> anyhow::Result<Verdict> {
+    if options.quiet {
+        return on_quietly(options).await;
+    }
     let syntax = syntax(&options.shell)?;
     let Some(chosen) = choose(&options.choice).await? else {
         voice.aside(&words::WINDOWS_DIRECT.with("url", &options.choice.url));
         return Ok(Verdict::Well);
     };
-    // What a proxy that is on has set is no wish of the user's.
-    let memory = shell::Memory::of(variable).unwrap_or_default();
-    let wishes: Vec<String> = shell::EXCEPTIONS.iter().filter_map(|name| memory.before(name, variable(name))).collect();
-    let wishes: Vec<&str> = wishes.iter().map(String::as_str).collect();
-    let exceptions = no_proxy(&wishes, &chosen.subnets);
-    print(&shell::on(syntax, &chosen.proxy.with_secrets(), &exceptions, variable))?;
+    print(&lines(syntax, &chosen))?;
     if let Some(how) = &chosen.how {
         voice.aside(how);
     }
@@ -27,6 +32,39 @@ pub(super) async fn on(options: &OnOptions, voice: Voice) -> anyhow::Result<Verd
         voice.aside(&words::SOCKS_NOT_FOR_ALL.text());
     }
     advise(syntax, "on", voice).unwrap_or_else(|| voice.aside(&words::ON.with("proxy", &chosen.proxy)));
+    Ok(Verdict::Well)
+}
+
+/// In a start file: where there is nobody to go by, everything stays as it is, and nobody is told.
+async fn on_quietly(options: &OnOptions) -> anyhow::Result<Verdict> {
+    let syntax = syntax(&options.shell)?;
+    let chosen = match choose(&options.choice).await {
+        Ok(chosen) => chosen,
+        Err(error) if error.is::<Usage>() => return Err(error),
+        Err(_) => None,
+    };
+    if let Some(chosen) = chosen
+        && let Ok(Attempt::Passed(_)) = tokio::time::timeout(START_PATIENCE, port(chosen.proxy.url())).await
+    {
+        print(&lines(syntax, &chosen))?;
+    }
+    Ok(Verdict::Well)
+}
+
+/// What the shell evaluates.
+fn lines(syntax: Syntax, chosen: &Chosen) -> String {
+    // What a proxy that is on has set is no wish of the user's.
+    let memory = shell::Memory::of(variable).unwrap_or_default();
+    let wishes: Vec<String> = shell::EXCEPTIONS.iter().filter_map(|name| memory.before(name, variable(name))).collect();
+    let wishes: Vec<&str> = wishes.iter().map(String::as_str).collect();
+    let exceptions = no_proxy(&wishes, &chosen.subnets);
+    shell::on(syntax, &chosen.proxy.with_secrets(), &exceptions, variable)
+}
+
+/// Functions that call this very program, wherever it lies.
+pub(super) fn shell_init(options: &ShellInitOptions) -> anyhow::Result<Verdict> {
+    let program = std::env::current_exe().context("the path of this program is not known")?;
+    print(&shell::functions(options.shell, &program.display().to_string()))?;
     Ok(Verdict::Well)
 }
 

@@ -211,7 +211,7 @@ async fn page(steps: &mut Steps, proxy: &Proxy, url: &WebUrl, address: Option<Ip
         let step = async {
             match by(proxy.url(), &by_address, host).await {
                 Attempt::Passed(_) => Attempt::Skipped(Said::Text(words::PROXY_RESOLVES_NOT.text())),
-                other => other,
+                other @ (Attempt::Failed(_) | Attempt::Skipped(_)) => other,
             }
         };
         steps.take("address", words::TEST_ADDRESS.with("url", &by_address), step).await;

@@ -1,6 +1,7 @@
 //! `on` and `off`: what shells make of the lines, and which proxy is meant.
 
 use crate::common::{Home, Said, binary, is_root, is_there};
+use std::net::TcpListener;
 
 const NAMES: [&str; 8] =
     ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"];
@@ -87,7 +88,7 @@ fn where_something_is_wrong_the_shell_gets_nothing() {
 
 #[test]
 fn every_command_shows_an_example() {
-    for command in ["on", "off", "apply", "remove", "status", "test"] {
+    for command in ["on", "off", "apply", "remove", "status", "shell-init", "test"] {
         let said = Home::new().proxy(&[command, "--help"]).well();
         let examples = said.out.split_once("Examples:\n").unwrap_or_else(|| panic!("{command}: {said:?}")).1;
         assert!(examples.contains(&format!("underpass proxy {command}")), "{command}: {said:?}");
@@ -172,4 +173,69 @@ fn windows_own_setting_is_taken_as_it_is_reached_from_here() {
         let said = in_nat(&home, "underpass proxy on --shell sh --from windows").well();
         assert!(said.out.contains("'http://172.28.48.1:7897'"), "{said:?}");
     }
+}
+
+/// A line of a start file.
+#[test]
+fn quietly_on_sets_nothing_and_says_nothing_where_no_proxy_listens() {
+    let home = Home::new().with("SHELL", "/bin/bash");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let words = ["on", "--quiet", "--shell", "sh", "--port", &port];
+    let said = home.proxy(&words).well();
+    assert!(said.out.contains(&format!("export https_proxy='http://127.0.0.1:{port}';\n")), "{said:?}");
+    assert_eq!(said.err, "");
+    drop(listener);
+    let quiet = |said: Said| assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(0), "", ""));
+    quiet(home.proxy(&words));
+    // Nor where the host is not known, or a name is not.
+    quiet(Home::new().with("WSL_MODE", "bridged").proxy(&words));
+    quiet(home.proxy(&["on", "--quiet", "--shell", "sh", "--proxy", "http://no-such-host.invalid:1"]));
+    // What is written wrongly is told.
+    assert_eq!(home.proxy(&["on", "--quiet", "--scheme", "ftp"]).code, Some(2));
+}
+
+#[test]
+fn functions_of_a_start_file_hand_their_words_on() {
+    for (shell, init) in [
+        ("bash", r#"eval "$("$UNDERPASS" proxy shell-init bash)""#),
+        ("zsh", r#"eval "$("$UNDERPASS" proxy shell-init zsh)""#),
+        ("sh", r#"eval "$("$UNDERPASS" proxy shell-init sh)""#),
+        ("fish", r#""$UNDERPASS" proxy shell-init fish | source"#),
+    ] {
+        if !is_there(shell) {
+            continue;
+        }
+        let home = Home::with_programs();
+        let script = format!(
+            "{init}\nproxy_on --host 192.0.2.9 --port 7891\nenv | grep '^http_proxy=' >on\nproxy_on --port 0\necho $status$? >code\n\
+             env | grep '^http_proxy=' >kept\nproxy_off\nenv | grep -c '^http_proxy=' >off\nproxy_test --help >help\ntrue"
+        );
+        let script =
+            if shell == "fish" { script.replace("$status$?", "$status") } else { script.replace("$status$?", "$?") };
+        let said = Said::of(home.command(shell).args(["-c", &script])).well();
+        assert_eq!(home.read("on").as_deref(), Some("http_proxy=http://192.0.2.9:7891\n"), "{shell}: {said:?}");
+        // One that fails changes nothing, and says so.
+        assert_eq!(
+            (home.read("kept"), home.read("code").as_deref()),
+            (home.read("on"), Some("2\n")),
+            "{shell}: {said:?}"
+        );
+        assert_eq!(home.read("off").as_deref(), Some("0\n"), "{shell}: {said:?}");
+        assert!(home.read("help").unwrap().contains("--url"), "{shell}");
+    }
+}
+
+#[test]
+fn the_host_is_told_in_one_word() {
+    if !is_root() || !is_there("unshare") || !is_there("ip") {
+        return;
+    }
+    for (mode, host) in [("nat", "172.28.48.1\n"), ("mirrored", "127.0.0.1\n")] {
+        let home = Home::with_programs().with("WSL_MODE", mode);
+        assert_eq!(in_nat(&home, "\"$UNDERPASS\" host").well().out, host);
+    }
+    let home = Home::with_programs().with("WSL_MODE", "bridged");
+    let said = in_nat(&home, "\"$UNDERPASS\" host");
+    assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{said:?}");
 }

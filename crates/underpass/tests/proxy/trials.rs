@@ -62,6 +62,7 @@ fn without_a_page_several_are_asked_for() {
 
 /// A good HTTP proxy is silent to whoever asks by another protocol, and that takes no time.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how long it takes is what is tested")]
 fn one_that_is_silent_to_the_other_protocol_is_well() {
     let proxy = TinyProxy::start(Speaks::HttpOrNothing);
     let url = format!("http://127.0.0.1:{}", proxy.port());
