@@ -17,6 +17,14 @@ pub enum EditError {
         /// What stands there.
         text: String,
     },
+    /// A new line would become a part of the file's last one.
+    #[error(
+        "line {line}, the file's last one, ends with '\\', which takes the next line into its value: take the '\\' away first"
+    )]
+    Continued {
+        /// The last line, counted from 1.
+        line: usize,
+    },
     /// WSL reads nothing of the file.
     #[error(
         "the file is UTF-16, which WSL cannot read in a distro: save it as UTF-8 first (`underpass settings check` says how)"
@@ -43,6 +51,22 @@ impl File {
     /// # Errors
     /// See [`EditError`].
     pub fn set(&mut self, section: &str, key: &str, value: &str) -> Result<(), EditError> {
+        let before = self.clone();
+        self.put(section, key, value)?;
+        if self.others(section, key) == before.others(section, key) {
+            return Ok(());
+        }
+        *self = before;
+        Err(EditError::Continued { line: self.lines.last().map_or(1, |line| line.number) })
+    }
+
+    /// All but the lines for a key.
+    fn others(&self, section: &str, key: &str) -> Vec<(&str, &str, &str)> {
+        let others = self.entries().filter(|entry| !entry.is(section, key));
+        others.map(|entry| (entry.section, entry.key, entry.value)).collect()
+    }
+
+    fn put(&mut self, section: &str, key: &str, value: &str) -> Result<(), EditError> {
         for name in [section, key] {
             let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic());
             if !is_name || !name.chars().all(|c| c.is_ascii_alphanumeric()) {

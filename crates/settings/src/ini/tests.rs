@@ -166,6 +166,22 @@ fn a_key_is_removed_with_all_its_lines_and_comments_stay() {
 }
 
 #[test]
+fn a_last_line_that_goes_on_takes_no_new_line_in() {
+    for text in ["A=1\nT=tp    \\", "A=1\nT=x\\"] {
+        let mut file = File::parse_as(text, Reader::Windows);
+        let before = file.clone();
+        match file.set("underpass", "none", "1") {
+            Err(error) => assert_eq!((error, file), (EditError::Continued { line: 2 }, before)),
+            Ok(()) => panic!(
+                "{text:?} became {file}: {:?} {:?}",
+                before.entries().collect::<Vec<_>>(),
+                file.entries().collect::<Vec<_>>()
+            ),
+        }
+    }
+}
+
+#[test]
 fn what_wsl_would_not_read_is_refused() {
     let mut file = File::parse_as("[boot]\nsystemd=true\n; no\n", Reader::Linux);
     let error = file.set("network", "generateResolvConf", "false").unwrap_err();
