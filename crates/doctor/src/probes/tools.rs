@@ -86,7 +86,10 @@ fn of_apt(dump: &str, root: &Path) -> Vec<ProxySetting> {
     let lines = dump.lines().filter_map(|line| {
         let (key, value) = line.split_once(' ')?;
         let value = value.trim().strip_suffix(';')?.trim_matches('"');
-        let wanted = key.starts_with("Acquire::") && key.contains("::Proxy") && !value.is_empty();
+        // A program that finds the proxy (apt-transport-http(1)) is none; it is not run here.
+        let is_proxy =
+            key.contains("::Proxy") && !key.contains("::Proxy-Auto-Detect") && !key.contains("::ProxyAutoDetect");
+        let wanted = key.starts_with("Acquire::") && is_proxy && !value.is_empty();
         wanted.then(|| (key.to_owned(), value.to_owned()))
     });
     lines
@@ -143,7 +146,6 @@ enum Form {
 fn of_files(around: Around<'_>) -> Vec<ProxySetting> {
     const NPM: Form = Form::Pairs(&["proxy", "https-proxy", "http-proxy"]);
     const WGET: Form = Form::Pairs(&["http_proxy", "https_proxy", "ftp_proxy"]);
-    const PIP: Form = Form::Section("global", &["proxy"]);
     const DOCKER: Form = Form::Json(&[
         "/proxies/default/httpProxy",
         "/proxies/default/httpsProxy",
@@ -151,22 +153,32 @@ fn of_files(around: Around<'_>) -> Vec<ProxySetting> {
         "/proxies/https-proxy",
     ]);
     let (home, etc) = (|path: &str| around.home.join(path), |path: &str| around.root.join("etc").join(path));
+    // Where a variable says that a tool's files are elsewhere.
+    let moved = |variable: &str, usual: &str| {
+        let folder = (around.variable)(variable).filter(|folder| !folder.is_empty());
+        folder.map_or_else(|| home(usual), PathBuf::from)
+    };
+    let cargo = moved("CARGO_HOME", ".cargo");
     let mut files = vec![
         (Tool::Npm, home(".npmrc"), NPM),
+        // Debian's, and those of npm's own prefixes.
         (Tool::Npm, etc("npmrc"), NPM),
+        (Tool::Npm, around.root.join("usr/etc/npmrc"), NPM),
+        (Tool::Npm, around.root.join("usr/local/etc/npmrc"), NPM),
         (Tool::Yarn, home(".yarnrc"), NPM),
         (Tool::Yarn, home(".yarnrc.yml"), Form::Pairs(&["httpProxy", "httpsProxy"])),
-        (Tool::Pip, home(".config/pip/pip.conf"), PIP),
-        (Tool::Pip, home(".pip/pip.conf"), PIP),
-        (Tool::Pip, etc("pip.conf"), PIP),
-        (Tool::Docker, home(".docker/config.json"), DOCKER),
+        (Tool::Docker, moved("DOCKER_CONFIG", ".docker").join("config.json"), DOCKER),
         (Tool::Docker, etc("docker/daemon.json"), DOCKER),
-        (Tool::Curl, home(".curlrc"), Form::Pairs(&["proxy", "-x", "--proxy", "socks5", "socks5-hostname"])),
+        (
+            Tool::Curl,
+            moved("CURL_HOME", "").join(".curlrc"),
+            Form::Pairs(&["proxy", "-x", "--proxy", "socks5", "socks5-hostname"]),
+        ),
         (Tool::Curl, home(".config/curlrc"), Form::Pairs(&["proxy", "-x", "--proxy", "socks5", "socks5-hostname"])),
-        (Tool::Wget, home(".wgetrc"), WGET),
+        (Tool::Wget, moved("WGETRC", ".wgetrc"), WGET),
         (Tool::Wget, etc("wgetrc"), WGET),
-        (Tool::Cargo, home(".cargo/config.toml"), Form::Section("http", &["proxy"])),
-        (Tool::Cargo, home(".cargo/config"), Form::Section("http", &["proxy"])),
+        (Tool::Cargo, cargo.join("config.toml"), Form::Section("http", &["proxy"])),
+        (Tool::Cargo, cargo.join("config"), Form::Section("http", &["proxy"])),
         (Tool::Ssh, home(".ssh/config"), Form::Ssh),
         (Tool::Ssh, etc("ssh/ssh_config"), Form::Ssh),
     ];
@@ -175,11 +187,30 @@ fn of_files(around: Around<'_>) -> Vec<ProxySetting> {
     files.extend(drop_ins("systemd/system/docker.service.d", Tool::Docker, Form::Systemd));
     let read =
         files.into_iter().filter_map(|(tool, path, form)| Some((tool, path.display().to_string(), text(&path)?, form)));
-    read.flat_map(|(tool, file, text, form)| {
+    let read = read.flat_map(|(tool, file, text, form)| {
         let settings = found_in(&text, form).into_iter();
         settings.map(move |(key, value)| ProxySetting { tool, file: Some(file.clone()), key, value })
-    })
-    .collect()
+    });
+    read.chain(of_pip(around)).collect()
+}
+
+/// The one setting that counts for `pip install`. pip reads all its files, the later ones over the former, and a command's own section
+/// goes over `[global]` (its documentation, "Configuration").
+fn of_pip(around: Around<'_>) -> Option<ProxySetting> {
+    let mut files = vec![
+        around.root.join("etc/pip.conf"),
+        around.home.join(".pip/pip.conf"),
+        around.home.join(".config/pip/pip.conf"),
+    ];
+    files.extend((around.variable)("PIP_CONFIG_FILE").filter(|file| !file.is_empty()).map(PathBuf::from));
+    let in_section = |section: &'static str| {
+        files.iter().rev().find_map(|file| {
+            let found = found_in(&text(file)?, Form::Section(section, &["proxy"]));
+            let (key, value) = found.into_iter().next_back()?;
+            Some(ProxySetting { tool: Tool::Pip, file: Some(file.display().to_string()), key, value })
+        })
+    };
+    in_section("install").or_else(|| in_section("global"))
 }
 
 /// Keys and values in a file.
@@ -264,7 +295,8 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("95proxy"), "Acquire { http { Proxy \"http://192.0.2.1:7890\"; }; };\n").unwrap();
         let dump = "APT \"\";\nAcquire::http \"\";\nAcquire::http::Proxy \"http://192.0.2.1:7890\";\nAcquire::https::Proxy \"\";\n\
-                    Acquire::Retries \"3\";\nAcquire::http::Proxy::deb.corp.test \"DIRECT\";\n";
+                    Acquire::Retries \"3\";\nAcquire::http::Proxy::deb.corp.test \"DIRECT\";\n\
+                    Acquire::http::Proxy-Auto-Detect \"/usr/bin/auto-apt-proxy\";\n";
         let settings = of_apt(dump, &root);
         fs::remove_dir_all(&root).unwrap();
         let keys = ["Acquire::http::Proxy", "Acquire::http::Proxy::deb.corp.test"];
@@ -291,7 +323,9 @@ mod tests {
         file(home.join(".npmrc"), "# x\nregistry=https://r.test/\nproxy=http://npm:1\nhttps-proxy = null\n");
         file(home.join(".yarnrc"), "proxy \"http://yarn:1\"\n");
         file(home.join(".yarnrc.yml"), "httpProxy: \"http://yarn:2\"\n");
-        file(home.join(".config/pip/pip.conf"), "[install]\nproxy = http://no:1\n[global]\nproxy = http://pip:1\n");
+        file(root.join("usr/etc/npmrc"), "https-proxy=http://npm:2\n");
+        file(home.join(".pip/pip.conf"), "[global]\nproxy = http://no:1\n");
+        file(home.join(".config/pip/pip.conf"), "[install]\nproxy = http://pip:1\n[global]\nproxy = http://no:2\n");
         file(home.join(".docker/config.json"), r#"{"proxies": {"default": {"httpProxy": "http://docker:1"}}}"#);
         file(root.join("etc/docker/daemon.json"), "not json");
         file(
@@ -322,16 +356,48 @@ mod tests {
                 (Tool::Environment, "HTTPS_PROXY", "http://env:1"),
                 (Tool::Pip, "PIP_PROXY", "http://pip:2"),
                 (Tool::Npm, "proxy", "http://npm:1"),
+                (Tool::Npm, "https-proxy", "http://npm:2"),
                 (Tool::Yarn, "proxy", "http://yarn:1"),
                 (Tool::Yarn, "httpProxy", "http://yarn:2"),
-                (Tool::Pip, "global.proxy", "http://pip:1"),
                 (Tool::Docker, "proxies.default.httpProxy", "http://docker:1"),
                 (Tool::Curl, "proxy", "http://curl:1"),
                 (Tool::Wget, "https_proxy", "http://wget:1"),
                 (Tool::Cargo, "http.proxy", "http://cargo:1"),
                 (Tool::Ssh, "ProxyCommand (a b)", "nc -x 127.0.0.1:1080 %h %p"),
                 (Tool::Docker, "HTTP_PROXY", "http://docker:2"),
+                (Tool::Pip, "install.proxy", "http://pip:1"),
             ]
         );
+    }
+
+    #[test]
+    fn files_are_read_where_variables_say_that_they_are() {
+        let folder = std::env::temp_dir().join(format!("underpass-doctor-moved-{}", std::process::id()));
+        let (home, root, moved) = (folder.join("home"), folder.join("root"), folder.join("moved"));
+        for folder in [&home, &root, &moved] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        for (name, text) in [
+            ("config.toml", "[http]\nproxy = \"http://cargo:1\"\n"),
+            ("config.json", r#"{"proxies": {"default": {"httpProxy": "http://docker:1"}}}"#),
+            (".curlrc", "proxy = http://curl:1\n"),
+            ("wget", "http_proxy = http://wget:1\n"),
+            ("pip", "[global]\nproxy = http://pip:1\n"),
+        ] {
+            fs::write(moved.join(name), text).unwrap();
+            // None of these counts.
+            fs::write(home.join(name), text.replace(":1", ":9")).unwrap();
+        }
+        let at = |name: &str| Some(moved.join(name).display().to_string());
+        let variable = |name: &str| match name {
+            "CARGO_HOME" | "DOCKER_CONFIG" | "CURL_HOME" => Some(moved.display().to_string()),
+            "WGETRC" => at("wget"),
+            "PIP_CONFIG_FILE" => at("pip"),
+            _ => None,
+        };
+        let settings = of_files(Around { variable: &variable, home: &home, root: &root });
+        fs::remove_dir_all(&folder).unwrap();
+        let values: Vec<&str> = settings.iter().map(|setting| setting.value.as_str()).collect();
+        assert_eq!(values, ["http://docker:1", "http://curl:1", "http://wget:1", "http://cargo:1", "http://pip:1"]);
     }
 }
