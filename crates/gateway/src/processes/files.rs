@@ -1,6 +1,5 @@
 //! What a confined process may do with files (Landlock, landlock(7)). A kernel that knows only a part of
-//! it keeps that part: WSL's 5.15 has the first version, its 6.6 the third, its 6.18 the seventh
-//! (security/landlock/syscalls.c, LANDLOCK_ABI_VERSION).
+//! it keeps that part.
 
 use super::Role;
 use landlock::{

@@ -32,9 +32,14 @@ impl Launcher {
         Ok(Parcel { message: ToEngine::Relay { lane, started: Ok(started) }, descriptors: streams.into() })
     }
 
-    /// The same as an answer, whatever comes of it.
+    /// The same as an answer, whatever comes of it. An engine that was taken over gets one relay a lane.
     pub(super) fn answer(&mut self, lane: usize) -> Parcel<ToEngine> {
-        self.start(lane).unwrap_or_else(|error| ToEngine::Relay { lane, started: Err(error.to_string()) }.into())
+        let started = match self.running.get(lane) {
+            Some(None) => self.start(lane).map_err(|error| error.to_string()),
+            Some(Some(_)) => Err("the lane has a relay".to_owned()),
+            None => Err("there is no such lane".to_owned()),
+        };
+        started.unwrap_or_else(|why| ToEngine::Relay { lane, started: Err(why) }.into())
     }
 
     /// Ends a lane's relay, and tells the engine when that is done.
