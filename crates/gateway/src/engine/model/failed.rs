@@ -18,7 +18,7 @@ const PLAIN: Setting = Setting {
 };
 
 /// Seeds of programs that got no simpler.
-const SEEDS: [u64; 5] = [
+const SEEDS: [u64; 6] = [
     // A window that closed over data under way, by ACKs that overtook each other: smoltcp had no timer left.
     15_367_182_816_702_193_115,
     // The same with a window that opened for less than was under way.
@@ -28,6 +28,8 @@ const SEEDS: [u64; 5] = [
     8_027_037_670_869_391_123,
     // A SYN that was overtaken by its whole connection opens another one, which the app refuses.
     3_893_255_993_204_677_575,
+    // A FIN behind data that the app's window had no room for.
+    7_907_706_110_295_044_336,
 ];
 
 pub(super) fn programs() -> Vec<Program> {

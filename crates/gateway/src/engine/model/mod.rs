@@ -16,6 +16,7 @@ mod pipe;
 mod program;
 mod relay;
 mod vm;
+mod windows;
 
 use self::book::{Book, Conn};
 use self::link::{GATEWAY_MAC, Nic, VM_MAC};

@@ -4,6 +4,7 @@ use super::book::{self, Book, Sent, VM, Way};
 use super::link::{Link, Nic, checksum, frame, kernel, trace};
 use super::program::{Answering, AppEnd, Dice, Outcome, Reads, Reply, Setting, To};
 use super::relay::query;
+use super::windows::Windows;
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp::{RecvError, Socket, SocketBuffer, State};
@@ -111,6 +112,7 @@ pub(super) struct Vm {
     iface: Interface,
     sockets: SocketSet<'static>,
     wire: Wire,
+    windows: Windows,
     apps: Vec<App>,
     up: Link,
     down: Link,
@@ -145,6 +147,7 @@ impl Vm {
             iface,
             sockets: SocketSet::new(Vec::new()),
             wire,
+            windows: Windows::default(),
             apps: Vec::new(),
             up: Link::default(),
             down: Link::default(),
@@ -305,6 +308,7 @@ impl Vm {
         self.iface.poll(at, &mut self.wire, &mut self.sockets);
         self.remove(|fate| fate == Fate::Aborts);
         for packet in std::mem::take(&mut self.wire.tx) {
+            self.windows.note(&packet);
             if now >= self.dark_until {
                 self.up.send(now, packet, &self.setting, &mut self.dice);
             }
@@ -334,7 +338,8 @@ impl Vm {
     }
 
     /// A packet from the gateway.
-    fn arrive(&mut self, packet: Vec<u8>, book: &mut Book) {
+    fn arrive(&mut self, mut packet: Vec<u8>, book: &mut Book) {
+        self.windows.filter(&mut packet);
         if packet[0] >> 4 == 6 && packet[6] == 58 {
             let message = &packet[40..];
             assert_eq!(checksum(&[&packet[8..40], &[0, 58], &packet[4..6], message]), 0, "a wrong ICMPv6 checksum");
