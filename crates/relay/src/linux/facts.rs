@@ -19,7 +19,10 @@ pub(super) fn read(root: &Path) -> HostFacts {
     let adapters = adapters::read(&root.join("sys/class/net"), &adapters::addresses(), &ways);
     HostFacts {
         system: format!("Linux {}", text("proc/sys/kernel/osrelease").trim()),
-        names: vec![text("proc/sys/kernel/hostname").trim().to_owned()],
+        names: Some(text("proc/sys/kernel/hostname").trim().to_owned())
+            .filter(|name| !name.is_empty())
+            .into_iter()
+            .collect(),
         ipv6: v6.has_default,
         routes,
         dns_servers: nameservers(&text("etc/resolv.conf")).iter().map(ToString::to_string).collect(),
