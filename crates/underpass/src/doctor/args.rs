@@ -22,7 +22,7 @@ const PUBLIC_DNS: [&str; 3] = ["1.1.1.1", "223.5.5.5", "8.8.8.8"];
   underpass doctor --only dns --lang zh
   underpass doctor --report report.html
 
-Exit code: 0 all is well, 1 there are problems, 2 the command line is wrong.")]
+Exit code: 0 all is well, 1 there are problems or a step is not answered with yes, 2 the command line is wrong.")]
 pub(crate) struct DoctorOptions {
     /// As one JSON document: facts and findings
     #[arg(long)]

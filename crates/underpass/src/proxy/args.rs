@@ -168,8 +168,8 @@ pub(crate) struct StatusOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct TestOptions {
-    /// A page that is asked for through the proxies; repeat it for several
-    #[arg(long = "url", value_name = "URL", default_values = PAGES)]
+    /// A page that is asked for through the proxies; repeat it for several [default: one each of Google, GitHub, Baidu and Microsoft]
+    #[arg(long = "url", value_name = "URL", default_values = PAGES, hide_default_value = true)]
     pub(crate) urls: Vec<String>,
     /// A proxy to try instead of those that are set
     #[arg(long, value_name = "URL", env = "UNDERPASS_PROXY", hide_env_values = true)]
