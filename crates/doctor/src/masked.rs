@@ -45,7 +45,7 @@ fn is_secret_by_name(key: &str) -> bool {
 /// is a name only, or no scheme.
 fn proxy(value: &str) -> String {
     let hide = |item: &str| {
-        let item = dialog::mask(item);
+        let item = proxy::mask(item);
         let Some((who, place)) = item.rsplit_once('@').filter(|(who, _)| !who.contains(' ')) else { return item };
         let start = who.rfind("://").map(|at| at + 3).or_else(|| who.find('=').map(|at| at + 1)).unwrap_or(0);
         format!("{}{HIDDEN}@{place}", &who[..start])
@@ -69,7 +69,7 @@ fn command(value: &str) -> String {
 
 fn strings(value: Value) -> Value {
     match value {
-        Value::String(text) => Value::String(dialog::mask(&text)),
+        Value::String(text) => Value::String(proxy::mask(&text)),
         Value::Array(items) => Value::Array(items.into_iter().map(strings).collect()),
         Value::Object(entries) => entries.into_iter().map(|(key, value)| (key, strings(value))).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) => value,

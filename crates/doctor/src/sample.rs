@@ -126,8 +126,8 @@ pub(crate) fn setting<'a>(
     key: &str,
     value: &str,
 ) -> &'a mut ProxyProbe {
-    let url: dialog::ProxyUrl = value.parse().unwrap();
-    let socks = url.scheme() == dialog::Scheme::Socks5;
+    let url: proxy::ProxyUrl = value.parse().unwrap();
+    let socks = url.scheme() == proxy::Scheme::Socks5;
     let host = url.host().to_string();
     let probe = ProxyProbe {
         value: value.to_owned(),

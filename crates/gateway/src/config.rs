@@ -7,8 +7,8 @@ use crate::reach::Target;
 use crate::relay_process::{RelayCommand, Whose};
 use crate::tap::OffloadWish;
 use crate::via::{Proxy, Secret, Via};
-use dialog::{Except, ExceptError, ProxyUrlError};
 use ipnet::Ipv4Net;
+use proxy::{Except, ExceptError, ProxyUrlError};
 use serde::Deserialize;
 use stack::{Filtering, HostAccess};
 use std::ffi::OsString;
@@ -155,7 +155,7 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// It is not what it should be.
-    #[error("the configuration file {} is wrong: {}", .path.display(), dialog::mask(&.source.to_string()))]
+    #[error("the configuration file {} is wrong: {}", .path.display(), proxy::mask(&.source.to_string()))]
     Parse {
         /// The file.
         path: PathBuf,
@@ -308,7 +308,7 @@ fn via(proxy: Option<Secret>, except: Vec<String>) -> Result<Option<Via>, Config
     let Some(Secret(text)) = proxy else {
         return if except.is_empty() { Ok(None) } else { Err(ConfigError::ExceptAlone) };
     };
-    let proxy: Proxy = text.parse().map_err(|why| ConfigError::Via { shown: dialog::mask(&text), why })?;
+    let proxy: Proxy = text.parse().map_err(|why| ConfigError::Via { shown: proxy::mask(&text), why })?;
     let except = except.iter().map(|text| text.parse()).collect::<Result<Vec<Except>, ExceptError>>()?;
     Ok(Some(Via { proxy, except }))
 }

@@ -4,7 +4,7 @@
 use crate::limits::LOG_AGAIN_AFTER;
 use crate::names::{self, Found, Names, Peers};
 use crate::status::ViaStatus;
-use dialog::{Except, ProxyUrl, ProxyUrlError};
+use proxy::{Except, ProxyUrl, ProxyUrlError};
 use serde::Deserialize;
 use stack::BindId;
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ impl Secret {
     /// Whether there is a user or password in it.
     #[must_use]
     pub fn has_password(&self) -> bool {
-        dialog::mask(&self.0) != self.0
+        proxy::mask(&self.0) != self.0
     }
 }
 
@@ -36,7 +36,7 @@ impl From<String> for Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&dialog::mask(&self.0))
+        f.write_str(&proxy::mask(&self.0))
     }
 }
 

@@ -59,8 +59,8 @@ pub(crate) fn others(text: &str, keys: &[&str]) -> Option<Vec<String>> {
 /// The same for one object.
 fn member(object: &str, path: &[&str], value: Option<&str>, layout: Layout<'_>) -> Result<String, FormatError> {
     let Some((key, rest)) = path.split_first() else { return Ok(object.to_owned()) };
-    let members: BTreeMap<String, &RawValue> = serde_json::from_str(object)
-        .map_err(|error| FormatError::Json { problem: dialog::mask(&error.to_string()) })?;
+    let members: BTreeMap<String, &RawValue> =
+        serde_json::from_str(object).map_err(|error| FormatError::Json { problem: proxy::mask(&error.to_string()) })?;
     let there = members.get(*key).map(|raw| raw.get());
     let Some(old) = there else {
         return Ok(value.map_or_else(|| object.to_owned(), |value| insert(object, path, value, layout)));

@@ -1,6 +1,6 @@
 //! A proxy, with the scheme by which tools are to know it.
 
-use dialog::{Host, ProxyUrl, ProxyUrlError};
+use proxy::{Host, ProxyUrl, ProxyUrlError};
 use std::fmt;
 use std::str::FromStr;
 
@@ -132,12 +132,12 @@ impl FromStr for Proxy {
     type Err = ProxyError;
 
     fn from_str(text: &str) -> Result<Self, ProxyError> {
-        let url: ProxyUrl = text.parse().map_err(|problem| ProxyError::Url { shown: dialog::mask(text), problem })?;
+        let url: ProxyUrl = text.parse().map_err(|problem| ProxyError::Url { shown: proxy::mask(text), problem })?;
         let has_names_resolved = text.trim().get(..8).is_some_and(|head| head.eq_ignore_ascii_case("socks5h:"));
         let scheme = match url.scheme() {
-            dialog::Scheme::Http => Scheme::Http,
-            dialog::Scheme::Socks5 if has_names_resolved => Scheme::Socks5h,
-            dialog::Scheme::Socks5 => Scheme::Socks5,
+            proxy::Scheme::Http => Scheme::Http,
+            proxy::Scheme::Socks5 if has_names_resolved => Scheme::Socks5h,
+            proxy::Scheme::Socks5 => Scheme::Socks5,
         };
         Ok(Self { url, scheme })
     }

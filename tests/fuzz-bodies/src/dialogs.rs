@@ -1,6 +1,6 @@
 //! What proxies answer, and the texts that name them.
 
-use dialog::{Dialog, DialogError, Host, MAX_HEADER, Progress, ProxyUrl, Target, mask, udp, windows};
+use proxy::{Dialog, DialogError, Host, MAX_HEADER, Progress, ProxyUrl, Target, mask, udp, windows};
 
 /// Proxies of both kinds, with and without somebody who asks.
 const PROXIES: [&str; 4] = ["http://p:1", "http://u:p@p:1", "socks5://p:1", "socks5://u:p@p:1"];

@@ -117,10 +117,10 @@ fn why_closed(view: &View<'_>, probe: &ProxyProbe) -> Fault {
 fn windows_proxy_is_local(view: &View<'_>, port: Option<u16>) -> bool {
     let setting = view.windows().and_then(|windows| windows.host.user_proxy.as_ref());
     let Some(text) = setting.and_then(|proxy| proxy.proxy.as_deref()) else { return false };
-    dialog::windows::proxies(text, 443).iter().any(|proxy| {
+    proxy::windows::proxies(text, 443).iter().any(|proxy| {
         let local = match proxy.host() {
-            dialog::Host::Address(address) => address.is_loopback(),
-            dialog::Host::Name(name) => name.eq_ignore_ascii_case("localhost"),
+            proxy::Host::Address(address) => address.is_loopback(),
+            proxy::Host::Name(name) => name.eq_ignore_ascii_case("localhost"),
         };
         local && port.is_none_or(|port| port == proxy.port())
     })

@@ -1,8 +1,8 @@
-//! A proxy, tried step by step: its name, its port, what it speaks, and a request through it. Knows what to say to it from [`dialog`].
+//! A proxy, tried step by step: its name, its port, what it speaks, and a request through it. Knows what to say to it from [`proxy`].
 
 use super::{PROXY_PATIENCE, dns, failed, failure, tcp, timed};
 use crate::facts::{Answer, Outcome, ProxyProbe, Why};
-use dialog::{Dialog, DialogError, Host, Progress, ProxyUrl, Scheme, Target};
+use proxy::{Dialog, DialogError, Host, Progress, ProxyUrl, Scheme, Target};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -30,7 +30,7 @@ pub fn parse(value: &str) -> Result<ProxyUrl, String> {
     let with_port = || format!("{url}:{}", if scheme.starts_with("socks") { 1080 } else { 80 });
     let parsed: Result<ProxyUrl, _> = url.parse();
     match parsed {
-        Err(dialog::ProxyUrlError::Port) => with_port().parse(),
+        Err(proxy::ProxyUrlError::Port) => with_port().parse(),
         other => other,
     }
     .map_err(|error| error.to_string())

@@ -8,7 +8,7 @@ use crate::limits::{
     ASSOCIATION_BACKLOG, MAX_ASSOCIATIONS, MAX_EXCEPTED, NO_UDP_FOR, PROXY_CONNECTS_WITHIN, RETRY_AFTER,
 };
 use crate::udp::{Binds, Event};
-use dialog::{Associate, Associated, DialogError, Host, ProxyUrl, Scheme, SocksCode, Target, udp};
+use proxy::{Associate, Associated, DialogError, Host, ProxyUrl, Scheme, SocksCode, Target, udp};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //! Knows no Windows: the settings are data, and who asks a script is given.
 
 use super::Route;
-use dialog::{Host, ProxyUrl, windows};
+use proxy::{Host, ProxyUrl, windows};
 use std::net::{IpAddr, SocketAddr};
 use wire::HostProxy;
 use wire::facts::Proxy;
@@ -66,7 +66,7 @@ impl Decision {
 
     pub(crate) fn told(&self, asked: &Asked) -> HostProxy {
         HostProxy {
-            url: dialog::mask(&asked.url),
+            url: proxy::mask(&asked.url),
             proxies: self.proxies.iter().map(ToString::to_string).collect(),
             by: self.by.to_owned(),
             trouble: self.trouble.clone(),

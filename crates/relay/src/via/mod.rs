@@ -1,5 +1,5 @@
 //! The proxy that connections go through, where the gateway named one ([`wire::Frame::Via`]): which connection goes through which
-//! proxy, and the connect itself. What is said to a proxy is `dialog`'s; UDP is in `datagrams.rs`; Windows' own settings are asked in
+//! proxy, and the connect itself. What is said to a proxy is the crate `proxy`'s; UDP is in `datagrams.rs`; Windows' own settings are asked in
 //! `windows/proxies.rs`, and judged in `host.rs`.
 
 pub(crate) mod datagrams;
@@ -11,7 +11,7 @@ use crate::limits::{PROXY_ADDRESSES, PROXY_ADDRESSES_KEPT, PROXY_ANSWERS_WITHIN,
 use crate::os::Resolver;
 use crate::os::proxies::Asker;
 use crate::{probe, tcp};
-use dialog::{Dialog, DialogError, Except, ExceptError, Host, Meaning, Progress, ProxyUrl, ProxyUrlError, Target};
+use proxy::{Dialog, DialogError, Except, ExceptError, Host, Meaning, Progress, ProxyUrl, ProxyUrlError, Target};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -129,7 +129,7 @@ fn ask_script(settings: &Proxy, url: &str, may_ask: bool) -> Result<Option<Strin
     }
     let script = settings.pac_url.as_deref();
     proxy::script_says(url, settings.auto_detect, script).map_err(|error| match script {
-        Some(script) => format!("{}: {error}", dialog::mask(script)),
+        Some(script) => format!("{}: {error}", ::proxy::mask(script)),
         None => error.to_string(),
     })
 }
@@ -139,6 +139,6 @@ fn ask_script(settings: &Proxy, url: &str, may_ask: bool) -> Result<Option<Strin
 /// # Errors
 /// It is no URL with a host.
 pub fn for_url(url: &str) -> Result<HostProxy, String> {
-    let asked = Asked::url(url).ok_or_else(|| format!("'{}' is no URL with a host", dialog::mask(url)))?;
+    let asked = Asked::url(url).ok_or_else(|| format!("'{}' is no URL with a host", ::proxy::mask(url)))?;
     Ok(by_settings(&asked, true).told(&asked))
 }

@@ -197,7 +197,7 @@ async fn by_command(
             Ok(output) if output.status.success() => continue,
             Ok(output) => {
                 let said = String::from_utf8_lossy(&output.stderr).trim().lines().next_back().unwrap_or("").to_owned();
-                format!("{}: {}", output.status, dialog::mask(&said))
+                format!("{}: {}", output.status, proxy::mask(&said))
             }
             Err(problem) => problem,
         };

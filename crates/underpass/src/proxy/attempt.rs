@@ -2,7 +2,7 @@
 
 use super::Voice;
 use super::target::WebUrl;
-use dialog::{Dialog, Host, Progress, ProxyUrl, Scheme, Target};
+use proxy::{Dialog, Host, Progress, ProxyUrl, Scheme, Target};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::Stdio;

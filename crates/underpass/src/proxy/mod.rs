@@ -1,4 +1,4 @@
-//! `underpass proxy`: proxy settings of shells and tools. What is written where is `proxies`', how to talk with a proxy is `dialog`'s;
+//! `underpass proxy`: proxy settings of shells and tools. What is written where is `proxies`', how to talk with a proxy is the crate `proxy`'s;
 //! here are files, processes, sockets and output.
 
 mod apply;

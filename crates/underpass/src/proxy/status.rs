@@ -3,8 +3,8 @@
 use super::args::StatusOptions;
 use super::files::{self, Here};
 use super::{Verdict, variable, windows};
-use dialog::mask;
 use proxies::{Found, Reading, Tool, found, shell};
+use proxy::mask;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::Path;

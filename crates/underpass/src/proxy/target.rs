@@ -1,6 +1,6 @@
 //! What a URL asks for. Knows no socket.
 
-use dialog::{Dialog, Host, ProxyUrl, Target};
+use proxy::{Dialog, Host, ProxyUrl, Target};
 
 /// A web address, in its parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl std::str::FromStr for WebUrl {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
-        Self::read(text).ok_or_else(|| UrlError { shown: dialog::mask(text) })
+        Self::read(text).ok_or_else(|| UrlError { shown: proxy::mask(text) })
     }
 }
 

@@ -3,9 +3,9 @@
 use super::host::{self, View};
 use super::target::WebUrl;
 use anyhow::Context as _;
-use dialog::{Host, ProxyUrl, mask};
 use gateway::Placement;
 use proxies::{Proxy, Scheme};
+use proxy::{Host, ProxyUrl, mask};
 use std::path::PathBuf;
 use wire::HostFacts;
 use wording::Text;

@@ -78,15 +78,15 @@ pub(crate) fn run(command: &SettingsCommand) -> anyhow::Result<ExitCode> {
         SettingsCommand::Dns(command) => dns::run(command),
         SettingsCommand::Verify(options) => verify::run(options),
     };
-    outcome.map_err(|error| anyhow::Error::msg(dialog::mask(&format!("{error:#}"))))
+    outcome.map_err(|error| anyhow::Error::msg(proxy::mask(&format!("{error:#}"))))
 }
 
 /// A line on standard output. A command or an option in a settings file may have a password in it, which nobody has to see.
 fn tell(line: &str) {
-    crate::tell(&dialog::mask(line));
+    crate::tell(&proxy::mask(line));
 }
 
 /// The same for a document.
 fn print_json(document: &Value) -> anyhow::Result<()> {
-    crate::print_json(&dialog::mask(&format!("{document:#}\n")))
+    crate::print_json(&proxy::mask(&format!("{document:#}\n")))
 }

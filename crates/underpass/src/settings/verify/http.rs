@@ -1,6 +1,6 @@
 //! As much of HTTP/1.1 as a question for one's own address takes: a URL, a request, and an answer (RFC 9112). No I/O.
 
-use dialog::{Host, Target};
+use proxy::{Host, Target};
 use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -113,7 +113,7 @@ pub(super) enum To<'a> {
     /// The host of the URL.
     Server,
     /// A proxy that forwards it.
-    Proxy(Option<&'a dialog::Credentials>),
+    Proxy(Option<&'a proxy::Credentials>),
 }
 
 /// What an answer says.
@@ -228,7 +228,7 @@ mod tests {
             asked("http://e.example:81/a", To::Proxy(None))
                 .starts_with("GET http://e.example:81/a HTTP/1.1\r\nHost: e.example:81\r\nUser")
         );
-        let who = dialog::Credentials { user: "Aladdin".to_owned(), password: "open sesame".to_owned() };
+        let who = proxy::Credentials { user: "Aladdin".to_owned(), password: "open sesame".to_owned() };
         let request = asked("http://e.example/", To::Proxy(Some(&who)));
         assert!(request.contains("\r\nProxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"), "{request}");
         assert_eq!((url("https://e.example/").target.port, url("http://e.example").target.port), (443, 80));

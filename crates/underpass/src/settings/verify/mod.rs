@@ -9,9 +9,9 @@ mod tls;
 
 use anyhow::Context as _;
 use clap::Args;
-use dialog::{Target, mask};
 use hickory_proto::rr::Name;
 use http::Url;
+use proxy::{Target, mask};
 use serde::Serialize;
 use settings::verify::{Item, State};
 use std::path::PathBuf;

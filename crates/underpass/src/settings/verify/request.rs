@@ -1,10 +1,10 @@
-//! Connections and requests, directly or by a proxy. What a proxy is told is `dialog`'s, what HTTP says `http`'s.
+//! Connections and requests, directly or by a proxy. What a proxy is told is the crate `proxy`'s, what HTTP says `http`'s.
 
 use super::dns::Resolver;
 use super::http::{self, End, MOST_BYTES, To, Url};
 use super::tls;
-use dialog::{Dialog, Host, Progress, ProxyUrl, Scheme, Target};
 use futures_util::future::select_ok;
+use proxy::{Dialog, Host, Progress, ProxyUrl, Scheme, Target};
 use settings::verify::Failure;
 use std::io;
 use std::net::{IpAddr, SocketAddr};

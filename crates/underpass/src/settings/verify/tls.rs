@@ -1,6 +1,6 @@
 //! TLS as a client that trusts what this distro trusts: a company's own certificate counts once it is installed here, as it does for curl.
 
-use dialog::Host;
+use proxy::Host;
 use settings::verify::Failure;
 use std::sync::Arc;
 use tokio::net::TcpStream;

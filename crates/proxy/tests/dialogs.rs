@@ -1,10 +1,10 @@
 //! Whole dialogs with proxies, as their RFCs have them, cut anywhere; and with whatever else may answer.
 
-use dialog::{
+use proptest::prelude::*;
+use proxy::{
     Associate, Associated, Dialog, DialogError, Host, MAX_HEADER, Meaning, Progress, ProxyUrl, SocksCode, Speaker,
     Target, mask, udp,
 };
-use proptest::prelude::*;
 
 fn proxy(url: &str) -> ProxyUrl {
     url.parse().expect("a proxy")
