@@ -4,8 +4,8 @@ use crate::checks::{Area, Diagnosis, Finding, Severity, Shell, Step};
 use crate::facts::Facts;
 use crate::steps;
 use crate::way::Hop;
+use messages::Language;
 use serde::{Deserialize, Serialize};
-use wording::Language;
 
 /// The document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,9 +2,9 @@
 
 use crate::checks::{Diagnosis, Finding, judge};
 use crate::facts::*;
+use messages::Language;
 use std::net::IpAddr;
 use wire::facts::{Adapter, HostFacts, Proxy, WslConfig};
-use wording::Language;
 
 pub(crate) const OK: Outcome = Outcome::Ok { ms: 12 };
 

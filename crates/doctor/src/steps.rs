@@ -4,8 +4,8 @@
 use crate::checks::view::View;
 use crate::checks::{Area, Finding, Severity};
 use crate::facts::Whence;
+use messages::{Sentence, doctor};
 use serde::{Deserialize, Serialize};
-use wording::{Sentence, doctor};
 
 /// A step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

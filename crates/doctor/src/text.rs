@@ -3,8 +3,8 @@
 use crate::checks::{Diagnosis, Finding, Severity, Shell, Step};
 use crate::steps;
 use crate::way::{Hop, State};
+use messages::{Language, Text, doctor, printable_line};
 use std::fmt::{self, Write as _};
-use wording::{Language, Text, doctor, printable_line};
 
 /// Whether escape sequences for colours may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

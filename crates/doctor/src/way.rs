@@ -3,8 +3,8 @@
 use crate::checks::Severity;
 use crate::checks::view::View;
 use crate::facts::{Tool, TunnelState, Whence};
+use messages::{Sentence, doctor};
 use serde::{Deserialize, Serialize};
-use wording::{Sentence, doctor};
 
 /// A kind of hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -135,7 +135,7 @@ fn schemes(header: &[u8]) -> String {
 
 /// Without what a terminal might act on, and not too long.
 fn shown(text: &str) -> String {
-    wording::printable_line(text.trim()).chars().take(MOST_WORDS).collect()
+    messages::printable_line(text.trim()).chars().take(MOST_WORDS).collect()
 }
 
 /// RFC 4648 section 4.

@@ -90,7 +90,7 @@ fn refusals_of_http_proxies_say_what_to_do() {
     assert!(!colours.contains(char::is_control), "{colours:?}");
     // Marks that turn the direction of letters are no control characters (UAX 9).
     let turned = refusal("http://proxy:1", "HTTP/1.1 500 a\u{202e}b\u{2066}c\r\n\r\n".as_bytes()).to_string();
-    assert_eq!(wording::printable(&turned), turned, "{turned:?}");
+    assert_eq!(messages::printable(&turned), turned, "{turned:?}");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use crate::effective::{Effective, Situation};
 use crate::ini::{Entry, Fault, FaultKind, Reader};
 use crate::schema::{CONSOMME, Key, Place};
 use crate::version::{Versions, Windows};
+use messages::{Sentence, Text, settings as say};
 use std::collections::BTreeMap;
-use wording::{Sentence, Text, settings as say};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,9 +6,9 @@ mod rules;
 use crate::ini::{Entry, File};
 use crate::schema::{Key, Place};
 use crate::version::{Versions, Windows};
+use messages::{Language, Text, settings as say};
 use std::fmt;
 use wire::facts::WslHost;
-use wording::{Language, Text, settings as say};
 
 /// The two files of a machine, and what is known of it. A file that is not there is an empty one.
 #[derive(Clone, Debug)]

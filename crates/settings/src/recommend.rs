@@ -8,11 +8,11 @@ use crate::schema::{Key, NEW_NETWORKING, Place};
 use crate::subnet::{self, Subnet};
 use crate::version::Windows;
 use ipnet::Ipv4Net;
+use messages::{Sentence, Text, common, settings as say};
 use std::fmt;
 use std::str::FromStr;
 use wire::HostFacts;
 use wire::facts::{Adapter, Proxy};
-use wording::{Sentence, Text, common, settings as say};
 
 /// What the network is wanted for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

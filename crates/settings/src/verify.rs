@@ -9,10 +9,10 @@ pub use seen::{
 };
 
 use crate::ini;
+use messages::verify as words;
+use messages::{Sentence, Text};
 use std::net::IpAddr;
 use std::time::Duration;
-use wording::verify as words;
-use wording::{Sentence, Text};
 use wsl::MOST_SERVERS;
 
 /// Whether an item is as it should be.

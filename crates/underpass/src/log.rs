@@ -84,7 +84,7 @@ const STANDARD_ERROR: &str = "/dev/stderr";
 fn fields() -> impl for<'writer> FormatFields<'writer> + Send + Sync + 'static {
     let one = |writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug| {
         let text = format!("{value:?}");
-        let text = wording::printable(&text);
+        let text = messages::printable(&text);
         match field.name() {
             "message" => write!(writer, "{text}"),
             name => write!(writer, "{name}={text}"),
@@ -165,7 +165,7 @@ mod tests {
             let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
             // What is coloured is not what others said.
             let plain = text.replace("\u{1b}[0m", "").replace("\u{1b}[2m", "").replace("\u{1b}[33m", "");
-            assert_eq!(wording::printable(&plain), plain, "{text:?}");
+            assert_eq!(messages::printable(&plain), plain, "{text:?}");
             let shown = "the relay says: a\u{fffd}]0;b\u{fffd}2J\u{fffd}c\nand more lane=0 said=";
             assert!(plain.contains(shown) && plain.contains("error=a\u{fffd}]0;b"), "{plain:?}");
         }

@@ -21,12 +21,12 @@ use gateway::reach::reaches_without_tunnel;
 use gateway::via::Secret;
 use gateway::wsl_exe::Stream;
 use gateway::{Placement, Settings, Status};
+use messages::{printable, printable_json};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use wording::{printable, printable_json};
 
 #[global_allocator]
 static ALLOCATOR: gateway::allocator::Allocator = gateway::allocator::Allocator;

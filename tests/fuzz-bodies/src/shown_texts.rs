@@ -1,11 +1,11 @@
 //! What is shown of others: texts without secrets and without what a terminal obeys, and what programs tell each other as JSON.
 
 use gateway::Status;
+use messages::{printable, printable_json, printable_line};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use wire::{HostAccessSettings, HostFacts, ViaSettings};
-use wording::{printable, printable_json, printable_line};
 
 /// What is read is written and read again as the same.
 fn document<T: DeserializeOwned + Serialize + PartialEq + Debug>(data: &[u8]) {

@@ -4,8 +4,8 @@ use super::view::{View, addresses};
 use super::{Area, Check, Found, Needs, Severity, Step, fixes, seen};
 use crate::facts::{Ask, Asked, Method, NameKind, Subject, Whence};
 use crate::way::Place;
+use messages::{Sentence, doctor_dns as say};
 use std::net::IpAddr;
-use wording::{Sentence, doctor_dns as say};
 
 pub(super) const CHECKS: &[Check] = &[check("dns-hosts-file", &say::PINNED, pinned), check("dns-lie", &say::LIE, lie)];
 

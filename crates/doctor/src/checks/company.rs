@@ -5,8 +5,8 @@ use super::view::{View, has_addresses};
 use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes, seen};
 use crate::facts::{Answer, Ask, Asked, Method, ModeName, NameKind, Subject, Whence};
 use crate::way::Place;
+use messages::{doctor, doctor_dns, doctor_network as say};
 use std::net::IpAddr;
-use wording::{doctor, doctor_dns, doctor_network as say};
 use wsl::MOST_SERVERS;
 
 pub(super) const CHECKS: &[Check] = &[

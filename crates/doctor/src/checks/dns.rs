@@ -4,7 +4,7 @@ use super::view::{DNS_TUNNEL, View, has_addresses};
 use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes, seen};
 use crate::facts::{Answer, Asked, NameKind, Transport};
 use crate::way::Place;
-use wording::{Text, doctor_dns as say};
+use messages::{Text, doctor_dns as say};
 use wsl::{Nameserver, ResolvConf};
 
 pub(super) const CHECKS: &[Check] = &[

@@ -5,8 +5,8 @@ use super::view::{View, is_docker_bridge};
 use super::{Area, Check, Found, Needs, Severity, Step, fixes};
 use crate::facts::{Answer, Link, NameKind, Subject};
 use ipnet::IpNet;
+use messages::doctor_proxy as say;
 use std::net::{IpAddr, SocketAddr};
-use wording::doctor_proxy as say;
 
 pub(super) const CHECKS: &[Check] = &[
     check("tools-docker-subnet", Severity::Problem, &say::DOCKER_SUBNET, subnet),
@@ -17,7 +17,7 @@ pub(super) const CHECKS: &[Check] = &[
 const fn check(
     id: &'static str,
     severity: Severity,
-    description: &'static wording::Sentence,
+    description: &'static messages::Sentence,
     find: fn(&View<'_>) -> Option<Found>,
 ) -> Check {
     Check { id, area: Area::Tools, severity, description, needs: Needs::Facts, hop: None, find }

@@ -3,8 +3,8 @@
 use super::view::{DNS_TUNNEL, View};
 use super::{Area, Check, Found, Needs, Severity, Step, fixes};
 use crate::facts::ModeName;
+use messages::{doctor, doctor_dns as say};
 use std::net::IpAddr;
-use wording::{doctor, doctor_dns as say};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

@@ -3,10 +3,10 @@
 use super::view::View;
 use super::{Shell, Step};
 use ipnet::IpNet;
+use messages::{Sentence, common, doctor};
 use settings::nat;
 use settings::subnet::{self, Subnet};
 use wire::facts::Adapter;
-use wording::{Sentence, common, doctor};
 
 /// Where WSL's settings of all distros are.
 pub(super) const WSLCONFIG: &str = r"%UserProfile%\.wslconfig";

@@ -2,7 +2,7 @@
 
 use super::view::View;
 use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes};
-use wording::doctor_kernel as say;
+use messages::doctor_kernel as say;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

@@ -21,11 +21,11 @@ mod wsl;
 use crate::facts::Facts;
 use crate::steps;
 use crate::way::{self, Hop, Place};
+use messages::{Sentence, Text};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use view::View;
-use wording::{Sentence, Text};
 
 /// A part of the ground that the doctor covers; `--only` chooses one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

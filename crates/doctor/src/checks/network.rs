@@ -5,7 +5,7 @@ use super::view::{View, is_ok};
 use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes, seen};
 use crate::facts::{Link, Method, ModeName, Subject, TunnelState, Whence};
 use crate::way::Place;
-use wording::{Text, doctor, doctor_network as say};
+use messages::{Text, doctor, doctor_network as say};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

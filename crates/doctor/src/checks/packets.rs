@@ -5,8 +5,8 @@ use super::view::{View, has_failed, is_ok};
 use super::{Area, Check, Found, Needs, Severity, Step, fixes};
 use crate::facts::{Method, ModeName, Outcome, Subject, Whence, Why};
 use crate::way::Place;
+use messages::doctor_network as say;
 use std::net::IpAddr;
-use wording::doctor_network as say;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

@@ -6,8 +6,8 @@ use super::wsl::names_old_address;
 use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes, seen};
 use crate::facts::{ModeName, Outcome, ProxyProbe, ProxySetting, Tool, Why};
 use crate::way::Place;
+use messages::{Text, doctor, doctor_proxy as say};
 use std::net::IpAddr;
-use wording::{Text, doctor, doctor_proxy as say};
 
 pub(super) const CHECKS: &[Check] = &[
     check("proxy-setting", &say::WRITTEN, written),
@@ -29,7 +29,7 @@ pub(super) const CHECKS: &[Check] = &[
 
 const fn check(
     id: &'static str,
-    description: &'static wording::Sentence,
+    description: &'static messages::Sentence,
     find: fn(&View<'_>) -> Option<Found>,
 ) -> Check {
     Check {
@@ -145,7 +145,7 @@ pub(super) fn url(probe: &ProxyProbe) -> String {
 }
 
 /// A setting that works, and that programs do not take for what is meant.
-fn misspelt(view: &View<'_>, how: Spelling, cause: &'static wording::Sentence) -> Option<Found> {
+fn misspelt(view: &View<'_>, how: Spelling, cause: &'static messages::Sentence) -> Option<Found> {
     let (evidence, probe, _) = faulty(view, |fault| fault == Fault::Spelling(how))?;
     let url = url(probe);
     let same = |setting: &&ProxySetting| setting.tool == Tool::Environment && setting.value == probe.value;

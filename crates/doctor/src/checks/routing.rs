@@ -5,7 +5,7 @@ use super::view::{MAIN, View};
 use super::{Area, Check, Found, Needs, Severity, Step, fixes};
 use crate::facts::{Method, Outcome, Route, Rule, Subject, Whence, Why};
 use crate::way::Place;
-use wording::{Sentence, doctor_network as say};
+use messages::{Sentence, doctor_network as say};
 
 pub(super) const CHECKS: &[Check] =
     &[check("network-rule", &say::RULE, refusing), check("network-second-route", &say::SECOND_ROUTE, second_route)];

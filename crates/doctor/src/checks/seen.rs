@@ -2,7 +2,7 @@
 
 use super::view::has_addresses;
 use crate::facts::{Answer, Ask, Asked, Method, Outcome, ProxySetting, Reach, Whence, Why};
-use wording::{Text, doctor, doctor_proxy};
+use messages::{Text, doctor, doctor_proxy};
 
 /// An attempt to reach somebody, and what came of it; nothing where nobody tried.
 pub(super) fn reach(reach: &Reach) -> Option<Text> {

@@ -4,7 +4,7 @@ use super::proxy::{not_opened, not_written, place, url};
 use super::view::{View, has_failed, is_ok};
 use super::{Area, Check, Found, Needs, Severity, Step, fixes, seen};
 use crate::facts::{Method, Outcome, ProxyProbe, ProxySetting, Subject, Tool, Whence};
-use wording::{Text, doctor_proxy as say};
+use messages::{Text, doctor_proxy as say};
 
 pub(super) const CHECKS: &[Check] = &[
     check("tools-apt", &say::APT, apt),
@@ -16,7 +16,7 @@ pub(super) const CHECKS: &[Check] = &[
 
 const fn check(
     id: &'static str,
-    description: &'static wording::Sentence,
+    description: &'static messages::Sentence,
     find: fn(&View<'_>) -> Option<Found>,
 ) -> Check {
     Check { id, area: Area::Tools, severity: Severity::Problem, description, needs: Needs::Facts, hop: None, find }

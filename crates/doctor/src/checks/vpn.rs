@@ -7,8 +7,8 @@ use super::view::View;
 use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes};
 use crate::facts::{Method, ModeName, Subject, Whence};
 use crate::way::Place;
+use messages::{Text, doctor, doctor_network as say};
 use wire::facts::Adapter;
-use wording::{Text, doctor, doctor_network as say};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

@@ -4,9 +4,9 @@ use super::view::{View, has_failed, is_ok, mode_by_name, mode_name};
 use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes};
 use crate::facts::{Entry, Mention, ModeName, Outcome, ProxyProbe, ProxySetting};
 use crate::way::Place;
+use messages::{Text, doctor, doctor_wsl as say};
 use settings::effective::{Because, Origin};
 use std::net::IpAddr;
-use wording::{Text, doctor, doctor_wsl as say};
 
 pub(super) const FIRST: &[Check] = &[
     check("wsl-conf-encoding", Severity::Problem, &say::ENCODING, encoding),
@@ -26,7 +26,7 @@ pub(super) const LAST: &[Check] = &[
 const fn check(
     id: &'static str,
     severity: Severity,
-    description: &'static wording::Sentence,
+    description: &'static messages::Sentence,
     find: fn(&View<'_>) -> Option<Found>,
 ) -> Check {
     Check { id, area: Area::Wsl, severity, description, needs: Needs::Facts, hop: None, find }

@@ -9,7 +9,7 @@ use crate::steps;
 use crate::text::{reservations, severity, shell, verdict};
 use crate::way::{Hop, State};
 use html::Html;
-use wording::{Language, Text, doctor};
+use messages::{Language, Text, doctor};
 
 /// The page's looks, for light and dark, phone and desktop.
 const STYLE: &str = include_str!("style.css");

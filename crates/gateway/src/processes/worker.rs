@@ -6,6 +6,7 @@ use super::link::Link;
 use super::supervisor::Logs;
 use super::{Role, audit};
 use crate::relay_process::next_line;
+use messages::printable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
@@ -17,7 +18,6 @@ use std::time::Duration;
 use tokio::io::BufReader;
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::timeout;
-use wording::printable;
 
 /// Variables that it inherits: what it logs. The others may hold a proxy's password.
 const VARIABLES: [&str; 3] = ["RUST_LOG", "RUST_BACKTRACE", "RUST_LIB_BACKTRACE"];

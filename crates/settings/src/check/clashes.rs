@@ -3,7 +3,7 @@
 use super::{Finding, Severity};
 use crate::effective::{Because, Effective, Origin, Setting};
 use crate::schema::Place;
-use wording::settings as say;
+use messages::settings as say;
 
 /// Where a line of a setting is, if one sets it.
 fn line(setting: &Setting) -> Option<usize> {

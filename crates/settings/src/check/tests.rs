@@ -1,7 +1,7 @@
 use super::*;
 use crate::version::Wsl;
+use messages::Language;
 use wire::facts::WslHost;
-use wording::Language;
 
 fn on(wslconfig: &str, wsl_conf: &str, build: u32, wsl: [u32; 3]) -> Vec<Finding> {
     check(&Situation::new(wslconfig, wsl_conf, Versions { windows: Some(Windows(build)), wsl: Some(Wsl(wsl)) }))

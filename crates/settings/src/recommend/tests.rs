@@ -1,7 +1,7 @@
 use super::*;
 use crate::version::{Versions, Wsl};
+use messages::Language;
 use wire::facts::WslHost;
-use wording::Language;
 
 fn on(build: u32, wslconfig: &str, wsl_conf: &str) -> Situation {
     Situation::new(wslconfig, wsl_conf, Versions { windows: Some(Windows(build)), wsl: Some(Wsl([2, 5, 9])) })

@@ -1,7 +1,7 @@
 //! The items of the environment's proxies: whether each works, and whether it is in force, which shows by the address that the outside sees.
 
 use super::{Failure, Item, Mode, ProxySeen, Seen, words};
-use wording::{Sentence, Text};
+use messages::{Sentence, Text};
 
 const KEY: &str = "proxy";
 

@@ -1,5 +1,5 @@
 use super::*;
-use wording::Language;
+use messages::Language;
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()

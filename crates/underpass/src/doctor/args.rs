@@ -1,10 +1,10 @@
 //! The options of `underpass doctor`.
 
 use clap::{Args, ColorChoice};
+use messages::Language;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
-use wording::Language;
 
 /// Addresses that answer at port 443 nearly everywhere: public resolvers, which also serve DNS over HTTPS. The second is in China.
 const OUTSIDE: [&str; 3] = ["1.1.1.1:443", "223.5.5.5:443", "[2606:4700:4700::1111]:443"];

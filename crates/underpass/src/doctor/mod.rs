@@ -14,11 +14,11 @@ use doctor::json::Document;
 use doctor::text::Colour;
 use gateway::Placement;
 use gather::Gathered;
+use messages::{Language, Text, doctor_probes as words};
 use std::io::{IsTerminal as _, Write as _};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use wording::{Language, Text, doctor_probes as words};
 
 /// What is to be looked at.
 pub(crate) struct Wishes {
@@ -64,7 +64,7 @@ pub(crate) fn run(
     let text = if options.json {
         let document = Document::new(&gathered.facts, &diagnosis, language);
         let document = serde_json::to_string_pretty(&document).context("the findings cannot be told as JSON")? + "\n";
-        wording::printable_json(&document).into_owned()
+        messages::printable_json(&document).into_owned()
     } else {
         let is_coloured = crate::colour::is_wanted(options.color, out.is_terminal());
         let colour = if is_coloured { Colour::Ansi } else { Colour::None };
@@ -73,7 +73,7 @@ pub(crate) fn run(
     // Whoever closed standard output does not want to know.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     for text in unseen {
-        let _ = writeln!(std::io::stderr(), "underpass: {}", wording::printable(&text.say(language)));
+        let _ = writeln!(std::io::stderr(), "underpass: {}", messages::printable(&text.say(language)));
     }
     Ok(if diagnosis.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -4,12 +4,12 @@ use super::args::{ApplyOptions, RemoveOptions};
 use super::files::{self, Here, Memory};
 use super::{Verdict, Voice, choose};
 use anyhow::Context as _;
+use messages::{Sentence, Text, proxies as words};
 use proxies::{Kept, Note, OwnCommand, Place, Proxy, Tool, no_proxy, notes, places, with_setting};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
-use wording::{Sentence, Text, proxies as words};
 
 /// A tool that takes longer to change a line of its settings waits for something.
 const PATIENCE: Duration = Duration::from_secs(20);

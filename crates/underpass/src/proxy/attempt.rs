@@ -2,6 +2,7 @@
 
 use super::Voice;
 use super::target::WebUrl;
+use messages::{Text, proxies as words};
 use proxy::{Dialog, Host, Progress, ProxyUrl, Scheme, Target};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,7 +10,6 @@ use std::process::Stdio;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::Command;
-use wording::{Text, proxies as words};
 
 /// Of an answer only the first line is looked at.
 const MAX_LINE: usize = 4096;

@@ -3,8 +3,8 @@
 use gateway::net::{Mode, Net, NetError, Observed};
 use gateway::status::State;
 use ipnet::IpNet;
+use messages::{Text, proxies as words};
 use std::net::{IpAddr, Ipv4Addr};
-use wording::{Text, proxies as words};
 
 /// The tunnel's device where no tunnel tells another name.
 const TAP: &str = "underpass0";

@@ -16,10 +16,10 @@ mod windows;
 use anyhow::Context as _;
 use args::{Choice, ProxyCommand, ProxyOptions};
 use ipnet::IpNet;
+use messages::{Language, Text};
 use proxies::Proxy;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
-use wording::{Language, Text};
 
 /// What was given cannot be used: the exit code is that of usage errors.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +92,7 @@ impl Voice {
     /// To the person, also where standard output is a shell's.
     fn aside(self, text: &Text) {
         // If standard error is closed nobody can be told.
-        let _ = writeln!(io::stderr(), "underpass: {}", wording::printable(&self.say(text)));
+        let _ = writeln!(io::stderr(), "underpass: {}", messages::printable(&self.say(text)));
     }
 
     fn tell(self, text: &Text) {

@@ -5,11 +5,11 @@ use super::args::{OffOptions, OnOptions, Shell, ShellInitOptions};
 use super::attempt::{Attempt, port};
 use super::{Chosen, Usage, Verdict, Voice, choose, print, variable};
 use anyhow::Context as _;
+use messages::proxies as words;
 use proxies::shell::{self, Syntax, UnknownShell};
 use proxies::{Scheme, no_proxy};
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
-use wording::proxies as words;
 
 /// How long a proxy may take to take a connection where a shell waits for it. One on the Windows host does so within milliseconds; a host
 /// that is gone takes long.

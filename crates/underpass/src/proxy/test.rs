@@ -5,6 +5,7 @@ use super::attempt::{Attempt, Said, addresses, by, port, speaks};
 use super::status::settings;
 use super::target::{UrlError, WebUrl};
 use super::{Usage, Verdict, Voice};
+use messages::{Text, proxies as words};
 use proxies::{Found, Proxy, ProxyError, Tool};
 use proxy::{Host, Scheme, mask};
 use serde_json::json;
@@ -12,7 +13,6 @@ use std::io::{IsTerminal as _, Write as _};
 use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::Instant;
-use wording::{Text, proxies as words};
 
 /// For each step. A proxy on the other side of the world that asks a slow server takes some seconds.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -80,7 +80,7 @@ impl Steps {
 
 /// A part of a line, at once.
 fn write(text: &str) {
-    write_exactly(&wording::printable(text));
+    write_exactly(&messages::printable(text));
 }
 
 fn write_exactly(text: &str) {

@@ -4,11 +4,11 @@ use super::host::{self, View};
 use super::target::WebUrl;
 use anyhow::Context as _;
 use gateway::Placement;
+use messages::Text;
 use proxies::{Proxy, Scheme};
 use proxy::{Host, ProxyUrl, mask};
 use std::path::PathBuf;
 use wire::HostFacts;
-use wording::Text;
 
 /// The proxy that Windows uses for a URL, as it is reached from here, and how its host was found if it is Windows itself; none where
 /// Windows goes there directly.

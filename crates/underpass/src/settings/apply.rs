@@ -8,13 +8,13 @@ use super::recommend::{parse_goal, print_commands};
 use super::tell;
 use anyhow::{Context as _, bail};
 use clap::Args;
+use messages::settings as say;
 use settings::change::{Change, ChangeError, named};
 use settings::check::{Finding, Severity, check};
 use settings::effective::Situation;
 use settings::recommend::{Action, Advice, Goal, recommend};
 use settings::schema::{Key, Place};
 use std::process::ExitCode;
-use wording::settings as say;
 
 #[derive(Debug, Args)]
 pub(crate) struct ApplyOptions {

@@ -3,11 +3,11 @@
 use super::machine::{Machine, MachineOptions, Need};
 use super::{print_json, tell};
 use clap::Args;
+use messages::{Language, settings as say};
 use serde_json::{Value, json};
 use settings::check::{Finding, Severity, check};
 use settings::schema::Place;
 use std::process::ExitCode;
-use wording::{Language, settings as say};
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckOptions {

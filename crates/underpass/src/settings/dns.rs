@@ -9,13 +9,13 @@ use crate::cli::Cli;
 use anyhow::Context as _;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Subcommand};
+use messages::settings as say;
 use settings::change::{Change, ChangeError};
 use settings::ini::File;
 use settings::resolv::{self, GENERATED};
 use settings::schema::{Key, Place};
 use std::net::IpAddr;
 use std::process::ExitCode;
-use wording::settings as say;
 use wsl::MOST_SERVERS;
 
 #[derive(Debug, Subcommand)]

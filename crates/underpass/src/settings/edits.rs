@@ -6,10 +6,10 @@ use super::machine::running_distros;
 use super::tell;
 use anyhow::{Context as _, bail};
 use clap::Args;
+use messages::{Language, Text, common, settings as say};
 use similar::TextDiff;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use wording::{Language, Text, common, settings as say};
 
 #[derive(Debug, Args)]
 pub(crate) struct ConsentOptions {

@@ -4,13 +4,13 @@ use super::found::{Found, settings_of};
 use anyhow::Context as _;
 use clap::Args;
 use gateway::host;
+use messages::{Language, Sentence, Text, settings as say};
 use settings::effective::Situation;
 use settings::schema::Place;
 use settings::version::{Versions, Windows, Wsl};
 use std::fs;
 use std::path::{Path, PathBuf};
 use wire::HostFacts;
-use wording::{Language, Sentence, Text, settings as say};
 
 #[derive(Debug, Args)]
 pub(crate) struct MachineOptions {
@@ -200,7 +200,7 @@ impl Machine {
 /// A line on standard error; if that is closed nobody can be told.
 pub(crate) fn complain(line: &str) {
     use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "underpass: {}", wording::printable(line));
+    let _ = writeln!(std::io::stderr(), "underpass: {}", messages::printable(line));
 }
 
 /// The distros that run, where Windows tells them.

@@ -4,10 +4,10 @@ use super::machine::{MachineOptions, Need};
 use super::{print_json, tell};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use messages::{Language, settings as say};
 use serde_json::{Value, json};
 use settings::recommend::{Action, Advice, Goal, Shell, recommend};
 use std::process::ExitCode;
-use wording::{Language, settings as say};
 
 #[derive(Debug, Args)]
 pub(crate) struct RecommendOptions {

@@ -4,11 +4,11 @@ use super::found::{Found, decoded};
 use super::machine::{Machine, MachineOptions, Need};
 use super::{print_json, tell};
 use clap::Args;
+use messages::{Language, Text, settings as say};
 use serde_json::{Value, json};
 use settings::effective::{Origin, Setting};
 use settings::schema::Place;
 use std::process::ExitCode;
-use wording::{Language, Text, settings as say};
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowOptions {

@@ -3,7 +3,7 @@
 use crate::checks::Severity;
 use crate::facts::*;
 use crate::sample::*;
-use wording::Language;
+use messages::Language;
 
 fn no_tun(wslconfig_text: &str) -> Facts {
     let mut facts = nat();

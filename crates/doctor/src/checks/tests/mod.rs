@@ -12,8 +12,8 @@ mod wsl;
 use super::*;
 use crate::facts::{Method, Outcome, Question, Subject, Tool, Whence, Why};
 use crate::sample::*;
+use messages::Language;
 use std::collections::BTreeSet;
-use wording::Language;
 
 #[test]
 fn a_healthy_machine_gives_no_finding() {

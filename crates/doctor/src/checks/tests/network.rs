@@ -4,7 +4,7 @@ use crate::checks::{Severity, judge};
 use crate::facts::*;
 use crate::sample::*;
 use crate::way::{Place, State};
-use wording::common;
+use messages::common;
 
 fn cut_nat() -> Facts {
     let mut facts = nat();

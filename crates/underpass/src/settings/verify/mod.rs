@@ -1,5 +1,5 @@
 //! `underpass settings verify`: looks at what a change of settings should have brought, item by item. What was seen is judged by
-//! `settings::verify`; the sentences are `wording`'s.
+//! `settings::verify`; the sentences are in the crate `messages`.
 
 mod dns;
 mod http;
@@ -11,12 +11,12 @@ use anyhow::Context as _;
 use clap::Args;
 use hickory_proto::rr::Name;
 use http::Url;
+use messages::{Language, Text};
 use proxy::{Target, mask};
 use serde::Serialize;
 use settings::verify::{Item, State};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use wording::{Language, Text};
 
 /// What stands at the end of `--help`.
 const EXAMPLES: &str = "\
@@ -130,9 +130,9 @@ fn list(items: &[Item], language: Language) -> String {
     }
     let failed = items.iter().filter(|item| item.state == State::Failed).count();
     let end = if failed == 0 {
-        wording::verify::ALL_PASSED.text()
+        messages::verify::ALL_PASSED.text()
     } else {
-        wording::verify::SOME_FAILED.with("failed", failed).with("all", items.len())
+        messages::verify::SOME_FAILED.with("failed", failed).with("all", items.len())
     };
     text + &end.say(language) + "\n"
 }
@@ -187,15 +187,15 @@ mod tests {
     fn states_stand_in_a_column_in_either_language() {
         let item = |state, said: Vec<Text>, advice| Item {
             key: "outside",
-            subject: wording::verify::OUTSIDE.with("target", "a:1"),
+            subject: messages::verify::OUTSIDE.with("target", "a:1"),
             state,
             said,
             advice,
         };
-        let connected = || wording::verify::CONNECTED.with("time", "1 ms");
+        let connected = || messages::verify::CONNECTED.with("time", "1 ms");
         let items = [
             item(State::Passed, vec![connected(), connected()], Vec::new()),
-            item(State::Failed, vec![connected()], vec![wording::verify::ADVISE_DOCTOR.text()]),
+            item(State::Failed, vec![connected()], vec![messages::verify::ADVISE_DOCTOR.text()]),
             item(State::Skipped, vec![connected()], Vec::new()),
         ];
         assert_eq!(
