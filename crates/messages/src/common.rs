@@ -9,7 +9,7 @@ sentences! {
     SHUTDOWN_NEEDED_FOR_ALL:
         "It takes effect after `wsl --shutdown` in Windows, which ends everything that runs in every distro.",
         "需要在 Windows 中执行 `wsl --shutdown` 后生效；这会结束所有发行版中正在运行的程序。";
-    /// Below the commands that give WSL's NAT another subnet (`settings::nat`).
+    /// Below the commands that give WSL's NAT another subnet (`config::settings::nat`).
     SUBNET_ORDER:
         "Run the lines in this order, and let nothing start WSL in between (quit Docker Desktop \
          first): at each start WSL opens the network that still exists and writes its subnet back. \

@@ -1,6 +1,6 @@
 //! WSL's settings files, of which every text is one: read as either reader does, and changed.
 
-use settings::ini::{File, Reader};
+use config::settings::ini::{File, Reader};
 
 /// Keys, each with its section: two of one section, one of another, and one that no file has.
 const KEYS: [(&str, &str); 4] =

@@ -1,6 +1,6 @@
 //! The settings files of tools: of each format, with a key that its tool has.
 
-use proxies::Format;
+use config::tools::Format;
 
 const FORMATS: [(Format, &str); 9] = [
     (Format::Git, "http.proxy"),

@@ -2,10 +2,10 @@
 
 use super::view::View;
 use super::{Shell, Step};
+use config::settings::nat;
+use config::settings::subnet::{self, Subnet};
 use ipnet::IpNet;
 use messages::{Sentence, common, doctor};
-use settings::nat;
-use settings::subnet::{self, Subnet};
 use wire::facts::Adapter;
 
 /// Where WSL's settings of all distros are.

@@ -5,9 +5,9 @@ use crate::facts::{
     Reach, Route, Subject, Tool, Transport, TunnelState, Whence, Windows,
 };
 use crate::probes::proxy::is_https;
+use config::settings::effective::{Origin, Situation, asked_for};
+use config::settings::{ini, version};
 use ipnet::IpNet;
-use settings::effective::{Origin, Situation, asked_for};
-use settings::{ini, version};
 use std::net::IpAddr;
 use wire::facts::Adapter;
 use wsl::{Nameserver, ResolvConf};

@@ -4,8 +4,8 @@ use super::view::{View, has_failed, is_ok, mode_by_name, mode_name};
 use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes};
 use crate::facts::{Entry, Mention, ModeName, Outcome, ProxyProbe, ProxySetting};
 use crate::way::Place;
+use config::settings::effective::{Because, Origin};
 use messages::{Text, doctor, doctor_wsl as say};
-use settings::effective::{Because, Origin};
 use std::net::IpAddr;
 
 pub(super) const FIRST: &[Check] = &[
@@ -159,7 +159,7 @@ fn overruled(view: &View<'_>, because: &Because) -> (Text, Vec<Step>) {
         }
         Because::NoIpv6 => {
             let mut fix = vec![Step::Say(say::MODE_NO_IPV6_FIX.text())];
-            fix.push(fixes::run(Shell::AdminPowershell, &[settings::recommend::PREFER_IPV4]));
+            fix.push(fixes::run(Shell::AdminPowershell, &[config::settings::recommend::PREFER_IPV4]));
             fix.extend(fixes::tunnel());
             (say::MODE_NO_IPV6_CAUSE.text(), fix)
         }

@@ -4,8 +4,8 @@ use super::args::{ApplyOptions, RemoveOptions};
 use super::files::{self, Here, Memory};
 use super::{Verdict, Voice, choose};
 use anyhow::Context as _;
+use config::tools::{Kept, Note, OwnCommand, Place, Proxy, Tool, no_proxy, notes, places, with_setting};
 use messages::{Sentence, Text, proxies as words};
-use proxies::{Kept, Note, OwnCommand, Place, Proxy, Tool, no_proxy, notes, places, with_setting};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -88,7 +88,7 @@ fn restore(kept: &Kept) -> anyhow::Result<Text> {
     let restored = kept.restore(text.as_deref());
     if restored.text != text {
         match &restored.text {
-            Some(text) => files::write(&kept.path, text, proxies::Readers::Owner)?,
+            Some(text) => files::write(&kept.path, text, config::tools::Readers::Owner)?,
             None => files::remove(&kept.path, &kept.folders)?,
         }
     }

@@ -1,9 +1,9 @@
 //! The arguments of `underpass proxy`, as clap reads them.
 
 use clap::{Args, Subcommand, ValueEnum};
+use config::tools::shell::Syntax;
+use config::tools::{Scheme, Tool};
 use messages::Language;
-use proxies::shell::Syntax;
-use proxies::{Scheme, Tool};
 
 const ON_EXAMPLES: &str = "Examples:
   eval \"$(underpass proxy on)\"                              # bash, zsh: Clash's port 7890 on the Windows host

@@ -1,8 +1,8 @@
 //! Files of settings on this machine: read whole, written in one step, with the rights that they had.
 
 use anyhow::{Context as _, bail};
+use config::tools::{Kept, Readers, Surroundings, Tool};
 use foreign::{FileTraits, Folder};
-use proxies::{Kept, Readers, Surroundings, Tool};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::{self, Write as _};
@@ -35,7 +35,7 @@ impl Here {
 
     /// Whether root gives back what it once set there. Others' own rights are enough for that.
     pub(super) fn is_known(&self, kept: &Kept) -> bool {
-        let is_place = |tool: Tool| proxies::is_place(tool, &kept.path, &self.surroundings());
+        let is_place = |tool: Tool| config::tools::is_place(tool, &kept.path, &self.surroundings());
         let above = kept.folders.iter().all(|folder| kept.path.starts_with(folder));
         !self.is_root || (above && kept.tool.parse().is_ok_and(is_place))
     }

@@ -1,4 +1,4 @@
-//! `underpass proxy`: proxy settings of shells and tools. What is written where is `proxies`', how to talk with a proxy is the crate `proxy`'s;
+//! `underpass proxy`: proxy settings of shells and tools. The crate `config` knows what is written where, the crate `proxy` how to talk with a proxy;
 //! here are files, processes, sockets and output.
 
 mod apply;
@@ -15,9 +15,9 @@ mod windows;
 
 use anyhow::Context as _;
 use args::{Choice, ProxyCommand, ProxyOptions};
+use config::tools::Proxy;
 use ipnet::IpNet;
 use messages::{Language, Text};
-use proxies::Proxy;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
@@ -125,7 +125,7 @@ async fn choose(choice: &Choice) -> anyhow::Result<Option<Chosen>> {
     let view = host::view().await;
     let subnets = host::subnets(&view);
     if let Some(url) = &choice.proxy {
-        let proxy = url.parse().map_err(|error: proxies::ProxyError| Usage(error.into()))?;
+        let proxy = url.parse().map_err(|error: config::tools::ProxyError| Usage(error.into()))?;
         return Ok(Some(Chosen { proxy, subnets, how: None }));
     }
     if choice.from.is_some() {

@@ -5,9 +5,9 @@ use super::args::{OffOptions, OnOptions, Shell, ShellInitOptions};
 use super::attempt::{Attempt, port};
 use super::{Chosen, Usage, Verdict, Voice, choose, print, variable};
 use anyhow::Context as _;
+use config::tools::shell::{self, Syntax, UnknownShell};
+use config::tools::{Scheme, no_proxy};
 use messages::proxies as words;
-use proxies::shell::{self, Syntax, UnknownShell};
-use proxies::{Scheme, no_proxy};
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 

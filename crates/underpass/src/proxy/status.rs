@@ -3,7 +3,7 @@
 use super::args::StatusOptions;
 use super::files::{self, Here};
 use super::{Verdict, variable, windows};
-use proxies::{Found, Reading, Tool, found, shell};
+use config::tools::{Found, Reading, Tool, found, shell};
 use proxy::mask;
 use serde_json::{Value, json};
 use std::fmt::Write as _;

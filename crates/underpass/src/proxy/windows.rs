@@ -3,9 +3,9 @@
 use super::host::{self, View};
 use super::target::WebUrl;
 use anyhow::Context as _;
+use config::tools::{Proxy, Scheme};
 use gateway::Placement;
 use messages::Text;
-use proxies::{Proxy, Scheme};
 use proxy::{Host, ProxyUrl, mask};
 use std::path::PathBuf;
 use wire::HostFacts;

@@ -8,12 +8,12 @@ use super::recommend::{parse_goal, print_commands};
 use super::tell;
 use anyhow::{Context as _, bail};
 use clap::Args;
+use config::settings::change::{Change, ChangeError, named};
+use config::settings::check::{Finding, Severity, check};
+use config::settings::effective::Situation;
+use config::settings::recommend::{Action, Advice, Goal, recommend};
+use config::settings::schema::{Key, Place};
 use messages::settings as say;
-use settings::change::{Change, ChangeError, named};
-use settings::check::{Finding, Severity, check};
-use settings::effective::Situation;
-use settings::recommend::{Action, Advice, Goal, recommend};
-use settings::schema::{Key, Place};
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]

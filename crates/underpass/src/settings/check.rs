@@ -3,10 +3,10 @@
 use super::machine::{Machine, MachineOptions, Need};
 use super::{print_json, tell};
 use clap::Args;
+use config::settings::check::{Finding, Severity, check};
+use config::settings::schema::Place;
 use messages::{Language, settings as say};
 use serde_json::{Value, json};
-use settings::check::{Finding, Severity, check};
-use settings::schema::Place;
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]

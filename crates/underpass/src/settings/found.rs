@@ -2,10 +2,10 @@
 //! immutable bit that it had.
 
 use anyhow::{Context as _, bail};
+use config::settings::schema::Place;
 use foreign::{FileTraits, Folder};
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 use serde::{Deserialize, Serialize};
-use settings::schema::Place;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};

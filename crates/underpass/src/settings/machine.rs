@@ -3,11 +3,11 @@
 use super::found::{Found, settings_of};
 use anyhow::Context as _;
 use clap::Args;
+use config::settings::effective::Situation;
+use config::settings::schema::Place;
+use config::settings::version::{Versions, Windows, Wsl};
 use gateway::host;
 use messages::{Language, Sentence, Text, settings as say};
-use settings::effective::Situation;
-use settings::schema::Place;
-use settings::version::{Versions, Windows, Wsl};
 use std::fs;
 use std::path::{Path, PathBuf};
 use wire::HostFacts;

@@ -1,4 +1,4 @@
-//! `underpass settings`: WSL's settings files shown, judged and changed. What they mean is `settings`' to know; here are options, files,
+//! `underpass settings`: WSL's settings files shown, judged and changed. `config::settings` knows what they mean; here are options, files,
 //! questions to Windows and to the person at the terminal.
 
 mod apply;

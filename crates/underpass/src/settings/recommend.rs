@@ -4,9 +4,9 @@ use super::machine::{MachineOptions, Need};
 use super::{print_json, tell};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use config::settings::recommend::{Action, Advice, Goal, Shell, recommend};
 use messages::{Language, settings as say};
 use serde_json::{Value, json};
-use settings::recommend::{Action, Advice, Goal, Shell, recommend};
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]

@@ -4,10 +4,10 @@ use super::found::{Found, decoded};
 use super::machine::{Machine, MachineOptions, Need};
 use super::{print_json, tell};
 use clap::Args;
+use config::settings::effective::{Origin, Setting};
+use config::settings::schema::Place;
 use messages::{Language, Text, settings as say};
 use serde_json::{Value, json};
-use settings::effective::{Origin, Setting};
-use settings::schema::Place;
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]

@@ -216,7 +216,7 @@ fn overlapping_subnets_are_found_where_nothing_works() {
     let text = said(&finding);
     assert!(text.contains("172.28.48.0/20") && text.contains("172.28.0.0/16"), "{text}");
     // The commands are those of `underpass settings recommend`, with what is to be minded.
-    for line in settings::nat::commands("192.168.240.0/24".parse().unwrap()) {
+    for line in config::settings::nat::commands("192.168.240.0/24".parse().unwrap()) {
         assert!(text.contains(&line), "{line}: {text}");
     }
     assert!(text.contains(common::SUBNET_ORDER.en), "{text}");

@@ -195,7 +195,7 @@ fn what_keeps_wsl_from_a_mode_is_named() {
     let mut no_ipv6 = fallen_back();
     on_newest(&mut no_ipv6, WslHost { ipv6_disabled_components: Some(0xff), ..WslHost::default() });
     let text = said(&only(&no_ipv6, "wsl-mode"));
-    assert!(text.contains("needs IPv6") && text.contains(settings::recommend::PREFER_IPV4), "{text}");
+    assert!(text.contains("needs IPv6") && text.contains(config::settings::recommend::PREFER_IPV4), "{text}");
     let mut policy = fallen_back();
     let policies = [("AllowNetworkingModeUserSetting".to_owned(), 0)].into();
     on_newest(&mut policy, WslHost { policies, ..WslHost::default() });

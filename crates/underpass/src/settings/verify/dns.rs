@@ -1,9 +1,9 @@
-//! Asks each nameserver by itself for a name's addresses. Which answer counts is `settings::verify`'s to say.
+//! Asks each nameserver by itself for a name's addresses. Which answer counts is `config::settings::verify`'s to say.
 
+use config::settings::verify::{Answer, NameSeen};
 use futures_util::future::join_all;
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
-use settings::verify::{Answer, NameSeen};
 use std::collections::HashSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

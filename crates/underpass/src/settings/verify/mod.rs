@@ -1,5 +1,5 @@
 //! `underpass settings verify`: looks at what a change of settings should have brought, item by item. What was seen is judged by
-//! `settings::verify`; the sentences are in the crate `messages`.
+//! `config::settings::verify`; the sentences are in the crate `messages`.
 
 mod dns;
 mod http;
@@ -9,12 +9,12 @@ mod tls;
 
 use anyhow::Context as _;
 use clap::Args;
+use config::settings::verify::{Item, State};
 use hickory_proto::rr::Name;
 use http::Url;
 use messages::{Language, Text};
 use proxy::{Target, mask};
 use serde::Serialize;
-use settings::verify::{Item, State};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -94,7 +94,7 @@ pub(crate) fn run(options: &VerifyOptions) -> anyhow::Result<ExitCode> {
     let language = options.lang.unwrap_or_else(|| Language::of_environment(|name| std::env::var(name).ok()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop")?;
     let seen = runtime.block_on(look::look(options, echo.as_ref()));
-    let items = settings::verify::judge(&seen);
+    let items = config::settings::verify::judge(&seen);
     let passed = items.iter().all(|item| item.state != State::Failed);
     if options.json {
         crate::print_json(&json(&items, language)?)?;

@@ -3,9 +3,9 @@
 use super::dns::Resolver;
 use super::http::{self, End, MOST_BYTES, To, Url};
 use super::tls;
+use config::settings::verify::Failure;
 use futures_util::future::select_ok;
 use proxy::{Dialog, Host, Progress, ProxyUrl, Scheme, Target};
-use settings::verify::Failure;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};

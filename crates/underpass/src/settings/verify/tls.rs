@@ -1,7 +1,7 @@
 //! TLS as a client that trusts what this distro trusts: a company's own certificate counts once it is installed here, as it does for curl.
 
+use config::settings::verify::Failure;
 use proxy::Host;
-use settings::verify::Failure;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;

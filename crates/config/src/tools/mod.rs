@@ -1,0 +1,22 @@
+//! Where shells and tools keep their proxy settings, in which form, and how each is set and given back without touching the rest.
+//!
+//! No I/O: texts of files and values of variables come in, texts and commands go out. `underpass::proxy` reads and writes
+//! them; the crate `proxy` knows how to talk with a proxy.
+
+mod change;
+mod format;
+mod json;
+mod kept;
+mod lines;
+mod no_proxy;
+pub mod places;
+mod proxy;
+pub mod shell;
+mod winner;
+
+pub use self::proxy::{Proxy, ProxyError, Scheme};
+pub use format::{Format, FormatError};
+pub use kept::{Kept, Restored, with_setting};
+pub use no_proxy::no_proxy;
+pub use places::{Note, OwnCommand, Place, Readers, Refusal, Surroundings, Tool, is_place, notes, places};
+pub use winner::{Found, Reading, found};

@@ -1,0 +1,277 @@
+//! The tools that have a proxy setting of their own: which schemes they take, where the setting lies, and what it says.
+
+use crate::tools::format::Format;
+use crate::tools::proxy::{Proxy, Scheme};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+mod command;
+mod files;
+
+pub use command::OwnCommand;
+pub use files::{APT_FILE, DOCKER_DAEMON, DOCKER_DROP_IN, user_file};
+
+/// A tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tool {
+    /// git, over http and https.
+    Git,
+    /// Debian's package manager.
+    Apt,
+    /// npm.
+    Npm,
+    /// Yarn, of either generation.
+    Yarn,
+    /// pip.
+    Pip,
+    /// Docker: its daemon, and the containers that it starts.
+    Docker,
+    /// curl.
+    Curl,
+    /// wget.
+    Wget,
+    /// cargo.
+    Cargo,
+}
+
+impl Tool {
+    /// All of them.
+    pub const ALL: [Self; 9] =
+        [Self::Git, Self::Apt, Self::Npm, Self::Yarn, Self::Pip, Self::Docker, Self::Curl, Self::Wget, Self::Cargo];
+
+    /// Its name, as users type it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Git => "git",
+            Self::Apt => "apt",
+            Self::Npm => "npm",
+            Self::Yarn => "yarn",
+            Self::Pip => "pip",
+            Self::Docker => "docker",
+            Self::Curl => "curl",
+            Self::Wget => "wget",
+            Self::Cargo => "cargo",
+        }
+    }
+
+    /// The programs of which one is there where the tool is installed.
+    #[must_use]
+    pub const fn programs(self) -> &'static [&'static str] {
+        match self {
+            Self::Git => &["git"],
+            Self::Apt => &["apt-get"],
+            Self::Npm => &["npm"],
+            Self::Yarn => &["yarn", "yarnpkg"],
+            Self::Pip => &["pip", "pip3"],
+            Self::Docker => &["docker", "dockerd"],
+            Self::Curl => &["curl"],
+            Self::Wget => &["wget"],
+            Self::Cargo => &["cargo"],
+        }
+    }
+
+    /// The scheme by which the tool is told of a proxy that is named by `scheme`.
+    ///
+    /// # Errors
+    /// [`Refusal::Scheme`]: it cannot use such a proxy.
+    pub const fn scheme(self, scheme: Scheme) -> Result<Scheme, Refusal> {
+        match (self, scheme) {
+            // apt-transport-http(1): socks5h, http and https; names always go to the proxy.
+            (Self::Apt, Scheme::Socks5 | Scheme::Socks5h) => Ok(Scheme::Socks5h),
+            // Go's net/http has long known socks5 alone, by which it sends names to the proxy.
+            (Self::Docker, Scheme::Socks5 | Scheme::Socks5h) => Ok(Scheme::Socks5),
+            // Wget has no SOCKS at all; neither generation of Yarn has (yarnpkg/yarn#6525, yarnpkg/berry#358).
+            (Self::Wget | Self::Yarn, Scheme::Socks5 | Scheme::Socks5h) => Err(Refusal::Scheme { tool: self, scheme }),
+            // libcurl and npm's agents know all of them; pip does with PySocks.
+            (Self::Git | Self::Npm | Self::Pip | Self::Curl | Self::Cargo, scheme) | (_, scheme @ Scheme::Http) => {
+                Ok(scheme)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// There is no such tool here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no setting of '{name}' is known here: --tools takes git, apt, npm, yarn, pip, docker, curl, wget and cargo")]
+pub struct UnknownTool {
+    /// What was asked for.
+    pub name: String,
+}
+
+impl FromStr for Tool {
+    type Err = UnknownTool;
+
+    fn from_str(name: &str) -> Result<Self, UnknownTool> {
+        Self::ALL.into_iter().find(|tool| tool.name() == name).ok_or_else(|| UnknownTool { name: name.to_owned() })
+    }
+}
+
+/// Why a tool's setting cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It does not speak that protocol.
+    #[error(
+        "{tool} cannot use a {scheme} proxy: give an http one (--scheme http), if the proxy program has such a port"
+    )]
+    Scheme {
+        /// The tool.
+        tool: Tool,
+        /// What was to be used.
+        scheme: Scheme,
+    },
+    /// Its setting is the machine's.
+    #[error("{tool}'s setting is for the whole machine: run this as root, with sudo")]
+    NeedsRoot {
+        /// The tool.
+        tool: Tool,
+    },
+}
+
+/// What is around: the facts by which a tool finds its files.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The user's home.
+    pub home: &'a Path,
+    /// The environment.
+    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    /// Whether there is something at a path.
+    pub exists: &'a dyn Fn(&Path) -> bool,
+    /// Whether the machine's files may be written.
+    pub is_root: bool,
+    /// Whether the Yarn here is of version 2 or later.
+    pub has_new_yarn: bool,
+}
+
+impl fmt::Debug for Surroundings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Surroundings").field("home", &self.home).field("is_root", &self.is_root).finish_non_exhaustive()
+    }
+}
+
+/// Who may read a file that is made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Its owner alone.
+    Owner,
+    /// Everybody: the tool reads it also as another user, and fails where it cannot.
+    Everybody,
+}
+
+/// A file in which a setting lies, and what it is to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Whose setting it is.
+    pub tool: Tool,
+    /// The file.
+    pub path: PathBuf,
+    /// Its kind.
+    pub format: Format,
+    /// Keys and their values.
+    pub wanted: Vec<(String, String)>,
+    /// Who may read it, if it has to be made.
+    pub readers: Readers,
+}
+
+/// The places of a tool's setting for this proxy; `exceptions` as in `NO_PROXY`.
+///
+/// # Errors
+/// See [`Refusal`].
+pub fn places(
+    tool: Tool,
+    proxy: &Proxy,
+    exceptions: &str,
+    surroundings: &Surroundings<'_>,
+) -> Result<Vec<Place>, Refusal> {
+    let url = proxy.with_secrets_as(tool.scheme(proxy.scheme())?);
+    files::places(tool, &url, &plain(exceptions), surroundings)
+}
+
+/// Whether a file may be one in which a tool's setting lies, whichever of its files are there. `exists`
+/// of the surroundings is not asked.
+#[must_use]
+pub fn is_place(tool: Tool, path: &Path, surroundings: &Surroundings<'_>) -> bool {
+    let of_machine = match tool {
+        Tool::Apt => &[APT_FILE][..],
+        Tool::Docker => &[DOCKER_DROP_IN, DOCKER_DAEMON],
+        Tool::Git | Tool::Npm | Tool::Yarn | Tool::Pip | Tool::Curl | Tool::Wget | Tool::Cargo => &[],
+    };
+    let of_user = |exists: &dyn Fn(&Path) -> bool, has_new_yarn: bool| {
+        let file = user_file(tool, &Surroundings { exists, has_new_yarn, ..*surroundings });
+        file.is_some_and(|(file, _)| file == path)
+    };
+    let (nothing, only_it) = (|_: &Path| false, |candidate: &Path| candidate == path);
+    of_machine.iter().any(|file| path == Path::new(file))
+        || [false, true].iter().any(|new| of_user(&nothing, *new) || of_user(&only_it, *new))
+}
+
+/// The parts that have a meaning in every file as they are: hosts, suffixes and networks.
+fn plain(exceptions: &str) -> String {
+    let is_plain = |part: &&str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:/*-_[]".contains(&byte));
+    exceptions.split(',').filter(is_plain).collect::<Vec<_>>().join(",")
+}
+
+/// What a user should know who has set a tool's proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// Containers have a loopback of their own.
+    ContainersLoopback,
+    /// The daemon reads its setting when it starts.
+    RestartDocker,
+    /// Pulls are the daemon's, whose setting is root's.
+    DaemonNeedsRoot,
+    /// pip needs another package for SOCKS.
+    PipSocks,
+    /// A password lies in a file that every user may read.
+    Readable,
+    /// git's setting is not for ssh.
+    GitSsh,
+}
+
+/// The notes on what [`places`] gave.
+#[must_use]
+pub fn notes(tool: Tool, proxy: &Proxy, places: &[Place], surroundings: &Surroundings<'_>) -> Vec<Note> {
+    let mut notes = Vec::new();
+    let mut add = |note, holds: bool| notes.extend(holds.then_some(note));
+    let sets_daemon = places.iter().any(|place| place.path.starts_with("/etc") && tool == Tool::Docker);
+    add(Note::ContainersLoopback, tool == Tool::Docker && proxy.is_loopback());
+    add(Note::RestartDocker, sets_daemon);
+    add(Note::DaemonNeedsRoot, tool == Tool::Docker && !surroundings.is_root && files::has_daemon(surroundings));
+    add(Note::PipSocks, tool == Tool::Pip && proxy.scheme() != Scheme::Http);
+    add(Note::Readable, proxy.has_secrets() && places.iter().any(|place| place.readers == Readers::Everybody));
+    add(Note::GitSsh, tool == Tool::Git);
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tool_says_which_schemes_it_takes() {
+        for tool in Tool::ALL {
+            assert_eq!(tool.name().parse(), Ok(tool));
+            assert_eq!(tool.scheme(Scheme::Http), Ok(Scheme::Http));
+        }
+        assert_eq!(Tool::Apt.scheme(Scheme::Socks5), Ok(Scheme::Socks5h));
+        assert_eq!(Tool::Git.scheme(Scheme::Socks5), Ok(Scheme::Socks5));
+        assert_eq!(Tool::Docker.scheme(Scheme::Socks5h), Ok(Scheme::Socks5));
+        for tool in [Tool::Wget, Tool::Yarn] {
+            let why = tool.scheme(Scheme::Socks5).unwrap_err().to_string();
+            assert!(why.contains(tool.name()) && why.contains("--scheme http"), "{why}");
+        }
+        assert!("svn".parse::<Tool>().unwrap_err().to_string().contains("svn"));
+    }
+
+    #[test]
+    fn what_would_break_a_file_is_not_written_into_it() {
+        assert_eq!(plain("a.test,10.0.0.0/8,\"x\",b;c,[::1]"), "a.test,10.0.0.0/8,[::1]");
+    }
+}
