@@ -3,7 +3,16 @@
 //!
 //! Texts are as found, secrets included; whoever shows them shows [`Facts::masked`].
 
-use ipnet::{IpNet, Ipv4Net};
+pub use probe::dns::{Answer, Transport};
+pub use probe::mtu::MtuProbe;
+pub use probe::proxy::ProxyProbe;
+pub use probe::{Method, Outcome, Why};
+pub use wsl::files::ResolvConf;
+pub use wsl::filter::Filter;
+pub use wsl::network::{Link, Neighbour, NeighbourState, Route, Rule};
+pub use wsl::tunnels::OtherTunnel;
+
+use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 use wire::facts::HostFacts;
@@ -95,87 +104,6 @@ pub enum ModeName {
     None,
 }
 
-/// An interface.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Link {
-    /// Its name.
-    pub name: String,
-    /// What the kernel says it is (`bridge`, `veth`, `tun`, `dummy`); nothing for an ordinary one.
-    pub kind: Option<String>,
-    /// Whether it is up and has a carrier.
-    pub up: bool,
-    /// Largest IP packet in bytes.
-    pub mtu: u32,
-    /// Its addresses, with the length of their prefix.
-    pub addresses: Vec<IpNet>,
-}
-
-/// A route.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Route {
-    /// Where it leads; `0.0.0.0/0` and `::/0` for a default route.
-    pub destination: IpNet,
-    /// By which router.
-    #[serde(default)]
-    pub gateway: Option<IpAddr>,
-    /// By which interface.
-    #[serde(default)]
-    pub device: Option<String>,
-    /// The table that it is in; 254 is `main`.
-    pub table: u32,
-    /// The lower, the sooner it is taken.
-    #[serde(default)]
-    pub metric: u32,
-    /// Whether it drops what it matches (`blackhole`, `unreachable`, `prohibit`).
-    #[serde(default)]
-    pub refuses: bool,
-}
-
-/// A rule of policy routing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rule {
-    /// The lower, the sooner it is asked.
-    pub priority: u32,
-    /// The table that it leads to.
-    pub table: Option<u32>,
-    /// The rule as `ip rule` writes it.
-    pub text: String,
-}
-
-/// What is known of a neighbour's hardware address.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Neighbour {
-    /// Who.
-    pub address: IpAddr,
-    /// At which interface.
-    pub device: String,
-    /// Whether he has answered.
-    pub state: NeighbourState,
-}
-
-/// See [`Neighbour`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NeighbourState {
-    /// He answered (reachable, stale, delay, probe), or his address is set by hand (permanent, noarp).
-    Known,
-    /// He was asked and does not answer (incomplete, failed).
-    Silent,
-}
-
-/// `/etc/resolv.conf`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ResolvConf {
-    /// What it says; nothing where there is no such file, or the link leads nowhere.
-    pub text: Option<String>,
-    /// Where it leads, if it is a symbolic link.
-    pub link: Option<String>,
-    /// Whether the file has the immutable bit (`chattr +i`).
-    pub immutable: bool,
-}
-
 /// A program with proxy settings of its own, or the environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -264,31 +192,6 @@ pub enum Entry {
     Disabled,
     /// It is not there.
     Missing,
-}
-
-/// Another program that takes WSL's traffic.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OtherTunnel {
-    /// Its name, such as `wsl-vpnkit`.
-    pub name: String,
-    /// By what it was noticed: a process with its id, an interface.
-    pub sign: String,
-    /// The interface that it brings, if one is there.
-    pub device: Option<String>,
-}
-
-/// Packet filters of the VM (nftables, or iptables over it).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Filter {
-    /// Whether the base chain for what leaves drops by policy.
-    pub output_drops: bool,
-    /// Whether the base chain for what is forwarded drops by policy, as Docker sets it.
-    pub forward_drops: bool,
-    /// Whether Docker's chains are there.
-    pub docker_chains: bool,
-    /// Rules that drop or reject what leaves, as `nft` writes them.
-    pub dropping_rules: Vec<String>,
 }
 
 /// Underpass' own tunnel.
@@ -426,18 +329,6 @@ pub enum Subject {
     GitSsh,
 }
 
-/// How somebody is tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// An echo request.
-    Icmp,
-    /// A connection to the target's port.
-    Tcp,
-    /// A question for its hardware address (ARP, ND): Windows' firewall often drops pings, never these.
-    Neighbour,
-}
-
 /// Whence somebody is tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -449,53 +340,6 @@ pub enum Whence {
     AroundTunnel,
     /// From Windows, by the relay.
     Windows,
-}
-
-/// What came of an attempt.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// Nobody tried, or nothing could be tried.
-    #[default]
-    NotTried,
-    /// It worked, in so many milliseconds.
-    Ok {
-        /// How long it took.
-        ms: u64,
-    },
-    /// It did not.
-    Failed {
-        /// In what way.
-        why: Why,
-        /// In words of who failed, for people; may be empty.
-        detail: String,
-    },
-}
-
-/// In what way something failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Why {
-    /// Nobody answered in time.
-    TimedOut,
-    /// The other end, or a firewall in its name, refused (RST, port unreachable).
-    Refused,
-    /// No way there: no route, or a router said so.
-    Unreachable,
-    /// The name is not known to the resolver.
-    NameUnknown,
-    /// Somebody answered who speaks another protocol.
-    WrongProtocol,
-    /// The proxy wants a user name and password, or others.
-    Authentication,
-    /// The proxy understood and would not.
-    ProxyRefused,
-    /// The other end closed or reset what had begun.
-    Closed,
-    /// Not allowed to try, or no such program.
-    NotPermitted,
-    /// Something else; the detail says what.
-    Other,
 }
 
 /// A question for a name.
@@ -529,17 +373,6 @@ pub enum Asked {
     Windows,
 }
 
-/// How a server is asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Transport {
-    /// As usual; also for [`Asked::System`] and [`Asked::Windows`], who choose themselves.
-    #[default]
-    Udp,
-    /// Over TCP.
-    Tcp,
-}
-
 /// Whose a name is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -548,87 +381,4 @@ pub enum NameKind {
     Public,
     /// One of [`Question::company`].
     Company,
-}
-
-/// What came of a question for a name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Answer {
-    /// Nobody asked.
-    #[default]
-    NotTried,
-    /// Addresses.
-    Addresses {
-        /// Which.
-        addresses: Vec<IpAddr>,
-        /// How long it took.
-        ms: u64,
-    },
-    /// There is no such name, or it has no address.
-    NoSuchName {
-        /// How long it took.
-        ms: u64,
-    },
-    /// The server says that it cannot (SERVFAIL, REFUSED).
-    ServerError {
-        /// The code in words.
-        code: String,
-    },
-    /// No answer.
-    Failed {
-        /// In what way.
-        why: Why,
-        /// In words, for people; may be empty.
-        detail: String,
-    },
-}
-
-/// A proxy, tried step by step.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ProxyProbe {
-    /// The setting's value, by which it is found.
-    pub value: String,
-    /// Its host as written.
-    pub host: String,
-    /// What that host resolves to; itself if it is an address.
-    pub address: Option<IpAddr>,
-    /// Its port.
-    pub port: u16,
-    /// The host's name was resolved.
-    pub resolved: Outcome,
-    /// The port took a connection.
-    pub opened: Outcome,
-    /// It speaks TLS; tried where the setting says `https://`. What else it speaks is not tried then.
-    pub tls: Outcome,
-    /// It speaks HTTP CONNECT.
-    pub http: Outcome,
-    /// It speaks SOCKS5.
-    pub socks5: Outcome,
-    /// A request to [`Question::outside`] by it, in the scheme that the setting names.
-    pub request: Outcome,
-    /// A connection to the same port at the tunnel's address for Windows' loopback, while the tunnel is up.
-    pub at_tunnel_host: Outcome,
-    /// A connection to the same port on Windows' own 127.0.0.1, tried by Windows. Open there and shut from here means that the proxy
-    /// program listens for Windows only.
-    pub on_windows_loopback: Outcome,
-}
-
-/// What becomes of large packets to [`Question::outside`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MtuProbe {
-    /// The interface by which they leave.
-    pub device: String,
-    /// Its MTU.
-    pub mtu: u32,
-    /// By pings that may not be cut, or by a transfer over TCP.
-    pub method: Method,
-    /// A small packet or transfer.
-    pub small: Outcome,
-    /// One as large as the MTU allows.
-    pub large: Outcome,
-    /// The largest IP packet that came through, where that was looked for.
-    pub largest: Option<u32>,
-    /// Whether a router said that it was too large, and so what fits.
-    pub told: Option<u32>,
 }

@@ -1,12 +1,12 @@
 //! What `underpass doctor` looks at ([`facts`]), how it judges that ([`checks`]), the way that packets take with its broken hop marked
-//! ([`way`]), and how all of it is shown ([`text`], [`json`], [`report`]). Pure, but for [`probes`], who look at the machine and try its network.
+//! ([`way`]), and how all of it is shown ([`text`], [`json`], [`report`]). Pure: the crate `wsl`
+//! looks at the machine, and the crate `probe` tries its network.
 #![forbid(unsafe_code)]
 
 pub mod checks;
 pub mod facts;
 pub mod json;
 mod masked;
-pub mod probes;
 pub mod report;
 #[cfg(test)]
 mod sample;

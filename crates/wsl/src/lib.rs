@@ -1,9 +1,14 @@
-//! What a machine with WSL is: its files and names, read once for every command, as the programs read
-//! them that go by them. No I/O.
+//! What a machine with WSL is: its network, files, filters and other tunnels, each with one type and one
+//! reader for every command. Texts are read as the programs read them that go by them.
 #![forbid(unsafe_code)]
 
+pub mod files;
+pub mod filter;
 mod nameserver;
+pub mod network;
+pub mod program;
 mod resolv_conf;
+pub mod tunnels;
 
 pub use nameserver::{Nameserver, NameserverError};
 pub use resolv_conf::{MOST_SERVERS, ResolvConf};

@@ -4,10 +4,10 @@ use crate::facts::{
     Answer, Ask, Asked, Facts, Link, Method, ModeName, NameKind, NeighbourState, Outcome, ProxyProbe, ProxySetting,
     Reach, Route, Subject, Tool, Transport, TunnelState, Whence, Windows,
 };
-use crate::probes::proxy::is_https;
 use config::settings::effective::{Origin, Situation, asked_for};
 use config::settings::{ini, version};
 use ipnet::IpNet;
+use probe::proxy::is_https;
 use std::net::IpAddr;
 use wire::facts::Adapter;
 use wsl::{Nameserver, ResolvConf};

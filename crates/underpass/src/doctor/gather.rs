@@ -3,13 +3,14 @@
 
 use super::args::{HostPort, default_outside};
 use super::tries::{Tries, addresses, has_addresses};
-use super::{Wishes, survey};
+use super::{Wishes, remembered, survey, tools};
 use doctor::facts::{Clock, Facts, Method, NeighbourState, Outcome, Transport, Why};
-use doctor::probes::{dns, files, filter, remembered, tools, tunnels};
 use futures_util::future::join_all;
 use gateway::net::{Net, Survey};
+use probe::dns;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use wsl::{files, filter, tunnels};
 
 /// What was found, and what could not be looked at.
 pub(super) struct Gathered {

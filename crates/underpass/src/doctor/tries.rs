@@ -7,8 +7,8 @@ use doctor::facts::{
     Answer, Ask, Asked, Facts, Method, MtuProbe, NameKind, Outcome, Probes, ProxySetting, Question, Reach, Route, Rule,
     Subject, Tool, Transport, Tunnel, TunnelState, Whence, Windows,
 };
-use doctor::probes::{Origin, dns, icmp, mtu, proxy, tcp};
 use futures_util::future::join_all;
+use probe::{Origin, dns, icmp, mtu, proxy, tcp};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use wsl::{Nameserver, ResolvConf};

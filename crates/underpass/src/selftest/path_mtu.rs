@@ -4,10 +4,10 @@
 use super::report::Finding;
 use anyhow::Context as _;
 use doctor::facts::Outcome;
-use doctor::probes::icmp;
 use gateway::status::TapStatus;
 use nix::errno::Errno;
 use nix::sys::socket::{getsockopt, sockopt::IpMtu};
+use probe::icmp;
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, set_ip_mtu_discover};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,18 +1,20 @@
 //! Programs of this machine that are asked something.
 
-use super::PROGRAM_PATIENCE;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+/// How long a program of this machine that is asked something may take.
+const PROGRAM_PATIENCE: Duration = Duration::from_millis(2500);
+
 /// Runs a program to its end, in English. `None` where it is missing, or takes too long.
-pub(super) async fn run(program: &str, words: &[&str]) -> Option<Output> {
+pub async fn run(program: &str, words: &[&str]) -> Option<Output> {
     run_within(program, words, PROGRAM_PATIENCE).await
 }
 
 /// As [`run`], with another patience.
-pub(super) async fn run_within(program: &str, words: &[&str], patience: Duration) -> Option<Output> {
+pub async fn run_within(program: &str, words: &[&str], patience: Duration) -> Option<Output> {
     let mut command = Command::new(program);
     command.args(words).env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);
     // Users' shells often lack these folders, where `nft`, `iptables-save` and others are.
@@ -23,7 +25,7 @@ pub(super) async fn run_within(program: &str, words: &[&str], patience: Duration
 }
 
 /// What it printed, if it ended well.
-pub(super) async fn said(program: &str, words: &[&str]) -> Option<String> {
+pub async fn said(program: &str, words: &[&str]) -> Option<String> {
     let output = run(program, words).await?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -1,8 +1,20 @@
 //! Other programs that take WSL's traffic: known by their processes, by the devices that they bring, or by a default route to a TUN device.
 
-use crate::facts::{Link, OtherTunnel, Route};
+use crate::network::{Link, Route};
+use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
+
+/// Another program that takes WSL's traffic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherTunnel {
+    /// Its name, such as `wsl-vpnkit`.
+    pub name: String,
+    /// By what it was noticed: a process with its id, an interface.
+    pub sign: String,
+    /// The interface that it brings, if one is there.
+    pub device: Option<String>,
+}
 
 /// Processes, as the kernel cuts their names (15 bytes), and whose they are. A helper distro's own processes are not seen from others, its
 /// device is.

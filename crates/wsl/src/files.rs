@@ -1,10 +1,22 @@
 //! Files of this distro that say how its network is.
 
-use crate::facts::ResolvConf;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxAttributes, StatxFlags, statx};
+use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
+
+/// `/etc/resolv.conf`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ResolvConf {
+    /// What it says; nothing where there is no such file, or the link leads nowhere.
+    pub text: Option<String>,
+    /// Where it leads, if it is a symbolic link.
+    pub link: Option<String>,
+    /// Whether the file has the immutable bit (`chattr +i`).
+    pub immutable: bool,
+}
 
 /// Most bytes of a file that are looked at: none of these has any business with more.
 const MOST: u64 = 256 * 1024;

@@ -1,11 +1,11 @@
 //! Proxy settings as they are now: of the environment and of each tool, with the place where each is written. Tools that tell their
 //! settings themselves are asked; of the others the files are read.
 
-use super::files::text;
-use super::run::said;
-use crate::facts::{ProxySetting, Tool};
+use doctor::facts::{ProxySetting, Tool};
 use std::fs;
 use std::path::{Path, PathBuf};
+use wsl::files::text;
+use wsl::program::said;
 
 /// Variables that programs go by. Most know the small letters, some the large ones only.
 const VARIABLES: [&str; 8] =
@@ -41,18 +41,18 @@ const GIT_KEYS: &str = r"^(http(\..*)?\.proxy|https\.proxy|remote\..*\.proxy|cor
 
 /// The environment, the user's home, and the machine's root folder, which is `/` but for tests.
 #[derive(Clone, Copy)]
-pub struct Around<'a> {
+pub(super) struct Around<'a> {
     /// A variable's value.
-    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    pub(super) variable: &'a dyn Fn(&str) -> Option<String>,
     /// The user's home.
-    pub home: &'a Path,
+    pub(super) home: &'a Path,
     /// The machine's root folder.
-    pub root: &'a Path,
+    pub(super) root: &'a Path,
 }
 
 /// Tools that are installed.
 #[must_use]
-pub fn installed(around: Around<'_>) -> Vec<Tool> {
+pub(super) fn installed(around: Around<'_>) -> Vec<Tool> {
     let path = (around.variable)("PATH").unwrap_or_default();
     let has = |program: &str| std::env::split_paths(&path).any(|folder| folder.join(program).exists());
     let mut tools: Vec<Tool> = PROGRAMS.iter().filter(|(program, _)| has(program)).map(|(_, tool)| *tool).collect();
@@ -61,7 +61,7 @@ pub fn installed(around: Around<'_>) -> Vec<Tool> {
 }
 
 /// All settings that there are.
-pub async fn settings(around: Around<'_>) -> Vec<ProxySetting> {
+pub(super) async fn settings(around: Around<'_>) -> Vec<ProxySetting> {
     let mut settings = environment(around);
     let (apt, git) = tokio::join!(
         said("apt-config", &["dump"]),

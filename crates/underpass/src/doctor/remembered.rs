@@ -1,12 +1,12 @@
 //! What an earlier run had seen, kept in a small file of the user's, and the lines of his start files that still name an address of then.
 
-use super::files::text;
-use crate::facts::{Mention, Remembered};
+use doctor::facts::{Mention, Remembered};
 use foreign::{FileTraits, Folder, STATE_MODE};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use wsl::files::text;
 
 /// Addresses of how many networks are kept.
 const MOST: usize = 16;
@@ -37,14 +37,14 @@ struct Seen {
 
 /// Where it is kept; see [`foreign::state_folder`].
 #[must_use]
-pub fn place(variable: impl Fn(&str) -> Option<String>, home: &Path) -> PathBuf {
+pub(super) fn place(variable: impl Fn(&str) -> Option<String>, home: &Path) -> PathBuf {
     let named = variable("XDG_STATE_HOME").map(PathBuf::from);
     foreign::state_folder(named.as_deref(), home).join("seen.json")
 }
 
 /// What is remembered. Addresses that this machine has now are nothing that was.
 #[must_use]
-pub fn recall(file: &Path, home: &Path, root: &Path, now: &[IpAddr]) -> Remembered {
+pub(super) fn recall(file: &Path, home: &Path, root: &Path, now: &[IpAddr]) -> Remembered {
     let seen: Seen = text(file).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     let gone = |addresses: &[IpAddr]| addresses.iter().copied().filter(|one| !now.contains(one)).collect::<Vec<_>>();
     let (vm, gateways) = (gone(&seen.vm), gone(&seen.gateways));
@@ -59,7 +59,7 @@ pub fn recall(file: &Path, home: &Path, root: &Path, now: &[IpAddr]) -> Remember
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn keep(file: &Path, vm: &[IpAddr], gateways: &[IpAddr]) -> io::Result<()> {
+pub(super) fn keep(file: &Path, vm: &[IpAddr], gateways: &[IpAddr]) -> io::Result<()> {
     let mut seen: Seen = text(file).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     for (kept, now) in [(&mut seen.vm, vm), (&mut seen.gateways, gateways)] {
         kept.retain(|one| !now.contains(one));

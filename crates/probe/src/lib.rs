@@ -1,20 +1,17 @@
-//! The I/O half: looks at this machine and tries its network, each attempt within a deadline, and gives it as [`crate::facts`]. Judges
-//! nothing, and changes nothing of the machine. What only the gateway knows (netlink, Windows) is joined in by the command.
+//! Attempts on the network, each within a deadline: a name asked for, a connection, a ping, a proxy, large packets, the routers on the
+//! way. Judges nothing, and changes nothing of the machine.
+#![forbid(unsafe_code)]
 
 pub mod dns;
-pub mod files;
-pub mod filter;
 pub mod icmp;
 pub mod mtu;
+mod outcome;
 pub mod proxy;
-pub mod remembered;
-mod run;
 pub mod tcp;
-pub mod tools;
 pub mod trace;
-pub mod tunnels;
 
-use crate::facts::{Outcome, Why};
+pub use outcome::{Method, Outcome, Why};
+
 use socket2::SockRef;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -34,9 +31,6 @@ pub const SYSTEM_PATIENCE: Duration = Duration::from_millis(3500);
 
 /// How long a proxy may take for an answer: it connects to somebody else before.
 pub const PROXY_PATIENCE: Duration = Duration::from_millis(3000);
-
-/// How long a program of this machine that is asked something may take.
-pub const PROGRAM_PATIENCE: Duration = Duration::from_millis(2500);
 
 /// Where an attempt starts.
 #[derive(Clone, Debug, PartialEq, Eq)]

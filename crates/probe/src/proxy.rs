@@ -1,13 +1,45 @@
 //! A proxy, tried step by step: its name, its port, what it speaks, and a request through it. Knows what to say to it from [`proxy`].
 
-use super::{PROXY_PATIENCE, dns, failed, failure, tcp, timed};
-use crate::facts::{Answer, Outcome, ProxyProbe, Why};
+use crate::dns::Answer;
+use crate::{Outcome, PROXY_PATIENCE, Why, dns, failed, failure, tcp, timed};
 use proxy::{Dialog, DialogError, Host, Progress, ProxyUrl, Scheme, Target};
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+/// A proxy, tried step by step.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProxyProbe {
+    /// The setting's value, by which it is found.
+    pub value: String,
+    /// Its host as written.
+    pub host: String,
+    /// What that host resolves to; itself if it is an address.
+    pub address: Option<IpAddr>,
+    /// Its port.
+    pub port: u16,
+    /// The host's name was resolved.
+    pub resolved: Outcome,
+    /// The port took a connection.
+    pub opened: Outcome,
+    /// It speaks TLS; tried where the setting says `https://`. What else it speaks is not tried then.
+    pub tls: Outcome,
+    /// It speaks HTTP CONNECT.
+    pub http: Outcome,
+    /// It speaks SOCKS5.
+    pub socks5: Outcome,
+    /// A request to the outside by it, in the scheme that the setting names.
+    pub request: Outcome,
+    /// A connection to the same port at the tunnel's address for Windows' loopback, while the tunnel is up.
+    pub at_tunnel_host: Outcome,
+    /// A connection to the same port on Windows' own 127.0.0.1, tried by Windows. Open there and shut from here means that the proxy
+    /// program listens for Windows only.
+    pub on_windows_loopback: Outcome,
+}
 
 /// Bytes of a proxy's answer that are read at a time.
 const PIECE: usize = 4096;

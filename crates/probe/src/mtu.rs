@@ -1,11 +1,29 @@
 //! Whether packets as large as the interface takes come through. The usual fault is a tunnel on the way that takes less, and whose word
 //! about that (RFC 1191, 'fragmentation needed') is lost: then small things work and large ones hang.
 
-use super::tcp;
-use super::{PROXY_PATIENCE, icmp};
-use crate::facts::{Method, MtuProbe, Outcome};
+use crate::{Method, Outcome, PROXY_PATIENCE, icmp, tcp};
 use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
+
+/// What becomes of large packets to the outside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MtuProbe {
+    /// The interface by which they leave.
+    pub device: String,
+    /// Its MTU.
+    pub mtu: u32,
+    /// By pings that may not be cut, or by a transfer over TCP.
+    pub method: Method,
+    /// A small packet or transfer.
+    pub small: Outcome,
+    /// One as large as the MTU allows.
+    pub large: Outcome,
+    /// The largest IP packet that came through, where that was looked for.
+    pub largest: Option<u32>,
+    /// Whether a router said that it was too large, and so what fits.
+    pub told: Option<u32>,
+}
 
 /// Nobody on the internet has a larger MTU, and the tunnel's own is far larger than what the host has.
 const LARGEST: u32 = 1500;

@@ -1,10 +1,9 @@
 //! Questions for names: to one server by its address, or to the system as programs ask it.
 
-use super::run::run_within;
-use super::{DNS_PATIENCE, SYSTEM_PATIENCE, timed, why};
-use crate::facts::{Answer, Transport, Why};
+use crate::{DNS_PATIENCE, SYSTEM_PATIENCE, Why, timed, why};
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
+use serde::{Deserialize, Serialize};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -14,6 +13,51 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, UdpSocket};
 use tokio::time::timeout;
 use wsl::Nameserver;
+use wsl::program::run_within;
+
+/// How a server is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// As usual; also where the system or Windows is asked, which choose themselves.
+    #[default]
+    Udp,
+    /// Over TCP.
+    Tcp,
+}
+
+/// What came of a question for a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// Nobody asked.
+    #[default]
+    NotTried,
+    /// Addresses.
+    Addresses {
+        /// Which.
+        addresses: Vec<IpAddr>,
+        /// How long it took.
+        ms: u64,
+    },
+    /// There is no such name, or it has no address.
+    NoSuchName {
+        /// How long it took.
+        ms: u64,
+    },
+    /// The server says that it cannot (SERVFAIL, REFUSED).
+    ServerError {
+        /// The code in words.
+        code: String,
+    },
+    /// No answer.
+    Failed {
+        /// In what way.
+        why: Why,
+        /// In words, for people; may be empty.
+        detail: String,
+    },
+}
 
 /// When a question is asked again over UDP, which loses datagrams.
 const AGAIN: Duration = Duration::from_millis(1000);

@@ -1,8 +1,6 @@
 //! Echo requests (RFC 792, RFC 4443), by the kernel's ping socket, by a raw one where only root may, or by the program `ping`.
 
-use super::run::run_within;
-use super::{Origin, PING_PATIENCE, failed, failure, timed, why};
-use crate::facts::{Outcome, Why};
+use crate::{Origin, Outcome, PING_PATIENCE, Why, failed, failure, timed, why};
 use nix::sys::socket::{getsockopt, sockopt::IpMtu};
 use rustix::net::sockopt::{Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -12,6 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
+use wsl::program::run_within;
 
 /// After how long another request is sent: each, and what comes back, may be lost once.
 const AGAIN: [Duration; 3] = [Duration::ZERO, Duration::from_millis(400), Duration::from_millis(1000)];

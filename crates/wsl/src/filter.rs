@@ -1,7 +1,21 @@
 //! Packet filters of the VM, as `nft` or else `iptables-save` lists them; both need root.
 
-use super::run::said;
-use crate::facts::Filter;
+use crate::program::said;
+use serde::{Deserialize, Serialize};
+
+/// Packet filters of the VM (nftables, or iptables over it).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Filter {
+    /// Whether the base chain for what leaves drops by policy.
+    pub output_drops: bool,
+    /// Whether the base chain for what is forwarded drops by policy, as Docker sets it.
+    pub forward_drops: bool,
+    /// Whether Docker's chains are there.
+    pub docker_chains: bool,
+    /// Rules that drop or reject what leaves, as `nft` writes them.
+    pub dropping_rules: Vec<String>,
+}
 
 /// Most rules that are told.
 const MOST: usize = 20;

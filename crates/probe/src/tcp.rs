@@ -1,7 +1,6 @@
 //! Connections by TCP, and the little that is said over them to see whether bytes come back.
 
-use super::{CONNECT_PATIENCE, Origin, failed, failure, timed};
-use crate::facts::{Outcome, Why};
+use crate::{CONNECT_PATIENCE, Origin, Outcome, Why, failed, failure, timed};
 use socket2::SockRef;
 use std::io;
 use std::net::SocketAddr;
