@@ -16,7 +16,7 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 use wire::facts::HostFacts;
-use wsl::Nameserver;
+use wsl::{Nameserver, NetworkingMode};
 
 /// All that is known of this machine's network.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -85,23 +85,7 @@ pub struct Mode {
     /// What `wslinfo --networking-mode` says, as it says it.
     pub by_wslinfo: Option<String>,
     /// What interfaces, addresses and rules look like.
-    pub by_signs: Option<ModeName>,
-}
-
-/// A networking mode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ModeName {
-    /// A network of WSL's own behind Windows' NAT.
-    Nat,
-    /// Windows' adapters and addresses.
-    Mirrored,
-    /// Microsoft's user-mode NAT; also called `consomme`.
-    VirtioProxy,
-    /// A Hyper-V switch of the user's.
-    Bridged,
-    /// No network.
-    None,
+    pub by_signs: Option<NetworkingMode>,
 }
 
 /// A program with proxy settings of its own, or the environment.

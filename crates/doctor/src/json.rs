@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn facts_without_what_was_added_later_can_be_read() {
         let facts: Facts = serde_json::from_str(r#"{"mode": {"by_signs": "nat"}, "some_day": 1}"#).unwrap();
-        assert_eq!(facts.mode.by_signs, Some(crate::facts::ModeName::Nat));
+        assert_eq!(facts.mode.by_signs, Some(wsl::NetworkingMode::Nat));
         let mut full = nat();
         tried(&mut full, Subject::OutsideV6, Method::Tcp, Whence::AroundTunnel, failed(Why::Refused));
         let text = serde_json::to_string(&full).unwrap();

@@ -5,6 +5,7 @@ use crate::facts::*;
 use messages::Language;
 use std::net::IpAddr;
 use wire::facts::{Adapter, HostFacts, Proxy, WslConfig};
+use wsl::NetworkingMode;
 
 pub(crate) const OK: Outcome = Outcome::Ok { ms: 12 };
 
@@ -192,7 +193,7 @@ fn host(wslconfig: &str) -> Windows {
 }
 
 /// A machine on which all is well.
-fn healthy(wslinfo: &str, mode: ModeName, eth0: &str, gateway: &str, server: &str, wslconfig: &str) -> Facts {
+fn healthy(wslinfo: &str, mode: NetworkingMode, eth0: &str, gateway: &str, server: &str, wslconfig: &str) -> Facts {
     let question = Question {
         outside: OUTSIDE.to_owned(),
         public_name: PUBLIC_NAME.to_owned(),
@@ -264,29 +265,30 @@ fn healthy(wslinfo: &str, mode: ModeName, eth0: &str, gateway: &str, server: &st
 }
 
 pub(crate) fn nat() -> Facts {
-    healthy("nat", ModeName::Nat, "172.28.48.2/20", "172.28.48.1", "10.255.255.254", "")
+    healthy("nat", NetworkingMode::Nat, "172.28.48.2/20", "172.28.48.1", "10.255.255.254", "")
 }
 
 pub(crate) fn mirrored() -> Facts {
     let config = "[wsl2]\nnetworkingMode=mirrored\ndnsTunneling=true\nautoProxy=true\nfirewall=true\n";
-    let mut facts = healthy("mirrored", ModeName::Mirrored, "192.168.1.23/24", "192.168.1.1", "10.255.255.254", config);
+    let mut facts =
+        healthy("mirrored", NetworkingMode::Mirrored, "192.168.1.23/24", "192.168.1.1", "10.255.255.254", config);
     facts.links.push(link("loopback0", &[]));
     facts
 }
 
 pub(crate) fn virtioproxy() -> Facts {
     let config = "[wsl2]\nnetworkingMode=virtioproxy\n";
-    healthy("consomme", ModeName::VirtioProxy, "192.168.1.23/24", "192.168.1.1", "192.168.1.1", config)
+    healthy("consomme", NetworkingMode::VirtioProxy, "192.168.1.23/24", "192.168.1.1", "192.168.1.1", config)
 }
 
 pub(crate) fn bridged() -> Facts {
     let config = "[wsl2]\nnetworkingMode=bridged\nvmSwitch=Lan\n";
-    healthy("bridged", ModeName::Bridged, "192.168.1.77/24", "192.168.1.1", "192.168.1.1", config)
+    healthy("bridged", NetworkingMode::Bridged, "192.168.1.77/24", "192.168.1.1", "192.168.1.1", config)
 }
 
 /// NAT mode without DNS tunnelling on a Windows 10: the gateway resolves.
 pub(crate) fn windows_10() -> Facts {
-    let mut facts = healthy("nat", ModeName::Nat, "172.28.48.2/20", "172.28.48.1", "172.28.48.1", "");
+    let mut facts = healthy("nat", NetworkingMode::Nat, "172.28.48.2/20", "172.28.48.1", "172.28.48.1", "");
     windows(&mut facts).host.system = "Windows 10.0.19045".to_owned();
     facts
 }

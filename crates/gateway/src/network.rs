@@ -4,7 +4,7 @@
 
 use crate::limits::MAX_MIRRORED;
 use crate::net::{
-    Changes, Families, Mode, Net, NetError, NoIpv6, Observed, Plan, Ways, captured, choose_subnet, uplink, ways,
+    Changes, Families, Net, NetError, NoIpv6, Observed, Plan, Ways, captured, choose_subnet, uplink, ways,
 };
 use crate::processes::link::{Link, Parcel};
 use ipnet::{IpNet, Ipv4Net};
@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use wire::HostFacts;
+use wsl::NetworkingMode;
 
 /// What the engine wants.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,7 +111,7 @@ pub(crate) fn keep(
     net: Net,
     fixed: Fixed,
     wishes: watch::Receiver<Wish>,
-    mode: watch::Receiver<Option<Option<Mode>>>,
+    mode: watch::Receiver<Option<Option<NetworkingMode>>>,
 ) -> Result<(impl Future<Output = ()>, mpsc::Receiver<Told>), NetError> {
     let (tell, states) = mpsc::channel(QUEUE);
     let changes = net.changes()?;
@@ -132,7 +133,7 @@ pub(crate) fn keep(
 
 struct Keeper {
     net: Net,
-    mode: watch::Receiver<Option<Option<Mode>>>,
+    mode: watch::Receiver<Option<Option<NetworkingMode>>>,
     fixed: Fixed,
     changes: Changes,
     tell: mpsc::Sender<Told>,
@@ -243,7 +244,7 @@ impl Keeper {
         // The first answer is waited for, so that the mode does not change for want of patience.
         let told = self.mode.wait_for(Option::is_some).await.ok().and_then(|told| told.flatten());
         let observed = self.net.observe_in(&self.fixed.tap, told).await.map_err(|error| error.to_string())?;
-        self.state.mode = mode_name(observed.mode).to_owned();
+        self.state.mode = observed.mode.map_or("unknown", NetworkingMode::name).to_owned();
         let subnet = self.subnet(&observed, host)?;
         // A machine that does not take IPv6 keeps its own, with the routes that WSL has mirrored.
         let no_ipv6 = if host.ipv6 { self.net.ipv6().await.err() } else { None };
@@ -358,17 +359,6 @@ fn way_mtu(host: &HostFacts) -> u32 {
     let way_out = host.adapters.iter().find(|adapter| Some(adapter.index) == host.internet_adapter);
     // RFC 791: every host takes 576 bytes. Windows has adapters of 4,294,967,295 bytes.
     way_out.map(|adapter| adapter.mtu).filter(|mtu| (576..=LARGEST_MTU).contains(mtu)).unwrap_or(ETHERNET_MTU)
-}
-
-fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Nat => "nat",
-        Mode::Mirrored => "mirrored",
-        Mode::VirtioProxy => "virtioproxy",
-        Mode::Bridged => "bridged",
-        Mode::None => "none",
-        Mode::Other => "unknown",
-    }
 }
 
 #[cfg(test)]

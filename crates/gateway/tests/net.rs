@@ -10,11 +10,12 @@ use std::task::{Context, Waker};
 use common::old_kernel::OldKernel;
 use common::{GATEWAY_MAC, PATIENCE, VM_MAC, frame, in_vm, sysctl, vm};
 use etherparse::{IpNumber, NetSlice, SlicedPacket};
-use gateway::net::{IpNet, Mode, Net, NetError, NoIpv6, Observed, Plan, Ways, captured, survey, uplink};
+use gateway::net::{IpNet, Net, NetError, NoIpv6, Observed, Plan, Ways, captured, survey, uplink};
 use gateway::tap::{OffloadWish, Tap};
 use lab::addresses::{NAT_GATEWAY, NAT_NETWORK, SERVER, SERVER_V6};
 use lab::{Lab, Place};
 use stack::Elsewhere;
+use wsl::NetworkingMode;
 
 const TAP: &str = "up0";
 const RESOLV_CONF: &str = "nameserver 172.28.48.1\n";
@@ -116,7 +117,7 @@ fn a_survey_tells_what_ip_tells() {
         assert_eq!(rule(6).text, "not from all fwmark 0x10 lookup main suppress_prefixlength 0");
         assert_eq!((rule(5).table, rule(32766).text.as_str()), (Some(77), "from all lookup main"));
         assert_eq!(survey.ipv6_rules, Some(true));
-        assert_eq!((survey.wslinfo, survey.signs), (None, Mode::Nat));
+        assert_eq!((survey.wslinfo, survey.signs), (None, Some(NetworkingMode::Nat)));
         let neighbours = net.neighbours().await.unwrap();
         let answers = |address: &str| {
             let of = |neighbour: &&survey::Neighbour| neighbour.address == address.parse::<IpAddr>().unwrap();
@@ -143,7 +144,7 @@ fn the_network_is_seen_without_the_tap() {
         let net = |text: &str| text.parse::<IpNet>().unwrap();
         assert_eq!(observed.own, ["172.28.48.2".parse::<IpAddr>().unwrap()]);
         assert_eq!(observed.gateways, [NAT_GATEWAY.parse::<IpAddr>().unwrap()]);
-        assert_eq!(observed.mode, Mode::Nat);
+        assert_eq!(observed.mode, Some(NetworkingMode::Nat));
         assert_eq!((observed.ephemeral, &observed.strict[..]), ((20_000, 30_001), &["eth0".to_owned()][..]));
         assert_eq!(uplink(&observed), [] as [IpAddr; 0]);
         assert!(observed.connected.contains(&net(NAT_NETWORK)));

@@ -4,11 +4,13 @@
 
 pub mod files;
 pub mod filter;
+mod mode;
 mod nameserver;
 pub mod network;
 pub mod program;
 mod resolv_conf;
 pub mod tunnels;
 
+pub use mode::NetworkingMode;
 pub use nameserver::{Nameserver, NameserverError};
 pub use resolv_conf::{MOST_SERVERS, ResolvConf};

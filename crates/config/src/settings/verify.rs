@@ -4,16 +4,14 @@
 mod proxy;
 mod seen;
 
-pub use seen::{
-    Answer, ExitSeen, Failure, Mode, ModeSeen, NameSeen, ProxySeen, ReachSeen, Resolution, Seen, WindowsSeen,
-};
+pub use seen::{Answer, ExitSeen, Failure, ModeSeen, NameSeen, ProxySeen, ReachSeen, Resolution, Seen, WindowsSeen};
 
 use crate::settings::ini;
 use messages::verify as words;
 use messages::{Sentence, Text};
 use std::net::IpAddr;
 use std::time::Duration;
-use wsl::MOST_SERVERS;
+use wsl::{MOST_SERVERS, NetworkingMode};
 
 /// Whether an item is as it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,14 +122,14 @@ fn mode(seen: &ModeSeen) -> Item {
     if asked != mode {
         let said = words::MODE_DIFFERS.with("asked", asked.name()).with("mode", mode.name());
         let advice = match (asked, mode) {
-            (Mode::Mirrored, _) => &words::MIRRORED_NOT_IN_FORCE,
-            (Mode::Nat, Mode::VirtioProxy | Mode::None) => &words::NAT_FELL_BACK,
+            (NetworkingMode::Mirrored, _) => &words::MIRRORED_NOT_IN_FORCE,
+            (NetworkingMode::Nat, NetworkingMode::VirtioProxy | NetworkingMode::None) => &words::NAT_FELL_BACK,
             _ => &words::RESTART_WSL,
         };
         return Item::failed(KEY, subject, said).advise([advice.text()]);
     }
     let own = list(&seen.own);
-    if mode != Mode::Mirrored {
+    if mode != NetworkingMode::Mirrored {
         return Item::passed(KEY, subject, words::MODE_AS_ASKED.with("mode", mode.name()).with("own", own));
     }
     let shared: Vec<_> = seen.own.iter().copied().filter(|own| windows.addresses.contains(own)).collect();
@@ -143,10 +141,10 @@ fn mode(seen: &ModeSeen) -> Item {
 }
 
 /// The mode that `.wslconfig` asks for. A name that WSL does not know leaves the default, as it does in WSL.
-fn asked_mode(wslconfig: &str) -> Mode {
+fn asked_mode(wslconfig: &str) -> NetworkingMode {
     let file = ini::File::parse(wslconfig);
     let asked = ["wsl2", "experimental"].into_iter().find_map(|section| file.get(section, "networkingMode"));
-    asked.and_then(Mode::by_name).unwrap_or(Mode::Nat)
+    asked.and_then(NetworkingMode::by_name).unwrap_or(NetworkingMode::Nat)
 }
 
 fn servers(seen: &Seen) -> Vec<Item> {

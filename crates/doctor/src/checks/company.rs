@@ -3,11 +3,11 @@
 use super::network::attempts;
 use super::view::{View, has_addresses};
 use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes, seen};
-use crate::facts::{Answer, Ask, Asked, Method, ModeName, NameKind, Subject, Whence};
+use crate::facts::{Answer, Ask, Asked, Method, NameKind, Subject, Whence};
 use crate::way::Place;
 use messages::{doctor, doctor_dns, doctor_network as say};
 use std::net::IpAddr;
-use wsl::MOST_SERVERS;
+use wsl::{MOST_SERVERS, NetworkingMode};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -168,7 +168,7 @@ fn unreachable(view: &View<'_>) -> Option<Found> {
         return Some(Found { evidence, cause: say::COMPANY_NOWHERE_CAUSE.text(), fix });
     }
     let mut fix: Vec<Step> = fixes::tunnel().into();
-    if view.mode() != Some(ModeName::Mirrored) {
+    if view.mode() != Some(NetworkingMode::Mirrored) {
         fix.extend(fixes::mirrored(view));
     }
     Some(Found { evidence, cause: say::COMPANY_CAUSE.text(), fix })

@@ -2,9 +2,9 @@
 
 use super::view::{DNS_TUNNEL, View};
 use super::{Area, Check, Found, Needs, Severity, Step, fixes};
-use crate::facts::ModeName;
 use messages::{doctor, doctor_dns as say};
 use std::net::IpAddr;
+use wsl::NetworkingMode;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -63,7 +63,7 @@ fn immutable(view: &View<'_>) -> Option<Found> {
 
 /// Where Windows answers by DNS tunnelling, if that is on: it is by default in versions that have it, and mirrored mode wants it.
 fn tunnel_server(view: &View<'_>) -> Option<IpAddr> {
-    let mirrored = view.mode() == Some(ModeName::Mirrored);
+    let mirrored = view.mode() == Some(NetworkingMode::Mirrored);
     if view.switched_off("dnsTunneling") || !(mirrored || view.switched_on("dnsTunneling")) {
         return None;
     }

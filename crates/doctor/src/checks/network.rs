@@ -3,9 +3,10 @@
 
 use super::view::{View, is_ok};
 use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes, seen};
-use crate::facts::{Link, Method, ModeName, Subject, TunnelState, Whence};
+use crate::facts::{Link, Method, Subject, TunnelState, Whence};
 use crate::way::Place;
 use messages::{Text, doctor, doctor_network as say};
+use wsl::NetworkingMode;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -110,7 +111,7 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 fn mode_none(view: &View<'_>) -> Option<Found> {
-    if view.mode() != Some(ModeName::None) || view.reaches_outside_directly(Whence::Vm) == Some(true) {
+    if view.mode() != Some(NetworkingMode::None) || view.reaches_outside_directly(Whence::Vm) == Some(true) {
         return None;
     }
     let mut fix = vec![Step::Say(say::MODE_NONE_FIX.text()), fixes::lines(fixes::WSLCONFIG, &["[wsl2]", MODE_LINE])];
@@ -156,7 +157,7 @@ fn default_route(view: &View<'_>) -> Option<Found> {
     let net = link.addresses.iter().find(|net| net.addr().is_ipv4()).or(link.addresses.first())?;
     let mut fix = Vec::new();
     // In NAT mode the gateway is the first address of the subnet; elsewhere nobody can know it here.
-    if let (Some(ModeName::Nat), ipnet::IpNet::V4(v4)) = (view.mode(), net)
+    if let (Some(NetworkingMode::Nat), ipnet::IpNet::V4(v4)) = (view.mode(), net)
         && let Some(first) = v4.hosts().next()
     {
         fix.push(Step::Say(say::ROUTE_FIX.text()));

@@ -3,10 +3,11 @@
 use super::network::{attempts, has_proxy, succeeded};
 use super::view::{View, has_failed, is_ok};
 use super::{Area, Check, Found, Needs, Severity, Step, fixes};
-use crate::facts::{Method, ModeName, Outcome, Subject, Whence, Why};
+use crate::facts::{Method, Outcome, Subject, Whence, Why};
 use crate::way::Place;
 use messages::doctor_network as say;
 use std::net::IpAddr;
+use wsl::NetworkingMode;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -62,7 +63,7 @@ fn mtu(view: &View<'_>) -> Option<Found> {
     let probe = view.facts.probes.mtu.as_ref()?;
     let lost = matches!(probe.large, Outcome::Failed { why: Why::TimedOut | Why::Closed, .. });
     // Microsoft's user-mode NAT and our tunnel end connections themselves: a ping that is lost says nothing of them.
-    let pings_prove = !view.tunnel_is_up() && view.mode() != Some(ModeName::VirtioProxy);
+    let pings_prove = !view.tunnel_is_up() && view.mode() != Some(NetworkingMode::VirtioProxy);
     let proves = match probe.method {
         Method::Tcp => true,
         // A host may drop large pings. That one of a size between comes through shows that it is the way.

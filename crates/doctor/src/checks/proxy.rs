@@ -4,10 +4,11 @@ use super::network::has_proxy;
 use super::view::{Spelling, View, has_failed, is_ok, spelling as spelling_of};
 use super::wsl::names_old_address;
 use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes, seen};
-use crate::facts::{ModeName, Outcome, ProxyProbe, ProxySetting, Tool, Why};
+use crate::facts::{Outcome, ProxyProbe, ProxySetting, Tool, Why};
 use crate::way::Place;
 use messages::{Text, doctor, doctor_proxy as say};
 use std::net::IpAddr;
+use wsl::NetworkingMode;
 
 pub(super) const CHECKS: &[Check] = &[
     check("proxy-setting", &say::WRITTEN, written),
@@ -98,11 +99,11 @@ fn why_closed(view: &View<'_>, probe: &ProxyProbe) -> Fault {
         return Fault::OldAddress;
     }
     if address.is_loopback() {
-        let own = mode.is_some_and(|mode| mode != ModeName::Mirrored);
+        let own = mode.is_some_and(|mode| mode != NetworkingMode::Mirrored);
         return if own { Fault::Loopback } else { Fault::Closed };
     }
     // In mirrored mode Windows' addresses are the VM's own, and the proxy is at 127.0.0.1.
-    if !view.is_windows(address) || mode == Some(ModeName::Mirrored) {
+    if !view.is_windows(address) || mode == Some(NetworkingMode::Mirrored) {
         return Fault::Closed;
     }
     match &probe.on_windows_loopback {
@@ -355,7 +356,7 @@ fn needed(view: &View<'_>) -> Option<Found> {
     let shown = proxy.proxy.as_ref().or(proxy.pac_url.as_ref())?;
     let mut evidence = super::network::attempts(view, crate::facts::Subject::Outside, crate::facts::Whence::Vm);
     evidence.extend([say::NEEDED_SEEN.with("proxy", shown), say::NEEDED_NONE_SEEN.text()]);
-    let mirrored = view.mode() == Some(ModeName::Mirrored);
+    let mirrored = view.mode() == Some(NetworkingMode::Mirrored);
     let auto_off = view.switched_off("autoProxy");
     let cause = if auto_off {
         say::NEEDED_AUTO_OFF_CAUSE.text()

@@ -1,8 +1,8 @@
 //! What the facts come to: the questions that more than one check asks of them, answered in one place. `None` means that it is not known.
 
 use crate::facts::{
-    Answer, Ask, Asked, Facts, Link, Method, ModeName, NameKind, NeighbourState, Outcome, ProxyProbe, ProxySetting,
-    Reach, Route, Subject, Tool, Transport, TunnelState, Whence, Windows,
+    Answer, Ask, Asked, Facts, Link, Method, NameKind, NeighbourState, Outcome, ProxyProbe, ProxySetting, Reach, Route,
+    Subject, Tool, Transport, TunnelState, Whence, Windows,
 };
 use config::settings::effective::{Origin, Situation, asked_for};
 use config::settings::{ini, version};
@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use probe::proxy::is_https;
 use std::net::IpAddr;
 use wire::facts::Adapter;
-use wsl::{Nameserver, ResolvConf};
+use wsl::{Nameserver, NetworkingMode, ResolvConf};
 
 /// The routing table `main`.
 pub(crate) const MAIN: u32 = 254;
@@ -78,7 +78,7 @@ impl<'a> View<'a> {
     }
 
     /// The networking mode in force.
-    pub(crate) fn mode(&self) -> Option<ModeName> {
+    pub(crate) fn mode(&self) -> Option<NetworkingMode> {
         self.facts.mode.by_wslinfo.as_deref().and_then(mode_by_name).or(self.facts.mode.by_signs)
     }
 
@@ -383,24 +383,24 @@ fn boolean(value: &str) -> Option<bool> {
     }
 }
 
-pub(crate) fn mode_by_name(name: &str) -> Option<ModeName> {
+pub(crate) fn mode_by_name(name: &str) -> Option<NetworkingMode> {
     Some(match name.trim().to_ascii_lowercase().as_str() {
-        "nat" => ModeName::Nat,
-        "mirrored" => ModeName::Mirrored,
-        "virtioproxy" | "consomme" => ModeName::VirtioProxy,
-        "bridged" => ModeName::Bridged,
-        "none" => ModeName::None,
+        "nat" => NetworkingMode::Nat,
+        "mirrored" => NetworkingMode::Mirrored,
+        "virtioproxy" | "consomme" => NetworkingMode::VirtioProxy,
+        "bridged" => NetworkingMode::Bridged,
+        "none" => NetworkingMode::None,
         _ => return None,
     })
 }
 
 /// As `wslinfo` writes it.
-pub(crate) fn mode_name(mode: ModeName) -> &'static str {
+pub(crate) fn mode_name(mode: NetworkingMode) -> &'static str {
     match mode {
-        ModeName::Nat => "nat",
-        ModeName::Mirrored => "mirrored",
-        ModeName::VirtioProxy => "virtioproxy",
-        ModeName::Bridged => "bridged",
-        ModeName::None => "none",
+        NetworkingMode::Nat => "nat",
+        NetworkingMode::Mirrored => "mirrored",
+        NetworkingMode::VirtioProxy => "virtioproxy",
+        NetworkingMode::Bridged => "bridged",
+        NetworkingMode::None => "none",
     }
 }

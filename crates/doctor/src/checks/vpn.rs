@@ -5,10 +5,11 @@ use super::fixes::{networks_of_windows, overlap};
 use super::network::attempts;
 use super::view::View;
 use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes};
-use crate::facts::{Method, ModeName, Subject, Whence};
+use crate::facts::{Method, Subject, Whence};
 use crate::way::Place;
 use messages::{Text, doctor, doctor_network as say};
 use wire::facts::Adapter;
+use wsl::NetworkingMode;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -88,7 +89,7 @@ fn remedies(view: &View<'_>, culprit: Option<&Adapter>) -> Vec<Step> {
         fix.push(Step::Say(say::TUN_FIX.with("adapter", &tun.name)));
     }
     fix.extend(fixes::tunnel());
-    if view.mode() != Some(ModeName::Mirrored) {
+    if view.mode() != Some(NetworkingMode::Mirrored) {
         fix.extend(fixes::mirrored(view));
     }
     fix
@@ -103,7 +104,7 @@ fn is_proxy_programs(adapter: &Adapter) -> bool {
 
 fn same_addresses(view: &View<'_>) -> Option<Found> {
     // In the other modes the addresses are Windows' own.
-    if view.mode().is_some_and(|mode| mode != ModeName::Nat) || !forwarding_fails(view) {
+    if view.mode().is_some_and(|mode| mode != NetworkingMode::Nat) || !forwarding_fails(view) {
         return None;
     }
     let subnet = view.subnet()?;
@@ -184,7 +185,7 @@ fn routes(view: &View<'_>) -> Option<Found> {
         evidence.push(say::CUT_ROUTES_SEEN.with("routes", HALVES.join(", ")));
     }
     let mut fix = remedies(view, view.vpns().next());
-    if view.mode() == Some(ModeName::Nat) {
+    if view.mode() == Some(NetworkingMode::Nat) {
         fix.extend(fixes::subnet(view));
     }
     Some(Found { evidence, cause: say::CUT_VPN_CAUSE.text(), fix })

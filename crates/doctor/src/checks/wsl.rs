@@ -2,11 +2,12 @@
 
 use super::view::{View, has_failed, is_ok, mode_by_name, mode_name};
 use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes};
-use crate::facts::{Entry, Mention, ModeName, Outcome, ProxyProbe, ProxySetting};
+use crate::facts::{Entry, Mention, Outcome, ProxyProbe, ProxySetting};
 use crate::way::Place;
 use config::settings::effective::{Because, Origin};
 use messages::{Text, doctor, doctor_wsl as say};
 use std::net::IpAddr;
+use wsl::NetworkingMode;
 
 pub(super) const FIRST: &[Check] = &[
     check("wsl-conf-encoding", Severity::Problem, &say::ENCODING, encoding),
@@ -218,7 +219,7 @@ fn is_stray(view: &View<'_>, address: IpAddr) -> bool {
     let in_vm = || view.facts.links.iter().flat_map(|link| &link.addresses).any(|net| net.contains(&address));
     let on_windows = || fixes::networks_of_windows(view).any(|(net, _)| net.contains(&address));
     range.contains(&address)
-        && view.mode() == Some(ModeName::Nat)
+        && view.mode() == Some(NetworkingMode::Nat)
         && view.windows().is_some()
         && !in_vm()
         && !on_windows()
@@ -343,7 +344,7 @@ fn address(view: &View<'_>) -> Option<Found> {
     }
     evidence.extend(stale.evidence);
     let mut fix = stale.fix;
-    if view.can_mirror() != Some(false) && view.mode() != Some(ModeName::Mirrored) {
+    if view.can_mirror() != Some(false) && view.mode() != Some(NetworkingMode::Mirrored) {
         fix.push(Step::Say(say::ADDRESS_MIRRORED_FIX.text()));
         fix.push(fixes::lines(fixes::WSLCONFIG, &["[wsl2]", "networkingMode=mirrored"]));
         fix.extend(fixes::shutdown(view));

@@ -3,9 +3,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::observe::{Mode, Observed};
+use super::observe::Observed;
 use super::ways::Ways;
-use wsl::ResolvConf;
+use wsl::{NetworkingMode, ResolvConf};
 
 /// Where WSL's DNS tunnelling answers: an address of the VM's own `lo`, that works whatever the VPN does.
 const DNS_TUNNEL: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 255, 255, 254));
@@ -17,8 +17,8 @@ const DNS_TUNNEL: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 255, 255, 254));
 #[must_use]
 pub fn captured(observed: &Observed, ways: &Ways, resolv_conf: &str) -> Vec<IpAddr> {
     let gateways: &[IpAddr] = match observed.mode {
-        Mode::Nat | Mode::None | Mode::Other => &observed.gateways,
-        Mode::Mirrored | Mode::VirtioProxy | Mode::Bridged => &[],
+        Some(NetworkingMode::Nat | NetworkingMode::None) | None => &observed.gateways,
+        Some(NetworkingMode::Mirrored | NetworkingMode::VirtioProxy | NetworkingMode::Bridged) => &[],
     };
     let connected = || observed.connected.iter().filter(|net| !ways.mirrored.contains(net));
     let connected = |server: &IpAddr| connected().any(|net| net.contains(server));
@@ -47,7 +47,7 @@ fn is_plain(address: IpAddr) -> bool {
 mod tests {
     use super::*;
 
-    fn observed(mode: Mode) -> Observed {
+    fn observed(mode: Option<NetworkingMode>) -> Observed {
         Observed {
             routes: Vec::new(),
             own: vec!["172.28.48.2".parse().unwrap(), "fd00::2".parse().unwrap()],
@@ -61,32 +61,32 @@ mod tests {
         }
     }
 
-    fn told(mode: Mode, resolv_conf: &str) -> String {
+    fn told(mode: Option<NetworkingMode>, resolv_conf: &str) -> String {
         let addresses = captured(&observed(mode), &Ways::default(), resolv_conf);
         addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
     fn the_gateway_and_the_servers_next_door_each_once() {
-        assert_eq!(told(Mode::Nat, ""), "172.28.48.1");
+        assert_eq!(told(Some(NetworkingMode::Nat), ""), "172.28.48.1");
         let text = "# nameserver 172.28.48.7\nnameserver 172.28.48.1\nnameserver\t172.28.48.3 # ours\nnameserver fd00::3\n\
                     nameserver 8.8.8.8\nnameserver172.28.48.8\n nameserver 172.28.48.9\nsearch nameserver\nnameserver x\n";
-        assert_eq!(told(Mode::Nat, text), "172.28.48.1 172.28.48.3 fd00::3");
+        assert_eq!(told(Some(NetworkingMode::Nat), text), "172.28.48.1 172.28.48.3 fd00::3");
     }
 
     #[test]
     fn own_loopback_and_tunnel_addresses_never() {
         let text = "nameserver 127.0.0.53\nnameserver ::1\nnameserver 10.255.255.254\nnameserver 172.28.48.2\n\
                     nameserver fd00::2\nnameserver fe80::5\nnameserver 0.0.0.0\n";
-        assert_eq!(told(Mode::Nat, text), "172.28.48.1");
-        let mut all = observed(Mode::Nat);
+        assert_eq!(told(Some(NetworkingMode::Nat), text), "172.28.48.1");
+        let mut all = observed(Some(NetworkingMode::Nat));
         all.connected = vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
         assert_eq!(captured(&all, &Ways::default(), text), ["172.28.48.1".parse::<IpAddr>().unwrap()]);
     }
 
     #[test]
     fn a_server_behind_a_mirrored_on_link_route_is_no_neighbour() {
-        let mut observed = observed(Mode::Mirrored);
+        let mut observed = observed(Some(NetworkingMode::Mirrored));
         observed.connected.push("0.0.0.0/1".parse().unwrap());
         let mirrored = Ways { mirrored: vec!["0.0.0.0/1".parse().unwrap()], ..Ways::default() };
         let text = "nameserver 8.8.8.8\nnameserver 172.28.48.3\n";
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_real_router_is_left_alone_unless_it_is_the_nameserver() {
-        for mode in [Mode::Mirrored, Mode::Bridged, Mode::VirtioProxy] {
+        for mode in [Some(NetworkingMode::Mirrored), Some(NetworkingMode::Bridged), Some(NetworkingMode::VirtioProxy)] {
             assert_eq!(told(mode, "nameserver 9.9.9.9"), "");
             assert_eq!(told(mode, "nameserver 172.28.48.1"), "172.28.48.1");
         }

@@ -34,8 +34,8 @@ pub use ipnet::{IpNet, Ipv4Net};
 
 pub use capture::captured;
 pub use ipv6::NoIpv6;
+pub use observe::Observed;
 pub(crate) use observe::ask_wslinfo;
-pub use observe::{Mode, Observed};
 pub use routing::Plan;
 pub use subnet::{SubnetError, choose_subnet};
 pub use survey::Survey;

@@ -12,29 +12,12 @@ use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteNextHop, RouteProtocol, RouteType, RouteVia,
 };
 
-use serde::{Deserialize, Serialize};
+use wsl::NetworkingMode;
 
 use super::{Net, NetError, TABLE, TABLE_TCP};
 
 /// How long `wslinfo` may take; it asks a Windows process, and then the kernel's own looks have to do.
 const WSLINFO_PATIENCE: Duration = Duration::from_secs(2);
-
-/// WSL's networking mode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Mode {
-    /// The default: eth0 behind the host's NAT.
-    Nat,
-    /// The host's own adapters.
-    Mirrored,
-    /// Microsoft's user-mode network (also called consomme).
-    VirtioProxy,
-    /// On a virtual switch with the host's network.
-    Bridged,
-    /// No network at all.
-    None,
-    /// Not WSL, or not one of these.
-    Other,
-}
 
 /// The network, the TAP and our own rules and routes left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,8 +38,8 @@ pub struct Observed {
     pub strict: Vec<String>,
     /// The ports, first and last, of which the kernel gives one to a socket that asks for none.
     pub ephemeral: (u16, u16),
-    /// WSL's networking mode.
-    pub mode: Mode,
+    /// WSL's networking mode; nothing where this is not WSL, or its mode is none of these.
+    pub mode: Option<NetworkingMode>,
 }
 
 /// A route of the main table.
@@ -117,7 +100,7 @@ impl Net {
     ///
     /// # Errors
     /// Those of [`Net::observe`].
-    pub(crate) async fn observe_in(&self, tap: &str, told: Option<Mode>) -> Result<Observed, NetError> {
+    pub(crate) async fn observe_in(&self, tap: &str, told: Option<NetworkingMode>) -> Result<Observed, NetError> {
         let links = self.links().await?;
         let index = |name: &str| links.iter().find(|link| link_name(link) == Some(name)).map(|link| link.header.index);
         // No interface has the index 0.
@@ -146,7 +129,7 @@ impl Net {
                 .collect(),
             addresses,
             ephemeral: ephemeral_ports(),
-            mode: Mode::Other,
+            mode: None,
         };
         let mut way_out = None;
         for family in [AddressFamily::Inet, AddressFamily::Inet6] {
@@ -177,7 +160,7 @@ impl Net {
                 }
             }
         }
-        observed.mode = told.unwrap_or_else(|| guess_mode(&links, tap, way_out));
+        observed.mode = told.or_else(|| guess_mode(&links, tap, way_out));
         Ok(observed)
     }
 
@@ -366,8 +349,8 @@ fn is_link_local_v6(address: IpAddr) -> bool {
 pub(crate) struct Silent;
 
 /// What WSL says of its networking mode; nothing where this is no WSL.
-pub(crate) async fn ask_wslinfo() -> Result<Option<Mode>, Silent> {
-    Ok(wslinfo_text().await?.and_then(|text| mode_by_name(&text)))
+pub(crate) async fn ask_wslinfo() -> Result<Option<NetworkingMode>, Silent> {
+    Ok(wslinfo_text().await?.and_then(|text| NetworkingMode::by_name(&text)))
 }
 
 /// What WSL says of its networking mode.
@@ -389,29 +372,18 @@ async fn wslinfo_text() -> Result<Option<String>, Silent> {
     }
 }
 
-pub(super) fn mode_by_name(text: &str) -> Option<Mode> {
-    Some(match text.trim() {
-        "nat" => Mode::Nat,
-        "mirrored" => Mode::Mirrored,
-        "virtioproxy" | "consomme" => Mode::VirtioProxy,
-        "bridged" => Mode::Bridged,
-        "none" => Mode::None,
-        _ => return None,
-    })
-}
-
 /// What the kernel shows of the mode: mirrored mode's `loopback0`; a lone `lo`; a way out by `eth0`.
-pub(super) fn guess_mode(links: &[LinkMessage], tap: u32, way_out: Option<u32>) -> Mode {
+pub(super) fn guess_mode(links: &[LinkMessage], tap: u32, way_out: Option<u32>) -> Option<NetworkingMode> {
     let others = || links.iter().filter(|link| link.header.index != tap && link_name(link) != Some("lo"));
     let named = |name: &str| others().find(|link| link_name(link) == Some(name));
     if named("loopback0").is_some() {
-        Mode::Mirrored
+        Some(NetworkingMode::Mirrored)
     } else if !others().any(|link| link.header.flags.contains(LinkFlags::Up)) {
-        Mode::None
+        Some(NetworkingMode::None)
     } else if way_out.is_some() && way_out == named("eth0").map(|link| link.header.index) {
-        Mode::Nat
+        Some(NetworkingMode::Nat)
     } else {
-        Mode::Other
+        None
     }
 }
 
@@ -428,17 +400,14 @@ mod tests {
     }
 
     #[test]
-    fn the_mode_by_wsl_or_by_the_kernel() {
-        assert_eq!(mode_by_name("mirrored\n"), Some(Mode::Mirrored));
-        assert_eq!(mode_by_name("consomme"), Some(Mode::VirtioProxy));
-        assert_eq!(mode_by_name("Usage: wslinfo"), None);
+    fn the_kernel_shows_the_mode() {
         let (lo, eth0, tap) = (link(1, "lo"), link(2, "eth0"), link(3, "up0"));
-        assert_eq!(guess_mode(&[lo.clone(), eth0.clone(), tap.clone()], 3, Some(2)), Mode::Nat);
-        assert_eq!(guess_mode(&[lo.clone(), eth0.clone(), tap.clone()], 3, None), Mode::Other);
-        assert_eq!(guess_mode(&[lo.clone(), tap.clone()], 3, None), Mode::None);
+        assert_eq!(guess_mode(&[lo.clone(), eth0.clone(), tap.clone()], 3, Some(2)), Some(NetworkingMode::Nat));
+        assert_eq!(guess_mode(&[lo.clone(), eth0.clone(), tap.clone()], 3, None), None);
+        assert_eq!(guess_mode(&[lo.clone(), tap.clone()], 3, None), Some(NetworkingMode::None));
         let mut down = link(5, "sit0");
         down.header.flags = LinkFlags::empty();
-        assert_eq!(guess_mode(&[lo.clone(), down, tap], 3, None), Mode::None);
-        assert_eq!(guess_mode(&[lo, eth0, link(4, "loopback0")], 3, Some(2)), Mode::Mirrored);
+        assert_eq!(guess_mode(&[lo.clone(), down, tap], 3, None), Some(NetworkingMode::None));
+        assert_eq!(guess_mode(&[lo, eth0, link(4, "loopback0")], 3, Some(2)), Some(NetworkingMode::Mirrored));
     }
 }

@@ -15,11 +15,11 @@ use rtnetlink::packet_route::{AddressFamily, IpProtocol};
 
 use super::ipv6::has_ipv6;
 use super::observe::{
-    address_of, ask_wslinfo_text, destination_of, gateways_of, guess_mode, interfaces_of, link_name, mode_by_name,
-    table_of,
+    address_of, ask_wslinfo_text, destination_of, gateways_of, guess_mode, interfaces_of, link_name, table_of,
 };
 use super::rules::{ICMP6, Version};
-use super::{Mode, Net, NetError};
+use super::{Net, NetError};
+use wsl::NetworkingMode;
 
 /// The kernel's network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +35,9 @@ pub struct Survey {
     pub ipv6_rules: Option<bool>,
     /// What `wslinfo` says of the networking mode; nothing where there is none, or it does not answer.
     pub wslinfo: Option<String>,
-    /// The mode that the interfaces look like; [`Mode::Nat`] also where it is another with an `eth0` that leads out.
-    pub signs: Mode,
+    /// The mode that the interfaces look like; [`NetworkingMode::Nat`] also where it is another with an `eth0` that
+    /// leads out.
+    pub signs: Option<NetworkingMode>,
 }
 
 /// An interface.
@@ -117,7 +118,7 @@ impl Net {
         }
         let wslinfo = ask_wslinfo_text().await;
         // What `wslinfo` prints besides modes is its usage.
-        let wslinfo = wslinfo.map(|text| text.trim().to_owned()).filter(|text| mode_by_name(text).is_some());
+        let wslinfo = wslinfo.map(|text| text.trim().to_owned()).filter(|text| NetworkingMode::by_name(text).is_some());
         let (rules4, rules6) = (self.rules(Version::V4).await?, self.rules(Version::V6).await?);
         Ok(Survey {
             routes,

@@ -4,7 +4,8 @@
 
 use std::net::IpAddr;
 
-use super::observe::{Mode, Observed};
+use super::observe::Observed;
+use wsl::NetworkingMode;
 
 /// The interface of that network; the VM's only one beside those that its user makes.
 const DEVICE: &str = "eth0";
@@ -15,8 +16,8 @@ const DEVICE: &str = "eth0";
 #[must_use]
 pub fn uplink(observed: &Observed) -> Vec<IpAddr> {
     match observed.mode {
-        Mode::Nat | Mode::VirtioProxy => {}
-        Mode::Mirrored | Mode::Bridged | Mode::None | Mode::Other => return Vec::new(),
+        Some(NetworkingMode::Nat | NetworkingMode::VirtioProxy) => {}
+        Some(NetworkingMode::Mirrored | NetworkingMode::Bridged | NetworkingMode::None) | None => return Vec::new(),
     }
     let is_strict = observed.strict.iter().any(|device| device == DEVICE);
     let there = observed.addresses.iter().filter(|address| address.device == DEVICE);
@@ -50,22 +51,22 @@ mod tests {
             ],
             strict: vec!["docker0".to_owned()],
             ephemeral: (1, 2),
-            mode: Mode::Nat,
+            mode: Some(NetworkingMode::Nat),
         };
         let told = |observed: &Observed| uplink(observed).iter().map(ToString::to_string).collect::<Vec<_>>();
         for (mode, some) in [
-            (Mode::Nat, true),
-            (Mode::VirtioProxy, true),
-            (Mode::Mirrored, false),
-            (Mode::Bridged, false),
-            (Mode::None, false),
-            (Mode::Other, false),
+            (Some(NetworkingMode::Nat), true),
+            (Some(NetworkingMode::VirtioProxy), true),
+            (Some(NetworkingMode::Mirrored), false),
+            (Some(NetworkingMode::Bridged), false),
+            (Some(NetworkingMode::None), false),
+            (None, false),
         ] {
             observed.mode = mode;
             let expected: &[&str] = if some { &["172.28.48.2", "fd00::2"] } else { &[] };
             assert_eq!(told(&observed), expected, "{mode:?}");
         }
-        observed.mode = Mode::Nat;
+        observed.mode = Some(NetworkingMode::Nat);
         observed.strict.push("eth0".to_owned());
         assert_eq!(told(&observed), ["fd00::2"], "IPv6 has no such filter");
     }

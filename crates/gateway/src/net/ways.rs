@@ -11,8 +11,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::observe::{Hop, MainRoute, Mode, Observed, Origin};
+use super::observe::{Hop, MainRoute, Observed, Origin};
 use crate::limits::MAX_MIRRORED;
+use wsl::NetworkingMode;
 
 /// What becomes of the main table's routes that are no default ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -77,7 +78,7 @@ pub fn ways(observed: &Observed, vpn: &[IpAddr], carried: Families) -> Ways {
 /// net/ipv4/fib_frontend.c, addrconf_prefix_route in net/ipv6/addrconf.c). WSL also mirrors these, and
 /// on-link routes to each next hop (`WslMirroredNetworking.cpp`, `ProcessRouteChange`).
 fn is_mirrored(observed: &Observed, route: &MainRoute, vpn: &[IpAddr]) -> bool {
-    if observed.mode != Mode::Mirrored || route.origin != Origin::Kernel || is_link_local(route.to) {
+    if observed.mode != Some(NetworkingMode::Mirrored) || route.origin != Origin::Kernel || is_link_local(route.to) {
         return false;
     }
     let of_interface = || observed.addresses.iter().filter(|address| Some(&address.device) == route.device.as_ref());
@@ -121,7 +122,7 @@ mod tests {
         Address { device: device.to_owned(), own: net.addr(), subnet: net.trunc() }
     }
 
-    fn observed(mode: Mode, routes: &[&str]) -> Observed {
+    fn observed(mode: Option<NetworkingMode>, routes: &[&str]) -> Observed {
         Observed {
             routes: Vec::new(),
             own: Vec::new(),
@@ -165,17 +166,21 @@ mod tests {
     fn what_wsl_has_mirrored_goes_and_the_vm_s_own_networks_stay() {
         let stay = "192.0.2.0/24 eth0, 192.0.2.1/32 eth0, 10.8.0.0/24 eth1, 172.17.0.0/16 docker0, \
                     10.99.0.0/16 eth0, fe80::/64 eth0, 2001:db8:1::/64 eth0";
-        let mirrored = observed(Mode::Mirrored, &FULL);
+        let mirrored = observed(Some(NetworkingMode::Mirrored), &FULL);
         let go = "0.0.0.0/1, 128.0.0.0/1, 2000::/3";
         assert_eq!(told(&ways(&mirrored, &[])), (go.to_owned(), stay.to_owned()));
-        for mode in [Mode::Nat, Mode::VirtioProxy, Mode::Bridged, Mode::Other] {
+        for mode in [Some(NetworkingMode::Nat), Some(NetworkingMode::VirtioProxy), Some(NetworkingMode::Bridged), None]
+        {
             assert_eq!(ways(&observed(mode, &FULL), &[]).mirrored, [], "{mode:?}: nothing is mirrored there");
         }
     }
 
     #[test]
     fn without_ipv6_in_the_tunnel_its_prefixes_stay() {
-        let observed = observed(Mode::Mirrored, &["0.0.0.0/1 dev eth1 proto kernel", "2000::/3 dev eth1 proto kernel"]);
+        let observed = observed(
+            Some(NetworkingMode::Mirrored),
+            &["0.0.0.0/1 dev eth1 proto kernel", "2000::/3 dev eth1 proto kernel"],
+        );
         let both = ("0.0.0.0/1".to_owned(), "2000::/3 eth1".to_owned());
         assert_eq!(told(&super::ways(&observed, &[], Families::V4)), both);
     }
@@ -183,7 +188,7 @@ mod tests {
     #[test]
     fn the_neighbours_on_a_vpn_s_adapter_are_the_vpn_s() {
         let vpn = ["10.8.0.2".parse().unwrap()];
-        let (go, stay) = told(&ways(&observed(Mode::Mirrored, &FULL), &vpn));
+        let (go, stay) = told(&ways(&observed(Some(NetworkingMode::Mirrored), &FULL), &vpn));
         assert_eq!(go, "0.0.0.0/1, 128.0.0.0/1, 2000::/3, 10.8.0.0/24");
         assert!(!stay.contains("eth1") && stay.contains("192.0.2.0/24 eth0"), "{stay}");
     }
@@ -196,7 +201,7 @@ mod tests {
                 format!("10.0.0.0/8 via 192.0.2.1 dev eth0 metric {second}"),
             ];
             let routes: Vec<&str> = routes.iter().map(String::as_str).collect();
-            told(&ways(&observed(Mode::Mirrored, &routes), &[]))
+            told(&ways(&observed(Some(NetworkingMode::Mirrored), &routes), &[]))
         };
         let (go, stay) = ((String::from("10.0.0.0/8"), String::new()), (String::new(), "10.0.0.0/8 eth0".to_owned()));
         assert_eq!((two(1, 5), two(5, 1), two(5, 5)), (go.clone(), stay, go));
@@ -205,7 +210,8 @@ mod tests {
     #[test]
     fn a_route_that_refuses_is_its_user_s_and_leads_nowhere() {
         let refusing = MainRoute { device: None, ..route("10.0.0.0/8 metric 0") };
-        let mut observed = observed(Mode::Mirrored, &["10.0.0.0/8 via 10.8.0.1 dev eth1 proto kernel metric 1"]);
+        let mut observed =
+            observed(Some(NetworkingMode::Mirrored), &["10.0.0.0/8 via 10.8.0.1 dev eth1 proto kernel metric 1"]);
         observed.main.insert(0, refusing);
         assert_eq!(told(&ways(&observed, &[])), (String::new(), String::new()));
     }
@@ -217,7 +223,7 @@ mod tests {
             .chain(["11.0.0.0/8 via 10.8.0.1 dev eth1 proto kernel metric 1".to_owned()])
             .collect();
         let routes: Vec<&str> = routes.iter().map(String::as_str).collect();
-        let ways = ways(&observed(Mode::Mirrored, &routes), &[]);
+        let ways = ways(&observed(Some(NetworkingMode::Mirrored), &routes), &[]);
         assert_eq!((ways.mirrored.len(), ways.left_out, ways.direct.len()), (MAX_MIRRORED, 2, 2));
         assert!(ways.mirrored.contains(&"11.0.0.0/8".parse().unwrap()));
         assert_eq!(told(&ways).1, "10.7.255.0/24 eth1, 10.8.0.0/24 eth1");

@@ -2,13 +2,13 @@
 
 use super::confine::Confined;
 use crate::dns::rebind::Domain;
-use crate::net::Mode;
 use crate::network::Fixed;
 use crate::status::Status;
 use serde::{Deserialize, Serialize};
 use stack::{Filtering, HostAccess, Offload};
 use std::time::Duration;
 use wire::ViaSettings;
+use wsl::NetworkingMode;
 
 /// From the supervisor to the engine.
 #[derive(Debug, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ pub(crate) enum ToNetwork {
     /// What it is to keep, with its link to the engine.
     Start(Fixed),
     /// What `wslinfo` says of the networking mode.
-    Mode(Option<Mode>),
+    Mode(Option<NetworkingMode>),
     /// Takes the rules back, and ends.
     Stop,
 }

@@ -4,12 +4,13 @@
 use super::confine::Confined;
 use super::link::{Link, Parcel};
 use super::messages::{FromNetwork, ToNetwork};
-use crate::net::{Mode, Net, NetError};
+use crate::net::{Net, NetError};
 use crate::network::{self, Fixed, Told, Wish};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use wsl::NetworkingMode;
 
 /// How long the supervisor may take to read the last message.
 const LAST_MESSAGE_PATIENCE: Duration = Duration::from_millis(200);
@@ -91,7 +92,10 @@ async fn pass_on(mut engine: Link<Told, Wish>, wish: watch::Sender<Wish>, mut st
 }
 
 /// Until the supervisor asks for the end, or is gone.
-async fn hear(mut incoming: mpsc::Receiver<Parcel<ToNetwork>>, mode: watch::Sender<Option<Option<Mode>>>) -> End {
+async fn hear(
+    mut incoming: mpsc::Receiver<Parcel<ToNetwork>>,
+    mode: watch::Sender<Option<Option<NetworkingMode>>>,
+) -> End {
     while let Some(parcel) = incoming.recv().await {
         match parcel.message {
             ToNetwork::Mode(told) => drop(mode.send_replace(Some(told))),

@@ -107,7 +107,7 @@ fn remember(facts: &mut Facts, tries: &Tries, now: &[IpAddr], home: &Path, varia
 /// A machine of which nothing is known.
 fn nothing() -> Survey {
     let (links, routes, rules) = Default::default();
-    Survey { links, routes, rules, ipv6_rules: None, wslinfo: None, signs: gateway::net::Mode::Other }
+    Survey { links, routes, rules, ipv6_rules: None, wslinfo: None, signs: None }
 }
 
 /// Whom to reach, all by address: a name of the user's is looked up by whoever knows it, and where nobody does the well-known addresses

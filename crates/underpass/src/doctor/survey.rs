@@ -1,15 +1,16 @@
 //! What the gateway sees of the kernel, of its tunnel and of interop, as the doctor's facts.
 
 use doctor::facts::{
-    Entry, Interop, Kernel, Link, Mode, ModeName, Neighbour, NeighbourState, Outcome, Route, Rule, Tunnel, TunnelState,
+    Entry, Interop, Kernel, Link, Mode, Neighbour, NeighbourState, Outcome, Route, Rule, Tunnel, TunnelState,
 };
-use gateway::net::{self, Survey, survey};
+use gateway::net::{Survey, survey};
 use gateway::status::{ProcessPrivileges, State};
 use gateway::{Status, interop};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::IpAddr;
 use std::path::Path;
 use wire::facts::Adapter;
+use wsl::NetworkingMode;
 
 /// The main routing table.
 const MAIN: u32 = 254;
@@ -57,31 +58,32 @@ pub(super) fn neighbours(neighbours: Vec<survey::Neighbour>) -> Vec<Neighbour> {
 
 /// The mode by WSL's word, and by what the interfaces look like beside Windows' adapters, where these are known.
 pub(super) fn mode(survey: &Survey, adapters: &[Adapter]) -> Mode {
-    let by_signs = match survey.signs {
-        net::Mode::Mirrored => Some(ModeName::Mirrored),
+    let by_signs = survey.signs.and_then(|mode| match mode {
         // An eth0 that is down is a network that is broken, not none.
-        net::Mode::None => survey.links.iter().all(|link| link.name != "eth0").then_some(ModeName::None),
-        net::Mode::Nat => Some(beside(survey, adapters)),
-        net::Mode::VirtioProxy => Some(ModeName::VirtioProxy),
-        net::Mode::Bridged => Some(ModeName::Bridged),
-        net::Mode::Other => None,
-    };
+        NetworkingMode::None => survey.links.iter().all(|link| link.name != "eth0").then_some(mode),
+        NetworkingMode::Nat => Some(beside(survey, adapters)),
+        NetworkingMode::Mirrored | NetworkingMode::VirtioProxy | NetworkingMode::Bridged => Some(mode),
+    });
     Mode { by_wslinfo: survey.wslinfo.clone(), by_signs }
 }
 
 /// Behind NAT, unless Windows has the same address (its user-mode network), or a gateway that is not Windows' own leads out of a network
 /// that Windows is in (a switch).
-fn beside(survey: &Survey, adapters: &[Adapter]) -> ModeName {
+fn beside(survey: &Survey, adapters: &[Adapter]) -> NetworkingMode {
     let up = adapters.iter().filter(|adapter| adapter.up).flat_map(|adapter| &adapter.addresses);
     let windows: Vec<IpNet> = up.filter_map(|address| address.parse().ok()).collect();
     let of_eth0 = survey.links.iter().filter(|link| link.name == "eth0").flat_map(|link| &link.addresses);
     let own: Vec<IpNet> = of_eth0.filter(|address| address.addr().is_ipv4()).copied().collect();
     if own.iter().any(|own| windows.iter().any(|one| one.addr() == own.addr())) {
-        return ModeName::VirtioProxy;
+        return NetworkingMode::VirtioProxy;
     }
     let gateway = way_out(&routes(survey), None).and_then(|route| route.gateway);
     let shared = own.iter().any(|own| windows.iter().any(|one| own.trunc() == one.trunc()));
-    if shared && !windows.iter().any(|one| Some(one.addr()) == gateway) { ModeName::Bridged } else { ModeName::Nat }
+    if shared && !windows.iter().any(|one| Some(one.addr()) == gateway) {
+        NetworkingMode::Bridged
+    } else {
+        NetworkingMode::Nat
+    }
 }
 
 /// The best default route for IPv4 of the main table, by no device of the tunnel.
@@ -184,16 +186,16 @@ mod tests {
             rules: Vec::new(),
             ipv6_rules: None,
             wslinfo: None,
-            signs: net::Mode::Nat,
+            signs: Some(NetworkingMode::Nat),
         }
     }
 
     #[test]
     fn a_device_that_is_down_is_not_the_mode_without_a_network() {
-        let mut seen = Survey { signs: net::Mode::None, ..survey("172.28.48.2/20", "172.28.48.1") };
+        let mut seen = Survey { signs: Some(NetworkingMode::None), ..survey("172.28.48.2/20", "172.28.48.1") };
         assert_eq!(mode(&seen, &[]).by_signs, None);
         seen.links.clear();
-        assert_eq!(mode(&seen, &[]).by_signs, Some(ModeName::None));
+        assert_eq!(mode(&seen, &[]).by_signs, Some(NetworkingMode::None));
     }
 
     #[test]
@@ -205,10 +207,10 @@ mod tests {
         };
         let windows = [adapter(&["192.168.1.5/24"]), adapter(&["172.28.48.1/20"])];
         for (own, gateway, adapters, expected) in [
-            ("172.28.48.2/20", "172.28.48.1", &windows[..], ModeName::Nat),
-            ("172.28.48.2/20", "172.28.48.1", &[], ModeName::Nat),
-            ("192.168.1.5/24", "192.168.1.1", &windows, ModeName::VirtioProxy),
-            ("192.168.1.50/24", "192.168.1.1", &windows, ModeName::Bridged),
+            ("172.28.48.2/20", "172.28.48.1", &windows[..], NetworkingMode::Nat),
+            ("172.28.48.2/20", "172.28.48.1", &[], NetworkingMode::Nat),
+            ("192.168.1.5/24", "192.168.1.1", &windows, NetworkingMode::VirtioProxy),
+            ("192.168.1.50/24", "192.168.1.1", &windows, NetworkingMode::Bridged),
         ] {
             let survey = survey(own, gateway);
             assert_eq!(mode(&survey, adapters).by_signs, Some(expected), "{own}");

@@ -1,10 +1,11 @@
 //! Where the Windows host is, seen from here: by WSL's mode and by whether the tunnel is up.
 
-use gateway::net::{Mode, Net, NetError, Observed};
+use gateway::net::{Net, NetError, Observed};
 use gateway::status::State;
 use ipnet::IpNet;
 use messages::{Text, proxies as words};
 use std::net::{IpAddr, Ipv4Addr};
+use wsl::NetworkingMode;
 
 /// The tunnel's device where no tunnel tells another name.
 const TAP: &str = "underpass0";
@@ -59,26 +60,28 @@ pub(super) fn subnets(view: &View) -> Vec<IpNet> {
 pub(super) fn auto(view: &View) -> Result<(String, Text), HostError> {
     match (&view.observed, view.tunnel) {
         (Ok(observed), tunnel) => choose(observed.mode, tunnel, observed.gateways.first().copied()),
-        (Err(_), Some(host)) => choose(Mode::Other, Some(host), None),
+        (Err(_), Some(host)) => choose(None, Some(host), None),
         (Err(error), None) => Err(HostError::Unseen(error.to_string())),
     }
 }
 
-fn choose(mode: Mode, tunnel: Option<Ipv4Addr>, gateway: Option<IpAddr>) -> Result<(String, Text), HostError> {
-    let name = match mode {
-        Mode::Mirrored => return Ok(("127.0.0.1".to_owned(), words::HOST_MIRRORED.text())),
-        Mode::Nat => "nat",
-        Mode::VirtioProxy => "virtioproxy",
-        Mode::Bridged => "bridged",
-        Mode::None => "none",
-        Mode::Other => "unknown",
-    };
+fn choose(
+    mode: Option<NetworkingMode>,
+    tunnel: Option<Ipv4Addr>,
+    gateway: Option<IpAddr>,
+) -> Result<(String, Text), HostError> {
+    if mode == Some(NetworkingMode::Mirrored) {
+        return Ok(("127.0.0.1".to_owned(), words::HOST_MIRRORED.text()));
+    }
     if let Some(host) = tunnel {
         return Ok((host.to_string(), words::HOST_TUNNEL.with("host", host)));
     }
     match gateway {
-        _ if mode == Mode::Bridged => Err(HostError::Bridged),
-        Some(host) => Ok((host.to_string(), words::HOST_GATEWAY.with("host", host).with("mode", name))),
+        _ if mode == Some(NetworkingMode::Bridged) => Err(HostError::Bridged),
+        Some(host) => {
+            let name = mode.map_or("unknown", NetworkingMode::name);
+            Ok((host.to_string(), words::HOST_GATEWAY.with("host", host).with("mode", name)))
+        }
         None => Err(HostError::NoRoute),
     }
 }
@@ -91,15 +94,15 @@ mod tests {
     fn the_host_by_mode_and_tunnel() {
         let (tunnel, gateway) = (Some(Ipv4Addr::new(10, 99, 0, 3)), Some(IpAddr::from([172, 28, 48, 1])));
         let host = |mode, tunnel, gateway| choose(mode, tunnel, gateway).map(|(host, _)| host).ok();
-        for mode in [Mode::Nat, Mode::VirtioProxy, Mode::Other] {
+        for mode in [Some(NetworkingMode::Nat), Some(NetworkingMode::VirtioProxy), None] {
             assert_eq!(host(mode, None, gateway).as_deref(), Some("172.28.48.1"));
             assert_eq!(host(mode, tunnel, gateway).as_deref(), Some("10.99.0.3"));
             assert_eq!(host(mode, None, None), None);
         }
-        assert_eq!(host(Mode::Mirrored, tunnel, gateway).as_deref(), Some("127.0.0.1"));
-        assert_eq!(host(Mode::Bridged, tunnel, gateway).as_deref(), Some("10.99.0.3"));
-        let error = choose(Mode::Bridged, None, gateway).unwrap_err().to_string();
+        assert_eq!(host(Some(NetworkingMode::Mirrored), tunnel, gateway).as_deref(), Some("127.0.0.1"));
+        assert_eq!(host(Some(NetworkingMode::Bridged), tunnel, gateway).as_deref(), Some("10.99.0.3"));
+        let error = choose(Some(NetworkingMode::Bridged), None, gateway).unwrap_err().to_string();
         assert!(error.contains("bridged") && error.contains("--host"), "{error}");
-        assert_eq!(host(Mode::None, tunnel, None).as_deref(), Some("10.99.0.3"));
+        assert_eq!(host(Some(NetworkingMode::None), tunnel, None).as_deref(), Some("10.99.0.3"));
     }
 }

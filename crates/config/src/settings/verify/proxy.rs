@@ -1,7 +1,8 @@
 //! The items of the environment's proxies: whether each works, and whether it is in force, which shows by the address that the outside sees.
 
-use super::{Failure, Item, Mode, ProxySeen, Seen, words};
+use super::{Failure, Item, ProxySeen, Seen, words};
 use messages::{Sentence, Text};
+use wsl::NetworkingMode;
 
 const KEY: &str = "proxy";
 
@@ -41,7 +42,7 @@ fn item(seen: &Seen, proxy: &ProxySeen) -> Item {
 }
 
 /// What to try where the proxy itself gives no connection.
-fn advice(failure: &Failure, proxy: &ProxySeen, mode: Option<Mode>) -> Option<Text> {
+fn advice(failure: &Failure, proxy: &ProxySeen, mode: Option<NetworkingMode>) -> Option<Text> {
     match failure {
         // The proxy's own words say it.
         Failure::ProxyNotUsable { .. } | Failure::Proxy { .. } => None,
@@ -55,7 +56,7 @@ fn advice(failure: &Failure, proxy: &ProxySeen, mode: Option<Mode>) -> Option<Te
         | Failure::SendsOn { .. }
         | Failure::NoAddress { .. }
         | Failure::NotHttp { .. } => Some(match mode {
-            Some(Mode::Mirrored) | None => words::ADVISE_PROXY_STARTED.text(),
+            Some(NetworkingMode::Mirrored) | None => words::ADVISE_PROXY_STARTED.text(),
             Some(mode) if proxy.is_loopback => words::ADVISE_OWN_LOOPBACK.with("mode", mode.name()),
             Some(_) => words::ADVISE_ALLOW_LAN.text(),
         }),

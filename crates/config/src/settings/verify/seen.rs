@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::time::Duration;
+use wsl::NetworkingMode;
 
 /// Everything that was looked at.
 #[derive(Clone, Debug)]
@@ -26,53 +27,11 @@ pub struct Seen {
     pub company_names: Vec<NameSeen>,
 }
 
-/// A networking mode of WSL's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// A network of WSL's own behind Windows' NAT.
-    Nat,
-    /// Windows' adapters and addresses.
-    Mirrored,
-    /// Microsoft's user-mode network, `consomme` as well.
-    VirtioProxy,
-    /// A Hyper-V switch.
-    Bridged,
-    /// No network.
-    None,
-}
-
-impl Mode {
-    /// As `.wslconfig` and `wslinfo` write it; case does not matter.
-    #[must_use]
-    pub fn by_name(name: &str) -> Option<Self> {
-        Some(match name.to_ascii_lowercase().as_str() {
-            "nat" => Self::Nat,
-            "mirrored" => Self::Mirrored,
-            "virtioproxy" | "consomme" => Self::VirtioProxy,
-            "bridged" => Self::Bridged,
-            "none" => Self::None,
-            _ => return None,
-        })
-    }
-
-    /// Its name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Nat => "nat",
-            Self::Mirrored => "mirrored",
-            Self::VirtioProxy => "virtioproxy",
-            Self::Bridged => "bridged",
-            Self::None => "none",
-        }
-    }
-}
-
 /// What was seen of the mode.
 #[derive(Clone, Debug)]
 pub struct ModeSeen {
     /// The mode that is in force; nothing where this is not WSL.
-    pub in_force: Option<Mode>,
+    pub in_force: Option<NetworkingMode>,
     /// The VM's addresses, those of loopback and tunnel left out.
     pub own: Vec<IpAddr>,
     /// Windows' side, or why it could not be asked.

@@ -1,5 +1,6 @@
 use super::*;
 use messages::Language;
+use wsl::NetworkingMode;
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -24,7 +25,7 @@ fn refused() -> Failure {
 fn healthy() -> Seen {
     Seen {
         mode: ModeSeen {
-            in_force: Some(Mode::Nat),
+            in_force: Some(NetworkingMode::Nat),
             own: vec![ip("172.28.48.2")],
             windows: Ok(WindowsSeen { addresses: vec![ip("192.0.2.7"), ip("172.28.48.1")], wslconfig: String::new() }),
         },
@@ -77,7 +78,7 @@ fn a_healthy_machine_passes_every_item_in_order() {
 
 #[test]
 fn the_mode_in_force_is_compared_with_the_one_asked_for() {
-    let mode = |wslconfig: &str, in_force: Mode, own: &[&str]| {
+    let mode = |wslconfig: &str, in_force: NetworkingMode, own: &[&str]| {
         let mut seen = healthy();
         seen.mode.in_force = Some(in_force);
         seen.mode.own = own.iter().map(|own| ip(own)).collect();
@@ -86,25 +87,25 @@ fn the_mode_in_force_is_compared_with_the_one_asked_for() {
     };
     const MIRRORED: &str = "[wsl2]\nNetworkingMode=Mirrored\n";
     let (nat, windows) = (["172.28.48.2"], ["192.0.2.7"]);
-    assert_eq!(mode("", Mode::Nat, &nat), (State::Passed, vec![&words::MODE_AS_ASKED]));
-    assert_eq!(mode(MIRRORED, Mode::Mirrored, &windows), (State::Passed, vec![&words::MIRRORED_AS_ASKED]));
+    assert_eq!(mode("", NetworkingMode::Nat, &nat), (State::Passed, vec![&words::MODE_AS_ASKED]));
+    assert_eq!(mode(MIRRORED, NetworkingMode::Mirrored, &windows), (State::Passed, vec![&words::MIRRORED_AS_ASKED]));
     let old = "[experimental]\nnetworkingMode=mirrored";
-    assert_eq!(mode(old, Mode::Mirrored, &windows).0, State::Passed, "its older place");
+    assert_eq!(mode(old, NetworkingMode::Mirrored, &windows).0, State::Passed, "its older place");
     assert_eq!(
-        mode("[wsl2]\nnetworkingMode=mirorred", Mode::Nat, &nat).0,
+        mode("[wsl2]\nnetworkingMode=mirorred", NetworkingMode::Nat, &nat).0,
         State::Passed,
         "a bad name leaves the default"
     );
     let failed = |sentences: [&'static Sentence; 2]| (State::Failed, sentences.to_vec());
     let differs = |advice| failed([&words::MODE_DIFFERS, advice]);
-    assert_eq!(mode(MIRRORED, Mode::Nat, &nat), differs(&words::MIRRORED_NOT_IN_FORCE));
-    assert_eq!(mode("", Mode::VirtioProxy, &windows), differs(&words::NAT_FELL_BACK));
-    assert_eq!(mode("", Mode::Mirrored, &windows), differs(&words::RESTART_WSL));
-    assert_eq!(mode("[wsl2]\nnetworkingMode=consomme", Mode::VirtioProxy, &windows).0, State::Passed);
+    assert_eq!(mode(MIRRORED, NetworkingMode::Nat, &nat), differs(&words::MIRRORED_NOT_IN_FORCE));
+    assert_eq!(mode("", NetworkingMode::VirtioProxy, &windows), differs(&words::NAT_FELL_BACK));
+    assert_eq!(mode("", NetworkingMode::Mirrored, &windows), differs(&words::RESTART_WSL));
+    assert_eq!(mode("[wsl2]\nnetworkingMode=consomme", NetworkingMode::VirtioProxy, &windows).0, State::Passed);
     // What WSL says is not taken for granted.
     let not_shared = failed([&words::NOT_SHARED, &words::MIRRORED_NOT_IN_FORCE]);
-    assert_eq!(mode(MIRRORED, Mode::Mirrored, &nat), not_shared);
-    assert_eq!(mode(MIRRORED, Mode::Mirrored, &[]), not_shared);
+    assert_eq!(mode(MIRRORED, NetworkingMode::Mirrored, &nat), not_shared);
+    assert_eq!(mode(MIRRORED, NetworkingMode::Mirrored, &[]), not_shared);
 
     let mut seen = healthy();
     seen.mode.windows = Err("interop is off".to_owned());
@@ -215,7 +216,7 @@ fn a_proxy_is_in_force_where_the_outside_sees_another_address() {
 
 #[test]
 fn what_to_try_for_a_dead_proxy_depends_on_the_mode_and_its_address() {
-    let dead = |mode: Option<Mode>, is_loopback: bool, failure: Failure| {
+    let dead = |mode: Option<NetworkingMode>, is_loopback: bool, failure: Failure| {
         let mut seen = healthy();
         seen.mode.in_force = mode;
         seen.proxies[0].is_loopback = is_loopback;
@@ -223,16 +224,16 @@ fn what_to_try_for_a_dead_proxy_depends_on_the_mode_and_its_address() {
         verdict(&seen, "proxy")
     };
     let failed = |advice: &'static Sentence| (State::Failed, vec![&words::REFUSED, advice]);
-    assert_eq!(dead(Some(Mode::Nat), false, refused()), failed(&words::ADVISE_ALLOW_LAN));
-    assert_eq!(dead(Some(Mode::Nat), true, refused()), failed(&words::ADVISE_OWN_LOOPBACK));
-    assert_eq!(dead(Some(Mode::VirtioProxy), true, refused()), failed(&words::ADVISE_OWN_LOOPBACK));
-    assert_eq!(dead(Some(Mode::Mirrored), true, refused()), failed(&words::ADVISE_PROXY_STARTED));
+    assert_eq!(dead(Some(NetworkingMode::Nat), false, refused()), failed(&words::ADVISE_ALLOW_LAN));
+    assert_eq!(dead(Some(NetworkingMode::Nat), true, refused()), failed(&words::ADVISE_OWN_LOOPBACK));
+    assert_eq!(dead(Some(NetworkingMode::VirtioProxy), true, refused()), failed(&words::ADVISE_OWN_LOOPBACK));
+    assert_eq!(dead(Some(NetworkingMode::Mirrored), true, refused()), failed(&words::ADVISE_PROXY_STARTED));
     assert_eq!(dead(None, true, refused()), failed(&words::ADVISE_PROXY_STARTED));
     let said =
         Failure::Proxy { proxy: "http://***@172.28.48.1:7890".to_owned(), why: "it wants a password".to_owned() };
-    assert_eq!(dead(Some(Mode::Nat), false, said), (State::Failed, vec![&words::PROXY_SAYS]));
+    assert_eq!(dead(Some(NetworkingMode::Nat), false, said), (State::Failed, vec![&words::PROXY_SAYS]));
     let unusable = Failure::ProxyNotUsable { value: "ftp://x".to_owned(), why: "no scheme of a proxy".to_owned() };
-    assert_eq!(dead(Some(Mode::Nat), false, unusable), (State::Failed, vec![&words::PROXY_NOT_USABLE]));
+    assert_eq!(dead(Some(NetworkingMode::Nat), false, unusable), (State::Failed, vec![&words::PROXY_NOT_USABLE]));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::facts::*;
 use crate::sample::*;
 use crate::way::{Place, State};
 use messages::common;
+use wsl::NetworkingMode;
 
 fn cut_nat() -> Facts {
     let mut facts = nat();
@@ -102,7 +103,7 @@ fn no_route() -> Facts {
 
 fn mode_none() -> Facts {
     let mut facts = no_interface();
-    facts.mode = Mode { by_wslinfo: Some("none".to_owned()), by_signs: Some(ModeName::None) };
+    facts.mode = Mode { by_wslinfo: Some("none".to_owned()), by_signs: Some(NetworkingMode::None) };
     facts
 }
 

@@ -4,7 +4,7 @@ use super::VerifyOptions;
 use super::dns::Resolver;
 use super::http::Url;
 use super::request::{Client, Way};
-use config::settings::verify::{ExitSeen, Failure, Mode, ModeSeen, ProxySeen, ReachSeen, Seen, WindowsSeen};
+use config::settings::verify::{ExitSeen, Failure, ModeSeen, ProxySeen, ReachSeen, Seen, WindowsSeen};
 use futures_util::future::join_all;
 use gateway::net::{Net, survey::Link};
 use gateway::{Placement, host};
@@ -12,7 +12,7 @@ use proxy::{Host, ProxyUrl, Target, mask};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-use wsl::ResolvConf;
+use wsl::{NetworkingMode, ResolvConf};
 
 /// Variables that name a proxy, in the order in which they are shown.
 const VARIABLES: [&str; 6] = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
@@ -115,8 +115,8 @@ async fn mode(relay: Option<PathBuf>) -> ModeSeen {
         }
     };
     let in_force = match survey.wslinfo {
-        Some(name) => Mode::by_name(name.trim()),
-        None if gateway::is_wsl() => by_signs(survey.signs),
+        Some(name) => NetworkingMode::by_name(name.trim()),
+        None if gateway::is_wsl() => survey.signs,
         None => None,
     };
     let windows = match in_force {
@@ -124,18 +124,6 @@ async fn mode(relay: Option<PathBuf>) -> ModeSeen {
         None => Err(String::new()),
     };
     ModeSeen { in_force, own: own(&survey.links), windows }
-}
-
-fn by_signs(signs: gateway::net::Mode) -> Option<Mode> {
-    use gateway::net::Mode as Signs;
-    match signs {
-        Signs::Nat => Some(Mode::Nat),
-        Signs::Mirrored => Some(Mode::Mirrored),
-        Signs::VirtioProxy => Some(Mode::VirtioProxy),
-        Signs::Bridged => Some(Mode::Bridged),
-        Signs::None => Some(Mode::None),
-        Signs::Other => None,
-    }
 }
 
 /// The addresses by which the VM is known: not those of loopback (DNS tunneling has one there), tunnels, container bridges and IPv6's links.

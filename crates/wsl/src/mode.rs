@@ -1,0 +1,67 @@
+//! WSL's networking modes.
+
+use serde::{Deserialize, Serialize};
+
+/// A networking mode of WSL's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkingMode {
+    /// A network of WSL's own behind Windows' NAT.
+    Nat,
+    /// Windows' adapters and addresses.
+    Mirrored,
+    /// Microsoft's user-mode NAT; also called `consomme`.
+    VirtioProxy,
+    /// A Hyper-V switch of the user's.
+    Bridged,
+    /// No network.
+    None,
+}
+
+impl NetworkingMode {
+    /// As `.wslconfig` and `wslinfo` write it; neither case nor blanks around it matter.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        Some(match name.trim().to_ascii_lowercase().as_str() {
+            "nat" => Self::Nat,
+            "mirrored" => Self::Mirrored,
+            "virtioproxy" | "consomme" => Self::VirtioProxy,
+            "bridged" => Self::Bridged,
+            "none" => Self::None,
+            _ => return None,
+        })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nat => "nat",
+            Self::Mirrored => "mirrored",
+            Self::VirtioProxy => "virtioproxy",
+            Self::Bridged => "bridged",
+            Self::None => "none",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mode_has_one_name_in_texts_and_in_json() {
+        for mode in [
+            NetworkingMode::Nat,
+            NetworkingMode::Mirrored,
+            NetworkingMode::VirtioProxy,
+            NetworkingMode::Bridged,
+            NetworkingMode::None,
+        ] {
+            assert_eq!(NetworkingMode::by_name(&mode.name().to_uppercase()), Some(mode));
+            assert_eq!(serde_json::to_string(&mode).unwrap(), format!("\"{}\"", mode.name()));
+        }
+        assert_eq!(NetworkingMode::by_name("consomme\n"), Some(NetworkingMode::VirtioProxy));
+        assert_eq!(NetworkingMode::by_name("Usage: wslinfo"), None);
+    }
+}
