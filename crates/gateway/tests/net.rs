@@ -10,12 +10,13 @@ use std::task::{Context, Waker};
 use common::old_kernel::OldKernel;
 use common::{GATEWAY_MAC, PATIENCE, VM_MAC, frame, in_vm, sysctl, vm};
 use etherparse::{IpNumber, NetSlice, SlicedPacket};
-use gateway::net::{IpNet, Net, NetError, NoIpv6, Observed, Plan, Ways, captured, survey, uplink};
+use gateway::net::{IpNet, Net, NetError, NoIpv6, Observed, Plan, Ways, captured, uplink};
 use gateway::tap::{OffloadWish, Tap};
 use lab::addresses::{NAT_GATEWAY, NAT_NETWORK, SERVER, SERVER_V6};
 use lab::{Lab, Place};
 use stack::Elsewhere;
 use wsl::NetworkingMode;
+use wsl::network::{Neighbour, NeighbourState};
 
 const TAP: &str = "up0";
 const RESOLV_CONF: &str = "nameserver 172.28.48.1\n";
@@ -119,11 +120,12 @@ fn a_survey_tells_what_ip_tells() {
         assert_eq!(survey.ipv6_rules, Some(true));
         assert_eq!((survey.wslinfo, survey.signs), (None, Some(NetworkingMode::Nat)));
         let neighbours = net.neighbours().await.unwrap();
-        let answers = |address: &str| {
-            let of = |neighbour: &&survey::Neighbour| neighbour.address == address.parse::<IpAddr>().unwrap();
-            neighbours.iter().find(of).map(|neighbour| neighbour.answers)
+        let state = |address: &str| {
+            let of = |neighbour: &&Neighbour| neighbour.address == address.parse::<IpAddr>().unwrap();
+            neighbours.iter().find(of).map(|neighbour| neighbour.state)
         };
-        assert_eq!((answers("172.28.48.9"), answers("172.28.48.8")), (Some(true), Some(false)), "{neighbours:?}");
+        assert_eq!(state("172.28.48.9"), Some(NeighbourState::Known), "{neighbours:?}");
+        assert_eq!(state("172.28.48.8"), Some(NeighbourState::Silent), "{neighbours:?}");
     });
 }
 

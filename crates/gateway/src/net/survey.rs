@@ -20,6 +20,7 @@ use super::observe::{
 use super::rules::{ICMP6, Version};
 use super::{Net, NetError};
 use wsl::NetworkingMode;
+use wsl::network::{Link, Neighbour, NeighbourState, Route, Rule};
 
 /// The kernel's network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,60 +39,6 @@ pub struct Survey {
     /// The mode that the interfaces look like; [`NetworkingMode::Nat`] also where it is another with an `eth0` that
     /// leads out.
     pub signs: Option<NetworkingMode>,
-}
-
-/// An interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// Its name.
-    pub name: String,
-    /// Its kind (`bridge`, `veth`, `tun`), if it is a special one.
-    pub kind: Option<String>,
-    /// Whether it is up and has a carrier.
-    pub up: bool,
-    /// Largest IP packet in bytes.
-    pub mtu: u32,
-    /// Its addresses, with the length of their prefix.
-    pub addresses: Vec<IpNet>,
-}
-
-/// A route.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// Where it leads.
-    pub destination: IpNet,
-    /// By which router.
-    pub gateway: Option<IpAddr>,
-    /// By which interface.
-    pub device: Option<String>,
-    /// The table that it is in.
-    pub table: u32,
-    /// The lower, the sooner it is taken.
-    pub metric: u32,
-    /// Whether it drops what it matches.
-    pub refuses: bool,
-}
-
-/// A rule of policy routing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
-    /// The lower, the sooner it is asked.
-    pub priority: u32,
-    /// The table that it leads to.
-    pub table: Option<u32>,
-    /// As `ip rule` writes it, without its priority.
-    pub text: String,
-}
-
-/// What is known of a neighbour.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Neighbour {
-    /// Who.
-    pub address: IpAddr,
-    /// At which interface.
-    pub device: String,
-    /// Whether his hardware address is known; false where he was asked and does not answer.
-    pub answers: bool,
 }
 
 impl Net {
@@ -211,12 +158,14 @@ fn neighbour_of(message: &NeighbourMessage, links: &[LinkMessage]) -> Option<Nei
         NeighbourAttribute::Destination(NeighbourAddress::Inet6(address)) => Some(IpAddr::V6(*address)),
         _ => None,
     })?;
-    let answers = match message.header.state {
-        State::Reachable | State::Stale | State::Delay | State::Probe | State::Permanent | State::Noarp => true,
-        State::Incomplete | State::Failed => false,
+    let state = match message.header.state {
+        State::Reachable | State::Stale | State::Delay | State::Probe | State::Permanent | State::Noarp => {
+            NeighbourState::Known
+        }
+        State::Incomplete | State::Failed => NeighbourState::Silent,
         _ => return None,
     };
-    Some(Neighbour { address, device: name_of(message.header.ifindex, links)?, answers })
+    Some(Neighbour { address, device: name_of(message.header.ifindex, links)?, state })
 }
 
 /// What a rule goes by besides addresses.

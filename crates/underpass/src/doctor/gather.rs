@@ -43,9 +43,9 @@ pub(super) async fn gather(wishes: &Wishes) -> Gathered {
         Err(error) => (nothing(), Some(error)),
     };
     let mut facts = Facts {
-        links: survey::links(&seen),
-        routes: survey::routes(&seen),
-        rules: survey::rules(&seen),
+        links: seen.links.clone(),
+        routes: seen.routes.clone(),
+        rules: seen.rules.clone(),
         resolv_conf: files::resolv_conf(Path::new("/etc/resolv.conf")),
         wsl_conf: files::text(Path::new("/etc/wsl.conf")),
         nsswitch: files::text(Path::new("/etc/nsswitch.conf")),
@@ -66,7 +66,7 @@ pub(super) async fn gather(wishes: &Wishes) -> Gathered {
     tries.after_windows(&mut facts, &told).await;
 
     if let Ok(net) = &net {
-        facts.neighbours = survey::neighbours(net.neighbours().await.unwrap_or_default());
+        facts.neighbours = net.neighbours().await.unwrap_or_default();
     }
     if let Some(gateway) = tries.gateway
         && let Some(known) = facts.neighbours.iter().find(|neighbour| neighbour.address == gateway)

@@ -1,9 +1,7 @@
 //! What the gateway sees of the kernel, of its tunnel and of interop, as the doctor's facts.
 
-use doctor::facts::{
-    Entry, Interop, Kernel, Link, Mode, Neighbour, NeighbourState, Outcome, Route, Rule, Tunnel, TunnelState,
-};
-use gateway::net::{Survey, survey};
+use doctor::facts::{Entry, Interop, Kernel, Link, Mode, Outcome, Route, Tunnel, TunnelState};
+use gateway::net::Survey;
 use gateway::status::{ProcessPrivileges, State};
 use gateway::{Status, interop};
 use ipnet::{IpNet, Ipv4Net};
@@ -15,45 +13,8 @@ use wsl::NetworkingMode;
 /// The main routing table.
 const MAIN: u32 = 254;
 
-pub(super) fn links(survey: &Survey) -> Vec<Link> {
-    let link = |link: &survey::Link| Link {
-        name: link.name.clone(),
-        kind: link.kind.clone(),
-        up: link.up,
-        mtu: link.mtu,
-        addresses: link.addresses.clone(),
-    };
-    survey.links.iter().map(link).collect()
-}
-
-pub(super) fn routes(survey: &Survey) -> Vec<Route> {
-    let route = |route: &survey::Route| Route {
-        destination: route.destination,
-        gateway: route.gateway,
-        device: route.device.clone(),
-        table: route.table,
-        metric: route.metric,
-        refuses: route.refuses,
-    };
-    survey.routes.iter().map(route).collect()
-}
-
-pub(super) fn rules(survey: &Survey) -> Vec<Rule> {
-    let rule = |rule: &survey::Rule| Rule { priority: rule.priority, table: rule.table, text: rule.text.clone() };
-    survey.rules.iter().map(rule).collect()
-}
-
 pub(super) fn kernel(survey: &Survey) -> Kernel {
     Kernel { tun: Path::new("/dev/net/tun").try_exists().ok(), ipv6_rules: survey.ipv6_rules }
-}
-
-pub(super) fn neighbours(neighbours: Vec<survey::Neighbour>) -> Vec<Neighbour> {
-    let neighbour = |survey::Neighbour { address, device, answers }| Neighbour {
-        address,
-        device,
-        state: if answers { NeighbourState::Known } else { NeighbourState::Silent },
-    };
-    neighbours.into_iter().map(neighbour).collect()
 }
 
 /// The mode by WSL's word, and by what the interfaces look like beside Windows' adapters, where these are known.
@@ -77,7 +38,7 @@ fn beside(survey: &Survey, adapters: &[Adapter]) -> NetworkingMode {
     if own.iter().any(|own| windows.iter().any(|one| one.addr() == own.addr())) {
         return NetworkingMode::VirtioProxy;
     }
-    let gateway = way_out(&routes(survey), None).and_then(|route| route.gateway);
+    let gateway = way_out(&survey.routes, None).and_then(|route| route.gateway);
     let shared = own.iter().any(|own| windows.iter().any(|one| own.trunc() == one.trunc()));
     if shared && !windows.iter().any(|one| Some(one.addr()) == gateway) {
         NetworkingMode::Bridged
@@ -168,14 +129,14 @@ mod tests {
 
     fn survey(address: &str, gateway: &str) -> Survey {
         Survey {
-            links: vec![survey::Link {
+            links: vec![Link {
                 name: "eth0".to_owned(),
                 kind: None,
                 up: true,
                 mtu: 1500,
                 addresses: vec![address.parse().unwrap()],
             }],
-            routes: vec![survey::Route {
+            routes: vec![Route {
                 destination: "0.0.0.0/0".parse().unwrap(),
                 gateway: gateway.parse().ok(),
                 device: Some("eth0".to_owned()),

@@ -6,12 +6,13 @@ use super::http::Url;
 use super::request::{Client, Way};
 use config::settings::verify::{ExitSeen, Failure, ModeSeen, ProxySeen, ReachSeen, Seen, WindowsSeen};
 use futures_util::future::join_all;
-use gateway::net::{Net, survey::Link};
+use gateway::net::Net;
 use gateway::{Placement, host};
 use proxy::{Host, ProxyUrl, Target, mask};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+use wsl::network::Link;
 use wsl::{NetworkingMode, ResolvConf};
 
 /// Variables that name a proxy, in the order in which they are shown.
