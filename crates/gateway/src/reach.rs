@@ -4,17 +4,17 @@
 
 use crate::net::{Net, Observed, uplink};
 use futures_util::future::select_ok;
-use hickory_proto::op::{Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RecordType};
+use probe::dns::{self, Asking};
+use probe::{Origin, tcp};
 use serde::Deserialize;
 use std::fmt::{self, Display, Formatter};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
-use tokio::net::{TcpSocket, UdpSocket};
 use tokio::time::timeout;
-use wsl::ResolvConf;
+use wsl::{Nameserver, ResolvConf};
 
 /// What Windows itself connects to when it wants to know whether it is online (Network Connectivity Status Indicator).
 const DEFAULT: (&str, u16) = ("www.msftconnecttest.com", 80);
@@ -24,9 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(4);
 
 /// How long a nameserver may take before the next is asked.
 const SERVER_PATIENCE: Duration = Duration::from_secs(1);
-
-/// Bytes of an answer over UDP without EDNS (RFC 1035 2.3.4).
-const ANSWER_BYTES: usize = 512;
 
 /// Who is to be reached, by TCP.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -110,28 +107,21 @@ pub async fn reaches_without_tunnel(target: &Target, tap: &str) -> bool {
     matches!(timeout(PATIENCE, reached).await, Ok(Some(_)))
 }
 
-/// An address of this machine, and what a socket is to be bound to beside it.
-#[derive(Clone, Debug)]
-struct Own {
-    address: IpAddr,
-    device: Option<String>,
-}
-
 /// The addresses from which this machine is reached without the tunnel.
-fn own(observed: &Observed) -> Vec<Own> {
+fn own(observed: &Observed) -> Vec<Origin> {
     let uplink = uplink(observed);
     let device = |own: &IpAddr| {
         let found = observed.addresses.iter().find(|address| address.own == *own && uplink.contains(own));
         found.map(|address| address.device.clone())
     };
-    observed.own.iter().map(|own| Own { address: *own, device: device(own) }).collect()
+    observed.own.iter().map(|own| Origin { address: *own, device: device(own) }).collect()
 }
 
 /// The addresses of a name of the families that the VM has, as the first nameserver that answers tells them.
-async fn look_up(name: &Name, own: &[Own]) -> Vec<IpAddr> {
+async fn look_up(name: &Name, own: &[Origin]) -> Vec<IpAddr> {
     let resolv_conf = tokio::fs::read_to_string("/etc/resolv.conf").await.unwrap_or_default();
     let families = [(RecordType::A, true), (RecordType::AAAA, false)];
-    for server in ResolvConf::read(&resolv_conf).servers().iter().map(|server| server.address) {
+    for server in ResolvConf::read(&resolv_conf).servers() {
         let mut addresses = Vec::new();
         for (kind, is_v4) in families {
             if own.iter().any(|own| own.address.is_ipv4() == is_v4)
@@ -147,43 +137,23 @@ async fn look_up(name: &Name, own: &[Own]) -> Vec<IpAddr> {
     Vec::new()
 }
 
-async fn ask(server: IpAddr, name: &Name, kind: RecordType, own: &[Own]) -> io::Result<Vec<IpAddr>> {
-    // The socket's port, which the system chooses, is what a forger would have to guess; nothing is believed of the answer but
-    // that somebody gives one.
-    let mut query = Message::new(0, MessageType::Query, OpCode::Query);
-    query.metadata.recursion_desired = true;
-    query.add_query(Query::query(name.clone(), kind));
-    let from = from(server, own)?;
-    let socket = UdpSocket::bind((from.address, 0)).await?;
-    if let Some(device) = &from.device {
-        socket.bind_device(Some(device.as_bytes()))?;
-    }
-    socket.connect((server, 53)).await?;
-    socket.send(&query.to_vec().map_err(io::Error::other)?).await?;
-    let mut answer = [0; ANSWER_BYTES];
-    let length = socket.recv(&mut answer).await?;
-    let answer = Message::from_vec(&answer[..length]).map_err(io::Error::other)?;
-    Ok(answer.answers.iter().filter_map(|record| record.data.ip_addr()).collect())
+async fn ask(server: &Nameserver, name: &Name, kind: RecordType, own: &[Origin]) -> io::Result<Vec<IpAddr>> {
+    let from = from(server.address, own)?;
+    let asking = Asking { from: from.as_ref(), ..Asking::default() };
+    Ok(dns::query(server, name, kind, asking).await?.addresses)
 }
 
-async fn connect(to: SocketAddr, own: &[Own]) -> io::Result<()> {
-    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    let from = from(to.ip(), own)?;
-    if let Some(device) = &from.device {
-        socket.bind_device(Some(device.as_bytes()))?;
-    }
-    socket.bind(SocketAddr::new(from.address, 0))?;
-    socket.connect(to).await.map(drop)
+async fn connect(to: SocketAddr, own: &[Origin]) -> io::Result<()> {
+    tcp::connect_from(to, from(to.ip(), own)?.as_ref()).await.map(drop)
 }
 
-/// The address of this machine from which another is reached without the tunnel.
-fn from(to: IpAddr, own: &[Own]) -> io::Result<Own> {
+/// Whence another machine is reached without the tunnel; this one by any way.
+fn from(to: IpAddr, own: &[Origin]) -> io::Result<Option<Origin>> {
     if to.is_loopback() {
-        let any = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        return Ok(Own { address: any, device: None });
+        return Ok(None);
     }
     let same_family = own.iter().find(|own| own.address.is_ipv4() == to.is_ipv4());
-    same_family.cloned().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+    same_family.cloned().map(Some).ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
 }
 
 #[cfg(test)]

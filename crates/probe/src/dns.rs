@@ -1,16 +1,18 @@
 //! Questions for names: to one server by its address, or to the system as programs ask it.
 
-use crate::{DNS_PATIENCE, SYSTEM_PATIENCE, Why, timed, why};
+use crate::tcp::connect_from as connect;
+use crate::{DNS_PATIENCE, Origin, SYSTEM_PATIENCE, Why, timed, why};
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
 use serde::{Deserialize, Serialize};
+use socket2::{Domain, SockRef, Socket, Type};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::str::FromStr as _;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpSocket, UdpSocket};
+use tokio::net::UdpSocket;
 use tokio::time::timeout;
 use wsl::Nameserver;
 use wsl::program::run_within;
@@ -59,32 +61,101 @@ pub enum Answer {
     },
 }
 
-/// When a question is asked again over UDP, which loses datagrams.
-const AGAIN: Duration = Duration::from_millis(1000);
-
 /// Bytes of an answer over UDP without EDNS (RFC 1035 section 2.3.4), and some more for servers that do not mind.
 const ANSWER_BYTES: usize = 4096;
 
-/// Asks one server for the addresses of a name, from an own address where one is given.
-pub async fn ask(server: impl Into<Nameserver>, name: &str, transport: Transport, from: Option<IpAddr>) -> Answer {
+/// How a question is put to a server.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// By what.
+    pub transport: Transport,
+    /// Whence; by default the kernel chooses.
+    pub from: Option<&'a Origin>,
+    /// When a question is asked again over UDP, which loses datagrams.
+    pub again: Duration,
+}
+
+impl Default for Asking<'_> {
+    fn default() -> Self {
+        Self { transport: Transport::Udp, from: None, again: Duration::from_millis(1000) }
+    }
+}
+
+/// A server's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// What it says of the question.
+    pub code: ResponseCode,
+    /// The addresses that it gives.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// Asks one server for the addresses of a name.
+pub async fn ask(server: impl Into<Nameserver>, name: &str, transport: Transport) -> Answer {
     let server = server.into();
     let asking = async {
-        let server = at(&server)?;
-        let v4 = ask_kind(server, name, RecordType::A, transport, from).await?;
+        let mut name = Name::from_str(name).map_err(io::Error::other)?;
+        name.set_fqdn(true);
+        let asking = Asking { transport, ..Asking::default() };
+        let v4 = query(&server, &name, RecordType::A, asking).await?;
         // A name may have IPv6 addresses only.
-        if v4.1 == ResponseCode::NoError && v4.0.is_empty() {
-            return ask_kind(server, name, RecordType::AAAA, transport, from).await;
+        if v4.code == ResponseCode::NoError && v4.addresses.is_empty() {
+            return query(&server, &name, RecordType::AAAA, asking).await;
         }
-        io::Result::Ok(v4)
+        Ok(v4)
     };
     let (answered, ms) = timed(timeout(DNS_PATIENCE, asking)).await;
     match answered {
-        Ok(Ok((addresses, ResponseCode::NoError))) if !addresses.is_empty() => Answer::Addresses { addresses, ms },
-        Ok(Ok((_, ResponseCode::NoError | ResponseCode::NXDomain))) => Answer::NoSuchName { ms },
-        Ok(Ok((_, code))) => Answer::ServerError { code: code.to_string() },
+        Ok(Ok(Reply { code: ResponseCode::NoError, addresses })) if !addresses.is_empty() => {
+            Answer::Addresses { addresses, ms }
+        }
+        Ok(Ok(Reply { code: ResponseCode::NoError | ResponseCode::NXDomain, .. })) => Answer::NoSuchName { ms },
+        Ok(Ok(Reply { code, .. })) => Answer::ServerError { code: code.to_string() },
         Ok(Err(error)) => Answer::Failed { why: why(&error), detail: error.to_string() },
         Err(_) => Answer::Failed { why: Why::TimedOut, detail: String::new() },
     }
+}
+
+/// Puts one question to one server, again and again until it answers; the caller has the patience.
+///
+/// # Errors
+/// The server cannot be asked, or what it sends is no DNS.
+pub async fn query(server: &Nameserver, name: &Name, kind: RecordType, asking: Asking<'_>) -> io::Result<Reply> {
+    let server = at(server)?;
+    let question = question(name, kind)?;
+    let answer = match asking.transport {
+        Transport::Udp => {
+            let answer = by_udp(server, &question, asking).await?;
+            // RFC 7766 section 5: what is cut is asked for again over TCP. The addresses that came do as well.
+            if answer.metadata.truncation && addresses_of(&answer).is_empty() {
+                by_tcp(server, &question, asking.from).await?
+            } else {
+                answer
+            }
+        }
+        Transport::Tcp => by_tcp(server, &question, asking.from).await?,
+    };
+    Ok(Reply { code: answer.metadata.response_code, addresses: addresses_of(&answer) })
+}
+
+fn addresses_of(answer: &Message) -> Vec<IpAddr> {
+    answer.answers.iter().filter_map(|record| record.data.ip_addr()).collect()
+}
+
+/// A question as it is sent.
+struct Question {
+    id: u16,
+    bytes: Vec<u8>,
+}
+
+fn question(name: &Name, kind: RecordType) -> io::Result<Question> {
+    // The hasher's key is the system's randomness.
+    let [id0, id1, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
+    let id = u16::from_ne_bytes([id0, id1]);
+    let mut message = Message::new(id, MessageType::Query, OpCode::Query);
+    message.metadata.recursion_desired = true;
+    message.add_query(Query::query(name.clone(), kind));
+    Ok(Question { id, bytes: message.to_vec().map_err(io::Error::other)? })
 }
 
 /// Where a server is asked. A zone is an interface's name or its number (RFC 4007 section 11.2).
@@ -102,71 +173,44 @@ fn at(server: &Nameserver) -> io::Result<SocketAddr> {
     }
 }
 
-type Told = (Vec<IpAddr>, ResponseCode);
-
-async fn ask_kind(
-    server: SocketAddr,
-    name: &str,
-    kind: RecordType,
-    transport: Transport,
-    from: Option<IpAddr>,
-) -> io::Result<Told> {
-    // The hasher's key is the system's randomness.
-    let [id0, id1, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
-    let id = u16::from_ne_bytes([id0, id1]);
-    let query = query(id, name, kind)?;
-    let answer = match transport {
-        Transport::Udp => {
-            let answer = by_udp(server, &query, from).await?;
-            // RFC 7766 section 5: what is cut is asked for again over TCP. The addresses that came do as well.
-            if answer.metadata.truncation && answer.answers.is_empty() {
-                by_tcp(server, &query, from).await?
-            } else {
-                answer
-            }
-        }
-        Transport::Tcp => by_tcp(server, &query, from).await?,
-    };
-    if answer.metadata.id != id {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is to another question"));
+async fn by_udp(server: SocketAddr, question: &Question, asking: Asking<'_>) -> io::Result<Message> {
+    let socket = Socket::new(Domain::for_address(server), Type::DGRAM.nonblocking(), None)?;
+    if let Some(from) = asking.from {
+        from.bind(&SockRef::from(&socket))?;
     }
-    let addresses = answer.answers.iter().filter_map(|record| record.data.ip_addr()).collect();
-    Ok((addresses, answer.metadata.response_code))
-}
-
-fn query(id: u16, name: &str, kind: RecordType) -> io::Result<Vec<u8>> {
-    let mut name = Name::from_str(name).map_err(io::Error::other)?;
-    name.set_fqdn(true);
-    let mut query = Message::new(id, MessageType::Query, OpCode::Query);
-    query.metadata.recursion_desired = true;
-    query.add_query(Query::query(name, kind));
-    query.to_vec().map_err(io::Error::other)
-}
-
-async fn by_udp(server: SocketAddr, query: &[u8], from: Option<IpAddr>) -> io::Result<Message> {
-    let any = || if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let socket = UdpSocket::bind((from.unwrap_or_else(any), 0)).await?;
+    let socket = UdpSocket::from_std(socket.into())?;
     socket.connect(server).await?;
-    let mut answer = vec![0; ANSWER_BYTES];
     loop {
-        socket.send(query).await?;
-        if let Ok(length) = timeout(AGAIN, socket.recv(&mut answer)).await {
-            return Message::from_vec(&answer[..length?]).map_err(io::Error::other);
+        socket.send(&question.bytes).await?;
+        if let Ok(answer) = timeout(asking.again, receive(&socket, question.id)).await {
+            return answer;
         }
     }
 }
 
-async fn by_tcp(server: SocketAddr, query: &[u8], from: Option<IpAddr>) -> io::Result<Message> {
-    let socket = if server.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    if let Some(from) = from {
-        socket.bind(SocketAddr::new(from, 0))?;
+/// The answer to the question `id`. Another datagram is a late one, or forged.
+async fn receive(socket: &UdpSocket, id: u16) -> io::Result<Message> {
+    let mut answer = [0; ANSWER_BYTES];
+    loop {
+        let length = socket.recv(&mut answer).await?;
+        if let Some(answer) = Message::from_vec(&answer[..length]).ok().filter(|answer| answer.metadata.id == id) {
+            return Ok(answer);
+        }
     }
-    let mut stream = socket.connect(server).await?;
-    let length = u16::try_from(query.len()).map_err(io::Error::other)?;
-    stream.write_all(&[&length.to_be_bytes(), query].concat()).await?;
+}
+
+/// RFC 1035 section 4.2.2.
+async fn by_tcp(server: SocketAddr, question: &Question, from: Option<&Origin>) -> io::Result<Message> {
+    let mut stream = connect(server, from).await?;
+    let length = u16::try_from(question.bytes.len()).map_err(io::Error::other)?;
+    stream.write_all(&[&length.to_be_bytes(), question.bytes.as_slice()].concat()).await?;
     let mut answer = vec![0; usize::from(stream.read_u16().await?)];
     stream.read_exact(&mut answer).await?;
-    Message::from_vec(&answer).map_err(io::Error::other)
+    let answer = Message::from_vec(&answer).map_err(io::Error::other)?;
+    if answer.metadata.id != question.id {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is to another question"));
+    }
+    Ok(answer)
 }
 
 /// Asks the system as programs do: `getent` goes by nsswitch.conf, hosts and resolv.conf, with the distro's own C library.
@@ -212,15 +256,38 @@ mod tests {
         assert_eq!(addresses, ["192.0.2.1", "2001:db8::1"]);
     }
 
+    /// Answers the first datagram with another question's id, with nonsense, and then as it should.
+    #[tokio::test]
+    async fn a_datagram_that_is_not_the_answer_is_passed_over() {
+        let server = UdpSocket::bind("127.94.76.3:0").await.unwrap();
+        let at = server.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut question = [0; 512];
+            let (length, from) = server.recv_from(&mut question).await.unwrap();
+            let mut answer = Message::from_vec(&question[..length]).unwrap();
+            answer.metadata.message_type = MessageType::Response;
+            answer.metadata.response_code = ResponseCode::Refused;
+            let right = answer.to_vec().unwrap();
+            answer.metadata.id ^= 1;
+            for datagram in [answer.to_vec().unwrap(), b"nonsense".to_vec(), right] {
+                server.send_to(&datagram, from).await.unwrap();
+            }
+        });
+        let name = Name::from_str("name.test.").unwrap();
+        let question = question(&name, RecordType::A).unwrap();
+        let answer = timeout(DNS_PATIENCE, by_udp(at, &question, Asking::default())).await.unwrap().unwrap();
+        assert_eq!((answer.metadata.id, answer.metadata.response_code), (question.id, ResponseCode::Refused));
+    }
+
     #[tokio::test]
     async fn a_server_that_is_not_there_is_told_as_the_kernel_tells_it() {
         // Nobody listens at port 53 of this loopback address.
         let server: Nameserver = "127.94.76.1".parse().unwrap();
         for transport in [Transport::Udp, Transport::Tcp] {
-            let answer = ask(server.clone(), "name.test", transport, None).await;
+            let answer = ask(server.clone(), "name.test", transport).await;
             assert!(matches!(answer, Answer::Failed { why: Why::Refused, .. }), "{transport:?}: {answer:?}");
         }
-        let answer = ask(server, "a..b", Transport::Udp, None).await;
+        let answer = ask(server, "a..b", Transport::Udp).await;
         assert!(matches!(answer, Answer::Failed { why: Why::Other, .. }), "{answer:?}");
     }
 }

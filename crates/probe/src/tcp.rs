@@ -18,16 +18,21 @@ pub async fn connect(to: SocketAddr, from: Option<&Origin>) -> Outcome {
     }
 }
 
+/// A connection from an origin, or from where the kernel chooses. The caller has the patience.
+///
+/// # Errors
+/// The system's.
+pub async fn connect_from(to: SocketAddr, from: Option<&Origin>) -> io::Result<TcpStream> {
+    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if let Some(from) = from {
+        from.bind(&SockRef::from(&socket))?;
+    }
+    socket.connect(to).await
+}
+
 /// The connection, or why there is none.
 pub(super) async fn open(to: SocketAddr, from: Option<&Origin>) -> Result<TcpStream, Outcome> {
-    let connecting = async {
-        let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        if let Some(from) = from {
-            from.bind(&SockRef::from(&socket))?;
-        }
-        socket.connect(to).await
-    };
-    match timeout(CONNECT_PATIENCE, connecting).await {
+    match timeout(CONNECT_PATIENCE, connect_from(to, from)).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => Err(failure(&error)),
         Err(_) => Err(failed(Why::TimedOut, "")),

@@ -4,6 +4,7 @@
 
 pub mod files;
 pub mod filter;
+pub mod hosts;
 mod mode;
 mod nameserver;
 pub mod network;

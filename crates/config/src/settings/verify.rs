@@ -11,7 +11,7 @@ use messages::verify as words;
 use messages::{Sentence, Text};
 use std::net::IpAddr;
 use std::time::Duration;
-use wsl::{MOST_SERVERS, NetworkingMode};
+use wsl::{MOST_SERVERS, Nameserver, NetworkingMode};
 
 /// Whether an item is as it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,7 +153,7 @@ fn servers(seen: &Seen) -> Vec<Item> {
         let said = words::NO_SERVER.with("file", &seen.resolv_conf);
         return vec![Item::failed(KEY, words::SERVERS.text(), said).advise([words::ADVISE_DNS_AUTO.text()])];
     }
-    let item = |(n, server): (usize, &IpAddr)| {
+    let item = |(n, server): (usize, &Nameserver)| {
         let subject = words::SERVER.with("server", server);
         if n >= MOST_SERVERS {
             return Item::skipped(KEY, subject, words::NOT_USED.with("count", MOST_SERVERS));
@@ -194,9 +194,8 @@ fn answer_text(name: &str, answer: &Answer) -> Text {
 fn resolved(key: &'static str, subject: Text, name: &NameSeen) -> Item {
     let advice = || if key == "company-name" { &words::ADVISE_COMPANY_DNS } else { &words::ADVISE_DNS };
     // Some other server may know what the first one that answers denies.
-    let order = |denier: IpAddr| {
-        let knows =
-            name.answers.iter().find(|(of, answer)| *of != denier && matches!(answer, Answer::Addresses { .. }));
+    let order = |denier: &Nameserver| {
+        let knows = name.answers.iter().find(|(of, answer)| of != denier && matches!(answer, Answer::Addresses { .. }));
         knows.map_or_else(|| advice().text(), |(server, _)| words::ADVISE_ORDER.with("server", server))
     };
     match name.resolve() {

@@ -6,6 +6,7 @@ use crate::facts::{Ask, Asked, Method, NameKind, Subject, Whence};
 use crate::way::Place;
 use messages::{Sentence, doctor_dns as say};
 use std::net::IpAddr;
+use wsl::hosts::lines_for;
 
 pub(super) const CHECKS: &[Check] = &[check("dns-hosts-file", &say::PINNED, pinned), check("dns-lie", &say::LIE, lie)];
 
@@ -23,15 +24,6 @@ const fn check(id: &'static str, description: &'static Sentence, find: fn(&View<
 
 fn list(addresses: &[IpAddr]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// Lines of /etc/hosts that name a host (hosts(5)), from 1, each with its address.
-fn lines_for<'a>(hosts: &'a str, name: &'a str) -> impl Iterator<Item = (usize, IpAddr)> + 'a {
-    hosts.lines().enumerate().filter_map(move |(index, line)| {
-        let mut words = line.split('#').next()?.split_whitespace();
-        let address = words.next()?.parse().ok()?;
-        words.any(|word| word.eq_ignore_ascii_case(name)).then_some((index + 1, address))
-    })
 }
 
 /// A company's host that /etc/hosts has at an address where it is not reached, though servers know another.

@@ -119,7 +119,7 @@ async fn outside(wishes: &Wishes) -> Vec<SocketAddr> {
         }
         let mut answers = vec![dns::ask_system(&one.host).await];
         if !has_addresses(&answers[0]) {
-            let public = wishes.public_dns.iter().map(|server| dns::ask(*server, &one.host, Transport::Udp, None));
+            let public = wishes.public_dns.iter().map(|server| dns::ask(*server, &one.host, Transport::Udp));
             answers.extend(join_all(public).await);
         }
         addresses(&answers).first().map(|address| SocketAddr::new(*address, one.port)).into_iter().collect()

@@ -129,7 +129,7 @@ impl Tries {
         let unknown: Vec<&String> = self.names.iter().filter(|name| !is_resolved(asks, Asked::System, name)).collect();
         let of_adapters = servers.iter().take(MOST).flat_map(|server| unknown.iter().map(move |name| (*server, *name)));
         let of_adapters = join_all(of_adapters.map(|(server, name)| async move {
-            let answer = dns::ask(server, name, Transport::Udp, None).await;
+            let answer = dns::ask(server, name, Transport::Udp).await;
             ask(Asked::OfAdapter(server), Transport::Udp, name, NameKind::Company, answer)
         }));
         let hosts = self.tunnel.host.filter(|_| self.tunnel.state == TunnelState::Up);
@@ -211,8 +211,8 @@ impl Tries {
         }
         let mut asks = join_all(questions.into_iter().map(|(asked, transport, name, kind)| async move {
             let answer = match asked {
-                Asked::Nameserver(ref server) => dns::ask(server.clone(), name, transport, None).await,
-                Asked::Public(server) | Asked::OfAdapter(server) => dns::ask(server, name, transport, None).await,
+                Asked::Nameserver(ref server) => dns::ask(server.clone(), name, transport).await,
+                Asked::Public(server) | Asked::OfAdapter(server) => dns::ask(server, name, transport).await,
                 Asked::System => dns::ask_system(name).await,
                 Asked::Windows => Answer::NotTried,
             };

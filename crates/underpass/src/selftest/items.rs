@@ -312,7 +312,7 @@ impl Setup {
 
     async fn resolve(&self, name: &str) -> anyhow::Result<Vec<IpAddr>> {
         let gateway = self.status()?.tap.context("the tunnel has no device yet")?.ipv4.gateway;
-        match dns::ask(IpAddr::V4(gateway), name, Transport::Udp, None).await {
+        match dns::ask(IpAddr::V4(gateway), name, Transport::Udp).await {
             Answer::Addresses { addresses, .. } => Ok(addresses),
             Answer::NotTried | Answer::NoSuchName { .. } | Answer::ServerError { .. } | Answer::Failed { .. } => {
                 Ok(Vec::new())
@@ -337,7 +337,7 @@ impl Setup {
 
     async fn udp(&self) -> anyhow::Result<Finding> {
         self.status()?;
-        let ask = |server: &IpAddr| dns::ask(*server, &self.public_name, Transport::Udp, None);
+        let ask = |server: &IpAddr| dns::ask(*server, &self.public_name, Transport::Udp);
         let servers = self.public_dns.iter().filter(|server| server.is_ipv4());
         let answers = futures_util::future::join_all(servers.map(ask)).await;
         let outcomes = answers.into_iter().map(|answer| match answer {
@@ -355,7 +355,7 @@ impl Setup {
         let gateway: IpAddr = before.tap.context("the tunnel has no device yet")?.ipv4.gateway.into();
         let mut findings = Vec::new();
         for transport in [Transport::Udp, Transport::Tcp] {
-            findings.push(dns::ask(gateway, &self.public_name, transport, None).await);
+            findings.push(dns::ask(gateway, &self.public_name, transport).await);
         }
         let after = self.status()?.dns_answers;
         let grown = |(by, count): &(&String, &u64)| before.dns_answers.get(*by).unwrap_or(&0) < *count;

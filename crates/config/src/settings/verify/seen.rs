@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::time::Duration;
-use wsl::NetworkingMode;
+use wsl::{Nameserver, NetworkingMode};
 
 /// Everything that was looked at.
 #[derive(Clone, Debug)]
@@ -12,7 +12,7 @@ pub struct Seen {
     /// The file that names the DNS servers.
     pub resolv_conf: String,
     /// Its servers, in its order.
-    pub servers: Vec<IpAddr>,
+    pub servers: Vec<Nameserver>,
     /// Public names.
     pub public_names: Vec<NameSeen>,
     /// Who stands for the outside.
@@ -55,7 +55,7 @@ pub struct NameSeen {
     /// What /etc/hosts has for it.
     pub hosts: Vec<IpAddr>,
     /// What each server that counts said, in resolv.conf's order.
-    pub answers: Vec<(IpAddr, Answer)>,
+    pub answers: Vec<(Nameserver, Answer)>,
 }
 
 /// A server's answer to a question for a name's addresses.
@@ -86,11 +86,11 @@ pub enum Resolution<'a> {
     /// By /etc/hosts.
     Hosts(&'a [IpAddr]),
     /// By this server.
-    Server(IpAddr, &'a [IpAddr]),
+    Server(&'a Nameserver, &'a [IpAddr]),
     /// This server says that the name does not exist, and no other is asked.
-    NoName(IpAddr),
+    NoName(&'a Nameserver),
     /// This server says that it has no address, and no other is asked.
-    NoAddress(IpAddr),
+    NoAddress(&'a Nameserver),
     /// No server gives an answer.
     Nobody,
 }
@@ -103,9 +103,9 @@ impl NameSeen {
             return Resolution::Hosts(&self.hosts);
         }
         let mut answers = self.answers.iter().filter_map(|(server, answer)| match answer {
-            Answer::Addresses { found, .. } => Some(Resolution::Server(*server, found)),
-            Answer::NoName => Some(Resolution::NoName(*server)),
-            Answer::NoAddress => Some(Resolution::NoAddress(*server)),
+            Answer::Addresses { found, .. } => Some(Resolution::Server(server, found)),
+            Answer::NoName => Some(Resolution::NoName(server)),
+            Answer::NoAddress => Some(Resolution::NoAddress(server)),
             Answer::Error(_) | Answer::Silent(_) | Answer::NotAsked(_) => None,
         });
         answers.next().unwrap_or(Resolution::Nobody)

@@ -13,7 +13,7 @@ fn found(addresses: &[&str]) -> Answer {
 }
 
 fn name(name: &str, answers: &[(&str, Answer)]) -> NameSeen {
-    let answers = answers.iter().map(|(server, answer)| (ip(server), answer.clone())).collect();
+    let answers = answers.iter().map(|(server, answer)| (server.parse().unwrap(), answer.clone())).collect();
     NameSeen { name: name.to_owned(), hosts: Vec::new(), answers }
 }
 
@@ -30,7 +30,7 @@ fn healthy() -> Seen {
             windows: Ok(WindowsSeen { addresses: vec![ip("192.0.2.7"), ip("172.28.48.1")], wslconfig: String::new() }),
         },
         resolv_conf: "/etc/resolv.conf".to_owned(),
-        servers: vec![ip("10.255.255.254")],
+        servers: vec!["10.255.255.254".parse().unwrap()],
         public_names: vec![name("example.com", &[("10.255.255.254", found(&["198.51.100.1"]))])],
         outside: ReachSeen { target: "example.com:443".to_owned(), outcome: Ok(TOOK) },
         exit: Some(ExitSeen { url: "https://echo.example/".to_owned(), outcome: Ok(ip("203.0.113.5")) }),
@@ -138,7 +138,7 @@ fn each_nameserver_that_counts_is_judged_by_what_it_says_of_public_names() {
     assert_eq!(verdict(&seen, "dns-server"), (State::Failed, vec![&words::NO_SERVER, &words::ADVISE_DNS_AUTO]));
 
     let servers = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"];
-    seen.servers = servers.map(ip).to_vec();
+    seen.servers = servers.map(|server| server.parse().unwrap()).to_vec();
     seen.public_names = vec![name("example.com", &servers.map(|server| (server, found(&["198.51.100.1"])))[..3])];
     let states: Vec<_> = judge(&seen).into_iter().filter(|item| item.key == "dns-server").collect();
     assert_eq!(states.iter().map(|item| item.state).collect::<Vec<_>>()[2..], [State::Passed, State::Skipped]);

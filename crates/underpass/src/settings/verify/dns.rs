@@ -2,25 +2,18 @@
 
 use config::settings::verify::{Answer, NameSeen};
 use futures_util::future::join_all;
-use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RecordType};
+use probe::dns::{Asking, Reply, query};
 use std::collections::HashSet;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
-use wsl::ResolvConf;
-
-/// The port of DNS (RFC 1035 4.2).
-const PORT: u16 = 53;
+use wsl::hosts::lines_for;
+use wsl::{Nameserver, ResolvConf};
 
 /// A lost datagram is sent again this many times within the patience.
 const TRIES: u32 = 3;
-
-/// Room for an answer over UDP; without EDNS servers send at most 512 bytes (RFC 1035 4.2.1), and some mind it not.
-const ANSWER_BYTES: usize = 4096;
 
 /// The names that are asked for when a program wants `name`, in their order (`ndots:1`).
 fn candidates(conf: &ResolvConf, name: &str) -> Vec<String> {
@@ -50,16 +43,18 @@ impl Resolver {
     pub(super) async fn look_up(&self, name: &str) -> NameSeen {
         let hosts = in_hosts(&self.hosts, name);
         let candidates = candidates(&self.conf, name);
-        let servers = self.conf.servers().iter().map(|server| server.address);
-        let ask = |server| {
-            let candidates = &candidates;
-            async move { (server, self.ask(server, candidates).await) }
+        let ask = |server: &Nameserver| {
+            let (server, candidates) = (server.clone(), &candidates);
+            async move {
+                let answer = self.ask(&server, candidates).await;
+                (server, answer)
+            }
         };
-        NameSeen { name: name.to_owned(), hosts, answers: join_all(servers.map(ask)).await }
+        NameSeen { name: name.to_owned(), hosts, answers: join_all(self.conf.servers().iter().map(ask)).await }
     }
 
     /// The first of the names for which the server has addresses; else its answer to the first.
-    async fn ask(&self, server: IpAddr, names: &[String]) -> Answer {
+    async fn ask(&self, server: &Nameserver, names: &[String]) -> Answer {
         let mut first = None;
         for name in names {
             let answer = match Name::from_utf8(name) {
@@ -80,7 +75,7 @@ impl Resolver {
         first.unwrap_or(Answer::NoName)
     }
 
-    async fn ask_both_families(&self, server: IpAddr, name: &Name) -> Answer {
+    async fn ask_both_families(&self, server: &Nameserver, name: &Name) -> Answer {
         match self.question(server, name, RecordType::A).await {
             Answer::NoAddress => self.question(server, name, RecordType::AAAA).await,
             answer @ (Answer::Addresses { .. }
@@ -92,26 +87,24 @@ impl Resolver {
     }
 
     #[expect(clippy::disallowed_methods, reason = "how long a server took is told to people")]
-    async fn question(&self, server: IpAddr, name: &Name, kind: RecordType) -> Answer {
+    async fn question(&self, server: &Nameserver, name: &Name, kind: RecordType) -> Answer {
         let start = Instant::now();
-        match timeout(self.patience, exchange(SocketAddr::new(server, PORT), name, kind, self.patience / TRIES)).await {
-            Ok(Ok(message)) => judge(&message, start.elapsed()),
+        let asking = Asking { again: self.patience / TRIES, ..Asking::default() };
+        match timeout(self.patience, query(server, name, kind, asking)).await {
+            Ok(Ok(reply)) => judge(reply, start.elapsed()),
             Ok(Err(error)) => Answer::NotAsked(error.to_string()),
             Err(_) => Answer::Silent(self.patience),
         }
     }
 }
 
-fn judge(message: &Message, took: Duration) -> Answer {
-    let code = message.metadata.response_code;
-    if code == ResponseCode::NXDomain {
-        return Answer::NoName;
+fn judge(reply: Reply, took: Duration) -> Answer {
+    match reply.code {
+        ResponseCode::NXDomain => Answer::NoName,
+        ResponseCode::NoError if reply.addresses.is_empty() => Answer::NoAddress,
+        ResponseCode::NoError => Answer::Addresses { found: reply.addresses, took },
+        code => Answer::Error(code_name(code)),
     }
-    if code != ResponseCode::NoError {
-        return Answer::Error(code_name(code));
-    }
-    let found: Vec<IpAddr> = message.answers.iter().filter_map(|record| record.data.ip_addr()).collect();
-    if found.is_empty() { Answer::NoAddress } else { Answer::Addresses { found, took } }
 }
 
 /// As dig and resolv.h write it.
@@ -119,63 +112,10 @@ fn code_name(code: ResponseCode) -> String {
     format!("{code:?}").to_uppercase()
 }
 
-/// One question by UDP, sent again every `again`; by TCP where the answer does not fit.
-async fn exchange(server: SocketAddr, name: &Name, kind: RecordType, again: Duration) -> io::Result<Message> {
-    let id = id();
-    let mut query = Message::new(id, MessageType::Query, OpCode::Query);
-    query.metadata.recursion_desired = true;
-    query.add_query(Query::query(name.clone(), kind));
-    let query = query.to_vec().map_err(io::Error::other)?;
-    let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let socket = UdpSocket::bind((any, 0)).await?;
-    socket.connect(server).await?;
-    loop {
-        socket.send(&query).await?;
-        let Ok(message) = timeout(again, receive(&socket, id)).await else { continue };
-        let message = message?;
-        let is_whole =
-            !message.metadata.truncation || message.answers.iter().any(|record| record.data.ip_addr().is_some());
-        return if is_whole { Ok(message) } else { exchange_by_tcp(server, &query).await };
-    }
-}
-
-/// The answer to the question `id`; what else comes is somebody else's.
-async fn receive(socket: &UdpSocket, id: u16) -> io::Result<Message> {
-    let mut answer = [0; ANSWER_BYTES];
-    loop {
-        let length = socket.recv(&mut answer).await?;
-        if let Some(message) = Message::from_vec(&answer[..length]).ok().filter(|message| message.metadata.id == id) {
-            return Ok(message);
-        }
-    }
-}
-
-/// RFC 1035 4.2.2.
-async fn exchange_by_tcp(server: SocketAddr, query: &[u8]) -> io::Result<Message> {
-    let mut stream = TcpStream::connect(server).await?;
-    let length = u16::try_from(query.len()).map_err(io::Error::other)?;
-    stream.write_all(&[&length.to_be_bytes(), query].concat()).await?;
-    let mut answer = vec![0; stream.read_u16().await?.into()];
-    stream.read_exact(&mut answer).await?;
-    Message::from_vec(&answer).map_err(io::Error::other)
-}
-
-/// Hard to guess: the hasher's key is the system's randomness.
-fn id() -> u16 {
-    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-    (RandomState::new().build_hasher().finish() & 0xffff) as u16
-}
-
-/// The addresses that a hosts file has for a name (hosts(5)), each once.
+/// The addresses that a hosts file has for a name, each once.
 fn in_hosts(hosts: &str, name: &str) -> Vec<IpAddr> {
-    let name = name.trim_end_matches('.');
     let mut seen = HashSet::new();
-    let addresses = hosts.lines().filter_map(|line| {
-        let mut words = line.split('#').next()?.split_whitespace();
-        let address = words.next()?.parse().ok()?;
-        words.any(|word| word.eq_ignore_ascii_case(name)).then_some(address)
-    });
-    addresses.filter(|address| seen.insert(*address)).collect()
+    lines_for(hosts, name).map(|(_, address)| address).filter(|address| seen.insert(*address)).collect()
 }
 
 #[cfg(test)]
@@ -192,11 +132,9 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_found_by_any_of_their_names() {
-        let hosts = "127.0.0.1 localhost # not this one: git\n10.1.2.3\tgit.corp.example GIT\n10.1.2.4 git\n10.1.2.3 git\nx git\n";
+    fn an_address_of_hosts_counts_once() {
+        let hosts = "10.1.2.3 git.corp.example GIT\n10.1.2.4 git\n10.1.2.3 git\n";
         assert_eq!(in_hosts(hosts, "git"), ["10.1.2.3", "10.1.2.4"].map(|text| text.parse::<IpAddr>().unwrap()));
-        assert_eq!(in_hosts(hosts, "git.corp.example."), ["10.1.2.3".parse::<IpAddr>().unwrap()]);
-        assert_eq!(in_hosts(hosts, "gi"), Vec::<IpAddr>::new());
     }
 
     #[test]

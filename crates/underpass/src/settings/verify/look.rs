@@ -52,7 +52,7 @@ pub(super) async fn look(options: &VerifyOptions, echo: Option<&Url>) -> Seen {
     Seen {
         mode,
         resolv_conf: options.resolv_conf.display().to_string(),
-        servers: resolver.conf.named.iter().map(|server| server.address).collect(),
+        servers: resolver.conf.named.clone(),
         public_names,
         outside: ReachSeen { target: options.outside.to_string(), outcome: outside },
         exit,
