@@ -2,11 +2,9 @@
 
 use crate::dns::Answer;
 use crate::{Outcome, PROXY_PATIENCE, Why, dns, failed, failure, tcp, timed};
-use proxy::{Dialog, DialogError, Host, Progress, ProxyUrl, Scheme, Target};
+use proxy::{DialogError, Host, ProxyUrl, Scheme, Target, TunnelError};
 use serde::{Deserialize, Serialize};
-use std::io;
 use std::net::{IpAddr, SocketAddr};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -40,9 +38,6 @@ pub struct ProxyProbe {
     /// program listens for Windows only.
     pub on_windows_loopback: Outcome,
 }
-
-/// Bytes of a proxy's answer that are read at a time.
-const PIECE: usize = 4096;
 
 /// A proxy as a setting names it, or why it names none.
 ///
@@ -165,7 +160,7 @@ async fn speaks(at: SocketAddr, proxy: &ProxyUrl, target: &Target) -> Outcome {
     let (stream, ms) = timed(tunnel(at, proxy, target)).await;
     match stream {
         Ok(_) => Outcome::Ok { ms },
-        Err(Trouble::Dialog(error)) if is_refusal(&error) => Outcome::Ok { ms },
+        Err(Trouble::Proxy(TunnelError::Dialog(error))) if is_refusal(&error) => Outcome::Ok { ms },
         Err(trouble) => trouble.outcome(),
     }
 }
@@ -188,8 +183,7 @@ async fn request(at: SocketAddr, proxy: &ProxyUrl, target: &Target) -> Outcome {
 /// Why there is no connection through the proxy.
 enum Trouble {
     Connect(Outcome),
-    Io(io::Error),
-    Dialog(DialogError),
+    Proxy(TunnelError),
     Silent,
 }
 
@@ -197,9 +191,9 @@ impl Trouble {
     fn outcome(self) -> Outcome {
         match self {
             Self::Connect(outcome) => outcome,
-            Self::Io(error) => failure(&error),
+            Self::Proxy(TunnelError::Stream(error)) => failure(&error),
             Self::Silent => failed(Why::TimedOut, ""),
-            Self::Dialog(error) => failed(meaning(&error), error.to_string()),
+            Self::Proxy(TunnelError::Dialog(error)) => failed(meaning(&error), error.to_string()),
         }
     }
 }
@@ -225,27 +219,17 @@ fn is_refusal(error: &DialogError) -> bool {
 
 async fn tunnel(at: SocketAddr, proxy: &ProxyUrl, target: &Target) -> Result<TcpStream, Trouble> {
     let mut stream = tcp::open(at, None).await.map_err(Trouble::Connect)?;
-    let mut dialog = Dialog::new(proxy, target);
-    let talking = async {
-        let mut piece = vec![0; PIECE];
-        loop {
-            stream.write_all(&dialog.output()).await.map_err(Trouble::Io)?;
-            let length = stream.read(&mut piece).await.map_err(Trouble::Io)?;
-            if length == 0 {
-                return Err(Trouble::Dialog(dialog.closed()));
-            }
-            if let Progress::Done { .. } = dialog.input(&piece[..length]).map_err(Trouble::Dialog)? {
-                return Ok(());
-            }
-        }
-    };
-    timeout(PROXY_PATIENCE, talking).await.unwrap_or(Err(Trouble::Silent))?;
-    Ok(stream)
+    match timeout(PROXY_PATIENCE, proxy::tunnel(&mut stream, proxy, target)).await {
+        Ok(Ok(())) => Ok(stream),
+        Ok(Err(error)) => Err(Trouble::Proxy(error)),
+        Err(_) => Err(Trouble::Silent),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
     fn why(outcome: &Outcome) -> Option<Why> {

@@ -1,8 +1,8 @@
 //! What a client says to a proxy, and what the proxy's answer means: HTTP CONNECT (RFC 9110 section 9.3.6) and SOCKS5 (RFC 1928).
 //!
-//! No I/O, no clock, no runtime: bytes come in and go out. Whoever holds the connection writes [`Dialog::output`], reads, and gives what
-//! it read to [`Dialog::input`], until that is [`Progress::Done`]; how long that may take is for the owner to say. Every answer is bounded
-//! ([`MAX_HEADER`]), and the result is the same however the bytes were cut.
+//! No clock, and no I/O but in [`tunnel()`]: bytes come in and go out. The owner of the connection writes [`Dialog::output`], reads, and
+//! gives what it read to [`Dialog::input`], until that is [`Progress::Done`]; the owner also says how long that may take. Every answer is
+//! bounded ([`MAX_HEADER`]), and the result is the same however the bytes were cut.
 #![forbid(unsafe_code)]
 
 mod error;
@@ -10,6 +10,7 @@ mod except;
 mod http;
 mod socks;
 mod target;
+mod tunnel;
 pub mod udp;
 mod url;
 pub mod windows;
@@ -17,6 +18,7 @@ pub mod windows;
 pub use error::{DialogError, Meaning, SocksCode, Speaker};
 pub use except::{Except, ExceptError};
 pub use target::{Host, Target};
+pub use tunnel::{TunnelError, tunnel};
 pub use url::{Credentials, ProxyUrl, ProxyUrlError, Scheme, mask};
 
 /// Most bytes of an HTTP proxy's answer before the tunnel begins. Ordinary ones are below 1 KiB; pages of refusal are not read.

@@ -3,12 +3,12 @@
 //!
 //! An association is a TCP connection that a small task holds, and ends with it. The datagrams themselves go by the source's own socket.
 
-use super::{Broken, Failed, Health, Route, Via, dial};
+use super::{Failed, Health, Route, Via, dial};
 use crate::limits::{
     ASSOCIATION_BACKLOG, MAX_ASSOCIATIONS, MAX_EXCEPTED, NO_UDP_FOR, PROXY_CONNECTS_WITHIN, RETRY_AFTER,
 };
 use crate::udp::{Binds, Event};
-use proxy::{Associate, Associated, DialogError, Host, ProxyUrl, Scheme, SocksCode, Target, udp};
+use proxy::{Associate, Associated, DialogError, Host, ProxyUrl, Scheme, SocksCode, Target, TunnelError, udp};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -332,8 +332,8 @@ async fn associate(via: &Via, proxy: &ProxyUrl) -> Result<(TcpStream, SocketAddr
     // Nothing far away has to be reached for it.
     let bound = match timeout(PROXY_CONNECTS_WITHIN, talk(&mut stream, proxy)).await {
         Ok(Ok(bound)) => bound,
-        Ok(Err(Broken::Stream(error))) => return Err(Failed::proxys(proxy, error).into()),
-        Ok(Err(Broken::Dialog(error))) => {
+        Ok(Err(TunnelError::Stream(error))) => return Err(Failed::proxys(proxy, error).into()),
+        Ok(Err(TunnelError::Dialog(error))) => {
             let failed = Failed::said(proxy, &error);
             return Err(match error {
                 // Some close the connection at a command that they do not have; they did answer the greeting.
@@ -362,7 +362,7 @@ async fn associate(via: &Via, proxy: &ProxyUrl) -> Result<(TcpStream, SocketAddr
     Ok((stream, SocketAddr::new(relay, bound.port)))
 }
 
-async fn talk(stream: &mut TcpStream, proxy: &ProxyUrl) -> Result<Target, Broken> {
+async fn talk(stream: &mut TcpStream, proxy: &ProxyUrl) -> Result<Target, TunnelError> {
     let Some(mut associate) = Associate::new(proxy) else {
         return Err(DialogError::Socks(SocksCode::NO_SUCH_COMMAND).into());
     };

@@ -11,12 +11,11 @@ use crate::limits::{PROXY_ADDRESSES, PROXY_ADDRESSES_KEPT, PROXY_ANSWERS_WITHIN,
 use crate::os::Resolver;
 use crate::os::proxies::Asker;
 use crate::{probe, tcp};
-use proxy::{Dialog, DialogError, Except, ExceptError, Host, Meaning, Progress, ProxyUrl, ProxyUrlError, Target};
+use proxy::{DialogError, Except, ExceptError, Host, Meaning, ProxyUrl, ProxyUrlError, Target, TunnelError, tunnel};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -199,10 +198,10 @@ impl Via {
             return Ok(None);
         }
         let mut stream = dial(proxy, &addresses).await?;
-        match timeout(PROXY_ANSWERS_WITHIN, talk(&mut stream, Dialog::new(proxy, target))).await {
+        match timeout(PROXY_ANSWERS_WITHIN, tunnel(&mut stream, proxy, target)).await {
             Ok(Ok(())) => Ok(Some(stream)),
-            Ok(Err(Broken::Dialog(error))) => Err(Failed::said(proxy, &error)),
-            Ok(Err(Broken::Stream(error))) => Err(Failed::proxys(proxy, error)),
+            Ok(Err(TunnelError::Dialog(error))) => Err(Failed::said(proxy, &error)),
+            Ok(Err(TunnelError::Stream(error))) => Err(Failed::proxys(proxy, error)),
             // It may well wait for the destination: as without a proxy, the app waits as long as it wants.
             Err(_) => Err(Failed {
                 reason: ConnectFailure::TimedOut,
@@ -259,48 +258,6 @@ async fn dial(proxy: &ProxyUrl, addresses: &[IpAddr]) -> Result<TcpStream, Faile
     match timeout(PROXY_CONNECTS_WITHIN, connected).await {
         Ok(outcome) => outcome,
         Err(_) => Err(Failed::proxys(proxy, format!("no connection within {} s", PROXY_CONNECTS_WITHIN.as_secs()))),
-    }
-}
-
-enum Broken {
-    Dialog(DialogError),
-    Stream(io::Error),
-}
-
-impl From<DialogError> for Broken {
-    fn from(error: DialogError) -> Self {
-        Self::Dialog(error)
-    }
-}
-
-impl From<io::Error> for Broken {
-    fn from(error: io::Error) -> Self {
-        Self::Stream(error)
-    }
-}
-
-/// Has a dialog to its end. Takes not a byte more than the proxy's answer off the stream: what follows is the flow's, which has no
-/// buffer of its own.
-async fn talk(stream: &mut TcpStream, mut dialog: Dialog) -> Result<(), Broken> {
-    let mut buffer = vec![0; 1024];
-    loop {
-        let output = dialog.output();
-        if !output.is_empty() {
-            stream.write_all(&output).await?;
-        }
-        let seen = stream.peek(&mut buffer).await?;
-        if seen == 0 {
-            return Err(dialog.closed().into());
-        }
-        let progress = dialog.input(&buffer[..seen])?;
-        let (taken, done) = match &progress {
-            Progress::More => (seen, false),
-            Progress::Done { rest } => (seen - rest.len(), true),
-        };
-        stream.read_exact(&mut buffer[..taken]).await?;
-        if done {
-            return Ok(());
-        }
     }
 }
 
