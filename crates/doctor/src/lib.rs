@@ -12,6 +12,7 @@ pub mod report;
 mod sample;
 pub mod steps;
 pub mod text;
+pub mod verify;
 pub mod way;
 
 pub use checks::{Area, Diagnosis, Finding, Severity, Shell, Step, judge};

@@ -4,11 +4,12 @@ use crate::tcp::connect_from as connect;
 use crate::{DNS_PATIENCE, Origin, SYSTEM_PATIENCE, Why, timed, why};
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
+use proxy::Host;
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, SockRef, Socket, Type};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
-use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::str::FromStr as _;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -215,16 +216,33 @@ async fn by_tcp(server: SocketAddr, question: &Question, from: Option<&Origin>) 
 
 /// Asks the system as programs do: `getent` goes by nsswitch.conf, hosts and resolv.conf, with the distro's own C library.
 pub async fn ask_system(name: &str) -> Answer {
-    let (output, ms) =
-        timed(timeout(SYSTEM_PATIENCE, run_within("getent", &["ahosts", name], SYSTEM_PATIENCE * 2))).await;
-    match output {
+    let (found, ms) = timed(timeout(SYSTEM_PATIENCE, getent(name))).await;
+    match found {
         Err(_) => Answer::Failed { why: Why::TimedOut, detail: String::new() },
         Ok(None) => Answer::NotTried,
-        Ok(Some(output)) => {
-            let addresses = addresses_in(&String::from_utf8_lossy(&output.stdout));
-            if addresses.is_empty() { Answer::NoSuchName { ms } } else { Answer::Addresses { addresses, ms } }
-        }
+        Ok(Some(addresses)) if addresses.is_empty() => Answer::NoSuchName { ms },
+        Ok(Some(addresses)) => Answer::Addresses { addresses, ms },
     }
+}
+
+/// Where the system's own resolver knows a host, IPv4 first, since a proxy may have no IPv6.
+pub async fn addresses(host: &Host) -> Vec<IpAddr> {
+    let name = match host {
+        Host::Address(address) => return vec![*address],
+        // RFC 6761 section 6.3.
+        Host::Name(name) if name.eq_ignore_ascii_case("localhost") => return vec![Ipv4Addr::LOCALHOST.into()],
+        Host::Name(name) => name,
+    };
+    let mut addresses = getent(name).await.unwrap_or_default();
+    addresses.sort_by_key(IpAddr::is_ipv6);
+    addresses
+}
+
+/// By the system's program: this one is static, and cannot load what the machine resolves names with. `None` where that
+/// is missing, or silent.
+async fn getent(name: &str) -> Option<Vec<IpAddr>> {
+    let output = run_within("getent", &["ahosts", name], SYSTEM_PATIENCE * 2).await?;
+    Some(addresses_in(&String::from_utf8_lossy(&output.stdout)))
 }
 
 /// `getent ahosts` writes a line for each kind of socket.

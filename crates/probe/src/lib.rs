@@ -1,13 +1,17 @@
-//! Attempts on the network, each within a deadline: a name asked for, a connection, a ping, a proxy, large packets, the routers on the
-//! way. Judges nothing, and changes nothing of the machine.
+//! Attempts on the network, each within a deadline: a name asked for, a connection, a request, a ping, a proxy, large packets, the
+//! routers on the way. Judges nothing, and changes nothing of the machine.
 #![forbid(unsafe_code)]
 
+pub mod client;
 pub mod dns;
+pub mod http;
 pub mod icmp;
 pub mod mtu;
 mod outcome;
 pub mod proxy;
+pub mod resolver;
 pub mod tcp;
+mod tls;
 pub mod trace;
 
 pub use outcome::{Method, Outcome, Why};

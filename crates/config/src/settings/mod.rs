@@ -12,5 +12,4 @@ pub mod recommend;
 pub mod resolv;
 pub mod schema;
 pub mod subnet;
-pub mod verify;
 pub mod version;

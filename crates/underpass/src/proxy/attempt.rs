@@ -1,18 +1,13 @@
 //! One try of a proxy: a connection, a dialog, a request. Whoever calls has the patience.
 
 use super::Voice;
-use super::target::WebUrl;
 use messages::{Text, proxies as words};
-use proxy::{Dialog, Host, Progress, ProxyUrl, Scheme, Target};
+use probe::client::status_line;
+use probe::dns::addresses;
+use probe::http::{To, Url};
+use proxy::{Host, ProxyUrl, Scheme, Target};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
-use std::process::Stdio;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::process::Command;
-
-/// Of an answer only the first line is looked at.
-const MAX_LINE: usize = 4096;
 
 /// What a try showed.
 #[derive(Clone, Debug)]
@@ -54,26 +49,6 @@ async fn connect(proxy: &ProxyUrl) -> io::Result<TcpStream> {
     outcome
 }
 
-/// What this machine's own resolver says, IPv4 first, since a proxy may have no IPv6. By the system's program: this one is static, and cannot
-/// load what the machine resolves names with.
-pub(super) async fn addresses(host: &Host) -> Vec<IpAddr> {
-    let name = match host {
-        Host::Address(address) => return vec![*address],
-        // RFC 6761 section 6.3.
-        Host::Name(name) if name.eq_ignore_ascii_case("localhost") => return vec![Ipv4Addr::LOCALHOST.into()],
-        Host::Name(name) => name,
-    };
-    let mut getent = Command::new("getent");
-    getent.env("PATH", foreign::trusted_path());
-    getent.args(["ahosts", name]).stdin(Stdio::null()).kill_on_drop(true);
-    let said = getent.output().await.map(|output| output.stdout).unwrap_or_default();
-    let said = String::from_utf8_lossy(&said).into_owned();
-    let mut addresses: Vec<IpAddr> = said.lines().filter_map(|line| line.split(' ').next()?.parse().ok()).collect();
-    addresses.sort_by_key(IpAddr::is_ipv6);
-    addresses.dedup();
-    addresses
-}
-
 /// Whether somebody serves the proxy's port.
 pub(super) async fn port(proxy: &ProxyUrl) -> Attempt {
     match connect(proxy).await {
@@ -91,18 +66,18 @@ pub(super) async fn speaks(proxy: &ProxyUrl, scheme: Scheme, target: &Target) ->
 }
 
 /// A request through the proxy; `name` is the server's, also where it is asked for by its address.
-pub(super) async fn by(proxy: &ProxyUrl, url: &WebUrl, name: &Host) -> Attempt {
+pub(super) async fn by(proxy: &ProxyUrl, url: &Url, name: &Host) -> Attempt {
     let tried = if proxy.scheme() == Scheme::Http && !url.is_https {
         // Not by CONNECT: many proxies allow that for port 443 alone.
         match connect(proxy).await {
-            Ok(stream) => answer(stream, Vec::new(), url.request_to(proxy, name)).await,
+            Ok(stream) => answer(stream, &url.request(name, To::Proxy(proxy.credentials()))).await,
             Err(error) => Err(error.to_string()),
         }
     } else {
         match tunnel(proxy, &url.target).await {
             // What lies behind would be TLS' affair.
             Ok(_) if url.is_https => return Attempt::Passed(words::TUNNEL_STANDS.with("target", &url.target)),
-            Ok((stream, rest)) => answer(stream, rest, url.request_in_tunnel(name)).await,
+            Ok(stream) => answer(stream, &url.request(name, To::Server)).await,
             Err(problem) => Err(problem),
         }
     };
@@ -112,41 +87,16 @@ pub(super) async fn by(proxy: &ProxyUrl, url: &WebUrl, name: &Host) -> Attempt {
     }
 }
 
-/// A connection through the proxy, and what came of it already.
-async fn tunnel(proxy: &ProxyUrl, target: &Target) -> Result<(TcpStream, Vec<u8>), String> {
+/// A connection through the proxy.
+async fn tunnel(proxy: &ProxyUrl, target: &Target) -> Result<TcpStream, String> {
     let mut stream = connect(proxy).await.map_err(|error| error.to_string())?;
-    let mut dialog = Dialog::new(proxy, target);
-    let mut buffer = [0; MAX_LINE];
-    loop {
-        stream.write_all(&dialog.output()).await.map_err(|error| error.to_string())?;
-        let count = match stream.read(&mut buffer).await {
-            Ok(0) => return Err(dialog.closed().to_string()),
-            Ok(count) => count,
-            Err(error) => return Err(error.to_string()),
-        };
-        match dialog.input(&buffer[..count]) {
-            Ok(Progress::More) => {}
-            Ok(Progress::Done { rest }) => return Ok((stream, rest)),
-            Err(error) => return Err(error.to_string()),
-        }
-    }
+    proxy::tunnel(&mut stream, proxy, target).await.map_err(|error| error.to_string())?;
+    Ok(stream)
 }
 
 /// Sends a request, and gives the answer's first line.
-async fn answer(mut stream: TcpStream, mut heard: Vec<u8>, request: Vec<u8>) -> Result<String, String> {
-    stream.write_all(&request).await.map_err(|error| error.to_string())?;
-    let mut buffer = [0; MAX_LINE];
-    loop {
-        if let Some(end) = heard.iter().position(|byte| *byte == b'\n') {
-            return Ok(String::from_utf8_lossy(&heard[..end]).trim_end().to_owned());
-        }
-        match stream.read(&mut buffer).await {
-            Ok(0) => return Err("the connection was closed without an answer".to_owned()),
-            Ok(_) if heard.len() >= MAX_LINE => return Err("the answer is no HTTP".to_owned()),
-            Ok(count) => heard.extend_from_slice(&buffer[..count]),
-            Err(error) => return Err(error.to_string()),
-        }
-    }
+async fn answer(stream: TcpStream, request: &[u8]) -> Result<String, String> {
+    status_line(stream, request).await.map_err(|error| error.to_string())
 }
 
 /// Any page will do, but none that proxies show in place of it: 'who are you', 'not allowed', 'nobody there'.

@@ -6,10 +6,8 @@ pub(crate) mod args;
 mod attempt;
 mod files;
 mod host;
-
 mod on;
 mod status;
-mod target;
 mod test;
 mod windows;
 
@@ -18,6 +16,8 @@ use args::{Choice, ProxyCommand, ProxyOptions};
 use config::tools::Proxy;
 use ipnet::IpNet;
 use messages::{Language, Text};
+use probe::http::{Url, UrlError};
+use proxy::mask;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
@@ -111,6 +111,17 @@ fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// A web address of the command line.
+fn web_address(text: &str) -> Result<Url, Usage> {
+    text.parse().map_err(|why: UrlError| {
+        let shown = mask(text);
+        Usage(
+            format!("'{shown}' is no web address: --url takes http://HOST[:PORT]/… or https://HOST[:PORT]/…; {why}")
+                .into(),
+        )
+    })
+}
+
 /// A proxy that was chosen.
 struct Chosen {
     proxy: Proxy,
@@ -129,8 +140,7 @@ async fn choose(choice: &Choice) -> anyhow::Result<Option<Chosen>> {
         return Ok(Some(Chosen { proxy, subnets, how: None }));
     }
     if choice.from.is_some() {
-        let url = choice.url.parse().map_err(|error: target::UrlError| Usage(error.into()))?;
-        let found = windows::proxy(&url, &view).await?;
+        let found = windows::proxy(&web_address(&choice.url)?, &view).await?;
         return Ok(found.map(|(proxy, how)| Chosen { proxy, subnets, how }));
     }
     let (host, how) = if choice.host == "auto" {
@@ -141,4 +151,15 @@ async fn choose(choice: &Choice) -> anyhow::Result<Option<Chosen>> {
     };
     let proxy = Proxy::new(choice.scheme, &host, choice.port).map_err(|error| Usage(error.into()))?;
     Ok(Some(Chosen { proxy, subnets, how }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_in_what_is_no_web_address_is_not_shown() {
+        let error = web_address("http://u:s3cret@a.test/").unwrap_err().to_string();
+        assert!(error.contains("--url") && !error.contains("s3cret"), "{error}");
+    }
 }

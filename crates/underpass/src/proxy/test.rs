@@ -1,12 +1,13 @@
 //! `proxy test`: what is set, and whether it works, step by step, each with its time.
 
 use super::args::TestOptions;
-use super::attempt::{Attempt, Said, addresses, by, port, speaks};
+use super::attempt::{Attempt, Said, by, port, speaks};
 use super::status::settings;
-use super::target::{UrlError, WebUrl};
-use super::{Usage, Verdict, Voice};
+use super::{Usage, Verdict, Voice, web_address};
 use config::tools::{Found, Proxy, ProxyError, Tool};
 use messages::{Text, proxies as words};
+use probe::dns::addresses;
+use probe::http::Url;
 use proxy::{Host, Scheme, mask};
 use serde_json::json;
 use std::io::{IsTerminal as _, Write as _};
@@ -90,8 +91,7 @@ fn write_exactly(text: &str) {
 }
 
 pub(super) async fn test(options: &TestOptions, voice: Voice) -> anyhow::Result<Verdict> {
-    let urls = options.urls.iter().map(|url| url.parse()).collect::<Result<Vec<WebUrl>, _>>();
-    let urls = urls.map_err(|error: UrlError| Usage(error.into()))?;
+    let urls = options.urls.iter().map(|url| web_address(url)).collect::<Result<Vec<Url>, _>>()?;
     let is_terminal = std::io::stdout().is_terminal();
     let reader = (!options.json).then_some(Reader { voice, is_terminal });
     let mut steps = Steps { taken: Vec::new(), reader };
@@ -108,7 +108,7 @@ pub(super) async fn test(options: &TestOptions, voice: Voice) -> anyhow::Result<
 }
 
 /// Tries the environment's proxy, and each tool's own setting.
-async fn that_are_set(steps: &mut Steps, urls: &[WebUrl]) -> anyhow::Result<()> {
+async fn that_are_set(steps: &mut Steps, urls: &[Url]) -> anyhow::Result<()> {
     let settings = settings()?;
     let used = settings.tools.into_iter().filter_map(|(tool, found)| Some((tool, found.into_iter().next()?)));
     // Of tools without a setting of their own the environment's is tried once, not nine times.
@@ -163,7 +163,7 @@ fn environment(variables: &[(&'static str, String)], others_are_set: bool) -> At
 }
 
 /// Every step of one proxy; none more where nobody serves its port.
-async fn whole(steps: &mut Steps, proxy: &Proxy, urls: &[WebUrl]) {
+async fn whole(steps: &mut Steps, proxy: &Proxy, urls: &[Url]) {
     if !steps.take("port", words::TEST_PORT.with("proxy", proxy), port(proxy.url())).await {
         return;
     }
@@ -201,7 +201,7 @@ async fn resolve(steps: &mut Steps, host: &Host) -> Vec<IpAddr> {
 
 /// A page, as programs ask for it: by its name. Where that fails it is asked for by its address, which shows
 /// whether it is the proxy's resolver that fails.
-async fn page(steps: &mut Steps, proxy: &Proxy, url: &WebUrl, address: Option<IpAddr>) -> bool {
+async fn page(steps: &mut Steps, proxy: &Proxy, url: &Url, address: Option<IpAddr>) -> bool {
     let host = &url.target.host;
     if steps.take("request", words::TEST_REQUEST.with("url", url), by(proxy.url(), url, host)).await {
         return true;
@@ -220,7 +220,7 @@ async fn page(steps: &mut Steps, proxy: &Proxy, url: &WebUrl, address: Option<Ip
 }
 
 /// Whether it speaks the protocol that it is not set as. A good proxy may be silent to that.
-async fn other_protocol(steps: &mut Steps, proxy: &Proxy, urls: &[WebUrl]) {
+async fn other_protocol(steps: &mut Steps, proxy: &Proxy, urls: &[Url]) {
     let Some(url) = urls.first() else { return };
     let other = match proxy.url().scheme() {
         Scheme::Http => Scheme::Socks5,

@@ -1,18 +1,18 @@
 //! Windows' own proxy setting, as the relay tells it.
 
 use super::host::{self, View};
-use super::target::WebUrl;
 use anyhow::Context as _;
 use config::tools::{Proxy, Scheme};
 use gateway::Placement;
 use messages::Text;
+use probe::http::Url;
 use proxy::{Host, ProxyUrl, mask};
 use std::path::PathBuf;
 use wire::HostFacts;
 
 /// The proxy that Windows uses for a URL, as it is reached from here, and how its host was found if it is Windows itself; none where
 /// Windows goes there directly.
-pub(super) async fn proxy(url: &WebUrl, view: &View) -> anyhow::Result<Option<(Proxy, Option<Text>)>> {
+pub(super) async fn proxy(url: &Url, view: &View) -> anyhow::Result<Option<(Proxy, Option<Text>)>> {
     let (relay, placement) = crate::default_relay();
     let told = gateway::host_proxy::proxy_for(relay, placement, &url.to_string()).await;
     let told =

@@ -1,13 +1,13 @@
 //! Looks at every item at once, so that the slowest one is all that one waits for.
 
 use super::VerifyOptions;
-use super::dns::Resolver;
-use super::http::Url;
-use super::request::{Client, Way};
-use config::settings::verify::{ExitSeen, Failure, ModeSeen, ProxySeen, ReachSeen, Seen, WindowsSeen};
+use doctor::verify::{ExitSeen, ModeSeen, ProxySeen, ReachSeen, Seen, WindowsSeen};
 use futures_util::future::join_all;
 use gateway::net::Net;
 use gateway::{Placement, host};
+use probe::client::{Client, Failure, Way};
+use probe::http::Url;
+use probe::resolver::Resolver;
 use proxy::{Host, ProxyUrl, Target, mask};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -24,6 +24,7 @@ pub(super) async fn look(options: &VerifyOptions, echo: Option<&Url>) -> Seen {
     // Who has no such file has no server, which is told.
     let conf = ResolvConf::read(&std::fs::read_to_string(&options.resolv_conf).unwrap_or_default());
     let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let servers = conf.named.clone();
     let resolver = Resolver::new(conf, hosts, patience);
     let client = Client { resolver: &resolver, patience };
     let names = |names: &[String]| {
@@ -52,7 +53,7 @@ pub(super) async fn look(options: &VerifyOptions, echo: Option<&Url>) -> Seen {
     Seen {
         mode,
         resolv_conf: options.resolv_conf.display().to_string(),
-        servers: resolver.conf.named.clone(),
+        servers,
         public_names,
         outside: ReachSeen { target: options.outside.to_string(), outcome: outside },
         exit,
@@ -116,7 +117,7 @@ async fn mode(relay: Option<PathBuf>) -> ModeSeen {
         }
     };
     let in_force = match survey.wslinfo {
-        Some(name) => NetworkingMode::by_name(name.trim()),
+        Some(name) => NetworkingMode::by_name(&name),
         None if gateway::is_wsl() => survey.signs,
         None => None,
     };

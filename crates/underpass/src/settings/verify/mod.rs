@@ -1,18 +1,14 @@
 //! `underpass settings verify`: looks at what a change of settings should have brought, item by item. What was seen is judged by
-//! `config::settings::verify`; the sentences are in the crate `messages`.
+//! `doctor::verify`; the sentences are in the crate `messages`.
 
-mod dns;
-mod http;
 mod look;
-mod request;
-mod tls;
 
 use anyhow::Context as _;
 use clap::Args;
-use config::settings::verify::{Item, State};
+use doctor::verify::{Item, State};
 use hickory_proto::rr::Name;
-use http::Url;
 use messages::{Language, Text};
+use probe::http::{Url, host_and_port};
 use proxy::{Target, mask};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -67,7 +63,7 @@ pub(crate) struct VerifyOptions {
 }
 
 fn target(text: &str) -> Result<Target, String> {
-    match http::host_and_port(text) {
+    match host_and_port(text) {
         Some((host, Some(port))) => Ok(Target { host, port }),
         Some((_, None)) | None => Err("it must be HOST:PORT, such as git.corp.example:443".to_owned()),
     }
@@ -94,7 +90,7 @@ pub(crate) fn run(options: &VerifyOptions) -> anyhow::Result<ExitCode> {
     let language = options.lang.unwrap_or_else(|| Language::of_environment(|name| std::env::var(name).ok()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop")?;
     let seen = runtime.block_on(look::look(options, echo.as_ref()));
-    let items = config::settings::verify::judge(&seen);
+    let items = doctor::verify::judge(&seen);
     let passed = items.iter().all(|item| item.state != State::Failed);
     if options.json {
         crate::print_json(&json(&items, language)?)?;

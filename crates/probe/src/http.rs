@@ -1,4 +1,4 @@
-//! As much of HTTP/1.1 as a question for one's own address takes: a URL, a request, and an answer (RFC 9112). No I/O.
+//! As much of HTTP/1.1 as a question to a server or a proxy takes: a URL, a request, and an answer (RFC 9112). No I/O.
 
 use proxy::{Host, Target};
 use std::fmt::{self, Display, Formatter};
@@ -6,33 +6,39 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 /// Most bytes of an answer, header and all; one with an address in it is far smaller.
-pub(super) const MOST_BYTES: usize = 64 * 1024;
+pub const MOST_BYTES: usize = 64 * 1024;
 
-/// Where a question goes. Displayed as it was written.
+/// A web address, in its parts. Displayed without the usual port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Url {
-    text: String,
-    pub(super) secure: bool,
-    pub(super) target: Target,
+pub struct Url {
+    /// Whether it wants TLS.
+    pub is_https: bool,
+    /// Host and port.
+    pub target: Target,
     /// Path and query, never empty.
     path: String,
 }
 
 impl Display for Url {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        let scheme = if self.is_https { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", self.place(&self.target.host), self.path)
     }
 }
 
 /// No URL that could be asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum UrlError {
+pub enum UrlError {
+    /// Neither of the two.
     #[error("it must begin with http:// or https://")]
     Scheme,
+    /// What is in it is shown to people.
     #[error("a user or password in it would be shown: leave it out")]
     Secret,
+    /// Whom to ask.
     #[error("its host or port cannot be one")]
     Host,
+    /// A blank, or one that ASCII does not have.
     #[error("it has a character that no URL has: write it as %XX")]
     Character,
 }
@@ -42,7 +48,7 @@ impl FromStr for Url {
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
         let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
-        let secure = match scheme.to_ascii_lowercase().as_str() {
+        let is_https = match scheme.to_ascii_lowercase().as_str() {
             "http" => false,
             "https" => true,
             _ => return Err(UrlError::Scheme),
@@ -57,14 +63,15 @@ impl FromStr for Url {
             return Err(UrlError::Secret);
         }
         let (host, port) = host_and_port(authority).ok_or(UrlError::Host)?;
-        let port = port.unwrap_or(if secure { 443 } else { 80 });
+        let port = port.unwrap_or(if is_https { 443 } else { 80 });
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        Ok(Self { text: text.to_owned(), secure, target: Target { host, port }, path })
+        Ok(Self { is_https, target: Target { host, port }, path })
     }
 }
 
 /// `HOST`, `HOST:PORT`, an IPv6 address in brackets.
-pub(super) fn host_and_port(text: &str) -> Option<(Host, Option<u16>)> {
+#[must_use]
+pub fn host_and_port(text: &str) -> Option<(Host, Option<u16>)> {
     // A colon inside of brackets parts nothing.
     let split = text.rfind(':').filter(|at| !text[*at..].contains(']'));
     let (host, port) = split.map_or((text, None), |at| (&text[..at], Some(&text[at + 1..])));
@@ -84,23 +91,34 @@ pub(super) fn host_and_port(text: &str) -> Option<(Host, Option<u16>)> {
 }
 
 impl Url {
+    /// The same by another host.
+    #[must_use]
+    pub fn at(&self, host: Host) -> Self {
+        Self { target: Target { host, port: self.target.port }, ..self.clone() }
+    }
+
+    /// A host, and the port where it is not the usual one.
+    fn place(&self, host: &Host) -> String {
+        let usual = if self.is_https { 443 } else { 80 };
+        match self.target.port {
+            port if port == usual => host.to_string(),
+            port => format!("{host}:{port}"),
+        }
+    }
+
     /// The request. To an HTTP proxy it names the whole URL (RFC 9112 3.2.2), and says who asks where the proxy wants to know.
-    pub(super) fn request(&self, to: To<'_>) -> Vec<u8> {
-        let default = if self.secure { 443 } else { 80 };
-        let host = match self.target.port {
-            port if port == default => self.target.host.to_string(),
-            _ => self.target.to_string(),
-        };
-        let (place, who) = match to {
+    /// `name` is the server's, also where the URL has its address.
+    #[must_use]
+    pub fn request(&self, name: &Host, to: To<'_>) -> Vec<u8> {
+        let whole = || format!("http://{}{}", self.place(&self.target.host), self.path);
+        let (what, who) = match to {
             To::Server => (self.path.clone(), String::new()),
-            To::Proxy(None) => (format!("http://{host}{}", self.path), String::new()),
-            To::Proxy(Some(who)) => {
-                (format!("http://{host}{}", self.path), format!("Proxy-Authorization: {}\r\n", who.basic()))
-            }
+            To::Proxy(None) => (whole(), String::new()),
+            To::Proxy(Some(who)) => (whole(), format!("Proxy-Authorization: {}\r\n", who.basic())),
         };
-        let version = env!("CARGO_PKG_VERSION");
+        let (host, version) = (self.place(name), env!("CARGO_PKG_VERSION"));
         format!(
-            "GET {place} HTTP/1.1\r\nHost: {host}\r\n{who}User-Agent: underpass/{version}\r\nAccept: text/plain, */*\r\n\
+            "GET {what} HTTP/1.1\r\nHost: {host}\r\n{who}User-Agent: underpass/{version}\r\nAccept: text/plain, */*\r\n\
              Cache-Control: no-cache\r\nConnection: close\r\n\r\n"
         )
         .into_bytes()
@@ -109,7 +127,7 @@ impl Url {
 
 /// Whom a request is written for.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum To<'a> {
+pub enum To<'a> {
     /// The host of the URL.
     Server,
     /// A proxy that forwards it.
@@ -118,23 +136,29 @@ pub(super) enum To<'a> {
 
 /// What an answer says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Response {
-    pub(super) status: u16,
-    pub(super) location: Option<String>,
-    pub(super) body: String,
+pub struct Response {
+    /// Of three digits.
+    pub status: u16,
+    /// Where it sends.
+    pub location: Option<String>,
+    /// What it says.
+    pub body: String,
 }
 
 /// How far an answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub enum End {
     /// More may come.
     Open,
     /// The other side has closed.
     Closed,
 }
 
-/// Reads an answer; `None` while it is not whole. One that is no HTTP is an error.
-pub(super) fn read(bytes: &[u8], end: End) -> Result<Option<Response>, NotHttp> {
+/// Reads an answer; `None` while it is not whole.
+///
+/// # Errors
+/// It is no HTTP.
+pub fn read(bytes: &[u8], end: End) -> Result<Option<Response>, NotHttp> {
     const START: &[u8] = b"HTTP/1.";
     let begins = bytes.len().min(START.len());
     if bytes[..begins] != START[..begins] {
@@ -175,7 +199,7 @@ pub(super) fn read(bytes: &[u8], end: End) -> Result<Option<Response>, NotHttp> 
 
 /// It does not speak HTTP/1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NotHttp;
+pub struct NotHttp;
 
 /// The content of chunks (RFC 9112 7.1), and whether the last one is there.
 fn unchunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
@@ -198,7 +222,8 @@ fn unchunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
 }
 
 /// The first IP address in a text: an answer may be the address alone, JSON, or a sentence.
-pub(super) fn address_in(text: &str) -> Option<IpAddr> {
+#[must_use]
+pub fn address_in(text: &str) -> Option<IpAddr> {
     let words = text.split(|letter: char| !letter.is_ascii_hexdigit() && letter != '.' && letter != ':');
     words.filter(|word| word.len() > 2).find_map(|word| {
         let plain = word.trim_end_matches(['.', ':']);
@@ -216,7 +241,10 @@ mod tests {
 
     #[test]
     fn a_url_is_read_and_asked_for() {
-        let asked = |text: &str, to: To<'_>| String::from_utf8(url(text).request(to)).unwrap();
+        let asked = |text: &str, to: To<'_>| {
+            let url = url(text);
+            String::from_utf8(url.request(&url.target.host, to)).unwrap()
+        };
         let request = asked("http://echo.example/ip?x=1#y", To::Server);
         assert!(request.starts_with("GET /ip?x=1 HTTP/1.1\r\nHost: echo.example\r\n") && request.ends_with("\r\n\r\n"));
         assert!(asked("HTTPS://echo.example?x", To::Server).starts_with("GET /?x HTTP/1.1\r\nHost: echo.example\r\n"));
@@ -232,6 +260,33 @@ mod tests {
         let request = asked("http://e.example/", To::Proxy(Some(&who)));
         assert!(request.contains("\r\nProxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"), "{request}");
         assert_eq!((url("https://e.example/").target.port, url("http://e.example").target.port), (443, 80));
+    }
+
+    #[test]
+    fn a_url_is_shown_with_its_port_and_without_its_end() {
+        for (text, shown, target) in [
+            ("http://a.test", "http://a.test/", "a.test:80"),
+            ("HTTPS://a.test:8443/x?y#z", "https://a.test:8443/x?y", "a.test:8443"),
+            ("http://[::1]:8080?q", "http://[::1]:8080/?q", "[::1]:8080"),
+            ("https://203.0.113.1/", "https://203.0.113.1/", "203.0.113.1:443"),
+        ] {
+            let url = url(text);
+            assert_eq!((url.to_string().as_str(), url.target.to_string().as_str()), (shown, target));
+        }
+    }
+
+    #[test]
+    fn a_server_is_asked_by_its_address_with_its_name() {
+        let url = url("http://a.test:8080/x");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let who = proxy::Credentials { user: "me".to_owned(), password: "pw".to_owned() };
+        let by_address = url.at(Host::parse("203.0.113.1"));
+        let request = text(by_address.request(&url.target.host, To::Proxy(Some(&who))));
+        assert!(request.starts_with("GET http://203.0.113.1:8080/x HTTP/1.1\r\nHost: a.test:8080\r\n"), "{request}");
+        assert!(request.contains("\r\nProxy-Authorization: Basic bWU6cHc=\r\n"), "{request}");
+        let request = text(url.request(&url.target.host, To::Server));
+        assert!(request.starts_with("GET /x HTTP/1.1\r\nHost: a.test:8080\r\n"), "{request}");
+        assert!(!request.contains("Proxy-"), "{request}");
     }
 
     #[test]

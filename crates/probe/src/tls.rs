@@ -1,6 +1,6 @@
 //! TLS as a client that trusts what this distro trusts: a company's own certificate counts once it is installed here, as it does for curl.
 
-use config::settings::verify::Failure;
+use crate::client::Failure;
 use proxy::Host;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -11,7 +11,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 /// Speaks TLS with a host over a connection to it.
-pub(super) async fn wrap(stream: TcpStream, host: &Host) -> Result<TlsStream<TcpStream>, Failure> {
+pub(crate) async fn wrap(stream: TcpStream, host: &Host) -> Result<TlsStream<TcpStream>, Failure> {
     let failure = |why: String| Failure::Tls { host: host.to_string(), why };
     let name = match host {
         Host::Name(name) => ServerName::try_from(name.clone()).map_err(|error| failure(error.to_string()))?,

@@ -8,11 +8,11 @@ fn ip(text: &str) -> IpAddr {
 
 const TOOK: Duration = Duration::from_millis(12);
 
-fn found(addresses: &[&str]) -> Answer {
-    Answer::Addresses { found: addresses.iter().map(|text| ip(text)).collect(), took: TOOK }
+fn found(addresses: &[&str]) -> ServerAnswer {
+    ServerAnswer::Addresses { found: addresses.iter().map(|text| ip(text)).collect(), took: TOOK }
 }
 
-fn name(name: &str, answers: &[(&str, Answer)]) -> NameSeen {
+fn name(name: &str, answers: &[(&str, ServerAnswer)]) -> NameSeen {
     let answers = answers.iter().map(|(server, answer)| (server.parse().unwrap(), answer.clone())).collect();
     NameSeen { name: name.to_owned(), hosts: Vec::new(), answers }
 }
@@ -116,21 +116,21 @@ fn the_mode_in_force_is_compared_with_the_one_asked_for() {
 
 #[test]
 fn each_nameserver_that_counts_is_judged_by_what_it_says_of_public_names() {
-    let server = |answer: Answer| {
+    let server = |answer: ServerAnswer| {
         let mut seen = healthy();
         seen.public_names[0].answers[0].1 = answer;
         verdict(&seen, "dns-server")
     };
     let failed = |said: &'static Sentence| (State::Failed, vec![said, &words::ADVISE_DNS]);
-    assert_eq!(server(Answer::Silent(TOOK)), failed(&words::SILENT));
-    assert_eq!(server(Answer::NoName), failed(&words::SAYS_NO_NAME));
-    assert_eq!(server(Answer::NoAddress), failed(&words::SAYS_NO_ADDRESS));
-    assert_eq!(server(Answer::Error("REFUSED".to_owned())), failed(&words::ANSWERS_ERROR));
-    assert_eq!(server(Answer::NotAsked("no route".to_owned())), failed(&words::CANNOT_BE_ASKED));
+    assert_eq!(server(ServerAnswer::Silent(TOOK)), failed(&words::SILENT));
+    assert_eq!(server(ServerAnswer::NoName), failed(&words::SAYS_NO_NAME));
+    assert_eq!(server(ServerAnswer::NoAddress), failed(&words::SAYS_NO_ADDRESS));
+    assert_eq!(server(ServerAnswer::Error("REFUSED".to_owned())), failed(&words::ANSWERS_ERROR));
+    assert_eq!(server(ServerAnswer::NotAsked("no route".to_owned())), failed(&words::CANNOT_BE_ASKED));
 
     // One of the names is gone.
     let mut seen = healthy();
-    seen.public_names.insert(0, name("gone.example", &[("10.255.255.254", Answer::NoName)]));
+    seen.public_names.insert(0, name("gone.example", &[("10.255.255.254", ServerAnswer::NoName)]));
     assert_eq!(verdict(&seen, "dns-server").0, State::Passed);
 
     let mut seen = healthy();
@@ -147,33 +147,34 @@ fn each_nameserver_that_counts_is_judged_by_what_it_says_of_public_names() {
 
 #[test]
 fn names_are_resolved_as_the_c_library_does() {
-    let error = || Answer::Error("SERVFAIL".to_owned());
+    let error = || ServerAnswer::Error("SERVFAIL".to_owned());
     let known = found(&["10.1.2.3"]);
-    let of = |answers: &[(&str, Answer)]| {
+    let of = |answers: &[(&str, ServerAnswer)]| {
         let mut seen = healthy();
         seen.company_names = vec![name("git.corp.example", answers)];
         verdict(&seen, "company-name")
     };
     let resolved = (State::Passed, vec![&words::RESOLVED]);
-    for first in [error(), Answer::Silent(TOOK), Answer::NotAsked("no route".to_owned())] {
+    for first in [error(), ServerAnswer::Silent(TOOK), ServerAnswer::NotAsked("no route".to_owned())] {
         assert_eq!(of(&[("10.0.0.1", first.clone()), ("10.0.0.2", known.clone())]), resolved, "{first:?}");
     }
     // An answer is final, also where the next server knows better.
-    let denied = of(&[("10.0.0.1", Answer::NoName), ("10.0.0.2", known.clone())]);
+    let denied = of(&[("10.0.0.1", ServerAnswer::NoName), ("10.0.0.2", known.clone())]);
     assert_eq!(denied, (State::Failed, vec![&words::DENIED, &words::ADVISE_ORDER]));
-    let empty = of(&[("10.0.0.1", Answer::NoAddress), ("10.0.0.2", error())]);
+    let empty = of(&[("10.0.0.1", ServerAnswer::NoAddress), ("10.0.0.2", error())]);
     assert_eq!(empty, (State::Failed, vec![&words::WITHOUT_ADDRESS, &words::ADVISE_COMPANY_DNS]));
-    let nobody = of(&[("10.0.0.1", Answer::Silent(TOOK)), ("10.0.0.2", error())]);
+    let nobody = of(&[("10.0.0.1", ServerAnswer::Silent(TOOK)), ("10.0.0.2", error())]);
     assert_eq!(nobody, (State::Failed, vec![&words::NOBODY_ANSWERS, &words::ADVISE_COMPANY_DNS]));
 
     let mut seen = healthy();
-    seen.company_names = vec![NameSeen { hosts: vec![ip("10.9.9.9")], ..name("git", &[("10.0.0.1", Answer::NoName)]) }];
+    seen.company_names =
+        vec![NameSeen { hosts: vec![ip("10.9.9.9")], ..name("git", &[("10.0.0.1", ServerAnswer::NoName)]) }];
     assert_eq!(verdict(&seen, "company-name"), (State::Passed, vec![&words::IN_HOSTS]));
     assert_eq!(seen.company_names[0].addresses(), [ip("10.9.9.9")]);
 
     // The same for public names, with the advice that fits them.
     let mut seen = healthy();
-    seen.public_names[0].answers[0].1 = Answer::NoName;
+    seen.public_names[0].answers[0].1 = ServerAnswer::NoName;
     assert_eq!(verdict(&seen, "public-name"), (State::Failed, vec![&words::DENIED, &words::ADVISE_DNS]));
 }
 

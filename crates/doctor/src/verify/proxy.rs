@@ -1,7 +1,8 @@
 //! The items of the environment's proxies: whether each works, and whether it is in force, which shows by the address that the outside sees.
 
-use super::{Failure, Item, ProxySeen, Seen, words};
+use super::{Item, ProxySeen, Seen, request_advice, text, words};
 use messages::{Sentence, Text};
+use probe::client::Failure;
 use wsl::NetworkingMode;
 
 const KEY: &str = "proxy";
@@ -30,9 +31,9 @@ fn item(seen: &Seen, proxy: &ProxySeen) -> Item {
         };
     }
     match (&proxy.outside, &proxy.exit) {
-        (Err(failure), _) => Item::failed(KEY, subject, failure.text()).advise(advice(failure, proxy, mode)),
+        (Err(failure), _) => Item::failed(KEY, subject, text(failure)).advise(advice(failure, proxy, mode)),
         (Ok(_), Some(Err(failure))) => {
-            Item::failed(KEY, subject, failure.text()).advise(failure.request_advice().map(Sentence::text))
+            Item::failed(KEY, subject, text(failure)).advise(request_advice(failure).map(Sentence::text))
         }
         (Ok(_), Some(Ok(_)) | None) => {
             let said = words::PROXY_REACHES.with("proxy", &proxy.proxy).with("target", &seen.outside.target);

@@ -1,11 +1,10 @@
-//! Connections and requests, directly or by a proxy. What a proxy is told is the crate `proxy`'s, what HTTP says `http`'s.
+//! Connections and requests, directly or by a proxy: the crate `proxy` says what a proxy hears, [`http`] what HTTP says.
 
-use super::dns::Resolver;
-use super::http::{self, End, MOST_BYTES, To, Url};
-use super::tls;
-use config::settings::verify::Failure;
+use crate::http::{self, End, MOST_BYTES, To, Url};
+use crate::resolver::Resolver;
+use crate::tls;
 use futures_util::future::select_ok;
-use proxy::{Dialog, Host, Progress, ProxyUrl, Scheme, Target};
+use proxy::{Host, ProxyUrl, Scheme, Target, tunnel};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -13,33 +12,125 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+/// Why a connection or a request did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The name has no address here.
+    Unresolved {
+        /// The name.
+        name: String,
+    },
+    /// The host says no.
+    Refused {
+        /// Address and port.
+        address: String,
+    },
+    /// No answer.
+    TimedOut {
+        /// Address and port, or the URL.
+        address: String,
+        /// Within this time.
+        patience: Duration,
+    },
+    /// The system says no.
+    Unreachable {
+        /// Address and port.
+        address: String,
+        /// Its words.
+        why: String,
+    },
+    /// The proxy's setting is of no use.
+    ProxyNotUsable {
+        /// The setting, without secrets.
+        value: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The proxy does not pass on.
+    Proxy {
+        /// The proxy, without secrets.
+        proxy: String,
+        /// What it says.
+        why: String,
+    },
+    /// The connection was closed.
+    Closed {
+        /// By whom.
+        who: String,
+    },
+    /// No TLS.
+    Tls {
+        /// With whom.
+        host: String,
+        /// Why.
+        why: String,
+    },
+    /// An answer that is none.
+    Status {
+        /// Of whom.
+        url: String,
+        /// The code.
+        status: u16,
+    },
+    /// The answer is elsewhere.
+    SendsOn {
+        /// Who says so.
+        url: String,
+        /// Where.
+        location: String,
+    },
+    /// An answer without an address.
+    NoAddress {
+        /// Of whom.
+        url: String,
+    },
+    /// Not the protocol.
+    NotHttp {
+        /// Of whom.
+        url: String,
+    },
+}
+
+/// Most bytes of an answer's first line.
+const MOST_LINE: usize = 4096;
+
 /// Who connects, and how long it waits for each step.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Client<'a> {
-    pub(super) resolver: &'a Resolver,
-    pub(super) patience: Duration,
+pub struct Client<'a> {
+    /// Knows where hosts are.
+    pub resolver: &'a Resolver,
+    /// For each step.
+    pub patience: Duration,
 }
 
 /// By which way.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Way<'a> {
+pub enum Way<'a> {
+    /// By none.
     Direct,
+    /// By this proxy.
     Proxy(&'a ProxyUrl),
 }
 
 impl Client<'_> {
     /// How long a connection takes.
+    ///
+    /// # Errors
+    /// See [`Failure`].
     #[expect(clippy::disallowed_methods, reason = "how long it took is told to people")]
-    pub(super) async fn reach(self, target: &Target, way: Way<'_>) -> Result<Duration, Failure> {
+    pub async fn reach(self, target: &Target, way: Way<'_>) -> Result<Duration, Failure> {
         let start = Instant::now();
         self.connect(target, way).await?;
         Ok(start.elapsed())
     }
 
     /// The address that a service sees.
-    pub(super) async fn exit(self, url: &Url, way: Way<'_>) -> Result<IpAddr, Failure> {
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn exit(self, url: &Url, way: Way<'_>) -> Result<IpAddr, Failure> {
         let (stream, to) = if let Way::Proxy(proxy) = way
-            && !url.secure
+            && !url.is_https
             && proxy.scheme() == Scheme::Http
         {
             // As programs do it: such a proxy forwards plain requests itself, and many give no connection to port 80.
@@ -49,7 +140,7 @@ impl Client<'_> {
             (self.connect(&url.target, way).await?, To::Server)
         };
         let asked = async {
-            if url.secure {
+            if url.is_https {
                 ask(tls::wrap(stream, &url.target.host).await?, url, to).await
             } else {
                 ask(stream, url, to).await
@@ -72,9 +163,11 @@ impl Client<'_> {
             Way::Proxy(proxy) => {
                 let place = Target { host: proxy.host().clone(), port: proxy.port() };
                 let mut stream = self.connect_directly(&place).await?;
-                let late = || Failure::TimedOut { address: proxy.to_string(), patience: self.patience };
-                timeout(self.patience, ask_proxy(&mut stream, proxy, target)).await.map_err(|_| late())??;
-                Ok(stream)
+                match timeout(self.patience, tunnel(&mut stream, proxy, target)).await {
+                    Ok(Ok(())) => Ok(stream),
+                    Ok(Err(error)) => Err(Failure::Proxy { proxy: proxy.to_string(), why: error.to_string() }),
+                    Err(_) => Err(Failure::TimedOut { address: proxy.to_string(), patience: self.patience }),
+                }
             }
         }
     }
@@ -103,31 +196,13 @@ impl Client<'_> {
     }
 }
 
-async fn ask_proxy(stream: &mut TcpStream, proxy: &ProxyUrl, target: &Target) -> Result<(), Failure> {
-    let told = |why: String| Failure::Proxy { proxy: proxy.to_string(), why };
-    let mut dialog = Dialog::new(proxy, target);
-    let mut buffer = [0; 4096];
-    loop {
-        stream.write_all(&dialog.output()).await.map_err(|error| told(error.to_string()))?;
-        let length = stream.read(&mut buffer).await.map_err(|error| told(error.to_string()))?;
-        if length == 0 {
-            return Err(told(dialog.closed().to_string()));
-        }
-        match dialog.input(&buffer[..length]).map_err(|error| told(error.to_string()))? {
-            Progress::More => {}
-            // Who is asked by TLS or HTTP says nothing first.
-            Progress::Done { .. } => return Ok(()),
-        }
-    }
-}
-
 async fn ask(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     url: &Url,
     to: To<'_>,
 ) -> Result<http::Response, Failure> {
     let lost = |error: io::Error| Failure::Unreachable { address: url.to_string(), why: error.to_string() };
-    stream.write_all(&url.request(to)).await.map_err(lost)?;
+    stream.write_all(&url.request(&url.target.host, to)).await.map_err(lost)?;
     stream.flush().await.map_err(lost)?;
     let mut answer = Vec::new();
     loop {
@@ -142,6 +217,40 @@ async fn ask(
         };
         if let Some(response) = http::read(&answer, end).map_err(|_| Failure::NotHttp { url: url.to_string() })? {
             return Ok(response);
+        }
+    }
+}
+
+/// Why an answer has no first line.
+#[derive(Debug, thiserror::Error)]
+pub enum NoStatusLine {
+    /// The connection broke.
+    #[error(transparent)]
+    Stream(#[from] io::Error),
+    /// Nothing came.
+    #[error("the connection was closed without an answer")]
+    Closed,
+    /// More than a line.
+    #[error("the answer is no HTTP")]
+    NotHttp,
+}
+
+/// Sends a request, and gives the answer's first line. The caller has the patience.
+///
+/// # Errors
+/// See [`NoStatusLine`].
+pub async fn status_line(mut stream: TcpStream, request: &[u8]) -> Result<String, NoStatusLine> {
+    stream.write_all(request).await?;
+    let mut heard = Vec::new();
+    loop {
+        if let Some(end) = heard.iter().position(|byte| *byte == b'\n') {
+            return Ok(String::from_utf8_lossy(&heard[..end]).trim_end().to_owned());
+        }
+        if heard.len() >= MOST_LINE {
+            return Err(NoStatusLine::NotHttp);
+        }
+        if stream.read_buf(&mut heard).await? == 0 {
+            return Err(NoStatusLine::Closed);
         }
     }
 }

@@ -1,14 +1,15 @@
-//! The check list after a change of settings: what was seen of each item, and what it means. Pure; who looks is
-//! `underpass settings verify`.
+//! The check list after a change of settings: what was seen of each item, and what it means. `underpass settings verify` looks.
 
 mod proxy;
 mod seen;
 
-pub use seen::{Answer, ExitSeen, Failure, ModeSeen, NameSeen, ProxySeen, ReachSeen, Resolution, Seen, WindowsSeen};
+pub use seen::{ExitSeen, ModeSeen, ProxySeen, ReachSeen, Seen, WindowsSeen};
 
-use crate::settings::ini;
+use config::settings::ini;
 use messages::verify as words;
 use messages::{Sentence, Text};
+use probe::client::Failure;
+use probe::resolver::{NameSeen, Resolution, ServerAnswer};
 use std::net::IpAddr;
 use std::time::Duration;
 use wsl::{MOST_SERVERS, Nameserver, NetworkingMode};
@@ -162,7 +163,7 @@ fn servers(seen: &Seen) -> Vec<Item> {
             let answer = name.answers.iter().find(|(of, _)| of == server);
             answer.map(|(_, answer)| (name.name.as_str(), answer))
         });
-        let is_good = |answer: &Answer| matches!(answer, Answer::Addresses { .. });
+        let is_good = |answer: &ServerAnswer| matches!(answer, ServerAnswer::Addresses { .. });
         // One name may be gone; a server that knows another works.
         let answers: Vec<_> = answers.collect();
         let telling = answers.iter().find(|(_, answer)| is_good(answer)).or_else(|| answers.first());
@@ -177,16 +178,16 @@ fn servers(seen: &Seen) -> Vec<Item> {
     seen.servers.iter().enumerate().map(item).collect()
 }
 
-fn answer_text(name: &str, answer: &Answer) -> Text {
+fn answer_text(name: &str, answer: &ServerAnswer) -> Text {
     match answer {
-        Answer::Addresses { found, took } => {
+        ServerAnswer::Addresses { found, took } => {
             words::ANSWERS.with("name", name).with("time", time(*took)).with("addresses", list(found))
         }
-        Answer::NoName => words::SAYS_NO_NAME.with("name", name),
-        Answer::NoAddress => words::SAYS_NO_ADDRESS.with("name", name),
-        Answer::Error(code) => words::ANSWERS_ERROR.with("name", name).with("code", code),
-        Answer::Silent(patience) => words::SILENT.with("time", time(*patience)),
-        Answer::NotAsked(why) => words::CANNOT_BE_ASKED.with("why", why),
+        ServerAnswer::NoName => words::SAYS_NO_NAME.with("name", name),
+        ServerAnswer::NoAddress => words::SAYS_NO_ADDRESS.with("name", name),
+        ServerAnswer::Error(code) => words::ANSWERS_ERROR.with("name", name).with("code", code),
+        ServerAnswer::Silent(patience) => words::SILENT.with("time", time(*patience)),
+        ServerAnswer::NotAsked(why) => words::CANNOT_BE_ASKED.with("why", why),
     }
 }
 
@@ -195,7 +196,8 @@ fn resolved(key: &'static str, subject: Text, name: &NameSeen) -> Item {
     let advice = || if key == "company-name" { &words::ADVISE_COMPANY_DNS } else { &words::ADVISE_DNS };
     // Some other server may know what the first one that answers denies.
     let order = |denier: &Nameserver| {
-        let knows = name.answers.iter().find(|(of, answer)| of != denier && matches!(answer, Answer::Addresses { .. }));
+        let knows =
+            name.answers.iter().find(|(of, answer)| of != denier && matches!(answer, ServerAnswer::Addresses { .. }));
         knows.map_or_else(|| advice().text(), |(server, _)| words::ADVISE_ORDER.with("server", server))
     };
     match name.resolve() {
@@ -221,9 +223,9 @@ fn outside(seen: &Seen) -> Item {
         Err(failure) => match seen.proxies.iter().find(|proxy| proxy.outside.is_ok()) {
             // A company may let nothing else through, and programs that follow the variables work.
             Some(proxy) => {
-                Item::passed(KEY, subject, failure.text()).and(words::BY_PROXY_ONLY.with("variables", &proxy.variables))
+                Item::passed(KEY, subject, text(failure)).and(words::BY_PROXY_ONLY.with("variables", &proxy.variables))
             }
-            None => Item::failed(KEY, subject, failure.text()).advise([words::ADVISE_DOCTOR.text()]),
+            None => Item::failed(KEY, subject, text(failure)).advise([words::ADVISE_DOCTOR.text()]),
         },
     }
 }
@@ -235,9 +237,9 @@ fn exit_address(exit: &ExitSeen, proxies: &[ProxySeen]) -> Item {
         Ok(address) => Item::passed(KEY, subject, words::EXIT_SEEN.with("url", &exit.url).with("address", address)),
         Err(failure) => match proxies.iter().find(|proxy| matches!(proxy.exit, Some(Ok(_)))) {
             Some(proxy) => {
-                Item::passed(KEY, subject, failure.text()).and(words::BY_PROXY_ONLY.with("variables", &proxy.variables))
+                Item::passed(KEY, subject, text(failure)).and(words::BY_PROXY_ONLY.with("variables", &proxy.variables))
             }
-            None => Item::failed(KEY, subject, failure.text()).advise(failure.request_advice().map(Sentence::text)),
+            None => Item::failed(KEY, subject, text(failure)).advise(request_advice(failure).map(Sentence::text)),
         },
     }
 }
@@ -248,49 +250,46 @@ fn company_host(host: &ReachSeen) -> Item {
     match &host.outcome {
         Ok(took) => Item::passed(KEY, subject, words::CONNECTED.with("time", time(*took))),
         Err(failure @ Failure::Unresolved { .. }) => {
-            Item::failed(KEY, subject, failure.text()).advise([words::ADVISE_COMPANY_DNS.text()])
+            Item::failed(KEY, subject, text(failure)).advise([words::ADVISE_COMPANY_DNS.text()])
         }
-        Err(failure) => Item::failed(KEY, subject, failure.text()).advise([words::ADVISE_COMPANY_HOST.text()]),
+        Err(failure) => Item::failed(KEY, subject, text(failure)).advise([words::ADVISE_COMPANY_HOST.text()]),
     }
 }
 
-impl Failure {
-    /// In words.
-    #[must_use]
-    pub fn text(&self) -> Text {
-        match self {
-            Self::Unresolved { name } => words::UNRESOLVED.with("name", name),
-            Self::Refused { address } => words::REFUSED.with("address", address),
-            Self::TimedOut { address, patience } => {
-                words::TIMED_OUT.with("address", address).with("time", time(*patience))
-            }
-            Self::Unreachable { address, why } => words::UNREACHABLE.with("address", address).with("why", why),
-            Self::ProxyNotUsable { value, why } => words::PROXY_NOT_USABLE.with("value", value).with("why", why),
-            Self::Proxy { proxy, why } => words::PROXY_SAYS.with("proxy", proxy).with("why", why),
-            Self::Closed { who } => words::CLOSED.with("who", who),
-            Self::Tls { host, why } => words::NO_TLS.with("host", host).with("why", why),
-            Self::Status { url, status } => words::STATUS.with("url", url).with("status", status),
-            Self::SendsOn { url, location } => words::SENDS_ON.with("url", url).with("location", location),
-            Self::NoAddress { url } => words::NO_ADDRESS_TOLD.with("url", url),
-            Self::NotHttp { url } => words::NOT_HTTP.with("url", url),
+/// A failure in words.
+fn text(failure: &Failure) -> Text {
+    match failure {
+        Failure::Unresolved { name } => words::UNRESOLVED.with("name", name),
+        Failure::Refused { address } => words::REFUSED.with("address", address),
+        Failure::TimedOut { address, patience } => {
+            words::TIMED_OUT.with("address", address).with("time", time(*patience))
         }
+        Failure::Unreachable { address, why } => words::UNREACHABLE.with("address", address).with("why", why),
+        Failure::ProxyNotUsable { value, why } => words::PROXY_NOT_USABLE.with("value", value).with("why", why),
+        Failure::Proxy { proxy, why } => words::PROXY_SAYS.with("proxy", proxy).with("why", why),
+        Failure::Closed { who } => words::CLOSED.with("who", who),
+        Failure::Tls { host, why } => words::NO_TLS.with("host", host).with("why", why),
+        Failure::Status { url, status } => words::STATUS.with("url", url).with("status", status),
+        Failure::SendsOn { url, location } => words::SENDS_ON.with("url", url).with("location", location),
+        Failure::NoAddress { url } => words::NO_ADDRESS_TOLD.with("url", url),
+        Failure::NotHttp { url } => words::NOT_HTTP.with("url", url),
     }
+}
 
-    /// What to try when a request fails so.
-    fn request_advice(&self) -> Option<&'static Sentence> {
-        match self {
-            Self::Tls { .. } => Some(&words::ADVISE_TLS),
-            Self::Unresolved { .. }
-            | Self::Refused { .. }
-            | Self::TimedOut { .. }
-            | Self::Unreachable { .. }
-            | Self::Closed { .. }
-            | Self::Status { .. }
-            | Self::SendsOn { .. }
-            | Self::NoAddress { .. }
-            | Self::NotHttp { .. } => Some(&words::ADVISE_ECHO),
-            Self::ProxyNotUsable { .. } | Self::Proxy { .. } => None,
-        }
+/// What to try when a request fails so.
+fn request_advice(failure: &Failure) -> Option<&'static Sentence> {
+    match failure {
+        Failure::Tls { .. } => Some(&words::ADVISE_TLS),
+        Failure::Unresolved { .. }
+        | Failure::Refused { .. }
+        | Failure::TimedOut { .. }
+        | Failure::Unreachable { .. }
+        | Failure::Closed { .. }
+        | Failure::Status { .. }
+        | Failure::SendsOn { .. }
+        | Failure::NoAddress { .. }
+        | Failure::NotHttp { .. } => Some(&words::ADVISE_ECHO),
+        Failure::ProxyNotUsable { .. } | Failure::Proxy { .. } => None,
     }
 }
 
