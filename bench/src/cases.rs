@@ -7,7 +7,8 @@ mod throughput;
 
 use crate::machine;
 use crate::results::{Results, Value};
-use crate::stage::{Stage, Subject};
+use crate::stage::Stage;
+use crate::subject::Subject;
 
 /// A figure: the case's name, its unit, and the value.
 pub(crate) type Figure = (String, &'static str, f64);

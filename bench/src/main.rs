@@ -9,6 +9,7 @@ mod peers;
 mod plot;
 mod results;
 mod stage;
+mod subject;
 mod table;
 
 use anyhow::Context as _;

@@ -1,6 +1,6 @@
 //! How each peer is started: on the host, with its device in the VM. `scripts/bench-peers` has fetched them.
 
-use crate::stage::Subject;
+use crate::subject::Subject;
 use anyhow::ensure;
 use lab::{Lab, Place, Process, until};
 use std::collections::BTreeMap;

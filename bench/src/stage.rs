@@ -1,6 +1,7 @@
 //! What is measured, set up: a lab, servers on its internet, and one way from the VM to them.
 
 use crate::peers;
+use crate::subject::Subject;
 use anyhow::{Context as _, ensure};
 use lab::addresses::{ROUTER, SERVER};
 use lab::interop::{Interop, host_relays};
@@ -16,49 +17,6 @@ pub(crate) const LOAD_PORT: u16 = 7100;
 /// Whatever is started answers long before this.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A way from the VM to the internet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Subject {
-    /// Underpass with the relay for Linux, on plain pipes.
-    Underpass,
-    /// The same with its pipes carried by the model of WSL's interop.
-    Interop,
-    /// Underpass with the relay for Windows, under Wine, behind the model.
-    Wine,
-    /// The kernel forwards; no gateway at all.
-    Kernel,
-    /// passt's `pasta`.
-    Pasta,
-    /// `slirp4netns`.
-    Slirp4netns,
-    /// wsl-vpnkit's pair: `gvforwarder`, and `gvproxy` at the other end of its pipes.
-    Gvproxy,
-}
-
-impl Subject {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Underpass => "underpass",
-            Self::Interop => "underpass behind interop",
-            Self::Wine => "underpass, Windows relay",
-            Self::Kernel => "kernel forwarding",
-            Self::Pasta => "pasta",
-            Self::Slirp4netns => "slirp4netns",
-            Self::Gvproxy => "gvproxy",
-        }
-    }
-
-    /// Why it cannot be measured here, if it cannot.
-    fn missing(self) -> Option<String> {
-        match self {
-            Self::Underpass | Self::Interop | Self::Kernel => None,
-            Self::Wine => lab::interop::missing(),
-            Self::Pasta | Self::Slirp4netns | Self::Gvproxy => (!peers::program(self.name()).exists())
-                .then(|| "no Debian suite that was reached has it, or scripts/bench-peers was not run".to_owned()),
-        }
-    }
-}
-
 /// Whether peers take part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Peers {
@@ -70,12 +28,22 @@ pub(crate) enum Peers {
 pub(crate) fn absent(peers: Peers) -> BTreeMap<String, String> {
     let why = |subject: Subject| match peers {
         Peers::None if subject != Subject::Wine => Some("left out by --without-peers".to_owned()),
-        Peers::All | Peers::None => subject.missing(),
+        Peers::All | Peers::None => missing(subject),
     };
     let subjects = [Subject::Wine, Subject::Pasta, Subject::Slirp4netns, Subject::Gvproxy];
     let absent = subjects.into_iter().filter_map(|subject| Some((subject.name().to_owned(), why(subject)?)));
     let others = [("gvproxy.exe", "Debian has no build of it for Windows")];
     absent.chain(others.map(|(name, why)| (name.to_owned(), why.to_owned()))).collect()
+}
+
+/// Why it cannot be measured here, if it cannot.
+fn missing(subject: Subject) -> Option<String> {
+    match subject {
+        Subject::Underpass | Subject::Interop | Subject::Kernel => None,
+        Subject::Wine => lab::interop::missing(),
+        Subject::Pasta | Subject::Slirp4netns | Subject::Gvproxy => (!peers::program(subject.name()).exists())
+            .then(|| "no Debian suite that was reached has it, or scripts/bench-peers was not run".to_owned()),
+    }
 }
 
 /// A subject between the VM and servers on the internet. What is declared first is dropped first: the lab goes last.

@@ -4,7 +4,7 @@ use crate::dns::rebind::{Domain, NoDomain};
 use crate::limits::MAX_LANES;
 use crate::publish::{default_folder, has_shared_folder};
 use crate::reach::Target;
-use crate::relay_process::{RelayCommand, Whose};
+use crate::relay_command::{RelayCommand, Whose};
 use crate::tap::OffloadWish;
 use crate::via::{Proxy, Secret, Via};
 use ipnet::Ipv4Net;

@@ -5,7 +5,7 @@
 //! `%LOCALAPPDATA%\underpass\<version>\`, and run from there. Versions that do not run any more are removed.
 
 use crate::program::Kind;
-use crate::relay_process::{RelayCommand, Whose};
+use crate::relay_command::{RelayCommand, Whose};
 use crate::windows::{self, QuestionError};
 use foreign::{FileTraits, Folder};
 use std::ffi::OsStr;

@@ -2,8 +2,7 @@
 //! waits, and moves frames. What frames mean is the engine's; nothing here knows a packet or a process.
 
 use crate::limits::{BACK_OFF, HEALTHY_AFTER, LANE_TURN, LAST_BACK_OFF_AFTER_HELLO, STAGING};
-use crate::processes::messages::{RelayEnd, RelayEndCause};
-use crate::processes::relays::{Relay, Relays, Starting};
+use crate::relays::{Relay, RelayEnd, RelayEndCause, Relays, Starting};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -409,7 +408,7 @@ impl Running {
 mod tests {
     use super::*;
     use crate::limits::HELLO_PATIENCE;
-    use crate::processes::messages::Streams;
+    use crate::relay_streams::Streams;
     use std::os::unix::net::UnixStream;
 
     #[tokio::test]

@@ -3,10 +3,10 @@
 //! change the VM's network; it and the engine tell each other whole states, so nothing is lost if one is slow.
 
 use crate::limits::MAX_MIRRORED;
+use crate::link::{Link, Parcel};
 use crate::net::{
     Changes, Families, Net, NetError, NoIpv6, Observed, Plan, Ways, captured, choose_subnet, uplink, ways,
 };
-use crate::processes::link::{Link, Parcel};
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 use stack::addresses::{GATEWAY6, PREFIX4, PREFIX6, VM6};

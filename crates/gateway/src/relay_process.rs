@@ -6,11 +6,11 @@ use crate::deploy::{self, DeployError};
 use crate::interop::{self, InteropError};
 use crate::interop_sockets::Way;
 use crate::limits::{HELLO_PATIENCE, SOCKET_PATIENCE, STDERR_LINE_BYTES, STDERR_LINES};
-use crate::processes::messages::StartedRelay;
 use crate::program::Kind;
+use crate::relay_command::{RelayCommand, Whose};
 use crate::relay_streams;
+use crate::relays::StartedRelay;
 use std::collections::VecDeque;
-use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -18,29 +18,6 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
-
-/// The program that is the relay, and its arguments.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RelayCommand {
-    /// A path, or a name that is looked up in `PATH`.
-    pub program: PathBuf,
-    /// Its arguments.
-    pub args: Vec<OsString>,
-    /// Whose file it is.
-    pub file: Whose,
-}
-
-/// Whose a program's file is, and so how far it is trusted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Whose {
-    /// The one who runs this command named it, or it came with this program.
-    Given,
-    /// It is on Windows' disk, where every Linux user may write: a copy of this one, with which it is
-    /// compared before each start.
-    CopyOf(PathBuf),
-    /// It is on Windows' disk, and the gateway of another distro put it there.
-    Deployed,
-}
 
 impl RelayCommand {
     /// The program as it is to be started, its streams not yet chosen, what it is, and by which of

@@ -6,10 +6,10 @@
 //! stands between is WSL's own program, of which nobody has promised that it takes anything else.
 
 use crate::limits::STREAM_BYTES;
-use crate::processes::messages::Streams;
 use crate::program::Kind;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::socket::{setsockopt, sockopt};
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -17,6 +17,13 @@ use std::process::Stdio;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::unix::pipe;
 use tokio::process::Child;
+
+/// What a relay's streams are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Streams {
+    Pipes,
+    Sockets,
+}
 
 /// What the gateway writes into.
 pub(crate) type Input = Box<dyn AsyncWrite + Send + Unpin>;

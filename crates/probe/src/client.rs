@@ -1,5 +1,6 @@
 //! Connections and requests, directly or by a proxy: the crate `proxy` says what a proxy hears, [`http`] what HTTP says.
 
+use crate::failure::Failure;
 use crate::http::{self, End, MOST_BYTES, To, Url};
 use crate::resolver::Resolver;
 use crate::tls;
@@ -11,85 +12,6 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-
-/// Why a connection or a request did not succeed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// The name has no address here.
-    Unresolved {
-        /// The name.
-        name: String,
-    },
-    /// The host says no.
-    Refused {
-        /// Address and port.
-        address: String,
-    },
-    /// No answer.
-    TimedOut {
-        /// Address and port, or the URL.
-        address: String,
-        /// Within this time.
-        patience: Duration,
-    },
-    /// The system says no.
-    Unreachable {
-        /// Address and port.
-        address: String,
-        /// Its words.
-        why: String,
-    },
-    /// The proxy's setting is of no use.
-    ProxyNotUsable {
-        /// The setting, without secrets.
-        value: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// The proxy does not pass on.
-    Proxy {
-        /// The proxy, without secrets.
-        proxy: String,
-        /// What it says.
-        why: String,
-    },
-    /// The connection was closed.
-    Closed {
-        /// By whom.
-        who: String,
-    },
-    /// No TLS.
-    Tls {
-        /// With whom.
-        host: String,
-        /// Why.
-        why: String,
-    },
-    /// An answer that is none.
-    Status {
-        /// Of whom.
-        url: String,
-        /// The code.
-        status: u16,
-    },
-    /// The answer is elsewhere.
-    SendsOn {
-        /// Who says so.
-        url: String,
-        /// Where.
-        location: String,
-    },
-    /// An answer without an address.
-    NoAddress {
-        /// Of whom.
-        url: String,
-    },
-    /// Not the protocol.
-    NotHttp {
-        /// Of whom.
-        url: String,
-    },
-}
 
 /// Most bytes of an answer's first line.
 const MOST_LINE: usize = 4096;

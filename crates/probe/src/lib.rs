@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod dns;
+mod failure;
 pub mod http;
 pub mod icmp;
 pub mod mtu;
@@ -14,6 +15,7 @@ pub mod tcp;
 mod tls;
 pub mod trace;
 
+pub use failure::Failure;
 pub use outcome::{Method, Outcome, Why};
 
 use socket2::SockRef;

@@ -1,6 +1,6 @@
 //! TLS as a client that trusts what this distro trusts: a company's own certificate counts once it is installed here, as it does for curl.
 
-use crate::client::Failure;
+use crate::failure::Failure;
 use proxy::Host;
 use std::sync::Arc;
 use tokio::net::TcpStream;

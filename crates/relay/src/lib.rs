@@ -6,6 +6,7 @@
 
 mod access;
 mod batch;
+mod direct;
 pub mod dns;
 mod echo;
 pub mod engine;

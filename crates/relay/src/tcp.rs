@@ -3,8 +3,8 @@
 //! Bytes towards the gateway are never kept here: [`Sockets`] is the session's source and reads a socket at the moment when the
 //! pipe can take its bytes and the flow has credit. Bytes from the gateway are kept at most up to the window granted.
 
-use crate::limits::{HOPS_WITHIN, ORPHAN_PATIENCE, SPARE_BUFFER_BYTES, SUSPECT_LOOKS};
-use crate::os;
+use crate::direct;
+use crate::limits::{ORPHAN_PATIENCE, SPARE_BUFFER_BYTES, SUSPECT_LOOKS};
 use crate::os::errors::connect_failure;
 use crate::via::{Failed, Health, Via};
 use crate::wakers::{Awake, FlowWaker, waker};
@@ -23,7 +23,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
 use wire::session::Way;
 use wire::{ConnectFailure, Fault, FlowId, Pull, Source, Then};
 
@@ -183,7 +182,7 @@ impl Sockets {
             // The receiver lives as long as the engine; without an engine nobody waits for the outcome.
             let tell = move |outcome, proxy| drop(connected.send(Connected { flow, outcome, proxy }));
             let task = match self.via.clone() {
-                None => tokio::spawn(async move { tell(connect(to, hops).await, None) }),
+                None => tokio::spawn(async move { tell(direct::connect(to, hops).await, None) }),
                 Some(via) => tokio::spawn(async move {
                     let (outcome, proxy) = via.connect(&Way { to, hops, name: name.as_deref() }).await;
                     tell(outcome, proxy);
@@ -426,18 +425,6 @@ impl Source for Sockets {
     }
 }
 
-/// Connects directly, with packets that go at most so many hops.
-///
-/// # Errors
-/// [`Reported`], `TimedOut`, or what the host says.
-pub(crate) async fn connect(to: SocketAddr, hops: Option<NonZeroU8>) -> io::Result<TcpStream> {
-    let connecting = os::connect::connect(to, hops);
-    if hops.is_none() {
-        return connecting.await;
-    }
-    timeout(HOPS_WITHIN, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-}
-
 /// A connect that failed by an ICMP error: what it said, and which router sent it.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("an ICMP error came: {0:?}")]
@@ -462,6 +449,7 @@ mod tests {
     use super::*;
     use std::future::poll_fn;
     use tokio::net::TcpListener;
+    use tokio::time::timeout;
 
     const FLOW: FlowId = FlowId(1);
     /// Bytes that wait in a stalled flow.

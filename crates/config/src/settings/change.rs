@@ -2,7 +2,7 @@
 
 use crate::settings::effective::lines;
 use crate::settings::ini::{EditError, FaultKind, File};
-use crate::settings::schema::{Key, Kind, Place};
+use crate::settings::schema::{Key, Place};
 use std::fmt;
 use std::str::FromStr;
 
@@ -127,7 +127,7 @@ impl FromStr for Change {
         let (name, value) = text.split_once('=').ok_or_else(form)?;
         let (key, value) = (named(name.trim())?, value.trim());
         if key.value(value).is_none() {
-            return Err(ChangeError::Value { name: key.to_string(), value: value.to_owned(), takes: takes(key.kind) });
+            return Err(ChangeError::Value { name: key.to_string(), value: value.to_owned(), takes: key.kind.takes() });
         }
         Ok(Self { key, value: Some(value.to_owned()) })
     }
@@ -153,25 +153,10 @@ pub fn named(text: &str) -> Result<&'static Key, ChangeError> {
     match found[..] {
         [key] => Ok(key),
         [] => {
-            let nearest = places.iter().find_map(|place| crate::settings::check::nearest(*place, section, key));
+            let nearest = places.iter().find_map(|place| Key::nearest(*place, section, key));
             Err(ChangeError::Unknown { name: name.to_owned(), nearest: nearest.map(ToString::to_string) })
         }
         _ => Err(ChangeError::Ambiguous { name: name.to_owned(), places: Place::ALL }),
-    }
-}
-
-/// What WSL takes for a kind of value, in words that are the same in every language.
-#[must_use]
-pub fn takes(kind: Kind) -> String {
-    match kind {
-        Kind::Bool => "true, false, 1, 0".to_owned(),
-        Kind::Int => "5000, 0x10, 010 (= 8), -1".to_owned(),
-        Kind::Size => "8GB, 512MB, 4096".to_owned(),
-        Kind::Choice(choices) => choices.join(", "),
-        Kind::Ports => "3000,9000".to_owned(),
-        Kind::Address => "10.255.255.254".to_owned(),
-        Kind::Mac => "00-15-5D-01-02-03, 00:15:5D:01:02:03".to_owned(),
-        Kind::Text => "…".to_owned(),
     }
 }
 

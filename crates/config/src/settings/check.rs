@@ -2,7 +2,6 @@
 
 mod clashes;
 
-use crate::settings::change::takes;
 use crate::settings::effective::{Effective, Situation};
 use crate::settings::ini::{Entry, Fault, FaultKind, Reader};
 use crate::settings::schema::{CONSOMME, Key, Place};
@@ -116,7 +115,7 @@ fn lines(place: Place, situation: &Situation, effective: &Effective) -> Vec<Find
                 "bad-value",
                 entry.line,
                 what,
-                say::BAD_VALUE_FIX.with("takes", takes(key.kind)),
+                say::BAD_VALUE_FIX.with("takes", key.kind.takes()),
             ));
             continue;
         };
@@ -194,22 +193,11 @@ fn unknown(place: Place, entry: &Entry<'_>) -> Finding {
     } else if let Some(key) = elsewhere {
         let what = say::WRONG_FILE.with("key", name).with("file", place);
         finding("wrong-file", what, say::WRONG_FILE_FIX.with("key", key).with("file", other))
-    } else if let Some(key) = nearest(place, entry.section, entry.key) {
+    } else if let Some(key) = Key::nearest(place, entry.section, entry.key) {
         finding("unknown", say::UNKNOWN.with("key", name), say::UNKNOWN_NEAREST_FIX.with("nearest", key))
     } else {
         finding("unknown", say::UNKNOWN.with("key", name), say::UNKNOWN_FIX.text())
     }
-}
-
-/// The key that was meant, most likely, by names that are none: one that differs in a few letters only.
-#[must_use]
-pub fn nearest(place: Place, section: &str, name: &str) -> Option<&'static Key> {
-    let (section, name) = (section.to_lowercase(), name.to_lowercase());
-    // A third of the letters may be wrong; in a name of three or four, one.
-    let most = (name.len() / 3).max(1);
-    let distance = |key: &&Key| strsim::damerau_levenshtein(&name, &key.name.to_lowercase());
-    let near = Key::all(place).filter(|key| distance(key) <= most);
-    near.min_by_key(|key| (distance(key), strsim::damerau_levenshtein(&section, &key.section.to_lowercase())))
 }
 
 /// How bad it is that a value cannot be read, and how that is said.

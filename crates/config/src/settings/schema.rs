@@ -68,6 +68,23 @@ pub enum Kind {
     Text,
 }
 
+impl Kind {
+    /// What WSL takes for it, in words that are the same in every language.
+    #[must_use]
+    pub fn takes(self) -> String {
+        match self {
+            Self::Bool => "true, false, 1, 0".to_owned(),
+            Self::Int => "5000, 0x10, 010 (= 8), -1".to_owned(),
+            Self::Size => "8GB, 512MB, 4096".to_owned(),
+            Self::Choice(choices) => choices.join(", "),
+            Self::Ports => "3000,9000".to_owned(),
+            Self::Address => "10.255.255.254".to_owned(),
+            Self::Mac => "00-15-5D-01-02-03, 00:15:5D:01:02:03".to_owned(),
+            Self::Text => "…".to_owned(),
+        }
+    }
+}
+
 /// A key of a settings file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Key {
@@ -100,6 +117,17 @@ pub const NEW_NETWORKING: Wsl = Wsl([2, 0, 0]);
 pub const CONSOMME: Wsl = Wsl([2, 9, 0]);
 
 impl Key {
+    /// The key that was meant, most likely, by names that are none: one that differs in a few letters only.
+    #[must_use]
+    pub fn nearest(place: Place, section: &str, name: &str) -> Option<&'static Self> {
+        let (section, name) = (section.to_lowercase(), name.to_lowercase());
+        // A third of the letters may be wrong; in a name of three or four, one.
+        let most = (name.len() / 3).max(1);
+        let distance = |key: &&Self| strsim::damerau_levenshtein(&name, &key.name.to_lowercase());
+        let near = Self::all(place).filter(|key| distance(key) <= most);
+        near.min_by_key(|key| (distance(key), strsim::damerau_levenshtein(&section, &key.section.to_lowercase())))
+    }
+
     /// All keys of a file, in the order in which they are told.
     pub fn all(place: Place) -> impl Iterator<Item = &'static Self> {
         keys::KEYS.iter().filter(move |key| key.place == place)

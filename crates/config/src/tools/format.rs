@@ -1,5 +1,6 @@
 //! The kinds of file that tools have, by what is done with each: read a key, set it, take it out.
 
+use crate::tools::error::FormatError;
 use crate::tools::json;
 use crate::tools::lines::{self, Style};
 use serde::{Deserialize, Serialize};
@@ -29,23 +30,6 @@ pub enum Format {
     Json,
     /// A file that is ours as a whole; its only key is the empty one.
     Whole,
-}
-
-/// Why a file cannot be changed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FormatError {
-    /// It is no TOML.
-    #[error("it is not well-formed TOML, and is left as it is: {problem}")]
-    Toml {
-        /// What is wrong, in lines of its own.
-        problem: String,
-    },
-    /// It is no JSON object, or has something else where an object should be.
-    #[error("it is not the JSON object that it should be, and is left as it is: {problem}")]
-    Json {
-        /// What is wrong.
-        problem: String,
-    },
 }
 
 impl Format {

@@ -1,6 +1,6 @@
 //! One text in a JSON file, changed without a change to any other byte.
 
-use crate::tools::format::FormatError;
+use crate::tools::error::FormatError;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 

@@ -2,7 +2,8 @@
 //! key where somebody did; and what somebody else has set since then stays his.
 
 use crate::tools::change::Change;
-use crate::tools::format::{Format, FormatError};
+use crate::tools::error::FormatError;
+use crate::tools::format::Format;
 use crate::tools::places::Place;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

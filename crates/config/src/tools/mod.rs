@@ -4,6 +4,7 @@
 //! them; the crate `proxy` knows how to talk with a proxy.
 
 mod change;
+mod error;
 mod format;
 mod json;
 mod kept;
@@ -15,7 +16,8 @@ pub mod shell;
 mod winner;
 
 pub use self::proxy::{Proxy, ProxyError, Scheme};
-pub use format::{Format, FormatError};
+pub use error::FormatError;
+pub use format::Format;
 pub use kept::{Kept, Restored, with_setting};
 pub use no_proxy::no_proxy;
 pub use places::{Note, OwnCommand, Place, Readers, Refusal, Surroundings, Tool, is_place, notes, places};

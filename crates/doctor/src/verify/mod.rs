@@ -8,7 +8,7 @@ pub use seen::{ExitSeen, ModeSeen, ProxySeen, ReachSeen, Seen, WindowsSeen};
 use config::settings::ini;
 use messages::verify as words;
 use messages::{Sentence, Text};
-use probe::client::Failure;
+use probe::Failure;
 use probe::resolver::{NameSeen, Resolution, ServerAnswer};
 use std::net::IpAddr;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use super::{Item, ProxySeen, Seen, request_advice, text, words};
 use messages::{Sentence, Text};
-use probe::client::Failure;
+use probe::Failure;
 use wsl::NetworkingMode;
 
 const KEY: &str = "proxy";

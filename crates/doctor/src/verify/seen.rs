@@ -1,6 +1,6 @@
 //! What was seen of each item: plain data.
 
-use probe::client::Failure;
+use probe::Failure;
 use probe::resolver::NameSeen;
 use std::net::IpAddr;
 use std::time::Duration;

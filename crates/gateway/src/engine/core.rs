@@ -3,7 +3,7 @@
 use super::asked::{Asked, Asker, Question};
 use super::elsewhere::Conversations;
 use super::full::Full;
-use super::spread::{self, Binds, has_room, limit, pick};
+use super::spread::{self, Binds, ShellDrops, has_room, limit, pick};
 use super::terms::{fault_of, marks_of, marks_on_wire, no_answer, refusal, stack_hash};
 use crate::dns::connections::{Connection, Half};
 use crate::dns::front;
@@ -66,27 +66,6 @@ impl Flow {
             App::Forgotten => session.orphan(on_wire(flow)),
         }
     }
-}
-
-/// What this shell drops by itself; the stack and the sessions count theirs.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct ShellDrops {
-    /// Connects, questions and UDP binds while no relay was ready.
-    pub(crate) no_relay: u64,
-    /// The same while a relay took no more, or too many questions waited.
-    pub(crate) congested: u64,
-    /// Connects that were refused, since no relay takes more connections.
-    pub(crate) relays_full: u64,
-    /// UDP binds that a relay refused or lost.
-    pub(crate) unbound: u64,
-    /// What was sent to stand-ins that stand for no name.
-    pub(crate) stand_ins: u64,
-    /// DNS messages that are no queries, and DNS connections beyond the limit.
-    pub(crate) dns: u64,
-    /// DNS questions of one who has too many under way.
-    pub(crate) dns_share: u64,
-    /// Idle DNS connections that made room for another.
-    pub(crate) dns_displaced: u64,
 }
 
 /// Everything of the engine but its lanes.

@@ -1,11 +1,31 @@
 //! How connections, UDP sockets and questions are spread over the relays: none is asked for more than it said it takes.
 
-use super::core::ShellDrops;
 use crate::lane::Lane;
 use stack::BindId;
 use std::collections::HashMap;
 use wire::limits::MAX_QUERIES;
 use wire::{Hello, Session};
+
+/// What this shell drops by itself; the stack and the sessions count theirs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ShellDrops {
+    /// Connects, questions and UDP binds while no relay was ready.
+    pub(crate) no_relay: u64,
+    /// The same while a relay took no more, or too many questions waited.
+    pub(crate) congested: u64,
+    /// Connects that were refused, since no relay takes more connections.
+    pub(crate) relays_full: u64,
+    /// UDP binds that a relay refused or lost.
+    pub(crate) unbound: u64,
+    /// What was sent to stand-ins that stand for no name.
+    pub(crate) stand_ins: u64,
+    /// DNS messages that are no queries, and DNS connections beyond the limit.
+    pub(crate) dns: u64,
+    /// DNS questions of one who has too many under way.
+    pub(crate) dns_share: u64,
+    /// Idle DNS connections that made room for another.
+    pub(crate) dns_displaced: u64,
+}
 
 /// The UDP sockets of all lanes.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use rtnetlink::LinkUnspec;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags};
 
 use super::observe::{address_of, link_name};
-use super::routing::Plan;
+use super::plan::Plan;
 use super::{Net, NetError, Ordering};
 
 /// Packets that may wait for the gateway. With 1 MiB windows and no segment offload 1,000 overflowed.

@@ -51,7 +51,7 @@ use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage, Rule
 use rtnetlink::packet_route::{AddressFamily, IpProtocol};
 use stack::Elsewhere;
 
-use super::routing::Plan;
+use super::plan::Plan;
 use super::{TABLE, TABLE_TCP};
 
 /// The rules' priorities, in the order of look-up. Behind mirrored mode's (0 to 2), before `main`

@@ -2,17 +2,17 @@
 //! root done by the supervisor.
 
 use super::confine::Confined;
-use super::link::{Link, Parcel};
 use super::messages::{EngineSettings, FromEngine, ToEngine};
-use super::relays::{Relay, Relays, Request, Starting};
 use crate::RunError;
 use crate::control::{Ask, MAX_WAITING};
 use crate::dns::rebind::Filter;
 use crate::engine::{Engine, Parts, now};
 use crate::lane::Lane;
 use crate::limits::MAX_LANES;
+use crate::link::{Link, Parcel};
 use crate::net::owners::Sockets;
 use crate::network::{self, LARGEST_MTU};
+use crate::relays::{Relay, Relays, Request, Starting};
 use crate::tap::{Queue, Tap};
 use crate::via::Via;
 use crate::{MACS, seed};

@@ -1,10 +1,12 @@
 //! Starts and ends relays for the engine, and finds out why one is gone. Reads no frame.
 
-use super::link::Parcel;
-use super::messages::{RelayEnd, RelayEndCause, ToEngine};
+use super::messages::ToEngine;
 use crate::interop::{self, Failure};
 use crate::limits::{HELLO_PATIENCE, SOCKET_PATIENCE};
-use crate::relay_process::{RelayCommand, RelayProcess, SpawnError};
+use crate::link::Parcel;
+use crate::relay_command::RelayCommand;
+use crate::relay_process::{RelayProcess, SpawnError};
+use crate::relays::{RelayEnd, RelayEndCause};
 use crate::verdict::{self, Ending};
 use tokio::sync::mpsc;
 

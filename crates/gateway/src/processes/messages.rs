@@ -3,10 +3,10 @@
 use super::confine::Confined;
 use crate::dns::rebind::Domain;
 use crate::network::Fixed;
+use crate::relays::{RelayEnd, StartedRelay};
 use crate::status::Status;
 use serde::{Deserialize, Serialize};
 use stack::{Filtering, HostAccess, Offload};
-use std::time::Duration;
 use wire::ViaSettings;
 use wsl::NetworkingMode;
 
@@ -80,40 +80,4 @@ pub(crate) struct EngineSettings {
     pub(crate) udp_filtering: Filtering,
     pub(crate) via: Option<ViaSettings>,
     pub(crate) rebind_domain_ok: Vec<Domain>,
-}
-
-/// A relay that was started.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct StartedRelay {
-    pub(crate) pid: u32,
-    pub(crate) streams: Streams,
-    /// How long it may take to say hello.
-    pub(crate) patience: Duration,
-}
-
-/// What a relay's streams are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Streams {
-    Pipes,
-    Sockets,
-}
-
-/// A relay that the engine needs no longer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct RelayEnd {
-    pub(crate) cause: RelayEndCause,
-    pub(crate) said_hello: bool,
-    /// Since its start.
-    pub(crate) age: Duration,
-}
-
-/// Why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum RelayEndCause {
-    /// Its output ended, or its input broke: its own end tells why.
-    Gone,
-    /// It never said hello.
-    NoHello,
-    /// The engine knows.
-    Known,
 }

@@ -7,7 +7,7 @@
 //! - The *keeper of the routes* ([`network`]) speaks netlink, with CAP_NET_ADMIN and nothing else.
 //!
 //! Engine and keeper are this program again, by another name ([`Role`]). Each is confined
-//! (`confine.rs`) before it hears anything, and has one link (`link.rs`) to the supervisor; a second
+//! (`confine.rs`) before it hears anything, and has one link ([`crate::link`]) to the supervisor; a second
 //! one joins the two. They end with the supervisor, and it ends when one of them does: what the
 //! kernel then does by itself, since the TAP is gone, is all that there is to clean up.
 
@@ -17,18 +17,16 @@ mod confine;
 mod engine;
 mod files;
 mod launcher;
-pub(crate) mod link;
-pub(crate) mod messages;
+mod messages;
 mod network;
 mod privileges;
-pub(crate) mod relays;
 mod supervisor;
 #[cfg(test)]
 mod tests;
 mod worker;
 
-pub use supervisor::{Logs, run};
-pub use worker::ProcessError;
+pub use supervisor::run;
+pub use worker::{Logs, ProcessError};
 
 use crate::net::owners::Sockets;
 use rustix::thread::CapabilitySet;

@@ -2,8 +2,8 @@
 //! VM's network.
 
 use super::confine::Confined;
-use super::link::{Link, Parcel};
 use super::messages::{FromNetwork, ToNetwork};
+use crate::link::{Link, Parcel};
 use crate::net::{Net, NetError};
 use crate::network::{self, Fixed, Told, Wish};
 use std::os::unix::net::UnixStream;

@@ -4,13 +4,13 @@
 
 use super::Role;
 use super::launcher::Launcher;
-use super::link::Parcel;
 use super::messages::{EngineSettings, FromEngine, FromNetwork, ToEngine, ToNetwork};
 use super::privileges;
-use super::worker::Worker;
+use super::worker::{Logs, Worker};
 use crate::control::{self, Ask, Audience, MAX_WAITING};
 use crate::instance::Instance;
 use crate::limits::STOP_PATIENCE;
+use crate::link::Parcel;
 use crate::network::Fixed;
 use crate::publish::Publication;
 use crate::tap::Queue;
@@ -27,15 +27,6 @@ const WITHDRAW_PATIENCE: Duration = Duration::from_millis(700);
 
 /// Between two questions to a `wslinfo` that does not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
-
-/// What the gateway's other processes log.
-#[derive(Clone, Debug)]
-pub struct Logs {
-    /// From which level on, as `RUST_LOG` has it; that variable goes over it.
-    pub level: String,
-    /// Takes a line that is fit for a terminal.
-    pub line: fn(&str),
-}
 
 type EngineProcess = Worker<ToEngine, FromEngine>;
 type NetworkProcess = Worker<ToNetwork, FromNetwork>;

@@ -2,9 +2,8 @@
 //! its end.
 
 use super::confine::Confined;
-use super::link::Link;
-use super::supervisor::Logs;
 use super::{Role, audit};
+use crate::link::Link;
 use crate::relay_process::next_line;
 use messages::printable;
 use serde::Serialize;
@@ -18,6 +17,15 @@ use std::time::Duration;
 use tokio::io::BufReader;
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::timeout;
+
+/// What the gateway's other processes log.
+#[derive(Clone, Debug)]
+pub struct Logs {
+    /// From which level on, as `RUST_LOG` has it; that variable goes over it.
+    pub level: String,
+    /// Takes a line that is fit for a terminal.
+    pub line: fn(&str),
+}
 
 /// Variables that it inherits: what it logs. The others may hold a proxy's password.
 const VARIABLES: [&str; 3] = ["RUST_LOG", "RUST_BACKTRACE", "RUST_LIB_BACKTRACE"];

@@ -10,7 +10,7 @@ use crate::access::is_own;
 use crate::limits::{PROXY_ADDRESSES, PROXY_ADDRESSES_KEPT, PROXY_ANSWERS_WITHIN, PROXY_CONNECTS_WITHIN};
 use crate::os::Resolver;
 use crate::os::proxies::Asker;
-use crate::{probe, tcp};
+use crate::{direct, probe};
 use proxy::{DialogError, Except, ExceptError, Host, Meaning, ProxyUrl, ProxyUrlError, Target, TunnelError, tunnel};
 use std::collections::HashMap;
 use std::io;
@@ -159,14 +159,14 @@ impl Via {
     pub(crate) async fn connect(&self, way: &Way<'_>) -> (io::Result<TcpStream>, Option<Health>) {
         let &Way { to, hops, name } = way;
         let Route::Through(proxies) = self.route(to, name).await else {
-            return (tcp::connect(to, hops).await, None);
+            return (direct::connect(to, hops).await, None);
         };
         let host = name.map_or(Host::Address(to.ip().to_canonical()), |name| Host::Name(name.to_owned()));
         let target = Target { host, port: to.port() };
         let mut last = None;
         for proxy in &proxies {
             match self.connect_through(proxy, &target, to).await {
-                Ok(None) => return (tcp::connect(to, hops).await, None),
+                Ok(None) => return (direct::connect(to, hops).await, None),
                 Ok(Some(stream)) => return (Ok(stream), Some(Health::Well)),
                 Err(failed) if failed.is_proxys => last = Some(failed),
                 Err(failed) => {

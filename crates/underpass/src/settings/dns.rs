@@ -5,10 +5,9 @@ use super::found::{Content, Found, Traits, encoded, settings_of};
 use super::journal::{Command, Record, Step};
 use super::machine::{Machine, MachineOptions, Need};
 use super::tell;
-use crate::cli::Cli;
 use anyhow::Context as _;
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory as _, Subcommand};
+use clap::{Args, Subcommand};
 use config::settings::change::{Change, ChangeError};
 use config::settings::ini::File;
 use config::settings::resolv::{self, GENERATED};
@@ -79,8 +78,8 @@ pub(crate) fn run(command: &DnsCommand) -> anyhow::Result<ExitCode> {
 
 fn manual(options: &ManualOptions) -> anyhow::Result<()> {
     if options.server.len() > MOST_SERVERS {
-        let message = format!("--server: programs ask the first {MOST_SERVERS} servers only; leave the others out");
-        Cli::command().error(ErrorKind::TooManyValues, message).exit();
+        let message = format!("--server: programs ask the first {MOST_SERVERS} servers only; leave the others out\n");
+        clap::Error::raw(ErrorKind::TooManyValues, message).exit();
     }
     let machine = options.machine.look(Need::OwnFiles)?;
     if let Some((private, public)) = resolv::behind_public(&options.server) {

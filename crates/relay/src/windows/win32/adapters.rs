@@ -1,7 +1,7 @@
 //! Adapters, routes and the system's version.
 
+use super::addresses::{inet_address, socket_address};
 use super::library::functions;
-use super::sockets::{inet_address, socket_address};
 use super::text::{list, text};
 use std::ffi::c_void;
 use std::io;

@@ -7,7 +7,7 @@
 #[cfg(test)]
 pub(crate) mod fake;
 
-use super::sockets::inet_address;
+use super::addresses::inet_address;
 use std::io;
 use std::mem::size_of;
 use std::net::IpAddr;

@@ -1,6 +1,7 @@
 //! The only code that calls Windows itself. Each part makes safe values of what Windows gives, and decides nothing.
 
 pub(crate) mod adapters;
+mod addresses;
 pub(crate) mod connect_errors;
 pub(crate) mod dns;
 pub(crate) mod icmp;

@@ -1,19 +1,19 @@
 //! What socket2 has no call for: datagrams with their time to live and ECN, whether they may be fragmented, the MTU of a path, and switching
 //! off errors of unconnected sockets.
 
+use super::addresses::socket_address;
 use std::ffi::c_void;
 use std::io;
 use std::mem::{size_of, size_of_val};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::windows::io::AsRawSocket;
 use std::ptr::{null, null_mut};
 use windows_sys::Win32::Networking::WinSock::{
-    AF_INET, AF_INET6, CMSGHDR, IP_DONTFRAGMENT, IP_ECN, IP_MTU, IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_PMTUDISC_DONT,
+    AF_INET6, CMSGHDR, IP_DONTFRAGMENT, IP_ECN, IP_MTU, IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_PMTUDISC_DONT,
     IP_PMTUDISC_NOT_SET, IP_RECVECN, IP_RECVTTL, IP_TTL, IPPROTO_IP, IPPROTO_IPV6, IPV6_DONTFRAG, IPV6_ECN,
     IPV6_HOPLIMIT, IPV6_MTU, IPV6_MTU_DISCOVER, IPV6_RECVECN, LPFN_WSARECVMSG, SIO_ADDRESS_LIST_CHANGE,
-    SIO_GET_EXTENSION_FUNCTION_POINTER, SIO_UDP_CONNRESET, SIO_UDP_NETRESET, SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6,
-    SOCKADDR_INET, SOCKADDR_STORAGE, SOCKET, WSABUF, WSAGetLastError, WSAID_WSARECVMSG, WSAIoctl, WSAMSG, WSASendMsg,
-    getsockopt, setsockopt,
+    SIO_GET_EXTENSION_FUNCTION_POINTER, SIO_UDP_CONNRESET, SIO_UDP_NETRESET, SOCKADDR, SOCKADDR_IN6, SOCKADDR_STORAGE,
+    SOCKET, WSABUF, WSAGetLastError, WSAID_WSARECVMSG, WSAIoctl, WSAMSG, WSASendMsg, getsockopt, setsockopt,
 };
 use wire::Fragments;
 use wire::frame::Family;
@@ -262,42 +262,6 @@ fn marks_in(mut control: &[u8]) -> (Option<u8>, u8) {
         control = rest;
     }
     (ttl, ecn)
-}
-
-/// What a socket address says; `None` for a null pointer or a family that is not IP's.
-///
-/// # Safety
-/// The pointer is null or leads to a socket address of its family's size.
-pub(super) unsafe fn socket_address(address: *const SOCKADDR) -> Option<SocketAddr> {
-    if address.is_null() {
-        return None;
-    }
-    // SAFETY: not null, and every socket address begins with its family.
-    match unsafe { (*address).sa_family } {
-        AF_INET => {
-            // SAFETY: the family says that it is one; it may lie anywhere.
-            let v4 = unsafe { address.cast::<SOCKADDR_IN>().read_unaligned() };
-            // SAFETY: each view of the four bytes is valid.
-            let octets = unsafe { v4.sin_addr.S_un.S_addr }.to_ne_bytes();
-            Some(SocketAddrV4::new(Ipv4Addr::from(octets), u16::from_be(v4.sin_port)).into())
-        }
-        AF_INET6 => {
-            // SAFETY: as above.
-            let v6 = unsafe { address.cast::<SOCKADDR_IN6>().read_unaligned() };
-            // SAFETY: each view of the sixteen bytes is valid.
-            let octets = unsafe { v6.sin6_addr.u.Byte };
-            // SAFETY: the scope is a number in either view.
-            let scope = unsafe { v6.Anonymous.sin6_scope_id };
-            Some(SocketAddrV6::new(Ipv6Addr::from(octets), u16::from_be(v6.sin6_port), 0, scope).into())
-        }
-        _ => None,
-    }
-}
-
-/// The address in one of Windows' unions of both families.
-pub(super) fn inet_address(address: &SOCKADDR_INET) -> Option<SocketAddr> {
-    // SAFETY: the union is as large as the larger of the two, and begins with the family in both.
-    unsafe { socket_address((&raw const *address).cast()) }
 }
 
 /// An IPv6 socket address as Windows wants it.

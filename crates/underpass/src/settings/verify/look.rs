@@ -5,7 +5,8 @@ use doctor::verify::{ExitSeen, ModeSeen, ProxySeen, ReachSeen, Seen, WindowsSeen
 use futures_util::future::join_all;
 use gateway::net::Net;
 use gateway::{Placement, host};
-use probe::client::{Client, Failure, Way};
+use probe::Failure;
+use probe::client::{Client, Way};
 use probe::http::Url;
 use probe::resolver::Resolver;
 use proxy::{Host, ProxyUrl, Target, mask};

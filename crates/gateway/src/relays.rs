@@ -1,8 +1,8 @@
 //! The engine's way to its relays, which the supervisor starts and ends: a request goes to the task
 //! that has the link to the supervisor, and the answer comes to whoever asked.
 
-use super::messages::{RelayEnd, Streams};
-use crate::relay_streams::{self, Input, Output};
+use crate::relay_streams::{self, Input, Output, Streams};
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -10,6 +10,35 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Requests that wait; each lane has at most one.
 const QUEUE: usize = crate::limits::MAX_LANES;
+
+/// A relay that was started.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct StartedRelay {
+    pub(crate) pid: u32,
+    pub(crate) streams: Streams,
+    /// How long it may take to say hello.
+    pub(crate) patience: Duration,
+}
+
+/// A relay that the engine needs no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RelayEnd {
+    pub(crate) cause: RelayEndCause,
+    pub(crate) said_hello: bool,
+    /// Since its start.
+    pub(crate) age: Duration,
+}
+
+/// Why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum RelayEndCause {
+    /// Its output ended, or its input broke: its own end tells why.
+    Gone,
+    /// It never said hello.
+    NoHello,
+    /// The engine knows.
+    Known,
+}
 
 /// A relay that runs.
 pub(crate) struct Relay {

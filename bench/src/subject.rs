@@ -1,0 +1,34 @@
+//! What is measured.
+
+/// A way from the VM to the internet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// Underpass with the relay for Linux, on plain pipes.
+    Underpass,
+    /// The same with its pipes carried by the model of WSL's interop.
+    Interop,
+    /// Underpass with the relay for Windows, under Wine, behind the model.
+    Wine,
+    /// The kernel forwards; no gateway at all.
+    Kernel,
+    /// passt's `pasta`.
+    Pasta,
+    /// `slirp4netns`.
+    Slirp4netns,
+    /// wsl-vpnkit's pair: `gvforwarder`, and `gvproxy` at the other end of its pipes.
+    Gvproxy,
+}
+
+impl Subject {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Underpass => "underpass",
+            Self::Interop => "underpass behind interop",
+            Self::Wine => "underpass, Windows relay",
+            Self::Kernel => "kernel forwarding",
+            Self::Pasta => "pasta",
+            Self::Slirp4netns => "slirp4netns",
+            Self::Gvproxy => "gvproxy",
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The command that starts a relay. Starts nothing; see [`crate::relay_process`].
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// The program that is the relay, and its arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayCommand {
+    /// A path, or a name that is looked up in `PATH`.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// Whose file it is.
+    pub file: Whose,
+}
+
+/// Whose a program's file is, and so how far it is trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// The one who runs this command named it, or it came with this program.
+    Given,
+    /// It is on Windows' disk, where every Linux user may write: a copy of this one, with which it is
+    /// compared before each start.
+    CopyOf(PathBuf),
+    /// It is on Windows' disk, and the gateway of another distro put it there.
+    Deployed,
+}
