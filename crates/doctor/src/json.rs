@@ -1,7 +1,8 @@
 //! What `underpass doctor --json` prints. Keys only ever get added, ids never change their meaning; sentences are for people and may change.
 
-use crate::checks::{Area, Diagnosis, Finding, Severity, Shell, Step};
+use crate::checks::Diagnosis;
 use crate::facts::Facts;
+use crate::finding::{Area, Finding, Severity, Shell, Step};
 use crate::steps;
 use crate::way::Hop;
 use messages::Language;

@@ -5,6 +5,7 @@
 
 pub mod checks;
 pub mod facts;
+pub mod finding;
 pub mod json;
 mod masked;
 pub mod report;
@@ -13,6 +14,8 @@ mod sample;
 pub mod steps;
 pub mod text;
 pub mod verify;
+mod view;
 pub mod way;
 
-pub use checks::{Area, Diagnosis, Finding, Severity, Shell, Step, judge};
+pub use checks::{Diagnosis, judge};
+pub use finding::{Area, Finding, Severity, Shell, Step};

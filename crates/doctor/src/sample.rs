@@ -1,7 +1,8 @@
 //! Facts for tests: healthy machines in each mode, and ways to break them.
 
-use crate::checks::{Diagnosis, Finding, judge};
+use crate::checks::{Diagnosis, judge};
 use crate::facts::*;
+use crate::finding::Finding;
 use messages::Language;
 use std::net::IpAddr;
 use wire::facts::{Adapter, HostFacts, Proxy, WslConfig};
@@ -346,7 +347,7 @@ pub(crate) fn only(facts: &Facts, id: &str) -> Finding {
 
 /// A finding as one text in English: evidence, cause, fix.
 pub(crate) fn said(finding: &Finding) -> String {
-    use crate::checks::Step;
+    use crate::finding::Step;
     let mut lines: Vec<String> = finding.evidence.iter().map(|text| text.say(Language::English)).collect();
     lines.push(finding.cause.say(Language::English));
     for step in &finding.fix {

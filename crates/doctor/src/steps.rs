@@ -1,9 +1,9 @@
 //! The four steps, as one walks them by hand: is an address reached; if not, are interface, route and gateway sound; are names resolved; do
 //! proxies work. Each step's result is that of the facts and of the checks that belong to it.
 
-use crate::checks::view::View;
-use crate::checks::{Area, Finding, Severity};
 use crate::facts::Whence;
+use crate::finding::{Area, Finding, Severity};
+use crate::view::View;
 use messages::{Sentence, doctor};
 use serde::{Deserialize, Serialize};
 

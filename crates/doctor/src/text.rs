@@ -1,6 +1,7 @@
 //! What `underpass doctor` prints on a terminal.
 
-use crate::checks::{Diagnosis, Finding, Severity, Shell, Step};
+use crate::checks::Diagnosis;
+use crate::finding::{Finding, Severity, Shell, Step};
 use crate::steps;
 use crate::way::{Hop, State};
 use messages::{Language, Text, doctor, printable_line};

@@ -1,8 +1,8 @@
 //! The way from a program to the internet, hop by hop, with the broken one marked: what the checks found is laid over what is known to work.
 
-use crate::checks::Severity;
-use crate::checks::view::View;
 use crate::facts::{Tool, TunnelState, Whence};
+use crate::finding::Severity;
+use crate::view::View;
 use messages::{Sentence, doctor};
 use serde::{Deserialize, Serialize};
 

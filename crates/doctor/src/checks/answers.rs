@@ -1,8 +1,10 @@
 //! Step 3: names that resolve to the wrong address, so that whoever is reached there, or is not, gets the blame.
 
-use super::view::{View, addresses};
-use super::{Area, Check, Found, Needs, Severity, Step, fixes, seen};
+use super::check::{Check, Found, Needs};
+use super::{fixes, seen};
 use crate::facts::{Ask, Asked, Method, NameKind, Subject, Whence};
+use crate::finding::{Area, Severity, Step};
+use crate::view::{View, addresses};
 use crate::way::Place;
 use messages::{Sentence, doctor_dns as say};
 use std::net::IpAddr;

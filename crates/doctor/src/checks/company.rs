@@ -1,9 +1,11 @@
 //! Outside works, the company inside does not: its names, then its hosts.
 
+use super::check::{Check, Found, Needs};
 use super::network::attempts;
-use super::view::{View, has_addresses};
-use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes, seen};
+use super::{fixes, seen};
 use crate::facts::{Answer, Ask, Asked, Method, NameKind, Subject, Whence};
+use crate::finding::{Area, Severity, Shell, Step};
+use crate::view::{View, has_addresses};
 use crate::way::Place;
 use messages::{doctor, doctor_dns, doctor_network as say};
 use std::net::IpAddr;

@@ -1,8 +1,10 @@
 //! Step 3: whom resolv.conf names, who of them answers, and whether anybody else would.
 
-use super::view::{DNS_TUNNEL, View, has_addresses};
-use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes, seen};
+use super::check::{Check, Found, Needs};
+use super::{fixes, seen};
 use crate::facts::{Answer, Asked, NameKind, Transport};
+use crate::finding::{Area, Severity, Shell, Step};
+use crate::view::{DNS_TUNNEL, View, has_addresses};
 use crate::way::Place;
 use messages::{Text, doctor_dns as say};
 use wsl::{Nameserver, ResolvConf};

@@ -1,9 +1,11 @@
 //! What Docker's networks and rules do to others.
 
+use super::check::{Check, Found, Needs};
+use super::fixes;
 use super::fixes::{networks_of_windows, overlap};
-use super::view::{View, is_docker_bridge};
-use super::{Area, Check, Found, Needs, Severity, Step, fixes};
 use crate::facts::{Answer, Link, NameKind, Subject};
+use crate::finding::{Area, Severity, Step};
+use crate::view::{View, is_docker_bridge};
 use ipnet::IpNet;
 use messages::doctor_proxy as say;
 use std::net::{IpAddr, SocketAddr};

@@ -1,7 +1,9 @@
 //! Whose file resolv.conf is, and whether that fits how WSL is set.
 
-use super::view::{DNS_TUNNEL, View};
-use super::{Area, Check, Found, Needs, Severity, Step, fixes};
+use super::check::{Check, Found, Needs};
+use super::fixes;
+use crate::finding::{Area, Severity, Step};
+use crate::view::{DNS_TUNNEL, View};
 use messages::{doctor, doctor_dns as say};
 use std::net::IpAddr;
 use wsl::NetworkingMode;
@@ -80,7 +82,7 @@ fn against_mode(view: &View<'_>) -> Option<Found> {
     if view.switched_on("dnsTunneling") {
         evidence.push(asks(fixes::WSLCONFIG, "dnsTunneling=true"));
     }
-    evidence.extend(view.mode().map(|mode| doctor::MODE_IN_FORCE.with("mode", super::view::mode_name(mode))));
+    evidence.extend(view.mode().map(|mode| doctor::MODE_IN_FORCE.with("mode", mode.name())));
     Some(Found {
         evidence,
         cause: say::AGAINST_MODE_CAUSE.with("server", server),

@@ -1,7 +1,7 @@
 //! Fixes that mend more than one thing.
 
-use super::view::View;
-use super::{Shell, Step};
+use crate::finding::{Shell, Step};
+use crate::view::View;
 use config::settings::nat;
 use config::settings::subnet::{self, Subnet};
 use ipnet::IpNet;

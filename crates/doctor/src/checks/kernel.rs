@@ -1,7 +1,9 @@
 //! The VM's kernel: what a tunnel needs of it, and what confines one.
 
-use super::view::View;
-use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes};
+use super::check::{Check, Found, Needs};
+use super::fixes;
+use crate::finding::{Area, Severity, Shell, Step};
+use crate::view::View;
 use messages::doctor_kernel as say;
 
 pub(super) const CHECKS: &[Check] = &[

@@ -1,9 +1,11 @@
 //! Steps 1 and 2: is there an interface with an address, where does the default route lead, does the gateway answer, does the outside? What is
 //! in the VM itself comes first; who cuts what Windows forwards is in `vpn.rs`.
 
-use super::view::{View, is_ok};
-use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes, seen};
+use super::check::{Check, Found, Needs};
+use super::{fixes, seen};
 use crate::facts::{Link, Method, Subject, TunnelState, Whence};
+use crate::finding::{Area, Severity, Shell, Step};
+use crate::view::{View, is_ok};
 use crate::way::Place;
 use messages::{Text, doctor, doctor_network as say};
 use wsl::NetworkingMode;

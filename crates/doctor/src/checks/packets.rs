@@ -1,9 +1,11 @@
 //! The way is there, and not everything comes through: connections, large packets, IPv6.
 
+use super::check::{Check, Found, Needs};
+use super::fixes;
 use super::network::{attempts, has_proxy, succeeded};
-use super::view::{View, has_failed, is_ok};
-use super::{Area, Check, Found, Needs, Severity, Step, fixes};
 use crate::facts::{Method, Outcome, Subject, Whence, Why};
+use crate::finding::{Area, Severity, Step};
+use crate::view::{View, has_failed, is_ok};
 use crate::way::Place;
 use messages::doctor_network as say;
 use std::net::IpAddr;

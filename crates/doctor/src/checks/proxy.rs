@@ -1,10 +1,12 @@
 //! Step 4: the proxies that the environment names, each judged once by the first thing that is wrong with it; and proxies that are missing.
 
+use super::check::{Check, Found, Needs};
 use super::network::has_proxy;
-use super::view::{Spelling, View, has_failed, is_ok, spelling as spelling_of};
 use super::wsl::names_old_address;
-use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes, seen};
+use super::{fixes, seen};
 use crate::facts::{Outcome, ProxyProbe, ProxySetting, Tool, Why};
+use crate::finding::{Area, Severity, Shell, Step};
+use crate::view::{Spelling, View, has_failed, is_ok, spelling as spelling_of};
 use crate::way::Place;
 use messages::{Text, doctor, doctor_proxy as say};
 use std::net::IpAddr;
@@ -214,7 +216,7 @@ fn name(view: &View<'_>) -> Option<Found> {
 }
 
 fn mode_word(view: &View<'_>) -> &'static str {
-    view.mode().map_or("nat", super::view::mode_name)
+    view.mode().map_or("nat", NetworkingMode::name)
 }
 
 /// The tunnel's address for Windows' loopback, as a fix where it is up.

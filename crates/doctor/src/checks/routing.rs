@@ -1,9 +1,11 @@
 //! Step 2: rules and routes of the VM's own that lead nowhere, before anybody outside is blamed.
 
+use super::check::{Check, Found, Needs};
+use super::fixes;
 use super::network::attempts;
-use super::view::{MAIN, View};
-use super::{Area, Check, Found, Needs, Severity, Step, fixes};
 use crate::facts::{Method, Outcome, Route, Rule, Subject, Whence, Why};
+use crate::finding::{Area, Severity, Step};
+use crate::view::{MAIN, View};
 use crate::way::Place;
 use messages::{Sentence, doctor_network as say};
 

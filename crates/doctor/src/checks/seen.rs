@@ -1,7 +1,7 @@
 //! What was seen, in words: one sentence for an attempt.
 
-use super::view::has_addresses;
 use crate::facts::{Answer, Ask, Asked, Method, Outcome, ProxySetting, Reach, Whence, Why};
+use crate::view::has_addresses;
 use messages::{Text, doctor, doctor_proxy};
 
 /// An attempt to reach somebody, and what came of it; nothing where nobody tried.

@@ -1,9 +1,11 @@
 //! Tools that go by a proxy of their own, and tools that would need one: apt, git, ssh, Docker and others.
 
+use super::check::{Check, Found, Needs};
 use super::proxy::{not_opened, not_written, place, url};
-use super::view::{View, has_failed, is_ok};
-use super::{Area, Check, Found, Needs, Severity, Step, fixes, seen};
+use super::{fixes, seen};
 use crate::facts::{Method, Outcome, ProxyProbe, ProxySetting, Subject, Tool, Whence};
+use crate::finding::{Area, Severity, Step};
+use crate::view::{View, has_failed, is_ok};
 use messages::{Text, doctor_proxy as say};
 
 pub(super) const CHECKS: &[Check] = &[

@@ -1,11 +1,13 @@
 //! Step 2's end: the VM's side is sound and the outside is dead all the same. Who cuts it: WSL's own stack, a VPN that has the same addresses, one
 //! that outdoes the other adapters, one whose routes take everything, or somebody without a name.
 
+use super::check::{Check, Found, Needs};
+use super::fixes;
 use super::fixes::{networks_of_windows, overlap};
 use super::network::attempts;
-use super::view::View;
-use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes};
 use crate::facts::{Method, Subject, Whence};
+use crate::finding::{Area, Severity, Shell, Step};
+use crate::view::View;
 use crate::way::Place;
 use messages::{Text, doctor, doctor_network as say};
 use wire::facts::Adapter;

@@ -1,8 +1,10 @@
 //! WSL itself: interop, the mode in force, the clock; and last what only later does harm: addresses that changed, a firewall that is off.
 
-use super::view::{View, has_failed, is_ok, mode_by_name, mode_name};
-use super::{Area, Check, Found, Needs, Severity, Shell, Step, fixes};
+use super::check::{Check, Found, Needs};
+use super::fixes;
 use crate::facts::{Entry, Mention, Outcome, ProxyProbe, ProxySetting};
+use crate::finding::{Area, Severity, Shell, Step};
+use crate::view::{View, has_failed, is_ok};
 use crate::way::Place;
 use config::settings::effective::{Because, Origin};
 use messages::{Text, doctor, doctor_wsl as say};
@@ -126,9 +128,9 @@ fn mode(view: &View<'_>) -> Option<Found> {
     let setting = format!("networkingMode={asked}");
     let evidence = vec![
         doctor::FILE_ASKS_FOR.with("file", fixes::WSLCONFIG).with("setting", setting),
-        doctor::MODE_IN_FORCE.with("mode", mode_name(in_force)),
+        doctor::MODE_IN_FORCE.with("mode", in_force.name()),
     ];
-    let wanted = mode_by_name(asked);
+    let wanted = NetworkingMode::by_name(asked);
     if wanted == Some(in_force) {
         return None;
     }

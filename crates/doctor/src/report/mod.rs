@@ -3,8 +3,9 @@
 mod facts;
 mod html;
 
-use crate::checks::{Diagnosis, Finding, Severity, Step};
+use crate::checks::Diagnosis;
 use crate::facts::Facts;
+use crate::finding::{Finding, Severity, Step};
 use crate::steps;
 use crate::text::{reservations, severity, shell, verdict};
 use crate::way::{Hop, State};

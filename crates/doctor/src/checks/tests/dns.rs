@@ -1,7 +1,8 @@
 //! Step 3, the company's names, and whose file resolv.conf is.
 
-use crate::checks::{Severity, judge};
+use crate::checks::judge;
 use crate::facts::*;
+use crate::finding::Severity;
 use crate::sample::*;
 use crate::way::{Place, State};
 

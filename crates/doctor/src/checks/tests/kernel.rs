@@ -1,7 +1,7 @@
 //! What the kernel lacks.
 
-use crate::checks::Severity;
 use crate::facts::*;
+use crate::finding::Severity;
 use crate::sample::*;
 use messages::Language;
 

@@ -11,6 +11,7 @@ mod wsl;
 
 use super::*;
 use crate::facts::{Method, Outcome, Question, Subject, Tool, Whence, Why};
+use crate::finding::Step;
 use crate::sample::*;
 use messages::Language;
 use std::collections::BTreeSet;

@@ -1,7 +1,8 @@
 //! Steps 1 and 2, VPNs, large packets, IPv6, the company's hosts.
 
-use crate::checks::{Severity, judge};
+use crate::checks::judge;
 use crate::facts::*;
+use crate::finding::Severity;
 use crate::sample::*;
 use crate::way::{Place, State};
 use messages::common;

@@ -1,7 +1,8 @@
 //! Step 4: proxies of the environment, and proxies that are missing.
 
-use crate::checks::{Area, Severity, judge};
+use crate::checks::judge;
 use crate::facts::*;
+use crate::finding::{Area, Severity};
 use crate::sample::*;
 use crate::steps::Verdict as Answered;
 use crate::way::{Place, State};

@@ -1,7 +1,7 @@
 //! Interop, modes, the clock, addresses that changed, Windows' firewall.
 
-use crate::checks::Severity;
 use crate::facts::*;
+use crate::finding::Severity;
 use crate::sample::*;
 use wire::facts::WslHost;
 

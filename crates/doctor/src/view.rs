@@ -79,7 +79,7 @@ impl<'a> View<'a> {
 
     /// The networking mode in force.
     pub(crate) fn mode(&self) -> Option<NetworkingMode> {
-        self.facts.mode.by_wslinfo.as_deref().and_then(mode_by_name).or(self.facts.mode.by_signs)
+        self.facts.mode.by_wslinfo.as_deref().and_then(NetworkingMode::by_name).or(self.facts.mode.by_signs)
     }
 
     /// The mode that `.wslconfig` asks for, as it is written there.
@@ -380,27 +380,5 @@ fn boolean(value: &str) -> Option<bool> {
         "true" | "1" => Some(true),
         "false" | "0" => Some(false),
         _ => None,
-    }
-}
-
-pub(crate) fn mode_by_name(name: &str) -> Option<NetworkingMode> {
-    Some(match name.trim().to_ascii_lowercase().as_str() {
-        "nat" => NetworkingMode::Nat,
-        "mirrored" => NetworkingMode::Mirrored,
-        "virtioproxy" | "consomme" => NetworkingMode::VirtioProxy,
-        "bridged" => NetworkingMode::Bridged,
-        "none" => NetworkingMode::None,
-        _ => return None,
-    })
-}
-
-/// As `wslinfo` writes it.
-pub(crate) fn mode_name(mode: NetworkingMode) -> &'static str {
-    match mode {
-        NetworkingMode::Nat => "nat",
-        NetworkingMode::Mirrored => "mirrored",
-        NetworkingMode::VirtioProxy => "virtioproxy",
-        NetworkingMode::Bridged => "bridged",
-        NetworkingMode::None => "none",
     }
 }
