@@ -1,7 +1,6 @@
 //! What the stack tells its user.
 
 use crate::addresses::Target;
-use crate::marks::Marks;
 use crate::requests::RequestId;
 use crate::tcp::FlowId;
 use crate::tcp::flow::Changes;
@@ -9,6 +8,7 @@ use crate::udp::BindId;
 use crate::uplink::Elsewhere;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
+use terms::Marks;
 
 /// Something for the user of [`crate::Stack`] to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ pub enum Refusal {
     /// RST: nobody listens there.
     Reset,
     /// An ICMP error that quotes the SYN.
-    Unreachable(crate::icmp::Fault),
+    Unreachable(terms::Fault),
     /// Nothing: the peer was a black hole too.
     Silent,
 }

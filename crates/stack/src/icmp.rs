@@ -9,6 +9,7 @@ use crate::stats::{DropReason, Stats};
 use etherparse::checksum::Sum16BitWords;
 use std::net::IpAddr;
 use std::time::Instant;
+use terms::FaultKind;
 
 /// Types of IPv4's queries (RFC 792).
 pub(crate) const ECHO: u8 = 8;
@@ -16,37 +17,6 @@ pub(crate) const ECHO: u8 = 8;
 pub(crate) const ECHO_REPLY: u8 = 0;
 /// See [`ECHO`].
 pub(crate) const TIMESTAMP: u8 = 13;
-
-/// What went wrong with a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FaultKind {
-    /// No route to the network.
-    NetworkUnreachable,
-    /// The host does not answer on its link.
-    HostUnreachable,
-    /// The host does not speak that protocol.
-    ProtocolUnreachable,
-    /// Nobody listens on that port.
-    PortUnreachable,
-    /// A filter forbids it.
-    Prohibited,
-    /// The time to live ran out on the way.
-    TimeExceeded,
-    /// The packet is larger than the next link takes.
-    PacketTooBig {
-        /// What the link takes, in bytes; 0 where the router did not say.
-        mtu: u32,
-    },
-}
-
-/// A fault and who reported it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// What happened.
-    pub kind: FaultKind,
-    /// The router or host that said so; `None` when it was the relay's own host.
-    pub router: Option<IpAddr>,
-}
 
 /// The MTU to report for a link whose router named no MTU (RFC 1191 4). Linux replaces 0 by its minimum of
 /// 552 bytes. Every link takes this many bytes over IPv6, and nearly every link over IPv4.

@@ -1,10 +1,10 @@
 //! IP packets: read with every length checked, and the checksums of all that is above. Knows no flow and no table.
 
-use crate::marks::{Fragments, Marks};
 use crate::stats::DropReason;
 use etherparse::checksum::Sum16BitWords;
 use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice};
 use std::net::IpAddr;
+use terms::{Fragments, Marks};
 
 pub(crate) const ICMP4: u8 = 1;
 pub(crate) const TCP: u8 = 6;

@@ -1,11 +1,11 @@
 //! What the latest datagrams of a source endpoint looked like, so that an ICMP error quotes the one that it
 //! is about: programs find their probes by an IP identification, a length or a checksum.
 
-use crate::marks::Fragments;
 use crate::offload::RxMeta;
 use crate::packet::{Packet, UDP, be16, be32, transport_sum};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use terms::Fragments;
 
 /// How many are kept for each endpoint: as many as traceroute has under way at once.
 const LATEST: usize = 16;

@@ -6,10 +6,9 @@ use crate::addresses::{AddressPlan, Ipv6};
 use crate::contacts::Filtering;
 use crate::event::{Event, Refusal};
 use crate::fragments::Reassembler;
-use crate::icmp::{self, Bucket, Fault, FaultKind};
+use crate::icmp::{self, Bucket};
 use crate::limits::{MAX_BINDS, MAX_EVENT_BYTES, MAX_EVENTS, MAX_FLOWS, MAX_HALF_OPEN};
 use crate::link::{IpHead, Link, len16};
-use crate::marks::Marks;
 use crate::offload::{Offload, Transmit};
 use crate::owner::{BySource, Owner, Owners, Transport, owner};
 use crate::packet::{UDP, transport_sum};
@@ -22,6 +21,7 @@ use crate::uplink::{Strays, Uplink};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
+use terms::{Fault, FaultKind, Marks};
 
 /// How many of each the stack takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

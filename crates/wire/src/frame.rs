@@ -9,9 +9,10 @@ mod kind;
 use crate::codec::{Malformed, Reader, put_maybe_ip, put_socket};
 use crate::ids::{BindId, FlowId, RequestId};
 use crate::limits::{HEADER, MAX_BUILD_NAME, MAX_NAME, MAX_PAYLOAD, MAX_WINDOW, MAX_WORDS};
-use crate::marks::Marks;
+use crate::marks;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
+use terms::{Fault, FaultKind, Marks};
 
 /// First bytes of every hello, so that a stranger's output is told from a relay's.
 pub const MAGIC: [u8; 8] = *b"UNDERPAS";
@@ -89,37 +90,6 @@ pub enum ConnectFailure {
     Reported(Fault),
     /// Anything else; the operating system's code is beside it in the frame.
     Other,
-}
-
-/// What an ICMP error (or the host's own stack) says about a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FaultKind {
-    /// No route to the network.
-    NetworkUnreachable,
-    /// The host does not answer on its link.
-    HostUnreachable,
-    /// The host does not speak that protocol.
-    ProtocolUnreachable,
-    /// Nobody listens on that port.
-    PortUnreachable,
-    /// A filter forbids it.
-    Prohibited,
-    /// The time to live ran out on the way.
-    TimeExceeded,
-    /// The packet is larger than the next link takes.
-    PacketTooBig {
-        /// What the link takes, in bytes; 0 where the router did not say.
-        mtu: u32,
-    },
-}
-
-/// A fault and who reported it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// What happened.
-    pub kind: FaultKind,
-    /// The router or host that said so; `None` when it was the relay's own host.
-    pub router: Option<IpAddr>,
 }
 
 /// Who on the host knew the answer to a DNS query.
@@ -376,7 +346,7 @@ impl Frame<'_> {
                 (kind::BIND, bind.0)
             }
             Frame::Datagram { bind, peer, marks, bytes } => {
-                marks.put(out);
+                marks::put(*marks, out);
                 put_socket(out, *peer);
                 out.extend_from_slice(bytes);
                 (kind::DATAGRAM, bind.0)
@@ -417,7 +387,7 @@ impl Frame<'_> {
                 (kind::NO_ANSWER, request.0)
             }
             Frame::Echo { request, to, marks, payload } => {
-                marks.put(out);
+                marks::put(*marks, out);
                 put_maybe_ip(out, Some(*to));
                 out.extend_from_slice(payload);
                 (kind::ECHO, request.0)
@@ -537,7 +507,7 @@ fn decode(kind: u8, id: u32, payload: &[u8]) -> Result<Option<Frame<'_>>, Malfor
             };
             Frame::Bind { bind, family }
         }
-        kind::DATAGRAM => Frame::Datagram { bind, marks: Marks::read(&mut r)?, peer: r.socket()?, bytes: r.rest() },
+        kind::DATAGRAM => Frame::Datagram { bind, marks: marks::read(&mut r)?, peer: r.socket()?, bytes: r.rest() },
         kind::PEER_ERROR => Frame::PeerError { bind, peer: r.socket()?, fault: decode_fault(&mut r)? },
         kind::UNBIND => {
             let reason = match r.u8()? {
@@ -568,7 +538,7 @@ fn decode(kind: u8, id: u32, payload: &[u8]) -> Result<Option<Frame<'_>>, Malfor
             };
             Frame::NoAnswer { request, reason }
         }
-        kind::ECHO => Frame::Echo { request, marks: Marks::read(&mut r)?, to: r.ip()?, payload: r.rest() },
+        kind::ECHO => Frame::Echo { request, marks: marks::read(&mut r)?, to: r.ip()?, payload: r.rest() },
         kind::ECHO_REPLY => Frame::EchoReply { request, ttl: r.u8()?, payload: r.rest() },
         kind::ECHO_ERROR => Frame::EchoError { request, fault: decode_fault(&mut r)? },
         kind::ASK_FACTS => Frame::AskFacts { request },

@@ -23,11 +23,9 @@ pub mod via;
 pub use access::HostAccessSettings;
 pub use decoder::Decoder;
 pub use facts::HostFacts;
-pub use frame::{
-    AnsweredBy, Capabilities, ConnectFailure, Fault, FaultKind, Frame, FrameError, Hello, QueryFailure, UnbindReason,
-};
+pub use frame::{AnsweredBy, Capabilities, ConnectFailure, Frame, FrameError, Hello, QueryFailure, UnbindReason};
 pub use ids::{BindId, FlowId, RequestId};
-pub use marks::{Fragments, Marks};
 pub use seal::Sealer;
 pub use session::{Pull, Role, Session, Source, Then, Violation};
+pub use terms::{Fault, FaultKind, Fragments, Marks};
 pub use via::{HostProxy, ViaSettings};

@@ -4,7 +4,7 @@ use super::asked::{Asked, Asker, Question};
 use super::elsewhere::Conversations;
 use super::full::Full;
 use super::spread::{self, Binds, ShellDrops, has_room, limit, pick};
-use super::terms::{fault_of, marks_of, marks_on_wire, no_answer, refusal, stack_hash};
+use super::terms::{no_answer, refusal, stack_hash};
 use crate::dns::connections::{Connection, Half};
 use crate::dns::front;
 use crate::dns::rebind::Filter;
@@ -212,7 +212,7 @@ impl<D: Device> Core<D> {
                     return self.stack.deliver_peer_error(now, bind, peer, via::NOWHERE, &mut self.tap);
                 };
                 if let Some(session) = lanes[lane].ready() {
-                    let (bind, marks) = (wire::BindId(bind.0), marks_on_wire(marks));
+                    let bind = wire::BindId(bind.0);
                     session.send(&Frame::Datagram { bind, peer: real, marks, bytes: &bytes });
                 }
             }
@@ -361,7 +361,7 @@ impl<D: Device> Core<D> {
         let asked = pick(lanes, hash, &mut self.drops, |_, _| true).map(|(lane, session)| {
             let question = Question { lane, asker: Asker::Echo { request }, query: Vec::new(), share: None };
             let id = self.asked.insert(now, question);
-            session.send(&Frame::Echo { request: id, to: real, marks: marks_on_wire(marks), payload });
+            session.send(&Frame::Echo { request: id, to: real, marks, payload });
         });
         if asked.is_none() {
             self.stack.forget_request(request);
@@ -403,13 +403,12 @@ impl<D: Device> Core<D> {
                 self.stack.reset(FlowId(flow.0));
             }
             Frame::Datagram { bind, peer, marks, bytes } => {
-                let marks = marks_of(marks);
                 let peer = self.known_as(BindId(bind.0), peer);
                 self.stack.deliver_datagram(now, BindId(bind.0), peer, bytes, marks, &mut self.tap);
             }
             Frame::PeerError { bind, peer, fault } => {
                 let peer = self.known_as(BindId(bind.0), peer);
-                self.stack.deliver_peer_error(now, BindId(bind.0), peer, fault_of(fault), &mut self.tap);
+                self.stack.deliver_peer_error(now, BindId(bind.0), peer, fault, &mut self.tap);
             }
             Frame::Unbind { bind, .. } => {
                 self.binds.remove(BindId(bind.0));
@@ -437,7 +436,7 @@ impl<D: Device> Core<D> {
             }
             Frame::EchoError { request, fault } => {
                 if let Some(Question { asker: Asker::Echo { request }, .. }) = self.asked.take(lane, request) {
-                    self.stack.echo_error(now, request, fault_of(fault), &mut self.tap);
+                    self.stack.echo_error(now, request, fault, &mut self.tap);
                 }
             }
             Frame::Facts { request, json } => {

@@ -3,7 +3,7 @@
 use crate::dns::front;
 use stack::Refusal;
 use std::net::IpAddr;
-use wire::{ConnectFailure, Fault, FaultKind, Fragments, Marks, QueryFailure};
+use wire::{ConnectFailure, QueryFailure};
 
 pub(super) fn stack_hash(ip: IpAddr) -> u32 {
     let fold =
@@ -20,7 +20,7 @@ pub(super) fn refusal(reason: ConnectFailure) -> Refusal {
         ConnectFailure::NetworkUnreachable => unreachable(stack::FaultKind::NetworkUnreachable),
         ConnectFailure::HostUnreachable => unreachable(stack::FaultKind::HostUnreachable),
         ConnectFailure::PermissionDenied => unreachable(stack::FaultKind::Prohibited),
-        ConnectFailure::Reported(fault) => Refusal::Unreachable(fault_of(fault)),
+        ConnectFailure::Reported(fault) => Refusal::Unreachable(fault),
         // Nobody answered the host; the app waits as long as its own kernel wants.
         ConnectFailure::TimedOut => Refusal::Silent,
         ConnectFailure::Refused
@@ -37,33 +37,4 @@ pub(super) fn no_answer(query: &[u8], reason: QueryFailure) -> Option<Vec<u8>> {
         QueryFailure::NoServer => Some(front::failure(query, front::SERVFAIL)),
         QueryFailure::Refused => Some(front::failure(query, front::REFUSED)),
     }
-}
-
-pub(super) fn marks_on_wire(marks: stack::Marks) -> Marks {
-    let fragments = match marks.fragments {
-        stack::Fragments::Allowed => Fragments::Allowed,
-        stack::Fragments::Forbidden => Fragments::Forbidden,
-    };
-    Marks { ttl: marks.ttl, traffic_class: marks.traffic_class, fragments }
-}
-
-pub(super) fn marks_of(marks: Marks) -> stack::Marks {
-    let fragments = match marks.fragments {
-        Fragments::Allowed => stack::Fragments::Allowed,
-        Fragments::Forbidden => stack::Fragments::Forbidden,
-    };
-    stack::Marks { ttl: marks.ttl, traffic_class: marks.traffic_class, fragments }
-}
-
-pub(super) fn fault_of(fault: Fault) -> stack::Fault {
-    let kind = match fault.kind {
-        FaultKind::NetworkUnreachable => stack::FaultKind::NetworkUnreachable,
-        FaultKind::HostUnreachable => stack::FaultKind::HostUnreachable,
-        FaultKind::ProtocolUnreachable => stack::FaultKind::ProtocolUnreachable,
-        FaultKind::PortUnreachable => stack::FaultKind::PortUnreachable,
-        FaultKind::Prohibited => stack::FaultKind::Prohibited,
-        FaultKind::TimeExceeded => stack::FaultKind::TimeExceeded,
-        FaultKind::PacketTooBig { mtu } => stack::FaultKind::PacketTooBig { mtu },
-    };
-    stack::Fault { kind, router: fault.router }
 }

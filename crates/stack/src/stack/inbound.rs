@@ -3,9 +3,9 @@
 use super::Stack;
 use crate::addresses::{Ipv6, Target, is_group, loopback_like, may_be_remote};
 use crate::event::Event;
-use crate::icmp::{self, Echoed, FaultKind};
+use crate::icmp::{self, Echoed};
 use crate::link::{ETHER_ARP, ETHER_IPV4, ETHER_IPV6, ETHERNET};
-use crate::marks::{Fragments, Marks};
+use crate::marks::limited_hops;
 use crate::neighbours;
 use crate::offload::{RxMeta, Transmit};
 use crate::packet::{ICMP4, ICMP6, Packet, Problem, TCP, UDP, Unread, be16, be32};
@@ -17,6 +17,7 @@ use crate::udp::New;
 use crate::uplink::{Elsewhere, Kind};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
+use terms::{FaultKind, Fragments, Marks};
 
 /// A packet was taken, or why it was dropped.
 type Taken = Result<(), DropReason>;
@@ -197,7 +198,7 @@ impl Stack {
         let used = SocketAddr::new(packet.dst, seg.dst_port);
         let to = self.plan.classify(used);
         let hops = match to {
-            Target::Remote(_) => packet.marks.limited_hops(),
+            Target::Remote(_) => limited_hops(packet.marks),
             // No router is on the way.
             Target::Host(_) | Target::Dns => None,
             Target::Gateway | Target::Refused => {

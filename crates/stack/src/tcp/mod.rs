@@ -18,6 +18,7 @@ mod timers;
 
 use crate::limits::{OFFLOAD_MSS, RING_STEPS, SMALLEST_RING, SMALLEST_SHARE, UNDER_WAY};
 use crate::link::Link;
+use crate::marks::limited_hops;
 use crate::offload::{Offload, Transmit};
 use crate::owner::{Owner, Owners};
 use crate::packet::Packet;
@@ -283,7 +284,7 @@ impl Tcp {
             Some(Entry::Pending(pending)) => {
                 if seg.is_opening() {
                     around.stats.syn_retries += 1;
-                    if packet.marks.limited_hops() != pending.hops {
+                    if limited_hops(packet.marks) != pending.hops {
                         // A traceroute's next probe: it asks what is further on.
                         self.remove(id);
                         return Arrived::Anew(id);
@@ -358,7 +359,7 @@ impl Tcp {
             tuple,
             syn: packet.whole.into(),
             seq: seg.seq,
-            hops: packet.marks.limited_hops(),
+            hops: limited_hops(packet.marks),
             header_at: packet.whole.len() - packet.payload.len(),
             owner,
             since: now,
