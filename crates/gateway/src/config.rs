@@ -2,8 +2,8 @@
 
 use crate::dns::rebind::{Domain, NoDomain};
 use crate::limits::MAX_LANES;
+use crate::outside::Target;
 use crate::publish::{default_folder, has_shared_folder};
-use crate::reach::Target;
 use crate::relay_command::{RelayCommand, Whose};
 use crate::tap::OffloadWish;
 use crate::via::{Proxy, Secret, Via};

@@ -7,7 +7,7 @@ use crate::selftest::SelftestOptions;
 use crate::settings::SettingsCommand;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use gateway::config::{Choices, OsText, UdpFiltering};
-use gateway::reach::Target;
+use gateway::outside::Target;
 use gateway::via::Secret;
 use ipnet::Ipv4Net;
 use std::ffi::OsString;
