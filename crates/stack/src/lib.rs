@@ -25,6 +25,7 @@ mod stats;
 mod tcp;
 mod udp;
 mod uplink;
+mod waiting;
 
 pub use addresses::{AddressPlan, HostAccess, Ipv6, Target};
 pub use contacts::Filtering;
@@ -39,3 +40,4 @@ pub use tcp::flow::Changes;
 pub use terms::{Fault, FaultKind, Fragments, Marks};
 pub use udp::BindId;
 pub use uplink::{Elsewhere, Strays};
+pub use waiting::Waiting;

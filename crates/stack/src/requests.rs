@@ -2,7 +2,7 @@
 
 use crate::icmp::Echoed;
 use crate::limits::{MAX_REQUESTS, REQUEST_LIFETIME};
-use std::collections::{HashMap, VecDeque};
+use crate::waiting::Waiting;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
@@ -29,8 +29,8 @@ pub(crate) enum Asker {
 /// The requests that are pending. Each kind has a table of its own, so that one cannot fill the other's.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
-    questions: Table,
-    echoes: Table,
+    questions: Waiting<Asker>,
+    echoes: Waiting<Asker>,
     next: u32,
 }
 
@@ -40,29 +40,29 @@ impl Requests {
     pub(crate) fn insert(&mut self, now: Instant, asker: Asker) -> Option<RequestId> {
         let is_question = matches!(asker, Asker::Dns { .. });
         let table = if is_question { &mut self.questions } else { &mut self.echoes };
-        if table.waiting.len() >= MAX_REQUESTS {
+        if table.len() >= MAX_REQUESTS {
             if is_question {
                 return None;
             }
-            table.take_oldest();
+            table.remove_oldest();
         }
         // By 2^32 requests later the first is long forgotten.
         self.next = self.next.wrapping_add(1);
         let id = RequestId(self.next);
-        table.insert(now, id, asker);
+        table.insert(now + REQUEST_LIFETIME, id.0, asker);
         Some(id)
     }
 
     pub(crate) fn get(&self, id: RequestId) -> Option<&Asker> {
-        self.questions.waiting.get(&id).or_else(|| self.echoes.waiting.get(&id))
+        self.questions.get(id.0).or_else(|| self.echoes.get(id.0))
     }
 
     pub(crate) fn take_question(&mut self, id: RequestId) -> Option<Asker> {
-        self.questions.waiting.remove(&id)
+        self.questions.remove(id.0)
     }
 
     pub(crate) fn take_echo(&mut self, id: RequestId) -> Option<Asker> {
-        self.echoes.waiting.remove(&id)
+        self.echoes.remove(id.0)
     }
 
     pub(crate) fn forget(&mut self, id: RequestId) {
@@ -72,41 +72,12 @@ impl Requests {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        [&self.questions, &self.echoes].into_iter().filter_map(|table| table.order.front()).map(|(at, _)| *at).min()
+        [&self.questions, &self.echoes].into_iter().filter_map(Waiting::deadline).min()
     }
 
     pub(crate) fn expire(&mut self, now: Instant) {
         for table in [&mut self.questions, &mut self.echoes] {
-            while let Some((_, id)) = table.order.pop_front_if(|(at, _)| *at <= now) {
-                table.waiting.remove(&id);
-            }
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    waiting: HashMap<RequestId, Asker>,
-    /// All of `waiting`, the oldest first, and some that were answered.
-    order: VecDeque<(Instant, RequestId)>,
-}
-
-impl Table {
-    fn insert(&mut self, now: Instant, id: RequestId, asker: Asker) {
-        // Answered ones leave their place in the order until it is their turn; that is bounded as well.
-        while self.order.len() >= 4 * MAX_REQUESTS {
-            self.order.retain(|(_, id)| self.waiting.contains_key(id));
-        }
-        self.waiting.insert(id, asker);
-        self.order.push_back((now + REQUEST_LIFETIME, id));
-    }
-
-    /// Forgets the first of the order that still waits.
-    fn take_oldest(&mut self) {
-        while let Some((_, id)) = self.order.pop_front() {
-            if self.waiting.remove(&id).is_some() {
-                return;
-            }
+            while table.expire(now).is_some() {}
         }
     }
 }

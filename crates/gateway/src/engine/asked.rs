@@ -5,8 +5,8 @@
 //! thirds of all, and half where all are of one zone; a zone whose servers are silent leaves the other half.
 
 use crate::limits::{ASKED_LIFETIME, MAX_PINGS};
-use stack::Owner;
-use std::collections::{HashMap, VecDeque};
+use stack::{Owner, Waiting};
+use std::collections::HashMap;
 use std::time::Instant;
 use wire::limits::MAX_QUERIES;
 
@@ -51,8 +51,8 @@ impl Question {
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
     /// DNS questions, and the gateway's own.
-    questions: Table,
-    pings: Table,
+    questions: Waiting<Question>,
+    pings: Waiting<Question>,
     held: Held,
     next: u32,
 }
@@ -140,20 +140,20 @@ impl Asked {
         self.next = self.next.wrapping_add(1);
         self.held.add(&question);
         if let Asker::Echo { .. } = question.asker {
-            if self.pings.waiting.len() >= MAX_PINGS {
-                self.pings.take_oldest();
+            if self.pings.len() >= MAX_PINGS {
+                self.pings.remove_oldest();
             }
-            self.pings.insert(now, self.next, question);
+            self.pings.insert(now + ASKED_LIFETIME, self.next, question);
         } else {
-            self.questions.insert(now, self.next, question);
+            self.questions.insert(now + ASKED_LIFETIME, self.next, question);
         }
         wire::RequestId(self.next)
     }
 
     pub(crate) fn take(&mut self, lane: usize, request: wire::RequestId) -> Option<Question> {
-        let table = if self.pings.waiting.contains_key(&request.0) { &mut self.pings } else { &mut self.questions };
-        table.waiting.get(&request.0).filter(|question| question.lane == lane)?;
-        let question = table.waiting.remove(&request.0)?;
+        let table = if self.pings.get(request.0).is_some() { &mut self.pings } else { &mut self.questions };
+        table.get(request.0).filter(|question| question.lane == lane)?;
+        let question = table.remove(request.0)?;
         self.held.remove(&question);
         Some(question)
     }
@@ -162,14 +162,14 @@ impl Asked {
     pub(crate) fn take_lane(&mut self, lane: usize) -> Vec<Question> {
         let mut taken = Vec::new();
         for table in [&mut self.questions, &mut self.pings] {
-            taken.extend(table.waiting.extract_if(|_, question| question.lane == lane).map(|(_, question)| question));
+            taken.extend(table.remove_all(|question| question.lane == lane));
         }
         taken.iter().for_each(|question| self.held.remove(question));
         taken
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        [&self.questions, &self.pings].into_iter().filter_map(|table| table.order.front()).map(|(at, _)| *at).min()
+        [&self.questions, &self.pings].into_iter().filter_map(Waiting::deadline).min()
     }
 
     /// The next question that waited too long.
@@ -181,42 +181,7 @@ impl Asked {
 
     /// DNS queries and echo requests under way.
     pub(crate) fn count(&self) -> (usize, usize) {
-        (self.held.all, self.pings.waiting.len())
-    }
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    waiting: HashMap<u32, Question>,
-    /// All of `waiting`, the oldest first, and some that were answered.
-    order: VecDeque<(Instant, u32)>,
-}
-
-impl Table {
-    fn insert(&mut self, now: Instant, id: u32, question: Question) {
-        // Answered ones keep their place in the order until it is their turn; that has a bound as well.
-        if self.order.len() >= 4 * (self.waiting.len() + MAX_PINGS) {
-            self.order.retain(|(_, id)| self.waiting.contains_key(id));
-        }
-        self.waiting.insert(id, question);
-        self.order.push_back((now + ASKED_LIFETIME, id));
-    }
-
-    fn take_oldest(&mut self) {
-        while let Some((_, id)) = self.order.pop_front() {
-            if self.waiting.remove(&id).is_some() {
-                return;
-            }
-        }
-    }
-
-    fn expire(&mut self, now: Instant) -> Option<Question> {
-        while let Some((_, id)) = self.order.pop_front_if(|(at, _)| *at <= now) {
-            if let Some(question) = self.waiting.remove(&id) {
-                return Some(question);
-            }
-        }
-        None
+        (self.held.all, self.pings.len())
     }
 }
 
