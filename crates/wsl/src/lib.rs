@@ -1,5 +1,5 @@
-//! What a machine with WSL is: its network, files, filters and other tunnels, each with one type and one
-//! reader for every command. Texts are read as the programs read them that go by them.
+//! What a machine with WSL is: its network, files, filters and other tunnels, each with one type
+//! and one reader for every command. Texts are read as the programs read them that go by them.
 #![forbid(unsafe_code)]
 
 pub mod files;
@@ -12,6 +12,6 @@ pub mod program;
 mod resolv_conf;
 pub mod tunnels;
 
-pub use mode::NetworkingMode;
+pub use mode::{NetworkingMode, wslinfo};
 pub use nameserver::{Nameserver, NameserverError};
 pub use resolv_conf::{MOST_SERVERS, ResolvConf};

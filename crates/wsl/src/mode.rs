@@ -1,6 +1,11 @@
 //! WSL's networking modes.
 
+use crate::program::{Silent, ask};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// How long `wslinfo` may take before the kernel's own looks have to do.
+const WSLINFO_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A networking mode of WSL's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +48,15 @@ impl NetworkingMode {
             Self::None => "none",
         }
     }
+}
+
+/// What `wslinfo` says of the networking mode; nothing where this is no WSL.
+///
+/// # Errors
+/// It did not answer in time: it asks a Windows process.
+pub async fn wslinfo() -> Result<Option<String>, Silent> {
+    let output = ask("wslinfo", &["--networking-mode"], WSLINFO_PATIENCE).await?;
+    Ok(output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()))
 }
 
 #[cfg(test)]

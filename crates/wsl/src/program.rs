@@ -8,24 +8,31 @@ use tokio::time::timeout;
 /// How long a program of this machine that is asked something may take.
 const PROGRAM_PATIENCE: Duration = Duration::from_millis(2500);
 
-/// Runs a program to its end, in English. `None` where it is missing, or takes too long.
-pub async fn run(program: &str, words: &[&str]) -> Option<Output> {
-    run_within(program, words, PROGRAM_PATIENCE).await
-}
+/// A program did not answer in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silent;
 
-/// As [`run`], with another patience.
-pub async fn run_within(program: &str, words: &[&str], patience: Duration) -> Option<Output> {
+/// Runs a program to its end, in English. `None` where it is missing.
+///
+/// # Errors
+/// It takes longer than that.
+pub async fn ask(program: &str, words: &[&str], patience: Duration) -> Result<Option<Output>, Silent> {
     let mut command = Command::new(program);
     command.args(words).env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);
     // Users' shells often lack these folders, where `nft`, `iptables-save` and others are.
     let mut path = foreign::trusted_path();
     path.push(if path.is_empty() { "/usr/sbin:/sbin" } else { ":/usr/sbin:/sbin" });
     command.env("PATH", path);
-    timeout(patience, command.output()).await.ok()?.ok()
+    timeout(patience, command.output()).await.map(Result::ok).map_err(|_| Silent)
+}
+
+/// As [`ask`], where a silent program is no better than a missing one.
+pub async fn run_within(program: &str, words: &[&str], patience: Duration) -> Option<Output> {
+    ask(program, words, patience).await.ok().flatten()
 }
 
 /// What it printed, if it ended well.
 pub async fn said(program: &str, words: &[&str]) -> Option<String> {
-    let output = run(program, words).await?;
+    let output = run_within(program, words, PROGRAM_PATIENCE).await?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -36,7 +36,6 @@ pub use ipnet::{IpNet, Ipv4Net};
 pub use capture::captured;
 pub use ipv6::NoIpv6;
 pub use observe::Observed;
-pub(crate) use observe::ask_wslinfo;
 pub use plan::Plan;
 pub use subnet::{SubnetError, choose_subnet};
 pub use survey::Survey;

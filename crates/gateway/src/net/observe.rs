@@ -1,7 +1,6 @@
 //! What the network looks like without us: everything here leaves the TAP out. Reads only.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use ipnet::IpNet;
@@ -15,9 +14,6 @@ use rtnetlink::packet_route::route::{
 use wsl::NetworkingMode;
 
 use super::{Net, NetError, TABLE, TABLE_TCP};
-
-/// How long `wslinfo` may take; it asks a Windows process, and then the kernel's own looks have to do.
-const WSLINFO_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The network, the TAP and our own rules and routes left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +88,7 @@ impl Net {
     /// # Errors
     /// The kernel did not answer; a machine without IPv6 is none.
     pub async fn observe(&self, tap: &str) -> Result<Observed, NetError> {
-        let told = ask_wslinfo().await.unwrap_or_default();
+        let told = wsl::wslinfo().await.unwrap_or_default().and_then(|told| NetworkingMode::by_name(&told));
         self.observe_in(tap, told).await
     }
 
@@ -342,34 +338,6 @@ fn ephemeral_ports() -> (u16, u16) {
 
 fn is_link_local_v6(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
-}
-
-/// `wslinfo` did not answer in time.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Silent;
-
-/// What WSL says of its networking mode; nothing where this is no WSL.
-pub(crate) async fn ask_wslinfo() -> Result<Option<NetworkingMode>, Silent> {
-    Ok(wslinfo_text().await?.and_then(|text| NetworkingMode::by_name(&text)))
-}
-
-/// What WSL says of its networking mode.
-pub(super) async fn ask_wslinfo_text() -> Option<String> {
-    wslinfo_text().await.ok().flatten()
-}
-
-async fn wslinfo_text() -> Result<Option<String>, Silent> {
-    let mut command = tokio::process::Command::new("wslinfo");
-    command.env("PATH", foreign::trusted_path());
-    command.arg("--networking-mode").stdin(std::process::Stdio::null()).kill_on_drop(true);
-    match tokio::time::timeout(WSLINFO_PATIENCE, command.output()).await {
-        Ok(Ok(output)) => Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned())),
-        Ok(Err(_)) => Ok(None),
-        Err(_) => {
-            tracing::info!("wslinfo did not answer; taking the networking mode from the kernel");
-            Err(Silent)
-        }
-    }
 }
 
 /// What the kernel shows of the mode: mirrored mode's `loopback0`; a lone `lo`; a way out by `eth0`.

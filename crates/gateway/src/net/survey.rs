@@ -14,9 +14,7 @@ use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMe
 use rtnetlink::packet_route::{AddressFamily, IpProtocol};
 
 use super::ipv6::has_ipv6;
-use super::observe::{
-    address_of, ask_wslinfo_text, destination_of, gateways_of, guess_mode, interfaces_of, link_name, table_of,
-};
+use super::observe::{address_of, destination_of, gateways_of, guess_mode, interfaces_of, link_name, table_of};
 use super::rules::{ICMP6, Version};
 use super::{Net, NetError};
 use wsl::NetworkingMode;
@@ -36,8 +34,8 @@ pub struct Survey {
     pub ipv6_rules: Option<bool>,
     /// What `wslinfo` says of the networking mode; nothing where there is none, or it does not answer.
     pub wslinfo: Option<String>,
-    /// The mode that the interfaces look like; [`NetworkingMode::Nat`] also where it is another with an `eth0` that
-    /// leads out.
+    /// The mode that the interfaces look like; [`NetworkingMode::Nat`] also where it is another
+    /// with an `eth0` that leads out.
     pub signs: Option<NetworkingMode>,
 }
 
@@ -63,8 +61,8 @@ impl Net {
                 routes.extend(routes_of(&message, &links));
             }
         }
-        let wslinfo = ask_wslinfo_text().await;
         // What `wslinfo` prints besides modes is its usage.
+        let wslinfo = wsl::wslinfo().await.ok().flatten();
         let wslinfo = wslinfo.map(|text| text.trim().to_owned()).filter(|text| NetworkingMode::by_name(text).is_some());
         let (rules4, rules6) = (self.rules(Version::V4).await?, self.rules(Version::V6).await?);
         Ok(Survey {

@@ -14,13 +14,14 @@ use crate::link::Parcel;
 use crate::network::Fixed;
 use crate::publish::Publication;
 use crate::tap::Queue;
-use crate::{MACS, Placement, RunError, Settings, Status, deploy, net};
+use crate::{MACS, Placement, RunError, Settings, Status, deploy};
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use wsl::NetworkingMode;
 
 /// How long the kernel may take to give the VM its routes back at the end.
 const WITHDRAW_PATIENCE: Duration = Duration::from_millis(700);
@@ -264,8 +265,11 @@ impl<F: FnOnce(&Status)> Serving<F> {
 /// VM runs. Only this process may start `wslinfo`.
 async fn tell_mode(network: mpsc::Sender<Parcel<ToNetwork>>) {
     loop {
-        let told = net::ask_wslinfo().await;
-        let mode = told.unwrap_or_default();
+        let told = wsl::wslinfo().await;
+        if told.is_err() {
+            tracing::info!("wslinfo did not answer; taking the networking mode from the kernel");
+        }
+        let mode = told.as_ref().ok().and_then(|told| NetworkingMode::by_name(told.as_ref()?));
         if network.send(ToNetwork::Mode(mode).into()).await.is_err() || told.is_ok() {
             return;
         }

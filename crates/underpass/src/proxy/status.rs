@@ -8,7 +8,7 @@ use proxy::mask;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use wsl::program::said;
 
 /// What is set on this machine.
 pub(super) struct Settings {
@@ -18,10 +18,12 @@ pub(super) struct Settings {
     pub(super) tools: Vec<(Tool, Vec<Found>)>,
 }
 
-pub(super) fn settings() -> anyhow::Result<Settings> {
+pub(super) async fn settings() -> anyhow::Result<Settings> {
     let here = Here::new()?;
-    let apt_config = said("apt-config", &["dump", "Acquire::http"]);
-    let git_config = said("git", &["config", "--show-origin", "--get", "http.proxy"]);
+    let (apt_config, git_config) = tokio::join!(
+        said("apt-config", &["dump", "Acquire::http"]),
+        said("git", &["config", "--show-origin", "--get", "http.proxy"])
+    );
     let git_config = git_config.as_deref().and_then(|line| line.trim_end().split_once('\t'));
     let git_config = git_config.map(|(origin, value)| (origin.strip_prefix("file:").unwrap_or(origin), value));
     let file = |path: &Path| files::read(path).ok().flatten();
@@ -32,14 +34,8 @@ pub(super) fn settings() -> anyhow::Result<Settings> {
     Ok(Settings { variables, tools: Tool::ALL.map(|tool| (tool, found(tool, &reading))).to_vec() })
 }
 
-/// What an installed program prints, if all is well with it.
-fn said(name: &str, words: &[&str]) -> Option<String> {
-    let output = Command::new(files::program(&[name])?).args(words).stdin(Stdio::null()).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
 pub(super) async fn status(options: &StatusOptions) -> anyhow::Result<Verdict> {
-    let settings = settings()?;
+    let settings = settings().await?;
     let is_on = shell::Memory::of(variable).is_some();
     let windows = windows::facts().await;
     if options.json {

@@ -109,7 +109,7 @@ pub(super) async fn test(options: &TestOptions, voice: Voice) -> anyhow::Result<
 
 /// Tries the environment's proxy, and each tool's own setting.
 async fn that_are_set(steps: &mut Steps, urls: &[Url]) -> anyhow::Result<()> {
-    let settings = settings()?;
+    let settings = settings().await?;
     let used = settings.tools.into_iter().filter_map(|(tool, found)| Some((tool, found.into_iter().next()?)));
     // Of tools without a setting of their own the environment's is tried once, not nine times.
     let tools: Vec<(Tool, Found)> = used.filter(|(_, found)| !found.place.starts_with('$')).collect();
