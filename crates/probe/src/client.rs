@@ -1,4 +1,5 @@
-//! Connections and requests, directly or by a proxy: the crate `proxy` says what a proxy hears, [`http`] what HTTP says.
+//! Connections and requests, directly or by a proxy: the crate `proxy` says what a proxy hears,
+//! [`http`] what HTTP says.
 
 use crate::failure::Failure;
 use crate::http::{self, End, MOST_BYTES, To, Url};

@@ -238,8 +238,8 @@ pub async fn addresses(host: &Host) -> Vec<IpAddr> {
     addresses
 }
 
-/// By the system's program: this one is static, and cannot load what the machine resolves names with. `None` where that
-/// is missing, or silent.
+/// By the system's program: this one is static, and cannot load what the machine resolves names
+/// with. `None` where that is missing, or silent.
 async fn getent(name: &str) -> Option<Vec<IpAddr>> {
     let output = run_within("getent", &["ahosts", name], SYSTEM_PATIENCE * 2).await?;
     Some(addresses_in(&String::from_utf8_lossy(&output.stdout)))

@@ -1,4 +1,5 @@
-//! As much of HTTP/1.1 as a question to a server or a proxy takes: a URL, a request, and an answer (RFC 9112). No I/O.
+//! As much of HTTP/1.1 as a question to a server or a proxy takes: a URL, a request, and an answer
+//! (RFC 9112). No I/O.
 
 use proxy::{Host, Target};
 use std::fmt::{self, Display, Formatter};

@@ -1,5 +1,6 @@
-//! Attempts on the network, each within a deadline: a name asked for, a connection, a request, a ping, a proxy, large packets, the
-//! routers on the way. Judges nothing, and changes nothing of the machine.
+//! Attempts on the network, each within a deadline: a name asked for, a connection, a request, a
+//! ping, a proxy, large packets, the routers on the way. Judges nothing, and changes nothing of the
+//! machine.
 #![forbid(unsafe_code)]
 
 pub mod client;

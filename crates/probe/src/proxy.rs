@@ -1,4 +1,5 @@
-//! A proxy, tried step by step: its name, its port, what it speaks, and a request through it. Knows what to say to it from [`proxy`].
+//! A proxy, tried step by step: its name, its port, what it speaks, and a request through it. Knows
+//! what to say to it from [`proxy`].
 
 use crate::dns::Answer;
 use crate::{Outcome, PROXY_PATIENCE, Why, dns, failed, failure, tcp, timed};

@@ -1,5 +1,5 @@
-//! Names resolved as the C library resolves them, with each nameserver's answer kept: by a hosts file, and by the servers and search
-//! domains of a resolv.conf.
+//! Names resolved as the C library resolves them, with each nameserver's answer kept: by a hosts
+//! file, and by the servers and search domains of a resolv.conf.
 
 use crate::dns::{Asking, Reply, query};
 use futures_util::future::join_all;

@@ -1,8 +1,9 @@
 //! What a client says to a proxy, and what the proxy's answer means: HTTP CONNECT (RFC 9110 section 9.3.6) and SOCKS5 (RFC 1928).
 //!
-//! No clock, and no I/O but in [`tunnel()`]: bytes come in and go out. The owner of the connection writes [`Dialog::output`], reads, and
-//! gives what it read to [`Dialog::input`], until that is [`Progress::Done`]; the owner also says how long that may take. Every answer is
-//! bounded ([`MAX_HEADER`]), and the result is the same however the bytes were cut.
+//! No clock, and no I/O but in [`tunnel()`]: bytes come in and go out. The owner of the connection
+//! writes [`Dialog::output`], reads, and gives what it read to [`Dialog::input`], until that is
+//! [`Progress::Done`]; the owner also says how long that may take. Every answer is bounded
+//! ([`MAX_HEADER`]), and the result is the same however the bytes were cut.
 #![forbid(unsafe_code)]
 
 mod error;

@@ -1,5 +1,5 @@
-//! A [`Dialog`] had to its end over a connection: the only module here that does I/O. Knows no clock; the
-//! caller has the patience.
+//! A [`Dialog`] had to its end over a connection: the only module here that does I/O. Knows no
+//! clock; the caller has the patience.
 
 use crate::{Dialog, DialogError, Progress, ProxyUrl, Target};
 use std::io;
@@ -20,8 +20,8 @@ pub enum TunnelError {
     Stream(#[from] io::Error),
 }
 
-/// Asks the proxy at the other end of `stream` for a connection to `target`. Takes not a byte more than the proxy's
-/// answer off the stream: what follows is the target's.
+/// Asks the proxy at the other end of `stream` for a connection to `target`. Takes not a byte more
+/// than the proxy's answer off the stream: what follows is the target's.
 ///
 /// # Errors
 /// See [`TunnelError`].

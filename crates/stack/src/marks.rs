@@ -4,7 +4,8 @@ use crate::limits::ORDINARY_HOPS;
 use std::num::NonZeroU8;
 use terms::Marks;
 
-/// How many hops are left after one more, if the packet's sender wants fewer than an ordinary stack does.
+/// How many hops are left after one more, if the packet's sender wants fewer than an ordinary stack
+/// does.
 pub(crate) fn limited_hops(marks: Marks) -> Option<NonZeroU8> {
     NonZeroU8::new(marks.after_a_hop().ttl).filter(|left| left.get() < ORDINARY_HOPS)
 }

@@ -1,4 +1,5 @@
-//! Values that a packet and a frame share, so that neither `stack` nor `wire` has to know the other. Plain data.
+//! Values that a packet and a frame share, so that neither `stack` nor `wire` has to know the
+//! other. Plain data.
 #![forbid(unsafe_code)]
 
 use std::net::IpAddr;

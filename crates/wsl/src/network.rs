@@ -1,4 +1,5 @@
-//! Interfaces, routes, rules and neighbours as the kernel has them. The gateway reads them by netlink.
+//! Interfaces, routes, rules and neighbours as the kernel has them. The gateway reads them by
+//! netlink.
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,5 @@
-//! The check list after a change of settings: what was seen of each item, and what it means. `underpass settings verify` looks.
+//! The check list after a change of settings: what was seen of each item, and what it means.
+//! `underpass settings verify` looks.
 
 mod proxy;
 mod seen;

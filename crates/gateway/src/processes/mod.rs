@@ -7,9 +7,9 @@
 //! - The *keeper of the routes* ([`network`]) speaks netlink, with CAP_NET_ADMIN and nothing else.
 //!
 //! Engine and keeper are this program again, by another name ([`Role`]). Each is confined
-//! (`confine.rs`) before it hears anything, and has one link ([`crate::link`]) to the supervisor; a second
-//! one joins the two. They end with the supervisor, and it ends when one of them does: what the
-//! kernel then does by itself, since the TAP is gone, is all that there is to clean up.
+//! (`confine.rs`) before it hears anything, and has one link ([`crate::link`]) to the supervisor; a
+//! second one joins the two. They end with the supervisor, and it ends when one of them does: what
+//! the kernel then does by itself, since the TAP is gone, is all that there is to clean up.
 
 mod audit;
 mod calls;

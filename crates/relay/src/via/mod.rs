@@ -1,5 +1,6 @@
-//! The proxy that connections go through, where the gateway named one ([`wire::Frame::Via`]): which connection goes through which
-//! proxy, and the connect itself. What is said to a proxy is the crate `proxy`'s; UDP is in `datagrams.rs`; Windows' own settings are asked in
+//! The proxy that connections go through, where the gateway named one ([`wire::Frame::Via`]): which
+//! connection goes through which proxy, and the connect itself. What is said to a proxy is the
+//! crate `proxy`'s; UDP is in `datagrams.rs`; Windows' own settings are asked in
 //! `windows/proxies.rs`, and judged in `host.rs`.
 
 pub(crate) mod datagrams;

@@ -1,5 +1,6 @@
-//! `underpass doctor`: gathers the facts, has them judged, and shows what came of it. The crate `probe` tries the network, the crate
-//! `wsl` looks at the machine, [`doctor::checks`] judge; here they are joined with what only the gateway knows.
+//! `underpass doctor`: gathers the facts, has them judged, and shows what came of it. The crate
+//! `probe` tries the network, the crate `wsl` looks at the machine, [`doctor::checks`] judge; here
+//! they are joined with what only the gateway knows.
 
 pub(crate) mod args;
 mod gather;

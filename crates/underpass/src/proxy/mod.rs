@@ -1,5 +1,6 @@
-//! `underpass proxy`: proxy settings of shells and tools. The crate `config` knows what is written where, the crate `proxy` how to talk with a proxy;
-//! here are files, processes, sockets and output.
+//! `underpass proxy`: proxy settings of shells and tools. The crate `config` knows what is written
+//! where, the crate `proxy` how to talk with a proxy; here are files, processes, sockets and
+//! output.
 
 mod apply;
 pub(crate) mod args;

@@ -1,5 +1,5 @@
-//! `underpass settings`: WSL's settings files shown, judged and changed. `config::settings` knows what they mean; here are options, files,
-//! questions to Windows and to the person at the terminal.
+//! `underpass settings`: WSL's settings files shown, judged and changed. `config::settings` knows
+//! what they mean; here are options, files, questions to Windows and to the person at the terminal.
 
 mod apply;
 mod check;
