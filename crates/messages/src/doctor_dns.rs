@@ -142,6 +142,16 @@ sentences! {
 
     // ---- whose file it is
     /// Check.
+    PRIVATE: "Every user may read resolv.conf", "所有用户都能读取 resolv.conf";
+    /// Seen.
+    PRIVATE_SEEN: "The mode of /etc/resolv.conf lets only its owner read it.", "/etc/resolv.conf 的权限只允许所有者读取。";
+    /// Cause.
+    PRIVATE_CAUSE:
+        "Programs of other users find no nameserver and resolve no name. A command with a strict umask wrote the file.",
+        "其他用户的程序读不到 DNS 服务器，无法解析任何域名。写入该文件的命令使用了过严的 umask。";
+    /// Fix.
+    PRIVATE_FIX: "Let every user read it:", "允许所有用户读取：";
+    /// Check.
     IMMUTABLE: "WSL can write resolv.conf", "WSL 能够写入 resolv.conf";
     /// Seen.
     IMMUTABLE_SEEN: "/etc/resolv.conf has the immutable bit (chattr +i), and WSL is not told to leave it alone.", "/etc/resolv.conf 设置了不可修改属性（chattr +i），但没有告诉 WSL 不要写它。";

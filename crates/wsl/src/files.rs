@@ -4,6 +4,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxAttributes, StatxFlags, statx}
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 /// `/etc/resolv.conf`.
@@ -16,6 +17,8 @@ pub struct ResolvConf {
     pub link: Option<String>,
     /// Whether the file has the immutable bit (`chattr +i`).
     pub immutable: bool,
+    /// Whether the file's mode lets only its owner and group read it.
+    pub private: bool,
 }
 
 /// Most bytes of a file that are looked at: none of these has any business with more.
@@ -43,6 +46,7 @@ pub fn resolv_conf(path: &Path) -> ResolvConf {
         text: text(path),
         link: fs::read_link(path).ok().map(|to| to.display().to_string()),
         immutable: is_immutable(path),
+        private: fs::metadata(path).is_ok_and(|file| file.mode() & 0o004 == 0),
     }
 }
 
@@ -55,7 +59,7 @@ fn is_immutable(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     #[test]
     fn a_resolv_conf_is_read_through_its_link_and_a_dangling_one_is_told() {
@@ -68,6 +72,10 @@ mod tests {
         fs::write(&file, "nameserver 192.0.2.1\n").unwrap();
         assert_eq!(resolv_conf(&link).text.as_deref(), Some("nameserver 192.0.2.1\n"));
         assert_eq!(resolv_conf(&file).link, None);
+        for (mode, private) in [(0o600, true), (0o640, true), (0o644, false)] {
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(resolv_conf(&link).private, private, "{mode:o}");
+        }
         // The bit needs root and a file system that has it.
         let set = std::process::Command::new("chattr").arg("+i").arg(&file).status();
         if set.is_ok_and(|status| status.success()) {

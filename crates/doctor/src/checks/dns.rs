@@ -182,7 +182,10 @@ fn line_ends(view: &View<'_>) -> Option<Found> {
 
 fn no_server(view: &View<'_>) -> Option<Found> {
     let file = &view.facts.resolv_conf;
-    // Where names work and there is no file, nobody looked, or something else resolves.
+    if file.private {
+        return None;
+    }
+    // Where names work and there is no file, it was not looked for, or something else resolves.
     if !view.nameservers().is_empty() || view.names_work() == Some(true) || hidden_servers(view).is_some() {
         return None;
     }

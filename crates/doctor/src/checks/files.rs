@@ -4,11 +4,21 @@ use super::check::{Check, Found, Needs};
 use super::fixes;
 use crate::finding::{Area, Severity, Step};
 use crate::view::{DNS_TUNNEL, View};
+use crate::way::Place;
 use messages::{doctor, doctor_dns as say};
 use std::net::IpAddr;
 use wsl::NetworkingMode;
 
 pub(super) const CHECKS: &[Check] = &[
+    Check {
+        id: "dns-private",
+        area: Area::Dns,
+        severity: Severity::Problem,
+        description: &say::PRIVATE,
+        needs: Needs::Facts,
+        hop: Some(Place::Resolver),
+        find: private,
+    },
     Check {
         id: "dns-immutable",
         area: Area::Dns,
@@ -50,6 +60,14 @@ pub(super) const CHECKS: &[Check] = &[
 /// Whether WSL is told to leave resolv.conf alone.
 fn left_alone(view: &View<'_>) -> bool {
     view.wsl_conf_switched_off("network", "generateResolvConf")
+}
+
+fn private(view: &View<'_>) -> Option<Found> {
+    view.facts.resolv_conf.private.then(|| Found {
+        evidence: vec![say::PRIVATE_SEEN.text()],
+        cause: say::PRIVATE_CAUSE.text(),
+        fix: vec![Step::Say(say::PRIVATE_FIX.text()), fixes::linux(&["sudo chmod a+r /etc/resolv.conf"])],
+    })
 }
 
 fn immutable(view: &View<'_>) -> Option<Found> {

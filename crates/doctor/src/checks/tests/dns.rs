@@ -104,7 +104,7 @@ fn locked() -> Facts {
 
 fn by_hand() -> Facts {
     let mut facts = nat();
-    facts.resolv_conf = ResolvConf { text: Some(format!("nameserver {WSL_SERVER}\n")), link: None, immutable: false };
+    facts.resolv_conf = ResolvConf { text: Some(format!("nameserver {WSL_SERVER}\n")), ..ResolvConf::default() };
     facts.wsl_conf = Some(String::new());
     facts
 }
@@ -112,7 +112,8 @@ fn by_hand() -> Facts {
 fn against_mode() -> Facts {
     let mut facts = mirrored();
     facts.wsl_conf = Some("[network]\ngenerateResolvConf=false\n".to_owned());
-    facts.resolv_conf = ResolvConf { text: Some("nameserver 9.9.9.9\n".to_owned()), link: None, immutable: true };
+    facts.resolv_conf =
+        ResolvConf { text: Some("nameserver 9.9.9.9\n".to_owned()), immutable: true, ..ResolvConf::default() };
     facts
 }
 
@@ -232,6 +233,20 @@ fn resolv_conf_must_name_a_server() {
     let mut service = no_server();
     asked(&mut service, Asked::System, NameKind::Public, resolved(&["13.107.4.52"]));
     assert_eq!(ids(&service), [""; 0]);
+}
+
+#[test]
+fn a_resolv_conf_that_users_may_not_read_is_not_called_missing() {
+    // The doctor of another user, which cannot read the file, and root's, which can.
+    let mut unread = no_server();
+    unread.resolv_conf.private = true;
+    let mut of_root = nat();
+    of_root.resolv_conf.private = true;
+    for facts in [&unread, &of_root] {
+        let text = said(&only(facts, "dns-private"));
+        assert!(text.contains("sudo chmod a+r /etc/resolv.conf"), "{text}");
+    }
+    resolver_is(&of_root, State::Troubled);
 }
 
 #[test]
