@@ -2,6 +2,8 @@
 //! killed could not remove it itself.
 
 use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::interop::BINFMT;
@@ -18,6 +20,12 @@ pub(crate) fn name(number: u32, place: &str) -> String {
 /// Where `ip netns exec` looks for files to lay over /etc.
 pub(crate) fn overlay(namespace: &str) -> PathBuf {
     Path::new("/etc/netns").join(namespace)
+}
+
+/// Writes a file of a namespace's overlay, which every user may read, whatever the umask is.
+pub(crate) fn write_for_all(path: &Path, text: &str) -> io::Result<()> {
+    fs::write(path, text)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
 }
 
 /// Removes one namespace and its overlay, if they are there. What runs in it has ended or is ended by who started it.

@@ -37,8 +37,9 @@ impl Container {
         let veth = format!("veth{net}");
         must(&["ip", "netns", "add", inside]);
         let overlay = leftovers::overlay(inside);
-        let written = std::fs::create_dir_all(&overlay)
-            .and_then(|()| std::fs::write(overlay.join("resolv.conf"), format!("nameserver {NAT_GATEWAY}\n")));
+        let written = std::fs::create_dir_all(&overlay).and_then(|()| {
+            leftovers::write_for_all(&overlay.join("resolv.conf"), &format!("nameserver {NAT_GATEWAY}\n"))
+        });
         written.unwrap_or_else(|error| panic!("{}: {error}", overlay.display()));
         let commands = [
             format!("-n {vm} link add {bridge} type bridge"),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::addresses::{SERVER, SERVER_NAME, SERVER_V6};
 use crate::interop::{self, Interop};
+use crate::leftovers;
 use crate::{Finished, Lab, Place, Process, Tunnel, Vpn, lab_or_skip, programs, until};
 
 /// Servers of the lab listen, and what must happen has happened, long before this on the slowest machine.
@@ -246,7 +247,7 @@ pub fn hops(lab: &Lab, options: &[&str], to: &str) -> Vec<String> {
 
 /// Writes a file that stands for one in /etc for programs that are started in a place, also for those that run already.
 pub fn etc(lab: &Lab, place: Place, file: &str, text: &str) {
-    std::fs::write(format!("/etc/netns/{}/{file}", lab.namespace(place)), text).unwrap();
+    leftovers::write_for_all(&leftovers::overlay(&lab.namespace(place)).join(file), text).unwrap();
 }
 
 /// A nameserver on the host's own loopback, which the host's resolv.conf names from now on; see [`programs::DNS_SERVER`].

@@ -198,7 +198,8 @@ impl Lab {
             .map_err(|source| LabError::Start { what: overlay.display().to_string(), source })?;
         for (file, text) in files {
             let path = overlay.join(file);
-            fs::write(&path, text).map_err(|source| LabError::Start { what: path.display().to_string(), source })?;
+            leftovers::write_for_all(&path, text)
+                .map_err(|source| LabError::Start { what: path.display().to_string(), source })?;
         }
         let kernel = kernel()?;
         self.sysctls(place, &kernel.settings)?;

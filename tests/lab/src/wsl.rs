@@ -13,6 +13,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::interop::{Interop, windows_relay};
+use crate::leftovers;
 use crate::run::{Finished, Process, plain};
 use crate::topology::{Lab, Place};
 use crate::tunnel::{Tunnel, programs};
@@ -128,7 +129,7 @@ impl<'a> Wsl<'a> {
             fs::create_dir_all(wsl.shared())?;
             // Every user of every distro may write there.
             fs::set_permissions(wsl.shared(), fs::Permissions::from_mode(0o1777))?;
-            fs::write(wsl.shared().join("resolv.conf"), text)
+            leftovers::write_for_all(&wsl.shared().join("resolv.conf"), &text)
         });
         assert!(laid.is_ok(), "{}: {laid:?}", folder.display());
         wsl
