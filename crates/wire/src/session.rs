@@ -319,7 +319,8 @@ impl Session {
         }
     }
 
-    /// Gateway: ends `flow`, whose app sent its Fin and is forgotten by its kernel; the relay still passes on what it has.
+    /// Gateway: ends `flow`, whose app has closed and is forgotten by its kernel. The relay still passes on
+    /// what it has, and takes this for a Fin that it did not get.
     pub fn orphan(&mut self, flow: FlowId) {
         if !self.peer.as_ref().is_some_and(|peer| peer.capabilities.has(Capabilities::ORPHANS)) {
             return self.reset(flow);

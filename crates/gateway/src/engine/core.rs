@@ -293,7 +293,9 @@ impl<D: Device> Core<D> {
             state.app = App::Forgotten;
         }
         if changes.has(Changes::CLOSED) {
-            if state.fin == Half::Finished {
+            // An Orphan says what a Fin would, and what made room for another has to make it now.
+            let is_told = state.app == App::Forgotten && state.ahead.is_empty() && self.stack.readable(flow) == 0;
+            if state.fin == Half::Finished || is_told {
                 state.end(session, flow);
                 self.flows.remove(&flow);
                 return;

@@ -4,7 +4,7 @@ use super::program::{
     Act, AppEnd, AppSide, Outcome, Plan, Program, Reads, ServerEnd, ServerSide, Setting, Speaks, To, What,
 };
 
-const PLAIN: Setting = Setting {
+pub(super) const PLAIN: Setting = Setting {
     offload: false,
     mtu: 1500,
     lanes: 1,

@@ -15,6 +15,7 @@ mod link;
 mod pipe;
 mod program;
 mod relay;
+mod room;
 mod vm;
 mod windows;
 
