@@ -65,6 +65,7 @@ $items = @(
     @{ Id = 'start'; Title = 'The tunnel comes up with the distro'; Readme = @('how long a start takes on Windows') }
     @{ Id = 'mode'; Title = 'WSL''s networking mode'; Readme = @('these modes themselves') }
     @{ Id = 'host'; Title = 'The relay describes Windows'; Readme = @() }
+    @{ Id = 'host-names'; Title = 'The relay knows Windows'' own names'; Readme = @('which names it has') }
     @{ Id = 'pipe'; Title = 'The pipe of WSL''s interop'; Readme = @('over WSL''s own pipe', 'the real interop''s speed') }
     @{ Id = 'throughput'; Title = 'Throughput to Windows'' 127.0.0.1'; Readme = @('with Windows'' own sockets', 'on more than two cores') }
     @{ Id = 'latency'; Title = 'Latency to Windows'' 127.0.0.1'; Readme = @() }
@@ -499,6 +500,17 @@ function Test-Doctor {
     New-Finding 'yes' "it judges this machine: $($ids.Count) findings" @{ ms = $ended.Milliseconds } @{ findings = ($ids -join ', ') }
 }
 
+function Test-HostNames {
+    $told = ConvertFrom-Answer (Invoke-Distro @('/usr/bin/underpass', 'doctor', '--json', '--lang', 'en') 120) 'underpass doctor'
+    $names = @($told.facts.windows.host.names)
+    $windows = [System.Net.NetworkInformation.IPGlobalProperties]::GetIPGlobalProperties()
+    $own = @($windows.HostName)
+    if ($windows.DomainName -ne '') { $own += "$($windows.HostName).$($windows.DomainName)" }
+    $missing = @($own | Where-Object { $names -notcontains $_ })
+    if ($missing.Count -gt 0) { return New-Finding 'no' "the relay does not report $($missing -join ', ')" }
+    New-Finding 'yes' "it reports all of Windows' own names" @{} @{ names = ($names -join ', ') }
+}
+
 function Test-Settings {
     $ended = Invoke-Distro @('/usr/bin/underpass', 'settings', 'verify', '--no-echo', '--json', '--lang', 'en') 180
     if ($ended.Code -ne 0 -and $ended.Code -ne 1) { return New-Finding 'no' "underpass settings verify: $(Get-Words $ended)" }
@@ -727,6 +739,7 @@ try {
         Test-Item 'wpad' { Test-Wpad $rows['proxy'] }
         Test-Item 'proxy-login' { Test-ProxyLogin }
         Test-Item 'doctor' { Test-Doctor }
+        Test-Item 'host-names' { Test-HostNames }
         Test-Item 'settings' { Test-Settings }
         Test-Item 'commands' { Test-Commands }
         Test-Item 'vpn' { Test-Vpn $rows['vpn'] }

@@ -176,8 +176,8 @@ def timed(act):
     try:
         act()
         return time.monotonic() - started
-    except OSError:
-        return None
+    except OSError as error:
+        return f"{error!r} after {time.monotonic() - started:.3f} s"
 
 
 def measure(address, port, server, seconds, pipe):
@@ -207,9 +207,10 @@ def measure(address, port, server, seconds, pipe):
         time.sleep(0.01)
 
     def told(took):
-        well = sorted(one for one in took if one is not None)
+        well = sorted(one for one in took if isinstance(one, float))
+        errors = [one for one in took if isinstance(one, str)]
         p99 = 1000 * well[min(len(well) - 1, len(well) * 99 // 100)] if well else None
-        return {"count": len(took), "failed": len(took) - len(well), "p99_ms": p99}
+        return {"count": len(took), "failed": len(errors), "errors": errors[:5], "p99_ms": p99}
 
     print(json.dumps({name: told(took) for name, (_, took) in kinds.items()}))
 
