@@ -134,4 +134,49 @@ mod tests {
         assert_ne!(Owner::of_user(100_000), Owner::of_user(165_536));
         assert_eq!((Owner::of_user(0), Owner::of_user(65_534)), (Owner::User(0), Owner::User(65_534)));
     }
+    /// Says the same of every socket.
+    struct Says(Option<AppSocket>);
+
+    impl Owners for Says {
+        fn look_up(&mut self, _: Transport, _: SocketAddr, _: SocketAddr) -> Option<AppSocket> {
+            self.0
+        }
+    }
+
+    const ALL: [Option<AppSocket>; 4] =
+        [Some(AppSocket::Of(7)), Some(AppSocket::Orphan), Some(AppSocket::Missing), None];
+
+    #[test]
+    fn a_sender_is_its_sockets_user_or_else_its_address() {
+        let ends = ("172.17.0.2:1".parse().unwrap(), "192.0.2.1:2".parse().unwrap());
+        let address = Owner::Source([172, 17, 0, 2].into());
+        let found = ALL.map(|says| owner(&mut Says(says), Transport::Tcp, ends));
+        assert_eq!(found, [Owner::User(7), address, address, address]);
+        assert_eq!(owner(&mut BySource, Transport::Udp, ends), address);
+    }
+
+    #[test]
+    fn an_app_is_gone_if_the_kernel_says_so_and_a_container_only_as_an_orphan() {
+        let ends = ("172.17.0.2:1".parse().unwrap(), "192.0.2.1:2".parse().unwrap());
+        let gone = |owner| ALL.map(|says| is_gone(&mut Says(says), Transport::Tcp, ends, owner));
+        for user in [Owner::User(7), Owner::Subordinate(0)] {
+            assert_eq!(gone(user), [false, true, true, false], "{user:?}");
+        }
+        for other in [Owner::Source([172, 17, 0, 2].into()), Owner::OtherSources, Owner::Unasked] {
+            assert_eq!(gone(other), [false, true, false, false], "{other:?}");
+        }
+    }
+
+    #[test]
+    fn sources_and_users_are_told_apart() {
+        let source = Owner::Source([10, 0, 0, 1].into());
+        assert!(source.is_source() && Owner::OtherSources.is_source());
+        for user in [Owner::User(0), Owner::Subordinate(1), Owner::Unasked] {
+            assert!(!user.is_source(), "{user:?}");
+        }
+        assert_eq!(Owner::of_user(99_999), Owner::User(99_999));
+        assert_eq!(Owner::of_user(231_071), Owner::Subordinate(1));
+        let words = [Owner::User(3), Owner::Subordinate(1), source].map(|owner| owner.to_string());
+        assert_eq!(words, ["user 3", "subordinate users from 165536", "10.0.0.1"]);
+    }
 }

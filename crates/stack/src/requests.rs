@@ -107,4 +107,50 @@ mod tests {
         requests.expire(late + REQUEST_LIFETIME);
         assert!(requests.deadline().is_none() && requests.insert(now, question()).is_some());
     }
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any instant will do; time is an argument")]
+    fn each_request_is_answered_once_by_its_kind_or_forgotten_or_expires() {
+        let now = Instant::now();
+        let mut requests = Requests::default();
+        let ip = IpAddr::from([10, 0, 0, 1]);
+        let ping = || Asker::Echo { app: ip, to: ip, echoed: Echoed { code: 0, ident: [0; 4] }, quote: Box::default() };
+        let question = || Asker::Dns { app: SocketAddr::new(ip, 1), server: SocketAddr::new(ip, 53) };
+        assert_eq!(requests.deadline(), None);
+        let pinged = requests.insert(now, ping()).unwrap();
+        let asked = requests.insert(now + REQUEST_LIFETIME / 4, question()).unwrap();
+        assert_ne!(pinged, asked);
+        assert_eq!(requests.deadline(), Some(now + REQUEST_LIFETIME), "the first one's");
+        assert!(matches!(requests.get(pinged), Some(Asker::Echo { .. })));
+        assert!(matches!(requests.get(asked), Some(Asker::Dns { .. })));
+        assert!(requests.take_question(pinged).is_none() && requests.take_echo(asked).is_none());
+        assert!(requests.take_question(asked).is_some() && requests.take_question(asked).is_none());
+        assert!(requests.take_echo(pinged).is_some() && requests.get(pinged).is_none());
+        for asker in [ping(), question()] {
+            let id = requests.insert(now, asker).unwrap();
+            requests.forget(id);
+            assert!(requests.get(id).is_none());
+        }
+        let late = requests.insert(now + REQUEST_LIFETIME / 2, question()).unwrap();
+        requests.expire(now + REQUEST_LIFETIME + REQUEST_LIFETIME / 4);
+        assert!(requests.get(late).is_some());
+        assert_eq!(requests.deadline(), Some(now + REQUEST_LIFETIME + REQUEST_LIFETIME / 2));
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any instant will do; time is an argument")]
+    fn answered_requests_do_not_pile_up() {
+        let now = Instant::now();
+        let mut requests = Requests::default();
+        let ip = IpAddr::from([10, 0, 0, 1]);
+        let question = || Asker::Dns { app: SocketAddr::new(ip, 1), server: SocketAddr::new(ip, 53) };
+        let first = requests.insert(now, question()).unwrap();
+        for _ in 0..20 * MAX_REQUESTS {
+            let id = requests.insert(now, question()).unwrap();
+            assert!(requests.take_question(id).is_some());
+            assert!(requests.questions.order.len() <= 4 * MAX_REQUESTS);
+        }
+        assert!(requests.get(first).is_some(), "what waits stays");
+        requests.expire(now + REQUEST_LIFETIME);
+        assert!(requests.get(first).is_none() && requests.deadline().is_none());
+    }
 }

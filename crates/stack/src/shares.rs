@@ -233,4 +233,99 @@ mod tests {
         }
         assert!(held.unasked.order.len() < 100, "{}", held.unasked.order.len());
     }
+    #[test]
+    fn each_owner_has_a_count_and_an_order_of_its_own() {
+        let (root, other) = (Owner::User(0), Owner::User(1));
+        for owner in [Owner::Unasked, root, source(1)] {
+            let mut held = shares(&[(owner, 3), (other, 2)]);
+            assert_eq!((held.len(), held.of(owner), held.of(other)), (5, 3, 2), "{owner:?}");
+            assert_eq!(held.of(Owner::User(7)), 0);
+            assert_eq!((held.pop(owner), held.pop(owner)), (Some(0), Some(1)), "the oldest first");
+            held.put_back(owner, 0);
+            held.put_first(owner, 1);
+            let order = std::iter::from_fn(|| held.pop(owner)).collect::<Vec<_>>();
+            assert_eq!(order, [1, 2, 0], "{owner:?}");
+            assert_eq!((held.of(owner), held.of(other)), (3, 2), "what is popped still holds its place");
+            for left in (0..3).rev() {
+                held.remove(owner);
+                assert_eq!((held.of(owner), held.len()), (left, left + 2));
+            }
+            held.remove(owner);
+            assert_eq!((held.of(owner), held.len(), held.pop(other)), (0, 2, Some(0)));
+        }
+        let mut held = shares(&[(root, 5)]);
+        assert_eq!(held.pop_there(root, |id| id >= 3), Some(3), "what is gone is passed over");
+        assert_eq!((held.pop_there(root, |_| false), held.pop(root)), (None, None));
+    }
+
+    #[test]
+    fn unasked_entries_are_asked_while_they_could_be_the_heaviest_owners() {
+        let root = Owner::User(0);
+        for (unasked, known, asked) in [(0, 0, 0), (1, 0, 1), (3, 3, 0), (4, 3, 4), (3, 4, 0)] {
+            assert_eq!(shares(&[(Owner::Unasked, unasked), (root, known)]).to_ask(), asked, "{unasked} beside {known}");
+        }
+        let many = shares(&[(Owner::Unasked, RESOLVED_AT_ONCE + 1)]);
+        assert_eq!(many.to_ask(), RESOLVED_AT_ONCE, "not all at once");
+        assert_eq!(many.heaviest(root), None, "nobody is known to hold any");
+    }
+
+    #[test]
+    fn a_user_and_all_sources_are_weighed_against_each_other() {
+        let (root, new) = (Owner::User(0), Owner::User(1));
+        let both =
+            |user, sources: [usize; 2]| shares(&[(root, user), (source(1), sources[0]), (source(2), sources[1])]);
+        assert_eq!(both(5, [3, 2]).heaviest(new), Some(root), "as many: the user has to");
+        assert_eq!(both(5, [2, 4]).heaviest(new), Some(source(2)));
+        assert_eq!(both(5, [4, 2]).heaviest(source(2)), Some(source(1)));
+        assert_eq!(both(5, [3, 3]).heaviest(source(2)), None, "among sources each counts for itself");
+        assert_eq!(both(5, [2, 1]).heaviest(source(3)), Some(root), "all sources hold 3");
+        assert_eq!(both(5, [2, 2]).heaviest(source(3)), None, "then all would hold 5");
+        assert_eq!((both(0, [2, 0]).heaviest(root), both(0, [1, 0]).heaviest(root)), (Some(source(1)), None));
+        assert_eq!((both(2, [0, 0]).heaviest(new), both(1, [0, 0]).heaviest(new)), (Some(root), None));
+        assert_eq!(both(3, [0, 0]).heaviest(source(1)), Some(root));
+    }
+
+    #[test]
+    fn an_owner_that_comes_again_counts_once_among_the_sources() {
+        let mut held = Shares::default();
+        let address = |number: usize| Owner::Source(std::net::Ipv4Addr::from(number as u32).into());
+        for number in 0..MAX_SOURCES {
+            for _ in 0..2 {
+                assert_eq!(held.add(address(number), number, |_, _| true), address(number));
+            }
+        }
+        assert_eq!(held.add(address(MAX_SOURCES), 0, |_, _| true), Owner::OtherSources);
+        assert_eq!(held.of(address(MAX_SOURCES + 1)), 1, "all others together");
+        assert_eq!(held.add(address(0), 0, |_, _| true), address(0), "one that is known keeps its place");
+        // A user is not among them, and a source that is gone makes room.
+        assert_eq!(held.add(Owner::User(1), 0, |_, _| true), Owner::User(1));
+        held.remove(Owner::OtherSources);
+        (0..3).for_each(|_| held.remove(address(0)));
+        assert_eq!(held.add(address(MAX_SOURCES), 0, |_, _| true), address(MAX_SOURCES));
+        assert_eq!(held.add(address(0), 0, |_, _| true), Owner::OtherSources);
+    }
+
+    #[test]
+    fn what_is_gone_is_given_back() {
+        let root = Owner::User(0);
+        let mut held = shares(&[(Owner::Unasked, 1000), (root, 1000)]);
+        held.shrink(|owner, id| id == if owner == root { 7 } else { 8 });
+        assert!(held.unasked.order.capacity() < 100 && held.held[&root].order.capacity() < 100);
+        assert_eq!((held.pop(root), held.pop(root)), (Some(7), None));
+        assert_eq!((held.pop(Owner::Unasked), held.pop(Owner::Unasked)), (Some(8), None));
+    }
+
+    #[test]
+    fn the_order_keeps_what_is_there_however_much_has_gone() {
+        let (root, mut held) = (Owner::User(0), Shares::default());
+        for id in 0..10 {
+            held.add(root, id, |_, _| true);
+        }
+        for id in 10..10_000u32 {
+            held.add(root, id, |owner, known| owner == root && (known < 10 || known == id));
+            held.remove(root);
+        }
+        assert!(held.held[&root].order.len() < 200, "{}", held.held[&root].order.len());
+        assert_eq!((0..10).map(|_| held.pop(root).unwrap()).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+    }
 }
