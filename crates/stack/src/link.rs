@@ -144,3 +144,108 @@ struct Cut {
 pub(crate) fn len16(len: usize) -> u16 {
     u16::try_from(len).unwrap_or(u16::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Sink(Vec<Vec<u8>>);
+
+    impl Transmit for Sink {
+        fn transmit(&mut self, frame: &[u8], _: TxMeta) {
+            self.0.push(frame.to_vec());
+        }
+    }
+
+    fn head(is_v6: bool) -> IpHead {
+        let (src, dst) = if is_v6 { ("2600::1", "fd00::2") } else { ("192.0.2.1", "10.99.0.18") };
+        IpHead { src: src.parse().unwrap(), dst: dst.parse().unwrap(), protocol: 17, ttl: 63, traffic_class: 0xb9 }
+    }
+
+    /// The frames of one packet, and what was counted.
+    fn sent(link: &mut Link, is_v6: bool, payload: &[u8]) -> Vec<Vec<u8>> {
+        let (mut sink, mut stats) = (Sink::default(), Stats::default());
+        link.send(&mut stats, &mut sink, head(is_v6), payload);
+        let bytes: usize = sink.0.iter().map(Vec::len).sum();
+        assert_eq!((stats.frames_out, stats.bytes_out), (sink.0.len() as u64, bytes as u64));
+        sink.0
+    }
+
+    fn two(bytes: &[u8], at: usize) -> u16 {
+        u16::from_be_bytes([bytes[at], bytes[at + 1]])
+    }
+
+    /// What every part says beside its place: RFC 791 section 3.1, RFC 8200 section 3.
+    fn check_head(frame: &[u8], is_v6: bool) {
+        assert_eq!((&frame[..6], &frame[6..12]), (&[2; 6][..], &[1; 6][..]));
+        let ip = &frame[ETHERNET..];
+        if is_v6 {
+            assert_eq!((two(frame, 12), &ip[..4]), (ETHER_IPV6, &[0x6b, 0x90, 0, 0][..]));
+            assert_eq!((usize::from(two(ip, 4)), ip[7]), (ip.len() - 40, 63));
+        } else {
+            assert_eq!((two(frame, 12), ip[0], ip[1]), (ETHER_IPV4, 0x45, 0xb9));
+            assert_eq!((usize::from(two(ip, 2)), ip[8], ip[9]), (ip.len(), 63, 17));
+            assert_eq!(Sum16BitWords::new().add_slice(&ip[..20]).ones_complement(), 0);
+        }
+    }
+
+    #[test]
+    fn what_fits_the_mtu_is_one_packet_and_what_does_not_is_as_few_parts_as_can_be() {
+        for (is_v6, plain, in_part) in [(false, 20, 20), (true, 40, 48)] {
+            for mtu in [1280, 1500, 1505] {
+                let mut link = Link::new([1; 6], [2; 6], mtu, 7);
+                let most = mtu - plain;
+                let whole = sent(&mut link, is_v6, &vec![9; most]);
+                assert_eq!((whole.len(), whole[0].len()), (1, ETHERNET + mtu));
+                check_head(&whole[0], is_v6);
+                assert_eq!(whole[0][ETHERNET + plain..], vec![9; most]);
+                let step = (mtu - in_part) / 8 * 8;
+                for length in [most + 1, 2 * step, 2 * step + 1, 5000] {
+                    let payload: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+                    let parts = sent(&mut link, is_v6, &payload);
+                    assert_eq!(parts.len(), length.div_ceil(step), "{length} bytes by {mtu}");
+                    let mut together = Vec::new();
+                    for (number, frame) in parts.iter().enumerate() {
+                        check_head(frame, is_v6);
+                        let ip = &frame[ETHERNET..];
+                        let is_last = number + 1 == parts.len();
+                        if is_v6 {
+                            assert_eq!((ip[6], ip[40], ip[41]), (44, 17, 0));
+                            let field = usize::from(two(ip, 42));
+                            assert_eq!((field & !7, field & 7), (together.len(), usize::from(!is_last)));
+                            assert_eq!(ip[44..48], parts[0][ETHERNET + 44..ETHERNET + 48], "one id for all");
+                        } else {
+                            let field = two(ip, 6);
+                            assert_eq!(usize::from(field & 0x1fff) * 8, together.len());
+                            assert_eq!(field & 0xe000, if is_last { 0 } else { 0x2000 });
+                            assert_eq!(ip[4..6], parts[0][ETHERNET + 4..ETHERNET + 6], "one id for all");
+                        }
+                        together.extend_from_slice(&ip[in_part..]);
+                    }
+                    assert_eq!(together, payload);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn packets_have_ids_of_their_own() {
+        let mut link = Link::new([1; 6], [2; 6], 1500, 7);
+        let ids: Vec<u16> =
+            [10, 10, 3000, 3000, 10].map(|length| two(&sent(&mut link, false, &vec![0; length])[0], 18)).to_vec();
+        assert_eq!(ids, [8, 9, 10, 11, 12]);
+        let six = |link: &mut Link| sent(link, true, &[0; 3000])[0][ETHERNET + 44..ETHERNET + 48].to_vec();
+        assert_ne!(six(&mut link), six(&mut link));
+        assert_eq!((len16(65_535), len16(65_536)), (65_535, 65_535));
+    }
+
+    #[test]
+    fn two_families_make_no_packet() {
+        let mut link = Link::new([1; 6], [2; 6], 1500, 7);
+        let (mut sink, mut stats) = (Sink::default(), Stats::default());
+        link.send(&mut stats, &mut sink, IpHead { src: head(true).src, ..head(false) }, &[0; 8]);
+        assert_eq!((sink.0.len(), stats.frames_out), (0, 0));
+        assert!(link.scratch.capacity() >= 70_000, "its buffer is kept");
+    }
+}

@@ -109,3 +109,82 @@ impl Latest {
         self.0.iter().rev().find(|sent| sent.to == to).copied().unwrap_or_else(|| Sent::unknown(to))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::marks::Marks;
+
+    /// An IP packet that holds a datagram of 10.99.0.18 or fd75:6e64:6572::2, port 5000, to port 9999.
+    fn packet(is_v6: bool, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let builder = if is_v6 {
+            etherparse::PacketBuilder::ipv6([0xfd; 16], [0x26; 16], 64).udp(5000, 9999)
+        } else {
+            etherparse::PacketBuilder::ipv4([10, 99, 0, 18], [8, 8, 4, 4], 64).udp(5000, 9999)
+        };
+        builder.write(&mut bytes, payload).unwrap();
+        bytes
+    }
+
+    fn read(bytes: &[u8], class: u8, fragments: Fragments, meta: RxMeta) -> (Sent, SocketAddr) {
+        let packet = Packet::read6(bytes).or_else(|_| Packet::read4(bytes)).unwrap();
+        let packet = Packet { marks: Marks { ttl: 64, traffic_class: class, fragments }, ..packet };
+        let to = SocketAddr::new(packet.dst, 9999);
+        (Sent::read(&packet, to, meta), SocketAddr::new(packet.src, 5000))
+    }
+
+    #[test]
+    fn a_quote_is_the_datagrams_own_headers_with_a_last_hop() {
+        for payload in [&b""[..], b"even", b"odd", &[7; SUMMED - 8]] {
+            for meta in [RxMeta::Unverified, RxMeta::ChecksumTrusted] {
+                let mut bytes = packet(false, payload);
+                bytes[1] = 0xb8;
+                bytes[4..6].copy_from_slice(&[0x12, 0x34]);
+                bytes[6] = 0x40;
+                bytes[8] = 1;
+                bytes[10..12].fill(0);
+                let sum = etherparse::checksum::Sum16BitWords::new().add_slice(&bytes[..20]).ones_complement();
+                bytes[10..12].copy_from_slice(&sum.to_ne_bytes());
+                let (sent, app) = read(&bytes, 0xb8, Fragments::Forbidden, meta);
+                assert_eq!(sent.quote(app), bytes[..28], "{} bytes", payload.len());
+
+                let mut bytes = packet(true, payload);
+                bytes[..4].copy_from_slice(&[0x6b, 0x81, 0x23, 0x45]);
+                bytes[7] = 1;
+                let (sent, app) = read(&bytes, 0xb8, Fragments::Forbidden, meta);
+                assert_eq!(sent.quote(app), bytes[..48], "{} bytes", payload.len());
+            }
+        }
+        // One that may be fragmented says so, and the sum of a long one is left out.
+        let long = packet(false, &[7; SUMMED - 7]);
+        let (sent, app) = read(&long, 0, Fragments::Allowed, RxMeta::ChecksumTrusted);
+        let quote = sent.quote(app);
+        assert_eq!((quote[6], &quote[26..28]), (0, &[0, 0][..]));
+        let (sent, _) = read(&long, 0, Fragments::Allowed, RxMeta::Unverified);
+        assert_eq!(sent.quote(app)[26..28], long[26..28]);
+    }
+
+    #[test]
+    fn the_latest_datagrams_of_an_endpoint_are_known_and_no_older_ones() {
+        let to = |port: usize| SocketAddr::from(([8, 8, 4, 4], u16::try_from(port).unwrap()));
+        let app = SocketAddr::from(([10, 99, 0, 18], 5000));
+        let mut latest = Latest::default();
+        assert_eq!(latest.last(), None);
+        for port in 0..=LATEST {
+            latest.push(Sent { label: 7, ..Sent::unknown(to(port)) });
+            assert_eq!(latest.last(), Some(to(port)));
+        }
+        latest.push(Sent { label: 8, ..Sent::unknown(to(LATEST)) });
+        let label = |port| latest.to(to(port)).label;
+        assert_eq!((label(LATEST), label(LATEST - 1), label(2)), (8, 7, 7), "the newest to an address");
+        for forgotten in [0, 1, 999] {
+            let quote = latest.to(to(forgotten)).quote(app);
+            assert_eq!(quote, Sent::unknown(to(forgotten)).quote(app), "{forgotten}");
+            assert_eq!((quote.len(), &quote[2..4], &quote[24..28]), (28, &[0, 28][..], &[0, 8, 0, 0][..]));
+        }
+        let six = "[fd00::1]:1".parse().unwrap();
+        assert_eq!(Sent::unknown(six).quote(six)[..8], [0x60, 0, 0, 0, 0, 8, UDP, 1]);
+        assert_eq!(Sent::unknown(six).quote(app).len(), 8, "ends of two families have no common header");
+    }
+}
