@@ -213,3 +213,141 @@ pub(crate) fn set_mss(header: &mut [u8], mss: u16) {
         header[range].copy_from_slice(&mss.to_be_bytes());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A header from port 0x1234 to port 80, with options that are padded to whole words.
+    fn header(flags: u8, options: &[u8]) -> Vec<u8> {
+        let words = (20 + options.len()).div_ceil(4);
+        let mut header =
+            vec![0x12, 0x34, 0, 80, 1, 2, 3, 4, 5, 6, 7, 8, (words as u8) << 4, flags, 0x40, 1, 0, 0, 0, 0];
+        header.extend_from_slice(options);
+        header.resize(4 * words, 0);
+        header
+    }
+
+    #[test]
+    fn a_segment_is_read_with_its_length_in_sequence_numbers() {
+        for (flags, control) in [(ACK, 0), (SYN, 1), (FIN | ACK, 1), (SYN | FIN, 2), (RST, 0)] {
+            for data in [0, 1, 1000] {
+                let bytes = [header(flags, &[1; 8]), vec![7; data]].concat();
+                let seg = Segment::read(&bytes).unwrap();
+                assert_eq!((seg.src_port, seg.dst_port, seg.seq, seg.ack), (0x1234, 80, 0x0102_0304, 0x0506_0708));
+                assert_eq!((seg.flags, seg.window, seg.header), (flags, 0x4001, 28));
+                assert_eq!((seg.data, seg.length), (data, control + data as u32), "flags {flags}");
+                let behind = seg.behind_data();
+                assert_eq!((behind.seq, behind.data, behind.length), (seg.seq + data as u32, 0, control));
+                assert_eq!((behind.ack, behind.flags, behind.window), (seg.ack, flags, seg.window));
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_that_is_not_whole_or_from_port_0_is_no_segment() {
+        let whole = header(ACK, &[1; 4]);
+        assert!(Segment::read(&whole).is_some());
+        for short in 0..whole.len() {
+            assert!(Segment::read(&whole[..short]).is_none(), "{short} bytes");
+        }
+        let mut small = whole.clone();
+        small[12] = 4 << 4;
+        assert!(Segment::read(&small).is_none(), "16 bytes are no header");
+        small[12] = 5 << 4;
+        assert_eq!(Segment::read(&small).map(|seg| seg.data), Some(4));
+        let from = |port: [u8; 2]| Segment::read(&[&port, &whole[2..]].concat()).is_some();
+        assert_eq!((from([0, 0]), from([0, 1]), from([1, 0])), (false, true, true));
+    }
+
+    #[test]
+    fn only_the_flags_say_which_end_speaks_first() {
+        for flags in 0..64 {
+            let seg = Segment::read(&header(flags, &[])).unwrap();
+            let said = flags & (SYN | ACK | RST | FIN);
+            assert_eq!((seg.is_opening(), seg.is_accepting()), (said == SYN, said == SYN | ACK), "{flags}");
+        }
+    }
+
+    #[test]
+    fn options_of_a_syn_are_read_and_written_again() {
+        let all = [2, 4, 5, 0xb4, 1, 3, 3, 7, 1, 1, 4, 2];
+        let options = SynOptions::read(&header(SYN, &all));
+        assert_eq!((options.bytes(), options.scales(), options.shift()), (all.to_vec(), true, 7));
+        for part in [&[][..], &[2, 4, 5, 0xb4], &[1, 3, 3, 7], &[1, 1, 4, 2], &[2, 4, 1, 0, 1, 1, 4, 2]] {
+            let options = SynOptions::read(&header(SYN, part));
+            assert_eq!((options.bytes(), options.scales()), (part.to_vec(), part.contains(&3)), "{part:?}");
+        }
+        let shift = |scale| SynOptions::read(&header(SYN, &[3, 3, scale])).shift();
+        assert_eq!([0, 13, 14, 15, 255].map(shift), [0, 13, 14, 14, 14], "RFC 7323 section 2.3");
+        assert_eq!(SynOptions::read(&header(SYN, &[])).shift(), 0);
+    }
+
+    #[test]
+    fn an_mss_is_the_last_of_the_right_length_and_not_too_small() {
+        let of = |options: &[u8]| mss(&header(SYN, options));
+        assert_eq!(of(&[2, 4, 5, 0xb4]), 1460);
+        assert_eq!((of(&[]), of(&[2, 4, 0, 0]), of(&[2, 3, 5, 1])), (536, 536, 536));
+        assert_eq!((of(&[2, 4, 0, 47]), of(&[2, 4, 0, 49])), (48, 49));
+        assert_eq!(of(&[2, 4, 5, 0xb4, 1, 1, 1, 1, 2, 4, 5, 0]), 1280);
+        assert_eq!(of(&[0, 2, 4, 5, 0xb4]), 536, "behind the end of the options");
+        assert_eq!((of(&[5, 1, 2, 4, 5, 0xb4]), of(&[5, 0, 2, 4, 5, 0xb4])), (536, 536), "behind a wrong length");
+        assert_eq!(of(&[5, 2, 2, 4, 5, 0xb4]), 1460);
+        assert_eq!(of(&[1, 1, 1, 1, 2, 5, 5, 0xb4]), 536, "beyond the header");
+        let mut changed = header(SYN, &[1, 2, 4, 5, 0xb4]);
+        set_mss(&mut changed, 65_000);
+        assert_eq!(changed, header(SYN, &[1, 2, 4, 0xfd, 0xe8]));
+        let mut without = header(SYN, &[1, 3, 3, 7]);
+        set_mss(&mut without, 65_000);
+        assert_eq!(without, header(SYN, &[1, 3, 3, 7]));
+    }
+
+    #[test]
+    fn a_signature_is_known_by_kind_and_length() {
+        let signed = |kind, length: u8| {
+            is_signed(&header(ACK, &[&[kind, length], &[9; 30][..usize::from(length) - 2]].concat()))
+        };
+        assert!(signed(19, 18) && !signed(19, 17) && !signed(19, 19) && !signed(18, 18) && !signed(29, 18));
+    }
+
+    #[test]
+    fn options_of_wrong_lengths_become_padding_and_right_ones_stay() {
+        let right = [
+            &[2, 4, 5, 0xb4][..],
+            &[3, 3, 7],
+            &[4, 2],
+            &[5, 10, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[5, 18, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[8, 10, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[253, 5, 1, 2, 3],
+            &[253, 2],
+        ];
+        for option in right {
+            assert_eq!(mended(&header(ACK, option)), None, "{option:?}");
+        }
+        let wrong = [
+            &[2, 3, 5][..],
+            &[2, 5, 5, 0xb4, 1],
+            &[3, 2],
+            &[3, 4, 7, 7],
+            &[4, 3, 1],
+            &[5, 2],
+            &[5, 9, 0, 0, 0, 0, 0, 0, 0],
+            &[5, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[8, 9, 0, 0, 0, 0, 0, 0, 0],
+        ];
+        for option in wrong {
+            let behind = [option, &[2, 4, 5, 0xb4]].concat();
+            let padded = [&vec![1; option.len()][..], &[2, 4, 5, 0xb4]].concat();
+            assert_eq!(mended(&header(ACK, &behind)), Some(header(ACK, &padded)), "{option:?}");
+        }
+        // All that stands behind a length that leads nowhere goes.
+        for option in
+            [&[7, 1, 2, 4, 5, 0xb4][..], &[7, 0, 2, 4, 5, 0xb4], &[7, 9, 2, 4, 5, 0xb4], &[1, 1, 1, 1, 1, 1, 1, 7]]
+        {
+            let kept = option.iter().take_while(|byte| **byte == 1).count();
+            let padded = [&vec![1; kept][..], &vec![0; option.len() - kept]].concat();
+            assert_eq!(mended(&header(ACK, option)), Some(header(ACK, &padded)), "{option:?}");
+        }
+    }
+}
