@@ -366,3 +366,49 @@ impl Binds {
         self.by_app.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::owner::AppSocket;
+
+    /// The kernel's word for every socket.
+    struct Says(AppSocket);
+
+    impl Owners for Says {
+        fn look_up(&mut self, _: Transport, _: SocketAddr, _: SocketAddr) -> Option<AppSocket> {
+            Some(self.0)
+        }
+    }
+
+    fn end(port: u16) -> SocketAddr {
+        SocketAddr::from(([10, 99, 0, 18], port))
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any instant will do; time is an argument")]
+    fn a_bind_stays_its_owners_when_the_socket_is_gone_and_goes_over_with_the_port() {
+        let (now, to) = (Instant::now(), SocketAddr::from(([192, 0, 2, 1], 9)));
+        let mut binds = Binds::new(4);
+        let ids: Vec<_> =
+            (1..=4).map(|port| binds.touch(now, end(port), to, &mut Says(AppSocket::Of(7))).unwrap().bind).collect();
+        let latest = |binds: &mut Binds, id| {
+            if let Some(bind) = binds.get_mut(id) {
+                bind.latest.push(crate::sent::Sent::unknown(to));
+            }
+        };
+        ids.iter().for_each(|id| latest(&mut binds, *id));
+        let owners = |binds: &Binds| ids.iter().map(|id| binds.get(*id).unwrap().owner).collect::<Vec<_>>();
+        assert_eq!(owners(&binds)[0], Owner::Unasked, "there was room for all");
+        for (says, owner) in [
+            (AppSocket::Of(7), Owner::User(7)),
+            (AppSocket::Missing, Owner::User(7)),
+            (AppSocket::Of(8), Owner::User(8)),
+            (AppSocket::Orphan, Owner::User(8)),
+        ] {
+            ids.iter().for_each(|id| binds.ask(*id, &mut Says(says)));
+            assert_eq!(owners(&binds), [owner; 4], "{says:?}");
+            assert_eq!((binds.shares.of(owner), binds.shares.len()), (4, 4));
+        }
+    }
+}

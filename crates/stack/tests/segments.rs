@@ -41,6 +41,22 @@ fn a_pending_connection_can_be_given_up() {
 }
 
 #[test]
+fn an_app_that_begins_anew_is_connected_by_its_last_syn() {
+    let mut raw = Raw::new(Offload::None);
+    assert!(raw.syn(4000, 1000).is_empty());
+    let flow = raw.connecting();
+    for seq in [1000, 5000, 5000] {
+        assert!(raw.syn(4000, seq).is_empty() && raw.events.is_empty(), "one connect for all");
+    }
+    assert_eq!(raw.stack.stats().syn_retries, 3);
+    raw.feed(&segment(4000, 1001, 0, RST, &[], &[]));
+    assert!(raw.turn().is_empty() && raw.events.is_empty(), "a RST for the SYN before it");
+    raw.stack.accept(raw.now, flow, &mut raw.sink);
+    let seen = raw.turn();
+    assert_eq!((seen.len(), seen[0].flags, seen[0].ack), (1, SYN | ACK, 5001));
+}
+
+#[test]
 fn an_option_of_a_wrong_length_is_ignored() {
     // An MSS of three bytes; options that end behind the header, with a length of 0 and 1, or none.
     let wrong: [&[u8]; 5] = [&[2, 3, 5, 1], &[253, 200, 1, 2], &[253, 0, 1, 2], &[253, 1, 1, 2], &[1, 1, 1, 253]];
