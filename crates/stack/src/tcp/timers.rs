@@ -48,3 +48,37 @@ impl Timers {
         self.heap.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any instant will do; time is an argument")]
+    fn timers_come_in_their_order_when_they_are_due_and_dead_ones_are_bounded() {
+        let (now, mut timers) = (Instant::now(), Timers::default());
+        let at = |ms| now + Duration::from_millis(ms);
+        assert_eq!((timers.next(), timers.pop_due(at(9)), timers.len()), (None, None, 0));
+        for (ms, id) in [(3, 1), (1, 2), (2, 3)] {
+            timers.push(at(ms), FlowId(id));
+        }
+        assert_eq!((timers.next(), timers.pop_due(at(0)), timers.len()), (Some(at(1)), None, 3));
+        assert_eq!(timers.pop_due(at(1)), Some((at(1), FlowId(2))));
+        assert_eq!(timers.pop_due(at(1)), None);
+        assert_eq!(timers.pop_due(at(9)), Some((at(2), FlowId(3))));
+        // Of three flows there may be as many again, and a thousand.
+        for _ in 1..2 * 3 + 1024 {
+            timers.push(at(4), FlowId(9));
+        }
+        timers.tidy(3, |_, id| id == FlowId(1));
+        assert_eq!(timers.len(), 2 * 3 + 1024);
+        timers.push(at(4), FlowId(9));
+        timers.tidy(3, |at, id| (at, id) == (now + Duration::from_millis(3), FlowId(1)));
+        assert_eq!((timers.len(), timers.next()), (1, Some(at(3))));
+        timers.push(at(5), FlowId(9));
+        timers.shrink(|_, id| id == FlowId(9));
+        assert_eq!((timers.next(), timers.len()), (Some(at(5)), 1));
+        assert!(timers.heap.capacity() < 100, "{}", timers.heap.capacity());
+    }
+}
