@@ -318,7 +318,8 @@ impl Flow {
         self.note_sent(port);
         if self.is_drained(now) {
             self.abort();
-            while iface.poll_egress(at, port, &mut self.set) != PollResult::None {}
+            // The RST, which is one segment.
+            iface.poll_egress(at, port, &mut self.set);
         }
         self.assess();
         if !matches!(self.phase, Phase::Live | Phase::Draining) {
