@@ -343,6 +343,10 @@ sentences! {
     METRIC_UNKNOWN:
         "'{vpn}' takes WSL's traffic along where it has a low metric; with a high one it does not. It changes Windows' own routing too, and is to be set again after each connect.",
         "“{vpn}”的接口跃点数较低时会抢走 WSL 的流量；调高后则不会。这也会改变 Windows 自身的路由，而且每次连接 VPN 后都要重新设置。";
+    /// A task that sets it. `undo`: the command that removes the task.
+    METRIC_TASK:
+        "AnyConnect undoes the metric at each connect. This task sets it again whenever AnyConnect reports a connection (event 2039); remove it with: {undo}",
+        "AnyConnect 每次连接都会重置跃点数。此计划任务会在 AnyConnect 报告连接成功（事件 2039）时再次设置；如需删除任务：{undo}";
     /// Mirrored mode is not possible.
     OLD_WINDOWS:
         "{is} has no mirrored mode, which needs Windows 11 22H2 (22621) or newer: WSL uses NAT.",
@@ -405,10 +409,94 @@ sentences! {
     LOOPBACK_PROXY:
         "Windows' proxy listens on its own 127.0.0.1, which NAT does not reach; the tunnel does, with 'Allow LAN' off.",
         "Windows 的代理监听在它自己的 127.0.0.1 上，NAT 模式下无法访问；隧道可以访问，而且不需要打开“允许局域网连接”（Allow LAN）。";
+    /// The same where nothing takes it by itself.
+    NO_SYSTEM_PROXY_TO_TAKE:
+        "Windows has no proxy set that a shell could take: switch on 'System Proxy' in the proxy program (Clash Verge, v2rayN) and ask again, or use its TUN mode.",
+        "Windows 没有设置系统代理，shell 无从采用：请在代理软件（Clash Verge、v2rayN）中打开“系统代理”后重新执行本命令，或使用 TUN 模式。";
     /// There is no proxy to take.
     NO_SYSTEM_PROXY:
         "Windows has no proxy set that autoProxy could take: switch on 'System Proxy' in the proxy program (Clash Verge, v2rayN), or its TUN mode.",
         "Windows 没有设置系统代理，autoProxy 无从继承：请在代理软件（Clash Verge、v2rayN）中打开“系统代理”，或使用 TUN 模式。";
+
+    // ---- NAT and mirrored mode, explained
+    /// Heading.
+    EXPLAIN_TITLE: "NAT and mirrored mode", "NAT 模式与镜像模式";
+    /// How it is in a mode.
+    EXPLAIN_NAT: "NAT", "NAT 模式";
+    /// How it is in a mode.
+    EXPLAIN_MIRRORED: "mirrored", "镜像模式";
+    /// What differs.
+    EXPLAIN_ADDRESS: "Address", "地址";
+    /// With NAT.
+    EXPLAIN_ADDRESS_NAT:
+        "WSL is a machine of its own behind Windows: a private address such as 172.28.48.2, with Windows as its gateway. The address may change when WSL restarts.",
+        "WSL 是位于 Windows 后面的一台独立机器：使用 172.28.48.2 这样的私有地址，网关就是 Windows。WSL 重启后地址可能改变。";
+    /// With mirrored mode.
+    EXPLAIN_ADDRESS_MIRRORED:
+        "WSL has Windows' own adapters and addresses, so there is no address of its own that could change.",
+        "WSL 直接使用 Windows 的网卡和地址，没有单独的、会变化的地址。";
+    /// What differs.
+    EXPLAIN_LOOPBACK: "The address 127.0.0.1", "回环地址 127.0.0.1";
+    /// With NAT.
+    EXPLAIN_LOOPBACK_NAT:
+        "Windows reaches servers in WSL at its localhost. WSL does not reach Windows' 127.0.0.1: it takes the gateway's address (`underpass host`), and the server on Windows must listen there.",
+        "Windows 可以用 localhost 访问 WSL 中的服务。WSL 无法访问 Windows 的 127.0.0.1：要使用网关地址（`underpass host`），而且 Windows 上的服务必须在该地址上监听。";
+    /// With mirrored mode.
+    EXPLAIN_LOOPBACK_MIRRORED:
+        "Both reach each other at 127.0.0.1.",
+        "双方都可以用 127.0.0.1 互相访问。";
+    /// What differs.
+    EXPLAIN_VPN: "With a VPN", "使用 VPN 时";
+    /// With NAT.
+    EXPLAIN_VPN_NAT:
+        "Windows forwards WSL's packets. Many VPN clients drop forwarded packets, or use the same addresses: then WSL has no network while the VPN is connected.",
+        "WSL 的数据包由 Windows 转发。许多 VPN 客户端会丢弃被转发的数据包，或使用相同的网段：连接 VPN 后 WSL 就没有网络。";
+    /// With mirrored mode.
+    EXPLAIN_VPN_MIRRORED:
+        "WSL uses the VPN's adapter as Windows does. Some clients block it there too; the tunnel then still works.",
+        "WSL 与 Windows 一样使用 VPN 的网卡。有的客户端在此模式下仍会拦截，此时隧道依然可用。";
+    /// What differs.
+    EXPLAIN_PROXY: "Proxy on Windows", "Windows 上的代理";
+    /// With NAT.
+    EXPLAIN_PROXY_NAT:
+        "It must have 'Allow LAN' on, and Windows' firewall must let WSL in. autoProxy hands on no proxy at 127.0.0.1.",
+        "必须打开“允许局域网连接”（Allow LAN），Windows 防火墙也要放行。autoProxy 不会传递位于 127.0.0.1 的代理。";
+    /// With mirrored mode.
+    EXPLAIN_PROXY_MIRRORED:
+        "It is reached at 127.0.0.1 without 'Allow LAN', and autoProxy hands it on.",
+        "用 127.0.0.1 即可访问，无需打开“允许局域网连接”（Allow LAN），autoProxy 也会传递它。";
+    /// What differs.
+    EXPLAIN_LAN: "Other machines", "局域网中的其他机器";
+    /// With NAT.
+    EXPLAIN_LAN_NAT:
+        "They reach servers in WSL only by a forward of Windows (`netsh interface portproxy`).",
+        "只能通过 Windows 的端口转发（`netsh interface portproxy`）访问 WSL 中的服务。";
+    /// With mirrored mode.
+    EXPLAIN_LAN_MIRRORED:
+        "They reach servers in WSL at Windows' address, once Windows' firewall for Hyper-V lets them in.",
+        "Windows 的 Hyper-V 防火墙放行后，可直接用 Windows 的地址访问 WSL 中的服务。";
+    /// What differs.
+    EXPLAIN_IPV6: "IPv6 and multicast", "IPv6 与组播";
+    /// With NAT.
+    EXPLAIN_IPV6_NAT: "Neither.", "均不支持。";
+    /// With mirrored mode.
+    EXPLAIN_IPV6_MIRRORED: "Both, as far as Windows has them.", "均支持，以 Windows 的网络为准。";
+    /// What differs.
+    EXPLAIN_NEEDS: "Needs", "系统要求";
+    /// With NAT.
+    EXPLAIN_NEEDS_NAT: "Nothing: it is the default of every WSL 2.", "没有要求：它是所有 WSL 2 的默认模式。";
+    /// With mirrored mode.
+    EXPLAIN_NEEDS_MIRRORED:
+        "Windows 11 22H2 and WSL 2.0 or newer, and IPv6 not switched off in Windows' registry.",
+        "Windows 11 22H2 和 WSL 2.0 或更高版本，并且没有在 Windows 注册表中关闭 IPv6。";
+    /// Heading.
+    EXPLAIN_HERE: "On this machine", "在这台电脑上";
+    /// The mode by the settings. `mode`: its name.
+    EXPLAIN_NOW: "The settings make WSL use {mode} mode now.", "按当前设置，WSL 使用 {mode} 模式。";
+    /// Nothing is in the way.
+    EXPLAIN_BOTH:
+        "This Windows has both. Mirrored mode is recommended, above all with a VPN or a proxy.",
+        "当前系统两种模式都支持。推荐使用镜像模式，尤其是在使用 VPN 或代理时。";
 
     /// Before commands for an administrator.
     AS_ADMINISTRATOR:

@@ -127,7 +127,11 @@ impl FromStr for Change {
         let (name, value) = text.split_once('=').ok_or_else(form)?;
         let (key, value) = (named(name.trim())?, value.trim());
         if key.value(value).is_none() {
-            return Err(ChangeError::Value { name: key.to_string(), value: value.to_owned(), takes: key.kind.takes() });
+            return Err(ChangeError::Value {
+                name: key.to_string(),
+                value: value.to_owned(),
+                takes: key.takes(value),
+            });
         }
         Ok(Self { key, value: Some(value.to_owned()) })
     }
@@ -170,6 +174,22 @@ mod tests {
             change.parse::<Change>().unwrap().make(&mut file).unwrap();
         }
         file.to_string()
+    }
+
+    #[test]
+    fn what_is_suggested_is_what_was_meant() {
+        let of = |section, name, written| Key::find(Place::WslConfig, section, name).unwrap().takes(written);
+        for (name, written, suggested) in [
+            ("processors", "4 cores", "4"),
+            ("processors", "four", "4"),
+            ("memory", "8 GB", "8GB"),
+            ("memory", "16gb", "16GB"),
+            ("memory", "much", "8GB, 512MB, 4096"),
+            ("vmIdleTimeout", "never", "60000"),
+            ("vmIdleTimeout", "30 s", "30"),
+        ] {
+            assert_eq!(of("wsl2", name, written), suggested, "{written}");
+        }
     }
 
     #[test]

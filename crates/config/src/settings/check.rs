@@ -115,7 +115,7 @@ fn lines(place: Place, situation: &Situation, effective: &Effective) -> Vec<Find
                 "bad-value",
                 entry.line,
                 what,
-                say::BAD_VALUE_FIX.with("takes", key.kind.takes()),
+                say::BAD_VALUE_FIX.with("takes", key.takes(entry.value)),
             ));
             continue;
         };

@@ -6,7 +6,9 @@
 pub mod change;
 pub mod check;
 pub mod effective;
+pub mod explain;
 pub mod ini;
+pub mod metric;
 pub mod nat;
 pub mod recommend;
 pub mod resolv;

@@ -3,6 +3,7 @@
 
 use crate::settings::change::Change;
 use crate::settings::effective::{Because, Origin, Situation};
+use crate::settings::metric;
 use crate::settings::nat;
 use crate::settings::schema::{Key, NEW_NETWORKING, Place};
 use crate::settings::subnet::{self, Subnet};
@@ -208,16 +209,21 @@ impl Machine<'_> {
             Goal::Proxy if windows >= Windows::ELEVEN => {
                 advice.extend(self.set("wsl2", "autoProxy", "true", &say::AUTO_PROXY));
             }
-            Goal::Proxy => advice.push(run(Shell::Linux, [PROXY_ON.to_owned()], say::PROXY_BY_HAND.text())),
+            // `proxy` says what to do, by where Windows' proxy is.
+            Goal::Proxy => {}
             Goal::Vpn | Goal::Default => {
+                // The tunnel first, which every VPN lets through and which changes nothing of Windows; last the
+                // metric, which changes the way of all of Windows' traffic.
+                match vpns.first() {
+                    Some(vpn) => advice.push(tunnel(say::TUNNEL_FOR.with("vpn", &vpn.description))),
+                    None if self.goal == Goal::Vpn => advice.push(tunnel(say::TUNNEL.text())),
+                    None => {}
+                }
                 let clash = self.facts.and_then(subnet::clash);
                 if self.goal == Goal::Vpn || clash.is_some() || !vpns.is_empty() {
                     advice.extend(self.subnet(clash));
-                    advice.extend(vpns.iter().map(|vpn| beside(vpn)));
                 }
-                if self.goal == Goal::Vpn && vpns.is_empty() {
-                    advice.push(tunnel(say::TUNNEL.text()));
-                }
+                advice.extend(vpns.iter().flat_map(|vpn| metric(vpn)));
             }
         }
         advice
@@ -264,18 +270,27 @@ impl Machine<'_> {
 
     /// What Windows' own proxy setting means for the goal.
     fn proxy(&self) -> Option<Advice> {
-        let facts = self.facts.filter(|_| self.goal == Goal::Proxy)?;
+        let windows = self.situation.versions.windows.filter(|_| self.goal == Goal::Proxy)?;
+        // A Windows 10 has no autoProxy: there a shell takes the setting.
+        let by_hand = || run(Shell::Linux, [PROXY_ON.to_owned()], say::PROXY_BY_HAND.text());
+        let has_auto = windows >= Windows::ELEVEN;
+        let Some(facts) = self.facts else { return (!has_auto).then(by_hand) };
         let none = Proxy::default();
         let proxy = facts.user_proxy.as_ref().unwrap_or(&none);
         let Some(server) = &proxy.proxy else {
             let is_found = proxy.pac_url.is_some() || proxy.auto_detect;
-            return (!is_found).then(|| know(say::NO_SYSTEM_PROXY.text()));
+            return match (is_found, has_auto) {
+                (true, has_auto) => (!has_auto).then(by_hand),
+                (false, true) => Some(know(say::NO_SYSTEM_PROXY.text())),
+                (false, false) => Some(know(say::NO_SYSTEM_PROXY_TO_TAKE.text())),
+            };
         };
-        let is_new = self.situation.versions.windows >= Some(Windows::ELEVEN_22H2);
-        let has_mirrored = is_new && self.situation.no_mirrored().is_none();
+        let has_mirrored = windows >= Windows::ELEVEN_22H2 && self.situation.no_mirrored().is_none();
         let is_loopback = ["127.", "localhost", "[::1]"].iter().any(|own| server.contains(own));
-        (!has_mirrored && is_loopback)
-            .then(|| run(Shell::Linux, ["underpass up --via windows".to_owned()], say::LOOPBACK_PROXY.text()))
+        if !has_mirrored && is_loopback {
+            return Some(run(Shell::Linux, ["underpass up --via windows".to_owned()], say::LOOPBACK_PROXY.text()));
+        }
+        (!has_auto).then(by_hand)
     }
 
     /// A key of `.wslconfig` as it should be.
@@ -290,28 +305,26 @@ impl Machine<'_> {
     }
 }
 
-/// What lets a VPN's adapter and WSL live beside each other.
-fn beside(vpn: &Adapter) -> Advice {
-    let description = vpn.description.to_lowercase();
-    if ["anyconnect", "cisco secure client"].iter().any(|word| description.contains(word)) {
-        let alias = vpn.name.replace('\'', "''");
-        let command = format!("Set-NetIPInterface -InterfaceAlias '{alias}' -InterfaceMetric {METRIC}");
-        let reason = if vpn.metric == 0 {
-            say::METRIC_UNKNOWN.with("vpn", &vpn.description)
-        } else {
-            say::METRIC.with("vpn", &vpn.description).with("now", vpn.metric)
-        };
-        return run(Shell::Administrator, [command], reason);
+/// A metric that lets Windows prefer its other adapters to AnyConnect's.
+fn metric(vpn: &Adapter) -> Vec<Advice> {
+    if !metric::is_anyconnect(&vpn.description) {
+        return Vec::new();
     }
-    tunnel(say::TUNNEL_FOR.with("vpn", &vpn.description))
+    let reason = if vpn.metric == 0 {
+        say::METRIC_UNKNOWN.with("vpn", &vpn.description)
+    } else {
+        say::METRIC.with("vpn", &vpn.description).with("now", vpn.metric)
+    };
+    let task = say::METRIC_TASK.with("undo", metric::never());
+    vec![
+        run(Shell::Administrator, [metric::once(&vpn.name)], reason),
+        run(Shell::Administrator, metric::at_each_connect(&vpn.name), task),
+    ]
 }
 
 /// What keeps IPv6, and prefers IPv4 to it (Microsoft's page on `DisabledComponents`).
 pub const PREFER_IPV4: &str = "Set-ItemProperty -Path 'HKLM:\\SYSTEM\\CurrentControlSet\\Services\\Tcpip6\\Parameters' \
                            -Name DisabledComponents -Type DWord -Value 0x20";
-
-/// Beyond the metric that Windows gives any adapter by itself.
-const METRIC: u32 = 6000;
 
 /// A port in the examples.
 const HYPERV_RULE: &str = "New-NetFirewallHyperVRule -Name WSL-8080 -DisplayName 'WSL port 8080' -Direction Inbound -VMCreatorId \

@@ -68,23 +68,6 @@ pub enum Kind {
     Text,
 }
 
-impl Kind {
-    /// What WSL takes for it, in words that are the same in every language.
-    #[must_use]
-    pub fn takes(self) -> String {
-        match self {
-            Self::Bool => "true, false, 1, 0".to_owned(),
-            Self::Int => "5000, 0x10, 010 (= 8), -1".to_owned(),
-            Self::Size => "8GB, 512MB, 4096".to_owned(),
-            Self::Choice(choices) => choices.join(", "),
-            Self::Ports => "3000,9000".to_owned(),
-            Self::Address => "10.255.255.254".to_owned(),
-            Self::Mac => "00-15-5D-01-02-03, 00:15:5D:01:02:03".to_owned(),
-            Self::Text => "…".to_owned(),
-        }
-    }
-}
-
 /// A key of a settings file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Key {
@@ -117,6 +100,30 @@ pub const NEW_NETWORKING: Wsl = Wsl([2, 0, 0]);
 pub const CONSOMME: Wsl = Wsl([2, 9, 0]);
 
 impl Key {
+    /// What WSL takes for it, the nearest to what was written there; in words that are the same in every language.
+    #[must_use]
+    pub fn takes(&self, written: &str) -> String {
+        let meant = number_in(written);
+        match self.kind {
+            Kind::Bool => "true, false, 1, 0".to_owned(),
+            Kind::Int => match meant.filter(|(number, _)| self.value(number).is_some()) {
+                Some((number, _)) => number.to_owned(),
+                // One that is no number stands for the number of something.
+                None if self.value(self.default).is_none() => "4".to_owned(),
+                None => self.default.to_owned(),
+            },
+            Kind::Size => {
+                let size = meant.and_then(|(number, unit)| Some(format!("{number}{}B", unit?.to_ascii_uppercase())));
+                size.filter(|size| self.value(size).is_some()).unwrap_or_else(|| "8GB, 512MB, 4096".to_owned())
+            }
+            Kind::Choice(choices) => choices.join(", "),
+            Kind::Ports => "3000,9000".to_owned(),
+            Kind::Address => "10.255.255.254".to_owned(),
+            Kind::Mac => "00-15-5D-01-02-03, 00:15:5D:01:02:03".to_owned(),
+            Kind::Text => "…".to_owned(),
+        }
+    }
+
     /// The key that was meant, most likely, by names that are none: one that differs in a few letters only.
     #[must_use]
     pub fn nearest(place: Place, section: &str, name: &str) -> Option<&'static Self> {
@@ -183,6 +190,14 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.section, self.name)
     }
+}
+
+/// The digits that a text begins with, and the letter of a unit behind them.
+fn number_in(text: &str) -> Option<(&str, Option<char>)> {
+    let text = text.trim();
+    let end = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let unit = text[end..].trim_start().chars().next().filter(|unit| "kmgtKMGT".contains(*unit));
+    (end > 0).then(|| (&text[..end], unit))
 }
 
 #[cfg(test)]

@@ -7,10 +7,14 @@ use config::settings::check::{Finding, Severity, check};
 use config::settings::schema::Place;
 use messages::{Language, settings as say};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckOptions {
+    /// The file to judge: a .wslconfig, or a wsl.conf, which is one by that name
+    #[arg(value_name = "FILE", conflicts_with = "wslconfig")]
+    file: Option<PathBuf>,
     /// As one JSON document
     #[arg(long)]
     json: bool,
@@ -23,7 +27,10 @@ pub(crate) struct CheckOptions {
 /// # Errors
 /// A file cannot be read.
 pub(crate) fn run(options: &CheckOptions) -> anyhow::Result<ExitCode> {
-    let machine = options.machine.look(Need::Everything)?;
+    let machine = match &options.file {
+        Some(file) => options.machine.with_file(file)?.look(Need::Everything)?,
+        None => options.machine.look(Need::Everything)?,
+    };
     machine.tell_unknown();
     let findings = check(&machine.situation);
     if options.json {

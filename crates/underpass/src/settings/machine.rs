@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use wire::HostFacts;
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct MachineOptions {
     /// The user's .wslconfig [default: that of %USERPROFILE%, for which Windows is asked]
     #[arg(long, value_name = "FILE")]
@@ -20,6 +20,9 @@ pub(crate) struct MachineOptions {
     /// The folder of wsl.conf and resolv.conf
     #[arg(long, value_name = "FOLDER", default_value = "/etc")]
     etc: PathBuf,
+    /// A wsl.conf elsewhere.
+    #[arg(skip)]
+    wsl_conf: Option<PathBuf>,
     /// Windows' version, such as 10.0.22631, in place of asking
     #[arg(long, value_name = "VERSION")]
     windows_version: Option<Windows>,
@@ -33,7 +36,7 @@ pub(crate) struct MachineOptions {
     language: LanguageOption,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct LanguageOption {
     /// Language of what is told: en or zh [default: by LC_ALL, LC_MESSAGES, LANG]
     #[arg(long, value_name = "LANG")]
@@ -89,6 +92,21 @@ impl MachineOptions {
         self.language.language()
     }
 
+    /// The same machine with another settings file: a wsl.conf by its name, or else a `.wslconfig`.
+    ///
+    /// # Errors
+    /// There is no such file.
+    pub(crate) fn with_file(&self, file: &Path) -> anyhow::Result<Self> {
+        fs::metadata(file).with_context(|| format!("{} cannot be read", file.display()))?;
+        let mut options = self.clone();
+        if file.file_name().is_some_and(|name| name == Place::WslConf.name()) {
+            options.wsl_conf = Some(file.to_owned());
+        } else {
+            options.wslconfig = Some(file.to_owned());
+        }
+        Ok(options)
+    }
+
     /// Reads the files, and asks Windows for what is needed and not given.
     ///
     /// # Errors
@@ -108,7 +126,7 @@ impl MachineOptions {
             None => self.known(&mut unknown, &say::WHAT_HOST, told),
         };
         let wslconfig = wslconfig.map(resolved).transpose()?;
-        let wsl_conf = self.etc.join("wsl.conf");
+        let wsl_conf = self.wsl_conf.clone().unwrap_or_else(|| self.etc.join(Place::WslConf.name()));
         let wsl_conf = resolved(wsl_conf)?;
         let texts = [
             wslconfig.as_deref().map_or(Ok(String::new()), |path| text_of(path, Place::WslConfig))?,

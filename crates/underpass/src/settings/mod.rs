@@ -30,13 +30,15 @@ Examples:
 Examples:
   underpass settings check
   underpass settings check --lang zh
+  underpass settings check ./.wslconfig
   underpass settings check --wslconfig ./.wslconfig --windows-version 10.0.19045")]
     Check(check::CheckOptions),
     /// Say what the settings should be on this machine, line by line with the reason
     #[command(after_help = "\
 Examples:
   underpass settings recommend
-  underpass settings recommend --goal vpn")]
+  underpass settings recommend --goal vpn
+  underpass settings recommend --explain")]
     Recommend(recommend::RecommendOptions),
     /// Write the recommendation, or single keys: shows the change, asks, keeps what was there
     #[command(after_help = "\

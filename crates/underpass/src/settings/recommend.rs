@@ -1,11 +1,12 @@
 //! `underpass settings recommend`.
 
-use super::machine::{MachineOptions, Need};
+use super::machine::{Machine, MachineOptions, Need};
 use super::{print_json, tell};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use config::settings::explain::{DIFFERENCES, Difference, here};
 use config::settings::recommend::{Action, Advice, Goal, Shell, recommend};
-use messages::{Language, settings as say};
+use messages::{Language, Sentence, settings as say};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -14,6 +15,9 @@ pub(crate) struct RecommendOptions {
     /// What the network is wanted for: vpn, proxy, lan (other machines reach services in WSL) or default
     #[arg(long, value_name = "GOAL", default_value = "default", value_parser = parse_goal())]
     goal: Goal,
+    /// Explain NAT and mirrored mode, and which of them this machine can have
+    #[arg(long, conflicts_with_all = ["json", "goal"])]
+    explain: bool,
     /// As one JSON document
     #[arg(long)]
     json: bool,
@@ -33,6 +37,10 @@ pub(crate) fn parse_goal() -> impl TypedValueParser<Value = Goal> {
 pub(crate) fn run(options: &RecommendOptions) -> anyhow::Result<ExitCode> {
     let machine = options.machine.look(Need::Everything)?;
     machine.tell_unknown();
+    if options.explain {
+        explain_modes(&machine);
+        return Ok(ExitCode::SUCCESS);
+    }
     let advice = recommend(options.goal, &machine.situation, machine.facts.as_ref());
     let language = machine.language;
     if options.json {
@@ -62,6 +70,19 @@ pub(crate) fn run(options: &RecommendOptions) -> anyhow::Result<ExitCode> {
         tell(&format!("\n{}", say::APPLY_HINT.with("goal", options.goal).say(language)));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The two modes beside each other, property by property, and then this machine.
+fn explain_modes(machine: &Machine) {
+    let say = |sentence: &'static Sentence| sentence.text().say(machine.language);
+    tell(&say(&say::EXPLAIN_TITLE));
+    for Difference { what, nat, mirrored } in &DIFFERENCES {
+        let (nat_name, mirrored_name) = (say(&say::EXPLAIN_NAT), say(&say::EXPLAIN_MIRRORED));
+        let [what, nat, mirrored] = [what, nat, mirrored].map(|sentence| say(sentence));
+        tell(&format!("\n{what}\n  {nat_name}: {nat}\n  {mirrored_name}: {mirrored}"));
+    }
+    tell(&format!("\n{}", say(&say::EXPLAIN_HERE)));
+    here(&machine.situation).iter().for_each(|text| tell(&format!("  {}", text.say(machine.language))));
 }
 
 /// Advice that no file can take: the commands each on a line of its own, so that they can be copied.

@@ -56,18 +56,21 @@ fn an_old_windows_gets_a_subnet_and_the_metric_of_anyconnect() {
     let advice = recommend(Goal::Vpn, &on(19_045, "", ""), Some(&facts));
     let actions = actions(&advice);
     assert!(actions[0].contains("Windows 10 (19045)"), "{}", actions[0]);
+    // The tunnel is the first, the metric the last.
+    assert_eq!(actions[1], "underpass up");
     let subnet = nat::commands("192.168.240.0/24".parse().unwrap());
-    assert_eq!(actions[1], subnet.join("; "));
-    assert_eq!(actions[2], common::SUBNET_ORDER.en);
-    assert_eq!(actions[3], "Set-NetIPInterface -InterfaceAlias 'Ethernet 3' -InterfaceMetric 6000");
-    assert!(matches!(advice[1].action, Action::Run(Shell::Administrator, _)));
-    assert_eq!(actions.len(), 4);
-    assert!(advice[3].reason.say(Language::English).contains("has the metric 1 and"), "{advice:?}");
+    assert_eq!(actions[2], subnet.join("; "));
+    assert_eq!(actions[3], common::SUBNET_ORDER.en);
+    assert_eq!(actions[4], "Set-NetIPInterface -InterfaceAlias 'Ethernet 3' -InterfaceMetric 6000");
+    assert!(matches!(advice[2].action, Action::Run(Shell::Administrator, _)));
+    assert_eq!(actions[5], metric::at_each_connect("Ethernet 3").join("; "));
+    assert_eq!(actions.len(), 6);
+    assert!(advice[4].reason.say(Language::English).contains("has the metric 1 and"), "{advice:?}");
     // 0 stands for a metric that Windows does not tell.
     let mut unknown = facts;
     unknown.adapters[0].metric = 0;
     let advice = recommend(Goal::Vpn, &on(19_045, "", ""), Some(&unknown));
-    let reason = advice[3].reason.say(Language::English);
+    let reason = advice[4].reason.say(Language::English);
     assert!(reason.contains("a low metric") && !reason.contains('0'), "{reason}");
 }
 
@@ -75,15 +78,15 @@ fn an_old_windows_gets_a_subnet_and_the_metric_of_anyconnect() {
 fn any_other_vpn_of_an_old_windows_gets_the_tunnel() {
     let facts = vpn("Ethernet 4", "Fortinet SSL VPN Virtual Ethernet Adapter");
     let advice = recommend(Goal::Default, &on(19_045, "", ""), Some(&facts));
-    assert_eq!(actions(&advice)[3], "underpass up");
-    assert!(advice[3].reason.say(Language::English).contains("Fortinet"), "{advice:?}");
+    assert_eq!(actions(&advice)[1], "underpass up");
+    assert!(advice[1].reason.say(Language::English).contains("Fortinet"), "{advice:?}");
     // Without a VPN there is nothing to keep clear of.
     let plain = HostFacts::default();
     assert_eq!(recommend(Goal::Default, &on(19_045, "", ""), Some(&plain)).len(), 1);
     // Where nothing is known of the host, the subnet is one that no VPN routes.
     let unknown = actions(&recommend(Goal::Vpn, &on(19_045, "", ""), None));
-    assert!(unknown[1].contains("NatNetwork -Type String -Value '169.254.214.0/24'"), "{unknown:?}");
-    assert_eq!(unknown[3], "underpass up");
+    assert!(unknown[2].contains("NatNetwork -Type String -Value '169.254.214.0/24'"), "{unknown:?}");
+    assert_eq!(unknown[1], "underpass up");
 }
 
 #[test]
@@ -102,10 +105,13 @@ fn windows_proxy_decides_what_is_said_of_it() {
     assert!(of(22_631, &with(None)).last().unwrap().contains("Clash Verge"));
     assert_eq!(of(22_631, &with(Some("127.0.0.1:7890"))).len(), 4);
     assert_eq!(of(22_000, &with(Some("127.0.0.1:7890")))[1..], ["wsl2.autoProxy=true", "underpass up --via windows"]);
-    assert_eq!(
-        of(19_045, &with(Some("proxy.corp.example:8080")))[1..],
-        ["eval \"$(underpass proxy on --from windows)\""]
-    );
+    let by_hand = "eval \"$(underpass proxy on --from windows)\"";
+    assert_eq!(of(19_045, &with(Some("proxy.corp.example:8080")))[1..], [by_hand]);
+    // One way each, and none that leads nowhere: NAT does not reach Windows' loopback, and nothing takes what is not set.
+    assert_eq!(of(19_045, &with(Some("127.0.0.1:7890")))[1..], ["underpass up --via windows"]);
+    let none = of(19_045, &with(None));
+    assert!(none.len() == 2 && none[1].contains("a shell could take") && !none[1].contains("autoProxy"), "{none:?}");
+    assert_eq!(actions(&recommend(Goal::Proxy, &on(19_045, "", ""), None))[1..], [by_hand]);
 }
 
 #[test]
