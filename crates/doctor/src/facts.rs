@@ -18,12 +18,18 @@ use std::net::{IpAddr, Ipv4Addr};
 use wire::facts::HostFacts;
 use wsl::{Nameserver, NetworkingMode};
 
+mod proxy;
+
+pub use proxy::{GitRewrite, ProxySetting, StartLine, Tool};
+
 /// All that is known of this machine's network.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Facts {
     /// What the user wants to reach.
     pub question: Question,
+    /// This command, for the fixes that run it.
+    pub program: Program,
     /// WSL's networking mode.
     pub mode: Mode,
     /// The VM's interfaces, `lo` among them.
@@ -42,10 +48,16 @@ pub struct Facts {
     pub nsswitch: Option<String>,
     /// `/etc/hosts`.
     pub hosts: Option<String>,
+    /// `/etc/gai.conf`, the order in which programs try addresses.
+    pub gai_conf: Option<String>,
     /// Tools that are installed.
     pub tools: Vec<Tool>,
     /// Proxy settings: of the environment, and of each tool.
     pub proxies: Vec<ProxySetting>,
+    /// Addresses that git replaces.
+    pub git_rewrites: Vec<GitRewrite>,
+    /// Lines of shells' start files that set a proxy variable, or that read resolv.conf.
+    pub start_lines: Vec<StartLine>,
     /// The clock.
     pub clock: Clock,
     /// What the kernel has.
@@ -64,6 +76,16 @@ pub struct Facts {
     pub remembered: Remembered,
     /// What was tried, and what came of it.
     pub probes: Probes,
+}
+
+/// This command.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Program {
+    /// Its path; empty if not known.
+    pub path: String,
+    /// Whether the user's shell finds it by its name.
+    pub in_path: bool,
 }
 
 /// What the user wants to reach.
@@ -86,48 +108,6 @@ pub struct Mode {
     pub by_wslinfo: Option<String>,
     /// What interfaces, addresses and rules look like.
     pub by_signs: Option<NetworkingMode>,
-}
-
-/// A program with proxy settings of its own, or the environment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Tool {
-    /// Variables, which most programs follow.
-    Environment,
-    /// Debian's packages.
-    Apt,
-    /// git, for `https://` remotes.
-    Git,
-    /// npm.
-    Npm,
-    /// yarn.
-    Yarn,
-    /// pip.
-    Pip,
-    /// Docker's client and daemon.
-    Docker,
-    /// curl's own file.
-    Curl,
-    /// wget's own file.
-    Wget,
-    /// cargo.
-    Cargo,
-    /// ssh, which git uses for `git@` remotes: ProxyCommand and ProxyJump.
-    Ssh,
-}
-
-/// One place where a proxy is set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProxySetting {
-    /// Who reads it.
-    pub tool: Tool,
-    /// The file, or nothing for a variable.
-    #[serde(default)]
-    pub file: Option<String>,
-    /// The variable or key: `HTTP_PROXY`, `http.proxy`, `Acquire::http::Proxy`.
-    pub key: String,
-    /// As it is written there; for [`Tool::Ssh`] the command.
-    pub value: String,
 }
 
 /// The VM's clock.
@@ -230,8 +210,23 @@ pub struct Windows {
     pub wsl_version: Option<String>,
     /// Distros that run.
     pub running_distros: Vec<String>,
+    /// All distros (`wsl --list --verbose`).
+    pub distros: Vec<Distro>,
     /// Ports that Windows hands on (`netsh interface portproxy`).
     pub port_proxies: Vec<PortProxy>,
+}
+
+/// A distro.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Distro {
+    /// Its name.
+    pub name: String,
+    /// Whether it is the one that `wsl` starts.
+    pub is_default: bool,
+    /// What it does, in the language of Windows.
+    pub state: String,
+    /// Of WSL: 1 or 2.
+    pub version: u32,
 }
 
 /// A port that Windows hands on.
@@ -278,6 +273,8 @@ pub struct Probes {
     pub dns: Vec<Ask>,
     /// Each proxy of [`Facts::proxies`], once.
     pub proxies: Vec<ProxyProbe>,
+    /// Proxies that no setting names, found at usual ports: each carried a request.
+    pub listening: Vec<ProxyProbe>,
     /// Large packets.
     pub mtu: Option<MtuProbe>,
 }
@@ -311,6 +308,8 @@ pub enum Subject {
     Company,
     /// Where git goes by ssh, such as `github.com:22`.
     GitSsh,
+    /// A host that git asks instead of another; see [`GitRewrite`].
+    GitMirror,
 }
 
 /// Whence somebody is tried.

@@ -81,8 +81,8 @@ pub struct Finding {
     pub area: Area,
     /// [`crate::checks::Check::severity`].
     pub severity: Severity,
-    /// [`crate::checks::Check::description`].
-    pub description: &'static Sentence,
+    /// [`crate::checks::Check::title`].
+    pub title: &'static Sentence,
     /// What was seen.
     pub evidence: Vec<Text>,
     /// Why it is so, as far as known.

@@ -1,4 +1,5 @@
-//! What `underpass doctor --json` prints. Keys only ever get added, ids never change their meaning; sentences are for people and may change.
+//! What `underpass doctor --json` prints, as `docs/doctor.schema.json` says. Within a version keys only get added and ids keep their
+//! meaning; sentences are for people and may change.
 
 use crate::checks::Diagnosis;
 use crate::facts::Facts;
@@ -8,9 +9,14 @@ use crate::way::Hop;
 use messages::Language;
 use serde::{Deserialize, Serialize};
 
+/// The version of the document's form. A new one takes a key away, or gives it another meaning.
+pub const VERSION: u32 = 1;
+
 /// The document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Document {
+    /// [`VERSION`].
+    pub version: u32,
     /// Whether nothing but hints was found, and no step's answer is no or not known.
     pub well: bool,
     /// What is wrong, the worst first.
@@ -34,7 +40,7 @@ pub struct Told {
     pub area: Area,
     /// How bad it is.
     pub severity: Severity,
-    /// What the check makes sure of.
+    /// The fault, as a title.
     pub check: String,
     /// What was seen.
     pub evidence: Vec<String>,
@@ -71,6 +77,7 @@ impl Document {
     #[must_use]
     pub fn new(facts: &Facts, diagnosis: &Diagnosis, language: Language) -> Self {
         Self {
+            version: VERSION,
             well: diagnosis.is_well(),
             findings: diagnosis.findings.iter().map(|finding| Told::new(finding, language)).collect(),
             skipped: diagnosis.skipped.iter().map(|check| check.id.to_owned()).collect(),
@@ -87,7 +94,7 @@ impl Told {
             id: finding.id.to_owned(),
             area: finding.area,
             severity: finding.severity,
-            check: finding.description.text().say(language),
+            check: finding.title.text().say(language),
             evidence: finding.evidence.iter().map(|text| text.say(language)).collect(),
             cause: finding.cause.say(language),
             fix: finding.fix.iter().map(|step| told(step, language)).collect(),

@@ -94,8 +94,7 @@ mod tests {
             ("ProxyCommand", "ncat --proxy-auth=s3cret %h %p"),
             ("ProxyCommand", "nc -X connect -P s3cret -x 192.0.2.4:1 %h %p"),
         ] {
-            let (key, value) = (key.to_owned(), value.to_owned());
-            facts.proxies.push(crate::facts::ProxySetting { tool: Tool::Ssh, file: None, key, value });
+            facts.proxies.push(crate::facts::ProxySetting::new(Tool::Ssh, None, key, value));
         }
         let text = "command=curl -x http://s3cret:s3cret@192.0.2.5:1 http://x";
         facts.wsl_conf = Some(text.to_owned());

@@ -48,6 +48,7 @@ pub(crate) fn tried(facts: &mut Facts, subject: Subject, method: Method, whence:
         (Subject::OutsideV6, _) => "[2606:4700:4700::1111]:443",
         (Subject::Company, _) => "git.corp.example:443",
         (Subject::GitSsh, _) => "github.com:22",
+        (Subject::GitMirror, _) => "mirror.test:443",
         (Subject::Gateway, _) => "172.28.48.1",
     };
     facts.probes.reach.push(Reach { subject, method, whence, target: target.to_owned(), outcome });
@@ -143,8 +144,8 @@ pub(crate) fn setting<'a>(
         request: OK,
         ..ProxyProbe::default()
     };
-    let setting = ProxySetting { tool, file: file.map(str::to_owned), key: key.to_owned(), value: value.to_owned() };
-    facts.proxies.push(setting);
+    let line = file.map(|_| 3);
+    facts.proxies.push(ProxySetting { line, ..ProxySetting::new(tool, file.map(str::to_owned), key, value) });
     facts.probes.proxies.retain(|probe| probe.value != value);
     facts.probes.proxies.push(probe);
     facts.probes.proxies.last_mut().unwrap()

@@ -26,10 +26,19 @@ enum Paint {
     Strong = 1,
 }
 
+/// How hints are shown where there are problems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hints {
+    /// By their titles, below the problems.
+    Folded,
+    /// As problems are.
+    InFull,
+}
+
 /// The way, the findings with their fixes, and the verdict.
 #[must_use]
-pub fn render(diagnosis: &Diagnosis, language: Language, colour: Colour) -> String {
-    let mut page = Page { out: String::new(), language, colour };
+pub fn render(diagnosis: &Diagnosis, language: Language, colour: Colour, hints: Hints) -> String {
+    let mut page = Page { out: String::new(), language, colour, hints };
     // Writing to a string does not fail.
     let _ = page.all(diagnosis);
     page.out
@@ -79,6 +88,7 @@ struct Page {
     out: String,
     language: Language,
     colour: Colour,
+    hints: Hints,
 }
 
 impl Page {
@@ -92,8 +102,15 @@ impl Page {
         };
         let verdict = self.say(&verdict(diagnosis));
         writeln!(self.out, "\n{}", self.paint(paint, &verdict))?;
-        for finding in &diagnosis.findings {
-            self.finding(finding)?;
+        // The worst is first.
+        let (problems, hints) = diagnosis.findings.split_at(diagnosis.problems());
+        problems.iter().try_for_each(|finding| self.finding(finding))?;
+        if problems.is_empty() || self.hints == Hints::InFull {
+            hints.iter().try_for_each(|finding| self.finding(finding))?;
+        } else if !hints.is_empty() {
+            let heading = self.say(&doctor::HINTS.with("count", hints.len()));
+            writeln!(self.out, "\n{}", self.paint(Paint::Faint, &heading))?;
+            hints.iter().try_for_each(|finding| self.folded(finding))?;
         }
         for text in reservations(diagnosis) {
             let text = self.say(&text);
@@ -150,7 +167,7 @@ impl Page {
             Severity::Fatal | Severity::Problem => ("✗", Paint::Bad),
             Severity::Hint => ("!", Paint::Warn),
         };
-        let head = format!("{sign} {}", self.say(&finding.description.text()));
+        let head = format!("{sign} {}", self.say(&finding.title.text()));
         let name = format!("({}, {})", self.say(&severity(finding.severity)), finding.id);
         writeln!(self.out, "\n{}  {}", self.paint(paint, &head), self.paint(Paint::Faint, &name))?;
         self.label(&doctor::EVIDENCE.text())?;
@@ -161,6 +178,12 @@ impl Page {
         writeln!(self.out, "    {}", self.say(&finding.cause))?;
         self.label(&doctor::FIX.text())?;
         finding.fix.iter().try_for_each(|step| self.step(step))
+    }
+
+    fn folded(&mut self, hint: &Finding) -> fmt::Result {
+        let title = format!("! {}", self.say(&hint.title.text()));
+        let id = format!("({})", hint.id);
+        writeln!(self.out, "  {}  {}", self.paint(Paint::Warn, &title), self.paint(Paint::Faint, &id))
     }
 
     fn label(&mut self, text: &Text) -> fmt::Result {
@@ -202,7 +225,7 @@ mod tests {
     fn a_healthy_machine_reads_well() {
         let mut facts = nat();
         facts.question.outside = "1.1.1.1:443".to_owned();
-        let text = render(&judge(&facts, None), Language::English, Colour::None);
+        let text = render(&judge(&facts, None), Language::English, Colour::None, Hints::Folded);
         let expected = "\
 The way to the internet
   ✓ Program
@@ -234,12 +257,12 @@ Nothing is wrong: every check that could be made passed.
         cut(&mut facts);
         facts.windows = None;
         let diagnosis = judge(&facts, None);
-        let text = render(&diagnosis, Language::English, Colour::None);
+        let text = render(&diagnosis, Language::English, Colour::None, Hints::Folded);
         for part in [
             "  ✗ Windows  ← broken here\n",
             "  · Internet  1.1.1.1:443  ← behind the break\n",
             "1 problem(s) found.\n",
-            "✗ What Windows forwards for WSL gets out  (failed, ends the way, network-nat)\n  Seen\n    1.1.1.1 answers no ping.\n",
+            "✗ What Windows forwards for WSL does not get out  (ends the way, network-nat)\n  Seen\n    1.1.1.1 answers no ping.\n",
             "      in PowerShell:\n        wsl -d underpass up\n",
             r"      in %UserProfile%\.wslconfig:",
             "were not made, since they need what is broken here.",
@@ -248,7 +271,7 @@ Nothing is wrong: every check that could be made passed.
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(!text.contains('\x1b'));
-        let chinese = render(&diagnosis, Language::Chinese, Colour::None);
+        let chinese = render(&diagnosis, Language::Chinese, Colour::None, Hints::Folded);
         assert!(chinese.contains("此处中断") && chinese.contains("在 PowerShell 中执行"), "{chinese}");
     }
 
@@ -257,20 +280,37 @@ Nothing is wrong: every check that could be made passed.
         let mut facts = nat();
         facts.interop.run = Outcome::Failed { why: Why::Other, detail: "\x1b]0;title\x07\x1b[31mred".to_owned() };
         let diagnosis = judge(&facts, None);
-        let plain = render(&diagnosis, Language::English, Colour::None);
+        let plain = render(&diagnosis, Language::English, Colour::None, Hints::Folded);
         assert!(plain.contains("[31mred") && !plain.contains(['\x1b', '\x07']), "{plain}");
-        let coloured = render(&diagnosis, Language::English, Colour::Ansi);
-        assert!(coloured.contains("\x1b[31m✗ A Windows program runs\x1b[0m"), "{coloured}");
+        let coloured = render(&diagnosis, Language::English, Colour::Ansi, Hints::Folded);
+        assert!(coloured.contains("\x1b[31m✗ Windows programs do not run\x1b[0m"), "{coloured}");
         assert!(!coloured.contains("\x1b]") && !coloured.contains('\x07'));
+    }
+
+    #[test]
+    fn hints_stand_below_problems_by_their_titles() {
+        let mut facts = nat();
+        wslconfig(&mut facts, "[wsl2]\nfirewall=false\n");
+        facts.clock.ahead_of_windows_ms = Some(-3_600_000);
+        let diagnosis = judge(&facts, None);
+        let text = |hints| render(&diagnosis, Language::English, Colour::None, hints);
+        let folded = text(Hints::Folded);
+        let end =
+            "1 hint(s); `--hints` shows them in full:\n  ! Windows' firewall does not guard WSL  (windows-firewall)\n";
+        assert!(folded.ends_with(end), "{folded}");
+        assert!(folded.contains("✗ The clock differs from Windows'") && !folded.contains("firewall=true"), "{folded}");
+        let full = text(Hints::InFull);
+        assert!(full.contains("firewall=true") && !full.contains("--hints"), "{full}");
     }
 
     #[test]
     fn hints_alone_are_told_as_that() {
         let mut facts = nat();
         wslconfig(&mut facts, "[wsl2]\nfirewall=false\n");
-        let text = render(&judge(&facts, None), Language::English, Colour::None);
+        let text = render(&judge(&facts, None), Language::English, Colour::None, Hints::Folded);
         assert!(
-            text.contains("Everything works, with 1 hint(s).") && text.contains("! Windows' firewall guards WSL"),
+            text.contains("Everything works, with 1 hint(s).")
+                && text.contains("! Windows' firewall does not guard WSL"),
             "{text}"
         );
     }

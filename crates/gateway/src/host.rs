@@ -217,6 +217,40 @@ pub async fn running_distros() -> Result<Vec<String>, QuestionError> {
     Ok(said.lines().map(str::trim).filter(|line| !line.is_empty()).map(ToOwned::to_owned).collect())
 }
 
+/// A distro, as `wsl.exe --list --verbose` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Distro {
+    /// Its name.
+    pub name: String,
+    /// Whether it is the one that `wsl` starts.
+    pub is_default: bool,
+    /// What it does, in the user's language.
+    pub state: String,
+    /// Of WSL: 1 or 2.
+    pub version: u32,
+}
+
+/// All distros of this user.
+///
+/// # Errors
+/// Windows gives no answer.
+pub async fn distros() -> Result<Vec<Distro>, QuestionError> {
+    Ok(distros_in(&windows::wsl(&["--list", "--verbose"]).await?))
+}
+
+/// The rows of the table, whose head is in the user's language. No distro's name has a space.
+fn distros_in(said: &str) -> Vec<Distro> {
+    let row = |line: &str| {
+        let row = line.trim();
+        let bare = row.strip_prefix('*').unwrap_or(row);
+        let words: Vec<&str> = bare.split_whitespace().collect();
+        let [name, state @ .., version] = &words[..] else { return None };
+        let version = version.parse().ok()?;
+        Some(Distro { name: (*name).to_owned(), is_default: bare != row, state: state.join(" "), version })
+    };
+    said.lines().filter_map(row).collect()
+}
+
 /// A port that Windows hands on (`netsh interface portproxy`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortProxy {
@@ -287,6 +321,20 @@ mod tests {
         let found: Vec<_> = port_proxies_in(said).into_iter().map(|one| (one.listen, one.to, one.port)).collect();
         let row = |listen: &str, to: &str, port| (listen.to_owned(), to.to_owned(), port);
         assert_eq!(found, [row("0.0.0.0:2222", "172.28.48.2", 22), row("*:80", "127.0.0.1", 8080)]);
+    }
+
+    #[test]
+    fn distros_are_read_in_any_language() {
+        let said = "  名称            状态            版本\r\n* Ubuntu-24.04    正在运行        2\r\n  old             Stopped         1\r\n";
+        let distro = |name: &str, is_default, state: &str, version| Distro {
+            name: name.to_owned(),
+            is_default,
+            state: state.to_owned(),
+            version,
+        };
+        let expected = [distro("Ubuntu-24.04", true, "正在运行", 2), distro("old", false, "Stopped", 1)];
+        assert_eq!(distros_in(said), expected);
+        assert_eq!(distros_in("Windows Subsystem for Linux has no installed distributions."), []);
     }
 
     #[test]

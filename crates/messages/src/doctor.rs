@@ -52,14 +52,24 @@ sentences! {
     FIX_METRIC:
         "Or have Windows prefer its other adapters to the VPN's. It changes the way of all of Windows' traffic, and lasts until the VPN connects again:",
         "或者提高 VPN 网卡的跃点数，让 Windows 优先使用其他网卡。这会影响 Windows 的全部流量，并且在 VPN 重新连接后失效：";
+    /// The same for good.
+    FIX_METRIC_TASK:
+        "To have it set again at each connect, make a task that runs when AnyConnect reports a connection (event 2039). `{undo}` removes it:",
+        "如需每次连接后自动设置，可创建计划任务，在 AnyConnect 报告连接成功（事件 2039）时运行。删除任务：`{undo}`。";
     /// DNS back in WSL's hands.
     FIX_DNS_AUTO:
         "Give resolv.conf back to WSL, which writes the right server into it:",
         "把 resolv.conf 交还给 WSL，由它写入正确的服务器：";
+    /// resolv.conf is WSL's already.
+    FIX_DNS_RESTART:
+        "resolv.conf is WSL's own file. Restart WSL, which writes it anew.",
+        "resolv.conf 是 WSL 自己的文件。重启 WSL，由它重新写入。";
     /// DNS by Windows.
     FIX_DNS_TUNNELING:
         "Have WSL ask Windows for names by way of the hypervisor, not by packets that a VPN can catch (Windows 11 22H2 or newer):",
         "让 WSL 通过虚拟化通道请 Windows 解析域名，不再发送会被 VPN 截走的 DNS 数据包（需要 Windows 11 22H2 或更高版本）：";
+    /// A proxy that was tried.
+    FIX_PROXY_GOOD: "Set the variables to {proxy}, which works:", "把代理变量设为可用的 {proxy}：";
     /// A proxy for this mode.
     FIX_PROXY_ON:
         "Set the variables for the mode that is in force; the proxy's host is found by itself:",
@@ -110,6 +120,10 @@ sentences! {
     STEP_UNKNOWN: "not known", "未知";
     /// A heading.
     FINDINGS: "Findings", "诊断结果";
+    /// Above hints that are shown by their titles.
+    HINTS: "{count} hint(s); `--hints` shows them in full:", "{count} 条提示（用 `--hints` 查看详情）：";
+    /// The same on a page.
+    HINTS_FOLDED: "{count} hint(s)", "{count} 条提示";
     /// A heading.
     THE_FACTS: "Facts that were gathered", "收集到的信息";
     /// A label.
@@ -119,11 +133,11 @@ sentences! {
     /// A label.
     FIX: "Fix", "解决办法";
     /// A label of a severity.
-    FATAL: "failed, ends the way", "未通过，网络中断";
+    FATAL: "ends the way", "网络中断";
     /// A label of a severity.
-    PROBLEM: "failed", "未通过";
+    PROBLEM: "problem", "问题";
     /// A label of a severity.
-    HINT: "not so, a hint", "未满足，仅提示";
+    HINT: "hint", "提示";
     /// Where commands are typed.
     IN_LINUX: "in WSL", "在 WSL 中执行";
     /// Where commands are typed.

@@ -2,8 +2,8 @@
 
 sentences! {
     // ---- resolv.conf
-    /// Check.
-    FILE: "resolv.conf names a server", "resolv.conf 中有 DNS 服务器";
+    /// Title.
+    FILE: "resolv.conf names no server", "resolv.conf 中没有 DNS 服务器";
     /// Seen.
     FILE_MISSING_SEEN: "There is no /etc/resolv.conf.", "/etc/resolv.conf 不存在。";
     /// Seen.
@@ -14,8 +14,8 @@ sentences! {
     FILE_CAUSE:
         "Programs don't know whom to ask for names. The file was removed or emptied, and WSL does not write it (generateResolvConf=false), or cannot.",
         "程序不知道向谁查询域名。该文件被删除或清空，而 WSL 不写它（generateResolvConf=false）或无法写入。";
-    /// Check.
-    PINNED: "/etc/hosts has the company's hosts where they are", "/etc/hosts 中公司主机的地址正确";
+    /// Title.
+    PINNED: "/etc/hosts has a wrong address for a company host", "/etc/hosts 中公司主机的地址有误";
     /// Seen.
     PINNED_SEEN: "Line {line} of /etc/hosts says that {name} is {address}.", "/etc/hosts 第 {line} 行把 {name} 指向 {address}。";
     /// Seen.
@@ -26,16 +26,16 @@ sentences! {
         "/etc/hosts 优先于 DNS，而其中的地址没有应答：主机的地址已经变了。除非关闭 generateHosts，WSL 每次启动都会把 Windows 的 hosts 文件（C:\\Windows\\System32\\drivers\\etc\\hosts）复制到其中。";
     /// Fix.
     PINNED_FIX: "Take the line out, in Windows' hosts file too if it is there:", "删除这一行；如果 Windows 的 hosts 文件中也有，一并删除：";
-    /// Check.
-    LIE: "resolv.conf's servers tell the truth", "resolv.conf 中的服务器给出真实地址";
+    /// Title.
+    LIE: "resolv.conf's server gives a false address", "resolv.conf 中的服务器给出了虚假地址";
     /// Seen.
     LIE_SEEN: "{server} says that {name} is {addresses}.", "{server} 给出的 {name} 的地址是 {addresses}。";
     /// Cause.
     LIE_CAUSE:
         "The server answers a public name with an address of no public host: it filters names, or it is a router's login page.",
         "该服务器用非公网地址回答公网域名：它在过滤域名，或者是路由器的登录页面。";
-    /// Check.
-    LINE_ENDS: "resolv.conf has Linux' line ends", "resolv.conf 使用 Linux 换行符";
+    /// Title.
+    LINE_ENDS: "resolv.conf has the line ends of Windows", "resolv.conf 使用了 Windows 换行符";
     /// Seen.
     LINE_ENDS_SEEN:
         "Lines of /etc/resolv.conf that name a server end with CR LF: {servers}.",
@@ -46,8 +46,8 @@ sentences! {
         "C 库会把 CR 当作地址的一部分，因此没有可用的服务器。该文件是由 Windows 上的编辑器或脚本写入的。";
     /// Fix.
     LINE_ENDS_FIX: "Take the CRs out:", "去掉这些 CR：";
-    /// Check.
-    SERVERS: "resolv.conf's servers answer", "resolv.conf 中的服务器有应答";
+    /// Title.
+    SERVERS: "resolv.conf's servers do not answer", "resolv.conf 中的服务器没有应答";
     /// Cause.
     SERVERS_CAUSE:
         "Other servers answer from here, so it is resolv.conf that is wrong: it names servers that do not answer WSL.",
@@ -57,8 +57,8 @@ sentences! {
         "resolv.conf names {server}, which was WSL's gateway before. In NAT mode that address \
          changes with WSL's subnet.",
         "resolv.conf 中的 {server} 是 WSL 以前的网关。NAT 模式下，网段变化后网关地址也会变化。";
-    /// Check.
-    INTERCEPTED: "DNS packets reach the servers that they are sent to", "DNS 数据包能到达目标服务器";
+    /// Title.
+    INTERCEPTED: "DNS packets do not reach any server", "DNS 数据包无法到达任何服务器";
     /// Seen.
     INTERCEPTED_PUBLIC_SEEN: "Neither does a public server: {server}.", "公共 DNS 服务器 {server} 同样没有应答。";
     /// Cause.
@@ -67,8 +67,8 @@ sentences! {
         "连接可以建立，但所有 DNS 服务器（包括公共服务器）都没有应答：VPN 或防火墙拦截了 DNS 数据包，只放行 Windows 自己的查询。";
     /// Fix.
     INTERCEPTED_MIRROR_FIX: "DNS tunnelling is on already; then resolv.conf must name its server:", "DNS 隧道已经开启，resolv.conf 应当使用它的服务器：";
-    /// Check.
-    WINDOWS: "Windows itself resolves names", "Windows 自身能够解析域名";
+    /// Title.
+    WINDOWS: "Windows itself cannot resolve names", "Windows 自身无法解析域名";
     /// Seen.
     WINDOWS_SEEN: "Windows' own resolver does not tell the address of {name}.", "Windows 自身的解析器也无法解析 {name}。";
     /// Cause.
@@ -77,16 +77,16 @@ sentences! {
         "故障不在 WSL：Windows 目前无法解析域名，而 WSL 依赖 Windows。";
     /// Fix.
     WINDOWS_FIX: "See which servers Windows asks, and whether they answer; connecting the VPN again often helps:", "查看 Windows 使用哪些 DNS 服务器、是否有应答；重新连接 VPN 往往有效：";
-    /// Check.
-    FIRST: "The first server of resolv.conf answers", "resolv.conf 中的第一个服务器有应答";
+    /// Title.
+    FIRST: "The first server of resolv.conf does not answer", "resolv.conf 中的第一个服务器没有应答";
     /// Cause.
     FIRST_CAUSE:
         "Every program asks {server} first and waits about 5 seconds before it asks the next one: all names are slow.",
         "每个程序都先查询 {server}，等待约 5 秒后才查询下一个，因此所有域名解析都很慢。";
     /// Fix.
     FIRST_FIX: "Take that line out of /etc/resolv.conf, or move it to the end:", "从 /etc/resolv.conf 中删除这一行，或移到末尾：";
-    /// Check.
-    UDP: "DNS works over UDP", "DNS 可以使用 UDP";
+    /// Title.
+    UDP: "DNS does not work over UDP", "UDP 上的 DNS 查询没有应答";
     /// Seen.
     UDP_SEEN: "{server} answers over TCP, and not over UDP.", "{server} 通过 TCP 有应答，通过 UDP 没有。";
     /// Cause.
@@ -95,16 +95,18 @@ sentences! {
         "途中有设备丢弃 UDP 上的 DNS 查询，而程序首先使用 UDP。";
     /// Fix.
     UDP_FIX: "Have the C library ask over TCP:", "让 C 库改用 TCP 查询：";
-    /// Check.
-    NSSWITCH: "Programs are told to ask DNS", "程序会使用 DNS 解析";
+    /// Title.
+    NSSWITCH: "Programs do not ask DNS", "程序不使用 DNS 解析";
     /// Seen.
     NSSWITCH_SEEN: "/etc/nsswitch.conf says: {line}", "/etc/nsswitch.conf 中写着：{line}";
     /// Cause.
     NSSWITCH_CAUSE:
         "The servers answer, but programs don't ask them: the line does not name 'dns'.",
         "服务器有应答，但程序不会查询它们：这一行没有写 dns。";
-    /// Check.
-    SYSTEM: "Programs resolve what the servers tell", "程序能得到服务器的解析结果";
+    /// Fix.
+    NSSWITCH_FIX: "Add 'dns' to that line:", "在这一行中加上 dns：";
+    /// Title.
+    SYSTEM: "Programs do not get what the servers answer", "程序得不到服务器的解析结果";
     /// Seen.
     SYSTEM_SEEN: "The servers tell the address of {name}; programs that ask the system for it get none.", "服务器能解析 {name}，但通过系统查询的程序得不到结果。";
     /// Cause.
@@ -115,24 +117,24 @@ sentences! {
     SYSTEM_FIX: "See what is asked, and who answers:", "查看实际的查询过程：";
 
     // ---- the company's names
-    /// Check.
-    COMPANY: "resolv.conf's servers know the company's names", "resolv.conf 中的服务器认识公司内网域名";
+    /// Title.
+    COMPANY: "resolv.conf's servers do not know the company's names", "resolv.conf 中的服务器无法解析公司内网域名";
     /// Cause.
     COMPANY_CAUSE:
         "The names are known to the company's DNS servers only, which WSL can reach but does not ask.",
         "这些域名只有公司的 DNS 服务器知道；WSL 能访问该服务器，却没有向它查询。";
     /// Fix.
     COMPANY_FIX: "Put the company's servers first:", "把公司的 DNS 服务器放在最前面：";
-    /// Check.
-    SPLIT: "WSL resolves what Windows resolves", "Windows 能解析的域名 WSL 也能解析";
+    /// Title.
+    SPLIT: "Only Windows can resolve the company's names", "只有 Windows 能解析公司内网域名";
     /// Seen.
     SPLIT_SEEN: "Windows tells the address of {name}: {addresses}.", "Windows 能解析 {name}：{addresses}。";
     /// Cause.
     SPLIT_CAUSE:
         "Only Windows can resolve these names: the VPN tells it which server to ask for which domain (split DNS), and WSL's packets do not reach that server.",
         "只有 Windows 能解析这些域名：VPN 规定了哪些域名由哪台服务器解析（拆分 DNS），而 WSL 的数据包到不了那台服务器。";
-    /// Check.
-    UNKNOWN: "Somebody knows the company's names", "公司内网域名能被解析";
+    /// Title.
+    UNKNOWN: "No server knows the company's name", "没有服务器能解析该公司内网域名";
     /// Seen.
     UNKNOWN_SEEN: "Neither WSL's servers nor Windows know {name}.", "WSL 使用的服务器和 Windows 都无法解析 {name}。";
     /// Cause.
@@ -141,8 +143,8 @@ sentences! {
     UNKNOWN_FIX: "Connect the VPN, then ask Windows for it:", "连接 VPN 后，先在 Windows 上查询：";
 
     // ---- whose file it is
-    /// Check.
-    PRIVATE: "Every user may read resolv.conf", "所有用户都能读取 resolv.conf";
+    /// Title.
+    PRIVATE: "Some users may not read resolv.conf", "部分用户无法读取 resolv.conf";
     /// Seen.
     PRIVATE_SEEN: "The mode of /etc/resolv.conf lets only its owner read it.", "/etc/resolv.conf 的权限只允许所有者读取。";
     /// Cause.
@@ -151,8 +153,8 @@ sentences! {
         "其他用户的程序读不到 DNS 服务器，无法解析任何域名。写入该文件的命令使用了过严的 umask。";
     /// Fix.
     PRIVATE_FIX: "Let every user read it:", "允许所有用户读取：";
-    /// Check.
-    IMMUTABLE: "WSL can write resolv.conf", "WSL 能够写入 resolv.conf";
+    /// Title.
+    IMMUTABLE: "WSL cannot write resolv.conf", "WSL 无法写入 resolv.conf";
     /// Seen.
     IMMUTABLE_SEEN: "/etc/resolv.conf has the immutable bit (chattr +i), and WSL is not told to leave it alone.", "/etc/resolv.conf 设置了不可修改属性（chattr +i），但没有告诉 WSL 不要写它。";
     /// Cause.
@@ -163,8 +165,8 @@ sentences! {
     IMMUTABLE_FIX: "Unlock it and give it back to WSL:", "解除锁定，交还给 WSL：";
     /// Fix.
     IMMUTABLE_KEEP_FIX: "Or keep it, and tell WSL so:", "或者保留手动文件，并告知 WSL：";
-    /// Check.
-    BY_HAND: "resolv.conf follows Windows", "resolv.conf 随 Windows 更新";
+    /// Title.
+    BY_HAND: "resolv.conf does not follow Windows", "resolv.conf 不随 Windows 更新";
     /// Seen.
     BY_HAND_SEEN: "/etc/resolv.conf is a file of its own, not WSL's: {servers}.", "/etc/resolv.conf 不是由 WSL 生成的文件：{servers}。";
     /// Seen.
@@ -175,20 +177,20 @@ sentences! {
         "它被手动接管了。目前可以使用，但 VPN 或网络变化后，里面的服务器不会跟着变。";
     /// Fix.
     BY_HAND_FIX: "If that is not what you want, give it back to WSL:", "如果这不是你想要的，可以交还给 WSL：";
-    /// Check.
-    AGAINST_MODE: "generateResolvConf fits the mode", "generateResolvConf 与网络模式相符";
+    /// Title.
+    AGAINST_MODE: "generateResolvConf does not fit the mode", "generateResolvConf 与网络模式不符";
     /// Cause.
     AGAINST_MODE_CAUSE:
         "With DNS tunnelling Windows answers at {server}, which follows every VPN. As WSL may not write resolv.conf, nobody asks there.",
         "开启 DNS 隧道后，由 Windows 在 {server} 上应答，并能跟随所有 VPN 的变化。但 WSL 不能写 resolv.conf，所以没有程序使用它。";
-    /// Check.
-    TUNNELING_OFF: "DNS tunnelling is on", "DNS 隧道已开启";
+    /// Title.
+    TUNNELING_OFF: "DNS tunneling is off", "DNS 隧道已关闭";
     /// Cause.
     TUNNELING_OFF_CAUSE:
         "Names are asked for by packets, which a VPN can drop or lead to another server. It works now; with a VPN it may not.",
         "域名查询以普通数据包发送，VPN 可能丢弃它们或转给别的服务器。现在可以使用，连上 VPN 后未必。";
-    /// Check.
-    REBIND: "No DNS answer names this machine", "没有 DNS 应答指向本机";
+    /// Title.
+    REBIND: "DNS answers named this machine", "有 DNS 应答指向本机";
     /// Seen.
     REBIND_SEEN: "The DNS answer for {name} named loopback or Windows itself. The tunnel dropped that address.", "{name} 的 DNS 应答指向环回地址或 Windows 自身，隧道已丢弃该地址。";
     /// Cause.

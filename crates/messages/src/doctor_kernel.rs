@@ -2,8 +2,8 @@
 
 sentences! {
     // ---- the TUN driver
-    /// Check.
-    TUN: "The kernel has the TUN driver, which tunnels need", "内核提供隧道所需的 TUN 驱动";
+    /// Title.
+    TUN: "The kernel lacks the TUN driver, which tunnels need", "内核缺少隧道所需的 TUN 驱动";
     /// Seen.
     TUN_SEEN: "/dev/net/tun does not exist.", "/dev/net/tun 不存在。";
     /// Seen.
@@ -18,8 +18,8 @@ sentences! {
     TUN_KERNEL_FIX: "Give a custom kernel the disk with its own modules (or build it with CONFIG_TUN=y):", "为自定义内核指定与其配套的模块磁盘（或在编译内核时启用 CONFIG_TUN=y）：";
 
     // ---- policy routing for IPv6
-    /// Check.
-    IPV6_RULES: "The kernel has policy routing for IPv6", "内核支持 IPv6 策略路由";
+    /// Title.
+    IPV6_RULES: "The kernel lacks policy routing for IPv6", "内核不支持 IPv6 策略路由";
     /// Seen.
     IPV6_RULES_SEEN: "IPv6 is on, and the kernel has no routing rules for it (ip -6 rule).", "IPv6 已启用，但内核没有 IPv6 路由规则（ip -6 rule）。";
     /// Cause.
@@ -28,8 +28,8 @@ sentences! {
     IPV6_RULES_FIX: "Update WSL, and its kernel with it (a custom kernel needs that option):", "更新 WSL（内核会一并更新；自定义内核需要启用该选项）：";
 
     // ---- what confines the tunnel's processes
-    /// Check.
-    CONFINED: "The tunnel's processes that read from the network are confined", "隧道中处理网络数据的进程已受到限制";
+    /// Title.
+    CONFINED: "The tunnel's processes are not fully confined", "隧道进程未受到全部限制";
     /// Seen.
     CONFINED_SEEN: "not in force: {missing}", "未生效：{missing}";
     /// Cause.

@@ -2,8 +2,8 @@
 
 sentences! {
     // ---- rules and routes of the VM's own
-    /// Check.
-    RULE: "No rule or route of the VM drops everything", "虚拟机中没有丢弃所有流量的策略规则或路由";
+    /// Title.
+    RULE: "A rule or route of the VM drops everything", "虚拟机中的策略规则或路由丢弃了所有流量";
     /// Seen.
     RULE_SEEN: "Rule {priority} is: {rule}.", "规则 {priority}：{rule}。";
     /// Seen.
@@ -16,8 +16,8 @@ sentences! {
         "虚拟机自己的内核在数据包离开之前就拒绝了它们，与 WSL 和 Windows 无关。可能是虚拟机中的 VPN 客户端或脚本留下的规则。";
     /// Fix.
     RULE_FIX: "Remove it:", "将其删除：";
-    /// Check.
-    SECOND_ROUTE: "The default route that is taken leads to a router that answers", "实际使用的默认路由指向有应答的路由器";
+    /// Title.
+    SECOND_ROUTE: "A second default route leads to a router that does not answer", "另一条默认路由指向没有应答的路由器";
     /// Seen.
     SECOND_ROUTE_SEEN:
         "Of two default routes the one by {gateway} is taken (metric {metric}), not the one by {other} (metric {others}).",
@@ -30,8 +30,8 @@ sentences! {
     SECOND_ROUTE_FIX: "Remove it; WSL's own is then taken again:", "删除它，WSL 自己的路由即可恢复：";
 
     // ---- the mode is none
-    /// Check.
-    MODE_NONE: "WSL has a network", "WSL 启用了网络";
+    /// Title.
+    MODE_NONE: "WSL has no network", "WSL 没有启用网络";
     /// Cause.
     MODE_NONE_CAUSE:
         "WSL is set to have no network (networkingMode=none), or it could make none: then it falls back to that.",
@@ -40,16 +40,16 @@ sentences! {
     MODE_NONE_FIX: "Choose a mode that has one:", "选择一个有网络的模式：";
 
     // ---- interface and address
-    /// Check.
-    INTERFACE: "An interface is up and has an address", "有已启用并分配了地址的网卡";
+    /// Title.
+    INTERFACE: "No interface is up with an address", "没有已启用并分配了地址的网卡";
     /// Seen.
     INTERFACE_SEEN: "No interface but loopback is up with an address. There are: {links}.", "除回环接口外，没有任何已启用且有地址的网卡。现有接口：{links}。";
     /// Cause.
     INTERFACE_CAUSE:
         "WSL's network was not set up when the VM started, or somebody took the interface down.",
         "虚拟机启动时 WSL 的网络没有建立成功，或者网卡被人为关闭。";
-    /// Check.
-    ROUTE: "A default route leads out", "存在默认路由";
+    /// Title.
+    ROUTE: "There is no default route", "没有默认路由";
     /// Seen.
     ROUTE_SEEN: "{link} has {address}, but no table has a default route.", "{link} 的地址是 {address}，但没有任何默认路由。";
     /// Cause.
@@ -60,8 +60,8 @@ sentences! {
     ROUTE_FIX: "Put the route back, or restart WSL:", "恢复默认路由，或重启 WSL：";
 
     // ---- other tunnels
-    /// Check.
-    OTHER_TUNNEL: "No second tunnel is in the way", "没有第二个隧道程序干扰";
+    /// Title.
+    OTHER_TUNNEL: "A second tunnel is in the way", "另一个隧道程序造成干扰";
     /// Seen.
     OTHER_TUNNEL_SEEN: "{name} is there ({sign}).", "检测到 {name}（{sign}）。";
     /// Seen.
@@ -80,8 +80,8 @@ sentences! {
     OTHER_TUNNEL_DEVICE_FIX: "If its interface stays, remove it:", "如果它的接口仍然存在，将其删除：";
 
     // ---- the VM's own packet filter
-    /// Check.
-    FILTER: "No packet filter of the VM drops what leaves", "虚拟机自身的防火墙没有丢弃出站流量";
+    /// Title.
+    FILTER: "The VM's packet filter drops what leaves it", "虚拟机自身的防火墙丢弃了出站流量";
     /// Seen.
     FILTER_POLICY_SEEN: "The VM's filter drops by policy what leaves it.", "虚拟机的防火墙默认策略是丢弃出站数据包。";
     /// Seen.
@@ -93,13 +93,16 @@ sentences! {
     /// Fix.
     FILTER_FIX: "Look at its rules, and take out the one that is in the way:", "查看规则，删除拦截流量的那一条：";
 
+    /// Fix.
+    FILTER_UFW_FIX: "If the rules are ufw's, switch ufw off:", "如果是 ufw 的规则，关闭 ufw：";
+
     // ---- Docker's networks
-    /// Check.
-    DOCKER: "No network of Docker's swallows the outside", "Docker 的网段没有吞掉外网地址";
+    /// Title.
+    DOCKER: "A network of Docker's covers addresses of the outside", "Docker 的网段占用了外网地址";
 
     // ---- our own tunnel
-    /// Check.
-    TUNNEL: "Underpass' tunnel, if it runs, has its relay", "Underpass 隧道（如已运行）与中继程序相连";
+    /// Title.
+    TUNNEL: "Underpass' tunnel has no relay", "Underpass 隧道没有连接到中继程序";
     /// Seen.
     TUNNEL_SEEN: "The tunnel runs, but its relay on Windows does not. It says: {error}", "隧道正在运行，但 Windows 上的中继程序没有运行。它的报告：{error}";
     /// Cause.
@@ -108,8 +111,8 @@ sentences! {
         "中继程序是一个普通的 Windows 程序，它被结束了或者无法启动；在它恢复之前，WSL 使用自己原有的网络。";
     /// Fix.
     TUNNEL_FIX: "It is started again by itself as soon as that can be done. What keeps it from that is told by:", "条件允许时它会自动重新启动。查看阻碍它启动的原因：";
-    /// Check.
-    TUNNEL_FULL: "The tunnel has room for new connections", "隧道仍可接受新连接";
+    /// Title.
+    TUNNEL_FULL: "The tunnel is full and refuses new connections", "隧道已满，不再接受新连接";
     /// Seen.
     TUNNEL_FULL_SEEN: "The tunnel has {open} TCP connections open and refuses new ones.", "隧道中已有 {open} 个 TCP 连接，新连接会被拒绝。";
     /// Cause.
@@ -120,8 +123,8 @@ sentences! {
     TUNNEL_FULL_FIX:
         "Find the programs that hold them, in each distro, and end or restart them:",
         "在各个发行版中找出占用这些连接的程序，结束或重启它们：";
-    /// Check.
-    TUNNEL_OUT: "What the tunnel carries gets out", "隧道中的流量能够到达外网";
+    /// Title.
+    TUNNEL_OUT: "What the tunnel carries does not get out", "隧道中的流量无法到达外网";
     /// Cause.
     TUNNEL_OUT_CAUSE:
         "The tunnel is up, so its connections are made by a Windows program, and Windows does not get them out: it is offline, or a firewall or the VPN allows only certain programs.",
@@ -132,8 +135,8 @@ sentences! {
         "先看 Windows 上的浏览器能否访问。如果可以，请在防火墙或安全软件中放行 underpass-relay.exe；如果公司要求使用代理，让隧道通过代理连接：";
 
     // ---- Windows is offline
-    /// Check.
-    OFFLINE: "Windows itself reaches the outside", "Windows 自身可以访问外网";
+    /// Title.
+    OFFLINE: "Windows itself is offline", "Windows 自身无法访问外网";
     /// Seen.
     OFFLINE_NO_ADAPTER_SEEN: "Windows has no adapter that leads to the internet.", "Windows 没有通往互联网的网卡。";
     /// Cause.
@@ -146,8 +149,8 @@ sentences! {
         "请先让 Windows 联网：检查网线或 Wi-Fi、网络登录页面以及 VPN 客户端。有些 VPN 在连接成功之前会禁止一切流量，现象与此相同。";
 
     // ---- gateway
-    /// Check.
-    GATEWAY: "The gateway answers", "网关有应答";
+    /// Title.
+    GATEWAY: "The gateway does not answer", "网关没有应答";
     /// Seen.
     GATEWAY_SEEN: "The default route leads to {gateway}, which does not even tell its hardware address.", "默认路由指向 {gateway}，但它连 ARP 请求都没有应答。";
     /// Seen.
@@ -160,8 +163,8 @@ sentences! {
     GATEWAY_SERVICE_FIX: "If that does not help, have Windows make its network anew. As administrator:", "如果仍然无效，让 Windows 重建网络。以管理员身份执行：";
 
     // ---- VPN: subnets overlap
-    /// Check.
-    OVERLAP: "WSL's subnet overlaps no other network of Windows", "WSL 的网段与 Windows 的其他网络不重叠";
+    /// Title.
+    OVERLAP: "WSL's subnet overlaps another network of Windows", "WSL 的网段与 Windows 的其他网络重叠";
     /// Seen.
     OVERLAP_ROUTE_SEEN: "WSL's network is {subnet}, and Windows has a route to {other}.", "WSL 的网段是 {subnet}，而 Windows 有一条到 {other} 的路由。";
     /// Seen.
@@ -172,8 +175,8 @@ sentences! {
         "Windows 上有两个网络使用了相同的地址，发给 WSL 的回包被送进了另一个网络，通常就是 VPN。";
 
     // ---- VPN: metric
-    /// Check.
-    METRIC: "No VPN outdoes the other adapters by its metric", "没有 VPN 凭跃点数抢占其他网卡";
+    /// Title.
+    METRIC: "A VPN's metric outdoes all other adapters", "VPN 的跃点数抢占了其他网卡";
     /// Seen.
     METRIC_SEEN: "Windows reaches the internet by {adapter}, whose metric is {metric}; {other} has {others}.", "Windows 通过 {adapter} 访问互联网，其跃点数为 {metric}；{other} 的跃点数为 {others}。";
     /// Cause.
@@ -182,8 +185,8 @@ sentences! {
         "VPN 网卡的跃点数最低，所有流量都进入 VPN，包括 Windows 为 WSL 转发的流量，而 VPN 会丢弃后者。";
 
     // ---- VPN: routes
-    /// Check.
-    CUT: "What Windows forwards for WSL gets out", "Windows 为 WSL 转发的流量能够到达外网";
+    /// Title.
+    CUT: "What Windows forwards for WSL does not get out", "Windows 为 WSL 转发的流量无法到达外网";
     /// Seen.
     CUT_ROUTES_SEEN: "Windows' routes {routes} take everything.", "Windows 的路由 {routes} 接管了全部流量。";
     /// Seen.
@@ -202,8 +205,8 @@ sentences! {
         "{adapter} 是代理软件 TUN 模式的网卡。请在代理软件中关闭“严格路由（strict route）”（Clash Verge：设置 → 虚拟网卡模式（TUN）；v2rayN：设置 → Tun 模式设置），或者关闭 TUN 模式。";
 
     // ---- connections only
-    /// Check.
-    TCP: "Connections get out, not only pings", "不仅 ping 能通，TCP 连接也能建立";
+    /// Title.
+    TCP: "Pings get out, connections do not", "ping 能通，但无法建立 TCP 连接";
     /// Cause.
     TCP_CAUSE:
         "A firewall between here and there lets pings through and connections not, as companies have it that want a proxy to be used.",
@@ -214,8 +217,8 @@ sentences! {
         "使用 Windows 正在使用的代理，或向网络管理员索取代理地址：";
 
     // ---- MTU
-    /// Check.
-    MTU: "Large packets come through", "大数据包能够通过";
+    /// Title.
+    MTU: "Large packets are lost", "大数据包丢失";
     /// Seen.
     MTU_SEEN: "Small packets come through, those of {mtu} bytes, which {device} sends, do not, and no router says why.", "小数据包能通过，而 {device} 发送的 {mtu} 字节数据包不能通过，也没有路由器告知原因。";
     /// Seen.
@@ -230,8 +233,8 @@ sentences! {
     MTU_BOOT_FIX: "To have it at each start:", "如需每次启动时生效：";
 
     // ---- IPv6
-    /// Check.
-    IPV6: "IPv6 works, or is not there at all", "IPv6 可用，或者完全没有启用";
+    /// Title.
+    IPV6: "IPv6 is configured and does not work", "IPv6 只配置了一半：有地址和路由，但不通";
     /// Seen.
     IPV6_SEEN: "{link} has {address} and a default route for IPv6, but nothing answers.", "{link} 有 IPv6 地址 {address} 和默认路由，但访问没有应答。";
     /// Cause.
@@ -244,8 +247,8 @@ sentences! {
     IPV6_OFF_FIX: "Or switch IPv6 off until WSL restarts:", "或者关闭 IPv6（重启 WSL 后失效）：";
 
     // ---- the company
-    /// Check.
-    COMPANY: "The company's hosts can be reached", "可以访问公司内网主机";
+    /// Title.
+    COMPANY: "The company's hosts cannot be reached", "无法访问公司内网主机";
     /// Cause.
     COMPANY_CAUSE:
         "Windows reaches the company by its VPN, and what it forwards for WSL does not get in there.",

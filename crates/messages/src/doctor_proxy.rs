@@ -6,19 +6,46 @@ sentences! {
     /// How the environment is called as a place.
     SET_IN_ENVIRONMENT: "The variable {key} is {value}.", "环境变量 {key} 的值为 {value}。";
 
+    /// A line of a shell's start file.
+    START_LINE_SEEN: "Line {line} of {file} sets it: {text}", "{file} 第 {line} 行设置了它：{text}";
+    /// Fix.
+    FORGET_FIX: "Without a proxy, clear the variables:", "如果不用代理，清除这些变量：";
+    /// Fix, where a start file sets them.
+    FORGET_LINE_FIX: "Also remove line {line} of {file}, which sets {variable} again in each new shell.", "同时删除 {file} 的第 {line} 行，否则每个新 shell 都会再次设置 {variable}。";
+
     // ---- what is written
-    /// Check.
-    WRITTEN: "Proxy settings can be read", "代理设置的写法正确";
+    /// Title.
+    WRITTEN: "A proxy setting is malformed", "代理设置写法有误";
     /// Seen.
     WRITTEN_SEEN: "It names no proxy: {detail}", "它没有写出有效的代理：{detail}";
     /// Cause.
     WRITTEN_CAUSE: "What is written there is no address of a proxy. Some programs ignore it, others fail.", "这里写的不是代理地址。有的程序会忽略它，有的会报错。";
     /// Fix.
-    WRITTEN_FIX: "Write it anew, as http://HOST:PORT or socks5://HOST:PORT:", "按 http://主机:端口 或 socks5://主机:端口 的形式重新设置：";
+    WRITTEN_FIX: "Write it as http://HOST:PORT or socks5://HOST:PORT.", "按 http://主机:端口 或 socks5://主机:端口 的形式重新设置。";
+
+    // ---- the nameserver's address
+    /// Title.
+    NAMESERVER: "A proxy setting has the address of a nameserver", "代理地址误用了 DNS 服务器的地址";
+    /// Seen.
+    NAMESERVER_SEEN: "The value names {servers}, which resolv.conf lists as a nameserver.", "该值中的 {servers} 是 resolv.conf 中的 DNS 服务器。";
+    /// Seen.
+    NAMESERVER_LINE_SEEN: "Line {line} of {file} takes {variable} from resolv.conf: {text}", "{file} 第 {line} 行从 resolv.conf 读取 {variable}：{text}";
+    /// Cause.
+    NAMESERVER_CAUSE:
+        "The address is read from resolv.conf, and that is the Windows host only in NAT mode without DNS tunneling. Here a nameserver has it, and no proxy listens there.",
+        "该地址取自 resolv.conf，而只有在未启用 DNS 隧道的 NAT 模式下，那里写的才是 Windows 主机。这里它只是 DNS 服务器的地址，其上没有代理在监听。";
+    /// Cause.
+    NAMESERVERS_CAUSE:
+        "The value has the addresses of all nameservers in resolv.conf, so it is no address of a proxy.",
+        "该值包含了 resolv.conf 中所有 DNS 服务器的地址，因此不是有效的代理地址。";
+    /// Fix.
+    NAMESERVER_LINE_FIX: "Have the start file ask for the Windows host, which is right in every mode:", "让启动文件查询 Windows 主机的地址，它在任何模式下都正确：";
+    /// Fix.
+    NAMESERVER_HAND_FIX: "In {file}, line {line}, take the address from `{command}`.", "在 {file} 第 {line} 行，改用 `{command}` 取得地址。";
 
     // ---- loopback
-    /// Check.
-    LOOPBACK: "A proxy at 127.0.0.1 is one that WSL can reach there", "使用 127.0.0.1 的代理在 WSL 中可以访问";
+    /// Title.
+    LOOPBACK: "WSL cannot reach a proxy at 127.0.0.1", "WSL 无法访问 127.0.0.1 上的代理";
     /// Cause.
     LOOPBACK_CAUSE:
         "In {mode} mode 127.0.0.1 is the VM itself; the proxy program listens on Windows.",
@@ -29,8 +56,8 @@ sentences! {
         "在代理软件中打开“允许局域网连接”（Clash Verge：设置 → 局域网连接（Allow LAN）；v2rayN：参数设置 → 允许来自局域网的连接）：在此模式下，WSL 对它来说是另一台机器。";
 
     // ---- Allow LAN
-    /// Check.
-    ALLOW_LAN: "The proxy program on Windows takes connections from WSL", "Windows 上的代理软件接受来自 WSL 的连接";
+    /// Title.
+    ALLOW_LAN: "The proxy program on Windows takes no connections from WSL", "Windows 上的代理软件不接受来自 WSL 的连接";
     /// Seen.
     ALLOW_LAN_LOOPBACK_SEEN: "On Windows itself port {port} is open at 127.0.0.1.", "在 Windows 本机上，127.0.0.1 的端口 {port} 是开放的。";
     /// Seen.
@@ -55,8 +82,8 @@ sentences! {
         "或者通过 Underpass 隧道：地址 {host} 直达 Windows 本机的 127.0.0.1，不需要“允许局域网连接”。";
 
     // ---- not running
-    /// Check.
-    RUNNING: "The proxy listens", "代理端口处于监听状态";
+    /// Title.
+    RUNNING: "No proxy listens at the port", "代理端口没有监听";
     /// Cause.
     RUNNING_WINDOWS_CAUSE:
         "Nobody listens on that port on Windows: the proxy program does not run, or uses another port.",
@@ -65,12 +92,12 @@ sentences! {
     RUNNING_CAUSE: "Nobody takes connections at that address and port, or a firewall is in the way.", "该地址和端口上没有程序接受连接，或者被防火墙拦截。";
     /// Fix.
     RUNNING_FIX:
-        "Start the proxy program and compare its port (Clash Verge: Settings, 'Port Config'; v2rayN: the lower edge of its window). Without a proxy, take the variables back:",
-        "启动代理软件并核对端口（Clash Verge：设置 → 端口设置；v2rayN：窗口底部状态栏）。如果不用代理，清除这些变量：";
+        "Start the proxy program and compare its port (Clash Verge: Settings, 'Port Config'; v2rayN: the lower edge of its window).",
+        "启动代理软件并核对端口（Clash Verge：设置 → 端口设置；v2rayN：窗口底部状态栏）。";
 
     // ---- name
-    /// Check.
-    NAME: "The proxy's host is known", "代理的主机名能够解析";
+    /// Title.
+    NAME: "The proxy's host name is unknown", "代理的主机名无法解析";
     /// Seen.
     NAME_SEEN: "The name {host} is not known here.", "无法解析主机名 {host}。";
     /// Cause.
@@ -79,8 +106,8 @@ sentences! {
     NAME_FIX: "Correct the name, or write the address in its place. Windows tells it by:", "更正名称，或改用 IP 地址。可在 Windows 上查询：";
 
     // ---- protocol
-    /// Check.
-    PROTOCOL: "The proxy speaks what the setting says", "代理的协议与设置一致";
+    /// Title.
+    PROTOCOL: "The proxy does not speak what the setting says", "代理的协议与设置不一致";
     /// Seen.
     PROTOCOL_SEEN: "The port is open, and does not speak {asked}.", "端口是开放的，但不支持 {asked} 协议。";
     /// Cause.
@@ -90,11 +117,11 @@ sentences! {
     /// Fix.
     PROTOCOL_FIX: "Set it as it is:", "按实际协议设置：";
     /// Fix.
-    PROTOCOL_PORT_FIX: "Look up the port in the proxy program, and set that one:", "在代理软件中查看正确的端口并重新设置：";
+    PROTOCOL_PORT_FIX: "Look up the port in the proxy program, and set that one.", "在代理软件中查看正确的端口并重新设置。";
 
     // ---- authentication
-    /// Check.
-    LOGIN: "The proxy lets this user in", "代理的身份验证通过";
+    /// Title.
+    LOGIN: "The proxy requires authentication", "代理要求身份验证";
     /// Seen.
     LOGIN_SEEN: "The proxy at {host}:{port} wants a user name and password, or others than those given.", "代理 {host}:{port} 要求用户名和密码，或者提供的不正确。";
     /// Cause.
@@ -103,8 +130,8 @@ sentences! {
     LOGIN_FIX: "Put them into the address, special characters as %XX:", "把它们写进代理地址，特殊字符用 %XX 表示：";
 
     // ---- the proxy's own way
-    /// Check.
-    REQUEST: "A request by the proxy succeeds", "通过代理的请求能够成功";
+    /// Title.
+    REQUEST: "The proxy has no way out", "代理无法访问外网";
     /// Seen.
     REQUEST_SEEN: "The proxy at {host}:{port} takes the request, and does not get it to {target}: {detail}", "代理 {host}:{port} 接受了请求，但无法送达 {target}：{detail}";
     /// Cause.
@@ -113,28 +140,34 @@ sentences! {
     REQUEST_FIX: "In the proxy program test the nodes and choose one that answers, and look at its log for this request. Then try again:", "在代理软件中测试节点，选择可用的节点，并查看该请求的日志。然后重试：";
 
     // ---- how it is written
-    /// Check.
-    BLANK: "No proxy setting begins or ends with a blank", "代理设置的首尾没有空格";
+    /// Title.
+    BLANK: "A proxy setting begins or ends with a blank", "代理设置的首尾有空格";
     /// Cause.
     BLANK_CAUSE:
         "The value begins or ends with a blank, which programs take for a part of the address: curl, git and others fail.",
         "该值的开头或结尾有空格，程序会把它当作地址的一部分：curl、git 等会直接报错。";
-    /// Check.
-    TLS: "A proxy whose setting says https:// speaks TLS", "设置为 https:// 的代理确实使用 TLS";
+    /// Title.
+    TLS: "A proxy setting says https://, and the proxy speaks no TLS", "代理设置为 https://，而代理不使用 TLS";
     /// Cause.
     TLS_CAUSE:
         "https:// before a proxy's address means that programs speak TLS to the proxy itself, and this one speaks plain HTTP. Requests for https:// pages go by http:// proxies as well.",
         "代理地址前的 https:// 表示程序要与代理本身建立 TLS 连接，而这个代理使用的是明文 HTTP。访问 https:// 网页同样应使用 http:// 形式的代理地址。";
-    /// Check.
-    SCHEME: "Each proxy setting names its scheme", "每个代理设置都写明了协议";
+    /// Title.
+    PORT: "A proxy setting has no port", "代理设置没有写端口";
+    /// Cause.
+    PORT_CAUSE:
+        "The value has no port. curl, git and cargo take 1080 then; wget, pip, npm and Go take 80 (443 for https://).",
+        "该值没有写端口。此时 curl、git 和 cargo 使用 1080，而 wget、pip、npm 和 Go 使用 80（https:// 为 443）。";
+    /// Title.
+    SCHEME: "A proxy setting has no scheme", "代理设置没有写协议";
     /// Cause.
     SCHEME_CAUSE:
         "The value has no scheme. curl, git and Go take it for http://; apt, npm and others fail.",
         "该值没有写协议。curl、git 和 Go 会当作 http://，而 apt、npm 等会报错。";
 
     // ---- excepted from it
-    /// Check.
-    EXCLUDED: "The exceptions leave the proxy something to do", "例外列表没有排除所有主机";
+    /// Title.
+    EXCLUDED: "The exceptions exclude every host", "例外列表排除了所有主机";
     /// Cause.
     EXCLUDED_CAUSE:
         "A * excepts every host: programs go directly, as if no proxy were set.",
@@ -143,8 +176,8 @@ sentences! {
     EXCLUDED_FIX: "Take the exceptions out, or name single hosts there:", "清除例外列表，或只列出个别主机：";
 
     // ---- needed, not set
-    /// Check.
-    NEEDED: "Where only a proxy leads out, one is set", "只能通过代理上网时，已设置代理";
+    /// Title.
+    NEEDED: "Only a proxy leads out, and none is set", "只能通过代理上网，但没有设置代理";
     /// Seen.
     NEEDED_SEEN: "Windows goes by a proxy: {proxy}.", "Windows 使用了代理：{proxy}。";
     /// Seen.
@@ -165,8 +198,8 @@ sentences! {
     NEEDED_AUTO_FIX: "Or have WSL hand Windows' setting on by itself:", "或者让 WSL 自动沿用 Windows 的代理设置：";
 
     // ---- the system proxy
-    /// Check.
-    SYSTEM: "Windows has a proxy setting for autoProxy to hand on", "Windows 有可供 autoProxy 沿用的代理设置";
+    /// Title.
+    SYSTEM: "Windows has no proxy setting for autoProxy to hand on", "Windows 没有可供 autoProxy 沿用的代理设置";
     /// Seen.
     SYSTEM_SEEN: "Windows has no proxy set.", "Windows 没有设置代理。";
     /// Cause.
@@ -177,36 +210,44 @@ sentences! {
         "在代理软件中打开“系统代理”（Clash Verge：设置 → 系统代理；v2rayN：自动配置系统代理），然后重启 WSL：";
 
     // ---- one spelling only
-    /// Check.
-    SPELLING: "Proxy variables are set in both spellings", "代理变量的大写和小写都已设置";
+    /// Title.
+    SPELLING: "A proxy variable is set in one spelling only", "代理变量只设置了大写或小写中的一种";
     /// Seen.
     SPELLING_SEEN: "{set} is set, {missing} is not.", "已设置 {set}，没有设置 {missing}。";
     /// Cause.
     SPELLING_CAUSE: "Some programs read only one of the two: curl takes http_proxy in lower case only, others want capitals.", "有些程序只认其中一种：curl 只认小写的 http_proxy，另一些程序只认大写。";
 
     // ---- apt
-    /// Check.
-    APT: "apt has a way out", "apt 能够访问外网";
+    /// Title.
+    APT: "apt has no way out", "apt 无法访问外网";
     /// Seen.
     APT_NONE_SEEN: "apt has no proxy of its own, and nothing gets out without one.", "apt 没有单独设置代理，而不经过代理就无法访问外网。";
     /// Cause.
     APT_NONE_CAUSE: "The shell's proxy variables work, but sudo does not hand them on to apt: `apt update` waits until it times out.", "当前 shell 的代理变量可用，但 sudo 不会把它们传给 apt，所以 apt update 会一直等到超时。";
     /// Cause.
     APT_DEAD_CAUSE: "apt goes by the proxy of its own file, and that does not answer.", "apt 使用自己配置文件中的代理，而该代理没有应答。";
-    /// Fix.
-    APT_FIX: "Tell apt of the proxy that works:", "为 apt 设置可用的代理：";
-    /// Fix.
-    APT_REMOVE_FIX: "Without a proxy, take apt's setting out:", "如果不用代理，删除 apt 的代理设置：";
 
     // ---- git
-    /// Check.
-    GIT: "git's own proxy works", "git 自己的代理可用";
+    /// Title.
+    GIT: "git's own proxy does not work", "git 自己的代理不可用";
     /// Cause.
     GIT_CAUSE: "git goes by a proxy of its own, which goes over the variables, and that proxy does not answer: `git clone` hangs.", "git 使用自己配置的代理（优先于环境变量），而该代理没有应答，所以 git clone 会卡住。";
+    /// Title.
+    GIT_DIRECT: "git goes past the proxy", "git 绕过了代理";
+    /// Cause.
+    GIT_DIRECT_CAUSE: "git's own http.proxy is empty. It goes over the variables and means no proxy, and nothing gets out without one: `git clone` hangs.", "git 自己的 http.proxy 为空：它优先于环境变量，表示不使用代理，而不经过代理无法访问外网，所以 git clone 会卡住。";
     /// Fix.
-    GIT_FIX: "Set the one that works, or none:", "改为可用的代理，或取消代理：";
-    /// Check.
-    SSH: "git gets out by ssh", "git 能够通过 ssh 访问外网";
+    GIT_DIRECT_FIX: "Remove the setting; git then uses the variables:", "删除该设置，git 就会使用环境变量：";
+    /// Title.
+    GIT_REWRITE: "git asks a mirror that does not answer", "git 使用的镜像没有应答";
+    /// Seen.
+    GIT_REWRITE_SEEN: "{place} has git ask {base} instead of {of}.", "{place} 让 git 用 {base} 代替 {of}。";
+    /// Cause.
+    GIT_REWRITE_CAUSE: "git replaces the beginning of addresses (url.*.insteadOf), and the host that it asks instead does not answer: `git clone` hangs.", "git 会替换地址的开头部分（url.*.insteadOf），而替换后的主机没有应答，所以 git clone 会卡住。";
+    /// Fix.
+    GIT_REWRITE_FIX: "Remove the replacement:", "删除该替换：";
+    /// Title.
+    SSH: "git cannot get out by ssh", "git 无法通过 ssh 访问外网";
     /// Cause.
     SSH_CAUSE: "Remotes of the form git@host go by ssh, which follows no proxy variable, and port 22 is shut on the way: `git clone` hangs.", "git@主机 形式的仓库使用 ssh，而 ssh 不理会代理变量，途中又封闭了 22 端口，所以 git clone 会卡住。";
     /// Cause.
@@ -219,36 +260,40 @@ sentences! {
     SSH_TUN_FIX: "Or have the proxy program take all connections, also those of programs that know no proxy: switch on TUN mode there (Clash Verge: Settings, 'Tun Mode'; v2rayN: 'Enable Tun').", "或者让代理软件接管所有连接，包括不支持代理的程序：打开 TUN 模式（Clash Verge：设置 → 虚拟网卡模式（TUN）；v2rayN：启用 Tun 模式）。";
 
     // ---- other tools
-    /// Check.
-    TOOLS: "The proxies of other tools work", "其他工具各自的代理可用";
+    /// Fix.
+    TOOLS_GOOD_FIX: "Set {proxy}, which works, in their place:", "改为可用的 {proxy}：";
+    /// Fix.
+    TOOLS_REMOVE_FIX: "Or remove the settings that do not work:", "或者删除不可用的设置：";
+    /// Fix.
+    TOOLS_BY_HAND_FIX: "Remove {key} from {file} with an editor.", "用编辑器删除 {file} 中的 {key}。";
+    /// Title.
+    TOOLS: "Proxies of other tools do not work", "其他工具各自的代理不可用";
     /// Cause.
     TOOLS_CAUSE: "These tools go by settings of their own, which go over the variables, and that proxy does not answer.", "这些工具使用各自的设置（优先于环境变量），而其中的代理没有应答。";
-    /// Fix.
-    TOOLS_FIX: "Set the proxy that works for all of them, or take it out:", "为它们统一设置可用的代理，或者取消代理：";
-    /// Check.
-    DOCKER: "Docker has a way out", "Docker 能够访问外网";
+    /// Title.
+    DOCKER: "Docker has no way out", "Docker 无法访问外网";
     /// Seen.
     DOCKER_SEEN: "Docker has no proxy of its own, and nothing gets out without one.", "Docker 没有单独设置代理，而不经过代理就无法访问外网。";
     /// Cause.
     DOCKER_CAUSE: "Docker's daemon is a service and does not see the shell's variables: `docker pull` times out.", "Docker 守护进程是系统服务，看不到 shell 中的变量，所以 docker pull 会超时。";
 
     // ---- Docker's rules
-    /// Check.
-    DOCKER_SUBNET: "Docker's networks overlap none that is needed", "Docker 的网段不与需要访问的网络重叠";
+    /// Title.
+    DOCKER_SUBNET: "Docker's networks overlap one that is needed", "Docker 的网段与需要访问的网络重叠";
     /// Seen.
     DOCKER_SUBNET_SEEN: "Docker's {link} has {subnet}, and {address} is in it.", "Docker 的 {link} 使用 {subnet}，而 {address} 位于其中。";
     /// Cause.
     DOCKER_SUBNET_CAUSE: "What should go to the company is sent into Docker's own network instead, where nobody has that address.", "本应发往公司内网的流量被送进了 Docker 自己的网络，而那里没有这个地址。";
-    /// Check.
-    DOCKER_SUBNET_HINT: "Docker's networks overlap no route of Windows", "Docker 的网段不与 Windows 的路由重叠";
+    /// Title.
+    DOCKER_SUBNET_HINT: "Docker's networks overlap a route of Windows", "Docker 的网段与 Windows 的路由重叠";
     /// Seen.
     DOCKER_SUBNET_HINT_SEEN: "Docker's {link} has {subnet}, and Windows has a route to {other}.", "Docker 的 {link} 使用 {subnet}，而 Windows 有一条到 {other} 的路由。";
     /// Cause.
     DOCKER_SUBNET_HINT_CAUSE: "Hosts of that network whose addresses fall into Docker's range cannot be reached from WSL.", "该网络中地址落在 Docker 网段内的主机，将无法从 WSL 访问。";
     /// Fix.
     DOCKER_SUBNET_FIX: "Give Docker other addresses, then restart it and make its networks anew:", "给 Docker 换一个网段，然后重启并重新创建其网络：";
-    /// Check.
-    DOCKER_FORWARD: "Docker's rules let other bridges forward", "Docker 的规则没有妨碍其他网桥转发";
+    /// Title.
+    DOCKER_FORWARD: "Docker's rules drop what other bridges forward", "Docker 的规则丢弃了其他网桥的转发流量";
     /// Seen.
     DOCKER_FORWARD_SEEN: "Docker set the policy for forwarded packets to drop, and {link} is no bridge of Docker's.", "Docker 把转发的默认策略设为丢弃，而 {link} 不是 Docker 的网桥。";
     /// Cause.

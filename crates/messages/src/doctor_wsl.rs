@@ -2,8 +2,8 @@
 
 sentences! {
     // ---- wsl.conf
-    /// Check.
-    ENCODING: "/etc/wsl.conf is a text that WSL reads", "/etc/wsl.conf 的编码是 WSL 能读取的";
+    /// Title.
+    ENCODING: "WSL cannot read /etc/wsl.conf", "WSL 无法读取 /etc/wsl.conf";
     /// Seen.
     ENCODING_SEEN: "/etc/wsl.conf has zero bytes, as UTF-16 has.", "/etc/wsl.conf 中有零字节，这是 UTF-16 编码的特征。";
     /// Cause.
@@ -14,14 +14,14 @@ sentences! {
     ENCODING_FIX: "Write it anew in UTF-8, then restart WSL:", "改写为 UTF-8，然后重启 WSL：";
 
     // ---- interop
-    /// Check.
-    INTEROP: "Windows programs may be started from WSL", "允许在 WSL 中启动 Windows 程序";
+    /// Title.
+    INTEROP: "Starting Windows programs is switched off", "已禁止在 WSL 中启动 Windows 程序";
     /// Cause.
     INTEROP_CAUSE: "Interop is switched off in /etc/wsl.conf: nothing in this distro can start a Windows program, so neither can a tunnel.", "/etc/wsl.conf 关闭了互操作（interop）：这个发行版中无法启动任何 Windows 程序，隧道也无法启动。";
     /// Fix.
     INTEROP_FIX: "Switch it on, or take the line out:", "打开它，或删除这一行：";
-    /// Check.
-    ENTRY: "The kernel knows how to start Windows programs", "内核知道如何启动 Windows 程序";
+    /// Title.
+    ENTRY: "The kernel does not know how to start Windows programs", "内核不知道如何启动 Windows 程序";
     /// Seen.
     ENTRY_MISSING_SEEN: "There is no entry WSLInterop in /proc/sys/fs/binfmt_misc.", "/proc/sys/fs/binfmt_misc 中没有 WSLInterop 项。";
     /// Seen.
@@ -32,16 +32,16 @@ sentences! {
     ENTRY_FIX: "Write the entry again:", "重新写入该项：";
     /// Fix.
     ENTRY_KEEP_FIX: "To have it at each start, give systemd the entry as a file:", "如需每次启动都生效，把该项写成 systemd 的配置文件：";
-    /// Check.
-    SOCKET: "WSL_INTEROP names a socket that lives", "WSL_INTEROP 指向的套接字有效";
+    /// Title.
+    SOCKET: "WSL_INTEROP names a socket that is gone", "WSL_INTEROP 指向的套接字已失效";
     /// Seen.
     SOCKET_SEEN: "WSL_INTEROP is {socket}, and there is no such socket.", "WSL_INTEROP 的值为 {socket}，而该套接字不存在。";
     /// Cause.
     SOCKET_CAUSE: "The session that this shell came from has ended (tmux, screen, a service outlive it), and its socket with it.", "这个 shell 所属的会话已经结束（tmux、screen 或服务会比会话存活更久），套接字也随之消失。";
     /// Fix.
     SOCKET_FIX: "Take the lasting one, or open a new window:", "改用长期有效的套接字，或打开新的窗口：";
-    /// Check.
-    RUN: "A Windows program runs", "能够运行 Windows 程序";
+    /// Title.
+    RUN: "Windows programs do not run", "无法运行 Windows 程序";
     /// Seen.
     RUN_SEEN: "A Windows program could not be run: {detail}", "无法运行 Windows 程序：{detail}";
     /// Cause.
@@ -52,8 +52,8 @@ sentences! {
          杀毒软件禁止了该程序。";
 
     // ---- modes
-    /// Check.
-    MODE: "The mode that .wslconfig asks for is in force", ".wslconfig 要求的网络模式已生效";
+    /// Title.
+    MODE: "The mode that .wslconfig asks for is not in force", ".wslconfig 要求的网络模式没有生效";
     /// Cause.
     MODE_OLD_CAUSE: "This Windows (build {build}) is too old for it: it takes Windows 11 22H2 (build 22621).", "当前 Windows（内部版本 {build}）过旧，该模式需要 Windows 11 22H2（内部版本 22621）。";
     /// Cause.
@@ -90,8 +90,8 @@ sentences! {
     MODE_VALUE_FIX: "Write one that it knows:", "改为有效的取值：";
 
     // ---- clock
-    /// Check.
-    CLOCK: "The clock agrees with Windows'", "时钟与 Windows 一致";
+    /// Title.
+    CLOCK: "The clock differs from Windows'", "时钟与 Windows 不一致";
     /// Seen.
     CLOCK_AHEAD_SEEN: "WSL's clock is {seconds} s ahead of Windows'.", "WSL 的时钟比 Windows 快 {seconds} 秒。";
     /// Seen.
@@ -102,8 +102,8 @@ sentences! {
     CLOCK_FIX: "Set it by the VM's hardware clock, which follows Windows:", "按虚拟机的硬件时钟（与 Windows 同步）校准：";
 
     // ---- addresses that changed
-    /// Check.
-    ADDRESS: "Nothing names an address that WSL had before its restart", "没有设置仍在使用 WSL 重启前的地址";
+    /// Title.
+    ADDRESS: "A setting names an address that WSL had before its restart", "有设置仍在使用 WSL 重启前的地址";
     /// Seen.
     ADDRESS_NOW_SEEN: "Since the last run WSL's addresses changed from {before} to {now}.", "与上次相比，WSL 的地址从 {before} 变为 {now}。";
     /// Seen.
@@ -125,8 +125,8 @@ sentences! {
     ADDRESS_MIRRORED_FIX: "In mirrored mode (Windows 11 22H2 or newer) WSL has Windows' own addresses, and 127.0.0.1 serves both:", "镜像模式（Windows 11 22H2 或更高版本）下 WSL 使用 Windows 的地址，双方都可以使用 127.0.0.1：";
 
     // ---- Windows' firewall for WSL
-    /// Check.
-    FIREWALL: "Windows' firewall guards WSL", "Windows 防火墙保护 WSL";
+    /// Title.
+    FIREWALL: "Windows' firewall does not guard WSL", "Windows 防火墙没有保护 WSL";
     /// Cause.
     FIREWALL_CAUSE: "Windows' firewall rules do not apply to WSL then: in mirrored mode the whole network reaches what listens in it.", "这样 Windows 防火墙规则不适用于 WSL；在镜像模式下，整个局域网都能访问 WSL 中监听的端口。";
     /// Fix.

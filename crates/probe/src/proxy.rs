@@ -40,11 +40,19 @@ pub struct ProxyProbe {
     pub on_windows_loopback: Outcome,
 }
 
-/// A proxy as a setting names it, or why it names none.
+/// Whether a setting says the proxy's port.
+#[must_use]
+pub fn has_port(value: &str) -> bool {
+    let rest = value.split_once("://").map_or(value, |(_, rest)| rest).trim();
+    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place).trim_end_matches('/');
+    place.rsplit_once(':').is_some_and(|(_, port)| !port.is_empty() && !place.ends_with(']'))
+}
+
+/// A proxy as a setting names it, or why it names none. `port` is that of a setting without one.
 ///
 /// # Errors
 /// What is wrong with the text; it says no secret.
-pub fn parse(value: &str) -> Result<ProxyUrl, String> {
+pub fn parse(value: &str, port: u16) -> Result<ProxyUrl, String> {
     let value = value.trim().trim_end_matches('/');
     // Some write `https://` where they mean 'for https'; whether it speaks TLS is tried.
     let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
@@ -54,11 +62,9 @@ pub fn parse(value: &str) -> Result<ProxyUrl, String> {
         other => other.to_owned(),
     };
     let url = format!("{scheme}://{rest}");
-    // Without a port: what the scheme has by default, as most tools take it.
-    let with_port = || format!("{url}:{}", if scheme.starts_with("socks") { 1080 } else { 80 });
     let parsed: Result<ProxyUrl, _> = url.parse();
     match parsed {
-        Err(proxy::ProxyUrlError::Port) => with_port().parse(),
+        Err(proxy::ProxyUrlError::NoPort) => format!("{}:{port}", url.trim_end_matches(':')).parse(),
         other => other,
     }
     .map_err(|error| error.to_string())
@@ -82,13 +88,26 @@ pub fn of_command(command: &str) -> Option<ProxyUrl> {
         "corkscrew" => (format!("{}:{}", words.get(1)?, words.get(2)?), true),
         _ => return None,
     };
-    parse(&format!("{}://{place}", if is_http { "http" } else { "socks5" })).ok()
+    parse(&format!("{}://{place}", if is_http { "http" } else { "socks5" }), 1080).ok()
 }
 
-/// Tries the proxy that a setting names; the setting may be a command of ssh's. `outside` is `HOST:PORT`, the destination of the request.
-pub async fn probe(value: &str, outside: &str) -> ProxyProbe {
+/// As [`probe`], at each of these ports where the setting has none, until one is open.
+pub async fn probe_at(value: &str, ports: &[u16], outside: &str) -> ProxyProbe {
+    let mut last = ProxyProbe::default();
+    for port in ports {
+        last = probe(value, *port, outside).await;
+        if has_port(value) || matches!(last.opened, Outcome::Ok { .. } | Outcome::NotTried) {
+            break;
+        }
+    }
+    last
+}
+
+/// Tries the proxy that a setting names; the setting may be a command of ssh's. `port` is that of a setting
+/// without one, `outside` the destination of the request (`HOST:PORT`).
+pub async fn probe(value: &str, port: u16, outside: &str) -> ProxyProbe {
     let mut probe = ProxyProbe { value: value.to_owned(), ..ProxyProbe::default() };
-    let proxy = match of_command(value).map_or_else(|| parse(value), Ok) {
+    let proxy = match of_command(value).map_or_else(|| parse(value, port), Ok) {
         Ok(proxy) => proxy,
         Err(words) => {
             probe.resolved = failed(Why::Other, words);
@@ -121,6 +140,18 @@ pub async fn probe(value: &str, outside: &str) -> ProxyProbe {
         tokio::join!(speaks(Scheme::Http), speaks(Scheme::Socks5), request(at, &proxy, &target));
     (probe.http, probe.socks5, probe.request) = (http, socks5, request);
     probe
+}
+
+/// The proxy that listens at an address, if one there carries a request.
+pub async fn search(at: SocketAddr, outside: &str) -> Option<ProxyProbe> {
+    let Outcome::Ok { .. } = tcp::connect(at, None).await else { return None };
+    let carries = |probe: &ProxyProbe| matches!(probe.request, Outcome::Ok { .. });
+    let http = probe(&format!("http://{at}"), at.port(), outside).await;
+    if carries(&http) {
+        return Some(http);
+    }
+    let Outcome::Ok { .. } = http.socks5 else { return None };
+    Some(probe(&format!("socks5://{at}"), at.port(), outside).await).filter(carries)
 }
 
 /// A destination, `HOST:PORT`.
@@ -272,22 +303,22 @@ mod tests {
     #[tokio::test]
     async fn a_proxy_is_tried_step_by_step() {
         let port = server(http).await;
-        let good = probe(&format!("http://me:secret@127.0.0.1:{port}/"), "192.0.2.1:80").await;
+        let good = probe(&format!("http://me:secret@127.0.0.1:{port}/"), 80, "192.0.2.1:80").await;
         assert_eq!((good.host.as_str(), good.port, good.address), ("127.0.0.1", port, "127.0.0.1".parse().ok()));
         assert!(matches!(good.request, Outcome::Ok { .. }), "{good:?}");
         assert!(matches!(good.http, Outcome::Ok { .. }), "{good:?}");
         assert_eq!(why(&good.socks5), Some(Why::WrongProtocol), "{good:?}");
-        let wrong = probe(&format!("socks5://127.0.0.1:{port}"), "192.0.2.1:80").await;
+        let wrong = probe(&format!("socks5://127.0.0.1:{port}"), 80, "192.0.2.1:80").await;
         assert_eq!(why(&wrong.request), Some(Why::WrongProtocol), "{wrong:?}");
         let port = server(|_| b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n").await;
-        let locked = probe(&format!("127.0.0.1:{port}"), "192.0.2.1:80").await;
+        let locked = probe(&format!("127.0.0.1:{port}"), 80, "192.0.2.1:80").await;
         assert_eq!((why(&locked.http), why(&locked.request)), (None, Some(Why::Authentication)), "{locked:?}");
         let port = server(|_| b"").await;
-        let mute = probe(&format!("127.0.0.1:{port}"), "192.0.2.1:80").await;
+        let mute = probe(&format!("127.0.0.1:{port}"), 80, "192.0.2.1:80").await;
         assert_eq!((why(&mute.http), why(&mute.request)), (Some(Why::Closed), Some(Why::Closed)), "{mute:?}");
-        let nobody = probe("http://127.94.76.2:9", "192.0.2.1:80").await;
+        let nobody = probe("http://127.94.76.2:9", 80, "192.0.2.1:80").await;
         assert_eq!((why(&nobody.opened), nobody.request), (Some(Why::Refused), Outcome::NotTried));
-        let nonsense = probe("http://me:secret@a b:1", "192.0.2.1:80").await;
+        let nonsense = probe("http://me:secret@a b:1", 80, "192.0.2.1:80").await;
         assert!(matches!(&nonsense.resolved, Outcome::Failed { detail, .. } if !detail.contains("secret")));
     }
 
@@ -318,8 +349,30 @@ mod tests {
             ("socks5h://proxy", "socks5://proxy:1080"),
             ("SOCKS5://u:p@[::1]:1", "socks5://***@[::1]:1"),
         ] {
-            assert_eq!(parse(value).map(|proxy| proxy.to_string()).as_deref(), Ok(read), "{value}");
+            assert_eq!(
+                parse(value, if value.to_lowercase().starts_with("socks") { 1080 } else { 80 })
+                    .map(|proxy| proxy.to_string())
+                    .as_deref(),
+                Ok(read),
+                "{value}"
+            );
         }
-        assert!(parse("").is_err() && parse("ftp://proxy:21").is_err());
+        assert!(parse("", 80).is_err() && parse("ftp://proxy:21", 80).is_err());
+        // What is wrong with a port is said of the port.
+        assert!(parse("http://proxy:78900", 80).unwrap_err().contains("'78900'"));
+    }
+
+    #[test]
+    fn a_port_is_written_or_not() {
+        for (value, has) in [
+            ("http://proxy", false),
+            ("proxy:1", true),
+            ("http://me:pw@proxy", false),
+            ("http://[::1]/", false),
+            ("[::1]:1", true),
+            ("http://proxy:", false),
+        ] {
+            assert_eq!(has_port(value), has, "{value}");
+        }
     }
 }

@@ -54,9 +54,12 @@ pub enum ProxyUrlError {
     /// `https://`, by which some mean "for https".
     #[error("TLS to the proxy itself is not spoken here: write http://HOST:PORT, which carries https as well")]
     Tls,
-    /// The port is missing, or no number from 1 to 65535.
-    #[error("its port is missing or no number from 1 to 65535, and which one a proxy has differs: write HOST:PORT")]
-    Port,
+    /// There is no port.
+    #[error("it has no port, and tools differ in which one they take then: write HOST:PORT")]
+    NoPort,
+    /// The port is no number from 1 to 65535. Carries what is written there.
+    #[error("its port '{0}' is no number from 1 to 65535: write HOST:PORT")]
+    Port(String),
     /// The host is missing, or cannot be one.
     #[error("its host is missing or has a character that no host has (an IPv6 address stands in brackets)")]
     Host,
@@ -169,10 +172,13 @@ impl FromStr for ProxyUrl {
         if !path.is_empty() {
             return Err(ProxyUrlError::Path);
         }
-        let (host, port) = place.rsplit_once(':').ok_or(ProxyUrlError::Port)?;
-        let port =
-            port.parse::<u16>().ok().filter(|port| *port != 0 && place.as_bytes()[host.len() + 1].is_ascii_digit());
-        let port = port.ok_or(ProxyUrlError::Port)?;
+        // The colons of an address in brackets part nothing.
+        let (host, port) = place.rsplit_once(':').filter(|_| !place.ends_with(']')).ok_or(ProxyUrlError::NoPort)?;
+        if port.is_empty() {
+            return Err(ProxyUrlError::NoPort);
+        }
+        let number = port.parse::<u16>().ok().filter(|number| *number != 0 && port.as_bytes()[0].is_ascii_digit());
+        let port = number.ok_or_else(|| ProxyUrlError::Port(port.chars().take(20).collect()))?;
         let host = parse_host(host).ok_or(ProxyUrlError::Host)?;
         let credentials = who.map(|who| credentials(who, scheme)).transpose()?;
         Ok(Self { scheme, host, port, credentials })
@@ -366,11 +372,13 @@ mod tests {
             ("https://s3cret:s3cret@proxy:443", E::Tls),
             ("ftp://s3cret@proxy:21", E::Scheme("ftp".into())),
             ("socks4://proxy:1080", E::Scheme("socks4".into())),
-            ("http://proxy", E::Port),
-            ("http://proxy:", E::Port),
-            ("http://proxy:+80", E::Port),
-            ("http://proxy:0", E::Port),
-            ("http://proxy:65536", E::Port),
+            ("http://proxy", E::NoPort),
+            ("http://proxy:", E::NoPort),
+            ("http://[::1]", E::NoPort),
+            ("http://proxy:+80", E::Port("+80".into())),
+            ("http://proxy:0", E::Port("0".into())),
+            ("http://proxy:78900", E::Port("78900".into())),
+            ("http://proxy:65536", E::Port("65536".into())),
             ("http://:80", E::Host),
             ("http://::1:80", E::Host),
             ("http://a b:80", E::Host),

@@ -165,7 +165,16 @@ impl<'a> Ward<'a> {
     /// It says no JSON.
     #[must_use]
     pub fn verdict(&self, variables: &[(&str, &str)], options: &[&str]) -> Verdict {
-        let done = self.run(10, variables, &[&["--json"], options].concat());
+        self.verdict_by(&[], variables, options)
+    }
+
+    /// As [`Ward::verdict`], by a command that becomes the one whose words follow its own.
+    ///
+    /// # Panics
+    /// It says no JSON.
+    #[must_use]
+    pub fn verdict_by(&self, wrapper: &[&str], variables: &[(&str, &str)], options: &[&str]) -> Verdict {
+        let done = self.run_by(wrapper, 10, variables, &[&["--json"], options].concat());
         let json: Value =
             serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("doctor: {error}: {done:?}"));
         let findings = json["findings"].as_array().map_or(&[][..], Vec::as_slice);

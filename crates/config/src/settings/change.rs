@@ -127,11 +127,7 @@ impl FromStr for Change {
         let (name, value) = text.split_once('=').ok_or_else(form)?;
         let (key, value) = (named(name.trim())?, value.trim());
         if key.value(value).is_none() {
-            return Err(ChangeError::Value {
-                name: key.to_string(),
-                value: value.to_owned(),
-                takes: key.takes(value),
-            });
+            return Err(ChangeError::Value { name: key.to_string(), value: value.to_owned(), takes: key.takes(value) });
         }
         Ok(Self { key, value: Some(value.to_owned()) })
     }

@@ -59,13 +59,14 @@ pub fn here(situation: &Situation) -> Vec<Text> {
 mod tests {
     use super::*;
     use crate::settings::version::Versions;
-    use wire::facts::WslHost;
     use messages::Language;
+    use wire::facts::WslHost;
 
     #[test]
     fn what_this_machine_can_have_is_said() {
         let said = |build: u32, host: WslHost| {
-            let versions = Versions { windows: Some(Windows(build)), wsl: Some(crate::settings::version::Wsl([2, 9, 4])) };
+            let versions =
+                Versions { windows: Some(Windows(build)), wsl: Some(crate::settings::version::Wsl([2, 9, 4])) };
             let texts = here(&Situation::new("[wsl2]\nnetworkingMode=mirrored\n", "", versions).on(host));
             texts.iter().map(|text| text.say(Language::English)).collect::<Vec<_>>().join("\n")
         };

@@ -97,6 +97,14 @@ impl Kept {
         Restored { text: (!is_gone).then_some(text), left }
     }
 
+    /// Whether this value of a key is the one that was set.
+    #[must_use]
+    pub fn has_set(&self, key: &str, value: &str) -> bool {
+        // A file that is set as a whole has its keys in its text.
+        let is_it = |kept: &Key| if kept.key.is_empty() { kept.set.contains(value) } else { kept.set == value };
+        self.keys.iter().any(|kept| (kept.key.is_empty() || kept.key == key) && is_it(kept))
+    }
+
     fn key(&self, wanted: &str) -> Option<&Key> {
         self.keys.iter().find(|key| key.key == wanted)
     }

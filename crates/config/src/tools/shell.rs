@@ -108,6 +108,11 @@ impl Memory {
         serde_json::from_str(&variable(MEMORY)?).ok()
     }
 
+    /// Whether the variable still has the value that a proxy that is on has given it.
+    pub fn has_set(&self, name: &str, value: &str) -> bool {
+        self.set.get(name).is_some_and(|set| set == value)
+    }
+
     /// What the variable was before a proxy was switched on, given what it is now: nothing of ours.
     pub fn before(&self, name: &str, now: Option<String>) -> Option<String> {
         if now.is_some() && now.as_ref() == self.set.get(name) { self.before.get(name).cloned() } else { now }

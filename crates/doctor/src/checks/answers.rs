@@ -12,12 +12,12 @@ use wsl::hosts::lines_for;
 
 pub(super) const CHECKS: &[Check] = &[check("dns-hosts-file", &say::PINNED, pinned), check("dns-lie", &say::LIE, lie)];
 
-const fn check(id: &'static str, description: &'static Sentence, find: fn(&View<'_>) -> Option<Found>) -> Check {
+const fn check(id: &'static str, title: &'static Sentence, find: fn(&View<'_>) -> Option<Found>) -> Check {
     Check {
         id,
         area: Area::Dns,
         severity: Severity::Problem,
-        description,
+        title,
         needs: Needs::WayOut,
         hop: Some(Place::Resolver),
         find,
@@ -93,7 +93,7 @@ fn lie(view: &View<'_>) -> Option<Found> {
         say::LIE_SEEN.with("server", server).with("name", &liar.name).with("addresses", list(addresses(&liar.answer))),
     ];
     evidence.extend(true_ones.into_iter().filter_map(seen::ask));
-    let mut fix: Vec<Step> = fixes::dns_auto().into();
+    let mut fix = fixes::dns_auto(view);
     fix.extend(fixes::dns_tunneling(view));
     Some(Found { evidence, cause: say::LIE_CAUSE.text(), fix })
 }

@@ -14,8 +14,8 @@ pub struct Check {
     pub area: Area,
     /// How bad it is if it finds something.
     pub severity: Severity,
-    /// What it makes sure of.
-    pub description: &'static Sentence,
+    /// The fault that it finds, as a title.
+    pub title: &'static Sentence,
     /// What it cannot be made without.
     pub(super) needs: Needs,
     /// The hop of the way that it is about, if it is about one.

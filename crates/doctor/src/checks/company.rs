@@ -16,7 +16,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "dns-company",
         area: Area::Dns,
         severity: Severity::Problem,
-        description: &doctor_dns::COMPANY,
+        title: &doctor_dns::COMPANY,
         needs: Needs::WayOut,
         hop: Some(Place::Resolver),
         find: missing_server,
@@ -25,7 +25,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "dns-split",
         area: Area::Dns,
         severity: Severity::Problem,
-        description: &doctor_dns::SPLIT,
+        title: &doctor_dns::SPLIT,
         needs: Needs::WayOut,
         hop: Some(Place::Resolver),
         find: only_windows,
@@ -34,7 +34,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "dns-company-unknown",
         area: Area::Dns,
         severity: Severity::Problem,
-        description: &doctor_dns::UNKNOWN,
+        title: &doctor_dns::UNKNOWN,
         needs: Needs::WayOut,
         hop: Some(Place::Resolver),
         find: nobody,
@@ -43,7 +43,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "network-company",
         area: Area::Network,
         severity: Severity::Problem,
-        description: &say::COMPANY,
+        title: &say::COMPANY,
         needs: Needs::WayOut,
         hop: Some(Place::Vpn),
         find: unreachable,
@@ -94,7 +94,7 @@ fn missing_server(view: &View<'_>) -> Option<Found> {
     if servers.is_empty() {
         return None;
     }
-    let mut command = "sudo underpass settings dns manual".to_owned();
+    let mut command = format!("sudo {} settings dns manual", fixes::own_as_root(view));
     let own = view.nameservers();
     let own = own.iter().map(|server| &server.address);
     for server in servers.iter().chain(own).take(MOST_SERVERS) {

@@ -14,7 +14,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "dns-line-ends",
         area: Area::Dns,
         severity: Severity::Problem,
-        description: &say::LINE_ENDS,
+        title: &say::LINE_ENDS,
         needs: Needs::WayOut,
         hop: Some(Place::Resolver),
         find: line_ends,
@@ -23,7 +23,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "dns-no-server",
         area: Area::Dns,
         severity: Severity::Fatal,
-        description: &say::FILE,
+        title: &say::FILE,
         needs: Needs::WayOut,
         hop: Some(Place::Resolver),
         find: no_server,
@@ -32,7 +32,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "windows-dns",
         area: Area::Windows,
         severity: Severity::Problem,
-        description: &say::WINDOWS,
+        title: &say::WINDOWS,
         needs: Needs::WayOut,
         hop: Some(Place::Resolver),
         find: windows_resolves_not,
@@ -41,7 +41,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "dns-servers",
         area: Area::Dns,
         severity: Severity::Problem,
-        description: &say::SERVERS,
+        title: &say::SERVERS,
         needs: Needs::WayOut,
         hop: Some(Place::Resolver),
         find: wrong_servers,
@@ -50,7 +50,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "dns-intercepted",
         area: Area::Dns,
         severity: Severity::Problem,
-        description: &say::INTERCEPTED,
+        title: &say::INTERCEPTED,
         needs: Needs::WayOut,
         hop: Some(Place::Resolver),
         find: intercepted,
@@ -59,7 +59,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "dns-udp",
         area: Area::Dns,
         severity: Severity::Problem,
-        description: &say::UDP,
+        title: &say::UDP,
         needs: Needs::WayOut,
         hop: Some(Place::Resolver),
         find: tcp_only,
@@ -68,7 +68,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "dns-first-server",
         area: Area::Dns,
         severity: Severity::Problem,
-        description: &say::FIRST,
+        title: &say::FIRST,
         needs: Needs::WayOut,
         hop: Some(Place::Resolver),
         find: first_server,
@@ -77,7 +77,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "dns-nsswitch",
         area: Area::Dns,
         severity: Severity::Problem,
-        description: &say::NSSWITCH,
+        title: &say::NSSWITCH,
         needs: Needs::WayOut,
         hop: Some(Place::Resolver),
         find: nsswitch,
@@ -86,7 +86,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "dns-system",
         area: Area::Dns,
         severity: Severity::Problem,
-        description: &say::SYSTEM,
+        title: &say::SYSTEM,
         needs: Needs::WayOut,
         hop: Some(Place::Resolver),
         find: system,
@@ -95,7 +95,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "dns-rebind",
         area: Area::Dns,
         severity: Severity::Hint,
-        description: &say::REBIND,
+        title: &say::REBIND,
         needs: Needs::Facts,
         hop: None,
         find: rebind,
@@ -194,7 +194,7 @@ fn no_server(view: &View<'_>) -> Option<Found> {
         (None, None) => say::FILE_MISSING_SEEN.text(),
         (Some(_), _) => say::FILE_EMPTY_SEEN.text(),
     };
-    Some(Found { evidence: vec![evidence], cause: say::FILE_CAUSE.text(), fix: fixes::dns_auto().into() })
+    Some(Found { evidence: vec![evidence], cause: say::FILE_CAUSE.text(), fix: fixes::dns_auto(view) })
 }
 
 fn windows_resolves_not(view: &View<'_>) -> Option<Found> {
@@ -226,7 +226,7 @@ fn wrong_servers(view: &View<'_>) -> Option<Found> {
         Some(server) => say::SERVERS_OLD_GATEWAY_CAUSE.with("server", server),
         None => say::SERVERS_CAUSE.text(),
     };
-    let mut fix: Vec<Step> = fixes::dns_auto().into();
+    let mut fix = fixes::dns_auto(view);
     fix.extend(fixes::dns_tunneling(view));
     Some(Found { evidence, cause, fix })
 }
@@ -257,7 +257,7 @@ fn intercepted(view: &View<'_>) -> Option<Found> {
     let mut fix = Vec::new();
     if view.switched_on("dnsTunneling") && !view.names_server(DNS_TUNNEL) {
         fix.push(Step::Say(say::INTERCEPTED_MIRROR_FIX.text()));
-        fix.extend(fixes::dns_auto());
+        fix.extend(fixes::dns_auto(view));
     } else {
         fix.extend(fixes::dns_tunneling(view));
     }
@@ -277,7 +277,8 @@ fn tcp_only(view: &View<'_>) -> Option<Found> {
         return None;
     }
     let server = server_that(view, |udp, tcp| udp == Some(false) && tcp == Some(true))?;
-    let mut fix = vec![Step::Say(say::UDP_FIX.text()), fixes::lines("/etc/resolv.conf", &["options use-vc"])];
+    let mut fix =
+        vec![Step::Say(say::UDP_FIX.text()), fixes::linux(&["echo 'options use-vc' | sudo tee -a /etc/resolv.conf"])];
     fix.extend(fixes::dns_tunneling(view));
     fix.extend(fixes::tunnel());
     Some(Found { evidence: vec![say::UDP_SEEN.with("server", server)], cause: say::UDP_CAUSE.text(), fix })
@@ -299,7 +300,7 @@ fn first_server(view: &View<'_>) -> Option<Found> {
         return None;
     }
     let mut fix = vec![Step::Say(say::FIRST_FIX.text()), fixes::linux(&[&without_server(first)])];
-    fix.extend(fixes::dns_auto());
+    fix.extend(fixes::dns_auto(view));
     Some(Found { evidence: answers(view, is_of_file), cause: say::FIRST_CAUSE.with("server", first), fix })
 }
 
@@ -327,13 +328,15 @@ fn nsswitch(view: &View<'_>) -> Option<Found> {
     if asks_dns(line) || system_resolves(view) {
         return None;
     }
-    let with_dns = format!("hosts: {} dns", line.trim_start_matches("hosts:").trim());
+    let services = line.trim_start_matches("hosts:").trim();
+    let script = fixes::quoted(&format!(r"s/^[ \t]*hosts:.*/hosts: {services} dns/")).into_owned();
+    let command = format!("sudo sed -i --follow-symlinks {script} /etc/nsswitch.conf");
     let mut evidence = vec![say::NSSWITCH_SEEN.with("line", line)];
     evidence.extend(answers(view, is_of_file));
     Some(Found {
         evidence,
         cause: say::NSSWITCH_CAUSE.text(),
-        fix: vec![fixes::lines("/etc/nsswitch.conf", &[&with_dns])],
+        fix: vec![Step::Say(say::NSSWITCH_FIX.text()), fixes::linux(&[&command])],
     })
 }
 

@@ -19,10 +19,10 @@ pub(super) const CHECKS: &[Check] = &[
 const fn check(
     id: &'static str,
     severity: Severity,
-    description: &'static messages::Sentence,
+    title: &'static messages::Sentence,
     find: fn(&View<'_>) -> Option<Found>,
 ) -> Check {
-    Check { id, area: Area::Tools, severity, description, needs: Needs::Facts, hop: None, find }
+    Check { id, area: Area::Tools, severity, title, needs: Needs::Facts, hop: None, find }
 }
 
 /// Docker's bridges with their subnets.

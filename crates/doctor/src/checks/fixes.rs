@@ -1,11 +1,15 @@
-//! Fixes that mend more than one thing.
+//! Fixes of more than one problem, and how commands are written. A sentence begins each alternative: what
+//! follows it, up to the next one, is run as a whole.
 
+use super::good::{good, host, on_at, on_with};
+use crate::facts::Tool;
 use crate::finding::{Shell, Step};
 use crate::view::View;
-use config::settings::nat;
 use config::settings::subnet::{self, Subnet};
+use config::settings::{metric, nat};
 use ipnet::IpNet;
 use messages::{Sentence, common, doctor};
+use std::borrow::Cow;
 use wire::facts::Adapter;
 
 /// Where WSL's settings of all distros are.
@@ -13,9 +17,6 @@ pub(super) const WSLCONFIG: &str = r"%UserProfile%\.wslconfig";
 
 /// Where those of one distro are.
 pub(super) const WSL_CONF: &str = "/etc/wsl.conf";
-
-/// A metric that every other adapter beats.
-const HIGH_METRIC: u32 = 6000;
 
 pub(super) fn say(sentence: &'static Sentence) -> Step {
     Step::Say(sentence.text())
@@ -31,6 +32,27 @@ pub(super) fn linux(lines: &[&str]) -> Step {
 
 pub(super) fn lines(file: &str, lines: &[&str]) -> Step {
     Step::Lines { file: file.to_owned(), lines: lines.iter().map(|line| (*line).to_owned()).collect() }
+}
+
+/// A word as a POSIX shell takes it unchanged.
+pub(super) fn quoted(word: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:@%+,=".contains(&byte);
+    if !word.is_empty() && word.bytes().all(is_plain) {
+        return word.into();
+    }
+    format!("'{}'", word.replace('\'', r"'\''")).into()
+}
+
+/// This command, as the user's shell finds it.
+pub(super) fn own(view: &View<'_>) -> String {
+    let program = &view.facts.program;
+    if program.in_path || program.path.is_empty() { "underpass".to_owned() } else { quoted(&program.path).into_owned() }
+}
+
+/// This command behind `sudo`, whose `secure_path` (sudoers(5)) need not name its folder.
+pub(super) fn own_as_root(view: &View<'_>) -> String {
+    let path = view.facts.program.path.as_str();
+    if path.is_empty() { "underpass".to_owned() } else { quoted(path).into_owned() }
 }
 
 /// Restarting WSL, and what that ends.
@@ -71,15 +93,23 @@ pub(super) fn subnet(view: &View<'_>) -> Vec<Step> {
 }
 
 /// A metric for a VPN's adapter that others beat.
-pub(super) fn metric(adapter: &Adapter) -> [Step; 2] {
-    let name = adapter.name.replace('\'', "''");
-    let command = format!("Set-NetIPInterface -InterfaceAlias '{name}' -InterfaceMetric {HIGH_METRIC}");
-    [say(&doctor::FIX_METRIC), Step::Run { shell: Shell::AdminPowershell, lines: vec![command] }]
+pub(super) fn metric(adapter: &Adapter) -> Vec<Step> {
+    let mut fix = vec![say(&doctor::FIX_METRIC), run(Shell::AdminPowershell, &[&metric::once(&adapter.name)])];
+    if metric::is_anyconnect(&adapter.description) {
+        let task = Step::Run { shell: Shell::AdminPowershell, lines: metric::at_each_connect(&adapter.name) };
+        fix.extend([Step::Say(doctor::FIX_METRIC_TASK.with("undo", metric::never())), task]);
+    }
+    fix
 }
 
-/// resolv.conf back in WSL's hands.
-pub(super) fn dns_auto() -> [Step; 2] {
-    [say(&doctor::FIX_DNS_AUTO), linux(&["sudo underpass settings dns auto"])]
+/// resolv.conf back in WSL's hands, or written anew where it is WSL's already.
+pub(super) fn dns_auto(view: &View<'_>) -> Vec<Step> {
+    let first = if view.resolv_conf_is_wsls() {
+        vec![say(&doctor::FIX_DNS_RESTART)]
+    } else {
+        vec![say(&doctor::FIX_DNS_AUTO), linux(&[&format!("sudo {} settings dns auto", own_as_root(view))])]
+    };
+    first.into_iter().chain(shutdown(view)).collect()
 }
 
 /// DNS by Windows, unless this Windows is known not to have that.
@@ -91,19 +121,21 @@ pub(super) fn dns_tunneling(view: &View<'_>) -> Vec<Step> {
     steps.into_iter().chain(shutdown(view)).collect()
 }
 
-/// The environment's proxies, set anew.
+/// The environment's proxies, set to one that works; where none is known to work, to the port that a variable names.
 pub(super) fn proxy_on(view: &View<'_>) -> [Step; 2] {
-    let command = match proxy_port(view) {
-        Some(port) => format!("eval \"$(underpass proxy on --port {port})\""),
-        None => "eval \"$(underpass proxy on)\"".to_owned(),
+    if let Some(good) = good(view) {
+        let text = doctor::FIX_PROXY_GOOD.with("proxy", good.url());
+        return [Step::Say(text), linux(&[&good.on(view)])];
+    }
+    let named = view.proxies_of(Tool::Environment).map(|(_, probe)| probe).find(|probe| probe.port != 0);
+    let command = match named {
+        Some(probe) => {
+            let scheme = if super::proxy::is_socks(&probe.value) { "socks5" } else { "http" };
+            on_at(view, host(view), "", scheme, probe.port)
+        }
+        None => on_with(view, ""),
     };
     [say(&doctor::FIX_PROXY_ON), linux(&[&command])]
-}
-
-/// The port of the first proxy that the environment names.
-fn proxy_port(view: &View<'_>) -> Option<u16> {
-    let (_, probe) = view.proxies_of(crate::facts::Tool::Environment).next()?;
-    (probe.port != 0).then_some(probe.port)
 }
 
 /// The networks that Windows has besides WSL's own, each with the adapter if it is known: default routes and those that stand for one

@@ -8,10 +8,14 @@ mod dns;
 mod docker;
 mod files;
 mod fixes;
+mod git;
+mod good;
 mod kernel;
+mod nameserver;
 mod network;
 mod packets;
 mod proxy;
+mod removal;
 mod routing;
 mod seen;
 mod tools;
@@ -98,9 +102,9 @@ pub fn judge(facts: &Facts, only: Option<Area>) -> Diagnosis {
             continue;
         }
         let Some(Found { evidence, cause, fix }) = (check.find)(&view) else { continue };
-        let Check { id, area, severity, description, .. } = *check;
+        let Check { id, area, severity, title, .. } = *check;
         marks.extend(check.hop.map(|hop| (hop, severity)));
-        let finding = Finding { id, area, severity, description, evidence, cause, fix };
+        let finding = Finding { id, area, severity, title, evidence, cause, fix };
         if wanted {
             findings.push(finding);
         } else if severity == Severity::Fatal {

@@ -2,6 +2,7 @@
 
 use super::check::{Check, Found, Needs};
 use super::fixes;
+use super::good::on_with;
 use super::network::{attempts, has_proxy, succeeded};
 use crate::facts::{Method, Outcome, Subject, Whence, Why};
 use crate::finding::{Area, Severity, Step};
@@ -16,7 +17,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "network-tcp",
         area: Area::Network,
         severity: Severity::Problem,
-        description: &say::TCP,
+        title: &say::TCP,
         needs: Needs::WayOut,
         hop: Some(Place::Internet),
         find: connections,
@@ -25,7 +26,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "network-mtu",
         area: Area::Network,
         severity: Severity::Problem,
-        description: &say::MTU,
+        title: &say::MTU,
         needs: Needs::WayOut,
         hop: Some(Place::Internet),
         find: mtu,
@@ -34,7 +35,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "network-ipv6",
         area: Area::Network,
         severity: Severity::Problem,
-        description: &say::IPV6,
+        title: &say::IPV6,
         needs: Needs::WayOut,
         hop: Some(Place::Internet),
         find: ipv6,
@@ -52,7 +53,7 @@ fn connections(view: &View<'_>) -> Option<Found> {
     evidence.insert(0, ping);
     let mut fix = vec![
         Step::Say(say::TCP_FIX.text()),
-        fixes::linux(&["eval \"$(underpass proxy on --from windows)\"", "underpass proxy test"]),
+        fixes::linux(&[&on_with(view, " --from windows"), &format!("{} proxy test", fixes::own(view))]),
     ];
     fix.extend(fixes::tunnel());
     Some(Found { evidence, cause: say::TCP_CAUSE.text(), fix })
@@ -93,10 +94,20 @@ fn mtu(view: &View<'_>) -> Option<Found> {
     })
 }
 
+/// The line by which the C library tries IPv4 first (gai.conf(5)).
+const IPV4_FIRST: &str = "precedence ::ffff:0:0/96  100";
+
+/// Whether programs try IPv4 first, so that a dead IPv6 holds up nothing.
+fn prefers_ipv4(view: &View<'_>) -> bool {
+    let text = view.facts.gai_conf.as_deref().unwrap_or_default();
+    let is_it = |line: &str| line.split_whitespace().take(3).eq(IPV4_FIRST.split_whitespace());
+    text.lines().any(is_it)
+}
+
 fn ipv6(view: &View<'_>) -> Option<Found> {
     let mut tried = view.reached(Subject::OutsideV6, Whence::Vm).filter(|reach| reach.method == Method::Tcp).peekable();
     tried.peek()?;
-    if !tried.all(|reach| has_failed(&reach.outcome)) || view.is_cut_off() {
+    if !tried.all(|reach| has_failed(&reach.outcome)) || view.is_cut_off() || prefers_ipv4(view) {
         return None;
     }
     let default =
@@ -118,7 +129,7 @@ fn ipv6(view: &View<'_>) -> Option<Found> {
         cause: say::IPV6_CAUSE.text(),
         fix: vec![
             Step::Say(say::IPV6_FIX.text()),
-            fixes::lines("/etc/gai.conf", &["precedence ::ffff:0:0/96  100"]),
+            fixes::linux(&[&format!("echo '{IPV4_FIRST}' | sudo tee -a /etc/gai.conf")]),
             Step::Say(say::IPV6_OFF_FIX.text()),
             fixes::linux(&["sudo sysctl -w net.ipv6.conf.all.disable_ipv6=1"]),
         ],

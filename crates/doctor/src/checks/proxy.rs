@@ -1,18 +1,21 @@
 //! Step 4: the proxies that the environment names, each judged once by the first thing that is wrong with it; and proxies that are missing.
 
 use super::check::{Check, Found, Needs};
+use super::good::{good, on_at, on_with};
 use super::network::has_proxy;
 use super::wsl::names_old_address;
 use super::{fixes, seen};
-use crate::facts::{Outcome, ProxyProbe, ProxySetting, Tool, Why};
+use crate::facts::{Outcome, ProxyProbe, ProxySetting, StartLine, Tool, Why};
 use crate::finding::{Area, Severity, Shell, Step};
 use crate::view::{Spelling, View, has_failed, is_ok, spelling as spelling_of};
 use crate::way::Place;
 use messages::{Text, doctor, doctor_proxy as say};
+use probe::proxy::has_port;
 use std::net::IpAddr;
 use wsl::NetworkingMode;
 
 pub(super) const CHECKS: &[Check] = &[
+    check("proxy-nameserver", &say::NAMESERVER, nameserver),
     check("proxy-setting", &say::WRITTEN, written),
     check("proxy-excluded", &say::EXCLUDED, excluded),
     check("proxy-name", &say::NAME, name),
@@ -24,22 +27,19 @@ pub(super) const CHECKS: &[Check] = &[
     check("proxy-request", &say::REQUEST, request),
     check("proxy-blank", &say::BLANK, blank),
     check("proxy-tls", &say::TLS, tls),
+    check("proxy-port", &say::PORT, port),
     check("proxy-scheme", &say::SCHEME, scheme),
     check("proxy-needed", &say::NEEDED, needed),
     check("proxy-system", &say::SYSTEM, system_proxy),
     Check { severity: Severity::Hint, hop: None, ..check("proxy-spelling", &say::SPELLING, spelling) },
 ];
 
-const fn check(
-    id: &'static str,
-    description: &'static messages::Sentence,
-    find: fn(&View<'_>) -> Option<Found>,
-) -> Check {
+const fn check(id: &'static str, title: &'static messages::Sentence, find: fn(&View<'_>) -> Option<Found>) -> Check {
     Check {
         id,
         area: Area::Proxy,
         severity: Severity::Problem,
-        description,
+        title,
         needs: Needs::Facts,
         hop: Some(Place::Proxy),
         find,
@@ -49,6 +49,8 @@ const fn check(
 /// What is wrong with a proxy: the first thing, in the order in which a connection meets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
+    /// At a nameserver's address, or at several ones, where programs expect one of a proxy.
+    Nameserver,
     /// No address of a proxy at all.
     Written,
     UnknownName,
@@ -73,6 +75,9 @@ enum Certainty {
 }
 
 fn fault(view: &View<'_>, probe: &ProxyProbe) -> Option<Fault> {
+    if !super::nameserver::servers(view, probe).is_empty() {
+        return Some(Fault::Nameserver);
+    }
     if has_failed(&probe.resolved) {
         return Some(if probe.host.is_empty() { Fault::Written } else { Fault::UnknownName });
     }
@@ -129,7 +134,7 @@ fn windows_proxy_is_local(view: &View<'_>, port: Option<u16>) -> bool {
     })
 }
 
-fn is_socks(value: &str) -> bool {
+pub(super) fn is_socks(value: &str) -> bool {
     value.trim().to_ascii_lowercase().starts_with("socks")
 }
 
@@ -141,9 +146,12 @@ fn speaks(outcome: &Outcome) -> bool {
 /// The URL of a proxy that works, as every program takes it.
 pub(super) fn url(probe: &ProxyProbe) -> String {
     let value = probe.value.trim().trim_end_matches('/');
+    let value =
+        if has_port(value) { value.to_owned() } else { format!("{}:{}", value.trim_end_matches(':'), probe.port) };
+    let value = value.as_str();
     let (written, rest) = value.split_once("://").unwrap_or(("http", value));
     let scheme = if written.eq_ignore_ascii_case("https") { "http" } else { written };
-    // A name and a password are masked here; whoever set them knows them.
+    // A name and a password are hidden here; the user knows them.
     format!("{scheme}://{}", rest.replace("***@", "USER:PASSWORD@"))
 }
 
@@ -151,12 +159,11 @@ pub(super) fn url(probe: &ProxyProbe) -> String {
 fn misspelt(view: &View<'_>, how: Spelling, cause: &'static messages::Sentence) -> Option<Found> {
     let (evidence, probe, _) = faulty(view, |fault| fault == Fault::Spelling(how))?;
     let url = url(probe);
-    let same = |setting: &&ProxySetting| setting.tool == Tool::Environment && setting.value == probe.value;
-    let lines = view.facts.proxies.iter().filter(same).map(|setting| format!("export {}='{url}'", setting.key));
+    let lines = settings(view, probe).iter().map(|setting| format!("export {}='{url}'", setting.key)).collect();
     Some(Found {
         evidence,
         cause: cause.text(),
-        fix: vec![Step::Say(say::PROTOCOL_FIX.text()), Step::Run { shell: Shell::Linux, lines: lines.collect() }],
+        fix: vec![Step::Say(say::PROTOCOL_FIX.text()), Step::Run { shell: Shell::Linux, lines }],
     })
 }
 
@@ -166,8 +173,53 @@ fn faulty<'a>(view: &View<'a>, is: impl Fn(Fault) -> bool) -> Option<(Vec<Text>,
         fault(view, probe).filter(|found| is(*found)).map(|found| (setting, probe, found))
     })?;
     let same = |setting: &&ProxySetting| setting.tool == Tool::Environment && setting.value == first.value;
-    let evidence = view.facts.proxies.iter().filter(same).map(seen::setting).collect();
+    let mut evidence: Vec<Text> = view.facts.proxies.iter().filter(same).map(seen::setting).collect();
+    evidence.extend(start_lines(view, probe).map(|start| {
+        let text = say::START_LINE_SEEN.with("line", start.line).with("file", &start.file);
+        text.with("text", &start.text)
+    }));
     Some((evidence, probe, found))
+}
+
+/// The settings of the environment that name a proxy.
+fn settings<'a>(view: &View<'a>, probe: &ProxyProbe) -> Vec<&'a ProxySetting> {
+    let same = |setting: &&ProxySetting| setting.tool == Tool::Environment && setting.value == probe.value;
+    view.facts.proxies.iter().filter(same).collect()
+}
+
+/// Lines of start files that set a variable that names a proxy.
+fn start_lines<'a>(view: &View<'a>, probe: &ProxyProbe) -> impl Iterator<Item = &'a StartLine> {
+    let settings = settings(view, probe);
+    let of_it = move |start: &&StartLine| settings.iter().any(|setting| setting.key == start.variable);
+    view.facts.start_lines.iter().filter(of_it)
+}
+
+/// Clears the variables that name a proxy.
+fn forget(view: &View<'_>, probe: &ProxyProbe) -> Vec<Step> {
+    let settings = settings(view, probe);
+    let command = if settings.iter().all(|setting| setting.is_ours) {
+        format!("eval \"$({} proxy off)\"", fixes::own(view))
+    } else {
+        let names: Vec<&str> = settings.iter().map(|setting| setting.key.as_str()).collect();
+        format!("unset {}", names.join(" "))
+    };
+    let mut fix = vec![Step::Say(say::FORGET_FIX.text()), fixes::linux(&[&command])];
+    fix.extend(start_lines(view, probe).map(|start| {
+        let text = say::FORGET_LINE_FIX.with("line", start.line).with("file", &start.file);
+        Step::Say(text.with("variable", &start.variable))
+    }));
+    fix
+}
+
+/// Sets the variables to a proxy that works, if one is known.
+fn set_good(view: &View<'_>) -> Vec<Step> {
+    if good(view).is_some() { fixes::proxy_on(view).into() } else { Vec::new() }
+}
+
+fn nameserver(view: &View<'_>) -> Option<Found> {
+    let (evidence, probe, _) = faulty(view, |fault| fault == Fault::Nameserver)?;
+    let found = super::nameserver::found(view, probe, evidence);
+    Some(Found { fix: set_good(view).into_iter().chain(found.fix).chain(forget(view, probe)).collect(), ..found })
 }
 
 /// A proxy's place, as people write it.
@@ -197,11 +249,10 @@ pub(super) fn not_written(probe: &ProxyProbe) -> Option<Text> {
 fn written(view: &View<'_>) -> Option<Found> {
     let (mut evidence, probe, _) = faulty(view, |fault| fault == Fault::Written)?;
     evidence.extend(not_written(probe));
-    Some(Found {
-        evidence,
-        cause: say::WRITTEN_CAUSE.text(),
-        fix: vec![Step::Say(say::WRITTEN_FIX.text()), fixes::linux(&["eval \"$(underpass proxy on)\""])],
-    })
+    let mut fix = vec![Step::Say(say::WRITTEN_FIX.text())];
+    fix.extend(set_good(view));
+    fix.extend(forget(view, probe));
+    Some(Found { evidence, cause: say::WRITTEN_CAUSE.text(), fix })
 }
 
 fn name(view: &View<'_>) -> Option<Found> {
@@ -221,8 +272,10 @@ fn mode_word(view: &View<'_>) -> &'static str {
 
 /// The tunnel's address for Windows' loopback, as a fix where it is up.
 fn by_tunnel(view: &View<'_>, probe: &ProxyProbe) -> Vec<Step> {
-    let Some(host) = view.facts.tunnel.host.filter(|_| view.tunnel_is_up()) else { return Vec::new() };
-    let command = format!("eval \"$(underpass proxy on --host {host} --port {})\"", probe.port);
+    let is_shut = has_failed(&probe.at_tunnel_host);
+    let host = view.facts.tunnel.host.filter(|_| view.tunnel_is_up() && !is_shut);
+    let Some(host) = host else { return Vec::new() };
+    let command = on_with(view, &format!(" --host {host} --port {}", probe.port));
     vec![Step::Say(say::ALLOW_LAN_TUNNEL_FIX.with("host", host)), fixes::linux(&[&command])]
 }
 
@@ -230,7 +283,9 @@ fn loopback(view: &View<'_>) -> Option<Found> {
     let (mut evidence, probe, _) = faulty(view, |fault| fault == Fault::Loopback)?;
     evidence.extend(not_opened(probe));
     let mut fix = by_tunnel(view, probe);
-    fix.push(Step::Say(say::LOOPBACK_LAN_FIX.text()));
+    if good(view).is_none() {
+        fix.push(Step::Say(say::LOOPBACK_LAN_FIX.text()));
+    }
     fix.extend(fixes::proxy_on(view));
     fix.extend(fixes::mirrored(view));
     Some(Found { evidence, cause: say::LOOPBACK_CAUSE.with("mode", mode_word(view)), fix })
@@ -255,11 +310,12 @@ fn allow_lan(view: &View<'_>) -> Option<Found> {
          -InterfaceAlias 'vEthernet (WSL*'",
         probe.port
     );
-    let mut fix = vec![
+    let mut fix = set_good(view);
+    fix.extend([
         Step::Say(say::ALLOW_LAN_FIX.text()),
         Step::Say(say::ALLOW_LAN_FIREWALL_FIX.text()),
         fixes::run(Shell::AdminPowershell, &[&rule]),
-    ];
+    ]);
     fix.extend(by_tunnel(view, probe));
     fix.extend(fixes::mirrored(view));
     Some(Found { evidence, cause, fix })
@@ -272,11 +328,10 @@ fn closed(view: &View<'_>) -> Option<Found> {
         has_failed(&probe.on_windows_loopback) && (address.is_loopback() || view.is_windows(address))
     });
     let cause = if on_windows { say::RUNNING_WINDOWS_CAUSE.text() } else { say::RUNNING_CAUSE.text() };
-    Some(Found {
-        evidence,
-        cause,
-        fix: vec![Step::Say(say::RUNNING_FIX.text()), fixes::linux(&["eval \"$(underpass proxy off)\""])],
-    })
+    let mut fix = set_good(view);
+    fix.push(Step::Say(say::RUNNING_FIX.text()));
+    fix.extend(forget(view, probe));
+    Some(Found { evidence, cause, fix })
 }
 
 fn protocol(view: &View<'_>) -> Option<Found> {
@@ -286,16 +341,12 @@ fn protocol(view: &View<'_>) -> Option<Found> {
     evidence.push(say::PROTOCOL_SEEN.with("asked", asked));
     let other = if is_socks(&probe.value) { &probe.http } else { &probe.socks5 };
     if !speaks(other) {
-        return Some(Found {
-            evidence,
-            cause: say::PROTOCOL_NEITHER_CAUSE.text(),
-            fix: vec![
-                Step::Say(say::PROTOCOL_PORT_FIX.text()),
-                fixes::linux(&["eval \"$(underpass proxy on --port PORT)\""]),
-            ],
-        });
+        let mut fix = set_good(view);
+        fix.push(Step::Say(say::PROTOCOL_PORT_FIX.text()));
+        fix.extend(forget(view, probe));
+        return Some(Found { evidence, cause: say::PROTOCOL_NEITHER_CAUSE.text(), fix });
     }
-    let command = format!("eval \"$(underpass proxy on --scheme {scheme} --port {})\"", probe.port);
+    let command = on_at(view, probe.address, &probe.host, scheme, probe.port);
     Some(Found {
         evidence,
         cause: say::PROTOCOL_OTHER_CAUSE.with("spoken", spoken),
@@ -307,13 +358,11 @@ fn login(view: &View<'_>) -> Option<Found> {
     let (mut evidence, probe, _) = faulty(view, |fault| fault == Fault::Login)?;
     evidence.push(say::LOGIN_SEEN.with("host", &probe.host).with("port", probe.port));
     let scheme = if is_socks(&probe.value) { "socks5" } else { "http" };
-    let variable = if is_socks(&probe.value) { "ALL_PROXY" } else { "HTTPS_PROXY" };
-    let command = format!("export {variable}='{scheme}://USER:PASSWORD@{}'", place(probe));
-    Some(Found {
-        evidence,
-        cause: say::LOGIN_CAUSE.text(),
-        fix: vec![Step::Say(say::LOGIN_FIX.text()), fixes::linux(&[&command])],
-    })
+    let url = format!("{scheme}://USER:PASSWORD@{}", place(probe));
+    let lines = settings(view, probe).iter().map(|setting| format!("export {}='{url}'", setting.key)).collect();
+    let mut fix = vec![Step::Say(say::LOGIN_FIX.text()), Step::Run { shell: Shell::Linux, lines }];
+    fix.extend(set_good(view));
+    Some(Found { evidence, cause: say::LOGIN_CAUSE.text(), fix })
 }
 
 fn request(view: &View<'_>) -> Option<Found> {
@@ -321,11 +370,10 @@ fn request(view: &View<'_>) -> Option<Found> {
     let Outcome::Failed { why, detail } = &probe.request else { return None };
     let text = say::REQUEST_SEEN.with("host", &probe.host).with("port", probe.port);
     evidence.push(text.with("target", &view.facts.question.outside).with("detail", seen::in_words(*why, detail)));
-    Some(Found {
-        evidence,
-        cause: say::REQUEST_CAUSE.text(),
-        fix: vec![Step::Say(say::REQUEST_FIX.text()), fixes::linux(&["underpass proxy test"])],
-    })
+    let mut fix =
+        vec![Step::Say(say::REQUEST_FIX.text()), fixes::linux(&[&format!("{} proxy test", fixes::own(view))])];
+    fix.extend(set_good(view));
+    Some(Found { evidence, cause: say::REQUEST_CAUSE.text(), fix })
 }
 
 fn excluded(view: &View<'_>) -> Option<Found> {
@@ -344,6 +392,10 @@ fn blank(view: &View<'_>) -> Option<Found> {
 
 fn tls(view: &View<'_>) -> Option<Found> {
     misspelt(view, Spelling::Tls, &say::TLS_CAUSE)
+}
+
+fn port(view: &View<'_>) -> Option<Found> {
+    misspelt(view, Spelling::NoPort, &say::PORT_CAUSE)
 }
 
 fn scheme(view: &View<'_>) -> Option<Found> {
@@ -369,7 +421,7 @@ fn needed(view: &View<'_>) -> Option<Found> {
     };
     let mut fix = vec![
         Step::Say(say::NEEDED_FIX.text()),
-        fixes::linux(&["eval \"$(underpass proxy on --from windows)\""]),
+        fixes::linux(&[&on_with(view, " --from windows")]),
         Step::Say(say::NEEDED_VIA_FIX.text()),
         fixes::run(Shell::Powershell, &["wsl -d underpass up --via windows"]),
     ];

@@ -12,12 +12,12 @@ use messages::{Sentence, doctor_network as say};
 pub(super) const CHECKS: &[Check] =
     &[check("network-rule", &say::RULE, refusing), check("network-second-route", &say::SECOND_ROUTE, second_route)];
 
-const fn check(id: &'static str, description: &'static Sentence, find: fn(&View<'_>) -> Option<Found>) -> Check {
+const fn check(id: &'static str, title: &'static Sentence, find: fn(&View<'_>) -> Option<Found>) -> Check {
     Check {
         id,
         area: Area::Network,
         severity: Severity::Fatal,
-        description,
+        title,
         needs: Needs::Facts,
         hop: Some(Place::Interface),
         find,

@@ -1,8 +1,9 @@
 //! Tools that go by a proxy of their own, and tools that would need one: apt, git, ssh, Docker and others.
 
 use super::check::{Check, Found, Needs};
-use super::proxy::{not_opened, not_written, place, url};
-use super::{fixes, seen};
+use super::good::{Good, good};
+use super::proxy::{not_opened, not_written, place};
+use super::{fixes, removal, seen};
 use crate::facts::{Method, Outcome, ProxyProbe, ProxySetting, Subject, Tool, Whence};
 use crate::finding::{Area, Severity, Step};
 use crate::view::{View, has_failed, is_ok};
@@ -10,22 +11,20 @@ use messages::{Text, doctor_proxy as say};
 
 pub(super) const CHECKS: &[Check] = &[
     check("tools-apt", &say::APT, apt),
-    check("tools-git", &say::GIT, git),
+    check("tools-git", &say::GIT, super::git::proxy),
+    check("tools-git-direct", &say::GIT_DIRECT, super::git::direct),
+    check("tools-git-rewrite", &say::GIT_REWRITE, super::git::rewrite),
     check("tools-ssh", &say::SSH, ssh),
     check("tools-docker", &say::DOCKER, docker),
     check("tools-others", &say::TOOLS, others),
 ];
 
-const fn check(
-    id: &'static str,
-    description: &'static messages::Sentence,
-    find: fn(&View<'_>) -> Option<Found>,
-) -> Check {
-    Check { id, area: Area::Tools, severity: Severity::Problem, description, needs: Needs::Facts, hop: None, find }
+const fn check(id: &'static str, title: &'static messages::Sentence, find: fn(&View<'_>) -> Option<Found>) -> Check {
+    Check { id, area: Area::Tools, severity: Severity::Problem, title, needs: Needs::Facts, hop: None, find }
 }
 
 /// The settings of a tool whose proxy does not carry a request, with what was seen of it.
-fn dead<'a>(view: &View<'a>, tool: Tool) -> Vec<(&'a ProxySetting, Vec<Text>)> {
+pub(super) fn dead<'a>(view: &View<'a>, tool: Tool) -> Vec<(&'a ProxySetting, Vec<Text>)> {
     let is_dead = |probe: &ProxyProbe| {
         let steps = [&probe.resolved, &probe.opened, &probe.request];
         !is_ok(&probe.request) && steps.into_iter().any(has_failed)
@@ -52,7 +51,7 @@ fn dead<'a>(view: &View<'a>, tool: Tool) -> Vec<(&'a ProxySetting, Vec<Text>)> {
 }
 
 /// What was seen of dead settings, each sentence once.
-fn evidence(dead: &[(&ProxySetting, Vec<Text>)]) -> Vec<Text> {
+pub(super) fn evidence(dead: &[(&ProxySetting, Vec<Text>)]) -> Vec<Text> {
     let mut texts: Vec<Text> = Vec::new();
     for text in dead.iter().flat_map(|(_, texts)| texts) {
         if !texts.contains(text) {
@@ -60,12 +59,6 @@ fn evidence(dead: &[(&ProxySetting, Vec<Text>)]) -> Vec<Text> {
         }
     }
     texts
-}
-
-/// A proxy of the environment that carries requests.
-fn working<'a>(view: &View<'a>) -> Option<(String, &'a ProxyProbe)> {
-    let mut proxies = view.proxies_of(Tool::Environment).filter(|(_, probe)| is_ok(&probe.request));
-    proxies.next().map(|(_, probe)| (url(probe), probe))
 }
 
 /// Nothing gets out but by the environment's proxy, and a tool that is installed has none of its own.
@@ -77,51 +70,55 @@ fn goes_without(view: &View<'_>, tool: Tool) -> bool {
         && view.reaches_outside_by_proxy()
 }
 
-/// Takes a setting out of its file. Docker's file is JSON, which has no lines to take out, and apt's has sections.
-fn without(setting: &ProxySetting) -> Option<String> {
-    let file = setting.file.as_ref()?;
-    let sudo = if file.starts_with("/etc/") { "sudo " } else { "" };
-    let lines = match setting.tool {
-        Tool::Docker => return None,
-        Tool::Apt if !setting.value.contains(['*', '|']) => format!(r"\|{}|d", setting.value),
-        Tool::Apt => format!("/{}/d", setting.key),
-        Tool::Environment
-        | Tool::Git
-        | Tool::Npm
-        | Tool::Yarn
-        | Tool::Pip
-        | Tool::Curl
-        | Tool::Wget
-        | Tool::Cargo
-        | Tool::Ssh => format!("/^ *{} *[=: ]/d", setting.key.replace('/', r"\/")),
-    };
-    Some(format!("{sudo}sed -i '{lines}' '{file}'"))
+/// A proxy that carries requests.
+pub(super) fn set_good(good: &Good<'_>) -> Step {
+    Step::Say(say::TOOLS_GOOD_FIX.with("proxy", good.url()))
 }
 
-/// apt's own file for a proxy, unless it has one somewhere else.
-const APT_FILE: &str = "/etc/apt/apt.conf.d/proxy.conf";
-
-fn apt_fix(view: &View<'_>, own: Option<&ProxySetting>) -> Vec<Step> {
+/// Takes dead settings out: by commands where these change nothing else, or else with an editor.
+pub(super) fn take_out(view: &View<'_>, dead: &[&ProxySetting]) -> Vec<Step> {
+    let commands = removal::commands(view, dead);
     let mut fix = Vec::new();
-    if let Some((value, _)) = working(view) {
-        let file = own.and_then(|setting| setting.file.as_deref()).unwrap_or(APT_FILE);
-        let line = |scheme| format!("Acquire::{scheme}::Proxy \"{}\";", value);
-        fix.extend([
-            Step::Say(say::APT_FIX.text()),
-            fixes::linux(&["sudo -E underpass proxy apply --tools apt"]),
-            fixes::lines(file, &[&line("http"), &line("https")]),
-        ]);
+    if !commands.is_empty() {
+        fix.extend([Step::Say(say::TOOLS_REMOVE_FIX.text()), run(&commands)]);
     }
-    if let Some(command) = own.and_then(without) {
-        fix.extend([Step::Say(say::APT_REMOVE_FIX.text()), fixes::linux(&[&command])]);
-    }
+    let by_hand = removal::by_hand(dead);
+    fix.extend(by_hand.into_iter().map(|setting| {
+        let text = say::TOOLS_BY_HAND_FIX.with("file", setting.file.as_deref().unwrap_or_default());
+        Step::Say(text.with("key", &setting.key))
+    }));
     fix
+}
+
+pub(super) fn run(commands: &[String]) -> Step {
+    fixes::linux(&commands.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+pub(super) fn settings<'a>(dead: &[(&'a ProxySetting, Vec<Text>)]) -> Vec<&'a ProxySetting> {
+    dead.iter().map(|(setting, _)| *setting).collect()
+}
+
+/// Sets the proxy that works in place of dead settings. Those that no command takes out have to go first.
+pub(super) fn replace(view: &View<'_>, good: &Good<'_>, dead: &[&ProxySetting], apply: String) -> Vec<Step> {
+    // `apply` writes Docker's client anew in the same key.
+    let is_kept = |setting: &&ProxySetting| !setting.key.starts_with("proxies.default.");
+    if removal::by_hand(dead).iter().any(is_kept) {
+        return Vec::new();
+    }
+    let commands = removal::commands(view, dead).into_iter().chain([apply]).collect::<Vec<_>>();
+    vec![set_good(good), run(&commands)]
+}
+
+fn apt_fix(view: &View<'_>, dead: &[&ProxySetting]) -> Vec<Step> {
+    let good = good(view);
+    let set = good.map(|good| replace(view, &good, dead, good.apply_as_root(view, "apt")));
+    set.into_iter().flatten().chain(take_out(view, dead)).collect()
 }
 
 fn apt(view: &View<'_>) -> Option<Found> {
     let dead = dead(view, Tool::Apt);
-    if let Some((setting, _)) = dead.first() {
-        let fix = apt_fix(view, Some(setting));
+    if !dead.is_empty() {
+        let fix = apt_fix(view, &settings(&dead));
         return Some(Found { evidence: evidence(&dead), cause: say::APT_DEAD_CAUSE.text(), fix });
     }
     if !goes_without(view, Tool::Apt) {
@@ -129,23 +126,7 @@ fn apt(view: &View<'_>) -> Option<Found> {
     }
     let mut evidence = super::network::attempts(view, Subject::Outside, Whence::Vm);
     evidence.push(say::APT_NONE_SEEN.text());
-    Some(Found { evidence, cause: say::APT_NONE_CAUSE.text(), fix: apt_fix(view, None) })
-}
-
-fn git(view: &View<'_>) -> Option<Found> {
-    let dead = dead(view, Tool::Git);
-    let (setting, _) = dead.first()?;
-    let mut commands = Vec::new();
-    if let Some((value, _)) = working(view) {
-        commands.push(format!("git config --global {} {value}", setting.key));
-    }
-    commands.push(format!("git config --global --unset-all {}", setting.key));
-    let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
-    Some(Found {
-        evidence: evidence(&dead),
-        cause: say::GIT_CAUSE.text(),
-        fix: vec![Step::Say(say::GIT_FIX.text()), fixes::linux(&commands)],
-    })
+    Some(Found { evidence, cause: say::APT_NONE_CAUSE.text(), fix: apt_fix(view, &[]) })
 }
 
 /// The options of nc (netcat-openbsd) for a proxy.
@@ -163,20 +144,15 @@ fn ssh(view: &View<'_>) -> Option<Found> {
         return None;
     }
     let mut evidence = evidence(&dead);
-    let mut fix = Vec::new();
     if dead.is_empty() {
         evidence.extend(super::network::attempts(view, Subject::GitSsh, Whence::Vm));
     }
-    let target = view.reached(Subject::GitSsh, Whence::Vm).next().map_or("github.com:22", |reach| &reach.target);
-    let host = target.rsplit_once(':').map_or(target, |(host, _)| host);
-    let head = format!("Host {host}");
-    if let Some((value, probe)) = working(view) {
-        let command = format!("    ProxyCommand {}", nc(&value, probe));
-        fix.extend([Step::Say(say::SSH_PROXY_FIX.text()), fixes::lines("~/.ssh/config", &[&head, &command])]);
-    }
-    if host == "github.com" {
-        let over_443 = [&head, "    HostName ssh.github.com", "    Port 443", "    User git"];
-        fix.extend([Step::Say(say::SSH_443_FIX.text()), fixes::lines("~/.ssh/config", &over_443)]);
+    let mut fix = ssh_by_proxy(view, &settings(&dead));
+    fix.extend(take_out(view, &settings(&dead)));
+    let host = ssh_host(view);
+    if host == "github.com" && dead.is_empty() {
+        let over_443 = [&format!("Host {host}"), "    HostName ssh.github.com", "    Port 443", "    User git"];
+        fix.extend([Step::Say(say::SSH_443_FIX.text()), fixes::lines(SSH_CONFIG, &over_443)]);
     }
     fix.push(Step::Say(say::SSH_TUN_FIX.text()));
     if !view.tunnel_is_up() {
@@ -186,65 +162,70 @@ fn ssh(view: &View<'_>) -> Option<Found> {
     Some(Found { evidence, cause, fix })
 }
 
+/// The user's settings of ssh.
+const SSH_CONFIG: &str = "~/.ssh/config";
+
+fn ssh_host<'a>(view: &View<'a>) -> &'a str {
+    let target = view.reached(Subject::GitSsh, Whence::Vm).next().map_or("github.com:22", |reach| &reach.target);
+    target.rsplit_once(':').map_or(target, |(host, _)| host)
+}
+
+/// ssh by the proxy that works: in place of dead settings, or as a setting of its own.
+fn ssh_by_proxy(view: &View<'_>, dead: &[&ProxySetting]) -> Vec<Step> {
+    // nc asks for a password itself, which git cannot answer.
+    let Some(good) = good(view).filter(|good| !good.has_secrets()) else { return Vec::new() };
+    let command = nc(&good.probe.value, good.probe);
+    let say = Step::Say(say::SSH_PROXY_FIX.text());
+    if dead.is_empty() {
+        let lines = [&format!("Host {}", ssh_host(view)), &format!("    ProxyCommand {command}")];
+        return vec![say, fixes::lines(SSH_CONFIG, &lines.map(String::as_str))];
+    }
+    let commands = dead.iter().map(|setting| match (&setting.file, setting.line) {
+        (Some(file), Some(line)) => {
+            let act = format!(r"s/\([Cc]ommand[ \t=]*\).*/\1{}/", command.replace('/', r"\/"));
+            Some(removal::sed(file, &[(line, removal::shown(setting), act)]))
+        }
+        (Some(_), None) => removal::git(setting, Some(&format!("ssh -o 'ProxyCommand={command}'"))),
+        (None, _) => None,
+    });
+    match commands.collect::<Option<Vec<String>>>() {
+        Some(commands) => vec![say, run(&commands)],
+        None => Vec::new(),
+    }
+}
+
 fn docker(view: &View<'_>) -> Option<Found> {
     if !goes_without(view, Tool::Docker) {
         return None;
     }
-    let (value, _) = working(view)?;
+    let good = good(view)?;
     let mut evidence = super::network::attempts(view, Subject::Outside, Whence::Vm);
     evidence.push(say::DOCKER_SEEN.text());
-    let file = [
-        "[Service]".to_owned(),
-        format!("Environment=\"HTTP_PROXY={value}\""),
-        format!("Environment=\"HTTPS_PROXY={value}\""),
-    ];
-    let file: Vec<&str> = file.iter().map(String::as_str).collect();
+    let restart = "sudo systemctl daemon-reload && sudo systemctl restart docker".to_owned();
     Some(Found {
         evidence,
         cause: say::DOCKER_CAUSE.text(),
-        fix: vec![
-            fixes::linux(&["sudo -E underpass proxy apply --tools docker"]),
-            fixes::lines("/etc/systemd/system/docker.service.d/proxy.conf", &file),
-            fixes::linux(&["sudo systemctl daemon-reload && sudo systemctl restart docker"]),
-        ],
+        fix: vec![set_good(&good), run(&[good.apply_as_root(view, "docker"), restart])],
     })
 }
 
-/// Tools without a check of their own, as `underpass proxy` names them.
-const OTHERS: [(Tool, &str); 7] = [
-    (Tool::Npm, "npm"),
-    (Tool::Yarn, "yarn"),
-    (Tool::Pip, "pip"),
-    (Tool::Docker, "docker"),
-    (Tool::Curl, "curl"),
-    (Tool::Wget, "wget"),
-    (Tool::Cargo, "cargo"),
-];
+/// Tools without a check of their own.
+const OTHERS: [Tool; 7] = [Tool::Npm, Tool::Yarn, Tool::Pip, Tool::Docker, Tool::Curl, Tool::Wget, Tool::Cargo];
 
 fn others(view: &View<'_>) -> Option<Found> {
     let mut all = Vec::new();
     let mut names = Vec::new();
-    for (tool, name) in OTHERS {
+    for tool in OTHERS {
         let dead = dead(view, tool);
         if !dead.is_empty() {
-            names.push(name);
+            names.push(tool.as_str());
             all.extend(dead);
         }
     }
-    if all.is_empty() {
-        return None;
-    }
-    let names = names.join(",");
-    let mut commands = Vec::new();
-    if working(view).is_some() {
-        commands.push(format!("underpass proxy apply --tools {names}"));
-    }
-    commands.push(format!("underpass proxy remove --tools {names}"));
-    commands.extend(all.iter().filter_map(|(setting, _)| without(setting)));
-    let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
-    Some(Found {
-        evidence: evidence(&all),
-        cause: say::TOOLS_CAUSE.text(),
-        fix: vec![Step::Say(say::TOOLS_FIX.text()), fixes::linux(&commands)],
-    })
+    let dead = settings(&all);
+    dead.first()?;
+    let good = good(view);
+    let set = good.map(|good| replace(view, &good, &dead, good.apply(view, &names.join(","))));
+    let fix = set.into_iter().flatten().chain(take_out(view, &dead)).collect();
+    Some(Found { evidence: evidence(&all), cause: say::TOOLS_CAUSE.text(), fix })
 }

@@ -29,10 +29,10 @@ pub(super) const LAST: &[Check] = &[
 const fn check(
     id: &'static str,
     severity: Severity,
-    description: &'static messages::Sentence,
+    title: &'static messages::Sentence,
     find: fn(&View<'_>) -> Option<Found>,
 ) -> Check {
-    Check { id, area: Area::Wsl, severity, description, needs: Needs::Facts, hop: None, find }
+    Check { id, area: Area::Wsl, severity, title, needs: Needs::Facts, hop: None, find }
 }
 
 /// WSL reads wsl.conf as a text of bytes. Every letter of a UTF-16 text has a zero byte beside it, and no text that it can read has one.

@@ -54,7 +54,17 @@ impl Page {
         self.steps(&diagnosis.steps);
         if !diagnosis.findings.is_empty() {
             self.heading(&doctor::FINDINGS.text());
-            diagnosis.findings.iter().for_each(|finding| self.finding(finding));
+            let (problems, hints) = diagnosis.findings.split_at(diagnosis.problems());
+            problems.iter().for_each(|finding| self.finding(finding));
+            if problems.is_empty() {
+                hints.iter().for_each(|finding| self.finding(finding));
+            } else if !hints.is_empty() {
+                let title = self.say(&doctor::HINTS_FOLDED.with("count", hints.len()));
+                self.html.open("details", &[("class", "hints")]);
+                self.html.element("summary", &[], &title);
+                hints.iter().for_each(|finding| self.finding(finding));
+                self.html.close("details");
+            }
         }
         self.heading(&doctor::THE_FACTS.text());
         facts::sections(&mut self.html, &facts.masked());
@@ -140,7 +150,7 @@ impl Page {
             Severity::Hint => "finding hint",
         };
         self.html.open("article", &[("class", class), ("id", finding.id)]);
-        let (badge, head) = (self.say(&severity(finding.severity)), self.say(&finding.description.text()));
+        let (badge, head) = (self.say(&severity(finding.severity)), self.say(&finding.title.text()));
         self.html.open("h3", &[]);
         self.html.element("span", &[("class", "badge")], &badge);
         self.html.text(" ");

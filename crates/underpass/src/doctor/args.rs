@@ -30,6 +30,9 @@ pub(crate) struct DoctorOptions {
     /// Write a report with a picture of the way into a file, to be looked at in any browser
     #[arg(long, value_name = "FILE.html")]
     pub(crate) report: Option<PathBuf>,
+    /// Show hints in full, also where there are problems
+    #[arg(long)]
+    pub(crate) hints: bool,
     /// Tell of one area only: network, dns, proxy, windows, wsl or tools
     #[arg(long, value_name = "AREA")]
     pub(crate) only: Option<doctor::Area>,

@@ -2,11 +2,13 @@
 //! machine takes as long as the most patient of the attempts, not as long as all of them.
 
 use super::args::{HostPort, default_outside};
+use super::progress::{Progress, Result};
 use super::tries::{Tries, addresses, has_addresses};
-use super::{Wishes, remembered, survey, tools};
-use doctor::facts::{Clock, Facts, Method, NeighbourState, Outcome, Transport, Why};
+use super::{Wishes, remembered, start_files, survey, tools};
+use doctor::facts::{Clock, Facts, Method, NeighbourState, Outcome, Program, ProxySetting, Transport, Why};
 use futures_util::future::join_all;
 use gateway::net::{Net, Survey};
+use messages::doctor_probes as words;
 use probe::dns;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -22,7 +24,7 @@ pub(super) struct Gathered {
 }
 
 /// Looks, tries, and waits for all of it.
-pub(super) async fn gather(wishes: &Wishes) -> Gathered {
+pub(super) async fn gather(wishes: &Wishes, progress: &Progress) -> Gathered {
     let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/root"), PathBuf::from);
     let root = Path::new("/");
     let variable = |name: &str| std::env::var(name).ok();
@@ -36,13 +38,15 @@ pub(super) async fn gather(wishes: &Wishes) -> Gathered {
             Err(error) => Err(error.to_string()),
         }
     };
-    let (seen, settings, filter, status, outside) =
-        tokio::join!(look, tools::settings(around), filter::look(), status, outside(wishes));
+    let looks = async { tokio::join!(look, tools::settings(around), filter::look(), status, outside(wishes)) };
+    let (seen, (settings, git_rewrites), filter, status, outside) =
+        progress.watch(&words::DOING_LOOK, |(seen, ..)| Result::of_any([Some(seen.is_ok())]), looks).await;
     let (seen, net_trouble) = match seen {
         Ok(seen) => (seen, None),
         Err(error) => (nothing(), Some(error)),
     };
     let mut facts = Facts {
+        program: program(),
         links: seen.links.clone(),
         routes: seen.routes.clone(),
         rules: seen.rules.clone(),
@@ -50,8 +54,11 @@ pub(super) async fn gather(wishes: &Wishes) -> Gathered {
         wsl_conf: files::text(Path::new("/etc/wsl.conf")),
         nsswitch: files::text(Path::new("/etc/nsswitch.conf")),
         hosts: files::text(Path::new("/etc/hosts")),
+        gai_conf: files::text(Path::new("/etc/gai.conf")),
         tools: tools::installed(around),
-        proxies: settings,
+        proxies: settings.into_iter().map(|setting| with_author(setting, &home)).collect(),
+        git_rewrites,
+        start_lines: start_files::lines(&home, root),
         kernel: survey::kernel(&seen),
         interop: survey::interop(),
         filter,
@@ -62,8 +69,9 @@ pub(super) async fn gather(wishes: &Wishes) -> Gathered {
     facts.other_tunnels = tunnels::look(&facts.links, &facts.routes, device.as_deref());
 
     let tries = Tries::new(&facts, wishes, outside);
-    let told = tries.all(&mut facts, wishes).await;
-    tries.after_windows(&mut facts, &told).await;
+    let told = tries.all(&mut facts, wishes, progress).await;
+    let after = tries.after_windows(&mut facts, &told);
+    progress.watch(&words::DOING_COMPARE, |()| Result::Works, after).await;
 
     if let Ok(net) = &net {
         facts.neighbours = net.neighbours().await.unwrap_or_default();
@@ -86,6 +94,22 @@ pub(super) async fn gather(wishes: &Wishes) -> Gathered {
     let now: Vec<IpAddr> = facts.links.iter().flat_map(|link| link.addresses.iter().map(|net| net.addr())).collect();
     remember(&mut facts, &tries, &now, &home, variable);
     Gathered { facts, windows_trouble: told.trouble, net_trouble }
+}
+
+/// This command, and whether the user's shell finds it.
+fn program() -> Program {
+    let Ok(own) = std::env::current_exe() else { return Program::default() };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(env!("CARGO_PKG_NAME"))).find(|one| one.exists());
+    let in_path = found.and_then(|found| found.canonicalize().ok()).is_some_and(|found| found == own);
+    Program { path: own.display().to_string(), in_path }
+}
+
+/// A setting, with whether `underpass proxy` made it.
+fn with_author(setting: ProxySetting, home: &Path) -> ProxySetting {
+    let is_ours =
+        crate::proxy::has_set(setting.tool.as_str(), setting.file.as_deref(), &setting.key, &setting.value, home);
+    ProxySetting { is_ours, ..setting }
 }
 
 /// What is remembered of earlier runs, and what the next one is to know.

@@ -4,7 +4,10 @@
 
 pub(crate) mod args;
 mod gather;
+mod ports;
+mod progress;
 mod remembered;
+mod start_files;
 mod survey;
 mod tools;
 mod translate;
@@ -14,10 +17,11 @@ mod windows;
 use anyhow::Context as _;
 use args::{DoctorOptions, HostPort};
 use doctor::json::Document;
-use doctor::text::Colour;
+use doctor::text::{Colour, Hints};
 use gateway::Placement;
 use gather::Gathered;
 use messages::{Language, Text, doctor_probes as words};
+use progress::Progress;
 use std::io::{IsTerminal as _, Write as _};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -53,7 +57,13 @@ pub(crate) fn run(
         directories,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop")?;
-    let gathered = runtime.block_on(gather::gather(&wishes));
+    // Both are terminals: what is drawn on one makes room for what is written to the other.
+    let is_seen = std::io::stderr().is_terminal() && std::io::stdout().is_terminal() && !options.json;
+    let is_plain = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    let is_coloured = crate::colour::is_wanted(options.color, is_seen);
+    let progress = Progress::new(is_seen && !is_plain, is_coloured, language);
+    let gathered = runtime.block_on(gather::gather(&wishes, &progress));
+    drop(progress);
     // A question to a silent tunnel that nobody waits for any more holds up nobody.
     runtime.shutdown_background();
     let unseen = unseen(&gathered);
@@ -71,7 +81,8 @@ pub(crate) fn run(
     } else {
         let is_coloured = crate::colour::is_wanted(options.color, out.is_terminal());
         let colour = if is_coloured { Colour::Ansi } else { Colour::None };
-        doctor::text::render(&diagnosis, language, colour)
+        let hints = if options.hints { Hints::InFull } else { Hints::Folded };
+        doctor::text::render(&diagnosis, language, colour, hints)
     };
     // Whoever closed standard output does not want to know.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());

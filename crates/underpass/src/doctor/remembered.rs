@@ -42,6 +42,12 @@ pub(super) fn place(variable: impl Fn(&str) -> Option<String>, home: &Path) -> P
     foreign::state_folder(named.as_deref(), home).join("seen.json")
 }
 
+/// Files in which people write addresses down.
+pub(super) fn start_files(home: &Path, root: &Path) -> impl Iterator<Item = PathBuf> {
+    let in_etc = IN_ETC.iter().map(move |name| root.join("etc").join(name));
+    IN_HOME.iter().map(move |name| home.join(name)).chain(in_etc)
+}
+
 /// What is remembered. Addresses that this machine has now are nothing that was.
 #[must_use]
 pub(super) fn recall(file: &Path, home: &Path, root: &Path, now: &[IpAddr]) -> Remembered {
@@ -49,8 +55,7 @@ pub(super) fn recall(file: &Path, home: &Path, root: &Path, now: &[IpAddr]) -> R
     let gone = |addresses: &[IpAddr]| addresses.iter().copied().filter(|one| !now.contains(one)).collect::<Vec<_>>();
     let (vm, gateways) = (gone(&seen.vm), gone(&seen.gateways));
     let wanted: Vec<IpAddr> = vm.iter().chain(&gateways).copied().collect();
-    let files = IN_HOME.iter().map(|name| home.join(name)).chain(IN_ETC.iter().map(|name| root.join("etc").join(name)));
-    let mentions = files.filter_map(|path| Some((path.display().to_string(), text(&path)?)));
+    let mentions = start_files(home, root).filter_map(|path| Some((path.display().to_string(), text(&path)?)));
     let mentions = mentions.flat_map(|(file, text)| mentions_in(&file, &text, &wanted)).collect();
     Remembered { vm, gateways, mentions }
 }

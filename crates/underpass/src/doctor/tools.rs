@@ -1,7 +1,7 @@
 //! Proxy settings as they are now: of the environment and of each tool, with the place where each is written. Tools that tell their
 //! settings themselves are asked; of the others the files are read.
 
-use doctor::facts::{ProxySetting, Tool};
+use doctor::facts::{GitRewrite, ProxySetting, Tool};
 use std::fs;
 use std::path::{Path, PathBuf};
 use wsl::files::text;
@@ -37,7 +37,8 @@ const PROGRAMS: [(&str, Tool); 11] = [
 ];
 
 /// git's keys of interest, as a regular expression of its own.
-const GIT_KEYS: &str = r"^(http(\..*)?\.proxy|https\.proxy|remote\..*\.proxy|core\.gitproxy|core\.sshcommand)$";
+const GIT_KEYS: &str =
+    r"^(http(\..*)?\.proxy|https\.proxy|remote\..*\.proxy|core\.gitproxy|core\.sshcommand|url\..*\.insteadof)$";
 
 /// The environment, the user's home, and the machine's root folder, which is `/` but for tests.
 #[derive(Clone, Copy)]
@@ -60,24 +61,26 @@ pub(super) fn installed(around: Around<'_>) -> Vec<Tool> {
     tools
 }
 
-/// All settings that there are.
-pub(super) async fn settings(around: Around<'_>) -> Vec<ProxySetting> {
+/// All settings that there are, and what git replaces in addresses.
+pub(super) async fn settings(around: Around<'_>) -> (Vec<ProxySetting>, Vec<GitRewrite>) {
     let mut settings = environment(around);
     let (apt, git) = tokio::join!(
         said("apt-config", &["dump"]),
         said("git", &["config", "--show-origin", "--null", "--get-regexp", GIT_KEYS])
     );
     settings.extend(apt.map(|dump| of_apt(&dump, around.root)).unwrap_or_default());
-    settings.extend(git.map(|list| of_git(&list)).unwrap_or_default());
+    let git = git.unwrap_or_default();
+    settings.extend(of_git(&git));
+    let rewrites = rewrites_of_git(&git);
     settings.extend(of_files(around));
-    settings
+    (settings, rewrites)
 }
 
 fn environment(around: Around<'_>) -> Vec<ProxySetting> {
     let all = VARIABLES.into_iter().map(|name| (name, Tool::Environment)).chain(OF_TOOLS);
     let set =
         all.filter_map(|(name, tool)| Some((tool, name, (around.variable)(name).filter(|value| !value.is_empty())?)));
-    set.map(|(tool, key, value)| ProxySetting { tool, file: None, key: key.to_owned(), value }).collect()
+    set.map(|(tool, key, value)| ProxySetting::new(tool, None, key, value)).collect()
 }
 
 /// Reads what `apt-config dump` prints (`Acquire::http::Proxy "http://…";`), and looks for the file that says so.
@@ -95,10 +98,23 @@ fn of_apt(dump: &str, root: &Path) -> Vec<ProxySetting> {
     lines
         .map(|(key, value)| {
             // The last one counts that says it; in scopes (`Acquire { http { … } }`) the key's parts stand apart.
-            let file = files.iter().rev().find(|(_, text)| text.contains(&value)).map(|(path, _)| path.clone());
-            ProxySetting { tool: Tool::Apt, file, key, value }
+            let found = files.iter().rev().find(|(_, text)| text.contains(&value));
+            let line = found.and_then(|(_, text)| apt_line(text, &key, &value));
+            let file = found.map(|(path, _)| path.clone());
+            ProxySetting { line, ..ProxySetting::new(Tool::Apt, file, key, value) }
         })
         .collect()
+}
+
+/// The line of a file that says this and nothing else: `Acquire::http::Proxy "http://…";`, or its end within scopes.
+fn apt_line(text: &str, key: &str, value: &str) -> Option<usize> {
+    let is_it = |line: &str| {
+        let (name, rest) = line.trim().split_once(char::is_whitespace)?;
+        let said = rest.trim().strip_suffix(';')?.trim_end().trim_matches('"');
+        let is_end = key.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with("::"));
+        (said == value && is_end).then_some(())
+    };
+    text.lines().position(|line| is_it(line).is_some()).map(|index| index + 1)
 }
 
 /// apt's files in its order, and their texts.
@@ -120,12 +136,29 @@ fn of_git(list: &str) -> Vec<ProxySetting> {
     let (pairs, _) = parts.as_chunks::<2>();
     let settings = pairs.iter().filter_map(|[origin, entry]| {
         let (key, value) = entry.split_once('\n')?;
+        if key.starts_with("url.") {
+            return None;
+        }
         // The command by which git starts ssh is that connection's setting, not that of https.
         let tool = if key.starts_with("core.") { Tool::Ssh } else { Tool::Git };
         let file = origin.strip_prefix("file:").map(ToOwned::to_owned);
-        (!value.is_empty()).then(|| ProxySetting { tool, file, key: key.to_owned(), value: value.to_owned() })
+        // An empty one is a setting too: no proxy, whatever the variables say (git-config(1), `http.proxy`).
+        (!value.is_empty() || key.ends_with(".proxy")).then(|| ProxySetting::new(tool, file, key, value))
     });
     settings.collect()
+}
+
+/// What `git config` says of addresses that git replaces by others (`url.<base>.insteadOf`).
+fn rewrites_of_git(list: &str) -> Vec<GitRewrite> {
+    let parts: Vec<&str> = list.split('\0').collect();
+    let (pairs, _) = parts.as_chunks::<2>();
+    let rewrites = pairs.iter().filter_map(|[origin, entry]| {
+        let (key, value) = entry.split_once('\n')?;
+        let base = key.strip_prefix("url.")?.strip_suffix(".insteadof")?;
+        let file = origin.strip_prefix("file:").map(ToOwned::to_owned);
+        Some(GitRewrite { file, base: base.to_owned(), instead_of: value.to_owned() })
+    });
+    rewrites.collect()
 }
 
 /// How a file writes its settings.
@@ -189,7 +222,7 @@ fn of_files(around: Around<'_>) -> Vec<ProxySetting> {
         files.into_iter().filter_map(|(tool, path, form)| Some((tool, path.display().to_string(), text(&path)?, form)));
     let read = read.flat_map(|(tool, file, text, form)| {
         let settings = found_in(&text, form).into_iter();
-        settings.map(move |(key, value)| ProxySetting { tool, file: Some(file.clone()), key, value })
+        settings.map(move |entry| entry.of(tool, file.clone()))
     });
     read.chain(of_pip(around)).collect()
 }
@@ -206,19 +239,33 @@ fn of_pip(around: Around<'_>) -> Option<ProxySetting> {
     let in_section = |section: &'static str| {
         files.iter().rev().find_map(|file| {
             let found = found_in(&text(file)?, Form::Section(section, &["proxy"]));
-            let (key, value) = found.into_iter().next_back()?;
-            Some(ProxySetting { tool: Tool::Pip, file: Some(file.display().to_string()), key, value })
+            Some(found.into_iter().next_back()?.of(Tool::Pip, file.display().to_string()))
         })
     };
     in_section("install").or_else(|| in_section("global"))
 }
 
+/// A key and its value in a file.
+struct Entry {
+    key: String,
+    value: String,
+    /// The line, if it holds nothing else.
+    line: Option<usize>,
+}
+
+impl Entry {
+    fn of(self, tool: Tool, file: String) -> ProxySetting {
+        ProxySetting { line: self.line, ..ProxySetting::new(tool, Some(file), self.key, self.value) }
+    }
+}
+
 /// Keys and values in a file.
-fn found_in(text: &str, form: Form) -> Vec<(String, String)> {
+fn found_in(text: &str, form: Form) -> Vec<Entry> {
     match form {
-        Form::Pairs(keys) => pairs(text).filter(|(_, key, _)| keys.contains(key)).map(owned).collect(),
+        Form::Pairs(keys) => pairs(text).filter(|pair| keys.contains(&pair.key)).map(Pair::entry).collect(),
         Form::Section(section, keys) => {
-            pairs(text).filter(|(of, key, _)| *of == section && keys.contains(key)).map(owned).collect()
+            let is_meant = |pair: &Pair<'_>| pair.section == section && keys.contains(&pair.key);
+            pairs(text).filter(is_meant).map(Pair::entry).collect()
         }
         Form::Systemd => systemd(text),
         Form::Json(paths) => {
@@ -226,21 +273,35 @@ fn found_in(text: &str, form: Form) -> Vec<(String, String)> {
             let value = |path: &&&str| {
                 Some((path.trim_start_matches('/').replace('/', "."), json.pointer(path)?.as_str()?.to_owned()))
             };
-            paths.iter().filter_map(|path| value(&path)).filter(|(_, value)| !value.is_empty()).collect()
+            let found = paths.iter().filter_map(|path| value(&path)).filter(|(_, value)| !value.is_empty());
+            found.map(|(key, value)| Entry { key, value, line: None }).collect()
         }
         Form::Ssh => ssh(text),
     }
 }
 
-fn owned((section, key, value): (&str, &str, &str)) -> (String, String) {
-    let key = if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
-    (key, value.to_owned())
+/// A line with a key and a value.
+#[derive(Clone, Copy)]
+struct Pair<'a> {
+    section: &'a str,
+    key: &'a str,
+    value: &'a str,
+    /// From 1.
+    line: usize,
 }
 
-/// Section, key and value of each line that has them; comments left out, and quotes around a value.
-fn pairs(text: &str) -> impl Iterator<Item = (&str, &str, &str)> {
+impl Pair<'_> {
+    fn entry(self) -> Entry {
+        let Self { section, key, value, line } = self;
+        let key = if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
+        Entry { key, value: value.to_owned(), line: Some(line) }
+    }
+}
+
+/// Each line that has a key and a value; comments left out, and quotes around a value.
+fn pairs(text: &str) -> impl Iterator<Item = Pair<'_>> {
     let mut section = "";
-    text.lines().map(str::trim).filter_map(move |line| {
+    text.lines().map(str::trim).enumerate().filter_map(move |(index, line)| {
         if line.starts_with(['#', ';']) {
             return None;
         }
@@ -253,28 +314,28 @@ fn pairs(text: &str) -> impl Iterator<Item = (&str, &str, &str)> {
         let value = rest.trim_start_matches(|letter: char| letter.is_whitespace() || "=:".contains(letter)).trim();
         let value = value.trim_matches(['"', '\'']);
         let unset = ["", "null", "none", "false"].contains(&value);
-        (!key.is_empty() && !unset).then_some((section, key.trim_matches('"'), value))
+        (!key.is_empty() && !unset).then_some(Pair { section, key: key.trim_matches('"'), value, line: index + 1 })
     })
 }
 
-fn systemd(text: &str) -> Vec<(String, String)> {
+fn systemd(text: &str) -> Vec<Entry> {
     let lines = text.lines().filter_map(|line| line.trim().strip_prefix("Environment="));
     let words = lines.flat_map(|line| line.split_whitespace().map(|word| word.trim_matches('"')));
     let set = words.filter_map(|word| word.split_once('='));
     set.filter(|(key, value)| VARIABLES.contains(key) && !value.is_empty())
-        .map(|(key, value)| owned(("", key, value)))
+        .map(|(key, value)| Entry { key: key.to_owned(), value: value.to_owned(), line: None })
         .collect()
 }
 
 /// `ProxyCommand` and `ProxyJump`, with the hosts that they are for.
-fn ssh(text: &str) -> Vec<(String, String)> {
+fn ssh(text: &str) -> Vec<Entry> {
     let mut hosts = String::from("*");
     let mut found = Vec::new();
-    for (_, key, value) in pairs(text) {
+    for Pair { key, value, line, .. } in pairs(text) {
         if key.eq_ignore_ascii_case("host") || key.eq_ignore_ascii_case("match") {
             value.clone_into(&mut hosts);
         } else if key.eq_ignore_ascii_case("proxycommand") || key.eq_ignore_ascii_case("proxyjump") {
-            found.push((format!("{key} ({hosts})"), value.to_owned()));
+            found.push(Entry { key: format!("{key} ({hosts})"), value: value.to_owned(), line: Some(line) });
         }
     }
     found
@@ -302,14 +363,26 @@ mod tests {
         let keys = ["Acquire::http::Proxy", "Acquire::http::Proxy::deb.corp.test"];
         assert_eq!(told(&settings), [(Tool::Apt, keys[0], "http://192.0.2.1:7890"), (Tool::Apt, keys[1], "DIRECT")]);
         assert!(settings[0].file.as_ref().is_some_and(|file| file.ends_with("apt.conf.d/95proxy")), "{settings:?}");
-        let list = "file:/root/.gitconfig\0http.proxy\nhttp://192.0.2.1:7890\0command line:\0core.sshcommand\nssh -x\0file:a\0http.proxy\n\0";
+        let list = "file:/root/.gitconfig\0http.proxy\nhttp://192.0.2.1:7890\0command line:\0core.sshcommand\nssh -x\0\
+                    file:a\0http.https://git.test.proxy\n\0\
+                    file:a\0url.https://mirror.test/.insteadof\nhttps://github.com/\0";
         let settings = of_git(list);
         assert_eq!(
             told(&settings),
-            [(Tool::Git, "http.proxy", "http://192.0.2.1:7890"), (Tool::Ssh, "core.sshcommand", "ssh -x")]
+            [
+                (Tool::Git, "http.proxy", "http://192.0.2.1:7890"),
+                (Tool::Ssh, "core.sshcommand", "ssh -x"),
+                (Tool::Git, "http.https://git.test.proxy", ""),
+            ]
         );
         assert_eq!((settings[0].file.as_deref(), settings[1].file.as_deref()), (Some("/root/.gitconfig"), None));
-        assert!(of_git("").is_empty());
+        let rewrite = GitRewrite {
+            file: Some("a".to_owned()),
+            base: "https://mirror.test/".to_owned(),
+            instead_of: "https://github.com/".to_owned(),
+        };
+        assert_eq!(rewrites_of_git(list), [rewrite]);
+        assert!(of_git("").is_empty() && rewrites_of_git("").is_empty());
     }
 
     #[test]

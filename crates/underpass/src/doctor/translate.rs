@@ -52,6 +52,21 @@ pub(super) async fn git_host() -> HostPort {
     remotes.unwrap_or_else(|| HostPort { host: GIT_HOST.0.to_owned(), port: GIT_HOST.1 })
 }
 
+/// The host and port of an address that git asks, by whatever it goes there; none for a folder.
+pub(super) fn url_host(url: &str) -> Option<HostPort> {
+    let Some((scheme, rest)) = url.split_once("://") else { return ssh_host(url) };
+    let port = match scheme.to_ascii_lowercase().as_str() {
+        "https" => 443,
+        "http" => 80,
+        "git" => 9418,
+        "ssh" => return ssh_host(url),
+        _ => return None,
+    };
+    let place = rest.split('/').next()?;
+    let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+    (!place.is_empty()).then(|| HostPort::of_company(place, port))
+}
+
 /// The host of `git@host:path` or `ssh://git@host:port/path` (git-clone(1), 'GIT URLS').
 fn ssh_host(url: &str) -> Option<HostPort> {
     let host_of = |text: &str| text.rsplit_once('@').map_or(text, |(_, host)| host).to_owned();
@@ -66,6 +81,20 @@ fn ssh_host(url: &str) -> Option<HostPort> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_that_git_asks_have_hosts() {
+        for (url, host) in [
+            ("https://mirror.test/https://github.com/", Some("mirror.test:443")),
+            ("http://me@mirror.test:8080/x", Some("mirror.test:8080")),
+            ("ssh://git@mirror.test/", Some("mirror.test:22")),
+            ("git@mirror.test:", Some("mirror.test:22")),
+            ("file:///srv/", None),
+            ("/srv/", None),
+        ] {
+            assert_eq!(url_host(url).map(|host| host.to_string()).as_deref(), host, "{url}");
+        }
+    }
 
     #[test]
     fn git_remotes_by_ssh_are_known() {

@@ -1,13 +1,16 @@
 //! What is tried: everything that depends on nothing else at once, and then what depends on Windows' answers.
 
 use super::args::HostPort;
+use super::ports::{USUAL_PORTS, default_ports};
+use super::progress::{Progress, Result};
 use super::windows::{self, Told};
 use super::{Wishes, survey, translate};
 use doctor::facts::{
-    Answer, Ask, Asked, Facts, Method, MtuProbe, NameKind, Outcome, Probes, ProxySetting, Question, Reach, Route, Rule,
-    Subject, Tool, Transport, Tunnel, TunnelState, Whence, Windows,
+    Answer, Ask, Asked, Facts, GitRewrite, Method, MtuProbe, NameKind, Outcome, Probes, ProxyProbe, ProxySetting,
+    Question, Reach, Route, Rule, Subject, Tool, Transport, Tunnel, TunnelState, Whence, Why, Windows,
 };
 use futures_util::future::join_all;
+use messages::doctor_probes as words;
 use probe::{Origin, dns, icmp, mtu, proxy, tcp};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -18,6 +21,22 @@ const MOST: usize = 8;
 
 /// Where programs connect to a host of the company's whose port is not told.
 const COMPANY_PORT: u16 = 443;
+
+/// A value that names a proxy.
+struct Named {
+    value: String,
+    /// Where the proxy may listen if the value has no port.
+    ports: Vec<u16>,
+}
+
+impl Named {
+    fn urls(&self) -> Vec<::proxy::ProxyUrl> {
+        match proxy::of_command(&self.value) {
+            Some(url) => vec![url],
+            None => self.ports.iter().filter_map(|port| proxy::parse(&self.value, *port).ok()).collect(),
+        }
+    }
+}
 
 /// What is to be tried, and whence.
 pub(super) struct Tries {
@@ -38,9 +57,10 @@ pub(super) struct Tries {
     has_v6: bool,
     tunnel: Tunnel,
     nameservers: Vec<Nameserver>,
-    /// Values of settings that name a proxy.
-    proxies: Vec<String>,
+    proxies: Vec<Named>,
     git: bool,
+    /// Hosts that git asks instead of others.
+    mirrors: Vec<HostPort>,
 }
 
 impl Tries {
@@ -64,6 +84,7 @@ impl Tries {
             names: company.iter().filter(|one| one.address().is_none()).map(|one| one.host.clone()).collect(),
             nameservers: ResolvConf::read(facts.resolv_conf.text.as_deref().unwrap_or_default()).servers().to_vec(),
             proxies: proxies(&facts.proxies),
+            mirrors: mirrors(&facts.git_rewrites),
             git: facts.tools.contains(&Tool::Git) && facts.tools.contains(&Tool::Ssh),
             outside4,
             outside6,
@@ -73,34 +94,46 @@ impl Tries {
     }
 
     /// Everything that depends on nothing else. Gives what Windows said.
-    pub(super) async fn all(&self, facts: &mut Facts, wishes: &Wishes) -> Told {
+    pub(super) async fn all(&self, facts: &mut Facts, wishes: &Wishes, progress: &Progress) -> Told {
         let names: Vec<String> = [&wishes.public_name].into_iter().chain(&self.names).cloned().collect();
-        let of_proxies =
-            self.proxies.iter().filter_map(|value| proxy::of_command(value).or_else(|| proxy::parse(value).ok()));
+        let of_proxies = self.proxies.iter().flat_map(Named::urls);
         let loopback: BTreeSet<u16> = of_proxies.map(|proxy| proxy.port()).collect();
         let at = |address: SocketAddr| HostPort { host: address.ip().to_string(), port: address.port() };
         let targets: Vec<HostPort> = (self.outside4.iter().copied().map(at))
             .chain(self.company.iter().cloned())
             .chain(loopback.iter().map(|port| HostPort { host: "127.0.0.1".to_owned(), port: *port }))
             .collect();
+        let places = self.usual_places(loopback.iter().copied());
         let target = self.outside4.first().or(self.outside6.first()).map(ToString::to_string).unwrap_or_default();
-        let (gateway, outside, v6, asks, proxies, large, git, told) = tokio::join!(
-            self.gateway(),
-            self.outside(),
-            self.outside6(),
-            self.names(wishes),
-            join_all(self.proxies.iter().map(|value| proxy::probe(value, &target))),
-            self.large_packets(),
-            self.git_by_ssh(),
-            windows::ask(wishes, &facts.interop, &names, &targets),
+        let reaches = |reach: &Vec<Reach>| Result::of_any(reach.iter().map(|reach| works(&reach.outcome)));
+        let answers = |asks: &Vec<Ask>| Result::of_any(asks.iter().map(|ask| resolves(&ask.answer)));
+        let carry = |proxies: &Vec<ProxyProbe>| Result::of_any(proxies.iter().map(carries));
+        let fits = |mtu: &Option<MtuProbe>| Result::of_any(mtu.iter().map(|mtu| works(&mtu.large)));
+        let tells = |told: &Told| Result::of_any([told.windows.as_ref().map(|_| true)]);
+        let (gateway, outside, v6, asks, proxies, listening, large, git, told) = tokio::join!(
+            progress.watch(&words::DOING_GATEWAY, reaches, self.gateway()),
+            progress.watch(&words::DOING_OUTSIDE, reaches, self.outside()),
+            progress.watch(&words::DOING_OUTSIDE_V6, reaches, self.outside6()),
+            progress.watch(&words::DOING_NAMES, answers, self.names(wishes)),
+            progress.watch(
+                &words::DOING_PROXIES,
+                carry,
+                join_all(self.proxies.iter().map(|named| proxy::probe_at(&named.value, &named.ports, &target)))
+            ),
+            join_all(places.iter().map(|at| proxy::search(*at, &target))),
+            progress.watch(&words::DOING_LARGE, fits, self.large_packets()),
+            progress.watch(&words::DOING_GIT, reaches, self.git()),
+            progress.watch(&words::DOING_WINDOWS, tells, windows::ask(wishes, &facts.interop, &names, &targets)),
         );
-        facts.probes = Probes { reach: [gateway, outside, v6, git].concat(), dns: asks, proxies, mtu: large };
+        let listening = listening.into_iter().flatten().collect();
+        facts.probes =
+            Probes { reach: [gateway, outside, v6, git].concat(), dns: asks, proxies, listening, mtu: large };
         told
     }
 
     /// What Windows tried, and what is tried by what Windows said.
     pub(super) async fn after_windows(&self, facts: &mut Facts, told: &Told) {
-        let Probes { reach, dns: asks, proxies, mtu: _ } = &mut facts.probes;
+        let Probes { reach, dns: asks, proxies, listening: _, mtu: _ } = &mut facts.probes;
         if let Some(probe) = &told.probe {
             for answer in &probe.names {
                 let kind = if self.names.contains(&answer.name) { NameKind::Company } else { NameKind::Public };
@@ -153,6 +186,23 @@ impl Tries {
         let target = self.gateway.map(|gateway| gateway.to_string()).unwrap_or_default();
         let whence = if self.around.is_some() { Whence::AroundTunnel } else { Whence::Vm };
         reached(Subject::Gateway, method, whence, target, outcome)
+    }
+
+    /// Where a proxy may listen that no setting names. Without any setting nobody expects a proxy.
+    fn usual_places(&self, ports: impl Iterator<Item = u16>) -> Vec<SocketAddr> {
+        if self.proxies.is_empty() {
+            return Vec::new();
+        }
+        let ports: BTreeSet<u16> = ports.chain(USUAL_PORTS).filter(|port| *port != 0).collect();
+        let tunnel = self.tunnel.host.filter(|_| self.tunnel.state == TunnelState::Up).map(IpAddr::V4);
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        let hosts = [tunnel, self.gateway, Some(loopback)].into_iter().flatten();
+        let places = hosts.flat_map(|host| ports.iter().map(move |port| SocketAddr::new(host, *port)));
+        let named = |at: &SocketAddr| {
+            let mut known = self.proxies.iter().flat_map(Named::urls);
+            known.any(|proxy| proxy.host().to_string() == at.ip().to_string() && proxy.port() == at.port())
+        };
+        places.filter(|at| !named(at)).collect()
     }
 
     async fn gateway(&self) -> Vec<Reach> {
@@ -228,15 +278,30 @@ impl Tries {
         Some(mtu::probe(*self.outside4.first()?, device, *size).await)
     }
 
-    /// Where git goes by ssh in this folder, or else usually.
-    async fn git_by_ssh(&self) -> Vec<Reach> {
-        if !self.git {
-            return Vec::new();
-        }
-        let host = translate::git_host().await;
-        let Some(address) = addresses(&[dns::ask_system(&host.host).await]).first().copied() else { return Vec::new() };
-        let outcome = tcp::connect(SocketAddr::new(address, host.port), None).await;
-        vec![reached(Subject::GitSsh, Method::Tcp, Whence::Vm, host.to_string(), outcome)]
+    /// Where git goes by ssh in this folder, or else usually; and the hosts that it asks instead of others.
+    async fn git(&self) -> Vec<Reach> {
+        let by_ssh = async {
+            if !self.git {
+                return None;
+            }
+            let host = translate::git_host().await;
+            let address = addresses(&[dns::ask_system(&host.host).await]).first().copied()?;
+            let outcome = tcp::connect(SocketAddr::new(address, host.port), None).await;
+            Some(reached(Subject::GitSsh, Method::Tcp, Whence::Vm, host.to_string(), outcome))
+        };
+        let mirrors = join_all(self.mirrors.iter().map(|host| async move {
+            let answer = match host.address() {
+                Some(address) => Answer::Addresses { addresses: vec![address], ms: 0 },
+                None => dns::ask_system(&host.host).await,
+            };
+            let outcome = match addresses(&[answer]).first() {
+                Some(address) => tcp::connect(SocketAddr::new(*address, host.port), None).await,
+                None => Outcome::Failed { why: Why::NameUnknown, detail: String::new() },
+            };
+            reached(Subject::GitMirror, Method::Tcp, Whence::Vm, host.to_string(), outcome)
+        }));
+        let (by_ssh, mirrors) = tokio::join!(by_ssh, mirrors);
+        by_ssh.into_iter().chain(mirrors).collect()
     }
 
     /// A host of the company's, by the address that somebody knows for it.
@@ -325,18 +390,51 @@ fn reached(subject: Subject, method: Method, whence: Whence, target: String, out
     Reach { subject, method, whence, target, outcome }
 }
 
+/// Whether it works, if it was tried.
+fn works(outcome: &Outcome) -> Option<bool> {
+    (*outcome != Outcome::NotTried).then(|| is_ok(outcome))
+}
+
+fn resolves(answer: &Answer) -> Option<bool> {
+    (*answer != Answer::NotTried).then(|| has_addresses(answer))
+}
+
+fn carries(probe: &ProxyProbe) -> Option<bool> {
+    Some(is_ok(&probe.request))
+}
+
 fn is_ok(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Ok { .. })
 }
 
+/// The hosts of addresses that git asks instead of others, each once.
+fn mirrors(rewrites: &[GitRewrite]) -> Vec<HostPort> {
+    let mut hosts: Vec<HostPort> = Vec::new();
+    for host in rewrites.iter().filter_map(|rewrite| translate::url_host(&rewrite.base)) {
+        if !hosts.contains(&host) {
+            hosts.push(host);
+        }
+    }
+    hosts.truncate(MOST);
+    hosts
+}
+
 /// Values that name a proxy, each once.
-fn proxies(settings: &[ProxySetting]) -> Vec<String> {
+fn proxies(settings: &[ProxySetting]) -> Vec<Named> {
+    let named = |value: String| {
+        let tools: Vec<Tool> = settings.iter().filter(|other| other.value == value).map(|one| one.tool).collect();
+        Named { ports: default_ports(&tools, &value), value }
+    };
+    values(settings).into_iter().map(named).collect()
+}
+
+fn values(settings: &[ProxySetting]) -> Vec<String> {
     let mut values: Vec<String> = Vec::new();
     for setting in settings {
         let is_list = setting.key.eq_ignore_ascii_case("no_proxy");
         let is_direct = ["direct", "none", "false"].iter().any(|word| setting.value.eq_ignore_ascii_case(word));
         let is_other = setting.tool == Tool::Ssh && proxy::of_command(&setting.value).is_none();
-        if !is_other && !is_list && !is_direct && !values.contains(&setting.value) {
+        if !setting.value.is_empty() && !is_other && !is_list && !is_direct && !values.contains(&setting.value) {
             values.push(setting.value.clone());
         }
     }
@@ -361,16 +459,10 @@ fn adapter_servers(windows: &Windows) -> Vec<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use doctor::facts::Why;
 
     #[test]
     fn settings_that_name_no_proxy_are_not_tried_and_others_once() {
-        let setting = |tool, key: &str, value: &str| ProxySetting {
-            tool,
-            file: None,
-            key: key.to_owned(),
-            value: value.to_owned(),
-        };
+        let setting = |tool, key: &str, value: &str| ProxySetting::new(tool, None, key, value);
         let settings = [
             setting(Tool::Environment, "http_proxy", "http://a:1"),
             setting(Tool::Environment, "NO_PROXY", "localhost"),
@@ -380,7 +472,7 @@ mod tests {
             setting(Tool::Ssh, "ProxyJump (*)", "jump"),
             setting(Tool::Git, "http.proxy", "socks5h://c:1"),
         ];
-        assert_eq!(proxies(&settings), ["http://a:1", "nc -x b:1 %h %p", "socks5h://c:1"]);
+        assert_eq!(values(&settings), ["http://a:1", "nc -x b:1 %h %p", "socks5h://c:1"]);
     }
 
     #[test]

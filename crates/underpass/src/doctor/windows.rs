@@ -2,7 +2,7 @@
 
 use super::Wishes;
 use super::args::HostPort;
-use doctor::facts::{Entry, Interop, Outcome, PortProxy, Why, Windows};
+use doctor::facts::{Distro, Entry, Interop, Outcome, PortProxy, Why, Windows};
 use gateway::{HostError, Placement, QuestionError, host};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -46,15 +46,16 @@ pub(super) async fn ask(wishes: &Wishes, interop: &Interop, names: &[String], ta
     };
     let words = async {
         if !interop.is_wsl {
-            return (None, Vec::new(), Vec::new());
+            return (None, Vec::new(), Vec::new(), Vec::new());
         }
-        let (version, distros, ports) =
-            tokio::join!(host::wsl_version(), host::running_distros(), host::port_proxies());
-        (told(version), told(distros).unwrap_or_default(), told(ports).unwrap_or_default())
+        let (version, running, all, ports) =
+            tokio::join!(host::wsl_version(), host::running_distros(), host::distros(), host::port_proxies());
+        let distros = (told(running).unwrap_or_default(), told(all).unwrap_or_default());
+        (told(version), distros.0, distros.1, told(ports).unwrap_or_default())
     };
     // What Windows' other programs say is left out where they take too long.
     let (relay, words) = tokio::join!(timeout(PATIENCE, relay), timeout(PATIENCE, words));
-    let (wsl_version, running_distros, port_proxies) = words.unwrap_or_default();
+    let (wsl_version, running_distros, distros, port_proxies) = words.unwrap_or_default();
     let Ok((Timed { value, before, after, ms }, is_windows)) = relay else {
         let words = format!("the relay did not answer within {} ms", PATIENCE.as_millis());
         return Told::nothing(failed(interop.is_wsl, Why::TimedOut, &words), Some(words));
@@ -76,6 +77,10 @@ pub(super) async fn ask(wishes: &Wishes, interop: &Interop, names: &[String], ta
         host: probe.facts.clone(),
         wsl_version,
         running_distros,
+        distros: distros
+            .into_iter()
+            .map(|host::Distro { name, is_default, state, version }| Distro { name, is_default, state, version })
+            .collect(),
         port_proxies: port_proxies
             .into_iter()
             .map(|host::PortProxy { listen, to, port }| PortProxy { listen, to, port })

@@ -20,6 +20,7 @@ use messages::{Language, Text};
 use probe::http::{Url, UrlError};
 use proxy::mask;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// What was given cannot be used: the exit code is that of usage errors.
@@ -72,6 +73,15 @@ pub(crate) fn tell_host() -> anyhow::Result<()> {
     let (host, _) = host::auto(&runtime.block_on(host::view()))?;
     crate::tell(&host);
     Ok(())
+}
+
+/// Whether `proxy on` set this variable in this shell, or `proxy apply` this file.
+pub(crate) fn has_set(tool: &str, file: Option<&str>, key: &str, value: &str, home: &Path) -> bool {
+    match file {
+        None => config::tools::shell::Memory::of(variable).is_some_and(|memory| memory.has_set(key, value)),
+        Some(file) => files::Memory::load(home)
+            .is_ok_and(|memory| memory.of(tool, Path::new(file)).is_some_and(|kept| kept.has_set(key, value))),
+    }
 }
 
 /// A variable of the environment.

@@ -162,9 +162,15 @@ fn resolver_is(facts: &Facts, state: State) {
 fn addresses_work_and_names_do_not_by_a_wrong_resolv_conf() {
     let facts = wrong_servers();
     let text = said(&only(&facts, "dns-servers"));
-    for part in ["192.0.2.1 gives no answer", "8.8.8.8 tells the address", "sudo underpass settings dns auto"] {
+    for part in ["192.0.2.1 gives no answer", "8.8.8.8 tells the address", "which writes it anew"] {
         assert!(text.contains(part), "{part}: {text}");
     }
+    assert!(!text.contains("settings dns auto"), "it is WSL's already: {text}");
+    let mut by_hand = wrong_servers();
+    by_hand.resolv_conf.link = None;
+    by_hand.resolv_conf.text = Some("nameserver 192.0.2.1\n".to_owned());
+    let findings = judge(&by_hand, None).findings;
+    assert!(said(&findings[0]).contains("sudo underpass settings dns auto"), "{}", said(&findings[0]));
     resolver_is(&facts, State::Broken);
     // A server that is reached and errs is wrong as well.
     let mut errs = wrong_servers();
@@ -203,7 +209,13 @@ fn intercepted_dns_wants_dns_tunneling() {
     // It is on, and resolv.conf does not name its server.
     let mut on = intercepted();
     wslconfig(&mut on, "[wsl2]\ndnsTunneling=true\n");
-    assert!(said(&only(&on, "dns-intercepted")).contains("settings dns auto"));
+    let text = said(&only(&on, "dns-intercepted"));
+    assert!(text.contains("which writes it anew") && !text.contains("settings dns auto"), "it is WSL's: {text}");
+    on.resolv_conf.link = None;
+    on.resolv_conf.text = Some("nameserver 192.0.2.1\n".to_owned());
+    let findings = judge(&on, None).findings;
+    assert_eq!(findings[0].id, "dns-intercepted");
+    assert!(said(&findings[0]).contains("settings dns auto"), "{}", said(&findings[0]));
     // A public server that answers, if only with an error, was reached.
     let mut reached = intercepted();
     let error = Answer::ServerError { code: "REFUSED".to_owned() };

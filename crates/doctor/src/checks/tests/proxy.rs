@@ -131,6 +131,8 @@ pub(super) fn broken() -> Vec<Facts> {
         written("172.28.48.1:7890"),
         tls_that_is_none(),
         excluded(),
+        written("http://172.28.48.1"),
+        at_a_nameserver(),
     ]
 }
 
@@ -203,7 +205,32 @@ fn loopback_is_the_vm_itself_but_in_mirrored_mode() {
 #[test]
 fn a_proxy_that_does_not_run_or_has_no_name_is_told_as_that() {
     let text = said(&only(&not_running(), "proxy-closed"));
-    assert!(text.contains("Nobody listens on that port on Windows") && text.contains("underpass proxy off"), "{text}");
+    assert!(text.contains("Nobody listens on that port on Windows"), "{text}");
+    assert!(text.ends_with("unset https_proxy HTTPS_PROXY"), "they were not set by `proxy on`: {text}");
+    let mut ours = not_running();
+    ours.proxies.iter_mut().for_each(|setting| setting.is_ours = true);
+    let text = said(&only(&ours, "proxy-closed"));
+    assert!(text.ends_with("eval \"$(underpass proxy off)\""), "{text}");
+    // The line of a start file that sets them is named.
+    let mut set = not_running();
+    let text = "export https_proxy=http://172.28.48.1:7890".to_owned();
+    let (file, variable) = ("/home/li/.bashrc".to_owned(), "https_proxy".to_owned());
+    set.start_lines.push(StartLine { file, line: 7, variable, text });
+    let text = said(&only(&set, "proxy-closed"));
+    assert!(text.contains("Line 7 of /home/li/.bashrc sets it") && text.contains("Also remove line 7"), "{text}");
+    // A proxy that was found elsewhere is the one that is set.
+    let found = ProxyProbe {
+        value: "socks5://172.28.48.1:10808".to_owned(),
+        host: "172.28.48.1".to_owned(),
+        address: Some(address("172.28.48.1")),
+        port: 10808,
+        request: OK,
+        ..ProxyProbe::default()
+    };
+    let mut other = not_running();
+    other.probes.listening.push(found);
+    let text = said(&only(&other, "proxy-closed"));
+    assert!(text.contains("eval \"$(underpass proxy on --scheme socks5 --port 10808)\""), "{text}");
     let mut elsewhere = nat();
     shut_proxy(&mut elsewhere, "http://192.0.2.80:3128");
     assert!(said(&only(&elsewhere, "proxy-closed")).contains("192.0.2.80:3128 refuses the connection"));
@@ -222,7 +249,8 @@ fn the_protocol_must_be_the_one_that_is_set() {
         probe.http = OK;
         probe.request = failed(Why::WrongProtocol);
     });
-    assert!(said(&only(&socks, "proxy-protocol")).contains("--scheme http"));
+    let text = said(&only(&socks, "proxy-protocol"));
+    assert!(text.contains("proxy on --port 7890") && !text.contains("--scheme"), "{text}");
     // What refuses to be of use to this user speaks the protocol.
     only(&without_login(), "proxy-login");
 }
@@ -254,8 +282,7 @@ fn where_only_a_proxy_leads_out_one_must_be_set() {
     }
     // What goes without a proxy is none.
     let mut exceptions = needed();
-    let (key, value) = ("NO_PROXY".to_owned(), "localhost".to_owned());
-    exceptions.proxies.push(ProxySetting { tool: Tool::Environment, file: None, key, value });
+    exceptions.proxies.push(ProxySetting::new(Tool::Environment, None, "NO_PROXY", "localhost"));
     only(&exceptions, "proxy-needed");
     let mut off = needed();
     wslconfig(&mut off, "[wsl2]\nautoProxy=false\n");
@@ -303,6 +330,65 @@ fn one_spelling_of_a_variable_is_a_hint() {
     assert!(said(&only(&other, "proxy-spelling")).contains("http_proxy is set, HTTP_PROXY is not"));
 }
 
+/// The start file of much advice, with DNS tunneling.
+fn at_a_nameserver() -> Facts {
+    let mut facts = nat();
+    shut_proxy(&mut facts, "http://10.255.255.254:7890");
+    facts.start_lines = [("WINDOWS_HOST", "$(grep nameserver /etc/resolv.conf | cut -d' ' -f2)"), ("https_proxy", "x")]
+        .into_iter()
+        .enumerate()
+        .map(|(index, (variable, value))| StartLine {
+            file: "/home/li/.bashrc".to_owned(),
+            line: index + 2,
+            variable: variable.to_owned(),
+            text: format!("export {variable}={value}"),
+        })
+        .collect();
+    facts
+}
+
+#[test]
+fn a_nameserver_is_not_the_windows_host() {
+    let facts = at_a_nameserver();
+    let text = said(&only(&facts, "proxy-nameserver"));
+    for part in [
+        "Line 2 of /home/li/.bashrc takes WINDOWS_HOST from resolv.conf",
+        "Line 3 of /home/li/.bashrc sets it",
+        "The value names 10.255.255.254",
+        "sed -i --follow-symlinks '2{/resolv\\.conf/s/=.*/=\"$(underpass host)\"/}' /home/li/.bashrc",
+        "unset https_proxy HTTPS_PROXY",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // A line that does more is left to an editor.
+    let mut more = at_a_nameserver();
+    more.start_lines[0].text += "; echo $WINDOWS_HOST";
+    let text = said(&only(&more, "proxy-nameserver"));
+    assert!(text.contains("line 2, take the address from `$(underpass host)`") && !text.contains("sed"), "{text}");
+    // Two nameservers.
+    let mut two = at_a_nameserver();
+    let text = "nameserver 10.255.255.254\nnameserver 172.28.48.1\n";
+    two.resolv_conf.text = Some(text.to_owned());
+    let value = "http://10.255.255.254\n172.28.48.1:7890";
+    for setting in &mut two.proxies {
+        value.clone_into(&mut setting.value);
+    }
+    let probe = &mut two.probes.proxies[0];
+    *probe = ProxyProbe { value: value.to_owned(), resolved: failed(Why::Other), ..ProxyProbe::default() };
+    let text = said(&only(&two, "proxy-nameserver"));
+    assert!(text.contains("The value names 10.255.255.254, 172.28.48.1"), "{text}");
+    // At the gateway it is Windows that is asked, and the port that is wrong.
+    let mut gateway = windows_10();
+    shut_proxy(&mut gateway, "http://172.28.48.1:7890").on_windows_loopback = failed(Why::Refused);
+    only(&gateway, "proxy-closed");
+}
+
+#[test]
+fn without_a_port_programs_differ() {
+    let text = said(&only(&written("http://172.28.48.1"), "proxy-port"));
+    assert!(text.ends_with("export HTTPS_PROXY='http://172.28.48.1:7890'"), "{text}");
+}
+
 /// A setting of both spellings of `https_proxy` that a proxy stands behind, written in an odd way.
 fn written(value: &str) -> Facts {
     let mut facts = nat();
@@ -321,7 +407,7 @@ fn tls_that_is_none() -> Facts {
 }
 
 fn star(value: &str) -> ProxySetting {
-    ProxySetting { tool: Tool::Environment, file: None, key: "no_proxy".to_owned(), value: value.to_owned() }
+    ProxySetting::new(Tool::Environment, None, "no_proxy", value)
 }
 
 fn excluded() -> Facts {

@@ -107,16 +107,75 @@ pub(super) fn broken() -> Vec<Facts> {
         docker_has_the_outside(),
         docker_overlaps(),
         docker_drops_for_others(),
+        git_without_a_proxy(),
+        git_by_a_dead_mirror(),
     ]
+}
+
+/// git's own setting is empty, and only the variables' proxy leads out.
+fn git_without_a_proxy() -> Facts {
+    let mut facts = by_variables_only();
+    facts.tools = vec![Tool::Git];
+    let file = Some("/home/li/.gitconfig".to_owned());
+    facts.proxies.push(ProxySetting::new(Tool::Git, file, "http.proxy", ""));
+    facts
+}
+
+fn git_by_a_dead_mirror() -> Facts {
+    let mut facts = nat();
+    facts.git_rewrites = vec![GitRewrite {
+        file: Some("/home/li/.gitconfig".to_owned()),
+        base: "https://mirror.test/https://github.com/".to_owned(),
+        instead_of: "https://github.com/".to_owned(),
+    }];
+    tried(&mut facts, Subject::GitMirror, Method::Tcp, Whence::Vm, failed(Why::TimedOut));
+    facts
+}
+
+#[test]
+fn an_empty_proxy_of_gits_goes_over_the_variables() {
+    let text = said(&only(&git_without_a_proxy(), "tools-git-direct"));
+    assert!(text.ends_with("git config --file /home/li/.gitconfig --unset-all http.proxy"), "{text}");
+    // It does no harm where git gets out without, and none where a later file sets one.
+    let mut direct = git_without_a_proxy();
+    tried(&mut direct, Subject::Outside, Method::Tcp, Whence::Vm, OK);
+    assert_eq!(ids(&direct), [""; 0]);
+    let mut later = git_without_a_proxy();
+    setting(&mut later, Tool::Git, Some("/home/li/repo/.git/config"), "http.proxy", GOOD);
+    assert_eq!(ids(&later), [""; 0]);
+}
+
+#[test]
+fn a_mirror_that_git_asks_has_to_answer() {
+    let text = said(&only(&git_by_a_dead_mirror(), "tools-git-rewrite"));
+    let key = "'url.https://mirror.test/https://github.com/.insteadOf'";
+    let command = format!("git config --file /home/li/.gitconfig --unset-all {}", key.trim_matches('\''));
+    assert!(text.contains("mirror.test:443 gets no answer") && text.ends_with(&command), "{text}");
+    let mut well = git_by_a_dead_mirror();
+    tried(&mut well, Subject::GitMirror, Method::Tcp, Whence::Vm, OK);
+    assert_eq!(ids(&well), [""; 0]);
 }
 
 #[test]
 fn apt_update_times_out_by_its_own_dead_proxy() {
     let text = said(&only(&dead_apt(), "tools-apt"));
-    let command = r"sudo sed -i '\|http://192.0.2.99:3128|d' '/etc/apt/apt.conf.d/95proxy'";
+    let command = r"sudo sed -i --follow-symlinks '3{/http:\/\/192\.0\.2\.99:3128/d}' /etc/apt/apt.conf.d/95proxy";
     assert!(text.contains(command) && text.contains("192.0.2.99:3128 gets no answer"), "{text}");
     let text = said(&only(&with_variables(dead_apt()), "tools-apt"));
-    assert!(text.contains(&format!("Acquire::https::Proxy \"{GOOD}\";")), "{text}");
+    assert!(text.contains(&format!("sudo underpass proxy apply --tools apt --proxy {GOOD}")), "{text}");
+    // A line that says more than this has to be changed with an editor.
+    let mut scopes = dead_apt();
+    scopes.proxies[0].line = None;
+    let text = said(&only(&scopes, "tools-apt"));
+    assert!(text.ends_with("Remove Acquire::http::Proxy from /etc/apt/apt.conf.d/95proxy with an editor."), "{text}");
+    // What the variables keep secret is in no command.
+    let mut secret = dead_apt();
+    proxy(&mut secret, "https_proxy", "http://me:s3cret@192.0.2.80:7890");
+    proxy(&mut secret, "HTTPS_PROXY", "http://me:s3cret@192.0.2.80:7890");
+    let text = said(&only(&secret, "tools-apt"));
+    let command =
+        "UNDERPASS_PROXY=\"$https_proxy\" sudo --preserve-env=UNDERPASS_PROXY underpass proxy apply --tools apt\n";
+    assert!(text.contains(command) && !text.contains("s3cret"), "{text}");
     let mut works = nat();
     setting(&mut works, Tool::Apt, Some("/etc/apt/apt.conf.d/95proxy"), "Acquire::http::Proxy", OLD);
     assert_eq!(ids(&works), [""; 0]);
@@ -129,13 +188,19 @@ fn apt_update_times_out_without_the_proxy_that_the_shell_has() {
     let text = said(&findings[0]);
     for part in [
         "sudo does not hand them on",
-        "/etc/apt/apt.conf.d/proxy.conf",
-        "proxy apply --tools apt",
+        "sudo underpass proxy apply --tools apt --proxy http://192.0.2.80:7890",
         "1.1.1.1:443 gets no answer",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    assert!(said(&findings[1]).contains("docker.service.d/proxy.conf"));
+    let docker =
+        "sudo underpass proxy apply --tools docker --proxy http://192.0.2.80:7890\nsudo systemctl daemon-reload";
+    assert!(said(&findings[1]).contains(docker), "{}", said(&findings[1]));
+    // Below sudo a command is named by its path.
+    let mut elsewhere = by_variables_only();
+    elsewhere.program = Program { path: "/mnt/wsl/underpass/underpass".to_owned(), in_path: true };
+    let text = said(&judge(&elsewhere, None).findings[0]);
+    assert!(text.contains("sudo /mnt/wsl/underpass/underpass proxy apply"), "{text}");
     // It gets out without.
     assert_eq!(ids(&with_variables(nat())), [""; 0]);
     // It is not installed.
@@ -147,9 +212,9 @@ fn apt_update_times_out_without_the_proxy_that_the_shell_has() {
 #[test]
 fn git_clone_hangs_by_gits_own_dead_proxy() {
     let text = said(&only(&dead_git(), "tools-git"));
-    assert!(text.contains("git config --global --unset-all http.proxy"), "{text}");
+    assert!(text.contains("git config --file /home/li/.gitconfig --unset-all http.proxy"), "{text}");
     let text = said(&only(&with_variables(dead_git()), "tools-git"));
-    assert!(text.contains(&format!("git config --global http.proxy {GOOD}")), "{text}");
+    assert!(text.contains(&format!("git config --file /home/li/.gitconfig --replace-all http.proxy {GOOD}")), "{text}");
     let mut works = nat();
     setting(&mut works, Tool::Git, Some("/home/li/.gitconfig"), "http.proxy", OLD);
     assert_eq!(ids(&works), [""; 0]);
@@ -184,13 +249,16 @@ fn other_tools_with_a_dead_proxy_are_told_together() {
     probe.request = Outcome::NotTried;
     let text = said(&only(&facts, "tools-others"));
     for part in [
-        "apply --tools npm,pip",
-        "remove --tools npm,pip",
-        "sed -i '/^ *https-proxy *[=: ]/d' '/home/li/.npmrc'",
+        "apply --tools npm,pip --proxy http://192.0.2.80:7890",
+        r"sed -i --follow-symlinks '3{/http:\/\/192\.0\.2\.99:3128/d}' /home/li/.npmrc",
         "192.0.2.98:1080 refuses",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
+    assert!(!text.contains("proxy remove"), "`proxy apply` has set none of them: {text}");
+    facts.proxies.iter_mut().for_each(|setting| setting.is_ours = setting.tool == Tool::Npm);
+    let text = said(&only(&facts, "tools-others"));
+    assert!(text.contains("underpass proxy remove --tools npm\n") && !text.contains(".npmrc\n"), "{text}");
     let mut works = nat();
     setting(&mut works, Tool::Npm, Some("/home/li/.npmrc"), "https-proxy", OLD);
     assert_eq!(ids(&works), [""; 0]);

@@ -1,0 +1,127 @@
+//! What the doctor does while it runs, on a terminal: a line for each thing that is tried, in whose place comes what
+//! came of it. The report takes the place of all of them in the end. Elsewhere than on a terminal nothing is written.
+
+use messages::{Language, Sentence};
+use std::cell::{Cell, RefCell};
+use std::io::{self, Write as _};
+
+/// How something that was tried came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Result {
+    /// It works.
+    Works,
+    /// It does not.
+    Fails,
+    /// There was nothing to try, or nothing came of it.
+    Nothing,
+}
+
+impl Result {
+    /// Of many: the first that works is enough.
+    pub(super) fn of_any(outcomes: impl IntoIterator<Item = Option<bool>>) -> Self {
+        let mut result = Self::Nothing;
+        for outcome in outcomes {
+            match outcome {
+                Some(true) => return Self::Works,
+                Some(false) => result = Self::Fails,
+                None => {}
+            }
+        }
+        result
+    }
+}
+
+struct Line {
+    what: &'static Sentence,
+    result: Option<Result>,
+}
+
+/// Lines on standard error; none of them where it is no terminal.
+pub(super) struct Progress {
+    is_shown: bool,
+    is_coloured: bool,
+    language: Language,
+    lines: RefCell<Vec<Line>>,
+    drawn: Cell<usize>,
+}
+
+impl Progress {
+    pub(super) fn new(is_shown: bool, is_coloured: bool, language: Language) -> Self {
+        Self { is_shown, is_coloured, language, lines: RefCell::default(), drawn: Cell::new(0) }
+    }
+
+    /// Waits for something, and shows that it is waited for and what came of it.
+    pub(super) async fn watch<T>(
+        &self,
+        what: &'static Sentence,
+        judge: impl FnOnce(&T) -> Result,
+        trying: impl Future<Output = T>,
+    ) -> T {
+        let number = {
+            let mut lines = self.lines.borrow_mut();
+            lines.push(Line { what, result: None });
+            lines.len() - 1
+        };
+        self.draw();
+        let done = trying.await;
+        self.lines.borrow_mut()[number].result = Some(judge(&done));
+        self.draw();
+        done
+    }
+
+    fn draw(&self) {
+        if !self.is_shown {
+            return;
+        }
+        let lines = self.lines.borrow();
+        let mut text = self.above();
+        for line in lines.iter() {
+            let (sign, colour) = match line.result {
+                None => ("…", 90),
+                Some(Result::Works) => ("✓", 32),
+                Some(Result::Fails) => ("✗", 31),
+                Some(Result::Nothing) => ("·", 90),
+            };
+            let sign = if self.is_coloured { format!("\x1b[{colour}m{sign}\x1b[0m") } else { sign.to_owned() };
+            text += &format!("\r\x1b[2K  {sign} {}\n", line.what.text().say(self.language));
+        }
+        self.drawn.set(lines.len());
+        write(&text);
+    }
+
+    /// What leads back to the first line (ECMA-48, CPL).
+    fn above(&self) -> String {
+        match self.drawn.get() {
+            0 => String::new(),
+            drawn => format!("\x1b[{drawn}F"),
+        }
+    }
+}
+
+/// The lines make room for the report (ECMA-48, ED).
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.drawn.get() > 0 {
+            write(&(self.above() + "\x1b[0J"));
+        }
+    }
+}
+
+/// Nothing depends on it: if it cannot be written it is left out.
+fn write(text: &str) {
+    let mut err = io::stderr().lock();
+    let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_works_is_enough() {
+        assert_eq!(Result::of_any([Some(false), None, Some(true)]), Result::Works);
+        assert_eq!(Result::of_any([Some(false), None]), Result::Fails);
+        assert_eq!(Result::of_any([None]), Result::Nothing);
+        assert_eq!(Result::of_any([]), Result::Nothing);
+    }
+}
