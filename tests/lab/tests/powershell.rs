@@ -49,6 +49,17 @@ const COMMANDS: [(&str, &[&str]); 34] = [
     ("param", &[]),
 ];
 
+/// What the task that keeps AnyConnect's metric calls, and the command that it runs.
+const METRIC_TASK: [(&str, &[&str]); 7] = [
+    ("Get-CimClass", &["-Namespace", "-ClassName"]),
+    ("Get-WinEvent", &["-ListLog", "-ErrorAction"]),
+    ("New-CimInstance", &["-ClientOnly"]),
+    ("New-ScheduledTaskAction", &["-Execute", "-Argument"]),
+    ("Register-ScheduledTask", &["-TaskName", "-Action", "-Trigger", "-User", "-Force"]),
+    ("Select-Object", &["-First"]),
+    ("Set-NetIPInterface", &["-InterfaceAlias", "-InterfaceMetric"]),
+];
+
 fn workspace() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
@@ -94,6 +105,36 @@ fn the_checker_finds_what_windows_powershell_lacks() {
     }
     let right = "function Get-One([int]$First) { $First }\n$a = Get-One 1\nWrite-Host $a $env:PATH";
     assert_eq!(complaints(right, &COMMANDS).0, Vec::<String>::new());
+}
+
+#[test]
+fn the_task_that_keeps_a_metric_parses_and_so_does_what_it_runs() {
+    let scratch = lab::scene::Scratch::new();
+    let adapter = serde_json::json!({
+        "index": 9, "name": "Li's VPN", "description": "Cisco AnyConnect Virtual Miniport Adapter", "kind": "ethernet",
+        "up": true, "metric": 1, "vpn": "anyconnect",
+    });
+    let facts = serde_json::json!({ "system": "Windows 10.0.19045", "adapters": [adapter] });
+    let facts = scratch.file("facts.json", &facts.to_string());
+    let etc = scratch.path("");
+    let words = ["settings", "recommend", "--goal", "vpn", "--json", "--etc", &etc, "--host-facts", &facts];
+    let done = Command::new(programs().join("underpass")).args(words).output().unwrap();
+    let advice: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap_or_else(|e| panic!("{e}: {done:?}"));
+    // The tunnel is the first that is to be run, the metric the last.
+    let runs: Vec<&serde_json::Value> = advice.as_array().unwrap().iter().filter(|one| one["kind"] == "run").collect();
+    assert_eq!(runs[0]["lines"], serde_json::json!(["underpass up"]), "{advice:#}");
+    let task = runs.last().unwrap()["lines"].as_array().unwrap();
+    let task = task.iter().map(|line| line.as_str().unwrap()).collect::<Vec<_>>().join("\n");
+    let (found, calls) = complaints(&task, &METRIC_TASK);
+    assert_eq!((found, calls), (Vec::<String>::new(), 6), "{task}");
+    assert!(task.contains("EventID=2039"), "{task}");
+    // The argument is a text of PowerShell's, in which a quote is doubled.
+    let (_, argument) = task.split_once("-Argument '").unwrap();
+    let (argument, _) = argument.split_once("'\n").unwrap();
+    let command = argument.replace("''", "'");
+    let command = command.split_once("-Command \"").unwrap().1.trim_end_matches('"');
+    assert_eq!(command, "Set-NetIPInterface -InterfaceAlias 'Li''s VPN' -InterfaceMetric 6000");
+    assert_eq!(complaints(command, &METRIC_TASK), (Vec::<String>::new(), 1));
 }
 
 #[test]

@@ -88,6 +88,42 @@ const WSLCONFIG: &str =
     "# ours\r\n[wsl2]\r\nmemory = 8GB # half\r\nnetworkingMode=mirrored\r\nfirewall=false\r\nnosuch=1\r\nswap=x\r\n";
 
 #[test]
+fn a_file_is_checked_by_its_path_alone() {
+    let machine = Machine::new("[wsl2]\nnosuch=1\n", "");
+    fs::write(machine.path("other"), "[wsl2]\nprocessors=4 cores\n").unwrap();
+    fs::create_dir(machine.path("distro")).unwrap();
+    fs::write(machine.path("distro/wsl.conf"), "[boot]\nsystemd=perhaps\n").unwrap();
+    let check = |file: &str, more: &[&str]| -> Said {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_underpass"));
+        command.args(["settings", "check"]).arg(machine.path(file)).arg("--etc").arg(machine.path("etc"));
+        command.args(["--windows-version", "10.0.22631", "--wsl-version", "2.5.9"]).args(more);
+        command.env("LC_ALL", "C.UTF-8").env_remove("RUST_LOG").stdin(Stdio::null()).output().unwrap().into()
+    };
+    let said = check("other", &[]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.out.contains("other:2: warning") && said.out.contains("something that WSL takes: 4\n"), "{said:?}");
+    assert!(!said.out.contains("nosuch"), "{said:?}");
+    // By its name it is known to be a wsl.conf.
+    let said = check("distro/wsl.conf", &[]);
+    assert!(said.out.contains("wsl.conf:2: warning: boot.systemd cannot be 'perhaps'"), "{said:?}");
+    let said = check("nothing", &[]);
+    assert!(said.code == Some(1) && said.err.contains("nothing cannot be read"), "{said:?}");
+    assert_eq!(check("other", &["--wslconfig", "x"]).code, Some(2));
+}
+
+#[test]
+fn the_modes_are_explained_for_this_machine() {
+    let machine = Machine::new("", "");
+    let said = machine.run_on_new(&["recommend", "--explain"]);
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{said:?}");
+    for part in ["NAT and mirrored mode\n", "  NAT: ", "  mirrored: ", "use nat mode now", "This Windows has both"] {
+        assert!(said.out.contains(part), "{part}: {said:?}");
+    }
+    let old = machine.run(&["recommend", "--explain", "--lang", "zh", "--windows-version", "10.0.19045"]);
+    assert!(old.out.contains("镜像模式") && old.out.contains("没有镜像模式"), "{old:?}");
+}
+
+#[test]
 fn show_tells_what_is_in_force_where_it_comes_from_and_the_default() {
     let machine = Machine::new(WSLCONFIG, "[network]\ngenerateResolvConf=false\n");
     fs::write(machine.path("etc/resolv.conf"), "# mine\nnameserver 10.1.2.3\n").unwrap();
