@@ -1,5 +1,5 @@
-//! What `underpass doctor --json` prints, as `docs/doctor.schema.json` says. Within a version keys only get added and ids keep their
-//! meaning; sentences are for people and may change.
+//! What `underpass doctor --json` prints, as `docs/doctor.schema.json` says. Within a version keys
+//! only get added and ids keep their meaning; sentences are for people and may change.
 
 use crate::checks::Diagnosis;
 use crate::facts::Facts;

@@ -103,8 +103,8 @@ pub async fn probe_at(value: &str, ports: &[u16], outside: &str) -> ProxyProbe {
     last
 }
 
-/// Tries the proxy that a setting names; the setting may be a command of ssh's. `port` is that of a setting
-/// without one, `outside` the destination of the request (`HOST:PORT`).
+/// Tries the proxy that a setting names; the setting may be a command of ssh's. `port` is that of a
+/// setting without one, `outside` the destination of the request (`HOST:PORT`).
 pub async fn probe(value: &str, port: u16, outside: &str) -> ProxyProbe {
     let mut probe = ProxyProbe { value: value.to_owned(), ..ProxyProbe::default() };
     let proxy = match of_command(value).map_or_else(|| parse(value, port), Ok) {

@@ -1,5 +1,6 @@
-//! The fixes that the doctor prints work when they are pasted: each fault is made in the lab, each alternative of its
-//! fix is run as it is printed, and the doctor, run again, finds the fault no more.
+//! The fixes that the doctor prints work when they are pasted: each fault is made in the lab, each
+//! alternative of its fix is run as it is printed, and the doctor, run again, finds the fault no
+//! more.
 
 use lab::addresses::{NAT_GATEWAY, SERVER_V6};
 use lab::doctor::{Verdict, Ward};
@@ -8,8 +9,9 @@ use lab::scene::{etc, must, python_server};
 use lab::{Lab, Place, Process, lab_or_skip, programs};
 use serde_json::Value;
 
-/// The lab's user is root. `sudo` finds programs by its own path (`secure_path`), and keeps no variable that it is not
-/// told to keep. Files of `/etc` are mounted over the machine's, so that no other file can take their place.
+/// The lab's user is root. `sudo` finds programs by its own path (`secure_path`), and keeps no
+/// variable that it is not told to keep. Files of `/etc` are mounted over the machine's, so that no
+/// other file can take their place.
 const STAND_INS: &str = r#"
 sudo() (
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -46,7 +48,8 @@ fn lines(step: &Value) -> Vec<&str> {
     step["lines"].as_array().expect("a list").iter().filter_map(Value::as_str).collect()
 }
 
-/// The alternatives of a fix that are carried out in the VM, each as a script. A sentence begins each one.
+/// The alternatives of a fix that are carried out in the VM, each as a script. A sentence begins
+/// each one.
 fn alternatives(finding: &Value) -> Vec<String> {
     let mut scripts = vec![Some(String::new())];
     for step in finding["fix"].as_array().expect("a list") {
@@ -83,8 +86,8 @@ fn after(ward: &Ward<'_>, script: &str, variables: &[(&str, &str)], options: &[&
     ward.verdict_by(&["sh", "-c", &script, "sh"], variables, options)
 }
 
-/// Makes a fault, and for each alternative of its fix makes it anew, runs the alternative, and finds all well. There
-/// are so many of them.
+/// Makes a fault, and for each alternative of its fix makes it anew, runs the alternative, and
+/// finds all well. There are so many of them.
 #[track_caller]
 fn each_mends(
     ward: &Ward<'_>,
@@ -234,7 +237,8 @@ fn settings_of_apt() {
     let Some(lab) = lab_or_skip() else { return };
     let (ward, _dns) = nat(&lab);
     let _proxy = python_server(&lab, Place::Windows, programs::HTTP_PROXY, &[NAT_GATEWAY, "7890"], 7890);
-    // The command mounts its own folder over the machine's, and makes the fault there; each run has mounts of its own.
+    // The command mounts its own folder over the machine's, and makes the fault there; each run has
+    // mounts of its own.
     let folder = ward.path("apt.d");
     let dead = format!("http://{NAT_GATEWAY}:9");
     let mount = format!("mount --bind {folder} /etc/apt/apt.conf.d\nunset APT_CONFIG\n");

@@ -1,5 +1,5 @@
-//! How `underpass doctor` shows what it found: its JSON is as `docs/doctor.schema.json` says, and on a terminal it shows
-//! what it does while it runs.
+//! How `underpass doctor` shows what it found: its JSON is as `docs/doctor.schema.json` says, and
+//! on a terminal it shows what it does while it runs.
 
 use lab::addresses::NAT_GATEWAY;
 use lab::doctor::Ward;
@@ -16,7 +16,8 @@ fn nat(lab: &Lab) -> (Ward<'_>, Process) {
     (ward, dns)
 }
 
-/// What a value has against a schema, with the path to it. It knows the words that this schema uses, and no other.
+/// What a value has against a schema, with the path to it. It knows the words that this schema
+/// uses, and no other.
 fn faults(schema: &Value, value: &Value, root: &Value, path: &str) -> Vec<String> {
     let mut faults = Vec::new();
     for (word, wanted) in schema.as_object().expect("a schema is an object") {

@@ -1,4 +1,5 @@
-//! What the two networking modes are that people choose between, and what speaks for either on this machine. Pure.
+//! What the two networking modes are that people choose between, and what speaks for either on this
+//! machine. Pure.
 
 use crate::settings::effective::{Because, Situation};
 use crate::settings::schema::NEW_NETWORKING;

@@ -1,7 +1,9 @@
-//! The commands that have Windows prefer its other adapters to a VPN's, for every command that prints them. Pure.
+//! The commands that have Windows prefer its other adapters to a VPN's, for every command that
+//! prints them. Pure.
 //!
-//! Cisco AnyConnect makes its adapter's settings anew at each connect, so a metric lasts until then. It writes an event
-//! when the connection stands ([`CONNECTED`]); a task of Windows' scheduler can set the metric again after it.
+//! Cisco AnyConnect makes its adapter's settings anew at each connect, so a metric lasts until
+//! then. It writes an event when the connection stands ([`CONNECTED`]); a task of Windows'
+//! scheduler can set the metric again after it.
 
 /// Beyond the metric that Windows gives any adapter by itself.
 const METRIC: u32 = 6000;
@@ -9,7 +11,8 @@ const METRIC: u32 = 6000;
 /// The event that AnyConnect writes once the VPN is connected.
 const CONNECTED: u32 = 2039;
 
-/// The logs in which it does so, by its version: up to 4.10, and from 5.0 on ("Cisco Secure Client").
+/// The logs in which it does so, by its version: up to 4.10, and from 5.0 on ("Cisco Secure
+/// Client").
 const LOGS: [&str; 2] = ["Cisco AnyConnect Secure Mobility Client", "Cisco Secure Client - AnyConnect VPN"];
 
 /// The task's name.
@@ -28,11 +31,13 @@ pub fn once(adapter: &str) -> String {
     format!("Set-NetIPInterface -InterfaceAlias '{}' -InterfaceMetric {METRIC}", adapter.replace('\'', "''"))
 }
 
-/// Has Windows set it at each connect of AnyConnect's. For an administrator's PowerShell, in this order.
+/// Has Windows set it at each connect of AnyConnect's. For an administrator's PowerShell, in this
+/// order.
 #[must_use]
 pub fn at_each_connect(adapter: &str) -> Vec<String> {
     let logs = LOGS.map(|log| format!("'{log}'")).join(",");
-    // Between the task's double quotes stand the single quotes of the command, which PowerShell's own text doubles.
+    // Between the task's double quotes stand the single quotes of the command, which PowerShell's
+    // own text doubles.
     let command = once(adapter).replace('\'', "''");
     vec![
         format!("$log = (Get-WinEvent -ListLog {logs} -ErrorAction SilentlyContinue | Select-Object -First 1).LogName"),

@@ -212,8 +212,8 @@ impl Machine<'_> {
             // `proxy` says what to do, by where Windows' proxy is.
             Goal::Proxy => {}
             Goal::Vpn | Goal::Default => {
-                // The tunnel first, which every VPN lets through and which changes nothing of Windows; last the
-                // metric, which changes the way of all of Windows' traffic.
+                // The tunnel first, which every VPN lets through and which changes nothing of
+                // Windows; last the metric, which changes the way of all of Windows' traffic.
                 match vpns.first() {
                     Some(vpn) => advice.push(tunnel(say::TUNNEL_FOR.with("vpn", &vpn.description))),
                     None if self.goal == Goal::Vpn => advice.push(tunnel(say::TUNNEL.text())),

@@ -100,7 +100,8 @@ pub const NEW_NETWORKING: Wsl = Wsl([2, 0, 0]);
 pub const CONSOMME: Wsl = Wsl([2, 9, 0]);
 
 impl Key {
-    /// What WSL takes for it, the nearest to what was written there; in words that are the same in every language.
+    /// What WSL takes for it, the nearest to what was written there; in words that are the same in
+    /// every language.
     #[must_use]
     pub fn takes(&self, written: &str) -> String {
         let meant = number_in(written);

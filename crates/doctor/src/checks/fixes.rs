@@ -1,5 +1,5 @@
-//! Fixes of more than one problem, and how commands are written. A sentence begins each alternative: what
-//! follows it, up to the next one, is run as a whole.
+//! Fixes of more than one problem, and how commands are written. A sentence begins each
+//! alternative: what follows it, up to the next one, is run as a whole.
 
 use super::good::{good, host, on_at, on_with};
 use crate::facts::Tool;
@@ -121,7 +121,8 @@ pub(super) fn dns_tunneling(view: &View<'_>) -> Vec<Step> {
     steps.into_iter().chain(shutdown(view)).collect()
 }
 
-/// The environment's proxies, set to one that works; where none is known to work, to the port that a variable names.
+/// The environment's proxies, set to one that works; where none is known to work, to the port that
+/// a variable names.
 pub(super) fn proxy_on(view: &View<'_>) -> [Step; 2] {
     if let Some(good) = good(view) {
         let text = doctor::FIX_PROXY_GOOD.with("proxy", good.url());

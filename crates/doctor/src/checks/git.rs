@@ -32,7 +32,8 @@ pub(super) fn proxy(view: &View<'_>) -> Option<Found> {
     Some(Found { evidence: evidence(&dead), cause: say::GIT_CAUSE.text(), fix })
 }
 
-/// git goes directly because its own setting is empty (git-config(1), `http.proxy`), where only a proxy leads out.
+/// git goes directly because its own setting is empty (git-config(1), `http.proxy`), where only a
+/// proxy leads out.
 pub(super) fn direct(view: &View<'_>) -> Option<Found> {
     let of_git = |setting: &&ProxySetting| setting.tool == Tool::Git && setting.key == "http.proxy";
     // Of several the last one counts.

@@ -1,5 +1,5 @@
-//! The proxy that is known to be good, and the commands that set it: a fix names what was seen to carry
-//! a request, or else the port that the setting has.
+//! The proxy that is known to be good, and the commands that set it: a fix names what was seen to
+//! carry a request, or else the port that the setting has.
 
 use super::fixes::{own, own_as_root, quoted};
 use super::proxy::url;

@@ -1,5 +1,5 @@
-//! Variables that a script fills with what resolv.conf says. Much advice does so, and the address is that of
-//! the Windows host only in NAT mode without DNS tunneling.
+//! Variables that a script fills with what resolv.conf says. Much advice does so, and the address
+//! is that of the Windows host only in NAT mode without DNS tunneling.
 
 use super::check::Found;
 use super::fixes::{self, own};
@@ -20,7 +20,8 @@ pub(super) fn servers(view: &View<'_>, probe: &ProxyProbe) -> Vec<IpAddr> {
     probe.address.filter(wrong).filter(|_| has_failed(&probe.opened)).into_iter().collect()
 }
 
-/// `http://ADDRESS ADDRESS:PORT`, each word a nameserver, as a script makes it that takes every line.
+/// `http://ADDRESS ADDRESS:PORT`, each word a nameserver, as a script makes it that takes every
+/// line.
 fn several(view: &View<'_>, value: &str) -> Vec<IpAddr> {
     let value = value.trim();
     let rest = value.split_once("://").map_or(value, |(_, rest)| rest);

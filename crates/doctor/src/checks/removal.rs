@@ -1,5 +1,5 @@
-//! Commands that take settings out of where they are written, and nothing else. A line is named by its
-//! number and by what stands in it, so a command that no longer fits the file changes nothing.
+//! Commands that take settings out of where they are written, and nothing else. A line is named by
+//! its number and by what stands in it, so a command that no longer fits the file changes nothing.
 
 use super::fixes::{own, own_as_root, quoted};
 use crate::facts::{ProxySetting, Tool};
@@ -50,8 +50,8 @@ fn is_of_git(setting: &ProxySetting) -> bool {
     setting.tool == Tool::Git || setting.key.starts_with("core.")
 }
 
-/// The commands that take these settings out, each once. Settings that no command can take out alone are left
-/// out; see [`by_hand`].
+/// The commands that take these settings out, each once. Settings that no command can take out
+/// alone are left out; see [`by_hand`].
 pub(super) fn commands(view: &View<'_>, settings: &[&ProxySetting]) -> Vec<String> {
     let mut commands: Vec<String> = Vec::new();
     let mut add = |command: String| {

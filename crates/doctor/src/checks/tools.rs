@@ -98,7 +98,8 @@ pub(super) fn settings<'a>(dead: &[(&'a ProxySetting, Vec<Text>)]) -> Vec<&'a Pr
     dead.iter().map(|(setting, _)| *setting).collect()
 }
 
-/// Sets the proxy that works in place of dead settings. Those that no command takes out have to go first.
+/// Sets the proxy that works in place of dead settings. Those that no command takes out have to go
+/// first.
 pub(super) fn replace(view: &View<'_>, good: &Good<'_>, dead: &[&ProxySetting], apply: String) -> Vec<Step> {
     // `apply` writes Docker's client anew in the same key.
     let is_kept = |setting: &&ProxySetting| !setting.key.starts_with("proxies.default.");

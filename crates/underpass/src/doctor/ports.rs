@@ -3,13 +3,13 @@
 use doctor::facts::Tool;
 use probe::proxy::is_https;
 
-/// Where proxy programs listen by default: Clash (7890), Clash Verge (7897), v2rayN (10808, 10809), SOCKS5 and
-/// HTTP proxies in general.
+/// Where proxy programs listen by default: Clash (7890), Clash Verge (7897), v2rayN (10808, 10809),
+/// SOCKS5 and HTTP proxies in general.
 pub(super) const USUAL_PORTS: [u16; 6] = [7890, 7897, 10808, 10809, 1080, 8080];
 
-/// Where a proxy listens whose setting has no port, in the order in which it is tried. Tools differ:
-/// libcurl, and so git and cargo, takes 1080 (`CURL_DEFAULT_PROXY_PORT` in lib/urldata.h); Go, Python, Node
-/// and wget take the scheme's own.
+/// Where a proxy listens whose setting has no port, in the order in which it is tried. Tools
+/// differ: libcurl, and so git and cargo, takes 1080 (`CURL_DEFAULT_PROXY_PORT` in lib/urldata.h);
+/// Go, Python, Node and wget take the scheme's own.
 pub(super) fn default_ports(tools: &[Tool], value: &str) -> Vec<u16> {
     let is_of_libcurl = |tool: &Tool| matches!(tool, Tool::Curl | Tool::Git | Tool::Cargo);
     let is_socks = value.trim_start().get(..5).is_some_and(|head| head.eq_ignore_ascii_case("socks"));

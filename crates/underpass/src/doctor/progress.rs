@@ -1,5 +1,6 @@
-//! What the doctor does while it runs, on a terminal: a line for each thing that is tried, in whose place comes what
-//! came of it. The report takes the place of all of them in the end. Elsewhere than on a terminal nothing is written.
+//! What the doctor does while it runs, on a terminal: a line for each thing that is tried, in whose
+//! place comes what came of it. The report takes the place of all of them in the end. Elsewhere
+//! than on a terminal nothing is written.
 
 use messages::{Language, Sentence};
 use std::cell::{Cell, RefCell};

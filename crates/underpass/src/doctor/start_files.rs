@@ -1,4 +1,5 @@
-//! Lines of shells' start files by which proxy variables come to be, so that a fix can name the line.
+//! Lines of shells' start files by which proxy variables come to be, so that a fix can name the
+//! line.
 
 use super::remembered::start_files;
 use doctor::facts::StartLine;
@@ -29,7 +30,8 @@ fn lines_of(file: &str, text: &str) -> Vec<StartLine> {
     found.collect()
 }
 
-/// The variable that a line sets first: `export NAME=…`, `local NAME=…`, `NAME=…`, or fish's `set -gx NAME …`.
+/// The variable that a line sets first: `export NAME=…`, `local NAME=…`, `NAME=…`, or fish's `set
+/// -gx NAME …`.
 fn assigned(line: &str) -> Option<&str> {
     let is_name = |word: &&str| {
         !word.is_empty()

@@ -106,7 +106,8 @@ fn of_apt(dump: &str, root: &Path) -> Vec<ProxySetting> {
         .collect()
 }
 
-/// The line of a file that says this and nothing else: `Acquire::http::Proxy "http://…";`, or its end within scopes.
+/// The line of a file that says this and nothing else: `Acquire::http::Proxy "http://…";`, or its
+/// end within scopes.
 fn apt_line(text: &str, key: &str, value: &str) -> Option<usize> {
     let is_it = |line: &str| {
         let (name, rest) = line.trim().split_once(char::is_whitespace)?;
@@ -142,7 +143,8 @@ fn of_git(list: &str) -> Vec<ProxySetting> {
         // The command by which git starts ssh is that connection's setting, not that of https.
         let tool = if key.starts_with("core.") { Tool::Ssh } else { Tool::Git };
         let file = origin.strip_prefix("file:").map(ToOwned::to_owned);
-        // An empty one is a setting too: no proxy, whatever the variables say (git-config(1), `http.proxy`).
+        // An empty one is a setting too: no proxy, whatever the variables say (git-config(1),
+        // `http.proxy`).
         (!value.is_empty() || key.ends_with(".proxy")).then(|| ProxySetting::new(tool, file, key, value))
     });
     settings.collect()

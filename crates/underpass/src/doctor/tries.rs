@@ -278,7 +278,8 @@ impl Tries {
         Some(mtu::probe(*self.outside4.first()?, device, *size).await)
     }
 
-    /// Where git goes by ssh in this folder, or else usually; and the hosts that it asks instead of others.
+    /// Where git goes by ssh in this folder, or else usually; and the hosts that it asks instead of
+    /// others.
     async fn git(&self) -> Vec<Reach> {
         let by_ssh = async {
             if !self.git {

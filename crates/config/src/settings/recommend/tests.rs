@@ -107,7 +107,8 @@ fn windows_proxy_decides_what_is_said_of_it() {
     assert_eq!(of(22_000, &with(Some("127.0.0.1:7890")))[1..], ["wsl2.autoProxy=true", "underpass up --via windows"]);
     let by_hand = "eval \"$(underpass proxy on --from windows)\"";
     assert_eq!(of(19_045, &with(Some("proxy.corp.example:8080")))[1..], [by_hand]);
-    // One way each, and none that leads nowhere: NAT does not reach Windows' loopback, and nothing takes what is not set.
+    // One way each, and none that leads nowhere: NAT does not reach Windows' loopback, and nothing
+    // takes what is not set.
     assert_eq!(of(19_045, &with(Some("127.0.0.1:7890")))[1..], ["underpass up --via windows"]);
     let none = of(19_045, &with(None));
     assert!(none.len() == 2 && none[1].contains("a shell could take") && !none[1].contains("autoProxy"), "{none:?}");
