@@ -6,7 +6,7 @@ use lab::addresses::{NAT_GATEWAY, SERVER_V6};
 use lab::doctor::{Verdict, Ward};
 use lab::modes::ip;
 use lab::scene::{etc, must, python_server};
-use lab::{Lab, Place, Process, lab_or_skip, programs};
+use lab::{Lab, Place, Process, Vpn, lab_or_skip, programs};
 use serde_json::Value;
 
 /// The lab's user is root. `sudo` finds programs by its own path (`secure_path`), and keeps no
@@ -139,6 +139,12 @@ fn proxies_of_the_environment() {
     ] {
         each_mends(&ward, id, 1, &by_proxy(&value), &[], nothing);
     }
+    // Without a port curl takes 1080, and others 80.
+    let without = python_server(&lab, Place::Windows, programs::HTTP_PROXY, &[NAT_GATEWAY, "1080"], 1080);
+    let bare = format!("http://{NAT_GATEWAY}");
+    let scripts = each_mends(&ward, "proxy-port", 1, &by_proxy(&bare), &[], nothing);
+    assert!(scripts[0].contains(&format!("export https_proxy='{bare}:1080'\n")), "{scripts:?}");
+    drop(without);
     let good = format!("http://{NAT_GATEWAY}:10809");
     let excluded = [by_proxy(&good), vec![("no_proxy", "*")]].concat();
     each_mends(&ward, "proxy-excluded", 1, &excluded, &[], nothing);
@@ -219,6 +225,10 @@ fn settings_of_tools() {
         assert_eq!(home(".config/pip/pip.conf"), "[install]\n[global]\ntimeout = 9\n");
         each_mends(&ward, "tools-others", 2, &[&variables[..], &[("npm_config_proxy", &dead)]].concat(), &[], || ());
     }
+    // A mirror that git asks instead of the host.
+    let mirror = format!("[url \"http://{NAT_GATEWAY}:9/\"]\n\tinsteadOf = https://github.com/\n[user]\n\tname = me\n");
+    let scripts = each_mends(&ward, "tools-git-rewrite", 1, &[], &[], || ward.home(".gitconfig", &mirror));
+    assert_eq!(home(".gitconfig"), "[user]\n\tname = me\n", "{scripts:?}");
     // What `proxy apply` has set is given back by `proxy remove`.
     ward.home(".npmrc", "proxy=http://127.0.0.1:1\n");
     let apply = format!("underpass proxy apply --tools npm --proxy {dead}");
@@ -230,6 +240,25 @@ fn settings_of_tools() {
     let verdict = after(&ward, &changed, &[], &["--only", "tools"]);
     let scripts = alternatives(finding(&verdict, "tools-others"));
     assert!(scripts.iter().all(|script| !script.contains("proxy remove")), "{scripts:?}");
+}
+
+#[test]
+fn an_empty_proxy_of_gits() {
+    let Some(mut lab) = lab_or_skip() else { return };
+    lab.set_vpn(Vpn::On).expect("nft");
+    let _proxy = python_server(&lab, Place::Windows, programs::HTTP_PROXY, &["0.0.0.0", "7890"], 7890);
+    let ward = Ward::new(&lab);
+    let proxy = format!("http://{NAT_GATEWAY}:7890");
+    let has = |verdict: &Verdict| verdict.ids.iter().any(|id| id == "tools-git-direct");
+    let look = |script: &str| after(&ward, script, &by_proxy(&proxy), &["--only", "tools"]);
+    ward.home(".gitconfig", "[user]\n\tname = me\n[http]\n\tproxy =\n");
+    let verdict = look("");
+    assert!(has(&verdict), "{:#}", verdict.json);
+    let scripts = alternatives(finding(&verdict, "tools-git-direct"));
+    let [script] = &scripts[..] else { panic!("{scripts:?}") };
+    assert!(!has(&look(script)), "{script}");
+    let left = std::fs::read_to_string(ward.path("home/.gitconfig")).expect("it is there");
+    assert_eq!(left, "[user]\n\tname = me\n");
 }
 
 #[test]

@@ -188,7 +188,7 @@ impl Tries {
         reached(Subject::Gateway, method, whence, target, outcome)
     }
 
-    /// Where a proxy may listen that no setting names. Without any setting nobody expects a proxy.
+    /// Where a proxy may listen that no setting names. Without any setting no proxy is expected.
     fn usual_places(&self, ports: impl Iterator<Item = u16>) -> Vec<SocketAddr> {
         if self.proxies.is_empty() {
             return Vec::new();
