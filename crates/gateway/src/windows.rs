@@ -10,6 +10,7 @@ use std::process::Output;
 use std::time::Duration;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 use tokio::process::Command;
+use wording::quote::in_powershell;
 
 /// WSL's own translator of paths, which it puts into every distro.
 const WSLPATH: &str = "/bin/wslpath";
@@ -213,7 +214,7 @@ pub(crate) async fn refusal(program: &Path) -> Option<String> {
     }
     // Without 'Stop' PowerShell goes on after a program that Windows does not start, and ends
     // with exit code 0: $LASTEXITCODE is not set then (about_Automatic_Variables).
-    let path = path.replace('\'', "''");
+    let path = in_powershell(&path);
     let command = format!("$ErrorActionPreference = 'Stop'; & '{path}' --version; exit $LASTEXITCODE");
     let (_, output) = ask(POWERSHELL, &[&POWERSHELL_OPTIONS[..], &[&command]].concat()).await.ok()?;
     let words = told(&output);

@@ -165,6 +165,7 @@ pub mod doctor_probes;
 pub mod doctor_proxy;
 pub mod doctor_wsl;
 pub mod proxies;
+pub mod quote;
 pub mod settings;
 pub mod verify;
 
@@ -227,7 +228,7 @@ mod tests {
         let known = MODULES
             .iter()
             .map(|(name, _)| std::ffi::OsString::from(name))
-            .chain(["lib", "printable"].map(Into::into))
+            .chain(["lib", "printable", "quote"].map(Into::into))
             .collect();
         assert_eq!(modules, known);
     }

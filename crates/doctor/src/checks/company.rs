@@ -10,6 +10,7 @@ use crate::way::Place;
 use messages::{doctor, doctor_dns, doctor_network as say};
 use std::net::IpAddr;
 use wsl::{MOST_SERVERS, NetworkingMode};
+use messages::quote::{for_powershell, for_shell};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -101,7 +102,7 @@ fn missing_server(view: &View<'_>) -> Option<Found> {
         command += &format!(" --server {server}");
     }
     if let Some((_, domain)) = name.split_once('.') {
-        command += &format!(" --search {domain}");
+        command += &format!(" --search {}", for_shell(domain));
     }
     let mut evidence: Vec<_> =
         asks.iter().filter(|ask| is_of_wsl(&ask.asked)).filter_map(|ask| seen::ask(ask)).collect();
@@ -145,7 +146,7 @@ fn nobody(view: &View<'_>) -> Option<Found> {
         cause: doctor_dns::UNKNOWN_CAUSE.text(),
         fix: vec![
             Step::Say(doctor_dns::UNKNOWN_FIX.text()),
-            fixes::run(Shell::Powershell, &[&format!("Resolve-DnsName {name}")]),
+            fixes::run(Shell::Powershell, &[&format!("Resolve-DnsName {}", for_powershell(name))]),
         ],
     })
 }
@@ -165,7 +166,8 @@ fn unreachable(view: &View<'_>) -> Option<Found> {
     if failed(Whence::Windows) {
         let target = view.reached(Subject::Company, Whence::Vm).next()?.target.clone();
         let (host, port) = target.rsplit_once(':').unwrap_or((&target, "443"));
-        let command = format!("Test-NetConnection {} -Port {port}", host.trim_matches(['[', ']']));
+        let (host, port) = (for_powershell(host.trim_matches(['[', ']'])), for_powershell(port));
+        let command = format!("Test-NetConnection {host} -Port {port}");
         let fix = vec![Step::Say(say::COMPANY_NOWHERE_FIX.text()), fixes::run(Shell::Powershell, &[&command])];
         return Some(Found { evidence, cause: say::COMPANY_NOWHERE_CAUSE.text(), fix });
     }

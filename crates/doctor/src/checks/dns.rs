@@ -7,6 +7,7 @@ use crate::finding::{Area, Severity, Shell, Step};
 use crate::view::{DNS_TUNNEL, View, has_addresses};
 use crate::way::Place;
 use messages::{Text, doctor_dns as say};
+use messages::quote::{for_powershell, for_shell};
 use wsl::{Nameserver, ResolvConf};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -116,7 +117,10 @@ fn rebind(view: &View<'_>) -> Option<Found> {
         cause: say::REBIND_CAUSE.text(),
         fix: vec![
             Step::Say(say::REBIND_FIX.text()),
-            fixes::run(Shell::Powershell, &[&format!("wsl -d underpass up --rebind-domain-ok {newest}")]),
+            fixes::run(
+                Shell::Powershell,
+                &[&format!("wsl -d underpass up --rebind-domain-ok {}", for_powershell(newest))],
+            ),
         ],
     })
 }
@@ -203,7 +207,10 @@ fn windows_resolves_not(view: &View<'_>) -> Option<Found> {
     }
     let mut evidence = answers(view, is_of_file);
     evidence.push(say::WINDOWS_SEEN.with("name", &view.facts.question.public_name));
-    let commands = ["Get-DnsClientServerAddress", &format!("Resolve-DnsName {}", view.facts.question.public_name)];
+    let commands = [
+        "Get-DnsClientServerAddress",
+        &format!("Resolve-DnsName {}", for_powershell(&view.facts.question.public_name)),
+    ];
     Some(Found {
         evidence,
         cause: say::WINDOWS_CAUSE.text(),
@@ -329,7 +336,7 @@ fn nsswitch(view: &View<'_>) -> Option<Found> {
         return None;
     }
     let services = line.trim_start_matches("hosts:").trim();
-    let script = fixes::quoted(&format!(r"s/^[ \t]*hosts:.*/hosts: {services} dns/")).into_owned();
+    let script = for_shell(&format!(r"s/^[ \t]*hosts:.*/hosts: {services} dns/")).into_owned();
     let command = format!("sudo sed -i --follow-symlinks {script} /etc/nsswitch.conf");
     let mut evidence = vec![say::NSSWITCH_SEEN.with("line", line)];
     evidence.extend(answers(view, is_of_file));

@@ -9,6 +9,7 @@ use crate::view::{View, is_docker_bridge};
 use ipnet::IpNet;
 use messages::doctor_proxy as say;
 use std::net::{IpAddr, SocketAddr};
+use messages::quote::for_shell;
 
 pub(super) const CHECKS: &[Check] = &[
     check("tools-docker-subnet", Severity::Problem, &say::DOCKER_SUBNET, subnet),
@@ -109,7 +110,7 @@ fn forward(view: &View<'_>) -> Option<Found> {
         link.kind.as_deref() == Some("bridge") && link.up && !link.addresses.is_empty() && !is_docker_bridge(link)
     };
     let link = view.facts.links.iter().find(is_other)?;
-    let rule = |option: &str| format!("sudo iptables -I DOCKER-USER {option} {} -j ACCEPT", link.name);
+    let rule = |option: &str| format!("sudo iptables -I DOCKER-USER {option} {} -j ACCEPT", for_shell(&link.name));
     Some(Found {
         evidence: vec![say::DOCKER_FORWARD_SEEN.with("link", &link.name)],
         cause: say::DOCKER_FORWARD_CAUSE.text(),

@@ -8,8 +8,8 @@ use crate::view::View;
 use config::settings::subnet::{self, Subnet};
 use config::settings::{metric, nat};
 use ipnet::IpNet;
+use messages::quote::for_shell;
 use messages::{Sentence, common, doctor};
-use std::borrow::Cow;
 use wire::facts::Adapter;
 
 /// Where WSL's settings of all distros are.
@@ -34,25 +34,16 @@ pub(super) fn lines(file: &str, lines: &[&str]) -> Step {
     Step::Lines { file: file.to_owned(), lines: lines.iter().map(|line| (*line).to_owned()).collect() }
 }
 
-/// A word as a POSIX shell takes it unchanged.
-pub(super) fn quoted(word: &str) -> Cow<'_, str> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:@%+,=".contains(&byte);
-    if !word.is_empty() && word.bytes().all(is_plain) {
-        return word.into();
-    }
-    format!("'{}'", word.replace('\'', r"'\''")).into()
-}
-
 /// This command, as the user's shell finds it.
 pub(super) fn own(view: &View<'_>) -> String {
     let program = &view.facts.program;
-    if program.in_path || program.path.is_empty() { "underpass".to_owned() } else { quoted(&program.path).into_owned() }
+    if program.in_path || program.path.is_empty() { "underpass".to_owned() } else { for_shell(&program.path).into_owned() }
 }
 
 /// This command behind `sudo`, whose `secure_path` (sudoers(5)) need not name its folder.
 pub(super) fn own_as_root(view: &View<'_>) -> String {
     let path = view.facts.program.path.as_str();
-    if path.is_empty() { "underpass".to_owned() } else { quoted(path).into_owned() }
+    if path.is_empty() { "underpass".to_owned() } else { for_shell(path).into_owned() }
 }
 
 /// Restarting WSL, and what that ends.

@@ -1,7 +1,6 @@
 //! git over https: a proxy of its own, none on purpose, and addresses that it replaces by others.
 
 use super::check::Found;
-use super::fixes::quoted;
 use super::good::good;
 use super::network::attempts;
 use super::removal::{self, sudo};
@@ -10,6 +9,7 @@ use super::{fixes, seen};
 use crate::facts::{GitRewrite, ProxySetting, Subject, Tool, Whence};
 use crate::finding::Step;
 use crate::view::{View, has_failed};
+use messages::quote::for_shell;
 use messages::doctor_proxy as say;
 
 pub(super) fn proxy(view: &View<'_>) -> Option<Found> {
@@ -67,7 +67,7 @@ pub(super) fn rewrite(view: &View<'_>) -> Option<Found> {
     let mut fix = vec![Step::Say(say::GIT_REWRITE_FIX.text())];
     if let Some(file) = &rewrite.file {
         let key = format!("url.{}.insteadOf", rewrite.base);
-        let command = format!("{}git config --file {} --unset-all {}", sudo(file), quoted(file), quoted(&key));
+        let command = format!("{}git config --file {} --unset-all {}", sudo(file), for_shell(file), for_shell(&key));
         fix.push(fixes::linux(&[&command]));
     }
     Some(Found { evidence, cause: say::GIT_REWRITE_CAUSE.text(), fix })

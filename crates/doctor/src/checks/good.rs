@@ -1,10 +1,11 @@
 //! The proxy that is known to be good, and the commands that set it: a fix names what was seen to
 //! carry a request, or else the port that the setting has.
 
-use super::fixes::{own, own_as_root, quoted};
+use super::fixes::{own, own_as_root};
 use super::proxy::url;
 use crate::facts::{ProxyProbe, Tool};
 use crate::view::{View, is_ok, spelling};
+use messages::quote::for_shell;
 use std::net::IpAddr;
 use wsl::NetworkingMode;
 
@@ -55,7 +56,7 @@ impl Good<'_> {
     fn given(&self) -> (String, String) {
         match self.variable.filter(|_| self.has_secrets()) {
             Some(variable) => (format!("UNDERPASS_PROXY=\"${variable}\" "), String::new()),
-            None => (String::new(), format!(" --proxy {}", quoted(&self.url()))),
+            None => (String::new(), format!(" --proxy {}", for_shell(&self.url()))),
         }
     }
 
@@ -87,7 +88,7 @@ impl Good<'_> {
 pub(super) fn on_at(view: &View<'_>, address: Option<IpAddr>, name: &str, scheme: &str, port: u16) -> String {
     let mut words = String::new();
     if address.is_none() || address != host(view) {
-        words += &format!(" --host {}", quoted(name.trim_matches(['[', ']'])));
+        words += &format!(" --host {}", for_shell(name.trim_matches(['[', ']'])));
     }
     if scheme != "http" {
         words += &format!(" --scheme {}", scheme.to_ascii_lowercase());

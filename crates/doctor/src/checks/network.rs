@@ -9,6 +9,7 @@ use crate::view::{View, is_ok};
 use crate::way::Place;
 use messages::{Text, doctor, doctor_network as say};
 use wsl::NetworkingMode;
+use messages::quote::for_shell;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -163,7 +164,7 @@ fn default_route(view: &View<'_>) -> Option<Found> {
         && let Some(first) = v4.hosts().next()
     {
         fix.push(Step::Say(say::ROUTE_FIX.text()));
-        fix.push(fixes::linux(&[&format!("sudo ip route add default via {first} dev {}", link.name)]));
+        fix.push(fixes::linux(&[&format!("sudo ip route add default via {first} dev {}", for_shell(&link.name))]));
     } else {
         fix.push(Step::Say(doctor::FIX_RESTART.text()));
     }
@@ -222,11 +223,11 @@ fn second_tunnel(view: &View<'_>, cause: Text) -> Option<Found> {
         fix.push(fixes::run(Shell::Powershell, &[&format!("wsl --terminate {VPNKIT}")]));
         fix.push(fixes::linux(&[&format!("sudo systemctl disable --now {VPNKIT}")]));
     } else if other.device.as_ref() != Some(&other.name) {
-        fix.push(fixes::linux(&[&format!("sudo pkill -x {}", other.name)]));
+        fix.push(fixes::linux(&[&format!("sudo pkill -x {}", for_shell(&other.name))]));
     }
     if let Some(device) = &other.device {
         fix.push(Step::Say(say::OTHER_TUNNEL_DEVICE_FIX.text()));
-        fix.push(fixes::linux(&[&format!("sudo ip link delete {device}")]));
+        fix.push(fixes::linux(&[&format!("sudo ip link delete {}", for_shell(device))]));
     }
     Some(Found { evidence, cause: cause.with("name", &other.name), fix })
 }

@@ -11,6 +11,7 @@ use crate::way::Place;
 use messages::doctor_network as say;
 use std::net::IpAddr;
 use wsl::NetworkingMode;
+use messages::quote::for_shell;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -78,7 +79,7 @@ fn mtu(view: &View<'_>) -> Option<Found> {
     let mut evidence = vec![say::MTU_SEEN.with("mtu", probe.mtu).with("device", &probe.device)];
     evidence.extend(probe.largest.map(|largest| say::MTU_LARGEST_SEEN.with("largest", largest)));
     let fits = probe.largest.unwrap_or(SAFE_MTU).max(SAFE_MTU);
-    let command = format!("ip link set dev {} mtu {fits}", probe.device);
+    let command = format!("ip link set dev {} mtu {fits}", for_shell(&probe.device));
     Some(Found {
         evidence,
         cause: say::MTU_CAUSE.text(),

@@ -13,6 +13,7 @@ use messages::{Text, doctor, doctor_proxy as say};
 use probe::proxy::has_port;
 use std::net::IpAddr;
 use wsl::NetworkingMode;
+use messages::quote::{for_powershell, in_shell};
 
 pub(super) const CHECKS: &[Check] = &[
     check("proxy-nameserver", &say::NAMESERVER, nameserver),
@@ -159,7 +160,7 @@ pub(super) fn url(probe: &ProxyProbe) -> String {
 fn misspelt(view: &View<'_>, how: Spelling, cause: &'static messages::Sentence) -> Option<Found> {
     let (evidence, probe, _) = faulty(view, |fault| fault == Fault::Spelling(how))?;
     let url = url(probe);
-    let lines = settings(view, probe).iter().map(|setting| format!("export {}='{url}'", setting.key)).collect();
+    let lines = settings(view, probe).iter().map(|setting| format!("export {}='{}'", setting.key, in_shell(&url))).collect();
     Some(Found {
         evidence,
         cause: cause.text(),
@@ -258,7 +259,7 @@ fn written(view: &View<'_>) -> Option<Found> {
 fn name(view: &View<'_>) -> Option<Found> {
     let (mut evidence, probe, _) = faulty(view, |fault| fault == Fault::UnknownName)?;
     evidence.push(say::NAME_SEEN.with("host", &probe.host));
-    let command = format!("Resolve-DnsName {}", probe.host);
+    let command = format!("Resolve-DnsName {}", for_powershell(&probe.host));
     Some(Found {
         evidence,
         cause: say::NAME_CAUSE.text(),
@@ -359,7 +360,7 @@ fn login(view: &View<'_>) -> Option<Found> {
     evidence.push(say::LOGIN_SEEN.with("host", &probe.host).with("port", probe.port));
     let scheme = if is_socks(&probe.value) { "socks5" } else { "http" };
     let url = format!("{scheme}://USER:PASSWORD@{}", place(probe));
-    let lines = settings(view, probe).iter().map(|setting| format!("export {}='{url}'", setting.key)).collect();
+    let lines = settings(view, probe).iter().map(|setting| format!("export {}='{}'", setting.key, in_shell(&url))).collect();
     let mut fix = vec![Step::Say(say::LOGIN_FIX.text()), Step::Run { shell: Shell::Linux, lines }];
     fix.extend(set_good(view));
     Some(Found { evidence, cause: say::LOGIN_CAUSE.text(), fix })

@@ -1,9 +1,10 @@
 //! Commands that take settings out of where they are written, and nothing else. A line is named by
 //! its number and by what stands in it, so a command that no longer fits the file changes nothing.
 
-use super::fixes::{own, own_as_root, quoted};
+use super::fixes::{own, own_as_root};
 use crate::facts::{ProxySetting, Tool};
 use crate::view::View;
+use messages::quote::for_shell;
 
 /// A file of the machine's is root's.
 pub(super) fn sudo(file: &str) -> &'static str {
@@ -26,7 +27,7 @@ pub(super) fn sed(file: &str, lines: &[(usize, &str, String)]) -> String {
     let scripts: Vec<String> =
         lines.iter().map(|(line, text, act)| format!("{line}{{/{}/{act}}}", pattern(text))).collect();
     let script = scripts.join(";");
-    format!("{}sed -i --follow-symlinks {} {}", sudo(file), quoted(&script), quoted(file))
+    format!("{}sed -i --follow-symlinks {} {}", sudo(file), for_shell(&script), for_shell(file))
 }
 
 /// What of a setting's value is in the file as it is shown here: secrets are hidden.
@@ -37,12 +38,12 @@ pub(super) fn shown(setting: &ProxySetting) -> &str {
 /// Changes a setting of git's.
 pub(super) fn git(setting: &ProxySetting, value: Option<&str>) -> Option<String> {
     let file = setting.file.as_deref()?;
-    let key = quoted(&setting.key);
+    let key = for_shell(&setting.key);
     let words = match value {
-        Some(value) => format!("--replace-all {key} {}", quoted(value)),
+        Some(value) => format!("--replace-all {key} {}", for_shell(value)),
         None => format!("--unset-all {key}"),
     };
-    Some(format!("{}git config --file {} {words}", sudo(file), quoted(file)))
+    Some(format!("{}git config --file {} {words}", sudo(file), for_shell(file)))
 }
 
 /// Whether git's own command changes the setting.

@@ -8,6 +8,7 @@ use crate::finding::{Area, Severity, Step};
 use crate::view::{MAIN, View};
 use crate::way::Place;
 use messages::{Sentence, doctor_network as say};
+use messages::quote::for_shell;
 
 pub(super) const CHECKS: &[Check] =
     &[check("network-rule", &say::RULE, refusing), check("network-second-route", &say::SECOND_ROUTE, second_route)];
@@ -96,7 +97,7 @@ fn second_route(view: &View<'_>) -> Option<Found> {
     };
     let other = view.facts.routes.iter().filter(is_other).min_by_key(|route| route.metric)?;
     let mut command = format!("sudo ip route del default via {gateway}");
-    command += &taken.device.as_ref().map(|device| format!(" dev {device}")).unwrap_or_default();
+    command += &taken.device.as_ref().map(|device| format!(" dev {}", for_shell(device))).unwrap_or_default();
     if taken.metric > 0 {
         command += &format!(" metric {}", taken.metric);
     }

@@ -10,6 +10,7 @@ use config::settings::effective::{Because, Origin};
 use messages::{Text, doctor, doctor_wsl as say};
 use std::net::IpAddr;
 use wsl::NetworkingMode;
+use messages::quote::for_powershell;
 
 pub(super) const FIRST: &[Check] = &[
     check("wsl-conf-encoding", Severity::Problem, &say::ENCODING, encoding),
@@ -303,6 +304,7 @@ impl Stale {
             self.see(&format!("netsh interface portproxy ({})", port.listen), address);
             let Some(new) = own_address(view) else { continue };
             let (listen, number) = port.listen.rsplit_once(':').unwrap_or((&port.listen, "PORT"));
+            let (listen, number) = (for_powershell(listen), for_powershell(number));
             let command = format!(
                 "netsh interface portproxy set v4tov4 listenaddress={listen} listenport={number} connectaddress={new} \
                  connectport={}",

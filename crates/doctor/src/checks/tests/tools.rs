@@ -1,6 +1,6 @@
 //! apt, git, ssh, Docker and other tools.
 
-use crate::checks::judge;
+use crate::checks::{Step, fixes, judge};
 use crate::facts::*;
 use crate::sample::*;
 
@@ -294,4 +294,32 @@ fn dockers_rules_drop_for_other_bridges() {
         change(&mut facts);
         assert_eq!(ids(&facts), [""; 0]);
     }
+}
+
+/// The commands of all findings' fixes.
+fn commands(facts: &Facts) -> Vec<String> {
+    let steps = judge(facts, None).findings.into_iter().flat_map(|finding| finding.fix);
+    let lines = steps.filter_map(|step| match step {
+        Step::Run { lines, .. } => Some(lines),
+        Step::Say(_) | Step::Lines { .. } => None,
+    });
+    lines.flatten().collect()
+}
+
+#[test]
+fn what_a_machine_says_is_one_word_of_a_command() {
+    // A repository's own `.git/config` may have any key.
+    let key = "http.https://git.test/$(touch it);.proxy";
+    let lines = commands(&dead(Tool::Git, "/home/li/it/.git/config", key));
+    let unset = format!("git config --file /home/li/it/.git/config --unset-all '{key}'");
+    assert!(lines.contains(&unset), "{lines:?}");
+    let lines = commands(&dead(Tool::Curl, "/home/li's/.curlrc", "proxy"));
+    let file = r" '/home/li'\''s/.curlrc'";
+    assert!(lines.iter().any(|line| line.ends_with(file)), "{lines:?}");
+    // PowerShell ends a string at a typographic quote, too.
+    let mut facts = nat();
+    let adapter = vpn(&mut facts, 1);
+    adapter.name = "Li\u{2019}s VPN".to_owned();
+    let [_, Step::Run { lines, .. }, ..] = &fixes::metric(adapter)[..] else { panic!("it is a command") };
+    assert_eq!(*lines, ["Set-NetIPInterface -InterfaceAlias 'Li\u{2019}\u{2019}s VPN' -InterfaceMetric 6000"]);
 }
