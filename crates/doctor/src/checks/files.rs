@@ -14,7 +14,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "dns-private",
         area: Area::Dns,
         severity: Severity::Problem,
-        description: &say::PRIVATE,
+        title: &say::PRIVATE,
         needs: Needs::Facts,
         hop: Some(Place::Resolver),
         find: private,

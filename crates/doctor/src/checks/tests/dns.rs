@@ -95,6 +95,13 @@ fn nobody_knows() -> Facts {
     facts
 }
 
+/// Only root may read resolv.conf, and root asks.
+fn private() -> Facts {
+    let mut facts = nat();
+    facts.resolv_conf.private = true;
+    facts
+}
+
 fn locked() -> Facts {
     let mut facts = nat();
     facts.resolv_conf = by_hand().resolv_conf;
@@ -144,6 +151,7 @@ pub(super) fn broken() -> Vec<Facts> {
         split_dns(),
         nobody_knows(),
         locked(),
+        private(),
         by_hand(),
         against_mode(),
         tunneling_off(),
@@ -252,8 +260,7 @@ fn a_resolv_conf_that_users_may_not_read_is_not_called_missing() {
     // The doctor of another user, which cannot read the file, and root's, which can.
     let mut unread = no_server();
     unread.resolv_conf.private = true;
-    let mut of_root = nat();
-    of_root.resolv_conf.private = true;
+    let of_root = private();
     for facts in [&unread, &of_root] {
         let text = said(&only(facts, "dns-private"));
         assert!(text.contains("sudo chmod a+r /etc/resolv.conf"), "{text}");

@@ -1,6 +1,7 @@
 //! apt, git, ssh, Docker and other tools.
 
-use crate::checks::{Step, fixes, judge};
+use crate::Step;
+use crate::checks::{fixes, judge};
 use crate::facts::*;
 use crate::sample::*;
 
