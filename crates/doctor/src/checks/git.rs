@@ -64,9 +64,15 @@ pub(super) fn rewrite(view: &View<'_>) -> Option<Found> {
     let seen = say::GIT_REWRITE_SEEN.with("place", place).with("base", &rewrite.base);
     let mut evidence = vec![seen.with("of", &rewrite.instead_of)];
     evidence.extend(seen::reach(reach));
-    let mut fix = vec![Step::Say(say::GIT_REWRITE_FIX.text())];
-    if let Some(file) = &rewrite.file {
-        let key = format!("url.{}.insteadOf", rewrite.base);
+    let key = format!("url.{}.insteadOf", rewrite.base);
+    let mut fix = Vec::new();
+    if let Some(file) = &rewrite.file
+        && rewrite.base.contains("***")
+    {
+        // The key has a secret in it, which no command may say.
+        fix.push(Step::Say(say::TOOLS_BY_HAND_FIX.with("file", file).with("key", key)));
+    } else if let Some(file) = &rewrite.file {
+        fix.push(Step::Say(say::GIT_REWRITE_FIX.text()));
         let command = format!("{}git config --file {} --unset-all {}", sudo(file), for_shell(file), for_shell(&key));
         fix.push(fixes::linux(&[&command]));
     }

@@ -152,6 +152,12 @@ fn a_mirror_that_git_asks_has_to_answer() {
     let key = "'url.https://mirror.test/https://github.com/.insteadOf'";
     let command = format!("git config --file /home/li/.gitconfig --unset-all {}", key.trim_matches('\''));
     assert!(text.contains("mirror.test:443 gets no answer") && text.ends_with(&command), "{text}");
+    // A key with a secret in it is in no command.
+    let mut secret = git_by_a_dead_mirror();
+    secret.git_rewrites[0].base = "https://me:s3cret@mirror.test/".to_owned();
+    let text = said(&only(&secret, "tools-git-rewrite"));
+    assert!(!text.contains("s3cret") && !text.contains("--unset-all"), "{text}");
+    assert!(text.ends_with("from /home/li/.gitconfig with an editor."), "{text}");
     let mut well = git_by_a_dead_mirror();
     tried(&mut well, Subject::GitMirror, Method::Tcp, Whence::Vm, OK);
     assert_eq!(ids(&well), [""; 0]);
