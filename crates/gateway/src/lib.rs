@@ -19,7 +19,7 @@ pub mod keep_alive;
 mod lane;
 pub mod limits;
 mod link;
-mod names;
+pub mod names;
 pub mod net;
 mod network;
 pub mod outside;
@@ -41,6 +41,8 @@ pub use config::{Placement, Settings};
 pub use deploy::DeployError;
 pub use dns::{connections, front, rebind};
 pub use engine::EngineError;
+#[cfg(any(test, fuzzing))]
+pub use engine::hostile;
 pub use host::HostError;
 pub use instance::InstanceError;
 pub use interop::{InteropError, is_wsl};

@@ -220,6 +220,11 @@ impl Session {
         self.flows.len()
     }
 
+    /// Bytes of control frames that wait for the pipe.
+    pub fn waiting_bytes(&self) -> usize {
+        self.control.len()
+    }
+
     /// Whether so many control frames wait for the pipe that nothing new should be taken on.
     pub fn is_congested(&self) -> bool {
         self.control.len() > CONGESTED_CONTROL_BYTES
@@ -472,7 +477,10 @@ impl Session {
         match frame {
             Frame::Hello(_) => Err(Violation::SecondHello),
             Frame::Ping { nonce } => {
-                Frame::Pong { nonce }.encode(&mut self.control);
+                // Whoever asks on and on and does not read gets no answer: what waits for it would have no bound.
+                if !self.is_congested() {
+                    Frame::Pong { nonce }.encode(&mut self.control);
+                }
                 Ok(None)
             }
             Frame::Pong { .. } => Ok(None),

@@ -23,6 +23,24 @@ pub(crate) enum Asker {
     Facts,
 }
 
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Dns,
+    Echo,
+    Facts,
+}
+
+impl Asker {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Udp { .. } | Self::Tcp { .. } => Kind::Dns,
+            Self::Echo { .. } => Kind::Echo,
+            Self::Facts => Kind::Facts,
+        }
+    }
+}
+
 /// Whose a DNS question is, and a number that stands for its zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Share {
@@ -43,7 +61,7 @@ pub(crate) struct Question {
 
 impl Question {
     fn is_dns(&self) -> bool {
-        matches!(self.asker, Asker::Udp { .. } | Asker::Tcp { .. })
+        self.asker.kind() == Kind::Dns
     }
 }
 
@@ -150,9 +168,11 @@ impl Asked {
         wire::RequestId(self.next)
     }
 
-    pub(crate) fn take(&mut self, lane: usize, request: wire::RequestId) -> Option<Question> {
-        let table = if self.pings.get(request.0).is_some() { &mut self.pings } else { &mut self.questions };
-        table.get(request.0).filter(|question| question.lane == lane)?;
+    /// The question that an answer of that kind, from the relay of `lane`, is for. One for something
+    /// else waits on.
+    pub(crate) fn take(&mut self, lane: usize, request: wire::RequestId, kind: Kind) -> Option<Question> {
+        let table = if kind == Kind::Echo { &mut self.pings } else { &mut self.questions };
+        table.get(request.0).filter(|question| question.lane == lane && question.asker.kind() == kind)?;
         let question = table.remove(request.0)?;
         self.held.remove(&question);
         Some(question)
@@ -182,6 +202,12 @@ impl Asked {
     /// DNS queries and echo requests under way.
     pub(crate) fn count(&self) -> (usize, usize) {
         (self.held.all, self.pings.len())
+    }
+
+    /// Questions of the gateway's own.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn own(&self) -> usize {
+        self.questions.len() - self.held.all
     }
 }
 
@@ -233,7 +259,7 @@ mod tests {
         assert!(!asked.admits(Some(Share { owner: ROOT, zone: 7 }), MAX_QUERIES));
         // What is answered makes room.
         for id in 0..silent {
-            assert!(asked.take(0, wire::RequestId(1 + id as u32)).is_some());
+            assert!(asked.take(0, wire::RequestId(1 + id as u32), Kind::Dns).is_some());
         }
         assert_eq!((asked.count(), asked.held.owners.len(), asked.held.shares.len()), ((0, 0), 0, 0));
     }
@@ -261,7 +287,8 @@ mod tests {
         let first = asked.insert(now, ping());
         let ids: Vec<_> = (0..MAX_PINGS).map(|_| asked.insert(now, ping())).collect();
         assert_eq!(asked.count(), (0, MAX_PINGS));
-        assert!(asked.take(0, first).is_none() && asked.take(0, ids[0]).is_some(), "the oldest gave way");
+        assert!(asked.take(0, first, Kind::Echo).is_none(), "the oldest gave way");
+        assert!(asked.take(0, ids[0], Kind::Echo).is_some());
         assert!(!asked.is_crowded(MAX_QUERIES) && asked.admits(None, MAX_QUERIES));
     }
 
@@ -270,8 +297,11 @@ mod tests {
         let now = start();
         let mut asked = Asked::default();
         let ids: Vec<_> = (0..3).map(|lane| asked.insert(now, dns(lane, None))).collect();
-        assert!(asked.take(1, ids[0]).is_none(), "another lane's");
-        assert!(asked.take(0, ids[0]).is_some() && asked.take(0, ids[0]).is_none());
+        assert!(asked.take(1, ids[0], Kind::Dns).is_none(), "another lane's");
+        for other in [Kind::Echo, Kind::Facts] {
+            assert!(asked.take(0, ids[0], other).is_none(), "an answer to something else");
+        }
+        assert!(asked.take(0, ids[0], Kind::Dns).is_some() && asked.take(0, ids[0], Kind::Dns).is_none());
         assert_eq!(asked.take_lane(1).len(), 1);
         assert!(asked.expire(now).is_none());
         assert_eq!(asked.expire(now + ASKED_LIFETIME).map(|question| question.lane), Some(2));

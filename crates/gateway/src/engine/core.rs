@@ -1,6 +1,6 @@
 //! What events of the stack and frames of the relays mean for each other. No I/O of its own but the TAP's writes.
 
-use super::asked::{Asked, Asker, Question};
+use super::asked::{Asked, Asker, Kind, Question};
 use super::elsewhere::Conversations;
 use super::full::Full;
 use super::spread::{self, Binds, ShellDrops, has_room, limit, pick};
@@ -68,6 +68,15 @@ impl Flow {
     }
 }
 
+/// A host's facts that are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Facts {
+    /// The answer will have all of them.
+    Fresh,
+    /// They have changed since, perhaps often: one more question comes behind the answer.
+    Stale,
+}
+
 /// Everything of the engine but its lanes.
 pub(crate) struct Core<D = Tap> {
     pub(crate) tap: D,
@@ -81,6 +90,8 @@ pub(crate) struct Core<D = Tap> {
     pub(super) dns_woken: Vec<FlowId>,
     binds: Binds,
     pub(crate) asked: Asked,
+    /// Lanes whose relays are asked for their host's facts.
+    asking: BTreeMap<usize, Facts>,
     pub(crate) dns: HashMap<FlowId, Connection>,
     pub(crate) wish: watch::Sender<Wish>,
     pub(crate) totals: Totals,
@@ -149,6 +160,7 @@ impl<D: Device> Core<D> {
             dns_woken: Vec::new(),
             binds: Binds::default(),
             asked: Asked::default(),
+            asking: BTreeMap::new(),
             dns: HashMap::new(),
             wish,
             totals: Totals::default(),
@@ -419,31 +431,38 @@ impl<D: Device> Core<D> {
                 self.stack.bind_failed(BindId(bind.0));
             }
             Frame::Answer { request, by, message } => {
-                if let Some(question) = self.asked.take(lane, request) {
+                if let Some(question) = self.asked.take(lane, request, Kind::Dns) {
                     *self.dns_answers.entry(by).or_default() += 1;
                     let answer = self.guarded(by, message);
                     self.answered(now, &question, Some(answer));
                 }
             }
             Frame::NoAnswer { request, reason } => {
-                if let Some(question) = self.asked.take(lane, request) {
+                if let Some(question) = self.asked.take(lane, request, Kind::Dns) {
                     let answer = no_answer(&question.query, reason);
                     self.answered(now, &question, answer);
                 }
             }
             Frame::EchoReply { request, ttl, payload } => {
-                if let Some(Question { asker: Asker::Echo { request }, .. }) = self.asked.take(lane, request) {
+                if let Some(Question { asker: Asker::Echo { request }, .. }) =
+                    self.asked.take(lane, request, Kind::Echo)
+                {
                     self.stack.echo_reply(request, ttl, payload, &mut self.tap);
                 }
             }
             Frame::EchoError { request, fault } => {
-                if let Some(Question { asker: Asker::Echo { request }, .. }) = self.asked.take(lane, request) {
+                if let Some(Question { asker: Asker::Echo { request }, .. }) =
+                    self.asked.take(lane, request, Kind::Echo)
+                {
                     self.stack.echo_error(now, request, fault, &mut self.tap);
                 }
             }
             Frame::Facts { request, json } => {
-                if self.asked.take(lane, request).is_some() {
+                if self.asked.take(lane, request, Kind::Facts).is_some() {
                     self.facts(json);
+                    if self.asking.remove(&lane) == Some(Facts::Stale) {
+                        self.ask_facts(now, lane, session);
+                    }
                 }
             }
             Frame::ViaTrouble { words } => {
@@ -465,7 +484,13 @@ impl<D: Device> Core<D> {
         }
     }
 
+    /// A relay has one such question at a time, however often it says that something has changed.
     fn ask_facts(&mut self, now: Instant, lane: usize, session: &mut Session) {
+        if let Some(asked) = self.asking.get_mut(&lane) {
+            *asked = Facts::Stale;
+            return;
+        }
+        self.asking.insert(lane, Facts::Fresh);
         let question = Question { lane, asker: Asker::Facts, query: Vec::new(), share: None };
         let request = self.asked.insert(now, question);
         session.send(&Frame::AskFacts { request });
@@ -512,7 +537,8 @@ impl<D: Device> Core<D> {
                     self.dns_woken.push(flow);
                 }
             }
-            (Asker::Echo { .. } | Asker::Facts, _) => {}
+            (Asker::Facts, _) => drop(self.asking.remove(&question.lane)),
+            (Asker::Echo { .. }, _) => {}
         }
     }
 

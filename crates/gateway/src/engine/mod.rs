@@ -9,8 +9,12 @@ mod core;
 mod dns;
 mod elsewhere;
 mod full;
+#[cfg(any(test, fuzzing))]
+pub mod hostile;
 #[cfg(test)]
 mod model;
+#[cfg(any(test, fuzzing))]
+mod pretend;
 mod report;
 mod spread;
 mod terms;

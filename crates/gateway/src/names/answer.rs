@@ -18,11 +18,7 @@ const TTL: u32 = 1;
 /// without the name. `is_outside` tells which addresses can be reached through the tunnel; an answer with
 /// none of those stays. No answer gives an app another name's stand-in: one that cannot be read becomes
 /// a failure.
-pub(crate) fn with_stand_ins(
-    names: &mut Names,
-    message: &[u8],
-    is_outside: impl Fn(IpAddr) -> bool,
-) -> Option<Vec<u8>> {
+pub fn with_stand_ins(names: &mut Names, message: &[u8], is_outside: impl Fn(IpAddr) -> bool) -> Option<Vec<u8>> {
     let Ok(answer) = Message::from_vec(message) else { return Some(front::failure(message, front::SERVFAIL)) };
     let family = family_asked_for(&answer);
     if let Some(family) = family

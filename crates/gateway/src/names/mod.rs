@@ -10,6 +10,6 @@ mod answer;
 mod peers;
 mod pool;
 
-pub(crate) use answer::with_stand_ins;
-pub(crate) use peers::Peers;
-pub(crate) use pool::{Found, Names};
+pub use answer::with_stand_ins;
+pub use peers::Peers;
+pub use pool::{Found, Names, is_stand_in};

@@ -8,14 +8,14 @@ use std::net::{IpAddr, SocketAddr};
 /// The real peers of UDP source endpoints that sent to stand-ins, of each the latest
 /// [`MAX_STAND_IN_PEERS`].
 #[derive(Debug, Default)]
-pub(crate) struct Peers {
+pub struct Peers {
     of: HashMap<BindId, VecDeque<(SocketAddr, IpAddr)>>,
 }
 
 impl Peers {
     /// The real peer of what is sent to a stand-in: that of the former datagrams while the name still
     /// has its address (`is_current`), else `real`, which is remembered.
-    pub(crate) fn sent(
+    pub fn sent(
         &mut self,
         bind: BindId,
         to: SocketAddr,
@@ -34,7 +34,7 @@ impl Peers {
 
     /// An app sends to a real address: what comes back from there comes from that address, also where
     /// the app has sent to a stand-in of the same host.
-    pub(crate) fn sent_plainly(&mut self, bind: BindId, to: SocketAddr) {
+    pub fn sent_plainly(&mut self, bind: BindId, to: SocketAddr) {
         if let Some(peers) = self.of.get_mut(&bind)
             && peers.iter().any(|(peer, _)| peer.ip() == to.ip())
             && !peers.contains(&(to, to.ip()))
@@ -53,7 +53,7 @@ impl Peers {
     }
 
     /// By which address the app knows a peer.
-    pub(crate) fn known_as(&self, bind: BindId, peer: SocketAddr) -> SocketAddr {
+    pub fn known_as(&self, bind: BindId, peer: SocketAddr) -> SocketAddr {
         let peers = self.of.get(&bind).into_iter().flatten();
         let by_port = peers.clone().find(|(known, _)| *known == peer);
         // Another port of the same host (RFC 4787 section 5).
@@ -61,7 +61,8 @@ impl Peers {
         stand_in.map_or(peer, |(_, stand_in)| SocketAddr::new(*stand_in, peer.port()))
     }
 
-    pub(crate) fn forget(&mut self, bind: BindId) {
+    /// A UDP source endpoint has ended.
+    pub fn forget(&mut self, bind: BindId) {
         self.of.remove(&bind);
     }
 }

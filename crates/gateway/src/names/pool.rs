@@ -22,7 +22,7 @@ const _: () = assert!(MAX_NAMES < LAST as usize / 3);
 
 /// What an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found<'a> {
+pub enum Found<'a> {
     /// No stand-in.
     Plain,
     /// A stand-in of this name, which has this real address.
@@ -33,7 +33,7 @@ pub(crate) enum Found<'a> {
 
 /// The names that are known. At most [`MAX_NAMES`].
 #[derive(Debug)]
-pub(crate) struct Names {
+pub struct Names {
     numbers: HashMap<Box<str>, u32>,
     entries: HashMap<u32, Entry>,
     /// Names that were resolved and not connected to since, by when; then those that were, by when.
@@ -66,7 +66,7 @@ impl Names {
     /// None are known. Numbers are given from the one behind `first` on: a gateway that starts anew
     /// begins elsewhere, so that an app that has kept a stand-in of the former one most likely reaches
     /// nothing, and not another name.
-    pub(crate) fn new(first: u64) -> Self {
+    pub fn new(first: u64) -> Self {
         // Less than `LAST`, so that it fits.
         let last = u32::try_from(first % u64::from(LAST)).unwrap_or_default();
         Self {
@@ -81,7 +81,7 @@ impl Names {
 
     /// The stand-in of a name for which these are the real addresses now. Addresses of the other family
     /// and those beyond [`MAX_REAL_ADDRESSES`] are ignored; `None` where none is left.
-    pub(crate) fn stand_in(&mut self, name: &str, family: Family, real: &[IpAddr]) -> Option<IpAddr> {
+    pub fn stand_in(&mut self, name: &str, family: Family, real: &[IpAddr]) -> Option<IpAddr> {
         let real = real.iter().filter(|ip| Family::of(**ip) == family).take(MAX_REAL_ADDRESSES);
         let real: Vec<IpAddr> = real.copied().collect();
         if real.is_empty() {
@@ -104,7 +104,7 @@ impl Names {
     }
 
     /// What an address to which an app connects is.
-    pub(crate) fn find(&mut self, address: IpAddr) -> Found<'_> {
+    pub fn find(&mut self, address: IpAddr) -> Found<'_> {
         let Some(number) = number(address) else { return Found::Plain };
         self.touch(number, State::Connected);
         let Some(entry) = self.entries.get_mut(&number) else { return Found::Unknown };
@@ -118,7 +118,7 @@ impl Names {
     }
 
     /// Whether an address is one of those that a stand-in's name has now.
-    pub(crate) fn has(&self, stand_in: IpAddr, real: IpAddr) -> bool {
+    pub fn has(&self, stand_in: IpAddr, real: IpAddr) -> bool {
         let entry = number(stand_in).and_then(|number| self.entries.get(&number));
         entry.is_some_and(|entry| match real {
             IpAddr::V4(real) => entry.v4.contains(&real),
@@ -127,7 +127,7 @@ impl Names {
     }
 
     /// How many names are known.
-    pub(crate) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.entries.len()
     }
 
@@ -189,7 +189,7 @@ fn number(address: IpAddr) -> Option<u32> {
 }
 
 /// Whether an address can be a stand-in.
-pub(super) fn is_stand_in(address: IpAddr) -> bool {
+pub fn is_stand_in(address: IpAddr) -> bool {
     number(address.to_canonical()).is_some()
 }
 

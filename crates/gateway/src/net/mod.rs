@@ -211,8 +211,9 @@ impl Changes {
     }
 }
 
-/// Whether a notification may be about something that others did.
-fn matters(datagram: &[u8], tap: u32) -> bool {
+/// Whether a notification may be about something that others did; `tap` is the index of the TAP.
+#[must_use]
+pub fn matters(datagram: &[u8], tap: u32) -> bool {
     let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(datagram) else { return true };
     let NetlinkPayload::InnerMessage(message) = message.payload else { return true };
     match message {

@@ -96,7 +96,7 @@ impl Net {
     ///
     /// # Errors
     /// Those of [`Net::observe`].
-    pub(crate) async fn observe_in(&self, tap: &str, told: Option<NetworkingMode>) -> Result<Observed, NetError> {
+    pub async fn observe_in(&self, tap: &str, told: Option<NetworkingMode>) -> Result<Observed, NetError> {
         let links = self.links().await?;
         let index = |name: &str| links.iter().find(|link| link_name(link) == Some(name)).map(|link| link.header.index);
         // No interface has the index 0.

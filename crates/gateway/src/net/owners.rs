@@ -67,24 +67,91 @@ impl Sockets {
         for _ in 0..STRAY_ANSWERS {
             self.answer.clear();
             self.socket.recv(&mut self.answer, 0).ok()?;
-            let answer = NetlinkMessage::<SockDiagMessage>::deserialize(&self.answer).ok()?;
-            if answer.header.sequence_number != self.sequence {
-                continue;
+            match read_answer(&self.answer, self.sequence) {
+                Answer::Stray => {}
+                Answer::Unreadable => return None,
+                Answer::Socket(found) => return Some(found),
             }
-            return match answer.payload {
-                // One that no process has any more is an orphan, or the kernel's memory of one.
-                NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(found)) if found.header.inode == 0 => {
-                    Some(AppSocket::Orphan)
-                }
-                NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(found)) => {
-                    Some(AppSocket::Of(found.header.uid))
-                }
-                NetlinkPayload::Error(error) if error.raw_code() == -libc::ENOENT => Some(AppSocket::Missing),
-                _ => None,
-            };
         }
         None
     }
+}
+
+/// What a message of the kernel's says of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It answers another question.
+    Stray,
+    /// It is damaged, or of another kind.
+    Unreadable,
+    /// It says whose the socket is.
+    Socket(AppSocket),
+}
+
+/// Reads the answer to the question of that number.
+#[must_use]
+pub fn read_answer(message: &[u8], sequence: u32) -> Answer {
+    let Ok(answer) = NetlinkMessage::<SockDiagMessage>::deserialize(message) else { return Answer::Unreadable };
+    if answer.header.sequence_number != sequence {
+        return Answer::Stray;
+    }
+    match answer.payload {
+        // One that no process has any more is an orphan, or the kernel's memory of one.
+        NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(found)) if found.header.inode == 0 => {
+            Answer::Socket(AppSocket::Orphan)
+        }
+        NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(found)) => {
+            Answer::Socket(AppSocket::Of(found.header.uid))
+        }
+        NetlinkPayload::Error(error) if error.raw_code() == -libc::ENOENT => Answer::Socket(AppSocket::Missing),
+        _ => Answer::Unreadable,
+    }
+}
+
+/// How far a dump of sockets was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dump {
+    /// More of it comes.
+    Goes(Seen),
+    /// That was its end.
+    Ends(Seen),
+    /// It is damaged, or the kernel has broken it off.
+    Broken,
+}
+
+/// Whether a datagram had a socket with the end that is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// It had none.
+    No,
+    /// It had one.
+    Yes,
+}
+
+/// Reads a datagram of the dump of that number, and looks for a socket with this end or bound to any address.
+#[must_use]
+pub fn read_dump(datagram: &[u8], sequence: u32, end: SocketAddr) -> Dump {
+    let mut seen = Seen::No;
+    let mut rest = datagram;
+    while !rest.is_empty() {
+        let Ok(message) = NetlinkMessage::<SockDiagMessage>::deserialize(rest) else { return Dump::Broken };
+        let is_ours = message.header.sequence_number == sequence;
+        match message.payload {
+            NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(socket)) if is_ours => {
+                let own = socket.header.socket_id.source_address.to_canonical();
+                if own == end.ip() || own.is_unspecified() {
+                    seen = Seen::Yes;
+                }
+            }
+            NetlinkPayload::Done(_) if is_ours => return Dump::Ends(seen),
+            NetlinkPayload::Error(_) | NetlinkPayload::Overrun(_) if is_ours => return Dump::Broken,
+            _ => {}
+        }
+        // Messages begin at multiples of four bytes (NLMSG_ALIGN in linux/netlink.h).
+        let Ok(length) = usize::try_from(message.header.length) else { return Dump::Broken };
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    Dump::Goes(seen)
 }
 
 impl Sockets {
@@ -112,22 +179,10 @@ impl Sockets {
         loop {
             self.answer.clear();
             self.socket.recv(&mut self.answer, 0).ok()?;
-            let mut rest = self.answer.as_slice();
-            while !rest.is_empty() {
-                let message = NetlinkMessage::<SockDiagMessage>::deserialize(rest).ok()?;
-                let is_ours = message.header.sequence_number == self.sequence;
-                match message.payload {
-                    NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(socket)) if is_ours => {
-                        let own = socket.header.socket_id.source_address.to_canonical();
-                        found |= own == end.ip() || own.is_unspecified();
-                    }
-                    NetlinkPayload::Done(_) if is_ours => return Some(found),
-                    NetlinkPayload::Error(_) | NetlinkPayload::Overrun(_) if is_ours => return None,
-                    _ => {}
-                }
-                // Messages begin at multiples of four bytes (NLMSG_ALIGN in linux/netlink.h).
-                let length = usize::try_from(message.header.length).ok()?.next_multiple_of(4);
-                rest = rest.get(length..).unwrap_or_default();
+            match read_dump(&self.answer, self.sequence, end) {
+                Dump::Goes(seen) => found |= seen == Seen::Yes,
+                Dump::Ends(seen) => return Some(found || seen == Seen::Yes),
+                Dump::Broken => return None,
             }
         }
     }

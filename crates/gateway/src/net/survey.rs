@@ -45,6 +45,14 @@ impl Net {
     /// # Errors
     /// The kernel did not answer; a machine without IPv6 is none.
     pub async fn survey(&self) -> Result<Survey, NetError> {
+        self.survey_in(ask_wslinfo_text().await).await
+    }
+
+    /// The same, starting no program: `wslinfo` is what that program prints.
+    ///
+    /// # Errors
+    /// Those of [`Net::survey`].
+    pub async fn survey_in(&self, wslinfo: Option<String>) -> Result<Survey, NetError> {
         let links = self.links().await?;
         let addresses = self.addresses().await?;
         let addresses_of = |index: u32| {

@@ -1,74 +1,13 @@
-//! The TAP in memory, what a kernel does with its frames, and a link that loses packets and lets them overtake each other.
+//! What a kernel does with the gateway's frames, and a link that loses packets and lets them overtake each other.
 
 use super::program::{Dice, Setting};
-use crate::tap::Device;
-use stack::{Offload, RxMeta, Transmit, TxMeta};
-use std::cell::RefCell;
+use crate::engine::pretend::checksum;
+use stack::TxMeta;
 use std::collections::VecDeque;
-use std::io;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-
-pub(super) const GATEWAY_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
-pub(super) const VM_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 
 /// Bytes of Ethernet's header.
 const ETHERNET: usize = 14;
-
-/// The TAP: frames that the gateway has not read, and frames that it wrote.
-pub(super) struct Nic {
-    pub(super) inbox: RefCell<VecDeque<Vec<u8>>>,
-    pub(super) outbox: Vec<(Vec<u8>, TxMeta)>,
-    pub(super) offload: Offload,
-}
-
-impl Transmit for Nic {
-    fn transmit(&mut self, frame: &[u8], meta: TxMeta) {
-        assert!(self.offload == Offload::Vnet || meta == TxMeta::default(), "work for a kernel that does none");
-        assert_eq!((&frame[..6], &frame[6..12]), (&VM_MAC[..], &GATEWAY_MAC[..]));
-        self.outbox.push((frame.to_vec(), meta));
-    }
-}
-
-impl Device for Nic {
-    fn poll_readable(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.inbox.borrow().is_empty() { Poll::Pending } else { Poll::Ready(Ok(())) }
-    }
-
-    fn read<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<(&'a [u8], RxMeta)>> {
-        let Some(frame) = self.inbox.borrow_mut().pop_front() else { return Ok(None) };
-        buffer[..frame.len()].copy_from_slice(&frame);
-        Ok(Some((&buffer[..frame.len()], RxMeta::Unverified)))
-    }
-
-    fn name(&self) -> &str {
-        "model"
-    }
-
-    fn offload(&self) -> Offload {
-        self.offload
-    }
-
-    fn lost(&self) -> u64 {
-        0
-    }
-}
-
-/// A packet of the VM in its frame.
-pub(super) fn frame(packet: &[u8]) -> Vec<u8> {
-    let kind: [u8; 2] = if packet[0] >> 4 == 6 { [0x86, 0xdd] } else { [8, 0] };
-    [&GATEWAY_MAC[..], &VM_MAC, &kind, packet].concat()
-}
-
-/// The Internet checksum of parts of even length (RFC 1071): 0 where they hold their own.
-pub(super) fn checksum(parts: &[&[u8]]) -> u16 {
-    let words = parts.iter().flat_map(|part| part.chunks(2));
-    let mut sum: u64 = words.map(|two| u64::from(two[0]) << 8 | u64::from(two.get(1).copied().unwrap_or(0))).sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !u16::try_from(sum).unwrap()
-}
 
 /// What the kernel makes of a frame: segments cut, checksums completed.
 pub(super) fn kernel(frame: &[u8], meta: TxMeta) -> Vec<Vec<u8>> {

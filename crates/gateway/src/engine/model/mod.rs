@@ -12,7 +12,6 @@
 mod book;
 mod failed;
 mod link;
-mod pipe;
 mod program;
 mod relay;
 mod room;
@@ -20,11 +19,11 @@ mod vm;
 mod windows;
 
 use self::book::{Book, Conn};
-use self::link::{GATEWAY_MAC, Nic, VM_MAC};
-use self::pipe::Pipe;
 use self::program::{Act, Answering, Dice, Program, Reply, What};
 use self::relay::{Asleep, Relay};
 use self::vm::Vm;
+use super::pretend::pipe::Pipe;
+use super::pretend::{Flag, GATEWAY_MAC, Nic, VM_MAC};
 use super::{Engine, Parts};
 use crate::dns::rebind::Filter;
 use crate::lane::Lane;
@@ -36,8 +35,8 @@ use stack::{AddressPlan, AppSocket, Capacity, Config, Filtering, HostAccess, Ipv
 use std::net::{Ipv4Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
@@ -67,15 +66,6 @@ struct OneUser;
 impl Owners for OneUser {
     fn look_up(&mut self, _: Transport, _: SocketAddr, _: SocketAddr) -> Option<AppSocket> {
         Some(AppSocket::Of(1000))
-    }
-}
-
-#[derive(Default)]
-struct Flag(AtomicBool);
-
-impl Wake for Flag {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 

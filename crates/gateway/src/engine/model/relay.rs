@@ -2,8 +2,8 @@
 //! program says.
 
 use super::book::{self, Book, Conn, Sent, Way};
-use super::pipe::Pipe;
 use super::program::{Answering, Dice, Outcome, Plan, Reads, Reply, ServerEnd, Setting, Speaks};
+use crate::engine::pretend::pipe::Pipe;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

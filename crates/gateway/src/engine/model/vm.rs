@@ -1,10 +1,11 @@
 //! The VM: apps with sockets of smoltcp's, datagrams, pings and queries by hand.
 
 use super::book::{self, Book, Sent, VM, Way};
-use super::link::{Link, Nic, checksum, frame, kernel, trace};
+use super::link::{Link, kernel, trace};
 use super::program::{Answering, AppEnd, Dice, Outcome, Reads, Reply, Setting, To};
 use super::relay::query;
 use super::windows::Windows;
+use crate::engine::pretend::{Nic, checksum, frame};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp::{RecvError, Socket, SocketBuffer, State};

@@ -16,17 +16,17 @@ struct Queue {
 
 /// One direction. Nobody is woken by it: the world polls after each change.
 #[derive(Clone, Debug)]
-pub(super) struct Pipe(Arc<Mutex<Queue>>);
+pub(crate) struct Pipe(Arc<Mutex<Queue>>);
 
 /// The gateway's end of one; the pipe is closed with it.
-pub(super) struct End(Pipe);
+pub(crate) struct End(Pipe);
 
 impl Pipe {
-    pub(super) fn new(bound: usize) -> Self {
+    pub(crate) fn new(bound: usize) -> Self {
         Self(Arc::new(Mutex::new(Queue { bytes: VecDeque::new(), bound, is_closed: false })))
     }
 
-    pub(super) fn end(&self) -> End {
+    pub(crate) fn end(&self) -> End {
         End(self.clone())
     }
 
@@ -34,16 +34,16 @@ impl Pipe {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.queue().is_closed = true;
     }
 
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.queue().is_closed
     }
 
     /// Takes bytes as far as there is room.
-    pub(super) fn write(&self, bytes: &[u8]) -> usize {
+    pub(crate) fn write(&self, bytes: &[u8]) -> usize {
         let mut queue = self.queue();
         let taken = bytes.len().min(queue.bound - queue.bytes.len());
         queue.bytes.extend(&bytes[..taken]);
@@ -51,7 +51,7 @@ impl Pipe {
     }
 
     /// Gives as many bytes as there are.
-    pub(super) fn read(&self, into: &mut [u8]) -> usize {
+    pub(crate) fn read(&self, into: &mut [u8]) -> usize {
         let mut queue = self.queue();
         let taken = into.len().min(queue.bytes.len());
         for (slot, byte) in into.iter_mut().zip(queue.bytes.drain(..taken)) {
