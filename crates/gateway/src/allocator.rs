@@ -143,6 +143,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has no mincore")]
     fn a_large_block_touches_no_page_until_it_is_used() {
         let size = 64 * PAGE;
         // SAFETY: as above.

@@ -494,9 +494,13 @@ impl Session {
                 Verdict::Pass(Frame::Opened { flow, window })
             })),
             Frame::Failed { flow, reason, os_code } => {
-                let known = self.flows.remove(&flow).is_some();
-                self.counters.stale_frames += u64::from(!known);
-                Ok(known.then_some(Frame::Failed { flow, reason, os_code }))
+                let event = self.on_flow(flow, |ledger, _| match ledger.phase {
+                    Phase::Opening => Verdict::Pass(Frame::Failed { flow, reason, os_code }),
+                    // Its app has been told that it stands.
+                    Phase::Open => Verdict::Offence,
+                });
+                self.flows.remove(&flow);
+                Ok(event)
             }
             Frame::Data { flow, bytes } => Ok(self.on_flow(flow, |ledger, counters| {
                 let Some(left) = u32::try_from(bytes.len()).ok().and_then(|n| ledger.receive_credit.checked_sub(n))

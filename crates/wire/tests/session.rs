@@ -14,7 +14,8 @@ use underpass_wire::limits::{
 };
 use underpass_wire::session::Sent;
 use underpass_wire::{
-    BindId, Capabilities, Decoder, FlowId, Frame, Hello, Marks, Pull, RequestId, Role, Session, Source, Then, Violation,
+    BindId, Capabilities, ConnectFailure, Decoder, FlowId, Frame, Hello, Marks, Pull, RequestId, Role, Session, Source,
+    Then, Violation,
 };
 
 const PIPE: usize = 4096;
@@ -285,6 +286,18 @@ fn bytes_beyond_the_credit_reset_the_flow_and_are_counted() {
     assert_eq!(gateway.flow_count(), 1, "the other flow lives on");
     let late = gateway.accept(now, Frame::Data { flow: FlowId(1), bytes: &bytes }).unwrap();
     assert_eq!((late, gateway.counters().stale_frames), (None, 1));
+}
+
+#[test]
+fn a_connection_that_stands_cannot_fail_and_is_reset_instead() {
+    let mut pair = Pair::new(1000);
+    pair.open(1, 0, 0);
+    pair.run(&[4096], |p| p.gateway.session.send_credit(FlowId(1)) > 0);
+    let (gateway, now) = (&mut pair.gateway.session, pair.now);
+    let failed = || Frame::Failed { flow: FlowId(1), reason: ConnectFailure::Refused, os_code: 111 };
+    assert_eq!(gateway.accept(now, failed()).unwrap(), Some(Frame::Reset { flow: FlowId(1) }));
+    assert_eq!((gateway.counters().offences, gateway.flow_count()), (1, 0));
+    assert_eq!((gateway.accept(now, failed()).unwrap(), gateway.counters().stale_frames), (None, 1));
 }
 
 #[test]

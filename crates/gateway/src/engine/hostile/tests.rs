@@ -81,3 +81,10 @@ fn a_question_that_is_answered_by_another_kind_of_frame_is_not_lost() {
         assert_eq!(reached.heard, 1, "frame {what} {value} took the question");
     }
 }
+
+#[test]
+fn a_connection_that_stands_and_fails_is_reset() {
+    // Failed with a router's fault, behind Opened: the stack kept the connection for ever.
+    let input = [&[0][..], &hello(), &CONNECT, &relay(4, 0, b"", 0, 0), &[0, 0, ACK, 8], &relay(8, 0, b"", 0, 3)];
+    assert_eq!(relay_frames(&input.concat()), Reached { opened: 1, heard: 0, ended: 1 });
+}
