@@ -10,7 +10,7 @@ use std::process::Output;
 use std::time::Duration;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 use tokio::process::Command;
-use wording::quote::in_powershell;
+use messages::quote::in_powershell;
 
 /// WSL's own translator of paths, which it puts into every distro.
 const WSLPATH: &str = "/bin/wslpath";

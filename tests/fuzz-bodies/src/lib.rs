@@ -4,16 +4,24 @@
 mod decoding;
 mod dialogs;
 mod dns_path;
+mod documents;
 mod frame_decoder;
+mod names;
+mod netlink;
 mod packet_path;
+mod report;
 mod settings_files;
 mod shown_texts;
 mod tool_files;
 
 pub use dialogs::dialogs;
 pub use dns_path::dns_path;
+pub use documents::documents;
 pub use frame_decoder::frame_decoder;
+pub use names::names;
+pub use netlink::netlink;
 pub use packet_path::{Reached, packet_path};
+pub use report::{MACHINE, report};
 pub use settings_files::settings_files;
 pub use shown_texts::shown_texts;
 pub use tool_files::tool_files;

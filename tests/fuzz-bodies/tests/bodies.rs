@@ -1,7 +1,13 @@
 //! The fuzzer's bodies as ordinary tests: random bytes, and inputs that once failed.
 
-use fuzz_bodies::{Reached, dialogs, dns_path, frame_decoder, packet_path, settings_files, shown_texts, tool_files};
+use doctor::facts::Facts;
+use fuzz_bodies::{
+    MACHINE, Reached, dialogs, dns_path, documents, frame_decoder, names, netlink, packet_path, report, settings_files,
+    shown_texts, tool_files,
+};
 use proptest::prelude::*;
+use serde_json::Value;
+use std::fs;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
@@ -48,6 +54,21 @@ proptest! {
     }
 
     #[test]
+    fn any_bytes_as_answers_of_zones(data in prop::collection::vec(any::<u8>(), 0..600)) {
+        names(&data);
+    }
+
+    #[test]
+    fn any_bytes_as_news_of_the_kernel(data in prop::collection::vec(any::<u8>(), 0..600)) {
+        netlink(&data);
+    }
+
+    #[test]
+    fn any_text_as_a_document(which: u8, text in "[{}\\[\\]\":,a-z0-9= \n]{0,60}") {
+        documents(&[&[which], text.as_bytes()].concat());
+    }
+
+    #[test]
     fn any_bytes_as_frames(
         step: u8,
         frames in prop::collection::vec((any::<u8>(), prop::collection::vec(any::<u8>(), 0..80)), 0..20),
@@ -61,6 +82,64 @@ proptest! {
         }
         frame_decoder(&data);
     }
+}
+
+proptest! {
+    // Each draws two pages.
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_as_what_a_machine_says(
+        texts in prop::collection::vec((any::<u16>(), any::<u8>(), "[ -~\u{1b}\u{202e}\n]{0,12}"), 0..12),
+    ) {
+        let one = |(place, shape, text): &(u16, u8, String)| {
+            [&place.to_be_bytes()[..], &[*shape, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat()
+        };
+        report(&texts.iter().flat_map(one).collect::<Vec<u8>>());
+    }
+}
+
+type Body = fn(&[u8]);
+
+/// The inputs of `tests/fuzz/seeds`: what the fuzzer found to reach all that it reaches.
+#[test]
+fn the_fuzzers_seeds_pass() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds");
+    let bodies: [(&str, Body); 11] = [
+        ("dialogs", dialogs),
+        ("dns_path", |data| _ = dns_path(data)),
+        ("documents", documents),
+        ("frame_decoder", frame_decoder),
+        ("names", |data| _ = names(data)),
+        ("netlink", netlink),
+        ("packet_path", |data| _ = packet_path(data)),
+        ("report", |data| _ = report(data)),
+        ("settings_files", settings_files),
+        ("shown_texts", shown_texts),
+        ("tool_files", tool_files),
+    ];
+    for (target, body) in bodies {
+        let text = fs::read_to_string(format!("{folder}/{target}.txt")).unwrap();
+        let byte = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap();
+        let seeds: Vec<Vec<u8>> = text.lines().map(|line| line.as_bytes().chunks(2).map(byte).collect()).collect();
+        assert!(seeds.len() > 10, "{target}: {} seeds", seeds.len());
+        seeds.iter().for_each(|seed| body(seed));
+    }
+}
+
+#[test]
+fn connections_of_the_names_body_reach_names() {
+    // A question for an address, one answer with one, and a connection to the first that was got.
+    let ask = [0, 0, 1, 0, 0x40, 1];
+    assert_eq!(names(&[&[0][..], &ask, &[2, 0], &[2, 0]].concat()), 2);
+}
+
+#[test]
+fn the_machine_of_the_report_body_says_all_that_facts_have_room_for() {
+    let machine: Value = serde_json::from_str(MACHINE).unwrap();
+    let read: Facts = serde_json::from_value(machine.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&read).unwrap(), machine, "facts have changed: change report/facts.json as well");
+    assert!(report(&[]) > 10);
 }
 
 #[test]

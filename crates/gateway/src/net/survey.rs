@@ -45,7 +45,11 @@ impl Net {
     /// # Errors
     /// The kernel did not answer; a machine without IPv6 is none.
     pub async fn survey(&self) -> Result<Survey, NetError> {
-        self.survey_in(ask_wslinfo_text().await).await
+        // What `wslinfo` prints besides modes is its usage.
+        let wslinfo = wsl::wslinfo().await.ok().flatten();
+        let wslinfo = wslinfo.map(|text| text.trim().to_owned());
+        let wslinfo = wslinfo.filter(|text| NetworkingMode::by_name(text).is_some());
+        self.survey_in(wslinfo).await
     }
 
     /// The same, starting no program: `wslinfo` is what that program prints.
@@ -69,9 +73,6 @@ impl Net {
                 routes.extend(routes_of(&message, &links));
             }
         }
-        // What `wslinfo` prints besides modes is its usage.
-        let wslinfo = wsl::wslinfo().await.ok().flatten();
-        let wslinfo = wslinfo.map(|text| text.trim().to_owned()).filter(|text| NetworkingMode::by_name(text).is_some());
         let (rules4, rules6) = (self.rules(Version::V4).await?, self.rules(Version::V6).await?);
         Ok(Survey {
             routes,

@@ -1,0 +1,4 @@
+//! `fuzz_bodies::documents` under libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz_bodies::documents(data));

@@ -1,0 +1,4 @@
+//! `fuzz_bodies::netlink` under libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz_bodies::netlink(data));
