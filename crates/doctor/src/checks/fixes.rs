@@ -1,6 +1,8 @@
 //! Fixes of more than one problem, and how commands are written. A sentence begins each
 //! alternative: what follows it, up to the next one, is run as a whole.
 
+pub(super) use super::typed::{own, own_as_root};
+
 use super::good::{good, host, on_at, on_with};
 use crate::facts::Tool;
 use crate::finding::{Shell, Step};
@@ -8,7 +10,6 @@ use crate::view::View;
 use config::settings::subnet::{self, Subnet};
 use config::settings::{metric, nat};
 use ipnet::IpNet;
-use messages::quote::for_shell;
 use messages::{Sentence, common, doctor};
 use wire::facts::Adapter;
 
@@ -32,18 +33,6 @@ pub(super) fn linux(lines: &[&str]) -> Step {
 
 pub(super) fn lines(file: &str, lines: &[&str]) -> Step {
     Step::Lines { file: file.to_owned(), lines: lines.iter().map(|line| (*line).to_owned()).collect() }
-}
-
-/// This command, as the user's shell finds it.
-pub(super) fn own(view: &View<'_>) -> String {
-    let program = &view.facts.program;
-    if program.in_path || program.path.is_empty() { "underpass".to_owned() } else { for_shell(&program.path).into_owned() }
-}
-
-/// This command behind `sudo`, whose `secure_path` (sudoers(5)) need not name its folder.
-pub(super) fn own_as_root(view: &View<'_>) -> String {
-    let path = view.facts.program.path.as_str();
-    if path.is_empty() { "underpass".to_owned() } else { for_shell(path).into_owned() }
 }
 
 /// Restarting WSL, and what that ends.
@@ -122,7 +111,7 @@ pub(super) fn proxy_on(view: &View<'_>) -> [Step; 2] {
     let named = view.proxies_of(Tool::Environment).map(|(_, probe)| probe).find(|probe| probe.port != 0);
     let command = match named {
         Some(probe) => {
-            let scheme = if super::proxy::is_socks(&probe.value) { "socks5" } else { "http" };
+            let scheme = if super::good::is_socks(&probe.value) { "socks5" } else { "http" };
             on_at(view, host(view), "", scheme, probe.port)
         }
         None => on_with(view, ""),

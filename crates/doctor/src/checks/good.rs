@@ -1,11 +1,11 @@
 //! The proxy that is known to be good, and the commands that set it: a fix names what was seen to
 //! carry a request, or else the port that the setting has.
 
-use super::fixes::{own, own_as_root};
-use super::proxy::url;
+use super::typed::{own, own_as_root};
 use crate::facts::{ProxyProbe, Tool};
 use crate::view::{View, is_ok, spelling};
 use messages::quote::for_shell;
+use probe::proxy::has_port;
 use std::net::IpAddr;
 use wsl::NetworkingMode;
 
@@ -99,4 +99,20 @@ pub(super) fn on_at(view: &View<'_>, address: Option<IpAddr>, name: &str, scheme
 /// `proxy on` with these options.
 pub(super) fn on_with(view: &View<'_>, options: &str) -> String {
     format!("eval \"$({} proxy on{options})\"", own(view))
+}
+
+pub(super) fn is_socks(value: &str) -> bool {
+    value.trim().to_ascii_lowercase().starts_with("socks")
+}
+
+/// The URL of a proxy that works, as every program takes it.
+pub(super) fn url(probe: &ProxyProbe) -> String {
+    let value = probe.value.trim().trim_end_matches('/');
+    let value =
+        if has_port(value) { value.to_owned() } else { format!("{}:{}", value.trim_end_matches(':'), probe.port) };
+    let value = value.as_str();
+    let (written, rest) = value.split_once("://").unwrap_or(("http", value));
+    let scheme = if written.eq_ignore_ascii_case("https") { "http" } else { written };
+    // A name and a password are hidden here; the user knows them.
+    format!("{scheme}://{}", rest.replace("***@", "USER:PASSWORD@"))
 }

@@ -18,7 +18,9 @@ mod proxy;
 mod removal;
 mod routing;
 mod seen;
+mod tool_checks;
 mod tools;
+mod typed;
 mod vpn;
 mod wsl;
 
@@ -75,7 +77,7 @@ pub static CHECKS: &[&[Check]] = &[
     company::CHECKS,
     files::CHECKS,
     proxy::CHECKS,
-    tools::CHECKS,
+    tool_checks::CHECKS,
     docker::CHECKS,
     wsl::LAST,
 ];

@@ -1,7 +1,7 @@
 //! Step 4: the proxies that the environment names, each judged once by the first thing that is wrong with it; and proxies that are missing.
 
 use super::check::{Check, Found, Needs};
-use super::good::{good, on_at, on_with};
+use super::good::{good, is_socks, on_at, on_with, url};
 use super::network::has_proxy;
 use super::wsl::names_old_address;
 use super::{fixes, seen};
@@ -10,7 +10,6 @@ use crate::finding::{Area, Severity, Shell, Step};
 use crate::view::{Spelling, View, has_failed, is_ok, spelling as spelling_of};
 use crate::way::Place;
 use messages::{Text, doctor, doctor_proxy as say};
-use probe::proxy::has_port;
 use std::net::IpAddr;
 use wsl::NetworkingMode;
 use messages::quote::{for_powershell, in_shell};
@@ -135,25 +134,9 @@ fn windows_proxy_is_local(view: &View<'_>, port: Option<u16>) -> bool {
     })
 }
 
-pub(super) fn is_socks(value: &str) -> bool {
-    value.trim().to_ascii_lowercase().starts_with("socks")
-}
-
 /// A refusal is an answer in the protocol too.
 fn speaks(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Ok { .. } | Outcome::Failed { why: Why::Authentication | Why::ProxyRefused, .. })
-}
-
-/// The URL of a proxy that works, as every program takes it.
-pub(super) fn url(probe: &ProxyProbe) -> String {
-    let value = probe.value.trim().trim_end_matches('/');
-    let value =
-        if has_port(value) { value.to_owned() } else { format!("{}:{}", value.trim_end_matches(':'), probe.port) };
-    let value = value.as_str();
-    let (written, rest) = value.split_once("://").unwrap_or(("http", value));
-    let scheme = if written.eq_ignore_ascii_case("https") { "http" } else { written };
-    // A name and a password are hidden here; the user knows them.
-    format!("{scheme}://{}", rest.replace("***@", "USER:PASSWORD@"))
 }
 
 /// A setting that works, and that programs do not take for what is meant.

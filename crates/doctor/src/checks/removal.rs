@@ -1,7 +1,7 @@
 //! Commands that take settings out of where they are written, and nothing else. A line is named by
 //! its number and by what stands in it, so a command that no longer fits the file changes nothing.
 
-use super::fixes::{own, own_as_root};
+use super::typed::{own, own_as_root};
 use crate::facts::{ProxySetting, Tool};
 use crate::view::View;
 use messages::quote::for_shell;

@@ -1,27 +1,13 @@
 //! Tools that go by a proxy of their own, and tools that would need one: apt, git, ssh, Docker and others.
 
-use super::check::{Check, Found, Needs};
+use super::check::Found;
 use super::good::{Good, good};
 use super::proxy::{not_opened, not_written, place};
 use super::{fixes, removal, seen};
 use crate::facts::{Method, Outcome, ProxyProbe, ProxySetting, Subject, Tool, Whence};
-use crate::finding::{Area, Severity, Step};
+use crate::finding::Step;
 use crate::view::{View, has_failed, is_ok};
 use messages::{Text, doctor_proxy as say};
-
-pub(super) const CHECKS: &[Check] = &[
-    check("tools-apt", &say::APT, apt),
-    check("tools-git", &say::GIT, super::git::proxy),
-    check("tools-git-direct", &say::GIT_DIRECT, super::git::direct),
-    check("tools-git-rewrite", &say::GIT_REWRITE, super::git::rewrite),
-    check("tools-ssh", &say::SSH, ssh),
-    check("tools-docker", &say::DOCKER, docker),
-    check("tools-others", &say::TOOLS, others),
-];
-
-const fn check(id: &'static str, title: &'static messages::Sentence, find: fn(&View<'_>) -> Option<Found>) -> Check {
-    Check { id, area: Area::Tools, severity: Severity::Problem, title, needs: Needs::Facts, hop: None, find }
-}
 
 /// The settings of a tool whose proxy does not carry a request, with what was seen of it.
 pub(super) fn dead<'a>(view: &View<'a>, tool: Tool) -> Vec<(&'a ProxySetting, Vec<Text>)> {
@@ -116,7 +102,7 @@ fn apt_fix(view: &View<'_>, dead: &[&ProxySetting]) -> Vec<Step> {
     set.into_iter().flatten().chain(take_out(view, dead)).collect()
 }
 
-fn apt(view: &View<'_>) -> Option<Found> {
+pub(super) fn apt(view: &View<'_>) -> Option<Found> {
     let dead = dead(view, Tool::Apt);
     if !dead.is_empty() {
         let fix = apt_fix(view, &settings(&dead));
@@ -136,7 +122,7 @@ fn nc(value: &str, probe: &ProxyProbe) -> String {
     format!("nc -X {protocol} -x {} %h %p", place(probe))
 }
 
-fn ssh(view: &View<'_>) -> Option<Found> {
+pub(super) fn ssh(view: &View<'_>) -> Option<Found> {
     let dead = dead(view, Tool::Ssh);
     let has_own = view.facts.proxies.iter().any(|setting| setting.tool == Tool::Ssh);
     let shut = view.reaches(Subject::GitSsh, Whence::Vm, Method::Tcp) == Some(false);
@@ -195,7 +181,7 @@ fn ssh_by_proxy(view: &View<'_>, dead: &[&ProxySetting]) -> Vec<Step> {
     }
 }
 
-fn docker(view: &View<'_>) -> Option<Found> {
+pub(super) fn docker(view: &View<'_>) -> Option<Found> {
     if !goes_without(view, Tool::Docker) {
         return None;
     }
@@ -213,7 +199,7 @@ fn docker(view: &View<'_>) -> Option<Found> {
 /// Tools without a check of their own.
 const OTHERS: [Tool; 7] = [Tool::Npm, Tool::Yarn, Tool::Pip, Tool::Docker, Tool::Curl, Tool::Wget, Tool::Cargo];
 
-fn others(view: &View<'_>) -> Option<Found> {
+pub(super) fn others(view: &View<'_>) -> Option<Found> {
     let mut all = Vec::new();
     let mut names = Vec::new();
     for tool in OTHERS {
