@@ -173,3 +173,16 @@ fn kebab(name: &str) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::kebab;
+
+    #[test]
+    fn names_of_variants_become_words_with_dashes() {
+        for (name, expected) in [("HalfOpenFull", "half-open-full"), ("Checksum", "checksum"), ("raw", "raw"), ("", "")]
+        {
+            assert_eq!(kebab(name), expected);
+        }
+    }
+}

@@ -11,10 +11,12 @@
 
 mod book;
 mod failed;
+mod lanes;
 mod link;
 mod program;
 mod relay;
 mod room;
+mod status;
 mod vm;
 mod windows;
 
