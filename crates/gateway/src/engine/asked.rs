@@ -312,4 +312,65 @@ mod tests {
         }
         assert!(!asked.has_room(1) && asked.has_room(0) && asked.has_room(7));
     }
+
+    #[test]
+    fn an_owner_gets_twice_what_is_free_and_one_zone_as_much_as_is_free() {
+        let own = |zone| Some(Share { owner: ROOT, zone });
+        let with = |questions: &[(usize, Option<Share>)]| {
+            let mut asked = Asked::default();
+            for (count, share) in questions {
+                for _ in 0..*count {
+                    asked.insert(start(), dns(0, *share));
+                }
+            }
+            asked
+        };
+        // Of 12: one that has 2n of n that are free gets no more.
+        assert!(with(&[(4, own(1)), (3, own(2))]).admits(own(3), 12));
+        assert!(!with(&[(4, own(1)), (4, own(2))]).admits(own(3), 12));
+        assert!(with(&[(5, own(1))]).admits(own(1), 12) && !with(&[(6, own(1))]).admits(own(1), 12));
+        let sources = |number: u8| Some(Share { owner: Owner::Source([10, 0, 0, number].into()), zone: number.into() });
+        // Each source has half of what all have together.
+        assert!(with(&[(3, sources(1)), (4, sources(2))]).admits(sources(3), 12));
+        assert!(!with(&[(4, sources(1)), (4, sources(2))]).admits(sources(3), 12));
+        assert!(with(&[(3, sources(1))]).admits(sources(1), 8) && !with(&[(4, sources(1))]).admits(sources(1), 8));
+        let few = with(&[(3, None)]);
+        assert!(few.is_crowded(12) && !few.is_crowded(13));
+        assert!(few.admits(None, 4) && !few.admits(None, 3));
+        assert!(!few.admits(own(1), 3), "nothing is free");
+    }
+
+    #[test]
+    fn what_is_answered_or_lost_makes_room_for_its_owner() {
+        let (now, share) = (start(), Some(Share { owner: Owner::Source([10, 0, 0, 1].into()), zone: 7 }));
+        let mut asked = Asked::default();
+        let facts = Question { asker: Asker::Facts, ..dns(1, None) };
+        let ids: Vec<_> = (0..3).map(|_| asked.insert(now, dns(1, share))).collect();
+        asked.insert(now, facts);
+        assert_eq!((asked.count(), asked.held.sources, asked.held.lanes.clone()), ((3, 0), 3, vec![0, 3]));
+        assert!(asked.take(1, ids[1]).is_some());
+        assert_eq!((asked.count().0, asked.held.sources, asked.held.shares[&share.unwrap()]), (2, 2, 2));
+        assert_eq!(asked.take_lane(1).len(), 3, "the gateway's own question, too");
+        assert_eq!((asked.count().0, asked.held.sources, asked.held.owners.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn the_first_of_all_questions_expires_first_and_answered_ones_do_not_pile_up() {
+        let now = start();
+        let mut asked = Asked::default();
+        let ping = || Question { asker: Asker::Echo { request: RequestId(0) }, ..dns(0, None) };
+        let later = now + ASKED_LIFETIME / 2;
+        asked.insert(later, dns(0, None));
+        asked.insert(now, ping());
+        assert_eq!(asked.deadline(), Some(now + ASKED_LIFETIME));
+        assert_eq!(asked.count(), (1, 1));
+        assert!(asked.expire(now + ASKED_LIFETIME).is_some_and(|question| !question.is_dns()));
+        assert_eq!((asked.count(), asked.deadline()), ((1, 0), Some(later + ASKED_LIFETIME)));
+        for _ in 0..20 * MAX_PINGS {
+            let id = asked.insert(later, dns(0, None));
+            assert!(asked.take(0, id).is_some());
+        }
+        assert!(asked.questions.order.len() <= 4 * (MAX_PINGS + 2), "{}", asked.questions.order.len());
+        assert!(asked.expire(later + ASKED_LIFETIME).is_some() && asked.expire(later + ASKED_LIFETIME).is_none());
+    }
 }

@@ -92,4 +92,23 @@ mod tests {
         full.note(start + LOG_AGAIN_AFTER, 12_288);
         assert_eq!(full.logged, Some(start + LOG_AGAIN_AFTER));
     }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any instant will do; time is an argument")]
+    fn a_displaced_one_is_shown_with_its_owner_and_logged_again_after_a_while() {
+        let start = Instant::now();
+        let mut full = Full::default();
+        assert_eq!(full.displaced(start), None);
+        full.note_displaced(start, (0, Some(Owner::User(1))));
+        full.note_displaced(start, (3, None));
+        assert_eq!((full.displaced(start), full.displaced_logged), (None, None), "none has made room");
+        full.note_displaced(start, (3, Some(Owner::User(1))));
+        let late = start + LOG_AGAIN_AFTER;
+        full.note_displaced(late, (4, Some(Owner::User(2))));
+        assert_eq!((full.displaced.0, full.displaced_logged), (4, Some(late)));
+        assert_eq!(full.displaced(late).map(|displaced| displaced.last_of).as_deref(), Some("user 2"));
+        full.note(start, 1);
+        full.note(late - Duration::from_millis(1), 1);
+        assert_eq!((full.logged, full.count), (Some(start), 2));
+    }
 }
