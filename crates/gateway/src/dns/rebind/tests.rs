@@ -272,3 +272,13 @@ proptest! {
         filter(&[]).filtered(&bytes, is_tunnel);
     }
 }
+
+#[test]
+fn a_header_without_records_stays_and_less_than_a_header_fails() {
+    let mut filter = filter(&[]);
+    let header = [0, 7, 0x81, 0x80, 0, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(filter.filtered(&header, is_tunnel), None);
+    for short in 0..header.len() {
+        assert!(filter.filtered(&header[..short], is_tunnel).is_some(), "{short} bytes");
+    }
+}
