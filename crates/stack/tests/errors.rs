@@ -1,8 +1,9 @@
-//! ICMP errors: about what, of which size.
+//! ICMP: which requests are carried, and the size of errors.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 use common::rig::Rig;
+use underpass_stack::*;
 
 /// A packet of a protocol that is not carried, with so many bytes behind its header.
 fn unknown(is_v6: bool, bytes: usize) -> Vec<u8> {
@@ -41,6 +42,28 @@ fn an_error_quotes_as_much_as_every_link_takes() {
             assert_eq!(sent[0].len(), most.min(packet.len() + overhead));
             let quote = &sent[0][overhead..];
             assert_eq!(quote, &packet[..quote.len()]);
+        }
+    }
+}
+
+/// RFC 792: the header alone is an echo request.
+#[test]
+fn an_echo_request_needs_no_payload_but_a_whole_header() {
+    for length in [7, 8, 9] {
+        let mut message = vec![8, 0, 0, 0, 0, 77, 0, 3, 9];
+        message.truncate(length);
+        let sum = etherparse::checksum::Sum16BitWords::new().add_slice(&message).ones_complement();
+        message[2..4].copy_from_slice(&sum.to_ne_bytes());
+        let mut packet = Vec::new();
+        let to = etherparse::PacketBuilder::ipv4([10, 99, 0, 18], [8, 8, 8, 8], 64);
+        to.write(&mut packet, etherparse::IpNumber::ICMP, &message).unwrap();
+        let mut rig = Rig::new(1500);
+        let (events, sent) = rig.feed(&packet);
+        assert!(sent.is_empty());
+        let dropped = rig.stack.stats().dropped(DropReason::Malformed);
+        match &events[..] {
+            [Event::Echo { payload, .. }] => assert_eq!((payload.len(), dropped), (length - 8, 0)),
+            other => assert_eq!((other.len(), length, dropped), (0, 7, 1)),
         }
     }
 }
