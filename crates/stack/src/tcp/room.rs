@@ -350,3 +350,20 @@ impl Tcp {
         self.room.displaced.push(Displaced::Open(id, changes));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any instant will do; time is an argument")]
+    fn what_is_kept_of_connections_that_are_gone_is_bounded() {
+        let (now, mut room) = (Instant::now(), Room::default());
+        for id in (0..10_000).map(FlowId) {
+            room.note_half_closed(&[], id);
+            room.wait(&[], now, id);
+            assert!(room.half_closed.len() <= 1025 && room.waiting.len() <= 1025, "{id:?}");
+        }
+        assert_eq!((room.deadline(), room.half_closed.back()), (Some(now + HALF_OPEN), Some(&FlowId(9999))));
+    }
+}
