@@ -113,7 +113,7 @@ impl Latest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::marks::Marks;
+    use crate::Marks;
 
     /// An IP packet that holds a datagram of 10.99.0.18 or fd75:6e64:6572::2, port 5000, to port 9999.
     fn packet(is_v6: bool, payload: &[u8]) -> Vec<u8> {

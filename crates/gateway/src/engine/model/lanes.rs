@@ -1,7 +1,7 @@
 //! How connections and questions are spread over relays that are ready, and over those that are not.
 
 use super::status::world;
-use crate::engine::core::ShellDrops;
+use crate::engine::spread::ShellDrops;
 use crate::engine::spread::{capacity, has_room, limit, pick, questions};
 use crate::lane::Lane;
 use crate::limits::{TAP_TURN_BYTES, TAP_TURN_FRAMES};
