@@ -22,11 +22,16 @@ fn is_large(layout: Layout) -> bool {
     layout.size() >= LARGE && layout.align() <= PAGE
 }
 
+/// Bytes of the whole pages that a block of so many bytes has. No layout is so large that this overflows.
+fn pages(size: usize) -> usize {
+    size.next_multiple_of(PAGE)
+}
+
 /// A fresh mapping, all zeros; null where there is no memory.
 fn map(size: usize) -> *mut u8 {
     let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     // SAFETY: a new anonymous mapping at an address of the kernel's choice touches no memory that anybody has.
-    let block = unsafe { libc::mmap(ptr::null_mut(), size, access, kind, -1, 0) };
+    let block = unsafe { libc::mmap(ptr::null_mut(), pages(size), access, kind, -1, 0) };
     if block == libc::MAP_FAILED { ptr::null_mut() } else { block.cast() }
 }
 
@@ -52,7 +57,7 @@ unsafe impl GlobalAlloc for Allocator {
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         if is_large(layout) {
             // SAFETY: this block is a mapping of `map`, of this size, which nobody uses any more.
-            unsafe { libc::munmap(block.cast(), layout.size()) };
+            unsafe { libc::munmap(block.cast(), pages(layout.size())) };
             return;
         }
         // SAFETY: not large, so it came from `System`.
@@ -65,7 +70,8 @@ unsafe impl GlobalAlloc for Allocator {
         match (is_large(layout), is_large(new)) {
             (true, true) => {
                 // SAFETY: this block is a mapping of `map`, of this size. It may move, and its bytes with it.
-                let moved = unsafe { libc::mremap(block.cast(), layout.size(), size, libc::MREMAP_MAYMOVE) };
+                let moved =
+                    unsafe { libc::mremap(block.cast(), pages(layout.size()), pages(size), libc::MREMAP_MAYMOVE) };
                 if moved == libc::MAP_FAILED { ptr::null_mut() } else { moved.cast() }
             }
             // SAFETY: neither is large, so it came from `System`, and may stay there.
@@ -128,6 +134,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri ends where there is no memory")]
     fn what_cannot_be_had_is_null() {
         // SAFETY: the layout is valid; nothing is done with the block.
         assert!(unsafe { Allocator.alloc(Layout::from_size_align(1 << 60, 8).unwrap()) }.is_null());
