@@ -7,7 +7,7 @@ import sys
 PARTS = [
     ("stack", ["crates/stack/src/"], 90),
     ("wire", ["crates/wire/src/"], 90),
-    ("proxies' dialogs", ["crates/dialog/src/", "crates/proxy/src/"], 90),
+    ("proxies' dialogs", ["crates/proxy/src/"], 90),
     ("DNS", ["crates/gateway/src/dns/", "crates/gateway/src/names/", "crates/gateway/src/engine/dns.rs"], 90),
     ("engine", ["crates/gateway/src/engine/"], 80),
 ]
