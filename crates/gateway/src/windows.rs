@@ -4,13 +4,13 @@ use crate::attempt::{self, RunError};
 use crate::interop::{self, InteropError};
 use crate::interop_sockets::Way;
 use crate::limits::{HELLO_PATIENCE, WINDOWS_PATIENCE};
+use messages::quote::in_powershell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 use tokio::process::Command;
-use messages::quote::in_powershell;
 
 /// WSL's own translator of paths, which it puts into every distro.
 const WSLPATH: &str = "/bin/wslpath";

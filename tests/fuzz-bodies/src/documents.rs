@@ -1,10 +1,10 @@
 //! What the programs tell each other, and what they keep, as JSON and TOML.
 
+use config::tools::Kept;
 use doctor::facts::Facts;
 use doctor::json::Document;
 use gateway::config::{Choices, ConfigError};
 use gateway::{Placement, Status};
-use config::tools::Kept;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;

@@ -7,9 +7,9 @@ use doctor::json::Document;
 use doctor::report::page;
 use doctor::text::{Colour, Hints, render};
 use doctor::{Finding, Shell, Step, judge};
+use messages::Language;
 use serde_json::Value;
 use std::sync::OnceLock;
-use messages::Language;
 
 /// A machine with something in each of its facts, and much that is wrong.
 pub const MACHINE: &str = include_str!("report/facts.json");
@@ -176,7 +176,8 @@ pub fn report(data: &[u8]) -> usize {
     let masked = facts.masked();
     assert_eq!(masked.masked(), masked, "hidden twice is hidden once");
     for language in [Language::English, Language::Chinese] {
-        let (page, text) = (page(&facts, &diagnosis, language), render(&diagnosis, language, Colour::None, Hints::InFull));
+        let (page, text) =
+            (page(&facts, &diagnosis, language), render(&diagnosis, language, Colour::None, Hints::InFull));
         let document = Document::new(&facts, &diagnosis, language);
         let json = serde_json::to_string(&document).unwrap_or_default();
         is_sound(&page);

@@ -28,7 +28,10 @@ pub fn is_anyconnect(description: &str) -> bool {
 /// Sets the metric of an adapter once. For an administrator's PowerShell.
 #[must_use]
 pub fn once(adapter: &str) -> String {
-    format!("Set-NetIPInterface -InterfaceAlias '{}' -InterfaceMetric {METRIC}", messages::quote::in_powershell(adapter))
+    format!(
+        "Set-NetIPInterface -InterfaceAlias '{}' -InterfaceMetric {METRIC}",
+        messages::quote::in_powershell(adapter)
+    )
 }
 
 /// Has Windows set it at each connect of AnyConnect's. For an administrator's PowerShell, in this

@@ -7,10 +7,10 @@ use crate::facts::{Answer, Ask, Asked, Method, NameKind, Subject, Whence};
 use crate::finding::{Area, Severity, Shell, Step};
 use crate::view::{View, has_addresses};
 use crate::way::Place;
+use messages::quote::{for_powershell, for_shell};
 use messages::{doctor, doctor_dns, doctor_network as say};
 use std::net::IpAddr;
 use wsl::{MOST_SERVERS, NetworkingMode};
-use messages::quote::{for_powershell, for_shell};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

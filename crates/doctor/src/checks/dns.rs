@@ -6,8 +6,8 @@ use crate::facts::{Answer, Asked, NameKind, Transport};
 use crate::finding::{Area, Severity, Shell, Step};
 use crate::view::{DNS_TUNNEL, View, has_addresses};
 use crate::way::Place;
-use messages::{Text, doctor_dns as say};
 use messages::quote::{for_powershell, for_shell};
+use messages::{Text, doctor_dns as say};
 use wsl::{Nameserver, ResolvConf};
 
 pub(super) const CHECKS: &[Check] = &[

@@ -8,8 +8,8 @@ use crate::finding::{Area, Severity, Step};
 use crate::view::{View, is_docker_bridge};
 use ipnet::IpNet;
 use messages::doctor_proxy as say;
-use std::net::{IpAddr, SocketAddr};
 use messages::quote::for_shell;
+use std::net::{IpAddr, SocketAddr};
 
 pub(super) const CHECKS: &[Check] = &[
     check("tools-docker-subnet", Severity::Problem, &say::DOCKER_SUBNET, subnet),

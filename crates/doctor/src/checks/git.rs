@@ -9,8 +9,8 @@ use super::{fixes, seen};
 use crate::facts::{GitRewrite, ProxySetting, Subject, Tool, Whence};
 use crate::finding::Step;
 use crate::view::{View, has_failed};
-use messages::quote::for_shell;
 use messages::doctor_proxy as say;
+use messages::quote::for_shell;
 
 pub(super) fn proxy(view: &View<'_>) -> Option<Found> {
     let dead = dead(view, Tool::Git);

@@ -7,9 +7,9 @@ use crate::facts::{Link, Method, Subject, TunnelState, Whence};
 use crate::finding::{Area, Severity, Shell, Step};
 use crate::view::{View, is_ok};
 use crate::way::Place;
+use messages::quote::for_shell;
 use messages::{Text, doctor, doctor_network as say};
 use wsl::NetworkingMode;
-use messages::quote::for_shell;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

@@ -9,9 +9,9 @@ use crate::finding::{Area, Severity, Step};
 use crate::view::{View, has_failed, is_ok};
 use crate::way::Place;
 use messages::doctor_network as say;
+use messages::quote::for_shell;
 use std::net::IpAddr;
 use wsl::NetworkingMode;
-use messages::quote::for_shell;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {

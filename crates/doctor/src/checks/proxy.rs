@@ -9,10 +9,10 @@ use crate::facts::{Outcome, ProxyProbe, ProxySetting, StartLine, Tool, Why};
 use crate::finding::{Area, Severity, Shell, Step};
 use crate::view::{Spelling, View, has_failed, is_ok, spelling as spelling_of};
 use crate::way::Place;
+use messages::quote::{for_powershell, in_shell};
 use messages::{Text, doctor, doctor_proxy as say};
 use std::net::IpAddr;
 use wsl::NetworkingMode;
-use messages::quote::{for_powershell, in_shell};
 
 pub(super) const CHECKS: &[Check] = &[
     check("proxy-nameserver", &say::NAMESERVER, nameserver),
@@ -143,7 +143,8 @@ fn speaks(outcome: &Outcome) -> bool {
 fn misspelt(view: &View<'_>, how: Spelling, cause: &'static messages::Sentence) -> Option<Found> {
     let (evidence, probe, _) = faulty(view, |fault| fault == Fault::Spelling(how))?;
     let url = url(probe);
-    let lines = settings(view, probe).iter().map(|setting| format!("export {}='{}'", setting.key, in_shell(&url))).collect();
+    let lines =
+        settings(view, probe).iter().map(|setting| format!("export {}='{}'", setting.key, in_shell(&url))).collect();
     Some(Found {
         evidence,
         cause: cause.text(),
@@ -343,7 +344,8 @@ fn login(view: &View<'_>) -> Option<Found> {
     evidence.push(say::LOGIN_SEEN.with("host", &probe.host).with("port", probe.port));
     let scheme = if is_socks(&probe.value) { "socks5" } else { "http" };
     let url = format!("{scheme}://USER:PASSWORD@{}", place(probe));
-    let lines = settings(view, probe).iter().map(|setting| format!("export {}='{}'", setting.key, in_shell(&url))).collect();
+    let lines =
+        settings(view, probe).iter().map(|setting| format!("export {}='{}'", setting.key, in_shell(&url))).collect();
     let mut fix = vec![Step::Say(say::LOGIN_FIX.text()), Step::Run { shell: Shell::Linux, lines }];
     fix.extend(set_good(view));
     Some(Found { evidence, cause: say::LOGIN_CAUSE.text(), fix })

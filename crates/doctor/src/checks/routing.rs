@@ -7,8 +7,8 @@ use crate::facts::{Method, Outcome, Route, Rule, Subject, Whence, Why};
 use crate::finding::{Area, Severity, Step};
 use crate::view::{MAIN, View};
 use crate::way::Place;
-use messages::{Sentence, doctor_network as say};
 use messages::quote::for_shell;
+use messages::{Sentence, doctor_network as say};
 
 pub(super) const CHECKS: &[Check] =
     &[check("network-rule", &say::RULE, refusing), check("network-second-route", &say::SECOND_ROUTE, second_route)];

@@ -7,10 +7,10 @@ use crate::finding::{Area, Severity, Shell, Step};
 use crate::view::{View, has_failed, is_ok};
 use crate::way::Place;
 use config::settings::effective::{Because, Origin};
+use messages::quote::for_powershell;
 use messages::{Text, doctor, doctor_wsl as say};
 use std::net::IpAddr;
 use wsl::NetworkingMode;
-use messages::quote::for_powershell;
 
 pub(super) const FIRST: &[Check] = &[
     check("wsl-conf-encoding", Severity::Problem, &say::ENCODING, encoding),
