@@ -22,7 +22,8 @@ fn is_large(layout: Layout) -> bool {
     layout.size() >= LARGE && layout.align() <= PAGE
 }
 
-/// Bytes of the whole pages that a block of so many bytes has. No layout is so large that this overflows.
+/// Bytes of the whole pages that a block of so many bytes has. No layout is so large that this
+/// overflows.
 fn pages(size: usize) -> usize {
     size.next_multiple_of(PAGE)
 }

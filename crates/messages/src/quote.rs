@@ -1,4 +1,5 @@
-//! Words of a machine's or of somebody's in commands that people run: a shell reads them as one word, whatever is in them. Plain
+//! Words of a machine's or of somebody's in commands that people run: a shell reads them as one
+//! word, whatever is in them. Plain
 //! words stay as they are.
 
 use std::borrow::Cow;
@@ -8,7 +9,8 @@ fn is_plain(word: &str) -> bool {
     !word.is_empty() && word.bytes().all(plain)
 }
 
-/// A word for a POSIX shell: between single quotes nothing has a meaning but the quote itself (POSIX, Shell Command Language, 2.2.2).
+/// A word for a POSIX shell: between single quotes nothing has a meaning but the quote itself
+/// (POSIX, Shell Command Language, 2.2.2).
 pub fn for_shell(word: &str) -> Cow<'_, str> {
     if is_plain(word) { Cow::Borrowed(word) } else { format!("'{}'", in_shell(word)).into() }
 }
@@ -20,12 +22,14 @@ pub fn in_shell(text: &str) -> String {
 
 /// A word for PowerShell.
 pub fn for_powershell(word: &str) -> Cow<'_, str> {
-    // `@` begins a splatted variable or a here-string, `%` is an alias, and a comma or a number is no text.
+    // `@` begins a splatted variable or a here-string, `%` is an alias, and a comma or a number is
+    // no text.
     let is_plain = is_plain(word) && !word.contains(['@', '%', '=']);
     if is_plain { Cow::Borrowed(word) } else { format!("'{}'", in_powershell(word)).into() }
 }
 
-/// What may stand between PowerShell's single quotes: each quote is doubled, and typographic ones are quotes, too
+/// What may stand between PowerShell's single quotes: each quote is doubled, and typographic ones
+/// are quotes, too
 /// (`CodeGeneration.EscapeSingleQuotedStringContent` and `IsSingleQuote` in PowerShell's source).
 pub fn in_powershell(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len());

@@ -477,7 +477,8 @@ impl Session {
         match frame {
             Frame::Hello(_) => Err(Violation::SecondHello),
             Frame::Ping { nonce } => {
-                // Whoever asks on and on and does not read gets no answer: what waits for it would have no bound.
+                // Whoever asks on and on and does not read gets no answer: what waits for it would
+                // have no bound.
                 if !self.is_congested() {
                     Frame::Pong { nonce }.encode(&mut self.control);
                 }

@@ -1,4 +1,5 @@
-//! DNS answers of any zone, and the stand-ins that apps get by them (`--via`): no answer gives an app another name's
+//! DNS answers of any zone, and the stand-ins that apps get by them (`--via`): no answer gives an
+//! app another name's
 //! stand-in, and no connection goes to a name that its own user did not ask for.
 
 use crate::Bytes;
@@ -98,7 +99,8 @@ fn behind_name(message: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// The addresses of all records, as the plainest of stub resolvers reads them: it looks at nothing that it needs not,
+/// The addresses of all records, as the plainest of stub resolvers reads them: it looks at nothing
+/// that it needs not,
 /// and takes what comes before the place where it can read no further.
 fn addresses(message: &[u8]) -> Vec<IpAddr> {
     let mut found = Vec::new();
@@ -142,7 +144,8 @@ fn has_hints(message: &Message) -> bool {
     })
 }
 
-/// Any bytes, read as answers of zones and as what apps do with them. Gives the number of connections that went to names.
+/// Any bytes, read as answers of zones and as what apps do with them. Gives the number of
+/// connections that went to names.
 pub fn names(data: &[u8]) -> usize {
     let mut input = Bytes(data);
     let (mut names, mut peers) = (Names::new(u64::from(input.byte() & 1)), Peers::default());

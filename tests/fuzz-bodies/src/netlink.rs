@@ -1,5 +1,7 @@
-//! What the kernel says by netlink: news of its network, dumps of it, and whose a socket is. The kernel is trusted not to lie; what it
-//! has learned of others (names of interfaces, a router's addresses, attributes of kinds that are newer than this program) may
+//! What the kernel says by netlink: news of its network, dumps of it, and whose a socket is. The
+//! kernel is trusted not to lie; what it
+//! has learned of others (names of interfaces, a router's addresses, attributes of kinds that are
+//! newer than this program) may
 //! be anything.
 
 use crate::Bytes;
@@ -20,7 +22,8 @@ const HEADER: usize = 16;
 const DONE: u16 = 3;
 const SOCKET: u16 = 20;
 
-/// Kinds of messages (linux/rtnetlink.h, linux/sock_diag.h): links, addresses, routes, neighbours, rules, sockets, errors, ends.
+/// Kinds of messages (linux/rtnetlink.h, linux/sock_diag.h): links, addresses, routes, neighbours,
+/// rules, sockets, errors, ends.
 const KINDS: [u16; 8] = [16, 20, 24, 28, 32, SOCKET, 2, DONE];
 
 /// Bytes that stand before the attributes of each of them.

@@ -1,4 +1,5 @@
-//! What `underpass doctor` shows of a machine that says anything: texts for a terminal, JSON, and the page. No secret of a URL is in
+//! What `underpass doctor` shows of a machine that says anything: texts for a terminal, JSON, and
+//! the page. No secret of a URL is in
 //! them, nothing that a terminal obeys, and no HTML but the page's own.
 
 use crate::Bytes;
@@ -69,7 +70,8 @@ fn put(value: &mut Value, place: &str, text: String) {
     }
 }
 
-/// The page is HTML whose every `<` is a tag of its own, each closed in its place, and it can fetch and run nothing.
+/// The page is HTML whose every `<` is a tag of its own, each closed in its place, and it can fetch
+/// and run nothing.
 fn is_sound(page: &str) {
     let is_text = |text: &str| {
         let odd = |c: char| {
@@ -116,7 +118,8 @@ fn is_sound(page: &str) {
     assert!(open.is_empty() && rest == "\n", "not closed: {open:?}");
 }
 
-/// What a shell reads of a line: the line without what it takes as it is, which is between its single quotes.
+/// What a shell reads of a line: the line without what it takes as it is, which is between its
+/// single quotes.
 fn outside_quotes(line: &str, shell: Shell) -> String {
     let is_quote = |letter: char| match shell {
         Shell::Linux => letter == '\'',
@@ -136,7 +139,8 @@ fn outside_quotes(line: &str, shell: Shell) -> String {
     outside
 }
 
-/// No command that a finding tells people to run has a secret or more than one line in it, and what a machine says is between quotes
+/// No command that a finding tells people to run has a secret or more than one line in it, and what
+/// a machine says is between quotes
 /// there.
 fn is_safe(finding: &Finding) {
     for step in &finding.fix {

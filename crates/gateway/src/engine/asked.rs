@@ -168,8 +168,8 @@ impl Asked {
         wire::RequestId(self.next)
     }
 
-    /// The question that an answer of that kind, from the relay of `lane`, is for. One for something
-    /// else waits on.
+    /// The question that an answer of that kind, from the relay of `lane`, is for. One for
+    /// something else waits on.
     pub(crate) fn take(&mut self, lane: usize, request: wire::RequestId, kind: Kind) -> Option<Question> {
         let table = if kind == Kind::Echo { &mut self.pings } else { &mut self.questions };
         table.get(request.0).filter(|question| question.lane == lane && question.asker.kind() == kind)?;

@@ -1,8 +1,12 @@
-//! The engine against a relay that sends anything, while apps of the VM go on: for the fuzzer, and as a property test.
+//! The engine against a relay that sends anything, while apps of the VM go on: for the fuzzer, and
+//! as a property test.
 //!
-//! What runs is the product: engine, stack, lane, session and decoder. The input says what apps send and what the relay sends: sealed
-//! frames with ids that the relay was given, sealed frames of any bytes, and bytes that are none. Whatever comes of it, no relay
-//! may stop the gateway, make it spin, fill its memory, or have an app hear what no host has said to it. When the relay is
+//! What runs is the product: engine, stack, lane, session and decoder. The input says what apps
+//! send and what the relay sends: sealed
+//! frames with ids that the relay was given, sealed frames of any bytes, and bytes that are none.
+//! Whatever comes of it, no relay
+//! may stop the gateway, make it spin, fill its memory, or have an app hear what no host has said
+//! to it. When the relay is
 //! gone, all that it held is gone.
 #![expect(clippy::wildcard_enum_match_arm, reason = "a relay and a book look at a few kinds of frames each")]
 

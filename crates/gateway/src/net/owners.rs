@@ -128,7 +128,8 @@ pub enum Seen {
     Yes,
 }
 
-/// Reads a datagram of the dump of that number, and looks for a socket with this end or bound to any address.
+/// Reads a datagram of the dump of that number, and looks for a socket with this end or bound to
+/// any address.
 #[must_use]
 pub fn read_dump(datagram: &[u8], sequence: u32, end: SocketAddr) -> Dump {
     let mut seen = Seen::No;

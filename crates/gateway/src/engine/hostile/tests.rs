@@ -45,7 +45,8 @@ fn an_honest_relay_of_the_input_is_heard() {
     let input = [
         &[0][..],
         &hello(),
-        // A connection, and 40 bytes for it; a datagram and an echo of it; a question and its answer; a ping.
+        // A connection, and 40 bytes for it; a datagram and an echo of it; a question and its
+        // answer; a ping.
         &CONNECT,
         &relay(4, 0, b"", 0, 0),
         &[0, 0, ACK, 8],

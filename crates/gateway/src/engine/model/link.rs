@@ -1,4 +1,5 @@
-//! What a kernel does with the gateway's frames, and a link that loses packets and lets them overtake each other.
+//! What a kernel does with the gateway's frames, and a link that loses packets and lets them
+//! overtake each other.
 
 use super::program::{Dice, Setting};
 use crate::engine::pretend::checksum;

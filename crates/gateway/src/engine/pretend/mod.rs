@@ -1,4 +1,5 @@
-//! What stands in for the TAP and for the pipes to relays, where the engine runs against a model or a fuzzer: all in memory, and
+//! What stands in for the TAP and for the pipes to relays, where the engine runs against a model or
+//! a fuzzer: all in memory, and
 //! nothing wakes anything.
 
 pub(crate) mod pipe;
