@@ -6,7 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
 use underpass_wire::frame::{Family, VERSION};
 use underpass_wire::limits::{
-    DECODER_BUFFER, HEADER, MAX_BUILD_NAME, MAX_DATA, MAX_NAME, MAX_PAYLOAD, MAX_WINDOW, MAX_WORDS, SEAL,
+    DECODER_BUFFER, HEADER, MAX_BUILD_NAME, MAX_DATA, MAX_NAME, MAX_PAYLOAD, MAX_QUEUED_DATAGRAM_BYTES, MAX_WINDOW,
+    MAX_WORDS, SEAL,
 };
 use underpass_wire::{
     AnsweredBy, BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Fragments, Frame, FrameError,
@@ -202,6 +203,8 @@ fn each_limit_is_the_last_that_is_taken() {
 #[test]
 fn the_decoder_always_has_room_for_the_rest_of_a_frame() {
     let whole = SEAL + HEADER + MAX_PAYLOAD;
+    assert!(Decoder::default().space().len() < 512 * 1024, "each lane has one");
+    assert_eq!(MAX_QUEUED_DATAGRAM_BYTES, 2 << 20, "rule 9");
     assert!(Decoder::default().space().len() >= 256 * 1024 + whole, "a relay's pipe is emptied at once");
     let mut header = encoded(&Frame::Data { flow: FlowId(1), bytes: &[] });
     header[1..4].copy_from_slice(&[0x40, 0, 1]);
