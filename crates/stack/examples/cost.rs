@@ -1,15 +1,18 @@
-//! What the stack costs: time per 64 KiB each way, and memory per idle connection. `cargo run --release --example cost`.
+//! What the stack costs: time per 64 KiB each way, and memory per idle connection. `cargo run
+//! --release --example cost`.
 //!
-//! Memory is what the kernel counts for this process, so it is measured on Linux only. With glibc set
-//! `MALLOC_MMAP_THRESHOLD_=16384 MALLOC_TOP_PAD_=0`: else rings are cut from the end of the heap, where `calloc` clears them, and each idle
-//! flow costs all of its rings. The gateway's own allocator does more: its mappings have no header, which touches a page of each ring.
+//! Memory is what the kernel counts for this process, so it is measured on Linux only. With glibc
+//! set `MALLOC_MMAP_THRESHOLD_=16384 MALLOC_TOP_PAD_=0`: else rings are cut from the end of the
+//! heap, where `calloc` clears them, and each idle flow costs all of its rings. The gateway's own
+//! allocator does more: its mappings have no header, which touches a page of each ring.
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 #![expect(clippy::unwrap_used, reason = "a measurement that breaks may stop")]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 use underpass_stack::{
-    AddressPlan, Capacity, Config, Event, Filtering, FlowId, HostAccess, Ipv6, Offload, RxMeta, Stack, Transmit, TxMeta,
+    AddressPlan, Capacity, Config, Event, Filtering, FlowId, HostAccess, Ipv6, Offload, RxMeta,
+    Stack, Transmit, TxMeta,
 };
 
 const GATEWAY_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
@@ -33,7 +36,9 @@ impl Transmit for Out {
         self.frames += 1;
         self.data += data;
         let seq = u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]);
-        self.next = seq.wrapping_add(u32::try_from(data).unwrap()).wrapping_add(u32::from(tcp[13] >> 1 & 1));
+        self.next = seq
+            .wrapping_add(u32::try_from(data).unwrap())
+            .wrapping_add(u32::from(tcp[13] >> 1 & 1));
         black_box(frame);
     }
 }
@@ -92,7 +97,9 @@ impl App {
 
     fn open(&mut self, port: u16) -> Conn {
         self.feed(&Self::frame(port, 0, 0, SYN, &[]));
-        let Some(Event::Connect { flow, .. }) = self.stack.poll_event() else { panic!("no Connect") };
+        let Some(Event::Connect { flow, .. }) = self.stack.poll_event() else {
+            panic!("no Connect")
+        };
         self.stack.accept(self.now, flow, &mut self.out);
         self.stack.service(self.now, &mut self.out);
         let conn = Conn { port, flow, seq: 1, ack: self.out.next };

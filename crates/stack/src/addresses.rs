@@ -111,7 +111,8 @@ impl AddressPlan {
         ip == self.gateway_like(ip)
     }
 
-    /// Whether the address is one of ours or a captured one, so that a packet to it passes no router.
+    /// Whether the address is one of ours or a captured one, so that a packet to it passes no
+    /// router.
     pub(crate) fn is_alias(&self, ip: IpAddr) -> bool {
         self.is_gateway(ip) || ip == self.host_like(ip) || self.captured.contains(&ip)
     }
@@ -119,13 +120,15 @@ impl AddressPlan {
     /// Whether the address lies in the TAP's own subnet.
     pub(crate) fn is_own(&self, ip: IpAddr) -> bool {
         match ip {
-            IpAddr::V4(ip) => u32::from(ip) >> (32 - PREFIX4) == u32::from(self.subnet) >> (32 - PREFIX4),
+            IpAddr::V4(ip) => {
+                u32::from(ip) >> (32 - PREFIX4) == u32::from(self.subnet) >> (32 - PREFIX4)
+            }
             IpAddr::V6(ip) => ip.segments()[..4] == GATEWAY6.segments()[..4],
         }
     }
 
-    /// Whether the address is one of the tunnel's own subnet or a captured one: no host of the network has
-    /// it.
+    /// Whether the address is one of the tunnel's own subnet or a captured one: no host of the
+    /// network has it.
     #[must_use]
     pub fn is_inside(&self, ip: IpAddr) -> bool {
         self.is_own(ip) || self.captured.contains(&ip)
@@ -151,7 +154,11 @@ impl AddressPlan {
         if self.is_gateway(ip) {
             return Target::Gateway;
         }
-        if to.port() == 0 || self.is_own(ip) || !may_be_remote(ip) { Target::Invalid } else { Target::Remote(to) }
+        if to.port() == 0 || self.is_own(ip) || !may_be_remote(ip) {
+            Target::Invalid
+        } else {
+            Target::Remote(to)
+        }
     }
 }
 
@@ -229,11 +236,27 @@ mod tests {
     /// RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.
     #[test]
     fn a_router_leads_to_addresses_of_single_hosts_alone() {
-        for remote in ["1.0.0.0", "10.0.0.1", "126.255.255.255", "128.0.0.1", "223.255.255.255", "2600::1", "fd00::1"] {
+        for remote in [
+            "1.0.0.0",
+            "10.0.0.1",
+            "126.255.255.255",
+            "128.0.0.1",
+            "223.255.255.255",
+            "2600::1",
+            "fd00::1",
+        ] {
             assert!(may_be_remote(ip(remote)), "{remote}");
         }
-        let not = ["0.0.0.0", "0.255.255.255", "127.0.0.1", "127.255.255.255", "224.0.0.0", "240.0.0.1"];
-        let not = not.into_iter().chain(["255.255.255.255", "::", "::1", "ff02::1", "fe80::1", "::ffff:1.2.3.4"]);
+        let not =
+            ["0.0.0.0", "0.255.255.255", "127.0.0.1", "127.255.255.255", "224.0.0.0", "240.0.0.1"];
+        let not = not.into_iter().chain([
+            "255.255.255.255",
+            "::",
+            "::1",
+            "ff02::1",
+            "fe80::1",
+            "::ffff:1.2.3.4",
+        ]);
         for nowhere in not {
             assert!(!may_be_remote(ip(nowhere)), "{nowhere}");
         }
@@ -256,10 +279,19 @@ mod tests {
         for own in ["10.99.0.16", "10.99.0.31", "fd75:6e64:6572::", "fd75:6e64:6572:0:ffff::1"] {
             assert!(plan.is_own(ip(own)), "{own}");
         }
-        for other in ["10.99.0.15", "10.99.0.32", "10.99.1.16", "fd75:6e64:6572:1::1", "fd75:6e64:6573::1"] {
+        for other in
+            ["10.99.0.15", "10.99.0.32", "10.99.1.16", "fd75:6e64:6572:1::1", "fd75:6e64:6573::1"]
+        {
             assert!(!plan.is_own(ip(other)), "{other}");
         }
-        for alias in ["10.99.0.17", "10.99.0.19", "172.20.0.1", "fe80::9", "fd75:6e64:6572::1", "fd75:6e64:6572::3"] {
+        for alias in [
+            "10.99.0.17",
+            "10.99.0.19",
+            "172.20.0.1",
+            "fe80::9",
+            "fd75:6e64:6572::1",
+            "fd75:6e64:6572::3",
+        ] {
             assert!(plan.is_alias(ip(alias)), "{alias}");
         }
         for other in ["10.99.0.18", "172.20.0.2", "fd75:6e64:6572::2", "8.8.8.8"] {
@@ -275,15 +307,21 @@ mod tests {
         let is = |text: &str| plan.classify(text.parse().unwrap());
         assert_eq!(is("10.99.0.19:80"), Target::Host("127.0.0.1:80".parse().unwrap()));
         assert_eq!(is("[fd75:6e64:6572::3]:5432"), Target::Host("[::1]:5432".parse().unwrap()));
-        for closed in ["10.99.0.19:81", "172.20.0.1:5433", "[fe80::9]:81", "[fd75:6e64:6572::3]:53"] {
+        for closed in ["10.99.0.19:81", "172.20.0.1:5433", "[fe80::9]:81", "[fd75:6e64:6572::3]:53"]
+        {
             assert_eq!(is(closed), Target::Refused, "{closed}");
         }
         assert_eq!((is("[fe80::9]:53"), is("172.20.0.1:53")), (Target::Dns, Target::Dns));
         assert_eq!(is("[fd75:6e64:6572::1]:54"), Target::Gateway);
-        for nowhere in ["8.8.8.8:0", "[2600::1]:0", "10.99.0.18:80", "[fd75:6e64:6572::9]:80", "[fe80::8]:80"] {
+        for nowhere in
+            ["8.8.8.8:0", "[2600::1]:0", "10.99.0.18:80", "[fd75:6e64:6572::9]:80", "[fe80::8]:80"]
+        {
             assert_eq!(is(nowhere), Target::Invalid, "{nowhere}");
         }
-        assert_eq!((is("255.255.255.255:53"), is("[ff02::fb]:5353")), (Target::Group, Target::Group));
+        assert_eq!(
+            (is("255.255.255.255:53"), is("[ff02::fb]:5353")),
+            (Target::Group, Target::Group)
+        );
         assert_eq!(is("8.8.8.8:53"), Target::Remote("8.8.8.8:53".parse().unwrap()));
     }
 }

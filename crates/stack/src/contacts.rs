@@ -1,6 +1,6 @@
 //! The hosts that an app has sent datagrams to from one source endpoint. Only they may send to it:
-//! address-dependent filtering (RFC 4787 section 5). Knows no port, no packet and no clock; the bind
-//! that it belongs to (`udp.rs`) ends when it is idle, and its contacts with it.
+//! address-dependent filtering (RFC 4787 section 5). Knows no port, no packet and no clock; the
+//! bind that it belongs to (`udp.rs`) ends when it is idle, and its contacts with it.
 
 use crate::limits::MAX_CONTACTS;
 use std::collections::HashSet;
@@ -59,7 +59,9 @@ mod tests {
         contacts.insert(host(1));
         contacts.insert(host(2));
         contacts.insert(host(1));
-        assert!(contacts.contains(host(1)) && contacts.contains(host(2)) && !contacts.contains(host(3)));
+        assert!(
+            contacts.contains(host(1)) && contacts.contains(host(2)) && !contacts.contains(host(3))
+        );
     }
 
     #[test]

@@ -13,7 +13,8 @@ use terms::Marks;
 /// Something for the user of [`crate::Stack`] to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// An app wants a TCP connection. Answer with [`crate::Stack::accept`] or [`crate::Stack::refuse`].
+    /// An app wants a TCP connection. Answer with [`crate::Stack::accept`] or
+    /// [`crate::Stack::refuse`].
     Connect {
         /// The connection.
         flow: FlowId,
@@ -23,12 +24,14 @@ pub enum Event {
         app: SocketAddr,
         /// The address that the app used.
         used: SocketAddr,
-        /// The time to live for the connection's packets, where the app chose a small one (traceroute). Fewer than 48 hops.
+        /// The time to live for the connection's packets, where the app chose a small one
+        /// (traceroute). Fewer than 48 hops.
         hops: Option<NonZeroU8>,
         /// The same for every connection between the same ends: for the choice of a lane.
         tuple_hash: u32,
     },
-    /// A connection that was pending is given up, by its app or for another one's sake; its id is free.
+    /// A connection that was pending is given up, by its app or for another one's sake; its id is
+    /// free.
     ConnectAbandoned {
         /// The connection.
         flow: FlowId,
@@ -81,8 +84,9 @@ pub enum Event {
         /// The payload.
         payload: Vec<u8>,
     },
-    /// A packet from an uplink address ([`crate::Stack::set_uplink`]) belongs to a conversation that did
-    /// not begin by the tunnel: it should go back the way that its peer came. Repeated for each packet.
+    /// A packet from an uplink address ([`crate::Stack::set_uplink`]) belongs to a conversation
+    /// that did not begin by the tunnel: it should go back the way that its peer came. Repeated for
+    /// each packet.
     Elsewhere(Elsewhere),
 }
 

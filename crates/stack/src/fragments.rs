@@ -1,5 +1,5 @@
-//! Fragments become datagrams again, within bounds. An overlap spoils its datagram (RFC 5722, RFC 8200 4.5); for IPv4 the same
-//! rule is kept, since no sane sender overlaps.
+//! Fragments become datagrams again, within bounds. An overlap spoils its datagram (RFC 5722, RFC
+//! 8200 4.5); for IPv4 the same rule is kept, since no sane sender overlaps.
 
 use crate::limits::{MAX_FRAGMENTS, MAX_REASSEMBLIES, REASSEMBLY};
 use crate::packet::{Fragment, More, Packet};
@@ -37,7 +37,13 @@ pub(crate) struct Reassembler {
 
 impl Reassembler {
     /// Takes a fragment; gives the whole IP packet when it was the missing one.
-    pub(crate) fn add(&mut self, now: Instant, packet: &Packet<'_>, f: Fragment, stats: &mut Stats) -> Option<Vec<u8>> {
+    pub(crate) fn add(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        f: Fragment,
+        stats: &mut Stats,
+    ) -> Option<Vec<u8>> {
         let key = (packet.src, packet.dst, f.id, packet.protocol);
         let (start, end) = (f.offset, f.offset + packet.payload.len());
         let limit = if packet.src.is_ipv4() { 65_535 - 20 } else { 65_535 };
@@ -69,8 +75,12 @@ impl Reassembler {
             }
         };
         let p = &mut self.partial[at];
-        // A repeated fragment is no overlap in the sense of the rule: networks do duplicate packets.
-        if p.spoilt.is_none() && p.parts.contains(&(start, end)) && p.bytes.get(start..end) == Some(packet.payload) {
+        // A repeated fragment is no overlap in the sense of the rule: networks do duplicate
+        // packets.
+        if p.spoilt.is_none()
+            && p.parts.contains(&(start, end))
+            && p.bytes.get(start..end) == Some(packet.payload)
+        {
             return None;
         }
         let overlaps = p.parts.iter().any(|&(s, e)| start < e && s < end);
@@ -137,7 +147,12 @@ impl Partial {
                 packet[10..12].copy_from_slice(&sum.to_ne_bytes());
             }
             (IpAddr::V6(src), IpAddr::V6(dst)) => {
-                packet.extend_from_slice(&[0x60 | self.traffic_class >> 4, self.traffic_class << 4, 0, 0]);
+                packet.extend_from_slice(&[
+                    0x60 | self.traffic_class >> 4,
+                    self.traffic_class << 4,
+                    0,
+                    0,
+                ]);
                 packet.extend_from_slice(&len(self.bytes.len()));
                 packet.extend_from_slice(&[protocol, self.ttl]);
                 packet.extend_from_slice(&src.octets());

@@ -1,4 +1,5 @@
-//! ICMP messages towards the VM: errors that quote what they are about (RFC 792, RFC 4443), rate-limited, and echo replies.
+//! ICMP messages towards the VM: errors that quote what they are about (RFC 792, RFC 4443),
+//! rate-limited, and echo replies.
 
 use crate::addresses::is_group;
 use crate::limits::{ICMP_BURST, ICMP_RATE};
@@ -18,8 +19,9 @@ pub(crate) const ECHO_REPLY: u8 = 0;
 /// See [`ECHO`].
 pub(crate) const TIMESTAMP: u8 = 13;
 
-/// The MTU to report for a link whose router named no MTU (RFC 1191 4). Linux replaces 0 by its minimum of
-/// 552 bytes. Every link takes this many bytes over IPv6, and nearly every link over IPv4.
+/// The MTU to report for a link whose router named no MTU (RFC 1191 4). Linux replaces 0 by its
+/// minimum of 552 bytes. Every link takes this many bytes over IPv6, and nearly every link over
+/// IPv4.
 const UNKNOWN_MTU: u32 = 1280;
 
 /// Type, code and the second word, for IPv4 and IPv6.
@@ -102,8 +104,8 @@ pub(crate) fn at_last_hop(packet: &[u8]) -> Vec<u8> {
     seen
 }
 
-/// Sends an error about a packet of `app`, quoting `about` (an IP packet from its header on). What ran out of hops on its way is
-/// quoted with its last one.
+/// Sends an error about a packet of `app`, quoting `about` (an IP packet from its header on). What
+/// ran out of hops on its way is quoted with its last one.
 pub(crate) fn send_error(
     (link, bucket, stats): (&mut Link, &mut Bucket, &mut Stats),
     now: Instant,
@@ -119,7 +121,8 @@ pub(crate) fn send_error(
     send_limited((link, bucket, stats), now, out, (header(kind, app), from, app), about);
 }
 
-/// Sends a parameter problem about a packet of `app`, of which `about` is the beginning (RFC 4443 3.4).
+/// Sends a parameter problem about a packet of `app`, of which `about` is the beginning (RFC 4443
+/// 3.4).
 pub(crate) fn send_problem(
     to: (&mut Link, &mut Bucket, &mut Stats),
     now: Instant,
@@ -184,7 +187,11 @@ pub(crate) fn send(
     mut message: Vec<u8>,
 ) {
     let protocol = if dst.is_ipv4() { ICMP4 } else { ICMP6 };
-    let start = if dst.is_ipv4() { Sum16BitWords::new() } else { transport_sum(src, dst, ICMP6, message.len()) };
+    let start = if dst.is_ipv4() {
+        Sum16BitWords::new()
+    } else {
+        transport_sum(src, dst, ICMP6, message.len())
+    };
     let sum = start.add_slice(&message).ones_complement();
     message[2..4].copy_from_slice(&sum.to_ne_bytes());
     link.send(stats, out, IpHead { src, dst, protocol, ttl, traffic_class: 0 }, &message);
@@ -218,16 +225,30 @@ mod tests {
 
     /// A packet with that protocol and payload; the rest is plain.
     fn packet<'a>(dst: IpAddr, protocol: u8, payload: &'a [u8]) -> Packet<'a> {
-        let src = if dst.is_ipv4() { IpAddr::from([10, 99, 0, 18]) } else { "fd75:6e64:6572::2".parse().unwrap() };
+        let src = if dst.is_ipv4() {
+            IpAddr::from([10, 99, 0, 18])
+        } else {
+            "fd75:6e64:6572::2".parse().unwrap()
+        };
         let marks = crate::Marks::of_ttl(64);
-        Packet { src, dst, marks, protocol, protocol_at: 9, payload, whole: payload, fragment: None }
+        Packet {
+            src,
+            dst,
+            marks,
+            protocol,
+            protocol_at: 9,
+            payload,
+            whole: payload,
+            fragment: None,
+        }
     }
 
     /// RFC 1122 section 3.2.2, RFC 4443 section 2.4 (e).
     #[test]
     fn errors_are_sent_about_requests_and_data_alone() {
         let (v4, v6): (IpAddr, IpAddr) = (HOST.into(), "2600::1".parse().unwrap());
-        let about = |dst, protocol, first: u8| may_report(&packet(dst, protocol, &[first, 0, 0, 0]));
+        let about =
+            |dst, protocol, first: u8| may_report(&packet(dst, protocol, &[first, 0, 0, 0]));
         for kind in 0..=u8::MAX {
             assert_eq!(about(v4, ICMP4, kind), [8, 13].contains(&kind), "ICMP type {kind}");
             let is_asking = kind >= 128 && !(133..=137).contains(&kind);
@@ -289,23 +310,34 @@ mod tests {
     fn the_rate_has_a_burst_and_comes_back_by_and_by() {
         let begin = start();
         let mut bucket = Bucket::new(begin);
-        let taken = |bucket: &mut Bucket, at: Instant| (0..1000).filter(|_| bucket.take(at).is_some()).count();
+        let taken = |bucket: &mut Bucket, at: Instant| {
+            (0..1000).filter(|_| bucket.take(at).is_some()).count()
+        };
         assert_eq!(taken(&mut bucket, begin), 250);
         assert_eq!(taken(&mut bucket, begin + Duration::from_micros(900)), 0);
         assert_eq!(taken(&mut bucket, begin + Duration::from_micros(1001)), 1);
         assert_eq!(taken(&mut bucket, begin + Duration::from_millis(101)), 100);
         assert_eq!(taken(&mut bucket, begin), 0, "time does not go back");
         assert_eq!(taken(&mut bucket, begin + Duration::from_millis(111)), 10);
-        assert_eq!(taken(&mut bucket, begin + Duration::from_secs(3600)), 250, "no more than the burst");
+        assert_eq!(
+            taken(&mut bucket, begin + Duration::from_secs(3600)),
+            250,
+            "no more than the burst"
+        );
     }
 
     #[test]
     fn a_quote_shows_the_packet_at_its_last_hop() {
-        let mut four = vec![0x46, 0, 0, 32, 0, 1, 0, 0, 30, 17, 0, 0, 10, 99, 0, 18, 8, 8, 4, 4, 1, 1, 1, 0];
+        let mut four =
+            vec![0x46, 0, 0, 32, 0, 1, 0, 0, 30, 17, 0, 0, 10, 99, 0, 18, 8, 8, 4, 4, 1, 1, 1, 0];
         four.extend([9; 8]);
         let seen = at_last_hop(&four);
         assert_eq!((seen[8], &seen[12..], seen.len()), (1, &four[12..], four.len()));
-        assert_eq!(Sum16BitWords::new().add_slice(&seen[..24]).ones_complement(), 0, "its checksum is right");
+        assert_eq!(
+            Sum16BitWords::new().add_slice(&seen[..24]).ones_complement(),
+            0,
+            "its checksum is right"
+        );
         let mut six = vec![0x60, 0, 0, 0, 0, 1, 17, 30];
         six.resize(40, 3);
         let seen = at_last_hop(&six);

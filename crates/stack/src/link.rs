@@ -1,5 +1,6 @@
-//! The way out: IP packets are given their headers, cut into fragments where they are larger than the TAP's MTU, and sent as
-//! Ethernet frames. Segments come from [`crate::tcp`] with their headers made already.
+//! The way out: IP packets are given their headers, cut into fragments where they are larger than
+//! the TAP's MTU, and sent as Ethernet frames. Segments come from [`crate::tcp`] with their headers
+//! made already.
 
 use crate::offload::{Transmit, TxMeta};
 use crate::stats::Stats;
@@ -44,7 +45,13 @@ impl Link {
     }
 
     /// Sends one IP packet with a finished payload, in fragments where it must be.
-    pub(crate) fn send(&mut self, stats: &mut Stats, out: &mut dyn Transmit, head: IpHead, payload: &[u8]) {
+    pub(crate) fn send(
+        &mut self,
+        stats: &mut Stats,
+        out: &mut dyn Transmit,
+        head: IpHead,
+        payload: &[u8],
+    ) {
         let plain = head.len();
         if plain + payload.len() <= self.mtu {
             self.send_part(stats, out, head, payload, None);
@@ -63,7 +70,14 @@ impl Link {
         }
     }
 
-    fn send_part(&mut self, stats: &mut Stats, out: &mut dyn Transmit, head: IpHead, payload: &[u8], cut: Option<Cut>) {
+    fn send_part(
+        &mut self,
+        stats: &mut Stats,
+        out: &mut dyn Transmit,
+        head: IpHead,
+        payload: &[u8],
+        cut: Option<Cut>,
+    ) {
         let mut frame = std::mem::take(&mut self.scratch);
         frame.clear();
         match (head.src, head.dst) {
@@ -92,7 +106,12 @@ impl Link {
             (IpAddr::V6(src), IpAddr::V6(dst)) => {
                 frame.extend_from_slice(&self.ethernet(ETHER_IPV6));
                 let extra = if cut.is_some() { 8 } else { 0 };
-                frame.extend_from_slice(&[0x60 | head.traffic_class >> 4, head.traffic_class << 4, 0, 0]);
+                frame.extend_from_slice(&[
+                    0x60 | head.traffic_class >> 4,
+                    head.traffic_class << 4,
+                    0,
+                    0,
+                ]);
                 frame.extend_from_slice(&len16(extra + payload.len()).to_be_bytes());
                 frame.push(if cut.is_some() { 44 } else { head.protocol });
                 frame.push(head.ttl);
@@ -160,7 +179,13 @@ mod tests {
 
     fn head(is_v6: bool) -> IpHead {
         let (src, dst) = if is_v6 { ("2600::1", "fd00::2") } else { ("192.0.2.1", "10.99.0.18") };
-        IpHead { src: src.parse().unwrap(), dst: dst.parse().unwrap(), protocol: 17, ttl: 63, traffic_class: 0xb9 }
+        IpHead {
+            src: src.parse().unwrap(),
+            dst: dst.parse().unwrap(),
+            protocol: 17,
+            ttl: 63,
+            traffic_class: 0xb9,
+        }
     }
 
     /// The frames of one packet, and what was counted.
@@ -213,13 +238,24 @@ mod tests {
                         if is_v6 {
                             assert_eq!((ip[6], ip[40], ip[41]), (44, 17, 0));
                             let field = usize::from(two(ip, 42));
-                            assert_eq!((field & !7, field & 7), (together.len(), usize::from(!is_last)));
-                            assert_eq!(ip[44..48], parts[0][ETHERNET + 44..ETHERNET + 48], "one id for all");
+                            assert_eq!(
+                                (field & !7, field & 7),
+                                (together.len(), usize::from(!is_last))
+                            );
+                            assert_eq!(
+                                ip[44..48],
+                                parts[0][ETHERNET + 44..ETHERNET + 48],
+                                "one id for all"
+                            );
                         } else {
                             let field = two(ip, 6);
                             assert_eq!(usize::from(field & 0x1fff) * 8, together.len());
                             assert_eq!(field & 0xe000, if is_last { 0 } else { 0x2000 });
-                            assert_eq!(ip[4..6], parts[0][ETHERNET + 4..ETHERNET + 6], "one id for all");
+                            assert_eq!(
+                                ip[4..6],
+                                parts[0][ETHERNET + 4..ETHERNET + 6],
+                                "one id for all"
+                            );
                         }
                         together.extend_from_slice(&ip[in_part..]);
                     }
@@ -232,10 +268,13 @@ mod tests {
     #[test]
     fn packets_have_ids_of_their_own() {
         let mut link = Link::new([1; 6], [2; 6], 1500, 7);
-        let ids: Vec<u16> =
-            [10, 10, 3000, 3000, 10].map(|length| two(&sent(&mut link, false, &vec![0; length])[0], 18)).to_vec();
+        let ids: Vec<u16> = [10, 10, 3000, 3000, 10]
+            .map(|length| two(&sent(&mut link, false, &vec![0; length])[0], 18))
+            .to_vec();
         assert_eq!(ids, [8, 9, 10, 11, 12]);
-        let six = |link: &mut Link| sent(link, true, &[0; 3000])[0][ETHERNET + 44..ETHERNET + 48].to_vec();
+        let six = |link: &mut Link| {
+            sent(link, true, &[0; 3000])[0][ETHERNET + 44..ETHERNET + 48].to_vec()
+        };
         assert_ne!(six(&mut link), six(&mut link));
         assert_eq!((len16(65_535), len16(65_536)), (65_535, 65_535));
     }

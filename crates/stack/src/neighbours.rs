@@ -1,4 +1,5 @@
-//! ARP (RFC 826) and neighbour discovery (RFC 4861): the gateway answers for its own addresses and for all that lies behind it.
+//! ARP (RFC 826) and neighbour discovery (RFC 4861): the gateway answers for its own addresses and
+//! for all that lies behind it.
 
 use crate::addresses::{AddressPlan, VM6, may_be_remote};
 use crate::icmp;
@@ -9,15 +10,22 @@ use crate::stats::{DropReason, Stats};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Answers an ARP request for an address that is ours or lies beyond us.
-pub(crate) fn arp(link: &mut Link, plan: &AddressPlan, stats: &mut Stats, bytes: &[u8], out: &mut dyn Transmit) {
+pub(crate) fn arp(
+    link: &mut Link,
+    plan: &AddressPlan,
+    stats: &mut Stats,
+    bytes: &[u8],
+    out: &mut dyn Transmit,
+) {
     let Some(bytes) = bytes.get(..28) else { return stats.drop(DropReason::Malformed) };
     if bytes[..6] != [0, 1, 8, 0, 6, 4] {
         return stats.drop(DropReason::Malformed);
     }
     let target = Ipv4Addr::new(bytes[24], bytes[25], bytes[26], bytes[27]);
     let ours = target == plan.gateway() || target == plan.host();
-    // What is not in the subnet is asked for only where a route says 'on this link': then it is behind us. Who has no address yet
-    // (RFC 5227 2.1.1) or asks for its own wants to hear that nobody has it.
+    // What is not in the subnet is asked for only where a route says 'on this link': then it is
+    // behind us. Who has no address yet (RFC 5227 2.1.1) or asks for its own wants to hear that
+    // nobody has it.
     let probe = bytes[14..18] == [0; 4] || bytes[14..18] == bytes[24..28];
     let beyond = !plan.is_own(target.into()) && may_be_remote(target.into()) && !probe;
     if bytes[6..8] != [0, 1] || !(ours || beyond) {
@@ -43,7 +51,9 @@ pub(crate) fn solicited(
     packet: &Packet<'_>,
     out: &mut dyn Transmit,
 ) {
-    let Some(target) = packet.payload.get(8..24).and_then(|b| <[u8; 16]>::try_from(b).ok()).map(Ipv6Addr::from) else {
+    let Some(target) =
+        packet.payload.get(8..24).and_then(|b| <[u8; 16]>::try_from(b).ok()).map(Ipv6Addr::from)
+    else {
         return stats.drop(DropReason::Malformed);
     };
     // RFC 4861 7.1.1: a hop limit below 255 means that it was forwarded.
@@ -51,9 +61,10 @@ pub(crate) fn solicited(
         return stats.drop(DropReason::Icmp);
     }
     let IpAddr::V6(asker) = packet.src else { return };
-    // A station that tries its own new address (RFC 4862 5.4.2) asks without one; an answer would take the address from it. Nor is
-    // another station's link-local address behind us.
-    let beyond = !plan.is_own(target.into()) && may_be_remote(target.into()) && !asker.is_unspecified();
+    // A station that tries its own new address (RFC 4862 5.4.2) asks without one; an answer would
+    // take the address from it. Nor is another station's link-local address behind us.
+    let beyond =
+        !plan.is_own(target.into()) && may_be_remote(target.into()) && !asker.is_unspecified();
     if !plan.is_alias(target.into()) && !beyond {
         return;
     }

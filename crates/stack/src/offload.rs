@@ -1,5 +1,5 @@
-//! What goes beside a frame where the kernel takes part in checksums and segments (the virtio-net header's facts). The bytes of
-//! that header are the shell's.
+//! What goes beside a frame where the kernel takes part in checksums and segments (the virtio-net
+//! header's facts). The bytes of that header are the shell's.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,6 @@
-//! Whose a connection, UDP socket or question is, so that tables are shared among users. Who that is, the
-//! user of the stack looks up ([`Owners`]); the stack asks once a table is crowded. Knows no table.
+//! Whose a connection, UDP socket or question is, so that tables are shared among users. Who that
+//! is, the user of the stack looks up ([`Owners`]); the stack asks once a table is crowded. Knows
+//! no table.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -14,11 +15,11 @@ pub enum Owner {
     Unasked,
     /// A user of the VM, by the user id in the VM's first user namespace.
     User(u32),
-    /// The subordinate user ids of one user: containers without root. Each could be a user of its own
-    /// otherwise, and one user has tens of thousands.
+    /// The subordinate user ids of one user: containers without root. Each could be a user of its
+    /// own otherwise, and one user has tens of thousands.
     Subordinate(u32),
-    /// A source address without a socket in the VM's network namespace: a container, or all containers
-    /// that the kernel masquerades. IPv6 sources count by their /64.
+    /// A source address without a socket in the VM's network namespace: a container, or all
+    /// containers that the kernel masquerades. IPv6 sources count by their /64.
     Source(IpAddr),
     /// Sources beyond the number that is told apart.
     OtherSources,
@@ -40,8 +41,8 @@ impl Owner {
         }
     }
 
-    /// Whether it is none of the VM's users. What these say of their addresses may be made up, so that
-    /// all of them together have the weight of one user.
+    /// Whether it is none of the VM's users. What these say of their addresses may be made up, so
+    /// that all of them together have the weight of one user.
     #[must_use]
     pub fn is_source(self) -> bool {
         matches!(self, Self::Source(_) | Self::OtherSources)
@@ -54,7 +55,11 @@ impl std::fmt::Display for Owner {
             Self::Unasked => f.write_str("unknown users"),
             Self::User(uid) => write!(f, "user {uid}"),
             Self::Subordinate(number) => {
-                write!(f, "subordinate users from {}", SUBORDINATE.0.saturating_add(number * SUBORDINATE.1))
+                write!(
+                    f,
+                    "subordinate users from {}",
+                    SUBORDINATE.0.saturating_add(number * SUBORDINATE.1)
+                )
             }
             Self::Source(ip) => write!(f, "{ip}"),
             Self::OtherSources => f.write_str("other addresses"),
@@ -82,10 +87,16 @@ pub enum AppSocket {
     Missing,
 }
 
-/// Looks up sockets: the kernel's `sock_diag`, behind the stack's user. A look-up takes microseconds.
+/// Looks up sockets: the kernel's `sock_diag`, behind the stack's user. A look-up takes
+/// microseconds.
 pub trait Owners {
     /// The socket with these two ends. `None` if nothing can be said.
-    fn look_up(&mut self, transport: Transport, app: SocketAddr, to: SocketAddr) -> Option<AppSocket>;
+    fn look_up(
+        &mut self,
+        transport: Transport,
+        app: SocketAddr,
+        to: SocketAddr,
+    ) -> Option<AppSocket>;
 }
 
 /// Knows no socket: everybody is told by the source address.
@@ -99,7 +110,11 @@ impl Owners for BySource {
 }
 
 /// Who a sender is now.
-pub(crate) fn owner(owners: &mut dyn Owners, transport: Transport, (app, to): (SocketAddr, SocketAddr)) -> Owner {
+pub(crate) fn owner(
+    owners: &mut dyn Owners,
+    transport: Transport,
+    (app, to): (SocketAddr, SocketAddr),
+) -> Owner {
     match owners.look_up(transport, app, to) {
         Some(AppSocket::Of(uid)) => Owner::of_user(uid),
         Some(AppSocket::Orphan | AppSocket::Missing) | None => Owner::of_source(app.ip()),
@@ -132,7 +147,10 @@ mod tests {
         assert_ne!(source("172.17.0.2"), source("172.17.0.3"));
         assert_eq!(Owner::of_user(100_000), Owner::of_user(165_535));
         assert_ne!(Owner::of_user(100_000), Owner::of_user(165_536));
-        assert_eq!((Owner::of_user(0), Owner::of_user(65_534)), (Owner::User(0), Owner::User(65_534)));
+        assert_eq!(
+            (Owner::of_user(0), Owner::of_user(65_534)),
+            (Owner::User(0), Owner::User(65_534))
+        );
     }
     /// Says the same of every socket.
     struct Says(Option<AppSocket>);

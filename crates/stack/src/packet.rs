@@ -1,4 +1,5 @@
-//! IP packets: read with every length checked, and the checksums of all that is above. Knows no flow and no table.
+//! IP packets: read with every length checked, and the checksums of all that is above. Knows no
+//! flow and no table.
 
 use crate::stats::DropReason;
 use etherparse::checksum::Sum16BitWords;
@@ -58,7 +59,8 @@ impl From<Unread> for DropReason {
     }
 }
 
-/// An ICMPv6 parameter problem (RFC 4443 3.4): its code, and the offset of the byte that it is about.
+/// An ICMPv6 parameter problem (RFC 4443 3.4): its code, and the offset of the byte that it is
+/// about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) code: u8,
@@ -104,7 +106,11 @@ impl<'a> Packet<'a> {
             marks: Marks {
                 ttl: header.ttl(),
                 traffic_class: bytes[1],
-                fragments: if header.dont_fragment() { Fragments::Forbidden } else { Fragments::Allowed },
+                fragments: if header.dont_fragment() {
+                    Fragments::Forbidden
+                } else {
+                    Fragments::Allowed
+                },
             },
             protocol: header.protocol().0,
             protocol_at: 9,
@@ -118,7 +124,8 @@ impl<'a> Packet<'a> {
         })
     }
 
-    /// RFC 8200 3 and 4: options, a routing header that is used up, and the fragment header are walked; others are not understood.
+    /// RFC 8200 3 and 4: options, a routing header that is used up, and the fragment header are
+    /// walked; others are not understood.
     pub(crate) fn read6(bytes: &'a [u8]) -> Result<Self, Unread> {
         let header = Ipv6HeaderSlice::from_slice(bytes).map_err(|_| DropReason::Malformed)?;
         let end = 40 + usize::from(header.payload_length());
@@ -130,7 +137,8 @@ impl<'a> Packet<'a> {
         let (mut next, mut at, mut named_at, mut fragment) = (header.next_header().0, 40, 6, None);
         loop {
             match next {
-                // Hop-by-hop options come first; elsewhere their number is an unknown one (RFC 8200 4).
+                // Hop-by-hop options come first; elsewhere their number is an unknown one (RFC 8200
+                // 4).
                 0 if at > 40 => return Err(Unread::problem(UNKNOWN_HEADER, named_at)),
                 0 | 60 | 43 => {
                     let head = whole.get(at..at + 2).ok_or(DropReason::Malformed)?;
@@ -139,8 +147,8 @@ impl<'a> Packet<'a> {
                     if next != 43 {
                         pass_options(header, at)?;
                     } else if header[3] != 0 {
-                        // With segments left it asks a router; the pointer names the type (RFC 8200 4.4,
-                        // RFC 5095 3).
+                        // With segments left it asks a router; the pointer names the type (RFC 8200
+                        // 4.4, RFC 5095 3).
                         return Err(Unread::problem(WRONG_FIELD, at + 2));
                     }
                     (next, named_at) = (head[0], at);
@@ -195,15 +203,17 @@ impl<'a> Packet<'a> {
 
     /// Whether the transport's checksum (TCP, UDP, ICMPv6) is right.
     pub(crate) fn checksum_fits(&self) -> bool {
-        transport_sum(self.src, self.dst, self.protocol, self.payload.len()).add_slice(self.payload).ones_complement()
+        transport_sum(self.src, self.dst, self.protocol, self.payload.len())
+            .add_slice(self.payload)
+            .ones_complement()
             == 0
     }
 }
 
-/// Passes over the options of a header at `at`, if each of them may be. An unknown one says in its upper
-/// two bits what to do (RFC 8200 4.2): skip it, drop the packet, or drop it and tell the sender. A home
-/// address (RFC 6275) and a jumbo payload (RFC 2675) want the last, rightly: they change what the packet
-/// is.
+/// Passes over the options of a header at `at`, if each of them may be. An unknown one says in its
+/// upper two bits what to do (RFC 8200 4.2): skip it, drop the packet, or drop it and tell the
+/// sender. A home address (RFC 6275) and a jumbo payload (RFC 2675) want the last, rightly: they
+/// change what the packet is.
 fn pass_options(header: &[u8], at: usize) -> Result<(), Unread> {
     let mut place = 2;
     while let [kind, rest @ ..] = &header[place..] {

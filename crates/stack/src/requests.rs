@@ -1,4 +1,5 @@
-//! What waits for one answer: DNS questions over UDP and echo requests. All live equally long, so the oldest expires first.
+//! What waits for one answer: DNS questions over UDP and echo requests. All live equally long, so
+//! the oldest expires first.
 
 use crate::icmp::Echoed;
 use crate::limits::{MAX_REQUESTS, REQUEST_LIFETIME};
@@ -26,7 +27,8 @@ pub(crate) enum Asker {
     },
 }
 
-/// The requests that are pending. Each kind has a table of its own, so that one cannot fill the other's.
+/// The requests that are pending. Each kind has a table of its own, so that one cannot fill the
+/// other's.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     questions: Waiting<Asker>,
@@ -35,8 +37,8 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// `None` when too many questions wait. With too many echo requests, the oldest one is forgotten: it
-    /// is the least likely to be answered.
+    /// `None` when too many questions wait. With too many echo requests, the oldest one is
+    /// forgotten: it is the least likely to be answered.
     pub(crate) fn insert(&mut self, now: Instant, asker: Asker) -> Option<RequestId> {
         let is_question = matches!(asker, Asker::Dns { .. });
         let table = if is_question { &mut self.questions } else { &mut self.echoes };
@@ -92,13 +94,23 @@ mod tests {
         let now = Instant::now();
         let mut requests = Requests::default();
         let ip = IpAddr::from([10, 0, 0, 1]);
-        let ping = || Asker::Echo { app: ip, to: ip, echoed: Echoed { code: 0, ident: [0; 4] }, quote: Box::default() };
-        let question = || Asker::Dns { app: SocketAddr::new(ip, 1), server: SocketAddr::new(ip, 53) };
+        let ping = || Asker::Echo {
+            app: ip,
+            to: ip,
+            echoed: Echoed { code: 0, ident: [0; 4] },
+            quote: Box::default(),
+        };
+        let question =
+            || Asker::Dns { app: SocketAddr::new(ip, 1), server: SocketAddr::new(ip, 53) };
         let first = requests.insert(now, ping()).unwrap();
-        let pings: Vec<_> = (0..MAX_REQUESTS).map(|_| requests.insert(now, ping()).unwrap()).collect();
+        let pings: Vec<_> =
+            (0..MAX_REQUESTS).map(|_| requests.insert(now, ping()).unwrap()).collect();
         assert!(requests.take_echo(first).is_none(), "the oldest gave way");
         assert!(requests.take_echo(pings[0]).is_some());
-        assert_eq!((0..=MAX_REQUESTS).filter(|_| requests.insert(now, question()).is_some()).count(), MAX_REQUESTS);
+        assert_eq!(
+            (0..=MAX_REQUESTS).filter(|_| requests.insert(now, question()).is_some()).count(),
+            MAX_REQUESTS
+        );
         requests.take_question(RequestId(1 + MAX_REQUESTS as u32 + 1));
         let late = now + REQUEST_LIFETIME / 2;
         let second = requests.insert(late, question()).unwrap();
@@ -113,8 +125,14 @@ mod tests {
         let now = Instant::now();
         let mut requests = Requests::default();
         let ip = IpAddr::from([10, 0, 0, 1]);
-        let ping = || Asker::Echo { app: ip, to: ip, echoed: Echoed { code: 0, ident: [0; 4] }, quote: Box::default() };
-        let question = || Asker::Dns { app: SocketAddr::new(ip, 1), server: SocketAddr::new(ip, 53) };
+        let ping = || Asker::Echo {
+            app: ip,
+            to: ip,
+            echoed: Echoed { code: 0, ident: [0; 4] },
+            quote: Box::default(),
+        };
+        let question =
+            || Asker::Dns { app: SocketAddr::new(ip, 1), server: SocketAddr::new(ip, 53) };
         assert_eq!(requests.deadline(), None);
         let pinged = requests.insert(now, ping()).unwrap();
         let asked = requests.insert(now + REQUEST_LIFETIME / 4, question()).unwrap();
@@ -142,7 +160,8 @@ mod tests {
         let now = Instant::now();
         let mut requests = Requests::default();
         let ip = IpAddr::from([10, 0, 0, 1]);
-        let question = || Asker::Dns { app: SocketAddr::new(ip, 1), server: SocketAddr::new(ip, 53) };
+        let question =
+            || Asker::Dns { app: SocketAddr::new(ip, 1), server: SocketAddr::new(ip, 53) };
         let first = requests.insert(now, question()).unwrap();
         for _ in 0..20 * MAX_REQUESTS {
             let id = requests.insert(now, question()).unwrap();

@@ -1,5 +1,5 @@
-//! What the latest datagrams of a source endpoint looked like, so that an ICMP error quotes the one that it
-//! is about: programs find their probes by an IP identification, a length or a checksum.
+//! What the latest datagrams of a source endpoint looked like, so that an ICMP error quotes the one
+//! that it is about: programs find their probes by an IP identification, a length or a checksum.
 
 use crate::offload::RxMeta;
 use crate::packet::{Packet, UDP, be16, be32, transport_sum};
@@ -42,7 +42,11 @@ impl Sent {
         };
         Self {
             to,
-            label: if packet.dst.is_ipv4() { be16(packet.whole, 4).into() } else { be32(packet.whole, 0) },
+            label: if packet.dst.is_ipv4() {
+                be16(packet.whole, 4).into()
+            } else {
+                be32(packet.whole, 0)
+            },
             traffic_class: packet.marks.traffic_class,
             fragments: packet.marks.fragments,
             length: be16(datagram, 4),
@@ -52,7 +56,14 @@ impl Sent {
 
     /// One of which nothing is known but its ends.
     pub(crate) fn unknown(to: SocketAddr) -> Self {
-        Self { to, label: 0x6000_0000, traffic_class: 0, fragments: Fragments::Allowed, length: 8, checksum: 0 }
+        Self {
+            to,
+            label: 0x6000_0000,
+            traffic_class: 0,
+            fragments: Fragments::Allowed,
+            length: 8,
+            checksum: 0,
+        }
     }
 
     /// Its headers as a router saw them, with a last hop left (RFC 792, RFC 4443 3).
@@ -62,11 +73,24 @@ impl Sent {
                 let total = self.length.saturating_add(20).to_be_bytes();
                 let [.., id_high, id_low] = self.label.to_be_bytes();
                 let flags = if self.fragments == Fragments::Forbidden { 0x40 } else { 0 };
-                let mut header =
-                    vec![0x45, self.traffic_class, total[0], total[1], id_high, id_low, flags, 0, 1, UDP, 0, 0];
+                let mut header = vec![
+                    0x45,
+                    self.traffic_class,
+                    total[0],
+                    total[1],
+                    id_high,
+                    id_low,
+                    flags,
+                    0,
+                    1,
+                    UDP,
+                    0,
+                    0,
+                ];
                 header.extend_from_slice(&src.octets());
                 header.extend_from_slice(&dst.octets());
-                let sum = etherparse::checksum::Sum16BitWords::new().add_slice(&header).ones_complement();
+                let sum =
+                    etherparse::checksum::Sum16BitWords::new().add_slice(&header).ones_complement();
                 header[10..12].copy_from_slice(&sum.to_ne_bytes());
                 header
             }
@@ -115,7 +139,8 @@ mod tests {
     use super::*;
     use crate::Marks;
 
-    /// An IP packet that holds a datagram of 10.99.0.18 or fd75:6e64:6572::2, port 5000, to port 9999.
+    /// An IP packet that holds a datagram of 10.99.0.18 or fd75:6e64:6572::2, port 5000, to port
+    /// 9999.
     fn packet(is_v6: bool, payload: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
         let builder = if is_v6 {
@@ -144,7 +169,9 @@ mod tests {
                 bytes[6] = 0x40;
                 bytes[8] = 1;
                 bytes[10..12].fill(0);
-                let sum = etherparse::checksum::Sum16BitWords::new().add_slice(&bytes[..20]).ones_complement();
+                let sum = etherparse::checksum::Sum16BitWords::new()
+                    .add_slice(&bytes[..20])
+                    .ones_complement();
                 bytes[10..12].copy_from_slice(&sum.to_ne_bytes());
                 let (sent, app) = read(&bytes, 0xb8, Fragments::Forbidden, meta);
                 assert_eq!(sent.quote(app), bytes[..28], "{} bytes", payload.len());
@@ -177,14 +204,25 @@ mod tests {
         }
         latest.push(Sent { label: 8, ..Sent::unknown(to(LATEST)) });
         let label = |port| latest.to(to(port)).label;
-        assert_eq!((label(LATEST), label(LATEST - 1), label(2)), (8, 7, 7), "the newest to an address");
+        assert_eq!(
+            (label(LATEST), label(LATEST - 1), label(2)),
+            (8, 7, 7),
+            "the newest to an address"
+        );
         for forgotten in [0, 1, 999] {
             let quote = latest.to(to(forgotten)).quote(app);
             assert_eq!(quote, Sent::unknown(to(forgotten)).quote(app), "{forgotten}");
-            assert_eq!((quote.len(), &quote[2..4], &quote[24..28]), (28, &[0, 28][..], &[0, 8, 0, 0][..]));
+            assert_eq!(
+                (quote.len(), &quote[2..4], &quote[24..28]),
+                (28, &[0, 28][..], &[0, 8, 0, 0][..])
+            );
         }
         let six = "[fd00::1]:1".parse().unwrap();
         assert_eq!(Sent::unknown(six).quote(six)[..8], [0x60, 0, 0, 0, 0, 8, UDP, 1]);
-        assert_eq!(Sent::unknown(six).quote(app).len(), 8, "ends of two families have no common header");
+        assert_eq!(
+            Sent::unknown(six).quote(app).len(),
+            8,
+            "ends of two families have no common header"
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! Who holds how much of a table, and in which order it came: so that a newcomer takes the place of whoever
-//! holds most, and never of somebody who holds no more than itself. Knows no clock, and not what the table holds.
+//! Who holds how much of a table, and in which order it came: so that a newcomer takes the place of
+//! whoever holds most, and never of somebody who holds no more than itself. Knows no clock, and not
+//! what the table holds.
 
 use crate::limits::{MAX_SOURCES, RESOLVED_AT_ONCE};
 use crate::owner::Owner;
@@ -45,9 +46,14 @@ impl<Id> Default for Shares<Id> {
 }
 
 impl<Id: Copy> Shares<Id> {
-    /// Adds an entry; gives the owner that it is kept under. `is_there` tells which entries the table
-    /// still has under the owner that they were added with.
-    pub(crate) fn add(&mut self, owner: Owner, id: Id, is_there: impl Fn(Owner, Id) -> bool) -> Owner {
+    /// Adds an entry; gives the owner that it is kept under. `is_there` tells which entries the
+    /// table still has under the owner that they were added with.
+    pub(crate) fn add(
+        &mut self,
+        owner: Owner,
+        id: Id,
+        is_there: impl Fn(Owner, Id) -> bool,
+    ) -> Owner {
         if owner == Owner::Unasked {
             self.unasked.add(id, |id| is_there(owner, id));
             return owner;
@@ -61,7 +67,8 @@ impl<Id: Copy> Shares<Id> {
 
     /// How an owner is kept: so many sources are told apart, and no more.
     fn kept_as(&self, owner: Owner) -> Owner {
-        let is_beyond = owner.is_source() && self.sources >= MAX_SOURCES && !self.held.contains_key(&owner);
+        let is_beyond =
+            owner.is_source() && self.sources >= MAX_SOURCES && !self.held.contains_key(&owner);
         if is_beyond { Owner::OtherSources } else { owner }
     }
 
@@ -122,15 +129,17 @@ impl<Id: Copy> Shares<Id> {
         }
     }
 
-    /// How many of the unasked entries are to be asked before [`Shares::heaviest`] means something: those
-    /// that could make one owner heavier than the heaviest that is known, and not all at once.
+    /// How many of the unasked entries are to be asked before [`Shares::heaviest`] means something:
+    /// those that could make one owner heavier than the heaviest that is known, and not all at
+    /// once.
     pub(crate) fn to_ask(&self) -> usize {
         let known = self.held.values().map(|held| held.count).max().unwrap_or(0);
         if self.unasked.count > known { RESOLVED_AT_ONCE.min(self.unasked.order.len()) } else { 0 }
     }
 
-    /// Who has to make room for a newcomer: who holds most, if that is more than the newcomer's owner
-    /// would then hold. All sources together weigh as one user; among them the heaviest one has to.
+    /// Who has to make room for a newcomer: who holds most, if that is more than the newcomer's
+    /// owner would then hold. All sources together weigh as one user; among them the heaviest one
+    /// has to.
     pub(crate) fn heaviest(&self, newcomer: Owner) -> Option<Owner> {
         let newcomer = self.kept_as(newcomer);
         let (mut user, mut source, mut sources) = (None, None, 0);
@@ -195,7 +204,11 @@ mod tests {
         assert_eq!(held.heaviest(root), Some(nobody));
         assert_eq!(held.heaviest(nobody), None, "its own newcomers");
         assert_eq!(held.heaviest(Owner::User(1)), Some(nobody));
-        assert_eq!(shares(&[(root, 11), (nobody, 12)]).heaviest(root), None, "it would only turn round");
+        assert_eq!(
+            shares(&[(root, 11), (nobody, 12)]).heaviest(root),
+            None,
+            "it would only turn round"
+        );
     }
 
     #[test]
@@ -245,7 +258,11 @@ mod tests {
             held.put_first(owner, 1);
             let order = std::iter::from_fn(|| held.pop(owner)).collect::<Vec<_>>();
             assert_eq!(order, [1, 2, 0], "{owner:?}");
-            assert_eq!((held.of(owner), held.of(other)), (3, 2), "what is popped still holds its place");
+            assert_eq!(
+                (held.of(owner), held.of(other)),
+                (3, 2),
+                "what is popped still holds its place"
+            );
             for left in (0..3).rev() {
                 held.remove(owner);
                 assert_eq!((held.of(owner), held.len()), (left, left + 2));
@@ -262,7 +279,11 @@ mod tests {
     fn unasked_entries_are_asked_while_they_could_be_the_heaviest_owners() {
         let root = Owner::User(0);
         for (unasked, known, asked) in [(0, 0, 0), (1, 0, 1), (3, 3, 0), (4, 3, 4), (3, 4, 0)] {
-            assert_eq!(shares(&[(Owner::Unasked, unasked), (root, known)]).to_ask(), asked, "{unasked} beside {known}");
+            assert_eq!(
+                shares(&[(Owner::Unasked, unasked), (root, known)]).to_ask(),
+                asked,
+                "{unasked} beside {known}"
+            );
         }
         let many = shares(&[(Owner::Unasked, RESOLVED_AT_ONCE + 1)]);
         assert_eq!(many.to_ask(), RESOLVED_AT_ONCE, "not all at once");
@@ -272,16 +293,27 @@ mod tests {
     #[test]
     fn a_user_and_all_sources_are_weighed_against_each_other() {
         let (root, new) = (Owner::User(0), Owner::User(1));
-        let both =
-            |user, sources: [usize; 2]| shares(&[(root, user), (source(1), sources[0]), (source(2), sources[1])]);
+        let both = |user, sources: [usize; 2]| {
+            shares(&[(root, user), (source(1), sources[0]), (source(2), sources[1])])
+        };
         assert_eq!(both(5, [3, 2]).heaviest(new), Some(root), "as many: the user has to");
         assert_eq!(both(5, [2, 4]).heaviest(new), Some(source(2)));
         assert_eq!(both(5, [4, 2]).heaviest(source(2)), Some(source(1)));
-        assert_eq!(both(5, [3, 3]).heaviest(source(2)), None, "among sources each counts for itself");
+        assert_eq!(
+            both(5, [3, 3]).heaviest(source(2)),
+            None,
+            "among sources each counts for itself"
+        );
         assert_eq!(both(5, [2, 1]).heaviest(source(3)), Some(root), "all sources hold 3");
         assert_eq!(both(5, [2, 2]).heaviest(source(3)), None, "then all would hold 5");
-        assert_eq!((both(0, [2, 0]).heaviest(root), both(0, [1, 0]).heaviest(root)), (Some(source(1)), None));
-        assert_eq!((both(2, [0, 0]).heaviest(new), both(1, [0, 0]).heaviest(new)), (Some(root), None));
+        assert_eq!(
+            (both(0, [2, 0]).heaviest(root), both(0, [1, 0]).heaviest(root)),
+            (Some(source(1)), None)
+        );
+        assert_eq!(
+            (both(2, [0, 0]).heaviest(new), both(1, [0, 0]).heaviest(new)),
+            (Some(root), None)
+        );
         assert_eq!(both(3, [0, 0]).heaviest(source(1)), Some(root));
     }
 
@@ -296,7 +328,11 @@ mod tests {
         }
         assert_eq!(held.add(address(MAX_SOURCES), 0, |_, _| true), Owner::OtherSources);
         assert_eq!(held.of(address(MAX_SOURCES + 1)), 1, "all others together");
-        assert_eq!(held.add(address(0), 0, |_, _| true), address(0), "one that is known keeps its place");
+        assert_eq!(
+            held.add(address(0), 0, |_, _| true),
+            address(0),
+            "one that is known keeps its place"
+        );
         // A user is not among them, and a source that is gone makes room.
         assert_eq!(held.add(Owner::User(1), 0, |_, _| true), Owner::User(1));
         held.remove(Owner::OtherSources);
@@ -326,6 +362,9 @@ mod tests {
             held.remove(root);
         }
         assert!(held.held[&root].order.len() < 200, "{}", held.held[&root].order.len());
-        assert_eq!((0..10).map(|_| held.pop(root).unwrap()).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+        assert_eq!(
+            (0..10).map(|_| held.pop(root).unwrap()).collect::<Vec<_>>(),
+            (0..10).collect::<Vec<_>>()
+        );
     }
 }

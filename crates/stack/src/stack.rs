@@ -1,4 +1,5 @@
-//! The stack as its user sees it: its state, and where each answer from the relay goes. Where each frame goes is in [`inbound`].
+//! The stack as its user sees it: its state, and where each answer from the relay goes. Where each
+//! frame goes is in [`inbound`].
 
 mod inbound;
 
@@ -85,7 +86,12 @@ pub struct Stack {
 impl Stack {
     /// A stack with nothing open.
     pub fn new(config: Config, now: Instant) -> Self {
-        let mut link = Link::new(config.gateway_mac, config.vm_mac, config.mtu.clamp(1280, 65_535), config.seed);
+        let mut link = Link::new(
+            config.gateway_mac,
+            config.vm_mac,
+            config.mtu.clamp(1280, 65_535),
+            config.seed,
+        );
         let bounds = (config.capacity.flows, config.capacity.half_open);
         let tcp = Tcp::new(now, config.offload, &mut link, config.seed, bounds);
         Self {
@@ -120,14 +126,15 @@ impl Stack {
         self.events.push_back(event);
     }
 
-    /// Whether another packet may lead to events. What must be told (an end of something) is told in any case: there is no more of
-    /// it than of flows and binds.
+    /// Whether another packet may lead to events. What must be told (an end of something) is told
+    /// in any case: there is no more of it than of flows and binds.
     fn may_tell(&self) -> Result<(), DropReason> {
         let full = self.events.len() >= MAX_EVENTS || self.event_bytes >= MAX_EVENT_BYTES;
         if full { Err(DropReason::EventsFull) } else { Ok(()) }
     }
 
-    /// Gives every flow that has something to do its turn: segments, one ACK a batch, new deadlines.
+    /// Gives every flow that has something to do its turn: segments, one ACK a batch, new
+    /// deadlines.
     pub fn service(&mut self, now: Instant, out: &mut dyn Transmit) {
         let mut around = Around { link: &mut self.link, stats: &mut self.stats, out };
         self.tcp.service(now, &mut around);
@@ -140,7 +147,12 @@ impl Stack {
 
     /// When [`Stack::handle_timeout`] is due. It may be early, never late.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let all = [self.tcp.deadline(), self.binds.deadline(), self.requests.deadline(), self.fragments.deadline()];
+        let all = [
+            self.tcp.deadline(),
+            self.binds.deadline(),
+            self.requests.deadline(),
+            self.fragments.deadline(),
+        ];
         all.into_iter().flatten().min()
     }
 
@@ -175,7 +187,10 @@ impl Stack {
             }
             Refusal::Unreachable(fault) => {
                 let app = pending.tuple.app.ip();
-                let from = fault.router.filter(|ip| same_family(*ip, app)).unwrap_or(self.plan.gateway_like(app));
+                let from = fault
+                    .router
+                    .filter(|ip| same_family(*ip, app))
+                    .unwrap_or(self.plan.gateway_like(app));
                 let to = (&mut self.link, &mut self.bucket, &mut self.stats);
                 icmp::send_error(to, now, out, (fault.kind, from, app), &pending.syn);
             }
@@ -188,7 +203,8 @@ impl Stack {
         self.tcp.flow(flow).map_or(0, |flow| flow.readable())
     }
 
-    /// Hands at most `max` bytes to `take`, in at most two pieces (the ring wraps). Returns how many.
+    /// Hands at most `max` bytes to `take`, in at most two pieces (the ring wraps). Returns how
+    /// many.
     pub fn read(&mut self, flow: FlowId, max: usize, take: impl FnMut(&[u8])) -> usize {
         self.tcp.with(flow, |flow| flow.read(max, take)).unwrap_or(0)
     }
@@ -218,8 +234,8 @@ impl Stack {
         self.tcp.with(flow, |flow| flow.finish());
     }
 
-    /// Resets the flow at the next [`Stack::service`], or forgets it while it is pending (no RST: the app's next SYN asks again).
-    /// The id is free, and no more is told of it.
+    /// Resets the flow at the next [`Stack::service`], or forgets it while it is pending (no RST:
+    /// the app's next SYN asks again). The id is free, and no more is told of it.
     pub fn abort(&mut self, flow: FlowId) {
         if self.tcp.take_pending(flow).is_none() {
             self.tcp.end(flow, Flow::abort);
@@ -241,8 +257,8 @@ impl Stack {
         }
     }
 
-    /// A datagram from `peer` for the app behind `bind`; `marks` is what it came with. One from a host
-    /// that the app has not sent to is dropped where [`Config::udp_filtering`] says so.
+    /// A datagram from `peer` for the app behind `bind`; `marks` is what it came with. One from a
+    /// host that the app has not sent to is dropped where [`Config::udp_filtering`] says so.
     pub fn deliver_datagram(
         &mut self,
         now: Instant,
@@ -271,7 +287,14 @@ impl Stack {
         SocketAddr::new(alias.unwrap_or_else(|| self.plan.host_like(peer.ip())), peer.port())
     }
 
-    fn send_udp(&mut self, from: SocketAddr, app: SocketAddr, bytes: &[u8], marks: Marks, out: &mut dyn Transmit) {
+    fn send_udp(
+        &mut self,
+        from: SocketAddr,
+        app: SocketAddr,
+        bytes: &[u8],
+        marks: Marks,
+        out: &mut dyn Transmit,
+    ) {
         let (src, dst) = (from.ip(), app.ip());
         if bytes.len() > 65_507 || !same_family(src, dst) {
             return self.stats.drop(DropReason::Late);
@@ -299,8 +322,15 @@ impl Stack {
         }
         let quote = bind.latest.to(peer).quote(app);
         // 'Port unreachable' is the peer's own word; of the others the relay's host has said it.
-        let own = if fault.kind == FaultKind::PortUnreachable { peer.ip() } else { self.plan.gateway_like(app.ip()) };
-        let router = fault.router.filter(|ip| same_family(*ip, app.ip()) && !ip.is_loopback()).unwrap_or(own);
+        let own = if fault.kind == FaultKind::PortUnreachable {
+            peer.ip()
+        } else {
+            self.plan.gateway_like(app.ip())
+        };
+        let router = fault
+            .router
+            .filter(|ip| same_family(*ip, app.ip()) && !ip.is_loopback())
+            .unwrap_or(own);
         let to = (&mut self.link, &mut self.bucket, &mut self.stats);
         icmp::send_error(to, now, out, (fault.kind, router, app.ip()), &quote);
     }
@@ -313,27 +343,48 @@ impl Stack {
     /// The answer to a DNS question, as large as its asker takes it.
     pub fn answer_query(&mut self, request: RequestId, message: &[u8], out: &mut dyn Transmit) {
         match self.requests.take_question(request) {
-            Some(Asker::Dns { app, server }) => self.send_udp(server, app, message, Marks::of_ttl(64), out),
+            Some(Asker::Dns { app, server }) => {
+                self.send_udp(server, app, message, Marks::of_ttl(64), out)
+            }
             Some(Asker::Echo { .. }) | None => self.stats.drop(DropReason::Late),
         }
     }
 
     /// An echo request was answered; `ttl` is what the reply came with.
-    pub fn echo_reply(&mut self, request: RequestId, ttl: u8, payload: &[u8], out: &mut dyn Transmit) {
+    pub fn echo_reply(
+        &mut self,
+        request: RequestId,
+        ttl: u8,
+        payload: &[u8],
+        out: &mut dyn Transmit,
+    ) {
         match self.requests.take_echo(request) {
             Some(Asker::Echo { app, to, echoed, .. }) if payload.len() <= 65_507 => {
-                icmp::send_reply((&mut self.link, &mut self.stats), out, (to, app, ttl.max(1)), echoed, payload);
+                icmp::send_reply(
+                    (&mut self.link, &mut self.stats),
+                    out,
+                    (to, app, ttl.max(1)),
+                    echoed,
+                    payload,
+                );
             }
             Some(_) | None => self.stats.drop(DropReason::Late),
         }
     }
 
     /// An error came back about an echo request.
-    pub fn echo_error(&mut self, now: Instant, request: RequestId, fault: Fault, out: &mut dyn Transmit) {
+    pub fn echo_error(
+        &mut self,
+        now: Instant,
+        request: RequestId,
+        fault: Fault,
+        out: &mut dyn Transmit,
+    ) {
         let Some(Asker::Echo { app, quote, .. }) = self.requests.take_echo(request) else {
             return self.stats.drop(DropReason::Late);
         };
-        let router = fault.router.filter(|ip| same_family(*ip, app)).unwrap_or(self.plan.gateway_like(app));
+        let router =
+            fault.router.filter(|ip| same_family(*ip, app)).unwrap_or(self.plan.gateway_like(app));
         let to = (&mut self.link, &mut self.bucket, &mut self.stats);
         icmp::send_error(to, now, out, (fault.kind, router, app), &quote);
     }
@@ -343,7 +394,8 @@ impl Stack {
         self.requests.forget(request);
     }
 
-    /// Takes at most so many UDP source endpoints from now on (1 to 65,535): as many as the relays have sockets for.
+    /// Takes at most so many UDP source endpoints from now on (1 to 65,535): as many as the relays
+    /// have sockets for.
     pub fn set_max_binds(&mut self, max: usize) {
         self.binds.set_max(max);
     }
@@ -354,8 +406,9 @@ impl Stack {
         self.tcp.expect(most);
     }
 
-    /// Whether silent apps are being asked, so that a connection that finds no room now may find some in
-    /// a second: do not refuse it ([`Stack::abort`] it, and the app's kernel sends its SYN again).
+    /// Whether silent apps are being asked, so that a connection that finds no room now may find
+    /// some in a second: do not refuse it ([`Stack::abort`] it, and the app's kernel sends its SYN
+    /// again).
     #[must_use]
     pub fn is_seeking_room(&self, now: Instant) -> bool {
         self.tcp.is_seeking_room(now)
@@ -367,8 +420,8 @@ impl Stack {
         self.stats.flows_refused
     }
 
-    /// How many connections, half-open ones among them, made room for others in a full table, and whose
-    /// the last one was. Those whose app had closed them are not counted.
+    /// How many connections, half-open ones among them, made room for others in a full table, and
+    /// whose the last one was. Those whose app had closed them are not counted.
     #[must_use]
     pub fn displaced(&self) -> (u64, Option<Owner>) {
         (self.stats.half_open_displaced + self.stats.idle_displaced, self.stats.last_displaced)
@@ -393,7 +446,9 @@ impl Stack {
     /// Whose a DNS question over UDP is. Looks it up.
     pub fn asker(&mut self, request: RequestId) -> Owner {
         match self.requests.get(request) {
-            Some(&Asker::Dns { app, server }) => owner(self.owners.as_mut(), Transport::Udp, (app, server)),
+            Some(&Asker::Dns { app, server }) => {
+                owner(self.owners.as_mut(), Transport::Udp, (app, server))
+            }
             Some(Asker::Echo { .. }) | None => Owner::Unasked,
         }
     }
@@ -418,8 +473,9 @@ impl Stack {
         self.plan = addresses;
     }
 
-    /// The VM's own addresses on its old network whose new conversations come here, from now on; none at
-    /// first. What they answer to peers that came in there is reported ([`Event::Elsewhere`]).
+    /// The VM's own addresses on its old network whose new conversations come here, from now on;
+    /// none at first. What they answer to peers that came in there is reported
+    /// ([`Event::Elsewhere`]).
     pub fn set_uplink(&mut self, addresses: &[IpAddr], strays: Strays) {
         self.uplink.set(addresses, strays);
     }
@@ -451,7 +507,9 @@ fn udp_datagram(from: SocketAddr, to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     datagram.extend_from_slice(&len16(len).to_be_bytes());
     datagram.extend_from_slice(&[0, 0]);
     datagram.extend_from_slice(bytes);
-    let sum = transport_sum(from.ip(), to.ip(), UDP, len).add_slice(&datagram).to_ones_complement_with_no_zero();
+    let sum = transport_sum(from.ip(), to.ip(), UDP, len)
+        .add_slice(&datagram)
+        .to_ones_complement_with_no_zero();
     datagram[6..8].copy_from_slice(&sum.to_ne_bytes());
     datagram
 }

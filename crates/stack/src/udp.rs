@@ -1,8 +1,10 @@
-//! UDP: one bind a source endpoint of the VM, used for every destination (RFC 4787 REQ-1), with its idle time and the aliases
-//! by which the app knows loopback peers. Knows no packet format.
+//! UDP: one bind a source endpoint of the VM, used for every destination (RFC 4787 REQ-1), with its
+//! idle time and the aliases by which the app knows loopback peers. Knows no packet format.
 
 use crate::contacts::Contacts;
-use crate::limits::{ASKED_FROM_QUARTER, LOOKED_AT, MAX_ALIASES, RESOLVED_AT_ONCE, UDP_IDLE, UDP_IDLE_SHORT};
+use crate::limits::{
+    ASKED_FROM_QUARTER, LOOKED_AT, MAX_ALIASES, RESOLVED_AT_ONCE, UDP_IDLE, UDP_IDLE_SHORT,
+};
 use crate::owner::{Owner, Owners, Transport, owner};
 use crate::sent::Latest;
 use crate::shares::Shares;
@@ -89,8 +91,8 @@ pub(crate) struct Binds {
     slots: Vec<Slot>,
     free: VecDeque<u16>,
     by_app: HashMap<SocketAddr, BindId>,
-    /// One entry a bind in one of the two, at or before its last use; `short` may hold one that came to live long since, never
-    /// the other way round.
+    /// One entry a bind in one of the two, at or before its last use; `short` may hold one that
+    /// came to live long since, never the other way round.
     short: Queue,
     long: Queue,
     shares: Shares<BindId>,
@@ -133,8 +135,14 @@ impl Binds {
         self.max
     }
 
-    /// One that is beyond the bound and has to go before another is made: one of whoever holds most of them.
-    pub(crate) fn evict(&mut self, app: SocketAddr, to: SocketAddr, owners: &mut dyn Owners) -> Option<BindId> {
+    /// One that is beyond the bound and has to go before another is made: one of whoever holds most
+    /// of them.
+    pub(crate) fn evict(
+        &mut self,
+        app: SocketAddr,
+        to: SocketAddr,
+        owners: &mut dyn Owners,
+    ) -> Option<BindId> {
         if self.by_app.len() < self.max || self.by_app.contains_key(&app) {
             return None;
         }
@@ -170,7 +178,8 @@ impl Binds {
 
     /// Looks up whose a bind is now.
     fn ask(&mut self, id: BindId, owners: &mut dyn Owners) {
-        let Some((app, to, before)) = self.get(id).and_then(|bind| Some((bind.app, bind.latest.last()?, bind.owner)))
+        let Some((app, to, before)) =
+            self.get(id).and_then(|bind| Some((bind.app, bind.latest.last()?, bind.owner)))
         else {
             return;
         };
@@ -188,10 +197,12 @@ impl Binds {
 
     fn share(&mut self, owner: Owner, id: BindId) -> Owner {
         let slots = &self.slots;
-        self.shares.add(owner, id, |owner, id| bind(slots, id).is_some_and(|bind| bind.owner == owner))
+        self.shares
+            .add(owner, id, |owner, id| bind(slots, id).is_some_and(|bind| bind.owner == owner))
     }
 
-    /// The bind of an owner that was idle longest; of some of them, where the oldest of all is another's.
+    /// The bind of an owner that was idle longest; of some of them, where the oldest of all is
+    /// another's.
     fn idlest(&mut self, owner: Owner, owners: &mut dyn Owners) -> Option<BindId> {
         let oldest = self.oldest()?;
         if self.get(oldest).is_some_and(|bind| bind.owner == Owner::Unasked) {
@@ -233,7 +244,8 @@ impl Binds {
             return Some(Used { bind: id, new: New::No });
         }
         let is_crowded = self.by_app.len() * ASKED_FROM_QUARTER >= self.max;
-        let owner = if is_crowded { owner(owners, Transport::Udp, (app, to)) } else { Owner::Unasked };
+        let owner =
+            if is_crowded { owner(owners, Transport::Udp, (app, to)) } else { Owner::Unasked };
         let index = match self.free.pop_front() {
             Some(index) => index,
             None => {
@@ -277,7 +289,9 @@ impl Binds {
 
     /// Puts a bind where it belongs by its last use, unless it is gone.
     fn queue(&mut self, id: BindId) {
-        let Some((used, lifetime)) = self.get(id).map(|bind| (bind.used, bind.lifetime())) else { return };
+        let Some((used, lifetime)) = self.get(id).map(|bind| (bind.used, bind.lifetime())) else {
+            return;
+        };
         let queue = if lifetime == UDP_IDLE { &mut self.long } else { &mut self.short };
         queue.push(Reverse((used, id)));
     }
@@ -303,8 +317,8 @@ impl Binds {
         if lifetime == UDP_IDLE { &mut self.long } else { &mut self.short }
     }
 
-    /// The bind that was idle longest, whatever its lifetime: else a table full of long-lived binds would
-    /// leave no new one the time to be answered.
+    /// The bind that was idle longest, whatever its lifetime: else a table full of long-lived binds
+    /// would leave no new one the time to be answered.
     fn oldest(&mut self) -> Option<BindId> {
         self.sort_fronts();
         let fronts = [self.short.peek(), self.long.peek()];
@@ -341,7 +355,8 @@ impl Binds {
 
     /// Early where the first entry of a queue is of a bind that was used since, or is gone.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let first = |lifetime: Duration| self.of(lifetime).peek().map(|Reverse((at, _))| *at + lifetime);
+        let first =
+            |lifetime: Duration| self.of(lifetime).peek().map(|Reverse((at, _))| *at + lifetime);
         [first(UDP_IDLE_SHORT), first(UDP_IDLE)].into_iter().flatten().min()
     }
 
@@ -390,15 +405,17 @@ mod tests {
     fn a_bind_stays_its_owners_when_the_socket_is_gone_and_goes_over_with_the_port() {
         let (now, to) = (Instant::now(), SocketAddr::from(([192, 0, 2, 1], 9)));
         let mut binds = Binds::new(4);
-        let ids: Vec<_> =
-            (1..=4).map(|port| binds.touch(now, end(port), to, &mut Says(AppSocket::Of(7))).unwrap().bind).collect();
+        let ids: Vec<_> = (1..=4)
+            .map(|port| binds.touch(now, end(port), to, &mut Says(AppSocket::Of(7))).unwrap().bind)
+            .collect();
         let latest = |binds: &mut Binds, id| {
             if let Some(bind) = binds.get_mut(id) {
                 bind.latest.push(crate::sent::Sent::unknown(to));
             }
         };
         ids.iter().for_each(|id| latest(&mut binds, *id));
-        let owners = |binds: &Binds| ids.iter().map(|id| binds.get(*id).unwrap().owner).collect::<Vec<_>>();
+        let owners =
+            |binds: &Binds| ids.iter().map(|id| binds.get(*id).unwrap().owner).collect::<Vec<_>>();
         assert_eq!(owners(&binds)[0], Owner::Unasked, "there was room for all");
         for (says, owner) in [
             (AppSocket::Of(7), Owner::User(7)),

@@ -1,6 +1,7 @@
 //! The VM's own addresses on its old network, from which the tunnel takes what apps start. The same
-//! addresses answer peers that came in there, and such an answer looks different: a TCP segment of a
-//! connection whose SYN never came here, an echo reply. It is reported, never answered. Knows no route.
+//! addresses answer peers that came in there, and such an answer looks different: a TCP segment of
+//! a connection whose SYN never came here, an echo reply. It is reported, never answered. Knows no
+//! route.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -36,8 +37,8 @@ pub enum Strays {
     /// For one that began elsewhere, and goes on there.
     #[default]
     Elsewhere,
-    /// For nothing: it is reset, as on any other address. What the tunnel served once must not go on
-    /// past a proxy.
+    /// For nothing: it is reset, as on any other address. What the tunnel served once must not go
+    /// on past a proxy.
     Unknown,
 }
 
@@ -70,8 +71,8 @@ impl Uplink {
         let ports = self.addresses.get_mut(&app.ip())?;
         let is_elsewhere = match segment {
             Kind::Accepting => {
-                // A server's port from now on: what its connections say later is theirs, whatever was
-                // tried from this port before.
+                // A server's port from now on: what its connections say later is theirs, whatever
+                // was tried from this port before.
                 ports.remove(app.port());
                 true
             }
@@ -80,7 +81,8 @@ impl Uplink {
         is_elsewhere.then_some(Elsewhere::Tcp(app))
     }
 
-    /// What an echo reply answers, if it is from one of the addresses: the tunnel sends no requests.
+    /// What an echo reply answers, if it is from one of the addresses: the tunnel sends no
+    /// requests.
     pub(crate) fn echo_reply(&self, own: IpAddr, peer: IpAddr) -> Option<Elsewhere> {
         self.addresses.contains_key(&own).then_some(Elsewhere::Ping { own, peer })
     }
@@ -136,13 +138,23 @@ mod tests {
         assert_eq!(uplink.answer(end(own, 22), Kind::Accepting), None);
         uplink.set(&[own], Strays::Elsewhere);
         for port in [0, 22, 63, 64, u16::MAX] {
-            assert_eq!(uplink.answer(end(own, port), Kind::Other), Some(Elsewhere::Tcp(end(own, port))));
+            assert_eq!(
+                uplink.answer(end(own, port), Kind::Other),
+                Some(Elsewhere::Tcp(end(own, port)))
+            );
             uplink.note_opening(end(own, port));
             uplink.note_opening(end(other, port));
             assert_eq!(uplink.answer(end(own, port), Kind::Other), None, "{port}");
-            assert_eq!(uplink.answer(end(own, port), Kind::Accepting), Some(Elsewhere::Tcp(end(own, port))));
+            assert_eq!(
+                uplink.answer(end(own, port), Kind::Accepting),
+                Some(Elsewhere::Tcp(end(own, port)))
+            );
             let server = uplink.answer(end(own, port), Kind::Other);
-            assert_eq!(server, Some(Elsewhere::Tcp(end(own, port))), "a server's port once it has accepted");
+            assert_eq!(
+                server,
+                Some(Elsewhere::Tcp(end(own, port))),
+                "a server's port once it has accepted"
+            );
             assert_eq!(uplink.answer(end(other, port), Kind::Accepting), None);
             uplink.note_opening(end(own, port));
         }
@@ -151,7 +163,10 @@ mod tests {
         assert_eq!(uplink.answer(end(own, 22), Kind::Other), None, "what is known stays");
         uplink.set(&[own, other], Strays::Unknown);
         assert_eq!(uplink.answer(end(own, 23), Kind::Other), None, "it is reset");
-        assert_eq!(uplink.answer(end(own, 23), Kind::Accepting), Some(Elsewhere::Tcp(end(own, 23))));
+        assert_eq!(
+            uplink.answer(end(own, 23), Kind::Accepting),
+            Some(Elsewhere::Tcp(end(own, 23)))
+        );
         uplink.set(&[other], Strays::Elsewhere);
         uplink.set(&[own], Strays::Elsewhere);
         assert_eq!(uplink.answer(end(own, 22), Kind::Other), Some(Elsewhere::Tcp(end(own, 22))));

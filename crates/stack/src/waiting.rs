@@ -41,7 +41,8 @@ impl<T> Waiting<T> {
 
     /// Takes a value in until `deadline`, which is no earlier than that of the value before.
     pub fn insert(&mut self, deadline: Instant, id: u32, value: T) {
-        // Answered ones keep their place in the order until it is their turn; that has a bound as well.
+        // Answered ones keep their place in the order until it is their turn; that has a bound as
+        // well.
         if self.order.len() >= 4 * self.values.len() + SPARE {
             self.order.retain(|(_, id)| self.values.contains_key(id));
         }
@@ -100,11 +101,20 @@ mod tests {
         for id in 0..4 {
             waiting.insert(at(id.into()), id, id);
         }
-        assert_eq!((waiting.remove(0), waiting.remove(0), waiting.get(1)), (Some(0), None, Some(&1)));
+        assert_eq!(
+            (waiting.remove(0), waiting.remove(0), waiting.get(1)),
+            (Some(0), None, Some(&1))
+        );
         assert_eq!((waiting.remove_oldest(), waiting.len()), (Some(1), 2), "0 was answered");
-        assert_eq!((waiting.expire(at(1)), waiting.expire(at(2)), waiting.expire(at(2))), (None, Some(2), None));
+        assert_eq!(
+            (waiting.expire(at(1)), waiting.expire(at(2)), waiting.expire(at(2))),
+            (None, Some(2), None)
+        );
         assert_eq!((waiting.deadline(), waiting.remove_all(|id| *id == 3)), (Some(at(3)), vec![3]));
-        assert_eq!((waiting.expire(at(3)), waiting.deadline(), waiting.is_empty()), (None, None, true));
+        assert_eq!(
+            (waiting.expire(at(3)), waiting.deadline(), waiting.is_empty()),
+            (None, None, true)
+        );
         for id in 0..100_000 {
             waiting.insert(start, id, id);
             waiting.remove(id);

@@ -19,7 +19,8 @@ fn with_trailer(packet: &[u8], bytes: usize) -> Vec<u8> {
         let length = u16::try_from(longer.len()).unwrap();
         longer[2..4].copy_from_slice(&length.to_be_bytes());
         longer[10..12].fill(0);
-        let sum = etherparse::checksum::Sum16BitWords::new().add_slice(&longer[..20]).ones_complement();
+        let sum =
+            etherparse::checksum::Sum16BitWords::new().add_slice(&longer[..20]).ones_complement();
         longer[10..12].copy_from_slice(&sum.to_ne_bytes());
     }
     longer
@@ -32,7 +33,10 @@ fn taken(packet: &[u8]) -> Result<Vec<u8>, DropReason> {
     assert!(sent.is_empty());
     match &events[..] {
         [Event::Bind { .. }, Event::Datagram { bytes, .. }] => Ok(bytes.to_vec()),
-        [] => Err(DropReason::ALL.into_iter().find(|why| rig.stack.stats().dropped(*why) == 1).unwrap()),
+        [] => Err(DropReason::ALL
+            .into_iter()
+            .find(|why| rig.stack.stats().dropped(*why) == 1)
+            .unwrap()),
         other => panic!("{other:?}"),
     }
 }
@@ -43,11 +47,16 @@ fn a_datagram_is_as_long_as_its_own_header_says() {
         for payload in [&b""[..], b"abc", b"abcd"] {
             let packet = udp(app, peer, 64, payload);
             for behind in [0, 1, 2, 9] {
-                assert_eq!(taken(&with_trailer(&packet, behind)), Ok(payload.to_vec()), "{behind} bytes behind it");
+                assert_eq!(
+                    taken(&with_trailer(&packet, behind)),
+                    Ok(payload.to_vec()),
+                    "{behind} bytes behind it"
+                );
             }
             for length in [0, 7, payload.len() + 9] {
                 let mut wrong = packet.clone();
-                wrong[head + 4..head + 6].copy_from_slice(&u16::try_from(length).unwrap().to_be_bytes());
+                wrong[head + 4..head + 6]
+                    .copy_from_slice(&u16::try_from(length).unwrap().to_be_bytes());
                 assert_eq!(taken(&wrong), Err(DropReason::Malformed), "{length} bytes");
             }
         }

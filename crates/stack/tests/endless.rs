@@ -183,7 +183,11 @@ fn a_half_closed_app_that_its_kernel_forgot_is_gone_in_two_minutes_and_what_it_s
     }
     assert!(raw.turn().is_empty());
     assert!(raw.now < closed + 120 * SECOND, "{:?}", raw.now - closed);
-    assert!(raw.saw(&conn, Changes::FORGOTTEN) && !raw.saw(&conn, Changes::RESET), "{:?}", raw.events);
+    assert!(
+        raw.saw(&conn, Changes::FORGOTTEN) && !raw.saw(&conn, Changes::RESET),
+        "{:?}",
+        raw.events
+    );
     assert!(!raw.saw(&conn, Changes::CLOSED), "it has bytes to be read");
     assert_eq!(raw.stack.room(conn.flow), 0);
     assert_eq!(raw.read(&conn), b"to be read late");
@@ -201,7 +205,8 @@ fn a_reset_that_the_app_means_is_a_reset_although_it_had_finished() {
     raw.feed(&segment(4000, conn.seq, conn.ack, RST | ACK, &[], &[]));
     raw.turn();
     assert!(raw.saw(&conn, Changes::RESET) && !raw.saw(&conn, Changes::FORGOTTEN));
-    // Bytes for an app that closed altogether: its kernel answers them with RST, and the server hears of it.
+    // Bytes for an app that closed altogether: its kernel answers them with RST, and the server
+    // hears of it.
     let conn = half_closed(&mut raw, 4001);
     raw.stack.write(conn.flow, b"nobody reads this");
     let seen = raw.turn();
@@ -237,7 +242,10 @@ fn silence_is_borne_long_and_only_while_the_stack_runs() {
         };
         assert_eq!((seen.len(), probes), (1, PROBES_UNANSWERED - 1));
         let silent = raw.now - awake;
-        assert!(silent >= every * PROBES_UNANSWERED && silent < every * (PROBES_UNANSWERED + 1), "{silent:?}");
+        assert!(
+            silent >= every * PROBES_UNANSWERED && silent < every * (PROBES_UNANSWERED + 1),
+            "{silent:?}"
+        );
         let end = if half { Changes::FORGOTTEN } else { Changes::RESET };
         assert!(raw.saw(&conn, end), "{:?}", raw.events);
         assert_eq!(raw.stack.stats().flows, 0);

@@ -22,8 +22,14 @@ fn unknown(is_v6: bool, bytes: usize) -> Vec<u8> {
         head.write(&mut packet).unwrap();
     } else {
         let length = u16::try_from(bytes).unwrap();
-        let head =
-            etherparse::Ipv4Header::new(length, 64, etherparse::IpNumber(132), [10, 99, 0, 18], [8, 8, 4, 4]).unwrap();
+        let head = etherparse::Ipv4Header::new(
+            length,
+            64,
+            etherparse::IpNumber(132),
+            [10, 99, 0, 18],
+            [8, 8, 4, 4],
+        )
+        .unwrap();
         head.write(&mut packet).unwrap();
     }
     packet.extend_from_slice(&payload);
@@ -35,7 +41,14 @@ fn unknown(is_v6: bool, bytes: usize) -> Vec<u8> {
 fn an_error_quotes_as_much_as_every_link_takes() {
     for (is_v6, head, most) in [(false, 20, 576), (true, 40, 1280)] {
         let overhead = head + 8;
-        for bytes in [0, 8, most - overhead - head - 1, most - overhead - head, most - overhead - head + 1, 1400] {
+        for bytes in [
+            0,
+            8,
+            most - overhead - head - 1,
+            most - overhead - head,
+            most - overhead - head + 1,
+            1400,
+        ] {
             let packet = unknown(is_v6, bytes);
             let (events, sent) = Rig::new(1500).feed(&packet);
             assert_eq!((events.len(), sent.len()), (0, 1), "{bytes} bytes");

@@ -67,7 +67,8 @@ fn syn_to(raw: &mut Raw, port: u16, host: u16) {
 
 /// Connects and what became of others, since the last call.
 fn events(raw: &mut Raw) -> (usize, usize) {
-    let count = |wanted: fn(&Event) -> bool| raw.events.iter().filter(|event| wanted(event)).count();
+    let count =
+        |wanted: fn(&Event) -> bool| raw.events.iter().filter(|event| wanted(event)).count();
     let counts = (
         count(|event| matches!(event, Event::Connect { .. })),
         count(|event| matches!(event, Event::ConnectAbandoned { .. })),
@@ -164,11 +165,15 @@ fn idle_connections_of_the_heaviest_give_way_at_once() {
     for number in 0..50 {
         raw.events.clear();
         raw.feed(&segment(3000 + number, 1, 0, SYN, &SYN_OPTIONS, &[]));
-        let ended: Vec<u16> = raw.turn().iter().filter(|one| one.flags & RST != 0).map(|one| one.port).collect();
+        let ended: Vec<u16> =
+            raw.turn().iter().filter(|one| one.flags & RST != 0).map(|one| one.port).collect();
         assert!(matches!(ended[..], [port] if port >= OTHERS), "{ended:?}");
         // The shell is told of the one that is gone before the new one.
         let [first, second] = &raw.events[..] else { panic!("{:?}", raw.events) };
-        assert!(matches!(first, Event::Flow { changes, .. } if *changes == Changes::RESET), "{first:?}");
+        assert!(
+            matches!(first, Event::Flow { changes, .. } if *changes == Changes::RESET),
+            "{first:?}"
+        );
         let Event::Connect { flow, .. } = *second else { panic!("{second:?}") };
         raw.stack.accept(raw.now, flow, &mut raw.sink);
         raw.turn();
@@ -181,7 +186,11 @@ fn idle_connections_of_the_heaviest_give_way_at_once() {
     // Its own newcomers displace none of anybody's.
     raw.events.clear();
     raw.syn(OTHERS + 5000, 1);
-    assert!(!raw.events.iter().any(|event| matches!(event, Event::Flow { .. })), "{:?}", raw.events);
+    assert!(
+        !raw.events.iter().any(|event| matches!(event, Event::Flow { .. })),
+        "{:?}",
+        raw.events
+    );
 }
 
 #[test]
@@ -202,7 +211,9 @@ fn connections_that_their_app_closed_go_first_and_lose_no_byte() {
     kernel.0.lock().unwrap().orphans.extend((0..10).chain(50..60).map(|port| 1000 + port));
     for number in 0..10 {
         raw.syn(5000 + number, 1);
-        let Some(Event::Flow { flow, changes }) = raw.events.first().cloned() else { panic!("{:?}", raw.events) };
+        let Some(Event::Flow { flow, changes }) = raw.events.first().cloned() else {
+            panic!("{:?}", raw.events)
+        };
         assert!(changes.has(Changes::FORGOTTEN) && changes.has(Changes::CLOSED), "{changes:?}");
         assert!(all[..10].iter().any(|conn| conn.flow == flow), "{flow:?}");
         assert!(matches!(raw.events[1], Event::Connect { .. }));
@@ -235,7 +246,8 @@ fn a_connection_without_a_socket_gives_way_to_its_users_next() {
     assert!((5000..5008).any(|port| {
         raw.events.clear();
         raw.syn(port, 1);
-        let reset = matches!(raw.events[0], Event::Flow { changes, .. } if changes == Changes::RESET);
+        let reset =
+            matches!(raw.events[0], Event::Flow { changes, .. } if changes == Changes::RESET);
         reset && matches!(raw.events[1], Event::Connect { .. })
     }));
     assert_eq!(raw.stack.stats().gone_displaced, 1);
@@ -249,7 +261,8 @@ fn whoever_opens_thousands_of_udp_sockets_displaces_their_own() {
     rig.stack = Stack::new(config, rig.now);
     rig.stack.set_owners(Box::new(Kernel::default()));
     let peer = "198.51.100.7:99";
-    let root: Vec<BindId> = (0..20).map(|port| rig.bind(&format!("10.99.0.18:{}", 1000 + port), peer)).collect();
+    let root: Vec<BindId> =
+        (0..20).map(|port| rig.bind(&format!("10.99.0.18:{}", 1000 + port), peer)).collect();
     let mut gone = Vec::new();
     // Round and round, as a program does that talks to many peers.
     for number in (0..2100).cycle().take(5000) {

@@ -20,6 +20,7 @@ fn strangers_neither_reach_an_app_nor_keep_its_bind_unless_the_filtering_lets_th
     config.udp_filtering = Filtering::EndpointIndependent;
     rig.stack = Stack::new(config, rig.now);
     let bind = rig.bind(APP, PEER);
-    let sent = rig.out(|s, now, out| s.deliver_datagram(now, bind, stranger, b"hi", Marks::of_ttl(50), out));
+    let sent = rig
+        .out(|s, now, out| s.deliver_datagram(now, bind, stranger, b"hi", Marks::of_ttl(50), out));
     assert_eq!(sent.len(), 1);
 }

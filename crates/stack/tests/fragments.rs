@@ -26,7 +26,14 @@ struct Part<'a> {
 
 impl<'a> Part<'a> {
     fn of(id: u16, datagram: &'a [u8], from: usize, to: usize) -> Self {
-        Self { id, offset: from, more: to < datagram.len(), bytes: &datagram[from..to], ecn: ECT, ttl: 64 }
+        Self {
+            id,
+            offset: from,
+            more: to < datagram.len(),
+            bytes: &datagram[from..to],
+            ecn: ECT,
+            ttl: 64,
+        }
     }
 
     /// From 10.99.0.18 to 8.8.4.4, as UDP.
@@ -94,7 +101,11 @@ fn fragments_in_any_order_make_the_datagram() {
         let mut rig = Rig::new(1500);
         let parts = order.map(|n| Part::of(7, &whole, cuts[n].0, cuts[n].1));
         let (bytes, marks) = feed(&mut rig, parts.map(Part::v4)).unwrap();
-        assert_eq!((&bytes[..], marks.ttl, marks.fragments), (&whole[8..], 63, Fragments::Allowed), "{order:?}");
+        assert_eq!(
+            (&bytes[..], marks.ttl, marks.fragments),
+            (&whole[8..], 63, Fragments::Allowed),
+            "{order:?}"
+        );
         assert_eq!((dropped(&mut rig), rig.stack.next_deadline().is_some()), ((0, 0), true));
     }
 }
@@ -121,7 +132,11 @@ fn what_is_too_long_or_odd_is_no_fragment() {
     for (n, part) in odd.into_iter().enumerate() {
         let mut rig = Rig::new(1500);
         assert_eq!(feed(&mut rig, [part.v4()]), None);
-        assert_eq!((dropped(&mut rig), rig.stack.next_deadline()), ((1, 0), None), "{n}: something was kept");
+        assert_eq!(
+            (dropped(&mut rig), rig.stack.next_deadline()),
+            ((1, 0), None),
+            "{n}: something was kept"
+        );
     }
     let mut rig = Rig::new(1500);
     feed(&mut rig, [Part { offset: 65_512, more: false, bytes: &[1; 3], ..first }.v4()]);
@@ -177,7 +192,11 @@ fn an_overlap_or_two_ends_spoil_the_datagram() {
         // It was told already when its time is over.
         rig.wait(WAIT);
         assert_eq!((dropped(&mut rig), rig.stack.next_deadline()), ((3, 0), None), "{name}");
-        assert_eq!(feed(&mut rig, [part(0, 48), part(48, 96)].map(Part::v4)).unwrap().0, whole[8..], "{name}");
+        assert_eq!(
+            feed(&mut rig, [part(0, 48), part(48, 96)].map(Part::v4)).unwrap().0,
+            whole[8..],
+            "{name}"
+        );
     }
 }
 
@@ -185,7 +204,8 @@ fn an_overlap_or_two_ends_spoil_the_datagram() {
 fn neighbours_do_not_overlap() {
     let whole = datagram(96);
     let mut rig = Rig::new(1500);
-    let parts = [Part::of(7, &whole, 32, 64), Part::of(7, &whole, 64, 96), Part::of(7, &whole, 0, 32)];
+    let parts =
+        [Part::of(7, &whole, 32, 64), Part::of(7, &whole, 64, 96), Part::of(7, &whole, 0, 32)];
     assert_eq!(feed(&mut rig, parts.map(Part::v4)).unwrap().0, whole[8..]);
 }
 
@@ -198,12 +218,23 @@ fn fragments_are_waited_for_from_the_first_on_and_not_longer() {
     assert_eq!(rig.stack.next_deadline(), Some(begin + WAIT));
     rig.wait(Duration::from_secs(10));
     feed(&mut rig, [Part::of(8, &whole, 0, 32).v4(), Part::of(7, &whole, 32, 64).v4()]);
-    assert_eq!(rig.stack.next_deadline(), Some(begin + WAIT), "a later fragment gives no more time");
+    assert_eq!(
+        rig.stack.next_deadline(),
+        Some(begin + WAIT),
+        "a later fragment gives no more time"
+    );
     rig.wait(Duration::from_secs(20) - Duration::from_millis(1));
     assert_eq!(dropped(&mut rig), (0, 0));
     rig.wait(Duration::from_millis(1));
-    assert_eq!((dropped(&mut rig), rig.stack.next_deadline()), ((0, 1), Some(begin + 4 * WAIT / 3)));
-    assert_eq!(feed(&mut rig, [Part::of(7, &whole, 64, 96).v4()]), None, "the beginning is forgotten");
+    assert_eq!(
+        (dropped(&mut rig), rig.stack.next_deadline()),
+        ((0, 1), Some(begin + 4 * WAIT / 3))
+    );
+    assert_eq!(
+        feed(&mut rig, [Part::of(7, &whole, 64, 96).v4()]),
+        None,
+        "the beginning is forgotten"
+    );
     assert_eq!(feed(&mut rig, [Part::of(8, &whole, 32, 96).v4()]).unwrap().0, whole[8..]);
 }
 

@@ -17,8 +17,12 @@ fn syn(v6: bool, to: Option<IpAddr>, hops: u8, seq: u32) -> Vec<u8> {
     };
     let mut packet = Vec::new();
     let ip = match (from, to) {
-        (IpAddr::V4(from), IpAddr::V4(to)) => etherparse::PacketBuilder::ipv4(from.octets(), to.octets(), hops),
-        (IpAddr::V6(from), IpAddr::V6(to)) => etherparse::PacketBuilder::ipv6(from.octets(), to.octets(), hops),
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            etherparse::PacketBuilder::ipv4(from.octets(), to.octets(), hops)
+        }
+        (IpAddr::V6(from), IpAddr::V6(to)) => {
+            etherparse::PacketBuilder::ipv6(from.octets(), to.octets(), hops)
+        }
         _ => panic!("two families"),
     };
     ip.tcp_header(header).write(&mut packet, &[]).unwrap();
@@ -33,7 +37,9 @@ fn told(events: &[Event]) -> Option<u8> {
 #[test]
 fn a_small_time_to_live_is_told_less_a_hop_and_an_ordinary_one_is_not() {
     for v6 in [false, true] {
-        for (hops, limit) in [(2, Some(1)), (30, Some(29)), (48, Some(47)), (49, None), (64, None), (255, None)] {
+        for (hops, limit) in
+            [(2, Some(1)), (30, Some(29)), (48, Some(47)), (49, None), (64, None), (255, None)]
+        {
             let mut rig = Rig::new(1500);
             assert_eq!(told(&rig.feed(&syn(v6, None, hops, 1)).0), limit, "{hops}");
         }
@@ -41,7 +47,11 @@ fn a_small_time_to_live_is_told_less_a_hop_and_an_ordinary_one_is_not() {
         let (events, sent) = rig.feed(&syn(v6, None, 1, 1));
         let at = if v6 { 40 } else { 20 };
         assert!(events.is_empty());
-        assert_eq!(sent[0][at..at + 2], if v6 { [3, 0] } else { [11, 0] }, "the gateway is the first hop");
+        assert_eq!(
+            sent[0][at..at + 2],
+            if v6 { [3, 0] } else { [11, 0] },
+            "the gateway is the first hop"
+        );
     }
     // The host's own addresses are behind no router.
     let mut rig = Rig::new(1500);

@@ -27,7 +27,8 @@ fn sum4(packet: &mut [u8]) {
     packet[10..12].copy_from_slice(&sum.to_ne_bytes());
 }
 
-/// Two fragments of a packet; the second has congestion marked where the packet's sender knows of that.
+/// Two fragments of a packet; the second has congestion marked where the packet's sender knows of
+/// that.
 fn in_two(packet: &[u8]) -> [Vec<u8>; 2] {
     let v6 = packet[0] >> 4 == 6;
     let header = if v6 { 40 } else { 20 };
@@ -45,7 +46,8 @@ fn in_two(packet: &[u8]) -> [Vec<u8>; 2] {
             part[1] |= if more == 0 && part[1] & 3 != 0 { 3 } else { 0 };
             let length = u16::try_from(part.len()).unwrap();
             part[2..4].copy_from_slice(&length.to_be_bytes());
-            part[6..8].copy_from_slice(&(u16::try_from(start / 8).unwrap() | more << 13).to_be_bytes());
+            part[6..8]
+                .copy_from_slice(&(u16::try_from(start / 8).unwrap() | more << 13).to_be_bytes());
             sum4(&mut part);
         }
         part
@@ -63,7 +65,11 @@ fn traffic_class_and_the_ban_on_fragments_are_carried() {
     for class in [0, 0xb9, 0xff] {
         assert_eq!(marks_of(&[marked(false, class, true)]), (class, Fragments::Forbidden));
         assert_eq!(marks_of(&[marked(false, class, false)]), (class, Fragments::Allowed));
-        assert_eq!(marks_of(&[marked(true, class, true)]), (class, Fragments::Forbidden), "no router fragments it");
+        assert_eq!(
+            marks_of(&[marked(true, class, true)]),
+            (class, Fragments::Forbidden),
+            "no router fragments it"
+        );
         assert_eq!(marks_of(&in_two(&marked(true, class, true))), (class, Fragments::Allowed));
     }
     assert_eq!(marks_of(&in_two(&marked(false, 0xb8, false))), (0xb8, Fragments::Allowed));
@@ -77,12 +83,18 @@ fn a_datagram_comes_with_its_traffic_class() {
         let mut rig = Rig::new(1500);
         let bind = rig.bind(app, peer);
         for (class, length) in [(0, 10), (0xb9, 10), (0xff, 10), (0xb9, 3000)] {
-            let (bytes, marks) = (vec![7; length], Marks { traffic_class: class, ..Marks::of_ttl(9) });
-            let sent = rig.out(|s, now, out| s.deliver_datagram(now, bind, peer.parse().unwrap(), &bytes, marks, out));
+            let (bytes, marks) =
+                (vec![7; length], Marks { traffic_class: class, ..Marks::of_ttl(9) });
+            let sent = rig.out(|s, now, out| {
+                s.deliver_datagram(now, bind, peer.parse().unwrap(), &bytes, marks, out)
+            });
             assert_eq!(sent.len(), if length > 1500 { 3 } else { 1 });
             for part in &sent {
-                let (found, ttl) =
-                    if part[0] >> 4 == 4 { (part[1], part[8]) } else { (part[0] << 4 | part[1] >> 4, part[7]) };
+                let (found, ttl) = if part[0] >> 4 == 4 {
+                    (part[1], part[8])
+                } else {
+                    (part[0] << 4 | part[1] >> 4, part[7])
+                };
                 assert_eq!((found, ttl), (class, 9));
             }
         }
@@ -96,11 +108,17 @@ fn what_is_too_big_is_told_with_the_links_mtu() {
         let bind = rig.bind(app, peer);
         for (mtu, told) in [(1400, 1400), (1280, 1280), (0, 1280)] {
             let fault = Fault { kind: FaultKind::PacketTooBig { mtu }, router: None };
-            let sent = rig.out(|s, now, out| s.deliver_peer_error(now, bind, peer.parse().unwrap(), fault, out));
+            let sent = rig.out(|s, now, out| {
+                s.deliver_peer_error(now, bind, peer.parse().unwrap(), fault, out)
+            });
             let [packet] = &sent[..] else { panic!("{sent:?}") };
             let icmp = &packet[if packet[0] >> 4 == 4 { 20 } else { 40 }..];
             let kind = if packet[0] >> 4 == 4 { [3, 4] } else { [2, 0] };
-            assert_eq!((&icmp[..2], u32::from_be_bytes(icmp[4..8].try_into().unwrap())), (&kind[..], told), "{mtu}");
+            assert_eq!(
+                (&icmp[..2], u32::from_be_bytes(icmp[4..8].try_into().unwrap())),
+                (&kind[..], told),
+                "{mtu}"
+            );
         }
     }
 }

@@ -1,6 +1,7 @@
-//! What idle connections hold. The kernel's own count of a process is the measure, so the test starts itself again, with the
-//! allocator set as the gateway sets it: large blocks fresh from the kernel, and never from the end of the heap, which `calloc`
-//! would have to clear, and thereby touch.
+//! What idle connections hold. The kernel's own count of a process is the measure, so the test
+//! starts itself again, with the allocator set as the gateway sets it: large blocks fresh from the
+//! kernel, and never from the end of the heap, which `calloc` would have to clear, and thereby
+//! touch.
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -58,8 +59,15 @@ fn idle_connections_cost_little() {
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
-        let cost = text.split("cost=").nth(1).and_then(|rest| rest.split_whitespace().next()?.parse::<usize>().ok());
-        // 8 KiB are the two pages with glibc's own headers of the rings, which the gateway's allocator does not have.
-        assert!(cost.is_some_and(|kib| (1..=10).contains(&kib)), "{bytes} bytes: {cost:?} KiB a flow; {text}");
+        let cost = text
+            .split("cost=")
+            .nth(1)
+            .and_then(|rest| rest.split_whitespace().next()?.parse::<usize>().ok());
+        // 8 KiB are the two pages with glibc's own headers of the rings, which the gateway's
+        // allocator does not have.
+        assert!(
+            cost.is_some_and(|kib| (1..=10).contains(&kib)),
+            "{bytes} bytes: {cost:?} KiB a flow; {text}"
+        );
     }
 }

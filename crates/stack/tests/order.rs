@@ -1,4 +1,5 @@
-//! Segments that overtake each other, and resets that overtake data: an app by hand against the stack.
+//! Segments that overtake each other, and resets that overtake data: an app by hand against the
+//! stack.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -16,7 +17,11 @@ fn a_fin_before_its_data_counts_when_they_are_there() {
         let mut conn = raw.open(port, u32::MAX - 3);
         raw.feed(&segment(port, conn.seq.wrapping_add(5), conn.ack, ACK | FIN, &[], data));
         let seen = raw.turn();
-        assert_eq!((seen.len(), seen[0].flags, seen[0].ack), (1, ACK, conn.seq), "{data:?}: a duplicate ACK");
+        assert_eq!(
+            (seen.len(), seen[0].flags, seen[0].ack),
+            (1, ACK, conn.seq),
+            "{data:?}: a duplicate ACK"
+        );
         assert!(!raw.saw(&conn, Changes::PEER_FINISHED));
         let seen = raw.say(&mut conn, ACK, b"hello");
         let behind = conn.seq.wrapping_add(u32::try_from(data.len()).unwrap() + 1);
@@ -82,7 +87,11 @@ fn what_a_server_said_before_it_reset_goes_first() {
     raw.stack.write(conn.flow, b"refused");
     raw.stack.reset(conn.flow);
     let seen = raw.turn();
-    assert_eq!((seen.len(), seen[0].data.as_slice(), seen[0].seq), (2, &b"refused"[..], conn.ack), "{seen:?}");
+    assert_eq!(
+        (seen.len(), seen[0].data.as_slice(), seen[0].seq),
+        (2, &b"refused"[..], conn.ack),
+        "{seen:?}"
+    );
     assert_eq!((seen[1].flags & RST, seen[1].seq), (RST, conn.ack.wrapping_add(7)));
     assert_eq!(raw.stack.stats().flows, 0);
     assert!(raw.events.is_empty(), "{:?}", raw.events);
@@ -92,7 +101,11 @@ fn what_a_server_said_before_it_reset_goes_first() {
     raw.stack.reset(conn.flow);
     assert!(raw.turn().is_empty());
     let seen = raw.say(&mut conn, ACK, &[]);
-    assert_eq!((seen.len(), seen[0].data.as_slice(), seen[1].flags & RST), (2, &b"refused"[..], RST), "{seen:?}");
+    assert_eq!(
+        (seen.len(), seen[0].data.as_slice(), seen[1].flags & RST),
+        (2, &b"refused"[..], RST),
+        "{seen:?}"
+    );
     // Without a byte it is a reset at once.
     let conn = raw.open(4002, 1000);
     raw.stack.reset(conn.flow);
@@ -176,15 +189,18 @@ fn a_signed_segment_is_dropped() {
 fn checksum(packet: &[u8]) -> u16 {
     let length = u32::try_from(packet.len() - 20).unwrap();
     let pseudo = [&packet[12..20], &[0, 6], &length.to_be_bytes()[2..], &packet[20..]].concat();
-    let mut sum: u32 = pseudo.chunks(2).map(|two| u32::from(two[0]) << 8 | u32::from(*two.get(1).unwrap_or(&0))).sum();
+    let mut sum: u32 = pseudo
+        .chunks(2)
+        .map(|two| u32::from(two[0]) << 8 | u32::from(*two.get(1).unwrap_or(&0)))
+        .sum();
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }
     !(sum as u16)
 }
 
-/// Three equal ACKs mean that data are lost (RFC 5681 3.2), of which smoltcp has none to send again: it
-/// stopped its timer all the same, and nothing was left to send the FIN.
+/// Three equal ACKs mean that data are lost (RFC 5681 3.2), of which smoltcp has none to send
+/// again: it stopped its timer all the same, and nothing was left to send the FIN.
 #[test]
 fn a_fin_that_is_lost_comes_again_after_equal_acks() {
     let mut raw = Raw::new(Offload::None);
@@ -232,8 +248,8 @@ fn a_reset_right_behind_the_connect_comes_behind_the_handshake() {
     assert_eq!(raw.stack.stats().flows, 0);
 }
 
-/// smoltcp takes no window from an ACK of nothing new while it waits for the ACK of its FIN, also where the
-/// FIN still has data before it: each time that the app had room again, a second passed.
+/// smoltcp takes no window from an ACK of nothing new while it waits for the ACK of its FIN, also
+/// where the FIN still has data before it: each time that the app had room again, a second passed.
 #[test]
 fn a_window_that_opens_after_both_have_finished_is_used_at_once() {
     let mut raw = Raw::new(Offload::None);

@@ -34,7 +34,10 @@ fn a_source_endpoint_has_one_bind_for_all_peers() {
     let sliced = etherparse::SlicedPacket::from_ip(&sent[0]).unwrap();
     let Some(etherparse::TransportSlice::Udp(u)) = sliced.transport else { panic!("no UDP") };
     assert_eq!((u.source_port(), u.destination_port(), u.payload()), (7, 5000, &b"hi"[..]));
-    assert_eq!(u.checksum(), u.to_header().calc_checksum_ipv4_raw([7, 7, 7, 7], [10, 99, 0, 18], b"hi").unwrap());
+    assert_eq!(
+        u.checksum(),
+        u.to_header().calc_checksum_ipv4_raw([7, 7, 7, 7], [10, 99, 0, 18], b"hi").unwrap()
+    );
 }
 
 #[test]
@@ -44,7 +47,9 @@ fn binds_end_when_idle_and_the_oldest_goes_first() {
     let two_way = rig.bind("10.99.0.18:5001", PEER);
     let dns = rig.bind("10.99.0.18:5002", "8.8.8.8:53");
     for bind in [two_way, dns] {
-        rig.out(|s, now, out| s.deliver_datagram(now, bind, PEER.parse().unwrap(), b"r", Marks::of_ttl(64), out));
+        rig.out(|s, now, out| {
+            s.deliver_datagram(now, bind, PEER.parse().unwrap(), b"r", Marks::of_ttl(64), out)
+        });
     }
     assert!(rig.wait(Duration::from_secs(29)).is_empty());
     let mut gone = rig.wait(Duration::from_secs(2));
@@ -68,7 +73,9 @@ fn a_full_table_gives_up_who_was_idle_longest_whatever_its_lifetime() {
     let mut rig = Rig::new(1500);
     let app = |n: u16| format!("10.99.0.18:{}", 5000 + n);
     let answer = |rig: &mut Rig, bind| {
-        rig.out(|s, now, out| s.deliver_datagram(now, bind, PEER.parse().unwrap(), b"r", Marks::of_ttl(64), out));
+        rig.out(|s, now, out| {
+            s.deliver_datagram(now, bind, PEER.parse().unwrap(), b"r", Marks::of_ttl(64), out)
+        });
     };
     rig.stack.set_max_binds(3);
     let answered: Vec<BindId> = (0..3).map(|n| rig.bind(&app(n), PEER)).collect();
@@ -76,7 +83,8 @@ fn a_full_table_gives_up_who_was_idle_longest_whatever_its_lifetime() {
         rig.now += Duration::from_secs(1);
         answer(&mut rig, *bind);
     }
-    // Each newcomer waits for its answer longer than the next one lets it, if newcomers pushed out each other.
+    // Each newcomer waits for its answer longer than the next one lets it, if newcomers pushed out
+    // each other.
     for (n, old) in answered.iter().enumerate().take(2) {
         let app = app(3 + n as u16);
         let (events, _) = rig.feed(&udp(&app, PEER, 64, b"x"));
@@ -99,13 +107,17 @@ fn a_full_table_gives_up_who_was_idle_longest_whatever_its_lifetime() {
 fn an_unanswered_bind_ends_by_its_last_datagram_out_and_an_answered_one_by_its_last_either_way() {
     let mut rig = Rig::new(1500);
     let (one_way, two_way) = (rig.bind(APP, PEER), rig.bind("10.99.0.18:5001", PEER));
-    rig.out(|s, now, out| s.deliver_datagram(now, two_way, PEER.parse().unwrap(), b"r", Marks::of_ttl(64), out));
+    rig.out(|s, now, out| {
+        s.deliver_datagram(now, two_way, PEER.parse().unwrap(), b"r", Marks::of_ttl(64), out)
+    });
     assert!(rig.wait(Duration::from_secs(20)).is_empty());
     assert_eq!(rig.bind(APP, PEER), one_way);
     assert!(rig.wait(Duration::from_secs(29)).is_empty(), "one more datagram is 30 s more");
     assert_eq!(rig.wait(Duration::from_secs(1)), [Event::Unbind { bind: one_way }]);
     assert!(rig.wait(Duration::from_secs(200)).is_empty());
-    rig.out(|s, now, out| s.deliver_datagram(now, two_way, PEER.parse().unwrap(), b"r", Marks::of_ttl(64), out));
+    rig.out(|s, now, out| {
+        s.deliver_datagram(now, two_way, PEER.parse().unwrap(), b"r", Marks::of_ttl(64), out)
+    });
     assert!(rig.wait(Duration::from_secs(299)).is_empty());
     assert_eq!(rig.wait(Duration::from_secs(1)), [Event::Unbind { bind: two_way }]);
 }
@@ -116,7 +128,8 @@ fn the_hosts_loopback_answers_by_the_alias_that_was_asked() {
     let (events, _) = rig.feed(&udp(APP, "172.20.0.1:7000", 64, b"x"));
     let [.., Event::Datagram { bind, peer, .. }] = events[..] else { panic!("{events:?}") };
     assert_eq!(peer, "127.0.0.1:7000".parse::<SocketAddr>().unwrap());
-    let sent = rig.out(|s, now, out| s.deliver_datagram(now, bind, peer, b"r", Marks::of_ttl(64), out));
+    let sent =
+        rig.out(|s, now, out| s.deliver_datagram(now, bind, peer, b"r", Marks::of_ttl(64), out));
     assert_eq!(sent[0][12..16], [172, 20, 0, 1]);
     let mut refusing = plan();
     refusing.host_access = HostAccess::Only(Vec::new());
@@ -128,14 +141,18 @@ fn the_hosts_loopback_answers_by_the_alias_that_was_asked() {
 
 #[test]
 fn the_largest_datagram_passes_in_fragments_both_ways() {
-    for (mtu, app, peer) in [(1500, APP, PEER), (65_520, APP, PEER), (1500, "[fd75:6e64:6572::2]:1", "[2600::1]:2")] {
+    for (mtu, app, peer) in
+        [(1500, APP, PEER), (65_520, APP, PEER), (1500, "[fd75:6e64:6572::2]:1", "[2600::1]:2")]
+    {
         let mut rig = Rig::new(mtu);
         let bind = rig.bind(app, peer);
         let bytes: Vec<u8> = (0..65_507u32).map(|i| (i % 251) as u8).collect();
-        let mut parts =
-            rig.out(|s, now, out| s.deliver_datagram(now, bind, peer.parse().unwrap(), &bytes, Marks::of_ttl(64), out));
+        let mut parts = rig.out(|s, now, out| {
+            s.deliver_datagram(now, bind, peer.parse().unwrap(), &bytes, Marks::of_ttl(64), out)
+        });
         assert!(parts.iter().all(|p| p.len() <= mtu));
-        // The same fragments, sent back with the ends exchanged, in the wrong order, give the datagram again.
+        // The same fragments, sent back with the ends exchanged, in the wrong order, give the
+        // datagram again.
         parts.reverse();
         let mut got = Vec::new();
         for part in &mut parts {
@@ -153,7 +170,9 @@ fn the_largest_datagram_passes_in_fragments_both_ways() {
             got.extend(rig.feed(part).0);
         }
         // The ports are not exchanged, so it is another source endpoint.
-        let Some(Event::Datagram { bytes: back, .. }) = got.last() else { panic!("{mtu}: {} events", got.len()) };
+        let Some(Event::Datagram { bytes: back, .. }) = got.last() else {
+            panic!("{mtu}: {} events", got.len())
+        };
         assert!(*back == bytes);
     }
 }
@@ -210,7 +229,8 @@ fn a_router_hop_is_seen() {
     // And the hops behind: an error about a datagram, from the router that sent it.
     let bind = rig.bind(APP, PEER);
     let fault = Fault { kind: FaultKind::TimeExceeded, router: Some("9.9.9.9".parse().unwrap()) };
-    let sent = rig.out(|s, now, out| s.deliver_peer_error(now, bind, PEER.parse().unwrap(), fault, out));
+    let sent =
+        rig.out(|s, now, out| s.deliver_peer_error(now, bind, PEER.parse().unwrap(), fault, out));
     assert_eq!((&sent[0][12..16], &sent[0][20..22]), (&[9, 9, 9, 9][..], &[11, 0][..]));
     assert_eq!(sent[0][28 + 12..28 + 20], [10, 99, 0, 18, 8, 8, 4, 4]);
     assert_eq!(sent[0][28 + 20..28 + 24], [5000u16.to_be_bytes(), 9999u16.to_be_bytes()].concat());
@@ -226,7 +246,8 @@ fn an_error_quotes_the_datagram_that_it_is_about() {
         packet[1] = 0xb8;
         packet[4..6].copy_from_slice(&port.to_be_bytes());
         packet[10..12].fill(0);
-        let sum = etherparse::checksum::Sum16BitWords::new().add_slice(&packet[..20]).ones_complement();
+        let sum =
+            etherparse::checksum::Sum16BitWords::new().add_slice(&packet[..20]).ones_complement();
         packet[10..12].copy_from_slice(&sum.to_ne_bytes());
         sent.push(packet);
     }
@@ -238,18 +259,26 @@ fn an_error_quotes_the_datagram_that_it_is_about() {
     }
     let fault = Fault { kind: FaultKind::TimeExceeded, router: Some("9.9.9.9".parse().unwrap()) };
     for (port, packet) in (33434..33450).zip(&sent) {
-        let seen = rig.out(|s, now, out| s.deliver_peer_error(now, bind.unwrap(), peer(port), fault, out));
+        let seen =
+            rig.out(|s, now, out| s.deliver_peer_error(now, bind.unwrap(), peer(port), fault, out));
         let quote = &seen[0][28..];
         // All but the hops that are left, and the checksum over them.
-        assert_eq!((&quote[..8], &quote[9..10], &quote[12..]), (&packet[..8], &packet[9..10], &packet[12..28]));
-        assert_eq!(etherparse::checksum::Sum16BitWords::new().add_slice(&quote[..20]).ones_complement(), 0);
+        assert_eq!(
+            (&quote[..8], &quote[9..10], &quote[12..]),
+            (&packet[..8], &packet[9..10], &packet[12..28])
+        );
+        assert_eq!(
+            etherparse::checksum::Sum16BitWords::new().add_slice(&quote[..20]).ones_complement(),
+            0
+        );
     }
     // The kernel left the checksum to a network card.
     let mut partial = sent[5].clone();
     partial[26..28].fill(0xee);
     let mut sink = Sink::default();
     rig.stack.ingest(rig.now, &frame(&partial), RxMeta::ChecksumTrusted, &mut sink);
-    let seen = rig.out(|s, now, out| s.deliver_peer_error(now, bind.unwrap(), peer(33439), fault, out));
+    let seen =
+        rig.out(|s, now, out| s.deliver_peer_error(now, bind.unwrap(), peer(33439), fault, out));
     assert_eq!(seen[0][28 + 26..28 + 28], sent[5][26..28]);
     // By IPv6 too, with its flow label.
     let mut packet = udp("[fd75:6e64:6572::2]:1", "[2600::1]:2", 64, b"probe");
@@ -274,9 +303,14 @@ fn echo_is_carried_and_the_gateway_answers_for_itself() {
     };
     let (events, sent) = rig.feed(&ping([10, 99, 0, 17], 1));
     assert!(events.is_empty());
-    assert_eq!((sent[0][20], &sent[0][24..28], &sent[0][28..]), (0, &[0, 77, 0, 3][..], &b"payload"[..]));
+    assert_eq!(
+        (sent[0][20], &sent[0][24..28], &sent[0][28..]),
+        (0, &[0, 77, 0, 3][..], &b"payload"[..])
+    );
     let (events, _) = rig.feed(&ping([8, 8, 8, 8], 9));
-    let [Event::Echo { request, marks: Marks { ttl: 8, .. }, .. }] = events[..] else { panic!("{events:?}") };
+    let [Event::Echo { request, marks: Marks { ttl: 8, .. }, .. }] = events[..] else {
+        panic!("{events:?}")
+    };
     let sent = rig.out(|s, _, out| s.echo_reply(request, 55, b"payload", out));
     assert_eq!((sent[0][8], &sent[0][12..16], sent[0][20]), (55, &[8, 8, 8, 8][..], 0));
     let (events, _) = rig.feed(&ping([10, 99, 0, 19], 64));
@@ -312,7 +346,8 @@ fn an_echo_request_with_another_code_is_answered_with_that_code() {
 #[test]
 fn what_no_socket_can_ask_for_is_refused_at_once() {
     let mut rig = Rig::new(1500);
-    let (events, sent) = rig.feed(&icmp4([8, 8, 8, 8], [&[13, 0, 0, 0, 0, 77, 0, 3][..], &[0; 12]].concat()));
+    let (events, sent) =
+        rig.feed(&icmp4([8, 8, 8, 8], [&[13, 0, 0, 0, 0, 77, 0, 3][..], &[0; 12]].concat()));
     assert_eq!((events.len(), &sent[0][20..22]), (0, &[3, 13][..]), "a timestamp");
     let (events, sent) = rig.feed(&udp(APP, "8.8.4.4:0", 64, b"x"));
     assert_eq!((events.len(), &sent[0][20..22]), (0, &[3, 3][..]), "UDP to port 0");
@@ -324,7 +359,11 @@ fn what_no_socket_can_ask_for_is_refused_at_once() {
         .unwrap();
     let (events, sent) = rig.feed(&syn);
     // RST and ACK, of the SYN.
-    assert_eq!((events.len(), sent[0][33], &sent[0][28..32]), (0, 0x14, &101u32.to_be_bytes()[..]), "TCP to port 0");
+    assert_eq!(
+        (events.len(), sent[0][33], &sent[0][28..32]),
+        (0, 0x14, &101u32.to_be_bytes()[..]),
+        "TCP to port 0"
+    );
 }
 
 #[test]
@@ -371,7 +410,8 @@ fn ipv6_can_be_off() {
 
 /// A neighbour solicitation (RFC 4861 4.3) for `target`.
 fn solicitation(src: &str, target: &str, hops: u8) -> Vec<u8> {
-    let (src, target): (std::net::Ipv6Addr, std::net::Ipv6Addr) = (src.parse().unwrap(), target.parse().unwrap());
+    let (src, target): (std::net::Ipv6Addr, std::net::Ipv6Addr) =
+        (src.parse().unwrap(), target.parse().unwrap());
     let mut group = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, 0, 0, 0];
     group[13..].copy_from_slice(&target.octets()[13..]);
     let mut message = vec![135, 0, 0, 0, 0, 0, 0, 0];
@@ -434,7 +474,8 @@ fn neighbour_solicitations_are_answered_but_no_address_is_taken_from_its_owner()
     assert!(sink.0.is_empty());
 }
 
-/// Puts extension headers (the kind of the first, their bytes) into an IPv6 packet. The last must name UDP or TCP itself.
+/// Puts extension headers (the kind of the first, their bytes) into an IPv6 packet. The last must
+/// name UDP or TCP itself.
 fn extended(packet: &[u8], first: u8, headers: &[u8]) -> Vec<u8> {
     let mut with = packet[..40].to_vec();
     let len = u16::try_from(packet.len() - 40 + headers.len()).unwrap();
@@ -454,7 +495,8 @@ fn ipv6_extension_headers_are_walked_by_their_rules() {
         (0, &[17, 0, 1, 4, 0, 0, 0, 0]),
         (60, &[17, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
         (0, &[17, 0, 5, 2, 0, 0, 1, 0]),
-        // A routing header that is used up (of any type); an atomic fragment; hop-by-hop, then destination options with Pad1.
+        // A routing header that is used up (of any type); an atomic fragment; hop-by-hop, then
+        // destination options with Pad1.
         (43, &[17, 0, 99, 0, 0, 0, 0, 0]),
         (44, &[17, 0, 0, 0, 1, 2, 3, 4]),
         (0, &[60, 0, 1, 4, 0, 0, 0, 0, 17, 0, 0, 0, 0, 0, 0, 0]),
@@ -462,7 +504,9 @@ fn ipv6_extension_headers_are_walked_by_their_rules() {
     let mut rig = Rig::new(1500);
     for (first, headers) in passes {
         let (events, _) = rig.feed(&extended(&plain, first, headers));
-        let Some(Event::Datagram { bytes, .. }) = events.last() else { panic!("{first} {headers:?}: {events:?}") };
+        let Some(Event::Datagram { bytes, .. }) = events.last() else {
+            panic!("{first} {headers:?}: {events:?}")
+        };
         assert_eq!(bytes, b"payload");
     }
     // What is dropped, and the code and pointer of the parameter problem about it (RFC 4443 3.4).
@@ -472,7 +516,8 @@ fn ipv6_extension_headers_are_walked_by_their_rules() {
         (43, &[17, 0, 0, 1, 0, 0, 0, 0], Some((0, 42))),
         // Hop-by-hop options that do not come first.
         (60, &[0, 0, 1, 4, 0, 0, 0, 0, 17, 0, 1, 4, 0, 0, 0, 0], Some((1, 40))),
-        // Unknown options, by what they want done: report, report to one who asked one host, silence.
+        // Unknown options, by what they want done: report, report to one who asked one host,
+        // silence.
         (60, &[17, 0, 0x80, 4, 0, 0, 0, 0], Some((2, 42))),
         (0, &[17, 0, 1, 0, 0xc9, 2, 0, 0], Some((2, 44))),
         (60, &[17, 0, 0x40, 4, 0, 0, 0, 0], None),
@@ -488,10 +533,17 @@ fn ipv6_extension_headers_are_walked_by_their_rules() {
         let (events, sent) = rig.feed(&packet);
         assert!(events.is_empty(), "{first} {headers:?}: {events:?}");
         let told = sent.first().map(|sent| {
-            assert_eq!((sent[6], sent[40], &sent[44..47], &sent[48..]), (58, 4, &[0; 3][..], &packet[..]));
+            assert_eq!(
+                (sent[6], sent[40], &sent[44..47], &sent[48..]),
+                (58, 4, &[0; 3][..], &packet[..])
+            );
             (sent[41], sent[47])
         });
-        assert_eq!((told, sent.len()), (problem, usize::from(problem.is_some())), "{first} {headers:?}");
+        assert_eq!(
+            (told, sent.len()),
+            (problem, usize::from(problem.is_some())),
+            "{first} {headers:?}"
+        );
         let dropped = rig.stack.stats().dropped(DropReason::ExtensionHeader);
         assert_eq!(dropped, n as u64 + 1, "{first} {headers:?}");
     }
@@ -514,7 +566,10 @@ fn a_protocol_that_is_not_carried_is_named_where_the_packet_names_it() {
     let behind = extended(&plain, 60, &[132, 0, 1, 4, 0, 0, 0, 0]);
     for (packet, pointer) in [(bare, 6), (behind, 40)] {
         let (_, sent) = rig.feed(&packet);
-        assert_eq!((sent.len(), &sent[0][40..42], &sent[0][44..48]), (1, &[4, 1][..], &[0, 0, 0, pointer][..]));
+        assert_eq!(
+            (sent.len(), &sent[0][40..42], &sent[0][44..48]),
+            (1, &[4, 1][..], &[0, 0, 0, pointer][..])
+        );
     }
 }
 
@@ -591,7 +646,12 @@ fn valid_packet() -> impl Strategy<Value = Vec<u8>> {
                 header.acknowledgment_number = ack % 4096;
                 header
             };
-            let mut header = tcp(etherparse::TcpHeader::new(1000 + port, 80, 5000u32.wrapping_add(seq % 9000), 8000));
+            let mut header = tcp(etherparse::TcpHeader::new(
+                1000 + port,
+                80,
+                5000u32.wrapping_add(seq % 9000),
+                8000,
+            ));
             let _ = header.set_options_raw(&[2, 4, 5, 0xb4, 1, 3, 3, 7]);
             if v6 {
                 let (src, dst) = (
@@ -626,7 +686,8 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         prop::collection::vec(any::<u8>(), 0..200).prop_map(Op::Random),
         valid_packet().prop_map(Op::Valid),
-        (valid_packet(), prop::collection::vec((0usize..120, any::<u8>()), 1..4)).prop_map(|(p, m)| Op::Mutated(p, m)),
+        (valid_packet(), prop::collection::vec((0usize..120, any::<u8>()), 1..4))
+            .prop_map(|(p, m)| Op::Mutated(p, m)),
         any::<u8>().prop_map(Op::Serve),
         (1u64..20_000).prop_map(Op::Wait),
     ]

@@ -12,9 +12,14 @@ fn a_reset_counts_at_the_number_awaited_is_challenged_in_the_window_and_dropped_
     // The ring of one connection among few, of which two bytes are taken.
     let window = u32::try_from(RING_STEPS[0].1).unwrap() - 2;
     raw.say(&mut conn, ACK, b"xy");
-    for (ahead, is_challenged) in
-        [(1, true), (window - 1, true), (window, false), (window + 1, false), (1 << 31, false), (u32::MAX, false)]
-    {
+    for (ahead, is_challenged) in [
+        (1, true),
+        (window - 1, true),
+        (window, false),
+        (window + 1, false),
+        (1 << 31, false),
+        (u32::MAX, false),
+    ] {
         raw.wait(CHALLENGE_EVERY);
         raw.turn();
         let before = raw.stack.stats().challenges;

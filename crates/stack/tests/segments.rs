@@ -59,7 +59,8 @@ fn an_app_that_begins_anew_is_connected_by_its_last_syn() {
 #[test]
 fn an_option_of_a_wrong_length_is_ignored() {
     // An MSS of three bytes; options that end behind the header, with a length of 0 and 1, or none.
-    let wrong: [&[u8]; 5] = [&[2, 3, 5, 1], &[253, 200, 1, 2], &[253, 0, 1, 2], &[253, 1, 1, 2], &[1, 1, 1, 253]];
+    let wrong: [&[u8]; 5] =
+        [&[2, 3, 5, 1], &[253, 200, 1, 2], &[253, 0, 1, 2], &[253, 1, 1, 2], &[1, 1, 1, 253]];
     for (port, options) in (4000..).zip(wrong) {
         let mut raw = Raw::new(Offload::None);
         raw.feed(&segment(port, 1000, 0, SYN, options, &[]));
@@ -103,7 +104,8 @@ fn a_fin_never_outruns_the_data_before_it() {
     let mut raw = Raw::new(Offload::Vnet);
     let mut conn = raw.open(4000, u32::MAX - 500_000);
     let bytes: Vec<u8> = (0..1_048_576u32).map(|i| (i % 251) as u8).collect();
-    // The window's unit is 32: after 5 bytes the right edge has gone back from 1,048,576 to 1,048,549.
+    // The window's unit is 32: after 5 bytes the right edge has gone back from 1,048,576 to
+    // 1,048,549.
     let mut at = 0;
     let mut edge = 0;
     while at < 1_048_500 {
@@ -162,11 +164,16 @@ fn what_a_window_once_allowed_is_taken() {
 fn nothing_beyond_the_ring_is_taken() {
     let mut raw = Raw::new(Offload::Vnet);
     let mut conn = raw.open(4000, 1000);
-    // The SYN-ACK's window is not scaled (RFC 7323 2.2). A socket that scales it takes this, and its ring breaks when it is full.
+    // The SYN-ACK's window is not scaled (RFC 7323 2.2). A socket that scales it takes this, and
+    // its ring breaks when it is full.
     raw.feed(&segment(4000, conn.seq.wrapping_add(1_048_500), conn.ack, ACK, &[], &[9; 60_000]));
     assert_eq!(raw.stack.stats().dropped(DropReason::BeyondWindow), 1);
     let seen = raw.turn();
-    assert_eq!((seen.len(), seen[0].flags, seen[0].ack), (1, ACK, conn.seq), "it is answered (RFC 9293 3.10.7.4)");
+    assert_eq!(
+        (seen.len(), seen[0].flags, seen[0].ack),
+        (1, ACK, conn.seq),
+        "it is answered (RFC 9293 3.10.7.4)"
+    );
     let bytes = vec![5; 1_048_576];
     for part in bytes.chunks(60_000) {
         raw.say(&mut conn, ACK, part);
@@ -311,7 +318,10 @@ fn super_packets_are_cut_to_what_the_app_takes() {
     raw.stack.write(conn.flow, &[1; 20_000]);
     let seen = raw.turn();
     // The SYN's MSS is 0x578 = 1400.
-    assert_eq!(seen[0].meta.gso.map(|gso| (gso.kind, gso.size, gso.header_len)), Some((GsoKind::TcpV4, 1400, 54)));
+    assert_eq!(
+        seen[0].meta.gso.map(|gso| (gso.kind, gso.size, gso.header_len)),
+        Some((GsoKind::TcpV4, 1400, 54))
+    );
     // A segment larger than the TAP's MTU is no use, whatever the app's own link takes.
     raw.feed(&segment(4001, 1, 0, SYN, &[2, 4, 0xff, 0xff], &[]));
     raw.turn();
@@ -366,14 +376,18 @@ fn renewed_rings_tell_the_whole_window() {
     raw.wait(limits::IDLE_RINGS);
     let seen = raw.turn();
     assert_eq!(raw.stack.stats().rings_renewed, 1);
-    assert_eq!((seen.len(), seen[0].seq, seen[0].ack, seen[0].window), (1, conn.ack, conn.seq, 32_767));
+    assert_eq!(
+        (seen.len(), seen[0].seq, seen[0].ack, seen[0].window),
+        (1, conn.ack, conn.seq, 32_767)
+    );
 }
 
 #[test]
 fn busy_flows_share_what_may_be_under_way_and_one_alone_has_it_all() {
     let mut raw = Raw::new(Offload::Vnet);
     let mut conns: Vec<Conn> = (0..32).map(|n| raw.open(4000 + n, 1000)).collect();
-    // The window that one is told with the ACK of its byte, while `busy` others speak in the same pass; in bytes.
+    // The window that one is told with the ACK of its byte, while `busy` others speak in the same
+    // pass; in bytes.
     let mut told = |busy: usize| {
         // What was before is forgotten.
         for _ in 0..2000 {

@@ -1,4 +1,5 @@
-//! What smoltcp has no timer for: data that the app's kernel has dropped for want of room, and nothing says that there is room again.
+//! What smoltcp has no timer for: data that the app's kernel has dropped for want of room, and
+//! nothing says that there is room again.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -45,7 +46,10 @@ fn a_window_that_closes_over_data_under_way_is_probed() {
     let (mut raw, mut conn) = sending(false);
     acknowledge(&mut raw, &conn, 0);
     let seen = silence(&mut raw);
-    assert!(seen.iter().any(|seen| seen.seq == conn.ack && !seen.data.is_empty()), "no probe: {seen:?}");
+    assert!(
+        seen.iter().any(|seen| seen.seq == conn.ack && !seen.data.is_empty()),
+        "no probe: {seen:?}"
+    );
     assert!(seen.len() < 10, "too many: {seen:?}");
     // It goes on when there is room.
     let mut got = 0;
@@ -67,7 +71,10 @@ fn a_window_that_opens_for_less_than_is_under_way_gets_what_it_has_room_for() {
         acknowledge(&mut raw, &conn, 0);
         acknowledge(&mut raw, &conn, window);
         let seen = silence(&mut raw);
-        assert!(seen.iter().any(|seen| seen.seq == conn.ack && !seen.data.is_empty()), "{window}: {seen:?}");
+        assert!(
+            seen.iter().any(|seen| seen.seq == conn.ack && !seen.data.is_empty()),
+            "{window}: {seen:?}"
+        );
     }
 }
 
@@ -94,8 +101,9 @@ fn an_app_that_is_up_to_date_is_left_alone() {
     assert!(seen.iter().all(|seen| seen.flags == ACK && seen.data.is_empty()), "{seen:?}");
 }
 
-/// An app's kernel takes an ACK whose number lies before what it has received for an old one, with all that
-/// it acknowledges (tcp_sequence in net/ipv4/tcp_input.c), and two that go back like that never meet again.
+/// An app's kernel takes an ACK whose number lies before what it has received for an old one, with
+/// all that it acknowledges (tcp_sequence in net/ipv4/tcp_input.c), and two that go back like that
+/// never meet again.
 #[test]
 fn an_ack_between_repetitions_has_the_number_after_all_that_was_sent() {
     for offload in [Offload::None, Offload::Vnet] {
@@ -108,11 +116,17 @@ fn an_ack_between_repetitions_has_the_number_after_all_that_was_sent() {
         // Nothing of it arrives, and the first segment comes again.
         raw.wait(raw.stack.next_deadline().unwrap() - raw.now);
         let again = raw.turn();
-        assert!(again.iter().any(|seen| seen.seq == conn.ack && !seen.data.is_empty()), "{again:?}");
+        assert!(
+            again.iter().any(|seen| seen.seq == conn.ack && !seen.data.is_empty()),
+            "{again:?}"
+        );
         let mut seen = raw.say(&mut conn, ACK, b"x");
         assert_eq!(raw.read(&conn), b"x");
         seen.extend(raw.turn());
         let acks: Vec<Seen> = seen.into_iter().filter(|seen| seen.data.is_empty()).collect();
-        assert!(!acks.is_empty() && acks.iter().all(|seen| seen.seq == end), "{offload:?}: {acks:?}, not {end}");
+        assert!(
+            !acks.is_empty() && acks.iter().all(|seen| seen.seq == end),
+            "{offload:?}: {acks:?}, not {end}"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! A table that gets full is looked over for connections whose app is gone (tcp/probe.rs), in made-up
-//! time.
+//! A table that gets full is looked over for connections whose app is gone (tcp/probe.rs), in
+//! made-up time.
 
 mod common;
 use common::raw::*;
@@ -20,7 +20,8 @@ fn small() -> Raw {
 /// The ports that were asked for a sign of life: an ACK of the number before the next one.
 fn asked(seen: &[Seen], conns: &[Conn]) -> Vec<u16> {
     let is_probe = |conn: &&Conn| {
-        seen.iter().any(|one| (one.port, one.flags, one.seq) == (conn.port, ACK, conn.ack.wrapping_sub(1)))
+        seen.iter()
+            .any(|one| (one.port, one.flags, one.seq) == (conn.port, ACK, conn.ack.wrapping_sub(1)))
     };
     conns.iter().filter(is_probe).map(|conn| conn.port).collect()
 }

@@ -67,7 +67,11 @@ fn bytes_are_exact_with_and_without_offload_and_over_both_families() {
     ] {
         let mut sim = Sim::new(offload, mtu);
         exchange(&mut sim, to, 3_000_000, 4000);
-        assert_eq!(sim.largest_gso > 1500, offload == Offload::Vnet && mtu == 1500, "{offload:?} {mtu}");
+        assert_eq!(
+            sim.largest_gso > 1500,
+            offload == Offload::Vnet && mtu == 1500,
+            "{offload:?} {mtu}"
+        );
         assert_eq!(sim.stack.stats().dropped(DropReason::Checksum), 0);
     }
 }
@@ -170,7 +174,8 @@ fn refusals_reach_the_app() {
 
     sim.connect(TO, 4001, 4096);
     let flow = sim.connecting();
-    let fault = Fault { kind: FaultKind::HostUnreachable, router: Some("1.2.3.4".parse().unwrap()) };
+    let fault =
+        Fault { kind: FaultKind::HostUnreachable, router: Some("1.2.3.4".parse().unwrap()) };
     let mut sink = Sink::default();
     sim.stack.refuse(sim.now, flow, Refusal::Unreachable(fault), &mut sink);
     let packet = &sink.0[0].0[14..];
@@ -345,7 +350,9 @@ fn pending_connects_are_bounded_and_harm_nobody() {
     sim.step(MS);
     assert!(sim.stack.stats().dropped(DropReason::HalfOpenFull) >= 1);
     sim.sockets.remove(extra);
-    let Some(Event::Connect { flow, .. }) = sim.events.first().cloned() else { panic!("no Connect") };
+    let Some(Event::Connect { flow, .. }) = sim.events.first().cloned() else {
+        panic!("no Connect")
+    };
     sim.events.clear();
     sim.stack.reset_flows([flow]);
     // Not the app's SYN again, but another's, gets the place.

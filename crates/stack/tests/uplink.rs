@@ -1,5 +1,5 @@
-//! Packets from an uplink address: what starts a conversation is served, what answers a peer that did
-//! not come by the tunnel is reported and not answered.
+//! Packets from an uplink address: what starts a conversation is served, what answers a peer that
+//! did not come by the tunnel is reported and not answered.
 
 mod common;
 use common::raw::*;
@@ -57,7 +57,9 @@ fn an_echo_reply_reports_its_peer_and_a_request_is_served() {
     let peer = [192, 0, 2, 2];
     let echo = |kind: fn(etherparse::PacketBuilderStep<etherparse::IpHeaders>) -> Step| {
         let mut packet = Vec::new();
-        kind(etherparse::PacketBuilder::ipv4(OWN, peer, 64)).write(&mut packet, b"payload").unwrap();
+        kind(etherparse::PacketBuilder::ipv4(OWN, peer, 64))
+            .write(&mut packet, b"payload")
+            .unwrap();
         packet
     };
     raw.feed(&echo(|ip| ip.icmpv4_echo_reply(77, 3)));

@@ -4,7 +4,8 @@
 
 use std::net::IpAddr;
 
-/// The fields of an IP header that a datagram or an echo request keeps on its way through both ends.
+/// The fields of an IP header that a datagram or an echo request keeps on its way through both
+/// ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Marks {
     /// Time to live, or hop limit.

@@ -1,9 +1,10 @@
-//! Reading and writing the fields of a payload. Integers are little-endian; an address is a family byte (4 or 6), its octets
-//! in network order, and for a socket address the port.
+//! Reading and writing the fields of a payload. Integers are little-endian; an address is a family
+//! byte (4 or 6), its octets in network order, and for a socket address the port.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// A payload that ends early or has a field out of range. Carries no detail: the frame's kind is added by the caller.
+/// A payload that ends early or has a field out of range. Carries no detail: the frame's kind is
+/// added by the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
@@ -65,7 +66,8 @@ impl<'a> Reader<'a> {
         Ok(SocketAddr::new(self.ip()?, self.u16()?))
     }
 
-    /// Errs unless the whole payload was taken: a trailing byte is a sign that the two ends disagree.
+    /// Errs unless the whole payload was taken: a trailing byte is a sign that the two ends
+    /// disagree.
     pub(crate) fn end(&self) -> Result<(), Malformed> {
         if self.0.is_empty() { Ok(()) } else { Err(Malformed) }
     }

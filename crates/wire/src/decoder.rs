@@ -4,16 +4,17 @@ use crate::frame::{Frame, FrameError, Header, Part};
 use crate::limits::{DECODER_BUFFER, HEADER, MAX_PAYLOAD, SEAL};
 use crate::seal::{Chain, payload_check};
 
-/// Heartbeats that may come in while the same frame lacks its rest. One may be cut short by a pause of
-/// the sender's (suspend, SIGSTOP), whose rest follows it.
+/// Heartbeats that may come in while the same frame lacks its rest. One may be cut short by a pause
+/// of the sender's (suspend, SIGSTOP), whose rest follows it.
 const PATIENCE: u32 = 2;
 
-/// Finds frames in a byte stream that arrives in pieces of any size. The first frame is a hello; each of
-/// the others has a seal (see [`crate::seal`]).
+/// Finds frames in a byte stream that arrives in pieces of any size. The first frame is a hello;
+/// each of the others has a seal (see [`crate::seal`]).
 ///
-/// The owner reads from its pipe straight into [`Decoder::space`], says how much came with [`Decoder::filled`], and takes frames
-/// off with [`Decoder::next_frame`] until it gives `None`. With each heartbeat it calls [`Decoder::tick`].
-/// The buffer has a fixed size; no length from the stream ever allocates.
+/// The owner reads from its pipe straight into [`Decoder::space`], says how much came with
+/// [`Decoder::filled`], and takes frames off with [`Decoder::next_frame`] until it gives `None`.
+/// With each heartbeat it calls [`Decoder::tick`]. The buffer has a fixed size; no length from the
+/// stream ever allocates.
 pub struct Decoder {
     buffer: Box<[u8]>,
     /// `start <= end <= buffer.len()`; the bytes between are not yet taken.
@@ -54,7 +55,8 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// Where the next bytes of the stream go: never empty once [`Decoder::next_frame`] has given `None`.
+    /// Where the next bytes of the stream go: never empty once [`Decoder::next_frame`] has given
+    /// `None`.
     pub fn space(&mut self) -> &mut [u8] {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
@@ -78,7 +80,8 @@ impl Decoder {
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
         let seal_length = if self.chain.is_some() { SEAL } else { 0 };
         let begin = self.start + seal_length;
-        let Some((header, rest)) = self.buffer[..self.end].get(begin..).and_then(<[u8]>::split_first_chunk::<HEADER>)
+        let Some((header, rest)) =
+            self.buffer[..self.end].get(begin..).and_then(<[u8]>::split_first_chunk::<HEADER>)
         else {
             return Ok(None);
         };
@@ -110,8 +113,8 @@ impl Decoder {
         header.decode(payload).map(Some)
     }
 
-    /// To be called with each heartbeat (every [`crate::limits::PING_EVERY`]): a frame whose rest was lost
-    /// would wait for ever where little follows it, since what follows counts as its rest.
+    /// To be called with each heartbeat (every [`crate::limits::PING_EVERY`]): a frame whose rest
+    /// was lost would wait for ever where little follows it, since what follows counts as its rest.
     ///
     /// # Errors
     /// [`FrameError::Damaged`]: the frame that is not whole lacks its rest although bytes came.

@@ -1,9 +1,11 @@
-//! What the relay tells of the host that it runs on, as JSON: small, rare and extensible (an unknown key is ignored).
+//! What the relay tells of the host that it runs on, as JSON: small, rare and extensible (an
+//! unknown key is ignored).
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Facts about the relay's host: what the gateway decides by, and what a person wants to see who looks for a broken hop.
+/// Facts about the relay's host: what the gateway decides by, and what a person wants to see who
+/// looks for a broken hop.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HostFacts {
@@ -70,8 +72,8 @@ pub struct Adapter {
     pub name: String,
     /// What its driver says it is.
     pub description: String,
-    /// Its kind in words: `ethernet`, `wi-fi`, `ppp`, `tunnel`, `virtual`, `loopback`, `mobile`, or `other` with the number that
-    /// IANA gives it (ifType).
+    /// Its kind in words: `ethernet`, `wi-fi`, `ppp`, `tunnel`, `virtual`, `loopback`, `mobile`, or
+    /// `other` with the number that IANA gives it (ifType).
     pub kind: String,
     /// Whether it carries packets now.
     pub up: bool,
@@ -81,8 +83,8 @@ pub struct Adapter {
     pub gateways: Vec<String>,
     /// DNS servers set for it.
     pub dns_servers: Vec<String>,
-    /// What its IPv4 routes cost beyond their own metric (on Linux, where adapters have none, its default route's); 0 where that is not
-    /// told.
+    /// What its IPv4 routes cost beyond their own metric (on Linux, where adapters have none, its
+    /// default route's); 0 where that is not told.
     pub metric: u32,
     /// Largest IP packet in bytes.
     pub mtu: u32,
@@ -114,7 +116,8 @@ pub struct WslConfig {
     pub text: Option<String>,
 }
 
-/// What a relay that is run with `probe` prints: what its host is, and what it can do by itself at this moment.
+/// What a relay that is run with `probe` prints: what its host is, and what it can do by itself at
+/// this moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HostProbe {
@@ -136,7 +139,8 @@ pub struct NameAnswer {
     pub name: String,
     /// Its addresses.
     pub addresses: Vec<String>,
-    /// Why there are none: `no-address`, `nxdomain`, `servfail`, `refused`, `timed-out`, `no-server`, or `rcode` and a number.
+    /// Why there are none: `no-address`, `nxdomain`, `servfail`, `refused`, `timed-out`,
+    /// `no-server`, or `rcode` and a number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
     /// How long it took.

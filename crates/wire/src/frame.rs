@@ -1,8 +1,8 @@
 //! Frames: how one message lies in the byte stream. [`crate::decoder`] finds them there.
 //!
-//! A frame is an 8-byte header (kind, 24-bit payload length, 32-bit id) and its payload. This module knows no session: whether
-//! a frame may come now is [`crate::session`]'s to judge. Nor does it know the seal that a frame travels with
-//! ([`crate::seal`]).
+//! A frame is an 8-byte header (kind, 24-bit payload length, 32-bit id) and its payload. This
+//! module knows no session: whether a frame may come now is [`crate::session`]'s to judge. Nor does
+//! it know the seal that a frame travels with ([`crate::seal`]).
 
 mod kind;
 
@@ -129,17 +129,28 @@ pub enum UnbindReason {
 
 /// One message. Bulk payloads are borrowed from the decoder's buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are named by their types; each variant says what it is")]
+#[expect(
+    missing_docs,
+    reason = "the fields are named by their types; each variant says what it is"
+)]
 pub enum Frame<'a> {
     /// Both: the first frame.
     Hello(Hello),
-    /// Gateway: connect to `to`. `window` is how many bytes the relay may send before more credit comes. `hops` is the time to live
-    /// of the connection's packets; without it they have the host's own. `name` is the name for which that address was the answer,
-    /// for a proxy; only for a relay that has [`Capabilities::VIA`].
-    Open { flow: FlowId, to: SocketAddr, window: u32, hops: Option<NonZeroU8>, name: Option<&'a str> },
+    /// Gateway: connect to `to`. `window` is how many bytes the relay may send before more credit
+    /// comes. `hops` is the time to live of the connection's packets; without it they have the
+    /// host's own. `name` is the name for which that address was the answer, for a proxy; only for
+    /// a relay that has [`Capabilities::VIA`].
+    Open {
+        flow: FlowId,
+        to: SocketAddr,
+        window: u32,
+        hops: Option<NonZeroU8>,
+        name: Option<&'a str>,
+    },
     /// Relay: connected. `window` is how many bytes the gateway may send before more credit comes.
     Opened { flow: FlowId, window: u32 },
-    /// Relay: not connected; the flow is over. `os_code` is errno or the Winsock code, 0 if there is none.
+    /// Relay: not connected; the flow is over. `os_code` is errno or the Winsock code, 0 if there
+    /// is none.
     Failed { flow: FlowId, reason: ConnectFailure, os_code: i32 },
     /// Both: bytes of the stream; spends credit.
     Data { flow: FlowId, bytes: &'a [u8] },
@@ -149,9 +160,9 @@ pub enum Frame<'a> {
     Fin { flow: FlowId },
     /// Both: the flow is over at once, in both directions.
     Reset { flow: FlowId },
-    /// Gateway: the app has closed, and its kernel has forgotten the flow. It is over; what was sent on
-    /// it still goes to the server, whose connection is then closed, not reset. Only for a relay that
-    /// has [`Capabilities::ORPHANS`].
+    /// Gateway: the app has closed, and its kernel has forgotten the flow. It is over; what was
+    /// sent on it still goes to the server, whose connection is then closed, not reset. Only for a
+    /// relay that has [`Capabilities::ORPHANS`].
     Orphan { flow: FlowId },
     /// Gateway: open a UDP socket of the given family (4 or 6).
     Bind { bind: BindId, family: Family },
@@ -179,10 +190,11 @@ pub enum Frame<'a> {
     Facts { request: RequestId, json: &'a [u8] },
     /// Relay: the host's network changed; ask again.
     Changed,
-    /// Gateway: from now on go through this proxy, as JSON (see [`crate::ViaSettings`]). Holds secrets.
+    /// Gateway: from now on go through this proxy, as JSON (see [`crate::ViaSettings`]). Holds
+    /// secrets.
     Via { json: &'a [u8] },
-    /// Gateway: of the host's own addresses only these ports may be reached, as [`crate::HostAccessSettings`];
-    /// before the first connection. Without it all may be.
+    /// Gateway: of the host's own addresses only these ports may be reached, as
+    /// [`crate::HostAccessSettings`]; before the first connection. Without it all may be.
     HostAccess { json: &'a [u8] },
     /// Relay: what is wrong with the proxy, in words; nothing when it works again.
     ViaTrouble { words: &'a str },
@@ -211,11 +223,14 @@ impl Family {
     }
 }
 
-/// Why the byte stream cannot be read on. All but [`FrameError::UnknownKind`] are final: the next frame's start is lost.
+/// Why the byte stream cannot be read on. All but [`FrameError::UnknownKind`] are final: the next
+/// frame's start is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// The length field is over the limit.
-    #[error("a frame of kind {kind} says it has {length} payload bytes, more than the {MAX_PAYLOAD} that are allowed")]
+    #[error(
+        "a frame of kind {kind} says it has {length} payload bytes, more than the {MAX_PAYLOAD} that are allowed"
+    )]
     TooLong {
         /// The kind byte.
         kind: u8,
@@ -230,7 +245,8 @@ pub enum FrameError {
         /// Payload bytes.
         length: usize,
     },
-    /// Bytes of the stream were lost or doubled: nothing that comes after them is where it seems to be.
+    /// Bytes of the stream were lost or doubled: nothing that comes after them is where it seems to
+    /// be.
     #[error("bytes were lost or doubled: {part} of frame {frame} is not what was sent")]
     Damaged {
         /// Which frame since the start, the hello being number 0.
@@ -283,7 +299,8 @@ impl Frame<'_> {
     /// Appends the frame to `out`.
     ///
     /// # Panics
-    /// In debug builds if the payload is longer than [`MAX_PAYLOAD`]: callers bound what they put into a frame.
+    /// In debug builds if the payload is longer than [`MAX_PAYLOAD`]: callers bound what they put
+    /// into a frame.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let start = out.len();
         out.extend_from_slice(&[0; HEADER]);
@@ -300,7 +317,9 @@ impl Frame<'_> {
                 out.extend_from_slice(&hello.capabilities.0.to_le_bytes());
                 out.extend_from_slice(&hello.max_flows.to_le_bytes());
                 out.extend_from_slice(&hello.max_binds.to_le_bytes());
-                out.extend_from_slice(&hello.build.as_bytes()[..hello.build.floor_char_boundary(MAX_BUILD_NAME)]);
+                out.extend_from_slice(
+                    &hello.build.as_bytes()[..hello.build.floor_char_boundary(MAX_BUILD_NAME)],
+                );
                 (kind::HELLO, 0)
             }
             Frame::Open { flow, to, window, hops, name } => {
@@ -443,7 +462,9 @@ pub(crate) struct Header {
 impl Header {
     /// # Errors
     /// [`FrameError::TooLong`].
-    pub(crate) fn parse([kind, l0, l1, l2, i0, i1, i2, i3]: [u8; HEADER]) -> Result<Self, FrameError> {
+    pub(crate) fn parse(
+        [kind, l0, l1, l2, i0, i1, i2, i3]: [u8; HEADER],
+    ) -> Result<Self, FrameError> {
         let length = u32::from_le_bytes([l0, l1, l2, 0]) as usize;
         if length > MAX_PAYLOAD {
             return Err(FrameError::TooLong { kind, length });
@@ -461,14 +482,15 @@ impl Header {
     /// [`FrameError::Malformed`], [`FrameError::UnknownKind`].
     pub(crate) fn decode(self, payload: &[u8]) -> Result<Frame<'_>, FrameError> {
         let Self { kind, length, id } = self;
-        let frame = decode(kind, id, payload).map_err(|Malformed| FrameError::Malformed { kind, length })?;
+        let frame = decode(kind, id, payload)
+            .map_err(|Malformed| FrameError::Malformed { kind, length })?;
         frame.ok_or(FrameError::UnknownKind { kind })
     }
 }
 
 impl<'a> Frame<'a> {
-    /// Takes a frame without a seal off the front of `bytes`, as [`Frame::encode`] wrote it, or gives
-    /// `None` when more bytes are needed. Tells where the next one begins.
+    /// Takes a frame without a seal off the front of `bytes`, as [`Frame::encode`] wrote it, or
+    /// gives `None` when more bytes are needed. Tells where the next one begins.
     ///
     /// # Errors
     /// See [`FrameError`].
@@ -487,7 +509,13 @@ fn decode(kind: u8, id: u32, payload: &[u8]) -> Result<Option<Frame<'_>>, Malfor
         kind::HELLO => Frame::Hello(decode_hello(&mut r)?),
         kind::OPEN => {
             let window = window(&mut r)?;
-            Frame::Open { flow, window, to: r.socket()?, hops: NonZeroU8::new(r.u8()?), name: name(&mut r)? }
+            Frame::Open {
+                flow,
+                window,
+                to: r.socket()?,
+                hops: NonZeroU8::new(r.u8()?),
+                name: name(&mut r)?,
+            }
         }
         kind::OPENED => Frame::Opened { flow, window: window(&mut r)? },
         kind::FAILED => {
@@ -507,8 +535,15 @@ fn decode(kind: u8, id: u32, payload: &[u8]) -> Result<Option<Frame<'_>>, Malfor
             };
             Frame::Bind { bind, family }
         }
-        kind::DATAGRAM => Frame::Datagram { bind, marks: marks::read(&mut r)?, peer: r.socket()?, bytes: r.rest() },
-        kind::PEER_ERROR => Frame::PeerError { bind, peer: r.socket()?, fault: decode_fault(&mut r)? },
+        kind::DATAGRAM => Frame::Datagram {
+            bind,
+            marks: marks::read(&mut r)?,
+            peer: r.socket()?,
+            bytes: r.rest(),
+        },
+        kind::PEER_ERROR => {
+            Frame::PeerError { bind, peer: r.socket()?, fault: decode_fault(&mut r)? }
+        }
         kind::UNBIND => {
             let reason = match r.u8()? {
                 0 => UnbindReason::Done,
@@ -538,7 +573,9 @@ fn decode(kind: u8, id: u32, payload: &[u8]) -> Result<Option<Frame<'_>>, Malfor
             };
             Frame::NoAnswer { request, reason }
         }
-        kind::ECHO => Frame::Echo { request, marks: marks::read(&mut r)?, to: r.ip()?, payload: r.rest() },
+        kind::ECHO => {
+            Frame::Echo { request, marks: marks::read(&mut r)?, to: r.ip()?, payload: r.rest() }
+        }
         kind::ECHO_REPLY => Frame::EchoReply { request, ttl: r.u8()?, payload: r.rest() },
         kind::ECHO_ERROR => Frame::EchoError { request, fault: decode_fault(&mut r)? },
         kind::ASK_FACTS => Frame::AskFacts { request },
@@ -576,7 +613,11 @@ fn window(r: &mut Reader<'_>) -> Result<u32, Malformed> {
 /// The rest of a payload as text of at most so many bytes.
 fn text<'a>(r: &mut Reader<'a>, most: usize) -> Result<&'a str, Malformed> {
     let bytes = r.rest();
-    if bytes.len() > most { Err(Malformed) } else { std::str::from_utf8(bytes).map_err(|_| Malformed) }
+    if bytes.len() > most {
+        Err(Malformed)
+    } else {
+        std::str::from_utf8(bytes).map_err(|_| Malformed)
+    }
 }
 
 fn name<'a>(r: &mut Reader<'a>) -> Result<Option<&'a str>, Malformed> {

@@ -1,7 +1,8 @@
 //! Names for the things that frames speak of.
 //!
-//! The gateway hands out every id; the relay only repeats them. An id may be used again once both ends are done with it, so the
-//! gateway spreads its ids (a generation in the upper bits) and both ends ignore what arrives late for an id that they do not know.
+//! The gateway hands out every id; the relay only repeats them. An id may be used again once both
+//! ends are done with it, so the gateway spreads its ids (a generation in the upper bits) and both
+//! ends ignore what arrives late for an id that they do not know.
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -22,10 +23,12 @@ id!(
     FlowId
 );
 id!(
-    /// One UDP socket of the relay: it stands for one source address and port of the VM (RFC 4787, endpoint-independent mapping).
+    /// One UDP socket of the relay: it stands for one source address and port of the VM (RFC 4787,
+    /// endpoint-independent mapping).
     BindId
 );
 id!(
-    /// One question that gets at most one answer: a DNS query, an echo request, a request for facts.
+    /// One question that gets at most one answer: a DNS query, an echo request, a request for
+    /// facts.
     RequestId
 );

@@ -1,11 +1,11 @@
 //! The protocol between the gateway and its relay, without any I/O.
 //!
-//! Two programs stand at the ends of a pair of pipes: the gateway (in the VM) and the relay (on the host). This crate gives both of
-//! them the same three things: [`frame`], how a message lies in the byte stream, [`seal`], how lost
-//! bytes are noticed before anything is done with those that follow, and [`session`], what may be sent
-//! when (hello, credit, fair turns, heartbeat). Bytes come in, bytes go out, the time is an argument:
-//! nothing here knows a pipe, a socket, an IP packet, an async runtime or a clock. `README.md` beside
-//! this crate is the specification.
+//! Two programs stand at the ends of a pair of pipes: the gateway (in the VM) and the relay (on the
+//! host). This crate gives both of them the same three things: [`frame`], how a message lies in the
+//! byte stream, [`seal`], how lost bytes are noticed before anything is done with those that
+//! follow, and [`session`], what may be sent when (hello, credit, fair turns, heartbeat). Bytes
+//! come in, bytes go out, the time is an argument: nothing here knows a pipe, a socket, an IP
+//! packet, an async runtime or a clock. `README.md` beside this crate is the specification.
 #![forbid(unsafe_code)]
 
 pub mod access;
@@ -23,7 +23,9 @@ pub mod via;
 pub use access::HostAccessSettings;
 pub use decoder::Decoder;
 pub use facts::HostFacts;
-pub use frame::{AnsweredBy, Capabilities, ConnectFailure, Frame, FrameError, Hello, QueryFailure, UnbindReason};
+pub use frame::{
+    AnsweredBy, Capabilities, ConnectFailure, Frame, FrameError, Hello, QueryFailure, UnbindReason,
+};
 pub use ids::{BindId, FlowId, RequestId};
 pub use seal::Sealer;
 pub use session::{Pull, Role, Session, Source, Then, Violation};

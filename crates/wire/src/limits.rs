@@ -11,17 +11,21 @@ pub const SEAL: usize = 8;
 /// Most bytes of TCP data in one frame: the turn that a flow gets before the next one has its turn.
 pub const MAX_DATA: usize = 64 * 1024;
 
-/// Most payload bytes of any frame: a full datagram (65,507 bytes) or DNS message (65,535) with its addresses fits.
+/// Most payload bytes of any frame: a full datagram (65,507 bytes) or DNS message (65,535) with its
+/// addresses fits.
 pub const MAX_PAYLOAD: usize = MAX_DATA + 64;
 
-/// Bytes that a [`crate::Decoder`] holds: several full frames, so that one read from the pipe brings many.
+/// Bytes that a [`crate::Decoder`] holds: several full frames, so that one read from the pipe
+/// brings many.
 pub const DECODER_BUFFER: usize = 256 * 1024 + SEAL + HEADER + MAX_PAYLOAD;
 
-/// Most bytes of datagrams that wait for the pipe. UDP has no flow control: what does not fit is dropped and counted.
+/// Most bytes of datagrams that wait for the pipe. UDP has no flow control: what does not fit is
+/// dropped and counted.
 pub const MAX_QUEUED_DATAGRAM_BYTES: usize = 2 * 1024 * 1024;
 
-/// Bytes of waiting control frames above which [`crate::Session::is_congested`] is true: the owner then takes on no new
-/// connects, queries or echoes. What is already open stays served, since its control frames are bounded by credit.
+/// Bytes of waiting control frames above which [`crate::Session::is_congested`] is true: the owner
+/// then takes on no new connects, queries or echoes. What is already open stays served, since its
+/// control frames are bounded by credit.
 pub const CONGESTED_CONTROL_BYTES: usize = 1024 * 1024;
 
 /// DNS queries that a relay has under way at a time; it refuses more.
@@ -39,18 +43,20 @@ pub const MAX_WINDOW: u32 = 16 * 1024 * 1024;
 /// How often each end says that it is alive when it has nothing else to say.
 pub const PING_EVERY: Duration = Duration::from_secs(2);
 
-/// Silence after which the gateway takes its relay for dead: three pings unanswered. (A relay that was killed is noticed at once,
-/// by the end of its stream.)
+/// Silence after which the gateway takes its relay for dead: three pings unanswered. (A relay that
+/// was killed is noticed at once, by the end of its stream.)
 pub const GATEWAY_DEAD_AFTER: Duration = Duration::from_secs(6);
 
-/// Silence after which a relay takes its gateway for dead and ends. Longer than the gateway's, so that the gateway judges first.
+/// Silence after which a relay takes its gateway for dead and ends. Longer than the gateway's, so
+/// that the gateway judges first.
 pub const RELAY_DEAD_AFTER: Duration = Duration::from_secs(20);
 
-/// A timer that fires this much too late tells that this process itself was asleep (suspend, SIGSTOP), which says nothing about
-/// the other end.
+/// A timer that fires this much too late tells that this process itself was asleep (suspend,
+/// SIGSTOP), which says nothing about the other end.
 pub const ASLEEP_AFTER: Duration = Duration::from_secs(1);
 
-/// Longest name of a host, in bytes: what a SOCKS5 request has room for (RFC 1928 section 5), and more than any in the DNS.
+/// Longest name of a host, in bytes: what a SOCKS5 request has room for (RFC 1928 section 5), and
+/// more than any in the DNS.
 pub const MAX_NAME: usize = 255;
 
 /// Longest sentence about a proxy, in bytes.

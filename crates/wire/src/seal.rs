@@ -1,14 +1,15 @@
-//! Seals: how an end notices that bytes of its stream were lost or doubled, before it acts on any that
-//! came after them.
+//! Seals: how an end notices that bytes of its stream were lost or doubled, before it acts on any
+//! that came after them.
 //!
-//! WSL's interop carries the stream, and versions of it were seen to lose runs of bytes (microsoft/WSL
-//! issue 41063). Without a check a stream that goes on somewhere else looks like a stream: an app would
-//! get another's bytes. So each frame behind the hello has a seal before its header: a check of the
-//! header, in which the frame's number counts, and one of the payload. A lost or doubled frame is out of
-//! its number, and a frame that begins or ends elsewhere has another check.
+//! WSL's interop carries the stream, and versions of it were seen to lose runs of bytes
+//! (microsoft/WSL issue 41063). Without a check a stream that goes on somewhere else looks like a
+//! stream: an app would get another's bytes. So each frame behind the hello has a seal before its
+//! header: a check of the header, in which the frame's number counts, and one of the payload. A
+//! lost or doubled frame is out of its number, and a frame that begins or ends elsewhere has
+//! another check.
 //!
-//! The check is CRC-32 (ISO-HDLC, as in Ethernet and zlib), for which processors have instructions. It
-//! guards against accidents: whoever can write to the stream can seal it.
+//! The check is CRC-32 (ISO-HDLC, as in Ethernet and zlib), for which processors have instructions.
+//! It guards against accidents: whoever can write to the stream can seal it.
 
 use crate::frame::data_header;
 use crate::ids::FlowId;
@@ -17,7 +18,8 @@ use crate::limits::{HEADER, SEAL};
 /// How far one direction is: what the next seal is made with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chain {
-    /// The check of the hello, which itself has no seal: a damaged one is noticed at the next frame.
+    /// The check of the hello, which itself has no seal: a damaged one is noticed at the next
+    /// frame.
     hello: u32,
     /// The number of the next frame; the hello is number 0.
     next: u64,
@@ -71,8 +73,8 @@ pub struct Sealer {
 }
 
 impl Sealer {
-    /// Appends whole frames, as [`crate::Frame::encode`] wrote them, to `out`. The first one ever is the
-    /// hello, which goes as it is.
+    /// Appends whole frames, as [`crate::Frame::encode`] wrote them, to `out`. The first one ever
+    /// is the hello, which goes as it is.
     pub fn append(&mut self, mut frames: &[u8], out: &mut Vec<u8>) {
         while let Some(header) = frames.first_chunk::<HEADER>() {
             let [_, l0, l1, l2, ..] = *header;

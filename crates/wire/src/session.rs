@@ -1,14 +1,15 @@
 //! A session: what may be sent when, on either end of the pipe.
 //!
-//! It judges each incoming frame, keeps each flow's credit, lets control frames overtake data, gives flows their turns, and keeps
-//! the heartbeat. It holds no payload of a stream: bytes are pulled from their [`Source`] at the moment when they can be
-//! sent, so what waits here is bounded by construction. It knows no clock (time is an argument) and no I/O.
+//! It judges each incoming frame, keeps each flow's credit, lets control frames overtake data,
+//! gives flows their turns, and keeps the heartbeat. It holds no payload of a stream: bytes are
+//! pulled from their [`Source`] at the moment when they can be sent, so what waits here is bounded
+//! by construction. It knows no clock (time is an argument) and no I/O.
 
 use crate::frame::{Capabilities, Frame, Hello, VERSION};
 use crate::ids::FlowId;
 use crate::limits::{
-    ASLEEP_AFTER, CONGESTED_CONTROL_BYTES, GATEWAY_DEAD_AFTER, HEADER, MANY_FLOWS, MAX_DATA, MAX_FLOWS,
-    MAX_QUEUED_DATAGRAM_BYTES, MAX_WINDOW, PING_EVERY, RELAY_DEAD_AFTER, SEAL,
+    ASLEEP_AFTER, CONGESTED_CONTROL_BYTES, GATEWAY_DEAD_AFTER, HEADER, MANY_FLOWS, MAX_DATA,
+    MAX_FLOWS, MAX_QUEUED_DATAGRAM_BYTES, MAX_WINDOW, PING_EVERY, RELAY_DEAD_AFTER, SEAL,
 };
 use crate::seal::Sealer;
 use std::collections::hash_map::Entry;
@@ -50,7 +51,8 @@ pub struct Pull {
 
 /// Where a session gets the bytes of its flows.
 pub trait Source {
-    /// Appends at most `max` bytes of `flow` to `out`; `max` is at least 1, and within the flow's credit.
+    /// Appends at most `max` bytes of `flow` to `out`; `max` is at least 1, and within the flow's
+    /// credit.
     fn pull(&mut self, flow: FlowId, max: usize, out: &mut Vec<u8>) -> Pull;
 }
 
@@ -61,7 +63,8 @@ pub struct Way<'a> {
     pub to: SocketAddr,
     /// The time to live of its packets; `None` for the host's own.
     pub hops: Option<NonZeroU8>,
-    /// The name for which that address was the answer: only for a relay that has [`Capabilities::VIA`].
+    /// The name for which that address was the answer: only for a relay that has
+    /// [`Capabilities::VIA`].
     pub name: Option<&'a str>,
 }
 
@@ -78,7 +81,9 @@ pub enum Sent {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// The first frame was not a hello.
-    #[error("the other end's first message was not a hello: it is not an Underpass program, or an incompatible one")]
+    #[error(
+        "the other end's first message was not a hello: it is not an Underpass program, or an incompatible one"
+    )]
     NoHello,
     /// A second hello.
     #[error("the other end said hello twice")]
@@ -124,14 +129,16 @@ pub struct Counters {
     pub offences: u64,
 }
 
-/// One flow's account. In each direction: bytes that may still be sent, and whether the end was announced.
+/// One flow's account. In each direction: bytes that may still be sent, and whether the end was
+/// announced.
 #[derive(Debug)]
 struct Ledger {
     /// Until the relay said Opened no data may flow in either direction.
     phase: Phase,
     /// Bytes that this end may still send.
     send_credit: u32,
-    /// Bytes that the other end may still send; `receive_credit + unreturned + held by the owner == receive_window`.
+    /// Bytes that the other end may still send; `receive_credit + unreturned + held by the owner ==
+    /// receive_window`.
     receive_credit: u32,
     receive_window: u32,
     /// Bytes that the owner has consumed and that were not yet given back as credit.
@@ -169,7 +176,8 @@ pub struct Session {
     role: Role,
     peer: Option<Hello>,
     flows: HashMap<FlowId, Ledger>,
-    /// The most flows at a time since [`Session::shrink`] last had something to give back: `most_flows >= flows.len()`.
+    /// The most flows at a time since [`Session::shrink`] last had something to give back:
+    /// `most_flows >= flows.len()`.
     most_flows: usize,
     control: Vec<u8>,
     datagrams: VecDeque<Vec<u8>>,
@@ -254,8 +262,8 @@ impl Session {
         Frame::Open { flow, to, window, hops, name }.encode(&mut self.control);
     }
 
-    /// Gives back what tables hold for flows that are gone, if most of many are; tells whether it did, so that the owner does the same.
-    /// Now and then is often enough.
+    /// Gives back what tables hold for flows that are gone, if most of many are; tells whether it
+    /// did, so that the owner does the same. Now and then is often enough.
     pub fn shrink(&mut self) -> bool {
         let ebbed = self.most_flows >= MANY_FLOWS && self.flows.len() <= self.most_flows / 4;
         if ebbed {
@@ -286,13 +294,15 @@ impl Session {
     /// The source may have bytes for `flow`: it gets a turn as soon as its credit allows.
     pub fn mark_ready(&mut self, flow: FlowId) {
         let Some(ledger) = self.flows.get_mut(&flow) else { return };
-        if ledger.turn == Turn::Idle && ledger.sending == Half::Open && ledger.phase == Phase::Open {
+        if ledger.turn == Turn::Idle && ledger.sending == Half::Open && ledger.phase == Phase::Open
+        {
             ledger.turn = Turn::Queued;
             self.ready.push_back(flow);
         }
     }
 
-    /// The owner passed on `n` bytes that it had received: their credit goes back in pieces of a quarter of the window.
+    /// The owner passed on `n` bytes that it had received: their credit goes back in pieces of a
+    /// quarter of the window.
     pub fn consumed(&mut self, flow: FlowId, n: usize) {
         let Some(ledger) = self.flows.get_mut(&flow) else { return };
         let held = ledger.receive_window - ledger.receive_credit - ledger.unreturned;
@@ -306,7 +316,8 @@ impl Session {
         }
     }
 
-    /// Allows the other end `window` bytes on `flow` where it was allowed fewer: its credit grows by the difference.
+    /// Allows the other end `window` bytes on `flow` where it was allowed fewer: its credit grows
+    /// by the difference.
     pub fn widen(&mut self, flow: FlowId, window: u32) {
         let Some(ledger) = self.flows.get_mut(&flow) else { return };
         let bytes = window.min(MAX_WINDOW).saturating_sub(ledger.receive_window);
@@ -324,8 +335,8 @@ impl Session {
         }
     }
 
-    /// Gateway: ends `flow`, whose app has closed and is forgotten by its kernel. The relay still passes on
-    /// what it has, and takes this for a Fin that it did not get.
+    /// Gateway: ends `flow`, whose app has closed and is forgotten by its kernel. The relay still
+    /// passes on what it has, and takes this for a Fin that it did not get.
     pub fn orphan(&mut self, flow: FlowId) {
         if !self.peer.as_ref().is_some_and(|peer| peer.capabilities.has(Capabilities::ORPHANS)) {
             return self.reset(flow);
@@ -350,7 +361,8 @@ impl Session {
             self.counters.datagrams_dropped += 1;
             return Sent::Dropped;
         }
-        // One buffer for many small datagrams: a new one is begun only when the last would outgrow a turn.
+        // One buffer for many small datagrams: a new one is begun only when the last would outgrow
+        // a turn.
         match self.datagrams.back_mut() {
             Some(last) if last.len() < MAX_DATA / 4 => {
                 let before = last.len();
@@ -372,9 +384,10 @@ impl Session {
         !self.control.is_empty() || !self.datagrams.is_empty() || !self.ready.is_empty()
     }
 
-    /// Appends frames to `out` until it holds `budget` bytes or more, or nothing is left: all control frames first, then a
-    /// batch of datagrams and a turn of one flow alternately. A turn is at most [`MAX_DATA`] bytes, so `out` ends up at most one
-    /// frame over the budget, control frames aside.
+    /// Appends frames to `out` until it holds `budget` bytes or more, or nothing is left: all
+    /// control frames first, then a batch of datagrams and a turn of one flow alternately. A turn
+    /// is at most [`MAX_DATA`] bytes, so `out` ends up at most one frame over the budget, control
+    /// frames aside.
     pub fn fill(&mut self, out: &mut Vec<u8>, budget: usize, source: &mut impl Source) {
         self.drain_control(out);
         while out.len() < budget {
@@ -406,7 +419,8 @@ impl Session {
         if ledger.turn != Turn::Queued {
             return;
         }
-        // A Fin that is all the source has waits for credit too: it could not overtake what the peer still has to take anyway.
+        // A Fin that is all the source has waits for credit too: it could not overtake what the
+        // peer still has to take anyway.
         if ledger.send_credit == 0 {
             ledger.turn = Turn::AwaitsCredit;
             return;
@@ -437,7 +451,8 @@ impl Session {
             Then::Finished => {
                 ledger.turn = Turn::Idle;
                 ledger.sending = Half::Finished;
-                // In the stream's own place, not among the control frames: a Fin must not overtake its data.
+                // In the stream's own place, not among the control frames: a Fin must not overtake
+                // its data.
                 self.append(&Frame::Fin { flow }, out);
             }
             Then::Failed => {
@@ -453,15 +468,20 @@ impl Session {
         self.sealer.append(&bytes, out);
     }
 
-    /// Judges a frame that came in. Gives it back for the owner to act on, or `None` when there is nothing to do: it was dealt
-    /// with here (credit, heartbeat) or came too late for a flow that is over.
+    /// Judges a frame that came in. Gives it back for the owner to act on, or `None` when there is
+    /// nothing to do: it was dealt with here (credit, heartbeat) or came too late for a flow that
+    /// is over.
     ///
-    /// A flow on which the other end breaks the rules (more bytes than credit, data after its Fin) is reset and given to the owner
-    /// as [`Frame::Reset`].
+    /// A flow on which the other end breaks the rules (more bytes than credit, data after its Fin)
+    /// is reset and given to the owner as [`Frame::Reset`].
     ///
     /// # Errors
     /// See [`Violation`]: the session must be ended.
-    pub fn accept<'a>(&mut self, now: Instant, frame: Frame<'a>) -> Result<Option<Frame<'a>>, Violation> {
+    pub fn accept<'a>(
+        &mut self,
+        now: Instant,
+        frame: Frame<'a>,
+    ) -> Result<Option<Frame<'a>>, Violation> {
         self.last_heard = now;
         if self.peer.is_none() {
             let Frame::Hello(hello) = frame else { return Err(Violation::NoHello) };
@@ -485,7 +505,9 @@ impl Session {
                 Ok(None)
             }
             Frame::Pong { .. } => Ok(None),
-            Frame::Open { flow, to, window, hops, name } => Ok(self.accept_open(flow, &Way { to, hops, name }, window)),
+            Frame::Open { flow, to, window, hops, name } => {
+                Ok(self.accept_open(flow, &Way { to, hops, name }, window))
+            }
             Frame::Opened { flow, window } => Ok(self.on_flow(flow, |ledger, _| {
                 if ledger.phase != Phase::Opening {
                     return Verdict::Offence;
@@ -504,11 +526,14 @@ impl Session {
                 Ok(event)
             }
             Frame::Data { flow, bytes } => Ok(self.on_flow(flow, |ledger, counters| {
-                let Some(left) = u32::try_from(bytes.len()).ok().and_then(|n| ledger.receive_credit.checked_sub(n))
+                let Some(left) = u32::try_from(bytes.len())
+                    .ok()
+                    .and_then(|n| ledger.receive_credit.checked_sub(n))
                 else {
                     return Verdict::Offence;
                 };
-                if ledger.phase != Phase::Open || ledger.receiving != Half::Open || bytes.is_empty() {
+                if ledger.phase != Phase::Open || ledger.receiving != Half::Open || bytes.is_empty()
+                {
                     return Verdict::Offence;
                 }
                 ledger.receive_credit = left;
@@ -518,7 +543,9 @@ impl Session {
             Frame::Credit { flow, bytes } => {
                 let mut ready = false;
                 let event = self.on_flow(flow, |ledger, _| {
-                    let Some(credit) = ledger.send_credit.checked_add(bytes).filter(|&c| c <= MAX_WINDOW) else {
+                    let Some(credit) =
+                        ledger.send_credit.checked_add(bytes).filter(|&c| c <= MAX_WINDOW)
+                    else {
                         return Verdict::Offence;
                     };
                     ledger.send_credit = credit;
@@ -564,9 +591,15 @@ impl Session {
         }
     }
 
-    fn accept_open<'a>(&mut self, flow: FlowId, &Way { to, hops, name }: &Way<'a>, window: u32) -> Option<Frame<'a>> {
+    fn accept_open<'a>(
+        &mut self,
+        flow: FlowId,
+        &Way { to, hops, name }: &Way<'a>,
+        window: u32,
+    ) -> Option<Frame<'a>> {
         if self.flows.len() >= MAX_FLOWS {
-            Frame::Failed { flow, reason: crate::ConnectFailure::TooManyFlows, os_code: 0 }.encode(&mut self.control);
+            Frame::Failed { flow, reason: crate::ConnectFailure::TooManyFlows, os_code: 0 }
+                .encode(&mut self.control);
             return None;
         }
         match self.flows.entry(flow) {
@@ -617,7 +650,8 @@ impl Session {
             return Ok(());
         }
         if now > self.next_ping + ASLEEP_AFTER {
-            // This process did not run for a while. What the other end said meanwhile may still lie in the pipe.
+            // This process did not run for a while. What the other end said meanwhile may still lie
+            // in the pipe.
             self.last_heard = now;
         }
         let after = now.saturating_duration_since(self.last_heard);

@@ -29,7 +29,8 @@ impl fmt::Debug for ViaSettings {
 pub struct HostProxy {
     /// The URL that was asked about.
     pub url: String,
-    /// The proxies, in the order in which they are tried, such as `http://proxy.corp.test:8080`; none: the connection is made directly.
+    /// The proxies, in the order in which they are tried, such as `http://proxy.corp.test:8080`;
+    /// none: the connection is made directly.
     pub proxies: Vec<String>,
     /// Which setting says so: `script` (PAC), `setting`, `bypass` or `none`.
     pub by: String,

@@ -1,14 +1,17 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
-//! The frame codec: what is written is read again, whatever the pieces it arrives in, and no byte string makes it panic.
+//! The frame codec: what is written is read again, whatever the pieces it arrives in, and no byte
+//! string makes it panic.
 
 use proptest::prelude::*;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
 use underpass_wire::frame::Family;
-use underpass_wire::limits::{HEADER, MAX_BUILD_NAME, MAX_NAME, MAX_PAYLOAD, MAX_WINDOW, MAX_WORDS};
+use underpass_wire::limits::{
+    HEADER, MAX_BUILD_NAME, MAX_NAME, MAX_PAYLOAD, MAX_WINDOW, MAX_WORDS,
+};
 use underpass_wire::{
-    AnsweredBy, BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Fragments, Frame, FrameError,
-    Hello, Marks, QueryFailure, RequestId, UnbindReason,
+    AnsweredBy, BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Fragments,
+    Frame, FrameError, Hello, Marks, QueryFailure, RequestId, UnbindReason,
 };
 
 fn ip() -> impl Strategy<Value = IpAddr> {
@@ -104,7 +107,9 @@ fn build(id: u32, bytes: &[u8], ttl: u8, seed: FrameSeed) -> Frame<'_> {
     let (flow, bind, request) = (FlowId(id), BindId(id), RequestId(id));
     match seed {
         FrameSeed::Hello(hello) => Frame::Hello(hello),
-        FrameSeed::Open(to, window, hops, name) => Frame::Open { flow, to, window, hops: NonZeroU8::new(hops), name },
+        FrameSeed::Open(to, window, hops, name) => {
+            Frame::Open { flow, to, window, hops: NonZeroU8::new(hops), name }
+        }
         FrameSeed::Opened(window) => Frame::Opened { flow, window },
         FrameSeed::Failed(reason, os_code) => Frame::Failed { flow, reason, os_code },
         FrameSeed::Credit(bytes) => Frame::Credit { flow, bytes },
@@ -231,21 +236,28 @@ fn a_name_that_is_too_long_is_left_out_and_words_are_cut_at_a_character() {
     let (flow, to) = (FlowId(1), SocketAddr::from(([192, 0, 2, 1], 443)));
     let long = "n".repeat(MAX_NAME + 1);
     let without = Frame::Open { flow, to, window: 1, hops: None, name: None };
-    assert_eq!(decoded(&Frame::Open { flow, to, window: 1, hops: None, name: Some(&long) }), decoded(&without));
+    assert_eq!(
+        decoded(&Frame::Open { flow, to, window: 1, hops: None, name: Some(&long) }),
+        decoded(&without)
+    );
     let words = "é".repeat(MAX_WORDS);
     assert_eq!(decoded(&Frame::ViaTrouble { words: &words }).len(), HEADER + MAX_WORDS);
 }
 
 #[test]
 fn a_name_or_words_that_are_no_text_or_too_long_are_malformed() {
-    let open = [vec![16, 0, 0, 0, 1, 0, 0, 0], vec![1, 0, 0, 0, 4, 192, 0, 2, 1, 80, 0, 7]].concat();
+    let open =
+        [vec![16, 0, 0, 0, 1, 0, 0, 0], vec![1, 0, 0, 0, 4, 192, 0, 2, 1, 80, 0, 7]].concat();
     for tail in [vec![0xff], vec![b'n'; MAX_NAME + 1]] {
         let mut stream = [&open[..], &tail].concat();
         let [l0, l1, ..] = u32::try_from(stream.len() - HEADER).unwrap().to_le_bytes();
         (stream[1], stream[2]) = (l0, l1);
         let mut decoder = Decoder::default();
         feed(&mut decoder, &stream);
-        assert!(matches!(decoder.next_frame(), Err(FrameError::Malformed { kind: 16, .. })), "{tail:?}");
+        assert!(
+            matches!(decoder.next_frame(), Err(FrameError::Malformed { kind: 16, .. })),
+            "{tail:?}"
+        );
     }
     let mut decoder = Decoder::default();
     feed(&mut decoder, &[97, 1, 0, 0, 0, 0, 0, 0, 0xff]);
@@ -265,7 +277,10 @@ fn a_length_over_the_limit_is_an_error_before_its_bytes_come() {
     let mut decoder = Decoder::default();
     let [l0, l1, l2, _] = u32::try_from(MAX_PAYLOAD + 1).unwrap().to_le_bytes();
     feed(&mut decoder, &[19, l0, l1, l2, 0, 0, 0, 0]);
-    assert_eq!(decoder.next_frame(), Err(FrameError::TooLong { kind: 19, length: MAX_PAYLOAD + 1 }));
+    assert_eq!(
+        decoder.next_frame(),
+        Err(FrameError::TooLong { kind: 19, length: MAX_PAYLOAD + 1 })
+    );
 }
 
 #[test]

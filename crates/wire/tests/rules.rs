@@ -10,8 +10,8 @@ use underpass_wire::limits::{
 };
 use underpass_wire::session::{Counters, Sent};
 use underpass_wire::{
-    AnsweredBy, BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Frame, Hello, Marks, Pull,
-    QueryFailure, RequestId, Role, Session, Source, Then, Violation,
+    AnsweredBy, BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Frame,
+    Hello, Marks, Pull, QueryFailure, RequestId, Role, Session, Source, Then, Violation,
 };
 
 const FLOW: FlowId = FlowId(1);
@@ -60,8 +60,11 @@ impl End {
 
     fn with(role: Role, peers: Capabilities) -> Self {
         let now = start();
-        let mut end =
-            Self { now, session: Session::new(role, hello(Capabilities::default()), now), reader: Decoder::default() };
+        let mut end = Self {
+            now,
+            session: Session::new(role, hello(Capabilities::default()), now),
+            reader: Decoder::default(),
+        };
         assert!(end.hear(Frame::Hello(hello(peers))).is_some());
         assert_eq!(end.says().len(), 1, "its own hello");
         end
@@ -134,7 +137,11 @@ fn what_breaks_a_flows_rules_resets_that_flow_and_is_counted() {
             assert_eq!(end.hear(frame.clone()).as_ref(), Some(frame));
         }
         end.says();
-        assert_eq!(end.hear(offence.clone()), Some(Frame::Reset { flow: FLOW }), "{offence:?} after {before:?}");
+        assert_eq!(
+            end.hear(offence.clone()),
+            Some(Frame::Reset { flow: FLOW }),
+            "{offence:?} after {before:?}"
+        );
         assert_eq!(end.says(), [words(&Frame::Reset { flow: FLOW })]);
         assert_eq!((end.counters().offences, end.session.flow_count()), (1, 1));
     }
@@ -145,7 +152,10 @@ fn credit_is_taken_up_to_its_limit_and_bytes_up_to_the_window() {
     let mut end = End::new(Role::Gateway);
     end.open(FLOW, 5, 1);
     assert_eq!(end.hear(Frame::Credit { flow: FLOW, bytes: MAX_WINDOW - 1 }), None);
-    assert_eq!((end.session.send_credit(FLOW), end.session.send_credit(FlowId(2))), (MAX_WINDOW, 0));
+    assert_eq!(
+        (end.session.send_credit(FLOW), end.session.send_credit(FlowId(2))),
+        (MAX_WINDOW, 0)
+    );
     for bytes in [&b"123"[..], b"45"] {
         assert!(end.hear(Frame::Data { flow: FLOW, bytes }).is_some());
     }
@@ -169,7 +179,10 @@ fn frames_of_unknown_flows_are_counted_and_ignored() {
     }
     assert!(end.says().is_empty());
     // Those of a known one end it, and are none of these.
-    for over in [Frame::Reset { flow: FLOW }, Frame::Failed { flow: FLOW, reason: ConnectFailure::Other, os_code: 1 }] {
+    for over in [
+        Frame::Reset { flow: FLOW },
+        Frame::Failed { flow: FLOW, reason: ConnectFailure::Other, os_code: 1 },
+    ] {
         end.open(FLOW, 1, 1);
         assert_eq!(end.hear(over.clone()), Some(over));
         assert_eq!((end.session.flow_count(), end.counters().stale_frames), (0, 6));
@@ -216,7 +229,9 @@ fn only_one_end_may_send_each_frame_of_its_own() {
             assert!(end.session.accept(end.now, frame.clone()).is_ok(), "{name}");
         }
     }
-    for both in [Frame::Datagram { bind, peer: peer(), marks, bytes: b"" }, Frame::Pong { nonce: 1 }] {
+    for both in
+        [Frame::Datagram { bind, peer: peer(), marks, bytes: b"" }, Frame::Pong { nonce: 1 }]
+    {
         for role in [Role::Gateway, Role::Relay] {
             assert!(End::new(role).session.accept(end.now, both.clone()).is_ok(), "{both:?}");
         }
@@ -290,8 +305,12 @@ fn a_turn_takes_what_credit_allows_and_waits_for_more() {
     assert!(!end.session.has_output());
     end.session.mark_ready(FLOW);
     assert!(end.session.has_output());
-    let mut source = Script(vec![(FLOW, 6, Then::More), (FLOW, 100, Then::More), (FLOW, 3, Then::Drained)]);
-    assert_eq!(end.says_from(&mut source, usize::MAX), ["Data flow 1 6", "Data flow 1 4"].map(flow_name));
+    let mut source =
+        Script(vec![(FLOW, 6, Then::More), (FLOW, 100, Then::More), (FLOW, 3, Then::Drained)]);
+    assert_eq!(
+        end.says_from(&mut source, usize::MAX),
+        ["Data flow 1 6", "Data flow 1 4"].map(flow_name)
+    );
     assert_eq!((end.session.send_credit(FLOW), end.counters().data_sent), (0, 10));
     assert!(!end.session.has_output(), "it waits for credit");
     end.session.mark_ready(FLOW);
@@ -316,12 +335,17 @@ fn flow_name(text: &str) -> String {
 
 #[test]
 fn a_stream_ends_behind_its_bytes_and_a_broken_one_is_reset() {
-    for (then, last) in [(Then::Finished, Frame::Fin { flow: FLOW }), (Then::Failed, Frame::Reset { flow: FLOW })] {
+    for (then, last) in
+        [(Then::Finished, Frame::Fin { flow: FLOW }), (Then::Failed, Frame::Reset { flow: FLOW })]
+    {
         let mut end = End::new(Role::Gateway);
         end.open(FLOW, 1, 10);
         end.session.mark_ready(FLOW);
         let mut source = Script(vec![(FLOW, 3, then)]);
-        assert_eq!(end.says_from(&mut source, usize::MAX), [flow_name("Data flow 1 3"), words(&last)]);
+        assert_eq!(
+            end.says_from(&mut source, usize::MAX),
+            [flow_name("Data flow 1 3"), words(&last)]
+        );
         end.session.mark_ready(FLOW);
         assert!(!end.session.has_output(), "there is nothing to come");
         assert_eq!(end.session.flow_count(), usize::from(then == Then::Finished));
@@ -346,15 +370,19 @@ fn a_flow_gets_no_turn_before_it_is_open_and_none_of_another_with_its_id() {
     end.session.reset(FLOW);
     end.open(FLOW, 1, 10);
     let mut source = Script(vec![(FLOW, 5, Then::Drained)]);
-    assert!(end.says_from(&mut source, usize::MAX).is_empty(), "its source has not said that it has bytes");
+    assert!(
+        end.says_from(&mut source, usize::MAX).is_empty(),
+        "its source has not said that it has bytes"
+    );
     assert_eq!(source.0.len(), 1);
 }
 
 #[test]
 fn an_orphan_is_told_to_a_relay_that_knows_the_word() {
-    for (peers, told) in
-        [(Capabilities::ORPHANS, Frame::Orphan { flow: FLOW }), (Capabilities::UDP, Frame::Reset { flow: FLOW })]
-    {
+    for (peers, told) in [
+        (Capabilities::ORPHANS, Frame::Orphan { flow: FLOW }),
+        (Capabilities::UDP, Frame::Reset { flow: FLOW }),
+    ] {
         let mut end = End::with(Role::Gateway, peers);
         end.open(FLOW, 1, 1);
         end.session.orphan(FLOW);
@@ -375,7 +403,8 @@ fn an_orphan_is_told_to_a_relay_that_knows_the_word() {
 fn datagrams_wait_up_to_a_bound_and_control_frames_show_when_they_are_many() {
     let mut end = End::new(Role::Gateway);
     let bytes = [5; 1000];
-    let datagram = Frame::Datagram { bind: BindId(1), peer: peer(), marks: Marks::of_ttl(64), bytes: &bytes };
+    let datagram =
+        Frame::Datagram { bind: BindId(1), peer: peer(), marks: Marks::of_ttl(64), bytes: &bytes };
     let mut frame = Vec::new();
     datagram.encode(&mut frame);
     let mut count = 0;
@@ -427,7 +456,9 @@ fn pings_are_answered_and_sent_in_time_each_with_its_number() {
 
 #[test]
 fn an_end_that_was_late_itself_counts_anew_and_one_on_time_does_not() {
-    for (late, is_given_up) in [(ASLEEP_AFTER, true), (ASLEEP_AFTER + Duration::from_millis(1), false)] {
+    for (late, is_given_up) in
+        [(ASLEEP_AFTER, true), (ASLEEP_AFTER + Duration::from_millis(1), false)]
+    {
         let mut end = End::new(Role::Gateway);
         let mut now = end.now;
         while now + PING_EVERY < end.now + GATEWAY_DEAD_AFTER {
@@ -442,9 +473,12 @@ fn an_end_that_was_late_itself_counts_anew_and_one_on_time_does_not() {
 #[test]
 fn memory_is_given_back_when_a_quarter_is_left_of_many() {
     let many = u32::try_from(MANY_FLOWS).unwrap();
-    for (most, left, is_worth_it) in
-        [(many, many / 4, true), (many, many / 4 + 1, false), (many - 1, 0, false), (many + 4, many / 4 + 1, true)]
-    {
+    for (most, left, is_worth_it) in [
+        (many, many / 4, true),
+        (many, many / 4 + 1, false),
+        (many - 1, 0, false),
+        (many + 4, many / 4 + 1, true),
+    ] {
         let mut end = End::new(Role::Relay);
         for flow in (0..most).map(FlowId) {
             end.hear(Frame::Open { flow, to: peer(), window: 1, hops: None, name: None });

@@ -1,5 +1,5 @@
-//! Lost and doubled bytes: whatever happens to a run of bytes of a stream, nothing that came after its
-//! beginning is taken for what was sent.
+//! Lost and doubled bytes: whatever happens to a run of bytes of a stream, nothing that came after
+//! its beginning is taken for what was sent.
 
 // By the name that the shared part has for it.
 extern crate underpass_wire as wire;
@@ -47,7 +47,9 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         (any::<u8>(), length.clone()).prop_map(|(byte, length)| vec![byte; length]),
         (any::<u64>(), length).prop_map(|(seed, length)| {
-            (0..length as u64).map(|n| ((n ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect()
+            (0..length as u64)
+                .map(|n| ((n ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8)
+                .collect()
         }),
     ]
 }
@@ -132,12 +134,9 @@ fn crc(bytes: &[u8]) -> u32 {
 /// The definition, bit by bit.
 fn continued(check: u32, bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!check, |check, byte| {
-        (0..8).fold(
-            check ^ u32::from(*byte),
-            |check, _| {
-                if check & 1 == 1 { check >> 1 ^ 0xEDB8_8320 } else { check >> 1 }
-            },
-        )
+        (0..8).fold(check ^ u32::from(*byte), |check, _| {
+            if check & 1 == 1 { check >> 1 ^ 0xEDB8_8320 } else { check >> 1 }
+        })
     })
 }
 
@@ -186,7 +185,8 @@ fn a_slow_stream_is_no_damaged_one() {
         stream.push(&Frame::Data { flow: FlowId(flow), bytes: &[7; 1000] });
     }
     let mut decoder = Decoder::default();
-    // Never more than two heartbeats for a frame, and never a whole frame with a heartbeat's pieces.
+    // Never more than two heartbeats for a frame, and never a whole frame with a heartbeat's
+    // pieces.
     for piece in stream.bytes.chunks(600) {
         assert_eq!(decode(&mut decoder, piece, 4096).1, None);
         assert_eq!(decoder.tick(), Ok(()));

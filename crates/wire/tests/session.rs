@@ -1,8 +1,9 @@
 #![expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test may panic")]
 //! Two sessions at the ends of a model of the pipe, under a virtual clock.
 //!
-//! The model holds few bytes (4 KiB, as WSL's does) and moves them in random pieces, so that each side is stopped in the middle
-//! of frames. The streams' bytes are a function of flow and offset: a byte lost, doubled or out of order is seen at once.
+//! The model holds few bytes (4 KiB, as WSL's does) and moves them in random pieces, so that each
+//! side is stopped in the middle of frames. The streams' bytes are a function of flow and offset: a
+//! byte lost, doubled or out of order is seen at once.
 
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
@@ -10,18 +11,25 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use underpass_wire::frame::VERSION;
 use underpass_wire::limits::{
-    GATEWAY_DEAD_AFTER, HEADER, MANY_FLOWS, MAX_QUEUED_DATAGRAM_BYTES, PING_EVERY, RELAY_DEAD_AFTER, SEAL,
+    GATEWAY_DEAD_AFTER, HEADER, MANY_FLOWS, MAX_QUEUED_DATAGRAM_BYTES, PING_EVERY,
+    RELAY_DEAD_AFTER, SEAL,
 };
 use underpass_wire::session::Sent;
 use underpass_wire::{
-    BindId, Capabilities, ConnectFailure, Decoder, FlowId, Frame, Hello, Marks, Pull, RequestId, Role, Session, Source,
-    Then, Violation,
+    BindId, Capabilities, ConnectFailure, Decoder, FlowId, Frame, Hello, Marks, Pull, RequestId,
+    Role, Session, Source, Then, Violation,
 };
 
 const PIPE: usize = 4096;
 
 fn hello() -> Hello {
-    Hello { version: VERSION, capabilities: Capabilities::UDP, max_flows: 100, max_binds: 10, build: "test".into() }
+    Hello {
+        version: VERSION,
+        capabilities: Capabilities::UDP,
+        max_flows: 100,
+        max_binds: 10,
+        build: "test".into(),
+    }
 }
 
 fn peer() -> SocketAddr {
@@ -29,7 +37,8 @@ fn peer() -> SocketAddr {
 }
 
 fn stream_byte(flow: FlowId, end: u8, offset: u64) -> u8 {
-    let mixed = (offset ^ (u64::from(flow.0) << 40) ^ (u64::from(end) << 56)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mixed = (offset ^ (u64::from(flow.0) << 40) ^ (u64::from(end) << 56))
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15);
     (mixed >> 56) as u8
 }
 
@@ -65,7 +74,9 @@ impl Source for Streams<'_> {
     fn pull(&mut self, flow: FlowId, max: usize, out: &mut Vec<u8>) -> Pull {
         let stream = self.0.get_mut(&flow.0).unwrap();
         let taken = (stream.to_send - stream.sent).min(max as u64);
-        out.extend((stream.sent..stream.sent + taken).map(|offset| stream_byte(flow, self.1, offset)));
+        out.extend(
+            (stream.sent..stream.sent + taken).map(|offset| stream_byte(flow, self.1, offset)),
+        );
         stream.sent += taken;
         let then = if stream.sent < stream.to_send {
             Then::More
@@ -124,7 +135,12 @@ impl End {
                     let stream = self.streams.get_mut(&flow.0).unwrap();
                     assert!(!stream.got_fin, "data after a Fin");
                     for byte in bytes {
-                        assert_eq!(*byte, stream_byte(flow, other, stream.received), "{flow} at {}", stream.received);
+                        assert_eq!(
+                            *byte,
+                            stream_byte(flow, other, stream.received),
+                            "{flow} at {}",
+                            stream.received
+                        );
                         stream.received += 1;
                     }
                     stream.held += bytes.len() as u64;
@@ -132,7 +148,9 @@ impl End {
                 }
                 Frame::Fin { flow } => self.streams.get_mut(&flow.0).unwrap().got_fin = true,
                 Frame::Reset { flow } => self.streams.get_mut(&flow.0).unwrap().got_reset = true,
-                Frame::Echo { request, .. } | Frame::EchoReply { request, .. } => self.echoes.push(request.0),
+                Frame::Echo { request, .. } | Frame::EchoReply { request, .. } => {
+                    self.echoes.push(request.0)
+                }
                 other => panic!("unexpected {other:?}"),
             }
         }
@@ -193,8 +211,8 @@ impl Pair {
         up + down
     }
 
-    /// Steps with pieces of the given sizes in turn until `done`. A session that writes nothing for as many steps as it takes
-    /// to empty both pipes byte by byte hangs, and that is a bug.
+    /// Steps with pieces of the given sizes in turn until `done`. A session that writes nothing for
+    /// as many steps as it takes to empty both pipes byte by byte hangs, and that is a bug.
     fn run(&mut self, pieces: &[usize], mut done: impl FnMut(&Self) -> bool) {
         let mut quiet = 0;
         for piece in pieces.iter().cycle() {
@@ -255,12 +273,21 @@ fn control_frames_overtake_bulk() {
     }
     pair.run(&[3000], |p| p.relay.streams.values().all(|s| s.received > 100_000));
     let before: u64 = pair.relay.streams.values().map(|s| s.received).sum();
-    let echo = Frame::Echo { request: RequestId(9), to: peer().ip(), marks: Marks::of_ttl(64), payload: b"x" };
+    let echo = Frame::Echo {
+        request: RequestId(9),
+        to: peer().ip(),
+        marks: Marks::of_ttl(64),
+        payload: b"x",
+    };
     assert_eq!(pair.gateway.session.send(&echo), Sent::Queued);
     pair.run(&[3000], |p| p.relay.echoes == [9]);
     let after: u64 = pair.relay.streams.values().map(|s| s.received).sum();
     // What was already staged (a budget and one turn) and in the pipe may come first, and no more.
-    assert!(after - before <= 8 * 1024 + 65_536 + PIPE as u64 + 3000, "{} bytes came before it", after - before);
+    assert!(
+        after - before <= 8 * 1024 + 65_536 + PIPE as u64 + 3000,
+        "{} bytes came before it",
+        after - before
+    );
 }
 
 #[test]
@@ -294,10 +321,14 @@ fn a_connection_that_stands_cannot_fail_and_is_reset_instead() {
     pair.open(1, 0, 0);
     pair.run(&[4096], |p| p.gateway.session.send_credit(FlowId(1)) > 0);
     let (gateway, now) = (&mut pair.gateway.session, pair.now);
-    let failed = || Frame::Failed { flow: FlowId(1), reason: ConnectFailure::Refused, os_code: 111 };
+    let failed =
+        || Frame::Failed { flow: FlowId(1), reason: ConnectFailure::Refused, os_code: 111 };
     assert_eq!(gateway.accept(now, failed()).unwrap(), Some(Frame::Reset { flow: FlowId(1) }));
     assert_eq!((gateway.counters().offences, gateway.flow_count()), (1, 0));
-    assert_eq!((gateway.accept(now, failed()).unwrap(), gateway.counters().stale_frames), (None, 1));
+    assert_eq!(
+        (gateway.accept(now, failed()).unwrap(), gateway.counters().stale_frames),
+        (None, 1)
+    );
 }
 
 #[test]
@@ -349,12 +380,20 @@ fn strangers_and_other_versions_are_told_by_name() {
 fn datagrams_are_bounded_and_pass_between_the_turns_of_flows() {
     let mut pair = Pair::new(1 << 20);
     pair.open(1, 100_000_000, 0);
-    let datagram = Frame::Datagram { bind: BindId(1), peer: peer(), marks: Marks::of_ttl(64), bytes: &[5; 1200] };
+    let datagram = Frame::Datagram {
+        bind: BindId(1),
+        peer: peer(),
+        marks: Marks::of_ttl(64),
+        bytes: &[5; 1200],
+    };
     let mut queued = 0;
     while pair.gateway.session.send(&datagram) == Sent::Queued {
         queued += 1;
     }
-    assert!(queued * 1200 >= MAX_QUEUED_DATAGRAM_BYTES - 200_000 && queued * 1200 <= MAX_QUEUED_DATAGRAM_BYTES);
+    assert!(
+        queued * 1200 >= MAX_QUEUED_DATAGRAM_BYTES - 200_000
+            && queued * 1200 <= MAX_QUEUED_DATAGRAM_BYTES
+    );
     assert_eq!(pair.gateway.session.counters().datagrams_dropped, 1);
     let mut out = Vec::new();
     let (session, streams) = (&mut pair.gateway.session, &mut pair.gateway.streams);

@@ -1,17 +1,17 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
-//! The bytes of each frame, as the specification (README.md) says them: a mistake that both directions of
-//! the codec share shows here.
+//! The bytes of each frame, as the specification (README.md) says them: a mistake that both
+//! directions of the codec share shows here.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
 use underpass_wire::frame::{Family, VERSION};
 use underpass_wire::limits::{
-    DECODER_BUFFER, HEADER, MAX_BUILD_NAME, MAX_DATA, MAX_NAME, MAX_PAYLOAD, MAX_QUEUED_DATAGRAM_BYTES, MAX_WINDOW,
-    MAX_WORDS, SEAL,
+    DECODER_BUFFER, HEADER, MAX_BUILD_NAME, MAX_DATA, MAX_NAME, MAX_PAYLOAD,
+    MAX_QUEUED_DATAGRAM_BYTES, MAX_WINDOW, MAX_WORDS, SEAL,
 };
 use underpass_wire::{
-    AnsweredBy, BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Fragments, Frame, FrameError,
-    Hello, Marks, QueryFailure, RequestId, UnbindReason,
+    AnsweredBy, BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Fragments,
+    Frame, FrameError, Hello, Marks, QueryFailure, RequestId, UnbindReason,
 };
 
 fn encoded(frame: &Frame<'_>) -> Vec<u8> {
@@ -50,7 +50,9 @@ fn each_frame_has_the_bytes_of_the_specification() {
     let open = |hops, name| Frame::Open { flow, to: peer, window: 0x0403_0201, hops, name };
     // Beyond what Open may ask for, but not beyond what it may say.
     let window = [1, 2, 3, 4];
-    let hello_bytes = [b"UNDERPAS", &VERSION.to_le_bytes()[..], &[2, 1, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, b'b']].concat();
+    let hello_bytes =
+        [b"UNDERPAS", &VERSION.to_le_bytes()[..], &[2, 1, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, b'b']]
+            .concat();
     let mut expected = frame(1, 9, &[&hello_bytes]);
     expected[4] = 0;
     assert_eq!(encoded(&Frame::Hello(hello)), expected);
@@ -69,13 +71,22 @@ fn each_frame_has_the_bytes_of_the_specification() {
         (Frame::Orphan { flow }, frame(23, 9, &[])),
         (Frame::Bind { bind, family: Family::V4 }, frame(32, 9, &[&[4]])),
         (Frame::Bind { bind, family: Family::V6 }, frame(32, 9, &[&[6]])),
-        (Frame::Datagram { bind, peer, marks, bytes: b"d" }, frame(33, 9, &[&[64, 0xb8, 1], V4, PORT, b"d"])),
+        (
+            Frame::Datagram { bind, peer, marks, bytes: b"d" },
+            frame(33, 9, &[&[64, 0xb8, 1], V4, PORT, b"d"]),
+        ),
         (Frame::PeerError { bind, peer, fault }, frame(34, 9, &[V4, PORT, &fault_bytes])),
         (Frame::Unbind { bind, reason: UnbindReason::TooMany }, frame(35, 9, &[&[1]])),
         (Frame::Query { request, message: b"q" }, frame(48, 9, &[b"q"])),
-        (Frame::Answer { request, by: AnsweredBy::RecordQuery, message: b"a" }, frame(49, 9, &[&[2], b"a"])),
+        (
+            Frame::Answer { request, by: AnsweredBy::RecordQuery, message: b"a" },
+            frame(49, 9, &[&[2], b"a"]),
+        ),
         (Frame::NoAnswer { request, reason: QueryFailure::Refused }, frame(50, 9, &[&[2]])),
-        (Frame::Echo { request, to: six, marks, payload: b"p" }, frame(64, 9, &[&[64, 0xb8, 1, 6], &octets6, b"p"])),
+        (
+            Frame::Echo { request, to: six, marks, payload: b"p" },
+            frame(64, 9, &[&[64, 0xb8, 1, 6], &octets6, b"p"]),
+        ),
         (Frame::EchoReply { request, ttl: 63, payload: b"p" }, frame(65, 9, &[&[63], b"p"])),
         (Frame::EchoError { request, fault }, frame(66, 9, &[&fault_bytes])),
         (Frame::AskFacts { request }, frame(80, 9, &[])),
@@ -105,7 +116,11 @@ fn reasons_and_faults_have_the_numbers_of_the_specification() {
         ConnectFailure::Other,
     ];
     for (number, reason) in (1..).zip(reasons) {
-        assert_eq!(encoded(&Frame::Failed { flow, reason, os_code: 0 })[HEADER], number, "{reason:?}");
+        assert_eq!(
+            encoded(&Frame::Failed { flow, reason, os_code: 0 })[HEADER],
+            number,
+            "{reason:?}"
+        );
     }
     let kinds = [
         FaultKind::NetworkUnreachable,
@@ -119,20 +134,30 @@ fn reasons_and_faults_have_the_numbers_of_the_specification() {
         let bytes = encoded(&Frame::EchoError { request, fault: Fault { kind, router: None } });
         assert_eq!(bytes[HEADER..], [number, 0, 0, 0, 0, 0], "{kind:?}");
     }
-    for (number, reason) in (0..).zip([UnbindReason::Done, UnbindReason::TooMany, UnbindReason::Broken]) {
+    for (number, reason) in
+        (0..).zip([UnbindReason::Done, UnbindReason::TooMany, UnbindReason::Broken])
+    {
         assert_eq!(encoded(&Frame::Unbind { bind, reason })[HEADER], number, "{reason:?}");
     }
-    for (number, reason) in (0..).zip([QueryFailure::TimedOut, QueryFailure::NoServer, QueryFailure::Refused]) {
+    for (number, reason) in
+        (0..).zip([QueryFailure::TimedOut, QueryFailure::NoServer, QueryFailure::Refused])
+    {
         assert_eq!(encoded(&Frame::NoAnswer { request, reason })[HEADER], number, "{reason:?}");
     }
-    let all = [AnsweredBy::HostsFile, AnsweredBy::RawQuery, AnsweredBy::RecordQuery, AnsweredBy::Servers];
+    let all =
+        [AnsweredBy::HostsFile, AnsweredBy::RawQuery, AnsweredBy::RecordQuery, AnsweredBy::Servers];
     for (number, by) in (0..).zip(all) {
         assert_eq!(encoded(&Frame::Answer { request, by, message: b"" })[HEADER], number, "{by:?}");
     }
     // The next number of each is malformed, not the last one.
-    for (kind, payload) in
-        [(18, &[10, 0, 0, 0, 0][..]), (18, &[0; 5]), (35, &[3]), (50, &[3]), (49, &[4]), (66, &[8, 0, 0, 0, 0, 0])]
-    {
+    for (kind, payload) in [
+        (18, &[10, 0, 0, 0, 0][..]),
+        (18, &[0; 5]),
+        (35, &[3]),
+        (50, &[3]),
+        (49, &[4]),
+        (66, &[8, 0, 0, 0, 0, 0]),
+    ] {
         let error = Frame::parse(&frame(kind, 0, &[payload])).unwrap_err();
         assert_eq!(error, FrameError::Malformed { kind, length: payload.len() }, "{payload:?}");
     }
@@ -178,14 +203,20 @@ fn parse_says_where_the_next_frame_begins() {
 fn each_limit_is_the_last_that_is_taken() {
     let parse = |kind: u8, payload: &[u8]| {
         let [l0, l1, l2, _] = u32::try_from(payload.len()).unwrap().to_le_bytes();
-        Frame::parse(&[&[kind, l0, l1, l2, 1, 0, 0, 0], payload].concat()).map(|frame| frame.is_some())
+        Frame::parse(&[&[kind, l0, l1, l2, 1, 0, 0, 0], payload].concat())
+            .map(|frame| frame.is_some())
     };
     let malformed = |kind, length| Err(FrameError::Malformed { kind, length });
     assert_eq!(parse(19, &vec![1; MAX_PAYLOAD]), Ok(true));
-    assert_eq!(parse(19, &vec![1; MAX_PAYLOAD + 1]), Err(FrameError::TooLong { kind: 19, length: MAX_PAYLOAD + 1 }));
+    assert_eq!(
+        parse(19, &vec![1; MAX_PAYLOAD + 1]),
+        Err(FrameError::TooLong { kind: 19, length: MAX_PAYLOAD + 1 })
+    );
     assert_eq!(parse(17, &MAX_WINDOW.to_le_bytes()), Ok(true));
     assert_eq!(parse(17, &(MAX_WINDOW + 1).to_le_bytes()), malformed(17, 4));
-    for (kind, head, most) in [(16, &[&[1, 0, 0, 0], V4, PORT, &[0]].concat()[..], MAX_NAME), (97, &[], MAX_WORDS)] {
+    for (kind, head, most) in
+        [(16, &[&[1, 0, 0, 0], V4, PORT, &[0]].concat()[..], MAX_NAME), (97, &[], MAX_WORDS)]
+    {
         assert_eq!(parse(kind, &[head, &vec![b'n'; most]].concat()), Ok(true));
         let longer = [head, &vec![b'n'; most + 1]].concat();
         assert_eq!(parse(kind, &longer), malformed(kind, longer.len()));
@@ -196,7 +227,11 @@ fn each_limit_is_the_last_that_is_taken() {
     assert_eq!(parse(1, &longer), malformed(1, longer.len()));
     let other = [&b"UNDERPAX"[..], &hello[8..]].concat();
     assert_eq!(parse(1, &other), malformed(1, other.len()));
-    assert_eq!((MAX_DATA, MAX_PAYLOAD, MAX_WINDOW), (65_536, 65_600, 16 << 20), "as the specification says them");
+    assert_eq!(
+        (MAX_DATA, MAX_PAYLOAD, MAX_WINDOW),
+        (65_536, 65_600, 16 << 20),
+        "as the specification says them"
+    );
 }
 
 /// A reader fetches with each call what is left of the largest frame, at least.
@@ -205,10 +240,15 @@ fn the_decoder_always_has_room_for_the_rest_of_a_frame() {
     let whole = SEAL + HEADER + MAX_PAYLOAD;
     assert!(Decoder::default().space().len() < 512 * 1024, "each lane has one");
     assert_eq!(MAX_QUEUED_DATAGRAM_BYTES, 2 << 20, "rule 9");
-    assert!(Decoder::default().space().len() >= 256 * 1024 + whole, "a relay's pipe is emptied at once");
+    assert!(
+        Decoder::default().space().len() >= 256 * 1024 + whole,
+        "a relay's pipe is emptied at once"
+    );
     let mut header = encoded(&Frame::Data { flow: FlowId(1), bytes: &[] });
     header[1..4].copy_from_slice(&[0x40, 0, 1]);
-    for before in [0, 1, DECODER_BUFFER - whole - 1, DECODER_BUFFER - whole, DECODER_BUFFER - whole + 1] {
+    for before in
+        [0, 1, DECODER_BUFFER - whole - 1, DECODER_BUFFER - whole, DECODER_BUFFER - whole + 1]
+    {
         // A stream of small frames, up to the place where the large one begins.
         let mut decoder = Decoder::default();
         let filler = before / HEADER;
@@ -221,7 +261,12 @@ fn the_decoder_always_has_room_for_the_rest_of_a_frame() {
         }
         for had in 0..40 {
             let space = decoder.space();
-            assert!(space.len() >= whole - had, "{} bytes for the rest of {}", space.len(), whole - had);
+            assert!(
+                space.len() >= whole - had,
+                "{} bytes for the rest of {}",
+                space.len(),
+                whole - had
+            );
             space[0] = header.get(had).copied().unwrap_or(0);
             decoder.filled(1);
             assert_eq!(decoder.next_frame(), Ok(None));

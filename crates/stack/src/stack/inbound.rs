@@ -1,4 +1,5 @@
-//! From the TAP: each frame is judged, and goes to neighbour discovery, reassembly, TCP, UDP or ICMP.
+//! From the TAP: each frame is judged, and goes to neighbour discovery, reassembly, TCP, UDP or
+//! ICMP.
 
 use super::Stack;
 use crate::addresses::{Ipv6, Target, is_group, loopback_like, may_be_remote};
@@ -56,8 +57,8 @@ impl<'a> Datagram<'a> {
 }
 
 impl Stack {
-    /// One Ethernet frame from the TAP. What is wrong with it is counted. Call [`Stack::poll_event`] until it is empty and
-    /// [`Stack::service`] after a batch of frames.
+    /// One Ethernet frame from the TAP. What is wrong with it is counted. Call
+    /// [`Stack::poll_event`] until it is empty and [`Stack::service`] after a batch of frames.
     pub fn ingest(&mut self, now: Instant, frame: &[u8], meta: RxMeta, out: &mut dyn Transmit) {
         self.stats.frames_in += 1;
         self.stats.bytes_in += frame.len() as u64;
@@ -66,7 +67,13 @@ impl Stack {
         }
     }
 
-    fn ingest_frame(&mut self, now: Instant, frame: &[u8], meta: RxMeta, out: &mut dyn Transmit) -> Taken {
+    fn ingest_frame(
+        &mut self,
+        now: Instant,
+        frame: &[u8],
+        meta: RxMeta,
+        out: &mut dyn Transmit,
+    ) -> Taken {
         if frame.len() < ETHERNET {
             return Err(DropReason::Malformed);
         }
@@ -123,10 +130,14 @@ impl Stack {
         let Some(fragment) = packet.fragment else {
             return self.ingest_packet(now, &packet, meta, out);
         };
-        let Some(whole) = self.fragments.add(now, &packet, fragment, &mut self.stats) else { return Ok(()) };
-        let packet = if packet.dst.is_ipv4() { Packet::read4(&whole)? } else { Packet::read6(&whole)? };
+        let Some(whole) = self.fragments.add(now, &packet, fragment, &mut self.stats) else {
+            return Ok(());
+        };
+        let packet =
+            if packet.dst.is_ipv4() { Packet::read4(&whole)? } else { Packet::read6(&whole)? };
         // Its sender fragmented it, so the relay's host may fragment it too.
-        let packet = Packet { marks: Marks { fragments: Fragments::Allowed, ..packet.marks }, ..packet };
+        let packet =
+            Packet { marks: Marks { fragments: Fragments::Allowed, ..packet.marks }, ..packet };
         // The kernel's word holds for single frames only.
         self.ingest_packet(now, &packet, RxMeta::Unverified, out)
     }
@@ -135,7 +146,13 @@ impl Stack {
         packet.dst.is_ipv6() && self.ipv6 == Ipv6::Disabled
     }
 
-    fn ingest_packet(&mut self, now: Instant, packet: &Packet<'_>, meta: RxMeta, out: &mut dyn Transmit) -> Taken {
+    fn ingest_packet(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        meta: RxMeta,
+        out: &mut dyn Transmit,
+    ) -> Taken {
         match packet.protocol {
             TCP => {
                 let seg = Segment::read(packet.payload).ok_or(DropReason::Malformed)?;
@@ -156,14 +173,25 @@ impl Stack {
             }
             _ => {
                 if icmp::may_report(packet) {
-                    self.report_problem(now, out, packet.unknown_protocol(), (packet.src, packet.whole));
+                    self.report_problem(
+                        now,
+                        out,
+                        packet.unknown_protocol(),
+                        (packet.src, packet.whole),
+                    );
                 }
                 Err(DropReason::Protocol)
             }
         }
     }
 
-    fn ingest_tcp(&mut self, now: Instant, packet: &Packet<'_>, seg: Segment, out: &mut dyn Transmit) -> Taken {
+    fn ingest_tcp(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        seg: Segment,
+        out: &mut dyn Transmit,
+    ) -> Taken {
         let mut around = Around { link: &mut self.link, stats: &mut self.stats, out };
         match self.tcp.arrive(now, packet, seg, &mut around) {
             Arrived::Done => return Ok(()),
@@ -221,7 +249,14 @@ impl Stack {
         match opened {
             Ok((flow, tuple)) => {
                 self.stats.flows_total += 1;
-                self.tell(Event::Connect { flow, to, app: tuple.app, used, hops, tuple_hash: tuple.hash32() });
+                self.tell(Event::Connect {
+                    flow,
+                    to,
+                    app: tuple.app,
+                    used,
+                    hops,
+                    tuple_hash: tuple.hash32(),
+                });
                 Ok(())
             }
             Err(why) => {
@@ -246,7 +281,13 @@ impl Stack {
         DropReason::Elsewhere
     }
 
-    fn ingest_udp(&mut self, now: Instant, datagram: &Datagram<'_>, meta: RxMeta, out: &mut dyn Transmit) -> Taken {
+    fn ingest_udp(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram<'_>,
+        meta: RxMeta,
+        out: &mut dyn Transmit,
+    ) -> Taken {
         self.may_tell()?;
         let Datagram { ref packet, app, to, bytes } = *datagram;
         let peer = match self.plan.classify(to) {
@@ -267,7 +308,11 @@ impl Stack {
             }
             Target::Group => return Err(DropReason::Group),
             Target::Invalid => {
-                let kind = if to.port() == 0 { FaultKind::PortUnreachable } else { FaultKind::HostUnreachable };
+                let kind = if to.port() == 0 {
+                    FaultKind::PortUnreachable
+                } else {
+                    FaultKind::HostUnreachable
+                };
                 self.report(now, out, kind, packet);
                 return Err(DropReason::BadDestination);
             }
@@ -276,7 +321,8 @@ impl Stack {
             self.stats.binds_evicted += 1;
             self.tell(Event::Unbind { bind });
         }
-        let used = self.binds.touch(now, app, to, self.owners.as_mut()).ok_or(DropReason::RequestsFull)?;
+        let used =
+            self.binds.touch(now, app, to, self.owners.as_mut()).ok_or(DropReason::RequestsFull)?;
         if used.new == New::Yes {
             self.stats.binds_total += 1;
             self.tell(Event::Bind { bind: used.bind, app });
@@ -335,9 +381,14 @@ impl Stack {
         Ok(())
     }
 
-    /// An ICMP message that is no echo request: only 'too big' about one of our segments has a use. A
-    /// request for a timestamp is refused: no ordinary program can send one for the app.
-    fn ingest_icmp_other(&mut self, now: Instant, packet: &Packet<'_>, out: &mut dyn Transmit) -> DropReason {
+    /// An ICMP message that is no echo request: only 'too big' about one of our segments has a use.
+    /// A request for a timestamp is refused: no ordinary program can send one for the app.
+    fn ingest_icmp_other(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        out: &mut dyn Transmit,
+    ) -> DropReason {
         let message = packet.payload;
         let (mtu, quoted) = match (packet.dst.is_ipv4(), message[0], message[1]) {
             (true, 3, 4) => (be16(message, 6), &message[8..]),
@@ -354,10 +405,12 @@ impl Stack {
             (true | false, _, _) => return DropReason::Icmp,
         };
         let v4 = packet.dst.is_ipv4();
-        let header = if v4 { 4 * usize::from(quoted.first().copied().unwrap_or(0) & 15) } else { 40 };
+        let header =
+            if v4 { 4 * usize::from(quoted.first().copied().unwrap_or(0) & 15) } else { 40 };
         let (protocol_at, src_at, dst_at, len) = if v4 { (9, 12, 16, 4) } else { (6, 8, 24, 16) };
         if quoted.get(protocol_at) == Some(&TCP)
-            && let (Some(src), Some(dst)) = (address(quoted, src_at, len), address(quoted, dst_at, len))
+            && let (Some(src), Some(dst)) =
+                (address(quoted, src_at, len), address(quoted, dst_at, len))
             && let Some(tcp) = quoted.get(header..header + 8)
         {
             let (from, to) = icmp::ports(tcp);
@@ -372,7 +425,8 @@ impl Stack {
         let bytes = &frame[ETHERNET..];
         // Ethernet may have padded it.
         let bytes = &bytes[..bytes.len().min(40 + usize::from(be16(bytes, 4)))];
-        let (Some(problem), Some(src), Some(dst)) = (unread.problem, address(bytes, 8, 16), address(bytes, 24, 16))
+        let (Some(problem), Some(src), Some(dst)) =
+            (unread.problem, address(bytes, 8, 16), address(bytes, 24, 16))
         else {
             return;
         };
@@ -395,7 +449,13 @@ impl Stack {
     }
 
     /// Tells the sender of a packet that the gateway will not carry it.
-    fn report(&mut self, now: Instant, out: &mut dyn Transmit, kind: FaultKind, packet: &Packet<'_>) {
+    fn report(
+        &mut self,
+        now: Instant,
+        out: &mut dyn Transmit,
+        kind: FaultKind,
+        packet: &Packet<'_>,
+    ) {
         if icmp::may_report(packet) {
             let from = self.plan.gateway_like(packet.src);
             let to = (&mut self.link, &mut self.bucket, &mut self.stats);

@@ -1,5 +1,5 @@
-//! Segments made or changed here, where smoltcp has no part: resets, repeated ACKs, and what a packet must be stripped of before
-//! smoltcp may see it.
+//! Segments made or changed here, where smoltcp has no part: resets, repeated ACKs, and what a
+//! packet must be stripped of before smoltcp may see it.
 
 use super::syn::{FIN, Segment};
 use super::{Around, Tuple};
@@ -23,11 +23,15 @@ impl Bare {
         header.extend_from_slice(&to.port().to_be_bytes());
         header.extend_from_slice(&self.seq.to_be_bytes());
         header.extend_from_slice(&self.ack.to_be_bytes());
-        header.extend_from_slice(&(len16(20 + options.len()) << 10 | u16::from(self.flags)).to_be_bytes());
+        header.extend_from_slice(
+            &(len16(20 + options.len()) << 10 | u16::from(self.flags)).to_be_bytes(),
+        );
         header.extend_from_slice(&self.window.to_be_bytes());
         header.extend_from_slice(&[0; 4]);
         header.extend_from_slice(options);
-        let sum = transport_sum(from.ip(), to.ip(), TCP, header.len()).add_slice(&header).ones_complement();
+        let sum = transport_sum(from.ip(), to.ip(), TCP, header.len())
+            .add_slice(&header)
+            .ones_complement();
         header[16..18].copy_from_slice(&sum.to_ne_bytes());
         header
     }
@@ -35,11 +39,18 @@ impl Bare {
     /// To the app.
     pub(crate) fn send(self, around: &mut Around<'_>, tuple: Tuple) {
         let header = self.header(tuple.to, tuple.app, &[]);
-        let head = IpHead { src: tuple.to.ip(), dst: tuple.app.ip(), protocol: TCP, ttl: 64, traffic_class: 0 };
+        let head = IpHead {
+            src: tuple.to.ip(),
+            dst: tuple.app.ip(),
+            protocol: TCP,
+            ttl: 64,
+            traffic_class: 0,
+        };
         around.link.send(around.stats, around.out, head, &header);
     }
 
-    /// As if the app had sent it; `options` are padded to whole words. For smoltcp, which checks no checksum.
+    /// As if the app had sent it; `options` are padded to whole words. For smoltcp, which checks no
+    /// checksum.
     pub(crate) fn as_from_app(self, tuple: Tuple, options: &[u8]) -> Vec<u8> {
         let header = self.header(tuple.app, tuple.to, options);
         let mut packet = match (tuple.app.ip(), tuple.to.ip()) {
@@ -73,10 +84,12 @@ pub(crate) fn without_extensions(packet: &Packet<'_>) -> Vec<u8> {
     bytes
 }
 
-/// A segment with data and FIN in two: the data, and a FIN behind it. `bytes` is its packet, without IPv6 extensions.
+/// A segment with data and FIN in two: the data, and a FIN behind it. `bytes` is its packet,
+/// without IPv6 extensions.
 ///
-/// smoltcp takes the FIN of a segment even where its window cut the data before it, and so loses their end. (The window's right
-/// edge may go back by less than the window's unit, so that an honest app sends such a segment.)
+/// smoltcp takes the FIN of a segment even where its window cut the data before it, and so loses
+/// their end. (The window's right edge may go back by less than the window's unit, so that an
+/// honest app sends such a segment.)
 pub(crate) fn split_fin(bytes: &[u8], seg: Segment) -> (Vec<u8>, Vec<u8>) {
     let mut data = bytes.to_vec();
     let tcp_at = bytes.len() - seg.data - seg.header;

@@ -71,8 +71,8 @@ impl Flow {
         self.answer(now, terms, around);
     }
 
-    /// Answers what does not belong to the connection, or not now, with an ACK, but not each of many
-    /// (RFC 5961 7).
+    /// Answers what does not belong to the connection, or not now, with an ACK, but not each of
+    /// many (RFC 5961 7).
     pub(super) fn answer(&mut self, now: Instant, terms: Terms, around: &mut Around<'_>) {
         // Before the first segment of ours there is nothing to repeat.
         let held_back = self.challenged.is_some_and(|at| now < at + CHALLENGE_EVERY);
@@ -86,7 +86,10 @@ impl Flow {
 
     /// RCV.NXT.
     pub(super) fn awaited(&self) -> u32 {
-        let fin = matches!(self.socket().state(), State::CloseWait | State::LastAck | State::Closing | State::TimeWait);
+        let fin = matches!(
+            self.socket().state(),
+            State::CloseWait | State::LastAck | State::Closing | State::TimeWait
+        );
         self.expected().wrapping_add(u32::from(fin))
     }
 
@@ -97,6 +100,11 @@ impl Flow {
         let window = terms.told(u16::try_from(free).unwrap_or(u16::MAX));
         // At most what smoltcp has told, since it takes no more. (After a SYN-ACK that is in bytes,
         // and larger in any case.)
-        Bare { seq: self.last.next, ack: self.awaited(), flags: ACK, window: window.min(self.last.window) }
+        Bare {
+            seq: self.last.next,
+            ack: self.awaited(),
+            flags: ACK,
+            window: window.min(self.last.window),
+        }
     }
 }

@@ -1,12 +1,15 @@
-//! The device that smoltcp sees: one packet in, any number out, each turned into a frame (with what the kernel must do to it) on
-//! its way. It also notes the last segment sent, which TIME-WAIT needs.
+//! The device that smoltcp sees: one packet in, any number out, each turned into a frame (with what
+//! the kernel must do to it) on its way. It also notes the last segment sent, which TIME-WAIT
+//! needs.
 
 use super::syn::{FIN, RST, SYN};
 use crate::link::{ETHER_IPV4, ETHER_IPV6, ETHERNET, Link, len16};
 use crate::offload::{Gso, GsoKind, Offload, PartialChecksum, Transmit, TxMeta};
 use crate::packet::{TCP, be16, be32, transport_sum};
 use crate::stats::Stats;
-use smoltcp::phy::{Checksum, ChecksumCapabilities, Device, DeviceCapabilities, Medium, RxToken, TxToken};
+use smoltcp::phy::{
+    Checksum, ChecksumCapabilities, Device, DeviceCapabilities, Medium, RxToken, TxToken,
+};
 use smoltcp::time::Instant;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -129,7 +132,8 @@ pub(crate) struct Tx<'b> {
 impl TxToken for Tx<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
         let mut frame = std::mem::take(&mut self.link.scratch);
-        // It never shrinks, and every byte of a frame is written by the emitter: growing it again would clear 64 KiB each time.
+        // It never shrinks, and every byte of a frame is written by the emitter: growing it again
+        // would clear 64 KiB each time.
         if frame.len() < ETHERNET + len {
             frame.resize(ETHERNET + len, 0);
         }
@@ -177,8 +181,9 @@ impl TxToken for Tx<'_> {
     }
 }
 
-/// Gives an ACK without data the number after all that was sent (RFC 9293 3.10.7.4: SND.NXT). smoltcp goes back to what it sends again,
-/// and an app's kernel that has received more takes such an ACK for an old one, with all that it acknowledges.
+/// Gives an ACK without data the number after all that was sent (RFC 9293 3.10.7.4: SND.NXT).
+/// smoltcp goes back to what it sends again, and an app's kernel that has received more takes such
+/// an ACK for an old one, with all that it acknowledges.
 fn advance(tcp: &mut [u8], terms: Terms) {
     let Some(reached) = terms.reached else { return };
     let behind = reached.wrapping_sub(be32(tcp, 4));
@@ -199,7 +204,8 @@ fn limit_window(tcp: &mut [u8], terms: Terms) {
     replace(tcp, 14, told);
 }
 
-/// Changes a word of a TCP header, and keeps its checksum right (RFC 1624 3; the kernel overwrites it where it makes its own).
+/// Changes a word of a TCP header, and keeps its checksum right (RFC 1624 3; the kernel overwrites
+/// it where it makes its own).
 fn replace(tcp: &mut [u8], at: usize, word: u16) {
     let mut sum = u32::from(!be16(tcp, 16)) + u32::from(!be16(tcp, at)) + u32::from(word);
     tcp[at..at + 2].copy_from_slice(&word.to_be_bytes());

@@ -1,4 +1,5 @@
-//! One TCP connection that the relay has opened: a smoltcp socket in a set of its own, and what was last told about it.
+//! One TCP connection that the relay has opened: a smoltcp socket in a set of its own, and what was
+//! last told about it.
 
 use super::Tuple;
 use super::device::{LastSegment, Port, Terms};
@@ -63,7 +64,8 @@ enum Sending {
 pub(crate) enum Phase {
     /// Segments come and go.
     Live,
-    /// The server has reset it; what it said before is on its way to the app. No more changes are reported.
+    /// The server has reset it; what it said before is on its way to the app. No more changes are
+    /// reported.
     Draining,
     /// The user wants it reset; the RST has not gone out.
     Aborting,
@@ -210,12 +212,15 @@ impl Flow {
         self.set.get_mut(self.handle)
     }
 
-    /// Whether a segment reaches beyond the receive ring. Nothing that was ever advertised does, and smoltcp would take more after
-    /// its SYN-ACK (it scales that one's window, which RFC 7323 2.2 forbids) and panic when the ring is full.
+    /// Whether a segment reaches beyond the receive ring. Nothing that was ever advertised does,
+    /// and smoltcp would take more after its SYN-ACK (it scales that one's window, which RFC 7323
+    /// 2.2 forbids) and panic when the ring is full.
     pub(crate) fn overruns(&self, seg: Segment) -> bool {
         let from_unread = seg.behind_data().seq.wrapping_sub(self.unread_from);
         // In the lower half of the number space it is ahead (RFC 9293 3.4).
-        seg.data > 0 && from_unread < 1 << 31 && from_unread as usize > self.socket().recv_capacity()
+        seg.data > 0
+            && from_unread < 1 << 31
+            && from_unread as usize > self.socket().recv_capacity()
     }
 
     /// The shift of our windows (RFC 7323 2.2; smoltcp's is the smallest that fits).
@@ -226,14 +231,17 @@ impl Flow {
 
     /// What the app is told otherwise than smoltcp has it.
     ///
-    /// smoltcp rounds its window down to the field's unit, so that the window's right edge goes back by up to a unit less one as bytes
-    /// come, and then it cuts or drops what an honest app has sent up to the earlier edge, with the acknowledgement in it. An
-    /// app that echoes was lost for ever by that: its data beyond a full ring were sent again and again, its acknowledgements
-    /// were never heard, so nothing came for it to read and the ring stayed full. With one unit kept back every edge that the app was
-    /// ever told is below the one that smoltcp takes.
+    /// smoltcp rounds its window down to the field's unit, so that the window's right edge goes
+    /// back by up to a unit less one as bytes come, and then it cuts or drops what an honest app
+    /// has sent up to the earlier edge, with the acknowledgement in it. An app that echoes was lost
+    /// for ever by that: its data beyond a full ring were sent again and again, its
+    /// acknowledgements were never heard, so nothing came for it to read and the ring stayed full.
+    /// With one unit kept back every edge that the app was ever told is below the one that smoltcp
+    /// takes.
     ///
-    /// Nor is it told of more room than `share`, its part of what may be under way: what has come and waits in front of the stack delays
-    /// everybody. That takes no byte away from what it was told: the ring has room for more.
+    /// Nor is it told of more room than `share`, its part of what may be under way: what has come
+    /// and waits in front of the stack delays everybody. That takes no byte away from what it was
+    /// told: the ring has room for more.
     pub(super) fn terms(&self, share: usize) -> Terms {
         let scale = self.window_scale();
         let most = (scale > 0).then(|| u16::try_from(share >> scale).unwrap_or(u16::MAX));
@@ -271,8 +279,8 @@ impl Flow {
         (self.heard, self.probed, self.unanswered) = (now, None, 0);
     }
 
-    /// A RST came, the app acknowledged the last FIN, or the SYN was not one that smoltcp takes: a RST
-    /// in SYN-RECEIVED leads back to LISTEN.
+    /// A RST came, the app acknowledged the last FIN, or the SYN was not one that smoltcp takes: a
+    /// RST in SYN-RECEIVED leads back to LISTEN.
     pub(crate) fn is_closed(&self) -> bool {
         matches!(self.phase, Phase::Live | Phase::Draining)
             && matches!(self.socket().state(), State::Listen | State::Closed)
@@ -300,7 +308,12 @@ impl Flow {
     }
 
     /// One turn: send what can be sent, see what changed, and when to come back.
-    pub(crate) fn turn(&mut self, (now, at): (Instant, SmolInstant), iface: &mut Interface, port: &mut Port<'_>) {
+    pub(crate) fn turn(
+        &mut self,
+        (now, at): (Instant, SmolInstant),
+        iface: &mut Interface,
+        port: &mut Port<'_>,
+    ) {
         if self.phase == Phase::Over {
             return;
         }
@@ -332,11 +345,13 @@ impl Flow {
         let poll = iface.poll_at(at, &self.set).map(|then| {
             let micros = then.total_micros().saturating_sub(at.total_micros());
             // 'Now' although nothing could be sent: look again soon, but never spin.
-            now + Duration::from_micros(u64::try_from(micros).unwrap_or(0)).max(Duration::from_millis(1))
+            now + Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+                .max(Duration::from_millis(1))
         });
         let idle = self.is_quiet().then(|| self.used + IDLE_RINGS).filter(|then| *then > now);
         let stalled = self.stalled_until(now, poll.is_some());
-        self.deadline = [poll, self.give_up(now), idle, stalled, self.drained_by].into_iter().flatten().min();
+        self.deadline =
+            [poll, self.give_up(now), idle, stalled, self.drained_by].into_iter().flatten().min();
     }
 
     /// When it last had bytes to carry or its app said something.
@@ -359,8 +374,9 @@ impl Flow {
         self.is_quiet() && now >= self.used + IDLE_RINGS
     }
 
-    /// When an app that owes us something has been silent for too long. The time counts from when it began to owe it: what was
-    /// written to a flow that had been idle for a day is not a day late.
+    /// When an app that owes us something has been silent for too long. The time counts from when
+    /// it began to owe it: what was written to a flow that had been idle for a day is not a day
+    /// late.
     fn give_up(&mut self, now: Instant) -> Option<Instant> {
         let patience = self.patience();
         self.owed = patience.and(self.owed.or(Some(now)));
@@ -372,8 +388,12 @@ impl Flow {
         match self.socket().state() {
             State::SynReceived => Some(HANDSHAKE),
             State::FinWait1 | State::Closing | State::LastAck => Some(NO_PROGRESS),
-            State::Established | State::CloseWait => (self.socket().send_queue() > 0).then_some(NO_PROGRESS),
-            State::Closed | State::Listen | State::SynSent | State::FinWait2 | State::TimeWait => None,
+            State::Established | State::CloseWait => {
+                (self.socket().send_queue() > 0).then_some(NO_PROGRESS)
+            }
+            State::Closed | State::Listen | State::SynSent | State::FinWait2 | State::TimeWait => {
+                None
+            }
         }
     }
 
@@ -391,8 +411,8 @@ impl Flow {
         }
     }
 
-    /// Whether the app, which has sent its FIN, has no room for all that is before ours. smoltcp would take
-    /// no window update from it in LAST-ACK, so that state has to wait.
+    /// Whether the app, which has sent its FIN, has no room for all that is before ours. smoltcp
+    /// would take no window update from it in LAST-ACK, so that state has to wait.
     fn awaits_window(&self) -> bool {
         let window = usize::from(self.window) << self.options.shift();
         self.socket().state() == State::CloseWait && self.socket().send_queue() > window
@@ -418,7 +438,8 @@ impl Flow {
             self.told_unsent = unsent;
             self.changes.add(Changes::WRITABLE);
         }
-        let finished = matches!(state, State::CloseWait | State::LastAck | State::Closing | State::TimeWait);
+        let finished =
+            matches!(state, State::CloseWait | State::LastAck | State::Closing | State::TimeWait);
         if finished && self.told_finished == Told::No {
             self.told_finished = Told::Yes;
             self.changes.add(Changes::PEER_FINISHED);
@@ -435,8 +456,13 @@ impl Flow {
                 self.changes.add(Changes::FORGOTTEN);
                 self.end();
             }
-            // LAST-ACK's end; anything else that closes is a reset. A RST in SYN-RECEIVED leads back to LISTEN.
-            State::Closed if self.told_finished == Told::Yes && self.sending == Sending::Finished && unsent == 0 => {
+            // LAST-ACK's end; anything else that closes is a reset. A RST in SYN-RECEIVED leads
+            // back to LISTEN.
+            State::Closed
+                if self.told_finished == Told::Yes
+                    && self.sending == Sending::Finished
+                    && unsent == 0 =>
+            {
                 self.end();
             }
             State::Closed | State::Listen => {
@@ -487,7 +513,8 @@ impl Flow {
         self.stirred |= done > 0;
         self.unread_from = self.unread_from.wrapping_add((done & 0xffff_ffff) as u32);
         self.told_readable = self.readable();
-        if self.phase == Phase::Over && self.told_readable == 0 && !self.changes.has(Changes::RESET) {
+        if self.phase == Phase::Over && self.told_readable == 0 && !self.changes.has(Changes::RESET)
+        {
             self.changes.add(Changes::CLOSED);
         }
         done
@@ -529,7 +556,11 @@ impl Flow {
     }
 
     /// The rings are new.
-    pub(super) fn renewed(&mut self, (set, handle): (SocketSet<'static>, SocketHandle), last: LastSegment) {
+    pub(super) fn renewed(
+        &mut self,
+        (set, handle): (SocketSet<'static>, SocketHandle),
+        last: LastSegment,
+    ) {
         (self.set, self.handle, self.last) = (set, handle, last);
         self.touched = Touched::No;
     }

@@ -1,6 +1,7 @@
-//! TCP: the table of connections. A new one is pending (its SYN is kept, nothing else) until the relay has connected; then it
-//! becomes a [`Flow`] with a smoltcp socket in a set of its own, so that a packet's cost does not grow with the number of flows.
-//! Only flows with something to do get a turn.
+//! TCP: the table of connections. A new one is pending (its SYN is kept, nothing else) until the
+//! relay has connected; then it becomes a [`Flow`] with a smoltcp socket in a set of its own, so
+//! that a packet's cost does not grow with the number of flows. Only flows with something to do get
+//! a turn.
 
 mod bare;
 mod challenge;
@@ -42,7 +43,8 @@ use syn::{ACK, FIN, RST, SYN, SynOptions};
 use time_wait::TimeWait;
 use timers::Timers;
 
-/// One TCP connection: a table index and its generation, so that what comes late for a former one is known.
+/// One TCP connection: a table index and its generation, so that what comes late for a former one
+/// is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FlowId(pub u32);
 
@@ -55,7 +57,10 @@ pub(crate) struct Tuple {
 
 impl Tuple {
     fn of(packet: &Packet<'_>, seg: Segment) -> Self {
-        Self { app: SocketAddr::new(packet.src, seg.src_port), to: SocketAddr::new(packet.dst, seg.dst_port) }
+        Self {
+            app: SocketAddr::new(packet.src, seg.src_port),
+            to: SocketAddr::new(packet.dst, seg.dst_port),
+        }
     }
 
     pub(crate) fn hash32(&self) -> u32 {
@@ -106,7 +111,8 @@ pub(crate) enum Arrived {
     Unknown,
     /// A pending connection's app gave up.
     GaveUp(FlowId),
-    /// It asks for a pending connection once more, but by another number of hops; that one is forgotten.
+    /// It asks for a pending connection once more, but by another number of hops; that one is
+    /// forgotten.
     Anew(FlowId),
 }
 
@@ -142,8 +148,21 @@ pub(crate) struct Around<'a> {
 
 impl Around<'_> {
     /// The device for one call into smoltcp.
-    fn port<'b>(&'b mut self, packet: Option<&'b [u8]>, offload: Offload, terms: Terms) -> Port<'b> {
-        Port { packet, link: self.link, stats: self.stats, out: self.out, offload, terms, last: None }
+    fn port<'b>(
+        &'b mut self,
+        packet: Option<&'b [u8]>,
+        offload: Offload,
+        terms: Terms,
+    ) -> Port<'b> {
+        Port {
+            packet,
+            link: self.link,
+            stats: self.stats,
+            out: self.out,
+            offload,
+            terms,
+            last: None,
+        }
     }
 }
 
@@ -256,7 +275,8 @@ impl Tcp {
         }
         if let Some(record) = self.time_wait.get(now, &tuple) {
             if !seg.is_opening() {
-                // RFC 9293 3.10.7.8: only what takes sequence numbers is answered; RST is ignored (RFC 1337).
+                // RFC 9293 3.10.7.8: only what takes sequence numbers is answered; RST is ignored
+                // (RFC 1337).
                 if seg.flags & RST == 0 && seg.length > 0 {
                     let LastSegment { next, ack, window } = record.last;
                     Bare { seq: next, ack, flags: ACK, window }.send(around, tuple);
@@ -311,8 +331,14 @@ impl Tcp {
     }
 
     /// Answers what belongs to no connection as a host does that has none.
-    pub(crate) fn answer_unknown(&self, packet: &Packet<'_>, seg: Segment, around: &mut Around<'_>) {
-        // A server that listens drops SYN with FIN (`tcp_rcv_state_process` in net/ipv4/tcp_input.c).
+    pub(crate) fn answer_unknown(
+        &self,
+        packet: &Packet<'_>,
+        seg: Segment,
+        around: &mut Around<'_>,
+    ) {
+        // A server that listens drops SYN with FIN (`tcp_rcv_state_process` in
+        // net/ipv4/tcp_input.c).
         if seg.flags & (FIN | SYN | RST | ACK) != FIN | SYN {
             self.reset_segment(Tuple::of(packet, seg), seg, around);
         }
@@ -330,7 +356,12 @@ impl Tcp {
     }
 
     /// Refuses a SYN that got no entry.
-    pub(crate) fn refuse_segment(&self, packet: &Packet<'_>, seg: Segment, around: &mut Around<'_>) {
+    pub(crate) fn refuse_segment(
+        &self,
+        packet: &Packet<'_>,
+        seg: Segment,
+        around: &mut Around<'_>,
+    ) {
         let tuple = Tuple::of(packet, seg);
         self.reset_segment(tuple, seg, around);
     }
@@ -408,7 +439,8 @@ impl Tcp {
         }
     }
 
-    /// The relay has connected: the kept SYN goes to a socket, which answers it in the flow's next turn.
+    /// The relay has connected: the kept SYN goes to a socket, which answers it in the flow's next
+    /// turn.
     pub(crate) fn accept(&mut self, now: Instant, id: FlowId, around: &mut Around<'_>) {
         let (at, offload, share) = (self.at(now), self.offload, self.share());
         let ring = ring_size(self.open);
@@ -428,7 +460,13 @@ impl Tcp {
         if offload == Offload::Vnet {
             syn::set_mss(header, OFFLOAD_MSS);
         }
-        let mut flow = Box::new(Flow::new(now, (tuple, pending.owner), SynOptions::read(header), (seg.seq, mss), ring));
+        let mut flow = Box::new(Flow::new(
+            now,
+            (tuple, pending.owner),
+            SynOptions::read(header),
+            (seg.seq, mss),
+            ring,
+        ));
         if tuple.to.is_ipv6() && header_at != 40 {
             let head = Packet::read6(&syn).map(|packet| without_extensions(&packet));
             syn = head.unwrap_or(syn);
@@ -578,8 +616,8 @@ impl Tcp {
         }
     }
 
-    /// A router on the way to the app takes only `mtu` bytes: smaller segments from now on. `seq` is what it
-    /// quotes.
+    /// A router on the way to the app takes only `mtu` bytes: smaller segments from now on. `seq`
+    /// is what it quotes.
     pub(crate) fn lower_mss(&mut self, tuple: Tuple, seq: u32, mtu: u16) {
         let headers = if tuple.to.is_ipv6() { 60 } else { 40 };
         let Some(id) = self.by_tuple.get(&tuple).copied() else { return };
@@ -650,7 +688,8 @@ impl Tcp {
     }
 }
 
-/// About how many flows have something to do, of late: as many as in the busiest pass, and less by a part in each pass since.
+/// About how many flows have something to do, of late: as many as in the busiest pass, and less by
+/// a part in each pass since.
 #[derive(Clone, Copy, Debug, Default)]
 struct Busy {
     /// In parts of [`Busy::PARTS`], so that the decay is smooth.

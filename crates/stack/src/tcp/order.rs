@@ -1,9 +1,9 @@
-//! What comes for an open connection: judged and put right where smoltcp would take it otherwise than a
-//! kernel does, and then given to it.
+//! What comes for an open connection: judged and put right where smoltcp would take it otherwise
+//! than a kernel does, and then given to it.
 //!
-//! smoltcp drops a FIN that comes before the data that precede it, and every segment that acknowledges
-//! less than another did, with what is in it. Both happen where packets overtake each other, and their
-//! sender would have to wait for its timer.
+//! smoltcp drops a FIN that comes before the data that precede it, and every segment that
+//! acknowledges less than another did, with what is in it. Both happen where packets overtake each
+//! other, and their sender would have to wait for its timer.
 
 use super::bare::{Bare, split_fin, without_extensions};
 use super::challenge::Verdict;
@@ -67,7 +67,12 @@ impl Tcp {
         });
         let bytes = mended.as_deref().unwrap_or(bytes);
         let mut feed = |flow: &mut Flow, bytes: &[u8], seg: Segment| {
-            flow.ingest((now, at), &mut self.iface, &mut around.port(Some(bytes), offload, terms), seg);
+            flow.ingest(
+                (now, at),
+                &mut self.iface,
+                &mut around.port(Some(bytes), offload, terms),
+                seg,
+            );
         };
         let is_fin = seg.flags & (FIN | SYN | RST) == FIN;
         let is_early = is_fin && flow.note_early_fin(seg.behind_data());
@@ -109,8 +114,9 @@ impl Flow {
             && (1..OLDEST).contains(&self.acked.wrapping_sub(seg.ack))
     }
 
-    /// Whether it repeats that all but our FIN has come. The third such ACK would have smoltcp send lost data
-    /// again (RFC 5681 3.2); there are none, and it stops the timer by which the FIN is sent again.
+    /// Whether it repeats that all but our FIN has come. The third such ACK would have smoltcp send
+    /// lost data again (RFC 5681 3.2); there are none, and it stops the timer by which the FIN is
+    /// sent again.
     fn misses_fin_alone(&self, seg: Segment) -> bool {
         let socket = self.socket();
         matches!(socket.state(), State::FinWait1 | State::Closing)
@@ -126,10 +132,12 @@ impl Flow {
         header[14..16].copy_from_slice(&self.window.to_be_bytes());
     }
 
-    /// Remembers where a FIN stands that is not the next to come, if there is room for what precedes it.
+    /// Remembers where a FIN stands that is not the next to come, if there is room for what
+    /// precedes it.
     fn note_early_fin(&mut self, fin: Segment) -> bool {
         let ahead = fin.seq.wrapping_sub(self.expected());
-        let is_early = self.is_receiving() && ahead > 0 && ahead as usize <= self.socket().recv_capacity();
+        let is_early =
+            self.is_receiving() && ahead > 0 && ahead as usize <= self.socket().recv_capacity();
         if is_early {
             self.early_fin = Some(fin.seq);
         }

@@ -7,30 +7,31 @@
 //! the app's own keepalive timer goes on, and it does not prolong an orphan's life
 //! (`tcp_timewait_state_process`).
 //!
-//! Each probe costs two segments, and many share a wake-up. A table that gets full is looked over at
-//! once ([`Sweep`]), some entries at a time, so that what is gone gives way before a new connection
-//! is refused.
+//! Each probe costs two segments, and many share a wake-up. A table that gets full is looked over
+//! at once ([`Sweep`]), some entries at a time, so that what is gone gives way before a new
+//! connection is refused.
 
 use super::device::Terms;
 use super::flow::{Flow, Memory, Phase, Queued};
 use super::{Around, Entry, FlowId, Tcp};
 use crate::limits::{
-    CROWDED_QUARTERS, HALF_CLOSED_PROBE, IDLE_PROBE, LATE, PROBE_STEPS, PROBES_UNANSWERED, SWEEP, SWEEP_AGAIN,
-    SWEEP_ANSWERS, SWEEP_SILENT, SWEEP_UNANSWERED,
+    CROWDED_QUARTERS, HALF_CLOSED_PROBE, IDLE_PROBE, LATE, PROBE_STEPS, PROBES_UNANSWERED, SWEEP,
+    SWEEP_AGAIN, SWEEP_ANSWERS, SWEEP_SILENT, SWEEP_UNANSWERED,
 };
 use smoltcp::socket::tcp::State;
 use std::time::{Duration, Instant};
 
 impl Flow {
-    /// How often it is asked, and in which steps of time; `None` while it owes an ACK, for which there
-    /// is another limit.
+    /// How often it is asked, and in which steps of time; `None` while it owes an ACK, for which
+    /// there is another limit.
     fn probe_times(&self) -> Option<(Duration, Duration)> {
         if self.phase != Phase::Live || self.unsent() > 0 {
             return None;
         }
         match self.socket().state() {
             State::CloseWait => Some((HALF_CLOSED_PROBE, PROBE_STEPS.0)),
-            // In FIN-WAIT-2 the server has closed and the app has not: it may stay as long as it likes.
+            // In FIN-WAIT-2 the server has closed and the app has not: it may stay as long as it
+            // likes.
             State::Established | State::FinWait2 => Some((IDLE_PROBE, PROBE_STEPS.1)),
             State::Closed
             | State::Listen
@@ -46,12 +47,21 @@ impl Flow {
     /// When it is to be asked; `base` is the same for all flows.
     pub(super) fn probe_due(&self, base: Instant) -> Option<Instant> {
         let (every, step) = self.probe_times()?;
-        let (due, step) = ((self.probed.unwrap_or(self.heard) + every).duration_since(base).as_secs(), step.as_secs());
+        let (due, step) = (
+            (self.probed.unwrap_or(self.heard) + every).duration_since(base).as_secs(),
+            step.as_secs(),
+        );
         Some(base + Duration::from_secs((due / step + 1) * step))
     }
 
     /// Asks it, if it is time, or gives it up.
-    pub(super) fn look_after(&mut self, now: Instant, base: Instant, terms: Terms, around: &mut Around<'_>) {
+    pub(super) fn look_after(
+        &mut self,
+        now: Instant,
+        base: Instant,
+        terms: Terms,
+        around: &mut Around<'_>,
+    ) {
         let (most, counts) = if std::mem::replace(&mut self.ask, Queued::No) == Queued::Yes {
             // Something may be under way to it by now.
             if self.probe_times().is_none() {
@@ -143,7 +153,8 @@ impl Tcp {
             (Cause::Full, Cause::Full) => SWEEP_AGAIN.1,
         };
         if self.sweep.ended.is_none_or(|ended| now >= ended + again) {
-            self.sweep = Sweep { left: self.slots.len(), next: Some(now), asked: 0, cause, ..self.sweep };
+            self.sweep =
+                Sweep { left: self.slots.len(), next: Some(now), asked: 0, cause, ..self.sweep };
             self.sweep_some(now);
         }
     }

@@ -1,11 +1,13 @@
-//! Fresh rings for an idle flow. smoltcp's receive ring walks through its whole memory however little is in it, and a burst leaves
-//! the send ring touched; pages once touched stay. smoltcp cannot exchange the rings of an open socket, so the flow gets a new
-//! socket that stands where the old one stood: it is led through a handshake of our own making (nothing of it leaves the stack)
+//! Fresh rings for an idle flow. smoltcp's receive ring walks through its whole memory however
+//! little is in it, and a burst leaves the send ring touched; pages once touched stay. smoltcp
+//! cannot exchange the rings of an open socket, so the flow gets a new socket that stands where the
+//! old one stood: it is led through a handshake of our own making (nothing of it leaves the stack)
 //! whose sequence numbers are those that the connection has reached.
 //!
-//! This holds only while nothing is in flight or buffered either way; `Flow::is_quiet` says when. What smoltcp knew of round-trip
-//! times is lost, as RFC 5681 4.1 wants of congestion windows after idle time. A segment that waited behind a hole is forgotten;
-//! RFC 2018 8 lets a receiver do that, and the app sends it again.
+//! This holds only while nothing is in flight or buffered either way; `Flow::is_quiet` says when.
+//! What smoltcp knew of round-trip times is lost, as RFC 5681 4.1 wants of congestion windows after
+//! idle time. A segment that waited behind a hole is forgotten; RFC 2018 8 lets a receiver do that,
+//! and the app sends it again.
 
 use super::Around;
 use super::bare::Bare;
@@ -20,13 +22,15 @@ use smoltcp::time::Instant as SmolInstant;
 use smoltcp::wire::HardwareAddress;
 use std::time::Instant;
 
-/// The seed from which smoltcp's generator (sPCG32: one multiplication and one addition, then a shift by 29 where the three upper
-/// bits are 0) gives `wanted` as its second number; the first is an interface's IPv4 identification. Whether it did is checked: if
-/// not (that first number was 0, or a later smoltcp differs), the flow keeps its old rings.
+/// The seed from which smoltcp's generator (sPCG32: one multiplication and one addition, then a
+/// shift by 29 where the three upper bits are 0) gives `wanted` as its second number; the first is
+/// an interface's IPv4 identification. Whether it did is checked: if not (that first number was 0,
+/// or a later smoltcp differs), the flow keeps its old rings.
 fn seed_for(wanted: u32) -> u64 {
     const FACTOR: u64 = 0xbb2e_fcec_3c39_611d;
     const ADDEND: u64 = 0x7590_ef39;
-    // Newton's iteration for the inverse modulo 2^64: each round doubles the correct bits, of which an odd number has 3.
+    // Newton's iteration for the inverse modulo 2^64: each round doubles the correct bits, of which
+    // an odd number has 3.
     let mut inverse = FACTOR;
     for _ in 0..5 {
         inverse = inverse.wrapping_mul(2u64.wrapping_sub(FACTOR.wrapping_mul(inverse)));
@@ -37,7 +41,12 @@ fn seed_for(wanted: u32) -> u64 {
 
 impl Flow {
     /// Exchanges the socket of a quiet flow for one with untouched rings of the same size.
-    pub(super) fn renew(&mut self, (now, at): (Instant, SmolInstant), offload: Offload, around: &mut Around<'_>) {
+    pub(super) fn renew(
+        &mut self,
+        (now, at): (Instant, SmolInstant),
+        offload: Offload,
+        around: &mut Around<'_>,
+    ) {
         let (tuple, unread, next) = (self.tuple, self.unread_from, self.acked);
         // The same size, because the window's scale follows from it.
         let (mut set, handle) = listening(tuple, self.socket().recv_capacity());
@@ -46,7 +55,8 @@ impl Flow {
         let mut unseen = Stats::default();
         let syn = Bare { seq: unread.wrapping_sub(1), ack: 0, flags: SYN, window: self.window };
         let syn = syn.as_from_app(tuple, &self.options.bytes());
-        let ack = Bare { seq: unread, ack: next, flags: ACK, window: self.window }.as_from_app(tuple, &[]);
+        let ack = Bare { seq: unread, ack: next, flags: ACK, window: self.window }
+            .as_from_app(tuple, &[]);
         let mut port = Port {
             packet: Some(&syn),
             link: around.link,
@@ -64,11 +74,14 @@ impl Flow {
         let last = port.last.filter(|last| last.next == next && last.ack == unread);
         port.packet = Some(&ack);
         let _ = iface.poll_ingress_single(at, &mut port, &mut set);
-        let Some(mut last) = last.filter(|_| set.get::<Socket<'_>>(handle).state() == State::Established) else {
+        let Some(mut last) =
+            last.filter(|_| set.get::<Socket<'_>>(handle).state() == State::Established)
+        else {
             self.not_renewed(now);
             return;
         };
-        // The app is told the whole window: the new socket does not know how much of it the old one had told.
+        // The app is told the whole window: the new socket does not know how much of it the old one
+        // had told.
         last.window = self.full_window();
         Bare { seq: next, ack: unread, flags: ACK, window: last.window }.send(around, tuple);
         around.stats.rings_renewed += 1;

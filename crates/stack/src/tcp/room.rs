@@ -1,14 +1,16 @@
-//! Room in the table, shared among owners ([`Shares`]). A newcomer that finds none takes the place of, in
-//! this order: a connection whose app is gone, the heaviest owner's oldest half-open one, and that owner's
-//! idlest one. An owner that holds no more than the newcomer's loses nothing to it.
+//! Room in the table, shared among owners ([`Shares`]). A newcomer that finds none takes the place
+//! of, in this order: a connection whose app is gone, the heaviest owner's oldest half-open one,
+//! and that owner's idlest one. An owner that holds no more than the newcomer's loses nothing to
+//! it.
 //!
-//! A half-open connection is forgotten without a word: its app's kernel sends the SYN again, and that begins
-//! anew. An open one is reset. Nothing here looks at more than some entries at a time.
+//! A half-open connection is forgotten without a word: its app's kernel sends the SYN again, and
+//! that begins anew. An open one is reset. Nothing here looks at more than some entries at a time.
 
 use super::flow::{Changes, Flow, Phase};
 use super::{Around, Entry, FlowId, Pending, Slot, Tcp, Tuple, entry, entry_mut};
 use crate::limits::{
-    ASKED_FROM_QUARTER, HALF_OPEN, HALF_OPEN_AT_LEAST, HALF_OPEN_TO_ONE, LOOKED_AT, RESOLVED_AT_ONCE, SWEEP_SILENT,
+    ASKED_FROM_QUARTER, HALF_OPEN, HALF_OPEN_AT_LEAST, HALF_OPEN_TO_ONE, LOOKED_AT,
+    RESOLVED_AT_ONCE, SWEEP_SILENT,
 };
 use crate::owner::{Owner, Owners, Transport, is_gone, owner};
 use crate::shares::Shares;
@@ -32,7 +34,8 @@ pub(super) struct Room {
     half_open: Shares<FlowId>,
     /// Half-open ones of owners that were asked, by owner and address.
     to_one: HashMap<(Owner, IpAddr), usize>,
-    /// When half-open ones end, the first one first. An entry counts if it is from the app's last SYN.
+    /// When half-open ones end, the first one first. An entry counts if it is from the app's last
+    /// SYN.
     waiting: VecDeque<(Instant, FlowId)>,
     /// Connections whose app has sent FIN, the oldest first, and some that are gone.
     half_closed: VecDeque<FlowId>,
@@ -72,7 +75,14 @@ fn is_pending_of(slots: &[Slot], id: FlowId, owner: Owner) -> bool {
 
 impl Room {
     /// A half-open connection is in the table.
-    pub(super) fn enter(&mut self, slots: &mut [Slot], now: Instant, id: FlowId, owner: Owner, to: IpAddr) {
+    pub(super) fn enter(
+        &mut self,
+        slots: &mut [Slot],
+        now: Instant,
+        id: FlowId,
+        owner: Owner,
+        to: IpAddr,
+    ) {
         let kept = self.all.add(owner, id, |owner, id| is_of(slots, id, owner));
         if let Some(Entry::Pending(pending)) = entry_mut(slots, id) {
             pending.owner = kept;
@@ -142,8 +152,8 @@ impl Room {
 }
 
 impl Tcp {
-    /// Whether there is room for a newcomer, and whose it is. Who has to go for it does so at once, and
-    /// comes out of [`Tcp::next_displaced`], also where that was not enough.
+    /// Whether there is room for a newcomer, and whose it is. Who has to go for it does so at once,
+    /// and comes out of [`Tcp::next_displaced`], also where that was not enough.
     pub(super) fn admit(
         &mut self,
         now: Instant,
@@ -162,7 +172,9 @@ impl Tcp {
         if to_one * HALF_OPEN_TO_ONE >= self.max_half_open {
             return Err(DropReason::HalfOpenFull);
         }
-        if self.half_open >= self.max_half_open && !self.displace_half_open(now, newcomer, around.stats, owners) {
+        if self.half_open >= self.max_half_open
+            && !self.displace_half_open(now, newcomer, around.stats, owners)
+        {
             return Err(DropReason::HalfOpenFull);
         }
         if self.open + self.half_open >= most
@@ -183,7 +195,8 @@ impl Tcp {
     pub(crate) fn expire_half_open(&mut self, now: Instant) -> Option<FlowId> {
         while self.room.deadline().is_some_and(|at| at <= now) {
             let (at, id) = self.room.waiting.pop_front()?;
-            if matches!(entry(&self.slots, id), Some(Entry::Pending(pending)) if pending.heard + HALF_OPEN <= at) {
+            if matches!(entry(&self.slots, id), Some(Entry::Pending(pending)) if pending.heard + HALF_OPEN <= at)
+            {
                 self.remove(id);
                 return Some(id);
             }
@@ -232,8 +245,16 @@ impl Tcp {
     }
 
     /// Makes room among all connections.
-    fn displace(&mut self, now: Instant, newcomer: Owner, around: &mut Around<'_>, owners: &mut dyn Owners) -> bool {
-        if let Some(id) = self.half_closed_and_gone(owners).or_else(|| self.own_and_gone(now, newcomer, owners)) {
+    fn displace(
+        &mut self,
+        now: Instant,
+        newcomer: Owner,
+        around: &mut Around<'_>,
+        owners: &mut dyn Owners,
+    ) -> bool {
+        if let Some(id) =
+            self.half_closed_and_gone(owners).or_else(|| self.own_and_gone(now, newcomer, owners))
+        {
             around.stats.gone_displaced += 1;
             self.end_at_once(now, id, around);
             return true;
@@ -255,7 +276,12 @@ impl Tcp {
         true
     }
 
-    fn ask_some(&mut self, most: usize, next: impl Fn(&mut Self) -> Option<FlowId>, owners: &mut dyn Owners) {
+    fn ask_some(
+        &mut self,
+        most: usize,
+        next: impl Fn(&mut Self) -> Option<FlowId>,
+        owners: &mut dyn Owners,
+    ) {
         for _ in 0..most {
             let Some(id) = next(self) else { return };
             self.ask(id, owners);
@@ -264,7 +290,10 @@ impl Tcp {
 
     /// Looks up the owner of a connection that was not asked for it.
     fn ask(&mut self, id: FlowId, owners: &mut dyn Owners) {
-        let Some(entry) = entry(&self.slots, id).filter(|entry| entry.owner() == Owner::Unasked) else { return };
+        let Some(entry) = entry(&self.slots, id).filter(|entry| entry.owner() == Owner::Unasked)
+        else {
+            return;
+        };
         let tuple = entry.tuple();
         let owner = owner(owners, Transport::Tcp, (tuple.app, tuple.to));
         self.room.all.remove(Owner::Unasked);
@@ -287,8 +316,8 @@ impl Tcp {
         entry(&self.slots, id).map_or(Owner::Unasked, Entry::owner)
     }
 
-    /// A connection whose app has closed it, and whose server has not: Linux keeps such an orphan for
-    /// `tcp_fin_timeout`, and many of them could fill the table within that time.
+    /// A connection whose app has closed it, and whose server has not: Linux keeps such an orphan
+    /// for `tcp_fin_timeout`, and many of them could fill the table within that time.
     fn half_closed_and_gone(&mut self, owners: &mut dyn Owners) -> Option<FlowId> {
         let mut looked_at = 0;
         while looked_at < LOOKED_AT.min(self.room.half_closed.len()) {
@@ -298,7 +327,9 @@ impl Tcp {
                 continue;
             }
             looked_at += 1;
-            if flow.carries_nothing() && is_gone(owners, Transport::Tcp, (flow.tuple.app, flow.tuple.to), flow.owner) {
+            if flow.carries_nothing()
+                && is_gone(owners, Transport::Tcp, (flow.tuple.app, flow.tuple.to), flow.owner)
+            {
                 return Some(id);
             }
             self.room.half_closed.push_back(id);
@@ -307,8 +338,14 @@ impl Tcp {
     }
 
     /// A connection of the newcomer's own owner that the kernel has forgotten without a word.
-    fn own_and_gone(&mut self, now: Instant, newcomer: Owner, owners: &mut dyn Owners) -> Option<FlowId> {
-        let is_silent = |flow: &&Flow| flow.carries_nothing() && flow.idle_since() + SWEEP_SILENT.1 <= now;
+    fn own_and_gone(
+        &mut self,
+        now: Instant,
+        newcomer: Owner,
+        owners: &mut dyn Owners,
+    ) -> Option<FlowId> {
+        let is_silent =
+            |flow: &&Flow| flow.carries_nothing() && flow.idle_since() + SWEEP_SILENT.1 <= now;
         for _ in 0..LOOKED_AT.min(self.room.all.of(newcomer)) {
             let slots = &self.slots;
             let id = self.room.all.pop_there(newcomer, |id| is_of(slots, id, newcomer))?;
@@ -327,7 +364,9 @@ impl Tcp {
         let mut idlest: Option<(Instant, FlowId)> = None;
         for _ in 0..LOOKED_AT.min(self.room.all.of(owner)) {
             let slots = &self.slots;
-            let Some(id) = self.room.all.pop_there(owner, |id| is_of(slots, id, owner)) else { break };
+            let Some(id) = self.room.all.pop_there(owner, |id| is_of(slots, id, owner)) else {
+                break;
+            };
             self.room.all.put_back(owner, id);
             if let Some(flow) = self.flow(id).filter(|flow| flow.phase == Phase::Live)
                 && idlest.is_none_or(|(since, _)| flow.idle_since() < since)
@@ -346,7 +385,8 @@ impl Tcp {
         self.turn(now, id, around);
         // Whatever waited for its turn: it has none any more.
         self.remove(id);
-        let changes = if is_orphan { Changes::FORGOTTEN.with(Changes::CLOSED) } else { Changes::RESET };
+        let changes =
+            if is_orphan { Changes::FORGOTTEN.with(Changes::CLOSED) } else { Changes::RESET };
         self.room.displaced.push(Displaced::Open(id, changes));
     }
 }
@@ -364,6 +404,9 @@ mod tests {
             room.wait(&[], now, id);
             assert!(room.half_closed.len() <= 1025 && room.waiting.len() <= 1025, "{id:?}");
         }
-        assert_eq!((room.deadline(), room.half_closed.back()), (Some(now + HALF_OPEN), Some(&FlowId(9999))));
+        assert_eq!(
+            (room.deadline(), room.half_closed.back()),
+            (Some(now + HALF_OPEN), Some(&FlowId(9999)))
+        );
     }
 }

@@ -1,6 +1,7 @@
-//! Data and FINs for which smoltcp has no timer any more. It stops the one by which they are sent again when a
-//! window closes over them and opens for less, or when it runs out while the window is closed. The app's
-//! kernel has dropped what it had no room for, so nothing would ever come of it. (RFC 9293 3.8.1, 3.8.6.1.)
+//! Data and FINs for which smoltcp has no timer any more. It stops the one by which they are sent
+//! again when a window closes over them and opens for less, or when it runs out while the window is
+//! closed. The app's kernel has dropped what it had no room for, so nothing would ever come of it.
+//! (RFC 9293 3.8.1, 3.8.6.1.)
 
 use super::Around;
 use super::bare::Bare;
@@ -14,7 +15,8 @@ use smoltcp::socket::tcp::State;
 use smoltcp::time::Instant as SmolInstant;
 use std::time::Instant;
 
-/// Equal ACKs that have a sender repeat what they lack (RFC 5681 3.2), behind one that is no news itself.
+/// Equal ACKs that have a sender repeat what they lack (RFC 5681 3.2), behind one that is no news
+/// itself.
 const EQUAL_ACKS: usize = 4;
 
 impl Flow {
@@ -33,8 +35,8 @@ impl Flow {
             && self.is_under_way(self.acked)
     }
 
-    /// Has what is missing sent again: by the ACKs that the app's kernel would repeat if it had kept what came
-    /// behind. With a window of nothing they start the timer of its probes.
+    /// Has what is missing sent again: by the ACKs that the app's kernel would repeat if it had
+    /// kept what came behind. With a window of nothing they start the timer of its probes.
     pub(super) fn revive(
         &mut self,
         (now, at): (Instant, SmolInstant),

@@ -10,7 +10,8 @@ pub(crate) const ACK: u8 = 16;
 
 /// MSS of a peer that names none (RFC 9293 3.7.1).
 pub(crate) const DEFAULT_MSS: u16 = 536;
-/// Smallest MSS that is believed; the kernel refuses super-packets in smaller pieces, and they'd be mostly headers.
+/// Smallest MSS that is believed; the kernel refuses super-packets in smaller pieces, and they'd be
+/// mostly headers.
 const LEAST_MSS: u16 = 48;
 
 /// A TCP header whose lengths are checked.
@@ -58,7 +59,12 @@ impl Segment {
     /// Where its data ends: the same segment without them.
     pub(crate) fn behind_data(self) -> Self {
         let data = u32::try_from(self.data).unwrap_or(0);
-        Self { seq: self.seq.wrapping_add(data), data: 0, length: self.length.wrapping_sub(data), ..self }
+        Self {
+            seq: self.seq.wrapping_add(data),
+            data: 0,
+            length: self.length.wrapping_sub(data),
+            ..self
+        }
     }
 
     pub(crate) fn is_opening(&self) -> bool {
@@ -71,8 +77,8 @@ impl Segment {
     }
 }
 
-/// Where the next option from `at` on lies in a TCP header, kind and length included (RFC 9293 3.2);
-/// padding is passed over. `Err` tells where one begins whose length is wrong.
+/// Where the next option from `at` on lies in a TCP header, kind and length included (RFC 9293
+/// 3.2); padding is passed over. `Err` tells where one begins whose length is wrong.
 fn next_option(header: &[u8], mut at: usize) -> Result<Option<Range<usize>>, usize> {
     while let Some(&kind) = header.get(at) {
         match kind {
@@ -80,7 +86,11 @@ fn next_option(header: &[u8], mut at: usize) -> Result<Option<Range<usize>>, usi
             1 => at += 1,
             _ => {
                 let len = header.get(at + 1).copied().map_or(0, usize::from);
-                return if len < 2 || at + len > header.len() { Err(at) } else { Ok(Some(at..at + len)) };
+                return if len < 2 || at + len > header.len() {
+                    Err(at)
+                } else {
+                    Ok(Some(at..at + len))
+                };
             }
         }
     }
@@ -99,15 +109,15 @@ fn option_at(header: &[u8], wanted: u8, wanted_len: usize) -> Option<Range<usize
     found
 }
 
-/// Whether a segment has an MD5 signature (RFC 2385). The key is the server's, and no socket of the host
-/// would sign what goes on from here. A kernel without the key drops such a segment (`tcp_inbound_hash` in
-/// include/net/tcp.h).
+/// Whether a segment has an MD5 signature (RFC 2385). The key is the server's, and no socket of the
+/// host would sign what goes on from here. A kernel without the key drops such a segment
+/// (`tcp_inbound_hash` in include/net/tcp.h).
 pub(crate) fn is_signed(header: &[u8]) -> bool {
     option_at(header, 19, 18).is_some()
 }
 
-/// Whether an option has a length that its kind can have: an MSS, a window scale, SACK-permitted, SACK
-/// blocks, timestamps (RFC 9293 3.2, RFC 7323 2.2 and 3.2, RFC 2018 2 and 3).
+/// Whether an option has a length that its kind can have: an MSS, a window scale, SACK-permitted,
+/// SACK blocks, timestamps (RFC 9293 3.2, RFC 7323 2.2 and 3.2, RFC 2018 2 and 3).
 fn has_its_length(option: &[u8]) -> bool {
     match option[0] {
         2 => option.len() == 4,
@@ -221,8 +231,28 @@ mod tests {
     /// A header from port 0x1234 to port 80, with options that are padded to whole words.
     fn header(flags: u8, options: &[u8]) -> Vec<u8> {
         let words = (20 + options.len()).div_ceil(4);
-        let mut header =
-            vec![0x12, 0x34, 0, 80, 1, 2, 3, 4, 5, 6, 7, 8, (words as u8) << 4, flags, 0x40, 1, 0, 0, 0, 0];
+        let mut header = vec![
+            0x12,
+            0x34,
+            0,
+            80,
+            1,
+            2,
+            3,
+            4,
+            5,
+            6,
+            7,
+            8,
+            (words as u8) << 4,
+            flags,
+            0x40,
+            1,
+            0,
+            0,
+            0,
+            0,
+        ];
         header.extend_from_slice(options);
         header.resize(4 * words, 0);
         header
@@ -234,11 +264,17 @@ mod tests {
             for data in [0, 1, 1000] {
                 let bytes = [header(flags, &[1; 8]), vec![7; data]].concat();
                 let seg = Segment::read(&bytes).unwrap();
-                assert_eq!((seg.src_port, seg.dst_port, seg.seq, seg.ack), (0x1234, 80, 0x0102_0304, 0x0506_0708));
+                assert_eq!(
+                    (seg.src_port, seg.dst_port, seg.seq, seg.ack),
+                    (0x1234, 80, 0x0102_0304, 0x0506_0708)
+                );
                 assert_eq!((seg.flags, seg.window, seg.header), (flags, 0x4001, 28));
                 assert_eq!((seg.data, seg.length), (data, control + data as u32), "flags {flags}");
                 let behind = seg.behind_data();
-                assert_eq!((behind.seq, behind.data, behind.length), (seg.seq + data as u32, 0, control));
+                assert_eq!(
+                    (behind.seq, behind.data, behind.length),
+                    (seg.seq + data as u32, 0, control)
+                );
                 assert_eq!((behind.ack, behind.flags, behind.window), (seg.ack, flags, seg.window));
             }
         }
@@ -265,7 +301,11 @@ mod tests {
         for flags in 0..64 {
             let seg = Segment::read(&header(flags, &[])).unwrap();
             let said = flags & (SYN | ACK | RST | FIN);
-            assert_eq!((seg.is_opening(), seg.is_accepting()), (said == SYN, said == SYN | ACK), "{flags}");
+            assert_eq!(
+                (seg.is_opening(), seg.is_accepting()),
+                (said == SYN, said == SYN | ACK),
+                "{flags}"
+            );
         }
     }
 
@@ -274,9 +314,15 @@ mod tests {
         let all = [2, 4, 5, 0xb4, 1, 3, 3, 7, 1, 1, 4, 2];
         let options = SynOptions::read(&header(SYN, &all));
         assert_eq!((options.bytes(), options.scales(), options.shift()), (all.to_vec(), true, 7));
-        for part in [&[][..], &[2, 4, 5, 0xb4], &[1, 3, 3, 7], &[1, 1, 4, 2], &[2, 4, 1, 0, 1, 1, 4, 2]] {
+        for part in
+            [&[][..], &[2, 4, 5, 0xb4], &[1, 3, 3, 7], &[1, 1, 4, 2], &[2, 4, 1, 0, 1, 1, 4, 2]]
+        {
             let options = SynOptions::read(&header(SYN, part));
-            assert_eq!((options.bytes(), options.scales()), (part.to_vec(), part.contains(&3)), "{part:?}");
+            assert_eq!(
+                (options.bytes(), options.scales()),
+                (part.to_vec(), part.contains(&3)),
+                "{part:?}"
+            );
         }
         let shift = |scale| SynOptions::read(&header(SYN, &[3, 3, scale])).shift();
         assert_eq!([0, 13, 14, 15, 255].map(shift), [0, 13, 14, 14, 14], "RFC 7323 section 2.3");
@@ -291,7 +337,11 @@ mod tests {
         assert_eq!((of(&[2, 4, 0, 47]), of(&[2, 4, 0, 49])), (48, 49));
         assert_eq!(of(&[2, 4, 5, 0xb4, 1, 1, 1, 1, 2, 4, 5, 0]), 1280);
         assert_eq!(of(&[0, 2, 4, 5, 0xb4]), 536, "behind the end of the options");
-        assert_eq!((of(&[5, 1, 2, 4, 5, 0xb4]), of(&[5, 0, 2, 4, 5, 0xb4])), (536, 536), "behind a wrong length");
+        assert_eq!(
+            (of(&[5, 1, 2, 4, 5, 0xb4]), of(&[5, 0, 2, 4, 5, 0xb4])),
+            (536, 536),
+            "behind a wrong length"
+        );
         assert_eq!(of(&[5, 2, 2, 4, 5, 0xb4]), 1460);
         assert_eq!(of(&[1, 1, 1, 1, 2, 5, 5, 0xb4]), 536, "beyond the header");
         let mut changed = header(SYN, &[1, 2, 4, 5, 0xb4]);
@@ -305,9 +355,18 @@ mod tests {
     #[test]
     fn a_signature_is_known_by_kind_and_length() {
         let signed = |kind, length: u8| {
-            is_signed(&header(ACK, &[&[kind, length], &[9; 30][..usize::from(length) - 2]].concat()))
+            is_signed(&header(
+                ACK,
+                &[&[kind, length], &[9; 30][..usize::from(length) - 2]].concat(),
+            ))
         };
-        assert!(signed(19, 18) && !signed(19, 17) && !signed(19, 19) && !signed(18, 18) && !signed(29, 18));
+        assert!(
+            signed(19, 18)
+                && !signed(19, 17)
+                && !signed(19, 19)
+                && !signed(18, 18)
+                && !signed(29, 18)
+        );
     }
 
     #[test]
@@ -342,9 +401,12 @@ mod tests {
             assert_eq!(mended(&header(ACK, &behind)), Some(header(ACK, &padded)), "{option:?}");
         }
         // All that stands behind a length that leads nowhere goes.
-        for option in
-            [&[7, 1, 2, 4, 5, 0xb4][..], &[7, 0, 2, 4, 5, 0xb4], &[7, 9, 2, 4, 5, 0xb4], &[1, 1, 1, 1, 1, 1, 1, 7]]
-        {
+        for option in [
+            &[7, 1, 2, 4, 5, 0xb4][..],
+            &[7, 0, 2, 4, 5, 0xb4],
+            &[7, 9, 2, 4, 5, 0xb4],
+            &[1, 1, 1, 1, 1, 1, 1, 7],
+        ] {
             let kept = option.iter().take_while(|byte| **byte == 1).count();
             let padded = [&vec![1; kept][..], &vec![0; option.len() - kept]].concat();
             assert_eq!(mended(&header(ACK, option)), Some(header(ACK, &padded)), "{option:?}");

@@ -1,4 +1,5 @@
-//! Connections of which only TIME-WAIT is left (RFC 9293 3.10.7.8): their last ACK is repeated when their FIN comes again.
+//! Connections of which only TIME-WAIT is left (RFC 9293 3.10.7.8): their last ACK is repeated when
+//! their FIN comes again.
 
 use super::Tuple;
 use super::device::LastSegment;
@@ -50,7 +51,8 @@ impl TimeWait {
         while self.order.front().is_some_and(|(at, _)| *at <= now) {
             self.pop();
         }
-        // Whoever shrinks the tables has done so when the last connection went, which is a while ago.
+        // Whoever shrinks the tables has done so when the last connection went, which is a while
+        // ago.
         if self.order.is_empty() && before > 0 {
             self.shrink();
         }
@@ -98,12 +100,23 @@ mod tests {
         records.insert(later, tuple(1), last(9));
         assert_eq!((records.deadline(), records.len()), (Some(now + TIME_WAIT), 2));
         records.expire(now + TIME_WAIT);
-        let next = |records: &TimeWait, at, port| records.get(at, &tuple(port)).map(|record| record.last.next);
-        assert_eq!((next(&records, later, 1), next(&records, later, 2), records.len()), (Some(9), Some(8), 2));
+        let next = |records: &TimeWait, at, port| {
+            records.get(at, &tuple(port)).map(|record| record.last.next)
+        };
+        assert_eq!(
+            (next(&records, later, 1), next(&records, later, 2), records.len()),
+            (Some(9), Some(8), 2)
+        );
         let end = later + TIME_WAIT;
-        assert!(next(&records, end - Duration::from_nanos(1), 1).is_some() && next(&records, end, 1).is_none());
+        assert!(
+            next(&records, end - Duration::from_nanos(1), 1).is_some()
+                && next(&records, end, 1).is_none()
+        );
         records.remove(&tuple(2));
-        assert_eq!((next(&records, later, 2), next(&records, later, 3), records.len()), (None, None, 1));
+        assert_eq!(
+            (next(&records, later, 2), next(&records, later, 3), records.len()),
+            (None, None, 1)
+        );
         assert_eq!(records.deadline(), Some(end));
         records.expire(end);
         assert_eq!((records.deadline(), records.len(), records.order.capacity()), (None, 0, 0));

@@ -1,11 +1,13 @@
-//! When which flow next needs a turn: a heap with lazy removal, so that nothing is ever searched for.
+//! When which flow next needs a turn: a heap with lazy removal, so that nothing is ever searched
+//! for.
 
 use super::FlowId;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
-/// Entries of flows that are gone, or that got an earlier one since, stay until their time or the next [`Timers::tidy`].
+/// Entries of flows that are gone, or that got an earlier one since, stay until their time or the
+/// next [`Timers::tidy`].
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(Instant, FlowId)>>,
@@ -27,7 +29,8 @@ impl Timers {
         self.heap.pop().map(|Reverse(entry)| entry)
     }
 
-    /// Bounds the heap: when most entries can only be dead (there is one a flow that counts), they go.
+    /// Bounds the heap: when most entries can only be dead (there is one a flow that counts), they
+    /// go.
     pub(crate) fn tidy(&mut self, flows: usize, counts: impl Fn(Instant, FlowId) -> bool) {
         if self.heap.len() > 2 * flows + 1024 {
             self.bury(counts);

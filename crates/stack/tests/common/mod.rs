@@ -1,4 +1,5 @@
-//! The VM's side for tests: a smoltcp client behind a link with a virtual clock, random loss and segment offload as a kernel does it.
+//! The VM's side for tests: a smoltcp client behind a link with a virtual clock, random loss and
+//! segment offload as a kernel does it.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -175,14 +176,19 @@ pub fn kernel(frame: &[u8], meta: TxMeta) -> Vec<Vec<u8>> {
         } else {
             p[2..4].copy_from_slice(&len.to_be_bytes());
             p[10..12].copy_from_slice(&[0, 0]);
-            let sum = etherparse::checksum::Sum16BitWords::new().add_slice(&p[..20]).ones_complement();
+            let sum =
+                etherparse::checksum::Sum16BitWords::new().add_slice(&p[..20]).ones_complement();
             p[10..12].copy_from_slice(&sum.to_ne_bytes());
         }
         p[at + 16..at + 18].copy_from_slice(&[0, 0]);
         let mut sum = etherparse::checksum::Sum16BitWords::new();
         sum = if v6 { sum.add_slice(&p[8..40]) } else { sum.add_slice(&p[12..20]) };
         let tcp_len = u16::try_from(p.len() - at).unwrap();
-        let sum = sum.add_2bytes([0, 6]).add_2bytes(tcp_len.to_be_bytes()).add_slice(&p[at..]).ones_complement();
+        let sum = sum
+            .add_2bytes([0, 6])
+            .add_2bytes(tcp_len.to_be_bytes())
+            .add_slice(&p[at..])
+            .ones_complement();
         p[at + 16..at + 18].copy_from_slice(&sum.to_ne_bytes());
         out.push(p);
     }
@@ -203,10 +209,14 @@ impl Sim {
         let mut iface = Interface::new(smol, &mut wire, SmolInstant::from_secs(1));
         iface.update_ip_addrs(|ips| {
             ips.push(IpCidr::new(IpAddress::v4(10, 99, 0, 18), 28)).unwrap();
-            ips.push(IpCidr::new(IpAddress::v6(0xfd75, 0x6e64, 0x6572, 0, 0, 0, 0, 2), 64)).unwrap();
+            ips.push(IpCidr::new(IpAddress::v6(0xfd75, 0x6e64, 0x6572, 0, 0, 0, 0, 2), 64))
+                .unwrap();
         });
         iface.routes_mut().add_default_ipv4_route(Ipv4Address::new(10, 99, 0, 17)).unwrap();
-        iface.routes_mut().add_default_ipv6_route(Ipv6Address::new(0xfd75, 0x6e64, 0x6572, 0, 0, 0, 0, 1)).unwrap();
+        iface
+            .routes_mut()
+            .add_default_ipv6_route(Ipv6Address::new(0xfd75, 0x6e64, 0x6572, 0, 0, 0, 0, 1))
+            .unwrap();
         Self {
             now: base,
             base,
@@ -224,7 +234,9 @@ impl Sim {
     }
 
     pub fn at(&self) -> SmolInstant {
-        SmolInstant::from_micros(i64::try_from((self.now - self.base).as_micros()).unwrap() + 1_000_000)
+        SmolInstant::from_micros(
+            i64::try_from((self.now - self.base).as_micros()).unwrap() + 1_000_000,
+        )
     }
 
     pub fn connect(&mut self, to: &str, port: u16, buffer: usize) -> SocketHandle {
@@ -253,7 +265,10 @@ impl Sim {
         }
         if self.stack.next_deadline().is_some_and(|at| at <= self.now) {
             self.stack.handle_timeout(self.now, &mut sink);
-            assert!(self.stack.next_deadline().is_none_or(|at| at > self.now), "a deadline that has passed: it spins");
+            assert!(
+                self.stack.next_deadline().is_none_or(|at| at > self.now),
+                "a deadline that has passed: it spins"
+            );
         }
         self.stack.service(self.now, &mut sink);
         while let Some(event) = self.stack.poll_event() {

@@ -79,7 +79,10 @@ impl Raw {
     pub fn turn(&mut self) -> Vec<Seen> {
         self.stack.service(self.now, &mut self.sink);
         self.events.extend(std::iter::from_fn(|| self.stack.poll_event()));
-        std::mem::take(&mut self.sink.0).iter().filter_map(|(frame, meta)| Self::seen(&frame[14..], *meta)).collect()
+        std::mem::take(&mut self.sink.0)
+            .iter()
+            .filter_map(|(frame, meta)| Self::seen(&frame[14..], *meta))
+            .collect()
     }
 
     fn seen(packet: &[u8], meta: TxMeta) -> Option<Seen> {
@@ -90,13 +93,24 @@ impl Raw {
         let four = |at: usize| u32::from_be_bytes(tcp[at..at + 4].try_into().unwrap());
         let two = |at: usize| u16::from_be_bytes(tcp[at..at + 2].try_into().unwrap());
         let data = tcp[4 * usize::from(tcp[12] >> 4)..].to_vec();
-        Some(Seen { port: two(2), seq: four(4), ack: four(8), flags: tcp[13], window: two(14), data, meta })
+        Some(Seen {
+            port: two(2),
+            seq: four(4),
+            ack: four(8),
+            flags: tcp[13],
+            window: two(14),
+            data,
+            meta,
+        })
     }
 
     pub fn wait(&mut self, by: Duration) {
         self.now += by;
         self.stack.handle_timeout(self.now, &mut self.sink);
-        assert!(self.stack.next_deadline().is_none_or(|at| at > self.now), "a deadline that has passed: it spins");
+        assert!(
+            self.stack.next_deadline().is_none_or(|at| at > self.now),
+            "a deadline that has passed: it spins"
+        );
     }
 
     pub fn syn(&mut self, port: u16, seq: u32) -> Vec<Seen> {
@@ -119,7 +133,11 @@ impl Raw {
         let flow = self.connecting();
         self.stack.accept(self.now, flow, &mut self.sink);
         let seen = self.turn();
-        assert_eq!((seen.len(), seen[0].flags, seen[0].ack), (1, SYN | ACK, seq.wrapping_add(1)), "{seen:?}");
+        assert_eq!(
+            (seen.len(), seen[0].flags, seen[0].ack),
+            (1, SYN | ACK, seq.wrapping_add(1)),
+            "{seen:?}"
+        );
         Conn { port, flow, seq: seq.wrapping_add(1), ack: seen[0].seq.wrapping_add(1) }
     }
 
