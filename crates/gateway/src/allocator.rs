@@ -1,14 +1,17 @@
-//! How this program's memory is had and given back: large blocks are mappings of their own, everything else is the C library's.
+//! How this program's memory is had and given back: large blocks are mappings of their own,
+//! everything else is the C library's.
 //!
-//! A connection's rings are large, and most connections use little of them. A mapping's pages are touched only as they are used, and
-//! go back when it is freed; glibc's own large blocks begin with a header, which touches a page of each ring of each idle connection, and
-//! after the first one is freed it keeps and reuses them: 10,000 idle connections then cost gigabytes.
+//! A connection's rings are large, and most connections use little of them. A mapping's pages are
+//! touched only as they are used, and go back when it is freed; glibc's own large blocks begin with
+//! a header, which touches a page of each ring of each idle connection, and after the first one is
+//! freed it keeps and reuses them: 10,000 idle connections then cost gigabytes.
 #![expect(unsafe_code, reason = "an allocator and its system calls have no safe form")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
 
-/// From here on a block is a mapping: the smallest ring of a connection. Smaller ones would waste much of their last page.
+/// From here on a block is a mapping: the smallest ring of a connection. Smaller ones would waste
+/// much of their last page.
 const LARGE: usize = 16 * 1024;
 
 /// What every mapping is aligned to, on all processors that Linux has.
@@ -30,14 +33,17 @@ fn pages(size: usize) -> usize {
 
 /// A fresh mapping, all zeros; null where there is no memory.
 fn map(size: usize) -> *mut u8 {
-    let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-    // SAFETY: a new anonymous mapping at an address of the kernel's choice touches no memory that anybody has.
+    let (access, kind) =
+        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a new anonymous mapping at an address of the kernel's choice touches no memory that
+    // anybody has.
     let block = unsafe { libc::mmap(ptr::null_mut(), pages(size), access, kind, -1, 0) };
     if block == libc::MAP_FAILED { ptr::null_mut() } else { block.cast() }
 }
 
-// SAFETY: a block is a mapping or the C library's by its layout alone, which the caller gives again, the same, when it frees the block; so
-// each block goes back to where it came from. Mappings do not overlap, are at least as large and aligned as asked, and nothing here unwinds.
+// SAFETY: a block is a mapping or the C library's by its layout alone, which the caller gives
+// again, the same, when it frees the block; so each block goes back to where it came from. Mappings
+// do not overlap, are at least as large and aligned as asked, and nothing here unwinds.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if is_large(layout) {
@@ -66,13 +72,21 @@ unsafe impl GlobalAlloc for Allocator {
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: the caller promises that `size` is not zero and does not overflow when it is rounded up to the alignment.
+        // SAFETY: the caller promises that `size` is not zero and does not overflow when it is
+        // rounded up to the alignment.
         let new = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
         match (is_large(layout), is_large(new)) {
             (true, true) => {
-                // SAFETY: this block is a mapping of `map`, of this size. It may move, and its bytes with it.
-                let moved =
-                    unsafe { libc::mremap(block.cast(), pages(layout.size()), pages(size), libc::MREMAP_MAYMOVE) };
+                // SAFETY: this block is a mapping of `map`, of this size. It may move, and its
+                // bytes with it.
+                let moved = unsafe {
+                    libc::mremap(
+                        block.cast(),
+                        pages(layout.size()),
+                        pages(size),
+                        libc::MREMAP_MAYMOVE,
+                    )
+                };
                 if moved == libc::MAP_FAILED { ptr::null_mut() } else { moved.cast() }
             }
             // SAFETY: neither is large, so it came from `System`, and may stay there.
@@ -81,7 +95,8 @@ unsafe impl GlobalAlloc for Allocator {
                 // SAFETY: as in `alloc`.
                 let other = unsafe { self.alloc(new) };
                 if !other.is_null() {
-                    // SAFETY: both blocks are alive, apart, and as large as the smaller of the two sizes; the old one is then free.
+                    // SAFETY: both blocks are alive, apart, and as large as the smaller of the two
+                    // sizes; the old one is then free.
                     unsafe {
                         ptr::copy_nonoverlapping(block, other, layout.size().min(size));
                         self.dealloc(block, layout);
@@ -93,10 +108,12 @@ unsafe impl GlobalAlloc for Allocator {
     }
 }
 
-/// Gives back the pages of the C library's heap that nothing lies in any more, wherever they are. Looks at all of the heap.
+/// Gives back the pages of the C library's heap that nothing lies in any more, wherever they are.
+/// Looks at all of the heap.
 #[cfg(target_env = "gnu")]
 pub(crate) fn trim() {
-    // SAFETY: malloc_trim takes an integer, and may be called by any thread at any time (malloc_trim(3)).
+    // SAFETY: malloc_trim takes an integer, and may be called by any thread at any time
+    // (malloc_trim(3)).
     unsafe { libc::malloc_trim(0) };
 }
 
@@ -117,7 +134,8 @@ mod tests {
         let sizes = [1, 100, LARGE - 1, LARGE, LARGE + 1, 5 * LARGE, 1 << 20];
         for from in sizes {
             for to in sizes {
-                // SAFETY: sizes are not zero, and each block is used within its size and freed once with its layout.
+                // SAFETY: sizes are not zero, and each block is used within its size and freed once
+                // with its layout.
                 unsafe {
                     let block = Allocator.alloc_zeroed(layout(from));
                     assert!(!block.is_null() && block.addr().is_multiple_of(8));
@@ -126,7 +144,10 @@ mod tests {
                     *block.add(from.min(to) - 1) = 2;
                     let block = Allocator.realloc(block, layout(from), to);
                     assert!(!block.is_null());
-                    assert!(*block.add(from.min(to) - 1) == 2 && (from.min(to) == 1 || *block == 1), "{from} to {to}");
+                    assert!(
+                        *block.add(from.min(to) - 1) == 2 && (from.min(to) == 1 || *block == 1),
+                        "{from} to {to}"
+                    );
                     *block.add(to - 1) = 3;
                     Allocator.dealloc(block, layout(to));
                 }

@@ -33,8 +33,8 @@ pub(crate) enum RunError<E> {
     Silent,
 }
 
-/// Repeats `attempt` as long as interop does not start the program and there is another socket. Each
-/// socket that fails is avoided from then on, by everything that this process starts.
+/// Repeats `attempt` as long as interop does not start the program and there is another socket.
+/// Each socket that fails is avoided from then on, by everything that this process starts.
 ///
 /// # Errors
 /// Those of `attempt`.
@@ -75,7 +75,10 @@ pub(crate) async fn output<E>(
 }
 
 /// Runs a command once, without input.
-pub(crate) async fn finish<E>(mut command: Command, patience: Duration) -> Result<Output, RunError<E>> {
+pub(crate) async fn finish<E>(
+    mut command: Command,
+    patience: Duration,
+) -> Result<Output, RunError<E>> {
     command.stdin(Stdio::null()).kill_on_drop(true);
     match tokio::time::timeout(patience, command.output()).await {
         Ok(output) => output.map_err(RunError::Spawn),
@@ -116,7 +119,14 @@ mod tests {
     fn starts_go_on_until_interop_starts_the_program_or_no_socket_is_left() {
         let failed = || Some(Failure::Reported);
         assert_eq!(tries(&[(true, None)]), (1, 1));
-        assert_eq!(tries(&[(true, failed()), (true, Some(Failure::Silent)), (false, None)]), (3, 3));
-        assert_eq!(tries(&[(true, failed()), (false, failed())]), (2, 2), "the last failure is the answer");
+        assert_eq!(
+            tries(&[(true, failed()), (true, Some(Failure::Silent)), (false, None)]),
+            (3, 3)
+        );
+        assert_eq!(
+            tries(&[(true, failed()), (false, failed())]),
+            (2, 2),
+            "the last failure is the answer"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What the gateway can be told: defaults, a TOML file, and options over both. The command line itself is the command's.
+//! What the gateway can be told: defaults, a TOML file, and options over both. The command line
+//! itself is the command's.
 
 use crate::dns::rebind::{Domain, NoDomain};
 use crate::limits::MAX_LANES;
@@ -28,8 +29,8 @@ pub struct Settings {
     pub lanes: usize,
     /// The device's name.
     pub tap: String,
-    /// Its MTU: bytes of the largest IP packet. `None`: the largest for TCP, and for all else that of
-    /// the host's way out.
+    /// Its MTU: bytes of the largest IP packet. `None`: the largest for TCP, and for all else that
+    /// of the host's way out.
     pub mtu: Option<u32>,
     /// The /28 of the TAP, if the user wants a certain one.
     pub subnet: Option<Ipv4Net>,
@@ -68,8 +69,10 @@ pub enum Placement {
 pub struct UdpFiltering(pub Filtering);
 
 /// The names that [`UdpFiltering`] can have.
-const FILTERINGS: [(&str, Filtering); 2] =
-    [("address-dependent", Filtering::AddressDependent), ("endpoint-independent", Filtering::EndpointIndependent)];
+const FILTERINGS: [(&str, Filtering); 2] = [
+    ("address-dependent", Filtering::AddressDependent),
+    ("endpoint-independent", Filtering::EndpointIndependent),
+];
 
 impl FromStr for UdpFiltering {
     type Err = String;
@@ -199,8 +202,8 @@ pub enum ConfigError {
     },
 }
 
-/// RFC 8200 5 demands 1280; a TAP of Linux takes 65,521 bytes with Ethernet's header taken off, and whole 8-byte fragments
-/// below that.
+/// RFC 8200 5 demands 1280; a TAP of Linux takes 65,521 bytes with Ethernet's header taken off, and
+/// whole 8-byte fragments below that.
 const MTU: (u32, u32) = (1280, 65_520);
 
 /// The variable that may hold `--via`, for whoever has a password in it.
@@ -220,11 +223,16 @@ impl Choices {
         let mode = file.metadata().map_err(read)?.permissions().mode();
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(read)?;
-        let choices: Self = toml::from_str(&text)
-            .map_err(|source| ConfigError::Parse { path: path.to_path_buf(), source: Box::new(source) })?;
-        if choices.via.as_ref().is_some_and(Secret::has_password) && mode & READABLE_BY_OTHERS != 0 {
+        let choices: Self = toml::from_str(&text).map_err(|source| ConfigError::Parse {
+            path: path.to_path_buf(),
+            source: Box::new(source),
+        })?;
+        if choices.via.as_ref().is_some_and(Secret::has_password) && mode & READABLE_BY_OTHERS != 0
+        {
             let path = path.display();
-            tracing::warn!("other users can read the proxy's password in {path}; run `chmod 600 {path}`");
+            tracing::warn!(
+                "other users can read the proxy's password in {path}; run `chmod 600 {path}`"
+            );
         }
         Ok(choices)
     }
@@ -256,7 +264,11 @@ impl Choices {
     ///
     /// # Errors
     /// A value is out of its range.
-    pub fn settle(self, default_relay: (PathBuf, Placement), runtime_dir: PathBuf) -> Result<Settings, ConfigError> {
+    pub fn settle(
+        self,
+        default_relay: (PathBuf, Placement),
+        runtime_dir: PathBuf,
+    ) -> Result<Settings, ConfigError> {
         let range = |option, value, least, most| {
             if (least..=most).contains(&value) {
                 return Ok(());
@@ -269,7 +281,8 @@ impl Choices {
             range("--mtu", mtu.into(), MTU.0.into(), MTU.1.into())?;
         }
         if let Some(subnet) = self.subnet
-            && (subnet.prefix_len() != stack::addresses::PREFIX4 || subnet.addr() != subnet.network())
+            && (subnet.prefix_len() != stack::addresses::PREFIX4
+                || subnet.addr() != subnet.network())
         {
             return Err(ConfigError::Subnet { subnet });
         }
@@ -277,7 +290,8 @@ impl Choices {
         let rebind_domain_ok = domains.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
         let via = via(self.via, self.via_except.unwrap_or_default())?;
         let args = self.relay_arg.unwrap_or_default().into_iter().map(|OsText(arg)| arg).collect();
-        let (program, placement) = self.relay.map_or(default_relay, |given| (given, Placement::AsItLies));
+        let (program, placement) =
+            self.relay.map_or(default_relay, |given| (given, Placement::AsItLies));
         Ok(Settings {
             relay: RelayCommand { program, args, file: Whose::Given },
             placement,
@@ -292,11 +306,17 @@ impl Choices {
             },
             rebind_domain_ok,
             udp_filtering: self.udp_filtering.unwrap_or_default(),
-            offload: if self.no_offload == Some(true) { OffloadWish::Off } else { OffloadWish::Auto },
+            offload: if self.no_offload == Some(true) {
+                OffloadWish::Off
+            } else {
+                OffloadWish::Auto
+            },
             runtime_dir,
             publish: match self.no_publish {
                 Some(true) => None,
-                Some(false) | None => self.publish.or_else(|| has_shared_folder().then(default_folder)),
+                Some(false) | None => {
+                    self.publish.or_else(|| has_shared_folder().then(default_folder))
+                }
             },
             outside: self.outside.unwrap_or_default(),
             via,
@@ -308,8 +328,10 @@ fn via(proxy: Option<Secret>, except: Vec<String>) -> Result<Option<Via>, Config
     let Some(Secret(text)) = proxy else {
         return if except.is_empty() { Ok(None) } else { Err(ConfigError::ExceptAlone) };
     };
-    let proxy: Proxy = text.parse().map_err(|why| ConfigError::Via { shown: proxy::mask(&text), why })?;
-    let except = except.iter().map(|text| text.parse()).collect::<Result<Vec<Except>, ExceptError>>()?;
+    let proxy: Proxy =
+        text.parse().map_err(|why| ConfigError::Via { shown: proxy::mask(&text), why })?;
+    let except =
+        except.iter().map(|text| text.parse()).collect::<Result<Vec<Except>, ExceptError>>()?;
     Ok(Some(Via { proxy, except }))
 }
 
@@ -329,20 +351,35 @@ mod tests {
                     publish = '/p'\noutside = '192.0.2.1:443'\nvia = 'socks5://me:s3cret@proxy:1080'\n\
                     via-except = ['10.0.0.0/8', '.corp.test']\n";
         let file: Choices = toml::from_str(text).unwrap();
-        let settings = settle(Choices { mtu: Some(9000), ..Choices::default() }.over(file)).unwrap();
-        let relay = RelayCommand { program: "/r".into(), args: vec!["a".into(), "b".into()], file: Whose::Given };
+        let settings =
+            settle(Choices { mtu: Some(9000), ..Choices::default() }.over(file)).unwrap();
+        let relay = RelayCommand {
+            program: "/r".into(),
+            args: vec!["a".into(), "b".into()],
+            file: Whose::Given,
+        };
         assert_eq!((settings.relay, settings.placement), (relay, Placement::AsItLies));
         assert_eq!((settings.lanes, settings.mtu, settings.tap.as_str()), (2, Some(9000), "t0"));
-        assert_eq!((settings.host_access, settings.offload), (HostAccess::Only(vec![8080, 53]), OffloadWish::Off));
+        assert_eq!(
+            (settings.host_access, settings.offload),
+            (HostAccess::Only(vec![8080, 53]), OffloadWish::Off)
+        );
         assert_eq!(settings.rebind_domain_ok, ["corp.test".parse().unwrap()]);
         assert_eq!(settings.udp_filtering.0, Filtering::EndpointIndependent);
         assert_eq!(settings.subnet.unwrap().to_string(), "10.1.2.16/28");
-        assert_eq!((settings.publish, settings.outside.to_string().as_str()), (Some("/p".into()), "192.0.2.1:443"));
+        assert_eq!(
+            (settings.publish, settings.outside.to_string().as_str()),
+            (Some("/p".into()), "192.0.2.1:443")
+        );
         let via = settings.via.unwrap();
-        assert_eq!((via.proxy.to_string().as_str(), via.except.len()), ("socks5://***@proxy:1080", 2));
+        assert_eq!(
+            (via.proxy.to_string().as_str(), via.except.len()),
+            ("socks5://***@proxy:1080", 2)
+        );
         let closed = Choices { no_host_loopback: Some(true), ..Choices::default() };
         assert_eq!(settle(closed).unwrap().host_access, HostAccess::Only(Vec::new()));
-        let nowhere = Choices { no_publish: Some(true), publish: Some("/p".into()), ..Choices::default() };
+        let nowhere =
+            Choices { no_publish: Some(true), publish: Some("/p".into()), ..Choices::default() };
         assert_eq!(settle(nowhere).unwrap().publish, None);
     }
 
@@ -360,7 +397,8 @@ mod tests {
     fn an_unknown_key_is_named() {
         let error = toml::from_str::<Choices>("lanes = 2\nlane = 3\n").unwrap_err().to_string();
         assert!(error.contains("unknown field `lane`"), "{error}");
-        let error = toml::from_str::<Choices>("udp-filtering = 'full-cone'\n").unwrap_err().to_string();
+        let error =
+            toml::from_str::<Choices>("udp-filtering = 'full-cone'\n").unwrap_err().to_string();
         assert!(error.contains("give address-dependent or endpoint-independent"), "{error}");
     }
 
@@ -377,8 +415,11 @@ mod tests {
         let said = |choices| settle(choices).unwrap_err().to_string();
         assert!(said(Choices { lanes: Some(0), ..Choices::default() }).contains("--lanes is 0"));
         assert!(said(Choices { mtu: Some(576), ..Choices::default() }).contains("--mtu is 576"));
-        assert!(said(Choices { mtu: Some(70_000), ..Choices::default() }).contains("1280 to 65520"));
-        let subnet = |text: &str| Choices { subnet: Some(text.parse().unwrap()), ..Choices::default() };
+        assert!(
+            said(Choices { mtu: Some(70_000), ..Choices::default() }).contains("1280 to 65520")
+        );
+        let subnet =
+            |text: &str| Choices { subnet: Some(text.parse().unwrap()), ..Choices::default() };
         let via = |text: &str| Choices { via: Some(Secret(text.into())), ..Choices::default() };
         let tls = said(via("https://me:s3cret@proxy:443"));
         assert!(tls.contains("--via https://***@proxy:443") && !tls.contains("s3cret"), "{tls}");

@@ -1,4 +1,5 @@
-//! The control socket: whoever connects is given the status as one JSON document, and the connection closes.
+//! The control socket: whoever connects is given the status as one JSON document, and the
+//! connection closes.
 
 use crate::keep_alive;
 use crate::status::Status;
@@ -31,7 +32,9 @@ pub enum StatusError {
     #[error("underpass is not running: start it with `underpass up`")]
     NotRunning,
     /// The socket is another user's.
-    #[error("{path} may not be opened: run this as the user that started `underpass up` (usually root)")]
+    #[error(
+        "{path} may not be opened: run this as the user that started `underpass up` (usually root)"
+    )]
     Permission {
         /// The socket.
         path: String,
@@ -51,7 +54,8 @@ pub enum StatusError {
 pub(crate) enum Audience {
     /// Who started the gateway.
     Root,
-    /// Every user of every distro. They are served with pauses, so that nobody can keep the gateway busy.
+    /// Every user of every distro. They are served with pauses, so that nobody can keep the gateway
+    /// busy.
     Everybody,
 }
 
@@ -59,7 +63,12 @@ pub(crate) enum Audience {
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Serves the socket for ever. What the engine does not know of the distro lies in `runtime_dir`.
-pub(crate) async fn serve(listener: UnixListener, audience: Audience, asks: mpsc::Sender<Ask>, runtime_dir: PathBuf) {
+pub(crate) async fn serve(
+    listener: UnixListener,
+    audience: Audience,
+    asks: mpsc::Sender<Ask>,
+    runtime_dir: PathBuf,
+) {
     loop {
         if audience == Audience::Everybody {
             tokio::time::sleep(PAUSE).await;
@@ -80,8 +89,9 @@ pub(crate) async fn serve(listener: UnixListener, audience: Audience, asks: mpsc
         let Ok(mut status) = status.await else { continue };
         status.keep_alive = keep_alive::state(&runtime_dir);
         let Ok(text) = serde_json::to_vec(&status) else { continue };
-        if let Ok(Err(error)) | Err(error) =
-            timeout(PATIENCE, stream.write_all(&text)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))
+        if let Ok(Err(error)) | Err(error) = timeout(PATIENCE, stream.write_all(&text))
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))
         {
             tracing::debug!(%error, "a status was not taken");
         }
@@ -110,7 +120,11 @@ fn ask(runtime_dir: &Path) -> Result<Status, StatusError> {
     let broken = |source| StatusError::Broken { path: path.clone(), source };
     let refused = |source: io::Error| {
         let is = |kinds: &[io::ErrorKind]| kinds.contains(&source.kind());
-        if is(&[io::ErrorKind::NotFound, io::ErrorKind::NotADirectory, io::ErrorKind::ConnectionRefused]) {
+        if is(&[
+            io::ErrorKind::NotFound,
+            io::ErrorKind::NotADirectory,
+            io::ErrorKind::ConnectionRefused,
+        ]) {
             StatusError::NotRunning
         } else if is(&[io::ErrorKind::PermissionDenied]) {
             StatusError::Permission { path: path.clone() }
@@ -118,11 +132,13 @@ fn ask(runtime_dir: &Path) -> Result<Status, StatusError> {
             broken(source)
         }
     };
-    // Every user may write where the published one is. What is in a folder that root or this user does
-    // not own, and what another user listens at, is no gateway.
+    // Every user may write where the published one is. What is in a folder that root or this user
+    // does not own, and what another user listens at, is no gateway.
     let folder = match Folder::open(runtime_dir) {
         Ok(folder) if folder.is_trusted().map_err(broken)? => folder,
-        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(refused(error)),
+        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {
+            return Err(refused(error));
+        }
         Ok(_) | Err(_) => return Err(StatusError::NotRunning),
     };
     let stream = UnixStream::connect(folder.path_of(crate::instance::SOCKET)).map_err(refused)?;
@@ -142,7 +158,8 @@ mod tests {
 
     #[test]
     fn a_socket_in_a_strangers_folder_is_nobodys_gateway() {
-        let folder = std::env::temp_dir().join(format!("underpass-stranger-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("underpass-stranger-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let _listener = UnixListener::bind(crate::instance::socket_path(&folder)).unwrap();
         let owned = std::os::unix::fs::chown(&folder, Some(65534), None);

@@ -1,8 +1,9 @@
 //! The relay's program on Windows' own disk.
 //!
-//! Windows sees a program that lies in a distro as on a network share: users of other tools saw starts of 40 to 75 s, and programs that
-//! were killed at random when a page of theirs could not be read. So the relay is copied to
-//! `%LOCALAPPDATA%\underpass\<version>\`, and run from there. Versions that do not run any more are removed.
+//! Windows sees a program that lies in a distro as on a network share: users of other tools saw
+//! starts of 40 to 75 s, and programs that were killed at random when a page of theirs could not be
+//! read. So the relay is copied to `%LOCALAPPDATA%\underpass\<version>\`, and run from there.
+//! Versions that do not run any more are removed.
 
 use crate::program::Kind;
 use crate::relay_command::{RelayCommand, Whose};
@@ -37,7 +38,8 @@ pub enum DeployError {
     },
 }
 
-/// The relay's command, its program copied to Windows' disk. Where that cannot be done it is run from where it lies.
+/// The relay's command, its program copied to Windows' disk. Where that cannot be done it is run
+/// from where it lies.
 pub(crate) async fn deploy(relay: RelayCommand) -> RelayCommand {
     let placed = async {
         let folder = windows::local_app_data(Some(&relay.program)).await?.join(FOLDER);
@@ -46,7 +48,9 @@ pub(crate) async fn deploy(relay: RelayCommand) -> RelayCommand {
         Ok::<_, DeployError>(program)
     };
     match placed.await {
-        Ok(program) => RelayCommand { file: Whose::CopyOf(relay.program), program, args: relay.args },
+        Ok(program) => {
+            RelayCommand { file: Whose::CopyOf(relay.program), program, args: relay.args }
+        }
         Err(error) => {
             tracing::warn!(
                 "the relay for Windows is run from the distro's disk, where its start may take a minute: {error}; to fix that, copy {} to \
@@ -60,18 +64,28 @@ pub(crate) async fn deploy(relay: RelayCommand) -> RelayCommand {
 
 /// The copy that another distro's gateway of this version has made, if there is one.
 pub(crate) async fn deployed() -> Option<PathBuf> {
-    let program = windows::local_app_data(None).await.ok()?.join(FOLDER).join(env!("CARGO_PKG_VERSION")).join(NAME);
+    let program = windows::local_app_data(None)
+        .await
+        .ok()?
+        .join(FOLDER)
+        .join(env!("CARGO_PKG_VERSION"))
+        .join(NAME);
     // Every Linux user may have put something else there.
     matches!(Kind::of(&program), Kind::Windows(_)).then_some(program)
 }
 
-/// Compares the whole copy with the program, before each start, and copies the program again where the copy is gone, cut
-/// or another: antivirus programs take it, and every Linux user may write there.
+/// Compares the whole copy with the program, before each start, and copies the program again where
+/// the copy is gone, cut or another: antivirus programs take it, and every Linux user may write
+/// there.
 ///
 /// # Errors
 /// The program itself cannot be read, or it cannot be copied.
 pub(crate) fn restore(original: &Path, program: &Path) -> Result<(), DeployError> {
-    let error = |source| DeployError::Copy { from: original.to_path_buf(), to: program.to_path_buf(), source };
+    let error = |source| DeployError::Copy {
+        from: original.to_path_buf(),
+        to: program.to_path_buf(),
+        source,
+    };
     let own = File::open(original).map_err(error)?;
     let copy = program.parent().map(Folder::open).and_then(Result::ok);
     let copy = copy.and_then(|folder| folder.open_file(NAME).ok().flatten());
@@ -98,13 +112,15 @@ fn length(file: Option<&File>) -> Option<u64> {
     file.and_then(|file| file.metadata().ok()).map(|found| found.len())
 }
 
-/// Copies the relay to its version's folder, unless the same lies there, and gives its place. Nothing of a drive is
-/// written through a link: every Linux user may make one there.
+/// Copies the relay to its version's folder, unless the same lies there, and gives its place.
+/// Nothing of a drive is written through a link: every Linux user may make one there.
 fn place(from: &Path, folder: &Path) -> Result<PathBuf, DeployError> {
     let program = folder.join(env!("CARGO_PKG_VERSION")).join(NAME);
-    let error = |source| DeployError::Copy { from: from.to_path_buf(), to: program.clone(), source };
+    let error =
+        |source| DeployError::Copy { from: from.to_path_buf(), to: program.clone(), source };
     let own = || File::open(from).map_err(error);
-    let (parent, name) = (folder.parent().unwrap_or(folder), folder.file_name().unwrap_or_default());
+    let (parent, name) =
+        (folder.parent().unwrap_or(folder), folder.file_name().unwrap_or_default());
     let version = Folder::open(parent)
         .and_then(|parent| parent.child_or_new(name, 0o755))
         .and_then(|folder| folder.child_or_new(env!("CARGO_PKG_VERSION"), 0o755))
@@ -121,7 +137,8 @@ fn place(from: &Path, folder: &Path) -> Result<PathBuf, DeployError> {
     let new = version.stage(OsStr::new(NAME), FileTraits::of_mode(0o755), write).map_err(error)?;
     let put = if is_good(&new)? {
         version.rename(&new, NAME).or_else(|first| {
-            // Windows gives the name of a program that runs to no other, but lets that program be renamed.
+            // Windows gives the name of a program that runs to no other, but lets that program be
+            // renamed.
             let aside = (0..).map(|n| format!("{NAME}.old{n}")).find(|name| !version.has(name));
             version.rename(NAME, aside.unwrap_or_default()).map_err(|_| first)?;
             version.rename(&new, NAME)
@@ -158,13 +175,15 @@ fn is_same(original: File, copy: File) -> io::Result<bool> {
 
 /// Removes what other versions left. Windows keeps the file of a program that runs.
 fn sweep(folder: &Path) {
-    let (parent, name) = (folder.parent().unwrap_or(folder), folder.file_name().unwrap_or_default());
+    let (parent, name) =
+        (folder.parent().unwrap_or(folder), folder.file_name().unwrap_or_default());
     let Ok(folder) = Folder::open(parent).and_then(|parent| parent.child(name)) else { return };
     for version in folder.names().unwrap_or_default() {
         let is_ours = version == env!("CARGO_PKG_VERSION");
         let Ok(below) = folder.child(&version) else { continue };
         // Also those that were not copied to their end.
-        let is_relay = |name: &OsStr| name.to_string_lossy().trim_start_matches('.').starts_with(NAME);
+        let is_relay =
+            |name: &OsStr| name.to_string_lossy().trim_start_matches('.').starts_with(NAME);
         for file in below.names().unwrap_or_default().into_iter().filter(|name| is_relay(name)) {
             if is_ours && file == NAME {
                 continue;
@@ -189,7 +208,8 @@ mod tests {
 
     impl Scratch {
         fn new(name: &str) -> Self {
-            let folder = std::env::temp_dir().join(format!("underpass-deploy-{name}-{}", std::process::id()));
+            let folder = std::env::temp_dir()
+                .join(format!("underpass-deploy-{name}-{}", std::process::id()));
             let _ = fs::remove_dir_all(&folder);
             fs::create_dir_all(&folder).unwrap();
             Self(folder)
@@ -220,12 +240,20 @@ mod tests {
         assert_eq!(fs::read_to_string(&program).unwrap(), "MZ one");
         let made = fs::metadata(&program).unwrap().modified().unwrap();
         place(&from, &folder).unwrap();
-        assert_eq!(fs::metadata(&program).unwrap().modified().unwrap(), made, "the same is left alone");
+        assert_eq!(
+            fs::metadata(&program).unwrap().modified().unwrap(),
+            made,
+            "the same is left alone"
+        );
         // Of the same length.
         fs::write(&program, "MZ two").unwrap();
         place(&from, &folder).unwrap();
         assert_eq!(fs::read_to_string(&program).unwrap(), "MZ one");
-        let names: Vec<_> = fs::read_dir(program.parent().unwrap()).unwrap().flatten().map(|e| e.file_name()).collect();
+        let names: Vec<_> = fs::read_dir(program.parent().unwrap())
+            .unwrap()
+            .flatten()
+            .map(|e| e.file_name())
+            .collect();
         assert_eq!(names, [NAME], "nothing else is left there");
         fs::remove_file(&program).unwrap();
         restore(&from, &program).unwrap();
@@ -241,7 +269,10 @@ mod tests {
         restore(&from, &program).unwrap();
         assert!(fs::symlink_metadata(&program).unwrap().is_file());
         fs::remove_file(&from).unwrap();
-        assert!(matches!(restore(&from, &program), Err(DeployError::Copy { .. })), "nothing to compare with");
+        assert!(
+            matches!(restore(&from, &program), Err(DeployError::Copy { .. })),
+            "nothing to compare with"
+        );
         assert!(matches!(place(&from, &folder), Err(DeployError::Copy { .. })));
     }
 
@@ -275,7 +306,9 @@ mod tests {
         let newer = scratch.file(&format!("99.0.0/{NAME}.new"), "newer");
         let foreign = scratch.file("notes/todo.txt", "mine");
         sweep(&scratch.0);
-        for (path, stays) in [(&own, true), (&aside, false), (&older, false), (&newer, false), (&foreign, true)] {
+        for (path, stays) in
+            [(&own, true), (&aside, false), (&older, false), (&newer, false), (&foreign, true)]
+        {
             assert_eq!(path.exists(), stays, "{}", path.display());
         }
         assert!(!scratch.0.join("0.0.1").exists());
@@ -284,7 +317,11 @@ mod tests {
 
     #[tokio::test]
     async fn where_windows_cannot_be_asked_the_relay_is_run_from_where_it_lies() {
-        let relay = RelayCommand { program: "/x/relay.exe".into(), args: vec!["a".into()], file: Whose::Given };
+        let relay = RelayCommand {
+            program: "/x/relay.exe".into(),
+            args: vec!["a".into()],
+            file: Whose::Given,
+        };
         assert_eq!(deploy(relay.clone()).await, relay);
     }
 }

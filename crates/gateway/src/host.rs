@@ -1,5 +1,6 @@
-//! What other commands ask the host for, without a tunnel: the relay's facts of it, and a few words of Windows and WSL. Each question is a
-//! process on the host that answers once and ends; whoever has less patience than it takes drops the future, which ends the process.
+//! What other commands ask the host for, without a tunnel: the relay's facts of it, and a few words
+//! of Windows and WSL. Each question is a process on the host that answers once and ends; whoever
+//! has less patience than it takes drops the future, which ends the process.
 
 use crate::attempt::{self, Attempt, RunError};
 use crate::config::Placement;
@@ -58,7 +59,8 @@ pub enum HostError {
     },
 }
 
-/// What the relay knows of its host. `placement` says whether its program is copied to Windows' disk first.
+/// What the relay knows of its host. `placement` says whether its program is copied to Windows'
+/// disk first.
 ///
 /// # Errors
 /// See [`HostError`].
@@ -69,7 +71,8 @@ pub async fn facts(relay: PathBuf, placement: Placement) -> Result<HostFacts, Ho
     ask(relay, placement, vec!["facts".into()]).await
 }
 
-/// What the host is, and what it can do by itself at this moment: find `names`, connect to `targets` (`HOST:PORT`).
+/// What the host is, and what it can do by itself at this moment: find `names`, connect to
+/// `targets` (`HOST:PORT`).
 ///
 /// # Errors
 /// See [`HostError`].
@@ -127,13 +130,14 @@ pub async fn ask_within<T: DeserializeOwned>(
         let (ending, words) = (output.status.to_string(), windows::told(&output));
         return Err(HostError::Ended { program: program(), ending, words });
     }
-    serde_json::from_slice(&output.stdout).map_err(|source| HostError::Nonsense { program: program(), source })
+    serde_json::from_slice(&output.stdout)
+        .map_err(|source| HostError::Nonsense { program: program(), source })
 }
 
-/// Starts the relay with these arguments, its streams piped, and has `talk` find out whether it runs.
-/// A relay that interop did not start is started by another of its sockets, and `talk` is called
-/// again. Gives the process, which is killed when it is dropped, and what `talk` found. Its standard
-/// error is read by a task of its own.
+/// Starts the relay with these arguments, its streams piped, and has `talk` find out whether it
+/// runs. A relay that interop did not start is started by another of its sockets, and `talk` is
+/// called again. Gives the process, which is killed when it is dropped, and what `talk` found. Its
+/// standard error is read by a task of its own.
 ///
 /// # Errors
 /// The relay cannot be started, or what `talk` says of the last one.
@@ -149,8 +153,13 @@ pub async fn start<T, E: From<SpawnError>>(
     let relay = placed(relay, placement, words).await;
     let outcome: Result<_, E> = attempt::by_each_socket(async || {
         let (mut command, _, way) = relay.prepare()?;
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().map_err(|source| SpawnError::new(relay.program.clone(), source))?;
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let mut child =
+            command.spawn().map_err(|source| SpawnError::new(relay.program.clone(), source))?;
         let errors = tokio::spawn(attempt::beginning(child.stderr.take()));
         let error = match talk(&mut child).await {
             Ok(found) => return Ok(Attempt { way, outcome: Ok((child, found)), failure: None }),
@@ -176,7 +185,8 @@ async fn placed(program: PathBuf, placement: Placement, args: Vec<OsString>) -> 
     }
 }
 
-/// The relay on Windows' disk where the gateway of another distro has put it: other distros have only the command.
+/// The relay on Windows' disk where the gateway of another distro has put it: other distros have
+/// only the command.
 pub async fn deployed_relay() -> Option<PathBuf> {
     deploy::deployed().await
 }
@@ -197,7 +207,10 @@ pub async fn wsl_version() -> Result<String, QuestionError> {
     let said = windows::wsl(&["--version"]).await?;
     version_in(&said).map(ToOwned::to_owned).ok_or_else(|| QuestionError::Answer {
         question: "wsl.exe --version".to_owned(),
-        answer: format!("its first line has no version: '{}'", said.lines().next().unwrap_or_default()),
+        answer: format!(
+            "its first line has no version: '{}'",
+            said.lines().next().unwrap_or_default()
+        ),
     })
 }
 
@@ -205,7 +218,8 @@ pub async fn wsl_version() -> Result<String, QuestionError> {
 fn version_in(said: &str) -> Option<&str> {
     let line = said.lines().next()?.trim();
     let version = line.rsplit(|letter: char| !letter.is_ascii_digit() && letter != '.').next()?;
-    (version.contains('.') && version.starts_with(|first: char| first.is_ascii_digit())).then_some(version)
+    (version.contains('.') && version.starts_with(|first: char| first.is_ascii_digit()))
+        .then_some(version)
 }
 
 /// The names of the distros that run, this one among them.
@@ -246,7 +260,12 @@ fn distros_in(said: &str) -> Vec<Distro> {
         let words: Vec<&str> = bare.split_whitespace().collect();
         let [name, state @ .., version] = &words[..] else { return None };
         let version = version.parse().ok()?;
-        Some(Distro { name: (*name).to_owned(), is_default: bare != row, state: state.join(" "), version })
+        Some(Distro {
+            name: (*name).to_owned(),
+            is_default: bare != row,
+            state: state.join(" "),
+            version,
+        })
     };
     said.lines().filter_map(row).collect()
 }
@@ -271,13 +290,18 @@ pub async fn port_proxies() -> Result<Vec<PortProxy>, QuestionError> {
     Ok(port_proxies_in(&said))
 }
 
-/// The rows of netsh's table, of which only the numbers are the same in every language: address, port, address, port.
+/// The rows of netsh's table, of which only the numbers are the same in every language: address,
+/// port, address, port.
 fn port_proxies_in(said: &str) -> Vec<PortProxy> {
     let row = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
         let [address, listen, to, port] = words[..] else { return None };
         let listen: u16 = listen.parse().ok()?;
-        Some(PortProxy { listen: format!("{address}:{listen}"), to: to.to_owned(), port: port.parse().ok()? })
+        Some(PortProxy {
+            listen: format!("{address}:{listen}"),
+            to: to.to_owned(),
+            port: port.parse().ok()?,
+        })
     };
     said.lines().filter_map(row).collect()
 }
@@ -289,7 +313,8 @@ mod tests {
 
     /// A relay that says what a script says.
     async fn told(name: &str, script: &str) -> Result<HostFacts, HostError> {
-        let file = std::env::temp_dir().join(format!("underpass-host-{name}-{}", std::process::id()));
+        let file =
+            std::env::temp_dir().join(format!("underpass-host-{name}-{}", std::process::id()));
         std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
         let told = facts(file.clone(), Placement::AsItLies).await;
@@ -299,7 +324,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_relay_is_asked_and_its_failures_are_told_in_words() {
-        let facts = told("good", r#"[ "$1" = facts ] && echo '{"system": "Windows 11", "ipv6": true}'"#).await.unwrap();
+        let facts =
+            told("good", r#"[ "$1" = facts ] && echo '{"system": "Windows 11", "ipv6": true}'"#)
+                .await
+                .unwrap();
         assert_eq!((facts.system.as_str(), facts.ipv6), ("Windows 11", true));
         let said = told("ended", "echo no such thing >&2; exit 3").await.unwrap_err().to_string();
         assert!(said.contains("no such thing") && said.contains('3'), "{said}");
@@ -318,7 +346,8 @@ mod tests {
         let said = "\r\n侦听 ipv4:                 连接到 ipv4:\r\n\r\n地址            端口        地址            端口\r\n\
                     --------------- ----------  --------------- ----------\r\n0.0.0.0         2222        172.28.48.2     22\r\n\
                     *               80          127.0.0.1       8080\r\n\r\n";
-        let found: Vec<_> = port_proxies_in(said).into_iter().map(|one| (one.listen, one.to, one.port)).collect();
+        let found: Vec<_> =
+            port_proxies_in(said).into_iter().map(|one| (one.listen, one.to, one.port)).collect();
         let row = |listen: &str, to: &str, port| (listen.to_owned(), to.to_owned(), port);
         assert_eq!(found, [row("0.0.0.0:2222", "172.28.48.2", 22), row("*:80", "127.0.0.1", 8080)]);
     }
@@ -332,14 +361,18 @@ mod tests {
             state: state.to_owned(),
             version,
         };
-        let expected = [distro("Ubuntu-24.04", true, "正在运行", 2), distro("old", false, "Stopped", 1)];
+        let expected =
+            [distro("Ubuntu-24.04", true, "正在运行", 2), distro("old", false, "Stopped", 1)];
         assert_eq!(distros_in(said), expected);
         assert_eq!(distros_in("Windows Subsystem for Linux has no installed distributions."), []);
     }
 
     #[test]
     fn the_version_is_found_in_any_language() {
-        assert_eq!(version_in("WSL version: 2.5.9.0\r\nKernel version: 6.6.87.2-1\r\n"), Some("2.5.9.0"));
+        assert_eq!(
+            version_in("WSL version: 2.5.9.0\r\nKernel version: 6.6.87.2-1\r\n"),
+            Some("2.5.9.0")
+        );
         assert_eq!(version_in("WSL 版本： 2.4.13.0\n内核版本： 5.15"), Some("2.4.13.0"));
         assert_eq!(version_in("2.0.0.0"), Some("2.0.0.0"));
         assert_eq!(version_in("Invalid command line option: --version"), None);

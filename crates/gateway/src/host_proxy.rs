@@ -5,15 +5,19 @@ use crate::host::{HostError, ask};
 use std::path::PathBuf;
 use wire::HostProxy;
 
-/// Which proxies Windows' settings name for a URL, a script (PAC) evaluated. `placement` says whether the relay's program is copied to Windows'
-/// disk first. Only the relay for Windows knows.
+/// Which proxies Windows' settings name for a URL, a script (PAC) evaluated. `placement` says
+/// whether the relay's program is copied to Windows' disk first. Only the relay for Windows knows.
 ///
 /// # Errors
 /// See [`HostError`]; the relay for Linux says that it cannot tell.
 ///
 /// # Panics
 /// Outside of a tokio runtime with I/O and time.
-pub async fn proxy_for(relay: PathBuf, placement: Placement, url: &str) -> Result<HostProxy, HostError> {
+pub async fn proxy_for(
+    relay: PathBuf,
+    placement: Placement,
+    url: &str,
+) -> Result<HostProxy, HostError> {
     ask(relay, placement, vec!["proxy".into(), url.into()]).await
 }
 
@@ -26,14 +30,18 @@ mod tests {
     async fn the_relays_answer_and_its_refusal_are_passed_on() {
         let script = "#!/bin/sh\n[ \"$1\" = proxy ] || exit 3\ncase \"$2\" in *direct*) echo 'only Windows knows' >&2; exit 2;; esac\n\
                       echo '{\"url\":\"'$2'\",\"proxies\":[\"http://proxy:1\"],\"by\":\"script\"}'\n";
-        let relay = std::env::temp_dir().join(format!("underpass-host-proxy-{}", std::process::id()));
+        let relay =
+            std::env::temp_dir().join(format!("underpass-host-proxy-{}", std::process::id()));
         std::fs::write(&relay, script).unwrap();
         std::fs::set_permissions(&relay, std::fs::Permissions::from_mode(0o755)).unwrap();
         let found = proxy_for(relay.clone(), Placement::AsItLies, "https://a.test/").await;
         let refused = proxy_for(relay.clone(), Placement::AsItLies, "https://direct.test/").await;
         std::fs::remove_file(&relay).unwrap();
         let found = found.unwrap();
-        assert_eq!((found.url.as_str(), &found.proxies[..]), ("https://a.test/", &["http://proxy:1".to_owned()][..]));
+        assert_eq!(
+            (found.url.as_str(), &found.proxies[..]),
+            ("https://a.test/", &["http://proxy:1".to_owned()][..])
+        );
         assert!(refused.unwrap_err().to_string().contains("only Windows knows"));
     }
 }

@@ -1,4 +1,5 @@
-//! One gateway at a time: a lock in the runtime directory, which goes with its process however that ends.
+//! One gateway at a time: a lock in the runtime directory, which goes with its process however that
+//! ends.
 
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File, OpenOptions};
@@ -11,7 +12,9 @@ use tokio::net::UnixListener;
 #[derive(Debug, thiserror::Error)]
 pub enum InstanceError {
     /// Another one is.
-    #[error("underpass runs already, as process {pid}: see `underpass status`; stop that one first (kill {pid})")]
+    #[error(
+        "underpass runs already, as process {pid}: see `underpass status`; stop that one first (kill {pid})"
+    )]
     Running {
         /// Its process id, as it wrote it.
         pid: String,
@@ -48,21 +51,29 @@ impl Instance {
             let path = path.to_path_buf();
             move |source| InstanceError::Directory { path, source }
         };
-        fs::DirBuilder::new().recursive(true).mode(0o755).create(runtime_dir).map_err(error(runtime_dir))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(runtime_dir)
+            .map_err(error(runtime_dir))?;
         let path = runtime_dir.join("lock");
         // Not truncated: until the lock is ours the pid in it is another's.
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut lock = match Flock::lock(file.map_err(error(&path))?, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => lock,
-            Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
-                let mut pid = String::new();
-                file.read_to_string(&mut pid).map_err(error(&path))?;
-                return Err(InstanceError::Running { pid: pid.trim().to_owned() });
-            }
-            Err((_, errno)) => return Err(error(&path)(errno.into())),
-        };
-        let written =
-            lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| writeln!(lock, "{}", std::process::id()));
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut lock =
+            match Flock::lock(file.map_err(error(&path))?, FlockArg::LockExclusiveNonblock) {
+                Ok(lock) => lock,
+                Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
+                    let mut pid = String::new();
+                    file.read_to_string(&mut pid).map_err(error(&path))?;
+                    return Err(InstanceError::Running { pid: pid.trim().to_owned() });
+                }
+                Err((_, errno)) => return Err(error(&path)(errno.into())),
+            };
+        let written = lock
+            .set_len(0)
+            .and_then(|()| lock.rewind())
+            .and_then(|()| writeln!(lock, "{}", std::process::id()));
         written.map_err(error(&path))?;
         Ok(Self { dir: runtime_dir.to_path_buf(), _lock: lock })
     }

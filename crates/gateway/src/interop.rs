@@ -1,5 +1,5 @@
-//! WSL's interop: how a Windows program is started by it, and whether the kernel knows how. By which
-//! socket is `interop_sockets.rs`'s to choose.
+//! WSL's interop: how a Windows program is started by it, and whether the kernel knows how. By
+//! which socket is `interop_sockets.rs`'s to choose.
 
 use crate::interop_sockets::{self, FOLDER, Socket, Way};
 use crate::program::Kind;
@@ -18,7 +18,8 @@ const DISTRO: &str = "WSL_DISTRO_NAME";
 /// What /init writes to standard error where nothing answers at the socket, and where it cannot be
 /// reached (microsoft/WSL, `src/linux/init/util.cpp`, `UtilAcceptVsock`, `UtilConnectUnix`). It has
 /// them in English only.
-const FAILURES: [(&str, &str); 2] = [("UtilAcceptVsock:", "accept4 failed"), ("UtilConnectUnix:", "connect failed")];
+const FAILURES: [(&str, &str); 2] =
+    [("UtilAcceptVsock:", "accept4 failed"), ("UtilConnectUnix:", "connect failed")];
 
 /// Whether this is a WSL.
 #[must_use]
@@ -26,14 +27,14 @@ pub fn is_wsl() -> bool {
     Path::new(FOLDER).exists()
 }
 
-/// The command that starts a Windows program, and the socket by which that reaches Windows. The kernel
-/// is told again how to start Windows programs where its entry is gone.
+/// The command that starts a Windows program, and the socket by which that reaches Windows. The
+/// kernel is told again how to start Windows programs where its entry is gone.
 ///
-/// The program's file is never executed by the kernel. Every Linux user may write to most of Windows'
-/// drives, so a script or an ELF image could be in its place by the time it is started, and would run
-/// as the user of this process, mostly root. So what is executed is the program that the entry names,
-/// as the kernel would do it (Linux, `fs/binfmt_misc.c`, `load_misc_binary`): `/init`, WSL's own, which
-/// has Windows open the file.
+/// The program's file is never executed by the kernel. Every Linux user may write to most of
+/// Windows' drives, so a script or an ELF image could be in its place by the time it is started,
+/// and would run as the user of this process, mostly root. So what is executed is the program that
+/// the entry names, as the kernel would do it (Linux, `fs/binfmt_misc.c`, `load_misc_binary`):
+/// `/init`, WSL's own, which has Windows open the file.
 ///
 /// # Errors
 /// See [`InteropError`].
@@ -78,12 +79,14 @@ fn interpreter(root: &Path) -> Option<Interpreter> {
         .partition(|(_, text)| is_of_wsl(text));
     let init = || {
         let program = under_root(INIT);
-        (under_root(FOLDER).exists() && program.exists()).then_some(Interpreter { program, keeps_name: true })
+        (under_root(FOLDER).exists() && program.exists())
+            .then_some(Interpreter { program, keeps_name: true })
     };
     of_wsl.iter().chain(&others).find_map(|(_, text)| of(text)).or_else(init)
 }
 
-/// Has a program that is about to be started reach Windows by a socket that lives. Tells the socket.
+/// Has a program that is about to be started reach Windows by a socket that lives. Tells the
+/// socket.
 pub(crate) fn name_socket(command: &mut Command) -> Way {
     let way = Way::choose(std::env::var_os(VARIABLE).as_deref(), now());
     if let Some(socket) = way.path() {
@@ -93,7 +96,10 @@ pub(crate) fn name_socket(command: &mut Command) -> Way {
     way
 }
 
-#[expect(clippy::disallowed_methods, reason = "how long a socket is avoided is the shell's to measure")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a socket is avoided is the shell's to measure"
+)]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
@@ -113,7 +119,9 @@ pub(crate) fn failure_in(words: &str) -> Option<Failure> {
     // `<3>init: (PID) ERROR: …` (microsoft/WSL issue 7174).
     let is_of_init = |line: &str| {
         ["WSL (", "init: ("].iter().any(|name| line.contains(name))
-            && FAILURES.iter().any(|(function, failure)| line.contains(function) && line.contains(failure))
+            && FAILURES
+                .iter()
+                .any(|(function, failure)| line.contains(function) && line.contains(failure))
     };
     words.lines().any(is_of_init).then_some(Failure::Reported)
 }
@@ -121,7 +129,11 @@ pub(crate) fn failure_in(words: &str) -> Option<Failure> {
 impl Failure {
     /// What failed, and what helps.
     pub(crate) fn text(&self, way: &Way) -> String {
-        let next = if way.has_other { "another session's socket is tried" } else { "there is no other socket to try" };
+        let next = if way.has_other {
+            "another session's socket is tried"
+        } else {
+            "there is no other socket to try"
+        };
         let (socket, renewal) = (socket_name(way), renewal());
         match self {
             Self::Reported => format!(
@@ -157,7 +169,8 @@ pub(crate) const MZ: &str = "4d5a";
 /// See [`MZ`].
 pub(crate) const ELF: &str = "7f454c46";
 
-/// The entry that WSL makes: files that begin with `MZ` go to `/init`, which is opened now and told the program's own name.
+/// The entry that WSL makes: files that begin with `MZ` go to `/init`, which is opened now and told
+/// the program's own name.
 const ENTRY: &str = ":WSLInterop:M::MZ::/init:FP";
 
 /// Why a Windows program cannot be started.
@@ -194,10 +207,10 @@ pub enum InteropError {
     NoInterpreter,
 }
 
-/// Has the kernel start Windows programs, if this is a WSL: switches on what is switched off, and writes
-/// the entry again where there is none. (An entry that is switched off keeps its name: to register
-/// another of that name fails with EEXIST; Linux, Documentation/admin-guide/binfmt-misc.rst.) `root` is
-/// `/` except in tests.
+/// Has the kernel start Windows programs, if this is a WSL: switches on what is switched off, and
+/// writes the entry again where there is none. (An entry that is switched off keeps its name: to
+/// register another of that name fails with EEXIST; Linux,
+/// Documentation/admin-guide/binfmt-misc.rst.) `root` is `/` except in tests.
 ///
 /// # Errors
 /// See [`InteropError`].
@@ -211,16 +224,26 @@ fn restore_entry(root: &Path) -> Result<(), InteropError> {
         return Err(InteropError::SwitchedOff);
     }
     if is_disabled(&binfmt) {
-        tracing::warn!("the kernel's list of interpreters is switched off; it is switched on again");
+        tracing::warn!(
+            "the kernel's list of interpreters is switched off; it is switched on again"
+        );
         fs::write(binfmt.join("status"), "1").map_err(InteropError::Disabled)?;
     }
     if entry(&binfmt) == Some(Entry::Present) {
         return Ok(());
     }
-    let of_wsl: Vec<_> = entries(&binfmt).into_iter().filter(|(_, text)| is_for(text, MZ) && is_of_wsl(text)).collect();
+    let of_wsl: Vec<_> = entries(&binfmt)
+        .into_iter()
+        .filter(|(_, text)| is_for(text, MZ) && is_of_wsl(text))
+        .collect();
     if !of_wsl.is_empty() {
-        tracing::warn!("the kernel's entry for Windows programs is switched off; it is switched on again");
-        return of_wsl.iter().try_for_each(|(path, _)| fs::write(path, "1")).map_err(InteropError::Disabled);
+        tracing::warn!(
+            "the kernel's entry for Windows programs is switched off; it is switched on again"
+        );
+        return of_wsl
+            .iter()
+            .try_for_each(|(path, _)| fs::write(path, "1"))
+            .map_err(InteropError::Disabled);
     }
     tracing::warn!("the kernel's entry for Windows programs is gone; it is written again");
     fs::write(binfmt.join("register"), ENTRY).map_err(InteropError::Entry)
@@ -246,10 +269,13 @@ fn is_enabled(entry: &str) -> bool {
 }
 
 fn is_for(entry: &str, magic: &str) -> bool {
-    entry.lines().any(|line| line.strip_prefix("magic ").is_some_and(|whole| whole.starts_with(magic)))
+    entry
+        .lines()
+        .any(|line| line.strip_prefix("magic ").is_some_and(|whole| whole.starts_with(magic)))
 }
 
-/// Whether it is an entry of WSL's own, of which there may be several (WSLInterop, WSLInterop-late).
+/// Whether it is an entry of WSL's own, of which there may be several (WSLInterop,
+/// WSLInterop-late).
 fn is_of_wsl(entry: &str) -> bool {
     entry.lines().any(|line| line.strip_prefix("interpreter ") == Some(INIT))
 }
@@ -292,7 +318,9 @@ pub fn survey() -> InteropSurvey {
     InteropSurvey {
         is_wsl: is_wsl(),
         entry: entry(Path::new(BINFMT)),
-        socket_lives: socket.as_deref().is_some_and(|socket| Socket::at(Path::new(socket)).is_some()),
+        socket_lives: socket
+            .as_deref()
+            .is_some_and(|socket| Socket::at(Path::new(socket)).is_some()),
         socket: socket.map(|socket| socket.to_string_lossy().into_owned()),
         sockets: interop_sockets::count(),
     }
@@ -375,7 +403,8 @@ mod tests {
 
     impl Root {
         fn new(name: &str) -> Self {
-            let root = std::env::temp_dir().join(format!("underpass-binfmt-{name}-{}", std::process::id()));
+            let root = std::env::temp_dir()
+                .join(format!("underpass-binfmt-{name}-{}", std::process::id()));
             let _ = fs::remove_dir_all(&root);
             for folder in [&BINFMT[1..], "etc"] {
                 fs::create_dir_all(root.join(folder)).unwrap();
@@ -422,7 +451,8 @@ mod tests {
 
     #[test]
     fn what_is_no_windows_program_is_not_started() {
-        let script = std::env::temp_dir().join(format!("underpass-script-{}.exe", std::process::id()));
+        let script =
+            std::env::temp_dir().join(format!("underpass-script-{}.exe", std::process::id()));
         fs::write(&script, "#!/bin/sh\n").unwrap();
         let refused = command(&script).map(|_| ()).unwrap_err();
         fs::remove_file(&script).unwrap();
@@ -452,9 +482,17 @@ mod tests {
             assert_eq!(root.read("register"), written, "{entry}");
             assert_eq!(root.read("some"), entry);
         }
-        fs::write(root.0.join("etc/wsl.conf"), "[boot]\nsystemd=true\n[Interop]\n# x\nEnabled = False\n").unwrap();
+        fs::write(
+            root.0.join("etc/wsl.conf"),
+            "[boot]\nsystemd=true\n[Interop]\n# x\nEnabled = False\n",
+        )
+        .unwrap();
         assert!(matches!(restore_entry(&root.0), Err(InteropError::SwitchedOff)));
-        fs::write(root.0.join("etc/wsl.conf"), "[interop]\nappendWindowsPath=false\n[x]\nenabled=false\n").unwrap();
+        fs::write(
+            root.0.join("etc/wsl.conf"),
+            "[interop]\nappendWindowsPath=false\n[x]\nenabled=false\n",
+        )
+        .unwrap();
         restore_entry(&root.0).unwrap();
     }
 

@@ -2,10 +2,10 @@
 //! Knows nothing of programs; how one is started is [`crate::interop`]'s.
 //!
 //! WSL makes the sockets as root in a folder that every user may write to (microsoft/WSL,
-//! `src/linux/init/util.cpp`, `InteropServer::Create`; `util.h`, `WSL_TEMP_FOLDER_MODE`): what another
-//! user put there is ignored. A session's socket goes with its session. That of the VM's first process
-//! stays in place when its Windows half is gone, and takes connections without answering them
-//! (microsoft/WSL issues 41283, 41592).
+//! `src/linux/init/util.cpp`, `InteropServer::Create`; `util.h`, `WSL_TEMP_FOLDER_MODE`): what
+//! another user put there is ignored. A session's socket goes with its session. That of the VM's
+//! first process stays in place when its Windows half is gone, and takes connections without
+//! answering them (microsoft/WSL issues 41283, 41592).
 
 use std::ffi::OsStr;
 use std::fs;
@@ -20,11 +20,12 @@ pub(crate) const FOLDER: &str = "/run/WSL";
 /// What their names end with; before it stands the process that listens.
 const SUFFIX: &str = "_interop";
 
-/// The socket of the VM's first process. Where systemd is process 1 it is a link to the one of WSL's own
-/// init (microsoft/WSL, `src/linux/init/config.cpp`).
+/// The socket of the VM's first process. Where systemd is process 1 it is a link to the one of
+/// WSL's own init (microsoft/WSL, `src/linux/init/config.cpp`).
 const LASTING: &str = "1_interop";
 
-/// A socket that failed is the last choice for this long. It is tried earlier where there is no other.
+/// A socket that failed is the last choice for this long. It is tried earlier where there is no
+/// other.
 const AVOID_FOR: Duration = Duration::from_secs(600);
 
 /// Sockets whose failure is remembered: more than there are sessions.
@@ -98,8 +99,8 @@ impl Failures {
     }
 }
 
-/// All sockets that may be used, best first: `own`, the lasting one, then those of sessions, the newest
-/// live session first.
+/// All sockets that may be used, best first: `own`, the lasting one, then those of sessions, the
+/// newest live session first.
 fn candidates(own: Option<&OsStr>, folder: &Path) -> Vec<Socket> {
     let own = own.and_then(|own| Socket::at(Path::new(own)));
     let mut sessions: Vec<_> = paths(folder)
@@ -139,8 +140,8 @@ pub(crate) fn count() -> usize {
 }
 
 impl Socket {
-    /// The socket at `path`, if there is one that root or this process's user made. A link that they
-    /// made is followed.
+    /// The socket at `path`, if there is one that root or this process's user made. A link that
+    /// they made is followed.
     pub(crate) fn at(path: &Path) -> Option<Self> {
         let own = nix::unistd::geteuid().as_raw();
         let is_trusted = |file: &fs::Metadata| [0, own].contains(&file.uid());
@@ -169,7 +170,8 @@ mod tests {
 
     impl Scratch {
         fn new(name: &str) -> Self {
-            let folder = std::env::temp_dir().join(format!("underpass-sockets-{name}-{}", std::process::id()));
+            let folder = std::env::temp_dir()
+                .join(format!("underpass-sockets-{name}-{}", std::process::id()));
             let _ = fs::remove_dir_all(&folder);
             fs::create_dir_all(folder.join("WSL")).unwrap();
             Self(folder)
@@ -184,7 +186,9 @@ mod tests {
             let path = self.folder().join(name);
             let listener = UnixListener::bind(&path).unwrap();
             let made = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 - age);
-            let times = nix::sys::time::TimeSpec::from(made.duration_since(SystemTime::UNIX_EPOCH).unwrap());
+            let times = nix::sys::time::TimeSpec::from(
+                made.duration_since(SystemTime::UNIX_EPOCH).unwrap(),
+            );
             let flag = nix::sys::stat::UtimensatFlags::NoFollowSymlink;
             nix::sys::stat::utimensat(nix::fcntl::AT_FDCWD, &path, &times, &times, flag).unwrap();
             listener
@@ -193,7 +197,10 @@ mod tests {
         fn names(&self, own: Option<&str>) -> Vec<String> {
             let own = own.map(|name| self.folder().join(name));
             let found = candidates(own.as_deref().map(Path::as_os_str), &self.folder());
-            found.iter().map(|found| found.path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+            found
+                .iter()
+                .map(|found| found.path.file_name().unwrap().to_string_lossy().into_owned())
+                .collect()
         }
     }
 
@@ -274,7 +281,10 @@ mod tests {
         assert_eq!(choice(&failures, later + AVOID_FOR), (2, true), "it may have come back");
         // A new session whose process has the number of an old one.
         let again = Socket { file: (1, 99), ..socket(1) };
-        assert_eq!(failures.best(vec![again.clone()], later), Way { socket: Some(again), has_other: false });
+        assert_eq!(
+            failures.best(vec![again.clone()], later),
+            Way { socket: Some(again), has_other: false }
+        );
         assert_eq!(failures.best(Vec::new(), later), Way::default());
         for n in 100..300 {
             failures.note(&socket(n), later);

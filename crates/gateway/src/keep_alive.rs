@@ -12,7 +12,9 @@
 //! because it sends back what it gets: one line that comes back proves that the client runs.
 
 use crate::interop::{self, Failure};
-use crate::limits::{HELLO_PATIENCE, KEEP_ALIVE_BACK_OFF, KEEP_ALIVE_HEALTHY_AFTER, SOCKET_PATIENCE};
+use crate::limits::{
+    HELLO_PATIENCE, KEEP_ALIVE_BACK_OFF, KEEP_ALIVE_HEALTHY_AFTER, SOCKET_PATIENCE,
+};
 use crate::status::{KeepAlive, KeepAliveState};
 use crate::windows::{self, QuestionError};
 use serde::{Deserialize, Serialize};
@@ -59,7 +61,11 @@ enum HoldError {
 ///
 /// # Panics
 /// Outside of a tokio runtime with I/O and time.
-pub async fn hold(name: &str, runtime_dir: &Path, stop: impl Future<Output = ()>) -> io::Result<()> {
+pub async fn hold(
+    name: &str,
+    runtime_dir: &Path,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
     fs::create_dir_all(runtime_dir)?;
     let note = Note::new(runtime_dir);
     let mut stop = pin!(stop);
@@ -106,7 +112,10 @@ pub async fn hold(name: &str, runtime_dir: &Path, stop: impl Future<Output = ()>
 }
 
 /// What the future gives; `None` if `stop` is ready first.
-async fn until<T>(future: impl Future<Output = T>, stop: Pin<&mut impl Future<Output = ()>>) -> Option<T> {
+async fn until<T>(
+    future: impl Future<Output = T>,
+    stop: Pin<&mut impl Future<Output = ()>>,
+) -> Option<T> {
     tokio::select! {
         output = future => Some(output),
         () = stop => None,
@@ -118,9 +127,15 @@ async fn client(name: &str, held: impl FnOnce()) -> Result<(), HoldError> {
     let program = windows::of_system("wsl.exe").await?;
     let words = ["-d", name, "--exec", "/bin/cat"];
     let (mut command, way) = windows::command(&program, &words).map_err(QuestionError::from)?;
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true);
     let spawned = command.spawn();
-    let mut child = spawned.map_err(|source| HoldError::Spawn { program: program.clone(), source })?;
+    let mut child =
+        spawned.map_err(|source| HoldError::Spawn { program: program.clone(), source })?;
     // Open as long as the client is to run.
     let mut input = child.stdin.take();
     if let Some(input) = &mut input {
@@ -139,7 +154,9 @@ async fn client(name: &str, held: impl FnOnce()) -> Result<(), HoldError> {
         }
     };
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let ends = async { tokio::join!(listen(stdout, &mut output, heard), listen(stderr, &mut errors, |_| ())) };
+    let ends = async {
+        tokio::join!(listen(stdout, &mut output, heard), listen(stderr, &mut errors, |_| ()))
+    };
     // The same as a relay has to its hello.
     let patience = if way.has_other { SOCKET_PATIENCE } else { HELLO_PATIENCE };
     let is_silent = {
@@ -153,11 +170,17 @@ async fn client(name: &str, held: impl FnOnce()) -> Result<(), HoldError> {
     if is_silent {
         way.failed(interop::now());
         // Dropped, the client is killed.
-        let silence =
-            if way.has_other { HoldError::Socket(Failure::Silent.text(&way)) } else { HoldError::Silent { program } };
+        let silence = if way.has_other {
+            HoldError::Socket(Failure::Silent.text(&way))
+        } else {
+            HoldError::Silent { program }
+        };
         return Err(silence);
     }
-    let status = child.wait().await.map_err(|source| HoldError::Spawn { program: program.clone(), source })?;
+    let status = child
+        .wait()
+        .await
+        .map_err(|source| HoldError::Spawn { program: program.clone(), source })?;
     if is_held.get() {
         output.clear();
     }
@@ -173,7 +196,11 @@ async fn client(name: &str, held: impl FnOnce()) -> Result<(), HoldError> {
 }
 
 /// Reads a stream to its end and keeps its beginning; `heard` is called with what is kept so far.
-async fn listen(stream: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>, mut heard: impl FnMut(&[u8])) {
+async fn listen(
+    stream: Option<impl AsyncRead + Unpin>,
+    kept: &mut Vec<u8>,
+    mut heard: impl FnMut(&[u8]),
+) {
     let Some(mut stream) = stream else { return };
     let mut piece = [0; 512];
     while let Ok(n @ 1..) = stream.read(&mut piece).await {
@@ -232,12 +259,14 @@ mod tests {
 
     #[test]
     fn the_state_is_known_while_its_writer_lives() {
-        let folder = std::env::temp_dir().join(format!("underpass-keep-alive-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("underpass-keep-alive-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         assert_eq!(state(&folder), None);
         let note = Note::new(&folder);
         note.write(KeepAliveState::Waiting, Some("no wsl.exe")).unwrap();
-        let waiting = KeepAlive { state: KeepAliveState::Waiting, last_error: Some("no wsl.exe".to_owned()) };
+        let waiting =
+            KeepAlive { state: KeepAliveState::Waiting, last_error: Some("no wsl.exe".to_owned()) };
         assert_eq!(state(&folder), Some(waiting.clone()));
         // No process has this number (kernel/pid.h: at most 2^22).
         let dead = Written { pid: 1 << 23, state: waiting };
@@ -253,7 +282,9 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("underpass-hold-{}", std::process::id()));
         let waits = async {
             loop {
-                if let Some(KeepAlive { state: KeepAliveState::Waiting, last_error: Some(error) }) = state(&folder) {
+                if let Some(KeepAlive { state: KeepAliveState::Waiting, last_error: Some(error) }) =
+                    state(&folder)
+                {
                     assert!(error.contains("wsl.exe"), "{error}");
                     return;
                 }

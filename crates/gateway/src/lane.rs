@@ -1,5 +1,6 @@
-//! A lane: one relay, the session with it, and its pipes. It has the relay started, started anew when it ended, with growing
-//! waits, and moves frames. What frames mean is the engine's; nothing here knows a packet or a process.
+//! A lane: one relay, the session with it, and its pipes. It has the relay started, started anew
+//! when it ended, with growing waits, and moves frames. What frames mean is the engine's; nothing
+//! here knows a packet or a process.
 
 use crate::limits::{BACK_OFF, HEALTHY_AFTER, LANE_TURN, LAST_BACK_OFF_AFTER_HELLO, STAGING};
 use crate::relays::{Relay, RelayEnd, RelayEndCause, Relays, Starting};
@@ -42,7 +43,11 @@ pub enum LaneError {
 
 impl From<FrameError> for LaneError {
     fn from(error: FrameError) -> Self {
-        if let FrameError::Damaged { .. } = error { Self::Damaged(error) } else { Self::Frame(error) }
+        if let FrameError::Damaged { .. } = error {
+            Self::Damaged(error)
+        } else {
+            Self::Frame(error)
+        }
     }
 }
 
@@ -141,7 +146,9 @@ impl Lane {
 
     /// The session with a relay that has said hello.
     pub(crate) fn ready(&mut self) -> Option<&mut Session> {
-        self.running_mut().map(|running| &mut running.session).filter(|session| session.peer().is_some())
+        self.running_mut()
+            .map(|running| &mut running.session)
+            .filter(|session| session.peer().is_some())
     }
 
     /// The session with a relay, also before its hello.
@@ -208,7 +215,8 @@ impl Lane {
         }
     }
 
-    /// Reads what the relay sent, at most a turn, into `frames`' hands. Wakes by `cx` when there is more.
+    /// Reads what the relay sent, at most a turn, into `frames`' hands. Wakes by `cx` when there is
+    /// more.
     pub(crate) fn poll_input(
         &mut self,
         cx: &mut Context<'_>,
@@ -244,7 +252,12 @@ impl Lane {
     }
 
     /// Writes what the session has to say, as much as the pipe takes.
-    pub(crate) fn poll_output(&mut self, cx: &mut Context<'_>, now: Instant, source: &mut impl Source) -> Turn {
+    pub(crate) fn poll_output(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        source: &mut impl Source,
+    ) -> Turn {
         let State::Running(running) = &mut self.state else { return Turn::Quiet };
         let why = match running.write(cx, source) {
             Ok(()) => return Turn::Quiet,
@@ -258,7 +271,8 @@ impl Lane {
     }
 
     fn end_relay(&mut self, now: Instant, why: Why) -> Turn {
-        let State::Running(running) = std::mem::replace(&mut self.state, State::Waiting(now)) else {
+        let State::Running(running) = std::mem::replace(&mut self.state, State::Waiting(now))
+        else {
             return Turn::Quiet;
         };
         let said_hello = running.session.peer().is_some();
@@ -282,7 +296,9 @@ impl Lane {
             let told = ended.await.ok().flatten();
             // Until now, so that what it still writes is not what ends it.
             drop(relay);
-            known.unwrap_or_else(|| LaneError::Process(told.unwrap_or_else(|| UNANSWERED.to_owned())))
+            known.unwrap_or_else(|| {
+                LaneError::Process(told.unwrap_or_else(|| UNANSWERED.to_owned()))
+            })
         }));
         Turn::Died(counters)
     }
@@ -360,7 +376,11 @@ impl Running {
         Ok(())
     }
 
-    fn act_on_frames(&mut self, now: Instant, act: &mut impl FnMut(&mut Session, Frame<'_>)) -> Result<(), LaneError> {
+    fn act_on_frames(
+        &mut self,
+        now: Instant,
+        act: &mut impl FnMut(&mut Session, Frame<'_>),
+    ) -> Result<(), LaneError> {
         loop {
             let frame = match self.decoder.next_frame() {
                 Ok(Some(frame)) => frame,
@@ -370,7 +390,9 @@ impl Running {
                     continue;
                 }
                 Err(
-                    error @ (FrameError::TooLong { .. } | FrameError::Malformed { .. } | FrameError::Damaged { .. }),
+                    error @ (FrameError::TooLong { .. }
+                    | FrameError::Malformed { .. }
+                    | FrameError::Damaged { .. }),
                 ) => return Err(error.into()),
             };
             if let Some(event) = self.session.accept(now, frame)? {

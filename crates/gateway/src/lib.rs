@@ -1,6 +1,7 @@
 //! The gateway's shell on Linux: TAP, routes, relay processes, and the loop that joins them.
 //!
-//! It does the I/O and knows no protocol rule: what packets mean is `stack`'s, what frames mean is `wire`'s.
+//! It does the I/O and knows no protocol rule: what packets mean is `stack`'s, what frames mean is
+//! `wire`'s.
 #![deny(unsafe_code)]
 
 pub mod allocator;
@@ -56,7 +57,8 @@ pub use windows::QuestionError;
 use std::io;
 use tap::TapError;
 
-/// The gateway's Ethernet address, and the VM's; locally administered (IEEE 802). They meet nobody but each other.
+/// The gateway's Ethernet address, and the VM's; locally administered (IEEE 802). They meet nobody
+/// but each other.
 const MACS: ([u8; 6], [u8; 6]) = ([0x02, 0x75, 0x6e, 0x64, 0, 1], [0x02, 0x75, 0x6e, 0x64, 0, 2]);
 
 /// Why the gateway did not start, or ended.

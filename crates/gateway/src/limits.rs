@@ -1,11 +1,14 @@
-//! Every bound of the gateway's shell in one place. Those of packets are the stack's, those of the pipe `wire`'s.
+//! Every bound of the gateway's shell in one place. Those of packets are the stack's, those of the
+//! pipe `wire`'s.
 
 use std::time::Duration;
 
-/// Relays at a time. Each has a process on the host; more than the cores of any such machine bring nothing.
+/// Relays at a time. Each has a process on the host; more than the cores of any such machine bring
+/// nothing.
 pub const MAX_LANES: usize = 16;
 
-/// What a relay may send on a new flow before the app's side of it is set up; see [`wire::Session::widen`].
+/// What a relay may send on a new flow before the app's side of it is set up; see
+/// [`wire::Session::widen`].
 pub const FIRST_WINDOW: u32 = 16 * 1024;
 
 /// Bytes staged for one write to a relay: two full turns. More delays control frames behind it.
@@ -22,33 +25,35 @@ pub const TAP_TURN_FRAMES: usize = 256;
 /// See [`TAP_TURN_FRAMES`].
 pub const TAP_TURN_BYTES: usize = 512 * 1024;
 
-/// Names that have stand-ins, for a proxy: some 10 MB where all are long. An app that keeps addresses
-/// for days (some servers resolve a name at their start only) meets its name as long as others ask for
-/// fewer than this.
+/// Names that have stand-ins, for a proxy: some 10 MB where all are long. An app that keeps
+/// addresses for days (some servers resolve a name at their start only) meets its name as long as
+/// others ask for fewer than this.
 pub const MAX_NAMES: usize = 32_768;
 
 /// Real addresses of a name that are kept, of each family: more than any client tries.
 pub const MAX_REAL_ADDRESSES: usize = 8;
 
-/// Peers by stand-in of a UDP source endpoint, whose replies find back. Few apps talk to more by name.
+/// Peers by stand-in of a UDP source endpoint, whose replies find back. Few apps talk to more by
+/// name.
 pub const MAX_STAND_IN_PEERS: usize = 64;
 
 /// The same trouble with a proxy is logged again after so long.
 pub const LOG_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-/// Prefixes that mirrored mode has from Windows and that the tunnel takes. Each is a route of our table;
-/// setting this many takes some tenths of a second.
+/// Prefixes that mirrored mode has from Windows and that the tunnel takes. Each is a route of our
+/// table; setting this many takes some tenths of a second.
 pub const MAX_MIRRORED: usize = 2048;
 
-/// Conversations of the VM's own network that are kept off the tunnel. Each is a rule, which every look-up
-/// of a route passes; peers from beyond that network are few.
+/// Conversations of the VM's own network that are kept off the tunnel. Each is a rule, which every
+/// look-up of a route passes; peers from beyond that network are few.
 pub const MAX_ELSEWHERE: usize = 64;
 
-/// How long one is kept off it after it was last heard of, or its socket was last seen. A connection
-/// whose socket is elsewhere is heard of again by its next packet, and loses that one.
+/// How long one is kept off it after it was last heard of, or its socket was last seen. A
+/// connection whose socket is elsewhere is heard of again by its next packet, and loses that one.
 pub const ELSEWHERE_LIFETIME: Duration = Duration::from_secs(3600);
 
-/// Pings that wait for a relay's word: as many as the stack remembers. One more takes the oldest one's place.
+/// Pings that wait for a relay's word: as many as the stack remembers. One more takes the oldest
+/// one's place.
 pub const MAX_PINGS: usize = 4096;
 
 /// How long a question is waited for. Stub resolvers and ping have given up by then.
@@ -57,10 +62,12 @@ pub const ASKED_LIFETIME: Duration = Duration::from_secs(30);
 /// DNS connections over TCP. One more takes the place of one that is idle (RFC 7766 section 6.2.3).
 pub const MAX_DNS_CONNECTIONS: usize = 512;
 
-/// Queries of one DNS connection that wait for an answer (RFC 7766 6.2.1.1 asks for pipelining, not for a number).
+/// Queries of one DNS connection that wait for an answer (RFC 7766 6.2.1.1 asks for pipelining, not
+/// for a number).
 pub const MAX_PIPELINED: usize = 64;
 
-/// Answer bytes of one DNS connection that its client has not taken; beyond, no further query of it is read.
+/// Answer bytes of one DNS connection that its client has not taken; beyond, no further query of it
+/// is read.
 pub const MAX_DNS_BACKLOG: usize = 256 * 1024;
 
 /// Names that are remembered whose answers named the host.
@@ -72,28 +79,30 @@ pub const DNS_IDLE: Duration = Duration::from_secs(60);
 /// Waits between starts of a relay that keeps ending: from the first to the last, doubling.
 pub const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
-/// The longest of these waits after a relay that had said hello: it can start, so a dead one is replaced in under 2 s however
-/// often it dies.
+/// The longest of these waits after a relay that had said hello: it can start, so a dead one is
+/// replaced in under 2 s however often it dies.
 pub const LAST_BACK_OFF_AFTER_HELLO: Duration = Duration::from_secs(1);
 
 /// A relay that lived this long had started well: the next wait is the shortest again.
 pub const HEALTHY_AFTER: Duration = Duration::from_secs(10);
 
-/// A relay that has not said hello by then is started anew. An antivirus program may hold a first start up for long (up to
-/// 75 s were reported for programs started from the distro's own disk).
+/// A relay that has not said hello by then is started anew. An antivirus program may hold a first
+/// start up for long (up to 75 s were reported for programs started from the distro's own disk).
 pub const HELLO_PATIENCE: Duration = Duration::from_secs(90);
 
-/// A relay that has not said hello by then is started by another of interop's sockets, where there is
-/// one: a start takes a second, and a socket whose side on Windows is gone never answers.
+/// A relay that has not said hello by then is started by another of interop's sockets, where there
+/// is one: a start takes a second, and a socket whose side on Windows is gone never answers.
 pub const SOCKET_PATIENCE: Duration = Duration::from_secs(5);
 
-/// A relay for Windows that ends within this without a word was ended by someone else: antivirus programs take up to a minute.
+/// A relay for Windows that ends within this without a word was ended by someone else: antivirus
+/// programs take up to a minute.
 pub const SHORT_LIFE: Duration = Duration::from_secs(60);
 
 /// Waits between starts of the client that keeps the helper distro running, doubling. The first is
 /// long against the end of a distro, so that nothing starts it again meanwhile; the last is shorter
 /// than the 15 s (`general.instanceIdleTimeout`) after which WSL ends a distro without a client.
-pub const KEEP_ALIVE_BACK_OFF: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
+pub const KEEP_ALIVE_BACK_OFF: (Duration, Duration) =
+    (Duration::from_secs(2), Duration::from_secs(10));
 
 /// A client that ran this long had started well: the next wait is the shortest again.
 pub const KEEP_ALIVE_HEALTHY_AFTER: Duration = Duration::from_secs(60);

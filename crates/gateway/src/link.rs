@@ -1,12 +1,13 @@
-//! A socket between two of the gateway's processes: messages as JSON, each behind its length and the
-//! number of its descriptors, which come with its first byte (SCM_RIGHTS, unix(7)). Knows no message.
+//! A socket between two of the gateway's processes: messages as JSON, each behind its length and
+//! the number of its descriptors, which come with its first byte (SCM_RIGHTS, unix(7)). Knows no
+//! message.
 //!
 //! What comes from the other end may come from a process that an attacker has taken over: a message
 //! has a bound, a descriptor too many is closed, and a text that is no message ends the link.
 
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
-    recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -30,7 +31,8 @@ const MOST_DESCRIPTORS: usize = 2;
 /// What stands before a message: its length, and how many descriptors it has.
 const HEADER: usize = size_of::<u32>() + 1;
 
-/// Messages that wait for the other end. There is at most one request for each lane, and a few more.
+/// Messages that wait for the other end. There is at most one request for each lane, and a few
+/// more.
 const QUEUE: usize = 64;
 
 /// Bytes that are read at once.
@@ -99,13 +101,15 @@ async fn send<T: Serialize>(stream: &UnixStream, parcel: &Parcel<T>) -> io::Resu
     while written < message.len() {
         let descriptors = if written == 0 { &parcel.descriptors[..] } else { &[] };
         let piece = &message[written..];
-        written += stream.async_io(Interest::WRITABLE, || send_piece(stream, piece, descriptors)).await?;
+        written +=
+            stream.async_io(Interest::WRITABLE, || send_piece(stream, piece, descriptors)).await?;
     }
     Ok(())
 }
 
 fn send_piece(stream: &UnixStream, piece: &[u8], descriptors: &[OwnedFd]) -> io::Result<usize> {
-    let borrowed: Vec<BorrowedFd<'_>> = descriptors.iter().map(|descriptor| descriptor.as_fd()).collect();
+    let borrowed: Vec<BorrowedFd<'_>> =
+        descriptors.iter().map(|descriptor| descriptor.as_fd()).collect();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !borrowed.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&borrowed)) {
@@ -138,13 +142,17 @@ struct Reader {
 
 impl Reader {
     /// The next message; none at the end of the stream.
-    async fn next<T: DeserializeOwned>(&mut self, stream: &UnixStream) -> io::Result<Option<Parcel<T>>> {
+    async fn next<T: DeserializeOwned>(
+        &mut self,
+        stream: &UnixStream,
+    ) -> io::Result<Option<Parcel<T>>> {
         loop {
             if let Some(parcel) = self.whole()? {
                 return Ok(Some(parcel));
             }
             let mut piece = [0; PIECE];
-            let (n, descriptors) = stream.async_io(Interest::READABLE, || receive_piece(stream, &mut piece)).await?;
+            let (n, descriptors) =
+                stream.async_io(Interest::READABLE, || receive_piece(stream, &mut piece)).await?;
             if n == 0 {
                 return Ok(None);
             }
@@ -159,7 +167,9 @@ impl Reader {
 
     /// The first message, if it is there to its end.
     fn whole<T: DeserializeOwned>(&mut self) -> io::Result<Option<Parcel<T>>> {
-        let Some((&[a, b, c, d, count], rest)) = self.bytes.split_first_chunk::<HEADER>() else { return Ok(None) };
+        let Some((&[a, b, c, d, count], rest)) = self.bytes.split_first_chunk::<HEADER>() else {
+            return Ok(None);
+        };
         let length = u32::from_le_bytes([a, b, c, d]) as usize;
         if length > MOST_BYTES {
             return Err(io::ErrorKind::FileTooLarge.into());
@@ -178,7 +188,8 @@ impl Reader {
 fn receive_piece(stream: &UnixStream, piece: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let received = recvmsg(stream, &mut [IoSliceMut::new(piece)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    let received =
+        recvmsg(stream, &mut [IoSliceMut::new(piece)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
     let mut descriptors = Vec::new();
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = message {

@@ -1,11 +1,13 @@
-//! Keeps the VM's addresses and routes as they should be: up while a relay serves, gone while none does, and adjusted when the
-//! VM's network or the host's facts change. It runs in a process of its own (`processes/network.rs`), the only one that may
-//! change the VM's network; it and the engine tell each other whole states, so nothing is lost if one is slow.
+//! Keeps the VM's addresses and routes as they should be: up while a relay serves, gone while none
+//! does, and adjusted when the VM's network or the host's facts change. It runs in a process of its
+//! own (`processes/network.rs`), the only one that may change the VM's network; it and the engine
+//! tell each other whole states, so nothing is lost if one is slow.
 
 use crate::limits::MAX_MIRRORED;
 use crate::link::{Link, Parcel};
 use crate::net::{
-    Changes, Families, Net, NetError, NoIpv6, Observed, Plan, Ways, captured, choose_subnet, uplink, ways,
+    Changes, Families, Net, NetError, NoIpv6, Observed, Plan, Ways, captured, choose_subnet,
+    uplink, ways,
 };
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
@@ -37,8 +39,8 @@ pub(crate) struct NetworkState {
     pub(crate) up: bool,
     /// The addresses, once they are chosen.
     pub(crate) plan: Option<AddressPlan>,
-    /// The VM's own addresses from which apps' new conversations come to the TAP, and those from which
-    /// they are about to.
+    /// The VM's own addresses from which apps' new conversations come to the TAP, and those from
+    /// which they are about to.
     pub(crate) uplink: Vec<IpAddr>,
     /// Whether IPv6 is carried.
     pub(crate) ipv6: bool,
@@ -103,7 +105,8 @@ pub(crate) fn of(link: Link<Wish, Told>) -> (watch::Sender<Wish>, Network) {
     (wish, Network { states })
 }
 
-/// Fulfils the engine's wishes until it is dropped. `mode` is what WSL says of its networking mode, once it said something.
+/// Fulfils the engine's wishes until it is dropped. `mode` is what WSL says of its networking mode,
+/// once it said something.
 ///
 /// # Errors
 /// No netlink.
@@ -193,9 +196,13 @@ impl Keeper {
         }
     }
 
-    /// Until there may be something to do: the engine wishes, the kernel's network or resolv.conf changed, or the last try
-    /// failed. WSL writes resolv.conf anew on network changes; a look every now and then also sees it replaced by a link.
-    async fn wait(&mut self, wishes: &mut watch::Receiver<Wish>) -> Result<Cause, watch::error::RecvError> {
+    /// Until there may be something to do: the engine wishes, the kernel's network or resolv.conf
+    /// changed, or the last try failed. WSL writes resolv.conf anew on network changes; a look
+    /// every now and then also sees it replaced by a link.
+    async fn wait(
+        &mut self,
+        wishes: &mut watch::Receiver<Wish>,
+    ) -> Result<Cause, watch::error::RecvError> {
         loop {
             let changes = &mut self.changes;
             tokio::select! {
@@ -243,7 +250,8 @@ impl Keeper {
         };
         // The first answer is waited for, so that the mode does not change for want of patience.
         let told = self.mode.wait_for(Option::is_some).await.ok().and_then(|told| told.flatten());
-        let observed = self.net.observe_in(&self.fixed.tap, told).await.map_err(|error| error.to_string())?;
+        let observed =
+            self.net.observe_in(&self.fixed.tap, told).await.map_err(|error| error.to_string())?;
         self.state.mode = observed.mode.map_or("unknown", NetworkingMode::name).to_owned();
         let subnet = self.subnet(&observed, host)?;
         // A machine that does not take IPv6 keeps its own, with the routes that WSL has mirrored.
@@ -291,10 +299,11 @@ impl Keeper {
         Ok(())
     }
 
-    /// Tells the engine of addresses before the first packet from one is led to the TAP: it might be a
-    /// segment of a connection that began elsewhere, and must not be reset.
+    /// Tells the engine of addresses before the first packet from one is led to the TAP: it might
+    /// be a segment of a connection that began elsewhere, and must not be reset.
     async fn announce(&mut self, uplink: &[IpAddr]) {
-        let new: Vec<IpAddr> = uplink.iter().filter(|own| !self.state.uplink.contains(own)).copied().collect();
+        let new: Vec<IpAddr> =
+            uplink.iter().filter(|own| !self.state.uplink.contains(own)).copied().collect();
         if !new.is_empty() {
             self.state.uplink.extend(new);
             // Once the engine has ended, this task ends next.
@@ -353,12 +362,16 @@ fn vpn_addresses(host: &HostFacts) -> Vec<IpAddr> {
     addresses.filter_map(|address| Some(address.parse::<IpNet>().ok()?.addr())).collect()
 }
 
-/// The MTU of the adapter by which the host reaches the internet: a VPN's, where that takes everything.
-/// Ethernet's (RFC 894) if the host reports no MTU, or one that no IPv4 packet can have.
+/// The MTU of the adapter by which the host reaches the internet: a VPN's, where that takes
+/// everything. Ethernet's (RFC 894) if the host reports no MTU, or one that no IPv4 packet can
+/// have.
 fn way_mtu(host: &HostFacts) -> u32 {
     let way_out = host.adapters.iter().find(|adapter| Some(adapter.index) == host.internet_adapter);
     // RFC 791: every host takes 576 bytes. Windows has adapters of 4,294,967,295 bytes.
-    way_out.map(|adapter| adapter.mtu).filter(|mtu| (576..=LARGEST_MTU).contains(mtu)).unwrap_or(ETHERNET_MTU)
+    way_out
+        .map(|adapter| adapter.mtu)
+        .filter(|mtu| (576..=LARGEST_MTU).contains(mtu))
+        .unwrap_or(ETHERNET_MTU)
 }
 
 #[cfg(test)]
@@ -371,8 +384,15 @@ mod tests {
         let adapter = |index, mtu| Adapter { index, mtu, ..Adapter::default() };
         let adapters = vec![adapter(1, u32::MAX), adapter(2, 1400), adapter(3, 9000)];
         let of = |internet_adapter| {
-            way_mtu(&HostFacts { adapters: adapters.clone(), internet_adapter, ..HostFacts::default() })
+            way_mtu(&HostFacts {
+                adapters: adapters.clone(),
+                internet_adapter,
+                ..HostFacts::default()
+            })
         };
-        assert_eq!([Some(1), Some(2), Some(3), Some(7), None].map(of), [1500, 1400, 9000, 1500, 1500]);
+        assert_eq!(
+            [Some(1), Some(2), Some(3), Some(7), None].map(of),
+            [1500, 1400, 9000, 1500, 1500]
+        );
     }
 }

@@ -6,7 +6,8 @@ use std::fmt::{self, Display, Formatter};
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-/// What Windows itself connects to when it wants to know whether it is online (Network Connectivity Status Indicator).
+/// What Windows itself connects to when it wants to know whether it is online (Network Connectivity
+/// Status Indicator).
 const DEFAULT: (&str, u16) = ("www.msftconnecttest.com", 80);
 
 /// Who is to be reached, by TCP.
@@ -62,7 +63,11 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Self, TargetError> {
         if let Ok(address) = text.parse::<SocketAddr>() {
-            return Ok(Self { text: text.to_owned(), host: Host::Address(address.ip()), port: address.port() });
+            return Ok(Self {
+                text: text.to_owned(),
+                host: Host::Address(address.ip()),
+                port: address.port(),
+            });
         }
         let (host, port) = text.rsplit_once(':').ok_or(TargetError)?;
         let port = port.parse().map_err(|_| TargetError)?;
@@ -83,10 +88,18 @@ mod tests {
     #[test]
     fn a_target_is_a_host_and_a_port() {
         let target = |text: &str| text.parse::<Target>();
-        assert_eq!(target("192.0.2.1:443").unwrap().host, Host::Address("192.0.2.1".parse().unwrap()));
-        assert_eq!(target("[2001:db8::1]:443").unwrap().host, Host::Address("2001:db8::1".parse().unwrap()));
+        assert_eq!(
+            target("192.0.2.1:443").unwrap().host,
+            Host::Address("192.0.2.1".parse().unwrap())
+        );
+        assert_eq!(
+            target("[2001:db8::1]:443").unwrap().host,
+            Host::Address("2001:db8::1".parse().unwrap())
+        );
         assert_eq!(target("www.msftconnecttest.com:80").unwrap(), Target::default());
-        for wrong in ["", "host", ":80", "host:", "host:x", "host:70000", "2001:db8::1:443", "a..b:1"] {
+        for wrong in
+            ["", "host", ":80", "host:", "host:x", "host:70000", "2001:db8::1:443", "a..b:1"]
+        {
             assert_eq!(target(wrong), Err(TargetError), "{wrong}");
         }
     }

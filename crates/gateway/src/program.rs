@@ -40,9 +40,10 @@ impl Kind {
         };
         let word = |bytes: [u8; 4]| u16::from_le_bytes([bytes[0], bytes[1]]);
         if magic.starts_with(b"MZ") {
-            // Microsoft, PE Format: the header's place stands at 0x3c, its machine field 4 bytes behind its signature. A file that is
-            // cut off before it is still Windows' to judge.
-            let machine = at(0x3c).and_then(|place| at(u32::from_le_bytes(place).saturating_add(4)));
+            // Microsoft, PE Format: the header's place stands at 0x3c, its machine field 4 bytes
+            // behind its signature. A file that is cut off before it is still Windows' to judge.
+            let machine =
+                at(0x3c).and_then(|place| at(u32::from_le_bytes(place).saturating_add(4)));
             return Ok(Self::Windows(machine.ok().and_then(|machine| match word(machine) {
                 0x014c => Some("x86"),
                 0x8664 => Some("x86_64"),
@@ -51,7 +52,8 @@ impl Kind {
             })));
         }
         if &magic == b"\x7fELF" {
-            // System V ABI, ELF header: e_machine at 18. Every processor that WSL runs on is little-endian.
+            // System V ABI, ELF header: e_machine at 18. Every processor that WSL runs on is
+            // little-endian.
             return Ok(Self::Linux(match word(at(18)?) {
                 3 => Some("x86"),
                 62 => Some("x86_64"),

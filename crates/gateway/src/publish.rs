@@ -1,12 +1,12 @@
 //! What the gateway publishes for the other distros, in the folder that WSL shares among them all
-//! (`/mnt/wsl`): the command, a socket that gives the status to every user, and `env.sh` for shells.
-//! Nothing there lets another user change the gateway.
+//! (`/mnt/wsl`): the command, a socket that gives the status to every user, and `env.sh` for
+//! shells. Nothing there lets another user change the gateway.
 //!
 //! WSL mounts `/mnt/wsl` as a tmpfs without options (microsoft/WSL, `src/linux/init/main.cpp`), so
 //! every user of every distro may write there (tmpfs(5): mode 1777). Whatever lies at our place is
-//! replaced, never followed or written into. Everything is made in a folder of root's with a name that
-//! nobody can guess, and gets its place when it is whole. When the gateway ends the folder stays,
-//! empty: while root has it, no other user can put a program there.
+//! replaced, never followed or written into. Everything is made in a folder of root's with a name
+//! that nobody can guess, and gets its place when it is whole. When the gateway ends the folder
+//! stays, empty: while root has it, no other user can put a program there.
 
 use crate::instance::SOCKET;
 use crate::status::Status;
@@ -26,8 +26,8 @@ const PROGRAM: &str = "underpass";
 /// The file for shells.
 const ENV: &str = "env.sh";
 
-/// How often the place is tried to be taken from others, who may put something there again and again.
-/// Each try leaves them a few microseconds.
+/// How often the place is tried to be taken from others, who may put something there again and
+/// again. Each try leaves them a few microseconds.
 const TRIES: usize = 100;
 
 /// Where a gateway publishes unless it is told otherwise.
@@ -124,7 +124,9 @@ fn publish(path: &Path) -> io::Result<(Publication, UnixListener)> {
 fn fill(folder: &Folder) -> io::Result<UnixListener> {
     // The program itself, also where its file was replaced since it was started.
     let mut program = File::open("/proc/self/exe")?;
-    folder.replace(PROGRAM, FileTraits::of_mode(0o755), |copy| io::copy(&mut program, copy).map(drop))?;
+    folder.replace(PROGRAM, FileTraits::of_mode(0o755), |copy| {
+        io::copy(&mut program, copy).map(drop)
+    })?;
     let listener = UnixListener::bind(folder.path_of(SOCKET))?;
     folder.set_socket_mode(SOCKET, 0o666)?;
     folder.set_mode(0o755)?;
@@ -140,7 +142,9 @@ fn take_place(parent: &Folder, staged: &OsStr, name: &OsStr) -> io::Result<()> {
         }
         taken = match parent.swap(staged, name) {
             // It has just gone.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => parent.rename_to_free(staged, name),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                parent.rename_to_free(staged, name)
+            }
             swapped => swapped,
         };
     }
@@ -165,7 +169,8 @@ mod tests {
 
     #[tokio::test]
     async fn whatever_lies_there_is_replaced_and_nothing_is_followed() {
-        let scratch = std::env::temp_dir().join(format!("underpass-publish-{}", std::process::id()));
+        let scratch =
+            std::env::temp_dir().join(format!("underpass-publish-{}", std::process::id()));
         let _ = fs::remove_dir_all(&scratch);
         let (folder, mine) = (scratch.join("wsl/underpass"), scratch.join("mine"));
         fs::create_dir_all(&mine).unwrap();
@@ -187,16 +192,37 @@ mod tests {
             fs::create_dir_all(folder.with_file_name(".underpass.0123/x")).unwrap();
             let (publication, _listener) = Publication::new(&folder).unwrap();
             assert_eq!(fs::read_to_string(mine.join("underpass")).unwrap(), "precious", "{round}");
-            let mode = |path: &str| fs::symlink_metadata(folder.join(path)).unwrap().mode() & 0o7777;
-            assert_eq!((mode(""), mode("underpass"), mode("control.sock")), (0o755, 0o755, 0o666), "{round}");
-            assert_eq!(fs::read(folder.join("underpass")).unwrap(), fs::read("/proc/self/exe").unwrap());
+            let mode =
+                |path: &str| fs::symlink_metadata(folder.join(path)).unwrap().mode() & 0o7777;
+            assert_eq!(
+                (mode(""), mode("underpass"), mode("control.sock")),
+                (0o755, 0o755, 0o666),
+                "{round}"
+            );
+            assert_eq!(
+                fs::read(folder.join("underpass")).unwrap(),
+                fs::read("/proc/self/exe").unwrap()
+            );
             drop(publication);
-            assert_eq!(fs::read_dir(folder.parent().unwrap()).unwrap().count(), 1, "{round}: nothing else");
-            assert_eq!((fs::read_dir(&folder).unwrap().count(), mode("")), (0, 0o755), "{round}: the place is kept");
+            assert_eq!(
+                fs::read_dir(folder.parent().unwrap()).unwrap().count(),
+                1,
+                "{round}: nothing else"
+            );
+            assert_eq!(
+                (fs::read_dir(&folder).unwrap().count(), mode("")),
+                (0, 0o755),
+                "{round}: the place is kept"
+            );
         }
         fs::remove_dir(&folder).unwrap();
         fs::write(&folder, "").unwrap();
-        assert!(Publication::new(&folder.join("below")).unwrap_err().to_string().contains("--no-publish"));
+        assert!(
+            Publication::new(&folder.join("below"))
+                .unwrap_err()
+                .to_string()
+                .contains("--no-publish")
+        );
         fs::remove_dir_all(&scratch).unwrap();
     }
 }

@@ -19,8 +19,8 @@ pub struct RelayCommand {
 pub enum Whose {
     /// The one who runs this command named it, or it came with this program.
     Given,
-    /// It is on Windows' disk, where every Linux user may write: a copy of this one, with which it is
-    /// compared before each start.
+    /// It is on Windows' disk, where every Linux user may write: a copy of this one, with which it
+    /// is compared before each start.
     CopyOf(PathBuf),
     /// It is on Windows' disk, and the gateway of another distro put it there.
     Deployed,

@@ -1,5 +1,5 @@
-//! A relay's process: how it is started, what it says on its standard error, and why it cannot be started, in words. Knows no
-//! frame.
+//! A relay's process: how it is started, what it says on its standard error, and why it cannot be
+//! started, in words. Knows no frame.
 
 use crate::config::VIA_VARIABLE;
 use crate::deploy::{self, DeployError};
@@ -29,12 +29,11 @@ impl RelayCommand {
         if let Whose::CopyOf(original) = &self.file {
             deploy::restore(original, &self.program)?;
         }
-        // By a name alone it is looked for where no other user can put a program; what is judged is then
-        // what is started.
+        // By a name alone it is looked for where no other user can put a program; what is judged is
+        // then what is started.
         let found = match self.program.to_str().filter(|name| !name.contains('/')) {
-            Some(name) => {
-                foreign::trusted_program(name).ok_or_else(|| SpawnError::NotFound { program: self.program.clone() })?
-            }
+            Some(name) => foreign::trusted_program(name)
+                .ok_or_else(|| SpawnError::NotFound { program: self.program.clone() })?,
             None => self.program.clone(),
         };
         let kind = Kind::of(&found);
@@ -55,15 +54,22 @@ impl RelayCommand {
             }
             // Asked for before: the C library has a shell run what the kernel does not know.
             Ok(None) if !is_executable(kind) => {
-                return Err(SpawnError::new(self.program.clone(), io::Error::from_raw_os_error(libc::ENOEXEC)));
+                return Err(SpawnError::new(
+                    self.program.clone(),
+                    io::Error::from_raw_os_error(libc::ENOEXEC),
+                ));
             }
             Ok(None) => {
                 let mut relay = Command::new(&found);
                 let way = interop::name_socket(&mut relay);
                 (relay, way)
             }
-            Err(InteropError::NoInterpreter) => return Err(SpawnError::Format { program: self.program.clone() }),
-            Err(source) => return Err(SpawnError::Interop { program: self.program.clone(), source }),
+            Err(InteropError::NoInterpreter) => {
+                return Err(SpawnError::Format { program: self.program.clone() });
+            }
+            Err(source) => {
+                return Err(SpawnError::Interop { program: self.program.clone(), source });
+            }
         };
         // The proxy is told by a frame; what it inherits can be read for as long as it runs.
         relay.args(&self.args).env_remove(VIA_VARIABLE);
@@ -178,9 +184,12 @@ pub(crate) struct RelayProcess {
 }
 
 impl RelayProcess {
-    /// Starts it, and gives what the engine is to know of it, with its input and output. Must be called within a
-    /// tokio runtime.
-    pub(crate) fn start(command: &RelayCommand, lane: usize) -> Result<(Self, StartedRelay, [OwnedFd; 2]), SpawnError> {
+    /// Starts it, and gives what the engine is to know of it, with its input and output. Must be
+    /// called within a tokio runtime.
+    pub(crate) fn start(
+        command: &RelayCommand,
+        lane: usize,
+    ) -> Result<(Self, StartedRelay, [OwnedFd; 2]), SpawnError> {
         let error = |source| SpawnError::new(command.program.clone(), source);
         let (mut relay, kind, way) = command.prepare()?;
         let (stdin, stdout, ends) = relay_streams::make(kind).map_err(error)?;
@@ -205,17 +214,18 @@ impl RelayProcess {
         Ok((Self { child, kind, way, last_words, stderr }, started, ends))
     }
 
-    /// Waits for the process, which has no input any more, ends it if it runs on, and gives its exit
-    /// status, after its last words were read.
+    /// Waits for the process, which has no input any more, ends it if it runs on, and gives its
+    /// exit status, after its last words were read.
     pub(crate) async fn end(mut self) -> Option<ExitStatus> {
-        let status = match tokio::time::timeout(crate::limits::STOP_PATIENCE, self.child.wait()).await {
-            Ok(status) => status.ok(),
-            Err(_) => {
-                // It may end at this very moment by itself.
-                let _ = self.child.kill().await;
-                None
-            }
-        };
+        let status =
+            match tokio::time::timeout(crate::limits::STOP_PATIENCE, self.child.wait()).await {
+                Ok(status) => status.ok(),
+                Err(_) => {
+                    // It may end at this very moment by itself.
+                    let _ = self.child.kill().await;
+                    None
+                }
+            };
         // A grandchild may hold the stream open; its words are not waited for.
         let _ = tokio::time::timeout(crate::limits::STOP_PATIENCE, self.stderr).await;
         status
@@ -225,7 +235,9 @@ impl RelayProcess {
 /// Whether the kernel can run a program of that kind.
 fn is_executable(kind: Kind) -> bool {
     match kind {
-        Kind::Linux(Some(processor)) => processor == std::env::consts::ARCH || interop::interprets(interop::ELF),
+        Kind::Linux(Some(processor)) => {
+            processor == std::env::consts::ARCH || interop::interprets(interop::ELF)
+        }
         // Windows programs are interop's.
         Kind::Linux(None) | Kind::Other | Kind::Windows(_) => true,
     }
@@ -245,7 +257,10 @@ async fn listen(stderr: ChildStderr, last_words: LastWords, lane: usize) {
 }
 
 /// The next line, cut to [`STDERR_LINE_BYTES`]; false at the end.
-pub(crate) async fn next_line(reader: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> io::Result<bool> {
+pub(crate) async fn next_line(
+    reader: &mut (impl AsyncBufRead + Unpin),
+    line: &mut Vec<u8>,
+) -> io::Result<bool> {
     line.clear();
     let mut any = false;
     loop {
@@ -271,7 +286,9 @@ mod tests {
 
     #[test]
     fn errors_name_what_to_do() {
-        let text = |code| SpawnError::new("/x/relay".into(), io::Error::from_raw_os_error(code)).to_string();
+        let text = |code| {
+            SpawnError::new("/x/relay".into(), io::Error::from_raw_os_error(code)).to_string()
+        };
         assert!(text(libc::ENOENT).contains("not found"));
         assert!(text(libc::EACCES).contains("chmod +x"));
         assert!(text(libc::ENOEXEC).contains("interop"));
@@ -282,7 +299,8 @@ mod tests {
     async fn a_program_for_another_processor_is_told_by_name() {
         let file = std::env::temp_dir().join(format!("underpass-foreign-{}", std::process::id()));
         let mut program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        let (other, machine) = if cfg!(target_arch = "x86_64") { ("aarch64", 183) } else { ("x86_64", 62) };
+        let (other, machine) =
+            if cfg!(target_arch = "x86_64") { ("aarch64", 183) } else { ("x86_64", 62) };
         program[18] = machine;
         std::fs::write(&file, program).unwrap();
         let command = RelayCommand { program: file.clone(), args: Vec::new(), file: Whose::Given };
@@ -297,7 +315,11 @@ mod tests {
     #[tokio::test]
     async fn the_last_lines_are_kept_and_long_ones_cut() {
         let script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i >&2; done; head -c 5000 /dev/zero | tr '\\0' x >&2; exit 3";
-        let command = RelayCommand { program: "sh".into(), args: vec!["-c".into(), script.into()], file: Whose::Given };
+        let command = RelayCommand {
+            program: "sh".into(),
+            args: vec!["-c".into(), script.into()],
+            file: Whose::Given,
+        };
         let (process, _, _) = RelayProcess::start(&command, 0).expect("sh starts");
         let words = process.last_words.clone();
         let status = process.end().await.expect("it ended by itself");

@@ -1,9 +1,10 @@
-//! The streams between the gateway and a relay's standard input and output: the supervisor makes them, the engine uses
-//! them. Knows neither frames nor processes.
+//! The streams between the gateway and a relay's standard input and output: the supervisor makes
+//! them, the engine uses them. Knows neither frames nor processes.
 //!
-//! A Linux program gets sockets, a pair for each direction: the kernel holds a pipe's lock while it copies, so that its two ends take
-//! turns, and makes its pages anew; a socket moves the same bytes for less than half of the CPU time. A Windows program gets pipes: what
-//! stands between is WSL's own program, of which nobody has promised that it takes anything else.
+//! A Linux program gets sockets, a pair for each direction: the kernel holds a pipe's lock while it
+//! copies, so that its two ends take turns, and makes its pages anew; a socket moves the same bytes
+//! for less than half of the CPU time. A Windows program gets pipes: what stands between is WSL's
+//! own program, of which nobody has promised that it takes anything else.
 
 use crate::limits::STREAM_BYTES;
 use crate::program::Kind;
@@ -71,7 +72,9 @@ impl Ends {
                 enlarge_pipe(&output);
                 Ok((Streams::Pipes, [input.into_owned_fd()?, output.into_owned_fd()?]))
             }
-            Self::Sockets { input, output } => Ok((Streams::Sockets, [input.into(), output.into()])),
+            Self::Sockets { input, output } => {
+                Ok((Streams::Sockets, [input.into(), output.into()]))
+            }
         }
     }
 }
@@ -99,7 +102,8 @@ pub(crate) fn open(streams: Streams, [input, output]: [OwnedFd; 2]) -> io::Resul
 
 /// `sending` is the end that is written to.
 fn enlarge_socket(sending: &UnixStream) {
-    // Beyond the machine's limit (net.core.wmem_max) it takes CAP_NET_ADMIN; a smaller one works too, only slower.
+    // Beyond the machine's limit (net.core.wmem_max) it takes CAP_NET_ADMIN; a smaller one works
+    // too, only slower.
     let forced = setsockopt(sending, sockopt::SndBufForce, &STREAM_BYTES);
     if let Err(error) = forced.or_else(|_| setsockopt(sending, sockopt::SndBuf, &STREAM_BYTES)) {
         tracing::debug!(%error, "the socket keeps its size");
@@ -120,7 +124,8 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::process::Command;
 
-    /// Starts a shell as a program of that kind, which says what its streams are and then repeats what it gets.
+    /// Starts a shell as a program of that kind, which says what its streams are and then repeats
+    /// what it gets.
     async fn said(kind: Kind, text: &str) -> String {
         let (stdin, stdout, ends) = make(kind).unwrap();
         let script = "stat -L -c %F /proc/self/fd/0; stat -L -c %F /proc/self/fd/1; exec cat";
@@ -143,8 +148,12 @@ mod tests {
     #[tokio::test]
     async fn a_linux_program_gets_sockets_and_a_windows_program_pipes_and_both_see_the_end() {
         let text = "x".repeat(3 * STREAM_BYTES);
-        for (kind, streams) in [(Kind::Linux(None), "socket\nsocket\n"), (Kind::Windows(None), "fifo\nfifo\n")] {
-            let heard = tokio::time::timeout(std::time::Duration::from_secs(60), said(kind, &text)).await.unwrap();
+        for (kind, streams) in
+            [(Kind::Linux(None), "socket\nsocket\n"), (Kind::Windows(None), "fifo\nfifo\n")]
+        {
+            let heard = tokio::time::timeout(std::time::Duration::from_secs(60), said(kind, &text))
+                .await
+                .unwrap();
             assert!(heard.starts_with(streams), "{}", &heard[..40]);
             assert_eq!(heard.len(), streams.len() + text.len());
         }

@@ -55,7 +55,11 @@ impl Relay {
     ///
     /// # Errors
     /// The runtime does not take them.
-    pub(crate) fn new(pid: u32, patience: Duration, (streams, ends): (Streams, [OwnedFd; 2])) -> io::Result<Self> {
+    pub(crate) fn new(
+        pid: u32,
+        patience: Duration,
+        (streams, ends): (Streams, [OwnedFd; 2]),
+    ) -> io::Result<Self> {
         let (input, output) = relay_streams::open(streams, ends)?;
         Ok(Self { pid, patience, input: Some(input), output })
     }

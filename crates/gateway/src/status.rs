@@ -1,5 +1,6 @@
-//! What `underpass status` tells, as plain data: the engine fills it in, the control socket carries it as JSON, the command
-//! prints it. Keys only ever get added, so that a program that reads them goes on working.
+//! What `underpass status` tells, as plain data: the engine fills it in, the control socket carries
+//! it as JSON, the command prints it. Keys only ever get added, so that a program that reads them
+//! goes on working.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,8 +26,8 @@ pub struct Status {
     /// Prefixes that the VM reaches by its own routes, as without the tunnel.
     #[serde(default)]
     pub direct: Vec<DirectPrefix>,
-    /// Prefixes of Windows' routes that mirrored mode has in the VM's main table, and that go through
-    /// the tunnel all the same.
+    /// Prefixes of Windows' routes that mirrored mode has in the VM's main table, and that go
+    /// through the tunnel all the same.
     #[serde(default)]
     pub mirrored: Vec<String>,
     /// One per lane.
@@ -35,8 +36,8 @@ pub struct Status {
     pub flows: FlowCounts,
     /// What was opened since the start.
     pub totals: Totals,
-    /// DNS answers by who on the relay's host knew them: `hosts-file`, Windows' `raw-query` and `record-query`, or `servers`. Those that
-    /// the gateway knows itself are not among them.
+    /// DNS answers by who on the relay's host knew them: `hosts-file`, Windows' `raw-query` and
+    /// `record-query`, or `servers`. Those that the gateway knows itself are not among them.
     pub dns_answers: BTreeMap<String, u64>,
     /// Bytes of TCP streams.
     pub bytes: UpDown,
@@ -49,10 +50,12 @@ pub struct Status {
     /// Connections that were refused because there was room for no more, if any were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
-    /// Connections that made room for others because their user holds most of a full table, if any did.
+    /// Connections that made room for others because their user holds most of a full table, if any
+    /// did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub displaced: Option<Displaced>,
-    /// DNS answers that lost records, since these named loopback, the tunnel's own addresses or the host.
+    /// DNS answers that lost records, since these named loopback, the tunnel's own addresses or the
+    /// host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebind: Option<RebindStatus>,
     /// The last thing that went wrong with the VM's routes, if they are not right now.
@@ -288,8 +291,8 @@ pub struct Displaced {
 pub struct RebindStatus {
     /// How many, since the start.
     pub answers: u64,
-    /// The names that were asked for, each once, the newest last. Those answered with 0.0.0.0 or `::` are
-    /// not among them: resolvers that block advertisements answer so.
+    /// The names that were asked for, each once, the newest last. Those answered with 0.0.0.0 or
+    /// `::` are not among them: resolvers that block advertisements answer so.
     pub names: Vec<String>,
 }
 

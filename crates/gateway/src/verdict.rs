@@ -1,5 +1,6 @@
-//! Why a relay for Windows ended, as far as what it left behind says. WSL itself tells little: whatever Windows refuses, but for a missing
-//! file and missing rights, it calls 'Invalid argument' (microsoft/WSL, src/windows/common/interop.cpp, `CreateProcess`).
+//! Why a relay for Windows ended, as far as what it left behind says. WSL itself tells little:
+//! whatever Windows refuses, but for a missing file and missing rights, it calls 'Invalid argument'
+//! (microsoft/WSL, src/windows/common/interop.cpp, `CreateProcess`).
 
 use crate::limits::SHORT_LIFE;
 use crate::program::Kind;
@@ -52,7 +53,10 @@ fn judge(ending: Ending<'_>, is_there: bool, machine: &str) -> Option<Verdict> {
     if !ending.said_hello && last.ends_with(": Permission denied") {
         return Some(Verdict::Elevation);
     }
-    if !ending.said_hello && [": Invalid argument", ": No such file or directory"].iter().any(|end| last.ends_with(end))
+    if !ending.said_hello
+        && [": Invalid argument", ": No such file or directory"]
+            .iter()
+            .any(|end| last.ends_with(end))
     {
         return Some(match processor {
             _ if !is_there => Verdict::Taken,
@@ -71,7 +75,9 @@ impl Verdict {
         const ALLOW: &str = "look at the antivirus program's history (Windows Security: Protection history) and have the file or its \
                              folder allowed";
         match self {
-            Self::Taken => format!("{program} is gone: an antivirus program took it, most likely; {ALLOW}"),
+            Self::Taken => {
+                format!("{program} is gone: an antivirus program took it, most likely; {ALLOW}")
+            }
             Self::Elevation => format!(
                 "Windows runs {program} for administrators only: in the file's properties, under Compatibility, 'Run this program as an \
                  administrator' must be off"
@@ -110,14 +116,20 @@ mod tests {
 
     #[test]
     fn each_end_has_its_verdict() {
-        let refused = Ending { words: "x\n/mnt/c/r.exe: Invalid argument", said_hello: false, ..died() };
+        let refused =
+            Ending { words: "x\n/mnt/c/r.exe: Invalid argument", said_hello: false, ..died() };
         let elevation = Ending { words: "/mnt/c/r.exe: Permission denied", ..refused };
         let missing = Ending { words: "/mnt/c/r.exe: No such file or directory", ..refused };
         for (ending, is_there, machine, verdict) in [
             (refused, true, "x86_64", Some(Verdict::Refused)),
             (refused, true, "aarch64", Some(Verdict::Processor("x86_64"))),
             (refused, false, "aarch64", Some(Verdict::Taken)),
-            (Ending { kind: Kind::Windows(None), ..refused }, true, "x86_64", Some(Verdict::Refused)),
+            (
+                Ending { kind: Kind::Windows(None), ..refused },
+                true,
+                "x86_64",
+                Some(Verdict::Refused),
+            ),
             (
                 Ending { kind: Kind::Windows(Some("aarch64")), ..refused },
                 true,
@@ -127,16 +139,30 @@ mod tests {
             (elevation, true, "x86_64", Some(Verdict::Elevation)),
             (missing, false, "x86_64", Some(Verdict::Taken)),
             (died(), true, "x86_64", Some(Verdict::EndedFromOutside)),
-            (Ending { said_hello: false, ..died() }, true, "x86_64", Some(Verdict::EndedFromOutside)),
+            (
+                Ending { said_hello: false, ..died() },
+                true,
+                "x86_64",
+                Some(Verdict::EndedFromOutside),
+            ),
             (died(), false, "x86_64", Some(Verdict::Taken)),
             // Its own words have to do, and so has a long life.
             (Ending { words: "panicked at …: Invalid argument", ..died() }, true, "x86_64", None),
-            (Ending { words: "underpass-relay: no such option", said_hello: false, ..died() }, true, "x86_64", None),
+            (
+                Ending { words: "underpass-relay: no such option", said_hello: false, ..died() },
+                true,
+                "x86_64",
+                None,
+            ),
             (Ending { age: SHORT_LIFE, ..died() }, true, "x86_64", None),
             (Ending { kind: Kind::Linux(Some("x86_64")), ..died() }, true, "x86_64", None),
             (Ending { kind: Kind::Other, ..refused }, true, "x86_64", None),
         ] {
-            assert_eq!(judge(ending, is_there, machine), verdict, "{ending:?} {is_there} {machine}");
+            assert_eq!(
+                judge(ending, is_there, machine),
+                verdict,
+                "{ending:?} {is_there} {machine}"
+            );
         }
     }
 
@@ -144,7 +170,9 @@ mod tests {
     async fn a_verdict_names_the_file_the_cause_and_what_to_try() {
         let said = hint(died()).await.unwrap();
         assert!(
-            ["/mnt/c/r.exe is gone", "antivirus", "Protection history"].iter().all(|part| said.contains(part)),
+            ["/mnt/c/r.exe is gone", "antivirus", "Protection history"]
+                .iter()
+                .all(|part| said.contains(part)),
             "{said}"
         );
         let said = Verdict::Refused.text("r.exe", " (Windows' own words: 'no')");

@@ -1,5 +1,5 @@
-//! The way out by a proxy (`--via`): how it is written, what a relay is told of it, and how it is doing. Whoever connects through it is
-//! the relay.
+//! The way out by a proxy (`--via`): how it is written, what a relay is told of it, and how it is
+//! doing. Whoever connects through it is the relay.
 
 use crate::limits::LOG_AGAIN_AFTER;
 use crate::names::{self, Found, Names, Peers};
@@ -41,7 +41,8 @@ impl fmt::Debug for Secret {
 }
 
 /// What an app gets that sends to a stand-in that stands for no name.
-pub(crate) const NOWHERE: stack::Fault = stack::Fault { kind: stack::FaultKind::HostUnreachable, router: None };
+pub(crate) const NOWHERE: stack::Fault =
+    stack::Fault { kind: stack::FaultKind::HostUnreachable, router: None };
 
 /// Which proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +57,11 @@ impl FromStr for Proxy {
     type Err = ProxyUrlError;
 
     fn from_str(text: &str) -> Result<Self, ProxyUrlError> {
-        if text.trim().eq_ignore_ascii_case(HOSTS_OWN) { Ok(Self::Windows) } else { text.parse().map(Self::Url) }
+        if text.trim().eq_ignore_ascii_case(HOSTS_OWN) {
+            Ok(Self::Windows)
+        } else {
+            text.parse().map(Self::Url)
+        }
     }
 }
 
@@ -113,7 +118,8 @@ impl Via {
         if !can.has(Capabilities::VIA) {
             return Some(ViaRefusal::NoProxies);
         }
-        (self.proxy == Proxy::Windows && !can.has(Capabilities::VIA_HOST)).then_some(ViaRefusal::NoWindows)
+        (self.proxy == Proxy::Windows && !can.has(Capabilities::VIA_HOST))
+            .then_some(ViaRefusal::NoWindows)
     }
 }
 
@@ -126,8 +132,11 @@ impl TryFrom<ViaSettings> for Via {
     type Error = UnreadableSettings;
 
     fn try_from(settings: ViaSettings) -> Result<Self, UnreadableSettings> {
-        let except: Result<Vec<Except>, _> = settings.except.iter().map(|text| text.parse()).collect();
-        let (Ok(proxy), Ok(except)) = (settings.proxy.parse(), except) else { return Err(UnreadableSettings) };
+        let except: Result<Vec<Except>, _> =
+            settings.except.iter().map(|text| text.parse()).collect();
+        let (Ok(proxy), Ok(except)) = (settings.proxy.parse(), except) else {
+            return Err(UnreadableSettings);
+        };
         Ok(Self { proxy, except })
     }
 }
@@ -141,7 +150,8 @@ pub(crate) struct WayOut {
     peers: Peers,
     /// What is wrong with the proxy, by the lanes whose relays say so.
     troubles: BTreeMap<usize, String>,
-    /// The last trouble in the log, and since when: one that comes and goes with each connection must not fill it.
+    /// The last trouble in the log, and since when: one that comes and goes with each connection
+    /// must not fill it.
     logged: Option<(Instant, String)>,
     /// Why a relay is of no use.
     pub(crate) refusal: Option<ViaRefusal>,
@@ -176,7 +186,9 @@ impl WayOut {
             }
         } else {
             self.troubles.insert(lane, words.to_owned());
-            let known = |(since, logged): &(Instant, String)| logged == words && now < *since + LOG_AGAIN_AFTER;
+            let known = |(since, logged): &(Instant, String)| {
+                logged == words && now < *since + LOG_AGAIN_AFTER
+            };
             if !self.logged.as_ref().is_some_and(known) {
                 tracing::warn!(lane, "nothing goes through the proxy: {words}");
                 self.logged = Some((now, words.to_owned()));
@@ -185,7 +197,11 @@ impl WayOut {
     }
 
     /// A DNS answer as the app gets it; see [`names::with_stand_ins`].
-    pub(crate) fn answer(&mut self, message: &[u8], is_outside: impl Fn(IpAddr) -> bool) -> Option<Vec<u8>> {
+    pub(crate) fn answer(
+        &mut self,
+        message: &[u8],
+        is_outside: impl Fn(IpAddr) -> bool,
+    ) -> Option<Vec<u8>> {
         names::with_stand_ins(&mut self.names, message, is_outside)
     }
 
@@ -243,12 +259,19 @@ mod tests {
     #[test]
     fn secrets_reach_the_relay_and_nobody_else() {
         let proxy: Proxy = "socks5://me:s3cret@proxy.test:1080".parse().unwrap();
-        let via = Via { proxy, except: vec!["10.0.0.0/8".parse().unwrap(), ".corp.test".parse().unwrap()] };
+        let via = Via {
+            proxy,
+            except: vec!["10.0.0.0/8".parse().unwrap(), ".corp.test".parse().unwrap()],
+        };
         let told: ViaSettings = serde_json::from_slice(&via.told()).unwrap();
         assert_eq!(told.proxy, "socks5://me:s3cret@proxy.test:1080");
         assert_eq!(told.except, ["10.0.0.0/8", ".corp.test"]);
-        let shown = format!("{via:?} {} {told:?} {:?}", via.proxy, Secret("http://me:s3cret@h:1".into()));
-        assert!(!shown.contains("s3cret") && shown.contains("socks5://***@proxy.test:1080"), "{shown}");
+        let shown =
+            format!("{via:?} {} {told:?} {:?}", via.proxy, Secret("http://me:s3cret@h:1".into()));
+        assert!(
+            !shown.contains("s3cret") && shown.contains("socks5://***@proxy.test:1080"),
+            "{shown}"
+        );
     }
 
     #[test]

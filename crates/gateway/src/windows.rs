@@ -1,4 +1,5 @@
-//! What Windows is asked for when a relay for it is to start: its folders, its names of paths, and its own words for what it refuses.
+//! What Windows is asked for when a relay for it is to start: its folders, its names of paths, and
+//! its own words for what it refuses.
 
 use crate::attempt::{self, RunError};
 use crate::interop::{self, InteropError};
@@ -65,11 +66,11 @@ pub(crate) async fn local_app_data(relay: Option<&Path>) -> Result<PathBuf, Ques
 
 /// The folder that a variable of Windows names, as this distro sees it.
 ///
-/// A policy can forbid cmd.exe ("Prevent access to the command prompt") and any program (AppLocker), so
-/// there are three ways, the cheapest first: cmd.exe answers in a few hundredths of a second.
-/// powershell.exe takes a second; it is signed by Microsoft and lies on Windows' disk, so that policies
-/// and antivirus programs rarely object. The relay runs from the distro's disk here, which can take a
-/// minute (see [`crate::deploy`]), and it has no signature.
+/// A policy can forbid cmd.exe ("Prevent access to the command prompt") and any program
+/// (AppLocker), so there are three ways, the cheapest first: cmd.exe answers in a few hundredths of
+/// a second. powershell.exe takes a second; it is signed by Microsoft and lies on Windows' disk, so
+/// that policies and antivirus programs rarely object. The relay runs from the distro's disk here,
+/// which can take a minute (see [`crate::deploy`]), and it has no signature.
 pub(crate) async fn folder(variable: &str, relay: Option<&Path>) -> Result<PathBuf, QuestionError> {
     let mut tried = Vec::new();
     for way in [Asking::Cmd, Asking::PowerShell].into_iter().chain(relay.map(Asking::Relay)) {
@@ -108,7 +109,8 @@ impl Asking<'_> {
     /// A variable's value, which is a path.
     async fn value(self, variable: &str) -> Result<String, QuestionError> {
         let (question, output) = match self {
-            // As UTF-16 (/u), since a console's code page may lack the letters of the user's name; and without AutoRun (/d).
+            // As UTF-16 (/u), since a console's code page may lack the letters of the user's name;
+            // and without AutoRun (/d).
             Self::Cmd => ask(CMD, &["/d", "/u", "/c", "echo", &format!("%{variable}%")]).await?,
             // As numbers, for the same reason; and with no method call, which a policy forbids
             // scripts (about_Language_Modes, ConstrainedLanguage).
@@ -137,7 +139,8 @@ impl Asking<'_> {
             return Ok(path.to_owned());
         }
         let words = told(&output);
-        let words = if words.is_empty() { format!("it said '{path}'") } else { format!("'{words}'") };
+        let words =
+            if words.is_empty() { format!("it said '{path}'") } else { format!("'{words}'") };
         Err(QuestionError::Answer { question, answer: format!("{words} ({})", output.status) })
     }
 }
@@ -145,7 +148,8 @@ impl Asking<'_> {
 /// UTF-16 written as decimal numbers, as PowerShell prints an array of them.
 fn from_numbers(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
-    let units: Option<Vec<u16>> = text.split_whitespace().map(|number| number.parse().ok()).collect();
+    let units: Option<Vec<u16>> =
+        text.split_whitespace().map(|number| number.parse().ok()).collect();
     String::from_utf16_lossy(&units.unwrap_or_default())
 }
 
@@ -156,7 +160,10 @@ pub(crate) async fn wsl(words: &[&str]) -> Result<String, QuestionError> {
         *stream = text(stream).into_bytes();
     }
     if !output.status.success() {
-        return Err(QuestionError::Answer { question, answer: format!("{}: {}", output.status, told(&output)) });
+        return Err(QuestionError::Answer {
+            question,
+            answer: format!("{}: {}", output.status, told(&output)),
+        });
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -165,7 +172,10 @@ pub(crate) async fn wsl(words: &[&str]) -> Result<String, QuestionError> {
 pub(crate) async fn said(name: &str, words: &[&str]) -> Result<String, QuestionError> {
     let (question, output) = ask(name, words).await?;
     if !output.status.success() {
-        return Err(QuestionError::Answer { question, answer: format!("{}: {}", output.status, told(&output)) });
+        return Err(QuestionError::Answer {
+            question,
+            answer: format!("{}: {}", output.status, told(&output)),
+        });
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -179,10 +189,15 @@ fn text(bytes: &[u8]) -> String {
 
 /// The next line of such a text without its end; none at the text's end. It is UTF-16 if it has a
 /// zero byte, as every line with an ASCII letter. There the byte 0x0a is half of many letters.
-pub(crate) async fn next_line(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<String>> {
+pub(crate) async fn next_line(
+    reader: &mut (impl AsyncBufRead + Unpin),
+) -> io::Result<Option<String>> {
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line).await? > 0 && line.contains(&0) {
-        if line.len() % 2 == 1 && reader.take(1).read_to_end(&mut line).await? == 1 && line.ends_with(b"\n\0") {
+        if line.len() % 2 == 1
+            && reader.take(1).read_to_end(&mut line).await? == 1
+            && line.ends_with(b"\n\0")
+        {
             break;
         }
     }
@@ -191,12 +206,14 @@ pub(crate) async fn next_line(reader: &mut (impl AsyncBufRead + Unpin)) -> io::R
 
 fn utf16(bytes: &[u8]) -> String {
     let (units, _) = bytes.as_chunks::<2>();
-    let text = String::from_utf16_lossy(&units.iter().map(|unit| u16::from_le_bytes(*unit)).collect::<Vec<_>>());
+    let text = String::from_utf16_lossy(
+        &units.iter().map(|unit| u16::from_le_bytes(*unit)).collect::<Vec<_>>(),
+    );
     text.trim_start_matches('\u{feff}').to_owned()
 }
 
-/// Windows' own words for why it does not run a program, in its user's language. `None` where Windows
-/// runs it, and where no shell that a policy allows says why.
+/// Windows' own words for why it does not run a program, in its user's language. `None` where
+/// Windows runs it, and where no shell that a policy allows says why.
 pub(crate) async fn refusal(program: &Path) -> Option<String> {
     let path = translated("-w", &program.display().to_string()).await.ok()?;
     if runs_commands(CMD, &["/d", "/c", "exit 7"]).await {
@@ -215,8 +232,10 @@ pub(crate) async fn refusal(program: &Path) -> Option<String> {
     // Without 'Stop' PowerShell goes on after a program that Windows does not start, and ends
     // with exit code 0: $LASTEXITCODE is not set then (about_Automatic_Variables).
     let path = in_powershell(&path);
-    let command = format!("$ErrorActionPreference = 'Stop'; & '{path}' --version; exit $LASTEXITCODE");
-    let (_, output) = ask(POWERSHELL, &[&POWERSHELL_OPTIONS[..], &[&command]].concat()).await.ok()?;
+    let command =
+        format!("$ErrorActionPreference = 'Stop'; & '{path}' --version; exit $LASTEXITCODE");
+    let (_, output) =
+        ask(POWERSHELL, &[&POWERSHELL_OPTIONS[..], &[&command]].concat()).await.ok()?;
     let words = told(&output);
     (!output.status.success() && !words.is_empty()).then_some(words)
 }
@@ -276,7 +295,9 @@ const USUAL: &str = "/mnt/c/Windows/System32";
 pub(crate) async fn of_system(name: &str) -> Result<PathBuf, QuestionError> {
     let error = match translated("-u", &format!(r"{SYSTEM}\{name}")).await {
         Ok(path) if Path::new(&path).exists() => return Ok(path.into()),
-        Ok(path) => QuestionError::Answer { question: path, answer: "there is no such file".to_owned() },
+        Ok(path) => {
+            QuestionError::Answer { question: path, answer: "there is no such file".to_owned() }
+        }
         Err(error) => error,
     };
     let file = name.rsplit('\\').next().unwrap_or(name);
@@ -295,7 +316,10 @@ async fn translated(direction: &str, path: &str) -> Result<String, QuestionError
         .await
         .map_err(|error| unanswered(&question, WINDOWS_PATIENCE, error))?;
     if !output.status.success() {
-        return Err(QuestionError::Answer { question, answer: format!("{}: {}", output.status, told(&output)) });
+        return Err(QuestionError::Answer {
+            question,
+            answer: format!("{}: {}", output.status, told(&output)),
+        });
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches(['\r', '\n']).to_owned())
 }
@@ -309,7 +333,12 @@ pub(crate) fn told(output: &Output) -> String {
 pub(crate) fn words(streams: &[&[u8]]) -> String {
     let mut texts = streams.iter().map(|bytes| text(bytes));
     let said = texts.find(|text| !text.trim().is_empty()).unwrap_or_default();
-    said.lines().map(str::trim).filter(|line| !line.is_empty()).take(WORDS_LINES).collect::<Vec<_>>().join(" ")
+    said.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .take(WORDS_LINES)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[cfg(test)]
@@ -325,7 +354,10 @@ mod tests {
         }
         assert_eq!(text(&wide("\u{feff}Ubuntu\n")), "Ubuntu\n");
         assert_eq!(text(b""), "");
-        assert_eq!(text(b"The command prompt has been disabled.\r\n"), "The command prompt has been disabled.\r\n");
+        assert_eq!(
+            text(b"The command prompt has been disabled.\r\n"),
+            "The command prompt has been disabled.\r\n"
+        );
     }
 
     #[tokio::test]
@@ -345,7 +377,10 @@ mod tests {
 
     #[test]
     fn powershells_numbers_are_a_text() {
-        let letters = "C:\\Users\\Anna Müller 𝒳".encode_utf16().map(|unit| format!("{unit}\r\n")).collect::<String>();
+        let letters = "C:\\Users\\Anna Müller 𝒳"
+            .encode_utf16()
+            .map(|unit| format!("{unit}\r\n"))
+            .collect::<String>();
         assert_eq!(from_numbers(letters.as_bytes()), "C:\\Users\\Anna Müller 𝒳");
         assert_eq!(from_numbers(b"No such thing"), "");
         assert_eq!(from_numbers(b""), "");

@@ -1,6 +1,6 @@
 //! `wsl.exe`, run until it ends: the client by which another distro starts the helper distro and
-//! stays with its tunnel. Its lines are passed on as they come. Knows nothing of who runs it, nor of
-//! what the lines say.
+//! stays with its tunnel. Its lines are passed on as they come. Knows nothing of who runs it, nor
+//! of what the lines say.
 
 use crate::attempt::{self, Attempt};
 use crate::interop::{self, Failure};
@@ -29,15 +29,24 @@ pub enum Stream {
 ///
 /// # Panics
 /// Outside of a tokio runtime with I/O and time.
-pub async fn run(words: &[&str], heard: impl FnMut(Stream, &str)) -> Result<ExitStatus, QuestionError> {
+pub async fn run(
+    words: &[&str],
+    heard: impl FnMut(Stream, &str),
+) -> Result<ExitStatus, QuestionError> {
     let program = windows::of_system("wsl.exe").await?;
     let question = format!("{} {}", program.display(), words.join(" "));
-    let error =
-        |source: std::io::Error| QuestionError::Answer { question: question.clone(), answer: source.to_string() };
+    let error = |source: std::io::Error| QuestionError::Answer {
+        question: question.clone(),
+        answer: source.to_string(),
+    };
     let heard = RefCell::new(heard);
     attempt::by_each_socket(async || {
         let (mut command, way) = windows::command(&program, words)?;
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
         let mut child = command.spawn().map_err(error)?;
         let (any, failure) = (Cell::new(false), Cell::new(None));
         let output = lines(child.stdout.take(), |line| {

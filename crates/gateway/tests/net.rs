@@ -92,7 +92,10 @@ fn a_survey_tells_what_ip_tells() {
     vm(&lab, "ip link add br0 mtu 1400 type bridge");
     vm(&lab, "ip route add 198.18.0.0/15 via 172.28.48.1 metric 7");
     vm(&lab, "ip route add blackhole 198.51.100.0/24 table 77");
-    vm(&lab, "ip rule add pref 5 from 10.0.0.0/8 to 192.0.2.1 iif eth0 ipproto udp dport 53 lookup 77");
+    vm(
+        &lab,
+        "ip rule add pref 5 from 10.0.0.0/8 to 192.0.2.1 iif eth0 ipproto udp dport 53 lookup 77",
+    );
     vm(&lab, "ip rule add pref 6 not fwmark 0x10 lookup main suppress_prefixlength 0");
     vm(&lab, "ip neigh add 172.28.48.9 lladdr 02:00:00:00:00:09 dev eth0 nud permanent");
     let gone = lab.run(Place::Wsl, &["ping", "-c", "1", "-W", "4", "172.28.48.8"]).unwrap();
@@ -106,22 +109,31 @@ fn a_survey_tells_what_ip_tells() {
         assert!(eth0.addresses.contains(&"172.28.48.2/20".parse().unwrap()), "{eth0:?}");
         assert_eq!((bridge.kind.as_deref(), bridge.up, bridge.mtu), (Some("bridge"), false, 1400));
         assert_eq!(link("lo").addresses[0].to_string(), "127.0.0.1/8");
-        let route = |to: &str| survey.routes.iter().find(|route| route.destination.to_string() == to).unwrap();
+        let route = |to: &str| {
+            survey.routes.iter().find(|route| route.destination.to_string() == to).unwrap()
+        };
         let default = route("0.0.0.0/0");
         assert_eq!(default.gateway, Some(NAT_GATEWAY.parse().unwrap()));
-        assert_eq!((default.device.as_deref(), default.table, default.metric), (Some("eth0"), 254, 0));
+        assert_eq!(
+            (default.device.as_deref(), default.table, default.metric),
+            (Some("eth0"), 254, 0)
+        );
         assert_eq!(route("198.18.0.0/15").metric, 7);
         assert_eq!((route("198.51.100.0/24").table, route("198.51.100.0/24").refuses), (77, true));
         assert!(survey.routes.iter().all(|route| route.table != 255), "{:?}", survey.routes);
         let rule = |priority| survey.rules.iter().find(|rule| rule.priority == priority).unwrap();
-        assert_eq!(rule(5).text, "from 10.0.0.0/8 to 192.0.2.1 iif eth0 ipproto udp dport 53 lookup 77");
+        assert_eq!(
+            rule(5).text,
+            "from 10.0.0.0/8 to 192.0.2.1 iif eth0 ipproto udp dport 53 lookup 77"
+        );
         assert_eq!(rule(6).text, "not from all fwmark 0x10 lookup main suppress_prefixlength 0");
         assert_eq!((rule(5).table, rule(32766).text.as_str()), (Some(77), "from all lookup main"));
         assert_eq!(survey.ipv6_rules, Some(true));
         assert_eq!((survey.wslinfo, survey.signs), (None, Some(NetworkingMode::Nat)));
         let neighbours = net.neighbours().await.unwrap();
         let state = |address: &str| {
-            let of = |neighbour: &&Neighbour| neighbour.address == address.parse::<IpAddr>().unwrap();
+            let of =
+                |neighbour: &&Neighbour| neighbour.address == address.parse::<IpAddr>().unwrap();
             neighbours.iter().find(of).map(|neighbour| neighbour.state)
         };
         assert_eq!(state("172.28.48.9"), Some(NeighbourState::Known), "{neighbours:?}");
@@ -147,11 +159,16 @@ fn the_network_is_seen_without_the_tap() {
         assert_eq!(observed.own, ["172.28.48.2".parse::<IpAddr>().unwrap()]);
         assert_eq!(observed.gateways, [NAT_GATEWAY.parse::<IpAddr>().unwrap()]);
         assert_eq!(observed.mode, Some(NetworkingMode::Nat));
-        assert_eq!((observed.ephemeral, &observed.strict[..]), ((20_000, 30_001), &["eth0".to_owned()][..]));
+        assert_eq!(
+            (observed.ephemeral, &observed.strict[..]),
+            ((20_000, 30_001), &["eth0".to_owned()][..])
+        );
         assert_eq!(uplink(&observed), [] as [IpAddr; 0]);
         assert!(observed.connected.contains(&net(NAT_NETWORK)));
         assert!(!observed.connected.contains(&net("198.18.0.0/15")));
-        for route in [NAT_NETWORK, "198.18.0.0/15", "198.51.100.0/24", "10.255.255.254/32", "127.0.0.0/8"] {
+        for route in
+            [NAT_NETWORK, "198.18.0.0/15", "198.51.100.0/24", "10.255.255.254/32", "127.0.0.0/8"]
+        {
             assert!(observed.routes.contains(&net(route)), "{route} in {:?}", observed.routes);
         }
         assert!(observed.routes.iter().all(|route| route.prefix_len() > 0));
@@ -200,7 +217,8 @@ fn everything_goes_to_the_tap_but_neighbours_replies_and_routes_of_others() {
         ] {
             assert_eq!(way(&lab, query), expected, "{query}");
         }
-        // The host reaches a service in the VM at eth0's address, although its own address is captured.
+        // The host reaches a service in the VM at eth0's address, although its own address is
+        // captured.
         let fetch = ["curl", "--silent", "--max-time", "5", "http://172.28.48.2:8000/"];
         assert!(lab::until(PATIENCE, || lab.run(Place::Windows, &fetch).unwrap().succeeded()));
 
@@ -213,7 +231,10 @@ fn everything_goes_to_the_tap_but_neighbours_replies_and_routes_of_others() {
                 .then(|| (header.source_addr(), header.destination_addr(), bytes[..12].to_vec()))
         })
         .await;
-        assert_eq!((source.to_string(), target.to_string()), ("192.168.214.2".to_owned(), SERVER.to_owned()));
+        assert_eq!(
+            (source.to_string(), target.to_string()),
+            ("192.168.214.2".to_owned(), SERVER.to_owned())
+        );
         assert_eq!(link, [GATEWAY_MAC, VM_MAC].concat());
     });
 }
@@ -225,8 +246,13 @@ fn the_interface_is_as_planned_and_silent() {
     in_vm(&lab, async || {
         let (_tap, net, mut plan) = start().await;
         let link = vm(&lab, "ip link show up0");
-        for part in ["mtu 9000", "qlen 10000", "link/ether 02:00:00:00:00:02", "state UP", "LOWER_UP"] {
-            assert!(link.contains(part) || part == "state UP" && link.contains("state UNKNOWN"), "{part}: {link}");
+        for part in
+            ["mtu 9000", "qlen 10000", "link/ether 02:00:00:00:00:02", "state UP", "LOWER_UP"]
+        {
+            assert!(
+                link.contains(part) || part == "state UP" && link.contains("state UNKNOWN"),
+                "{part}: {link}"
+            );
         }
         let addresses = || vm(&lab, "ip -brief address show up0");
         let all = addresses();
@@ -234,11 +260,19 @@ fn the_interface_is_as_planned_and_silent() {
         assert_eq!(all, ["192.168.214.2/28", "fd75:6e64:6572::2/64"]);
         assert!(!vm(&lab, "ip -6 address show up0").contains("tentative"));
         let neighbours = vm(&lab, "ip neigh show dev up0 nud permanent");
-        assert!(neighbours.contains("192.168.214.1 lladdr 02:00:00:00:00:01 PERMANENT"), "{neighbours}");
-        assert!(neighbours.contains("fd75:6e64:6572::1 lladdr 02:00:00:00:00:01 PERMANENT"), "{neighbours}");
+        assert!(
+            neighbours.contains("192.168.214.1 lladdr 02:00:00:00:00:01 PERMANENT"),
+            "{neighbours}"
+        );
+        assert!(
+            neighbours.contains("fd75:6e64:6572::1 lladdr 02:00:00:00:00:01 PERMANENT"),
+            "{neighbours}"
+        );
         assert_eq!(vm(&lab, "cat /proc/sys/net/ipv4/conf/up0/rp_filter").trim(), "2");
 
-        let setting = |key: &str| vm(&lab, &format!("cat /proc/sys/net/ipv6/conf/up0/{key}")).trim().to_owned();
+        let setting = |key: &str| {
+            vm(&lab, &format!("cat /proc/sys/net/ipv6/conf/up0/{key}")).trim().to_owned()
+        };
         for (key, value) in [("accept_ra", "0"), ("addr_gen_mode", "1"), ("disable_ipv6", "0")] {
             assert_eq!(setting(key), value, "{key}");
         }
@@ -252,18 +286,24 @@ fn the_interface_is_as_planned_and_silent() {
         net.apply(&plan).await.unwrap();
         assert_eq!(addresses().split_whitespace().skip(2).collect::<Vec<_>>(), ["10.214.214.2/28"]);
         let route = vm(&lab, &format!("ip route get {SERVER}"));
-        assert!(route.contains("via 10.214.214.1 dev up0") && route.contains("src 10.214.214.2"), "{route}");
+        assert!(
+            route.contains("via 10.214.214.1 dev up0") && route.contains("src 10.214.214.2"),
+            "{route}"
+        );
         assert_eq!(rules(&lab, "-6"), UNTOUCHED_V6, "without IPv6 no rule of ours remains");
         assert_eq!(setting("disable_ipv6"), "1");
         plan.tap = "other".to_owned();
-        assert!(matches!(net.apply(&plan).await, Err(NetError::NoInterface { name }) if name == "other"));
+        assert!(
+            matches!(net.apply(&plan).await, Err(NetError::NoInterface { name }) if name == "other")
+        );
     });
 }
 
 #[test]
 fn applying_again_changes_nothing_and_cleans_up_after_others_of_us() {
     let Some(lab) = lab::lab_or_skip() else { return };
-    // What a killed run of another subnet left, and somebody else's rules: by our numbers, but without our mark.
+    // What a killed run of another subnet left, and somebody else's rules: by our numbers, but
+    // without our mark.
     vm(&lab, "ip rule add from 10.9.9.9 lookup main priority 30060 protocol 117");
     vm(&lab, "ip rule add to 10.9.9.1 lookup 30062 priority 30061 protocol 117");
     vm(&lab, "ip rule add from all iif lo lookup 30062 priority 30063 protocol 117");
@@ -299,7 +339,10 @@ fn applying_again_changes_nothing_and_cleans_up_after_others_of_us() {
 /// The MTU of the route to an address, where it has one of its own.
 fn mtu_to(lab: &Lab, query: &str) -> Option<u32> {
     let text = vm(lab, &format!("ip route get {query}"));
-    text.split_whitespace().skip_while(|&word| word != "mtu").nth(1).map(|word| word.parse().unwrap())
+    text.split_whitespace()
+        .skip_while(|&word| word != "mtu")
+        .nth(1)
+        .map(|word| word.parse().unwrap())
 }
 
 #[test]
@@ -324,13 +367,21 @@ fn all_but_tcp_sees_the_mtu_of_the_way_out() {
                 // Without a protocol too: scripts such as wg-quick take their MTU from that.
                 let icmp = if to.contains(':') { " ipproto ipv6-icmp" } else { " ipproto icmp" };
                 for protocol in ["", " ipproto udp", icmp] {
-                    assert_eq!(mtu_to(&lab, &format!("{to}{protocol}")), mtu, "{to}{protocol}, {way_mtu:?}");
+                    assert_eq!(
+                        mtu_to(&lab, &format!("{to}{protocol}")),
+                        mtu,
+                        "{to}{protocol}, {way_mtu:?}"
+                    );
                 }
                 assert_eq!(mtu_to(&lab, &format!("{to} ipproto tcp")), None, "{to}, {way_mtu:?}");
                 assert_eq!(way(&lab, &format!("{to} ipproto tcp")), TAP, "{to}, {way_mtu:?}");
             }
             let quiet = changes.poll_changed(&mut Context::from_waker(Waker::noop())).is_pending();
-            assert_eq!(quiet, way_mtu.is_some(), "only what is removed is told, whoever did it: {way_mtu:?}");
+            assert_eq!(
+                quiet,
+                way_mtu.is_some(),
+                "only what is removed is told, whoever did it: {way_mtu:?}"
+            );
             let tables = [("30062", 2), ("30063", if way_mtu.is_some() { 2 } else { 0 })];
             for (table, routes) in tables {
                 let all = vm(&lab, &format!("ip route show table {table}"));
@@ -356,8 +407,8 @@ fn changes_of_others_are_told_and_our_own_are_not() {
             net.prepare_link(&plan).await.unwrap();
             net.apply(&plan).await.unwrap();
         }
-        // The kernel tells all this before it answers the last request, so it waits in the socket by now; the runtime
-        // looks at its sockets before it wakes who yielded.
+        // The kernel tells all this before it answers the last request, so it waits in the socket
+        // by now; the runtime looks at its sockets before it wakes who yielded.
         tokio::task::yield_now().await;
         let mut context = Context::from_waker(Waker::noop());
         assert!(
@@ -402,10 +453,17 @@ fn what_began_elsewhere_goes_on_there_and_what_else_starts_goes_to_the_tap() {
     vm(&lab, "ip -6 address add 2001:db8:9::2/64 dev eth0 nodad");
     in_vm(&lab, async || {
         let (tap, net, mut plan) = start().await;
-        assert_eq!(plan.uplink, ["172.28.48.2", "2001:db8:9::2"].map(|own| own.parse::<IpAddr>().unwrap()));
+        assert_eq!(
+            plan.uplink,
+            ["172.28.48.2", "2001:db8:9::2"].map(|own| own.parse::<IpAddr>().unwrap())
+        );
         let mut changes = net.changes().unwrap();
-        let ends = ["172.28.48.2:8080", "[2001:db8:9::2]:8080"].map(|end| Elsewhere::Tcp(end.parse().unwrap()));
-        let ping = |own: &str, peer: &str| Elsewhere::Ping { own: own.parse().unwrap(), peer: peer.parse().unwrap() };
+        let ends = ["172.28.48.2:8080", "[2001:db8:9::2]:8080"]
+            .map(|end| Elsewhere::Tcp(end.parse().unwrap()));
+        let ping = |own: &str, peer: &str| Elsewhere::Ping {
+            own: own.parse().unwrap(),
+            peer: peer.parse().unwrap(),
+        };
         let pings = [ping("172.28.48.2", SERVER), ping("2001:db8:9::2", SERVER_V6)];
         plan.elsewhere = [ends, pings].concat();
         for _ in 0..2 {
@@ -420,7 +478,12 @@ fn what_began_elsewhere_goes_on_there_and_what_else_starts_goes_to_the_tap() {
             "30060: from 172.28.48.2 to 203.0.113.10 ipproto icmp lookup main proto 117",
             "30060: from 2001:db8:9::2 to 2001:db8:f::10 ipproto ipv6-icmp lookup main proto 117",
         ] {
-            assert_eq!(all().iter().filter(|found| *found == rule).count(), 1, "{rule}: {:?}", all());
+            assert_eq!(
+                all().iter().filter(|found| *found == rule).count(),
+                1,
+                "{rule}: {:?}",
+                all()
+            );
         }
         for (query, expected) in [
             ("203.0.113.10 from 172.28.48.2 ipproto tcp sport 8080", "eth0"),
@@ -433,12 +496,23 @@ fn what_began_elsewhere_goes_on_there_and_what_else_starts_goes_to_the_tap() {
         let texts = net.survey().await.unwrap().rules;
         let survey = |text: &str| texts.iter().any(|rule| rule.text == text);
         assert!(survey("from 172.28.48.2 ipproto tcp sport 8080 lookup main"), "{texts:?}");
-        assert!(survey("from 2001:db8:9::2 to 2001:db8:f::10 ipproto ipv6-icmp lookup main"), "{texts:?}");
+        assert!(
+            survey("from 2001:db8:9::2 to 2001:db8:f::10 ipproto ipv6-icmp lookup main"),
+            "{texts:?}"
+        );
         plan.elsewhere.clear();
         net.apply(&plan).await.unwrap();
-        assert!(all().iter().all(|rule| !rule.contains("8080") && !rule.contains("icmp")), "{:?}", all());
+        assert!(
+            all().iter().all(|rule| !rule.contains("8080") && !rule.contains("icmp")),
+            "{:?}",
+            all()
+        );
         drop(tap);
-        assert_eq!(way(&lab, "203.0.113.10 from 172.28.48.2"), "eth0", "the rules that are left lead nowhere");
+        assert_eq!(
+            way(&lab, "203.0.113.10 from 172.28.48.2"),
+            "eth0",
+            "the rules that are left lead nowhere"
+        );
         net.withdraw().await.unwrap();
         assert_eq!(
             (rules(&lab, "-4"), rules(&lab, "-6")),
@@ -470,8 +544,15 @@ fn where_the_kernel_has_one_table_for_ipv6_it_stays_as_it_was_and_ipv4_is_led_aw
         for _ in 0..2 {
             net.prepare_link(&plan).await.unwrap();
             assert_eq!(net.apply(&plan).await.unwrap(), Some(NoIpv6::NoRules));
-            assert_eq!((way(&lab, SERVER), way(&lab, SERVER_V6)), (TAP.to_owned(), "eth0".to_owned()));
-            assert_eq!((routes6(&lab), rules(&lab, "-6")), before, "no IPv6 route is added or replaced");
+            assert_eq!(
+                (way(&lab, SERVER), way(&lab, SERVER_V6)),
+                (TAP.to_owned(), "eth0".to_owned())
+            );
+            assert_eq!(
+                (routes6(&lab), rules(&lab, "-6")),
+                before,
+                "no IPv6 route is added or replaced"
+            );
             let of_tap = vm(&lab, &format!("ip -6 route show table all dev {TAP}"));
             assert_eq!(of_tap.trim(), "", "the TAP has no IPv6");
         }
@@ -498,9 +579,13 @@ fn mirrored_prefixes_are_routes_of_our_table_and_two_rules_for_each_length() {
     vm(&lab, &format!("ip route add 10.99.0.0/16 via {NAT_GATEWAY}"));
     in_vm(&lab, async || {
         let (tap, net, mut plan) = start().await;
-        assert_eq!((way(&lab, SERVER), way(&lab, "10.1.2.3")), ("eth0".to_owned(), "eth0".to_owned()));
+        assert_eq!(
+            (way(&lab, SERVER), way(&lab, "10.1.2.3")),
+            ("eth0".to_owned(), "eth0".to_owned())
+        );
         let mut changes = net.changes().unwrap();
-        plan.mirrored = ["0.0.0.0/1", "128.0.0.0/1", "10.0.0.0/8"].map(|net| net.parse().unwrap()).into();
+        plan.mirrored =
+            ["0.0.0.0/1", "128.0.0.0/1", "10.0.0.0/8"].map(|net| net.parse().unwrap()).into();
         for _ in 0..2 {
             assert_eq!(net.apply(&plan).await.unwrap(), None);
         }
@@ -512,7 +597,8 @@ fn mirrored_prefixes_are_routes_of_our_table_and_two_rules_for_each_length() {
             (SERVER, TAP),
             ("8.8.8.8", TAP),
             ("10.1.2.3", TAP),
-            // What is longer in the main table, the user's route and the VM's own networks, goes on as before.
+            // What is longer in the main table, the user's route and the VM's own networks, goes on
+            // as before.
             ("10.99.0.1", "eth0"),
             ("172.28.48.9", "eth0"),
             ("127.0.0.1", "lo"),
@@ -520,7 +606,12 @@ fn mirrored_prefixes_are_routes_of_our_table_and_two_rules_for_each_length() {
         ] {
             assert_eq!(way(&lab, query), expected, "{query}");
         }
-        let ours = || rules(&lab, "-4").into_iter().filter(|rule| rule.contains("proto 117")).collect::<Vec<_>>();
+        let ours = || {
+            rules(&lab, "-4")
+                .into_iter()
+                .filter(|rule| rule.contains("proto 117"))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(
             ours()[7..],
             [
@@ -541,7 +632,11 @@ fn mirrored_prefixes_are_routes_of_our_table_and_two_rules_for_each_length() {
         assert_eq!((way(&lab, SERVER), way(&lab, "10.1.2.3")), ("eth0".to_owned(), TAP.to_owned()));
         assert_eq!((ours().len(), vm(&lab, "ip route show table 30062").lines().count()), (13, 2));
         drop(tap);
-        assert_eq!((way(&lab, SERVER), way(&lab, "10.1.2.3")), ("eth0".to_owned(), "eth0".to_owned()), "rules alone");
+        assert_eq!(
+            (way(&lab, SERVER), way(&lab, "10.1.2.3")),
+            ("eth0".to_owned(), "eth0".to_owned()),
+            "rules alone"
+        );
         net.withdraw().await.unwrap();
         assert_eq!(rules(&lab, "-4"), UNTOUCHED);
     });
@@ -565,7 +660,10 @@ fn a_killed_gateway_leaves_the_old_network_and_the_next_one_cleans_up() {
     assert!(lab::until(PATIENCE, || way(&lab, SERVER) == TAP), "the other gateway never came up");
     assert!(lab::until(PATIENCE, || way(&lab, SERVER_V6) == TAP));
     drop(victim);
-    assert!(lab::until(PATIENCE, || !vm(&lab, "ip -brief link").contains(TAP)), "the TAP outlived its owner");
+    assert!(
+        lab::until(PATIENCE, || !vm(&lab, "ip -brief link").contains(TAP)),
+        "the TAP outlived its owner"
+    );
     assert_eq!(vm(&lab, "ip route show table 30062"), "");
     assert_eq!(vm(&lab, "ip -6 route show table 30062"), "");
     assert_eq!(rules(&lab, "-4")[..12], OURS, "the rules are left");

@@ -30,10 +30,13 @@ fn open(lab: &Lab, wish: OffloadWish) -> Tap {
     tap
 }
 
-/// The checksum field of a frame as the kernel wants it before it completes it: the pseudo-header's sum, not inverted.
+/// The checksum field of a frame as the kernel wants it before it completes it: the pseudo-header's
+/// sum, not inverted.
 fn make_partial(frame: &mut [u8], protocol: u8, offset: usize) -> TxMeta {
     let length = u32::try_from(frame.len() - TRANSPORT).unwrap();
-    let words = frame[26..TRANSPORT].chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])));
+    let words = frame[26..TRANSPORT]
+        .chunks(2)
+        .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])));
     let mut sum = words.sum::<u32>() + u32::from(protocol) + length;
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
@@ -68,12 +71,15 @@ impl Peer {
         builder.write(&mut syn, &[]).unwrap();
         tap.transmit(&syn, TxMeta::default());
         peer.next += 1;
-        peer.seen = frame(tap, |bytes, _| match SlicedPacket::from_ethernet(bytes).unwrap().transport {
-            Some(TransportSlice::Tcp(tcp)) if tcp.syn() && tcp.ack() => Some(tcp.sequence_number()),
-            _ => None,
-        })
-        .await
-            + 1;
+        peer.seen =
+            frame(tap, |bytes, _| match SlicedPacket::from_ethernet(bytes).unwrap().transport {
+                Some(TransportSlice::Tcp(tcp)) if tcp.syn() && tcp.ack() => {
+                    Some(tcp.sequence_number())
+                }
+                _ => None,
+            })
+            .await
+                + 1;
         tap.transmit(&peer.segment(&[]), TxMeta::default());
         peer
     }
@@ -81,7 +87,11 @@ impl Peer {
     fn segment(&self, payload: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
         let builder = PacketBuilder::ethernet2(GATEWAY_MAC, VM_MAC).ipv4(GATEWAY, VM, 64);
-        builder.tcp(7, self.port, self.next, 65_535).ack(self.seen).write(&mut bytes, payload).unwrap();
+        builder
+            .tcp(7, self.port, self.next, 65_535)
+            .ack(self.seen)
+            .write(&mut bytes, payload)
+            .unwrap();
         bytes
     }
 }
@@ -126,7 +136,8 @@ fn the_kernel_completes_checksums_and_cuts_and_gives_super_packets() {
         let mut got = vec![0; sent.len()];
         stream.read_exact(&mut got).unwrap();
         assert!(got == sent, "the bytes are those sent");
-        // The kernel learns the segments' size from the header alone: without it, this were one segment of 20,000 bytes.
+        // The kernel learns the segments' size from the header alone: without it, this were one
+        // segment of 20,000 bytes.
         let told = vm(&lab, "ss --tcp --numeric --info state established");
         assert!(told.contains(&format!("rcvmss:{MSS} ")), "{told}");
         assert_eq!(tap.lost(), 0);
@@ -185,7 +196,10 @@ fn readiness_ends_with_the_last_frame_and_comes_with_the_next() {
                 let mut buffer = vec![0; READ_BUFFER];
                 assert!(tap.read(&mut buffer).unwrap().is_none());
                 let mut context = Context::from_waker(Waker::noop());
-                assert!(tap.poll_readable(&mut context).is_pending(), "no frame, yet ready: the loop would spin");
+                assert!(
+                    tap.poll_readable(&mut context).is_pending(),
+                    "no frame, yet ready: the loop would spin"
+                );
             }
         }
     });
@@ -228,7 +242,9 @@ fn a_name_that_is_taken_is_told_and_a_dropped_tap_leaves_nothing() {
     in_vm(&lab, async || {
         for wish in [OffloadWish::Auto, OffloadWish::Off] {
             let tap = Tap::open("taken", OffloadWish::Auto).unwrap();
-            assert!(matches!(Tap::open("taken", wish), Err(TapError::Busy { name }) if name == "taken"));
+            assert!(
+                matches!(Tap::open("taken", wish), Err(TapError::Busy { name }) if name == "taken")
+            );
             assert!(matches!(Tap::open("eth0", wish), Err(TapError::Busy { .. })));
             drop(tap);
             assert!(matches!(Tap::open("a/b", wish), Err(TapError::InvalidName { .. })));

@@ -1,8 +1,9 @@
-//! DNS over TCP (RFC 7766): bytes of a connection in, whole queries out; answers in, bytes out. Queries may be pipelined, and
-//! answers come in any order (RFC 7766 6.2.1.1, 7).
+//! DNS over TCP (RFC 7766): bytes of a connection in, whole queries out; answers in, bytes out.
+//! Queries may be pipelined, and answers come in any order (RFC 7766 6.2.1.1, 7).
 //!
-//! A zone transfer has as many answers as its server likes (RFC 5936 2.2), and the client may ask on behind it: once all before
-//! it is done, the connection is handed on to a server, from that query's first byte on.
+//! A zone transfer has as many answers as its server likes (RFC 5936 2.2), and the client may ask
+//! on behind it: once all before it is done, the connection is handed on to a server, from that
+//! query's first byte on.
 
 use super::front;
 use crate::limits::{DNS_IDLE, MAX_DNS_BACKLOG, MAX_PIPELINED};
@@ -34,7 +35,8 @@ pub struct Connection {
 enum Stage {
     /// The host's resolver, query by query.
     Resolver,
-    /// A server by itself, as soon as a connection to it stands. These have not been tried, the next one last. Nothing is read.
+    /// A server by itself, as soon as a connection to it stands. These have not been tried, the
+    /// next one last. Nothing is read.
     Server(Vec<SocketAddr>),
 }
 
@@ -74,7 +76,8 @@ impl Connection {
         }
     }
 
-    /// Bytes that should be read from the client now: none while it has enough answers to wait for or to take.
+    /// Bytes that should be read from the client now: none while it has enough answers to wait for
+    /// or to take.
     pub fn appetite(&self) -> usize {
         if self.is_full() || self.is_handed_on() {
             return 0;
@@ -96,7 +99,9 @@ impl Connection {
         if self.is_full() || self.is_handed_on() {
             return Next::Nothing;
         }
-        let Some((length, rest)) = self.input.split_first_chunk::<LENGTH>() else { return Next::Nothing };
+        let Some((length, rest)) = self.input.split_first_chunk::<LENGTH>() else {
+            return Next::Nothing;
+        };
         let length = usize::from(u16::from_be_bytes(*length));
         if length < front::HEADER {
             return Next::Nonsense;
@@ -112,7 +117,8 @@ impl Connection {
         Next::Query(query)
     }
 
-    /// Hands the connection on, from the transfer that is next on: these servers are to be tried, in their order.
+    /// Hands the connection on, from the transfer that is next on: these servers are to be tried,
+    /// in their order.
     pub fn hand_on(&mut self, mut servers: Vec<SocketAddr>) {
         servers.reverse();
         self.stage = Stage::Server(servers);
@@ -158,14 +164,16 @@ impl Connection {
         self.output.extend(answer);
     }
 
-    /// Whether the gateway should close its side: the client has, and has all its answers; or it is idle.
+    /// Whether the gateway should close its side: the client has, and has all its answers; or it is
+    /// idle.
     pub fn is_over(&self, now: Instant) -> bool {
         let answered = self.in_flight == 0 && self.output.is_empty() && !self.has_query();
         let nothing_left = answered && !self.is_handed_on();
         nothing_left && (self.client == Half::Finished || now >= self.last + DNS_IDLE)
     }
 
-    /// How little it would be missed, the least first: whether it has something under way, and when it last had.
+    /// How little it would be missed, the least first: whether it has something under way, and when
+    /// it last had.
     pub fn use_of(&self) -> (bool, Instant) {
         let is_idle = self.in_flight == 0 && self.output.is_empty() && !self.is_handed_on();
         (!is_idle, self.last)
@@ -254,12 +262,18 @@ mod tests {
         assert_eq!(connection.next(now), Next::Nothing, "the client has not got the answer");
         connection.output.clear();
         assert_eq!((connection.next(now), connection.next(now)), (Next::Transfer, Next::Transfer));
-        let servers: [SocketAddr; 2] = ["192.0.2.1:53".parse().unwrap(), "192.0.2.2:53".parse().unwrap()];
+        let servers: [SocketAddr; 2] =
+            ["192.0.2.1:53".parse().unwrap(), "192.0.2.2:53".parse().unwrap()];
         connection.hand_on(servers.to_vec());
         connection.client = Half::Finished;
         let later = now + 3 * DNS_IDLE;
-        assert!(!connection.is_over(later) && !connection.is_stuck(later) && connection.appetite() == 0);
-        assert_eq!((connection.next(now), connection.next_server()), (Next::Nothing, Some(servers[0])));
+        assert!(
+            !connection.is_over(later) && !connection.is_stuck(later) && connection.appetite() == 0
+        );
+        assert_eq!(
+            (connection.next(now), connection.next_server()),
+            (Next::Nothing, Some(servers[0]))
+        );
         assert_eq!((connection.next_server(), connection.next_server()), (Some(servers[1]), None));
         assert_eq!(connection.into_input(), [transfer, behind].concat());
     }
@@ -274,7 +288,11 @@ mod tests {
         assert_eq!(connection.next_server(), None);
         connection.take_back(now);
         let answer: Vec<u8> = connection.output.drain(..).collect();
-        assert_eq!((answer[3], answer[5] & 15, answer.len()), (2, front::SERVFAIL, 21), "{answer:?}");
+        assert_eq!(
+            (answer[3], answer[5] & 15, answer.len()),
+            (2, front::SERVFAIL, 21),
+            "{answer:?}"
+        );
         assert_eq!(connection.next(now), Next::Query(query(3, 6)));
     }
 

@@ -12,7 +12,8 @@ pub const HEADER: usize = 12;
 /// What every asker over UDP takes (RFC 1035 4.2.1).
 const SMALLEST: u16 = 512;
 
-/// Time to live of the gateway's own names, in seconds: they change when the tunnel starts anew with another subnet.
+/// Time to live of the gateway's own names, in seconds: they change when the tunnel starts anew
+/// with another subnet.
 const TTL: u32 = 10;
 
 /// The domain whose every name is the gateway's to answer.
@@ -20,7 +21,8 @@ const OWN_ZONE: &str = "underpass.internal.";
 /// The gateway's name.
 const GATEWAY_NAME: &str = "gateway.underpass.internal.";
 /// The host's names; the second and third are those that containers know.
-const HOST_NAMES: [&str; 3] = ["host.underpass.internal.", "host.docker.internal.", "host.containers.internal."];
+const HOST_NAMES: [&str; 3] =
+    ["host.underpass.internal.", "host.docker.internal.", "host.containers.internal."];
 
 /// Where the own names lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +49,9 @@ pub enum Verdict {
 
 /// Judges a message from the VM.
 pub fn judge(message: &[u8], own: &OwnAddresses) -> Verdict {
-    let Some(flags) = message.get(2).filter(|_| message.len() >= HEADER) else { return Verdict::Drop };
+    let Some(flags) = message.get(2).filter(|_| message.len() >= HEADER) else {
+        return Verdict::Drop;
+    };
     if flags & 0x80 != 0 {
         return Verdict::Drop;
     }
@@ -74,7 +78,9 @@ fn in_full(name: &Name) -> String {
 /// Whether the gateway answers for a name.
 fn is_own(name: &Name) -> bool {
     let text = in_full(name);
-    HOST_NAMES.contains(&text.as_str()) || text == OWN_ZONE || text.ends_with(".underpass.internal.")
+    HOST_NAMES.contains(&text.as_str())
+        || text == OWN_ZONE
+        || text.ends_with(".underpass.internal.")
 }
 
 /// None: not our name. `Some(None)`: in our zone, but nobody's.
@@ -102,7 +108,8 @@ fn own_answer(query: &Message, addresses: Option<Addresses>) -> Option<Vec<u8>> 
         (Some(_), _) => None,
         (None, _) => {
             let empty = question.name().to_ascii().eq_ignore_ascii_case(OWN_ZONE);
-            answer.metadata.response_code = if empty { ResponseCode::NoError } else { ResponseCode::NXDomain };
+            answer.metadata.response_code =
+                if empty { ResponseCode::NoError } else { ResponseCode::NXDomain };
             None
         }
     };
@@ -112,7 +119,8 @@ fn own_answer(query: &Message, addresses: Option<Addresses>) -> Option<Vec<u8>> 
     answer.to_vec().ok()
 }
 
-/// An answer without records: the query's header and question with a response code (RFC 1035 4.1.1).
+/// An answer without records: the query's header and question with a response code (RFC 1035
+/// 4.1.1).
 pub fn failure(query: &[u8], code: u8) -> Vec<u8> {
     let question = question_end(query);
     let mut answer = query[..question.unwrap_or(HEADER).min(query.len())].to_vec();
@@ -131,8 +139,8 @@ pub const SERVFAIL: u8 = 2;
 /// Response code of a refusal (RFC 1035 4.1.1).
 pub const REFUSED: u8 = 5;
 
-/// An answer as it may go over UDP: whole if it fits `most` bytes, else without its records and with TC set, so that the asker
-/// comes again over TCP (RFC 2181 9).
+/// An answer as it may go over UDP: whole if it fits `most` bytes, else without its records and
+/// with TC set, so that the asker comes again over TCP (RFC 2181 9).
 pub fn fit(answer: Vec<u8>, most: u16) -> Vec<u8> {
     if answer.len() <= usize::from(most) || answer.len() < HEADER {
         return answer;
@@ -155,8 +163,8 @@ const TRUNCATED: u8 = 0x02;
 const IXFR: u16 = 251;
 const AXFR: u16 = 252;
 
-/// Whether a message asks for a zone that is not the gateway's own. Its answer is as many messages as the server likes (RFC 5936
-/// 2.2), so it is passed on as a stream.
+/// Whether a message asks for a zone that is not the gateway's own. Its answer is as many messages
+/// as the server likes (RFC 5936 2.2), so it is passed on as a stream.
 pub fn is_transfer(message: &[u8]) -> bool {
     let Some(end) = question_end(message) else { return false };
     let kind = u16::from_be_bytes([message[end - 4], message[end - 3]]);
@@ -164,12 +172,15 @@ pub fn is_transfer(message: &[u8]) -> bool {
         return false;
     }
     // Of our own zone there is nothing to transfer.
-    let is_ours = |query: Message| query.queries.first().is_some_and(|question| is_own(question.name()));
-    Message::from_vec(message).is_ok_and(|query| query.metadata.op_code == OpCode::Query && !is_ours(query))
+    let is_ours =
+        |query: Message| query.queries.first().is_some_and(|question| is_own(question.name()));
+    Message::from_vec(message)
+        .is_ok_and(|query| query.metadata.op_code == OpCode::Query && !is_ours(query))
 }
 
-/// A number that stands for the zone of the message's only question: for the last two labels of its name,
-/// which may be a public suffix, but then its names have servers in common. 0 where there is none.
+/// A number that stands for the zone of the message's only question: for the last two labels of its
+/// name, which may be a public suffix, but then its names have servers in common. 0 where there is
+/// none.
 pub fn zone(message: &[u8]) -> u64 {
     let Some(end) = question_end(message) else { return 0 };
     let name = &message[HEADER..end - 4];
@@ -227,14 +238,21 @@ mod tests {
 
     #[test]
     fn own_names_have_their_addresses_and_no_more() {
-        for name in ["host.underpass.internal.", "HOST.docker.Internal.", "host.containers.internal."] {
+        for name in
+            ["host.underpass.internal.", "HOST.docker.Internal.", "host.containers.internal."]
+        {
             let answer = answered(name, RecordType::A);
             assert_eq!(answer.answers[0].data, RData::A(A(OWN.host.0)), "{name}");
             assert_eq!(answer.metadata.id, 4711);
             let none = answered(name, RecordType::AAAA);
-            assert!(none.answers.is_empty() && none.metadata.response_code == ResponseCode::NoError);
+            assert!(
+                none.answers.is_empty() && none.metadata.response_code == ResponseCode::NoError
+            );
         }
-        assert_eq!(answered("gateway.underpass.internal.", RecordType::A).answers[0].data, RData::A(A(OWN.gateway.0)));
+        assert_eq!(
+            answered("gateway.underpass.internal.", RecordType::A).answers[0].data,
+            RData::A(A(OWN.gateway.0))
+        );
         let v6 = answered("gateway.underpass.internal.", RecordType::AAAA);
         assert_eq!(v6.answers[0].data, RData::AAAA(AAAA(OWN.gateway.1.unwrap())));
         assert!(answered("gateway.underpass.internal.", RecordType::MX).answers.is_empty());
@@ -247,7 +265,10 @@ mod tests {
         let ask = |message: &Message| judge(&message.to_vec().unwrap(), &OWN);
         assert_eq!(ask(&query("example.com.", RecordType::A)), Verdict::Ask { most: 512 });
         assert_eq!(ask(&query("docker.internal.", RecordType::A)), Verdict::Ask { most: 512 });
-        assert_eq!(ask(&query("example.com.", RecordType::Unknown(65280))), Verdict::Ask { most: 512 });
+        assert_eq!(
+            ask(&query("example.com.", RecordType::Unknown(65280))),
+            Verdict::Ask { most: 512 }
+        );
         let mut with_edns = query("example.com.", RecordType::TXT);
         let mut edns = Edns::new();
         edns.set_max_payload(1232);
@@ -263,8 +284,13 @@ mod tests {
         assert_eq!(judge(&response, &OWN), Verdict::Drop);
         let mut broken = query("example.com.", RecordType::A).to_vec().unwrap();
         broken.truncate(20);
-        let Verdict::Answer(answer) = judge(&broken, &OWN) else { panic!("a format error is told") };
-        assert_eq!((answer[..2].to_vec(), answer[3] & 15, answer.len()), (broken[..2].to_vec(), 1, HEADER));
+        let Verdict::Answer(answer) = judge(&broken, &OWN) else {
+            panic!("a format error is told")
+        };
+        assert_eq!(
+            (answer[..2].to_vec(), answer[3] & 15, answer.len()),
+            (broken[..2].to_vec(), 1, HEADER)
+        );
     }
 
     #[test]
@@ -272,7 +298,10 @@ mod tests {
         let asks = |name, kind| is_transfer(&query(name, kind).to_vec().unwrap());
         assert!(asks("example.com.", RecordType::AXFR) && asks("example.com.", RecordType::IXFR));
         assert!(!asks("example.com.", RecordType::SOA) && !asks("example.com.", RecordType::ANY));
-        assert!(!asks("underpass.internal.", RecordType::AXFR) && !asks("host.docker.internal.", RecordType::AXFR));
+        assert!(
+            !asks("underpass.internal.", RecordType::AXFR)
+                && !asks("host.docker.internal.", RecordType::AXFR)
+        );
         let mut response = query("example.com.", RecordType::AXFR).to_vec().unwrap();
         response[2] |= 0x80;
         assert!(!is_transfer(&response) && !is_transfer(&response[..20]) && !is_transfer(&[]));

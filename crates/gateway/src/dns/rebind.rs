@@ -1,12 +1,14 @@
 //! DNS answers that must not name the host (DNS rebinding). The owner of any zone may answer with
-//! 127.0.0.1, an alias of the tunnel or an address of the host's adapters, and a web page of that zone, or
-//! a program that trusts the name, then speaks to the host's own services. Such records are left out.
+//! 127.0.0.1, an alias of the tunnel or an address of the host's adapters, and a web page of that
+//! zone, or a program that trusts the name, then speaks to the host's own services. Such records
+//! are left out.
 //!
-//! Only these records are, as unbound does it (`priv_rrset_bad` in its iterator/iter_priv.c): a name with a
-//! node here and others elsewhere keeps the others. dnsmasq (`--stop-dns-rebind`) empties the whole answer.
-//! Neither fails the query: an answer without addresses ends it, SERVFAIL or REFUSED has stub resolvers
-//! ask their next server. Which names are exempt is decided by the name that was asked for, as dnsmasq
-//! does: an alias (CNAME) in a hostile zone must not borrow the exemption of its target.
+//! Only these records are, as unbound does it (`priv_rrset_bad` in its iterator/iter_priv.c): a
+//! name with a node here and others elsewhere keeps the others. dnsmasq (`--stop-dns-rebind`)
+//! empties the whole answer. Neither fails the query: an answer without addresses ends it, SERVFAIL
+//! or REFUSED has stub resolvers ask their next server. Which names are exempt is decided by the
+//! name that was asked for, as dnsmasq does: an alias (CNAME) in a hostile zone must not borrow the
+//! exemption of its target.
 //!
 //! Other private addresses stay: companies' names have them.
 
@@ -23,8 +25,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 use wire::HostFacts;
 
-/// A domain whose names may name the host, without its last dot and in lower case. The root (`.`) has
-/// every name.
+/// A domain whose names may name the host, without its last dot and in lower case. The root (`.`)
+/// has every name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Domain(String);
 
@@ -70,8 +72,8 @@ impl Domain {
     }
 }
 
-/// Domains that never are another's: `localhost` (RFC 6761 section 6.3), and `local`, which is mDNS' own
-/// (RFC 6762 section 3) and in no public zone.
+/// Domains that never are another's: `localhost` (RFC 6761 section 6.3), and `local`, which is
+/// mDNS' own (RFC 6762 section 3) and in no public zone.
 const PRIVATE: [&str; 2] = ["localhost", "local"];
 
 /// The filter, and what it has done.
@@ -96,13 +98,22 @@ impl Filter {
     /// The host's addresses and names, as its relay has last said.
     pub(crate) fn set_host(&mut self, facts: &HostFacts) {
         let addresses = facts.adapters.iter().flat_map(|adapter| &adapter.addresses);
-        self.host = addresses.filter_map(|address| Some(address.parse::<IpNet>().ok()?.addr())).collect();
-        self.host_names = facts.names.iter().map(|name| name.trim_end_matches('.').to_ascii_lowercase()).collect();
+        self.host =
+            addresses.filter_map(|address| Some(address.parse::<IpNet>().ok()?.addr())).collect();
+        self.host_names = facts
+            .names
+            .iter()
+            .map(|name| name.trim_end_matches('.').to_ascii_lowercase())
+            .collect();
     }
 
     /// The answer without the records that name the host, or `None` where it may stay as it came.
     /// `is_tunnel` tells the tunnel's own addresses and the captured ones.
-    pub(crate) fn filtered(&mut self, message: &[u8], is_tunnel: impl Fn(IpAddr) -> bool) -> Option<Vec<u8>> {
+    pub(crate) fn filtered(
+        &mut self,
+        message: &[u8],
+        is_tunnel: impl Fn(IpAddr) -> bool,
+    ) -> Option<Vec<u8>> {
         let is_inside = |ip: IpAddr| {
             let ip = embedded(ip);
             names_this_machine(ip) || is_tunnel(ip) || self.host.contains(&ip)
@@ -123,7 +134,8 @@ impl Filter {
     }
 
     fn is_exempt(&self, name: &str) -> bool {
-        // Names of one label are in no public zone: the host's own, and what its search list completes.
+        // Names of one label are in no public zone: the host's own, and what its search list
+        // completes.
         !name.contains('.')
             || PRIVATE.iter().any(|domain| Domain((*domain).to_owned()).has(name))
             || self.host_names.iter().any(|own| own == name)
@@ -133,9 +145,11 @@ impl Filter {
     /// Counts an answer. Each name is logged once while it is remembered.
     fn note(&mut self, name: String, address: IpAddr) {
         self.count += 1;
-        // Resolvers that block advertisements answer with 0.0.0.0 all day long. What is no name of a host is
-        // looked up by no ordinary program, and has no place in a command that somebody is told to type.
-        if address.is_unspecified() || self.names.contains(&name) || name.parse::<Domain>().is_err() {
+        // Resolvers that block advertisements answer with 0.0.0.0 all day long. What is no name of
+        // a host is looked up by no ordinary program, and has no place in a command that somebody
+        // is told to type.
+        if address.is_unspecified() || self.names.contains(&name) || name.parse::<Domain>().is_err()
+        {
             return;
         }
         tracing::warn!(
@@ -149,19 +163,24 @@ impl Filter {
     }
 }
 
-/// The IPv4 address in an IPv6 address that kernels or translators take for it: mapped and compatible
-/// (RFC 4291 section 2.5.5), or with NAT64's well-known prefix (RFC 6052 section 2.1). Else the address.
+/// The IPv4 address in an IPv6 address that kernels or translators take for it: mapped and
+/// compatible (RFC 4291 section 2.5.5), or with NAT64's well-known prefix (RFC 6052 section 2.1).
+/// Else the address.
 fn embedded(ip: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = ip else { return ip };
     let [.., high, low] = v6.segments();
     let v4 = Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
     let prefix = [0x64, 0xff9b, 0, 0, 0, 0];
     let is_compatible = v6.segments()[..6] == [0; 6] && !v6.is_loopback() && !v6.is_unspecified();
-    if v6.to_ipv4_mapped().is_some() || is_compatible || v6.segments()[..6] == prefix { v4.into() } else { ip }
+    if v6.to_ipv4_mapped().is_some() || is_compatible || v6.segments()[..6] == prefix {
+        v4.into()
+    } else {
+        ip
+    }
 }
 
-/// Loopback, and 'this host on this network' (RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.2), which
-/// Linux takes for loopback.
+/// Loopback, and 'this host on this network' (RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.2),
+/// which Linux takes for loopback.
 fn names_this_machine(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => v4.is_loopback() || v4.octets()[0] == 0,
@@ -199,12 +218,14 @@ fn name_asked_for(message: &[u8]) -> Option<String> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Malformed;
 
-/// The first address inside that a message's records name. Read here byte by byte, and not by a library
-/// that refuses a message for the data of a type that has no addresses.
+/// The first address inside that a message's records name. Read here byte by byte, and not by a
+/// library that refuses a message for the data of a type that has no addresses.
 fn first(message: &[u8], is_inside: impl Fn(IpAddr) -> bool) -> Result<Option<IpAddr>, Malformed> {
     let count = |at: usize| message.get(at..at + 2).map(|two| u16::from_be_bytes([two[0], two[1]]));
     let counts: Option<Vec<u16>> = [4, 6, 8, 10].into_iter().map(count).collect();
-    let Some([questions, answers, authorities, additionals]) = counts.as_deref() else { return Err(Malformed) };
+    let Some([questions, answers, authorities, additionals]) = counts.as_deref() else {
+        return Err(Malformed);
+    };
     let mut at = HEADER;
     for _ in 0..*questions {
         at = name_end(message, at)?.checked_add(4).ok_or(Malformed)?;
@@ -236,8 +257,12 @@ fn name_end(message: &[u8], mut at: usize) -> Result<usize, Malformed> {
     }
 }
 
-/// The addresses in a record's data: of A, of AAAA, and the hints of SVCB and HTTPS (RFC 9460 section 7.3).
-#[expect(clippy::wildcard_enum_match_arm, reason = "no other type has addresses that clients connect to")]
+/// The addresses in a record's data: of A, of AAAA, and the hints of SVCB and HTTPS (RFC 9460
+/// section 7.3).
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "no other type has addresses that clients connect to"
+)]
 fn addresses(kind: RecordType, data: &[u8]) -> Vec<IpAddr> {
     match kind {
         RecordType::A => of_size::<4, Ipv4Addr>(data),
@@ -256,8 +281,8 @@ fn of_size<const SIZE: usize, Ip: From<[u8; SIZE]> + Into<IpAddr>>(data: &[u8]) 
 const IPV4_HINT: u16 = 4;
 const IPV6_HINT: u16 = 6;
 
-/// The hints of a record (RFC 9460 section 2.2): a priority, a target, and keys with their values. `None`
-/// for one that is broken before its first key; what comes before a broken key counts.
+/// The hints of a record (RFC 9460 section 2.2): a priority, a target, and keys with their values.
+/// `None` for one that is broken before its first key; what comes before a broken key counts.
 fn hints(data: &[u8]) -> Option<Vec<IpAddr>> {
     let mut rest = data.get(name_end(data, 2).ok()?..)?;
     let mut found = Vec::new();
@@ -274,21 +299,25 @@ fn hints(data: &[u8]) -> Option<Vec<IpAddr>> {
     Some(found)
 }
 
-/// A message without the records that name an address inside, and without signatures, since what they
-/// sign is gone. An HTTPS record goes as a whole: its client then connects by A and AAAA.
+/// A message without the records that name an address inside, and without signatures, since what
+/// they sign is gone. An HTTPS record goes as a whole: its client then connects by A and AAAA.
 fn without(message: &[u8], is_inside: impl Fn(IpAddr) -> bool) -> Vec<u8> {
     let kept = Message::from_vec(message).ok().and_then(|mut answer| {
         for section in [&mut answer.answers, &mut answer.authorities, &mut answer.additionals] {
-            section.retain(|record| record.record_type() != RecordType::RRSIG && !names(record, &is_inside));
+            section.retain(|record| {
+                record.record_type() != RecordType::RRSIG && !names(record, &is_inside)
+            });
         }
         answer.metadata.authentic_data = false;
         if let Some(edns) = &mut answer.edns {
-            edns.options_mut().insert(EdnsOption::Unknown(EXTENDED_ERROR, BLOCKED.to_be_bytes().to_vec()));
+            edns.options_mut()
+                .insert(EdnsOption::Unknown(EXTENDED_ERROR, BLOCKED.to_be_bytes().to_vec()));
         }
         answer.to_vec().ok()
     });
     // Where the library reads a message otherwise than `first` does, no record of it stays.
-    kept.filter(|kept| first(kept, &is_inside) == Ok(None)).unwrap_or_else(|| front::failure(message, front::NO_ERROR))
+    kept.filter(|kept| first(kept, &is_inside) == Ok(None))
+        .unwrap_or_else(|| front::failure(message, front::NO_ERROR))
 }
 
 /// The option for a reason, and the one that dnsmasq gives here (RFC 8914 sections 2 and 4.16).

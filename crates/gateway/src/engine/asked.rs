@@ -1,8 +1,9 @@
 //! Questions that wait for a relay's answer. All live equally long, so the oldest expires first.
 //!
-//! DNS questions and pings have a table each. A question cannot be taken back from a relay, so nobody's make
-//! room for another's: instead nobody gets more than a share of what is free. Whoever asks alone may have two
-//! thirds of all, and half where all are of one zone; a zone whose servers are silent leaves the other half.
+//! DNS questions and pings have a table each. A question cannot be taken back from a relay, so
+//! nobody's make room for another's: instead nobody gets more than a share of what is free. Whoever
+//! asks alone may have two thirds of all, and half where all are of one zone; a zone whose servers
+//! are silent leaves the other half.
 
 use crate::limits::{ASKED_LIFETIME, MAX_PINGS};
 use stack::{Owner, Waiting};
@@ -122,7 +123,11 @@ impl Held {
         let of = |owner| self.owners.get(&owner).copied().unwrap_or(0);
         let of_zone = self.shares.get(&share).copied().unwrap_or(0);
         // All sources together are as one user: a container may make up its address.
-        let of_owner = if share.owner.is_source() { self.sources.max(2 * of(share.owner)) } else { of(share.owner) };
+        let of_owner = if share.owner.is_source() {
+            self.sources.max(2 * of(share.owner))
+        } else {
+            of(share.owner)
+        };
         of_owner < 2 * free && of_zone < free
     }
 }
@@ -137,7 +142,8 @@ fn take_one<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: K) {
 }
 
 impl Asked {
-    /// Whether so many of `capacity` DNS questions are under way that each further one must say whose it is.
+    /// Whether so many of `capacity` DNS questions are under way that each further one must say
+    /// whose it is.
     pub(crate) fn is_crowded(&self, capacity: usize) -> bool {
         self.held.all * 4 >= capacity
     }
@@ -170,9 +176,16 @@ impl Asked {
 
     /// The question that an answer of that kind, from the relay of `lane`, is for. One for
     /// something else waits on.
-    pub(crate) fn take(&mut self, lane: usize, request: wire::RequestId, kind: Kind) -> Option<Question> {
+    pub(crate) fn take(
+        &mut self,
+        lane: usize,
+        request: wire::RequestId,
+        kind: Kind,
+    ) -> Option<Question> {
         let table = if kind == Kind::Echo { &mut self.pings } else { &mut self.questions };
-        table.get(request.0).filter(|question| question.lane == lane && question.asker.kind() == kind)?;
+        table
+            .get(request.0)
+            .filter(|question| question.lane == lane && question.asker.kind() == kind)?;
         let question = table.remove(request.0)?;
         self.held.remove(&question);
         Some(question)
@@ -194,7 +207,9 @@ impl Asked {
 
     /// The next question that waited too long.
     pub(crate) fn expire(&mut self, now: Instant) -> Option<Question> {
-        let question = [&mut self.questions, &mut self.pings].into_iter().find_map(|table| table.expire(now))?;
+        let question = [&mut self.questions, &mut self.pings]
+            .into_iter()
+            .find_map(|table| table.expire(now))?;
         self.held.remove(&question);
         Some(question)
     }
@@ -225,13 +240,19 @@ mod tests {
     }
 
     fn dns(lane: usize, share: Option<Share>) -> Question {
-        Question { lane, asker: Asker::Udp { request: RequestId(0), most: 512 }, query: Vec::new(), share }
+        Question {
+            lane,
+            asker: Asker::Udp { request: RequestId(0), most: 512 },
+            query: Vec::new(),
+            share,
+        }
     }
 
     /// Asks as the engine does, until no more is taken; how many were.
     fn fill(asked: &mut Asked, owner: Owner, zone: impl Fn(usize) -> u64) -> usize {
         let ask = |number| {
-            let share = asked.is_crowded(MAX_QUERIES).then_some(Share { owner, zone: zone(number) });
+            let share =
+                asked.is_crowded(MAX_QUERIES).then_some(Share { owner, zone: zone(number) });
             asked.admits(share, MAX_QUERIES) && asked.has_room(0) && {
                 asked.insert(start(), dns(0, share));
                 true
@@ -261,7 +282,10 @@ mod tests {
         for id in 0..silent {
             assert!(asked.take(0, wire::RequestId(1 + id as u32), Kind::Dns).is_some());
         }
-        assert_eq!((asked.count(), asked.held.owners.len(), asked.held.shares.len()), ((0, 0), 0, 0));
+        assert_eq!(
+            (asked.count(), asked.held.owners.len(), asked.held.shares.len()),
+            ((0, 0), 0, 0)
+        );
     }
 
     #[test]
@@ -270,7 +294,8 @@ mod tests {
         let mut taken = 0;
         for number in 0..1000u32 {
             let owner = Owner::Source(std::net::Ipv4Addr::from(number).into());
-            taken += usize::from(asked.admits(Some(Share { owner, zone: number.into() }), MAX_QUERIES));
+            taken +=
+                usize::from(asked.admits(Some(Share { owner, zone: number.into() }), MAX_QUERIES));
             if taken > asked.count().0 {
                 asked.insert(start(), dns(0, Some(Share { owner, zone: number.into() })));
             }
@@ -282,8 +307,12 @@ mod tests {
     #[test]
     fn pings_take_no_place_of_questions() {
         let (now, mut asked) = (start(), Asked::default());
-        let ping =
-            || Question { lane: 0, asker: Asker::Echo { request: RequestId(0) }, query: Vec::new(), share: None };
+        let ping = || Question {
+            lane: 0,
+            asker: Asker::Echo { request: RequestId(0) },
+            query: Vec::new(),
+            share: None,
+        };
         let first = asked.insert(now, ping());
         let ids: Vec<_> = (0..MAX_PINGS).map(|_| asked.insert(now, ping())).collect();
         assert_eq!(asked.count(), (0, MAX_PINGS));
@@ -301,7 +330,10 @@ mod tests {
         for other in [Kind::Echo, Kind::Facts] {
             assert!(asked.take(0, ids[0], other).is_none(), "an answer to something else");
         }
-        assert!(asked.take(0, ids[0], Kind::Dns).is_some() && asked.take(0, ids[0], Kind::Dns).is_none());
+        assert!(
+            asked.take(0, ids[0], Kind::Dns).is_some()
+                && asked.take(0, ids[0], Kind::Dns).is_none()
+        );
         assert_eq!(asked.take_lane(1).len(), 1);
         assert!(asked.expire(now).is_none());
         assert_eq!(asked.expire(now + ASKED_LIFETIME).map(|question| question.lane), Some(2));
@@ -328,12 +360,19 @@ mod tests {
         // Of 12: one that has 2n of n that are free gets no more.
         assert!(with(&[(4, own(1)), (3, own(2))]).admits(own(3), 12));
         assert!(!with(&[(4, own(1)), (4, own(2))]).admits(own(3), 12));
-        assert!(with(&[(5, own(1))]).admits(own(1), 12) && !with(&[(6, own(1))]).admits(own(1), 12));
-        let sources = |number: u8| Some(Share { owner: Owner::Source([10, 0, 0, number].into()), zone: number.into() });
+        assert!(
+            with(&[(5, own(1))]).admits(own(1), 12) && !with(&[(6, own(1))]).admits(own(1), 12)
+        );
+        let sources = |number: u8| {
+            Some(Share { owner: Owner::Source([10, 0, 0, number].into()), zone: number.into() })
+        };
         // Each source has half of what all have together.
         assert!(with(&[(3, sources(1)), (4, sources(2))]).admits(sources(3), 12));
         assert!(!with(&[(4, sources(1)), (4, sources(2))]).admits(sources(3), 12));
-        assert!(with(&[(3, sources(1))]).admits(sources(1), 8) && !with(&[(4, sources(1))]).admits(sources(1), 8));
+        assert!(
+            with(&[(3, sources(1))]).admits(sources(1), 8)
+                && !with(&[(4, sources(1))]).admits(sources(1), 8)
+        );
         let few = with(&[(3, None)]);
         assert!(few.is_crowded(12) && !few.is_crowded(13));
         assert!(few.admits(None, 4) && !few.admits(None, 3));
@@ -342,14 +381,21 @@ mod tests {
 
     #[test]
     fn what_is_answered_or_lost_makes_room_for_its_owner() {
-        let (now, share) = (start(), Some(Share { owner: Owner::Source([10, 0, 0, 1].into()), zone: 7 }));
+        let (now, share) =
+            (start(), Some(Share { owner: Owner::Source([10, 0, 0, 1].into()), zone: 7 }));
         let mut asked = Asked::default();
         let facts = Question { asker: Asker::Facts, ..dns(1, None) };
         let ids: Vec<_> = (0..3).map(|_| asked.insert(now, dns(1, share))).collect();
         asked.insert(now, facts);
-        assert_eq!((asked.count(), asked.held.sources, asked.held.lanes.clone()), ((3, 0), 3, vec![0, 3]));
+        assert_eq!(
+            (asked.count(), asked.held.sources, asked.held.lanes.clone()),
+            ((3, 0), 3, vec![0, 3])
+        );
         assert!(asked.take(1, ids[1], Kind::Dns).is_some());
-        assert_eq!((asked.count().0, asked.held.sources, asked.held.shares[&share.unwrap()]), (2, 2, 2));
+        assert_eq!(
+            (asked.count().0, asked.held.sources, asked.held.shares[&share.unwrap()]),
+            (2, 2, 2)
+        );
         assert_eq!(asked.take_lane(1).len(), 3, "the gateway's own question, too");
         assert_eq!((asked.count().0, asked.held.sources, asked.held.owners.len()), (0, 0, 0));
     }
@@ -370,6 +416,9 @@ mod tests {
             let id = asked.insert(later, dns(0, None));
             assert!(asked.take(0, id, Kind::Dns).is_some());
         }
-        assert!(asked.expire(later + ASKED_LIFETIME).is_some() && asked.expire(later + ASKED_LIFETIME).is_none());
+        assert!(
+            asked.expire(later + ASKED_LIFETIME).is_some()
+                && asked.expire(later + ASKED_LIFETIME).is_none()
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What events of the stack and frames of the relays mean for each other. No I/O of its own but the TAP's writes.
+//! What events of the stack and frames of the relays mean for each other. No I/O of its own but the
+//! TAP's writes.
 
 use super::asked::{Asked, Asker, Kind, Question};
 use super::elsewhere::Conversations;
@@ -16,7 +17,10 @@ use crate::status::{Totals, UpDown};
 use crate::tap::{Device, Tap};
 use crate::via::{self, Via, WayOut};
 use stack::limits::{MAX_BINDS, MAX_FLOWS};
-use stack::{AddressPlan, BindId, Changes, Event, FlowId, HostAccess, Ipv6, Refusal, RequestId, Stack, Target};
+use stack::{
+    AddressPlan, BindId, Changes, Event, FlowId, HostAccess, Ipv6, Refusal, RequestId, Stack,
+    Target,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
@@ -56,7 +60,14 @@ enum Stage {
 
 impl Flow {
     pub(super) fn new(lane: usize) -> Self {
-        Self { lane, ahead: Vec::new(), held: 0, fin: Half::Open, at: Stage::InStack, app: App::Known }
+        Self {
+            lane,
+            ahead: Vec::new(),
+            held: 0,
+            fin: Half::Open,
+            at: Stage::InStack,
+            app: App::Known,
+        }
     }
 
     /// The session is done with it.
@@ -120,7 +131,9 @@ pub(crate) struct Puller<'a> {
 impl Source for Puller<'_> {
     fn pull(&mut self, flow: wire::FlowId, max: usize, out: &mut Vec<u8>) -> Pull {
         let id = FlowId(flow.0);
-        let Some(state) = self.flows.get_mut(&id) else { return Pull { taken: 0, then: Then::Drained } };
+        let Some(state) = self.flows.get_mut(&id) else {
+            return Pull { taken: 0, then: Then::Drained };
+        };
         let ahead = state.ahead.len().min(max);
         if ahead > 0 {
             out.extend(state.ahead.drain(..ahead));
@@ -178,7 +191,8 @@ impl<D: Device> Core<D> {
         Puller { stack: &mut self.stack, flows: &mut self.flows, over: &mut self.over }
     }
 
-    /// Gives the stack's flows their turns and acts on what comes of it, until nothing more comes. Tells whether anything did.
+    /// Gives the stack's flows their turns and acts on what comes of it, until nothing more comes.
+    /// Tells whether anything did.
     pub(crate) fn settle(&mut self, now: Instant, lanes: &mut [Lane]) -> bool {
         let mut any = false;
         loop {
@@ -198,7 +212,9 @@ impl<D: Device> Core<D> {
 
     fn on_event(&mut self, now: Instant, lanes: &mut [Lane], event: Event) {
         match event {
-            Event::Connect { flow, to, hops, tuple_hash, .. } => self.connect(now, lanes, flow, (to, hops), tuple_hash),
+            Event::Connect { flow, to, hops, tuple_hash, .. } => {
+                self.connect(now, lanes, flow, (to, hops), tuple_hash)
+            }
             Event::ConnectAbandoned { flow } => {
                 if let Some(state) = self.flows.remove(&flow)
                     && let Some(session) = lanes[state.lane].ready()
@@ -219,9 +235,17 @@ impl<D: Device> Core<D> {
                 // One that has no lane any more has nothing to be remembered for it either.
                 let Some(lane) = self.binds.lane(bind) else { return };
                 let way_out = self.way_out.as_deref_mut();
-                let Some(real) = way_out.map_or(Some(peer), |way_out| way_out.datagram_to(bind, peer)) else {
+                let Some(real) =
+                    way_out.map_or(Some(peer), |way_out| way_out.datagram_to(bind, peer))
+                else {
                     self.drops.stand_ins += 1;
-                    return self.stack.deliver_peer_error(now, bind, peer, via::NOWHERE, &mut self.tap);
+                    return self.stack.deliver_peer_error(
+                        now,
+                        bind,
+                        peer,
+                        via::NOWHERE,
+                        &mut self.tap,
+                    );
                 };
                 if let Some(session) = lanes[lane].ready() {
                     let bind = wire::BindId(bind.0);
@@ -230,12 +254,18 @@ impl<D: Device> Core<D> {
             }
             Event::Unbind { bind } => {
                 self.unbound(bind);
-                if let Some(session) = self.binds.remove(bind).and_then(|lane| lanes[lane].ready()) {
-                    session.send(&Frame::Unbind { bind: wire::BindId(bind.0), reason: UnbindReason::Done });
+                if let Some(session) = self.binds.remove(bind).and_then(|lane| lanes[lane].ready())
+                {
+                    session.send(&Frame::Unbind {
+                        bind: wire::BindId(bind.0),
+                        reason: UnbindReason::Done,
+                    });
                 }
             }
             Event::Query { request, message } => self.udp_query(now, lanes, request, &message),
-            Event::Echo { request, to, marks, payload } => self.echo(now, lanes, request, (to, marks, &payload)),
+            Event::Echo { request, to, marks, payload } => {
+                self.echo(now, lanes, request, (to, marks, &payload))
+            }
             Event::Elsewhere(one) => self.elsewhere.note(now, one, &self.wish),
         }
     }
@@ -251,7 +281,9 @@ impl<D: Device> Core<D> {
         self.totals.tcp += 1;
         let to = match to {
             Target::Remote(to) | Target::Host(to) => to,
-            Target::Dns if self.dns.len() < MAX_DNS_CONNECTIONS || self.make_dns_room(lanes, flow) => {
+            Target::Dns
+                if self.dns.len() < MAX_DNS_CONNECTIONS || self.make_dns_room(lanes, flow) =>
+            {
                 self.dns.insert(flow, Connection::new(now));
                 return self.stack.accept(now, flow, &mut self.tap);
             }
@@ -276,10 +308,16 @@ impl<D: Device> Core<D> {
             None => self.stack.abort(flow),
             Some((lane, session)) => {
                 let way_out = self.way_out.as_deref_mut();
-                let destination = way_out.map_or(Some((to.ip(), None)), |way_out| way_out.destination(to.ip()));
+                let destination =
+                    way_out.map_or(Some((to.ip(), None)), |way_out| way_out.destination(to.ip()));
                 let Some((ip, name)) = destination else {
                     self.drops.stand_ins += 1;
-                    return self.stack.refuse(now, flow, Refusal::Unreachable(via::NOWHERE), &mut self.tap);
+                    return self.stack.refuse(
+                        now,
+                        flow,
+                        Refusal::Unreachable(via::NOWHERE),
+                        &mut self.tap,
+                    );
                 };
                 let to = SocketAddr::new(ip, to.port());
                 session.open_by(on_wire(flow), &Way { to, hops, name }, FIRST_WINDOW);
@@ -306,7 +344,9 @@ impl<D: Device> Core<D> {
         }
         if changes.has(Changes::CLOSED) {
             // An Orphan says what a Fin would, and what made room for another has to make it now.
-            let is_told = state.app == App::Forgotten && state.ahead.is_empty() && self.stack.readable(flow) == 0;
+            let is_told = state.app == App::Forgotten
+                && state.ahead.is_empty()
+                && self.stack.readable(flow) == 0;
             if state.fin == Half::Finished || is_told {
                 state.end(session, flow);
                 self.flows.remove(&flow);
@@ -314,12 +354,16 @@ impl<D: Device> Core<D> {
             }
             state.at = Stage::Ended;
         }
-        if changes.has(Changes::READABLE) || changes.has(Changes::PEER_FINISHED) || state.at == Stage::Ended {
+        if changes.has(Changes::READABLE)
+            || changes.has(Changes::PEER_FINISHED)
+            || state.at == Stage::Ended
+        {
             session.mark_ready(on_wire(flow));
         }
     }
 
-    /// Forgets what the sessions are done with, and drives the DNS connections that have room again.
+    /// Forgets what the sessions are done with, and drives the DNS connections that have room
+    /// again.
     pub(crate) fn after_output(&mut self, now: Instant, lanes: &mut [Lane]) {
         for flow in std::mem::take(&mut self.over) {
             let Some(state) = self.flows.remove(&flow) else { continue };
@@ -336,11 +380,16 @@ impl<D: Device> Core<D> {
         self.totals.udp += 1;
         let hash = u32::from(app.port()).wrapping_mul(0x9e37_79b1);
         // Room is somewhere: the stack takes no more than all relays together.
-        let room = |lane, session: &Session| self.binds.count(lane) < limit(session, |hello| hello.max_binds);
+        let room = |lane, session: &Session| {
+            self.binds.count(lane) < limit(session, |hello| hello.max_binds)
+        };
         match pick(lanes, hash, &mut self.drops, room) {
             None => self.stack.bind_failed(bind),
             Some((lane, session)) => {
-                session.send(&Frame::Bind { bind: wire::BindId(bind.0), family: Family::of(app.ip()) });
+                session.send(&Frame::Bind {
+                    bind: wire::BindId(bind.0),
+                    family: Family::of(app.ip()),
+                });
                 self.binds.insert(bind, lane);
             }
         }
@@ -366,14 +415,16 @@ impl<D: Device> Core<D> {
     ) {
         self.totals.echo += 1;
         let way_out = self.way_out.as_deref_mut();
-        let Some((real, _)) = way_out.map_or(Some((to, None)), |way_out| way_out.destination(to)) else {
+        let Some((real, _)) = way_out.map_or(Some((to, None)), |way_out| way_out.destination(to))
+        else {
             self.drops.stand_ins += 1;
             return self.stack.echo_error(now, request, via::NOWHERE, &mut self.tap);
         };
         // One lane for all of an address: its sequence of pings shares one socket of the relay.
         let hash = stack_hash(to);
         let asked = pick(lanes, hash, &mut self.drops, |_, _| true).map(|(lane, session)| {
-            let question = Question { lane, asker: Asker::Echo { request }, query: Vec::new(), share: None };
+            let question =
+                Question { lane, asker: Asker::Echo { request }, query: Vec::new(), share: None };
             let id = self.asked.insert(now, question);
             session.send(&Frame::Echo { request: id, to: real, marks, payload });
         });
@@ -383,7 +434,13 @@ impl<D: Device> Core<D> {
     }
 
     /// A frame of the relay of `lane`.
-    pub(crate) fn on_frame(&mut self, now: Instant, lane: usize, session: &mut Session, frame: Frame<'_>) {
+    pub(crate) fn on_frame(
+        &mut self,
+        now: Instant,
+        lane: usize,
+        session: &mut Session,
+        frame: Frame<'_>,
+    ) {
         match frame {
             Frame::Hello(hello) => {
                 tracing::info!(lane, build = hello.build, "the relay is ready");
@@ -530,7 +587,9 @@ impl<D: Device> Core<D> {
             (Asker::Udp { request, most }, Some(answer)) => {
                 self.stack.answer_query(request, &front::fit(answer, most), &mut self.tap);
             }
-            (Asker::Udp { request, .. } | Asker::Echo { request }, None) => self.stack.forget_request(request),
+            (Asker::Udp { request, .. } | Asker::Echo { request }, None) => {
+                self.stack.forget_request(request)
+            }
             (Asker::Tcp { flow }, answer) => {
                 if let Some(connection) = self.dns.get_mut(&flow) {
                     connection.done(now, answer.as_deref());
@@ -547,7 +606,8 @@ impl<D: Device> Core<D> {
             Ok(facts) => {
                 self.rebind.set_host(&facts);
                 self.wish.send_if_modified(|wish| {
-                    let new = Wish { carry: true, host: Some(facts), elsewhere: wish.elsewhere.clone() };
+                    let new =
+                        Wish { carry: true, host: Some(facts), elsewhere: wish.elsewhere.clone() };
                     let changed = *wish != new;
                     *wish = new;
                     changed
@@ -559,7 +619,8 @@ impl<D: Device> Core<D> {
 
     /// The relay of `lane` is gone, and all that it held: its flows are reset at once.
     pub(crate) fn lane_died(&mut self, now: Instant, lane: usize) {
-        let flows: Vec<FlowId> = self.flows.extract_if(|_, flow| flow.lane == lane).map(|(flow, _)| flow).collect();
+        let flows: Vec<FlowId> =
+            self.flows.extract_if(|_, flow| flow.lane == lane).map(|(flow, _)| flow).collect();
         tracing::info!(lane, flows = flows.len(), "the relay's connections are reset");
         for flow in &flows {
             self.dns.remove(flow);
@@ -577,8 +638,9 @@ impl<D: Device> Core<D> {
         }
     }
 
-    /// Takes no more UDP sources than the relays have sockets for, so that the one idle longest makes room, and not the newest; and
-    /// has connections that are gone make room before the relays take no more.
+    /// Takes no more UDP sources than the relays have sockets for, so that the one idle longest
+    /// makes room, and not the newest; and has connections that are gone make room before the
+    /// relays take no more.
     pub(crate) fn fit(&mut self, lanes: &mut [Lane]) {
         // Without a relay nothing is taken anyway.
         if let Some((flows, binds)) = spread::capacity(lanes) {
@@ -596,8 +658,12 @@ impl<D: Device> Core<D> {
 
     /// Resets everything: the gateway ends.
     pub(crate) fn reset_all(&mut self, now: Instant) {
-        let flows: Vec<FlowId> =
-            self.flows.drain().map(|(flow, _)| flow).chain(self.dns.drain().map(|(flow, _)| flow)).collect();
+        let flows: Vec<FlowId> = self
+            .flows
+            .drain()
+            .map(|(flow, _)| flow)
+            .chain(self.dns.drain().map(|(flow, _)| flow))
+            .collect();
         self.stack.reset_flows(flows);
         self.stack.service(now, &mut self.tap);
     }

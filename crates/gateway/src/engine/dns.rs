@@ -1,5 +1,5 @@
-//! The engine's DNS front: queries of the VM, over UDP and TCP, become questions to a relay; a zone transfer becomes a connection
-//! to a server of the host's.
+//! The engine's DNS front: queries of the VM, over UDP and TCP, become questions to a relay; a zone
+//! transfer becomes a connection to a server of the host's.
 
 use super::asked::{Asker, Question, Share};
 use super::core::{Core, Flow, on_wire};
@@ -22,10 +22,19 @@ const DNS_PORT: u16 = 53;
 impl<D: Device> Core<D> {
     fn own_addresses(&self) -> OwnAddresses {
         let six = |address| (self.ipv6 == Ipv6::Enabled).then_some(address);
-        OwnAddresses { gateway: (self.plan.gateway(), six(GATEWAY6)), host: (self.plan.host(), six(HOST6)) }
+        OwnAddresses {
+            gateway: (self.plan.gateway(), six(GATEWAY6)),
+            host: (self.plan.host(), six(HOST6)),
+        }
     }
 
-    pub(super) fn udp_query(&mut self, now: Instant, lanes: &mut [Lane], request: RequestId, message: &[u8]) {
+    pub(super) fn udp_query(
+        &mut self,
+        now: Instant,
+        lanes: &mut [Lane],
+        request: RequestId,
+        message: &[u8],
+    ) {
         self.totals.dns += 1;
         match front::judge(message, &self.own_addresses()) {
             Verdict::Answer(answer) => self.stack.answer_query(request, &answer, &mut self.tap),
@@ -34,7 +43,8 @@ impl<D: Device> Core<D> {
                 self.stack.forget_request(request);
             }
             Verdict::Ask { most } => {
-                // A query that cannot be passed on is lost as on any network, and its resolver asks again.
+                // A query that cannot be passed on is lost as on any network, and its resolver asks
+                // again.
                 if !self.ask(now, lanes, Asker::Udp { request, most }, message) {
                     self.stack.forget_request(request);
                 }
@@ -53,7 +63,8 @@ impl<D: Device> Core<D> {
         let hash = message.iter().take(2).fold(0, |hash, byte| hash << 8 | u32::from(*byte));
         let room = |lane, _: &Session| self.asked.has_room(lane);
         let Some((lane, session)) = pick(lanes, hash, &mut self.drops, room) else { return false };
-        let request = self.asked.insert(now, Question { lane, asker, query: message.to_vec(), share });
+        let request =
+            self.asked.insert(now, Question { lane, asker, query: message.to_vec(), share });
         session.send(&Frame::Query { request, message });
         true
     }
@@ -66,8 +77,9 @@ impl<D: Device> Core<D> {
         }
     }
 
-    /// Ends a DNS connection for one more of `newcomer`: RFC 7766 section 6.2.3 lets a server that is short
-    /// of them do so. Whoever has most has to, and loses the idlest; its own newcomer ends no busy one.
+    /// Ends a DNS connection for one more of `newcomer`: RFC 7766 section 6.2.3 lets a server that
+    /// is short of them do so. Whoever has most has to, and loses the idlest; its own newcomer ends
+    /// no busy one.
     pub(super) fn make_dns_room(&mut self, lanes: &mut [Lane], newcomer: FlowId) -> bool {
         type Least = ((bool, Instant), FlowId);
         let newcomer = self.stack.owner(newcomer);
@@ -79,7 +91,8 @@ impl<D: Device> Core<D> {
             *least = Some(least.map_or(this, |least| least.min(this)));
         }
         let (own, own_least) = held.get(&newcomer).copied().unwrap_or_default();
-        let heaviest = held.into_values().max_by_key(|(count, _)| *count).filter(|(count, _)| *count > own);
+        let heaviest =
+            held.into_values().max_by_key(|(count, _)| *count).filter(|(count, _)| *count > own);
         let own_idle = own_least.filter(|((is_busy, _), _)| !is_busy);
         let Some((_, flow)) = heaviest.map_or(own_idle, |(_, least)| least) else { return false };
         self.drops.dns_displaced += 1;
@@ -88,7 +101,13 @@ impl<D: Device> Core<D> {
         true
     }
 
-    pub(super) fn serve_dns(&mut self, now: Instant, lanes: &mut [Lane], flow: FlowId, changes: Changes) {
+    pub(super) fn serve_dns(
+        &mut self,
+        now: Instant,
+        lanes: &mut [Lane],
+        flow: FlowId,
+        changes: Changes,
+    ) {
         if changes.has(Changes::PEER_FINISHED)
             && let Some(connection) = self.dns.get_mut(&flow)
         {
@@ -122,7 +141,9 @@ impl<D: Device> Core<D> {
             let answer = match front::judge(&query, &own) {
                 Verdict::Answer(answer) => Some(answer),
                 Verdict::Drop => None,
-                Verdict::Ask { .. } if self.ask(now, lanes, Asker::Tcp { flow }, &query) => continue,
+                Verdict::Ask { .. } if self.ask(now, lanes, Asker::Tcp { flow }, &query) => {
+                    continue;
+                }
                 Verdict::Ask { .. } => Some(front::failure(&query, front::SERVFAIL)),
             };
             if let Some(connection) = self.dns.get_mut(&flow) {
@@ -157,8 +178,12 @@ impl<D: Device> Core<D> {
 
     /// Closes DNS connections that are idle, and resets those whose client takes nothing.
     pub(super) fn tidy_dns(&mut self, now: Instant) {
-        let stale: Vec<FlowId> =
-            self.dns.iter().filter(|(_, c)| c.is_over(now) || c.is_stuck(now)).map(|(flow, _)| *flow).collect();
+        let stale: Vec<FlowId> = self
+            .dns
+            .iter()
+            .filter(|(_, c)| c.is_over(now) || c.is_stuck(now))
+            .map(|(flow, _)| *flow)
+            .collect();
         for flow in stale {
             if self.dns.get(&flow).is_some_and(|connection| connection.is_stuck(now)) {
                 self.dns.remove(&flow);
@@ -169,8 +194,8 @@ impl<D: Device> Core<D> {
         }
     }
 
-    /// Has a server answer a connection from here on: one of those that the host's resolver asks, as a
-    /// relay has last said.
+    /// Has a server answer a connection from here on: one of those that the host's resolver asks,
+    /// as a relay has last said.
     fn hand_on(&mut self, now: Instant, lanes: &mut [Lane], flow: FlowId) {
         self.totals.dns += 1;
         let servers = self.servers();
@@ -202,8 +227,8 @@ impl<D: Device> Core<D> {
         }
     }
 
-    /// A relay's answer as an app gets it: one from outside names no address of the host, and with a
-    /// proxy it names stand-ins.
+    /// A relay's answer as an app gets it: one from outside names no address of the host, and with
+    /// a proxy it names stand-ins.
     pub(super) fn guarded(&mut self, by: AnsweredBy, message: &[u8]) -> Vec<u8> {
         let plan = &self.plan;
         let filtered = match by {
@@ -215,7 +240,8 @@ impl<D: Device> Core<D> {
         };
         let message = filtered.as_deref().unwrap_or(message);
         let is_outside = |ip| matches!(plan.classify(SocketAddr::new(ip, 1)), Target::Remote(_));
-        let named = self.way_out.as_deref_mut().and_then(|way_out| way_out.answer(message, is_outside));
+        let named =
+            self.way_out.as_deref_mut().and_then(|way_out| way_out.answer(message, is_outside));
         named.unwrap_or_else(|| message.to_vec())
     }
 

@@ -1,9 +1,9 @@
-//! Conversations that did not begin by the tunnel although their packets came to it: rules keep these off
-//! it while they are known. Knows no rule; [`crate::network`] sets them.
+//! Conversations that did not begin by the tunnel although their packets came to it: rules keep
+//! these off it while they are known. Knows no rule; [`crate::network`] sets them.
 //!
-//! A packet that a rule keeps off the tunnel is not seen here. So when its time is over the kernel is asked
-//! whether it still has a socket at that port: a rule that went while a server listens would cost each
-//! new peer a lost answer.
+//! A packet that a rule keeps off the tunnel is not seen here. So when its time is over the kernel
+//! is asked whether it still has a socket at that port: a rule that went while a server listens
+//! would cost each new peer a lost answer.
 
 use crate::limits::{ELSEWHERE_LIFETIME, MAX_ELSEWHERE};
 use crate::net::owners::Sockets;
@@ -42,8 +42,8 @@ impl Conversations {
         }
     }
 
-    /// Forgets those whose time is over and whose port has no socket any more; the others begin anew. A ping
-    /// that goes on is heard of again.
+    /// Forgets those whose time is over and whose port has no socket any more; the others begin
+    /// anew. A ping that goes on is heard of again.
     pub(super) fn expire(&mut self, now: Instant, wish: &watch::Sender<Wish>) {
         let before = self.known.len();
         for _ in 0..before {
@@ -86,7 +86,9 @@ mod tests {
     fn they_are_bounded_and_expire_and_changes_are_passed_on() {
         let start = Instant::now();
         let (wish, mut heard) = watch::channel(Wish::default());
-        let port = |port: usize| Elsewhere::Tcp(SocketAddr::from(([172, 28, 48, 2], u16::try_from(port).unwrap())));
+        let port = |port: usize| {
+            Elsewhere::Tcp(SocketAddr::from(([172, 28, 48, 2], u16::try_from(port).unwrap())))
+        };
         let mut known = Conversations::new(None);
         assert_eq!(known.deadline(), None);
         for second in 0..=MAX_ELSEWHERE {
@@ -94,13 +96,21 @@ mod tests {
             assert!(heard.has_changed().unwrap());
             heard.mark_unchanged();
         }
-        let all = |known: &Conversations| known.known.iter().map(|(_, one)| *one).collect::<Vec<_>>();
-        assert_eq!(all(&known), (1..=MAX_ELSEWHERE).map(port).collect::<Vec<_>>(), "the oldest made room");
+        let all =
+            |known: &Conversations| known.known.iter().map(|(_, one)| *one).collect::<Vec<_>>();
+        assert_eq!(
+            all(&known),
+            (1..=MAX_ELSEWHERE).map(port).collect::<Vec<_>>(),
+            "the oldest made room"
+        );
         assert_eq!(wish.borrow().elsewhere, all(&known));
         // One that is known becomes the newest; its rule is there already.
         let now = start + Duration::from_secs(1000);
         known.note(now, port(1), &wish);
-        assert_eq!((known.known.len(), known.known.back().unwrap()), (MAX_ELSEWHERE, &(now, port(1))));
+        assert_eq!(
+            (known.known.len(), known.known.back().unwrap()),
+            (MAX_ELSEWHERE, &(now, port(1)))
+        );
         known.expire(start + ELSEWHERE_LIFETIME, &wish);
         assert!(!heard.has_changed().unwrap());
         known.expire(start + ELSEWHERE_LIFETIME + Duration::from_secs(999), &wish);
@@ -113,10 +123,12 @@ mod tests {
     fn a_servers_rule_stays_as_long_as_it_listens() {
         let (wish, _heard) = watch::channel(Wish::default());
         let mut known = Conversations::new(Some(Sockets::open().unwrap()));
-        let servers = ["127.0.0.1:0", "0.0.0.0:0", "[::]:0"].map(|at| TcpListener::bind(at).unwrap());
+        let servers =
+            ["127.0.0.1:0", "0.0.0.0:0", "[::]:0"].map(|at| TcpListener::bind(at).unwrap());
         let ports = servers.each_ref().map(|server| server.local_addr().unwrap().port());
         let at = |ip: &str, port| Elsewhere::Tcp(SocketAddr::new(ip.parse().unwrap(), port));
-        let live = [at("127.0.0.1", ports[0]), at("172.28.48.2", ports[1]), at("172.28.48.2", ports[2])];
+        let live =
+            [at("127.0.0.1", ports[0]), at("172.28.48.2", ports[1]), at("172.28.48.2", ports[2])];
         let own = "172.28.48.2".parse().unwrap();
         let dead = [at("172.28.48.2", ports[0]), Elsewhere::Ping { own, peer: own }];
         let mut now = Instant::now();

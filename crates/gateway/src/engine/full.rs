@@ -1,5 +1,5 @@
-//! Connections that were refused because there is room for no more, and those that made room for another
-//! user's: the log shows some, the status how many.
+//! Connections that were refused because there is room for no more, and those that made room for
+//! another user's: the log shows some, the status how many.
 
 use crate::limits::LOG_AGAIN_AFTER;
 use crate::status::{Displaced, Refused};
@@ -42,7 +42,11 @@ impl Full {
     }
 
     /// So many have made room since the start; whose the last one was.
-    pub(crate) fn note_displaced(&mut self, now: Instant, (displaced, owner): (u64, Option<Owner>)) {
+    pub(crate) fn note_displaced(
+        &mut self,
+        now: Instant,
+        (displaced, owner): (u64, Option<Owner>),
+    ) {
         let Some(owner) = owner.filter(|_| displaced > self.displaced.0) else { return };
         self.displaced = (displaced, Some((now, owner)));
         if self.displaced_logged.is_none_or(|at| now >= at + LOG_AGAIN_AFTER) {
@@ -81,7 +85,10 @@ mod tests {
         full.note_stack(start + Duration::from_secs(1), 2, 16_384);
         full.note_stack(start + Duration::from_secs(2), 2, 16_384);
         assert_eq!(full.logged, Some(start));
-        assert_eq!(full.status(start + Duration::from_secs(5)), Some(Refused { count: 3, last_s: 4 }));
+        assert_eq!(
+            full.status(start + Duration::from_secs(5)),
+            Some(Refused { count: 3, last_s: 4 })
+        );
         full.note_displaced(start, (3, Some(Owner::User(65_534))));
         full.note_displaced(start + Duration::from_secs(1), (9, Some(Owner::User(65_534))));
         assert_eq!((full.displaced.0, full.displaced_logged), (9, Some(start)));
@@ -101,12 +108,19 @@ mod tests {
         assert_eq!(full.displaced(start), None);
         full.note_displaced(start, (0, Some(Owner::User(1))));
         full.note_displaced(start, (3, None));
-        assert_eq!((full.displaced(start), full.displaced_logged), (None, None), "none has made room");
+        assert_eq!(
+            (full.displaced(start), full.displaced_logged),
+            (None, None),
+            "none has made room"
+        );
         full.note_displaced(start, (3, Some(Owner::User(1))));
         let late = start + LOG_AGAIN_AFTER;
         full.note_displaced(late, (4, Some(Owner::User(2))));
         assert_eq!((full.displaced.0, full.displaced_logged), (4, Some(late)));
-        assert_eq!(full.displaced(late).map(|displaced| displaced.last_of).as_deref(), Some("user 2"));
+        assert_eq!(
+            full.displaced(late).map(|displaced| displaced.last_of).as_deref(),
+            Some("user 2")
+        );
         full.note(start, 1);
         full.note(late - Duration::from_millis(1), 1);
         assert_eq!((full.logged, full.count), (Some(start), 2));

@@ -8,7 +8,10 @@
 //! may stop the gateway, make it spin, fill its memory, or have an app hear what no host has said
 //! to it. When the relay is
 //! gone, all that it held is gone.
-#![expect(clippy::wildcard_enum_match_arm, reason = "a relay and a book look at a few kinds of frames each")]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a relay and a book look at a few kinds of frames each"
+)]
 
 use super::pretend::pipe::Pipe;
 use super::pretend::{Flag, GATEWAY_MAC, Nic, VM_MAC, checksum, frame};
@@ -20,7 +23,10 @@ use crate::link::Parcel;
 use crate::network::{Network, NetworkState, Told, Wish};
 use crate::relays::{self as processes, Relays, Request};
 use crate::via::{Proxy, Via};
-use stack::{AddressPlan, AppSocket, Capacity, Config, Filtering, HostAccess, Ipv6, Offload, Owners, Stack, Transport};
+use stack::{
+    AddressPlan, AppSocket, Capacity, Config, Filtering, HostAccess, Ipv6, Offload, Owners, Stack,
+    Transport,
+};
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -32,8 +38,8 @@ use tokio::sync::{mpsc, watch};
 use wire::frame::VERSION;
 use wire::limits::CONGESTED_CONTROL_BYTES;
 use wire::{
-    AnsweredBy, BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Frame, Hello, HostFacts,
-    Marks, QueryFailure, RequestId, Sealer, UnbindReason,
+    AnsweredBy, BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Frame,
+    Hello, HostFacts, Marks, QueryFailure, RequestId, Sealer, UnbindReason,
 };
 
 const VM: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 18);
@@ -170,7 +176,8 @@ struct World {
 
 impl World {
     fn new(first: u8, now: Instant) -> Self {
-        let plan = AddressPlan { subnet: SUBNET, captured: Vec::new(), host_access: HostAccess::All };
+        let plan =
+            AddressPlan { subnet: SUBNET, captured: Vec::new(), host_access: HostAccess::All };
         let config = Config {
             mtu: if first & 1 == 0 { 1500 } else { 65_520 },
             offload: Offload::None,
@@ -189,7 +196,12 @@ impl World {
         let (_, asks) = mpsc::channel(1);
         let (tell, states) = mpsc::channel(1);
         let (wish, wishes) = watch::channel(Wish::default());
-        let state = NetworkState { up: true, plan: Some(plan.clone()), ipv6: true, ..NetworkState::default() };
+        let state = NetworkState {
+            up: true,
+            plan: Some(plan.clone()),
+            ipv6: true,
+            ..NetworkState::default()
+        };
         tell.try_send(Told::Ok(state).into()).expect("it has room for one");
         let mut stack = Stack::new(config, now);
         stack.set_owners(Box::new(OneUser));
@@ -257,7 +269,12 @@ impl World {
             Request::Start { answer, .. } if self.restarts => {
                 let (up, down) = (Pipe::new(PIPE), Pipe::new(PIPE));
                 let (input, output) = (Box::new(up.end()), Box::new(down.end()));
-                let started = processes::Relay { pid: 0, patience: HELLO_PATIENCE, input: Some(input), output };
+                let started = processes::Relay {
+                    pid: 0,
+                    patience: HELLO_PATIENCE,
+                    input: Some(input),
+                    output,
+                };
                 assert!(answer.send(Ok(started)).is_ok(), "the lane does not wait for its relay");
                 self.relay = Some(Hostile::new(up, down));
             }
@@ -274,12 +291,22 @@ impl World {
     fn judge(&mut self) {
         let core = &self.engine.core;
         let (questions, pings) = core.asked.count();
-        assert!(core.flows.len() <= APPS.into() && core.dns.len() <= 1, "{} flows", core.flows.len());
-        assert!(questions <= self.book.questions.values().sum::<usize>() + 2000 && pings <= self.book.pings);
+        assert!(
+            core.flows.len() <= APPS.into() && core.dns.len() <= 1,
+            "{} flows",
+            core.flows.len()
+        );
+        assert!(
+            questions <= self.book.questions.values().sum::<usize>() + 2000
+                && pings <= self.book.pings
+        );
         assert!(core.asked.own() <= 1, "{} questions of the gateway's own", core.asked.own());
         let session = self.engine.lanes.first().and_then(Lane::session);
         let waiting = session.map_or(0, wire::Session::waiting_bytes);
-        assert!(waiting <= CONGESTED_CONTROL_BYTES + 64 * 1024, "{waiting} bytes wait for a relay that does not read");
+        assert!(
+            waiting <= CONGESTED_CONTROL_BYTES + 64 * 1024,
+            "{waiting} bytes wait for a relay that does not read"
+        );
     }
 
     fn wait(&mut self, by: Duration) {
@@ -303,9 +330,17 @@ impl World {
             if next >= end {
                 let core = &mut self.engine.core;
                 let left = (core.flows.len(), core.dns.len(), core.asked.count(), core.asked.own());
-                assert_eq!(left, (0, 0, (0, 0), 0), "flows, DNS connections and questions are left");
+                assert_eq!(
+                    left,
+                    (0, 0, (0, 0), 0),
+                    "flows, DNS connections and questions are left"
+                );
                 let stats = core.stack.stats();
-                assert_eq!((stats.flows, stats.half_open, stats.binds), (0, 0, 0), "the stack is not empty");
+                assert_eq!(
+                    (stats.flows, stats.half_open, stats.binds),
+                    (0, 0, 0),
+                    "the stack is not empty"
+                );
                 return;
             }
             self.now = next;
@@ -351,7 +386,8 @@ impl World {
         match what {
             0 | 1 => self.segment(input),
             2 => {
-                let (port, host) = (UDP_PORTS + u16::from(input.byte() & 3), [203, 0, 113, input.byte() & 3]);
+                let (port, host) =
+                    (UDP_PORTS + u16::from(input.byte() & 3), [203, 0, 113, input.byte() & 3]);
                 self.book.contacts.insert((port, host.into()));
                 self.datagram(port, (host, 500).into(), input.piece());
             }
@@ -377,7 +413,8 @@ impl World {
         let payload = input.piece();
         let bytes = match what {
             // Bytes that need not be frames, and may be sealed.
-            0 => [&[input.byte()][..], &u24(payload.len()), &input.four().to_le_bytes(), payload].concat(),
+            0 => [&[input.byte()][..], &u24(payload.len()), &input.four().to_le_bytes(), payload]
+                .concat(),
             1 => {
                 relay.down.write(payload);
                 return;
@@ -429,15 +466,21 @@ impl Hostile {
             }
             moved = true;
             self.decoder.filled(taken);
-            while let Some(frame) = self.decoder.next_frame().expect("what the gateway sends are frames") {
+            while let Some(frame) =
+                self.decoder.next_frame().expect("what the gateway sends are frames")
+            {
                 match frame {
                     Frame::Open { flow, to, .. } => {
                         self.flows.push(flow.0);
                         book.flows.insert(flow.0, to.port().wrapping_sub(SERVER_PORTS));
                     }
                     Frame::Bind { bind, .. } => self.binds.push(bind.0),
-                    Frame::Query { request, message } => self.requests.push((request.0, message.to_vec())),
-                    Frame::Echo { request, payload, .. } => self.requests.push((request.0, payload.to_vec())),
+                    Frame::Query { request, message } => {
+                        self.requests.push((request.0, message.to_vec()))
+                    }
+                    Frame::Echo { request, payload, .. } => {
+                        self.requests.push((request.0, payload.to_vec()))
+                    }
                     Frame::AskFacts { request } => self.requests.push((request.0, Vec::new())),
                     _ => {}
                 }
@@ -463,7 +506,8 @@ impl Hostile {
         ];
         let router = (value & 16 != 0).then(|| IpAddr::from([192, 0, 2, 1]));
         let fault = Fault { kind: kinds[value as usize & 3], router };
-        let message = if what == 14 || what == 15 { facts(payload, value) } else { answer(&asked, payload) };
+        let message =
+            if what == 14 || what == 15 { facts(payload, value) } else { answer(&asked, payload) };
         let frame = match what {
             3 => Frame::Hello(Hello {
                 version: if value & 15 == 15 { value as u16 } else { VERSION },
@@ -548,20 +592,30 @@ impl Book {
                 self.reached.heard += 1;
             }
             UDP => {
-                assert!(self.contacts.contains(&(two(2), from)), "a datagram of a stranger: {from} to {}", two(2));
+                assert!(
+                    self.contacts.contains(&(two(2), from)),
+                    "a datagram of a stranger: {from} to {}",
+                    two(2)
+                );
                 self.reached.heard += 1;
             }
             ICMP if message[0] == 0 => {
                 self.pings = self.pings.checked_sub(1).expect("a reply to nothing");
                 self.reached.heard += 1;
             }
-            ICMP => assert_eq!(message[8 + 12..8 + 16], VM.octets(), "an error about a packet that is not the VM's"),
+            ICMP => assert_eq!(
+                message[8 + 12..8 + 16],
+                VM.octets(),
+                "an error about a packet that is not the VM's"
+            ),
             other => panic!("protocol {other}"),
         }
     }
 
     fn take_segment(&mut self, which: u16, tcp: &[u8]) {
-        let Some(conn) = self.conns.get_mut(usize::from(which)) else { panic!("a segment for no app: {which}") };
+        let Some(conn) = self.conns.get_mut(usize::from(which)) else {
+            panic!("a segment for no app: {which}")
+        };
         let four = |at: usize| u32::from_be_bytes([tcp[at], tcp[at + 1], tcp[at + 2], tcp[at + 3]]);
         let data = tcp.len() - 4 * usize::from(tcp[12] >> 4);
         let (flags, is_dns) = (tcp[13], which == APPS - 1);
@@ -569,7 +623,10 @@ impl Book {
             .wrapping_add(u32::try_from(data).expect("it fits into a packet"))
             .wrapping_add(u32::from(flags & 1));
         if flags & SYN != 0 {
-            assert!(is_dns || conn.was_opened || self.is_unsure, "a SYN is answered, and no host has connected");
+            assert!(
+                is_dns || conn.was_opened || self.is_unsure,
+                "a SYN is answered, and no host has connected"
+            );
             conn.ack = four(4).wrapping_add(1);
             self.reached.opened += 1;
         } else {
@@ -585,7 +642,12 @@ impl Book {
         if flags & ACK != 0 {
             conn.seq = four(8);
         }
-        assert!(is_dns || self.is_unsure || conn.got <= conn.sent, "an app gets {} bytes of {}", conn.got, conn.sent);
+        assert!(
+            is_dns || self.is_unsure || conn.got <= conn.sent,
+            "an app gets {} bytes of {}",
+            conn.got,
+            conn.sent
+        );
     }
 }
 
@@ -617,8 +679,12 @@ fn ip(to: Ipv4Addr, protocol: u8, payload: &[u8]) -> Vec<u8> {
 
 fn query(kind: u8) -> Vec<u8> {
     let record = if kind & 1 == 0 { 1 } else { 28 };
-    [&[kind, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, b'a' + (kind >> 1 & 3), 4][..], b"test", &[0, 0, record, 0, 1]]
-        .concat()
+    [
+        &[kind, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, b'a' + (kind >> 1 & 3), 4][..],
+        b"test",
+        &[0, 0, record, 0, 1],
+    ]
+    .concat()
 }
 
 /// An answer to a query: one with an address, one that was damaged, or any bytes.
@@ -642,7 +708,8 @@ fn answer(query: &[u8], payload: &[u8]) -> Vec<u8> {
 /// A host's facts, with a name that it made up.
 fn facts(payload: &[u8], value: u32) -> Vec<u8> {
     let names = vec![String::from_utf8_lossy(payload).into_owned()];
-    serde_json::to_vec(&HostFacts { names, ipv6: value & 4 == 0, ..HostFacts::default() }).unwrap_or_default()
+    serde_json::to_vec(&HostFacts { names, ipv6: value & 4 == 0, ..HostFacts::default() })
+        .unwrap_or_default()
 }
 
 thread_local! {

@@ -1,8 +1,9 @@
 //! The gateway's one loop: frames of the TAP, events of the stack, frames of the relays, time.
 //!
-//! It is one future on one thread. Each pass reads a bounded batch from every source, lets the stack serve the flows that have
-//! something to do, and writes what the relays' pipes take; whatever has more wakes the loop again. It waits for nothing else:
-//! a full pipe or a silent relay holds up neither the TAP nor another relay.
+//! It is one future on one thread. Each pass reads a bounded batch from every source, lets the
+//! stack serve the flows that have something to do, and writes what the relays' pipes take;
+//! whatever has more wakes the loop again. It waits for nothing else: a full pipe or a silent relay
+//! holds up neither the TAP nor another relay.
 
 mod asked;
 mod core;
@@ -104,7 +105,12 @@ pub(crate) fn now() -> Instant {
 impl<D: Device> Engine<D> {
     pub(crate) fn new(parts: Parts<D>, now: Instant) -> Self {
         Self {
-            core: Core::new((parts.tap, parts.stack, parts.sockets), parts.plan, parts.wish, (parts.via, parts.rebind)),
+            core: Core::new(
+                (parts.tap, parts.stack, parts.sockets),
+                parts.plan,
+                parts.wish,
+                (parts.via, parts.rebind),
+            ),
             lanes: parts.lanes,
             frame: vec![0; READ_BUFFER],
             asks: parts.asks,
@@ -128,8 +134,8 @@ impl<D: Device> Engine<D> {
         self.pass(now(), cx, up)
     }
 
-    /// One pass. Ready only when the gateway cannot go on, or when the network's state came to be [`NetworkState::up`] and `up`
-    /// is still wanted.
+    /// One pass. Ready only when the gateway cannot go on, or when the network's state came to be
+    /// [`NetworkState::up`] and `up` is still wanted.
     fn pass(
         &mut self,
         now: Instant,
@@ -147,8 +153,8 @@ impl<D: Device> Engine<D> {
         self.core.settle(now, &mut self.lanes);
         for index in 0..self.lanes.len() {
             let core = &mut self.core;
-            let turn =
-                self.lanes[index].poll_input(cx, now, |session, frame| core.on_frame(now, index, session, frame));
+            let turn = self.lanes[index]
+                .poll_input(cx, now, |session, frame| core.on_frame(now, index, session, frame));
             self.lane_turn(now, index, &turn);
         }
         if let Some(refusal) = self.core.way_out.as_ref().and_then(|way_out| way_out.refusal) {
@@ -214,7 +220,8 @@ impl<D: Device> Engine<D> {
                 self.lane_turn(now, index, &turn);
             }
             self.core.after_output(now, &mut self.lanes);
-            // What was read made room, which the apps are told, and may have ended flows, which the relays are told.
+            // What was read made room, which the apps are told, and may have ended flows, which the
+            // relays are told.
             if !self.core.stack.wants_service() && !self.core.settle(now, &mut self.lanes) {
                 return;
             }
@@ -231,7 +238,11 @@ impl<D: Device> Engine<D> {
                     }
                     self.core.ipv6 = if state.ipv6 { Ipv6::Enabled } else { Ipv6::Disabled };
                     self.core.stack.set_ipv6(self.core.ipv6);
-                    let strays = if self.core.way_out.is_some() { Strays::Unknown } else { Strays::Elsewhere };
+                    let strays = if self.core.way_out.is_some() {
+                        Strays::Unknown
+                    } else {
+                        Strays::Elsewhere
+                    };
                     self.core.stack.set_uplink(&state.uplink, strays);
                     self.network_state = state;
                 }
@@ -280,10 +291,13 @@ impl<D: Device> Engine<D> {
             self.core.stack.next_deadline(),
             self.core.deadline(),
             (!self.core.dns.is_empty()).then_some(self.next_tidy),
-            self.alone_since.map(|since| since + WITHDRAW_AFTER).filter(|_| self.core.wish.borrow().carry),
+            self.alone_since
+                .map(|since| since + WITHDRAW_AFTER)
+                .filter(|_| self.core.wish.borrow().carry),
         ];
         let Some(at) = lanes.chain(others.into_iter().flatten()).min() else { return };
-        // A deadline only ever moves the timer forward; one that became later finds nothing due when it fires.
+        // A deadline only ever moves the timer forward; one that became later finds nothing due
+        // when it fires.
         if at < self.armed || self.armed <= now {
             self.armed = at;
             self.timer.as_mut().reset(at.into());

@@ -4,8 +4,8 @@ use super::{Engine, spread};
 use crate::limits::{MAX_DNS_CONNECTIONS, MAX_PINGS};
 use crate::net::ways::Direct;
 use crate::status::{
-    Addresses4, Addresses6, DirectPrefix, FlowCounts, Limit, RebindStatus, RelayStatus, State, Status, TapStatus,
-    UpDown,
+    Addresses4, Addresses6, DirectPrefix, FlowCounts, Limit, RebindStatus, RelayStatus, State,
+    Status, TapStatus, UpDown,
 };
 use crate::tap::Device;
 use stack::addresses::{GATEWAY6, HOST6, PREFIX4, PREFIX6, VM6};
@@ -49,11 +49,15 @@ impl<D: Device> Engine<D> {
         drops.insert("dns-displaced".to_owned(), self.core.drops.dns_displaced);
         drops.insert("rebind".to_owned(), self.core.rebind.count);
         drops.retain(|_, count| *count > 0);
-        let relays = self.lanes.iter().filter_map(|lane| lane.session()).map(Session::flow_count).sum();
+        let relays =
+            self.lanes.iter().filter_map(|lane| lane.session()).map(Session::flow_count).sum();
         let (relays_max, _) = spread::capacity(&mut self.lanes).unwrap_or_default();
         let max_binds = self.core.stack.max_binds();
-        let limit =
-            |name: &str, now: usize, max: usize| Limit { name: name.to_owned(), now: now as u64, max: max as u64 };
+        let limit = |name: &str, now: usize, max: usize| Limit {
+            name: name.to_owned(),
+            now: now as u64,
+            max: max as u64,
+        };
         Status {
             state: self.state(),
             mode: self.network_state.mode.clone(),
@@ -75,7 +79,12 @@ impl<D: Device> Engine<D> {
                 dns,
             },
             totals: self.core.totals,
-            dns_answers: self.core.dns_answers.iter().map(|(by, count)| (kebab(&format!("{by:?}")), *count)).collect(),
+            dns_answers: self
+                .core
+                .dns_answers
+                .iter()
+                .map(|(by, count)| (kebab(&format!("{by:?}")), *count))
+                .collect(),
             bytes,
             packets: UpDown { up: stats.frames_in, down: stats.frames_out },
             drops,
@@ -102,13 +111,19 @@ impl<D: Device> Engine<D> {
 
     fn rebind(&self) -> Option<RebindStatus> {
         let rebind = &self.core.rebind;
-        (rebind.count > 0)
-            .then(|| RebindStatus { answers: rebind.count, names: rebind.names.iter().cloned().collect() })
+        (rebind.count > 0).then(|| RebindStatus {
+            answers: rebind.count,
+            names: rebind.names.iter().cloned().collect(),
+        })
     }
 
     fn state(&mut self) -> State {
         if !self.lanes.iter_mut().any(|lane| lane.ready().is_some()) {
-            return if self.network_state.plan.is_some() { State::NoRelay } else { State::Starting };
+            return if self.network_state.plan.is_some() {
+                State::NoRelay
+            } else {
+                State::Starting
+            };
         }
         if self.network_state.up { State::Up } else { State::Starting }
     }
@@ -121,7 +136,12 @@ impl<D: Device> Engine<D> {
             mtu: self.mtu,
             way_mtu: self.network_state.way_mtu,
             offload: self.core.tap.offload() == Offload::Vnet,
-            ipv4: Addresses4 { gateway: plan.gateway(), vm: plan.vm(), host: plan.host(), prefix: PREFIX4 },
+            ipv4: Addresses4 {
+                gateway: plan.gateway(),
+                vm: plan.vm(),
+                host: plan.host(),
+                prefix: PREFIX4,
+            },
             ipv6: (self.core.ipv6 == Ipv6::Enabled).then_some(ipv6),
         }
     }
@@ -180,7 +200,8 @@ mod tests {
 
     #[test]
     fn names_of_variants_become_words_with_dashes() {
-        for (name, expected) in [("HalfOpenFull", "half-open-full"), ("Checksum", "checksum"), ("raw", "raw"), ("", "")]
+        for (name, expected) in
+            [("HalfOpenFull", "half-open-full"), ("Checksum", "checksum"), ("raw", "raw"), ("", "")]
         {
             assert_eq!(kebab(name), expected);
         }

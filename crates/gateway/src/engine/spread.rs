@@ -1,4 +1,5 @@
-//! How connections, UDP sockets and questions are spread over the relays: none is asked for more than it said it takes.
+//! How connections, UDP sockets and questions are spread over the relays: none is asked for more
+//! than it said it takes.
 
 use crate::lane::Lane;
 use stack::BindId;
@@ -71,7 +72,9 @@ impl Binds {
 /// What the relays that are ready take together: TCP flows and UDP sockets.
 pub(crate) fn capacity(lanes: &mut [Lane]) -> Option<(usize, usize)> {
     let peers = lanes.iter_mut().filter_map(|lane| lane.ready()?.peer());
-    peers.map(|hello| (hello.max_flows as usize, hello.max_binds as usize)).reduce(|a, b| (a.0 + b.0, a.1 + b.1))
+    peers
+        .map(|hello| (hello.max_flows as usize, hello.max_binds as usize))
+        .reduce(|a, b| (a.0 + b.0, a.1 + b.1))
 }
 
 /// DNS questions that the relays that are ready take together.
@@ -98,7 +101,8 @@ pub(crate) fn pick<'a>(
 ) -> Option<(usize, &'a mut Session)> {
     let count = lanes.len();
     let first = hash as usize % count.max(1);
-    let fits = |lanes: &mut [Lane], n: usize| lanes[n].ready().is_some_and(|session| room(n, session));
+    let fits =
+        |lanes: &mut [Lane], n: usize| lanes[n].ready().is_some_and(|session| room(n, session));
     let index = (0..count).map(|n| (first + n) % count).find(|n| fits(lanes, *n));
     let Some(index) = index else {
         drops.no_relay += 1;
@@ -122,7 +126,11 @@ mod tests {
         for (bind, lane) in [(1, 0), (2, 2), (3, 2), (3, 0), (4, 2)] {
             binds.insert(BindId(bind), lane);
         }
-        assert_eq!([0, 1, 2, 3].map(|lane| binds.count(lane)), [2, 0, 2, 0], "one moved from lane 2 to 0");
+        assert_eq!(
+            [0, 1, 2, 3].map(|lane| binds.count(lane)),
+            [2, 0, 2, 0],
+            "one moved from lane 2 to 0"
+        );
         assert_eq!((binds.remove(BindId(1)), binds.remove(BindId(1))), (Some(0), None));
         let mut lost = binds.take_lane(2);
         lost.sort_unstable();

@@ -6,8 +6,11 @@ use std::net::IpAddr;
 use wire::{ConnectFailure, QueryFailure};
 
 pub(super) fn stack_hash(ip: IpAddr) -> u32 {
-    let fold =
-        |octets: &[u8]| octets.iter().fold(0u32, |hash, octet| hash.wrapping_mul(31).wrapping_add(u32::from(*octet)));
+    let fold = |octets: &[u8]| {
+        octets
+            .iter()
+            .fold(0u32, |hash, octet| hash.wrapping_mul(31).wrapping_add(u32::from(*octet)))
+    };
     match ip {
         IpAddr::V4(ip) => fold(&ip.octets()),
         IpAddr::V6(ip) => fold(&ip.octets()),
@@ -45,7 +48,9 @@ mod tests {
 
     #[test]
     fn hosts_of_one_network_are_spread_over_all_lanes() {
-        for (first, second) in [("192.0.2.1", "192.0.2.2"), ("192.0.2.1", "192.0.1.2"), ("fd00::1:0", "fd00::1")] {
+        for (first, second) in
+            [("192.0.2.1", "192.0.2.2"), ("192.0.2.1", "192.0.1.2"), ("fd00::1:0", "fd00::1")]
+        {
             let hash = |ip: &str| stack_hash(ip.parse().unwrap());
             assert_ne!(hash(first), hash(second));
         }
@@ -55,7 +60,10 @@ mod tests {
             for family in [v4.collect::<Vec<_>>(), v6.collect()] {
                 for lane in 0..lanes {
                     let share = family.iter().filter(|ip| stack_hash(**ip) % lanes == lane).count();
-                    assert!(share * lanes as usize > 200, "lane {lane} of {lanes} gets {share} of 256");
+                    assert!(
+                        share * lanes as usize > 200,
+                        "lane {lane} of {lanes} gets {share} of 256"
+                    );
                 }
             }
         }
@@ -64,7 +72,8 @@ mod tests {
     #[test]
     fn an_app_hears_why_its_connect_failed() {
         let unreachable = |kind| Refusal::Unreachable(stack::Fault { kind, router: None });
-        let reported = stack::Fault { kind: stack::FaultKind::Prohibited, router: Some([10, 0, 0, 1].into()) };
+        let reported =
+            stack::Fault { kind: stack::FaultKind::Prohibited, router: Some([10, 0, 0, 1].into()) };
         for (reason, expected) in [
             (ConnectFailure::NetworkUnreachable, unreachable(stack::FaultKind::NetworkUnreachable)),
             (ConnectFailure::HostUnreachable, unreachable(stack::FaultKind::HostUnreachable)),

@@ -12,14 +12,20 @@ use wire::frame::Family;
 /// Time to live of a stand-in, in seconds: it means nothing once the gateway has ended.
 const TTL: u32 = 1;
 
-/// A DNS answer as an app gets it where names matter, or `None` where it may stay as it came. An answer
-/// with addresses becomes one with the name's stand-in; what else an answer says of addresses (hints of
-/// HTTPS records, addresses of mail and name servers) is left out, since an app that took it would connect
-/// without the name. `is_outside` tells which addresses can be reached through the tunnel; an answer with
-/// none of those stays. No answer gives an app another name's stand-in: one that cannot be read becomes
-/// a failure.
-pub fn with_stand_ins(names: &mut Names, message: &[u8], is_outside: impl Fn(IpAddr) -> bool) -> Option<Vec<u8>> {
-    let Ok(answer) = Message::from_vec(message) else { return Some(front::failure(message, front::SERVFAIL)) };
+/// A DNS answer as an app gets it where names matter, or `None` where it may stay as it came. An
+/// answer with addresses becomes one with the name's stand-in; what else an answer says of
+/// addresses (hints of HTTPS records, addresses of mail and name servers) is left out, since an app
+/// that took it would connect without the name. `is_outside` tells which addresses can be reached
+/// through the tunnel; an answer with none of those stays. No answer gives an app another name's
+/// stand-in: one that cannot be read becomes a failure.
+pub fn with_stand_ins(
+    names: &mut Names,
+    message: &[u8],
+    is_outside: impl Fn(IpAddr) -> bool,
+) -> Option<Vec<u8>> {
+    let Ok(answer) = Message::from_vec(message) else {
+        return Some(front::failure(message, front::SERVFAIL));
+    };
     let family = family_asked_for(&answer);
     if let Some(family) = family
         && let Some(named) = named(names, answer.clone(), family, is_outside)
@@ -139,7 +145,8 @@ mod tests {
 
     fn rewritten(names: &mut Names, message: &Message) -> Option<Message> {
         let outside = |ip: IpAddr| !ip.is_loopback();
-        with_stand_ins(names, &message.to_vec().unwrap(), outside).map(|bytes| Message::from_vec(&bytes).unwrap())
+        with_stand_ins(names, &message.to_vec().unwrap(), outside)
+            .map(|bytes| Message::from_vec(&bytes).unwrap())
     }
 
     #[test]
@@ -151,22 +158,29 @@ mod tests {
             ("alias.test.", data(ip("192.0.2.1"))),
             ("alias.test.", data(ip("192.0.2.2"))),
         ];
-        let answer = rewritten(&mut names, &response("First.test.", RecordType::A, records)).unwrap();
+        let answer =
+            rewritten(&mut names, &response("First.test.", RecordType::A, records)).unwrap();
         assert_eq!(
             answer.answers,
-            [Record::from_rdata(Name::from_str("First.test.").unwrap(), TTL, data(ip("198.18.0.1")))]
+            [Record::from_rdata(
+                Name::from_str("First.test.").unwrap(),
+                TTL,
+                data(ip("198.18.0.1"))
+            )]
         );
         assert!(!answer.metadata.authentic_data, "the signatures are gone");
         assert_eq!(names.find(ip("198.18.0.1")), Found::Named("first.test", ip("192.0.2.1")));
         let six = vec![("First.test.", data(ip("2001:db8::1")))];
-        let answer = rewritten(&mut names, &response("First.test.", RecordType::AAAA, six)).unwrap();
+        let answer =
+            rewritten(&mut names, &response("First.test.", RecordType::AAAA, six)).unwrap();
         assert_eq!(answer.answers[0].data, data(ip("fd75:6e64:6572:1::1")));
     }
 
     #[test]
     fn what_has_no_address_outside_stays_as_it_came() {
         let mut names = Names::new(0);
-        let mut query = response("a.test.", RecordType::A, vec![("a.test.", data(ip("192.0.2.1")))]);
+        let mut query =
+            response("a.test.", RecordType::A, vec![("a.test.", data(ip("192.0.2.1")))]);
         query.metadata.message_type = MessageType::Query;
         let mut gone = response("a.test.", RecordType::A, Vec::new());
         gone.metadata.response_code = ResponseCode::NXDomain;
@@ -195,14 +209,20 @@ mod tests {
         let odd = bait("*.test.", &[ip("127.0.0.1"), stand_in]);
         for message in [failed, two, odd] {
             let left = rewritten(&mut names, &message).unwrap();
-            assert!(left.answers.iter().all(|record| record.data.ip_addr() != Some(stand_in)), "{left}");
+            assert!(
+                left.answers.iter().all(|record| record.data.ip_addr() != Some(stand_in)),
+                "{left}"
+            );
         }
         // One that another's parser may read where ours does not: its last record is cut off.
         let whole = bait("b.test.", &[stand_in, ip("192.0.2.1")]).to_vec().unwrap();
         for broken in [&whole[..whole.len() - 2], b"", &[0xff; 40]] {
             let failure = with_stand_ins(&mut names, broken, |_| true).unwrap();
             let failure = Message::from_vec(&failure).unwrap();
-            assert!(failure.answers.is_empty() && failure.metadata.response_code == ResponseCode::ServFail);
+            assert!(
+                failure.answers.is_empty()
+                    && failure.metadata.response_code == ResponseCode::ServFail
+            );
         }
     }
 
@@ -215,18 +235,26 @@ mod tests {
             Name::root(),
             vec![
                 hint(SvcParamKey::Alpn, SvcParamValue::Alpn(Alpn(vec!["h2".to_owned()]))),
-                hint(SvcParamKey::Ipv4Hint, SvcParamValue::Ipv4Hint(IpHint(vec![A::new(192, 0, 2, 1)]))),
+                hint(
+                    SvcParamKey::Ipv4Hint,
+                    SvcParamValue::Ipv4Hint(IpHint(vec![A::new(192, 0, 2, 1)])),
+                ),
             ],
         );
-        let https = response("a.test.", RecordType::HTTPS, vec![("a.test.", RData::HTTPS(HTTPS(service)))]);
+        let https =
+            response("a.test.", RecordType::HTTPS, vec![("a.test.", RData::HTTPS(HTTPS(service)))]);
         let answer = rewritten(&mut names, &https).unwrap();
         let RData::HTTPS(HTTPS(left)) = &answer.answers[0].data else { panic!("{answer}") };
-        assert_eq!(left.svc_params.iter().map(|(key, _)| *key).collect::<Vec<_>>(), [SvcParamKey::Alpn]);
+        assert_eq!(
+            left.svc_params.iter().map(|(key, _)| *key).collect::<Vec<_>>(),
+            [SvcParamKey::Alpn]
+        );
 
         let mx = RData::MX(MX::new(10, Name::from_str("mail.test.").unwrap()));
         let mut mail = response("a.test.", RecordType::MX, vec![("a.test.", mx)]);
         assert_eq!(rewritten(&mut names, &mail), None, "nothing to leave out");
-        let address = Record::from_rdata(Name::from_str("mail.test.").unwrap(), 60, data(ip("192.0.2.1")));
+        let address =
+            Record::from_rdata(Name::from_str("mail.test.").unwrap(), 60, data(ip("192.0.2.1")));
         mail.additionals.push(address);
         let answer = rewritten(&mut names, &mail).unwrap();
         assert_eq!((answer.answers.len(), answer.additionals.len()), (1, 0));
@@ -244,7 +272,8 @@ mod tests {
     }
 
     fn act() -> impl Strategy<Value = Act> {
-        // Few addresses, so that zones meet: the servers', a company's, and stand-ins that others have.
+        // Few addresses, so that zones meet: the servers', a company's, and stand-ins that others
+        // have.
         let address = prop_oneof![
             (0..4_u8).prop_map(|n| IpAddr::from([192, 0, 2, n])),
             (0..8_u8).prop_map(|n| IpAddr::from([198, 18, 0, n])),
@@ -262,8 +291,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(cases()))]
 
-        /// Three users and six names, two of which are of hostile zones: whatever those answer, no user's
-        /// connection goes to a name that this user has not asked for.
+        /// Three users and six names, two of which are of hostile zones: whatever those answer, no
+        /// user's connection goes to a name that this user has not asked for.
         #[test]
         fn no_connection_goes_to_a_name_that_its_own_user_has_not_asked_for(
             acts in proptest::collection::vec(act(), 1..24)
@@ -295,8 +324,12 @@ mod tests {
         }
     }
 
-    /// A million in `scripts/fuzz` and where somebody sets the variable; in each run some thousands.
+    /// A million in `scripts/fuzz` and where somebody sets the variable; in each run some
+    /// thousands.
     fn cases() -> u32 {
-        std::env::var("UNDERPASS_NAME_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(4096)
+        std::env::var("UNDERPASS_NAME_CASES")
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(4096)
     }
 }

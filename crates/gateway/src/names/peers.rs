@@ -13,8 +13,8 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// The real peer of what is sent to a stand-in: that of the former datagrams while the name still
-    /// has its address (`is_current`), else `real`, which is remembered.
+    /// The real peer of what is sent to a stand-in: that of the former datagrams while the name
+    /// still has its address (`is_current`), else `real`, which is remembered.
     pub fn sent(
         &mut self,
         bind: BindId,
@@ -23,7 +23,8 @@ impl Peers {
         is_current: impl Fn(IpAddr) -> bool,
     ) -> SocketAddr {
         let peers = self.of.entry(bind).or_default();
-        let known = peers.iter().find(|(peer, stand_in)| *stand_in == to.ip() && peer.port() == to.port());
+        let known =
+            peers.iter().find(|(peer, stand_in)| *stand_in == to.ip() && peer.port() == to.port());
         if let Some((peer, _)) = known.filter(|(peer, _)| is_current(peer.ip())) {
             return *peer;
         }
@@ -32,8 +33,8 @@ impl Peers {
         peer
     }
 
-    /// An app sends to a real address: what comes back from there comes from that address, also where
-    /// the app has sent to a stand-in of the same host.
+    /// An app sends to a real address: what comes back from there comes from that address, also
+    /// where the app has sent to a stand-in of the same host.
     pub fn sent_plainly(&mut self, bind: BindId, to: SocketAddr) {
         if let Some(peers) = self.of.get_mut(&bind)
             && peers.iter().any(|(peer, _)| peer.ip() == to.ip())
@@ -93,7 +94,10 @@ mod tests {
         assert_eq!(peers.known_as(bind, real), at("198.18.0.1:443"));
         // The name has moved.
         let moved = peers.sent(bind, at("198.18.0.1:443"), at("192.0.2.9:0").ip(), |_| false);
-        assert_eq!((moved, peers.known_as(bind, moved)), (at("192.0.2.9:443"), at("198.18.0.1:443")));
+        assert_eq!(
+            (moved, peers.known_as(bind, moved)),
+            (at("192.0.2.9:443"), at("198.18.0.1:443"))
+        );
         peers.forget(bind);
         assert_eq!(peers.known_as(bind, real), real);
         peers.sent_plainly(bind, real);
@@ -103,7 +107,9 @@ mod tests {
     #[test]
     fn peers_of_a_source_endpoint_have_a_bound() {
         let mut peers = Peers::default();
-        let stand_in = |n: usize| SocketAddr::new(IpAddr::from([198, 18, 1, u8::try_from(n % 251).unwrap()]), 9);
+        let stand_in = |n: usize| {
+            SocketAddr::new(IpAddr::from([198, 18, 1, u8::try_from(n % 251).unwrap()]), 9)
+        };
         for n in 0..3 * MAX_STAND_IN_PEERS {
             let real = IpAddr::from(u32::try_from(n).unwrap().to_be_bytes());
             peers.sent(BindId(1), stand_in(n), real, |_| false);

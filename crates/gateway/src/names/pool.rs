@@ -5,19 +5,19 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use wire::frame::Family;
 
-/// The first IPv4 stand-in's address less one: 198.18.0.0/15, which no host of the internet has (RFC 2544
-/// appendix C.2.2, RFC 6890). Proxy programs use it for the same purpose.
+/// The first IPv4 stand-in's address less one: 198.18.0.0/15, which no host of the internet has
+/// (RFC 2544 appendix C.2.2, RFC 6890). Proxy programs use it for the same purpose.
 const FIRST4: u32 = u32::from_be_bytes([198, 18, 0, 0]);
 
-/// The network of the IPv6 stand-ins: of the tunnel's own unique local prefix (RFC 4193), the second
-/// /64, whose last 32 bits are the number.
+/// The network of the IPv6 stand-ins: of the tunnel's own unique local prefix (RFC 4193), the
+/// second /64, whose last 32 bits are the number.
 const FIRST6: u128 = 0xfd75_6e64_6572_0001 << 64;
 
 /// Stand-ins are numbered from 1 up to this, the last but one of the IPv4 network.
 const LAST: u32 = (1 << 17) - 2;
 
-/// One number is given anew only after all others that are free, so that an app that has kept an old
-/// address meets no other name there soon: at least `LAST - MAX_NAMES` names later.
+/// One number is given anew only after all others that are free, so that an app that has kept an
+/// old address meets no other name there soon: at least `LAST - MAX_NAMES` names later.
 const _: () = assert!(MAX_NAMES < LAST as usize / 3);
 
 /// What an address is.
@@ -64,8 +64,8 @@ enum State {
 
 impl Names {
     /// None are known. Numbers are given from the one behind `first` on: a gateway that starts anew
-    /// begins elsewhere, so that an app that has kept a stand-in of the former one most likely reaches
-    /// nothing, and not another name.
+    /// begins elsewhere, so that an app that has kept a stand-in of the former one most likely
+    /// reaches nothing, and not another name.
     pub fn new(first: u64) -> Self {
         // Less than `LAST`, so that it fits.
         let last = u32::try_from(first % u64::from(LAST)).unwrap_or_default();
@@ -79,8 +79,8 @@ impl Names {
         }
     }
 
-    /// The stand-in of a name for which these are the real addresses now. Addresses of the other family
-    /// and those beyond [`MAX_REAL_ADDRESSES`] are ignored; `None` where none is left.
+    /// The stand-in of a name for which these are the real addresses now. Addresses of the other
+    /// family and those beyond [`MAX_REAL_ADDRESSES`] are ignored; `None` where none is left.
     pub fn stand_in(&mut self, name: &str, family: Family, real: &[IpAddr]) -> Option<IpAddr> {
         let real = real.iter().filter(|ip| Family::of(**ip) == family).take(MAX_REAL_ADDRESSES);
         let real: Vec<IpAddr> = real.copied().collect();
@@ -142,14 +142,21 @@ impl Names {
                 break;
             }
         }
-        let entry =
-            Entry { name: name.into(), v4: Vec::new(), v6: Vec::new(), since: 0, state: State::Resolved, turns: 0 };
+        let entry = Entry {
+            name: name.into(),
+            v4: Vec::new(),
+            v6: Vec::new(),
+            since: 0,
+            state: State::Resolved,
+            turns: 0,
+        };
         self.entries.insert(self.last, entry);
         self.numbers.insert(name.into(), self.last);
         self.last
     }
 
-    /// Notes what happens with a number, if it stands for a name. A name that was connected to stays so.
+    /// Notes what happens with a number, if it stands for a name. A name that was connected to
+    /// stays so.
     fn touch(&mut self, number: u32, state: State) {
         let Some(entry) = self.entries.get_mut(&number) else { return };
         self.now += 1;
@@ -167,8 +174,8 @@ impl Names {
         };
     }
 
-    /// Forgets the name that is missed least: a flood of questions pushes out what was asked and never
-    /// used, and a name in use only where a quarter of the table has such names.
+    /// Forgets the name that is missed least: a flood of questions pushes out what was asked and
+    /// never used, and a name in use only where a quarter of the table has such names.
     fn evict(&mut self) {
         let unused = self.resolved.len() > MAX_NAMES / 4 || self.connected.is_empty();
         let queue = if unused { &mut self.resolved } else { &mut self.connected };
@@ -233,7 +240,10 @@ mod tests {
         let second = resolve(&mut names, "b.test", "192.0.2.1");
         assert_eq!(names.find(first), Found::Named("a.test", ip("192.0.2.1")));
         assert_eq!(names.find(second), Found::Named("b.test", ip("192.0.2.1")));
-        assert_eq!(names.find(ip("fd75:6e64:6572:1::1")), Found::Named("a.test", ip("2001:db8::1")));
+        assert_eq!(
+            names.find(ip("fd75:6e64:6572:1::1")),
+            Found::Named("a.test", ip("2001:db8::1"))
+        );
         // A later answer moves the name, not the stand-in.
         assert_eq!(resolve(&mut names, "a.test", "192.0.2.9"), first);
         assert_eq!(names.find(first), Found::Named("a.test", ip("192.0.2.9")));
@@ -258,10 +268,22 @@ mod tests {
     fn what_stands_for_nothing_is_neither_a_name_nor_an_address_outside() {
         let mut names = Names::new(0);
         resolve(&mut names, "a.test", "192.0.2.1");
-        for unknown in ["198.18.0.0", "198.18.0.2", "198.19.255.255", "fd75:6e64:6572:1::", "fd75:6e64:6572:1::1"] {
+        for unknown in [
+            "198.18.0.0",
+            "198.18.0.2",
+            "198.19.255.255",
+            "fd75:6e64:6572:1::",
+            "fd75:6e64:6572:1::1",
+        ] {
             assert_eq!(names.find(ip(unknown)), Found::Unknown, "{unknown}");
         }
-        for plain in ["198.17.255.255", "198.20.0.0", "192.0.2.1", "fd75:6e64:6572::1", "fd75:6e64:6572:1:1::1"] {
+        for plain in [
+            "198.17.255.255",
+            "198.20.0.0",
+            "192.0.2.1",
+            "fd75:6e64:6572::1",
+            "fd75:6e64:6572:1:1::1",
+        ] {
             assert_eq!(names.find(ip(plain)), Found::Plain, "{plain}");
         }
         assert_eq!(names.stand_in("b.test", Family::V6, &[ip("192.0.2.1")]), None);
@@ -284,7 +306,10 @@ mod tests {
             assert!(names.count() <= MAX_NAMES);
         }
         for (n, stand_in) in used.iter().enumerate() {
-            assert_eq!(names.find(*stand_in), Found::Named(&format!("used{n}.test"), ip("192.0.2.1")));
+            assert_eq!(
+                names.find(*stand_in),
+                Found::Named(&format!("used{n}.test"), ip("192.0.2.1"))
+            );
         }
         assert_eq!(names.resolved.len() + names.connected.len(), names.count());
         assert_eq!(names.numbers.len(), names.count());

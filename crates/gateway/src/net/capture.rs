@@ -1,5 +1,5 @@
-//! Which addresses of the VM's old network are led to the TAP although they are neighbours: nameservers, and the NAT
-//! gateway, which stands for the Windows host. Pure.
+//! Which addresses of the VM's old network are led to the TAP although they are neighbours:
+//! nameservers, and the NAT gateway, which stands for the Windows host. Pure.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -7,18 +7,21 @@ use super::observe::Observed;
 use super::ways::Ways;
 use wsl::{NetworkingMode, ResolvConf};
 
-/// Where WSL's DNS tunnelling answers: an address of the VM's own `lo`, that works whatever the VPN does.
+/// Where WSL's DNS tunnelling answers: an address of the VM's own `lo`, that works whatever the VPN
+/// does.
 const DNS_TUNNEL: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 255, 255, 254));
 
-/// The addresses to capture, each once: the gateways of the default routes, where they stand for the
-/// Windows host and are not a real router, and the servers of `resolv_conf` that lie in a connected
-/// subnet. Those elsewhere go to the TAP by the default route or as mirrored prefixes, and this
-/// machine's own addresses are never captured.
+/// The addresses to capture, each once: the gateways of the default routes, where they stand for
+/// the Windows host and are not a real router, and the servers of `resolv_conf` that lie in a
+/// connected subnet. Those elsewhere go to the TAP by the default route or as mirrored prefixes,
+/// and this machine's own addresses are never captured.
 #[must_use]
 pub fn captured(observed: &Observed, ways: &Ways, resolv_conf: &str) -> Vec<IpAddr> {
     let gateways: &[IpAddr] = match observed.mode {
         Some(NetworkingMode::Nat | NetworkingMode::None) | None => &observed.gateways,
-        Some(NetworkingMode::Mirrored | NetworkingMode::VirtioProxy | NetworkingMode::Bridged) => &[],
+        Some(NetworkingMode::Mirrored | NetworkingMode::VirtioProxy | NetworkingMode::Bridged) => {
+            &[]
+        }
     };
     let connected = || observed.connected.iter().filter(|net| !ways.mirrored.contains(net));
     let connected = |server: &IpAddr| connected().any(|net| net.contains(server));
@@ -34,7 +37,8 @@ pub fn captured(observed: &Observed, ways: &Ways, resolv_conf: &str) -> Vec<IpAd
     addresses
 }
 
-/// Whether a rule without an interface can lead there: link-local addresses mean something only on their link.
+/// Whether a rule without an interface can lead there: link-local addresses mean something only on
+/// their link.
 fn is_plain(address: IpAddr) -> bool {
     let link_local = match address {
         IpAddr::V4(address) => address.is_broadcast(),
@@ -81,7 +85,10 @@ mod tests {
         assert_eq!(told(Some(NetworkingMode::Nat), text), "172.28.48.1");
         let mut all = observed(Some(NetworkingMode::Nat));
         all.connected = vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
-        assert_eq!(captured(&all, &Ways::default(), text), ["172.28.48.1".parse::<IpAddr>().unwrap()]);
+        assert_eq!(
+            captured(&all, &Ways::default(), text),
+            ["172.28.48.1".parse::<IpAddr>().unwrap()]
+        );
     }
 
     #[test]
@@ -90,12 +97,19 @@ mod tests {
         observed.connected.push("0.0.0.0/1".parse().unwrap());
         let mirrored = Ways { mirrored: vec!["0.0.0.0/1".parse().unwrap()], ..Ways::default() };
         let text = "nameserver 8.8.8.8\nnameserver 172.28.48.3\n";
-        assert_eq!(captured(&observed, &mirrored, text), ["172.28.48.3".parse::<IpAddr>().unwrap()]);
+        assert_eq!(
+            captured(&observed, &mirrored, text),
+            ["172.28.48.3".parse::<IpAddr>().unwrap()]
+        );
     }
 
     #[test]
     fn a_real_router_is_left_alone_unless_it_is_the_nameserver() {
-        for mode in [Some(NetworkingMode::Mirrored), Some(NetworkingMode::Bridged), Some(NetworkingMode::VirtioProxy)] {
+        for mode in [
+            Some(NetworkingMode::Mirrored),
+            Some(NetworkingMode::Bridged),
+            Some(NetworkingMode::VirtioProxy),
+        ] {
             assert_eq!(told(mode, "nameserver 9.9.9.9"), "");
             assert_eq!(told(mode, "nameserver 172.28.48.1"), "172.28.48.1");
         }

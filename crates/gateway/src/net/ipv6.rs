@@ -21,7 +21,9 @@ pub enum NoIpv6 {
     )]
     NoRules,
     /// It refuses something else.
-    #[error("this VM refuses what IPv6 in the tunnel needs, so the tunnel carries IPv4 alone: {reason}")]
+    #[error(
+        "this VM refuses what IPv6 in the tunnel needs, so the tunnel carries IPv4 alone: {reason}"
+    )]
     Refused {
         /// What failed, and the kernel's reason.
         reason: String,
@@ -29,8 +31,8 @@ pub enum NoIpv6 {
 }
 
 impl From<NetError> for NoIpv6 {
-    /// The error of a request about IPv6. A kernel with CONFIG_IPV6_MULTIPLE_TABLES never answers one about
-    /// rules with EAFNOSUPPORT.
+    /// The error of a request about IPv6. A kernel with CONFIG_IPV6_MULTIPLE_TABLES never answers
+    /// one about rules with EAFNOSUPPORT.
     fn from(error: NetError) -> Self {
         match error.errno() {
             Some(libc::EAFNOSUPPORT | libc::EOPNOTSUPP) => Self::NoRules,
@@ -42,11 +44,12 @@ impl From<NetError> for NoIpv6 {
 impl Net {
     /// Whether IPv6 can go to the TAP. Changes nothing.
     ///
-    /// Without CONFIG_IPV6_MULTIPLE_TABLES the kernel puts a route with any table number into `main`
-    /// (fib6_new_table in net/ipv6/ip6_fib.c), where ours would stand in for the VM's own default route. So
-    /// the rules are asked first. To list them does not tell: such a kernel ends the list with EAFNOSUPPORT
-    /// (fib_nl_dumprule in net/core/fib_rules.c), and the netlink crate drops the end of a list. Removing a
-    /// rule that does not exist tells: EAFNOSUPPORT there, ENOENT elsewhere (fib_nl_delrule).
+    /// Without CONFIG_IPV6_MULTIPLE_TABLES the kernel puts a route with any table number into
+    /// `main` (fib6_new_table in net/ipv6/ip6_fib.c), where ours would stand in for the VM's own
+    /// default route. So the rules are asked first. To list them does not tell: such a kernel ends
+    /// the list with EAFNOSUPPORT (fib_nl_dumprule in net/core/fib_rules.c), and the netlink crate
+    /// drops the end of a list. Removing a rule that does not exist tells: EAFNOSUPPORT there,
+    /// ENOENT elsewhere (fib_nl_delrule).
     ///
     /// # Errors
     /// Why it cannot.

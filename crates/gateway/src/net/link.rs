@@ -1,5 +1,5 @@
-//! Sets up the TAP's interface: hardware address, MTU, queue, addresses, the gateway as a permanent neighbour. Knows no rule
-//! and no table.
+//! Sets up the TAP's interface: hardware address, MTU, queue, addresses, the gateway as a permanent
+//! neighbour. Knows no rule and no table.
 
 use std::net::IpAddr;
 
@@ -10,14 +10,16 @@ use super::observe::{address_of, link_name};
 use super::plan::Plan;
 use super::{Net, NetError, Ordering};
 
-/// Packets that may wait for the gateway. With 1 MiB windows and no segment offload 1,000 overflowed.
+/// Packets that may wait for the gateway. With 1 MiB windows and no segment offload 1,000
+/// overflowed.
 const QUEUE_LENGTH: u32 = 10_000;
 
 /// Loose: accept what comes by any interface, if there is a way back at all (Linux's ip-sysctl).
 const RP_FILTER_LOOSE: &str = "2";
 
 impl Net {
-    /// Brings the TAP up as planned and gives its index. Other addresses on it, left from another plan, go.
+    /// Brings the TAP up as planned and gives its index. Other addresses on it, left from another
+    /// plan, go.
     ///
     /// # Errors
     /// See [`NetError`]. IPv6 that this machine does not take is left out; [`Net::apply`] says why.
@@ -38,14 +40,17 @@ impl Net {
         set.map_err(|error| NetError::of("setting up the TAP's interface", error))?;
 
         let mut wanted = vec![(IpAddr::V4(plan.vm4), plan.prefix4, IpAddr::V4(plan.gateway4))];
-        wanted.extend(vm6.map(|(vm, gateway, prefix)| (IpAddr::V6(vm), prefix, IpAddr::V6(gateway))));
+        wanted
+            .extend(vm6.map(|(vm, gateway, prefix)| (IpAddr::V6(vm), prefix, IpAddr::V6(gateway))));
         for message in self.addresses().await? {
             let fits = |&(vm, prefix, _): &(IpAddr, u8, IpAddr)| {
                 address_of(&message) == Some(vm) && message.header.prefix_len == prefix
             };
             if message.header.index == index && !wanted.iter().any(fits) {
                 let removed = self.handle.address().del(message).execute().await;
-                match removed.map_err(|error| NetError::of("removing an old address of the TAP", error)) {
+                match removed
+                    .map_err(|error| NetError::of("removing an old address of the TAP", error))
+                {
                     // A secondary address goes with the first of its subnet.
                     Err(error) if error.errno() == Some(libc::EADDRNOTAVAIL) => {}
                     other => other?,
@@ -67,7 +72,9 @@ impl Net {
     pub(super) async fn index_of(&self, name: &str) -> Result<u32, NetError> {
         let links = self.links().await?;
         let found = links.iter().find(|link| link_name(link) == Some(name));
-        found.map(|link| link.header.index).ok_or_else(|| NetError::NoInterface { name: name.to_owned() })
+        found
+            .map(|link| link.header.index)
+            .ok_or_else(|| NetError::NoInterface { name: name.to_owned() })
     }
 
     async fn settle(
@@ -80,21 +87,30 @@ impl Net {
     ) -> Result<(), NetError> {
         let mut request = self.handle.address().add(index, vm, prefix);
         if vm.is_ipv6() {
-            // Nobody else is on this link, and an address that is still being probed for takes no packets.
+            // Nobody else is on this link, and an address that is still being probed for takes no
+            // packets.
             request.message_mut().header.flags = AddressHeaderFlags::Nodad;
             request.message_mut().attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
         }
-        match request.execute().await.map_err(|error| NetError::of("giving the TAP its address", error)) {
+        match request
+            .execute()
+            .await
+            .map_err(|error| NetError::of("giving the TAP its address", error))
+        {
             Err(error) if error.errno() == Some(libc::EEXIST) => {}
             added => added?,
         }
-        let neighbour = self.handle.neighbours().add(index, gateway).link_layer_address(&gateway_mac).replace();
-        neighbour.execute().await.map_err(|error| NetError::of("setting the gateway's hardware address", error))
+        let neighbour =
+            self.handle.neighbours().add(index, gateway).link_layer_address(&gateway_mac).replace();
+        neighbour
+            .execute()
+            .await
+            .map_err(|error| NetError::of("setting the gateway's hardware address", error))
     }
 }
 
-/// Keeps the kernel from solicitations and addresses of its own on the TAP, or from IPv6 on it at all. A read-only /proc
-/// costs a few packets that nobody answers.
+/// Keeps the kernel from solicitations and addresses of its own on the TAP, or from IPv6 on it at
+/// all. A read-only /proc costs a few packets that nobody answers.
 fn quieten(tap: &str, with_ipv6: bool) {
     if !with_ipv6 {
         return write(tap, "ipv6", "disable_ipv6", "1");
@@ -113,8 +129,8 @@ fn quieten(tap: &str, with_ipv6: bool) {
     }
 }
 
-/// Strict reverse-path filtering would drop what comes from the TAP where another route to its source is better. The
-/// kernel goes by the greater of the interface's setting and that of `all`.
+/// Strict reverse-path filtering would drop what comes from the TAP where another route to its
+/// source is better. The kernel goes by the greater of the interface's setting and that of `all`.
 fn loosen_rp_filter(tap: &str) {
     let strict = |place: &str| {
         let value = std::fs::read_to_string(format!("/proc/sys/net/ipv4/conf/{place}/rp_filter"));

@@ -1,6 +1,6 @@
 //! The kernel's addresses, routes and rules, by netlink: what is there ([`observe`], [`survey`]),
-//! which of it matters ([`capture`], [`subnet`], [`mod@uplink`], [`mod@ways`]), and what leads traffic to the TAP
-//! ([`routing`], `rules`). The only module that names netlink. Knows no frame.
+//! which of it matters ([`capture`], [`subnet`], [`mod@uplink`], [`mod@ways`]), and what leads
+//! traffic to the TAP ([`routing`], `rules`). The only module that names netlink. Knows no frame.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "netlink's messages and attributes are long open lists, of which each place here wants one or two"
@@ -48,7 +48,8 @@ pub const TABLE: u32 = 0x756e;
 /// The same for TCP alone, while the routes of [`TABLE`] carry an MTU.
 pub const TABLE_TCP: u32 = TABLE + 1;
 
-/// A change larger than this is known to be one, whatever it says; the kernel's are some hundred bytes.
+/// A change larger than this is known to be one, whatever it says; the kernel's are some hundred
+/// bytes.
 const CHANGE_BUFFER: usize = 8 * 1024;
 
 const GROUPS: [MulticastGroup; 7] = [
@@ -77,7 +78,9 @@ pub enum NetError {
         step: &'static str,
     },
     /// The TAP is not there.
-    #[error("there is no interface {name}: it was removed, by whom the kernel does not tell; start the gateway anew")]
+    #[error(
+        "there is no interface {name}: it was removed, by whom the kernel does not tell; start the gateway anew"
+    )]
     NoInterface {
         /// Its name.
         name: String,
@@ -124,7 +127,8 @@ pub struct Net {
 }
 
 impl Net {
-    /// Opens a netlink socket, served by a task of the running runtime until the last clone is dropped.
+    /// Opens a netlink socket, served by a task of the running runtime until the last clone is
+    /// dropped.
     ///
     /// # Errors
     /// [`NetError::Socket`].
@@ -161,12 +165,17 @@ impl Net {
             Ok(socket)
         };
         let socket = open().map_err(|source| NetError::Socket { source })?;
-        Ok(Changes { socket: Some(socket), buffer: Vec::with_capacity(CHANGE_BUFFER), tap: Arc::clone(&self.tap) })
+        Ok(Changes {
+            socket: Some(socket),
+            buffer: Vec::with_capacity(CHANGE_BUFFER),
+            tap: Arc::clone(&self.tap),
+        })
     }
 }
 
-/// Tells that links, addresses, routes or rules changed, but not what: whoever hears it observes and applies anew, which
-/// changes nothing where nothing is to do. What the gateway itself adds is not told.
+/// Tells that links, addresses, routes or rules changed, but not what: whoever hears it observes
+/// and applies anew, which changes nothing where nothing is to do. What the gateway itself adds is
+/// not told.
 pub struct Changes {
     /// `None` after an error that no later read can mend.
     socket: Option<TokioSocket>,
@@ -176,13 +185,16 @@ pub struct Changes {
 
 impl std::fmt::Debug for Changes {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Changes").field("broken", &self.socket.is_none()).finish_non_exhaustive()
+        formatter
+            .debug_struct("Changes")
+            .field("broken", &self.socket.is_none())
+            .finish_non_exhaustive()
     }
 }
 
 impl Changes {
-    /// Ready once for all changes since the last time. All that waits is taken from the kernel first, so that a storm of
-    /// changes costs one answer. Broken netlink is told as a last change.
+    /// Ready once for all changes since the last time. All that waits is taken from the kernel
+    /// first, so that a storm of changes costs one answer. Broken netlink is told as a last change.
     pub fn poll_changed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut changed = false;
         loop {
@@ -214,7 +226,9 @@ impl Changes {
 /// Whether a notification may be about something that others did; `tap` is the index of the TAP.
 #[must_use]
 pub fn matters(datagram: &[u8], tap: u32) -> bool {
-    let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(datagram) else { return true };
+    let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(datagram) else {
+        return true;
+    };
     let NetlinkPayload::InnerMessage(message) = message.payload else { return true };
     match message {
         RouteNetlinkMessage::NewLink(link) => link.header.index != tap || !is_up(&link),

@@ -8,7 +8,8 @@ use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use rtnetlink::packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteNextHop, RouteProtocol, RouteType, RouteVia,
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteNextHop, RouteProtocol,
+    RouteType, RouteVia,
 };
 
 use wsl::NetworkingMode;
@@ -18,7 +19,8 @@ use super::{Net, NetError, TABLE, TABLE_TCP};
 /// The network, the TAP and our own rules and routes left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
-    /// Destinations of all routes but the default ones, of every table; this machine's own addresses are among them.
+    /// Destinations of all routes but the default ones, of every table; this machine's own
+    /// addresses are among them.
     pub routes: Vec<IpNet>,
     /// The addresses of all interfaces but `lo`, without link-local IPv6 ones.
     pub own: Vec<IpAddr>,
@@ -83,12 +85,16 @@ pub struct Address {
 }
 
 impl Net {
-    /// Looks at the network; `tap` is left out, and need not exist. Asks `wslinfo` for the networking mode.
+    /// Looks at the network; `tap` is left out, and need not exist. Asks `wslinfo` for the
+    /// networking mode.
     ///
     /// # Errors
     /// The kernel did not answer; a machine without IPv6 is none.
     pub async fn observe(&self, tap: &str) -> Result<Observed, NetError> {
-        let told = wsl::wslinfo().await.unwrap_or_default().and_then(|told| NetworkingMode::by_name(&told));
+        let told = wsl::wslinfo()
+            .await
+            .unwrap_or_default()
+            .and_then(|told| NetworkingMode::by_name(&told));
         self.observe_in(tap, told).await
     }
 
@@ -96,19 +102,27 @@ impl Net {
     ///
     /// # Errors
     /// Those of [`Net::observe`].
-    pub async fn observe_in(&self, tap: &str, told: Option<NetworkingMode>) -> Result<Observed, NetError> {
+    pub async fn observe_in(
+        &self,
+        tap: &str,
+        told: Option<NetworkingMode>,
+    ) -> Result<Observed, NetError> {
         let links = self.links().await?;
-        let index = |name: &str| links.iter().find(|link| link_name(link) == Some(name)).map(|link| link.header.index);
+        let index = |name: &str| {
+            links.iter().find(|link| link_name(link) == Some(name)).map(|link| link.header.index)
+        };
         // No interface has the index 0.
         let (tap, loopback) = (index(tap).unwrap_or(0), index("lo").unwrap_or(0));
-        let name = |index: u32| links.iter().find(|link| link.header.index == index).and_then(link_name);
+        let name =
+            |index: u32| links.iter().find(|link| link.header.index == index).and_then(link_name);
         let (mut own, mut addresses) = (Vec::new(), Vec::new());
         for message in self.addresses().await? {
             if message.header.index == tap || message.header.index == loopback {
                 continue;
             }
             own.extend(address_of(&message).filter(|&address| !is_link_local_v6(address)));
-            addresses.extend(name(message.header.index).and_then(|device| subnet_of(&message, device)));
+            addresses
+                .extend(name(message.header.index).and_then(|device| subnet_of(&message, device)));
         }
         let mut observed = Observed {
             routes: Vec::new(),
@@ -131,7 +145,10 @@ impl Net {
         for family in [AddressFamily::Inet, AddressFamily::Inet6] {
             for route in self.routes(family).await? {
                 let Some(net) = destination_of(&route) else { continue };
-                if is_of_ours(&route) || leaves_by(&route, tap) || !is_destination(route.header.kind) {
+                if is_of_ours(&route)
+                    || leaves_by(&route, tap)
+                    || !is_destination(route.header.kind)
+                {
                     continue;
                 }
                 let main = table_of(&route) == u32::from(RouteHeader::RT_TABLE_MAIN);
@@ -178,10 +195,14 @@ impl Net {
     }
 
     /// All routes of a family, of all tables.
-    pub(super) async fn routes(&self, family: AddressFamily) -> Result<Vec<RouteMessage>, NetError> {
+    pub(super) async fn routes(
+        &self,
+        family: AddressFamily,
+    ) -> Result<Vec<RouteMessage>, NetError> {
         let mut request = RouteMessage::default();
         request.header.address_family = family;
-        let all: Result<Vec<RouteMessage>, _> = self.handle.route().get(request).execute().try_collect().await;
+        let all: Result<Vec<RouteMessage>, _> =
+            self.handle.route().get(request).execute().try_collect().await;
         // A kernel without the family answers for those that it has, or not at all.
         let all = without_family(all.map_err(|error| NetError::of("listing the routes", error)))?;
         Ok(all.into_iter().filter(|route| route.header.address_family == family).collect())
@@ -191,7 +212,9 @@ impl Net {
 /// Nothing, where the kernel does not have the family that was asked for.
 pub(super) fn without_family<T>(answer: Result<Vec<T>, NetError>) -> Result<Vec<T>, NetError> {
     match answer {
-        Err(error) if matches!(error.errno(), Some(libc::EAFNOSUPPORT | libc::EOPNOTSUPP)) => Ok(Vec::new()),
+        Err(error) if matches!(error.errno(), Some(libc::EAFNOSUPPORT | libc::EOPNOTSUPP)) => {
+            Ok(Vec::new())
+        }
         other => other,
     }
 }
@@ -203,9 +226,12 @@ pub(super) fn link_name(link: &LinkMessage) -> Option<&str> {
     })
 }
 
-/// The interface's own address: IFA_LOCAL, as IFA_ADDRESS is the other end's on a point-to-point link.
+/// The interface's own address: IFA_LOCAL, as IFA_ADDRESS is the other end's on a point-to-point
+/// link.
 pub(super) fn address_of(message: &AddressMessage) -> Option<IpAddr> {
-    let find = |wanted: fn(&AddressAttribute) -> Option<IpAddr>| message.attributes.iter().find_map(wanted);
+    let find = |wanted: fn(&AddressAttribute) -> Option<IpAddr>| {
+        message.attributes.iter().find_map(wanted)
+    };
     let local = find(|attribute| match attribute {
         AddressAttribute::Local(address) => Some(*address),
         _ => None,
@@ -271,12 +297,10 @@ pub(super) fn gateways_of(route: &RouteMessage) -> Vec<IpAddr> {
 
 fn gateway_of(attribute: &RouteAttribute) -> Option<IpAddr> {
     match attribute {
-        RouteAttribute::Gateway(RouteAddress::Inet(address)) | RouteAttribute::Via(RouteVia::Inet(address)) => {
-            Some((*address).into())
-        }
-        RouteAttribute::Gateway(RouteAddress::Inet6(address)) | RouteAttribute::Via(RouteVia::Inet6(address)) => {
-            Some((*address).into())
-        }
+        RouteAttribute::Gateway(RouteAddress::Inet(address))
+        | RouteAttribute::Via(RouteVia::Inet(address)) => Some((*address).into()),
+        RouteAttribute::Gateway(RouteAddress::Inet6(address))
+        | RouteAttribute::Via(RouteVia::Inet6(address)) => Some((*address).into()),
         _ => None,
     }
 }
@@ -311,16 +335,21 @@ pub(super) fn destination_of(route: &RouteMessage) -> Option<IpNet> {
     IpNet::new(address.unwrap_or(any), route.header.destination_prefix_length).ok()
 }
 
-/// Kinds of route that somebody means something by; broadcast, multicast and anycast go with an address.
+/// Kinds of route that somebody means something by; broadcast, multicast and anycast go with an
+/// address.
 fn is_destination(kind: RouteType) -> bool {
     matches!(
         kind,
-        RouteType::Unicast | RouteType::Local | RouteType::BlackHole | RouteType::Unreachable | RouteType::Prohibit
+        RouteType::Unicast
+            | RouteType::Local
+            | RouteType::BlackHole
+            | RouteType::Unreachable
+            | RouteType::Prohibit
     )
 }
 
-/// Whether reverse paths are filtered strictly (RFC 3704 2.2): the greater of an interface's setting and
-/// that of `all` counts, 1 is strict, 2 is not (Linux's ip-sysctl).
+/// Whether reverse paths are filtered strictly (RFC 3704 2.2): the greater of an interface's
+/// setting and that of `all` counts, 1 is strict, 2 is not (Linux's ip-sysctl).
 fn is_strict(device: &str) -> bool {
     let setting = |of: &str| {
         let text = std::fs::read_to_string(format!("/proc/sys/net/ipv4/conf/{of}/rp_filter"));
@@ -329,9 +358,11 @@ fn is_strict(device: &str) -> bool {
     setting(device).max(setting("all")) == 1
 }
 
-/// Linux's own default where they cannot be read (inet_init_net in net/ipv4/af_inet.c). They are IPv6's too.
+/// Linux's own default where they cannot be read (inet_init_net in net/ipv4/af_inet.c). They are
+/// IPv6's too.
 fn ephemeral_ports() -> (u16, u16) {
-    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let text =
+        std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
     let mut ports = text.split_whitespace().filter_map(|port| port.parse().ok());
     ports.next().zip(ports.next()).unwrap_or((32_768, 60_999))
 }
@@ -340,9 +371,15 @@ fn is_link_local_v6(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
-/// What the kernel shows of the mode: mirrored mode's `loopback0`; a lone `lo`; a way out by `eth0`.
-pub(super) fn guess_mode(links: &[LinkMessage], tap: u32, way_out: Option<u32>) -> Option<NetworkingMode> {
-    let others = || links.iter().filter(|link| link.header.index != tap && link_name(link) != Some("lo"));
+/// What the kernel shows of the mode: mirrored mode's `loopback0`; a lone `lo`; a way out by
+/// `eth0`.
+pub(super) fn guess_mode(
+    links: &[LinkMessage],
+    tap: u32,
+    way_out: Option<u32>,
+) -> Option<NetworkingMode> {
+    let others =
+        || links.iter().filter(|link| link.header.index != tap && link_name(link) != Some("lo"));
     let named = |name: &str| others().find(|link| link_name(link) == Some(name));
     if named("loopback0").is_some() {
         Some(NetworkingMode::Mirrored)
@@ -370,12 +407,18 @@ mod tests {
     #[test]
     fn the_kernel_shows_the_mode() {
         let (lo, eth0, tap) = (link(1, "lo"), link(2, "eth0"), link(3, "up0"));
-        assert_eq!(guess_mode(&[lo.clone(), eth0.clone(), tap.clone()], 3, Some(2)), Some(NetworkingMode::Nat));
+        assert_eq!(
+            guess_mode(&[lo.clone(), eth0.clone(), tap.clone()], 3, Some(2)),
+            Some(NetworkingMode::Nat)
+        );
         assert_eq!(guess_mode(&[lo.clone(), eth0.clone(), tap.clone()], 3, None), None);
         assert_eq!(guess_mode(&[lo.clone(), tap.clone()], 3, None), Some(NetworkingMode::None));
         let mut down = link(5, "sit0");
         down.header.flags = LinkFlags::empty();
         assert_eq!(guess_mode(&[lo.clone(), down, tap], 3, None), Some(NetworkingMode::None));
-        assert_eq!(guess_mode(&[lo, eth0, link(4, "loopback0")], 3, Some(2)), Some(NetworkingMode::Mirrored));
+        assert_eq!(
+            guess_mode(&[lo, eth0, link(4, "loopback0")], 3, Some(2)),
+            Some(NetworkingMode::Mirrored)
+        );
     }
 }

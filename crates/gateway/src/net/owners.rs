@@ -1,18 +1,20 @@
-//! Whose a socket of the VM is: the kernel's `sock_diag` (sock_diag(7)), asked for one socket by its two ends.
-//! That needs no right, and takes some microseconds: no dump, and no wait.
+//! Whose a socket of the VM is: the kernel's `sock_diag` (sock_diag(7)), asked for one socket by
+//! its two ends. That needs no right, and takes some microseconds: no dump, and no wait.
 
 use std::net::SocketAddr;
 
 use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP};
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
-use rtnetlink::packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_core::{
+    NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+};
 use rtnetlink::sys::protocols::NETLINK_SOCK_DIAG;
 use rtnetlink::sys::{Socket, SocketAddr as NetlinkAddr};
 use stack::{AppSocket, Owners, Transport};
 
-/// An answer about one socket has some hundred bytes; those of a dump come in messages of at most 32 KiB
-/// (`netlink_dump` in net/netlink/af_netlink.c).
+/// An answer about one socket has some hundred bytes; those of a dump come in messages of at most
+/// 32 KiB (`netlink_dump` in net/netlink/af_netlink.c).
 const ANSWER: usize = 32 * 1024;
 
 /// Asks for any socket with these ends (`INET_DIAG_NOCOOKIE` in linux/inet_diag.h).
@@ -38,7 +40,8 @@ impl Sockets {
         let mut socket = Socket::new(NETLINK_SOCK_DIAG)?;
         socket.bind_auto()?;
         socket.connect(&NetlinkAddr::new(0, 0))?;
-        // The kernel answers before its `send` returns (`netlink_unicast_kernel` in net/netlink/af_netlink.c).
+        // The kernel answers before its `send` returns (`netlink_unicast_kernel` in
+        // net/netlink/af_netlink.c).
         socket.set_non_blocking(true)?;
         Ok(Self { socket, answer: Vec::with_capacity(ANSWER), sequence: 0 })
     }
@@ -46,7 +49,8 @@ impl Sockets {
     fn ask(&mut self, transport: Transport, app: SocketAddr, to: SocketAddr) -> Option<AppSocket> {
         let (protocol, from, to) = match transport {
             Transport::Tcp => (IPPROTO_TCP, app, to),
-            // "src and dst are swapped for historical reasons" (`udp_dump_one` in net/ipv4/udp_diag.c).
+            // "src and dst are swapped for historical reasons" (`udp_dump_one` in
+            // net/ipv4/udp_diag.c).
             Transport::Udp => (IPPROTO_UDP, to, app),
         };
         let request = InetRequest {
@@ -91,19 +95,25 @@ pub enum Answer {
 /// Reads the answer to the question of that number.
 #[must_use]
 pub fn read_answer(message: &[u8], sequence: u32) -> Answer {
-    let Ok(answer) = NetlinkMessage::<SockDiagMessage>::deserialize(message) else { return Answer::Unreadable };
+    let Ok(answer) = NetlinkMessage::<SockDiagMessage>::deserialize(message) else {
+        return Answer::Unreadable;
+    };
     if answer.header.sequence_number != sequence {
         return Answer::Stray;
     }
     match answer.payload {
         // One that no process has any more is an orphan, or the kernel's memory of one.
-        NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(found)) if found.header.inode == 0 => {
+        NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(found))
+            if found.header.inode == 0 =>
+        {
             Answer::Socket(AppSocket::Orphan)
         }
         NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(found)) => {
             Answer::Socket(AppSocket::Of(found.header.uid))
         }
-        NetlinkPayload::Error(error) if error.raw_code() == -libc::ENOENT => Answer::Socket(AppSocket::Missing),
+        NetlinkPayload::Error(error) if error.raw_code() == -libc::ENOENT => {
+            Answer::Socket(AppSocket::Missing)
+        }
         _ => Answer::Unreadable,
     }
 }
@@ -135,7 +145,9 @@ pub fn read_dump(datagram: &[u8], sequence: u32, end: SocketAddr) -> Dump {
     let mut seen = Seen::No;
     let mut rest = datagram;
     while !rest.is_empty() {
-        let Ok(message) = NetlinkMessage::<SockDiagMessage>::deserialize(rest) else { return Dump::Broken };
+        let Ok(message) = NetlinkMessage::<SockDiagMessage>::deserialize(rest) else {
+            return Dump::Broken;
+        };
         let is_ours = message.header.sequence_number == sequence;
         match message.payload {
             NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(socket)) if is_ours => {
@@ -145,7 +157,9 @@ pub fn read_dump(datagram: &[u8], sequence: u32, end: SocketAddr) -> Dump {
                 }
             }
             NetlinkPayload::Done(_) if is_ours => return Dump::Ends(seen),
-            NetlinkPayload::Error(_) | NetlinkPayload::Overrun(_) if is_ours => return Dump::Broken,
+            NetlinkPayload::Error(_) | NetlinkPayload::Overrun(_) if is_ours => {
+                return Dump::Broken;
+            }
             _ => {}
         }
         // Messages begin at multiples of four bytes (NLMSG_ALIGN in linux/netlink.h).
@@ -156,8 +170,9 @@ pub fn read_dump(datagram: &[u8], sequence: u32, end: SocketAddr) -> Dump {
 }
 
 impl Sockets {
-    /// Whether a program has a TCP socket with this end, bound to its address or to any. For that the kernel looks
-    /// over all sockets, which takes it milliseconds where there are ten thousand. False where it does not tell.
+    /// Whether a program has a TCP socket with this end, bound to its address or to any. For that
+    /// the kernel looks over all sockets, which takes it milliseconds where there are ten thousand.
+    /// False where it does not tell.
     pub fn has_one_at(&mut self, end: SocketAddr) -> bool {
         [AF_INET, AF_INET6].into_iter().any(|family| self.dump_has(family, end).unwrap_or_default())
     }
@@ -172,7 +187,8 @@ impl Sockets {
                 protocol: IPPROTO_TCP,
                 extensions: ExtensionFlags::empty(),
                 states,
-                // A dump has the port's sockets only (`inet_diag_dump_icsk` in net/ipv4/inet_diag.c).
+                // A dump has the port's sockets only (`inet_diag_dump_icsk` in
+                // net/ipv4/inet_diag.c).
                 socket_id: SocketId { source_port: end.port(), ..any_socket(family) },
             },
         )?;
@@ -206,7 +222,12 @@ fn any_socket(family: u8) -> SocketId {
 }
 
 impl Owners for Sockets {
-    fn look_up(&mut self, transport: Transport, app: SocketAddr, to: SocketAddr) -> Option<AppSocket> {
+    fn look_up(
+        &mut self,
+        transport: Transport,
+        app: SocketAddr,
+        to: SocketAddr,
+    ) -> Option<AppSocket> {
         self.ask(transport, app, to)
     }
 }
@@ -229,11 +250,19 @@ mod tests {
             let to = listener.local_addr().unwrap();
             let stream = TcpStream::connect(to).unwrap();
             let app = stream.local_addr().unwrap();
-            assert_eq!(sockets.look_up(Transport::Tcp, app, to), Some(AppSocket::Of(own_uid())), "{app} {to}");
+            assert_eq!(
+                sockets.look_up(Transport::Tcp, app, to),
+                Some(AppSocket::Of(own_uid())),
+                "{app} {to}"
+            );
             // The server's end stays open: what the kernel keeps is an orphan.
             let _server = listener.accept().unwrap();
             drop(stream);
-            assert_eq!(sockets.look_up(Transport::Tcp, app, to), Some(AppSocket::Orphan), "{app} {to}");
+            assert_eq!(
+                sockets.look_up(Transport::Tcp, app, to),
+                Some(AppSocket::Orphan),
+                "{app} {to}"
+            );
             let nobody = SocketAddr::new(any, 1);
             assert_eq!(sockets.look_up(Transport::Tcp, nobody, to), Some(AppSocket::Missing));
         }
@@ -256,9 +285,13 @@ mod tests {
             let client = TcpStream::connect(listener.local_addr().unwrap()).ok();
             let server = client.as_ref().map(|_| listener.accept().unwrap().0);
             drop(listener);
-            let connected_to = server.as_ref().map(|server| server.local_addr().unwrap().ip().to_canonical());
+            let connected_to =
+                server.as_ref().map(|server| server.local_addr().unwrap().ip().to_canonical());
             if let Some(own) = connected_to {
-                assert!(sockets.has_one_at(SocketAddr::new(own, port)), "{bound}: a connection is left");
+                assert!(
+                    sockets.has_one_at(SocketAddr::new(own, port)),
+                    "{bound}: a connection is left"
+                );
             }
             // The client closes first, so that it is its own port that is left in TIME_WAIT.
             drop(client);
@@ -277,12 +310,25 @@ mod tests {
         let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
         for bound in [Ipv4Addr::UNSPECIFIED, Ipv4Addr::LOCALHOST] {
             let socket = UdpSocket::bind((bound, 0)).unwrap();
-            let app = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), socket.local_addr().unwrap().port());
-            assert_eq!(sockets.look_up(Transport::Udp, app, peer), Some(AppSocket::Of(own_uid())), "{bound}");
+            let app =
+                SocketAddr::new(Ipv4Addr::LOCALHOST.into(), socket.local_addr().unwrap().port());
+            assert_eq!(
+                sockets.look_up(Transport::Udp, app, peer),
+                Some(AppSocket::Of(own_uid())),
+                "{bound}"
+            );
             socket.connect(peer).unwrap();
-            assert_eq!(sockets.look_up(Transport::Udp, app, peer), Some(AppSocket::Of(own_uid())), "{bound}");
+            assert_eq!(
+                sockets.look_up(Transport::Udp, app, peer),
+                Some(AppSocket::Of(own_uid())),
+                "{bound}"
+            );
             drop(socket);
-            assert_eq!(sockets.look_up(Transport::Udp, app, peer), Some(AppSocket::Missing), "{bound}");
+            assert_eq!(
+                sockets.look_up(Transport::Udp, app, peer),
+                Some(AppSocket::Missing),
+                "{bound}"
+            );
         }
     }
 }

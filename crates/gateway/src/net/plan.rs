@@ -11,8 +11,8 @@ pub struct Plan {
     pub tap: String,
     /// Its MTU.
     pub mtu: u32,
-    /// Bytes of the largest IP packet that leaves the host whole, which the routes carry for everything
-    /// but TCP; `None`: the TAP's own MTU is what all see.
+    /// Bytes of the largest IP packet that leaves the host whole, which the routes carry for
+    /// everything but TCP; `None`: the TAP's own MTU is what all see.
     pub way_mtu: Option<u32>,
     /// Its own hardware address: the VM's end.
     pub vm_mac: [u8; 6],

@@ -1,9 +1,11 @@
-//! Leads the VM's traffic to the TAP by policy rules and a table of our own, for IPv4 and IPv6 alike, and takes it back.
-//! Touches nothing else: no default route, no table of others, no netfilter, no resolv.conf. The
-//! rules themselves are in `rules.rs`, and `link` sets up the interface.
+//! Leads the VM's traffic to the TAP by policy rules and a table of our own, for IPv4 and IPv6
+//! alike, and takes it back. Touches nothing else: no default route, no table of others, no
+//! netfilter, no resolv.conf. The rules themselves are in `rules.rs`, and `link` sets up the
+//! interface.
 //!
-//! The table's only routes point at the TAP. When the gateway dies the TAP goes, its routes go with it, a look-up finds the
-//! table empty and falls through to `main`: the rules that are left do no harm, and the next start takes them over.
+//! The table's only routes point at the TAP. When the gateway dies the TAP goes, its routes go with
+//! it, a look-up finds the table empty and falls through to `main`: the rules that are left do no
+//! harm, and the next start takes them over.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -14,7 +16,9 @@ use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage,
 use rtnetlink::packet_route::rule::RuleMessage;
 use rtnetlink::{IpVersion, RouteMessageBuilder};
 
-use super::observe::{destination_of, gateways_of, interfaces_of, is_of_ours, table_of, without_family};
+use super::observe::{
+    destination_of, gateways_of, interfaces_of, is_of_ours, table_of, without_family,
+};
 use super::plan::Plan;
 use super::rules::{PROTOCOL, Rule, Version, is_ours, message_of, priority_of, rule_of, rules};
 use super::{Net, NetError, NoIpv6, TABLE, TABLE_TCP};
@@ -23,16 +27,17 @@ use super::{Net, NetError, NoIpv6, TABLE, TABLE_TCP};
 const MIN_MTU6: u32 = 1280;
 
 impl Net {
-    /// Leads traffic to the TAP as planned, whatever was there of ours before: what fits stays untouched,
-    /// what is missing is added, and only then what does not fit is removed. Done again it changes
-    /// nothing. Needs [`Net::prepare_link`] first. IPv6 that this machine does not take is left out; the
-    /// reason comes back.
+    /// Leads traffic to the TAP as planned, whatever was there of ours before: what fits stays
+    /// untouched, what is missing is added, and only then what does not fit is removed. Done again
+    /// it changes nothing. Needs [`Net::prepare_link`] first. IPv6 that this machine does not take
+    /// is left out; the reason comes back.
     ///
     /// # Errors
     /// See [`NetError`].
     pub async fn apply(&self, plan: &Plan) -> Result<Option<NoIpv6>, NetError> {
         let index = self.index_of(&plan.tap).await?;
-        let way4 = RouteMessageBuilder::<Ipv4Addr>::new().gateway(plan.gateway4).pref_source(plan.vm4);
+        let way4 =
+            RouteMessageBuilder::<Ipv4Addr>::new().gateway(plan.gateway4).pref_source(plan.vm4);
         self.set_routes(plan, Version::V4, way4.output_interface(index)).await?;
         let mut rules = rules(plan, Version::V4);
         let mut no_ipv6 = None;
@@ -57,12 +62,17 @@ impl Net {
     }
 
     /// As [`Net::set_routes`], on a machine that has rules for IPv6.
-    async fn set_routes6(&self, plan: &Plan, way: RouteMessageBuilder<Ipv6Addr>) -> Result<(), NoIpv6> {
+    async fn set_routes6(
+        &self,
+        plan: &Plan,
+        way: RouteMessageBuilder<Ipv6Addr>,
+    ) -> Result<(), NoIpv6> {
         self.ipv6().await?;
         Ok(self.set_routes(plan, Version::V6, way).await?)
     }
 
-    /// Takes back all that [`Net::apply`] did, now or in a run before that could not. The TAP stays.
+    /// Takes back all that [`Net::apply`] did, now or in a run before that could not. The TAP
+    /// stays.
     ///
     /// # Errors
     /// See [`NetError`].
@@ -75,10 +85,16 @@ impl Net {
         Ok(())
     }
 
-    /// Our tables' routes of a family, all by the same way: in each a default one and those to the mirrored
-    /// prefixes. Others there are of a former TAP or subnet, of prefixes that Windows no longer has, or of
-    /// another MTU. The TCP table is there first: until its rules are, nothing asks it.
-    async fn set_routes<T>(&self, plan: &Plan, version: Version, way: RouteMessageBuilder<T>) -> Result<(), NetError> {
+    /// Our tables' routes of a family, all by the same way: in each a default one and those to the
+    /// mirrored prefixes. Others there are of a former TAP or subnet, of prefixes that Windows no
+    /// longer has, or of another MTU. The TCP table is there first: until its rules are, nothing
+    /// asks it.
+    async fn set_routes<T>(
+        &self,
+        plan: &Plan,
+        version: Version,
+        way: RouteMessageBuilder<T>,
+    ) -> Result<(), NetError> {
         let mut default = way.onlink().table_id(TABLE).build();
         default.header.protocol = PROTOCOL;
         let of_tcp = plan.way_mtu.map(|_| of_table(&default, TABLE_TCP));
@@ -91,7 +107,9 @@ impl Net {
         let wanted: Vec<RouteMessage> = of_tcp
             .iter()
             .chain([&default])
-            .flat_map(|way| mirrored.clone().map(move |net| route_to(way, *net)).chain([way.clone()]))
+            .flat_map(|way| {
+                mirrored.clone().map(move |net| route_to(way, *net)).chain([way.clone()])
+            })
             .collect();
         let keys: HashSet<_> = wanted.iter().map(key_of).collect();
         let fits = |route: &RouteMessage| {
@@ -100,7 +118,8 @@ impl Net {
                 && interfaces_of(route) == interfaces_of(&default)
         };
         let all = self.routes(version.family()).await?;
-        let there: HashSet<_> = all.iter().filter(|route| is_of_ours(route) && fits(route)).map(key_of).collect();
+        let there: HashSet<_> =
+            all.iter().filter(|route| is_of_ours(route) && fits(route)).map(key_of).collect();
         for route in wanted.into_iter().filter(|route| !there.contains(&key_of(route))) {
             let set = self.handle.route().add(route).replace().execute().await;
             set.map_err(|error| NetError::of("setting a route to the TAP", error))?;
@@ -108,11 +127,17 @@ impl Net {
         self.remove_routes(version, |route| !fits(route)).await
     }
 
-    async fn remove_routes(&self, version: Version, which: impl Fn(&RouteMessage) -> bool) -> Result<(), NetError> {
+    async fn remove_routes(
+        &self,
+        version: Version,
+        which: impl Fn(&RouteMessage) -> bool,
+    ) -> Result<(), NetError> {
         for route in self.routes(version.family()).await? {
             if is_of_ours(&route) && which(&route) {
                 let removed = self.handle.route().del(route).execute().await;
-                unless_gone(removed.map_err(|error| NetError::of("removing a route of our table", error)))?;
+                unless_gone(
+                    removed.map_err(|error| NetError::of("removing a route of our table", error)),
+                )?;
             }
         }
         Ok(())
@@ -133,7 +158,8 @@ impl Net {
             Version::V4 => IpVersion::V4,
             Version::V6 => IpVersion::V6,
         };
-        let all: Result<Vec<RuleMessage>, _> = self.handle.rule().get(asked).execute().try_collect().await;
+        let all: Result<Vec<RuleMessage>, _> =
+            self.handle.rule().get(asked).execute().try_collect().await;
         let all = without_family(all.map_err(|error| NetError::of("listing the rules", error)))?;
         Ok(all.into_iter().filter(|rule| rule.header.family == version.family()).collect())
     }
@@ -141,7 +167,8 @@ impl Net {
     async fn add_rule(&self, rule: &Rule) -> Result<(), NetError> {
         let mut request = self.handle.rule().add();
         *request.message_mut() = message_of(rule);
-        match request.execute().await.map_err(|error| NetError::of("setting a routing rule", error)) {
+        match request.execute().await.map_err(|error| NetError::of("setting a routing rule", error))
+        {
             // Somebody was quicker with the same rule.
             Err(error) if error.errno() == Some(libc::EEXIST) => Ok(()),
             other => other,

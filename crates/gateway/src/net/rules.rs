@@ -11,34 +11,35 @@
 //! | C | `main` without its default routes | neighbours and more specific routes stay as they are |
 //! | B | our table | everything else |
 //!
-//! Our table holds a default route and one to each mirrored prefix, all by the TAP. C and B are what M is
-//! for length 0. A destination comes to the second rule of a length only when `main` has nothing longer
-//! for it: the longest match in `main` decides, over all routes that are there at that moment. So a
-//! container network that comes later is never led away, and the number of prefixes costs a look-up
-//! nothing: there are two rules for each length.
+//! Our table holds a default route and one to each mirrored prefix, all by the TAP. C and B are
+//! what M is for length 0. A destination comes to the second rule of a length only when `main` has
+//! nothing longer for it: the longest match in `main` decides, over all routes that are there at
+//! that moment. So a container network that comes later is never led away, and the number of
+//! prefixes costs a look-up nothing: there are two rules for each length.
 //!
 //! While the routes of our table carry the MTU of the host's way out ([`Plan::way_mtu`]), TCP has a
-//! table of its own, with the same routes and without that MTU: before each rule for our table stands
-//! one for the TCP table, with the same selectors and `ipproto tcp`. Datagrams and pings then see the
-//! MTU that is true for them, also in a look-up without a protocol (`ip route get`), and TCP goes on in
-//! segments as large as the TAP takes, since the gateway ends its connections and no segment of the VM
-//! travels further. A kernel before 4.17 ignores `ipproto`: then the MTU applies to nothing.
+//! table of its own, with the same routes and without that MTU: before each rule for our table
+//! stands one for the TCP table, with the same selectors and `ipproto tcp`. Datagrams and pings
+//! then see the MTU that is true for them, also in a look-up without a protocol (`ip route get`),
+//! and TCP goes on in segments as large as the TAP takes, since the gateway ends its connections
+//! and no segment of the VM travels further. A kernel before 4.17 ignores `ipproto`: then the MTU
+//! applies to nothing.
 //!
-//! U is for the addresses on WSL's own network behind a NAT ([`mod@super::uplink`]), from which apps start
-//! something too: WebRTC, and whatever is told to use an address. Answers are
+//! U is for the addresses on WSL's own network behind a NAT ([`mod@super::uplink`]), from which
+//! apps start something too: WebRTC, and whatever is told to use an address. Answers are
 //!
 //! - what goes to a captured address, which is the host;
-//! - TCP of a port that took a connection there, and of older connections, as the stack reports them
-//!   ([`Elsewhere`]): the first segment of an answer is lost in our table, and repeated;
-//! - datagrams from a port that the kernel gives to no client. Nothing else tells a server's datagram
-//!   from a client's;
+//! - TCP of a port that took a connection there, and of older connections, as the stack reports
+//!   them ([`Elsewhere`]): the first segment of an answer is lost in our table, and repeated;
+//! - datagrams from a port that the kernel gives to no client. Nothing else tells a server's
+//!   datagram from a client's;
 //! - replies to a ping, reported as well.
 //!
-//! Peers in subnets of that network need no rule: C has them. All of U ends in `main`, where look-ups end
-//! without a gateway as well.
+//! Peers in subnets of that network need no rule: C has them. All of U ends in `main`, where
+//! look-ups end without a gateway as well.
 //!
-//! N leaves alone what containers send to a captured address beside DNS: these are mostly replies of
-//! published ports to the host, which look like any other packet here, since their addresses are
+//! N leaves alone what containers send to a captured address beside DNS: these are mostly replies
+//! of published ports to the host, which look like any other packet here, since their addresses are
 //! translated back only after routing.
 
 use std::collections::BTreeSet;
@@ -55,8 +56,8 @@ use super::plan::Plan;
 use super::{TABLE, TABLE_TCP};
 
 /// The rules' priorities, in the order of look-up. Behind mirrored mode's (0 to 2), before `main`
-/// (32766); D is the first. A rule that another program adds without a priority gets one before the first of these, so
-/// a VPN inside of Linux goes first.
+/// (32766); D is the first. A rule that another program adds without a priority gets one before the
+/// first of these, so a VPN inside of Linux goes first.
 const A: u32 = 30_060;
 const U: u32 = A;
 /// DNS alone, before A.
@@ -128,7 +129,8 @@ enum Only {
     Local,
     /// Of these the segments of TCP.
     LocalTcp,
-    /// Those to port 53, by UDP or TCP. (A later fragment has no port; a query has no later fragments.)
+    /// Those to port 53, by UDP or TCP. (A later fragment has no port; a query has no later
+    /// fragments.)
     Dns(IpProtocol),
     /// Those from these ports.
     From(IpProtocol, RulePortRange),
@@ -162,22 +164,35 @@ impl Version {
 
 /// The rules of a family, in the order of look-up.
 pub(super) fn rules(plan: &Plan, version: Version) -> Vec<Rule> {
-    let rule =
-        |priority, table| Rule { version, priority, from: None, to: None, only: Only::All, table, suppress: None };
+    let rule = |priority, table| Rule {
+        version,
+        priority,
+        from: None,
+        to: None,
+        only: Only::All,
+        table,
+        suppress: None,
+    };
     let ours = |address: &&IpAddr| Version::of(**address) == version;
-    let own = plan.own.iter().filter(ours).map(|&address| Rule { from: Some(address), ..rule(A, MAIN) });
+    let own =
+        plan.own.iter().filter(ours).map(|&address| Rule { from: Some(address), ..rule(A, MAIN) });
     let tcp_apart = plan.way_mtu.is_some();
     let captured_tcp = plan.captured.iter().filter(ours).filter(|_| tcp_apart);
-    let captured_tcp =
-        captured_tcp.map(|&address| Rule { to: Some(address), only: Only::LocalTcp, ..rule(N_TCP, TABLE_TCP) });
+    let captured_tcp = captured_tcp.map(|&address| Rule {
+        to: Some(address),
+        only: Only::LocalTcp,
+        ..rule(N_TCP, TABLE_TCP)
+    });
     let captured = plan.captured.iter().filter(ours);
-    let captured = captured.map(|&address| Rule { to: Some(address), only: Only::Local, ..rule(N, TABLE) });
+    let captured =
+        captured.map(|&address| Rule { to: Some(address), only: Only::Local, ..rule(N, TABLE) });
     let dns = plan.captured.iter().filter(ours).flat_map(|&address| {
         let to = Rule { to: Some(address), ..rule(D, TABLE) };
         [IpProtocol::Udp, IpProtocol::Tcp].map(|protocol| Rule { only: Only::Dns(protocol), ..to })
     });
     let uplink = plan.uplink.iter().filter(ours);
-    let uplink = uplink.flat_map(|&address| answers(plan, Rule { from: Some(address), ..rule(U, MAIN) }));
+    let uplink =
+        uplink.flat_map(|&address| answers(plan, Rule { from: Some(address), ..rule(U, MAIN) }));
     let mirrored = plan.mirrored.iter().filter(|net| Version::of(net.addr()) == version);
     let lengths: BTreeSet<u8> = mirrored.map(IpNet::prefix_len).chain([0]).collect();
     let of_length = lengths.into_iter().rev().flat_map(|length| {
@@ -212,7 +227,8 @@ fn answers(plan: &Plan, from: Rule) -> impl Iterator<Item = Rule> {
     to_host.chain(begun).chain(servers)
 }
 
-/// Whether the rule bears our mark and one of our priorities; those of earlier versions lie among them.
+/// Whether the rule bears our mark and one of our priorities; those of earlier versions lie among
+/// them.
 pub(super) fn is_ours(rule: &RuleMessage) -> bool {
     let marked = rule.attributes.contains(&RuleAttribute::Protocol(PROTOCOL));
     marked && priority_of(rule).is_some_and(|priority| (D..=LAST).contains(&priority))
@@ -221,8 +237,15 @@ pub(super) fn is_ours(rule: &RuleMessage) -> bool {
 /// A rule for IPv6 that is never set: behind our last, and of our mark.
 pub(super) fn unused() -> RuleMessage {
     let priority = LAST + 1;
-    let rule =
-        Rule { version: Version::V6, priority, from: None, to: None, only: Only::All, table: TABLE, suppress: None };
+    let rule = Rule {
+        version: Version::V6,
+        priority,
+        from: None,
+        to: None,
+        only: Only::All,
+        table: TABLE,
+        suppress: None,
+    };
     message_of(&rule)
 }
 
@@ -230,7 +253,9 @@ pub(super) fn message_of(rule: &Rule) -> RuleMessage {
     let mut message = RuleMessage::default();
     message.header.family = rule.version.family();
     message.header.action = RuleAction::ToTable;
-    let length = |address: &Option<IpAddr>| address.map_or(0, |address| if address.is_ipv4() { 32 } else { 128 });
+    let length = |address: &Option<IpAddr>| {
+        address.map_or(0, |address| if address.is_ipv4() { 32 } else { 128 })
+    };
     message.header.src_len = length(&rule.from);
     message.header.dst_len = length(&rule.to);
     message.attributes = vec![
@@ -246,15 +271,22 @@ pub(super) fn message_of(rule: &Rule) -> RuleMessage {
         Only::Tcp => message.attributes.push(RuleAttribute::IpProtocol(IpProtocol::Tcp)),
         Only::Local => message.attributes.push(RuleAttribute::Iifname("lo".to_owned())),
         Only::LocalTcp => {
-            let which = [RuleAttribute::Iifname("lo".to_owned()), RuleAttribute::IpProtocol(IpProtocol::Tcp)];
+            let which = [
+                RuleAttribute::Iifname("lo".to_owned()),
+                RuleAttribute::IpProtocol(IpProtocol::Tcp),
+            ];
             message.attributes.extend(which);
         }
         Only::Dns(protocol) => {
-            let which = [RuleAttribute::IpProtocol(protocol), RuleAttribute::DestinationPortRange(DNS_PORT)];
+            let which = [
+                RuleAttribute::IpProtocol(protocol),
+                RuleAttribute::DestinationPortRange(DNS_PORT),
+            ];
             message.attributes.extend(which);
         }
         Only::From(protocol, ports) => {
-            let which = [RuleAttribute::IpProtocol(protocol), RuleAttribute::SourcePortRange(ports)];
+            let which =
+                [RuleAttribute::IpProtocol(protocol), RuleAttribute::SourcePortRange(ports)];
             message.attributes.extend(which);
         }
         Only::Icmp => message.attributes.push(RuleAttribute::IpProtocol(icmp(rule.version))),
@@ -264,9 +296,11 @@ pub(super) fn message_of(rule: &Rule) -> RuleMessage {
 
 /// The rule that a message describes; `None` if we never set such a rule.
 pub(super) fn rule_of(message: &RuleMessage) -> Option<Rule> {
-    let version = if message.header.family == AddressFamily::Inet6 { Version::V6 } else { Version::V4 };
+    let version =
+        if message.header.family == AddressFamily::Inet6 { Version::V6 } else { Version::V4 };
     let table = message.header.table.into();
-    let mut rule = Rule { version, priority: 0, from: None, to: None, only: Only::All, table, suppress: None };
+    let mut rule =
+        Rule { version, priority: 0, from: None, to: None, only: Only::All, table, suppress: None };
     let (mut local, mut protocol, mut ports, mut sources) = (false, None, None, None);
     for attribute in &message.attributes {
         match attribute {
@@ -282,7 +316,8 @@ pub(super) fn rule_of(message: &RuleMessage) -> Option<Rule> {
             RuleAttribute::SourcePortRange(range) => sources = Some(*range),
             // Kernels from 6.15 on say that all bits of the port count.
             RuleAttribute::Other(other)
-                if matches!(other.kind(), FRA_SPORT_MASK | FRA_DPORT_MASK) && is_full_mask(other) => {}
+                if matches!(other.kind(), FRA_SPORT_MASK | FRA_DPORT_MASK)
+                    && is_full_mask(other) => {}
             _ => return None,
         }
     }
@@ -297,9 +332,12 @@ pub(super) fn rule_of(message: &RuleMessage) -> Option<Rule> {
         _ => return None,
     };
     let ours = message_of(&rule).header;
-    let (lengths, there) = ((ours.src_len, ours.dst_len), (message.header.src_len, message.header.dst_len));
-    (message.header.action == RuleAction::ToTable && lengths == there && message.header.flags.is_empty())
-        .then_some(rule)
+    let (lengths, there) =
+        ((ours.src_len, ours.dst_len), (message.header.src_len, message.header.dst_len));
+    (message.header.action == RuleAction::ToTable
+        && lengths == there
+        && message.header.flags.is_empty())
+    .then_some(rule)
 }
 
 fn icmp(version: Version) -> IpProtocol {
@@ -393,7 +431,8 @@ mod tests {
     #[test]
     fn tcp_is_looked_up_in_its_own_table_before_everything_else_is_in_ours() {
         let with_mtu = Plan { way_mtu: Some(1400), ..plan(&["10.0.0.0/8"]) };
-        let v4 = ["from 192.0.2.2: main", "main > 8", "tcp > 7", "ours > 7", "main > 0", "tcp", "ours"];
+        let v4 =
+            ["from 192.0.2.2: main", "main > 8", "tcp > 7", "ours > 7", "main > 0", "tcp", "ours"];
         assert_eq!(told_of(&with_mtu, Version::V4), v4);
         let v6 = ["from 2001:db8::2: main", "main > 0", "tcp", "ours"];
         assert_eq!(told_of(&with_mtu, Version::V6), v6);
@@ -419,21 +458,33 @@ mod tests {
         let ports = |start, end| RulePortRange { start, end };
         let of = |ephemeral, version| {
             let all = rules(&with_uplink(ephemeral), version);
-            let own = all
-                .iter()
-                .filter(|rule| rule.from.is_some_and(|from| ["172.28.48.2", "fd00::2"].contains(&&*from.to_string())));
-            own.map(|rule| (rule.to.map(|to| to.to_string()), rule.only, rule.table, rule.priority)).collect::<Vec<_>>()
+            let own = all.iter().filter(|rule| {
+                rule.from
+                    .is_some_and(|from| ["172.28.48.2", "fd00::2"].contains(&&*from.to_string()))
+            });
+            own.map(|rule| (rule.to.map(|to| to.to_string()), rule.only, rule.table, rule.priority))
+                .collect::<Vec<_>>()
         };
         let ssh = (None, Only::From(IpProtocol::Tcp, ports(22, 22)), MAIN, U);
         let udp = |start, end| (None, Only::From(IpProtocol::Udp, ports(start, end)), MAIN, U);
         let usual = (32_768, 60_999);
         let host = (Some("172.28.48.1".to_owned()), Only::All, MAIN, U);
         let ping = |peer: &str| (Some(peer.to_owned()), Only::Icmp, MAIN, U);
-        let v4 = [host.clone(), ssh.clone(), ping("198.51.100.1"), udp(1, 32_767), udp(61_000, LAST_PORT)];
+        let v4 = [
+            host.clone(),
+            ssh.clone(),
+            ping("198.51.100.1"),
+            udp(1, 32_767),
+            udp(61_000, LAST_PORT),
+        ];
         assert_eq!(of(usual, Version::V4), v4);
         let v6 = [ssh.clone(), ping("2001:db8::1"), udp(1, 32_767), udp(61_000, LAST_PORT)];
         assert_eq!(of(usual, Version::V6), v6);
-        assert_eq!(of((1, u16::MAX), Version::V4), [host, ssh, ping("198.51.100.1")], "no port is a server's");
+        assert_eq!(
+            of((1, u16::MAX), Version::V4),
+            [host, ssh, ping("198.51.100.1")],
+            "no port is a server's"
+        );
     }
 
     #[test]
@@ -441,7 +492,10 @@ mod tests {
         let plan = plan(&["0.0.0.0/1", "10.1.2.3/32", "10.0.0.0/8"]);
         for way_mtu in [None, Some(1500)] {
             let captured = vec!["172.28.48.1".parse().unwrap(), "172.28.48.9".parse().unwrap()];
-            for plan in [Plan { way_mtu, captured, ..plan.clone() }, Plan { way_mtu, ..with_uplink((2, 3)) }] {
+            for plan in [
+                Plan { way_mtu, captured, ..plan.clone() },
+                Plan { way_mtu, ..with_uplink((2, 3)) },
+            ] {
                 let all = rules(&plan, Version::V4);
                 assert!(all.is_sorted_by_key(|rule| rule.priority), "{all:?}");
             }
@@ -451,7 +505,8 @@ mod tests {
     #[test]
     fn every_rule_is_ours_and_is_read_as_it_was_written() {
         let plan = plan(&["0.0.0.0/1", "10.1.2.3/32", "2000::/3", "2001:db8::1/128"]);
-        let plan = Plan { way_mtu: Some(1500), captured: vec!["172.28.48.1".parse().unwrap()], ..plan };
+        let plan =
+            Plan { way_mtu: Some(1500), captured: vec!["172.28.48.1".parse().unwrap()], ..plan };
         for plan in [plan, with_uplink((1024, 2048))] {
             for rule in Version::ALL.into_iter().flat_map(|version| rules(&plan, version)) {
                 let message = message_of(&rule);

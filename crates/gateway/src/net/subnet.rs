@@ -7,8 +7,9 @@ use ipnet::{IpNet, Ipv4Net};
 /// Prefix length of the TAP's subnet.
 pub const PREFIX: u8 = 28;
 
-/// In the order of trial: home networks rarely get to 214, companies take 10/8 whole, WSL and Docker the low ends of
-/// 172.16/12; then shared (RFC 6598) and link-local space (RFC 3927), where a VPN seldom has routes.
+/// In the order of trial: home networks rarely get to 214, companies take 10/8 whole, WSL and
+/// Docker the low ends of 172.16/12; then shared (RFC 6598) and link-local space (RFC 3927), where
+/// a VPN seldom has routes.
 const CANDIDATES: [Ipv4Addr; 5] = [
     Ipv4Addr::new(192, 168, 214, 0),
     Ipv4Addr::new(10, 214, 214, 0),
@@ -17,7 +18,8 @@ const CANDIDATES: [Ipv4Addr; 5] = [
     Ipv4Addr::new(169, 254, 214, 0),
 ];
 
-/// Shorter routes are defaults in disguise (a VPN's 0.0.0.0/1 and 128.0.0.0/1) and say nothing about who lives there.
+/// Shorter routes are defaults in disguise (a VPN's 0.0.0.0/1 and 128.0.0.0/1) and say nothing
+/// about who lives there.
 const SHORTEST_THAT_COUNTS: u8 = 7;
 
 /// Why there is no subnet.
@@ -33,7 +35,9 @@ pub enum SubnetError {
         wish: Ipv4Net,
     },
     /// Somebody has a route there.
-    #[error("the subnet {wish} overlaps the route to {route}: choose one that no route of Linux or Windows covers")]
+    #[error(
+        "the subnet {wish} overlaps the route to {route}: choose one that no route of Linux or Windows covers"
+    )]
     Overlap {
         /// What was wished.
         wish: Ipv4Net,
@@ -51,7 +55,8 @@ pub enum SubnetError {
     },
 }
 
-/// The first address of a /28 that no route of `taken` covers: the wish, or the first free candidate.
+/// The first address of a /28 that no route of `taken` covers: the wish, or the first free
+/// candidate.
 ///
 /// # Errors
 /// See [`SubnetError`].
@@ -83,7 +88,8 @@ pub fn choose_subnet(taken: &[IpNet], wish: Option<Ipv4Net>) -> Result<Ipv4Addr,
 fn in_the_way(taken: &[IpNet], subnet: Ipv4Net) -> Option<IpNet> {
     let overlaps = |route: &&IpNet| match route {
         IpNet::V4(net) => {
-            net.prefix_len() >= SHORTEST_THAT_COUNTS && (net.contains(&subnet.network()) || subnet.contains(net))
+            net.prefix_len() >= SHORTEST_THAT_COUNTS
+                && (net.contains(&subnet.network()) || subnet.contains(net))
         }
         IpNet::V6(_) => false,
     };
@@ -109,21 +115,31 @@ mod tests {
         assert_eq!(chosen("192.168.214.15/32"), "10.214.214.0");
         assert_eq!(chosen("192.168.0.0/16 10.0.0.0/8"), "172.30.214.0");
         assert_eq!(chosen("192.168.0.0/16 10.0.0.0/8 172.16.0.0/12"), "100.127.214.0");
-        assert_eq!(chosen("192.168.0.0/16 10.0.0.0/8 172.16.0.0/12 100.64.0.0/10"), "169.254.214.0");
+        assert_eq!(
+            chosen("192.168.0.0/16 10.0.0.0/8 172.16.0.0/12 100.64.0.0/10"),
+            "169.254.214.0"
+        );
         let all = nets("192.168.0.0/16 10.0.0.0/8 172.16.0.0/12 100.64.0.0/10 169.254.0.0/16");
         assert_eq!(choose_subnet(&all, None), Err(SubnetError::NoneFree { route: all[4] }));
     }
 
     #[test]
     fn defaults_in_whatever_disguise_take_nothing() {
-        assert_eq!(chosen("0.0.0.0/0 0.0.0.0/1 128.0.0.0/1 192.0.0.0/6 ::/0 fd00::/8"), "192.168.214.0");
+        assert_eq!(
+            chosen("0.0.0.0/0 0.0.0.0/1 128.0.0.0/1 192.0.0.0/6 ::/0 fd00::/8"),
+            "192.168.214.0"
+        );
         assert_eq!(chosen("192.0.0.0/7"), "10.214.214.0");
     }
 
     #[test]
     fn a_wish_is_kept_or_refused_by_name() {
-        let wish = |text: &str, taken: &str| choose_subnet(&nets(taken), Some(text.parse().unwrap()));
-        assert_eq!(wish("198.18.7.16/28", "10.0.0.0/8 0.0.0.0/0"), Ok(Ipv4Addr::new(198, 18, 7, 16)));
+        let wish =
+            |text: &str, taken: &str| choose_subnet(&nets(taken), Some(text.parse().unwrap()));
+        assert_eq!(
+            wish("198.18.7.16/28", "10.0.0.0/8 0.0.0.0/0"),
+            Ok(Ipv4Addr::new(198, 18, 7, 16))
+        );
         let refusal = wish("10.1.1.0/28", "192.168.0.0/16 10.0.0.0/8").unwrap_err();
         assert!(refusal.to_string().contains("10.0.0.0/8"), "{refusal}");
         for bad in ["10.1.1.0/24", "10.1.1.1/28", "10.1.1.0/29", "224.0.0.0/28", "0.0.0.0/28"] {

@@ -1,5 +1,6 @@
-//! Everything that the kernel tells of this machine's network, the tunnel's own doings among it, for whoever judges the whole of it. Reads
-//! only; [`super::observe`] looks at what matters to the tunnel.
+//! Everything that the kernel tells of this machine's network, the tunnel's own doings among it,
+//! for whoever judges the whole of it. Reads only; [`super::observe`] looks at what matters to the
+//! tunnel.
 
 use std::net::IpAddr;
 
@@ -10,11 +11,15 @@ use rtnetlink::packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState as State,
 };
 use rtnetlink::packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteType};
-use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage, RulePortRange};
+use rtnetlink::packet_route::rule::{
+    RuleAction, RuleAttribute, RuleFlags, RuleMessage, RulePortRange,
+};
 use rtnetlink::packet_route::{AddressFamily, IpProtocol};
 
 use super::ipv6::has_ipv6;
-use super::observe::{address_of, destination_of, gateways_of, guess_mode, interfaces_of, link_name, table_of};
+use super::observe::{
+    address_of, destination_of, gateways_of, guess_mode, interfaces_of, link_name, table_of,
+};
 use super::rules::{ICMP6, Version};
 use super::{Net, NetError};
 use wsl::NetworkingMode;
@@ -29,10 +34,11 @@ pub struct Survey {
     pub routes: Vec<Route>,
     /// The rules of both families.
     pub rules: Vec<Rule>,
-    /// Whether the kernel has rules for IPv6; nothing where IPv6 is off. Every kernel that can have some
-    /// makes two at its start (fib6_rules_net_init in net/ipv6/fib6_rules.c).
+    /// Whether the kernel has rules for IPv6; nothing where IPv6 is off. Every kernel that can have
+    /// some makes two at its start (fib6_rules_net_init in net/ipv6/fib6_rules.c).
     pub ipv6_rules: Option<bool>,
-    /// What `wslinfo` says of the networking mode; nothing where there is none, or it does not answer.
+    /// What `wslinfo` says of the networking mode; nothing where there is none, or it does not
+    /// answer.
     pub wslinfo: Option<String>,
     /// The mode that the interfaces look like; [`NetworkingMode::Nat`] also where it is another
     /// with an `eth0` that leads out.
@@ -61,13 +67,20 @@ impl Net {
         let addresses = self.addresses().await?;
         let addresses_of = |index: u32| {
             let of_link = addresses.iter().filter(move |message| message.header.index == index);
-            of_link.filter_map(|message| IpNet::new(address_of(message)?, message.header.prefix_len).ok()).collect()
+            of_link
+                .filter_map(|message| {
+                    IpNet::new(address_of(message)?, message.header.prefix_len).ok()
+                })
+                .collect()
         };
         let mut routes = Vec::new();
         let mut way_out = None;
         for family in [AddressFamily::Inet, AddressFamily::Inet6] {
             for message in self.routes(family).await? {
-                if message.header.destination_prefix_length == 0 && table_of(&message) == MAIN && way_out.is_none() {
+                if message.header.destination_prefix_length == 0
+                    && table_of(&message) == MAIN
+                    && way_out.is_none()
+                {
                     way_out = interfaces_of(&message).first().copied();
                 }
                 routes.extend(routes_of(&message, &links));
@@ -80,7 +93,10 @@ impl Net {
             rules: [rules4, rules6].concat(),
             wslinfo,
             signs: guess_mode(&links, 0, way_out),
-            links: links.iter().map(|link| link_of(link, addresses_of(link.header.index))).collect(),
+            links: links
+                .iter()
+                .map(|link| link_of(link, addresses_of(link.header.index)))
+                .collect(),
         })
     }
 
@@ -90,7 +106,8 @@ impl Net {
     /// The kernel did not answer.
     pub async fn neighbours(&self) -> Result<Vec<Neighbour>, NetError> {
         let links = self.links().await?;
-        let all: Result<Vec<NeighbourMessage>, _> = self.handle.neighbours().get().execute().try_collect().await;
+        let all: Result<Vec<NeighbourMessage>, _> =
+            self.handle.neighbours().get().execute().try_collect().await;
         let all = all.map_err(|error| NetError::of("listing the neighbours", error))?;
         Ok(all.iter().filter_map(|message| neighbour_of(message, &links)).collect())
     }
@@ -131,11 +148,15 @@ fn link_of(message: &LinkMessage, addresses: Vec<IpNet>) -> Link {
     link
 }
 
-/// A route for each of its paths. Those of the table `local`, and kinds that come with an address, are left out.
+/// A route for each of its paths. Those of the table `local`, and kinds that come with an address,
+/// are left out.
 fn routes_of(message: &RouteMessage, links: &[LinkMessage]) -> Vec<Route> {
     let kind = message.header.kind;
-    let refuses = matches!(kind, RouteType::BlackHole | RouteType::Unreachable | RouteType::Prohibit);
-    let Some(destination) = destination_of(message).filter(|_| refuses || kind == RouteType::Unicast) else {
+    let refuses =
+        matches!(kind, RouteType::BlackHole | RouteType::Unreachable | RouteType::Prohibit);
+    let Some(destination) =
+        destination_of(message).filter(|_| refuses || kind == RouteType::Unicast)
+    else {
         return Vec::new();
     };
     let table = table_of(message);
@@ -161,14 +182,21 @@ fn routes_of(message: &RouteMessage, links: &[LinkMessage]) -> Vec<Route> {
 
 fn neighbour_of(message: &NeighbourMessage, links: &[LinkMessage]) -> Option<Neighbour> {
     let address = message.attributes.iter().find_map(|attribute| match attribute {
-        NeighbourAttribute::Destination(NeighbourAddress::Inet(address)) => Some(IpAddr::V4(*address)),
-        NeighbourAttribute::Destination(NeighbourAddress::Inet6(address)) => Some(IpAddr::V6(*address)),
+        NeighbourAttribute::Destination(NeighbourAddress::Inet(address)) => {
+            Some(IpAddr::V4(*address))
+        }
+        NeighbourAttribute::Destination(NeighbourAddress::Inet6(address)) => {
+            Some(IpAddr::V6(*address))
+        }
         _ => None,
     })?;
     let state = match message.header.state {
-        State::Reachable | State::Stale | State::Delay | State::Probe | State::Permanent | State::Noarp => {
-            NeighbourState::Known
-        }
+        State::Reachable
+        | State::Stale
+        | State::Delay
+        | State::Probe
+        | State::Permanent
+        | State::Noarp => NeighbourState::Known,
         State::Incomplete | State::Failed => NeighbourState::Silent,
         _ => return None,
     };
@@ -210,7 +238,9 @@ fn rule_of(message: &RuleMessage) -> Rule {
             RuleAttribute::IpProtocol(protocol) => {
                 words.push((Rank::Protocol, format!("ipproto {}", protocol_name(*protocol))));
             }
-            RuleAttribute::SourcePortRange(range) => words.push((Rank::Source, format!("sport {}", ports(range)))),
+            RuleAttribute::SourcePortRange(range) => {
+                words.push((Rank::Source, format!("sport {}", ports(range))))
+            }
             RuleAttribute::DestinationPortRange(range) => {
                 words.push((Rank::Destination, format!("dport {}", ports(range))))
             }
@@ -247,7 +277,11 @@ fn host_length(address: &IpAddr) -> u8 {
 }
 
 fn ports(range: &RulePortRange) -> String {
-    if range.start == range.end { range.start.to_string() } else { format!("{}-{}", range.start, range.end) }
+    if range.start == range.end {
+        range.start.to_string()
+    } else {
+        format!("{}-{}", range.start, range.end)
+    }
 }
 
 /// As /etc/protocols has it, or its number.

@@ -1,6 +1,6 @@
-//! Which of this machine's own addresses are on the network that WSL gives the VM, where a VPN drops what
-//! apps send: from these new conversations go to the TAP, and only what answers a peer that came in there
-//! stays (rules U). Pure.
+//! Which of this machine's own addresses are on the network that WSL gives the VM, where a VPN
+//! drops what apps send: from these new conversations go to the TAP, and only what answers a peer
+//! that came in there stays (rules U). Pure.
 
 use std::net::IpAddr;
 
@@ -10,14 +10,16 @@ use wsl::NetworkingMode;
 /// The interface of that network; the VM's only one beside those that its user makes.
 const DEVICE: &str = "eth0";
 
-/// The addresses. None in modes in which they are the host's own or a real network's: anyone may come in
-/// there, from anywhere. None that the kernel filters strictly: it would drop a peer's packet before
-/// anyone could see what answers it.
+/// The addresses. None in modes in which they are the host's own or a real network's: anyone may
+/// come in there, from anywhere. None that the kernel filters strictly: it would drop a peer's
+/// packet before anyone could see what answers it.
 #[must_use]
 pub fn uplink(observed: &Observed) -> Vec<IpAddr> {
     match observed.mode {
         Some(NetworkingMode::Nat | NetworkingMode::VirtioProxy) => {}
-        Some(NetworkingMode::Mirrored | NetworkingMode::Bridged | NetworkingMode::None) | None => return Vec::new(),
+        Some(NetworkingMode::Mirrored | NetworkingMode::Bridged | NetworkingMode::None) | None => {
+            return Vec::new();
+        }
     }
     let is_strict = observed.strict.iter().any(|device| device == DEVICE);
     let there = observed.addresses.iter().filter(|address| address.device == DEVICE);
@@ -53,7 +55,9 @@ mod tests {
             ephemeral: (1, 2),
             mode: Some(NetworkingMode::Nat),
         };
-        let told = |observed: &Observed| uplink(observed).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let told = |observed: &Observed| {
+            uplink(observed).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
         for (mode, some) in [
             (Some(NetworkingMode::Nat), true),
             (Some(NetworkingMode::VirtioProxy), true),

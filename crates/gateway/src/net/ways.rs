@@ -1,10 +1,10 @@
 //! Which prefixes of the main table the tunnel takes although they are no default routes. Pure.
 //!
 //! In mirrored mode WSL copies every route of Windows into the main table: a VPN's 0.0.0.0/1 and
-//! 128.0.0.0/1, the 10.0.0.0/8 of a split tunnel. A VPN drops what WSL sends there, and carries what a
-//! program of Windows sends, which the relay is. So the tunnel takes what WSL has mirrored, and Windows'
-//! own table decides. What stays with the VM: its neighbours, except those of a VPN's adapter, and all
-//! routes that the user or a program of the VM has set.
+//! 128.0.0.0/1, the 10.0.0.0/8 of a split tunnel. A VPN drops what WSL sends there, and carries
+//! what a program of Windows sends, which the relay is. So the tunnel takes what WSL has mirrored,
+//! and Windows' own table decides. What stays with the VM: its neighbours, except those of a VPN's
+//! adapter, and all routes that the user or a program of the VM has set.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -18,7 +18,8 @@ use wsl::NetworkingMode;
 /// What becomes of the main table's routes that are no default ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Ways {
-    /// Prefixes of Windows' that go through the tunnel, at most [`MAX_MIRRORED`], the shortest first.
+    /// Prefixes of Windows' that go through the tunnel, at most [`MAX_MIRRORED`], the shortest
+    /// first.
     pub mirrored: Vec<IpNet>,
     /// Prefixes that stay with the VM, in the table's order.
     pub direct: Vec<Direct>,
@@ -47,7 +48,8 @@ pub enum Families {
 /// The ways of a network. `vpn` has the addresses of VPN adapters on the relay's host.
 #[must_use]
 pub fn ways(observed: &Observed, vpn: &[IpAddr], carried: Families) -> Ways {
-    // Of the routes to a prefix the kernel takes that of the lowest metric, of equal ones the first.
+    // Of the routes to a prefix the kernel takes that of the lowest metric, of equal ones the
+    // first.
     let mut best: HashMap<IpNet, &MainRoute> = HashMap::new();
     for route in &observed.main {
         let known = best.entry(route.to).or_insert(route);
@@ -73,16 +75,23 @@ pub fn ways(observed: &Observed, vpn: &[IpAddr], carried: Families) -> Ways {
 
 /// Whether WSL has copied the route from Windows, and Windows should decide about its packets.
 ///
-/// WSL marks its routes as the kernel marks its own: RTPROT_KERNEL (`RoutingTable.cpp`, `SendMessage`).
-/// The kernel itself makes only on-link routes to the subnet of an address (fib_add_ifaddr in
-/// net/ipv4/fib_frontend.c, addrconf_prefix_route in net/ipv6/addrconf.c). WSL also mirrors these, and
-/// on-link routes to each next hop (`WslMirroredNetworking.cpp`, `ProcessRouteChange`).
+/// WSL marks its routes as the kernel marks its own: RTPROT_KERNEL (`RoutingTable.cpp`,
+/// `SendMessage`). The kernel itself makes only on-link routes to the subnet of an address
+/// (fib_add_ifaddr in net/ipv4/fib_frontend.c, addrconf_prefix_route in net/ipv6/addrconf.c). WSL
+/// also mirrors these, and on-link routes to each next hop (`WslMirroredNetworking.cpp`,
+/// `ProcessRouteChange`).
 fn is_mirrored(observed: &Observed, route: &MainRoute, vpn: &[IpAddr]) -> bool {
-    if observed.mode != Some(NetworkingMode::Mirrored) || route.origin != Origin::Kernel || is_link_local(route.to) {
+    if observed.mode != Some(NetworkingMode::Mirrored)
+        || route.origin != Origin::Kernel
+        || is_link_local(route.to)
+    {
         return false;
     }
-    let of_interface = || observed.addresses.iter().filter(|address| Some(&address.device) == route.device.as_ref());
-    let neighbours = route.hop == Hop::OnLink && of_interface().any(|address| address.subnet.contains(&route.to));
+    let of_interface = || {
+        observed.addresses.iter().filter(|address| Some(&address.device) == route.device.as_ref())
+    };
+    let neighbours = route.hop == Hop::OnLink
+        && of_interface().any(|address| address.subnet.contains(&route.to));
     !neighbours || of_interface().any(|address| vpn.contains(&address.own))
 }
 
@@ -107,7 +116,8 @@ mod tests {
     fn route(text: &str) -> MainRoute {
         let words: Vec<&str> = text.split_whitespace().collect();
         let after = |word: &str| words.iter().skip_while(|found| **found != word).nth(1).copied();
-        let to = words[0].parse().unwrap_or_else(|_| IpNet::from(words[0].parse::<IpAddr>().unwrap()));
+        let to =
+            words[0].parse().unwrap_or_else(|_| IpNet::from(words[0].parse::<IpAddr>().unwrap()));
         MainRoute {
             to,
             device: after("dev").map(str::to_owned),
@@ -144,7 +154,8 @@ mod tests {
 
     fn told(ways: &Ways) -> (String, String) {
         let mirrored: Vec<String> = ways.mirrored.iter().map(ToString::to_string).collect();
-        let direct: Vec<String> = ways.direct.iter().map(|direct| format!("{} {}", direct.to, direct.device)).collect();
+        let direct: Vec<String> =
+            ways.direct.iter().map(|direct| format!("{} {}", direct.to, direct.device)).collect();
         (mirrored.join(", "), direct.join(", "))
     }
 
@@ -169,9 +180,17 @@ mod tests {
         let mirrored = observed(Some(NetworkingMode::Mirrored), &FULL);
         let go = "0.0.0.0/1, 128.0.0.0/1, 2000::/3";
         assert_eq!(told(&ways(&mirrored, &[])), (go.to_owned(), stay.to_owned()));
-        for mode in [Some(NetworkingMode::Nat), Some(NetworkingMode::VirtioProxy), Some(NetworkingMode::Bridged), None]
-        {
-            assert_eq!(ways(&observed(mode, &FULL), &[]).mirrored, [], "{mode:?}: nothing is mirrored there");
+        for mode in [
+            Some(NetworkingMode::Nat),
+            Some(NetworkingMode::VirtioProxy),
+            Some(NetworkingMode::Bridged),
+            None,
+        ] {
+            assert_eq!(
+                ways(&observed(mode, &FULL), &[]).mirrored,
+                [],
+                "{mode:?}: nothing is mirrored there"
+            );
         }
     }
 
@@ -203,15 +222,20 @@ mod tests {
             let routes: Vec<&str> = routes.iter().map(String::as_str).collect();
             told(&ways(&observed(Some(NetworkingMode::Mirrored), &routes), &[]))
         };
-        let (go, stay) = ((String::from("10.0.0.0/8"), String::new()), (String::new(), "10.0.0.0/8 eth0".to_owned()));
+        let (go, stay) = (
+            (String::from("10.0.0.0/8"), String::new()),
+            (String::new(), "10.0.0.0/8 eth0".to_owned()),
+        );
         assert_eq!((two(1, 5), two(5, 1), two(5, 5)), (go.clone(), stay, go));
     }
 
     #[test]
     fn a_route_that_refuses_is_its_user_s_and_leads_nowhere() {
         let refusing = MainRoute { device: None, ..route("10.0.0.0/8 metric 0") };
-        let mut observed =
-            observed(Some(NetworkingMode::Mirrored), &["10.0.0.0/8 via 10.8.0.1 dev eth1 proto kernel metric 1"]);
+        let mut observed = observed(
+            Some(NetworkingMode::Mirrored),
+            &["10.0.0.0/8 via 10.8.0.1 dev eth1 proto kernel metric 1"],
+        );
         observed.main.insert(0, refusing);
         assert_eq!(told(&ways(&observed, &[])), (String::new(), String::new()));
     }
@@ -219,7 +243,13 @@ mod tests {
     #[test]
     fn more_than_the_bound_stay_with_the_vm_the_longest_first() {
         let routes: Vec<String> = (0..=MAX_MIRRORED)
-            .map(|n| format!("10.{}.{}.0/24 via 10.8.0.1 dev eth1 proto kernel metric 1", n / 256, n % 256))
+            .map(|n| {
+                format!(
+                    "10.{}.{}.0/24 via 10.8.0.1 dev eth1 proto kernel metric 1",
+                    n / 256,
+                    n % 256
+                )
+            })
             .chain(["11.0.0.0/8 via 10.8.0.1 dev eth1 proto kernel metric 1".to_owned()])
             .collect();
         let routes: Vec<&str> = routes.iter().map(String::as_str).collect();

@@ -13,7 +13,8 @@ const LOG: &str = "/dev/kmsg";
 /// Bytes of the longest record (PRINTK_MESSAGE_MAX in kernel/printk).
 const RECORD: usize = 2048;
 
-/// How often and after what pauses the log is looked at: another thread of the kernel writes the record.
+/// How often and after what pauses the log is looked at: another thread of the kernel writes the
+/// record.
 const LOOKS: (u32, Duration) = (10, Duration::from_millis(20));
 
 /// The number of the call that a process was killed for, if the kernel tells it.
@@ -28,7 +29,8 @@ pub(super) async fn call_of(pid: u32) -> Option<u32> {
 }
 
 fn look(pid: u32) -> Option<u32> {
-    let log = open(LOG, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
+    let log =
+        open(LOG, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
     let mut last = None;
     let mut record = [0; RECORD];
     loop {
@@ -44,7 +46,9 @@ fn look(pid: u32) -> Option<u32> {
 }
 
 fn call_in(record: &str, pid: u32) -> Option<u32> {
-    let of = |name: &str| record.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    let of = |name: &str| {
+        record.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+    };
     if of("type") != Some("1326") || of("pid")?.parse() != Ok(pid) {
         return None;
     }

@@ -1,13 +1,15 @@
-//! The system calls that a confined process may make, and how the kernel is told (seccomp(2)): whoever
-//! makes another one is killed at once. The lists follow from what the process does, beside which each
-//! group stands; that they are complete is what the tests show, with the C library of Debian.
+//! The system calls that a confined process may make, and how the kernel is told (seccomp(2)):
+//! whoever makes another one is killed at once. The lists follow from what the process does, beside
+//! which each group stands; that they are complete is what the tests show, with the C library of
+//! Debian.
 //!
 //! They say what the process does after its start. So the event loop is made before them, and the
 //! programs of Windows, which inherit such a filter, are started by the supervisor.
 
 use super::Role;
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule,
 };
 use std::collections::BTreeMap;
 
@@ -78,10 +80,12 @@ const COMMON: &[libc::c_long] = &[
 ];
 
 /// The keeper of the routes, besides: netlink.
-const NETWORK: &[libc::c_long] = &[libc::SYS_bind, libc::SYS_getsockname, libc::SYS_setsockopt, libc::SYS_openat];
+const NETWORK: &[libc::c_long] =
+    &[libc::SYS_bind, libc::SYS_getsockname, libc::SYS_setsockopt, libc::SYS_openat];
 
 /// What makes a file: opening for writing, with and without a name.
-const WRITING: u64 = (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND | 0o20_000_000) as u64;
+const WRITING: u64 =
+    (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND | 0o20_000_000) as u64;
 
 /// Memory is never made code.
 const NARROW: &[Narrow] = &[
@@ -94,7 +98,8 @@ const NARROW: &[Narrow] = &[
 /// The engine opens files for a backtrace alone.
 const NARROW_ENGINE: &[Narrow] = &[(libc::SYS_openat, 2, WRITING, 0)];
 
-const NARROW_NETWORK: &[Narrow] = &[(libc::SYS_socket, 0, u32::MAX as u64, libc::AF_NETLINK as u64)];
+const NARROW_NETWORK: &[Narrow] =
+    &[(libc::SYS_socket, 0, u32::MAX as u64, libc::AF_NETLINK as u64)];
 
 fn lists(role: Role) -> (Vec<libc::c_long>, Vec<Narrow>) {
     let (calls, narrow) = match role {
@@ -110,10 +115,12 @@ fn lists(role: Role) -> (Vec<libc::c_long>, Vec<Narrow>) {
 /// See [`FilterError`].
 pub(super) fn allow_only(role: Role) -> Result<(), FilterError> {
     let (calls, narrow) = lists(role);
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = calls.into_iter().map(|call| (call, Vec::new())).collect();
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
+        calls.into_iter().map(|call| (call, Vec::new())).collect();
     for (call, argument, mask, value) in narrow {
         let length = SeccompCmpArgLen::Qword;
-        let condition = SeccompCondition::new(argument, length, SeccompCmpOp::MaskedEq(mask), value)?;
+        let condition =
+            SeccompCondition::new(argument, length, SeccompCmpOp::MaskedEq(mask), value)?;
         rules.insert(call, vec![SeccompRule::new(vec![condition])?]);
     }
     let (other, listed) = (SeccompAction::KillProcess, SeccompAction::Allow);
@@ -131,11 +138,21 @@ mod tests {
     fn no_role_has_more_than_sixty_calls_and_none_that_starts_a_program() {
         for role in Role::ALL {
             let (calls, narrow) = lists(role);
-            let all: Vec<_> = calls.iter().copied().chain(narrow.iter().map(|(call, ..)| *call)).collect();
-            assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{role:?}: a call is in it twice");
+            let all: Vec<_> =
+                calls.iter().copied().chain(narrow.iter().map(|(call, ..)| *call)).collect();
+            assert_eq!(
+                all.iter().collect::<BTreeSet<_>>().len(),
+                all.len(),
+                "{role:?}: a call is in it twice"
+            );
             assert!(all.len() <= 60, "{role:?}: {}", all.len());
-            for forbidden in [libc::SYS_execve, libc::SYS_execveat, libc::SYS_clone, libc::SYS_clone3, libc::SYS_ptrace]
-            {
+            for forbidden in [
+                libc::SYS_execve,
+                libc::SYS_execveat,
+                libc::SYS_clone,
+                libc::SYS_clone3,
+                libc::SYS_ptrace,
+            ] {
                 assert!(!all.contains(&forbidden), "{role:?}: {forbidden}");
             }
         }

@@ -1,5 +1,6 @@
-//! How one of the gateway's processes gives up what it does not need: user, capabilities, and the way
-//! back to them. Each step that the machine does not know is reported, and the others still hold.
+//! How one of the gateway's processes gives up what it does not need: user, capabilities, and the
+//! way back to them. Each step that the machine does not know is reported, and the others still
+//! hold.
 
 use super::{Role, calls, files};
 use nix::sys::prctl::{set_dumpable, set_name, set_pdeathsig};
@@ -43,7 +44,8 @@ impl Confined {
 /// thread yet, since the kernel keeps all of this for each thread.
 pub(super) fn give_up(role: Role) -> Confined {
     let mut confined = Confined::default();
-    // The supervisor ends this process; a terminal's Ctrl-C and a stop by systemd reach all of its group.
+    // The supervisor ends this process; a terminal's Ctrl-C and a stop by systemd reach all of its
+    // group.
     let ends = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
     confined.note("ignoring signals", ends.into_iter().collect::<SigSet>().thread_block());
     confined.note("its name", set_name(role.short_name()));
@@ -53,12 +55,13 @@ pub(super) fn give_up(role: Role) -> Confined {
     confined.note("keeping capabilities", set_keep_capabilities(true));
     confined.note("user", change_user(role));
     let own = role.capabilities();
-    let sets = CapabilitySets { effective: own, permitted: own, inheritable: CapabilitySet::empty() };
+    let sets =
+        CapabilitySets { effective: own, permitted: own, inheritable: CapabilitySet::empty() };
     confined.note("capabilities", set_capabilities(None, sets));
     confined.note("capabilities (ambient set)", clear_ambient_capability_set());
     confined.note("no new privileges", set_no_new_privs(true));
-    // A proxy's password and everybody's traffic: no core dump, and no look by another process of its
-    // user (PR_SET_DUMPABLE in prctl(2)).
+    // A proxy's password and everybody's traffic: no core dump, and no look by another process of
+    // its user (PR_SET_DUMPABLE in prctl(2)).
     confined.note("secrecy of its memory", set_dumpable(false));
     // After the change of the user, which clears it (prctl(2)).
     confined.note("ending with the supervisor", set_pdeathsig(Signal::SIGKILL));

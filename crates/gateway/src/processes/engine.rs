@@ -1,5 +1,5 @@
-//! The process that has the TAP and the relays' streams: it runs [`crate::engine`], and has what needs
-//! root done by the supervisor.
+//! The process that has the TAP and the relays' streams: it runs [`crate::engine`], and has what
+//! needs root done by the supervisor.
 
 use super::confine::Confined;
 use super::messages::{EngineSettings, FromEngine, ToEngine};
@@ -34,15 +34,22 @@ use tokio::sync::{mpsc, oneshot};
 const LAST_MESSAGE_PATIENCE: Duration = Duration::from_millis(200);
 
 /// Runs it until the supervisor ends it, or it cannot go on.
-pub(super) async fn serve(supervisor: UnixStream, confined: Confined, sockets: io::Result<[Sockets; 2]>) -> ExitCode {
+pub(super) async fn serve(
+    supervisor: UnixStream,
+    confined: Confined,
+    sockets: io::Result<[Sockets; 2]>,
+) -> ExitCode {
     let Ok(link) = Link::open(supervisor) else { return ExitCode::FAILURE };
     let Link { out, mut incoming, sent } = link;
     let _ = out.send(FromEngine::Confined(confined).into()).await;
     // Without a supervisor there is nobody to serve or to tell.
-    let Some(Parcel { message: ToEngine::Start(settings), descriptors }) = incoming.recv().await else {
+    let Some(Parcel { message: ToEngine::Start(settings), descriptors }) = incoming.recv().await
+    else {
         return ExitCode::FAILURE;
     };
-    let Ok([tap, network]) = <[OwnedFd; 2]>::try_from(descriptors) else { return ExitCode::FAILURE };
+    let Ok([tap, network]) = <[OwnedFd; 2]>::try_from(descriptors) else {
+        return ExitCode::FAILURE;
+    };
     let sockets = sockets.inspect_err(|error| {
         tracing::warn!(%error, "this kernel does not tell whose a socket is: all users share as one");
     });
@@ -73,11 +80,16 @@ async fn carry(
     out: mpsc::Sender<Parcel<FromEngine>>,
     incoming: mpsc::Receiver<Parcel<ToEngine>>,
 ) -> Result<(), RunError> {
-    let tap = Tap::new(Queue { file: File::from(tap), name: settings.tap, offload: settings.offload })?;
+    let tap =
+        Tap::new(Queue { file: File::from(tap), name: settings.tap, offload: settings.offload })?;
     let network = Link::open(UnixStream::from(network)).map_err(RunError::Link)?;
     let (wish, network) = network::of(network);
     // No packet comes before the device has an address, and then the plan is the right one.
-    let plan = AddressPlan { subnet: Ipv4Addr::UNSPECIFIED, captured: Vec::new(), host_access: settings.host_access };
+    let plan = AddressPlan {
+        subnet: Ipv4Addr::UNSPECIFIED,
+        captured: Vec::new(),
+        host_access: settings.host_access,
+    };
     let mtu = settings.mtu.unwrap_or(LARGEST_MTU);
     let config = Config {
         mtu: usize::try_from(mtu).unwrap_or(usize::MAX),
@@ -93,7 +105,13 @@ async fn carry(
     let via = settings.via.map(Via::try_from).transpose()?;
     let (relays, requests) = Relays::new();
     let (ask, asks) = mpsc::channel(MAX_WAITING);
-    let mut port = Port { out: out.clone(), asks: ask, requests, starting: HashMap::new(), ending: HashMap::new() };
+    let mut port = Port {
+        out: out.clone(),
+        asks: ask,
+        requests,
+        starting: HashMap::new(),
+        ending: HashMap::new(),
+    };
     let lanes = lanes(settings.lanes.min(MAX_LANES), &relays, &mut port);
     let mut stop = tokio::spawn(port.serve(incoming));
     let mut stack = Stack::new(config, now());
@@ -122,8 +140,11 @@ async fn carry(
 /// The lanes, whose first relays the supervisor starts unasked.
 fn lanes(count: usize, relays: &Relays, port: &mut Port) -> Vec<Lane> {
     let limits = (stack::limits::MAX_FLOWS, stack::limits::MAX_BINDS);
-    let limits = (u32::try_from(limits.0).unwrap_or(u32::MAX), u32::try_from(limits.1).unwrap_or(u32::MAX));
-    (0..count).map(|lane| Lane::new(lane, relays.clone(), port.expect_start(lane), limits)).collect()
+    let limits =
+        (u32::try_from(limits.0).unwrap_or(u32::MAX), u32::try_from(limits.1).unwrap_or(u32::MAX));
+    (0..count)
+        .map(|lane| Lane::new(lane, relays.clone(), port.expect_start(lane), limits))
+        .collect()
 }
 
 /// The engine's end of the link to the supervisor.
@@ -171,7 +192,8 @@ impl Port {
                 let relay = started.and_then(|started| {
                     let streams = <[OwnedFd; 2]>::try_from(parcel.descriptors);
                     let streams = streams.map_err(|_| "its streams are missing".to_owned())?;
-                    let relay = Relay::new(started.pid, started.patience, (started.streams, streams));
+                    let relay =
+                        Relay::new(started.pid, started.patience, (started.streams, streams));
                     relay.map_err(|error| format!("its streams cannot be used: {error}"))
                 });
                 // A lane that waits no longer has ended with the engine.
@@ -183,7 +205,10 @@ impl Port {
             ToEngine::Report => {
                 let (answer, status) = oneshot::channel();
                 self.asks.send(answer).await.ok()?;
-                self.out.send(FromEngine::Status(Box::new(status.await.ok()?)).into()).await.ok()?;
+                self.out
+                    .send(FromEngine::Status(Box::new(status.await.ok()?)).into())
+                    .await
+                    .ok()?;
             }
             ToEngine::Start(_) | ToEngine::Stop => return None,
         }

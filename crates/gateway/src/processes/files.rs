@@ -1,10 +1,11 @@
-//! What a confined process may do with files (Landlock, landlock(7)). A kernel that knows only a part of
-//! it keeps that part.
+//! What a confined process may do with files (Landlock, landlock(7)). A kernel that knows only a
+//! part of it keeps that part.
 
 use super::Role;
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, LandlockStatus, PathBeneath, PathFd,
-    RestrictionStatus, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
+    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, LandlockStatus,
+    PathBeneath, PathFd, RestrictionStatus, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _,
+    RulesetError, RulesetStatus, Scope,
 };
 
 /// The newest version that this was written for.
@@ -13,7 +14,8 @@ const VERSION: ABI = ABI::V6;
 /// Where a kernel's settings of the network are.
 const SETTINGS: &str = "/proc/sys/net";
 
-/// Leaves this process the files of its role: none for writing. Gives the version that the kernel has.
+/// Leaves this process the files of its role: none for writing. Gives the version that the kernel
+/// has.
 ///
 /// # Errors
 /// The kernel has no Landlock, or refuses; then nothing is restricted.
@@ -23,11 +25,15 @@ pub(super) fn restrict(role: Role) -> Result<u32, String> {
         (RulesetStatus::NotEnforced, LandlockStatus::NotImplemented) => {
             Err("the kernel was built without Landlock (CONFIG_SECURITY_LANDLOCK)".to_owned())
         }
-        (RulesetStatus::NotEnforced, _) => Err("Landlock is switched off (the kernel's `lsm=`)".to_owned()),
-        (_, LandlockStatus::Available { effective_abi, kernel_abi }) => {
-            Ok(kernel_abi.and_then(|version| version.try_into().ok()).unwrap_or(effective_abi as u32))
+        (RulesetStatus::NotEnforced, _) => {
+            Err("Landlock is switched off (the kernel's `lsm=`)".to_owned())
         }
-        (_, LandlockStatus::NotEnabled | LandlockStatus::NotImplemented) => Err("Landlock is not there".to_owned()),
+        (_, LandlockStatus::Available { effective_abi, kernel_abi }) => Ok(kernel_abi
+            .and_then(|version| version.try_into().ok())
+            .unwrap_or(effective_abi as u32)),
+        (_, LandlockStatus::NotEnabled | LandlockStatus::NotImplemented) => {
+            Err("Landlock is not there".to_owned())
+        }
     }
 }
 
@@ -37,7 +43,9 @@ fn restricted(role: Role) -> Result<RestrictionStatus, RulesetError> {
         // For the backtrace of a panic: its own memory's map, and its own program.
         Role::Engine => vec![("/proc/self", read), ("/proc/self/exe", AccessFs::ReadFile.into())],
         // resolv.conf may be a link to anywhere.
-        Role::Network => vec![("/", read), (SETTINGS, read | AccessFs::WriteFile | AccessFs::Truncate)],
+        Role::Network => {
+            vec![("/", read), (SETTINGS, read | AccessFs::WriteFile | AccessFs::Truncate)]
+        }
     };
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)

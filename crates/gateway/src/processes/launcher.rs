@@ -18,7 +18,11 @@ pub(super) struct Launcher {
 }
 
 impl Launcher {
-    pub(super) fn new(command: RelayCommand, lanes: usize, to_engine: mpsc::Sender<Parcel<ToEngine>>) -> Self {
+    pub(super) fn new(
+        command: RelayCommand,
+        lanes: usize,
+        to_engine: mpsc::Sender<Parcel<ToEngine>>,
+    ) -> Self {
         Self { command, running: (0..lanes).map(|_| None).collect(), to_engine }
     }
 
@@ -31,10 +35,14 @@ impl Launcher {
         if let Some(place) = self.running.get_mut(lane) {
             *place = Some(process);
         }
-        Ok(Parcel { message: ToEngine::Relay { lane, started: Ok(started) }, descriptors: streams.into() })
+        Ok(Parcel {
+            message: ToEngine::Relay { lane, started: Ok(started) },
+            descriptors: streams.into(),
+        })
     }
 
-    /// The same as an answer, whatever comes of it. An engine that was taken over gets one relay a lane.
+    /// The same as an answer, whatever comes of it. An engine that was taken over gets one relay a
+    /// lane.
     pub(super) fn answer(&mut self, lane: usize) -> Parcel<ToEngine> {
         let started = match self.running.get(lane) {
             Some(None) => self.start(lane).map_err(|error| error.to_string()),
@@ -60,7 +68,8 @@ impl Launcher {
 
     /// Ends all.
     pub(super) async fn stop(self) {
-        futures_util::future::join_all(self.running.into_iter().flatten().map(RelayProcess::end)).await;
+        futures_util::future::join_all(self.running.into_iter().flatten().map(RelayProcess::end))
+            .await;
     }
 }
 
@@ -88,7 +97,8 @@ enum Gone {
     },
 }
 
-/// Ends the relay's process, and gives what its own end tells, where the engine does not know better.
+/// Ends the relay's process, and gives what its own end tells, where the engine does not know
+/// better.
 async fn why_gone(process: RelayProcess, command: &RelayCommand, end: RelayEnd) -> Option<String> {
     let (words, kind, way) = (process.last_words.clone(), process.kind, process.way.clone());
     let status = process.end().await;
@@ -102,7 +112,8 @@ async fn why_gone(process: RelayProcess, command: &RelayCommand, end: RelayEnd) 
         RelayEndCause::Gone => {
             let words = words.text();
             let said_hello = end.said_hello;
-            let ending = Ending { program: &command.program, kind, words: &words, said_hello, age: end.age };
+            let ending =
+                Ending { program: &command.program, kind, words: &words, said_hello, age: end.age };
             let failure = if said_hello { None } else { interop::failure_in(&words) };
             let hint = match failure {
                 Some(failure) => {
@@ -112,10 +123,15 @@ async fn why_gone(process: RelayProcess, command: &RelayCommand, end: RelayEnd) 
                 None => verdict::hint(ending).await,
             };
             let hint = hint.map_or_else(String::new, |hint| format!(": {hint}"));
-            let last_words =
-                if words.is_empty() { String::new() } else { format!(":\n  {}", words.replace('\n', "\n  ")) };
-            let status =
-                status.map_or_else(|| "it closed its output and had to be killed".to_owned(), |s| s.to_string());
+            let last_words = if words.is_empty() {
+                String::new()
+            } else {
+                format!(":\n  {}", words.replace('\n', "\n  "))
+            };
+            let status = status.map_or_else(
+                || "it closed its output and had to be killed".to_owned(),
+                |s| s.to_string(),
+            );
             Gone::Ended { status, hint, last_words }
         }
     };

@@ -15,8 +15,8 @@ use wsl::NetworkingMode;
 pub(crate) enum ToEngine {
     /// Everything that it is to know, with the TAP and its link to the keeper of the routes.
     Start(Box<EngineSettings>),
-    /// The answer to [`FromEngine::StartRelay`], with the relay's input and output if it runs. One for
-    /// each lane comes unasked, right after [`ToEngine::Start`].
+    /// The answer to [`FromEngine::StartRelay`], with the relay's input and output if it runs. One
+    /// for each lane comes unasked, right after [`ToEngine::Start`].
     Relay { lane: usize, started: Result<StartedRelay, String> },
     /// The answer to [`FromEngine::EndRelay`]: why it is gone, if the engine did not say.
     RelayEnded { lane: usize, why: Option<String> },

@@ -2,8 +2,8 @@
 //!
 //! - The *supervisor* is `underpass up` itself, as root: it makes the TAP, starts and ends relays,
 //!   publishes, serves the control sockets, and writes the log. No packet and no frame comes to it.
-//! - The *engine* ([`engine`]) has the TAP and the relays' streams, and so reads all that comes from
-//!   the network. It is no user's, and has no capability.
+//! - The *engine* ([`engine`]) has the TAP and the relays' streams, and so reads all that comes
+//!   from the network. It is no user's, and has no capability.
 //! - The *keeper of the routes* ([`network`]) speaks netlink, with CAP_NET_ADMIN and nothing else.
 //!
 //! Engine and keeper are this program again, by another name ([`Role`]). Each is confined
@@ -44,10 +44,10 @@ pub enum Role {
     Network,
 }
 
-/// The users of the two, who own nothing: numbers that Debian reserves (Policy 9.2.2: 65000 to 65533)
-/// and that systemd gives to nobody (docs/UIDS-GIDS.md: 65520 to 65533 are unused). A number needs no
-/// entry in /etc/passwd, and no other program runs under it; one for each, so that neither may send
-/// the other a signal.
+/// The users of the two, who own nothing: numbers that Debian reserves (Policy 9.2.2: 65000 to
+/// 65533) and that systemd gives to nobody (docs/UIDS-GIDS.md: 65520 to 65533 are unused). A number
+/// needs no entry in /etc/passwd, and no other program runs under it; one for each, so that neither
+/// may send the other a signal.
 const ENGINE_USER: u32 = 65_530;
 /// See [`ENGINE_USER`].
 const NETWORK_USER: u32 = 65_531;

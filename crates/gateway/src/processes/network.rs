@@ -1,5 +1,5 @@
-//! The process that keeps the VM's routes: it runs [`crate::network`], the only one that may change the
-//! VM's network.
+//! The process that keeps the VM's routes: it runs [`crate::network`], the only one that may change
+//! the VM's network.
 
 use super::confine::Confined;
 use super::messages::{FromNetwork, ToNetwork};
@@ -21,7 +21,8 @@ pub(super) async fn serve(supervisor: UnixStream, confined: Confined) -> ExitCod
     let Link { out, mut incoming, sent } = link;
     let _ = out.send(FromNetwork::Confined(confined).into()).await;
     // Without a supervisor there is nobody to serve or to tell.
-    let Some(Parcel { message: ToNetwork::Start(fixed), descriptors }) = incoming.recv().await else {
+    let Some(Parcel { message: ToNetwork::Start(fixed), descriptors }) = incoming.recv().await
+    else {
         return ExitCode::FAILURE;
     };
     let Some(engine) = descriptors.into_iter().next() else { return ExitCode::FAILURE };
@@ -45,7 +46,8 @@ async fn keep(
 ) -> Result<(), NetError> {
     let engine = Link::<Told, Wish>::open(engine).map_err(|source| NetError::Socket { source })?;
     let net = Net::open()?;
-    // A killed gateway's rules would send look-ups to a table that has no routes yet: harmless, but not tidy.
+    // A killed gateway's rules would send look-ups to a table that has no routes yet: harmless, but
+    // not tidy.
     net.withdraw().await?;
     let (wish, wishes) = watch::channel(Wish::default());
     let (mode, modes) = watch::channel(None);
@@ -72,7 +74,11 @@ enum End {
 }
 
 /// Wishes from the engine, and states to it, until it is gone.
-async fn pass_on(mut engine: Link<Told, Wish>, wish: watch::Sender<Wish>, mut states: mpsc::Receiver<Told>) {
+async fn pass_on(
+    mut engine: Link<Told, Wish>,
+    wish: watch::Sender<Wish>,
+    mut states: mpsc::Receiver<Told>,
+) {
     loop {
         tokio::select! {
             wished = engine.incoming.recv() => match wished {

@@ -54,7 +54,8 @@ mod tests {
         let seen = read(text, "x".to_owned(), 3);
         assert_eq!((seen.user, seen.no_new_privs, seen.seccomp), (65_531, true, true));
         assert_eq!(seen.capabilities, ["NET_ADMIN"]);
-        let open = read("Uid:\t0\t0\t0\t0\nNoNewPrivs:\t0\nCapEff:\t0\nSeccomp:\t0\n", "x".to_owned(), 3);
+        let open =
+            read("Uid:\t0\t0\t0\t0\nNoNewPrivs:\t0\nCapEff:\t0\nSeccomp:\t0\n", "x".to_owned(), 3);
         assert_eq!((open.user, open.no_new_privs, open.seccomp), (0, false, false));
         assert_eq!(open.capabilities, [""; 0]);
     }

@@ -1,6 +1,6 @@
 //! The process that stays root: it has the others started, and does for them what takes root or
-//! starts a program. No packet and no frame comes to it; what the others say is judged as the words of
-//! processes that may have been taken over.
+//! starts a program. No packet and no frame comes to it; what the others say is judged as the words
+//! of processes that may have been taken over.
 
 use super::Role;
 use super::launcher::Launcher;
@@ -55,8 +55,9 @@ pub async fn run(
     let tap = Queue::open(&settings.tap, settings.offload)?;
     let engine = Worker::start(Role::Engine, &logs)?;
     let network = Worker::start(Role::Network, &logs)?;
-    // With the device this is the VM's only gateway, also where another distro has one in a runtime directory of its own.
-    // Other distros can do without: what somebody does to the folder that they share stops no tunnel.
+    // With the device this is the VM's only gateway, also where another distro has one in a runtime
+    // directory of its own. Other distros can do without: what somebody does to the folder that
+    // they share stops no tunnel.
     let published = settings.publish.as_deref().map(Publication::new).transpose();
     let published = published.unwrap_or_else(|error| {
         tracing::warn!("{error}");
@@ -80,10 +81,12 @@ pub async fn run(
     let (publication, public) = published.unzip();
     let (ask, asks) = mpsc::channel(MAX_WAITING);
     let public = public.map(|public| {
-        let serve = control::serve(public, Audience::Everybody, ask.clone(), settings.runtime_dir.clone());
+        let serve =
+            control::serve(public, Audience::Everybody, ask.clone(), settings.runtime_dir.clone());
         tokio::spawn(serve)
     });
-    let control = tokio::spawn(control::serve(listener, Audience::Root, ask, settings.runtime_dir.clone()));
+    let control =
+        tokio::spawn(control::serve(listener, Audience::Root, ask, settings.runtime_dir.clone()));
     let up = |status: &Status| {
         if let Some(Err(error)) = publication.as_ref().map(|publication| publication.tell(status)) {
             tracing::warn!(%error, "env.sh cannot be published");
@@ -113,11 +116,18 @@ struct Processes {
 
 impl Processes {
     /// Returns when netlink works, and what a killed gateway left is withdrawn.
-    async fn begin_network(&mut self, settings: &Settings, tap: &str, engine: OwnedFd) -> Result<(), RunError> {
+    async fn begin_network(
+        &mut self,
+        settings: &Settings,
+        tap: &str,
+        engine: OwnedFd,
+    ) -> Result<(), RunError> {
         let network = &mut self.network;
         match network.link.incoming.recv().await.map(|parcel| parcel.message) {
             Some(FromNetwork::Confined(confined)) => network.confined = confined,
-            Some(FromNetwork::Ready | FromNetwork::Failed(_)) | None => return Err(network.ended().await.into()),
+            Some(FromNetwork::Ready | FromNetwork::Failed(_)) | None => {
+                return Err(network.ended().await.into());
+            }
         }
         let fixed = Fixed {
             tap: tap.to_owned(),
@@ -138,10 +148,15 @@ impl Processes {
         }
     }
 
-    /// Starts the relays, and gives the engine what it needs; what is given is no longer held here, so
-    /// that it goes with the engine. The first relay that cannot be started is an error at once: it is how
-    /// the command was given.
-    async fn begin_engine(&mut self, settings: &Settings, tap: Queue, network: OwnedFd) -> Result<Launcher, RunError> {
+    /// Starts the relays, and gives the engine what it needs; what is given is no longer held here,
+    /// so that it goes with the engine. The first relay that cannot be started is an error at once:
+    /// it is how the command was given.
+    async fn begin_engine(
+        &mut self,
+        settings: &Settings,
+        tap: Queue,
+        network: OwnedFd,
+    ) -> Result<Launcher, RunError> {
         let engine = &mut self.engine;
         match engine.link.incoming.recv().await.map(|parcel| parcel.message) {
             Some(FromEngine::Confined(confined)) => engine.confined = confined,
@@ -149,7 +164,8 @@ impl Processes {
         }
         let out = engine.link.out.clone();
         let mut launcher = Launcher::new(settings.relay.clone(), settings.lanes, out.clone());
-        let relays = (0..settings.lanes).map(|lane| launcher.start(lane)).collect::<Result<Vec<_>, _>>()?;
+        let relays =
+            (0..settings.lanes).map(|lane| launcher.start(lane)).collect::<Result<Vec<_>, _>>()?;
         let start = EngineSettings {
             tap: tap.name,
             offload: tap.offload,
@@ -256,13 +272,15 @@ impl<F: FnOnce(&Status)> Serving<F> {
         let _ = network.link.out.try_send(ToNetwork::Stop.into());
         let (status, ()) = tokio::join!(network.end(WITHDRAW_PATIENCE), launcher.stop());
         if !status.is_some_and(|status| status.success()) {
-            tracing::warn!("the rules could not be taken back in time; without the TAP they are harmless");
+            tracing::warn!(
+                "the rules could not be taken back in time; without the TAP they are harmless"
+            );
         }
     }
 }
 
-/// Tells the keeper of the routes what WSL says of its networking mode, which does not change while the
-/// VM runs. Only this process may start `wslinfo`.
+/// Tells the keeper of the routes what WSL says of its networking mode, which does not change while
+/// the VM runs. Only this process may start `wslinfo`.
 async fn tell_mode(network: mpsc::Sender<Parcel<ToNetwork>>) {
     loop {
         let told = wsl::wslinfo().await;

@@ -94,7 +94,10 @@ fn what_a_confined_process_tries() {
             assert_eq!(outcome, expected, "{role:?}: {attempt}: {said}");
             if attempt == "panic" {
                 let place = "as_a_confined_process";
-                assert!(said.contains("for a test") && said.contains(place), "{role:?}: no backtrace: {said}");
+                assert!(
+                    said.contains("for a test") && said.contains(place),
+                    "{role:?}: no backtrace: {said}"
+                );
             }
         }
     }

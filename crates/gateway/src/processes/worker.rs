@@ -1,5 +1,5 @@
-//! One of the gateway's other processes, as the supervisor sees it: its start, its link, its log, and
-//! its end.
+//! One of the gateway's other processes, as the supervisor sees it: its start, its link, its log,
+//! and its end.
 
 use super::confine::Confined;
 use super::{Role, audit};

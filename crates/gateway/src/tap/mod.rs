@@ -1,6 +1,7 @@
-//! The TAP device: Ethernet frames out of the kernel and into it, with checksum and segment offload where the kernel has
-//! them. Knows no packet; addresses and routes of the interface are `net`'s. How the device is opened is in `open`; the
-//! virtio-net header (struct `virtio_net_hdr`, virtio 1.2 section 5.1.6) is read and written here.
+//! The TAP device: Ethernet frames out of the kernel and into it, with checksum and segment offload
+//! where the kernel has them. Knows no packet; addresses and routes of the interface are `net`'s.
+//! How the device is opened is in `open`; the virtio-net header (struct `virtio_net_hdr`, virtio
+//! 1.2 section 5.1.6) is read and written here.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -21,7 +22,8 @@ mod open;
 
 type Removal = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What a buffer for [`Tap::read`] must hold: Ethernet's header, the largest IP packet, and room for the virtio-net header.
+/// What a buffer for [`Tap::read`] must hold: Ethernet's header, the largest IP packet, and room
+/// for the virtio-net header.
 pub const READ_BUFFER: usize = 14 + 65_535 + 12;
 
 /// The virtio-net header without `num_buffers`, which is what a TAP has unless told otherwise.
@@ -47,8 +49,9 @@ pub enum OffloadWish {
 /// Why there is no TAP.
 #[derive(Debug, thiserror::Error)]
 pub enum TapError {
-    /// The kernel has no TUN driver. WSL loads it when its VM starts (`WslCoreConfig.cpp`: tun is one of
-    /// the default modules; `main.cpp` of init: from the disk of modules alone), a distro cannot.
+    /// The kernel has no TUN driver. WSL loads it when its VM starts (`WslCoreConfig.cpp`: tun is
+    /// one of the default modules; `main.cpp` of init: from the disk of modules alone), a distro
+    /// cannot.
     #[error(
         "there is no /dev/net/tun, so no TAP can be made: the kernel's TUN driver is not loaded, and WSL alone can \
          load it, when its VM starts. In %UserProfile%\\.wslconfig, under [wsl2], take out loadDefaultKernelModules=false \
@@ -92,7 +95,8 @@ pub enum TapError {
     },
 }
 
-/// A source and a sink of Ethernet frames: the TAP, or what stands for it in a test of the whole engine.
+/// A source and a sink of Ethernet frames: the TAP, or what stands for it in a test of the whole
+/// engine.
 pub(crate) trait Device: Transmit {
     /// See [`Tap::poll_readable`].
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
@@ -106,11 +110,14 @@ pub(crate) trait Device: Transmit {
     fn lost(&self) -> u64;
 }
 
-/// A TAP device. It is not persistent: interface and routes vanish with it, however the process ends.
+/// A TAP device. It is not persistent: interface and routes vanish with it, however the process
+/// ends.
 pub struct Tap {
-    /// A pipe's type, for its readiness by the runtime; `try_read` clears that only when there is nothing left to read.
+    /// A pipe's type, for its readiness by the runtime; `try_read` clears that only when there is
+    /// nothing left to read.
     device: Arc<pipe::Receiver>,
-    /// Ends when the interface is removed: the driver then reports an error and nothing else, which wakes no reader.
+    /// Ends when the interface is removed: the driver then reports an error and nothing else, which
+    /// wakes no reader.
     removal: RefCell<Removal>,
     name: String,
     offload: Offload,
@@ -140,7 +147,9 @@ impl Queue {
             return Err(TapError::InvalidName { name: name.to_owned() });
         }
         let with_offload = match wish {
-            OffloadWish::Auto => open::with_offload(name).map_err(|failure| failure.explain(name))?,
+            OffloadWish::Auto => {
+                open::with_offload(name).map_err(|failure| failure.explain(name))?
+            }
             OffloadWish::Off => None,
         };
         let (opened, offload) = match with_offload {
@@ -152,7 +161,8 @@ impl Queue {
 }
 
 impl Tap {
-    /// Makes the interface and registers it with the running runtime: [`Queue::open`] and [`Tap::new`].
+    /// Makes the interface and registers it with the running runtime: [`Queue::open`] and
+    /// [`Tap::new`].
     ///
     /// # Errors
     /// See [`TapError`].
@@ -172,8 +182,9 @@ impl Tap {
     /// Outside of a tokio runtime with I/O.
     pub fn new(queue: Queue) -> Result<Self, TapError> {
         let Queue { file, name, offload } = queue;
-        let device = pipe::Receiver::from_file_unchecked(file)
-            .map_err(|source| Failure { step: "registering it with the event loop", source }.explain(&name))?;
+        let device = pipe::Receiver::from_file_unchecked(file).map_err(|source| {
+            Failure { step: "registering it with the event loop", source }.explain(&name)
+        })?;
         let device = Arc::new(device);
         let watched = Arc::clone(&device);
         let removal: Removal = Box::pin(async move {
@@ -196,7 +207,8 @@ impl Tap {
         self.offload
     }
 
-    /// Ready when there may be a frame to read; pending for ever once this or [`Tap::read`] has failed.
+    /// Ready when there may be a frame to read; pending for ever once this or [`Tap::read`] has
+    /// failed.
     ///
     /// # Errors
     /// The interface is gone, told once.
@@ -212,8 +224,8 @@ impl Tap {
         Poll::Ready(readiness)
     }
 
-    /// One frame, or `None` when there is none now. `buffer` holds [`READ_BUFFER`] bytes or more; a frame that does not
-    /// fit is cut off.
+    /// One frame, or `None` when there is none now. `buffer` holds [`READ_BUFFER`] bytes or more; a
+    /// frame that does not fit is cut off.
     ///
     /// # Errors
     /// The interface is gone, told once. An interface that is merely down has no frames.
@@ -223,7 +235,12 @@ impl Tap {
         }
         let length = match self.device.try_read(buffer) {
             Ok(length) => length,
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) =>
+            {
                 return Ok(None);
             }
             Err(error) => return Err(self.removed(error)),
@@ -241,7 +258,10 @@ impl Tap {
     /// Remembers that the interface is gone, and says so.
     fn removed(&self, error: io::Error) -> io::Error {
         self.gone.set(true);
-        io::Error::new(error.kind(), format!("the interface {} is gone (was it deleted?): {error}", self.name))
+        io::Error::new(
+            error.kind(),
+            format!("the interface {} is gone (was it deleted?): {error}", self.name),
+        )
     }
 
     /// Frames that the kernel did not take.
@@ -254,7 +274,10 @@ impl Tap {
 impl fmt::Debug for Tap {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut fields = formatter.debug_struct("Tap");
-        fields.field("name", &self.name).field("offload", &self.offload).field("gone", &self.gone.get());
+        fields
+            .field("name", &self.name)
+            .field("offload", &self.offload)
+            .field("gone", &self.gone.get());
         fields.field("lost", &self.lost).finish_non_exhaustive()
     }
 }
@@ -284,9 +307,14 @@ impl Device for Tap {
 impl Transmit for Tap {
     fn transmit(&mut self, frame: &[u8], meta: TxMeta) {
         let sent = match self.offload {
-            Offload::Vnet => writev(&*self.device, &[IoSlice::new(&header(meta)), IoSlice::new(frame)]),
-            Offload::None if meta == TxMeta::default() => writev(&*self.device, &[IoSlice::new(frame)]),
-            // Without a header the kernel cannot learn what is left to do: the frame would go out broken.
+            Offload::Vnet => {
+                writev(&*self.device, &[IoSlice::new(&header(meta)), IoSlice::new(frame)])
+            }
+            Offload::None if meta == TxMeta::default() => {
+                writev(&*self.device, &[IoSlice::new(frame)])
+            }
+            // Without a header the kernel cannot learn what is left to do: the frame would go out
+            // broken.
             Offload::None => Err(Errno::EOPNOTSUPP),
         };
         if sent.is_err() {
@@ -311,7 +339,8 @@ impl Failure {
     /// What it means to whoever wished for `name`.
     fn explain(self, name: &str) -> TapError {
         let name = name.to_owned();
-        // What the file, or the driver behind it, says when it is not there; and what TUNSETIFF says (drivers/net/tun.c).
+        // What the file, or the driver behind it, says when it is not there; and what TUNSETIFF
+        // says (drivers/net/tun.c).
         match self.source.raw_os_error().map(Errno::from_raw) {
             Some(Errno::ENOENT | Errno::ENODEV | Errno::ENXIO) => TapError::NoDriver,
             Some(Errno::EPERM | Errno::EACCES) => TapError::NoPermission { name },
@@ -321,11 +350,14 @@ impl Failure {
     }
 }
 
-/// Stricter than the kernel, which takes any byte but '/', ':' and space: names appear in paths and in shell commands.
+/// Stricter than the kernel, which takes any byte but '/', ':' and space: names appear in paths and
+/// in shell commands.
 fn name_is_valid(name: &str) -> bool {
     let stem = name.replacen("%d", "0", 1);
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    (1..=NAME_LIMIT).contains(&name.len()) && stem.bytes().all(plain) && !matches!(name, "." | ".." | "all" | "default")
+    (1..=NAME_LIMIT).contains(&name.len())
+        && stem.bytes().all(plain)
+        && !matches!(name, "." | ".." | "all" | "default")
 }
 
 /// The header's fields are in the machine's own byte order, as TUNSETVNETLE is not set.
@@ -362,7 +394,20 @@ mod tests {
         for good in ["underpass", "underpass%d", "up-0_a.b", "abcdefghijklmno"] {
             assert!(name_is_valid(good), "{good}");
         }
-        for bad in ["", "abcdefghijklmnop", "a/b", "a b", "a:b", "..", "up%d%d", "up%s", "%", "ü", "all", "a\0b"] {
+        for bad in [
+            "",
+            "abcdefghijklmnop",
+            "a/b",
+            "a b",
+            "a:b",
+            "..",
+            "up%d%d",
+            "up%s",
+            "%",
+            "ü",
+            "all",
+            "a\0b",
+        ] {
             assert!(!name_is_valid(bad), "{bad:?}");
         }
     }
@@ -374,16 +419,23 @@ mod tests {
             gso: Some(Gso { kind: GsoKind::TcpV6, size: 1400, header_len: 74 }),
         };
         let field = |value: u16| value.to_ne_bytes();
-        assert_eq!(header(meta), *[[1, 4], field(74), field(1400), field(34), field(16)].as_flattened());
+        assert_eq!(
+            header(meta),
+            *[[1, 4], field(74), field(1400), field(34), field(16)].as_flattened()
+        );
         assert_eq!(header(TxMeta::default()), [0; HEADER]);
         assert_eq!(received(&header(meta)), RxMeta::ChecksumTrusted);
-        assert_eq!(received(&[FLAG_DATA_VALID, 0, 0, 0, 0, 0, 0, 0, 0, 0]), RxMeta::ChecksumTrusted);
+        assert_eq!(
+            received(&[FLAG_DATA_VALID, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+            RxMeta::ChecksumTrusted
+        );
         assert_eq!(received(&[0, 1, 1, 1, 1, 1, 1, 1, 1, 1]), RxMeta::Unverified);
     }
 
     #[test]
     fn a_failure_says_what_to_try() {
-        let told = |code: Errno| Failure { step: "x", source: code.into() }.explain("up0").to_string();
+        let told =
+            |code: Errno| Failure { step: "x", source: code.into() }.explain("up0").to_string();
         for (code, advice) in [
             (Errno::ENOENT, "loadDefaultKernelModules"),
             (Errno::ENODEV, "kernelModules="),
@@ -393,7 +445,11 @@ mod tests {
             (Errno::EINVAL, "--tap"),
         ] {
             assert!(told(code).contains(advice), "{}", told(code));
-            assert!(!told(code).contains("modprobe"), "modprobe finds no modules in a distro: {}", told(code));
+            assert!(
+                !told(code).contains("modprobe"),
+                "modprobe finds no modules in a distro: {}",
+                told(code)
+            );
         }
         assert!(told(Errno::ENOMEM).contains("x failed: "), "{}", told(Errno::ENOMEM));
     }

@@ -1,8 +1,8 @@
-//! Opens a TAP, with a virtio-net header before each frame or plain, and alone speaks `ioctl` to the driver
-//! (linux/if_tun.h). Knows neither frames nor the runtime.
+//! Opens a TAP, with a virtio-net header before each frame or plain, and alone speaks `ioctl` to
+//! the driver (linux/if_tun.h). Knows neither frames nor the runtime.
 //!
-//! tun-tap cannot ask for the header (IFF_VNET_HDR) and needs a C compiler; what it does is the call in
-//! `attach`, so that it serves neither kind here.
+//! tun-tap cannot ask for the header (IFF_VNET_HDR) and needs a C compiler; what it does is the
+//! call in `attach`, so that it serves neither kind here.
 #![expect(unsafe_code, reason = "the driver's ioctls have no safe form")]
 
 use std::fs::{File, OpenOptions};
@@ -15,10 +15,12 @@ use nix::errno::Errno;
 
 use super::{Failure, HEADER, Opened};
 
-/// No TUN_F_TSO_ECN: the stack does not know CWR, which only a super-packet's first segment may carry.
+/// No TUN_F_TSO_ECN: the stack does not know CWR, which only a super-packet's first segment may
+/// carry.
 const FEATURES: c_uint = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6;
 
-/// `struct ifreq` as TUNSETIFF reads and writes it: the name, the flags, and what is left of the union.
+/// `struct ifreq` as TUNSETIFF reads and writes it: the name, the flags, and what is left of the
+/// union.
 #[repr(C)]
 struct Request {
     name: [u8; libc::IFNAMSIZ],
@@ -32,11 +34,16 @@ const _: () = assert!(size_of::<Request>() == size_of::<libc::ifreq>());
 pub(super) fn with_offload(name: &str) -> Result<Option<Opened>, Failure> {
     let opened = match attach(name, libc::IFF_VNET_HDR) {
         Ok(opened) => opened,
-        // A flag that the driver does not know: plain may do. Plain also finds out if the name is a bridge's.
-        Err(Failure { step: ATTACH, source }) if source.raw_os_error() == Some(libc::EINVAL) => return Ok(None),
+        // A flag that the driver does not know: plain may do. Plain also finds out if the name is a
+        // bridge's.
+        Err(Failure { step: ATTACH, source }) if source.raw_os_error() == Some(libc::EINVAL) => {
+            return Ok(None);
+        }
         Err(failure) => return Err(failure),
     };
-    if set_header_size(&opened.file, HEADER).is_err() || set_features(&opened.file, FEATURES).is_err() {
+    if set_header_size(&opened.file, HEADER).is_err()
+        || set_features(&opened.file, FEATURES).is_err()
+    {
         return Ok(None);
     }
     forget_on_close(&opened.file)?;
@@ -66,8 +73,8 @@ fn attach(name: &str, flags: c_int) -> Result<Opened, Failure> {
     let mut request = Request { name: [0; _], flags: 0, rest: [0; _] };
     request.name[..name.len()].copy_from_slice(name.as_bytes());
     request.flags = (libc::IFF_TAP | libc::IFF_NO_PI | flags) as c_short;
-    // SAFETY: TUNSETIFF reads and writes one `ifreq` (linux/if_tun.h, drivers/net/tun.c), which `request`
-    // has the size and layout of; it outlives the call.
+    // SAFETY: TUNSETIFF reads and writes one `ifreq` (linux/if_tun.h, drivers/net/tun.c), which
+    // `request` has the size and layout of; it outlives the call.
     let attached = unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF, &raw mut request) };
     Errno::result(attached).map_err(|errno| Failure { step: ATTACH, source: errno.into() })?;
     let length = request.name.iter().position(|&byte| byte == 0).unwrap_or(request.name.len());
@@ -76,20 +83,26 @@ fn attach(name: &str, flags: c_int) -> Result<Opened, Failure> {
 
 /// A device that somebody made persistent would outlive us, and its routes with it.
 fn forget_on_close(file: &File) -> Result<(), Failure> {
-    // SAFETY: TUNSETPERSIST takes a number by value (drivers/net/tun.c) and touches no memory of ours.
+    // SAFETY: TUNSETPERSIST takes a number by value (drivers/net/tun.c) and touches no memory of
+    // ours.
     let done = unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETPERSIST, 0 as c_ulong) };
-    Errno::result(done).map(drop).map_err(|errno| Failure { step: "TUNSETPERSIST", source: errno.into() })
+    Errno::result(done)
+        .map(drop)
+        .map_err(|errno| Failure { step: "TUNSETPERSIST", source: errno.into() })
 }
 
 fn set_features(file: &File, features: c_uint) -> io::Result<()> {
-    // SAFETY: TUNSETOFFLOAD takes a number by value (drivers/net/tun.c) and touches no memory of ours.
-    let done = unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETOFFLOAD, c_ulong::from(features)) };
+    // SAFETY: TUNSETOFFLOAD takes a number by value (drivers/net/tun.c) and touches no memory of
+    // ours.
+    let done =
+        unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETOFFLOAD, c_ulong::from(features)) };
     Ok(Errno::result(done).map(drop)?)
 }
 
 fn set_header_size(file: &File, size: usize) -> io::Result<()> {
     let size = size as c_int;
-    // SAFETY: TUNSETVNETHDRSZ reads one int (drivers/net/tun.c), which lives until the call has returned.
+    // SAFETY: TUNSETVNETHDRSZ reads one int (drivers/net/tun.c), which lives until the call has
+    // returned.
     let done = unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETVNETHDRSZ, &raw const size) };
     Ok(Errno::result(done).map(drop)?)
 }

@@ -17,14 +17,18 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const VM_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 pub(crate) const GATEWAY_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 
-/// Runs `act` on a thread of its own inside the lab's VM, with a runtime; a panic in it is the test's.
+/// Runs `act` on a thread of its own inside the lab's VM, with a runtime; a panic in it is the
+/// test's.
 pub(crate) fn in_vm(lab: &Lab, act: impl AsyncFnOnce() + Send) {
     let namespace = File::open(format!("/run/netns/{}", lab.namespace(Place::Wsl))).unwrap();
     std::thread::scope(|scope| {
         let thread = scope.spawn(move || {
             setns(&namespace, CloneFlags::CLONE_NEWNET).unwrap();
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async { tokio::time::timeout(3 * PATIENCE, act()).await.expect("the test hangs") });
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                tokio::time::timeout(3 * PATIENCE, act()).await.expect("the test hangs")
+            });
         });
         if let Err(panic) = thread.join() {
             std::panic::resume_unwind(panic);

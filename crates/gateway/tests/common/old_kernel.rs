@@ -1,6 +1,6 @@
 //! A kernel whose IPv6 has one routing table, as WSL's are up to 5.15.90.1: built without
-//! CONFIG_IPV6_MULTIPLE_TABLES. It stands before this machine's kernel as a netlink socket: what such
-//! a kernel does differently happens here, all else is this machine's.
+//! CONFIG_IPV6_MULTIPLE_TABLES. It stands before this machine's kernel as a netlink socket: what
+//! such a kernel does differently happens here, all else is this machine's.
 //!
 //! | request | answer | source |
 //! |---|---|---|
@@ -57,7 +57,8 @@ fn kind(message: &[u8]) -> u16 {
 /// EAFNOSUPPORT as the answer to a request.
 fn message(request: &[u8], kind: u16, flags: u16, rest: &[u8]) -> Vec<u8> {
     let length = u32::try_from(HEADER + 4 + rest.len()).unwrap();
-    let mut answer = [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), &flags.to_ne_bytes()].concat();
+    let mut answer =
+        [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), &flags.to_ne_bytes()].concat();
     // The request's sequence number, and the port that it came from: none, as the codec leaves it.
     answer.extend(&request[8..16]);
     answer.extend((-libc::EAFNOSUPPORT).to_ne_bytes());
@@ -97,7 +98,12 @@ impl AsyncSocket for OldKernel {
         self.poll_send_to(cx, request, &SocketAddr::new(0, 0))
     }
 
-    fn poll_send_to(&self, cx: &mut Context<'_>, request: &[u8], to: &SocketAddr) -> Poll<io::Result<usize>> {
+    fn poll_send_to(
+        &self,
+        cx: &mut Context<'_>,
+        request: &[u8],
+        to: &SocketAddr,
+    ) -> Poll<io::Result<usize>> {
         if i32::from(request[HEADER]) != libc::AF_INET6 {
             return self.real.poll_send_to(cx, request, to);
         }
@@ -116,7 +122,11 @@ impl AsyncSocket for OldKernel {
         self.poll_recv_from(cx, buffer).map_ok(drop)
     }
 
-    fn poll_recv_from<B: BufMut>(&self, cx: &mut Context<'_>, buffer: &mut B) -> Poll<io::Result<SocketAddr>> {
+    fn poll_recv_from<B: BufMut>(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut B,
+    ) -> Poll<io::Result<SocketAddr>> {
         if let Some(answer) = self.answers.lock().unwrap().pop_front() {
             buffer.put_slice(&answer);
             return Poll::Ready(Ok(SocketAddr::new(0, 0)));

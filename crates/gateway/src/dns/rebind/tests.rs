@@ -66,16 +66,35 @@ fn what_names_the_host_goes_and_the_rest_stays() {
         "64:ff9b::10.99.0.19",
     ] {
         let mut filter = filter(&[]);
-        let mut message = response("a.evil.test.", vec![data(ip(inside)), data(ip("203.0.113.10"))]);
+        let mut message =
+            response("a.evil.test.", vec![data(ip(inside)), data(ip("203.0.113.10"))]);
         message.additionals.push(message.answers[0].clone());
         let left = filtered(&mut filter, &message).unwrap_or_else(|| panic!("{inside}"));
-        assert_eq!((left.answers, left.additionals.len()), (vec![message.answers[1].clone()], 0), "{inside}");
-        assert!(!left.metadata.authentic_data && left.metadata.response_code == ResponseCode::NoError);
+        assert_eq!(
+            (left.answers, left.additionals.len()),
+            (vec![message.answers[1].clone()], 0),
+            "{inside}"
+        );
+        assert!(
+            !left.metadata.authentic_data && left.metadata.response_code == ResponseCode::NoError
+        );
         assert_eq!((left.queries, filter.count), (message.queries, 1), "{inside}");
     }
-    for outside in ["10.0.0.1", "192.168.1.1", "192.0.2.3", "10.99.0.32", "fd00::1", "::ffff:10.0.0.1", "128.0.0.1"] {
+    for outside in [
+        "10.0.0.1",
+        "192.168.1.1",
+        "192.0.2.3",
+        "10.99.0.32",
+        "fd00::1",
+        "::ffff:10.0.0.1",
+        "128.0.0.1",
+    ] {
         let mut filter = filter(&[]);
-        assert_eq!(filtered(&mut filter, &response("a.evil.test.", vec![data(ip(outside))])), None, "{outside}");
+        assert_eq!(
+            filtered(&mut filter, &response("a.evil.test.", vec![data(ip(outside))])),
+            None,
+            "{outside}"
+        );
         assert_eq!(filter.count, 0);
     }
 }
@@ -100,15 +119,20 @@ fn a_changed_answer_tells_why_where_its_asker_takes_options() {
 fn a_record_with_a_hint_of_the_host_goes_as_a_whole() {
     let service = |address: &str| {
         let hint = match ip(address) {
-            IpAddr::V4(v4) => {
-                (SvcParamKey::Ipv4Hint, SvcParamValue::Ipv4Hint(IpHint(vec![A::new(203, 0, 113, 1), A(v4)])))
+            IpAddr::V4(v4) => (
+                SvcParamKey::Ipv4Hint,
+                SvcParamValue::Ipv4Hint(IpHint(vec![A::new(203, 0, 113, 1), A(v4)])),
+            ),
+            IpAddr::V6(v6) => {
+                (SvcParamKey::Ipv6Hint, SvcParamValue::Ipv6Hint(IpHint(vec![AAAA(v6)])))
             }
-            IpAddr::V6(v6) => (SvcParamKey::Ipv6Hint, SvcParamValue::Ipv6Hint(IpHint(vec![AAAA(v6)]))),
         };
         let alpn = (SvcParamKey::Alpn, SvcParamValue::Alpn(Alpn(vec!["h2".to_owned()])));
         SVCB::new(1, Name::from_str("b.evil.test.").unwrap(), vec![alpn, hint])
     };
-    for (address, stays) in [("127.0.0.1", false), ("::1", false), ("10.1.1.1", true), ("fd00::1", true)] {
+    for (address, stays) in
+        [("127.0.0.1", false), ("::1", false), ("10.1.1.1", true), ("fd00::1", true)]
+    {
         let records = vec![RData::HTTPS(HTTPS(service(address))), RData::SVCB(service(address))];
         let left = filtered(&mut filter(&[]), &response("a.evil.test.", records));
         assert_eq!(left.map(|left| left.answers.len()), (!stays).then_some(0), "{address}");
@@ -158,7 +182,9 @@ fn names_that_are_the_users_own_may_name_the_host() {
 
 #[test]
 fn domains_are_read_and_shown() {
-    for (text, shown) in [("Corp.Test", "corp.test"), (" *.a-b_c.test. ", "a-b_c.test"), (".x", "x"), (".", ".")] {
+    for (text, shown) in
+        [("Corp.Test", "corp.test"), (" *.a-b_c.test. ", "a-b_c.test"), (".x", "x"), (".", ".")]
+    {
         assert_eq!(text.parse::<Domain>().unwrap().to_string(), shown);
     }
     for nonsense in ["", "a..b", "..", "a b", "*", "a/b", "bücher.test", &"x".repeat(64)] {
@@ -179,27 +205,43 @@ fn names_are_remembered_once_and_few_of_them() {
     let mut odd = response("evil.test.", vec![data(ip("127.0.0.1"))]);
     odd.queries[0].set_name(Name::from_labels([&b"a;reboot"[..], b"evil", b"test"]).unwrap());
     filtered(&mut filter, &odd);
-    assert_eq!((filter.names.len(), filter.count), (MAX_REBIND_NAMES, 2 * MAX_REBIND_NAMES as u64 + 4));
-    assert_eq!((filter.names[0].as_str(), filter.names.back().unwrap().as_str()), ("n1.evil.test", "n16.evil.test"));
+    assert_eq!(
+        (filter.names.len(), filter.count),
+        (MAX_REBIND_NAMES, 2 * MAX_REBIND_NAMES as u64 + 4)
+    );
+    assert_eq!(
+        (filter.names[0].as_str(), filter.names.back().unwrap().as_str()),
+        ("n1.evil.test", "n16.evil.test")
+    );
 }
 
 #[test]
 fn what_cannot_be_read_fails_and_what_the_library_refuses_loses_all_records() {
-    let whole = response("a.evil.test.", vec![data(ip("10.0.0.1")), data(ip("127.0.0.1"))]).to_vec().unwrap();
+    let whole = response("a.evil.test.", vec![data(ip("10.0.0.1")), data(ip("127.0.0.1"))])
+        .to_vec()
+        .unwrap();
     for broken in [&whole[..whole.len() - 1], &whole[..20], &whole[..5], b"", &[0xff; 40]] {
         let left = Message::from_vec(&filter(&[]).filtered(broken, is_tunnel).unwrap()).unwrap();
-        assert!(left.answers.is_empty() && left.metadata.response_code == ResponseCode::ServFail, "{broken:?}");
+        assert!(
+            left.answers.is_empty() && left.metadata.response_code == ResponseCode::ServFail,
+            "{broken:?}"
+        );
     }
     // A record whose data the library does not read, with nothing inside: it stays as it came.
-    let mut odd = response("a.evil.test.", vec![RData::TXT(TXT::new(vec!["abc".to_owned()]))]).to_vec().unwrap();
+    let mut odd = response("a.evil.test.", vec![RData::TXT(TXT::new(vec!["abc".to_owned()]))])
+        .to_vec()
+        .unwrap();
     let at = odd.len() - 4;
     odd[at] = 200;
     assert!(Message::from_vec(&odd).is_err());
     assert_eq!(filter(&[]).filtered(&odd, is_tunnel), None);
     // Beside an address inside, nothing stays.
-    let mut both = response("a.evil.test.", vec![data(ip("127.0.0.1")), RData::TXT(TXT::new(vec!["abc".to_owned()]))])
-        .to_vec()
-        .unwrap();
+    let mut both = response(
+        "a.evil.test.",
+        vec![data(ip("127.0.0.1")), RData::TXT(TXT::new(vec!["abc".to_owned()]))],
+    )
+    .to_vec()
+    .unwrap();
     let at = both.len() - 4;
     both[at] = 200;
     let left = Message::from_vec(&filter(&[]).filtered(&both, is_tunnel).unwrap()).unwrap();
@@ -225,11 +267,23 @@ fn address() -> impl Strategy<Value = IpAddr> {
 
 /// A model of what may not stay, written apart from the filter.
 fn is_forbidden(address: IpAddr) -> bool {
-    let inside = ["127.0.0.0/8", "0.0.0.0/8", "192.0.2.2/32", "10.99.0.16/28", "::1/128", "::/128", "2001:db8::2/128"];
+    let inside = [
+        "127.0.0.0/8",
+        "0.0.0.0/8",
+        "192.0.2.2/32",
+        "10.99.0.16/28",
+        "::1/128",
+        "::/128",
+        "2001:db8::2/128",
+    ];
     let embedding = ["::ffff:0:0/96", "::/96", "64:ff9b::/96"];
-    let is_in = |nets: &[&str], ip: IpAddr| nets.iter().any(|net| net.parse::<IpNet>().unwrap().contains(&ip));
+    let is_in = |nets: &[&str], ip: IpAddr| {
+        nets.iter().any(|net| net.parse::<IpNet>().unwrap().contains(&ip))
+    };
     let embedded = match address {
-        IpAddr::V6(v6) if is_in(&embedding, address) => <[u8; 4]>::try_from(&v6.octets()[12..]).map(IpAddr::from).ok(),
+        IpAddr::V6(v6) if is_in(&embedding, address) => {
+            <[u8; 4]>::try_from(&v6.octets()[12..]).map(IpAddr::from).ok()
+        }
         IpAddr::V4(_) | IpAddr::V6(_) => None,
     };
     is_in(&inside, address) || embedded.is_some_and(|v4| is_in(&inside, v4))
@@ -251,8 +305,8 @@ proptest! {
         prop_assert_eq!((of(&left.answers), of(&left.additionals)), (stays(&answers), stays(&more)));
     }
 
-    /// A message with any byte changed: whatever the library, as another's parser, reads of what is let
-    /// through names nothing inside.
+    /// A message with any byte changed: whatever the library, as another's parser, reads of what is
+    /// let through names nothing inside.
     #[test]
     fn no_damaged_answer_names_the_host(answers in proptest::collection::vec(address(), 1..4), at in 0_usize..200, with in any::<u8>()) {
         let mut bytes = response("a.evil.test.", answers.into_iter().map(data).collect()).to_vec().unwrap();

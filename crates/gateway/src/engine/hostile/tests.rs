@@ -17,7 +17,8 @@ proptest! {
 #[test]
 fn the_fuzzers_seeds_pass() {
     let text = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/seeds/relay_frames.txt");
-    let byte = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap();
+    let byte =
+        |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap();
     let seeds = fs::read_to_string(text).unwrap();
     assert!(seeds.lines().count() > 10, "{seeds}");
     for line in seeds.lines() {
@@ -86,6 +87,13 @@ fn a_question_that_is_answered_by_another_kind_of_frame_is_not_lost() {
 #[test]
 fn a_connection_that_stands_and_fails_is_reset() {
     // Failed with a router's fault, behind Opened: the stack kept the connection for ever.
-    let input = [&[0][..], &hello(), &CONNECT, &relay(4, 0, b"", 0, 0), &[0, 0, ACK, 8], &relay(8, 0, b"", 0, 3)];
+    let input = [
+        &[0][..],
+        &hello(),
+        &CONNECT,
+        &relay(4, 0, b"", 0, 0),
+        &[0, 0, ACK, 8],
+        &relay(8, 0, b"", 0, 3),
+    ];
     assert_eq!(relay_frames(&input.concat()), Reached { opened: 1, heard: 0, ended: 1 });
 }

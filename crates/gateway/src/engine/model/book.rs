@@ -1,5 +1,5 @@
-//! What each app and each server must see. The book knows what both sides of each conversation have done, and judges
-//! at once what the other side is shown of it.
+//! What each app and each server must see. The book knows what both sides of each conversation have
+//! done, and judges at once what the other side is shown of it.
 
 use super::program::{Answering, AppEnd, Outcome, Plan, Reply};
 use std::collections::BTreeMap;
@@ -104,10 +104,13 @@ pub(super) fn server_address(conn: usize, to: super::program::To) -> (SocketAddr
             (address, address)
         }
         super::program::To::V6 => {
-            let address = SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x2600, 0, 0, 0, 0, 0, 0, n + 1)), 443);
+            let address =
+                SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x2600, 0, 0, 0, 0, 0, 0, n + 1)), 443);
             (address, address)
         }
-        super::program::To::Host => (([10, 99, 0, 19], 20_000 + n).into(), ([127, 0, 0, 1], 20_000 + n).into()),
+        super::program::To::Host => {
+            (([10, 99, 0, 19], 20_000 + n).into(), ([127, 0, 0, 1], 20_000 + n).into())
+        }
     }
 }
 
@@ -157,7 +160,10 @@ impl Book {
 
     pub(super) fn app_is_established(&mut self, conn: usize) {
         let it = self.conn(conn);
-        assert!(it.server_opened, "connection {conn}: the app's SYN was answered before the server's");
+        assert!(
+            it.server_opened,
+            "connection {conn}: the app's SYN was answered before the server's"
+        );
         it.is_established = true;
     }
 
@@ -166,8 +172,15 @@ impl Book {
         assert!(!it.app_saw_fin, "connection {conn}: bytes behind the end");
         let (from, sent) = (it.app_read, it.server_sent);
         it.app_read += bytes.len() as u64;
-        assert!(it.app_read <= sent, "connection {conn}: the app read {} bytes of {sent}", it.app_read);
-        assert!(are_stream(conn, Way::Down, from, bytes), "connection {conn}: other bytes for the app at {from}");
+        assert!(
+            it.app_read <= sent,
+            "connection {conn}: the app read {} bytes of {sent}",
+            it.app_read
+        );
+        assert!(
+            are_stream(conn, Way::Down, from, bytes),
+            "connection {conn}: other bytes for the app at {from}"
+        );
     }
 
     pub(super) fn app_sees_fin(&mut self, conn: usize) {
@@ -190,11 +203,21 @@ impl Book {
 
     pub(super) fn server_gets(&mut self, conn: usize, bytes: &[u8]) {
         let it = self.conn(conn);
-        assert!(!it.server_saw_fin && !it.server_saw_reset, "connection {conn}: bytes behind the end");
+        assert!(
+            !it.server_saw_fin && !it.server_saw_reset,
+            "connection {conn}: bytes behind the end"
+        );
         let (from, sent) = (it.server_got, it.app_sent);
         it.server_got += bytes.len() as u64;
-        assert!(it.server_got <= sent, "connection {conn}: the server got {} bytes of {sent}", it.server_got);
-        assert!(are_stream(conn, Way::Up, from, bytes), "connection {conn}: other bytes for the server at {from}");
+        assert!(
+            it.server_got <= sent,
+            "connection {conn}: the server got {} bytes of {sent}",
+            it.server_got
+        );
+        assert!(
+            are_stream(conn, Way::Up, from, bytes),
+            "connection {conn}: other bytes for the server at {from}"
+        );
     }
 
     pub(super) fn server_sees_fin(&mut self, conn: usize) {
@@ -256,16 +279,26 @@ impl Book {
                 // A server that resets at once has accepted, which the app sees as well.
                 Outcome::Opened => {
                     let came_too_late = self.is_lossy && it.app_saw_reset;
-                    assert!(it.is_established || came_too_late, "connection {n} was never opened: {it:?}");
+                    assert!(
+                        it.is_established || came_too_late,
+                        "connection {n} was never opened: {it:?}"
+                    );
                 }
-                Outcome::Refused => assert!(it.app_saw_reset, "connection {n}: its refusal was never seen: {it:?}"),
-                Outcome::Unreachable => assert!(it.app_saw_error, "connection {n}: no error was seen: {it:?}"),
+                Outcome::Refused => {
+                    assert!(it.app_saw_reset, "connection {n}: its refusal was never seen: {it:?}")
+                }
+                Outcome::Unreachable => {
+                    assert!(it.app_saw_error, "connection {n}: no error was seen: {it:?}")
+                }
                 Outcome::TimedOut => {}
             }
             let reads_all = matches!(plan.app.end, AppEnd::AfterSending | AppEnd::AfterServer);
             // A RST that is lost is sent once more when the app says something, and not before.
             if it.server_reset && reads_all && !self.is_lossy {
-                assert!(it.app_saw_reset, "connection {n}: the server's reset was never seen: {it:?}");
+                assert!(
+                    it.app_saw_reset,
+                    "connection {n}: the server's reset was never seen: {it:?}"
+                );
             }
         }
     }
@@ -273,16 +306,32 @@ impl Book {
     /// What became of everything when nobody is left.
     pub(super) fn assert_over(&self, is_whole: bool) {
         for (n, it) in self.conns.iter().enumerate() {
-            let is_over = it.server_saw_fin || it.server_saw_reset || it.server_reset || it.is_excused;
-            assert!(!it.server_opened || is_over, "connection {n}: its server was never told its end: {it:?}");
+            let is_over =
+                it.server_saw_fin || it.server_saw_reset || it.server_reset || it.is_excused;
+            assert!(
+                !it.server_opened || is_over,
+                "connection {n}: its server was never told its end: {it:?}"
+            );
         }
         if is_whole {
             assert!(self.to_server.is_empty(), "datagrams were lost: {:?}", self.to_server);
             assert!(self.to_app.is_empty(), "datagrams were lost: {:?}", self.to_app);
             let answered = |a: &Answering| !matches!(a, Answering::TimedOut | Answering::Silence);
-            assert!(!self.queries.values().any(answered), "queries were not answered: {:?}", self.queries);
-            assert!(!self.pings.values().any(|(_, _, is)| *is), "pings were not answered: {:?}", self.pings);
-            assert!(self.refusals.is_empty(), "refusals of datagrams were not told: {:?}", self.refusals);
+            assert!(
+                !self.queries.values().any(answered),
+                "queries were not answered: {:?}",
+                self.queries
+            );
+            assert!(
+                !self.pings.values().any(|(_, _, is)| *is),
+                "pings were not answered: {:?}",
+                self.pings
+            );
+            assert!(
+                self.refusals.is_empty(),
+                "refusals of datagrams were not told: {:?}",
+                self.refusals
+            );
         }
     }
 }
@@ -290,7 +339,8 @@ impl Book {
 /// A datagram's payload: its number, and bytes that follow from that.
 pub(super) fn datagram(number: u64, bytes: usize) -> Vec<u8> {
     let mut payload = number.to_be_bytes().to_vec();
-    payload.extend(stream(usize::try_from(number).unwrap(), Way::Up, 0).iter().take(bytes.max(8) - 8));
+    payload
+        .extend(stream(usize::try_from(number).unwrap(), Way::Up, 0).iter().take(bytes.max(8) - 8));
     payload
 }
 

@@ -1,7 +1,8 @@
 //! Programs that failed once, as simple as they got, each with what it found.
 
 use super::program::{
-    Act, AppEnd, AppSide, Outcome, Plan, Program, Reads, ServerEnd, ServerSide, Setting, Speaks, To, What,
+    Act, AppEnd, AppSide, Outcome, Plan, Program, Reads, ServerEnd, ServerSide, Setting, Speaks,
+    To, What,
 };
 
 pub(super) const PLAIN: Setting = Setting {
@@ -19,7 +20,8 @@ pub(super) const PLAIN: Setting = Setting {
 
 /// Seeds of programs that got no simpler.
 const SEEDS: [u64; 6] = [
-    // A window that closed over data under way, by ACKs that overtook each other: smoltcp had no timer left.
+    // A window that closed over data under way, by ACKs that overtook each other: smoltcp had no
+    // timer left.
     15_367_182_816_702_193_115,
     // The same with a window that opened for less than was under way.
     8_905_334_285_946_632_547,
@@ -34,12 +36,13 @@ const SEEDS: [u64; 6] = [
 
 pub(super) fn programs() -> Vec<Program> {
     let connect = |up, down, app, server| {
-        let plan = Plan { to: To::V4, outcome: Outcome::Opened, connect_ms: 0, up, down, app, server };
+        let plan =
+            Plan { to: To::V4, outcome: Outcome::Opened, connect_ms: 0, up, down, app, server };
         vec![Act { at_ms: 0, what: What::Connect(plan) }]
     };
     let mut programs = vec![
-        // Room that the app made after both had finished was used a second later: smoltcp takes no window
-        // update in LAST-ACK.
+        // Room that the app made after both had finished was used a second later: smoltcp takes no
+        // window update in LAST-ACK.
         Program {
             seed: 4_630_416_604_702_140_486,
             setting: PLAIN,
@@ -47,7 +50,11 @@ pub(super) fn programs() -> Vec<Program> {
                 0,
                 64_520,
                 AppSide { buffer: 600, end: AppEnd::AfterSending, reads: Reads::Slowly(4652) },
-                ServerSide { speaks: Speaks::AfterApp, end: ServerEnd::AfterApp, reads: Reads::Eagerly },
+                ServerSide {
+                    speaks: Speaks::AfterApp,
+                    end: ServerEnd::AfterApp,
+                    reads: Reads::Eagerly,
+                },
             ),
         },
         // A FIN that was lost did not come again: smoltcp stops its timer at the third equal ACK.
@@ -58,7 +65,11 @@ pub(super) fn programs() -> Vec<Program> {
                 24_945,
                 23_140,
                 AppSide { buffer: 300_000, end: AppEnd::AfterServer, reads: Reads::Eagerly },
-                ServerSide { speaks: Speaks::AfterApp, end: ServerEnd::AfterSending, reads: Reads::Eagerly },
+                ServerSide {
+                    speaks: Speaks::AfterApp,
+                    end: ServerEnd::AfterSending,
+                    reads: Reads::Eagerly,
+                },
             ),
         },
         // A server that reset right behind its accept was taken for one that refuses.

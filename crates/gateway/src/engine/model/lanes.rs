@@ -1,4 +1,5 @@
-//! How connections and questions are spread over relays that are ready, and over those that are not.
+//! How connections and questions are spread over relays that are ready, and over those that are
+//! not.
 
 use super::status::world;
 use crate::engine::spread::ShellDrops;
@@ -41,13 +42,19 @@ fn a_hash_leads_to_its_lane_or_to_the_next_that_has_room() {
     lanes[1].ready().unwrap().open(FlowId(3), to, 1000);
     lanes[1].ready().unwrap().open(FlowId(4), to, 1000);
     assert_eq!((lane_of(lanes, 1, &mut drops), drops.no_relay, drops.congested), (None, 3, 0));
-    let any = |lanes: &mut [Lane], drops: &mut ShellDrops| pick(lanes, 1, drops, |_, _| true).map(|(lane, _)| lane);
+    let any = |lanes: &mut [Lane], drops: &mut ShellDrops| {
+        pick(lanes, 1, drops, |_, _| true).map(|(lane, _)| lane)
+    };
     assert_eq!(any(lanes, &mut drops), Some(1));
     let session = lanes[1].ready().unwrap();
     while !session.is_congested() {
         session.send(&wire::Frame::Changed);
     }
-    assert_eq!((any(lanes, &mut drops), drops.no_relay, drops.congested), (None, 3, 1), "its pipe takes no more now");
+    assert_eq!(
+        (any(lanes, &mut drops), drops.no_relay, drops.congested),
+        (None, 3, 1),
+        "its pipe takes no more now"
+    );
 }
 
 #[test]

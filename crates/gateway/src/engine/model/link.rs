@@ -43,7 +43,8 @@ pub(super) fn kernel(frame: &[u8], meta: TxMeta) -> Vec<Vec<u8>> {
         }
         packet[at + 16..at + 18].fill(0);
         let pseudo = [0, 6];
-        let sum = checksum(&[&packet[addresses], &pseudo, &length(packet.len() - at), &packet[at..]]);
+        let sum =
+            checksum(&[&packet[addresses], &pseudo, &length(packet.len() - at), &packet[at..]]);
         packet[at + 16..at + 18].copy_from_slice(&sum.to_be_bytes());
         packet
     };
@@ -82,7 +83,13 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn send(&mut self, now: Instant, packet: Vec<u8>, setting: &Setting, dice: &mut Dice) {
+    pub(super) fn send(
+        &mut self,
+        now: Instant,
+        packet: Vec<u8>,
+        setting: &Setting,
+        dice: &mut Dice,
+    ) {
         let is_tcp = matches!((packet[0] >> 4, packet[9], packet[6]), (4, 6, _) | (6, _, 6));
         // What has no second try is lost by the program alone.
         if is_tcp && dice.per_mille(setting.loss) {

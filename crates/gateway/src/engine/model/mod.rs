@@ -1,13 +1,15 @@
-//! The whole tunnel against a model: random programs of apps, servers, relays and losses, in virtual time.
+//! The whole tunnel against a model: random programs of apps, servers, relays and losses, in
+//! virtual time.
 //!
-//! What runs is the product: the engine with its stack, its lanes and their sessions. Around it stand the app's kernel (smoltcp,
-//! `vm.rs`), a link that loses packets and lets them overtake each other (`link.rs`), and pretend relays with the product's own
-//! session and decoder (`relay.rs`). The book (`book.rs`) knows what each side has done, and judges at once what the other
-//! is shown: bytes are equal, ends are equal, no limit is passed. In the end all that can come to its end by itself must have, and
-//! all tables must be empty.
+//! What runs is the product: the engine with its stack, its lanes and their sessions. Around it
+//! stand the app's kernel (smoltcp, `vm.rs`), a link that loses packets and lets them overtake each
+//! other (`link.rs`), and pretend relays with the product's own session and decoder (`relay.rs`).
+//! The book (`book.rs`) knows what each side has done, and judges at once what the other is shown:
+//! bytes are equal, ends are equal, no limit is passed. In the end all that can come to its end by
+//! itself must have, and all tables must be empty.
 //!
-//! A program is made from a number (`program.rs`), and made smaller where it fails. What once failed is in `failed.rs`. Firezone's
-//! `tunnel_test` is the model of this.
+//! A program is made from a number (`program.rs`), and made smaller where it fails. What once
+//! failed is in `failed.rs`. Firezone's `tunnel_test` is the model of this.
 
 mod book;
 mod failed;
@@ -33,7 +35,10 @@ use crate::limits::HELLO_PATIENCE;
 use crate::link::Parcel;
 use crate::network::{Network, NetworkState, Told, Wish};
 use crate::relays::{self as processes, Relays, Request};
-use stack::{AddressPlan, AppSocket, Capacity, Config, Filtering, HostAccess, Ipv6, Offload, Owners, Stack, Transport};
+use stack::{
+    AddressPlan, AppSocket, Capacity, Config, Filtering, HostAccess, Ipv6, Offload, Owners, Stack,
+    Transport,
+};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -52,7 +57,8 @@ const SHARES: u64 = 4;
 /// Passes at one time without which everything comes to rest.
 const MOST_PASSES: usize = 100_000;
 
-/// After the last act everything is whole for so long before it is judged; then those that stalled go on for as long.
+/// After the last act everything is whole for so long before it is judged; then those that stalled
+/// go on for as long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Until then UDP sockets and questions of a gateway without apps are gone (RFC 4787 REQ-5).
@@ -91,8 +97,11 @@ struct World {
 impl World {
     fn new(program: &Program, start: Instant) -> Self {
         let setting = program.setting;
-        let plan =
-            AddressPlan { subnet: Ipv4Addr::new(10, 99, 0, 16), captured: Vec::new(), host_access: HostAccess::All };
+        let plan = AddressPlan {
+            subnet: Ipv4Addr::new(10, 99, 0, 16),
+            captured: Vec::new(),
+            host_access: HostAccess::All,
+        };
         let offload = if setting.offload { Offload::Vnet } else { Offload::None };
         let config = Config {
             mtu: setting.mtu,
@@ -106,12 +115,18 @@ impl World {
             seed: program.seed,
         };
         let (supervisor, requests) = Relays::new();
-        let lane = |index| Lane::new(index, supervisor.clone(), supervisor.start(index), (1000, 1000));
+        let lane =
+            |index| Lane::new(index, supervisor.clone(), supervisor.start(index), (1000, 1000));
         let lanes = (0..setting.lanes).map(lane).collect();
         let (_, asks) = mpsc::channel(1);
         let (tell, states) = mpsc::channel(1);
         let (wish, wishes) = watch::channel(Wish::default());
-        let state = NetworkState { up: true, plan: Some(plan.clone()), ipv6: true, ..NetworkState::default() };
+        let state = NetworkState {
+            up: true,
+            plan: Some(plan.clone()),
+            ipv6: true,
+            ..NetworkState::default()
+        };
         tell.try_send(Told::Ok(state).into()).unwrap();
         let mut stack = Stack::new(config, start);
         stack.set_owners(Box::new(OneUser));
@@ -139,7 +154,11 @@ impl World {
             vm: Vm::new(setting, dice.roll(), start),
             relays: Vec::new(),
             requests,
-            book: Book { is_crowded: setting.max_flows <= 2, is_lossy: program.is_lossy(), ..Book::default() },
+            book: Book {
+                is_crowded: setting.max_flows <= 2,
+                is_lossy: program.is_lossy(),
+                ..Book::default()
+            },
             dice,
             flag: Arc::default(),
             _network: tell,
@@ -182,7 +201,12 @@ impl World {
                 let setting = self.program.setting;
                 let (up, down) = (Pipe::new(setting.pipe), Pipe::new(setting.pipe));
                 let (input, output) = (Box::new(up.end()), Box::new(down.end()));
-                let started = processes::Relay { pid: 0, patience: HELLO_PATIENCE, input: Some(input), output };
+                let started = processes::Relay {
+                    pid: 0,
+                    patience: HELLO_PATIENCE,
+                    input: Some(input),
+                    output,
+                };
                 assert!(answer.send(Ok(started)).is_ok(), "nobody waits for the relay");
                 self.relays.push(Relay::new(lane, (up, down), setting, self.dice.roll(), self.now));
             }
@@ -198,7 +222,10 @@ impl World {
             if given_up {
                 relay.excuse(&mut self.book);
             }
-            assert!(!given_up || relay.is_dead || relay.asleep.is_some(), "a relay that lives was given up");
+            assert!(
+                !given_up || relay.is_dead || relay.asleep.is_some(),
+                "a relay that lives was given up"
+            );
             !given_up
         });
     }
@@ -209,7 +236,8 @@ impl World {
             self.settle();
             let engine = Some(self.engine.armed);
             let relays = self.relays.iter().filter_map(Relay::next_deadline).min();
-            let next = [engine, self.vm.next_deadline(self.now), relays].into_iter().flatten().min();
+            let next =
+                [engine, self.vm.next_deadline(self.now), relays].into_iter().flatten().min();
             // What is due at once has had its turn, and is due again a little later.
             let soon = self.now + Duration::from_micros(500);
             let next = next.map_or(end, |at| at.max(soon));
@@ -231,12 +259,16 @@ impl World {
                 self.book.conns.push(Conn::new(plan));
                 self.vm.connect(now, conn, plan.to, plan.app.buffer);
             }
-            What::DnsConnection { queries, step, answers } => self.vm.ask_by_tcp(now, queries, step, answers),
+            What::DnsConnection { queries, step, answers } => {
+                self.vm.ask_by_tcp(now, queries, step, answers)
+            }
             What::Query(answers) => self.vm.ask(now, answers, &mut self.book),
             What::Datagram { port, host, bytes, reply } => {
                 self.vm.send_datagram(now, port, host, bytes, reply, &mut self.book);
             }
-            What::Ping { host, bytes, answered } => self.vm.ping(now, host, bytes, answered, &mut self.book),
+            What::Ping { host, bytes, answered } => {
+                self.vm.ping(now, host, bytes, answered, &mut self.book)
+            }
             What::Dies { lane } => {
                 for relay in self.relays.iter_mut().filter(|relay| relay.lane == lane) {
                     relay.die(&mut self.book);
@@ -250,11 +282,17 @@ impl World {
             }
             What::Sleeps { lane, ms } => {
                 let until = Asleep::Until(now + Duration::from_millis(ms));
-                for relay in self.relays.iter_mut().filter(|relay| relay.lane == lane && relay.asleep.is_none()) {
+                for relay in self
+                    .relays
+                    .iter_mut()
+                    .filter(|relay| relay.lane == lane && relay.asleep.is_none())
+                {
                     relay.asleep = Some(until);
                 }
             }
-            What::Blackout { ms } => self.vm.dark_until = self.vm.dark_until.max(now + Duration::from_millis(ms)),
+            What::Blackout { ms } => {
+                self.vm.dark_until = self.vm.dark_until.max(now + Duration::from_millis(ms))
+            }
         }
     }
 
@@ -262,7 +300,13 @@ impl World {
     fn is_whole(&self) -> bool {
         let setting = self.program.setting;
         let quiet = |act: &Act| {
-            !matches!(act.what, What::Dies { .. } | What::Hangs { .. } | What::Sleeps { .. } | What::Blackout { .. })
+            !matches!(
+                act.what,
+                What::Dies { .. }
+                    | What::Hangs { .. }
+                    | What::Sleeps { .. }
+                    | What::Blackout { .. }
+            )
         };
         self.program.acts.iter().all(quiet) && setting.max_binds > 2 && setting.pipe >= 4096
     }
@@ -308,16 +352,31 @@ impl World {
         self.vm.ping(self.now, 0, 56, true, &mut self.book);
         self.run_until(self.now + Duration::from_secs(2));
         let numbers = self.book.to_server.keys().chain(self.book.to_app.keys());
-        assert_eq!(numbers.filter(|number| **number > before).count(), 0, "datagrams do not come through");
-        assert!(self.book.queries.is_empty() && self.book.pings.is_empty(), "queries and pings do not come through");
+        assert_eq!(
+            numbers.filter(|number| **number > before).count(),
+            0,
+            "datagrams do not come through"
+        );
+        assert!(
+            self.book.queries.is_empty() && self.book.pings.is_empty(),
+            "queries and pings do not come through"
+        );
     }
 
     fn assert_empty(&mut self) {
         let core = &mut self.engine.core;
         let (flows, dns, asked) = (core.flows.len(), core.dns.len(), core.asked.count());
-        assert_eq!((flows, dns, asked), (0, 0, (0, 0)), "flows, DNS connections and questions are left");
+        assert_eq!(
+            (flows, dns, asked),
+            (0, 0, (0, 0)),
+            "flows, DNS connections and questions are left"
+        );
         let stats = core.stack.stats();
-        assert_eq!((stats.flows, stats.half_open, stats.binds), (0, 0, 0), "the stack is not empty");
+        assert_eq!(
+            (stats.flows, stats.half_open, stats.binds),
+            (0, 0, 0),
+            "the stack is not empty"
+        );
         for lane in &mut self.engine.lanes {
             let session = lane.ready().expect("every relay is ready in the end");
             assert_eq!(session.flow_count(), 0, "flows are left in a session");
@@ -370,12 +429,15 @@ fn check(seed: u64) {
     if let Err(failure) = outcome(&program) {
         assert!(std::env::var_os("UNDERPASS_MODEL_TRACE").is_none(), "{failure}");
         let (program, simple) = simplest(program, failure.clone());
-        panic!("UNDERPASS_MODEL_SEED={seed} fails: {failure}\nsimpler: {simple}\n{}", program.as_rust());
+        panic!(
+            "UNDERPASS_MODEL_SEED={seed} fails: {failure}\nsimpler: {simple}\n{}",
+            program.as_rust()
+        );
     }
 }
 
-/// A share of the programs. `UNDERPASS_MODEL_SEED` runs that one alone, and `UNDERPASS_MODEL_TRACE` shows its segments;
-/// `UNDERPASS_MODEL_PROGRAMS` is how many programs there are in all.
+/// A share of the programs. `UNDERPASS_MODEL_SEED` runs that one alone, and `UNDERPASS_MODEL_TRACE`
+/// shows its segments; `UNDERPASS_MODEL_PROGRAMS` is how many programs there are in all.
 fn check_share(share: u64) {
     let runtime = runtime();
     let _time = runtime.enter();

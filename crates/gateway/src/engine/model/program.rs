@@ -1,8 +1,10 @@
-//! Programs: what apps, servers, relays and the network do, and when. Made from a seed, and made smaller where one fails.
+//! Programs: what apps, servers, relays and the network do, and when. Made from a seed, and made
+//! smaller where one fails.
 
 use std::fmt::Write as _;
 
-/// A small generator of numbers (SplitMix64): the same seed gives the same program on every machine.
+/// A small generator of numbers (SplitMix64): the same seed gives the same program on every
+/// machine.
 #[derive(Clone, Debug)]
 pub(super) struct Dice(pub(super) u64);
 
@@ -66,8 +68,8 @@ pub(super) struct Act {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
     Connect(Plan),
-    /// Queries one behind the other over one TCP connection to the gateway's DNS, in pieces of `step`
-    /// bytes.
+    /// Queries one behind the other over one TCP connection to the gateway's DNS, in pieces of
+    /// `step` bytes.
     DnsConnection {
         queries: u8,
         step: u8,
@@ -147,7 +149,8 @@ pub(super) enum AppEnd {
     AfterSending,
     /// Ends its direction when the server has.
     AfterServer,
-    /// Ends its direction behind its bytes and is gone; a minute later its kernel knows nothing of it.
+    /// Ends its direction behind its bytes and is gone; a minute later its kernel knows nothing of
+    /// it.
     Exit,
     /// Resets after having read so many bytes.
     Abort { read: u64 },
@@ -234,7 +237,8 @@ impl Program {
 
     /// Whether packets of TCP may be late by more than a second.
     pub(super) fn is_lossy(&self) -> bool {
-        self.setting.loss > 0 || self.acts.iter().any(|act| matches!(act.what, What::Blackout { .. }))
+        self.setting.loss > 0
+            || self.acts.iter().any(|act| matches!(act.what, What::Blackout { .. }))
     }
 
     /// Programs that are a little simpler than this one.
@@ -269,7 +273,12 @@ impl Program {
             Setting { max_flows: plain.max_flows, max_binds: plain.max_binds, ..was },
             Setting { window: plain.window, ..was },
         ];
-        all.extend(settings.into_iter().filter(|s| *s != was).map(|setting| Self { setting, ..self.clone() }));
+        all.extend(
+            settings
+                .into_iter()
+                .filter(|s| *s != was)
+                .map(|setting| Self { setting, ..self.clone() }),
+        );
         for (n, act) in self.acts.iter().enumerate() {
             for simpler in act.simpler() {
                 let mut acts = self.acts.clone();
@@ -283,8 +292,18 @@ impl Program {
     /// As it may be put into the list of programs that once failed.
     pub(super) fn as_rust(&self) -> String {
         let mut text = String::new();
-        let Setting { offload, mtu, lanes, pipe, loss, overtaken, latency_ms, max_flows, max_binds, window } =
-            self.setting;
+        let Setting {
+            offload,
+            mtu,
+            lanes,
+            pipe,
+            loss,
+            overtaken,
+            latency_ms,
+            max_flows,
+            max_binds,
+            window,
+        } = self.setting;
         let _ = write!(
             text,
             "Program {{ seed: {}, setting: Setting {{ offload: {offload}, mtu: {mtu}, lanes: {lanes}, pipe: {pipe}, \
@@ -313,10 +332,18 @@ impl Act {
                 Plan { down: plan.down.saturating_sub(1), ..plan },
                 Plan { app: AppSide { buffer: 65_536, ..plan.app }, ..plan },
                 Plan { app: AppSide { reads: eager(plan.app.reads), ..plan.app }, ..plan },
-                Plan { server: ServerSide { reads: eager(plan.server.reads), ..plan.server }, ..plan },
+                Plan {
+                    server: ServerSide { reads: eager(plan.server.reads), ..plan.server },
+                    ..plan
+                },
                 Plan { server: ServerSide { speaks: Speaks::AtOnce, ..plan.server }, ..plan },
             ];
-            all.extend(plans.into_iter().filter(|p| *p != plan).map(|plan| Self { what: What::Connect(plan), ..self }));
+            all.extend(
+                plans
+                    .into_iter()
+                    .filter(|p| *p != plan)
+                    .map(|plan| Self { what: What::Connect(plan), ..self }),
+            );
         }
         all
     }

@@ -1,5 +1,5 @@
-//! A pretend relay and the servers that it reaches: the relay's own session and decoder, and in place of sockets what the
-//! program says.
+//! A pretend relay and the servers that it reaches: the relay's own session and decoder, and in
+//! place of sockets what the program says.
 
 use super::book::{self, Book, Conn, Sent, Way};
 use super::program::{Answering, Dice, Outcome, Plan, Reads, Reply, ServerEnd, Setting, Speaks};
@@ -9,8 +9,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use wire::frame::VERSION;
 use wire::{
-    AnsweredBy, BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Frame, Hello, HostFacts,
-    Marks, Pull, QueryFailure, RequestId, Role, Session, Source, Then, UnbindReason,
+    AnsweredBy, BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Frame,
+    Hello, HostFacts, Marks, Pull, QueryFailure, RequestId, Role, Session, Source, Then,
+    UnbindReason,
 };
 
 /// Between two reads of a slow server.
@@ -66,7 +67,9 @@ struct Sockets {
 
 impl Source for Sockets {
     fn pull(&mut self, flow: FlowId, max: usize, out: &mut Vec<u8>) -> Pull {
-        let Some(socket) = self.open.get_mut(&flow.0) else { return Pull { taken: 0, then: Then::Failed } };
+        let Some(socket) = self.open.get_mut(&flow.0) else {
+            return Pull { taken: 0, then: Then::Failed };
+        };
         let conn = &mut self.book.conns[socket.conn];
         let plan = conn.plan;
         if !may_speak(&plan, conn) {
@@ -103,7 +106,13 @@ fn may_speak(plan: &Plan, conn: &Conn) -> bool {
 }
 
 impl Relay {
-    pub(super) fn new(lane: usize, (up, down): (Pipe, Pipe), setting: Setting, seed: u64, now: Instant) -> Self {
+    pub(super) fn new(
+        lane: usize,
+        (up, down): (Pipe, Pipe),
+        setting: Setting,
+        seed: u64,
+        now: Instant,
+    ) -> Self {
         let hello = Hello {
             version: VERSION,
             capabilities: Capabilities::UDP
@@ -124,7 +133,12 @@ impl Relay {
             decoder: Decoder::default(),
             staging: Vec::new(),
             written: 0,
-            sockets: Sockets { open: HashMap::new(), book: Book::default(), dice: dice.clone(), is_released: false },
+            sockets: Sockets {
+                open: HashMap::new(),
+                book: Book::default(),
+                dice: dice.clone(),
+                is_released: false,
+            },
             served: Vec::new(),
             connecting: BTreeMap::new(),
             binds: HashMap::new(),
@@ -153,7 +167,8 @@ impl Relay {
 
     /// Whatever becomes of its connections from here on is not the gateway's fault.
     pub(super) fn excuse(&self, book: &mut Book) {
-        // Those that are over here may still be on their way to the app, and are reset with the others.
+        // Those that are over here may still be on their way to the app, and are reset with the
+        // others.
         let conns = self.served.iter().copied();
         conns
             .chain(self.connecting.values().map(|(_, conn)| *conn))
@@ -182,22 +197,33 @@ impl Relay {
         if self.is_dead {
             return false;
         }
-        // Lent for the time of this step: the source that the session pulls from owns what it needs.
+        // Lent for the time of this step: the source that the session pulls from owns what it
+        // needs.
         std::mem::swap(&mut self.sockets.book, book);
         self.sockets.is_released = is_released;
         let mut moved = self.read(now);
         moved |= self.connect(now);
         moved |= self.serve(now);
         if self.session.next_deadline() <= now {
-            self.session.handle_timeout(now).unwrap_or_else(|silent| panic!("the gateway was silent: {silent}"));
+            self.session
+                .handle_timeout(now)
+                .unwrap_or_else(|silent| panic!("the gateway was silent: {silent}"));
             self.decoder.tick().unwrap();
         }
         moved |= self.write();
         std::mem::swap(&mut self.sockets.book, book);
         let most = self.setting.max_flows as usize;
         assert!(self.session.flow_count() <= most, "{} flows of {most}", self.session.flow_count());
-        assert!(self.binds.len() <= self.setting.max_binds as usize, "{} UDP sockets", self.binds.len());
-        assert_eq!(self.session.counters().offences, 0, "the gateway sent more than it was allowed");
+        assert!(
+            self.binds.len() <= self.setting.max_binds as usize,
+            "{} UDP sockets",
+            self.binds.len()
+        );
+        assert_eq!(
+            self.session.counters().offences,
+            0,
+            "the gateway sent more than it was allowed"
+        );
         moved
     }
 
@@ -233,8 +259,12 @@ impl Relay {
 
     /// Connects whose time has come.
     fn connect(&mut self, now: Instant) -> bool {
-        let due: Vec<(u32, usize)> =
-            self.connecting.iter().filter(|(_, (at, _))| *at <= now).map(|(flow, (_, conn))| (*flow, *conn)).collect();
+        let due: Vec<(u32, usize)> = self
+            .connecting
+            .iter()
+            .filter(|(_, (at, _))| *at <= now)
+            .map(|(flow, (_, conn))| (*flow, *conn))
+            .collect();
         for (flow, conn) in &due {
             self.connecting.remove(flow);
             let (flow, it) = (FlowId(*flow), &mut self.sockets.book.conns[*conn]);
@@ -246,21 +276,29 @@ impl Relay {
                         continue;
                     }
                     if it.server_opened {
-                        // A relay was lost after its connect, or the server's reset on its way, and the app
-                        // has asked again.
+                        // A relay was lost after its connect, or the server's reset on its way, and
+                        // the app has asked again.
                         let may_ask = (it.is_excused || it.server_reset) && !it.is_established;
                         assert!(may_ask, "a second connect for one connection: {it:?}");
                         *it = Conn { is_excused: true, ..Conn::new(it.plan) };
                     }
                     it.server_opened = true;
                     self.served.push(*conn);
-                    let socket = Socket { conn: *conn, held: 0, got_fin: false, is_closed: false, next_read: now };
+                    let socket = Socket {
+                        conn: *conn,
+                        held: 0,
+                        got_fin: false,
+                        is_closed: false,
+                        next_read: now,
+                    };
                     self.sockets.open.insert(flow.0, socket);
                     self.session.opened(flow, self.setting.window);
                     self.session.mark_ready(flow);
                 }
                 Outcome::Refused => self.session.failed(flow, ConnectFailure::Refused, 111),
-                Outcome::Unreachable => self.session.failed(flow, ConnectFailure::HostUnreachable, 113),
+                Outcome::Unreachable => {
+                    self.session.failed(flow, ConnectFailure::HostUnreachable, 113)
+                }
                 Outcome::TimedOut => self.session.failed(flow, ConnectFailure::TimedOut, 110),
             }
         }
@@ -325,8 +363,17 @@ impl Relay {
 
     /// Nothing is left.
     pub(super) fn assert_empty(&self) {
-        let left = (self.session.flow_count(), self.sockets.open.len(), self.connecting.len(), self.binds.len());
-        assert_eq!(left, (0, 0, 0, 0), "flows, sockets, connects and UDP sockets are left in the relay");
+        let left = (
+            self.session.flow_count(),
+            self.sockets.open.len(),
+            self.connecting.len(),
+            self.binds.len(),
+        );
+        assert_eq!(
+            left,
+            (0, 0, 0, 0),
+            "flows, sockets, connects and UDP sockets are left in the relay"
+        );
     }
 }
 
@@ -355,7 +402,9 @@ impl Around<'_> {
                 }
                 let wait = match plan.outcome {
                     Outcome::TimedOut => CONNECT_PATIENCE,
-                    Outcome::Opened | Outcome::Refused | Outcome::Unreachable => Duration::from_millis(plan.connect_ms),
+                    Outcome::Opened | Outcome::Refused | Outcome::Unreachable => {
+                        Duration::from_millis(plan.connect_ms)
+                    }
                 };
                 self.connecting.insert(flow.0, (now + wait, conn));
             }
@@ -363,7 +412,10 @@ impl Around<'_> {
                 let socket = sockets.open.get_mut(&flow.0).expect("data for an open flow");
                 sockets.book.server_gets(socket.conn, bytes);
                 socket.held += bytes.len() as u64;
-                assert!(socket.held <= self.setting.window.into(), "{flow}: more than the window is held");
+                assert!(
+                    socket.held <= self.setting.window.into(),
+                    "{flow}: more than the window is held"
+                );
                 session.mark_ready(flow);
             }
             Frame::Fin { flow } => {
@@ -417,7 +469,8 @@ impl Around<'_> {
                 }
             }
             Frame::AskFacts { request } => {
-                let json = serde_json::to_vec(&HostFacts { ipv6: true, ..HostFacts::default() }).unwrap();
+                let json =
+                    serde_json::to_vec(&HostFacts { ipv6: true, ..HostFacts::default() }).unwrap();
                 session.send(&Frame::Facts { request, json: &json });
             }
             other @ (Frame::Opened { .. }
@@ -441,7 +494,9 @@ impl Around<'_> {
 fn conn_of(to: SocketAddr) -> usize {
     match to {
         SocketAddr::V4(v4) if v4.ip().is_loopback() => usize::from(v4.port() - 20_000),
-        SocketAddr::V4(v4) => usize::from(u16::from_be_bytes([v4.ip().octets()[2], v4.ip().octets()[3]])),
+        SocketAddr::V4(v4) => {
+            usize::from(u16::from_be_bytes([v4.ip().octets()[2], v4.ip().octets()[3]]))
+        }
         SocketAddr::V6(v6) => usize::from(v6.ip().segments()[7] - 1),
     }
 }

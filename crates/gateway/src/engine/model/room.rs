@@ -2,7 +2,8 @@
 
 use super::failed::PLAIN;
 use super::program::{
-    Act, AppEnd, AppSide, Outcome, Plan, Program, Reads, ServerEnd, ServerSide, Setting, Speaks, To, What,
+    Act, AppEnd, AppSide, Outcome, Plan, Program, Reads, ServerEnd, ServerSide, Setting, Speaks,
+    To, What,
 };
 use super::relay::Asleep;
 use super::{World, runtime};
@@ -20,8 +21,8 @@ impl Owners for Closed {
     }
 }
 
-/// A relay of two connections hangs for a while, and what one app sends fills the pipe. The other app
-/// closes, which cannot be said to the relay yet, and its user connects anew.
+/// A relay of two connections hangs for a while, and what one app sends fills the pipe. The other
+/// app closes, which cannot be said to the relay yet, and its user connects anew.
 #[test]
 fn what_an_app_closed_makes_room_before_the_relay_heard_of_its_end() {
     let runtime = runtime();

@@ -2,8 +2,8 @@
 
 use super::World;
 use super::program::{
-    Act, Answering, AppEnd, AppSide, Outcome, Plan, Program, Reads, Reply, ServerEnd, ServerSide, Setting, Speaks, To,
-    What,
+    Act, Answering, AppEnd, AppSide, Outcome, Plan, Program, Reads, Reply, ServerEnd, ServerSide,
+    Setting, Speaks, To, What,
 };
 use crate::status::{RelayStatus, State, Status};
 use stack::limits::{MAX_FLOWS, MAX_HALF_OPEN};
@@ -30,8 +30,17 @@ pub(super) fn world(max_flows: u32) -> World {
 /// A connection that stays open when all bytes are across.
 fn connect(up: u64, down: u64) -> What {
     let app = AppSide { buffer: 65_536, end: AppEnd::AfterServer, reads: Reads::Eagerly };
-    let server = ServerSide { speaks: Speaks::AtOnce, end: ServerEnd::Never, reads: Reads::Eagerly };
-    What::Connect(Plan { to: To::V4, outcome: Outcome::Opened, connect_ms: 0, up, down, app, server })
+    let server =
+        ServerSide { speaks: Speaks::AtOnce, end: ServerEnd::Never, reads: Reads::Eagerly };
+    What::Connect(Plan {
+        to: To::V4,
+        outcome: Outcome::Opened,
+        connect_ms: 0,
+        up,
+        down,
+        app,
+        server,
+    })
 }
 
 fn pass(world: &mut World, acts: &[What], seconds: u64) -> Status {
@@ -67,8 +76,13 @@ fn a_gateway_starts_is_up_and_says_so_when_its_relays_are_gone() {
     assert_eq!((tap.name.as_str(), tap.mtu, tap.offload), ("model", 1500, true));
     assert_eq!(tap.ipv4.gateway.to_string(), "10.99.0.17");
     assert_eq!(tap.ipv6.map(|six| six.host.to_string()).as_deref(), Some("fd75:6e64:6572::3"));
-    let relay = |relay: &RelayStatus| (relay.lane, relay.state.clone(), relay.pid, relay.age_s, relay.restarts);
-    assert_eq!(each(&up, relay), [0, 1].map(|lane| (lane, "ready".to_owned(), Some(0), Some(3), 0)));
+    let relay = |relay: &RelayStatus| {
+        (relay.lane, relay.state.clone(), relay.pid, relay.age_s, relay.restarts)
+    };
+    assert_eq!(
+        each(&up, relay),
+        [0, 1].map(|lane| (lane, "ready".to_owned(), Some(0), Some(3), 0))
+    );
     assert_eq!(up.relays[1].can, ["udp", "dns", "ping", "ping6"]);
     assert_eq!(up.relays[1].version.as_deref(), Some("model"));
     assert_eq!((limit(&up, "relay-tcp"), limit(&up, "udp")), ((0, 20), (0, 10)));
@@ -79,7 +93,10 @@ fn a_gateway_starts_is_up_and_says_so_when_its_relays_are_gone() {
     let again = pass(&mut world, &[], 2);
     assert_eq!(each(&again, |relay| relay.restarts), [0, 1]);
     assert_eq!(each(&again, |relay| relay.last_error.is_some()), [false, true]);
-    assert_eq!((again.state, each(&again, |relay| relay.age_s)), (State::Up, vec![Some(5), Some(2)]));
+    assert_eq!(
+        (again.state, each(&again, |relay| relay.age_s)),
+        (State::Up, vec![Some(5), Some(2)])
+    );
 
     // Both at once; the supervisor has not answered yet.
     for lane in 0..2 {
@@ -88,7 +105,12 @@ fn a_gateway_starts_is_up_and_says_so_when_its_relays_are_gone() {
     let waker = std::task::Waker::noop();
     let mut up = Some(|_: &Status| ());
     for _ in 0..3 {
-        assert!(world.engine.pass(world.now, &mut std::task::Context::from_waker(waker), &mut up).is_pending());
+        assert!(
+            world
+                .engine
+                .pass(world.now, &mut std::task::Context::from_waker(waker), &mut up)
+                .is_pending()
+        );
     }
     assert_eq!(world.engine.report(world.now).state, State::NoRelay);
     assert_eq!(pass(&mut world, &[], 2).state, State::Up);
@@ -110,13 +132,23 @@ fn a_status_counts_what_is_open_and_what_has_passed() {
     ];
     let status = pass(&mut world, &acts, 1);
     let flows = status.flows;
-    assert_eq!((flows.tcp, flows.tcp_pending, flows.udp, flows.dns, flows.echo), (2, 0, 1, 1, 1), "{flows:?}");
+    assert_eq!(
+        (flows.tcp, flows.tcp_pending, flows.udp, flows.dns, flows.echo),
+        (2, 0, 1, 1, 1),
+        "{flows:?}"
+    );
     let totals = status.totals;
     assert_eq!((totals.tcp, totals.dns, totals.echo), (2, 2, 1), "{totals:?}");
     assert_eq!((status.bytes.up, status.bytes.down), (1007, 5000));
-    assert!(status.packets.up > 4 && status.packets.down > 4 && status.drops.is_empty(), "{status:?}");
+    assert!(
+        status.packets.up > 4 && status.packets.down > 4 && status.drops.is_empty(),
+        "{status:?}"
+    );
     assert_eq!(status.dns_answers.values().sum::<u64>(), 1);
-    assert_eq!((limit(&status, "relay-tcp"), limit(&status, "tcp")), ((2, 20), (2, MAX_FLOWS as u64)));
+    assert_eq!(
+        (limit(&status, "relay-tcp"), limit(&status, "tcp")),
+        ((2, 20), (2, MAX_FLOWS as u64))
+    );
     assert_eq!(limit(&status, "tcp-pending"), (0, MAX_HALF_OPEN as u64));
     assert_eq!((limit(&status, "questions").0, limit(&status, "pings").0), (1, 1));
     // What a relay carried stays counted when it is gone.

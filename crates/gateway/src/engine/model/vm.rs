@@ -137,7 +137,8 @@ impl Vm {
         let mut iface = Interface::new(config, &mut wire, SmolInstant::from_secs(1));
         iface.update_ip_addrs(|all| {
             all.push(IpCidr::new(IpAddress::Ipv4(VM), 28)).unwrap();
-            all.push(IpCidr::new(IpAddress::v6(0xfd75, 0x6e64, 0x6572, 0, 0, 0, 0, 2), 64)).unwrap();
+            all.push(IpCidr::new(IpAddress::v6(0xfd75, 0x6e64, 0x6572, 0, 0, 0, 0, 2), 64))
+                .unwrap();
         });
         iface.routes_mut().add_default_ipv4_route(Ipv4Address::new(10, 99, 0, 17)).unwrap();
         let gateway6 = Ipv6Address::new(0xfd75, 0x6e64, 0x6572, 0, 0, 0, 0, 1);
@@ -197,7 +198,16 @@ impl Vm {
         };
         let stream = (0..queries).flat_map(one).collect();
         let (step, asked) = (step.into(), queries.into());
-        let dns = Dns { stream, sent: 0, step, answers, asked, got: Vec::new(), is_closed: false, saw_fin: false };
+        let dns = Dns {
+            stream,
+            sent: 0,
+            step,
+            answers,
+            asked,
+            got: Vec::new(),
+            is_closed: false,
+            saw_fin: false,
+        };
         self.add(now, handle, Talk::Dns(dns));
     }
 
@@ -229,7 +239,14 @@ impl Vm {
         self.send_udp(now, ends, &query(id, answers));
     }
 
-    pub(super) fn ping(&mut self, now: Instant, host: u8, bytes: u16, answered: bool, book: &mut Book) {
+    pub(super) fn ping(
+        &mut self,
+        now: Instant,
+        host: u8,
+        bytes: u16,
+        answered: bool,
+        book: &mut Book,
+    ) {
         let sequence = self.next_ping;
         self.next_ping += 1;
         book.pings.insert(sequence, (host, bytes.into(), answered));
@@ -245,7 +262,8 @@ impl Vm {
         let SocketAddr::V4(to) = to else { unreachable!("datagrams are sent over IPv4") };
         let length = u16::try_from(8 + payload.len()).unwrap().to_be_bytes();
         let mut datagram =
-            [&from.port().to_be_bytes()[..], &to.port().to_be_bytes(), &length, &[0, 0], payload].concat();
+            [&from.port().to_be_bytes()[..], &to.port().to_be_bytes(), &length, &[0, 0], payload]
+                .concat();
         let sum = checksum(&[&VM.octets(), &to.ip().octets(), &[0, 17], &length, &datagram]);
         datagram[6..8].copy_from_slice(&(if sum == 0 { 0xffff } else { sum }).to_be_bytes());
         self.send_ip(now, *to.ip(), 17, &datagram);
@@ -327,7 +345,9 @@ impl Vm {
     pub(super) fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
         let at = self.at(now);
         let sockets = self.iface.poll_at(at, &self.sockets).map(|then| {
-            now + Duration::from_micros(u64::try_from(then.total_micros() - at.total_micros()).unwrap_or(0))
+            now + Duration::from_micros(
+                u64::try_from(then.total_micros() - at.total_micros()).unwrap_or(0),
+            )
         });
         let apps = self.apps.iter().filter_map(|app| {
             let read = (app.next_read > now).then_some(app.next_read);
@@ -343,8 +363,16 @@ impl Vm {
         self.windows.filter(&mut packet);
         if packet[0] >> 4 == 6 && packet[6] == 58 {
             let message = &packet[40..];
-            assert_eq!(checksum(&[&packet[8..40], &[0, 58], &packet[4..6], message]), 0, "a wrong ICMPv6 checksum");
-            assert_eq!((message[0], message[1], message[8 + 6]), (1, 3, 6), "another ICMPv6 message");
+            assert_eq!(
+                checksum(&[&packet[8..40], &[0, 58], &packet[4..6], message]),
+                0,
+                "a wrong ICMPv6 checksum"
+            );
+            assert_eq!(
+                (message[0], message[1], message[8 + 6]),
+                (1, 3, 6),
+                "another ICMPv6 message"
+            );
             return self.note_error(u16::from_be_bytes([message[8 + 40], message[8 + 41]]), book);
         }
         if packet[0] >> 4 == 6 || packet[9] == 6 {
@@ -366,25 +394,38 @@ impl Vm {
             assert_eq!(peer, (GATEWAY, 53).into(), "an answer from somewhere else");
             self.take_answer(app.port() - QUERIES, payload, book);
         } else {
-            assert_eq!((packet[9], checksum(&[message])), (1, 0), "a wrong checksum in an ICMP message");
+            assert_eq!(
+                (packet[9], checksum(&[message])),
+                (1, 0),
+                "a wrong checksum in an ICMP message"
+            );
             match (message[0], message[1]) {
                 (0, 0) => {
                     let sequence = two(6);
                     let known = book.pings.remove(&sequence);
-                    let (host, bytes, is_answered) = known.unwrap_or_else(|| panic!("a reply to nothing: {sequence}"));
+                    let (host, bytes, is_answered) =
+                        known.unwrap_or_else(|| panic!("a reply to nothing: {sequence}"));
                     assert!(is_answered, "a reply that nobody sent");
                     assert_eq!((from, message.len()), (book::host(host), 8 + bytes));
                 }
                 (3, 3) => {
-                    let peer =
-                        SocketAddr::from((Ipv4Addr::from(*message[8 + 16..].first_chunk().unwrap()), two(8 + 20 + 2)));
-                    let number = book.refusals.iter().find(|(_, refused)| **refused == peer).map(|(number, _)| *number);
-                    let number = number.unwrap_or_else(|| panic!("a refusal that nobody made: {peer}"));
+                    let peer = SocketAddr::from((
+                        Ipv4Addr::from(*message[8 + 16..].first_chunk().unwrap()),
+                        two(8 + 20 + 2),
+                    ));
+                    let number = book
+                        .refusals
+                        .iter()
+                        .find(|(_, refused)| **refused == peer)
+                        .map(|(number, _)| *number);
+                    let number =
+                        number.unwrap_or_else(|| panic!("a refusal that nobody made: {peer}"));
                     book.refusals.remove(&number);
                 }
                 (3, 1) if message[8 + 9] == 1 => {
                     let sequence = two(8 + 20 + 6);
-                    let (host, _, is_answered) = book.pings.remove(&sequence).unwrap_or_else(|| panic!("{sequence}"));
+                    let (host, _, is_answered) =
+                        book.pings.remove(&sequence).unwrap_or_else(|| panic!("{sequence}"));
                     assert!(!is_answered && host & 1 == 1, "an error that no host made");
                 }
                 (3, 1) if message[8 + 9] == 6 => self.note_error(two(8 + 20), book),
@@ -401,14 +442,22 @@ impl Vm {
         };
         if let Some(App { talk: Talk::Stream { conn }, .. }) = self.apps.iter().find(has_port) {
             let it = &mut book.conns[*conn];
-            assert_eq!(it.plan.outcome, Outcome::Unreachable, "connection {conn}: an error that nobody made");
+            assert_eq!(
+                it.plan.outcome,
+                Outcome::Unreachable,
+                "connection {conn}: an error that nobody made"
+            );
             it.app_saw_error = true;
         }
     }
 
     fn take_answer(&mut self, id: u16, payload: &[u8], book: &mut Book) {
-        let answers = book.queries.remove(&id).unwrap_or_else(|| panic!("an answer to nothing: {id}"));
-        assert!(is_answer(payload, &query(id, answers), answers), "a wrong answer: {payload:?} to {answers:?}");
+        let answers =
+            book.queries.remove(&id).unwrap_or_else(|| panic!("an answer to nothing: {id}"));
+        assert!(
+            is_answer(payload, &query(id, answers), answers),
+            "a wrong answer: {payload:?} to {answers:?}"
+        );
     }
 
     fn remove(&mut self, is_over: impl Fn(Fate) -> bool) {
@@ -448,7 +497,12 @@ struct Act<'a> {
 
 impl Act<'_> {
     /// The app does what it can. Tells whether anything changed.
-    fn stream(&mut self, socket: &mut Socket<'static>, next_read: &mut Instant, fate: &mut Fate) -> bool {
+    fn stream(
+        &mut self,
+        socket: &mut Socket<'static>,
+        next_read: &mut Instant,
+        fate: &mut Fate,
+    ) -> bool {
         let (now, conn) = (self.now, self.conn);
         let plan = self.book.conns[conn].plan;
         let mut moved = false;
@@ -469,7 +523,8 @@ impl Act<'_> {
         }
         // What it reads.
         let most = match plan.app.reads {
-            // smoltcp throws away what is unread at the end of TIME-WAIT, and with it that there was an end.
+            // smoltcp throws away what is unread at the end of TIME-WAIT, and with it that there
+            // was an end.
             _ if socket.state() == State::TimeWait => usize::MAX,
             Reads::NotUntilTheEnd if !self.is_released => 0,
             Reads::Slowly(_) if *next_read > now => 0,
@@ -512,7 +567,10 @@ impl Act<'_> {
         }
         // What is still unread hides the end behind it.
         let is_over = socket.state() == State::Closed && !socket.can_recv();
-        if is_over && !self.book.conns[conn].app_saw_fin && socket.recv(|_| (0, ())) == Err(RecvError::Finished) {
+        if is_over
+            && !self.book.conns[conn].app_saw_fin
+            && socket.recv(|_| (0, ())) == Err(RecvError::Finished)
+        {
             self.book.app_sees_fin(conn);
         }
         let it = &mut self.book.conns[conn];
@@ -602,7 +660,10 @@ impl Dns {
         while let Some((length, behind)) = rest.split_first_chunk::<2>() {
             let (answer, behind) = behind.split_at(usize::from(u16::from_be_bytes(*length)));
             let id = u16::from_be_bytes(*answer.first_chunk().unwrap());
-            assert!(usize::from(id) < self.asked && !ids.contains(&id), "an answer twice, or to nothing: {id}");
+            assert!(
+                usize::from(id) < self.asked && !ids.contains(&id),
+                "an answer twice, or to nothing: {id}"
+            );
             let is_right = is_answer(answer, &query(id, self.answers), self.answers);
             assert!(is_right || !is_whole, "a wrong answer: {answer:?} to {:?}", self.answers);
             ids.push(id);
@@ -612,7 +673,12 @@ impl Dns {
             Answering::TimedOut | Answering::Silence => 0,
             Answering::Answer | Answering::NoServer | Answering::Refused => self.asked,
         };
-        assert!(!is_whole || ids.len() == expected, "{} answers of {expected} to {:?}", ids.len(), self.answers);
+        assert!(
+            !is_whole || ids.len() == expected,
+            "{} answers of {expected} to {:?}",
+            ids.len(),
+            self.answers
+        );
     }
 }
 
@@ -624,5 +690,8 @@ fn is_answer(answer: &[u8], query: &[u8], answers: Answering) -> bool {
         Answering::Refused => 5,
         Answering::TimedOut | Answering::Silence => return false,
     };
-    answer[..2] == query[..2] && answer[2] & 0x80 != 0 && answer[3] & 15 == code && answer[12..] == query[12..]
+    answer[..2] == query[..2]
+        && answer[2] & 0x80 != 0
+        && answer[3] & 15 == code
+        && answer[12..] == query[12..]
 }

@@ -1,7 +1,8 @@
-//! What apps have told of their windows. Their kernel here is smoltcp, which cuts data that are beyond its window and takes the
-//! FIN behind them all the same, so that an app would see an end too early. Linux takes such a FIN when what was
-//! cut has come again (`tcp_data_queue` in net/ipv4/tcp_input.c). Data beyond the window come where smoltcp repeats a segment
-//! for equal ACKs: it does not look at the window there.
+//! What apps have told of their windows. Their kernel here is smoltcp, which cuts data that are
+//! beyond its window and takes the FIN behind them all the same, so that an app would see an end
+//! too early. Linux takes such a FIN when what was cut has come again (`tcp_data_queue` in
+//! net/ipv4/tcp_input.c). Data beyond the window come where smoltcp repeats a segment for equal
+//! ACKs: it does not look at the window there.
 
 use std::collections::HashMap;
 
@@ -18,7 +19,8 @@ struct Window {
     edge: u32,
 }
 
-/// Where TCP's header begins in a packet without options or extension headers; none of another protocol.
+/// Where TCP's header begins in a packet without options or extension headers; none of another
+/// protocol.
 fn tcp_at(packet: &[u8]) -> Option<usize> {
     match (packet[0] >> 4, packet[9], packet[6]) {
         (4, 6, _) => Some(20),

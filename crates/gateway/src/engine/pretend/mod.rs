@@ -25,7 +25,10 @@ pub(crate) struct Nic {
 
 impl Transmit for Nic {
     fn transmit(&mut self, frame: &[u8], meta: TxMeta) {
-        assert!(self.offload == Offload::Vnet || meta == TxMeta::default(), "work for a kernel that does none");
+        assert!(
+            self.offload == Offload::Vnet || meta == TxMeta::default(),
+            "work for a kernel that does none"
+        );
         assert_eq!((&frame[..6], &frame[6..12]), (&VM_MAC[..], &GATEWAY_MAC[..]));
         self.outbox.push((frame.to_vec(), meta));
     }
@@ -64,7 +67,8 @@ pub(crate) fn frame(packet: &[u8]) -> Vec<u8> {
 /// The Internet checksum of parts of even length (RFC 1071): 0 where they hold their own.
 pub(crate) fn checksum(parts: &[&[u8]]) -> u16 {
     let words = parts.iter().flat_map(|part| part.chunks(2));
-    let mut sum: u64 = words.map(|two| u64::from(two[0]) << 8 | u64::from(two.get(1).copied().unwrap_or(0))).sum();
+    let mut sum: u64 =
+        words.map(|two| u64::from(two[0]) << 8 | u64::from(two.get(1).copied().unwrap_or(0))).sum();
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }
