@@ -34,20 +34,21 @@ pub(crate) fn random() -> String {
     format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 
-/// The name of a file until it gets its own: a dot before, and no known ending, so that nobody takes it
-/// for a file of settings.
+/// The name of a file until it gets its own: a dot before, and no known ending, so that nobody
+/// takes it for a file of settings.
 pub(crate) fn fresh(name: &OsStr) -> OsString {
     OsString::from(format!(".{}.underpass-{}", name.to_string_lossy(), random()))
 }
 
 impl Folder {
-    /// Opens a regular file for reading; a link is not followed, and a pipe does not block. None where
-    /// there is nothing.
+    /// Opens a regular file for reading; a link is not followed, and a pipe does not block. None
+    /// where there is nothing.
     ///
     /// # Errors
     /// It is something else, or may not be read.
     pub fn open_file(&self, name: impl AsRef<OsStr>) -> io::Result<Option<File>> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let flags =
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = match openat(self.descriptor(), name.as_ref(), flags, Mode::empty()) {
             Err(Errno::NOENT) => return Ok(None),
             opened => File::from(opened?),
@@ -71,21 +72,30 @@ impl Folder {
         if bytes.len() as u64 > most {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        let traits = FileTraits { mode: Some(found.mode() & 0o7777), owner: Some((found.uid(), found.gid())) };
+        let traits = FileTraits {
+            mode: Some(found.mode() & 0o7777),
+            owner: Some((found.uid(), found.gid())),
+        };
         Ok(Some(Read { bytes, traits }))
     }
 
-    /// Opens a regular file to write at its end, and makes it where it is missing, or a character device of
-    /// root's such as `/dev/null`; a link is not followed, and a pipe does not block. A device of another
-    /// user's is a terminal, which that user could stop and read from. Root refuses a file with another name: where the kernel's
-    /// `fs.protected_hardlinks` is 0, its default, any user can give a file of root's a name.
+    /// Opens a regular file to write at its end, and makes it where it is missing, or a character
+    /// device of root's such as `/dev/null`; a link is not followed, and a pipe does not block. A
+    /// device of another user's is a terminal, which that user could stop and read from. Root
+    /// refuses a file with another name: where the kernel's `fs.protected_hardlinks` is 0, its
+    /// default, any user can give a file of root's a name.
     ///
     /// # Errors
     /// It is something else, or cannot be written.
     pub fn append(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW;
         let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = File::from(openat(self.descriptor(), name.as_ref(), flags, Mode::from_raw_mode(0o666))?);
+        let file = File::from(openat(
+            self.descriptor(),
+            name.as_ref(),
+            flags,
+            Mode::from_raw_mode(0o666),
+        )?);
         let found = file.metadata()?;
         let is_device = found.file_type().is_char_device() && found.uid() == 0;
         if !found.is_file() && !is_device {
@@ -93,7 +103,10 @@ impl Folder {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         if found.nlink() > 1 && rustix::process::geteuid().is_root() {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the file has another name (a hard link)"));
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "the file has another name (a hard link)",
+            ));
         }
         Ok(file)
     }
@@ -129,11 +142,13 @@ impl Folder {
         write: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> io::Result<OsString> {
         let new = fresh(name);
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         // Until it has its own permissions it is its maker's alone.
         let mode = Mode::from_raw_mode(if traits.mode.is_some() { 0o600 } else { 0o666 });
         let mut file = File::from(openat(self.descriptor(), &new, flags, mode)?);
-        let staged = write(&mut file).and_then(|()| traits.give(&file)).and_then(|()| file.sync_all());
+        let staged =
+            write(&mut file).and_then(|()| traits.give(&file)).and_then(|()| file.sync_all());
         if let Err(error) = staged {
             let _ = self.remove(&new);
             return Err(error);
@@ -170,20 +185,25 @@ impl FileTraits {
 /// Where the outputs of this process itself have names (`/dev/stdout`, a shell's `>(…)`).
 const OUTPUTS: [&str; 3] = ["/dev", "/dev/fd", "/proc/self/fd"];
 
-/// Writes a file for a person, such as a report, at once and whole. A link there is followed if root or
-/// this process's user made it; another user's is replaced, and what it leads to stays. This process's
-/// own outputs, and a pipe or device of root's or the user's, are written to as they are.
+/// Writes a file for a person, such as a report, at once and whole. A link there is followed if
+/// root or this process's user made it; another user's is replaced, and what it leads to stays.
+/// This process's own outputs, and a pipe or device of root's or the user's, are written to as they
+/// are.
 ///
 /// # Errors
 /// It cannot be written.
 pub fn write_output(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let path = std::path::absolute(path)?;
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(Errno::ISDIR.into()) };
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Errno::ISDIR.into());
+    };
     if OUTPUTS.iter().any(|folder| parent == Path::new(folder)) {
         return File::options().write(true).open(&path)?.write_all(bytes);
     }
     let (folder, name) = match located(&path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => (Folder::open(parent)?, name.to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            (Folder::open(parent)?, name.to_owned())
+        }
         located => located?,
     };
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -192,7 +212,8 @@ pub fn write_output(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let kind = found.map(|found| FileType::from_raw_mode(found.st_mode));
     if kind.is_some_and(|kind| !matches!(kind, FileType::RegularFile | FileType::Symlink)) {
         let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        return File::from(openat(folder.descriptor(), &name, flags, Mode::empty())?).write_all(bytes);
+        return File::from(openat(folder.descriptor(), &name, flags, Mode::empty())?)
+            .write_all(bytes);
     }
     let kept = found.filter(|_| kind == Some(FileType::RegularFile));
     let mode = kept.map(|found| found.st_mode & 0o7777);

@@ -21,15 +21,20 @@ const V9FS: u32 = 0x0102_1997;
 const FUSE: u32 = 0x6573_5546;
 
 /// The file system that a file is on. WSL shows Windows' drives by 9p or virtiofs (microsoft/WSL,
-/// `src/linux/init/drvfs.cpp`), which only root can mount. virtiofs has FUSE's number, and so does what any
-/// user mounts by fusermount3(1).
+/// `src/linux/init/drvfs.cpp`), which only root can mount. virtiofs has FUSE's number, and so does
+/// what any user mounts by fusermount3(1).
 pub(crate) fn file_system(fd: impl AsFd) -> FileSystem {
     match fstatfs(&fd).map(|found| u32::try_from(found.f_type)) {
         Ok(Ok(V9FS)) => FileSystem::Drive,
         Ok(Ok(FUSE)) => {
             // proc_pid_fdinfo(5), proc_pid_mountinfo(5)
-            let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd())).unwrap_or_default();
-            let mount = info.lines().find_map(|line| line.strip_prefix("mnt_id:")).unwrap_or_default().trim();
+            let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd()))
+                .unwrap_or_default();
+            let mount = info
+                .lines()
+                .find_map(|line| line.strip_prefix("mnt_id:"))
+                .unwrap_or_default()
+                .trim();
             of_mount(&fs::read_to_string("/proc/self/mountinfo").unwrap_or_default(), mount)
         }
         Ok(_) => FileSystem::Plain,
@@ -37,11 +42,12 @@ pub(crate) fn file_system(fd: impl AsFd) -> FileSystem {
     }
 }
 
-/// What a mount of FUSE is, by its number in a mountinfo: its type is between a dash and its source, and
-/// the options of the file system follow.
+/// What a mount of FUSE is, by its number in a mountinfo: its type is between a dash and its
+/// source, and the options of the file system follow.
 fn of_mount(mountinfo: &str, id: &str) -> FileSystem {
     let line = mountinfo.lines().find(|line| line.split(' ').next() == Some(id));
-    let mut words = line.and_then(|line| line.split_once(" - ")).map_or("", |(_, words)| words).split(' ');
+    let mut words =
+        line.and_then(|line| line.split_once(" - ")).map_or("", |(_, words)| words).split(' ');
     let (kind, options) = (words.next(), words.nth(1).unwrap_or_default());
     // Linux' Documentation/filesystems/fuse.rst: `user_id` is who mounted it.
     let owner = options.split(',').find_map(|option| option.strip_prefix("user_id=")?.parse().ok());
@@ -92,7 +98,9 @@ mod tests {
         let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:")).unwrap().trim();
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         assert!(
-            mounts.lines().any(|line| line.starts_with(&format!("{id} ")) && line.contains(" - proc ")),
+            mounts
+                .lines()
+                .any(|line| line.starts_with(&format!("{id} ")) && line.contains(" - proc ")),
             "{mounts}"
         );
     }

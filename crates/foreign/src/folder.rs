@@ -4,8 +4,8 @@ use crate::file_system::{FileSystem, file_system};
 use crate::walk::{FOLDER, Walked, walk};
 use crate::{file, is_own};
 use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, chmodat, fstat, mkdirat, openat, readlinkat, renameat,
-    renameat_with, statat, symlinkat, unlinkat,
+    AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, chmodat, fstat, mkdirat, openat, readlinkat,
+    renameat, renameat_with, statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
@@ -14,8 +14,9 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-/// Groups whose members are root or may act as root: its own, and Debian's `staff`, which may write to
-/// /usr/local (base-passwd). Other numbers mean other groups elsewhere; 100 is that of all persons on some.
+/// Groups whose members are root or may act as root: its own, and Debian's `staff`, which may write
+/// to /usr/local (base-passwd). Other numbers mean other groups elsewhere; 100 is that of all
+/// persons on some.
 const GROUPS_OF_ROOT: [u32; 2] = [0, 50];
 
 /// A folder, held by a descriptor.
@@ -31,7 +32,8 @@ impl From<Walked> for Folder {
     }
 }
 
-/// How much of what a stranger left is removed at most: a tree of millions must not hold up a start.
+/// How much of what a stranger left is removed at most: a tree of millions must not hold up a
+/// start.
 #[derive(Clone, Copy, Debug)]
 pub struct Removal {
     /// Entries that may still be removed.
@@ -55,8 +57,8 @@ impl Folder {
         walk(path, None).map(Self::from)
     }
 
-    /// Opens a folder, and makes it and those above it where they are missing. Gives those that were
-    /// made, the outermost first.
+    /// Opens a folder, and makes it and those above it where they are missing. Gives those that
+    /// were made, the outermost first.
     ///
     /// # Errors
     /// As [`Folder::open`], or it cannot be made.
@@ -83,8 +85,8 @@ impl Folder {
         PathBuf::from(format!("/proc/self/fd/{}", self.fd.as_raw_fd())).join(name)
     }
 
-    /// Whether only root and this process's user can change what is in it. On a Windows drive every user
-    /// can, by a Windows program, whatever the modes say.
+    /// Whether only root and this process's user can change what is in it. On a Windows drive every
+    /// user can, by a Windows program, whatever the modes say.
     ///
     /// # Errors
     /// It cannot be looked at.
@@ -95,10 +97,11 @@ impl Folder {
         Ok(is_own(found.st_uid) && found.st_mode & 0o002 == 0 && !others && is_plain)
     }
 
-    /// Whether no other user can put something in the place of what root or this process's user has in
-    /// it: it is trusted, or has the sticky bit (unlink(2)).
+    /// Whether no other user can put something in the place of what root or this process's user has
+    /// in it: it is trusted, or has the sticky bit (unlink(2)).
     pub(crate) fn keeps_own(&self) -> bool {
-        let is_sticky = |found: rustix::fs::Stat| found.st_mode & 0o1000 != 0 && is_own(found.st_uid);
+        let is_sticky =
+            |found: rustix::fs::Stat| found.st_mode & 0o1000 != 0 && is_own(found.st_uid);
         let is_sticky = |found| is_sticky(found) && file_system(&self.fd) != FileSystem::OfStranger;
         self.is_trusted().unwrap_or_default() || fstat(&self.fd).is_ok_and(is_sticky)
     }
@@ -154,8 +157,8 @@ impl Folder {
         Ok(rustix::fs::fchmod(fd, Mode::from_raw_mode(mode))?)
     }
 
-    /// Gives a socket of this folder another mode. Only where the folder is [trusted](Self::is_trusted):
-    /// chmod(2) follows links, and a socket cannot be opened.
+    /// Gives a socket of this folder another mode. Only where the folder is
+    /// [trusted](Self::is_trusted): chmod(2) follows links, and a socket cannot be opened.
     ///
     /// # Errors
     /// Another user could replace it, or it cannot be changed.
@@ -188,7 +191,8 @@ impl Folder {
     #[must_use]
     pub fn is_own(&self, name: impl AsRef<OsStr>) -> bool {
         let found = statat(&self.fd, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW);
-        found.is_ok_and(|found| is_own(found.st_uid)) && file_system(&self.fd) != FileSystem::OfStranger
+        found.is_ok_and(|found| is_own(found.st_uid))
+            && file_system(&self.fd) != FileSystem::OfStranger
     }
 
     /// Where a link leads, as it says it; none for what is no link.
@@ -232,9 +236,12 @@ impl Folder {
     /// # Errors
     /// Something has it, or see rename(2).
     pub fn rename_to_free(&self, from: impl AsRef<OsStr>, to: impl AsRef<OsStr>) -> io::Result<()> {
-        match renameat_with(&self.fd, from.as_ref(), &self.fd, to.as_ref(), RenameFlags::NOREPLACE) {
+        match renameat_with(&self.fd, from.as_ref(), &self.fd, to.as_ref(), RenameFlags::NOREPLACE)
+        {
             // Some file systems know no flags, Windows' drives among them.
-            Err(Errno::INVAL) if statat(&self.fd, to.as_ref(), AtFlags::SYMLINK_NOFOLLOW).is_err() => {
+            Err(Errno::INVAL)
+                if statat(&self.fd, to.as_ref(), AtFlags::SYMLINK_NOFOLLOW).is_err() =>
+            {
                 self.rename(from, to)
             }
             renamed => Ok(renamed?),

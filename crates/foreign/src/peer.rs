@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 /// # Errors
 /// The kernel does not tell.
 pub fn is_trusted_peer(stream: &UnixStream) -> io::Result<bool> {
-    // By nix: the peer's process id is 0 where it is in another pid namespace, as every other distro's
-    // is, and rustix' type has no such id (it then gives an error without a number).
+    // By nix: the peer's process id is 0 where it is in another pid namespace, as every other
+    // distro's is, and rustix' type has no such id (it then gives an error without a number).
     Ok(crate::is_own(getsockopt(stream, PeerCredentials)?.uid()))
 }

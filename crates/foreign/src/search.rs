@@ -8,30 +8,32 @@ use std::path::{Path, PathBuf};
 /// Where programs are in every distro.
 const OF_SYSTEM: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// `PATH` as [`trusted_folders`] leaves it. Given to a command as its own, it is also where the command
-/// is looked for.
+/// `PATH` as [`trusted_folders`] leaves it. Given to a command as its own, it is also where the
+/// command is looked for.
 #[must_use]
 pub fn trusted_path() -> OsString {
     trusted_folders(&std::env::var_os("PATH").unwrap_or_default())
 }
 
-/// The folders of a `PATH` from which a program may be started. For root these are the ones in which
-/// only root can put one: WSL adds Windows' folders to `PATH`, some of which every user may write to.
-/// For others all of them: what is there runs with their own rights. The system's own folders where
-/// none is left, since an empty `PATH` means the current folder (environ(7)).
+/// The folders of a `PATH` from which a program may be started. For root these are the ones in
+/// which only root can put one: WSL adds Windows' folders to `PATH`, some of which every user may
+/// write to. For others all of them: what is there runs with their own rights. The system's own
+/// folders where none is left, since an empty `PATH` means the current folder (environ(7)).
 #[must_use]
 pub fn trusted_folders(path: &OsStr) -> OsString {
     if !rustix::process::geteuid().is_root() {
         return path.to_owned();
     }
-    let trusted: Vec<_> = split_paths(path).filter(|folder| folder.is_absolute() && is_roots(folder)).collect();
+    let trusted: Vec<_> =
+        split_paths(path).filter(|folder| folder.is_absolute() && is_roots(folder)).collect();
     if trusted.is_empty() {
         return OF_SYSTEM.into();
     }
     join_paths(trusted).unwrap_or_else(|_| OF_SYSTEM.into())
 }
 
-/// Whether only root can put something at this path: into the folder, and in the place of one above it.
+/// Whether only root can put something at this path: into the folder, and in the place of one above
+/// it.
 fn is_roots(path: &Path) -> bool {
     let Ok(folder) = Folder::open(path) else { return false };
     let mut above = folder.path().ancestors().skip(1);

@@ -6,26 +6,30 @@ use std::path::{Path, PathBuf};
 /// Root's own place.
 const OF_ROOT: &str = "/var/lib/underpass";
 
-/// The mode of that folder and of those above it, where they are made. Whoever runs the command with a
-/// umask of 0 lets nobody else write there.
+/// The mode of that folder and of those above it, where they are made. Whoever runs the command
+/// with a umask of 0 lets nobody else write there.
 pub const STATE_MODE: u32 = 0o755;
 
 /// The folder of a command's memory. For a user it is in the home folder (XDG Base Directory,
-/// `$XDG_STATE_HOME`, which is `named`). Root's is not, since `HOME` may be that of the user who called
-/// sudo, and root would obey what that user wrote there; `named` counts for root only if nobody else
-/// can write to it.
+/// `$XDG_STATE_HOME`, which is `named`). Root's is not, since `HOME` may be that of the user who
+/// called sudo, and root would obey what that user wrote there; `named` counts for root only if
+/// nobody else can write to it.
 #[must_use]
 pub fn state_folder(named: Option<&Path>, home: &Path) -> PathBuf {
     let named = named.filter(|path| path.is_absolute());
     if !rustix::process::geteuid().is_root() {
-        return named.map_or_else(|| home.join(".local/state"), Path::to_path_buf).join("underpass");
+        return named
+            .map_or_else(|| home.join(".local/state"), Path::to_path_buf)
+            .join("underpass");
     }
-    let is_trusted = |path: &&Path| Folder::open(path).and_then(|folder| folder.is_trusted()).unwrap_or_default();
+    let is_trusted = |path: &&Path| {
+        Folder::open(path).and_then(|folder| folder.is_trusted()).unwrap_or_default()
+    };
     named.filter(is_trusted).map_or_else(|| OF_ROOT.into(), |path| path.join("underpass"))
 }
 
-/// Whether a home folder is this process's user's: root works in the home of another user with sudo,
-/// and must not run what that user has set there.
+/// Whether a home folder is this process's user's: root works in the home of another user with
+/// sudo, and must not run what that user has set there.
 #[must_use]
 pub fn is_own_home(home: &Path) -> bool {
     Folder::open(home).is_ok_and(|folder| folder.is_of_this_user())

@@ -15,14 +15,16 @@ use std::path::{Component, Path, PathBuf};
 const MOST_LINKS: usize = 40;
 
 /// How a folder that is only passed, or stood in, is opened: this needs no right to list it.
-pub(crate) const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+pub(crate) const FOLDER: OFlags =
+    OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// The links that were followed so far.
 #[derive(Clone, Copy, Debug, Default)]
 struct Followed {
     count: usize,
-    /// Whether one of them is on a Windows drive. WSL shows all files there as one user's, if the drive
-    /// is mounted without metadata, so that a link's owner says nothing: every user may have made it.
+    /// Whether one of them is on a Windows drive. WSL shows all files there as one user's, if the
+    /// drive is mounted without metadata, so that a link's owner says nothing: every user may have
+    /// made it.
     on_drive: bool,
 }
 
@@ -51,7 +53,12 @@ fn walk_on(path: &Path, make: Option<Mode>, followed: &mut Followed) -> io::Resu
             continue;
         }
         let at = here.path.join(&part);
-        let opened = openat(&here.fd, &part, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
+        let opened = openat(
+            &here.fd,
+            &part,
+            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        );
         let fd = match (opened, make) {
             (Err(Errno::NOENT), Some(mode)) => {
                 // What a link on a drive led to is looked at before anything is made there.
@@ -87,8 +94,8 @@ fn walk_on(path: &Path, make: Option<Mode>, followed: &mut Followed) -> io::Resu
 }
 
 /// The folder of a file and the file's name in it. A link at the file's place is followed as the
-/// links of the way are, so that what it leads to can be changed and the link stays. The file may be
-/// missing.
+/// links of the way are, so that what it leads to can be changed and the link stays. The file may
+/// be missing.
 ///
 /// # Errors
 /// There is no such folder, or a link is in the way that is not followed.
@@ -110,15 +117,21 @@ pub fn located(path: &Path) -> io::Result<(Folder, OsString)> {
         if FileType::from_raw_mode(found.st_mode) != FileType::Symlink {
             return Ok((folder, name));
         }
-        let to = followed.follow(&fd, (found.st_uid, found.st_nlink), &folder.path().join(&name))?;
+        let to =
+            followed.follow(&fd, (found.st_uid, found.st_nlink), &folder.path().join(&name))?;
         path = folder.path().join(to);
     }
 }
 
 impl Followed {
-    /// Where a link leads, if it may be followed. A link of root's with another name may have been put
-    /// here by any user, as in [`Folder::append`].
-    fn follow(&mut self, link: &OwnedFd, (owner, names): (u32, impl Into<u64>), at: &Path) -> io::Result<PathBuf> {
+    /// Where a link leads, if it may be followed. A link of root's with another name may have been
+    /// put here by any user, as in [`Folder::append`].
+    fn follow(
+        &mut self,
+        link: &OwnedFd,
+        (owner, names): (u32, impl Into<u64>),
+        at: &Path,
+    ) -> io::Result<PathBuf> {
         self.count += 1;
         if self.count > MOST_LINKS {
             return Err(Errno::LOOP.into());
@@ -138,7 +151,10 @@ impl Followed {
             );
             return Err(refused(&text));
         } else if names.into() > 1 && rustix::process::geteuid().is_root() {
-            return Err(refused(&format!("{} is a link with another name, which is not followed", at.display())));
+            return Err(refused(&format!(
+                "{} is a link with another name, which is not followed",
+                at.display()
+            )));
         }
         let to = readlinkat(link, "", Vec::new())?;
         Ok(OsString::from_vec(to.into_bytes()).into())

@@ -11,7 +11,8 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(test: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("underpass-foreign-{test}-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("underpass-foreign-{test}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         Self(folder)
@@ -31,7 +32,10 @@ impl Drop for Scratch {
 /// Gives a path to a user without rights; false where that cannot be done.
 fn given_away(path: &Path) -> bool {
     let given = lchown(path, Some(65534), Some(65534)).is_ok();
-    assert!(given || std::env::var("CI").as_deref() != Ok("true"), "only root can give a file away");
+    assert!(
+        given || std::env::var("CI").as_deref() != Ok("true"),
+        "only root can give a file away"
+    );
     given
 }
 
@@ -51,7 +55,10 @@ fn ones_own_links_are_followed_and_those_of_others_are_not() {
     symlink("../real/file", scratch.path("real/named")).unwrap();
     let (folder, name) = located(&scratch.path("link/named")).unwrap();
     assert_eq!((folder.path(), name.to_str()), (real.parent().unwrap(), Some("file")));
-    assert!(matches!(folder.read("named", 10), Err(error) if error.raw_os_error() == Some(40)), "never by reading");
+    assert!(
+        matches!(folder.read("named", 10), Err(error) if error.raw_os_error() == Some(40)),
+        "never by reading"
+    );
     if given_away(&scratch.path("link")) && given_away(&scratch.path("real/named")) {
         for way in ["link/sub", "again/sub"] {
             let refused = Folder::open(&scratch.path(way)).unwrap_err().to_string();
@@ -92,7 +99,8 @@ fn a_file_is_replaced_with_its_traits_and_nothing_is_left_where_that_fails() {
     let folder = Folder::open(&scratch.0).unwrap();
     folder.replace("file", FileTraits::of_mode(0o640), |file| file.write_all(b"one")).unwrap();
     assert_eq!(fs::metadata(scratch.path("file")).unwrap().mode() & 0o7777, 0o640);
-    let failed = folder.replace("file", FileTraits::of_mode(0o600), |_| Err(ErrorKind::StorageFull.into()));
+    let failed =
+        folder.replace("file", FileTraits::of_mode(0o600), |_| Err(ErrorKind::StorageFull.into()));
     assert_eq!(failed.unwrap_err().kind(), ErrorKind::StorageFull);
     assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 1);
     assert_eq!(fs::read_to_string(scratch.path("file")).unwrap(), "one");
@@ -144,7 +152,10 @@ fn a_tree_is_removed_up_to_a_bound() {
     symlink("../../kept", scratch.path("tree/a/link")).unwrap();
     let folder = Folder::open(&scratch.0).unwrap();
     for mut most in [Removal { entries: 3, depth: 9 }, Removal { entries: 99, depth: 2 }] {
-        assert_eq!(folder.remove_all("tree", &mut most).unwrap_err().kind(), ErrorKind::QuotaExceeded);
+        assert_eq!(
+            folder.remove_all("tree", &mut most).unwrap_err().kind(),
+            ErrorKind::QuotaExceeded
+        );
     }
     folder.remove_all("tree", &mut Removal::default()).unwrap();
     folder.remove_all("tree", &mut Removal::default()).unwrap();
@@ -159,9 +170,15 @@ fn a_folder_is_trusted_that_no_other_user_can_write_to() {
         fs::set_permissions(&scratch.0, fs::Permissions::from_mode(mode)).unwrap();
         assert_eq!(trusted(), is, "{mode:o}");
         if rustix::process::geteuid().is_root() {
-            let path = std::env::join_paths([Path::new("relative"), &scratch.0, Path::new("/usr/bin")]).unwrap();
+            let path =
+                std::env::join_paths([Path::new("relative"), &scratch.0, Path::new("/usr/bin")])
+                    .unwrap();
             let kept = trusted_folders(&path);
-            let own = if is { format!("{}:/usr/bin", scratch.0.display()) } else { "/usr/bin".to_owned() };
+            let own = if is {
+                format!("{}:/usr/bin", scratch.0.display())
+            } else {
+                "/usr/bin".to_owned()
+            };
             assert_eq!(kept.to_str(), Some(own.as_str()), "{mode:o}");
         }
     }
@@ -175,7 +192,11 @@ fn a_folder_is_trusted_that_no_other_user_can_write_to() {
             trusted_folders(inner.as_os_str())
         };
         assert_eq!(kept(0o1777), inner);
-        assert_eq!(kept(0o777), "/usr/sbin:/usr/bin:/sbin:/bin", "not the current folder, which nothing means");
+        assert_eq!(
+            kept(0o777),
+            "/usr/sbin:/usr/bin:/sbin:/bin",
+            "not the current folder, which nothing means"
+        );
     }
     if given_away(&scratch.0) {
         assert!(!trusted());

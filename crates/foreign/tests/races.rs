@@ -18,7 +18,8 @@ const ROUNDS: usize = 10_000;
 /// A user without rights.
 const STRANGER: u32 = 65534;
 
-/// A folder of the stranger's, one of root's, and a thread that swaps `place/it` for links to root's.
+/// A folder of the stranger's, one of root's, and a thread that swaps `place/it` for links to
+/// root's.
 struct Race {
     scratch: PathBuf,
     swaps: Arc<AtomicUsize>,
@@ -30,7 +31,11 @@ impl Race {
     /// `name` is what is swapped for a link: a folder, or a file in a folder.
     fn new(test: &str, is_folder: bool) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
-            assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "only root can give a link to another user");
+            assert_ne!(
+                std::env::var("CI").as_deref(),
+                Ok("true"),
+                "only root can give a link to another user"
+            );
             return None;
         }
         // In memory, where there is such a folder: every round waits until its file is on the disk.
@@ -102,7 +107,12 @@ fn seen(folder: &Path) -> Vec<(PathBuf, u32, u32, Vec<u8>)> {
             if found.is_dir() {
                 folders.push(path.clone());
             }
-            all.push((path.clone(), found.uid(), found.mode(), fs::read(&path).unwrap_or_default()));
+            all.push((
+                path.clone(),
+                found.uid(),
+                found.mode(),
+                fs::read(&path).unwrap_or_default(),
+            ));
         }
     }
     all.sort();

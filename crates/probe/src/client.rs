@@ -56,7 +56,8 @@ impl Client<'_> {
             && !url.is_https
             && proxy.scheme() == Scheme::Http
         {
-            // As programs do it: such a proxy forwards plain requests itself, and many give no connection to port 80.
+            // As programs do it: such a proxy forwards plain requests itself, and many give no
+            // connection to port 80.
             let target = Target { host: proxy.host().clone(), port: proxy.port() };
             (self.connect(&target, Way::Direct).await?, To::Proxy(proxy.credentials()))
         } else {
@@ -72,9 +73,8 @@ impl Client<'_> {
         let late = || Failure::TimedOut { address: url.to_string(), patience: self.patience };
         let response = timeout(self.patience, asked).await.map_err(|_| late())??;
         match (response.status, response.location) {
-            (200..=299, _) => {
-                http::address_in(&response.body).ok_or_else(|| Failure::NoAddress { url: url.to_string() })
-            }
+            (200..=299, _) => http::address_in(&response.body)
+                .ok_or_else(|| Failure::NoAddress { url: url.to_string() }),
             (300..=399, Some(location)) => Err(Failure::SendsOn { url: url.to_string(), location }),
             (status, _) => Err(Failure::Status { url: url.to_string(), status }),
         }
@@ -88,8 +88,13 @@ impl Client<'_> {
                 let mut stream = self.connect_directly(&place).await?;
                 match timeout(self.patience, tunnel(&mut stream, proxy, target)).await {
                     Ok(Ok(())) => Ok(stream),
-                    Ok(Err(error)) => Err(Failure::Proxy { proxy: proxy.to_string(), why: error.to_string() }),
-                    Err(_) => Err(Failure::TimedOut { address: proxy.to_string(), patience: self.patience }),
+                    Ok(Err(error)) => {
+                        Err(Failure::Proxy { proxy: proxy.to_string(), why: error.to_string() })
+                    }
+                    Err(_) => Err(Failure::TimedOut {
+                        address: proxy.to_string(),
+                        patience: self.patience,
+                    }),
                 }
             }
         }
@@ -112,7 +117,9 @@ impl Client<'_> {
         let address = to.to_string();
         match timeout(self.patience, TcpStream::connect(to)).await {
             Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => Err(Failure::Refused { address }),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                Err(Failure::Refused { address })
+            }
             Ok(Err(error)) => Err(Failure::Unreachable { address, why: error.to_string() }),
             Err(_) => Err(Failure::TimedOut { address, patience: self.patience }),
         }
@@ -124,7 +131,10 @@ async fn ask(
     url: &Url,
     to: To<'_>,
 ) -> Result<http::Response, Failure> {
-    let lost = |error: io::Error| Failure::Unreachable { address: url.to_string(), why: error.to_string() };
+    let lost = |error: io::Error| Failure::Unreachable {
+        address: url.to_string(),
+        why: error.to_string(),
+    };
     stream.write_all(&url.request(&url.target.host, to)).await.map_err(lost)?;
     stream.flush().await.map_err(lost)?;
     let mut answer = Vec::new();
@@ -138,7 +148,9 @@ async fn ask(
             Ok(_) if answer.len() >= MOST_BYTES => End::Closed,
             Ok(_) => End::Open,
         };
-        if let Some(response) = http::read(&answer, end).map_err(|_| Failure::NotHttp { url: url.to_string() })? {
+        if let Some(response) =
+            http::read(&answer, end).map_err(|_| Failure::NotHttp { url: url.to_string() })?
+        {
             return Ok(response);
         }
     }

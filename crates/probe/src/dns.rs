@@ -62,7 +62,8 @@ pub enum Answer {
     },
 }
 
-/// Bytes of an answer over UDP without EDNS (RFC 1035 section 2.3.4), and some more for servers that do not mind.
+/// Bytes of an answer over UDP without EDNS (RFC 1035 section 2.3.4), and some more for servers
+/// that do not mind.
 const ANSWER_BYTES: usize = 4096;
 
 /// How a question is put to a server.
@@ -110,7 +111,9 @@ pub async fn ask(server: impl Into<Nameserver>, name: &str, transport: Transport
         Ok(Ok(Reply { code: ResponseCode::NoError, addresses })) if !addresses.is_empty() => {
             Answer::Addresses { addresses, ms }
         }
-        Ok(Ok(Reply { code: ResponseCode::NoError | ResponseCode::NXDomain, .. })) => Answer::NoSuchName { ms },
+        Ok(Ok(Reply { code: ResponseCode::NoError | ResponseCode::NXDomain, .. })) => {
+            Answer::NoSuchName { ms }
+        }
         Ok(Ok(Reply { code, .. })) => Answer::ServerError { code: code.to_string() },
         Ok(Err(error)) => Answer::Failed { why: why(&error), detail: error.to_string() },
         Err(_) => Answer::Failed { why: Why::TimedOut, detail: String::new() },
@@ -121,13 +124,19 @@ pub async fn ask(server: impl Into<Nameserver>, name: &str, transport: Transport
 ///
 /// # Errors
 /// The server cannot be asked, or what it sends is no DNS.
-pub async fn query(server: &Nameserver, name: &Name, kind: RecordType, asking: Asking<'_>) -> io::Result<Reply> {
+pub async fn query(
+    server: &Nameserver,
+    name: &Name,
+    kind: RecordType,
+    asking: Asking<'_>,
+) -> io::Result<Reply> {
     let server = at(server)?;
     let question = question(name, kind)?;
     let answer = match asking.transport {
         Transport::Udp => {
             let answer = by_udp(server, &question, asking).await?;
-            // RFC 7766 section 5: what is cut is asked for again over TCP. The addresses that came do as well.
+            // RFC 7766 section 5: what is cut is asked for again over TCP. The addresses that came
+            // do as well.
             if answer.metadata.truncation && addresses_of(&answer).is_empty() {
                 by_tcp(server, &question, asking.from).await?
             } else {
@@ -164,9 +173,13 @@ fn at(server: &Nameserver) -> io::Result<SocketAddr> {
     const PORT: u16 = 53;
     match (server.address, &server.zone) {
         (IpAddr::V6(address), Some(zone)) => {
-            let scope = nix::net::if_::if_nametoindex(zone.as_str()).ok().or_else(|| zone.parse().ok());
+            let scope =
+                nix::net::if_::if_nametoindex(zone.as_str()).ok().or_else(|| zone.parse().ok());
             let scope = scope.ok_or_else(|| {
-                io::Error::new(io::ErrorKind::AddrNotAvailable, format!("there is no interface {zone}"))
+                io::Error::new(
+                    io::ErrorKind::AddrNotAvailable,
+                    format!("there is no interface {zone}"),
+                )
             })?;
             Ok(SocketAddrV6::new(address, PORT, 0, scope).into())
         }
@@ -174,7 +187,11 @@ fn at(server: &Nameserver) -> io::Result<SocketAddr> {
     }
 }
 
-async fn by_udp(server: SocketAddr, question: &Question, asking: Asking<'_>) -> io::Result<Message> {
+async fn by_udp(
+    server: SocketAddr,
+    question: &Question,
+    asking: Asking<'_>,
+) -> io::Result<Message> {
     let socket = Socket::new(Domain::for_address(server), Type::DGRAM.nonblocking(), None)?;
     if let Some(from) = asking.from {
         from.bind(&SockRef::from(&socket))?;
@@ -194,14 +211,20 @@ async fn receive(socket: &UdpSocket, id: u16) -> io::Result<Message> {
     let mut answer = [0; ANSWER_BYTES];
     loop {
         let length = socket.recv(&mut answer).await?;
-        if let Some(answer) = Message::from_vec(&answer[..length]).ok().filter(|answer| answer.metadata.id == id) {
+        if let Some(answer) =
+            Message::from_vec(&answer[..length]).ok().filter(|answer| answer.metadata.id == id)
+        {
             return Ok(answer);
         }
     }
 }
 
 /// RFC 1035 section 4.2.2.
-async fn by_tcp(server: SocketAddr, question: &Question, from: Option<&Origin>) -> io::Result<Message> {
+async fn by_tcp(
+    server: SocketAddr,
+    question: &Question,
+    from: Option<&Origin>,
+) -> io::Result<Message> {
     let mut stream = connect(server, from).await?;
     let length = u16::try_from(question.bytes.len()).map_err(io::Error::other)?;
     stream.write_all(&[&length.to_be_bytes(), question.bytes.as_slice()].concat()).await?;
@@ -209,12 +232,16 @@ async fn by_tcp(server: SocketAddr, question: &Question, from: Option<&Origin>) 
     stream.read_exact(&mut answer).await?;
     let answer = Message::from_vec(&answer).map_err(io::Error::other)?;
     if answer.metadata.id != question.id {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the answer is to another question"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the answer is to another question",
+        ));
     }
     Ok(answer)
 }
 
-/// Asks the system as programs do: `getent` goes by nsswitch.conf, hosts and resolv.conf, with the distro's own C library.
+/// Asks the system as programs do: `getent` goes by nsswitch.conf, hosts and resolv.conf, with the
+/// distro's own C library.
 pub async fn ask_system(name: &str) -> Answer {
     let (found, ms) = timed(timeout(SYSTEM_PATIENCE, getent(name))).await;
     match found {
@@ -230,7 +257,9 @@ pub async fn addresses(host: &Host) -> Vec<IpAddr> {
     let name = match host {
         Host::Address(address) => return vec![*address],
         // RFC 6761 section 6.3.
-        Host::Name(name) if name.eq_ignore_ascii_case("localhost") => return vec![Ipv4Addr::LOCALHOST.into()],
+        Host::Name(name) if name.eq_ignore_ascii_case("localhost") => {
+            return vec![Ipv4Addr::LOCALHOST.into()];
+        }
         Host::Name(name) => name,
     };
     let mut addresses = getent(name).await.unwrap_or_default();
@@ -262,14 +291,17 @@ mod tests {
 
     #[tokio::test]
     async fn the_system_knows_its_own_name() {
-        let Answer::Addresses { addresses, .. } = ask_system("localhost").await else { panic!("no localhost") };
+        let Answer::Addresses { addresses, .. } = ask_system("localhost").await else {
+            panic!("no localhost")
+        };
         assert!(addresses.iter().all(IpAddr::is_loopback), "{addresses:?}");
         assert!(matches!(ask_system("").await, Answer::NoSuchName { .. } | Answer::Failed { .. }));
     }
 
     #[test]
     fn each_address_counts_once() {
-        let text = "192.0.2.1    STREAM name.test\n192.0.2.1    DGRAM\n2001:db8::1  STREAM\nnonsense\n\n";
+        let text =
+            "192.0.2.1    STREAM name.test\n192.0.2.1    DGRAM\n2001:db8::1  STREAM\nnonsense\n\n";
         let addresses: Vec<String> = addresses_in(text).iter().map(ToString::to_string).collect();
         assert_eq!(addresses, ["192.0.2.1", "2001:db8::1"]);
     }
@@ -293,8 +325,12 @@ mod tests {
         });
         let name = Name::from_str("name.test.").unwrap();
         let question = question(&name, RecordType::A).unwrap();
-        let answer = timeout(DNS_PATIENCE, by_udp(at, &question, Asking::default())).await.unwrap().unwrap();
-        assert_eq!((answer.metadata.id, answer.metadata.response_code), (question.id, ResponseCode::Refused));
+        let answer =
+            timeout(DNS_PATIENCE, by_udp(at, &question, Asking::default())).await.unwrap().unwrap();
+        assert_eq!(
+            (answer.metadata.id, answer.metadata.response_code),
+            (question.id, ResponseCode::Refused)
+        );
     }
 
     #[tokio::test]
@@ -303,7 +339,10 @@ mod tests {
         let server: Nameserver = "127.94.76.1".parse().unwrap();
         for transport in [Transport::Udp, Transport::Tcp] {
             let answer = ask(server.clone(), "name.test", transport).await;
-            assert!(matches!(answer, Answer::Failed { why: Why::Refused, .. }), "{transport:?}: {answer:?}");
+            assert!(
+                matches!(answer, Answer::Failed { why: Why::Refused, .. }),
+                "{transport:?}: {answer:?}"
+            );
         }
         let answer = ask(server, "a..b", Transport::Udp).await;
         assert!(matches!(answer, Answer::Failed { why: Why::Other, .. }), "{answer:?}");

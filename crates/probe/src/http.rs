@@ -107,8 +107,8 @@ impl Url {
         }
     }
 
-    /// The request. To an HTTP proxy it names the whole URL (RFC 9112 3.2.2), and says who asks where the proxy wants to know.
-    /// `name` is the server's, also where the URL has its address.
+    /// The request. To an HTTP proxy it names the whole URL (RFC 9112 3.2.2), and says who asks
+    /// where the proxy wants to know. `name` is the server's, also where the URL has its address.
     #[must_use]
     pub fn request(&self, name: &Host, to: To<'_>) -> Vec<u8> {
         let whole = || format!("http://{}{}", self.place(&self.target.host), self.path);
@@ -170,7 +170,8 @@ pub fn read(bytes: &[u8], end: End) -> Result<Option<Response>, NotHttp> {
     };
     let header = String::from_utf8_lossy(&bytes[..header_end]);
     let mut lines = header.split("\r\n");
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).ok_or(NotHttp)?;
+    let status =
+        lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).ok_or(NotHttp)?;
     let fields: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(':')).collect();
     let field = |name: &str| {
         let found = fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
@@ -181,7 +182,8 @@ pub fn read(bytes: &[u8], end: End) -> Result<Option<Response>, NotHttp> {
     if (100..200).contains(&status) {
         return read(body, end);
     }
-    let is_chunked = field("transfer-encoding").is_some_and(|value| value.to_ascii_lowercase().ends_with("chunked"));
+    let is_chunked = field("transfer-encoding")
+        .is_some_and(|value| value.to_ascii_lowercase().ends_with("chunked"));
     let length = field("content-length").and_then(|value| value.parse::<usize>().ok());
     // RFC 9112 6.3.
     let (body, is_whole) = if is_chunked {
@@ -206,9 +208,13 @@ pub struct NotHttp;
 fn unchunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
     let mut content = Vec::new();
     loop {
-        let Some(line_end) = bytes.windows(2).position(|two| two == b"\r\n") else { return (content, false) };
+        let Some(line_end) = bytes.windows(2).position(|two| two == b"\r\n") else {
+            return (content, false);
+        };
         let line = String::from_utf8_lossy(&bytes[..line_end]);
-        let Ok(length) = usize::from_str_radix(line.split(';').next().unwrap_or_default().trim(), 16) else {
+        let Ok(length) =
+            usize::from_str_radix(line.split(';').next().unwrap_or_default().trim(), 16)
+        else {
             return (content, false);
         };
         if length == 0 {
@@ -217,7 +223,9 @@ fn unchunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
         bytes = &bytes[line_end + 2..];
         content.extend_from_slice(&bytes[..length.min(bytes.len())]);
         // Behind the chunk is a line's end.
-        let Some(rest) = length.checked_add(2).and_then(|next| bytes.get(next..)) else { return (content, false) };
+        let Some(rest) = length.checked_add(2).and_then(|next| bytes.get(next..)) else {
+            return (content, false);
+        };
         bytes = rest;
     }
 }
@@ -225,7 +233,8 @@ fn unchunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
 /// The first IP address in a text: an answer may be the address alone, JSON, or a sentence.
 #[must_use]
 pub fn address_in(text: &str) -> Option<IpAddr> {
-    let words = text.split(|letter: char| !letter.is_ascii_hexdigit() && letter != '.' && letter != ':');
+    let words =
+        text.split(|letter: char| !letter.is_ascii_hexdigit() && letter != '.' && letter != ':');
     words.filter(|word| word.len() > 2).find_map(|word| {
         let plain = word.trim_end_matches(['.', ':']);
         plain.parse().ok().or_else(|| plain.trim_start_matches(':').parse().ok())
@@ -247,8 +256,14 @@ mod tests {
             String::from_utf8(url.request(&url.target.host, to)).unwrap()
         };
         let request = asked("http://echo.example/ip?x=1#y", To::Server);
-        assert!(request.starts_with("GET /ip?x=1 HTTP/1.1\r\nHost: echo.example\r\n") && request.ends_with("\r\n\r\n"));
-        assert!(asked("HTTPS://echo.example?x", To::Server).starts_with("GET /?x HTTP/1.1\r\nHost: echo.example\r\n"));
+        assert!(
+            request.starts_with("GET /ip?x=1 HTTP/1.1\r\nHost: echo.example\r\n")
+                && request.ends_with("\r\n\r\n")
+        );
+        assert!(
+            asked("HTTPS://echo.example?x", To::Server)
+                .starts_with("GET /?x HTTP/1.1\r\nHost: echo.example\r\n")
+        );
         assert!(
             asked("http://[2001:db8::1]:8080", To::Server)
                 .starts_with("GET / HTTP/1.1\r\nHost: [2001:db8::1]:8080\r\n")
@@ -257,10 +272,17 @@ mod tests {
             asked("http://e.example:81/a", To::Proxy(None))
                 .starts_with("GET http://e.example:81/a HTTP/1.1\r\nHost: e.example:81\r\nUser")
         );
-        let who = proxy::Credentials { user: "Aladdin".to_owned(), password: "open sesame".to_owned() };
+        let who =
+            proxy::Credentials { user: "Aladdin".to_owned(), password: "open sesame".to_owned() };
         let request = asked("http://e.example/", To::Proxy(Some(&who)));
-        assert!(request.contains("\r\nProxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"), "{request}");
-        assert_eq!((url("https://e.example/").target.port, url("http://e.example").target.port), (443, 80));
+        assert!(
+            request.contains("\r\nProxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"),
+            "{request}"
+        );
+        assert_eq!(
+            (url("https://e.example/").target.port, url("http://e.example").target.port),
+            (443, 80)
+        );
     }
 
     #[test]
@@ -272,7 +294,10 @@ mod tests {
             ("https://203.0.113.1/", "https://203.0.113.1/", "203.0.113.1:443"),
         ] {
             let url = url(text);
-            assert_eq!((url.to_string().as_str(), url.target.to_string().as_str()), (shown, target));
+            assert_eq!(
+                (url.to_string().as_str(), url.target.to_string().as_str()),
+                (shown, target)
+            );
         }
     }
 
@@ -283,7 +308,10 @@ mod tests {
         let who = proxy::Credentials { user: "me".to_owned(), password: "pw".to_owned() };
         let by_address = url.at(Host::parse("203.0.113.1"));
         let request = text(by_address.request(&url.target.host, To::Proxy(Some(&who))));
-        assert!(request.starts_with("GET http://203.0.113.1:8080/x HTTP/1.1\r\nHost: a.test:8080\r\n"), "{request}");
+        assert!(
+            request.starts_with("GET http://203.0.113.1:8080/x HTTP/1.1\r\nHost: a.test:8080\r\n"),
+            "{request}"
+        );
         assert!(request.contains("\r\nProxy-Authorization: Basic bWU6cHc=\r\n"), "{request}");
         let request = text(url.request(&url.target.host, To::Server));
         assert!(request.starts_with("GET /x HTTP/1.1\r\nHost: a.test:8080\r\n"), "{request}");
@@ -316,7 +344,10 @@ mod tests {
             assert_eq!(read(text.as_bytes(), End::Open).unwrap().unwrap().body, body);
         };
         whole("HTTP/1.1 200 OK\r\ncontent-LENGTH: 7\r\n\r\n1.2.3.4", "1.2.3.4");
-        whole("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\n1.2\r\n4\r\n.3.4\r\n0\r\n", "1.2.3.4");
+        whole(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\n1.2\r\n4\r\n.3.4\r\n0\r\n",
+            "1.2.3.4",
+        );
         whole("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", "x");
         let until_close = b"HTTP/1.0 301 Moved\r\nLocation: https://e.example/\r\n\r\nbody";
         assert_eq!(read(until_close, End::Open), Ok(None));

@@ -1,8 +1,11 @@
-//! Echo requests (RFC 792, RFC 4443), by the kernel's ping socket, by a raw one where only root may, or by the program `ping`.
+//! Echo requests (RFC 792, RFC 4443), by the kernel's ping socket, by a raw one where only root
+//! may, or by the program `ping`.
 
 use crate::{Origin, Outcome, PING_PATIENCE, Why, failed, failure, timed, why};
 use nix::sys::socket::{getsockopt, sockopt::IpMtu};
-use rustix::net::sockopt::{Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover};
+use rustix::net::sockopt::{
+    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
@@ -13,7 +16,8 @@ use tokio::time::{Instant, timeout_at};
 use wsl::program::run_within;
 
 /// After how long another request is sent: each, and what comes back, may be lost once.
-const AGAIN: [Duration; 3] = [Duration::ZERO, Duration::from_millis(400), Duration::from_millis(1000)];
+const AGAIN: [Duration; 3] =
+    [Duration::ZERO, Duration::from_millis(400), Duration::from_millis(1000)];
 
 /// Bytes of the headers before the payload: IP and ICMP.
 fn headers(to: IpAddr) -> u32 {
@@ -31,11 +35,13 @@ const BUFFER: usize = 66_000;
 pub struct Echo {
     /// Whether a reply came.
     pub outcome: Outcome,
-    /// The largest IP packet that fits the way, where a router has said so, or else the first interface.
+    /// The largest IP packet that fits the way, where a router has said so, or else the first
+    /// interface.
     pub fits: Option<u32>,
 }
 
-/// Pings, from an origin where one is given. With a `size` the request is an IP packet of so many bytes that may not be cut.
+/// Pings, from an origin where one is given. With a `size` the request is an IP packet of so many
+/// bytes that may not be cut.
 pub async fn ping(to: IpAddr, from: Option<&Origin>, size: Option<u32>) -> Echo {
     let told = match open(to, from, size) {
         Ok((socket, kind)) => by_socket(socket, kind, to, size).await,
@@ -51,13 +57,17 @@ pub async fn ping(to: IpAddr, from: Option<&Origin>, size: Option<u32>) -> Echo 
 enum Kind {
     /// The kernel sets the identifier and the checksum, and gives only this socket's replies.
     Ping,
-    /// Everything is ours, and every reply of the machine comes, those of IPv4 with their IP header.
+    /// Everything is ours, and every reply of the machine comes, those of IPv4 with their IP
+    /// header.
     Raw,
 }
 
 fn open(to: IpAddr, from: Option<&Origin>, size: Option<u32>) -> io::Result<(Socket, Kind)> {
-    let (domain, protocol) =
-        if to.is_ipv4() { (Domain::IPV4, Protocol::ICMPV4) } else { (Domain::IPV6, Protocol::ICMPV6) };
+    let (domain, protocol) = if to.is_ipv4() {
+        (Domain::IPV4, Protocol::ICMPV4)
+    } else {
+        (Domain::IPV6, Protocol::ICMPV6)
+    };
     let (socket, kind) = match Socket::new(domain, Type::DGRAM, Some(protocol)) {
         Ok(socket) => (socket, Kind::Ping),
         Err(error) if matches!(why(&error), Why::NotPermitted) => {
@@ -80,7 +90,12 @@ fn open(to: IpAddr, from: Option<&Origin>, size: Option<u32>) -> io::Result<(Soc
     Ok((socket, kind))
 }
 
-async fn by_socket(socket: Socket, kind: Kind, to: IpAddr, size: Option<u32>) -> (Outcome, Option<u32>) {
+async fn by_socket(
+    socket: Socket,
+    kind: Kind,
+    to: IpAddr,
+    size: Option<u32>,
+) -> (Outcome, Option<u32>) {
     // To tokio a connected socket of datagrams is one, whatever its protocol.
     let socket = match UdpSocket::from_std(socket.into()) {
         Ok(socket) => socket,
@@ -103,7 +118,8 @@ async fn exchange(socket: &UdpSocket, kind: Kind, to: IpAddr, size: Option<u32>)
     let payload = size.map_or(PAYLOAD, |size| size.saturating_sub(headers(to)));
     for number in 0..AGAIN.len() {
         let sequence = u16::try_from(number + 1).unwrap_or(1);
-        // Too large for the way as it is known by now, or what an earlier request brought: the next one would not fare better.
+        // Too large for the way as it is known by now, or what an earlier request brought: the next
+        // one would not fare better.
         socket.send(&request(to, id, sequence, payload)).await?;
         let next = AGAIN.get(number + 1).copied().unwrap_or(PING_PATIENCE);
         if let Ok(replied) = timeout_at(start + next, reply(socket, kind, to, id)).await {
@@ -159,7 +175,11 @@ fn checksum(message: &[u8]) -> [u8; 2] {
 }
 
 /// By `ping`, which may more than we may.
-async fn by_program(to: IpAddr, from: Option<&Origin>, size: Option<u32>) -> (Outcome, Option<u32>) {
+async fn by_program(
+    to: IpAddr,
+    from: Option<&Origin>,
+    size: Option<u32>,
+) -> (Outcome, Option<u32>) {
     let to_text = to.to_string();
     // ping(8): an address and an interface may both be given.
     let from = from.map(|from| (from.address.to_string(), from.device.clone()));
@@ -173,7 +193,8 @@ async fn by_program(to: IpAddr, from: Option<&Origin>, size: Option<u32>) -> (Ou
         words.extend(["-M", "do", "-s", payload]);
     }
     words.push(&to_text);
-    let (output, ms) = timed(run_within("ping", &words, PING_PATIENCE + Duration::from_secs(1))).await;
+    let (output, ms) =
+        timed(run_within("ping", &words, PING_PATIENCE + Duration::from_secs(1))).await;
     let outcome = match output {
         Some(output) if output.status.success() => Outcome::Ok { ms },
         // ping(8): no reply at all is 1, anything else 2.
@@ -183,7 +204,10 @@ async fn by_program(to: IpAddr, from: Option<&Origin>, size: Option<u32>) -> (Ou
             let why = if words.contains("unreachable") { Why::Unreachable } else { Why::Other };
             failed(why, words)
         }
-        None => failed(Why::NotPermitted, "no ping socket for this user, and no program `ping` that answers"),
+        None => failed(
+            Why::NotPermitted,
+            "no ping socket for this user, and no program `ping` that answers",
+        ),
     };
     (outcome, None)
 }
@@ -197,7 +221,9 @@ mod tests {
         for to in ["127.0.0.1", "::1"] {
             let echo = ping(to.parse().unwrap(), None, None).await;
             // A container may have no IPv6.
-            if to == "127.0.0.1" || std::fs::metadata("/proc/net/if_inet6").is_ok_and(|_| has_v6_loopback()) {
+            if to == "127.0.0.1"
+                || std::fs::metadata("/proc/net/if_inet6").is_ok_and(|_| has_v6_loopback())
+            {
                 assert!(matches!(echo.outcome, Outcome::Ok { .. }), "{to}: {echo:?}");
             }
         }
@@ -205,7 +231,10 @@ mod tests {
         assert!(matches!(large.outcome, Outcome::Ok { .. }), "{large:?}");
         let strange = Origin { address: "192.0.2.7".parse().unwrap(), device: None };
         let elsewhere = ping("127.0.0.1".parse().unwrap(), Some(&strange), None).await;
-        assert!(matches!(elsewhere.outcome, Outcome::Failed { why: Why::Unreachable, .. }), "{elsewhere:?}");
+        assert!(
+            matches!(elsewhere.outcome, Outcome::Failed { why: Why::Unreachable, .. }),
+            "{elsewhere:?}"
+        );
     }
 
     fn has_v6_loopback() -> bool {
@@ -225,7 +254,9 @@ mod tests {
     fn only_replies_to_our_own_requests_count() {
         let (v4, v6) = ("192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap());
         let id = [1, 2];
-        let raw = |kind: u8, id: [u8; 2]| [&[0x45][..], &[0; 19], &[kind, 0, 0, 0, id[0], id[1], 0, 1]].concat();
+        let raw = |kind: u8, id: [u8; 2]| {
+            [&[0x45][..], &[0; 19], &[kind, 0, 0, 0, id[0], id[1], 0, 1]].concat()
+        };
         assert!(is_reply(&raw(0, id), Kind::Raw, v4, id));
         assert!(!is_reply(&raw(0, [9, 9]), Kind::Raw, v4, id));
         assert!(!is_reply(&raw(8, id), Kind::Raw, v4, id), "our own request, on loopback");

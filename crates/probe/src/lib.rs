@@ -30,7 +30,8 @@ pub const CONNECT_PATIENCE: Duration = Duration::from_millis(2300);
 /// How long a ping may take; it is sent three times within that.
 pub const PING_PATIENCE: Duration = Duration::from_millis(1600);
 
-/// How long a nameserver may take; it is asked twice within that. Those that have to ask others take their time.
+/// How long a nameserver may take; it is asked twice within that. Those that have to ask others
+/// take their time.
 pub const DNS_PATIENCE: Duration = Duration::from_millis(2300);
 
 /// How long the system's own resolver may take. By default it asks a silent server for 5 s.
@@ -77,7 +78,9 @@ fn why(error: &io::Error) -> Why {
     }
     match error.raw_os_error() {
         Some(libc::ECONNREFUSED) => Why::Refused,
-        Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT) => Why::Unreachable,
+        Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT) => {
+            Why::Unreachable
+        }
         Some(libc::ETIMEDOUT) => Why::TimedOut,
         Some(libc::ECONNRESET | libc::EPIPE | libc::ECONNABORTED) => Why::Closed,
         Some(libc::EPERM | libc::EACCES) => Why::NotPermitted,

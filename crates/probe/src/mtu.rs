@@ -1,5 +1,6 @@
-//! Whether packets as large as the interface takes come through. The usual fault is a tunnel on the way that takes less, and whose word
-//! about that (RFC 1191, 'fragmentation needed') is lost: then small things work and large ones hang.
+//! Whether packets as large as the interface takes come through. The usual fault is a tunnel on the
+//! way that takes less, and whose word about that (RFC 1191, 'fragmentation needed') is lost: then
+//! small things work and large ones hang.
 
 use crate::{Method, Outcome, PROXY_PATIENCE, icmp, tcp};
 use futures_util::future::join_all;
@@ -25,17 +26,19 @@ pub struct MtuProbe {
     pub told: Option<u32>,
 }
 
-/// Nobody on the internet has a larger MTU, and the tunnel's own is far larger than what the host has.
+/// Nobody on the internet has a larger MTU, and the tunnel's own is far larger than what the host
+/// has.
 const LARGEST: u32 = 1500;
 
-/// Sizes that are tried where the largest does not come through: IPv6's least, then what VPNs and tunnels leave (WireGuard 1420, IPsec
-/// about 1400, PPPoE 1492).
+/// Sizes that are tried where the largest does not come through: IPv6's least, then what VPNs and
+/// tunnels leave (WireGuard 1420, IPsec about 1400, PPPoE 1492).
 const SIZES: [u32; 8] = [1280, 1320, 1360, 1400, 1420, 1440, 1472, 1492];
 
 /// Bytes of a small request over TCP, and of one that needs more than a packet of the largest size.
 const REQUESTS: [usize; 2] = [200, 4000];
 
-/// Tries with pings, or where nobody answers these with requests over TCP. `mtu` is that of the device by which packets leave.
+/// Tries with pings, or where nobody answers these with requests over TCP. `mtu` is that of the
+/// device by which packets leave.
 pub async fn probe(to: SocketAddr, device: &str, mtu: u32) -> MtuProbe {
     let size = mtu.min(LARGEST);
     let small = icmp::ping(to.ip(), None, None).await;
@@ -65,8 +68,15 @@ pub async fn probe(to: SocketAddr, device: &str, mtu: u32) -> MtuProbe {
 /// The largest size below `size` that comes through.
 async fn largest(to: IpAddr, size: u32) -> Option<u32> {
     let sizes = SIZES.into_iter().filter(|one| *one < size);
-    let tried = join_all(sizes.map(|size| async move { (size, icmp::ping(to, None, Some(size)).await.outcome) })).await;
-    tried.into_iter().filter(|(_, outcome)| matches!(outcome, Outcome::Ok { .. })).map(|(size, _)| size).max()
+    let tried = join_all(
+        sizes.map(|size| async move { (size, icmp::ping(to, None, Some(size)).await.outcome) }),
+    )
+    .await;
+    tried
+        .into_iter()
+        .filter(|(_, outcome)| matches!(outcome, Outcome::Ok { .. }))
+        .map(|(size, _)| size)
+        .max()
 }
 
 /// A small and a large request, at once.
@@ -90,7 +100,11 @@ mod tests {
     #[tokio::test]
     async fn this_machine_takes_all_that_it_is_given() {
         let probe = probe("127.0.0.1:9".parse().unwrap(), "lo", 65_536).await;
-        assert_eq!((probe.method, probe.largest, probe.told), (Method::Icmp, Some(LARGEST), None), "{probe:?}");
+        assert_eq!(
+            (probe.method, probe.largest, probe.told),
+            (Method::Icmp, Some(LARGEST), None),
+            "{probe:?}"
+        );
         assert!(matches!(probe.large, Outcome::Ok { .. }), "{probe:?}");
     }
 }

@@ -57,6 +57,7 @@ pub enum Method {
     Icmp,
     /// A connection to the target's port.
     Tcp,
-    /// A question for its hardware address (ARP, ND): Windows' firewall often drops pings, never these.
+    /// A question for its hardware address (ARP, ND): Windows' firewall often drops pings, never
+    /// these.
     Neighbour,
 }

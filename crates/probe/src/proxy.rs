@@ -25,7 +25,8 @@ pub struct ProxyProbe {
     pub resolved: Outcome,
     /// The port took a connection.
     pub opened: Outcome,
-    /// It speaks TLS; tried where the setting says `https://`. What else it speaks is not tried then.
+    /// It speaks TLS; tried where the setting says `https://`. What else it speaks is not tried
+    /// then.
     pub tls: Outcome,
     /// It speaks HTTP CONNECT.
     pub http: Outcome,
@@ -33,10 +34,11 @@ pub struct ProxyProbe {
     pub socks5: Outcome,
     /// A request to the outside by it, in the scheme that the setting names.
     pub request: Outcome,
-    /// A connection to the same port at the tunnel's address for Windows' loopback, while the tunnel is up.
+    /// A connection to the same port at the tunnel's address for Windows' loopback, while the
+    /// tunnel is up.
     pub at_tunnel_host: Outcome,
-    /// A connection to the same port on Windows' own 127.0.0.1, tried by Windows. Open there and shut from here means that the proxy
-    /// program listens for Windows only.
+    /// A connection to the same port on Windows' own 127.0.0.1, tried by Windows. Open there and
+    /// shut from here means that the proxy program listens for Windows only.
     pub on_windows_loopback: Outcome,
 }
 
@@ -64,23 +66,29 @@ pub fn parse(value: &str, port: u16) -> Result<ProxyUrl, String> {
     let url = format!("{scheme}://{rest}");
     let parsed: Result<ProxyUrl, _> = url.parse();
     match parsed {
-        Err(proxy::ProxyUrlError::NoPort) => format!("{}:{port}", url.trim_end_matches(':')).parse(),
+        Err(proxy::ProxyUrlError::NoPort) => {
+            format!("{}:{port}", url.trim_end_matches(':')).parse()
+        }
         other => other,
     }
     .map_err(|error| error.to_string())
 }
 
-/// The proxy that a command for ssh's `ProxyCommand` goes by: `nc -X 5 -x HOST:PORT`, `ncat --proxy HOST:PORT --proxy-type socks5`,
-/// `connect -S HOST:PORT`, `corkscrew HOST PORT`. None where it is something else, such as another ssh.
+/// The proxy that a command for ssh's `ProxyCommand` goes by: `nc -X 5 -x HOST:PORT`, `ncat --proxy
+/// HOST:PORT --proxy-type socks5`, `connect -S HOST:PORT`, `corkscrew HOST PORT`. None where it is
+/// something else, such as another ssh.
 #[must_use]
 pub fn of_command(command: &str) -> Option<ProxyUrl> {
     let words: Vec<&str> = command.split_whitespace().collect();
     let after = |option: &str| words.windows(2).find(|pair| pair[0] == option).map(|pair| pair[1]);
     let program = words.first()?.rsplit('/').next()?;
     let (place, is_http) = match program {
-        // nc(1) of OpenBSD: SOCKS5 unless another protocol is named, at port 1080 unless there is one.
+        // nc(1) of OpenBSD: SOCKS5 unless another protocol is named, at port 1080 unless there is
+        // one.
         "nc" | "netcat" => (after("-x")?.to_owned(), after("-X") == Some("connect")),
-        "ncat" => (after("--proxy")?.to_owned(), after("--proxy-type").is_none_or(|kind| kind == "http")),
+        "ncat" => {
+            (after("--proxy")?.to_owned(), after("--proxy-type").is_none_or(|kind| kind == "http"))
+        }
         "connect" | "connect-proxy" => match after("-H") {
             Some(place) => (place.to_owned(), true),
             None => (after("-S")?.to_owned(), false),
@@ -130,7 +138,8 @@ pub async fn probe(value: &str, port: u16, outside: &str) -> ProxyProbe {
         }
     }
     let Some(target) = target(outside) else { return probe };
-    // What it speaks is asked for under both names, and without the user: a refusal is an answer, too.
+    // What it speaks is asked for under both names, and without the user: a refusal is an answer,
+    // too.
     let speaks = |scheme| {
         let plain = ProxyUrl::new(scheme, proxy.host().clone(), proxy.port());
         let target = target.clone();
@@ -177,7 +186,10 @@ async fn resolve(host: &Host) -> (Option<IpAddr>, Outcome) {
 /// Whether a setting names a proxy to which programs speak TLS.
 #[must_use]
 pub fn is_https(value: &str) -> bool {
-    value.trim_start().split_once("://").is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("https"))
+    value
+        .trim_start()
+        .split_once("://")
+        .is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("https"))
 }
 
 async fn speaks_tls(at: SocketAddr) -> Outcome {
@@ -197,7 +209,8 @@ async fn speaks(at: SocketAddr, proxy: &ProxyUrl, target: &Target) -> Outcome {
     }
 }
 
-/// A whole request, with its answer: some proxies say that the connection stands before they have tried it.
+/// A whole request, with its answer: some proxies say that the connection stands before they have
+/// tried it.
 async fn request(at: SocketAddr, proxy: &ProxyUrl, target: &Target) -> Outcome {
     let asking = async {
         match tunnel(at, proxy, target).await {
@@ -237,7 +250,9 @@ fn meaning(error: &DialogError) -> Why {
         | DialogError::HeaderTooLong
         | DialogError::Malformed(_)
         | DialogError::Status { status: 400 | 404 | 405 | 501, .. } => Why::WrongProtocol,
-        DialogError::CredentialsNeeded { .. } | DialogError::CredentialsRefused { .. } => Why::Authentication,
+        DialogError::CredentialsNeeded { .. } | DialogError::CredentialsRefused { .. } => {
+            Why::Authentication
+        }
         DialogError::Status { .. } | DialogError::Socks(_) => Why::ProxyRefused,
         DialogError::NameLength { .. } => Why::Other,
         DialogError::Closed { .. } => Why::Closed,
@@ -304,22 +319,38 @@ mod tests {
     async fn a_proxy_is_tried_step_by_step() {
         let port = server(http).await;
         let good = probe(&format!("http://me:secret@127.0.0.1:{port}/"), 80, "192.0.2.1:80").await;
-        assert_eq!((good.host.as_str(), good.port, good.address), ("127.0.0.1", port, "127.0.0.1".parse().ok()));
+        assert_eq!(
+            (good.host.as_str(), good.port, good.address),
+            ("127.0.0.1", port, "127.0.0.1".parse().ok())
+        );
         assert!(matches!(good.request, Outcome::Ok { .. }), "{good:?}");
         assert!(matches!(good.http, Outcome::Ok { .. }), "{good:?}");
         assert_eq!(why(&good.socks5), Some(Why::WrongProtocol), "{good:?}");
         let wrong = probe(&format!("socks5://127.0.0.1:{port}"), 80, "192.0.2.1:80").await;
         assert_eq!(why(&wrong.request), Some(Why::WrongProtocol), "{wrong:?}");
-        let port = server(|_| b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n").await;
+        let port = server(|_| {
+            b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n"
+        })
+        .await;
         let locked = probe(&format!("127.0.0.1:{port}"), 80, "192.0.2.1:80").await;
-        assert_eq!((why(&locked.http), why(&locked.request)), (None, Some(Why::Authentication)), "{locked:?}");
+        assert_eq!(
+            (why(&locked.http), why(&locked.request)),
+            (None, Some(Why::Authentication)),
+            "{locked:?}"
+        );
         let port = server(|_| b"").await;
         let mute = probe(&format!("127.0.0.1:{port}"), 80, "192.0.2.1:80").await;
-        assert_eq!((why(&mute.http), why(&mute.request)), (Some(Why::Closed), Some(Why::Closed)), "{mute:?}");
+        assert_eq!(
+            (why(&mute.http), why(&mute.request)),
+            (Some(Why::Closed), Some(Why::Closed)),
+            "{mute:?}"
+        );
         let nobody = probe("http://127.94.76.2:9", 80, "192.0.2.1:80").await;
         assert_eq!((why(&nobody.opened), nobody.request), (Some(Why::Refused), Outcome::NotTried));
         let nonsense = probe("http://me:secret@a b:1", 80, "192.0.2.1:80").await;
-        assert!(matches!(&nonsense.resolved, Outcome::Failed { detail, .. } if !detail.contains("secret")));
+        assert!(
+            matches!(&nonsense.resolved, Outcome::Failed { detail, .. } if !detail.contains("secret"))
+        );
     }
 
     #[test]
@@ -335,7 +366,11 @@ mod tests {
             ("nc %h %p", None),
             ("", None),
         ] {
-            assert_eq!(of_command(command).map(|proxy| proxy.to_string()).as_deref(), proxy, "{command}");
+            assert_eq!(
+                of_command(command).map(|proxy| proxy.to_string()).as_deref(),
+                proxy,
+                "{command}"
+            );
         }
     }
 

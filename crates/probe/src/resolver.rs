@@ -64,7 +64,8 @@ pub enum Resolution<'a> {
 }
 
 impl NameSeen {
-    /// Goes through the answers as the C library does: one after the other, until one is an answer. An error is none.
+    /// Goes through the answers as the C library does: one after the other, until one is an answer.
+    /// An error is none.
     #[must_use]
     pub fn resolve(&self) -> Resolution<'_> {
         if !self.hosts.is_empty() {
@@ -96,7 +97,11 @@ fn candidates(conf: &ResolvConf, name: &str) -> Vec<String> {
     }
     let searched = conf.search.iter().map(|domain| format!("{name}.{}", domain.trim_matches('.')));
     let itself = std::iter::once(name.to_owned());
-    if name.contains('.') { itself.chain(searched).collect() } else { searched.chain(itself).collect() }
+    if name.contains('.') {
+        itself.chain(searched).collect()
+    } else {
+        searched.chain(itself).collect()
+    }
 }
 
 /// Resolves names by a resolv.conf and a hosts file.
@@ -125,7 +130,11 @@ impl Resolver {
                 (server, answer)
             }
         };
-        NameSeen { name: name.to_owned(), hosts, answers: join_all(self.conf.servers().iter().map(ask)).await }
+        NameSeen {
+            name: name.to_owned(),
+            hosts,
+            answers: join_all(self.conf.servers().iter().map(ask)).await,
+        }
     }
 
     /// The first of the names for which the server has addresses; else its answer to the first.
@@ -143,7 +152,9 @@ impl Resolver {
             match answer {
                 ServerAnswer::Addresses { .. } => return answer,
                 // Who is silent is not asked for more.
-                ServerAnswer::Silent(_) | ServerAnswer::NotAsked(_) => return first.unwrap_or(answer),
+                ServerAnswer::Silent(_) | ServerAnswer::NotAsked(_) => {
+                    return first.unwrap_or(answer);
+                }
                 ServerAnswer::NoName | ServerAnswer::NoAddress | ServerAnswer::Error(_) => {
                     first = first.or(Some(answer))
                 }
@@ -196,7 +207,10 @@ fn code_name(code: ResponseCode) -> String {
 /// The addresses that a hosts file has for a name, each once.
 fn in_hosts(hosts: &str, name: &str) -> Vec<IpAddr> {
     let mut seen = HashSet::new();
-    lines_for(hosts, name).map(|(_, address)| address).filter(|address| seen.insert(*address)).collect()
+    lines_for(hosts, name)
+        .map(|(_, address)| address)
+        .filter(|address| seen.insert(*address))
+        .collect()
 }
 
 #[cfg(test)]
@@ -205,9 +219,14 @@ mod tests {
 
     #[test]
     fn names_are_searched_as_the_c_library_does() {
-        let conf = ResolvConf::read("domain old.example\nsearch corp.example. lab.corp.example\noptions ndots:1\n");
+        let conf = ResolvConf::read(
+            "domain old.example\nsearch corp.example. lab.corp.example\noptions ndots:1\n",
+        );
         assert_eq!(candidates(&conf, "git"), ["git.corp.example", "git.lab.corp.example", "git"]);
-        assert_eq!(candidates(&conf, "git.x"), ["git.x", "git.x.corp.example", "git.x.lab.corp.example"]);
+        assert_eq!(
+            candidates(&conf, "git.x"),
+            ["git.x", "git.x.corp.example", "git.x.lab.corp.example"]
+        );
         assert_eq!(candidates(&conf, "git."), ["git."]);
         assert_eq!(candidates(&ResolvConf::default(), "git"), ["git"]);
     }
@@ -215,12 +234,20 @@ mod tests {
     #[test]
     fn an_address_of_hosts_counts_once() {
         let hosts = "10.1.2.3 git.corp.example GIT\n10.1.2.4 git\n10.1.2.3 git\n";
-        assert_eq!(in_hosts(hosts, "git"), ["10.1.2.3", "10.1.2.4"].map(|text| text.parse::<IpAddr>().unwrap()));
+        assert_eq!(
+            in_hosts(hosts, "git"),
+            ["10.1.2.3", "10.1.2.4"].map(|text| text.parse::<IpAddr>().unwrap())
+        );
     }
 
     #[test]
     fn codes_are_called_as_everybody_calls_them() {
-        let codes = [ResponseCode::ServFail, ResponseCode::Refused, ResponseCode::NotImp, ResponseCode::FormErr];
+        let codes = [
+            ResponseCode::ServFail,
+            ResponseCode::Refused,
+            ResponseCode::NotImp,
+            ResponseCode::FormErr,
+        ];
         assert_eq!(codes.map(code_name), ["SERVFAIL", "REFUSED", "NOTIMP", "FORMERR"]);
     }
 }

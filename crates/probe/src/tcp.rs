@@ -39,8 +39,8 @@ pub(super) async fn open(to: SocketAddr, from: Option<&Origin>) -> Result<TcpStr
     }
 }
 
-/// Sends what servers on that port answer to, padded to about `size` bytes, and waits for the first byte of an answer. Servers that speak
-/// first are sent nothing.
+/// Sends what servers on that port answer to, padded to about `size` bytes, and waits for the first
+/// byte of an answer. Servers that speak first are sent nothing.
 pub(super) async fn exchange(
     stream: &mut TcpStream,
     port: u16,
@@ -90,7 +90,9 @@ pub(super) async fn greet_by_tls(stream: &mut TcpStream, patience: Duration) -> 
 }
 
 fn http_request(host: &str, size: usize) -> Vec<u8> {
-    let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: underpass-doctor\r\nConnection: close\r\n");
+    let head = format!(
+        "GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: underpass-doctor\r\nConnection: close\r\n"
+    );
     let padding = size.saturating_sub(head.len() + 2 + "X-Padding: \r\n".len());
     if padding == 0 {
         return format!("{head}\r\n").into_bytes();
@@ -98,14 +100,18 @@ fn http_request(host: &str, size: usize) -> Vec<u8> {
     format!("{head}X-Padding: {}\r\n\r\n", "x".repeat(padding)).into_bytes()
 }
 
-/// A TLS handshake's first message (RFC 8446 section 4.1.2, as one of TLS 1.2 that names no server): the answer is a certificate or an
-/// alert, and either is one.
+/// A TLS handshake's first message (RFC 8446 section 4.1.2, as one of TLS 1.2 that names no
+/// server): the answer is a certificate or an alert, and either is one.
 fn client_hello(size: usize) -> Vec<u8> {
-    // TLS_ECDHE_{ECDSA,RSA}_WITH_AES_128_GCM_SHA256 and the RSA one of old servers (RFC 5289, RFC 5288).
+    // TLS_ECDHE_{ECDSA,RSA}_WITH_AES_128_GCM_SHA256 and the RSA one of old servers (RFC 5289, RFC
+    // 5288).
     const SUITES: [u8; 6] = [0xc0, 0x2b, 0xc0, 0x2f, 0x00, 0x9c];
-    // supported_groups: x25519, secp256r1; ec_point_formats: uncompressed; signature_algorithms: ECDSA and RSA with SHA-256, RSA-PSS.
-    const EXTENSIONS: [u8; 30] =
-        [0, 10, 0, 6, 0, 4, 0, 0x1d, 0, 0x17, 0, 11, 0, 2, 1, 0, 0, 13, 0, 10, 0, 8, 4, 3, 4, 1, 8, 4, 8, 9];
+    // supported_groups: x25519, secp256r1; ec_point_formats: uncompressed; signature_algorithms:
+    // ECDSA and RSA with SHA-256, RSA-PSS.
+    const EXTENSIONS: [u8; 30] = [
+        0, 10, 0, 6, 0, 4, 0, 0x1d, 0, 0x17, 0, 11, 0, 2, 1, 0, 0, 13, 0, 10, 0, 8, 4, 3, 4, 1, 8,
+        4, 8, 9,
+    ];
     let mut extensions = EXTENSIONS.to_vec();
     // 9 + 2 + 32 + 1 + 2 + 6 + 2 + 2 bytes stand around the extensions; RFC 7685 pads.
     let around = 56;
@@ -153,10 +159,14 @@ mod tests {
             assert!(matches!(outcome, Outcome::Ok { .. }), "{device:?}: {outcome:?}");
         }
         drop(listener);
-        let Outcome::Failed { why, .. } = connect(open_at, None).await else { panic!("nobody listens") };
+        let Outcome::Failed { why, .. } = connect(open_at, None).await else {
+            panic!("nobody listens")
+        };
         assert_eq!(why, Why::Refused);
         let elsewhere = from("192.0.2.77", None);
-        let Outcome::Failed { why, .. } = connect(open_at, Some(&elsewhere)).await else { panic!("a strange address") };
+        let Outcome::Failed { why, .. } = connect(open_at, Some(&elsewhere)).await else {
+            panic!("a strange address")
+        };
         assert_eq!(why, Why::Unreachable);
     }
 
@@ -174,7 +184,9 @@ mod tests {
                 request
             });
             let mut stream = open(address, None).await.unwrap();
-            let outcome = exchange(&mut stream, address.port(), "name.test", 0, Duration::from_secs(10)).await;
+            let outcome =
+                exchange(&mut stream, address.port(), "name.test", 0, Duration::from_secs(10))
+                    .await;
             let why = match outcome {
                 Outcome::Failed { why, .. } => Some(why),
                 Outcome::Ok { .. } | Outcome::NotTried => None,
@@ -190,7 +202,11 @@ mod tests {
         for size in [300, 1400, 3000] {
             let hello = client_hello(size);
             assert_eq!(hello.len(), size);
-            assert_eq!(usize::from(u16::from_be_bytes([hello[3], hello[4]])), size - 5, "the record's own length");
+            assert_eq!(
+                usize::from(u16::from_be_bytes([hello[3], hello[4]])),
+                size - 5,
+                "the record's own length"
+            );
             assert_eq!(http_request("name.test", size).len(), size);
         }
         assert_eq!(client_hello(0).len(), 86);

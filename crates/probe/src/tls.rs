@@ -1,4 +1,5 @@
-//! TLS as a client that trusts what this distro trusts: a company's own certificate counts once it is installed here, as it does for curl.
+//! TLS as a client that trusts what this distro trusts: a company's own certificate counts once it
+//! is installed here, as it does for curl.
 
 use crate::failure::Failure;
 use proxy::Host;
@@ -14,7 +15,9 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 pub(crate) async fn wrap(stream: TcpStream, host: &Host) -> Result<TlsStream<TcpStream>, Failure> {
     let failure = |why: String| Failure::Tls { host: host.to_string(), why };
     let name = match host {
-        Host::Name(name) => ServerName::try_from(name.clone()).map_err(|error| failure(error.to_string()))?,
+        Host::Name(name) => {
+            ServerName::try_from(name.clone()).map_err(|error| failure(error.to_string()))?
+        }
         Host::Address(address) => ServerName::IpAddress((*address).into()),
     };
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -25,7 +28,8 @@ pub(crate) async fn wrap(stream: TcpStream, host: &Host) -> Result<TlsStream<Tcp
     connector.connect(name, stream).await.map_err(|error| failure(error.to_string()))
 }
 
-/// The distro's certificates (SSL_CERT_FILE and SSL_CERT_DIR go over it); where it has none, Mozilla's.
+/// The distro's certificates (SSL_CERT_FILE and SSL_CERT_DIR go over it); where it has none,
+/// Mozilla's.
 fn roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

@@ -1,6 +1,6 @@
-//! The routers on the way to an address, by echo requests or connections of growing time to live (RFC 792).
-//! By a raw socket, so as root; busybox's `traceroute` knows datagrams only, and no ICMP error about a
-//! datagram passes Windows.
+//! The routers on the way to an address, by echo requests or connections of growing time to live
+//! (RFC 792). By a raw socket, so as root; busybox's `traceroute` knows datagrams only, and no ICMP
+//! error about a datagram passes Windows.
 
 use super::icmp::request;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -101,7 +101,10 @@ fn note(
     Ok(heard.map_or(Heard::Hop, |(_, heard)| heard))
 }
 
-async fn hear(socket: &UdpSocket, read: impl Fn(&[u8]) -> Option<(Ipv4Addr, Heard)>) -> io::Result<(Ipv4Addr, Heard)> {
+async fn hear(
+    socket: &UdpSocket,
+    read: impl Fn(&[u8]) -> Option<(Ipv4Addr, Heard)>,
+) -> io::Result<(Ipv4Addr, Heard)> {
     let mut packet = [0; 1500];
     loop {
         let length = socket.recv(&mut packet).await?;
@@ -115,7 +118,9 @@ async fn hear(socket: &UdpSocket, read: impl Fn(&[u8]) -> Option<(Ipv4Addr, Hear
 fn read(packet: &[u8], id: [u8; 2], sequence: u16) -> Option<(Ipv4Addr, Heard)> {
     let message = payload(packet)?;
     let from = Ipv4Addr::from(<[u8; 4]>::try_from(packet.get(12..16)?).ok()?);
-    let is_ours = |echo: &[u8]| echo.get(4..6) == Some(&id) && echo.get(6..8) == Some(&sequence.to_be_bytes());
+    let is_ours = |echo: &[u8]| {
+        echo.get(4..6) == Some(&id) && echo.get(6..8) == Some(&sequence.to_be_bytes())
+    };
     match *message.first()? {
         0 => is_ours(message).then_some((from, Heard::End)),
         // Destination unreachable and time exceeded quote the request.
@@ -155,15 +160,22 @@ mod tests {
 
     #[test]
     fn an_error_is_heard_of_the_connection_that_it_quotes() {
-        let (from, to) = (Ipv4Addr::new(192, 0, 2, 1), SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 10), 80));
+        let (from, to) =
+            (Ipv4Addr::new(192, 0, 2, 1), SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 10), 80));
         let quote = |kind, protocol, to: u8, port: u8| {
-            let header = [0x45, 0, 0, 48, 0, 0, 0, 0, 1, protocol, 0, 0, 192, 0, 2, 2, 203, 0, 113, to];
+            let header =
+                [0x45, 0, 0, 48, 0, 0, 0, 0, 1, protocol, 0, 0, 192, 0, 2, 2, 203, 0, 113, to];
             let segment = [0x12, port, 0, 80, 0, 0, 0, 0];
             packet(&[&[kind, 0, 0, 0, 0, 0, 0, 0], &header[..], &segment].concat())
         };
         assert_eq!(read_tcp(&quote(11, 6, 10, 0x34), 0x1234, to), Some((from, Heard::Hop)));
         assert_eq!(read_tcp(&quote(3, 6, 10, 0x34), 0x1234, to), Some((from, Heard::End)));
-        let others = [quote(0, 6, 10, 0x34), quote(11, 17, 10, 0x34), quote(11, 6, 11, 0x34), quote(11, 6, 10, 0x35)];
+        let others = [
+            quote(0, 6, 10, 0x34),
+            quote(11, 17, 10, 0x34),
+            quote(11, 6, 11, 0x34),
+            quote(11, 6, 10, 0x35),
+        ];
         for other in others.into_iter().chain([packet(&[11]), Vec::new()]) {
             assert_eq!(read_tcp(&other, 0x1234, to), None, "{other:?}");
         }
@@ -179,11 +191,19 @@ mod tests {
     fn replies_and_quotes_are_told_apart_from_what_is_anothers() {
         let from = Ipv4Addr::new(192, 0, 2, 1);
         let echo = |kind, sequence| [kind, 0, 0, 0, 1, 2, 0, sequence];
-        let quote = |kind, sequence| [&[kind, 0, 0, 0, 0, 0, 0, 0], &packet(&echo(8, sequence))[..]].concat();
+        let quote = |kind, sequence| {
+            [&[kind, 0, 0, 0, 0, 0, 0, 0], &packet(&echo(8, sequence))[..]].concat()
+        };
         assert_eq!(read(&packet(&echo(0, 7)), [1, 2], 7), Some((from, Heard::End)));
         assert_eq!(read(&packet(&quote(11, 7)), [1, 2], 7), Some((from, Heard::Hop)));
         assert_eq!(read(&packet(&quote(3, 7)), [1, 2], 7), Some((from, Heard::End)));
-        for other in [packet(&echo(0, 6)), packet(&echo(8, 7)), packet(&quote(11, 6)), packet(&[11]), Vec::new()] {
+        for other in [
+            packet(&echo(0, 6)),
+            packet(&echo(8, 7)),
+            packet(&quote(11, 6)),
+            packet(&[11]),
+            Vec::new(),
+        ] {
             assert_eq!(read(&other, [1, 2], 7), None, "{other:?}");
         }
     }

@@ -68,7 +68,8 @@ fn http_hint(status: u16) -> &'static str {
     }
 }
 
-/// What a failed dialog says about the destination: what an owner tells whoever wanted the connection.
+/// What a failed dialog says about the destination: what an owner tells whoever wanted the
+/// connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
     /// The proxy said no, or the destination did: trying again brings the same.
@@ -77,7 +78,8 @@ pub enum Meaning {
     Unreachable,
     /// The destination did not answer the proxy in time.
     TimedOut,
-    /// It is the proxy itself that is not as it should be (no proxy, wrong password, closed): no destination works.
+    /// It is the proxy itself that is not as it should be (no proxy, wrong password, closed): no
+    /// destination works.
     ProxyTrouble,
 }
 

@@ -35,7 +35,8 @@ impl Except {
             Self::Name(own) => name.is_some_and(|name| name.eq_ignore_ascii_case(own)),
             Self::Domain(domain) => name.is_some_and(|name| {
                 let name = name.to_ascii_lowercase();
-                name.strip_suffix(domain.as_str()).is_some_and(|front| front.is_empty() || front.ends_with('.'))
+                name.strip_suffix(domain.as_str())
+                    .is_some_and(|front| front.is_empty() || front.ends_with('.'))
             }),
         }
     }
@@ -57,13 +58,23 @@ impl FromStr for Except {
         let domain = lower.strip_prefix("*.").or_else(|| lower.strip_prefix('.'));
         let name = domain.unwrap_or(&lower).trim_end_matches('.');
         let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-        // What ends in a number is a broken address, not a name (the WHATWG's URL standard says so too).
+        // What ends in a number is a broken address, not a name (the WHATWG's URL standard says so
+        // too).
         let last = name.rsplit('.').next().unwrap_or_default();
         let number = last.bytes().all(|byte| byte.is_ascii_digit());
-        if name.len() > 253 || number || name.starts_with('.') || name.contains("..") || !name.chars().all(plain) {
+        if name.len() > 253
+            || number
+            || name.starts_with('.')
+            || name.contains("..")
+            || !name.chars().all(plain)
+        {
             return Err(ExceptError { text: text.chars().take(100).collect() });
         }
-        Ok(if domain.is_some() { Self::Domain(name.to_owned()) } else { Self::Name(name.to_owned()) })
+        Ok(if domain.is_some() {
+            Self::Domain(name.to_owned())
+        } else {
+            Self::Name(name.to_owned())
+        })
     }
 }
 
@@ -87,25 +98,45 @@ mod tests {
 
     #[test]
     fn networks_cover_addresses_and_domains_cover_names() {
-        assert!(covers("10.0.0.0/8", "10.1.2.3", None) && !covers("10.0.0.0/8", "11.0.0.1", Some("corp.test")));
+        assert!(
+            covers("10.0.0.0/8", "10.1.2.3", None)
+                && !covers("10.0.0.0/8", "11.0.0.1", Some("corp.test"))
+        );
         assert!(covers("192.0.2.9", "192.0.2.9", None) && !covers("192.0.2.9", "192.0.2.8", None));
-        assert!(covers("fd00::/8", "fd12::1", None) && covers("10.0.0.0/8", "::ffff:10.0.0.1", None));
+        assert!(
+            covers("fd00::/8", "fd12::1", None) && covers("10.0.0.0/8", "::ffff:10.0.0.1", None)
+        );
         for domain in [".corp.test", "*.corp.test", ".Corp.Test."] {
             assert!(covers(domain, "192.0.2.1", Some("a.b.CORP.test")), "{domain}");
             assert!(covers(domain, "192.0.2.1", Some("corp.test")), "{domain}");
-            assert!(!covers(domain, "192.0.2.1", Some("xcorp.test")) && !covers(domain, "192.0.2.1", None));
+            assert!(
+                !covers(domain, "192.0.2.1", Some("xcorp.test"))
+                    && !covers(domain, "192.0.2.1", None)
+            );
         }
         assert!(covers("host.corp.test", "192.0.2.1", Some("Host.corp.test")));
-        assert!(!covers("corp.test", "192.0.2.1", Some("host.corp.test")), "a name alone is that name alone");
+        assert!(
+            !covers("corp.test", "192.0.2.1", Some("host.corp.test")),
+            "a name alone is that name alone"
+        );
     }
 
     #[test]
     fn they_read_back_as_they_are_shown_and_nonsense_is_refused() {
-        for (text, shown) in [("10.1.2.3/8", "10.0.0.0/8"), ("[::1]", "::1/128"), ("*.A.test", ".a.test"), ("b", "b")] {
+        for (text, shown) in [
+            ("10.1.2.3/8", "10.0.0.0/8"),
+            ("[::1]", "::1/128"),
+            ("*.A.test", ".a.test"),
+            ("b", "b"),
+        ] {
             let except: Except = text.parse().unwrap();
-            assert_eq!((except.to_string().as_str(), except.to_string().parse()), (shown, Ok(except)));
+            assert_eq!(
+                (except.to_string().as_str(), except.to_string().parse()),
+                (shown, Ok(except))
+            );
         }
-        for text in ["", ".", "*", "10.0.0.0/33", "10.0.0", "a..b", "http://a", "a b", "1.2.3.4.5"] {
+        for text in ["", ".", "*", "10.0.0.0/33", "10.0.0", "a..b", "http://a", "a b", "1.2.3.4.5"]
+        {
             assert!(text.parse::<Except>().is_err(), "{text}");
         }
     }

@@ -1,4 +1,5 @@
-//! HTTP CONNECT: the request (RFC 9110 section 9.3.6), with Basic credentials (RFC 7617), and the header of its answer (RFC 9112).
+//! HTTP CONNECT: the request (RFC 9110 section 9.3.6), with Basic credentials (RFC 7617), and the
+//! header of its answer (RFC 9112).
 
 use crate::MAX_HEADER;
 use crate::error::{DialogError, Speaker};
@@ -13,18 +14,23 @@ const MOST_WORDS: usize = 100;
 
 /// The request, and what reads its answer.
 pub(crate) fn connect(target: &Target, credentials: Option<&Credentials>) -> (Vec<u8>, Answer) {
-    // The request's target is in authority form, and Host says the same (RFC 9112 sections 3.2.3 and 3.2).
+    // The request's target is in authority form, and Host says the same (RFC 9112 sections 3.2.3
+    // and 3.2).
     let authority = authority(target);
     let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
     if let Some(credentials) = credentials {
         request += &format!("Proxy-Authorization: {}\r\n", credentials.basic());
     }
     request += "\r\n";
-    (request.into_bytes(), Answer { header: Vec::new(), seen: 0, has_credentials: credentials.is_some() })
+    (
+        request.into_bytes(),
+        Answer { header: Vec::new(), seen: 0, has_credentials: credentials.is_some() },
+    )
 }
 
 impl Credentials {
-    /// As the value of an HTTP header field, `Basic …` (RFC 7617 section 2): **user and password**, readable by whoever sees it.
+    /// As the value of an HTTP header field, `Basic …` (RFC 7617 section 2): **user and password**,
+    /// readable by whoever sees it.
     #[must_use]
     pub fn basic(&self) -> String {
         let Self { user, password } = self;
@@ -32,13 +38,16 @@ impl Credentials {
     }
 }
 
-/// A name's every byte that a host in a URL may not have is escaped (RFC 3986 section 3.2.2): none of them can end the line.
+/// A name's every byte that a host in a URL may not have is escaped (RFC 3986 section 3.2.2): none
+/// of them can end the line.
 fn authority(target: &Target) -> String {
     let Host::Name(name) = &target.host else { return target.to_string() };
     let mut text = String::new();
     for byte in name.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                text.push(char::from(byte))
+            }
             _ => text += &format!("%{byte:02X}"),
         }
     }
@@ -83,12 +92,17 @@ impl Answer {
         let header = std::mem::take(&mut self.header);
         let (status, reason) = status_line(&header)?;
         match status {
-            // What else such a header says, of a length too, counts for nothing (RFC 9110 section 9.3.6).
+            // What else such a header says, of a length too, counts for nothing (RFC 9110 section
+            // 9.3.6).
             200..=299 => Ok(true),
-            // Interim answers come before the final one (RFC 9110 section 15.2); 101 would change the protocol, unasked.
+            // Interim answers come before the final one (RFC 9110 section 15.2); 101 would change
+            // the protocol, unasked.
             100 | 102..=199 => Ok(false),
-            // 401 is an origin server's code (RFC 9110 section 15.5.2), but tinyproxy says it of a wrong password.
-            401 | 407 if self.has_credentials => Err(DialogError::CredentialsRefused { schemes: schemes(&header) }),
+            // 401 is an origin server's code (RFC 9110 section 15.5.2), but tinyproxy says it of a
+            // wrong password.
+            401 | 407 if self.has_credentials => {
+                Err(DialogError::CredentialsRefused { schemes: schemes(&header) })
+            }
             401 | 407 => Err(DialogError::CredentialsNeeded { schemes: schemes(&header) }),
             _ => Err(DialogError::Status { status, reason }),
         }
@@ -102,7 +116,9 @@ fn status_line(header: &[u8]) -> Result<(u16, String), DialogError> {
     let version = parts.next().unwrap_or_default().strip_prefix("HTTP/");
     let code = parts.next().unwrap_or_default();
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let known = version.and_then(|version| version.split_once('.')).is_some_and(|(a, b)| digits(a) && digits(b));
+    let known = version
+        .and_then(|version| version.split_once('.'))
+        .is_some_and(|(a, b)| digits(a) && digits(b));
     if !known || code.len() != 3 || !digits(code) {
         return Err(DialogError::Malformed("its first line is no status line of HTTP/1"));
     }
@@ -111,15 +127,21 @@ fn status_line(header: &[u8]) -> Result<(u16, String), DialogError> {
 }
 
 fn lines(header: &[u8]) -> impl Iterator<Item = String> {
-    header.split(|byte| *byte == b'\n').map(|line| String::from_utf8_lossy(line.trim_ascii_end()).into_owned())
+    header
+        .split(|byte| *byte == b'\n')
+        .map(|line| String::from_utf8_lossy(line.trim_ascii_end()).into_owned())
 }
 
-/// The ways to say who one is that the proxy offers (RFC 9110 section 11.7.1), each by its first word.
+/// The ways to say who one is that the proxy offers (RFC 9110 section 11.7.1), each by its first
+/// word.
 fn schemes(header: &[u8]) -> String {
     let mut names: Vec<String> = Vec::new();
     for line in lines(header).skip(1) {
         let Some((name, value)) = line.split_once(':') else { continue };
-        if !["proxy-authenticate", "www-authenticate"].iter().any(|known| name.eq_ignore_ascii_case(known)) {
+        if !["proxy-authenticate", "www-authenticate"]
+            .iter()
+            .any(|known| name.eq_ignore_ascii_case(known))
+        {
             continue;
         }
         for challenge in value.split(',') {
@@ -159,9 +181,14 @@ mod tests {
 
     #[test]
     fn base64_is_that_of_rfc_4648_section_10() {
-        let texts = ["", "f", "fo", "foo", "foob", "fooba", "foobar"].map(|text| base64(text.as_bytes()));
+        let texts =
+            ["", "f", "fo", "foo", "foob", "fooba", "foobar"].map(|text| base64(text.as_bytes()));
         assert_eq!(texts, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"]);
-        assert_eq!(base64(b"Aladdin:open sesame"), "QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "RFC 7617 section 2");
+        assert_eq!(
+            base64(b"Aladdin:open sesame"),
+            "QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
+            "RFC 7617 section 2"
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What a client says to a proxy, and what the proxy's answer means: HTTP CONNECT (RFC 9110 section 9.3.6) and SOCKS5 (RFC 1928).
+//! What a client says to a proxy, and what the proxy's answer means: HTTP CONNECT (RFC 9110 section
+//! 9.3.6) and SOCKS5 (RFC 1928).
 //!
 //! No clock, and no I/O but in [`tunnel()`]: bytes come in and go out. The owner of the connection
 //! writes [`Dialog::output`], reads, and gives what it read to [`Dialog::input`], until that is
@@ -22,7 +23,8 @@ pub use target::{Host, Target};
 pub use tunnel::{TunnelError, tunnel};
 pub use url::{Credentials, ProxyUrl, ProxyUrlError, Scheme, mask};
 
-/// Most bytes of an HTTP proxy's answer before the tunnel begins. Ordinary ones are below 1 KiB; pages of refusal are not read.
+/// Most bytes of an HTTP proxy's answer before the tunnel begins. Ordinary ones are below 1 KiB;
+/// pages of refusal are not read.
 pub const MAX_HEADER: usize = 16 * 1024;
 
 /// How far a dialog is.
@@ -66,7 +68,8 @@ impl Dialog {
                 Self { output, state: State::Http(answer) }
             }
             Scheme::Socks5 => {
-                let (output, answer) = socks::request(socks::Command::Connect, target, proxy.credentials());
+                let (output, answer) =
+                    socks::request(socks::Command::Connect, target, proxy.credentials());
                 Self { output, state: State::Socks(answer) }
             }
         }
@@ -77,7 +80,8 @@ impl Dialog {
         std::mem::take(&mut self.output)
     }
 
-    /// Takes what the proxy sent. After [`Progress::Done`] it has no more to say, and gives every byte back as the other side's.
+    /// Takes what the proxy sent. After [`Progress::Done`] it has no more to say, and gives every
+    /// byte back as the other side's.
     ///
     /// # Errors
     /// What the proxy refused, or why it is none; the same again if it is asked once more.
@@ -85,7 +89,9 @@ impl Dialog {
         for (n, byte) in bytes.iter().enumerate() {
             let outcome = match &mut self.state {
                 State::Http(answer) => answer.take(*byte),
-                State::Socks(answer) => answer.take(*byte, &mut self.output).map(|bound| bound.is_some()),
+                State::Socks(answer) => {
+                    answer.take(*byte, &mut self.output).map(|bound| bound.is_some())
+                }
                 State::Done => return Ok(Progress::Done { rest: bytes[n..].to_vec() }),
                 State::Failed(error) => return Err(error.clone()),
             };
@@ -122,8 +128,8 @@ impl Dialog {
 pub enum Associated {
     /// Write [`Associate::output`], if there is any, and read on.
     More,
-    /// Datagrams go to this address, each behind a [`udp`] header, as long as the connection stands. An unspecified address
-    /// stands for the proxy's own.
+    /// Datagrams go to this address, each behind a [`udp`] header, as long as the connection
+    /// stands. An unspecified address stands for the proxy's own.
     Done(Target),
 }
 
@@ -141,9 +147,12 @@ impl Associate {
         if proxy.scheme() != Scheme::Socks5 {
             return None;
         }
-        // From where our datagrams will come is not known yet: then all zeros are sent (RFC 1928 section 4).
-        let anywhere = Target { host: Host::Address(std::net::Ipv4Addr::UNSPECIFIED.into()), port: 0 };
-        let (output, answer) = socks::request(socks::Command::UdpAssociate, &anywhere, proxy.credentials());
+        // From where our datagrams will come is not known yet: then all zeros are sent (RFC 1928
+        // section 4).
+        let anywhere =
+            Target { host: Host::Address(std::net::Ipv4Addr::UNSPECIFIED.into()), port: 0 };
+        let (output, answer) =
+            socks::request(socks::Command::UdpAssociate, &anywhere, proxy.credentials());
         Some(Self { output, answer })
     }
 

@@ -1,4 +1,5 @@
-//! SOCKS5: the choice of a method, user and password (RFC 1929), a request and its reply (RFC 1928).
+//! SOCKS5: the choice of a method, user and password (RFC 1929), a request and its reply (RFC
+//! 1928).
 
 use crate::error::{DialogError, SocksCode, Speaker};
 use crate::target::{Host, Target};
@@ -25,15 +26,24 @@ pub(crate) enum Command {
 }
 
 /// The greeting, and what reads the answers.
-pub(crate) fn request(command: Command, target: &Target, credentials: Option<&Credentials>) -> (Vec<u8>, Answer) {
+pub(crate) fn request(
+    command: Command,
+    target: &Target,
+    credentials: Option<&Credentials>,
+) -> (Vec<u8>, Answer) {
     let greeting = match credentials {
         None => vec![VERSION, 1, NO_AUTHENTICATION],
         Some(_) => vec![VERSION, 2, NO_AUTHENTICATION, USER_AND_PASSWORD],
     };
     let mut request = vec![VERSION, command as u8, 0];
     let request = put_target(&mut request, target).map(|()| request);
-    let answer =
-        Answer { step: Step::Method, buffer: Vec::new(), heard: false, credentials: credentials.cloned(), request };
+    let answer = Answer {
+        step: Step::Method,
+        buffer: Vec::new(),
+        heard: false,
+        credentials: credentials.cloned(),
+        request,
+    };
     (greeting, answer)
 }
 
@@ -66,8 +76,12 @@ pub(crate) fn put_target(out: &mut Vec<u8>, target: &Target) -> Result<(), Dialo
 pub(crate) fn split_target(bytes: &[u8]) -> Option<(Target, &[u8])> {
     let (kind, bytes) = bytes.split_first()?;
     let (host, bytes) = match *kind {
-        IPV4 => bytes.split_first_chunk::<4>().map(|(ip, rest)| (Host::Address(Ipv4Addr::from(*ip).into()), rest))?,
-        IPV6 => bytes.split_first_chunk::<16>().map(|(ip, rest)| (Host::Address(Ipv6Addr::from(*ip).into()), rest))?,
+        IPV4 => bytes
+            .split_first_chunk::<4>()
+            .map(|(ip, rest)| (Host::Address(Ipv4Addr::from(*ip).into()), rest))?,
+        IPV6 => bytes
+            .split_first_chunk::<16>()
+            .map(|(ip, rest)| (Host::Address(Ipv6Addr::from(*ip).into()), rest))?,
         NAME => {
             let (length, bytes) = bytes.split_first()?;
             let (name, rest) = bytes.split_at_checked(usize::from(*length))?;
@@ -107,8 +121,13 @@ impl Answer {
         self.heard
     }
 
-    /// Takes a byte, and appends to `output` what it asks for; the bound address with the last one of a reply that says yes.
-    pub(crate) fn take(&mut self, byte: u8, output: &mut Vec<u8>) -> Result<Option<Target>, DialogError> {
+    /// Takes a byte, and appends to `output` what it asks for; the bound address with the last one
+    /// of a reply that says yes.
+    pub(crate) fn take(
+        &mut self,
+        byte: u8,
+        output: &mut Vec<u8>,
+    ) -> Result<Option<Target>, DialogError> {
         if !self.heard && byte != VERSION {
             return Err(DialogError::NotSocks(Speaker::of(byte)));
         }
@@ -120,17 +139,22 @@ impl Answer {
                 self.method(method, output)?;
             }
             (Step::Password, [_, status]) => {
-                // Any other status is a failure (RFC 1929 section 2). Its version byte is not always what it should be.
+                // Any other status is a failure (RFC 1929 section 2). Its version byte is not
+                // always what it should be.
                 if *status != 0 {
                     return Err(DialogError::CredentialsRefused { schemes: String::new() });
                 }
                 self.send_request(output)?;
             }
-            (Step::Reply, [VERSION, code, ..]) if *code != 0 => return Err(DialogError::Socks(SocksCode(*code))),
+            (Step::Reply, [VERSION, code, ..]) if *code != 0 => {
+                return Err(DialogError::Socks(SocksCode(*code)));
+            }
             (Step::Reply, [VERSION, _, _, kind, ..]) if ![IPV4, NAME, IPV6].contains(kind) => {
                 return Err(DialogError::Malformed("its reply has an unknown kind of address"));
             }
-            (Step::Reply, [VERSION, _, _, address @ ..]) => return Ok(split_target(address).map(|(bound, _)| bound)),
+            (Step::Reply, [VERSION, _, _, address @ ..]) => {
+                return Ok(split_target(address).map(|(bound, _)| bound));
+            }
             (Step::Reply, [first, ..]) if *first != VERSION => {
                 return Err(DialogError::Malformed("its reply is not one of version 5"));
             }

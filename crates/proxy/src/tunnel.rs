@@ -25,7 +25,11 @@ pub enum TunnelError {
 ///
 /// # Errors
 /// See [`TunnelError`].
-pub async fn tunnel(stream: &mut TcpStream, proxy: &ProxyUrl, target: &Target) -> Result<(), TunnelError> {
+pub async fn tunnel(
+    stream: &mut TcpStream,
+    proxy: &ProxyUrl,
+    target: &Target,
+) -> Result<(), TunnelError> {
     let mut dialog = Dialog::new(proxy, target);
     let mut buffer = vec![0; PIECE];
     loop {

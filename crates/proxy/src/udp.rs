@@ -17,8 +17,8 @@ pub fn put_header(out: &mut Vec<u8>, to: &Target) -> Result<(), DialogError> {
     put_target(out, to)
 }
 
-/// Who a datagram from the proxy is from, and its bytes. None for what has no such header, and for a fragment, which who does not put
-/// them together must drop.
+/// Who a datagram from the proxy is from, and its bytes. None for what has no such header, and for
+/// a fragment, which who does not put them together must drop.
 #[must_use]
 pub fn split(datagram: &[u8]) -> Option<(Target, &[u8])> {
     match datagram.split_first_chunk::<3>()? {

@@ -52,7 +52,9 @@ pub enum ProxyUrlError {
     #[error("'{0}' is not spoken to proxies here: write http://HOST:PORT or socks5://HOST:PORT")]
     Scheme(String),
     /// `https://`, by which some mean "for https".
-    #[error("TLS to the proxy itself is not spoken here: write http://HOST:PORT, which carries https as well")]
+    #[error(
+        "TLS to the proxy itself is not spoken here: write http://HOST:PORT, which carries https as well"
+    )]
     Tls,
     /// There is no port.
     #[error("it has no port, and tools differ in which one they take then: write HOST:PORT")]
@@ -61,7 +63,9 @@ pub enum ProxyUrlError {
     #[error("its port '{0}' is no number from 1 to 65535: write HOST:PORT")]
     Port(String),
     /// The host is missing, or cannot be one.
-    #[error("its host is missing or has a character that no host has (an IPv6 address stands in brackets)")]
+    #[error(
+        "its host is missing or has a character that no host has (an IPv6 address stands in brackets)"
+    )]
     Host,
     /// There is more after the port.
     #[error("after the port there is more: a proxy has no path")]
@@ -78,7 +82,8 @@ pub enum ProxyUrlError {
     Credentials,
 }
 
-/// Where a proxy is, what it speaks, and who asks. [`fmt::Display`] and [`fmt::Debug`] hide who asks.
+/// Where a proxy is, what it speaks, and who asks. [`fmt::Display`] and [`fmt::Debug`] hide who
+/// asks.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ProxyUrl {
     scheme: Scheme,
@@ -118,16 +123,18 @@ impl ProxyUrl {
         self.credentials.as_ref()
     }
 
-    /// The whole URL, **with user and password**: for whoever needs them, never for people's eyes, logs or command lines.
+    /// The whole URL, **with user and password**: for whoever needs them, never for people's eyes,
+    /// logs or command lines.
     #[must_use]
     pub fn with_secrets(&self) -> String {
-        let who = self.credentials.as_ref().map_or_else(String::new, |Credentials { user, password }| {
-            if password.is_empty() {
-                format!("{}@", escape(user))
-            } else {
-                format!("{}:{}@", escape(user), escape(password))
-            }
-        });
+        let who =
+            self.credentials.as_ref().map_or_else(String::new, |Credentials { user, password }| {
+                if password.is_empty() {
+                    format!("{}@", escape(user))
+                } else {
+                    format!("{}:{}@", escape(user), escape(password))
+                }
+            });
         format!("{}://{who}{}:{}", self.scheme.as_str(), self.host, self.port)
     }
 }
@@ -167,17 +174,24 @@ impl FromStr for ProxyUrl {
             },
         };
         // A password may hold an '@' that should have been escaped, a host cannot.
-        let (who, place) = rest.rsplit_once('@').map_or((None, rest), |(who, place)| (Some(who), place));
+        let (who, place) =
+            rest.rsplit_once('@').map_or((None, rest), |(who, place)| (Some(who), place));
         let (place, path) = place.split_once(['/', '?', '#']).unwrap_or((place, ""));
         if !path.is_empty() {
             return Err(ProxyUrlError::Path);
         }
         // The colons of an address in brackets part nothing.
-        let (host, port) = place.rsplit_once(':').filter(|_| !place.ends_with(']')).ok_or(ProxyUrlError::NoPort)?;
+        let (host, port) = place
+            .rsplit_once(':')
+            .filter(|_| !place.ends_with(']'))
+            .ok_or(ProxyUrlError::NoPort)?;
         if port.is_empty() {
             return Err(ProxyUrlError::NoPort);
         }
-        let number = port.parse::<u16>().ok().filter(|number| *number != 0 && port.as_bytes()[0].is_ascii_digit());
+        let number = port
+            .parse::<u16>()
+            .ok()
+            .filter(|number| *number != 0 && port.as_bytes()[0].is_ascii_digit());
         let port = number.ok_or_else(|| ProxyUrlError::Port(port.chars().take(20).collect()))?;
         let host = parse_host(host).ok_or(ProxyUrlError::Host)?;
         let credentials = who.map(|who| credentials(who, scheme)).transpose()?;
@@ -224,8 +238,11 @@ fn unescape(text: &str) -> Result<String, ProxyUrlError> {
             continue;
         }
         let (digits, after) = rest.split_first_chunk::<2>().ok_or(ProxyUrlError::Escape)?;
-        let value = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-        let (Some(high), Some(low)) = (value(digits[0]), value(digits[1])) else { return Err(ProxyUrlError::Escape) };
+        let value =
+            |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+        let (Some(high), Some(low)) = (value(digits[0]), value(digits[1])) else {
+            return Err(ProxyUrlError::Escape);
+        };
         bytes.push(high << 4 | low);
         rest = after;
     }
@@ -245,8 +262,8 @@ fn escape(text: &str) -> String {
 }
 
 /// The text with the user and password of every URL in it (also of one without a scheme,
-/// `USER:PASSWORD@HOST`), and the query of every URL with a scheme, replaced by `***`. Of what is not
-/// well-formed it rather hides too much than too little.
+/// `USER:PASSWORD@HOST`), and the query of every URL with a scheme, replaced by `***`. Of what is
+/// not well-formed it rather hides too much than too little.
 #[must_use]
 pub fn mask(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
@@ -260,7 +277,8 @@ pub fn mask(text: &str) -> String {
 fn mask_word(word: &str, masked: &mut String) {
     const SIGN: &str = "://";
     let of_scheme = |letter: char| letter.is_ascii_alphanumeric() || "+-.".contains(letter);
-    let start_of_next = |text: &str| text.find(SIGN).map(|sign| text[..sign].trim_end_matches(of_scheme).len());
+    let start_of_next =
+        |text: &str| text.find(SIGN).map(|sign| text[..sign].trim_end_matches(of_scheme).len());
     let (bare, mut rest) = word.split_at(start_of_next(word).unwrap_or(word.len()));
     mask_bare(bare, masked);
     while let Some((scheme, after)) = rest.split_once(SIGN) {
@@ -356,10 +374,17 @@ mod tests {
             ("me:secret@proxy:1080", "http://***@proxy:1080"),
         ] {
             let url = url(text).unwrap();
-            assert_eq!((url.to_string().as_str(), format!("{url:?}").as_str()), (shown, shown), "{text}");
+            assert_eq!(
+                (url.to_string().as_str(), format!("{url:?}").as_str()),
+                (shown, shown),
+                "{text}"
+            );
         }
         let with = url("http://d%6Fm%40in:p%3Aa%2Fss%25@proxy:8080").unwrap();
-        assert_eq!(with.credentials(), Some(&Credentials { user: "dom@in".into(), password: "p:a/ss%".into() }));
+        assert_eq!(
+            with.credentials(),
+            Some(&Credentials { user: "dom@in".into(), password: "p:a/ss%".into() })
+        );
         assert_eq!(url(&with.with_secrets()), Ok(with));
         assert_eq!(url("http://me:p@ss@proxy:1").unwrap().credentials().unwrap().password, "p@ss");
     }
@@ -407,7 +432,10 @@ mod tests {
             ("http://u:p/w@h:80", "http://***@h:80"),
             ("http://u:p,w@h:80", "http://***@h:80"),
             ("u:p=w@h:80", "***@h:80"),
-            ("http=http://u:p@h:80;https=http://v:w@i:2", "http=http://***@h:80;https=http://***@i:2"),
+            (
+                "http=http://u:p@h:80;https=http://v:w@i:2",
+                "http=http://***@h:80;https=http://***@i:2",
+            ),
             ("http=u:p@h:80;https=http://v:w@i:2", "http=***@h:80;https=http://***@i:2"),
             ("https://registry.test/@scope/pkg", "https://registry.test/@scope/pkg"),
             ("https://registry.test:8080/@scope/pkg", "https://registry.test:8080/@scope/pkg"),

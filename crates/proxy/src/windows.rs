@@ -1,5 +1,5 @@
-//! Windows' own forms of proxy settings, as text: which proxy a setting names for a connection, and what its bypass list lets go without.
-//! Knows no Windows: whoever does gives the texts.
+//! Windows' own forms of proxy settings, as text: which proxy a setting names for a connection, and
+//! what its bypass list lets go without. Knows no Windows: whoever does gives the texts.
 
 use crate::target::Host;
 use crate::url::{ProxyUrl, Scheme};
@@ -8,13 +8,17 @@ use std::net::IpAddr;
 /// The port of a proxy that a setting names without one, by what it speaks.
 const PORTS: [(Scheme, u16); 2] = [(Scheme::Http, 80), (Scheme::Socks5, 1080)];
 
-/// The proxies that a setting names for a connection to `port`, in its order. Its items are parted by semicolons or blanks, each
-/// `[KIND=][SCHEME://]HOST[:PORT]`; one without a kind is for everything. Without an item for web pages of that port, `socks=` is taken.
+/// The proxies that a setting names for a connection to `port`, in its order. Its items are parted
+/// by semicolons or blanks, each `[KIND=][SCHEME://]HOST[:PORT]`; one without a kind is for
+/// everything. Without an item for web pages of that port, `socks=` is taken.
 #[must_use]
 pub fn proxies(setting: &str, port: u16) -> Vec<ProxyUrl> {
     let kind = if port == 80 { "http" } else { "https" };
-    let items =
-        || setting.split(|letter: char| letter == ';' || letter.is_whitespace()).filter(|item| !item.is_empty());
+    let items = || {
+        setting
+            .split(|letter: char| letter == ';' || letter.is_whitespace())
+            .filter(|item| !item.is_empty())
+    };
     let of = |wanted: &str| -> Vec<ProxyUrl> {
         items()
             .filter_map(|item| {
@@ -23,7 +27,9 @@ pub fn proxies(setting: &str, port: u16) -> Vec<ProxyUrl> {
             })
             .collect()
     };
-    ["", "socks"].into_iter().fold(of(kind), |found, next| if found.is_empty() { of(next) } else { found })
+    ["", "socks"]
+        .into_iter()
+        .fold(of(kind), |found, next| if found.is_empty() { of(next) } else { found })
 }
 
 fn proxy(place: &str, kind: &str) -> Option<ProxyUrl> {
@@ -42,22 +48,27 @@ fn proxy(place: &str, kind: &str) -> Option<ProxyUrl> {
     format!("{}://{place}{port}", scheme.as_str()).parse().ok()
 }
 
-/// Whether a bypass list lets a connection go without a proxy: by its host's name, or by its address. Its items are parted by semicolons or
-/// blanks, each `[SCHEME://]PATTERN[:PORT]` with `*` for any text, or `<local>` for names without a dot.
+/// Whether a bypass list lets a connection go without a proxy: by its host's name, or by its
+/// address. Its items are parted by semicolons or blanks, each `[SCHEME://]PATTERN[:PORT]` with `*`
+/// for any text, or `<local>` for names without a dot.
 #[must_use]
 pub fn bypasses(list: &str, name: Option<&str>, address: Option<IpAddr>, port: u16) -> bool {
     let name = name.map(str::to_ascii_lowercase);
     let address = address.map(|address| address.to_canonical());
     let forms = address.map(|address| [address.to_string(), Host::Address(address).to_string()]);
     let texts: Vec<String> = name.clone().into_iter().chain(forms.into_iter().flatten()).collect();
-    let items = list.split(|letter: char| letter == ';' || letter.is_whitespace()).filter(|item| !item.is_empty());
+    let items = list
+        .split(|letter: char| letter == ';' || letter.is_whitespace())
+        .filter(|item| !item.is_empty());
     items.map(str::to_ascii_lowercase).any(|item| {
         if item == "<local>" {
             return name.as_ref().is_some_and(|name| !name.contains('.'));
         }
         let item = item.split_once("://").map_or(item.as_str(), |(_, rest)| rest);
         let (pattern, of) = match item.rsplit_once(':') {
-            Some((pattern, of)) if !pattern.contains(':') || pattern.ends_with(']') => (pattern, of.parse().ok()),
+            Some((pattern, of)) if !pattern.contains(':') || pattern.ends_with(']') => {
+                (pattern, of.parse().ok())
+            }
             _ => (item, None),
         };
         of.is_none_or(|of: u16| of == port) && texts.iter().any(|text| matches(pattern, text))
@@ -103,7 +114,10 @@ mod tests {
         assert_eq!(named("[fd00::1]:8080", 80), ["http://[fd00::1]:8080"]);
         assert_eq!(named("a:1;b:2 c:3", 443), ["http://a:1", "http://b:2", "http://c:3"]);
         let each = "http=a:1;https=b:2;ftp=c:3;socks=d:4";
-        assert_eq!((named(each, 80), named(each, 443)), (vec!["http://a:1".into()], vec!["http://b:2".into()]));
+        assert_eq!(
+            (named(each, 80), named(each, 443)),
+            (vec!["http://a:1".into()], vec!["http://b:2".into()])
+        );
         assert_eq!(named(each, 22), ["http://b:2"]);
         assert_eq!(named("http=a:1;socks=d", 443), ["socks5://d:1080"]);
         assert_eq!(named("http=a:1", 443), [""; 0], "Windows goes directly too");
@@ -114,15 +128,26 @@ mod tests {
 
     #[test]
     fn a_bypass_list_is_about_names_addresses_and_ports() {
-        let by = |list: &str, name: Option<&str>, address: &str, port| bypasses(list, name, address.parse().ok(), port);
+        let by = |list: &str, name: Option<&str>, address: &str, port| {
+            bypasses(list, name, address.parse().ok(), port)
+        };
         let somewhere = "192.0.2.1";
-        assert!(by("<local>", Some("intranet"), somewhere, 443) && !by("<local>", Some("a.test"), somewhere, 443));
+        assert!(
+            by("<local>", Some("intranet"), somewhere, 443)
+                && !by("<local>", Some("a.test"), somewhere, 443)
+        );
         assert!(!by("<local>", None, somewhere, 443), "an address is no local name");
         let list = "*.corp.test;10.*; fd00::* ;host.test:8080;https://*.x.test";
-        assert!(by(list, Some("A.Corp.test"), somewhere, 443) && !by(list, Some("corp.test"), somewhere, 443));
+        assert!(
+            by(list, Some("A.Corp.test"), somewhere, 443)
+                && !by(list, Some("corp.test"), somewhere, 443)
+        );
         assert!(by(list, None, "10.1.2.3", 443) && by(list, Some("a.test"), "10.1.2.3", 443));
         assert!(!by(list, None, "110.1.2.3", 443) && !by(list, None, "192.0.2.10", 443));
-        assert!(by(list, Some("host.test"), somewhere, 8080) && !by(list, Some("host.test"), somewhere, 443));
+        assert!(
+            by(list, Some("host.test"), somewhere, 8080)
+                && !by(list, Some("host.test"), somewhere, 443)
+        );
         assert!(by(list, Some("b.x.test"), somewhere, 443) && by("*", None, somewhere, 1));
         assert!(by(list, None, "fd00::7", 443) && by("[fd00::7]", None, "fd00::7", 443));
         assert!(!by("", Some("a.test"), somewhere, 443));

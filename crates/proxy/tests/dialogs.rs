@@ -1,9 +1,10 @@
-//! Whole dialogs with proxies, as their RFCs have them, cut anywhere; and with whatever else may answer.
+//! Whole dialogs with proxies, as their RFCs have them, cut anywhere; and with whatever else may
+//! answer.
 
 use proptest::prelude::*;
 use proxy::{
-    Associate, Associated, Dialog, DialogError, Host, MAX_HEADER, Meaning, Progress, ProxyUrl, SocksCode, Speaker,
-    Target, mask, udp,
+    Associate, Associated, Dialog, DialogError, Host, MAX_HEADER, Meaning, Progress, ProxyUrl,
+    SocksCode, Speaker, Target, mask, udp,
 };
 
 fn proxy(url: &str) -> ProxyUrl {
@@ -14,7 +15,8 @@ fn target(host: &str, port: u16) -> Target {
     Target { host: Host::parse(host), port }
 }
 
-/// What came of a dialog: everything that was sent, and the bytes of the other side, or why there are none.
+/// What came of a dialog: everything that was sent, and the bytes of the other side, or why there
+/// are none.
 type Outcome = (Vec<u8>, Result<Option<Vec<u8>>, DialogError>);
 
 /// Has a proxy's bytes come in pieces.
@@ -26,7 +28,9 @@ fn talk(url: &str, to: &Target, pieces: &[&[u8]]) -> Outcome {
         sent.extend(dialog.output());
         match progress {
             Ok(Progress::More) => {}
-            Ok(Progress::Done { rest }) => return (sent, Ok(Some([&rest[..], &pieces[n + 1..].concat()].concat()))),
+            Ok(Progress::Done { rest }) => {
+                return (sent, Ok(Some([&rest[..], &pieces[n + 1..].concat()].concat())));
+            }
             Err(error) => return (sent, Err(error)),
         }
     }
@@ -38,7 +42,8 @@ fn refusal(url: &str, answer: &[u8]) -> DialogError {
 }
 
 const YES: &[u8] = b"HTTP/1.1 200 Connection established\r\nServer: x\r\n\r\nearly";
-const SOCKS_YES: &[u8] = &[5, 2, 1, 0, 5, 0, 0, 1, 10, 0, 0, 1, 0x1f, 0x90, b'e', b'a', b'r', b'l', b'y'];
+const SOCKS_YES: &[u8] =
+    &[5, 2, 1, 0, 5, 0, 0, 1, 10, 0, 0, 1, 0x1f, 0x90, b'e', b'a', b'r', b'l', b'y'];
 
 #[test]
 fn connect_names_the_target_and_keeps_early_bytes() {
@@ -73,10 +78,22 @@ fn refusals_of_http_proxies_say_what_to_do() {
     let refused = DialogError::CredentialsRefused { schemes: "Basic".to_owned() };
     assert_eq!(refusal("http://u:p@proxy:1", tinyproxys), refused);
     for (answer, words, meaning) in [
-        (&b"HTTP/1.1 403 Filtered\r\n\r\n"[..], "403 Filtered: it does not allow", Meaning::Refused),
-        (b"HTTP/1.1 503 Service Unavailable\r\n\r\n", "503 Service Unavailable", Meaning::Unreachable),
+        (
+            &b"HTTP/1.1 403 Filtered\r\n\r\n"[..],
+            "403 Filtered: it does not allow",
+            Meaning::Refused,
+        ),
+        (
+            b"HTTP/1.1 503 Service Unavailable\r\n\r\n",
+            "503 Service Unavailable",
+            Meaning::Unreachable,
+        ),
         (b"HTTP/1.1 504 \r\n\r\n", "504", Meaning::TimedOut),
-        (b"HTTP/1.1 501 Unsupported method\r\n\r\n<html>", "is the port right", Meaning::ProxyTrouble),
+        (
+            b"HTTP/1.1 501 Unsupported method\r\n\r\n<html>",
+            "is the port right",
+            Meaning::ProxyTrouble,
+        ),
         (b"HTTP/1.1 101 Switching\r\n\r\n", "101 Switching", Meaning::Refused),
         (b"HTTP/1.1 20 x\r\n\r\n", "no status line", Meaning::ProxyTrouble),
         (b"HTTP/2 200\r\n\r\n", "no status line", Meaning::ProxyTrouble),
@@ -89,7 +106,8 @@ fn refusals_of_http_proxies_say_what_to_do() {
     let colours = refusal("http://proxy:1", b"HTTP/1.1 500 \x1b[31mred\x07\r\n\r\n").to_string();
     assert!(!colours.contains(char::is_control), "{colours:?}");
     // Marks that turn the direction of letters are no control characters (UAX 9).
-    let turned = refusal("http://proxy:1", "HTTP/1.1 500 a\u{202e}b\u{2066}c\r\n\r\n".as_bytes()).to_string();
+    let turned = refusal("http://proxy:1", "HTTP/1.1 500 a\u{202e}b\u{2066}c\r\n\r\n".as_bytes())
+        .to_string();
     assert_eq!(messages::printable(&turned), turned, "{turned:?}");
 }
 
@@ -113,17 +131,26 @@ fn a_header_without_end_is_given_up_at_its_bound() {
     let endless = [&b"HTTP/1.1 200 OK\r\n"[..], &b"A: b\r\n".repeat(MAX_HEADER)].concat();
     assert_eq!(refusal("http://proxy:1", &endless), DialogError::HeaderTooLong);
     let interim = b"HTTP/1.1 100 x\r\n\r\n".repeat(MAX_HEADER);
-    assert_eq!(refusal("http://proxy:1", &interim), DialogError::HeaderTooLong, "nor may there be many of them");
+    assert_eq!(
+        refusal("http://proxy:1", &interim),
+        DialogError::HeaderTooLong,
+        "nor may there be many of them"
+    );
 }
 
 #[test]
 fn socks_sends_names_as_names_and_who_asks_only_if_asked() {
-    let (sent, outcome) = talk("socks5://me:secret@proxy:1080", &target("host.test", 443), &[SOCKS_YES]);
+    let (sent, outcome) =
+        talk("socks5://me:secret@proxy:1080", &target("host.test", 443), &[SOCKS_YES]);
     let request = [&[5, 1, 0, 3, 9][..], b"host.test", &[1, 0xbb]].concat();
     let all = [&[5, 2, 0, 2][..], &[1, 2], b"me", &[6], b"secret", &request].concat();
     assert_eq!((sent, outcome), (all, Ok(Some(b"early".to_vec()))));
-    let (sent, outcome) = talk("socks5://me:secret@proxy:1080", &target("192.0.2.1", 80), &[&[5, 0]]);
-    assert_eq!((sent, outcome), ([&[5, 2, 0, 2][..], &[5, 1, 0, 1, 192, 0, 2, 1, 0, 80]].concat(), Ok(None)));
+    let (sent, outcome) =
+        talk("socks5://me:secret@proxy:1080", &target("192.0.2.1", 80), &[&[5, 0]]);
+    assert_eq!(
+        (sent, outcome),
+        ([&[5, 2, 0, 2][..], &[5, 1, 0, 1, 192, 0, 2, 1, 0, 80]].concat(), Ok(None))
+    );
     let (sent, _) = talk("socks5://proxy:1080", &target("2001:db8::1", 80), &[&[5, 0]]);
     assert_eq!(sent[..7], [5, 1, 0, 5, 1, 0, 4]);
     assert_eq!(sent.len(), 3 + 4 + 16 + 2);
@@ -131,9 +158,11 @@ fn socks_sends_names_as_names_and_who_asks_only_if_asked() {
 
 #[test]
 fn bound_addresses_of_every_kind_are_skipped_exactly() {
-    for bound in
-        [&[1, 0, 0, 0, 0, 0, 0][..], &[4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 9], &[3, 1, b'x', 0, 1]]
-    {
+    for bound in [
+        &[1, 0, 0, 0, 0, 0, 0][..],
+        &[4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9, 9],
+        &[3, 1, b'x', 0, 1],
+    ] {
         let answer = [&[5, 0, 5, 0, 0][..], bound, b"early"].concat();
         let (_, outcome) = talk("socks5://proxy:1080", &target("host.test", 443), &[&answer]);
         assert_eq!(outcome, Ok(Some(b"early".to_vec())), "{bound:?}");
@@ -142,8 +171,15 @@ fn bound_addresses_of_every_kind_are_skipped_exactly() {
 
 #[test]
 fn refusals_of_socks_proxies_say_what_they_are() {
-    let codes = [(1, Meaning::Unreachable), (2, Meaning::Refused), (4, Meaning::Unreachable), (5, Meaning::Refused)];
-    for (code, meaning) in codes.into_iter().chain([(6, Meaning::TimedOut), (200, Meaning::Refused)]) {
+    let codes = [
+        (1, Meaning::Unreachable),
+        (2, Meaning::Refused),
+        (4, Meaning::Unreachable),
+        (5, Meaning::Refused),
+    ];
+    for (code, meaning) in
+        codes.into_iter().chain([(6, Meaning::TimedOut), (200, Meaning::Refused)])
+    {
         let error = refusal("socks5://proxy:1080", &[5, 0, 5, code]);
         assert_eq!((&error, error.meaning()), (&DialogError::Socks(SocksCode(code)), meaning));
     }
@@ -223,7 +259,10 @@ fn answers() -> impl Strategy<Value = Vec<u8>> {
         vec![5, 2, 1, 1],
         Vec::new(),
     ]);
-    let noise = prop::collection::vec(prop_oneof![any::<u8>(), Just(b'\n'), Just(b'\r'), Just(5), Just(0)], 0..60);
+    let noise = prop::collection::vec(
+        prop_oneof![any::<u8>(), Just(b'\n'), Just(b'\r'), Just(5), Just(0)],
+        0..60,
+    );
     (beginnings, any::<prop::sample::Index>(), noise).prop_map(|(mut bytes, at, noise)| {
         bytes.truncate(at.index(bytes.len() + 1));
         bytes.extend(noise);

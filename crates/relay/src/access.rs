@@ -1,7 +1,7 @@
 //! What of this host's own services the VM may reach, where its gateway restricts that
-//! ([`wire::Frame::HostAccess`]): a port of one of this host's own addresses, loopback or an adapter's,
-//! is open to a connection or datagram only if the gateway named it. The gateway cannot tell these
-//! addresses from others, and they change.
+//! ([`wire::Frame::HostAccess`]): a port of one of this host's own addresses, loopback or an
+//! adapter's, is open to a connection or datagram only if the gateway named it. The gateway cannot
+//! tell these addresses from others, and they change.
 
 use crate::limits::MAX_ACCESS_PEERS;
 use std::collections::HashMap;
@@ -13,7 +13,8 @@ use wire::HostAccessSettings;
 #[derive(Debug, Default)]
 pub(crate) struct Access {
     settings: Option<HostAccessSettings>,
-    /// Addresses that were looked at, and whether each is this host's; at most [`MAX_ACCESS_PEERS`].
+    /// Addresses that were looked at, and whether each is this host's; at most
+    /// [`MAX_ACCESS_PEERS`].
     own: HashMap<IpAddr, bool>,
 }
 
@@ -57,8 +58,8 @@ pub(crate) fn is_own(to: IpAddr) -> bool {
     looked_up(to).unwrap_or_default()
 }
 
-/// Whether the address is one of this host's: loopback, "this host" (RFC 1122 section 3.2.1.3), or one
-/// from which alone this host speaks to it. Nothing is sent.
+/// Whether the address is one of this host's: loopback, "this host" (RFC 1122 section 3.2.1.3), or
+/// one from which alone this host speaks to it. Nothing is sent.
 ///
 /// # Errors
 /// The host has no socket for that.
@@ -66,7 +67,8 @@ fn looked_up(to: IpAddr) -> io::Result<bool> {
     if to.is_loopback() || to.is_unspecified() {
         return Ok(true);
     }
-    let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let any: IpAddr =
+        if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0))?;
     match socket.connect((to, 9)) {
         Ok(()) => Ok(socket.local_addr()?.ip() == to),
@@ -77,8 +79,11 @@ fn looked_up(to: IpAddr) -> io::Result<bool> {
 }
 
 /// What a connect says to an address to which the host has no way.
-const NO_WAY: [io::ErrorKind; 3] =
-    [io::ErrorKind::NetworkUnreachable, io::ErrorKind::HostUnreachable, io::ErrorKind::PermissionDenied];
+const NO_WAY: [io::ErrorKind; 3] = [
+    io::ErrorKind::NetworkUnreachable,
+    io::ErrorKind::HostUnreachable,
+    io::ErrorKind::PermissionDenied,
+];
 
 #[cfg(test)]
 mod tests {

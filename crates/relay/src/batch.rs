@@ -1,9 +1,11 @@
-//! Datagrams on their way out that are alike: they can leave in one system call, and pass the kernel as one. Knows no socket.
+//! Datagrams on their way out that are alike: they can leave in one system call, and pass the
+//! kernel as one. Knows no socket.
 
 use std::net::SocketAddr;
 use wire::{BindId, Marks};
 
-/// The largest datagram that is kept for company: whole in a packet of Ethernet's size over IPv4. Larger ones are few.
+/// The largest datagram that is kept for company: whole in a packet of Ethernet's size over IPv4.
+/// Larger ones are few.
 const LARGEST: usize = 1472;
 
 /// Most datagrams in one go (Linux's `UDP_MAX_SEGMENTS` in its older kernels).
@@ -31,7 +33,9 @@ pub(crate) struct Batch {
 impl Batch {
     /// A batch of one, if that one may have company.
     pub(crate) fn begin(way: Way, datagram: &[u8]) -> Option<Self> {
-        let segment = u16::try_from(datagram.len()).ok().filter(|len| (1..=LARGEST).contains(&usize::from(*len)))?;
+        let segment = u16::try_from(datagram.len())
+            .ok()
+            .filter(|len| (1..=LARGEST).contains(&usize::from(*len)))?;
         Some(Self { way, segment, bytes: datagram.to_vec() })
     }
 

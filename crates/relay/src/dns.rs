@@ -1,9 +1,10 @@
-//! DNS servers, asked as a stub resolver does. Which servers, and what is known without them, is the host's: `linux/resolver.rs`,
-//! `windows/resolver.rs`.
+//! DNS servers, asked as a stub resolver does. Which servers, and what is known without them, is
+//! the host's: `linux/resolver.rs`, `windows/resolver.rs`.
 //!
-//! A query of any type goes to a server as it came and its answer comes back as it is, so nothing here has to know a record type.
-//! Kinds of failure stay apart: a server's own word (SERVFAIL, REFUSED, NXDOMAIN) is passed on, silence is
-//! [`QueryFailure::TimedOut`], and a host without servers is [`QueryFailure::NoServer`].
+//! A query of any type goes to a server as it came and its answer comes back as it is, so nothing
+//! here has to know a record type. Kinds of failure stay apart: a server's own word (SERVFAIL,
+//! REFUSED, NXDOMAIN) is passed on, silence is [`QueryFailure::TimedOut`], and a host without
+//! servers is [`QueryFailure::NoServer`].
 
 use crate::os::datagrams::receive_connected;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -19,8 +20,9 @@ use wire::{AnsweredBy, QueryFailure};
 /// Bytes of a DNS message's header (RFC 1035 section 4.1.1).
 const HEADER: usize = 12;
 
-/// How long an answer is waited for before the next server is asked as well, or the same one once more: UDP loses datagrams, and a
-/// stub resolver in the VM gives up after 5 s (resolv.conf(5), `timeout`).
+/// How long an answer is waited for before the next server is asked as well, or the same one once
+/// more: UDP loses datagrams, and a stub resolver in the VM gives up after 5 s (resolv.conf(5),
+/// `timeout`).
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long each answer is waited for: a server that has to ask others itself takes its time.
@@ -43,11 +45,15 @@ pub(crate) fn is_query(message: &[u8]) -> bool {
     question(message).is_some() && !is_response(message)
 }
 
-/// Asks servers for the answer to a query, in their order and more than once; the answer has the query's id and is never truncated.
+/// Asks servers for the answer to a query, in their order and more than once; the answer has the
+/// query's id and is never truncated.
 ///
 /// # Errors
 /// See the module's text.
-pub(crate) async fn ask_servers(servers: &[SocketAddr], query: &[u8]) -> Result<Answer, QueryFailure> {
+pub(crate) async fn ask_servers(
+    servers: &[SocketAddr],
+    query: &[u8],
+) -> Result<Answer, QueryFailure> {
     let answer = ask_all(servers, query).await?;
     Ok(Answer { by: AnsweredBy::Servers, message: answer })
 }
@@ -70,7 +76,9 @@ async fn ask_all(servers: &[SocketAddr], query: &[u8]) -> Result<Vec<u8>, QueryF
         match timeout(wait, asked.next()).await {
             Ok(Some((_, Ok(Ok(answer))))) if is_final(&answer) => return Ok(answer),
             Ok(Some((_, Ok(Ok(answer))))) => unhelpful = Some(answer),
-            Ok(Some((server, Ok(Err(error))))) => tracing::debug!(%server, %error, "the DNS server cannot be asked"),
+            Ok(Some((server, Ok(Err(error))))) => {
+                tracing::debug!(%server, %error, "the DNS server cannot be asked")
+            }
             Ok(Some((server, Err(_)))) => tracing::debug!(%server, "the DNS server is silent"),
             Ok(None) => return unhelpful.ok_or(QueryFailure::TimedOut),
             Err(_) => {}
@@ -81,7 +89,8 @@ async fn ask_all(servers: &[SocketAddr], query: &[u8]) -> Result<Vec<u8>, QueryF
 /// Asks one server, over TCP as well when its answer does not fit UDP (RFC 7766 section 5).
 async fn ask(server: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
     let mut asked = query.to_vec();
-    // A fresh id and a fresh port each time: a forger has to guess both (RFC 5452). The hasher's key is the system's randomness.
+    // A fresh id and a fresh port each time: a forger has to guess both (RFC 5452). The hasher's
+    // key is the system's randomness.
     let [id0, id1, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
     asked[..2].copy_from_slice(&[id0, id1]);
     let mut answer = ask_udp(server, &asked).await?;
@@ -93,7 +102,8 @@ async fn ask(server: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 async fn ask_udp(server: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
-    let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let any: IpAddr =
+        if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).await?;
     // The kernel drops what comes from anybody else.
     socket.connect(server).await?;
@@ -130,16 +140,20 @@ fn is_final(answer: &[u8]) -> bool {
     !matches!(answer[3] & 0x0f, 2 | 4 | 5)
 }
 
-/// Whether `answer` is an answer to `query`: same id, same question, or no question at all (some servers leave it out of errors).
+/// Whether `answer` is an answer to `query`: same id, same question, or no question at all (some
+/// servers leave it out of errors).
 fn answers(query: &[u8], answer: &[u8]) -> bool {
     answer.len() >= HEADER
         && is_response(answer)
         && answer[..2] == query[..2]
         && (answer[4..6] == [0, 0]
-            || question(answer).zip(question(query)).is_some_and(|(a, q)| a.eq_ignore_ascii_case(q)))
+            || question(answer)
+                .zip(question(query))
+                .is_some_and(|(a, q)| a.eq_ignore_ascii_case(q)))
 }
 
-/// The bytes of a message's only question: name, type and class. A name in a question is never compressed.
+/// The bytes of a message's only question: name, type and class. A name in a question is never
+/// compressed.
 fn question(message: &[u8]) -> Option<&[u8]> {
     if message.get(4..6)? != [0, 1] {
         return None;

@@ -1,4 +1,5 @@
-//! What becomes of an echo request. How a host sends one is its own affair: `linux/echo.rs`, `windows/echo.rs`.
+//! What becomes of an echo request. How a host sends one is its own affair: `linux/echo.rs`,
+//! `windows/echo.rs`.
 
 use wire::Fault;
 

@@ -1,13 +1,16 @@
 //! The relay's one loop: frames in, sockets served, frames out.
 //!
-//! Whatever its output does, it reads its input: the bytes that cannot be written yet are bounded by credit, and a relay that
-//! stopped reading would deadlock with WSL's stdio. It knows neither how the streams are made nor what a flow's socket is.
+//! Whatever its output does, it reads its input: the bytes that cannot be written yet are bounded
+//! by credit, and a relay that stopped reading would deadlock with WSL's stdio. It knows neither
+//! how the streams are made nor what a flow's socket is.
 
 use crate::access::Access;
 use crate::dns::Answer;
 use crate::echo::Outcome;
 use crate::facts;
-use crate::limits::{CONNECTS_TURN, INPUT_TURN, MAX_BINDS, MAX_QUERIES, OUTPUT_TURN, STAGING, window};
+use crate::limits::{
+    CONNECTS_TURN, INPUT_TURN, MAX_BINDS, MAX_QUERIES, OUTPUT_TURN, STAGING, window,
+};
 use crate::os::echo::{self, Echoes};
 use crate::os::{self, Resolver, changes, proxies};
 use crate::tcp::{Connected, Sockets, Written, failure};
@@ -28,8 +31,8 @@ use tokio::time::Sleep;
 use wire::frame::{Family, VERSION};
 use wire::session::{Silent, Way};
 use wire::{
-    BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Frame, FrameError, Hello, QueryFailure,
-    RequestId, Role, Session, UnbindReason, Violation,
+    BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Frame, FrameError,
+    Hello, QueryFailure, RequestId, Role, Session, UnbindReason, Violation,
 };
 
 /// Why the relay ended, other than by the end of its input.
@@ -66,16 +69,25 @@ pub enum RelayError {
 
 impl From<FrameError> for RelayError {
     fn from(error: FrameError) -> Self {
-        if let FrameError::Damaged { .. } = error { Self::Damaged(error) } else { Self::Frame(error) }
+        if let FrameError::Damaged { .. } = error {
+            Self::Damaged(error)
+        } else {
+            Self::Frame(error)
+        }
     }
 }
 
-/// Serves the gateway at the other end of `input` and `output` until `input` ends. Takes at most `max_flows` TCP
-/// flows, and asks `resolver` what the VM asks.
+/// Serves the gateway at the other end of `input` and `output` until `input` ends. Takes at most
+/// `max_flows` TCP flows, and asks `resolver` what the VM asks.
 ///
 /// # Errors
 /// See [`RelayError`].
-pub async fn run<R, W>(input: R, output: W, max_flows: u32, resolver: Resolver) -> Result<(), RelayError>
+pub async fn run<R, W>(
+    input: R,
+    output: W,
+    max_flows: u32,
+    resolver: Resolver,
+) -> Result<(), RelayError>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -85,7 +97,9 @@ where
     let (answered, answers) = mpsc::channel(MAX_QUERIES);
     let (echoes, heard) = Echoes::new();
     let changes = changes::watch(&resolver)
-        .inspect_err(|error| tracing::warn!(%error, "changes of the host's network will not be noticed"))
+        .inspect_err(
+            |error| tracing::warn!(%error, "changes of the host's network will not be noticed"),
+        )
         .ok();
     let queries = Queries { resolver: resolver.clone(), answered, under_way: 0 };
     let tells_changes = changes.as_ref().map_or(Capabilities::default(), |_| Capabilities::CHANGES);
@@ -126,9 +140,11 @@ where
         way_out: None,
         access: Access::default(),
     };
-    // The engine bounds its own turns, in bytes; a bound by the number of socket calls would cut them at any place.
+    // The engine bounds its own turns, in bytes; a bound by the number of socket calls would cut
+    // them at any place.
     let outcome = unconstrained(poll_fn(|cx| engine.poll(cx))).await;
-    // Without the gateway the rest of a stream never comes: an orderly end would say that it was whole.
+    // Without the gateway the rest of a stream never comes: an orderly end would say that it was
+    // whole.
     engine.sockets.abort_unfinished();
     outcome
 }
@@ -228,8 +244,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
         Poll::Pending
     }
 
-    /// Begins connects and takes in those that ended, so many of each: where one takes the host a while, all that there are would hold up
-    /// everything else, the heartbeat too.
+    /// Begins connects and takes in those that ended, so many of each: where one takes the host a
+    /// while, all that there are would hold up everything else, the heartbeat too.
     fn connect_some(&mut self, cx: &mut Context<'_>) {
         let more = self.sockets.begin(CONNECTS_TURN);
         for _ in 0..CONNECTS_TURN {
@@ -316,7 +332,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                     continue;
                 }
                 Err(
-                    error @ (FrameError::TooLong { .. } | FrameError::Malformed { .. } | FrameError::Damaged { .. }),
+                    error @ (FrameError::TooLong { .. }
+                    | FrameError::Malformed { .. }
+                    | FrameError::Damaged { .. }),
                 ) => return Err(error.into()),
             };
             let Some(event) = self.session.accept(now, frame)? else { continue };
@@ -325,7 +343,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                 Frame::Open { flow, to, .. } if self.access.forbids(to) => {
                     session.failed(flow, ConnectFailure::PermissionDenied, 0);
                 }
-                Frame::Open { flow, to, hops, name, .. } if sockets.len() < self.max_flows as usize => {
+                Frame::Open { flow, to, hops, name, .. }
+                    if sockets.len() < self.max_flows as usize =>
+                {
                     sockets.connect(flow, &Way { to, hops, name });
                 }
                 Frame::Open { flow, .. } => session.failed(flow, ConnectFailure::TooManyFlows, 0),
@@ -352,7 +372,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                 Frame::Datagram { bind, peer, marks, bytes } => {
                     let refused = match &mut self.way_out {
                         None => binds.send(bind, peer, marks, bytes),
-                        Some(way_out) => way_out.datagrams.send(now, binds, (bind, peer, marks), bytes),
+                        Some(way_out) => {
+                            way_out.datagrams.send(now, binds, (bind, peer, marks), bytes)
+                        }
                     };
                     if let Some(event) = refused {
                         tell(session, &event);
@@ -368,11 +390,15 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                     let via = Arc::new(Via::new(json, self.resolver.clone())?);
                     sockets.go_via(Arc::clone(&via));
                     let datagrams = Datagrams::new(Arc::clone(&via));
-                    self.way_out = Some(Box::new(WayOut { via, datagrams, trouble: String::new() }));
+                    self.way_out =
+                        Some(Box::new(WayOut { via, datagrams, trouble: String::new() }));
                 }
-                Frame::HostAccess { json } => self.access.restrict(json).map_err(RelayError::HostAccess)?,
+                Frame::HostAccess { json } => {
+                    self.access.restrict(json).map_err(RelayError::HostAccess)?
+                }
                 Frame::Query { request, message } => self.queries.ask(session, request, message),
-                // With the pipe stuck nobody could be answered: lost, as a packet is where a link is full.
+                // With the pipe stuck nobody could be answered: lost, as a packet is where a link
+                // is full.
                 Frame::Echo { .. } if session.is_congested() => {}
                 Frame::Echo { request, to, marks, payload } => {
                     if let Some(fault) = self.echoes.send(now, request, to, marks, payload) {
@@ -406,7 +432,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
             return;
         }
         match outcome {
-            Outcome::Reply { ttl, payload } => self.session.send(&Frame::EchoReply { request, ttl, payload: &payload }),
+            Outcome::Reply { ttl, payload } => {
+                self.session.send(&Frame::EchoReply { request, ttl, payload: &payload })
+            }
             Outcome::Error(fault) => self.session.send(&Frame::EchoError { request, fault }),
         };
     }
@@ -451,7 +479,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
         Ok(())
     }
 
-    /// Ready only with an error: else the output is full, or there is nothing to write, or it is the others' turn.
+    /// Ready only with an error: else the output is full, or there is nothing to write, or it is
+    /// the others' turn.
     fn write_output(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut turn = 0;
         while turn < OUTPUT_TURN {
@@ -470,7 +499,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                     return Poll::Pending;
                 }
             }
-            match ready!(Pin::new(&mut self.output).poll_write(cx, &self.staging[self.written..]))? {
+            match ready!(Pin::new(&mut self.output).poll_write(cx, &self.staging[self.written..]))?
+            {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 n => {
                     self.written += n;
@@ -523,7 +553,8 @@ impl Queries {
             return;
         }
         self.under_way += 1;
-        let (resolver, answered, message) = (self.resolver.clone(), self.answered.clone(), message.to_vec());
+        let (resolver, answered, message) =
+            (self.resolver.clone(), self.answered.clone(), message.to_vec());
         tokio::spawn(async move {
             let outcome = resolver.resolve(&message).await;
             // Without an engine nobody waits for the answer.

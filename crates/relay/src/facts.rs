@@ -1,11 +1,12 @@
-//! The host's facts as one frame holds them. What the host says is its own affair: `linux/facts.rs`, `windows/facts.rs`.
+//! The host's facts as one frame holds them. What the host says is its own affair:
+//! `linux/facts.rs`, `windows/facts.rs`.
 
 use std::net::Ipv6Addr;
 use wire::HostFacts;
 use wire::limits::MAX_PAYLOAD;
 
-/// The facts as JSON, at most [`MAX_PAYLOAD`] bytes. A host that says more loses what is least needed: its settings file, then
-/// adapters and routes from the end of their lists.
+/// The facts as JSON, at most [`MAX_PAYLOAD`] bytes. A host that says more loses what is least
+/// needed: its settings file, then adapters and routes from the end of their lists.
 pub(crate) fn to_json(mut facts: HostFacts) -> Vec<u8> {
     loop {
         let json = serde_json::to_vec(&facts).unwrap_or_default();
@@ -40,7 +41,9 @@ pub(crate) fn covers_internet6(routes: impl IntoIterator<Item = (Ipv6Addr, u32)>
 /// Whether routes cover the prefix of `length` bits that begins at `first`.
 fn covers(routes: &[(u128, u32)], first: u128, length: u32) -> bool {
     // A shift by all bits leaves none of the difference.
-    let contains = |(to, bits): &(u128, u32)| *bits <= length && (to ^ first).checked_shr(128 - bits).unwrap_or(0) == 0;
+    let contains = |(to, bits): &(u128, u32)| {
+        *bits <= length && (to ^ first).checked_shr(128 - bits).unwrap_or(0) == 0
+    };
     routes.iter().any(contains)
         || length < LONGEST_PIECE
             && covers(routes, first, length + 1)
@@ -90,7 +93,10 @@ mod tests {
         let many = HostFacts {
             system: "x".repeat(100_000),
             routes: (0..20_000).map(|n| format!("10.{}.{}.0/24", n / 256, n % 256)).collect(),
-            wslconfig: Some(WslConfig { path: "C:".to_owned(), text: Some("\u{1}".repeat(16 * 1024)) }),
+            wslconfig: Some(WslConfig {
+                path: "C:".to_owned(),
+                text: Some("\u{1}".repeat(16 * 1024)),
+            }),
             ..HostFacts::default()
         };
         let json = to_json(many);

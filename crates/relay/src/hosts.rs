@@ -19,7 +19,9 @@ pub(crate) fn answer(hosts: &str, query: &[u8]) -> Option<Vec<u8>> {
     }
     let entries = entries(hosts);
     let records = match question.query_type() {
-        RecordType::A | RecordType::AAAA => addresses(&entries, question.name(), question.query_type())?,
+        RecordType::A | RecordType::AAAA => {
+            addresses(&entries, question.name(), question.query_type())?
+        }
         RecordType::PTR => vec![names(&entries, question.name())?],
         _ => return None,
     };
@@ -44,9 +46,14 @@ fn entries(text: &str) -> Vec<(IpAddr, Vec<Name>)> {
     text.lines().filter_map(entry).collect()
 }
 
-/// The addresses of a name. A name that the file has, but not with an address of this family, has none: an empty list (NODATA).
+/// The addresses of a name. A name that the file has, but not with an address of this family, has
+/// none: an empty list (NODATA).
 fn addresses(entries: &[(IpAddr, Vec<Name>)], name: &Name, kind: RecordType) -> Option<Vec<RData>> {
-    let mut of_name = entries.iter().filter(|(_, names)| names.contains(name)).map(|(address, _)| *address).peekable();
+    let mut of_name = entries
+        .iter()
+        .filter(|(_, names)| names.contains(name))
+        .map(|(address, _)| *address)
+        .peekable();
     of_name.peek()?;
     let of_family = of_name.filter_map(|address| match address {
         IpAddr::V4(v4) => (kind == RecordType::A).then_some(RData::A(A(v4))),
@@ -55,8 +62,11 @@ fn addresses(entries: &[(IpAddr, Vec<Name>)], name: &Name, kind: RecordType) -> 
     Some(of_family.collect())
 }
 
-/// The first name of the address that a reverse name (RFC 1035 section 3.5, RFC 3596 section 2.5) stands for.
+/// The first name of the address that a reverse name (RFC 1035 section 3.5, RFC 3596 section 2.5)
+/// stands for.
 fn names(entries: &[(IpAddr, Vec<Name>)], reverse: &Name) -> Option<RData> {
-    let of = entries.iter().find(|(address, names)| Name::from(*address) == *reverse && !names.is_empty());
+    let of = entries
+        .iter()
+        .find(|(address, names)| Name::from(*address) == *reverse && !names.is_empty());
     of.and_then(|(_, names)| names.first()).map(|name| RData::PTR(PTR(name.clone())))
 }

@@ -1,7 +1,8 @@
 //! The relay: opens ordinary sockets on the host for the gateway in the VM.
 //!
-//! It speaks frames on a byte stream each way (its standard input and output) and knows nothing of packets, routes or the VM. The
-//! protocol's rules live in the `wire` crate; the other end is the gateway.
+//! It speaks frames on a byte stream each way (its standard input and output) and knows nothing of
+//! packets, routes or the VM. The protocol's rules live in the `wire` crate; the other end is the
+//! gateway.
 #![deny(unsafe_code)]
 
 mod access;

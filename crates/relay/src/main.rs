@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 use underpass_relay::{engine, meter, os, probe, watch};
 
-/// Opens ordinary sockets for the gateway in the VM. Started by `underpass up`; speaks frames on standard input and output.
+/// Opens ordinary sockets for the gateway in the VM. Started by `underpass up`; speaks frames on
+/// standard input and output.
 #[derive(Parser)]
 #[command(version)]
 struct Options {
@@ -26,9 +27,12 @@ enum Command {
         name: String,
     },
     /// Prints what this host can do by itself right now, as JSON, and ends.
-    #[command(after_help = "Examples:\n  underpass-relay probe --resolve www.example.com --connect 192.0.2.1:443")]
+    #[command(
+        after_help = "Examples:\n  underpass-relay probe --resolve www.example.com --connect 192.0.2.1:443"
+    )]
     Probe(Questions),
-    /// Prints which proxy Windows uses for a URL, by its script (PAC), setting and bypass list, as JSON, and ends.
+    /// Prints which proxy Windows uses for a URL, by its script (PAC), setting and bypass list, as
+    /// JSON, and ends.
     #[command(after_help = "Examples:\n  underpass-relay.exe proxy https://www.example.com/")]
     Proxy {
         /// The URL, such as https://www.example.com/
@@ -107,7 +111,9 @@ fn run_meter(listen: bool) -> anyhow::Result<()> {
         return meter::serve(stdin, stdout).context("the measurement ended early");
     }
     let port = meter::listen().context("no port of 127.0.0.1 could be opened")?;
-    writeln!(stdout, "{{\"port\":{port}}}").and_then(|()| stdout.flush()).context("the port cannot be printed")?;
+    writeln!(stdout, "{{\"port\":{port}}}")
+        .and_then(|()| stdout.flush())
+        .context("the port cannot be printed")?;
     // Whoever started this holds the input open as long as it measures.
     std::io::copy(&mut stdin, &mut std::io::sink()).context("standard input failed")?;
     Ok(())
@@ -163,7 +169,11 @@ fn print_probe(questions: &Questions) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let answers = runtime.block_on(probe::run(&questions.resolve, &questions.connect, &os::Resolver::default()));
+    let answers = runtime.block_on(probe::run(
+        &questions.resolve,
+        &questions.connect,
+        &os::Resolver::default(),
+    ));
     let code = print(&answers);
     // A question that Windows has not answered yet holds up nobody.
     runtime.shutdown_background();
@@ -172,7 +182,10 @@ fn print_probe(questions: &Questions) -> ExitCode {
 
 fn serve() -> anyhow::Result<()> {
     let max_flows = os::max_flows()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no event loop")?;
     runtime.block_on(async {
         let (input, output) = os::streams()?;
         engine::run(input, output, max_flows, os::Resolver::default()).await.map_err(Into::into)

@@ -1,5 +1,6 @@
-//! The far end of `underpass selftest`'s measurements: counts, sends and echoes bytes on request, over
-//! standard input and output (WSL's pipe by itself) or on a port of 127.0.0.1 (the whole tunnel).
+//! The far end of `underpass selftest`'s measurements: counts, sends and echoes bytes on request,
+//! over standard input and output (WSL's pipe by itself) or on a port of 127.0.0.1 (the whole
+//! tunnel).
 //!
 //! A request is one byte for what to do and eight for how many bytes (big endian):
 //!
@@ -9,8 +10,8 @@
 //! | [`DOWN`] | reads | sends so many zeros |
 //! | [`ECHO`] | sends and reads | sends back what it reads, as it comes |
 //!
-//! The other half, the client, is in the command `underpass`. Only one side sends at a time, except in
-//! `ECHO`, whose client never has more than one piece on the way: WSL's pipes hold 4 KiB.
+//! The other half, the client, is in the command `underpass`. Only one side sends at a time, except
+//! in `ECHO`, whose client never has more than one piece on the way: WSL's pipes hold 4 KiB.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
@@ -81,7 +82,12 @@ pub fn serve(mut input: impl Read, mut output: impl Write) -> io::Result<()> {
                     left -= length as u64;
                 }
             }
-            other => return Err(io::Error::new(ErrorKind::InvalidData, format!("{other} is not a request"))),
+            other => {
+                return Err(io::Error::new(
+                    ErrorKind::InvalidData,
+                    format!("{other} is not a request"),
+                ));
+            }
         }
         output.flush()?;
     }
@@ -95,15 +101,17 @@ fn received(input: &mut impl Read, piece: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-/// Serves requests on a port of 127.0.0.1, and echoes datagrams on the same port, in threads that go on
-/// as long as the process. The port.
+/// Serves requests on a port of 127.0.0.1, and echoes datagrams on the same port, in threads that
+/// go on as long as the process. The port.
 ///
 /// # Errors
 /// No port is free for both, or no thread can be started.
 pub fn listen() -> io::Result<u16> {
     let (listener, datagrams) = bind()?;
     let port = listener.local_addr()?.port();
-    thread::Builder::new().name("datagrams".to_owned()).spawn(move || echo_datagrams(&datagrams))?;
+    thread::Builder::new()
+        .name("datagrams".to_owned())
+        .spawn(move || echo_datagrams(&datagrams))?;
     for number in 0..CONNECTIONS {
         let listener = listener.try_clone()?;
         let accept = move || {
@@ -111,7 +119,8 @@ pub fn listen() -> io::Result<u16> {
                 wait,
                 || listener.accept(),
                 |(connection, _)| {
-                    let served = connection.set_nodelay(true).and_then(|()| serve(&connection, &connection));
+                    let served =
+                        connection.set_nodelay(true).and_then(|()| serve(&connection, &connection));
                     if let Err(error) = served {
                         tracing::debug!(%error, "a measured connection ended early");
                     }
@@ -173,7 +182,10 @@ fn each<T>(
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "an error of a socket has no event that tells its end")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an error of a socket has no event that tells its end"
+)]
 fn wait(duration: Duration) {
     thread::sleep(duration);
 }

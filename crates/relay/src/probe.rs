@@ -1,5 +1,6 @@
-//! What this host can do by itself at this moment, for the doctor: the names that its resolver finds, the addresses that it connects to.
-//! All of it at once, each within a deadline. Opens nothing that stays open.
+//! What this host can do by itself at this moment, for the doctor: the names that its resolver
+//! finds, the addresses that it connects to. All of it at once, each within a deadline. Opens
+//! nothing that stays open.
 
 use crate::limits::{PROBE_PATIENCE, PROBE_QUESTIONS};
 use crate::os::{self, Resolver};
@@ -15,10 +16,12 @@ use tokio::time::timeout;
 use wire::QueryFailure;
 use wire::facts::{ConnectAnswer, HostProbe, NameAnswer};
 
-/// Asks for all names, and connects to all targets (`HOST:PORT`). More than [`PROBE_QUESTIONS`] of each are left out.
+/// Asks for all names, and connects to all targets (`HOST:PORT`). More than [`PROBE_QUESTIONS`] of
+/// each are left out.
 pub async fn run(names: &[String], targets: &[String], resolver: &Resolver) -> HostProbe {
     let names = join_all(names.iter().take(PROBE_QUESTIONS).map(|name| ask(name, resolver)));
-    let connects = join_all(targets.iter().take(PROBE_QUESTIONS).map(|target| connect(target, resolver)));
+    let connects =
+        join_all(targets.iter().take(PROBE_QUESTIONS).map(|target| connect(target, resolver)));
     let (names, connects) = tokio::join!(names, connects);
     HostProbe { facts: os::facts(), unix_ms: unix_ms(), names, connects }
 }
@@ -40,7 +43,8 @@ async fn ask(name: &str, resolver: &Resolver) -> NameAnswer {
 
 async fn connect(target: &str, resolver: &Resolver) -> ConnectAnswer {
     let connected = async {
-        let (host, port) = target.rsplit_once(':').ok_or_else(|| "it is no HOST:PORT".to_owned())?;
+        let (host, port) =
+            target.rsplit_once(':').ok_or_else(|| "it is no HOST:PORT".to_owned())?;
         let port: u16 = port.parse().map_err(|_| format!("'{port}' is no port"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let found = match host.parse::<IpAddr>() {
@@ -77,10 +81,16 @@ fn milliseconds(duration: Duration) -> u64 {
 pub(crate) async fn addresses(name: &str, resolver: &Resolver) -> Result<Vec<IpAddr>, String> {
     let one = |kind| async move {
         let query = query(name, kind)?;
-        let answer = resolver.resolve(&query).await.map_err(|failure| failure_word(failure).to_owned())?;
+        let answer =
+            resolver.resolve(&query).await.map_err(|failure| failure_word(failure).to_owned())?;
         let answer = Message::from_vec(&answer.message).map_err(|error| error.to_string())?;
-        let addresses: Vec<_> = answer.answers.iter().filter_map(|record| record.data.ip_addr()).collect();
-        if addresses.is_empty() { Err(code_word(answer.metadata.response_code)) } else { Ok(addresses) }
+        let addresses: Vec<_> =
+            answer.answers.iter().filter_map(|record| record.data.ip_addr()).collect();
+        if addresses.is_empty() {
+            Err(code_word(answer.metadata.response_code))
+        } else {
+            Ok(addresses)
+        }
     };
     match tokio::join!(one(RecordType::A), one(RecordType::AAAA)) {
         (Ok(mut v4), v6) => {
@@ -135,12 +145,18 @@ mod tests {
     async fn connections_are_made_refused_and_told() {
         let open = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let shut = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let [open_at, shut_at] = [&open, &shut].map(|listener| listener.local_addr().unwrap().to_string());
+        let [open_at, shut_at] =
+            [&open, &shut].map(|listener| listener.local_addr().unwrap().to_string());
         drop(shut);
-        let targets = [open_at.clone(), shut_at.clone(), "nonsense".to_owned(), "127.0.0.1:x".to_owned()];
+        let targets =
+            [open_at.clone(), shut_at.clone(), "nonsense".to_owned(), "127.0.0.1:x".to_owned()];
         let probe = run(&[], &targets, &Resolver::default()).await;
-        let failures: Vec<_> = probe.connects.iter().map(|answer| answer.failure.as_deref()).collect();
-        assert_eq!(failures, [None, Some("refused"), Some("it is no HOST:PORT"), Some("'x' is no port")]);
+        let failures: Vec<_> =
+            probe.connects.iter().map(|answer| answer.failure.as_deref()).collect();
+        assert_eq!(
+            failures,
+            [None, Some("refused"), Some("it is no HOST:PORT"), Some("'x' is no port")]
+        );
         assert_eq!(probe.connects[0].target, open_at);
         assert!(probe.unix_ms > 1_700_000_000_000, "{}", probe.unix_ms);
         assert_eq!(probe.facts.system, os::facts().system);
@@ -149,14 +165,22 @@ mod tests {
     #[tokio::test]
     async fn names_of_the_hosts_file_are_found_and_others_say_why_not() {
         let hosts = std::env::temp_dir().join(format!("underpass-probe-{}", std::process::id()));
-        std::fs::write(&hosts, "192.0.2.9 name.test\n2001:db8::9 name.test\n2001:db8::7 six.test\n").unwrap();
+        std::fs::write(
+            &hosts,
+            "192.0.2.9 name.test\n2001:db8::9 name.test\n2001:db8::7 six.test\n",
+        )
+        .unwrap();
         let resolver = resolver(hosts.clone());
         let names = ["name.test", "six.test", "other.test", "a..b"].map(str::to_owned);
         let answers = run(&names, &["six.test:x".to_owned()], &resolver).await.names;
         std::fs::remove_file(hosts).unwrap();
         assert_eq!(answers[0].addresses, ["192.0.2.9", "2001:db8::9"]);
         assert_eq!(answers[1].addresses, ["2001:db8::7"]);
-        assert!(answers[2].addresses.is_empty() && answers[2].failure.is_some(), "{:?}", answers[2]);
+        assert!(
+            answers[2].addresses.is_empty() && answers[2].failure.is_some(),
+            "{:?}",
+            answers[2]
+        );
         assert!(answers[3].failure.is_some(), "{:?}", answers[3]);
     }
 

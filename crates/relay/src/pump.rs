@@ -1,7 +1,9 @@
-//! Streams that can only be read and written by blocking, as asynchronous ones: a thread each. Windows' standard streams are such,
-//! being synchronous handles on pipes of 4 KiB when WSL made them.
+//! Streams that can only be read and written by blocking, as asynchronous ones: a thread each.
+//! Windows' standard streams are such, being synchronous handles on pipes of 4 KiB when WSL made
+//! them.
 //!
-//! The threads know nothing of frames. Each waits for its own stream and for room, and for nothing else.
+//! The threads know nothing of frames. Each waits for its own stream and for room, and for nothing
+//! else.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -14,10 +16,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Bytes asked of the stream in one go. A small pipe gives less.
 const READ: usize = 64 * 1024;
 
-/// Bytes that were read and wait for the engine. It takes all there is in each of its turns, so they are few.
+/// Bytes that were read and wait for the engine. It takes all there is in each of its turns, so
+/// they are few.
 const INBOX: usize = 1024 * 1024;
 
-/// Bytes that wait for the writing thread, beside as many that it is writing. What comes behind them, a ping say, waits for them.
+/// Bytes that wait for the writing thread, beside as many that it is writing. What comes behind
+/// them, a ping say, waits for them.
 const OUTBOX: usize = 64 * 1024;
 
 struct Buffer {
@@ -62,7 +66,8 @@ impl Shared {
 /// The end of a stream that a thread reads.
 pub(crate) struct Input(Arc<Shared>);
 
-/// The end of a stream that a thread writes. What was written before it is dropped is still written.
+/// The end of a stream that a thread writes. What was written before it is dropped is still
+/// written.
 pub(crate) struct Output(Arc<Shared>);
 
 /// Starts to read.
@@ -78,7 +83,8 @@ pub(crate) fn read(mut source: impl Read + Send + 'static) -> io::Result<Input> 
             match source.read(&mut piece) {
                 Ok(0) => break Ok(()),
                 Ok(n) => {
-                    let mut buffer = ours.wait(|buffer| buffer.bytes.len() >= INBOX && buffer.end.is_none());
+                    let mut buffer =
+                        ours.wait(|buffer| buffer.bytes.len() >= INBOX && buffer.end.is_none());
                     if buffer.end.is_some() {
                         return;
                     }
@@ -115,7 +121,8 @@ pub(crate) fn write(mut sink: impl Write + Send + 'static) -> io::Result<Output>
                 engine.wake();
             }
             drop(buffer);
-            if let Err(error) = sink.write_all(piece.make_contiguous()).and_then(|()| sink.flush()) {
+            if let Err(error) = sink.write_all(piece.make_contiguous()).and_then(|()| sink.flush())
+            {
                 return ours.end(Err(error.kind()));
             }
             piece.clear();
@@ -125,7 +132,11 @@ pub(crate) fn write(mut sink: impl Write + Send + 'static) -> io::Result<Output>
 }
 
 impl AsyncRead for Input {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let mut buffer = self.0.lock();
         if buffer.bytes.is_empty() {
             return match buffer.end {
@@ -152,7 +163,11 @@ impl AsyncRead for Input {
 }
 
 impl AsyncWrite for Output {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let mut buffer = self.0.lock();
         if let Some(Err(kind)) = buffer.end {
             return Poll::Ready(Err(kind.into()));
@@ -224,7 +239,9 @@ mod tests {
         let (there, here) = io::pipe().unwrap();
         let mut output = write(here).unwrap();
         let bytes = pattern();
-        let filled = tokio::time::timeout(std::time::Duration::from_millis(300), output.write_all(&bytes)).await;
+        let filled =
+            tokio::time::timeout(std::time::Duration::from_millis(300), output.write_all(&bytes))
+                .await;
         assert!(filled.is_err(), "it takes everything");
         let waiting = output.0.lock().bytes.len();
         assert_eq!(waiting, OUTBOX);

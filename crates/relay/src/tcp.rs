@@ -1,7 +1,8 @@
 //! TCP flows: a socket each, and what the gateway sent that the socket has not taken yet.
 //!
-//! Bytes towards the gateway are never kept here: [`Sockets`] is the session's source and reads a socket at the moment when the
-//! pipe can take its bytes and the flow has credit. Bytes from the gateway are kept at most up to the window granted.
+//! Bytes towards the gateway are never kept here: [`Sockets`] is the session's source and reads a
+//! socket at the moment when the pipe can take its bytes and the flow has credit. Bytes from the
+//! gateway are kept at most up to the window granted.
 
 use crate::direct;
 use crate::limits::{ORPHAN_PATIENCE, SPARE_BUFFER_BYTES, SUSPECT_LOOKS};
@@ -45,15 +46,16 @@ pub(crate) struct Sockets {
     ended: Vec<FlowId>,
     /// Flows whose app is gone while bytes of it wait: how many there were, and since when.
     orphans: HashMap<FlowId, (usize, Instant)>,
-    /// Flows that may fail without an event, and how often they are still checked ([`Sockets::look_over`]).
+    /// Flows that may fail without an event, and how often they are still checked
+    /// ([`Sockets::look_over`]).
     suspects: HashMap<FlowId, u8>,
     spare: Spare,
     /// The proxy that flows go through.
     via: Option<Arc<Via>>,
 }
 
-/// Buffers that flows have drained. A busy flow fills and drains one many times a second: it need not be allocated each time,
-/// and an idle flow need not keep one.
+/// Buffers that flows have drained. A busy flow fills and drains one many times a second: it need
+/// not be allocated each time, and an idle flow need not keep one.
 #[derive(Default)]
 struct Spare {
     buffers: Vec<VecDeque<u8>>,
@@ -105,7 +107,8 @@ struct Open {
     stream: TcpStream,
     notify: Arc<FlowWaker>,
     waker: Waker,
-    /// From the gateway, not yet taken by the socket; its length is bounded by the window granted. Without memory when empty.
+    /// From the gateway, not yet taken by the socket; its length is bounded by the window granted.
+    /// Without memory when empty.
     pending: VecDeque<u8>,
     outgoing: Outgoing,
     /// The peer ended its direction, and the session has announced it.
@@ -121,8 +124,8 @@ enum Outgoing {
     Finishing,
     /// Written and shut down.
     Finished,
-    /// The socket takes no more. What the server said before is still read, as an app on the host could; then
-    /// the flow has failed.
+    /// The socket takes no more. What the server said before is still read, as an app on the host
+    /// could; then the flow has failed.
     Broken,
 }
 
@@ -166,25 +169,30 @@ impl Sockets {
         self.via = Some(via);
     }
 
-    /// Notes a flow that is to be connected by [`Sockets::begin`]; by its name where a proxy can be told that.
+    /// Notes a flow that is to be connected by [`Sockets::begin`]; by its name where a proxy can be
+    /// told that.
     pub(crate) fn connect(&mut self, flow: FlowId, &Way { to, hops, name }: &Way<'_>) {
         self.flows.insert(flow, Flow::Beginning { to, hops, name: name.map(Into::into) });
         self.beginning.push_back(flow);
     }
 
-    /// Begins at most `most` connects, whose outcomes come out of the channel; tells whether more wait.
+    /// Begins at most `most` connects, whose outcomes come out of the channel; tells whether more
+    /// wait.
     pub(crate) fn begin(&mut self, most: usize) -> bool {
         for flow in self.beginning.drain(..most.min(self.beginning.len())) {
             let Some(state) = self.flows.get_mut(&flow) else { continue };
             let Flow::Beginning { to, hops, name } = state else { continue };
             let (to, hops, name) = (*to, *hops, name.take());
             let connected = self.connected.clone();
-            // The receiver lives as long as the engine; without an engine nobody waits for the outcome.
-            let tell = move |outcome, proxy| drop(connected.send(Connected { flow, outcome, proxy }));
+            // The receiver lives as long as the engine; without an engine nobody waits for the
+            // outcome.
+            let tell =
+                move |outcome, proxy| drop(connected.send(Connected { flow, outcome, proxy }));
             let task = match self.via.clone() {
                 None => tokio::spawn(async move { tell(direct::connect(to, hops).await, None) }),
                 Some(via) => tokio::spawn(async move {
-                    let (outcome, proxy) = via.connect(&Way { to, hops, name: name.as_deref() }).await;
+                    let (outcome, proxy) =
+                        via.connect(&Way { to, hops, name: name.as_deref() }).await;
                     tell(outcome, proxy);
                 }),
             };
@@ -208,7 +216,14 @@ impl Sockets {
         let notify = FlowWaker::new(flow, Arc::clone(&self.awake));
         let waker = waker(&notify);
         let outgoing = Outgoing::Open;
-        let open = Open { stream, notify, waker, pending: VecDeque::new(), outgoing, incoming_finished: false };
+        let open = Open {
+            stream,
+            notify,
+            waker,
+            pending: VecDeque::new(),
+            outgoing,
+            incoming_finished: false,
+        };
         self.flows.insert(flow, Flow::Open(open));
         Ok(())
     }
@@ -259,10 +274,13 @@ impl Sockets {
         stuck.into_iter().for_each(|flow| self.abort(flow));
     }
 
-    /// Ends with a reset every connection whose app has not finished, or whose last bytes still wait.
+    /// Ends with a reset every connection whose app has not finished, or whose last bytes still
+    /// wait.
     pub(crate) fn abort_unfinished(&mut self) {
-        let is_unfinished = |flow: &Flow| matches!(flow, Flow::Open(open) if open.outgoing != Outgoing::Finished);
-        let unfinished = self.flows.iter().filter(|(_, flow)| is_unfinished(flow)).map(|(id, _)| *id);
+        let is_unfinished =
+            |flow: &Flow| matches!(flow, Flow::Open(open) if open.outgoing != Outgoing::Finished);
+        let unfinished =
+            self.flows.iter().filter(|(_, flow)| is_unfinished(flow)).map(|(id, _)| *id);
         unfinished.collect::<Vec<_>>().into_iter().for_each(|flow| self.abort(flow));
     }
 
@@ -272,7 +290,11 @@ impl Sockets {
         if open.outgoing == Outgoing::Broken {
             return Written::Taken(bytes.len());
         }
-        let outcome = if open.pending.is_empty() { write_through(&mut open.stream, &open.waker, bytes) } else { Ok(0) };
+        let outcome = if open.pending.is_empty() {
+            write_through(&mut open.stream, &open.waker, bytes)
+        } else {
+            Ok(0)
+        };
         match outcome {
             Ok(taken) => {
                 let rest = &bytes[taken..];
@@ -324,17 +346,20 @@ impl Sockets {
         Written::Taken(0)
     }
 
-    /// Flows that have failed without an event. A server that has closed altogether answers what comes after its
-    /// FIN with a reset; and one that has reset may have said more than the app has room for. Now and then is
-    /// often enough.
+    /// Flows that have failed without an event. A server that has closed altogether answers what
+    /// comes after its FIN with a reset; and one that has reset may have said more than the app has
+    /// room for. Now and then is often enough.
     pub(crate) fn look_over(&mut self) -> Vec<FlowId> {
         let mut failed = Vec::new();
         self.suspects.retain(|flow, left| {
             let Some(Flow::Open(open)) = self.flows.get(flow) else { return false };
             *left = left.saturating_sub(1);
-            // A broken one has that long for what lies in its socket; its end shows earlier, where that is read.
+            // A broken one has that long for what lies in its socket; its end shows earlier, where
+            // that is read.
             let is_broken = open.outgoing == Outgoing::Broken;
-            if (is_broken && *left == 0) || (!is_broken && !matches!(open.stream.take_error(), Ok(None))) {
+            if (is_broken && *left == 0)
+                || (!is_broken && !matches!(open.stream.take_error(), Ok(None)))
+            {
                 failed.push(*flow);
                 return false;
             }
@@ -396,11 +421,15 @@ impl Open {
 
 impl Source for Sockets {
     fn pull(&mut self, flow: FlowId, max: usize, out: &mut Vec<u8>) -> Pull {
-        let Some(Flow::Open(open)) = self.flows.get_mut(&flow) else { return Pull { taken: 0, then: Then::Failed } };
+        let Some(Flow::Open(open)) = self.flows.get_mut(&flow) else {
+            return Pull { taken: 0, then: Then::Failed };
+        };
         out.reserve(max);
         let mut space = out.limit(max);
-        // After a read that left the buffer unfilled, the next one gives `Pending` without a system call.
-        let read = pin!(open.stream.read_buf(&mut space)).poll(&mut Context::from_waker(&open.waker));
+        // After a read that left the buffer unfilled, the next one gives `Pending` without a system
+        // call.
+        let read =
+            pin!(open.stream.read_buf(&mut space)).poll(&mut Context::from_waker(&open.waker));
         match read {
             // The failed write has taken the error, and a read shows an end in its place.
             Poll::Ready(Ok(0)) if open.outgoing == Outgoing::Broken => {
@@ -472,8 +501,9 @@ mod tests {
         &open.pending
     }
 
-    /// Writes until exactly [`WAITING`] bytes wait in the flow, and gives how many it wrote. How much of that the socket takes first
-    /// depends on the machine (congestion control, `tcp_wmem`, `tcp_rmem`), so no figure of a test may depend on it.
+    /// Writes until exactly [`WAITING`] bytes wait in the flow, and gives how many it wrote. How
+    /// much of that the socket takes first depends on the machine (congestion control, `tcp_wmem`,
+    /// `tcp_rmem`), so no figure of a test may depend on it.
     fn stall(sockets: &mut Sockets) -> usize {
         let mut written = 0;
         while pending(sockets).len() < WAITING {
@@ -504,7 +534,11 @@ mod tests {
         drain(&mut sockets, &mut server, written).await;
         assert_eq!((pending(&sockets).capacity(), sockets.spare.bytes), (0, memory));
         let written = stall(&mut sockets);
-        assert_eq!((pending(&sockets).capacity(), sockets.spare.bytes), (memory, 0), "the same memory again");
+        assert_eq!(
+            (pending(&sockets).capacity(), sockets.spare.bytes),
+            (memory, 0),
+            "the same memory again"
+        );
         drain(&mut sockets, &mut server, written).await;
         assert_eq!(sockets.spare.buffers.len(), 1);
     }
@@ -570,15 +604,22 @@ mod tests {
         let reset = timeout(Duration::from_secs(20), async {
             loop {
                 match end_of(&server) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => server.readable().await.unwrap(),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        server.readable().await.unwrap()
+                    }
                     other => return other,
                 }
             }
         });
         let reset = reset.await.expect("it hears nothing");
-        // Wine 8 shows the reset of an idle connection as its end, Wine 10 as a reset (docs/wine.md).
+        // Wine 8 shows the reset of an idle connection as its end, Wine 10 as a reset
+        // (docs/wine.md).
         if cfg!(unix) {
-            assert_eq!(reset.unwrap_err().kind(), io::ErrorKind::ConnectionReset, "its stream was not whole");
+            assert_eq!(
+                reset.unwrap_err().kind(),
+                io::ErrorKind::ConnectionReset,
+                "its stream was not whole"
+            );
         }
         sockets.tend_orphans(almost + ORPHAN_PATIENCE);
         assert_eq!(sockets.orphans.len(), 0);

@@ -1,9 +1,11 @@
-//! UDP: one unconnected socket per source endpoint of the VM, used for every peer (endpoint-independent mapping, RFC 4787
-//! section 4.1), and the ICMP errors that come back about its datagrams.
+//! UDP: one unconnected socket per source endpoint of the VM, used for every peer
+//! (endpoint-independent mapping, RFC 4787 section 4.1), and the ICMP errors that come back about
+//! its datagrams.
 //!
-//! A small task per socket waits for it; what it has is received in the engine's own turn, straight into the engine's hands, so
-//! that a flood costs little and its sender's turn ends like any other's. When the engine is behind, or the pipe is full, the datagrams
-//! wait in the sockets' own buffers, and the kernel drops what does not fit there, as UDP allows.
+//! A small task per socket waits for it; what it has is received in the engine's own turn, straight
+//! into the engine's hands, so that a flood costs little and its sender's turn ends like any
+//! other's. When the engine is behind, or the pipe is full, the datagrams wait in the sockets' own
+//! buffers, and the kernel drops what does not fit there, as UDP allows.
 
 use crate::batch::{Batch, Way};
 use crate::limits::UDP_TURN;
@@ -18,7 +20,8 @@ use tokio::task::AbortHandle;
 use wire::frame::Family;
 use wire::{BindId, Fault, Marks};
 
-/// The largest UDP payload over IPv4 (RFC 768, RFC 791), and one byte more to hold the largest over IPv6.
+/// The largest UDP payload over IPv4 (RFC 768, RFC 791), and one byte more to hold the largest over
+/// IPv6.
 const LARGEST: usize = 65_536;
 
 /// What a datagram is counted as beyond its bytes: receiving an empty one is work too.
@@ -40,7 +43,10 @@ pub(crate) enum Incoming {
     /// A datagram.
     Datagram(Received),
     /// A datagram that was sent to `peer` did not arrive.
-    #[cfg_attr(windows, expect(dead_code, reason = "Windows does not say of which datagram it speaks"))]
+    #[cfg_attr(
+        windows,
+        expect(dead_code, reason = "Windows does not say of which datagram it speaks")
+    )]
     Lost { peer: SocketAddr, fault: Fault },
     /// Something that nobody needs to know.
     Nothing,
@@ -85,7 +91,14 @@ impl Binds {
     pub(crate) fn new() -> Self {
         let (wake, awake) = mpsc::unbounded_channel();
         // Only the pages that datagrams reach are ever touched.
-        Self { sockets: HashMap::new(), awake, wake, turns: VecDeque::new(), buffer: vec![0; LARGEST], batch: None }
+        Self {
+            sockets: HashMap::new(),
+            awake,
+            wake,
+            turns: VecDeque::new(),
+            buffer: vec![0; LARGEST],
+            batch: None,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -108,8 +121,8 @@ impl Binds {
         self.sockets.remove(&bind);
     }
 
-    /// Sends a datagram, by [`Binds::flush`] at the latest. `Some` when the host itself refused this one or those before it; a full
-    /// socket buffer drops silently, as a full link would.
+    /// Sends a datagram, by [`Binds::flush`] at the latest. `Some` when the host itself refused
+    /// this one or those before it; a full socket buffer drops silently, as a full link would.
     pub(crate) fn send(
         &mut self,
         bind: BindId,
@@ -156,8 +169,8 @@ impl Binds {
         }
     }
 
-    /// Hands what the sockets have to `tell`, each socket a turn, until that says to stop. To be called again for those that
-    /// [have more](Binds::has_more).
+    /// Hands what the sockets have to `tell`, each socket a turn, until that says to stop. To be
+    /// called again for those that [have more](Binds::has_more).
     pub(crate) fn receive(&mut self, mut tell: impl FnMut(Event<'_>) -> Go) {
         for _ in 0..self.turns.len() {
             let Some(id) = self.turns.pop_front() else { return };
@@ -204,13 +217,23 @@ enum Turn {
 }
 
 /// Tells whenever the socket has something, and waits until it was drained.
-async fn wait(bind: BindId, socket: Arc<Socket>, drained: Arc<Notify>, wake: mpsc::UnboundedSender<BindId>) {
+async fn wait(
+    bind: BindId,
+    socket: Arc<Socket>,
+    drained: Arc<Notify>,
+    wake: mpsc::UnboundedSender<BindId>,
+) {
     while socket.ready().await.is_ok() && wake.send(bind).is_ok() {
         drained.notified().await;
     }
 }
 
-fn receive_turn(bind: BindId, socket: &Socket, buffer: &mut [u8], tell: &mut impl FnMut(Event<'_>) -> Go) -> Turn {
+fn receive_turn(
+    bind: BindId,
+    socket: &Socket,
+    buffer: &mut [u8],
+    tell: &mut impl FnMut(Event<'_>) -> Go,
+) -> Turn {
     let (mut turn, mut only_errors) = (0, true);
     while turn < UDP_TURN {
         turn += OVERHEAD;
@@ -248,7 +271,8 @@ mod tests {
         let live = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         live.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
         let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        // Nothing is awaited between the two, so the receiving task cannot take the error away first.
+        // Nothing is awaited between the two, so the receiving task cannot take the error away
+        // first.
         assert_eq!(binds.send(BindId(1), closed, MARKS, b"lost"), None);
         assert_eq!(binds.flush(), None);
         assert_eq!(binds.send(BindId(1), live.local_addr().unwrap(), MARKS, b"kept"), None);
@@ -265,7 +289,10 @@ mod tests {
         there.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
         let sizes = [1000, 1000, 1000, 7, 1000, 0, 60_000, 1472, 1472];
         for size in sizes {
-            assert_eq!(binds.send(BindId(1), there.local_addr().unwrap(), MARKS, &vec![1; size]), None);
+            assert_eq!(
+                binds.send(BindId(1), there.local_addr().unwrap(), MARKS, &vec![1; size]),
+                None
+            );
         }
         assert_eq!(binds.flush(), None);
         let mut buffer = vec![0; LARGEST];
@@ -304,6 +331,9 @@ mod tests {
         });
         tokio::time::timeout(std::time::Duration::from_secs(10), receive).await.unwrap();
         let place = order.iter().position(|id| *id == 2).unwrap();
-        assert!(place < 200 && order.iter().filter(|id| **id == 1).count() == 200, "{place}: {order:?}");
+        assert!(
+            place < 200 && order.iter().filter(|id| **id == 1).count() == 200,
+            "{place}: {order:?}"
+        );
     }
 }

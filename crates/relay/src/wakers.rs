@@ -1,4 +1,5 @@
-//! One waker per flow, so that the engine serves only flows whose sockets have something to do: an idle flow costs nothing.
+//! One waker per flow, so that the engine serves only flows whose sockets have something to do: an
+//! idle flow costs nothing.
 
 use futures_util::task::AtomicWaker;
 use std::sync::atomic::{AtomicBool, Ordering};

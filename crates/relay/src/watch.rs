@@ -1,5 +1,5 @@
-//! Waits for one change of the host's network, for `underpass selftest changes`: the same notifications
-//! that a running relay passes on to its gateway.
+//! Waits for one change of the host's network, for `underpass selftest changes`: the same
+//! notifications that a running relay passes on to its gateway.
 
 use crate::os::{self, Resolver, changes};
 use std::io;

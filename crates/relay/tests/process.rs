@@ -13,7 +13,11 @@ use wire::{Capabilities, Decoder, Frame, Hello};
 
 fn relay() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_underpass-relay"));
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).env_remove("RUST_LOG");
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .env_remove("RUST_LOG");
     command
 }
 
@@ -21,7 +25,8 @@ fn relay() -> Command {
 fn end_of(mut child: Child, within: Duration) -> (Option<i32>, String) {
     let mut stderr = child.stderr.take().unwrap();
     let (said, end) = mpsc::channel();
-    // The end of its stderr is the end of the process, and a channel can be waited for with a deadline.
+    // The end of its stderr is the end of the process, and a channel can be waited for with a
+    // deadline.
     std::thread::spawn(move || {
         let mut text = String::new();
         stderr.read_to_string(&mut text).unwrap();
@@ -47,11 +52,18 @@ fn it_takes_no_more_flows_than_its_limit_of_open_files_allows() {
     let mut command = Command::new("sh");
     // The soft limit is lower still, and is raised to the hard one.
     command.args(["-c", "ulimit -S -n 512; ulimit -H -n 1024; exec \"$0\"", program]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut decoder = Decoder::default();
     let n = child.stdout.as_mut().unwrap().read(decoder.space()).unwrap();
     decoder.filled(n);
-    let Some(Frame::Hello(hello)) = decoder.next_frame().unwrap() else { panic!("the first frame is no hello") };
+    let Some(Frame::Hello(hello)) = decoder.next_frame().unwrap() else {
+        panic!("the first frame is no hello")
+    };
     assert_eq!(hello.max_flows, flows_below(1024));
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
     let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
@@ -81,7 +93,8 @@ fn streams_that_are_no_pipes_are_an_error_that_says_so() {
 fn probe_answers_once_in_json_and_ends() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let target = listener.local_addr().unwrap().to_string();
-    let output = relay().args(["probe", "--resolve", "localhost", "--connect", &target]).output().unwrap();
+    let output =
+        relay().args(["probe", "--resolve", "localhost", "--connect", &target]).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let probe: wire::facts::HostProbe = serde_json::from_slice(&output.stdout).unwrap();
     assert!(probe.names[0].addresses.iter().any(|address| address == "127.0.0.1"), "{probe:?}");
@@ -92,7 +105,9 @@ fn probe_answers_once_in_json_and_ends() {
 #[test]
 fn a_variable_is_printed_as_json() {
     let value = "C:\\Users\\Anna Müller\\AppData\\Local";
-    let said = |name: &str| relay().args(["variable", name]).env("LOCALAPPDATA", value).output().unwrap().stdout;
+    let said = |name: &str| {
+        relay().args(["variable", name]).env("LOCALAPPDATA", value).output().unwrap().stdout
+    };
     assert_eq!(serde_json::from_slice::<String>(&said("LOCALAPPDATA")).unwrap(), value);
     assert_eq!(said("NO_SUCH_VARIABLE"), b"null\n");
 }
@@ -128,7 +143,8 @@ fn it_ends_when_its_gateway_hangs_with_the_pipes_open() {
 fn hello(version: u16) -> Vec<u8> {
     let capabilities = Capabilities::default();
     let mut bytes = Vec::new();
-    Frame::Hello(Hello { version, capabilities, max_flows: 1, max_binds: 1, build: "test".into() }).encode(&mut bytes);
+    Frame::Hello(Hello { version, capabilities, max_flows: 1, max_binds: 1, build: "test".into() })
+        .encode(&mut bytes);
     bytes
 }
 

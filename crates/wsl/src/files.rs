@@ -24,12 +24,15 @@ pub struct ResolvConf {
 /// Most bytes of a file that are looked at: none of these has any business with more.
 const MOST: u64 = 256 * 1024;
 
-/// The text of a file, if there is one that this user may read. Links are followed as other programs
-/// follow them; a pipe does not block.
+/// The text of a file, if there is one that this user may read. Links are followed as other
+/// programs follow them; a pipe does not block.
 #[must_use]
 pub fn text(path: &Path) -> Option<String> {
-    let file =
-        rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty());
+    let file = rustix::fs::open(
+        path,
+        OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC,
+        Mode::empty(),
+    );
     let file = fs::File::from(file.ok()?);
     if !file.metadata().ok()?.is_file() {
         return None;
@@ -50,7 +53,8 @@ pub fn resolv_conf(path: &Path) -> ResolvConf {
     }
 }
 
-/// Whether a file, or the one that a link leads to, has the immutable bit. False where the file system does not tell.
+/// Whether a file, or the one that a link leads to, has the immutable bit. False where the file
+/// system does not tell.
 fn is_immutable(path: &Path) -> bool {
     let told = statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS);
     told.is_ok_and(|file| file.stx_attributes.contains(StatxAttributes::IMMUTABLE))
@@ -63,12 +67,16 @@ mod tests {
 
     #[test]
     fn a_resolv_conf_is_read_through_its_link_and_a_dangling_one_is_told() {
-        let folder = std::env::temp_dir().join(format!("underpass-doctor-files-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("underpass-doctor-files-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let (link, file) = (folder.join("resolv.conf"), folder.join("real"));
         symlink("real", &link).unwrap();
         let dangling = resolv_conf(&link);
-        assert_eq!((dangling.text, dangling.link.as_deref(), dangling.immutable), (None, Some("real"), false));
+        assert_eq!(
+            (dangling.text, dangling.link.as_deref(), dangling.immutable),
+            (None, Some("real"), false)
+        );
         fs::write(&file, "nameserver 192.0.2.1\n").unwrap();
         assert_eq!(resolv_conf(&link).text.as_deref(), Some("nameserver 192.0.2.1\n"));
         assert_eq!(resolv_conf(&file).link, None);

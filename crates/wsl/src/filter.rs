@@ -22,7 +22,8 @@ const MOST: usize = 20;
 
 /// What filters there are. Without the rights or the programs to look: none.
 pub async fn look() -> Filter {
-    let (nft, iptables) = tokio::join!(said("nft", &["list", "ruleset"]), said("iptables-save", &[]));
+    let (nft, iptables) =
+        tokio::join!(said("nft", &["list", "ruleset"]), said("iptables-save", &[]));
     match (nft, iptables) {
         (Some(nft), _) => of_nft(&nft),
         (None, Some(iptables)) => of_iptables(&iptables),
@@ -103,13 +104,18 @@ mod tests {
             (of_nft(nft), "udp dport 53 counter packets 1 bytes 2 drop"),
             (of_iptables(iptables), "-A OUTPUT -p udp -m udp --dport 53 -j DROP"),
         ] {
-            assert_eq!((filter.output_drops, filter.forward_drops, filter.docker_chains), (false, true, true));
+            assert_eq!(
+                (filter.output_drops, filter.forward_drops, filter.docker_chains),
+                (false, true, true)
+            );
             assert_eq!(filter.dropping_rules, [rule]);
         }
         let closed = of_nft("chain out {\n type filter hook output priority 0; policy drop;\n}\n");
         assert!(closed.output_drops && !closed.forward_drops);
         assert_eq!(
-            of_nft("chain prerouting {\n type nat hook output priority 0; policy accept;\n drop\n}\n"),
+            of_nft(
+                "chain prerouting {\n type nat hook output priority 0; policy accept;\n drop\n}\n"
+            ),
             Filter::default()
         );
         assert_eq!(of_iptables(""), Filter::default());

@@ -5,8 +5,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// A nameserver, as `resolv.conf` names it. A link-local address may have a zone, the interface at which
-/// it is (RFC 4007 section 11): `fe80::1%eth0`.
+/// A nameserver, as `resolv.conf` names it. A link-local address may have a zone, the interface at
+/// which it is (RFC 4007 section 11): `fe80::1%eth0`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Nameserver {
@@ -41,7 +41,8 @@ impl FromStr for Nameserver {
 
     fn from_str(text: &str) -> Result<Self, NameserverError> {
         let error = || NameserverError(text.to_owned());
-        let (address, zone) = text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
+        let (address, zone) =
+            text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
         let address: IpAddr = address.parse().map_err(|_| error())?;
         // An IPv4 address has no zone.
         if zone.is_some() && address.is_ipv4() {
@@ -73,7 +74,10 @@ mod tests {
     fn a_zone_belongs_to_an_ipv6_address() {
         let read = |text: &str| text.parse::<Nameserver>();
         let linked = read("fe80::1%eth0").unwrap();
-        assert_eq!((linked.address, linked.zone.as_deref()), ("fe80::1".parse().unwrap(), Some("eth0")));
+        assert_eq!(
+            (linked.address, linked.zone.as_deref()),
+            ("fe80::1".parse().unwrap(), Some("eth0"))
+        );
         assert_eq!(read("fe80::1%").unwrap().zone, None);
         for text in ["192.0.2.1", "fe80::1%eth0", "2001:db8::53"] {
             assert_eq!(read(text).unwrap().to_string(), text);

@@ -68,7 +68,8 @@ pub struct Neighbour {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NeighbourState {
-    /// He answered (reachable, stale, delay, probe), or his address is set by hand (permanent, noarp).
+    /// He answered (reachable, stale, delay, probe), or his address is set by hand (permanent,
+    /// noarp).
     Known,
     /// He was asked and does not answer (incomplete, failed).
     Silent,

@@ -16,7 +16,11 @@ pub struct Silent;
 ///
 /// # Errors
 /// It takes longer than that.
-pub async fn ask(program: &str, words: &[&str], patience: Duration) -> Result<Option<Output>, Silent> {
+pub async fn ask(
+    program: &str,
+    words: &[&str],
+    patience: Duration,
+) -> Result<Option<Output>, Silent> {
     let mut command = Command::new(program);
     command.args(words).env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);
     // Users' shells often lack these folders, where `nft`, `iptables-save` and others are.

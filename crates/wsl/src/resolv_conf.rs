@@ -1,6 +1,6 @@
 //! `resolv.conf` as the GNU C library reads it (`res_vinit_1` and `__resolv_conf_load` in
-//! resolv/res_init.c): a keyword at the beginning of a line, a blank or tab behind it, and nothing but a
-//! line feed at its end. So a file with carriage returns names no server.
+//! resolv/res_init.c): a keyword at the beginning of a line, a blank or tab behind it, and nothing
+//! but a line feed at its end. So a file with carriage returns names no server.
 
 use crate::Nameserver;
 
@@ -12,7 +12,8 @@ pub const MOST_SERVERS: usize = 3;
 pub struct ResolvConf {
     /// Every server that it names, in its order.
     pub named: Vec<Nameserver>,
-    /// The domains in which a name with few dots is looked for: the last `search` or `domain` counts.
+    /// The domains in which a name with few dots is looked for: the last `search` or `domain`
+    /// counts.
     pub search: Vec<String>,
 }
 

@@ -1,4 +1,5 @@
-//! Other programs that take WSL's traffic: known by their processes, by the devices that they bring, or by a default route to a TUN device.
+//! Other programs that take WSL's traffic: known by their processes, by the devices that they
+//! bring, or by a default route to a TUN device.
 
 use crate::network::{Link, Route};
 use serde::{Deserialize, Serialize};
@@ -16,8 +17,8 @@ pub struct OtherTunnel {
     pub device: Option<String>,
 }
 
-/// Processes, as the kernel cuts their names (15 bytes), and whose they are. A helper distro's own processes are not seen from others, its
-/// device is.
+/// Processes, as the kernel cuts their names (15 bytes), and whose they are. A helper distro's own
+/// processes are not seen from others, its device is.
 const PROCESSES: [(&str, &str); 9] = [
     ("wsl-vpnkit", "wsl-vpnkit"),
     ("wsl-gvproxy.exe", "wsl-vpnkit"),
@@ -48,18 +49,32 @@ fn processes(proc: &Path) -> Vec<(String, String)> {
     let numbers = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
     let numbers = numbers.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
     numbers
-        .filter_map(|pid| Some((fs::read_to_string(proc.join(&pid).join("comm")).ok()?.trim().to_owned(), pid)))
+        .filter_map(|pid| {
+            Some((fs::read_to_string(proc.join(&pid).join("comm")).ok()?.trim().to_owned(), pid))
+        })
         .collect()
 }
 
-fn judge(processes: &[(String, String)], links: &[Link], routes: &[Route], own: Option<&str>) -> Vec<OtherTunnel> {
+fn judge(
+    processes: &[(String, String)],
+    links: &[Link],
+    routes: &[Route],
+    own: Option<&str>,
+) -> Vec<OtherTunnel> {
     let mut found: Vec<OtherTunnel> = Vec::new();
-    let mut add = |name: &str, sign: String, device: Option<&str>| match found.iter_mut().find(|one| one.name == name) {
+    let mut add = |name: &str, sign: String, device: Option<&str>| match found
+        .iter_mut()
+        .find(|one| one.name == name)
+    {
         Some(one) => {
             one.sign = format!("{}, {sign}", one.sign);
             one.device = one.device.take().or(device.map(ToOwned::to_owned));
         }
-        None => found.push(OtherTunnel { name: name.to_owned(), sign, device: device.map(ToOwned::to_owned) }),
+        None => found.push(OtherTunnel {
+            name: name.to_owned(),
+            sign,
+            device: device.map(ToOwned::to_owned),
+        }),
     };
     for (device, name) in DEVICES {
         if links.iter().any(|link| link.name == device) {
@@ -71,7 +86,10 @@ fn judge(processes: &[(String, String)], links: &[Link], routes: &[Route], own: 
             add(name, format!("{process} ({pid})"), None);
         }
     }
-    for link in links.iter().filter(|link| link.kind.as_deref() == Some("tun") && own != Some(link.name.as_str())) {
+    for link in links
+        .iter()
+        .filter(|link| link.kind.as_deref() == Some("tun") && own != Some(link.name.as_str()))
+    {
         let leads_out = |route: &&Route| {
             route.destination.prefix_len() <= HALF
                 && route.destination.addr().is_unspecified()
@@ -106,7 +124,8 @@ mod tests {
 
     #[test]
     fn a_second_tunnel_is_known_by_its_process_its_device_or_its_route() {
-        let processes = [("wsl-vm".to_owned(), "77".to_owned()), ("bash".to_owned(), "1".to_owned())];
+        let processes =
+            [("wsl-vm".to_owned(), "77".to_owned()), ("bash".to_owned(), "1".to_owned())];
         let links = [tun("wsltap"), tun("underpass0"), tun("tun9"), tun("idle0")];
         let routes = [
             route("0.0.0.0/0", "wsltap"),
@@ -115,11 +134,16 @@ mod tests {
             route("10.0.0.0/8", "idle0"),
         ];
         let found = judge(&processes, &links, &routes, Some("underpass0"));
-        let told: Vec<_> =
-            found.iter().map(|one| (one.name.as_str(), one.sign.as_str(), one.device.as_deref())).collect();
+        let told: Vec<_> = found
+            .iter()
+            .map(|one| (one.name.as_str(), one.sign.as_str(), one.device.as_deref()))
+            .collect();
         assert_eq!(
             told,
-            [("wsl-vpnkit", "wsltap, wsl-vm (77)", Some("wsltap")), ("tun9", "0.0.0.0/1 dev tun9", Some("tun9")),]
+            [
+                ("wsl-vpnkit", "wsltap, wsl-vm (77)", Some("wsltap")),
+                ("tun9", "0.0.0.0/1 dev tun9", Some("tun9")),
+            ]
         );
         assert!(judge(&processes[1..], &links[1..2], &routes[1..2], Some("underpass0")).is_empty());
     }

@@ -1,4 +1,5 @@
-//! The host's network interfaces, as `/sys/class/net` and the routes tell of them, in the words that Windows' adapters are told in.
+//! The host's network interfaces, as `/sys/class/net` and the routes tell of them, in the words
+//! that Windows' adapters are told in.
 
 use nix::ifaddrs::getifaddrs;
 use std::fs;
@@ -9,14 +10,18 @@ use wire::facts::Adapter;
 /// Most adapters that are told: all facts together must fit a frame.
 const MOST: usize = 48;
 
-/// A public address that nobody has to answer: it only names a direction (RFC 7535 gives it to AS 112).
+/// A public address that nobody has to answer: it only names a direction (RFC 7535 gives it to AS
+/// 112).
 const SOMEWHERE: Ipv4Addr = Ipv4Addr::new(192, 31, 196, 1);
 
 /// What VPN clients call their interfaces.
-const VPN_NAMES: [&str; 8] = ["cscotun", "gpd", "nordlynx", "ppp", "tailscale", "tun", "utun", "wg"];
+const VPN_NAMES: [&str; 8] =
+    ["cscotun", "gpd", "nordlynx", "ppp", "tailscale", "tun", "utun", "wg"];
 
-/// Kinds of hardware (linux/if_arp.h) in words; those that no adapter of a person's machine has are told by their number.
-const KINDS: [(u32, &str); 4] = [(1, "ethernet"), (512, "ppp"), (772, "loopback"), (65534, "tunnel")];
+/// Kinds of hardware (linux/if_arp.h) in words; those that no adapter of a person's machine has are
+/// told by their number.
+const KINDS: [(u32, &str); 4] =
+    [(1, "ethernet"), (512, "ppp"), (772, "loopback"), (65534, "tunnel")];
 
 /// An IPv4 route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +33,11 @@ pub(super) struct Way {
     metric: u32,
 }
 
-/// The rows of `/proc/net/route`: interface, destination, gateway, flags, …, metric in column 6, mask in 7; addresses are hexadecimal words
-/// in the machine's byte order.
+/// The rows of `/proc/net/route`: interface, destination, gateway, flags, …, metric in column 6,
+/// mask in 7; addresses are hexadecimal words in the machine's byte order.
 pub(super) fn ways(table: &str) -> Vec<Way> {
-    let word = |field: &str| Some(Ipv4Addr::from(u32::from_str_radix(field, 16).ok()?.to_ne_bytes()));
+    let word =
+        |field: &str| Some(Ipv4Addr::from(u32::from_str_radix(field, 16).ok()?.to_ne_bytes()));
     let row = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         Some(Way {
@@ -63,18 +69,29 @@ pub(super) fn addresses() -> Vec<(String, IpAddr, u32)> {
 }
 
 /// The interfaces in `folder`, which is `/sys/class/net` but for tests.
-pub(super) fn read(folder: &Path, addresses: &[(String, IpAddr, u32)], ways: &[Way]) -> Vec<Adapter> {
+pub(super) fn read(
+    folder: &Path,
+    addresses: &[(String, IpAddr, u32)],
+    ways: &[Way],
+) -> Vec<Adapter> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let mut adapters: Vec<_> = names.filter_map(|name| adapter(&folder.join(&name), name, addresses, ways)).collect();
+    let mut adapters: Vec<_> =
+        names.filter_map(|name| adapter(&folder.join(&name), name, addresses, ways)).collect();
     adapters.sort_by_key(|adapter| adapter.index);
     adapters.truncate(MOST);
     adapters
 }
 
-fn adapter(folder: &Path, name: String, addresses: &[(String, IpAddr, u32)], ways: &[Way]) -> Option<Adapter> {
-    let text =
-        |file: &str| fs::read_to_string(folder.join(file)).map(|text| text.trim().to_owned()).unwrap_or_default();
+fn adapter(
+    folder: &Path,
+    name: String,
+    addresses: &[(String, IpAddr, u32)],
+    ways: &[Way],
+) -> Option<Adapter> {
+    let text = |file: &str| {
+        fs::read_to_string(folder.join(file)).map(|text| text.trim().to_owned()).unwrap_or_default()
+    };
     // TUN devices, loopback and others that cannot know call their state unknown.
     let flags = u32::from_str_radix(text("flags").trim_start_matches("0x"), 16).unwrap_or_default();
     let up = flags & 1 != 0 && ["up", "unknown"].contains(&text("operstate").as_str());
@@ -92,7 +109,9 @@ fn adapter(folder: &Path, name: String, addresses: &[(String, IpAddr, u32)], way
     Some(Adapter {
         index: text("ifindex").parse().ok()?,
         vpn: vpn(&name, is_tun, &text("uevent")),
-        description: driver.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned())).unwrap_or_default(),
+        description: driver
+            .and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
+            .unwrap_or_default(),
         kind,
         up,
         addresses: addresses
@@ -100,7 +119,10 @@ fn adapter(folder: &Path, name: String, addresses: &[(String, IpAddr, u32)], way
             .filter(|(interface, ..)| *interface == name)
             .map(|(_, address, prefix)| format!("{address}/{prefix}"))
             .collect(),
-        gateways: defaults().filter_map(|way| way.gateway).map(|gateway| gateway.to_string()).collect(),
+        gateways: defaults()
+            .filter_map(|way| way.gateway)
+            .map(|gateway| gateway.to_string())
+            .collect(),
         dns_servers: Vec::new(),
         metric: defaults().map(|way| way.metric).min().unwrap_or_default(),
         mtu: text("mtu").parse().unwrap_or_default(),
@@ -119,7 +141,8 @@ fn vpn(name: &str, is_tun: bool, uevent: &str) -> Option<String> {
     uevent.lines().any(|line| line == "DEVTYPE=wireguard").then(|| "it is WireGuard's".to_owned())
 }
 
-/// The adapter by which a public address would be reached: that of the longest prefix, and of those the one of the least metric.
+/// The adapter by which a public address would be reached: that of the longest prefix, and of those
+/// the one of the least metric.
 pub(super) fn internet_adapter(adapters: &[Adapter], ways: &[Way]) -> Option<u32> {
     let mask = |prefix: u32| u32::MAX.checked_shl(32 - prefix).unwrap_or_default();
     let leads = |way: &&Way| u32::from(way.to) == u32::from(SOMEWHERE) & mask(way.prefix);
@@ -133,12 +156,19 @@ mod tests {
 
     fn way(interface: &str, to: &str, prefix: u32, metric: u32) -> Way {
         let (interface, to) = (interface.to_owned(), to.parse().unwrap());
-        Way { interface, to, prefix, gateway: (prefix == 0).then_some(Ipv4Addr::new(192, 0, 2, 1)), metric }
+        Way {
+            interface,
+            to,
+            prefix,
+            gateway: (prefix == 0).then_some(Ipv4Addr::new(192, 0, 2, 1)),
+            metric,
+        }
     }
 
     #[test]
     fn an_interface_is_told_as_an_adapter() {
-        let folder = std::env::temp_dir().join(format!("underpass-adapters-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("underpass-adapters-{}", std::process::id()));
         let interface = |name: &str, files: &[(&str, &str)]| {
             fs::create_dir_all(folder.join(name)).unwrap();
             for (file, text) in files {
@@ -147,22 +177,47 @@ mod tests {
         };
         interface(
             "eth0",
-            &[("ifindex", "2"), ("type", "1"), ("flags", "0x1003"), ("operstate", "up"), ("mtu", "1500")],
+            &[
+                ("ifindex", "2"),
+                ("type", "1"),
+                ("flags", "0x1003"),
+                ("operstate", "up"),
+                ("mtu", "1500"),
+            ],
         );
         interface(
             "corp0",
-            &[("ifindex", "9"), ("type", "65534"), ("flags", "0x1002"), ("operstate", "down"), ("tun_flags", "1")],
+            &[
+                ("ifindex", "9"),
+                ("type", "65534"),
+                ("flags", "0x1002"),
+                ("operstate", "down"),
+                ("tun_flags", "1"),
+            ],
         );
-        interface("cscotun0", &[("ifindex", "7"), ("type", "1"), ("flags", "0x1"), ("operstate", "unknown")]);
+        interface(
+            "cscotun0",
+            &[("ifindex", "7"), ("type", "1"), ("flags", "0x1"), ("operstate", "unknown")],
+        );
         let addresses = [("eth0".to_owned(), "192.0.2.7".parse().unwrap(), 24)];
-        let ways = [way("eth0", "0.0.0.0", 0, 100), way("cscotun0", "0.0.0.0", 0, 5), way("eth0", "192.0.0.0", 8, 900)];
+        let ways = [
+            way("eth0", "0.0.0.0", 0, 100),
+            way("cscotun0", "0.0.0.0", 0, 5),
+            way("eth0", "192.0.0.0", 8, 900),
+        ];
         let adapters = read(&folder, &addresses, &ways);
         fs::remove_dir_all(&folder).unwrap();
-        let told: Vec<_> =
-            adapters.iter().map(|one| (one.name.as_str(), one.kind.as_str(), one.up, one.vpn.is_some())).collect();
+        let told: Vec<_> = adapters
+            .iter()
+            .map(|one| (one.name.as_str(), one.kind.as_str(), one.up, one.vpn.is_some()))
+            .collect();
         assert_eq!(
             told,
-            [("eth0", "ethernet", true, false), ("cscotun0", "ethernet", true, true), ("corp0", "tunnel", false, true)]
+            [
+                ("eth0", "ethernet", true, false),
+                ("cscotun0", "ethernet", true, true),
+                ("corp0", "tunnel", false, true)
+            ]
         );
         let eth0 = &adapters[0];
         assert_eq!(
@@ -183,7 +238,10 @@ mod tests {
         if cfg!(target_endian = "little") {
             let table = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n\
                          eth0 00000000 01301CAC 0003 0 0 50 00000000 0 0 0\nbroken line\n";
-            let expected = Way { gateway: Some(Ipv4Addr::new(172, 28, 48, 1)), ..way("eth0", "0.0.0.0", 0, 50) };
+            let expected = Way {
+                gateway: Some(Ipv4Addr::new(172, 28, 48, 1)),
+                ..way("eth0", "0.0.0.0", 0, 50)
+            };
             assert_eq!(ways(table), [expected]);
         }
     }

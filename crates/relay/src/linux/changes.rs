@@ -1,11 +1,16 @@
-//! Tells that the host's network changed: links, addresses and routes by the kernel's own word (rtnetlink(7)), the list of DNS servers by
-//! looking at its file. What changed is not told: who wants to know asks for the facts.
+//! Tells that the host's network changed: links, addresses and routes by the kernel's own word
+//! (rtnetlink(7)), the list of DNS servers by looking at its file. What changed is not told: who
+//! wants to know asks for the facts.
 
 use super::datagrams::try_receive;
 use super::resolver::Resolver;
 use nix::errno::Errno;
-use nix::libc::{RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE, RTMGRP_LINK};
-use nix::sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket};
+use nix::libc::{
+    RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE, RTMGRP_LINK,
+};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket,
+};
 use std::fs;
 use std::io;
 use std::os::fd::AsRawFd as _;
@@ -17,18 +22,21 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-/// Between two tellings. A VPN that connects makes dozens of changes: the first is told at once, the rest together after this.
+/// Between two tellings. A VPN that connects makes dozens of changes: the first is told at once,
+/// the rest together after this.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// How often the file of DNS servers is looked at. It is often a link to a file that is replaced, by one of several programs, so
-/// that a watch on it would have to follow all of that; a look costs a microsecond.
+/// How often the file of DNS servers is looked at. It is often a link to a file that is replaced,
+/// by one of several programs, so that a watch on it would have to follow all of that; a look costs
+/// a microsecond.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// What is listened to.
-const GROUPS: i32 = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE;
+const GROUPS: i32 =
+    RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE;
 
-/// Starts to watch; something comes out of the channel after each change, and after changes in quick succession once a second. Ends when
-/// the receiver is dropped.
+/// Starts to watch; something comes out of the channel after each change, and after changes in
+/// quick succession once a second. Ends when the receiver is dropped.
 ///
 /// # Errors
 /// The kernel gives no such socket.
@@ -79,7 +87,8 @@ async fn message(netlink: &UdpSocket) -> io::Result<()> {
     loop {
         netlink.ready(Interest::READABLE | Interest::ERROR).await?;
         loop {
-            let received = try_receive(netlink, || recv(netlink.as_raw_fd(), &mut start, MsgFlags::empty()));
+            let received =
+                try_receive(netlink, || recv(netlink.as_raw_fd(), &mut start, MsgFlags::empty()));
             match received {
                 Ok(_) => heard = true,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -94,12 +103,17 @@ async fn message(netlink: &UdpSocket) -> io::Result<()> {
     }
 }
 
-/// Tells one state of a file from another, through links, without reading it. A file that is not there has a state too.
+/// Tells one state of a file from another, through links, without reading it. A file that is not
+/// there has a state too.
 #[derive(PartialEq, Eq)]
 struct Stamp(Option<(u64, u64, u64, i64, i64)>);
 
 impl Stamp {
     fn of(path: &Path) -> Self {
-        Self(fs::metadata(path).ok().map(|file| (file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec())))
+        Self(
+            fs::metadata(path)
+                .ok()
+                .map(|file| (file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec())),
+        )
     }
 }

@@ -1,6 +1,7 @@
-//! A TCP connect that keeps what an ICMP error says: the kernel's error code alone names neither the
-//! router nor a filter (ip(7), `IP_RECVERR`). The time to live that the app chose is the connection's, from its SYN to its end: a
-//! traceroute then hears of each router, and who limits how far its packets go has them limited.
+//! A TCP connect that keeps what an ICMP error says: the kernel's error code alone names neither
+//! the router nor a filter (ip(7), `IP_RECVERR`). The time to live that the app chose is the
+//! connection's, from its SYN to its end: a traceroute then hears of each router, and who limits
+//! how far its packets go has them limited.
 
 use super::datagrams::receive_error;
 use crate::tcp::Reported;

@@ -1,5 +1,6 @@
-//! Datagram sockets as Linux has them: the time to live of what goes out and comes in, and the error queue (ip(7), `IP_RECVERR`), which
-//! tells what became of a datagram and who said so. Knows no frame and no socket's owner.
+//! Datagram sockets as Linux has them: the time to live of what goes out and comes in, and the
+//! error queue (ip(7), `IP_RECVERR`), which tells what became of a datagram and who said so. Knows
+//! no frame and no socket's owner.
 
 use crate::icmp;
 use crate::limits::UDP_BUFFER;
@@ -8,7 +9,8 @@ use crate::udp::{Incoming, Received};
 use libc::sock_extended_err;
 use nix::errno::Errno;
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recv, recvmsg, sendmsg, setsockopt, sockopt,
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recv, recvmsg, sendmsg,
+    setsockopt, sockopt,
 };
 use rustix::net::sockopt::{self as mtu, Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery};
 use std::io::{self, IoSlice, IoSliceMut};
@@ -30,7 +32,8 @@ impl Socket {
         let socket = match family {
             Family::V4 => std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?,
             Family::V6 => {
-                let socket = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::DGRAM, None)?;
+                let socket =
+                    socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::DGRAM, None)?;
                 // The VM's two families are two endpoints; a dual socket would mix them up.
                 socket.set_only_v6(true)?;
                 socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)).into())?;
@@ -50,12 +53,15 @@ impl Socket {
     }
 
     /// # Errors
-    /// `WouldBlock` when there is nothing. Any other is the pending error of an earlier datagram, which this clears: its details
-    /// were, or will be, in the error queue.
+    /// `WouldBlock` when there is nothing. Any other is the pending error of an earlier datagram,
+    /// which this clears: its details were, or will be, in the error queue.
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Incoming> {
         let lost = self.0.try_io(Interest::ERROR, || Ok(receive_error(&self.0, buffer)?));
         if let Ok(lost) = lost {
-            return Ok(lost.map_or(Incoming::Nothing, |Lost { peer, fault, .. }| Incoming::Lost { peer, fault }));
+            return Ok(lost.map_or(Incoming::Nothing, |Lost { peer, fault, .. }| Incoming::Lost {
+                peer,
+                fault,
+            }));
         }
         let received = self.0.try_io(Interest::READABLE, || Ok(receive(&self.0, buffer)?))?;
         Ok(received.map_or(Incoming::Nothing, Incoming::Datagram))
@@ -73,12 +79,19 @@ impl Socket {
         }
     }
 
-    /// Sends `bytes` as datagrams of `segment` bytes each (the last may be shorter) in one go (udp(7), `UDP_SEGMENT`).
+    /// Sends `bytes` as datagrams of `segment` bytes each (the last may be shorter) in one go
+    /// (udp(7), `UDP_SEGMENT`).
     ///
     /// # Errors
-    /// Not one of them was sent: the way to the peer does not take datagrams of this size whole, the kernel cannot do this, or one alone
-    /// would fail as well.
-    pub(crate) fn send_segments(&self, peer: SocketAddr, marks: Marks, bytes: &[u8], segment: u16) -> io::Result<()> {
+    /// Not one of them was sent: the way to the peer does not take datagrams of this size whole,
+    /// the kernel cannot do this, or one alone would fail as well.
+    pub(crate) fn send_segments(
+        &self,
+        peer: SocketAddr,
+        marks: Marks,
+        bytes: &[u8],
+        segment: u16,
+    ) -> io::Result<()> {
         self.1.set(&self.0, Family::of(peer.ip()), marks.fragments);
         send_with(&self.0, peer, marks, Some(&segment), bytes)?;
         Ok(())
@@ -115,12 +128,13 @@ pub(crate) struct Lost {
     pub(crate) peer: SocketAddr,
     /// What happened, and who said so.
     pub(crate) fault: Fault,
-    /// Bytes of the buffer that were quoted, from the header of the socket's own protocol (none for UDP) on.
+    /// Bytes of the buffer that were quoted, from the header of the socket's own protocol (none for
+    /// UDP) on.
     pub(crate) length: usize,
 }
 
-/// Whether the kernel may fragment what a socket sends (ip(7) and ipv6(7), `IP_MTU_DISCOVER`); set only
-/// where it changes, since one socket serves datagrams of both kinds.
+/// Whether the kernel may fragment what a socket sends (ip(7) and ipv6(7), `IP_MTU_DISCOVER`); set
+/// only where it changes, since one socket serves datagrams of both kinds.
 #[derive(Default)]
 pub(crate) struct Discovery(AtomicU8);
 
@@ -138,11 +152,19 @@ impl Discovery {
         }
         let set = match (family, fragments) {
             // Without DF, as the VM sent it, so that any router may fragment it too.
-            (Family::V4, Fragments::Allowed) => mtu::set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DONT),
-            (Family::V4, Fragments::Forbidden) => mtu::set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DO),
+            (Family::V4, Fragments::Allowed) => {
+                mtu::set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DONT)
+            }
+            (Family::V4, Fragments::Forbidden) => {
+                mtu::set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DO)
+            }
             // The host alone fragments, by the path's MTU as far as it knows that.
-            (Family::V6, Fragments::Allowed) => mtu::set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::WANT),
-            (Family::V6, Fragments::Forbidden) => mtu::set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::DO),
+            (Family::V6, Fragments::Allowed) => {
+                mtu::set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::WANT)
+            }
+            (Family::V6, Fragments::Forbidden) => {
+                mtu::set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::DO)
+            }
         };
         if let Err(error) = set {
             tracing::debug!(%error, "whether datagrams may be fragmented cannot be set");
@@ -150,27 +172,31 @@ impl Discovery {
     }
 }
 
-/// The MTU of the path to an address, as far as the kernel knows it, in bytes (ip(7), `IP_MTU`: of a
-/// connected socket). Asked only when a datagram was too big for it.
+/// The MTU of the path to an address, as far as the kernel knows it, in bytes (ip(7), `IP_MTU`: of
+/// a connected socket). Asked only when a datagram was too big for it.
 fn path_mtu(to: IpAddr) -> Option<u32> {
-    let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let any: IpAddr =
+        if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = std::net::UdpSocket::bind((any, 0)).ok()?;
     // Sends nothing; the port only has to be one.
     socket.connect((to, 9)).ok()?;
     if to.is_ipv4() { mtu::ip_mtu(&socket) } else { mtu::ipv6_mtu(&socket) }.ok()
 }
 
-/// The fault to report when the host itself does not send a datagram or a ping: that of [`local_fault`], or the
-/// path's MTU. A datagram that may be fragmented can only be too big for IP itself, which is no fault of the path.
+/// The fault to report when the host itself does not send a datagram or a ping: that of
+/// [`local_fault`], or the path's MTU. A datagram that may be fragmented can only be too big for IP
+/// itself, which is no fault of the path.
 pub(crate) fn refusal(error: Errno, (to, payload): (IpAddr, usize), marks: Marks) -> Option<Fault> {
     if error != Errno::EMSGSIZE {
         return local_fault(error);
     }
     let mtu = mtu_below(packet_size(to, payload), path_mtu(to));
-    (marks.fragments == Fragments::Forbidden).then_some(Fault { kind: FaultKind::PacketTooBig { mtu }, router: None })
+    (marks.fragments == Fragments::Forbidden)
+        .then_some(Fault { kind: FaultKind::PacketTooBig { mtu }, router: None })
 }
 
-/// Makes the kernel report the time to live and the traffic class of each datagram, and keep errors in the queue.
+/// Makes the kernel report the time to live and the traffic class of each datagram, and keep errors
+/// in the queue.
 pub(crate) fn tell_all(socket: &impl AsFd, family: Family) -> nix::Result<()> {
     match family {
         Family::V4 => {
@@ -186,23 +212,35 @@ pub(crate) fn tell_all(socket: &impl AsFd, family: Family) -> nix::Result<()> {
     }
 }
 
-/// Calls what receives from the socket if it has something, an error included. Waiting for both first is the caller's.
+/// Calls what receives from the socket if it has something, an error included. Waiting for both
+/// first is the caller's.
 ///
 /// # Errors
 /// `WouldBlock` when there was nothing, else what `call` says.
-pub(crate) fn try_receive<T>(socket: &UdpSocket, mut call: impl FnMut() -> nix::Result<T>) -> io::Result<T> {
+pub(crate) fn try_receive<T>(
+    socket: &UdpSocket,
+    mut call: impl FnMut() -> nix::Result<T>,
+) -> io::Result<T> {
     // `try_io` finds nothing ready when it is asked for two interests in one.
     match socket.try_io(Interest::ERROR, || Ok(call()?)) {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.try_io(Interest::READABLE, || Ok(call()?)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            socket.try_io(Interest::READABLE, || Ok(call()?))
+        }
         outcome => outcome,
     }
 }
 
 /// Sends a datagram with a time to live and a traffic class of its own.
 ///
-/// An error that came back about an earlier datagram is reported in place of the send's own outcome, and is cleared by that
-/// (ip(7), `IP_RECVERR`); its details are in the error queue. So one more try says how this datagram fares.
-pub(crate) fn send(socket: &impl AsRawFd, peer: SocketAddr, marks: Marks, bytes: &[u8]) -> nix::Result<usize> {
+/// An error that came back about an earlier datagram is reported in place of the send's own
+/// outcome, and is cleared by that (ip(7), `IP_RECVERR`); its details are in the error queue. So
+/// one more try says how this datagram fares.
+pub(crate) fn send(
+    socket: &impl AsRawFd,
+    peer: SocketAddr,
+    marks: Marks,
+    bytes: &[u8],
+) -> nix::Result<usize> {
     send_with(socket, peer, marks, None, bytes)
 }
 
@@ -215,17 +253,26 @@ fn send_with(
 ) -> nix::Result<usize> {
     let (hops, class) = (i32::from(marks.ttl), i32::from(marks.traffic_class));
     let (hop_limit, traffic_class) = match peer {
-        SocketAddr::V4(_) => (ControlMessage::Ipv4Ttl(&hops), ControlMessage::Ipv4Tos(&marks.traffic_class)),
-        SocketAddr::V6(_) => (ControlMessage::Ipv6HopLimit(&hops), ControlMessage::Ipv6TClass(&class)),
+        SocketAddr::V4(_) => {
+            (ControlMessage::Ipv4Ttl(&hops), ControlMessage::Ipv4Tos(&marks.traffic_class))
+        }
+        SocketAddr::V6(_) => {
+            (ControlMessage::Ipv6HopLimit(&hops), ControlMessage::Ipv6TClass(&class))
+        }
     };
     // The kernel reads each control message, so one that says nothing is left out.
     match (segment, class) {
         (None, 0) => send_by(socket, peer, &[hop_limit], bytes),
         (None, _) => send_by(socket, peer, &[hop_limit, traffic_class], bytes),
-        (Some(size), 0) => send_by(socket, peer, &[hop_limit, ControlMessage::UdpGsoSegments(size)], bytes),
-        (Some(size), _) => {
-            send_by(socket, peer, &[hop_limit, traffic_class, ControlMessage::UdpGsoSegments(size)], bytes)
+        (Some(size), 0) => {
+            send_by(socket, peer, &[hop_limit, ControlMessage::UdpGsoSegments(size)], bytes)
         }
+        (Some(size), _) => send_by(
+            socket,
+            peer,
+            &[hop_limit, traffic_class, ControlMessage::UdpGsoSegments(size)],
+            bytes,
+        ),
     }
 }
 
@@ -236,15 +283,23 @@ fn send_by(
     bytes: &[u8],
 ) -> nix::Result<usize> {
     let to = SockaddrStorage::from(peer);
-    let send = || sendmsg(socket.as_raw_fd(), &[IoSlice::new(bytes)], controls, MsgFlags::empty(), Some(&to));
+    let send = || {
+        sendmsg(socket.as_raw_fd(), &[IoSlice::new(bytes)], controls, MsgFlags::empty(), Some(&to))
+    };
     send().or_else(|_| send())
 }
 
-/// Takes one datagram off the socket. `None` for one whose sender has a kind of address that no IP socket has.
+/// Takes one datagram off the socket. `None` for one whose sender has a kind of address that no IP
+/// socket has.
 pub(crate) fn receive(socket: &impl AsRawFd, buffer: &mut [u8]) -> nix::Result<Option<Received>> {
     let mut space = nix::cmsg_space!(i32, i32, i32);
     let mut parts = [IoSliceMut::new(buffer)];
-    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty())?;
+    let message = recvmsg::<SockaddrStorage>(
+        socket.as_raw_fd(),
+        &mut parts,
+        Some(&mut space),
+        MsgFlags::empty(),
+    )?;
     let mut marks = Marks::of_ttl(USUAL_TTL);
     message.cmsgs()?.for_each(|control| note(&mut marks, &control));
     let peer = message.address.as_ref().and_then(socket_address);
@@ -258,20 +313,29 @@ fn note(marks: &mut Marks, control: &ControlMessageOwned) {
             marks.ttl = u8::try_from(*hops).unwrap_or(USUAL_TTL);
         }
         ControlMessageOwned::Ipv4Tos(class) => marks.traffic_class = *class,
-        ControlMessageOwned::Ipv6TClass(class) => marks.traffic_class = u8::try_from(*class).unwrap_or(0),
+        ControlMessageOwned::Ipv6TClass(class) => {
+            marks.traffic_class = u8::try_from(*class).unwrap_or(0)
+        }
         _ => {}
     }
 }
 
-/// Takes one error off the socket's queue. `None` is an entry that says nothing about a datagram's way.
+/// Takes one error off the socket's queue. `None` is an entry that says nothing about a datagram's
+/// way.
 #[expect(clippy::wildcard_enum_match_arm, reason = "other control messages were not asked for")]
 pub(crate) fn receive_error(socket: &impl AsRawFd, buffer: &mut [u8]) -> nix::Result<Option<Lost>> {
     let mut space = nix::cmsg_space!(sock_extended_err, libc::sockaddr_in6, i32, i32);
     let mut parts = [IoSliceMut::new(buffer)];
-    let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_ERRQUEUE)?;
+    let message = recvmsg::<SockaddrStorage>(
+        socket.as_raw_fd(),
+        &mut parts,
+        Some(&mut space),
+        MsgFlags::MSG_ERRQUEUE,
+    )?;
     let fault = message.cmsgs()?.find_map(|control| match control {
         ControlMessageOwned::Ipv4RecvErr(error, offender) => {
-            let router = offender.map(|address| IpAddr::from(address.sin_addr.s_addr.to_ne_bytes()));
+            let router =
+                offender.map(|address| IpAddr::from(address.sin_addr.s_addr.to_ne_bytes()));
             Some((queued_fault(&error, icmp::fault4)?, router))
         }
         ControlMessageOwned::Ipv6RecvErr(error, offender) => {
@@ -287,7 +351,8 @@ pub(crate) fn receive_error(socket: &impl AsRawFd, buffer: &mut [u8]) -> nix::Re
     }))
 }
 
-/// What the gateway is told when the host itself does not send a datagram; `None` where nothing is known of its way.
+/// What the gateway is told when the host itself does not send a datagram; `None` where nothing is
+/// known of its way.
 #[expect(clippy::wildcard_enum_match_arm, reason = "every other code has the same meaning here")]
 pub(crate) fn local_fault(error: Errno) -> Option<Fault> {
     let kind = match error {
@@ -299,7 +364,10 @@ pub(crate) fn local_fault(error: Errno) -> Option<Fault> {
     Some(Fault { kind, router: None })
 }
 
-fn queued_fault(error: &sock_extended_err, of: impl Fn(u8, u8, u32) -> Option<FaultKind>) -> Option<FaultKind> {
+fn queued_fault(
+    error: &sock_extended_err,
+    of: impl Fn(u8, u8, u32) -> Option<FaultKind>,
+) -> Option<FaultKind> {
     if error.ee_origin == libc::SO_EE_ORIGIN_LOCAL {
         return queued_local_fault(error);
     }

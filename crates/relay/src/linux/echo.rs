@@ -1,7 +1,9 @@
-//! Real pings: echo requests by the kernel's unprivileged ICMP sockets (icmp(7), `net.ipv4.ping_group_range`), one socket a family.
+//! Real pings: echo requests by the kernel's unprivileged ICMP sockets (icmp(7),
+//! `net.ipv4.ping_group_range`), one socket a family.
 //!
-//! The kernel keeps the identifier, this module the sequence numbers: each request has its own, whatever the VM's program counted,
-//! and a reply or an error finds its request by it. No answer stays no answer; a request is forgotten after a while.
+//! The kernel keeps the identifier, this module the sequence numbers: each request has its own,
+//! whatever the VM's program counted, and a reply or an error finds its request by it. No answer
+//! stays no answer; a request is forgotten after a while.
 
 use super::datagrams::{self, Discovery, refusal};
 use crate::echo::Outcome;
@@ -20,10 +22,12 @@ use tokio::task::AbortHandle;
 use wire::frame::Family;
 use wire::{Capabilities, Fault, FaultKind, Marks, RequestId};
 
-/// Messages between the sockets' tasks and the engine: at most 8 MiB when all are of the largest size. More wait in the sockets.
+/// Messages between the sockets' tasks and the engine: at most 8 MiB when all are of the largest
+/// size. More wait in the sockets.
 const HEARD: usize = 128;
 
-/// The largest ICMP message: an IP packet's length is at most 65,535 bytes, for IPv6 without its header.
+/// The largest ICMP message: an IP packet's length is at most 65,535 bytes, for IPv6 without its
+/// header.
 const LARGEST: usize = 65_535;
 
 /// Bytes before an echo's payload (RFC 792, RFC 4443 section 4).
@@ -102,7 +106,8 @@ impl Echoes {
         fault
     }
 
-    /// The request that was heard of, and how it ended; `None` for one that is answered or forgotten.
+    /// The request that was heard of, and how it ended; `None` for one that is answered or
+    /// forgotten.
     pub(crate) fn claim(&mut self, now: Instant, heard: Heard) -> Option<(RequestId, Outcome)> {
         let id = self.waiting.take(now, heard.sequence, heard.address)?;
         Some((id, heard.outcome))
@@ -116,14 +121,16 @@ impl Echoes {
         };
         if place.as_ref().is_none_or(|pinger| pinger.receiving.is_finished()) {
             let socket = Arc::new(UdpSocket::from_std(open(family)?)?);
-            let receiving = tokio::spawn(receive(family, Arc::clone(&socket), self.heard.clone())).abort_handle();
+            let receiving = tokio::spawn(receive(family, Arc::clone(&socket), self.heard.clone()))
+                .abort_handle();
             *place = Some(Pinger { socket, discovery: Discovery::default(), receiving });
         }
         place.as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
-/// A ping socket is a datagram socket as a UDP socket is, and goes by its type: reads and writes here go by its descriptor.
+/// A ping socket is a datagram socket as a UDP socket is, and goes by its type: reads and writes
+/// here go by its descriptor.
 fn open(family: Family) -> io::Result<std::net::UdpSocket> {
     let (domain, protocol) = match family {
         Family::V4 => (Domain::IPV4, Protocol::ICMPV4),
@@ -168,9 +175,12 @@ async fn receive(family: Family, socket: Arc<UdpSocket>, heard: mpsc::Sender<Hea
         let mut buffer = vec![0; LARGEST];
         let mut errors = 0;
         loop {
-            let error = socket.try_io(Interest::ERROR, || Ok(receive_error(family, &socket, &mut buffer)?));
-            let outcome = error
-                .or_else(|_| socket.try_io(Interest::READABLE, || Ok(receive_reply(family, &socket, &mut buffer)?)));
+            let error =
+                socket.try_io(Interest::ERROR, || Ok(receive_error(family, &socket, &mut buffer)?));
+            let outcome = error.or_else(|_| {
+                socket
+                    .try_io(Interest::READABLE, || Ok(receive_reply(family, &socket, &mut buffer)?))
+            });
             match outcome {
                 Ok(Some(message)) => {
                     if heard.send(message).await.is_err() {
@@ -179,8 +189,9 @@ async fn receive(family: Family, socket: Arc<UdpSocket>, heard: mpsc::Sender<Hea
                 }
                 Ok(None) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // A receive reports the pending error of an earlier request, and clears it by that; its details were, or will be,
-                // in the error queue. An error that stays is the socket's own.
+                // A receive reports the pending error of an earlier request, and clears it by that;
+                // its details were, or will be, in the error queue. An error that stays is the
+                // socket's own.
                 Err(error) => {
                     errors += 1;
                     if errors > LASTING_ERRORS {
@@ -193,11 +204,18 @@ async fn receive(family: Family, socket: Arc<UdpSocket>, heard: mpsc::Sender<Hea
     }
 }
 
-/// Errors in one go that only a broken socket has: each request has one at most, and those that wait unsent are not more.
+/// Errors in one go that only a broken socket has: each request has one at most, and those that
+/// wait unsent are not more.
 const LASTING_ERRORS: usize = MAX_ECHOES;
 
-fn receive_reply(family: Family, socket: &UdpSocket, buffer: &mut [u8]) -> nix::Result<Option<Heard>> {
-    let Some(Received { peer, marks, length }) = datagrams::receive(socket, buffer)? else { return Ok(None) };
+fn receive_reply(
+    family: Family,
+    socket: &UdpSocket,
+    buffer: &mut [u8],
+) -> nix::Result<Option<Heard>> {
+    let Some(Received { peer, marks, length }) = datagrams::receive(socket, buffer)? else {
+        return Ok(None);
+    };
     Ok(parse(&buffer[..length], reply_type(family)).map(|(sequence, payload)| {
         let outcome = Outcome::Reply { ttl: marks.ttl, payload: payload.to_vec() };
         Heard { sequence, address: peer.ip(), outcome }
@@ -205,7 +223,11 @@ fn receive_reply(family: Family, socket: &UdpSocket, buffer: &mut [u8]) -> nix::
 }
 
 /// The queue holds the request itself, as far as the error quoted it.
-fn receive_error(family: Family, socket: &UdpSocket, buffer: &mut [u8]) -> nix::Result<Option<Heard>> {
+fn receive_error(
+    family: Family,
+    socket: &UdpSocket,
+    buffer: &mut [u8],
+) -> nix::Result<Option<Heard>> {
     let lost = datagrams::receive_error(socket, buffer)?;
     Ok(lost.and_then(|lost| {
         let (sequence, _) = parse(&buffer[..lost.length], request_type(family))?;
@@ -246,8 +268,9 @@ impl Waiting {
         self.forget(now);
         let place = self.requests.get_mut(usize::from(sequence.wrapping_sub(self.first)))?;
         // Whoever is pinged by a group's or by no address answers with his own.
-        let request = place
-            .take_if(|request| request.to == address || request.to.is_multicast() || request.to.is_unspecified())?;
+        let request = place.take_if(|request| {
+            request.to == address || request.to.is_multicast() || request.to.is_unspecified()
+        })?;
         self.forget(now);
         Some(request.id)
     }

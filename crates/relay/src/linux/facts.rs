@@ -1,5 +1,5 @@
-//! What the host says of itself, read from `/proc` and the resolver's file. A file that is missing or odd gives fewer facts,
-//! never an error: the gateway can do without any of them.
+//! What the host says of itself, read from `/proc` and the resolver's file. A file that is missing
+//! or odd gives fewer facts, never an error: the gateway can do without any of them.
 
 use super::adapters;
 use super::resolver::nameservers;
@@ -25,16 +25,22 @@ pub(super) fn read(root: &Path) -> HostFacts {
             .collect(),
         ipv6: v6.has_default,
         routes,
-        dns_servers: nameservers(&text("etc/resolv.conf")).iter().map(ToString::to_string).collect(),
+        dns_servers: nameservers(&text("etc/resolv.conf"))
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         internet_adapter: adapters::internet_adapter(&adapters, &ways),
         adapters,
         ..HostFacts::default()
     }
 }
 
-/// The subnets of `/proc/net/route`: addresses and masks are hexadecimal words in the machine's byte order.
+/// The subnets of `/proc/net/route`: addresses and masks are hexadecimal words in the machine's
+/// byte order.
 fn routes4(table: &str) -> Vec<String> {
-    let word = |field: Option<&&str>| Some(Ipv4Addr::from(u32::from_str_radix(field?, 16).ok()?.to_ne_bytes()));
+    let word = |field: Option<&&str>| {
+        Some(Ipv4Addr::from(u32::from_str_radix(field?, 16).ok()?.to_ne_bytes()))
+    };
     table
         .lines()
         .skip(1)
@@ -56,15 +62,18 @@ struct Routes6 {
 /// Routing flag of a route that refuses its packets (`RTF_REJECT`, linux/route.h).
 const REJECT: u32 = 0x0200;
 
-/// The routes of `/proc/net/ipv6_route` that lead anywhere: destination, prefix length, ..., flags and device in columns 0, 1, 8
-/// and 9.
+/// The routes of `/proc/net/ipv6_route` that lead anywhere: destination, prefix length, ..., flags
+/// and device in columns 0, 1, 8 and 9.
 fn routes6(table: &str) -> Routes6 {
     let (mut routes, mut leading) = (Routes6::default(), Vec::new());
     for line in table.lines() {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let [destination, prefix, _, _, _, _, _, _, flags, device] = fields[..] else { continue };
-        let parsed =
-            (u128::from_str_radix(destination, 16), u32::from_str_radix(prefix, 16), u32::from_str_radix(flags, 16));
+        let parsed = (
+            u128::from_str_radix(destination, 16),
+            u32::from_str_radix(prefix, 16),
+            u32::from_str_radix(flags, 16),
+        );
         let (Ok(destination), Ok(prefix), Ok(flags)) = parsed else { continue };
         if device == "lo" || flags & REJECT != 0 {
             continue;
@@ -102,19 +111,27 @@ mod tests {
     #[test]
     fn ipv6_is_there_only_with_a_default_route_that_leads_somewhere() {
         let route = |to: &str, prefix: &str, flags: &str, device: &str| {
-            format!("{to} {prefix} {0} 00 {0} 00000400 00000001 00000000 {flags} {device}\n", "0".repeat(32))
+            format!(
+                "{to} {prefix} {0} 00 {0} 00000400 00000001 00000000 {flags} {device}\n",
+                "0".repeat(32)
+            )
         };
         let (any, global) = ("0".repeat(32), format!("2{}", "0".repeat(31)));
         assert!(routes6(&route(&any, "00", "00000003", "eth0")).has_default);
         assert!(routes6(&route(&global, "03", "00000003", "tun0")).has_default);
         // As full-tunnel VPNs set them.
-        let halves = [&any, &format!("8{}", "0".repeat(31))].map(|half| route(half, "01", "00000003", "tun0"));
+        let halves = [&any, &format!("8{}", "0".repeat(31))]
+            .map(|half| route(half, "01", "00000003", "tun0"));
         assert!(routes6(&halves.concat()).has_default);
         assert!(!routes6(&route(&any, "00", "00200200", "lo")).has_default);
         assert!(!routes6(&route(&any, "00", "00000200", "eth0")).has_default);
         let subnet = routes6(&route("20010db8000000000000000000000000", "40", "00000001", "eth0"));
         assert_eq!((subnet.has_default, subnet.subnets), (false, vec!["2001:db8::/64".to_owned()]));
-        assert!(routes6(&route("fe800000000000000000000000000000", "40", "00000001", "eth0")).subnets.is_empty());
+        assert!(
+            routes6(&route("fe800000000000000000000000000000", "40", "00000001", "eth0"))
+                .subnets
+                .is_empty()
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! A Linux host has no proxy settings that all its programs share, so there are none to be followed.
+//! A Linux host has no proxy settings that all its programs share, so there are none to be
+//! followed.
 
 use crate::via::Route;
 use std::convert::Infallible;

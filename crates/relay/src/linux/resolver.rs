@@ -1,5 +1,6 @@
-//! The host's resolver, as far as Linux has one without a library: the hosts file, and the servers of `resolv.conf`. Both files are
-//! read for each query: they are small, and always as they are now.
+//! The host's resolver, as far as Linux has one without a library: the hosts file, and the servers
+//! of `resolv.conf`. Both files are read for each query: they are small, and always as they are
+//! now.
 
 use crate::dns::{self, Answer};
 use crate::hosts;
@@ -32,17 +33,20 @@ impl Resolver {
     /// Answers a whole DNS message with a whole one, under the same id and never truncated.
     ///
     /// # Errors
-    /// Silence is [`QueryFailure::TimedOut`], a host without servers [`QueryFailure::NoServer`], and [`QueryFailure::Refused`] is a message
-    /// that is no query.
+    /// Silence is [`QueryFailure::TimedOut`], a host without servers [`QueryFailure::NoServer`],
+    /// and [`QueryFailure::Refused`] is a message that is no query.
     pub async fn resolve(&self, query: &[u8]) -> Result<Answer, QueryFailure> {
         if !dns::is_query(query) {
             return Err(QueryFailure::Refused);
         }
-        if let Some(message) = fs::read_to_string(&self.hosts).ok().and_then(|hosts| hosts::answer(&hosts, query)) {
+        if let Some(message) =
+            fs::read_to_string(&self.hosts).ok().and_then(|hosts| hosts::answer(&hosts, query))
+        {
             return Ok(Answer { by: AnsweredBy::HostsFile, message });
         }
         let servers = nameservers(&fs::read_to_string(&self.resolv_conf).unwrap_or_default());
-        let servers: Vec<_> = servers.into_iter().map(|server| SocketAddr::new(server, self.port)).collect();
+        let servers: Vec<_> =
+            servers.into_iter().map(|server| SocketAddr::new(server, self.port)).collect();
         dns::ask_servers(&servers, query).await
     }
 }

@@ -13,7 +13,8 @@ use tokio::net::unix::pipe;
 /// What the kernel lets an unprivileged pipe hold; more bytes in one go are fewer wake-ups.
 const PIPE_BYTES: i32 = 1024 * 1024;
 
-/// Standard input and output, which must be pipes or sockets. To be called within the runtime that reads and writes them.
+/// Standard input and output, which must be pipes or sockets. To be called within the runtime that
+/// reads and writes them.
 ///
 /// # Errors
 /// They are something else, or cannot be duplicated.
@@ -37,13 +38,18 @@ pub fn streams() -> anyhow::Result<(Box<dyn AsyncRead + Unpin>, Box<dyn AsyncWri
 }
 
 fn is_socket(fd: &OwnedFd) -> bool {
-    fstat(fd).is_ok_and(|found| SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT == SFlag::S_IFSOCK)
+    fstat(fd).is_ok_and(|found| {
+        SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT == SFlag::S_IFSOCK
+    })
 }
 
 /// Its buffer is whoever made it to choose.
 fn socket(fd: OwnedFd) -> anyhow::Result<UnixStream> {
     let socket = std::os::unix::net::UnixStream::from(fd);
-    socket.set_nonblocking(true).and_then(|()| UnixStream::from_std(socket)).context("a standard stream cannot be used")
+    socket
+        .set_nonblocking(true)
+        .and_then(|()| UnixStream::from_std(socket))
+        .context("a standard stream cannot be used")
 }
 
 fn enlarge(pipe: &OwnedFd) {

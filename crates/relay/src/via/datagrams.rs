@@ -1,14 +1,19 @@
-//! Datagrams where connections go through a proxy: a SOCKS5 proxy passes them on behind a header (RFC 1928 section 7), in an association for
-//! each source of the VM; any other cannot, and their sender is told (port unreachable), so that QUIC goes over to TCP.
+//! Datagrams where connections go through a proxy: a SOCKS5 proxy passes them on behind a header
+//! (RFC 1928 section 7), in an association for each source of the VM; any other cannot, and their
+//! sender is told (port unreachable), so that QUIC goes over to TCP.
 //!
-//! An association is a TCP connection that a small task holds, and ends with it. The datagrams themselves go by the source's own socket.
+//! An association is a TCP connection that a small task holds, and ends with it. The datagrams
+//! themselves go by the source's own socket.
 
 use super::{Failed, Health, Route, Via, dial};
 use crate::limits::{
-    ASSOCIATION_BACKLOG, MAX_ASSOCIATIONS, MAX_EXCEPTED, NO_UDP_FOR, PROXY_CONNECTS_WITHIN, RETRY_AFTER,
+    ASSOCIATION_BACKLOG, MAX_ASSOCIATIONS, MAX_EXCEPTED, NO_UDP_FOR, PROXY_CONNECTS_WITHIN,
+    RETRY_AFTER,
 };
 use crate::udp::{Binds, Event};
-use proxy::{Associate, Associated, DialogError, Host, ProxyUrl, Scheme, SocksCode, Target, TunnelError, udp};
+use proxy::{
+    Associate, Associated, DialogError, Host, ProxyUrl, Scheme, SocksCode, Target, TunnelError, udp,
+};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -22,8 +27,9 @@ use tokio::time::timeout;
 use wire::frame::Family;
 use wire::{BindId, Fault, FaultKind, Marks};
 
-/// Hops of what goes to the proxy: the VM's own count is about the way to the peer, and so are its other
-/// marks. A header goes before each datagram, so that one that fits the way to its peer may not fit the way to the proxy.
+/// Hops of what goes to the proxy: the VM's own count is about the way to the peer, and so are its
+/// other marks. A header goes before each datagram, so that one that fits the way to its peer may
+/// not fit the way to the proxy.
 const MARKS: Marks = Marks::of_ttl(64);
 
 /// What the sender of a datagram is told that no proxy carries.
@@ -68,7 +74,8 @@ impl Drop for Task {
     }
 }
 
-/// What a task has to tell. The number says of which association, since its source may have begun another one.
+/// What a task has to tell. The number says of which association, since its source may have begun
+/// another one.
 struct Told {
     bind: BindId,
     number: u64,
@@ -126,14 +133,17 @@ impl Datagrams {
         }
         let refused = Some(Event::Error { bind, peer, fault: UNREACHABLE });
         match self.via.route_now(peer) {
-            // It is being asked; until then the datagram is lost, as on any network, and its sender tries again.
+            // It is being asked; until then the datagram is lost, as on any network, and its sender
+            // tries again.
             None => None,
             Some(Route::Direct) => binds.send(bind, peer, marks, bytes),
-            Some(Route::Through(proxies)) => match proxies.into_iter().find(|proxy| proxy.scheme() == Scheme::Socks5) {
-                None => refused,
-                Some(_) if self.no_udp_until.is_some_and(|until| now < until) => refused,
-                Some(proxy) => self.pass(now, binds, (bind, peer, proxy), bytes),
-            },
+            Some(Route::Through(proxies)) => {
+                match proxies.into_iter().find(|proxy| proxy.scheme() == Scheme::Socks5) {
+                    None => refused,
+                    Some(_) if self.no_udp_until.is_some_and(|until| now < until) => refused,
+                    Some(proxy) => self.pass(now, binds, (bind, peer, proxy), bytes),
+                }
+            }
         }
     }
 
@@ -163,7 +173,9 @@ impl Datagrams {
             }
             State::Asking { waiting, .. } => {
                 let held: usize = waiting.iter().map(|(_, bytes)| bytes.len()).sum();
-                if waiting.len() < ASSOCIATION_BACKLOG.0 && held + bytes.len() <= ASSOCIATION_BACKLOG.1 {
+                if waiting.len() < ASSOCIATION_BACKLOG.0
+                    && held + bytes.len() <= ASSOCIATION_BACKLOG.1
+                {
                     waiting.push((peer, bytes.to_vec()));
                 }
                 return None;
@@ -174,7 +186,8 @@ impl Datagrams {
         if may_ask && self.under_way() < MAX_ASSOCIATIONS {
             self.associations += 1;
             let number = self.associations;
-            let task = tokio::spawn(hold(Arc::clone(&self.via), proxy, (bind, number), self.tell.clone()));
+            let task =
+                tokio::spawn(hold(Arc::clone(&self.via), proxy, (bind, number), self.tell.clone()));
             let (waiting, _task) = (vec![(peer, bytes.to_vec())], Task(task.abort_handle()));
             if let Some(source) = self.sources.get_mut(&bind) {
                 source.state = State::Asking { number, waiting, _task };
@@ -185,7 +198,9 @@ impl Datagrams {
     }
 
     fn under_way(&self) -> usize {
-        let is = |source: &&Source| matches!(source.state, State::Asking { .. } | State::Standing { .. });
+        let is = |source: &&Source| {
+            matches!(source.state, State::Asking { .. } | State::Standing { .. })
+        };
         self.sources.values().filter(is).count()
     }
 
@@ -197,13 +212,20 @@ impl Datagrams {
     ) -> Option<Event<'static>> {
         self.packet.clear();
         // An address always fits.
-        let _ =
-            udp::put_header(&mut self.packet, &Target::from(SocketAddr::new(peer.ip().to_canonical(), peer.port())));
+        let _ = udp::put_header(
+            &mut self.packet,
+            &Target::from(SocketAddr::new(peer.ip().to_canonical(), peer.port())),
+        );
         self.packet.extend_from_slice(bytes);
         match binds.send(bind, relay, MARKS, &self.packet)? {
-            // Which of the datagrams before it the host speaks of is not known, and whose peer that was.
-            Event::Error { bind: of, fault, .. } if of == bind => Some(Event::Error { bind, peer, fault }),
-            other @ (Event::Error { .. } | Event::Datagram { .. } | Event::Broken { .. }) => Some(other),
+            // Which of the datagrams before it the host speaks of is not known, and whose peer that
+            // was.
+            Event::Error { bind: of, fault, .. } if of == bind => {
+                Some(Event::Error { bind, peer, fault })
+            }
+            other @ (Event::Error { .. } | Event::Datagram { .. } | Event::Broken { .. }) => {
+                Some(other)
+            }
         }
     }
 
@@ -218,8 +240,12 @@ impl Datagrams {
         };
         let Some(source) = self.sources.get_mut(&bind) else { return Some(event) };
         match (&source.state, event) {
-            (State::Standing { relay, .. }, Event::Datagram { marks, bytes, .. }) if *relay == from => {
-                let (Target { host: Host::Address(ip), port }, bytes) = udp::split(bytes)? else { return None };
+            (State::Standing { relay, .. }, Event::Datagram { marks, bytes, .. })
+                if *relay == from =>
+            {
+                let (Target { host: Host::Address(ip), port }, bytes) = udp::split(bytes)? else {
+                    return None;
+                };
                 Some(Event::Datagram { bind, peer: SocketAddr::new(ip, port), marks, bytes })
             }
             (State::Standing { relay, .. }, Event::Error { .. }) if *relay == from => {
@@ -231,7 +257,8 @@ impl Datagrams {
         }
     }
 
-    /// Acts on what associations have to tell, and gives each sender's news to `tell`. Others wake `cx`.
+    /// Acts on what associations have to tell, and gives each sender's news to `tell`. Others wake
+    /// `cx`.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -241,7 +268,8 @@ impl Datagrams {
     ) {
         while let Poll::Ready(Some(Told { bind, number, news })) = self.told.poll_recv(cx) {
             let Some(source) = self.sources.get_mut(&bind) else { continue };
-            let (State::Asking { number: current, .. } | State::Standing { number: current, .. }) = &source.state
+            let (State::Asking { number: current, .. } | State::Standing { number: current, .. }) =
+                &source.state
             else {
                 continue;
             };
@@ -253,7 +281,8 @@ impl Datagrams {
                 News::Stands(relay) => {
                     tell(None, Some(Health::Well));
                     let family = Family::of(relay.ip());
-                    // Its own socket cannot reach a proxy of the other family; then only the proxy is reached.
+                    // Its own socket cannot reach a proxy of the other family; then only the proxy
+                    // is reached.
                     if source.family != family {
                         source.family = family;
                         if binds.bind(bind, family).is_err() {
@@ -261,7 +290,9 @@ impl Datagrams {
                             continue;
                         }
                     }
-                    let State::Asking { waiting, _task, .. } = std::mem::replace(&mut source.state, State::Idle) else {
+                    let State::Asking { waiting, _task, .. } =
+                        std::mem::replace(&mut source.state, State::Idle)
+                    else {
                         continue;
                     };
                     source.state = State::Standing { number, relay, _task };
@@ -292,7 +323,9 @@ fn refuse(
     until: Instant,
     tell: &mut impl FnMut(Option<Event<'static>>, Option<Health>),
 ) {
-    if let State::Asking { waiting, .. } = std::mem::replace(&mut source.state, State::Refused { until }) {
+    if let State::Asking { waiting, .. } =
+        std::mem::replace(&mut source.state, State::Refused { until })
+    {
         for (peer, _) in waiting {
             tell(Some(Event::Error { bind, peer, fault: UNREACHABLE }), None);
         }
@@ -300,7 +333,12 @@ fn refuse(
 }
 
 /// Asks for an association, and holds it until the proxy ends it.
-async fn hold(via: Arc<Via>, proxy: ProxyUrl, (bind, number): (BindId, u64), tell: mpsc::UnboundedSender<Told>) {
+async fn hold(
+    via: Arc<Via>,
+    proxy: ProxyUrl,
+    (bind, number): (BindId, u64),
+    tell: mpsc::UnboundedSender<Told>,
+) {
     // Without an engine nobody waits for it.
     let say = |news| drop(tell.send(Told { bind, number, news }));
     match associate(&via, &proxy).await {
@@ -336,9 +374,14 @@ async fn associate(via: &Via, proxy: &ProxyUrl) -> Result<(TcpStream, SocketAddr
         Ok(Err(TunnelError::Dialog(error))) => {
             let failed = Failed::said(proxy, &error);
             return Err(match error {
-                // Some close the connection at a command that they do not have; they did answer the greeting.
-                DialogError::Socks(SocksCode::NO_SUCH_COMMAND | SocksCode(2)) => Refusal::NoUdp(failed),
-                DialogError::Closed { heard: true } => Refusal::NoUdp(Failed { is_proxys: false, ..failed }),
+                // Some close the connection at a command that they do not have; they did answer the
+                // greeting.
+                DialogError::Socks(SocksCode::NO_SUCH_COMMAND | SocksCode(2)) => {
+                    Refusal::NoUdp(failed)
+                }
+                DialogError::Closed { heard: true } => {
+                    Refusal::NoUdp(Failed { is_proxys: false, ..failed })
+                }
                 DialogError::NotHttp(_)
                 | DialogError::NotSocks(_)
                 | DialogError::HeaderTooLong
@@ -354,7 +397,8 @@ async fn associate(via: &Via, proxy: &ProxyUrl) -> Result<(TcpStream, SocketAddr
         Err(_) => return Err(Failed::proxys(proxy, "no answer about datagrams").into()),
     };
     // An unspecified address, or a name, stands for the one where the proxy is.
-    let there = stream.peer_addr().map_err(|error| Failed::proxys(proxy, error))?.ip().to_canonical();
+    let there =
+        stream.peer_addr().map_err(|error| Failed::proxys(proxy, error))?.ip().to_canonical();
     let relay = match bound.host {
         Host::Address(address) if !address.is_unspecified() => address.to_canonical(),
         Host::Address(_) | Host::Name(_) => there,

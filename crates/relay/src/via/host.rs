@@ -1,5 +1,6 @@
-//! What Windows' proxy settings say for a destination, in the order in which Windows' own programs go by them: script, setting, bypass list.
-//! Knows no Windows: the settings are data, and who asks a script is given.
+//! What Windows' proxy settings say for a destination, in the order in which Windows' own programs
+//! go by them: script, setting, bypass list. Knows no Windows: the settings are data, and who asks
+//! a script is given.
 
 use super::Route;
 use proxy::{Host, ProxyUrl, windows};
@@ -18,7 +19,8 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// A connection. Nothing but its port tells what it is for: 80 is taken for a web page's, all others for what needs a tunnel.
+    /// A connection. Nothing but its port tells what it is for: 80 is taken for a web page's, all
+    /// others for what needs a tunnel.
     pub(crate) fn connection(to: SocketAddr, name: Option<&str>) -> Self {
         let address = to.ip().to_canonical();
         let host = name.map_or_else(|| Host::Address(address).to_string(), ToOwned::to_owned);
@@ -35,7 +37,8 @@ impl Asked {
         let (scheme, rest) = url.split_once("://")?;
         let authority = rest.split(['/', '?', '#']).next()?;
         let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
-        let split = place.rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
+        let split =
+            place.rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
         let (host, port) = match split {
             Some((host, port)) => (host, port.parse().ok()?),
             None => (place, if scheme.eq_ignore_ascii_case("http") { 80 } else { 443 }),
@@ -44,7 +47,12 @@ impl Asked {
             Host::Name(name) => (Some(name).filter(|name| !name.is_empty()), None),
             Host::Address(address) => (None, Some(address)),
         };
-        (name.is_some() || address.is_some()).then(|| Self { url: url.to_owned(), name, address, port })
+        (name.is_some() || address.is_some()).then(|| Self {
+            url: url.to_owned(),
+            name,
+            address,
+            port,
+        })
     }
 }
 
@@ -74,8 +82,8 @@ impl Decision {
     }
 }
 
-/// Goes by the settings. `script` asks the script that they name or have searched, and gives its list of proxies, or nothing for a
-/// direct connection.
+/// Goes by the settings. `script` asks the script that they name or have searched, and gives its
+/// list of proxies, or nothing for a direct connection.
 pub(crate) fn decide(
     settings: &Proxy,
     asked: &Asked,
@@ -113,7 +121,11 @@ pub(crate) fn decide(
 mod tests {
     use super::*;
 
-    fn told(settings: &Proxy, url: &str, script: Result<Option<&str>, &str>) -> (Vec<String>, String, Option<String>) {
+    fn told(
+        settings: &Proxy,
+        url: &str,
+        script: Result<Option<&str>, &str>,
+    ) -> (Vec<String>, String, Option<String>) {
         let asked = Asked::url(url).unwrap();
         let answer = |_: &str| script.map(|list| list.map(str::to_owned)).map_err(str::to_owned);
         let HostProxy { proxies, by, trouble, .. } = decide(settings, &asked, answer).told(&asked);
@@ -140,9 +152,15 @@ mod tests {
         assert_eq!(through, Route::Through(vec!["http://s:1".parse().unwrap()]));
         assert_eq!(told(&both, "https://a.test/", Ok(None)), (vec![], "script".to_owned(), None));
         let broken = told(&both, "https://a.test/", Err("away"));
-        assert_eq!(broken, (vec!["http://proxy:3128".to_owned()], "setting".to_owned(), Some("away".to_owned())));
+        assert_eq!(
+            broken,
+            (vec!["http://proxy:3128".to_owned()], "setting".to_owned(), Some("away".to_owned()))
+        );
         let searched = Proxy { auto_detect: true, ..settings(None, None) };
-        assert_eq!(told(&searched, "https://a.test/", Err("none")), (vec![], "none".to_owned(), None));
+        assert_eq!(
+            told(&searched, "https://a.test/", Err("none")),
+            (vec![], "none".to_owned(), None)
+        );
     }
 
     #[test]
@@ -152,9 +170,16 @@ mod tests {
         assert_eq!(told(&fixed, "http://x.test/p", must_not).0, ["http://a:1"]);
         assert_eq!(told(&fixed, "https://x.test", must_not).0, ["http://b:2"]);
         for direct in ["https://intranet/", "https://me@a.corp.test:8443/?x", "https://10.0.0.1/"] {
-            assert_eq!(told(&fixed, direct, must_not), (vec![], "bypass".to_owned(), None), "{direct}");
+            assert_eq!(
+                told(&fixed, direct, must_not),
+                (vec![], "bypass".to_owned(), None),
+                "{direct}"
+            );
         }
-        assert_eq!(told(&settings(None, None), "https://x.test", must_not), (vec![], "none".to_owned(), None));
+        assert_eq!(
+            told(&settings(None, None), "https://x.test", must_not),
+            (vec![], "none".to_owned(), None)
+        );
     }
 
     #[test]
@@ -166,6 +191,8 @@ mod tests {
         assert_eq!(Asked::url("a.test:443"), None);
         assert_eq!(Asked::url("https:///x"), None);
         let secret = Asked::url("https://me:secret@a.test/").unwrap();
-        assert!(!decide(&Proxy::default(), &secret, |_| Ok(None)).told(&secret).url.contains("secret"));
+        assert!(
+            !decide(&Proxy::default(), &secret, |_| Ok(None)).told(&secret).url.contains("secret")
+        );
     }
 }

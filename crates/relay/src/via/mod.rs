@@ -8,11 +8,16 @@ pub(crate) mod datagrams;
 pub(crate) mod host;
 
 use crate::access::is_own;
-use crate::limits::{PROXY_ADDRESSES, PROXY_ADDRESSES_KEPT, PROXY_ANSWERS_WITHIN, PROXY_CONNECTS_WITHIN};
+use crate::limits::{
+    PROXY_ADDRESSES, PROXY_ADDRESSES_KEPT, PROXY_ANSWERS_WITHIN, PROXY_CONNECTS_WITHIN,
+};
 use crate::os::Resolver;
 use crate::os::proxies::Asker;
 use crate::{direct, probe};
-use proxy::{DialogError, Except, ExceptError, Host, Meaning, ProxyUrl, ProxyUrlError, Target, TunnelError, tunnel};
+use proxy::{
+    DialogError, Except, ExceptError, Host, Meaning, ProxyUrl, ProxyUrlError, Target, TunnelError,
+    tunnel,
+};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -73,7 +78,11 @@ pub(crate) struct Failed {
 impl Failed {
     fn proxys(proxy: &ProxyUrl, why: impl std::fmt::Display) -> Self {
         // The app is told at once, and something else than the refusal of a destination.
-        Self { reason: ConnectFailure::HostUnreachable, is_proxys: true, words: format!("{proxy}: {why}") }
+        Self {
+            reason: ConnectFailure::HostUnreachable,
+            is_proxys: true,
+            words: format!("{proxy}: {why}"),
+        }
     }
 
     fn said(proxy: &ProxyUrl, error: &DialogError) -> Self {
@@ -104,7 +113,8 @@ pub(crate) struct Via {
     upstream: Upstream,
     except: Vec<Except>,
     resolver: Resolver,
-    /// Where proxies are that have names, and since when that is known; at most [`PROXY_ADDRESSES`].
+    /// Where proxies are that have names, and since when that is known; at most
+    /// [`PROXY_ADDRESSES`].
     found: Mutex<HashMap<String, (Instant, Vec<IpAddr>)>>,
 }
 
@@ -117,7 +127,11 @@ impl Via {
             HOSTS_OWN => Upstream::Host(Asker::new().ok_or(ViaError::NotHere)?),
             url => Upstream::Fixed(url.parse()?),
         };
-        let except = settings.except.iter().map(|text| text.parse()).collect::<Result<Vec<Except>, ExceptError>>()?;
+        let except = settings
+            .except
+            .iter()
+            .map(|text| text.parse())
+            .collect::<Result<Vec<Except>, ExceptError>>()?;
         Ok(Self { upstream, except, resolver, found: Mutex::default() })
     }
 
@@ -132,7 +146,8 @@ impl Via {
         }
     }
 
-    /// Whether a destination goes directly whatever the proxy: what only this host can reach, and what the user excepts.
+    /// Whether a destination goes directly whatever the proxy: what only this host can reach, and
+    /// what the user excepts.
     pub(crate) fn excepts(&self, to: IpAddr, name: Option<&str>) -> bool {
         let to = to.to_canonical();
         stays_here(to) || self.except.iter().any(|except| except.covers(to, name))
@@ -162,7 +177,8 @@ impl Via {
         let Route::Through(proxies) = self.route(to, name).await else {
             return (direct::connect(to, hops).await, None);
         };
-        let host = name.map_or(Host::Address(to.ip().to_canonical()), |name| Host::Name(name.to_owned()));
+        let host =
+            name.map_or(Host::Address(to.ip().to_canonical()), |name| Host::Name(name.to_owned()));
         let target = Target { host, port: to.port() };
         let mut last = None;
         for proxy in &proxies {
@@ -187,7 +203,8 @@ impl Via {
         (Err(io::Error::other(failed)), Some(health))
     }
 
-    /// None where the destination is the proxy itself, as an app has it that is told of the same proxy.
+    /// None where the destination is the proxy itself, as an app has it that is told of the same
+    /// proxy.
     async fn connect_through(
         &self,
         proxy: &ProxyUrl,
@@ -203,7 +220,8 @@ impl Via {
             Ok(Ok(())) => Ok(Some(stream)),
             Ok(Err(TunnelError::Dialog(error))) => Err(Failed::said(proxy, &error)),
             Ok(Err(TunnelError::Stream(error))) => Err(Failed::proxys(proxy, error)),
-            // It may well wait for the destination: as without a proxy, the app waits as long as it wants.
+            // It may well wait for the destination: as without a proxy, the app waits as long as it
+            // wants.
             Err(_) => Err(Failed {
                 reason: ConnectFailure::TimedOut,
                 is_proxys: false,
@@ -230,7 +248,8 @@ impl Via {
             return Ok(addresses.clone());
         }
         let addresses = probe::addresses(name, &self.resolver).await;
-        let addresses = addresses.map_err(|why| Failed::proxys(proxy, format!("its name is not found ({why})")))?;
+        let addresses = addresses
+            .map_err(|why| Failed::proxys(proxy, format!("its name is not found ({why})")))?;
         if found.len() >= PROXY_ADDRESSES {
             found.clear();
         }
@@ -258,7 +277,10 @@ async fn dial(proxy: &ProxyUrl, addresses: &[IpAddr]) -> Result<TcpStream, Faile
     };
     match timeout(PROXY_CONNECTS_WITHIN, connected).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(Failed::proxys(proxy, format!("no connection within {} s", PROXY_CONNECTS_WITHIN.as_secs()))),
+        Err(_) => Err(Failed::proxys(
+            proxy,
+            format!("no connection within {} s", PROXY_CONNECTS_WITHIN.as_secs()),
+        )),
     }
 }
 

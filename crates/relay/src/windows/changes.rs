@@ -1,5 +1,6 @@
-//! Tells that the host's network changed: adapters and routes by Windows' calls, addresses by a socket that is told of them, proxy settings
-//! by the registry's keys that hold them, and whatever those miss by a slow look at all facts.
+//! Tells that the host's network changed: adapters and routes by Windows' calls, addresses by a
+//! socket that is told of them, proxy settings by the registry's keys that hold them, and whatever
+//! those miss by a slow look at all facts.
 
 use super::resolver::Resolver;
 use super::win32::{adapters, proxy, sockets};
@@ -8,14 +9,15 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-/// Between two tellings. A VPN that connects makes dozens of changes: the first is told at once, the rest together after this.
+/// Between two tellings. A VPN that connects makes dozens of changes: the first is told at once,
+/// the rest together after this.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// Between two looks at the facts.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// Starts to watch; something comes out of the channel after each change, and after changes in quick succession once a second. Ends when
-/// the receiver is dropped.
+/// Starts to watch; something comes out of the channel after each change, and after changes in
+/// quick succession once a second. Ends when the receiver is dropped.
 ///
 /// # Errors
 /// None; the same as on Linux, where there may be.
@@ -36,7 +38,8 @@ pub(crate) fn watch(_: &Resolver) -> io::Result<mpsc::Receiver<()>> {
     }
     for key in proxy::Settings::all() {
         let noticed = noticed.clone();
-        let watched = key.and_then(|key| keep_waiting("proxies", noticed, move || key.wait_for_change()));
+        let watched =
+            key.and_then(|key| keep_waiting("proxies", noticed, move || key.wait_for_change()));
         if let Err(error) = watched {
             tracing::debug!(%error, "changes of some proxy settings are noticed only by looking");
         }

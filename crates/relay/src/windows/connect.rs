@@ -1,8 +1,9 @@
-//! A TCP connect that keeps what an ICMP error says of it, where this Windows tells; its error code names neither the router nor a
-//! filter. The time to live that the app chose is the connection's, from its SYN to its end.
+//! A TCP connect that keeps what an ICMP error says of it, where this Windows tells; its error code
+//! names neither the router nor a filter. The time to live that the app chose is the connection's,
+//! from its SYN to its end.
 //!
-//! A Windows before version 2004 tells nothing of a SYN that ran out of hops, and sends it again until its time is over. Which
-//! router that is, an echo request then finds out that goes as far.
+//! A Windows before version 2004 tells nothing of a SYN that ran out of hops, and sends it again
+//! until its time is over. Which router that is, an echo request then finds out that goes as far.
 
 use super::echo::outcome;
 use super::pinger::{Pinger, Request};
@@ -47,11 +48,13 @@ async fn connect_by(
     if tells {
         return finish(calls, socket, to).await;
     }
-    let (mut connecting, mut asking) = (pin!(finish(calls, socket, to)), pin!(ended_by(load, to.ip(), hops)));
+    let (mut connecting, mut asking) =
+        (pin!(finish(calls, socket, to)), pin!(ended_by(load, to.ip(), hops)));
     tokio::select! {
         biased;
         outcome = &mut connecting => match outcome {
-            // Wine's kernel, unlike Windows, gives up at the router's word, and Wine says no more than that.
+            // Wine's kernel, unlike Windows, gives up at the router's word, and Wine says no more
+            // than that.
             Err(error) if is_of_the_way(&error) => match asking.await {
                 Some(fault) => Err(io::Error::other(Reported(fault))),
                 None => Err(error),
@@ -75,9 +78,10 @@ async fn finish(calls: Calls, socket: Socket, to: SocketAddr) -> io::Result<TcpS
     stream.writable().await?;
     match stream.take_error()? {
         None => Ok(stream),
-        Some(error) => {
-            Err(calls.error(&stream).and_then(fault).map_or(error, |fault| io::Error::other(Reported(fault))))
-        }
+        Some(error) => Err(calls
+            .error(&stream)
+            .and_then(fault)
+            .map_or(error, |fault| io::Error::other(Reported(fault)))),
     }
 }
 
@@ -95,7 +99,8 @@ fn fault(IcmpError { from, family, kind, code }: IcmpError) -> Option<Fault> {
     Some(Fault { kind, router: from })
 }
 
-/// WSAEHOSTUNREACH, WSAENETUNREACH, WSAETIMEDOUT, and the system's own codes for them: nobody answered.
+/// WSAEHOSTUNREACH, WSAENETUNREACH, WSAETIMEDOUT, and the system's own codes for them: nobody
+/// answered.
 fn is_of_the_way(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(10065 | 10051 | 10060 | 1232 | 1231 | 121))
 }
@@ -104,14 +109,19 @@ fn is_of_the_way(error: &io::Error) -> bool {
 async fn ended_by(load: fn() -> icmp::Functions, to: IpAddr, hops: NonZeroU8) -> Option<Fault> {
     let permit = HOP_PINGS.try_acquire().ok()?;
     let (tell, mut told) = mpsc::channel(1);
-    // Only a connect that ended meanwhile is not there to hear it. The pinger's thread may outlive it,
-    // and has the permit to its end.
+    // Only a connect that ended meanwhile is not there to hear it. The pinger's thread may outlive
+    // it, and has the permit to its end.
     let tell = move |_, reply: Option<icmp::Reply>| {
         let _held = &permit;
         drop(tell.try_send(reply.and_then(outcome)));
     };
     let pinger = Pinger::start(load(), PINGS, tell).ok()?;
-    pinger.send(Request { id: RequestId(0), to, marks: Marks::of_ttl(hops.get()), payload: Vec::new() });
+    pinger.send(Request {
+        id: RequestId(0),
+        to,
+        marks: Marks::of_ttl(hops.get()),
+        payload: Vec::new(),
+    });
     match told.recv().await.flatten()? {
         Outcome::Error(fault) if fault.kind == FaultKind::TimeExceeded => Some(fault),
         Outcome::Error(_) | Outcome::Reply { .. } => None,
@@ -142,7 +152,11 @@ mod tests {
 
     fn reported(outcome: io::Result<TcpStream>) -> Fault {
         let error = outcome.unwrap_err();
-        error.get_ref().and_then(|inner| inner.downcast_ref::<Reported>()).unwrap_or_else(|| panic!("{error:?}")).0
+        error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<Reported>())
+            .unwrap_or_else(|| panic!("{error:?}"))
+            .0
     }
 
     #[tokio::test]
@@ -172,7 +186,8 @@ mod tests {
         let error = connect_by(fake::CALLS, no_pings, closed(), HOPS).await.unwrap_err();
         assert_eq!(error.raw_os_error(), Some(10061), "{error}");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let stream = connect_by(fake::CALLS, no_pings, listener.local_addr().unwrap(), HOPS).await.unwrap();
+        let stream =
+            connect_by(fake::CALLS, no_pings, listener.local_addr().unwrap(), HOPS).await.unwrap();
         assert_eq!(SockRef::from(&stream).ttl_v4().unwrap(), 3, "for the connection's life");
     }
 
@@ -180,7 +195,8 @@ mod tests {
     async fn an_older_windows_is_asked_by_a_ping_that_goes_as_far() {
         pings::alone(async {
             let hops = HOPS.unwrap();
-            let exceeded = Fault { kind: FaultKind::TimeExceeded, router: Some(pings::EXPIRES.into()) };
+            let exceeded =
+                Fault { kind: FaultKind::TimeExceeded, router: Some(pings::EXPIRES.into()) };
             assert_eq!(ended_by(functions, pings::EXPIRES.into(), hops).await, Some(exceeded));
             assert_eq!(ended_by(functions, pings::ALIVE.into(), hops).await, None, "it got there");
             // A connect that ends by itself needs no ping.

@@ -1,6 +1,7 @@
-//! Datagram sockets as Windows has them: the time to live of what goes out and comes in. What became of a datagram Windows tells an
-//! unconnected socket only without saying of which, so it is switched off: else one peer's refusal would be taken for an error of the
-//! socket. Knows no frame and no socket's owner.
+//! Datagram sockets as Windows has them: the time to live of what goes out and comes in. What
+//! became of a datagram Windows tells an unconnected socket only without saying of which, so it is
+//! switched off: else one peer's refusal would be taken for an error of the socket. Knows no frame
+//! and no socket's owner.
 
 use super::errors::local_fault;
 use super::win32::sockets;
@@ -81,16 +82,22 @@ impl Socket {
     /// # Errors
     /// `WouldBlock` when there is nothing, else what the socket says.
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Incoming> {
-        let received = self.socket.try_io(Interest::READABLE, || self.receive.call(&self.socket, buffer));
+        let received =
+            self.socket.try_io(Interest::READABLE, || self.receive.call(&self.socket, buffer));
         match received {
             Ok(message) => Ok(Incoming::Datagram(Received {
                 peer: message.peer,
-                marks: Marks { traffic_class: message.ecn, ..Marks::of_ttl(message.ttl.unwrap_or(USUAL_TTL)) },
+                marks: Marks {
+                    traffic_class: message.ecn,
+                    ..Marks::of_ttl(message.ttl.unwrap_or(USUAL_TTL))
+                },
                 length: message.length,
             })),
-            // WSAECONNRESET, WSAENETRESET: an ICMP error, where switching that off had no effect. WSAEMSGSIZE: larger than any
-            // datagram is.
-            Err(error) if matches!(error.raw_os_error(), Some(10054 | 10052 | 10040)) => Ok(Incoming::Nothing),
+            // WSAECONNRESET, WSAENETRESET: an ICMP error, where switching that off had no effect.
+            // WSAEMSGSIZE: larger than any datagram is.
+            Err(error) if matches!(error.raw_os_error(), Some(10054 | 10052 | 10040)) => {
+                Ok(Incoming::Nothing)
+            }
             Err(error) => Err(error),
         }
     }
@@ -104,7 +111,11 @@ impl Socket {
         self.set_fragments(Family::of(peer.ip()), marks.fragments);
         if self.ttl.swap(ttl, Ordering::Relaxed) != ttl {
             let hops = u32::from(ttl.max(1));
-            let set = if peer.is_ipv4() { socket.set_ttl_v4(hops) } else { socket.set_unicast_hops_v6(hops) };
+            let set = if peer.is_ipv4() {
+                socket.set_ttl_v4(hops)
+            } else {
+                socket.set_unicast_hops_v6(hops)
+            };
             if let Err(error) = set {
                 tracing::debug!(%error, ttl, "the time to live cannot be set");
             }
@@ -116,9 +127,10 @@ impl Socket {
         };
         match sent {
             Ok(()) => Ok(()),
-            Err(error) => {
-                error.raw_os_error().and_then(|code| refusal(code, (peer.ip(), bytes.len()), marks)).map_or(Ok(()), Err)
-            }
+            Err(error) => error
+                .raw_os_error()
+                .and_then(|code| refusal(code, (peer.ip(), bytes.len()), marks))
+                .map_or(Ok(()), Err),
         }
     }
 
@@ -138,7 +150,13 @@ impl Socket {
     ///
     /// # Errors
     /// Always.
-    pub(crate) fn send_segments(&self, _: SocketAddr, _: Marks, _: &[u8], _: u16) -> io::Result<()> {
+    pub(crate) fn send_segments(
+        &self,
+        _: SocketAddr,
+        _: Marks,
+        _: &[u8],
+        _: u16,
+    ) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -151,14 +169,16 @@ impl Socket {
 /// WSAEMSGSIZE
 const TOO_BIG: i32 = 10040;
 
-/// The fault to report when the host itself does not send a datagram: that of [`local_fault`], or the path's MTU.
-/// A datagram that may be fragmented can only be too big for IP itself, which is no fault of the path.
+/// The fault to report when the host itself does not send a datagram: that of [`local_fault`], or
+/// the path's MTU. A datagram that may be fragmented can only be too big for IP itself, which is no
+/// fault of the path.
 fn refusal(code: i32, (to, payload): (IpAddr, usize), marks: Marks) -> Option<Fault> {
     if code != TOO_BIG {
         return local_fault(code);
     }
     let mtu = mtu_below(packet_size(to, payload), sockets::path_mtu(to));
-    (marks.fragments == Fragments::Forbidden).then_some(Fault { kind: FaultKind::PacketTooBig { mtu }, router: None })
+    (marks.fragments == Fragments::Forbidden)
+        .then_some(Fault { kind: FaultKind::PacketTooBig { mtu }, router: None })
 }
 
 /// Waits for a datagram on a connected socket; a refusal that came back (ICMP) is an error.

@@ -33,15 +33,16 @@ pub(crate) struct Echoes {
     pinger: Option<Pinger>,
     /// `under_way <= MAX_ECHOES`
     under_way: usize,
-    /// Destinations and packet sizes of requests that no router may fragment. Windows reports that one was too big, but not
-    /// the MTU.
+    /// Destinations and packet sizes of requests that no router may fragment. Windows reports that
+    /// one was too big, but not the MTU.
     whole: HashMap<RequestId, (IpAddr, usize)>,
     heard: mpsc::Sender<Heard>,
 }
 
 /// The families that this Windows lets its users ping by.
 pub(crate) fn capabilities() -> Capabilities {
-    let can = |family, capability| if icmp::can(family) { capability } else { Capabilities::default() };
+    let can =
+        |family, capability| if icmp::can(family) { capability } else { Capabilities::default() };
     can(Family::V4, Capabilities::ECHO4).with(can(Family::V6, Capabilities::ECHO6))
 }
 
@@ -53,7 +54,10 @@ impl Echoes {
     fn by(functions: icmp::Functions, limits: PingLimits) -> (Self, mpsc::Receiver<Heard>) {
         // Each request is heard of once, so there is always room.
         let (heard, receiver) = mpsc::channel(MAX_ECHOES);
-        (Self { functions, limits, pinger: None, under_way: 0, whole: HashMap::new(), heard }, receiver)
+        (
+            Self { functions, limits, pinger: None, under_way: 0, whole: HashMap::new(), heard },
+            receiver,
+        )
     }
 
     /// Sends an echo request. `Some` when that cannot be.
@@ -98,7 +102,10 @@ impl Echoes {
         self.under_way -= 1;
         let whole = self.whole.remove(&heard.id);
         let outcome = match (heard.outcome?, whole) {
-            (Outcome::Error(Fault { kind: FaultKind::PacketTooBig { mtu: 0 }, router }), Some((to, size))) => {
+            (
+                Outcome::Error(Fault { kind: FaultKind::PacketTooBig { mtu: 0 }, router }),
+                Some((to, size)),
+            ) => {
                 let mtu = mtu_below(size, sockets::path_mtu(to));
                 Outcome::Error(Fault { kind: FaultKind::PacketTooBig { mtu }, router })
             }
@@ -113,7 +120,12 @@ impl Echoes {
 pub(super) fn outcome(reply: Reply) -> Option<Outcome> {
     let v6 = reply.from.is_ipv6();
     let kind = match reply.status {
-        0 => return Some(Outcome::Reply { ttl: reply.ttl.unwrap_or(USUAL_TTL), payload: reply.payload }),
+        0 => {
+            return Some(Outcome::Reply {
+                ttl: reply.ttl.unwrap_or(USUAL_TTL),
+                payload: reply.payload,
+            });
+        }
         11002 | 1231 => FaultKind::NetworkUnreachable,
         // IP_DEST_UNREACHABLE (11040) is IPv6's "unreachable" without a reason.
         // IP_DEST_SCOPE_MISMATCH (11045) is RFC 4443's "beyond scope of source address", which

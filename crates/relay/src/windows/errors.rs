@@ -1,8 +1,10 @@
-//! What Windows' error codes mean for a connection and for a datagram (Microsoft: "Windows Sockets Error Codes", "System Error Codes").
+//! What Windows' error codes mean for a connection and for a datagram (Microsoft: "Windows Sockets
+//! Error Codes", "System Error Codes").
 
 use wire::{ConnectFailure, Fault, FaultKind};
 
-/// Why a connect failed. Sockets tell codes from 10,000 on; the system's own codes stand for the same where a connect ran overlapped.
+/// Why a connect failed. Sockets tell codes from 10,000 on; the system's own codes stand for the
+/// same where a connect ran overlapped.
 pub(crate) fn connect_failure(code: i32) -> ConnectFailure {
     match code {
         // WSAECONNREFUSED, ERROR_CONNECTION_REFUSED
@@ -21,7 +23,8 @@ pub(crate) fn connect_failure(code: i32) -> ConnectFailure {
     }
 }
 
-/// What the gateway is told when the host itself does not send a datagram; `None` where nothing is known of its way.
+/// What the gateway is told when the host itself does not send a datagram; `None` where nothing is
+/// known of its way.
 pub(crate) fn local_fault(code: i32) -> Option<Fault> {
     let kind = match code {
         10051 | 10050 | 10047 => FaultKind::NetworkUnreachable,

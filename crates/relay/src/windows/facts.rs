@@ -9,12 +9,14 @@ use std::path::PathBuf;
 use wire::HostFacts;
 use wire::facts::{Adapter, WslConfig, WslHost};
 
-/// Most adapters and routes that are told, and most bytes of `.wslconfig`: all facts together must fit a frame.
+/// Most adapters and routes that are told, and most bytes of `.wslconfig`: all facts together must
+/// fit a frame.
 const MOST_ADAPTERS: usize = 48;
 const MOST_ROUTES: usize = 512;
 const MOST_SETTINGS: usize = 16 * 1024;
 
-/// A public address that nobody has to answer: it only names a direction (RFC 7535 gives it to AS 112).
+/// A public address that nobody has to answer: it only names a direction (RFC 7535 gives it to AS
+/// 112).
 const SOMEWHERE: Ipv4Addr = Ipv4Addr::new(192, 31, 196, 1);
 
 /// What this host says of itself now.
@@ -24,7 +26,8 @@ pub fn facts() -> HostFacts {
     let routes = adapters::routes().unwrap_or_default();
     let adapters = adapters::adapters().unwrap_or_default();
     let ipv6 = has_ipv6(&routes, &adapters);
-    let subnets = routes.iter().filter(|route| route.prefix > 0 && is_of_use(route)).take(MOST_ROUTES);
+    let subnets =
+        routes.iter().filter(|route| route.prefix > 0 && is_of_use(route)).take(MOST_ROUTES);
     HostFacts {
         system: format!("Windows {major}.{minor}.{build}"),
         names: names(&adapters),
@@ -47,9 +50,14 @@ const NAT_DOMAIN: &str = "mshome.net";
 /// This machine's own names: with its domain, and with the suffix of each network that it is in.
 fn names(adapters: &[adapters::Adapter]) -> Vec<String> {
     let [host, full] = adapters::computer_names();
-    let suffixes = adapters.iter().take(MOST_ADAPTERS).map(|adapter| adapter.dns_suffix.as_str()).chain([NAT_DOMAIN]);
+    let suffixes = adapters
+        .iter()
+        .take(MOST_ADAPTERS)
+        .map(|adapter| adapter.dns_suffix.as_str())
+        .chain([NAT_DOMAIN]);
     let suffixes = suffixes.filter(|suffix| !suffix.is_empty());
-    let suffixed = host.iter().flat_map(|host| suffixes.clone().map(move |suffix| format!("{host}.{suffix}")));
+    let suffixed =
+        host.iter().flat_map(|host| suffixes.clone().map(move |suffix| format!("{host}.{suffix}")));
     let mut names: Vec<String> = suffixed.collect();
     names.extend(host.clone().into_iter().chain(full));
     names.sort();
@@ -57,27 +65,37 @@ fn names(adapters: &[adapters::Adapter]) -> Vec<String> {
     names
 }
 
-/// Whether routes lead to the IPv6 internet. A table without any IPv6 route at all, as Wine gives it, says nothing: then a
-/// public address has to do.
+/// Whether routes lead to the IPv6 internet. A table without any IPv6 route at all, as Wine gives
+/// it, says nothing: then a public address has to do.
 fn has_ipv6(routes: &[adapters::Route], adapters: &[adapters::Adapter]) -> bool {
     let up = |adapter: &&adapters::Adapter| adapter.up && adapter.kind != LOOPBACK;
     if routes.iter().any(|route| route.to.is_ipv6()) {
-        let leads_out = |route: &adapters::Route| adapters.iter().filter(up).any(|a| a.index == route.adapter);
-        let leading = routes.iter().filter(|route| leads_out(route)).filter_map(|route| match route.to {
-            IpAddr::V6(to) => Some((to, u32::from(route.prefix))),
-            IpAddr::V4(_) => None,
-        });
+        let leads_out =
+            |route: &adapters::Route| adapters.iter().filter(up).any(|a| a.index == route.adapter);
+        let leading =
+            routes.iter().filter(|route| leads_out(route)).filter_map(|route| match route.to {
+                IpAddr::V6(to) => Some((to, u32::from(route.prefix))),
+                IpAddr::V4(_) => None,
+            });
         return covers_internet6(leading);
     }
-    // RFC 4291 section 2.4: what is not reserved for something else; today's public addresses are all in 2000::/3.
-    let public = |address: &IpAddr| matches!(address, IpAddr::V6(v6) if v6.segments()[0] & 0xe000 == 0x2000);
-    adapters.iter().filter(up).any(|adapter| adapter.addresses.iter().any(|(address, _)| public(address)))
+    // RFC 4291 section 2.4: what is not reserved for something else; today's public addresses are
+    // all in 2000::/3.
+    let public =
+        |address: &IpAddr| matches!(address, IpAddr::V6(v6) if v6.segments()[0] & 0xe000 == 0x2000);
+    adapters
+        .iter()
+        .filter(up)
+        .any(|adapter| adapter.addresses.iter().any(|(address, _)| public(address)))
 }
 
-/// Groups, broadcasts and the host's own addresses are in every Windows' table, and tell nothing of where it leads.
+/// Groups, broadcasts and the host's own addresses are in every Windows' table, and tell nothing of
+/// where it leads.
 fn is_of_use(route: &adapters::Route) -> bool {
     match route.to {
-        IpAddr::V4(v4) => route.prefix < 32 && !v4.is_multicast() && !v4.is_loopback() && !v4.is_broadcast(),
+        IpAddr::V4(v4) => {
+            route.prefix < 32 && !v4.is_multicast() && !v4.is_loopback() && !v4.is_broadcast()
+        }
         IpAddr::V6(v6) => route.prefix < 128 && !v6.is_multicast() && !v6.is_unicast_link_local(),
     }
 }
@@ -136,7 +154,9 @@ fn vpn(adapter: &adapters::Adapter) -> Option<String> {
         // Windows' own VPN client and dial-up.
         23 => Some("it is a point-to-point link".to_owned()),
         // Teredo and ISATAP are tunnels of Windows' own, and nobody's VPN.
-        131 if !description.contains("teredo") && !description.contains("isatap") => Some("it is a tunnel".to_owned()),
+        131 if !description.contains("teredo") && !description.contains("isatap") => {
+            Some("it is a tunnel".to_owned())
+        }
         _ => None,
     }
 }
@@ -148,7 +168,11 @@ fn adapter(of: adapters::Adapter) -> Adapter {
         index: of.index,
         kind: kind(of.kind),
         up: of.up,
-        addresses: of.addresses.iter().map(|(address, prefix)| format!("{address}/{prefix}")).collect(),
+        addresses: of
+            .addresses
+            .iter()
+            .map(|(address, prefix)| format!("{address}/{prefix}"))
+            .collect(),
         gateways: texts(&of.gateways),
         dns_servers: texts(&of.dns_servers),
         // Wine 10 gives the largest number where it knows no metric.
@@ -183,7 +207,8 @@ const POLICIES: [&str; 8] = [
 /// What WSL looks at: `WslCoreConfig.cpp` (`Config::Initialize`) and `WslCoreVm.cpp`
 /// (`ValidateNetworkingMode`).
 fn wsl_host() -> WslHost {
-    let policy = |name: &str| Some((name.to_owned(), wsl::machine_number(r"Software\Policies\WSL", name)?));
+    let policy =
+        |name: &str| Some((name.to_owned(), wsl::machine_number(r"Software\Policies\WSL", name)?));
     let ipv6 = r"SYSTEM\CurrentControlSet\Services\Tcpip6\Parameters";
     WslHost {
         dns_query_raw: Some(wsl::has_dns_query_raw()),
@@ -239,17 +264,25 @@ mod tests {
     #[test]
     fn ipv6_is_there_with_a_default_route_or_where_no_route_is_told_with_a_public_address() {
         let adapters = [ethernet("Intel", 6)];
-        let route = |prefix, adapter| adapters::Route { to: Ipv6Addr::UNSPECIFIED.into(), prefix, adapter };
+        let route =
+            |prefix, adapter| adapters::Route { to: Ipv6Addr::UNSPECIFIED.into(), prefix, adapter };
         assert!(has_ipv6(&[route(0, 7)], &adapters));
         assert!(!has_ipv6(&[route(0, 8)], &adapters), "by an adapter that is not there");
         assert!(!has_ipv6(&[route(64, 7)], &adapters), "a subnet is not the internet");
         // As full-tunnel VPNs set them.
-        let half = |to: &str, prefix, adapter| adapters::Route { to: to.parse().unwrap(), prefix, adapter };
+        let half = |to: &str, prefix, adapter| adapters::Route {
+            to: to.parse().unwrap(),
+            prefix,
+            adapter,
+        };
         assert!(has_ipv6(&[half("2000::", 3, 7)], &adapters));
         assert!(has_ipv6(&[half("::", 1, 7), half("8000::", 1, 7)], &adapters));
         assert!(!has_ipv6(&[half("2000::", 3, 8)], &adapters), "by an adapter that is not there");
         assert!(has_ipv6(&[], &adapters));
-        let local = [adapters::Adapter { addresses: vec![("fe80::1".parse().unwrap(), 64)], ..adapters[0].clone() }];
+        let local = [adapters::Adapter {
+            addresses: vec![("fe80::1".parse().unwrap(), 64)],
+            ..adapters[0].clone()
+        }];
         assert!(!has_ipv6(&[], &local));
         let down = [adapters::Adapter { up: false, ..adapters[0].clone() }];
         assert!(!has_ipv6(&[route(0, 7)], &down));
@@ -260,7 +293,9 @@ mod tests {
         let facts = facts();
         assert!(facts.system.starts_with("Windows "), "{}", facts.system);
         let loopback = facts.adapters.iter().find(|adapter| adapter.kind == "loopback");
-        assert!(loopback.is_some_and(|adapter| adapter.addresses.iter().any(|address| address == "127.0.0.1/8")));
+        assert!(loopback.is_some_and(|adapter| {
+            adapter.addresses.iter().any(|address| address == "127.0.0.1/8")
+        }));
         assert!(facts.wslconfig.is_some_and(|config| config.path.ends_with("\\.wslconfig")));
         let wsl = facts.wsl.unwrap_or_default();
         assert!(wsl.dns_query_raw.is_some() && wsl.global_secure_access == Some(false), "{wsl:?}");

@@ -1,4 +1,5 @@
-//! What the relay needs of Windows. The same names for Linux are in `linux/`. Only [`win32`] calls the system by itself.
+//! What the relay needs of Windows. The same names for Linux are in `linux/`. Only [`win32`] calls
+//! the system by itself.
 
 pub(crate) mod changes;
 pub(crate) mod connect;

@@ -174,13 +174,16 @@ impl<T: Fn(RequestId, Option<Reply>)> Sending<T> {
         if to_it >= self.limits.to_one {
             return (self.tell)(request.id, None);
         }
-        while self.waiting.len() >= self.limits.waiting || self.waiting_bytes + bytes > self.limits.bytes {
+        while self.waiting.len() >= self.limits.waiting
+            || self.waiting_bytes + bytes > self.limits.bytes
+        {
             if !self.end_oldest() {
                 break;
             }
         }
         // Windows has not let go of those that ended here.
-        if self.held.len() >= self.limits.held || self.held.bytes() + bytes > 2 * self.limits.bytes {
+        if self.held.len() >= self.limits.held || self.held.bytes() + bytes > 2 * self.limits.bytes
+        {
             return (self.tell)(request.id, None);
         }
         let batch = match self.batch(now, Family::of(request.to)) {
@@ -239,7 +242,9 @@ impl<T: Fn(RequestId, Option<Reply>)> Sending<T> {
             // A request that is no longer waited for has been reported.
             let Some(waiting) = self.forget(ticket) else { continue };
             (self.tell)(waiting.id, Some(reply));
-            if let Some(batch) = self.index_of(waiting.batch).and_then(|index| self.batches.get_mut(index)) {
+            if let Some(batch) =
+                self.index_of(waiting.batch).and_then(|index| self.batches.get_mut(index))
+            {
                 batch.waiting -= 1;
                 self.end_if_done(waiting.batch);
             }
@@ -296,7 +301,9 @@ impl<T: Fn(RequestId, Option<Reply>)> Sending<T> {
     }
 
     fn end_batch(&mut self, number: u64) {
-        let Some(batch) = self.index_of(number).and_then(|index| self.batches.remove(index)) else { return };
+        let Some(batch) = self.index_of(number).and_then(|index| self.batches.remove(index)) else {
+            return;
+        };
         for ticket in batch.sent {
             if let Some(waiting) = self.forget(ticket) {
                 (self.tell)(waiting.id, None);

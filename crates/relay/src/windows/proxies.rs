@@ -1,5 +1,5 @@
-//! Windows' proxy settings, asked for each destination: a script (PAC) by WinHTTP, all else by `via/host.rs`. Answers are kept for a while,
-//! until something changes.
+//! Windows' proxy settings, asked for each destination: a script (PAC) by WinHTTP, all else by
+//! `via/host.rs`. Answers are kept for a while, until something changes.
 
 use super::win32::proxy;
 use crate::limits::{MAX_PROXY_ANSWERS, PROXY_ANSWERS_KEPT, PROXY_QUESTIONS, SCRIPT_RETRY_AFTER};
@@ -53,7 +53,11 @@ impl Asker {
     /// Something changed: all is asked anew.
     pub(crate) fn refresh(&self) {
         let mut known = self.lock();
-        *known = Known { edition: known.edition + 1, asking: std::mem::take(&mut known.asking), ..Known::default() };
+        *known = Known {
+            edition: known.edition + 1,
+            asking: std::mem::take(&mut known.asking),
+            ..Known::default()
+        };
     }
 
     /// The way to a destination.
@@ -78,7 +82,9 @@ impl Asker {
         let Ok(decision) = decision else { return Route::Through(Vec::new()) };
         let mut known = self.lock();
         if let Some(why) = decision.trouble.as_ref().filter(|_| script) {
-            tracing::warn!("Windows' proxy script cannot be asked, the other settings are followed: {why}");
+            tracing::warn!(
+                "Windows' proxy script cannot be asked, the other settings are followed: {why}"
+            );
             known.no_script_until = Some(now() + SCRIPT_RETRY_AFTER);
         }
         if known.edition == edition {
@@ -139,6 +145,7 @@ fn ask_script(settings: &Proxy, url: &str, may_ask: bool) -> Result<Option<Strin
 /// # Errors
 /// It is no URL with a host.
 pub fn for_url(url: &str) -> Result<HostProxy, String> {
-    let asked = Asked::url(url).ok_or_else(|| format!("'{}' is no URL with a host", ::proxy::mask(url)))?;
+    let asked =
+        Asked::url(url).ok_or_else(|| format!("'{}' is no URL with a host", ::proxy::mask(url)))?;
     Ok(by_settings(&asked, true).told(&asked))
 }

@@ -1,5 +1,5 @@
-//! Windows' resolver, so that the VM sees what Windows sees: its hosts file, its cache, its order of adapters, and the rules that a VPN
-//! sets for single domains (NRPT).
+//! Windows' resolver, so that the VM sees what Windows sees: its hosts file, its cache, its order
+//! of adapters, and the rules that a VPN sets for single domains (NRPT).
 //!
 //! `DnsQueryRaw` (Windows 11) takes any message and is asked first. Where it is missing or switched
 //! off, `DnsQuery_W` answers the types that it knows; what neither can answer goes to the adapters'
@@ -20,7 +20,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 use wire::{AnsweredBy, QueryFailure};
 
-/// How long Windows' resolver is waited for. It asks several servers, each more than once, for some 12 s in all.
+/// How long Windows' resolver is waited for. It asks several servers, each more than once, for some
+/// 12 s in all.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The port of DNS servers.
@@ -53,7 +54,8 @@ impl Default for Resolver {
     fn default() -> Self {
         let root = std::env::var_os("SystemRoot").unwrap_or_else(|| "C:\\Windows".into());
         let hosts = PathBuf::from(root).join("System32\\drivers\\etc\\hosts");
-        let functions = Functions::new(RawFunctions::load().ok(), windows_dns::RecordFunctions::load().ok());
+        let functions =
+            Functions::new(RawFunctions::load().ok(), windows_dns::RecordFunctions::load().ok());
         Self { hosts, functions }
     }
 }
@@ -62,13 +64,15 @@ impl Resolver {
     /// Answers a whole DNS message with a whole one, under the same id and never truncated.
     ///
     /// # Errors
-    /// Silence is [`QueryFailure::TimedOut`], a host without servers [`QueryFailure::NoServer`], and [`QueryFailure::Refused`] is a message
-    /// that is no query.
+    /// Silence is [`QueryFailure::TimedOut`], a host without servers [`QueryFailure::NoServer`],
+    /// and [`QueryFailure::Refused`] is a message that is no query.
     pub async fn resolve(&self, query: &[u8]) -> Result<Answer, QueryFailure> {
         if !dns::is_query(query) {
             return Err(QueryFailure::Refused);
         }
-        if let Some(message) = fs::read_to_string(&self.hosts).ok().and_then(|hosts| hosts::answer(&hosts, query)) {
+        if let Some(message) =
+            fs::read_to_string(&self.hosts).ok().and_then(|hosts| hosts::answer(&hosts, query))
+        {
             return Ok(Answer { by: AnsweredBy::HostsFile, message });
         }
         if let Some(answer) = self.functions.by_raw_query(query).await {
@@ -77,7 +81,8 @@ impl Resolver {
         if let Some(answer) = self.functions.by_records(query).await {
             return answer.map(|message| Answer { by: AnsweredBy::RecordQuery, message });
         }
-        let servers: Vec<_> = servers().into_iter().map(|server| SocketAddr::new(server, PORT)).collect();
+        let servers: Vec<_> =
+            servers().into_iter().map(|server| SocketAddr::new(server, PORT)).collect();
         dns::ask_servers(&servers, query).await
     }
 }
@@ -96,7 +101,8 @@ impl Functions {
                     self.raw_is_off.store(true, Ordering::Relaxed);
                     Err(NoMessage::Refused(NOT_IMPLEMENTED))
                 }
-                // Windows refuses messages with records that it does not know, such as EDNS options.
+                // Windows refuses messages with records that it does not know, such as EDNS
+                // options.
                 Err(NoMessage::Refused(code)) => {
                     tracing::debug!(code, "Windows does not take the query whole");
                     RawQuery::start(raw, query, Reading::BestEffort).answer().await
@@ -121,13 +127,15 @@ impl Functions {
         let message = Message::from_vec(query).ok()?;
         let [question] = &message.queries[..] else { return None };
         let kind = u16::from(question.query_type());
-        let plain = message.metadata.op_code == OpCode::Query && question.query_class() == DNSClass::IN;
+        let plain =
+            message.metadata.op_code == OpCode::Query && question.query_class() == DNSClass::IN;
         if !plain || !windows_dns::KNOWN_TYPES.contains(&kind) {
             return None;
         }
         let functions = self.records?;
         let name = question.name().to_ascii();
-        let asked = tokio::task::spawn_blocking(move || windows_dns::records(functions, &name, kind));
+        let asked =
+            tokio::task::spawn_blocking(move || windows_dns::records(functions, &name, kind));
         match timeout(PATIENCE, asked).await {
             // Windows' list may hold only what it does not know how to write.
             Ok(Ok(Ok(records))) if records.is_empty() => None,
@@ -139,7 +147,8 @@ impl Functions {
     }
 }
 
-/// An answer of records or of Windows' code; `None` for a code that says nothing of the name, but of the function.
+/// An answer of records or of Windows' code; `None` for a code that says nothing of the name, but
+/// of the function.
 fn told(query: &[u8], records: Vec<Record>, code: i32) -> Option<Result<Vec<u8>, QueryFailure>> {
     let response = match code {
         // DNS_INFO_NO_RECORDS: the name is there, and has nothing of that type.
@@ -165,7 +174,8 @@ fn told(query: &[u8], records: Vec<Record>, code: i32) -> Option<Result<Vec<u8>,
     answer.to_vec().ok().map(Ok)
 }
 
-/// The servers of all adapters that are up, those of the adapter first that Windows prefers (by its metric).
+/// The servers of all adapters that are up, those of the adapter first that Windows prefers (by its
+/// metric).
 pub(super) fn servers() -> Vec<std::net::IpAddr> {
     let mut adapters = adapters::adapters().unwrap_or_default();
     adapters.retain(|adapter| adapter.up);

@@ -10,18 +10,26 @@ use std::os::windows::io::AsHandle;
 ///
 /// # Errors
 /// They are missing, or no thread can be started.
-pub fn streams() -> anyhow::Result<(impl tokio::io::AsyncRead + Unpin, impl tokio::io::AsyncWrite + Unpin)> {
-    let input: Input = pump::read(file(&std::io::stdin())?).context("no thread for standard input")?;
-    let output: Output = pump::write(file(&std::io::stdout())?).context("no thread for standard output")?;
+pub fn streams()
+-> anyhow::Result<(impl tokio::io::AsyncRead + Unpin, impl tokio::io::AsyncWrite + Unpin)> {
+    let input: Input =
+        pump::read(file(&std::io::stdin())?).context("no thread for standard input")?;
+    let output: Output =
+        pump::write(file(&std::io::stdout())?).context("no thread for standard output")?;
     Ok((input, output))
 }
 
 /// The stream without the standard library's own buffer and lock.
 fn file(stream: &impl AsHandle) -> anyhow::Result<File> {
-    Ok(stream.as_handle().try_clone_to_owned().context("a standard stream could not be duplicated")?.into())
+    Ok(stream
+        .as_handle()
+        .try_clone_to_owned()
+        .context("a standard stream could not be duplicated")?
+        .into())
 }
 
-/// How many flows are taken. Windows knows no limit of open handles that comes before its dynamic ports.
+/// How many flows are taken. Windows knows no limit of open handles that comes before its dynamic
+/// ports.
 ///
 /// # Errors
 /// None.

@@ -1,4 +1,5 @@
-//! DNS: queries through the engine to small servers on loopback addresses, each with one way to behave.
+//! DNS: queries through the engine to small servers on loopback addresses, each with one way to
+//! behave.
 
 use crate::gateway::{DEADLINE, Event, Gateway, event};
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
@@ -19,13 +20,15 @@ use wire::{AnsweredBy, Frame, QueryFailure, RequestId};
 /// What a server does with each query.
 #[derive(Clone, Copy)]
 enum Manner {
-    /// Answers with one TXT record of that many bytes, truncated over UDP where it is more than 512.
+    /// Answers with one TXT record of that many bytes, truncated over UDP where it is more than
+    /// 512.
     Text(usize),
     /// Answers with a code and no record.
     Code(ResponseCode),
     /// Never answers.
     Silent,
-    /// Every other query is lost, the first one too, and the rest is answered with a TXT record of that many bytes.
+    /// Every other query is lost, the first one too, and the rest is answered with a TXT record of
+    /// that many bytes.
     Lossy(usize),
     /// Sends an answer with a wrong id and one to another question first.
     Forged,
@@ -60,7 +63,8 @@ impl Server {
                     continue;
                 }
                 for reply in replies(&buffer[..length], manner) {
-                    let fits = if reply.len() <= 512 { reply } else { truncated(&buffer[..length]) };
+                    let fits =
+                        if reply.len() <= 512 { reply } else { truncated(&buffer[..length]) };
                     udp.send_to(&fits, from).await.unwrap();
                 }
             }
@@ -99,7 +103,8 @@ fn replies(query: &[u8], manner: Manner) -> Vec<Vec<u8>> {
             let mut wrong_id = reply.clone();
             wrong_id.metadata.id = reply.metadata.id.wrapping_add(1);
             let mut wrong_question = reply.clone();
-            wrong_question.queries = vec![Query::query(Name::from_str("other.test.").unwrap(), RecordType::TXT)];
+            wrong_question.queries =
+                vec![Query::query(Name::from_str("other.test.").unwrap(), RecordType::TXT)];
             reply.metadata.authoritative = true;
             return [wrong_id, wrong_question, reply].iter().map(|m| m.to_vec().unwrap()).collect();
         }
@@ -120,14 +125,20 @@ struct Files(PathBuf);
 impl Files {
     fn new(servers: &[&Server], hosts: &str) -> (Self, Resolver) {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let unique = format!("underpass-dns-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let unique = format!(
+            "underpass-dns-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
         let folder = std::env::temp_dir().join(unique);
         std::fs::create_dir(&folder).unwrap();
-        let lines: Vec<String> = servers.iter().map(|s| format!("nameserver {}\n", s.address.ip())).collect();
+        let lines: Vec<String> =
+            servers.iter().map(|s| format!("nameserver {}\n", s.address.ip())).collect();
         std::fs::write(folder.join("resolv.conf"), lines.concat()).unwrap();
         std::fs::write(folder.join("hosts"), hosts).unwrap();
         let port = servers.first().map_or(53, |s| s.address.port());
-        let resolver = Resolver { resolv_conf: folder.join("resolv.conf"), hosts: folder.join("hosts"), port };
+        let resolver =
+            Resolver { resolv_conf: folder.join("resolv.conf"), hosts: folder.join("hosts"), port };
         (Self(folder), resolver)
     }
 }
@@ -146,7 +157,8 @@ fn query(name: &str, kind: RecordType) -> Message {
 }
 
 async fn resolve(resolver: &Resolver, query: &Message) -> Result<Message, QueryFailure> {
-    let answer = timeout(DEADLINE, resolver.resolve(&query.to_vec().unwrap())).await.expect("no end")?;
+    let answer =
+        timeout(DEADLINE, resolver.resolve(&query.to_vec().unwrap())).await.expect("no end")?;
     let answer = Message::from_vec(&answer.message).unwrap();
     assert_eq!(answer.metadata.id, 0x1234, "the asker's own id comes back");
     Ok(answer)
@@ -180,7 +192,12 @@ async fn a_truncated_answer_is_fetched_whole_over_tcp() {
 
 #[tokio::test]
 async fn a_servers_no_keeps_its_kind() {
-    for code in [ResponseCode::NXDomain, ResponseCode::NoError, ResponseCode::ServFail, ResponseCode::Refused] {
+    for code in [
+        ResponseCode::NXDomain,
+        ResponseCode::NoError,
+        ResponseCode::ServFail,
+        ResponseCode::Refused,
+    ] {
         let server = Server::start("127.0.0.1", 0, Manner::Code(code)).await;
         let (_files, resolver) = Files::new(&[&server], "");
         let answer = resolve(&resolver, &query("name.test.", RecordType::A)).await.unwrap();
@@ -204,16 +221,20 @@ async fn a_server_that_fails_is_followed_by_the_next_and_nxdomain_is_not() {
 async fn a_server_that_refuses_costs_no_time() {
     let second = Server::start("127.0.0.3", 0, Manner::Text(10)).await;
     // Nobody listens on this address.
-    let refusing =
-        Server { address: SocketAddr::new([127, 0, 0, 2].into(), second.address.port()), asked: Arc::default() };
+    let refusing = Server {
+        address: SocketAddr::new([127, 0, 0, 2].into(), second.address.port()),
+        asked: Arc::default(),
+    };
     let (_files, resolver) = Files::new(&[&refusing, &second], "");
     let asked = query("name.test.", RecordType::TXT);
     // A silent server would be waited for 1 s before the next is asked.
-    let answer =
-        timeout(Duration::from_millis(900), resolve(&resolver, &asked)).await.expect("it waits for the refusing one");
+    let answer = timeout(Duration::from_millis(900), resolve(&resolver, &asked))
+        .await
+        .expect("it waits for the refusing one");
     assert_eq!(answer.unwrap().answers.len(), 1);
     let (_files, resolver) = Files::new(&[&refusing], "");
-    let outcome = timeout(Duration::from_millis(900), resolve(&resolver, &asked)).await.expect("it waits");
+    let outcome =
+        timeout(Duration::from_millis(900), resolve(&resolver, &asked)).await.expect("it waits");
     assert_eq!(outcome.unwrap_err(), QueryFailure::TimedOut);
 }
 
@@ -265,16 +286,19 @@ async fn forged_answers_are_passed_over() {
 #[tokio::test]
 async fn the_hosts_file_comes_first_in_both_directions() {
     let server = Server::start("127.0.0.1", 0, Manner::Code(ResponseCode::NXDomain)).await;
-    let hosts = "192.0.2.7 Printer.test printer # in the corner\n2001:db8::7 printer.test\nbroken\n";
+    let hosts =
+        "192.0.2.7 Printer.test printer # in the corner\n2001:db8::7 printer.test\nbroken\n";
     let (_files, resolver) = Files::new(&[&server], hosts);
-    let data = |answer: Message| answer.answers.into_iter().map(|record| record.data).collect::<Vec<_>>();
+    let data =
+        |answer: Message| answer.answers.into_iter().map(|record| record.data).collect::<Vec<_>>();
     let v4 = resolve(&resolver, &query("printer.TEST.", RecordType::A)).await.unwrap();
     assert_eq!(data(v4), [RData::A(A::new(192, 0, 2, 7))]);
     let v6 = resolve(&resolver, &query("printer.test.", RecordType::AAAA)).await.unwrap();
     assert_eq!(data(v6), [RData::AAAA(AAAA("2001:db8::7".parse().unwrap()))]);
     let none = resolve(&resolver, &query("printer.", RecordType::AAAA)).await.unwrap();
     assert_eq!((none.metadata.response_code, none.answers.len()), (ResponseCode::NoError, 0));
-    let reverse = resolve(&resolver, &query("7.2.0.192.in-addr.arpa.", RecordType::PTR)).await.unwrap();
+    let reverse =
+        resolve(&resolver, &query("7.2.0.192.in-addr.arpa.", RecordType::PTR)).await.unwrap();
     assert_eq!(data(reverse), [RData::PTR(PTR(Name::from_str("Printer.test.").unwrap()))]);
     assert_eq!(server.asked(), 0);
     // Any other type of the same name is the servers' to answer.

@@ -1,4 +1,5 @@
-//! The gateway's end of the pipe, for tests of the engine: a real session, and sources that send what a test gives them.
+//! The gateway's end of the pipe, for tests of the engine: a real session, and sources that send
+//! what a test gives them.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -8,7 +9,9 @@ use tokio::task::JoinHandle;
 use underpass_relay::engine::{RelayError, run};
 use underpass_relay::os::Resolver;
 use wire::frame::VERSION;
-use wire::{Capabilities, ConnectFailure, Decoder, FlowId, Frame, Hello, Pull, Role, Session, Source, Then};
+use wire::{
+    Capabilities, ConnectFailure, Decoder, FlowId, Frame, Hello, Pull, Role, Session, Source, Then,
+};
 
 /// Longest wait of any test: reached only by one that fails.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -90,7 +93,8 @@ impl Gateway {
         self.session.mark_ready(flow);
     }
 
-    /// Moves bytes both ways at the same time (a gateway never stops reading) until the next event comes.
+    /// Moves bytes both ways at the same time (a gateway never stops reading) until the next event
+    /// comes.
     pub(crate) async fn next(&mut self) -> Event {
         tokio::time::timeout(DEADLINE, async {
             let mut staged = Vec::new();

@@ -194,10 +194,15 @@ async fn very_many_connects_at_once_do_not_hold_up_the_pipe() {
     for flow in 0..300 {
         gateway.open(flow, listener.local_addr().unwrap(), 1000).await;
     }
-    // Relay and gateway share this thread: when the first is told, the relay has connected no more than this.
+    // Relay and gateway share this thread: when the first is told, the relay has connected no more
+    // than this.
     assert!(matches!(gateway.next().await, Event::Opened(_)));
     let connected: Vec<_> = std::iter::from_fn(|| listener.accept().ok()).collect();
-    assert!(connected.len() < 200, "{} of 300 were connected before anything was told", connected.len());
+    assert!(
+        connected.len() < 200,
+        "{} of 300 were connected before anything was told",
+        connected.len()
+    );
     for _ in 1..300 {
         assert!(matches!(gateway.next().await, Event::Opened(_)));
     }

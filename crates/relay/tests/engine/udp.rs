@@ -30,7 +30,12 @@ fn has_ipv6() -> bool {
 }
 
 fn send(gateway: &mut Gateway, bind: u32, peer: SocketAddr, ttl: u8, bytes: &[u8]) {
-    let sent = gateway.session.send(&Frame::Datagram { bind: BindId(bind), peer, marks: Marks::of_ttl(ttl), bytes });
+    let sent = gateway.session.send(&Frame::Datagram {
+        bind: BindId(bind),
+        peer,
+        marks: Marks::of_ttl(ttl),
+        bytes,
+    });
     assert_eq!(sent, Sent::Queued);
 }
 
@@ -57,7 +62,8 @@ fn bind(gateway: &mut Gateway, id: u32, family: Family) {
 #[tokio::test]
 async fn one_source_keeps_its_port_for_every_peer_and_each_may_answer() {
     let mut gateway = Gateway::start(4096, 10);
-    let ((first, first_at), (second, second_at)) = (server("127.0.0.1:0").await, server("127.0.0.1:0").await);
+    let ((first, first_at), (second, second_at)) =
+        (server("127.0.0.1:0").await, server("127.0.0.1:0").await);
     bind(&mut gateway, 1, Family::V4);
     send(&mut gateway, 1, first_at, 64, b"one");
     let (bytes, from) = received(&mut gateway, &first).await;
@@ -80,7 +86,10 @@ async fn empty_and_largest_datagrams_pass_both_ways() {
         let (bytes, from) = received(&mut gateway, &server).await;
         assert!(bytes == sent, "{length} bytes went out, {} arrived", bytes.len());
         server.send_to(&sent, from).await.unwrap();
-        assert!(gateway.next().await == datagram(1, at, &sent), "the answer of {length} bytes differs");
+        assert!(
+            gateway.next().await == datagram(1, at, &sent),
+            "the answer of {length} bytes differs"
+        );
     }
 }
 
@@ -126,7 +135,12 @@ async fn the_traffic_class_is_carried_both_ways_and_keeps_to_its_own_datagrams()
     let classes = [0, 0xb9, 0xb9, 0, 0x22, 0xff, 0];
     for class in classes {
         let marks = Marks { traffic_class: class, ..Marks::of_ttl(64) };
-        let sent = gateway.session.send(&Frame::Datagram { bind: BindId(1), peer: at, marks, bytes: b"class" });
+        let sent = gateway.session.send(&Frame::Datagram {
+            bind: BindId(1),
+            peer: at,
+            marks,
+            bytes: b"class",
+        });
         assert_eq!(sent, Sent::Queued);
     }
     for class in classes {
@@ -142,7 +156,10 @@ async fn the_traffic_class_is_carried_both_ways_and_keeps_to_its_own_datagrams()
         setsockopt(&server, sockopt::Ipv4Tos, &class).unwrap();
         server.send_to(b"back", from.unwrap()).await.unwrap();
         let marks = Marks { traffic_class: class as u8, ..Marks::of_ttl(64) };
-        assert_eq!(gateway.next().await, event(&Frame::Datagram { bind: BindId(1), peer: at, marks, bytes: b"back" }));
+        assert_eq!(
+            gateway.next().await,
+            event(&Frame::Datagram { bind: BindId(1), peer: at, marks, bytes: b"back" })
+        );
     }
 }
 
@@ -150,8 +167,11 @@ fn received_class(socket: &UdpSocket) -> std::io::Result<(u8, SocketAddr)> {
     let mut space = nix::cmsg_space!(i32);
     let mut buffer = [0; 10];
     let mut parts = [std::io::IoSliceMut::new(&mut buffer)];
-    let message = recvmsg::<SockaddrIn>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty())?;
-    let Some(ControlMessageOwned::Ipv4Tos(class)) = message.cmsgs()?.next() else { panic!("no traffic class") };
+    let message =
+        recvmsg::<SockaddrIn>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty())?;
+    let Some(ControlMessageOwned::Ipv4Tos(class)) = message.cmsgs()?.next() else {
+        panic!("no traffic class")
+    };
     Ok((class, SocketAddr::V4(message.address.unwrap().into())))
 }
 
@@ -159,22 +179,30 @@ fn received_ttl(socket: &UdpSocket) -> std::io::Result<i32> {
     let mut space = nix::cmsg_space!(i32);
     let mut buffer = [0; 10];
     let mut parts = [std::io::IoSliceMut::new(&mut buffer)];
-    let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty())?;
-    let Some(ControlMessageOwned::Ipv4Ttl(ttl)) = message.cmsgs()?.next() else { panic!("no time to live") };
+    let message =
+        recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::empty())?;
+    let Some(ControlMessageOwned::Ipv4Ttl(ttl)) = message.cmsgs()?.next() else {
+        panic!("no time to live")
+    };
     Ok(ttl)
 }
 
 #[tokio::test]
 async fn a_closed_port_is_told_with_who_said_so_and_the_socket_lives_on() {
     let families = [(Family::V4, "127.0.0.1:0"), (Family::V6, "[::1]:0")];
-    for (family, loopback) in families.into_iter().filter(|(family, _)| *family == Family::V4 || has_ipv6()) {
+    for (family, loopback) in
+        families.into_iter().filter(|(family, _)| *family == Family::V4 || has_ipv6())
+    {
         let mut gateway = Gateway::start(4096, 10);
         let (closed, closed_at) = server(loopback).await;
         drop(closed);
         bind(&mut gateway, 1, family);
         send(&mut gateway, 1, closed_at, 64, b"anyone?");
         let fault = Fault { kind: FaultKind::PortUnreachable, router: Some(closed_at.ip()) };
-        assert_eq!(gateway.next().await, event(&Frame::PeerError { bind: BindId(1), peer: closed_at, fault }));
+        assert_eq!(
+            gateway.next().await,
+            event(&Frame::PeerError { bind: BindId(1), peer: closed_at, fault })
+        );
         let (server, at) = server(loopback).await;
         send(&mut gateway, 1, at, 64, b"still there");
         let (bytes, from) = received(&mut gateway, &server).await;

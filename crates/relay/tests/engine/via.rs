@@ -1,4 +1,5 @@
-//! Connections and datagrams through a proxy: proxies of a few lines stand on loopback, destinations are addresses that nobody has.
+//! Connections and datagrams through a proxy: proxies of a few lines stand on loopback,
+//! destinations are addresses that nobody has.
 
 use crate::gateway::{DEADLINE, Event, Gateway, event};
 use std::net::SocketAddr;
@@ -8,7 +9,9 @@ use tokio::time::timeout;
 use underpass_relay::engine::RelayError;
 use wire::frame::Family;
 use wire::session::Way;
-use wire::{BindId, Capabilities, ConnectFailure, Fault, FaultKind, FlowId, Frame, Marks, Then, ViaSettings};
+use wire::{
+    BindId, Capabilities, ConnectFailure, Fault, FaultKind, FlowId, Frame, Marks, Then, ViaSettings,
+};
 
 /// Of the documentation's networks (RFC 5737): whoever goes there directly gets nowhere.
 const FAR: &str = "203.0.113.10:443";
@@ -112,10 +115,14 @@ async fn a_refusal_is_the_destinations_and_a_proxy_that_does_not_work_is_told_on
     for flow in [4, 5] {
         let flow = open(&mut gateway, flow, FAR, None);
         let (mut stream, _) = meanwhile(&mut gateway, asked(&listener, b"\r\n\r\n")).await;
-        stream.write_all(b"HTTP/1.1 407 Who\r\nProxy-Authenticate: Negotiate\r\n\r\n").await.unwrap();
+        stream
+            .write_all(b"HTTP/1.1 407 Who\r\nProxy-Authenticate: Negotiate\r\n\r\n")
+            .await
+            .unwrap();
         if flow == FlowId(4) {
-            let words =
-                format!("http://***@{at}: the proxy does not take this user and password (it offers Negotiate)");
+            let words = format!(
+                "http://***@{at}: the proxy does not take this user and password (it offers Negotiate)"
+            );
             assert_eq!(gateway.next().await, trouble(&words));
         }
         assert_eq!(gateway.next().await, Event::Failed(flow, ConnectFailure::HostUnreachable));
@@ -128,7 +135,9 @@ async fn a_refusal_is_the_destinations_and_a_proxy_that_does_not_work_is_told_on
     drop((stream, listener));
     assert_eq!(gateway.next().await, Event::Fin(flow));
     let flow = open(&mut gateway, 7, FAR, None);
-    let Event::Other(words) = gateway.next().await else { panic!("nothing was said of the dead proxy") };
+    let Event::Other(words) = gateway.next().await else {
+        panic!("nothing was said of the dead proxy")
+    };
     assert!(words.contains("refused") && !words.contains("s3cret"), "{words}");
     assert_eq!(gateway.next().await, Event::Failed(flow, ConnectFailure::HostUnreachable));
 }
@@ -164,7 +173,11 @@ async fn what_is_excepted_goes_directly() {
             event = gateway.next() => assert!(matches!(event, Event::Failed(failed, _) if failed != flow), "{event:?}"),
         }
     };
-    assert!(request.starts_with(b"CONNECT www.nearnear.test:443 "), "{}", String::from_utf8_lossy(&request));
+    assert!(
+        request.starts_with(b"CONNECT www.nearnear.test:443 "),
+        "{}",
+        String::from_utf8_lossy(&request)
+    );
     stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
 }
 
@@ -192,7 +205,12 @@ async fn without_socks_datagrams_are_refused_but_for_the_hosts_own() {
     send(&mut gateway, b"QUIC");
     assert_eq!(gateway.next().await, unreachable());
     let peer = server.local_addr().unwrap();
-    gateway.session.send(&Frame::Datagram { bind: BindId(1), peer, marks: Marks::of_ttl(64), bytes: b"near" });
+    gateway.session.send(&Frame::Datagram {
+        bind: BindId(1),
+        peer,
+        marks: Marks::of_ttl(64),
+        bytes: b"near",
+    });
     let mut buffer = [0; 10];
     let length = meanwhile(&mut gateway, async { server.recv(&mut buffer).await.unwrap() }).await;
     assert_eq!(&buffer[..length], b"near");
@@ -229,14 +247,21 @@ async fn socks_carries_datagrams_both_ways_and_a_new_association_follows_a_lost_
         let (bytes, from) = meanwhile(&mut gateway, datagram(&udp)).await;
         assert_eq!(bytes, [&header, round].concat(), "what waited for the association");
         send(&mut gateway, b"more");
-        assert_eq!(meanwhile(&mut gateway, datagram(&udp)).await, ([&header[..], b"more"].concat(), from));
+        assert_eq!(
+            meanwhile(&mut gateway, datagram(&udp)).await,
+            ([&header[..], b"more"].concat(), from)
+        );
         udp.send_to(&[&header[..], b"answer"].concat(), from).await.unwrap();
         udp.send_to(b"no header", from).await.unwrap();
         udp.send_to(&[&[0, 0, 1][..], &header[3..], b"a fragment"].concat(), from).await.unwrap();
         udp.send_to(&[&header[..], b"last"].concat(), from).await.unwrap();
         for bytes in [&b"answer"[..], b"last"] {
-            let expected =
-                Frame::Datagram { bind: BindId(1), peer: PEER.parse().unwrap(), marks: Marks::of_ttl(64), bytes };
+            let expected = Frame::Datagram {
+                bind: BindId(1),
+                peer: PEER.parse().unwrap(),
+                marks: Marks::of_ttl(64),
+                bytes,
+            };
             assert_eq!(gateway.next().await, event(&expected));
         }
         // Once the relay has seen the end, nothing more comes by the old association: probes tell.

@@ -17,7 +17,9 @@ fn ip(lab: &Lab, words: &str) {
 
 /// Waits until nothing more changes, and tells how often it was told until then.
 fn settle(relay: &Relay) -> usize {
-    std::iter::from_fn(|| relay.next_within(SETTLED)).filter(|event| matches!(event, Event::Changed)).count()
+    std::iter::from_fn(|| relay.next_within(SETTLED))
+        .filter(|event| matches!(event, Event::Changed))
+        .count()
 }
 
 #[test]

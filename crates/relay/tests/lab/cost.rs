@@ -1,4 +1,5 @@
-//! What a flow costs the relay when it does nothing: memory is paid for bytes under way, not for flows. On loopback; no lab needed.
+//! What a flow costs the relay when it does nothing: memory is paid for bytes under way, not for
+//! flows. On loopback; no lab needed.
 
 use crate::relay::Relay;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -13,7 +14,8 @@ const FLOWS: u32 = 1500;
 /// The promise: user memory of an idle flow, in bytes.
 const BYTES_A_FLOW: usize = 2048;
 
-/// What may come once, whatever the number of flows: a larger staging buffer, tables that grow by doubling.
+/// What may come once, whatever the number of flows: a larger staging buffer, tables that grow by
+/// doubling.
 const ONCE: usize = 512 * 1024;
 
 fn anonymous_memory(pid: u32) -> usize {

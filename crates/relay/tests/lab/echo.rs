@@ -1,4 +1,5 @@
-//! Pings through a router: the answer is the peer's, the error is the router's, and silence is silence.
+//! Pings through a router: the answer is the peer's, the error is the router's, and silence is
+//! silence.
 
 use crate::relay::Relay;
 use lab::addresses::{ROUTER, ROUTER_V6, SERVER, SERVER_V6};

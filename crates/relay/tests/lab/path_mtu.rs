@@ -1,5 +1,5 @@
-//! What may not be fragmented, past the host's own MTU, that of a route of the host, and that of a link behind a
-//! router: each says which MTU it has. What may be fragmented passes.
+//! What may not be fragmented, past the host's own MTU, that of a route of the host, and that of a
+//! link behind a router: each says which MTU it has. What may be fragmented passes.
 
 use crate::relay::Relay;
 use lab::addresses::{ROUTER, ROUTER_V6, SERVER, SERVER_V6};
@@ -9,7 +9,8 @@ use std::net::{IpAddr, SocketAddr};
 use wire::frame::Family;
 use wire::{BindId, Fault, FaultKind, Fragments, Frame, Marks, RequestId};
 
-/// Both families' server and router, and the bytes that IP and UDP, or IP and ICMP, put before a payload.
+/// Both families' server and router, and the bytes that IP and UDP, or IP and ICMP, put before a
+/// payload.
 const FAMILIES: [(&str, &str, usize); 2] = [(SERVER, ROUTER, 28), (SERVER_V6, ROUTER_V6, 48)];
 
 fn marks(fragments: Fragments) -> Marks {
@@ -44,8 +45,14 @@ fn datagram(
 ) -> String {
     let peer = SocketAddr::new(server.parse().unwrap(), UDP_ECHO);
     let bytes = vec![7; size - header];
-    relay.send(&Frame::Datagram { bind: BindId(bind), peer, marks: marks(fragments), bytes: &bytes });
-    let answer = Frame::Datagram { bind: BindId(bind), peer, marks: Marks::of_ttl(63), bytes: &bytes };
+    relay.send(&Frame::Datagram {
+        bind: BindId(bind),
+        peer,
+        marks: marks(fragments),
+        bytes: &bytes,
+    });
+    let answer =
+        Frame::Datagram { bind: BindId(bind), peer, marks: Marks::of_ttl(63), bytes: &bytes };
     let got = relay.next_frame();
     if got == format!("{answer:?}") { "answered".to_owned() } else { got }
 }
@@ -62,7 +69,8 @@ fn datagrams_that_may_not_be_fragmented_are_refused_with_the_mtu() {
     let mut relay = Relay::start(&lab);
     for (bind, (server, router, header)) in (1..).zip(FAMILIES) {
         let to = (server, header);
-        relay.send(&Frame::Bind { bind: BindId(bind), family: Family::of(server.parse().unwrap()) });
+        relay
+            .send(&Frame::Bind { bind: BindId(bind), family: Family::of(server.parse().unwrap()) });
         let mut send = |size, fragments| datagram(&mut relay, bind, to, size, fragments);
         assert_eq!(send(1500, Fragments::Forbidden), "answered");
         assert_eq!(send(1501, Fragments::Forbidden), error(bind, server, too_big(1500, None)));
@@ -71,8 +79,15 @@ fn datagrams_that_may_not_be_fragmented_are_refused_with_the_mtu() {
         assert_eq!(send(30_000, Fragments::Allowed), "answered", "the host fragments");
         assert_eq!(send(1500, Fragments::Forbidden), "answered", "an error does not stay");
         narrow(&lab);
-        assert_eq!(send(1450, Fragments::Forbidden), error(bind, server, too_big(1400, Some(router))));
-        assert_eq!(send(1450, Fragments::Forbidden), error(bind, server, too_big(1400, None)), "the host knows by now");
+        assert_eq!(
+            send(1450, Fragments::Forbidden),
+            error(bind, server, too_big(1400, Some(router)))
+        );
+        assert_eq!(
+            send(1450, Fragments::Forbidden),
+            error(bind, server, too_big(1400, None)),
+            "the host knows by now"
+        );
         assert_eq!(send(1400, Fragments::Forbidden), "answered");
         assert_eq!(send(1450, Fragments::Allowed), "answered");
         for (place, device) in [(Place::Router, "outer"), (Place::Internet, "uplink")] {
@@ -83,8 +98,14 @@ fn datagrams_that_may_not_be_fragmented_are_refused_with_the_mtu() {
     for (bind, (server, _, header)) in (1..).zip(FAMILIES) {
         let told = datagram(&mut relay, bind, (server, header), 1351, Fragments::Forbidden);
         assert_eq!(told, error(bind, server, too_big(1350, None)), "a route's own");
-        assert_eq!(datagram(&mut relay, bind, (server, header), 1350, Fragments::Forbidden), "answered");
-        assert_eq!(datagram(&mut relay, bind, (server, header), 1351, Fragments::Allowed), "answered");
+        assert_eq!(
+            datagram(&mut relay, bind, (server, header), 1350, Fragments::Forbidden),
+            "answered"
+        );
+        assert_eq!(
+            datagram(&mut relay, bind, (server, header), 1351, Fragments::Allowed),
+            "answered"
+        );
     }
 }
 
@@ -99,11 +120,17 @@ fn datagrams_that_leave_together_are_refused_together() {
     // In one write, so that the relay has them in one turn.
     let frame = |size: usize| {
         let bytes = vec![7; size - 28];
-        Frame::Datagram { bind: BindId(1), peer, marks: marks(Fragments::Forbidden), bytes: bytes.leak() }
+        Frame::Datagram {
+            bind: BindId(1),
+            peer,
+            marks: marks(Fragments::Forbidden),
+            bytes: bytes.leak(),
+        }
     };
     relay.send_all(&[frame(1400), frame(1400), frame(1400), frame(1350)]);
     assert_eq!(relay.next_frame(), error(1, SERVER, too_big(1350, None)));
-    let answer = Frame::Datagram { bind: BindId(1), peer, marks: Marks::of_ttl(63), bytes: &[7; 1350 - 28] };
+    let answer =
+        Frame::Datagram { bind: BindId(1), peer, marks: Marks::of_ttl(63), bytes: &[7; 1350 - 28] };
     assert_eq!(relay.next_frame(), format!("{answer:?}"), "what fits arrives");
 }
 
@@ -117,7 +144,12 @@ fn pings_that_may_not_be_fragmented_are_refused_with_the_mtu() {
             request += 1;
             let payload = vec![7; size - header];
             let (id, to) = (RequestId(request), server.parse().unwrap());
-            relay.send(&Frame::Echo { request: id, to, marks: marks(fragments), payload: &payload });
+            relay.send(&Frame::Echo {
+                request: id,
+                to,
+                marks: marks(fragments),
+                payload: &payload,
+            });
             let reply = Frame::EchoReply { request: id, ttl: 63, payload: &payload };
             let got = relay.next_frame();
             if got == format!("{reply:?}") {
@@ -125,7 +157,10 @@ fn pings_that_may_not_be_fragmented_are_refused_with_the_mtu() {
             }
             let error = |fault| format!("{:?}", Frame::EchoError { request: id, fault });
             let faults = [too_big(1500, None), too_big(1400, Some(router)), too_big(1400, None)];
-            Err(faults.into_iter().find(|fault| error(*fault) == got).unwrap_or_else(|| panic!("{got}")))
+            Err(faults
+                .into_iter()
+                .find(|fault| error(*fault) == got)
+                .unwrap_or_else(|| panic!("{got}")))
         };
         assert_eq!(send(1500, Fragments::Forbidden), Ok(()));
         assert_eq!(send(1501, Fragments::Forbidden), Err(too_big(1500, None)));

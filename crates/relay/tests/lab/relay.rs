@@ -40,7 +40,8 @@ impl Relay {
         let program = env!("CARGO_BIN_EXE_underpass-relay");
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &lab.namespace(Place::Windows), program]);
-        command.env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default()));
+        command
+            .env("PATH", format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default()));
         Self::spawn(command)
     }
 
@@ -63,9 +64,9 @@ impl Relay {
                         Frame::Hello(hello) => said_hello.send(hello).map_err(drop),
                         Frame::Ping { .. } => Ok(()),
                         Frame::Changed => tell.send(Event::Changed).map_err(drop),
-                        Frame::Facts { json, .. } => {
-                            tell.send(Event::Facts(serde_json::from_slice(json).unwrap())).map_err(drop)
-                        }
+                        Frame::Facts { json, .. } => tell
+                            .send(Event::Facts(serde_json::from_slice(json).unwrap()))
+                            .map_err(drop),
                         other => tell.send(Event::Frame(format!("{other:?}"))).map_err(drop),
                     };
                 }

@@ -33,7 +33,16 @@ async fn many_pings_are_under_way_at_once_and_each_has_its_own_answer() {
     let count: u32 = if icmp::can(Family::V4) { 100 } else { 0 };
     for id in 0..count {
         let to = std::net::Ipv4Addr::LOCALHOST.into();
-        assert_eq!(echoes.send(now, RequestId(id), to, Marks::of_ttl(64), &vec![id as u8; id as usize * 10]), None);
+        assert_eq!(
+            echoes.send(
+                now,
+                RequestId(id),
+                to,
+                Marks::of_ttl(64),
+                &vec![id as u8; id as usize * 10]
+            ),
+            None
+        );
     }
     let mut answered = Vec::new();
     while answered.len() < count as usize {
@@ -167,7 +176,8 @@ async fn what_windows_does_not_end_in_time_ends_here() {
         let mut pings = Pings::within(PingLimits { patience, ..PINGS });
         for to in [fake::silent(1), fake::stuck(1), fake::SILENT_V6.into()] {
             let id = pings.send(to, b"anybody there?");
-            let end = tokio::time::timeout(std::time::Duration::from_secs(5), pings.outcome(id)).await;
+            let end =
+                tokio::time::timeout(std::time::Duration::from_secs(5), pings.outcome(id)).await;
             assert_eq!(end, Ok(None), "{to}: silence");
         }
         assert_eq!(pings.echoes.under_way, 0);

@@ -22,7 +22,10 @@ fn windows() -> Resolver {
 }
 
 /// What answered, with which code, and the first address.
-async fn ask(resolver: &Resolver, name: &str) -> (AnsweredBy, ResponseCode, Option<std::net::Ipv4Addr>) {
+async fn ask(
+    resolver: &Resolver,
+    name: &str,
+) -> (AnsweredBy, ResponseCode, Option<std::net::Ipv4Addr>) {
     let answer = resolver.resolve(&question(name)).await.unwrap();
     let message = Message::from_vec(&answer.message).unwrap();
     assert_eq!(message.metadata.id, 0x1234);
@@ -48,7 +51,11 @@ async fn a_raw_query_is_answered_by_windows_own_rules() {
     let whole = |address| (AnsweredBy::RawQuery, ResponseCode::NoError, Some(address));
     assert_eq!(ask(&windows, "intranet.rules.corp.test").await, whole(BY_RULE));
     assert_eq!(ask(&windows, "www.rules.test").await, whole(BY_OTHERS));
-    assert_eq!(ask(&windows, "atonce.rules.test").await, whole(BY_OTHERS), "before the call returns");
+    assert_eq!(
+        ask(&windows, "atonce.rules.test").await,
+        whole(BY_OTHERS),
+        "before the call returns"
+    );
     let none = (AnsweredBy::RawQuery, ResponseCode::NXDomain, None);
     assert_eq!(ask(&windows, "nxdomain.rules.test").await, none, "an error with a message");
     assert_eq!(ask(&windows, "failed-9003.rules.test").await, none, "and one without");
@@ -92,7 +99,8 @@ async fn a_windows_that_has_not_switched_it_on_is_not_asked_again() {
     assert_eq!(ask(&windows, "refused-120.off.test").await, by_records);
     assert_eq!(ask(&windows, "www.off.test").await, by_records);
     assert_eq!(ask(&windows.clone(), "www2.off.test").await, by_records, "nor by a copy");
-    let calls = [raw("refused-120.off.test"), records("refused-120.off.test"), records("www.off.test")];
+    let calls =
+        [raw("refused-120.off.test"), records("refused-120.off.test"), records("www.off.test")];
     assert_eq!(fake::calls("off.test"), [&calls[..], &[records("www2.off.test")]].concat());
     fake::finish("off.test");
 }
@@ -101,7 +109,12 @@ async fn a_windows_that_has_not_switched_it_on_is_not_asked_again() {
 async fn a_query_that_cannot_be_asked_so_is_asked_another_way_and_the_next_one_is_raw_again() {
     let windows = windows();
     let by_records = (AnsweredBy::RecordQuery, ResponseCode::NoError, None);
-    for name in ["refused-9502.once.test", "failed-9502.once.test", "nothing.once.test", "misframed.once.test"] {
+    for name in [
+        "refused-9502.once.test",
+        "failed-9502.once.test",
+        "nothing.once.test",
+        "misframed.once.test",
+    ] {
         assert_eq!(ask(&windows, name).await, by_records, "{name}");
         assert_eq!(fake::calls(name).last(), Some(&records(name)));
         assert_eq!(ask(&windows, "www.once.test").await.0, AnsweredBy::RawQuery);
@@ -127,8 +140,13 @@ fn codes_of_windows_keep_their_kind() {
         (9003, ResponseCode::NXDomain),
         (9005, ResponseCode::Refused),
     ] {
-        let answer = Message::from_vec(&told(&query(), Vec::new(), code).unwrap().unwrap()).unwrap();
-        assert_eq!((answer.metadata.id, answer.metadata.response_code), (0x1234, response), "{code}");
+        let answer =
+            Message::from_vec(&told(&query(), Vec::new(), code).unwrap().unwrap()).unwrap();
+        assert_eq!(
+            (answer.metadata.id, answer.metadata.response_code),
+            (0x1234, response),
+            "{code}"
+        );
         assert_eq!(answer.queries.len(), 1);
     }
     assert_eq!(told(&query(), Vec::new(), 1460), Some(Err(QueryFailure::TimedOut)));
@@ -142,9 +160,12 @@ fn codes_of_windows_keep_their_kind() {
 async fn the_hosts_file_comes_first() {
     let hosts = std::env::temp_dir().join(format!("underpass-hosts-{}", std::process::id()));
     fs::write(&hosts, "192.0.2.9 name.test\r\n").unwrap();
-    let answer = Resolver { hosts: hosts.clone(), ..Resolver::default() }.resolve(&query()).await.unwrap();
+    let answer =
+        Resolver { hosts: hosts.clone(), ..Resolver::default() }.resolve(&query()).await.unwrap();
     fs::remove_file(hosts).unwrap();
     assert_eq!(answer.by, AnsweredBy::HostsFile);
-    assert!(Message::from_vec(&answer.message).unwrap().answers[0].to_string().contains("192.0.2.9"));
+    assert!(
+        Message::from_vec(&answer.message).unwrap().answers[0].to_string().contains("192.0.2.9")
+    );
     assert_eq!(Resolver::default().resolve(b"no query at all").await, Err(QueryFailure::Refused));
 }

@@ -12,15 +12,17 @@ use tokio::sync::mpsc;
 use windows_sys::Wdk::System::SystemServices::RtlGetVersion;
 use windows_sys::Win32::Foundation::{ERROR_BUFFER_OVERFLOW, HANDLE};
 use windows_sys::Win32::NetworkManagement::IpHelper::{
-    FreeMibTable, GAA_FLAG_INCLUDE_GATEWAYS, GAA_FLAG_SKIP_ANYCAST, GAA_FLAG_SKIP_MULTICAST, GetAdaptersAddresses,
-    GetBestInterface, GetIpForwardTable2, IP_ADAPTER_ADDRESSES_LH, MIB_IPFORWARD_ROW2, MIB_IPFORWARD_TABLE2,
-    MIB_IPINTERFACE_ROW, MIB_NOTIFICATION_TYPE, NotifyIpInterfaceChange, NotifyRouteChange2,
-    PIPFORWARD_CHANGE_CALLBACK, PIPINTERFACE_CHANGE_CALLBACK,
+    FreeMibTable, GAA_FLAG_INCLUDE_GATEWAYS, GAA_FLAG_SKIP_ANYCAST, GAA_FLAG_SKIP_MULTICAST,
+    GetAdaptersAddresses, GetBestInterface, GetIpForwardTable2, IP_ADAPTER_ADDRESSES_LH,
+    MIB_IPFORWARD_ROW2, MIB_IPFORWARD_TABLE2, MIB_IPINTERFACE_ROW, MIB_NOTIFICATION_TYPE,
+    NotifyIpInterfaceChange, NotifyRouteChange2, PIPFORWARD_CHANGE_CALLBACK,
+    PIPINTERFACE_CHANGE_CALLBACK,
 };
 use windows_sys::Win32::NetworkManagement::Ndis::IfOperStatusUp;
 use windows_sys::Win32::Networking::WinSock::{ADDRESS_FAMILY, AF_UNSPEC, SOCKET_ADDRESS};
 use windows_sys::Win32::System::SystemInformation::{
-    COMPUTER_NAME_FORMAT, ComputerNameDnsFullyQualified, ComputerNameDnsHostname, GetComputerNameExW, OSVERSIONINFOW,
+    COMPUTER_NAME_FORMAT, ComputerNameDnsFullyQualified, ComputerNameDnsHostname,
+    GetComputerNameExW, OSVERSIONINFOW,
 };
 
 functions! {
@@ -78,11 +80,16 @@ pub(crate) fn adapters() -> io::Result<Vec<Adapter>> {
         size = (buffer.len() * 8) as u32;
         let first = buffer.as_mut_ptr().cast::<IP_ADAPTER_ADDRESSES_LH>();
         // SAFETY: the buffer is aligned for the structures and has the size given.
-        let code = unsafe { (helper.adapters)(u32::from(AF_UNSPEC), flags, null(), first, &raw mut size) };
+        let code =
+            unsafe { (helper.adapters)(u32::from(AF_UNSPEC), flags, null(), first, &raw mut size) };
         match code {
             // SAFETY: Windows filled the buffer with a list that ends in null, and it lives until
             // the list was read.
-            0 => return Ok(unsafe { list(first.cast_const(), |a| a.Next.cast_const()) }.map(adapter).collect()),
+            0 => {
+                return Ok(unsafe { list(first.cast_const(), |a| a.Next.cast_const()) }
+                    .map(adapter)
+                    .collect());
+            }
             ERROR_BUFFER_OVERFLOW => {}
             code => return Err(io::Error::from_raw_os_error(code as i32)),
         }
@@ -113,7 +120,9 @@ fn adapter(of: &IP_ADAPTER_ADDRESSES_LH) -> Adapter {
         description: description.unwrap_or_default(),
         kind: of.IfType,
         up: of.OperStatus == IfOperStatusUp,
-        addresses: addresses.filter_map(|a| Some((ip(&a.Address)?, a.OnLinkPrefixLength))).collect(),
+        addresses: addresses
+            .filter_map(|a| Some((ip(&a.Address)?, a.OnLinkPrefixLength)))
+            .collect(),
         gateways: gateways.filter_map(|a| ip(&a.Address)).collect(),
         dns_servers: servers.filter_map(|a| ip(&a.Address)).collect(),
         dns_suffix: suffix.unwrap_or_default(),
@@ -128,12 +137,12 @@ pub(crate) fn computer_names() -> [Option<String>; 2] {
 }
 
 fn computer_name(form: COMPUTER_NAME_FORMAT) -> Option<String> {
-    // No name of the DNS is longer (RFC 1035 section 2.3.4); the zero at its end is counted going in, not
-    // coming out.
+    // No name of the DNS is longer (RFC 1035 section 2.3.4); the zero at its end is counted going
+    // in, not coming out.
     let mut units = [0_u16; 256];
     let mut length = units.len() as u32;
-    // SAFETY: the buffer has as many units as the length says, and both outlive the call (Microsoft's
-    // page of `GetComputerNameExW`).
+    // SAFETY: the buffer has as many units as the length says, and both outlive the call
+    // (Microsoft's page of `GetComputerNameExW`).
     let is_told = unsafe { GetComputerNameExW(form, units.as_mut_ptr(), &raw mut length) } != 0;
     let name = units.get(..length as usize).filter(|name| is_told && !name.is_empty())?;
     Some(String::from_utf16_lossy(name))
@@ -171,13 +180,17 @@ pub(crate) fn way_to(address: Ipv4Addr) -> Option<u32> {
     let helper = IpHelper::load().ok()?;
     let mut index = 0;
     // SAFETY: the number outlives the call.
-    let code = unsafe { (helper.best_interface)(u32::from_ne_bytes(address.octets()), &raw mut index) };
+    let code =
+        unsafe { (helper.best_interface)(u32::from_ne_bytes(address.octets()), &raw mut index) };
     (code == 0).then_some(index)
 }
 
 /// Windows' version: major, minor, build.
 pub(crate) fn version() -> (u32, u32, u32) {
-    let mut version = OSVERSIONINFOW { dwOSVersionInfoSize: size_of::<OSVERSIONINFOW>() as u32, ..Default::default() };
+    let mut version = OSVERSIONINFOW {
+        dwOSVersionInfoSize: size_of::<OSVERSIONINFOW>() as u32,
+        ..Default::default()
+    };
     // SAFETY: the structure says its own size, and outlives the call.
     unsafe { RtlGetVersion(&raw mut version) };
     (version.dwMajorVersion, version.dwMinorVersion, version.dwBuildNumber)
@@ -187,11 +200,19 @@ pub(crate) fn version() -> (u32, u32, u32) {
 /// being taken back; so what it calls with is there for ever.
 static CHANGES: OnceLock<mpsc::Sender<()>> = OnceLock::new();
 
-unsafe extern "system" fn route_changed(_: *const c_void, _: *const MIB_IPFORWARD_ROW2, _: MIB_NOTIFICATION_TYPE) {
+unsafe extern "system" fn route_changed(
+    _: *const c_void,
+    _: *const MIB_IPFORWARD_ROW2,
+    _: MIB_NOTIFICATION_TYPE,
+) {
     changed();
 }
 
-unsafe extern "system" fn adapter_changed(_: *const c_void, _: *const MIB_IPINTERFACE_ROW, _: MIB_NOTIFICATION_TYPE) {
+unsafe extern "system" fn adapter_changed(
+    _: *const c_void,
+    _: *const MIB_IPINTERFACE_ROW,
+    _: MIB_NOTIFICATION_TYPE,
+) {
     changed();
 }
 
@@ -216,7 +237,13 @@ pub(crate) fn notify(tell: mpsc::Sender<()>) -> io::Result<()> {
     let codes = unsafe {
         [
             (helper.notify_routes)(AF_UNSPEC, Some(route_changed), null(), false, &raw mut handle),
-            (helper.notify_interfaces)(AF_UNSPEC, Some(adapter_changed), null(), false, &raw mut handle),
+            (helper.notify_interfaces)(
+                AF_UNSPEC,
+                Some(adapter_changed),
+                null(),
+                false,
+                &raw mut handle,
+            ),
         ]
     };
     match codes.into_iter().find(|code| *code != 0) {

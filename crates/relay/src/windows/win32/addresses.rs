@@ -1,7 +1,9 @@
 //! Windows' socket addresses, read.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use windows_sys::Win32::Networking::WinSock::{AF_INET, AF_INET6, SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6, SOCKADDR_INET};
+use windows_sys::Win32::Networking::WinSock::{
+    AF_INET, AF_INET6, SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6, SOCKADDR_INET,
+};
 
 /// What a socket address says; `None` for a null pointer or a family that is not IP's.
 ///
@@ -27,7 +29,10 @@ pub(super) unsafe fn socket_address(address: *const SOCKADDR) -> Option<SocketAd
             let octets = unsafe { v6.sin6_addr.u.Byte };
             // SAFETY: the scope is a number in either view.
             let scope = unsafe { v6.Anonymous.sin6_scope_id };
-            Some(SocketAddrV6::new(Ipv6Addr::from(octets), u16::from_be(v6.sin6_port), 0, scope).into())
+            Some(
+                SocketAddrV6::new(Ipv6Addr::from(octets), u16::from_be(v6.sin6_port), 0, scope)
+                    .into(),
+            )
         }
         _ => None,
     }

@@ -1,8 +1,10 @@
-//! The ICMP error that ended a TCP connect, which Windows reports from version 2004 of Windows 10 on.
+//! The ICMP error that ended a TCP connect, which Windows reports from version 2004 of Windows 10
+//! on.
 //!
 //! Rests on Microsoft's pages "IPPROTO_TCP socket options", `WSAGetIcmpErrorInfo` and
-//! `ICMP_ERROR_INFO`: with `TCP_FAIL_CONNECT_ON_ICMP_ERROR` a connect fails as soon as an ICMP error
-//! comes (without it, Windows tries on until its time is over), and `TCP_ICMP_ERROR_INFO` says which.
+//! `ICMP_ERROR_INFO`: with `TCP_FAIL_CONNECT_ON_ICMP_ERROR` a connect fails as soon as an ICMP
+//! error comes (without it, Windows tries on until its time is over), and `TCP_ICMP_ERROR_INFO`
+//! says which.
 
 #[cfg(test)]
 pub(crate) mod fake;
@@ -13,8 +15,8 @@ use std::mem::size_of;
 use std::net::IpAddr;
 use std::os::windows::io::AsRawSocket;
 use windows_sys::Win32::Networking::WinSock::{
-    ICMP_ERROR_INFO, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, SOCKET, TCP_FAIL_CONNECT_ON_ICMP_ERROR,
-    TCP_ICMP_ERROR_INFO, WSAGetLastError, getsockopt, setsockopt,
+    ICMP_ERROR_INFO, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, SOCKET,
+    TCP_FAIL_CONNECT_ON_ICMP_ERROR, TCP_ICMP_ERROR_INFO, WSAGetLastError, getsockopt, setsockopt,
 };
 use wire::frame::Family;
 
@@ -51,19 +53,22 @@ impl Calls {
         let on = 1_u32.to_ne_bytes();
         let socket = socket.as_raw_socket() as SOCKET;
         // SAFETY: the value is the DWORD of 4 bytes that the page asks for, and outlives the call.
-        let failed = unsafe { (self.set)(socket, IPPROTO_TCP, TCP_FAIL_CONNECT_ON_ICMP_ERROR, on.as_ptr(), 4) };
+        let failed = unsafe {
+            (self.set)(socket, IPPROTO_TCP, TCP_FAIL_CONNECT_ON_ICMP_ERROR, on.as_ptr(), 4)
+        };
         if failed == 0 { Ok(()) } else { Err(last_error()) }
     }
 
-    /// The ICMP error that has come since the last connect began; `None` if there is none, or Windows
-    /// does not say.
+    /// The ICMP error that has come since the last connect began; `None` if there is none, or
+    /// Windows does not say.
     pub(crate) fn error(self, socket: &impl AsRawSocket) -> Option<IcmpError> {
         const SIZE: i32 = size_of::<ICMP_ERROR_INFO>() as i32;
         let (mut info, mut size) = (ICMP_ERROR_INFO::default(), SIZE);
         let socket = socket.as_raw_socket() as SOCKET;
         let place = (&raw mut info).cast::<u8>();
         // SAFETY: the value is an ICMP_ERROR_INFO, as large as `size` says; both outlive the call.
-        let failed = unsafe { (self.get)(socket, IPPROTO_TCP, TCP_ICMP_ERROR_INFO, place, &raw mut size) };
+        let failed =
+            unsafe { (self.get)(socket, IPPROTO_TCP, TCP_ICMP_ERROR_INFO, place, &raw mut size) };
         if failed != 0 || size < SIZE {
             return None;
         }
@@ -72,7 +77,9 @@ impl Calls {
             IPPROTO_ICMPV6 => Family::V6,
             _ => return None,
         };
-        let from = inet_address(&info.srcaddress).map(|from| from.ip()).filter(|from| !from.is_unspecified());
+        let from = inet_address(&info.srcaddress)
+            .map(|from| from.ip())
+            .filter(|from| !from.is_unspecified());
         Some(IcmpError { from, family, kind: info.r#type, code: info.code })
     }
 }

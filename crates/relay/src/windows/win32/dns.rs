@@ -9,8 +9,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ptr::null_mut;
 use std::str::FromStr as _;
 use windows_sys::Win32::NetworkManagement::Dns::{
-    DNS_QUERY_NO_MULTICAST, DNS_QUERY_STANDARD, DNS_QUERY_TREAT_AS_FQDN, DNS_RECORDA, DNS_RECORDW, DnsFree,
-    DnsFreeRecordList, DnsQuery_W,
+    DNS_QUERY_NO_MULTICAST, DNS_QUERY_STANDARD, DNS_QUERY_TREAT_AS_FQDN, DNS_RECORDA, DNS_RECORDW,
+    DnsFree, DnsFreeRecordList, DnsQuery_W,
 };
 use windows_sys::core::PCWSTR;
 
@@ -27,28 +27,35 @@ functions! {
     }
 }
 
-/// Asks for records of one of [`KNOWN_TYPES`] by `DnsQuery_W`, which blocks. Those of the answer section, in Windows' order.
+/// Asks for records of one of [`KNOWN_TYPES`] by `DnsQuery_W`, which blocks. Those of the answer
+/// section, in Windows' order.
 ///
 /// # Errors
 /// Windows' code.
 pub(crate) fn records(dns: RecordFunctions, name: &str, kind: u16) -> Result<Vec<Record>, i32> {
     let mut first: *mut DNS_RECORDA = null_mut();
-    // Names that no server knows are not asked of the neighbours (LLMNR, mDNS), as in `raw_query.rs`.
+    // Names that no server knows are not asked of the neighbours (LLMNR, mDNS), as in
+    // `raw_query.rs`.
     let options = DNS_QUERY_STANDARD | DNS_QUERY_TREAT_AS_FQDN | DNS_QUERY_NO_MULTICAST;
     // SAFETY: the name ends with a zero, and both outlive the call.
-    let code =
-        unsafe { (dns.query)(wide(name).as_ptr(), kind, options, null_mut(), &raw mut first, null_mut()) } as i32;
+    let code = unsafe {
+        (dns.query)(wide(name).as_ptr(), kind, options, null_mut(), &raw mut first, null_mut())
+    } as i32;
     if code != 0 {
         return Err(code);
     }
     // SAFETY: a list of the wide kind, as the function's name says, that ends in null.
-    let all = unsafe { list(first.cast::<DNS_RECORDW>().cast_const(), |record| record.pNext.cast_const()) };
-    // SAFETY: a number in either view of the union; its lowest two bits are the section, 1 the answer's.
+    let all = unsafe {
+        list(first.cast::<DNS_RECORDW>().cast_const(), |record| record.pNext.cast_const())
+    };
+    // SAFETY: a number in either view of the union; its lowest two bits are the section, 1 the
+    // answer's.
     let answers = all.filter(|record| unsafe { record.Flags.DW } & 3 == 1);
     let records: Vec<Record> = answers.filter_map(record).collect();
     // SAFETY: freed once, and not used any more.
     unsafe { (dns.free)(first.cast::<c_void>().cast_const(), DnsFreeRecordList) };
-    // A TXT string is any bytes (RFC 1035 3.3.14), which Windows made letters of: only ASCII is the same again.
+    // A TXT string is any bytes (RFC 1035 3.3.14), which Windows made letters of: only ASCII is the
+    // same again.
     let exact = |record: &Record| {
         let RData::TXT(text) = &record.data else { return true };
         text.txt_data.iter().all(|bytes| bytes.is_ascii())
@@ -70,7 +77,8 @@ unsafe fn name(pointer: windows_sys::core::PWSTR) -> Option<Name> {
 
 fn record(of: &DNS_RECORDW) -> Option<Record> {
     let data = &of.Data;
-    // SAFETY: the type says which member of the union is set, and its strings live as long as the record.
+    // SAFETY: the type says which member of the union is set, and its strings live as long as the
+    // record.
     let (owner, data) = unsafe {
         let data = match of.wType {
             1 => RData::A(A(Ipv4Addr::from(data.A.IpAddress.to_ne_bytes()))),
@@ -85,15 +93,26 @@ fn record(of: &DNS_RECORDW) -> Option<Record> {
             }
             6 => {
                 let soa = data.SOA;
-                let [refresh, retry, expire] =
-                    [soa.dwRefresh, soa.dwRetry, soa.dwExpire].map(|n| i32::try_from(n).unwrap_or(i32::MAX));
-                let (server, admin) = (name(soa.pNamePrimaryServer)?, name(soa.pNameAdministrator)?);
-                RData::SOA(SOA::new(server, admin, soa.dwSerialNo, refresh, retry, expire, soa.dwDefaultTtl))
+                let [refresh, retry, expire] = [soa.dwRefresh, soa.dwRetry, soa.dwExpire]
+                    .map(|n| i32::try_from(n).unwrap_or(i32::MAX));
+                let (server, admin) =
+                    (name(soa.pNamePrimaryServer)?, name(soa.pNameAdministrator)?);
+                RData::SOA(SOA::new(
+                    server,
+                    admin,
+                    soa.dwSerialNo,
+                    refresh,
+                    retry,
+                    expire,
+                    soa.dwDefaultTtl,
+                ))
             }
             16 => {
                 // As many pointers follow as the record says.
-                let strings = (&raw const of.Data.TXT.pStringArray).cast::<windows_sys::core::PWSTR>();
-                let strings = (0..of.Data.TXT.dwStringCount as usize).filter_map(|n| text(*strings.add(n)));
+                let strings =
+                    (&raw const of.Data.TXT.pStringArray).cast::<windows_sys::core::PWSTR>();
+                let strings =
+                    (0..of.Data.TXT.dwStringCount as usize).filter_map(|n| text(*strings.add(n)));
                 RData::TXT(TXT::new(strings.collect()))
             }
             _ => return None,

@@ -23,15 +23,19 @@ use std::ptr::{NonNull, null, null_mut};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use windows_sys::Win32::Foundation::{
-    CloseHandle, ERROR_INVALID_PARAMETER, ERROR_IO_PENDING, GetLastError, HANDLE, INVALID_HANDLE_VALUE, SetLastError,
+    CloseHandle, ERROR_INVALID_PARAMETER, ERROR_IO_PENDING, GetLastError, HANDLE,
+    INVALID_HANDLE_VALUE, SetLastError,
 };
 use windows_sys::Win32::NetworkManagement::IpHelper::{
-    ICMP_ECHO_REPLY, ICMPV6_ECHO_REPLY_LH, IP_FLAG_DF, IP_GENERAL_FAILURE, IP_OPTION_INFORMATION, Icmp6CreateFile,
-    Icmp6ParseReplies, Icmp6SendEcho2, IcmpCloseHandle, IcmpCreateFile, IcmpParseReplies, IcmpSendEcho2Ex,
+    ICMP_ECHO_REPLY, ICMPV6_ECHO_REPLY_LH, IP_FLAG_DF, IP_GENERAL_FAILURE, IP_OPTION_INFORMATION,
+    Icmp6CreateFile, Icmp6ParseReplies, Icmp6SendEcho2, IcmpCloseHandle, IcmpCreateFile,
+    IcmpParseReplies, IcmpSendEcho2Ex,
 };
 use windows_sys::Win32::Networking::WinSock::SOCKADDR_IN6;
 use windows_sys::Win32::System::IO::{IO_STATUS_BLOCK, PIO_APC_ROUTINE};
-use windows_sys::Win32::System::Threading::{CreateEventW, INFINITE, SetEvent, SleepEx, WaitForSingleObjectEx};
+use windows_sys::Win32::System::Threading::{
+    CreateEventW, INFINITE, SetEvent, SleepEx, WaitForSingleObjectEx,
+};
 use windows_sys::core::BOOL;
 use wire::frame::Family;
 use wire::{Fragments, Marks};
@@ -135,7 +139,9 @@ impl Event {
     /// over.
     fn wait(&self, time: Option<Duration>) {
         let milliseconds = time.map_or(INFINITE, |time| {
-            u32::try_from(time.as_millis().saturating_add(1)).unwrap_or(INFINITE - 1).min(INFINITE - 1)
+            u32::try_from(time.as_millis().saturating_add(1))
+                .unwrap_or(INFINITE - 1)
+                .min(INFINITE - 1)
         });
         // SAFETY: as above. The wait is alertable, and the only APCs of this thread are this
         // module's.
@@ -202,8 +208,8 @@ pub(crate) fn can(family: Family) -> bool {
     Icmp::open(&Functions::load(), family).is_ok()
 }
 
-/// A type of service is left out: "currently silently ignored" (Microsoft's page of `IP_OPTION_INFORMATION`).
-/// Windows has no flag that forbids it to fragment over IPv6.
+/// A type of service is left out: "currently silently ignored" (Microsoft's page of
+/// `IP_OPTION_INFORMATION`). Windows has no flag that forbids it to fragment over IPv6.
 fn options(to: IpAddr, marks: Marks) -> IP_OPTION_INFORMATION {
     let df = to.is_ipv4() && marks.fragments == Fragments::Forbidden;
     // A time to live of 0 is no packet's that arrived anywhere.
@@ -268,7 +274,14 @@ impl Held {
     /// Gives Windows a request. It ends it after the time-out at the latest; one over IPv6 perhaps
     /// never: the time-out "is only used if the function is called synchronously" (page of
     /// `Icmp6SendEcho2`).
-    pub(crate) fn send(&mut self, icmp: &Icmp, to: IpAddr, marks: Marks, data: Vec<u8>, timeout: Duration) -> Sent {
+    pub(crate) fn send(
+        &mut self,
+        icmp: &Icmp,
+        to: IpAddr,
+        marks: Marks,
+        data: Vec<u8>,
+        timeout: Duration,
+    ) -> Sent {
         static NEXT: AtomicUsize = AtomicUsize::new(1);
         let Ok(size) = u16::try_from(data.len()) else {
             return Sent::Ended(Reply::local(ERROR_INVALID_PARAMETER));
@@ -340,8 +353,11 @@ impl Held {
         let handle = icmp.handle;
         drop(icmp);
         // SAFETY: Windows has no pointer to these two members.
-        let done = |lent: &NonNull<Lent>| unsafe { (*lent.as_ptr()).settled && (*lent.as_ptr()).handle == handle };
-        let done: Vec<_> = self.lent.iter().filter(|(_, lent)| done(lent)).map(|(ticket, _)| *ticket).collect();
+        let done = |lent: &NonNull<Lent>| unsafe {
+            (*lent.as_ptr()).settled && (*lent.as_ptr()).handle == handle
+        };
+        let done: Vec<_> =
+            self.lent.iter().filter(|(_, lent)| done(lent)).map(|(ticket, _)| *ticket).collect();
         for ticket in done {
             drop(self.take(ticket));
         }
@@ -378,7 +394,8 @@ unsafe fn call(
     timeout: Duration,
 ) -> Result<u32, u32> {
     let timeout = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
-    let (routine, context) = (Some(ended as unsafe extern "system" fn(_, _, _)), ticket.0 as *const c_void);
+    let (routine, context) =
+        (Some(ended as unsafe extern "system" fn(_, _, _)), ticket.0 as *const c_void);
     let lent = lent.as_ptr();
     // SAFETY: data, options and reply are in `lent` and have the sizes given; the addresses are
     // read within the call; the context is a number.
@@ -392,12 +409,38 @@ unsafe fn call(
             (Calls::V4(v4), IpAddr::V4(to)) => {
                 let to = u32::from_ne_bytes(to.octets());
                 let send = v4.send;
-                send(icmp.handle, no_event, routine, context, 0, to, data, size, options, reply, room, timeout)
+                send(
+                    icmp.handle,
+                    no_event,
+                    routine,
+                    context,
+                    0,
+                    to,
+                    data,
+                    size,
+                    options,
+                    reply,
+                    room,
+                    timeout,
+                )
             }
             (Calls::V6(v6), IpAddr::V6(to)) => {
                 let (from, to) = (to_sockaddr6(Ipv6Addr::UNSPECIFIED), to_sockaddr6(to));
                 let (from, to, send) = (&raw const from, &raw const to, v6.send);
-                send(icmp.handle, no_event, routine, context, from, to, data, size, options, reply, room, timeout)
+                send(
+                    icmp.handle,
+                    no_event,
+                    routine,
+                    context,
+                    from,
+                    to,
+                    data,
+                    size,
+                    options,
+                    reply,
+                    room,
+                    timeout,
+                )
             }
             _ => return Err(ERROR_INVALID_PARAMETER),
         };
@@ -464,7 +507,9 @@ impl Lent {
         unsafe {
             match self.calls {
                 Calls::V4(_) => (*buffer.cast::<ICMP_ECHO_REPLY>()).Status,
-                Calls::V6(_) => (&raw const (*buffer.cast::<ICMPV6_ECHO_REPLY_LH>()).Status).read_unaligned(),
+                Calls::V6(_) => {
+                    (&raw const (*buffer.cast::<ICMPV6_ECHO_REPLY_LH>()).Status).read_unaligned()
+                }
             }
         }
     }
@@ -472,7 +517,9 @@ impl Lent {
     /// Bytes that Windows says are in the reply's buffer; nothing if they are not.
     fn within(&self, data: usize, length: usize) -> Vec<u8> {
         let (start, whole) = (self.reply.as_ptr() as usize, self.reply.len() * 8);
-        let Some(at) = data.checked_sub(start).filter(|at| at + length <= whole) else { return Vec::new() };
+        let Some(at) = data.checked_sub(start).filter(|at| at + length <= whole) else {
+            return Vec::new();
+        };
         let bytes = self.reply.iter().flat_map(|word| word.to_ne_bytes());
         bytes.skip(at).take(length).collect()
     }

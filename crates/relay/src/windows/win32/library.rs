@@ -35,7 +35,9 @@ impl Library {
         let file = super::text::wide(file);
         // SAFETY: the name ends with a zero. By the flag Windows takes the file, and what that
         // needs in turn, from the system's folder (Microsoft's page of `LoadLibraryExW`).
-        let library = unsafe { LoadLibraryExW(file.as_ptr(), std::ptr::null_mut(), LOAD_LIBRARY_SEARCH_SYSTEM32) };
+        let library = unsafe {
+            LoadLibraryExW(file.as_ptr(), std::ptr::null_mut(), LOAD_LIBRARY_SEARCH_SYSTEM32)
+        };
         if library.is_null() { Err(io::Error::last_os_error()) } else { Ok(Self(library)) }
     }
 

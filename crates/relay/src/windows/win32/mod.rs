@@ -1,4 +1,5 @@
-//! The only code that calls Windows itself. Each part makes safe values of what Windows gives, and decides nothing.
+//! The only code that calls Windows itself. Each part makes safe values of what Windows gives, and
+//! decides nothing.
 
 pub(crate) mod adapters;
 mod addresses;

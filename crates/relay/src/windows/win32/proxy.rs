@@ -10,12 +10,13 @@ use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::Networking::WinHttp::{
     ERROR_WINHTTP_LOGIN_FAILURE, WINHTTP_ACCESS_TYPE_NAMED_PROXY, WINHTTP_ACCESS_TYPE_NO_PROXY,
     WINHTTP_AUTO_DETECT_TYPE_DHCP, WINHTTP_AUTO_DETECT_TYPE_DNS_A, WINHTTP_AUTOPROXY_AUTO_DETECT,
-    WINHTTP_AUTOPROXY_CONFIG_URL, WINHTTP_AUTOPROXY_OPTIONS, WINHTTP_CURRENT_USER_IE_PROXY_CONFIG, WINHTTP_PROXY_INFO,
-    WinHttpGetDefaultProxyConfiguration, WinHttpGetIEProxyConfigForCurrentUser, WinHttpGetProxyForUrl, WinHttpOpen,
+    WINHTTP_AUTOPROXY_CONFIG_URL, WINHTTP_AUTOPROXY_OPTIONS, WINHTTP_CURRENT_USER_IE_PROXY_CONFIG,
+    WINHTTP_PROXY_INFO, WinHttpGetDefaultProxyConfiguration, WinHttpGetIEProxyConfigForCurrentUser,
+    WinHttpGetProxyForUrl, WinHttpOpen,
 };
 use windows_sys::Win32::System::Registry::{
-    HKEY, HKEY_CURRENT_USER, HKEY_LOCAL_MACHINE, KEY_NOTIFY, REG_NOTIFY_CHANGE_LAST_SET, REG_NOTIFY_CHANGE_NAME,
-    RegCloseKey, RegNotifyChangeKeyValue, RegOpenKeyExW,
+    HKEY, HKEY_CURRENT_USER, HKEY_LOCAL_MACHINE, KEY_NOTIFY, REG_NOTIFY_CHANGE_LAST_SET,
+    REG_NOTIFY_CHANGE_NAME, RegCloseKey, RegNotifyChangeKeyValue, RegOpenKeyExW,
 };
 use windows_sys::core::{BOOL, PCWSTR, w};
 use wire::facts::Proxy;
@@ -46,9 +47,13 @@ impl Settings {
     /// alone, not those below: there is the browser's cache.
     pub(crate) fn all() -> [io::Result<Self>; 3] {
         let settings = w!(r"Software\Microsoft\Windows\CurrentVersion\Internet Settings");
-        let connections = w!(r"Software\Microsoft\Windows\CurrentVersion\Internet Settings\Connections");
-        let places =
-            [(HKEY_CURRENT_USER, settings), (HKEY_CURRENT_USER, connections), (HKEY_LOCAL_MACHINE, connections)];
+        let connections =
+            w!(r"Software\Microsoft\Windows\CurrentVersion\Internet Settings\Connections");
+        let places = [
+            (HKEY_CURRENT_USER, settings),
+            (HKEY_CURRENT_USER, connections),
+            (HKEY_LOCAL_MACHINE, connections),
+        ];
         places.map(|(root, path)| Self::open(root, path))
     }
 
@@ -127,7 +132,11 @@ pub(crate) fn of_machine() -> Option<Proxy> {
 ///
 /// # Errors
 /// What Windows says: there is no script, or it cannot be fetched or run.
-pub(crate) fn script_says(url: &str, search: bool, script: Option<&str>) -> io::Result<Option<String>> {
+pub(crate) fn script_says(
+    url: &str,
+    search: bool,
+    script: Option<&str>,
+) -> io::Result<Option<String>> {
     match ask_script(url, search, script, false) {
         // Who fetches it has to say who they are: the user, as Windows knows them. Not at once,
         // since then nothing is kept.
@@ -138,11 +147,17 @@ pub(crate) fn script_says(url: &str, search: bool, script: Option<&str>) -> io::
     }
 }
 
-fn ask_script(url: &str, search: bool, script: Option<&str>, log_on: bool) -> io::Result<Option<String>> {
+fn ask_script(
+    url: &str,
+    search: bool,
+    script: Option<&str>,
+    log_on: bool,
+) -> io::Result<Option<String>> {
     let http = WinHttp::load()?;
     let session = session(&http)?;
     let (url, script) = (wide(url), script.map(wide));
-    let mut options = WINHTTP_AUTOPROXY_OPTIONS { fAutoLogonIfChallenged: log_on.into(), ..Default::default() };
+    let mut options =
+        WINHTTP_AUTOPROXY_OPTIONS { fAutoLogonIfChallenged: log_on.into(), ..Default::default() };
     if search {
         options.dwFlags |= WINHTTP_AUTOPROXY_AUTO_DETECT;
         options.dwAutoDetectFlags = WINHTTP_AUTO_DETECT_TYPE_DHCP | WINHTTP_AUTO_DETECT_TYPE_DNS_A;
@@ -190,7 +205,9 @@ mod tests {
         let [settings, ..] = Settings::all();
         let settings = settings.unwrap();
         let (told, tells) = mpsc::channel();
-        std::thread::spawn(move || while settings.wait_for_change().is_ok() && told.send(()).is_ok() {});
+        std::thread::spawn(
+            move || while settings.wait_for_change().is_ok() && told.send(()).is_ok() {},
+        );
         let none = tells.recv_timeout(Duration::from_millis(300));
         assert_eq!(none, Err(mpsc::RecvTimeoutError::Timeout), "nothing has changed");
         // Whether the thread waits already nobody can see: what it misses is changed again.

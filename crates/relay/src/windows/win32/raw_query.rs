@@ -16,9 +16,10 @@ use std::ptr::{null, null_mut};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 use windows_sys::Win32::NetworkManagement::Dns::{
-    DNS_PROTOCOL_TCP, DNS_QUERY_NO_MULTICAST, DNS_QUERY_RAW_CANCEL, DNS_QUERY_RAW_OPTION_BEST_EFFORT_PARSE,
-    DNS_QUERY_RAW_REQUEST, DNS_QUERY_RAW_REQUEST_VERSION1, DNS_QUERY_RAW_RESULT, DNS_QUERY_RAW_RESULTS_VERSION1,
-    DnsCancelQueryRaw, DnsQueryRaw, DnsQueryRawResultFree,
+    DNS_PROTOCOL_TCP, DNS_QUERY_NO_MULTICAST, DNS_QUERY_RAW_CANCEL,
+    DNS_QUERY_RAW_OPTION_BEST_EFFORT_PARSE, DNS_QUERY_RAW_REQUEST, DNS_QUERY_RAW_REQUEST_VERSION1,
+    DNS_QUERY_RAW_RESULT, DNS_QUERY_RAW_RESULTS_VERSION1, DnsCancelQueryRaw, DnsQueryRaw,
+    DnsQueryRawResultFree,
 };
 
 functions! {
@@ -199,7 +200,10 @@ impl Drop for Lent {
 
 /// The end of a query: "the system calls this callback on query completion if `DnsQueryRaw` returns
 /// `DNS_REQUEST_PENDING`", also for failures and cancellations. It runs on any thread.
-unsafe extern "system" fn raw_answered(context: *const c_void, result: *const DNS_QUERY_RAW_RESULT) {
+unsafe extern "system" fn raw_answered(
+    context: *const c_void,
+    result: *const DNS_QUERY_RAW_RESULT,
+) {
     // SAFETY: the context is the reference that `start` gave away, and Windows calls once.
     let lent = unsafe { Arc::from_raw(context.cast::<Lent>()) };
     // SAFETY: null, or a result that is ours until it is freed (page of the routine).
@@ -209,8 +213,12 @@ unsafe extern "system" fn raw_answered(context: *const c_void, result: *const DN
         Some(told) => {
             // SAFETY: the pointer may be valid whatever the status is, and "this buffer is of size
             // queryRawResponseSize bytes" (page of the result).
-            let response =
-                unsafe { std::slice::from_raw_parts(told.queryRawResponse, told.queryRawResponseSize as usize) };
+            let response = unsafe {
+                std::slice::from_raw_parts(
+                    told.queryRawResponse,
+                    told.queryRawResponseSize as usize,
+                )
+            };
             unframed(response).map(<[u8]>::to_vec).ok_or(NoMessage::Unusable)
         }
     };
@@ -232,6 +240,7 @@ fn framed(message: &[u8]) -> Vec<u8> {
 /// The message behind its length; nothing if the length is not its own.
 fn unframed(bytes: &[u8]) -> Option<&[u8]> {
     let (length, message) = bytes.split_first_chunk()?;
-    let whole = usize::from(u16::from_be_bytes(*length)) == message.len() && message.len() >= HEADER;
+    let whole =
+        usize::from(u16::from_be_bytes(*length)) == message.len() && message.len() >= HEADER;
     whole.then_some(message)
 }

@@ -1,5 +1,5 @@
-//! What socket2 has no call for: datagrams with their time to live and ECN, whether they may be fragmented, the MTU of a path, and switching
-//! off errors of unconnected sockets.
+//! What socket2 has no call for: datagrams with their time to live and ECN, whether they may be
+//! fragmented, the MTU of a path, and switching off errors of unconnected sockets.
 
 use super::addresses::socket_address;
 use std::ffi::c_void;
@@ -9,11 +9,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::windows::io::AsRawSocket;
 use std::ptr::{null, null_mut};
 use windows_sys::Win32::Networking::WinSock::{
-    AF_INET6, CMSGHDR, IP_DONTFRAGMENT, IP_ECN, IP_MTU, IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_PMTUDISC_DONT,
-    IP_PMTUDISC_NOT_SET, IP_RECVECN, IP_RECVTTL, IP_TTL, IPPROTO_IP, IPPROTO_IPV6, IPV6_DONTFRAG, IPV6_ECN,
-    IPV6_HOPLIMIT, IPV6_MTU, IPV6_MTU_DISCOVER, IPV6_RECVECN, LPFN_WSARECVMSG, SIO_ADDRESS_LIST_CHANGE,
-    SIO_GET_EXTENSION_FUNCTION_POINTER, SIO_UDP_CONNRESET, SIO_UDP_NETRESET, SOCKADDR, SOCKADDR_IN6, SOCKADDR_STORAGE,
-    SOCKET, WSABUF, WSAGetLastError, WSAID_WSARECVMSG, WSAIoctl, WSAMSG, WSASendMsg, getsockopt, setsockopt,
+    AF_INET6, CMSGHDR, IP_DONTFRAGMENT, IP_ECN, IP_MTU, IP_MTU_DISCOVER, IP_PMTUDISC_DO,
+    IP_PMTUDISC_DONT, IP_PMTUDISC_NOT_SET, IP_RECVECN, IP_RECVTTL, IP_TTL, IPPROTO_IP,
+    IPPROTO_IPV6, IPV6_DONTFRAG, IPV6_ECN, IPV6_HOPLIMIT, IPV6_MTU, IPV6_MTU_DISCOVER,
+    IPV6_RECVECN, LPFN_WSARECVMSG, SIO_ADDRESS_LIST_CHANGE, SIO_GET_EXTENSION_FUNCTION_POINTER,
+    SIO_UDP_CONNRESET, SIO_UDP_NETRESET, SOCKADDR, SOCKADDR_IN6, SOCKADDR_STORAGE, SOCKET, WSABUF,
+    WSAGetLastError, WSAID_WSARECVMSG, WSAIoctl, WSAMSG, WSASendMsg, getsockopt, setsockopt,
 };
 use wire::Fragments;
 use wire::frame::Family;
@@ -27,17 +28,28 @@ fn last_error() -> io::Error {
     io::Error::from_raw_os_error(unsafe { WSAGetLastError() })
 }
 
-/// Has the socket tell nothing of ICMP errors. Otherwise a receive fails when some earlier datagram was refused (`SIO_UDP_CONNRESET`)
-/// or ran out of hops (`SIO_UDP_NETRESET`).
+/// Has the socket tell nothing of ICMP errors. Otherwise a receive fails when some earlier datagram
+/// was refused (`SIO_UDP_CONNRESET`) or ran out of hops (`SIO_UDP_NETRESET`).
 ///
 /// # Errors
 /// What Windows says of the first; the second is not known everywhere.
 pub(crate) fn ignore_icmp_errors(socket: &impl AsRawSocket) -> io::Result<()> {
     let set = |code: u32| {
         let (off, mut returned) = (0_u32, 0);
-        // SAFETY: the input is a BOOL of 4 bytes that outlives the call, there is no output, and the call is not overlapped.
+        // SAFETY: the input is a BOOL of 4 bytes that outlives the call, there is no output, and
+        // the call is not overlapped.
         let failed = unsafe {
-            WSAIoctl(raw(socket), code, (&raw const off).cast(), 4, null_mut(), 0, &raw mut returned, null_mut(), None)
+            WSAIoctl(
+                raw(socket),
+                code,
+                (&raw const off).cast(),
+                4,
+                null_mut(),
+                0,
+                &raw mut returned,
+                null_mut(),
+                None,
+            )
         };
         if failed == 0 { Ok(()) } else { Err(last_error()) }
     };
@@ -59,7 +71,8 @@ pub(crate) fn tell_ttl(socket: &impl AsRawSocket, family: Family) -> io::Result<
 }
 
 /// Has each received datagram come with its ECN codepoint (`IP_RECVECN`, `IPV6_RECVECN`: what
-/// `WSASetRecvIPEcn` of ws2tcpip.h sets). A Windows that knows these takes the codepoint of what is sent, too.
+/// `WSASetRecvIPEcn` of ws2tcpip.h sets). A Windows that knows these takes the codepoint of what is
+/// sent, too.
 ///
 /// # Errors
 /// This Windows is older than Windows 11 and Windows Server 2022.
@@ -74,12 +87,21 @@ pub(crate) fn tell_ecn(socket: &impl AsRawSocket, family: Family) -> io::Result<
 ///
 /// # Errors
 /// What Windows says.
-pub(crate) fn send_with_ecn(socket: &impl AsRawSocket, peer: SocketAddr, ecn: u8, bytes: &[u8]) -> io::Result<()> {
-    let (level, kind) = if peer.is_ipv4() { (IPPROTO_IP, IP_ECN) } else { (IPPROTO_IPV6, IPV6_ECN) };
+pub(crate) fn send_with_ecn(
+    socket: &impl AsRawSocket,
+    peer: SocketAddr,
+    ecn: u8,
+    bytes: &[u8],
+) -> io::Result<()> {
+    let (level, kind) =
+        if peer.is_ipv4() { (IPPROTO_IP, IP_ECN) } else { (IPPROTO_IPV6, IPV6_ECN) };
     let address = socket2::SockAddr::from(peer);
     let mut control = Control([0; 64]);
     let length = put_control(&mut control, level, kind, ecn.into());
-    let mut buffers = [WSABUF { len: u32::try_from(bytes.len()).unwrap_or(u32::MAX), buf: bytes.as_ptr().cast_mut() }];
+    let mut buffers = [WSABUF {
+        len: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+        buf: bytes.as_ptr().cast_mut(),
+    }];
     let message = WSAMSG {
         name: address.as_ptr().cast_mut().cast::<SOCKADDR>(),
         namelen: address.len(),
@@ -89,9 +111,10 @@ pub(crate) fn send_with_ecn(socket: &impl AsRawSocket, peer: SocketAddr, ecn: u8
         dwFlags: 0,
     };
     let mut sent = 0;
-    // SAFETY: all that `message` points to is valid for the lengths given, is only read, and outlives the
-    // call, which is not overlapped.
-    let failed = unsafe { WSASendMsg(raw(socket), &raw const message, 0, &raw mut sent, null_mut(), None) };
+    // SAFETY: all that `message` points to is valid for the lengths given, is only read, and
+    // outlives the call, which is not overlapped.
+    let failed =
+        unsafe { WSASendMsg(raw(socket), &raw const message, 0, &raw mut sent, null_mut(), None) };
     if failed == 0 { Ok(()) } else { Err(last_error()) }
 }
 
@@ -113,13 +136,18 @@ fn set_option(socket: &impl AsRawSocket, level: i32, option: i32, value: i32) ->
     if failed == 0 { Ok(()) } else { Err(last_error()) }
 }
 
-/// Whether what the socket sends may be fragmented. Where it may not, a send of more than the path's MTU
-/// fails with WSAEMSGSIZE (Microsoft: "IPPROTO_IP socket options", "IPPROTO_IPV6 socket options").
+/// Whether what the socket sends may be fragmented. Where it may not, a send of more than the
+/// path's MTU fails with WSAEMSGSIZE (Microsoft: "IPPROTO_IP socket options", "IPPROTO_IPV6 socket
+/// options").
 ///
 /// # Errors
-/// What Windows says of `IP_DONTFRAGMENT` or `IPV6_DONTFRAG`. `IP_MTU_DISCOVER` is younger: without it a
-/// send fails only where the adapter's own MTU is less.
-pub(crate) fn set_fragments(socket: &impl AsRawSocket, family: Family, fragments: Fragments) -> io::Result<()> {
+/// What Windows says of `IP_DONTFRAGMENT` or `IPV6_DONTFRAG`. `IP_MTU_DISCOVER` is younger: without
+/// it a send fails only where the adapter's own MTU is less.
+pub(crate) fn set_fragments(
+    socket: &impl AsRawSocket,
+    family: Family,
+    fragments: Fragments,
+) -> io::Result<()> {
     let (level, ban, discover) = match family {
         Family::V4 => (IPPROTO_IP, IP_DONTFRAGMENT, IP_MTU_DISCOVER),
         Family::V6 => (IPPROTO_IPV6, IPV6_DONTFRAG, IPV6_MTU_DISCOVER),
@@ -135,28 +163,33 @@ pub(crate) fn set_fragments(socket: &impl AsRawSocket, family: Family, fragments
     set
 }
 
-/// The MTU of the path to an address, in bytes, as Windows estimates it (`IP_MTU`, `IPV6_MTU`: of a connected
-/// socket), or else the MTU of the adapter. `None` if neither is known.
+/// The MTU of the path to an address, in bytes, as Windows estimates it (`IP_MTU`, `IPV6_MTU`: of a
+/// connected socket), or else the MTU of the adapter. `None` if neither is known.
 pub(crate) fn path_mtu(to: IpAddr) -> Option<u32> {
-    let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let any: IpAddr =
+        if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = std::net::UdpSocket::bind((any, 0)).ok()?;
     // Sends nothing; the port only has to be one.
     socket.connect((to, 9)).ok()?;
-    let (level, option) = if to.is_ipv4() { (IPPROTO_IP, IP_MTU) } else { (IPPROTO_IPV6, IPV6_MTU) };
+    let (level, option) =
+        if to.is_ipv4() { (IPPROTO_IP, IP_MTU) } else { (IPPROTO_IPV6, IPV6_MTU) };
     let (mut mtu, mut size) = (0_u32, 4);
     // SAFETY: the value has the 4 bytes that `size` says, and both outlive the call.
-    let failed = unsafe { getsockopt(raw(&socket), level, option, (&raw mut mtu).cast(), &raw mut size) };
+    let failed =
+        unsafe { getsockopt(raw(&socket), level, option, (&raw mut mtu).cast(), &raw mut size) };
     if failed == 0 && mtu > 0 { Some(mtu) } else { adapter_mtu(socket.local_addr().ok()?.ip()) }
 }
 
 /// The MTU of the adapter that has an address.
 fn adapter_mtu(address: IpAddr) -> Option<u32> {
     let adapters = super::adapters::adapters().ok()?;
-    let has = |adapter: &super::adapters::Adapter| adapter.addresses.iter().any(|(of, _)| *of == address);
+    let has =
+        |adapter: &super::adapters::Adapter| adapter.addresses.iter().any(|(of, _)| *of == address);
     adapters.into_iter().find(has).map(|adapter| adapter.mtu)
 }
 
-/// Waits until the list of the host's addresses changes (`SIO_ADDRESS_LIST_CHANGE`) on a blocking socket.
+/// Waits until the list of the host's addresses changes (`SIO_ADDRESS_LIST_CHANGE`) on a blocking
+/// socket.
 ///
 /// # Errors
 /// What Windows says; it then tells no changes.
@@ -164,7 +197,17 @@ pub(crate) fn wait_for_address_change(socket: &impl AsRawSocket) -> io::Result<(
     let mut returned = 0;
     // SAFETY: neither input nor output; the socket blocks, and the call is not overlapped.
     let failed = unsafe {
-        WSAIoctl(raw(socket), SIO_ADDRESS_LIST_CHANGE, null(), 0, null_mut(), 0, &raw mut returned, null_mut(), None)
+        WSAIoctl(
+            raw(socket),
+            SIO_ADDRESS_LIST_CHANGE,
+            null(),
+            0,
+            null_mut(),
+            0,
+            &raw mut returned,
+            null_mut(),
+            None,
+        )
     };
     if failed == 0 { Ok(()) } else { Err(last_error()) }
 }
@@ -193,8 +236,8 @@ impl ReceiveMessage {
     pub(crate) fn of(socket: &impl AsRawSocket) -> io::Result<Self> {
         let (id, mut function, mut returned) = (WSAID_WSARECVMSG, None, 0);
         let function_size = size_of::<LPFN_WSARECVMSG>() as u32;
-        // SAFETY: the input is a GUID and the output a function pointer (null is `None`), both of the sizes given; the call is not
-        // overlapped.
+        // SAFETY: the input is a GUID and the output a function pointer (null is `None`), both of
+        // the sizes given; the call is not overlapped.
         let failed = unsafe {
             WSAIoctl(
                 raw(socket),
@@ -219,7 +262,10 @@ impl ReceiveMessage {
         let Some(receive) = self.0 else { return Err(io::ErrorKind::Unsupported.into()) };
         let mut address = SOCKADDR_STORAGE::default();
         let mut control = Control([0; 64]);
-        let mut buffers = [WSABUF { len: u32::try_from(buffer.len()).unwrap_or(u32::MAX), buf: buffer.as_mut_ptr() }];
+        let mut buffers = [WSABUF {
+            len: u32::try_from(buffer.len()).unwrap_or(u32::MAX),
+            buf: buffer.as_mut_ptr(),
+        }];
         let mut message = WSAMSG {
             name: (&raw mut address).cast::<SOCKADDR>(),
             namelen: size_of::<SOCKADDR_STORAGE>() as i32,
@@ -229,13 +275,16 @@ impl ReceiveMessage {
             dwFlags: 0,
         };
         let mut length = 0;
-        // SAFETY: all that `message` points to is valid for the lengths given and outlives the call, which is not overlapped.
-        let failed = unsafe { receive(raw(socket), &raw mut message, &raw mut length, null_mut(), None) };
+        // SAFETY: all that `message` points to is valid for the lengths given and outlives the
+        // call, which is not overlapped.
+        let failed =
+            unsafe { receive(raw(socket), &raw mut message, &raw mut length, null_mut(), None) };
         if failed != 0 {
             return Err(last_error());
         }
         let filled = (message.Control.len as usize).min(control.0.len());
-        // SAFETY: every bit pattern is a valid SOCKADDR_STORAGE, and so it is of the addresses laid over it.
+        // SAFETY: every bit pattern is a valid SOCKADDR_STORAGE, and so it is of the addresses laid
+        // over it.
         let peer = unsafe { socket_address((&raw const address).cast()) };
         let peer = peer.ok_or(io::ErrorKind::InvalidData)?;
         let (ttl, ecn) = marks_in(&control.0[..filled]);
@@ -243,8 +292,8 @@ impl ReceiveMessage {
     }
 }
 
-/// The time to live and the ECN codepoint among control messages, each of which is a header, four bytes of padding where they are due, and
-/// its data.
+/// The time to live and the ECN codepoint among control messages, each of which is a header, four
+/// bytes of padding where they are due, and its data.
 fn marks_in(mut control: &[u8]) -> (Option<u8>, u8) {
     let (mut ttl, mut ecn) = (None, 0);
     const HEADER: usize = size_of::<CMSGHDR>();
@@ -253,7 +302,9 @@ fn marks_in(mut control: &[u8]) -> (Option<u8>, u8) {
         let length = usize::from_ne_bytes(std::array::from_fn(|n| control[n]));
         let (level, kind) = (word(size_of::<usize>()), word(size_of::<usize>() + 4));
         match (level, kind) {
-            (IPPROTO_IP, IP_TTL | IP_RECVTTL) | (IPPROTO_IPV6, IPV6_HOPLIMIT) => ttl = u8::try_from(word(HEADER)).ok(),
+            (IPPROTO_IP, IP_TTL | IP_RECVTTL) | (IPPROTO_IPV6, IPV6_HOPLIMIT) => {
+                ttl = u8::try_from(word(HEADER)).ok()
+            }
             (IPPROTO_IP, IP_ECN) | (IPPROTO_IPV6, IPV6_ECN) => ecn = (word(HEADER) & 3) as u8,
             _ => {}
         }

@@ -20,7 +20,8 @@ pub(super) unsafe fn text(pointer: PWSTR) -> Option<String> {
     Some(String::from_utf16_lossy(unsafe { std::slice::from_raw_parts(pointer, length) }))
 }
 
-/// The text at a pointer that was given to be freed with `GlobalFree`; nothing for null and for an empty text.
+/// The text at a pointer that was given to be freed with `GlobalFree`; nothing for null and for an
+/// empty text.
 ///
 /// # Safety
 /// As [`text`]; and nobody uses the pointer afterwards.
@@ -40,8 +41,12 @@ pub(super) fn wide(text: &str) -> Vec<u16> {
 /// The items of a list that is linked by pointers.
 ///
 /// # Safety
-/// `first` is null or the first of a list whose items live as long as `'a`, and `next` gives an item's successor or null.
-pub(super) unsafe fn list<'a, T: 'a>(first: *const T, next: impl Fn(&'a T) -> *const T) -> impl Iterator<Item = &'a T> {
+/// `first` is null or the first of a list whose items live as long as `'a`, and `next` gives an
+/// item's successor or null.
+pub(super) unsafe fn list<'a, T: 'a>(
+    first: *const T,
+    next: impl Fn(&'a T) -> *const T,
+) -> impl Iterator<Item = &'a T> {
     // SAFETY: the caller's word, for each pointer.
     std::iter::successors(unsafe { first.as_ref() }, move |item| unsafe { next(item).as_ref() })
 }

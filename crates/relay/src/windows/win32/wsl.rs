@@ -7,8 +7,8 @@ use std::ptr::{null, null_mut};
 use windows_sys::Win32::Foundation::{ERROR_SERVICE_DOES_NOT_EXIST, GetLastError};
 use windows_sys::Win32::System::Registry::{HKEY_LOCAL_MACHINE, RRF_RT_REG_DWORD, RegGetValueW};
 use windows_sys::Win32::System::Services::{
-    CloseServiceHandle, OpenSCManagerW, OpenServiceW, QueryServiceStatus, SC_HANDLE, SC_MANAGER_CONNECT,
-    SERVICE_QUERY_STATUS, SERVICE_STATUS, SERVICE_STOPPED,
+    CloseServiceHandle, OpenSCManagerW, OpenServiceW, QueryServiceStatus, SC_HANDLE,
+    SC_MANAGER_CONNECT, SERVICE_QUERY_STATUS, SERVICE_STATUS, SERVICE_STOPPED,
 };
 
 /// Whether `DnsQueryRaw` works, as WSL finds out.
@@ -45,7 +45,8 @@ pub(crate) fn is_running(service: &str) -> Option<bool> {
         return None;
     }
     // SAFETY: the manager is open, and the name ends with a zero.
-    let service = Handle(unsafe { OpenServiceW(manager.0, wide(service).as_ptr(), SERVICE_QUERY_STATUS) });
+    let service =
+        Handle(unsafe { OpenServiceW(manager.0, wide(service).as_ptr(), SERVICE_QUERY_STATUS) });
     if service.0.is_null() {
         // SAFETY: the call has no arguments.
         return (unsafe { GetLastError() } == ERROR_SERVICE_DOES_NOT_EXIST).then_some(false);
@@ -77,10 +78,20 @@ mod tests {
     #[test]
     fn numbers_of_the_registry_are_read_and_missing_ones_are_none() {
         // Every Windows has this number, and Wine too.
-        let number = machine_number(r"SYSTEM\CurrentControlSet\Control\Session Manager", "CriticalSectionTimeout");
-        let version = machine_number(r"SOFTWARE\Microsoft\Windows NT\CurrentVersion", "CurrentMajorVersionNumber");
+        let number = machine_number(
+            r"SYSTEM\CurrentControlSet\Control\Session Manager",
+            "CriticalSectionTimeout",
+        );
+        let version = machine_number(
+            r"SOFTWARE\Microsoft\Windows NT\CurrentVersion",
+            "CurrentMajorVersionNumber",
+        );
         assert!(number.is_some() || version == Some(10), "{number:?} {version:?}");
-        assert_eq!(machine_number(r"SOFTWARE\Microsoft\Windows NT\CurrentVersion", "CurrentBuild"), None, "a text");
+        assert_eq!(
+            machine_number(r"SOFTWARE\Microsoft\Windows NT\CurrentVersion", "CurrentBuild"),
+            None,
+            "a text"
+        );
         assert_eq!(machine_number(r"SOFTWARE\Policies\NoSuchKey", "NoSuchValue"), None);
     }
 

@@ -1,13 +1,15 @@
-//! The two socket options for tests, no kinder than Microsoft's page "IPPROTO_TCP socket options" and those of
-//! `WSAGetIcmpErrorInfo` and `setsockopt`. The sockets are real ones; only what an ICMP error says is the test's.
+//! The two socket options for tests, no kinder than Microsoft's page "IPPROTO_TCP socket options"
+//! and those of `WSAGetIcmpErrorInfo` and `setsockopt`. The sockets are real ones; only what an
+//! ICMP error says is the test's.
 
 use super::{Calls, IcmpError};
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
 use windows_sys::Win32::Networking::WinSock::{
-    AF_INET, AF_INET6, ICMP_ERROR_INFO, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, SOCKET, SOCKET_ERROR,
-    TCP_FAIL_CONNECT_ON_ICMP_ERROR, TCP_ICMP_ERROR_INFO, WSAEFAULT, WSAENOPROTOOPT, WSANO_DATA, WSASetLastError,
+    AF_INET, AF_INET6, ICMP_ERROR_INFO, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, SOCKET,
+    SOCKET_ERROR, TCP_FAIL_CONNECT_ON_ICMP_ERROR, TCP_ICMP_ERROR_INFO, WSAEFAULT, WSAENOPROTOOPT,
+    WSANO_DATA, WSASetLastError,
 };
 use wire::frame::Family;
 
@@ -40,7 +42,13 @@ fn fails(code: i32) -> i32 {
     SOCKET_ERROR
 }
 
-unsafe extern "system" fn set(socket: SOCKET, level: i32, option: i32, value: *const u8, length: i32) -> i32 {
+unsafe extern "system" fn set(
+    socket: SOCKET,
+    level: i32,
+    option: i32,
+    value: *const u8,
+    length: i32,
+) -> i32 {
     if (level, option) != (IPPROTO_TCP, TCP_FAIL_CONNECT_ON_ICMP_ERROR) {
         return fails(WSAENOPROTOOPT);
     }
@@ -53,17 +61,26 @@ unsafe extern "system" fn set(socket: SOCKET, level: i32, option: i32, value: *c
     0
 }
 
-unsafe extern "system" fn get(socket: SOCKET, level: i32, option: i32, value: *mut u8, length: *mut i32) -> i32 {
+unsafe extern "system" fn get(
+    socket: SOCKET,
+    level: i32,
+    option: i32,
+    value: *mut u8,
+    length: *mut i32,
+) -> i32 {
     if (level, option) != (IPPROTO_TCP, TCP_ICMP_ERROR_INFO) {
         return fails(WSAENOPROTOOPT);
     }
     let size = size_of::<ICMP_ERROR_INFO>();
     // SAFETY: the caller's length is readable, if it is one.
-    if value.is_null() || length.is_null() || usize::try_from(unsafe { *length }).unwrap_or(0) < size {
+    if value.is_null()
+        || length.is_null()
+        || usize::try_from(unsafe { *length }).unwrap_or(0) < size
+    {
         return fails(WSAEFAULT);
     }
-    // "If no ICMP error has been received since the last connect call, then WSANO_DATA is returned"; a
-    // socket that was not to fail by one goes on trying, and has none.
+    // "If no ICMP error has been received since the last connect call, then WSANO_DATA is
+    // returned"; a socket that was not to fail by one goes on trying, and has none.
     let Some(error) = SAID.get().filter(|_| FAIL.with_borrow(|fail| fail.contains(&socket))) else {
         return fails(WSANO_DATA);
     };

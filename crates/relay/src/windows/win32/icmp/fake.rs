@@ -16,7 +16,9 @@ use std::time::{Duration, Instant};
 use windows_sys::Win32::Foundation::{
     CloseHandle, DUPLICATE_SAME_ACCESS, DuplicateHandle, ERROR_IO_PENDING, HANDLE, SetLastError,
 };
-use windows_sys::Win32::NetworkManagement::IpHelper::{ICMP_ECHO_REPLY, ICMPV6_ECHO_REPLY_LH, IP_OPTION_INFORMATION};
+use windows_sys::Win32::NetworkManagement::IpHelper::{
+    ICMP_ECHO_REPLY, ICMPV6_ECHO_REPLY_LH, IP_OPTION_INFORMATION,
+};
 use windows_sys::Win32::Networking::WinSock::SOCKADDR_IN6;
 use windows_sys::Win32::System::IO::{IO_STATUS_BLOCK, PIO_APC_ROUTINE};
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetCurrentThread, QueueUserAPC};
@@ -144,8 +146,10 @@ pub(crate) async fn alone(test: impl Future<Output = ()>) {
     *lock() = State { next, ..State::default() };
     test.await;
     let closed = |state: &mut State| !state.open.is_empty();
-    let (state, _) =
-        STATE.1.wait_timeout_while(lock(), Duration::from_secs(10), closed).unwrap_or_else(PoisonError::into_inner);
+    let (state, _) = STATE
+        .1
+        .wait_timeout_while(lock(), Duration::from_secs(10), closed)
+        .unwrap_or_else(PoisonError::into_inner);
     assert!(state.faults.is_empty(), "{:#?}", state.faults);
     assert!(state.open.is_empty(), "{} handles are still open", state.open.len());
 }
@@ -174,8 +178,10 @@ unsafe extern "system" fn close(handle: HANDLE) -> BOOL {
     if !state.open.remove(&(handle as usize)) {
         state.faults.push("a handle was closed that is not open".to_owned());
     }
-    let ends = |request: &&Request| request.handle == handle as usize && fate(request.to) != Fate::Stuck;
-    let ended: Vec<u64> = state.under_way.values().filter(ends).map(|request| request.number).collect();
+    let ends =
+        |request: &&Request| request.handle == handle as usize && fate(request.to) != Fate::Stuck;
+    let ended: Vec<u64> =
+        state.under_way.values().filter(ends).map(|request| request.number).collect();
     for number in ended {
         state.end(number, CANCELLED);
     }
@@ -235,7 +241,8 @@ fn take(
     }
     // "The buffer should also be large enough to also hold 8 more bytes of data plus an
     // IO_STATUS_BLOCK."
-    let head = if to.is_ipv4() { size_of::<ICMP_ECHO_REPLY>() } else { size_of::<ICMPV6_ECHO_REPLY_LH>() };
+    let head =
+        if to.is_ipv4() { size_of::<ICMP_ECHO_REPLY>() } else { size_of::<ICMPV6_ECHO_REPLY_LH>() };
     if (reply_size as usize) < head + usize::from(size) + 8 + size_of::<IO_STATUS_BLOCK>() {
         state.faults.push(format!("{to}: the reply's buffer is too small"));
     }
@@ -298,7 +305,8 @@ fn keep_time() {
     loop {
         let now = now();
         let due = |request: &&Request| request.due.is_some_and(|due| due <= now);
-        let ended: Vec<u64> = state.under_way.values().filter(due).map(|request| request.number).collect();
+        let ended: Vec<u64> =
+            state.under_way.values().filter(due).map(|request| request.number).collect();
         for number in ended {
             state.end(number, TIMED_OUT);
         }
@@ -401,7 +409,15 @@ fn this_thread() -> usize {
     // SAFETY: the pseudo handles are always valid, and the place for the handle outlives the call.
     unsafe {
         let process = GetCurrentProcess();
-        DuplicateHandle(process, GetCurrentThread(), process, &raw mut thread, 0, 0, DUPLICATE_SAME_ACCESS);
+        DuplicateHandle(
+            process,
+            GetCurrentThread(),
+            process,
+            &raw mut thread,
+            0,
+            0,
+            DUPLICATE_SAME_ACCESS,
+        );
     }
     thread as usize
 }

@@ -22,8 +22,9 @@ use std::net::Ipv4Addr;
 use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use windows_sys::Win32::NetworkManagement::Dns::{
-    DNS_PROTOCOL_TCP, DNS_QUERY_ACCEPT_TRUNCATED_RESPONSE, DNS_QUERY_NO_MULTICAST, DNS_QUERY_RAW_CANCEL,
-    DNS_QUERY_RAW_OPTION_BEST_EFFORT_PARSE, DNS_QUERY_RAW_REQUEST, DNS_QUERY_RAW_RESULT, DNS_RECORDA,
+    DNS_PROTOCOL_TCP, DNS_QUERY_ACCEPT_TRUNCATED_RESPONSE, DNS_QUERY_NO_MULTICAST,
+    DNS_QUERY_RAW_CANCEL, DNS_QUERY_RAW_OPTION_BEST_EFFORT_PARSE, DNS_QUERY_RAW_REQUEST,
+    DNS_QUERY_RAW_RESULT, DNS_RECORDA,
 };
 use windows_sys::core::PCWSTR;
 
@@ -153,17 +154,23 @@ pub(crate) const RAW: RawFunctions = RawFunctions { query, cancel, free };
 /// The raw functions of a Windows where they are switched off.
 pub(crate) const RAW_OFF: RawFunctions = RawFunctions { query: query_off, cancel, free };
 
-unsafe extern "system" fn query_off(_: *const DNS_QUERY_RAW_REQUEST, _: *mut DNS_QUERY_RAW_CANCEL) -> i32 {
+unsafe extern "system" fn query_off(
+    _: *const DNS_QUERY_RAW_REQUEST,
+    _: *mut DNS_QUERY_RAW_CANCEL,
+) -> i32 {
     super::NOT_IMPLEMENTED
 }
 
 /// The functions that ask for records.
-pub(crate) const RECORDS: RecordFunctions = RecordFunctions { query: query_records, free: free_records };
+pub(crate) const RECORDS: RecordFunctions =
+    RecordFunctions { query: query_records, free: free_records };
 
 /// What was asked for names that end so.
 pub(crate) fn calls(suffix: &str) -> Vec<Call> {
     let of = |call: &&Call| match call {
-        Call::Raw { name } | Call::RawBestEffort { name } | Call::Records { name, .. } => name.ends_with(suffix),
+        Call::Raw { name } | Call::RawBestEffort { name } | Call::Records { name, .. } => {
+            name.ends_with(suffix)
+        }
     };
     lock().calls.iter().filter(of).cloned().collect()
 }
@@ -174,8 +181,10 @@ pub(crate) fn calls(suffix: &str) -> Vec<Call> {
 /// One of them does not end, a result was not freed, or a rule was broken.
 pub(crate) fn finish(suffix: &str) {
     let deadline = Duration::from_secs(10);
-    let busy = |state: &mut State| state.under_way.values().any(|query| query.name.ends_with(suffix));
-    let (state, timeout) = STATE.1.wait_timeout_while(lock(), deadline, busy).unwrap_or_else(PoisonError::into_inner);
+    let busy =
+        |state: &mut State| state.under_way.values().any(|query| query.name.ends_with(suffix));
+    let (state, timeout) =
+        STATE.1.wait_timeout_while(lock(), deadline, busy).unwrap_or_else(PoisonError::into_inner);
     assert!(!timeout.timed_out(), "a query for *.{suffix} is under way for ever");
     let faults: Vec<_> = state.faults.iter().filter(|fault| fault.contains(suffix)).collect();
     assert!(faults.is_empty(), "{faults:#?}");
@@ -185,11 +194,15 @@ fn fault(state: &mut State, name: &str, what: &str) {
     state.faults.push(format!("{name}: {what}"));
 }
 
-unsafe extern "system" fn query(request: *const DNS_QUERY_RAW_REQUEST, cancel: *mut DNS_QUERY_RAW_CANCEL) -> i32 {
+unsafe extern "system" fn query(
+    request: *const DNS_QUERY_RAW_REQUEST,
+    cancel: *mut DNS_QUERY_RAW_CANCEL,
+) -> i32 {
     // SAFETY: null, or the caller's.
     let Some(asked) = (unsafe { request.as_ref() }) else { return INVALID_PARAMETER };
     let complete = asked.version == 1 && asked.resultsVersion == 1 && !asked.queryContext.is_null();
-    let Some(callback) = asked.queryCompletionCallback.filter(|_| complete && !cancel.is_null()) else {
+    let Some(callback) = asked.queryCompletionCallback.filter(|_| complete && !cancel.is_null())
+    else {
         return INVALID_PARAMETER;
     };
     // SAFETY: the request says so.
@@ -201,7 +214,8 @@ unsafe extern "system" fn query(request: *const DNS_QUERY_RAW_REQUEST, cancel: *
     };
     let Some(read) = bare.and_then(|bare| Message::from_vec(bare).ok()) else { return BAD_PACKET };
     let name = read.queries[0].name().to_ascii().trim_end_matches('.').to_owned();
-    let best_effort = asked.queryRawOptions & u64::from(DNS_QUERY_RAW_OPTION_BEST_EFFORT_PARSE) != 0;
+    let best_effort =
+        asked.queryRawOptions & u64::from(DNS_QUERY_RAW_OPTION_BEST_EFFORT_PARSE) != 0;
     let mut state = lock();
     state.calls.push(match best_effort {
         true => Call::RawBestEffort { name: name.clone() },
@@ -230,7 +244,9 @@ unsafe extern "system" fn query(request: *const DNS_QUERY_RAW_REQUEST, cancel: *
         cancelled: false,
         cancel: cancel as usize,
         // SAFETY: as above.
-        request: (request as usize, unsafe { bytes(request as usize, size_of::<DNS_QUERY_RAW_REQUEST>()) }),
+        request: (request as usize, unsafe {
+            bytes(request as usize, size_of::<DNS_QUERY_RAW_REQUEST>())
+        }),
         message: (asked.dnsQueryRaw as usize, message),
         callback,
         context: asked.queryContext as usize,
@@ -292,9 +308,16 @@ impl Query {
     fn take_its_time(self) {
         let slow = matches!(self.fate, Fate::Slow | Fate::SlowElsewhere);
         let patience = if slow { Duration::from_secs(60) } else { TAKES };
-        let waits = |state: &mut State| state.under_way.get(&self.number).is_some_and(|query| !query.cancelled);
-        let (state, _) = STATE.1.wait_timeout_while(lock(), patience, waits).unwrap_or_else(PoisonError::into_inner);
-        let Some(cancelled) = state.under_way.get(&self.number).map(|query| query.cancelled) else { return };
+        let waits = |state: &mut State| {
+            state.under_way.get(&self.number).is_some_and(|query| !query.cancelled)
+        };
+        let (state, _) = STATE
+            .1
+            .wait_timeout_while(lock(), patience, waits)
+            .unwrap_or_else(PoisonError::into_inner);
+        let Some(cancelled) = state.under_way.get(&self.number).map(|query| query.cancelled) else {
+            return;
+        };
         drop(state);
         match self.fate {
             // Its callback is the cancelling thread's.
@@ -326,7 +349,11 @@ impl Query {
             // SAFETY: as it is whole, it is still the asker's.
             unsafe { (self.cancel as *mut [u8; 32]).write_volatile([0xEE; 32]) };
         } else {
-            fault(&mut state, &self.name, "the structure to cancel it was gone before the callback");
+            fault(
+                &mut state,
+                &self.name,
+                "the structure to cancel it was gone before the callback",
+            );
         }
         if request != self.request.1 || message != self.message.1 {
             fault(&mut state, &self.name, "the request was gone before the callback");
@@ -350,7 +377,8 @@ impl Query {
     }
 
     fn result(&self, status: i32) -> *const DNS_QUERY_RAW_RESULT {
-        let mut result = DNS_QUERY_RAW_RESULT { version: 1, queryStatus: status, ..Default::default() };
+        let mut result =
+            DNS_QUERY_RAW_RESULT { version: 1, queryStatus: status, ..Default::default() };
         match self.fate {
             Fate::Nothing => return std::ptr::null(),
             Fate::Failed(_) => {}
@@ -374,9 +402,9 @@ impl Query {
         let address = if self.name.ends_with(".corp.test") { BY_RULE } else { BY_OTHERS };
         match self.fate {
             Fate::NoSuchName => answer.metadata.response_code = ResponseCode::NXDomain,
-            Fate::Large => answer.answers.extend(
-                (0..20).map(|_| Record::from_rdata(name.clone(), 60, RData::TXT(TXT::new(vec!["x".repeat(250)])))),
-            ),
+            Fate::Large => answer.answers.extend((0..20).map(|_| {
+                Record::from_rdata(name.clone(), 60, RData::TXT(TXT::new(vec!["x".repeat(250)])))
+            })),
             _ => answer.answers.push(Record::from_rdata(name, 60, RData::A(A(address)))),
         }
         let answer = answer.to_vec().unwrap();
@@ -397,7 +425,8 @@ unsafe extern "system" fn query_records(
     _: *mut *mut c_void,
 ) -> u32 {
     // SAFETY: the caller's, and it ends with a zero.
-    let name = unsafe { text(name.cast_mut()) }.unwrap_or_default().trim_end_matches('.').to_owned();
+    let name =
+        unsafe { text(name.cast_mut()) }.unwrap_or_default().trim_end_matches('.').to_owned();
     lock().calls.push(Call::Records { name, options });
     NO_RECORDS
 }
