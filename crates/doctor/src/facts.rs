@@ -1,5 +1,6 @@
-//! Everything that the doctor looks at, as plain data: probes fill it in, checks judge it, nothing here does either. What could not be
-//! looked at is left out (`None`, an empty list, [`Outcome::NotTried`]), which no check takes for a fault.
+//! Everything that the doctor looks at, as plain data: probes fill it in, checks judge it, nothing
+//! here does either. What could not be looked at is left out (`None`, an empty list,
+//! [`Outcome::NotTried`]), which no check takes for a fault.
 //!
 //! Texts are as found, secrets included; whoever shows them shows [`Facts::masked`].
 

@@ -25,7 +25,8 @@ pub enum Area {
 
 impl Area {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Network, Self::Dns, Self::Proxy, Self::Windows, Self::Wsl, Self::Tools];
+    pub const ALL: [Self; 6] =
+        [Self::Network, Self::Dns, Self::Proxy, Self::Windows, Self::Wsl, Self::Tools];
 
     /// Its name, as `--only` takes it.
     #[must_use]
@@ -51,7 +52,10 @@ impl FromStr for Area {
     type Err = UnknownArea;
 
     fn from_str(name: &str) -> Result<Self, UnknownArea> {
-        Self::ALL.into_iter().find(|area| area.as_str() == name).ok_or_else(|| UnknownArea(name.to_owned()))
+        Self::ALL
+            .into_iter()
+            .find(|area| area.as_str() == name)
+            .ok_or_else(|| UnknownArea(name.to_owned()))
     }
 }
 

@@ -79,7 +79,11 @@ impl Document {
         Self {
             version: VERSION,
             well: diagnosis.is_well(),
-            findings: diagnosis.findings.iter().map(|finding| Told::new(finding, language)).collect(),
+            findings: diagnosis
+                .findings
+                .iter()
+                .map(|finding| Told::new(finding, language))
+                .collect(),
             skipped: diagnosis.skipped.iter().map(|check| check.id.to_owned()).collect(),
             steps: diagnosis.steps.clone(),
             way: diagnosis.way.clone(),
@@ -144,10 +148,17 @@ mod tests {
 
     #[test]
     fn facts_without_what_was_added_later_can_be_read() {
-        let facts: Facts = serde_json::from_str(r#"{"mode": {"by_signs": "nat"}, "some_day": 1}"#).unwrap();
+        let facts: Facts =
+            serde_json::from_str(r#"{"mode": {"by_signs": "nat"}, "some_day": 1}"#).unwrap();
         assert_eq!(facts.mode.by_signs, Some(wsl::NetworkingMode::Nat));
         let mut full = nat();
-        tried(&mut full, Subject::OutsideV6, Method::Tcp, Whence::AroundTunnel, failed(Why::Refused));
+        tried(
+            &mut full,
+            Subject::OutsideV6,
+            Method::Tcp,
+            Whence::AroundTunnel,
+            failed(Why::Refused),
+        );
         let text = serde_json::to_string(&full).unwrap();
         assert_eq!(serde_json::from_str::<Facts>(&text).unwrap(), full);
     }
@@ -157,8 +168,11 @@ mod tests {
         let mut facts = nat();
         cut(&mut facts);
         let diagnosis = judge(&facts, None);
-        let [english, chinese] = [Language::English, Language::Chinese].map(|of| Document::new(&facts, &diagnosis, of));
+        let [english, chinese] =
+            [Language::English, Language::Chinese].map(|of| Document::new(&facts, &diagnosis, of));
         assert_eq!(english.findings[0].id, chinese.findings[0].id);
-        assert!(chinese.findings[0].cause.contains("数据包") && english.findings[0].cause.is_ascii());
+        assert!(
+            chinese.findings[0].cause.contains("数据包") && english.findings[0].cause.is_ascii()
+        );
     }
 }

@@ -1,6 +1,7 @@
-//! What `underpass doctor` looks at ([`facts`]), how it judges that ([`checks`]), the way that packets take with its broken hop marked
-//! ([`way`]), and how all of it is shown ([`text`], [`json`], [`report`]). Pure: the crate `wsl`
-//! looks at the machine, and the crate `probe` tries its network.
+//! What `underpass doctor` looks at ([`facts`]), how it judges that ([`checks`]), the way that
+//! packets take with its broken hop marked ([`way`]), and how all of it is shown ([`text`],
+//! [`json`], [`report`]). Pure: the crate `wsl` looks at the machine, and the crate `probe` tries
+//! its network.
 #![forbid(unsafe_code)]
 
 pub mod checks;

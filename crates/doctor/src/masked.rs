@@ -6,16 +6,22 @@ use serde_json::Value;
 const HIDDEN: &str = "***";
 
 impl Facts {
-    /// The same facts with every password hidden, and the user names in URLs: in proxies' settings of all kinds, and in any other text
-    /// (files, commands, what programs said).
+    /// The same facts with every password hidden, and the user names in URLs: in proxies' settings
+    /// of all kinds, and in any other text (files, commands, what programs said).
     #[must_use]
     pub fn masked(&self) -> Self {
         let mut facts = self.clone();
         for setting in &mut facts.proxies {
-            let masked = if is_secret_by_name(&setting.key) { HIDDEN.to_owned() } else { proxy(&setting.value) };
+            let masked = if is_secret_by_name(&setting.key) {
+                HIDDEN.to_owned()
+            } else {
+                proxy(&setting.value)
+            };
             let masked = if setting.tool == Tool::Ssh { command(&masked) } else { masked };
             // What was tried is found by the value.
-            for probe in facts.probes.proxies.iter_mut().filter(|probe| probe.value == setting.value) {
+            for probe in
+                facts.probes.proxies.iter_mut().filter(|probe| probe.value == setting.value)
+            {
                 probe.value.clone_from(&masked);
             }
             setting.value = masked;
@@ -41,13 +47,19 @@ fn is_secret_by_name(key: &str) -> bool {
     ["user", "password", "passwd", "auth"].iter().any(|word| key.contains(word))
 }
 
-/// Addresses of proxies, parted by semicolons as Windows has it: what stands before the last `@` of each says who one is, also where there
-/// is a name only, or no scheme.
+/// Addresses of proxies, parted by semicolons as Windows has it: what stands before the last `@` of
+/// each says who one is, also where there is a name only, or no scheme.
 fn proxy(value: &str) -> String {
     let hide = |item: &str| {
         let item = proxy::mask(item);
-        let Some((who, place)) = item.rsplit_once('@').filter(|(who, _)| !who.contains(' ')) else { return item };
-        let start = who.rfind("://").map(|at| at + 3).or_else(|| who.find('=').map(|at| at + 1)).unwrap_or(0);
+        let Some((who, place)) = item.rsplit_once('@').filter(|(who, _)| !who.contains(' ')) else {
+            return item;
+        };
+        let start = who
+            .rfind("://")
+            .map(|at| at + 3)
+            .or_else(|| who.find('=').map(|at| at + 1))
+            .unwrap_or(0);
         format!("{}{HIDDEN}@{place}", &who[..start])
     };
     value.split(';').map(hide).collect::<Vec<_>>().join(";")
@@ -71,7 +83,9 @@ fn strings(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(proxy::mask(&text)),
         Value::Array(items) => Value::Array(items.into_iter().map(strings).collect()),
-        Value::Object(entries) => entries.into_iter().map(|(key, value)| (key, strings(value))).collect(),
+        Value::Object(entries) => {
+            entries.into_iter().map(|(key, value)| (key, strings(value))).collect()
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => value,
     }
 }
@@ -84,8 +98,20 @@ mod tests {
     #[test]
     fn no_secret_stays_wherever_it_stands() {
         let mut facts = nat();
-        setting(&mut facts, Tool::Git, Some("/home/li/.gitconfig"), "http.proxy", "http://li:s3cret@192.0.2.1:8080");
-        setting(&mut facts, Tool::Apt, None, "Acquire::http::Proxy", "http://s3cret@192.0.2.2:8080");
+        setting(
+            &mut facts,
+            Tool::Git,
+            Some("/home/li/.gitconfig"),
+            "http.proxy",
+            "http://li:s3cret@192.0.2.1:8080",
+        );
+        setting(
+            &mut facts,
+            Tool::Apt,
+            None,
+            "Acquire::http::Proxy",
+            "http://s3cret@192.0.2.2:8080",
+        );
         setting(&mut facts, Tool::Environment, None, "https_proxy", "s3cret:s3cret@192.0.2.3:8080");
         for (key, value) in [
             ("proxy-user", "s3cret"),
@@ -101,17 +127,25 @@ mod tests {
         facts.tunnel.last_error = Some(text.to_owned());
         wslconfig(&mut facts, text);
         let setting_of_windows = "http=s3cret@192.0.2.6:1;https=http://a:s3cret@192.0.2.6:1";
-        windows(&mut facts).host.user_proxy =
-            Some(wire::facts::Proxy { proxy: Some(setting_of_windows.to_owned()), ..wire::facts::Proxy::default() });
+        windows(&mut facts).host.user_proxy = Some(wire::facts::Proxy {
+            proxy: Some(setting_of_windows.to_owned()),
+            ..wire::facts::Proxy::default()
+        });
         let masked = facts.masked();
         let shown = serde_json::to_string(&masked).unwrap();
         assert!(!shown.contains("s3cret"), "{shown}");
-        for place in ["192.0.2.1:8080", "192.0.2.3:8080", "192.0.2.4:1", "192.0.2.5:1", "192.0.2.6:1"] {
+        for place in
+            ["192.0.2.1:8080", "192.0.2.3:8080", "192.0.2.4:1", "192.0.2.5:1", "192.0.2.6:1"]
+        {
             assert!(shown.contains(place), "{place} is no secret: {shown}");
         }
         // What was tried is still found by its setting.
         for setting in &masked.proxies[..3] {
-            assert!(masked.probes.proxies.iter().any(|probe| probe.value == setting.value), "{}", setting.value);
+            assert!(
+                masked.probes.proxies.iter().any(|probe| probe.value == setting.value),
+                "{}",
+                setting.value
+            );
         }
     }
 

@@ -1,5 +1,6 @@
-//! The four steps, as one walks them by hand: is an address reached; if not, are interface, route and gateway sound; are names resolved; do
-//! proxies work. Each step's result is that of the facts and of the checks that belong to it.
+//! The four steps, as one walks them by hand: is an address reached; if not, are interface, route
+//! and gateway sound; are names resolved; do proxies work. Each step's result is that of the facts
+//! and of the checks that belong to it.
 
 use crate::facts::Whence;
 use crate::finding::{Area, Finding, Severity};
@@ -109,7 +110,11 @@ fn of(known: Option<bool>) -> Verdict {
 }
 
 fn outside(view: &View<'_>) -> Verdict {
-    if view.reaches_outside_by_proxy() { Verdict::Yes } else { of(view.reaches_outside_directly(Whence::Vm)) }
+    if view.reaches_outside_by_proxy() {
+        Verdict::Yes
+    } else {
+        of(view.reaches_outside_directly(Whence::Vm))
+    }
 }
 
 fn gateway(view: &View<'_>, outside: Verdict) -> Verdict {
@@ -156,13 +161,17 @@ mod tests {
     use crate::sample::*;
 
     fn results(facts: &Facts) -> [Verdict; 4] {
-        let results: Vec<Verdict> = judge(facts, None).steps.iter().map(|step| step.result).collect();
+        let results: Vec<Verdict> =
+            judge(facts, None).steps.iter().map(|step| step.result).collect();
         results.try_into().unwrap()
     }
 
     #[test]
     fn a_whole_way_needs_no_second_step() {
-        assert_eq!(results(&nat()), [Verdict::Yes, Verdict::NotNeeded, Verdict::Yes, Verdict::NotNeeded]);
+        assert_eq!(
+            results(&nat()),
+            [Verdict::Yes, Verdict::NotNeeded, Verdict::Yes, Verdict::NotNeeded]
+        );
         let mut facts = nat();
         proxy(&mut facts, "https_proxy", "http://192.0.2.80:7890");
         assert_eq!(results(&facts)[3], Verdict::Yes);
@@ -174,7 +183,10 @@ mod tests {
     fn a_cut_way_is_asked_for_its_gateway_and_tells_nothing_of_names() {
         let mut facts = nat();
         cut(&mut facts);
-        assert_eq!(results(&facts), [Verdict::No, Verdict::Yes, Verdict::Unknown, Verdict::NotNeeded]);
+        assert_eq!(
+            results(&facts),
+            [Verdict::No, Verdict::Yes, Verdict::Unknown, Verdict::NotNeeded]
+        );
         tried(&mut facts, Subject::Gateway, Method::Neighbour, Whence::Vm, failed(Why::TimedOut));
         assert_eq!(results(&facts)[1], Verdict::No);
         facts.routes.clear();

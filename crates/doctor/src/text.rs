@@ -95,11 +95,12 @@ impl Page {
     fn all(&mut self, diagnosis: &Diagnosis) -> fmt::Result {
         self.way(&diagnosis.way)?;
         self.steps(&diagnosis.steps)?;
-        let paint = match (diagnosis.problems(), diagnosis.is_well() && diagnosis.findings.is_empty()) {
-            (0, true) => Paint::Good,
-            (0, false) => Paint::Warn,
-            _ => Paint::Bad,
-        };
+        let paint =
+            match (diagnosis.problems(), diagnosis.is_well() && diagnosis.findings.is_empty()) {
+                (0, true) => Paint::Good,
+                (0, false) => Paint::Warn,
+                _ => Paint::Bad,
+            };
         let verdict = self.say(&verdict(diagnosis));
         writeln!(self.out, "\n{}", self.paint(paint, &verdict))?;
         // The worst is first.
@@ -133,7 +134,12 @@ impl Page {
             if number > 0 {
                 writeln!(self.out, "  {}", self.paint(Paint::Faint, "│"))?;
             }
-            write!(self.out, "  {} {}", self.paint(paint, sign), self.say(&hop.place.name().text()))?;
+            write!(
+                self.out,
+                "  {} {}",
+                self.paint(paint, sign),
+                self.say(&hop.place.name().text())
+            )?;
             if let Some(detail) = &hop.detail {
                 write!(self.out, "  {}", self.paint(Paint::Faint, detail))?;
             }
@@ -156,7 +162,8 @@ impl Page {
                 steps::Verdict::No => Paint::Bad,
                 steps::Verdict::NotNeeded | steps::Verdict::Unknown => Paint::Faint,
             };
-            let (question, result) = (self.say(&step.question.name().text()), self.say(&step.result.name().text()));
+            let (question, result) =
+                (self.say(&step.question.name().text()), self.say(&step.result.name().text()));
             writeln!(self.out, "  {}. {question}  {}", number + 1, self.paint(paint, &result))?;
         }
         Ok(())
@@ -183,7 +190,12 @@ impl Page {
     fn folded(&mut self, hint: &Finding) -> fmt::Result {
         let title = format!("! {}", self.say(&hint.title.text()));
         let id = format!("({})", hint.id);
-        writeln!(self.out, "  {}  {}", self.paint(Paint::Warn, &title), self.paint(Paint::Faint, &id))
+        writeln!(
+            self.out,
+            "  {}  {}",
+            self.paint(Paint::Warn, &title),
+            self.paint(Paint::Faint, &id)
+        )
     }
 
     fn label(&mut self, text: &Text) -> fmt::Result {
@@ -272,13 +284,17 @@ Nothing is wrong: every check that could be made passed.
         }
         assert!(!text.contains('\x1b'));
         let chinese = render(&diagnosis, Language::Chinese, Colour::None, Hints::Folded);
-        assert!(chinese.contains("此处中断") && chinese.contains("在 PowerShell 中执行"), "{chinese}");
+        assert!(
+            chinese.contains("此处中断") && chinese.contains("在 PowerShell 中执行"),
+            "{chinese}"
+        );
     }
 
     #[test]
     fn colours_are_ours_alone() {
         let mut facts = nat();
-        facts.interop.run = Outcome::Failed { why: Why::Other, detail: "\x1b]0;title\x07\x1b[31mred".to_owned() };
+        facts.interop.run =
+            Outcome::Failed { why: Why::Other, detail: "\x1b]0;title\x07\x1b[31mred".to_owned() };
         let diagnosis = judge(&facts, None);
         let plain = render(&diagnosis, Language::English, Colour::None, Hints::Folded);
         assert!(plain.contains("[31mred") && !plain.contains(['\x1b', '\x07']), "{plain}");
@@ -295,10 +311,13 @@ Nothing is wrong: every check that could be made passed.
         let diagnosis = judge(&facts, None);
         let text = |hints| render(&diagnosis, Language::English, Colour::None, hints);
         let folded = text(Hints::Folded);
-        let end =
-            "1 hint(s); `--hints` shows them in full:\n  ! Windows' firewall does not guard WSL  (windows-firewall)\n";
+        let end = "1 hint(s); `--hints` shows them in full:\n  ! Windows' firewall does not guard WSL  (windows-firewall)\n";
         assert!(folded.ends_with(end), "{folded}");
-        assert!(folded.contains("✗ The clock differs from Windows'") && !folded.contains("firewall=true"), "{folded}");
+        assert!(
+            folded.contains("✗ The clock differs from Windows'")
+                && !folded.contains("firewall=true"),
+            "{folded}"
+        );
         let full = text(Hints::InFull);
         assert!(full.contains("firewall=true") && !full.contains("--hints"), "{full}");
     }

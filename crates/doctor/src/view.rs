@@ -1,8 +1,9 @@
-//! What the facts come to: the questions that more than one check asks of them, answered in one place. `None` means that it is not known.
+//! What the facts come to: the questions that more than one check asks of them, answered in one
+//! place. `None` means that it is not known.
 
 use crate::facts::{
-    Answer, Ask, Asked, Facts, Link, Method, NameKind, NeighbourState, Outcome, ProxyProbe, ProxySetting, Reach, Route,
-    Subject, Tool, Transport, TunnelState, Whence, Windows,
+    Answer, Ask, Asked, Facts, Link, Method, NameKind, NeighbourState, Outcome, ProxyProbe,
+    ProxySetting, Reach, Route, Subject, Tool, Transport, TunnelState, Whence, Windows,
 };
 use config::settings::effective::{Origin, Situation, asked_for};
 use config::settings::{ini, version};
@@ -82,7 +83,12 @@ impl<'a> View<'a> {
 
     /// The networking mode in force.
     pub(crate) fn mode(&self) -> Option<NetworkingMode> {
-        self.facts.mode.by_wslinfo.as_deref().and_then(NetworkingMode::by_name).or(self.facts.mode.by_signs)
+        self.facts
+            .mode
+            .by_wslinfo
+            .as_deref()
+            .and_then(NetworkingMode::by_name)
+            .or(self.facts.mode.by_signs)
     }
 
     /// The mode that `.wslconfig` asks for, as it is written there.
@@ -129,7 +135,9 @@ impl<'a> View<'a> {
 
     /// Whether WSL wrote resolv.conf, and writes it at each start.
     pub(crate) fn resolv_conf_is_wsls(&self) -> bool {
-        self.resolv_conf_is_from_wsl() && !self.facts.resolv_conf.immutable && !self.resolv_conf_is_left_alone()
+        self.resolv_conf_is_from_wsl()
+            && !self.facts.resolv_conf.immutable
+            && !self.resolv_conf_is_left_alone()
     }
 
     // ---- interfaces and routes
@@ -138,7 +146,10 @@ impl<'a> View<'a> {
     pub(crate) fn own_links(&self) -> impl Iterator<Item = &'a Link> {
         let facts = self.facts;
         facts.links.iter().filter(move |link| {
-            let other = facts.other_tunnels.iter().any(|other| other.device.as_deref() == Some(link.name.as_str()));
+            let other = facts
+                .other_tunnels
+                .iter()
+                .any(|other| other.device.as_deref() == Some(link.name.as_str()));
             let ours = facts.tunnel.device.as_deref() == Some(link.name.as_str());
             let inner = link.kind.as_deref().is_some_and(|kind| matches!(kind, "bridge" | "tun"));
             let loopback = ["lo", "loopback0"].contains(&link.name.as_str());
@@ -160,7 +171,9 @@ impl<'a> View<'a> {
                 && (route.device.is_none() || route.device.as_deref() != tunnel)
         };
         let routes = self.facts.routes.iter().filter(leads_out);
-        routes.min_by_key(|route| (route.destination.addr().is_ipv6(), route.table != MAIN, route.metric))
+        routes.min_by_key(|route| {
+            (route.destination.addr().is_ipv6(), route.table != MAIN, route.metric)
+        })
     }
 
     /// The router of the default route.
@@ -172,12 +185,18 @@ impl<'a> View<'a> {
     pub(crate) fn subnet(&self) -> Option<IpNet> {
         let out = self.default_route().and_then(|route| route.device.as_deref());
         let mut links = self.own_links().filter(|link| out.is_none_or(|out| link.name == out));
-        links.find_map(|link| link.addresses.iter().find(|address| address.addr().is_ipv4())).map(IpNet::trunc)
+        links
+            .find_map(|link| link.addresses.iter().find(|address| address.addr().is_ipv4()))
+            .map(IpNet::trunc)
     }
 
     // ---- what was tried
 
-    pub(crate) fn reached(&self, subject: Subject, whence: Whence) -> impl Iterator<Item = &'a Reach> {
+    pub(crate) fn reached(
+        &self,
+        subject: Subject,
+        whence: Whence,
+    ) -> impl Iterator<Item = &'a Reach> {
         let tried = move |reach: &&Reach| {
             reach.subject == subject && reach.whence == whence && reach.outcome != Outcome::NotTried
         };
@@ -186,12 +205,14 @@ impl<'a> View<'a> {
 
     /// What came of the attempts by one method: whether one of them succeeded.
     pub(crate) fn reaches(&self, subject: Subject, whence: Whence, method: Method) -> Option<bool> {
-        let mut outcomes = self.reached(subject, whence).filter(|reach| reach.method == method).peekable();
+        let mut outcomes =
+            self.reached(subject, whence).filter(|reach| reach.method == method).peekable();
         outcomes.peek()?;
         Some(outcomes.any(|reach| is_ok(&reach.outcome)))
     }
 
-    /// Whether programs that need no proxy reach the outside: by TCP, which they need; by ping only where nothing else was tried.
+    /// Whether programs that need no proxy reach the outside: by TCP, which they need; by ping only
+    /// where nothing else was tried.
     pub(crate) fn reaches_outside_directly(&self, whence: Whence) -> Option<bool> {
         let by = |method| self.reaches(Subject::Outside, whence, method);
         by(Method::Tcp).or_else(|| by(Method::Icmp))
@@ -199,16 +220,22 @@ impl<'a> View<'a> {
 
     /// Whether a proxy that the environment names carries programs' requests to the outside.
     pub(crate) fn reaches_outside_by_proxy(&self) -> bool {
-        let carries = |probe: &ProxyProbe| is_ok(&probe.request) && spelling(probe).is_none_or(Spelling::is_taken);
-        self.no_host_by_proxy().is_none() && self.proxies_of(Tool::Environment).any(|(_, probe)| carries(probe))
+        let carries = |probe: &ProxyProbe| {
+            is_ok(&probe.request) && spelling(probe).is_none_or(Spelling::is_taken)
+        };
+        self.no_host_by_proxy().is_none()
+            && self.proxies_of(Tool::Environment).any(|(_, probe)| carries(probe))
     }
 
-    /// The variable that excepts every host from the environment's proxies: its whole value is `*`, as curl
-    /// (`Curl_check_noproxy` in lib/noproxy.c) and Python (`proxy_bypass_environment`) take it.
+    /// The variable that excepts every host from the environment's proxies: its whole value is `*`,
+    /// as curl (`Curl_check_noproxy` in lib/noproxy.c) and Python (`proxy_bypass_environment`) take
+    /// it.
     pub(crate) fn no_host_by_proxy(&self) -> Option<&'a ProxySetting> {
         let mut settings = self.facts.proxies.iter();
         settings.find(|setting| {
-            setting.tool == Tool::Environment && setting.key.eq_ignore_ascii_case("no_proxy") && setting.value == "*"
+            setting.tool == Tool::Environment
+                && setting.key.eq_ignore_ascii_case("no_proxy")
+                && setting.value == "*"
         })
     }
 
@@ -217,13 +244,14 @@ impl<'a> View<'a> {
         self.reaches_outside_directly(Whence::Vm) == Some(false) && !self.reaches_outside_by_proxy()
     }
 
-    /// As before, and pings do not come through either: it is the way that is cut, not only connections.
+    /// As before, and pings do not come through either: it is the way that is cut, not only
+    /// connections.
     pub(crate) fn no_packet_gets_out(&self) -> bool {
         self.is_cut_off() && self.reaches(Subject::Outside, Whence::Vm, Method::Icmp) != Some(true)
     }
 
-    /// Whether the gateway is there. Windows' firewall drops pings, so a ping without reply alone proves nothing where its hardware
-    /// address is known.
+    /// Whether the gateway is there. Windows' firewall drops pings, so a ping without reply alone
+    /// proves nothing where its hardware address is known.
     pub(crate) fn gateway_lives(&self) -> Option<bool> {
         let by = |method| {
             let direct = self.reaches(Subject::Gateway, Whence::AroundTunnel, method);
@@ -232,7 +260,8 @@ impl<'a> View<'a> {
         let ping = by(Method::Icmp);
         let neighbour = by(Method::Neighbour).or_else(|| {
             let gateway = self.gateway()?;
-            let known = self.facts.neighbours.iter().find(|neighbour| neighbour.address == gateway)?;
+            let known =
+                self.facts.neighbours.iter().find(|neighbour| neighbour.address == gateway)?;
             Some(known.state == NeighbourState::Known)
         });
         match (ping, neighbour) {
@@ -278,7 +307,11 @@ impl<'a> View<'a> {
     }
 
     pub(crate) fn asks(&self, kind: NameKind) -> impl Iterator<Item = &'a Ask> {
-        self.facts.probes.dns.iter().filter(move |ask| ask.kind == kind && ask.answer != Answer::NotTried)
+        self.facts
+            .probes
+            .dns
+            .iter()
+            .filter(move |ask| ask.kind == kind && ask.answer != Answer::NotTried)
     }
 
     /// Whether somebody of a kind resolved a name of a kind, by any transport.
@@ -289,30 +322,44 @@ impl<'a> View<'a> {
     }
 
     /// Whether a server of resolv.conf resolved the public name over one transport.
-    pub(crate) fn server_resolves(&self, server: &Nameserver, transport: Transport) -> Option<bool> {
+    pub(crate) fn server_resolves(
+        &self,
+        server: &Nameserver,
+        transport: Transport,
+    ) -> Option<bool> {
         let of_server = |ask: &&Ask| {
-            matches!(&ask.asked, Asked::Nameserver(asked) if asked == server) && ask.transport == transport
+            matches!(&ask.asked, Asked::Nameserver(asked) if asked == server)
+                && ask.transport == transport
         };
         let mut asks = self.asks(NameKind::Public).filter(of_server).peekable();
         asks.peek()?;
         Some(asks.any(|ask| has_addresses(&ask.answer)))
     }
 
-    /// Whether programs can resolve public names: as the system does it, or else as its servers answer.
+    /// Whether programs can resolve public names: as the system does it, or else as its servers
+    /// answer.
     pub(crate) fn names_work(&self) -> Option<bool> {
         let system = self.resolves(NameKind::Public, |asked| *asked == Asked::System);
-        system.or_else(|| self.resolves(NameKind::Public, |asked| matches!(asked, Asked::Nameserver(_))))
+        system.or_else(|| {
+            self.resolves(NameKind::Public, |asked| matches!(asked, Asked::Nameserver(_)))
+        })
     }
 
     // ---- proxies
 
     /// The proxy settings of a tool that were tried, each with what came of it.
-    pub(crate) fn proxies_of(&self, tool: Tool) -> impl Iterator<Item = (&'a ProxySetting, &'a ProxyProbe)> {
+    pub(crate) fn proxies_of(
+        &self,
+        tool: Tool,
+    ) -> impl Iterator<Item = (&'a ProxySetting, &'a ProxyProbe)> {
         let facts = self.facts;
-        facts.proxies.iter().filter(move |setting| setting.tool == tool).filter_map(move |setting| {
-            let probe = facts.probes.proxies.iter().find(|probe| probe.value == setting.value)?;
-            Some((setting, probe))
-        })
+        facts.proxies.iter().filter(move |setting| setting.tool == tool).filter_map(
+            move |setting| {
+                let probe =
+                    facts.probes.proxies.iter().find(|probe| probe.value == setting.value)?;
+                Some((setting, probe))
+            },
+        )
     }
 
     /// Whether the environment names a proxy.
@@ -394,7 +441,10 @@ pub(crate) fn has_addresses(answer: &Answer) -> bool {
 pub(crate) fn addresses(answer: &Answer) -> &[IpAddr] {
     match answer {
         Answer::Addresses { addresses, .. } => addresses,
-        Answer::NotTried | Answer::NoSuchName { .. } | Answer::ServerError { .. } | Answer::Failed { .. } => &[],
+        Answer::NotTried
+        | Answer::NoSuchName { .. }
+        | Answer::ServerError { .. }
+        | Answer::Failed { .. } => &[],
     }
 }
 

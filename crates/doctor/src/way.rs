@@ -1,4 +1,5 @@
-//! The way from a program to the internet, hop by hop, with the broken one marked: what the checks found is laid over what is known to work.
+//! The way from a program to the internet, hop by hop, with the broken one marked: what the checks
+//! found is laid over what is known to work.
 
 use crate::facts::{Tool, TunnelState, Whence};
 use crate::finding::Severity;
@@ -96,12 +97,14 @@ pub(crate) fn walk(view: &View<'_>, marks: &[(Place, Severity)]) -> Vec<Hop> {
         .map(|place| Hop { place, detail: detail(view, place), state: state(view, place, marks) })
         .collect();
     // Names are asked for on the side: what lies behind a broken resolver is not behind a break.
-    let broken = hops.iter().position(|hop| hop.state == State::Broken && hop.place != Place::Resolver);
+    let broken =
+        hops.iter().position(|hop| hop.state == State::Broken && hop.place != Place::Resolver);
     if let Some(broken) = broken {
         hops[broken + 1..].iter_mut().for_each(|hop| hop.state = State::Behind);
         // Who answers names lies behind it too, unless it is known that he does.
-        let resolver =
-            hops[..broken].iter_mut().find(|hop| hop.place == Place::Resolver && hop.state == State::Unknown);
+        let resolver = hops[..broken]
+            .iter_mut()
+            .find(|hop| hop.place == Place::Resolver && hop.state == State::Unknown);
         resolver.into_iter().for_each(|hop| hop.state = State::Behind);
     }
     hops
@@ -109,7 +112,10 @@ pub(crate) fn walk(view: &View<'_>, marks: &[(Place, Severity)]) -> Vec<Hop> {
 
 fn places(view: &View<'_>, marks: &[(Place, Severity)]) -> Vec<Place> {
     let marked = |place| marks.iter().any(|(of, _)| *of == place);
-    let tunnel = matches!(view.facts.tunnel.state, TunnelState::Up | TunnelState::Starting | TunnelState::NoRelay);
+    let tunnel = matches!(
+        view.facts.tunnel.state,
+        TunnelState::Up | TunnelState::Starting | TunnelState::NoRelay
+    );
     let all = [
         (Place::Program, true),
         (Place::Resolver, true),
@@ -121,7 +127,10 @@ fn places(view: &View<'_>, marks: &[(Place, Severity)]) -> Vec<Place> {
         (Place::Proxy, view.has_proxy_variables()),
         (Place::Internet, true),
     ];
-    all.into_iter().filter(|(place, there)| *there || marked(*place)).map(|(place, _)| place).collect()
+    all.into_iter()
+        .filter(|(place, there)| *there || marked(*place))
+        .map(|(place, _)| place)
+        .collect()
 }
 
 fn detail(view: &View<'_>, place: Place) -> Option<String> {
@@ -133,19 +142,31 @@ fn detail(view: &View<'_>, place: Place) -> Option<String> {
             (!servers.is_empty()).then(|| servers.join(", "))
         }
         Place::Interface => {
-            let link =
-                view.own_links().find(|link| link.up && !link.addresses.is_empty()).or(view.own_links().next())?;
-            Some(match link.addresses.iter().find(|net| net.addr().is_ipv4()).or(link.addresses.first()) {
-                Some(address) => format!("{} {address}", link.name),
-                None => link.name.clone(),
-            })
+            let link = view
+                .own_links()
+                .find(|link| link.up && !link.addresses.is_empty())
+                .or(view.own_links().next())?;
+            Some(
+                match link
+                    .addresses
+                    .iter()
+                    .find(|net| net.addr().is_ipv4())
+                    .or(link.addresses.first())
+                {
+                    Some(address) => format!("{} {address}", link.name),
+                    None => link.name.clone(),
+                },
+            )
         }
         Place::Gateway => view.gateway().map(|address| address.to_string()),
         Place::Tunnel => match (&facts.tunnel.device, facts.tunnel.subnet) {
             (Some(device), Some(subnet)) => Some(format!("{device} {subnet}")),
             (device, _) => device.clone(),
         },
-        Place::Windows => view.windows().map(|windows| windows.host.system.clone()).filter(|text| !text.is_empty()),
+        Place::Windows => view
+            .windows()
+            .map(|windows| windows.host.system.clone())
+            .filter(|text| !text.is_empty()),
         Place::Vpn => view.vpns().next().map(|adapter| adapter.name.clone()),
         Place::Proxy => {
             let (_, probe) = view.proxies_of(Tool::Environment).next()?;
@@ -160,9 +181,17 @@ fn state(view: &View<'_>, place: Place, marks: &[(Place, Severity)]) -> State {
     // What is no more than a problem may still be all that there is.
     let all_of_it = match place {
         Place::Resolver => view.names_work() == Some(false),
-        Place::Proxy => view.reaches_outside_directly(Whence::Vm) == Some(false) && !view.reaches_outside_by_proxy(),
+        Place::Proxy => {
+            view.reaches_outside_directly(Whence::Vm) == Some(false)
+                && !view.reaches_outside_by_proxy()
+        }
         Place::Internet => view.is_cut_off(),
-        Place::Program | Place::Interface | Place::Gateway | Place::Tunnel | Place::Windows | Place::Vpn => false,
+        Place::Program
+        | Place::Interface
+        | Place::Gateway
+        | Place::Tunnel
+        | Place::Windows
+        | Place::Vpn => false,
     };
     match worst {
         Some(Severity::Fatal) => return State::Broken,
@@ -199,10 +228,18 @@ mod tests {
 
     #[test]
     fn the_tunnel_stands_in_the_gateways_place() {
-        let places = |facts: &Facts| states(facts).iter().map(|(place, _)| *place).collect::<Vec<_>>();
+        let places =
+            |facts: &Facts| states(facts).iter().map(|(place, _)| *place).collect::<Vec<_>>();
         assert_eq!(
             places(&nat()),
-            [Place::Program, Place::Resolver, Place::Interface, Place::Gateway, Place::Windows, Place::Internet]
+            [
+                Place::Program,
+                Place::Resolver,
+                Place::Interface,
+                Place::Gateway,
+                Place::Windows,
+                Place::Internet
+            ]
         );
         let mut facts = with_tunnel(nat());
         proxy(&mut facts, "https_proxy", "http://192.0.2.80:7890");
@@ -219,8 +256,11 @@ mod tests {
                 Place::Internet
             ]
         );
-        let details: Vec<_> = judge(&facts, None).way.into_iter().filter_map(|hop| hop.detail).collect();
-        for detail in ["eth0 172.28.48.2/20", "underpass0 198.18.64.0/28", "Ethernet 3", "192.0.2.80:7890"] {
+        let details: Vec<_> =
+            judge(&facts, None).way.into_iter().filter_map(|hop| hop.detail).collect();
+        for detail in
+            ["eth0 172.28.48.2/20", "underpass0 198.18.64.0/28", "Ethernet 3", "192.0.2.80:7890"]
+        {
             assert!(details.iter().any(|known| known == detail), "{detail}: {details:?}");
         }
     }

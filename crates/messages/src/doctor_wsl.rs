@@ -1,4 +1,5 @@
-//! What the doctor says of WSL itself: interop, modes, the clock, addresses that change, and of Windows' firewall.
+//! What the doctor says of WSL itself: interop, modes, the clock, addresses that change, and of
+//! Windows' firewall.
 
 sentences! {
     // ---- wsl.conf

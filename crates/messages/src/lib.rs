@@ -1,7 +1,9 @@
-//! What the commands tell people, in English and Simplified Chinese: each sentence's two halves stand side by side, and nowhere else.
+//! What the commands tell people, in English and Simplified Chinese: each sentence's two halves
+//! stand side by side, and nowhere else.
 //!
-//! A sentence that is in one language only does not compile, and one whose halves do not say the same things fails this crate's test.
-//! Knows no output and nothing of what is told; who judges makes a [`Text`], who prints chooses the [`Language`].
+//! A sentence that is in one language only does not compile, and one whose halves do not say the
+//! same things fails this crate's test. Knows no output and nothing of what is told; who judges
+//! makes a [`Text`], who prints chooses the [`Language`].
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -17,10 +19,14 @@ pub enum Language {
 }
 
 impl Language {
-    /// What the environment's variables ask for, as POSIX has it (XBD 8.2): the first of LC_ALL, LC_MESSAGES and LANG that is set and not
-    /// empty decides; every Chinese locale gives Simplified Chinese, everything else English.
+    /// What the environment's variables ask for, as POSIX has it (XBD 8.2): the first of LC_ALL,
+    /// LC_MESSAGES and LANG that is set and not empty decides; every Chinese locale gives
+    /// Simplified Chinese, everything else English.
     pub fn of_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().filter_map(variable).find(|value| !value.is_empty());
+        let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
+            .into_iter()
+            .filter_map(variable)
+            .find(|value| !value.is_empty());
         match locale {
             Some(locale) if is_chinese(&locale) => Self::Chinese,
             Some(_) | None => Self::English,
@@ -54,7 +60,8 @@ pub struct UnknownLanguage {
     pub name: String,
 }
 
-/// A sentence in both languages. `{name}` stands for a value; both halves have the same ones. Braces have no other use.
+/// A sentence in both languages. `{name}` stands for a value; both halves have the same ones.
+/// Braces have no other use.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Sentence {
     /// In English.
@@ -92,7 +99,8 @@ pub struct Text {
 }
 
 impl Text {
-    /// One more value. A name that the sentence does not have is a mistake of the program, which debug builds do not let pass.
+    /// One more value. A name that the sentence does not have is a mistake of the program, which
+    /// debug builds do not let pass.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
         debug_assert!(
@@ -110,7 +118,8 @@ impl Text {
         self.sentence
     }
 
-    /// The sentence in `language`, its values filled in. A value that was not given stays as `{name}`.
+    /// The sentence in `language`, its values filled in. A value that was not given stays as
+    /// `{name}`.
     #[must_use]
     pub fn say(&self, language: Language) -> String {
         let mut said = String::new();
@@ -142,7 +151,8 @@ fn placeholders(mut text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Makes a module's sentences, each a constant with both halves, and a list of them all for the test.
+/// Makes a module's sentences, each a constant with both halves, and a list of them all for the
+/// test.
 macro_rules! sentences {
     ($($(#[$doc:meta])* $name:ident: $en:literal, $zh:literal;)+) => {
         $($(#[$doc])* pub static $name: crate::Sentence = crate::Sentence { en: $en, zh: $zh };)+
@@ -206,7 +216,10 @@ mod tests {
         if names(sentence.en) != names(sentence.zh) {
             faults.push("the halves have other values");
         }
-        if [sentence.en, sentence.zh].iter().any(|half| half.matches('{').count() != placeholders(half).count()) {
+        if [sentence.en, sentence.zh]
+            .iter()
+            .any(|half| half.matches('{').count() != placeholders(half).count())
+        {
             faults.push("a brace that is no value's");
         }
         faults
@@ -224,7 +237,8 @@ mod tests {
     #[test]
     fn every_module_is_in_the_test_above() {
         let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap();
-        let modules: BTreeSet<_> = files.map(|file| file.unwrap().path().file_stem().unwrap().to_owned()).collect();
+        let modules: BTreeSet<_> =
+            files.map(|file| file.unwrap().path().file_stem().unwrap().to_owned()).collect();
         let known = MODULES
             .iter()
             .map(|(name, _)| std::ffi::OsString::from(name))
@@ -245,12 +259,17 @@ mod tests {
 
     #[test]
     fn values_stand_where_each_language_wants_them() {
-        static SENTENCE: Sentence =
-            Sentence { en: "{server} answers in {time}.", zh: "在 {time} 内，{server} 作出了回答。" };
+        static SENTENCE: Sentence = Sentence {
+            en: "{server} answers in {time}.",
+            zh: "在 {time} 内，{server} 作出了回答。",
+        };
         let text = SENTENCE.with("server", "192.0.2.1").with("time", "3 ms");
         assert_eq!(text.say(Language::English), "192.0.2.1 answers in 3 ms.");
         assert_eq!(text.say(Language::Chinese), "在 3 ms 内，192.0.2.1 作出了回答。");
-        assert_eq!(SENTENCE.with("time", "{server}").say(Language::English), "{server} answers in {server}.");
+        assert_eq!(
+            SENTENCE.with("time", "{server}").say(Language::English),
+            "{server} answers in {server}."
+        );
     }
 
     #[test]

@@ -23,8 +23,8 @@ pub fn printable_line(text: &str) -> Cow<'_, str> {
     replaced(text, is_obeyed)
 }
 
-/// The same for a JSON document, whose strings stay what they are: the characters are written as their
-/// numbers (RFC 8259 section 7). Outside of strings JSON has none of them but line ends.
+/// The same for a JSON document, whose strings stay what they are: the characters are written as
+/// their numbers (RFC 8259 section 7). Outside of strings JSON has none of them but line ends.
 #[must_use]
 pub fn printable_json(document: &str) -> Cow<'_, str> {
     if !document.contains(|letter| is_obeyed(letter) && letter != '\n') {
@@ -46,7 +46,11 @@ fn replaced(text: &str, is_bad: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(&is_bad) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(text.chars().map(|letter| if is_bad(letter) { char::REPLACEMENT_CHARACTER } else { letter }).collect())
+    Cow::Owned(
+        text.chars()
+            .map(|letter| if is_bad(letter) { char::REPLACEMENT_CHARACTER } else { letter })
+            .collect(),
+    )
 }
 
 #[cfg(test)]
@@ -61,6 +65,9 @@ mod tests {
         assert_eq!(printable("a\x1b[2Jb\x07\r\n"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}\n");
         assert_eq!(printable("\u{9b}31m\u{7f}\u{202e}x"), "\u{fffd}31m\u{fffd}\u{fffd}x");
         assert_eq!(printable_line("a\nb\tc"), "a\u{fffd}b\u{fffd}c");
-        assert_eq!(printable_json("{\n  \"a\": \"\u{9b}\u{7f}é\"\n}\n"), "{\n  \"a\": \"\\u009b\\u007fé\"\n}\n");
+        assert_eq!(
+            printable_json("{\n  \"a\": \"\u{9b}\u{7f}é\"\n}\n"),
+            "{\n  \"a\": \"\\u009b\\u007fé\"\n}\n"
+        );
     }
 }

@@ -57,7 +57,10 @@ mod tests {
         assert_eq!(for_shell("it's $(id)"), r"'it'\''s $(id)'");
         assert_eq!(for_powershell("Li's VPN"), "'Li''s VPN'");
         // PowerShell ends a string at each of these.
-        assert_eq!(for_powershell("Li\u{2019}s VPN\u{201b}; calc"), "'Li\u{2019}\u{2019}s VPN\u{201b}\u{201b}; calc'");
+        assert_eq!(
+            for_powershell("Li\u{2019}s VPN\u{201b}; calc"),
+            "'Li\u{2019}\u{2019}s VPN\u{201b}\u{201b}; calc'"
+        );
         assert_eq!((for_shell(""), for_powershell("")), ("''".into(), "''".into()));
     }
 }

@@ -153,14 +153,19 @@ mod tests {
         assert_eq!(step(status(7, State::NoRelay), 62), "");
         assert_eq!(step(status(7, State::Up), 63), "");
         let ended = step(Seen::Nothing, 1000);
-        assert_eq!(ended, "underpass: process 7 has ended\nunderpass: waiting for the next gateway");
+        assert_eq!(
+            ended,
+            "underpass: process 7 has ended\nunderpass: waiting for the next gateway"
+        );
         assert_eq!(step(Seen::Busy, 1050), "");
         assert_eq!(step(Seen::Nothing, 1109), "");
         assert_eq!(step(status(8, State::Up), 1110).lines().count(), 2);
         // Replaced between two looks.
         let replaced = step(status(9, State::Up), 1111);
         assert!(
-            replaced.starts_with("underpass: process 8 has ended\nunderpass: runs already as process 9"),
+            replaced.starts_with(
+                "underpass: process 8 has ended\nunderpass: runs already as process 9"
+            ),
             "{replaced}"
         );
         assert!(replaced.ends_with("\nunderpass: up"), "{replaced}");

@@ -24,7 +24,8 @@ Examples:
   underpass settings verify"
 )]
 pub(crate) struct Cli {
-    /// Say more on standard error: -v what happens, -vv details, -vvv everything. RUST_LOG goes over it.
+    /// Say more on standard error: -v what happens, -vv details, -vvv everything. RUST_LOG goes
+    /// over it.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
     #[command(subcommand)]
@@ -155,8 +156,9 @@ Examples:
 /// Each option is a key of the configuration file too, with the same name.
 #[derive(Debug, Args)]
 pub(crate) struct UpOptions {
-    /// The relay: a program that opens sockets on the host [default: underpass-relay beside this program, or in PATH; in WSL the
-    /// underpass-relay.exe beside it, copied to %LOCALAPPDATA%\underpass]
+    /// The relay: a program that opens sockets on the host [default: underpass-relay beside this
+    /// program, or in PATH; in WSL the underpass-relay.exe beside it, copied to
+    /// %LOCALAPPDATA%\underpass]
     #[arg(long, value_name = "PROGRAM")]
     relay: Option<PathBuf>,
     /// An argument for the relay; repeat it for more
@@ -168,34 +170,38 @@ pub(crate) struct UpOptions {
     /// Name of the TAP device [default: underpass0]
     #[arg(long, value_name = "NAME")]
     tap: Option<String>,
-    /// MTU of the TAP device in bytes, 1280 to 65520 [default: 65520 for TCP, and for all else that of Windows' way out]
+    /// MTU of the TAP device in bytes, 1280 to 65520 [default: 65520 for TCP, and for all else that
+    /// of Windows' way out]
     #[arg(long, value_name = "N")]
     mtu: Option<u32>,
-    /// Subnet of the TAP device, a /28 [default: the first of a short list that overlaps no route of VM and host]
+    /// Subnet of the TAP device, a /28 [default: the first of a short list that overlaps no route
+    /// of VM and host]
     #[arg(long, value_name = "NETWORK")]
     subnet: Option<Ipv4Net>,
     /// Configuration file in TOML; options go over it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Refuse connections to the host's own services, on 127.0.0.1 and on the addresses of its adapters
+    /// Refuse connections to the host's own services, on 127.0.0.1 and on the addresses of its
+    /// adapters
     #[arg(long)]
     no_host_loopback: bool,
     /// Refuse them but for these TCP and UDP ports
     #[arg(long, value_name = "PORT,…", value_delimiter = ',')]
     host_ports: Vec<u16>,
-    /// Domains whose names may resolve to loopback or to an address of this host; from other names' DNS
-    /// answers such addresses are dropped (DNS rebinding). `.` stands for every name
+    /// Domains whose names may resolve to loopback or to an address of this host; from other names'
+    /// DNS answers such addresses are dropped (DNS rebinding). `.` stands for every name
     #[arg(long, value_name = "DOMAIN,…", value_delimiter = ',')]
     rebind_domain_ok: Vec<String>,
-    /// Which hosts may send datagrams to an app: `address-dependent`, those that the app has sent one
-    /// to, or `endpoint-independent`, all that know the host's port (RFC 4787) [default:
+    /// Which hosts may send datagrams to an app: `address-dependent`, those that the app has sent
+    /// one to, or `endpoint-independent`, all that know the host's port (RFC 4787) [default:
     /// address-dependent]
     #[arg(long, value_name = "FILTERING")]
     udp_filtering: Option<UdpFiltering>,
     /// Do without segment and checksum offload on the TAP device
     #[arg(long)]
     no_offload: bool,
-    /// Folder where this command, the status and env.sh are laid out for other distros [default: /mnt/wsl/underpass, in WSL]
+    /// Folder where this command, the status and env.sh are laid out for other distros [default:
+    /// /mnt/wsl/underpass, in WSL]
     #[arg(long, value_name = "FOLDER")]
     publish: Option<PathBuf>,
     /// Lay out nothing for other distros
@@ -207,15 +213,18 @@ pub(crate) struct UpOptions {
     /// Who is asked for to tell whether it does, by TCP [default: www.msftconnecttest.com:80]
     #[arg(long, value_name = "HOST:PORT")]
     outside: Option<Target>,
-    /// Connect through a proxy: `http://HOST:PORT`, `socks5://USER:PASSWORD@HOST:PORT`, or `windows` for whatever Windows' own
-    /// settings say of each destination (script, bypass list). A command line can be read by others of this VM: give a password by the
-    /// configuration file or the variable UNDERPASS_VIA
+    /// Connect through a proxy: `http://HOST:PORT`, `socks5://USER:PASSWORD@HOST:PORT`, or
+    /// `windows` for whatever Windows' own settings say of each destination (script, bypass list).
+    /// A command line can be read by others of this VM: give a password by the configuration file
+    /// or the variable UNDERPASS_VIA
     #[arg(long, value_name = "PROXY")]
     pub(crate) via: Option<Secret>,
-    /// What goes without that proxy: a network, a .domain or a name; repeat it for more. This host's own addresses always do
+    /// What goes without that proxy: a network, a .domain or a name; repeat it for more. This
+    /// host's own addresses always do
     #[arg(long, value_name = "NETWORK|.DOMAIN")]
     via_except: Vec<String>,
-    /// Write the log to a file in place of standard error; it stays below 1 MiB, with one older file beside it
+    /// Write the log to a file in place of standard error; it stays below 1 MiB, with one older
+    /// file beside it
     #[arg(long, value_name = "FILE")]
     pub(crate) log_file: Option<PathBuf>,
     /// Start no gateway: stay with the one that runs, and with those that follow it. Exit code 1
@@ -287,10 +296,13 @@ mod tests {
         command.get_subcommands().flat_map(|command| leaves(command, &words)).collect()
     }
 
-    /// What `underpass` is called with in a line of a shell: `eval "$(underpass x)"`, `underpass x >file # comment`.
+    /// What `underpass` is called with in a line of a shell: `eval "$(underpass x)"`, `underpass x
+    /// >file # comment`.
     fn call(line: &str) -> Option<Vec<&str>> {
         let call = &line[line.find("underpass ")?..];
-        let ends = |(at, letter): &(usize, char)| ")|>;#".contains(*letter) && !call[..*at].ends_with('\\');
+        let ends = |(at, letter): &(usize, char)| {
+            ")|>;#".contains(*letter) && !call[..*at].ends_with('\\')
+        };
         let end = call.char_indices().find(ends).map_or(call.len(), |(at, _)| at);
         Some(call[..end].split_whitespace().map(|word| word.trim_matches(['\'', '"'])).collect())
     }
@@ -301,12 +313,21 @@ mod tests {
         assert!(all.len() >= 7, "{all:?}");
         for (words, mut command) in all {
             let help = command.render_help().to_string();
-            let (_, examples) = help.split_once("\nExamples:\n").unwrap_or_else(|| panic!("{words}: {help}"));
-            let examples: Vec<&str> = examples.lines().take_while(|line| line.starts_with("  ")).collect();
-            assert!(examples.iter().any(|line| line.contains(&words)), "{words}: no example of it: {examples:?}");
+            let (_, examples) =
+                help.split_once("\nExamples:\n").unwrap_or_else(|| panic!("{words}: {help}"));
+            let examples: Vec<&str> =
+                examples.lines().take_while(|line| line.starts_with("  ")).collect();
+            assert!(
+                examples.iter().any(|line| line.contains(&words)),
+                "{words}: no example of it: {examples:?}"
+            );
             for line in examples {
                 let Some(call) = call(line) else { continue };
-                assert!(Cli::try_parse_from(&call).is_ok(), "{words}: {line}: {:?}", Cli::try_parse_from(&call).err());
+                assert!(
+                    Cli::try_parse_from(&call).is_ok(),
+                    "{words}: {line}: {:?}",
+                    Cli::try_parse_from(&call).err()
+                );
             }
         }
     }
@@ -316,15 +337,22 @@ mod tests {
         for readme in ["README.md", "README.zh-CN.md"] {
             let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(readme);
             let text = std::fs::read_to_string(&path).unwrap();
-            let commands = text.lines().filter_map(|line| line.strip_prefix("    ")).filter(|line| {
-                ["underpass ", "sudo underpass ", "eval \"$(underpass "].iter().any(|start| line.starts_with(start))
-            });
+            let commands =
+                text.lines().filter_map(|line| line.strip_prefix("    ")).filter(|line| {
+                    ["underpass ", "sudo underpass ", "eval \"$(underpass "]
+                        .iter()
+                        .any(|start| line.starts_with(start))
+                });
             let mut count = 0;
             for line in commands {
                 // Of what can be left out, and of alternatives the first.
                 let line = line.replace(['[', ']'], "");
                 let call = call(&line).unwrap();
-                assert!(Cli::try_parse_from(&call).is_ok(), "{readme}: {line}: {:?}", Cli::try_parse_from(&call).err());
+                assert!(
+                    Cli::try_parse_from(&call).is_ok(),
+                    "{readme}: {line}: {:?}",
+                    Cli::try_parse_from(&call).err()
+                );
                 count += 1;
             }
             assert!(count > 15, "{readme}: only {count} commands were found");
@@ -333,10 +361,21 @@ mod tests {
 
     #[test]
     fn options_become_choices_and_silence_stays_silent() {
-        let cli = Cli::parse_from(["underpass", "up", "--relay-arg", "-x", "--relay-arg", "y", "--no-host-loopback"]);
+        let cli = Cli::parse_from([
+            "underpass",
+            "up",
+            "--relay-arg",
+            "-x",
+            "--relay-arg",
+            "y",
+            "--no-host-loopback",
+        ]);
         let Command::Up(options) = cli.command else { panic!("it was `up`") };
         let choices = options.choices();
         assert_eq!(choices.relay_arg, Some(vec![OsText("-x".into()), OsText("y".into())]));
-        assert_eq!((choices.no_host_loopback, choices.no_offload, choices.lanes), (Some(true), None, None));
+        assert_eq!(
+            (choices.no_host_loopback, choices.no_offload, choices.lanes),
+            (Some(true), None, None)
+        );
     }
 }

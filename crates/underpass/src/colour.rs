@@ -2,8 +2,8 @@
 
 use clap::ColorChoice;
 
-/// Whether escape sequences for colours may go to a stream: as `--color` says, or else to a terminal, unless
-/// NO_COLOR is set and not empty (<https://no-color.org>).
+/// Whether escape sequences for colours may go to a stream: as `--color` says, or else to a
+/// terminal, unless NO_COLOR is set and not empty (<https://no-color.org>).
 pub(crate) fn is_wanted(choice: ColorChoice, is_terminal: bool) -> bool {
     wanted(choice, is_terminal, std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()))
 }

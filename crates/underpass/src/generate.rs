@@ -1,4 +1,5 @@
-//! Completion scripts and manual pages, out of the command line's own description, so that neither can say something else.
+//! Completion scripts and manual pages, out of the command line's own description, so that neither
+//! can say something else.
 
 use anyhow::Context as _;
 use clap::{Command, ValueEnum};
@@ -27,7 +28,8 @@ pub(crate) fn completions(shell: Shell, mut command: Command) -> Vec<u8> {
     script
 }
 
-/// Writes a page for the command and for each of its subcommands into a folder, which is made where it is missing.
+/// Writes a page for the command and for each of its subcommands into a folder, which is made where
+/// it is missing.
 ///
 /// # Errors
 /// The folder cannot be written into.
@@ -53,7 +55,8 @@ fn pages(command: &Command, source: &str, folder: &Path) -> io::Result<()> {
     foreign::write_output(&folder.join(page.get_filename()), &text)
 }
 
-/// What stands below the help in roff: a paragraph whose first line is a heading (`Examples:`) becomes a section with its lines as they are.
+/// What stands below the help in roff: a paragraph whose first line is a heading (`Examples:`)
+/// becomes a section with its lines as they are.
 fn sections(below: &str) -> String {
     let mut text = String::new();
     for paragraph in below.split("\n\n").filter(|paragraph| !paragraph.trim().is_empty()) {

@@ -29,11 +29,13 @@ pub(crate) fn start(level: &str, file: Option<&Path>) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
     let is_coloured = colour::is_wanted(ColorChoice::Auto, io::stderr().is_terminal());
     let log = tracing_subscriber::fmt().with_env_filter(filter).fmt_fields(fields());
-    // What the link leads to may be a pipe, or the terminal of the user who called sudo: it is open already.
+    // What the link leads to may be a pipe, or the terminal of the user who called sudo: it is open
+    // already.
     match file.filter(|path| *path != Path::new(STANDARD_ERROR)) {
         Some(path) => {
-            let file = Bounded::open(path, FILE_BYTES)
-                .with_context(|| format!("the log file {} cannot be written: check --log-file", path.display()))?;
+            let file = Bounded::open(path, FILE_BYTES).with_context(|| {
+                format!("the log file {} cannot be written: check --log-file", path.display())
+            })?;
             let file = FILE.get_or_init(|| Mutex::new(file));
             log.with_writer(move || Shared(file)).with_ansi(false).init();
         }
@@ -42,7 +44,8 @@ pub(crate) fn start(level: &str, file: Option<&Path>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sends the log of a process that `underpass up` started to it: by standard error, which it reads line by line.
+/// Sends the log of a process that `underpass up` started to it: by standard error, which it reads
+/// line by line.
 pub(crate) fn start_for_supervisor(level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
     tracing_subscriber::fmt()
@@ -79,8 +82,8 @@ impl Write for Shared {
 /// As `--log-file`: standard error.
 const STANDARD_ERROR: &str = "/dev/stderr";
 
-/// How an event's words are written: what others said is in them, such as a relay, and a terminal must
-/// not obey it. Colours are written around them, so this cannot be done to the whole line.
+/// How an event's words are written: what others said is in them, such as a relay, and a terminal
+/// must not obey it. Colours are written around them, so this cannot be done to the whole line.
 fn fields() -> impl for<'writer> FormatFields<'writer> + Send + Sync + 'static {
     let one = |writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug| {
         let text = format!("{value:?}");
@@ -114,7 +117,9 @@ impl Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // Another process that logs here may have put the file aside.
         let mut file = self.file.metadata()?;
-        if !fs::metadata(&self.path).is_ok_and(|named| (named.dev(), named.ino()) == (file.dev(), file.ino())) {
+        if !fs::metadata(&self.path)
+            .is_ok_and(|named| (named.dev(), named.ino()) == (file.dev(), file.ino()))
+        {
             *self = Self::open(&self.path, self.most)?;
             file = self.file.metadata()?;
         }
@@ -157,14 +162,16 @@ mod tests {
         for ansi in [false, true] {
             let kept = Kept::default();
             let writer = kept.clone();
-            let log = tracing_subscriber::fmt().fmt_fields(fields()).with_writer(move || writer.clone());
+            let log =
+                tracing_subscriber::fmt().fmt_fields(fields()).with_writer(move || writer.clone());
             tracing::subscriber::with_default(log.with_ansi(ansi).finish(), || {
                 let said = "a\u{1b}]0;b\u{9b}2J\u{202e}c";
                 tracing::warn!(lane = 0, said, error = %said, "the relay says: {said}\nand more");
             });
             let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
             // What is coloured is not what others said.
-            let plain = text.replace("\u{1b}[0m", "").replace("\u{1b}[2m", "").replace("\u{1b}[33m", "");
+            let plain =
+                text.replace("\u{1b}[0m", "").replace("\u{1b}[2m", "").replace("\u{1b}[33m", "");
             assert_eq!(messages::printable(&plain), plain, "{text:?}");
             let shown = "the relay says: a\u{fffd}]0;b\u{fffd}2J\u{fffd}c\nand more lane=0 said=";
             assert!(plain.contains(shown) && plain.contains("error=a\u{fffd}]0;b"), "{plain:?}");
@@ -178,7 +185,8 @@ mod tests {
             log.write_all(b"0123456789").unwrap();
         }
         assert!(!Path::new("/dev/null.old").exists());
-        let socket = std::env::temp_dir().join(format!("underpass-log-{}.socket", std::process::id()));
+        let socket =
+            std::env::temp_dir().join(format!("underpass-log-{}.socket", std::process::id()));
         let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
         for other in [socket.as_path(), Path::new("/proc"), Path::new("/proc/self")] {
             assert!(Bounded::open(other, 10).is_err(), "{}", other.display());
@@ -198,7 +206,8 @@ mod tests {
         let (now, before) = (fs::read_to_string(&path).unwrap(), fs::read_to_string(&old).unwrap());
         assert!(now.len() <= 100 && before.len() <= 100, "{now}{before}");
         assert!(now.ends_with("line number 49\n"), "{now}");
-        let first: u32 = before.lines().next().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+        let first: u32 =
+            before.lines().next().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
         let lines: Vec<String> = (first..50).map(|line| format!("line number {line}")).collect();
         assert_eq!(before.lines().chain(now.lines()).collect::<Vec<_>>(), lines, "without a gap");
         // A second process writes to the same two files.

@@ -102,7 +102,9 @@ fn main() -> ExitCode {
         Command::Completions { shell } => {
             print_exactly(&generate::completions(shell, Cli::command())).map(|()| ExitCode::SUCCESS)
         }
-        Command::Man { folder } => generate::man(Cli::command(), &folder).map(|()| ExitCode::SUCCESS),
+        Command::Man { folder } => {
+            generate::man(Cli::command(), &folder).map(|()| ExitCode::SUCCESS)
+        }
     };
     match outcome {
         Ok(code) => code,
@@ -113,11 +115,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs one of the processes that `underpass up` starts besides itself, which gives the log's level as the only word.
+/// Runs one of the processes that `underpass up` starts besides itself, which gives the log's level
+/// as the only word.
 fn run_role(role: gateway::Role) -> ExitCode {
     log::start_for_supervisor(&std::env::args().nth(1).unwrap_or_default());
     role.run().unwrap_or_else(|error| {
-        complain(&anyhow::Error::new(error).context("this process is started by `underpass up` alone"));
+        complain(
+            &anyhow::Error::new(error).context("this process is started by `underpass up` alone"),
+        );
         ExitCode::from(USAGE)
     })
 }
@@ -131,7 +136,8 @@ fn runtime_dir() -> PathBuf {
     std::env::var_os("UNDERPASS_RUNTIME_DIR").map_or_else(|| RUNTIME_DIR.into(), PathBuf::from)
 }
 
-/// Where a running tunnel may tell its status: this distro's, or that of another which publishes it.
+/// Where a running tunnel may tell its status: this distro's, or that of another which publishes
+/// it.
 fn status_directories() -> Vec<PathBuf> {
     vec![runtime_dir(), gateway::publish::default_folder()]
 }
@@ -149,7 +155,8 @@ fn up_settings(options: UpOptions) -> anyhow::Result<Settings> {
     Ok(options.choices().over(environment).over(file).settle(default_relay(), runtime_dir())?)
 }
 
-/// The relay beside this program, in a WSL the one for Windows, which is to run on Windows' disk. Without one there it is looked up in `PATH`.
+/// The relay beside this program, in a WSL the one for Windows, which is to run on Windows' disk.
+/// Without one there it is looked up in `PATH`.
 pub(crate) fn default_relay() -> (PathBuf, Placement) {
     const NAME: &str = "underpass-relay";
     let program = std::env::current_exe().unwrap_or_default();
@@ -271,7 +278,9 @@ fn service(command: &ServiceCommand) -> anyhow::Result<()> {
     match command {
         ServiceCommand::Install { distro } => {
             service::install(distro)?;
-            tell("underpass: the service is installed and starts now; see `underpass service status`");
+            tell(
+                "underpass: the service is installed and starts now; see `underpass service status`",
+            );
         }
         ServiceCommand::Run { distro } => {
             event_loop()?.block_on(async { service::run(distro, end_signal()?).await })?;
@@ -285,7 +294,10 @@ fn service(command: &ServiceCommand) -> anyhow::Result<()> {
         }
         ServiceCommand::Status => {
             let state = service::state()?;
-            anyhow::ensure!(state == "active", "the service is {state}: see `journalctl -u underpass`");
+            anyhow::ensure!(
+                state == "active",
+                "the service is {state}: see `journalctl -u underpass`"
+            );
             tell("underpass: the service is active");
         }
     }

@@ -1,6 +1,7 @@
-//! Whether WSL's own network reaches the outside without the tunnel: a name is asked of the VM's nameservers, and a connection made, both from
-//! the address of another interface than the TAP. Packets from there keep their old way, also while the tunnel is up; where only answers do,
-//! a socket that is bound to the interface does.
+//! Whether WSL's own network reaches the outside without the tunnel: a name is asked of the VM's
+//! nameservers, and a connection made, both from the address of another interface than the TAP.
+//! Packets from there keep their old way, also while the tunnel is up; where only answers do, a
+//! socket that is bound to the interface does.
 
 use futures_util::future::select_ok;
 use gateway::net::{Net, Observed, uplink};
@@ -44,13 +45,15 @@ pub(crate) async fn reaches_without_tunnel(target: &Target, tap: &str) -> bool {
 fn own(observed: &Observed) -> Vec<Origin> {
     let uplink = uplink(observed);
     let device = |own: &IpAddr| {
-        let found = observed.addresses.iter().find(|address| address.own == *own && uplink.contains(own));
+        let found =
+            observed.addresses.iter().find(|address| address.own == *own && uplink.contains(own));
         found.map(|address| address.device.clone())
     };
     observed.own.iter().map(|own| Origin { address: *own, device: device(own) }).collect()
 }
 
-/// The addresses of a name of the families that the VM has, as the first nameserver that answers tells them.
+/// The addresses of a name of the families that the VM has, as the first nameserver that answers
+/// tells them.
 async fn look_up(name: &Name, own: &[Origin]) -> Vec<IpAddr> {
     let resolv_conf = tokio::fs::read_to_string("/etc/resolv.conf").await.unwrap_or_default();
     let families = [(RecordType::A, true), (RecordType::AAAA, false)];
@@ -70,7 +73,12 @@ async fn look_up(name: &Name, own: &[Origin]) -> Vec<IpAddr> {
     Vec::new()
 }
 
-async fn ask(server: &Nameserver, name: &Name, kind: RecordType, own: &[Origin]) -> io::Result<Vec<IpAddr>> {
+async fn ask(
+    server: &Nameserver,
+    name: &Name,
+    kind: RecordType,
+    own: &[Origin],
+) -> io::Result<Vec<IpAddr>> {
     let from = from(server.address, own)?;
     let asking = Asking { from: from.as_ref(), ..Asking::default() };
     Ok(dns::query(server, name, kind, asking).await?.addresses)

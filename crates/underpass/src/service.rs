@@ -1,10 +1,10 @@
 //! `underpass service`: the tunnel as a systemd service of this distro, which starts the helper
 //! distro by `wsl.exe`, and again when it ends.
 //!
-//! The unit runs a copy of this program. Nothing else in the distro is sure to be there when systemd
-//! starts it: `/mnt/wsl/underpass`, from which other distros run the command, is in the VM's memory
-//! and empty until the helper distro has started. A copy, and no script in the unit, since the choice
-//! of interop's socket (`gateway::interop`) is then the gateway's own.
+//! The unit runs a copy of this program. Nothing else in the distro is sure to be there when
+//! systemd starts it: `/mnt/wsl/underpass`, from which other distros run the command, is in the
+//! VM's memory and empty until the helper distro has started. A copy, and no script in the unit,
+//! since the choice of interop's socket (`gateway::interop`) is then the gateway's own.
 
 use anyhow::{Context as _, bail, ensure};
 use gateway::wsl_exe::{self, Stream};
@@ -183,8 +183,8 @@ pub(crate) async fn run(distro: &str, stop: impl Future<Output = ()>) -> anyhow:
     bail!("wsl.exe {} ended ({ended})", words.join(" "))
 }
 
-/// Sends a state to the socket that systemd names, if it names one: a path, or behind `@` an abstract
-/// name.
+/// Sends a state to the socket that systemd names, if it names one: a path, or behind `@` an
+/// abstract name.
 fn notify(socket: Option<&OsStr>, state: &str) -> io::Result<()> {
     let Some(socket) = socket else { return Ok(()) };
     let address = match socket.as_bytes().strip_prefix(b"@") {
@@ -214,7 +214,8 @@ mod tests {
         assert_eq!(UNIT.matches(DISTRO).count(), 1);
         assert!(is_ours(UNIT) && !is_ours("[Unit]\n"));
         // Where wsl.exe is, and by which socket it is started, is found at each start.
-        let commands = UNIT.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
+        let commands =
+            UNIT.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
         for part in [".exe", "/mnt/", "WSL_INTEROP"] {
             assert!(!commands.contains(part), "{part}: {commands}");
         }
@@ -227,7 +228,9 @@ mod tests {
         let words: Vec<&str> = line.split(' ').map(|word| word.trim_matches('"')).collect();
         assert_eq!(words[0], PROGRAM);
         let cli = crate::cli::Cli::try_parse_from(&words).unwrap();
-        let run = crate::cli::Command::Service(crate::cli::ServiceCommand::Run { distro: "underpass".to_owned() });
+        let run = crate::cli::Command::Service(crate::cli::ServiceCommand::Run {
+            distro: "underpass".to_owned(),
+        });
         assert_eq!(format!("{:?}", cli.command), format!("{run:?}"));
     }
 
@@ -236,8 +239,11 @@ mod tests {
         let name = format!("underpass-notify-{}", std::process::id());
         let path = std::env::temp_dir().join(&name);
         let abstract_name = SocketAddr::from_abstract_name(&name).unwrap();
-        let listeners = [UnixDatagram::bind(&path).unwrap(), UnixDatagram::bind_addr(&abstract_name).unwrap()];
-        for (listener, socket) in listeners.iter().zip([path.clone().into_os_string(), format!("@{name}").into()]) {
+        let listeners =
+            [UnixDatagram::bind(&path).unwrap(), UnixDatagram::bind_addr(&abstract_name).unwrap()];
+        for (listener, socket) in
+            listeners.iter().zip([path.clone().into_os_string(), format!("@{name}").into()])
+        {
             notify(Some(&socket), READY).unwrap();
             let mut said = [0; 32];
             let length = listener.recv(&mut said).unwrap();

@@ -1,7 +1,9 @@
 //! The status in words. Knows no socket and no clock.
 
 use gateway::Status;
-use gateway::status::{KeepAlive, KeepAliveState, ProcessPrivileges, RelayStatus, TapStatus, ViaStatus};
+use gateway::status::{
+    KeepAlive, KeepAliveState, ProcessPrivileges, RelayStatus, TapStatus, ViaStatus,
+};
 use std::fmt::Write as _;
 
 /// All that is said when traffic can flow, a line each.
@@ -30,7 +32,9 @@ fn mode_line(mode: &str) -> Option<&'static str> {
         "virtioproxy" => Some(
             "underpass: WSL's mode is virtioproxy (consomme): the tunnel goes before Microsoft's own user-mode network",
         ),
-        "bridged" => Some("underpass: WSL's mode is bridged: the VM's router is a real one, and is reached as before"),
+        "bridged" => Some(
+            "underpass: WSL's mode is bridged: the VM's router is a real one, and is reached as before",
+        ),
         "none" => Some("underpass: WSL's mode is none: the tunnel is the VM's only network"),
         _ => None,
     }
@@ -59,7 +63,10 @@ pub(crate) fn status(status: &Status) -> String {
                 status.version
             ),
         ),
-        ("mode", if status.mode.is_empty() { "not known yet".to_owned() } else { status.mode.clone() }),
+        (
+            "mode",
+            if status.mode.is_empty() { "not known yet".to_owned() } else { status.mode.clone() },
+        ),
     ];
     if let Some(tap) = &status.tap {
         let offload = if tap.offload { "on" } else { "off" };
@@ -74,9 +81,15 @@ pub(crate) fn status(status: &Status) -> String {
         lines.push(("via", via_words(via)));
     }
     lines.push(("captured", list(status.captured.iter().map(ToString::to_string))));
-    lines.push(("direct", first(status.direct.iter().map(|way| format!("{} dev {}", way.prefix, way.device)))));
+    lines.push((
+        "direct",
+        first(status.direct.iter().map(|way| format!("{} dev {}", way.prefix, way.device))),
+    ));
     if !status.mirrored.is_empty() {
-        lines.push(("mirrored", format!("{}: through the tunnel", first(status.mirrored.iter().cloned()))));
+        lines.push((
+            "mirrored",
+            format!("{}: through the tunnel", first(status.mirrored.iter().cloned())),
+        ));
     }
     lines.extend(status.relays.iter().map(|relay| ("relay", relay_line(relay))));
     let flows = &status.flows;
@@ -88,19 +101,32 @@ pub(crate) fn status(status: &Status) -> String {
         ),
     ));
     let totals = &status.totals;
-    lines.push(("so far", format!("tcp {}, udp {}, dns {}, ping {}", totals.tcp, totals.udp, totals.dns, totals.echo)));
+    lines.push((
+        "so far",
+        format!("tcp {}, udp {}, dns {}, ping {}", totals.tcp, totals.udp, totals.dns, totals.echo),
+    ));
     let answers = status.dns_answers.iter().map(|(by, count)| format!("{by} {count}"));
     lines.push(("answers", list(answers)));
-    lines.push(("bytes", format!("up {}, down {}", bytes(status.bytes.up), bytes(status.bytes.down))));
+    lines.push((
+        "bytes",
+        format!("up {}, down {}", bytes(status.bytes.up), bytes(status.bytes.down)),
+    ));
     lines.push(("packets", format!("up {}, down {}", status.packets.up, status.packets.down)));
-    lines.push(("drops", list(status.drops.iter().map(|(reason, count)| format!("{reason} {count}")))));
+    lines.push((
+        "drops",
+        list(status.drops.iter().map(|(reason, count)| format!("{reason} {count}"))),
+    ));
     lines.push((
         "limits",
-        list(status.limits.iter().map(|limit| format!("{} {}/{}", limit.name, limit.now, limit.max))),
+        list(
+            status.limits.iter().map(|limit| format!("{} {}/{}", limit.name, limit.now, limit.max)),
+        ),
     ));
     if let Some(refused) = &status.refused {
-        let words =
-            format!("{} connections refused for want of room, the last {} s ago", refused.count, refused.last_s);
+        let words = format!(
+            "{} connections refused for want of room, the last {} s ago",
+            refused.count, refused.last_s
+        );
         lines.push(("full", words));
     }
     if let Some(displaced) = &status.displaced {
@@ -111,7 +137,8 @@ pub(crate) fn status(status: &Status) -> String {
         lines.push(("shares", words));
     }
     if let Some(rebind) = &status.rebind {
-        let words = format!("{} DNS answers named the host and lost these addresses", rebind.answers);
+        let words =
+            format!("{} DNS answers named the host and lost these addresses", rebind.answers);
         let names = rebind.names.iter().rev().take(4).cloned();
         lines.push(("rebind", format!("{words}; the last names: {}", list(names))));
     }
@@ -135,8 +162,13 @@ fn via_line(via: &ViaStatus) -> String {
 }
 
 fn via_place(via: &ViaStatus) -> String {
-    let proxy = if via.proxy == "windows" { "the proxies that Windows' settings name" } else { &via.proxy };
-    if via.except.is_empty() { proxy.to_owned() } else { format!("{proxy}, but for {}", via.except.join(", ")) }
+    let proxy =
+        if via.proxy == "windows" { "the proxies that Windows' settings name" } else { &via.proxy };
+    if via.except.is_empty() {
+        proxy.to_owned()
+    } else {
+        format!("{proxy}, but for {}", via.except.join(", "))
+    }
 }
 
 fn via_words(via: &ViaStatus) -> String {
@@ -149,21 +181,31 @@ fn via_words(via: &ViaStatus) -> String {
 
 fn keep_alive_words(keep_alive: &KeepAlive) -> String {
     let state = match keep_alive.state {
-        KeepAliveState::Held => return "by a wsl.exe of its own, until `wsl --terminate`".to_owned(),
+        KeepAliveState::Held => {
+            return "by a wsl.exe of its own, until `wsl --terminate`".to_owned();
+        }
         KeepAliveState::Starting => "a wsl.exe that keeps this distro running is being started",
-        KeepAliveState::Waiting => "nothing keeps this distro running; a wsl.exe is started again in some seconds",
+        KeepAliveState::Waiting => {
+            "nothing keeps this distro running; a wsl.exe is started again in some seconds"
+        }
     };
-    keep_alive.last_error.as_ref().map_or_else(|| state.to_owned(), |error| format!("{state}\nlast ended: {error}"))
+    keep_alive
+        .last_error
+        .as_ref()
+        .map_or_else(|| state.to_owned(), |error| format!("{state}\nlast ended: {error}"))
 }
 
 /// What a process of the gateway may do, and a line for each step that the machine refused.
 fn privileges_line(of: &ProcessPrivileges) -> String {
-    let mut words = vec![if of.user == 0 { "root".to_owned() } else { format!("user {}", of.user) }];
+    let mut words =
+        vec![if of.user == 0 { "root".to_owned() } else { format!("user {}", of.user) }];
     words.push(match of.capabilities.len() {
         0 => "no capability".to_owned(),
         // Root's are all that there are.
         count @ 10.. => format!("{count} capabilities"),
-        1..10 => of.capabilities.iter().map(|name| format!("CAP_{name}")).collect::<Vec<_>>().join(" "),
+        1..10 => {
+            of.capabilities.iter().map(|name| format!("CAP_{name}")).collect::<Vec<_>>().join(" ")
+        }
     });
     words.extend(of.no_new_privs.then(|| "no new privileges".to_owned()));
     words.extend(of.seccomp.then(|| "seccomp".to_owned()));
@@ -237,7 +279,10 @@ mod tests {
 
     #[test]
     fn numbers_are_for_people() {
-        assert_eq!([bytes(0), bytes(1023), bytes(1536), bytes(5 << 30)], ["0 B", "1023 B", "1.5 KiB", "5.0 GiB"]);
+        assert_eq!(
+            [bytes(0), bytes(1023), bytes(1536), bytes(5 << 30)],
+            ["0 B", "1023 B", "1.5 KiB", "5.0 GiB"]
+        );
         assert_eq!(bytes(u64::MAX), "16383.9 PiB");
         assert_eq!(
             [duration(59), duration(61), duration(3_660), duration(90_000)],
@@ -265,9 +310,20 @@ mod tests {
             missing: Vec::new(),
             ..engine.clone()
         };
-        assert!(privileges_line(&network).ends_with("CAP_NET_ADMIN, no new privileges, seccomp, Landlock 7"));
-        let root = ProcessPrivileges { user: 0, capabilities: vec![String::new(); 41], ..ProcessPrivileges::default() };
-        assert!(privileges_line(&root).ends_with(": root, 41 capabilities"), "{}", privileges_line(&root));
+        assert!(
+            privileges_line(&network)
+                .ends_with("CAP_NET_ADMIN, no new privileges, seccomp, Landlock 7")
+        );
+        let root = ProcessPrivileges {
+            user: 0,
+            capabilities: vec![String::new(); 41],
+            ..ProcessPrivileges::default()
+        };
+        assert!(
+            privileges_line(&root).ends_with(": root, 41 capabilities"),
+            "{}",
+            privileges_line(&root)
+        );
     }
 
     #[test]
@@ -275,7 +331,11 @@ mod tests {
         let items = |count: usize| first((0..count).map(|n| n.to_string()));
         assert_eq!((items(0), items(2)), ("none".to_owned(), "0, 1".to_owned()));
         assert!(items(MOST_SHOWN).ends_with(", 19"), "{}", items(MOST_SHOWN));
-        assert!(items(MOST_SHOWN + 5).ends_with(", 19 and 5 more (see --json)"), "{}", items(MOST_SHOWN + 5));
+        assert!(
+            items(MOST_SHOWN + 5).ends_with(", 19 and 5 more (see --json)"),
+            "{}",
+            items(MOST_SHOWN + 5)
+        );
     }
 
     #[test]
@@ -287,8 +347,13 @@ mod tests {
             last_error: error.map(str::to_owned),
         };
         let fixed = via("http://***@h:1", &["10.0.0.0/8", ".a.test"], Some("it is away"));
-        assert_eq!(via_line(&fixed), "underpass: connections go via http://***@h:1, but for 10.0.0.0/8, .a.test");
-        assert!(via_words(&fixed).ends_with("; 3 names known\nnothing goes through it: it is away"));
+        assert_eq!(
+            via_line(&fixed),
+            "underpass: connections go via http://***@h:1, but for 10.0.0.0/8, .a.test"
+        );
+        assert!(
+            via_words(&fixed).ends_with("; 3 names known\nnothing goes through it: it is away")
+        );
         assert!(via_words(&via("windows", &[], None)).contains("Windows' settings"));
     }
 }

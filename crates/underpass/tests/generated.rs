@@ -27,7 +27,11 @@ fn is_missing(program: &str) -> bool {
         return false;
     }
     let why = format!("tests need {program}; run scripts/lab-deps tests");
-    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "under CI no test may be skipped: {why}");
+    assert_ne!(
+        std::env::var("CI").as_deref(),
+        Ok("true"),
+        "under CI no test may be skipped: {why}"
+    );
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
     true
 }
@@ -37,7 +41,8 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("underpass-generated-{name}-{}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("underpass-generated-{name}-{}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
         Self(path)
     }
@@ -52,8 +57,13 @@ impl Drop for Folder {
 /// The commands that the help lists below these words.
 fn subcommands(words: &[&str]) -> Vec<String> {
     let help = quiet(UNDERPASS, &[words, &["--help"]].concat());
-    let list = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    let names = list.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
+    let list = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty());
+    let names =
+        list.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
     names.map(ToOwned::to_owned).collect()
 }
 
@@ -71,12 +81,20 @@ fn each_command_has_a_page_that_groff_takes_without_a_warning() {
     let folder = Folder::new("man");
     let path = folder.0.join("man1").display().to_string();
     quiet(UNDERPASS, &["man", &path]);
-    let pages: BTreeSet<String> =
-        fs::read_dir(&path).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    let pages: BTreeSet<String> = fs::read_dir(&path)
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
     let commands = commands(&[]);
     assert!(commands.len() >= 9, "{commands:?}");
-    let page = |words: &[String]| format!("{}.1", [&["underpass".to_owned()][..], words].concat().join("-"));
-    assert_eq!(pages, commands.iter().map(|words| page(words)).collect(), "a page each, and no other");
+    let page = |words: &[String]| {
+        format!("{}.1", [&["underpass".to_owned()][..], words].concat().join("-"))
+    };
+    assert_eq!(
+        pages,
+        commands.iter().map(|words| page(words)).collect(),
+        "a page each, and no other"
+    );
 
     if is_missing("groff") {
         return;
@@ -88,10 +106,16 @@ fn each_command_has_a_page_that_groff_takes_without_a_warning() {
         for part in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXAMPLES"] {
             assert!(shown.lines().any(|line| line == part), "{file}: no {part}: {shown}");
         }
-        let help = quiet(UNDERPASS, &[&words.iter().map(String::as_str).collect::<Vec<_>>()[..], &["--help"]].concat());
+        let help = quiet(
+            UNDERPASS,
+            &[&words.iter().map(String::as_str).collect::<Vec<_>>()[..], &["--help"]].concat(),
+        );
         let examples = help.split_once("\nExamples:\n").map_or("", |(_, examples)| examples);
         for example in examples.lines().take_while(|line| line.starts_with("  ")) {
-            assert!(shown.contains(example.trim()), "{file}: not letter by letter: {example}: {shown}");
+            assert!(
+                shown.contains(example.trim()),
+                "{file}: not letter by letter: {example}: {shown}"
+            );
         }
     }
 }
@@ -107,7 +131,11 @@ fn what_is_generated_is_the_same_each_time() {
     };
     assert_eq!(pages("one"), pages("two"));
     for shell in ["bash", "zsh", "fish"] {
-        assert_eq!(quiet(UNDERPASS, &["completions", shell]), quiet(UNDERPASS, &["completions", shell]), "{shell}");
+        assert_eq!(
+            quiet(UNDERPASS, &["completions", shell]),
+            quiet(UNDERPASS, &["completions", shell]),
+            "{shell}"
+        );
     }
 }
 
@@ -147,7 +175,8 @@ fn zsh_completes_a_command_on_its_line() {
     }
     let folder = Folder::new("zsh");
     script(&folder, "zsh", "_underpass");
-    // A shell on a terminal of its own, in which `underpass` says what it was called with; the tabs are typed.
+    // A shell on a terminal of its own, in which `underpass` says what it was called with; the tabs
+    // are typed.
     const TYPE: &str = r#"
         export TERM=vt100
         zmodload zsh/zpty
@@ -176,7 +205,11 @@ fn fish_completes_commands_of_each_level() {
     let script = script(&folder, "fish", "underpass.fish");
     let complete = |line: &str| -> Vec<String> {
         let ask = format!("source {script}; complete --do-complete '{line}'");
-        let output = Command::new("fish").args(["--no-config", "-c", &ask]).env("HOME", &folder.0).output().unwrap();
+        let output = Command::new("fish")
+            .args(["--no-config", "-c", &ask])
+            .env("HOME", &folder.0)
+            .output()
+            .unwrap();
         assert!(output.status.success() && output.stderr.is_empty(), "{line}: {output:?}");
         let told = String::from_utf8(output.stdout).unwrap();
         told.lines().filter_map(|line| line.split('\t').next()).map(ToOwned::to_owned).collect()
@@ -196,7 +229,8 @@ fn an_unknown_shell_is_a_mistake_of_usage() {
     let output = Command::new(UNDERPASS).args(["completions", "tcsh"]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(
-        output.status.code() == Some(2) && ["bash", "zsh", "fish"].iter().all(|shell| said.contains(shell)),
+        output.status.code() == Some(2)
+            && ["bash", "zsh", "fish"].iter().all(|shell| said.contains(shell)),
         "{said}"
     );
 }

@@ -1,4 +1,5 @@
-//! The README in English and the one in Chinese say the same: the same sections with the same commands, tables, names, numbers and links.
+//! The README in English and the one in Chinese say the same: the same sections with the same
+//! commands, tables, names, numbers and links.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -68,14 +69,23 @@ fn code(text: &str) -> Counts {
 /// Where links lead; the READMEs' links to each other and to their own headings differ.
 fn links(text: &str) -> Counts {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    count(targets.filter(|target| !target.starts_with('#') && !target.starts_with("README")).map(ToOwned::to_owned))
+    count(
+        targets
+            .filter(|target| !target.starts_with('#') && !target.starts_with("README"))
+            .map(ToOwned::to_owned),
+    )
 }
 
 /// Numbers as they are written: `16,384`, `8.4`.
 fn numbers(text: &str) -> Counts {
     let is_part = |letter: char| letter.is_ascii_digit() || letter == '.' || letter == ',';
-    let found = text.split(|letter: char| !is_part(letter)).map(|number| number.trim_matches(['.', ',']));
-    count(found.filter(|number| number.starts_with(|first: char| first.is_ascii_digit())).map(ToOwned::to_owned))
+    let found =
+        text.split(|letter: char| !is_part(letter)).map(|number| number.trim_matches(['.', ',']));
+    count(
+        found
+            .filter(|number| number.starts_with(|first: char| first.is_ascii_digit()))
+            .map(ToOwned::to_owned),
+    )
 }
 
 fn read(name: &str) -> String {
@@ -109,8 +119,13 @@ fn each_readme_leads_to_the_other() {
 #[test]
 fn a_difference_is_found() {
     let of = |text: &str| parts(text).pop().unwrap_or_default();
-    let good = of("## A\n\n    x up # one\n\nIt takes 16,384 of `a`, see [b](c.md).\n- one\n\n| `a` | 1 |\n");
-    assert_eq!(good, of("## 甲\n\n    x up # 一\n\n最多 16,384 个 `a`，见 [乙](c.md)。\n- 一\n\n| `a` | 1 |\n"));
+    let good = of(
+        "## A\n\n    x up # one\n\nIt takes 16,384 of `a`, see [b](c.md).\n- one\n\n| `a` | 1 |\n",
+    );
+    assert_eq!(
+        good,
+        of("## 甲\n\n    x up # 一\n\n最多 16,384 个 `a`，见 [乙](c.md)。\n- 一\n\n| `a` | 1 |\n")
+    );
     for other in [
         "## A\n\n    x down # one\n\nIt takes 16,384 of `a`, see [b](c.md).\n- one\n\n| `a` | 1 |\n",
         "## A\n\n    x up # one\n\nIt takes 16,385 of `a`, see [b](c.md).\n- one\n\n| `a` | 1 |\n",

@@ -1,4 +1,5 @@
-//! Changes that are asked for, made so that they count: a line of an older section that would count before the new one goes.
+//! Changes that are asked for, made so that they count: a line of an older section that would count
+//! before the new one goes.
 
 use crate::settings::effective::lines;
 use crate::settings::ini::{EditError, FaultKind, File};
@@ -71,7 +72,9 @@ fn unknown(name: &str, nearest: Option<&str>) -> String {
 
 fn ambiguous(name: &str, places: [Place; 2]) -> String {
     let [one, other] = places;
-    format!("both files have a key '{name}': say which is meant, '{one}:{name}' or '{other}:{name}'")
+    format!(
+        "both files have a key '{name}': say which is meant, '{one}:{name}' or '{other}:{name}'"
+    )
 }
 
 impl Change {
@@ -114,7 +117,8 @@ impl fmt::Display for Change {
     }
 }
 
-/// From `wsl2.networkingMode=mirrored`, or with the file before it: `wsl.conf:general.guiApplications=false`.
+/// From `wsl2.networkingMode=mirrored`, or with the file before it:
+/// `wsl.conf:general.guiApplications=false`.
 impl FromStr for Change {
     type Err = ChangeError;
 
@@ -127,7 +131,11 @@ impl FromStr for Change {
         let (name, value) = text.split_once('=').ok_or_else(form)?;
         let (key, value) = (named(name.trim())?, value.trim());
         if key.value(value).is_none() {
-            return Err(ChangeError::Value { name: key.to_string(), value: value.to_owned(), takes: key.takes(value) });
+            return Err(ChangeError::Value {
+                name: key.to_string(),
+                value: value.to_owned(),
+                takes: key.takes(value),
+            });
         }
         Ok(Self { key, value: Some(value.to_owned()) })
     }
@@ -138,7 +146,11 @@ impl FromStr for Change {
 /// # Errors
 /// There is none of that name, or there are two.
 pub fn named(text: &str) -> Result<&'static Key, ChangeError> {
-    let form = || ChangeError::Form { text: text.to_owned(), form: "SECTION.KEY", example: "wsl2.networkingMode" };
+    let form = || ChangeError::Form {
+        text: text.to_owned(),
+        form: "SECTION.KEY",
+        example: "wsl2.networkingMode",
+    };
     let (places, name) = match text.split_once(':') {
         Some((file, name)) => {
             let place = Place::ALL
@@ -154,7 +166,10 @@ pub fn named(text: &str) -> Result<&'static Key, ChangeError> {
         [key] => Ok(key),
         [] => {
             let nearest = places.iter().find_map(|place| Key::nearest(*place, section, key));
-            Err(ChangeError::Unknown { name: name.to_owned(), nearest: nearest.map(ToString::to_string) })
+            Err(ChangeError::Unknown {
+                name: name.to_owned(),
+                nearest: nearest.map(ToString::to_string),
+            })
         }
         _ => Err(ChangeError::Ambiguous { name: name.to_owned(), places: Place::ALL }),
     }
@@ -174,7 +189,9 @@ mod tests {
 
     #[test]
     fn what_is_suggested_is_what_was_meant() {
-        let of = |section, name, written| Key::find(Place::WslConfig, section, name).unwrap().takes(written);
+        let of = |section, name, written| {
+            Key::find(Place::WslConfig, section, name).unwrap().takes(written)
+        };
         for (name, written, suggested) in [
             ("processors", "4 cores", "4"),
             ("processors", "four", "4"),
@@ -192,8 +209,12 @@ mod tests {
     fn a_change_counts_even_where_an_older_section_came_first() {
         let text = "[experimental]\nnetworkingMode=nat\nsparseVhd=true\n[wsl2]\nmemory=4GB\n";
         let after = changed(text, &["wsl2.networkingMode=mirrored"]);
-        assert_eq!(after, "[experimental]\nsparseVhd=true\n[wsl2]\nmemory=4GB\nnetworkingMode=mirrored\n");
-        let mut file = File::parse("[wsl2]\nnetworkingMode=nat\n[experimental]\nnetworkingMode=mirrored\n");
+        assert_eq!(
+            after,
+            "[experimental]\nsparseVhd=true\n[wsl2]\nmemory=4GB\nnetworkingMode=mirrored\n"
+        );
+        let mut file =
+            File::parse("[wsl2]\nnetworkingMode=nat\n[experimental]\nnetworkingMode=mirrored\n");
         Change { key: named("wsl2.networkingMode").unwrap(), value: None }.make(&mut file).unwrap();
         assert_eq!(file.to_string(), "[wsl2]\n[experimental]\n");
     }
@@ -221,7 +242,11 @@ mod tests {
             "WSL has no key 'wsl2.networkMode' in .wslconfig or wsl.conf: is it wsl2.networkingMode?"
         );
         assert!(error("general.guiApplications=maybe").contains("it takes true, false"));
-        assert!(error("wsl2.memory=8 GB").contains("it takes 8GB"), "{}", error("wsl2.memory=8 GB"));
+        assert!(
+            error("wsl2.memory=8 GB").contains("it takes 8GB"),
+            "{}",
+            error("wsl2.memory=8 GB")
+        );
         assert!(error("mirrored").contains("SECTION.KEY=VALUE"));
         assert!(error("wslx.conf:boot.systemd=true").contains("SECTION.KEY"));
         assert_eq!(named("wslconfig:general.instanceIdleTimeout").unwrap().place, Place::WslConfig);

@@ -1,4 +1,5 @@
-//! What is wrong with the settings: each file line by line, then both together. Pure: texts and versions in, findings out.
+//! What is wrong with the settings: each file line by line, then both together. Pure: texts and
+//! versions in, findings out.
 
 mod clashes;
 
@@ -67,7 +68,8 @@ impl Finding {
 #[must_use]
 pub fn check(situation: &Situation) -> Vec<Finding> {
     let effective = situation.effective();
-    let mut findings: Vec<_> = Place::ALL.into_iter().flat_map(|place| lines(place, situation, &effective)).collect();
+    let mut findings: Vec<_> =
+        Place::ALL.into_iter().flat_map(|place| lines(place, situation, &effective)).collect();
     findings.extend(clashes::clashes(&effective));
     findings.sort_by_key(|finding| (finding.place, finding.line.unwrap_or(usize::MAX)));
     findings
@@ -76,14 +78,20 @@ pub fn check(situation: &Situation) -> Vec<Finding> {
 /// What is wrong with a file's lines, each by itself.
 fn lines(place: Place, situation: &Situation, effective: &Effective) -> Vec<Finding> {
     let file = situation.file(place);
-    let finding = |severity, code, line, what, fix| Finding::new(severity, code, place, Some(line), (what, fix));
-    let mut findings: Vec<_> = file.faults().map(|fault| fault_of(place, &fault, file.has_unread())).collect();
+    let finding = |severity, code, line, what, fix| {
+        Finding::new(severity, code, place, Some(line), (what, fix))
+    };
+    let mut findings: Vec<_> =
+        file.faults().map(|fault| fault_of(place, &fault, file.has_unread())).collect();
     let mut first: BTreeMap<String, usize> = BTreeMap::new();
     for entry in file.entries() {
         let name = full_name(&entry);
         let Some(key) = Key::find(place, entry.section, entry.key) else {
-            // A header that is faulty, and told as that, leaves keys in no section that anybody meant.
-            if entry.section.is_empty() || file.headers().any(|(name, _)| name.eq_ignore_ascii_case(entry.section)) {
+            // A header that is faulty, and told as that, leaves keys in no section that anybody
+            // meant.
+            if entry.section.is_empty()
+                || file.headers().any(|(name, _)| name.eq_ignore_ascii_case(entry.section))
+            {
                 findings.push(unknown(place, &entry));
             }
             continue;
@@ -109,7 +117,8 @@ fn lines(place: Place, situation: &Situation, effective: &Effective) -> Vec<Find
             let (severity, sentence) = bad_value(key);
             let default = shown(key.default_on(&situation.versions));
             let what = sentence.with("key", key).with("value", entry.value);
-            let what = if sentence == &say::BAD_VALUE { what.with("default", default) } else { what };
+            let what =
+                if sentence == &say::BAD_VALUE { what.with("default", default) } else { what };
             findings.push(finding(
                 severity,
                 "bad-value",
@@ -146,7 +155,11 @@ fn lines(place: Place, situation: &Situation, effective: &Effective) -> Vec<Find
 
 /// How a line names its key.
 fn full_name(entry: &Entry<'_>) -> String {
-    if entry.section.is_empty() { entry.key.to_owned() } else { format!("{}.{}", entry.section, entry.key) }
+    if entry.section.is_empty() {
+        entry.key.to_owned()
+    } else {
+        format!("{}.{}", entry.section, entry.key)
+    }
 }
 
 /// An empty value, so that people see that it is one.
@@ -180,21 +193,30 @@ fn fault_of(place: Place, fault: &Fault<'_>, has_unread: bool) -> Finding {
 /// A key that WSL does not know where it stands.
 fn unknown(place: Place, entry: &Entry<'_>) -> Finding {
     let name = full_name(entry);
-    let finding = |code, what, fix| Finding::new(Severity::Warning, code, place, Some(entry.line), (what, fix));
+    let finding = |code, what, fix| {
+        Finding::new(Severity::Warning, code, place, Some(entry.line), (what, fix))
+    };
     let by_name = |place| Key::all(place).find(|key| key.name.eq_ignore_ascii_case(entry.key));
     let other = Place::ALL.into_iter().find(|other| *other != place).unwrap_or(place);
     // Names such as `enabled` are in many sections: there only the whole name tells.
     let elsewhere = Key::find(other, entry.section, entry.key).or_else(|| by_name(other));
     if let Some(key) = by_name(place) {
-        let sections: Vec<_> =
-            Key::all(place).filter(|other| other.name == key.name).map(|key| format!("[{}]", key.section)).collect();
-        let fix = say::WRONG_SECTION_FIX.with("key", key.name).with("sections", sections.join(", "));
+        let sections: Vec<_> = Key::all(place)
+            .filter(|other| other.name == key.name)
+            .map(|key| format!("[{}]", key.section))
+            .collect();
+        let fix =
+            say::WRONG_SECTION_FIX.with("key", key.name).with("sections", sections.join(", "));
         finding("wrong-section", say::WRONG_SECTION.with("key", name), fix)
     } else if let Some(key) = elsewhere {
         let what = say::WRONG_FILE.with("key", name).with("file", place);
         finding("wrong-file", what, say::WRONG_FILE_FIX.with("key", key).with("file", other))
     } else if let Some(key) = Key::nearest(place, entry.section, entry.key) {
-        finding("unknown", say::UNKNOWN.with("key", name), say::UNKNOWN_NEAREST_FIX.with("nearest", key))
+        finding(
+            "unknown",
+            say::UNKNOWN.with("key", name),
+            say::UNKNOWN_NEAREST_FIX.with("nearest", key),
+        )
     } else {
         finding("unknown", say::UNKNOWN.with("key", name), say::UNKNOWN_FIX.text())
     }

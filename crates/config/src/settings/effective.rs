@@ -92,7 +92,8 @@ impl Situation {
     }
 }
 
-/// The lines for a key in their order, those of its older section included: the first of them all counts.
+/// The lines for a key in their order, those of its older section included: the first of them all
+/// counts.
 pub(crate) fn lines<'a>(file: &'a File, key: &'static Key) -> impl Iterator<Item = Entry<'a>> {
     file.entries().filter(move |entry| Key::find(key.place, entry.section, entry.key) == Some(key))
 }

@@ -17,7 +17,11 @@ pub struct Difference {
     pub mirrored: &'static Sentence,
 }
 
-const fn differs(what: &'static Sentence, nat: &'static Sentence, mirrored: &'static Sentence) -> Difference {
+const fn differs(
+    what: &'static Sentence,
+    nat: &'static Sentence,
+    mirrored: &'static Sentence,
+) -> Difference {
     Difference { what, nat, mirrored }
 }
 
@@ -35,15 +39,20 @@ pub static DIFFERENCES: [Difference; 7] = [
 /// Which of them this machine can have, and which it has now.
 #[must_use]
 pub fn here(situation: &Situation) -> Vec<Text> {
-    let mut texts = vec![say::EXPLAIN_NOW.with("mode", situation.effective().wsl2("networkingMode"))];
+    let mut texts =
+        vec![say::EXPLAIN_NOW.with("mode", situation.effective().wsl2("networkingMode"))];
     texts.push(match situation.versions.windows {
         None => say::WINDOWS_UNKNOWN.text(),
         Some(windows) if windows < Windows::ELEVEN_22H2 => say::OLD_WINDOWS.with("is", windows),
-        Some(_) if situation.versions.wsl_is_before(NEW_NETWORKING) => say::OLD_WSL.with("needed", NEW_NETWORKING),
+        Some(_) if situation.versions.wsl_is_before(NEW_NETWORKING) => {
+            say::OLD_WSL.with("needed", NEW_NETWORKING)
+        }
         Some(_) => match situation.no_mirrored() {
             None => say::EXPLAIN_BOTH.text(),
             Some(Because::NoIpv6) => say::NO_MIRRORED_IPV6.text(),
-            Some(Because::Policy { name, value }) => say::NO_MIRRORED_POLICY.with("policy", format!("{name}={value}")),
+            Some(Because::Policy { name, value }) => {
+                say::NO_MIRRORED_POLICY.with("policy", format!("{name}={value}"))
+            }
             Some(
                 Because::Setting(_)
                 | Because::Windows(_)
@@ -66,16 +75,20 @@ mod tests {
     #[test]
     fn what_this_machine_can_have_is_said() {
         let said = |build: u32, host: WslHost| {
-            let versions =
-                Versions { windows: Some(Windows(build)), wsl: Some(crate::settings::version::Wsl([2, 9, 4])) };
-            let texts = here(&Situation::new("[wsl2]\nnetworkingMode=mirrored\n", "", versions).on(host));
+            let versions = Versions {
+                windows: Some(Windows(build)),
+                wsl: Some(crate::settings::version::Wsl([2, 9, 4])),
+            };
+            let texts =
+                here(&Situation::new("[wsl2]\nnetworkingMode=mirrored\n", "", versions).on(host));
             texts.iter().map(|text| text.say(Language::English)).collect::<Vec<_>>().join("\n")
         };
         let new = said(22_631, WslHost::default());
         assert!(new.contains("mirrored mode now") && new.contains("has both"), "{new}");
         let old = said(19_045, WslHost::default());
         assert!(old.contains("nat mode now") && old.contains("has no mirrored mode"), "{old}");
-        let no_ipv6 = said(22_631, WslHost { ipv6_disabled_components: Some(0xff), ..WslHost::default() });
+        let no_ipv6 =
+            said(22_631, WslHost { ipv6_disabled_components: Some(0xff), ..WslHost::default() });
         assert!(no_ipv6.contains("needs IPv6"), "{no_ipv6}");
     }
 }

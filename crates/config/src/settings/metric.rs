@@ -13,7 +13,8 @@ const CONNECTED: u32 = 2039;
 
 /// The logs in which it does so, by its version: up to 4.10, and from 5.0 on ("Cisco Secure
 /// Client").
-const LOGS: [&str; 2] = ["Cisco AnyConnect Secure Mobility Client", "Cisco Secure Client - AnyConnect VPN"];
+const LOGS: [&str; 2] =
+    ["Cisco AnyConnect Secure Mobility Client", "Cisco Secure Client - AnyConnect VPN"];
 
 /// The task's name.
 const TASK: &str = "WSL beside AnyConnect";
@@ -71,10 +72,12 @@ mod tests {
 
     #[test]
     fn an_adapter_with_a_quote_in_its_name_stays_one_word() {
-        assert_eq!(once("Li's VPN"), "Set-NetIPInterface -InterfaceAlias 'Li''s VPN' -InterfaceMetric 6000");
+        assert_eq!(
+            once("Li's VPN"),
+            "Set-NetIPInterface -InterfaceAlias 'Li''s VPN' -InterfaceMetric 6000"
+        );
         let task = at_each_connect("Li's VPN");
-        let action =
-            "'-NoProfile -Command \"Set-NetIPInterface -InterfaceAlias ''Li''''s VPN'' -InterfaceMetric 6000\"'";
+        let action = "'-NoProfile -Command \"Set-NetIPInterface -InterfaceAlias ''Li''''s VPN'' -InterfaceMetric 6000\"'";
         assert!(task[4].ends_with(action), "{}", task[4]);
         assert!(task[3].contains("Path='$log'>*[System[EventID=2039]]"), "{}", task[3]);
         assert!(is_anyconnect("Cisco AnyConnect Virtual Miniport Adapter for Windows x64"));

@@ -1,5 +1,6 @@
-//! What the settings should be for a goal on this machine, line by line with the reason. Pure: files, versions and the host's facts come in.
-//! What a file can say comes out as changes; what only an administrator of Windows can do, and the tunnel, as commands.
+//! What the settings should be for a goal on this machine, line by line with the reason. Pure:
+//! files, versions and the host's facts come in. What a file can say comes out as changes; what
+//! only an administrator of Windows can do, and the tunnel, as commands.
 
 use crate::settings::change::Change;
 use crate::settings::effective::{Because, Origin, Situation};
@@ -97,7 +98,8 @@ pub struct Advice {
     pub is_done: bool,
 }
 
-/// What is recommended for a goal. Without facts of the host nothing is said of its VPN, routes and proxy.
+/// What is recommended for a goal. Without facts of the host nothing is said of its VPN, routes and
+/// proxy.
 #[must_use]
 pub fn recommend(goal: Goal, situation: &Situation, facts: Option<&HostFacts>) -> Vec<Advice> {
     let machine = Machine { goal, situation, facts };
@@ -107,7 +109,11 @@ pub fn recommend(goal: Goal, situation: &Situation, facts: Option<&HostFacts>) -
             machine.with_nat(know(say::OLD_WINDOWS.with("is", windows)), windows)
         }
         Some(_) if situation.versions.wsl_is_before(NEW_NETWORKING) => {
-            vec![run(Shell::PowerShell, ["wsl --update".to_owned()], say::OLD_WSL.with("needed", NEW_NETWORKING))]
+            vec![run(
+                Shell::PowerShell,
+                ["wsl --update".to_owned()],
+                say::OLD_WSL.with("needed", NEW_NETWORKING),
+            )]
         }
         Some(windows) => match no_mirrored(situation) {
             Some(why) => machine.with_nat(why, windows),
@@ -122,11 +128,17 @@ pub fn recommend(goal: Goal, situation: &Situation, facts: Option<&HostFacts>) -
 /// What rules mirrored mode out on a Windows that is new enough for it, if anything does.
 fn no_mirrored(situation: &Situation) -> Option<Advice> {
     Some(match situation.no_mirrored()? {
-        Because::NoIpv6 => run(Shell::Administrator, [PREFER_IPV4.to_owned()], say::NO_MIRRORED_IPV6.text()),
-        Because::Policy { name, value } => know(say::NO_MIRRORED_POLICY.with("policy", format!("{name}={value}"))),
-        Because::Setting(_) | Because::Windows(_) | Because::Service(_) | Because::NoDnsQueryRaw | Because::Ignored => {
-            know(say::MODE_NOT_POSSIBLE.text())
+        Because::NoIpv6 => {
+            run(Shell::Administrator, [PREFER_IPV4.to_owned()], say::NO_MIRRORED_IPV6.text())
         }
+        Because::Policy { name, value } => {
+            know(say::NO_MIRRORED_POLICY.with("policy", format!("{name}={value}")))
+        }
+        Because::Setting(_)
+        | Because::Windows(_)
+        | Because::Service(_)
+        | Because::NoDnsQueryRaw
+        | Because::Ignored => know(say::MODE_NOT_POSSIBLE.text()),
     })
 }
 
@@ -165,8 +177,9 @@ impl Machine<'_> {
         ];
         let is_possible = |name: &str| name != "dnsTunneling" || self.can_tunnel_dns();
         let wanted = wanted.into_iter().filter(|(name, ..)| is_possible(name));
-        let mut advice: Vec<_> =
-            wanted.filter_map(|(name, value, reason)| self.set("wsl2", name, value, reason)).collect();
+        let mut advice: Vec<_> = wanted
+            .filter_map(|(name, value, reason)| self.set("wsl2", name, value, reason))
+            .collect();
         match self.goal {
             Goal::Vpn => {
                 if self.can_tunnel_dns() {
@@ -176,8 +189,17 @@ impl Machine<'_> {
                 advice.push(tunnel(say::TUNNEL_IF_MIRRORED_FAILS.text()));
             }
             Goal::Lan => {
-                advice.extend(self.set("experimental", "hostAddressLoopback", "true", &say::HOST_LOOPBACK));
-                advice.push(run(Shell::Administrator, [HYPERV_RULE.to_owned()], say::LAN_FIREWALL.text()));
+                advice.extend(self.set(
+                    "experimental",
+                    "hostAddressLoopback",
+                    "true",
+                    &say::HOST_LOOPBACK,
+                ));
+                advice.push(run(
+                    Shell::Administrator,
+                    [HYPERV_RULE.to_owned()],
+                    say::LAN_FIREWALL.text(),
+                ));
             }
             Goal::Proxy | Goal::Default => {}
         }
@@ -188,7 +210,9 @@ impl Machine<'_> {
     fn with_nat(&self, why: Advice, windows: Windows) -> Vec<Advice> {
         let mut advice = vec![why];
         let effective = self.situation.effective();
-        if let Some(mode) = effective.mode().filter(|mode| matches!(mode.origin, Origin::Forced { line: Some(_), .. }))
+        if let Some(mode) = effective
+            .mode()
+            .filter(|mode| matches!(mode.origin, Origin::Forced { line: Some(_), .. }))
         {
             let change = Change { key: mode.key, value: None };
             advice.push(Advice {
@@ -200,12 +224,18 @@ impl Machine<'_> {
         if self.can_tunnel_dns() {
             advice.extend(self.set("wsl2", "dnsTunneling", "true", &say::TUNNELING));
         }
-        let vpns: Vec<&Adapter> =
-            self.facts.iter().flat_map(|facts| &facts.adapters).filter(|a| a.vpn.is_some()).collect();
+        let vpns: Vec<&Adapter> = self
+            .facts
+            .iter()
+            .flat_map(|facts| &facts.adapters)
+            .filter(|a| a.vpn.is_some())
+            .collect();
         match self.goal {
-            Goal::Lan => {
-                advice.push(run(Shell::Administrator, PORT_PROXY.map(str::to_owned), say::LAN_PORT_PROXY.text()))
-            }
+            Goal::Lan => advice.push(run(
+                Shell::Administrator,
+                PORT_PROXY.map(str::to_owned),
+                say::LAN_PORT_PROXY.text(),
+            )),
             Goal::Proxy if windows >= Windows::ELEVEN => {
                 advice.extend(self.set("wsl2", "autoProxy", "true", &say::AUTO_PROXY));
             }
@@ -244,7 +274,9 @@ impl Machine<'_> {
             return advice.into_iter().chain([order()]).collect();
         };
         let said = |net: Ipv4Net| match clash {
-            Some((own, route)) => say::SUBNET_CLASH.with("own", own).with("route", route).with("net", net),
+            Some((own, route)) => {
+                say::SUBNET_CLASH.with("own", own).with("route", route).with("net", net)
+            }
             None if Some(net) == subnet::link_local() => say::SUBNET_LINK_LOCAL.with("net", net),
             None => say::SUBNET_FREE.with("net", net),
         };
@@ -255,7 +287,8 @@ impl Machine<'_> {
         }
     }
 
-    /// WSL's own resolv.conf, where somebody took it over: the modes that are recommended depend on it.
+    /// WSL's own resolv.conf, where somebody took it over: the modes that are recommended depend on
+    /// it.
     fn resolv_conf(&self) -> Option<Advice> {
         let effective = self.situation.effective();
         let generate = effective.setting(Place::WslConf, "network", "generateResolvConf")?;
@@ -285,16 +318,27 @@ impl Machine<'_> {
                 (false, false) => Some(know(say::NO_SYSTEM_PROXY_TO_TAKE.text())),
             };
         };
-        let has_mirrored = windows >= Windows::ELEVEN_22H2 && self.situation.no_mirrored().is_none();
+        let has_mirrored =
+            windows >= Windows::ELEVEN_22H2 && self.situation.no_mirrored().is_none();
         let is_loopback = ["127.", "localhost", "[::1]"].iter().any(|own| server.contains(own));
         if !has_mirrored && is_loopback {
-            return Some(run(Shell::Linux, ["underpass up --via windows".to_owned()], say::LOOPBACK_PROXY.text()));
+            return Some(run(
+                Shell::Linux,
+                ["underpass up --via windows".to_owned()],
+                say::LOOPBACK_PROXY.text(),
+            ));
         }
         (!has_auto).then(by_hand)
     }
 
     /// A key of `.wslconfig` as it should be.
-    fn set(&self, section: &str, name: &str, value: &str, reason: &'static Sentence) -> Option<Advice> {
+    fn set(
+        &self,
+        section: &str,
+        name: &str,
+        value: &str,
+        reason: &'static Sentence,
+    ) -> Option<Advice> {
         let key = Key::find(Place::WslConfig, section, name)?;
         let effective = self.situation.effective();
         let setting = effective.setting(Place::WslConfig, section, name)?;

@@ -7,8 +7,7 @@ use std::net::IpAddr;
 pub const GENERATED: &str = "/mnt/wsl/resolv.conf";
 
 /// The first line, by which this program knows a file as its own.
-pub const FIRST_LINE: &str =
-    "# Written by `underpass settings dns manual`; `underpass settings dns auto` gives it back to WSL.";
+pub const FIRST_LINE: &str = "# Written by `underpass settings dns manual`; `underpass settings dns auto` gives it back to WSL.";
 
 /// The text for these servers and search domains, in this order.
 #[must_use]
@@ -24,8 +23,8 @@ pub fn text(servers: &[IpAddr], search: &[String]) -> String {
     text
 }
 
-/// A server of a private range that stands behind a public one, and that one: the public one knows no name of the company's, and its answer
-/// that there is none ends the search.
+/// A server of a private range that stands behind a public one, and that one: the public one knows
+/// no name of the company's, and its answer that there is none ends the search.
 #[must_use]
 pub fn behind_public(servers: &[IpAddr]) -> Option<(IpAddr, IpAddr)> {
     let public = servers.iter().position(|server| !is_private(*server))?;
@@ -33,7 +32,8 @@ pub fn behind_public(servers: &[IpAddr]) -> Option<(IpAddr, IpAddr)> {
     Some((*private, servers[public]))
 }
 
-/// RFC 1918, 6598 (behind a carrier's NAT), 4193; loopback and link-local ones are nobody else's either.
+/// RFC 1918, 6598 (behind a carrier's NAT), 4193; loopback and link-local ones are nobody else's
+/// either.
 fn is_private(server: IpAddr) -> bool {
     match server {
         IpAddr::V4(v4) => {
@@ -48,7 +48,8 @@ fn is_private(server: IpAddr) -> bool {
 #[must_use]
 pub fn is_domain(name: &str) -> bool {
     let is_label = |label: &str| {
-        (1..=63).contains(&label.len()) && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+        (1..=63).contains(&label.len())
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
     };
     name.len() <= 253 && name.strip_suffix('.').unwrap_or(name).split('.').all(is_label)
 }
@@ -70,13 +71,17 @@ mod tests {
     #[test]
     fn a_company_server_behind_a_public_one_is_found() {
         let find = |servers: &[&str]| {
-            let servers: Vec<IpAddr> = servers.iter().map(|server| server.parse().unwrap()).collect();
+            let servers: Vec<IpAddr> =
+                servers.iter().map(|server| server.parse().unwrap()).collect();
             behind_public(&servers).map(|(private, public)| format!("{private} {public}"))
         };
         assert_eq!(find(&["10.1.2.3", "172.16.0.1", "223.5.5.5"]), None);
         assert_eq!(find(&["8.8.8.8", "1.1.1.1"]), None);
         assert_eq!(find(&["223.5.5.5", "10.1.2.3"]).as_deref(), Some("10.1.2.3 223.5.5.5"));
-        assert_eq!(find(&["192.168.1.1", "2620:fe::fe", "fd00::53"]).as_deref(), Some("fd00::53 2620:fe::fe"));
+        assert_eq!(
+            find(&["192.168.1.1", "2620:fe::fe", "fd00::53"]).as_deref(),
+            Some("fd00::53 2620:fe::fe")
+        );
         assert_eq!(find(&["9.9.9.9", "100.64.0.1"]).as_deref(), Some("100.64.0.1 9.9.9.9"));
     }
 

@@ -1,4 +1,5 @@
-//! What WSL's two settings files may say: every key with its type, its default, and what it needs. The keys are in `keys.rs`.
+//! What WSL's two settings files may say: every key with its type, its default, and what it needs.
+//! The keys are in `keys.rs`.
 
 mod keys;
 mod value;
@@ -114,8 +115,11 @@ impl Key {
                 None => self.default.to_owned(),
             },
             Kind::Size => {
-                let size = meant.and_then(|(number, unit)| Some(format!("{number}{}B", unit?.to_ascii_uppercase())));
-                size.filter(|size| self.value(size).is_some()).unwrap_or_else(|| "8GB, 512MB, 4096".to_owned())
+                let size = meant.and_then(|(number, unit)| {
+                    Some(format!("{number}{}B", unit?.to_ascii_uppercase()))
+                });
+                size.filter(|size| self.value(size).is_some())
+                    .unwrap_or_else(|| "8GB, 512MB, 4096".to_owned())
             }
             Kind::Choice(choices) => choices.join(", "),
             Kind::Ports => "3000,9000".to_owned(),
@@ -125,7 +129,8 @@ impl Key {
         }
     }
 
-    /// The key that was meant, most likely, by names that are none: one that differs in a few letters only.
+    /// The key that was meant, most likely, by names that are none: one that differs in a few
+    /// letters only.
     #[must_use]
     pub fn nearest(place: Place, section: &str, name: &str) -> Option<&'static Self> {
         let (section, name) = (section.to_lowercase(), name.to_lowercase());
@@ -133,7 +138,9 @@ impl Key {
         let most = (name.len() / 3).max(1);
         let distance = |key: &&Self| strsim::damerau_levenshtein(&name, &key.name.to_lowercase());
         let near = Self::all(place).filter(|key| distance(key) <= most);
-        near.min_by_key(|key| (distance(key), strsim::damerau_levenshtein(&section, &key.section.to_lowercase())))
+        near.min_by_key(|key| {
+            (distance(key), strsim::damerau_levenshtein(&section, &key.section.to_lowercase()))
+        })
     }
 
     /// All keys of a file, in the order in which they are told.
@@ -221,7 +228,11 @@ mod tests {
         for key in Place::ALL.into_iter().flat_map(Key::all) {
             assert!(seen.insert((key.place, key.to_string().to_lowercase())), "{key} twice");
             let is_words = ["all", "50%", "25%"].contains(&key.default);
-            assert!(is_words || key.default.is_empty() || key.value(key.default).is_some(), "{key}: {}", key.default);
+            assert!(
+                is_words || key.default.is_empty() || key.value(key.default).is_some(),
+                "{key}: {}",
+                key.default
+            );
         }
         assert_eq!(seen.len(), 80);
     }

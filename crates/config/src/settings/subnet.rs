@@ -4,7 +4,8 @@ use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 use wire::HostFacts;
 
-/// What is tried in turn: a corner of each private range, then one of the link-local range, which no VPN routes.
+/// What is tried in turn: a corner of each private range, then one of the link-local range, which
+/// no VPN routes.
 const CANDIDATES: [(Ipv4Addr, u8); 4] = [
     (Ipv4Addr::new(192, 168, 240, 0), 24),
     (Ipv4Addr::new(172, 30, 240, 0), 24),
@@ -14,10 +15,12 @@ const CANDIDATES: [(Ipv4Addr, u8); 4] = [
 
 const LINK_LOCAL: (Ipv4Addr, u8) = (Ipv4Addr::new(169, 254, 214, 0), 24);
 
-/// RFC 3927: Windows has a route to all of it on each adapter that got no address; the longer route wins over these.
+/// RFC 3927: Windows has a route to all of it on each adapter that got no address; the longer route
+/// wins over these.
 const ALL_LINK_LOCAL: (Ipv4Addr, u8) = (Ipv4Addr::new(169, 254, 0, 0), 16);
 
-/// Routes that are halves of everything are a VPN's way to take the default route, and leave local subnets alone.
+/// Routes that are halves of everything are a VPN's way to take the default route, and leave local
+/// subnets alone.
 const SHORTEST: u8 = 2;
 
 /// What there is to do about WSL's subnet.
@@ -37,7 +40,9 @@ pub fn pick(facts: &HostFacts) -> Subnet {
     let (own, taken) = (of_wsl(facts), taken(facts));
     let free = |net: &Ipv4Net| !taken.iter().any(|route| overlap(*route, *net));
     let candidates = CANDIDATES.iter().filter_map(net);
-    if let Some(own) = own.filter(|own| candidates.clone().any(|candidate| candidate == *own) && free(own)) {
+    if let Some(own) =
+        own.filter(|own| candidates.clone().any(|candidate| candidate == *own) && free(own))
+    {
         return Subnet::Good(own);
     }
     candidates.clone().find(free).map_or(Subnet::None, Subnet::Free)
@@ -65,10 +70,16 @@ fn overlap(a: Ipv4Net, b: Ipv4Net) -> bool {
     a.contains(&b) || b.contains(&a)
 }
 
-/// The subnet of the adapter by which Windows reaches WSL; `vEthernet (WSL)`, or `vEthernet (WSL (Hyper-V firewall))`.
+/// The subnet of the adapter by which Windows reaches WSL; `vEthernet (WSL)`, or `vEthernet (WSL
+/// (Hyper-V firewall))`.
 fn of_wsl(facts: &HostFacts) -> Option<Ipv4Net> {
-    let adapter = facts.adapters.iter().find(|adapter| adapter.up && adapter.name.contains("(WSL"))?;
-    adapter.addresses.iter().find_map(|address| address.parse::<Ipv4Net>().ok()).map(|net| net.trunc())
+    let adapter =
+        facts.adapters.iter().find(|adapter| adapter.up && adapter.name.contains("(WSL"))?;
+    adapter
+        .addresses
+        .iter()
+        .find_map(|address| address.parse::<Ipv4Net>().ok())
+        .map(|net| net.trunc())
 }
 
 /// The networks of the host: its routes and the addresses of its adapters, without WSL's own
@@ -79,7 +90,10 @@ fn taken(facts: &HostFacts) -> Vec<Ipv4Net> {
     let texts = adapters.flat_map(|adapter| &adapter.addresses).chain(&facts.routes);
     let nets = texts.filter_map(|text| text.parse::<Ipv4Net>().ok()).map(|net| net.trunc());
     let all_link_local = net(&ALL_LINK_LOCAL);
-    nets.filter(|net| net.prefix_len() >= SHORTEST && Some(*net) != own && Some(*net) != all_link_local).collect()
+    nets.filter(|net| {
+        net.prefix_len() >= SHORTEST && Some(*net) != own && Some(*net) != all_link_local
+    })
+    .collect()
 }
 
 #[cfg(test)]
@@ -110,8 +124,18 @@ mod tests {
     fn the_first_that_nothing_overlaps_is_taken() {
         assert_eq!(pick(&host(&["192.168.1.0/24", "10.0.0.0/8"], None)), free("192.168.240.0/24"));
         assert_eq!(pick(&host(&["192.168.0.0/16"], None)), free("172.30.240.0/24"));
-        assert_eq!(pick(&host(&["192.168.240.128/25", "172.16.0.0/12"], None)), free("10.254.240.0/24"));
-        let all = ["192.168.0.0/16", "172.16.0.0/12", "10.0.0.0/8", "169.254.0.0/16", "0.0.0.0/1", "128.0.0.0/1"];
+        assert_eq!(
+            pick(&host(&["192.168.240.128/25", "172.16.0.0/12"], None)),
+            free("10.254.240.0/24")
+        );
+        let all = [
+            "192.168.0.0/16",
+            "172.16.0.0/12",
+            "10.0.0.0/8",
+            "169.254.0.0/16",
+            "0.0.0.0/1",
+            "128.0.0.0/1",
+        ];
         assert_eq!(pick(&host(&all, None)), free("169.254.214.0/24"));
         let too = [&all[..], &["169.254.214.0/25"]].concat();
         assert_eq!(pick(&host(&too, None)), Subnet::None);

@@ -36,7 +36,8 @@ impl FromStr for Windows {
     fn from_str(text: &str) -> Result<Self, BadVersion> {
         let bad = || BadVersion { what: "Windows", example: "10.0.22631", text: text.to_owned() };
         let plain = text.trim().strip_prefix("Windows ").unwrap_or_else(|| text.trim());
-        let parts: Vec<u32> = plain.split('.').map(str::parse).collect::<Result<_, _>>().map_err(|_| bad())?;
+        let parts: Vec<u32> =
+            plain.split('.').map(str::parse).collect::<Result<_, _>>().map_err(|_| bad())?;
         match parts[..] {
             [build] | [10, 0, build] | [10, 0, build, _] => Ok(Self(build)),
             _ => Err(bad()),
@@ -61,7 +62,8 @@ impl FromStr for Wsl {
 
     fn from_str(text: &str) -> Result<Self, BadVersion> {
         let bad = || BadVersion { what: "WSL", example: "2.5.9", text: text.to_owned() };
-        let parts: Vec<u32> = text.trim().split('.').map(str::parse).collect::<Result<_, _>>().map_err(|_| bad())?;
+        let parts: Vec<u32> =
+            text.trim().split('.').map(str::parse).collect::<Result<_, _>>().map_err(|_| bad())?;
         match parts[..] {
             [major, minor] => Ok(Self([major, minor, 0])),
             [major, minor, patch] | [major, minor, patch, _] => Ok(Self([major, minor, patch])),

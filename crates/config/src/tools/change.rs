@@ -1,4 +1,5 @@
-//! What was done to a text, so that it can be undone exactly, also where others changed other lines since.
+//! What was done to a text, so that it can be undone exactly, also where others changed other lines
+//! since.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,18 +30,21 @@ impl Change {
         })
     }
 
-    /// The text with the old lines back. None where the new ones are not there any more, or more than once: somebody changed them.
+    /// The text with the old lines back. None where the new ones are not there any more, or more
+    /// than once: somebody changed them.
     pub(crate) fn undo(&self, text: &str) -> Option<String> {
         let is_at = |at: usize| {
             let (end, is_line) = (at + self.new.len(), at == 0 || text[..at].ends_with('\n'));
             is_line && (end == text.len() || self.new.is_empty() || self.new.ends_with('\n'))
         };
-        let at_old_place = text.get(self.at..).is_some_and(|rest| rest.starts_with(&self.new)) && is_at(self.at);
+        let at_old_place =
+            text.get(self.at..).is_some_and(|rest| rest.starts_with(&self.new)) && is_at(self.at);
         let at = if at_old_place {
             self.at
         } else {
             // Of nothing nobody can tell where it was.
-            let mut places = text.match_indices(&self.new).map(|(at, _)| at).filter(|_| !self.new.is_empty());
+            let mut places =
+                text.match_indices(&self.new).map(|(at, _)| at).filter(|_| !self.new.is_empty());
             let place = places.by_ref().find(|at| is_at(*at))?;
             if places.any(is_at) {
                 return None;
@@ -60,7 +64,11 @@ mod tests {
         for before in ["", "a", "a\n", "a\nb", "a\nproxy=x\nb\n", "\n\n"] {
             for after in ["proxy=y\n", "a\nproxy=y\n", "a\nproxy=y\nb\n", "c\nd\ne", ""] {
                 match Change::between(before, after) {
-                    Some(change) => assert_eq!(change.undo(after).as_deref(), Some(before), "{before:?} {after:?}"),
+                    Some(change) => assert_eq!(
+                        change.undo(after).as_deref(),
+                        Some(before),
+                        "{before:?} {after:?}"
+                    ),
                     None => assert_eq!(before, after),
                 }
             }

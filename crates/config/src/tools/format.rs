@@ -124,7 +124,8 @@ fn set_toml(text: &str, key: &str, new: Option<&str>) -> Result<String, FormatEr
         }
         document.insert(section, toml_edit::table());
     }
-    let table: Option<&mut dyn TableLike> = document.get_mut(section).and_then(Item::as_table_like_mut);
+    let table: Option<&mut dyn TableLike> =
+        document.get_mut(section).and_then(Item::as_table_like_mut);
     let table = table.ok_or_else(|| problem(format!("'{section}' is no table")))?;
     match (new, table.get_mut(key)) {
         (Some(new), Some(item)) if item.as_str() == Some(new) => return Ok(text.to_owned()),
@@ -161,13 +162,22 @@ mod tests {
             set("# mine\n[net]\nretry = 3 # often\n"),
             "# mine\n[net]\nretry = 3 # often\n\n[http]\nproxy = \"P\"\n"
         );
-        assert_eq!(set("[http]\nproxy = 'x' # why\ntimeout=1\n"), "[http]\nproxy = \"P\" # why\ntimeout=1\n");
+        assert_eq!(
+            set("[http]\nproxy = 'x' # why\ntimeout=1\n"),
+            "[http]\nproxy = \"P\" # why\ntimeout=1\n"
+        );
         assert_eq!(set("http.timeout = 1\n"), "http.timeout = 1\nhttp.proxy = \"P\"\n");
         assert_eq!(set("[http]\nproxy = 'P'\n"), "[http]\nproxy = 'P'\n", "it says so already");
         assert_eq!(Format::Toml.get("http = { proxy = 'P' }", "http.proxy").as_deref(), Some("P"));
         assert_eq!(Format::Toml.set("[http]\nproxy = 'P'\n", "http.proxy", None).unwrap(), "");
         for text in ["[http", "http = 3"] {
-            assert!(matches!(Format::Toml.set(text, "http.proxy", Some("P")), Err(FormatError::Toml { .. })), "{text}");
+            assert!(
+                matches!(
+                    Format::Toml.set(text, "http.proxy", Some("P")),
+                    Err(FormatError::Toml { .. })
+                ),
+                "{text}"
+            );
         }
     }
 }

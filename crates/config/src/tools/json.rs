@@ -10,7 +10,8 @@ pub(crate) fn get(text: &str, path: &[&str]) -> Option<String> {
     path.iter().try_fold(&value, |value, key| value.get(key))?.as_str().map(str::to_owned)
 }
 
-/// The file with the text at a path set, or without it; objects on the way are made, and go with their last member.
+/// The file with the text at a path set, or without it; objects on the way are made, and go with
+/// their last member.
 ///
 /// # Errors
 /// It is no JSON object, or on the way there is something else than an object.
@@ -57,18 +58,29 @@ pub(crate) fn others(text: &str, keys: &[&str]) -> Option<Vec<String>> {
 }
 
 /// The same for one object.
-fn member(object: &str, path: &[&str], value: Option<&str>, layout: Layout<'_>) -> Result<String, FormatError> {
+fn member(
+    object: &str,
+    path: &[&str],
+    value: Option<&str>,
+    layout: Layout<'_>,
+) -> Result<String, FormatError> {
     let Some((key, rest)) = path.split_first() else { return Ok(object.to_owned()) };
-    let members: BTreeMap<String, &RawValue> =
-        serde_json::from_str(object).map_err(|error| FormatError::Json { problem: proxy::mask(&error.to_string()) })?;
+    let members: BTreeMap<String, &RawValue> = serde_json::from_str(object)
+        .map_err(|error| FormatError::Json { problem: proxy::mask(&error.to_string()) })?;
     let there = members.get(*key).map(|raw| raw.get());
     let Some(old) = there else {
-        return Ok(value.map_or_else(|| object.to_owned(), |value| insert(object, path, value, layout)));
+        return Ok(
+            value.map_or_else(|| object.to_owned(), |value| insert(object, path, value, layout))
+        );
     };
     // A raw value is a piece of the text that it was read from.
     let start = old.as_ptr() as usize - object.as_ptr() as usize;
     let end = start + old.len();
-    let new = if rest.is_empty() { value.map(json_text) } else { Some(member(old, rest, value, layout.deeper())?) };
+    let new = if rest.is_empty() {
+        value.map(json_text)
+    } else {
+        Some(member(old, rest, value, layout.deeper())?)
+    };
     match new {
         // What was emptied here goes; what somebody had empty stays.
         Some(new) if value.is_some() || new.trim() == old.trim() || !is_empty(&new) => {
@@ -79,7 +91,11 @@ fn member(object: &str, path: &[&str], value: Option<&str>, layout: Layout<'_>) 
 }
 
 fn is_empty(object: &str) -> bool {
-    object.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).is_some_and(|inner| inner.trim().is_empty())
+    object
+        .trim()
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'))
+        .is_some_and(|inner| inner.trim().is_empty())
 }
 
 /// The object with a new first member.
@@ -94,14 +110,20 @@ fn insert(object: &str, path: &[&str], value: &str, layout: Layout<'_>) -> Strin
     let inner = layout.deeper().indent();
     let member = nested(path, value, Some(layout.deeper()));
     // An empty object's brace needs a line of its own again.
-    let tail = if is_last { format!("\n{}{}", layout.indent(), tail.trim_start()) } else { tail.to_owned() };
+    let tail = if is_last {
+        format!("\n{}{}", layout.indent(), tail.trim_start())
+    } else {
+        tail.to_owned()
+    };
     let separator = if is_last || tail.starts_with(['\n', '\r']) { "" } else { " " };
     format!("{head}\n{inner}{member}{comma}{separator}{tail}")
 }
 
 /// `"a": {"b": "value"}`, on lines of their own where a layout is given.
 fn nested(path: &[&str], value: &str, layout: Option<Layout<'_>>) -> String {
-    let (Some((key, rest)), value_text) = (path.split_first(), json_text(value)) else { return String::new() };
+    let (Some((key, rest)), value_text) = (path.split_first(), json_text(value)) else {
+        return String::new();
+    };
     if rest.is_empty() {
         return format!("{}: {value_text}", json_text(key));
     }
@@ -109,14 +131,20 @@ fn nested(path: &[&str], value: &str, layout: Option<Layout<'_>>) -> String {
         None => format!("{}: {{{}}}", json_text(key), nested(rest, value, None)),
         Some(layout) => {
             let inner = nested(rest, value, Some(layout.deeper()));
-            format!("{}: {{\n{}{inner}\n{}}}", json_text(key), layout.deeper().indent(), layout.indent())
+            format!(
+                "{}: {{\n{}{inner}\n{}}}",
+                json_text(key),
+                layout.deeper().indent(),
+                layout.indent()
+            )
         }
     }
 }
 
 /// What the file's lines are indented by.
 fn indent(text: &str) -> &str {
-    let line = text.lines().skip(1).find(|line| line.starts_with([' ', '\t']) && !line.trim().is_empty());
+    let line =
+        text.lines().skip(1).find(|line| line.starts_with([' ', '\t']) && !line.trim().is_empty());
     // Docker's own files have tabs.
     line.map_or("\t", |line| &line[..line.len() - line.trim_start().len()])
 }
@@ -129,7 +157,10 @@ fn without(object: &str, key: &str, start: usize, end: usize) -> String {
     let name_start = if before.ends_with(&plain) {
         before.len() - plain.len()
     } else {
-        before.get(..before.len().saturating_sub(1)).and_then(|rest| rest.rfind('"')).unwrap_or(before.len())
+        before
+            .get(..before.len().saturating_sub(1))
+            .and_then(|rest| rest.rfind('"'))
+            .unwrap_or(before.len())
     };
     let (head, tail) = (object[..name_start].trim_end(), object[end..].trim_start());
     match (tail.strip_prefix(','), head.strip_suffix(',')) {
@@ -173,18 +204,25 @@ mod tests {
             assert_eq!(had, has, "{after}");
             // Nothing is lost: with its own lines taken out, the rest is there in the same order.
             let mut rest = after.as_str();
-            for word in before.split_whitespace().filter(|word| !word.contains("old") && *word != "{}") {
+            for word in
+                before.split_whitespace().filter(|word| !word.contains("old") && *word != "{}")
+            {
                 let word = word.trim_matches(['{', '}']);
-                rest = rest.split_once(word).unwrap_or_else(|| panic!("{word} of {before} in {after}")).1;
+                rest = rest
+                    .split_once(word)
+                    .unwrap_or_else(|| panic!("{word} of {before} in {after}"))
+                    .1;
             }
         }
     }
 
     #[test]
     fn what_was_made_goes_and_what_others_made_stays() {
-        for before in
-            ["{\n\t\"auths\": {}\n}", "{\"auths\": {}}", "{\n\t\"auths\": {},\n\t\"proxies\": {\n\t\t\"x\": {}\n\t}\n}"]
-        {
+        for before in [
+            "{\n\t\"auths\": {}\n}",
+            "{\"auths\": {}}",
+            "{\n\t\"auths\": {},\n\t\"proxies\": {\n\t\t\"x\": {}\n\t}\n}",
+        ] {
             let set_one = set(before, &PATH, Some("P")).unwrap();
             let set_two = set(&set_one, &["proxies", "default", "noProxy"], Some("Q")).unwrap();
             let one = set(&set_two, &["proxies", "default", "noProxy"], None).unwrap();

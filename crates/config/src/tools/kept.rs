@@ -1,5 +1,6 @@
-//! What has to be remembered of a file that was changed, and how it is given back: exactly where nobody touched our lines since, key by
-//! key where somebody did; and what somebody else has set since then stays his.
+//! What has to be remembered of a file that was changed, and how it is given back: exactly where
+//! nobody touched our lines since, key by key where somebody did; and what somebody else has set
+//! since then stays his.
 
 use crate::tools::change::Change;
 use crate::tools::error::FormatError;
@@ -46,12 +47,16 @@ pub struct Restored {
 /// The file is not well-formed.
 pub fn with_setting(place: &Place, text: Option<&str>) -> Result<String, FormatError> {
     let now = text.unwrap_or_default().to_owned();
-    place.wanted.iter().try_fold(now, |text, (key, value)| place.format.set(&text, key, Some(value)))
+    place
+        .wanted
+        .iter()
+        .try_fold(now, |text, (key, value)| place.format.set(&text, key, Some(value)))
 }
 
 impl Kept {
-    /// What to remember of a file that becomes `after` from `text`. `earlier` is what was remembered when it was changed before: what was
-    /// there before that is what is given back in the end.
+    /// What to remember of a file that becomes `after` from `text`. `earlier` is what was
+    /// remembered when it was changed before: what was there before that is what is given back in
+    /// the end.
     #[must_use]
     pub fn of(place: &Place, text: Option<&str>, earlier: Option<&Self>, after: &str) -> Self {
         let undone = earlier.and_then(|earlier| earlier.undone(text));
@@ -64,7 +69,11 @@ impl Kept {
                 Some(_) | None => now,
             }
         };
-        let key = |(key, value): &(String, String)| Key { key: key.clone(), before: before(key), set: value.clone() };
+        let key = |(key, value): &(String, String)| Key {
+            key: key.clone(),
+            before: before(key),
+            set: value.clone(),
+        };
         Self {
             tool: place.tool.name().to_owned(),
             path: place.path.clone(),
@@ -90,7 +99,9 @@ impl Kept {
             }
             match self.format.set(&text, key, before.as_deref()) {
                 Ok(restored) if now.as_ref() == Some(set) => text = restored,
-                Ok(_) | Err(_) => left.push(if key.is_empty() { "*".to_owned() } else { key.clone() }),
+                Ok(_) | Err(_) => {
+                    left.push(if key.is_empty() { "*".to_owned() } else { key.clone() })
+                }
             }
         }
         let is_gone = self.is_new && text.trim().is_empty();
@@ -101,7 +112,9 @@ impl Kept {
     #[must_use]
     pub fn has_set(&self, key: &str, value: &str) -> bool {
         // A file that is set as a whole has its keys in its text.
-        let is_it = |kept: &Key| if kept.key.is_empty() { kept.set.contains(value) } else { kept.set == value };
+        let is_it = |kept: &Key| {
+            if kept.key.is_empty() { kept.set.contains(value) } else { kept.set == value }
+        };
         self.keys.iter().any(|kept| (kept.key.is_empty() || kept.key == key) && is_it(kept))
     }
 
@@ -109,12 +122,17 @@ impl Kept {
         self.keys.iter().find(|key| key.key == wanted)
     }
 
-    /// The text without our lines, if they can be told. The inner is none where there is to be no file.
+    /// The text without our lines, if they can be told. The inner is none where there is to be no
+    /// file.
     fn undone(&self, text: Option<&str>) -> Option<Option<String>> {
         // Somebody took the file away, and our lines with it.
         let Some(text) = text else { return Some(None) };
-        let undone = self.change.as_ref().map_or_else(|| Some(text.to_owned()), |change| change.undo(text))?;
-        // A section's head may have been ours, and have others' lines below it now, which mean something else without it.
+        let undone = self
+            .change
+            .as_ref()
+            .map_or_else(|| Some(text.to_owned()), |change| change.undo(text))?;
+        // A section's head may have been ours, and have others' lines below it now, which mean
+        // something else without it.
         let keys: Vec<&str> = self.keys.iter().map(|key| key.key.as_str()).collect();
         let is_whole = self.format.agree(text, &undone, &keys);
         is_whole.then(|| (!self.is_new || !undone.is_empty()).then_some(undone))
@@ -165,7 +183,10 @@ mod tests {
         let (after, kept) = apply(&toml, Some("[http]\nproxy = 'old'\n"), None);
         // Lines elsewhere, and a line of its own among ours.
         let more = format!("# mine\n{after}timeout = 1\n");
-        assert_eq!(kept.restore(Some(&more)).text.as_deref(), Some("# mine\n[http]\nproxy = 'old'\ntimeout = 1\n"));
+        assert_eq!(
+            kept.restore(Some(&more)).text.as_deref(),
+            Some("# mine\n[http]\nproxy = 'old'\ntimeout = 1\n")
+        );
         let rewritten = "[http]\nproxy   =   \"P\"\ntimeout = 1\n";
         let restored = kept.restore(Some(rewritten));
         assert_eq!(
@@ -174,7 +195,10 @@ mod tests {
         );
         // A section that was ours has become another's too.
         let (after, new) = apply(&toml, None, None);
-        assert_eq!(new.restore(Some(&format!("{after}timeout = 1\n"))).text.as_deref(), Some("[http]\ntimeout = 1\n"));
+        assert_eq!(
+            new.restore(Some(&format!("{after}timeout = 1\n"))).text.as_deref(),
+            Some("[http]\ntimeout = 1\n")
+        );
         // The value itself.
         let changed = "[http]\nproxy = \"mine\"\n";
         assert_eq!(

@@ -1,4 +1,5 @@
-//! Files whose settings are a line each: ini files with and without sections, and the likes of them. All other lines stay as they are.
+//! Files whose settings are a line each: ini files with and without sections, and the likes of
+//! them. All other lines stay as they are.
 
 /// How a kind of file writes its lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,13 +20,15 @@ pub(crate) enum Style {
     Wgetrc,
 }
 
-/// The value of a key, `section.key` where there are sections; of several the last, which is the one that counts.
+/// The value of a key, `section.key` where there are sections; of several the last, which is the
+/// one that counts.
 pub(crate) fn get(style: Style, text: &str, key: &str) -> Option<String> {
     let (section, key) = split(style, key);
     entries(style, text).filter(|entry| entry.is(section, &key)).last().map(|entry| entry.value)
 }
 
-/// The text with the key set, or without it. The last line of that key is changed; with none a new one stands at its section's end.
+/// The text with the key set, or without it. The last line of that key is changed; with none a new
+/// one stands at its section's end.
 pub(crate) fn set(style: Style, text: &str, key: &str, value: Option<&str>) -> String {
     let (section, name) = split(style, key);
     let found = entries(style, text).filter(|entry| entry.is(section, &name)).last();
@@ -43,10 +46,12 @@ pub(crate) fn set(style: Style, text: &str, key: &str, value: Option<&str>) -> S
     if value.is_none() {
         return text.to_owned();
     }
-    let at = if section.is_empty() { first_section(style, text) } else { end_of_section(text, section) };
+    let at =
+        if section.is_empty() { first_section(style, text) } else { end_of_section(text, section) };
     let (head, tail) = text.split_at(at.unwrap_or(text.len()));
     let end = if head.is_empty() || head.ends_with('\n') { "" } else { "\n" };
-    let header = if section.is_empty() || at.is_some() { String::new() } else { format!("[{section}]\n") };
+    let header =
+        if section.is_empty() || at.is_some() { String::new() } else { format!("[{section}]\n") };
     format!("{head}{end}{header}{line}{tail}")
 }
 
@@ -54,7 +59,9 @@ pub(crate) fn set(style: Style, text: &str, key: &str, value: Option<&str>) -> S
 pub(crate) fn others(style: Style, text: &str, keys: &[&str]) -> Vec<String> {
     let ours: Vec<(&str, String)> = keys.iter().map(|key| split(style, key)).collect();
     let is_other = |entry: &Entry| !ours.iter().any(|(section, key)| entry.is(section, key));
-    let told = |entry: Entry| format!("{}.{}={}", entry.section.to_ascii_lowercase(), entry.key, entry.value);
+    let told = |entry: Entry| {
+        format!("{}.{}={}", entry.section.to_ascii_lowercase(), entry.key, entry.value)
+    };
     entries(style, text).filter(is_other).map(told).collect()
 }
 
@@ -64,7 +71,9 @@ fn split(style: Style, key: &str) -> (&str, String) {
             let (section, key) = key.split_once('.').unwrap_or(("", key));
             (section, style.normal(key))
         }
-        Style::Npmrc | Style::Yarnrc | Style::Yaml | Style::Curlrc | Style::Wgetrc => ("", style.normal(key)),
+        Style::Npmrc | Style::Yarnrc | Style::Yaml | Style::Curlrc | Style::Wgetrc => {
+            ("", style.normal(key))
+        }
     }
 }
 
@@ -147,7 +156,8 @@ impl Style {
 
     fn normal(self, key: &str) -> String {
         match self {
-            // wgetrc's own example file says that these are the same; it is written with underscores.
+            // wgetrc's own example file says that these are the same; it is written with
+            // underscores.
             Self::Wgetrc => key.to_ascii_lowercase().replace('-', "_"),
             Self::Git | Self::Ini => key.to_ascii_lowercase(),
             Self::Npmrc | Self::Yarnrc | Self::Yaml | Self::Curlrc => key.to_owned(),
@@ -172,18 +182,28 @@ impl Style {
     }
 }
 
-/// An option of curl's configuration file and its value: `-x V`, `--proxy=V`, `proxy: V`, `proxy V`.
+/// An option of curl's configuration file and its value: `-x V`, `--proxy=V`, `proxy: V`, `proxy
+/// V`.
 fn curl_option(line: &str) -> Option<(&str, &str)> {
-    let (key, rest) = line.split_once(|letter: char| letter.is_whitespace() || letter == '=' || letter == ':')?;
+    let (key, rest) =
+        line.split_once(|letter: char| letter.is_whitespace() || letter == '=' || letter == ':')?;
     let key = match key {
         "-x" => "proxy",
         key => key.trim_start_matches('-'),
     };
-    Some((key, rest.trim_start_matches(|letter: char| letter.is_whitespace() || letter == '=' || letter == ':')))
+    Some((
+        key,
+        rest.trim_start_matches(|letter: char| {
+            letter.is_whitespace() || letter == '=' || letter == ':'
+        }),
+    ))
 }
 
 fn unquoted(value: &str) -> &str {
-    ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote)).unwrap_or(value)
+    ['"', '\'']
+        .iter()
+        .find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote))
+        .unwrap_or(value)
 }
 
 #[cfg(test)]
@@ -209,12 +229,22 @@ mod tests {
                 "[http \"https://h\"]\n\tproxy = x\n[http]\n\tproxy = P\n",
             ),
             (S::Ini, "global.proxy", "[global]\ntimeout = 3", "[global]\ntimeout = 3\nproxy = P\n"),
-            (S::Npmrc, "proxy", "; proxy=c\nproxy = x\nproxy=y\n", "; proxy=c\nproxy = x\nproxy=P\n"),
+            (
+                S::Npmrc,
+                "proxy",
+                "; proxy=c\nproxy = x\nproxy=y\n",
+                "; proxy=c\nproxy = x\nproxy=P\n",
+            ),
             (S::Npmrc, "proxy", "a=1\n[b]\nproxy=x\n", "a=1\nproxy=P\n[b]\nproxy=x\n"),
             (S::Npmrc, "proxy", "[b]", "proxy=P\n[b]"),
             (S::Curlrc, "proxy", "[b]\n", "[b]\nproxy = \"P\"\n"),
             (S::Yarnrc, "proxy", "https-proxy \"x\"\n", "https-proxy \"x\"\nproxy \"P\"\n"),
-            (S::Yaml, "httpProxy", "npmScopes:\n  httpProxy: x\n", "npmScopes:\n  httpProxy: x\nhttpProxy: \"P\"\n"),
+            (
+                S::Yaml,
+                "httpProxy",
+                "npmScopes:\n  httpProxy: x\n",
+                "npmScopes:\n  httpProxy: x\nhttpProxy: \"P\"\n",
+            ),
             (S::Curlrc, "proxy", "# curl\n-x x\nsilent", "# curl\nproxy = \"P\"\nsilent"),
             (S::Curlrc, "proxy", "silent", "silent\nproxy = \"P\"\n"),
             (S::Wgetrc, "http_proxy", "HTTP-Proxy=x", "http_proxy = P"),
@@ -227,7 +257,15 @@ mod tests {
 
     #[test]
     fn values_are_read_in_every_form() {
-        for line in ["proxy = \"P\"", "proxy P", "proxy: 'P'", "--proxy=P", "--proxy P", "-x P", "  proxy\t=\tP"] {
+        for line in [
+            "proxy = \"P\"",
+            "proxy P",
+            "proxy: 'P'",
+            "--proxy=P",
+            "--proxy P",
+            "-x P",
+            "  proxy\t=\tP",
+        ] {
             assert_eq!(get(Style::Curlrc, line, "proxy").as_deref(), Some("P"), "{line}");
         }
         assert_eq!(get(Style::Git, "[core]\nproxy = P\n", "http.proxy"), None);

@@ -1,4 +1,5 @@
-//! Where shells and tools keep their proxy settings, in which form, and how each is set and given back without touching the rest.
+//! Where shells and tools keep their proxy settings, in which form, and how each is set and given
+//! back without touching the rest.
 //!
 //! No I/O: texts of files and values of variables come in, texts and commands go out.
 //! `underpass::proxy` reads and writes them; the crate `proxy` knows how to talk with a proxy.
@@ -20,5 +21,7 @@ pub use error::FormatError;
 pub use format::Format;
 pub use kept::{Kept, Restored, with_setting};
 pub use no_proxy::no_proxy;
-pub use places::{Note, OwnCommand, Place, Readers, Refusal, Surroundings, Tool, is_place, notes, places};
+pub use places::{
+    Note, OwnCommand, Place, Readers, Refusal, Surroundings, Tool, is_place, notes, places,
+};
 pub use winner::{Found, Reading, found};

@@ -37,7 +37,9 @@ impl FromStr for Scheme {
     type Err = ProxyError;
 
     fn from_str(text: &str) -> Result<Self, ProxyError> {
-        let known = [Self::Http, Self::Socks5, Self::Socks5h].into_iter().find(|scheme| scheme.as_str() == text);
+        let known = [Self::Http, Self::Socks5, Self::Socks5h]
+            .into_iter()
+            .find(|scheme| scheme.as_str() == text);
         known.ok_or_else(|| ProxyError::Scheme { given: text.to_owned() })
     }
 }
@@ -104,7 +106,8 @@ impl Proxy {
         format!("{scheme}://{rest}")
     }
 
-    /// Whether it is on this machine's own loopback, which other machines and containers cannot reach.
+    /// Whether it is on this machine's own loopback, which other machines and containers cannot
+    /// reach.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         match self.url.host() {
@@ -132,8 +135,11 @@ impl FromStr for Proxy {
     type Err = ProxyError;
 
     fn from_str(text: &str) -> Result<Self, ProxyError> {
-        let url: ProxyUrl = text.parse().map_err(|problem| ProxyError::Url { shown: proxy::mask(text), problem })?;
-        let has_names_resolved = text.trim().get(..8).is_some_and(|head| head.eq_ignore_ascii_case("socks5h:"));
+        let url: ProxyUrl = text
+            .parse()
+            .map_err(|problem| ProxyError::Url { shown: proxy::mask(text), problem })?;
+        let has_names_resolved =
+            text.trim().get(..8).is_some_and(|head| head.eq_ignore_ascii_case("socks5h:"));
         let scheme = match url.scheme() {
             proxy::Scheme::Http => Scheme::Http,
             proxy::Scheme::Socks5 if has_names_resolved => Scheme::Socks5h,
@@ -150,7 +156,10 @@ mod tests {
     #[test]
     fn the_scheme_is_kept_and_secrets_are_shown_to_tools_only() {
         let proxy: Proxy = "socks5h://me:s3cret@proxy:1080".parse().unwrap();
-        assert_eq!((proxy.scheme(), proxy.to_string().as_str()), (Scheme::Socks5h, "socks5h://***@proxy:1080"));
+        assert_eq!(
+            (proxy.scheme(), proxy.to_string().as_str()),
+            (Scheme::Socks5h, "socks5h://***@proxy:1080")
+        );
         assert_eq!(proxy.with_secrets(), "socks5h://me:s3cret@proxy:1080");
         assert_eq!(proxy.with_secrets_as(Scheme::Socks5), "socks5://me:s3cret@proxy:1080");
         assert!(!format!("{proxy:?}").contains("s3cret"));
@@ -161,7 +170,10 @@ mod tests {
 
     #[test]
     fn a_proxy_by_its_parts() {
-        assert_eq!(Proxy::new(Scheme::Http, "fd00::1", 80).unwrap().with_secrets(), "http://[fd00::1]:80");
+        assert_eq!(
+            Proxy::new(Scheme::Http, "fd00::1", 80).unwrap().with_secrets(),
+            "http://[fd00::1]:80"
+        );
         assert!(Proxy::new(Scheme::Http, "a b", 80).is_err());
         assert!(Proxy::new(Scheme::Socks5, "127.0.0.1", 1).unwrap().is_loopback());
         assert!(!Proxy::new(Scheme::Socks5, "172.28.48.1", 1).unwrap().is_loopback());

@@ -1,6 +1,7 @@
 //! Lines that a shell evaluates to set its proxy variables, and to give back what was there before.
 //!
-//! What was there lies in one variable of the shell itself ([`MEMORY`]), so each shell undoes its own, and nothing is left in a file.
+//! What was there lies in one variable of the shell itself ([`MEMORY`]), so each shell undoes its
+//! own, and nothing is left in a file.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -8,8 +9,10 @@ use std::collections::BTreeMap;
 /// Remembers, while a proxy is on, what the variables were before and what they were set to.
 pub const MEMORY: &str = "UNDERPASS_PROXY_BEFORE";
 
-/// The variables by which programs find a proxy; each is read by some programs in the one case only, by some in the other.
-pub const PROXIES: [&str; 6] = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+/// The variables by which programs find a proxy; each is read by some programs in the one case
+/// only, by some in the other.
+pub const PROXIES: [&str; 6] =
+    ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
 /// The variables that tell what goes without it.
 pub const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
@@ -38,7 +41,9 @@ impl std::str::FromStr for Syntax {
     fn from_str(name: &str) -> Result<Self, UnknownShell> {
         let program = name.rsplit('/').next().unwrap_or(name).trim_start_matches('-');
         match program {
-            "bash" | "zsh" | "sh" | "dash" | "ash" | "ksh" | "mksh" | "busybox" | "posix" => Ok(Self::Posix),
+            "bash" | "zsh" | "sh" | "dash" | "ash" | "ksh" | "mksh" | "busybox" | "posix" => {
+                Ok(Self::Posix)
+            }
             "fish" => Ok(Self::Fish),
             _ => Err(UnknownShell { name: program.to_owned() }),
         }
@@ -46,7 +51,8 @@ impl std::str::FromStr for Syntax {
 }
 
 impl Syntax {
-    /// Each line ends with a semicolon, so that a shell that joins lines (`eval` of fish's lists) takes them too.
+    /// Each line ends with a semicolon, so that a shell that joins lines (`eval` of fish's lists)
+    /// takes them too.
     fn set(self, name: &str, value: &str) -> String {
         match self {
             Self::Posix => format!("export {name}={};\n", self.quote(value)),
@@ -76,8 +82,8 @@ impl Syntax {
     }
 }
 
-/// Definitions of `proxy_on`, `proxy_off` and `proxy_test`, which hand their words on to `program`. A shell's
-/// variables change only where the program succeeds.
+/// Definitions of `proxy_on`, `proxy_off` and `proxy_test`, which hand their words on to `program`.
+/// A shell's variables change only where the program succeeds.
 #[must_use]
 pub fn functions(syntax: Syntax, program: &str) -> String {
     let program = syntax.quote(program);
@@ -115,15 +121,27 @@ impl Memory {
 
     /// What the variable was before a proxy was switched on, given what it is now: nothing of ours.
     pub fn before(&self, name: &str, now: Option<String>) -> Option<String> {
-        if now.is_some() && now.as_ref() == self.set.get(name) { self.before.get(name).cloned() } else { now }
+        if now.is_some() && now.as_ref() == self.set.get(name) {
+            self.before.get(name).cloned()
+        } else {
+            now
+        }
     }
 }
 
 /// Lines that switch the proxy on.
-pub fn on(syntax: Syntax, url: &str, exceptions: &str, variable: impl Fn(&str) -> Option<String>) -> String {
+pub fn on(
+    syntax: Syntax,
+    url: &str,
+    exceptions: &str,
+    variable: impl Fn(&str) -> Option<String>,
+) -> String {
     let earlier = Memory::of(&variable).unwrap_or_default();
     let (mut memory, mut lines) = (Memory::default(), String::new());
-    let values = PROXIES.map(|name| (name, url)).into_iter().chain(EXCEPTIONS.map(|name| (name, exceptions)));
+    let values = PROXIES
+        .map(|name| (name, url))
+        .into_iter()
+        .chain(EXCEPTIONS.map(|name| (name, exceptions)));
     for (name, value) in values {
         if let Some(before) = earlier.before(name, variable(name)) {
             memory.before.insert(name.to_owned(), before);
@@ -155,7 +173,10 @@ pub fn off(syntax: Syntax, variable: impl Fn(&str) -> Option<String>) -> Option<
             off.left.push(name);
             continue;
         }
-        off.lines += &memory.before.get(name).map_or_else(|| syntax.unset(name), |value| syntax.set(name, value));
+        off.lines += &memory
+            .before
+            .get(name)
+            .map_or_else(|| syntax.unset(name), |value| syntax.set(name, value));
     }
     off.lines += &syntax.unset(MEMORY);
     Some(off)
@@ -198,10 +219,12 @@ mod tests {
 
     #[test]
     fn off_gives_back_what_was_there_however_often_it_was_on() {
-        let before = variables(&[("http_proxy", "http://old:1"), ("NO_PROXY", ""), ("PATH", "/bin")]);
+        let before =
+            variables(&[("http_proxy", "http://old:1"), ("NO_PROXY", ""), ("PATH", "/bin")]);
         let mut now = before.clone();
         for url in [URL, "socks5://other:1080", URL] {
-            now = evaluate(&now, &on(Syntax::Posix, url, "localhost", |name| now.get(name).cloned()));
+            now =
+                evaluate(&now, &on(Syntax::Posix, url, "localhost", |name| now.get(name).cloned()));
             for name in PROXIES {
                 assert_eq!(now[name], url);
             }
@@ -216,14 +239,16 @@ mod tests {
     #[test]
     fn what_was_changed_since_stays() {
         let start = variables(&[("http_proxy", "http://old:1")]);
-        let mut now = evaluate(&start, &on(Syntax::Posix, URL, "localhost", |name| start.get(name).cloned()));
+        let mut now =
+            evaluate(&start, &on(Syntax::Posix, URL, "localhost", |name| start.get(name).cloned()));
         now.insert("http_proxy".into(), "http://mine:1".into());
         now.remove("all_proxy");
         let off_now = off(Syntax::Posix, |name| now.get(name).cloned()).unwrap();
         assert_eq!(off_now.left, ["http_proxy", "all_proxy"]);
         assert_eq!(evaluate(&now, &off_now.lines), variables(&[("http_proxy", "http://mine:1")]));
         // Switched on again, the change is what was before.
-        now = evaluate(&now, &on(Syntax::Posix, "http://third:1", "", |name| now.get(name).cloned()));
+        now =
+            evaluate(&now, &on(Syntax::Posix, "http://third:1", "", |name| now.get(name).cloned()));
         let off_again = off(Syntax::Posix, |name| now.get(name).cloned()).unwrap();
         assert_eq!(evaluate(&now, &off_again.lines), variables(&[("http_proxy", "http://mine:1")]));
         assert_eq!(off(Syntax::Posix, |_| None), None);
@@ -238,7 +263,9 @@ mod tests {
 
     #[test]
     fn shells_by_their_names() {
-        for (name, syntax) in [("/usr/bin/zsh", Syntax::Posix), ("-bash", Syntax::Posix), ("fish", Syntax::Fish)] {
+        for (name, syntax) in
+            [("/usr/bin/zsh", Syntax::Posix), ("-bash", Syntax::Posix), ("fish", Syntax::Fish)]
+        {
             assert_eq!(name.parse(), Ok(syntax));
         }
         assert!("/bin/tcsh".parse::<Syntax>().unwrap_err().to_string().contains("tcsh"));

@@ -1,7 +1,9 @@
 //! Which of the proxies that are set a tool uses for https, and which it passes over.
 
 use crate::tools::format::Format;
-use crate::tools::places::{APT_FILE, DOCKER_DAEMON, DOCKER_DROP_IN, Surroundings, Tool, user_file};
+use crate::tools::places::{
+    APT_FILE, DOCKER_DAEMON, DOCKER_DROP_IN, Surroundings, Tool, user_file,
+};
 use std::path::Path;
 
 /// A setting that a tool reads.
@@ -22,7 +24,8 @@ pub struct Reading<'a> {
     pub file: &'a dyn Fn(&Path) -> Option<String>,
     /// What `apt-config dump` says, where it is installed.
     pub apt_config: Option<&'a str>,
-    /// Where `git config` finds `http.proxy`, and what it says; none where git is not installed or finds none.
+    /// Where `git config` finds `http.proxy`, and what it says; none where git is not installed or
+    /// finds none.
     pub git_config: Option<(&'a str, &'a str)>,
 }
 
@@ -35,7 +38,8 @@ impl std::fmt::Debug for Reading<'_> {
 /// libcurl's, in its order; it does not read `HTTP_PROXY`.
 const LIBCURL: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 
-/// All settings that a tool reads for https (apt for http, which its archives are reached by), the one that it uses first.
+/// All settings that a tool reads for https (apt for http, which its archives are reached by), the
+/// one that it uses first.
 #[must_use]
 pub fn found(tool: Tool, reading: &Reading<'_>) -> Vec<Found> {
     let mut finder = Finder { reading, found: Vec::new() };
@@ -61,7 +65,11 @@ pub fn found(tool: Tool, reading: &Reading<'_>) -> Vec<Found> {
         Tool::Pip => {
             finder.variables(&["PIP_PROXY"]);
             finder.user_file(tool, &["global.proxy"]);
-            finder.file(&reading.surroundings.home.join(".pip/pip.conf"), Format::Pip, &["global.proxy"]);
+            finder.file(
+                &reading.surroundings.home.join(".pip/pip.conf"),
+                Format::Pip,
+                &["global.proxy"],
+            );
             finder.file(Path::new("/etc/pip.conf"), Format::Pip, &["global.proxy"]);
             finder.variables(&LIBCURL);
         }
@@ -138,17 +146,25 @@ impl Finder<'_> {
         let ours = (self.reading.file)(Path::new(APT_FILE)).unwrap_or_default();
         // What apt itself makes of all of its files, or at least our own.
         let all = self.reading.apt_config.unwrap_or(&ours);
-        let value = all.lines().filter_map(|line| line.trim().strip_prefix("Acquire::http::Proxy \"")).next_back();
+        let value = all
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("Acquire::http::Proxy \""))
+            .next_back();
         if let Some(value) = value.and_then(|rest| rest.strip_suffix("\";")) {
             let is_ours = ours.contains(&format!("\"{value}\""));
-            self.add(if is_ours { APT_FILE } else { "apt-config (Acquire::http::Proxy)" }.to_owned(), value.to_owned());
+            self.add(
+                if is_ours { APT_FILE } else { "apt-config (Acquire::http::Proxy)" }.to_owned(),
+                value.to_owned(),
+            );
         }
         self.variables(&["http_proxy"]);
     }
 
     fn drop_in(&mut self) {
         let Some(text) = (self.reading.file)(Path::new(DOCKER_DROP_IN)) else { return };
-        let value = text.lines().find_map(|line| line.strip_prefix("Environment=\"HTTPS_PROXY=")?.strip_suffix('"'));
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix("Environment=\"HTTPS_PROXY=")?.strip_suffix('"'));
         if let Some(value) = value {
             self.add(DOCKER_DROP_IN.to_owned(), value.replace("%%", "%"));
         }
@@ -159,7 +175,12 @@ impl Finder<'_> {
 mod tests {
     use super::*;
 
-    fn places(tool: Tool, variables: &[(&str, &str)], files: &[(&str, &str)], dump: Option<&str>) -> Vec<String> {
+    fn places(
+        tool: Tool,
+        variables: &[(&str, &str)],
+        files: &[(&str, &str)],
+        dump: Option<&str>,
+    ) -> Vec<String> {
         let pick = |all: &[(&str, &str)], name: &str| {
             all.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
@@ -167,19 +188,35 @@ mod tests {
         let file = |path: &Path| pick(files, path.to_str().unwrap());
         let exists = |path: &Path| file(path).is_some();
         let home = Path::new("/h");
-        let surroundings =
-            Surroundings { home, variable: &variable, exists: &exists, is_root: false, has_new_yarn: false };
+        let surroundings = Surroundings {
+            home,
+            variable: &variable,
+            exists: &exists,
+            is_root: false,
+            has_new_yarn: false,
+        };
         let reading = Reading { surroundings, file: &file, apt_config: dump, git_config: None };
-        found(tool, &reading).into_iter().map(|found| format!("{}={}", found.place, found.value)).collect()
+        found(tool, &reading)
+            .into_iter()
+            .map(|found| format!("{}={}", found.place, found.value))
+            .collect()
     }
 
     #[test]
     fn files_go_over_variables_and_each_tool_reads_its_own() {
-        let all = [("HTTPS_PROXY", "U"), ("https_proxy", "l"), ("http_proxy", "p"), ("ALL_PROXY", "A")];
-        let git = [("/h/.gitconfig", "[http]\nproxy = G\n"), ("/h/.cargo/config.toml", "[http]\nproxy = 'C'\n")];
-        let git_order = ["/h/.gitconfig (http.proxy)=G", "$https_proxy=l", "$HTTPS_PROXY=U", "$ALL_PROXY=A"];
+        let all =
+            [("HTTPS_PROXY", "U"), ("https_proxy", "l"), ("http_proxy", "p"), ("ALL_PROXY", "A")];
+        let git = [
+            ("/h/.gitconfig", "[http]\nproxy = G\n"),
+            ("/h/.cargo/config.toml", "[http]\nproxy = 'C'\n"),
+        ];
+        let git_order =
+            ["/h/.gitconfig (http.proxy)=G", "$https_proxy=l", "$HTTPS_PROXY=U", "$ALL_PROXY=A"];
         assert_eq!(places(Tool::Git, &all, &git, None), git_order);
-        assert_eq!(places(Tool::Cargo, &all, &git, None)[..2], ["/h/.cargo/config.toml (http.proxy)=C", git_order[0]]);
+        assert_eq!(
+            places(Tool::Cargo, &all, &git, None)[..2],
+            ["/h/.cargo/config.toml (http.proxy)=C", git_order[0]]
+        );
         assert_eq!(places(Tool::Curl, &all, &[], None)[0], "$https_proxy=l");
         assert_eq!(
             places(Tool::Wget, &all, &[("/h/.wgetrc", "https_proxy=W")], None),
@@ -189,10 +226,17 @@ mod tests {
             places(Tool::Npm, &all, &[("/h/.npmrc", "proxy=N")], None)[..2],
             ["/h/.npmrc (proxy)=N", "$HTTPS_PROXY=U"]
         );
-        assert_eq!(places(Tool::Yarn, &[], &[("/h/.npmrc", "proxy=N")], None), ["/h/.npmrc (proxy)=N"]);
+        assert_eq!(
+            places(Tool::Yarn, &[], &[("/h/.npmrc", "proxy=N")], None),
+            ["/h/.npmrc (proxy)=N"]
+        );
         let pip = [("/h/.config/pip/pip.conf", "[global]\nproxy=P")];
         assert_eq!(places(Tool::Pip, &[("PIP_PROXY", "V")], &pip, None)[0], "$PIP_PROXY=V");
-        assert_eq!(places(Tool::Curl, &[("https_proxy", "")], &[], None), [""; 0], "an empty one is none");
+        assert_eq!(
+            places(Tool::Curl, &[("https_proxy", "")], &[], None),
+            [""; 0],
+            "an empty one is none"
+        );
     }
 
     #[test]
@@ -214,8 +258,10 @@ mod tests {
             (DOCKER_DAEMON, "{\"proxies\": {\"https-proxy\": \"D\"}}"),
             (DOCKER_DROP_IN, "[Service]\nEnvironment=\"HTTPS_PROXY=http://u:a%%40b@h:1\"\n"),
         ];
-        let expected =
-            [format!("{DOCKER_DAEMON} (proxies.https-proxy)=D"), format!("{DOCKER_DROP_IN}=http://u:a%40b@h:1")];
+        let expected = [
+            format!("{DOCKER_DAEMON} (proxies.https-proxy)=D"),
+            format!("{DOCKER_DROP_IN}=http://u:a%40b@h:1"),
+        ];
         assert_eq!(places(Tool::Docker, &[], &files, None), expected);
     }
 }

@@ -1,4 +1,5 @@
-//! Step 3: names that resolve to the wrong address, so that whoever is reached there, or is not, gets the blame.
+//! Step 3: names that resolve to the wrong address, so that whoever is reached there, or is not,
+//! gets the blame.
 
 use super::check::{Check, Found, Needs};
 use super::{fixes, seen};
@@ -10,9 +11,14 @@ use messages::{Sentence, doctor_dns as say};
 use std::net::IpAddr;
 use wsl::hosts::lines_for;
 
-pub(super) const CHECKS: &[Check] = &[check("dns-hosts-file", &say::PINNED, pinned), check("dns-lie", &say::LIE, lie)];
+pub(super) const CHECKS: &[Check] =
+    &[check("dns-hosts-file", &say::PINNED, pinned), check("dns-lie", &say::LIE, lie)];
 
-const fn check(id: &'static str, title: &'static Sentence, find: fn(&View<'_>) -> Option<Found>) -> Check {
+const fn check(
+    id: &'static str,
+    title: &'static Sentence,
+    find: fn(&View<'_>) -> Option<Found>,
+) -> Check {
     Check {
         id,
         area: Area::Dns,
@@ -28,7 +34,8 @@ fn list(addresses: &[IpAddr]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// A company's host that /etc/hosts has at an address where it is not reached, though servers know another.
+/// A company's host that /etc/hosts has at an address where it is not reached, though servers know
+/// another.
 fn pinned(view: &View<'_>) -> Option<Found> {
     let hosts = view.facts.hosts.as_deref()?;
     if view.reaches(Subject::Company, Whence::Vm, Method::Tcp) != Some(false) {
@@ -37,9 +44,16 @@ fn pinned(view: &View<'_>) -> Option<Found> {
     view.asks(NameKind::Company).find_map(|ask| {
         let lines: Vec<(usize, IpAddr)> = lines_for(hosts, &ask.name).collect();
         let is_told = |other: &&Ask| other.name == ask.name && other.asked != Asked::System;
-        let told: Vec<IpAddr> =
-            view.asks(NameKind::Company).filter(is_told).flat_map(|ask| addresses(&ask.answer)).copied().collect();
-        if lines.is_empty() || told.is_empty() || lines.iter().any(|(_, address)| told.contains(address)) {
+        let told: Vec<IpAddr> = view
+            .asks(NameKind::Company)
+            .filter(is_told)
+            .flat_map(|ask| addresses(&ask.answer))
+            .copied()
+            .collect();
+        if lines.is_empty()
+            || told.is_empty()
+            || lines.iter().any(|(_, address)| told.contains(address))
+        {
             return None;
         }
         let mut evidence = super::network::attempts(view, Subject::Company, Whence::Vm);
@@ -61,19 +75,28 @@ pub(super) fn is_pinned(view: &View<'_>) -> bool {
     pinned(view).is_some()
 }
 
-/// Whether an address can be that of a public name (RFC 6890, the ranges that a resolver that lies answers with).
+/// Whether an address can be that of a public name (RFC 6890, the ranges that a resolver that lies
+/// answers with).
 fn is_public(address: &IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
-            !(v4.is_loopback() || v4.is_unspecified() || v4.is_private() || v4.is_link_local() || v4.is_broadcast())
+            !(v4.is_loopback()
+                || v4.is_unspecified()
+                || v4.is_private()
+                || v4.is_link_local()
+                || v4.is_broadcast())
         }
         IpAddr::V6(v6) => {
-            !(v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local())
+            !(v6.is_loopback()
+                || v6.is_unspecified()
+                || v6.is_unique_local()
+                || v6.is_unicast_link_local())
         }
     }
 }
 
-/// Servers of resolv.conf that answer a public name with an address of no public host, where Windows or a public server knows one.
+/// Servers of resolv.conf that answer a public name with an address of no public host, where
+/// Windows or a public server knows one.
 fn lie(view: &View<'_>) -> Option<Found> {
     let lies = |ask: &&Ask| {
         let found = addresses(&ask.answer);
@@ -90,7 +113,10 @@ fn lie(view: &View<'_>) -> Option<Found> {
         return None;
     }
     let mut evidence = vec![
-        say::LIE_SEEN.with("server", server).with("name", &liar.name).with("addresses", list(addresses(&liar.answer))),
+        say::LIE_SEEN
+            .with("server", server)
+            .with("name", &liar.name)
+            .with("addresses", list(addresses(&liar.answer))),
     ];
     evidence.extend(true_ones.into_iter().filter_map(seen::ask));
     let mut fix = fixes::dns_auto(view);

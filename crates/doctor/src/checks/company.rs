@@ -55,7 +55,8 @@ fn is_of_wsl(asked: &Asked) -> bool {
     matches!(asked, Asked::System | Asked::Nameserver(_))
 }
 
-/// The first company name that WSL does not resolve, though it can resolve public ones, with all that was asked for it.
+/// The first company name that WSL does not resolve, though it can resolve public ones, with all
+/// that was asked for it.
 fn unresolved<'a>(view: &View<'a>) -> Option<(&'a str, Vec<&'a Ask>)> {
     // Where no name at all works there are other findings.
     if view.names_work() == Some(false) {
@@ -106,7 +107,8 @@ fn missing_server(view: &View<'_>) -> Option<Found> {
     }
     let mut evidence: Vec<_> =
         asks.iter().filter(|ask| is_of_wsl(&ask.asked)).filter_map(|ask| seen::ask(ask)).collect();
-    let knows = |ask: &&&Ask| matches!(ask.asked, Asked::OfAdapter(_)) && has_addresses(&ask.answer);
+    let knows =
+        |ask: &&&Ask| matches!(ask.asked, Asked::OfAdapter(_)) && has_addresses(&ask.answer);
     evidence.extend(asks.iter().filter(knows).filter_map(|ask| seen::ask(ask)));
     evidence.dedup();
     let mut fix = fixes::dns_tunneling(view);
@@ -160,15 +162,18 @@ fn unreachable(view: &View<'_>) -> Option<Found> {
     }
     let mut evidence = attempts(view, Subject::Company, Whence::Vm);
     evidence.extend(attempts(view, Subject::Company, Whence::Windows));
-    evidence.extend(
-        view.vpns().map(|vpn| doctor::VPN_CONNECTED.with("adapter", &vpn.name).with("description", &vpn.description)),
-    );
+    evidence.extend(view.vpns().map(|vpn| {
+        doctor::VPN_CONNECTED.with("adapter", &vpn.name).with("description", &vpn.description)
+    }));
     if failed(Whence::Windows) {
         let target = view.reached(Subject::Company, Whence::Vm).next()?.target.clone();
         let (host, port) = target.rsplit_once(':').unwrap_or((&target, "443"));
         let (host, port) = (for_powershell(host.trim_matches(['[', ']'])), for_powershell(port));
         let command = format!("Test-NetConnection {host} -Port {port}");
-        let fix = vec![Step::Say(say::COMPANY_NOWHERE_FIX.text()), fixes::run(Shell::Powershell, &[&command])];
+        let fix = vec![
+            Step::Say(say::COMPANY_NOWHERE_FIX.text()),
+            fixes::run(Shell::Powershell, &[&command]),
+        ];
         return Some(Found { evidence, cause: say::COMPANY_NOWHERE_CAUSE.text(), fix });
     }
     let mut fix: Vec<Step> = fixes::tunnel().into();

@@ -106,8 +106,8 @@ pub(super) const CHECKS: &[Check] = &[
 /// Names that are shown at most, the newest.
 const MOST_NAMES: usize = 3;
 
-/// Whether somebody's answers named this machine or Windows. Nothing is broken, unless the name is the
-/// user's own.
+/// Whether somebody's answers named this machine or Windows. Nothing is broken, unless the name is
+/// the user's own.
 fn rebind(view: &View<'_>) -> Option<Found> {
     let names = view.facts.tunnel.rebind.iter().rev().take(MOST_NAMES);
     let evidence: Vec<Text> = names.map(|name| say::REBIND_SEEN.with("name", name)).collect();
@@ -148,7 +148,8 @@ fn system_resolves(view: &View<'_>) -> bool {
     view.resolves(NameKind::Public, |asked| *asked == Asked::System) == Some(true)
 }
 
-/// What those that were asked for the public name have said; each is quoted once, its UDP answer first.
+/// What those that were asked for the public name have said; each is quoted once, its UDP answer
+/// first.
 fn answers(view: &View<'_>, who: impl Fn(&Asked) -> bool) -> Vec<Text> {
     let mut quoted: Vec<Asked> = Vec::new();
     let mut texts = Vec::new();
@@ -161,7 +162,8 @@ fn answers(view: &View<'_>, who: impl Fn(&Asked) -> bool) -> Vec<Text> {
     texts
 }
 
-/// The text of resolv.conf with the line ends of Windows, where these hide a server from the C library.
+/// The text of resolv.conf with the line ends of Windows, where these hide a server from the C
+/// library.
 fn hidden_servers(view: &View<'_>) -> Option<ResolvConf> {
     let text = view.facts.resolv_conf.text.as_deref()?;
     let meant = ResolvConf::read(&text.replace("\r\n", "\n"));
@@ -190,7 +192,10 @@ fn no_server(view: &View<'_>) -> Option<Found> {
         return None;
     }
     // Where names work and there is no file, it was not looked for, or something else resolves.
-    if !view.nameservers().is_empty() || view.names_work() == Some(true) || hidden_servers(view).is_some() {
+    if !view.nameservers().is_empty()
+        || view.names_work() == Some(true)
+        || hidden_servers(view).is_some()
+    {
         return None;
     }
     let evidence = match (&file.text, &file.link) {
@@ -198,11 +203,18 @@ fn no_server(view: &View<'_>) -> Option<Found> {
         (None, None) => say::FILE_MISSING_SEEN.text(),
         (Some(_), _) => say::FILE_EMPTY_SEEN.text(),
     };
-    Some(Found { evidence: vec![evidence], cause: say::FILE_CAUSE.text(), fix: fixes::dns_auto(view) })
+    Some(Found {
+        evidence: vec![evidence],
+        cause: say::FILE_CAUSE.text(),
+        fix: fixes::dns_auto(view),
+    })
 }
 
 fn windows_resolves_not(view: &View<'_>) -> Option<Found> {
-    if windows_resolves(view) != Some(false) || servers_resolve(view) == Some(true) || system_resolves(view) {
+    if windows_resolves(view) != Some(false)
+        || servers_resolve(view) == Some(true)
+        || system_resolves(view)
+    {
         return None;
     }
     let mut evidence = answers(view, is_of_file);
@@ -219,7 +231,10 @@ fn windows_resolves_not(view: &View<'_>) -> Option<Found> {
 }
 
 fn wrong_servers(view: &View<'_>) -> Option<Found> {
-    if servers_resolve(view) != Some(false) || others_resolve(view) != Some(true) || system_resolves(view) {
+    if servers_resolve(view) != Some(false)
+        || others_resolve(view) != Some(true)
+        || system_resolves(view)
+    {
         return None;
     }
     let mut evidence = answers(view, is_of_file);
@@ -273,10 +288,16 @@ fn intercepted(view: &View<'_>) -> Option<Found> {
 }
 
 /// The servers of resolv.conf by whether they answer over a transport.
-fn server_that(view: &View<'_>, test: impl Fn(Option<bool>, Option<bool>) -> bool) -> Option<Nameserver> {
-    view.nameservers()
-        .into_iter()
-        .find(|server| test(view.server_resolves(server, Transport::Udp), view.server_resolves(server, Transport::Tcp)))
+fn server_that(
+    view: &View<'_>,
+    test: impl Fn(Option<bool>, Option<bool>) -> bool,
+) -> Option<Nameserver> {
+    view.nameservers().into_iter().find(|server| {
+        test(
+            view.server_resolves(server, Transport::Udp),
+            view.server_resolves(server, Transport::Tcp),
+        )
+    })
 }
 
 fn tcp_only(view: &View<'_>) -> Option<Found> {
@@ -284,31 +305,45 @@ fn tcp_only(view: &View<'_>) -> Option<Found> {
         return None;
     }
     let server = server_that(view, |udp, tcp| udp == Some(false) && tcp == Some(true))?;
-    let mut fix =
-        vec![Step::Say(say::UDP_FIX.text()), fixes::linux(&["echo 'options use-vc' | sudo tee -a /etc/resolv.conf"])];
+    let mut fix = vec![
+        Step::Say(say::UDP_FIX.text()),
+        fixes::linux(&["echo 'options use-vc' | sudo tee -a /etc/resolv.conf"]),
+    ];
     fix.extend(fixes::dns_tunneling(view));
     fix.extend(fixes::tunnel());
-    Some(Found { evidence: vec![say::UDP_SEEN.with("server", server)], cause: say::UDP_CAUSE.text(), fix })
+    Some(Found {
+        evidence: vec![say::UDP_SEEN.with("server", server)],
+        cause: say::UDP_CAUSE.text(),
+        fix,
+    })
 }
 
 /// Takes a server's lines out of resolv.conf, which may be a link.
 fn without_server(server: &Nameserver) -> String {
     let pattern = server.to_string().replace('.', r"\.");
-    format!(r"sudo sed -i --follow-symlinks '/^nameserver[ \t]\+{pattern}\([ \t]\|$\)/d' /etc/resolv.conf")
+    format!(
+        r"sudo sed -i --follow-symlinks '/^nameserver[ \t]\+{pattern}\([ \t]\|$\)/d' /etc/resolv.conf"
+    )
 }
 
 fn first_server(view: &View<'_>) -> Option<Found> {
     let servers = view.nameservers();
     let first = servers.first()?;
     let answers_by = |server: &Nameserver, transport| view.server_resolves(server, transport);
-    let other_answers = servers[1..].iter().any(|server| answers_by(server, Transport::Udp) == Some(true));
-    let is_silent = answers_by(first, Transport::Udp) == Some(false) && answers_by(first, Transport::Tcp) != Some(true);
+    let other_answers =
+        servers[1..].iter().any(|server| answers_by(server, Transport::Udp) == Some(true));
+    let is_silent = answers_by(first, Transport::Udp) == Some(false)
+        && answers_by(first, Transport::Tcp) != Some(true);
     if !other_answers || !is_silent {
         return None;
     }
     let mut fix = vec![Step::Say(say::FIRST_FIX.text()), fixes::linux(&[&without_server(first)])];
     fix.extend(fixes::dns_auto(view));
-    Some(Found { evidence: answers(view, is_of_file), cause: say::FIRST_CAUSE.with("server", first), fix })
+    Some(Found {
+        evidence: answers(view, is_of_file),
+        cause: say::FIRST_CAUSE.with("server", first),
+        fix,
+    })
 }
 
 /// The `hosts` line of nsswitch.conf.
@@ -327,7 +362,8 @@ fn asks_dns(line: &str) -> bool {
 /// Servers answer, and programs get nothing.
 fn only_servers_resolve(view: &View<'_>) -> bool {
     let system = view.resolves(NameKind::Public, |asked| *asked == Asked::System);
-    system == Some(false) && server_that(view, |udp, tcp| udp == Some(true) || tcp == Some(true)).is_some()
+    system == Some(false)
+        && server_that(view, |udp, tcp| udp == Some(true) || tcp == Some(true)).is_some()
 }
 
 fn nsswitch(view: &View<'_>) -> Option<Found> {
@@ -357,13 +393,19 @@ fn system(view: &View<'_>) -> Option<Found> {
     }
     let name = &view.facts.question.public_name;
     let mut evidence = vec![say::SYSTEM_SEEN.with("name", name)];
-    evidence.extend(view.asks(NameKind::Public).find(|ask| has_addresses(&ask.answer)).and_then(seen::ask));
+    evidence.extend(
+        view.asks(NameKind::Public).find(|ask| has_addresses(&ask.answer)).and_then(seen::ask),
+    );
     Some(Found {
         evidence,
         cause: say::SYSTEM_CAUSE.text(),
         fix: vec![
             Step::Say(say::SYSTEM_FIX.text()),
-            fixes::linux(&["grep hosts: /etc/nsswitch.conf", &format!("getent ahosts {name}"), "resolvectl status"]),
+            fixes::linux(&[
+                "grep hosts: /etc/nsswitch.conf",
+                &format!("getent ahosts {name}"),
+                "resolvectl status",
+            ]),
         ],
     })
 }

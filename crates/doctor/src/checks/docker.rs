@@ -32,9 +32,11 @@ fn bridges<'a>(view: &View<'a>) -> impl Iterator<Item = (&'a Link, IpNet)> {
     links.flat_map(|link| link.addresses.iter().map(move |net| (link, *net)))
 }
 
-/// Addresses outside of the VM that are needed: nameservers, the company's hosts, the DNS servers of Windows' adapters.
+/// Addresses outside of the VM that are needed: nameservers, the company's hosts, the DNS servers
+/// of Windows' adapters.
 fn needed(view: &View<'_>) -> Vec<IpAddr> {
-    let mut addresses: Vec<IpAddr> = view.nameservers().iter().map(|server| server.address).collect();
+    let mut addresses: Vec<IpAddr> =
+        view.nameservers().iter().map(|server| server.address).collect();
     for ask in view.asks(NameKind::Company) {
         if let Answer::Addresses { addresses: found, .. } = &ask.answer {
             addresses.extend(found);
@@ -42,11 +44,18 @@ fn needed(view: &View<'_>) -> Vec<IpAddr> {
     }
     let targets = view.facts.probes.reach.iter().filter(|reach| reach.subject == Subject::Company);
     addresses.extend(targets.filter_map(|reach| {
-        reach.target.parse().ok().or_else(|| reach.target.parse::<SocketAddr>().ok().map(|address| address.ip()))
+        reach
+            .target
+            .parse()
+            .ok()
+            .or_else(|| reach.target.parse::<SocketAddr>().ok().map(|address| address.ip()))
     }));
     let adapters = view.windows().map_or(&[][..], |windows| &windows.host.adapters);
     addresses.extend(
-        adapters.iter().flat_map(|adapter| &adapter.dns_servers).filter_map(|text| text.parse::<IpAddr>().ok()),
+        adapters
+            .iter()
+            .flat_map(|adapter| &adapter.dns_servers)
+            .filter_map(|text| text.parse::<IpAddr>().ok()),
     );
     addresses
 }
@@ -71,7 +80,8 @@ pub(super) fn outside(view: &View<'_>) -> Option<Found> {
     if !view.is_cut_off() {
         return None;
     }
-    let outside = view.facts.question.outside.parse::<SocketAddr>().ok().map(|address| address.ip());
+    let outside =
+        view.facts.question.outside.parse::<SocketAddr>().ok().map(|address| address.ip());
     swallowed(view, &outside.into_iter().chain(view.gateway()).collect::<Vec<_>>())
 }
 
@@ -82,10 +92,14 @@ fn subnet(view: &View<'_>) -> Option<Found> {
 /// The first of these addresses that is in a network of Docker's.
 fn swallowed(view: &View<'_>, needed: &[IpAddr]) -> Option<Found> {
     let (link, net, address) = bridges(view).find_map(|(link, net)| {
-        let address = needed.iter().find(|address| net.contains(*address) && !view.is_own(**address))?;
+        let address =
+            needed.iter().find(|address| net.contains(*address) && !view.is_own(**address))?;
         Some((link, net, *address))
     })?;
-    let seen = say::DOCKER_SUBNET_SEEN.with("link", &link.name).with("subnet", net.trunc()).with("address", address);
+    let seen = say::DOCKER_SUBNET_SEEN
+        .with("link", &link.name)
+        .with("subnet", net.trunc())
+        .with("address", address);
     Some(Found { evidence: vec![seen], cause: say::DOCKER_SUBNET_CAUSE.text(), fix: fix() })
 }
 
@@ -94,10 +108,14 @@ fn overlapping(view: &View<'_>) -> Option<Found> {
         return None;
     }
     let (link, net, other) = bridges(view).find_map(|(link, net)| {
-        let (other, _) = networks_of_windows(view).find(|(other, _)| overlap(*other, net.trunc()))?;
+        let (other, _) =
+            networks_of_windows(view).find(|(other, _)| overlap(*other, net.trunc()))?;
         Some((link, net.trunc(), other))
     })?;
-    let seen = say::DOCKER_SUBNET_HINT_SEEN.with("link", &link.name).with("subnet", net).with("other", other);
+    let seen = say::DOCKER_SUBNET_HINT_SEEN
+        .with("link", &link.name)
+        .with("subnet", net)
+        .with("other", other);
     Some(Found { evidence: vec![seen], cause: say::DOCKER_SUBNET_HINT_CAUSE.text(), fix: fix() })
 }
 
@@ -107,13 +125,21 @@ fn forward(view: &View<'_>) -> Option<Found> {
         return None;
     }
     let is_other = |link: &&Link| {
-        link.kind.as_deref() == Some("bridge") && link.up && !link.addresses.is_empty() && !is_docker_bridge(link)
+        link.kind.as_deref() == Some("bridge")
+            && link.up
+            && !link.addresses.is_empty()
+            && !is_docker_bridge(link)
     };
     let link = view.facts.links.iter().find(is_other)?;
-    let rule = |option: &str| format!("sudo iptables -I DOCKER-USER {option} {} -j ACCEPT", for_shell(&link.name));
+    let rule = |option: &str| {
+        format!("sudo iptables -I DOCKER-USER {option} {} -j ACCEPT", for_shell(&link.name))
+    };
     Some(Found {
         evidence: vec![say::DOCKER_FORWARD_SEEN.with("link", &link.name)],
         cause: say::DOCKER_FORWARD_CAUSE.text(),
-        fix: vec![Step::Say(say::DOCKER_FORWARD_FIX.text()), fixes::linux(&[&rule("-i"), &rule("-o")])],
+        fix: vec![
+            Step::Say(say::DOCKER_FORWARD_FIX.text()),
+            fixes::linux(&[&rule("-i"), &rule("-o")]),
+        ],
     })
 }

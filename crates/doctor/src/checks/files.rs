@@ -61,7 +61,10 @@ fn private(view: &View<'_>) -> Option<Found> {
     view.facts.resolv_conf.private.then(|| Found {
         evidence: vec![say::PRIVATE_SEEN.text()],
         cause: say::PRIVATE_CAUSE.text(),
-        fix: vec![Step::Say(say::PRIVATE_FIX.text()), fixes::linux(&["sudo chmod a+r /etc/resolv.conf"])],
+        fix: vec![
+            Step::Say(say::PRIVATE_FIX.text()),
+            fixes::linux(&["sudo chmod a+r /etc/resolv.conf"]),
+        ],
     })
 }
 
@@ -70,20 +73,32 @@ fn immutable(view: &View<'_>) -> Option<Found> {
         return None;
     }
     let auto = format!("sudo {} settings dns auto", fixes::own_as_root(view));
-    let mut fix = vec![Step::Say(say::IMMUTABLE_FIX.text()), fixes::linux(&["sudo chattr -i /etc/resolv.conf", &auto])];
+    let mut fix = vec![
+        Step::Say(say::IMMUTABLE_FIX.text()),
+        fixes::linux(&["sudo chattr -i /etc/resolv.conf", &auto]),
+    ];
     fix.extend(fixes::shutdown(view));
     fix.push(Step::Say(say::IMMUTABLE_KEEP_FIX.text()));
     fix.push(fixes::lines(fixes::WSL_CONF, &["[network]", "generateResolvConf=false"]));
-    Some(Found { evidence: vec![say::IMMUTABLE_SEEN.text()], cause: say::IMMUTABLE_CAUSE.text(), fix })
+    Some(Found {
+        evidence: vec![say::IMMUTABLE_SEEN.text()],
+        cause: say::IMMUTABLE_CAUSE.text(),
+        fix,
+    })
 }
 
-/// Where Windows answers by DNS tunnelling, if that is on: it is by default in versions that have it, and mirrored mode wants it.
+/// Where Windows answers by DNS tunnelling, if that is on: it is by default in versions that have
+/// it, and mirrored mode wants it.
 fn tunnel_server(view: &View<'_>) -> Option<IpAddr> {
     let mirrored = view.mode() == Some(NetworkingMode::Mirrored);
     if view.switched_off("dnsTunneling") || !(mirrored || view.switched_on("dnsTunneling")) {
         return None;
     }
-    Some(view.wslconfig("dnsTunnelingIpAddress").and_then(|text| text.parse().ok()).unwrap_or(DNS_TUNNEL))
+    Some(
+        view.wslconfig("dnsTunnelingIpAddress")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(DNS_TUNNEL),
+    )
 }
 
 fn against_mode(view: &View<'_>) -> Option<Found> {
@@ -91,19 +106,26 @@ fn against_mode(view: &View<'_>) -> Option<Found> {
     if !view.resolv_conf_is_left_alone() || view.names_server(server) {
         return None;
     }
-    let asks = |file: &str, setting: &str| doctor::FILE_ASKS_FOR.with("file", file).with("setting", setting);
+    let asks = |file: &str, setting: &str| {
+        doctor::FILE_ASKS_FOR.with("file", file).with("setting", setting)
+    };
     let mut evidence = vec![asks(fixes::WSL_CONF, "generateResolvConf=false")];
     if view.switched_on("dnsTunneling") {
         evidence.push(asks(fixes::WSLCONFIG, "dnsTunneling=true"));
     }
     evidence.extend(view.mode().map(|mode| doctor::MODE_IN_FORCE.with("mode", mode.name())));
-    Some(Found { evidence, cause: say::AGAINST_MODE_CAUSE.with("server", server), fix: fixes::dns_auto(view) })
+    Some(Found {
+        evidence,
+        cause: say::AGAINST_MODE_CAUSE.with("server", server),
+        fix: fixes::dns_auto(view),
+    })
 }
 
 fn by_hand(view: &View<'_>) -> Option<Found> {
     let file = &view.facts.resolv_conf;
     file.text.as_deref()?;
-    // systemd-resolved writes its own file, and asks whom it is told to; elsewhere than in WSL nobody writes it for Windows' sake.
+    // systemd-resolved writes its own file, and asks whom it is told to; elsewhere than in WSL
+    // nobody writes it for Windows' sake.
     let of_system = file.link.as_deref().is_some_and(|link| link.contains("systemd/resolve"));
     if !view.facts.interop.is_wsl
         || view.resolv_conf_is_from_wsl()
@@ -127,9 +149,17 @@ fn by_hand(view: &View<'_>) -> Option<Found> {
 }
 
 fn tunneling_off(view: &View<'_>) -> Option<Found> {
-    if !view.switched_off("dnsTunneling") || view.can_tunnel_dns() == Some(false) || view.names_work() == Some(false) {
+    if !view.switched_off("dnsTunneling")
+        || view.can_tunnel_dns() == Some(false)
+        || view.names_work() == Some(false)
+    {
         return None;
     }
-    let evidence = doctor::FILE_ASKS_FOR.with("file", fixes::WSLCONFIG).with("setting", "dnsTunneling=false");
-    Some(Found { evidence: vec![evidence], cause: say::TUNNELING_OFF_CAUSE.text(), fix: fixes::dns_tunneling(view) })
+    let evidence =
+        doctor::FILE_ASKS_FOR.with("file", fixes::WSLCONFIG).with("setting", "dnsTunneling=false");
+    Some(Found {
+        evidence: vec![evidence],
+        cause: say::TUNNELING_OFF_CAUSE.text(),
+        fix: fixes::dns_tunneling(view),
+    })
 }

@@ -32,7 +32,10 @@ pub(super) fn linux(lines: &[&str]) -> Step {
 }
 
 pub(super) fn lines(file: &str, lines: &[&str]) -> Step {
-    Step::Lines { file: file.to_owned(), lines: lines.iter().map(|line| (*line).to_owned()).collect() }
+    Step::Lines {
+        file: file.to_owned(),
+        lines: lines.iter().map(|line| (*line).to_owned()).collect(),
+    }
 }
 
 /// Restarting WSL, and what that ends.
@@ -56,8 +59,17 @@ pub(super) fn mirrored(view: &View<'_>) -> Vec<Step> {
     if view.can_mirror() == Some(false) {
         return Vec::new();
     }
-    let settings = ["[wsl2]", "networkingMode=mirrored", "dnsTunneling=true", "autoProxy=true", "firewall=true"];
-    [say(&doctor::FIX_MIRRORED), lines(WSLCONFIG, &settings)].into_iter().chain(shutdown(view)).collect()
+    let settings = [
+        "[wsl2]",
+        "networkingMode=mirrored",
+        "dnsTunneling=true",
+        "autoProxy=true",
+        "firewall=true",
+    ];
+    [say(&doctor::FIX_MIRRORED), lines(WSLCONFIG, &settings)]
+        .into_iter()
+        .chain(shutdown(view))
+        .collect()
 }
 
 /// Another subnet for WSL's NAT, unless it has a good one or none is free.
@@ -74,9 +86,15 @@ pub(super) fn subnet(view: &View<'_>) -> Vec<Step> {
 
 /// A metric for a VPN's adapter that others beat.
 pub(super) fn metric(adapter: &Adapter) -> Vec<Step> {
-    let mut fix = vec![say(&doctor::FIX_METRIC), run(Shell::AdminPowershell, &[&metric::once(&adapter.name)])];
+    let mut fix = vec![
+        say(&doctor::FIX_METRIC),
+        run(Shell::AdminPowershell, &[&metric::once(&adapter.name)]),
+    ];
     if metric::is_anyconnect(&adapter.description) {
-        let task = Step::Run { shell: Shell::AdminPowershell, lines: metric::at_each_connect(&adapter.name) };
+        let task = Step::Run {
+            shell: Shell::AdminPowershell,
+            lines: metric::at_each_connect(&adapter.name),
+        };
         fix.extend([Step::Say(doctor::FIX_METRIC_TASK.with("undo", metric::never())), task]);
     }
     fix
@@ -87,7 +105,10 @@ pub(super) fn dns_auto(view: &View<'_>) -> Vec<Step> {
     let first = if view.resolv_conf_is_wsls() {
         vec![say(&doctor::FIX_DNS_RESTART)]
     } else {
-        vec![say(&doctor::FIX_DNS_AUTO), linux(&[&format!("sudo {} settings dns auto", own_as_root(view))])]
+        vec![
+            say(&doctor::FIX_DNS_AUTO),
+            linux(&[&format!("sudo {} settings dns auto", own_as_root(view))]),
+        ]
     };
     first.into_iter().chain(shutdown(view)).collect()
 }
@@ -97,7 +118,8 @@ pub(super) fn dns_tunneling(view: &View<'_>) -> Vec<Step> {
     if view.can_tunnel_dns() == Some(false) {
         return Vec::new();
     }
-    let steps = [say(&doctor::FIX_DNS_TUNNELING), lines(WSLCONFIG, &["[wsl2]", "dnsTunneling=true"])];
+    let steps =
+        [say(&doctor::FIX_DNS_TUNNELING), lines(WSLCONFIG, &["[wsl2]", "dnsTunneling=true"])];
     steps.into_iter().chain(shutdown(view)).collect()
 }
 
@@ -108,7 +130,8 @@ pub(super) fn proxy_on(view: &View<'_>) -> [Step; 2] {
         let text = doctor::FIX_PROXY_GOOD.with("proxy", good.url());
         return [Step::Say(text), linux(&[&good.on(view)])];
     }
-    let named = view.proxies_of(Tool::Environment).map(|(_, probe)| probe).find(|probe| probe.port != 0);
+    let named =
+        view.proxies_of(Tool::Environment).map(|(_, probe)| probe).find(|probe| probe.port != 0);
     let command = match named {
         Some(probe) => {
             let scheme = if super::good::is_socks(&probe.value) { "socks5" } else { "http" };
@@ -119,14 +142,17 @@ pub(super) fn proxy_on(view: &View<'_>) -> [Step; 2] {
     [say(&doctor::FIX_PROXY_ON), linux(&[&command])]
 }
 
-/// The networks that Windows has besides WSL's own, each with the adapter if it is known: default routes and those that stand for one
-/// are none.
-pub(super) fn networks_of_windows<'a>(view: &View<'a>) -> impl Iterator<Item = (IpNet, Option<&'a Adapter>)> {
+/// The networks that Windows has besides WSL's own, each with the adapter if it is known: default
+/// routes and those that stand for one are none.
+pub(super) fn networks_of_windows<'a>(
+    view: &View<'a>,
+) -> impl Iterator<Item = (IpNet, Option<&'a Adapter>)> {
     let own = view.subnet();
     let host = view.windows().map(|windows| &windows.host);
     let adapters = host.map_or(&[][..], |host| &host.adapters);
     let routes = host.map_or(&[][..], |host| &host.routes);
-    let of_adapter = |adapter: &'a Adapter| adapter.addresses.iter().map(move |text| (text, Some(adapter)));
+    let of_adapter =
+        |adapter: &'a Adapter| adapter.addresses.iter().map(move |text| (text, Some(adapter)));
     let of_adapters = adapters.iter().filter(|adapter| adapter.up).flat_map(of_adapter);
     of_adapters
         .chain(routes.iter().map(|text| (text, None)))

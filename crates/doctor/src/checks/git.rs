@@ -18,7 +18,8 @@ pub(super) fn proxy(view: &View<'_>) -> Option<Found> {
     dead_settings.first()?;
     let mut fix = Vec::new();
     if let Some(good) = good(view) {
-        let set = dead_settings.iter().filter_map(|setting| removal::git(setting, Some(&good.url())));
+        let set =
+            dead_settings.iter().filter_map(|setting| removal::git(setting, Some(&good.url())));
         let set: Vec<String> = set.collect();
         // What no file says, such as a variable, is taken out.
         let set = if set.len() == dead_settings.len() { set } else { Vec::new() };
@@ -37,8 +38,10 @@ pub(super) fn proxy(view: &View<'_>) -> Option<Found> {
 pub(super) fn direct(view: &View<'_>) -> Option<Found> {
     let of_git = |setting: &&ProxySetting| setting.tool == Tool::Git && setting.key == "http.proxy";
     // Of several the last one counts.
-    let setting = view.facts.proxies.iter().rfind(of_git).filter(|setting| setting.value.is_empty())?;
-    if view.reaches_outside_directly(Whence::Vm) != Some(false) || !view.reaches_outside_by_proxy() {
+    let setting =
+        view.facts.proxies.iter().rfind(of_git).filter(|setting| setting.value.is_empty())?;
+    if view.reaches_outside_directly(Whence::Vm) != Some(false) || !view.reaches_outside_by_proxy()
+    {
         return None;
     }
     let mut evidence = vec![seen::setting(setting)];
@@ -54,7 +57,8 @@ pub(super) fn rewrite(view: &View<'_>) -> Option<Found> {
     if view.reaches_outside_directly(Whence::Vm) != Some(true) {
         return None;
     }
-    let mut tried = view.reached(Subject::GitMirror, Whence::Vm).filter(|reach| has_failed(&reach.outcome));
+    let mut tried =
+        view.reached(Subject::GitMirror, Whence::Vm).filter(|reach| has_failed(&reach.outcome));
     let (rewrite, reach) = tried.find_map(|reach| {
         let host = reach.target.rsplit_once(':').map_or(reach.target.as_str(), |(host, _)| host);
         let of_host = |rewrite: &&GitRewrite| rewrite.base.contains(host.trim_matches(['[', ']']));
@@ -73,7 +77,12 @@ pub(super) fn rewrite(view: &View<'_>) -> Option<Found> {
         fix.push(Step::Say(say::TOOLS_BY_HAND_FIX.with("file", file).with("key", key)));
     } else if let Some(file) = &rewrite.file {
         fix.push(Step::Say(say::GIT_REWRITE_FIX.text()));
-        let command = format!("{}git config --file {} --unset-all {}", sudo(file), for_shell(file), for_shell(&key));
+        let command = format!(
+            "{}git config --file {} --unset-all {}",
+            sudo(file),
+            for_shell(file),
+            for_shell(&key)
+        );
         fix.push(fixes::linux(&[&command]));
     }
     Some(Found { evidence, cause: say::GIT_REWRITE_CAUSE.text(), fix })

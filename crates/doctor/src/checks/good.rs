@@ -24,7 +24,8 @@ pub(super) fn good<'a>(view: &View<'a>) -> Option<Good<'a>> {
     let found = view.facts.probes.listening.iter().map(|probe| Good { probe, variable: None });
     // A command of ssh's names its proxy in other ways.
     let is_url = |probe: &&ProxyProbe| is_ok(&probe.request) && !probe.value.trim().contains(' ');
-    let of_tools = view.facts.probes.proxies.iter().filter(is_url).map(|probe| Good { probe, variable: None });
+    let of_tools =
+        view.facts.probes.proxies.iter().filter(is_url).map(|probe| Good { probe, variable: None });
     let of_tools = of_tools.filter(|good| !good.has_secrets());
     // One that is written oddly is taken only where there is no other.
     named.chain(found).chain(of_tools).min_by_key(|good| spelling(good.probe).is_some())
@@ -85,7 +86,13 @@ impl Good<'_> {
 }
 
 /// `proxy on` for a proxy at a host; `--host` is left out where `proxy on` finds it by itself.
-pub(super) fn on_at(view: &View<'_>, address: Option<IpAddr>, name: &str, scheme: &str, port: u16) -> String {
+pub(super) fn on_at(
+    view: &View<'_>,
+    address: Option<IpAddr>,
+    name: &str,
+    scheme: &str,
+    port: u16,
+) -> String {
     let mut words = String::new();
     if address.is_none() || address != host(view) {
         words += &format!(" --host {}", for_shell(name.trim_matches(['[', ']'])));
@@ -108,8 +115,11 @@ pub(super) fn is_socks(value: &str) -> bool {
 /// The URL of a proxy that works, as every program takes it.
 pub(super) fn url(probe: &ProxyProbe) -> String {
     let value = probe.value.trim().trim_end_matches('/');
-    let value =
-        if has_port(value) { value.to_owned() } else { format!("{}:{}", value.trim_end_matches(':'), probe.port) };
+    let value = if has_port(value) {
+        value.to_owned()
+    } else {
+        format!("{}:{}", value.trim_end_matches(':'), probe.port)
+    };
     let value = value.as_str();
     let (written, rest) = value.split_once("://").unwrap_or(("http", value));
     let scheme = if written.eq_ignore_ascii_case("https") { "http" } else { written };

@@ -54,7 +54,10 @@ fn tun(view: &View<'_>) -> Option<Found> {
     let mut fix = Vec::new();
     if is_off || without_modules.is_none() {
         let lines = ["[wsl2]", "loadDefaultKernelModules=true"];
-        fix.extend([Step::Say(say::TUN_DEFAULT_FIX.text()), fixes::lines(fixes::WSLCONFIG, &lines)]);
+        fix.extend([
+            Step::Say(say::TUN_DEFAULT_FIX.text()),
+            fixes::lines(fixes::WSLCONFIG, &lines),
+        ]);
     }
     if !is_off || without_modules.is_some() {
         let lines = ["[wsl2]", r"kernelModules=C:\\path\\to\\modules.vhdx"];
@@ -68,9 +71,16 @@ fn ipv6_rules(view: &View<'_>) -> Option<Found> {
     if !view.facts.interop.is_wsl || view.facts.kernel.ipv6_rules != Some(false) {
         return None;
     }
-    let mut fix = vec![Step::Say(say::IPV6_RULES_FIX.text()), fixes::run(Shell::Powershell, &["wsl --update"])];
+    let mut fix = vec![
+        Step::Say(say::IPV6_RULES_FIX.text()),
+        fixes::run(Shell::Powershell, &["wsl --update"]),
+    ];
     fix.extend(fixes::shutdown(view));
-    Some(Found { evidence: vec![say::IPV6_RULES_SEEN.text()], cause: say::IPV6_RULES_CAUSE.text(), fix })
+    Some(Found {
+        evidence: vec![say::IPV6_RULES_SEEN.text()],
+        cause: say::IPV6_RULES_CAUSE.text(),
+        fix,
+    })
 }
 
 fn confined(view: &View<'_>) -> Option<Found> {
@@ -78,8 +88,10 @@ fn confined(view: &View<'_>) -> Option<Found> {
     if missing.is_empty() {
         return None;
     }
-    let evidence = missing.iter().map(|missing| say::CONFINED_SEEN.with("missing", missing)).collect();
-    let mut fix = vec![Step::Say(say::CONFINED_FIX.text()), fixes::run(Shell::Powershell, &["wsl --update"])];
+    let evidence =
+        missing.iter().map(|missing| say::CONFINED_SEEN.with("missing", missing)).collect();
+    let mut fix =
+        vec![Step::Say(say::CONFINED_FIX.text()), fixes::run(Shell::Powershell, &["wsl --update"])];
     fix.extend(fixes::shutdown(view));
     Some(Found { evidence, cause: say::CONFINED_CAUSE.text(), fix })
 }

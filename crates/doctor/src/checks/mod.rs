@@ -1,5 +1,6 @@
-//! The checks, in the order in which they are made: what is nearest to the program that asks for the network comes last, what everything
-//! else needs comes first. Each is a pure function of the facts.
+//! The checks, in the order in which they are made: what is nearest to the program that asks for
+//! the network comes last, what everything else needs comes first. Each is a pure function of the
+//! facts.
 
 mod answers;
 mod check;
@@ -84,7 +85,8 @@ pub static CHECKS: &[&[Check]] = &[
 
 /// Makes the checks of an area, or all of them. No secret of the facts is in what comes out.
 ///
-/// A fatal finding ends what needs a way out, also where it is of an area that was not asked for; then it is told as why that was not made.
+/// A fatal finding ends what needs a way out, also where it is of an area that was not asked for;
+/// then it is told as why that was not made.
 #[must_use]
 pub fn judge(facts: &Facts, only: Option<Area>) -> Diagnosis {
     let facts = facts.masked();

@@ -26,16 +26,22 @@ fn several(view: &View<'_>, value: &str) -> Vec<IpAddr> {
     let value = value.trim();
     let rest = value.split_once("://").map_or(value, |(_, rest)| rest);
     let hosts = rest.rsplit_once(':').map_or(rest, |(hosts, _)| hosts);
-    let addresses: Option<Vec<IpAddr>> = hosts.split_whitespace().map(|word| word.parse().ok()).collect();
+    let addresses: Option<Vec<IpAddr>> =
+        hosts.split_whitespace().map(|word| word.parse().ok()).collect();
     let addresses = addresses.unwrap_or_default();
-    let are_servers = addresses.len() > 1 && addresses.iter().all(|address| view.names_server(*address));
+    let are_servers =
+        addresses.len() > 1 && addresses.iter().all(|address| view.names_server(*address));
     if are_servers { addresses } else { Vec::new() }
 }
 
 /// What was seen, and how the start file is changed.
 pub(super) fn found(view: &View<'_>, probe: &ProxyProbe, mut evidence: Vec<Text>) -> Found {
     let servers = servers(view, probe);
-    let cause = if servers.len() > 1 { say::NAMESERVERS_CAUSE.text() } else { say::NAMESERVER_CAUSE.text() };
+    let cause = if servers.len() > 1 {
+        say::NAMESERVERS_CAUSE.text()
+    } else {
+        say::NAMESERVER_CAUSE.text()
+    };
     let named: Vec<String> = servers.iter().map(ToString::to_string).collect();
     evidence.push(say::NAMESERVER_SEEN.with("servers", named.join(", ")));
     let reads = view.facts.start_lines.iter().filter(|start| start.text.contains(RESOLV_CONF));

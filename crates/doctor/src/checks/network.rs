@@ -1,5 +1,6 @@
-//! Steps 1 and 2: is there an interface with an address, where does the default route lead, does the gateway answer, does the outside? What is
-//! in the VM itself comes first; who cuts what Windows forwards is in `vpn.rs`.
+//! Steps 1 and 2: is there an interface with an address, where does the default route lead, does
+//! the gateway answer, does the outside? What is in the VM itself comes first; who cuts what
+//! Windows forwards is in `vpn.rs`.
 
 use super::check::{Check, Found, Needs};
 use super::{fixes, seen};
@@ -114,12 +115,21 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 fn mode_none(view: &View<'_>) -> Option<Found> {
-    if view.mode() != Some(NetworkingMode::None) || view.reaches_outside_directly(Whence::Vm) == Some(true) {
+    if view.mode() != Some(NetworkingMode::None)
+        || view.reaches_outside_directly(Whence::Vm) == Some(true)
+    {
         return None;
     }
-    let mut fix = vec![Step::Say(say::MODE_NONE_FIX.text()), fixes::lines(fixes::WSLCONFIG, &["[wsl2]", MODE_LINE])];
+    let mut fix = vec![
+        Step::Say(say::MODE_NONE_FIX.text()),
+        fixes::lines(fixes::WSLCONFIG, &["[wsl2]", MODE_LINE]),
+    ];
     fix.extend(fixes::shutdown(view));
-    Some(Found { evidence: vec![doctor::MODE_IN_FORCE.with("mode", "none")], cause: say::MODE_NONE_CAUSE.text(), fix })
+    Some(Found {
+        evidence: vec![doctor::MODE_IN_FORCE.with("mode", "none")],
+        cause: say::MODE_NONE_CAUSE.text(),
+        fix,
+    })
 }
 
 const MODE_LINE: &str = "networkingMode=nat";
@@ -159,12 +169,16 @@ fn default_route(view: &View<'_>) -> Option<Found> {
     }
     let net = link.addresses.iter().find(|net| net.addr().is_ipv4()).or(link.addresses.first())?;
     let mut fix = Vec::new();
-    // In NAT mode the gateway is the first address of the subnet; elsewhere nobody can know it here.
+    // In NAT mode the gateway is the first address of the subnet; elsewhere nobody can know it
+    // here.
     if let (Some(NetworkingMode::Nat), ipnet::IpNet::V4(v4)) = (view.mode(), net)
         && let Some(first) = v4.hosts().next()
     {
         fix.push(Step::Say(say::ROUTE_FIX.text()));
-        fix.push(fixes::linux(&[&format!("sudo ip route add default via {first} dev {}", for_shell(&link.name))]));
+        fix.push(fixes::linux(&[&format!(
+            "sudo ip route add default via {first} dev {}",
+            for_shell(&link.name)
+        )]));
     } else {
         fix.push(Step::Say(doctor::FIX_RESTART.text()));
     }
@@ -186,7 +200,10 @@ fn tunnel(view: &View<'_>) -> Option<Found> {
         cause: say::TUNNEL_CAUSE.text(),
         fix: vec![
             Step::Say(say::TUNNEL_FIX.text()),
-            fixes::linux(&["wsl.exe -d underpass status", "wsl.exe -d underpass tail /var/log/underpass.log"]),
+            fixes::linux(&[
+                "wsl.exe -d underpass status",
+                "wsl.exe -d underpass tail /var/log/underpass.log",
+            ]),
         ],
     })
 }
@@ -199,7 +216,11 @@ fn other_tunnel(view: &View<'_>) -> Option<Found> {
 /// A second tunnel beside ours, though it may work now.
 fn two_tunnels(view: &View<'_>) -> Option<Found> {
     let ours_runs = view.facts.tunnel.state != TunnelState::Down;
-    if !ours_runs || view.is_cut_off() { None } else { second_tunnel(view, say::OTHER_TUNNEL_BESIDE_CAUSE.text()) }
+    if !ours_runs || view.is_cut_off() {
+        None
+    } else {
+        second_tunnel(view, say::OTHER_TUNNEL_BESIDE_CAUSE.text())
+    }
 }
 
 /// A distro and a unit of that name, as its own instructions have them.
@@ -242,7 +263,8 @@ fn filter(view: &View<'_>) -> Option<Found> {
     if filter.output_drops {
         evidence.push(say::FILTER_POLICY_SEEN.text());
     }
-    evidence.extend(filter.dropping_rules.iter().map(|rule| say::FILTER_RULE_SEEN.with("rule", rule)));
+    evidence
+        .extend(filter.dropping_rules.iter().map(|rule| say::FILTER_RULE_SEEN.with("rule", rule)));
     Some(Found {
         evidence,
         cause: say::FILTER_CAUSE.text(),
@@ -270,7 +292,11 @@ fn windows_offline(view: &View<'_>) -> Option<Found> {
     if no_adapter {
         evidence.push(say::OFFLINE_NO_ADAPTER_SEEN.text());
     }
-    Some(Found { evidence, cause: say::OFFLINE_CAUSE.text(), fix: vec![Step::Say(say::OFFLINE_FIX.text())] })
+    Some(Found {
+        evidence,
+        cause: say::OFFLINE_CAUSE.text(),
+        fix: vec![Step::Say(say::OFFLINE_FIX.text())],
+    })
 }
 
 /// Whether Windows goes by a proxy: then it reaches nothing without, and is not offline for that.
@@ -279,7 +305,8 @@ pub(super) fn has_proxy(view: &View<'_>) -> bool {
     proxy.is_some_and(|proxy| proxy.proxy.is_some() || proxy.pac_url.is_some())
 }
 
-/// New connections are refused by the tunnel itself. It may get room while the doctor looks, so what was tried says nothing.
+/// New connections are refused by the tunnel itself. It may get room while the doctor looks, so
+/// what was tried says nothing.
 fn tunnel_full(view: &View<'_>) -> Option<Found> {
     let open = view.facts.tunnel.full?;
     Some(Found {
@@ -312,6 +339,13 @@ pub(super) fn attempts(view: &View<'_>, subject: Subject, whence: Whence) -> Vec
 }
 
 /// One sentence of those that succeeded or failed by a method.
-pub(super) fn succeeded(view: &View<'_>, subject: Subject, whence: Whence, method: Method) -> Option<Text> {
-    view.reached(subject, whence).find(|reach| reach.method == method && is_ok(&reach.outcome)).and_then(seen::reach)
+pub(super) fn succeeded(
+    view: &View<'_>,
+    subject: Subject,
+    whence: Whence,
+    method: Method,
+) -> Option<Text> {
+    view.reached(subject, whence)
+        .find(|reach| reach.method == method && is_ok(&reach.outcome))
+        .and_then(seen::reach)
 }

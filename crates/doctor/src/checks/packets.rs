@@ -54,24 +54,32 @@ fn connections(view: &View<'_>) -> Option<Found> {
     evidence.insert(0, ping);
     let mut fix = vec![
         Step::Say(say::TCP_FIX.text()),
-        fixes::linux(&[&on_with(view, " --from windows"), &format!("{} proxy test", fixes::own(view))]),
+        fixes::linux(&[
+            &on_with(view, " --from windows"),
+            &format!("{} proxy test", fixes::own(view)),
+        ]),
     ];
     fix.extend(fixes::tunnel());
     Some(Found { evidence, cause: say::TCP_CAUSE.text(), fix })
 }
 
-/// Bytes that every IPv4 path should take besides tunnels' headers; what a black hole's remedy falls back to.
+/// Bytes that every IPv4 path should take besides tunnels' headers; what a black hole's remedy
+/// falls back to.
 const SAFE_MTU: u32 = 1280;
 
 fn mtu(view: &View<'_>) -> Option<Found> {
     let probe = view.facts.probes.mtu.as_ref()?;
     let lost = matches!(probe.large, Outcome::Failed { why: Why::TimedOut | Why::Closed, .. });
-    // Microsoft's user-mode NAT and our tunnel end connections themselves: a ping that is lost says nothing of them.
+    // Microsoft's user-mode NAT and our tunnel end connections themselves: a ping that is lost says
+    // nothing of them.
     let pings_prove = !view.tunnel_is_up() && view.mode() != Some(NetworkingMode::VirtioProxy);
     let proves = match probe.method {
         Method::Tcp => true,
-        // A host may drop large pings. That one of a size between comes through shows that it is the way.
-        Method::Icmp | Method::Neighbour => pings_prove && probe.largest.is_some_and(|largest| largest < probe.mtu),
+        // A host may drop large pings. That one of a size between comes through shows that it is
+        // the way.
+        Method::Icmp | Method::Neighbour => {
+            pings_prove && probe.largest.is_some_and(|largest| largest < probe.mtu)
+        }
     };
     if !is_ok(&probe.small) || !lost || probe.told.is_some() || !proves {
         return None;
@@ -106,15 +114,17 @@ fn prefers_ipv4(view: &View<'_>) -> bool {
 }
 
 fn ipv6(view: &View<'_>) -> Option<Found> {
-    let mut tried = view.reached(Subject::OutsideV6, Whence::Vm).filter(|reach| reach.method == Method::Tcp).peekable();
+    let mut tried = view
+        .reached(Subject::OutsideV6, Whence::Vm)
+        .filter(|reach| reach.method == Method::Tcp)
+        .peekable();
     tried.peek()?;
     if !tried.all(|reach| has_failed(&reach.outcome)) || view.is_cut_off() || prefers_ipv4(view) {
         return None;
     }
-    let default =
-        view.facts.routes.iter().find(|route| {
-            route.destination.prefix_len() == 0 && route.destination.addr().is_ipv6() && !route.refuses
-        })?;
+    let default = view.facts.routes.iter().find(|route| {
+        route.destination.prefix_len() == 0 && route.destination.addr().is_ipv6() && !route.refuses
+    })?;
     let (link, address) = view.facts.links.iter().filter(|link| link.up).find_map(|link| {
         let named = default.device.as_ref().is_none_or(|device| *device == link.name);
         let global = |net: &&ipnet::IpNet| match net.addr() {

@@ -1,4 +1,5 @@
-//! Step 4: the proxies that the environment names, each judged once by the first thing that is wrong with it; and proxies that are missing.
+//! Step 4: the proxies that the environment names, each judged once by the first thing that is
+//! wrong with it; and proxies that are missing.
 
 use super::check::{Check, Found, Needs};
 use super::good::{good, is_socks, on_at, on_with, url};
@@ -31,10 +32,18 @@ pub(super) const CHECKS: &[Check] = &[
     check("proxy-scheme", &say::SCHEME, scheme),
     check("proxy-needed", &say::NEEDED, needed),
     check("proxy-system", &say::SYSTEM, system_proxy),
-    Check { severity: Severity::Hint, hop: None, ..check("proxy-spelling", &say::SPELLING, spelling) },
+    Check {
+        severity: Severity::Hint,
+        hop: None,
+        ..check("proxy-spelling", &say::SPELLING, spelling)
+    },
 ];
 
-const fn check(id: &'static str, title: &'static messages::Sentence, find: fn(&View<'_>) -> Option<Found>) -> Check {
+const fn check(
+    id: &'static str,
+    title: &'static messages::Sentence,
+    find: fn(&View<'_>) -> Option<Found>,
+) -> Check {
     Check {
         id,
         area: Area::Proxy,
@@ -84,8 +93,11 @@ fn fault(view: &View<'_>, probe: &ProxyProbe) -> Option<Fault> {
     if has_failed(&probe.opened) {
         return Some(why_closed(view, probe));
     }
-    let wants_login = |outcome: &Outcome| matches!(outcome, Outcome::Failed { why: Why::Authentication, .. });
-    if [&probe.http, &probe.socks5, &probe.request].into_iter().any(wants_login) && !is_ok(&probe.request) {
+    let wants_login =
+        |outcome: &Outcome| matches!(outcome, Outcome::Failed { why: Why::Authentication, .. });
+    if [&probe.http, &probe.socks5, &probe.request].into_iter().any(wants_login)
+        && !is_ok(&probe.request)
+    {
         return Some(Fault::Login);
     }
     // A request that succeeds leaves no question but how the setting is written.
@@ -116,7 +128,9 @@ fn why_closed(view: &View<'_>, probe: &ProxyProbe) -> Fault {
     match &probe.on_windows_loopback {
         Outcome::Ok { .. } => Fault::ForWindowsOnly(Certainty::Seen),
         Outcome::Failed { .. } => Fault::Closed,
-        Outcome::NotTried if windows_proxy_is_local(view, Some(probe.port)) => Fault::ForWindowsOnly(Certainty::Seen),
+        Outcome::NotTried if windows_proxy_is_local(view, Some(probe.port)) => {
+            Fault::ForWindowsOnly(Certainty::Seen)
+        }
         Outcome::NotTried => Fault::ForWindowsOnly(Certainty::Guessed),
     }
 }
@@ -136,15 +150,20 @@ fn windows_proxy_is_local(view: &View<'_>, port: Option<u16>) -> bool {
 
 /// A refusal is an answer in the protocol too.
 fn speaks(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Ok { .. } | Outcome::Failed { why: Why::Authentication | Why::ProxyRefused, .. })
+    matches!(
+        outcome,
+        Outcome::Ok { .. } | Outcome::Failed { why: Why::Authentication | Why::ProxyRefused, .. }
+    )
 }
 
 /// A setting that works, and that programs do not take for what is meant.
 fn misspelt(view: &View<'_>, how: Spelling, cause: &'static messages::Sentence) -> Option<Found> {
     let (evidence, probe, _) = faulty(view, |fault| fault == Fault::Spelling(how))?;
     let url = url(probe);
-    let lines =
-        settings(view, probe).iter().map(|setting| format!("export {}='{}'", setting.key, in_shell(&url))).collect();
+    let lines = settings(view, probe)
+        .iter()
+        .map(|setting| format!("export {}='{}'", setting.key, in_shell(&url)))
+        .collect();
     Some(Found {
         evidence,
         cause: cause.text(),
@@ -153,12 +172,18 @@ fn misspelt(view: &View<'_>, how: Spelling, cause: &'static messages::Sentence) 
 }
 
 /// The first proxy of the environment that has a fault, with every variable that names it.
-fn faulty<'a>(view: &View<'a>, is: impl Fn(Fault) -> bool) -> Option<(Vec<Text>, &'a ProxyProbe, Fault)> {
-    let (first, probe, found) = view.proxies_of(Tool::Environment).find_map(|(setting, probe)| {
-        fault(view, probe).filter(|found| is(*found)).map(|found| (setting, probe, found))
-    })?;
-    let same = |setting: &&ProxySetting| setting.tool == Tool::Environment && setting.value == first.value;
-    let mut evidence: Vec<Text> = view.facts.proxies.iter().filter(same).map(seen::setting).collect();
+fn faulty<'a>(
+    view: &View<'a>,
+    is: impl Fn(Fault) -> bool,
+) -> Option<(Vec<Text>, &'a ProxyProbe, Fault)> {
+    let (first, probe, found) =
+        view.proxies_of(Tool::Environment).find_map(|(setting, probe)| {
+            fault(view, probe).filter(|found| is(*found)).map(|found| (setting, probe, found))
+        })?;
+    let same =
+        |setting: &&ProxySetting| setting.tool == Tool::Environment && setting.value == first.value;
+    let mut evidence: Vec<Text> =
+        view.facts.proxies.iter().filter(same).map(seen::setting).collect();
     evidence.extend(start_lines(view, probe).map(|start| {
         let text = say::START_LINE_SEEN.with("line", start.line).with("file", &start.file);
         text.with("text", &start.text)
@@ -168,14 +193,16 @@ fn faulty<'a>(view: &View<'a>, is: impl Fn(Fault) -> bool) -> Option<(Vec<Text>,
 
 /// The settings of the environment that name a proxy.
 fn settings<'a>(view: &View<'a>, probe: &ProxyProbe) -> Vec<&'a ProxySetting> {
-    let same = |setting: &&ProxySetting| setting.tool == Tool::Environment && setting.value == probe.value;
+    let same =
+        |setting: &&ProxySetting| setting.tool == Tool::Environment && setting.value == probe.value;
     view.facts.proxies.iter().filter(same).collect()
 }
 
 /// Lines of start files that set a variable that names a proxy.
 fn start_lines<'a>(view: &View<'a>, probe: &ProxyProbe) -> impl Iterator<Item = &'a StartLine> {
     let settings = settings(view, probe);
-    let of_it = move |start: &&StartLine| settings.iter().any(|setting| setting.key == start.variable);
+    let of_it =
+        move |start: &&StartLine| settings.iter().any(|setting| setting.key == start.variable);
     view.facts.start_lines.iter().filter(of_it)
 }
 
@@ -204,7 +231,10 @@ fn set_good(view: &View<'_>) -> Vec<Step> {
 fn nameserver(view: &View<'_>) -> Option<Found> {
     let (evidence, probe, _) = faulty(view, |fault| fault == Fault::Nameserver)?;
     let found = super::nameserver::found(view, probe, evidence);
-    Some(Found { fix: set_good(view).into_iter().chain(found.fix).chain(forget(view, probe)).collect(), ..found })
+    Some(Found {
+        fix: set_good(view).into_iter().chain(found.fix).chain(forget(view, probe)).collect(),
+        ..found
+    })
 }
 
 /// A proxy's place, as people write it.
@@ -277,12 +307,14 @@ fn loopback(view: &View<'_>) -> Option<Found> {
 }
 
 fn allow_lan(view: &View<'_>) -> Option<Found> {
-    let (mut evidence, probe, found) = faulty(view, |fault| matches!(fault, Fault::ForWindowsOnly(_)))?;
+    let (mut evidence, probe, found) =
+        faulty(view, |fault| matches!(fault, Fault::ForWindowsOnly(_)))?;
     evidence.extend(not_opened(probe));
     if is_ok(&probe.on_windows_loopback) {
         evidence.push(say::ALLOW_LAN_LOOPBACK_SEEN.with("port", probe.port));
     } else if windows_proxy_is_local(view, Some(probe.port)) {
-        let setting = view.windows().and_then(|windows| windows.host.user_proxy.as_ref()?.proxy.as_deref());
+        let setting =
+            view.windows().and_then(|windows| windows.host.user_proxy.as_ref()?.proxy.as_deref());
         evidence.extend(setting.map(|proxy| say::ALLOW_LAN_SYSTEM_SEEN.with("proxy", proxy)));
     }
     let cause = if found == Fault::ForWindowsOnly(Certainty::Seen) {
@@ -310,9 +342,11 @@ fn closed(view: &View<'_>) -> Option<Found> {
     let (mut evidence, probe, _) = faulty(view, |fault| fault == Fault::Closed)?;
     evidence.extend(not_opened(probe));
     let on_windows = probe.address.is_some_and(|address| {
-        has_failed(&probe.on_windows_loopback) && (address.is_loopback() || view.is_windows(address))
+        has_failed(&probe.on_windows_loopback)
+            && (address.is_loopback() || view.is_windows(address))
     });
-    let cause = if on_windows { say::RUNNING_WINDOWS_CAUSE.text() } else { say::RUNNING_CAUSE.text() };
+    let cause =
+        if on_windows { say::RUNNING_WINDOWS_CAUSE.text() } else { say::RUNNING_CAUSE.text() };
     let mut fix = set_good(view);
     fix.push(Step::Say(say::RUNNING_FIX.text()));
     fix.extend(forget(view, probe));
@@ -322,7 +356,8 @@ fn closed(view: &View<'_>) -> Option<Found> {
 fn protocol(view: &View<'_>) -> Option<Found> {
     let (mut evidence, probe, _) = faulty(view, |fault| fault == Fault::Protocol)?;
     let names = [("http", "HTTP"), ("socks5", "SOCKS5")];
-    let [(_, asked), (scheme, spoken)] = if is_socks(&probe.value) { [names[1], names[0]] } else { names };
+    let [(_, asked), (scheme, spoken)] =
+        if is_socks(&probe.value) { [names[1], names[0]] } else { names };
     evidence.push(say::PROTOCOL_SEEN.with("asked", asked));
     let other = if is_socks(&probe.value) { &probe.http } else { &probe.socks5 };
     if !speaks(other) {
@@ -344,8 +379,10 @@ fn login(view: &View<'_>) -> Option<Found> {
     evidence.push(say::LOGIN_SEEN.with("host", &probe.host).with("port", probe.port));
     let scheme = if is_socks(&probe.value) { "socks5" } else { "http" };
     let url = format!("{scheme}://USER:PASSWORD@{}", place(probe));
-    let lines =
-        settings(view, probe).iter().map(|setting| format!("export {}='{}'", setting.key, in_shell(&url))).collect();
+    let lines = settings(view, probe)
+        .iter()
+        .map(|setting| format!("export {}='{}'", setting.key, in_shell(&url)))
+        .collect();
     let mut fix = vec![Step::Say(say::LOGIN_FIX.text()), Step::Run { shell: Shell::Linux, lines }];
     fix.extend(set_good(view));
     Some(Found { evidence, cause: say::LOGIN_CAUSE.text(), fix })
@@ -355,20 +392,30 @@ fn request(view: &View<'_>) -> Option<Found> {
     let (mut evidence, probe, _) = faulty(view, |fault| fault == Fault::Request)?;
     let Outcome::Failed { why, detail } = &probe.request else { return None };
     let text = say::REQUEST_SEEN.with("host", &probe.host).with("port", probe.port);
-    evidence.push(text.with("target", &view.facts.question.outside).with("detail", seen::in_words(*why, detail)));
-    let mut fix =
-        vec![Step::Say(say::REQUEST_FIX.text()), fixes::linux(&[&format!("{} proxy test", fixes::own(view))])];
+    evidence.push(
+        text.with("target", &view.facts.question.outside)
+            .with("detail", seen::in_words(*why, detail)),
+    );
+    let mut fix = vec![
+        Step::Say(say::REQUEST_FIX.text()),
+        fixes::linux(&[&format!("{} proxy test", fixes::own(view))]),
+    ];
     fix.extend(set_good(view));
     Some(Found { evidence, cause: say::REQUEST_CAUSE.text(), fix })
 }
 
 fn excluded(view: &View<'_>) -> Option<Found> {
     let star = view.no_host_by_proxy().filter(|_| view.has_proxy_variables())?;
-    let variables = [&star.key.to_ascii_lowercase(), &star.key.to_ascii_uppercase()].map(String::as_str).join(" ");
+    let variables = [&star.key.to_ascii_lowercase(), &star.key.to_ascii_uppercase()]
+        .map(String::as_str)
+        .join(" ");
     Some(Found {
         evidence: vec![seen::setting(star)],
         cause: say::EXCLUDED_CAUSE.text(),
-        fix: vec![Step::Say(say::EXCLUDED_FIX.text()), fixes::linux(&[&format!("unset {variables}")])],
+        fix: vec![
+            Step::Say(say::EXCLUDED_FIX.text()),
+            fixes::linux(&[&format!("unset {variables}")]),
+        ],
     })
 }
 
@@ -394,7 +441,8 @@ fn needed(view: &View<'_>) -> Option<Found> {
     }
     let proxy = view.windows()?.host.user_proxy.as_ref()?;
     let shown = proxy.proxy.as_ref().or(proxy.pac_url.as_ref())?;
-    let mut evidence = super::network::attempts(view, crate::facts::Subject::Outside, crate::facts::Whence::Vm);
+    let mut evidence =
+        super::network::attempts(view, crate::facts::Subject::Outside, crate::facts::Whence::Vm);
     evidence.extend([say::NEEDED_SEEN.with("proxy", shown), say::NEEDED_NONE_SEEN.text()]);
     let mirrored = view.mode() == Some(NetworkingMode::Mirrored);
     let auto_off = view.switched_off("autoProxy");
@@ -449,8 +497,12 @@ fn system_proxy(view: &View<'_>) -> Option<Found> {
 const VARIABLES: [&str; 3] = ["http_proxy", "https_proxy", "all_proxy"];
 
 fn spelling(view: &View<'_>) -> Option<Found> {
-    let is_set =
-        |key: &str| view.facts.proxies.iter().any(|setting| setting.tool == Tool::Environment && setting.key == key);
+    let is_set = |key: &str| {
+        view.facts
+            .proxies
+            .iter()
+            .any(|setting| setting.tool == Tool::Environment && setting.key == key)
+    };
     let (set, missing) = VARIABLES.into_iter().find_map(|lower| {
         let upper = lower.to_ascii_uppercase();
         match (is_set(&upper), is_set(lower)) {

@@ -24,8 +24,10 @@ fn pattern(text: &str) -> String {
 
 /// `sed` on lines of a file: each is a number, a text that stands in it, and what is done with it.
 pub(super) fn sed(file: &str, lines: &[(usize, &str, String)]) -> String {
-    let scripts: Vec<String> =
-        lines.iter().map(|(line, text, act)| format!("{line}{{/{}/{act}}}", pattern(text))).collect();
+    let scripts: Vec<String> = lines
+        .iter()
+        .map(|(line, text, act)| format!("{line}{{/{}/{act}}}", pattern(text)))
+        .collect();
     let script = scripts.join(";");
     format!("{}sed -i --follow-symlinks {} {}", sudo(file), for_shell(&script), for_shell(file))
 }
@@ -78,7 +80,9 @@ pub(super) fn commands(view: &View<'_>, settings: &[&ProxySetting]) -> Vec<Strin
         } else {
             let same = |other: &&&ProxySetting| other.file.as_ref() == Some(file) && !other.is_ours;
             let lines = settings.iter().filter(same);
-            let lines: Vec<_> = lines.filter_map(|other| Some((other.line?, shown(other), "d".to_owned()))).collect();
+            let lines: Vec<_> = lines
+                .filter_map(|other| Some((other.line?, shown(other), "d".to_owned())))
+                .collect();
             if !lines.is_empty() {
                 add(sed(file, &lines));
             }

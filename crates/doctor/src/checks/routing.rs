@@ -10,10 +10,16 @@ use crate::way::Place;
 use messages::quote::for_shell;
 use messages::{Sentence, doctor_network as say};
 
-pub(super) const CHECKS: &[Check] =
-    &[check("network-rule", &say::RULE, refusing), check("network-second-route", &say::SECOND_ROUTE, second_route)];
+pub(super) const CHECKS: &[Check] = &[
+    check("network-rule", &say::RULE, refusing),
+    check("network-second-route", &say::SECOND_ROUTE, second_route),
+];
 
-const fn check(id: &'static str, title: &'static Sentence, find: fn(&View<'_>) -> Option<Found>) -> Check {
+const fn check(
+    id: &'static str,
+    title: &'static Sentence,
+    find: fn(&View<'_>) -> Option<Found>,
+) -> Check {
     Check {
         id,
         area: Area::Network,
@@ -29,9 +35,15 @@ const fn check(id: &'static str, title: &'static Sentence, find: fn(&View<'_>) -
 /// `unreachable`, EACCES where it is `prohibit`, EINVAL where it is `blackhole` (fib_props in
 /// net/ipv4/fib_semantics.c, fib4_rule_action in net/ipv4/fib_rules.c).
 fn fails_here(view: &View<'_>) -> bool {
-    let mut tries = view.reached(Subject::Outside, Whence::Vm).filter(|reach| reach.method == Method::Tcp).peekable();
+    let mut tries = view
+        .reached(Subject::Outside, Whence::Vm)
+        .filter(|reach| reach.method == Method::Tcp)
+        .peekable();
     let is_own = |outcome: &Outcome| {
-        matches!(outcome, Outcome::Failed { why: Why::Unreachable | Why::NotPermitted | Why::Other, .. })
+        matches!(
+            outcome,
+            Outcome::Failed { why: Why::Unreachable | Why::NotPermitted | Why::Other, .. }
+        )
     };
     tries.peek().is_some() && tries.all(|reach| is_own(&reach.outcome))
 }
@@ -46,8 +58,9 @@ fn refuses(rule: &Rule) -> bool {
 /// A default route for IPv4 that drops everything, in a table that a rule leads to.
 fn refusing_default<'a>(view: &View<'a>) -> impl Iterator<Item = (&'a Rule, &'a Route)> {
     let facts = view.facts;
-    let is_default =
-        |route: &&Route| route.refuses && route.destination.prefix_len() == 0 && route.destination.addr().is_ipv4();
+    let is_default = |route: &&Route| {
+        route.refuses && route.destination.prefix_len() == 0 && route.destination.addr().is_ipv4()
+    };
     facts.routes.iter().filter(is_default).filter_map(move |route| {
         let rule = facts.rules.iter().find(|rule| rule.table == Some(route.table))?;
         Some((rule, route))
@@ -66,7 +79,10 @@ fn refusing(view: &View<'_>) -> Option<Found> {
     }
     for (rule, route) in refusing_default(view) {
         evidence.push(
-            say::RULE_TABLE_SEEN.with("priority", rule.priority).with("rule", &rule.text).with("table", route.table),
+            say::RULE_TABLE_SEEN
+                .with("priority", rule.priority)
+                .with("rule", &rule.text)
+                .with("table", route.table),
         );
         // Which of the kinds it is need not be named to remove it.
         commands.push(format!("sudo ip route flush table {} exact default", route.table));
@@ -97,7 +113,11 @@ fn second_route(view: &View<'_>) -> Option<Found> {
     };
     let other = view.facts.routes.iter().filter(is_other).min_by_key(|route| route.metric)?;
     let mut command = format!("sudo ip route del default via {gateway}");
-    command += &taken.device.as_ref().map(|device| format!(" dev {}", for_shell(device))).unwrap_or_default();
+    command += &taken
+        .device
+        .as_ref()
+        .map(|device| format!(" dev {}", for_shell(device)))
+        .unwrap_or_default();
     if taken.metric > 0 {
         command += &format!(" metric {}", taken.metric);
     }

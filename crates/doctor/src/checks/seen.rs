@@ -10,11 +10,17 @@ pub(super) fn reach(reach: &Reach) -> Option<Text> {
     let text = match (&reach.outcome, reach.whence, reach.method) {
         (Outcome::NotTried, _, _) => return None,
         (Outcome::Ok { .. }, Whence::Windows, _) => doctor::WINDOWS_REACHES.with("target", target),
-        (Outcome::Failed { .. }, Whence::Windows, _) => doctor::WINDOWS_REACHES_NOT.with("target", target),
+        (Outcome::Failed { .. }, Whence::Windows, _) => {
+            doctor::WINDOWS_REACHES_NOT.with("target", target)
+        }
         (Outcome::Ok { .. }, _, Method::Icmp) => doctor::PING_ANSWERED.with("target", target),
         (Outcome::Failed { .. }, _, Method::Icmp) => doctor::PING_SILENT.with("target", target),
-        (Outcome::Ok { .. }, _, Method::Tcp | Method::Neighbour) => doctor::CONNECTED.with("target", target),
-        (Outcome::Failed { .. }, _, Method::Neighbour) => doctor::CONNECT_TIMED_OUT.with("target", target),
+        (Outcome::Ok { .. }, _, Method::Tcp | Method::Neighbour) => {
+            doctor::CONNECTED.with("target", target)
+        }
+        (Outcome::Failed { .. }, _, Method::Neighbour) => {
+            doctor::CONNECT_TIMED_OUT.with("target", target)
+        }
         (Outcome::Failed { why, detail }, _, Method::Tcp) => connect_failed(target, *why, detail),
     };
     Some(text)

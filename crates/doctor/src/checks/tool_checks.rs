@@ -16,6 +16,18 @@ pub(super) const CHECKS: &[Check] = &[
     check("tools-others", &say::TOOLS, tools::others),
 ];
 
-const fn check(id: &'static str, title: &'static messages::Sentence, find: fn(&View<'_>) -> Option<Found>) -> Check {
-    Check { id, area: Area::Tools, severity: Severity::Problem, title, needs: Needs::Facts, hop: None, find }
+const fn check(
+    id: &'static str,
+    title: &'static messages::Sentence,
+    find: fn(&View<'_>) -> Option<Found>,
+) -> Check {
+    Check {
+        id,
+        area: Area::Tools,
+        severity: Severity::Problem,
+        title,
+        needs: Needs::Facts,
+        hop: None,
+        find,
+    }
 }

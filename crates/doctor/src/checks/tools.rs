@@ -1,4 +1,5 @@
-//! Tools that go by a proxy of their own, and tools that would need one: apt, git, ssh, Docker and others.
+//! Tools that go by a proxy of their own, and tools that would need one: apt, git, ssh, Docker and
+//! others.
 
 use super::check::Found;
 use super::good::{Good, good};
@@ -23,7 +24,10 @@ pub(super) fn dead<'a>(view: &View<'a>, tool: Tool) -> Vec<(&'a ProxySetting, Ve
             }
             (_, Outcome::Failed { why, detail }) if !has_failed(&probe.opened) => {
                 let text = say::REQUEST_SEEN.with("host", &probe.host).with("port", probe.port);
-                Some(text.with("target", &view.facts.question.outside).with("detail", seen::in_words(*why, detail)))
+                Some(
+                    text.with("target", &view.facts.question.outside)
+                        .with("detail", seen::in_words(*why, detail)),
+                )
             }
             _ => not_opened(probe),
         };
@@ -47,7 +51,8 @@ pub(super) fn evidence(dead: &[(&ProxySetting, Vec<Text>)]) -> Vec<Text> {
     texts
 }
 
-/// Nothing gets out but by the environment's proxy, and a tool that is installed has none of its own.
+/// Nothing gets out but by the environment's proxy, and a tool that is installed has none of its
+/// own.
 fn goes_without(view: &View<'_>, tool: Tool) -> bool {
     let has_own = view.facts.proxies.iter().any(|setting| setting.tool == tool);
     view.has_tool(tool)
@@ -86,7 +91,12 @@ pub(super) fn settings<'a>(dead: &[(&'a ProxySetting, Vec<Text>)]) -> Vec<&'a Pr
 
 /// Sets the proxy that works in place of dead settings. Those that no command takes out have to go
 /// first.
-pub(super) fn replace(view: &View<'_>, good: &Good<'_>, dead: &[&ProxySetting], apply: String) -> Vec<Step> {
+pub(super) fn replace(
+    view: &View<'_>,
+    good: &Good<'_>,
+    dead: &[&ProxySetting],
+    apply: String,
+) -> Vec<Step> {
     // `apply` writes Docker's client anew in the same key.
     let is_kept = |setting: &&ProxySetting| !setting.key.starts_with("proxies.default.");
     if removal::by_hand(dead).iter().any(is_kept) {
@@ -138,7 +148,12 @@ pub(super) fn ssh(view: &View<'_>) -> Option<Found> {
     fix.extend(take_out(view, &settings(&dead)));
     let host = ssh_host(view);
     if host == "github.com" && dead.is_empty() {
-        let over_443 = [&format!("Host {host}"), "    HostName ssh.github.com", "    Port 443", "    User git"];
+        let over_443 = [
+            &format!("Host {host}"),
+            "    HostName ssh.github.com",
+            "    Port 443",
+            "    User git",
+        ];
         fix.extend([Step::Say(say::SSH_443_FIX.text()), fixes::lines(SSH_CONFIG, &over_443)]);
     }
     fix.push(Step::Say(say::SSH_TUN_FIX.text()));
@@ -153,7 +168,10 @@ pub(super) fn ssh(view: &View<'_>) -> Option<Found> {
 const SSH_CONFIG: &str = "~/.ssh/config";
 
 fn ssh_host<'a>(view: &View<'a>) -> &'a str {
-    let target = view.reached(Subject::GitSsh, Whence::Vm).next().map_or("github.com:22", |reach| &reach.target);
+    let target = view
+        .reached(Subject::GitSsh, Whence::Vm)
+        .next()
+        .map_or("github.com:22", |reach| &reach.target);
     target.rsplit_once(':').map_or(target, |(host, _)| host)
 }
 
@@ -197,7 +215,8 @@ pub(super) fn docker(view: &View<'_>) -> Option<Found> {
 }
 
 /// Tools without a check of their own.
-const OTHERS: [Tool; 7] = [Tool::Npm, Tool::Yarn, Tool::Pip, Tool::Docker, Tool::Curl, Tool::Wget, Tool::Cargo];
+const OTHERS: [Tool; 7] =
+    [Tool::Npm, Tool::Yarn, Tool::Pip, Tool::Docker, Tool::Curl, Tool::Wget, Tool::Cargo];
 
 pub(super) fn others(view: &View<'_>) -> Option<Found> {
     let mut all = Vec::new();

@@ -1,5 +1,6 @@
-//! Step 2's end: the VM's side is sound and the outside is dead all the same. Who cuts it: WSL's own stack, a VPN that has the same addresses, one
-//! that outdoes the other adapters, one whose routes take everything, or somebody without a name.
+//! Step 2's end: the VM's side is sound and the outside is dead all the same. Who cuts it: WSL's
+//! own stack, a VPN that has the same addresses, one that outdoes the other adapters, one whose
+//! routes take everything, or somebody without a name.
 
 use super::check::{Check, Found, Needs};
 use super::fixes;
@@ -61,8 +62,8 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-/// Whether Windows drops what it should forward: nothing gets out, and it is not known that Windows itself is offline, or that a proxy is
-/// the only way.
+/// Whether Windows drops what it should forward: nothing gets out, and it is not known that Windows
+/// itself is offline, or that a proxy is the only way.
 fn forwarding_fails(view: &View<'_>) -> bool {
     view.no_packet_gets_out()
         && !view.tunnel_is_up()
@@ -81,7 +82,9 @@ fn seen_of_the_way(view: &View<'_>) -> Vec<Text> {
 }
 
 fn seen_of_vpns(view: &View<'_>) -> impl Iterator<Item = Text> {
-    view.vpns().map(|vpn| doctor::VPN_CONNECTED.with("adapter", &vpn.name).with("description", &vpn.description))
+    view.vpns().map(|vpn| {
+        doctor::VPN_CONNECTED.with("adapter", &vpn.name).with("description", &vpn.description)
+    })
 }
 
 /// What mends a VPN that cuts WSL, the most certain first.
@@ -137,9 +140,12 @@ fn gateway(view: &View<'_>) -> Option<Found> {
         return None;
     }
     let gateway = view.gateway()?;
-    let asked = view.reached(Subject::Gateway, Whence::Vm).any(|reach| reach.method == Method::Neighbour)
-        || view.reached(Subject::Gateway, Whence::AroundTunnel).any(|reach| reach.method == Method::Neighbour)
-        || view.facts.neighbours.iter().any(|neighbour| neighbour.address == gateway);
+    let asked =
+        view.reached(Subject::Gateway, Whence::Vm).any(|reach| reach.method == Method::Neighbour)
+            || view
+                .reached(Subject::Gateway, Whence::AroundTunnel)
+                .any(|reach| reach.method == Method::Neighbour)
+            || view.facts.neighbours.iter().any(|neighbour| neighbour.address == gateway);
     let seen = if asked { say::GATEWAY_SEEN.text() } else { say::GATEWAY_NO_PING_SEEN.text() };
     let mut evidence = attempts(view, Subject::Outside, Whence::Vm);
     evidence.push(seen.with("gateway", gateway));
@@ -157,9 +163,15 @@ fn metric(view: &View<'_>) -> Option<Found> {
     let vpn = view.internet_adapter().filter(|adapter| adapter.vpn.is_some())?;
     // Only adapters that could lead out are outdone; a metric of 0 is one that is not told.
     let others = view.windows()?.host.adapters.iter().filter(|other| {
-        other.up && other.index != vpn.index && other.vpn.is_none() && !other.gateways.is_empty() && other.metric > 0
+        other.up
+            && other.index != vpn.index
+            && other.vpn.is_none()
+            && !other.gateways.is_empty()
+            && other.metric > 0
     });
-    let other = others.min_by_key(|other| other.metric).filter(|other| vpn.metric > 0 && vpn.metric < other.metric)?;
+    let other = others
+        .min_by_key(|other| other.metric)
+        .filter(|other| vpn.metric > 0 && vpn.metric < other.metric)?;
     let mut evidence = seen_of_the_way(view);
     evidence.extend(seen_of_vpns(view));
     let text = say::METRIC_SEEN.with("adapter", &vpn.name).with("metric", vpn.metric);
@@ -169,7 +181,8 @@ fn metric(view: &View<'_>) -> Option<Found> {
     Some(Found { evidence, cause: say::METRIC_CAUSE.text(), fix })
 }
 
-/// Routes that together are a default route, by which VPNs take everything without touching the real one.
+/// Routes that together are a default route, by which VPNs take everything without touching the
+/// real one.
 const HALVES: [&str; 2] = ["0.0.0.0/1", "128.0.0.0/1"];
 
 fn routes(view: &View<'_>) -> Option<Found> {

@@ -1,4 +1,5 @@
-//! WSL itself: interop, the mode in force, the clock; and last what only later does harm: addresses that changed, a firewall that is off.
+//! WSL itself: interop, the mode in force, the clock; and last what only later does harm: addresses
+//! that changed, a firewall that is off.
 
 use super::check::{Check, Found, Needs};
 use super::fixes;
@@ -23,8 +24,14 @@ pub(super) const FIRST: &[Check] = &[
 ];
 
 pub(super) const LAST: &[Check] = &[
-    Check { hop: Some(Place::Program), ..check("wsl-address", Severity::Problem, &say::ADDRESS, address) },
-    Check { area: Area::Windows, ..check("windows-firewall", Severity::Hint, &say::FIREWALL, firewall) },
+    Check {
+        hop: Some(Place::Program),
+        ..check("wsl-address", Severity::Problem, &say::ADDRESS, address)
+    },
+    Check {
+        area: Area::Windows,
+        ..check("windows-firewall", Severity::Hint, &say::FIREWALL, firewall)
+    },
 ];
 
 const fn check(
@@ -36,7 +43,8 @@ const fn check(
     Check { id, area: Area::Wsl, severity, title, needs: Needs::Facts, hop: None, find }
 }
 
-/// WSL reads wsl.conf as a text of bytes. Every letter of a UTF-16 text has a zero byte beside it, and no text that it can read has one.
+/// WSL reads wsl.conf as a text of bytes. Every letter of a UTF-16 text has a zero byte beside it,
+/// and no text that it can read has one.
 fn encoding(view: &View<'_>) -> Option<Found> {
     let text = view.facts.wsl_conf.as_deref()?;
     if !text.contains('\0') {
@@ -60,7 +68,9 @@ fn interop_off(view: &View<'_>) -> Option<Found> {
     if !view.facts.interop.is_wsl || !is_off(view) {
         return None;
     }
-    let setting = doctor::FILE_ASKS_FOR.with("file", fixes::WSL_CONF).with("setting", "enabled=false ([interop])");
+    let setting = doctor::FILE_ASKS_FOR
+        .with("file", fixes::WSL_CONF)
+        .with("setting", "enabled=false ([interop])");
     let mut fix = vec![Step::Say(say::INTEROP_FIX.text())];
     fix.push(fixes::lines(fixes::WSL_CONF, &["[interop]", "enabled=true"]));
     fix.extend(fixes::shutdown(view));
@@ -77,12 +87,14 @@ fn entry(view: &View<'_>) -> Option<Found> {
     }
     let (seen, command) = match interop.entry? {
         Entry::Present => return None,
-        Entry::Missing => {
-            (say::ENTRY_MISSING_SEEN.text(), format!("echo '{ENTRY}' | sudo tee /proc/sys/fs/binfmt_misc/register"))
-        }
-        Entry::Disabled => {
-            (say::ENTRY_DISABLED_SEEN.text(), "echo 1 | sudo tee /proc/sys/fs/binfmt_misc/WSLInterop".to_owned())
-        }
+        Entry::Missing => (
+            say::ENTRY_MISSING_SEEN.text(),
+            format!("echo '{ENTRY}' | sudo tee /proc/sys/fs/binfmt_misc/register"),
+        ),
+        Entry::Disabled => (
+            say::ENTRY_DISABLED_SEEN.text(),
+            "echo 1 | sudo tee /proc/sys/fs/binfmt_misc/WSLInterop".to_owned(),
+        ),
     };
     Some(Found {
         evidence: vec![seen],
@@ -99,13 +111,21 @@ fn entry(view: &View<'_>) -> Option<Found> {
 fn socket(view: &View<'_>) -> Option<Found> {
     let interop = &view.facts.interop;
     let named = interop.socket.as_ref()?;
-    if !interop.is_wsl || interop.socket_lives || is_ok(&interop.run) || is_off(view) || entry(view).is_some() {
+    if !interop.is_wsl
+        || interop.socket_lives
+        || is_ok(&interop.run)
+        || is_off(view)
+        || entry(view).is_some()
+    {
         return None;
     }
     Some(Found {
         evidence: vec![say::SOCKET_SEEN.with("socket", named)],
         cause: say::SOCKET_CAUSE.text(),
-        fix: vec![Step::Say(say::SOCKET_FIX.text()), fixes::linux(&["export WSL_INTEROP=/run/WSL/1_interop"])],
+        fix: vec![
+            Step::Say(say::SOCKET_FIX.text()),
+            fixes::linux(&["export WSL_INTEROP=/run/WSL/1_interop"]),
+        ],
     })
 }
 
@@ -163,7 +183,10 @@ fn overruled(view: &View<'_>, because: &Because) -> (Text, Vec<Step>) {
         }
         Because::NoIpv6 => {
             let mut fix = vec![Step::Say(say::MODE_NO_IPV6_FIX.text())];
-            fix.push(fixes::run(Shell::AdminPowershell, &[config::settings::recommend::PREFER_IPV4]));
+            fix.push(fixes::run(
+                Shell::AdminPowershell,
+                &[config::settings::recommend::PREFER_IPV4],
+            ));
             fix.extend(fixes::tunnel());
             (say::MODE_NO_IPV6_CAUSE.text(), fix)
         }
@@ -185,7 +208,8 @@ fn overruled(view: &View<'_>, because: &Because) -> (Text, Vec<Step>) {
     }
 }
 
-/// Milliseconds by which a clock may be off: asking Windows takes some seconds at worst, and one-time passwords allow half a minute.
+/// Milliseconds by which a clock may be off: asking Windows takes some seconds at worst, and
+/// one-time passwords allow half a minute.
 const CLOCK_MS: u64 = 30_000;
 
 fn clock(view: &View<'_>) -> Option<Found> {
@@ -208,18 +232,25 @@ fn clock(view: &View<'_>) -> Option<Found> {
 fn old_addresses(view: &View<'_>) -> Vec<IpAddr> {
     let remembered = &view.facts.remembered;
     let all = remembered.vm.iter().chain(&remembered.gateways).copied();
-    all.filter(|address| !view.is_own(*address) && view.gateway() != Some(*address) && !address.is_loopback()).collect()
+    all.filter(|address| {
+        !view.is_own(*address) && view.gateway() != Some(*address) && !address.is_loopback()
+    })
+    .collect()
 }
 
-/// Whether an address is one that WSL had before: as remembered, or one of WSL's NAT range in which nobody has a network now.
+/// Whether an address is one that WSL had before: as remembered, or one of WSL's NAT range in which
+/// nobody has a network now.
 pub(super) fn names_old_address(view: &View<'_>, address: IpAddr) -> bool {
     old_addresses(view).contains(&address) || is_stray(view, address)
 }
 
-/// The range of which WSL takes its NAT's networks. A company may use it too, so it takes a Windows that is known and has none of it there.
+/// The range of which WSL takes its NAT's networks. A company may use it too, so it takes a Windows
+/// that is known and has none of it there.
 fn is_stray(view: &View<'_>, address: IpAddr) -> bool {
     let range = ipnet::IpNet::new_assert([172, 16, 0, 0].into(), 12);
-    let in_vm = || view.facts.links.iter().flat_map(|link| &link.addresses).any(|net| net.contains(&address));
+    let in_vm = || {
+        view.facts.links.iter().flat_map(|link| &link.addresses).any(|net| net.contains(&address))
+    };
     let on_windows = || fixes::networks_of_windows(view).any(|(net, _)| net.contains(&address));
     range.contains(&address)
         && view.mode() == Some(NetworkingMode::Nat)
@@ -260,7 +291,9 @@ impl Stale {
         };
         let mut found = false;
         for setting in &view.facts.proxies {
-            let Some((probe, address)) = probe_of(setting).and_then(|probe| Some((probe, probe.address?))) else {
+            let Some((probe, address)) =
+                probe_of(setting).and_then(|probe| Some((probe, probe.address?)))
+            else {
                 continue;
             };
             let place = match &setting.file {
@@ -270,7 +303,8 @@ impl Stale {
             if old.contains(&address) {
                 self.see(&place, address);
             } else if has_failed(&probe.opened) && is_stray(view, address) {
-                self.evidence.push(say::ADDRESS_DEAD_SEEN.with("place", place).with("address", address));
+                self.evidence
+                    .push(say::ADDRESS_DEAD_SEEN.with("place", place).with("address", address));
             } else {
                 continue;
             }
@@ -284,15 +318,21 @@ impl Stale {
     fn hosts(&mut self, view: &View<'_>, old: &[IpAddr]) {
         let hosts = view.facts.hosts.as_deref().unwrap_or_default();
         for line in hosts.lines() {
-            let Some(address) = line.split_whitespace().next().and_then(|word| word.parse().ok()) else { continue };
+            let Some(address) = line.split_whitespace().next().and_then(|word| word.parse().ok())
+            else {
+                continue;
+            };
             if !old.contains(&address) {
                 continue;
             }
             self.see("/etc/hosts", address);
             if let Some(new) = replacement(view, address) {
                 let pattern = address.to_string().replace('.', r"\.");
-                self.fix.push(Step::Say(say::ADDRESS_HOSTS_FIX.with("new", new).with("old", address)));
-                self.fix.push(fixes::linux(&[&format!("sudo sed -i 's/^{pattern}\\b/{new}/' /etc/hosts")]));
+                self.fix
+                    .push(Step::Say(say::ADDRESS_HOSTS_FIX.with("new", new).with("old", address)));
+                self.fix.push(fixes::linux(&[&format!(
+                    "sudo sed -i 's/^{pattern}\\b/{new}/' /etc/hosts"
+                )]));
             }
         }
     }
@@ -300,7 +340,9 @@ impl Stale {
     fn port_proxies(&mut self, view: &View<'_>, old: &[IpAddr]) {
         let ports = view.windows().map_or(&[][..], |windows| &windows.port_proxies);
         for port in ports {
-            let Some(address) = port.to.parse().ok().filter(|address| old.contains(address)) else { continue };
+            let Some(address) = port.to.parse().ok().filter(|address| old.contains(address)) else {
+                continue;
+            };
             self.see(&format!("netsh interface portproxy ({})", port.listen), address);
             let Some(new) = own_address(view) else { continue };
             let (listen, number) = port.listen.rsplit_once(':').unwrap_or((&port.listen, "PORT"));
@@ -322,8 +364,11 @@ impl Stale {
             }
             self.see(&format!("{file}:{line}"), *address);
             let of_vm = view.facts.remembered.vm.contains(address);
-            let word =
-                if of_vm { "$(hostname -I | cut -d' ' -f1)" } else { "$(ip route show default | cut -d' ' -f3)" };
+            let word = if of_vm {
+                "$(hostname -I | cut -d' ' -f1)"
+            } else {
+                "$(ip route show default | cut -d' ' -f3)"
+            };
             self.fix.push(Step::Say(say::ADDRESS_FILE_FIX.with("file", file).with("line", line)));
             self.fix.push(fixes::lines(file, &[word]));
         }
@@ -360,9 +405,12 @@ fn firewall(view: &View<'_>) -> Option<Found> {
     if !view.switched_off("firewall") || view.has_firewall() == Some(false) {
         return None;
     }
-    let setting = doctor::FILE_ASKS_FOR.with("file", fixes::WSLCONFIG).with("setting", "firewall=false");
-    let mut fix =
-        vec![Step::Say(say::FIREWALL_FIX.text()), fixes::lines(fixes::WSLCONFIG, &["[wsl2]", "firewall=true"])];
+    let setting =
+        doctor::FILE_ASKS_FOR.with("file", fixes::WSLCONFIG).with("setting", "firewall=false");
+    let mut fix = vec![
+        Step::Say(say::FIREWALL_FIX.text()),
+        fixes::lines(fixes::WSLCONFIG, &["[wsl2]", "firewall=true"]),
+    ];
     fix.extend(fixes::shutdown(view));
     Some(Found { evidence: vec![setting], cause: say::FIREWALL_CAUSE.text(), fix })
 }

@@ -73,7 +73,12 @@ pub struct ProxySetting {
 impl ProxySetting {
     /// A setting of which neither the line nor who set it is known.
     #[must_use]
-    pub fn new(tool: Tool, file: Option<String>, key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn new(
+        tool: Tool,
+        file: Option<String>,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
         Self { tool, file, key: key.into(), value: value.into(), line: None, is_ours: false }
     }
 }

@@ -1,5 +1,5 @@
-//! A page as it is written. Text and attributes are escaped here, and nowhere else; only [`Html::raw`] takes HTML, and that only from this
-//! program.
+//! A page as it is written. Text and attributes are escaped here, and nowhere else; only
+//! [`Html::raw`] takes HTML, and that only from this program.
 
 /// What is written so far.
 #[derive(Default)]
@@ -25,7 +25,9 @@ impl Html {
                 '\'' => self.0.push_str("&#39;"),
                 '\n' | '\t' => self.0.push(letter),
                 // Such characters are no part of HTML, and may turn the text's direction around.
-                _ if letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+                _ if letter.is_control()
+                    || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
+                {
                     self.0.push('\u{fffd}');
                 }
                 _ => self.0.push(letter),
@@ -54,7 +56,12 @@ impl Html {
     }
 
     /// An element that holds text only.
-    pub(super) fn element(&mut self, tag: &'static str, attributes: &[(&'static str, &str)], text: &str) {
+    pub(super) fn element(
+        &mut self,
+        tag: &'static str,
+        attributes: &[(&'static str, &str)],
+        text: &str,
+    ) {
         self.open(tag, attributes);
         self.text(text);
         self.close(tag);

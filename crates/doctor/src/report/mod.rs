@@ -1,4 +1,5 @@
-//! `--report`: one HTML page that stands alone. It fetches nothing and runs no script; everything that comes from the machine is escaped.
+//! `--report`: one HTML page that stands alone. It fetches nothing and runs no script; everything
+//! that comes from the machine is escaped.
 
 mod facts;
 mod html;
@@ -68,8 +69,9 @@ impl Page {
         }
         self.heading(&doctor::THE_FACTS.text());
         facts::sections(&mut self.html, &facts.masked());
-        let foot = [doctor::MASKED.text(), doctor::MADE_BY.with("version", env!("CARGO_PKG_VERSION"))]
-            .map(|text| self.say(&text));
+        let foot =
+            [doctor::MASKED.text(), doctor::MADE_BY.with("version", env!("CARGO_PKG_VERSION"))]
+                .map(|text| self.say(&text));
         self.html.raw("<footer>");
         foot.iter().for_each(|text| self.html.element("p", &[], text));
         self.html.raw("</footer>\n</main></body></html>\n");
@@ -90,11 +92,12 @@ impl Page {
     }
 
     fn verdict(&mut self, diagnosis: &Diagnosis) {
-        let class = match (diagnosis.problems(), diagnosis.is_well() && diagnosis.findings.is_empty()) {
-            (0, true) => "verdict good",
-            (0, false) => "verdict warn",
-            _ => "verdict bad",
-        };
+        let class =
+            match (diagnosis.problems(), diagnosis.is_well() && diagnosis.findings.is_empty()) {
+                (0, true) => "verdict good",
+                (0, false) => "verdict warn",
+                _ => "verdict bad",
+            };
         self.paragraph(class, &verdict(diagnosis));
         for text in reservations(diagnosis) {
             self.paragraph("reservation", &text);
@@ -112,7 +115,8 @@ impl Page {
                 State::Behind => ("behind", "·"),
                 State::Unknown => ("unknown", "?"),
             };
-            let (name, state) = (self.say(&hop.place.name().text()), self.say(&hop.state.name().text()));
+            let (name, state) =
+                (self.say(&hop.place.name().text()), self.say(&hop.state.name().text()));
             self.html.open("li", &[("class", class)]);
             self.html.element("span", &[("class", "sign"), ("aria-hidden", "true")], sign);
             self.html.element("span", &[("class", "name")], &name);
@@ -134,7 +138,8 @@ impl Page {
                 steps::Verdict::No => "no",
                 steps::Verdict::NotNeeded | steps::Verdict::Unknown => "",
             };
-            let (question, result) = (self.say(&step.question.name().text()), self.say(&step.result.name().text()));
+            let (question, result) =
+                (self.say(&step.question.name().text()), self.say(&step.result.name().text()));
             self.html.open("li", &[]);
             self.html.element("span", &[], &question);
             self.html.element("strong", &[("class", class)], &result);
@@ -150,7 +155,8 @@ impl Page {
             Severity::Hint => "finding hint",
         };
         self.html.open("article", &[("class", class), ("id", finding.id)]);
-        let (badge, head) = (self.say(&severity(finding.severity)), self.say(&finding.title.text()));
+        let (badge, head) =
+            (self.say(&severity(finding.severity)), self.say(&finding.title.text()));
         self.html.open("h3", &[]);
         self.html.element("span", &[("class", "badge")], &badge);
         self.html.text(" ");

@@ -51,8 +51,8 @@ impl State {
 /// A line of the check list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// What kind of item it is, for programs: `mode`, `dns-server`, `public-name`, `outside`, `exit`, `proxy`, `company-host`,
-    /// `company-name`.
+    /// What kind of item it is, for programs: `mode`, `dns-server`, `public-name`, `outside`,
+    /// `exit`, `proxy`, `company-host`, `company-name`.
     pub key: &'static str,
     /// What was looked at.
     pub subject: Text,
@@ -98,13 +98,17 @@ pub fn judge(seen: &Seen) -> Vec<Item> {
     let mut items = vec![mode(&seen.mode)];
     items.extend(servers(seen));
     items.extend(
-        seen.public_names.iter().map(|name| resolved("public-name", words::PUBLIC_NAME.with("name", &name.name), name)),
+        seen.public_names
+            .iter()
+            .map(|name| resolved("public-name", words::PUBLIC_NAME.with("name", &name.name), name)),
     );
     items.push(outside(seen));
     items.extend(seen.exit.as_ref().map(|exit| exit_address(exit, &seen.proxies)));
     items.extend(proxy::judge(seen));
     items.extend(seen.company_hosts.iter().map(company_host));
-    let company_name = |name: &NameSeen| resolved("company-name", words::COMPANY_NAME.with("name", &name.name), name);
+    let company_name = |name: &NameSeen| {
+        resolved("company-name", words::COMPANY_NAME.with("name", &name.name), name)
+    };
     items.extend(seen.company_names.iter().map(company_name));
     items
 }
@@ -112,7 +116,9 @@ pub fn judge(seen: &Seen) -> Vec<Item> {
 fn mode(seen: &ModeSeen) -> Item {
     const KEY: &str = "mode";
     let subject = words::MODE.text();
-    let Some(mode) = seen.in_force else { return Item::skipped(KEY, subject, words::NOT_WSL.text()) };
+    let Some(mode) = seen.in_force else {
+        return Item::skipped(KEY, subject, words::NOT_WSL.text());
+    };
     let windows = match &seen.windows {
         Ok(windows) => windows,
         Err(why) => {
@@ -125,16 +131,23 @@ fn mode(seen: &ModeSeen) -> Item {
         let said = words::MODE_DIFFERS.with("asked", asked.name()).with("mode", mode.name());
         let advice = match (asked, mode) {
             (NetworkingMode::Mirrored, _) => &words::MIRRORED_NOT_IN_FORCE,
-            (NetworkingMode::Nat, NetworkingMode::VirtioProxy | NetworkingMode::None) => &words::NAT_FELL_BACK,
+            (NetworkingMode::Nat, NetworkingMode::VirtioProxy | NetworkingMode::None) => {
+                &words::NAT_FELL_BACK
+            }
             _ => &words::RESTART_WSL,
         };
         return Item::failed(KEY, subject, said).advise([advice.text()]);
     }
     let own = list(&seen.own);
     if mode != NetworkingMode::Mirrored {
-        return Item::passed(KEY, subject, words::MODE_AS_ASKED.with("mode", mode.name()).with("own", own));
+        return Item::passed(
+            KEY,
+            subject,
+            words::MODE_AS_ASKED.with("mode", mode.name()).with("own", own),
+        );
     }
-    let shared: Vec<_> = seen.own.iter().copied().filter(|own| windows.addresses.contains(own)).collect();
+    let shared: Vec<_> =
+        seen.own.iter().copied().filter(|own| windows.addresses.contains(own)).collect();
     if shared.is_empty() {
         let said = words::NOT_SHARED.with("own", own).with("windows", list(&windows.addresses));
         return Item::failed(KEY, subject, said).advise([words::MIRRORED_NOT_IN_FORCE.text()]);
@@ -142,10 +155,13 @@ fn mode(seen: &ModeSeen) -> Item {
     Item::passed(KEY, subject, words::MIRRORED_AS_ASKED.with("shared", list(&shared)))
 }
 
-/// The mode that `.wslconfig` asks for. A name that WSL does not know leaves the default, as it does in WSL.
+/// The mode that `.wslconfig` asks for. A name that WSL does not know leaves the default, as it
+/// does in WSL.
 fn asked_mode(wslconfig: &str) -> NetworkingMode {
     let file = ini::File::parse(wslconfig);
-    let asked = ["wsl2", "experimental"].into_iter().find_map(|section| file.get(section, "networkingMode"));
+    let asked = ["wsl2", "experimental"]
+        .into_iter()
+        .find_map(|section| file.get(section, "networkingMode"));
     asked.and_then(NetworkingMode::by_name).unwrap_or(NetworkingMode::Nat)
 }
 
@@ -153,7 +169,9 @@ fn servers(seen: &Seen) -> Vec<Item> {
     const KEY: &str = "dns-server";
     if seen.servers.is_empty() {
         let said = words::NO_SERVER.with("file", &seen.resolv_conf);
-        return vec![Item::failed(KEY, words::SERVERS.text(), said).advise([words::ADVISE_DNS_AUTO.text()])];
+        return vec![
+            Item::failed(KEY, words::SERVERS.text(), said).advise([words::ADVISE_DNS_AUTO.text()]),
+        ];
     }
     let item = |(n, server): (usize, &Nameserver)| {
         let subject = words::SERVER.with("server", server);
@@ -167,8 +185,11 @@ fn servers(seen: &Seen) -> Vec<Item> {
         let is_good = |answer: &ServerAnswer| matches!(answer, ServerAnswer::Addresses { .. });
         // One name may be gone; a server that knows another works.
         let answers: Vec<_> = answers.collect();
-        let telling = answers.iter().find(|(_, answer)| is_good(answer)).or_else(|| answers.first());
-        let Some((name, answer)) = telling else { return Item::skipped(KEY, subject, words::NOTHING_ASKED.text()) };
+        let telling =
+            answers.iter().find(|(_, answer)| is_good(answer)).or_else(|| answers.first());
+        let Some((name, answer)) = telling else {
+            return Item::skipped(KEY, subject, words::NOTHING_ASKED.text());
+        };
         let said = answer_text(name, answer);
         if is_good(answer) {
             Item::passed(KEY, subject, said)
@@ -181,9 +202,10 @@ fn servers(seen: &Seen) -> Vec<Item> {
 
 fn answer_text(name: &str, answer: &ServerAnswer) -> Text {
     match answer {
-        ServerAnswer::Addresses { found, took } => {
-            words::ANSWERS.with("name", name).with("time", time(*took)).with("addresses", list(found))
-        }
+        ServerAnswer::Addresses { found, took } => words::ANSWERS
+            .with("name", name)
+            .with("time", time(*took))
+            .with("addresses", list(found)),
         ServerAnswer::NoName => words::SAYS_NO_NAME.with("name", name),
         ServerAnswer::NoAddress => words::SAYS_NO_ADDRESS.with("name", name),
         ServerAnswer::Error(code) => words::ANSWERS_ERROR.with("name", name).with("code", code),
@@ -194,25 +216,38 @@ fn answer_text(name: &str, answer: &ServerAnswer) -> Text {
 
 /// A name's item: `key` tells whose name it is.
 fn resolved(key: &'static str, subject: Text, name: &NameSeen) -> Item {
-    let advice = || if key == "company-name" { &words::ADVISE_COMPANY_DNS } else { &words::ADVISE_DNS };
+    let advice =
+        || if key == "company-name" { &words::ADVISE_COMPANY_DNS } else { &words::ADVISE_DNS };
     // Some other server may know what the first one that answers denies.
     let order = |denier: &Nameserver| {
-        let knows =
-            name.answers.iter().find(|(of, answer)| of != denier && matches!(answer, ServerAnswer::Addresses { .. }));
-        knows.map_or_else(|| advice().text(), |(server, _)| words::ADVISE_ORDER.with("server", server))
+        let knows = name
+            .answers
+            .iter()
+            .find(|(of, answer)| of != denier && matches!(answer, ServerAnswer::Addresses { .. }));
+        knows.map_or_else(
+            || advice().text(),
+            |(server, _)| words::ADVISE_ORDER.with("server", server),
+        )
     };
     match name.resolve() {
-        Resolution::Hosts(found) => Item::passed(key, subject, words::IN_HOSTS.with("addresses", list(found))),
-        Resolution::Server(server, found) => {
-            Item::passed(key, subject, words::RESOLVED.with("server", server).with("addresses", list(found)))
+        Resolution::Hosts(found) => {
+            Item::passed(key, subject, words::IN_HOSTS.with("addresses", list(found)))
         }
+        Resolution::Server(server, found) => Item::passed(
+            key,
+            subject,
+            words::RESOLVED.with("server", server).with("addresses", list(found)),
+        ),
         Resolution::NoName(server) => {
             Item::failed(key, subject, words::DENIED.with("server", server)).advise([order(server)])
         }
         Resolution::NoAddress(server) => {
-            Item::failed(key, subject, words::WITHOUT_ADDRESS.with("server", server)).advise([order(server)])
+            Item::failed(key, subject, words::WITHOUT_ADDRESS.with("server", server))
+                .advise([order(server)])
         }
-        Resolution::Nobody => Item::failed(key, subject, words::NOBODY_ANSWERS.text()).advise([advice().text()]),
+        Resolution::Nobody => {
+            Item::failed(key, subject, words::NOBODY_ANSWERS.text()).advise([advice().text()])
+        }
     }
 }
 
@@ -223,9 +258,8 @@ fn outside(seen: &Seen) -> Item {
         Ok(took) => Item::passed(KEY, subject, words::CONNECTED.with("time", time(*took))),
         Err(failure) => match seen.proxies.iter().find(|proxy| proxy.outside.is_ok()) {
             // A company may let nothing else through, and programs that follow the variables work.
-            Some(proxy) => {
-                Item::passed(KEY, subject, text(failure)).and(words::BY_PROXY_ONLY.with("variables", &proxy.variables))
-            }
+            Some(proxy) => Item::passed(KEY, subject, text(failure))
+                .and(words::BY_PROXY_ONLY.with("variables", &proxy.variables)),
             None => Item::failed(KEY, subject, text(failure)).advise([words::ADVISE_DOCTOR.text()]),
         },
     }
@@ -235,12 +269,16 @@ fn exit_address(exit: &ExitSeen, proxies: &[ProxySeen]) -> Item {
     const KEY: &str = "exit";
     let subject = words::EXIT.text();
     match &exit.outcome {
-        Ok(address) => Item::passed(KEY, subject, words::EXIT_SEEN.with("url", &exit.url).with("address", address)),
+        Ok(address) => Item::passed(
+            KEY,
+            subject,
+            words::EXIT_SEEN.with("url", &exit.url).with("address", address),
+        ),
         Err(failure) => match proxies.iter().find(|proxy| matches!(proxy.exit, Some(Ok(_)))) {
-            Some(proxy) => {
-                Item::passed(KEY, subject, text(failure)).and(words::BY_PROXY_ONLY.with("variables", &proxy.variables))
-            }
-            None => Item::failed(KEY, subject, text(failure)).advise(request_advice(failure).map(Sentence::text)),
+            Some(proxy) => Item::passed(KEY, subject, text(failure))
+                .and(words::BY_PROXY_ONLY.with("variables", &proxy.variables)),
+            None => Item::failed(KEY, subject, text(failure))
+                .advise(request_advice(failure).map(Sentence::text)),
         },
     }
 }
@@ -253,7 +291,9 @@ fn company_host(host: &ReachSeen) -> Item {
         Err(failure @ Failure::Unresolved { .. }) => {
             Item::failed(KEY, subject, text(failure)).advise([words::ADVISE_COMPANY_DNS.text()])
         }
-        Err(failure) => Item::failed(KEY, subject, text(failure)).advise([words::ADVISE_COMPANY_HOST.text()]),
+        Err(failure) => {
+            Item::failed(KEY, subject, text(failure)).advise([words::ADVISE_COMPANY_HOST.text()])
+        }
     }
 }
 
@@ -265,13 +305,19 @@ fn text(failure: &Failure) -> Text {
         Failure::TimedOut { address, patience } => {
             words::TIMED_OUT.with("address", address).with("time", time(*patience))
         }
-        Failure::Unreachable { address, why } => words::UNREACHABLE.with("address", address).with("why", why),
-        Failure::ProxyNotUsable { value, why } => words::PROXY_NOT_USABLE.with("value", value).with("why", why),
+        Failure::Unreachable { address, why } => {
+            words::UNREACHABLE.with("address", address).with("why", why)
+        }
+        Failure::ProxyNotUsable { value, why } => {
+            words::PROXY_NOT_USABLE.with("value", value).with("why", why)
+        }
         Failure::Proxy { proxy, why } => words::PROXY_SAYS.with("proxy", proxy).with("why", why),
         Failure::Closed { who } => words::CLOSED.with("who", who),
         Failure::Tls { host, why } => words::NO_TLS.with("host", host).with("why", why),
         Failure::Status { url, status } => words::STATUS.with("url", url).with("status", status),
-        Failure::SendsOn { url, location } => words::SENDS_ON.with("url", url).with("location", location),
+        Failure::SendsOn { url, location } => {
+            words::SENDS_ON.with("url", url).with("location", location)
+        }
         Failure::NoAddress { url } => words::NO_ADDRESS_TOLD.with("url", url),
         Failure::NotHttp { url } => words::NOT_HTTP.with("url", url),
     }

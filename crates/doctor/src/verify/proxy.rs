@@ -1,4 +1,5 @@
-//! The items of the environment's proxies: whether each works, and whether it is in force, which shows by the address that the outside sees.
+//! The items of the environment's proxies: whether each works, and whether it is in force, which
+//! shows by the address that the outside sees.
 
 use super::{Item, ProxySeen, Seen, request_advice, text, words};
 use messages::{Sentence, Text};
@@ -23,20 +24,24 @@ fn item(seen: &Seen, proxy: &ProxySeen) -> Item {
             sentence.with("proxy", &proxy.proxy).with("url", &exit.url).with("address", address)
         };
         return match &exit.outcome {
-            Ok(direct) if direct == address => {
-                Item::passed(KEY, subject, told(&words::SAME_EXIT)).advise([words::ADVISE_SAME_EXIT.text()])
+            Ok(direct) if direct == address => Item::passed(KEY, subject, told(&words::SAME_EXIT))
+                .advise([words::ADVISE_SAME_EXIT.text()]),
+            Ok(direct) => {
+                Item::passed(KEY, subject, told(&words::OTHER_EXIT).with("direct", direct))
             }
-            Ok(direct) => Item::passed(KEY, subject, told(&words::OTHER_EXIT).with("direct", direct)),
             Err(_) => Item::passed(KEY, subject, told(&words::ONLY_EXIT)),
         };
     }
     match (&proxy.outside, &proxy.exit) {
-        (Err(failure), _) => Item::failed(KEY, subject, text(failure)).advise(advice(failure, proxy, mode)),
-        (Ok(_), Some(Err(failure))) => {
-            Item::failed(KEY, subject, text(failure)).advise(request_advice(failure).map(Sentence::text))
+        (Err(failure), _) => {
+            Item::failed(KEY, subject, text(failure)).advise(advice(failure, proxy, mode))
         }
+        (Ok(_), Some(Err(failure))) => Item::failed(KEY, subject, text(failure))
+            .advise(request_advice(failure).map(Sentence::text)),
         (Ok(_), Some(Ok(_)) | None) => {
-            let said = words::PROXY_REACHES.with("proxy", &proxy.proxy).with("target", &seen.outside.target);
+            let said = words::PROXY_REACHES
+                .with("proxy", &proxy.proxy)
+                .with("target", &seen.outside.target);
             Item::passed(KEY, subject, said)
         }
     }

@@ -13,7 +13,8 @@ fn found(addresses: &[&str]) -> ServerAnswer {
 }
 
 fn name(name: &str, answers: &[(&str, ServerAnswer)]) -> NameSeen {
-    let answers = answers.iter().map(|(server, answer)| (server.parse().unwrap(), answer.clone())).collect();
+    let answers =
+        answers.iter().map(|(server, answer)| (server.parse().unwrap(), answer.clone())).collect();
     NameSeen { name: name.to_owned(), hosts: Vec::new(), answers }
 }
 
@@ -27,13 +28,19 @@ fn healthy() -> Seen {
         mode: ModeSeen {
             in_force: Some(NetworkingMode::Nat),
             own: vec![ip("172.28.48.2")],
-            windows: Ok(WindowsSeen { addresses: vec![ip("192.0.2.7"), ip("172.28.48.1")], wslconfig: String::new() }),
+            windows: Ok(WindowsSeen {
+                addresses: vec![ip("192.0.2.7"), ip("172.28.48.1")],
+                wslconfig: String::new(),
+            }),
         },
         resolv_conf: "/etc/resolv.conf".to_owned(),
         servers: vec!["10.255.255.254".parse().unwrap()],
         public_names: vec![name("example.com", &[("10.255.255.254", found(&["198.51.100.1"]))])],
         outside: ReachSeen { target: "example.com:443".to_owned(), outcome: Ok(TOOK) },
-        exit: Some(ExitSeen { url: "https://echo.example/".to_owned(), outcome: Ok(ip("203.0.113.5")) }),
+        exit: Some(ExitSeen {
+            url: "https://echo.example/".to_owned(),
+            outcome: Ok(ip("203.0.113.5")),
+        }),
         proxies: vec![ProxySeen {
             variables: "http_proxy, https_proxy".to_owned(),
             proxy: "http://172.28.48.1:7890".to_owned(),
@@ -41,7 +48,10 @@ fn healthy() -> Seen {
             outside: Ok(TOOK),
             exit: Some(Ok(ip("203.0.113.99"))),
         }],
-        company_hosts: vec![ReachSeen { target: "git.corp.example:443".to_owned(), outcome: Ok(TOOK) }],
+        company_hosts: vec![ReachSeen {
+            target: "git.corp.example:443".to_owned(),
+            outcome: Ok(TOOK),
+        }],
         company_names: vec![name("git.corp.example", &[("10.255.255.254", found(&["10.1.2.3"]))])],
     }
 }
@@ -63,7 +73,16 @@ fn verdict(seen: &Seen, key: &str) -> (State, Vec<&'static Sentence>) {
 fn a_healthy_machine_passes_every_item_in_order() {
     let items = judge(&healthy());
     let keys: Vec<_> = items.iter().map(|item| item.key).collect();
-    let all = ["mode", "dns-server", "public-name", "outside", "exit", "proxy", "company-host", "company-name"];
+    let all = [
+        "mode",
+        "dns-server",
+        "public-name",
+        "outside",
+        "exit",
+        "proxy",
+        "company-host",
+        "company-name",
+    ];
     assert_eq!(keys, all);
     for item in &items {
         assert_eq!((item.state, &item.advice), (State::Passed, &Vec::new()), "{item:?}");
@@ -88,7 +107,10 @@ fn the_mode_in_force_is_compared_with_the_one_asked_for() {
     const MIRRORED: &str = "[wsl2]\nNetworkingMode=Mirrored\n";
     let (nat, windows) = (["172.28.48.2"], ["192.0.2.7"]);
     assert_eq!(mode("", NetworkingMode::Nat, &nat), (State::Passed, vec![&words::MODE_AS_ASKED]));
-    assert_eq!(mode(MIRRORED, NetworkingMode::Mirrored, &windows), (State::Passed, vec![&words::MIRRORED_AS_ASKED]));
+    assert_eq!(
+        mode(MIRRORED, NetworkingMode::Mirrored, &windows),
+        (State::Passed, vec![&words::MIRRORED_AS_ASKED])
+    );
     let old = "[experimental]\nnetworkingMode=mirrored";
     assert_eq!(mode(old, NetworkingMode::Mirrored, &windows).0, State::Passed, "its older place");
     assert_eq!(
@@ -101,7 +123,10 @@ fn the_mode_in_force_is_compared_with_the_one_asked_for() {
     assert_eq!(mode(MIRRORED, NetworkingMode::Nat, &nat), differs(&words::MIRRORED_NOT_IN_FORCE));
     assert_eq!(mode("", NetworkingMode::VirtioProxy, &windows), differs(&words::NAT_FELL_BACK));
     assert_eq!(mode("", NetworkingMode::Mirrored, &windows), differs(&words::RESTART_WSL));
-    assert_eq!(mode("[wsl2]\nnetworkingMode=consomme", NetworkingMode::VirtioProxy, &windows).0, State::Passed);
+    assert_eq!(
+        mode("[wsl2]\nnetworkingMode=consomme", NetworkingMode::VirtioProxy, &windows).0,
+        State::Passed
+    );
     // What WSL says is not taken for granted.
     let not_shared = failed([&words::NOT_SHARED, &words::MIRRORED_NOT_IN_FORCE]);
     assert_eq!(mode(MIRRORED, NetworkingMode::Mirrored, &nat), not_shared);
@@ -126,7 +151,10 @@ fn each_nameserver_that_counts_is_judged_by_what_it_says_of_public_names() {
     assert_eq!(server(ServerAnswer::NoName), failed(&words::SAYS_NO_NAME));
     assert_eq!(server(ServerAnswer::NoAddress), failed(&words::SAYS_NO_ADDRESS));
     assert_eq!(server(ServerAnswer::Error("REFUSED".to_owned())), failed(&words::ANSWERS_ERROR));
-    assert_eq!(server(ServerAnswer::NotAsked("no route".to_owned())), failed(&words::CANNOT_BE_ASKED));
+    assert_eq!(
+        server(ServerAnswer::NotAsked("no route".to_owned())),
+        failed(&words::CANNOT_BE_ASKED)
+    );
 
     // One of the names is gone.
     let mut seen = healthy();
@@ -135,13 +163,20 @@ fn each_nameserver_that_counts_is_judged_by_what_it_says_of_public_names() {
 
     let mut seen = healthy();
     seen.servers.clear();
-    assert_eq!(verdict(&seen, "dns-server"), (State::Failed, vec![&words::NO_SERVER, &words::ADVISE_DNS_AUTO]));
+    assert_eq!(
+        verdict(&seen, "dns-server"),
+        (State::Failed, vec![&words::NO_SERVER, &words::ADVISE_DNS_AUTO])
+    );
 
     let servers = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"];
     seen.servers = servers.map(|server| server.parse().unwrap()).to_vec();
-    seen.public_names = vec![name("example.com", &servers.map(|server| (server, found(&["198.51.100.1"])))[..3])];
+    seen.public_names =
+        vec![name("example.com", &servers.map(|server| (server, found(&["198.51.100.1"])))[..3])];
     let states: Vec<_> = judge(&seen).into_iter().filter(|item| item.key == "dns-server").collect();
-    assert_eq!(states.iter().map(|item| item.state).collect::<Vec<_>>()[2..], [State::Passed, State::Skipped]);
+    assert_eq!(
+        states.iter().map(|item| item.state).collect::<Vec<_>>()[2..],
+        [State::Passed, State::Skipped]
+    );
     assert_eq!(states[3].said[0].sentence(), &words::NOT_USED);
 }
 
@@ -155,8 +190,14 @@ fn names_are_resolved_as_the_c_library_does() {
         verdict(&seen, "company-name")
     };
     let resolved = (State::Passed, vec![&words::RESOLVED]);
-    for first in [error(), ServerAnswer::Silent(TOOK), ServerAnswer::NotAsked("no route".to_owned())] {
-        assert_eq!(of(&[("10.0.0.1", first.clone()), ("10.0.0.2", known.clone())]), resolved, "{first:?}");
+    for first in
+        [error(), ServerAnswer::Silent(TOOK), ServerAnswer::NotAsked("no route".to_owned())]
+    {
+        assert_eq!(
+            of(&[("10.0.0.1", first.clone()), ("10.0.0.2", known.clone())]),
+            resolved,
+            "{first:?}"
+        );
     }
     // An answer is final, also where the next server knows better.
     let denied = of(&[("10.0.0.1", ServerAnswer::NoName), ("10.0.0.2", known.clone())]);
@@ -167,20 +208,28 @@ fn names_are_resolved_as_the_c_library_does() {
     assert_eq!(nobody, (State::Failed, vec![&words::NOBODY_ANSWERS, &words::ADVISE_COMPANY_DNS]));
 
     let mut seen = healthy();
-    seen.company_names =
-        vec![NameSeen { hosts: vec![ip("10.9.9.9")], ..name("git", &[("10.0.0.1", ServerAnswer::NoName)]) }];
+    seen.company_names = vec![NameSeen {
+        hosts: vec![ip("10.9.9.9")],
+        ..name("git", &[("10.0.0.1", ServerAnswer::NoName)])
+    }];
     assert_eq!(verdict(&seen, "company-name"), (State::Passed, vec![&words::IN_HOSTS]));
     assert_eq!(seen.company_names[0].addresses(), [ip("10.9.9.9")]);
 
     // The same for public names, with the advice that fits them.
     let mut seen = healthy();
     seen.public_names[0].answers[0].1 = ServerAnswer::NoName;
-    assert_eq!(verdict(&seen, "public-name"), (State::Failed, vec![&words::DENIED, &words::ADVISE_DNS]));
+    assert_eq!(
+        verdict(&seen, "public-name"),
+        (State::Failed, vec![&words::DENIED, &words::ADVISE_DNS])
+    );
 }
 
 #[test]
 fn the_outside_and_the_exit_may_be_reached_by_the_proxy_alone() {
-    let timed_out = || Failure::TimedOut { address: "198.51.100.1:443".to_owned(), patience: Duration::from_secs(5) };
+    let timed_out = || Failure::TimedOut {
+        address: "198.51.100.1:443".to_owned(),
+        patience: Duration::from_secs(5),
+    };
     let mut seen = healthy();
     seen.outside.outcome = Err(timed_out());
     seen.exit.as_mut().unwrap().outcome = Err(timed_out());
@@ -192,8 +241,14 @@ fn the_outside_and_the_exit_may_be_reached_by_the_proxy_alone() {
     assert_eq!(said, "5 s 内没有收到 198.51.100.1:443 的回应");
 
     seen.proxies.clear();
-    assert_eq!(verdict(&seen, "outside"), (State::Failed, vec![&words::TIMED_OUT, &words::ADVISE_DOCTOR]));
-    assert_eq!(verdict(&seen, "exit"), (State::Failed, vec![&words::TIMED_OUT, &words::ADVISE_ECHO]));
+    assert_eq!(
+        verdict(&seen, "outside"),
+        (State::Failed, vec![&words::TIMED_OUT, &words::ADVISE_DOCTOR])
+    );
+    assert_eq!(
+        verdict(&seen, "exit"),
+        (State::Failed, vec![&words::TIMED_OUT, &words::ADVISE_ECHO])
+    );
     seen.exit.as_mut().unwrap().outcome =
         Err(Failure::Tls { host: "echo.example".to_owned(), why: "expired".to_owned() });
     assert_eq!(verdict(&seen, "exit"), (State::Failed, vec![&words::NO_TLS, &words::ADVISE_TLS]));
@@ -206,8 +261,12 @@ fn a_proxy_is_in_force_where_the_outside_sees_another_address() {
     assert_eq!(verdict(&healthy(), "proxy"), (State::Passed, vec![&words::OTHER_EXIT]));
     let mut seen = healthy();
     seen.proxies[0].exit = Some(Ok(ip("203.0.113.5")));
-    assert_eq!(verdict(&seen, "proxy"), (State::Passed, vec![&words::SAME_EXIT, &words::ADVISE_SAME_EXIT]));
-    seen.proxies[0].exit = Some(Err(Failure::Status { url: "https://echo.example/".to_owned(), status: 503 }));
+    assert_eq!(
+        verdict(&seen, "proxy"),
+        (State::Passed, vec![&words::SAME_EXIT, &words::ADVISE_SAME_EXIT])
+    );
+    seen.proxies[0].exit =
+        Some(Err(Failure::Status { url: "https://echo.example/".to_owned(), status: 503 }));
     assert_eq!(verdict(&seen, "proxy"), (State::Failed, vec![&words::STATUS, &words::ADVISE_ECHO]));
     (seen.exit, seen.proxies[0].exit) = (None, None);
     assert_eq!(verdict(&seen, "proxy"), (State::Passed, vec![&words::PROXY_REACHES]));
@@ -221,20 +280,41 @@ fn what_to_try_for_a_dead_proxy_depends_on_the_mode_and_its_address() {
         let mut seen = healthy();
         seen.mode.in_force = mode;
         seen.proxies[0].is_loopback = is_loopback;
-        (seen.proxies[0].outside, seen.proxies[0].exit) = (Err(failure.clone()), Some(Err(failure)));
+        (seen.proxies[0].outside, seen.proxies[0].exit) =
+            (Err(failure.clone()), Some(Err(failure)));
         verdict(&seen, "proxy")
     };
     let failed = |advice: &'static Sentence| (State::Failed, vec![&words::REFUSED, advice]);
     assert_eq!(dead(Some(NetworkingMode::Nat), false, refused()), failed(&words::ADVISE_ALLOW_LAN));
-    assert_eq!(dead(Some(NetworkingMode::Nat), true, refused()), failed(&words::ADVISE_OWN_LOOPBACK));
-    assert_eq!(dead(Some(NetworkingMode::VirtioProxy), true, refused()), failed(&words::ADVISE_OWN_LOOPBACK));
-    assert_eq!(dead(Some(NetworkingMode::Mirrored), true, refused()), failed(&words::ADVISE_PROXY_STARTED));
+    assert_eq!(
+        dead(Some(NetworkingMode::Nat), true, refused()),
+        failed(&words::ADVISE_OWN_LOOPBACK)
+    );
+    assert_eq!(
+        dead(Some(NetworkingMode::VirtioProxy), true, refused()),
+        failed(&words::ADVISE_OWN_LOOPBACK)
+    );
+    assert_eq!(
+        dead(Some(NetworkingMode::Mirrored), true, refused()),
+        failed(&words::ADVISE_PROXY_STARTED)
+    );
     assert_eq!(dead(None, true, refused()), failed(&words::ADVISE_PROXY_STARTED));
-    let said =
-        Failure::Proxy { proxy: "http://***@172.28.48.1:7890".to_owned(), why: "it wants a password".to_owned() };
-    assert_eq!(dead(Some(NetworkingMode::Nat), false, said), (State::Failed, vec![&words::PROXY_SAYS]));
-    let unusable = Failure::ProxyNotUsable { value: "ftp://x".to_owned(), why: "no scheme of a proxy".to_owned() };
-    assert_eq!(dead(Some(NetworkingMode::Nat), false, unusable), (State::Failed, vec![&words::PROXY_NOT_USABLE]));
+    let said = Failure::Proxy {
+        proxy: "http://***@172.28.48.1:7890".to_owned(),
+        why: "it wants a password".to_owned(),
+    };
+    assert_eq!(
+        dead(Some(NetworkingMode::Nat), false, said),
+        (State::Failed, vec![&words::PROXY_SAYS])
+    );
+    let unusable = Failure::ProxyNotUsable {
+        value: "ftp://x".to_owned(),
+        why: "no scheme of a proxy".to_owned(),
+    };
+    assert_eq!(
+        dead(Some(NetworkingMode::Nat), false, unusable),
+        (State::Failed, vec![&words::PROXY_NOT_USABLE])
+    );
 }
 
 #[test]
@@ -245,6 +325,12 @@ fn a_company_host_that_is_not_reached_names_its_cause() {
         verdict(&seen, "company-host")
     };
     let unresolved = Failure::Unresolved { name: "git.corp.example".to_owned() };
-    assert_eq!(host(unresolved), (State::Failed, vec![&words::UNRESOLVED, &words::ADVISE_COMPANY_DNS]));
-    assert_eq!(host(refused()), (State::Failed, vec![&words::REFUSED, &words::ADVISE_COMPANY_HOST]));
+    assert_eq!(
+        host(unresolved),
+        (State::Failed, vec![&words::UNRESOLVED, &words::ADVISE_COMPANY_DNS])
+    );
+    assert_eq!(
+        host(refused()),
+        (State::Failed, vec![&words::REFUSED, &words::ADVISE_COMPANY_HOST])
+    );
 }

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Addresses that answer at port 443 nearly everywhere: public resolvers, which also serve DNS over HTTPS. The second is in China.
+/// Addresses that answer at port 443 nearly everywhere: public resolvers, which also serve DNS over
+/// HTTPS. The second is in China.
 const OUTSIDE: [&str; 3] = ["1.1.1.1:443", "223.5.5.5:443", "[2606:4700:4700::1111]:443"];
 
 /// What Windows itself asks for when it wants to know whether it is online.
@@ -42,16 +43,19 @@ pub(crate) struct DoctorOptions {
     /// Language of the findings, en or zh [default: by LC_ALL, LC_MESSAGES and LANG]
     #[arg(long, value_name = "LANGUAGE")]
     pub(crate) lang: Option<Language>,
-    /// Whom to reach on the internet by TCP; repeat it for others, or for IPv6 [default: well-known resolvers, port 443]
+    /// Whom to reach on the internet by TCP; repeat it for others, or for IPv6 [default: well-known
+    /// resolvers, port 443]
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) outside: Vec<HostPort>,
     /// A host of your company's, by name or address, that is to be reached; repeat it for more
     #[arg(long, value_name = "HOST[:PORT]")]
     pub(crate) company: Vec<String>,
-    /// The public name to ask for [default: a name given with --outside, or www.msftconnecttest.com]
+    /// The public name to ask for [default: a name given with --outside, or
+    /// www.msftconnecttest.com]
     #[arg(long, value_name = "NAME")]
     pub(crate) public_name: Option<String>,
-    /// A public nameserver to compare with; repeat it for more [default: 1.1.1.1, 223.5.5.5 and 8.8.8.8]
+    /// A public nameserver to compare with; repeat it for more [default: 1.1.1.1, 223.5.5.5 and
+    /// 8.8.8.8]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) public_dns: Vec<IpAddr>,
     /// The relay that tells of Windows [default: as for `underpass up`]
@@ -67,7 +71,8 @@ impl DoctorOptions {
 
     /// The public name to ask for.
     pub(crate) fn public_name(&self) -> String {
-        let of_outside = || self.outside.iter().find(|one| one.address().is_none()).map(|one| one.host.clone());
+        let of_outside =
+            || self.outside.iter().find(|one| one.address().is_none()).map(|one| one.host.clone());
         self.public_name.clone().or_else(of_outside).unwrap_or_else(|| PUBLIC_NAME.to_owned())
     }
 
@@ -104,7 +109,8 @@ impl HostPort {
 
     /// A host of the company's, whose port may be missing.
     pub(crate) fn of_company(text: &str, port: u16) -> Self {
-        text.parse().unwrap_or_else(|_| Self { host: text.trim_matches(['[', ']']).to_owned(), port })
+        text.parse()
+            .unwrap_or_else(|_| Self { host: text.trim_matches(['[', ']']).to_owned(), port })
     }
 }
 
@@ -131,10 +137,13 @@ impl FromStr for HostPort {
         let port = port.parse().ok().filter(|port| *port != 0).ok_or(NoHostPort)?;
         let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         let plain = |host: &str| {
-            !host.is_empty() && !host.contains(|letter: char| letter.is_whitespace() || "[]/@:".contains(letter))
+            !host.is_empty()
+                && !host.contains(|letter: char| letter.is_whitespace() || "[]/@:".contains(letter))
         };
         match bare {
-            Some(v6) if v6.parse::<std::net::Ipv6Addr>().is_ok() => Ok(Self { host: v6.to_owned(), port }),
+            Some(v6) if v6.parse::<std::net::Ipv6Addr>().is_ok() => {
+                Ok(Self { host: v6.to_owned(), port })
+            }
             None if plain(host) => Ok(Self { host: host.to_owned(), port }),
             Some(_) | None => Err(NoHostPort),
         }
@@ -150,9 +159,18 @@ mod tests {
         for text in ["192.0.2.1:443", "www.lab.test:80", "[2001:db8::1]:443"] {
             assert_eq!(text.parse::<HostPort>().unwrap().to_string(), text);
         }
-        for wrong in
-            ["", "host", ":80", "host:", "host:0", "host:x", "2001:db8::1:443", "[x]:1", "http://a:80", "a b:1"]
-        {
+        for wrong in [
+            "",
+            "host",
+            ":80",
+            "host:",
+            "host:0",
+            "host:x",
+            "2001:db8::1:443",
+            "[x]:1",
+            "http://a:80",
+            "a b:1",
+        ] {
             assert_eq!(wrong.parse::<HostPort>(), Err(NoHostPort), "{wrong}");
         }
         assert_eq!(HostPort::of_company("git.corp.test", 443).to_string(), "git.corp.test:443");

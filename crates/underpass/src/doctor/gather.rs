@@ -1,11 +1,14 @@
-//! Gathers the facts: looks at everything at once, then tries everything at once, and at last what depends on Windows' answers. A broken
-//! machine takes as long as the most patient of the attempts, not as long as all of them.
+//! Gathers the facts: looks at everything at once, then tries everything at once, and at last what
+//! depends on Windows' answers. A broken machine takes as long as the most patient of the attempts,
+//! not as long as all of them.
 
 use super::args::{HostPort, default_outside};
 use super::progress::{Progress, Result};
 use super::tries::{Tries, addresses, has_addresses};
 use super::{Wishes, remembered, start_files, survey, tools};
-use doctor::facts::{Clock, Facts, Method, NeighbourState, Outcome, Program, ProxySetting, Transport, Why};
+use doctor::facts::{
+    Clock, Facts, Method, NeighbourState, Outcome, Program, ProxySetting, Transport, Why,
+};
 use futures_util::future::join_all;
 use gateway::net::{Net, Survey};
 use messages::doctor_probes as words;
@@ -38,9 +41,12 @@ pub(super) async fn gather(wishes: &Wishes, progress: &Progress) -> Gathered {
             Err(error) => Err(error.to_string()),
         }
     };
-    let looks = async { tokio::join!(look, tools::settings(around), filter::look(), status, outside(wishes)) };
-    let (seen, (settings, git_rewrites), filter, status, outside) =
-        progress.watch(&words::DOING_LOOK, |(seen, ..)| Result::of_any([Some(seen.is_ok())]), looks).await;
+    let looks = async {
+        tokio::join!(look, tools::settings(around), filter::look(), status, outside(wishes))
+    };
+    let (seen, (settings, git_rewrites), filter, status, outside) = progress
+        .watch(&words::DOING_LOOK, |(seen, ..)| Result::of_any([Some(seen.is_ok())]), looks)
+        .await;
     let (seen, net_trouble) = match seen {
         Ok(seen) => (seen, None),
         Err(error) => (nothing(), Some(error)),
@@ -86,12 +92,14 @@ pub(super) async fn gather(wishes: &Wishes, progress: &Progress) -> Gathered {
         facts.probes.reach.push(tries.of_gateway(Method::Neighbour, outcome));
     }
     facts.question = tries.question(wishes, &facts);
-    let adapters = told.windows.as_ref().map(|windows| windows.host.adapters.as_slice()).unwrap_or_default();
+    let adapters =
+        told.windows.as_ref().map(|windows| windows.host.adapters.as_slice()).unwrap_or_default();
     facts.mode = survey::mode(&seen, adapters);
     facts.clock = Clock { ahead_of_windows_ms: told.ahead_ms };
     facts.interop.run = told.run;
     facts.windows = told.windows;
-    let now: Vec<IpAddr> = facts.links.iter().flat_map(|link| link.addresses.iter().map(|net| net.addr())).collect();
+    let now: Vec<IpAddr> =
+        facts.links.iter().flat_map(|link| link.addresses.iter().map(|net| net.addr())).collect();
     remember(&mut facts, &tries, &now, &home, variable);
     Gathered { facts, windows_trouble: told.trouble, net_trouble }
 }
@@ -100,20 +108,34 @@ pub(super) async fn gather(wishes: &Wishes, progress: &Progress) -> Gathered {
 fn program() -> Program {
     let Ok(own) = std::env::current_exe() else { return Program::default() };
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(env!("CARGO_PKG_NAME"))).find(|one| one.exists());
-    let in_path = found.and_then(|found| found.canonicalize().ok()).is_some_and(|found| found == own);
+    let found = std::env::split_paths(&path)
+        .map(|folder| folder.join(env!("CARGO_PKG_NAME")))
+        .find(|one| one.exists());
+    let in_path =
+        found.and_then(|found| found.canonicalize().ok()).is_some_and(|found| found == own);
     Program { path: own.display().to_string(), in_path }
 }
 
 /// A setting, with whether `underpass proxy` made it.
 fn with_author(setting: ProxySetting, home: &Path) -> ProxySetting {
-    let is_ours =
-        crate::proxy::has_set(setting.tool.as_str(), setting.file.as_deref(), &setting.key, &setting.value, home);
+    let is_ours = crate::proxy::has_set(
+        setting.tool.as_str(),
+        setting.file.as_deref(),
+        &setting.key,
+        &setting.value,
+        home,
+    );
     ProxySetting { is_ours, ..setting }
 }
 
 /// What is remembered of earlier runs, and what the next one is to know.
-fn remember(facts: &mut Facts, tries: &Tries, now: &[IpAddr], home: &Path, variable: impl Fn(&str) -> Option<String>) {
+fn remember(
+    facts: &mut Facts,
+    tries: &Tries,
+    now: &[IpAddr],
+    home: &Path,
+    variable: impl Fn(&str) -> Option<String>,
+) {
     let file = remembered::place(variable, home);
     let now: Vec<IpAddr> = now.iter().copied().chain(tries.gateway).collect();
     facts.remembered = remembered::recall(&file, home, Path::new("/"), &now);
@@ -134,8 +156,9 @@ fn nothing() -> Survey {
     Survey { links, routes, rules, ipv6_rules: None, wslinfo: None, signs: None }
 }
 
-/// Whom to reach, all by address: a name of the user's is looked up by whoever knows it, and where nobody does the well-known addresses
-/// stand for the internet, since the first question is whether any address can be reached.
+/// Whom to reach, all by address: a name of the user's is looked up by whoever knows it, and where
+/// nobody does the well-known addresses stand for the internet, since the first question is whether
+/// any address can be reached.
 async fn outside(wishes: &Wishes) -> Vec<SocketAddr> {
     let look_up = |one: HostPort| async move {
         if let Some(address) = one.address() {
@@ -143,14 +166,22 @@ async fn outside(wishes: &Wishes) -> Vec<SocketAddr> {
         }
         let mut answers = vec![dns::ask_system(&one.host).await];
         if !has_addresses(&answers[0]) {
-            let public = wishes.public_dns.iter().map(|server| dns::ask(*server, &one.host, Transport::Udp));
+            let public =
+                wishes.public_dns.iter().map(|server| dns::ask(*server, &one.host, Transport::Udp));
             answers.extend(join_all(public).await);
         }
-        addresses(&answers).first().map(|address| SocketAddr::new(*address, one.port)).into_iter().collect()
+        addresses(&answers)
+            .first()
+            .map(|address| SocketAddr::new(*address, one.port))
+            .into_iter()
+            .collect()
     };
     let found = join_all(wishes.outside.iter().cloned().map(look_up)).await.concat();
     if !found.is_empty() {
         return found;
     }
-    default_outside().iter().filter_map(|one| Some(SocketAddr::new(one.address()?, one.port))).collect()
+    default_outside()
+        .iter()
+        .filter_map(|one| Some(SocketAddr::new(one.address()?, one.port)))
+        .collect()
 }

@@ -47,7 +47,8 @@ pub(crate) fn run(
     relay: (PathBuf, Placement),
     directories: Vec<PathBuf>,
 ) -> anyhow::Result<ExitCode> {
-    let language = options.lang.unwrap_or_else(|| Language::of_environment(|name| std::env::var(name).ok()));
+    let language =
+        options.lang.unwrap_or_else(|| Language::of_environment(|name| std::env::var(name).ok()));
     let wishes = Wishes {
         outside: options.outside(),
         public_name: options.public_name(),
@@ -56,9 +57,13 @@ pub(crate) fn run(
         relay: options.relay.clone().map_or(relay, |program| (program, Placement::AsItLies)),
         directories,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no event loop")?;
     // Both are terminals: what is drawn on one makes room for what is written to the other.
-    let is_seen = std::io::stderr().is_terminal() && std::io::stdout().is_terminal() && !options.json;
+    let is_seen =
+        std::io::stderr().is_terminal() && std::io::stdout().is_terminal() && !options.json;
     let is_plain = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     let is_coloured = crate::colour::is_wanted(options.color, is_seen);
     let progress = Progress::new(is_seen && !is_plain, is_coloured, language);
@@ -76,7 +81,9 @@ pub(crate) fn run(
     let mut out = std::io::stdout().lock();
     let text = if options.json {
         let document = Document::new(&gathered.facts, &diagnosis, language);
-        let document = serde_json::to_string_pretty(&document).context("the findings cannot be told as JSON")? + "\n";
+        let document = serde_json::to_string_pretty(&document)
+            .context("the findings cannot be told as JSON")?
+            + "\n";
         messages::printable_json(&document).into_owned()
     } else {
         let is_coloured = crate::colour::is_wanted(options.color, out.is_terminal());
@@ -87,7 +94,8 @@ pub(crate) fn run(
     // Whoever closed standard output does not want to know.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     for text in unseen {
-        let _ = writeln!(std::io::stderr(), "underpass: {}", messages::printable(&text.say(language)));
+        let _ =
+            writeln!(std::io::stderr(), "underpass: {}", messages::printable(&text.say(language)));
     }
     Ok(if diagnosis.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

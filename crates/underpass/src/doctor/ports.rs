@@ -12,7 +12,8 @@ pub(super) const USUAL_PORTS: [u16; 6] = [7890, 7897, 10808, 10809, 1080, 8080];
 /// Go, Python, Node and wget take the scheme's own.
 pub(super) fn default_ports(tools: &[Tool], value: &str) -> Vec<u16> {
     let is_of_libcurl = |tool: &Tool| matches!(tool, Tool::Curl | Tool::Git | Tool::Cargo);
-    let is_socks = value.trim_start().get(..5).is_some_and(|head| head.eq_ignore_ascii_case("socks"));
+    let is_socks =
+        value.trim_start().get(..5).is_some_and(|head| head.eq_ignore_ascii_case("socks"));
     let own = if is_socks {
         1080
     } else if is_https(value) {
@@ -23,7 +24,9 @@ pub(super) fn default_ports(tools: &[Tool], value: &str) -> Vec<u16> {
     let libcurl = if is_https(value) { 443 } else { 1080 };
     // Each variable is read by both.
     let by = |tool: &Tool| if is_of_libcurl(tool) { vec![libcurl] } else { vec![own] };
-    let of_all = tools.iter().flat_map(|tool| if *tool == Tool::Environment { vec![own, libcurl] } else { by(tool) });
+    let of_all = tools
+        .iter()
+        .flat_map(|tool| if *tool == Tool::Environment { vec![own, libcurl] } else { by(tool) });
     let mut ports: Vec<u16> = Vec::new();
     of_all.for_each(|port| {
         if !ports.contains(&port) {

@@ -83,7 +83,11 @@ impl Progress {
                 Some(Result::Fails) => ("✗", 31),
                 Some(Result::Nothing) => ("·", 90),
             };
-            let sign = if self.is_coloured { format!("\x1b[{colour}m{sign}\x1b[0m") } else { sign.to_owned() };
+            let sign = if self.is_coloured {
+                format!("\x1b[{colour}m{sign}\x1b[0m")
+            } else {
+                sign.to_owned()
+            };
             text += &format!("\r\x1b[2K  {sign} {}\n", line.what.text().say(self.language));
         }
         self.drawn.set(lines.len());

@@ -1,4 +1,5 @@
-//! What an earlier run had seen, kept in a small file of the user's, and the lines of his start files that still name an address of then.
+//! What an earlier run had seen, kept in a small file of the user's, and the lines of his start
+//! files that still name an address of then.
 
 use doctor::facts::{Mention, Remembered};
 use foreign::{FileTraits, Folder, STATE_MODE};
@@ -51,11 +52,15 @@ pub(super) fn start_files(home: &Path, root: &Path) -> impl Iterator<Item = Path
 /// What is remembered. Addresses that this machine has now are nothing that was.
 #[must_use]
 pub(super) fn recall(file: &Path, home: &Path, root: &Path, now: &[IpAddr]) -> Remembered {
-    let seen: Seen = text(file).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    let gone = |addresses: &[IpAddr]| addresses.iter().copied().filter(|one| !now.contains(one)).collect::<Vec<_>>();
+    let seen: Seen =
+        text(file).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let gone = |addresses: &[IpAddr]| {
+        addresses.iter().copied().filter(|one| !now.contains(one)).collect::<Vec<_>>()
+    };
     let (vm, gateways) = (gone(&seen.vm), gone(&seen.gateways));
     let wanted: Vec<IpAddr> = vm.iter().chain(&gateways).copied().collect();
-    let mentions = start_files(home, root).filter_map(|path| Some((path.display().to_string(), text(&path)?)));
+    let mentions =
+        start_files(home, root).filter_map(|path| Some((path.display().to_string(), text(&path)?)));
     let mentions = mentions.flat_map(|(file, text)| mentions_in(&file, &text, &wanted)).collect();
     Remembered { vm, gateways, mentions }
 }
@@ -65,7 +70,8 @@ pub(super) fn recall(file: &Path, home: &Path, root: &Path, now: &[IpAddr]) -> R
 /// # Errors
 /// The file cannot be written.
 pub(super) fn keep(file: &Path, vm: &[IpAddr], gateways: &[IpAddr]) -> io::Result<()> {
-    let mut seen: Seen = text(file).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let mut seen: Seen =
+        text(file).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     for (kept, now) in [(&mut seen.vm, vm), (&mut seen.gateways, gateways)] {
         kept.retain(|one| !now.contains(one));
         kept.extend(now);
@@ -80,13 +86,18 @@ pub(super) fn keep(file: &Path, vm: &[IpAddr], gateways: &[IpAddr]) -> io::Resul
 fn mentions_in(file: &str, text: &str, wanted: &[IpAddr]) -> Vec<Mention> {
     // Only whole addresses: 10.0.0.1 is not in 10.0.0.12.
     let words = |line: &str| {
-        let parts = line.split(|letter: char| !(letter.is_ascii_hexdigit() || ".:".contains(letter)));
+        let parts =
+            line.split(|letter: char| !(letter.is_ascii_hexdigit() || ".:".contains(letter)));
         parts
-            .filter_map(|part| part.parse().ok().or_else(|| part.split(':').find_map(|part| part.parse().ok())))
+            .filter_map(|part| {
+                part.parse().ok().or_else(|| part.split(':').find_map(|part| part.parse().ok()))
+            })
             .collect::<Vec<IpAddr>>()
     };
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#'));
-    let found = lines.flat_map(|(number, line)| words(line).into_iter().map(move |address| (number + 1, address)));
+    let found = lines.flat_map(|(number, line)| {
+        words(line).into_iter().map(move |address| (number + 1, address))
+    });
     let ours = found.filter(|(_, address)| wanted.contains(address));
     ours.map(|(line, address)| Mention { file: file.to_owned(), line, address }).collect()
 }
@@ -102,20 +113,30 @@ mod tests {
 
     #[test]
     fn what_was_is_told_and_who_still_names_it() {
-        let folder = std::env::temp_dir().join(format!("underpass-doctor-seen-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("underpass-doctor-seen-{}", std::process::id()));
         let (home, file) = (folder.join("home"), folder.join("state/underpass/seen.json"));
         fs::create_dir_all(&home).unwrap();
-        fs::write(home.join(".bashrc"), "# 172.20.0.1\nexport http_proxy=http://172.20.0.1:7890\nX=172.20.0.12\n")
-            .unwrap();
+        fs::write(
+            home.join(".bashrc"),
+            "# 172.20.0.1\nexport http_proxy=http://172.20.0.1:7890\nX=172.20.0.12\n",
+        )
+        .unwrap();
         assert_eq!(recall(&file, &home, &folder, &[]), Remembered::default());
         keep(&file, &addresses(&["172.20.0.5"]), &addresses(&["172.20.0.1"])).unwrap();
         let same = recall(&file, &home, &folder, &addresses(&["172.20.0.5", "172.20.0.1"]));
         assert_eq!(same, Remembered::default(), "nothing has changed");
         keep(&file, &addresses(&["172.30.0.5"]), &addresses(&["172.30.0.1"])).unwrap();
         let changed = recall(&file, &home, &folder, &addresses(&["172.30.0.5", "172.30.0.1"]));
-        assert_eq!((changed.vm, changed.gateways), (addresses(&["172.20.0.5"]), addresses(&["172.20.0.1"])));
+        assert_eq!(
+            (changed.vm, changed.gateways),
+            (addresses(&["172.20.0.5"]), addresses(&["172.20.0.1"]))
+        );
         let bashrc = home.join(".bashrc").display().to_string();
-        assert_eq!(changed.mentions, [Mention { file: bashrc, line: 2, address: "172.20.0.1".parse().unwrap() }]);
+        assert_eq!(
+            changed.mentions,
+            [Mention { file: bashrc, line: 2, address: "172.20.0.1".parse().unwrap() }]
+        );
         for last in 0..40 {
             keep(&file, &addresses(&[&format!("10.0.0.{last}")]), &[]).unwrap();
         }

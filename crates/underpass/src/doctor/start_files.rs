@@ -11,7 +11,8 @@ const PROXIES: [&str; 3] = ["http_proxy", "https_proxy", "all_proxy"];
 
 /// Lines that set a proxy variable, or that set a variable to what resolv.conf says.
 pub(super) fn lines(home: &Path, root: &Path) -> Vec<StartLine> {
-    let texts = start_files(home, root).filter_map(|path| Some((path.display().to_string(), text(&path)?)));
+    let texts =
+        start_files(home, root).filter_map(|path| Some((path.display().to_string(), text(&path)?)));
     texts.flat_map(|(file, text)| lines_of(&file, &text)).collect()
 }
 
@@ -65,8 +66,10 @@ mod tests {
                     set -gx all_proxy socks5://192.0.2.1:1080\n\
                     http_proxyish=1\n\
                     no_proxy=localhost\n";
-        let found: Vec<(usize, String)> =
-            lines_of("/h/.bashrc", text).into_iter().map(|line| (line.line, line.variable)).collect();
+        let found: Vec<(usize, String)> = lines_of("/h/.bashrc", text)
+            .into_iter()
+            .map(|line| (line.line, line.variable))
+            .collect();
         let expected = [(2, "WINDOWS_HOST"), (3, "HTTPS_PROXY"), (4, "host"), (6, "all_proxy")];
         assert_eq!(found, expected.map(|(line, name)| (line, name.to_owned())));
     }

@@ -17,23 +17,27 @@ pub(super) fn kernel(survey: &Survey) -> Kernel {
     Kernel { tun: Path::new("/dev/net/tun").try_exists().ok(), ipv6_rules: survey.ipv6_rules }
 }
 
-/// The mode by WSL's word, and by what the interfaces look like beside Windows' adapters, where these are known.
+/// The mode by WSL's word, and by what the interfaces look like beside Windows' adapters, where
+/// these are known.
 pub(super) fn mode(survey: &Survey, adapters: &[Adapter]) -> Mode {
     let by_signs = survey.signs.and_then(|mode| match mode {
         // An eth0 that is down is a network that is broken, not none.
         NetworkingMode::None => survey.links.iter().all(|link| link.name != "eth0").then_some(mode),
         NetworkingMode::Nat => Some(beside(survey, adapters)),
-        NetworkingMode::Mirrored | NetworkingMode::VirtioProxy | NetworkingMode::Bridged => Some(mode),
+        NetworkingMode::Mirrored | NetworkingMode::VirtioProxy | NetworkingMode::Bridged => {
+            Some(mode)
+        }
     });
     Mode { by_wslinfo: survey.wslinfo.clone(), by_signs }
 }
 
-/// Behind NAT, unless Windows has the same address (its user-mode network), or a gateway that is not Windows' own leads out of a network
-/// that Windows is in (a switch).
+/// Behind NAT, unless Windows has the same address (its user-mode network), or a gateway that is
+/// not Windows' own leads out of a network that Windows is in (a switch).
 fn beside(survey: &Survey, adapters: &[Adapter]) -> NetworkingMode {
     let up = adapters.iter().filter(|adapter| adapter.up).flat_map(|adapter| &adapter.addresses);
     let windows: Vec<IpNet> = up.filter_map(|address| address.parse().ok()).collect();
-    let of_eth0 = survey.links.iter().filter(|link| link.name == "eth0").flat_map(|link| &link.addresses);
+    let of_eth0 =
+        survey.links.iter().filter(|link| link.name == "eth0").flat_map(|link| &link.addresses);
     let own: Vec<IpNet> = of_eth0.filter(|address| address.addr().is_ipv4()).copied().collect();
     if own.iter().any(|own| windows.iter().any(|one| one.addr() == own.addr())) {
         return NetworkingMode::VirtioProxy;
@@ -60,7 +64,11 @@ pub(super) fn way_out<'a>(routes: &'a [Route], tunnel: Option<&str>) -> Option<&
 }
 
 /// The first address of a family on a device.
-pub(super) fn address_on(links: &[Link], device: &str, wanted: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
+pub(super) fn address_on(
+    links: &[Link],
+    device: &str,
+    wanted: impl Fn(IpAddr) -> bool,
+) -> Option<IpAddr> {
     let link = links.iter().find(|link| link.name == device)?;
     link.addresses.iter().map(IpNet::addr).find(|address| wanted(*address))
 }
@@ -77,18 +85,24 @@ pub(super) fn tunnel(status: Option<Status>) -> Tunnel {
     Tunnel {
         state,
         device: tap.map(|tap| tap.name.clone()),
-        subnet: tap.and_then(|tap| Ipv4Net::new(tap.ipv4.gateway, tap.ipv4.prefix).ok()).map(|net| net.trunc()),
+        subnet: tap
+            .and_then(|tap| Ipv4Net::new(tap.ipv4.gateway, tap.ipv4.prefix).ok())
+            .map(|net| net.trunc()),
         gateway: tap.map(|tap| tap.ipv4.gateway),
         host: tap.map(|tap| tap.ipv4.host),
         // What a relay said that was replaced long ago is nothing that is wrong now.
         full: full(&status),
         unconfined: unconfined(&status),
         rebind: status.rebind.as_ref().map_or_else(Vec::new, |rebind| rebind.names.clone()),
-        last_error: status.network_error.clone().or_else(|| (state != TunnelState::Up).then(of_relays).flatten()),
+        last_error: status
+            .network_error
+            .clone()
+            .or_else(|| (state != TunnelState::Up).then(of_relays).flatten()),
     }
 }
 
-/// What the machine refused when the gateway's processes gave up their rights, each with its process.
+/// What the machine refused when the gateway's processes gave up their rights, each with its
+/// process.
 fn unconfined(status: &Status) -> Vec<String> {
     let missing = |process: &ProcessPrivileges| {
         let of = process.process.clone();
@@ -101,8 +115,10 @@ fn unconfined(status: &Status) -> Vec<String> {
 fn full(status: &Status) -> Option<u64> {
     const JUST_NOW_S: u64 = 60;
     let open = |name: &str| status.limits.iter().find(|limit| limit.name == name);
-    let at_its_end =
-        ["tcp", "relay-tcp"].into_iter().filter_map(open).any(|limit| limit.max > 0 && limit.now >= limit.max);
+    let at_its_end = ["tcp", "relay-tcp"]
+        .into_iter()
+        .filter_map(open)
+        .any(|limit| limit.max > 0 && limit.now >= limit.max);
     let was_refused = status.refused.is_some_and(|refused| refused.last_s < JUST_NOW_S);
     (at_its_end || was_refused).then(|| open("tcp").map_or(0, |limit| limit.now))
 }
@@ -153,7 +169,8 @@ mod tests {
 
     #[test]
     fn a_device_that_is_down_is_not_the_mode_without_a_network() {
-        let mut seen = Survey { signs: Some(NetworkingMode::None), ..survey("172.28.48.2/20", "172.28.48.1") };
+        let mut seen =
+            Survey { signs: Some(NetworkingMode::None), ..survey("172.28.48.2/20", "172.28.48.1") };
         assert_eq!(mode(&seen, &[]).by_signs, None);
         seen.links.clear();
         assert_eq!(mode(&seen, &[]).by_signs, Some(NetworkingMode::None));

@@ -18,12 +18,15 @@ const GIT_PATIENCE: Duration = Duration::from_millis(1000);
 pub(super) fn name(answer: &NameAnswer) -> Answer {
     let ms = answer.ms;
     match answer.failure.as_deref() {
-        None => {
-            Answer::Addresses { addresses: answer.addresses.iter().filter_map(|one| one.parse().ok()).collect(), ms }
-        }
+        None => Answer::Addresses {
+            addresses: answer.addresses.iter().filter_map(|one| one.parse().ok()).collect(),
+            ms,
+        },
         Some("nxdomain" | "no-address") => Answer::NoSuchName { ms },
         Some("timed-out") => Answer::Failed { why: Why::TimedOut, detail: String::new() },
-        Some("no-server") => Answer::Failed { why: Why::Unreachable, detail: "no-server".to_owned() },
+        Some("no-server") => {
+            Answer::Failed { why: Why::Unreachable, detail: "no-server".to_owned() }
+        }
         Some(code) => Answer::ServerError { code: code.to_uppercase() },
     }
 }
@@ -35,7 +38,9 @@ pub(super) fn connect(answer: &ConnectAnswer) -> Outcome {
         None => Outcome::Ok { ms: answer.ms },
         Some("refused") => failed(Why::Refused, ""),
         Some("timed-out") => failed(Why::TimedOut, ""),
-        Some(code @ ("nxdomain" | "no-address" | "servfail" | "no-server")) => failed(Why::NameUnknown, code),
+        Some(code @ ("nxdomain" | "no-address" | "servfail" | "no-server")) => {
+            failed(Why::NameUnknown, code)
+        }
         Some(words) if words.contains("unreachable") => failed(Why::Unreachable, words),
         Some(words) => failed(Why::Other, words),
     }
@@ -45,10 +50,16 @@ pub(super) fn connect(answer: &ConnectAnswer) -> Outcome {
 pub(super) async fn git_host() -> HostPort {
     let mut command = Command::new("git");
     command.env("PATH", foreign::trusted_path());
-    command.args(["config", "--get-regexp", r"^remote\..*\.url$"]).stdin(Stdio::null()).kill_on_drop(true);
+    command
+        .args(["config", "--get-regexp", r"^remote\..*\.url$"])
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
     let said = timeout(GIT_PATIENCE, command.output()).await;
-    let text = said.map(|output| output.map(|output| output.stdout).unwrap_or_default()).unwrap_or_default();
-    let remotes = String::from_utf8_lossy(&text).lines().find_map(|line| ssh_host(line.split_once(' ')?.1));
+    let text = said
+        .map(|output| output.map(|output| output.stdout).unwrap_or_default())
+        .unwrap_or_default();
+    let remotes =
+        String::from_utf8_lossy(&text).lines().find_map(|line| ssh_host(line.split_once(' ')?.1));
     remotes.unwrap_or_else(|| HostPort { host: GIT_HOST.0.to_owned(), port: GIT_HOST.1 })
 }
 
@@ -74,7 +85,9 @@ fn ssh_host(url: &str) -> Option<HostPort> {
         let place = host_of(rest.split('/').next()?);
         return Some(place.parse().unwrap_or(HostPort { host: place, port: GIT_HOST.1 }));
     }
-    let (place, _) = url.split_once(':').filter(|(place, rest)| !rest.starts_with("//") && !place.contains('/'))?;
+    let (place, _) = url
+        .split_once(':')
+        .filter(|(place, rest)| !rest.starts_with("//") && !place.contains('/'))?;
     Some(HostPort { host: host_of(place), port: GIT_HOST.1 })
 }
 
@@ -119,12 +132,20 @@ mod tests {
                 ..NameAnswer::default()
             })
         };
-        assert!(matches!(name_of(None), Answer::Addresses { addresses, .. } if addresses.len() == 1));
+        assert!(
+            matches!(name_of(None), Answer::Addresses { addresses, .. } if addresses.len() == 1)
+        );
         assert!(matches!(name_of(Some("nxdomain")), Answer::NoSuchName { .. }));
-        assert!(matches!(name_of(Some("servfail")), Answer::ServerError { code } if code == "SERVFAIL"));
+        assert!(
+            matches!(name_of(Some("servfail")), Answer::ServerError { code } if code == "SERVFAIL")
+        );
         assert!(matches!(name_of(Some("timed-out")), Answer::Failed { why: Why::TimedOut, .. }));
-        let connect_of =
-            |failure: &str| connect(&ConnectAnswer { failure: Some(failure.to_owned()), ..ConnectAnswer::default() });
+        let connect_of = |failure: &str| {
+            connect(&ConnectAnswer {
+                failure: Some(failure.to_owned()),
+                ..ConnectAnswer::default()
+            })
+        };
         assert!(matches!(connect_of("refused"), Outcome::Failed { why: Why::Refused, .. }));
         assert!(matches!(
             connect_of("Network is unreachable (os error 101)"),

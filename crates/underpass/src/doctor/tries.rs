@@ -1,4 +1,5 @@
-//! What is tried: everything that depends on nothing else at once, and then what depends on Windows' answers.
+//! What is tried: everything that depends on nothing else at once, and then what depends on
+//! Windows' answers.
 
 use super::args::HostPort;
 use super::ports::{USUAL_PORTS, default_ports};
@@ -6,8 +7,9 @@ use super::progress::{Progress, Result};
 use super::windows::{self, Told};
 use super::{Wishes, survey, translate};
 use doctor::facts::{
-    Answer, Ask, Asked, Facts, GitRewrite, Method, MtuProbe, NameKind, Outcome, Probes, ProxyProbe, ProxySetting,
-    Question, Reach, Route, Rule, Subject, Tool, Transport, Tunnel, TunnelState, Whence, Why, Windows,
+    Answer, Ask, Asked, Facts, GitRewrite, Method, MtuProbe, NameKind, Outcome, Probes, ProxyProbe,
+    ProxySetting, Question, Reach, Route, Rule, Subject, Tool, Transport, Tunnel, TunnelState,
+    Whence, Why, Windows,
 };
 use futures_util::future::join_all;
 use messages::doctor_probes as words;
@@ -33,7 +35,9 @@ impl Named {
     fn urls(&self) -> Vec<::proxy::ProxyUrl> {
         match proxy::of_command(&self.value) {
             Some(url) => vec![url],
-            None => self.ports.iter().filter_map(|port| proxy::parse(&self.value, *port).ok()).collect(),
+            None => {
+                self.ports.iter().filter_map(|port| proxy::parse(&self.value, *port).ok()).collect()
+            }
         }
     }
 }
@@ -69,20 +73,31 @@ impl Tries {
         let is_up = tunnel.state == TunnelState::Up;
         let way = survey::way_out(&facts.routes, tunnel.device.as_deref());
         let own_device = way.and_then(|route| route.device.clone());
-        let own =
-            own_device.as_deref().and_then(|device| survey::address_on(&facts.links, device, |one| one.is_ipv4()));
+        let own = own_device
+            .as_deref()
+            .and_then(|device| survey::address_on(&facts.links, device, |one| one.is_ipv4()));
         let leaves_by = if is_up { tunnel.device.clone() } else { own_device.clone() };
-        let mtu = |device: &str| facts.links.iter().find(|link| link.name == device).map(|link| link.mtu);
+        let mtu =
+            |device: &str| facts.links.iter().find(|link| link.name == device).map(|link| link.mtu);
         let (outside4, outside6) = outside.into_iter().partition(SocketAddr::is_ipv4);
-        let company: Vec<_> = wishes.company.iter().map(|text| HostPort::of_company(text, COMPANY_PORT)).collect();
+        let company: Vec<_> =
+            wishes.company.iter().map(|text| HostPort::of_company(text, COMPANY_PORT)).collect();
         Self {
             gateway: way.and_then(|route| route.gateway),
             own,
-            around: own.filter(|_| is_up).map(|address| around(&facts.rules, address, own_device.as_deref())),
+            around: own
+                .filter(|_| is_up)
+                .map(|address| around(&facts.rules, address, own_device.as_deref())),
             leaves_by: leaves_by.and_then(|device| Some((device.clone(), mtu(&device)?))),
             has_v6: facts.routes.iter().any(leads_to_v6),
-            names: company.iter().filter(|one| one.address().is_none()).map(|one| one.host.clone()).collect(),
-            nameservers: ResolvConf::read(facts.resolv_conf.text.as_deref().unwrap_or_default()).servers().to_vec(),
+            names: company
+                .iter()
+                .filter(|one| one.address().is_none())
+                .map(|one| one.host.clone())
+                .collect(),
+            nameservers: ResolvConf::read(facts.resolv_conf.text.as_deref().unwrap_or_default())
+                .servers()
+                .to_vec(),
             proxies: proxies(&facts.proxies),
             mirrors: mirrors(&facts.git_rewrites),
             git: facts.tools.contains(&Tool::Git) && facts.tools.contains(&Tool::Ssh),
@@ -94,19 +109,35 @@ impl Tries {
     }
 
     /// Everything that depends on nothing else. Gives what Windows said.
-    pub(super) async fn all(&self, facts: &mut Facts, wishes: &Wishes, progress: &Progress) -> Told {
-        let names: Vec<String> = [&wishes.public_name].into_iter().chain(&self.names).cloned().collect();
+    pub(super) async fn all(
+        &self,
+        facts: &mut Facts,
+        wishes: &Wishes,
+        progress: &Progress,
+    ) -> Told {
+        let names: Vec<String> =
+            [&wishes.public_name].into_iter().chain(&self.names).cloned().collect();
         let of_proxies = self.proxies.iter().flat_map(Named::urls);
         let loopback: BTreeSet<u16> = of_proxies.map(|proxy| proxy.port()).collect();
-        let at = |address: SocketAddr| HostPort { host: address.ip().to_string(), port: address.port() };
+        let at =
+            |address: SocketAddr| HostPort { host: address.ip().to_string(), port: address.port() };
         let targets: Vec<HostPort> = (self.outside4.iter().copied().map(at))
             .chain(self.company.iter().cloned())
-            .chain(loopback.iter().map(|port| HostPort { host: "127.0.0.1".to_owned(), port: *port }))
+            .chain(
+                loopback.iter().map(|port| HostPort { host: "127.0.0.1".to_owned(), port: *port }),
+            )
             .collect();
         let places = self.usual_places(loopback.iter().copied());
-        let target = self.outside4.first().or(self.outside6.first()).map(ToString::to_string).unwrap_or_default();
-        let reaches = |reach: &Vec<Reach>| Result::of_any(reach.iter().map(|reach| works(&reach.outcome)));
-        let answers = |asks: &Vec<Ask>| Result::of_any(asks.iter().map(|ask| resolves(&ask.answer)));
+        let target = self
+            .outside4
+            .first()
+            .or(self.outside6.first())
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let reaches =
+            |reach: &Vec<Reach>| Result::of_any(reach.iter().map(|reach| works(&reach.outcome)));
+        let answers =
+            |asks: &Vec<Ask>| Result::of_any(asks.iter().map(|ask| resolves(&ask.answer)));
         let carry = |proxies: &Vec<ProxyProbe>| Result::of_any(proxies.iter().map(carries));
         let fits = |mtu: &Option<MtuProbe>| Result::of_any(mtu.iter().map(|mtu| works(&mtu.large)));
         let tells = |told: &Told| Result::of_any([told.windows.as_ref().map(|_| true)]);
@@ -118,16 +149,29 @@ impl Tries {
             progress.watch(
                 &words::DOING_PROXIES,
                 carry,
-                join_all(self.proxies.iter().map(|named| proxy::probe_at(&named.value, &named.ports, &target)))
+                join_all(self.proxies.iter().map(|named| proxy::probe_at(
+                    &named.value,
+                    &named.ports,
+                    &target
+                )))
             ),
             join_all(places.iter().map(|at| proxy::search(*at, &target))),
             progress.watch(&words::DOING_LARGE, fits, self.large_packets()),
             progress.watch(&words::DOING_GIT, reaches, self.git()),
-            progress.watch(&words::DOING_WINDOWS, tells, windows::ask(wishes, &facts.interop, &names, &targets)),
+            progress.watch(
+                &words::DOING_WINDOWS,
+                tells,
+                windows::ask(wishes, &facts.interop, &names, &targets)
+            ),
         );
         let listening = listening.into_iter().flatten().collect();
-        facts.probes =
-            Probes { reach: [gateway, outside, v6, git].concat(), dns: asks, proxies, listening, mtu: large };
+        facts.probes = Probes {
+            reach: [gateway, outside, v6, git].concat(),
+            dns: asks,
+            proxies,
+            listening,
+            mtu: large,
+        };
         told
     }
 
@@ -136,7 +180,11 @@ impl Tries {
         let Probes { reach, dns: asks, proxies, listening: _, mtu: _ } = &mut facts.probes;
         if let Some(probe) = &told.probe {
             for answer in &probe.names {
-                let kind = if self.names.contains(&answer.name) { NameKind::Company } else { NameKind::Public };
+                let kind = if self.names.contains(&answer.name) {
+                    NameKind::Company
+                } else {
+                    NameKind::Public
+                };
                 let answer_of = translate::name(answer);
                 asks.push(ask(Asked::Windows, Transport::Udp, &answer.name, kind, answer_of));
             }
@@ -145,22 +193,32 @@ impl Tries {
                 Some(translate::connect(found))
             };
             let outside = self.outside4.iter().map(ToString::to_string);
-            let tried: Vec<_> = outside.filter_map(|target| Some((outcome(&target)?, target))).collect();
+            let tried: Vec<_> =
+                outside.filter_map(|target| Some((outcome(&target)?, target))).collect();
             let best = tried.iter().find(|(outcome, _)| is_ok(outcome)).or(tried.first()).cloned();
-            reach.extend(
-                best.map(|(outcome, target)| reached(Subject::Outside, Method::Tcp, Whence::Windows, target, outcome)),
-            );
+            reach.extend(best.map(|(outcome, target)| {
+                reached(Subject::Outside, Method::Tcp, Whence::Windows, target, outcome)
+            }));
             for company in self.company.iter().map(ToString::to_string) {
                 let outcome = outcome(&company);
-                reach.extend(outcome.map(|o| reached(Subject::Company, Method::Tcp, Whence::Windows, company, o)));
+                reach.extend(
+                    outcome.map(|o| {
+                        reached(Subject::Company, Method::Tcp, Whence::Windows, company, o)
+                    }),
+                );
             }
             for proxy in proxies.iter_mut() {
-                proxy.on_windows_loopback = outcome(&format!("127.0.0.1:{}", proxy.port)).unwrap_or_default();
+                proxy.on_windows_loopback =
+                    outcome(&format!("127.0.0.1:{}", proxy.port)).unwrap_or_default();
             }
         }
         let servers = told.windows.as_ref().map(adapter_servers).unwrap_or_default();
-        let unknown: Vec<&String> = self.names.iter().filter(|name| !is_resolved(asks, Asked::System, name)).collect();
-        let of_adapters = servers.iter().take(MOST).flat_map(|server| unknown.iter().map(move |name| (*server, *name)));
+        let unknown: Vec<&String> =
+            self.names.iter().filter(|name| !is_resolved(asks, Asked::System, name)).collect();
+        let of_adapters = servers
+            .iter()
+            .take(MOST)
+            .flat_map(|server| unknown.iter().map(move |name| (*server, *name)));
         let of_adapters = join_all(of_adapters.map(|(server, name)| async move {
             let answer = dns::ask(server, name, Transport::Udp).await;
             ask(Asked::OfAdapter(server), Transport::Udp, name, NameKind::Company, answer)
@@ -168,7 +226,9 @@ impl Tries {
         let hosts = self.tunnel.host.filter(|_| self.tunnel.state == TunnelState::Up);
         let at_tunnel = join_all(proxies.iter().map(|proxy| async move {
             match hosts {
-                Some(host) if proxy.port != 0 => tcp::connect((host, proxy.port).into(), None).await,
+                Some(host) if proxy.port != 0 => {
+                    tcp::connect((host, proxy.port).into(), None).await
+                }
                 Some(_) | None => Outcome::NotTried,
             }
         }));
@@ -178,7 +238,8 @@ impl Tries {
             proxy.at_tunnel_host = outcome;
         }
         let asks: &[Ask] = asks;
-        let company = join_all(self.company.iter().map(|company| self.company(company, asks))).await;
+        let company =
+            join_all(self.company.iter().map(|company| self.company(company, asks))).await;
         reach.extend(company.concat());
     }
 
@@ -194,13 +255,17 @@ impl Tries {
             return Vec::new();
         }
         let ports: BTreeSet<u16> = ports.chain(USUAL_PORTS).filter(|port| *port != 0).collect();
-        let tunnel = self.tunnel.host.filter(|_| self.tunnel.state == TunnelState::Up).map(IpAddr::V4);
+        let tunnel =
+            self.tunnel.host.filter(|_| self.tunnel.state == TunnelState::Up).map(IpAddr::V4);
         let loopback = IpAddr::from([127, 0, 0, 1]);
         let hosts = [tunnel, self.gateway, Some(loopback)].into_iter().flatten();
-        let places = hosts.flat_map(|host| ports.iter().map(move |port| SocketAddr::new(host, *port)));
+        let places =
+            hosts.flat_map(|host| ports.iter().map(move |port| SocketAddr::new(host, *port)));
         let named = |at: &SocketAddr| {
             let mut known = self.proxies.iter().flat_map(Named::urls);
-            known.any(|proxy| proxy.host().to_string() == at.ip().to_string() && proxy.port() == at.port())
+            known.any(|proxy| {
+                proxy.host().to_string() == at.ip().to_string() && proxy.port() == at.port()
+            })
         };
         places.filter(|at| !named(at)).collect()
     }
@@ -220,12 +285,14 @@ impl Tries {
                     None => Outcome::NotTried,
                 }
             };
-            let (ping, tcp, around) = tokio::join!(icmp::ping(at.ip(), None, None), tcp::connect(*at, None), around);
+            let (ping, tcp, around) =
+                tokio::join!(icmp::ping(at.ip(), None, None), tcp::connect(*at, None), around);
             (at, ping.outcome, tcp, around)
         });
         let tried = join_all(tries).await;
         let by_tcp = tried.iter().find(|(_, _, tcp, _)| is_ok(tcp));
-        let best = by_tcp.or_else(|| tried.iter().find(|(_, ping, _, _)| is_ok(ping))).or(tried.first());
+        let best =
+            by_tcp.or_else(|| tried.iter().find(|(_, ping, _, _)| is_ok(ping))).or(tried.first());
         let Some((at, ping, tcp, around)) = best.cloned() else { return Vec::new() };
         vec![
             reached(Subject::Outside, Method::Icmp, Whence::Vm, at.ip().to_string(), ping),
@@ -239,14 +306,21 @@ impl Tries {
         let Some(at) = self.outside6.first().filter(|_| self.has_v6) else { return Vec::new() };
         let (ping, tcp) = tokio::join!(icmp::ping(at.ip(), None, None), tcp::connect(*at, None));
         vec![
-            reached(Subject::OutsideV6, Method::Icmp, Whence::Vm, at.ip().to_string(), ping.outcome),
+            reached(
+                Subject::OutsideV6,
+                Method::Icmp,
+                Whence::Vm,
+                at.ip().to_string(),
+                ping.outcome,
+            ),
             reached(Subject::OutsideV6, Method::Tcp, Whence::Vm, at.to_string(), tcp),
         ]
     }
 
     async fn names(&self, wishes: &Wishes) -> Vec<Ask> {
         let public = [(&wishes.public_name, NameKind::Public)].into_iter();
-        let names: Vec<_> = public.chain(self.names.iter().map(|name| (name, NameKind::Company))).collect();
+        let names: Vec<_> =
+            public.chain(self.names.iter().map(|name| (name, NameKind::Company))).collect();
         let mut questions = Vec::new();
         for (name, kind) in names {
             questions.push((Asked::System, Transport::Udp, name, kind));
@@ -259,16 +333,21 @@ impl Tries {
                 questions.extend(public.map(|server| (server, Transport::Udp, name, kind)));
             }
         }
-        let mut asks = join_all(questions.into_iter().map(|(asked, transport, name, kind)| async move {
-            let answer = match asked {
-                Asked::Nameserver(ref server) => dns::ask(server.clone(), name, transport).await,
-                Asked::Public(server) | Asked::OfAdapter(server) => dns::ask(server, name, transport).await,
-                Asked::System => dns::ask_system(name).await,
-                Asked::Windows => Answer::NotTried,
-            };
-            ask(asked, transport, name, kind, answer)
-        }))
-        .await;
+        let mut asks =
+            join_all(questions.into_iter().map(|(asked, transport, name, kind)| async move {
+                let answer = match asked {
+                    Asked::Nameserver(ref server) => {
+                        dns::ask(server.clone(), name, transport).await
+                    }
+                    Asked::Public(server) | Asked::OfAdapter(server) => {
+                        dns::ask(server, name, transport).await
+                    }
+                    Asked::System => dns::ask_system(name).await,
+                    Asked::Windows => Answer::NotTried,
+                };
+                ask(asked, transport, name, kind, answer)
+            }))
+            .await;
         silence(&mut asks);
         asks
     }
@@ -326,7 +405,8 @@ impl Tries {
     }
 
     pub(super) fn question(&self, wishes: &Wishes, facts: &Facts) -> Question {
-        let tried = |reach: &&Reach| reach.subject == Subject::Outside && reach.method == Method::Tcp;
+        let tried =
+            |reach: &&Reach| reach.subject == Subject::Outside && reach.method == Method::Tcp;
         let outside = facts.probes.reach.iter().find(tried).map(|reach| reach.target.clone());
         Question {
             outside: outside.unwrap_or_default(),
@@ -336,8 +416,8 @@ impl Tries {
     }
 }
 
-/// A rule of the tunnel's may keep all packets of the address on the old way. Where only answers stay
-/// there, the socket has to be bound to the interface.
+/// A rule of the tunnel's may keep all packets of the address on the old way. Where only answers
+/// stay there, the socket has to be bound to the interface.
 fn around(rules: &[Rule], address: IpAddr, device: Option<&str>) -> Origin {
     let stays = format!("from {address} lookup main");
     let device = device.filter(|_| rules.iter().all(|rule| rule.text != stays));
@@ -350,17 +430,25 @@ fn leads_to_v6(route: &Route) -> bool {
 
 /// `getent` does not say why it knows no address: where none of the servers answered, nobody did.
 fn silence(asks: &mut [Ask]) {
-    let is_server = |ask: &&Ask| matches!(ask.asked, Asked::Nameserver(_)) && ask.transport == Transport::Udp;
+    let is_server =
+        |ask: &&Ask| matches!(ask.asked, Asked::Nameserver(_)) && ask.transport == Transport::Udp;
     let silent = |answer: &Answer| matches!(answer, Answer::Failed { .. });
     let names: BTreeSet<String> = asks.iter().map(|ask| ask.name.clone()).collect();
     for name in names {
-        let of_servers: Vec<_> =
-            asks.iter().filter(|ask| ask.name == name).filter(is_server).map(|ask| &ask.answer).collect();
-        let Some(Answer::Failed { why, detail }) = of_servers.first().copied().cloned() else { continue };
+        let of_servers: Vec<_> = asks
+            .iter()
+            .filter(|ask| ask.name == name)
+            .filter(is_server)
+            .map(|ask| &ask.answer)
+            .collect();
+        let Some(Answer::Failed { why, detail }) = of_servers.first().copied().cloned() else {
+            continue;
+        };
         if !of_servers.iter().all(|answer| silent(answer)) {
             continue;
         }
-        let of_system = asks.iter_mut().filter(|ask| ask.name == name && ask.asked == Asked::System);
+        let of_system =
+            asks.iter_mut().filter(|ask| ask.name == name && ask.asked == Asked::System);
         for ask in of_system.filter(|ask| matches!(ask.answer, Answer::NoSuchName { .. })) {
             ask.answer = Answer::Failed { why, detail: detail.clone() };
         }
@@ -374,7 +462,10 @@ pub(super) fn has_addresses(answer: &Answer) -> bool {
 pub(super) fn addresses(answers: &[Answer]) -> Vec<IpAddr> {
     let found = answers.iter().filter_map(|answer| match answer {
         Answer::Addresses { addresses, .. } => Some(addresses.as_slice()),
-        Answer::NotTried | Answer::NoSuchName { .. } | Answer::ServerError { .. } | Answer::Failed { .. } => None,
+        Answer::NotTried
+        | Answer::NoSuchName { .. }
+        | Answer::ServerError { .. }
+        | Answer::Failed { .. } => None,
     });
     found.flatten().copied().collect()
 }
@@ -387,7 +478,13 @@ fn ask(asked: Asked, transport: Transport, name: &str, kind: NameKind, answer: A
     Ask { asked, transport, name: name.to_owned(), kind, answer }
 }
 
-fn reached(subject: Subject, method: Method, whence: Whence, target: String, outcome: Outcome) -> Reach {
+fn reached(
+    subject: Subject,
+    method: Method,
+    whence: Whence,
+    target: String,
+    outcome: Outcome,
+) -> Reach {
     Reach { subject, method, whence, target, outcome }
 }
 
@@ -423,7 +520,8 @@ fn mirrors(rewrites: &[GitRewrite]) -> Vec<HostPort> {
 /// Values that name a proxy, each once.
 fn proxies(settings: &[ProxySetting]) -> Vec<Named> {
     let named = |value: String| {
-        let tools: Vec<Tool> = settings.iter().filter(|other| other.value == value).map(|one| one.tool).collect();
+        let tools: Vec<Tool> =
+            settings.iter().filter(|other| other.value == value).map(|one| one.tool).collect();
         Named { ports: default_ports(&tools, &value), value }
     };
     values(settings).into_iter().map(named).collect()
@@ -433,9 +531,15 @@ fn values(settings: &[ProxySetting]) -> Vec<String> {
     let mut values: Vec<String> = Vec::new();
     for setting in settings {
         let is_list = setting.key.eq_ignore_ascii_case("no_proxy");
-        let is_direct = ["direct", "none", "false"].iter().any(|word| setting.value.eq_ignore_ascii_case(word));
+        let is_direct =
+            ["direct", "none", "false"].iter().any(|word| setting.value.eq_ignore_ascii_case(word));
         let is_other = setting.tool == Tool::Ssh && proxy::of_command(&setting.value).is_none();
-        if !setting.value.is_empty() && !is_other && !is_list && !is_direct && !values.contains(&setting.value) {
+        if !setting.value.is_empty()
+            && !is_other
+            && !is_list
+            && !is_direct
+            && !values.contains(&setting.value)
+        {
             values.push(setting.value.clone());
         }
     }
@@ -449,7 +553,10 @@ fn adapter_servers(windows: &Windows) -> Vec<IpAddr> {
     adapters.sort_by_key(|adapter| adapter.vpn.is_none());
     let of_adapters = adapters.into_iter().flat_map(|adapter| &adapter.dns_servers);
     let mut servers = Vec::new();
-    for server in of_adapters.chain(&windows.host.dns_servers).filter_map(|server| server.parse::<IpAddr>().ok()) {
+    for server in of_adapters
+        .chain(&windows.host.dns_servers)
+        .filter_map(|server| server.parse::<IpAddr>().ok())
+    {
         if server.is_ipv4() && !server.is_loopback() && !servers.contains(&server) {
             servers.push(server);
         }
@@ -482,7 +589,10 @@ mod tests {
         let address = "172.28.48.2".parse().unwrap();
         let device = |rules: &[Rule]| around(rules, address, Some("eth0")).device;
         let answers = rule("from 172.28.48.2 ipproto udp sport 1-32767 lookup main");
-        assert_eq!(device(&[answers.clone(), rule("from all lookup main")]).as_deref(), Some("eth0"));
+        assert_eq!(
+            device(&[answers.clone(), rule("from all lookup main")]).as_deref(),
+            Some("eth0")
+        );
         assert_eq!(device(&[answers, rule("from 172.28.48.2 lookup main")]), None);
     }
 
@@ -491,7 +601,13 @@ mod tests {
         let server = |last: u8| Asked::Nameserver(IpAddr::from([192, 0, 2, last]).into());
         let asks = |second: Answer| {
             let mut asks = vec![
-                ask(Asked::System, Transport::Udp, "n.test", NameKind::Public, Answer::NoSuchName { ms: 9 }),
+                ask(
+                    Asked::System,
+                    Transport::Udp,
+                    "n.test",
+                    NameKind::Public,
+                    Answer::NoSuchName { ms: 9 },
+                ),
                 ask(
                     server(1),
                     Transport::Udp,

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::time::timeout;
 use wire::facts::HostProbe;
 
-/// How long Windows may take for everything: the relay itself takes 3.5 s for names and connections that nobody answers.
+/// How long Windows may take for everything: the relay itself takes 3.5 s for names and connections
+/// that nobody answers.
 const PATIENCE: Duration = Duration::from_millis(6500);
 
 /// What came of asking Windows.
@@ -33,7 +34,12 @@ impl Told {
 }
 
 /// Asks Windows for names and connections, and for what it knows of itself.
-pub(super) async fn ask(wishes: &Wishes, interop: &Interop, names: &[String], targets: &[HostPort]) -> Told {
+pub(super) async fn ask(
+    wishes: &Wishes,
+    interop: &Interop,
+    names: &[String],
+    targets: &[HostPort],
+) -> Told {
     // Whatever starts a Windows program mends the kernel's entry first; a doctor only looks.
     if interop.is_wsl && matches!(interop.entry, Some(Entry::Missing | Entry::Disabled)) {
         return Told::nothing(Outcome::NotTried, None);
@@ -41,15 +47,20 @@ pub(super) async fn ask(wishes: &Wishes, interop: &Interop, names: &[String], ta
     let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
     let relay = async {
         let (program, placement) = relay(wishes).await;
-        let is_windows = placement == Placement::OnWindowsDisk || program.extension().is_some_and(|end| end == "exe");
+        let is_windows = placement == Placement::OnWindowsDisk
+            || program.extension().is_some_and(|end| end == "exe");
         (timed(host::probe(program, placement, names, &targets)).await, is_windows)
     };
     let words = async {
         if !interop.is_wsl {
             return (None, Vec::new(), Vec::new(), Vec::new());
         }
-        let (version, running, all, ports) =
-            tokio::join!(host::wsl_version(), host::running_distros(), host::distros(), host::port_proxies());
+        let (version, running, all, ports) = tokio::join!(
+            host::wsl_version(),
+            host::running_distros(),
+            host::distros(),
+            host::port_proxies()
+        );
         let distros = (told(running).unwrap_or_default(), told(all).unwrap_or_default());
         (told(version), distros.0, distros.1, told(ports).unwrap_or_default())
     };
@@ -79,7 +90,12 @@ pub(super) async fn ask(wishes: &Wishes, interop: &Interop, names: &[String], ta
         running_distros,
         distros: distros
             .into_iter()
-            .map(|host::Distro { name, is_default, state, version }| Distro { name, is_default, state, version })
+            .map(|host::Distro { name, is_default, state, version }| Distro {
+                name,
+                is_default,
+                state,
+                version,
+            })
             .collect(),
         port_proxies: port_proxies
             .into_iter()
@@ -95,7 +111,8 @@ pub(super) async fn ask(wishes: &Wishes, interop: &Interop, names: &[String], ta
     }
 }
 
-/// The relay that was chosen, or that came with this program, or that the helper distro has put on Windows' disk.
+/// The relay that was chosen, or that came with this program, or that the helper distro has put on
+/// Windows' disk.
 async fn relay(wishes: &Wishes) -> (PathBuf, Placement) {
     let (program, placement) = wishes.relay.clone();
     if gateway::is_wsl()
@@ -141,7 +158,8 @@ async fn timed<T>(future: impl Future<Output = T>) -> Timed<T> {
     Timed { value, before, after: unix_ms(), ms }
 }
 
-/// By how much this clock is ahead of one that said `theirs` some time between `before` and `after`: no more than is certain.
+/// By how much this clock is ahead of one that said `theirs` some time between `before` and
+/// `after`: no more than is certain.
 fn ahead(before: u64, after: u64, theirs: u64) -> Option<i64> {
     if theirs == 0 {
         return None;

@@ -1,10 +1,13 @@
-//! `proxy apply` and `proxy remove`: tools' own settings, by their own commands or else in their files.
+//! `proxy apply` and `proxy remove`: tools' own settings, by their own commands or else in their
+//! files.
 
 use super::args::{ApplyOptions, RemoveOptions};
 use super::files::{self, Here, Memory};
 use super::{Verdict, Voice, choose};
 use anyhow::Context as _;
-use config::tools::{Kept, Note, OwnCommand, Place, Proxy, Tool, no_proxy, notes, places, with_setting};
+use config::tools::{
+    Kept, Note, OwnCommand, Place, Proxy, Tool, no_proxy, notes, places, with_setting,
+};
 use messages::{Sentence, Text, proxies as words};
 use std::path::Path;
 use std::process::Stdio;
@@ -50,7 +53,9 @@ pub(super) fn remove(
 ) -> anyhow::Result<Verdict> {
     let here = Here::new()?;
     let mut memory = Memory::load(here.home())?;
-    let is_meant = |kept: &&Kept| options.tools.is_empty() || options.tools.iter().any(|tool| tool.name() == kept.tool);
+    let is_meant = |kept: &&Kept| {
+        options.tools.is_empty() || options.tools.iter().any(|tool| tool.name() == kept.tool)
+    };
     let meant: Vec<Kept> = memory.files.iter().filter(is_meant).cloned().collect();
     if meant.is_empty() {
         voice.tell(&words::NOTHING_TO_REMOVE.text());
@@ -92,7 +97,9 @@ fn restore(kept: &Kept) -> anyhow::Result<Text> {
             None => files::remove(&kept.path, &kept.folders)?,
         }
     }
-    let about = |sentence: &'static Sentence| sentence.with("tool", &kept.tool).with("path", kept.path.display());
+    let about = |sentence: &'static Sentence| {
+        sentence.with("tool", &kept.tool).with("path", kept.path.display())
+    };
     Ok(if restored.left.is_empty() {
         about(&words::REMOVED)
     } else {
@@ -120,7 +127,8 @@ impl Changer<'_> {
         let surroundings = here.surroundings();
         let places = places(tool, proxy, exceptions, &surroundings)?;
         // No password may stand on the list of processes.
-        let command = OwnCommand::of(tool, &surroundings).filter(|_| !proxy.has_secrets() && here.runs_commands());
+        let command = OwnCommand::of(tool, &surroundings)
+            .filter(|_| !proxy.has_secrets() && here.runs_commands());
         let program = command.and_then(|_| files::program(tool.programs()));
         for place in &places {
             let shown = proxy.to_string();
@@ -144,7 +152,10 @@ impl Changer<'_> {
         let after = with_setting(place, text.as_deref())?;
         let earlier = self.memory.of(place.tool.name(), &place.path).cloned();
         let about = |sentence: &'static Sentence| {
-            sentence.with("tool", place.tool).with("path", place.path.display()).with("proxy", proxy)
+            sentence
+                .with("tool", place.tool)
+                .with("path", place.path.display())
+                .with("proxy", proxy)
         };
         if text.as_deref() == Some(&after) {
             if earlier.is_some() {
@@ -167,7 +178,8 @@ impl Changer<'_> {
                     return Ok(about(&words::APPLIED_BY_COMMAND).with("command", told));
                 }
                 Err((told, problem)) => {
-                    let failed = words::COMMAND_FAILED.with("tool", place.tool).with("command", told);
+                    let failed =
+                        words::COMMAND_FAILED.with("tool", place.tool).with("command", told);
                     self.voice.aside(&failed.with("problem", problem));
                 }
             }
@@ -182,7 +194,8 @@ impl Changer<'_> {
     }
 }
 
-/// Has the tool's own command set each key. Gives how the command is called, and the file's text then; or else what went wrong.
+/// Has the tool's own command set each key. Gives how the command is called, and the file's text
+/// then; or else what went wrong.
 async fn by_command(
     here: &Here,
     place: &Place,
@@ -196,7 +209,12 @@ async fn by_command(
         let problem = match finished {
             Ok(output) if output.status.success() => continue,
             Ok(output) => {
-                let said = String::from_utf8_lossy(&output.stderr).trim().lines().next_back().unwrap_or("").to_owned();
+                let said = String::from_utf8_lossy(&output.stderr)
+                    .trim()
+                    .lines()
+                    .next_back()
+                    .unwrap_or("")
+                    .to_owned();
                 format!("{}: {}", output.status, proxy::mask(&said))
             }
             Err(problem) => problem,
@@ -204,7 +222,8 @@ async fn by_command(
         return Err((told, problem));
     }
     let text = files::read(&place.path).ok().flatten().unwrap_or_default();
-    let is_set = |(key, value): &(String, String)| place.format.get(&text, key).as_ref() == Some(value);
+    let is_set =
+        |(key, value): &(String, String)| place.format.get(&text, key).as_ref() == Some(value);
     if place.wanted.iter().all(is_set) {
         Ok((told, text))
     } else {
@@ -213,7 +232,11 @@ async fn by_command(
 }
 
 /// What a tool's program says. It runs at home, where no project's settings are.
-async fn output(here: &Here, program: &Path, words: &[&str]) -> Result<std::process::Output, String> {
+async fn output(
+    here: &Here,
+    program: &Path,
+    words: &[&str],
+) -> Result<std::process::Output, String> {
     let mut command = Command::new(program);
     command.args(words).current_dir(here.home()).stdin(Stdio::null()).kill_on_drop(true);
     match tokio::time::timeout(PATIENCE, command.output()).await {
@@ -222,11 +245,16 @@ async fn output(here: &Here, program: &Path, words: &[&str]) -> Result<std::proc
     }
 }
 
-/// Whether the Yarn that is installed has the settings of version 2 and later; without one, whether its file is there.
+/// Whether the Yarn that is installed has the settings of version 2 and later; without one, whether
+/// its file is there.
 async fn has_new_yarn(here: &Here) -> bool {
     let Some(yarn) = files::program(Tool::Yarn.programs()) else { return here.has_new_yarn };
-    let version = output(here, &yarn, &["--version"]).await.map(|output| output.stdout).unwrap_or_default();
-    let major = String::from_utf8_lossy(&version).split('.').next().and_then(|major| major.trim().parse::<u32>().ok());
+    let version =
+        output(here, &yarn, &["--version"]).await.map(|output| output.stdout).unwrap_or_default();
+    let major = String::from_utf8_lossy(&version)
+        .split('.')
+        .next()
+        .and_then(|major| major.trim().parse::<u32>().ok());
     major.map_or(here.has_new_yarn, |major| major >= 2)
 }
 

@@ -37,7 +37,8 @@ const TEST_EXAMPLES: &str = "Examples:
   underpass proxy test
   underpass proxy test --proxy socks5://172.28.48.1:7890 --url https://github.com/ --url http://intranet.corp.example/";
 
-/// Pages of servers here and abroad, one without TLS: rules of proxy programs differ by where a server is.
+/// Pages of servers here and abroad, one without TLS: rules of proxy programs differ by where a
+/// server is.
 const PAGES: [&str; 4] = [
     "https://www.google.com/",
     "https://github.com/",
@@ -91,11 +92,12 @@ pub(crate) struct Choice {
     /// Where it is: an address or name, or auto: the Windows host, by the way that leads to it now
     #[arg(long, value_name = "auto|ADDRESS", default_value = "auto")]
     pub(crate) host: String,
-    /// The whole proxy in one: http://HOST:PORT or socks5://USER:PASSWORD@HOST:PORT; with a password better by the variable, since
-    /// others can read a command line
+    /// The whole proxy in one: http://HOST:PORT or socks5://USER:PASSWORD@HOST:PORT; with a
+    /// password better by the variable, since others can read a command line
     #[arg(long, value_name = "URL", env = "UNDERPASS_PROXY", hide_env_values = true, conflicts_with_all = ["port", "scheme", "host"])]
     pub(crate) proxy: Option<String>,
-    /// Take the proxy from somewhere else: windows, which is Windows' own setting, its script (PAC) evaluated
+    /// Take the proxy from somewhere else: windows, which is Windows' own setting, its script (PAC)
+    /// evaluated
     #[arg(long, value_name = "WHERE", conflicts_with_all = ["port", "scheme", "host", "proxy"])]
     pub(crate) from: Option<Origin>,
     /// With --from windows: for which page; a script may name other proxies for others
@@ -129,7 +131,8 @@ pub(crate) struct ShellInitOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct Shell {
-    /// The shell that evaluates the lines: bash, zsh, sh or fish [default: the one that started this command, or else SHELL]
+    /// The shell that evaluates the lines: bash, zsh, sh or fish [default: the one that started
+    /// this command, or else SHELL]
     #[arg(long, value_name = "SHELL")]
     pub(crate) shell: Option<Syntax>,
 }
@@ -168,7 +171,8 @@ pub(crate) struct StatusOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct TestOptions {
-    /// A page that is asked for through the proxies; repeat it for several [default: one each of Google, GitHub, Baidu and Microsoft]
+    /// A page that is asked for through the proxies; repeat it for several [default: one each of
+    /// Google, GitHub, Baidu and Microsoft]
     #[arg(long = "url", value_name = "URL", default_values = PAGES, hide_default_value = true)]
     pub(crate) urls: Vec<String>,
     /// A proxy to try instead of those that are set

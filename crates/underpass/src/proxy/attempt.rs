@@ -57,7 +57,8 @@ pub(super) async fn port(proxy: &ProxyUrl) -> Attempt {
     }
 }
 
-/// The proxy's URL with another scheme, if it speaks that protocol: also where it refuses this target.
+/// The proxy's URL with another scheme, if it speaks that protocol: also where it refuses this
+/// target.
 pub(super) async fn speaks(proxy: &ProxyUrl, scheme: Scheme, target: &Target) -> Option<ProxyUrl> {
     let as_set = proxy.with_secrets();
     let (_, rest) = as_set.split_once("://")?;
@@ -76,7 +77,9 @@ pub(super) async fn by(proxy: &ProxyUrl, url: &Url, name: &Host) -> Attempt {
     } else {
         match tunnel(proxy, &url.target).await {
             // What lies behind would be TLS' affair.
-            Ok(_) if url.is_https => return Attempt::Passed(words::TUNNEL_STANDS.with("target", &url.target)),
+            Ok(_) if url.is_https => {
+                return Attempt::Passed(words::TUNNEL_STANDS.with("target", &url.target));
+            }
             Ok(stream) => answer(stream, &url.request(name, To::Server)).await,
             Err(problem) => Err(problem),
         }
@@ -99,12 +102,17 @@ async fn answer(stream: TcpStream, request: &[u8]) -> Result<String, String> {
     status_line(stream, request).await.map_err(|error| error.to_string())
 }
 
-/// Any page will do, but none that proxies show in place of it: 'who are you', 'not allowed', 'nobody there'.
+/// Any page will do, but none that proxies show in place of it: 'who are you', 'not allowed',
+/// 'nobody there'.
 fn judge(line: &str) -> Attempt {
-    let status: Option<u16> =
-        line.strip_prefix("HTTP/").and_then(|rest| rest.split(' ').nth(1)).and_then(|code| code.parse().ok());
+    let status: Option<u16> = line
+        .strip_prefix("HTTP/")
+        .and_then(|rest| rest.split(' ').nth(1))
+        .and_then(|code| code.parse().ok());
     match status {
-        Some(407) => failed(format!("{line}: the proxy wants a user and a password, in its URL as USER:PASSWORD@HOST")),
+        Some(407) => failed(format!(
+            "{line}: the proxy wants a user and a password, in its URL as USER:PASSWORD@HOST"
+        )),
         Some(100..=402 | 404..=499) => Attempt::Passed(words::ANSWERED.with("status", line)),
         Some(403) => failed(format!("{line}: the proxy, or the server, does not allow it")),
         Some(_) => failed(line),

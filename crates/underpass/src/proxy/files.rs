@@ -1,4 +1,5 @@
-//! Files of settings on this machine: read whole, written in one step, with the rights that they had.
+//! Files of settings on this machine: read whole, written in one step, with the rights that they
+//! had.
 
 use anyhow::{Context as _, bail};
 use config::tools::{Kept, Readers, Surroundings, Tool};
@@ -23,7 +24,8 @@ impl Here {
     pub(super) fn new() -> anyhow::Result<Self> {
         let home = std::env::home_dir().filter(|home| home.is_absolute());
         let home = home.context("there is no home folder: set HOME")?;
-        // Whoever may write there is root for all that is done here, also in a namespace of his own.
+        // Whoever may write there is root for all that is done here, also in a namespace of his
+        // own.
         let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
         let has_new_yarn = home.join(".yarnrc.yml").exists() && !home.join(".yarnrc").exists();
         Ok(Self { home, is_root, has_new_yarn })
@@ -40,8 +42,9 @@ impl Here {
         !self.is_root || (above && kept.tool.parse().is_ok_and(is_place))
     }
 
-    /// Whether tools' own commands may be run here: what they do is also up to the settings in the home
-    /// folder (Yarn's `yarnPath` names a program that it runs), and root must not run another user's.
+    /// Whether tools' own commands may be run here: what they do is also up to the settings in the
+    /// home folder (Yarn's `yarnPath` names a program that it runs), and root must not run another
+    /// user's.
     pub(super) fn runs_commands(&self) -> bool {
         foreign::is_own_home(&self.home)
     }
@@ -60,8 +63,11 @@ impl Here {
 /// The program of one of these names in `PATH`.
 pub(super) fn program(names: &[&str]) -> Option<PathBuf> {
     let folders = foreign::trusted_path();
-    let is_program = |path: &PathBuf| fs::metadata(path).is_ok_and(|file| file.is_file() && file.mode() & 0o111 != 0);
-    let paths = std::env::split_paths(&folders).flat_map(|folder| names.iter().map(move |name| folder.join(name)));
+    let is_program = |path: &PathBuf| {
+        fs::metadata(path).is_ok_and(|file| file.is_file() && file.mode() & 0o111 != 0)
+    };
+    let paths = std::env::split_paths(&folders)
+        .flat_map(|folder| names.iter().map(move |name| folder.join(name)));
     paths.into_iter().find(is_program)
 }
 
@@ -74,7 +80,11 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Option<String>> {
     });
     match text {
         Ok(text) => Ok(text),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
     }
 }
@@ -82,12 +92,13 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Option<String>> {
 /// Makes the folders that a file needs, and gives those that were not there, the outermost first.
 pub(super) fn make_folders(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let Some(folder) = path.parent() else { bail!("{} is no file's place", path.display()) };
-    let made =
-        Folder::make(folder, foreign::STATE_MODE).with_context(|| format!("{} cannot be made", folder.display()));
+    let made = Folder::make(folder, foreign::STATE_MODE)
+        .with_context(|| format!("{} cannot be made", folder.display()));
     made.map(|(_, made)| made)
 }
 
-/// Replaces a file's text, or makes the file. What a link of one's own leads to is written, and the link stays; rights and owner stay too.
+/// Replaces a file's text, or makes the file. What a link of one's own leads to is written, and the
+/// link stays; rights and owner stay too.
 pub(super) fn write(path: &Path, text: &str, readers: Readers) -> anyhow::Result<()> {
     let written = foreign::located(path).and_then(|(folder, name)| {
         let old = folder.read(&name, MAX_FILE)?;
@@ -101,7 +112,8 @@ pub(super) fn write(path: &Path, text: &str, readers: Readers) -> anyhow::Result
     written.with_context(|| format!("{} cannot be written, and is as it was", path.display()))
 }
 
-/// Removes a file that was made, and the folders that were made for it, unless others put something there.
+/// Removes a file that was made, and the folders that were made for it, unless others put something
+/// there.
 pub(super) fn remove(path: &Path, folders: &[PathBuf]) -> anyhow::Result<()> {
     let parent = |path: &Path| Some((Folder::open(path.parent()?), path.file_name()?.to_owned()));
     let removed = match parent(path) {
@@ -116,8 +128,8 @@ pub(super) fn remove(path: &Path, folders: &[PathBuf]) -> anyhow::Result<()> {
         Ok(()) | Err(_) => {}
     }
     for folder in folders.iter().rev() {
-        let removed =
-            parent(folder).is_some_and(|(above, name)| above.and_then(|above| above.remove_folder(name)).is_ok());
+        let removed = parent(folder)
+            .is_some_and(|(above, name)| above.and_then(|above| above.remove_folder(name)).is_ok());
         if !removed {
             break;
         }
@@ -183,10 +195,14 @@ mod tests {
 
     #[test]
     fn a_file_keeps_its_rights_and_a_link_stays_one() {
-        let scratch = std::env::temp_dir().join(format!("underpass-proxy-files-{}", std::process::id()));
+        let scratch =
+            std::env::temp_dir().join(format!("underpass-proxy-files-{}", std::process::id()));
         let _ = fs::remove_dir_all(&scratch);
         let (file, link) = (scratch.join("a/b/real"), scratch.join("link"));
-        assert_eq!(make_folders(&file).unwrap(), [scratch.clone(), scratch.join("a"), scratch.join("a/b")]);
+        assert_eq!(
+            make_folders(&file).unwrap(),
+            [scratch.clone(), scratch.join("a"), scratch.join("a/b")]
+        );
         write(&file, "one", Readers::Owner).unwrap();
         let mode = || fs::metadata(&file).unwrap().mode() & 0o7777;
         assert_eq!(mode(), 0o600);
@@ -195,7 +211,11 @@ mod tests {
         write(&link, "two", Readers::Owner).unwrap();
         assert_eq!((read(&file).unwrap().as_deref(), mode()), (Some("two"), 0o640));
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert_eq!(fs::read_dir(scratch.join("a/b")).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(
+            fs::read_dir(scratch.join("a/b")).unwrap().count(),
+            1,
+            "nothing is left beside it"
+        );
         // What others put there keeps its folder.
         fs::write(scratch.join("a/other"), "").unwrap();
         remove(&file, &[scratch.join("a"), scratch.join("a/b")]).unwrap();

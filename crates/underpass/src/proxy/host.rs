@@ -38,7 +38,10 @@ pub(super) enum HostError {
 /// Looks at the network.
 pub(super) async fn view() -> View {
     let folders = [crate::runtime_dir(), gateway::publish::default_folder()];
-    let tap = gateway::control::status(&folders).ok().filter(|status| status.state == State::Up).and_then(|up| up.tap);
+    let tap = gateway::control::status(&folders)
+        .ok()
+        .filter(|status| status.state == State::Up)
+        .and_then(|up| up.tap);
     let name = tap.as_ref().map_or(TAP, |tap| tap.name.as_str());
     let observed = match Net::open() {
         Ok(net) => net.observe(name).await,
@@ -49,8 +52,12 @@ pub(super) async fn view() -> View {
 
 /// The subnets that this machine is in.
 pub(super) fn subnets(view: &View) -> Vec<IpNet> {
-    let connected = view.observed.as_ref().map(|observed| observed.connected.clone()).unwrap_or_default();
-    connected.into_iter().filter(|net| !matches!(net, IpNet::V6(net) if net.addr().is_unicast_link_local())).collect()
+    let connected =
+        view.observed.as_ref().map(|observed| observed.connected.clone()).unwrap_or_default();
+    connected
+        .into_iter()
+        .filter(|net| !matches!(net, IpNet::V6(net) if net.addr().is_unicast_link_local()))
+        .collect()
 }
 
 /// The host's address, and how it was found.
@@ -92,15 +99,22 @@ mod tests {
 
     #[test]
     fn the_host_by_mode_and_tunnel() {
-        let (tunnel, gateway) = (Some(Ipv4Addr::new(10, 99, 0, 3)), Some(IpAddr::from([172, 28, 48, 1])));
+        let (tunnel, gateway) =
+            (Some(Ipv4Addr::new(10, 99, 0, 3)), Some(IpAddr::from([172, 28, 48, 1])));
         let host = |mode, tunnel, gateway| choose(mode, tunnel, gateway).map(|(host, _)| host).ok();
         for mode in [Some(NetworkingMode::Nat), Some(NetworkingMode::VirtioProxy), None] {
             assert_eq!(host(mode, None, gateway).as_deref(), Some("172.28.48.1"));
             assert_eq!(host(mode, tunnel, gateway).as_deref(), Some("10.99.0.3"));
             assert_eq!(host(mode, None, None), None);
         }
-        assert_eq!(host(Some(NetworkingMode::Mirrored), tunnel, gateway).as_deref(), Some("127.0.0.1"));
-        assert_eq!(host(Some(NetworkingMode::Bridged), tunnel, gateway).as_deref(), Some("10.99.0.3"));
+        assert_eq!(
+            host(Some(NetworkingMode::Mirrored), tunnel, gateway).as_deref(),
+            Some("127.0.0.1")
+        );
+        assert_eq!(
+            host(Some(NetworkingMode::Bridged), tunnel, gateway).as_deref(),
+            Some("10.99.0.3")
+        );
         let error = choose(Some(NetworkingMode::Bridged), None, gateway).unwrap_err().to_string();
         assert!(error.contains("bridged") && error.contains("--host"), "{error}");
         assert_eq!(host(Some(NetworkingMode::None), tunnel, None).as_deref(), Some("10.99.0.3"));

@@ -40,7 +40,8 @@ enum Verdict {
 pub(crate) fn run(options: ProxyOptions, complain: impl Fn(&anyhow::Error)) -> ExitCode {
     let language = options.lang.unwrap_or_else(|| Language::of_environment(variable));
     let voice = Voice { language };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop");
     let outcome = runtime.and_then(|runtime| {
         runtime.block_on(async {
             match options.command {
@@ -69,7 +70,10 @@ pub(crate) fn run(options: ProxyOptions, complain: impl Fn(&anyhow::Error)) -> E
 /// # Errors
 /// It cannot be found.
 pub(crate) fn tell_host() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no event loop")?;
     let (host, _) = host::auto(&runtime.block_on(host::view()))?;
     crate::tell(&host);
     Ok(())
@@ -78,9 +82,11 @@ pub(crate) fn tell_host() -> anyhow::Result<()> {
 /// Whether `proxy on` set this variable in this shell, or `proxy apply` this file.
 pub(crate) fn has_set(tool: &str, file: Option<&str>, key: &str, value: &str, home: &Path) -> bool {
     match file {
-        None => config::tools::shell::Memory::of(variable).is_some_and(|memory| memory.has_set(key, value)),
-        Some(file) => files::Memory::load(home)
-            .is_ok_and(|memory| memory.of(tool, Path::new(file)).is_some_and(|kept| kept.has_set(key, value))),
+        None => config::tools::shell::Memory::of(variable)
+            .is_some_and(|memory| memory.has_set(key, value)),
+        Some(file) => files::Memory::load(home).is_ok_and(|memory| {
+            memory.of(tool, Path::new(file)).is_some_and(|kept| kept.has_set(key, value))
+        }),
     }
 }
 
@@ -142,7 +148,8 @@ struct Chosen {
     how: Option<Text>,
 }
 
-/// The proxy that the options mean; none where it is Windows' setting that is meant, and Windows uses no proxy.
+/// The proxy that the options mean; none where it is Windows' setting that is meant, and Windows
+/// uses no proxy.
 async fn choose(choice: &Choice) -> anyhow::Result<Option<Chosen>> {
     let view = host::view().await;
     let subnets = host::subnets(&view);
@@ -160,7 +167,8 @@ async fn choose(choice: &Choice) -> anyhow::Result<Option<Chosen>> {
     } else {
         (choice.host.clone(), None)
     };
-    let proxy = Proxy::new(choice.scheme, &host, choice.port).map_err(|error| Usage(error.into()))?;
+    let proxy =
+        Proxy::new(choice.scheme, &host, choice.port).map_err(|error| Usage(error.into()))?;
     Ok(Some(Chosen { proxy, subnets, how }))
 }
 

@@ -1,5 +1,5 @@
-//! `proxy on` and `proxy off`: lines for a shell on standard output, words for the person on standard error. Where something is wrong
-//! nothing is printed for the shell.
+//! `proxy on` and `proxy off`: lines for a shell on standard output, words for the person on
+//! standard error. Where something is wrong nothing is printed for the shell.
 
 use super::args::{OffOptions, OnOptions, Shell, ShellInitOptions};
 use super::attempt::{Attempt, port};
@@ -11,8 +11,8 @@ use messages::proxies as words;
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
-/// How long a proxy may take to take a connection where a shell waits for it. One on the Windows host does so within milliseconds; a host
-/// that is gone takes long.
+/// How long a proxy may take to take a connection where a shell waits for it. One on the Windows
+/// host does so within milliseconds; a host that is gone takes long.
 const START_PATIENCE: Duration = Duration::from_millis(500);
 
 pub(super) async fn on(options: &OnOptions, voice: Voice) -> anyhow::Result<Verdict> {
@@ -31,7 +31,8 @@ pub(super) async fn on(options: &OnOptions, voice: Voice) -> anyhow::Result<Verd
     if chosen.proxy.scheme() != Scheme::Http {
         voice.aside(&words::SOCKS_NOT_FOR_ALL.text());
     }
-    advise(syntax, "on", voice).unwrap_or_else(|| voice.aside(&words::ON.with("proxy", &chosen.proxy)));
+    advise(syntax, "on", voice)
+        .unwrap_or_else(|| voice.aside(&words::ON.with("proxy", &chosen.proxy)));
     Ok(Verdict::Well)
 }
 
@@ -44,7 +45,8 @@ async fn on_quietly(options: &OnOptions) -> anyhow::Result<Verdict> {
         Err(_) => None,
     };
     if let Some(chosen) = chosen
-        && let Ok(Attempt::Passed(_)) = tokio::time::timeout(START_PATIENCE, port(chosen.proxy.url())).await
+        && let Ok(Attempt::Passed(_)) =
+            tokio::time::timeout(START_PATIENCE, port(chosen.proxy.url())).await
     {
         print(&lines(syntax, &chosen))?;
     }
@@ -55,7 +57,8 @@ async fn on_quietly(options: &OnOptions) -> anyhow::Result<Verdict> {
 fn lines(syntax: Syntax, chosen: &Chosen) -> String {
     // What a proxy that is on has set is no wish of the user's.
     let memory = shell::Memory::of(variable).unwrap_or_default();
-    let wishes: Vec<String> = shell::EXCEPTIONS.iter().filter_map(|name| memory.before(name, variable(name))).collect();
+    let wishes: Vec<String> =
+        shell::EXCEPTIONS.iter().filter_map(|name| memory.before(name, variable(name))).collect();
     let wishes: Vec<&str> = wishes.iter().map(String::as_str).collect();
     let exceptions = no_proxy(&wishes, &chosen.subnets);
     shell::on(syntax, &chosen.proxy.with_secrets(), &exceptions, variable)
@@ -105,12 +108,15 @@ fn syntax(given: &Shell) -> Result<Syntax, Usage> {
     if let Some(syntax) = given.shell {
         return Ok(syntax);
     }
-    let parent = std::fs::read_to_string(format!("/proc/{}/comm", std::os::unix::process::parent_id()));
+    let parent =
+        std::fs::read_to_string(format!("/proc/{}/comm", std::os::unix::process::parent_id()));
     if let Some(syntax) = parent.ok().and_then(|name| name.trim().parse().ok()) {
         return Ok(syntax);
     }
     match variable("SHELL") {
-        Some(name) if !name.is_empty() => name.parse().map_err(|error: UnknownShell| Usage(error.into())),
+        Some(name) if !name.is_empty() => {
+            name.parse().map_err(|error: UnknownShell| Usage(error.into()))
+        }
         _ => Ok(Syntax::Posix),
     }
 }

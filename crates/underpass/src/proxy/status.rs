@@ -25,12 +25,19 @@ pub(super) async fn settings() -> anyhow::Result<Settings> {
         said("git", &["config", "--show-origin", "--get", "http.proxy"])
     );
     let git_config = git_config.as_deref().and_then(|line| line.trim_end().split_once('\t'));
-    let git_config = git_config.map(|(origin, value)| (origin.strip_prefix("file:").unwrap_or(origin), value));
+    let git_config =
+        git_config.map(|(origin, value)| (origin.strip_prefix("file:").unwrap_or(origin), value));
     let file = |path: &Path| files::read(path).ok().flatten();
-    let reading =
-        Reading { surroundings: here.surroundings(), file: &file, apt_config: apt_config.as_deref(), git_config };
+    let reading = Reading {
+        surroundings: here.surroundings(),
+        file: &file,
+        apt_config: apt_config.as_deref(),
+        git_config,
+    };
     let names = shell::PROXIES.into_iter().chain(shell::EXCEPTIONS);
-    let variables = names.filter_map(|name| Some((name, variable(name).filter(|value| !value.is_empty())?))).collect();
+    let variables = names
+        .filter_map(|name| Some((name, variable(name).filter(|value| !value.is_empty())?)))
+        .collect();
     Ok(Settings { variables, tools: Tool::ALL.map(|tool| (tool, found(tool, &reading))).to_vec() })
 }
 
@@ -88,7 +95,8 @@ fn windows_as_text(facts: Option<Result<wire::HostFacts, String>>) -> String {
 }
 
 fn as_json(settings: &Settings, is_on: bool) -> Value {
-    let variables = settings.variables.iter().map(|(name, value)| ((*name).to_owned(), mask(value).into()));
+    let variables =
+        settings.variables.iter().map(|(name, value)| ((*name).to_owned(), mask(value).into()));
     let place = |found: &Found| json!({"place": found.place, "proxy": mask(&found.value)});
     let tools = settings.tools.iter().map(|(tool, found)| {
         let told = json!({
@@ -121,9 +129,16 @@ fn as_text(settings: &Settings, is_on: bool) -> String {
         match found.split_first() {
             Some((used, others)) => {
                 let absent = if is_installed { "" } else { " (not installed)" };
-                let _ = writeln!(text, "  {:<7} {} by {}{absent}", tool.name(), mask(&used.value), used.place);
+                let _ = writeln!(
+                    text,
+                    "  {:<7} {} by {}{absent}",
+                    tool.name(),
+                    mask(&used.value),
+                    used.place
+                );
                 for other in others {
-                    let _ = writeln!(text, "          not {} by {}", mask(&other.value), other.place);
+                    let _ =
+                        writeln!(text, "          not {} by {}", mask(&other.value), other.place);
                 }
             }
             None if is_installed => {

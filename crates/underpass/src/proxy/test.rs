@@ -15,7 +15,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// For each step. A proxy on the other side of the world that asks a slow server takes some seconds.
+/// For each step. A proxy on the other side of the world that asks a slow server takes some
+/// seconds.
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// For the machine's own resolver, which asks a silent server for 5 s and then another.
@@ -25,7 +26,8 @@ const RESOLVER_PATIENCE: Duration = Duration::from_secs(4);
 const OTHER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The variables by which most programs find the proxy for a page.
-const MAIN: [&str; 6] = ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
+const MAIN: [&str; 6] =
+    ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 
 /// A step that was taken.
 struct Step {
@@ -52,14 +54,21 @@ struct Reader {
 
 impl Steps {
     /// Takes a step; whether it went well.
-    async fn take(&mut self, id: &'static str, what: Text, step: impl Future<Output = Attempt>) -> bool {
+    async fn take(
+        &mut self,
+        id: &'static str,
+        what: Text,
+        step: impl Future<Output = Attempt>,
+    ) -> bool {
         if let Some(Reader { voice, is_terminal: true }) = self.reader {
             write(&format!("...            {}", voice.say(&what)));
         }
         let began = Instant::now();
         let outcome = match tokio::time::timeout(PATIENCE, step).await {
             Ok(outcome) => outcome,
-            Err(_) => Attempt::Failed(Said::Text(words::NO_ANSWER.with("seconds", PATIENCE.as_secs()))),
+            Err(_) => {
+                Attempt::Failed(Said::Text(words::NO_ANSWER.with("seconds", PATIENCE.as_secs())))
+            }
         };
         let is_well = !matches!(outcome, Attempt::Failed(_));
         let step = Step { id, what, outcome, took: began.elapsed() };
@@ -110,12 +119,17 @@ pub(super) async fn test(options: &TestOptions, voice: Voice) -> anyhow::Result<
 /// Tries the environment's proxy, and each tool's own setting.
 async fn that_are_set(steps: &mut Steps, urls: &[Url]) -> anyhow::Result<()> {
     let settings = settings().await?;
-    let used = settings.tools.into_iter().filter_map(|(tool, found)| Some((tool, found.into_iter().next()?)));
+    let used = settings
+        .tools
+        .into_iter()
+        .filter_map(|(tool, found)| Some((tool, found.into_iter().next()?)));
     // Of tools without a setting of their own the environment's is tried once, not nine times.
-    let tools: Vec<(Tool, Found)> = used.filter(|(_, found)| !found.place.starts_with('$')).collect();
+    let tools: Vec<(Tool, Found)> =
+        used.filter(|(_, found)| !found.place.starts_with('$')).collect();
     let outcome = environment(&settings.variables, !tools.is_empty());
     steps.take("environment", words::TEST_ENVIRONMENT.text(), async { outcome }).await;
-    let main = MAIN.iter().find_map(|name| settings.variables.iter().find(|(known, _)| known == name));
+    let main =
+        MAIN.iter().find_map(|name| settings.variables.iter().find(|(known, _)| known == name));
     if let Some((name, value)) = main {
         match value.parse::<Proxy>() {
             Ok(proxy) => whole(steps, &proxy, urls).await,
@@ -127,7 +141,10 @@ async fn that_are_set(steps: &mut Steps, urls: &[Url]) -> anyhow::Result<()> {
     }
     let Some(url) = urls.first() else { return Ok(()) };
     for (tool, found) in &tools {
-        let what = words::TEST_TOOL.with("tool", tool).with("proxy", mask(&found.value)).with("place", &found.place);
+        let what = words::TEST_TOOL
+            .with("tool", tool)
+            .with("proxy", mask(&found.value))
+            .with("place", &found.place);
         let step = async {
             match found.value.parse::<Proxy>() {
                 Ok(proxy) => by(proxy.url(), url, &url.target.host).await,
@@ -145,12 +162,17 @@ fn unusable(error: &ProxyError) -> Attempt {
 
 /// Judges the variables.
 fn environment(variables: &[(&'static str, String)], others_are_set: bool) -> Attempt {
-    let value = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
-    for (upper, lower) in [("HTTP_PROXY", "http_proxy"), ("HTTPS_PROXY", "https_proxy"), ("ALL_PROXY", "all_proxy")] {
+    let value =
+        |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+    for (upper, lower) in
+        [("HTTP_PROXY", "http_proxy"), ("HTTPS_PROXY", "https_proxy"), ("ALL_PROXY", "all_proxy")]
+    {
         if let (Some(one), Some(other)) = (value(upper), value(lower))
             && one != other
         {
-            return Attempt::Failed(Said::Text(words::CASES_DIFFER.with("upper", upper).with("lower", lower)));
+            return Attempt::Failed(Said::Text(
+                words::CASES_DIFFER.with("upper", upper).with("lower", lower),
+            ));
         }
     }
     let is_proxy = |name: &&str| !name.eq_ignore_ascii_case("no_proxy");
@@ -176,7 +198,8 @@ async fn whole(steps: &mut Steps, proxy: &Proxy, urls: &[Url]) {
             let found = resolve(steps, host).await;
             hosts.push((host, found));
         }
-        let found = hosts.iter().find(|(known, _)| *known == host).and_then(|(_, found)| found.first());
+        let found =
+            hosts.iter().find(|(known, _)| *known == host).and_then(|(_, found)| found.first());
         any |= page(steps, proxy, url, found.copied()).await;
     }
     if !any {
@@ -184,7 +207,8 @@ async fn whole(steps: &mut Steps, proxy: &Proxy, urls: &[Url]) {
     }
 }
 
-/// What this machine's resolver says. It need not know the name: the proxy resolves names by itself.
+/// What this machine's resolver says. It need not know the name: the proxy resolves names by
+/// itself.
 async fn resolve(steps: &mut Steps, host: &Host) -> Vec<IpAddr> {
     let mut found = Vec::new();
     let step = async {
@@ -199,18 +223,21 @@ async fn resolve(steps: &mut Steps, host: &Host) -> Vec<IpAddr> {
     found
 }
 
-/// A page, as programs ask for it: by its name. Where that fails it is asked for by its address, which shows
-/// whether it is the proxy's resolver that fails.
+/// A page, as programs ask for it: by its name. Where that fails it is asked for by its address,
+/// which shows whether it is the proxy's resolver that fails.
 async fn page(steps: &mut Steps, proxy: &Proxy, url: &Url, address: Option<IpAddr>) -> bool {
     let host = &url.target.host;
-    if steps.take("request", words::TEST_REQUEST.with("url", url), by(proxy.url(), url, host)).await {
+    if steps.take("request", words::TEST_REQUEST.with("url", url), by(proxy.url(), url, host)).await
+    {
         return true;
     }
     if let Some(address) = address {
         let by_address = url.at(Host::Address(address));
         let step = async {
             match by(proxy.url(), &by_address, host).await {
-                Attempt::Passed(_) => Attempt::Skipped(Said::Text(words::PROXY_RESOLVES_NOT.text())),
+                Attempt::Passed(_) => {
+                    Attempt::Skipped(Said::Text(words::PROXY_RESOLVES_NOT.text()))
+                }
                 other @ (Attempt::Failed(_) | Attempt::Skipped(_)) => other,
             }
         };
@@ -227,13 +254,15 @@ async fn other_protocol(steps: &mut Steps, proxy: &Proxy, urls: &[Url]) {
         Scheme::Socks5 => Scheme::Http,
     };
     let step = async {
-        let spoken = tokio::time::timeout(OTHER_PATIENCE, speaks(proxy.url(), other, &url.target)).await;
+        let spoken =
+            tokio::time::timeout(OTHER_PATIENCE, speaks(proxy.url(), other, &url.target)).await;
         match spoken {
             Ok(Some(set)) => Attempt::Skipped(Said::Text(words::OTHER_SPOKEN.with("proxy", set))),
             Ok(None) | Err(_) => Attempt::Skipped(Said::Text(words::OTHER_NOT_SPOKEN.text())),
         }
     };
-    let what = if other == Scheme::Http { words::TEST_CONNECT.text() } else { words::TEST_SOCKS.text() };
+    let what =
+        if other == Scheme::Http { words::TEST_CONNECT.text() } else { words::TEST_SOCKS.text() };
     steps.take("other-protocol", what.with("proxy", proxy), step).await;
 }
 
@@ -267,7 +296,8 @@ mod tests {
     #[test]
     fn variables_are_judged() {
         let of = |set: &[(&'static str, &str)], others| {
-            let set: Vec<_> = set.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+            let set: Vec<_> =
+                set.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
             match environment(&set, others) {
                 Attempt::Passed(_) => "passed",
                 Attempt::Failed(_) => "failed",
@@ -275,7 +305,10 @@ mod tests {
             }
         };
         assert_eq!(of(&[("https_proxy", "http://h:1")], false), "passed");
-        assert_eq!(of(&[("https_proxy", "http://h:1"), ("HTTPS_PROXY", "http://h:2")], false), "failed");
+        assert_eq!(
+            of(&[("https_proxy", "http://h:1"), ("HTTPS_PROXY", "http://h:2")], false),
+            "failed"
+        );
         assert_eq!(of(&[("no_proxy", "x")], false), "failed");
         assert_eq!(of(&[], true), "skipped");
     }

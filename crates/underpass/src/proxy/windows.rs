@@ -10,15 +10,18 @@ use proxy::{Host, ProxyUrl, mask};
 use std::path::PathBuf;
 use wire::HostFacts;
 
-/// The proxy that Windows uses for a URL, as it is reached from here, and how its host was found if it is Windows itself; none where
-/// Windows goes there directly.
+/// The proxy that Windows uses for a URL, as it is reached from here, and how its host was found if
+/// it is Windows itself; none where Windows goes there directly.
 pub(super) async fn proxy(url: &Url, view: &View) -> anyhow::Result<Option<(Proxy, Option<Text>)>> {
     let (relay, placement) = crate::default_relay();
     let told = gateway::host_proxy::proxy_for(relay, placement, &url.to_string()).await;
     let told =
         told.context("Windows' own proxy setting cannot be had; give the proxy with --proxy or --host and --port")?;
     if let Some(trouble) = &told.trouble {
-        anyhow::bail!("Windows' proxy script cannot be asked: {}; give the proxy with --proxy", mask(trouble));
+        anyhow::bail!(
+            "Windows' proxy script cannot be asked: {}; give the proxy with --proxy",
+            mask(trouble)
+        );
     }
     let Some(first) = told.proxies.first() else { return Ok(None) };
     let proxy: Proxy = first.parse().context("Windows' own proxy cannot be used")?;
@@ -34,8 +37,12 @@ pub(super) async fn proxy(url: &Url, view: &View) -> anyhow::Result<Option<(Prox
 /// The same proxy at another address.
 fn moved(url: &ProxyUrl, scheme: Scheme, host: &str) -> anyhow::Result<Proxy> {
     let whole = url.with_secrets();
-    let who = whole.rsplit_once('@').and_then(|(who, _)| who.split_once("://")).map(|(_, who)| format!("{who}@"));
-    Ok(format!("{scheme}://{}{}:{}", who.unwrap_or_default(), Host::parse(host), url.port()).parse()?)
+    let who = whole
+        .rsplit_once('@')
+        .and_then(|(who, _)| who.split_once("://"))
+        .map(|(_, who)| format!("{who}@"));
+    Ok(format!("{scheme}://{}{}:{}", who.unwrap_or_default(), Host::parse(host), url.port())
+        .parse()?)
 }
 
 /// What the relay tells of Windows; nothing where there is no relay beside this program.

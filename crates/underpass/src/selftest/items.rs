@@ -1,6 +1,6 @@
 //! The items of a self-test. Each tries one thing and says whether it works; none changes anything.
-//! Findings hold no address or name of the user's network, since their reports are passed on; what an
-//! error or a log says of them is left out by `redact.rs`.
+//! Findings hold no address or name of the user's network, since their reports are passed on; what
+//! an error or a log says of them is left out by `redact.rs`.
 
 use super::meter::{self, Meter, START_PATIENCE};
 use super::path_mtu;
@@ -136,7 +136,10 @@ pub(super) async fn run(item: Item, setup: &Setup) -> Finding {
     found.unwrap_or_else(|error| Finding::no(format!("{error:#}")))
 }
 
-async fn within(setup: &Setup, measurement: impl Future<Output = anyhow::Result<Finding>>) -> anyhow::Result<Finding> {
+async fn within(
+    setup: &Setup,
+    measurement: impl Future<Output = anyhow::Result<Finding>>,
+) -> anyhow::Result<Finding> {
     let patience = patience(setup.bytes);
     timeout(patience, measurement).await.with_context(|| {
         format!(
@@ -160,19 +163,30 @@ async fn start(setup: &Setup) -> Finding {
             Ok(status) if status.state == State::Up => {
                 let restarts: u64 = status.relays.iter().map(|relay| relay.restarts).sum();
                 let finding = Finding::yes("the tunnel is up");
-                let finding = finding.figure("uptime_s", status.uptime_s as f64).figure("restarts", restarts as f64);
-                let can = status.relays.first().map(|relay| relay.can.join(" ")).unwrap_or_default();
+                let finding = finding
+                    .figure("uptime_s", status.uptime_s as f64)
+                    .figure("restarts", restarts as f64);
+                let can =
+                    status.relays.first().map(|relay| relay.can.join(" ")).unwrap_or_default();
                 return finding.note("pid", status.pid.to_string()).note("relay_can", can);
             }
             Ok(status) => {
                 let error = status.relays.iter().find_map(|relay| relay.last_error.clone());
-                last = format!("the tunnel is {}{}", status.state, error.map(|e| format!(": {e}")).unwrap_or_default());
+                last = format!(
+                    "the tunnel is {}{}",
+                    status.state,
+                    error.map(|e| format!(": {e}")).unwrap_or_default()
+                );
             }
             Err(error) if last.is_empty() => last = format!("{error:#}"),
             Err(_) => {}
         }
         if Instant::now() >= deadline {
-            return Finding::no(format!("not up within {} s: {last}{}", setup.wait.as_secs(), log_lines()));
+            return Finding::no(format!(
+                "not up within {} s: {last}{}",
+                setup.wait.as_secs(),
+                log_lines()
+            ));
         }
         sleep(LOOK_EVERY).await;
     }
@@ -268,7 +282,9 @@ impl Setup {
     fn mode(&self) -> anyhow::Result<Finding> {
         let status = self.status()?;
         if status.mode.is_empty() {
-            return Ok(Finding::no("WSL's networking mode is not known: `wslinfo --networking-mode` gave no answer"));
+            return Ok(Finding::no(
+                "WSL's networking mode is not known: `wslinfo --networking-mode` gave no answer",
+            ));
         }
         let trouble = status.network_error.map(|error| format!(": {error}"));
         let words = format!("WSL's mode is {}{}", status.mode, trouble.clone().unwrap_or_default());
@@ -286,8 +302,10 @@ impl Setup {
         let up = facts.adapters.iter().filter(|adapter| adapter.up).count();
         let words = format!("{}, {up} adapters up", facts.system);
         let finding = if up == 0 { Finding::no(words) } else { Finding::yes(words) };
-        let vpns: Vec<&str> = facts.adapters.iter().filter_map(|adapter| adapter.vpn.as_deref()).collect();
-        let counts = [facts.adapters.len(), facts.routes.len(), facts.dns_servers.len()].map(|count| count as f64);
+        let vpns: Vec<&str> =
+            facts.adapters.iter().filter_map(|adapter| adapter.vpn.as_deref()).collect();
+        let counts = [facts.adapters.len(), facts.routes.len(), facts.dns_servers.len()]
+            .map(|count| count as f64);
         let [adapters, routes, servers] = counts;
         Ok(finding
             .figure("adapters", adapters)
@@ -298,7 +316,8 @@ impl Setup {
             .note("vpn_adapters", vpns.join(", ")))
     }
 
-    /// The outside addresses that `wanted` picks; names are resolved by the tunnel's own nameserver.
+    /// The outside addresses that `wanted` picks; names are resolved by the tunnel's own
+    /// nameserver.
     async fn outside(&self, wanted: impl Fn(&IpAddr) -> bool) -> anyhow::Result<Vec<SocketAddr>> {
         let mut found = Vec::new();
         for target in &self.outside {
@@ -306,7 +325,12 @@ impl Setup {
                 Some(address) => vec![address],
                 None => self.resolve(&target.host).await?,
             };
-            found.extend(addresses.into_iter().filter(&wanted).map(|address| SocketAddr::new(address, target.port)));
+            found.extend(
+                addresses
+                    .into_iter()
+                    .filter(&wanted)
+                    .map(|address| SocketAddr::new(address, target.port)),
+            );
         }
         Ok(found)
     }
@@ -315,9 +339,10 @@ impl Setup {
         let gateway = self.status()?.tap.context("the tunnel has no device yet")?.ipv4.gateway;
         match dns::ask(IpAddr::V4(gateway), name, Transport::Udp).await {
             Answer::Addresses { addresses, .. } => Ok(addresses),
-            Answer::NotTried | Answer::NoSuchName { .. } | Answer::ServerError { .. } | Answer::Failed { .. } => {
-                Ok(Vec::new())
-            }
+            Answer::NotTried
+            | Answer::NoSuchName { .. }
+            | Answer::ServerError { .. }
+            | Answer::Failed { .. } => Ok(Vec::new()),
         }
     }
 
@@ -353,13 +378,15 @@ impl Setup {
 
     async fn dns(&self) -> anyhow::Result<Finding> {
         let before = self.status()?;
-        let gateway: IpAddr = before.tap.context("the tunnel has no device yet")?.ipv4.gateway.into();
+        let gateway: IpAddr =
+            before.tap.context("the tunnel has no device yet")?.ipv4.gateway.into();
         let mut findings = Vec::new();
         for transport in [Transport::Udp, Transport::Tcp] {
             findings.push(dns::ask(gateway, &self.public_name, transport).await);
         }
         let after = self.status()?.dns_answers;
-        let grown = |(by, count): &(&String, &u64)| before.dns_answers.get(*by).unwrap_or(&0) < *count;
+        let grown =
+            |(by, count): &(&String, &u64)| before.dns_answers.get(*by).unwrap_or(&0) < *count;
         let path: Vec<&str> = after.iter().filter(grown).map(|(by, _)| by.as_str()).collect();
         let path = if path.is_empty() { "none".to_owned() } else { path.join(" ") };
         let times: Vec<u64> = findings.iter().filter_map(answer_ms).collect();
@@ -378,7 +405,8 @@ impl Setup {
             Err(error) => return Finding::no(format!("{error:#}")),
         };
         let echoes = targets.iter().map(|to| icmp::ping(to.ip(), None, None));
-        let outcomes = futures_util::future::join_all(echoes).await.into_iter().map(|echo| echo.outcome);
+        let outcomes =
+            futures_util::future::join_all(echoes).await.into_iter().map(|echo| echo.outcome);
         any(outcomes.collect(), "pings", "--outside")
     }
 
@@ -386,7 +414,9 @@ impl Setup {
     async fn ipv6(&self, finding: impl Future<Output = Finding>) -> anyhow::Result<Finding> {
         let tap = self.status()?.tap.context("the tunnel has no device yet")?;
         if tap.ipv6.is_none() {
-            return Ok(Finding::skipped("the host has no route to the IPv6 internet, or this kernel no IPv6 rules"));
+            return Ok(Finding::skipped(
+                "the host has no route to the IPv6 internet, or this kernel no IPv6 rules",
+            ));
         }
         Ok(finding.await)
     }
@@ -395,7 +425,9 @@ impl Setup {
         let tap = self.status()?.tap.context("the tunnel has no device yet")?;
         match self.outside(IpAddr::is_ipv4).await?.first() {
             Some(to) => path_mtu::look(&tap, *to).await,
-            None => Ok(Finding::skipped("there is no IPv4 address to try: give one with --outside")),
+            None => {
+                Ok(Finding::skipped("there is no IPv4 address to try: give one with --outside"))
+            }
         }
     }
 
@@ -405,7 +437,9 @@ impl Setup {
     {
         let gateway = self.status()?.tap.context("the tunnel has no device yet")?.ipv4.gateway;
         let Some(to) = self.outside(IpAddr::is_ipv4).await?.first().copied() else {
-            return Ok(Finding::skipped("there is no IPv4 address to trace: give one with --outside"));
+            return Ok(Finding::skipped(
+                "there is no IPv4 address to trace: give one with --outside",
+            ));
         };
         let SocketAddr::V4(to) = to else { return Ok(Finding::skipped("only IPv4 is traced")) };
         let hops = match trace(to).await {
@@ -422,7 +456,8 @@ impl Setup {
             hops.len(),
             yes_no(last == Some(*to.ip()))
         );
-        // Routers may stay silent; ours is the first, and at least one beyond it or the target must answer.
+        // Routers may stay silent; ours is the first, and at least one beyond it or the target must
+        // answer.
         let works = first == Some(gateway) && answered > 1;
         let finding = if works { Finding::yes(words) } else { Finding::no(words) };
         Ok(finding.figure("hops", hops.len() as f64).figure("answered", answered as f64))
@@ -430,8 +465,12 @@ impl Setup {
 
     async fn vpn(&self) -> anyhow::Result<Finding> {
         let facts = self.facts().await?;
-        let vpns: Vec<&str> =
-            facts.adapters.iter().filter(|adapter| adapter.up).filter_map(|adapter| adapter.vpn.as_deref()).collect();
+        let vpns: Vec<&str> = facts
+            .adapters
+            .iter()
+            .filter(|adapter| adapter.up)
+            .filter_map(|adapter| adapter.vpn.as_deref())
+            .collect();
         if vpns.is_empty() {
             return Ok(Finding::skipped("the host has no VPN connected: connect it and try again"));
         }
@@ -440,34 +479,42 @@ impl Setup {
             Some(outside) => outside.to_string().parse()?,
             None => Target::default(),
         };
-        let (through, without) = tokio::join!(self.connect(IpAddr::is_ipv4), reaches_without_tunnel(&target, &tap));
+        let (through, without) =
+            tokio::join!(self.connect(IpAddr::is_ipv4), reaches_without_tunnel(&target, &tap));
         let words = format!(
             "with the VPN connected the tunnel reaches the internet: {}; WSL's own network does: {}",
             yes_no(through.outcome == super::report::Outcome::Yes),
             yes_no(without)
         );
-        Ok(Finding::new(through.outcome, words).note("vpn", vpns.join(", ")).note("without_tunnel", yes_no(without)))
+        Ok(Finding::new(through.outcome, words)
+            .note("vpn", vpns.join(", "))
+            .note("without_tunnel", yes_no(without)))
     }
 
     async fn proxy(&self) -> anyhow::Result<Finding> {
         let system = self.facts().await?.system;
         if !system.starts_with("Windows") {
-            return Ok(Finding::skipped(format!("{system} has no proxy settings that all its programs share")));
+            return Ok(Finding::skipped(format!(
+                "{system} has no proxy settings that all its programs share"
+            )));
         }
         let (relay, placement) = self.relay.clone();
         let url = format!("https://{}/", self.public_name);
-        let proxy: wire::HostProxy = host::ask(relay, placement, vec!["proxy".into(), url.into()]).await?;
+        let proxy: wire::HostProxy =
+            host::ask(relay, placement, vec!["proxy".into(), url.into()]).await?;
         let finding = match proxy.trouble {
             None => Finding::yes("Windows' proxy settings were read"),
             Some(trouble) => Finding::no(format!("Windows' script could not be asked: {trouble}")),
         };
-        let proxies = if proxy.proxies.is_empty() { "direct".to_owned() } else { proxy.proxies.join(" ") };
+        let proxies =
+            if proxy.proxies.is_empty() { "direct".to_owned() } else { proxy.proxies.join(" ") };
         Ok(finding.note("by", proxy.by).note("proxies", proxies))
     }
 
     async fn changes(&self) -> anyhow::Result<Finding> {
         let (relay, placement) = self.relay.clone();
-        let words = vec!["watch".into(), "--seconds".into(), self.wait.as_secs().to_string().into()];
+        let words =
+            vec!["watch".into(), "--seconds".into(), self.wait.as_secs().to_string().into()];
         let patience = self.wait + START_PATIENCE;
         let change: HostChange = host::ask_within(patience, relay, placement, words).await?;
         let Some(after) = change.after_ms else {
@@ -487,7 +534,10 @@ fn yes_no(is_so: bool) -> &'static str {
 fn answer_ms(answer: &Answer) -> Option<u64> {
     match answer {
         Answer::Addresses { ms, .. } => Some(*ms),
-        Answer::NotTried | Answer::NoSuchName { .. } | Answer::ServerError { .. } | Answer::Failed { .. } => None,
+        Answer::NotTried
+        | Answer::NoSuchName { .. }
+        | Answer::ServerError { .. }
+        | Answer::Failed { .. } => None,
     }
 }
 
@@ -501,7 +551,9 @@ fn any(outcomes: Vec<Outcome>, what: &str, option: &str) -> Finding {
         })
         .collect();
     if outcomes.is_empty() {
-        return Finding::skipped(format!("no address of this kind is known: give one with {option}"));
+        return Finding::skipped(format!(
+            "no address of this kind is known: give one with {option}"
+        ));
     }
     let words = format!("{} of {} {what} succeed", times.len(), outcomes.len());
     match times.iter().min() {
@@ -519,11 +571,15 @@ mod tests {
     #[test]
     fn one_success_is_enough_and_without_a_try_the_item_is_skipped() {
         let failed = || Outcome::Failed { why: Why::TimedOut, detail: String::new() };
-        let found = any(vec![failed(), Outcome::Ok { ms: 9 }, Outcome::Ok { ms: 4 }], "pings", "--outside");
+        let found =
+            any(vec![failed(), Outcome::Ok { ms: 9 }, Outcome::Ok { ms: 4 }], "pings", "--outside");
         assert_eq!((found.outcome, found.figures["best_ms"]), (report::Outcome::Yes, 4.0));
         assert_eq!(any(vec![failed()], "pings", "--outside").outcome, report::Outcome::No);
         let skipped = any(Vec::new(), "pings", "--outside");
-        assert!(skipped.outcome == report::Outcome::Skipped && skipped.detail.contains("--outside"), "{skipped:?}");
+        assert!(
+            skipped.outcome == report::Outcome::Skipped && skipped.detail.contains("--outside"),
+            "{skipped:?}"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! The near end of the measurements: starts the relay as a meter on the host, and counts how fast bytes
-//! go there and back, by its standard streams or through the tunnel. The protocol and the far end are
-//! `meter.rs` of the relay.
+//! The near end of the measurements: starts the relay as a meter on the host, and counts how fast
+//! bytes go there and back, by its standard streams or through the tunnel. The protocol and the far
+//! end are `meter.rs` of the relay.
 
 use super::report::median;
 use anyhow::{Context as _, ensure};
@@ -9,7 +9,9 @@ use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::{Instant, timeout};
@@ -54,8 +56,9 @@ impl Meter {
         let port = async |_: &mut ChildStdin, output: &mut BufReader<ChildStdout>| {
             let mut line = String::new();
             output.read_line(&mut line).await.context("the relay's output failed")?;
-            let port: Port = serde_json::from_str(&line)
-                .with_context(|| format!("the relay answered '{}' where it should name a port", line.trim()))?;
+            let port: Port = serde_json::from_str(&line).with_context(|| {
+                format!("the relay answered '{}' where it should name a port", line.trim())
+            })?;
             Ok(port.port)
         };
         Self::start(relay, &["meter", "--listen"], port).await
@@ -76,7 +79,8 @@ impl Meter {
             let found = answer.context("the relay did not answer within 20 s")??;
             anyhow::Ok((input, output, found))
         };
-        let (child, (input, output, found)) = host::start(program, placement, words, streams).await?;
+        let (child, (input, output, found)) =
+            host::start(program, placement, words, streams).await?;
         Ok((Self { child, input, output }, found))
     }
 
@@ -88,7 +92,9 @@ impl Meter {
     /// Ends it and waits for its end.
     pub(super) async fn end(mut self) -> anyhow::Result<()> {
         drop(self.input);
-        let ended = timeout(PATIENCE, self.child.wait()).await.context("the relay does not end with its input")?;
+        let ended = timeout(PATIENCE, self.child.wait())
+            .await
+            .context("the relay does not end with its input")?;
         ensure!(ended?.success(), "the relay ended with an error");
         Ok(())
     }
@@ -156,8 +162,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Stream<R, W> {
             let [byte, _] = round.to_le_bytes();
             self.output.write_u8(byte).await?;
             self.output.flush().await?;
-            let back =
-                timeout(PATIENCE, self.input.read_u8()).await.context("a byte did not come back within 5 s")??;
+            let back = timeout(PATIENCE, self.input.read_u8())
+                .await
+                .context("a byte did not come back within 5 s")??;
             ensure!(back == byte, "byte {byte} came back as {back}");
             times.push(microseconds(start.elapsed()));
         }

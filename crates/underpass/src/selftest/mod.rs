@@ -1,6 +1,6 @@
 //! `underpass selftest`: tries on this machine, item by item, what the tests show in the lab, and
-//! measures it. `scripts/verify-windows.ps1` runs it on real Windows and adds what only Windows can tell.
-//! It changes nothing. The items are in `items.rs`, measurements in `meter.rs`.
+//! measures it. `scripts/verify-windows.ps1` runs it on real Windows and adds what only Windows can
+//! tell. It changes nothing. The items are in `items.rs`, measurements in `meter.rs`.
 
 mod items;
 mod meter;
@@ -34,14 +34,15 @@ pub(crate) struct SelftestOptions {
     /// As one JSON document
     #[arg(long)]
     json: bool,
-    /// Where to connect on the internet by TCP, and whom to ping; repeat it for others, or for IPv6 [default: well-known
-    /// resolvers, port 443]
+    /// Where to connect on the internet by TCP, and whom to ping; repeat it for others, or for IPv6
+    /// [default: well-known resolvers, port 443]
     #[arg(long, value_name = "HOST:PORT")]
     outside: Vec<HostPort>,
     /// The public name to resolve
     #[arg(long, value_name = "NAME", default_value = args::PUBLIC_NAME)]
     public_name: String,
-    /// A public nameserver to ask by UDP; repeat it for more [default: 1.1.1.1, 223.5.5.5 and 8.8.8.8]
+    /// A public nameserver to ask by UDP; repeat it for more [default: 1.1.1.1, 223.5.5.5 and
+    /// 8.8.8.8]
     #[arg(long, value_name = "ADDRESS")]
     public_dns: Vec<IpAddr>,
     /// How many seconds `start` waits for the tunnel, and `changes` for a change
@@ -69,12 +70,19 @@ pub(crate) fn run(
         runtime_dir,
         outside: if options.outside.is_empty() { args::default_outside() } else { options.outside },
         public_name: options.public_name,
-        public_dns: if options.public_dns.is_empty() { args::default_public_dns() } else { options.public_dns },
+        public_dns: if options.public_dns.is_empty() {
+            args::default_public_dns()
+        } else {
+            options.public_dns
+        },
         wait: Duration::from_secs(options.wait),
         bytes: options.mebibytes << 20,
     };
     let items = if options.items.is_empty() { Item::by_default() } else { options.items };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no event loop")?;
     let rows = runtime.block_on(async {
         let mut rows = Vec::new();
         for item in items {

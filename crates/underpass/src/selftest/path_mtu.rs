@@ -1,5 +1,5 @@
-//! Whether what may not be fragmented is refused with the MTU that the host's way out has (RFC 1191), and
-//! what fits comes back.
+//! Whether what may not be fragmented is refused with the MTU that the host's way out has (RFC
+//! 1191), and what fits comes back.
 
 use super::report::Finding;
 use anyhow::Context as _;
@@ -31,7 +31,8 @@ pub(super) async fn look(tap: &TapStatus, to: SocketAddr) -> anyhow::Result<Find
     };
     let whole = icmp::ping(to.ip(), None, Some(mtu)).await.outcome;
     let told = refused(to, mtu + 1).await.context("no datagram can be sent")?;
-    let (comes, names) = (matches!(whole, Outcome::Ok { .. }), told.is_some_and(|told| told <= mtu));
+    let (comes, names) =
+        (matches!(whole, Outcome::Ok { .. }), told.is_some_and(|told| told <= mtu));
     let words = format!(
         "a ping of {mtu} bytes, as the host's way out takes, comes back: {}; a datagram of one byte more, with DF, is \
          refused: {}",
@@ -47,8 +48,9 @@ pub(super) async fn look(tap: &TapStatus, to: SocketAddr) -> anyhow::Result<Find
     })
 }
 
-/// Sends packets of this size with DF; the MTU that an error then names. The socket disregards what the VM's
-/// own kernel knows of the path (ip(7), `IP_PMTUDISC_PROBE`), so that the host has to say it.
+/// Sends packets of this size with DF; the MTU that an error then names. The socket disregards what
+/// the VM's own kernel knows of the path (ip(7), `IP_PMTUDISC_PROBE`), so that the host has to say
+/// it.
 async fn refused(to: SocketAddr, size: u32) -> io::Result<Option<u32>> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await?;
     set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::PROBE)?;
@@ -59,7 +61,9 @@ async fn refused(to: SocketAddr, size: u32) -> io::Result<Option<u32>> {
         // An error that came back about an earlier one may be what a send reports.
         let sent = socket.send(&payload).await.map(drop);
         let heard = match sent {
-            Ok(()) => timeout(PATIENCE, socket.recv(&mut answer)).await.map_or(Ok(()), |heard| heard.map(drop)),
+            Ok(()) => timeout(PATIENCE, socket.recv(&mut answer))
+                .await
+                .map_or(Ok(()), |heard| heard.map(drop)),
             Err(error) => Err(error),
         };
         if heard.is_err_and(|error| error.raw_os_error() == Some(Errno::EMSGSIZE as i32)) {

@@ -24,7 +24,9 @@ fn without_users(text: &str) -> String {
     // Only ASCII letters change, so that places stay the same.
     let lower = text.to_ascii_lowercase();
     let (mut result, mut from) = (String::new(), 0);
-    let home = |from: usize| HOMES.iter().filter_map(|home| Some(lower[from..].find(home)? + from + home.len())).min();
+    let home = |from: usize| {
+        HOMES.iter().filter_map(|home| Some(lower[from..].find(home)? + from + home.len())).min()
+    };
     while let Some(begin) = home(from) {
         let rest = &text[begin..];
         // A name may have spaces; where a path goes on, it ends with the separator.
@@ -75,11 +77,17 @@ mod tests {
     #[test]
     fn addresses_and_users_are_left_out_and_all_else_stays() {
         for (text, left) in [
-            ("no connection to 10.20.30.40:443: refused", "no connection to [address]:443: refused"),
+            (
+                "no connection to 10.20.30.40:443: refused",
+                "no connection to [address]:443: refused",
+            ),
             ("the server is 10.1.2.3.", "the server is [address]."),
             ("10.0.0.0/8 and [2001:db8::1]:53", "[address]/8 and [[address]]:53"),
             ("fe80::1%eth0", "[address]%eth0"),
-            ("the host's 127.0.0.1 is reached, and ::1", "the host's 127.0.0.1 is reached, and ::1"),
+            (
+                "the host's 127.0.0.1 is reached, and ::1",
+                "the host's 127.0.0.1 is reached, and ::1",
+            ),
             (
                 "2026-11-29T23:54:48.168969Z  WARN gateway::lane: x",
                 "2026-11-29T23:54:48.168969Z  WARN gateway::lane: x",
@@ -89,7 +97,10 @@ mod tests {
                 "the relay /mnt/c/Users/Anna Müller/AppData/Local/underpass/r.exe ended",
                 "the relay /mnt/c/Users/[user]/AppData/Local/underpass/r.exe ended",
             ),
-            (r"C:\Users\Anna Müller\.wslconfig, 'C:\users\anna'", r"C:\Users\[user]\.wslconfig, 'C:\users\[user]'"),
+            (
+                r"C:\Users\Anna Müller\.wslconfig, 'C:\users\anna'",
+                r"C:\Users\[user]\.wslconfig, 'C:\users\[user]'",
+            ),
             ("/home/anna/x: Permission denied", "/home/[user]/x: Permission denied"),
         ] {
             assert_eq!(redacted(text), left);

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// The version of the JSON document. It grows when a key changes its meaning or goes; new keys do not
-/// change it.
+/// The version of the JSON document. It grows when a key changes its meaning or goes; new keys do
+/// not change it.
 pub(crate) const VERSION: u32 = 1;
 
 /// What came of an item.
@@ -106,7 +106,8 @@ impl Report {
 
     /// As lines for people.
     pub(crate) fn text(&self) -> String {
-        let mut text = format!("underpass {} on Linux {} ({})\n", self.underpass, self.kernel, self.machine);
+        let mut text =
+            format!("underpass {} on Linux {} ({})\n", self.underpass, self.kernel, self.machine);
         for row in &self.items {
             let outcome = match row.finding.outcome {
                 Outcome::Yes => "yes",
@@ -137,7 +138,8 @@ mod tests {
     use super::*;
 
     fn report(outcome: Outcome) -> Report {
-        let finding = Finding::new(outcome, "it is so").figure("up_mbit", 12.345).note("path", "raw-query");
+        let finding =
+            Finding::new(outcome, "it is so").figure("up_mbit", 12.345).note("path", "raw-query");
         Report {
             version: VERSION,
             underpass: "0.1.0".to_owned(),
@@ -168,11 +170,13 @@ mod tests {
 
     #[test]
     fn only_what_does_not_work_is_a_failure() {
-        let failures = [Outcome::Yes, Outcome::Skipped, Outcome::No].map(|outcome| report(outcome).has_failures());
+        let failures = [Outcome::Yes, Outcome::Skipped, Outcome::No]
+            .map(|outcome| report(outcome).has_failures());
         assert_eq!(failures, [false, false, true]);
         let text = report(Outcome::No).text();
         assert!(
-            text.contains("pipe          NO       it is so\n") && text.contains("up_mbit 12.3, path raw-query"),
+            text.contains("pipe          NO       it is so\n")
+                && text.contains("up_mbit 12.3, path raw-query"),
             "{text}"
         );
     }

@@ -20,7 +20,8 @@ use std::process::ExitCode;
 pub(crate) struct ApplyOptions {
     #[command(flatten)]
     machine: MachineOptions,
-    /// Write the recommendation for this goal: vpn, proxy, lan or default [default: default, unless --set or --unset is given]
+    /// Write the recommendation for this goal: vpn, proxy, lan or default [default: default, unless
+    /// --set or --unset is given]
     #[arg(long, value_name = "GOAL", value_parser = parse_goal())]
     goal: Option<Goal>,
     /// Set a key; repeat it for more
@@ -55,21 +56,28 @@ pub(crate) fn run(options: &ApplyOptions) -> anyhow::Result<ExitCode> {
     };
     let need = if goal.is_some() { Need::Everything } else { Need::Files };
     let machine = options.machine.look(need)?;
-    let advice = goal.map_or_else(Vec::new, |goal| recommend(goal, &machine.situation, machine.facts.as_ref()));
+    let advice = goal
+        .map_or_else(Vec::new, |goal| recommend(goal, &machine.situation, machine.facts.as_ref()));
     if goal.is_some() {
         machine.tell_unknown();
     }
     let changes = wanted(options, &advice);
     let after = changed(&machine, &changes)?;
     let mut steps = Vec::new();
-    for place in Place::ALL.into_iter().filter(|place| changes.iter().any(|change| change.key.place == *place)) {
+    for place in Place::ALL
+        .into_iter()
+        .filter(|place| changes.iter().any(|change| change.key.place == *place))
+    {
         let text = after.file(place).to_string();
-        steps.push(step(machine.path(place)?, |before| Ok(before.with_bytes(encoded(&text, before))))?);
+        steps.push(step(machine.path(place)?, |before| {
+            Ok(before.with_bytes(encoded(&text, before)))
+        })?);
     }
     tell_new_findings(&machine, &after);
     // A change that the person does not want is no failure.
     let _ = carry_out(Command::Apply, steps, &options.consent, machine.language)?;
-    let left: Vec<&Advice> = advice.iter().filter(|advice| !matches!(advice.action, Action::Change(_))).collect();
+    let left: Vec<&Advice> =
+        advice.iter().filter(|advice| !matches!(advice.action, Action::Change(_))).collect();
     if !left.is_empty() {
         tell(&format!("\n{}", say::LEFT_TO_DO.text().say(machine.language)));
         left.into_iter().for_each(|advice| print_commands(advice, machine.language));
@@ -79,10 +87,11 @@ pub(crate) fn run(options: &ApplyOptions) -> anyhow::Result<ExitCode> {
 
 /// All changes, those that were asked for last, so that they go over the recommendation.
 fn wanted(options: &ApplyOptions, advice: &[Advice]) -> Vec<Change> {
-    let recommended = advice.iter().filter(|advice| !advice.is_done).filter_map(|advice| match &advice.action {
-        Action::Change(change) => Some(change.clone()),
-        Action::Run(..) | Action::Know => None,
-    });
+    let recommended =
+        advice.iter().filter(|advice| !advice.is_done).filter_map(|advice| match &advice.action {
+            Action::Change(change) => Some(change.clone()),
+            Action::Run(..) | Action::Know => None,
+        });
     let unset = options.unset.iter().copied().map(|key| Change { key, value: None });
     recommended.chain(options.set.iter().cloned()).chain(unset).collect()
 }
@@ -104,13 +113,23 @@ fn changed(machine: &Machine, changes: &[Change]) -> anyhow::Result<Situation> {
 /// What a change makes wrong, so that nobody writes it unaware.
 fn tell_new_findings(machine: &Machine, after: &Situation) {
     let before = check(&machine.situation);
-    let is_new = |finding: &&Finding| !before.iter().any(|old| old.code == finding.code && old.what == finding.what);
+    let is_new = |finding: &&Finding| {
+        !before.iter().any(|old| old.code == finding.code && old.what == finding.what)
+    };
     let findings = check(after);
-    let new: Vec<_> = findings.iter().filter(is_new).filter(|finding| finding.severity >= Severity::Warning).collect();
+    let new: Vec<_> = findings
+        .iter()
+        .filter(is_new)
+        .filter(|finding| finding.severity >= Severity::Warning)
+        .collect();
     if !new.is_empty() {
         tell(&say::WOULD_BE_WRONG.text().say(machine.language));
         for finding in new {
-            tell(&format!("  {}\n    {}", finding.what.say(machine.language), finding.fix.say(machine.language)));
+            tell(&format!(
+                "  {}\n    {}",
+                finding.what.say(machine.language),
+                finding.fix.say(machine.language)
+            ));
         }
     }
 }

@@ -34,7 +34,8 @@ pub(crate) fn run(options: &CheckOptions) -> anyhow::Result<ExitCode> {
     machine.tell_unknown();
     let findings = check(&machine.situation);
     if options.json {
-        let findings: Vec<Value> = findings.iter().map(|finding| as_json(&machine, finding)).collect();
+        let findings: Vec<Value> =
+            findings.iter().map(|finding| as_json(&machine, finding)).collect();
         print_json(&findings.into())?;
     } else if findings.is_empty() {
         tell(&say::ALL_WELL.text().say(machine.language));
@@ -48,9 +49,10 @@ pub(crate) fn run(options: &CheckOptions) -> anyhow::Result<ExitCode> {
 /// The file of a finding, and its line.
 fn at(machine: &Machine, finding: &Finding) -> String {
     let path = match finding.place {
-        Place::WslConfig => {
-            machine.wslconfig.as_deref().map_or_else(|| ".wslconfig".to_owned(), |p| p.display().to_string())
-        }
+        Place::WslConfig => machine
+            .wslconfig
+            .as_deref()
+            .map_or_else(|| ".wslconfig".to_owned(), |p| p.display().to_string()),
         Place::WslConf => machine.wsl_conf.display().to_string(),
     };
     finding.line.map_or_else(|| path.clone(), |line| format!("{path}:{line}"))
@@ -68,7 +70,10 @@ fn in_words(machine: &Machine, finding: &Finding) -> String {
         Language::English => " ",
         Language::Chinese => "",
     };
-    let effect = finding.effect.as_ref().map_or_else(String::new, |effect| gap.to_owned() + &effect.say(language));
+    let effect = finding
+        .effect
+        .as_ref()
+        .map_or_else(String::new, |effect| gap.to_owned() + &effect.say(language));
     let [severity, what, fix] =
         [severity.text(), finding.what.clone(), finding.fix.clone()].map(|text| text.say(language));
     format!("{}: {severity}: {what}{effect}\n    {fix}", at(machine, finding))

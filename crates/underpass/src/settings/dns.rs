@@ -19,7 +19,8 @@ use wsl::MOST_SERVERS;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DnsCommand {
-    /// Ask these servers, in this order, whatever WSL and Windows do: generateResolvConf=false, and a resolv.conf of the distro's own
+    /// Ask these servers, in this order, whatever WSL and Windows do: generateResolvConf=false, and
+    /// a resolv.conf of the distro's own
     #[command(after_help = "\
 Company servers go first: the next one is asked only when one does not answer.
 
@@ -43,7 +44,8 @@ pub(crate) struct ManualOptions {
     /// Domain that names without a dot are looked for in; repeat it for more
     #[arg(long, value_name = "DOMAIN", value_parser = domain)]
     search: Vec<String>,
-    /// Forbid every change to resolv.conf (chattr +i), also by programs that ignore generateResolvConf
+    /// Forbid every change to resolv.conf (chattr +i), also by programs that ignore
+    /// generateResolvConf
     #[arg(long)]
     immutable: bool,
     #[command(flatten)]
@@ -61,7 +63,11 @@ pub(crate) struct AutoOptions {
 }
 
 fn domain(name: &str) -> Result<String, String> {
-    if resolv::is_domain(name) { Ok(name.to_owned()) } else { Err("it is no name of a domain".to_owned()) }
+    if resolv::is_domain(name) {
+        Ok(name.to_owned())
+    } else {
+        Err("it is no name of a domain".to_owned())
+    }
 }
 
 /// Does it.
@@ -78,7 +84,9 @@ pub(crate) fn run(command: &DnsCommand) -> anyhow::Result<ExitCode> {
 
 fn manual(options: &ManualOptions) -> anyhow::Result<()> {
     if options.server.len() > MOST_SERVERS {
-        let message = format!("--server: programs ask the first {MOST_SERVERS} servers only; leave the others out\n");
+        let message = format!(
+            "--server: programs ask the first {MOST_SERVERS} servers only; leave the others out\n"
+        );
         clap::Error::raw(ErrorKind::TooManyValues, message).exit();
     }
     let machine = options.machine.look(Need::OwnFiles)?;
@@ -120,9 +128,13 @@ fn auto(options: &AutoOptions) -> anyhow::Result<()> {
 fn manual_run<'a>(records: &'a [Record], machine: &Machine) -> Vec<&'a Record> {
     let of_this = records.iter().rev().filter(|record| {
         record.command != Command::Apply
-            && record.steps.iter().any(|step| step.path == machine.resolv_conf || step.path == machine.wsl_conf)
+            && record
+                .steps
+                .iter()
+                .any(|step| step.path == machine.resolv_conf || step.path == machine.wsl_conf)
     });
-    let mut run: Vec<_> = of_this.take_while(|record| record.command == Command::DnsManual).collect();
+    let mut run: Vec<_> =
+        of_this.take_while(|record| record.command == Command::DnsManual).collect();
     run.reverse();
     run
 }
@@ -134,15 +146,23 @@ fn on<'a>(record: &'a Record, path: &std::path::Path) -> Option<&'a Step> {
 
 /// Whether each found wsl.conf as the one before had left it.
 fn is_unbroken(run: &[&Record], machine: &Machine) -> bool {
-    run.windows(2).all(|pair| match (on(pair[0], &machine.wsl_conf), on(pair[1], &machine.wsl_conf)) {
-        (Some(older), Some(newer)) => older.after.is_as(&newer.before),
-        (_, None) => true,
-        (None, Some(_)) => false,
+    run.windows(2).all(|pair| {
+        match (on(pair[0], &machine.wsl_conf), on(pair[1], &machine.wsl_conf)) {
+            (Some(older), Some(newer)) => older.after.is_as(&newer.before),
+            (_, None) => true,
+            (None, Some(_)) => false,
+        }
     })
 }
 
-/// Both files as they were before the first: wsl.conf as a whole where nobody else changed it since, else its one key.
-fn given_back(machine: &Machine, first: &Record, last: &Record, is_unbroken: bool) -> anyhow::Result<Vec<Step>> {
+/// Both files as they were before the first: wsl.conf as a whole where nobody else changed it
+/// since, else its one key.
+fn given_back(
+    machine: &Machine,
+    first: &Record,
+    last: &Record,
+    is_unbroken: bool,
+) -> anyhow::Result<Vec<Step>> {
     let mut steps = Vec::new();
     if let Some(resolv_conf) = on(first, &machine.resolv_conf) {
         steps.push(step(&machine.resolv_conf, |_| Ok(resolv_conf.before.clone()))?);
@@ -151,10 +171,16 @@ fn given_back(machine: &Machine, first: &Record, last: &Record, is_unbroken: boo
         let now = Found::of(&machine.wsl_conf)?;
         let latest = on(last, &machine.wsl_conf).unwrap_or(wsl_conf);
         if is_unbroken && now.is_as(&latest.after) {
-            steps.push(Step { path: machine.wsl_conf.clone(), before: now, after: wsl_conf.before.clone() });
+            steps.push(Step {
+                path: machine.wsl_conf.clone(),
+                before: now,
+                after: wsl_conf.before.clone(),
+            });
         } else {
             let before = match &wsl_conf.before {
-                Found::File(content) => settings_of(Place::WslConf, &content.bytes).context("the former wsl.conf")?,
+                Found::File(content) => {
+                    settings_of(Place::WslConf, &content.bytes).context("the former wsl.conf")?
+                }
                 Found::Absent | Found::Link { .. } => String::new(),
             };
             let former = File::parse_as(&before, Place::WslConf.reader());
@@ -181,8 +207,8 @@ fn by_default(machine: &Machine) -> anyhow::Result<Vec<Step>> {
 
 /// `wsl.conf` with `generateResolvConf` set so.
 fn generate(machine: &Machine, value: Option<&str>) -> anyhow::Result<Step> {
-    let key =
-        Key::find(Place::WslConf, "network", "generateResolvConf").context("the schema lacks generateResolvConf")?;
+    let key = Key::find(Place::WslConf, "network", "generateResolvConf")
+        .context("the schema lacks generateResolvConf")?;
     let mut file = machine.situation.wsl_conf.clone();
     let change = Change { key, value: value.map(str::to_owned) };
     change.make(&mut file).map_err(|error| ChangeError::Edit { place: Place::WslConf, error })?;

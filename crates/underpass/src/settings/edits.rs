@@ -19,7 +19,8 @@ pub(crate) struct ConsentOptions {
     /// Show the change, and write nothing
     #[arg(long)]
     dry_run: bool,
-    /// Where the former files are kept [default: /var/lib/underpass/settings, or ~/.local/state/underpass/settings unless root]
+    /// Where the former files are kept [default: /var/lib/underpass/settings, or
+    /// ~/.local/state/underpass/settings unless root]
     #[arg(long, value_name = "FOLDER")]
     state: Option<PathBuf>,
 }
@@ -53,7 +54,8 @@ pub(crate) fn carry_out(
     consent: &ConsentOptions,
     language: Language,
 ) -> anyhow::Result<Outcome> {
-    let steps: Vec<Step> = steps.into_iter().filter(|step| !step.before.is_as(&step.after)).collect();
+    let steps: Vec<Step> =
+        steps.into_iter().filter(|step| !step.before.is_as(&step.after)).collect();
     if steps.is_empty() {
         tell(&say::NOTHING_TO_CHANGE.text().say(language));
         return Ok(Outcome::Nothing);
@@ -65,8 +67,12 @@ pub(crate) fn carry_out(
     make(&steps).inspect_err(|_| kept.forget())?;
     for (step, kept) in steps.iter().zip(&kept.befores) {
         let text = match step.before {
-            Found::File(_) => say::WRITTEN.with("file", step.path.display()).with("backup", kept.display()),
-            Found::Absent | Found::Link { .. } => say::WRITTEN_NEW.with("file", step.path.display()),
+            Found::File(_) => {
+                say::WRITTEN.with("file", step.path.display()).with("backup", kept.display())
+            }
+            Found::Absent | Found::Link { .. } => {
+                say::WRITTEN_NEW.with("file", step.path.display())
+            }
         };
         tell(&text.say(language));
     }
@@ -79,7 +85,11 @@ pub(crate) fn carry_out(
 ///
 /// # Errors
 /// Nobody can be asked, or something cannot be written.
-pub(crate) fn take_back(steps: &[Step], consent: &ConsentOptions, language: Language) -> anyhow::Result<Outcome> {
+pub(crate) fn take_back(
+    steps: &[Step],
+    consent: &ConsentOptions,
+    language: Language,
+) -> anyhow::Result<Outcome> {
     if !is_wanted(steps, consent, language)? {
         return Ok(Outcome::Nothing);
     }
@@ -114,7 +124,10 @@ fn make(steps: &[Step]) -> anyhow::Result<()> {
         for done in steps[..=index].iter().rev() {
             // The file that failed may have been written, without its immutable bit.
             if let Err(second) = done.before.put(&done.path) {
-                return Err(error.context(format!("{} could not be put back either: {second:#}", done.path.display())));
+                return Err(error.context(format!(
+                    "{} could not be put back either: {second:#}",
+                    done.path.display()
+                )));
             }
         }
         return Err(error);
@@ -138,12 +151,18 @@ fn diff(step: &Step, language: Language) -> anyhow::Result<String> {
 fn shown(found: &Found, language: Language) -> anyhow::Result<String> {
     Ok(match found {
         Found::Absent => String::new(),
-        Found::Link { to } => format!("({})\n", say::LINK_TO.with("to", to.display()).say(language)),
+        Found::Link { to } => {
+            format!("({})\n", say::LINK_TO.with("to", to.display()).say(language))
+        }
         Found::File(content) => {
             let text = decoded(&content.bytes)?.replace("\r\n", "\n");
             let end = if text.ends_with('\n') || text.is_empty() { "" } else { "\n" };
             let immutable = say::IMMUTABLE.text().say(language);
-            if content.traits.immutable { format!("({immutable})\n{text}{end}") } else { text + end }
+            if content.traits.immutable {
+                format!("({immutable})\n{text}{end}")
+            } else {
+                text + end
+            }
         }
     })
 }
@@ -175,7 +194,10 @@ fn shutdown(running: Option<&[String]>) -> Text {
 ///
 /// # Errors
 /// It cannot be read.
-pub(crate) fn step(path: &Path, after: impl FnOnce(&Found) -> anyhow::Result<Found>) -> anyhow::Result<Step> {
+pub(crate) fn step(
+    path: &Path,
+    after: impl FnOnce(&Found) -> anyhow::Result<Found>,
+) -> anyhow::Result<Step> {
     let before = Found::of(path)?;
     let after = after(&before)?;
     Ok(Step { path: path.to_path_buf(), before, after })

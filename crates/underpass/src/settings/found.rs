@@ -1,5 +1,5 @@
-//! What is at a path: nothing, a link or a file; and how it is made to be so, at once and whole, with the owner, the permissions and the
-//! immutable bit that it had.
+//! What is at a path: nothing, a link or a file; and how it is made to be so, at once and whole,
+//! with the owner, the permissions and the immutable bit that it had.
 
 use anyhow::{Context as _, bail};
 use config::settings::schema::Place;
@@ -67,7 +67,8 @@ impl Found {
             }
             let Some(read) = folder.read(&name, MOST_BYTES)? else { return Ok(Self::Absent) };
             let mode = read.traits.mode.unwrap_or(Traits::default().mode);
-            let traits = Traits { mode, owner: read.traits.owner, immutable: immutable_in(&folder, &name) };
+            let traits =
+                Traits { mode, owner: read.traits.owner, immutable: immutable_in(&folder, &name) };
             Ok(Self::File(Content { bytes: read.bytes, traits }))
         });
         match found {
@@ -76,7 +77,10 @@ impl Found {
                 bail!("{} is neither a file nor a link", path.display())
             }
             Err(error) if error.kind() == ErrorKind::FileTooLarge => {
-                bail!("{} is larger than {MOST_BYTES} bytes: it is no settings file", path.display())
+                bail!(
+                    "{} is larger than {MOST_BYTES} bytes: it is no settings file",
+                    path.display()
+                )
             }
             found => found.with_context(context),
         }
@@ -101,7 +105,8 @@ impl Found {
         }
     }
 
-    /// Has a path be so, at once: whoever reads it meanwhile finds the old or the new, never a part.
+    /// Has a path be so, at once: whoever reads it meanwhile finds the old or the new, never a
+    /// part.
     ///
     /// # Errors
     /// It cannot be written, and is as it was.
@@ -109,7 +114,10 @@ impl Found {
         let was_immutable = is_immutable(path);
         if was_immutable {
             set_immutable(path, false).with_context(|| {
-                format!("{} is immutable, which cannot be taken off: run this as root", path.display())
+                format!(
+                    "{} is immutable, which cannot be taken off: run this as root",
+                    path.display()
+                )
             })?;
         }
         let outcome = self.replace(path);
@@ -135,7 +143,9 @@ impl Found {
     fn replace(&self, path: &Path) -> io::Result<()> {
         let (folder, name) = match at(path) {
             // Without its folder it is absent already.
-            Err(error) if error.kind() == ErrorKind::NotFound && *self == Self::Absent => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound && *self == Self::Absent => {
+                return Ok(());
+            }
             found => found?,
         };
         match self {
@@ -149,7 +159,8 @@ impl Found {
     }
 }
 
-/// The folder of a path, by descriptor, and the name in it. A link at the path itself is not followed.
+/// The folder of a path, by descriptor, and the name in it. A link at the path itself is not
+/// followed.
 fn at(path: &Path) -> io::Result<(Folder, OsString)> {
     let path = std::path::absolute(path)?;
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
@@ -171,14 +182,17 @@ fn hint(path: &Path, error: &io::Error) -> &'static str {
     }
 }
 
-/// Whether a file has the immutable bit. File systems that know none, and what is no file, have none.
+/// Whether a file has the immutable bit. File systems that know none, and what is no file, have
+/// none.
 pub(crate) fn is_immutable(path: &Path) -> bool {
     at(path).is_ok_and(|(folder, name)| immutable_in(&folder, &name))
 }
 
 fn immutable_in(folder: &Folder, name: &OsStr) -> bool {
     let file = folder.open_file(name).ok().flatten();
-    file.is_some_and(|file| ioctl_getflags(&file).is_ok_and(|flags| flags.contains(IFlags::IMMUTABLE)))
+    file.is_some_and(|file| {
+        ioctl_getflags(&file).is_ok_and(|flags| flags.contains(IFlags::IMMUTABLE))
+    })
 }
 
 fn set_immutable(path: &Path, wanted: bool) -> io::Result<()> {
@@ -201,7 +215,8 @@ pub(crate) fn decoded(bytes: &[u8]) -> anyhow::Result<String> {
             let units: Vec<u16> = units.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
             String::from_utf16(&units).context("it is no good UTF-16: save it as UTF-8")
         }
-        None => String::from_utf8(bytes.to_vec()).context("it is not UTF-8, in which WSL reads it: save it as UTF-8"),
+        None => String::from_utf8(bytes.to_vec())
+            .context("it is not UTF-8, in which WSL reads it: save it as UTF-8"),
     }
 }
 

@@ -1,6 +1,7 @@
-//! What was changed, so that it can be taken back: a folder for each change, with a record and with the files as they were before and after.
-//! The folder of all of them may be anywhere (`--state`), so it is used by descriptor, and root uses none
-//! where others may write: root would put back what they left there.
+//! What was changed, so that it can be taken back: a folder for each change, with a record and with
+//! the files as they were before and after. The folder of all of them may be anywhere (`--state`),
+//! so it is used by descriptor, and root uses none where others may write: root would put back what
+//! they left there.
 
 use super::found::{Content, Found, MOST_BYTES, Traits};
 use anyhow::Context as _;
@@ -116,9 +117,9 @@ impl Journal {
         let folder = match folder {
             Some(folder) => folder.to_path_buf(),
             None if rustix::process::geteuid().is_root() => OF_ROOT.into(),
-            None => {
-                home().context("HOME is not set: say with --state where the former files are to be kept")?.join(OF_USER)
-            }
+            None => home()
+                .context("HOME is not set: say with --state where the former files are to be kept")?
+                .join(OF_USER),
         };
         Ok(Self { folder })
     }
@@ -130,7 +131,9 @@ impl Journal {
     pub(crate) fn records(&self) -> anyhow::Result<Vec<Record>> {
         let all = match self.open().map(Rc::new) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            opened => opened.with_context(|| format!("{} cannot be read: see --state", self.folder.display()))?,
+            opened => opened.with_context(|| {
+                format!("{} cannot be read: see --state", self.folder.display())
+            })?,
         };
         numbers(&all).into_iter().map(|number| record(&all, number)).collect()
     }
@@ -146,9 +149,13 @@ impl Journal {
     pub(crate) fn keep(&self, command: Command, steps: &[Step]) -> anyhow::Result<Kept> {
         let context = || {
             let folder = self.folder.display();
-            format!("{folder} cannot be written, where the former files are to be kept: see --state")
+            format!(
+                "{folder} cannot be written, where the former files are to be kept: see --state"
+            )
         };
-        let all = Folder::make(&self.folder, STATE_MODE).and_then(|(all, _)| checked(all)).with_context(context)?;
+        let all = Folder::make(&self.folder, STATE_MODE)
+            .and_then(|(all, _)| checked(all))
+            .with_context(context)?;
         let numbers = numbers(&all);
         let number = named(numbers.last().map_or(1, |last| last + 1));
         // What a change that was not completed left there is no record.
@@ -159,7 +166,8 @@ impl Journal {
         let mut written = Written { command, steps: Vec::new() };
         for (index, step) in steps.iter().enumerate() {
             let name = step.path.file_name().unwrap_or_default().to_string_lossy();
-            let names = ["before", "after"].map(|when| format!("{index}-{when}-{}", name.trim_start_matches('.')));
+            let names = ["before", "after"]
+                .map(|when| format!("{index}-{when}-{}", name.trim_start_matches('.')));
             kept.push(folder.path().join(&names[0]));
             let [before, after] = [(&step.before, &names[0]), (&step.after, &names[1])]
                 .map(|(found, name)| keep_one(found, &folder, name));
@@ -203,15 +211,25 @@ fn numbers(all: &Folder) -> Vec<u32> {
 
 fn record(all: &Rc<Folder>, number: u32) -> anyhow::Result<Record> {
     let name = named(number);
-    let context = || format!("the record {} cannot be read", all.path().join(&name).join(RECORD).display());
+    let context =
+        || format!("the record {} cannot be read", all.path().join(&name).join(RECORD).display());
     let read = || -> io::Result<Record> {
         let folder = all.child(&name)?;
         let written: Written = serde_json::from_slice(&read(&folder, RECORD)?)?;
         let steps = written.steps.into_iter().map(|step| -> io::Result<Step> {
-            Ok(Step { path: step.path, before: kept(step.before, &folder)?, after: kept(step.after, &folder)? })
+            Ok(Step {
+                path: step.path,
+                before: kept(step.before, &folder)?,
+                after: kept(step.after, &folder)?,
+            })
         });
         let kept_in = Rc::clone(all);
-        Ok(Record { command: written.command, steps: steps.collect::<io::Result<_>>()?, kept_in, name: name.clone() })
+        Ok(Record {
+            command: written.command,
+            steps: steps.collect::<io::Result<_>>()?,
+            kept_in,
+            name: name.clone(),
+        })
     };
     read().with_context(context)
 }
@@ -253,6 +271,8 @@ fn kept(written: WrittenFound, folder: &Folder) -> io::Result<Found> {
     Ok(match written {
         WrittenFound::Absent => Found::Absent,
         WrittenFound::Link { to } => Found::Link { to },
-        WrittenFound::File { kept, traits } => Found::File(Content { bytes: read(folder, &kept)?, traits }),
+        WrittenFound::File { kept, traits } => {
+            Found::File(Content { bytes: read(folder, &kept)?, traits })
+        }
     })
 }

@@ -117,19 +117,26 @@ impl MachineOptions {
         let mut unknown = Vec::new();
         let profile = self.known(&mut unknown, &say::WHAT_WSLCONFIG, answers.profile);
         let wslconfig = self.wslconfig.clone().or_else(|| Some(profile?.join(".wslconfig")));
-        let parsed = answers.wsl.map(|said| said.and_then(|text| text.parse::<Wsl>().map_err(|bad| bad.to_string())));
+        let parsed = answers
+            .wsl
+            .map(|said| said.and_then(|text| text.parse::<Wsl>().map_err(|bad| bad.to_string())));
         let wsl_version = self.wsl_version.or(self.known(&mut unknown, &say::WHAT_WSL, parsed));
         let facts = given.or(self.known(&mut unknown, &say::WHAT_HOST, answers.facts));
-        let told = facts.as_ref().map(|facts| facts.system.parse::<Windows>().map_err(|bad| bad.to_string()));
+        let told = facts
+            .as_ref()
+            .map(|facts| facts.system.parse::<Windows>().map_err(|bad| bad.to_string()));
         let windows = match self.windows_version {
             Some(windows) => Some(windows),
             None => self.known(&mut unknown, &say::WHAT_HOST, told),
         };
         let wslconfig = wslconfig.map(resolved).transpose()?;
-        let wsl_conf = self.wsl_conf.clone().unwrap_or_else(|| self.etc.join(Place::WslConf.name()));
+        let wsl_conf =
+            self.wsl_conf.clone().unwrap_or_else(|| self.etc.join(Place::WslConf.name()));
         let wsl_conf = resolved(wsl_conf)?;
         let texts = [
-            wslconfig.as_deref().map_or(Ok(String::new()), |path| text_of(path, Place::WslConfig))?,
+            wslconfig
+                .as_deref()
+                .map_or(Ok(String::new()), |path| text_of(path, Place::WslConfig))?,
             text_of(&wsl_conf, Place::WslConf)?,
         ];
         let versions = Versions { windows, wsl: wsl_version };
@@ -157,7 +164,8 @@ impl MachineOptions {
             Ok(answer) => Some(answer),
             Err(why) => {
                 let language = self.language();
-                unknown.push(say::NOT_ASKED.with("what", what.text().say(language)).with("why", why));
+                unknown
+                    .push(say::NOT_ASKED.with("what", what.text().say(language)).with("why", why));
                 None
             }
         }
@@ -179,8 +187,11 @@ impl MachineOptions {
         let runtime = runtime()?;
         let (relay, placement) = crate::default_relay();
         Ok(runtime.block_on(async {
-            let profile = async { Some(host::user_profile().await.map_err(|error| error.to_string())) };
-            let facts = async { Some(host::facts(relay, placement).await.map_err(|error| error.to_string())) };
+            let profile =
+                async { Some(host::user_profile().await.map_err(|error| error.to_string())) };
+            let facts = async {
+                Some(host::facts(relay, placement).await.map_err(|error| error.to_string()))
+            };
             let wsl = async { Some(host::wsl_version().await.map_err(|error| error.to_string())) };
             let (profile, facts, wsl) = tokio::join!(
                 async { if needs_profile { profile.await } else { None } },
@@ -208,7 +219,8 @@ impl Machine {
         match place {
             Place::WslConf => Ok(&self.wsl_conf),
             Place::WslConfig => {
-                let why = self.unknown.first().map_or_else(String::new, |text| text.say(self.language));
+                let why =
+                    self.unknown.first().map_or_else(String::new, |text| text.say(self.language));
                 self.wslconfig.as_deref().with_context(|| why)
             }
         }
@@ -235,9 +247,11 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 fn facts_of(path: &Path) -> anyhow::Result<HostFacts> {
-    let text = fs::read_to_string(path).with_context(|| format!("--host-facts {} cannot be read", path.display()))?;
-    serde_json::from_str(&text)
-        .with_context(|| format!("--host-facts {} is not what `underpass-relay.exe facts` prints", path.display()))
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("--host-facts {} cannot be read", path.display()))?;
+    serde_json::from_str(&text).with_context(|| {
+        format!("--host-facts {} is not what `underpass-relay.exe facts` prints", path.display())
+    })
 }
 
 /// The file that a path leads to, so that a person's own link to it stays.
@@ -258,9 +272,8 @@ fn resolved(path: PathBuf) -> anyhow::Result<PathBuf> {
 /// What a file says; nothing for one that is not there.
 fn text_of(path: &Path, place: Place) -> anyhow::Result<String> {
     match Found::of(path)? {
-        Found::File(file) => {
-            settings_of(place, &file.bytes).with_context(|| format!("{} cannot be read", path.display()))
-        }
+        Found::File(file) => settings_of(place, &file.bytes)
+            .with_context(|| format!("{} cannot be read", path.display())),
         Found::Absent | Found::Link { .. } => Ok(String::new()),
     }
 }

@@ -18,7 +18,8 @@ use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SettingsCommand {
-    /// Show what is in force: every key of .wslconfig and wsl.conf with its origin and default, and resolv.conf
+    /// Show what is in force: every key of .wslconfig and wsl.conf with its origin and default, and
+    /// resolv.conf
     #[command(after_help = "\
 Examples:
   underpass settings show
@@ -62,7 +63,8 @@ Examples:
   underpass settings dns auto"
     )]
     Dns(dns::DnsCommand),
-    /// Look, item by item, whether everything works after a change: mode, DNS, outside, exit address, proxy, company
+    /// Look, item by item, whether everything works after a change: mode, DNS, outside, exit
+    /// address, proxy, company
     Verify(verify::VerifyOptions),
 }
 
@@ -83,7 +85,8 @@ pub(crate) fn run(command: &SettingsCommand) -> anyhow::Result<ExitCode> {
     outcome.map_err(|error| anyhow::Error::msg(proxy::mask(&format!("{error:#}"))))
 }
 
-/// A line on standard output. A command or an option in a settings file may have a password in it, which nobody has to see.
+/// A line on standard output. A command or an option in a settings file may have a password in it,
+/// which nobody has to see.
 fn tell(line: &str) {
     crate::tell(&proxy::mask(line));
 }

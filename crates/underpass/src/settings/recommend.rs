@@ -12,7 +12,8 @@ use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub(crate) struct RecommendOptions {
-    /// What the network is wanted for: vpn, proxy, lan (other machines reach services in WSL) or default
+    /// What the network is wanted for: vpn, proxy, lan (other machines reach services in WSL) or
+    /// default
     #[arg(long, value_name = "GOAL", default_value = "default", value_parser = parse_goal())]
     goal: Goal,
     /// Explain NAT and mirrored mode, and which of them this machine can have
@@ -60,7 +61,11 @@ pub(crate) fn run(options: &RecommendOptions) -> anyhow::Result<ExitCode> {
                     Some(_) => change.to_string(),
                     None => format!("{} ({})", change.key, say::TO_TAKE_OUT.text().say(language)),
                 };
-                tell(&format!("{}: {what}{done}\n    {}", change.key.place, advice.reason.say(language)));
+                tell(&format!(
+                    "{}: {what}{done}\n    {}",
+                    change.key.place,
+                    advice.reason.say(language)
+                ));
             }
             Action::Run(..) | Action::Know => print_commands(advice, language),
         }
@@ -82,10 +87,13 @@ fn explain_modes(machine: &Machine) {
         tell(&format!("\n{what}\n  {nat_name}: {nat}\n  {mirrored_name}: {mirrored}"));
     }
     tell(&format!("\n{}", say(&say::EXPLAIN_HERE)));
-    here(&machine.situation).iter().for_each(|text| tell(&format!("  {}", text.say(machine.language))));
+    here(&machine.situation)
+        .iter()
+        .for_each(|text| tell(&format!("  {}", text.say(machine.language))));
 }
 
-/// Advice that no file can take: the commands each on a line of its own, so that they can be copied.
+/// Advice that no file can take: the commands each on a line of its own, so that they can be
+/// copied.
 pub(crate) fn print_commands(advice: &Advice, language: Language) {
     let reason = advice.reason.say(language);
     let Action::Run(shell, lines) = &advice.action else {
@@ -97,7 +105,11 @@ pub(crate) fn print_commands(advice: &Advice, language: Language) {
         Shell::PowerShell => &say::IN_POWERSHELL,
         Shell::Linux => &say::IN_LINUX,
     };
-    let done = if advice.is_done { format!(" ({})", say::DONE_ALREADY.text().say(language)) } else { String::new() };
+    let done = if advice.is_done {
+        format!(" ({})", say::DONE_ALREADY.text().say(language))
+    } else {
+        String::new()
+    };
     tell(&format!("{}:{done}", shell.text().say(language)));
     lines.iter().for_each(|line| tell(&format!("  {line}")));
     tell(&format!("    {reason}"));

@@ -30,8 +30,10 @@ pub(crate) fn run(options: &ShowOptions) -> anyhow::Result<ExitCode> {
     let machine = options.machine.look(Need::Everything)?;
     machine.tell_unknown();
     let effective = machine.situation.effective();
-    let shown: Vec<&Setting> =
-        effective.iter().filter(|setting| !options.changed || setting.origin != Origin::Default).collect();
+    let shown: Vec<&Setting> = effective
+        .iter()
+        .filter(|setting| !options.changed || setting.origin != Origin::Default)
+        .collect();
     let resolv_conf = Found::of(&machine.resolv_conf)?;
     if options.json {
         print_json(&as_json(&machine, &shown, &resolv_conf))?;
@@ -40,7 +42,11 @@ pub(crate) fn run(options: &ShowOptions) -> anyhow::Result<ExitCode> {
     for place in Place::ALL {
         tell_file(&machine, place, &shown);
     }
-    tell(&format!("resolv.conf ({}): {}", machine.resolv_conf.display(), kind(&resolv_conf).say(machine.language)));
+    tell(&format!(
+        "resolv.conf ({}): {}",
+        machine.resolv_conf.display(),
+        kind(&resolv_conf).say(machine.language)
+    ));
     for line in lines(&machine, &resolv_conf) {
         tell(&format!("  {line}"));
     }
@@ -49,9 +55,14 @@ pub(crate) fn run(options: &ShowOptions) -> anyhow::Result<ExitCode> {
 
 /// A file's settings, under their headers.
 fn tell_file(machine: &Machine, place: Place, shown: &[&Setting]) {
-    let path = machine.path(place).map_or_else(|_| "?".to_owned(), |path| path.display().to_string());
+    let path =
+        machine.path(place).map_or_else(|_| "?".to_owned(), |path| path.display().to_string());
     let is_there = machine.path(place).is_ok_and(std::path::Path::exists);
-    let none = if is_there { String::new() } else { format!(": {}", say::NO_FILE.text().say(machine.language)) };
+    let none = if is_there {
+        String::new()
+    } else {
+        format!(": {}", say::NO_FILE.text().say(machine.language))
+    };
     tell(&format!("{place} ({path}){none}"));
     let mut section = "";
     for setting in shown.iter().filter(|setting| setting.key.place == place) {
@@ -76,7 +87,9 @@ fn origin(setting: &Setting, language: Language) -> Text {
             let because = because.text().say(language);
             match line {
                 None => say::FROM_OTHER.with("because", because),
-                Some(line) => say::FROM_OTHER_AGAINST_LINE.with("because", because).with("line", line),
+                Some(line) => {
+                    say::FROM_OTHER_AGAINST_LINE.with("because", because).with("line", line)
+                }
             }
         }
     }

@@ -14,7 +14,8 @@ type Arrows = BTreeMap<String, BTreeSet<String>>;
 /// Crates that touch neither files nor sockets nor a runtime, and what that takes. `messages` and
 /// `doctor` are among them: what judges and what is said depends on facts alone.
 const PURE: [&str; 6] = ["config", "doctor", "messages", "stack", "terms", "wire"];
-const IMPURE: [&str; 8] = ["libc", "nix", "rtnetlink", "rustix", "socket2", "tokio", "tun-tap", "windows-sys"];
+const IMPURE: [&str; 8] =
+    ["libc", "nix", "rtnetlink", "rustix", "socket2", "tokio", "tun-tap", "windows-sys"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -31,10 +32,14 @@ fn dependencies(manifest: &str, kind: &str) -> BTreeSet<String> {
     let mut counts = false;
     for line in manifest.lines().map(str::trim) {
         if let Some(section) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-            counts = section == kind || section.starts_with("target.") && section.ends_with(&format!(".{kind}"));
+            counts = section == kind
+                || section.starts_with("target.") && section.ends_with(&format!(".{kind}"));
         } else if counts && let Some((name, _)) = line.split_once(['.', ' ', '=']) {
-            let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
-            found.extend((!name.is_empty() && name.chars().all(is_name)).then(|| short(name).to_owned()));
+            let is_name =
+                |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+            found.extend(
+                (!name.is_empty() && name.chars().all(is_name)).then(|| short(name).to_owned()),
+            );
         }
     }
     found
@@ -45,8 +50,14 @@ fn manifests() -> BTreeMap<String, String> {
     let folders = ["crates", "tests", "."].map(|folder| root().join(folder));
     let members = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap().flatten());
     let manifest = |folder: PathBuf| {
-        let text = fs::read_to_string(folder.join("Cargo.toml")).ok().filter(|text| !text.contains("[workspace]"))?;
-        let name = text.lines().find_map(|line| line.strip_prefix("name = "))?.trim_matches('"').to_owned();
+        let text = fs::read_to_string(folder.join("Cargo.toml"))
+            .ok()
+            .filter(|text| !text.contains("[workspace]"))?;
+        let name = text
+            .lines()
+            .find_map(|line| line.strip_prefix("name = "))?
+            .trim_matches('"')
+            .to_owned();
         Some((short(&name).to_owned(), text))
     };
     members.filter_map(|member| manifest(member.path())).collect()
@@ -58,7 +69,9 @@ fn drawn(map: &str, heading: &str) -> Arrows {
     let block = section.split("```").nth(1).expect("a block");
     let mut arrows = Arrows::new();
     for (who, on) in block.lines().filter_map(|line| line.split_once("->")) {
-        let names = |text: &str| text.split(',').map(|name| name.trim().to_owned()).collect::<BTreeSet<_>>();
+        let names = |text: &str| {
+            text.split(',').map(|name| name.trim().to_owned()).collect::<BTreeSet<_>>()
+        };
         for name in names(who) {
             arrows.entry(name).or_default().extend(names(on));
         }
@@ -71,14 +84,20 @@ fn the_map_draws_every_arrow_and_no_other() {
     let manifests = manifests();
     assert!(manifests.len() >= 17, "{:?}", manifests.keys());
     let map = fs::read_to_string(root().join("crates/README.md")).unwrap();
-    for (kind, heading) in [("dependencies", "## Arrows"), ("dev-dependencies", "### Arrows of tests")] {
+    for (kind, heading) in
+        [("dependencies", "## Arrows"), ("dev-dependencies", "### Arrows of tests")]
+    {
         let own = |text: &str| {
             let all = dependencies(text, kind);
             all.into_iter().filter(|name| manifests.contains_key(name)).collect::<BTreeSet<_>>()
         };
         let are: Arrows = manifests.iter().map(|(name, text)| (name.clone(), own(text))).collect();
         let are: Arrows = are.into_iter().filter(|(_, on)| !on.is_empty()).collect();
-        assert_eq!(are, drawn(&map, heading), "Cargo.toml of the crates (left), {heading} in crates/README.md (right)");
+        assert_eq!(
+            are,
+            drawn(&map, heading),
+            "Cargo.toml of the crates (left), {heading} in crates/README.md (right)"
+        );
     }
 }
 
@@ -98,7 +117,11 @@ fn crates_without_io_depend_on_nothing_that_does_it() {
 fn no_modules_beside_each_other_go_round_in_circles() {
     let mut read = 0;
     let crates = fs::read_dir(root().join("crates")).unwrap().flatten().map(|entry| entry.path());
-    for source in crates.chain([root().join("bench")]).map(|folder| folder.join("src")).filter(|src| src.is_dir()) {
+    for source in crates
+        .chain([root().join("bench")])
+        .map(|folder| folder.join("src"))
+        .filter(|src| src.is_dir())
+    {
         let edges = edges(&source);
         read += edges.len();
         assert_eq!(circles(&edges), [] as [String; 0], "{}", source.display());
@@ -131,7 +154,10 @@ fn a_circle_is_found_however_it_is_written() {
         write("b.rs", way_back);
         let circle = found();
         assert_eq!(circle.len(), 1, "{way_back}: {circle:?}");
-        assert!(circle[0].contains("a -> b") && circle[0].contains("b -> a"), "{way_back}: {circle:?}");
+        assert!(
+            circle[0].contains("a -> b") && circle[0].contains("b -> a"),
+            "{way_back}: {circle:?}"
+        );
     }
     fs::remove_dir_all(&folder).unwrap();
 }

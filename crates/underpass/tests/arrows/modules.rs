@@ -36,7 +36,8 @@ fn collect(folder: &Path, module: &Module, texts: &mut BTreeMap<Module, String>)
             texts.entry(inner).or_default().push_str(&code(&fs::read_to_string(&path).unwrap()));
         }
     }
-    let tests: BTreeSet<Module> = texts.iter().flat_map(|(module, text)| only_for_tests(module, text)).collect();
+    let tests: BTreeSet<Module> =
+        texts.iter().flat_map(|(module, text)| only_for_tests(module, text)).collect();
     texts.retain(|module, _| !tests.iter().any(|tests| module.starts_with(tests)));
     texts.retain(|module, _| module.last().is_none_or(|name| name != "tests"));
 }
@@ -73,15 +74,22 @@ fn paths(code: &str) -> Vec<Vec<String>> {
     let mut paths = Vec::new();
     let mut rest = code;
     while let Some(at) = rest.find("use ") {
-        let is_word = rest[..at].ends_with(|letter: char| letter.is_alphanumeric() || letter == '_');
+        let is_word =
+            rest[..at].ends_with(|letter: char| letter.is_alphanumeric() || letter == '_');
         rest = &rest[at + 4..];
         if !is_word && let Some((tree, _)) = rest.split_once(';') {
             expand(&mut Vec::new(), tree, &mut paths);
         }
     }
     let in_path = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == ':';
-    let words = code.split(|letter| !in_path(letter)).filter(|word| word.contains("::") && !word.starts_with(':'));
-    paths.extend(words.map(|word| word.split("::").filter(|part| !part.is_empty()).map(str::to_owned).collect()));
+    let words = code
+        .split(|letter| !in_path(letter))
+        .filter(|word| word.contains("::") && !word.starts_with(':'));
+    paths.extend(
+        words.map(|word| {
+            word.split("::").filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        }),
+    );
     paths
 }
 
@@ -89,11 +97,14 @@ fn paths(code: &str) -> Vec<Vec<String>> {
 fn expand(before: &mut Vec<String>, tree: &str, paths: &mut Vec<Vec<String>>) {
     let tree = tree.trim();
     let (head, branches) = match tree.split_once('{') {
-        Some((head, branches)) => (head, Some(branches.rsplit_once('}').map_or(branches, |(inner, _)| inner))),
+        Some((head, branches)) => {
+            (head, Some(branches.rsplit_once('}').map_or(branches, |(inner, _)| inner)))
+        }
         None => (tree.split(" as ").next().unwrap_or_default(), None),
     };
     let length = before.len();
-    before.extend(head.split("::").map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned));
+    before
+        .extend(head.split("::").map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned));
     match branches {
         None => paths.push(before.clone()),
         Some(branches) => {
@@ -155,7 +166,8 @@ pub(crate) fn circles(edges: &BTreeMap<Module, BTreeSet<Module>>) -> Vec<String>
     let mut circles = Vec::new();
     for (parent, uses) in uses {
         let is_round = |(from, to): &&(&str, &str)| reach(&uses, to).contains(from);
-        let round: Vec<String> = uses.iter().filter(is_round).map(|(from, to)| format!("{from} -> {to}")).collect();
+        let round: Vec<String> =
+            uses.iter().filter(is_round).map(|(from, to)| format!("{from} -> {to}")).collect();
         if !round.is_empty() {
             circles.push(format!("in '{}': {}", parent.join("::"), round.join(", ")));
         }
@@ -167,7 +179,9 @@ pub(crate) fn circles(edges: &BTreeMap<Module, BTreeSet<Module>>) -> Vec<String>
 fn reach<'a>(uses: &BTreeSet<(&'a str, &'a str)>, start: &'a str) -> BTreeSet<&'a str> {
     let (mut seen, mut open) = (BTreeSet::new(), vec![start]);
     while let Some(at) = open.pop() {
-        open.extend(uses.iter().filter(|(from, to)| *from == at && seen.insert(*to)).map(|(_, to)| *to));
+        open.extend(
+            uses.iter().filter(|(from, to)| *from == at && seen.insert(*to)).map(|(_, to)| *to),
+        );
     }
     seen
 }

@@ -19,10 +19,12 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// An empty home, in a pretend WSL in mirrored mode. No program is in `PATH` but that which tells the mode.
+    /// An empty home, in a pretend WSL in mirrored mode. No program is in `PATH` but that which
+    /// tells the mode.
     pub(crate) fn new() -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("underpass-proxy-{}-{number}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("underpass-proxy-{}-{number}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         let home = Self { folder, variables: Vec::new(), is_isolated: false };
         home.script("bin/wslinfo", "echo ${WSL_MODE:-mirrored}");
@@ -47,7 +49,8 @@ impl Home {
         home.with("PATH", &path)
     }
 
-    /// An empty home on a machine whose `/etc` is empty and its own: root's commands would change the real one.
+    /// An empty home on a machine whose `/etc` is empty and its own: root's commands would change
+    /// the real one.
     pub(crate) fn isolated() -> Self {
         let mut home = Self::new();
         home.is_isolated = true;
@@ -88,7 +91,8 @@ impl Home {
         self.install(&text, path);
     }
 
-    /// A program in `PATH`. By another process: one that is written by this one cannot be run while a thread of it starts a program.
+    /// A program in `PATH`. By another process: one that is written by this one cannot be run while
+    /// a thread of it starts a program.
     pub(crate) fn install(&self, program: &Path, path: &str) -> PathBuf {
         let to = self.folder.join(path);
         Said::of(Command::new("install").args(["-D", "-m", "755"]).args([program, &to])).well();
@@ -116,7 +120,11 @@ impl Home {
     /// A command in this home, with nothing of the test's own environment.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
-        command.env_clear().env("HOME", self.folder.join("home")).env("UNDERPASS", binary()).env("LC_ALL", "C.UTF-8");
+        command
+            .env_clear()
+            .env("HOME", self.folder.join("home"))
+            .env("UNDERPASS", binary())
+            .env("LC_ALL", "C.UTF-8");
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.current_dir(self.folder.join("home")).stdin(Stdio::null());
         command
@@ -149,7 +157,8 @@ pub(crate) struct Said {
 
 impl Said {
     pub(crate) fn of(command: &mut Command) -> Self {
-        let Output { status, stdout, stderr } = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let Output { status, stdout, stderr } =
+            command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self { code: status.code(), out: text(stdout), err: text(stderr) }
     }
@@ -167,13 +176,23 @@ pub(crate) fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_underpass"))
 }
 
-/// Whether a program that a test needs is there. Where it is not the test ends, which it says; under CI that is a failure.
+/// Whether a program that a test needs is there. Where it is not the test ends, which it says;
+/// under CI that is a failure.
 pub(crate) fn is_there(program: &str) -> bool {
     let folders = std::env::var_os("PATH").unwrap_or_default();
-    let there = std::env::split_paths(&folders).chain(["/usr/sbin".into()]).any(|folder| folder.join(program).exists());
+    let there = std::env::split_paths(&folders)
+        .chain(["/usr/sbin".into()])
+        .any(|folder| folder.join(program).exists());
     if !there {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "under CI no test may be skipped: {program} is missing");
-        let _ = writeln!(std::io::stderr(), "skipped: {program} is missing; run scripts/lab-deps tests");
+        assert_ne!(
+            std::env::var("CI").as_deref(),
+            Ok("true"),
+            "under CI no test may be skipped: {program} is missing"
+        );
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: {program} is missing; run scripts/lab-deps tests"
+        );
     }
     there
 }
@@ -182,7 +201,11 @@ pub(crate) fn is_there(program: &str) -> bool {
 pub(crate) fn is_root() -> bool {
     let root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
     if !root {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "under CI no test may be skipped: it needs root");
+        assert_ne!(
+            std::env::var("CI").as_deref(),
+            Ok("true"),
+            "under CI no test may be skipped: it needs root"
+        );
         let _ = writeln!(std::io::stderr(), "skipped: it needs root");
     }
     root

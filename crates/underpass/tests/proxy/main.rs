@@ -1,4 +1,5 @@
-//! `underpass proxy` as a process: real shells evaluate its lines, real tools read what it wrote, in a home of their own.
+//! `underpass proxy` as a process: real shells evaluate its lines, real tools read what it wrote,
+//! in a home of their own.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod common;

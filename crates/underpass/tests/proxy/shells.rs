@@ -3,10 +3,19 @@
 use crate::common::{Home, Said, binary, is_root, is_there};
 use std::net::TcpListener;
 
-const NAMES: [&str; 8] =
-    ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"];
+const NAMES: [&str; 8] = [
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+];
 
-/// Writes the environment down before, while and after a proxy is on; `EVAL` is the shell's way to evaluate a command's output.
+/// Writes the environment down before, while and after a proxy is on; `EVAL` is the shell's way to
+/// evaluate a command's output.
 const SCRIPT: &str = r#"
 env | grep -v '^_=' | sort >before
 EVAL(on --proxy 'http://m%27e:p%40w@proxy.test:8080')
@@ -21,8 +30,9 @@ fn evaluated(shell: &str, eval: &str) {
         return;
     }
     for scheme in ["http", "socks5"] {
-        let home =
-            Home::with_programs().with("http_proxy", "http://old:1").with("NO_PROXY", "it's \\ $HOME,.corp.test");
+        let home = Home::with_programs()
+            .with("http_proxy", "http://old:1")
+            .with("NO_PROXY", "it's \\ $HOME,.corp.test");
         let mut script = SCRIPT.replace("SCHEME", scheme);
         while let Some((before, rest)) = script.split_once("EVAL(") {
             let (words, after) = rest.split_once(")\n").unwrap();
@@ -30,7 +40,8 @@ fn evaluated(shell: &str, eval: &str) {
         }
         let said = Said::of(home.command(shell).args(["-c", &script])).well();
         assert!(said.err.contains("127.0.0.1:7891") && !said.err.contains("p%40w"), "{said:?}");
-        let [before, during, after] = ["before", "while", "after"].map(|name| home.read(name).unwrap());
+        let [before, during, after] =
+            ["before", "while", "after"].map(|name| home.read(name).unwrap());
         assert_eq!(before, after, "{shell}: {said:?}");
         let value = |name: &str| {
             let line = during.lines().find_map(|line| line.strip_prefix(&format!("{name}=")));
@@ -40,7 +51,11 @@ fn evaluated(shell: &str, eval: &str) {
             assert_eq!(value(name), format!("{scheme}://127.0.0.1:7891"), "{shell}");
         }
         for name in &NAMES[6..] {
-            assert!(value(name).starts_with("it's \\ $HOME,.corp.test,localhost,"), "{shell}: {}", value(name));
+            assert!(
+                value(name).starts_with("it's \\ $HOME,.corp.test,localhost,"),
+                "{shell}: {}",
+                value(name)
+            );
             for part in ["127.0.0.1", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"] {
                 assert!(value(name).split(',').any(|known| known == part), "{shell}: {part}");
             }
@@ -90,7 +105,8 @@ fn where_something_is_wrong_the_shell_gets_nothing() {
 fn every_command_shows_an_example() {
     for command in ["on", "off", "apply", "remove", "status", "shell-init", "test"] {
         let said = Home::new().proxy(&[command, "--help"]).well();
-        let examples = said.out.split_once("Examples:\n").unwrap_or_else(|| panic!("{command}: {said:?}")).1;
+        let examples =
+            said.out.split_once("Examples:\n").unwrap_or_else(|| panic!("{command}: {said:?}")).1;
         assert!(examples.contains(&format!("underpass proxy {command}")), "{command}: {said:?}");
     }
 }
@@ -101,7 +117,8 @@ fn off_says_what_it_leaves_and_can_take_all() {
     let said = home.proxy(&["off"]).well();
     assert!(said.out.is_empty() && said.err.contains("--all"), "{said:?}");
     let on = home.proxy(&["on", "--shell", "sh", "--host", "192.0.2.9"]).well().out;
-    let memory = on.lines().find_map(|line| line.strip_prefix("export UNDERPASS_PROXY_BEFORE='")).unwrap();
+    let memory =
+        on.lines().find_map(|line| line.strip_prefix("export UNDERPASS_PROXY_BEFORE='")).unwrap();
     let memory = memory.strip_suffix("';").unwrap();
     let home = home.with("UNDERPASS_PROXY_BEFORE", memory).with("http_proxy", "http://mine:1");
     let said = home.proxy(&["off", "--shell", "sh"]).well();
@@ -129,15 +146,22 @@ fn the_host_is_found_by_mode_and_the_subnet_goes_without() {
     for mode in ["nat", "virtioproxy", "Usage: wslinfo"] {
         let home = Home::with_programs().with("WSL_MODE", mode);
         let said = in_nat(&home, "\"$UNDERPASS\" proxy on --shell sh").well();
-        assert!(said.out.contains("export https_proxy='http://172.28.48.1:7890';\n"), "{mode}: {said:?}");
+        assert!(
+            said.out.contains("export https_proxy='http://172.28.48.1:7890';\n"),
+            "{mode}: {said:?}"
+        );
         assert!(said.out.contains(",172.28.48.0/20"), "{mode}: {said:?}");
         assert!(said.err.contains("Allow LAN"), "{mode}: {said:?}");
     }
     let home = Home::with_programs().with("WSL_MODE", "mirrored");
     let said = in_nat(&home, "\"$UNDERPASS\" proxy on --shell sh").well();
-    assert!(said.out.contains("'http://127.0.0.1:7890'") && !said.err.contains("Allow LAN"), "{said:?}");
+    assert!(
+        said.out.contains("'http://127.0.0.1:7890'") && !said.err.contains("Allow LAN"),
+        "{said:?}"
+    );
     let home = Home::with_programs().with("WSL_MODE", "nat");
-    let said = Said::of(home.command("unshare").args(["--net", "sh", "-c", "\"$UNDERPASS\" proxy on"]));
+    let said =
+        Said::of(home.command("unshare").args(["--net", "sh", "-c", "\"$UNDERPASS\" proxy on"]));
     assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{said:?}");
     assert!(said.err.contains("no default route") && said.err.contains("--host"), "{said:?}");
 }
@@ -151,16 +175,24 @@ fn with_relay(home: &Home, answer: &str) -> String {
 #[test]
 fn windows_own_setting_is_taken_as_it_is_reached_from_here() {
     let home = Home::with_programs();
-    let by_script = r#"{"url": "'$2'", "proxies": ["http://me:s3cret@proxy.corp.test:8080"], "by": "script"}"#;
+    let by_script =
+        r#"{"url": "'$2'", "proxies": ["http://me:s3cret@proxy.corp.test:8080"], "by": "script"}"#;
     let program = with_relay(&home, by_script);
-    let words = ["proxy", "on", "--shell", "sh", "--from", "windows", "--url", "https://github.com/x"];
+    let words =
+        ["proxy", "on", "--shell", "sh", "--from", "windows", "--url", "https://github.com/x"];
     let said = Said::of(home.command(&program).args(words)).well();
-    assert!(said.out.contains("export https_proxy='http://me:s3cret@proxy.corp.test:8080';\n"), "{said:?}");
+    assert!(
+        said.out.contains("export https_proxy='http://me:s3cret@proxy.corp.test:8080';\n"),
+        "{said:?}"
+    );
     assert!(!said.err.contains("s3cret"), "{said:?}");
     with_relay(&home, r#"{"proxies": [], "by": "bypass"}"#);
     let said = Said::of(home.command(&program).args(words)).well();
     assert!(said.out.is_empty() && said.err.contains("https://github.com/x"), "{said:?}");
-    with_relay(&home, r#"{"proxies": [], "by": "none", "trouble": "the script cannot be fetched"}"#);
+    with_relay(
+        &home,
+        r#"{"proxies": [], "by": "none", "trouble": "the script cannot be fetched"}"#,
+    );
     let said = Said::of(home.command(&program).args(words));
     assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{said:?}");
     assert!(said.err.contains("the script cannot be fetched"), "{said:?}");
@@ -183,14 +215,26 @@ fn quietly_on_sets_nothing_and_says_nothing_where_no_proxy_listens() {
     let port = listener.local_addr().unwrap().port().to_string();
     let words = ["on", "--quiet", "--shell", "sh", "--port", &port];
     let said = home.proxy(&words).well();
-    assert!(said.out.contains(&format!("export https_proxy='http://127.0.0.1:{port}';\n")), "{said:?}");
+    assert!(
+        said.out.contains(&format!("export https_proxy='http://127.0.0.1:{port}';\n")),
+        "{said:?}"
+    );
     assert_eq!(said.err, "");
     drop(listener);
-    let quiet = |said: Said| assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(0), "", ""));
+    let quiet = |said: Said| {
+        assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(0), "", ""))
+    };
     quiet(home.proxy(&words));
     // Nor where the host is not known, or a name is not.
     quiet(Home::new().with("WSL_MODE", "bridged").proxy(&words));
-    quiet(home.proxy(&["on", "--quiet", "--shell", "sh", "--proxy", "http://no-such-host.invalid:1"]));
+    quiet(home.proxy(&[
+        "on",
+        "--quiet",
+        "--shell",
+        "sh",
+        "--proxy",
+        "http://no-such-host.invalid:1",
+    ]));
     // What is written wrongly is told.
     assert_eq!(home.proxy(&["on", "--quiet", "--scheme", "ftp"]).code, Some(2));
 }
@@ -211,10 +255,17 @@ fn functions_of_a_start_file_hand_their_words_on() {
             "{init}\nproxy_on --host 192.0.2.9 --port 7891\nenv | grep '^http_proxy=' >on\nproxy_on --port 0\necho $status$? >code\n\
              env | grep '^http_proxy=' >kept\nproxy_off\nenv | grep -c '^http_proxy=' >off\nproxy_test --help >help\ntrue"
         );
-        let script =
-            if shell == "fish" { script.replace("$status$?", "$status") } else { script.replace("$status$?", "$?") };
+        let script = if shell == "fish" {
+            script.replace("$status$?", "$status")
+        } else {
+            script.replace("$status$?", "$?")
+        };
         let said = Said::of(home.command(shell).args(["-c", &script])).well();
-        assert_eq!(home.read("on").as_deref(), Some("http_proxy=http://192.0.2.9:7891\n"), "{shell}: {said:?}");
+        assert_eq!(
+            home.read("on").as_deref(),
+            Some("http_proxy=http://192.0.2.9:7891\n"),
+            "{shell}: {said:?}"
+        );
         // One that fails changes nothing, and says so.
         assert_eq!(
             (home.read("kept"), home.read("code").as_deref()),

@@ -1,4 +1,5 @@
-//! A proxy on loopback that answers every request itself, by HTTP and by SOCKS5 on one port, and remembers what it was asked for.
+//! A proxy on loopback that answers every request itself, by HTTP and by SOCKS5 on one port, and
+//! remembers what it was asked for.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -64,7 +65,9 @@ impl Drop for TinyProxy {
 fn serve(stream: &TcpStream, speaks: Speaks, asked: &Mutex<Vec<String>>) -> io::Result<()> {
     let (mut reader, mut writer) = (BufReader::new(stream), stream);
     let first = reader.fill_buf()?.first().copied();
-    if speaks == Speaks::Nothing || (speaks == Speaks::HttpOrNothing && first != Some(b'G') && first != Some(b'C')) {
+    if speaks == Speaks::Nothing
+        || (speaks == Speaks::HttpOrNothing && first != Some(b'G') && first != Some(b'C'))
+    {
         // Until the client has had enough.
         return io::copy(&mut reader, &mut io::sink()).map(drop);
     }
@@ -89,7 +92,9 @@ fn serve(stream: &TcpStream, speaks: Speaks, asked: &Mutex<Vec<String>>) -> io::
             writer.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
             continue;
         }
-        writer.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nby proxy")?;
+        writer.write_all(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nby proxy",
+        )?;
         return stream.shutdown(Shutdown::Write);
     }
 }

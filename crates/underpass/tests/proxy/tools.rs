@@ -1,4 +1,5 @@
-//! `apply`, `remove` and `status`: what lies in which file, what real tools make of it, and that nothing else changes.
+//! `apply`, `remove` and `status`: what lies in which file, what real tools make of it, and that
+//! nothing else changes.
 
 use crate::common::{Home, Said, binary, is_root, is_there};
 use crate::tiny_proxy::{Speaks, TinyProxy};
@@ -15,7 +16,11 @@ const FILES: [(&str, &str, &str); 8] = [
         "[user]\n\tname = x\n[http]\n\tproxy = http://old:1 \n\tsslVerify = true\n",
         "\tproxy = http://192.0.2.9:8080\n",
     ),
-    (".npmrc", "; mine\nregistry=https://r.test/\nproxy = http://old:1", "https-proxy=http://192.0.2.9:8080\n"),
+    (
+        ".npmrc",
+        "; mine\nregistry=https://r.test/\nproxy = http://old:1",
+        "https-proxy=http://192.0.2.9:8080\n",
+    ),
     (".yarnrc", "lastUpdateCheck 1\n", "https-proxy \"http://192.0.2.9:8080\"\n"),
     (
         ".config/pip/pip.conf",
@@ -29,7 +34,11 @@ const FILES: [(&str, &str, &str); 8] = [
     ),
     (".curlrc", "silent # mine\n-x http://old:1\n", "proxy = \"http://192.0.2.9:8080\"\n"),
     (".wgetrc", "Https-Proxy=http://old:1\ntries = 3", "https_proxy = http://192.0.2.9:8080\n"),
-    (".cargo/config.toml", "# mine\n[net]\nretry = 3 # often\n", "[http]\nproxy = \"http://192.0.2.9:8080\"\n"),
+    (
+        ".cargo/config.toml",
+        "# mine\n[net]\nretry = 3 # often\n",
+        "[http]\nproxy = \"http://192.0.2.9:8080\"\n",
+    ),
 ];
 
 #[test]
@@ -54,10 +63,15 @@ fn files_are_changed_in_one_place_and_given_back_byte_by_byte() {
             assert!(is_empty || now.contains(line), "{path}: {now}");
             assert!(!now.contains("old:1") && !now.contains("s3cret"), "{path}: {now}");
             // All other lines are still there, in their order.
-            let others = text.lines().filter(|line| !is_empty && !line.contains("old:1") && !line.contains('{'));
+            let others = text
+                .lines()
+                .filter(|line| !is_empty && !line.contains("old:1") && !line.contains('{'));
             let mut rest = now.as_str();
             for line in others.map(|line| line.trim_end_matches(['}', ','])) {
-                rest = rest.split_once(line).unwrap_or_else(|| panic!("{path}: {line:?} is not in {now}")).1;
+                rest = rest
+                    .split_once(line)
+                    .unwrap_or_else(|| panic!("{path}: {line:?} is not in {now}"))
+                    .1;
             }
             let mode = fs::metadata(home.file(path)).unwrap().mode() & 0o777;
             assert_eq!(mode, if is_empty { 0o600 } else { 0o640 }, "{path}");
@@ -82,10 +96,14 @@ fn what_its_user_changed_since_is_left_and_told() {
     docker["auths"] = serde_json::json!({"r.test": {}});
     home.write(".docker/config.json", &serde_json::to_string_pretty(&docker).unwrap());
     let said = home.proxy(&["remove"]).well();
-    assert!(said.out.contains("these were changed since") && said.out.contains("proxy"), "{said:?}");
+    assert!(
+        said.out.contains("these were changed since") && said.out.contains("proxy"),
+        "{said:?}"
+    );
     assert!(home.read(".curlrc").unwrap().contains("http://mine:1"));
     assert_eq!(home.read(".cargo/config.toml").as_deref(), Some("[http]\ntimeout = 5\n"));
-    let docker: serde_json::Value = serde_json::from_str(&home.read(".docker/config.json").unwrap()).unwrap();
+    let docker: serde_json::Value =
+        serde_json::from_str(&home.read(".docker/config.json").unwrap()).unwrap();
     assert_eq!(docker, serde_json::json!({"auths": {"r.test": {}}}));
 }
 
@@ -93,15 +111,32 @@ fn what_its_user_changed_since_is_left_and_told() {
 fn a_scheme_or_a_file_that_a_tool_cannot_use_is_told_and_the_others_are_done() {
     let home = Home::new();
     home.write(".cargo/config.toml", "[http\nproxy = 'http://me:s3cret@h:1'\n");
-    let words =
-        ["apply", "--tools", "wget,yarn,cargo,curl", "--host", "192.0.2.9", "--port", "1080", "--scheme", "socks5h"];
+    let words = [
+        "apply",
+        "--tools",
+        "wget,yarn,cargo,curl",
+        "--host",
+        "192.0.2.9",
+        "--port",
+        "1080",
+        "--scheme",
+        "socks5h",
+    ];
     let said = home.proxy(&words);
     assert_eq!(said.code, Some(1), "{said:?}");
-    for told in ["wget cannot use a socks5h proxy", "yarn cannot use a socks5h proxy", "config.toml", "--scheme http"] {
+    for told in [
+        "wget cannot use a socks5h proxy",
+        "yarn cannot use a socks5h proxy",
+        "config.toml",
+        "--scheme http",
+    ] {
         assert!(said.err.contains(told), "{told}: {said:?}");
     }
     assert!(!said.err.contains("s3cret"), "{said:?}");
-    assert_eq!(home.read(".curlrc").unwrap().lines().next(), Some("proxy = \"socks5h://192.0.2.9:1080\""));
+    assert_eq!(
+        home.read(".curlrc").unwrap().lines().next(),
+        Some("proxy = \"socks5h://192.0.2.9:1080\"")
+    );
     assert!(home.read(".cargo/config.toml").unwrap().starts_with("[http\n"));
     let said = home.proxy(&["apply", "--tools", "svn"]);
     assert!(said.code == Some(2) && said.err.contains("cargo"), "{said:?}");
@@ -110,13 +145,27 @@ fn a_scheme_or_a_file_that_a_tool_cannot_use_is_told_and_the_others_are_done() {
 #[test]
 fn git_pip_and_npm_are_set_by_their_own_commands() {
     for (tool, program, ask, answer) in [
-        ("git", "git", &["git", "config", "--global", "--get", "http.proxy"][..], "http://192.0.2.9:8080"),
+        (
+            "git",
+            "git",
+            &["git", "config", "--global", "--get", "http.proxy"][..],
+            "http://192.0.2.9:8080",
+        ),
         ("pip", "pip", &["pip", "config", "get", "global.proxy"], "http://192.0.2.9:8080"),
         ("npm", "npm", &["npm", "config", "get", "https-proxy"], "http://192.0.2.9:8080/"),
     ] {
         // Only git is certain to be there.
-        if Said::of(Home::with_programs().command("sh").args(["-c", &format!("{program} --version")])).code != Some(0) {
-            assert_ne!((tool, std::env::var("CI").as_deref()), ("git", Ok("true")), "git is missing");
+        if Said::of(
+            Home::with_programs().command("sh").args(["-c", &format!("{program} --version")]),
+        )
+        .code
+            != Some(0)
+        {
+            assert_ne!(
+                (tool, std::env::var("CI").as_deref()),
+                ("git", Ok("true")),
+                "git is missing"
+            );
             continue;
         }
         let path = ".gitconfig";
@@ -128,9 +177,16 @@ fn git_pip_and_npm_are_set_by_their_own_commands() {
             }
             let before = home.read(path);
             let said = home.proxy(&["apply", "--tools", tool, "--proxy", URL]).well();
-            assert!(said.out.contains(&format!("{program} config")) && !said.err.contains("failed"), "{said:?}");
+            assert!(
+                said.out.contains(&format!("{program} config")) && !said.err.contains("failed"),
+                "{said:?}"
+            );
             let told = Said::of(home.command(ask[0]).args(&ask[1..])).well();
-            assert_eq!(told.out.trim().trim_end_matches('/'), answer.trim_end_matches('/'), "{told:?}");
+            assert_eq!(
+                told.out.trim().trim_end_matches('/'),
+                answer.trim_end_matches('/'),
+                "{told:?}"
+            );
             home.proxy(&["remove", "--tools", tool]).well();
             assert_eq!(home.read(path), before);
             let told = Said::of(home.command(ask[0]).args(&ask[1..]));
@@ -183,7 +239,8 @@ fn apt_reads_what_was_made_for_it() {
         assert!(said.out.contains(line), "{line}: {said:?}");
     }
     assert!(
-        said.out.ends_with("Acquire::http::Proxy \"http://old:1\";\n") && said.out.contains("\n99proxy\n"),
+        said.out.ends_with("Acquire::http::Proxy \"http://old:1\";\n")
+            && said.out.contains("\n99proxy\n"),
         "{said:?}"
     );
     // The build's own folder need not be everybody's to read.
@@ -223,9 +280,19 @@ fn dockers_daemon_is_set_in_the_form_that_fits() {
 fn curl_wget_and_git_really_go_through_it() {
     let proxy = TinyProxy::start(Speaks::Both);
     for (tool, scheme, words, asked) in [
-        ("curl", "http", "curl -sS http://www.lab.test/page", "GET http://www.lab.test/page HTTP/1.1"),
+        (
+            "curl",
+            "http",
+            "curl -sS http://www.lab.test/page",
+            "GET http://www.lab.test/page HTTP/1.1",
+        ),
         ("curl", "socks5h", "curl -sS http://www.lab.test/page", "SOCKS5 www.lab.test:80"),
-        ("wget", "http", "wget -qO- http://www.lab.test/page", "GET http://www.lab.test/page HTTP/1.1"),
+        (
+            "wget",
+            "http",
+            "wget -qO- http://www.lab.test/page",
+            "GET http://www.lab.test/page HTTP/1.1",
+        ),
         (
             "git",
             "http",
@@ -238,7 +305,8 @@ fn curl_wget_and_git_really_go_through_it() {
         }
         let home = Home::with_programs();
         let port = proxy.port().to_string();
-        let apply = ["apply", "--tools", tool, "--host", "127.0.0.1", "--port", &port, "--scheme", scheme];
+        let apply =
+            ["apply", "--tools", tool, "--host", "127.0.0.1", "--port", &port, "--scheme", scheme];
         home.proxy(&apply).well();
         let said = Said::of(home.command("sh").args(["-c", words])).well();
         assert_eq!(said.out.trim(), "by proxy", "{tool}: {said:?}");
@@ -254,8 +322,12 @@ fn status_tells_all_places_and_which_one_wins() {
     let said = home.proxy(&["status", "--json"]).well();
     assert!(!said.out.contains("s3cret"), "{said:?}");
     let status: serde_json::Value = serde_json::from_str(&said.out).unwrap();
-    assert_eq!(status["environment"], serde_json::json!({"https_proxy": "http://***@env:1", "no_proxy": "x"}));
-    let uses = |tool: &str| status["tools"][tool]["uses"]["proxy"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(
+        status["environment"],
+        serde_json::json!({"https_proxy": "http://***@env:1", "no_proxy": "x"})
+    );
+    let uses =
+        |tool: &str| status["tools"][tool]["uses"]["proxy"].as_str().unwrap_or_default().to_owned();
     assert_eq!(
         (uses("git"), uses("cargo"), uses("wget")),
         ("http://***@git:1".into(), "http://***@git:1".into(), "http://wget:1".into())
@@ -265,9 +337,15 @@ fn status_tells_all_places_and_which_one_wins() {
         ("http://***@env:1".into(), "http://***@env:1".into(), String::new())
     );
     assert_eq!(status["tools"]["git"]["passed_over"][0]["place"], "$https_proxy");
-    assert_eq!((&status["switched_on_here"], &status["tools"]["git"]["installed"]), (&false.into(), &false.into()));
+    assert_eq!(
+        (&status["switched_on_here"], &status["tools"]["git"]["installed"]),
+        (&false.into(), &false.into())
+    );
     let text = home.proxy(&["status"]).well().out;
-    assert!(text.contains("http://***@git:1") && text.contains("not http://***@env:1 by $https_proxy"), "{text}");
+    assert!(
+        text.contains("http://***@git:1") && text.contains("not http://***@env:1 by $https_proxy"),
+        "{text}"
+    );
     assert!(!text.contains("s3cret"), "{text}");
 }
 
@@ -277,7 +355,8 @@ fn status_tells_windows_own_setting_too() {
     let facts = r#"{"system": "Windows 11", "user_proxy": {"pac_url": "http://me:s3cret@pac.test/p", "proxy": "http=me:s3cret@h:1;https=i:2", "bypass": "<local>"}}"#;
     home.script("bin/underpass-relay", &format!("[ \"$1\" = facts ] && echo '{facts}'"));
     home.install(binary(), "bin/underpass");
-    let run = |words: &[&str]| Said::of(home.command(home.path("bin/underpass")).args(words)).well().out;
+    let run =
+        |words: &[&str]| Said::of(home.command(home.path("bin/underpass")).args(words)).well().out;
     let json = run(&["proxy", "status", "--json"]);
     let status: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(status["windows"]["user"]["pac_url"], "http://***@pac.test/p");

@@ -12,7 +12,8 @@ const PAGE: &str = "http://localhost:8/page";
 
 /// Each step with its outcome.
 fn outcomes(said: &Said) -> Vec<(String, String)> {
-    let json: Value = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"));
+    let json: Value =
+        serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"));
     assert_eq!(json["well"], said.code == Some(0), "{said:?}");
     let steps = json["steps"].as_array().unwrap();
     assert!(steps.iter().all(|step| step["ms"].as_u64().is_some_and(|ms| ms < 30_000)), "{said:?}");
@@ -35,7 +36,10 @@ fn every_page_is_asked_for_as_programs_do_and_each_step_is_timed() {
     assert_eq!(outcomes(&said), pairs(&all), "{said:?}");
     assert!(!said.out.contains("s3cret"), "{said:?}");
     // A page without TLS is no matter for CONNECT, which many proxies allow for port 443 alone.
-    assert_eq!(proxy.asked(), ["GET http://localhost:8/page HTTP/1.1", "CONNECT localhost:443 HTTP/1.1"]);
+    assert_eq!(
+        proxy.asked(),
+        ["GET http://localhost:8/page HTTP/1.1", "CONNECT localhost:443 HTTP/1.1"]
+    );
     let socks = format!("socks5h://127.0.0.1:{}", proxy.port());
     let _said = Home::new().proxy(&[&pages[..], &["--proxy", &socks]].concat()).well();
     assert_eq!(proxy.asked(), ["SOCKS5 localhost:8", "GET /page HTTP/1.1", "SOCKS5 localhost:443"]);
@@ -52,7 +56,9 @@ fn without_a_page_several_are_asked_for() {
     let proxy = TinyProxy::start(Speaks::Both);
     // The machine's own resolver is not asked.
     let home = Home::isolated();
-    let said = home.proxy(&["test", "--json", "--proxy", &format!("http://127.0.0.1:{}", proxy.port())]).well();
+    let said = home
+        .proxy(&["test", "--json", "--proxy", &format!("http://127.0.0.1:{}", proxy.port())])
+        .well();
     let asked = proxy.asked().join("\n");
     for host in ["www.google.com", "github.com", "www.baidu.com", "www.msftconnecttest.com"] {
         assert!(asked.contains(host), "{host}: {asked}");
@@ -68,7 +74,11 @@ fn one_that_is_silent_to_the_other_protocol_is_well() {
     let url = format!("http://127.0.0.1:{}", proxy.port());
     let began = Instant::now();
     let said = Home::new().proxy(&["test", "--json", "--proxy", &url, "--url", PAGE]).well();
-    assert_eq!(outcomes(&said), pairs(&[("port", "passed"), ("dns", "passed"), ("request", "passed")]), "{said:?}");
+    assert_eq!(
+        outcomes(&said),
+        pairs(&[("port", "passed"), ("dns", "passed"), ("request", "passed")]),
+        "{said:?}"
+    );
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 }
 
@@ -76,7 +86,9 @@ fn one_that_is_silent_to_the_other_protocol_is_well() {
 fn what_a_proxy_speaks_in_place_of_what_is_set_is_told() {
     let proxy = TinyProxy::start(Speaks::Http);
     let at = |scheme: &str| format!("{scheme}://127.0.0.1:{}", proxy.port());
-    let said = Home::new().proxy(&["test", "--json", "--proxy", &at("http"), "--url", "http://127.0.0.1:8/"]).well();
+    let said = Home::new()
+        .proxy(&["test", "--json", "--proxy", &at("http"), "--url", "http://127.0.0.1:8/"])
+        .well();
     // An address needs no resolver.
     assert_eq!(outcomes(&said), pairs(&[("port", "passed"), ("request", "passed")]), "{said:?}");
     let said = Home::new().proxy(&["test", "--json", "--proxy", &at("socks5"), "--url", PAGE]);
@@ -96,8 +108,12 @@ fn what_a_proxy_speaks_in_place_of_what_is_set_is_told() {
 fn each_step_is_told_when_it_is_over() {
     let silent = TinyProxy::start(Speaks::Nothing);
     let home = Home::new().with("http_proxy", &format!("http://127.0.0.1:{}", silent.port()));
-    let mut running =
-        home.command(binary()).args(["proxy", "test", "--url", PAGE]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut running = home
+        .command(binary())
+        .args(["proxy", "test", "--url", PAGE])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut line = String::new();
     let mut lines = BufReader::new(running.stdout.take().unwrap());
     for what in ["proxy variables", "is open", "localhost"] {
@@ -123,19 +139,31 @@ fn each_tools_own_setting_is_tried() {
     let steps = [("environment", "skipped"), ("curl", "passed"), ("wget", "failed")];
     assert_eq!((said.code, outcomes(&said)), (Some(1), pairs(&steps)), "{said:?}");
     assert_eq!(proxy.asked(), ["SOCKS5 localhost:8", "GET /page HTTP/1.1"]);
-    let said = home.with("https_proxy", &format!("http://127.0.0.1:{closed}")).proxy(&["test", "--url", PAGE]);
+    let said = home
+        .with("https_proxy", &format!("http://127.0.0.1:{closed}"))
+        .proxy(&["test", "--url", PAGE]);
     assert!(said.code == Some(1) && said.out.contains("Allow LAN"), "{said:?}");
 }
 
 #[test]
 fn nothing_set_and_nonsense_are_told() {
     let said = Home::new().proxy(&["test", "--json", "--url", PAGE]);
-    assert_eq!((said.code, outcomes(&said)), (Some(1), pairs(&[("environment", "failed")])), "{said:?}");
-    let differing = Home::new().with("http_proxy", "http://127.0.0.1:9").with("HTTP_PROXY", "http://127.0.0.1:8");
+    assert_eq!(
+        (said.code, outcomes(&said)),
+        (Some(1), pairs(&[("environment", "failed")])),
+        "{said:?}"
+    );
+    let differing = Home::new()
+        .with("http_proxy", "http://127.0.0.1:9")
+        .with("HTTP_PROXY", "http://127.0.0.1:8");
     let said = differing.proxy(&["test", "--url", PAGE]);
     assert!(said.out.contains("HTTP_PROXY and http_proxy"), "{said:?}");
-    let said = Home::new().with("https_proxy", "ftp://me:s3cret@h:1").proxy(&["test", "--url", PAGE]);
-    assert!(said.code == Some(1) && said.out.contains("ftp") && !said.out.contains("s3cret"), "{said:?}");
+    let said =
+        Home::new().with("https_proxy", "ftp://me:s3cret@h:1").proxy(&["test", "--url", PAGE]);
+    assert!(
+        said.code == Some(1) && said.out.contains("ftp") && !said.out.contains("s3cret"),
+        "{said:?}"
+    );
     for words in [&["test", "--url", "ftp://x"][..], &["test", "--proxy", "nothing"]] {
         let said = Home::new().proxy(words);
         assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{words:?}: {said:?}");

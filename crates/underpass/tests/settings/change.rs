@@ -12,7 +12,8 @@ fn apply_shows_a_diff_and_keeps_comments_order_line_ends_and_unknown_keys() {
     let machine = Machine::new(BEFORE, "");
     let said = machine.run_on_new(&["apply", "--yes"]);
     assert_eq!(said.code, Some(0), "{said:?}");
-    let added = ["networkingMode = mirrored", "dnsTunneling = true", "autoProxy = true", "firewall = true"];
+    let added =
+        ["networkingMode = mirrored", "dnsTunneling = true", "autoProxy = true", "firewall = true"];
     for line in added {
         assert!(said.out.contains(&format!("\n+  {line}\n")), "{line}: {}", said.out);
     }
@@ -21,11 +22,19 @@ fn apply_shows_a_diff_and_keeps_comments_order_line_ends_and_unknown_keys() {
     let expected = BEFORE.replace("# half\r\n", &format!("# half\r\n{lines}"));
     assert_eq!(machine.read(".wslconfig"), Some(expected));
     assert_eq!(machine.read("etc/wsl.conf"), None, "nothing was to be said there");
-    assert!(said.out.contains("`wsl --shutdown`") && said.out.contains("`underpass settings undo`"), "{}", said.out);
+    assert!(
+        said.out.contains("`wsl --shutdown`") && said.out.contains("`underpass settings undo`"),
+        "{}",
+        said.out
+    );
     // Again there is nothing to do.
     let again = machine.run_on_new(&["apply", "--yes"]);
     assert_eq!((again.code, again.out.as_str()), (Some(0), "Nothing is to be changed.\n"));
-    assert_eq!(machine.run_on_new(&["check"]).code, Some(1), "the unknown section is still there, and told");
+    assert_eq!(
+        machine.run_on_new(&["check"]).code,
+        Some(1),
+        "the unknown section is still there, and told"
+    );
 }
 
 #[test]
@@ -35,7 +44,14 @@ fn apply_writes_at_once_with_owner_and_permissions_and_undo_gives_all_back() {
     fs::set_permissions(&wsl_conf, Permissions::from_mode(0o640)).unwrap();
     let is_root = chown(&wsl_conf, Some(1234), Some(2345)).is_ok();
     let before = fs::metadata(&wsl_conf).unwrap();
-    let set = ["--set", "wsl2.memory=4GB", "--set", "boot.systemd=false", "--unset", "experimental.sparseVhd"];
+    let set = [
+        "--set",
+        "wsl2.memory=4GB",
+        "--set",
+        "boot.systemd=false",
+        "--unset",
+        "experimental.sparseVhd",
+    ];
     let said = machine.run(&[&["apply", "--yes"][..], &set].concat());
     assert_eq!(said.code, Some(0), "{said:?}");
     let expected = BEFORE.replace("8GB", "4GB").replace("sparseVhd=true\r\n", "");
@@ -48,7 +64,10 @@ fn apply_writes_at_once_with_owner_and_permissions_and_undo_gives_all_back() {
         (before.mode(), before.uid(), before.gid()),
         "root: {is_root}"
     );
-    let left: Vec<_> = fs::read_dir(machine.path("etc")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> = fs::read_dir(machine.path("etc"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(left, ["wsl.conf"], "nothing else is left there");
     // What was before is where it says.
     let kept = said.out.split("kept in ").nth(1).and_then(|rest| rest.split(".\n").next()).unwrap();
@@ -67,7 +86,11 @@ fn nothing_is_written_unless_it_is_wanted() {
     let machine = Machine::new(BEFORE, "");
     let dry = machine.run_on_new(&["apply", "--goal", "vpn", "--dry-run"]);
     assert_eq!(dry.code, Some(0));
-    assert!(dry.out.contains("+bestEffortDnsParsing=true\n") && dry.out.contains("Nothing was written"), "{}", dry.out);
+    assert!(
+        dry.out.contains("+bestEffortDnsParsing=true\n") && dry.out.contains("Nothing was written"),
+        "{}",
+        dry.out
+    );
     assert!(dry.out.contains("underpass up"), "what no file can say: {}", dry.out);
     let nobody = machine.run_on_new(&["apply"]);
     assert!(nobody.code == Some(1) && nobody.err.contains("--yes"), "{nobody:?}");
@@ -77,7 +100,8 @@ fn nothing_is_written_unless_it_is_wanted() {
     assert_eq!(both.code, Some(2), "{both:?}");
 }
 
-/// Runs a program at a terminal of its own, types an answer once it is asked, and prints what it said; the exit code is the program's.
+/// Runs a program at a terminal of its own, types an answer once it is asked, and prints what it
+/// said; the exit code is the program's.
 const AT_TERMINAL: &str = "
 import os, pty, sys
 pid, terminal = pty.fork()
@@ -156,7 +180,8 @@ fn a_file_that_was_not_there_is_made_and_removed_again_and_a_link_stays_one() {
 fn where_one_file_cannot_be_written_none_is_changed() {
     let machine = Machine::new(BEFORE, "");
     fs::remove_dir(machine.path("etc")).unwrap();
-    let said = machine.run(&["apply", "--yes", "--set", "wsl2.memory=4GB", "--set", "boot.systemd=true"]);
+    let said =
+        machine.run(&["apply", "--yes", "--set", "wsl2.memory=4GB", "--set", "boot.systemd=true"]);
     assert!(said.code == Some(1) && said.err.contains("wsl.conf cannot be written"), "{said:?}");
     assert_eq!(machine.read(".wslconfig").as_deref(), Some(BEFORE));
     assert_eq!(machine.run(&["undo", "--yes"]).code, Some(1), "there is nothing to take back");
@@ -170,9 +195,18 @@ fn what_wsl_does_not_know_or_would_not_read_is_refused_and_what_would_be_wrong_i
     let value = machine.run(&["apply", "--yes", "--set", "wsl2.memory=8 GB"]);
     assert!(value.code == Some(2) && value.err.contains("8GB"), "{value:?}");
     let unread = machine.run(&["apply", "--yes", "--set", "network.hostname=box"]);
-    assert!(unread.code == Some(1) && unread.err.contains("line 3") && unread.err.contains("; old"), "{unread:?}");
-    let clash =
-        machine.run(&["apply", "--dry-run", "--set", "wsl2.networkingMode=mirrored", "--set", "wsl2.firewall=false"]);
+    assert!(
+        unread.code == Some(1) && unread.err.contains("line 3") && unread.err.contains("; old"),
+        "{unread:?}"
+    );
+    let clash = machine.run(&[
+        "apply",
+        "--dry-run",
+        "--set",
+        "wsl2.networkingMode=mirrored",
+        "--set",
+        "wsl2.firewall=false",
+    ]);
     assert!(clash.out.contains("leaves it no choice"), "{clash:?}");
 }
 
@@ -184,5 +218,8 @@ fn a_file_in_utf_16_stays_one() {
     let machine = Machine::new("", "");
     fs::write(machine.path(".wslconfig"), utf16("[wsl2]\r\nmemory=8GB # 一半\r\n")).unwrap();
     assert_eq!(machine.run(&["apply", "--yes", "--set", "wsl2.memory=4GB"]).code, Some(0));
-    assert_eq!(fs::read(machine.path(".wslconfig")).unwrap(), utf16("[wsl2]\r\nmemory=4GB # 一半\r\n"));
+    assert_eq!(
+        fs::read(machine.path(".wslconfig")).unwrap(),
+        utf16("[wsl2]\r\nmemory=4GB # 一半\r\n")
+    );
 }

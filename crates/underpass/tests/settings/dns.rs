@@ -20,8 +20,17 @@ fn link_of(machine: &Machine) -> Option<PathBuf> {
     fs::read_link(machine.path("etc/resolv.conf")).ok()
 }
 
-const MANUAL: [&str; 9] =
-    ["dns", "manual", "--server", "10.1.2.3", "--server", "223.5.5.5", "--search", "corp.example", "--yes"];
+const MANUAL: [&str; 9] = [
+    "dns",
+    "manual",
+    "--server",
+    "10.1.2.3",
+    "--server",
+    "223.5.5.5",
+    "--search",
+    "corp.example",
+    "--yes",
+];
 
 #[test]
 fn manual_writes_both_files_in_the_given_order_and_auto_gives_them_back_exactly() {
@@ -36,11 +45,16 @@ fn manual_writes_both_files_in_the_given_order_and_auto_gives_them_back_exactly(
     assert_eq!(conf, format!("{CONF}generateResolvConf = false\n"));
     // What was changed is shown.
     assert!(
-        said.out.contains("-(link to /mnt/wsl/resolv.conf)\n") && said.out.contains("+nameserver 10.1.2.3\n"),
+        said.out.contains("-(link to /mnt/wsl/resolv.conf)\n")
+            && said.out.contains("+nameserver 10.1.2.3\n"),
         "{}",
         said.out
     );
-    assert!(said.out.contains("+generateResolvConf = false\n") && said.out.contains("wsl --shutdown"), "{}", said.out);
+    assert!(
+        said.out.contains("+generateResolvConf = false\n") && said.out.contains("wsl --shutdown"),
+        "{}",
+        said.out
+    );
     let auto = machine.run(&["dns", "auto", "--yes"]);
     assert_eq!(auto.code, Some(0), "{auto:?}");
     assert_eq!(link_of(&machine), Some("/mnt/wsl/resolv.conf".into()));
@@ -76,9 +90,15 @@ fn a_file_of_the_distros_own_is_given_back_as_it_was() {
     let machine = Machine::new("", "");
     fs::write(machine.path("etc/resolv.conf"), "# by hand\nnameserver 192.0.2.1\n").unwrap();
     machine.run(&MANUAL);
-    assert_eq!(machine.read("etc/wsl.conf").as_deref(), Some("[network]\ngenerateResolvConf=false\n"));
+    assert_eq!(
+        machine.read("etc/wsl.conf").as_deref(),
+        Some("[network]\ngenerateResolvConf=false\n")
+    );
     assert_eq!(machine.run(&["dns", "auto", "--yes"]).code, Some(0));
-    assert_eq!(machine.read("etc/resolv.conf").as_deref(), Some("# by hand\nnameserver 192.0.2.1\n"));
+    assert_eq!(
+        machine.read("etc/resolv.conf").as_deref(),
+        Some("# by hand\nnameserver 192.0.2.1\n")
+    );
     assert_eq!(machine.read("etc/wsl.conf"), None);
 }
 
@@ -107,11 +127,20 @@ fn a_company_server_that_is_not_first_is_told() {
 #[test]
 fn what_cannot_be_a_server_or_a_domain_is_refused() {
     let machine = linked();
-    let servers = ["--server", "10.0.0.1", "--server", "10.0.0.2", "--server", "10.0.0.3", "--server", "10.0.0.4"];
+    let servers = [
+        "--server", "10.0.0.1", "--server", "10.0.0.2", "--server", "10.0.0.3", "--server",
+        "10.0.0.4",
+    ];
     let many = machine.run(&[&["dns", "manual", "--yes"][..], &servers].concat());
     assert!(many.code == Some(2) && many.err.contains("first 3 servers"), "{many:?}");
-    for words in [&["--server", "dns.example"][..], &["--server", "10.0.0.1", "--search", "a b"], &[]] {
-        assert_eq!(machine.run(&[&["dns", "manual", "--yes"][..], words].concat()).code, Some(2), "{words:?}");
+    for words in
+        [&["--server", "dns.example"][..], &["--server", "10.0.0.1", "--search", "a b"], &[]]
+    {
+        assert_eq!(
+            machine.run(&[&["dns", "manual", "--yes"][..], words].concat()).code,
+            Some(2),
+            "{words:?}"
+        );
     }
     assert!(link_of(&machine).is_some());
 }
@@ -133,9 +162,18 @@ fn the_immutable_bit_is_set_and_taken_off_again() {
     let said = machine.run(&[&MANUAL[..], &["--immutable"]].concat());
     if said.code == Some(1) && said.err.contains("cannot be made immutable") {
         // Neither the file systems here nor the rights allow it: then all is as it was.
-        assert!(link_of(&machine).is_some() && machine.read("etc/wsl.conf").as_deref() == Some(CONF));
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "under CI no test may be skipped: {said:?}");
-        let _ = writeln!(std::io::stderr(), "skipped: the temporary folder's file system has no immutable bit");
+        assert!(
+            link_of(&machine).is_some() && machine.read("etc/wsl.conf").as_deref() == Some(CONF)
+        );
+        assert_ne!(
+            std::env::var("CI").as_deref(),
+            Ok("true"),
+            "under CI no test may be skipped: {said:?}"
+        );
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: the temporary folder's file system has no immutable bit"
+        );
         return;
     }
     assert_eq!(said.code, Some(0), "{said:?}");

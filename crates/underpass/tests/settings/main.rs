@@ -55,7 +55,12 @@ impl Machine {
     /// The program with the words and this machine's places, in English.
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_underpass"));
-        command.arg("settings").args(words).env("LC_ALL", "C.UTF-8").env_remove("RUST_LOG").stdin(Stdio::null());
+        command
+            .arg("settings")
+            .args(words)
+            .env("LC_ALL", "C.UTF-8")
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null());
         if let ["undo" | "dns" | "apply", ..] = words {
             command.arg("--state").arg(self.path("state"));
         }
@@ -80,12 +85,12 @@ impl Machine {
     /// What it prints as JSON.
     fn json(&self, words: &[&str]) -> Value {
         let said = self.run_on_new(&[words, &["--json"]].concat());
-        serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{words:?}: {error}: {said:?}"))
+        serde_json::from_str(&said.out)
+            .unwrap_or_else(|error| panic!("{words:?}: {error}: {said:?}"))
     }
 }
 
-const WSLCONFIG: &str =
-    "# ours\r\n[wsl2]\r\nmemory = 8GB # half\r\nnetworkingMode=mirrored\r\nfirewall=false\r\nnosuch=1\r\nswap=x\r\n";
+const WSLCONFIG: &str = "# ours\r\n[wsl2]\r\nmemory = 8GB # half\r\nnetworkingMode=mirrored\r\nfirewall=false\r\nnosuch=1\r\nswap=x\r\n";
 
 #[test]
 fn a_file_is_checked_by_its_path_alone() {
@@ -95,13 +100,26 @@ fn a_file_is_checked_by_its_path_alone() {
     fs::write(machine.path("distro/wsl.conf"), "[boot]\nsystemd=perhaps\n").unwrap();
     let check = |file: &str, more: &[&str]| -> Said {
         let mut command = Command::new(env!("CARGO_BIN_EXE_underpass"));
-        command.args(["settings", "check"]).arg(machine.path(file)).arg("--etc").arg(machine.path("etc"));
+        command
+            .args(["settings", "check"])
+            .arg(machine.path(file))
+            .arg("--etc")
+            .arg(machine.path("etc"));
         command.args(["--windows-version", "10.0.22631", "--wsl-version", "2.5.9"]).args(more);
-        command.env("LC_ALL", "C.UTF-8").env_remove("RUST_LOG").stdin(Stdio::null()).output().unwrap().into()
+        command
+            .env("LC_ALL", "C.UTF-8")
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+            .into()
     };
     let said = check("other", &[]);
     assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.out.contains("other:2: warning") && said.out.contains("something that WSL takes: 4\n"), "{said:?}");
+    assert!(
+        said.out.contains("other:2: warning") && said.out.contains("something that WSL takes: 4\n"),
+        "{said:?}"
+    );
     assert!(!said.out.contains("nosuch"), "{said:?}");
     // By its name it is known to be a wsl.conf.
     let said = check("distro/wsl.conf", &[]);
@@ -116,10 +134,17 @@ fn the_modes_are_explained_for_this_machine() {
     let machine = Machine::new("", "");
     let said = machine.run_on_new(&["recommend", "--explain"]);
     assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{said:?}");
-    for part in ["NAT and mirrored mode\n", "  NAT: ", "  mirrored: ", "use nat mode now", "This Windows has both"] {
+    for part in [
+        "NAT and mirrored mode\n",
+        "  NAT: ",
+        "  mirrored: ",
+        "use nat mode now",
+        "This Windows has both",
+    ] {
         assert!(said.out.contains(part), "{part}: {said:?}");
     }
-    let old = machine.run(&["recommend", "--explain", "--lang", "zh", "--windows-version", "10.0.19045"]);
+    let old =
+        machine.run(&["recommend", "--explain", "--lang", "zh", "--windows-version", "10.0.19045"]);
     assert!(old.out.contains("镜像模式") && old.out.contains("没有镜像模式"), "{old:?}");
 }
 
@@ -131,15 +156,25 @@ fn show_tells_what_is_in_force_where_it_comes_from_and_the_default() {
     assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{said:?}");
     let line = |key: &str| {
         let line = said.out.lines().find(|line| line.trim_start().starts_with(key));
-        line.unwrap_or_else(|| panic!("no {key} in {}", said.out)).split_whitespace().collect::<Vec<_>>().join(" ")
+        line.unwrap_or_else(|| panic!("no {key} in {}", said.out))
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
     };
     assert_eq!(line("memory"), "memory 8GB line 3 (default: 50%)");
     assert_eq!(line("networkingMode"), "networkingMode mirrored line 4 (default: nat)");
-    assert_eq!(line("firewall"), "firewall true because of wsl2.networkingMode=mirrored, whatever line 5 says");
+    assert_eq!(
+        line("firewall"),
+        "firewall true because of wsl2.networkingMode=mirrored, whatever line 5 says"
+    );
     assert_eq!(line("swap "), "swap 25% default, since line 7 cannot be read");
     assert_eq!(line("dnsTunneling "), "dnsTunneling true default");
     assert_eq!(line("generateResolvConf"), "generateResolvConf false line 2 (default: true)");
-    assert!(said.out.contains("a file of the distro's own\n  nameserver 10.1.2.3\n"), "{}", said.out);
+    assert!(
+        said.out.contains("a file of the distro's own\n  nameserver 10.1.2.3\n"),
+        "{}",
+        said.out
+    );
     let changed = machine.run_on_new(&["show", "--changed", "--lang", "zh"]).out;
     assert!(changed.contains("第 3 行") && !changed.contains("dnsTunneling "), "{changed}");
 }
@@ -149,7 +184,9 @@ fn show_gives_the_same_as_json() {
     let machine = Machine::new(WSLCONFIG, "");
     std::os::unix::fs::symlink("/mnt/wsl/resolv.conf", machine.path("etc/resolv.conf")).unwrap();
     let shown = machine.json(&["show"]);
-    let of = |key: &str| shown["settings"].as_array().unwrap().iter().find(|s| s["key"] == key).unwrap().clone();
+    let of = |key: &str| {
+        shown["settings"].as_array().unwrap().iter().find(|s| s["key"] == key).unwrap().clone()
+    };
     let firewall = of("wsl2.firewall");
     assert_eq!(
         (&firewall["value"], &firewall["origin"], &firewall["line"]),
@@ -161,9 +198,16 @@ fn show_gives_the_same_as_json() {
     assert_eq!(shown["resolv.conf"]["link"], "/mnt/wsl/resolv.conf");
     assert_eq!(shown["settings"].as_array().unwrap().len(), 80);
     // On an older Windows other defaults count.
-    let said = machine.run(&["show", "--json", "--windows-version", "19045", "--wsl-version", "2.5.9"]).out;
+    let said = machine
+        .run(&["show", "--json", "--windows-version", "19045", "--wsl-version", "2.5.9"])
+        .out;
     let old: Value = serde_json::from_str(&said).unwrap();
-    let mode = old["settings"].as_array().unwrap().iter().find(|s| s["key"] == "wsl2.networkingMode").unwrap();
+    let mode = old["settings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|s| s["key"] == "wsl2.networkingMode")
+        .unwrap();
     assert_eq!((&mode["value"], &mode["because"]), (&"nat".into(), &"Windows 10 (19045)".into()));
 }
 
@@ -183,7 +227,8 @@ fn check_tells_each_mistake_with_its_line_and_what_to_do() {
         let found = said.out.lines().any(|line| line.starts_with(&start) && line.contains(what));
         assert!(found, "{start}{what}: {}", said.out);
     }
-    let codes: Vec<_> = machine.json(&["check"]).as_array().unwrap().iter().map(|f| f["code"].clone()).collect();
+    let codes: Vec<_> =
+        machine.json(&["check"]).as_array().unwrap().iter().map(|f| f["code"].clone()).collect();
     assert_eq!(codes, ["overruled", "unknown", "bad-value", "resolv-conf-and-mode"]);
     let chinese = machine.run_on_new(&["check", "--lang", "zh"]).out;
     assert!(chinese.contains("警告: ") && chinese.contains("相互冲突"), "{chinese}");
@@ -191,15 +236,26 @@ fn check_tells_each_mistake_with_its_line_and_what_to_do() {
 
 #[test]
 fn check_is_content_with_good_files_and_with_none() {
-    let good = "[wsl2]\nnetworkingMode=mirrored\ndnsTunneling=true\nautoProxy=true\nfirewall=true\n";
+    let good =
+        "[wsl2]\nnetworkingMode=mirrored\ndnsTunneling=true\nautoProxy=true\nfirewall=true\n";
     for (wslconfig, wsl_conf) in [(good, "[boot]\nsystemd=true\n"), ("", "")] {
         let said = Machine::new(wslconfig, wsl_conf).run_on_new(&["check"]);
-        assert_eq!((said.code, said.out.as_str()), (Some(0), "Nothing is wrong with the settings.\n"), "{said:?}");
+        assert_eq!(
+            (said.code, said.out.as_str()),
+            (Some(0), "Nothing is wrong with the settings.\n"),
+            "{said:?}"
+        );
     }
     // A note alone is no problem.
     let note = Machine::new("[experimental]\nautoProxy=true\n", "").run_on_new(&["check"]);
     assert!(note.code == Some(0) && note.out.contains("note: "), "{note:?}");
-    let old = Machine::new(good, "").run(&["check", "--windows-version", "10.0.19045", "--wsl-version", "2.5.9"]);
+    let old = Machine::new(good, "").run(&[
+        "check",
+        "--windows-version",
+        "10.0.19045",
+        "--wsl-version",
+        "2.5.9",
+    ]);
     assert!(old.code == Some(1) && old.out.contains("needs Windows 11 22H2 (22621)"), "{old:?}");
 }
 
@@ -215,7 +271,10 @@ fn what_cannot_be_known_or_read_is_said() {
     }
     fs::write(machine.path(".wslconfig"), b"[wsl2]\nswapFile=\xb5\n").unwrap();
     let bad = machine.run_on_new(&["check"]);
-    assert!(bad.code == Some(1) && bad.err.contains(".wslconfig") && bad.err.contains("UTF-8"), "{bad:?}");
+    assert!(
+        bad.code == Some(1) && bad.err.contains(".wslconfig") && bad.err.contains("UTF-8"),
+        "{bad:?}"
+    );
     let usage = machine.run(&["check", "--windows-version", "eleven"]);
     assert!(usage.code == Some(2) && usage.err.contains("10.0.22631"), "{usage:?}");
 }
@@ -247,7 +306,15 @@ const OLD_HOST: &str = r#"{"system": "Windows 10.0.19045", "routes": ["192.168.0
 fn recommend_gives_an_old_windows_a_free_subnet_and_the_metric_of_anyconnect() {
     let machine = Machine::new("", "");
     let facts = machine.scratch.file("facts.json", OLD_HOST);
-    let said = machine.run(&["recommend", "--goal", "vpn", "--host-facts", &facts, "--wsl-version", "2.5.9"]);
+    let said = machine.run(&[
+        "recommend",
+        "--goal",
+        "vpn",
+        "--host-facts",
+        &facts,
+        "--wsl-version",
+        "2.5.9",
+    ]);
     assert_eq!(said.code, Some(0), "{said:?}");
     for line in [
         "Windows 10 (19045) has no mirrored mode",
@@ -262,7 +329,8 @@ fn recommend_gives_an_old_windows_a_free_subnet_and_the_metric_of_anyconnect() {
     ] {
         assert!(said.out.contains(line), "{line}: {}", said.out);
     }
-    let other = machine.scratch.file("other.json", &OLD_HOST.replace("Cisco AnyConnect", "Fortinet SSL"));
+    let other =
+        machine.scratch.file("other.json", &OLD_HOST.replace("Cisco AnyConnect", "Fortinet SSL"));
     let said = machine.run(&["recommend", "--host-facts", &other, "--wsl-version", "2.5.9"]).out;
     assert!(said.contains("in a distro:\n  underpass up\n"), "{said}");
 }
@@ -273,7 +341,8 @@ const MANAGED_HOST: &str = r#"{"system": "Windows 10.0.26100", "wsl": {"dns_quer
 
 #[test]
 fn what_windows_decides_is_shown_and_checked_by_the_facts_of_the_host() {
-    let machine = Machine::new("[wsl2]\nnetworkingMode=mirrored\ndnsTunneling=true\nfirewall=false\n", "");
+    let machine =
+        Machine::new("[wsl2]\nnetworkingMode=mirrored\ndnsTunneling=true\nfirewall=false\n", "");
     let facts = machine.scratch.file("facts.json", MANAGED_HOST);
     let on = |words: &[&str]| {
         let host = ["--host-facts", &facts, "--wsl-version", "2.9.4"];
@@ -301,7 +370,8 @@ fn what_windows_decides_is_shown_and_checked_by_the_facts_of_the_host() {
 #[test]
 fn utf_16_in_wsl_conf_is_told_and_never_written() {
     let machine = Machine::new("", "");
-    let text: Vec<u8> = "\u{feff}[boot]\r\nsystemd=true\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let text: Vec<u8> =
+        "\u{feff}[boot]\r\nsystemd=true\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     fs::write(machine.path("etc/wsl.conf"), &text).unwrap();
     let said = machine.run_on_new(&["check"]);
     let start = format!("{}:1: error: The file is UTF-16", machine.path("etc/wsl.conf").display());
@@ -309,7 +379,10 @@ fn utf_16_in_wsl_conf_is_told_and_never_written() {
     let changes: [&[&str]; 2] = [&["--set", "boot.systemd=false"], &["--unset", "boot.systemd"]];
     for change in changes {
         let refused = machine.run(&[&["apply", "--yes"], change].concat());
-        assert!(refused.code != Some(0) && refused.err.contains("UTF-16"), "{change:?}: {refused:?}");
+        assert!(
+            refused.code != Some(0) && refused.err.contains("UTF-16"),
+            "{change:?}: {refused:?}"
+        );
         assert_eq!(fs::read(machine.path("etc/wsl.conf")).unwrap(), text);
     }
     // .wslconfig in UTF-16 is read by Windows, and so here.

@@ -4,7 +4,9 @@
 mod servers;
 
 use serde_json::Value;
-use servers::{PROXY_EXIT, Says, closed_port, dns, echo, http_proxy, listener, socks_proxy, tls_echo};
+use servers::{
+    PROXY_EXIT, Says, closed_port, dns, echo, http_proxy, listener, socks_proxy, tls_echo,
+};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -18,7 +20,8 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("underpass-verify-{name}-{}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("underpass-verify-{name}-{}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
         Self(path)
     }
@@ -42,27 +45,36 @@ impl Drop for Folder {
     }
 }
 
-/// The command with a clean environment, of which the machine's own proxies and language are no part.
+/// The command with a clean environment, of which the machine's own proxies and language are no
+/// part.
 fn verify(folder: &Folder, servers: &[&str], words: &[&str]) -> Command {
     let lines: String = servers.iter().map(|server| format!("nameserver {server}\n")).collect();
     let resolv_conf = folder.write("resolv.conf", &lines);
     let mut command = Command::new(env!("CARGO_BIN_EXE_underpass"));
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap());
-    command.args(["settings", "verify", "--resolv-conf", &resolv_conf, "--timeout", "1"]).args(words);
+    command
+        .args(["settings", "verify", "--resolv-conf", &resolv_conf, "--timeout", "1"])
+        .args(words);
     command
 }
 
 /// What came of it, as JSON, and whether the exit code says the same.
 fn report(mut command: Command) -> Value {
     let output = command.arg("--json").output().unwrap();
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
-    assert_eq!(output.status.code(), Some(if report["passed"] == true { 0 } else { 1 }), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    assert_eq!(
+        output.status.code(),
+        Some(if report["passed"] == true { 0 } else { 1 }),
+        "{output:?}"
+    );
     report
 }
 
 /// The items of a kind.
 fn items<'a>(report: &'a Value, kind: &str) -> Vec<&'a Value> {
-    let items: Vec<&Value> = report["items"].as_array().unwrap().iter().filter(|item| item["item"] == kind).collect();
+    let items: Vec<&Value> =
+        report["items"].as_array().unwrap().iter().filter(|item| item["item"] == kind).collect();
     assert!(!items.is_empty(), "no {kind}: {report:#}");
     items
 }
@@ -111,13 +123,19 @@ fn where_everything_works_it_says_so_item_by_item_and_in_both_languages() {
 
     let english = verify(&folder, &["127.83.1.1"], &words).output().unwrap();
     assert!(text(&english).ends_with("\nEverything that was looked at works.\n"), "{english:?}");
-    assert!(text(&english).lines().any(|line| line.starts_with("ok       outside, outside.test:")), "{english:?}");
+    assert!(
+        text(&english).lines().any(|line| line.starts_with("ok       outside, outside.test:")),
+        "{english:?}"
+    );
     for chinese in [
         verify(&folder, &["127.83.1.1"], &words).args(["--lang", "zh"]).output().unwrap(),
         verify(&folder, &["127.83.1.1"], &words).env("LANG", "zh_CN.UTF-8").output().unwrap(),
     ] {
         assert!(text(&chinese).ends_with("\n检查过的各项均正常。\n"), "{chinese:?}");
-        assert!(text(&chinese).lines().any(|line| line.starts_with("通过  公司主机 git.corp.test:")), "{chinese:?}");
+        assert!(
+            text(&chinese).lines().any(|line| line.starts_with("通过  公司主机 git.corp.test:")),
+            "{chinese:?}"
+        );
     }
 }
 
@@ -128,7 +146,8 @@ fn each_fault_fails_its_item_and_says_what_to_try() {
     dns("127.83.2.1", |name| if name.ends_with("corp.test") { Says::NoName } else { Says::Here });
     dns("127.83.2.2", |_| Says::Nothing);
     dns("127.83.2.3", |_| Says::Here);
-    let (outside, company) = (format!("outside.test:{}", closed_port()), format!("127.0.0.1:{}", closed_port()));
+    let (outside, company) =
+        (format!("outside.test:{}", closed_port()), format!("127.0.0.1:{}", closed_port()));
     let echo = format!("http://echo.test:{}/", echo("404 Not Found"));
     let words = [
         "--public-name",
@@ -147,30 +166,49 @@ fn each_fault_fails_its_item_and_says_what_to_try() {
     let servers = ["127.83.2.1", "127.83.2.2", "127.83.2.3", "127.83.2.4"];
     let told = report(verify(&folder, &servers, &words));
     assert_eq!(told["passed"], false);
-    let states: Vec<&Value> = items(&told, "dns-server").into_iter().map(|item| &item["state"]).collect();
+    let states: Vec<&Value> =
+        items(&told, "dns-server").into_iter().map(|item| &item["state"]).collect();
     assert_eq!(states, ["ok", "failed", "ok", "skipped"], "{told:#}");
-    assert!(items(&told, "dns-server")[1]["said"].as_str().unwrap().contains("within 1 s"), "{told:#}");
+    assert!(
+        items(&told, "dns-server")[1]["said"].as_str().unwrap().contains("within 1 s"),
+        "{told:#}"
+    );
     expect(&told, "public-name", "ok", &["127.83.2.1"]);
     expect(&told, "outside", "failed", &["refuses", "underpass doctor"]);
     expect(&told, "exit", "failed", &["404", "--echo URL"]);
     let hosts = items(&told, "company-host");
     assert!(
-        hosts[0]["state"] == "failed" && hosts[0]["advice"].as_str().unwrap().contains("underpass up"),
+        hosts[0]["state"] == "failed"
+            && hosts[0]["advice"].as_str().unwrap().contains("underpass up"),
         "{hosts:?}"
     );
     let unresolved = (hosts[1]["said"].as_str().unwrap(), hosts[1]["advice"].as_str().unwrap());
-    assert!(unresolved.0.contains("git.corp.test") && unresolved.1.contains("settings dns manual"), "{hosts:?}");
+    assert!(
+        unresolved.0.contains("git.corp.test") && unresolved.1.contains("settings dns manual"),
+        "{hosts:?}"
+    );
     // The C library believes the first.
-    expect(&told, "company-name", "failed", &["127.83.2.1 says", "127.83.2.3 knows it", "--server 127.83.2.3"]);
+    expect(
+        &told,
+        "company-name",
+        "failed",
+        &["127.83.2.1 says", "127.83.2.3 knows it", "--server 127.83.2.3"],
+    );
 
     let failed = verify(&folder, &servers, &words).output().unwrap();
-    assert!(text(&failed).contains("\nfailed   outside, ") && text(&failed).ends_with(" failed.\n"), "{failed:?}");
+    assert!(
+        text(&failed).contains("\nfailed   outside, ") && text(&failed).ends_with(" failed.\n"),
+        "{failed:?}"
+    );
     let none = report(verify(&folder, &[], &words));
     expect(&none, "dns-server", "failed", &["names no server", "settings dns auto"]);
     // An error is no answer: the next one is asked.
     dns("127.83.2.5", |_| Says::Fails);
     let told = report(verify(&folder, &["127.83.2.5", "127.83.2.3"], &words));
-    assert!(items(&told, "dns-server")[0]["said"].as_str().unwrap().contains("SERVFAIL"), "{told:#}");
+    assert!(
+        items(&told, "dns-server")[0]["said"].as_str().unwrap().contains("SERVFAIL"),
+        "{told:#}"
+    );
     expect(&told, "company-name", "ok", &["127.83.2.3 gives"]);
 }
 
@@ -195,14 +233,24 @@ fn a_proxy_is_in_force_when_the_outside_sees_another_address_by_it() {
         ("https_proxy", format!("http://127.0.0.1:{open}")),
     ]);
     assert_eq!(told["passed"], true, "{told:#}");
-    expect(&told, "proxy", "ok", &["http_proxy, https_proxy", "in force", PROXY_EXIT, "without it 127.0.0.1"]);
+    expect(
+        &told,
+        "proxy",
+        "ok",
+        &["http_proxy, https_proxy", "in force", PROXY_EXIT, "without it 127.0.0.1"],
+    );
     expect(
         &with(&[("http_proxy", format!("http://me:s3cret@proxy.test:{guarded}"))]),
         "proxy",
         "ok",
         &["***@", PROXY_EXIT],
     );
-    expect(&with(&[("ALL_PROXY", format!("socks5://127.0.0.1:{socks}"))]), "proxy", "ok", &["socks5", PROXY_EXIT]);
+    expect(
+        &with(&[("ALL_PROXY", format!("socks5://127.0.0.1:{socks}"))]),
+        "proxy",
+        "ok",
+        &["socks5", PROXY_EXIT],
+    );
 
     let wrong = with(&[("http_proxy", format!("http://me:no-s3cret@127.0.0.1:{guarded}"))]);
     assert_eq!(wrong["passed"], false);
@@ -220,7 +268,9 @@ fn a_proxy_is_in_force_when_the_outside_sees_another_address_by_it() {
 
     // Where the proxy is the only way out, that is told and is no fault.
     let outside = format!("nowhere.test:{}", listener());
-    dns("127.83.3.2", |name| if name == "www.test" || name == "proxy.test" { Says::Here } else { Says::NoName });
+    dns("127.83.3.2", |name| {
+        if name == "www.test" || name == "proxy.test" { Says::Here } else { Says::NoName }
+    });
     let words = ["--public-name", "www.test", "--outside", &outside, "--echo", &echo];
     let mut command = verify(&folder, &["127.83.3.2"], &words);
     command.env("https_proxy", format!("http://proxy.test:{open}"));
@@ -231,12 +281,18 @@ fn a_proxy_is_in_force_when_the_outside_sees_another_address_by_it() {
     expect(&told, "proxy", "ok", &["without it cannot be reached"]);
 
     // Without a service to ask the proxy is still tried.
-    let mut command =
-        verify(&folder, &["127.83.3.1"], &["--public-name", "www.test", "--outside", &outside, "--no-echo"]);
+    let mut command = verify(
+        &folder,
+        &["127.83.3.1"],
+        &["--public-name", "www.test", "--outside", &outside, "--no-echo"],
+    );
     command.env("https_proxy", format!("http://127.0.0.1:{open}"));
     let told = report(command);
     expect(&told, "proxy", "ok", &["reaches", &outside]);
-    assert!(told["items"].as_array().unwrap().iter().all(|item| item["item"] != "exit"), "{told:#}");
+    assert!(
+        told["items"].as_array().unwrap().iter().all(|item| item["item"] != "exit"),
+        "{told:#}"
+    );
 }
 
 #[test]
@@ -246,7 +302,8 @@ fn a_service_over_tls_is_believed_when_this_distro_trusts_its_certificate() {
     let made = rcgen::generate_simple_self_signed(vec!["echo.test".to_owned()]).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-    let key = tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let key =
+        tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
     let config = config.with_single_cert(vec![made.cert.der().clone()], key.into()).unwrap();
     let certificates = folder.write("certificates.pem", &made.cert.pem());
     let port = tls_echo(Arc::new(config));
@@ -273,7 +330,8 @@ fn a_service_over_tls_is_believed_when_this_distro_trusts_its_certificate() {
 #[test]
 fn the_mode_in_force_is_compared_with_windows_addresses_and_wslconfig() {
     let folder = Folder::new("mode");
-    // A machine of its own with one address, on which `wslinfo` and the relay say what the test wants.
+    // A machine of its own with one address, on which `wslinfo` and the relay say what the test
+    // wants.
     const MACHINE: &str = "ip link add eth0 type veth peer name other && ip addr add 192.0.2.7/24 dev eth0 && ip link set eth0 up && exec \"$@\"";
     let mode = |wslinfo: &str, relay: &str| {
         folder.script("wslinfo", &format!("[ \"$1\" = --networking-mode ] && echo {wslinfo}"));
@@ -281,7 +339,10 @@ fn the_mode_in_force_is_compared_with_windows_addresses_and_wslconfig() {
         let words = ["--outside", "127.0.0.1:1", "--no-echo", "--relay", &relay];
         let inner = verify(&folder, &[], &words);
         let mut command = Command::new("unshare");
-        command.args(["--net", "sh", "-c", MACHINE, "sh"]).arg(inner.get_program()).args(inner.get_args());
+        command
+            .args(["--net", "sh", "-c", MACHINE, "sh"])
+            .arg(inner.get_program())
+            .args(inner.get_args());
         let path = std::env::var("PATH").unwrap();
         command.env_clear().env("PATH", format!("{}:{path}", folder.0.display()));
         report(command)
@@ -293,10 +354,20 @@ fn the_mode_in_force_is_compared_with_windows_addresses_and_wslconfig() {
     };
     let mirrored = facts("192.0.2.7/24", "[wsl2]\nnetworkingMode=mirrored\n");
     expect(&mode("mirrored", &mirrored), "mode", "ok", &["mirrored", "share 192.0.2.7"]);
-    expect(&mode("nat", &mirrored), "mode", "failed", &["asks for mirrored, but nat", "wsl --shutdown"]);
+    expect(
+        &mode("nat", &mirrored),
+        "mode",
+        "failed",
+        &["asks for mirrored, but nat", "wsl --shutdown"],
+    );
     let elsewhere = facts("198.51.100.9/24", "[wsl2]\nnetworkingMode=mirrored\n");
     expect(&mode("mirrored", &elsewhere), "mode", "failed", &["192.0.2.7", "198.51.100.9"]);
-    expect(&mode("nat", &facts("198.51.100.9/24", "")), "mode", "ok", &["nat is in force", "192.0.2.7"]);
+    expect(
+        &mode("nat", &facts("198.51.100.9/24", "")),
+        "mode",
+        "ok",
+        &["nat is in force", "192.0.2.7"],
+    );
     expect(&mode("nat", "exit 3"), "mode", "skipped", &["could not be asked"]);
 }
 

@@ -1,4 +1,5 @@
-//! Servers on loopback that stand for DNS, the outside, an echo service, proxies. Each ends with the test's process.
+//! Servers on loopback that stand for DNS, the outside, an echo service, proxies. Each ends with
+//! the test's process.
 
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::A;
@@ -23,7 +24,8 @@ pub(crate) enum Says {
 
 /// A DNS server on an address of loopback; `says` is asked with the name, without its last point.
 pub(crate) fn dns(address: &str, says: impl Fn(&str) -> Says + Send + 'static) {
-    let socket = UdpSocket::bind((address, 53)).expect("port 53 of an address of loopback, as root");
+    let socket =
+        UdpSocket::bind((address, 53)).expect("port 53 of an address of loopback, as root");
     thread::spawn(move || {
         let mut buffer = [0; 512];
         loop {
@@ -84,7 +86,8 @@ pub(crate) fn tell_address(mut stream: impl Read + Write, address: IpAddr, statu
         return;
     }
     let body = format!("{address}\n");
-    let header = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let header =
+        format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     // Whoever does not trust the server is gone by now.
     let _ = stream.write_all((header + &body).as_bytes()).and_then(|()| stream.flush());
 }
@@ -128,7 +131,8 @@ fn pump(client: TcpStream, server: TcpStream) {
     there.join().unwrap();
 }
 
-/// An HTTP proxy that wants these words in a request's header, and gives connections to port 443 and ports above 1023 only.
+/// An HTTP proxy that wants these words in a request's header, and gives connections to port 443
+/// and ports above 1023 only.
 pub(crate) fn http_proxy(wants: &'static str) -> u16 {
     serve(move |mut client| {
         // What is no HTTP has no header that could be waited for.
@@ -153,7 +157,9 @@ pub(crate) fn http_proxy(wants: &'static str) -> u16 {
         if method == "CONNECT" {
             client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
         } else {
-            server.write_all(request.replace(&format!("http://{authority}"), "").as_bytes()).unwrap();
+            server
+                .write_all(request.replace(&format!("http://{authority}"), "").as_bytes())
+                .unwrap();
         }
         pump(client, server);
     })

@@ -47,7 +47,9 @@ pub(super) fn without_effect(place: Place, effective: &Effective) -> Vec<Finding
                 say::TUNNELING_NOT_POSSIBLE.with("key", key),
                 say::TUNNELING_NOT_POSSIBLE_FIX.with("key", key),
             ),
-            Because::Ignored => ("ignored", say::IGNORED.with("key", key), say::IGNORED_FIX.with("key", key)),
+            Because::Ignored => {
+                ("ignored", say::IGNORED.with("key", key), say::IGNORED_FIX.with("key", key))
+            }
             Because::Windows(_) => return None,
         };
         Some(Finding::new(Severity::Warning, code, place, Some(*line), (what, fix)))
@@ -69,11 +71,19 @@ pub(super) fn clashes(effective: &Effective) -> Vec<Finding> {
             Finding::new(severity, code, Place::WslConf, line, (what, say::RESOLV_CONF_FIX.text()))
         };
         if mode == "mirrored" {
-            findings.push(finding(Severity::Warning, "resolv-conf-and-mode", say::MIRRORED_RESOLV_CONF.text()));
+            findings.push(finding(
+                Severity::Warning,
+                "resolv-conf-and-mode",
+                say::MIRRORED_RESOLV_CONF.text(),
+            ));
         } else if is(Place::WslConfig, "wsl2", "dnsTunneling", "true")
             && at(Place::WslConfig, "wsl2", "dnsTunneling").is_some()
         {
-            findings.push(finding(Severity::Note, "resolv-conf-and-tunneling", say::TUNNELING_RESOLV_CONF.text()));
+            findings.push(finding(
+                Severity::Note,
+                "resolv-conf-and-tunneling",
+                say::TUNNELING_RESOLV_CONF.text(),
+            ));
         }
     }
     if is(Place::WslConf, "interop", "enabled", "false") {
@@ -87,8 +97,13 @@ pub(super) fn clashes(effective: &Effective) -> Vec<Finding> {
         ));
     }
     if mode == "bridged" {
-        let finding = |severity, code, said| Finding::new(severity, code, Place::WslConfig, mode_line, said);
-        findings.push(finding(Severity::Note, "bridged", (say::BRIDGED.text(), say::BRIDGED_FIX.text())));
+        let finding =
+            |severity, code, said| Finding::new(severity, code, Place::WslConfig, mode_line, said);
+        findings.push(finding(
+            Severity::Note,
+            "bridged",
+            (say::BRIDGED.text(), say::BRIDGED_FIX.text()),
+        ));
         if effective.wsl2("vmSwitch").is_empty() {
             let said = (say::BRIDGED_WITHOUT_SWITCH.text(), say::BRIDGED_WITHOUT_SWITCH_FIX.text());
             findings.push(finding(Severity::Error, "bridged-without-switch", said));
@@ -119,7 +134,11 @@ fn needless(effective: &Effective) -> Vec<Finding> {
         ((WslConfig, "wsl2", "macAddress"), bridged, "wsl2.networkingMode=bridged"),
         ((WslConfig, "wsl2", "dhcp"), bridged, "wsl2.networkingMode=bridged"),
         ((WslConfig, "wsl2", "dhcpTimeout"), bridged, "wsl2.networkingMode=bridged"),
-        ((WslConfig, "wsl2", "dnsProxy"), is(WslConfig, "wsl2", "dnsTunneling", "false"), "wsl2.dnsTunneling=false"),
+        (
+            (WslConfig, "wsl2", "dnsProxy"),
+            is(WslConfig, "wsl2", "dnsTunneling", "false"),
+            "wsl2.dnsTunneling=false",
+        ),
         ((WslConfig, "wsl2", "swapFile"), !is(WslConfig, "wsl2", "swap", "0"), "wsl2.swap=4GB"),
         (
             (WslConfig, "experimental", "initialAutoProxyTimeout"),
@@ -128,10 +147,18 @@ fn needless(effective: &Effective) -> Vec<Finding> {
         ),
         ((WslConf, "automount", "root"), mounts, "automount.enabled=true"),
         ((WslConf, "automount", "options"), mounts, "automount.enabled=true"),
-        ((WslConf, "interop", "appendWindowsPath"), is(WslConf, "interop", "enabled", "true"), "interop.enabled=true"),
+        (
+            (WslConf, "interop", "appendWindowsPath"),
+            is(WslConf, "interop", "enabled", "true"),
+            "interop.enabled=true",
+        ),
         ((WslConf, "boot", "initTimeout"), systemd, "boot.systemd=true"),
         ((WslConf, "boot", "protectBinfmt"), systemd, "boot.systemd=true"),
-        ((WslConf, "gpu", "appendLibPath"), is(WslConf, "gpu", "enabled", "true"), "gpu.enabled=true"),
+        (
+            (WslConf, "gpu", "appendLibPath"),
+            is(WslConf, "gpu", "enabled", "true"),
+            "gpu.enabled=true",
+        ),
         ((WslConf, "fileServer", "logFile"), serves, "fileServer.enabled=true"),
         ((WslConf, "fileServer", "logLevel"), serves, "fileServer.enabled=true"),
     ];

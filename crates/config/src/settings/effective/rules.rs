@@ -129,7 +129,9 @@ impl Effective {
         ] {
             self.force_for("safeMode", ("wsl2", name), "false");
         }
-        for (name, value) in [("swap", "0"), ("kernel", ""), ("kernelModules", ""), ("networkingMode", "none")] {
+        for (name, value) in
+            [("swap", "0"), ("kernel", ""), ("kernelModules", ""), ("networkingMode", "none")]
+        {
             self.force_for("safeMode", ("wsl2", name), value);
         }
         let because = Because::Setting("wsl2.safeMode=true".to_owned());
@@ -149,7 +151,8 @@ impl Effective {
             let is_consomme = ["consomme", "virtioproxy"].contains(&self.wsl2("networkingMode"));
             if is_consomme && !versions.wsl_is_before(CONSOMME_NEEDS_VIRTIO) {
                 let default = default_mode(versions, host);
-                let mode = if ["consomme", "virtioproxy"].contains(&default) { "none" } else { "nat" };
+                let mode =
+                    if ["consomme", "virtioproxy"].contains(&default) { "none" } else { "nat" };
                 self.force_for("virtio", ("wsl2", "networkingMode"), mode);
             }
         }
@@ -186,11 +189,14 @@ impl Effective {
     /// `ValidateNetworkingMode`.
     fn validated(&mut self, versions: &Versions, host: &WslHost) {
         if self.wsl2("networkingMode") == "mirrored" {
-            let minds_ipv6 =
-                versions.wsl.is_none_or(|wsl| MIRRORED_NEEDS_IPV6.iter().any(|(from, to)| (*from..*to).contains(&wsl)));
+            let minds_ipv6 = versions.wsl.is_none_or(|wsl| {
+                MIRRORED_NEEDS_IPV6.iter().any(|(from, to)| (*from..*to).contains(&wsl))
+            });
             if host.ipv6_disabled_components == Some(IPV6_DISABLED) && minds_ipv6 {
                 self.force(("wsl2", "networkingMode"), "nat", &Because::NoIpv6);
-            } else if let Some(windows) = versions.windows.filter(|windows| *windows < Windows::ELEVEN_22H2) {
+            } else if let Some(windows) =
+                versions.windows.filter(|windows| *windows < Windows::ELEVEN_22H2)
+            {
                 self.force(("wsl2", "networkingMode"), "nat", &Because::Windows(windows));
             } else if self.wsl2("firewall") == "false" {
                 // A policy made it mirrored, so that `ParseConfigFile` left the firewall off.
@@ -224,7 +230,13 @@ impl Effective {
         self.force_in(Place::WslConfig, key, value, because);
     }
 
-    fn force_in(&mut self, place: Place, (section, name): (&str, &str), value: &str, because: &Because) {
+    fn force_in(
+        &mut self,
+        place: Place,
+        (section, name): (&str, &str),
+        value: &str,
+        because: &Because,
+    ) {
         let key = Key::find(place, section, name);
         for setting in self.settings.iter_mut().filter(|setting| Some(setting.key) == key) {
             setting.force(value, because);

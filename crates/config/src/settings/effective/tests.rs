@@ -7,8 +7,7 @@ fn on(build: u32) -> Versions {
 
 #[test]
 fn a_value_has_an_origin() {
-    let text =
-        "[wsl2]\nprocessors=0x4\nmemory=8 GB\n[experimental]\nNetworkingMode=Mirrored\n[wsl2]\nnetworkingMode=nat\n";
+    let text = "[wsl2]\nprocessors=0x4\nmemory=8 GB\n[experimental]\nNetworkingMode=Mirrored\n[wsl2]\nnetworkingMode=nat\n";
     let effective = Situation::new(text, "[boot]\nsystemd=1\n", on(22_631)).effective();
     let of = |place, section, name| {
         let setting = effective.setting(place, section, name).unwrap();
@@ -16,7 +15,10 @@ fn a_value_has_an_origin() {
     };
     assert_eq!(of(Place::WslConfig, "wsl2", "processors"), ("4", Origin::Line(2), "all"));
     assert_eq!(of(Place::WslConfig, "wsl2", "memory"), ("50%", Origin::BadLine(3), "50%"));
-    assert_eq!(of(Place::WslConfig, "wsl2", "networkingMode"), ("mirrored", Origin::Line(5), "nat"));
+    assert_eq!(
+        of(Place::WslConfig, "wsl2", "networkingMode"),
+        ("mirrored", Origin::Line(5), "nat")
+    );
     assert_eq!(of(Place::WslConfig, "wsl2", "dnsProxy"), ("true", Origin::Default, "true"));
     assert_eq!(of(Place::WslConf, "boot", "systemd"), ("true", Origin::Line(2), "false"));
     assert_eq!(effective.iter().count(), Place::ALL.into_iter().flat_map(Key::all).count());
@@ -29,11 +31,20 @@ fn what_excludes_each_other_is_settled_as_wsl_does() {
     let because = |setting: &str| Because::Setting(setting.to_owned());
     let firewall = mirrored.setting(Place::WslConfig, "wsl2", "firewall").unwrap();
     assert_eq!(firewall.value, "true");
-    assert_eq!(firewall.origin, Origin::Forced { because: because("wsl2.networkingMode=mirrored"), line: Some(3) });
-    let proxied = effective("[wsl2]\nnetworkingMode=virtioproxy\n[experimental]\nbestEffortDnsParsing=true\n");
+    assert_eq!(
+        firewall.origin,
+        Origin::Forced { because: because("wsl2.networkingMode=mirrored"), line: Some(3) }
+    );
+    let proxied = effective(
+        "[wsl2]\nnetworkingMode=virtioproxy\n[experimental]\nbestEffortDnsParsing=true\n",
+    );
     assert_eq!(proxied.wsl2("dnsTunneling"), "false");
-    let parsing = proxied.setting(Place::WslConfig, "experimental", "bestEffortDnsParsing").unwrap();
-    assert_eq!(parsing.origin, Origin::Forced { because: because("wsl2.dnsTunneling=false"), line: Some(4) });
+    let parsing =
+        proxied.setting(Place::WslConfig, "experimental", "bestEffortDnsParsing").unwrap();
+    assert_eq!(
+        parsing.origin,
+        Origin::Forced { because: because("wsl2.dnsTunneling=false"), line: Some(4) }
+    );
     assert_eq!(
         effective("[experimental]\nhostAddressLoopback=true\n").value(
             Place::WslConfig,
@@ -43,18 +54,27 @@ fn what_excludes_each_other_is_settled_as_wsl_does() {
         "false"
     );
     let safe = effective("[wsl2]\nsafeMode=true\nvirtiofs=true\nswap=4GB\n");
-    assert_eq!(["networkingMode", "virtiofs", "swap"].map(|name| safe.wsl2(name)), ["none", "false", "0"]);
+    assert_eq!(
+        ["networkingMode", "virtiofs", "swap"].map(|name| safe.wsl2(name)),
+        ["none", "false", "0"]
+    );
     let broken = effective("[experimental]\ndnsTunnelingIpAddress=10.0\n");
     assert_eq!(broken.wsl2("dnsTunneling"), "false");
 }
 
 #[test]
 fn an_old_windows_leaves_no_choice() {
-    let old = Situation::new("[wsl2]\nnetworkingMode=mirrored\ndnsTunneling=true\n", "", on(19_045)).effective();
+    let old =
+        Situation::new("[wsl2]\nnetworkingMode=mirrored\ndnsTunneling=true\n", "", on(19_045))
+            .effective();
     assert_eq!([old.wsl2("networkingMode"), old.wsl2("dnsTunneling")], ["nat", "true"]);
     let mode = old.setting(Place::WslConfig, "wsl2", "networkingMode").unwrap();
-    assert_eq!(mode.origin, Origin::Forced { because: Because::Windows(Windows(19_045)), line: Some(2) });
-    let unknown = Situation::new("[wsl2]\nnetworkingMode=mirrored\n", "", Versions::default()).effective();
+    assert_eq!(
+        mode.origin,
+        Origin::Forced { because: Because::Windows(Windows(19_045)), line: Some(2) }
+    );
+    let unknown =
+        Situation::new("[wsl2]\nnetworkingMode=mirrored\n", "", Versions::default()).effective();
     assert_eq!(unknown.wsl2("networkingMode"), "mirrored");
 }
 
@@ -72,9 +92,13 @@ fn check_rows(host: &WslHost, name: &str, rows: &[Row]) {
 
 #[test]
 fn only_mirrored_needs_a_newer_windows() {
-    for (mode, expected) in
-        [("mirrored", "nat"), ("virtioproxy", "virtioproxy"), ("bridged", "bridged"), ("none", "none"), ("nat", "nat")]
-    {
+    for (mode, expected) in [
+        ("mirrored", "nat"),
+        ("virtioproxy", "virtioproxy"),
+        ("bridged", "bridged"),
+        ("none", "none"),
+        ("nat", "nat"),
+    ] {
         let text = format!("[wsl2]\nnetworkingMode={mode}\n");
         for build in [19_045, 22_000] {
             let effective = Situation::new(&text, "", on(build)).effective();
@@ -139,7 +163,11 @@ fn without_virtio_there_is_no_consomme() {
 #[test]
 fn virtio9p_is_ignored() {
     let host = WslHost::default();
-    check_rows(&host, "virtio9p", &[("virtio9p=true", [2, 5, 8], "false"), ("virtio9p=1", [2, 9, 4], "false")]);
+    check_rows(
+        &host,
+        "virtio9p",
+        &[("virtio9p=true", [2, 5, 8], "false"), ("virtio9p=1", [2, 9, 4], "false")],
+    );
     let effective = Situation::new("[wsl2]\nvirtio9p=true\n", "", on(22_631)).effective();
     let origin = &effective.setting(Place::WslConfig, "wsl2", "virtio9p").unwrap().origin;
     assert_eq!(*origin, Origin::Forced { because: Because::Ignored, line: Some(2) });
@@ -168,8 +196,11 @@ fn mirrored_falls_back_to_nat_where_ipv6_is_switched_off() {
 
 #[test]
 fn dns_tunneling_goes_by_the_function_and_the_service_not_by_a_version() {
-    let host =
-        |function, service| WslHost { dns_query_raw: function, global_secure_access: service, ..WslHost::default() };
+    let host = |function, service| WslHost {
+        dns_query_raw: function,
+        global_secure_access: service,
+        ..WslHost::default()
+    };
     for (function, service, expected) in [
         (Some(true), Some(false), "true"),
         (Some(false), Some(false), "false"),
@@ -177,8 +208,13 @@ fn dns_tunneling_goes_by_the_function_and_the_service_not_by_a_version() {
         (None, None, "true"),
     ] {
         for build in [19_045, 22_631] {
-            let effective = Situation::new("", "", on(build)).on(host(function, service)).effective();
-            assert_eq!(effective.wsl2("dnsTunneling"), expected, "{build} {function:?} {service:?}");
+            let effective =
+                Situation::new("", "", on(build)).on(host(function, service)).effective();
+            assert_eq!(
+                effective.wsl2("dnsTunneling"),
+                expected,
+                "{build} {function:?} {service:?}"
+            );
         }
     }
     // Without it, what belongs to it is off as well.
@@ -210,7 +246,11 @@ fn group_policy_can_decide_the_mode() {
         // Anything but 0 and 1 is no value of this policy.
         (&[("AllowNetworkingModeUserSetting", 2)], "networkingMode=mirrored", "mirrored"),
         (&[("AllowNetworkingModeUserSetting", 0)], "networkingMode=none", "none"),
-        (&[("AllowNetworkingModeUserSetting", 0), ("DefaultNetworkingMode", 3)], "networkingMode=nat", "mirrored"),
+        (
+            &[("AllowNetworkingModeUserSetting", 0), ("DefaultNetworkingMode", 3)],
+            "networkingMode=nat",
+            "mirrored",
+        ),
         // A policy's mirrored does not switch the firewall on, without which there is no mirrored
         // mode.
         (&[("DefaultNetworkingMode", 3)], "firewall=false", "nat"),
@@ -232,7 +272,10 @@ fn safe_mode_reaches_into_the_distro_and_the_debug_console_logs_early() {
     let safe = Situation::new("[wsl2]\nsafeMode=true\n", conf, on(22_631)).effective();
     let of = |section, name| safe.value(Place::WslConf, section, name);
     assert_eq!([of("boot", "systemd"), of("boot", "command")], ["false", ""]);
-    assert_eq!([of("network", "generateResolvConf"), of("boot", "protectBinfmt")], ["false", "true"]);
+    assert_eq!(
+        [of("network", "generateResolvConf"), of("boot", "protectBinfmt")],
+        ["false", "true"]
+    );
     check_rows(
         &WslHost::default(),
         "earlyBootLogging",

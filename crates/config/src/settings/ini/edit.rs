@@ -31,7 +31,9 @@ pub enum EditError {
     )]
     Utf16,
     /// No section and no key is called so.
-    #[error("'{name}' is no name that WSL can read: names are letters and digits, the first a letter")]
+    #[error(
+        "'{name}' is no name that WSL can read: names are letters and digits, the first a letter"
+    )]
     Name {
         /// What it was to be called.
         name: String,
@@ -45,8 +47,8 @@ pub enum EditError {
 }
 
 impl File {
-    /// Sets a key: in place where it stands, else below the last key of its section, else in a new section at the end. The value is written
-    /// so that WSL reads exactly this one.
+    /// Sets a key: in place where it stands, else below the last key of its section, else in a new
+    /// section at the end. The value is written so that WSL reads exactly this one.
     ///
     /// # Errors
     /// See [`EditError`].
@@ -74,7 +76,10 @@ impl File {
             }
         }
         let written = written(value)?;
-        let counts = self.assignments(section, key).next().map(|(line, found)| (line.range.end, found.raw.clone()));
+        let counts = self
+            .assignments(section, key)
+            .next()
+            .map(|(line, found)| (line.range.end, found.raw.clone()));
         if let Some((end, raw)) = counts {
             // A comment that follows at once would be taken for a part of it by people.
             let gap = if self.text[raw.end..end].starts_with('#') { " " } else { "" };
@@ -94,7 +99,9 @@ impl File {
             None => {
                 let end = self.line_end();
                 let gap = match &self.text {
-                    text if text.strip_prefix('\u{feff}').unwrap_or(text).is_empty() => String::new(),
+                    text if text.strip_prefix('\u{feff}').unwrap_or(text).is_empty() => {
+                        String::new()
+                    }
                     text if !text.ends_with('\n') => end.repeat(2),
                     text if text.ends_with(&end.repeat(2)) => String::new(),
                     _ => end.to_owned(),
@@ -106,15 +113,17 @@ impl File {
         Ok(())
     }
 
-    /// Takes a key out, with all lines for it, since the next of them would count else. A comment behind it stays. Gives how many lines there
-    /// were.
+    /// Takes a key out, with all lines for it, since the next of them would count else. A comment
+    /// behind it stays. Gives how many lines there were.
     pub fn remove(&mut self, section: &str, key: &str) -> usize {
         let mut count = 0;
         // One at a time, from the last, so that the places of the others stay right.
         while let Some((line, assignment)) = self.assignments(section, key).last() {
             let rest = &self.text[assignment.raw.end..line.range.end];
             let end = rest.find('#').map_or(line.range.end, |comment| assignment.raw.end + comment);
-            let mark = self.text[line.range.clone()].strip_prefix('\u{feff}').map_or(0, |_| '\u{feff}'.len_utf8());
+            let mark = self.text[line.range.clone()]
+                .strip_prefix('\u{feff}')
+                .map_or(0, |_| '\u{feff}'.len_utf8());
             let gone = line.range.start + mark..end;
             self.replace(gone, "");
             count += 1;
@@ -125,15 +134,22 @@ impl File {
     /// The lines for a key, in their order.
     fn assignments(&self, section: &str, key: &str) -> impl Iterator<Item = (&Line, &Assignment)> {
         self.lines.iter().filter_map(move |line| match &line.content {
-            Content::Entry(assignment) if self.entry(line)?.is(section, key) => Some((line, assignment)),
-            Content::Entry(_) | Content::Empty | Content::Header | Content::Fault(_) | Content::Unread => None,
+            Content::Entry(assignment) if self.entry(line)?.is(section, key) => {
+                Some((line, assignment))
+            }
+            Content::Entry(_)
+            | Content::Empty
+            | Content::Header
+            | Content::Fault(_)
+            | Content::Unread => None,
         })
     }
 
     /// The last line of the first section of that name which says something.
     fn end_of(&self, section: &str) -> Option<&Line> {
         let header = self.lines.iter().find(|line| {
-            matches!(line.content, Content::Header) && self.sections[line.section].eq_ignore_ascii_case(section)
+            matches!(line.content, Content::Header)
+                && self.sections[line.section].eq_ignore_ascii_case(section)
         })?;
         let says = |line: &&Line| matches!(line.content, Content::Header | Content::Entry(_));
         self.lines.iter().filter(|line| line.section == header.section).rfind(says)
@@ -144,7 +160,10 @@ impl File {
         let (indent, equals) = match &line.content {
             Content::Entry(assignment) => {
                 let indent = &self.text[line.range.start..assignment.key.start];
-                (indent.trim_start_matches('\u{feff}'), &self.text[assignment.key.end..assignment.raw.start])
+                (
+                    indent.trim_start_matches('\u{feff}'),
+                    &self.text[assignment.key.end..assignment.raw.start],
+                )
             }
             Content::Empty | Content::Header | Content::Fault(_) | Content::Unread => ("", "="),
         };
@@ -183,7 +202,9 @@ fn written(value: &str) -> Result<String, EditError> {
             '\n' => written.push_str(r"\n"),
             '\t' => written.push_str(r"\t"),
             '\u{8}' => written.push_str(r"\b"),
-            c if c.is_control() => return Err(EditError::Value { value: value.escape_debug().to_string() }),
+            c if c.is_control() => {
+                return Err(EditError::Value { value: value.escape_debug().to_string() });
+            }
             c => written.push(c),
         }
     }

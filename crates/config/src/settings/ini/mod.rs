@@ -1,8 +1,9 @@
 //! A settings file, read as WSL reads it and changed without loss.
 //!
-//! WSL has two readers of one grammar. The one on Windows (`.wslconfig`) skips a line that it cannot read; the one in the distro (`wsl.conf`)
-//! stops there, and nothing below counts. Both know `#` comments only, take the first of several lines for one key, mind no case in
-//! names, and know no space within `[name]`.
+//! WSL has two readers of one grammar. The one on Windows (`.wslconfig`) skips a line that it
+//! cannot read; the one in the distro (`wsl.conf`) stops there, and nothing below counts. Both know
+//! `#` comments only, take the first of several lines for one key, mind no case in names, and know
+//! no space within `[name]`.
 
 mod edit;
 mod scan;
@@ -17,18 +18,21 @@ use std::ops::Range;
 pub enum Reader {
     /// Windows' (`.wslconfig`): a line that is faulty is skipped, a byte order mark is allowed.
     Windows,
-    /// The distro's (`/etc/wsl.conf`): reading ends at the first line that is faulty; a byte order mark is a fault.
+    /// The distro's (`/etc/wsl.conf`): reading ends at the first line that is faulty; a byte order
+    /// mark is a fault.
     Linux,
 }
 
-/// A settings file. What is not changed stays byte for byte: comments, order, line ends, unknown keys, faults.
+/// A settings file. What is not changed stays byte for byte: comments, order, line ends, unknown
+/// keys, faults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
     reader: Reader,
     text: String,
     /// One after the other, they are the text.
     lines: Vec<Line>,
-    /// `lines[n].section` is an index into it; the first is that of keys before any header, without a name.
+    /// `lines[n].section` is an index into it; the first is that of keys before any header, without
+    /// a name.
     sections: Vec<String>,
 }
 
@@ -95,7 +99,8 @@ pub enum FaultKind {
     Beginning,
     /// A byte order mark, where the reader knows none.
     ByteOrderMark,
-    /// `[name]` with another sign than letters and digits in the name, no end, or something behind it.
+    /// `[name]` with another sign than letters and digits in the name, no end, or something behind
+    /// it.
     Header,
     /// A key that no `=` follows; keys have letters and digits only.
     NoEquals,
@@ -144,7 +149,8 @@ impl File {
         headers.map(move |line| (self.sections[line.section].as_str(), line.number))
     }
 
-    /// The lines that the reader cannot read; for [`Reader::Linux`] the first of them only, since it ends there.
+    /// The lines that the reader cannot read; for [`Reader::Linux`] the first of them only, since
+    /// it ends there.
     pub fn faults(&self) -> impl Iterator<Item = Fault<'_>> {
         self.lines.iter().filter_map(move |line| match line.content {
             Content::Fault(kind) => {

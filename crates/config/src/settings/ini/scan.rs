@@ -40,8 +40,9 @@ pub(super) fn lines(text: &str, reader: Reader) -> (Vec<Line>, Vec<String>) {
     (lines, sections)
 }
 
-/// What a header that breaks off leaves as the section: WSL has taken its name already, and goes on with as many letters of it as the section
-/// before has (a shorter one is filled up with NULs, and so is no section that exists).
+/// What a header that breaks off leaves as the section: WSL has taken its name already, and goes on
+/// with as many letters of it as the section before has (a shorter one is filled up with NULs, and
+/// so is no section that exists).
 fn half_taken(name: &str, length: usize) -> String {
     name.chars().chain(std::iter::repeat('\0')).take(length).collect()
 }
@@ -98,7 +99,8 @@ impl<'a> Scanner<'a> {
         &self.text[start..self.at]
     }
 
-    /// What stands in the line that begins here. Leaves the place before its end, before its comment, or anywhere in it if it is faulty.
+    /// What stands in the line that begins here. Leaves the place before its end, before its
+    /// comment, or anywhere in it if it is faulty.
     fn content(&mut self) -> Result<Found<'a>, Trouble<'a>> {
         if self.at == 0 && self.peek() == Some(BYTE_ORDER_MARK) {
             if self.reader == Reader::Linux {

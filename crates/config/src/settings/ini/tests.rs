@@ -41,8 +41,7 @@ fn names_mind_no_case_and_the_first_line_counts() {
 
 #[test]
 fn every_fault_is_told_with_its_line_and_the_others_are_read() {
-    let text =
-        "; no comment\n[ wsl2 ]\n[wsl2]\nmemory 8GB\nkernel=C:\\Users\nswap=\"1GB\n日本=1\nmy-key=1\nprocessors=2\n";
+    let text = "; no comment\n[ wsl2 ]\n[wsl2]\nmemory 8GB\nkernel=C:\\Users\nswap=\"1GB\n日本=1\nmy-key=1\nprocessors=2\n";
     let file = File::parse(text);
     let expected = [
         (1, FaultKind::Beginning),
@@ -89,7 +88,11 @@ fn a_byte_order_mark_and_windows_line_ends_are_the_windows_readers() {
     assert_eq!(faults(&last), []);
     // A CR alone is dropped by both.
     for reader in [Reader::Windows, Reader::Linux] {
-        assert_eq!(File::parse_as("[a]\nb=c\\\rd\n", reader).get("a", "b"), Some("cd"), "{reader:?}");
+        assert_eq!(
+            File::parse_as("[a]\nb=c\\\rd\n", reader).get("a", "b"),
+            Some("cd"),
+            "{reader:?}"
+        );
     }
     assert_eq!(File::parse_as("[a]\r\nb=c\r\n", Reader::Linux).get("a", "b"), Some("c"));
 }
@@ -110,14 +113,19 @@ fn utf_16_is_a_fault_in_the_distro_from_its_first_line_that_is_no_comment() {
         (&*format!("# 注释\r\n{text}"), u16::to_le_bytes, 2),
     ] {
         let file = File::parse_as(&utf_16(text, bytes), Reader::Linux);
-        assert_eq!((entries(&file), faults(&file)), (vec![], vec![(line, FaultKind::Utf16)]), "{text:?}");
+        assert_eq!(
+            (entries(&file), faults(&file)),
+            (vec![], vec![(line, FaultKind::Utf16)]),
+            "{text:?}"
+        );
     }
 }
 
 #[test]
 fn a_header_that_breaks_off_leaves_what_wsl_has_taken_of_it() {
     // As many letters as the section before has.
-    let file = File::parse("[wsl2]\na=1\n[boot x]\nb=2\n[experimental\nc=3\n[1]\nd=4\n[wsl2]\ne=5\n");
+    let file =
+        File::parse("[wsl2]\na=1\n[boot x]\nb=2\n[experimental\nc=3\n[1]\nd=4\n[wsl2]\ne=5\n");
     assert_eq!(file.get("boot", "b"), Some("2"));
     assert_eq!(file.get("experimental", "c"), None);
     assert_eq!(file.get("expe", "d"), Some("4"));
@@ -135,22 +143,29 @@ fn a_key_is_set_in_place_and_nothing_else_moves() {
     let text = "# mine\r\n[wsl2]\r\n\tmemory = 8GB   # half\r\nmemory=2GB\r\nnosuch=1\r\n";
     let set = after(text, |file| file.set("WSL2", "MEMORY", "16GB").unwrap());
     assert_eq!(set, text.replace("8GB", "16GB"));
-    let empty = after("[wsl2]\nswapFile= # none\n", |file| file.set("wsl2", "swapFile", "a").unwrap());
+    let empty =
+        after("[wsl2]\nswapFile= # none\n", |file| file.set("wsl2", "swapFile", "a").unwrap());
     assert_eq!(empty, "[wsl2]\nswapFile= a # none\n");
-    let continued = after("[wsl2]\nswapFile=a\\\nb\nswap=0\n", |file| file.set("wsl2", "swapFile", "c").unwrap());
+    let continued = after("[wsl2]\nswapFile=a\\\nb\nswap=0\n", |file| {
+        file.set("wsl2", "swapFile", "c").unwrap()
+    });
     assert_eq!(continued, "[wsl2]\nswapFile=c\nswap=0\n");
 }
 
 #[test]
 fn a_new_key_goes_to_its_section_in_the_style_of_its_neighbour() {
-    let text = "[wsl2]\r\n  memory = 8GB # x\r\n\r\n# about the other\r\n[experimental]\r\nsparseVhd=true";
+    let text =
+        "[wsl2]\r\n  memory = 8GB # x\r\n\r\n# about the other\r\n[experimental]\r\nsparseVhd=true";
     let set = after(text, |file| file.set("wsl2", "networkingMode", "mirrored").unwrap());
     assert_eq!(set, text.replace("# x\r\n", "# x\r\n  networkingMode = mirrored\r\n"));
     let last = after(text, |file| file.set("experimental", "ignoredPorts", "1,2").unwrap());
     assert_eq!(last, format!("{text}\r\nignoredPorts=1,2"));
     let new = after(text, |file| file.set("general", "instanceIdleTimeout", "-1").unwrap());
     assert_eq!(new, format!("{text}\r\n\r\n[general]\r\ninstanceIdleTimeout=-1\r\n"));
-    assert_eq!(after("", |file| file.set("wsl2", "firewall", "true").unwrap()), "[wsl2]\r\nfirewall=true\r\n");
+    assert_eq!(
+        after("", |file| file.set("wsl2", "firewall", "true").unwrap()),
+        "[wsl2]\r\nfirewall=true\r\n"
+    );
     let mut linux = File::parse_as("", Reader::Linux);
     linux.set("network", "generateResolvConf", "false").unwrap();
     assert_eq!(linux.to_string(), "[network]\ngenerateResolvConf=false\n");
@@ -273,5 +288,7 @@ proptest! {
 /// What all other keys say.
 fn others(file: &File, key: &str) -> Vec<(String, String, String)> {
     let others = file.entries().filter(|entry| !entry.is("wsl2", key));
-    others.map(|entry| (entry.section.to_owned(), entry.key.to_owned(), entry.value.to_owned())).collect()
+    others
+        .map(|entry| (entry.section.to_owned(), entry.key.to_owned(), entry.value.to_owned()))
+        .collect()
 }

@@ -84,7 +84,8 @@ impl Windows {
         }
         let asked_for = self.machine.get(NETWORK).map(|text| {
             let subnet: Option<Ipv4Net> = text.parse().ok();
-            let gateway: Option<Ipv4Addr> = self.machine.get(GATEWAY).and_then(|text| text.parse().ok());
+            let gateway: Option<Ipv4Addr> =
+                self.machine.get(GATEWAY).and_then(|text| text.parse().ok());
             subnet.zip(gateway).filter(|(subnet, gateway)| subnet.contains(gateway))
         });
         let own: Ipv4Net = OWN_CHOICE.parse().unwrap();
@@ -126,17 +127,45 @@ impl Windows {
     /// Runs a line of PowerShell, by the user as administrator. Only lines that are known here may
     /// be printed.
     pub(super) fn run(&mut self, line: &str) {
-        let words: Vec<String> = line.split_whitespace().map(|word| word.trim_matches('\'').to_owned()).collect();
+        let words: Vec<String> =
+            line.split_whitespace().map(|word| word.trim_matches('\'').to_owned()).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match words[..] {
             ["wsl", "--shutdown"] => self.shut_down(),
-            ["Set-ItemProperty", "-Path", key, "-Name", name, "-Type", "String", "-Value", value] => {
+            [
+                "Set-ItemProperty",
+                "-Path",
+                key,
+                "-Name",
+                name,
+                "-Type",
+                "String",
+                "-Value",
+                value,
+            ] => {
                 self.key(key).insert(name.to_owned(), value.to_owned());
             }
-            ["Remove-ItemProperty", "-Path", key, "-Name", name, "-ErrorAction", "SilentlyContinue"] => {
+            [
+                "Remove-ItemProperty",
+                "-Path",
+                key,
+                "-Name",
+                name,
+                "-ErrorAction",
+                "SilentlyContinue",
+            ] => {
                 self.key(key).remove(name);
             }
-            ["Get-HnsNetwork", "|", "Where-Object", "Name", "-like", pattern, "|", "Remove-HnsNetwork"] => {
+            [
+                "Get-HnsNetwork",
+                "|",
+                "Where-Object",
+                "Name",
+                "-like",
+                pattern,
+                "|",
+                "Remove-HnsNetwork",
+            ] => {
                 let start = pattern.strip_suffix('*').unwrap();
                 // No document says what becomes of a network that a VM uses: here it stays.
                 if self.vm.is_none() {

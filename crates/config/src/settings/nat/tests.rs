@@ -50,7 +50,11 @@ fn the_two_values_alone_do_nothing() {
 fn no_command_can_be_left_out() {
     let commands = commands(new());
     for left_out in 0..commands.len() {
-        let others = commands.iter().enumerate().filter(|(index, _)| *index != left_out).map(|(_, line)| line);
+        let others = commands
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| *index != left_out)
+            .map(|(_, line)| line);
         let windows = run(others);
         let is_well = windows.subnet() == Some(new()) && windows.warnings.is_empty();
         assert!(!is_well, "without {}", commands[left_out]);

@@ -7,7 +7,13 @@ use super::{Key, Kind, NEW_NETWORKING, Place};
 use crate::settings::version::{Windows, Wsl};
 
 /// A key of a section of a file that every WSL 2 minds.
-const fn key(place: Place, section: &'static str, name: &'static str, kind: Kind, default: &'static str) -> Key {
+const fn key(
+    place: Place,
+    section: &'static str,
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+) -> Key {
     Key { place, section, name, kind, default, windows: None, wsl: None, older_section: None }
 }
 
@@ -16,8 +22,18 @@ const fn wsl2(name: &'static str, kind: Kind, default: &'static str) -> Key {
 }
 
 /// One that came as an experiment, which its older section still tells.
-const fn former_experiment(name: &'static str, kind: Kind, default: &'static str, windows: Option<Windows>) -> Key {
-    Key { windows, wsl: Some(NEW_NETWORKING), older_section: Some("experimental"), ..wsl2(name, kind, default) }
+const fn former_experiment(
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    windows: Option<Windows>,
+) -> Key {
+    Key {
+        windows,
+        wsl: Some(NEW_NETWORKING),
+        older_section: Some("experimental"),
+        ..wsl2(name, kind, default)
+    }
 }
 
 const fn experiment(name: &'static str, kind: Kind, default: &'static str) -> Key {
@@ -31,7 +47,8 @@ const fn conf(section: &'static str, name: &'static str, kind: Kind, default: &'
 /// In the source after 2.9.4, and in no tag up to it.
 const AFTER_2_9_4: Wsl = Wsl([2, 9, 5]);
 
-const MODES: Kind = Kind::Choice(&["nat", "mirrored", "virtioproxy", "consomme", "bridged", "none"]);
+const MODES: Kind =
+    Kind::Choice(&["nat", "mirrored", "virtioproxy", "consomme", "bridged", "none"]);
 
 pub(super) static KEYS: &[Key] = &[
     // Only mirrored needs a newer Windows: see `effective::rules`.
@@ -85,7 +102,11 @@ pub(super) static KEYS: &[Key] = &[
     wsl2("maxCrashDumpCount", Kind::Int, "10"),
     key(Place::WslConfig, "general", "distributionInstallPath", Kind::Text, ""),
     key(Place::WslConfig, "general", "instanceIdleTimeout", Kind::Int, "15000"),
-    experiment("autoMemoryReclaim", Kind::Choice(&["dropCache", "gradual", "disabled"]), "dropCache"),
+    experiment(
+        "autoMemoryReclaim",
+        Kind::Choice(&["dropCache", "gradual", "disabled"]),
+        "dropCache",
+    ),
     experiment("sparseVhd", Kind::Bool, "false"),
     experiment("bestEffortDnsParsing", Kind::Bool, "false"),
     experiment("dnsTunnelingIpAddress", Kind::Address, "10.255.255.254"),

@@ -27,7 +27,11 @@ impl fmt::Display for Value {
             Self::Bool(value) => write!(f, "{value}"),
             Self::Int(value) => write!(f, "{value}"),
             Self::Size(bytes) => {
-                match UNITS.iter().rev().find(|(_, shift)| *bytes > 0 && bytes.is_multiple_of(1_u64 << *shift)) {
+                match UNITS
+                    .iter()
+                    .rev()
+                    .find(|(_, shift)| *bytes > 0 && bytes.is_multiple_of(1_u64 << *shift))
+                {
                     Some((unit, shift)) => write!(f, "{}{unit}", bytes >> shift),
                     None => write!(f, "{bytes}"),
                 }
@@ -51,15 +55,19 @@ pub(super) fn parse(kind: Kind, reader: Reader, text: &str) -> Option<Value> {
         },
         Kind::Int => parse_int(text, reader).map(Value::Int),
         Kind::Size => parse_size(text).map(Value::Size),
-        Kind::Choice(choices) => {
-            choices.iter().find(|choice| choice.eq_ignore_ascii_case(text)).copied().map(Value::Choice)
-        }
+        Kind::Choice(choices) => choices
+            .iter()
+            .find(|choice| choice.eq_ignore_ascii_case(text))
+            .copied()
+            .map(Value::Choice),
         Kind::Ports => {
             let is_port = |port: &str| parse_port(port).is_some();
             let ports = text.split(',').filter(|port| !port.is_empty());
             ports.into_iter().all(is_port).then(|| Value::Text(text.to_owned()))
         }
-        Kind::Address => text.parse::<Ipv4Addr>().ok().map(|address| Value::Text(address.to_string())),
+        Kind::Address => {
+            text.parse::<Ipv4Addr>().ok().map(|address| Value::Text(address.to_string()))
+        }
         Kind::Mac => is_mac(text).then(|| Value::Text(text.to_owned())),
         Kind::Text => Some(Value::Text(text.to_owned())),
     }
@@ -132,7 +140,9 @@ pub fn parse_size(text: &str) -> Option<u64> {
 /// Six pairs of hexadecimal digits, `:` or `-` between them.
 fn is_mac(text: &str) -> bool {
     let is_pair = |pair: &str| pair.len() == 2 && pair.chars().all(|c| c.is_ascii_hexdigit());
-    [':', '-'].iter().any(|separator| text.split(*separator).count() == 6 && text.split(*separator).all(is_pair))
+    [':', '-']
+        .iter()
+        .any(|separator| text.split(*separator).count() == 6 && text.split(*separator).all(is_pair))
 }
 
 #[cfg(test)]
@@ -150,7 +160,9 @@ mod tests {
 
     #[test]
     fn numbers_are_those_of_c() {
-        for (text, number) in [("5000", 5000), ("-1", -1), ("0x10", 16), ("010", 8), ("0", 0), ("+7", 7), (" 7", 7)] {
+        for (text, number) in
+            [("5000", 5000), ("-1", -1), ("0x10", 16), ("010", 8), ("0", 0), ("+7", 7), (" 7", 7)]
+        {
             for reader in [Reader::Windows, Reader::Linux] {
                 assert_eq!(parse_int(text, reader), Some(number), "{text}");
             }
@@ -201,7 +213,9 @@ mod tests {
             parse(Kind::Ports, Reader::Windows, "3000,9000").is_some()
                 && parse(Kind::Ports, Reader::Windows, "3000,70000").is_none()
         );
-        for (text, is_port) in [(" 80,,443 ", true), ("80abc", true), ("0", false), ("-80", false), ("x", false)] {
+        for (text, is_port) in
+            [(" 80,,443 ", true), ("80abc", true), ("0", false), ("-80", false), ("x", false)]
+        {
             assert_eq!(parse(Kind::Ports, Reader::Windows, text).is_some(), is_port, "{text}");
         }
         assert!(

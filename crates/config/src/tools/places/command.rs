@@ -24,7 +24,8 @@ impl OwnCommand {
         Some(Self { before })
     }
 
-    /// Its words, behind the program's name. They show on the machine's list of processes: no password may be among them.
+    /// Its words, behind the program's name. They show on the machine's list of processes: no
+    /// password may be among them.
     #[must_use]
     pub fn words<'a>(&self, key: &'a str, value: &'a str) -> Vec<&'a str> {
         self.before.iter().copied().chain([key, value]).collect()

@@ -4,7 +4,8 @@ use super::{Place, Readers, Refusal, Surroundings, Tool};
 use crate::tools::format::Format;
 use std::path::{Path, PathBuf};
 
-/// apt's setting. Of several files the last by name counts, and most people's are called `proxy.conf` or begin with digits.
+/// apt's setting. Of several files the last by name counts, and most people's are called
+/// `proxy.conf` or begin with digits.
 pub const APT_FILE: &str = "/etc/apt/apt.conf.d/zz-underpass-proxy.conf";
 
 /// The Docker daemon's setting where systemd starts it: the form that every version takes.
@@ -18,7 +19,11 @@ pub const DOCKER_DAEMON: &str = "/etc/docker/daemon.json";
 pub fn user_file(tool: Tool, surroundings: &Surroundings<'_>) -> Option<(PathBuf, Format)> {
     let home = surroundings.home;
     let named = |names: &[&str]| {
-        names.iter().filter_map(|name| (surroundings.variable)(name)).find(|path| !path.is_empty()).map(PathBuf::from)
+        names
+            .iter()
+            .filter_map(|name| (surroundings.variable)(name))
+            .find(|path| !path.is_empty())
+            .map(PathBuf::from)
     };
     let config = named(&["XDG_CONFIG_HOME"]).unwrap_or_else(|| home.join(".config"));
     // The first that is there, or else the last of them.
@@ -30,7 +35,8 @@ pub fn user_file(tool: Tool, surroundings: &Surroundings<'_>) -> Option<(PathBuf
         // git-config(1): it writes to ~/.gitconfig unless only the other one is there.
         Tool::Git => {
             let (plain, xdg) = (home.join(".gitconfig"), config.join("git/config"));
-            let path = named(&["GIT_CONFIG_GLOBAL"]).unwrap_or_else(|| first(vec![plain.clone(), xdg], plain));
+            let path = named(&["GIT_CONFIG_GLOBAL"])
+                .unwrap_or_else(|| first(vec![plain.clone(), xdg], plain));
             (path, Format::Git)
         }
         Tool::Npm => {
@@ -48,7 +54,8 @@ pub fn user_file(tool: Tool, surroundings: &Surroundings<'_>) -> Option<(PathBuf
         Tool::Curl => {
             let own = named(&["CURL_HOME"]).map(|folder| folder.join(".curlrc"));
             let plain = home.join(".curlrc");
-            let paths = own.clone().into_iter().chain([config.join("curlrc"), plain.clone()]).collect();
+            let paths =
+                own.clone().into_iter().chain([config.join("curlrc"), plain.clone()]).collect();
             (first(paths, own.unwrap_or(plain)), Format::Curlrc)
         }
         Tool::Wget => (named(&["WGETRC"]).unwrap_or_else(|| home.join(".wgetrc")), Format::Wgetrc),
@@ -62,7 +69,9 @@ pub fn user_file(tool: Tool, surroundings: &Surroundings<'_>) -> Option<(PathBuf
 
 /// Whether this machine has a Docker daemon, as far as its files show.
 pub(super) fn has_daemon(surroundings: &Surroundings<'_>) -> bool {
-    ["/etc/docker", "/usr/bin/dockerd", "/usr/sbin/dockerd"].iter().any(|path| (surroundings.exists)(Path::new(path)))
+    ["/etc/docker", "/usr/bin/dockerd", "/usr/sbin/dockerd"]
+        .iter()
+        .any(|path| (surroundings.exists)(Path::new(path)))
 }
 
 /// The places of a tool's setting, whose URL is `url`.
@@ -93,7 +102,12 @@ pub(super) fn places(
         ],
         Tool::Curl => vec![("proxy", url), ("noproxy", exceptions)],
         Tool::Wget => {
-            vec![("http_proxy", url), ("https_proxy", url), ("no_proxy", exceptions), ("use_proxy", "on")]
+            vec![
+                ("http_proxy", url),
+                ("https_proxy", url),
+                ("no_proxy", exceptions),
+                ("use_proxy", "on"),
+            ]
         }
     };
     let user = Place { tool, path, format, wanted: owned(&pairs), readers: Readers::Owner };
@@ -106,7 +120,11 @@ fn daemon(url: &str, exceptions: &str, has_systemd: bool) -> Place {
     if has_systemd {
         return whole(Tool::Docker, DOCKER_DROP_IN, drop_in(url, exceptions), Readers::Owner);
     }
-    let pairs = [("proxies.http-proxy", url), ("proxies.https-proxy", url), ("proxies.no-proxy", exceptions)];
+    let pairs = [
+        ("proxies.http-proxy", url),
+        ("proxies.https-proxy", url),
+        ("proxies.no-proxy", exceptions),
+    ];
     let (path, wanted) = (DOCKER_DAEMON.into(), owned(&pairs));
     Place { tool: Tool::Docker, path, format: Format::Json, wanted, readers: Readers::Owner }
 }
@@ -117,7 +135,13 @@ fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 
 /// A file that is ours as a whole.
 fn whole(tool: Tool, path: &str, text: String, readers: Readers) -> Place {
-    Place { tool, path: path.into(), format: Format::Whole, wanted: vec![(String::new(), text)], readers }
+    Place {
+        tool,
+        path: path.into(),
+        format: Format::Whole,
+        wanted: vec![(String::new(), text)],
+        readers,
+    }
 }
 
 fn apt(url: &str) -> String {
@@ -147,12 +171,24 @@ mod tests {
 
     const URL: &str = "http://127.0.0.1:7890";
 
-    fn paths(tool: Tool, variables: &[(&str, &str)], there: &[&str], is_root: bool) -> Result<Vec<String>, Refusal> {
-        let variable =
-            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+    fn paths(
+        tool: Tool,
+        variables: &[(&str, &str)],
+        there: &[&str],
+        is_root: bool,
+    ) -> Result<Vec<String>, Refusal> {
+        let variable = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
         let exists = |path: &Path| there.iter().any(|known| Path::new(known) == path);
         let home = Path::new("/h");
-        let surroundings = Surroundings { home, variable: &variable, exists: &exists, is_root, has_new_yarn: false };
+        let surroundings = Surroundings {
+            home,
+            variable: &variable,
+            exists: &exists,
+            is_root,
+            has_new_yarn: false,
+        };
         let proxy: Proxy = URL.parse().unwrap();
         let places = super::super::places(tool, &proxy, "localhost", &surroundings)?;
         for place in &places {
@@ -187,7 +223,11 @@ mod tests {
             (Tool::Cargo, &[], &[], "/h/.cargo/config.toml"),
             (Tool::Cargo, &[("CARGO_HOME", "/k")], &["/k/config"], "/k/config"),
         ] {
-            assert_eq!(paths(tool, variables, there, false), Ok(vec![path.to_owned()]), "{tool} {there:?}");
+            assert_eq!(
+                paths(tool, variables, there, false),
+                Ok(vec![path.to_owned()]),
+                "{tool} {there:?}"
+            );
         }
     }
 
@@ -197,7 +237,13 @@ mod tests {
         let variable = |name: &str| (name == "CARGO_HOME").then(|| "/k".to_owned());
         let home = Path::new("/h");
         let exists = |_: &Path| true;
-        let around = Surroundings { home, variable: &variable, exists: &exists, is_root: true, has_new_yarn: false };
+        let around = Surroundings {
+            home,
+            variable: &variable,
+            exists: &exists,
+            is_root: true,
+            has_new_yarn: false,
+        };
         for (tool, path, is) in [
             (Tool::Git, "/h/.gitconfig", true),
             (Tool::Git, "/h/.config/git/config", true),
@@ -231,6 +277,9 @@ mod tests {
 
     #[test]
     fn escapes_in_a_unit_are_doubled() {
-        assert!(drop_in("http://u:a%40b@h:1", "x").contains("Environment=\"HTTP_PROXY=http://u:a%%40b@h:1\"\n"));
+        assert!(
+            drop_in("http://u:a%40b@h:1", "x")
+                .contains("Environment=\"HTTP_PROXY=http://u:a%%40b@h:1\"\n")
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The tools that have a proxy setting of their own: which schemes they take, where the setting lies, and what it says.
+//! The tools that have a proxy setting of their own: which schemes they take, where the setting
+//! lies, and what it says.
 
 use crate::tools::format::Format;
 use crate::tools::proxy::{Proxy, Scheme};
@@ -37,8 +38,17 @@ pub enum Tool {
 
 impl Tool {
     /// All of them.
-    pub const ALL: [Self; 9] =
-        [Self::Git, Self::Apt, Self::Npm, Self::Yarn, Self::Pip, Self::Docker, Self::Curl, Self::Wget, Self::Cargo];
+    pub const ALL: [Self; 9] = [
+        Self::Git,
+        Self::Apt,
+        Self::Npm,
+        Self::Yarn,
+        Self::Pip,
+        Self::Docker,
+        Self::Curl,
+        Self::Wget,
+        Self::Cargo,
+    ];
 
     /// Its name, as users type it.
     #[must_use]
@@ -82,12 +92,14 @@ impl Tool {
             (Self::Apt, Scheme::Socks5 | Scheme::Socks5h) => Ok(Scheme::Socks5h),
             // Go's net/http has long known socks5 alone, by which it sends names to the proxy.
             (Self::Docker, Scheme::Socks5 | Scheme::Socks5h) => Ok(Scheme::Socks5),
-            // Wget has no SOCKS at all; neither generation of Yarn has (yarnpkg/yarn#6525, yarnpkg/berry#358).
-            (Self::Wget | Self::Yarn, Scheme::Socks5 | Scheme::Socks5h) => Err(Refusal::Scheme { tool: self, scheme }),
-            // libcurl and npm's agents know all of them; pip does with PySocks.
-            (Self::Git | Self::Npm | Self::Pip | Self::Curl | Self::Cargo, scheme) | (_, scheme @ Scheme::Http) => {
-                Ok(scheme)
+            // Wget has no SOCKS at all; neither generation of Yarn has (yarnpkg/yarn#6525,
+            // yarnpkg/berry#358).
+            (Self::Wget | Self::Yarn, Scheme::Socks5 | Scheme::Socks5h) => {
+                Err(Refusal::Scheme { tool: self, scheme })
             }
+            // libcurl and npm's agents know all of them; pip does with PySocks.
+            (Self::Git | Self::Npm | Self::Pip | Self::Curl | Self::Cargo, scheme)
+            | (_, scheme @ Scheme::Http) => Ok(scheme),
         }
     }
 }
@@ -100,7 +112,9 @@ impl fmt::Display for Tool {
 
 /// There is no such tool here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no setting of '{name}' is known here: --tools takes git, apt, npm, yarn, pip, docker, curl, wget and cargo")]
+#[error(
+    "no setting of '{name}' is known here: --tools takes git, apt, npm, yarn, pip, docker, curl, wget and cargo"
+)]
 pub struct UnknownTool {
     /// What was asked for.
     pub name: String,
@@ -110,7 +124,10 @@ impl FromStr for Tool {
     type Err = UnknownTool;
 
     fn from_str(name: &str) -> Result<Self, UnknownTool> {
-        Self::ALL.into_iter().find(|tool| tool.name() == name).ok_or_else(|| UnknownTool { name: name.to_owned() })
+        Self::ALL
+            .into_iter()
+            .find(|tool| tool.name() == name)
+            .ok_or_else(|| UnknownTool { name: name.to_owned() })
     }
 }
 
@@ -152,7 +169,10 @@ pub struct Surroundings<'a> {
 
 impl fmt::Debug for Surroundings<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Surroundings").field("home", &self.home).field("is_root", &self.is_root).finish_non_exhaustive()
+        f.debug_struct("Surroundings")
+            .field("home", &self.home)
+            .field("is_root", &self.is_root)
+            .finish_non_exhaustive()
     }
 }
 
@@ -194,14 +214,16 @@ pub fn places(
     files::places(tool, &url, &plain(exceptions), surroundings)
 }
 
-/// Whether a file may be one in which a tool's setting lies, whichever of its files are there. `exists`
-/// of the surroundings is not asked.
+/// Whether a file may be one in which a tool's setting lies, whichever of its files are there.
+/// `exists` of the surroundings is not asked.
 #[must_use]
 pub fn is_place(tool: Tool, path: &Path, surroundings: &Surroundings<'_>) -> bool {
     let of_machine = match tool {
         Tool::Apt => &[APT_FILE][..],
         Tool::Docker => &[DOCKER_DROP_IN, DOCKER_DAEMON],
-        Tool::Git | Tool::Npm | Tool::Yarn | Tool::Pip | Tool::Curl | Tool::Wget | Tool::Cargo => &[],
+        Tool::Git | Tool::Npm | Tool::Yarn | Tool::Pip | Tool::Curl | Tool::Wget | Tool::Cargo => {
+            &[]
+        }
     };
     let of_user = |exists: &dyn Fn(&Path) -> bool, has_new_yarn: bool| {
         let file = user_file(tool, &Surroundings { exists, has_new_yarn, ..*surroundings });
@@ -214,7 +236,9 @@ pub fn is_place(tool: Tool, path: &Path, surroundings: &Surroundings<'_>) -> boo
 
 /// The parts that have a meaning in every file as they are: hosts, suffixes and networks.
 fn plain(exceptions: &str) -> String {
-    let is_plain = |part: &&str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:/*-_[]".contains(&byte));
+    let is_plain = |part: &&str| {
+        part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:/*-_[]".contains(&byte))
+    };
     exceptions.split(',').filter(is_plain).collect::<Vec<_>>().join(",")
 }
 
@@ -237,15 +261,27 @@ pub enum Note {
 
 /// The notes on what [`places`] gave.
 #[must_use]
-pub fn notes(tool: Tool, proxy: &Proxy, places: &[Place], surroundings: &Surroundings<'_>) -> Vec<Note> {
+pub fn notes(
+    tool: Tool,
+    proxy: &Proxy,
+    places: &[Place],
+    surroundings: &Surroundings<'_>,
+) -> Vec<Note> {
     let mut notes = Vec::new();
     let mut add = |note, holds: bool| notes.extend(holds.then_some(note));
-    let sets_daemon = places.iter().any(|place| place.path.starts_with("/etc") && tool == Tool::Docker);
+    let sets_daemon =
+        places.iter().any(|place| place.path.starts_with("/etc") && tool == Tool::Docker);
     add(Note::ContainersLoopback, tool == Tool::Docker && proxy.is_loopback());
     add(Note::RestartDocker, sets_daemon);
-    add(Note::DaemonNeedsRoot, tool == Tool::Docker && !surroundings.is_root && files::has_daemon(surroundings));
+    add(
+        Note::DaemonNeedsRoot,
+        tool == Tool::Docker && !surroundings.is_root && files::has_daemon(surroundings),
+    );
     add(Note::PipSocks, tool == Tool::Pip && proxy.scheme() != Scheme::Http);
-    add(Note::Readable, proxy.has_secrets() && places.iter().any(|place| place.readers == Readers::Everybody));
+    add(
+        Note::Readable,
+        proxy.has_secrets() && places.iter().any(|place| place.readers == Readers::Everybody),
+    );
     add(Note::GitSsh, tool == Tool::Git);
     notes
 }

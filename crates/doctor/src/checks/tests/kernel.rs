@@ -36,18 +36,26 @@ pub(super) fn broken() -> Vec<Facts> {
 fn a_missing_driver_is_found_and_its_fix_is_wsl_s_own() {
     let load = "loadDefaultKernelModules=true";
     let modules = "kernelModules=C:";
-    for (text, named) in
-        [("", [true, true]), (SWITCHED_OFF, [true, false]), (CUSTOM, [false, true]), (BOTH, [true, true])]
-    {
+    for (text, named) in [
+        ("", [true, true]),
+        (SWITCHED_OFF, [true, false]),
+        (CUSTOM, [false, true]),
+        (BOTH, [true, true]),
+    ] {
         let said = said(&only(&no_tun(text), "wsl-tun"));
         assert_eq!([load, modules].map(|part| said.contains(part)), named, "{text}: {said}");
         assert!(said.contains("/dev/net/tun") && said.contains("wsl --shutdown"), "{said}");
     }
     let finding = only(&no_tun(CUSTOM), "wsl-tun");
     assert_eq!(finding.severity, Severity::Problem);
-    assert!(finding.evidence.iter().any(|text| text.say(Language::Chinese).contains("kernelModules")));
+    assert!(
+        finding.evidence.iter().any(|text| text.say(Language::Chinese).contains("kernelModules"))
+    );
     // Outside of WSL the driver is not WSL's to load; and what is not known is no fault.
-    for change in [|facts: &mut Facts| facts.interop.is_wsl = false, |facts: &mut Facts| facts.kernel.tun = None] {
+    for change in [
+        |facts: &mut Facts| facts.interop.is_wsl = false,
+        |facts: &mut Facts| facts.kernel.tun = None,
+    ] {
         let mut facts = no_tun("");
         change(&mut facts);
         assert_eq!(ids(&facts), [""; 0]);
@@ -59,7 +67,10 @@ fn a_kernel_with_one_table_for_ipv6_is_a_hint() {
     let finding = only(&one_table(), "wsl-ipv6-rules");
     assert_eq!(finding.severity, Severity::Hint);
     let text = said(&finding);
-    assert!(text.contains("CONFIG_IPV6_MULTIPLE_TABLES") && text.contains("wsl --update"), "{text}");
+    assert!(
+        text.contains("CONFIG_IPV6_MULTIPLE_TABLES") && text.contains("wsl --update"),
+        "{text}"
+    );
     let mut off = one_table();
     off.kernel.ipv6_rules = None;
     assert_eq!(ids(&off), [""; 0]);

@@ -1,4 +1,5 @@
-//! Each check by facts that must trigger it and by near misses that must not; and the table as a whole.
+//! Each check by facts that must trigger it and by near misses that must not; and the table as a
+//! whole.
 
 mod answers;
 mod dns;
@@ -23,7 +24,11 @@ fn a_healthy_machine_gives_no_finding() {
         let ids: Vec<_> = diagnosis.findings.iter().map(|finding| finding.id).collect();
         assert_eq!(ids, [""; 0], "{name}");
         assert!(diagnosis.skipped.is_empty(), "{name}");
-        assert!(diagnosis.way.iter().all(|hop| hop.state == way::State::Works), "{name}: {:?}", diagnosis.way);
+        assert!(
+            diagnosis.way.iter().all(|hop| hop.state == way::State::Works),
+            "{name}: {:?}",
+            diagnosis.way
+        );
     }
 }
 
@@ -54,7 +59,8 @@ fn a_machine_that_gets_out_by_a_proxy_only_is_healthy() {
 
 #[test]
 fn nothing_known_is_no_fault_but_of_names() {
-    // Where nobody could look, nobody can say that something is wrong; that there is no resolv.conf was seen.
+    // Where nobody could look, nobody can say that something is wrong; that there is no resolv.conf
+    // was seen.
     assert_eq!(ids(&Facts::default()), ["dns-no-server"]);
     assert!(!judge(&Facts::default(), None).windows_known);
 }
@@ -66,8 +72,10 @@ fn ids_are_unique_and_say_their_area() {
     assert_eq!(ids.len(), checks.len());
     for check in checks {
         assert!(check.id.starts_with(check.area.as_str()), "{}", check.id);
-        let letters =
-            |id: &str| id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        let letters = |id: &str| {
+            id.bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        };
         assert!(letters(check.id), "{}", check.id);
         // Something that is fatal breaks a hop; else the picture would show a whole way.
         assert!(check.severity != Severity::Fatal || check.hop.is_some(), "{}", check.id);
@@ -129,7 +137,8 @@ fn hints_are_no_problems() {
     assert!(!judge(&facts, None).is_well());
 }
 
-/// Every check triggers in some test; here all their sentences are said with all values filled in, in both languages.
+/// Every check triggers in some test; here all their sentences are said with all values filled in,
+/// in both languages.
 #[test]
 fn no_sentence_is_said_with_a_value_missing() {
     for facts in broken() {
@@ -167,7 +176,11 @@ fn every_finding_has_evidence_and_a_fix_that_can_be_typed() {
                 Step::Run { lines, .. } | Step::Lines { lines, .. } => !lines.is_empty(),
             };
             // Bringing Windows online is nothing that is typed.
-            assert!(finding.id == "windows-offline" || finding.fix.iter().any(typed), "{}", finding.id);
+            assert!(
+                finding.id == "windows-offline" || finding.fix.iter().any(typed),
+                "{}",
+                finding.id
+            );
         }
     }
 }
@@ -196,7 +209,8 @@ fn no_secret_is_in_a_finding() {
     let probe = setting(&mut facts, Tool::Npm, file, "proxy", secret);
     probe.opened = failed(Why::TimedOut);
     probe.request = Outcome::NotTried;
-    facts.probes.reach[0].outcome = Outcome::Failed { why: Why::Other, detail: format!("could not go by {secret}") };
+    facts.probes.reach[0].outcome =
+        Outcome::Failed { why: Why::Other, detail: format!("could not go by {secret}") };
     facts.question = Question { company: vec![secret.to_owned()], ..facts.question };
     tried(&mut facts, Subject::Company, Method::Tcp, Whence::Vm, failed(Why::TimedOut));
     let diagnosis = judge(&facts, None);
@@ -205,5 +219,10 @@ fn no_secret_is_in_a_finding() {
         let said = said(finding);
         assert!(!said.contains("s3cret") && !said.contains("li:"), "{said}");
     }
-    assert!(diagnosis.findings.iter().any(|finding| said(finding).contains("http://***@172.28.48.1:7890")));
+    assert!(
+        diagnosis
+            .findings
+            .iter()
+            .any(|finding| said(finding).contains("http://***@172.28.48.1:7890"))
+    );
 }

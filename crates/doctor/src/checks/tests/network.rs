@@ -266,7 +266,10 @@ fn a_vpn_that_outdoes_the_others_by_its_metric_is_found() {
     let said_of = |facts: &Facts| said(&only(facts, "network-metric"));
     let text = said_of(&outdone());
     assert!(text.contains("whose metric is 1; Wi-Fi has 35"), "{text}");
-    assert!(text.contains("Set-NetIPInterface -InterfaceAlias 'Ethernet 3' -InterfaceMetric 6000"), "{text}");
+    assert!(
+        text.contains("Set-NetIPInterface -InterfaceAlias 'Ethernet 3' -InterfaceMetric 6000"),
+        "{text}"
+    );
     // The VPN has the higher metric: it is not that.
     let mut higher = outdone();
     windows(&mut higher).host.adapters[1].metric = 50;
@@ -326,7 +329,10 @@ fn a_dead_gateway_means_wsls_network_stack() {
 #[test]
 fn windows_that_is_offline_is_not_wsls_fault() {
     let facts = offline();
-    assert!(said(&only(&facts, "windows-offline")).contains("Windows itself does not reach 1.1.1.1:443 either"));
+    assert!(
+        said(&only(&facts, "windows-offline"))
+            .contains("Windows itself does not reach 1.1.1.1:443 either")
+    );
     assert_eq!(state_of(&facts, Place::Windows), State::Broken);
     let mut no_adapter = cut_nat();
     windows(&mut no_adapter).host.internet_adapter = None;
@@ -369,12 +375,18 @@ fn an_interface_an_address_and_a_route_are_needed() {
 #[test]
 fn a_second_tunnel_is_in_the_way_when_it_carries_nothing_or_stands_beside_ours() {
     let text = said(&only(&second_tunnel(), "network-other-tunnel"));
-    assert!(text.contains("wsl --terminate wsl-vpnkit") && text.contains("into its interface wsltap"), "{text}");
+    assert!(
+        text.contains("wsl --terminate wsl-vpnkit") && text.contains("into its interface wsltap"),
+        "{text}"
+    );
     // One that is known by its device alone is no distro and no unit.
     let mut nameless = second_tunnel();
     nameless.other_tunnels[0].name = "wsltap".to_owned();
     let text = said(&only(&nameless, "network-other-tunnel"));
-    assert!(!text.contains("wsl --terminate") && text.contains("sudo ip link delete wsltap"), "{text}");
+    assert!(
+        !text.contains("wsl --terminate") && text.contains("sudo ip link delete wsltap"),
+        "{text}"
+    );
     assert_eq!(only(&two_tunnels(), "network-two-tunnels").severity, Severity::Problem);
     // It works, and ours does not run: it is what the user wants.
     let mut well = second_tunnel();
@@ -413,7 +425,11 @@ fn the_vms_own_filter_is_found_where_nothing_gets_out() {
 #[test]
 fn pings_without_connections_are_no_way() {
     let text = said(&only(&pings_only(), "network-tcp"));
-    assert!(text.contains("1.1.1.1 answers pings") && text.contains("underpass proxy on --from windows"), "{text}");
+    assert!(
+        text.contains("1.1.1.1 answers pings")
+            && text.contains("underpass proxy on --from windows"),
+        "{text}"
+    );
     assert_eq!(state_of(&pings_only(), Place::Internet), State::Broken);
     // Connections without pings are what many companies have.
     let mut no_pings = nat();
@@ -452,7 +468,10 @@ fn a_black_hole_for_large_packets_is_found() {
 #[test]
 fn ipv6_that_is_half_there_is_found() {
     let text = said(&only(&half_ipv6(), "network-ipv6"));
-    assert!(text.contains("2001:db8:5::9/64") && text.contains("precedence ::ffff:0:0/96  100"), "{text}");
+    assert!(
+        text.contains("2001:db8:5::9/64") && text.contains("precedence ::ffff:0:0/96  100"),
+        "{text}"
+    );
     let mut whole = half_ipv6();
     tried(&mut whole, Subject::OutsideV6, Method::Tcp, Whence::Vm, OK);
     assert_eq!(ids(&whole), [""; 0]);

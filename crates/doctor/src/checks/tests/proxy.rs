@@ -83,7 +83,8 @@ fn without_login() -> Facts {
 fn without_node() -> Facts {
     let mut facts = nat();
     set(&mut facts, GATEWAY_PROXY, |probe| {
-        probe.request = Outcome::Failed { why: Why::ProxyRefused, detail: "502 Bad Gateway".to_owned() };
+        probe.request =
+            Outcome::Failed { why: Why::ProxyRefused, detail: "502 Bad Gateway".to_owned() };
     });
     facts
 }
@@ -189,7 +190,8 @@ fn by_the_tunnel_no_allow_lan_is_needed() {
 fn loopback_is_the_vm_itself_but_in_mirrored_mode() {
     let text = said(&only(&at_loopback(), "proxy-loopback"));
     assert!(
-        text.contains("In nat mode 127.0.0.1 is the VM itself") && text.contains("underpass proxy on --port 7890"),
+        text.contains("In nat mode 127.0.0.1 is the VM itself")
+            && text.contains("underpass proxy on --port 7890"),
         "{text}"
     );
     let mut mirrored = mirrored();
@@ -206,7 +208,10 @@ fn loopback_is_the_vm_itself_but_in_mirrored_mode() {
 fn a_proxy_that_does_not_run_or_has_no_name_is_told_as_that() {
     let text = said(&only(&not_running(), "proxy-closed"));
     assert!(text.contains("Nobody listens on that port on Windows"), "{text}");
-    assert!(text.ends_with("unset https_proxy HTTPS_PROXY"), "they were not set by `proxy on`: {text}");
+    assert!(
+        text.ends_with("unset https_proxy HTTPS_PROXY"),
+        "they were not set by `proxy on`: {text}"
+    );
     let mut ours = not_running();
     ours.proxies.iter_mut().for_each(|setting| setting.is_ours = true);
     let text = said(&only(&ours, "proxy-closed"));
@@ -217,7 +222,10 @@ fn a_proxy_that_does_not_run_or_has_no_name_is_told_as_that() {
     let (file, variable) = ("/home/li/.bashrc".to_owned(), "https_proxy".to_owned());
     set.start_lines.push(StartLine { file, line: 7, variable, text });
     let text = said(&only(&set, "proxy-closed"));
-    assert!(text.contains("Line 7 of /home/li/.bashrc sets it") && text.contains("Also remove line 7"), "{text}");
+    assert!(
+        text.contains("Line 7 of /home/li/.bashrc sets it") && text.contains("Also remove line 7"),
+        "{text}"
+    );
     // A proxy that was found elsewhere is the one that is set.
     let found = ProxyProbe {
         value: "socks5://172.28.48.1:10808".to_owned(),
@@ -233,16 +241,30 @@ fn a_proxy_that_does_not_run_or_has_no_name_is_told_as_that() {
     assert!(text.contains("eval \"$(underpass proxy on --scheme socks5 --port 10808)\""), "{text}");
     let mut elsewhere = nat();
     shut_proxy(&mut elsewhere, "http://192.0.2.80:3128");
-    assert!(said(&only(&elsewhere, "proxy-closed")).contains("192.0.2.80:3128 refuses the connection"));
-    assert!(said(&only(&unreadable(), "proxy-setting")).contains("It names no proxy: its port is missing"));
-    assert!(said(&only(&unknown_name(), "proxy-name")).contains("Resolve-DnsName proxy.corp.example"));
+    assert!(
+        said(&only(&elsewhere, "proxy-closed")).contains("192.0.2.80:3128 refuses the connection")
+    );
+    assert!(
+        said(&only(&unreadable(), "proxy-setting"))
+            .contains("It names no proxy: its port is missing")
+    );
+    assert!(
+        said(&only(&unknown_name(), "proxy-name")).contains("Resolve-DnsName proxy.corp.example")
+    );
 }
 
 #[test]
 fn the_protocol_must_be_the_one_that_is_set() {
     let text = said(&only(&other_protocol(), "proxy-protocol"));
-    assert!(text.contains("does not speak HTTP") && text.contains("proxy on --scheme socks5 --port 7890"), "{text}");
-    assert!(said(&only(&neither_protocol(), "proxy-protocol")).contains("neither HTTP CONNECT nor SOCKS5"));
+    assert!(
+        text.contains("does not speak HTTP")
+            && text.contains("proxy on --scheme socks5 --port 7890"),
+        "{text}"
+    );
+    assert!(
+        said(&only(&neither_protocol(), "proxy-protocol"))
+            .contains("neither HTTP CONNECT nor SOCKS5")
+    );
     let mut socks = nat();
     set(&mut socks, "socks5://172.28.48.1:7890", |probe| {
         probe.socks5 = failed(Why::WrongProtocol);
@@ -277,7 +299,8 @@ fn a_proxy_that_refuses_or_has_no_way_out_is_told_as_that() {
 #[test]
 fn where_only_a_proxy_leads_out_one_must_be_set() {
     let text = said(&only(&needed(), "proxy-needed"));
-    for part in ["proxy.corp.example:3128", "underpass proxy on --from windows", "up --via windows"] {
+    for part in ["proxy.corp.example:3128", "underpass proxy on --from windows", "up --via windows"]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
     // What goes without a proxy is none.
@@ -292,11 +315,16 @@ fn where_only_a_proxy_leads_out_one_must_be_set() {
     windows(&mut local).host.user_proxy.as_mut().unwrap().proxy =
         Some("http=127.0.0.1:7890;https=127.0.0.1:7890".to_owned());
     let text = said(&only(&local, "proxy-needed"));
-    assert!(text.contains("does not hand on in nat mode") && text.contains("networkingMode=mirrored"), "{text}");
+    assert!(
+        text.contains("does not hand on in nat mode") && text.contains("networkingMode=mirrored"),
+        "{text}"
+    );
     // By a script.
     let mut pac = needed();
-    windows(&mut pac).host.user_proxy =
-        Some(Proxy { pac_url: Some("http://pac.corp.example/a.pac".to_owned()), ..Proxy::default() });
+    windows(&mut pac).host.user_proxy = Some(Proxy {
+        pac_url: Some("http://pac.corp.example/a.pac".to_owned()),
+        ..Proxy::default()
+    });
     assert!(said(&only(&pac, "proxy-needed")).contains("a.pac"));
     // It works without: what Windows does is its own affair.
     let mut well = nat();
@@ -334,16 +362,19 @@ fn one_spelling_of_a_variable_is_a_hint() {
 fn at_a_nameserver() -> Facts {
     let mut facts = nat();
     shut_proxy(&mut facts, "http://10.255.255.254:7890");
-    facts.start_lines = [("WINDOWS_HOST", "$(grep nameserver /etc/resolv.conf | cut -d' ' -f2)"), ("https_proxy", "x")]
-        .into_iter()
-        .enumerate()
-        .map(|(index, (variable, value))| StartLine {
-            file: "/home/li/.bashrc".to_owned(),
-            line: index + 2,
-            variable: variable.to_owned(),
-            text: format!("export {variable}={value}"),
-        })
-        .collect();
+    facts.start_lines = [
+        ("WINDOWS_HOST", "$(grep nameserver /etc/resolv.conf | cut -d' ' -f2)"),
+        ("https_proxy", "x"),
+    ]
+    .into_iter()
+    .enumerate()
+    .map(|(index, (variable, value))| StartLine {
+        file: "/home/li/.bashrc".to_owned(),
+        line: index + 2,
+        variable: variable.to_owned(),
+        text: format!("export {variable}={value}"),
+    })
+    .collect();
     facts
 }
 
@@ -364,7 +395,10 @@ fn a_nameserver_is_not_the_windows_host() {
     let mut more = at_a_nameserver();
     more.start_lines[0].text += "; echo $WINDOWS_HOST";
     let text = said(&only(&more, "proxy-nameserver"));
-    assert!(text.contains("line 2, take the address from `$(underpass host)`") && !text.contains("sed"), "{text}");
+    assert!(
+        text.contains("line 2, take the address from `$(underpass host)`") && !text.contains("sed"),
+        "{text}"
+    );
     // Two nameservers.
     let mut two = at_a_nameserver();
     let text = "nameserver 10.255.255.254\nnameserver 172.28.48.1\n";
@@ -374,7 +408,11 @@ fn a_nameserver_is_not_the_windows_host() {
         value.clone_into(&mut setting.value);
     }
     let probe = &mut two.probes.proxies[0];
-    *probe = ProxyProbe { value: value.to_owned(), resolved: failed(Why::Other), ..ProxyProbe::default() };
+    *probe = ProxyProbe {
+        value: value.to_owned(),
+        resolved: failed(Why::Other),
+        ..ProxyProbe::default()
+    };
     let text = said(&only(&two, "proxy-nameserver"));
     assert!(text.contains("The value names 10.255.255.254, 172.28.48.1"), "{text}");
     // At the gateway it is Windows that is asked, and the port that is wrong.
@@ -445,7 +483,10 @@ fn a_proxy_that_works_is_no_use_where_programs_do_not_take_its_setting() {
     let mut secret = written(" http://me:pw@172.28.48.1:7890");
     secret.probes.proxies[0].value = " http://me:pw@172.28.48.1:7890".to_owned();
     let text = said(&only(&secret, "proxy-blank"));
-    assert!(text.contains("'http://USER:PASSWORD@172.28.48.1:7890'") && !text.contains("pw@"), "{text}");
+    assert!(
+        text.contains("'http://USER:PASSWORD@172.28.48.1:7890'") && !text.contains("pw@"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -465,7 +506,10 @@ fn whether_a_proxy_that_speaks_tls_leads_out_is_not_known() {
 fn a_star_excepts_every_host_from_the_proxy() {
     let mut facts = excluded();
     let text = said(&only(&facts, "proxy-excluded"));
-    assert!(text.contains("The variable no_proxy is *.") && text.ends_with("unset no_proxy NO_PROXY"), "{text}");
+    assert!(
+        text.contains("The variable no_proxy is *.") && text.ends_with("unset no_proxy NO_PROXY"),
+        "{text}"
+    );
     // curl and Python take it as a whole value only.
     facts.proxies.last_mut().unwrap().value = "*.corp.example".to_owned();
     assert_eq!(ids(&facts), [""; 0]);

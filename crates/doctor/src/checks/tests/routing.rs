@@ -13,7 +13,10 @@ fn refused_here(why: Why) -> Facts {
     let mut facts = nat();
     cut(&mut facts);
     tried(&mut facts, Subject::Outside, Method::Tcp, Whence::Vm, failed(why));
-    facts.rules = vec![rule(0, Some(255), "from all lookup local"), rule(32766, Some(254), "from all lookup main")];
+    facts.rules = vec![
+        rule(0, Some(255), "from all lookup local"),
+        rule(32766, Some(254), "from all lookup main"),
+    ];
     facts
 }
 
@@ -55,11 +58,15 @@ pub(super) fn broken() -> Vec<Facts> {
 fn what_this_kernel_refuses_is_not_blamed_on_windows() {
     let text = said(&only(&refusing_rule(), "network-rule"));
     assert!(
-        text.contains("Rule 100 is: from all unreachable.") && text.ends_with("sudo ip rule del priority 100"),
+        text.contains("Rule 100 is: from all unreachable.")
+            && text.ends_with("sudo ip rule del priority 100"),
         "{text}"
     );
     let text = said(&only(&refusing_table(), "network-rule"));
-    assert!(text.contains("table 77") && text.ends_with("sudo ip route flush table 77 exact default"), "{text}");
+    assert!(
+        text.contains("table 77") && text.ends_with("sudo ip route flush table 77 exact default"),
+        "{text}"
+    );
     // A connect that nobody answers was not refused here, whatever rules there are.
     let mut silent = refusing_rule();
     tried(&mut silent, Subject::Outside, Method::Tcp, Whence::Vm, failed(Why::TimedOut));
@@ -74,7 +81,12 @@ fn what_this_kernel_refuses_is_not_blamed_on_windows() {
 #[test]
 fn a_default_route_to_a_dead_router_is_not_blamed_on_wsl() {
     let text = said(&only(&second_route(), "network-second-route"));
-    assert!(text.contains("by 172.28.63.254 is taken (metric 0), not the one by 172.28.48.1 (metric 100)"), "{text}");
+    assert!(
+        text.contains(
+            "by 172.28.63.254 is taken (metric 0), not the one by 172.28.48.1 (metric 100)"
+        ),
+        "{text}"
+    );
     assert!(text.ends_with("sudo ip route del default via 172.28.63.254 dev eth0"), "{text}");
     // Without another way out the router's own death is the cause.
     let mut alone = second_route();

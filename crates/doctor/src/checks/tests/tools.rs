@@ -20,7 +20,9 @@ fn dead(tool: Tool, file: &str, key: &str) -> Facts {
     let mut facts = nat();
     let probe = setting(&mut facts, tool, Some(file), key, OLD);
     probe.opened = failed(Why::TimedOut);
-    [&mut probe.http, &mut probe.request].into_iter().for_each(|outcome| *outcome = Outcome::NotTried);
+    [&mut probe.http, &mut probe.request]
+        .into_iter()
+        .for_each(|outcome| *outcome = Outcome::NotTried);
     facts
 }
 
@@ -136,7 +138,10 @@ fn git_by_a_dead_mirror() -> Facts {
 #[test]
 fn an_empty_proxy_of_gits_goes_over_the_variables() {
     let text = said(&only(&git_without_a_proxy(), "tools-git-direct"));
-    assert!(text.ends_with("git config --file /home/li/.gitconfig --unset-all http.proxy"), "{text}");
+    assert!(
+        text.ends_with("git config --file /home/li/.gitconfig --unset-all http.proxy"),
+        "{text}"
+    );
     // It does no harm where git gets out without, and none where a later file sets one.
     let mut direct = git_without_a_proxy();
     tried(&mut direct, Subject::Outside, Method::Tcp, Whence::Vm, OK);
@@ -150,7 +155,8 @@ fn an_empty_proxy_of_gits_goes_over_the_variables() {
 fn a_mirror_that_git_asks_has_to_answer() {
     let text = said(&only(&git_by_a_dead_mirror(), "tools-git-rewrite"));
     let key = "'url.https://mirror.test/https://github.com/.insteadOf'";
-    let command = format!("git config --file /home/li/.gitconfig --unset-all {}", key.trim_matches('\''));
+    let command =
+        format!("git config --file /home/li/.gitconfig --unset-all {}", key.trim_matches('\''));
     assert!(text.contains("mirror.test:443 gets no answer") && text.ends_with(&command), "{text}");
     // A key with a secret in it is in no command.
     let mut secret = git_by_a_dead_mirror();
@@ -169,22 +175,35 @@ fn apt_update_times_out_by_its_own_dead_proxy() {
     let command = r"sudo sed -i --follow-symlinks '3{/http:\/\/192\.0\.2\.99:3128/d}' /etc/apt/apt.conf.d/95proxy";
     assert!(text.contains(command) && text.contains("192.0.2.99:3128 gets no answer"), "{text}");
     let text = said(&only(&with_variables(dead_apt()), "tools-apt"));
-    assert!(text.contains(&format!("sudo underpass proxy apply --tools apt --proxy {GOOD}")), "{text}");
+    assert!(
+        text.contains(&format!("sudo underpass proxy apply --tools apt --proxy {GOOD}")),
+        "{text}"
+    );
     // A line that says more than this has to be changed with an editor.
     let mut scopes = dead_apt();
     scopes.proxies[0].line = None;
     let text = said(&only(&scopes, "tools-apt"));
-    assert!(text.ends_with("Remove Acquire::http::Proxy from /etc/apt/apt.conf.d/95proxy with an editor."), "{text}");
+    assert!(
+        text.ends_with(
+            "Remove Acquire::http::Proxy from /etc/apt/apt.conf.d/95proxy with an editor."
+        ),
+        "{text}"
+    );
     // What the variables keep secret is in no command.
     let mut secret = dead_apt();
     proxy(&mut secret, "https_proxy", "http://me:s3cret@192.0.2.80:7890");
     proxy(&mut secret, "HTTPS_PROXY", "http://me:s3cret@192.0.2.80:7890");
     let text = said(&only(&secret, "tools-apt"));
-    let command =
-        "UNDERPASS_PROXY=\"$https_proxy\" sudo --preserve-env=UNDERPASS_PROXY underpass proxy apply --tools apt\n";
+    let command = "UNDERPASS_PROXY=\"$https_proxy\" sudo --preserve-env=UNDERPASS_PROXY underpass proxy apply --tools apt\n";
     assert!(text.contains(command) && !text.contains("s3cret"), "{text}");
     let mut works = nat();
-    setting(&mut works, Tool::Apt, Some("/etc/apt/apt.conf.d/95proxy"), "Acquire::http::Proxy", OLD);
+    setting(
+        &mut works,
+        Tool::Apt,
+        Some("/etc/apt/apt.conf.d/95proxy"),
+        "Acquire::http::Proxy",
+        OLD,
+    );
     assert_eq!(ids(&works), [""; 0]);
 }
 
@@ -200,8 +219,7 @@ fn apt_update_times_out_without_the_proxy_that_the_shell_has() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    let docker =
-        "sudo underpass proxy apply --tools docker --proxy http://192.0.2.80:7890\nsudo systemctl daemon-reload";
+    let docker = "sudo underpass proxy apply --tools docker --proxy http://192.0.2.80:7890\nsudo systemctl daemon-reload";
     assert!(said(&findings[1]).contains(docker), "{}", said(&findings[1]));
     // Below sudo a command is named by its path.
     let mut elsewhere = by_variables_only();
@@ -219,9 +237,17 @@ fn apt_update_times_out_without_the_proxy_that_the_shell_has() {
 #[test]
 fn git_clone_hangs_by_gits_own_dead_proxy() {
     let text = said(&only(&dead_git(), "tools-git"));
-    assert!(text.contains("git config --file /home/li/.gitconfig --unset-all http.proxy"), "{text}");
+    assert!(
+        text.contains("git config --file /home/li/.gitconfig --unset-all http.proxy"),
+        "{text}"
+    );
     let text = said(&only(&with_variables(dead_git()), "tools-git"));
-    assert!(text.contains(&format!("git config --file /home/li/.gitconfig --replace-all http.proxy {GOOD}")), "{text}");
+    assert!(
+        text.contains(&format!(
+            "git config --file /home/li/.gitconfig --replace-all http.proxy {GOOD}"
+        )),
+        "{text}"
+    );
     let mut works = nat();
     setting(&mut works, Tool::Git, Some("/home/li/.gitconfig"), "http.proxy", OLD);
     assert_eq!(ids(&works), [""; 0]);
@@ -250,8 +276,13 @@ fn git_clone_hangs_by_ssh() {
 #[test]
 fn other_tools_with_a_dead_proxy_are_told_together() {
     let mut facts = with_variables(dead_npm());
-    let probe =
-        setting(&mut facts, Tool::Pip, Some("/home/li/.config/pip/pip.conf"), "proxy", "socks5://192.0.2.98:1080");
+    let probe = setting(
+        &mut facts,
+        Tool::Pip,
+        Some("/home/li/.config/pip/pip.conf"),
+        "proxy",
+        "socks5://192.0.2.98:1080",
+    );
     probe.opened = failed(Why::Refused);
     probe.request = Outcome::NotTried;
     let text = said(&only(&facts, "tools-others"));
@@ -265,7 +296,10 @@ fn other_tools_with_a_dead_proxy_are_told_together() {
     assert!(!text.contains("proxy remove"), "`proxy apply` has set none of them: {text}");
     facts.proxies.iter_mut().for_each(|setting| setting.is_ours = setting.tool == Tool::Npm);
     let text = said(&only(&facts, "tools-others"));
-    assert!(text.contains("underpass proxy remove --tools npm\n") && !text.contains(".npmrc\n"), "{text}");
+    assert!(
+        text.contains("underpass proxy remove --tools npm\n") && !text.contains(".npmrc\n"),
+        "{text}"
+    );
     let mut works = nat();
     setting(&mut works, Tool::Npm, Some("/home/li/.npmrc"), "https-proxy", OLD);
     assert_eq!(ids(&works), [""; 0]);
@@ -327,6 +361,11 @@ fn what_a_machine_says_is_one_word_of_a_command() {
     let mut facts = nat();
     let adapter = vpn(&mut facts, 1);
     adapter.name = "Li\u{2019}s VPN".to_owned();
-    let [_, Step::Run { lines, .. }, ..] = &fixes::metric(adapter)[..] else { panic!("it is a command") };
-    assert_eq!(*lines, ["Set-NetIPInterface -InterfaceAlias 'Li\u{2019}\u{2019}s VPN' -InterfaceMetric 6000"]);
+    let [_, Step::Run { lines, .. }, ..] = &fixes::metric(adapter)[..] else {
+        panic!("it is a command")
+    };
+    assert_eq!(
+        *lines,
+        ["Set-NetIPInterface -InterfaceAlias 'Li\u{2019}\u{2019}s VPN' -InterfaceMetric 6000"]
+    );
 }

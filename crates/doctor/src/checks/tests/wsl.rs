@@ -34,7 +34,10 @@ fn stale_socket() -> Facts {
 
 fn run_fails() -> Facts {
     let mut facts = nat();
-    facts.interop.run = Outcome::Failed { why: Why::Other, detail: "UtilAcceptVsock: accept4 failed 110".to_owned() };
+    facts.interop.run = Outcome::Failed {
+        why: Why::Other,
+        detail: "UtilAcceptVsock: accept4 failed 110".to_owned(),
+    };
     facts
 }
 
@@ -74,10 +77,16 @@ fn changed() -> Facts {
     facts.remembered.vm = vec![address("172.22.0.9")];
     facts.remembered.gateways = vec![address("172.22.0.1")];
     facts.hosts = Some("127.0.0.1 localhost\n172.22.0.1 winhost\n".to_owned());
-    windows(&mut facts).port_proxies =
-        vec![PortProxy { listen: "0.0.0.0:8080".to_owned(), to: "172.22.0.9".to_owned(), port: 80 }];
-    facts.remembered.mentions =
-        vec![Mention { file: "/home/li/.bashrc".to_owned(), line: 12, address: address("172.22.0.1") }];
+    windows(&mut facts).port_proxies = vec![PortProxy {
+        listen: "0.0.0.0:8080".to_owned(),
+        to: "172.22.0.9".to_owned(),
+        port: 80,
+    }];
+    facts.remembered.mentions = vec![Mention {
+        file: "/home/li/.bashrc".to_owned(),
+        line: 12,
+        address: address("172.22.0.1"),
+    }];
     shut_proxy(&mut facts, "http://172.22.0.1:7890");
     facts
 }
@@ -118,7 +127,8 @@ pub(super) fn broken() -> Vec<Facts> {
 fn in_utf_16() -> Facts {
     let mut facts = nat();
     // As the probe reads `FF FE` and UTF-16 behind it.
-    let letters: String = "[interop]\nenabled=false\n".chars().flat_map(|letter| [letter, '\0']).collect();
+    let letters: String =
+        "[interop]\nenabled=false\n".chars().flat_map(|letter| [letter, '\0']).collect();
     facts.wsl_conf = Some(format!("\u{fffd}\u{fffd}{letters}"));
     facts
 }
@@ -146,9 +156,17 @@ fn interop_that_is_off_is_told_once() {
 #[test]
 fn interop_that_is_broken_is_told_by_what_is_broken() {
     let text = said(&only(&no_entry(), "wsl-interop-entry"));
-    assert!(text.contains("echo ':WSLInterop:M::MZ::/init:FP' | sudo tee /proc/sys/fs/binfmt_misc/register"), "{text}");
+    assert!(
+        text.contains(
+            "echo ':WSLInterop:M::MZ::/init:FP' | sudo tee /proc/sys/fs/binfmt_misc/register"
+        ),
+        "{text}"
+    );
     assert!(said(&only(&entry_disabled(), "wsl-interop-entry")).contains("echo 1 | sudo tee"));
-    assert!(said(&only(&stale_socket(), "wsl-interop-socket")).contains("export WSL_INTEROP=/run/WSL/1_interop"));
+    assert!(
+        said(&only(&stale_socket(), "wsl-interop-socket"))
+            .contains("export WSL_INTEROP=/run/WSL/1_interop")
+    );
     assert!(said(&only(&run_fails(), "wsl-interop-run")).contains("accept4 failed 110"));
     // Programs run: whatever looks odd does no harm.
     for mut facts in [no_entry(), entry_disabled(), stale_socket(), run_fails()] {
@@ -160,8 +178,14 @@ fn interop_that_is_broken_is_told_by_what_is_broken() {
 #[test]
 fn a_mode_that_is_asked_for_must_be_in_force() {
     let text = said(&only(&fallen_back(), "wsl-mode"));
-    assert!(text.contains("asks for networkingMode=mirrored") && text.contains("wsl --shutdown"), "{text}");
-    assert!(said(&only(&too_old_for_mode(), "wsl-mode")).contains("This Windows (build 19045) is too old"));
+    assert!(
+        text.contains("asks for networkingMode=mirrored") && text.contains("wsl --shutdown"),
+        "{text}"
+    );
+    assert!(
+        said(&only(&too_old_for_mode(), "wsl-mode"))
+            .contains("This Windows (build 19045) is too old")
+    );
     assert!(said(&only(&no_such_mode(), "wsl-mode")).contains("WSL knows no such mode"));
     // The older section; the mode as it looks where wslinfo is missing.
     let mut old_section = fallen_back();
@@ -195,12 +219,18 @@ fn what_keeps_wsl_from_a_mode_is_named() {
     let mut no_ipv6 = fallen_back();
     on_newest(&mut no_ipv6, WslHost { ipv6_disabled_components: Some(0xff), ..WslHost::default() });
     let text = said(&only(&no_ipv6, "wsl-mode"));
-    assert!(text.contains("needs IPv6") && text.contains(config::settings::recommend::PREFER_IPV4), "{text}");
+    assert!(
+        text.contains("needs IPv6") && text.contains(config::settings::recommend::PREFER_IPV4),
+        "{text}"
+    );
     let mut policy = fallen_back();
     let policies = [("AllowNetworkingModeUserSetting".to_owned(), 0)].into();
     on_newest(&mut policy, WslHost { policies, ..WslHost::default() });
     let text = said(&only(&policy, "wsl-mode"));
-    assert!(text.contains("AllowNetworkingModeUserSetting=0") && text.contains("underpass up"), "{text}");
+    assert!(
+        text.contains("AllowNetworkingModeUserSetting=0") && text.contains("underpass up"),
+        "{text}"
+    );
     let mut no_virtio = nat();
     wslconfig(&mut no_virtio, "[wsl2]\nnetworkingMode=consomme\nvirtio=false\n");
     on_newest(&mut no_virtio, WslHost::default());

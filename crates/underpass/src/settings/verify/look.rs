@@ -17,7 +17,8 @@ use wsl::network::Link;
 use wsl::{NetworkingMode, ResolvConf};
 
 /// Variables that name a proxy, in the order in which they are shown.
-const VARIABLES: [&str; 6] = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+const VARIABLES: [&str; 6] =
+    ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 
 /// Looks at everything; `echo` tells of the exit.
 pub(super) async fn look(options: &VerifyOptions, echo: Option<&Url>) -> Seen {
@@ -38,7 +39,9 @@ pub(super) async fn look(options: &VerifyOptions, echo: Option<&Url>) -> Seen {
         Some(ExitSeen { url: url.to_string(), outcome: client.exit(url, Way::Direct).await })
     };
     let settings = proxies(|name| std::env::var(name).ok());
-    let proxies = join_all(settings.into_iter().map(|setting| proxy(client, &options.outside, echo, setting)));
+    let proxies = join_all(
+        settings.into_iter().map(|setting| proxy(client, &options.outside, echo, setting)),
+    );
     let company_hosts = join_all(options.company_host.iter().map(|host| async move {
         ReachSeen { target: host.to_string(), outcome: client.reach(host, Way::Direct).await }
     }));
@@ -85,20 +88,37 @@ fn proxies(variable: impl Fn(&str) -> Option<String>) -> Vec<Setting> {
     settings
 }
 
-async fn proxy(client: Client<'_>, outside: &Target, echo: Option<&Url>, setting: Setting) -> ProxySeen {
+async fn proxy(
+    client: Client<'_>,
+    outside: &Target,
+    echo: Option<&Url>,
+    setting: Setting,
+) -> ProxySeen {
     let variables = setting.variables.join(", ");
     let proxy = match setting.value.parse::<ProxyUrl>() {
         Ok(proxy) => proxy,
         Err(error) => {
             let value = mask(&setting.value);
             let failure = Failure::ProxyNotUsable { value: value.clone(), why: error.to_string() };
-            return ProxySeen { variables, proxy: value, is_loopback: false, outside: Err(failure), exit: None };
+            return ProxySeen {
+                variables,
+                proxy: value,
+                is_loopback: false,
+                outside: Err(failure),
+                exit: None,
+            };
         }
     };
     let way = Way::Proxy(&proxy);
     let exit = async { Some(client.exit(echo?, way).await) };
     let (outside, exit) = tokio::join!(client.reach(outside, way), exit);
-    ProxySeen { variables, proxy: proxy.to_string(), is_loopback: is_loopback(proxy.host()), outside, exit }
+    ProxySeen {
+        variables,
+        proxy: proxy.to_string(),
+        is_loopback: is_loopback(proxy.host()),
+        outside,
+        exit,
+    }
 }
 
 fn is_loopback(host: &Host) -> bool {
@@ -129,9 +149,11 @@ async fn mode(relay: Option<PathBuf>) -> ModeSeen {
     ModeSeen { in_force, own: own(&survey.links), windows }
 }
 
-/// The addresses by which the VM is known: not those of loopback (DNS tunneling has one there), tunnels, container bridges and IPv6's links.
+/// The addresses by which the VM is known: not those of loopback (DNS tunneling has one there),
+/// tunnels, container bridges and IPv6's links.
 fn own(links: &[Link]) -> Vec<IpAddr> {
-    let is_special = |link: &&Link| link.name == "lo" || matches!(link.kind.as_deref(), Some("tun" | "bridge"));
+    let is_special =
+        |link: &&Link| link.name == "lo" || matches!(link.kind.as_deref(), Some("tun" | "bridge"));
     let addresses = links.iter().filter(|link| !is_special(link)).flat_map(|link| &link.addresses);
     let is_local = |address: IpAddr| match address {
         IpAddr::V4(v4) => v4.is_loopback(),
@@ -146,7 +168,8 @@ async fn windows(relay: Option<PathBuf>) -> Result<WindowsSeen, String> {
         None => crate::default_relay(),
     };
     let facts = host::facts(relay, placement).await.map_err(|error| error.to_string())?;
-    let addresses = facts.adapters.iter().filter(|adapter| adapter.up).flat_map(|adapter| &adapter.addresses);
+    let addresses =
+        facts.adapters.iter().filter(|adapter| adapter.up).flat_map(|adapter| &adapter.addresses);
     let addresses = addresses.filter_map(|net| net.split('/').next()?.parse().ok()).collect();
     let wslconfig = facts.wslconfig.and_then(|file| file.text).unwrap_or_default();
     Ok(WindowsSeen { addresses, wslconfig })
@@ -164,14 +187,19 @@ mod tests {
             ("ALL_PROXY", "socks5://p:2"),
             ("all_proxy", " "),
         ];
-        let found = proxies(|name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()));
+        let found = proxies(|name| {
+            set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        });
         let setting = |variables: &[&'static str], value: &str| Setting {
             variables: variables.to_vec(),
             value: value.to_owned(),
         };
         assert_eq!(
             found,
-            [setting(&["http_proxy", "HTTPS_PROXY"], "http://p:1"), setting(&["ALL_PROXY"], "socks5://p:2")]
+            [
+                setting(&["http_proxy", "HTTPS_PROXY"], "http://p:1"),
+                setting(&["ALL_PROXY"], "socks5://p:2")
+            ]
         );
     }
 

@@ -1,5 +1,5 @@
-//! `underpass settings verify`: looks at what a change of settings should have brought, item by item. What was seen is judged by
-//! `doctor::verify`; the sentences are in the crate `messages`.
+//! `underpass settings verify`: looks at what a change of settings should have brought, item by
+//! item. What was seen is judged by `doctor::verify`; the sentences are in the crate `messages`.
 
 mod look;
 
@@ -65,13 +65,20 @@ pub(crate) struct VerifyOptions {
 fn target(text: &str) -> Result<Target, String> {
     match host_and_port(text) {
         Some((host, Some(port))) => Ok(Target { host, port }),
-        Some((_, None)) | None => Err("it must be HOST:PORT, such as git.corp.example:443".to_owned()),
+        Some((_, None)) | None => {
+            Err("it must be HOST:PORT, such as git.corp.example:443".to_owned())
+        }
     }
 }
 
 fn name(text: &str) -> Result<String, String> {
-    let is_name = !text.is_empty() && !text.contains(['/', ':', '@']) && Name::from_utf8(text).is_ok();
-    if is_name { Ok(text.to_owned()) } else { Err("it must be a name alone, such as git.corp.example".to_owned()) }
+    let is_name =
+        !text.is_empty() && !text.contains(['/', ':', '@']) && Name::from_utf8(text).is_ok();
+    if is_name {
+        Ok(text.to_owned())
+    } else {
+        Err("it must be a name alone, such as git.corp.example".to_owned())
+    }
 }
 
 /// Looks, and tells. The exit code says whether everything works.
@@ -83,12 +90,19 @@ pub(crate) fn run(options: &VerifyOptions) -> anyhow::Result<ExitCode> {
     let echo = match options.echo.parse::<Url>() {
         Ok(echo) => (!options.no_echo).then_some(echo),
         Err(error) => {
-            crate::complain(&anyhow::anyhow!("--echo '{}' cannot be asked: {error}", mask(&options.echo)));
+            crate::complain(&anyhow::anyhow!(
+                "--echo '{}' cannot be asked: {error}",
+                mask(&options.echo)
+            ));
             return Ok(ExitCode::from(crate::USAGE));
         }
     };
-    let language = options.lang.unwrap_or_else(|| Language::of_environment(|name| std::env::var(name).ok()));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop")?;
+    let language =
+        options.lang.unwrap_or_else(|| Language::of_environment(|name| std::env::var(name).ok()));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no event loop")?;
     let seen = runtime.block_on(look::look(options, echo.as_ref()));
     let items = doctor::verify::judge(&seen);
     let passed = items.iter().all(|item| item.state != State::Failed);
@@ -170,7 +184,14 @@ mod tests {
     fn hosts_and_names_are_told_from_what_is_neither() {
         assert_eq!(target("git.corp.example:443").unwrap().to_string(), "git.corp.example:443");
         assert_eq!(target("[2001:db8::1]:22").unwrap().to_string(), "[2001:db8::1]:22");
-        for wrong in ["git.corp.example", "https://git.corp.example:443", ":443", "git:0", "git:x", "2001:db8::1:22"] {
+        for wrong in [
+            "git.corp.example",
+            "https://git.corp.example:443",
+            ":443",
+            "git:0",
+            "git:x",
+            "2001:db8::1:22",
+        ] {
             assert!(target(wrong).is_err(), "{wrong}");
         }
         assert!(name("wiki").is_ok() && name("wiki.corp.example.").is_ok());
@@ -201,6 +222,9 @@ mod tests {
              skipped  outside, a:1: connected in 1 ms\n1 of 3 failed.\n"
         );
         let chinese = list(&items, Language::Chinese);
-        assert!(chinese.starts_with("通过  外网 a:1：1 ms 内连接成功；1 ms 内连接成功\n失败  "), "{chinese}");
+        assert!(
+            chinese.starts_with("通过  外网 a:1：1 ms 内连接成功；1 ms 内连接成功\n失败  "),
+            "{chinese}"
+        );
     }
 }
