@@ -1,4 +1,5 @@
-//! The groups of cases: who takes part, what is measured, and in which order. In each round every subject has its turn.
+//! The groups of cases: who takes part, what is measured, and in which order. In each round every
+//! subject has its turn.
 
 mod connections;
 mod latency;
@@ -94,14 +95,24 @@ pub(crate) const GROUPS: &[Group] = &[
         subjects: &[Underpass, Pasta, Slirp4netns],
         kind: Kind::Kept(connections::connects),
     },
-    Group { name: "dns", what: "DNS queries, 32 at once", subjects: &[Underpass], kind: Kind::Kept(connections::dns) },
+    Group {
+        name: "dns",
+        what: "DNS queries, 32 at once",
+        subjects: &[Underpass],
+        kind: Kind::Kept(connections::dns),
+    },
     Group {
         name: "start",
         what: "from the start of `underpass up` to the first byte, and from SIGTERM to its end",
         subjects: &[Underpass],
         kind: Kind::Own(resources::start),
     },
-    Group { name: "soak", what: "mixed load for minutes", subjects: &[Underpass], kind: Kind::Fresh(resources::soak) },
+    Group {
+        name: "soak",
+        what: "mixed load for minutes",
+        subjects: &[Underpass],
+        kind: Kind::Fresh(resources::soak),
+    },
 ];
 
 /// Measures a group, and tells each turn's figures.
@@ -115,7 +126,9 @@ pub(crate) fn run(
     let takes_part = |subject: &Subject| !results.absent.contains_key(subject.name());
     let subjects: Vec<Subject> = group.subjects.iter().copied().filter(takes_part).collect();
     let kept = match group.kind {
-        Kind::Kept(_) => subjects.iter().map(|subject| Stage::new(*subject)).collect::<Result<Vec<_>, _>>()?,
+        Kind::Kept(_) => {
+            subjects.iter().map(|subject| Stage::new(*subject)).collect::<Result<Vec<_>, _>>()?
+        }
         Kind::Fresh(_) | Kind::Own(_) => Vec::new(),
     };
     for round in 1..=rounds {

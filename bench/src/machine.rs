@@ -22,12 +22,19 @@ pub(crate) fn describe() -> Machine {
         let value = text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
         value.trim_start_matches([':', ' ', '\t']).trim().to_owned()
     };
-    let kib: u64 = line("/proc/meminfo", "MemTotal").split(' ').next().and_then(|kib| kib.parse().ok()).unwrap_or(0);
+    let kib: u64 = line("/proc/meminfo", "MemTotal")
+        .split(' ')
+        .next()
+        .and_then(|kib| kib.parse().ok())
+        .unwrap_or(0);
     let mut versions = crate::peers::versions();
     versions.insert("underpass".to_owned(), commit());
     versions.insert("iperf3".to_owned(), first_line("iperf3", "--version"));
     Machine {
-        kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
+        kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
+            .unwrap_or_default()
+            .trim()
+            .to_owned(),
         processor: line("/proc/cpuinfo", "model name"),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         memory_mib: kib / 1024,
@@ -37,14 +44,18 @@ pub(crate) fn describe() -> Machine {
 
 /// The version and the commit that was measured.
 fn commit() -> String {
-    let said = Command::new("git").args(["describe", "--always", "--dirty", "--exclude=*"]).output();
-    let said = said.map(|said| String::from_utf8_lossy(&said.stdout).trim().to_owned()).unwrap_or_default();
+    let said =
+        Command::new("git").args(["describe", "--always", "--dirty", "--exclude=*"]).output();
+    let said = said
+        .map(|said| String::from_utf8_lossy(&said.stdout).trim().to_owned())
+        .unwrap_or_default();
     format!("{} ({said})", env!("CARGO_PKG_VERSION"))
 }
 
 fn first_line(program: &str, option: &str) -> String {
     let said = Command::new(program).arg(option).output();
-    let said = said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned()).unwrap_or_default();
+    let said =
+        said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned()).unwrap_or_default();
     said.lines().next().unwrap_or_default().to_owned()
 }
 

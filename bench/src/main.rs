@@ -1,5 +1,6 @@
-//! `underpass-bench`: measures Underpass beside its peers, in turn, in labs on one machine, and writes what it found: every single figure as
-//! JSON, medians as a table, and a plot. `scripts/bench` builds what it needs and runs it.
+//! `underpass-bench`: measures Underpass beside its peers, in turn, in labs on one machine, and
+//! writes what it found: every single figure as JSON, medians as a table, and a plot.
+//! `scripts/bench` builds what it needs and runs it.
 #![forbid(unsafe_code)]
 
 mod cases;
@@ -51,7 +52,8 @@ fn main() -> anyhow::Result<()> {
     let file = options.out.join("results.json");
     let results = if options.render {
         let text = std::fs::read_to_string(&file).with_context(|| format!("{}", file.display()))?;
-        let mut results: Results = serde_json::from_str(&text).with_context(|| format!("{}", file.display()))?;
+        let mut results: Results =
+            serde_json::from_str(&text).with_context(|| format!("{}", file.display()))?;
         results.goals = goals::judge(&results);
         results
     } else {
@@ -65,13 +67,19 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Measures all that is wanted. What was found is written after each group: a run takes long, and its end may not come.
+/// Measures all that is wanted. What was found is written after each group: a run takes long, and
+/// its end may not come.
 fn measure(options: &Options) -> anyhow::Result<Results> {
     let mut results = Results::new(machine::describe(), options.rounds);
     results.absent = stage::absent(if options.without_peers { Peers::None } else { Peers::All });
     for (flows, count) in instructions()? {
         let value = Value { value: count, load: machine::load() };
-        results.add(&format!("instructions beside {flows} idle"), "instructions", "underpass", value);
+        results.add(
+            &format!("instructions beside {flows} idle"),
+            "instructions",
+            "underpass",
+            value,
+        );
     }
     for group in cases::GROUPS {
         let wanted = if group.name == "soak" {
@@ -83,7 +91,8 @@ fn measure(options: &Options) -> anyhow::Result<Results> {
             continue;
         }
         say(&format!("{}: {}\n", group.name, group.what));
-        let seconds = if group.name == "soak" { options.soak.unwrap_or_default() } else { options.seconds };
+        let seconds =
+            if group.name == "soak" { options.soak.unwrap_or_default() } else { options.seconds };
         let rounds = if group.name == "soak" { 1 } else { options.rounds };
         cases::run(group, rounds, seconds, &mut results, &|line| say(line))
             .with_context(|| format!("the cases '{}'", group.name))?;
@@ -93,8 +102,9 @@ fn measure(options: &Options) -> anyhow::Result<Results> {
     Ok(results)
 }
 
-/// Instructions that a packet costs in the stack beside so many idle flows, as `scripts/bench-instructions` last wrote them down: counts do not
-/// depend on how busy the machine is.
+/// Instructions that a packet costs in the stack beside so many idle flows, as
+/// `scripts/bench-instructions` last wrote them down: counts do not depend on how busy the machine
+/// is.
 fn instructions() -> anyhow::Result<Vec<(u32, f64)>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("instructions.json");
     let text = std::fs::read_to_string(&path).with_context(|| format!("{}", path.display()))?;
@@ -117,7 +127,8 @@ fn write(folder: &Path, results: &Results) -> anyhow::Result<()> {
     ];
     for (name, text) in files {
         let path = folder.join(name);
-        std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+        std::fs::write(&path, text)
+            .with_context(|| format!("{} cannot be written", path.display()))?;
     }
     Ok(())
 }

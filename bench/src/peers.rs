@@ -1,4 +1,5 @@
-//! How each peer is started: on the host, with its device in the VM. `scripts/bench-peers` has fetched them.
+//! How each peer is started: on the host, with its device in the VM. `scripts/bench-peers` has
+//! fetched them.
 
 use crate::subject::Subject;
 use anyhow::ensure;
@@ -37,25 +38,40 @@ pub(crate) fn start(lab: &Lab, subject: Subject) -> anyhow::Result<Vec<Process>>
     let program = program(subject.name()).display().to_string();
     match subject {
         Subject::Pasta => {
-            let device = ["--foreground", "--config-net", "--mtu", "65520", "--ns-ifname", "pasta0", "--netns", &vm];
-            let others = ["--netns-only", "--runas", "0", "--tcp-ports", "none", "--udp-ports", "none"];
+            let device = [
+                "--foreground",
+                "--config-net",
+                "--mtu",
+                "65520",
+                "--ns-ifname",
+                "pasta0",
+                "--netns",
+                &vm,
+            ];
+            let others =
+                ["--netns-only", "--runas", "0", "--tcp-ports", "none", "--udp-ports", "none"];
             let inwards = ["--tcp-ns", "none", "--udp-ns", "none"];
             let words = [&[program.as_str()], &device[..], &others, &inwards].concat();
             Ok(vec![lab.start(Place::Windows, &words)?])
         }
         Subject::Slirp4netns => {
-            let words = [program.as_str(), "--configure", "--mtu=65520", "--netns-type=path", &vm, "tap0"];
+            let words =
+                [program.as_str(), "--configure", "--mtu=65520", "--netns-type=path", &vm, "tap0"];
             Ok(vec![lab.start(Place::Windows, &words)?])
         }
         Subject::Gvproxy => {
-            // As wsl-vpnkit's script does it. Its own counterpart on the device is not in Debian; ours carries the same frames.
+            // As wsl-vpnkit's script does it. Its own counterpart on the device is not in Debian;
+            // ours carries the same frames.
             in_vm("ip tuntap add wsltap mode tap")?;
             in_vm("ip link set wsltap address 5a:94:ef:e4:0c:ee mtu 1500 up")?;
             in_vm("ip addr add 192.168.127.2/24 dev wsltap")?;
-            let bridge = lab::tunnel::programs().join("underpass-stdio-bridge").display().to_string();
+            let bridge =
+                lab::tunnel::programs().join("underpass-stdio-bridge").display().to_string();
             let host = lab.namespace(Place::Windows);
             let enter = [bridge.as_str(), "wsltap", "ip", "netns", "exec", &host];
-            let words = [&enter[..], &[&program, "-listen-stdio=accept", "-mtu=1500", "-ssh-port=-1"]].concat();
+            let words =
+                [&enter[..], &[&program, "-listen-stdio=accept", "-mtu=1500", "-ssh-port=-1"]]
+                    .concat();
             let bridge = lab.start(Place::Wsl, &words)?;
             let carrier = || {
                 lab.run(Place::Wsl, &["ip", "link", "show", "wsltap"])

@@ -88,7 +88,12 @@ fn legend(results: &Results, picture: &mut Group) -> f64 {
             continue;
         }
         let group = std::mem::take(picture);
-        let mark = Rectangle::new().set("x", x).set("y", 8).set("width", 12).set("height", 12).set("fill", colour);
+        let mark = Rectangle::new()
+            .set("x", x)
+            .set("y", 8)
+            .set("width", 12)
+            .set("height", 12)
+            .set("fill", colour);
         *picture = group.add(mark).add(text(x + 17.0, 18.0, name, "", "start"));
         x += 45.0 + 7.0 * name.len() as f64;
     }
@@ -98,7 +103,10 @@ fn legend(results: &Results, picture: &mut Group) -> f64 {
 /// Draws a field below `y`; where it ends.
 fn draw_field(results: &Results, field: &Field, mut y: f64, picture: &mut Group) -> f64 {
     let median = |case: &str, subject: &str| results.median(case, subject);
-    let all = field.cases.iter().flat_map(|(case, _)| SUBJECTS.iter().filter_map(|(name, _)| median(case, name)));
+    let all = field
+        .cases
+        .iter()
+        .flat_map(|(case, _)| SUBJECTS.iter().filter_map(|(name, _)| median(case, name)));
     let most = all.fold(0.0, f64::max);
     if most == 0.0 {
         return y;
@@ -113,12 +121,19 @@ fn draw_field(results: &Results, field: &Field, mut y: f64, picture: &mut Group)
         "end",
     ));
     for (case, label) in field.cases {
-        let bars: Vec<(f64, &str)> =
-            SUBJECTS.iter().filter_map(|(name, colour)| Some((median(case, name)?, *colour))).collect();
-        group = group.add(text(LEFT - 8.0, y + BAR * bars.len() as f64 / 2.0 + 4.0, label, "", "end"));
+        let bars: Vec<(f64, &str)> = SUBJECTS
+            .iter()
+            .filter_map(|(name, colour)| Some((median(case, name)?, *colour)))
+            .collect();
+        group =
+            group.add(text(LEFT - 8.0, y + BAR * bars.len() as f64 / 2.0 + 4.0, label, "", "end"));
         for (value, colour) in bars {
             let length = (value / most * ROOM).max(1.0);
-            let bar = Rectangle::new().set("x", LEFT).set("y", y).set("width", length).set("height", BAR - 2.0);
+            let bar = Rectangle::new()
+                .set("x", LEFT)
+                .set("y", y)
+                .set("width", length)
+                .set("height", BAR - 2.0);
             group = group.add(bar.set("fill", colour)).add(text(
                 LEFT + length + 5.0,
                 y + BAR - 3.0,
@@ -148,6 +163,9 @@ mod tests {
         assert!(picture.contains(&format!("width=\"{ROOM}\"")), "{picture}");
         assert!(picture.contains(&format!("width=\"{}\"", ROOM / 2.0)), "{picture}");
         assert!(picture.contains("pasta") && !picture.contains("gvproxy"), "{picture}");
-        assert!(!picture.contains("http://") || picture.matches("http").count() == 1, "only the namespace's name");
+        assert!(
+            !picture.contains("http://") || picture.matches("http").count() == 1,
+            "only the namespace's name"
+        );
     }
 }

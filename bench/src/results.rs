@@ -28,7 +28,8 @@ pub(crate) struct Case {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Value {
     pub(crate) value: f64,
-    /// The machine's load average of a minute when it was taken; the measurement's own load is in it.
+    /// The machine's load average of a minute when it was taken; the measurement's own load is in
+    /// it.
     pub(crate) load: f64,
 }
 

@@ -31,7 +31,8 @@ pub(crate) fn absent(peers: Peers) -> BTreeMap<String, String> {
         Peers::All | Peers::None => missing(subject),
     };
     let subjects = [Subject::Wine, Subject::Pasta, Subject::Slirp4netns, Subject::Gvproxy];
-    let absent = subjects.into_iter().filter_map(|subject| Some((subject.name().to_owned(), why(subject)?)));
+    let absent =
+        subjects.into_iter().filter_map(|subject| Some((subject.name().to_owned(), why(subject)?)));
     let others = [("gvproxy.exe", "Debian has no build of it for Windows")];
     absent.chain(others.map(|(name, why)| (name.to_owned(), why.to_owned()))).collect()
 }
@@ -41,12 +42,17 @@ fn missing(subject: Subject) -> Option<String> {
     match subject {
         Subject::Underpass | Subject::Interop | Subject::Kernel => None,
         Subject::Wine => lab::interop::missing(),
-        Subject::Pasta | Subject::Slirp4netns | Subject::Gvproxy => (!peers::program(subject.name()).exists())
-            .then(|| "no Debian suite that was reached has it, or scripts/bench-peers was not run".to_owned()),
+        Subject::Pasta | Subject::Slirp4netns | Subject::Gvproxy => {
+            (!peers::program(subject.name()).exists()).then(|| {
+                "no Debian suite that was reached has it, or scripts/bench-peers was not run"
+                    .to_owned()
+            })
+        }
     }
 }
 
-/// A subject between the VM and servers on the internet. What is declared first is dropped first: the lab goes last.
+/// A subject between the VM and servers on the internet. What is declared first is dropped first:
+/// the lab goes last.
 pub(crate) struct Stage {
     way: Way,
     _servers: Vec<Process>,
@@ -88,7 +94,9 @@ impl Stage {
                 let interop = Interop::start(lab);
                 Way::Behind(interop.launch(lab, &[]), interop)
             }
-            Subject::Pasta | Subject::Slirp4netns | Subject::Gvproxy => Way::Programs(peers::start(lab, subject)?),
+            Subject::Pasta | Subject::Slirp4netns | Subject::Gvproxy => {
+                Way::Programs(peers::start(lab, subject)?)
+            }
         };
         if let Way::Tunnel(tunnel) | Way::Behind(tunnel, _) = &mut stage.way {
             tunnel.wait_up();
@@ -110,7 +118,16 @@ impl Stage {
     pub(crate) fn answers_soon(&self) -> bool {
         until(PATIENCE, || {
             // A connect of a cut-off VM would be tried again after a second only.
-            let words = ["timeout", "0.05", &load_program(), "pingpong", "--tcp", &at(0), "--seconds", "0.001"];
+            let words = [
+                "timeout",
+                "0.05",
+                &load_program(),
+                "pingpong",
+                "--tcp",
+                &at(0),
+                "--seconds",
+                "0.001",
+            ];
             self.lab.run(Place::Wsl, &words).is_ok_and(|done| done.succeeded())
         })
     }
@@ -126,19 +143,26 @@ impl Stage {
     /// Starts the load generator in the VM, with its streams in the hands of the caller.
     pub(crate) fn start_load(&self, words: &[&str]) -> anyhow::Result<std::process::Child> {
         let mut command = std::process::Command::new("ip");
-        command.args(["netns", "exec", &self.lab.namespace(Place::Wsl), &load_program()]).args(words);
+        command
+            .args(["netns", "exec", &self.lab.namespace(Place::Wsl), &load_program()])
+            .args(words);
         command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
         Ok(command.spawn()?)
     }
 
     /// Runs iperf3 in the VM, or in a container of it.
-    pub(crate) fn iperf(&self, inside: Option<&Container>, options: &[&str]) -> anyhow::Result<Stream> {
+    pub(crate) fn iperf(
+        &self,
+        inside: Option<&Container>,
+        options: &[&str],
+    ) -> anyhow::Result<Stream> {
         let words = [&["iperf3", "--client", SERVER, "--json"], options].concat();
         let done = match inside {
             Some(container) => container.run(&words),
             None => self.lab.run(Place::Wsl, &words)?,
         };
-        let told: Value = serde_json::from_str(&done.stdout).with_context(|| format!("{words:?}: {done:?}"))?;
+        let told: Value =
+            serde_json::from_str(&done.stdout).with_context(|| format!("{words:?}: {done:?}"))?;
         let end = &told["end"];
         // One sum for TCP, another for UDP.
         let sum = if end["sum_received"].is_null() { &end["sum"] } else { &end["sum_received"] };
@@ -173,15 +197,20 @@ impl Stage {
             Way::Kernel => Vec::new(),
             Way::Tunnel(tunnel) => product(tunnel),
             Way::Behind(tunnel, _) => [product(tunnel), host_relays(&self.lab)].concat(),
-            Way::Programs(programs) => programs.iter().flat_map(|program| with_children(program.pid())).collect(),
+            Way::Programs(programs) => {
+                programs.iter().flat_map(|program| with_children(program.pid())).collect()
+            }
         }
     }
 }
 
 /// A process and those that it started.
 fn with_children(pid: u32) -> Vec<u32> {
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    std::iter::once(pid).chain(children.split_whitespace().filter_map(|child| child.parse().ok())).collect()
+    let children =
+        std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    std::iter::once(pid)
+        .chain(children.split_whitespace().filter_map(|child| child.parse().ok()))
+        .collect()
 }
 
 /// The load generator's server, port so many after its first.
@@ -193,8 +222,9 @@ fn load_program() -> String {
     lab::tunnel::programs().join("underpass-load").display().to_string()
 }
 
-/// The same for all: the host's connections go by cubic, as Windows' do, and their send buffers may grow beyond the window that pasta grants
-/// its side. With bbr and a machine's usual buffers pasta's uploads stall.
+/// The same for all: the host's connections go by cubic, as Windows' do, and their send buffers may
+/// grow beyond the window that pasta grants its side. With bbr and a machine's usual buffers
+/// pasta's uploads stall.
 fn tune(lab: &Lab) -> anyhow::Result<()> {
     let commands = [
         format!("ip route change default via {ROUTER} congctl cubic"),
@@ -209,15 +239,21 @@ fn tune(lab: &Lab) -> anyhow::Result<()> {
 
 fn servers(lab: &Lab) -> anyhow::Result<Vec<Process>> {
     let (program, port) = (load_program(), LOAD_PORT.to_string());
-    let load = lab.start(Place::Internet, &[&program, "serve", "--address", SERVER, "--port", &port])?;
+    let load =
+        lab.start(Place::Internet, &[&program, "serve", "--address", SERVER, "--port", &port])?;
     // The host's own nameserver, as a company's would be.
     let dns = ["serve", "--address", "127.0.0.1", "--port", "7200", "--dns-port", "53"];
     let dns = lab.start(Place::Windows, &[&[program.as_str()], &dns[..]].concat())?;
     etc(lab, Place::Windows, "resolv.conf", "nameserver 127.0.0.1\n");
     let iperf = lab.start(Place::Internet, &["iperf3", "--server", "--bind", SERVER])?;
-    for (place, port) in [(Place::Internet, LOAD_PORT), (Place::Internet, 5201), (Place::Windows, 53)] {
+    for (place, port) in
+        [(Place::Internet, LOAD_PORT), (Place::Internet, 5201), (Place::Windows, 53)]
+    {
         let filter = format!("sport = :{port}");
-        let listens = || lab.run(place, &["ss", "-Htln", &filter]).is_ok_and(|done| !done.stdout.trim().is_empty());
+        let listens = || {
+            lab.run(place, &["ss", "-Htln", &filter])
+                .is_ok_and(|done| !done.stdout.trim().is_empty())
+        };
         ensure!(until(PATIENCE, listens), "nobody listens on port {port} of the lab's servers");
     }
     Ok(vec![load, dns, iperf])

@@ -41,11 +41,16 @@ fn medians(results: &Results, text: &mut String) {
     let names: BTreeSet<&str> =
         results.cases.values().flat_map(|case| case.values.keys()).map(String::as_str).collect();
     let columns: Vec<&str> = ORDER.into_iter().filter(|name| names.contains(name)).collect();
-    line(text, &format!("| median of {} rounds | unit | {} |", results.rounds, columns.join(" | ")));
+    line(
+        text,
+        &format!("| median of {} rounds | unit | {} |", results.rounds, columns.join(" | ")),
+    );
     line(text, &format!("|---|---|{}", "---|".repeat(columns.len())));
     for (name, case) in &results.cases {
-        let cells: Vec<String> =
-            columns.iter().map(|column| results.median(name, column).map_or_else(String::new, figure)).collect();
+        let cells: Vec<String> = columns
+            .iter()
+            .map(|column| results.median(name, column).map_or_else(String::new, figure))
+            .collect();
         line(text, &format!("| {name} | {} | {} |", case.unit, cells.join(" | ")));
     }
     line(text, "");
@@ -53,7 +58,8 @@ fn medians(results: &Results, text: &mut String) {
 
 fn machine(results: &Results, text: &mut String) {
     let machine = &results.machine;
-    let versions: Vec<String> = machine.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    let versions: Vec<String> =
+        machine.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     line(
         text,
         &format!(
@@ -104,7 +110,11 @@ mod tests {
         });
         let text = whole(&results);
         assert!(text.contains("| median of 3 rounds | unit | underpass | pasta |"), "{text}");
-        assert!(text.contains("| tcp up 1 | Gbit/s | 2.00 | 1234 |") || text.contains("| 2.00 | 1235 |"), "{text}");
+        assert!(
+            text.contains("| tcp up 1 | Gbit/s | 2.00 | 1234 |")
+                || text.contains("| 2.00 | 1235 |"),
+            "{text}"
+        );
         assert!(text.contains("| x | ≥ 1 | 0.50 | **missed** |"), "{text}");
     }
 }

@@ -7,7 +7,8 @@ use std::fs;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.json");
 
-/// By what fraction of it a count may be above its baseline. A change of the code around it, inlined elsewhere, makes a few per cent.
+/// By what fraction of it a count may be above its baseline. A change of the code around it,
+/// inlined elsewhere, makes a few per cent.
 pub(crate) const TOLERANCE: f64 = 0.10;
 
 /// Counts of a former run.
@@ -22,11 +23,15 @@ pub(crate) struct Baseline {
 
 impl Baseline {
     pub(crate) fn new(tools: &str, counts: impl Iterator<Item = (&'static str, u64)>) -> Self {
-        Self { tools: tools.to_owned(), instructions: counts.map(|(name, count)| (name.to_owned(), count)).collect() }
+        Self {
+            tools: tools.to_owned(),
+            instructions: counts.map(|(name, count)| (name.to_owned(), count)).collect(),
+        }
     }
 
     pub(crate) fn read() -> Result<Self> {
-        let text = fs::read_to_string(FILE).with_context(|| format!("{FILE}: make it with --write"))?;
+        let text =
+            fs::read_to_string(FILE).with_context(|| format!("{FILE}: make it with --write"))?;
         serde_json::from_str(&text).with_context(|| format!("{FILE}: renew it with --write"))
     }
 

@@ -5,8 +5,8 @@ use anyhow::{Context as _, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Names the scenario to the process that is counted. With arguments the program's path would lie in the heap, and what lies there makes some
-/// per cent of the allocator's instructions.
+/// Names the scenario to the process that is counted. With arguments the program's path would lie
+/// in the heap, and what lies there makes some per cent of the allocator's instructions.
 pub(crate) const ONLY: &str = "UNDERPASS_BENCH_ONLY";
 
 /// What is counted. Callgrind compares it with the demangled names of functions.
@@ -20,7 +20,8 @@ fn folder() -> &'static Path {
     Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/instructions"))
 }
 
-/// Callgrind's file of a scenario: `callgrind_annotate FILE` shows which functions the instructions are in.
+/// Callgrind's file of a scenario: `callgrind_annotate FILE` shows which functions the instructions
+/// are in.
 pub(crate) fn profile(scenario: &str) -> PathBuf {
     folder().join(scenario)
 }
@@ -28,7 +29,10 @@ pub(crate) fn profile(scenario: &str) -> PathBuf {
 /// What the counts depend on besides the code.
 pub(crate) fn tools() -> Result<String> {
     let version = |program: &str| -> Result<String> {
-        let output = Command::new(program).arg("--version").output().with_context(|| format!("{program} --version"))?;
+        let output = Command::new(program)
+            .arg("--version")
+            .output()
+            .with_context(|| format!("{program} --version"))?;
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     Ok(format!("{}, {}, {}", version("rustc")?, version("valgrind")?, std::env::consts::ARCH))
@@ -37,7 +41,9 @@ pub(crate) fn tools() -> Result<String> {
 /// Instructions per unit of each scenario, in the scenarios' order.
 pub(crate) fn all(scenarios: &[Scenario]) -> Result<Vec<u64>> {
     std::fs::create_dir_all(folder()).with_context(|| folder().display().to_string())?;
-    let count = |scenario: &Scenario| one(scenario).with_context(|| format!("the scenario {}", scenario.name));
+    let count = |scenario: &Scenario| {
+        one(scenario).with_context(|| format!("the scenario {}", scenario.name))
+    };
     scenarios.iter().map(count).collect()
 }
 
@@ -52,9 +58,14 @@ fn one(scenario: &Scenario) -> Result<u64> {
         .env("GLIBC_TUNABLES", TUNABLES)
         .output()
         .context("valgrind does not start: is the package valgrind installed?")?;
-    ensure!(output.status.success(), "it failed under valgrind:\n{}", String::from_utf8_lossy(&output.stderr));
+    ensure!(
+        output.status.success(),
+        "it failed under valgrind:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-    let total = text.lines().find_map(|line| line.strip_prefix("totals: ")?.trim().parse::<u64>().ok());
+    let total =
+        text.lines().find_map(|line| line.strip_prefix("totals: ")?.trim().parse::<u64>().ok());
     let total = total.with_context(|| format!("{} has no line `totals:`", file.display()))?;
     ensure!(total > 0, "nothing was counted: no function's name matches {MEASURED}");
     Ok(total / (scenario.calls * scenario.units))

@@ -21,7 +21,8 @@ pub(crate) const FIN: u8 = 1;
 pub(crate) const SYN: u8 = 2;
 pub(crate) const ACK: u8 = 16;
 
-/// What Linux says in its SYN on a link of the product's MTU: MSS 65,480, window scale 7, selective acknowledgements.
+/// What Linux says in its SYN on a link of the product's MTU: MSS 65,480, window scale 7, selective
+/// acknowledgements.
 const SYN_OPTIONS: [u8; 12] = [2, 4, 0xff, 0xc8, 1, 3, 3, 7, 1, 1, 4, 2];
 
 /// A segment to [`PEER`]'s port 80, its checksums right; [`place`] says whose it is.
@@ -31,14 +32,15 @@ pub(crate) fn tcp(flags: u8, data: &[u8]) -> Vec<u8> {
     if header.syn && header.set_options_raw(&SYN_OPTIONS).is_err() {
         unreachable!("12 bytes of options fit");
     }
-    let builder = PacketBuilder::ethernet2(VM_MAC, GATEWAY_MAC).ipv4(VM.octets(), PEER.octets(), 64);
+    let builder =
+        PacketBuilder::ethernet2(VM_MAC, GATEWAY_MAC).ipv4(VM.octets(), PEER.octets(), 64);
     let mut frame = Vec::new();
     written(builder.tcp_header(header).write(&mut frame, data));
     frame
 }
 
-/// Makes a prepared segment one of another connection and place in its stream. Its checksum is kept right (RFC 1624 3) rather than made
-/// anew, so that this costs little beside what is measured.
+/// Makes a prepared segment one of another connection and place in its stream. Its checksum is kept
+/// right (RFC 1624 3) rather than made anew, so that this costs little beside what is measured.
 pub(crate) fn place(frame: &mut [u8], port: u16, (seq, ack): (u32, u32)) {
     let tcp = &mut frame[TCP..TCP + 20];
     let before = changing(tcp);
@@ -63,7 +65,8 @@ fn changing(tcp: &[u8]) -> u32 {
 
 /// A datagram of the VM's port 40000.
 pub(crate) fn udp(to: (Ipv4Addr, u16), payload: &[u8]) -> Vec<u8> {
-    let builder = PacketBuilder::ethernet2(VM_MAC, GATEWAY_MAC).ipv4(VM.octets(), to.0.octets(), 64);
+    let builder =
+        PacketBuilder::ethernet2(VM_MAC, GATEWAY_MAC).ipv4(VM.octets(), to.0.octets(), 64);
     let mut frame = Vec::new();
     written(builder.udp(40_000, to.1).write(&mut frame, payload));
     frame
@@ -71,7 +74,8 @@ pub(crate) fn udp(to: (Ipv4Addr, u16), payload: &[u8]) -> Vec<u8> {
 
 /// An echo request to [`PEER`] with as much payload as ping sends.
 pub(crate) fn echo_request() -> Vec<u8> {
-    let builder = PacketBuilder::ethernet2(VM_MAC, GATEWAY_MAC).ipv4(VM.octets(), PEER.octets(), 64);
+    let builder =
+        PacketBuilder::ethernet2(VM_MAC, GATEWAY_MAC).ipv4(VM.octets(), PEER.octets(), 64);
     let mut frame = Vec::new();
     written(builder.icmpv4_echo_request(1, 1).write(&mut frame, &[7; 56]));
     frame

@@ -1,8 +1,9 @@
 //! What packets, frames and bytes cost in instructions, compared with a committed baseline.
 //!
-//! Time says little on a machine that does other things too; the number of instructions hardly changes there, and more of them is how most
-//! regressions begin. Each scenario runs in a process of its own under valgrind's callgrind, which counts one function only
-//! ([`scenario::measured`]): set-up, warm-up and the start of the process are not in the count. What instructions cannot show
+//! Time says little on a machine that does other things too; the number of instructions hardly
+//! changes there, and more of them is how most regressions begin. Each scenario runs in a process
+//! of its own under valgrind's callgrind, which counts one function only ([`scenario::measured`]):
+//! set-up, warm-up and the start of the process are not in the count. What instructions cannot show
 //! (system calls, waiting, memory that is far away) is left to the lab's measurements.
 #![forbid(unsafe_code)]
 
@@ -59,22 +60,36 @@ fn only(name: &str) -> anyhow::Result<ExitCode> {
 
 fn compare(options: &Options) -> anyhow::Result<ExitCode> {
     let wanted = |scenario: &Scenario| {
-        options.scenarios.is_empty() || options.scenarios.iter().any(|part| scenario.name.contains(part))
+        options.scenarios.is_empty()
+            || options.scenarios.iter().any(|part| scenario.name.contains(part))
     };
     let chosen: Vec<Scenario> = scenarios::all().into_iter().filter(wanted).collect();
     anyhow::ensure!(!chosen.is_empty(), "no scenario has such a name");
     let counts = count::all(&chosen)?;
     let tools = count::tools()?;
     if options.write {
-        Baseline::new(&tools, chosen.iter().map(|scenario| scenario.name).zip(counts.iter().copied())).write()?;
+        Baseline::new(
+            &tools,
+            chosen.iter().map(|scenario| scenario.name).zip(counts.iter().copied()),
+        )
+        .write()?;
     }
     report(&Baseline::read()?, &tools, &chosen, &counts)
 }
 
-fn report(baseline: &Baseline, tools: &str, scenarios: &[Scenario], counts: &[u64]) -> anyhow::Result<ExitCode> {
+fn report(
+    baseline: &Baseline,
+    tools: &str,
+    scenarios: &[Scenario],
+    counts: &[u64],
+) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout().lock();
     let (mut risen, mut fallen, mut new) = (Vec::new(), Vec::new(), Vec::new());
-    writeln!(out, "{:24}{:16}{:>12}{:>12}{:>10}", "scenario", "per", "instructions", "baseline", "change")?;
+    writeln!(
+        out,
+        "{:24}{:16}{:>12}{:>12}{:>10}",
+        "scenario", "per", "instructions", "baseline", "change"
+    )?;
     for (Scenario { name, unit, .. }, count) in scenarios.iter().zip(counts) {
         let Some(before) = baseline.of(name) else {
             writeln!(out, "{name:24}{unit:16}{count:>12}{:>12}", "none")?;
@@ -93,11 +108,18 @@ fn report(baseline: &Baseline, tools: &str, scenarios: &[Scenario], counts: &[u6
     writeln!(out)?;
     if !fallen.is_empty() {
         let names = fallen.join(", ");
-        writeln!(out, "More than {percent} % below the baseline, which can be renewed with --write: {names}")?;
+        writeln!(
+            out,
+            "More than {percent} % below the baseline, which can be renewed with --write: {names}"
+        )?;
     }
     if !risen.is_empty() {
         writeln!(out, "FAILED: more than {percent} % above the baseline: {}", risen.join(", "))?;
-        writeln!(out, "Where these instructions are: callgrind_annotate {}", count::profile(risen[0]).display())?;
+        writeln!(
+            out,
+            "Where these instructions are: callgrind_annotate {}",
+            count::profile(risen[0]).display()
+        )?;
     }
     if !new.is_empty() {
         writeln!(out, "FAILED: without a baseline: {}", new.join(", "))?;
@@ -105,7 +127,10 @@ fn report(baseline: &Baseline, tools: &str, scenarios: &[Scenario], counts: &[u6
     if risen.is_empty() && new.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    writeln!(out, "If that is as it must be: `scripts/bench-instructions --write`, and say why in the commit.")?;
+    writeln!(
+        out,
+        "If that is as it must be: `scripts/bench-instructions --write`, and say why in the commit."
+    )?;
     if baseline.tools != tools {
         writeln!(
             out,

@@ -42,15 +42,24 @@ impl End {
     }
 
     /// Reads all that came through the pipe.
-    fn read(&mut self, now: Instant, mut bytes: &[u8], mut act: impl FnMut(&mut Session, Frame<'_>)) {
+    fn read(
+        &mut self,
+        now: Instant,
+        mut bytes: &[u8],
+        mut act: impl FnMut(&mut Session, Frame<'_>),
+    ) {
         while !bytes.is_empty() {
             let space = self.decoder.space();
             let n = space.len().min(bytes.len());
             space[..n].copy_from_slice(&bytes[..n]);
             self.decoder.filled(n);
             bytes = &bytes[n..];
-            while let Some(frame) = self.decoder.next_frame().unwrap_or_else(|error| panic!("{error}")) {
-                if let Some(frame) = self.session.accept(now, frame).unwrap_or_else(|error| panic!("{error}")) {
+            while let Some(frame) =
+                self.decoder.next_frame().unwrap_or_else(|error| panic!("{error}"))
+            {
+                if let Some(frame) =
+                    self.session.accept(now, frame).unwrap_or_else(|error| panic!("{error}"))
+                {
                     act(&mut self.session, frame);
                 }
             }
@@ -69,17 +78,27 @@ pub(crate) struct Pipe {
 
 impl Pipe {
     pub(crate) fn new(flows: u32, window: u32) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "some instant to count from; none is compared with it")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "some instant to count from; none is compared with it"
+        )]
         let now = Instant::now();
         let mut pipe = Self {
             gateway: End::new(Role::Gateway, now),
             relay: End::new(Role::Relay, now),
-            supply: Supply { bytes: vec![7; wire::limits::MAX_DATA].into(), left: vec![0; flows as usize] },
+            supply: Supply {
+                bytes: vec![7; wire::limits::MAX_DATA].into(),
+                left: vec![0; flows as usize],
+            },
             staging: Vec::new(),
             now,
         };
         for flow in 0..flows {
-            pipe.gateway.session.open(FlowId(flow), SocketAddr::from(([203, 0, 113, 10], 80)), window);
+            pipe.gateway.session.open(
+                FlowId(flow),
+                SocketAddr::from(([203, 0, 113, 10], 80)),
+                window,
+            );
         }
         while pipe.round() > 0 {}
         pipe

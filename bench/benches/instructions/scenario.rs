@@ -1,6 +1,7 @@
 //! What a scenario is, and the one function whose instructions are counted.
 
-/// One call of a scenario's work. It checks what it did, since nothing is cheaper than a packet that was dropped.
+/// One call of a scenario's work. It checks what it did, since nothing is cheaper than a packet
+/// that was dropped.
 pub(crate) type Work = Box<dyn FnMut()>;
 
 /// A fixed amount of work.
@@ -28,7 +29,8 @@ impl Scenario {
     }
 }
 
-/// The work whose instructions are counted: callgrind knows it by its name, so it must stay a function of its own.
+/// The work whose instructions are counted: callgrind knows it by its name, so it must stay a
+/// function of its own.
 #[inline(never)]
 pub(crate) fn measured(calls: u64, work: &mut dyn FnMut()) {
     for _ in 0..calls {

@@ -1,9 +1,11 @@
-//! A stack between a VM and a relay, both by hand: prepared frames go in, what the stack sends is counted and forgotten, and
-//! the relay answers at once. It turns the stack as the gateway's loop does.
+//! A stack between a VM and a relay, both by hand: prepared frames go in, what the stack sends is
+//! counted and forgotten, and the relay answers at once. It turns the stack as the gateway's loop
+//! does.
 
 use crate::frames::{self, ACK, GATEWAY_MAC, IP, SYN, TCP, VM_MAC};
 use stack::{
-    AddressPlan, Capacity, Config, Event, Filtering, FlowId, HostAccess, Ipv6, Offload, RxMeta, Stack, Transmit, TxMeta,
+    AddressPlan, Capacity, Config, Event, Filtering, FlowId, HostAccess, Ipv6, Offload, RxMeta,
+    Stack, Transmit, TxMeta,
 };
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -31,7 +33,12 @@ impl Transmit for Out {
         let flags = frame[TCP + 13];
         let length = data + usize::from(flags & 1) + usize::from(flags >> 1 & 1);
         if length > 0 {
-            let seq = u32::from_be_bytes([frame[TCP + 4], frame[TCP + 5], frame[TCP + 6], frame[TCP + 7]]);
+            let seq = u32::from_be_bytes([
+                frame[TCP + 4],
+                frame[TCP + 5],
+                frame[TCP + 6],
+                frame[TCP + 7],
+            ]);
             self.data += data;
             self.ends.push(seq.wrapping_add(u32::try_from(length).unwrap_or(0)));
         }
@@ -60,10 +67,16 @@ pub(crate) struct Conn {
 
 impl Vm {
     pub(crate) fn new(offload: Offload, mtu: usize) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "some instant to count from; none is compared with it")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "some instant to count from; none is compared with it"
+        )]
         let now = Instant::now();
-        let addresses =
-            AddressPlan { subnet: Ipv4Addr::new(10, 99, 0, 16), captured: Vec::new(), host_access: HostAccess::All };
+        let addresses = AddressPlan {
+            subnet: Ipv4Addr::new(10, 99, 0, 16),
+            captured: Vec::new(),
+            host_access: HostAccess::All,
+        };
         let config = Config {
             mtu,
             offload,
@@ -138,7 +151,9 @@ impl Vm {
         self.say(&mut syn, port, (seq, 0));
         self.syn = syn;
         self.turn();
-        let [Event::Connect { flow, .. }] = self.events[..] else { panic!("no Connect: {:?}", self.events) };
+        let [Event::Connect { flow, .. }] = self.events[..] else {
+            panic!("no Connect: {:?}", self.events)
+        };
         self.stack.accept(self.now, flow, &mut self.out);
         self.turn();
         let ack = self.end();

@@ -1,5 +1,6 @@
-//! `underpass-stdio-bridge TAP PROGRAM [ARG…]`: carries Ethernet frames between a TAP and a program's standard streams, each behind its length
-//! in two bytes, least first, as gvproxy wants it. It stands for wsl-vpnkit's `gvforwarder`, which Debian does not have.
+//! `underpass-stdio-bridge TAP PROGRAM [ARG…]`: carries Ethernet frames between a TAP and a
+//! program's standard streams, each behind its length in two bytes, least first, as gvproxy wants
+//! it. It stands for wsl-vpnkit's `gvforwarder`, which Debian does not have.
 #![forbid(unsafe_code)]
 
 use anyhow::Context as _;
@@ -28,7 +29,8 @@ fn run() -> anyhow::Result<()> {
     let name = words.next().context("which TAP?")?;
     let program = words.next().context("which program?")?;
     let tap = Arc::new(Iface::without_packet_info(&name, Mode::Tap).with_context(|| name.clone())?);
-    let mut child = Command::new(&program).args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut child =
+        Command::new(&program).args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let (to, from) = child.stdin.take().zip(child.stdout.take()).context("no pipes")?;
     let outwards = Arc::clone(&tap);
     // It ends with the process.

@@ -19,7 +19,14 @@ pub(crate) fn connects(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure
 
 pub(crate) fn dns(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
     let time = seconds.to_string();
-    let told = stage.load(&["dns", &format!("{NAT_GATEWAY}:53"), "--parallel", "32", "--seconds", &time])?;
+    let told = stage.load(&[
+        "dns",
+        &format!("{NAT_GATEWAY}:53"),
+        "--parallel",
+        "32",
+        "--seconds",
+        &time,
+    ])?;
     ensure!(told["failed"] == 0, "queries failed: {told}");
     let number = |name: &str| told[name].as_f64().with_context(|| format!("{told}"));
     Ok(vec![

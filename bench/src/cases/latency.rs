@@ -21,7 +21,8 @@ pub(crate) fn busy(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
         let options: Vec<&str> = options.into_iter().chain(option).collect();
         let measured = std::thread::scope(|scope| {
             let streams = scope.spawn(|| stage.iperf(None, &options));
-            let measured = pingpong(stage, "tcp", &format!("latency beside 8 {direction}"), seconds);
+            let measured =
+                pingpong(stage, "tcp", &format!("latency beside 8 {direction}"), seconds);
             streams.join().map_err(|_| anyhow::anyhow!("iperf3 panicked"))??;
             measured
         });
@@ -31,9 +32,17 @@ pub(crate) fn busy(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
 }
 
 /// The median and the 99th percentile.
-pub(crate) fn pingpong(stage: &Stage, protocol: &str, name: &str, seconds: u32) -> anyhow::Result<Vec<Figure>> {
+pub(crate) fn pingpong(
+    stage: &Stage,
+    protocol: &str,
+    name: &str,
+    seconds: u32,
+) -> anyhow::Result<Vec<Figure>> {
     let (protocol, time) = (format!("--{protocol}"), seconds.to_string());
     let told = stage.load(&["pingpong", &protocol, &at(0), "--seconds", &time])?;
     let number = |name: &str| told[name].as_f64().with_context(|| format!("{told}"));
-    Ok(vec![(format!("{name} p50"), "us", number("p50_us")?), (format!("{name} p99"), "us", number("p99_us")?)])
+    Ok(vec![
+        (format!("{name} p50"), "us", number("p50_us")?),
+        (format!("{name} p99"), "us", number("p99_us")?),
+    ])
 }

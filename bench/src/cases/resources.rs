@@ -32,7 +32,8 @@ impl Crowd {
     fn answer(&mut self) -> anyhow::Result<Value> {
         let mut line = String::new();
         self.answers.read_line(&mut line)?;
-        serde_json::from_str(&line).with_context(|| format!("the holder of connections said '{line}'"))
+        serde_json::from_str(&line)
+            .with_context(|| format!("the holder of connections said '{line}'"))
     }
 
     /// Panics in nobody: connections that died meanwhile are an error.
@@ -70,7 +71,8 @@ pub(crate) fn crowd(stage: Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
     let mut rest = 0.0;
     for count in [1, 1000, 2000, 10_000] {
         let crowd = Crowd::open(&stage, count)?;
-        // Idle connections are meant: what they used a moment ago is given back when they have idled for some seconds.
+        // Idle connections are meant: what they used a moment ago is given back when they have
+        // idled for some seconds.
         let _ = until(IDLE, || false);
         let now = memory(&pids);
         figures.extend(cost(&stage, count, seconds)?);
@@ -95,7 +97,11 @@ impl Awake {
         let cores = std::thread::available_parallelism()?.get();
         let mut awake = Self(Vec::new());
         for _ in 0..cores {
-            awake.0.push(Command::new("chrt").args(["--idle", "0", "sh", "-c", "while :; do :; done"]).spawn()?);
+            awake.0.push(
+                Command::new("chrt")
+                    .args(["--idle", "0", "sh", "-c", "while :; do :; done"])
+                    .spawn()?,
+            );
         }
         Ok(awake)
     }
@@ -111,8 +117,9 @@ impl Drop for Awake {
     }
 }
 
-/// What a byte there and back costs the gateway, and how long it takes, beside idle connections. The cores are kept awake: waking them takes
-/// as long as all the rest, or nothing, as the machine's other users have it, which hides what is looked for.
+/// What a byte there and back costs the gateway, and how long it takes, beside idle connections.
+/// The cores are kept awake: waking them takes as long as all the rest, or nothing, as the
+/// machine's other users have it, which hides what is looked for.
 fn cost(stage: &Stage, count: u32, seconds: u32) -> anyhow::Result<Vec<Figure>> {
     let _awake = Awake::start()?;
     let gateway = stage.pids()[0];
@@ -123,7 +130,11 @@ fn cost(stage: &Stage, count: u32, seconds: u32) -> anyhow::Result<Vec<Figure>> 
     let number = |name: &str| told[name].as_f64().with_context(|| format!("{told}"));
     Ok(vec![
         (format!("latency beside {count} idle p50"), "us", number("p50_us")?),
-        (format!("cost beside {count} idle"), "us of CPU", spent.as_secs_f64() * 1e6 / number("rounds")?),
+        (
+            format!("cost beside {count} idle"),
+            "us of CPU",
+            spent.as_secs_f64() * 1e6 / number("rounds")?,
+        ),
     ])
 }
 
@@ -138,21 +149,27 @@ pub(crate) fn start() -> anyhow::Result<Vec<Figure>> {
     send_signal(tunnel.process().pid(), "TERM");
     ensure!(tunnel.process().exit_code(GIVEN_BACK_WITHIN) == Some(0), "{}", tunnel.complained());
     let stopped = began.elapsed();
-    let milliseconds = |name: &str, time: Duration| (name.to_owned(), "ms", time.as_secs_f64() * 1e3);
+    let milliseconds =
+        |name: &str, time: Duration| (name.to_owned(), "ms", time.as_secs_f64() * 1e3);
     Ok(vec![milliseconds("start", started), milliseconds("stop", stopped)])
 }
 
 pub(crate) fn soak(stage: Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
     let pids = stage.pids();
-    let flows = |kind: &str| stage.tunnel().map_or(0, |tunnel| tunnel.status()["flows"][kind].as_i64().unwrap_or(0));
+    let flows = |kind: &str| {
+        stage.tunnel().map_or(0, |tunnel| tunnel.status()["flows"][kind].as_i64().unwrap_or(0))
+    };
     // But for UDP sockets, which are kept for minutes (RFC 4787 REQ-5).
     let descriptors = || {
-        let of = |pid: &u32| std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |files| files.count());
+        let of = |pid: &u32| {
+            std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |files| files.count())
+        };
         i64::try_from(pids.iter().map(of).sum::<usize>()).unwrap_or(i64::MAX) - flows("udp")
     };
     let load = |seconds: u32| {
         let dns = format!("{NAT_GATEWAY}:53");
-        let told = stage.load(&["soak", &at(0), "--seconds", &seconds.to_string(), "--dns", &dns])?;
+        let told =
+            stage.load(&["soak", &at(0), "--seconds", &seconds.to_string(), "--dns", &dns])?;
         ensure!(told["error_count"] == 0, "the soak's errors: {told}");
         Ok(told)
     };
@@ -165,7 +182,8 @@ pub(crate) fn soak(stage: Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
     ensure!(idle(), "connections are left");
     let _ = until(GIVEN_BACK_WITHIN, || memory(&pids) <= before.0 && descriptors() <= before.1);
     let number = |name: &str| told[name].as_f64().with_context(|| format!("{told}"));
-    let restarts = stage.tunnel().and_then(|tunnel| tunnel.status()["relays"][0]["restarts"].as_f64());
+    let restarts =
+        stage.tunnel().and_then(|tunnel| tunnel.status()["relays"][0]["restarts"].as_f64());
     let figure = |name: &str, unit, value| (format!("soak {name}"), unit, value);
     Ok(vec![
         figure("connects", "connections", number("connects")?),

@@ -30,7 +30,12 @@ pub(crate) fn container(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figur
     Ok(figures)
 }
 
-fn streams(stage: &Stage, inside: Option<&Container>, name: &str, seconds: u32) -> anyhow::Result<Vec<Figure>> {
+fn streams(
+    stage: &Stage,
+    inside: Option<&Container>,
+    name: &str,
+    seconds: u32,
+) -> anyhow::Result<Vec<Figure>> {
     let time = seconds.to_string();
     let mut figures = Vec::new();
     for (streams, options) in STREAMS {
@@ -41,7 +46,11 @@ fn streams(stage: &Stage, inside: Option<&Container>, name: &str, seconds: u32) 
         let stream = stage.iperf(inside, &[&CUBIC[..], &["--time", &time], options].concat())?;
         figures.push((format!("{name} {streams}"), "Gbit/s", stream.bits_per_second / 1e9));
         if !pids.is_empty() {
-            figures.push((format!("{name} {streams} cost"), "CPU s/GB", (spent() - before) / stream.bytes * 1e9));
+            figures.push((
+                format!("{name} {streams} cost"),
+                "CPU s/GB",
+                (spent() - before) / stream.bytes * 1e9,
+            ));
         }
         if let (Some(before), Some(after)) = (frames_before, frames(stage, streams)) {
             let kib = (after.0 - before.0) / (after.1 - before.1) / 1024.0;
@@ -51,7 +60,8 @@ fn streams(stage: &Stage, inside: Option<&Container>, name: &str, seconds: u32) 
     Ok(figures)
 }
 
-/// Bytes of streams so far, and frames on the TAP, both in the direction of the case. Nothing for a peer.
+/// Bytes of streams so far, and frames on the TAP, both in the direction of the case. Nothing for a
+/// peer.
 fn frames(stage: &Stage, case: &str) -> Option<(f64, f64)> {
     let status = stage.tunnel()?.status();
     let direction = case.split(' ').next()?;
@@ -60,17 +70,27 @@ fn frames(stage: &Stage, case: &str) -> Option<(f64, f64)> {
 
 pub(crate) fn interop(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
     let mut figures = streams(stage, None, "interop", seconds)?;
-    figures.push(("model up".to_owned(), "Gbit/s", model(stage, "head -c 1G /dev/zero", "cat >/dev/null")?));
+    figures.push((
+        "model up".to_owned(),
+        "Gbit/s",
+        model(stage, "head -c 1G /dev/zero", "cat >/dev/null")?,
+    ));
     figures.push(("model down".to_owned(), "Gbit/s", model(stage, "", "head -c 1G /dev/zero")?));
     Ok(figures)
 }
 
-/// What the model of WSL's interop moves one way, between a program in the VM that writes or reads a gibibyte and one on the host.
+/// What the model of WSL's interop moves one way, between a program in the VM that writes or reads
+/// a gibibyte and one on the host.
 fn model(stage: &Stage, here: &str, there: &str) -> anyhow::Result<f64> {
     let interop = stage.interop().context("no interop")?;
     let init = lab::tunnel::programs().join("interop-init").display().to_string();
-    let ours = if here.is_empty() { "exec 3<&0 </dev/null; \"$@\" >/dev/null" } else { "eval \"$0\" | \"$@\"" };
-    let words = ["netns", "exec", &stage.lab.namespace(lab::Place::Wsl), "sh", "-c", ours, here, &init];
+    let ours = if here.is_empty() {
+        "exec 3<&0 </dev/null; \"$@\" >/dev/null"
+    } else {
+        "eval \"$0\" | \"$@\""
+    };
+    let words =
+        ["netns", "exec", &stage.lab.namespace(lab::Place::Wsl), "sh", "-c", ours, here, &init];
     let mut command = Command::new("ip");
     command.args(words).args(["/bin/sh", "sh", "-c", there]).env("WSL_INTEROP", interop.socket());
     command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -93,7 +113,8 @@ pub(crate) fn udp(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
             let (rate, time) = (format!("{rate:.0}M"), seconds.min(1).to_string());
             let options = ["--udp", "--length", "1400", "--bitrate", &rate, "--time", &time];
             let options: Vec<&str> = options.into_iter().chain(direction).collect();
-            // A burst of something else on the machine may cost a percent, so a failed rate is tried once more.
+            // A burst of something else on the machine may cost a percent, so a failed rate is
+            // tried once more.
             let mut tries = (0..2).map(|_| stage.iperf(None, &options));
             let kept = tries.find_map(|stream| match stream {
                 Ok(stream) if stream.lost_percent >= 1.0 => None,
@@ -114,7 +135,16 @@ pub(crate) fn udp(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
 
 pub(crate) fn quic(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
     let time = seconds.to_string();
-    let told = stage.load(&["datagrams", &at(0), "--sockets", "64", "--size", "1200", "--seconds", &time])?;
+    let told = stage.load(&[
+        "datagrams",
+        &at(0),
+        "--sockets",
+        "64",
+        "--size",
+        "1200",
+        "--seconds",
+        &time,
+    ])?;
     let number = |name: &str| told[name].as_f64().with_context(|| format!("{told}"));
     Ok(vec![
         ("quic".to_owned(), "echoes/s", number("per_second")?),

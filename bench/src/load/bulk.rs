@@ -16,7 +16,8 @@ const STREAM_BYTES: usize = 16 << 20;
 /// What is written at once.
 const PIECE: usize = 64 << 10;
 
-/// The pattern begins again after so many bytes: a prime, so that no piece, window or buffer looks like the one before.
+/// The pattern begins again after so many bytes: a prime, so that no piece, window or buffer looks
+/// like the one before.
 const PERIOD: usize = 65_521;
 
 /// Bytes that tell their position.
@@ -54,8 +55,14 @@ pub(crate) struct Bulk {
     pub(crate) errors: Errors,
 }
 
-/// One stream after the other until `end`; those of another `number` begin elsewhere in the pattern.
-pub(crate) async fn worker(server: SocketAddr, pattern: Arc<Pattern>, number: usize, end: Instant) -> Bulk {
+/// One stream after the other until `end`; those of another `number` begin elsewhere in the
+/// pattern.
+pub(crate) async fn worker(
+    server: SocketAddr,
+    pattern: Arc<Pattern>,
+    number: usize,
+    end: Instant,
+) -> Bulk {
     let mut done = Bulk::default();
     let mut start = number * 7919;
     while now() < end {
@@ -73,7 +80,12 @@ pub(crate) async fn worker(server: SocketAddr, pattern: Arc<Pattern>, number: us
 }
 
 /// Sends a whole stream and takes it back.
-async fn stream(server: SocketAddr, pattern: &Pattern, start: usize, bytes: &mut u64) -> io::Result<()> {
+async fn stream(
+    server: SocketAddr,
+    pattern: &Pattern,
+    start: usize,
+    bytes: &mut u64,
+) -> io::Result<()> {
     let mut stream = within(PATIENCE, "connecting", net::connect(server)).await?;
     let (mut reader, mut writer) = stream.split();
     let write = async {
@@ -93,8 +105,15 @@ async fn stream(server: SocketAddr, pattern: &Pattern, start: usize, bytes: &mut
             }
             let (came, expected) = (&buffer[..length], pattern.at(start + position, length));
             if came != expected {
-                let wrong = came.iter().zip(expected).take_while(|(came, expected)| came == expected).count();
-                return Err(net::other(format!("another byte than was sent, at position {}", position + wrong)));
+                let wrong = came
+                    .iter()
+                    .zip(expected)
+                    .take_while(|(came, expected)| came == expected)
+                    .count();
+                return Err(net::other(format!(
+                    "another byte than was sent, at position {}",
+                    position + wrong
+                )));
             }
             position += length;
             *bytes += u64::try_from(length).unwrap_or_default();

@@ -60,7 +60,12 @@ pub(crate) async fn run(server: SocketAddr, parallel: u16, lasting: Duration) ->
 }
 
 /// Connects until `end`, to one port after the other, at most once every `pace`.
-pub(crate) async fn worker(server: SocketAddr, number: u16, pace: Duration, end: Instant) -> Connects {
+pub(crate) async fn worker(
+    server: SocketAddr,
+    number: u16,
+    pace: Duration,
+    end: Instant,
+) -> Connects {
     let mut done = Connects::default();
     let mut turn = number;
     loop {
@@ -93,8 +98,10 @@ pub(crate) async fn worker(server: SocketAddr, number: u16, pace: Duration, end:
 }
 
 async fn once(server: SocketAddr, port: u16) -> io::Result<()> {
-    let port =
-        server.port().checked_add(1 + port).ok_or_else(|| net::other("the server's port has no eight after it"))?;
+    let port = server
+        .port()
+        .checked_add(1 + port)
+        .ok_or_else(|| net::other("the server's port has no eight after it"))?;
     let mut stream = net::connect(SocketAddr::new(server.ip(), port)).await?;
     net::echo_byte(&mut stream, 0x5a).await
 }

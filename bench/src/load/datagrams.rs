@@ -1,5 +1,5 @@
-//! Datagrams that a server echoes. Each socket keeps a window of them under way; an echo makes room for the next at once, and what does not come
-//! back is lost and replaced.
+//! Datagrams that a server echoes. Each socket keeps a window of them under way; an echo makes room
+//! for the next at once, and what does not come back is lost and replaced.
 
 use crate::figures::{per_second, share};
 use crate::net;
@@ -150,10 +150,12 @@ impl Window {
         }
     }
 
-    /// Takes the echoes that are there, at most [`BATCH`], and sends one datagram for each. How many were read.
+    /// Takes the echoes that are there, at most [`BATCH`], and sends one datagram for each. How
+    /// many were read.
     fn take_echoes(&mut self, buffer: &mut [u8], now: Instant) -> usize {
         for taken in 0..BATCH {
-            // A refusal says nothing about which datagram: that will be lost. Without one there is nothing more to read.
+            // A refusal says nothing about which datagram: that will be lost. Without one there is
+            // nothing more to read.
             let Ok(length) = self.socket.try_recv(buffer) else { return taken };
             if let Some(at) = self.place_of(&buffer[..length]) {
                 self.counts.echoed += 1;
@@ -163,7 +165,8 @@ impl Window {
         BATCH
     }
 
-    /// The place of an echo. What is not exactly what was sent, or was counted as lost before, has none.
+    /// The place of an echo. What is not exactly what was sent, or was counted as lost before, has
+    /// none.
     fn place_of(&self, echo: &[u8]) -> Option<usize> {
         let (place, rest) = echo.split_first_chunk()?;
         let (number, rest) = rest.split_first_chunk()?;
@@ -173,7 +176,8 @@ impl Window {
         (is_it && rest == &self.datagram[LEAST_BYTES.into()..]).then_some(at)
     }
 
-    /// Sends the next of a place; where the system does not take it, the place stays free until the next look.
+    /// Sends the next of a place; where the system does not take it, the place stays free until the
+    /// next look.
     fn send(&mut self, at: usize, now: Instant) {
         let place = &mut self.places[at];
         place.number = place.number.wrapping_add(1);

@@ -71,7 +71,12 @@ impl Queries {
 
 /// # Errors
 /// No socket, no way to the server, or no name.
-pub(crate) async fn run(server: SocketAddr, name: &str, parallel: u16, lasting: Duration) -> Result<Report> {
+pub(crate) async fn run(
+    server: SocketAddr,
+    name: &str,
+    parallel: u16,
+    lasting: Duration,
+) -> Result<Report> {
     let load = Load::new(server, name)?;
     let begun = now();
     let end = begun + lasting;
@@ -115,7 +120,9 @@ pub(crate) async fn worker(load: Load, end: Instant) -> Result<Queries> {
                 done.count += 1;
                 done.samples.record(now() - begun);
             }
-            Ok(Ok(Some(code))) => done.errors.note("query", format_args!("an answer without an address, code {code}")),
+            Ok(Ok(Some(code))) => {
+                done.errors.note("query", format_args!("an answer without an address, code {code}"))
+            }
             Ok(Err(error)) => {
                 done.errors.note("query", error);
                 sleep(PAUSE).await;
@@ -127,7 +134,12 @@ pub(crate) async fn worker(load: Load, end: Instant) -> Result<Queries> {
 }
 
 /// Sends a query and waits for its answer; a code is that of one without an address.
-async fn ask(socket: &UdpSocket, query: &[u8], id: u16, buffer: &mut [u8]) -> io::Result<Option<u8>> {
+async fn ask(
+    socket: &UdpSocket,
+    query: &[u8],
+    id: u16,
+    buffer: &mut [u8],
+) -> io::Result<Option<u8>> {
     socket.send(query).await?;
     loop {
         let length = socket.recv(buffer).await?;

@@ -13,7 +13,8 @@ pub(crate) struct Samples {
 }
 
 impl Samples {
-    /// With room for all that is ever kept, so that nothing is moved while time is measured. The kernel gives the memory when it is used.
+    /// With room for all that is ever kept, so that nothing is moved while time is measured. The
+    /// kernel gives the memory when it is used.
     pub(crate) fn roomy() -> Self {
         Self { nanos: Vec::with_capacity(MOST) }
     }
@@ -41,7 +42,8 @@ impl Samples {
 pub(crate) struct Sorted(Vec<u64>);
 
 impl Sorted {
-    /// The smallest sample that `percent` of them do not exceed (the nearest rank); of nothing there is none.
+    /// The smallest sample that `percent` of them do not exceed (the nearest rank); of nothing
+    /// there is none.
     pub(crate) fn percentile(&self, percent: usize) -> Option<Micros> {
         let rank = (self.0.len() * percent).div_ceil(100);
         self.0.get(rank.max(1) - 1).copied().map(Micros::from_nanos)

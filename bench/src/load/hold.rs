@@ -15,7 +15,8 @@ use tokio::time::timeout_at;
 /// Connections that are being opened at once.
 const AT_ONCE: usize = 64;
 
-/// What is not open by then stays so: with a server that is silent, ten thousand would take half an hour.
+/// What is not open by then stays so: with a server that is silent, ten thousand would take half an
+/// hour.
 const OPENED: Duration = Duration::from_secs(120);
 
 /// All that live have echoed by then.

@@ -1,5 +1,6 @@
-//! The command `underpass-load`: the load of our benchmarks, and the servers that it goes to. It must never be the slower side, so it is one thread
-//! without a task per operation. It knows addresses, and nothing of what lies between them.
+//! The command `underpass-load`: the load of our benchmarks, and the servers that it goes to. It
+//! must never be the slower side, so it is one thread without a task per operation. It knows
+//! addresses, and nothing of what lies between them.
 #![forbid(unsafe_code)]
 
 mod bulk;
@@ -45,7 +46,8 @@ enum Command {
     Datagrams(DatagramsOptions),
     /// Queries for a name: how many a second.
     Dns(DnsOptions),
-    /// Holds many connections open until its standard input ends; a line of JSON before and one after.
+    /// Holds many connections open until its standard input ends; a line of JSON before and one
+    /// after.
     Hold(HoldOptions),
     /// All of it at once, and whether what comes back is what was sent.
     Soak(SoakOptions),
@@ -174,7 +176,8 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     match command {
         Command::Serve(ServeOptions { address, port, dns_port }) => runtime.block_on(async {
             net::raise_descriptors()?;

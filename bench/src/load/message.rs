@@ -1,5 +1,5 @@
-//! Messages of DNS (RFC 1035 4.1), as far as a load needs them: a query for an address, whether an answer has one, and the one answer of our
-//! nameserver.
+//! Messages of DNS (RFC 1035 4.1), as far as a load needs them: a query for an address, whether an
+//! answer has one, and the one answer of our nameserver.
 
 use crate::net::other;
 use std::io;
@@ -63,7 +63,8 @@ pub(crate) fn judge(bytes: &[u8], id: u16) -> Verdict {
     }
 }
 
-/// Makes the query in the first `length` bytes the answer, and gives its length; of what is no query with one question there is none.
+/// Makes the query in the first `length` bytes the answer, and gives its length; of what is no
+/// query with one question there is none.
 pub(crate) fn answer(buffer: &mut [u8], length: usize) -> Option<usize> {
     let end = question_end(buffer.get(..length)?)?;
     let whole = end + RECORD.len() + 4;

@@ -9,7 +9,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 
-/// Ports after the first to which `connects` goes: with one alone the ephemeral ports would run out in seconds.
+/// Ports after the first to which `connects` goes: with one alone the ephemeral ports would run out
+/// in seconds.
 pub(crate) const CONNECT_PORTS: u16 = 8;
 
 /// The largest payload of a datagram over IPv4.
@@ -21,7 +22,8 @@ const BUFFER_BYTES: usize = 4 << 20;
 /// Connections that wait to be accepted; the kernel caps it (`net.core.somaxconn`).
 const BACKLOG: i32 = 4096;
 
-/// A client that vanished without a word is noticed after this, and nothing is sent in tests that are shorter.
+/// A client that vanished without a word is noticed after this, and nothing is sent in tests that
+/// are shorter.
 const KEEPALIVE: Duration = Duration::from_secs(600);
 
 /// A listener, whose connections inherit its options.
@@ -61,7 +63,11 @@ pub(crate) async fn udp_to(server: SocketAddr) -> Result<UdpSocket> {
 
 /// Any address of the server's family.
 pub(crate) fn any(server: SocketAddr) -> SocketAddr {
-    if server.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() }
+    if server.is_ipv4() {
+        (Ipv4Addr::UNSPECIFIED, 0).into()
+    } else {
+        (Ipv6Addr::UNSPECIFIED, 0).into()
+    }
 }
 
 /// Connects by TCP.
@@ -92,6 +98,8 @@ pub(crate) fn other(text: impl Into<String>) -> io::Error {
 
 /// As many descriptors as the system allows us.
 pub(crate) fn raise_descriptors() -> Result<()> {
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("the limit of descriptors is not known")?;
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("the limit of descriptors cannot be raised")
+    let (_, hard) =
+        getrlimit(Resource::RLIMIT_NOFILE).context("the limit of descriptors is not known")?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+        .context("the limit of descriptors cannot be raised")
 }

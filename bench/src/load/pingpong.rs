@@ -1,5 +1,5 @@
-//! One message back and forth. The measurement blocks in the system's calls, as nothing is between them and the network; the soak's, which is one of
-//! many, is a task.
+//! One message back and forth. The measurement blocks in the system's calls, as nothing is between
+//! them and the network; the soak's, which is one of many, is a task.
 
 use crate::figures::{Micros, Samples};
 use crate::net;
@@ -56,7 +56,11 @@ pub(crate) fn tcp(server: SocketAddr, rounds: Rounds) -> Result<Report> {
     measure(rounds, |message| {
         stream.write_all(message)?;
         stream.read_exact(&mut back)?;
-        if back == message { Ok(Message::Back) } else { Err(net::other("another message came back")) }
+        if back == message {
+            Ok(Message::Back)
+        } else {
+            Err(net::other("another message came back"))
+        }
     })
     .context("the connection broke")
 }
@@ -81,7 +85,9 @@ pub(crate) fn udp(server: SocketAddr, rounds: Rounds) -> Result<Report> {
                 // One that was counted as lost already.
                 Ok(_) if now() - sent < LOST => {}
                 Ok(_) => return Ok(Message::Lost),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Message::Lost),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Message::Lost);
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -90,7 +96,10 @@ pub(crate) fn udp(server: SocketAddr, rounds: Rounds) -> Result<Report> {
 }
 
 /// Calls `round` with one message after the other.
-fn measure(rounds: Rounds, mut round: impl FnMut(&[u8]) -> io::Result<Message>) -> io::Result<Report> {
+fn measure(
+    rounds: Rounds,
+    mut round: impl FnMut(&[u8]) -> io::Result<Message>,
+) -> io::Result<Report> {
     let mut samples = Samples::roomy();
     let mut messages = Messages::new(rounds.bytes);
     let end = now() + rounds.lasting;

@@ -1,5 +1,5 @@
-//! The servers: echo by TCP and UDP, ports for `connects`, and a nameserver that knows one answer. A connection is a task without a buffer
-//! of its own, so that ten thousand may idle.
+//! The servers: echo by TCP and UDP, ports for `connects`, and a nameserver that knows one answer.
+//! A connection is a task without a buffer of its own, so that ten thousand may idle.
 
 use crate::{message, net};
 use anyhow::{Context as _, Result};
@@ -95,7 +95,9 @@ async fn echo(mut stream: TcpStream) -> io::Result<()> {
         stream.readable().await?;
         let rest = BUFFER.with_borrow_mut(|buffer| {
             let read = match stream.try_read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Some(Vec::new())),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Some(Vec::new()));
+                }
                 Err(error) => return Err(error),
                 Ok(0) => return Ok(None),
                 Ok(read) => read,
@@ -125,7 +127,8 @@ async fn answer_once(mut stream: TcpStream) -> io::Result<()> {
     stream.read(&mut byte).await.map(drop)
 }
 
-/// Answers datagrams where they lie: `answer` takes the buffer and the datagram's length, and gives that of its answer, if there is one.
+/// Answers datagrams where they lie: `answer` takes the buffer and the datagram's length, and gives
+/// that of its answer, if there is one.
 async fn answer_datagrams(socket: UdpSocket, answer: impl Fn(&mut [u8], usize) -> Option<usize>) {
     let mut buffer = vec![0; PIECE];
     'ready: loop {

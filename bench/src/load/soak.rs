@@ -1,4 +1,5 @@
-//! All kinds of load at once, on one thread: what counts is that nothing goes wrong, not how fast it goes.
+//! All kinds of load at once, on one thread: what counts is that nothing goes wrong, not how fast
+//! it goes.
 
 use crate::bulk::{self, Bulk, Pattern};
 use crate::connects::{self, Connects};
@@ -18,7 +19,8 @@ const STREAMS: usize = 4;
 const SOCKETS: usize = 16;
 const ASKERS: usize = 4;
 
-/// A connector's connections are so far apart: eight then use 2,700 ports a second, which come back (after a minute) as fast as they go.
+/// A connector's connections are so far apart: eight then use 2,700 ports a second, which come back
+/// (after a minute) as fast as they go.
 const PACE: Duration = Duration::from_millis(3);
 
 #[derive(Debug, Serialize)]
@@ -37,7 +39,11 @@ pub(crate) struct Report {
 
 /// # Errors
 /// A UDP socket cannot be had. What fails on the way is in the report.
-pub(crate) async fn run(server: SocketAddr, nameserver: Option<SocketAddr>, lasting: Duration) -> Result<Report> {
+pub(crate) async fn run(
+    server: SocketAddr,
+    nameserver: Option<SocketAddr>,
+    lasting: Duration,
+) -> Result<Report> {
     let end = now() + lasting;
     let pattern = Arc::new(Pattern::new());
     let load = datagrams::Load { server, bytes: 1200, window: 4 };
@@ -51,13 +57,16 @@ pub(crate) async fn run(server: SocketAddr, nameserver: Option<SocketAddr>, last
     )?;
 
     let mut errors = Errors::default();
-    let connects = connects.into_iter().fold(0, |whole, Connects { count, errors: its_errors, no_port, .. }| {
-        errors.take_in(its_errors);
-        if let Some(error) = no_port {
-            errors.note("connection", error);
-        }
-        whole + count
-    });
+    let connects = connects.into_iter().fold(
+        0,
+        |whole, Connects { count, errors: its_errors, no_port, .. }| {
+            errors.take_in(its_errors);
+            if let Some(error) = no_port {
+                errors.note("connection", error);
+            }
+            whole + count
+        },
+    );
     let bytes = streams.into_iter().fold(0, |whole, Bulk { bytes, errors: its_errors }| {
         errors.take_in(its_errors);
         whole + bytes

@@ -17,7 +17,8 @@ const A_WHILE: Duration = Duration::from_millis(300);
 /// What must happen has happened long before.
 const LONG: Duration = Duration::from_secs(20);
 
-/// What the server runs when no client is there: eight listeners, the nameserver's two, the UDP echo.
+/// What the server runs when no client is there: eight listeners, the nameserver's two, the UDP
+/// echo.
 const SERVER_TASKS: usize = 11;
 
 fn runtime() -> Runtime {
@@ -43,7 +44,9 @@ impl Served {
         let ports = std::iter::repeat_with(|| first + NEXT.fetch_add(10, Ordering::Relaxed));
         let (port, server) = ports
             .take(200)
-            .find_map(|port| Some((port, Server::bind(Ipv4Addr::LOCALHOST.into(), port, Some(port + 9)).ok()?)))
+            .find_map(|port| {
+                Some((port, Server::bind(Ipv4Addr::LOCALHOST.into(), port, Some(port + 9)).ok()?))
+            })
             .unwrap();
         drop(entered);
         let handle = runtime.handle().clone();
@@ -57,7 +60,13 @@ impl Served {
             });
         });
         let at = |port| SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
-        Self { at: at(port), dns: at(port + 9), runtime: handle, stop: Some(stop), thread: Some(thread) }
+        Self {
+            at: at(port),
+            dns: at(port + 9),
+            runtime: handle,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
     }
 
     /// Whether the server comes back to the tasks that it began with.
@@ -140,7 +149,10 @@ fn datagrams_that_do_not_come_back_are_lost_and_replaced() {
     for server in [silent.local_addr().unwrap(), nobody()] {
         let load = datagrams::Load { server, bytes: 8, window: 4 };
         let report = runtime().block_on(datagrams::run(load, 2, A_WHILE)).unwrap();
-        assert!(report.lost > 0 && report.lost_share > 0.1 && report.sent > report.lost, "{report:?}");
+        assert!(
+            report.lost > 0 && report.lost_share > 0.1 && report.sent > report.lost,
+            "{report:?}"
+        );
         assert!(report.per_second.abs() < 1e-9, "{report:?}");
     }
 }
@@ -231,6 +243,9 @@ fn a_byte_that_is_another_is_told() {
         });
         let report = soak::run(server, None, A_WHILE).await.unwrap();
         let told = |text: &str| report.errors.iter().any(|error| error.starts_with(text));
-        assert!(report.error_count > 1 && told("stream: another byte than was sent, at position"), "{report:?}");
+        assert!(
+            report.error_count > 1 && told("stream: another byte than was sent, at position"),
+            "{report:?}"
+        );
     });
 }

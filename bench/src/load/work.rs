@@ -1,4 +1,5 @@
-//! What every client's work has in common: a clock, workers that are waited for, and what went wrong.
+//! What every client's work has in common: a clock, workers that are waited for, and what went
+//! wrong.
 
 use anyhow::Result;
 use std::fmt::Display;
@@ -13,7 +14,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// After a failure, so that a server that is not there is not asked without end.
 pub(crate) const PAUSE: Duration = Duration::from_millis(10);
 
-/// How many texts of failures are kept. Each is kept once, so that what fails most hides nothing else.
+/// How many texts of failures are kept. Each is kept once, so that what fails most hides nothing
+/// else.
 const TEXTS: usize = 10;
 
 /// The only place where the clock is read.
@@ -45,7 +47,10 @@ pub(crate) async fn within<T>(
     work: impl Future<Output = io::Result<T>>,
 ) -> io::Result<T> {
     tokio::time::timeout(patience, work).await.unwrap_or_else(|_| {
-        Err(io::Error::new(io::ErrorKind::TimedOut, format!("{what} took more than {} s", patience.as_secs())))
+        Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("{what} took more than {} s", patience.as_secs()),
+        ))
     })
 }
 
@@ -78,7 +83,8 @@ impl Errors {
     /// Tells the first of them on standard error: the line of JSON has only their number.
     pub(crate) fn tell(&self) {
         if let Some(first) = self.texts.first() {
-            let _ = writeln!(io::stderr(), "underpass-load: {} failures, such as {first}", self.count);
+            let _ =
+                writeln!(io::stderr(), "underpass-load: {} failures, such as {first}", self.count);
         }
     }
 }

@@ -2,8 +2,13 @@
 
 use wire::{Decoder, FrameError};
 
-/// What a decoder makes of a stream in pieces of `step` bytes: each frame as text, and what ended it.
-pub(crate) fn decode(decoder: &mut Decoder, bytes: &[u8], step: usize) -> (Vec<String>, Option<FrameError>) {
+/// What a decoder makes of a stream in pieces of `step` bytes: each frame as text, and what ended
+/// it.
+pub(crate) fn decode(
+    decoder: &mut Decoder,
+    bytes: &[u8],
+    step: usize,
+) -> (Vec<String>, Option<FrameError>) {
     let mut frames = Vec::new();
     for mut piece in bytes.chunks(step.max(1)) {
         while !piece.is_empty() {

@@ -1,12 +1,19 @@
 //! What proxies answer, and the texts that name them.
 
-use proxy::{Dialog, DialogError, Host, MAX_HEADER, Progress, ProxyUrl, Target, mask, udp, windows};
+use proxy::{
+    Dialog, DialogError, Host, MAX_HEADER, Progress, ProxyUrl, Target, mask, udp, windows,
+};
 
 /// Proxies of both kinds, with and without somebody who asks.
 const PROXIES: [&str; 4] = ["http://p:1", "http://u:p@p:1", "socks5://p:1", "socks5://u:p@p:1"];
 
-/// Feeds an answer in pieces of `step` bytes: what was sent, and the other side's bytes or why there are none.
-fn talk(proxy: &ProxyUrl, answer: &[u8], step: usize) -> (Vec<u8>, Result<Option<Vec<u8>>, DialogError>) {
+/// Feeds an answer in pieces of `step` bytes: what was sent, and the other side's bytes or why
+/// there are none.
+fn talk(
+    proxy: &ProxyUrl,
+    answer: &[u8],
+    step: usize,
+) -> (Vec<u8>, Result<Option<Vec<u8>>, DialogError>) {
     let target = Target { host: Host::Name("host.test".to_owned()), port: 443 };
     let mut dialog = Dialog::new(proxy, &target);
     let mut sent = dialog.output();
@@ -17,15 +24,17 @@ fn talk(proxy: &ProxyUrl, answer: &[u8], step: usize) -> (Vec<u8>, Result<Option
         sent.extend(dialog.output());
         match progress {
             Ok(Progress::More) => assert!(fed <= MAX_HEADER, "an answer without end is given up"),
-            Ok(Progress::Done { rest }) => return (sent, Ok(Some([&rest[..], &answer[fed..]].concat()))),
+            Ok(Progress::Done { rest }) => {
+                return (sent, Ok(Some([&rest[..], &answer[fed..]].concat())));
+            }
             Err(error) => return (sent, Err(error)),
         }
     }
     (sent, Ok(None))
 }
 
-/// Any bytes: no panic, the same outcome however they are cut, nothing of the other side's lost; any text: no panic, and what names a proxy
-/// reads back.
+/// Any bytes: no panic, the same outcome however they are cut, nothing of the other side's lost;
+/// any text: no panic, and what names a proxy reads back.
 pub fn dialogs(data: &[u8]) {
     let Some((step, data)) = data.split_first() else { return };
     for proxy in PROXIES {

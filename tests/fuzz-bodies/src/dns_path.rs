@@ -1,5 +1,6 @@
-//! DNS as the gateway has it from the VM: messages over UDP judged, failed and made to fit; bytes over TCP cut into queries, with
-//! answers in any order. A plain reading of the same bytes says what must come out.
+//! DNS as the gateway has it from the VM: messages over UDP judged, failed and made to fit; bytes
+//! over TCP cut into queries, with answers in any order. A plain reading of the same bytes says
+//! what must come out.
 
 use crate::Bytes;
 use gateway::connections::{Connection, Half, Next};
@@ -61,7 +62,10 @@ fn over_udp(message: &[u8], answer: Vec<u8>, most: u16) {
             assert!(most >= 512 && message.len() >= HEADER);
             for code in [front::SERVFAIL, front::REFUSED] {
                 let failure = front::failure(message, code);
-                assert!(is_answer(&failure, message) && failure[3] & 15 == code, "{message:?} -> {failure:?}");
+                assert!(
+                    is_answer(&failure, message) && failure[3] & 15 == code,
+                    "{message:?} -> {failure:?}"
+                );
                 assert!(failure.len() <= message.len());
             }
         }
@@ -73,7 +77,10 @@ fn over_udp(message: &[u8], answer: Vec<u8>, most: u16) {
     if answer.len() <= usize::from(most) {
         assert_eq!(fitted, answer, "what fits stays as it is");
     } else {
-        assert!(fitted.len() >= HEADER && fitted[2] & 2 != 0 && fitted[..2] == answer[..2], "cut without TC");
+        assert!(
+            fitted.len() >= HEADER && fitted[2] & 2 != 0 && fitted[..2] == answer[..2],
+            "cut without TC"
+        );
     }
 }
 
@@ -122,7 +129,9 @@ impl Client<'_> {
     /// No server can be reached for a zone transfer, which is alone.
     fn fail_transfer(&mut self) {
         let query = self.asks[self.queries.len()];
-        assert!(front::is_transfer(query) && self.waiting == 0 && self.connection.output.is_empty());
+        assert!(
+            front::is_transfer(query) && self.waiting == 0 && self.connection.output.is_empty()
+        );
         self.connection.hand_on(Vec::new());
         assert!(self.connection.is_handed_on() && self.connection.appetite() == 0);
         assert_eq!(self.connection.next_server(), None);
@@ -153,14 +162,25 @@ impl Client<'_> {
     }
 }
 
-/// Gives the connection the stream in pieces, answers what it asks, and tells how many queries came.
+/// Gives the connection the stream in pieces, answers what it asks, and tells how many queries
+/// came.
 fn over_tcp(stream: &[u8], input: &mut Bytes<'_>) -> usize {
-    #[expect(clippy::disallowed_methods, reason = "some instant to count from; what happens does not depend on it")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "some instant to count from; what happens does not depend on it"
+    )]
     let now = Instant::now();
     let connection = Connection::new(now);
     let asks = whole_queries(stream);
-    let mut client =
-        Client { now, asks, connection, queries: Vec::new(), waiting: 0, answers: Vec::new(), taken: Vec::new() };
+    let mut client = Client {
+        now,
+        asks,
+        connection,
+        queries: Vec::new(),
+        waiting: 0,
+        answers: Vec::new(),
+        taken: Vec::new(),
+    };
     let (mut rest, mut sane) = (stream, true);
     while sane && !(rest.is_empty() && client.waiting == 0 && client.connection.output.is_empty()) {
         let (op, size) = (input.byte(), usize::from(input.byte()));
@@ -205,7 +225,8 @@ fn over_tcp(stream: &[u8], input: &mut Bytes<'_>) -> usize {
     client.queries.len()
 }
 
-/// Any bytes, read as messages over UDP and as a stream over TCP. Gives the number of queries that came by the stream.
+/// Any bytes, read as messages over UDP and as a stream over TCP. Gives the number of queries that
+/// came by the stream.
 pub fn dns_path(data: &[u8]) -> usize {
     let mut input = Bytes(data);
     let mut stream = Vec::new();
@@ -220,7 +241,11 @@ pub fn dns_path(data: &[u8]) -> usize {
         let mut answer = message.clone();
         answer.resize(message.len().max(HEADER) + usize::from(input.byte()) * 16, kind);
         over_udp(&message, answer, input.two());
-        let length = if kind & 0x1e == 0x1e { input.two() } else { u16::try_from(message.len()).unwrap_or(0) };
+        let length = if kind & 0x1e == 0x1e {
+            input.two()
+        } else {
+            u16::try_from(message.len()).unwrap_or(0)
+        };
         stream.extend_from_slice(&length.to_be_bytes());
         stream.extend_from_slice(&message);
     }

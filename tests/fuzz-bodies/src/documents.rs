@@ -15,7 +15,11 @@ use wire::{HostAccessSettings, HostFacts, ViaSettings};
 fn document<T: DeserializeOwned + Serialize + PartialEq + Debug>(data: &[u8]) {
     let Ok(read) = serde_json::from_slice::<T>(data) else { return };
     let written = serde_json::to_vec(&read).unwrap_or_default();
-    assert_eq!(serde_json::from_slice::<T>(&written).ok().as_ref(), Some(&read), "written and read again");
+    assert_eq!(
+        serde_json::from_slice::<T>(&written).ok().as_ref(),
+        Some(&read),
+        "written and read again"
+    );
 }
 
 /// What `proxy off` remembers gives back a file, whatever it and the file say.
@@ -26,7 +30,10 @@ fn kept(data: &[u8]) {
         let restored = kept.restore(Some(&text));
         if let Some(text) = &restored.text {
             let again = kept.restore(Some(text));
-            assert!(again.left.len() <= kept.restore(None).left.len() + restored.left.len(), "{again:?}");
+            assert!(
+                again.left.len() <= kept.restore(None).left.len() + restored.left.len(),
+                "{again:?}"
+            );
         }
     }
 }

@@ -53,10 +53,14 @@ fn damaged(at: u8, run: u8, data: &[u8]) {
     assert_eq!(error, None, "what was sealed is read");
     let at = usize::from(at) * whole.len() / 256;
     let end = (at + 1 + usize::from(run) / 2).min(whole.len());
-    let stream =
-        if run & 1 == 0 { [&whole[..at], &whole[end..]].concat() } else { [&whole[..end], &whole[at..]].concat() };
+    let stream = if run & 1 == 0 {
+        [&whole[..at], &whole[end..]].concat()
+    } else {
+        [&whole[..end], &whole[at..]].concat()
+    };
     let (got, _) = decode(&mut Decoder::default(), &stream, 7);
-    // Another first frame ends the session (`Violation::NoHello`), whatever the decoder reads after it.
+    // Another first frame ends the session (`Violation::NoHello`), whatever the decoder reads after
+    // it.
     if got.first().is_some_and(|first| !first.starts_with("Hello")) {
         return;
     }
@@ -66,8 +70,8 @@ fn damaged(at: u8, run: u8, data: &[u8]) {
     }
 }
 
-/// Any bytes: no panic, the same frames however the stream is cut, each frame survives being written and
-/// read again, and no damage to a stream is taken for its data.
+/// Any bytes: no panic, the same frames however the stream is cut, each frame survives being
+/// written and read again, and no damage to a stream is taken for its data.
 pub fn frame_decoder(data: &[u8]) {
     let Some(([step, at, run], data)) = data.split_first_chunk() else { return };
     parse(data);

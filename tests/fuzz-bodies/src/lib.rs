@@ -1,5 +1,5 @@
-//! What is done with arbitrary bytes: the same bodies for `tests/fuzz` (libFuzzer) and for this crate's own tests (proptest). A body
-//! panics when something that must always hold does not.
+//! What is done with arbitrary bytes: the same bodies for `tests/fuzz` (libFuzzer) and for this
+//! crate's own tests (proptest). A body panics when something that must always hold does not.
 
 mod decoding;
 mod dialogs;

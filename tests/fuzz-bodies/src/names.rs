@@ -67,9 +67,11 @@ fn record(message: &mut Vec<u8>, input: &mut Bytes<'_>) {
 /// What a zone's owner answers, perhaps damaged.
 fn answer(input: &mut Bytes<'_>) -> Vec<u8> {
     let (shape, counts) = (input.byte(), input.byte());
-    let records = usize::from(counts & 3) + usize::from(counts >> 2 & 1) + usize::from(counts >> 3 & 1);
+    let records =
+        usize::from(counts & 3) + usize::from(counts >> 2 & 1) + usize::from(counts >> 3 & 1);
     let code = if shape & 0x70 == 0x70 { 2 } else { 0 };
-    let mut message = vec![0, 7, 0x81, 0xa0 | code, 0, 1, 0, counts & 3, 0, counts >> 2 & 1, 0, counts >> 3 & 1];
+    let mut message =
+        vec![0, 7, 0x81, 0xa0 | code, 0, 1, 0, counts & 3, 0, counts >> 2 & 1, 0, counts >> 3 & 1];
     message.extend(name(input.byte()));
     message.extend([A, AAAA, HTTPS, A][usize::from(shape & 3)].to_be_bytes());
     message.extend([0, 1]);
@@ -110,7 +112,10 @@ fn addresses(message: &[u8]) -> Vec<IpAddr> {
         for _ in 0..two(4)? {
             at = behind_name(message, at)? + 4;
         }
-        let records = [6, 8, 10].into_iter().map(|count| Some(usize::from(two(count)?))).sum::<Option<usize>>()?;
+        let records = [6, 8, 10]
+            .into_iter()
+            .map(|count| Some(usize::from(two(count)?)))
+            .sum::<Option<usize>>()?;
         for _ in 0..records {
             at = behind_name(message, at)?;
             let (kind, length) = (two(at)?, usize::from(two(at + 8)?));
@@ -130,9 +135,13 @@ fn addresses(message: &[u8]) -> Vec<IpAddr> {
 
 fn has_hints(message: &Message) -> bool {
     let of = |service: &SVCB| {
-        service.svc_params.iter().any(|(key, _)| matches!(key, SvcParamKey::Ipv4Hint | SvcParamKey::Ipv6Hint))
+        service
+            .svc_params
+            .iter()
+            .any(|(key, _)| matches!(key, SvcParamKey::Ipv4Hint | SvcParamKey::Ipv6Hint))
     };
-    let mut records = [&message.answers, &message.authorities, &message.additionals].into_iter().flatten();
+    let mut records =
+        [&message.answers, &message.authorities, &message.additionals].into_iter().flatten();
     records.any(|record| {
         if let RData::SVCB(service) = &record.data {
             of(service)
@@ -163,13 +172,20 @@ pub fn names(data: &[u8]) -> usize {
                 let message = answer(&mut input);
                 let given = with_stand_ins(&mut names, &message, |ip| !ip.is_loopback());
                 let given = given.unwrap_or(message);
-                let read = Message::from_vec(&given).unwrap_or_else(|error| panic!("{error}: {given:?}"));
-                assert!(!has_hints(&read), "an app that takes the hint connects without the name: {read}");
-                let question = read.queries.first().map(|query| query.name().to_ascii().to_ascii_lowercase());
+                let read =
+                    Message::from_vec(&given).unwrap_or_else(|error| panic!("{error}: {given:?}"));
+                assert!(
+                    !has_hints(&read),
+                    "an app that takes the hint connects without the name: {read}"
+                );
+                let question =
+                    read.queries.first().map(|query| query.name().to_ascii().to_ascii_lowercase());
                 let question = question.unwrap_or_default().trim_end_matches('.').to_owned();
                 for ip in addresses(&given) {
                     if is_stand_in(ip) {
-                        let Found::Named(owner, _) = names.find(ip) else { panic!("{ip} stands for nothing: {read}") };
+                        let Found::Named(owner, _) = names.find(ip) else {
+                            panic!("{ip} stands for nothing: {read}")
+                        };
                         assert_eq!(owner, question, "{ip} in the answer {read}");
                     }
                     got[user].push(ip);
@@ -184,15 +200,26 @@ pub fn names(data: &[u8]) -> usize {
                 }
             }
             _ => {
-                let (Some(ip), port) = (got[user].get(usize::from(input.byte())), input.byte() & 1) else { continue };
-                let (bind, to) = (BindId(u32::from(op >> 2 & 3)), SocketAddr::new(*ip, port.into()));
+                let (Some(ip), port) = (got[user].get(usize::from(input.byte())), input.byte() & 1)
+                else {
+                    continue;
+                };
+                let (bind, to) =
+                    (BindId(u32::from(op >> 2 & 3)), SocketAddr::new(*ip, port.into()));
                 match names.find(*ip) {
                     Found::Plain => peers.sent_plainly(bind, to),
                     Found::Unknown => {}
                     Found::Named(_, real) => {
                         let real = peers.sent(bind, to, real, |known| names.has(*ip, known));
-                        assert!(names.has(*ip, real.ip()) && real.port() == to.port(), "{to} is not at {real}");
-                        assert_eq!(peers.known_as(bind, real), to, "its reply comes from elsewhere");
+                        assert!(
+                            names.has(*ip, real.ip()) && real.port() == to.port(),
+                            "{to} is not at {real}"
+                        );
+                        assert_eq!(
+                            peers.known_as(bind, real),
+                            to,
+                            "its reply comes from elsewhere"
+                        );
                     }
                 }
                 if op & 0x40 != 0 {

@@ -113,7 +113,12 @@ impl AsyncSocket for Scripted {
         self.poll_send_to(cx, request, &NetlinkAddr::new(0, 0))
     }
 
-    fn poll_send_to(&self, cx: &mut Context<'_>, request: &[u8], _: &NetlinkAddr) -> Poll<io::Result<usize>> {
+    fn poll_send_to(
+        &self,
+        cx: &mut Context<'_>,
+        request: &[u8],
+        _: &NetlinkAddr,
+    ) -> Poll<io::Result<usize>> {
         let answers = ANSWERS.with_borrow_mut(VecDeque::pop_front).unwrap_or_default();
         let mut waiting = self.waiting.borrow_mut();
         for mut datagram in answers {
@@ -132,7 +137,11 @@ impl AsyncSocket for Scripted {
         self.poll_recv_from(cx, buffer).map_ok(drop)
     }
 
-    fn poll_recv_from<B: BufMut>(&self, _: &mut Context<'_>, buffer: &mut B) -> Poll<io::Result<NetlinkAddr>> {
+    fn poll_recv_from<B: BufMut>(
+        &self,
+        _: &mut Context<'_>,
+        buffer: &mut B,
+    ) -> Poll<io::Result<NetlinkAddr>> {
         let Some(answer) = self.waiting.borrow_mut().pop_front() else { return Poll::Pending };
         buffer.put_slice(&answer);
         Poll::Ready(Ok(NetlinkAddr::new(0, 0)))
@@ -198,13 +207,25 @@ fn network(input: &mut Bytes<'_>) {
             let Ok(net) = Net::open_by::<Scripted>() else { return };
             ANSWERS.set(answers.clone());
             if let Ok(observed) = net.observe_in(TAP_NAME, mode).await {
-                assert!(observed.routes.iter().all(|route| route.prefix_len() > 0), "a default route among the others");
+                assert!(
+                    observed.routes.iter().all(|route| route.prefix_len() > 0),
+                    "a default route among the others"
+                );
                 let gateways: HashSet<_> = observed.gateways.iter().collect();
                 assert_eq!(gateways.len(), observed.gateways.len(), "a gateway twice");
                 let ways = ways(&observed, vpn.as_slice(), Families::V4AndV6);
-                assert!(ways.mirrored.iter().all(|to| !ways.direct.iter().any(|direct| direct.to == *to)), "both ways");
-                let led: HashSet<_> = captured(&observed, &ways, "nameserver 10.0.0.1\n").into_iter().collect();
-                assert!(observed.own.iter().all(|own| !led.contains(own)), "an own address is led to the TAP");
+                assert!(
+                    ways.mirrored
+                        .iter()
+                        .all(|to| !ways.direct.iter().any(|direct| direct.to == *to)),
+                    "both ways"
+                );
+                let led: HashSet<_> =
+                    captured(&observed, &ways, "nameserver 10.0.0.1\n").into_iter().collect();
+                assert!(
+                    observed.own.iter().all(|own| !led.contains(own)),
+                    "an own address is led to the TAP"
+                );
                 assert!(uplink(&observed).iter().all(|own| observed.own.contains(own)));
                 if let Ok(subnet) = choose_subnet(&observed.routes, None) {
                     let is_there = |route: &gateway::net::IpNet| {

@@ -1,12 +1,12 @@
-//! Frames from the TAP and calls from the gateway in any order. An app that knows its connections' sequence numbers is part of it,
-//! or random segments would seldom get past a window check.
+//! Frames from the TAP and calls from the gateway in any order. An app that knows its connections'
+//! sequence numbers is part of it, or random segments would seldom get past a window check.
 
 use crate::Bytes;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 use underpass_stack::{
-    AddressPlan, BindId, Capacity, Changes, Config, Event, Fault, FaultKind, Filtering, FlowId, HostAccess, Ipv6,
-    Marks, Offload, Refusal, RequestId, RxMeta, Stack, Strays, Transmit, TxMeta,
+    AddressPlan, BindId, Capacity, Changes, Config, Event, Fault, FaultKind, Filtering, FlowId,
+    HostAccess, Ipv6, Marks, Offload, Refusal, RequestId, RxMeta, Stack, Strays, Transmit, TxMeta,
 };
 
 const GATEWAY_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
@@ -40,7 +40,11 @@ struct App {
 impl Transmit for App {
     fn transmit(&mut self, frame: &[u8], meta: TxMeta) {
         self.frames += 1;
-        assert!(frame.len() >= 14 && frame.len() <= 14 + 65_535, "a frame of {} bytes", frame.len());
+        assert!(
+            frame.len() >= 14 && frame.len() <= 14 + 65_535,
+            "a frame of {} bytes",
+            frame.len()
+        );
         assert_eq!((&frame[..6], &frame[6..12]), (&VM_MAC[..], &GATEWAY_MAC[..]));
         let packet = &frame[14..];
         let tcp_at = match packet[0] >> 4 {
@@ -79,7 +83,8 @@ fn ip(v6: bool, protocol: u8, ttl: u8, fragment: u16, payload: &[u8]) -> Vec<u8>
         frame.extend_from_slice(&[0x60, 0, 0, 0]);
         frame.extend_from_slice(&len(payload.len()));
         frame.extend_from_slice(&[protocol, ttl]);
-        frame.extend_from_slice(&[0xfd, 0x75, 0x6e, 0x64, 0x65, 0x72, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
+        frame
+            .extend_from_slice(&[0xfd, 0x75, 0x6e, 0x64, 0x65, 0x72, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
         frame.extend_from_slice(&[0x26, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
         frame.extend_from_slice(payload);
         return frame;
@@ -89,7 +94,8 @@ fn ip(v6: bool, protocol: u8, ttl: u8, fragment: u16, payload: &[u8]) -> Vec<u8>
     header.extend_from_slice(&[0, 7]);
     header.extend_from_slice(&fragment.to_be_bytes());
     header.extend_from_slice(&[ttl, protocol, 0, 0, 10, 99, 0, 18, 8, 8, 8, 8]);
-    let mut sum: u32 = header.chunks_exact(2).map(|two| u32::from(two[0]) << 8 | u32::from(two[1])).sum();
+    let mut sum: u32 =
+        header.chunks_exact(2).map(|two| u32::from(two[0]) << 8 | u32::from(two[1])).sum();
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }
@@ -110,7 +116,8 @@ fn segment(input: &mut Bytes<'_>, app: &App) -> Vec<u8> {
         2 => u32::from(input.byte()).wrapping_sub(128),
         _ => input.four(),
     };
-    let (seq, ack) = (conn.seq.wrapping_add(off(shape, input)), conn.ack.wrapping_sub(off(shape >> 2, input)));
+    let (seq, ack) =
+        (conn.seq.wrapping_add(off(shape, input)), conn.ack.wrapping_sub(off(shape >> 2, input)));
     let window = if shape & 0x10 == 0 { 0xffff } else { input.two() };
     let options: &[u8] = match (flags & 2 != 0, shape >> 5 & 1) {
         (true, 0) => &[2, 4, 5, 0xb4, 1, 3, 3, 7, 1, 1, 4, 2],
@@ -190,13 +197,20 @@ impl Run {
             offload: if first & 2 == 0 { Offload::None } else { Offload::Vnet },
             addresses,
             ipv6: if first & 4 == 0 { Ipv6::Enabled } else { Ipv6::Disabled },
-            udp_filtering: if first & 8 == 0 { Filtering::AddressDependent } else { Filtering::EndpointIndependent },
+            udp_filtering: if first & 8 == 0 {
+                Filtering::AddressDependent
+            } else {
+                Filtering::EndpointIndependent
+            },
             gateway_mac: GATEWAY_MAC,
             vm_mac: VM_MAC,
             capacity: Capacity { flows: 3, half_open: 2, binds: 2 },
             seed: u64::from(first),
         };
-        #[expect(clippy::disallowed_methods, reason = "some instant to count from; what happens does not depend on it")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "some instant to count from; what happens does not depend on it"
+        )]
         let now = Instant::now();
         let app = App { conns: Default::default(), frames: 0 };
         let stack = Stack::new(config, now);
@@ -246,9 +260,14 @@ impl Run {
         }
         let (bind, request) = (self.binds.last().copied(), self.requests.pop());
         match (what >> 4, bind, request) {
-            (1, Some(bind), _) => {
-                self.stack.deliver_datagram(now, bind, peer, &vec![1; n], Marks::of_ttl(n as u8), out)
-            }
+            (1, Some(bind), _) => self.stack.deliver_datagram(
+                now,
+                bind,
+                peer,
+                &vec![1; n],
+                Marks::of_ttl(n as u8),
+                out,
+            ),
             (2, Some(bind), _) => self.stack.deliver_peer_error(now, bind, peer, fault, out),
             (3, Some(bind), _) => self.stack.bind_failed(bind),
             (4, _, Some(request)) => self.stack.answer_query(request, &vec![1; n], out),
@@ -258,7 +277,9 @@ impl Run {
                 let strays = if n & 2 == 0 { Strays::Elsewhere } else { Strays::Unknown };
                 self.stack.set_uplink(if n & 1 == 0 { &[] } else { &[APP] }, strays);
             }
-            (7, _, _) => self.stack.set_ipv6(if n & 1 == 0 { Ipv6::Enabled } else { Ipv6::Disabled }),
+            (7, _, _) => {
+                self.stack.set_ipv6(if n & 1 == 0 { Ipv6::Enabled } else { Ipv6::Disabled })
+            }
             _ => {}
         }
     }
@@ -266,7 +287,10 @@ impl Run {
     fn wait(&mut self, by: Duration) {
         self.now += by;
         self.stack.handle_timeout(self.now, &mut self.app);
-        assert!(self.stack.next_deadline().is_none_or(|at| at > self.now), "a deadline that has passed: it spins");
+        assert!(
+            self.stack.next_deadline().is_none_or(|at| at > self.now),
+            "a deadline that has passed: it spins"
+        );
     }
 
     /// Follows the deadlines as a shell would; an hour has few of them.
@@ -289,8 +313,12 @@ impl Run {
             match event {
                 Event::Connect { flow, .. } => self.flows.push(flow),
                 Event::Bind { bind, .. } => self.binds.push(bind),
-                Event::Query { request, .. } | Event::Echo { request, .. } => self.requests.push(request),
-                Event::Flow { changes, .. } if changes.has(Changes::CLOSED) || changes.has(Changes::RESET) => {
+                Event::Query { request, .. } | Event::Echo { request, .. } => {
+                    self.requests.push(request)
+                }
+                Event::Flow { changes, .. }
+                    if changes.has(Changes::CLOSED) || changes.has(Changes::RESET) =>
+                {
                     self.reached.ended += 1;
                 }
                 Event::ConnectAbandoned { .. }

@@ -58,7 +58,9 @@ fn strings(value: &Value, place: &mut String, all: &mut Vec<String>) {
     };
     match value {
         Value::String(_) => all.push(place.clone()),
-        Value::Array(items) => items.iter().enumerate().for_each(|(n, item)| below(&n.to_string(), item)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(n, item)| below(&n.to_string(), item))
+        }
         Value::Object(entries) => entries.iter().for_each(|(key, value)| below(key, value)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
@@ -75,16 +77,21 @@ fn put(value: &mut Value, place: &str, text: String) {
 fn is_sound(page: &str) {
     let is_text = |text: &str| {
         let odd = |c: char| {
-            c.is_control() && c != '\n' && c != '\t' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            c.is_control() && c != '\n' && c != '\t'
+                || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
         };
         assert!(!text.contains(odd), "{text:?}");
         for behind in text.split('&').skip(1) {
-            let known = ["amp;", "lt;", "gt;", "quot;", "#39;"].iter().any(|entity| behind.starts_with(entity));
+            let known = ["amp;", "lt;", "gt;", "quot;", "#39;"]
+                .iter()
+                .any(|entity| behind.starts_with(entity));
             assert!(known, "an ampersand that is no entity: {text:?}");
         }
         assert!(!text.contains(['"', '\'', '>']), "not escaped: {text:?}");
     };
-    let Some(mut rest) = page.strip_prefix("<!doctype html>\n") else { panic!("another beginning: {page}") };
+    let Some(mut rest) = page.strip_prefix("<!doctype html>\n") else {
+        panic!("another beginning: {page}")
+    };
     let mut open: Vec<&str> = Vec::new();
     while let Some((text, behind)) = rest.split_once('<') {
         if open.last() == Some(&"style") {
@@ -92,7 +99,8 @@ fn is_sound(page: &str) {
         } else {
             is_text(text);
         }
-        let (tag, behind) = behind.split_once('>').unwrap_or_else(|| panic!("a tag without an end"));
+        let (tag, behind) =
+            behind.split_once('>').unwrap_or_else(|| panic!("a tag without an end"));
         rest = behind;
         if let Some(name) = tag.strip_prefix('/') {
             assert_eq!(open.pop(), Some(name), "closed out of its place");
@@ -100,16 +108,22 @@ fn is_sound(page: &str) {
         }
         let (name, attributes) = tag.split_once(' ').unwrap_or((tag, ""));
         assert!(
-            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()),
+            !name.is_empty()
+                && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()),
             "<{tag}>"
         );
-        let forbidden = ["a", "base", "embed", "form", "iframe", "img", "link", "object", "script", "svg"];
+        let forbidden =
+            ["a", "base", "embed", "form", "iframe", "img", "link", "object", "script", "svg"];
         assert!(!forbidden.contains(&name), "<{tag}>");
         for (n, part) in attributes.split('"').enumerate() {
             // Names and values by turns.
             let key = part.trim().trim_end_matches('=');
-            let is_own = n % 2 == 1 || key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
-            assert!(is_own && !key.starts_with("on") && !["src", "href", "style"].contains(&key), "<{tag}>");
+            let is_own =
+                n % 2 == 1 || key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+            assert!(
+                is_own && !key.starts_with("on") && !["src", "href", "style"].contains(&key),
+                "<{tag}>"
+            );
         }
         if name != "meta" {
             open.push(name);
@@ -123,7 +137,9 @@ fn is_sound(page: &str) {
 fn outside_quotes(line: &str, shell: Shell) -> String {
     let is_quote = |letter: char| match shell {
         Shell::Linux => letter == '\'',
-        Shell::Powershell | Shell::AdminPowershell => matches!(letter, '\'' | '\u{2018}'..='\u{201b}'),
+        Shell::Powershell | Shell::AdminPowershell => {
+            matches!(letter, '\'' | '\u{2018}'..='\u{201b}')
+        }
     };
     let (mut outside, mut is_inside, mut escapes) = (String::new(), false, false);
     for letter in line.chars() {
@@ -147,7 +163,11 @@ fn is_safe(finding: &Finding) {
         let Step::Run { shell, lines } = step else { continue };
         for line in lines {
             assert!(!line.contains(SECRET), "{}: {line}", finding.id);
-            assert!(!outside_quotes(line, *shell).contains(MARK), "{}: a shell would obey it: {line}", finding.id);
+            assert!(
+                !outside_quotes(line, *shell).contains(MARK),
+                "{}: a shell would obey it: {line}",
+                finding.id
+            );
         }
     }
 }
@@ -174,19 +194,27 @@ pub fn report(data: &[u8]) -> usize {
         };
         put(&mut changed, &machine.texts[place % machine.texts.len()], text);
     }
-    let Ok(facts) = serde_json::from_value::<Facts>(changed) else { unreachable!("each place takes any text") };
+    let Ok(facts) = serde_json::from_value::<Facts>(changed) else {
+        unreachable!("each place takes any text")
+    };
     let diagnosis = judge(&facts, None);
     diagnosis.findings.iter().for_each(is_safe);
     let masked = facts.masked();
     assert_eq!(masked.masked(), masked, "hidden twice is hidden once");
     for language in [Language::English, Language::Chinese] {
-        let (page, text) =
-            (page(&facts, &diagnosis, language), render(&diagnosis, language, Colour::None, Hints::InFull));
+        let (page, text) = (
+            page(&facts, &diagnosis, language),
+            render(&diagnosis, language, Colour::None, Hints::InFull),
+        );
         let document = Document::new(&facts, &diagnosis, language);
         let json = serde_json::to_string(&document).unwrap_or_default();
         is_sound(&page);
         assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
-        assert_eq!(serde_json::from_str::<Document>(&json).ok().as_ref(), Some(&document), "written and read again");
+        assert_eq!(
+            serde_json::from_str::<Document>(&json).ok().as_ref(),
+            Some(&document),
+            "written and read again"
+        );
         for shown in [&page, &text, &json] {
             assert!(!shown.contains(SECRET) || said.contains(SECRET), "a secret is shown: {shown}");
         }

@@ -6,7 +6,8 @@ use config::settings::ini::{File, Reader};
 const KEYS: [(&str, &str); 4] =
     [("wsl2", "memory"), ("wsl2", "networkingMode"), ("boot", "command"), ("underpass", "none")];
 
-/// Any bytes as a file: its text stays, a key that was set has its value, one that was taken out has none, and nothing else changes.
+/// Any bytes as a file: its text stays, a key that was set has its value, one that was taken out
+/// has none, and nothing else changes.
 pub fn settings_files(data: &[u8]) {
     let [choice, length, data @ ..] = data else { return };
     let reader = if choice & 1 == 0 { Reader::Windows } else { Reader::Linux };
@@ -17,7 +18,8 @@ pub fn settings_files(data: &[u8]) {
     assert_eq!(file.to_string(), text, "what is not changed stays");
     let others = |file: &File| -> Vec<(String, String, String)> {
         let all = file.entries().filter(|entry| !entry.is(section, key));
-        all.map(|entry| (entry.section.to_owned(), entry.key.to_owned(), entry.value.to_owned())).collect()
+        all.map(|entry| (entry.section.to_owned(), entry.key.to_owned(), entry.value.to_owned()))
+            .collect()
     };
     let lines: Vec<usize> = file.entries().map(|entry| entry.line).collect();
     assert!(lines.is_sorted(), "lines are counted on");
@@ -33,5 +35,9 @@ pub fn settings_files(data: &[u8]) {
     let mut without = file.clone();
     let count = without.remove(section, key);
     assert_eq!(count, file.entries().filter(|entry| entry.is(section, key)).count());
-    assert_eq!((without.get(section, key), others(&without)), (None, others(&file)), "only that key goes");
+    assert_eq!(
+        (without.get(section, key), others(&without)),
+        (None, others(&file)),
+        "only that key goes"
+    );
 }

@@ -13,5 +13,8 @@ pub fn shown_texts(data: &[u8]) {
     let said: Option<String> = serde_json::from_str(&printable_json(&json)).ok();
     assert_eq!(said.as_deref(), Some(&*text), "a string of JSON stays what it is");
     let around = format!("{text} http://me:s3cr3t@host.test/ {text}");
-    assert!(!proxy::mask(&around).contains("s3cr3t") || text.contains("s3cr3t"), "a secret is shown");
+    assert!(
+        !proxy::mask(&around).contains("s3cr3t") || text.contains("s3cr3t"),
+        "a secret is shown"
+    );
 }

@@ -16,7 +16,8 @@ const FORMATS: [(Format, &str); 9] = [
 
 const URL: &str = "http://me:s3cret@proxy.test:3128";
 
-/// Any text as a file of each format: no panic; what was set is read again, and what was taken out is gone.
+/// Any text as a file of each format: no panic; what was set is read again, and what was taken out
+/// is gone.
 pub fn tool_files(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     for (format, key) in FORMATS {

@@ -2,8 +2,8 @@
 
 use doctor::facts::Facts;
 use fuzz_bodies::{
-    MACHINE, Reached, dialogs, dns_path, documents, frame_decoder, names, netlink, packet_path, report, settings_files,
-    shown_texts, tool_files,
+    MACHINE, Reached, dialogs, dns_path, documents, frame_decoder, names, netlink, packet_path,
+    report, settings_files, shown_texts, tool_files,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -120,8 +120,10 @@ fn the_fuzzers_seeds_pass() {
     ];
     for (target, body) in bodies {
         let text = fs::read_to_string(format!("{folder}/{target}.txt")).unwrap();
-        let byte = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap();
-        let seeds: Vec<Vec<u8>> = text.lines().map(|line| line.as_bytes().chunks(2).map(byte).collect()).collect();
+        let byte =
+            |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap();
+        let seeds: Vec<Vec<u8>> =
+            text.lines().map(|line| line.as_bytes().chunks(2).map(byte).collect()).collect();
         assert!(seeds.len() > 10, "{target}: {} seeds", seeds.len());
         seeds.iter().for_each(|seed| body(seed));
     }
@@ -138,7 +140,11 @@ fn connections_of_the_names_body_reach_names() {
 fn the_machine_of_the_report_body_says_all_that_facts_have_room_for() {
     let machine: Value = serde_json::from_str(MACHINE).unwrap();
     let read: Facts = serde_json::from_value(machine.clone()).unwrap();
-    assert_eq!(serde_json::to_value(&read).unwrap(), machine, "facts have changed: change report/facts.json as well");
+    assert_eq!(
+        serde_json::to_value(&read).unwrap(),
+        machine,
+        "facts have changed: change report/facts.json as well"
+    );
     assert!(report(&[]) > 10);
 }
 
@@ -162,7 +168,8 @@ fn the_app_of_the_body_gets_connections_up() {
 
 #[test]
 fn the_clients_of_the_dns_body_get_their_queries_through() {
-    // Three queries as they are, each with the size of its answer and of what fits; at the input's end all goes on.
+    // Three queries as they are, each with the size of its answer and of what fits; at the input's
+    // end all goes on.
     let query = [0, 0, 0, 2, 0];
     assert_eq!(dns_path(&[&[3u8][..], &query, &query, &query].concat()), 3);
     // Zone transfers, each of which waits for what is before it.

@@ -1,6 +1,6 @@
 //! A run of bytes that a stream loses or repeats, as users of WSL report it (microsoft/WSL issue
-//! 41063). A file says it in four words: `input drop 100000 512`, with the stream (`input` or `output` of
-//! the program), `drop` or `double`, where the run begins, and its length in bytes.
+//! 41063). A file says it in four words: `input drop 100000 512`, with the stream (`input` or
+//! `output` of the program), `drop` or `double`, where the run begins, and its length in bytes.
 
 use std::fs;
 use std::path::Path;
@@ -97,7 +97,8 @@ mod tests {
         ] {
             for step in [1, 2, 5, 12] {
                 let mut damage = Damage::parse(text).unwrap();
-                let out: Vec<u8> = b"abcdefghijkl".chunks(step).flat_map(|piece| damage.pass(piece)).collect();
+                let out: Vec<u8> =
+                    b"abcdefghijkl".chunks(step).flat_map(|piece| damage.pass(piece)).collect();
                 assert_eq!(String::from_utf8_lossy(&out), expected, "{text} in pieces of {step}");
             }
         }

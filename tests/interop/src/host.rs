@@ -26,19 +26,18 @@ pub struct Options {
     /// A file with what an administrator's policies forbid, one a line: [`DISABLE_CMD`], or the
     /// beginning of the paths of programs (AppLocker). It need not exist.
     pub policy: PathBuf,
-    /// A file that says what happens to a stream of the next relay (see [`crate::damage`]). It need not
-    /// exist, and goes once it is followed.
+    /// A file that says what happens to a stream of the next relay (see [`crate::damage`]). It need
+    /// not exist, and goes once it is followed.
     pub damage: PathBuf,
 }
 
 /// The policy "Prevent access to the command prompt", by the name of its value in the registry
-/// (Microsoft, ADMX_ShellCommandPromptRegEditTools, DisableCMD). With it cmd.exe runs nothing, writes
-/// [`DISABLED`], and ends with 1.
+/// (Microsoft, ADMX_ShellCommandPromptRegEditTools, DisableCMD). With it cmd.exe runs nothing,
+/// writes [`DISABLED`], and ends with 1.
 pub const DISABLE_CMD: &str = "DisableCMD";
 
 /// What cmd.exe says where [`DISABLE_CMD`] is set, in English.
-pub const DISABLED: &str =
-    "The command prompt has been disabled by your administrator.\r\n\r\nPress any key to continue . . . \r\n";
+pub const DISABLED: &str = "The command prompt has been disabled by your administrator.\r\n\r\nPress any key to continue . . . \r\n";
 
 /// Serves sessions at a socket for ever.
 ///
@@ -97,8 +96,10 @@ fn session(parts: Vec<(Opening, UnixStream)>, options: &Options) {
             let damage = is_relay(&opening).then(|| Damage::take(&options.damage)).flatten();
             let on = |stream| damage.clone().filter(|damage| damage.stream == stream);
             let size = options.buffer.min(MOST_BUFFER);
-            let copies = [copy(output, stdout, size, on(Stream::Output)), copy(errors, stderr, size, None)];
-            // It waits for the Linux side's next bytes, maybe for ever; with the session's end they matter to nobody.
+            let copies =
+                [copy(output, stdout, size, on(Stream::Output)), copy(errors, stderr, size, None)];
+            // It waits for the Linux side's next bytes, maybe for ever; with the session's end they
+            // matter to nobody.
             copy(stdin, input, size, on(Stream::Input));
             let code = watch(child, &control);
             let _ = copies.map(thread::JoinHandle::join);
@@ -182,7 +183,8 @@ fn distro_of(control: &UnixStream) -> io::Result<PathBuf> {
     Ok(PathBuf::from(format!("/proc/{}/root", peer.pid())))
 }
 
-/// A file of the distro as Windows sees it: on its own drive where it is below `/mnt/` and a letter, else by the distro's file server.
+/// A file of the distro as Windows sees it: on its own drive where it is below `/mnt/` and a
+/// letter, else by the distro's file server.
 fn seen_by_windows(distro: &Path, path: &Path, drives: &Path) -> PathBuf {
     let drive = path.strip_prefix("/mnt").ok().and_then(|rest| {
         let mut parts = rest.components();
@@ -209,10 +211,15 @@ fn is_windows_program(file: &Path) -> io::Result<bool> {
     if !bytes.starts_with(b"MZ") {
         return Ok(false);
     }
-    let word = |at: usize| Some(usize::from(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?)));
+    let word =
+        |at: usize| Some(usize::from(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?)));
     let machine = word(0x3c).and_then(|header| word(header + 4));
     // 'This version of the file is not compatible with the version of Windows you're running.'
-    if machine == Some(0x8664) { Ok(true) } else { Err(io::Error::other("it is not for this processor")) }
+    if machine == Some(0x8664) {
+        Ok(true)
+    } else {
+        Err(io::Error::other("it is not for this processor"))
+    }
 }
 
 fn small_pipe(bytes: usize) -> io::Result<(PipeReader, PipeWriter)> {

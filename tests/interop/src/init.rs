@@ -38,9 +38,9 @@ impl From<io::Error> for Failure {
 }
 
 impl std::fmt::Display for Failure {
-    /// As `/init` logs it, whose process has no thread name (`src/linux/init/common.h`, `LOG_ERROR`;
-    /// `util.cpp`, `UtilConnectUnix` and `UtilAcceptVsock`: ECONNREFUSED is 111, ETIMEDOUT 110).
-    /// Without a socket it says nothing (`UtilConnectToInteropServer`).
+    /// As `/init` logs it, whose process has no thread name (`src/linux/init/common.h`,
+    /// `LOG_ERROR`; `util.cpp`, `UtilConnectUnix` and `UtilAcceptVsock`: ECONNREFUSED is 111,
+    /// ETIMEDOUT 110). Without a socket it says nothing (`UtilConnectToInteropServer`).
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut log = |text: &str| writeln!(f, "<3>WSL ({} - ) ERROR: {text}", std::process::id());
         match self {
@@ -49,7 +49,9 @@ impl std::fmt::Display for Failure {
                 let errno = error.raw_os_error().unwrap_or(libc::EINVAL);
                 log(&format!("UtilConnectUnix:543: connect failed {errno}"))
             }
-            Self::NoAnswer => log(&format!("UtilAcceptVsock:281: accept4 failed {}", libc::ETIMEDOUT)),
+            Self::NoAnswer => {
+                log(&format!("UtilAcceptVsock:281: accept4 failed {}", libc::ETIMEDOUT))
+            }
             Self::Broken(error) => log(&error.to_string()),
         }
     }
@@ -131,7 +133,11 @@ pub fn run(command: Vec<String>) -> Result<u8, Failure> {
                 Ending::Exited(code) => Ok(code),
                 Ending::NotStarted(errno) => {
                     let program = command.first().map_or("", String::as_str);
-                    writeln!(io::stderr(), "{program}: {}", nix::errno::Errno::from_raw(errno).desc())?;
+                    writeln!(
+                        io::stderr(),
+                        "{program}: {}",
+                        nix::errno::Errno::from_raw(errno).desc()
+                    )?;
                     Ok(1)
                 }
             };
@@ -143,8 +149,12 @@ pub fn run(command: Vec<String>) -> Result<u8, Failure> {
 fn accepted([stdin, others @ ..]: [&UnixStream; 4]) -> Result<usize, Failure> {
     let set = env::var(TIMEOUT_VARIABLE).ok().and_then(|text| text.parse().ok());
     let timeout = set.map_or(ACCEPT_TIMEOUT, Duration::from_millis);
-    let mut fds = [stdin, others[0], others[1], others[2]].map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN));
-    if poll(&mut fds, PollTimeout::try_from(timeout).map_err(io::Error::other)?).map_err(io::Error::from)? == 0 {
+    let mut fds = [stdin, others[0], others[1], others[2]]
+        .map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN));
+    if poll(&mut fds, PollTimeout::try_from(timeout).map_err(io::Error::other)?)
+        .map_err(io::Error::from)?
+        == 0
+    {
         return Err(Failure::NoAnswer);
     }
     Ok(if fds[0].any().unwrap_or(false) { receive::<Accepted>(stdin)?.buffer } else { BUFFER })
@@ -164,7 +174,8 @@ fn wait(copies: &[Option<Copy<'_>>; 3]) -> io::Result<[bool; 3]> {
 }
 
 impl Copy<'_> {
-    /// One read and one blocking write; false at the stream's end, and when nobody takes it any more.
+    /// One read and one blocking write; false at the stream's end, and when nobody takes it any
+    /// more.
     fn step(&mut self, piece: &mut [u8]) -> bool {
         let n = match self.from.read(piece) {
             Ok(n) => n,

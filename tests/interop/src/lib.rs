@@ -1,8 +1,10 @@
-//! A model of WSL's interop: how a Linux process starts a Windows program, and how its standard streams are carried.
+//! A model of WSL's interop: how a Linux process starts a Windows program, and how its standard
+//! streams are carried.
 //!
-//! What is modelled is what microsoft/WSL does, as far as programs can notice it: [`init`] is the Linux half, what `/init` does when
-//! binfmt_misc starts it for a file that begins with `MZ`; [`host`] is the Windows half, what wsl.exe or wslhost.exe does. Four sockets
-//! join them, as four hvsockets do there: standard input, output, error, and control.
+//! What is modelled is what microsoft/WSL does, as far as programs can notice it: [`init`] is the
+//! Linux half, what `/init` does when binfmt_misc starts it for a file that begins with `MZ`;
+//! [`host`] is the Windows half, what wsl.exe or wslhost.exe does. Four sockets join them, as four
+//! hvsockets do there: standard input, output, error, and control.
 //!
 //! - The Linux half is one thread that polls all streams and copies at most a buffer at a time with
 //!   *blocking* writes (microsoft/WSL, `src/linux/init/binfmt.cpp`,
@@ -13,12 +15,14 @@
 //!   has 4 KiB (`src/shared/inc/lxinitshared.h`, `LX_RELAY_BUFFER_SIZE`), and 64 KiB from
 //!   microsoft/WSL pull request 41603 on: the host's option.
 //! - A Linux half whose request is not answered gives up after [`init::ACCEPT_TIMEOUT`] with the
-//!   words and the exit code of `/init`. A socket whose Windows half is gone stays in place and takes
-//!   connections (microsoft/WSL issues 41283, 41592).
-//! - The Windows half can lose or double a run of bytes of a stream (microsoft/WSL issue 41063): see
-//!   [`damage`].
-//! - Paths below `/mnt/` and a letter are Windows' drives. A program that Windows does not start is told by an error of Linux' alone.
-//! - When the Linux half dies the program is ended; when the Windows half dies the program is orphaned, and only sees its pipes break.
+//!   words and the exit code of `/init`. A socket whose Windows half is gone stays in place and
+//!   takes connections (microsoft/WSL issues 41283, 41592).
+//! - The Windows half can lose or double a run of bytes of a stream (microsoft/WSL issue 41063):
+//!   see [`damage`].
+//! - Paths below `/mnt/` and a letter are Windows' drives. A program that Windows does not start is
+//!   told by an error of Linux' alone.
+//! - When the Linux half dies the program is ended; when the Windows half dies the program is
+//!   orphaned, and only sees its pipes break.
 #![forbid(unsafe_code)]
 
 pub mod damage;
@@ -66,8 +70,8 @@ pub struct Opening {
     pub directory: PathBuf,
 }
 
-/// That the Windows half is there; the only line that comes by the socket of standard input. It is what
-/// the connections of wslhost.exe are to `/init`.
+/// That the Windows half is there; the only line that comes by the socket of standard input. It is
+/// what the connections of wslhost.exe are to `/init`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
     /// Bytes that each half copies at a time.
@@ -79,8 +83,8 @@ pub struct Accepted {
 pub enum Ending {
     /// It ran, and gave this exit code.
     Exited(u8),
-    /// It was not started, for this error of Linux'. WSL knows ENOENT for a missing file, EACCES where an administrator is needed, and
-    /// EINVAL for everything else.
+    /// It was not started, for this error of Linux'. WSL knows ENOENT for a missing file, EACCES
+    /// where an administrator is needed, and EINVAL for everything else.
     NotStarted(i32),
 }
 

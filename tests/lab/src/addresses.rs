@@ -1,5 +1,5 @@
-//! Who has which address in the lab. All are private or documentation addresses (RFC 1918, RFC 5737, RFC 3849), so that a
-//! mistake in the lab can reach nobody.
+//! Who has which address in the lab. All are private or documentation addresses (RFC 1918, RFC
+//! 5737, RFC 3849), so that a mistake in the lab can reach nobody.
 
 /// The VM's address on its NAT network, a /20 as WSL makes it.
 pub const VM: &str = "172.28.48.2";

@@ -1,5 +1,6 @@
-//! `underpass doctor` in a lab: what it is run with so that it sees the lab's Windows and internet and nothing of this machine's own
-//! settings, and what it says. For tests: all of it panics with what a program said.
+//! `underpass doctor` in a lab: what it is run with so that it sees the lab's Windows and internet
+//! and nothing of this machine's own settings, and what it says. For tests: all of it panics with
+//! what a program said.
 
 use serde_json::{Value, json};
 
@@ -57,7 +58,10 @@ impl<'a> Ward<'a> {
         // Where every user may run it.
         let copied = std::fs::copy(programs().join("underpass"), scratch.path("bin/underpass"));
         assert!(copied.is_ok(), "underpass was not built: {copied:?}");
-        let apt = format!("Dir::Etc::parts \"{0}\";\nDir::Etc::main \"{0}/none\";\n", scratch.path("apt.d"));
+        let apt = format!(
+            "Dir::Etc::parts \"{0}\";\nDir::Etc::main \"{0}/none\";\n",
+            scratch.path("apt.d")
+        );
         let _path = scratch.file("apt.conf", &apt);
         let script = scratch.file("lay_over.py", LAY_OVER);
         let words = format!(
@@ -119,7 +123,8 @@ impl<'a> Ward<'a> {
         self.scratch.path(name)
     }
 
-    /// Runs the doctor in the VM with these variables and options besides those of the lab, for at most so many seconds.
+    /// Runs the doctor in the VM with these variables and options besides those of the lab, for at
+    /// most so many seconds.
     ///
     /// # Panics
     /// It cannot be started.
@@ -133,7 +138,13 @@ impl<'a> Ward<'a> {
     /// # Panics
     /// It cannot be started.
     #[must_use]
-    pub fn run_by(&self, wrapper: &[&str], seconds: u32, variables: &[(&str, &str)], options: &[&str]) -> Finished {
+    pub fn run_by(
+        &self,
+        wrapper: &[&str],
+        seconds: u32,
+        variables: &[(&str, &str)],
+        options: &[&str],
+    ) -> Finished {
         let path = std::env::var("PATH").unwrap_or_default();
         let set = [
             format!("PATH={}:{path}:/usr/sbin:/sbin", self.scratch.path("bin")),
@@ -142,8 +153,10 @@ impl<'a> Ward<'a> {
             "GIT_CONFIG_NOSYSTEM=1".to_owned(),
             "LC_ALL=C.UTF-8".to_owned(),
         ];
-        let variables: Vec<String> =
-            set.into_iter().chain(variables.iter().map(|(name, value)| format!("{name}={value}"))).collect();
+        let variables: Vec<String> = set
+            .into_iter()
+            .chain(variables.iter().map(|(name, value)| format!("{name}={value}")))
+            .collect();
         let (program, outside) = (self.scratch.path("bin/underpass"), format!("{SERVER}:80"));
         let seconds = seconds.to_string();
         let home = self.scratch.path("home");
@@ -173,16 +186,26 @@ impl<'a> Ward<'a> {
     /// # Panics
     /// It says no JSON.
     #[must_use]
-    pub fn verdict_by(&self, wrapper: &[&str], variables: &[(&str, &str)], options: &[&str]) -> Verdict {
+    pub fn verdict_by(
+        &self,
+        wrapper: &[&str],
+        variables: &[(&str, &str)],
+        options: &[&str],
+    ) -> Verdict {
         let done = self.run_by(wrapper, 10, variables, &[&["--json"], options].concat());
-        let json: Value =
-            serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("doctor: {error}: {done:?}"));
+        let json: Value = serde_json::from_str(&done.stdout)
+            .unwrap_or_else(|error| panic!("doctor: {error}: {done:?}"));
         let findings = json["findings"].as_array().map_or(&[][..], Vec::as_slice);
-        let ids = findings.iter().filter_map(|finding| finding["id"].as_str()).map(ToOwned::to_owned).collect();
+        let ids = findings
+            .iter()
+            .filter_map(|finding| finding["id"].as_str())
+            .map(ToOwned::to_owned)
+            .collect();
         Verdict { code: done.code, ids, json, complaints: done.stderr }
     }
 
-    /// Waits until the lab's nameserver answers in the VM, by whichever server its resolv.conf names.
+    /// Waits until the lab's nameserver answers in the VM, by whichever server its resolv.conf
+    /// names.
     ///
     /// # Panics
     /// It does not.
@@ -211,7 +234,8 @@ impl Verdict {
     }
 }
 
-/// An adapter of a VPN's on the host, with a network of its own to the router, as the client makes it. It goes with [`remove_vpn`].
+/// An adapter of a VPN's on the host, with a network of its own to the router, as the client makes
+/// it. It goes with [`remove_vpn`].
 ///
 /// # Panics
 /// A command fails.

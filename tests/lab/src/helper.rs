@@ -20,8 +20,8 @@ pub fn package() -> PathBuf {
     workspace().join("dist/underpass.wsl")
 }
 
-/// A lab with a Windows, the helper distro unpacked, and a folder for all of it. Where no lab can be
-/// made, says so and gives `None`.
+/// A lab with a Windows, the helper distro unpacked, and a folder for all of it. Where no lab can
+/// be made, says so and gives `None`.
 ///
 /// # Panics
 /// The package was not built.

@@ -1,5 +1,5 @@
-//! The host as a Windows: the interop model (see `tests/interop`) in the host's namespace, Wine behind it, and the kernel's entry that
-//! starts Windows programs by it.
+//! The host as a Windows: the interop model (see `tests/interop`) in the host's namespace, Wine
+//! behind it, and the kernel's entry that starts Windows programs by it.
 
 use std::fs;
 use std::io;
@@ -18,8 +18,9 @@ use crate::wait::until;
 /// Where the kernel keeps its list of interpreters.
 pub(crate) const BINFMT: &str = "/proc/sys/fs/binfmt_misc";
 
-/// Wine's loader and the server of a prefix, by which all of its programs are ended; and the prefix that each
-/// lab's is made from. `UNDERPASS_WINE=newest` chooses those of `scripts/wine-prefix --newest`.
+/// Wine's loader and the server of a prefix, by which all of its programs are ended; and the prefix
+/// that each lab's is made from. `UNDERPASS_WINE=newest` chooses those of `scripts/wine-prefix
+/// --newest`.
 struct Wine {
     loader: PathBuf,
     server: PathBuf,
@@ -38,7 +39,12 @@ impl Wine {
             // Debian has them outside of `PATH`.
             ("/usr/lib/wine".into(), target.join("wine-prefix"), "scripts/wine-prefix")
         };
-        Self { loader: programs.join("wine64"), server: programs.join("wineserver64"), template, script }
+        Self {
+            loader: programs.join("wine64"),
+            server: programs.join("wineserver64"),
+            template,
+            script,
+        }
     }
 }
 
@@ -48,8 +54,8 @@ const USER: &str = "Anna Müller";
 /// The variable with the bytes of interop's buffers.
 const BUFFER_VARIABLE: &str = "UNDERPASS_LAB_INTEROP_BUFFER";
 
-/// Bytes of WSL's buffers, and of its pipes to a program: before microsoft/WSL pull request 41603, and
-/// since.
+/// Bytes of WSL's buffers, and of its pipes to a program: before microsoft/WSL pull request 41603,
+/// and since.
 pub const BUFFERS: [usize; 2] = [4 * 1024, 64 * 1024];
 
 /// Windowses of one process, told apart by number.
@@ -118,8 +124,8 @@ pub fn host_relays(lab: &Lab) -> Vec<u32> {
     host_processes(lab).into_iter().filter(is_relay).collect()
 }
 
-/// The host's half of WSL's interop, with a Wine of its own, and the entry in the kernel's list. All of it goes when dropped; declare it
-/// after its lab.
+/// The host's half of WSL's interop, with a Wine of its own, and the entry in the kernel's list.
+/// All of it goes when dropped; declare it after its lab.
 #[derive(Debug)]
 pub struct Interop {
     host: Process,
@@ -155,17 +161,23 @@ impl Interop {
         let program = programs().join("interop-host").display().to_string();
         let drives = prefix.join("dosdevices").display().to_string();
         let loader = Wine::chosen().loader.display().to_string();
-        // Two programs that start Wine's server at the same moment get into each other's way: one ends with
-        // "fixed a temporary directory error", the other may hang. So it runs before any of them, for the
-        // 3 s that it waits for a program. Kept for longer, it would also keep Wine's own services, and
-        // these the pipes of the program that started them.
+        // Two programs that start Wine's server at the same moment get into each other's way: one
+        // ends with "fixed a temporary directory error", the other may hang. So it runs before any
+        // of them, for the 3 s that it waits for a program. Kept for longer, it would also keep
+        // Wine's own services, and these the pipes of the program that started them.
         let server = Wine::chosen().server.display().to_string();
         let mut command = in_namespace(&namespace, &[&server]);
-        command.env("WINEPREFIX", &prefix).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .env("WINEPREFIX", &prefix)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let started = command.status();
         assert!(started.as_ref().is_ok_and(|status| status.success()), "{server}: {started:?}");
-        let mut command =
-            in_namespace(&namespace, &[&program, &socket.display().to_string(), &loader, &buffer.to_string(), &drives]);
+        let mut command = in_namespace(
+            &namespace,
+            &[&program, &socket.display().to_string(), &loader, &buffer.to_string(), &drives],
+        );
         command.env("WINEPREFIX", &prefix).env("WINEDEBUG", "-all").env("USER", USER);
         // None of these is needed by a program without windows.
         command.env("WINEDLLOVERRIDES", "mscoree,mshtml,winemenubuilder.exe=");
@@ -173,9 +185,14 @@ impl Interop {
             command.env("RUST_LOG", log);
         }
         let outputs = (folder.join("out"), folder.join("err"));
-        let host = Process::start_logged(command, outputs).unwrap_or_else(|error| panic!("{program}: {error}"));
+        let host = Process::start_logged(command, outputs)
+            .unwrap_or_else(|error| panic!("{program}: {error}"));
         let interop = Self { host, folder, entry: register(name) };
-        assert!(until(PATIENCE, || socket.exists()), "the host's half does not listen: {}", interop.host.stderr());
+        assert!(
+            until(PATIENCE, || socket.exists()),
+            "the host's half does not listen: {}",
+            interop.host.stderr()
+        );
         interop
     }
 
@@ -195,7 +212,8 @@ impl Interop {
         for name in ["windows", "Program Files", "Program Files (x86)", "ProgramData"] {
             symlink(from.join("drive_c").join(name), to.join("drive_c").join(name))?;
         }
-        // Windows does not mind the case of letters; whoever looks at its disk from Linux here does.
+        // Windows does not mind the case of letters; whoever looks at its disk from Linux here
+        // does.
         let system = to.join("drive_c/Windows/System32");
         fs::create_dir_all(&system)?;
         fs::copy(from.join("drive_c/windows/system32/cmd.exe"), system.join("cmd.exe"))?;
@@ -232,8 +250,8 @@ impl Interop {
         self.set("policy", beginning);
     }
 
-    /// Has Windows forbid cmd.exe ("Prevent access to the command prompt"), and programs whose paths
-    /// begin with one of these.
+    /// Has Windows forbid cmd.exe ("Prevent access to the command prompt"), and programs whose
+    /// paths begin with one of these.
     ///
     /// # Panics
     /// That cannot be written down.
@@ -275,7 +293,8 @@ impl Interop {
         &mut self.host
     }
 
-    /// Starts `underpass up` with the Windows relay, as on WSL: the gateway executes the `.exe` itself. Does not wait.
+    /// Starts `underpass up` with the Windows relay, as on WSL: the gateway executes the `.exe`
+    /// itself. Does not wait.
     ///
     /// # Panics
     /// It cannot be started.
@@ -285,7 +304,8 @@ impl Interop {
         self.launch_with(lab, &[&["--relay", relay.as_str()], options].concat())
     }
 
-    /// Starts `underpass up` with the relay for Linux, its streams carried by the same model. Does not wait.
+    /// Starts `underpass up` with the relay for Linux, its streams carried by the same model. Does
+    /// not wait.
     ///
     /// # Panics
     /// It cannot be started.
@@ -336,15 +356,22 @@ fn local_app_data(prefix: &Path) -> PathBuf {
     prefix.join("drive_c/users").join(user).join("AppData/Local")
 }
 
-/// Has the kernel start files that begin with `MZ` by the model, as WSL's own entry does (`:WSLInterop:M::MZ::/init:FP`).
+/// Has the kernel start files that begin with `MZ` by the model, as WSL's own entry does
+/// (`:WSLInterop:M::MZ::/init:FP`).
 fn register(entry: String) -> String {
     if !Path::new(BINFMT).join("register").exists() {
         let mut mount = plain("mount");
         mount.args(["-t", "binfmt_misc", "binfmt_misc", BINFMT]);
         let mounted = Finished::of(mount);
-        assert!(mounted.as_ref().is_ok_and(Finished::succeeded), "binfmt_misc cannot be mounted: {mounted:?}");
+        assert!(
+            mounted.as_ref().is_ok_and(Finished::succeeded),
+            "binfmt_misc cannot be mounted: {mounted:?}"
+        );
     }
-    let init = programs().join("interop-init").canonicalize().unwrap_or_else(|error| panic!("interop-init: {error}"));
+    let init = programs()
+        .join("interop-init")
+        .canonicalize()
+        .unwrap_or_else(|error| panic!("interop-init: {error}"));
     let line = format!(":{entry}:M::MZ::{}:FP", init.display());
     let written = fs::write(Path::new(BINFMT).join("register"), &line);
     assert!(written.is_ok(), "{line}: {written:?}");

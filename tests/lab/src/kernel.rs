@@ -1,6 +1,6 @@
-//! The kernel's settings in a lab's namespaces. A new namespace has many of them from the machine, so a lab
-//! sets those that tests feel itself; `UNDERPASS_LAB_MACHINE` names others, with which all tests have to
-//! pass as well (`scripts/test --machine`).
+//! The kernel's settings in a lab's namespaces. A new namespace has many of them from the machine,
+//! so a lab sets those that tests feel itself; `UNDERPASS_LAB_MACHINE` names others, with which all
+//! tests have to pass as well (`scripts/test --machine`).
 
 /// The variable that names the settings.
 const VARIABLE: &str = "UNDERPASS_LAB_MACHINE";
@@ -16,14 +16,14 @@ const USUAL: [Setting; 13] = [
     ("net/ipv4/ip_local_port_range", "32768 60999"),
     ("net/core/somaxconn", "4096"),
     ("net/ipv4/tcp_slow_start_after_idle", "1"),
-    // A namespace has these two from the machine (devconf_inherit_init_net); they decide what becomes of
-    // the addresses of eth0.
+    // A namespace has these two from the machine (devconf_inherit_init_net); they decide what
+    // becomes of the addresses of eth0.
     ("net/ipv4/conf/all/rp_filter", "0"),
     ("net/ipv4/conf/default/rp_filter", "0"),
     ("net/ipv6/conf/all/disable_ipv6", "0"),
     ("net/ipv6/conf/default/disable_ipv6", "0"),
-    // No other host is here to have an address already; to look for one takes seconds in which neighbours
-    // do not answer.
+    // No other host is here to have an address already; to look for one takes seconds in which
+    // neighbours do not answer.
     ("net/ipv6/conf/all/accept_dad", "0"),
     ("net/ipv6/conf/all/dad_transmits", "0"),
     ("net/ipv6/conf/default/accept_dad", "0"),
@@ -36,7 +36,14 @@ type Machine = (&'static str, &'static str, &'static [Setting]);
 const MACHINES: [Machine; 4] = [
     ("usual", "cubic", &[]),
     // As machines are set up that move much data over long ways.
-    ("bbr", "bbr", &[("net/ipv4/tcp_rmem", "4096 131072 4194304"), ("net/ipv4/tcp_wmem", "4096 16384 4194304")]),
+    (
+        "bbr",
+        "bbr",
+        &[
+            ("net/ipv4/tcp_rmem", "4096 131072 4194304"),
+            ("net/ipv4/tcp_wmem", "4096 16384 4194304"),
+        ],
+    ),
     // As small machines and routers are.
     (
         "small",
@@ -48,15 +55,20 @@ const MACHINES: [Machine; 4] = [
         ],
     ),
     // Short queues of connections, and local ports from another range.
-    ("ports", "cubic", &[("net/core/somaxconn", "128"), ("net/ipv4/ip_local_port_range", "10240 32767")]),
+    (
+        "ports",
+        "cubic",
+        &[("net/core/somaxconn", "128"), ("net/ipv4/ip_local_port_range", "10240 32767")],
+    ),
 ];
 
 /// The kernel of a lab.
 #[derive(Debug)]
 pub(crate) struct Kernel {
-    /// Its congestion control. Routes name it, since another namespace than the machine's own may only
-    /// have those as default that the machine allows to everyone (`tcp_set_default_congestion_control` in
-    /// net/ipv4/tcp_cong.c). Where it allows this one it is the default as well.
+    /// Its congestion control. Routes name it, since another namespace than the machine's own may
+    /// only have those as default that the machine allows to everyone
+    /// (`tcp_set_default_congestion_control` in net/ipv4/tcp_cong.c). Where it allows this one it
+    /// is the default as well.
     pub(crate) congestion: &'static str,
     /// Its settings; later ones count.
     pub(crate) settings: Vec<Setting>,
@@ -75,7 +87,8 @@ impl Kernel {
     fn of(name: &str) -> Result<Self, String> {
         let machine = MACHINES.iter().find(|(known, ..)| *known == name);
         let names = || MACHINES.map(|(known, ..)| known).join(", ");
-        let (_, congestion, other) = machine.ok_or_else(|| format!("{VARIABLE} is '{name}': it may be {}", names()))?;
+        let (_, congestion, other) =
+            machine.ok_or_else(|| format!("{VARIABLE} is '{name}': it may be {}", names()))?;
         Ok(Self { congestion, settings: USUAL.iter().chain(*other).copied().collect() })
     }
 }
@@ -94,6 +107,8 @@ mod tests {
         assert_eq!(value("bbr", "net/ipv4/tcp_rmem"), Some("4096 131072 4194304"));
         assert_eq!(value("bbr", "net/core/somaxconn"), Some("4096"));
         assert_eq!(Kernel::of("bbr").unwrap().congestion, "bbr");
-        assert!(Kernel::of("huge").unwrap_err().contains("'huge': it may be usual, bbr, small, ports"));
+        assert!(
+            Kernel::of("huge").unwrap_err().contains("'huge': it may be usual, bbr, small, ports")
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! What labs of dead processes left behind: found by the name, which carries the maker's pid, and removed. A lab that was
-//! killed could not remove it itself.
+//! What labs of dead processes left behind: found by the name, which carries the maker's pid, and
+//! removed. A lab that was killed could not remove it itself.
 
 use std::fs;
 use std::io;
@@ -28,7 +28,8 @@ pub(crate) fn write_for_all(path: &Path, text: &str) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o644))
 }
 
-/// Removes one namespace and its overlay, if they are there. What runs in it has ended or is ended by who started it.
+/// Removes one namespace and its overlay, if they are there. What runs in it has ended or is ended
+/// by who started it.
 pub(crate) fn remove(namespace: &str) {
     let mut delete = plain("ip");
     delete.args(["netns", "delete", namespace]);
@@ -37,10 +38,12 @@ pub(crate) fn remove(namespace: &str) {
     let _ = fs::remove_dir_all(overlay(namespace));
 }
 
-/// Removes everything that labs of dead processes left: namespaces, entries in the kernel's list of interpreters, temporary folders.
+/// Removes everything that labs of dead processes left: namespaces, entries in the kernel's list of
+/// interpreters, temporary folders.
 pub(crate) fn sweep() {
     let temporary = std::env::temp_dir();
-    for folder in [Path::new("/run/netns"), Path::new("/etc/netns"), Path::new(BINFMT), &temporary] {
+    for folder in [Path::new("/run/netns"), Path::new("/etc/netns"), Path::new(BINFMT), &temporary]
+    {
         let Ok(entries) = fs::read_dir(folder) else { continue };
         for entry in entries.flatten() {
             let file_name = entry.file_name();

@@ -1,11 +1,13 @@
-//! The lab: four network namespaces that stand for a WSL VM, its Windows host, a router and the internet, and a 'VPN' that
-//! drops what the host forwards for the VM. Tests run real programs in them and judge by what those programs say.
+//! The lab: four network namespaces that stand for a WSL VM, its Windows host, a router and the
+//! internet, and a 'VPN' that drops what the host forwards for the VM. Tests run real programs in
+//! them and judge by what those programs say.
 //!
-//! It builds nothing and knows nothing of the crates under test: programs are started, never linked.
+//! It builds nothing and knows nothing of the crates under test: programs are started, never
+//! linked.
 //!
-//! `scripts/test tcp_streams` runs a file of its tests with all relays, many side by side; which of them
-//! need the machine alone says `src/bin/suite/plan.rs`. `cargo test --package underpass-lab --test
-//! tcp_streams` runs them with the relay that `UNDERPASS_LAB_RELAY` names.
+//! `scripts/test tcp_streams` runs a file of its tests with all relays, many side by side; which of
+//! them need the machine alone says `src/bin/suite/plan.rs`. `cargo test --package underpass-lab
+//! --test tcp_streams` runs them with the relay that `UNDERPASS_LAB_RELAY` names.
 //!
 //! ```text
 //! wsl 172.28.48.2 -- 172.28.48.1 windows 192.0.2.2 -- 192.0.2.1 router 198.51.100.1 -- 198.51.100.2 internet 203.0.113.10
@@ -40,42 +42,54 @@ pub use tunnel::Tunnel;
 pub use wait::until;
 
 /// The programs that a lab is made with; `scripts/lab-deps` installs them.
-const PROGRAMS: [&str; 9] = ["ip", "nft", "iptables", "curl", "dig", "ping", "traceroute", "dnsmasq", "python3"];
+const PROGRAMS: [&str; 9] =
+    ["ip", "nft", "iptables", "curl", "dig", "ping", "traceroute", "dnsmasq", "python3"];
 
 /// The programs that tests run besides; `scripts/lab-deps tests` installs them.
 const TEST_PROGRAMS: [&str; 5] = ["mtr", "iperf3", "ssh", "sshd", "git"];
 
-/// Why no lab can be made on this machine, or nothing if it can: it takes root, a TUN driver and the programs that
-/// `scripts/lab-deps` installs.
+/// Why no lab can be made on this machine, or nothing if it can: it takes root, a TUN driver and
+/// the programs that `scripts/lab-deps` installs.
 pub fn missing() -> Option<String> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let effective_user =
-        status.lines().find_map(|line| line.strip_prefix("Uid:")).and_then(|ids| ids.split_whitespace().nth(1));
+    let effective_user = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Uid:"))
+        .and_then(|ids| ids.split_whitespace().nth(1));
     if effective_user != Some("0") {
         return Some("a lab needs root".to_owned());
     }
     if !std::path::Path::new("/dev/net/tun").exists() {
         return Some("a lab needs /dev/net/tun".to_owned());
     }
-    PROGRAMS.into_iter().find(is_missing).map(|program| format!("a lab needs {program}; run scripts/lab-deps"))
+    PROGRAMS
+        .into_iter()
+        .find(is_missing)
+        .map(|program| format!("a lab needs {program}; run scripts/lab-deps"))
 }
 
 fn is_missing(program: &&str) -> bool {
     !std::env::split_paths(&run::search_path()).any(|folder| folder.join(program).exists())
 }
 
-/// Makes a lab; where none can be made, says so in one line and gives `None`, so that the test ends there.
+/// Makes a lab; where none can be made, says so in one line and gives `None`, so that the test ends
+/// there.
 ///
 /// # Panics
-/// With `CI=true` in the environment a machine without a lab is a failure, never a skip; and when the lab's own
-/// commands fail, with what they said.
+/// With `CI=true` in the environment a machine without a lab is a failure, never a skip; and when
+/// the lab's own commands fail, with what they said.
 pub fn lab_or_skip() -> Option<Lab> {
     let for_tests = || TEST_PROGRAMS.into_iter().find(is_missing);
-    if let Some(why) =
-        missing().or_else(|| for_tests().map(|program| format!("tests need {program}; run scripts/lab-deps tests")))
-    {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "under CI no lab test may be skipped: {why}");
-        // Not `eprintln!`: the test runner swallows what that says in a test that passes, and this is all the test says.
+    if let Some(why) = missing().or_else(|| {
+        for_tests().map(|program| format!("tests need {program}; run scripts/lab-deps tests"))
+    }) {
+        assert_ne!(
+            std::env::var("CI").as_deref(),
+            Ok("true"),
+            "under CI no lab test may be skipped: {why}"
+        );
+        // Not `eprintln!`: the test runner swallows what that says in a test that passes, and this
+        // is all the test says.
         let _ = writeln!(std::io::stderr(), "skipped: {why}");
         return None;
     }
@@ -90,11 +104,13 @@ mod tests {
     #[test]
     fn every_program_is_looked_for_by_the_script_that_installs_them() {
         let script = include_str!("../../../scripts/lab-deps");
-        let lists = [("commands=", &super::PROGRAMS[..]), ("    commands+=", &super::TEST_PROGRAMS)];
+        let lists =
+            [("commands=", &super::PROGRAMS[..]), ("    commands+=", &super::TEST_PROGRAMS)];
         for (beginning, programs) in lists {
             let line = script.lines().find(|line| line.starts_with(beginning)).unwrap_or_default();
             let words: Vec<&str> = line.split(['(', ')', ' ']).collect();
-            let absent: Vec<_> = programs.iter().filter(|program| !words.contains(program)).collect();
+            let absent: Vec<_> =
+                programs.iter().filter(|program| !words.contains(program)).collect();
             assert!(absent.is_empty(), "{absent:?} not in {line}");
         }
     }

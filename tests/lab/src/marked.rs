@@ -1,6 +1,6 @@
-//! Processes found by a variable in their environment, which their children inherit: also those with a
-//! session of their own, whose parents have ended. Programs started with another environment are not
-//! found.
+//! Processes found by a variable in their environment, which their children inherit: also those
+//! with a session of their own, whose parents have ended. Programs started with another environment
+//! are not found.
 
 use std::fs;
 use std::path::Path;
@@ -13,8 +13,8 @@ use crate::wait::until;
 /// What is killed is gone long before this.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The processes that have a variable with this value: their ids and the beginnings of their command
-/// lines. Those that have ended, and were not waited for, have no environment any more.
+/// The processes that have a variable with this value: their ids and the beginnings of their
+/// command lines. Those that have ended, and were not waited for, have no environment any more.
 #[must_use]
 pub fn processes(variable: &str, value: &str) -> Vec<(u32, String)> {
     let wanted = format!("{variable}={value}");
@@ -36,7 +36,8 @@ pub fn processes(variable: &str, value: &str) -> Vec<(u32, String)> {
 /// Kills all of them, and those that they start meanwhile; whether none is left.
 pub fn end(variable: &str, value: &str) -> bool {
     until(PATIENCE, || {
-        let pids: Vec<String> = processes(variable, value).iter().map(|(pid, _)| pid.to_string()).collect();
+        let pids: Vec<String> =
+            processes(variable, value).iter().map(|(pid, _)| pid.to_string()).collect();
         if !pids.is_empty() {
             // Of one that has ended since, `kill` complains.
             let _ = plain("kill").arg("-KILL").args(&pids).stderr(Stdio::null()).status();
@@ -57,7 +58,11 @@ mod tests {
         child.args(["-c", "setsid sleep 1000 & wait"]).env("UNDERPASS_LAB_MARK", &value);
         let mut child = child.spawn().unwrap();
         let found = || processes("UNDERPASS_LAB_MARK", &value);
-        assert!(until(PATIENCE, || found().iter().any(|(_, line)| line == "sleep 1000 ")), "{:?}", found());
+        assert!(
+            until(PATIENCE, || found().iter().any(|(_, line)| line == "sleep 1000 ")),
+            "{:?}",
+            found()
+        );
         assert!(processes("UNDERPASS_LAB_MARK", "").is_empty());
         assert!(end("UNDERPASS_LAB_MARK", &value));
         assert_eq!(found(), []);

@@ -17,13 +17,15 @@ use crate::doctor::{add_vpn, remove_vpn};
 use crate::scene::must;
 use crate::topology::{Lab, Place};
 
-/// Where traffic to Windows' own addresses goes in mirrored mode: a neighbour that is not there, with a hardware address that Windows knows.
+/// Where traffic to Windows' own addresses goes in mirrored mode: a neighbour that is not there,
+/// with a hardware address that Windows knows.
 const LOOPBACK_GATEWAY: &str = "169.254.73.249";
 
 /// The VM's address in bridged mode: another one of the host's network.
 pub const BRIDGED: &str = "192.0.2.50";
 
-/// Marks connections of a VM that has the host's own address, so that their replies find back to it.
+/// Marks connections of a VM that has the host's own address, so that their replies find back to
+/// it.
 const MARK: &str = "0x77";
 
 /// Runs `ip` in the VM.
@@ -62,7 +64,10 @@ fn mirror(lab: &Lab, device: &str, addresses: &[&str], routes: &[Mirrored<'_>], 
     }
     let add = |to: &str, how: &str| {
         let family = if to.contains(':') || how.contains(':') { "-6" } else { "-4" };
-        ip(lab, &format!("{family} route add {to} {how} dev {device} proto kernel metric {metric}"));
+        ip(
+            lab,
+            &format!("{family} route add {to} {how} dev {device} proto kernel metric {metric}"),
+        );
     };
     let mut hops: Vec<&str> = routes.iter().filter_map(|(_, hop)| *hop).collect();
     hops.sort_unstable();
@@ -126,7 +131,10 @@ pub fn connect_vpn(lab: &Lab, prefixes: &[&str], hop: Hop) {
     let _said = must(
         lab,
         Place::Wsl,
-        &format!("ip link add eth1 type veth peer name vm1 netns {}", lab.namespace(Place::Windows)),
+        &format!(
+            "ip link add eth1 type veth peer name vm1 netns {}",
+            lab.namespace(Place::Windows)
+        ),
     );
     // What WSL sends is taken from the wire, and then dropped without a word.
     for words in [
@@ -142,11 +150,15 @@ pub fn connect_vpn(lab: &Lab, prefixes: &[&str], hop: Hop) {
     for protocol in ["tcp", "udp"] {
         ip(lab, &format!("rule add pref 0 iif eth1 ipproto {protocol} lookup local"));
     }
-    let routes = prefixes.iter().map(|prefix| (*prefix, (hop == Hop::Gateway).then(|| gateway(prefix))));
+    let routes =
+        prefixes.iter().map(|prefix| (*prefix, (hop == Hop::Gateway).then(|| gateway(prefix))));
     let subnets = [("10.8.0.0/24", None), ("fd08::/64", None)];
     let routes: Vec<_> = subnets.into_iter().chain(routes).collect();
     mirror(lab, "eth1", &[&format!("{VPN}/24"), "fd08::2/64"], &routes, 1);
-    ip(lab, &format!("neigh add {LOOPBACK_GATEWAY} lladdr 00:11:22:33:44:55 dev eth1 nud permanent"));
+    ip(
+        lab,
+        &format!("neigh add {LOOPBACK_GATEWAY} lladdr 00:11:22:33:44:55 dev eth1 nud permanent"),
+    );
     let local = format!("{VPN} via {LOOPBACK_GATEWAY} dev eth1 onlink src {VPN} table 128");
     ip(lab, &format!("route add {local}"));
 }
@@ -181,8 +193,18 @@ fn with_loopback_device(lab: &Lab) {
         }
     }
     for (address, device, table) in [("127.0.0.1", "loopback0", 127), (HOST, "eth0", 128)] {
-        ip(lab, &format!("neigh add {LOOPBACK_GATEWAY} lladdr 00:11:22:33:44:55 dev {device} nud permanent"));
-        ip(lab, &format!("route add {address} via {LOOPBACK_GATEWAY} dev {device} onlink table {table}"));
+        ip(
+            lab,
+            &format!(
+                "neigh add {LOOPBACK_GATEWAY} lladdr 00:11:22:33:44:55 dev {device} nud permanent"
+            ),
+        );
+        ip(
+            lab,
+            &format!(
+                "route add {address} via {LOOPBACK_GATEWAY} dev {device} onlink table {table}"
+            ),
+        );
     }
 }
 
@@ -211,14 +233,16 @@ pub fn lay_out(lab: &Lab, mode: &str) {
     }
 }
 
-/// Has the host carry the packets of a VM that [`lay_out`] has put on its network: it answers for the router there, and takes what comes back
-/// to the VM, also where the VM has the host's own address.
+/// Has the host carry the packets of a VM that [`lay_out`] has put on its network: it answers for
+/// the router there, and takes what comes back to the VM, also where the VM has the host's own
+/// address.
 ///
 /// # Panics
 /// A command that does so fails.
 pub fn carry(lab: &Lab) {
     let host = |words: &str| must(lab, Place::Windows, words);
-    for (key, value) in [("vm/proxy_arp", "1"), ("uplink/proxy_arp", "1"), ("vm/accept_local", "1")] {
+    for (key, value) in [("vm/proxy_arp", "1"), ("uplink/proxy_arp", "1"), ("vm/accept_local", "1")]
+    {
         let script = format!("echo {value} > /proc/sys/net/ipv4/conf/{key}");
         let done = lab.run(Place::Windows, &["sh", "-c", &script]);
         assert!(done.as_ref().is_ok_and(crate::Finished::succeeded), "{key}: {done:?}");
@@ -230,7 +254,8 @@ pub fn carry(lab: &Lab) {
     let _said = host(&format!("ip rule add pref 1 iif uplink fwmark {MARK} lookup 77"));
     let _said = host("ip rule del pref 0");
     let _said = host("nft add table ip carry");
-    let _said = host("nft add chain ip carry prerouting { type filter hook prerouting priority mangle ; }");
+    let _said =
+        host("nft add chain ip carry prerouting { type filter hook prerouting priority mangle ; }");
     let _said = host(&format!("nft add rule ip carry prerouting iifname vm ct mark set {MARK}"));
     let _said = host("nft add rule ip carry prerouting iifname uplink meta mark set ct mark");
 }

@@ -1,5 +1,5 @@
-//! One more namespace of a lab, inside its VM: a container behind a bridge, as Docker makes them. For tests: all of it panics with
-//! what a program said.
+//! One more namespace of a lab, inside its VM: a container behind a bridge, as Docker makes them.
+//! For tests: all of it panics with what a program said.
 
 use crate::addresses::NAT_GATEWAY;
 use crate::leftovers;
@@ -15,8 +15,9 @@ pub enum Masquerade {
     No,
 }
 
-/// A namespace behind a bridge in the VM, with a default route by that bridge and the VM's nameserver. Removed when dropped, also by
-/// a panic; when its process was killed, by the next lab. Declare it after its lab.
+/// A namespace behind a bridge in the VM, with a default route by that bridge and the VM's
+/// nameserver. Removed when dropped, also by a panic; when its process was killed, by the next lab.
+/// Declare it after its lab.
 #[derive(Debug)]
 pub struct Container {
     namespace: String,
@@ -32,19 +33,25 @@ impl Container {
     #[must_use]
     pub fn new(lab: &Lab, net: u8, masquerade: Masquerade) -> Self {
         let vm = lab.namespace(Place::Wsl);
-        let container = Self { namespace: format!("{vm}-c{net}"), bridge: format!("docker{net}"), vm };
+        let container =
+            Self { namespace: format!("{vm}-c{net}"), bridge: format!("docker{net}"), vm };
         let Self { namespace: inside, vm, bridge } = &container;
         let veth = format!("veth{net}");
         must(&["ip", "netns", "add", inside]);
         let overlay = leftovers::overlay(inside);
         let written = std::fs::create_dir_all(&overlay).and_then(|()| {
-            leftovers::write_for_all(&overlay.join("resolv.conf"), &format!("nameserver {NAT_GATEWAY}\n"))
+            leftovers::write_for_all(
+                &overlay.join("resolv.conf"),
+                &format!("nameserver {NAT_GATEWAY}\n"),
+            )
         });
         written.unwrap_or_else(|error| panic!("{}: {error}", overlay.display()));
         let commands = [
             format!("-n {vm} link add {bridge} type bridge"),
             format!("-n {vm} addr add 172.{net}.0.1/16 dev {bridge}"),
-            format!("-n {vm} link add {veth} mtu 1500 type veth peer name eth0 mtu 1500 netns {inside}"),
+            format!(
+                "-n {vm} link add {veth} mtu 1500 type veth peer name eth0 mtu 1500 netns {inside}"
+            ),
             format!("-n {vm} link set {veth} master {bridge} up"),
             format!("-n {vm} link set {bridge} up"),
             format!("-n {inside} link set lo up"),
@@ -59,7 +66,8 @@ impl Container {
         must(&[&enter[..], &["sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]].concat());
         if masquerade == Masquerade::Yes {
             let source = format!("172.{net}.0.0/16");
-            let rule = ["iptables", "-t", "nat", "-A", "POSTROUTING", "-s", &source, "!", "-o", bridge];
+            let rule =
+                ["iptables", "-t", "nat", "-A", "POSTROUTING", "-s", &source, "!", "-o", bridge];
             must(&[&enter[..], &rule, &["-j", "MASQUERADE"]].concat());
         }
         container
@@ -71,7 +79,8 @@ impl Container {
     /// It cannot be started.
     #[must_use]
     pub fn run(&self, words: &[&str]) -> Finished {
-        Finished::of(in_namespace(&self.namespace, words)).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+        Finished::of(in_namespace(&self.namespace, words))
+            .unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 }
 

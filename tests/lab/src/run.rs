@@ -1,4 +1,5 @@
-//! Programs run in a namespace of the lab: to their end, or in the background until dropped. Knows no topology.
+//! Programs run in a namespace of the lab: to their end, or in the background until dropped. Knows
+//! no topology.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -10,8 +11,16 @@ use std::time::Duration;
 use crate::wait::until;
 
 /// The environment's way to a proxy would lead programs out of the lab.
-const PROXY_VARIABLES: [&str; 8] =
-    ["http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
+const PROXY_VARIABLES: [&str; 8] = [
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+];
 
 /// `PATH` with the folders of the system's own programs, which a user's shell often lacks.
 pub(crate) fn search_path() -> OsString {
@@ -30,7 +39,8 @@ pub(crate) fn plain(program: &str) -> Command {
     command
 }
 
-/// A command in a namespace. `ip netns exec` replaces itself by the program: the child's pid is the program's own.
+/// A command in a namespace. `ip netns exec` replaces itself by the program: the child's pid is the
+/// program's own.
 pub(crate) fn in_namespace(namespace: &str, words: &[&str]) -> Command {
     let mut command = plain("ip");
     command.args(["netns", "exec", namespace]).args(words);
@@ -87,25 +97,34 @@ impl Process {
         Ok(Self { child, outputs: None })
     }
 
-    /// Starts the command with its output and errors in files, which grow without ever holding it up.
+    /// Starts the command with its output and errors in files, which grow without ever holding it
+    /// up.
     ///
     /// # Errors
     /// The program could not be started, or a file not made.
-    pub(crate) fn start_logged(mut command: Command, outputs: (PathBuf, PathBuf)) -> io::Result<Self> {
-        let child = command.stdout(File::create(&outputs.0)?).stderr(File::create(&outputs.1)?).spawn()?;
+    pub(crate) fn start_logged(
+        mut command: Command,
+        outputs: (PathBuf, PathBuf),
+    ) -> io::Result<Self> {
+        let child =
+            command.stdout(File::create(&outputs.0)?).stderr(File::create(&outputs.1)?).spawn()?;
         Ok(Self { child, outputs: Some(outputs) })
     }
 
     /// What it printed on its standard output until now, if that is kept.
     #[must_use]
     pub fn stdout(&self) -> String {
-        self.outputs.as_ref().map_or_else(String::new, |(out, _)| fs::read_to_string(out).unwrap_or_default())
+        self.outputs
+            .as_ref()
+            .map_or_else(String::new, |(out, _)| fs::read_to_string(out).unwrap_or_default())
     }
 
     /// What it printed on its standard error until now, if that is kept.
     #[must_use]
     pub fn stderr(&self) -> String {
-        self.outputs.as_ref().map_or_else(String::new, |(_, err)| fs::read_to_string(err).unwrap_or_default())
+        self.outputs
+            .as_ref()
+            .map_or_else(String::new, |(_, err)| fs::read_to_string(err).unwrap_or_default())
     }
 
     /// Waits for its end; its exit code, if it ended by itself within `patience`.

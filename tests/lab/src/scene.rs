@@ -1,5 +1,6 @@
-//! What many tests begin with: a lab that is cut off, a tunnel in it, servers on the internet, requests from the VM. For tests: all
-//! of it panics with what a program said when something that must work does not.
+//! What many tests begin with: a lab that is cut off, a tunnel in it, servers on the internet,
+//! requests from the VM. For tests: all of it panics with what a program said when something that
+//! must work does not.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 #![expect(clippy::missing_panics_doc, reason = "the module's text says it for all")]
 
@@ -11,7 +12,8 @@ use crate::interop::{self, Interop};
 use crate::leftovers;
 use crate::{Finished, Lab, Place, Process, Tunnel, Vpn, lab_or_skip, programs, until};
 
-/// Servers of the lab listen, and what must happen has happened, long before this on the slowest machine.
+/// Servers of the lab listen, and what must happen has happened, long before this on the slowest
+/// machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A lab whose VPN cuts the VM off, if one can be made.
@@ -28,7 +30,8 @@ pub fn tunnelled_lab(options: &[&str]) -> Option<(Lab, Tunnel)> {
     Some((lab, tunnel))
 }
 
-/// As [`tunnelled_lab`], with the nameserver of [`host_nameserver`], which is there first: some relays read its address only once.
+/// As [`tunnelled_lab`], with the nameserver of [`host_nameserver`], which is there first: some
+/// relays read its address only once.
 pub fn tunnelled_lab_with_dns(options: &[&str]) -> Option<(Lab, Process, Tunnel)> {
     let lab = cut_off_lab()?;
     let server = host_nameserver(&lab);
@@ -47,7 +50,8 @@ pub fn web_server(lab: &Lab) -> Process {
     server
 }
 
-/// The status of a request to `host` (brackets around IPv6), or `000` when no answer came within 2 s.
+/// The status of a request to `host` (brackets around IPv6), or `000` when no answer came within 2
+/// s.
 pub fn http_status(lab: &Lab, place: Place, host: &str) -> String {
     let url = format!("http://{host}/");
     let words = ["curl", "--globoff", "--silent", "--max-time", "2", "--output", "/dev/null"];
@@ -76,7 +80,11 @@ pub fn python_server(lab: &Lab, place: Place, program: &str, args: &[&str], port
 pub fn windows_lab() -> Option<(Lab, Interop)> {
     let lab = cut_off_lab()?;
     if let Some(why) = interop::missing() {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "under CI no test may be skipped: {why}");
+        assert_ne!(
+            std::env::var("CI").as_deref(),
+            Ok("true"),
+            "under CI no test may be skipped: {why}"
+        );
         let _ = writeln!(std::io::stderr(), "skipped: {why}");
         return None;
     }
@@ -94,7 +102,8 @@ impl Scratch {
     pub fn new() -> Self {
         static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("underpass-scratch-{}-{number}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("underpass-scratch-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         readable(&folder);
         Self(folder)
@@ -149,8 +158,8 @@ pub fn exec_relay(lab: &Lab) -> String {
     format!("exec ip netns exec {} {} \"$@\"\n", lab.namespace(Place::Windows), relay.display())
 }
 
-/// By which interface a packet of the VM for `to` (and what else `ip route get` takes) would leave, as the kernel says; nothing where it
-/// says that there is no way.
+/// By which interface a packet of the VM for `to` (and what else `ip route get` takes) would leave,
+/// as the kernel says; nothing where it says that there is no way.
 #[must_use]
 pub fn way_out(lab: &Lab, to: &str) -> String {
     let words: Vec<&str> = ["ip", "route", "get"].into_iter().chain(to.split(' ')).collect();
@@ -164,8 +173,8 @@ pub fn rules(lab: &Lab) -> String {
     ["-4", "-6"].map(|family| lab.run(Place::Wsl, &["ip", family, "rule"]).unwrap().stdout).concat()
 }
 
-/// In how much of 2 s a process wanted to run, in percent. Not how much it did run: on a busy machine one that spins gets
-/// little of a core.
+/// In how much of 2 s a process wanted to run, in percent. Not how much it did run: on a busy
+/// machine one that spins gets little of a core.
 #[must_use]
 pub fn busy_percent(lab: &Lab, pid: u32) -> f64 {
     let program = "
@@ -182,7 +191,8 @@ print(100 * sum(runs() for _ in range(200)) / 200)
 pub const OTHER_SERVER: &str = "198.51.100.2";
 /// The port of [`udp_server`] that gives back what it gets.
 pub const UDP_ECHO: u16 = 7001;
-/// The port of [`udp_server`] that tells who asks, as `address port`; `call` is answered by another address and port.
+/// The port of [`udp_server`] that tells who asks, as `address port`; `call` is answered by another
+/// address and port.
 pub const UDP_WHO: u16 = 7002;
 /// The port of [`udp_server`] that hears and says nothing.
 pub const UDP_SILENT: u16 = 7003;
@@ -217,7 +227,8 @@ while True:
     python_server(lab, Place::Internet, program, &args, 7005)
 }
 
-/// What Python programs that talk to [`udp_server`] begin with: `udp(source port, host family)` and `ask(socket, to, bytes)`.
+/// What Python programs that talk to [`udp_server`] begin with: `udp(source port, host family)` and
+/// `ask(socket, to, bytes)`.
 pub const UDP_CLIENT: &str = "
 import os, socket, sys
 def udp(port=0, family=socket.AF_INET):
@@ -245,19 +256,22 @@ pub fn hops(lab: &Lab, options: &[&str], to: &str) -> Vec<String> {
     output.stdout.lines().skip(1).map(hop).collect()
 }
 
-/// Writes a file that stands for one in /etc for programs that are started in a place, also for those that run already.
+/// Writes a file that stands for one in /etc for programs that are started in a place, also for
+/// those that run already.
 pub fn etc(lab: &Lab, place: Place, file: &str, text: &str) {
     leftovers::write_for_all(&leftovers::overlay(&lab.namespace(place)).join(file), text).unwrap();
 }
 
-/// A nameserver on the host's own loopback, which the host's resolv.conf names from now on; see [`programs::DNS_SERVER`].
+/// A nameserver on the host's own loopback, which the host's resolv.conf names from now on; see
+/// [`programs::DNS_SERVER`].
 pub fn host_nameserver(lab: &Lab) -> Process {
     let server = python_server(lab, Place::Windows, programs::DNS_SERVER, &["127.0.0.1"], 53);
     etc(lab, Place::Windows, "resolv.conf", "nameserver 127.0.0.1\n");
     server
 }
 
-/// What the nameserver of [`host_nameserver`] knows, something of every type: name, type, and how `dig +short` shows it.
+/// What the nameserver of [`host_nameserver`] knows, something of every type: name, type, and how
+/// `dig +short` shows it.
 pub const RECORDS: [(&str, &str, &str); 14] = [
     (SERVER_NAME, "A", SERVER),
     (SERVER_NAME, "AAAA", SERVER_V6),
@@ -282,12 +296,16 @@ pub fn http_server(lab: &Lab, place: Place, address: &str, port: u16, text: &str
 
 /// What a web server says to the VM or another place; empty when it says nothing within 5 s.
 pub fn fetch(lab: &Lab, place: Place, url: &str) -> Finished {
-    lab.run(place, &["curl", "--globoff", "--silent", "--show-error", "--max-time", "5", url]).unwrap()
+    lab.run(place, &["curl", "--globoff", "--silent", "--show-error", "--max-time", "5", url])
+        .unwrap()
 }
 
 /// Sends a datagram to a [`programs::UDP_ECHO`] and tells what came back.
 pub fn udp_ask(lab: &Lab, place: Place, address: &str, port: u16, size: usize) -> String {
-    python(lab, place, programs::UDP_ASK, &[address, &port.to_string(), &size.to_string()]).stdout.trim().to_owned()
+    python(lab, place, programs::UDP_ASK, &[address, &port.to_string(), &size.to_string()])
+        .stdout
+        .trim()
+        .to_owned()
 }
 
 /// A program of the folder `programs`, which tells at its head how it is used.
@@ -313,15 +331,22 @@ impl Script {
     }
 }
 
-/// Runs `transfer.py run` in the VM against `transfer.py serve` at `port` of the internet: how (`upload`, `download`, `echo`), bytes a
-/// stream, streams, and for how many seconds the readers read nothing. Its answer.
-pub fn transfer(lab: &Lab, port: u16, how: &str, (bytes, streams): (u64, u32), hold: u32) -> serde_json::Value {
+/// Runs `transfer.py run` in the VM against `transfer.py serve` at `port` of the internet: how
+/// (`upload`, `download`, `echo`), bytes a stream, streams, and for how many seconds the readers
+/// read nothing. Its answer.
+pub fn transfer(
+    lab: &Lab,
+    port: u16,
+    how: &str,
+    (bytes, streams): (u64, u32),
+    hold: u32,
+) -> serde_json::Value {
     let words = [bytes.to_string(), streams.to_string(), hold.to_string()];
     let port = port.to_string();
     let args = ["run", SERVER, &port, how, &words[0], &words[1], &words[2]];
     let done = python(lab, Place::Wsl, Script::Transfer.text(), &args);
-    let mut answer: serde_json::Value =
-        serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{how}: {error}: {done:?}"));
+    let mut answer: serde_json::Value = serde_json::from_str(&done.stdout)
+        .unwrap_or_else(|error| panic!("{how}: {error}: {done:?}"));
     answer["complaints"] = done.stderr.into();
     answer
 }
@@ -334,7 +359,8 @@ pub fn product(tunnel: &Tunnel) -> Vec<u32> {
 /// The process ids of the gateway alone, the engine first.
 pub fn gateway(tunnel: &Tunnel) -> Vec<u32> {
     let status = tunnel.status();
-    let processes = status["privileges"].as_array().unwrap_or_else(|| panic!("no processes: {status}"));
+    let processes =
+        status["privileges"].as_array().unwrap_or_else(|| panic!("no processes: {status}"));
     let pid = |of: &serde_json::Value| u32::try_from(of["pid"].as_u64().unwrap()).unwrap();
     let (engine, others): (Vec<_>, Vec<_>) =
         processes.iter().partition(|process| process["process"] == "underpass-engine");
@@ -346,8 +372,8 @@ pub fn memory_kib(pid: u32) -> u64 {
     status_kib(pid, "VmRSS:")
 }
 
-/// Memory of several processes together, in KiB. What the kernel keeps of a program's file it keeps once,
-/// however many processes run it, and it is counted once.
+/// Memory of several processes together, in KiB. What the kernel keeps of a program's file it keeps
+/// once, however many processes run it, and it is counted once.
 pub fn memory_together_kib(pids: &[u32]) -> u64 {
     let mut programs = std::collections::BTreeMap::new();
     for pid in pids {
@@ -371,7 +397,8 @@ pub fn cpu_time(pid: u32) -> Duration {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     let nanoseconds = threads.map(|thread| {
         // A thread may end while we look.
-        let text = std::fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap_or_default();
+        let text =
+            std::fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap_or_default();
         text.split_whitespace().next().map_or(0, |first| first.parse::<u64>().unwrap())
     });
     Duration::from_nanos(nanoseconds.sum())

@@ -1,4 +1,5 @@
-//! The namespaces and what joins them; the VPN's switch. Knows how the network looks, not what is tested in it.
+//! The namespaces and what joins them; the VPN's switch. Knows how the network looks, not what is
+//! tested in it.
 
 use std::io;
 use std::io::Write;
@@ -83,8 +84,9 @@ impl fmt::Display for LabError {
 
 impl std::error::Error for LabError {}
 
-/// One lab. Everything that it made goes when it is dropped, also by a panic; a lab whose process was killed is swept
-/// away by the next one. Processes in it must be dropped first, which declaring them after the lab does.
+/// One lab. Everything that it made goes when it is dropped, also by a panic; a lab whose process
+/// was killed is swept away by the next one. Processes in it must be dropped first, which declaring
+/// them after the lab does.
 #[derive(Debug)]
 pub struct Lab {
     number: u32,
@@ -154,7 +156,8 @@ impl Lab {
     /// # Errors
     /// It could not be started; that it failed is told by its [`Finished`].
     pub fn run(&self, place: Place, words: &[&str]) -> Result<Finished, LabError> {
-        Finished::of(in_namespace(&self.namespace(place), words)).map_err(|source| start_error(words, source))
+        Finished::of(in_namespace(&self.namespace(place), words))
+            .map_err(|source| start_error(words, source))
     }
 
     /// Starts a program in a place; it ends when the result is dropped.
@@ -162,17 +165,26 @@ impl Lab {
     /// # Errors
     /// It could not be started.
     pub fn start(&self, place: Place, words: &[&str]) -> Result<Process, LabError> {
-        Process::start(in_namespace(&self.namespace(place), words)).map_err(|source| start_error(words, source))
+        Process::start(in_namespace(&self.namespace(place), words))
+            .map_err(|source| start_error(words, source))
     }
 
-    /// Starts a program in a place as [`Lab::start`] does, and keeps what it prints in `folder`, which is made if need be.
+    /// Starts a program in a place as [`Lab::start`] does, and keeps what it prints in `folder`,
+    /// which is made if need be.
     ///
     /// # Errors
     /// It could not be started, or the folder not be made.
-    pub fn start_logged(&self, place: Place, folder: &Path, words: &[&str]) -> Result<Process, LabError> {
+    pub fn start_logged(
+        &self,
+        place: Place,
+        folder: &Path,
+        words: &[&str],
+    ) -> Result<Process, LabError> {
         let outputs = (folder.join("out"), folder.join("err"));
         fs::create_dir_all(folder)
-            .and_then(|()| Process::start_logged(in_namespace(&self.namespace(place), words), outputs))
+            .and_then(|()| {
+                Process::start_logged(in_namespace(&self.namespace(place), words), outputs)
+            })
             .map_err(|source| start_error(words, source))
     }
 
@@ -183,8 +195,21 @@ impl Lab {
     pub fn start_nat_dns(&self) -> Result<Process, LabError> {
         let listen = format!("--listen-address={NAT_GATEWAY}");
         let record = format!("--host-record={SERVER_NAME},{SERVER},{SERVER_V6}");
-        let words = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--user=root"];
-        let rest = ["--no-resolv", "--no-hosts", "--bind-interfaces", "--except-interface=lo", &listen, &record];
+        let words = [
+            "dnsmasq",
+            "--keep-in-foreground",
+            "--conf-file=/dev/null",
+            "--pid-file=",
+            "--user=root",
+        ];
+        let rest = [
+            "--no-resolv",
+            "--no-hosts",
+            "--bind-interfaces",
+            "--except-interface=lo",
+            &listen,
+            &record,
+        ];
         self.start(Place::Windows, &[&words[..], &rest[..]].concat())
     }
 
@@ -193,7 +218,10 @@ impl Lab {
         host_command(&["netns", "add", &namespace])?;
         let overlay = leftovers::overlay(&namespace);
         let resolv_conf = format!("nameserver {NAT_GATEWAY}\noptions timeout:1 attempts:1\n");
-        let files = [("resolv.conf", resolv_conf.as_str()), ("hosts", "127.0.0.1 localhost\n::1 localhost\n")];
+        let files = [
+            ("resolv.conf", resolv_conf.as_str()),
+            ("hosts", "127.0.0.1 localhost\n::1 localhost\n"),
+        ];
         fs::create_dir_all(&overlay)
             .map_err(|source| LabError::Start { what: overlay.display().to_string(), source })?;
         for (file, text) in files {
@@ -212,7 +240,19 @@ impl Lab {
 
     fn join(&self, one: (Place, &str), other: (Place, &str)) -> Result<(), LabError> {
         let (one_namespace, other_namespace) = (self.namespace(one.0), self.namespace(other.0));
-        let pair = ["link", "add", one.1, "netns", &one_namespace, "type", "veth", "peer", "name", other.1, "netns"];
+        let pair = [
+            "link",
+            "add",
+            one.1,
+            "netns",
+            &one_namespace,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            other.1,
+            "netns",
+        ];
         host_command(&[&pair[..], &[other_namespace.as_str()]].concat())?;
         self.ip(one.0, &format!("link set {} up", one.1))?;
         self.ip(other.0, &format!("link set {} up", other.1))
@@ -239,7 +279,10 @@ impl Lab {
             (Place::Router, "route add 203.0.113.0/24 via 198.51.100.2".to_owned()),
             (Place::Router, "-6 route add 2001:db8:f::/64 via 2001:db8:2::2".to_owned()),
             (Place::Internet, format!("route add default via 198.51.100.1 congctl {congestion}")),
-            (Place::Internet, format!("-6 route add default via 2001:db8:2::1 congctl {congestion}")),
+            (
+                Place::Internet,
+                format!("-6 route add default via 2001:db8:2::1 congctl {congestion}"),
+            ),
         ];
         commands.iter().try_for_each(|(place, words)| self.ip(*place, words))
     }
@@ -266,7 +309,8 @@ impl Lab {
 
     fn ip(&self, place: Place, words: &str) -> Result<(), LabError> {
         let namespace = self.namespace(place);
-        let words: Vec<&str> = ["-n", &namespace].into_iter().chain(words.split_whitespace()).collect();
+        let words: Vec<&str> =
+            ["-n", &namespace].into_iter().chain(words.split_whitespace()).collect();
         host_command(&words)
     }
 
@@ -306,7 +350,10 @@ impl Drop for Lab {
 
 /// The kernel of the lab's namespaces.
 fn kernel() -> Result<Kernel, LabError> {
-    Kernel::chosen().map_err(|said| LabError::Command { what: "choosing the kernel's settings".to_owned(), said })
+    Kernel::chosen().map_err(|said| LabError::Command {
+        what: "choosing the kernel's settings".to_owned(),
+        said,
+    })
 }
 
 fn host_command(words: &[&str]) -> Result<(), LabError> {

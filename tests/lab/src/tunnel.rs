@@ -1,5 +1,5 @@
-//! The programs under test in a lab: `underpass up` in the VM, its relay on the host. Judges them from outside, by what they print,
-//! what `underpass status` says, and how they end.
+//! The programs under test in a lab: `underpass up` in the VM, its relay on the host. Judges them
+//! from outside, by what they print, what `underpass status` says, and how they end.
 
 use std::fs;
 use std::io;
@@ -20,13 +20,16 @@ pub const START_PATIENCE: Duration = Duration::from_secs(30);
 /// Tunnels of one process, told apart by number.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// The folder of the built programs: `UNDERPASS_BIN_DIR`, or where `scripts/static-cargo` puts them. They are static, so that they run in every
-/// distro, as WSL's own do.
+/// The folder of the built programs: `UNDERPASS_BIN_DIR`, or where `scripts/static-cargo` puts
+/// them. They are static, so that they run in every distro, as WSL's own do.
 #[must_use]
 pub fn programs() -> PathBuf {
     let built = || {
         let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/static").join(target).join("release")
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../target/static")
+            .join(target)
+            .join("release")
     };
     std::env::var_os("UNDERPASS_BIN_DIR").map_or_else(built, PathBuf::from)
 }
@@ -61,7 +64,8 @@ impl Tunnel {
         tunnel
     }
 
-    /// Starts `underpass up` with its relay on the host, and does not wait. Which relay, [`Relay::chosen`] says.
+    /// Starts `underpass up` with its relay on the host, and does not wait. Which relay,
+    /// [`Relay::chosen`] says.
     ///
     /// # Panics
     /// The programs were not built, or cannot be started.
@@ -69,10 +73,12 @@ impl Tunnel {
     pub fn launch(lab: &Lab, options: &[&str]) -> Self {
         match Relay::chosen() {
             Relay::Linux => Self::launch_linux(lab, &[], options),
-            Relay::LinuxBehindInterop => {
-                Self::launch_behind(Interop::start(lab), |interop| interop.launch_linux(lab, options))
+            Relay::LinuxBehindInterop => Self::launch_behind(Interop::start(lab), |interop| {
+                interop.launch_linux(lab, options)
+            }),
+            Relay::Windows => {
+                Self::launch_behind(Interop::start(lab), |interop| interop.launch(lab, options))
             }
-            Relay::Windows => Self::launch_behind(Interop::start(lab), |interop| interop.launch(lab, options)),
         }
     }
 
@@ -83,7 +89,8 @@ impl Tunnel {
         tunnel
     }
 
-    /// Starts `underpass up` with the relay for Linux on the host, whichever is chosen, and variables in its environment. Does not wait.
+    /// Starts `underpass up` with the relay for Linux on the host, whichever is chosen, and
+    /// variables in its environment. Does not wait.
     ///
     /// # Panics
     /// The programs were not built, or cannot be started.
@@ -125,14 +132,21 @@ impl Tunnel {
     /// # Panics
     /// The program was not built, or cannot be started.
     #[must_use]
-    pub fn launch_wrapped(lab: &Lab, variables: &[(&str, &str)], wrapper: &[&str], options: &[&str]) -> Self {
+    pub fn launch_wrapped(
+        lab: &Lab,
+        variables: &[(&str, &str)],
+        wrapper: &[&str],
+        options: &[&str],
+    ) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("{}-tunnel-{number}", lab.namespace(Place::Wsl)));
+        let folder =
+            std::env::temp_dir().join(format!("{}-tunnel-{number}", lab.namespace(Place::Wsl)));
         fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         Self::start_in(lab, folder, Owner::This, (variables, wrapper, options))
     }
 
-    /// Starts another `underpass up` in the same runtime directory, as a user would who runs the command twice.
+    /// Starts another `underpass up` in the same runtime directory, as a user would who runs the
+    /// command twice.
     ///
     /// # Panics
     /// It cannot be started.
@@ -152,7 +166,8 @@ impl Tunnel {
         let mut command = command(&namespace, &folder, wrapper, &[&["up"], options].concat());
         command.envs(variables.iter().copied());
         let outputs = (folder.join(format!("out-{number}")), folder.join(format!("err-{number}")));
-        let process = Process::start_logged(command, outputs).unwrap_or_else(|error| panic!("underpass up: {error}"));
+        let process = Process::start_logged(command, outputs)
+            .unwrap_or_else(|error| panic!("underpass up: {error}"));
         Self { process, namespace, folder, owner, windows: None }
     }
 
@@ -161,8 +176,15 @@ impl Tunnel {
     /// # Panics
     /// It does not; with what it printed.
     pub fn wait_up(&mut self) {
-        let up = until(START_PATIENCE, || self.said().contains("underpass: up") || !self.process.is_running());
-        assert!(up && self.process.is_running(), "underpass does not come up: {}{}", self.said(), self.complained());
+        let up = until(START_PATIENCE, || {
+            self.said().contains("underpass: up") || !self.process.is_running()
+        });
+        assert!(
+            up && self.process.is_running(),
+            "underpass does not come up: {}{}",
+            self.said(),
+            self.complained()
+        );
     }
 
     /// What it printed on its standard output.
@@ -207,13 +229,18 @@ impl Tunnel {
     /// The children of `up` that belong to the gateway, each with its name.
     fn helpers(&self) -> Vec<(u32, String)> {
         let pid = self.process.pid();
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        let children =
+            fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
         let named = |child: &str| {
             let line = fs::read_to_string(format!("/proc/{child}/cmdline")).ok()?;
             let name = line.split('\0').next().filter(|name| name.starts_with("underpass-"))?;
             Some((child.parse().ok()?, name.to_owned()))
         };
-        children.split_whitespace().filter_map(named).filter(|(_, name)| !name.contains("relay")).collect()
+        children
+            .split_whitespace()
+            .filter_map(named)
+            .filter(|(_, name)| !name.contains("relay"))
+            .collect()
     }
 
     /// The folder with lock and socket.
@@ -230,7 +257,8 @@ impl Tunnel {
         Finished::of(command(&self.namespace, &self.folder, &[], words))
     }
 
-    /// Runs `underpass selftest --json` for this tunnel, with the relay that tests use, and these words besides.
+    /// Runs `underpass selftest --json` for this tunnel, with the relay that tests use, and these
+    /// words besides.
     ///
     /// # Panics
     /// It cannot be run, or prints no JSON.
@@ -241,17 +269,25 @@ impl Tunnel {
         let relay = match Relay::chosen() {
             Relay::Linux => scratch.file("relay", &format!("#!/bin/sh\n{}", exec_relay(lab))),
             Relay::LinuxBehindInterop => {
-                let words = format!("#!/bin/sh\nexec {} {} underpass-relay \"$@\"\n", init.display(), linux.display());
+                let words = format!(
+                    "#!/bin/sh\nexec {} {} underpass-relay \"$@\"\n",
+                    init.display(),
+                    linux.display()
+                );
                 scratch.file("relay", &words)
             }
             Relay::Windows => crate::interop::windows_relay().display().to_string(),
         };
-        let socket = self.windows.as_ref().map(|windows| format!("WSL_INTEROP={}", windows.socket().display()));
+        let socket = self
+            .windows
+            .as_ref()
+            .map(|windows| format!("WSL_INTEROP={}", windows.socket().display()));
         let wrapper: Vec<&str> = ["env"].into_iter().chain(socket.as_deref()).collect();
         let words = [&["selftest", "--json", "--relay", relay.as_str()], words].concat();
         let finished = Finished::of(command(&self.namespace, &self.folder, &wrapper, &words));
         let finished = finished.unwrap_or_else(|error| panic!("underpass selftest: {error}"));
-        serde_json::from_str(&finished.stdout).unwrap_or_else(|error| panic!("selftest: {error}: {finished:?}"))
+        serde_json::from_str(&finished.stdout)
+            .unwrap_or_else(|error| panic!("selftest: {error}: {finished:?}"))
     }
 
     /// What `underpass status --json` says.
@@ -260,8 +296,11 @@ impl Tunnel {
     /// It says nothing, or no JSON.
     #[must_use]
     pub fn status(&self) -> serde_json::Value {
-        let finished = self.command(&["status", "--json"]).unwrap_or_else(|error| panic!("underpass status: {error}"));
-        serde_json::from_str(&finished.stdout).unwrap_or_else(|error| panic!("status: {error}: {finished:?}"))
+        let finished = self
+            .command(&["status", "--json"])
+            .unwrap_or_else(|error| panic!("underpass status: {error}"));
+        serde_json::from_str(&finished.stdout)
+            .unwrap_or_else(|error| panic!("status: {error}: {finished:?}"))
     }
 
     /// The process ids of the relays that run now.
@@ -287,7 +326,12 @@ impl Drop for Tunnel {
     }
 }
 
-fn command(namespace: &str, folder: &Path, wrapper: &[&str], words: &[&str]) -> std::process::Command {
+fn command(
+    namespace: &str,
+    folder: &Path,
+    wrapper: &[&str],
+    words: &[&str],
+) -> std::process::Command {
     let program = programs().join("underpass").display().to_string();
     let mut command = in_namespace(namespace, &[wrapper, &[program.as_str()], words].concat());
     command.env("UNDERPASS_RUNTIME_DIR", folder.join("run")).env_remove("RUST_LOG");

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-/// Between two looks: short against what is waited for, long against the cost of a look (often a process).
+/// Between two looks: short against what is waited for, long against the cost of a look (often a
+/// process).
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Looks again and again until `holds`, for at most `patience`; tells whether it came to hold. Looks at least once.
+/// Looks again and again until `holds`, for at most `patience`; tells whether it came to hold.
+/// Looks at least once.
 #[must_use]
 #[expect(
     clippy::disallowed_methods,

@@ -20,9 +20,10 @@ use crate::tunnel::{Tunnel, programs};
 use service::Service;
 pub use service::{Client, Instance, Timeouts};
 
-/// Lays a distro out in the folder `$1` and becomes the command behind the other words in it: `$2` the distro's files, `$3` folder of the
-/// model's programs, `$4` interop's socket, `$5` Windows' drive C:, `$6` the folder that all distros share, `$7` its name, `$8` what it
-/// has of this machine, `$9` the networking mode, `${10}` another `/etc/wsl.conf`, or nothing.
+/// Lays a distro out in the folder `$1` and becomes the command behind the other words in it: `$2`
+/// the distro's files, `$3` folder of the model's programs, `$4` interop's socket, `$5` Windows'
+/// drive C:, `$6` the folder that all distros share, `$7` its name, `$8` what it has of this
+/// machine, `$9` the networking mode, `${10}` another `/etc/wsl.conf`, or nothing.
 const LAY_OUT: &str = r#"
 set -e
 mkdir -p "$1"
@@ -112,19 +113,27 @@ impl<'a> Wsl<'a> {
         Self::with_timeouts(lab, interop, folder, Timeouts::default())
     }
 
-    /// A VM whose distros live in `folder`, where idle distros and an idle VM end after other times.
+    /// A VM whose distros live in `folder`, where idle distros and an idle VM end after other
+    /// times.
     ///
     /// # Panics
     /// The folder cannot be written, or WSL's service does not start.
     #[must_use]
-    pub fn with_timeouts(lab: &'a Lab, interop: &'a Interop, folder: &Path, timeouts: Timeouts) -> Self {
+    pub fn with_timeouts(
+        lab: &'a Lab,
+        interop: &'a Interop,
+        folder: &Path,
+        timeouts: Timeouts,
+    ) -> Self {
         let windows = lab.namespace(Place::Windows);
         let service = Service::start(folder, windows, timeouts);
         let system = interop.drive_c().join("Windows/System32");
         let placed = service.place_stand_in(&system.join("wsl.exe"));
         assert!(placed.is_ok(), "{}: {placed:?}", system.display());
-        let wsl = Self { lab, interop, folder: folder.to_path_buf(), mode: "nat".to_owned(), service };
-        let resolv_conf = fs::read_to_string(format!("/etc/netns/{}/resolv.conf", lab.namespace(Place::Wsl)));
+        let wsl =
+            Self { lab, interop, folder: folder.to_path_buf(), mode: "nat".to_owned(), service };
+        let resolv_conf =
+            fs::read_to_string(format!("/etc/netns/{}/resolv.conf", lab.namespace(Place::Wsl)));
         let laid = resolv_conf.and_then(|text| {
             fs::create_dir_all(wsl.shared())?;
             // Every user of every distro may write there.
@@ -162,11 +171,15 @@ impl<'a> Wsl<'a> {
             self.mode.clone(),
             distro.wsl_conf.clone().unwrap_or_default(),
         ];
-        let words = ["unshare", "--mount", "--uts"].iter().chain(namespaces).chain(&["sh", "-c", LAY_OUT, "sh"]);
+        let words = ["unshare", "--mount", "--uts"]
+            .iter()
+            .chain(namespaces)
+            .chain(&["sh", "-c", LAY_OUT, "sh"]);
         words.map(|word| (*word).to_owned()).chain(arguments).collect()
     }
 
-    /// Starts the built `underpass up`, the relay for Windows beside it, in a distro that has this machine's temporary files. Does not wait.
+    /// Starts the built `underpass up`, the relay for Windows beside it, in a distro that has this
+    /// machine's temporary files. Does not wait.
     ///
     /// # Panics
     /// It cannot be started.
@@ -179,7 +192,8 @@ impl<'a> Wsl<'a> {
             fs::copy(windows_relay(), product.join("underpass-relay.exe"))
         });
         assert!(copied.is_ok(), "{}: {copied:?}", product.display());
-        // The word that follows is the path of the built program, which has no relay for Windows beside it.
+        // The word that follows is the path of the built program, which has no relay for Windows
+        // beside it.
         let program = product.join("underpass").display().to_string();
         wrapper.extend(["sh", "-c", "shift; exec \"$0\" \"$@\"", &program].map(str::to_owned));
         let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
@@ -267,7 +281,9 @@ impl Running {
     #[must_use]
     pub fn path(&self, path: &str) -> PathBuf {
         let pid = self.client.instances().into_iter().find(|instance| instance.name == self.name);
-        let root = Path::new("/proc").join(pid.map_or(0, |instance| instance.pid).to_string()).join("root");
+        let root = Path::new("/proc")
+            .join(pid.map_or(0, |instance| instance.pid).to_string())
+            .join("root");
         root.join(path.trim_start_matches('/'))
     }
 }
@@ -286,8 +302,13 @@ impl Drop for Running {
 pub fn unpack(package: &Path, folder: &Path) -> io::Result<Distro> {
     fs::create_dir_all(folder)?;
     let mut tar = plain("tar");
-    tar.args(["--extract", "--gzip", "--preserve-permissions", "--numeric-owner", "--file"]).arg(package);
+    tar.args(["--extract", "--gzip", "--preserve-permissions", "--numeric-owner", "--file"])
+        .arg(package);
     tar.arg("--directory").arg(folder);
     let done = Finished::of(tar)?;
-    if done.succeeded() { Ok(Distro::new("underpass", folder)) } else { Err(io::Error::other(done.stderr)) }
+    if done.succeeded() {
+        Ok(Distro::new("underpass", folder))
+    } else {
+        Err(io::Error::other(done.stderr))
+    }
 }

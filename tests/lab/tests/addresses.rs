@@ -1,8 +1,11 @@
-//! The TAP's addresses and MTU: chosen so that they are in nobody's way, and as the user wants them.
+//! The TAP's addresses and MTU: chosen so that they are in nobody's way, and as the user wants
+//! them.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::{NAT_GATEWAY, ROUTER, SERVER};
-use lab::scene::{PATIENCE, cut_off_lab, fetch, http_server, python, python_server, tunnelled_lab, udp_ask};
+use lab::scene::{
+    PATIENCE, cut_off_lab, fetch, http_server, python, python_server, tunnelled_lab, udp_ask,
+};
 use lab::tunnel::START_PATIENCE;
 use lab::{Lab, Place, Process, Tunnel, programs, until};
 
@@ -26,8 +29,9 @@ fn must(lab: &Lab, place: Place, words: &str) {
 fn works(lab: &Lab, what: &str) {
     let url = format!("http://{SERVER}:8080/");
     assert_eq!(fetch(lab, Place::Wsl, &url).stdout, "internet", "{what}");
-    let transfer =
-        format!("curl --silent --max-time 20 {url}5000000 | curl --silent --max-time 20 --data-binary @- {url}");
+    let transfer = format!(
+        "curl --silent --max-time 20 {url}5000000 | curl --silent --max-time 20 --data-binary @- {url}"
+    );
     let hash = "import hashlib; print(hashlib.sha256((bytes(range(251)) * 19921)[:5000000]).hexdigest(), end='')";
     let said = lab.run(Place::Wsl, &["sh", "-c", &transfer]).unwrap().stdout;
     assert_eq!(said, python(lab, Place::Wsl, hash, &[]).stdout, "{what}");
@@ -57,7 +61,11 @@ fn the_mtu_is_65520_unless_the_user_wants_another_and_all_sizes_pass() {
 fn the_subnet_overlaps_no_route_of_the_vm_or_the_host() {
     let Some(lab) = cut_off_lab() else { return };
     let _servers = servers(&lab);
-    assert_eq!(gateway(&Tunnel::up(&lab, &[])), "192.168.214.1", "the first choice where nothing is in the way");
+    assert_eq!(
+        gateway(&Tunnel::up(&lab, &[])),
+        "192.168.214.1",
+        "the first choice where nothing is in the way"
+    );
     must(&lab, Place::Wsl, &format!("ip route add 192.168.214.0/24 via {NAT_GATEWAY}"));
     let tunnel = Tunnel::up(&lab, &[]);
     assert_eq!(gateway(&tunnel), "10.214.214.1", "a route of the VM is in the way of the first");
@@ -88,7 +96,12 @@ fn the_user_may_name_the_subnet_and_is_told_when_it_cannot_be() {
         ("nonsense", 2, "--subnet"),
     ] {
         let mut refused = Tunnel::launch(&lab, &["--subnet", wish]);
-        assert_eq!(refused.process().exit_code(START_PATIENCE), Some(code), "{wish}: {}", refused.complained());
+        assert_eq!(
+            refused.process().exit_code(START_PATIENCE),
+            Some(code),
+            "{wish}: {}",
+            refused.complained()
+        );
         let complaint = refused.complained();
         assert!(complaint.contains(told) && complaint.contains(wish), "{wish}: {complaint}");
         let links = lab.run(Place::Wsl, &["ip", "link"]).unwrap().stdout;
@@ -96,7 +109,8 @@ fn the_user_may_name_the_subnet_and_is_told_when_it_cannot_be() {
     }
 }
 
-/// Sends fragments whose other parts never come: `ADDRESS COUNT`, each the end of another datagram of 64 KiB. Then two that overlap.
+/// Sends fragments whose other parts never come: `ADDRESS COUNT`, each the end of another datagram
+/// of 64 KiB. Then two that overlap.
 const LONE_FRAGMENTS: &str = "
 import socket, struct, sys
 raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
@@ -126,9 +140,18 @@ fn fragments_without_the_rest_are_dropped_counted_and_bounded() {
     let finished = python(&lab, Place::Wsl, LONE_FRAGMENTS, &[SERVER, &sent.to_string()]);
     assert!(finished.succeeded(), "{}", finished.stderr);
     let count = |reason: &str| tunnel.status()["drops"][reason].as_u64().unwrap_or(0);
-    // The TAP's queue may have lost some on a loaded machine, and the last ones still wait for their rest.
-    assert!(until(PATIENCE, || count("reassembly-expired") > sent / 2), "{}", tunnel.status()["drops"]);
-    assert!(until(PATIENCE, || count("fragment") >= 1), "the overlap: {}", tunnel.status()["drops"]);
+    // The TAP's queue may have lost some on a loaded machine, and the last ones still wait for
+    // their rest.
+    assert!(
+        until(PATIENCE, || count("reassembly-expired") > sent / 2),
+        "{}",
+        tunnel.status()["drops"]
+    );
+    assert!(
+        until(PATIENCE, || count("fragment") >= 1),
+        "the overlap: {}",
+        tunnel.status()["drops"]
+    );
     let grown = resident_kib(pid).saturating_sub(before);
     // 64 datagrams in progress of 64 KiB each are 4 MiB; all of them would be 600.
     assert!(grown < 16 * 1024, "{grown} KiB more than before");

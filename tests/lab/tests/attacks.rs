@@ -1,6 +1,6 @@
-//! What a user without rights can do to root by the places where both may write. Each test is an attack
-//! that once worked: it is made as that user, in mount namespaces of their own, and then root's command
-//! runs. `docs/security.md` says what is guarded against.
+//! What a user without rights can do to root by the places where both may write. Each test is an
+//! attack that once worked: it is made as that user, in mount namespaces of their own, and then
+//! root's command runs. `docs/security.md` says what is guarded against.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 #[path = "attacks/homes.rs"]
@@ -16,8 +16,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// A machine whose `/mnt/wsl` is as WSL makes it, and empty: the words of root's that follow run in it.
-/// `$1` is the folder that stands for it, `$2` what the attacker does there first.
+/// A machine whose `/mnt/wsl` is as WSL makes it, and empty: the words of root's that follow run in
+/// it. `$1` is the folder that stands for it, `$2` what the attacker does there first.
 const SHARED: &str = r#"
 set -e
 mount -t tmpfs none /mnt
@@ -68,7 +68,9 @@ impl Drop for Servers<'_> {
         for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
             let words = fs::read(process.path().join("cmdline")).unwrap_or_default();
             let is_one = words.split(|byte| *byte == 0).any(|word| word == self.0.as_bytes());
-            if let Some(pid) = process.file_name().to_str().and_then(|name| name.parse().ok()).filter(|_| is_one) {
+            if let Some(pid) =
+                process.file_name().to_str().and_then(|name| name.parse().ok()).filter(|_| is_one)
+            {
                 send_signal(pid, "KILL");
             }
         }
@@ -87,11 +89,26 @@ fn open_to_all(scratch: &Scratch, name: &str) -> String {
 fn after(shared: &str, attack: &str, words: &[&str]) -> Finished {
     let program = programs().join("underpass").display().to_string();
     let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "sh", "-c", SHARED, "sh", shared, attack, &program]);
+    command.args([
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        SHARED,
+        "sh",
+        shared,
+        attack,
+        &program,
+    ]);
     command.args(words).env("UNDERPASS_RUNTIME_DIR", "/nonexistent").env("LC_ALL", "C.UTF-8");
     let output = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Finished { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    Finished {
+        code: output.status.code(),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+    }
 }
 
 fn owner_and_kind(path: impl AsRef<Path>) -> Option<(u32, bool)> {
@@ -99,7 +116,8 @@ fn owner_and_kind(path: impl AsRef<Path>) -> Option<(u32, bool)> {
     fs::symlink_metadata(path).ok().map(|found| (found.uid(), found.is_dir()))
 }
 
-/// The ways to have root find a socket of the attacker's in the published place while no gateway runs.
+/// The ways to have root find a socket of the attacker's in the published place while no gateway
+/// runs.
 fn squats(serve: &str) -> [(&'static str, String); 2] {
     let serve_at = |path: &str| format!("/usr/bin/python3 {serve} {path}");
     [
@@ -108,7 +126,10 @@ fn squats(serve: &str) -> [(&'static str, String); 2] {
             format!("mkdir /mnt/wsl/underpass; {}", serve_at("/mnt/wsl/underpass/control.sock")),
         ),
         // The folder that it leads to is root's, and open to all.
-        ("a link to a folder of root's", format!("ln -s . /mnt/wsl/underpass; {}", serve_at("/mnt/wsl/control.sock"))),
+        (
+            "a link to a folder of root's",
+            format!("ln -s . /mnt/wsl/underpass; {}", serve_at("/mnt/wsl/control.sock")),
+        ),
     ]
 }
 
@@ -141,11 +162,15 @@ fn what_a_status_says_is_shown_and_not_obeyed_by_a_terminal() {
     let _servers = Servers(&serve);
     fs::create_dir(scratch.path("run")).unwrap();
     // Of root's own, as where a host or a proxy says something that a status repeats.
-    let served = Command::new("/usr/bin/python3").args([&serve, &scratch.path("run/control.sock")]).status().unwrap();
+    let served = Command::new("/usr/bin/python3")
+        .args([&serve, &scratch.path("run/control.sock")])
+        .status()
+        .unwrap();
     assert!(served.success());
     for words in [&["status"][..], &["status", "--json"]] {
         let mut command = Command::new(programs().join("underpass"));
-        let told = command.args(words).env("UNDERPASS_RUNTIME_DIR", scratch.path("run")).output().unwrap();
+        let told =
+            command.args(words).env("UNDERPASS_RUNTIME_DIR", scratch.path("run")).output().unwrap();
         let text = String::from_utf8_lossy(&told.stdout);
         assert!(text.contains("pwned"), "{words:?}: {told:?}");
         let obeyed = |letter: char| letter.is_control() && letter != '\n';
@@ -172,8 +197,10 @@ while True:
 
 /// Starts `underpass up` where `shared` is WSL's shared folder.
 fn up(lab: &Lab, shared: &str, options: &[&str]) -> Tunnel {
-    let wrapper = ["unshare", "--mount", "--propagation", "private", "sh", "-c", SHARED, "sh", shared, ""];
-    let [relay, host] = [programs().join("underpass-relay").display().to_string(), lab.namespace(Place::Windows)];
+    let wrapper =
+        ["unshare", "--mount", "--propagation", "private", "sh", "-c", SHARED, "sh", shared, ""];
+    let [relay, host] =
+        [programs().join("underpass-relay").display().to_string(), lab.namespace(Place::Windows)];
     let words = ["netns", "exec", &host, &relay].into_iter().flat_map(|word| ["--relay-arg", word]);
     let relay = [&["--relay", "ip"], &words.collect::<Vec<_>>()[..]].concat();
     Tunnel::launch_wrapped(lab, &[], &wrapper, &[&relay, options].concat())
@@ -185,7 +212,9 @@ struct Attacker(Child);
 impl Attacker {
     fn start(script: &str) -> Self {
         let mut command = Command::new("setpriv");
-        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).args(["sh", "-c", script]);
+        command
+            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+            .args(["sh", "-c", script]);
         Self(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
 }
@@ -204,15 +233,21 @@ fn a_place_that_is_filled_again_and_again_stops_no_tunnel_and_is_roots_at_last()
     let shared = open_to_all(&scratch, "shared");
     // Long before there is a gateway, and as fast as can be.
     let fill = scratch.file("fill.py", FILL);
-    let attackers: Vec<Attacker> =
-        (0..3).map(|number| Attacker::start(&format!("cd {shared}; exec /usr/bin/python3 {fill} {number}"))).collect();
+    let attackers: Vec<Attacker> = (0..3)
+        .map(|number| {
+            Attacker::start(&format!("cd {shared}; exec /usr/bin/python3 {fill} {number}"))
+        })
+        .collect();
     assert!(until(PATIENCE, || Path::new(&shared).join("underpass").exists()));
     let mut tunnel = up(&lab, &shared, &[]);
     tunnel.wait_up();
     let published = Path::new(&shared).join("underpass");
     assert_eq!(owner_and_kind(&published), Some((0, true)), "{}", tunnel.complained());
     let own = fs::read(programs().join("underpass")).unwrap();
-    assert!(fs::read(published.join("underpass")).unwrap() == own, "the program that others run is root's");
+    assert!(
+        fs::read(published.join("underpass")).unwrap() == own,
+        "the program that others run is root's"
+    );
     let told = after(&shared, "", &["status"]);
     assert!(told.succeeded() && told.stdout.contains("state     up"), "{told:?}");
     drop(attackers);
@@ -221,7 +256,9 @@ fn a_place_that_is_filled_again_and_again_stops_no_tunnel_and_is_roots_at_last()
     assert_eq!(tunnel.process().exit_code(PATIENCE), Some(0), "{}", tunnel.complained());
     assert_eq!(owner_and_kind(&published), Some((0, true)));
     assert_eq!(fs::read_dir(&published).unwrap().count(), 0, "nothing that runs is left");
-    for harm in ["rmdir underpass", "mv underpass x", "touch underpass/underpass", "ln -sfT / underpass"] {
+    for harm in
+        ["rmdir underpass", "mv underpass x", "touch underpass/underpass", "ln -sfT / underpass"]
+    {
         let done = after(&shared, &format!("cd /mnt/wsl; {harm}"), &["--version"]);
         assert!(!done.succeeded(), "{harm}: {done:?}");
     }
@@ -229,8 +266,13 @@ fn a_place_that_is_filled_again_and_again_stops_no_tunnel_and_is_roots_at_last()
     let mut next = up(&lab, &shared, &[]);
     next.wait_up();
     assert!(fs::read(published.join("underpass")).unwrap() == own);
-    let strangers = |name: &str| name.starts_with(".underpass.") && !name.ends_with("new") && !name.ends_with("old");
-    let names = fs::read_dir(&shared).unwrap().flatten().map(|entry| entry.file_name().into_string().unwrap());
+    let strangers = |name: &str| {
+        name.starts_with(".underpass.") && !name.ends_with("new") && !name.ends_with("old")
+    };
+    let names = fs::read_dir(&shared)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.file_name().into_string().unwrap());
     assert_eq!(names.filter(|name| strangers(name)).collect::<Vec<_>>(), [""; 0]);
 }
 
@@ -263,14 +305,18 @@ fn where_nothing_can_be_published_the_tunnel_comes_up_and_says_so() {
 fn no_document_tells_root_to_run_what_is_in_the_shared_folder() {
     let root = lab::interop::workspace();
     let folders = ["", "docs", "scripts", "distro/rootfs/etc"];
-    let files = folders.iter().flat_map(|folder| fs::read_dir(root.join(folder)).unwrap().flatten());
+    let files =
+        folders.iter().flat_map(|folder| fs::read_dir(root.join(folder)).unwrap().flatten());
     let mut read = 0;
     for file in files.map(|entry| entry.path()).filter(|path| path.is_file()) {
         let Ok(text) = fs::read_to_string(&file) else { continue };
         read += 1;
         for (number, line) in text.lines().enumerate() {
-            let runs = line.contains("/mnt/wsl/underpass/underpass") || line.contains("/mnt/wsl/underpass/env.sh");
-            let as_root = ["sudo", "service", "'root'", "-u root", "as root in"].iter().any(|word| line.contains(word));
+            let runs = line.contains("/mnt/wsl/underpass/underpass")
+                || line.contains("/mnt/wsl/underpass/env.sh");
+            let as_root = ["sudo", "service", "'root'", "-u root", "as root in"]
+                .iter()
+                .any(|word| line.contains(word));
             assert!(!(runs && as_root), "{}:{}: {line}", file.display(), number + 1);
         }
     }
@@ -280,8 +326,8 @@ fn no_document_tells_root_to_run_what_is_in_the_shared_folder() {
 /// Where the relay's copy is, in Windows' folder that every Linux user may write to.
 fn open_local_app_data(interop: &Interop) -> PathBuf {
     let folder = interop.local_app_data();
-    // WSL shows a drive's files to all users as writable, if a distro asks for no metadata (`umask` is 0
-    // by default: WSL's documentation, "Advanced settings configuration", automount options).
+    // WSL shows a drive's files to all users as writable, if a distro asks for no metadata (`umask`
+    // is 0 by default: WSL's documentation, "Advanced settings configuration", automount options).
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
     folder
 }
@@ -307,7 +353,10 @@ fn a_script_in_the_place_of_a_windows_program_is_not_run_by_the_doctor_of_root()
     let relay = format!("underpass/{}/underpass-relay.exe", env!("CARGO_PKG_VERSION"));
     let plant = |path: &str| {
         let path = local.join(path);
-        as_stranger(&format!("install -D -m 755 {script} '{0}' && chmod 777 '{0}'", path.display()));
+        as_stranger(&format!(
+            "install -D -m 755 {script} '{0}' && chmod 777 '{0}'",
+            path.display()
+        ));
     };
     plant(&relay);
     // A folder that WSL adds to `PATH`, as it does with Windows' own folders.
@@ -316,7 +365,8 @@ fn a_script_in_the_place_of_a_windows_program_is_not_run_by_the_doctor_of_root()
     }
     let apps = "/mnt/c/users/*/AppData/Local/Microsoft/WindowsApps";
     let distro = wsl.start(&Distro::machine());
-    let doctor = format!("cd / && PATH=$(echo {apps}):$PATH HOME=/tmp /mnt/wsl/command doctor --json");
+    let doctor =
+        format!("cd / && PATH=$(echo {apps}):$PATH HOME=/tmp /mnt/wsl/command doctor --json");
     let done = distro.sh(&doctor);
     let pwned = fs::read_to_string(wsl.shared().join("pwned")).unwrap_or_default();
     assert_eq!(pwned, "", "ran as these users: {done:?}");
@@ -349,9 +399,15 @@ fn another_program_in_the_place_of_the_relays_copy_is_not_started_and_is_replace
         send_signal(host_relays(&lab)[0], "KILL");
         let again = || tunnel.status()["relays"][0]["restarts"].as_u64() >= Some(restarts);
         assert!(until(PATIENCE, again), "{}", tunnel.complained());
-        let ready = || tunnel.status()["relays"][0]["state"] == "ready" || wsl.shared().join("pwned").exists();
+        let ready = || {
+            tunnel.status()["relays"][0]["state"] == "ready" || wsl.shared().join("pwned").exists()
+        };
         assert!(until(PATIENCE, ready), "{} {}", tunnel.status(), tunnel.complained());
-        assert!(!wsl.shared().join("pwned").exists(), "it ran: {:?}", fs::read_to_string(wsl.shared().join("pwned")));
+        assert!(
+            !wsl.shared().join("pwned").exists(),
+            "it ran: {:?}",
+            fs::read_to_string(wsl.shared().join("pwned"))
+        );
         assert!(fs::read(&copy).unwrap() == own, "it is still there");
     }
 }
@@ -363,7 +419,8 @@ fn links_in_the_place_of_the_relays_copy_lead_root_nowhere() {
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
     let local = open_local_app_data(&interop);
     fs::create_dir(scratch.path("victim")).unwrap();
-    let (version, victim) = (env!("CARGO_PKG_VERSION"), scratch.file("victim/precious", "precious"));
+    let (version, victim) =
+        (env!("CARGO_PKG_VERSION"), scratch.file("victim/precious", "precious"));
     for (number, links) in [
         format!("mkdir -p underpass/{version} && ln -s {victim} underpass/{version}/underpass-relay.exe.new"),
         format!("mkdir -p underpass/{version} && ln -s {victim} underpass/{version}/underpass-relay.exe"),
@@ -391,10 +448,17 @@ fn links_in_the_place_of_the_relays_copy_lead_root_nowhere() {
     }
 }
 
-/// Functions that follow a path wherever it leads. Root's commands use `foreign` in their place, except
-/// in these files.
-const BY_PATH: [&str; 7] =
-    ["fs::write(", "fs::copy(", "set_permissions(", "chown(", "OpenOptions", "File::create(", "fs::rename("];
+/// Functions that follow a path wherever it leads. Root's commands use `foreign` in their place,
+/// except in these files.
+const BY_PATH: [&str; 7] = [
+    "fs::write(",
+    "fs::copy(",
+    "set_permissions(",
+    "chown(",
+    "OpenOptions",
+    "File::create(",
+    "fs::rename(",
+];
 
 /// Files that write only where root alone may: `/etc/systemd`, `/usr/local/lib`, `/run/underpass`,
 /// `/proc/sys`, `/dev/net/tun`.
@@ -415,18 +479,25 @@ fn nothing_else_is_written_copied_or_given_away_by_path() {
         for path in fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()) {
             let name = path.strip_prefix(&root).unwrap().display().to_string();
             // What runs as root: the relay does not, and tests may do anything.
-            if path.is_dir() && !["tests", "relay", "target"].iter().any(|other| path.ends_with(other)) {
+            if path.is_dir()
+                && !["tests", "relay", "target"].iter().any(|other| path.ends_with(other))
+            {
                 folders.push(path);
                 continue;
             }
-            if !name.ends_with(".rs") || name.ends_with("/tests.rs") || name.starts_with("crates/foreign/") {
+            if !name.ends_with(".rs")
+                || name.ends_with("/tests.rs")
+                || name.starts_with("crates/foreign/")
+            {
                 continue;
             }
             read += 1;
             let text = fs::read_to_string(&path).unwrap();
             let own = text.split("#[cfg(test)]").next().unwrap_or_default();
             if !ROOTS_OWN.contains(&name.as_str()) {
-                for (number, line) in own.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+                for (number, line) in
+                    own.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"))
+                {
                     let by_path = BY_PATH.iter().find(|function| line.contains(*function));
                     assert_eq!(by_path, None, "{name}:{}: {line}: see crates/foreign", number + 1);
                 }

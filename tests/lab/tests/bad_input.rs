@@ -1,9 +1,11 @@
-//! Bad input from both sides: no frame of the TAP and no byte of a relay stops the gateway, makes it hang or keeps it busy.
+//! Bad input from both sides: no frame of the TAP and no byte of a relay stops the gateway, makes
+//! it hang or keeps it busy.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::SERVER;
 use lab::scene::{
-    PATIENCE, Scratch, busy_percent, cut_off_lab, exec_relay, http_status, python, tunnelled_lab, web_server,
+    PATIENCE, Scratch, busy_percent, cut_off_lab, exec_relay, http_status, python, tunnelled_lab,
+    web_server,
 };
 use lab::tunnel::send_signal;
 use lab::{Lab, Place, Tunnel, until};
@@ -12,7 +14,8 @@ use std::time::Duration;
 /// An idle gateway wants far less of a core, one that spins all of it.
 const IDLE_PERCENT: f64 = 30.0;
 
-/// Sends frames onto the TAP from the VM's side: noise, and packets of every kind with some bytes changed.
+/// Sends frames onto the TAP from the VM's side: noise, and packets of every kind with some bytes
+/// changed.
 const FRAMES: &str = "
 import random, socket, struct, sys, time
 random.seed(4711)
@@ -77,7 +80,8 @@ for n in range(count):
             time.sleep(0.001)
 ";
 
-/// A relay that misbehaves in the way that its first argument says; it knows the frame's form and nothing of manners.
+/// A relay that misbehaves in the way that its first argument says; it knows the frame's form and
+/// nothing of manners.
 const RELAY: &str = "#!/usr/bin/env python3
 import os, random, struct, sys, time, zlib
 random.seed(os.getpid())
@@ -243,7 +247,12 @@ fn is_idle(lab: &Lab, tunnel: &mut Tunnel, why: &str) {
 fn stops(tunnel: &mut Tunnel, why: &str) {
     assert!(tunnel.process().is_running(), "{why}: {}", tunnel.complained());
     send_signal(tunnel.process().pid(), "TERM");
-    assert_eq!(tunnel.process().exit_code(Duration::from_secs(2)), Some(0), "{why}: {}", tunnel.complained());
+    assert_eq!(
+        tunnel.process().exit_code(Duration::from_secs(2)),
+        Some(0),
+        "{why}: {}",
+        tunnel.complained()
+    );
     assert!(!tunnel.complained().contains("panicked"), "{why}: {}", tunnel.complained());
 }
 
@@ -254,7 +263,8 @@ fn any_frame_on_the_tap_is_counted_and_stops_nothing() {
         let _web = web_server(&lab);
         let relays = tunnel.relays();
         let addresses = tunnel.status()["tap"]["ipv4"].clone();
-        let [vm, gateway] = ["vm", "gateway"].map(|key| addresses[key].as_str().unwrap().to_owned());
+        let [vm, gateway] =
+            ["vm", "gateway"].map(|key| addresses[key].as_str().unwrap().to_owned());
         let before = tunnel.status()["packets"]["up"].as_u64().unwrap();
         let sent = python(&lab, Place::Wsl, FRAMES, &["underpass0", &vm, &gateway, "20000"]);
         assert!(sent.succeeded(), "{sent:?}");
@@ -264,14 +274,21 @@ fn any_frame_on_the_tap_is_counted_and_stops_nothing() {
         let status = tunnel.status();
         let drops = status["drops"].as_object().unwrap();
         let dropped: u64 = drops.values().filter_map(serde_json::Value::as_u64).sum();
-        assert!(dropped > 2_000 && drops.len() >= 4, "{options:?}: what was dropped is counted by reason: {status}");
+        assert!(
+            dropped > 2_000 && drops.len() >= 4,
+            "{options:?}: what was dropped is counted by reason: {status}"
+        );
         assert_eq!(
             (tunnel.relays(), &status["relays"][0]["restarts"]),
             (relays, &0.into()),
             "the relay noticed nothing"
         );
         is_idle(&lab, &mut tunnel, "after 20,000 bad frames");
-        assert!(memory_kib(&mut tunnel) < 100 << 10, "{options:?}: {} KiB", memory_kib(&mut tunnel));
+        assert!(
+            memory_kib(&mut tunnel) < 100 << 10,
+            "{options:?}: {} KiB",
+            memory_kib(&mut tunnel)
+        );
         stops(&mut tunnel, "after 20,000 bad frames");
     }
 }
@@ -296,9 +313,17 @@ fn a_relay_that_sends_garbage_is_given_up_with_its_reason_and_the_next_one_serve
         let text = format!("#!/bin/sh\n[ -e {mended} ] || exec {fake} {way}\n{}", exec_relay(&lab));
         let mut tunnel = Tunnel::launch_bare(&lab, &["--relay", &scratch.file("relay", &text)]);
         let error = || tunnel.command(&["status", "--json"]).unwrap().stdout;
-        assert!(until(PATIENCE, || error().contains(reason)), "{way}: {}{}", error(), tunnel.complained());
+        assert!(
+            until(PATIENCE, || error().contains(reason)),
+            "{way}: {}{}",
+            error(),
+            tunnel.complained()
+        );
         assert!(tunnel.complained().contains(reason), "{way}: {}", tunnel.complained());
-        assert!(until(PATIENCE, || tunnel.status()["relays"][0]["restarts"].as_u64() >= Some(2)), "{way}");
+        assert!(
+            until(PATIENCE, || tunnel.status()["relays"][0]["restarts"].as_u64() >= Some(2)),
+            "{way}"
+        );
         if way == "noise" {
             is_idle(&lab, &mut tunnel, way);
         }
@@ -320,14 +345,25 @@ fn a_relay_that_answers_nonsense_or_nothing_or_reads_nothing_hangs_nobody() {
             tunnel.wait_up();
             let gateway = tunnel.status()["tap"]["ipv4"]["gateway"].as_str().unwrap().to_owned();
             for _ in 0..3 {
-                assert!(python(&lab, Place::Wsl, REQUESTS, &[SERVER, &gateway]).succeeded(), "{way}");
+                assert!(
+                    python(&lab, Place::Wsl, REQUESTS, &[SERVER, &gateway]).succeeded(),
+                    "{way}"
+                );
                 assert_eq!(tunnel.status()["pid"], tunnel.process().pid(), "{way}: it answers");
             }
-            assert!(tunnel.status()["totals"]["tcp"].as_u64().unwrap() >= 40, "{way}: {}", tunnel.status());
+            assert!(
+                tunnel.status()["totals"]["tcp"].as_u64().unwrap() >= 40,
+                "{way}: {}",
+                tunnel.status()
+            );
         } else {
             let runs = || tunnel.command(&["status"]).unwrap().succeeded();
             assert!(until(PATIENCE, runs), "{way}: {}", tunnel.complained());
-            assert_eq!((tunnel.status()["state"] == "up", tunnel.said().as_str()), (false, ""), "{way}");
+            assert_eq!(
+                (tunnel.status()["state"] == "up", tunnel.said().as_str()),
+                (false, ""),
+                "{way}"
+            );
         }
         is_idle(&lab, &mut tunnel, way);
         assert!(memory_kib(&mut tunnel) < 100 << 10, "{way}: {} KiB", memory_kib(&mut tunnel));

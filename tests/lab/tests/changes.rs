@@ -1,10 +1,12 @@
-//! What comes and goes while the tunnel is up: WSL's network, the VPN, the whole machine. Nothing that could live is cut, and nobody spins.
+//! What comes and goes while the tunnel is up: WSL's network, the VPN, the whole machine. Nothing
+//! that could live is cut, and nobody spins.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::{NAT_GATEWAY, SERVER, SERVER_NAME, VM};
 use lab::interop::{host_processes, host_relays};
 use lab::scene::{
-    PATIENCE, Scratch, cpu_time, gateway, http_status, must, product, python_server, tunnelled_lab, web_server,
+    PATIENCE, Scratch, cpu_time, gateway, http_status, must, product, python_server, tunnelled_lab,
+    web_server,
 };
 use lab::tunnel::send_signal;
 use lab::{Lab, Place, Process, Tunnel, Vpn, until};
@@ -24,7 +26,8 @@ class Server(socketserver.ThreadingTCPServer):
 Server(('', 7), Echo).serve_forever()
 ";
 
-/// A connection through the tunnel that stays open: each line of standard input is sent and must come back; what it was is printed.
+/// A connection through the tunnel that stays open: each line of standard input is sent and must
+/// come back; what it was is printed.
 const TALK: &str = "
 import os, socket, sys, time
 s = socket.create_connection((sys.argv[1], 7), 10)
@@ -53,7 +56,8 @@ struct Talk {
 impl Talk {
     fn begin(lab: &Lab) -> Self {
         let scratch = Scratch::new();
-        let process = lab.start(Place::Wsl, &["python3", "-c", TALK, SERVER, &scratch.path("said")]).unwrap();
+        let process =
+            lab.start(Place::Wsl, &["python3", "-c", TALK, SERVER, &scratch.path("said")]).unwrap();
         let talk = Self { process, scratch };
         assert!(until(PATIENCE, || talk.said() > 0), "nothing comes back");
         talk
@@ -67,12 +71,16 @@ impl Talk {
     fn goes_on(&mut self, when: &str) {
         let before = self.said();
         // Two more: the one under way when we looked may have come back before the change.
-        assert!(until(SERVES_WITHIN, || self.said() > before + 1), "{when}: the connection does not go on");
+        assert!(
+            until(SERVES_WITHIN, || self.said() > before + 1),
+            "{when}: the connection does not go on"
+        );
         assert!(self.process.is_running(), "{when}: the connection was cut");
     }
 }
 
-/// Panics unless gateway and relay rest: less than half a percent of a core each, while nothing is carried.
+/// Panics unless gateway and relay rest: less than half a percent of a core each, while nothing is
+/// carried.
 fn nobody_spins(lab: &Lab, tunnel: &Tunnel, when: &str) {
     // Behind interop the gateway knows the process that copies; the relay itself is on the host.
     let pids = [product(tunnel), host_relays(lab)].concat();
@@ -85,7 +93,11 @@ fn nobody_spins(lab: &Lab, tunnel: &Tunnel, when: &str) {
         let before = spent();
         assert!(!until(window, || false));
         // A thread that ends takes what it used along.
-        used = spent().into_iter().zip(before).map(|(now, before)| now.saturating_sub(before)).collect();
+        used = spent()
+            .into_iter()
+            .zip(before)
+            .map(|(now, before)| now.saturating_sub(before))
+            .collect();
         used.iter().all(|used| *used < most)
     };
     let is_at_rest = until(PATIENCE, rests);
@@ -93,7 +105,10 @@ fn nobody_spins(lab: &Lab, tunnel: &Tunnel, when: &str) {
 }
 
 fn serves(lab: &Lab, host: &str, when: &str) {
-    assert!(until(SERVES_WITHIN, || http_status(lab, Place::Wsl, host) == "200"), "{when}: {host} is not reached");
+    assert!(
+        until(SERVES_WITHIN, || http_status(lab, Place::Wsl, host) == "200"),
+        "{when}: {host} is not reached"
+    );
 }
 
 #[test]
@@ -116,7 +131,12 @@ fn eth0_goes_and_comes_back_with_another_subnet_and_nothing_is_cut() {
     must(&lab, Place::Wsl, &format!("ip addr del {VM}/20 dev eth0"));
     must(&lab, Place::Wsl, "ip addr add 172.20.0.2/20 dev eth0");
     must(&lab, Place::Wsl, "ip route replace default via 172.20.0.1");
-    lab::scene::etc(&lab, Place::Wsl, "resolv.conf", "nameserver 172.20.0.1\noptions timeout:1 attempts:1\n");
+    lab::scene::etc(
+        &lab,
+        Place::Wsl,
+        "resolv.conf",
+        "nameserver 172.20.0.1\noptions timeout:1 attempts:1\n",
+    );
     talk.goes_on("another subnet");
     serves(&lab, SERVER, "another subnet");
     let captured = || tunnel.status()["captured"] == serde_json::json!(["172.20.0.1"]);
@@ -147,7 +167,9 @@ fn a_machine_that_slept_goes_on_where_it_was() {
     let (_web, _echo) = (web_server(&lab), python_server(&lab, Place::Internet, ECHO, &[], 7));
     let mut talk = Talk::begin(&lab);
     let pids = product(&tunnel);
-    for (who, pids) in [("all of it", [&pids[..], &host_processes(&lab)].concat()), ("the VM", gateway(&tunnel))] {
+    for (who, pids) in
+        [("all of it", [&pids[..], &host_processes(&lab)].concat()), ("the VM", gateway(&tunnel))]
+    {
         for pid in &pids {
             send_signal(*pid, "STOP");
         }
@@ -171,7 +193,8 @@ fn nobody_spins_at_rest_and_after_faults() {
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
     nobody_spins(&lab, &tunnel, "at rest");
     send_signal(tunnel.relays()[0], "KILL");
-    assert!(until(PATIENCE, || tunnel.status()["relays"][0]["restarts"] == 1 && tunnel.status()["state"] == "up"));
+    assert!(until(PATIENCE, || tunnel.status()["relays"][0]["restarts"] == 1
+        && tunnel.status()["state"] == "up"));
     nobody_spins(&lab, &tunnel, "after a relay died");
     // An uplink that goes and comes: every connection fails meanwhile.
     must(&lab, Place::Windows, "ip link set uplink down");

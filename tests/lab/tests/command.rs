@@ -1,10 +1,12 @@
-//! The command's contract: options and configuration file, exit codes, what is said where, and what is left behind.
+//! The command's contract: options and configuration file, exit codes, what is said where, and what
+//! is left behind.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::SERVER;
 use lab::relay::{Lack, Relay, lacks};
 use lab::scene::{
-    PATIENCE, Scratch, cut_off_lab, exec_relay, http_status, python, python_server, rules, tunnelled_lab, web_server,
+    PATIENCE, Scratch, cut_off_lab, exec_relay, http_status, python, python_server, rules,
+    tunnelled_lab, web_server,
 };
 use lab::tunnel::{programs, send_signal};
 use lab::{Lab, Place, Tunnel, until};
@@ -43,17 +45,26 @@ fn nothing_is_left(lab: &Lab, why: &str) {
     assert!(!rules(lab).contains("3006"), "{why}: {}", rules(lab));
     for family in ["-4", "-6"] {
         for table in ["30062", "30063"] {
-            let routes = lab.run(Place::Wsl, &["ip", family, "route", "show", "table", table]).unwrap().stdout;
+            let routes = lab
+                .run(Place::Wsl, &["ip", family, "route", "show", "table", table])
+                .unwrap()
+                .stdout;
             assert_eq!(routes, "", "{why}");
         }
     }
-    let relays = || lab.run(Place::Windows, &["ip", "netns", "pids", &lab.namespace(Place::Windows)]).unwrap().stdout;
+    let relays = || {
+        lab.run(Place::Windows, &["ip", "netns", "pids", &lab.namespace(Place::Windows)])
+            .unwrap()
+            .stdout
+    };
     let relay_runs = || relays().lines().any(|pid| exe(pid).ends_with("underpass-relay"));
     assert!(until(STOP, || !relay_runs()), "{why}: a relay is left");
 }
 
 fn exe(pid: &str) -> String {
-    fs::read_link(format!("/proc/{pid}/exe")).map(|path| path.display().to_string()).unwrap_or_default()
+    fs::read_link(format!("/proc/{pid}/exe"))
+        .map(|path| path.display().to_string())
+        .unwrap_or_default()
 }
 
 #[test]
@@ -62,14 +73,36 @@ fn every_option_does_what_it_says_on_the_command_line_and_in_the_file() {
     let scratch = Scratch::new();
     let _loopback = python_server(&lab, Place::Windows, LOOPBACK_SERVER, &[], 80);
     let relay = |name: &str| {
-        let words = format!("#!/bin/sh\nprintf '%s\\n' \"$@\" > {}\nset --\n{}", scratch.path(name), exec_relay(&lab));
+        let words = format!(
+            "#!/bin/sh\nprintf '%s\\n' \"$@\" > {}\nset --\n{}",
+            scratch.path(name),
+            exec_relay(&lab)
+        );
         scratch.file(&format!("relay-{name}"), &words)
     };
     let by_options = relay("options");
     let by_file = relay("file");
     let options = [
-        &["--relay", &by_options, "--relay-arg", "--one", "--relay-arg", "two words", "--lanes", "2"][..],
-        &["--tap", "tap7", "--mtu", "1400", "--subnet", "10.9.8.16/28", "--no-host-loopback", "--no-offload"],
+        &[
+            "--relay",
+            &by_options,
+            "--relay-arg",
+            "--one",
+            "--relay-arg",
+            "two words",
+            "--lanes",
+            "2",
+        ][..],
+        &[
+            "--tap",
+            "tap7",
+            "--mtu",
+            "1400",
+            "--subnet",
+            "10.9.8.16/28",
+            "--no-host-loopback",
+            "--no-offload",
+        ],
     ]
     .concat();
     let text = format!(
@@ -81,8 +114,19 @@ fn every_option_does_what_it_says_on_the_command_line_and_in_the_file() {
         let mut tunnel = Tunnel::launch_bare(&lab, options);
         tunnel.wait_up();
         assert_eq!(scratch.read(name), "--one\ntwo words\n", "{name}: --relay and --relay-arg");
-        assert!(tunnel.said().starts_with("underpass: up on tap7 (10.9.8."), "{name}: {}", tunnel.said());
-        let ready = || tunnel.status()["relays"].as_array().unwrap().iter().filter(|r| r["state"] == "ready").count();
+        assert!(
+            tunnel.said().starts_with("underpass: up on tap7 (10.9.8."),
+            "{name}: {}",
+            tunnel.said()
+        );
+        let ready = || {
+            tunnel.status()["relays"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|r| r["state"] == "ready")
+                .count()
+        };
         assert!(until(PATIENCE, || ready() == 2), "{name}: --lanes: {}", tunnel.status());
         let tap = &tunnel.status()["tap"];
         assert_eq!(
@@ -96,14 +140,19 @@ fn every_option_does_what_it_says_on_the_command_line_and_in_the_file() {
         assert_eq!(http_status(&lab, Place::Wsl, &host), "000", "{name}: --no-host-loopback");
         drop(tunnel);
     }
-    // What the command line says goes over the file; what it does not say stays, and what neither says is the default.
+    // What the command line says goes over the file; what it does not say stays, and what neither
+    // says is the default.
     let config = scratch.file("over.toml", "lanes = 3\nmtu = 1400\ntap = 'tap8'\n");
     let tunnel = Tunnel::up(&lab, &["--config", &config, "--mtu", "9000"]);
     let status = tunnel.status();
     assert_eq!(status["relays"].as_array().unwrap().len(), 3);
     assert_eq!((&status["tap"]["name"], &status["tap"]["mtu"]), (&"tap8".into(), &9000.into()));
     let host = status["tap"]["ipv4"]["host"].as_str().unwrap().to_owned();
-    assert_eq!(http_status(&lab, Place::Wsl, &host), "200", "the host's loopback is reached by default");
+    assert_eq!(
+        http_status(&lab, Place::Wsl, &host),
+        "200",
+        "the host's loopback is reached by default"
+    );
 }
 
 #[test]
@@ -165,18 +214,24 @@ fn a_relay_that_cannot_be_started_ends_it_with_a_clear_message() {
     let Some(lab) = cut_off_lab() else { return };
     let scratch = Scratch::new();
     let not_executable = scratch.file("data", "x");
-    fs::set_permissions(&not_executable, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    fs::set_permissions(&not_executable, std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .unwrap();
     let missing = scratch.path("missing");
-    for (relay, said_of_it) in
-        [(&missing, "was not found: give its path with --relay"), (&not_executable, "is not executable")]
-    {
+    for (relay, said_of_it) in [
+        (&missing, "was not found: give its path with --relay"),
+        (&not_executable, "is not executable"),
+    ] {
         let (code, said) = refused(&lab, &["--relay", relay]);
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains(relay.as_str()) && said.contains(said_of_it), "{said}");
         nothing_is_left(&lab, relay);
     }
     let (code, said) = refused(&lab, &["--relay", "no-such-relay-anywhere"]);
-    assert_eq!((code, said.contains("no-such-relay-anywhere was not found")), (Some(1), true), "{said}");
+    assert_eq!(
+        (code, said.contains("no-such-relay-anywhere was not found")),
+        (Some(1), true),
+        "{said}"
+    );
 }
 
 #[test]
@@ -191,10 +246,13 @@ fn a_relay_that_ends_at_once_is_tried_again_ever_more_slowly_and_its_last_words_
     );
     let relay = scratch.file("relay", &words);
     let mut tunnel = Tunnel::launch_bare(&lab, &["--relay", &relay]);
-    let starts = || scratch.read("starts").lines().filter_map(|line| line.parse().ok()).collect::<Vec<f64>>();
+    let starts = || {
+        scratch.read("starts").lines().filter_map(|line| line.parse().ok()).collect::<Vec<f64>>()
+    };
     assert!(until(PATIENCE, || starts().len() >= 7), "it goes on trying: {:?}", starts());
     let gaps: Vec<f64> = starts().windows(2).map(|pair| pair[1] - pair[0]).collect();
-    // The first restart is at once; then the waits double from 0.1 s. A loaded machine adds to a gap, nothing takes away.
+    // The first restart is at once; then the waits double from 0.1 s. A loaded machine adds to a
+    // gap, nothing takes away.
     for (gap, least) in gaps[1..].iter().zip([0.1, 0.2, 0.4, 0.8, 1.6]) {
         assert!((least..least + 3.0).contains(gap), "waits of {gaps:?}");
     }
@@ -223,13 +281,18 @@ fn every_signal_to_stop_ends_it_within_2_s_in_any_state_and_leaves_nothing() {
     for signal in ["TERM", "INT", "HUP"] {
         let mut tunnel = Tunnel::up(&lab, &["--lanes", "2"]);
         // A connection is open and transfers.
-        let hold = "import socket, sys, time; s = socket.create_connection((sys.argv[1], 80)); s.recv(1)";
+        let hold =
+            "import socket, sys, time; s = socket.create_connection((sys.argv[1], 80)); s.recv(1)";
         let client = lab.start(Place::Wsl, &["python3", "-c", hold, SERVER]).unwrap();
         assert!(until(PATIENCE, || tunnel.status()["flows"]["tcp"] == 1), "{}", tunnel.status());
         send_signal(tunnel.process().pid(), signal);
         assert_eq!(tunnel.process().exit_code(STOP), Some(0), "{signal}: {}", tunnel.complained());
         nothing_is_left(&lab, signal);
-        assert_eq!(fs::read_dir(tunnel.runtime_dir()).unwrap().count(), 0, "{signal}: lock and socket are gone");
+        assert_eq!(
+            fs::read_dir(tunnel.runtime_dir()).unwrap().count(),
+            0,
+            "{signal}: lock and socket are gone"
+        );
         drop(client);
     }
     // A relay that hangs, and one that never says a word.
@@ -256,7 +319,11 @@ fn a_second_one_is_told_who_runs_already_and_harms_nothing() {
     let mut second = first.launch_again(&lab, &["--tap", "other0"]);
     assert_eq!(second.process().exit_code(PATIENCE), Some(1));
     let pid = first.process().pid();
-    assert!(second.complained().contains(&format!("runs already, as process {pid}")), "{}", second.complained());
+    assert!(
+        second.complained().contains(&format!("runs already, as process {pid}")),
+        "{}",
+        second.complained()
+    );
     assert_eq!(second.said(), "");
     assert_eq!((rules(&lab), first.relays()), before);
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
@@ -274,7 +341,9 @@ fn status_tells_everything_while_it_runs_and_a_clear_sentence_when_not() {
     let dns = lab.start_nat_dns().unwrap();
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
     let _ = lab.run(Place::Wsl, &["ping", "-c1", "-W2", SERVER]).unwrap();
-    let _ = lab.run(Place::Wsl, &["dig", "+time=2", "+tries=1", "@172.28.48.1", "www.lab.test"]).unwrap();
+    let _ = lab
+        .run(Place::Wsl, &["dig", "+time=2", "+tries=1", "@172.28.48.1", "www.lab.test"])
+        .unwrap();
     // A connection stays open, and a datagram was sent.
     let client = "
 import socket, sys
@@ -315,7 +384,10 @@ t = socket.create_connection((sys.argv[1], 80)); t.recv(1)";
     assert_eq!(status["captured"], serde_json::json!(["172.28.48.1"]));
     assert_eq!(status["mirrored"], serde_json::json!([]));
     let direct = status["direct"].as_array().unwrap();
-    assert!(direct.iter().any(|one| one["prefix"].as_str().unwrap().starts_with("172.28.48.0/")), "{direct:?}");
+    assert!(
+        direct.iter().any(|one| one["prefix"].as_str().unwrap().starts_with("172.28.48.0/")),
+        "{direct:?}"
+    );
     assert!(direct.iter().all(|one| keys(one) == ["device", "prefix"]), "{direct:?}");
     assert!(status["uptime_s"].as_u64().unwrap() < 120);
     let tap = &status["tap"];
@@ -331,17 +403,28 @@ t = socket.create_connection((sys.argv[1], 80)); t.recv(1)";
     let relays = status["relays"].as_array().unwrap();
     assert_eq!(relays.len(), 2);
     for (lane, relay) in relays.iter().enumerate() {
-        assert_eq!(keys(relay), ["age_s", "can", "lane", "last_error", "pid", "restarts", "state", "version"]);
-        assert_eq!((&relay["lane"], &relay["restarts"], &relay["state"]), (&lane.into(), &0.into(), &"ready".into()));
+        assert_eq!(
+            keys(relay),
+            ["age_s", "can", "lane", "last_error", "pid", "restarts", "state", "version"]
+        );
+        assert_eq!(
+            (&relay["lane"], &relay["restarts"], &relay["state"]),
+            (&lane.into(), &0.into(), &"ready".into())
+        );
         assert!(exe(&relay["pid"].to_string()).ends_with(Relay::chosen().program()), "{relay}");
         assert!(relay["age_s"].as_u64().unwrap() < 120 && relay["last_error"].is_null());
         assert!(relay["version"].as_str().unwrap().contains("0.1"), "{relay}");
-        let abilities = ["udp", "dns", "ping", "changes"].into_iter().chain((!lacks(Lack::Ping6)).then_some("ping6"));
+        let abilities = ["udp", "dns", "ping", "changes"]
+            .into_iter()
+            .chain((!lacks(Lack::Ping6)).then_some("ping6"));
         for ability in abilities {
             assert!(relay["can"].as_array().unwrap().contains(&ability.into()), "{relay}");
         }
     }
-    assert_eq!(keys(&status["flows"]), ["dns", "echo", "forgotten", "tcp", "tcp_pending", "time_wait", "udp"]);
+    assert_eq!(
+        keys(&status["flows"]),
+        ["dns", "echo", "forgotten", "tcp", "tcp_pending", "time_wait", "udp"]
+    );
     assert_eq!(status["flows"]["udp"], 1);
     let totals = &status["totals"];
     assert_eq!(
@@ -349,7 +432,10 @@ t = socket.create_connection((sys.argv[1], 80)); t.recv(1)";
         (&2.into(), &1.into(), &1.into(), &1.into())
     );
     for key in ["bytes", "packets"] {
-        assert!(status[key]["up"].as_u64().unwrap() > 0 && status[key]["down"].as_u64().unwrap() > 0, "{status}");
+        assert!(
+            status[key]["up"].as_u64().unwrap() > 0 && status[key]["down"].as_u64().unwrap() > 0,
+            "{status}"
+        );
     }
     let limits = status["limits"].as_array().unwrap();
     for name in ["tcp", "tcp-pending", "udp", "questions", "dns-connections"] {
@@ -359,10 +445,21 @@ t = socket.create_connection((sys.argv[1], 80)); t.recv(1)";
     assert_eq!(limits.iter().find(|limit| limit["name"] == "tcp").unwrap()["now"], 1);
     let text = tunnel.command(&["status"]).unwrap();
     assert_eq!((text.code, text.stderr.as_str()), (Some(0), ""));
-    let lines: Vec<&str> = text.stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    for subject in
-        ["state", "mode", "tap", "addresses", "captured", "relay", "flows", "answers", "bytes", "drops", "limits"]
-    {
+    let lines: Vec<&str> =
+        text.stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    for subject in [
+        "state",
+        "mode",
+        "tap",
+        "addresses",
+        "captured",
+        "relay",
+        "flows",
+        "answers",
+        "bytes",
+        "drops",
+        "limits",
+    ] {
         assert!(lines.contains(&subject), "{subject}: {}", text.stdout);
     }
     drop((client, dns));
@@ -420,10 +517,24 @@ sys.exit(code)";
     let finished = lab.run(Place::Wsl, &[&base[..], &rest[..]].concat()).unwrap();
     assert_eq!(finished.code, Some(0), "{finished:?}");
     assert!(finished.stdout.contains("\x1b[") && finished.stdout.contains("DEBUG"), "{finished:?}");
-    let silent =
-        ["env", &run, "RUST_LOG=off", "python3", "-c", on_a_terminal, &program, "-vvv", "up", "--relay", &relay];
+    let silent = [
+        "env",
+        &run,
+        "RUST_LOG=off",
+        "python3",
+        "-c",
+        on_a_terminal,
+        &program,
+        "-vvv",
+        "up",
+        "--relay",
+        &relay,
+    ];
     let finished = lab.run(Place::Wsl, &silent).unwrap();
-    assert!(finished.succeeded() && finished.stdout.trim_end().lines().count() == 1, "RUST_LOG=off: {finished:?}");
+    assert!(
+        finished.succeeded() && finished.stdout.trim_end().lines().count() == 1,
+        "RUST_LOG=off: {finished:?}"
+    );
 }
 
 #[test]
@@ -434,8 +545,10 @@ fn the_two_programs_need_no_other_file_of_the_checkout() {
     for name in ["underpass", "underpass-relay"] {
         fs::copy(programs().join(name), scratch.path(name)).unwrap();
     }
-    let checkout = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
-    // In a mount namespace of its own where the checkout is an empty folder; the working directory is the root.
+    let checkout =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+    // In a mount namespace of its own where the checkout is an empty folder; the working directory
+    // is the root.
     let script = format!(
         "mount --make-rprivate / && mount -t tmpfs none {checkout} && [ -z \"$(ls {checkout})\" ] && cd / && \
          exec env -i UNDERPASS_RUNTIME_DIR={run} PATH=/usr/bin:/bin:/usr/sbin:/sbin {underpass} up \
@@ -453,12 +566,18 @@ fn the_two_programs_need_no_other_file_of_the_checkout() {
     assert!(up, "{}{}", process.stdout(), process.stderr());
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
     drop(process);
-    // Without --relay it takes the relay beside itself; that one sits in the VM here, which is enough to see it start.
-    let script =
-        format!("cd / && exec env -i UNDERPASS_RUNTIME_DIR={} {} up", scratch.path("run"), scratch.path("underpass"));
+    // Without --relay it takes the relay beside itself; that one sits in the VM here, which is
+    // enough to see it start.
+    let script = format!(
+        "cd / && exec env -i UNDERPASS_RUNTIME_DIR={} {} up",
+        scratch.path("run"),
+        scratch.path("underpass")
+    );
     let process = lab.start_logged(Place::Wsl, folder.as_ref(), &["sh", "-c", &script]).unwrap();
     let beside = scratch.path("underpass-relay");
-    let pids = || lab.run(Place::Wsl, &["ip", "netns", "pids", &lab.namespace(Place::Wsl)]).unwrap().stdout;
+    let pids = || {
+        lab.run(Place::Wsl, &["ip", "netns", "pids", &lab.namespace(Place::Wsl)]).unwrap().stdout
+    };
     let started = until(PATIENCE, || pids().lines().any(|pid| exe(pid) == beside));
     assert!(started, "{}{}", process.stdout(), process.stderr());
 }

@@ -1,6 +1,7 @@
-//! TCP as RFC 9293 wants it and as Linux does it, by segments that no kernel's socket sends: the same probes
-//! from the host, where the server's kernel answers them, and from the VM, where the gateway does.
-//! docs/conformance.md has the tables, with the differences that are known; `--nocapture` prints its rows.
+//! TCP as RFC 9293 wants it and as Linux does it, by segments that no kernel's socket sends: the
+//! same probes from the host, where the server's kernel answers them, and from the VM, where the
+//! gateway does. docs/conformance.md has the tables, with the differences that are known;
+//! `--nocapture` prints its rows.
 
 use lab::addresses::{SERVER, SERVER_V6};
 use lab::relay::{Lack, lacks};
@@ -24,8 +25,8 @@ const SERVERS: &str = include_str!("conformance/serve.py");
 
 const DOC: &str = include_str!("../../../docs/conformance.md");
 
-/// What the gateway answers otherwise than a server's kernel, by one family or both. docs/conformance.md
-/// says why that stays.
+/// What the gateway answers otherwise than a server's kernel, by one family or both.
+/// docs/conformance.md says why that stays.
 const KNOWN: [&str; 17] = [
     "SYN with timestamps gets timestamps",
     "a SYN's MSS of 0 bounds what comes",
@@ -48,16 +49,33 @@ const KNOWN: [&str; 17] = [
 
 /// Probes of what some relays cannot do.
 const LACKED: [(Lack, &[&str]); 2] = [
-    (Lack::IdleResets, &["the server closes with bytes unread", "the server resets", "the server resets behind data"]),
-    (Lack::LateResets, &["data for a server that has closed", "data for a server that has shut down both directions"]),
+    (
+        Lack::IdleResets,
+        &[
+            "the server closes with bytes unread",
+            "the server resets",
+            "the server resets behind data",
+        ],
+    ),
+    (
+        Lack::LateResets,
+        &[
+            "data for a server that has closed",
+            "data for a server that has shut down both directions",
+        ],
+    ),
 ];
 
 /// What the probes print in a place, a line for each.
 fn probed(lab: &Lab, place: Place, server: &str) -> Vec<String> {
-    // The kernel of the place knows none of these connections, and would reset them. It gives none of
-    // these ports to others, such as the relay.
+    // The kernel of the place knows none of these connections, and would reset them. It gives none
+    // of these ports to others, such as the relay.
     for command in ["iptables", "ip6tables"] {
-        must(lab, place, &format!("{command} -A OUTPUT -p tcp --sport 61000:61999 -m mark ! --mark 1 -j DROP"));
+        must(
+            lab,
+            place,
+            &format!("{command} -A OUTPUT -p tcp --sport 61000:61999 -m mark ! --mark 1 -j DROP"),
+        );
     }
     let run = python(lab, place, &PROBES.concat(), &[server]);
     assert!(run.succeeded(), "{place:?}: {run:?}");
@@ -74,14 +92,22 @@ fn odd_segments_are_answered_as_a_kernel_answers_them() {
     let lacked: BTreeSet<&str> = lacked.copied().collect();
     let (mut differences, mut missed) = (Vec::new(), BTreeSet::from(KNOWN));
     for server in [SERVER, SERVER_V6] {
-        let (reference, heard) = (probed(&lab, Place::Windows, server), probed(&lab, Place::Wsl, server));
+        let (reference, heard) =
+            (probed(&lab, Place::Windows, server), probed(&lab, Place::Wsl, server));
         assert_eq!(reference.len(), heard.len());
         for (reference, heard) in reference.iter().zip(&heard) {
             let name = reference.split(": ").next().unwrap();
             assert!(!reference.contains("the probe failed"), "{reference}");
             println!("{reference}");
-            assert!(DOC.contains(&format!("\n| {name} |")), "docs/conformance.md has no row '{name}'");
-            if reference != heard && !lacked.contains(name) && !missed.remove(name) && !KNOWN.contains(&name) {
+            assert!(
+                DOC.contains(&format!("\n| {name} |")),
+                "docs/conformance.md has no row '{name}'"
+            );
+            if reference != heard
+                && !lacked.contains(name)
+                && !missed.remove(name)
+                && !KNOWN.contains(&name)
+            {
                 differences.push(format!("{server} {reference}\n    and with the tunnel: {heard}"));
             }
         }
@@ -111,7 +137,8 @@ for _ in range(20):
 fn the_answer_to_an_upload_that_is_refused_is_heard() {
     let Some((lab, _tunnel)) = tunnelled_lab(&[]) else { return };
     let _servers = python_server(&lab, Place::Internet, SERVERS, &[], 7);
-    let [reference, heard] = [Place::Windows, Place::Wsl].map(|place| python(&lab, place, REFUSED, &[SERVER]));
+    let [reference, heard] =
+        [Place::Windows, Place::Wsl].map(|place| python(&lab, place, REFUSED, &[SERVER]));
     assert!(reference.succeeded() && heard.succeeded(), "{reference:?} {heard:?}");
     assert_eq!(reference.stdout, "2000\n".repeat(20));
     assert_eq!(heard.stdout, reference.stdout);

@@ -1,13 +1,14 @@
-//! Streams between gateway and relay that lose or repeat bytes, as WSL's interop does in some versions
-//! (microsoft/WSL issue 41063): no byte of it reaches a program, and the next relay serves.
+//! Streams between gateway and relay that lose or repeat bytes, as WSL's interop does in some
+//! versions (microsoft/WSL issue 41063): no byte of it reaches a program, and the next relay
+//! serves.
 
 use lab::addresses::SERVER;
 use lab::interop::Interop;
 use lab::scene::{PATIENCE, Scratch, http_status, python, python_server, web_server, windows_lab};
 use lab::{Lab, Place, Tunnel, until};
 
-/// Echoes a stream of known bytes on port 7, and writes to the file that it is given where a byte is not
-/// what it should be.
+/// Echoes a stream of known bytes on port 7, and writes to the file that it is given where a byte
+/// is not what it should be.
 const SERVER_PROGRAM: &str = "
 import random, socketserver, sys
 class Handler(socketserver.BaseRequestHandler):
@@ -26,8 +27,9 @@ class Server(socketserver.ThreadingTCPServer):
 Server(('203.0.113.10', 7), Handler).serve_forever()
 ";
 
-/// Sends 64 MiB of that stream, and says how its echo ended and whether it was right up to there. The
-/// kernel reports a reset once (sk_err in net/ipv4/tcp.c), to whichever of the two threads asks first.
+/// Sends 64 MiB of that stream, and says how its echo ended and whether it was right up to there.
+/// The kernel reports a reset once (sk_err in net/ipv4/tcp.c), to whichever of the two threads asks
+/// first.
 const CLIENT_PROGRAM: &str = "
 import random, socket, sys, threading
 s = socket.create_connection((sys.argv[1], 7), 10)
@@ -66,16 +68,27 @@ fn survives(lab: &Lab, interop: &Interop, launch: impl Fn() -> Tunnel, damage: &
     tunnel.wait_up();
     let first = python(lab, Place::Wsl, CLIENT_PROGRAM, &[SERVER]);
     assert!(interop.is_damaged(), "{damage}: no relay has taken it up");
-    assert_eq!(first.stdout.trim(), "right part reset", "{damage}: {first:?} {}", tunnel.complained());
+    assert_eq!(
+        first.stdout.trim(),
+        "right part reset",
+        "{damage}: {first:?} {}",
+        tunnel.complained()
+    );
     let replaced = || tunnel.status()["relays"][0]["restarts"].as_u64() == Some(1);
     assert!(until(PATIENCE, replaced), "{damage}: {}", tunnel.status());
     let error = || tunnel.status()["relays"][0]["last_error"].to_string();
     let named = || {
         let error = error();
-        ["is damaged", "bytes were lost or doubled", "41063", "wsl --update"].iter().all(|part| error.contains(part))
+        ["is damaged", "bytes were lost or doubled", "41063", "wsl --update"]
+            .iter()
+            .all(|part| error.contains(part))
     };
     assert!(until(PATIENCE, named), "{damage}: {}", tunnel.status());
-    assert!(until(PATIENCE, || http_status(lab, Place::Wsl, SERVER) == "200"), "{damage}: {}", tunnel.status());
+    assert!(
+        until(PATIENCE, || http_status(lab, Place::Wsl, SERVER) == "200"),
+        "{damage}: {}",
+        tunnel.status()
+    );
     let next = python(lab, Place::Wsl, CLIENT_PROGRAM, &[SERVER]);
     assert_eq!(next.stdout.trim(), "right whole end", "{damage}: {next:?}");
     assert_eq!(std::fs::read_to_string(&wrong).unwrap_or_default(), "", "{damage}");
@@ -85,9 +98,12 @@ fn survives(lab: &Lab, interop: &Interop, launch: impl Fn() -> Tunnel, damage: &
 fn a_stream_that_loses_or_repeats_bytes_ends_its_relay_before_a_wrong_byte_gets_out() {
     let Some((lab, interop)) = windows_lab() else { return };
     let _web = web_server(&lab);
-    for damage in
-        ["input drop 2000000 512", "input double 2000000 512", "output drop 2000000 512", "output double 2000000 512"]
-    {
+    for damage in [
+        "input drop 2000000 512",
+        "input double 2000000 512",
+        "output drop 2000000 512",
+        "output double 2000000 512",
+    ] {
         survives(&lab, &interop, || interop.launch_linux(&lab, &[]), damage);
     }
     survives(&lab, &interop, || interop.launch(&lab, &[]), "input drop 2000000 512");
@@ -116,6 +132,8 @@ except ConnectionResetError:
     print('reset', time.monotonic() - started < 10)";
     let said = python(&lab, Place::Wsl, program, &[SERVER]);
     assert_eq!(said.stdout.trim(), "reset True", "{said:?} {}", tunnel.complained());
-    assert!(until(PATIENCE, || tunnel.complained().contains("the stream from the gateway is damaged")));
+    assert!(until(PATIENCE, || tunnel
+        .complained()
+        .contains("the stream from the gateway is damaged")));
     assert_eq!(std::fs::read_to_string(&wrong).unwrap_or_default(), "");
 }

@@ -14,7 +14,13 @@ fn the_demo_shows_all_of_its_steps() {
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     let headings: Vec<&str> = said.lines().filter(|line| line.starts_with("== ")).collect();
     assert!(headings.len() >= 13, "{headings:?}");
-    for word in ["Hello from the internet", "192.0.2.1", "bytes from 203.0.113.10", "dev eth0", "underpass: up on"] {
+    for word in [
+        "Hello from the internet",
+        "192.0.2.1",
+        "bytes from 203.0.113.10",
+        "dev eth0",
+        "underpass: up on",
+    ] {
         assert!(said.contains(word), "{word} is not in {said}");
     }
 }

@@ -1,11 +1,13 @@
-//! The helper distro as it is shipped: what is in the package, and how it serves a pretend WSL with other distros in it.
+//! The helper distro as it is shipped: what is in the package, and how it serves a pretend WSL with
+//! other distros in it.
 
 use lab::addresses::{NAT_GATEWAY, ROUTER, SERVER, SERVER_NAME, SERVER_V6};
 use lab::helper::{busybox, log, package, pretend_wsl, status, wait_up};
 use lab::interop::{self, host_relays, workspace};
 use lab::scene::{
-    PATIENCE, RECORDS, Scratch, Script, UDP_ECHO, fetch, hops, host_nameserver, http_server, http_status, must,
-    python_server, rules, transfer, udp_client, udp_server, way_out, web_server, windows_lab,
+    PATIENCE, RECORDS, Scratch, Script, UDP_ECHO, fetch, hops, host_nameserver, http_server,
+    http_status, must, python_server, rules, transfer, udp_client, udp_server, way_out, web_server,
+    windows_lab,
 };
 use lab::wsl::{Distro, Running, Wsl, unpack};
 use lab::{Place, until};
@@ -37,30 +39,50 @@ fn the_package_is_small_the_same_each_time_and_says_what_is_in_it() {
     run(&workspace().join("scripts/build-distro"), &[]);
     assert_eq!(sum(), before, "built again it has the same bytes");
 
-    let list =
-        run(Path::new("tar"), &["--list", "--verbose", "--numeric-owner", "--file", &package.display().to_string()]);
+    let list = run(
+        Path::new("tar"),
+        &["--list", "--verbose", "--numeric-owner", "--file", &package.display().to_string()],
+    );
     for line in list.lines() {
         let mut words = line.split_whitespace();
-        let (mode, owner, name) = (words.next().unwrap_or_default(), words.next(), words.nth(3).unwrap_or_default());
+        let (mode, owner, name) =
+            (words.next().unwrap_or_default(), words.next(), words.nth(3).unwrap_or_default());
         assert_eq!(owner, Some("0/0"), "{line}");
-        assert!(!mode.contains('s') && (mode.starts_with('l') || &mode[7..9] != "rw" || mode.ends_with('t')), "{line}");
+        assert!(
+            !mode.contains('s')
+                && (mode.starts_with('l') || &mode[7..9] != "rw" || mode.ends_with('t')),
+            "{line}"
+        );
         assert!(!name.starts_with(['/', '.']), "{line}");
     }
-    for file in ["bin/sh", "etc/wsl.conf", "etc/wsl-distribution.conf", "etc/passwd", "etc/os-release"] {
+    for file in
+        ["bin/sh", "etc/wsl.conf", "etc/wsl-distribution.conf", "etc/passwd", "etc/os-release"]
+    {
         assert!(list.lines().any(|line| line.contains(&format!(" {file}"))), "{file}");
     }
 
     let scratch = Scratch::new();
     let root = PathBuf::from(scratch.path("root"));
     assert!(unpack(&package, &root).is_ok());
-    let sbom: Value =
-        serde_json::from_str(&fs::read_to_string(root.join("usr/share/underpass.spdx.json")).unwrap_or_default())
-            .unwrap_or_default();
+    let sbom: Value = serde_json::from_str(
+        &fs::read_to_string(root.join("usr/share/underpass.spdx.json")).unwrap_or_default(),
+    )
+    .unwrap_or_default();
     let parts = sbom["packages"].as_array().cloned().unwrap_or_default();
-    for name in
-        ["underpass", "underpass-relay", "smoltcp", "tokio", "windows-sys", "busybox-static", "libc6-dev", "rust-std"]
-    {
-        assert!(parts.iter().any(|part| part["name"] == name), "{name} is not in the list of what is in it");
+    for name in [
+        "underpass",
+        "underpass-relay",
+        "smoltcp",
+        "tokio",
+        "windows-sys",
+        "busybox-static",
+        "libc6-dev",
+        "rust-std",
+    ] {
+        assert!(
+            parts.iter().any(|part| part["name"] == name),
+            "{name} is not in the list of what is in it"
+        );
     }
     for build_only in ["winresource", "clap_derive", "proptest"] {
         assert!(parts.iter().all(|part| part["name"] != build_only), "{build_only}");
@@ -78,13 +100,21 @@ fn the_package_is_small_the_same_each_time_and_says_what_is_in_it() {
     }
     // Each command of `underpass` is a word that `wsl -d underpass` takes.
     let help = run(&root.join("usr/bin/underpass"), &["--help"]);
-    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let commands = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty());
     let commands: Vec<&str> = commands.filter_map(|line| line.split_whitespace().next()).collect();
     assert!(commands.contains(&"up") && commands.contains(&"status"), "{help}");
     for command in commands.into_iter().filter(|command| *command != "help") {
         assert!(command == "man" || root.join("usr/bin").join(command).exists(), "{command}");
         let page = root.join(format!("usr/share/man/man1/underpass-{command}.1"));
-        assert!(fs::read_to_string(&page).is_ok_and(|text| text.contains(".SH NAME")), "{}", page.display());
+        assert!(
+            fs::read_to_string(&page).is_ok_and(|text| text.contains(".SH NAME")),
+            "{}",
+            page.display()
+        );
     }
     assert!(!root.join("usr/bin/man").exists(), "it is the name of another program");
     assert!(
@@ -123,12 +153,18 @@ fn started_by_its_boot_command_it_serves_every_distro() {
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
     let busybox = busybox(scratch.path("busybox").as_ref());
     // Somebody without rights was there first, with files of his own.
-    let squatter = wsl.start(&busybox).sh_as_nobody("mkdir /mnt/wsl/underpass && touch /mnt/wsl/underpass/underpass");
+    let squatter = wsl
+        .start(&busybox)
+        .sh_as_nobody("mkdir /mnt/wsl/underpass && touch /mnt/wsl/underpass/underpass");
     assert!(squatter.succeeded(), "{squatter:?}");
     let helper = wsl.start(&package);
     let first = wait_up(&helper);
     // Run from Windows' disk.
-    let copy = interop.local_app_data().join("underpass").join(env!("CARGO_PKG_VERSION")).join("underpass-relay.exe");
+    let copy = interop
+        .local_app_data()
+        .join("underpass")
+        .join(env!("CARGO_PKG_VERSION"))
+        .join("underpass-relay.exe");
     assert_eq!(fs::read(copy).ok(), fs::read(interop::windows_relay()).ok());
 
     let debian = Distro::new("debian", &workspace().join("target/debian-root"));
@@ -145,7 +181,8 @@ fn started_by_its_boot_command_it_serves_every_distro() {
         let told = running.sh_as_nobody("/mnt/wsl/underpass/underpass status");
         assert!(told.succeeded() && told.stdout.contains("up"), "{other:?}: {told:?}");
         let by_env = fetch("$UNDERPASS_HOST", 8080);
-        let by_env = running.sh(&format!(". /mnt/wsl/underpass/env.sh && underpass status --json && {by_env}"));
+        let by_env = running
+            .sh(&format!(". /mnt/wsl/underpass/env.sh && underpass status --json && {by_env}"));
         assert!(by_env.stdout.ends_with("of the host"), "{other:?}: {by_env:?}");
         let published = "/mnt/wsl/underpass";
         for harm in [
@@ -161,7 +198,11 @@ fn started_by_its_boot_command_it_serves_every_distro() {
     // A gateway that dies is started again, and whatever was open is open anew.
     let killed = helper.sh(&format!("kill -9 {first}"));
     assert!(killed.succeeded(), "{killed:?}");
-    assert!(until(PATIENCE, || status(&helper)["pid"].as_u64().is_some_and(|pid| pid != first)), "{}", log(&helper));
+    assert!(
+        until(PATIENCE, || status(&helper)["pid"].as_u64().is_some_and(|pid| pid != first)),
+        "{}",
+        log(&helper)
+    );
     wait_up(&helper);
     assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", log(&helper));
     assert!(log(&helper).contains("ended with exit code 137"), "{}", log(&helper));
@@ -171,7 +212,8 @@ fn started_by_its_boot_command_it_serves_every_distro() {
 fn all_kinds_of_traffic_go_through_the_packaged_tunnel() {
     let Some((lab, interop, scratch, package)) = pretend_wsl() else { return };
     let (_web, _udp, _dns) = (web_server(&lab), udp_server(&lab), host_nameserver(&lab));
-    let _transfers = python_server(&lab, Place::Internet, Script::Transfer.text(), &["serve", "5001"], 5001);
+    let _transfers =
+        python_server(&lab, Place::Internet, Script::Transfer.text(), &["serve", "5001"], 5001);
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
     let helper = wsl.start(&package);
     wait_up(&helper);
@@ -215,7 +257,14 @@ fn a_second_up_stays_with_the_first_and_removal_leaves_nothing_that_matters() {
     // It follows the next gateway.
     assert!(helper.sh(&format!("kill -9 {gateway}")).succeeded());
     says(&second, &format!("process {gateway} has ended"));
-    let next = || second.stdout().lines().filter(|line| line.starts_with("underpass: up on underpass0")).count() == 2;
+    let next = || {
+        second
+            .stdout()
+            .lines()
+            .filter(|line| line.starts_with("underpass: up on underpass0"))
+            .count()
+            == 2
+    };
     assert!(until(PATIENCE * 2, next), "{}\n{}", second.stdout(), log(&helper));
     assert!(second.is_running());
     assert_ne!(wait_up(&helper), gateway);
@@ -226,11 +275,13 @@ fn a_second_up_stays_with_the_first_and_removal_leaves_nothing_that_matters() {
     assert!(until(PATIENCE, || host_relays(&lab).is_empty()), "{:?}", host_relays(&lab));
     assert!(until(PATIENCE, || way_out(&lab, SERVER) == before.1), "{}", way_out(&lab, SERVER));
     assert_eq!(must(&lab, Place::Wsl, "ip link"), before.2);
-    // Rules of a killed gateway lead to its tables, which are empty, or to where packets went before.
+    // Rules of a killed gateway lead to its tables, which are empty, or to where packets went
+    // before.
     let left = rules(&lab);
     let mut ours = left.lines().filter(|rule| !before.0.contains(rule));
     let tables = ["30062", "30063"];
-    let leads_nowhere = |rule: &str| tables.iter().any(|table| rule.contains(&format!("lookup {table} ")));
+    let leads_nowhere =
+        |rule: &str| tables.iter().any(|table| rule.contains(&format!("lookup {table} ")));
     assert!(ours.all(|rule| leads_nowhere(rule) || rule.contains("lookup main")), "{left}");
     for table in tables {
         assert_eq!(must(&lab, Place::Wsl, &format!("ip route show table {table}")), "");
@@ -238,7 +289,11 @@ fn a_second_up_stays_with_the_first_and_removal_leaves_nothing_that_matters() {
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "000", "the VPN cuts the VM off again");
     // What a killed gateway leaves is harmless, and says that nobody runs.
     let other = wsl.start(&busybox(scratch.path("busybox").as_ref()));
-    assert_eq!(fs::read_dir(wsl.shared()).map_or(0, Iterator::count), 2, "resolv.conf, and what was published");
+    assert_eq!(
+        fs::read_dir(wsl.shared()).map_or(0, Iterator::count),
+        2,
+        "resolv.conf, and what was published"
+    );
     let told = other.sh("/mnt/wsl/underpass/underpass status");
     assert!(told.code == Some(1) && told.stderr.contains("not running"), "{told:?}");
 }
@@ -250,10 +305,15 @@ fn a_newer_one_says_why_it_waits_and_takes_over_when_the_older_goes() {
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
     let older = wsl.start(&package);
     let gateway = wait_up(&older);
-    let newer = unpack(&self::package(), scratch.path("newer").as_ref()).map(|distro| distro.named("newer"));
+    let newer = unpack(&self::package(), scratch.path("newer").as_ref())
+        .map(|distro| distro.named("newer"));
     let newer = wsl.start(&newer.unwrap_or_else(|error| panic!("{error}")));
     let why = ["underpass0", "underpass of another distro"];
-    assert!(until(PATIENCE, || why.iter().all(|part| log(&newer).contains(part))), "{}", log(&newer));
+    assert!(
+        until(PATIENCE, || why.iter().all(|part| log(&newer).contains(part))),
+        "{}",
+        log(&newer)
+    );
     assert_eq!(status(&older)["pid"].as_u64(), Some(gateway), "the older is not disturbed");
     let published = older.sh("/mnt/wsl/underpass/underpass status --json");
     assert!(published.succeeded(), "{published:?}");
@@ -299,17 +359,30 @@ fn the_commands_of_the_readme_do_what_it_says_one_after_the_other() {
             "-d underpass up" => {
                 let helper = running.as_ref().unwrap_or_else(|| panic!("{command}: nothing runs"));
                 let up = helper.start("up");
-                assert!(until(PATIENCE, || up.stdout().contains("underpass: up on underpass0")), "{up:?}");
+                assert!(
+                    until(PATIENCE, || up.stdout().contains("underpass: up on underpass0")),
+                    "{up:?}"
+                );
                 stays = Some(up);
             }
             "--terminate underpass" => {
-                assert!(stays.as_mut().is_some_and(lab::Process::is_running), "`up` stays with the tunnel");
+                assert!(
+                    stays.as_mut().is_some_and(lab::Process::is_running),
+                    "`up` stays with the tunnel"
+                );
                 drop((running.take(), stays.take()));
-                assert!(until(PATIENCE, || way_out(&lab, SERVER) == "eth0"), "{}", way_out(&lab, SERVER));
+                assert!(
+                    until(PATIENCE, || way_out(&lab, SERVER) == "eth0"),
+                    "{}",
+                    way_out(&lab, SERVER)
+                );
             }
             "--unregister underpass" => {
                 assert!(installed.is_some() && fs::remove_dir_all(scratch.path("files")).is_ok());
-                assert!(interop.local_app_data().join("underpass").exists(), "the folder of Windows' that stays");
+                assert!(
+                    interop.local_app_data().join("underpass").exists(),
+                    "the folder of Windows' that stays"
+                );
             }
             other => panic!("no test does what README says of `wsl {other}`"),
         }
@@ -319,11 +392,16 @@ fn the_commands_of_the_readme_do_what_it_says_one_after_the_other() {
 #[test]
 fn a_configuration_that_cannot_be_used_is_told_once_and_not_tried_again() {
     let Some((lab, interop, scratch, package)) = pretend_wsl() else { return };
-    let config = |text: &str| fs::write(Path::new(&scratch.path("files")).join("etc/underpass.toml"), text);
+    let config =
+        |text: &str| fs::write(Path::new(&scratch.path("files")).join("etc/underpass.toml"), text);
     assert!(config("mtu = 9\n").is_ok());
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
     let helper = wsl.start(&package);
-    assert!(until(PATIENCE, || log(&helper).contains("ended with exit code 2")), "{}", log(&helper));
+    assert!(
+        until(PATIENCE, || log(&helper).contains("ended with exit code 2")),
+        "{}",
+        log(&helper)
+    );
     assert!(log(&helper).contains("mtu"), "{}", log(&helper));
     let keepers = || helper.sh("ps").stdout.matches("keep-up").count();
     assert!(until(PATIENCE, || keepers() == 0), "{}", helper.sh("ps").stdout);
@@ -334,7 +412,11 @@ fn a_configuration_that_cannot_be_used_is_told_once_and_not_tried_again() {
     let helper = wsl.start(&package);
     wait_up(&helper);
     assert_eq!(status(&helper)["tap"]["mtu"], 1500);
-    assert_eq!(helper.sh("ps").stdout.matches("keep-up").count(), 1, "the keeper is seen by its name");
+    assert_eq!(
+        helper.sh("ps").stdout.matches("keep-up").count(),
+        1,
+        "the keeper is seen by its name"
+    );
 }
 
 #[test]
@@ -348,9 +430,11 @@ fn a_resolv_conf_that_is_taken_over_or_damaged_is_its_own_distros_matter() {
     let debian = Distro::new("debian", &workspace().join("target/debian-root"));
     let other = wsl.start(&debian.clone().named("other"));
     let debian = wsl.start(&debian);
-    let page = |running: &Running, host: &str| running.sh(&by_curl(host, 80)).stdout.contains(" 200 OK");
+    let page =
+        |running: &Running, host: &str| running.sh(&by_curl(host, 80)).stdout.contains(" 200 OK");
     let resolv_conf = |running: &Running, text: &str| {
-        let done = running.sh(&format!("rm -f /etc/resolv.conf; printf '{text}' >/etc/resolv.conf"));
+        let done =
+            running.sh(&format!("rm -f /etc/resolv.conf; printf '{text}' >/etc/resolv.conf"));
         assert!(done.succeeded(), "{done:?}");
     };
     // By hand, with a server on the internet that the VPN would cut off.
@@ -375,9 +459,13 @@ fn a_resolv_conf_that_is_taken_over_or_damaged_is_its_own_distros_matter() {
 fn no_script_of_the_distro_reads_a_clock_that_can_jump() {
     // The programs don't, either: clippy's list of disallowed methods has SystemTime::now.
     for script in ["boot", "welcome"] {
-        let text = fs::read_to_string(workspace().join("distro/rootfs/usr/lib/underpass").join(script));
+        let text =
+            fs::read_to_string(workspace().join("distro/rootfs/usr/lib/underpass").join(script));
         let text = text.unwrap_or_else(|error| panic!("{script}: {error}"));
-        assert!(!text.split(|c: char| !c.is_alphanumeric()).any(|word| word == "date"), "{script}: {text}");
+        assert!(
+            !text.split(|c: char| !c.is_alphanumeric()).any(|word| word == "date"),
+            "{script}: {text}"
+        );
     }
 }
 
@@ -386,13 +474,16 @@ fn the_first_words_and_the_shell_are_as_documented() {
     let Some((lab, interop, scratch, package)) = pretend_wsl() else { return };
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
     // The boot command heeds the distro's own configuration.
-    let config = fs::write(Path::new(&scratch.path("files")).join("etc/underpass.toml"), "tap = 'other0'\n");
+    let config =
+        fs::write(Path::new(&scratch.path("files")).join("etc/underpass.toml"), "tap = 'other0'\n");
     assert!(config.is_ok(), "{config:?}");
     let helper = wsl.start(&package);
     wait_up(&helper);
     assert_eq!(status(&helper)["tap"]["name"], "other0");
-    let distribution = fs::read_to_string(helper.path("/etc/wsl-distribution.conf")).unwrap_or_default();
-    let welcome = distribution.lines().find_map(|line| line.strip_prefix("command = ")).unwrap_or_default();
+    let distribution =
+        fs::read_to_string(helper.path("/etc/wsl-distribution.conf")).unwrap_or_default();
+    let welcome =
+        distribution.lines().find_map(|line| line.strip_prefix("command = ")).unwrap_or_default();
     let welcome = helper.sh(welcome);
     assert!(welcome.succeeded() && welcome.stdout.lines().count() == 5, "{welcome:?}");
     assert!(helper.sh("underpass --help").stdout.contains("Usage: underpass"));
@@ -401,7 +492,8 @@ fn the_first_words_and_the_shell_are_as_documented() {
     assert!(version.stdout.contains(env!("CARGO_PKG_VERSION")), "{version:?}");
     assert_eq!(fetch(&lab, Place::Wsl, "http://127.0.0.1:1/").code, Some(7));
     for (file, mode) in [("/tmp", 0o1777), ("/root", 0o700), ("/usr/bin/underpass", 0o755)] {
-        let file = fs::metadata(helper.path(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let file =
+            fs::metadata(helper.path(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
         assert_eq!((file.permissions().mode() & 0o7777, file.uid()), (mode, 0));
     }
 }

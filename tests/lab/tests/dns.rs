@@ -1,9 +1,12 @@
-//! DNS through the tunnel: on the gateway's own address and on the VM's nameserver, answered by what the relay's host knows.
+//! DNS through the tunnel: on the gateway's own address and on the VM's nameserver, answered by
+//! what the relay's host knows.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::{NAT_GATEWAY, SERVER, SERVER_NAME, SERVER_V6};
 use lab::relay::{Lack, lacks};
-use lab::scene::{RECORDS, etc, http_status, python, tunnelled_lab, tunnelled_lab_with_dns, web_server};
+use lab::scene::{
+    RECORDS, etc, http_status, python, tunnelled_lab, tunnelled_lab_with_dns, web_server,
+};
 use lab::{Finished, Lab, Place, Tunnel};
 
 /// The gateway's own IPv4 address.
@@ -38,7 +41,11 @@ fn every_type_is_answered_on_every_address_over_udp_and_tcp() {
     for server in [gateway(&tunnel).as_str(), NAT_GATEWAY, "fd75:6e64:6572::1"] {
         for transport in ["+notcp", "+tcp"] {
             for (name, kind, answer) in RECORDS {
-                assert_eq!(short(&lab, server, &[transport, name, kind]), answer, "{server} {transport} {name} {kind}");
+                assert_eq!(
+                    short(&lab, server, &[transport, name, kind]),
+                    answer,
+                    "{server} {transport} {name} {kind}"
+                );
             }
         }
     }
@@ -77,9 +84,17 @@ fn an_answer_over_udp_is_as_large_as_the_asker_takes_and_the_rest_comes_over_tcp
             let cut = dig(&lab, server, &["+ignore", size, "big.lab.test", "TXT"]);
             assert!(flags(&cut).contains(" tc "), "{server} {size}: {}", cut.stdout);
             assert!(cut.stdout.contains("ANSWER: 0"), "{server} {size}: {}", cut.stdout);
-            assert!(size == "+noedns" || cut.stdout.contains("EDNS: version: 0"), "{server} {size}: {}", cut.stdout);
+            assert!(
+                size == "+noedns" || cut.stdout.contains("EDNS: version: 0"),
+                "{server} {size}: {}",
+                cut.stdout
+            );
             let whole = dig(&lab, server, &[size, "big.lab.test", "TXT"]);
-            assert!(whole.stdout.contains("Truncated, retrying in TCP mode"), "{server} {size}: {}", whole.stdout);
+            assert!(
+                whole.stdout.contains("Truncated, retrying in TCP mode"),
+                "{server} {size}: {}",
+                whole.stdout
+            );
             assert!(
                 whole.stdout.contains("ANSWER: 1") && whole.stdout.len() > 3000,
                 "{server} {size}: {}",
@@ -87,7 +102,11 @@ fn an_answer_over_udp_is_as_large_as_the_asker_takes_and_the_rest_comes_over_tcp
             );
         }
         let large = dig(&lab, server, &["+ignore", "+bufsize=4096", "big.lab.test", "TXT"]);
-        assert!(!flags(&large).contains(" tc ") && large.stdout.contains("ANSWER: 1"), "{server}: {}", large.stdout);
+        assert!(
+            !flags(&large).contains(" tc ") && large.stdout.contains("ANSWER: 1"),
+            "{server}: {}",
+            large.stdout
+        );
         if lacks(Lack::HugeAnswers) {
             continue;
         }
@@ -102,9 +121,9 @@ fn an_answer_over_udp_is_as_large_as_the_asker_takes_and_the_rest_comes_over_tcp
     }
 }
 
-/// Asks over one TCP connection: `SERVER HOW COUNT NAME`. How: `once` (all in one write), `bytes` (one at a time), `half` (one write
-/// and the end of the stream). NAME has a `{}` for the number. Prints the numbers in the order of their answers, and `end` when the
-/// server then closed.
+/// Asks over one TCP connection: `SERVER HOW COUNT NAME`. How: `once` (all in one write), `bytes`
+/// (one at a time), `half` (one write and the end of the stream). NAME has a `{}` for the number.
+/// Prints the numbers in the order of their answers, and `end` when the server then closed.
 const PIPELINE: &str = r#"
 import socket, struct, sys
 server, how, count, pattern = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
@@ -160,9 +179,16 @@ fn queries_pipelined_on_one_connection_are_all_answered() {
     };
     for server in [gateway(&tunnel).as_str(), NAT_GATEWAY] {
         let order = pipeline(&lab, &[server, "once", "40", "number{}.lab.test"]);
-        assert_eq!(order.last().map(String::as_str), Some("0"), "the slow one holds nobody up: {order:?}");
+        assert_eq!(
+            order.last().map(String::as_str),
+            Some("0"),
+            "the slow one holds nobody up: {order:?}"
+        );
         assert_eq!(sorted(order), numbers(40));
-        assert_eq!(sorted(pipeline(&lab, &[server, "bytes", "5", "number{}.lab.test"])), numbers(5));
+        assert_eq!(
+            sorted(pipeline(&lab, &[server, "bytes", "5", "number{}.lab.test"])),
+            numbers(5)
+        );
         // More than may wait for their answers at a time, and more bytes than any buffer.
         let ended = [numbers(150), vec!["end".to_owned()]].concat();
         assert_eq!(sorted(pipeline(&lab, &[server, "half", "150", "number{}.lab.test"])), ended);
@@ -184,12 +210,20 @@ fn each_kind_of_failure_keeps_its_kind() {
                 ("notimp.lab.test", "NOTIMP"),
             ] {
                 let answer = dig(&lab, server, &[transport, name, "A"]);
-                let expected = if expected != "NXDOMAIN" && lacks(Lack::DnsCodes) { "SERVFAIL" } else { expected };
+                let expected = if expected != "NXDOMAIN" && lacks(Lack::DnsCodes) {
+                    "SERVFAIL"
+                } else {
+                    expected
+                };
                 assert_eq!(code(&answer), expected, "{server} {transport} {name}");
             }
             let nodata = dig(&lab, server, &[transport, "lab.test", "A"]);
             let counted = nodata.stdout.contains("ANSWER: 0, AUTHORITY: 1");
-            assert!(code(&nodata) == "NOERROR" && counted, "{server} {transport}: {}", nodata.stdout);
+            assert!(
+                code(&nodata) == "NOERROR" && counted,
+                "{server} {transport}: {}",
+                nodata.stdout
+            );
         }
     }
     for transport in ["+notcp", "+tcp"] {
@@ -202,7 +236,11 @@ fn each_kind_of_failure_keeps_its_kind() {
     }
     etc(&lab, Place::Windows, "resolv.conf", "# no server at all\n");
     for transport in ["+notcp", "+tcp"] {
-        assert_eq!(code(&dig(&lab, NAT_GATEWAY, &[transport, SERVER_NAME, "A"])), "SERVFAIL", "{transport}");
+        assert_eq!(
+            code(&dig(&lab, NAT_GATEWAY, &[transport, SERVER_NAME, "A"])),
+            "SERVFAIL",
+            "{transport}"
+        );
     }
 }
 
@@ -218,7 +256,11 @@ fn a_silent_server_holds_up_no_other_question_and_the_next_server_is_asked() {
     assert!(python(&lab, Place::Wsl, flood, &[NAT_GATEWAY]).succeeded());
     // That it did not wait until they were given up shows in the line after it.
     assert_eq!(short(&lab, NAT_GATEWAY, &["+timeout=4", SERVER_NAME, "A"]), SERVER);
-    assert!(tunnel.status()["flows"]["dns"].as_u64() > Some(100), "they still wait: {}", tunnel.status()["flows"]);
+    assert!(
+        tunnel.status()["flows"]["dns"].as_u64() > Some(100),
+        "they still wait: {}",
+        tunnel.status()["flows"]
+    );
     if lacks(Lack::NewNameservers) {
         return;
     }
@@ -233,17 +275,26 @@ fn the_hosts_file_of_the_relays_host_decides() {
         return;
     }
     let Some((lab, _server, tunnel)) = tunnelled_lab_with_dns(&[]) else { return };
-    let entries = "127.0.0.1 localhost\n192.0.2.99 printer.corp www.lab.test\n2001:db8::99 printer.corp\n";
+    let entries =
+        "127.0.0.1 localhost\n192.0.2.99 printer.corp www.lab.test\n2001:db8::99 printer.corp\n";
     etc(&lab, Place::Windows, "hosts", entries);
     for server in [gateway(&tunnel).as_str(), NAT_GATEWAY] {
         for transport in ["+notcp", "+tcp"] {
-            assert_eq!(short(&lab, server, &[transport, "printer.corp", "A"]), "192.0.2.99", "{server} {transport}");
+            assert_eq!(
+                short(&lab, server, &[transport, "printer.corp", "A"]),
+                "192.0.2.99",
+                "{server} {transport}"
+            );
             assert_eq!(
                 short(&lab, server, &[transport, "Printer.Corp", "AAAA"]),
                 "2001:db8::99",
                 "{server} {transport}"
             );
-            assert_eq!(short(&lab, server, &[transport, SERVER_NAME, "A"]), "192.0.2.99", "before the server's word");
+            assert_eq!(
+                short(&lab, server, &[transport, SERVER_NAME, "A"]),
+                "192.0.2.99",
+                "before the server's word"
+            );
             let reverse = short(&lab, server, &[transport, "-x", "192.0.2.99"]);
             assert_eq!(reverse, "printer.corp.", "{server} {transport}");
         }
@@ -251,7 +302,10 @@ fn the_hosts_file_of_the_relays_host_decides() {
     assert_eq!(tunnel.status()["dns_answers"], serde_json::json!({ "hosts-file": 16 }));
     etc(&lab, Place::Windows, "hosts", "127.0.0.1 localhost\n");
     assert_eq!(short(&lab, NAT_GATEWAY, &[SERVER_NAME, "A"]), SERVER, "the file as it is now");
-    assert_eq!(tunnel.status()["dns_answers"], serde_json::json!({ "hosts-file": 16, "servers": 1 }));
+    assert_eq!(
+        tunnel.status()["dns_answers"],
+        serde_json::json!({ "hosts-file": 16, "servers": 1 })
+    );
 }
 
 #[test]
@@ -272,15 +326,26 @@ fn the_gateways_own_names_lead_to_host_and_gateway() {
             ] {
                 for (kind, family) in [("A", "ipv4"), ("AAAA", "ipv6")] {
                     let answer = short(&lab, server, &[transport, name, kind]);
-                    assert_eq!(answer, address(family, whose), "{server} {transport} {name} {kind}");
+                    assert_eq!(
+                        answer,
+                        address(family, whose),
+                        "{server} {transport} {name} {kind}"
+                    );
                 }
             }
             let nobody = dig(&lab, server, &[transport, "nobody.underpass.internal", "A"]);
             assert_eq!(code(&nobody), "NXDOMAIN", "{server} {transport}");
             let nothing = dig(&lab, server, &[transport, "host.underpass.internal", "MX"]);
-            assert!(code(&nothing) == "NOERROR" && nothing.stdout.contains("ANSWER: 0"), "{}", nothing.stdout);
+            assert!(
+                code(&nothing) == "NOERROR" && nothing.stdout.contains("ANSWER: 0"),
+                "{}",
+                nothing.stdout
+            );
         }
     }
     let hosts = lab.run(Place::Wsl, &["getent", "ahosts", "host.docker.internal"]).unwrap().stdout;
-    assert!(hosts.contains(&address("ipv4", "host")) && hosts.contains(&address("ipv6", "host")), "{hosts}");
+    assert!(
+        hosts.contains(&address("ipv4", "host")) && hosts.contains(&address("ipv6", "host")),
+        "{hosts}"
+    );
 }

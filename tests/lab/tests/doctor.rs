@@ -1,5 +1,6 @@
-//! `underpass doctor` by live faults: each is made in the lab, the doctor is run, and its verdict is read. What Windows would say beyond what
-//! the lab's host is (its version, `.wslconfig`) is laid over the relay's words; all that is tried is tried on the lab's real network.
+//! `underpass doctor` by live faults: each is made in the lab, the doctor is run, and its verdict
+//! is read. What Windows would say beyond what the lab's host is (its version, `.wslconfig`) is
+//! laid over the relay's words; all that is tried is tried on the lab's real network.
 
 use lab::addresses::{HOST, NAT_GATEWAY, ROUTER, SERVER, SERVER_NAME, SERVER_V6};
 use lab::doctor::{Verdict, Ward, add_vpn, remove_vpn};
@@ -13,7 +14,9 @@ use serde_json::{Value, json};
 
 /// All variables of a proxy, in both spellings.
 fn by_proxy(url: &str) -> Vec<(&'static str, &str)> {
-    ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"].map(|name| (name, url)).into()
+    ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
+        .map(|name| (name, url))
+        .into()
 }
 
 fn host(lab: &Lab, words: &str) {
@@ -23,7 +26,12 @@ fn host(lab: &Lab, words: &str) {
 #[track_caller]
 fn is_well(verdict: &Verdict, why: &str) {
     assert_eq!(verdict.ids, Vec::<String>::new(), "{why}: {:#}", verdict.json);
-    assert_eq!((verdict.code, &verdict.json["well"]), (Some(0), &true.into()), "{why}: {}", verdict.complaints);
+    assert_eq!(
+        (verdict.code, &verdict.json["well"]),
+        (Some(0), &true.into()),
+        "{why}: {}",
+        verdict.complaints
+    );
 }
 
 #[track_caller]
@@ -48,15 +56,23 @@ fn nat(lab: &Lab) -> (Ward<'_>, Process) {
 
 /// What the resolv.conf of the VM says.
 fn nameserver(lab: &Lab, server: &str) {
-    etc(lab, Place::Wsl, "resolv.conf", &format!("nameserver {server}\noptions timeout:1 attempts:1\n"));
+    etc(
+        lab,
+        Place::Wsl,
+        "resolv.conf",
+        &format!("nameserver {server}\noptions timeout:1 attempts:1\n"),
+    );
 }
 
 #[test]
 fn a_healthy_machine_gives_no_finding_in_any_mode() {
     const DNS_TUNNEL: &str = "10.255.255.254";
-    for (mode, server) in
-        [("nat", NAT_GATEWAY), ("mirrored", DNS_TUNNEL), ("virtioproxy", DNS_TUNNEL), ("bridged", SERVER)]
-    {
+    for (mode, server) in [
+        ("nat", NAT_GATEWAY),
+        ("mirrored", DNS_TUNNEL),
+        ("virtioproxy", DNS_TUNNEL),
+        ("bridged", SERVER),
+    ] {
         let Some(lab) = lab_or_skip() else { return };
         let _nat_dns = lab.start_nat_dns().expect("dnsmasq");
         lay_out(&lab, mode);
@@ -85,7 +101,8 @@ fn with_the_tunnel_up_all_is_well_also_through_a_proxy_on_windows_loopback() {
     let _dns = lab.start_nat_dns().expect("dnsmasq");
     cut_off_is_told(&lab);
     lab.set_vpn(Vpn::On).expect("nft");
-    let _proxy = python_server(&lab, Place::Windows, programs::HTTP_PROXY, &["127.0.0.1", "7890"], 7890);
+    let _proxy =
+        python_server(&lab, Place::Windows, programs::HTTP_PROXY, &["127.0.0.1", "7890"], 7890);
     let tunnel = Tunnel::up(&lab, &[]);
     let ward = Ward::new(&lab);
     ward.wait_for_names();
@@ -99,12 +116,15 @@ fn with_the_tunnel_up_all_is_well_also_through_a_proxy_on_windows_loopback() {
     let verdict = ward.verdict(&variables, &["--outside", &format!("[{SERVER_V6}]:80")]);
     is_well(&verdict, "a proxy at the tunnel's address for Windows");
     let reach = verdict.json["facts"]["probes"]["reach"].as_array().expect("a list");
-    let around =
-        reach.iter().find(|one| one["whence"] == "around-tunnel" && one["subject"] == "outside").expect("tried");
+    let around = reach
+        .iter()
+        .find(|one| one["whence"] == "around-tunnel" && one["subject"] == "outside")
+        .expect("tried");
     assert!(around["outcome"].get("failed").is_some(), "WSL's own network is cut off: {around}");
 }
 
-/// Before the tunnel the same machine is cut off. Whoever does it has no adapter, so that it is known by what it does only.
+/// Before the tunnel the same machine is cut off. Whoever does it has no adapter, so that it is
+/// known by what it does only.
 fn cut_off_is_told(lab: &Lab) {
     let ward = Ward::new(lab);
     ward.wait_for_names();
@@ -126,25 +146,52 @@ fn names_that_do_not_resolve_are_told_by_who_would() {
     nameserver(&lab, NAT_GATEWAY);
     host(&lab, "nft add table inet fault");
     for chain in ["forward", "input"] {
-        host(&lab, &format!("nft add chain inet fault {chain} {{ type filter hook {chain} priority filter ; }}"));
-        host(&lab, &format!("nft add rule inet fault {chain} iifname vm meta l4proto {{ tcp, udp }} th dport 53 drop"));
+        host(
+            &lab,
+            &format!(
+                "nft add chain inet fault {chain} {{ type filter hook {chain} priority filter ; }}"
+            ),
+        );
+        host(
+            &lab,
+            &format!(
+                "nft add rule inet fault {chain} iifname vm meta l4proto {{ tcp, udp }} th dport 53 drop"
+            ),
+        );
     }
     finds(&ward.verdict(&[], &[]), "dns-intercepted");
     host(&lab, "nft delete table inet fault");
-    // Symptom: outside works, company inside doesn't. The company's server is one of Windows', not of WSL's.
+    // Symptom: outside works, company inside doesn't. The company's server is one of Windows', not
+    // of WSL's.
     let records = [format!("git.corp.test,{ROUTER}"), format!("{SERVER_NAME},{SERVER}")];
     let options = records.map(|record| format!("--host-record={record}"));
-    let words =
-        ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--user=root", "--no-resolv"];
-    let listen = ["--no-hosts", "--bind-interfaces", "--except-interface=lo", &format!("--listen-address={ROUTER}")]
-        .map(str::to_owned);
-    let words: Vec<&str> =
-        words.into_iter().chain(listen.iter().map(String::as_str)).chain(options.iter().map(String::as_str)).collect();
+    let words = [
+        "dnsmasq",
+        "--keep-in-foreground",
+        "--conf-file=/dev/null",
+        "--pid-file=",
+        "--user=root",
+        "--no-resolv",
+    ];
+    let listen = [
+        "--no-hosts",
+        "--bind-interfaces",
+        "--except-interface=lo",
+        &format!("--listen-address={ROUTER}"),
+    ]
+    .map(str::to_owned);
+    let words: Vec<&str> = words
+        .into_iter()
+        .chain(listen.iter().map(String::as_str))
+        .chain(options.iter().map(String::as_str))
+        .collect();
     let _company = lab.start(Place::Router, &words).expect("dnsmasq");
     let _git = http_server(&lab, Place::Router, ROUTER, 443, "git");
     etc(&lab, Place::Windows, "resolv.conf", &format!("nameserver {ROUTER}\n"));
-    let known =
-        || lab.run(Place::Windows, &["getent", "hosts", "git.corp.test"]).is_ok_and(|answer| answer.succeeded());
+    let known = || {
+        lab.run(Place::Windows, &["getent", "hosts", "git.corp.test"])
+            .is_ok_and(|answer| answer.succeeded())
+    };
     assert!(until(PATIENCE, known), "the company's nameserver does not answer");
     let company = ["--company", "git.corp.test"];
     let verdict = ward.verdict(&[], &company);
@@ -164,11 +211,15 @@ fn names_that_do_not_resolve_are_told_by_who_would() {
         ),
     );
     finds(&ward.verdict(&[], &company), "dns-split");
-    // With the company's server first in resolv.conf all is well, and where its host is shut off the host is told, not its name.
+    // With the company's server first in resolv.conf all is well, and where its host is shut off
+    // the host is told, not its name.
     host(&lab, "nft flush table inet fault");
     nameserver(&lab, ROUTER);
     is_well(&ward.verdict(&[], &company), "the company's server is asked");
-    host(&lab, &format!("nft add rule inet fault forward iifname vm ip daddr {ROUTER} tcp dport 443 drop"));
+    host(
+        &lab,
+        &format!("nft add rule inet fault forward iifname vm ip daddr {ROUTER} tcp dport 443 drop"),
+    );
     finds(&ward.verdict(&[], &company), "network-company");
 }
 
@@ -176,7 +227,8 @@ fn names_that_do_not_resolve_are_told_by_who_would() {
 fn a_vpn_that_cuts_wsl_is_told_by_how_it_does_so() {
     let Some(lab) = lab_or_skip() else { return };
     let (ward, _dns) = nat(&lab);
-    // Symptom: no network at all. Two routes that together are a default route take what is forwarded to where nobody knows the VM.
+    // Symptom: no network at all. Two routes that together are a default route take what is
+    // forwarded to where nobody knows the VM.
     add_vpn(&lab);
     for half in ["0.0.0.0/1", "128.0.0.0/1"] {
         host(&lab, &format!("ip route add {half} via 10.8.0.1 dev cscotun0"));
@@ -214,30 +266,41 @@ fn a_proxy_without_effect_is_told_by_what_is_wrong_with_it() {
         let ward = Ward::new(&lab);
         ward.wait_for_names();
         // Symptom: proxy set but without effect. It listens for Windows only.
-        let local = python_server(&lab, Place::Windows, programs::HTTP_PROXY, &["127.0.0.1", "7890"], 7890);
+        let local =
+            python_server(&lab, Place::Windows, programs::HTTP_PROXY, &["127.0.0.1", "7890"], 7890);
         let variables = by_proxy(&proxy);
         let verdict = ward.verdict(&variables, &[]);
         finds(&verdict, "proxy-allow-lan");
         let report = ward.path("report.html");
         let text = ward.run(10, &variables, &["--report", &report, "--lang", "zh"]);
         let page = std::fs::read_to_string(&report).expect("a report");
-        for said in [verdict.json.to_string(), verdict.complaints, text.stdout.clone(), text.stderr, page.clone()] {
+        for said in [
+            verdict.json.to_string(),
+            verdict.complaints,
+            text.stdout.clone(),
+            text.stderr,
+            page.clone(),
+        ] {
             assert!(!said.contains("s3cret") && !said.contains("//me"), "a secret is told: {said}");
         }
         assert!(text.stdout.contains("代理") && page.contains("</html>"), "{}", text.stdout);
         drop(local);
         finds(&ward.verdict(&variables, &[]), "proxy-closed");
-        // Allowed for others it works; a web server at its port is none; SOCKS5 is not what it speaks.
-        let open = python_server(&lab, Place::Windows, programs::HTTP_PROXY, &["0.0.0.0", "7890"], 7890);
+        // Allowed for others it works; a web server at its port is none; SOCKS5 is not what it
+        // speaks.
+        let open =
+            python_server(&lab, Place::Windows, programs::HTTP_PROXY, &["0.0.0.0", "7890"], 7890);
         is_well(&ward.verdict(&variables, &[]), "the proxy is open");
         let socks = format!("socks5://{NAT_GATEWAY}:7890");
         finds(&ward.verdict(&by_proxy(&socks), &[]), "proxy-protocol");
         drop(open);
     }
-    // Behind the VPN nothing but the proxy gets out: with it all is well but for tools that do not go by the environment.
+    // Behind the VPN nothing but the proxy gets out: with it all is well but for tools that do not
+    // go by the environment.
     lab.set_vpn(Vpn::On).expect("nft");
     drop(dns);
-    let _open = python_server(&lab, Place::Windows, programs::HTTP_PROXY, &["0.0.0.0", "7890"], 7890);
+    let _open =
+        python_server(&lab, Place::Windows, programs::HTTP_PROXY, &["0.0.0.0", "7890"], 7890);
     let ward = Ward::new(&lab);
     let verdict = ward.verdict(&by_proxy(&proxy), &["--only", "proxy"]);
     assert_eq!(verdict.ids, Vec::<String>::new(), "{:#}", verdict.json);
@@ -258,14 +321,18 @@ fn tools_with_dead_proxies_of_their_own_are_named() {
     finds(&ward.verdict(&[], &[]), "tools-git");
     ward.home(".gitconfig", "");
     // The same over ssh.
-    ward.home(".ssh/config", &format!("Host *\n  ProxyCommand nc -X connect -x {NAT_GATEWAY}:9 %h %p\n"));
+    ward.home(
+        ".ssh/config",
+        &format!("Host *\n  ProxyCommand nc -X connect -x {NAT_GATEWAY}:9 %h %p\n"),
+    );
     finds(&ward.verdict(&[], &[]), "tools-ssh");
     ward.home(".ssh/config", "");
     ward.home(".npmrc", &format!("proxy=http://{NAT_GATEWAY}:9\n"));
     finds(&ward.verdict(&[], &[]), "tools-others");
     ward.home(".npmrc", "");
     is_well(&ward.verdict(&[], &[]), "none is left");
-    // Symptom: WSL's address changed after a restart. The doctor has seen the old one in its former runs.
+    // Symptom: WSL's address changed after a restart. The doctor has seen the old one in its former
+    // runs.
     ward.home(".bashrc", &format!("export http_proxy=http://{NAT_GATEWAY}:7890\n"));
     host(&lab, "ip addr flush dev vm");
     host(&lab, "ip addr add 172.30.0.1/20 dev vm");
@@ -278,7 +345,11 @@ fn tools_with_dead_proxies_of_their_own_are_named() {
     etc(&lab, Place::Windows, "resolv.conf", &format!("nameserver {SERVER}\n"));
     let verdict = ward.verdict(&[], &[]);
     finds(&verdict, "wsl-address");
-    assert!(verdict.json["findings"][0]["evidence"].to_string().contains(".bashrc:1"), "{:#}", verdict.json);
+    assert!(
+        verdict.json["findings"][0]["evidence"].to_string().contains(".bashrc:1"),
+        "{:#}",
+        verdict.json
+    );
     ward.home(".bashrc", "");
     is_well(&ward.verdict(&[], &[]), "nobody names the old address any more");
 }
@@ -318,7 +389,11 @@ fn what_else_goes_wrong_in_the_vm_is_told() {
     ip(&lab, "route replace default via 192.168.127.1 dev wsltap");
     let verdict = ward.verdict(&[], &[]);
     finds(&verdict, "network-other-tunnel");
-    assert!(verdict.json["findings"][0]["cause"].to_string().contains("wsl-vpnkit"), "{:#}", verdict.json);
+    assert!(
+        verdict.json["findings"][0]["cause"].to_string().contains("wsl-vpnkit"),
+        "{:#}",
+        verdict.json
+    );
     ip(&lab, "link del wsltap");
     ip(&lab, &format!("route add default via {NAT_GATEWAY}"));
     // A network of Docker's where the nameserver is.
@@ -332,7 +407,9 @@ fn what_else_goes_wrong_in_the_vm_is_told() {
     nameserver(&lab, NAT_GATEWAY);
     // resolv.conf is locked; where the file system has no such thing, nobody can lock it.
     let file = format!("/etc/netns/{}/resolv.conf", lab.namespace(Place::Wsl));
-    let locked = |flag: &str| lab.run(Place::Internet, &["chattr", flag, &file]).is_ok_and(|done| done.succeeded());
+    let locked = |flag: &str| {
+        lab.run(Place::Internet, &["chattr", flag, &file]).is_ok_and(|done| done.succeeded())
+    };
     if locked("+i") {
         let verdict = ward.verdict(&[], &[]);
         // Before anything may fail: nobody could remove the lab.
@@ -359,7 +436,8 @@ fn what_windows_says_is_compared_with_what_is() {
     ward.wslconfig("[wsl2]\nnetworkingMode=mirrored\n");
     finds(&ward.verdict(&[], &[]), "wsl-mode");
     // A day behind.
-    let long_ago = json!({ "facts": { "system": "Windows 10.0.22631" }, "unix_ms": 1_700_000_000_000_u64 });
+    let long_ago =
+        json!({ "facts": { "system": "Windows 10.0.22631" }, "unix_ms": 1_700_000_000_000_u64 });
     ward.relay_says(&long_ago);
     finds(&ward.verdict(&[], &[]), "wsl-clock");
     // Nothing of Windows: the rest is looked at all the same, and that it was not is told.
@@ -370,8 +448,8 @@ fn what_windows_says_is_compared_with_what_is() {
     // Without rights it looks at what it may, and says what it did not look at.
     let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     let unprivileged = ward.run_by(&nobody, 10, &[], &["--json"]);
-    let said: Value =
-        serde_json::from_str(&unprivileged.stdout).unwrap_or_else(|error| panic!("{error}: {unprivileged:?}"));
+    let said: Value = serde_json::from_str(&unprivileged.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {unprivileged:?}"));
     assert_eq!((unprivileged.code, &said["findings"]), (Some(0), &json!([])), "{said:#}");
     assert!(unprivileged.stderr.contains("takes root"), "{}", unprivileged.stderr);
     // An unknown area, host or language is the command line's mistake.
@@ -379,14 +457,22 @@ fn what_windows_says_is_compared_with_what_is() {
         assert_eq!(ward.run(10, &[], &wrong).code, Some(2), "{wrong:?}");
     }
     let help = ward.run(10, &[], &["--help"]);
-    assert!(help.stdout.contains("Examples:") && help.stdout.contains("underpass doctor --company"), "{}", help.stdout);
+    assert!(
+        help.stdout.contains("Examples:") && help.stdout.contains("underpass doctor --company"),
+        "{}",
+        help.stdout
+    );
     assert_eq!(uplink_address(&verdict), HOST, "the lab's host is told by its relay");
 }
 
 /// The address of the host's adapter that leads out, as the facts have it.
 fn uplink_address(verdict: &Verdict) -> String {
-    let adapters = verdict.json["facts"]["windows"]["host"]["adapters"].as_array().cloned().unwrap_or_default();
-    let uplink = adapters.iter().find(|adapter| adapter["name"] == "uplink").cloned().unwrap_or_default();
+    let adapters = verdict.json["facts"]["windows"]["host"]["adapters"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let uplink =
+        adapters.iter().find(|adapter| adapter["name"] == "uplink").cloned().unwrap_or_default();
     let addresses = uplink["addresses"].as_array().cloned().unwrap_or_default();
     let text = addresses.first().and_then(Value::as_str).unwrap_or_default().to_owned();
     text.split('/').next().unwrap_or_default().to_owned()
@@ -407,7 +493,8 @@ fn in_wsl_windows_is_asked_by_its_own_relay_and_interop_is_looked_at() {
     );
     let told = |distro: &Running| -> Value {
         let done = distro.sh(&command);
-        serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("doctor: {error}: {done:?}"))
+        serde_json::from_str(&done.stdout)
+            .unwrap_or_else(|error| panic!("doctor: {error}: {done:?}"))
     };
     let ids = |told: &Value| -> Vec<String> {
         let findings = told["findings"].as_array().cloned().unwrap_or_default();
@@ -423,9 +510,15 @@ fn in_wsl_windows_is_asked_by_its_own_relay_and_interop_is_looked_at() {
         });
         assert!(well, "{last:#}");
         let windows = &last["facts"]["windows"]["host"];
-        assert!(windows["system"].as_str().is_some_and(|system| system.starts_with("Windows ")), "{windows:#}");
+        assert!(
+            windows["system"].as_str().is_some_and(|system| system.starts_with("Windows ")),
+            "{windows:#}"
+        );
         let asks = last["facts"]["probes"]["dns"].as_array().cloned().unwrap_or_default();
-        let of_windows = asks.iter().find(|ask| ask["asked"] == "windows").expect("Windows was asked for the name");
+        let of_windows = asks
+            .iter()
+            .find(|ask| ask["asked"] == "windows")
+            .expect("Windows was asked for the name");
         assert!(of_windows["answer"].get("addresses").is_some(), "{of_windows}");
         assert_eq!(last["facts"]["mode"]["by_wslinfo"], "nat");
     }

@@ -35,7 +35,9 @@ fn nat(lab: &Lab) -> (Ward<'_>, Process) {
 
 /// All variables of a proxy, in both spellings.
 fn by_proxy(url: &str) -> Vec<(&'static str, &str)> {
-    ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"].map(|name| (name, url)).into()
+    ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
+        .map(|name| (name, url))
+        .into()
 }
 
 fn finding<'a>(verdict: &'a Verdict, id: &str) -> &'a Value {
@@ -57,8 +59,12 @@ fn alternatives(finding: &Value) -> Vec<String> {
             scripts.push(Some(String::new()));
         } else if step["run"]["shell"] == "linux" {
             let script = scripts.last_mut().expect("one is there");
-            script.iter_mut().for_each(|script| *script += &(lines(&step["run"]).join("\n") + "\n"));
-        } else if let Some(file) = step["file"]["path"].as_str().and_then(|path| path.strip_prefix("~/")) {
+            script
+                .iter_mut()
+                .for_each(|script| *script += &(lines(&step["run"]).join("\n") + "\n"));
+        } else if let Some(file) =
+            step["file"]["path"].as_str().and_then(|path| path.strip_prefix("~/"))
+        {
             let script = scripts.last_mut().expect("one is there");
             let text = lines(&step["file"]).join("\n");
             let put = format!(
@@ -103,8 +109,18 @@ fn each_mends(
     for script in &scripts {
         make();
         let verdict = after(ward, script, variables, options);
-        let left = (verdict.problems().is_empty(), verdict.ids.iter().any(|found| found == id), verdict.code);
-        assert_eq!(left, (true, false, Some(0)), "{id} after {script}{}\n{:#}", verdict.complaints, verdict.json);
+        let left = (
+            verdict.problems().is_empty(),
+            verdict.ids.iter().any(|found| found == id),
+            verdict.code,
+        );
+        assert_eq!(
+            left,
+            (true, false, Some(0)),
+            "{id} after {script}{}\n{:#}",
+            verdict.complaints,
+            verdict.json
+        );
     }
     scripts
 }
@@ -113,7 +129,8 @@ fn each_mends(
 fn proxies_of_the_environment() {
     let Some(lab) = lab_or_skip() else { return };
     let (ward, _dns) = nat(&lab);
-    let _proxy = python_server(&lab, Place::Windows, programs::HTTP_PROXY, &[NAT_GATEWAY, "10809"], 10809);
+    let _proxy =
+        python_server(&lab, Place::Windows, programs::HTTP_PROXY, &[NAT_GATEWAY, "10809"], 10809);
     let nothing = || ();
     let dead = format!("http://{NAT_GATEWAY}:7890");
     let scripts = each_mends(&ward, "proxy-closed", 2, &by_proxy(&dead), &[], nothing);
@@ -140,7 +157,8 @@ fn proxies_of_the_environment() {
         each_mends(&ward, id, 1, &by_proxy(&value), &[], nothing);
     }
     // Without a port curl takes 1080, and others 80.
-    let without = python_server(&lab, Place::Windows, programs::HTTP_PROXY, &[NAT_GATEWAY, "1080"], 1080);
+    let without =
+        python_server(&lab, Place::Windows, programs::HTTP_PROXY, &[NAT_GATEWAY, "1080"], 1080);
     let bare = format!("http://{NAT_GATEWAY}");
     let scripts = each_mends(&ward, "proxy-port", 1, &by_proxy(&bare), &[], nothing);
     assert!(scripts[0].contains(&format!("export https_proxy='{bare}:1080'\n")), "{scripts:?}");
@@ -173,14 +191,22 @@ fn the_windows_host_taken_from_resolv_conf() {
     let two = format!("nameserver {DNS_TUNNEL}\nnameserver {NAT_GATEWAY}\n");
     for (servers, port) in [(one, 7890), (two, 7897)] {
         let number = port.to_string();
-        let _proxy = python_server(&lab, Place::Windows, programs::HTTP_PROXY, &[NAT_GATEWAY, &number], port);
+        let _proxy = python_server(
+            &lab,
+            Place::Windows,
+            programs::HTTP_PROXY,
+            &[NAT_GATEWAY, &number],
+            port,
+        );
         etc(&lab, Place::Wsl, "resolv.conf", &servers);
         ward.home(".bashrc", GUIDE);
         let verdict = ward.verdict_by(&start, &[], &[]);
         assert_eq!(verdict.problems(), ["proxy-nameserver"], "{:#}", verdict.json);
         let found = finding(&verdict, "proxy-nameserver");
         let evidence = found["evidence"].to_string();
-        for part in ["Line 2 of", "/.bashrc takes WINDOWS_HOST from resolv.conf", "Line 3 of", DNS_TUNNEL] {
+        for part in
+            ["Line 2 of", "/.bashrc takes WINDOWS_HOST from resolv.conf", "Line 3 of", DNS_TUNNEL]
+        {
             assert!(evidence.contains(part), "{part}: {evidence}");
         }
         let [on, file, unset] = &alternatives(found)[..] else { panic!("{found:#}") };
@@ -189,7 +215,12 @@ fn the_windows_host_taken_from_resolv_conf() {
         for script in [on, unset] {
             let shell = format!("{STAND_INS}. ~/.bashrc; {script}exec \"$@\"");
             let after = ward.verdict_by(&["bash", "-c", &shell, "bash"], &[], &[]);
-            assert_eq!((after.code, after.problems().len()), (Some(0), 0), "{script}: {:#}", after.json);
+            assert_eq!(
+                (after.code, after.problems().len()),
+                (Some(0), 0),
+                "{script}: {:#}",
+                after.json
+            );
         }
         // The changed start file finds the host; its port is right only where the proxy has it.
         let change = ward.verdict_by(&["sh", "-c", &format!("{file}exec \"$@\""), "sh"], &[], &[]);
@@ -198,8 +229,15 @@ fn the_windows_host_taken_from_resolv_conf() {
         let expected: &[&str] = if port == 7890 { &[] } else { &["proxy-closed"] };
         assert_eq!(after.problems(), expected, "{:#}", after.json);
         let written = std::fs::read_to_string(ward.path("home/.bashrc")).expect("a start file");
-        assert_eq!(written.lines().nth(1), Some("export WINDOWS_HOST=\"$(underpass host)\""), "{written}");
-        assert_eq!(written.lines().skip(2).collect::<Vec<_>>(), GUIDE.lines().skip(2).collect::<Vec<_>>());
+        assert_eq!(
+            written.lines().nth(1),
+            Some("export WINDOWS_HOST=\"$(underpass host)\""),
+            "{written}"
+        );
+        assert_eq!(
+            written.lines().skip(2).collect::<Vec<_>>(),
+            GUIDE.lines().skip(2).collect::<Vec<_>>()
+        );
     }
 }
 
@@ -207,12 +245,16 @@ fn the_windows_host_taken_from_resolv_conf() {
 fn settings_of_tools() {
     let Some(lab) = lab_or_skip() else { return };
     let (ward, _dns) = nat(&lab);
-    let _proxy = python_server(&lab, Place::Windows, programs::HTTP_PROXY, &[NAT_GATEWAY, "7897"], 7897);
+    let _proxy =
+        python_server(&lab, Place::Windows, programs::HTTP_PROXY, &[NAT_GATEWAY, "7897"], 7897);
     let (dead, good) = (format!("http://{NAT_GATEWAY}:9"), format!("http://{NAT_GATEWAY}:7897"));
     let git = format!("[user]\n\tname = proxy\n[http]\n\tproxy = {dead}\n");
-    let ssh = format!("Host *\n  ProxyCommand nc -X connect -x {NAT_GATEWAY}:9 %h %p\n  User git\n");
+    let ssh =
+        format!("Host *\n  ProxyCommand nc -X connect -x {NAT_GATEWAY}:9 %h %p\n  User git\n");
     let npm = format!("noproxy=localhost\nproxy={dead}\nhttps-proxy = {dead}\n");
-    let home = |name: &str| std::fs::read_to_string(ward.path(&format!("home/{name}"))).unwrap_or_default();
+    let home = |name: &str| {
+        std::fs::read_to_string(ward.path(&format!("home/{name}"))).unwrap_or_default()
+    };
     for variables in [vec![], by_proxy(&good)] {
         each_mends(&ward, "tools-git", 2, &variables, &[], || ward.home(".gitconfig", &git));
         assert_eq!(home(".gitconfig"), "[user]\n\tname = proxy\n");
@@ -221,20 +263,35 @@ fn settings_of_tools() {
         each_mends(&ward, "tools-others", 2, &variables, &[], || ward.home(".npmrc", &npm));
         assert_eq!(home(".npmrc"), "noproxy=localhost\n");
         let pip = format!("[install]\nproxy = {dead}\n[global]\ntimeout = 9\n");
-        each_mends(&ward, "tools-others", 2, &variables, &[], || ward.home(".config/pip/pip.conf", &pip));
+        each_mends(&ward, "tools-others", 2, &variables, &[], || {
+            ward.home(".config/pip/pip.conf", &pip)
+        });
         assert_eq!(home(".config/pip/pip.conf"), "[install]\n[global]\ntimeout = 9\n");
-        each_mends(&ward, "tools-others", 2, &[&variables[..], &[("npm_config_proxy", &dead)]].concat(), &[], || ());
+        each_mends(
+            &ward,
+            "tools-others",
+            2,
+            &[&variables[..], &[("npm_config_proxy", &dead)]].concat(),
+            &[],
+            || (),
+        );
     }
     // A mirror that git asks instead of the host.
-    let mirror = format!("[url \"http://{NAT_GATEWAY}:9/\"]\n\tinsteadOf = https://github.com/\n[user]\n\tname = me\n");
-    let scripts = each_mends(&ward, "tools-git-rewrite", 1, &[], &[], || ward.home(".gitconfig", &mirror));
+    let mirror = format!(
+        "[url \"http://{NAT_GATEWAY}:9/\"]\n\tinsteadOf = https://github.com/\n[user]\n\tname = me\n"
+    );
+    let scripts =
+        each_mends(&ward, "tools-git-rewrite", 1, &[], &[], || ward.home(".gitconfig", &mirror));
     assert_eq!(home(".gitconfig"), "[user]\n\tname = me\n", "{scripts:?}");
     // What `proxy apply` has set is given back by `proxy remove`.
     ward.home(".npmrc", "proxy=http://127.0.0.1:1\n");
     let apply = format!("underpass proxy apply --tools npm --proxy {dead}");
     let verdict = after(&ward, &apply, &[], &["--only", "tools"]);
     let scripts = alternatives(finding(&verdict, "tools-others"));
-    assert!(scripts.iter().any(|script| script == "underpass proxy remove --tools npm\n"), "{scripts:?}");
+    assert!(
+        scripts.iter().any(|script| script == "underpass proxy remove --tools npm\n"),
+        "{scripts:?}"
+    );
     // What somebody wrote there since is taken out of its line.
     let changed = format!("{apply}\necho 'https-proxy=http://{NAT_GATEWAY}:8' >~/.npmrc");
     let verdict = after(&ward, &changed, &[], &["--only", "tools"]);
@@ -246,7 +303,8 @@ fn settings_of_tools() {
 fn an_empty_proxy_of_gits() {
     let Some(mut lab) = lab_or_skip() else { return };
     lab.set_vpn(Vpn::On).expect("nft");
-    let _proxy = python_server(&lab, Place::Windows, programs::HTTP_PROXY, &["0.0.0.0", "7890"], 7890);
+    let _proxy =
+        python_server(&lab, Place::Windows, programs::HTTP_PROXY, &["0.0.0.0", "7890"], 7890);
     let ward = Ward::new(&lab);
     let proxy = format!("http://{NAT_GATEWAY}:7890");
     let has = |verdict: &Verdict| verdict.ids.iter().any(|id| id == "tools-git-direct");
@@ -265,7 +323,8 @@ fn an_empty_proxy_of_gits() {
 fn settings_of_apt() {
     let Some(lab) = lab_or_skip() else { return };
     let (ward, _dns) = nat(&lab);
-    let _proxy = python_server(&lab, Place::Windows, programs::HTTP_PROXY, &[NAT_GATEWAY, "7890"], 7890);
+    let _proxy =
+        python_server(&lab, Place::Windows, programs::HTTP_PROXY, &[NAT_GATEWAY, "7890"], 7890);
     // The command mounts its own folder over the machine's, and makes the fault there; each run has
     // mounts of its own.
     let folder = ward.path("apt.d");
@@ -288,7 +347,10 @@ fn settings_of_apt() {
         let verdict = after(&ward, &mount, &[], &["--only", "tools"]);
         let scripts = alternatives(finding(&verdict, "tools-apt"));
         assert_eq!(scripts.len(), 2, "{:#}", verdict.json);
-        assert!(scripts[0].contains("/bin/underpass proxy apply --tools apt --proxy http://"), "{scripts:?}");
+        assert!(
+            scripts[0].contains("/bin/underpass proxy apply --tools apt --proxy http://"),
+            "{scripts:?}"
+        );
         for script in scripts {
             make();
             let verdict = after(&ward, &format!("{mount}{script}"), &[], &["--only", "tools"]);
@@ -326,14 +388,16 @@ fn what_is_wrong_in_the_vm() {
     ip(&lab, "-6 route flush default");
     // Large packets are lost.
     let _said = host("nft add table inet fault");
-    let _said = host("nft add chain inet fault forward { type filter hook forward priority filter ; }");
+    let _said =
+        host("nft add chain inet fault forward { type filter hook forward priority filter ; }");
     let _said = host("nft add rule inet fault forward iifname vm meta length > 1400 drop");
     let lossy = || ip(&lab, "link set dev eth0 mtu 1500");
     each_mends(&ward, "network-mtu", 1, &[], &[], lossy);
     let _said = host("nft delete table inet fault");
     lossy();
     // Programs do not ask DNS.
-    let make = || etc(&lab, Place::Wsl, "nsswitch.conf", "passwd: files\nhosts: files\nservices: files\n");
+    let make =
+        || etc(&lab, Place::Wsl, "nsswitch.conf", "passwd: files\nhosts: files\nservices: files\n");
     each_mends(&ward, "dns-nsswitch", 1, &[], &[], make);
     let left = must(&lab, Place::Wsl, "cat /etc/nsswitch.conf");
     assert_eq!(left, "passwd: files\nhosts: files dns\nservices: files\n");
@@ -344,7 +408,9 @@ fn resolv_conf_that_is_wsls_already_is_not_given_back() {
     let Some(lab) = lab_or_skip() else { return };
     let (ward, _dns) = nat(&lab);
     let dead = "nameserver 192.0.2.99\noptions timeout:1 attempts:1\n";
-    for (text, given_back) in [(dead.to_owned(), true), (format!("# automatically generated by WSL\n{dead}"), false)] {
+    for (text, given_back) in
+        [(dead.to_owned(), true), (format!("# automatically generated by WSL\n{dead}"), false)]
+    {
         etc(&lab, Place::Wsl, "resolv.conf", &text);
         let verdict = ward.verdict(&[], &[]);
         let fix = finding(&verdict, "dns-servers")["fix"].to_string();

@@ -25,7 +25,10 @@ fn faults(schema: &Value, value: &Value, root: &Value, path: &str) -> Vec<String
         match word.as_str() {
             "$schema" | "$defs" | "title" | "description" => {}
             "$ref" => {
-                let pointer = wanted.as_str().and_then(|text| text.strip_prefix('#')).expect("a place in this file");
+                let pointer = wanted
+                    .as_str()
+                    .and_then(|text| text.strip_prefix('#'))
+                    .expect("a place in this file");
                 let of = root.pointer(pointer).unwrap_or_else(|| panic!("{pointer} is not there"));
                 faults.extend(self::faults(of, value, root, path));
             }
@@ -38,12 +41,16 @@ fn faults(schema: &Value, value: &Value, root: &Value, path: &str) -> Vec<String
                     Value::Array(_) => "array",
                     Value::Object(_) => "object",
                 };
-                if wanted != kind && wanted.as_array().is_none_or(|kinds| kinds.iter().all(|one| one != kind)) {
+                if wanted != kind
+                    && wanted.as_array().is_none_or(|kinds| kinds.iter().all(|one| one != kind))
+                {
                     faults.push(format!("{path} is a {kind}, not {wanted}"));
                 }
             }
             "const" if value != wanted => faults.push(format!("{path} is {value}, not {wanted}")),
-            "enum" if !list().contains(value) => faults.push(format!("{path} is {value}, none of {wanted}")),
+            "enum" if !list().contains(value) => {
+                faults.push(format!("{path} is {value}, none of {wanted}"))
+            }
             "const" | "enum" => {}
             "required" => faults.extend(
                 list()
@@ -56,7 +63,12 @@ fn faults(schema: &Value, value: &Value, root: &Value, path: &str) -> Vec<String
                 let known = wanted.as_object().expect("an object");
                 for (key, value) in value.as_object().into_iter().flatten() {
                     match known.get(key) {
-                        Some(schema) => faults.extend(self::faults(schema, value, root, &format!("{path}/{key}"))),
+                        Some(schema) => faults.extend(self::faults(
+                            schema,
+                            value,
+                            root,
+                            &format!("{path}/{key}"),
+                        )),
                         // What is printed today is in the schema of today.
                         None => faults.push(format!("{path}/{key} is not in the schema")),
                     }
@@ -68,7 +80,8 @@ fn faults(schema: &Value, value: &Value, root: &Value, path: &str) -> Vec<String
                 }
             }
             "anyOf" => {
-                let of_each: Vec<_> = list().iter().map(|one| self::faults(one, value, root, path)).collect();
+                let of_each: Vec<_> =
+                    list().iter().map(|one| self::faults(one, value, root, path)).collect();
                 if of_each.iter().all(|faults| !faults.is_empty()) {
                     faults.push(format!("{path} is none of: {of_each:?}"));
                 }
@@ -96,9 +109,18 @@ fn json_is_as_its_schema_says() {
     let proxy = format!("http://{NAT_GATEWAY}:9");
     ward.wslconfig("[wsl2]\nnetworkingMode=mirrored\nfirewall=false\n");
     ward.wslinfo("nat");
-    let many = ward.verdict(&[("https_proxy", &proxy), ("ALL_PROXY", "socks5://127.0.0.1:9")], &["--lang", "zh"]).json;
+    let many = ward
+        .verdict(
+            &[("https_proxy", &proxy), ("ALL_PROXY", "socks5://127.0.0.1:9")],
+            &["--lang", "zh"],
+        )
+        .json;
     valid(&many);
-    let fixes = many["findings"].as_array().expect("a list").iter().flat_map(|one| one["fix"].as_array().cloned());
+    let fixes = many["findings"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .flat_map(|one| one["fix"].as_array().cloned());
     let fixes: Vec<Value> = fixes.flatten().collect();
     for kind in ["say", "run", "file"] {
         assert!(fixes.iter().any(|step| step.get(kind).is_some()), "{kind}: {fixes:#?}");
@@ -131,13 +153,18 @@ fn a_terminal_shows_what_is_tried_and_then_the_report_alone() {
     let text = &said.stdout;
     // Each line first waits, and then has its result.
     for what in ["WSL's gateway", "the internet, by address", "names (DNS)"] {
-        let waits = text.find(&format!("\x1b[90m…\x1b[0m {what}")).unwrap_or_else(|| panic!("{what}: {text:?}"));
+        let waits = text
+            .find(&format!("\x1b[90m…\x1b[0m {what}"))
+            .unwrap_or_else(|| panic!("{what}: {text:?}"));
         let done = text.find(&format!("\x1b[32m✓\x1b[0m {what}"));
         assert!(done.is_some_and(|done| done > waits), "{what}: {text:?}");
     }
     // They make room for the report.
     let (_, report) = text.rsplit_once("\x1b[0J").unwrap_or_else(|| panic!("{text:?}"));
-    assert!(report.contains("The way to the internet") && !report.contains("\x1b[2K"), "{report:?}");
+    assert!(
+        report.contains("The way to the internet") && !report.contains("\x1b[2K"),
+        "{report:?}"
+    );
     // Without colours, and without a terminal that can go back.
     let plain = ward.run_by(&[&["env", "NO_COLOR=1"], &terminal[..]].concat(), 10, &[], &[]).stdout;
     assert!(plain.contains("  ✓ names (DNS)") && !plain.contains("\x1b[32m"), "{plain:?}");

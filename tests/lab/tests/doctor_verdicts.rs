@@ -1,5 +1,6 @@
-//! `underpass doctor` says that all is well only where every step is: settings as programs read them, not
-//! more kindly. Each fault is made in the lab, the doctor is run, and its verdict is read.
+//! `underpass doctor` says that all is well only where every step is: settings as programs read
+//! them, not more kindly. Each fault is made in the lab, the doctor is run, and its verdict is
+//! read.
 
 use lab::addresses::{NAT_GATEWAY, SERVER, SERVER_NAME};
 use lab::doctor::{Verdict, Ward};
@@ -18,14 +19,20 @@ fn nat(lab: &Lab) -> (Ward<'_>, Process) {
 #[track_caller]
 fn finds(verdict: &Verdict, id: &str) {
     assert_eq!(verdict.problems(), [id], "{:#}", verdict.json);
-    assert_eq!((verdict.code, &verdict.json["well"]), (Some(1), &false.into()), "{id}: {}", verdict.complaints);
+    assert_eq!(
+        (verdict.code, &verdict.json["well"]),
+        (Some(1), &false.into()),
+        "{id}: {}",
+        verdict.complaints
+    );
 }
 
 #[test]
 fn a_proxy_that_works_is_not_enough_where_programs_read_its_setting_otherwise() {
     let Some(lab) = lab_or_skip() else { return };
     let (ward, _dns) = nat(&lab);
-    let _proxy = python_server(&lab, Place::Windows, programs::HTTP_PROXY, &[NAT_GATEWAY, "7890"], 7890);
+    let _proxy =
+        python_server(&lab, Place::Windows, programs::HTTP_PROXY, &[NAT_GATEWAY, "7890"], 7890);
     let good = format!("http://{NAT_GATEWAY}:7890");
     for (value, no_proxy, found) in [
         (good.clone(), None, None),
@@ -39,7 +46,12 @@ fn a_proxy_that_works_is_not_enough_where_programs_read_its_setting_otherwise() 
         let verdict = ward.verdict(&variables, &[]);
         match found {
             Some(id) => finds(&verdict, id),
-            None => assert_eq!((verdict.code, verdict.ids.len()), (Some(0), 0), "{value}: {:#}", verdict.json),
+            None => assert_eq!(
+                (verdict.code, verdict.ids.len()),
+                (Some(0), 0),
+                "{value}: {:#}",
+                verdict.json
+            ),
         }
     }
 }
@@ -49,7 +61,12 @@ fn resolv_conf_is_read_as_the_c_library_reads_it() {
     let Some(lab) = lab_or_skip() else { return };
     let (ward, _dns) = nat(&lab);
     // Windows' line ends: the C library takes the CR for a part of the address.
-    etc(&lab, Place::Wsl, "resolv.conf", &format!("nameserver {NAT_GATEWAY}\r\noptions timeout:1 attempts:1\r\n"));
+    etc(
+        &lab,
+        Place::Wsl,
+        "resolv.conf",
+        &format!("nameserver {NAT_GATEWAY}\r\noptions timeout:1 attempts:1\r\n"),
+    );
     mends(&lab, &ward, "dns-line-ends", &[]);
     // A server at an address that means something at one interface only.
     ip(&lab, "link add zone0 type veth peer name zone1");
@@ -57,21 +74,36 @@ fn resolv_conf_is_read_as_the_c_library_reads_it() {
     ip(&lab, "link set zone1 up");
     ip(&lab, "addr add fe80::53/64 dev zone0 nodad");
     let record = format!("--host-record={SERVER_NAME},{SERVER}");
-    let words = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--user=root"];
-    let rest =
-        ["--no-resolv", "--no-hosts", "--bind-interfaces", "--except-interface=lo", "--interface=zone0", &record];
+    let words =
+        ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--user=root"];
+    let rest = [
+        "--no-resolv",
+        "--no-hosts",
+        "--bind-interfaces",
+        "--except-interface=lo",
+        "--interface=zone0",
+        &record,
+    ];
     let _server = lab.start(Place::Wsl, &[&words[..], &rest[..]].concat()).expect("dnsmasq");
-    etc(&lab, Place::Wsl, "resolv.conf", "nameserver fe80::53%zone0\noptions timeout:1 attempts:1\n");
+    etc(
+        &lab,
+        Place::Wsl,
+        "resolv.conf",
+        "nameserver fe80::53%zone0\noptions timeout:1 attempts:1\n",
+    );
     ward.wait_for_names();
     let verdict = ward.verdict(&[], &[]);
     assert_eq!((verdict.code, verdict.ids.len()), (Some(0), 0), "{:#}", verdict.json);
     let asks = verdict.json["facts"]["probes"]["dns"].as_array().expect("a list");
-    let of_server = asks.iter().find(|ask| ask["asked"]["nameserver"] == "fe80::53%zone0").expect("it is asked");
+    let of_server = asks
+        .iter()
+        .find(|ask| ask["asked"]["nameserver"] == "fe80::53%zone0")
+        .expect("it is asked");
     assert!(of_server["answer"].get("addresses").is_some(), "{of_server}");
 }
 
-/// The lab's user is root, and need not have sudo; its files are mounted over the machine's, so that none can take a file's place, as
-/// `sed -i` has it.
+/// The lab's user is root, and need not have sudo; its files are mounted over the machine's, so
+/// that none can take a file's place, as `sed -i` has it.
 const STAND_INS: &str = r#"
 sudo() { "$@"; }
 sed() {
@@ -87,7 +119,8 @@ fn paste(lab: &Lab, verdict: &Verdict, id: &str) {
     let findings = verdict.json["findings"].as_array().expect("a list");
     let finding = findings.iter().find(|finding| finding["id"] == id).expect("it was found");
     let steps = finding["fix"].as_array().expect("a list");
-    let commands = steps.iter().find(|step| step["run"]["shell"] == "linux").expect("it has commands");
+    let commands =
+        steps.iter().find(|step| step["run"]["shell"] == "linux").expect("it has commands");
     let lines = commands["run"]["lines"].as_array().expect("a list");
     let lines: Vec<&str> = lines.iter().filter_map(|line| line.as_str()).collect();
     let script = format!("{STAND_INS}set -e\n{}", lines.join("\n"));
@@ -125,21 +158,39 @@ fn what_the_vm_does_to_itself_is_not_blamed_on_others_and_the_fix_mends_it() {
     mends(&lab, &ward, "network-second-route", &[]);
     // A name of the company's in /etc/hosts at an address of before.
     drop(dns);
-    let _dns = nameserver(&lab, &[&format!("{SERVER_NAME},{SERVER}"), &format!("git.corp.test,{SERVER}")], SERVER);
+    let _dns = nameserver(
+        &lab,
+        &[&format!("{SERVER_NAME},{SERVER}"), &format!("git.corp.test,{SERVER}")],
+        SERVER,
+    );
     let _git = http_server(&lab, Place::Internet, SERVER, 443, "git");
-    etc(&lab, Place::Wsl, "hosts", "127.0.0.1 localhost\n192.0.2.99 git.corp.test\n::1 localhost\n");
+    etc(
+        &lab,
+        Place::Wsl,
+        "hosts",
+        "127.0.0.1 localhost\n192.0.2.99 git.corp.test\n::1 localhost\n",
+    );
     mends(&lab, &ward, "dns-hosts-file", &["--company", "git.corp.test"]);
 }
 
-/// The nameserver at the NAT gateway's address with these records, once it tells the name's address.
+/// The nameserver at the NAT gateway's address with these records, once it tells the name's
+/// address.
 fn nameserver(lab: &Lab, records: &[&str], address: &str) -> Process {
-    let words = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--user=root"];
+    let words =
+        ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--user=root"];
     let listen = format!("--listen-address={NAT_GATEWAY}");
-    let records: Vec<String> = records.iter().map(|record| format!("--host-record={record}")).collect();
+    let records: Vec<String> =
+        records.iter().map(|record| format!("--host-record={record}")).collect();
     let rest = ["--no-resolv", "--no-hosts", "--bind-interfaces", "--except-interface=lo", &listen];
     let records: Vec<&str> = records.iter().map(String::as_str).collect();
-    let server = lab.start(Place::Windows, &[&words[..], &rest[..], &records[..]].concat()).expect("dnsmasq");
-    let answer = || lab.run(Place::Wsl, &["getent", "ahosts", SERVER_NAME]).map(|done| done.stdout).unwrap_or_default();
+    let server = lab
+        .start(Place::Windows, &[&words[..], &rest[..], &records[..]].concat())
+        .expect("dnsmasq");
+    let answer = || {
+        lab.run(Place::Wsl, &["getent", "ahosts", SERVER_NAME])
+            .map(|done| done.stdout)
+            .unwrap_or_default()
+    };
     assert!(until(PATIENCE, || answer().contains(address)), "{}", answer());
     server
 }
@@ -151,12 +202,16 @@ fn a_dead_first_server_is_taken_out_and_no_other() {
     // The address of the dead one begins as that of the other.
     let dead = &NAT_GATEWAY[..NAT_GATEWAY.len() - 1];
     assert!(dead.ends_with('.'), "{dead}");
-    let lines =
-        format!("nameserver\t{dead}9\nnameserver {NAT_GATEWAY}\nnameserver {dead}99\noptions timeout:1 attempts:1\n");
+    let lines = format!(
+        "nameserver\t{dead}9\nnameserver {NAT_GATEWAY}\nnameserver {dead}99\noptions timeout:1 attempts:1\n"
+    );
     etc(&lab, Place::Wsl, "resolv.conf", &lines);
     mends(&lab, &ward, "dns-first-server", &[]);
     let left = must(&lab, Place::Wsl, "cat /etc/resolv.conf");
-    assert_eq!(left, format!("nameserver {NAT_GATEWAY}\nnameserver {dead}99\noptions timeout:1 attempts:1\n"));
+    assert_eq!(
+        left,
+        format!("nameserver {NAT_GATEWAY}\nnameserver {dead}99\noptions timeout:1 attempts:1\n")
+    );
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Connections that one side has forgotten, by the kernel's own path and through the tunnel: the same
-//! apps and servers, and what they see is the same.
+//! Connections that one side has forgotten, by the kernel's own path and through the tunnel: the
+//! same apps and servers, and what they see is the same.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::SERVER;
@@ -8,8 +8,9 @@ use lab::scene::{PATIENCE, Scratch, exec_relay, must, python, python_server};
 use lab::{Lab, Place, Tunnel, Vpn, lab_or_skip, until};
 use std::time::Duration;
 
-/// A server that never closes. `h` holds the connection; `l` holds it until a `g` comes, and then says
-/// `late` on it; on a `c` it tells how many connections ended in order, and how many were reset.
+/// A server that never closes. `h` holds the connection; `l` holds it until a `g` comes, and then
+/// says `late` on it; on a `c` it tells how many connections ended in order, and how many were
+/// reset.
 const SERVE: &str = "
 import select, socket
 listener = socket.create_server(('::', 9), family=socket.AF_INET6, dualstack_ipv6=True, backlog=4096)
@@ -165,21 +166,39 @@ print(s.recv(10).decode(), flush=True)
         assert!(until(PATIENCE, || alive.stdout() == "half\n"), "{}", alive.stderr());
         app(lab, &format!("for _ in range({COUNT}): say(b'h').close()"));
         // Of the VM's kernel one is left: that of the app that lives.
-        assert!(until(PATIENCE, || ports_in(lab, Place::Wsl, LIVE) == 1), "{}", must(lab, Place::Wsl, "ss -tan"));
+        assert!(
+            until(PATIENCE, || ports_in(lab, Place::Wsl, LIVE) == 1),
+            "{}",
+            must(lab, Place::Wsl, "ss -tan")
+        );
         if let Path::Tunnel(tunnel) = path {
             let open = || path.flows() as usize;
             assert!(open() > COUNT, "{} are forgotten before they were asked", open());
-            // Within two minutes with Linux's own minute; here the first probe comes after half a minute.
+            // Within two minutes with Linux's own minute; here the first probe comes after half a
+            // minute.
             assert!(until(Duration::from_secs(60), || open() == 1), "{}", tunnel.status()["flows"]);
-            assert_eq!(tunnel.status()["flows"]["forgotten"], COUNT, "{}", tunnel.status()["flows"]);
-            // On the host they are in the same state, that of the app that lives too: for the host's own
-            // tcp_fin_timeout, and not reset.
+            assert_eq!(
+                tunnel.status()["flows"]["forgotten"],
+                COUNT,
+                "{}",
+                tunnel.status()["flows"]
+            );
+            // On the host they are in the same state, that of the app that lives too: for the
+            // host's own tcp_fin_timeout, and not reset.
             let at_host = |states| ports_in(lab, Place::Windows, states);
             assert_eq!(at_host("state connected"), at_host("state fin-wait-2"));
         }
-        assert_eq!(app(lab, "s = say(b'c'); print(s.recv(100).decode())").trim(), format!("{} 0", COUNT + 1));
+        assert_eq!(
+            app(lab, "s = say(b'c'); print(s.recv(100).decode())").trim(),
+            format!("{} 0", COUNT + 1)
+        );
         app(lab, "say(b'g')");
-        assert!(until(PATIENCE, || alive.stdout() == "half\nlate\n"), "{}{}", alive.stdout(), alive.stderr());
+        assert!(
+            until(PATIENCE, || alive.stdout() == "half\nlate\n"),
+            "{}{}",
+            alive.stdout(),
+            alive.stderr()
+        );
     });
 }
 
@@ -194,7 +213,8 @@ fn a_full_table_that_the_kernel_forgot_refuses_no_new_connection() {
     let tunnel = Tunnel::up(&lab, &[]);
     let status = tunnel.status();
     let limits = status["limits"].as_array().unwrap();
-    let most = limits.iter().find(|limit| limit["name"] == "relay-tcp").unwrap()["max"].as_u64().unwrap();
+    let most =
+        limits.iter().find(|limit| limit["name"] == "relay-tcp").unwrap()["max"].as_u64().unwrap();
     // Less where the machine gives programs few files; then the table is smaller as well.
     assert!(most >= 576, "{status}");
     let said = app(

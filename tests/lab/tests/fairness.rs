@@ -1,12 +1,14 @@
-//! What a user without rights can do to the others by taking as much of the tunnel as they can get. Each
-//! test is an attack that once cut everybody off: user 65534 makes it, and root measures meanwhile.
-//! `docs/security.md` says what holds.
+//! What a user without rights can do to the others by taking as much of the tunnel as they can get.
+//! Each test is an attack that once cut everybody off: user 65534 makes it, and root measures
+//! meanwhile. `docs/security.md` says what holds.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::SERVER;
 use lab::relay::{Lack, Relay, lacks};
 use lab::scene::tunnelled_lab_with_dns;
-use lab::scene::{PATIENCE, Scratch, Script, UDP_SILENT, UDP_WHO, must, python, python_server, udp_server};
+use lab::scene::{
+    PATIENCE, Scratch, Script, UDP_SILENT, UDP_WHO, must, python, python_server, udp_server,
+};
 use lab::{Lab, Place, Process, Tunnel, until};
 use serde_json::Value;
 use std::io::Write as _;
@@ -45,8 +47,12 @@ impl Scene {
         }
         let (lab, dns, tunnel) = tunnelled_lab_with_dns(&[])?;
         must(&lab, Place::Router, &format!("ip route add blackhole {BLACK_HOLE}"));
-        let pings =
-            lab.run(Place::Wsl, &["sh", "-c", "echo 0 2147483647 > /proc/sys/net/ipv4/ping_group_range"]).unwrap();
+        let pings = lab
+            .run(
+                Place::Wsl,
+                &["sh", "-c", "echo 0 2147483647 > /proc/sys/net/ipv4/ping_group_range"],
+            )
+            .unwrap();
         assert!(pings.succeeded(), "{pings:?}");
         let server = python_server(&lab, Place::Internet, SERVE, &[], 9);
         Some(Self { lab, scratch: Scratch::new(), _servers: [dns, server], tunnel })
@@ -62,7 +68,8 @@ impl Scene {
         let all = [&user[..], &["/usr/bin/python3", "-c", Script::Fairness.text()], words].concat();
         let folder = self.scratch.path(words[0]);
         let mut attack = self.lab.start_logged(Place::Wsl, folder.as_ref(), &all).unwrap();
-        let ready = until(3 * PATIENCE, || attack.stdout().contains("ready") || !attack.is_running());
+        let ready =
+            until(3 * PATIENCE, || attack.stdout().contains("ready") || !attack.is_running());
         assert!(ready && attack.is_running(), "{words:?}: {}{}", attack.stdout(), attack.stderr());
         attack
     }
@@ -85,8 +92,11 @@ impl Scene {
         });
         let took = end.elapsed();
         // What `docs/security.md` quotes.
-        let _ =
-            writeln!(std::io::stderr(), "beside: {beside}\nafter {took:?}: {after}\n{}", self.tunnel.status()["drops"]);
+        let _ = writeln!(
+            std::io::stderr(),
+            "beside: {beside}\nafter {took:?}: {after}\n{}",
+            self.tunnel.status()["drops"]
+        );
         assert!(is_well(&beside), "beside the attack: {beside}\n{}", self.tunnel.status());
         assert!(back && took < BACK_WITHIN, "after {took:?}: {after}");
     }
@@ -100,7 +110,8 @@ fn now() -> Instant {
 /// None refused, none late.
 fn is_well(measured: &Value) -> bool {
     let within = |kind: &str, most: f64| {
-        measured[kind]["failed"] == 0 && measured[kind]["p99_ms"].as_f64().is_some_and(|p99| p99 < most)
+        measured[kind]["failed"] == 0
+            && measured[kind]["p99_ms"].as_f64().is_some_and(|p99| p99 < most)
     };
     within("connect", MOST.0) && within("dns", MOST.1)
 }
@@ -146,13 +157,20 @@ fn thousands_of_udp_sockets_change_no_other_users_mapping() {
     let Some(scene) = Scene::new() else { return };
     let _udp = udp_server(&scene.lab);
     let words = ["python3", "-c", Script::Fairness.text(), "keep", SERVER, &UDP_WHO.to_string()];
-    let keep = scene.lab.start_logged(Place::Wsl, scene.scratch.path("keep").as_ref(), &words).unwrap();
-    assert!(until(PATIENCE, || keep.stdout().lines().count() > 2), "{}{}", keep.stdout(), keep.stderr());
+    let keep =
+        scene.lab.start_logged(Place::Wsl, scene.scratch.path("keep").as_ref(), &words).unwrap();
+    assert!(
+        until(PATIENCE, || keep.stdout().lines().count() > 2),
+        "{}{}",
+        keep.stdout(),
+        keep.stderr()
+    );
     let attack = scene.attack(&["udp", SERVER, &UDP_SILENT.to_string(), "2100"]);
     let before = keep.stdout().lines().count();
     assert!(until(PATIENCE, || keep.stdout().lines().count() > before + 3), "{}", keep.stdout());
     scene.hold(attack, "udp");
     let seen = keep.stdout();
-    let changes = seen.lines().collect::<Vec<_>>().windows(2).filter(|two| two[0] != two[1]).count();
+    let changes =
+        seen.lines().collect::<Vec<_>>().windows(2).filter(|two| two[0] != two[1]).count();
     assert_eq!(changes, 0, "{seen}");
 }

@@ -1,6 +1,6 @@
-//! What an app's kernel hears of the network is what it would have heard without a tunnel. Each test runs
-//! the same program on the host, whose own path is the reference, and in the VM, and compares what both
-//! print.
+//! What an app's kernel hears of the network is what it would have heard without a tunnel. Each
+//! test runs the same program on the host, whose own path is the reference, and in the VM, and
+//! compares what both print.
 
 use lab::addresses::{SERVER, SERVER_V6};
 use lab::relay::{Lack, lacks};
@@ -158,7 +158,8 @@ fn a_syn_that_runs_out_of_hops_is_quoted_by_the_router_that_it_reached() {
     assert!(until(PATIENCE, has_ipv6), "{}", tunnel.status());
     // To port 81 the router is a silent hop.
     for (tables, hops) in [("iptables", "ttl --ttl-eq"), ("ip6tables", "hl --hl-eq")] {
-        let rule = format!("{tables} -t mangle -A PREROUTING -p tcp --dport 81 -m {hops} 1 -j DROP");
+        let rule =
+            format!("{tables} -t mangle -A PREROUTING -p tcp --dport 81 -m {hops} 1 -j DROP");
         must(&lab, Place::Router, &rule);
     }
     // Wine asks by a ping which router it was, and has none over IPv6.
@@ -230,7 +231,11 @@ fn a_router_that_refuses_a_connection_is_heard_as_it_spoke() {
         (86, "icmp-host-unreachable"),
         (87, "tcp-reset"),
     ] {
-        must(&lab, Place::Router, &format!("iptables -A FORWARD -p tcp --dport {port} -j REJECT --reject-with {with}"));
+        must(
+            &lab,
+            Place::Router,
+            &format!("iptables -A FORWARD -p tcp --dport {port} -j REJECT --reject-with {with}"),
+        );
     }
     let heard = same_on_both_ways(
         &lab,

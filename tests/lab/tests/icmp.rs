@@ -1,4 +1,5 @@
-//! ICMP through the tunnel: pings are real, hops show themselves, and errors about datagrams reach the app that sent them.
+//! ICMP through the tunnel: pings are real, hops show themselves, and errors about datagrams reach
+//! the app that sent them.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::{ROUTER, ROUTER_V6, SERVER, SERVER_V6};
@@ -36,7 +37,11 @@ fn who_is_there_answers_and_who_is_not_does_not() {
     }
     for nobody in [NOBODY, NOBODY_V6] {
         let answer = ping(&lab, &["-c", "2", "-i", "0.2", "-W", "1"], nobody);
-        assert!(answer.stdout.contains(" 0 received") && !answer.stdout.contains("rom "), "{}", answer.stdout);
+        assert!(
+            answer.stdout.contains(" 0 received") && !answer.stdout.contains("rom "),
+            "{}",
+            answer.stdout
+        );
     }
 }
 
@@ -44,8 +49,13 @@ fn who_is_there_answers_and_who_is_not_does_not() {
 fn the_round_trip_is_the_servers_own() {
     let Some((lab, _tunnel)) = tunnelled_lab(&[]) else { return };
     let sysctl = "/proc/sys/net/ipv4/icmp_echo_ignore_all";
-    assert!(lab.run(Place::Internet, &["sh", "-c", &format!("echo 1 > {sysctl}")]).unwrap().succeeded());
-    assert!(ping(&lab, &["-c", "1", "-W", "1"], SERVER).stdout.contains(" 0 received"), "the kernel is to be silent");
+    assert!(
+        lab.run(Place::Internet, &["sh", "-c", &format!("echo 1 > {sysctl}")]).unwrap().succeeded()
+    );
+    assert!(
+        ping(&lab, &["-c", "1", "-W", "1"], SERVER).stdout.contains(" 0 received"),
+        "the kernel is to be silent"
+    );
     // In the kernel's place a program that takes its time.
     let slow = "
 import socket, struct, sys, time
@@ -69,7 +79,10 @@ while True:
 ";
     let _slow = lab::scene::python_server(&lab, Place::Internet, slow, &[SERVER], 7070);
     let answer = ping(&lab, &["-c", "3", "-i", "0.6", "-W", "10"], SERVER);
-    let times = answer.stdout.lines().filter_map(|line| line.split_once("time=")?.1.split(' ').next()?.parse().ok());
+    let times = answer
+        .stdout
+        .lines()
+        .filter_map(|line| line.split_once("time=")?.1.split(' ').next()?.parse().ok());
     let times: Vec<f64> = times.collect();
     assert!(times.len() == 3 && times.iter().all(|time| *time >= 400.0), "{}", answer.stdout);
     assert!(times.iter().any(|time| *time < 1000.0), "and not much more: {}", answer.stdout);
@@ -79,15 +92,23 @@ while True:
 fn the_time_to_live_is_carried_out() {
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
     let (gateway, gateway_v6) = gateways(&tunnel);
-    for (server, hops) in [(SERVER, [gateway.as_str(), ROUTER]), (SERVER_V6, [&gateway_v6, ROUTER_V6])] {
+    for (server, hops) in
+        [(SERVER, [gateway.as_str(), ROUTER]), (SERVER_V6, [&gateway_v6, ROUTER_V6])]
+    {
         if !pings(server) {
             continue;
         }
         for (ttl, hop) in ["1", "2"].iter().zip(hops) {
             let answer = ping(&lab, &["-c", "1", "-W", "5", "-t", ttl], server).stdout;
-            assert!(answer.contains(&format!("From {hop} ")) && answer.contains("exceeded"), "{ttl}: {answer}");
+            assert!(
+                answer.contains(&format!("From {hop} ")) && answer.contains("exceeded"),
+                "{ttl}: {answer}"
+            );
         }
-        assert!(ping(&lab, &["-c", "1", "-W", "5", "-t", "3"], server).succeeded(), "{server} is the third hop");
+        assert!(
+            ping(&lab, &["-c", "1", "-W", "5", "-t", "3"], server).succeeded(),
+            "{server} is the third hop"
+        );
     }
 }
 
@@ -101,16 +122,27 @@ fn every_kind_of_traceroute_shows_gateway_router_and_server() {
     }];
     for (way, server, family) in ways {
         let mtr = |kind: &[&str]| {
-            let words = [&["mtr", "-r", "-n", "-c", "2", "-i", "0.5", family], kind, &[server]].concat();
+            let words =
+                [&["mtr", "-r", "-n", "-c", "2", "-i", "0.5", family], kind, &[server]].concat();
             let report = lab.run(Place::Wsl, &words).unwrap().stdout;
-            let hop = |line: &str| line.split_once("|-- ")?.1.split_whitespace().next().map(str::to_owned);
+            let hop = |line: &str| {
+                line.split_once("|-- ")?.1.split_whitespace().next().map(str::to_owned)
+            };
             report.lines().filter_map(hop).collect::<Vec<_>>()
         };
         if pings(server) {
-            assert_eq!((hops(&lab, &[family, "-I"], server), mtr(&[])), (way.clone(), way.clone()), "ICMP");
+            assert_eq!(
+                (hops(&lab, &[family, "-I"], server), mtr(&[])),
+                (way.clone(), way.clone()),
+                "ICMP"
+            );
         }
         if !lacks(Lack::DatagramErrors) {
-            assert_eq!((hops(&lab, &[family], server), mtr(&["-u"])), (way.clone(), way.clone()), "UDP");
+            assert_eq!(
+                (hops(&lab, &[family], server), mtr(&["-u"])),
+                (way.clone(), way.clone()),
+                "UDP"
+            );
         }
         // Wine asks by a ping which router it was (docs/wine.md).
         if !pings(server) {
@@ -122,7 +154,11 @@ fn every_kind_of_traceroute_shows_gateway_router_and_server() {
             assert_eq!(ways, (way.clone(), way.clone()), "TCP to port {port}");
         }
         // As tcptraceroute asks: by one source port.
-        assert_eq!(hops(&lab, &[family, "-T", "--sport=4242", "-p", "80"], server), way, "TCP from one port");
+        assert_eq!(
+            hops(&lab, &[family, "-T", "--sport=4242", "-p", "80"], server),
+            way,
+            "TCP from one port"
+        );
     }
 }
 
@@ -131,7 +167,8 @@ fn a_connection_goes_as_far_as_its_app_lets_it_from_its_first_segment_to_its_las
     let Some((lab, _tunnel)) = tunnelled_lab(&[]) else { return };
     let _web = web_server(&lab);
     // The server is the third hop, so that with a time to live of 4 its host gets 2.
-    let rules = ["--ttl-eq 2", "! --ttl-eq 2"].map(|ttl| format!("iptables -A INPUT -p tcp --dport 80 -m ttl {ttl}"));
+    let rules = ["--ttl-eq 2", "! --ttl-eq 2"]
+        .map(|ttl| format!("iptables -A INPUT -p tcp --dport 80 -m ttl {ttl}"));
     for rule in rules {
         must(&lab, Place::Internet, &rule);
     }
@@ -150,21 +187,32 @@ print(answer.split()[1].decode())
     let finished = lab::scene::python(&lab, Place::Wsl, get, &[SERVER]);
     assert_eq!(finished.stdout, "200\n", "{finished:?}");
     let counted = lab.run(Place::Internet, &["iptables", "-nvxL", "INPUT"]).unwrap().stdout;
-    let packets: Vec<u64> =
-        counted.lines().skip(2).map(|l| l.split_whitespace().next().unwrap().parse().unwrap()).collect();
+    let packets: Vec<u64> = counted
+        .lines()
+        .skip(2)
+        .map(|l| l.split_whitespace().next().unwrap().parse().unwrap())
+        .collect();
     assert!(packets[0] >= 4 && packets[1] == 0, "{counted}");
 }
 
 #[test]
 fn a_ping_that_asks_for_its_route_or_for_times_is_answered_without_them() {
     let Some((lab, _tunnel)) = tunnelled_lab(&[]) else { return };
-    for (options, told) in [(&["-R"][..], "RR:"), (&["-T", "tsonly"], "TS:"), (&["-T", "tsandaddr"], "TS:")] {
+    for (options, told) in
+        [(&["-R"][..], "RR:"), (&["-T", "tsonly"], "TS:"), (&["-T", "tsandaddr"], "TS:")]
+    {
         let words = [&["-c", "2", "-i", "0.2", "-W", "5"], options].concat();
         let answer = ping(&lab, &words, SERVER).stdout;
         assert!(answer.contains(" 2 received") && !answer.contains(told), "{options:?}: {answer}");
         // What is missed: the host's own path records it.
-        let on_host = lab.run(Place::Windows, &[&["ping", "-n"], &words[..], &[SERVER]].concat()).unwrap().stdout;
-        assert!(on_host.contains(" 2 received") && on_host.contains(told), "{options:?}: {on_host}");
+        let on_host = lab
+            .run(Place::Windows, &[&["ping", "-n"], &words[..], &[SERVER]].concat())
+            .unwrap()
+            .stdout;
+        assert!(
+            on_host.contains(" 2 received") && on_host.contains(told),
+            "{options:?}: {on_host}"
+        );
     }
 }
 
@@ -181,22 +229,28 @@ fn large_and_many_pings_are_all_answered() {
         assert!(flood.stdout.contains(" 500 received"), "{}", flood.stdout);
     }
     // Several at once, whose sequence numbers are the same.
-    let hosts: Vec<_> = [SERVER, ROUTER, SERVER_V6, ROUTER_V6].into_iter().filter(|host| pings(host)).collect();
+    let hosts: Vec<_> =
+        [SERVER, ROUTER, SERVER_V6, ROUTER_V6].into_iter().filter(|host| pings(host)).collect();
     let words = ["ping", "-n", "-q", "-c", "50", "-i", "0.02", "-W", "10"];
     let folder = std::env::temp_dir().join(format!("{}-pings", lab.namespace(Place::Wsl)));
     let start = |n: usize| {
         let to = hosts[n % hosts.len()];
-        lab.start_logged(Place::Wsl, &folder.join(n.to_string()), &[&words[..], &[to]].concat()).unwrap()
+        lab.start_logged(Place::Wsl, &folder.join(n.to_string()), &[&words[..], &[to]].concat())
+            .unwrap()
     };
     let mut pings: Vec<_> = (0..8).map(start).collect();
-    assert!(until(PATIENCE * 2, || pings.iter_mut().all(|ping| !ping.is_running())), "they do not end");
+    assert!(
+        until(PATIENCE * 2, || pings.iter_mut().all(|ping| !ping.is_running())),
+        "they do not end"
+    );
     let answers: Vec<String> = pings.iter().map(lab::Process::stdout).collect();
     std::fs::remove_dir_all(&folder).unwrap();
     assert!(answers.iter().all(|answer| answer.contains(" 50 received")), "{answers:?}");
 }
 
-/// Sends a datagram in the given way and prints what the error queue says: errno, ICMP type and code, who said it. Sends again,
-/// since a Linux router says at most once a second that it knows no way.
+/// Sends a datagram in the given way and prints what the error queue says: errno, ICMP type and
+/// code, who said it. Sends again, since a Linux router says at most once a second that it knows no
+/// way.
 const ERRORS: &str = "
 import errno, select, struct
 def fate(host, port, ttl):

@@ -1,5 +1,6 @@
-//! `scripts/install.ps1`, as far as it can be judged without a PowerShell: that it parses, that each command exists with the parameters given
-//! to it, and that what it has `wsl.exe` do works in the distro.
+//! `scripts/install.ps1`, as far as it can be judged without a PowerShell: that it parses, that
+//! each command exists with the parameters given to it, and that what it has `wsl.exe` do works in
+//! the distro.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 #[path = "common/powershell.rs"]
@@ -11,7 +12,8 @@ use powershell::{parsed, walk, words};
 use std::path::Path;
 use std::process::Command;
 
-/// What the script calls, and the parameters that it gives. Each is in Windows PowerShell 5.1, after Microsoft's reference of the module.
+/// What the script calls, and the parameters that it gives. Each is in Windows PowerShell 5.1,
+/// after Microsoft's reference of the module.
 const COMMANDS: [(&str, &[&str]); 36] = [
     ("Get-ChildItem", &["-Directory", "-File", "-Filter", "-Force", "-ErrorAction"]),
     ("Get-Copies", &[]),
@@ -88,8 +90,8 @@ fn value<'a>(call: &'a str, parameter: &str) -> Option<&'a str> {
     rest.split_whitespace().next()
 }
 
-/// What Windows refuses in a task's settings, by the schema of tasks ([MS-TSCH] 2.3: restartType's Count is 1 to 255;
-/// 2.3.11 MultipleInstancesPolicy).
+/// What Windows refuses in a task's settings, by the schema of tasks ([MS-TSCH] 2.3: restartType's
+/// Count is 1 to 255; 2.3.11 MultipleInstancesPolicy).
 fn refused(settings: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if let Some(count) = value(settings, "-RestartCount") {
@@ -105,18 +107,31 @@ fn refused(settings: &str) -> Vec<String> {
 
 #[test]
 fn the_task_is_one_that_windows_takes_and_comes_back_by_itself() {
-    assert_eq!(refused("-RestartCount 999 -RestartInterval x"), ["-RestartCount 999"], "the check can fail");
+    assert_eq!(
+        refused("-RestartCount 999 -RestartInterval x"),
+        ["-RestartCount 999"],
+        "the check can fail"
+    );
     let text = script();
     let settings = call(&text, "New-ScheduledTaskSettingsSet");
     assert_eq!(settings.len(), 1, "{settings:?}");
     assert_eq!(refused(&settings[0]), Vec::<String>::new());
-    assert_eq!(value(&settings[0], "-MultipleInstances"), Some("IgnoreNew"), "a trigger starts no second one");
-    assert_eq!(value(&settings[0], "-ExecutionTimeLimit"), Some("0"), "Windows' own limit is three days");
+    assert_eq!(
+        value(&settings[0], "-MultipleInstances"),
+        Some("IgnoreNew"),
+        "a trigger starts no second one"
+    );
+    assert_eq!(
+        value(&settings[0], "-ExecutionTimeLimit"),
+        Some("0"),
+        "Windows' own limit is three days"
+    );
     let triggers = call(&text, "New-ScheduledTaskTrigger");
     assert!(triggers.iter().any(|trigger| trigger.starts_with("-AtLogOn -User ")), "{triggers:?}");
     // `wsl --shutdown` ends the program of the task; only a trigger that repeats starts it again.
     let minutes = triggers.iter().find_map(|trigger| value(trigger, "(New-TimeSpan -Minutes"));
-    let minutes: Option<u32> = minutes.and_then(|minutes| minutes.trim_end_matches(')').parse().ok());
+    let minutes: Option<u32> =
+        minutes.and_then(|minutes| minutes.trim_end_matches(')').parse().ok());
     // The schema's Interval of a repetition: PT1M to P31D.
     assert!(minutes.is_some_and(|minutes| (1..=5).contains(&minutes)), "{triggers:?}");
     assert!(!text.contains("-RepetitionDuration"), "it repeats for ever");
@@ -145,8 +160,13 @@ fn the_script_removes_only_what_it_installed() {
     assert!(text.contains("    if (Test-Installed) { Invoke-Wsl --unregister $Name }\n"));
     let guard = text.find("if ((Test-Distro) -and -not (Test-Installed)) {").unwrap();
     let replaced = text.find("    Invoke-Wsl --unregister $Name\n}\n").unwrap();
-    assert!(guard < replaced && text[guard..replaced].contains("throw"), "{}", &text[guard..replaced]);
-    // What wsl.exe prints is UTF-16 or UTF-8, by its version and WSL_UTF8: nothing is decided by it.
+    assert!(
+        guard < replaced && text[guard..replaced].contains("throw"),
+        "{}",
+        &text[guard..replaced]
+    );
+    // What wsl.exe prints is UTF-16 or UTF-8, by its version and WSL_UTF8: nothing is decided by
+    // it.
     assert!(!text.contains("--list") && !text.contains("(& wsl.exe"), "{text}");
 }
 
@@ -155,14 +175,20 @@ fn the_shortcut_takes_the_place_of_a_task_that_windows_refuses() {
     let text = script();
     let tree = parsed(&text);
     // What both start is assigned once, before either is made.
-    for (variable, count) in [("$program = ", 1), ("$arguments = ", 1), ("$shortcut = ", 1), ("$starter = ", 3)] {
+    for (variable, count) in
+        [("$program = ", 1), ("$arguments = ", 1), ("$shortcut = ", 1), ("$starter = ", 3)]
+    {
         assert_eq!(text.matches(variable).count(), count, "{variable}");
     }
     let action = call(&text, "New-ScheduledTaskAction");
     assert_eq!(action, ["-Execute $program -Argument $arguments"]);
-    assert!(text.contains("$program = 'conhost.exe'\n"), "a name, which the task finds in Windows' folder");
+    assert!(
+        text.contains("$program = 'conhost.exe'\n"),
+        "a name, which the task finds in Windows' folder"
+    );
     let assigned = |name: &str| {
-        let lines = text.lines().filter_map(|line| line.trim().strip_prefix(&format!("$link.{name} = ")));
+        let lines =
+            text.lines().filter_map(|line| line.trim().strip_prefix(&format!("$link.{name} = ")));
         lines.collect::<Vec<_>>()
     };
     assert_eq!(assigned("TargetPath"), [r#"Join-Path $env:SystemRoot "System32\$program""#]);
@@ -175,19 +201,22 @@ fn the_shortcut_takes_the_place_of_a_task_that_windows_refuses() {
             let (then, otherwise) = words.split_once("} else {").unwrap();
             assert!(then.starts_with("if ($starter) {") && !then.contains("$shortcut"), "{then}");
             assert!(
-                otherwise.contains("CreateShortcut($shortcut)") && otherwise.contains("$link.Save()"),
+                otherwise.contains("CreateShortcut($shortcut)")
+                    && otherwise.contains("$link.Save()"),
                 "{otherwise}"
             );
             made += 1;
         }
     });
     assert_eq!((made, text.matches(".CreateShortcut(").count()), (1, 1));
-    let registers = text.split_once("$starter = $null\n").unwrap().1.split_once("if ($starter) {").unwrap().0;
+    let registers =
+        text.split_once("$starter = $null\n").unwrap().1.split_once("if ($starter) {").unwrap().0;
     let (before, after) = registers.split_once("Register-ScheduledTask").unwrap();
     assert!(!before.contains("$starter = ") && after.contains("$starter = "), "{registers}");
     assert!(before.contains("try {") && after.contains("} catch {"), "{registers}");
     // What removes the task removes the shortcut.
-    let remove = text.split_once("function Remove-Starter {\n").unwrap().1.split_once("\n}\n").unwrap().0;
+    let remove =
+        text.split_once("function Remove-Starter {\n").unwrap().1.split_once("\n}\n").unwrap().0;
     assert!(remove.contains("    if (Test-Path $shortcut) { Remove-Item $shortcut }"), "{remove}");
     let uninstall = text.split_once("if ($Uninstall) {\n").unwrap().1;
     assert!(uninstall.starts_with("    Remove-Starter\n"), "{uninstall}");
@@ -214,18 +243,25 @@ fn an_uninstall_waits_only_for_copies_that_it_removes() {
 #[test]
 fn what_the_task_runs_is_a_command_of_the_distro() {
     let text = script();
-    let argument = text.lines().find_map(|line| line.split_once("$arguments = ")).unwrap().1.trim_matches('"');
-    let words: Vec<&str> = argument.split_once("--exec /usr/bin/underpass ").unwrap().1.split_whitespace().collect();
-    let help = Command::new(programs().join("underpass")).args(&words).arg("--help").output().unwrap();
+    let argument =
+        text.lines().find_map(|line| line.split_once("$arguments = ")).unwrap().1.trim_matches('"');
+    let words: Vec<&str> =
+        argument.split_once("--exec /usr/bin/underpass ").unwrap().1.split_whitespace().collect();
+    let help =
+        Command::new(programs().join("underpass")).args(&words).arg("--help").output().unwrap();
     assert!(help.status.success() && words == ["up", "--attach"], "{words:?}: {help:?}");
 }
 
 #[test]
 fn the_configuration_outlives_the_distro() {
-    // The two lines that have Linux copy it, in the order of the script, run as WSL runs them in the folder of `--cd`.
+    // The two lines that have Linux copy it, in the order of the script, run as WSL runs them in
+    // the folder of `--cd`.
     let text = script();
-    let copies: Vec<&str> =
-        text.lines().filter_map(|line| line.split_once("--cd $folder --exec ")).map(|l| l.1).collect();
+    let copies: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split_once("--cd $folder --exec "))
+        .map(|l| l.1)
+        .collect();
     assert_eq!(copies.len(), 2, "{copies:?}");
     let (unregister, import) =
         (text.find("Invoke-Wsl --unregister $Name\n}\n").unwrap(), text.find("--import").unwrap());
@@ -237,7 +273,8 @@ fn the_configuration_outlives_the_distro() {
     for (copy, etc) in copies.iter().zip(["old.toml", "new.toml"]) {
         let words = copy.split(['}', '\n']).next().unwrap().replace("$config", "underpass.toml");
         let words = words.replace("/etc/underpass.toml", &scratch.path(etc));
-        let done = Command::new("sh").args(["-c", &words]).current_dir(scratch.path("")).status().unwrap();
+        let done =
+            Command::new("sh").args(["-c", &words]).current_dir(scratch.path("")).status().unwrap();
         assert!(done.success(), "{words}");
     }
     assert_eq!(scratch.read("new.toml"), config);

@@ -1,10 +1,11 @@
-//! IPv6 through the tunnel, in a VM that has none of its own: all kinds of traffic, for as long as the relay's host has it.
+//! IPv6 through the tunnel, in a VM that has none of its own: all kinds of traffic, for as long as
+//! the relay's host has it.
 
 use lab::addresses::{ROUTER_V6, SERVER, SERVER_NAME, SERVER_V6};
 use lab::relay::{Lack, lacks};
 use lab::scene::{
-    PATIENCE, UDP_ECHO, UDP_WHO, cut_off_lab, hops, http_status, must, tunnelled_lab, udp_client, udp_server,
-    web_server,
+    PATIENCE, UDP_ECHO, UDP_WHO, cut_off_lab, hops, http_status, must, tunnelled_lab, udp_client,
+    udp_server, web_server,
 };
 use lab::{Lab, Place, Tunnel, until};
 
@@ -15,15 +16,20 @@ fn six() -> String {
     format!("[{SERVER_V6}]")
 }
 
-/// What the VM's kernel has of IPv6 on the tunnel: addresses other than link-local ones, and the way to the server.
+/// What the VM's kernel has of IPv6 on the tunnel: addresses other than link-local ones, and the
+/// way to the server.
 fn of_the_vm(lab: &Lab) -> (bool, bool) {
-    let run = |words: &[&str]| lab.run(Place::Wsl, words).map_or_else(|_| String::new(), |finished| finished.stdout);
-    let address = run(&["ip", "-6", "addr", "show", "dev", "underpass0", "scope", "global"]).contains("inet6");
+    let run = |words: &[&str]| {
+        lab.run(Place::Wsl, words).map_or_else(|_| String::new(), |finished| finished.stdout)
+    };
+    let address = run(&["ip", "-6", "addr", "show", "dev", "underpass0", "scope", "global"])
+        .contains("inet6");
     (address, run(&["ip", "-6", "route", "get", SERVER_V6]).contains("dev underpass0"))
 }
 
 fn host_default(lab: &Lab, what: &str) {
-    let changed = lab.run(Place::Windows, &["ip", "-6", "route", what, "default", "via", ROUTER_V6]);
+    let changed =
+        lab.run(Place::Windows, &["ip", "-6", "route", what, "default", "via", ROUTER_V6]);
     assert!(changed.is_ok_and(|finished| finished.succeeded()), "the host's route: {what}");
 }
 
@@ -47,9 +53,11 @@ print(seen.pop().decode())
     assert!(seen.starts_with("2001:db8:1::2 "), "the host speaks for the VM: {seen}");
 
     let server = format!("@{GATEWAY}");
-    for (options, answer) in [(["+notcp", "AAAA"], SERVER_V6), (["+tcp", "AAAA"], SERVER_V6), (["+notcp", "A"], SERVER)]
+    for (options, answer) in
+        [(["+notcp", "AAAA"], SERVER_V6), (["+tcp", "AAAA"], SERVER_V6), (["+notcp", "A"], SERVER)]
     {
-        let words = ["dig", "+short", "+time=2", "+tries=3", options[0], &server, SERVER_NAME, options[1]];
+        let words =
+            ["dig", "+short", "+time=2", "+tries=3", options[0], &server, SERVER_NAME, options[1]];
         let look_up = || lab.run(Place::Wsl, &words).unwrap().stdout.trim() == answer;
         assert!(until(PATIENCE, look_up), "{options:?}: {:?}", lab.run(Place::Wsl, &words));
     }
@@ -57,7 +65,9 @@ print(seen.pop().decode())
     if lacks(Lack::Ping6) {
         return;
     }
-    let ping = lab.run(Place::Wsl, &["ping", "-6", "-n", "-c", "2", "-i", "0.2", "-W", "5", SERVER_V6]).unwrap();
+    let ping = lab
+        .run(Place::Wsl, &["ping", "-6", "-n", "-c", "2", "-i", "0.2", "-W", "5", SERVER_V6])
+        .unwrap();
     assert!(ping.stdout.contains(" 2 received"), "{}", ping.stdout);
     for kind in [&["-6", "-I"][..], &["-6"]] {
         assert_eq!(hops(&lab, kind, SERVER_V6), [GATEWAY, ROUTER_V6, SERVER_V6], "{kind:?}");
@@ -78,13 +88,27 @@ fn the_vm_has_ipv6_for_as_long_as_the_host_has_it() {
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "IPv4 is none of this");
     for round in 0..2 {
         host_default(&lab, "add");
-        assert!(until(PATIENCE, || of_the_vm(&lab) == (true, true)), "{round}: it came: {:?}", of_the_vm(&lab));
+        assert!(
+            until(PATIENCE, || of_the_vm(&lab) == (true, true)),
+            "{round}: it came: {:?}",
+            of_the_vm(&lab)
+        );
         assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, &six()) == "200"), "{round}");
         assert!(tunnel.status()["tap"]["ipv6"]["vm"].is_string());
         host_default(&lab, "del");
-        assert!(until(PATIENCE, || of_the_vm(&lab) == (false, false)), "{round}: it went: {:?}", of_the_vm(&lab));
-        let refused = lab.run(Place::Wsl, &["curl", "-gs", "--max-time", "5", &format!("http://{}/", six())]).unwrap();
-        assert_eq!(refused.code, Some(7), "{round}: an app without IPv6 is told at once: {refused:?}");
+        assert!(
+            until(PATIENCE, || of_the_vm(&lab) == (false, false)),
+            "{round}: it went: {:?}",
+            of_the_vm(&lab)
+        );
+        let refused = lab
+            .run(Place::Wsl, &["curl", "-gs", "--max-time", "5", &format!("http://{}/", six())])
+            .unwrap();
+        assert_eq!(
+            refused.code,
+            Some(7),
+            "{round}: an app without IPv6 is told at once: {refused:?}"
+        );
         assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "{round}");
     }
 }
@@ -94,13 +118,17 @@ fn a_vm_without_ipv6_gets_ipv4_alone_and_status_says_why() {
     let Some(lab) = cut_off_lab() else { return };
     let _web = web_server(&lab);
     for scope in ["all", "default"] {
-        let _said = must(&lab, Place::Wsl, &format!("sysctl -qw net.ipv6.conf.{scope}.disable_ipv6=1"));
+        let _said =
+            must(&lab, Place::Wsl, &format!("sysctl -qw net.ipv6.conf.{scope}.disable_ipv6=1"));
     }
     let tunnel = Tunnel::up(&lab, &[]);
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
     let status = tunnel.status();
     assert!(status["tap"]["ipv6"].is_null(), "{status}");
-    assert!(status["no_ipv6"].as_str().is_some_and(|reason| reason.contains("IPv6 is off in this VM")), "{status}");
+    assert!(
+        status["no_ipv6"].as_str().is_some_and(|reason| reason.contains("IPv6 is off in this VM")),
+        "{status}"
+    );
     let text = tunnel.command(&["status"]).unwrap().stdout;
     assert!(text.contains("ipv6      not carried: IPv6 is off in this VM"), "{text}");
     assert_eq!(tunnel.complained(), "", "it is the user's choice");

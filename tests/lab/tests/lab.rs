@@ -1,5 +1,6 @@
-//! The lab itself, before anything is tested in it: its VPN cuts the VM off and nobody else, its router is a real hop, and
-//! it leaves nothing behind. A lab that let the VM through would make every later test of the tunnel worthless.
+//! The lab itself, before anything is tested in it: its VPN cuts the VM off and nobody else, its
+//! router is a real hop, and it leaves nothing behind. A lab that let the VM through would make
+//! every later test of the tunnel worthless.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::path::Path;
@@ -11,7 +12,11 @@ use lab::{Lab, Place, Vpn, lab_or_skip, until};
 
 fn look_up(lab: &Lab, transport: &str) -> lab::Finished {
     let server = format!("@{NAT_GATEWAY}");
-    lab.run(Place::Wsl, &["dig", "+short", "+time=1", "+tries=1", transport, &server, SERVER_NAME, "A"]).unwrap()
+    lab.run(
+        Place::Wsl,
+        &["dig", "+short", "+time=1", "+tries=1", transport, &server, SERVER_NAME, "A"],
+    )
+    .unwrap()
 }
 
 fn hops(lab: &Lab, options: &[&str], to: &str) -> Vec<String> {
@@ -29,7 +34,10 @@ fn the_vpn_cuts_off_the_vm_and_nobody_else() {
 
     lab.set_vpn(Vpn::On).unwrap();
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "000", "VPN on: the VM is cut off");
-    assert!(!lab.run(Place::Wsl, &["ping", "-c1", "-W1", SERVER]).unwrap().succeeded(), "and can't ping");
+    assert!(
+        !lab.run(Place::Wsl, &["ping", "-c1", "-W1", SERVER]).unwrap().succeeded(),
+        "and can't ping"
+    );
     assert_eq!(http_status(&lab, Place::Windows, SERVER), "200", "the host is not");
     assert_eq!(http_status(&lab, Place::Windows, &format!("[{SERVER_V6}]")), "200", "nor by IPv6");
 
@@ -41,7 +49,10 @@ fn the_vpn_cuts_off_the_vm_and_nobody_else() {
 fn the_vpn_cuts_off_the_dns_of_the_nat_gateway() {
     let Some(mut lab) = lab_or_skip() else { return };
     let _dns = lab.start_nat_dns().unwrap();
-    assert!(until(PATIENCE, || look_up(&lab, "+notcp").stdout.trim() == SERVER), "VPN off: the name is known");
+    assert!(
+        until(PATIENCE, || look_up(&lab, "+notcp").stdout.trim() == SERVER),
+        "VPN off: the name is known"
+    );
     assert_eq!(look_up(&lab, "+tcp").stdout.trim(), SERVER, "also over TCP");
     lab.set_vpn(Vpn::On).unwrap();
     for transport in ["+notcp", "+tcp"] {
@@ -79,7 +90,10 @@ fn a_lab_leaves_nothing_behind_even_after_a_panic() {
         std::panic::resume_unwind(Box::new(lab.namespace(Place::Wsl)));
     }));
     assert!(outcome.is_err());
-    assert!(!made.iter().any(|namespace| exists(namespace)), "namespaces or files of {made:?} are left");
+    assert!(
+        !made.iter().any(|namespace| exists(namespace)),
+        "namespaces or files of {made:?} are left"
+    );
 }
 
 #[test]
@@ -115,7 +129,8 @@ fn without_a_tun_driver_a_lab_test_says_that_it_is_skipped_and_under_ci_it_fails
         let mut command = Command::new("unshare");
         command.args(["--mount", "sh", "-c", hidden]).arg(&myself).env("CI", ci);
         let output = command.output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned()
+            + &String::from_utf8_lossy(&output.stdout);
         assert_eq!(output.status.success(), passes, "CI={ci}: {said}");
         let lines: Vec<&str> = said.lines().filter(|line| line.contains("/dev/net/tun")).collect();
         assert_eq!(lines.len(), 1, "CI={ci}: {said}");

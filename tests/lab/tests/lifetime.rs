@@ -27,9 +27,15 @@ fn instance(wsl: &Wsl<'_>, name: &str) -> Option<(u32, u64)> {
 fn left(wsl: &Wsl<'_>, lab: &lab::Lab, first: u32) -> Vec<String> {
     let mut left = Vec::new();
     left.extend(instance(wsl, "underpass").map(|instance| format!("the distro: {instance:?}")));
-    left.extend(std::path::Path::new(&format!("/proc/{first}")).exists().then(|| format!("process {first}")));
+    left.extend(
+        std::path::Path::new(&format!("/proc/{first}"))
+            .exists()
+            .then(|| format!("process {first}")),
+    );
     left.extend(host_relays(lab).iter().map(|pid| format!("the relay {pid}")));
-    left.extend(must(lab, Place::Wsl, "ip link").contains("underpass0").then(|| "the device".to_owned()));
+    left.extend(
+        must(lab, Place::Wsl, "ip link").contains("underpass0").then(|| "the device".to_owned()),
+    );
     left
 }
 
@@ -51,12 +57,18 @@ fn a_distro_ends_after_its_last_client_and_nothing_inside_of_it_holds_it() {
     let first = instance(&wsl, "busybox").map_or(0, |(first, _)| first);
     drop(held);
     assert!(until(IDLE + PATIENCE, || instance(&wsl, "busybox").is_none()), "{:?}", wsl.running());
-    assert!(!std::path::Path::new(&format!("/proc/{first}")).exists(), "all of its processes are gone");
+    assert!(
+        !std::path::Path::new(&format!("/proc/{first}")).exists(),
+        "all of its processes are gone"
+    );
     // A command starts it again, with the shared folder of a new VM.
     assert!(until(IDLE + PATIENCE, || !wsl.shared().join("mark").exists()));
     let again = distro.sh("touch /mnt/wsl/mark");
     assert!(again.succeeded(), "{again:?}");
-    assert!(until(IDLE * 2 + PATIENCE, || !wsl.shared().join("mark").exists()), "the VM ended after its last distro");
+    assert!(
+        until(IDLE * 2 + PATIENCE, || !wsl.shared().join("mark").exists()),
+        "the VM ended after its last distro"
+    );
 }
 
 #[test]
@@ -70,15 +82,29 @@ fn the_tunnel_outlives_its_last_command_until_it_is_ended() {
         let first = instance(&wsl, "underpass").map(|(first, _)| first).unwrap_or_default();
         // Nothing is asked of WSL from here on.
         let gone = || instance(&wsl, "underpass").is_none_or(|(now, _)| now != first);
-        assert!(!until(IDLE * 10, gone), "{end:?}: it ended after its last command, with the tunnel");
+        assert!(
+            !until(IDLE * 10, gone),
+            "{end:?}: it ended after its last command, with the tunnel"
+        );
         assert_eq!(peek(&helper)["pid"].as_u64(), Some(gateway), "{}", log(&helper));
         assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
         let done = wsl.client().run(end);
         assert!(done.succeeded(), "{end:?}: {done:?}");
-        assert!(until(PATIENCE, || left(&wsl, &lab, first).is_empty()), "{end:?}: {:?}", left(&wsl, &lab, first));
-        assert!(until(PATIENCE, || way_out(&lab, SERVER) == "eth0"), "{end:?}: {}", way_out(&lab, SERVER));
+        assert!(
+            until(PATIENCE, || left(&wsl, &lab, first).is_empty()),
+            "{end:?}: {:?}",
+            left(&wsl, &lab, first)
+        );
+        assert!(
+            until(PATIENCE, || way_out(&lab, SERVER) == "eth0"),
+            "{end:?}: {}",
+            way_out(&lab, SERVER)
+        );
         // What held it does not bring it back.
-        assert!(!until(IDLE * 3, || instance(&wsl, "underpass").is_some()), "{end:?}: it came back by itself");
+        assert!(
+            !until(IDLE * 3, || instance(&wsl, "underpass").is_some()),
+            "{end:?}: it came back by itself"
+        );
         assert_eq!(left(&wsl, &lab, first), Vec::<String>::new(), "{end:?}");
     }
 }
@@ -105,7 +131,10 @@ fn the_client_that_holds_the_distro_is_started_again_and_its_absence_is_told_onc
     let waits = || keep_alive()["state"] == "waiting";
     assert!(until(PATIENCE, waits), "{}\n{}", keep_alive(), log(&helper));
     let told = helper.sh("status").stdout;
-    assert!(told.contains("nothing keeps this distro running") && told.contains("Invalid argument"), "{told}");
+    assert!(
+        told.contains("nothing keeps this distro running") && told.contains("Invalid argument"),
+        "{told}"
+    );
     // At least three starts have failed by then, after 2, 4 and 8 s.
     assert!(!until(Duration::from_secs(16), || !keepers(&lab).is_empty()));
     let lines = log(&helper).matches("nothing keeps this distro running").count();
@@ -118,14 +147,25 @@ fn the_client_that_holds_the_distro_is_started_again_and_its_absence_is_told_onc
     // Ended on Windows, say by the Task Manager.
     let first = keepers(&lab)[0];
     send_signal(first, "KILL");
-    assert!(until(PATIENCE, || held() && keepers(&lab) != [first]), "{}\n{}", keep_alive(), log(&helper));
+    assert!(
+        until(PATIENCE, || held() && keepers(&lab) != [first]),
+        "{}\n{}",
+        keep_alive(),
+        log(&helper)
+    );
     assert_eq!(peek(&helper)["pid"].as_u64(), Some(gateway), "the tunnel is not disturbed");
     // A keeper that is killed takes its client along.
     let second = keepers(&lab)[0];
-    let killed = helper.sh("kill -9 $(ps | sed -n 's/^ *\\([0-9]*\\) .*[u]nderpass keep-alive.*/\\1/p')");
+    let killed =
+        helper.sh("kill -9 $(ps | sed -n 's/^ *\\([0-9]*\\) .*[u]nderpass keep-alive.*/\\1/p')");
     assert!(killed.succeeded(), "{killed:?}");
     assert!(until(PATIENCE, || !keepers(&lab).contains(&second)), "{:?}", keepers(&lab));
-    assert!(until(PATIENCE, || held() && keepers(&lab) != [second]), "{}\n{}", keep_alive(), log(&helper));
+    assert!(
+        until(PATIENCE, || held() && keepers(&lab) != [second]),
+        "{}\n{}",
+        keep_alive(),
+        log(&helper)
+    );
 }
 
 #[test]
@@ -137,12 +177,22 @@ fn what_the_task_runs_starts_the_tunnel_follows_its_gateways_and_ends_with_the_d
     wsl.import(&package);
     // The second time as the task's second trigger starts it after `wsl --shutdown`.
     for _ in 0..2 {
-        let mut task = wsl.client().start(&["-d", "underpass", "--exec", "/usr/bin/underpass", "up", "--attach"]);
+        let mut task = wsl.client().start(&[
+            "-d",
+            "underpass",
+            "--exec",
+            "/usr/bin/underpass",
+            "up",
+            "--attach",
+        ]);
         let ups = |task: &Process| task.stdout().matches("underpass: up on underpass0").count();
         assert!(until(PATIENCE * 2, || ups(&task) == 1), "{task:?} {}", task.stdout());
         let helper = wsl.start(&package);
         let gateway = peek(&helper);
-        assert_eq!(gateway["tap"]["mtu"], 1500, "it is the boot command's gateway, with its configuration");
+        assert_eq!(
+            gateway["tap"]["mtu"], 1500,
+            "it is the boot command's gateway, with its configuration"
+        );
         assert!(helper.sh(&format!("kill -9 {}", gateway["pid"])).succeeded());
         assert!(until(PATIENCE * 2, || ups(&task) == 2), "{}\n{}", task.stdout(), log(&helper));
         assert!(task.is_running());

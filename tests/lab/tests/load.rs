@@ -1,10 +1,12 @@
-//! Many connections, much data and readers that stop: everything arrives, nobody waits for another, and nothing is left behind.
+//! Many connections, much data and readers that stop: everything arrives, nobody waits for another,
+//! and nothing is left behind.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::SERVER;
 use lab::relay::{Lack, Relay, lacks};
 use lab::scene::{
-    Script, cpu_time, memory_kib, memory_together_kib, product, python, python_server, transfer, tunnelled_lab,
+    Script, cpu_time, memory_kib, memory_together_kib, product, python, python_server, transfer,
+    tunnelled_lab,
 };
 use lab::{Lab, Place, Process, Tunnel, until};
 use std::fs;
@@ -21,8 +23,12 @@ fn crowd(lab: &Lab, count: u32, door: u16) -> Process {
     let words = ["python3", "-c", Script::Crowd.text(), "hold", SERVER, "5002", &count, &door];
     let mut crowd = lab.start(Place::Wsl, &words).unwrap();
     let filter = format!("sport = :{door}");
-    let listens = || !lab.run(Place::Wsl, &["ss", "-Htln", &filter]).unwrap().stdout.trim().is_empty();
-    assert!(until(LONG, || listens() || !crowd.is_running()), "{count} connections do not get open");
+    let listens =
+        || !lab.run(Place::Wsl, &["ss", "-Htln", &filter]).unwrap().stdout.trim().is_empty();
+    assert!(
+        until(LONG, || listens() || !crowd.is_running()),
+        "{count} connections do not get open"
+    );
     assert!(crowd.is_running(), "not all of {count} connections could be made");
     crowd
 }
@@ -48,7 +54,12 @@ fn flows(tunnel: &Tunnel, kind: &str) -> u64 {
 /// The median round trip of a byte in microseconds, and the CPU time of a process meanwhile.
 fn pingpong(lab: &Lab, rounds: u32, pid: u32) -> (f64, Duration) {
     let before = cpu_time(pid);
-    let done = python(lab, Place::Wsl, Script::Crowd.text(), &["pingpong", SERVER, "5002", &rounds.to_string()]);
+    let done = python(
+        lab,
+        Place::Wsl,
+        Script::Crowd.text(),
+        &["pingpong", SERVER, "5002", &rounds.to_string()],
+    );
     let spent = cpu_time(pid) - before;
     (done.stdout.trim().parse().unwrap_or_else(|error| panic!("{error}: {done:?}")), spent)
 }
@@ -67,13 +78,17 @@ fn four_streams_of_up_to_a_gibibyte_come_back_byte_exact() {
     let done = transfer(&lab, 5001, "echo", (each, 4), 0);
     assert_eq!(done["exact"], true, "{done}");
     let bytes = &tunnel.status()["bytes"];
-    assert!(bytes["up"].as_u64() >= Some(4 * each) && bytes["down"].as_u64() >= Some(4 * each), "{bytes}");
+    assert!(
+        bytes["up"].as_u64() >= Some(4 * each) && bytes["down"].as_u64() >= Some(4 * each),
+        "{bytes}"
+    );
 }
 
 #[test]
 fn nothing_is_left_of_thousands_of_connections_that_the_server_closed_first() {
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
-    let _server = python_server(&lab, Place::Internet, Script::Crowd.text(), &["closing", "5003"], 5003);
+    let _server =
+        python_server(&lab, Place::Internet, Script::Crowd.text(), &["closing", "5003"], 5003);
     let visit = |count: u32| {
         let count = count.to_string();
         python(&lab, Place::Wsl, Script::Crowd.text(), &["visit", SERVER, "5003", &count]).stdout
@@ -84,7 +99,8 @@ fn nothing_is_left_of_thousands_of_connections_that_the_server_closed_first() {
     // Tables and the C library's heap have the size that they need from here on.
     assert_eq!(visit(500).trim(), "500");
     assert!(until(LONG, over));
-    let before: Vec<(usize, u64)> = pids.iter().map(|pid| (descriptors(pid), memory_kib(*pid))).collect();
+    let before: Vec<(usize, u64)> =
+        pids.iter().map(|pid| (descriptors(pid), memory_kib(*pid))).collect();
     // Behind interop each takes several times as long.
     let count = if Relay::chosen() == Relay::Linux { 6000 } else { 2000 };
     assert_eq!(visit(count).trim(), count.to_string(), "each got its byte and its end");
@@ -92,7 +108,11 @@ fn nothing_is_left_of_thousands_of_connections_that_the_server_closed_first() {
     assert!(until(LONG, over), "{}", tunnel.status()["flows"]);
     assert!(tunnel.status()["totals"]["tcp"].as_u64() >= Some(u64::from(count) + 500));
     for (pid, (files, memory)) in pids.iter().zip(before) {
-        assert!(until(LONG, || descriptors(pid) <= files), "{files} descriptors became {}", descriptors(pid));
+        assert!(
+            until(LONG, || descriptors(pid) <= files),
+            "{files} descriptors became {}",
+            descriptors(pid)
+        );
         // Not a KiB for each.
         let now = memory_kib(*pid);
         assert!(now < memory + 5 * 1024, "{memory} KiB became {now}");
@@ -101,8 +121,8 @@ fn nothing_is_left_of_thousands_of_connections_that_the_server_closed_first() {
 
 #[test]
 fn readers_that_stop_stall_only_themselves_and_go_on_at_once() {
-    // A minute, in seconds: longer than any time-out of a segment, so that one of those would show. The stack's time-outs are the same with
-    // every relay.
+    // A minute, in seconds: longer than any time-out of a segment, so that one of those would show.
+    // The stack's time-outs are the same with every relay.
     let hold = if Relay::chosen() == Relay::Linux { 60 } else { 20 };
     // More than all buffers on the way of a flow hold, those of the four kernels included.
     const STALLED: (u64, u32) = (48 * MIB, 8);
@@ -116,7 +136,8 @@ fn readers_that_stop_stall_only_themselves_and_go_on_at_once() {
     let pids = product(&tunnel);
     let alone = [seconds("upload"), seconds("download")];
     std::thread::scope(|scope| {
-        let stalled = ["upload", "download"].map(|how| scope.spawn(|| transfer(&lab, 5001, how, STALLED, hold)));
+        let stalled = ["upload", "download"]
+            .map(|how| scope.spawn(|| transfer(&lab, 5001, how, STALLED, hold)));
         let moved = || {
             let bytes = &tunnel.status()["bytes"];
             (bytes["up"].as_u64().unwrap(), bytes["down"].as_u64().unwrap())
@@ -131,14 +152,19 @@ fn readers_that_stop_stall_only_themselves_and_go_on_at_once() {
             "too slow: the readers had gone on already; {alone:?} s alone, {beside:?} s beside"
         );
         for (alone, beside) in alone.iter().zip(beside) {
-            assert!(beside < alone * 3.0 + 1.0, "{alone} s alone, {beside} s beside stalled readers");
+            assert!(
+                beside < alone * 3.0 + 1.0,
+                "{alone} s alone, {beside} s beside stalled readers"
+            );
         }
-        // 16 flows with a mebibyte in the gateway and one in the relay, and what the product needs anyway.
+        // 16 flows with a mebibyte in the gateway and one in the relay, and what the product needs
+        // anyway.
         assert!(memory < 64 * 1024, "{memory} KiB");
         for transfer in stalled {
             let done = transfer.join().unwrap();
             assert_eq!(done["exact"], true, "{done}");
-            // A sender that was not told of the window would ask after its next doubled wait: 2.6 s or more.
+            // A sender that was not told of the window would ask after its next doubled wait: 2.6 s
+            // or more.
             assert!(done["gap"].as_f64() < Some(2.0), "the window was not opened at once: {done}");
         }
     });
@@ -161,7 +187,10 @@ fn ten_thousand_connections_at_once_stay_alive_and_a_packet_costs_the_same_besid
     let crowd = crowd(&lab, 10_000, 7001);
     assert!(flows(&tunnel, "tcp") >= 10_000, "{}", tunnel.status()["flows"]);
     let beside = least((0..3).map(cost));
-    assert!(beside < alone.mul_f64(1.5), "2,000 bytes there and back cost {alone:?} alone, {beside:?} beside 10,000");
+    assert!(
+        beside < alone.mul_f64(1.5),
+        "2,000 bytes there and back cost {alone:?} alone, {beside:?} beside 10,000"
+    );
     assert!(until(LONG, || memory() < 64 * 1024), "{} KiB at 10,000 connections", memory());
     assert_eq!(alive(&lab, 7001), "10000 10000", "echoes when new, and at the end");
     drop(crowd);

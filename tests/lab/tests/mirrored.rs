@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 const TAP: &str = "underpass0";
 
-/// VPNs take everything by two routes that together are a default one, and leave the real one alone.
+/// VPNs take everything by two routes that together are a default one, and leave the real one
+/// alone.
 const FULL_TUNNEL: [&str; 2] = ["0.0.0.0/1", "128.0.0.0/1"];
 const FULL_TUNNEL_V6: [&str; 2] = ["::/1", "8000::/1"];
 /// All public addresses (RFC 4291, section 2.4).
@@ -64,7 +65,9 @@ fn direct(prefix: &str, device: &str) -> Value {
 
 /// `status --json` and `status`, once the first names `prefix` as mirrored.
 fn told(tunnel: &Tunnel, prefix: &str) -> (Value, String) {
-    let names = |status: &Value| status["mirrored"].as_array().is_some_and(|all| all.contains(&json!(prefix)));
+    let names = |status: &Value| {
+        status["mirrored"].as_array().is_some_and(|all| all.contains(&json!(prefix)))
+    };
     assert!(until(PATIENCE, || names(&tunnel.status())), "{prefix}: {}", tunnel.status());
     (tunnel.status(), tunnel.command(&["status"]).unwrap().stdout)
 }
@@ -83,12 +86,18 @@ fn a_full_tunnel_vpn_is_gone_around_whenever_it_connects_and_however_its_routes_
             assert_eq!(way_out(&lab, to), TAP, "{hop:?}: {to}");
         }
         stays(&lab, "at the start");
-        assert_eq!(way_out(&lab, &format!("{SERVER} from {VPN}")), "eth1", "a reply goes back as its request came");
+        assert_eq!(
+            way_out(&lab, &format!("{SERVER} from {VPN}")),
+            "eth1",
+            "a reply goes back as its request came"
+        );
         // The address is the host's own: anyone may come in there, so nothing of it is led away.
         assert!(rules(&lab).contains(&format!("from {HOST} lookup main")), "{}", rules(&lab));
         let (status, text) = told(&tunnel, "128.0.0.0/1");
         let direct_routes = status["direct"].as_array().unwrap();
-        for (prefix, device) in [("192.0.2.0/24", "eth0"), ("172.17.0.0/16", "docker0"), ("10.99.0.0/16", "eth0")] {
+        for (prefix, device) in
+            [("192.0.2.0/24", "eth0"), ("172.17.0.0/16", "docker0"), ("10.99.0.0/16", "eth0")]
+        {
             assert!(direct_routes.contains(&direct(prefix, device)), "{prefix}: {status}");
             assert!(text.contains(&format!("{prefix} dev {device}")), "{text}");
         }
@@ -124,7 +133,11 @@ fn a_full_tunnel_vpn_is_gone_around_by_ipv6_too() {
         let _tunnel = Tunnel::up(&lab, &[]);
         assert_eq!(http_status(&lab, Place::Wsl, &six), "200");
         connect_vpn(&lab, prefixes, Hop::Gateway);
-        assert!(leads(&lab, SERVER_V6, TAP), "{}", must(&lab, Place::Wsl, "ip -6 route show table all"));
+        assert!(
+            leads(&lab, SERVER_V6, TAP),
+            "{}",
+            must(&lab, Place::Wsl, "ip -6 route show table all")
+        );
         assert_eq!(http_status(&lab, Place::Wsl, &six), "200", "{prefixes:?}");
         assert!(leads(&lab, "fd08::77", TAP) || lacks(Lack::Routes6), "{}", rules(&lab));
         stays(&lab, "IPv6");
@@ -149,7 +162,10 @@ fn the_destinations_of_a_split_tunnel_go_by_windows_and_routes_of_the_vm_s_own_s
     }
     assert!(leads(&lab, "10.8.0.77", TAP), "{status}");
     let (status, _) = told(&tunnel, "10.8.0.0/24");
-    assert!(!status["direct"].as_array().unwrap().contains(&direct("10.8.0.0/24", "eth1")), "{status}");
+    assert!(
+        !status["direct"].as_array().unwrap().contains(&direct("10.8.0.0/24", "eth1")),
+        "{status}"
+    );
 }
 
 #[test]

@@ -1,9 +1,12 @@
-//! WSL's networking modes: each is told, its own ways stay as they are, and the tunnel serves. And whether it is needed at all.
+//! WSL's networking modes: each is told, its own ways stay as they are, and the tunnel serves. And
+//! whether it is needed at all.
 
 use lab::addresses::{HOST, NAT_GATEWAY, ROUTER, SERVER, SERVER_NAME};
 use lab::interop::Interop;
 use lab::modes::lay_out;
-use lab::scene::{PATIENCE, Scratch, cut_off_lab, http_status, must, rules, way_out, web_server, windows_lab};
+use lab::scene::{
+    PATIENCE, Scratch, cut_off_lab, http_status, must, rules, way_out, web_server, windows_lab,
+};
 use lab::tunnel::send_signal;
 use lab::wsl::{Distro, Wsl};
 use lab::{Lab, Place, Tunnel, Vpn, until};
@@ -11,7 +14,9 @@ use serde_json::json;
 
 /// The ways to these addresses, by protocol, since mirrored mode's rules go by that.
 fn ways(lab: &Lab, to: &[&str]) -> Vec<String> {
-    let way = |to: &str, protocol| format!("{to} {protocol} {}", way_out(lab, &format!("{to} ipproto {protocol}")));
+    let way = |to: &str, protocol| {
+        format!("{to} {protocol} {}", way_out(lab, &format!("{to} ipproto {protocol}")))
+    };
     to.iter().flat_map(|to| ["tcp", "udp", "icmp"].map(|protocol| way(to, protocol))).collect()
 }
 
@@ -32,7 +37,8 @@ fn serves_in(lab: &Lab, interop: &Interop, mode: &Mode) {
     let Mode { wsl: word, name, says, captured, stay } = mode;
     let _web = web_server(lab);
     lay_out(lab, word);
-    let look = || (ways(lab, stay), rules(lab), must(lab, Place::Wsl, "ip -4 route show table all"));
+    let look =
+        || (ways(lab, stay), rules(lab), must(lab, Place::Wsl, "ip -4 route show table all"));
     let before = look();
     let scratch = Scratch::new();
     let wsl = Wsl::new(lab, interop, scratch.path("wsl").as_ref()).in_mode(word);
@@ -60,16 +66,29 @@ fn each_networking_mode_is_told_and_served_and_its_own_ways_stay() {
     let mode = |wsl, name, says, captured, stay| Mode { wsl, name, says, captured, stay };
     for mode in [
         mode("nat", "nat", None, &[NAT_GATEWAY], &["127.0.0.1", "172.28.48.77"]),
-        mode("mirrored", "mirrored", Some("its own rules stay in front"), &[], on_the_hosts_network),
+        mode(
+            "mirrored",
+            "mirrored",
+            Some("its own rules stay in front"),
+            &[],
+            on_the_hosts_network,
+        ),
         mode("virtioproxy", "virtioproxy", Some(virtio), &[], on_the_hosts_network),
         mode("consomme", "virtioproxy", Some(virtio), &[], on_the_hosts_network),
-        mode("bridged", "bridged", Some("the VM's router is a real one"), &[], on_the_hosts_network),
+        mode(
+            "bridged",
+            "bridged",
+            Some("the VM's router is a real one"),
+            &[],
+            on_the_hosts_network,
+        ),
         mode("none", "none", Some("the VM's only network"), &[], &["127.0.0.1"]),
     ] {
         let Some((lab, interop)) = windows_lab() else { return };
         serves_in(&lab, &interop, &mode);
         if mode.wsl == "mirrored" {
-            let loopback = ["127.0.0.1 tcp loopback0", "127.0.0.1 udp loopback0", "127.0.0.1 icmp lo"];
+            let loopback =
+                ["127.0.0.1 tcp loopback0", "127.0.0.1 udp loopback0", "127.0.0.1 icmp lo"];
             assert_eq!(ways(&lab, &["127.0.0.1"]), loopback, "the lab's mirrored mode is one");
         }
     }
@@ -84,12 +103,23 @@ fn where_it_is_not_needed_that_is_told() {
     lab.set_vpn(Vpn::Off).unwrap();
     for outside in [&by_address, &by_name] {
         let mut tunnel = Tunnel::launch(&lab, &["--if-needed", "--outside", outside]);
-        assert_eq!(tunnel.process().exit_code(PATIENCE), Some(0), "{outside}: {}", tunnel.complained());
-        assert!(tunnel.said().contains(&format!("reaches {outside}: the tunnel is not needed")), "{}", tunnel.said());
+        assert_eq!(
+            tunnel.process().exit_code(PATIENCE),
+            Some(0),
+            "{outside}: {}",
+            tunnel.complained()
+        );
+        assert!(
+            tunnel.said().contains(&format!("reaches {outside}: the tunnel is not needed")),
+            "{}",
+            tunnel.said()
+        );
         assert!(!tunnel.said().contains("underpass: up"), "{}", tunnel.said());
         // Without that option it is up, and says so.
         let tunnel = Tunnel::up(&lab, &["--outside", outside]);
-        let told = || tunnel.said().contains(&format!("reaches {outside} too: the tunnel is not needed now"));
+        let told = || {
+            tunnel.said().contains(&format!("reaches {outside} too: the tunnel is not needed now"))
+        };
         assert!(until(PATIENCE, told), "{}", tunnel.said());
     }
     lab.set_vpn(Vpn::On).unwrap();
@@ -101,7 +131,8 @@ fn where_it_is_not_needed_that_is_told() {
     // What a tunnel carries is not WSL's own network.
     let carried = Tunnel::up(&lab, &[]);
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
-    let mut beside = Tunnel::launch(&lab, &["--if-needed", "--outside", &by_address, "--tap", "beside0"]);
+    let mut beside =
+        Tunnel::launch(&lab, &["--if-needed", "--outside", &by_address, "--tap", "beside0"]);
     beside.wait_up();
     drop((beside, carried));
     let mut wrong = Tunnel::launch(&lab, &["--if-needed", "--outside", "nowhere"]);

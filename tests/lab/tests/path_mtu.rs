@@ -1,4 +1,5 @@
-//! The path's MTU as programs of the VM see it, beside the kernel's own path: pings and datagrams that no router may fragment.
+//! The path's MTU as programs of the VM see it, beside the kernel's own path: pings and datagrams
+//! that no router may fragment.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::{ROUTER, ROUTER_V6, SERVER, SERVER_V6};
@@ -6,8 +7,8 @@ use lab::relay::{Lack, lacks};
 use lab::scene::{PATIENCE, UDP_ECHO, cut_off_lab, must, python, udp_client, udp_server};
 use lab::{Lab, Place, Tunnel, lab_or_skip, programs, until};
 
-/// Payloads: larger than any link takes; within the host's MTU of 1500, but not within 1400; the same again, when its fate is known;
-/// within both.
+/// Payloads: larger than any link takes; within the host's MTU of 1500, but not within 1400; the
+/// same again, when its fate is known; within both.
 const SIZES: [&str; 4] = ["9000", "1440", "1440", "1300"];
 
 /// Sets the MTU of a link of the lab at both its ends.
@@ -32,8 +33,8 @@ fn fates(lab: &Lab, place: Place, server: &str, sizes: &[&str]) -> Vec<String> {
     finished.stdout.lines().map(str::to_owned).collect()
 }
 
-/// Two labs that are alike, the host's own way in the first and the tunnel in the second: what either learns of a path, the kernel
-/// remembers for minutes.
+/// Two labs that are alike, the host's own way in the first and the tunnel in the second: what
+/// either learns of a path, the kernel remembers for minutes.
 fn beside(prepare: impl Fn(&Lab)) -> Option<(Lab, Lab, Tunnel)> {
     let (kernel, lab) = (lab_or_skip()?, cut_off_lab()?);
     prepare(&kernel);
@@ -72,7 +73,8 @@ fn the_hosts_own_mtu_is_the_vms_and_follows_it() {
     }
     let way_mtu = || tunnel.status()["tap"]["way_mtu"].as_u64();
     assert_eq!(way_mtu(), Some(1400));
-    // Of Wine's two notices of a change neither comes for an MTU; an address that comes or goes does.
+    // Of Wine's two notices of a change neither comes for an MTU; an address that comes or goes
+    // does.
     set_mtu(&lab, HOSTS, 1450);
     must(&lab, Place::Windows, "ip addr add 192.0.2.77/24 dev uplink");
     assert!(until(PATIENCE, || way_mtu() == Some(1450)), "{:?}", way_mtu());
@@ -84,8 +86,9 @@ fn the_hosts_own_mtu_is_the_vms_and_follows_it() {
 fn what_may_be_fragmented_passes_in_any_size() {
     let Some((_kernel, lab, _tunnel)) = beside(|lab| set_mtu(lab, BEHIND, 1400)) else { return };
     let _server = udp_server(&lab);
-    // The kernel's default: DF as long as a datagram fits into the MTU that it knows. The first that does not is lost where the path
-    // narrows, and its connected sender hears of it, as everywhere.
+    // The kernel's default: DF as long as a datagram fits into the MTU that it knows. The first
+    // that does not is lost where the path narrows, and its connected sender hears of it, as
+    // everywhere.
     let program = "
 import errno
 for family, host in [(socket.AF_INET, sys.argv[1]), (socket.AF_INET6, sys.argv[2])]:
@@ -104,7 +107,8 @@ for family, host in [(socket.AF_INET, sys.argv[1]), (socket.AF_INET6, sys.argv[2
     if !lacks(Lack::DatagramErrors) {
         udp_client(&lab, program, &[SERVER, SERVER_V6, &UDP_ECHO.to_string()]);
     }
-    // No socket of the VM's own may fragment less than the path takes: IP_PMTUDISC_DONT sends without DF.
+    // No socket of the VM's own may fragment less than the path takes: IP_PMTUDISC_DONT sends
+    // without DF.
     let program = "
 s = udp()
 s.setsockopt(0, 10, 0)

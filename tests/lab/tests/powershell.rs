@@ -1,5 +1,5 @@
-//! The scripts for PowerShell, as far as they can be judged without one. What they have Linux do is run by
-//! `install.rs` and `verification.rs`.
+//! The scripts for PowerShell, as far as they can be judged without one. What they have Linux do is
+//! run by `install.rs` and `verification.rs`.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 #[path = "common/powershell.rs"]
@@ -11,7 +11,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// What `verify-windows.ps1` calls, and the parameters that it gives. Each is in Windows PowerShell 5.1.
+/// What `verify-windows.ps1` calls, and the parameters that it gives. Each is in Windows PowerShell
+/// 5.1.
 const COMMANDS: [(&str, &[&str]); 34] = [
     ("ConvertFrom-Json", &[]),
     ("ConvertTo-Json", &["-Depth"]),
@@ -117,11 +118,14 @@ fn the_task_that_keeps_a_metric_parses_and_so_does_what_it_runs() {
     let facts = serde_json::json!({ "system": "Windows 10.0.19045", "adapters": [adapter] });
     let facts = scratch.file("facts.json", &facts.to_string());
     let etc = scratch.path("");
-    let words = ["settings", "recommend", "--goal", "vpn", "--json", "--etc", &etc, "--host-facts", &facts];
+    let words =
+        ["settings", "recommend", "--goal", "vpn", "--json", "--etc", &etc, "--host-facts", &facts];
     let done = Command::new(programs().join("underpass")).args(words).output().unwrap();
-    let advice: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap_or_else(|e| panic!("{e}: {done:?}"));
+    let advice: serde_json::Value =
+        serde_json::from_slice(&done.stdout).unwrap_or_else(|e| panic!("{e}: {done:?}"));
     // The tunnel is the first that is to be run, the metric the last.
-    let runs: Vec<&serde_json::Value> = advice.as_array().unwrap().iter().filter(|one| one["kind"] == "run").collect();
+    let runs: Vec<&serde_json::Value> =
+        advice.as_array().unwrap().iter().filter(|one| one["kind"] == "run").collect();
     assert_eq!(runs[0]["lines"], serde_json::json!(["underpass up"]), "{advice:#}");
     let task = runs.last().unwrap()["lines"].as_array().unwrap();
     let task = task.iter().map(|line| line.as_str().unwrap()).collect::<Vec<_>>().join("\n");
@@ -149,9 +153,17 @@ fn clean_removes_what_a_run_made_and_nothing_else() {
     // Only names that the script makes; the notes are read before their folder goes.
     let run = body("Remove-Run");
     let at = |part: &str| run.find(part).unwrap_or_else(|| panic!("{part}: {run}"));
-    let steps = ["'^underpass-verify-[0-9a-f]{8}$'", "Read-Note $Made 'relays'", "Remove-Service", "Remove-Made"];
+    let steps = [
+        "'^underpass-verify-[0-9a-f]{8}$'",
+        "Read-Note $Made 'relays'",
+        "Remove-Service",
+        "Remove-Made",
+    ];
     assert!(steps.map(at).is_sorted() && at("Remove-Made") < at("Remove-Relays $before"), "{run}");
-    assert!(run.contains("if ($hasNote -and $installed.Count -eq 0) { Remove-Relays $before }"), "{run}");
+    assert!(
+        run.contains("if ($hasNote -and $installed.Count -eq 0) { Remove-Relays $before }"),
+        "{run}"
+    );
     // The notes are written before what they are about is made.
     let order = |first: &str, second: &str| text.find(first).unwrap() < text.find(second).unwrap();
     assert!(order("Write-Note 'relays' $relaysBefore", "@('--import', $name,"));
@@ -163,13 +175,22 @@ fn clean_removes_what_a_run_made_and_nothing_else() {
         rest.split_once("\"\n").unwrap().0.replace("`\"", "\"")
     };
     let scratch = lab::scene::Scratch::new();
-    let (unit, copy) = (scratch.path("unit"), scratch.file("copy", "#!/bin/sh\necho removed \"$@\"\n"));
-    let words = quoted("remove").replace("$unit", &quoted("unit")).replace("$Made", "underpass-verify-0123abcd");
+    let (unit, copy) =
+        (scratch.path("unit"), scratch.file("copy", "#!/bin/sh\necho removed \"$@\"\n"));
+    let words = quoted("remove")
+        .replace("$unit", &quoted("unit"))
+        .replace("$Made", "underpass-verify-0123abcd");
     let words = words.replace("/etc/systemd/system/underpass.service", &unit);
     let words = words.replace("/usr/local/lib/underpass/underpass", &copy);
     let template = script("underpass.service");
-    for (distro, removed) in [("underpass-verify-0123abcd", "removed service remove\n"), ("underpass", "")] {
-        fs::write(&unit, template.replace("--distro \"underpass\"", &format!("--distro \"{distro}\""))).unwrap();
+    for (distro, removed) in
+        [("underpass-verify-0123abcd", "removed service remove\n"), ("underpass", "")]
+    {
+        fs::write(
+            &unit,
+            template.replace("--distro \"underpass\"", &format!("--distro \"{distro}\"")),
+        )
+        .unwrap();
         let done = Command::new("sh").args(["-c", &words]).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&done.stdout), removed, "{distro}: {words}: {done:?}");
         assert!(done.status.success(), "{distro}: {done:?}");
@@ -187,12 +208,19 @@ fn everything_in_the_page_is_escaped() {
             return;
         }
         let line = node.start_position().row + 1;
-        // Only what `-f` puts into a text of quotes goes into the page, and only through Protect-Html.
+        // Only what `-f` puts into a text of quotes goes into the page, and only through
+        // Protect-Html.
         assert!(node.kind() != "expandable_string_literal", "line {line}: {}", words(node, &text));
-        if let ("format_expression", Some((_, arguments))) = (node.kind(), words(node, &text).split_once(" -f ")) {
+        if let ("format_expression", Some((_, arguments))) =
+            (node.kind(), words(node, &text).split_once(" -f "))
+        {
             formats += 1;
             let parts = arguments.split("), (").count();
-            assert_eq!(arguments.matches("(Protect-Html ").count(), parts, "line {line}: {arguments}");
+            assert_eq!(
+                arguments.matches("(Protect-Html ").count(),
+                parts,
+                "line {line}: {arguments}"
+            );
         }
     });
     assert!(formats >= 2, "{formats}");
@@ -213,13 +241,15 @@ fn items(text: &str) -> Vec<(String, Vec<String>)> {
     lines.map(item).collect()
 }
 
-/// The third column of the table under `## State`, and every other line that says that something is not verified.
+/// The third column of the table under `## State`, and every other line that says that something is
+/// not verified.
 fn not_verified(readme: &str) -> Vec<String> {
     let state = readme.split_once("\n## State\n").unwrap().1;
     let state = state.split("\n## ").next().unwrap();
     let rows = state.lines().filter(|line| line.starts_with("| ")).skip(1);
-    let mut found: Vec<String> =
-        rows.map(|row| row.trim_matches('|').rsplit('|').next().unwrap().trim().to_owned()).collect();
+    let mut found: Vec<String> = rows
+        .map(|row| row.trim_matches('|').rsplit('|').next().unwrap().trim().to_owned())
+        .collect();
     found.retain(|cell| !cell.is_empty());
     let elsewhere = readme.lines().filter(|line| line.contains("(not verified)"));
     found.extend(elsewhere.map(|line| line.rsplit('|').nth(1).unwrap_or(line).trim().to_owned()));
@@ -231,7 +261,8 @@ fn the_script_has_an_item_for_all_that_the_readme_calls_not_verified() {
     let items = items(&script("verify-windows.ps1"));
     assert!(items.len() > 25, "{items:?}");
     let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
-    let mut phrases: Vec<&str> = items.iter().flat_map(|(_, phrases)| phrases.iter().map(String::as_str)).collect();
+    let mut phrases: Vec<&str> =
+        items.iter().flat_map(|(_, phrases)| phrases.iter().map(String::as_str)).collect();
     // The longest first: one may be a part of another.
     phrases.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
     let cells = not_verified(&readme);
@@ -247,9 +278,12 @@ fn the_script_has_an_item_for_all_that_the_readme_calls_not_verified() {
         );
     }
     for (id, phrases) in &items {
-        let is_named =
-            phrases.is_empty() || phrases.iter().any(|phrase| cells.iter().any(|cell| cell.contains(phrase)));
-        assert!(is_named, "item {id}: README.md has none of {phrases:?} where it says what is not verified");
+        let is_named = phrases.is_empty()
+            || phrases.iter().any(|phrase| cells.iter().any(|cell| cell.contains(phrase)));
+        assert!(
+            is_named,
+            "item {id}: README.md has none of {phrases:?} where it says what is not verified"
+        );
     }
 }
 
@@ -257,7 +291,8 @@ fn the_script_has_an_item_for_all_that_the_readme_calls_not_verified() {
 fn what_the_script_asks_of_underpass_are_commands_of_it() {
     let text = script("verify-windows.ps1");
     let known = |words: &[&str]| {
-        let help = Command::new(programs().join("underpass")).args(words).arg("--help").output().unwrap();
+        let help =
+            Command::new(programs().join("underpass")).args(words).arg("--help").output().unwrap();
         help.status.success()
     };
     // The words between `/usr/bin/underpass` and the end of the list, as far as they are plain.
@@ -265,9 +300,12 @@ fn what_the_script_asks_of_underpass_are_commands_of_it() {
     for part in text.split("'/usr/bin/underpass', ").skip(1) {
         let list = part.split(')').next().unwrap();
         // A variable stands for a word of its own.
-        let list = list.replace("$goal", "'vpn'").replace("$CompanyProxy", "'http://192.0.2.1:8080'");
-        let words: Vec<&str> =
-            list.split(", ").filter_map(|word| word.trim().strip_prefix('\'')?.strip_suffix('\'')).collect();
+        let list =
+            list.replace("$goal", "'vpn'").replace("$CompanyProxy", "'http://192.0.2.1:8080'");
+        let words: Vec<&str> = list
+            .split(", ")
+            .filter_map(|word| word.trim().strip_prefix('\'')?.strip_suffix('\''))
+            .collect();
         assert!(!words.is_empty() && known(&words), "underpass {words:?}");
         seen += 1;
     }
@@ -277,8 +315,16 @@ fn what_the_script_asks_of_underpass_are_commands_of_it() {
         let item = part.split('\'').next().unwrap();
         assert!(known(&["selftest", item]), "underpass selftest {item}");
     }
-    let list = text.split_once("Invoke-Selftest @('mode', ").unwrap().1.split("'--mebibytes'").next().unwrap();
-    let list: Vec<&str> =
-        list.split(',').filter_map(|word| word.trim().strip_prefix('\'')?.strip_suffix('\'')).collect();
+    let list = text
+        .split_once("Invoke-Selftest @('mode', ")
+        .unwrap()
+        .1
+        .split("'--mebibytes'")
+        .next()
+        .unwrap();
+    let list: Vec<&str> = list
+        .split(',')
+        .filter_map(|word| word.trim().strip_prefix('\'')?.strip_suffix('\''))
+        .collect();
     assert!(list.len() > 10 && known(&[&["selftest", "mode"], &list[..]].concat()), "{list:?}");
 }

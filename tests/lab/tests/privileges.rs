@@ -1,5 +1,5 @@
-//! Root is given up: which process of a gateway has which rights while traffic flows, and that the end of
-//! any of them gives the old network back.
+//! Root is given up: which process of a gateway has which rights while traffic flows, and that the
+//! end of any of them gives the old network back.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::SERVER;
@@ -16,7 +16,10 @@ const NO_CAPABILITY: &str = "0000000000000000";
 fn line(pid: u32, name: &str) -> String {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    line.unwrap_or_else(|| panic!("no {name} in {status}")).split_whitespace().collect::<Vec<_>>().join(" ")
+    line.unwrap_or_else(|| panic!("no {name} in {status}"))
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// The user of a process, which is all of its users and groups.
@@ -24,7 +27,11 @@ fn only_user(pid: u32) -> u32 {
     let (users, groups) = (line(pid, "Uid"), line(pid, "Gid"));
     assert_eq!(line(pid, "Groups"), "", "process {pid} keeps other groups");
     let first = users.split(' ').next().unwrap().to_owned();
-    assert_eq!((users, groups), ([first.as_str(); 4].join(" "), [first.as_str(); 4].join(" ")), "process {pid}");
+    assert_eq!(
+        (users, groups),
+        ([first.as_str(); 4].join(" "), [first.as_str(); 4].join(" ")),
+        "process {pid}"
+    );
     first.parse().unwrap()
 }
 
@@ -48,7 +55,10 @@ fn what_reads_from_the_network_is_not_root_and_has_no_capability() {
     let (engine, network) = (tunnel.engine(), tunnel.network());
     let users = [only_user(engine), only_user(network)];
     // Neither root, nor the user that other programs share, nor one another.
-    assert!(users.iter().all(|user| ![0, 65_534].contains(user)) && users[0] != users[1], "{users:?}");
+    assert!(
+        users.iter().all(|user| ![0, 65_534].contains(user)) && users[0] != users[1],
+        "{users:?}"
+    );
     assert_capabilities(engine, NO_CAPABILITY);
     assert_capabilities(network, NET_ADMIN);
     for pid in [engine, network] {
@@ -56,14 +66,22 @@ fn what_reads_from_the_network_is_not_root_and_has_no_capability() {
         assert_eq!(line(pid, "Seccomp"), "2", "process {pid}: no list of system calls");
         // What is not dumpable belongs to root in /proc (proc(5)).
         use std::os::unix::fs::MetadataExt as _;
-        assert_eq!(fs::metadata(format!("/proc/{pid}/mem")).unwrap().uid(), 0, "process {pid} can be dumped");
+        assert_eq!(
+            fs::metadata(format!("/proc/{pid}/mem")).unwrap().uid(),
+            0,
+            "process {pid} can be dumped"
+        );
         let environment = fs::read_to_string(format!("/proc/{pid}/environ")).unwrap();
-        let others: Vec<&str> = environment.split_terminator('\0').filter(|line| !line.starts_with("RUST_")).collect();
+        let others: Vec<&str> =
+            environment.split_terminator('\0').filter(|line| !line.starts_with("RUST_")).collect();
         assert_eq!(others, [""; 0], "process {pid}: a password may be in the environment");
     }
     // Windows programs have what they had.
     for relay in tunnel.relays() {
-        assert_eq!((line(relay, "NoNewPrivs"), line(relay, "Seccomp")), (line(1, "NoNewPrivs"), line(1, "Seccomp")));
+        assert_eq!(
+            (line(relay, "NoNewPrivs"), line(relay, "Seccomp")),
+            (line(1, "NoNewPrivs"), line(1, "Seccomp"))
+        );
     }
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
     assert_eq!(tunnel.complained(), "");
@@ -80,9 +98,14 @@ fn assert_status(tunnel: &mut Tunnel, users: [u32; 2]) {
         let process = &seen[index + 1];
         assert_eq!((&process["pid"], &process["user"]), (&pid.into(), &user.into()), "{process}");
         assert_eq!(process["capabilities"], serde_json::json!(capabilities), "{process}");
-        assert_eq!((&process["seccomp"], &process["no_new_privs"]), (&true.into(), &true.into()), "{process}");
+        assert_eq!(
+            (&process["seccomp"], &process["no_new_privs"]),
+            (&true.into(), &true.into()),
+            "{process}"
+        );
         // The kernel of this machine may have no Landlock: then that is said.
-        let said = process["landlock"].is_u64() || process["missing"].to_string().contains("Landlock");
+        let said =
+            process["landlock"].is_u64() || process["missing"].to_string().contains("Landlock");
         assert!(said, "{process}");
     }
     let text = tunnel.command(&["status"]).unwrap().stdout;
@@ -102,14 +125,19 @@ fn the_end_of_any_process_gives_the_old_network_back_and_ends_the_others() {
     for (name, process, signal, words) in which {
         let Some((mut lab, mut tunnel)) = tunnelled_lab(&[]) else { return };
         let _web = web_server(&lab);
-        let all = [&[tunnel.process().pid(), tunnel.engine(), tunnel.network()], &tunnel.relays()[..]].concat();
+        let all =
+            [&[tunnel.process().pid(), tunnel.engine(), tunnel.network()], &tunnel.relays()[..]]
+                .concat();
         lab.set_vpn(Vpn::Off).unwrap();
         send_signal(process(&mut tunnel), signal);
         let code = tunnel.process().exit_code(PATIENCE);
         assert_eq!(code, (name != "up").then_some(1), "{name}: {}", tunnel.complained());
         if name != "up" {
             let said = tunnel.complained();
-            assert!(said.contains(&format!("{name} of the gateway")) && said.contains(words), "{name}: {said}");
+            assert!(
+                said.contains(&format!("{name} of the gateway")) && said.contains(words),
+                "{name}: {said}"
+            );
         }
         let links = || lab.run(Place::Wsl, &["ip", "link"]).unwrap().stdout;
         assert!(until(PATIENCE, || !links().contains("underpass0")), "{name}: {}", links());
@@ -117,7 +145,11 @@ fn the_end_of_any_process_gives_the_old_network_back_and_ends_the_others() {
         let ended = |pid: &u32| !std::path::Path::new(&format!("/proc/{pid}/exe")).exists();
         assert!(until(PATIENCE, || all.iter().all(ended)), "{name}: one of {all:?} is left");
         let again = Tunnel::up(&lab, &[]);
-        assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "{name}: a second start finds nothing in its way");
+        assert_eq!(
+            http_status(&lab, Place::Wsl, SERVER),
+            "200",
+            "{name}: a second start finds nothing in its way"
+        );
         drop(again);
     }
 }

@@ -1,4 +1,5 @@
-//! `underpass proxy` with the tunnel: a proxy program on Windows that serves 127.0.0.1 alone, as it does without 'Allow LAN'.
+//! `underpass proxy` with the tunnel: a proxy program on Windows that serves 127.0.0.1 alone, as it
+//! does without 'Allow LAN'.
 
 use lab::Place;
 use lab::scene::{http_server, tunnelled_lab};
@@ -11,10 +12,16 @@ fn with_the_tunnel_a_proxy_of_windows_own_loopback_is_used_without_allow_lan() {
     let _proxy = http_server(&lab, Place::Windows, "127.0.0.1", 7890, "by the proxy");
     let host = tunnel.status()["tap"]["ipv4"]["host"].as_str().unwrap().to_owned();
     let told = tunnel.command(&["proxy", "on", "--shell", "sh"]).unwrap();
-    assert!(told.stdout.contains(&format!("export http_proxy='http://{host}:7890';\n")), "{told:?}");
+    assert!(
+        told.stdout.contains(&format!("export http_proxy='http://{host}:7890';\n")),
+        "{told:?}"
+    );
     assert!(told.stderr.contains("needs no 'Allow LAN'"), "{told:?}");
-    let underpass =
-        format!("UNDERPASS_RUNTIME_DIR={} {}", tunnel.runtime_dir().display(), programs().join("underpass").display());
+    let underpass = format!(
+        "UNDERPASS_RUNTIME_DIR={} {}",
+        tunnel.runtime_dir().display(),
+        programs().join("underpass").display()
+    );
     // The page's name is known to nobody here: only the proxy can have answered.
     let words = format!("eval \"$({underpass} proxy on)\"; curl -sS http://page.lab.invalid/");
     let said = lab.run(Place::Wsl, &["sh", "-c", &words]).unwrap();

@@ -1,4 +1,5 @@
-//! DNS answers from outside that name loopback, the tunnel's own addresses or the host (DNS rebinding): the gateway drops them, on every way in.
+//! DNS answers from outside that name loopback, the tunnel's own addresses or the host (DNS
+//! rebinding): the gateway drops them, on every way in.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::{HOST, HOST_V6, NAT_GATEWAY, SERVER, SERVER_V6, VM};
@@ -20,7 +21,11 @@ const DIG: [&str; 4] = ["dig", "+short", "+tries=1", "+timeout=8"];
 
 fn asked(lab: &Lab, server: &str, words: &[&str]) -> String {
     let at = format!("@{server}");
-    lab.run(Place::Wsl, &[&DIG[..], &[at.as_str()], words].concat()).unwrap().stdout.trim().to_owned()
+    lab.run(Place::Wsl, &[&DIG[..], &[at.as_str()], words].concat())
+        .unwrap()
+        .stdout
+        .trim()
+        .to_owned()
 }
 
 fn alias(tunnel: &Tunnel, family: &str, whose: &str) -> String {
@@ -31,7 +36,8 @@ fn alias(tunnel: &Tunnel, family: &str, whose: &str) -> String {
 fn no_answer_from_outside_names_loopback_the_tunnel_or_the_host() {
     let Some((lab, _dns, tunnel)) = tunnelled_lab_with_dns(&[]) else { return };
     let gateway = alias(&tunnel, "ipv4", "gateway");
-    let mut inside: Vec<String> = ["127.0.0.1", "127.8.8.8", "0.0.0.0", HOST, NAT_GATEWAY].map(str::to_owned).into();
+    let mut inside: Vec<String> =
+        ["127.0.0.1", "127.8.8.8", "0.0.0.0", HOST, NAT_GATEWAY].map(str::to_owned).into();
     inside.extend(["gateway", "vm", "host"].map(|whose| alias(&tunnel, "ipv4", whose)));
     let mut inside6: Vec<String> = ["::1", "::", HOST_V6].map(str::to_owned).into();
     inside6.extend(["gateway", "vm", "host"].map(|whose| alias(&tunnel, "ipv6", whose)));
@@ -40,17 +46,26 @@ fn no_answer_from_outside_names_loopback_the_tunnel_or_the_host() {
         for transport in ["+notcp", "+tcp"] {
             for (kind, inside, outside) in [("A", &inside, SERVER), ("AAAA", &inside6, SERVER_V6)] {
                 for address in inside {
-                    let words =
-                        |addresses: &[&str]| asked(&lab, server, &[transport, &naming(addresses, "evil.test"), kind]);
+                    let words = |addresses: &[&str]| {
+                        asked(&lab, server, &[transport, &naming(addresses, "evil.test"), kind])
+                    };
                     assert_eq!(words(&[address]), "", "{server} {transport} {address}");
-                    assert_eq!(words(&[address, outside]), outside, "{server} {transport} {address} beside another");
+                    assert_eq!(
+                        words(&[address, outside]),
+                        outside,
+                        "{server} {transport} {address} beside another"
+                    );
                 }
             }
             let hints = asked(&lab, server, &[transport, &naming(&[HOST], "evil.test"), "HTTPS"]);
             assert_eq!(hints, "", "{server} {transport}: an HTTPS record's hints");
             for elsewhere in ["10.1.2.3", "192.168.7.7", VM, "192.0.2.3"] {
                 let name = naming(&[elsewhere], "corp.test");
-                assert_eq!(asked(&lab, server, &[transport, &name, "A"]), elsewhere, "companies live there");
+                assert_eq!(
+                    asked(&lab, server, &[transport, &name, "A"]),
+                    elsewhere,
+                    "companies live there"
+                );
             }
         }
     }
@@ -69,7 +84,9 @@ fn a_changed_answer_is_not_authentic_and_says_why() {
     let Some((lab, _dns, tunnel)) = tunnelled_lab_with_dns(&[]) else { return };
     let said = |addresses: &[&str]| {
         let (at, name) = (format!("@{NAT_GATEWAY}"), naming(addresses, "evil.test"));
-        lab.run(Place::Wsl, &["dig", &at, "+dnssec", "+tries=1", "+timeout=8", &name, "A"]).unwrap().stdout
+        lab.run(Place::Wsl, &["dig", &at, "+dnssec", "+tries=1", "+timeout=8", &name, "A"])
+            .unwrap()
+            .stdout
     };
     let untouched = said(&[SERVER]);
     assert!(untouched.contains(" ad; ") && !untouched.contains("EDE"), "{untouched}");
@@ -97,8 +114,16 @@ fn names_that_may_name_the_host_do() {
     if lacks(Lack::HostsFile) {
         return;
     }
-    etc(&lab, Place::Windows, "hosts", &format!("127.0.0.1 dev.evil.test\n{HOST} machine.evil.test\n"));
-    assert_eq!((ask("dev.evil.test"), ask("machine.evil.test")), ("127.0.0.1".to_owned(), HOST.to_owned()));
+    etc(
+        &lab,
+        Place::Windows,
+        "hosts",
+        &format!("127.0.0.1 dev.evil.test\n{HOST} machine.evil.test\n"),
+    );
+    assert_eq!(
+        (ask("dev.evil.test"), ask("machine.evil.test")),
+        ("127.0.0.1".to_owned(), HOST.to_owned())
+    );
 }
 
 /// The name that a container is given leads to the host all the same.
@@ -114,14 +139,19 @@ fn a_container_is_not_led_to_the_host_by_an_answer_from_outside() {
         };
         for address in [HOST, alias(&tunnel, "ipv4", "host").as_str()] {
             let said = curl(&naming(&[address], "evil.test"));
-            assert_eq!((said.code, said.stdout.as_str()), (Some(6), ""), "{masquerade:?} {address}: {}", said.stderr);
+            assert_eq!(
+                (said.code, said.stdout.as_str()),
+                (Some(6), ""),
+                "{masquerade:?} {address}: {}",
+                said.stderr
+            );
         }
         assert_eq!(curl("host.docker.internal").stdout, "host", "{masquerade:?}");
     }
 }
 
-/// What listens on the host's own loopback is reached by the name. By the VM's old gateway address a
-/// container comes to the host by the VM's own network, where that loopback is not.
+/// What listens on the host's own loopback is reached by the name. By the VM's old gateway address
+/// a container comes to the host by the VM's own network, where that loopback is not.
 #[test]
 fn a_container_reaches_the_hosts_loopback_by_name_and_not_by_the_old_gateway() {
     let Some((lab, _dns, _tunnel)) = tunnelled_lab_with_dns(&[]) else { return };

@@ -1,9 +1,11 @@
-//! Relays that die, hang or cannot start: what they carried is reset at once, and the next one carries on.
+//! Relays that die, hang or cannot start: what they carried is reset at once, and the next one
+//! carries on.
 
 use lab::addresses::SERVER;
 use lab::relay::{Lack, lacks};
 use lab::scene::{
-    PATIENCE, Scratch, cut_off_lab, exec_relay, http_status, python, python_server, tunnelled_lab, way_out, web_server,
+    PATIENCE, Scratch, cut_off_lab, exec_relay, http_status, python, python_server, tunnelled_lab,
+    way_out, web_server,
 };
 use lab::tunnel::send_signal;
 use lab::{Finished, Lab, Place, Tunnel, Vpn, until};
@@ -57,7 +59,8 @@ fn killed_10_times_mid_transfer_its_flows_are_reset_in_1_s_and_new_ones_served_i
     }
     let Some((lab, mut tunnel)) = tunnelled_lab(&[]) else { return };
     let _echo = python_server(&lab, Place::Internet, ECHO_SERVER, &[], 7);
-    // Writes without end while the relay is killed, as does the echo; then connects until somebody answers.
+    // Writes without end while the relay is killed, as does the echo; then connects until somebody
+    // answers.
     let program = "
 s = socket.create_connection(SERVER, 5)
 s.setblocking(False)
@@ -88,7 +91,11 @@ while True:
 print(reset, time.monotonic() - killed)";
     let mut last = 0;
     for round in 0..10 {
-        assert!(until(PATIENCE, || tunnel.relays().iter().any(|pid| *pid != last)), "{}", tunnel.status());
+        assert!(
+            until(PATIENCE, || tunnel.relays().iter().any(|pid| *pid != last)),
+            "{}",
+            tunnel.status()
+        );
         last = tunnel.relays()[0];
         let said = client(&lab, program, &[SERVER, &last.to_string()]).stdout;
         let times: Vec<f64> = said.split_whitespace().map(|word| word.parse().unwrap()).collect();
@@ -99,7 +106,11 @@ print(reset, time.monotonic() - killed)";
     assert_eq!((&status["relays"][0]["restarts"], &status["state"]), (&10.into(), &"up".into()));
     assert!(status["relays"][0]["last_error"].as_str().unwrap().contains("signal: 9"), "{status}");
     assert!(tunnel.complained().contains("signal: 9"), "{}", tunnel.complained());
-    assert!(until(PATIENCE, || tunnel.status()["flows"]["tcp"] == 0), "nothing of them is left: {}", tunnel.status());
+    assert!(
+        until(PATIENCE, || tunnel.status()["flows"]["tcp"] == 0),
+        "nothing of them is left: {}",
+        tunnel.status()
+    );
     assert!(tunnel.process().is_running());
 }
 
@@ -111,7 +122,9 @@ fn with_4_lanes_flows_are_spread_and_one_that_dies_touches_only_its_own() {
     let Some((lab, tunnel)) = tunnelled_lab(&["--lanes", "4"]) else { return };
     let _echo = python_server(&lab, Place::Internet, ECHO_SERVER, &[], 7);
     assert!(until(PATIENCE, || tunnel.relays().len() == 4), "{}", tunnel.status());
-    let ready = || tunnel.status()["relays"].as_array().unwrap().iter().all(|relay| relay["state"] == "ready");
+    let ready = || {
+        tunnel.status()["relays"].as_array().unwrap().iter().all(|relay| relay["state"] == "ready")
+    };
     assert!(until(PATIENCE, ready));
     let relays = tunnel.relays();
     let program = "
@@ -147,10 +160,12 @@ for other in set(kinds) - {'reset', 'whole'}: print(other, file=sys.stderr)";
     let pids: Vec<String> = relays.iter().map(ToString::to_string).collect();
     let args: Vec<&str> = [SERVER].into_iter().chain(pids.iter().map(String::as_str)).collect();
     let finished = client(&lab, program, &args);
-    let counts: Vec<u32> = finished.stdout.split_whitespace().map(|word| word.parse().unwrap()).collect();
+    let counts: Vec<u32> =
+        finished.stdout.split_whitespace().map(|word| word.parse().unwrap()).collect();
     let [all, fewest, of_the_killed, reset, whole] = counts[..] else { panic!("{finished:?}") };
     assert_eq!(all, 200);
-    // An even spread has 50 on each; by chance alone one has fewer than 20 once in millions of runs.
+    // An even spread has 50 on each; by chance alone one has fewer than 20 once in millions of
+    // runs.
     assert!(fewest >= 20, "one relay carries only {fewest} of 200");
     assert_eq!((reset, whole), (of_the_killed, 200 - of_the_killed), "{finished:?}");
     assert!(until(PATIENCE, ready), "{}", tunnel.status());
@@ -167,7 +182,10 @@ fn without_any_relay_the_old_network_is_back_until_there_is_one() {
     let _web = web_server(&lab);
     let scratch = Scratch::new();
     let broken = scratch.path("broken");
-    let text = format!("#!/bin/sh\n[ -e {broken} ] && {{ echo out of order >&2; exit 5; }}\n{}", exec_relay(&lab));
+    let text = format!(
+        "#!/bin/sh\n[ -e {broken} ] && {{ echo out of order >&2; exit 5; }}\n{}",
+        exec_relay(&lab)
+    );
     let relay = scratch.file("relay", &text);
     let mut tunnel = Tunnel::launch_bare(&lab, &["--relay", &relay, "--lanes", "2"]);
     tunnel.wait_up();
@@ -181,9 +199,14 @@ fn without_any_relay_the_old_network_is_back_until_there_is_one() {
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "by the old network");
     assert_eq!(tunnel.status()["state"], "no-relay", "{}", tunnel.status());
     // At first the error is that it was killed; the next try gives its own words.
-    let last_error = || tunnel.status()["relays"][0]["last_error"].as_str().unwrap_or_default().to_owned();
+    let last_error =
+        || tunnel.status()["relays"][0]["last_error"].as_str().unwrap_or_default().to_owned();
     assert!(until(PATIENCE, || last_error().contains("out of order")), "{}", tunnel.status());
-    assert!(until(PATIENCE, || tunnel.complained().contains("out of order")), "{}", tunnel.complained());
+    assert!(
+        until(PATIENCE, || tunnel.complained().contains("out of order")),
+        "{}",
+        tunnel.complained()
+    );
     lab.set_vpn(Vpn::On).unwrap();
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "000", "where the VPN is");
     fs::remove_file(&broken).unwrap();
@@ -208,11 +231,18 @@ os.kill(int(sys.argv[2]), signal.SIGSTOP)
 try: s.recv(1); sys.exit('the stream ended as if it were whole')
 except ConnectionResetError: pass";
     client(&lab, program, &[SERVER, &hanging.to_string()]);
-    assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", tunnel.status());
+    assert!(
+        until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"),
+        "{}",
+        tunnel.status()
+    );
     let status = tunnel.status();
     assert_ne!(tunnel.relays()[0], hanging);
     assert!(status["relays"][0]["last_error"].as_str().unwrap().contains("hangs"), "{status}");
-    assert!(!std::path::Path::new(&format!("/proc/{hanging}/exe")).exists(), "the one that hangs is killed");
+    assert!(
+        !std::path::Path::new(&format!("/proc/{hanging}/exe")).exists(),
+        "the one that hangs is killed"
+    );
     assert!(tunnel.process().is_running());
 }
 

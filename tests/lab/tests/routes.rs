@@ -1,8 +1,11 @@
-//! The VM's routes: whatever ends the gateway leaves the old network as it was, and what is not the tunnel's stays untouched.
+//! The VM's routes: whatever ends the gateway leaves the old network as it was, and what is not the
+//! tunnel's stays untouched.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::{NAT_GATEWAY, SERVER, SERVER_NAME};
-use lab::scene::{PATIENCE, Scratch, cut_off_lab, http_status, rules, tunnelled_lab, way_out, web_server};
+use lab::scene::{
+    PATIENCE, Scratch, cut_off_lab, http_status, rules, tunnelled_lab, way_out, web_server,
+};
 use lab::tunnel::send_signal;
 use lab::{Lab, Place, Tunnel, Vpn, lab_or_skip, until};
 use std::time::Duration;
@@ -22,12 +25,14 @@ fn has_tap(lab: &Lab) -> bool {
     ip(lab, "-o link").contains(TAP)
 }
 
-/// Numbers below 1000, the same in every run (a linear congruential generator, constants by Knuth's MMIX).
+/// Numbers below 1000, the same in every run (a linear congruential generator, constants by Knuth's
+/// MMIX).
 struct Moments(u64);
 
 impl Moments {
     fn next(&mut self) -> Duration {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         Duration::from_millis((self.0 >> 33) % 1000)
     }
 }
@@ -46,16 +51,33 @@ fn killed_at_50_random_moments_it_leaves_the_old_network_and_nothing_in_the_next
         let pid = tunnel.process().pid();
         send_signal(pid, "KILL");
         assert_eq!(tunnel.process().exit_code(PATIENCE), None);
-        assert_eq!(tunnel.complained(), "", "{round}: the start after a kill has nothing to complain of");
+        assert_eq!(
+            tunnel.complained(),
+            "",
+            "{round}: the start after a kill has nothing to complain of"
+        );
         // A child that is between fork and exec at that moment holds the device a little longer.
         assert!(until(PATIENCE, || !has_tap(&lab)), "{round}, after {moment:?}");
         assert_eq!(way_out(&lab, SERVER), "eth0", "{round}, after {moment:?}: {}", rules(&lab));
-        assert_eq!(way_out(&lab, NAT_GATEWAY), "eth0", "{round}, after {moment:?}: {}", rules(&lab));
+        assert_eq!(
+            way_out(&lab, NAT_GATEWAY),
+            "eth0",
+            "{round}, after {moment:?}: {}",
+            rules(&lab)
+        );
         if round % 5 == 0 {
-            assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "{round}: the old network, after {moment:?}");
+            assert_eq!(
+                http_status(&lab, Place::Wsl, SERVER),
+                "200",
+                "{round}: the old network, after {moment:?}"
+            );
             let mut next = Tunnel::up(&lab, &[]);
             assert_eq!(way_out(&lab, SERVER), TAP, "{round}, after {moment:?}");
-            assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "{round}: the tunnel, after {moment:?}");
+            assert_eq!(
+                http_status(&lab, Place::Wsl, SERVER),
+                "200",
+                "{round}: the tunnel, after {moment:?}"
+            );
             assert_eq!(next.complained(), "", "{round}, after {moment:?}");
             assert!(next.process().is_running());
         }
@@ -68,9 +90,14 @@ fn killed_at_50_random_moments_it_leaves_the_old_network_and_nothing_in_the_next
         "one that is stopped tidies up for all that were killed: {}",
         rules(&lab)
     );
-    let relays = || lab.run(Place::Windows, &["ip", "netns", "pids", &lab.namespace(Place::Windows)]).unwrap().stdout;
+    let relays = || {
+        lab.run(Place::Windows, &["ip", "netns", "pids", &lab.namespace(Place::Windows)])
+            .unwrap()
+            .stdout
+    };
     let alive = |pid: &str| {
-        std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|program| program.ends_with("underpass-relay"))
+        std::fs::read_link(format!("/proc/{pid}/exe"))
+            .is_ok_and(|program| program.ends_with("underpass-relay"))
     };
     assert!(until(PATIENCE, || !relays().lines().any(alive)), "relays are left");
 }
@@ -85,7 +112,10 @@ fn what_a_killed_run_left_is_replaced_by_a_run_with_other_addresses() {
     ip(&lab, "addr add 10.55.0.1/24 dev office");
     let first = Tunnel::up(&lab, &["--subnet", "10.77.0.0/28"]);
     let before = rules(&lab);
-    assert!(before.contains("from 10.55.0.1 ") && ip(&lab, "addr").contains("10.77.0."), "{before}");
+    assert!(
+        before.contains("from 10.55.0.1 ") && ip(&lab, "addr").contains("10.77.0."),
+        "{before}"
+    );
     // Killed, and while nobody runs an address goes and another comes.
     drop(first);
     ip(&lab, "addr del 10.55.0.1/24 dev office");
@@ -93,7 +123,11 @@ fn what_a_killed_run_left_is_replaced_by_a_run_with_other_addresses() {
     assert_eq!(rules(&lab), before, "a killed one can take nothing back");
     let mut second = Tunnel::up(&lab, &["--subnet", "10.88.0.0/28", "--tap", "other0"]);
     let after = rules(&lab);
-    assert_eq!(after.replace("10.66.0.1", "10.55.0.1"), before, "each rule once, the stale one gone");
+    assert_eq!(
+        after.replace("10.66.0.1", "10.55.0.1"),
+        before,
+        "each rule once, the stale one gone"
+    );
     let table = ip(&lab, "route show table 30062");
     assert!(table.contains("10.88.0.") && table.lines().count() == 1, "{table}");
     assert_eq!(second.complained(), "");
@@ -122,7 +156,12 @@ while True: time.sleep(1000)";
         let mut tunnel = Tunnel::launch(&lab, &[]);
         assert_eq!(tunnel.process().exit_code(PATIENCE), Some(1), "{kind}");
         let said = tunnel.complained();
-        assert!(said.contains(TAP) && said.contains("belongs to another program") && said.contains("--tap"), "{said}");
+        assert!(
+            said.contains(TAP)
+                && said.contains("belongs to another program")
+                && said.contains("--tap"),
+            "{said}"
+        );
         assert_eq!((ip(&lab, &format!("link show {TAP}")), rules(&lab)), before, "{kind}");
         // With another name it runs beside.
         let beside = Tunnel::up(&lab, &["--tap", "beside0"]);
@@ -143,7 +182,11 @@ fn it_works_without_any_default_route_in_the_vm() {
     ip(&lab, "route del default");
     let tunnel = Tunnel::up(&lab, &[]);
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
-    assert_eq!(http_status(&lab, Place::Wsl, SERVER_NAME), "200", "by name: the VM's nameserver is answered too");
+    assert_eq!(
+        http_status(&lab, Place::Wsl, SERVER_NAME),
+        "200",
+        "by name: the VM's nameserver is answered too"
+    );
     // A default route that comes meanwhile changes nothing, and neither does its end.
     ip(&lab, &format!("route add default via {NAT_GATEWAY}"));
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
@@ -158,14 +201,20 @@ fn more_specific_routes_and_neighbours_stay_direct() {
     let _web = web_server(&lab);
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
     ip(&lab, &format!("route add 203.0.113.0/24 via {NAT_GATEWAY}"));
-    assert_eq!(http_status(&lab, Place::Wsl, SERVER), "000", "it goes the direct way, where the VPN is");
+    assert_eq!(
+        http_status(&lab, Place::Wsl, SERVER),
+        "000",
+        "it goes the direct way, where the VPN is"
+    );
     assert_eq!(way_out(&lab, SERVER), "eth0");
     lab.set_vpn(Vpn::Off).unwrap();
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "the direct way is open");
     lab.set_vpn(Vpn::On).unwrap();
     ip(&lab, "route del 203.0.113.0/24");
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "through the tunnel again");
-    for (neighbour, way) in [("172.28.48.77", "eth0"), (NAT_GATEWAY, TAP), ("127.0.0.1", "lo"), ("8.8.8.8", TAP)] {
+    for (neighbour, way) in
+        [("172.28.48.77", "eth0"), (NAT_GATEWAY, TAP), ("127.0.0.1", "lo"), ("8.8.8.8", TAP)]
+    {
         assert_eq!(way_out(&lab, neighbour), way, "{neighbour}");
     }
 }
@@ -184,7 +233,11 @@ fn rules_and_tables_of_mirrored_mode_stay_in_front() {
     assert_eq!(way_out(&lab, "8.8.8.8"), TAP, "what those tables do not know goes on");
     send_signal(tunnel.process().pid(), "TERM");
     assert_eq!(tunnel.process().exit_code(PATIENCE), Some(0));
-    assert_eq!((rules(&lab), ip(&lab, "route show table all")), before, "nothing of WSL's was touched");
+    assert_eq!(
+        (rules(&lab), ip(&lab, "route show table all")),
+        before,
+        "nothing of WSL's was touched"
+    );
 }
 
 #[test]
@@ -234,9 +287,16 @@ fn a_rule_that_somebody_removes_comes_back() {
     ip(&lab, "rule del pref 30448");
     assert!(until(PATIENCE, || rules(&lab) == before), "{}", rules(&lab));
     ip(&lab, "route flush table 30063");
-    assert!(until(PATIENCE, || ip(&lab, "route show table 30063").contains("default")), "the TCP table's is back");
+    assert!(
+        until(PATIENCE, || ip(&lab, "route show table 30063").contains("default")),
+        "the TCP table's is back"
+    );
     ip(&lab, "route flush table 30062");
-    assert!(until(PATIENCE, || way_out(&lab, SERVER) == TAP), "{}", ip(&lab, "route show table all"));
+    assert!(
+        until(PATIENCE, || way_out(&lab, SERVER) == TAP),
+        "{}",
+        ip(&lab, "route show table all")
+    );
     assert_eq!(tunnel.complained(), "");
 }
 
@@ -250,7 +310,8 @@ fn a_removed_device_ends_it_with_a_message_and_the_old_network_is_back() {
     assert_eq!(tunnel.process().exit_code(Duration::from_secs(3)), Some(1));
     let said = tunnel.complained();
     assert!(
-        said.contains(&format!("the device {TAP} cannot be read any more")) && said.contains("was it removed?"),
+        said.contains(&format!("the device {TAP} cannot be read any more"))
+            && said.contains("was it removed?"),
         "{said}"
     );
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "the old network is back");

@@ -12,8 +12,8 @@ use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
 use std::process::Command;
 
-/// The folders that the command uses, laid over those of the machine: `$1` has them. `/run` is a new one,
-/// since a machine that has `/run/WSL` is taken for a WSL by all other tests. There is an
+/// The folders that the command uses, laid over those of the machine: `$1` has them. `/run` is a
+/// new one, since a machine that has `/run/WSL` is taken for a WSL by all other tests. There is an
 /// entry for Windows programs, so that none is written into the machine's own list.
 const OVER: &str = r#"
 mkdir -p /etc/systemd
@@ -31,8 +31,8 @@ exec "$@"
 /// The copy of the command that the unit runs.
 const COPY: &str = "local/underpass/underpass";
 
-/// WSL's own program that starts Windows programs, as far as a script is one: it is told the program's
-/// path, its name, and its arguments.
+/// WSL's own program that starts Windows programs, as far as a script is one: it is told the
+/// program's path, its name, and its arguments.
 const INIT: &str = "#!/bin/sh\nprogram=$1\nshift 2\nexec /bin/sh \"$program\" \"$@\"\n";
 
 /// A machine with a pretend systemd, whose `systemctl` writes down how it is called.
@@ -48,8 +48,12 @@ impl Machine {
         let init = machine.0.file("bin/init", INIT);
         // The kernel's entry for Windows programs, as it shows it.
         let entry = format!("enabled\ninterpreter {init}\nflags: PF\noffset 0\nmagic 4d5a\n");
-        let _files = (machine.0.file("binfmt/status", "enabled\n"), machine.0.file("binfmt/WSLInterop", &entry));
-        // Root starts nothing from a folder that every user may write to, as it is with some umasks.
+        let _files = (
+            machine.0.file("binfmt/status", "enabled\n"),
+            machine.0.file("binfmt/WSLInterop", &entry),
+        );
+        // Root starts nothing from a folder that every user may write to, as it is with some
+        // umasks.
         let bin = fs::set_permissions(machine.0.path("bin"), fs::Permissions::from_mode(0o755));
         assert!(bin.is_ok(), "{bin:?}");
         machine.program(
@@ -71,7 +75,11 @@ impl Machine {
         command.env("PATH", format!("{}:{path}:/usr/sbin:/sbin", self.0.path("bin")));
         let output = command.output().unwrap_or_else(|error| panic!("{words:?}: {error}"));
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Finished { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+        Finished {
+            code: output.status.code(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
     }
 
     fn service(&self, words: &[&str]) -> Finished {
@@ -86,7 +94,8 @@ impl Machine {
     /// What a line of the unit runs, as systemd reads it.
     fn command(&self, key: &str) -> String {
         let unit = self.unit();
-        let line = unit.lines().find_map(|line| line.strip_prefix(&format!("{key}="))).unwrap_or_default();
+        let line =
+            unit.lines().find_map(|line| line.strip_prefix(&format!("{key}="))).unwrap_or_default();
         line.trim_start_matches('-').replace("$$", "$")
     }
 
@@ -95,11 +104,17 @@ impl Machine {
         // It begins as a Windows program does, and a shell takes that for a variable.
         let _path = self.0.file("bin/wsl.exe", &format!("MZ=\n{script}"));
         let socket = self.0.path("notify");
-        let systemd = UnixDatagram::bind(&socket).unwrap_or_else(|error| panic!("{socket}: {error}"));
-        let done = self.run(&["sh", "-c", &format!("NOTIFY_SOCKET={socket} {}", self.command("ExecStart"))]);
+        let systemd =
+            UnixDatagram::bind(&socket).unwrap_or_else(|error| panic!("{socket}: {error}"));
+        let done = self.run(&[
+            "sh",
+            "-c",
+            &format!("NOTIFY_SOCKET={socket} {}", self.command("ExecStart")),
+        ]);
         assert!(systemd.set_nonblocking(true).is_ok());
         let mut piece = [0; 64];
-        let received = std::iter::from_fn(|| systemd.recv(&mut piece).ok().map(|n| piece[..n].to_vec()));
+        let received =
+            std::iter::from_fn(|| systemd.recv(&mut piece).ok().map(|n| piece[..n].to_vec()));
         let received = received.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect();
         assert!(fs::remove_file(socket).is_ok());
         (done, received)
@@ -117,7 +132,10 @@ fn a_service_is_installed_told_and_removed() {
     assert!(installed.succeeded() && installed.stdout.contains("installed"), "{installed:?}");
     assert!(machine.unit().contains("--distro \"helper-2\""), "{}", machine.unit());
     let copy = || fs::read(machine.0.path(COPY)).unwrap_or_default();
-    assert!(copy() == fs::read(programs().join("underpass")).unwrap_or_default(), "the unit's program is this one");
+    assert!(
+        copy() == fs::read(programs().join("underpass")).unwrap_or_default(),
+        "the unit's program is this one"
+    );
     assert!(machine.run(&["test", "-x", "/usr/local/lib/underpass/underpass"]).succeeded());
     let _older = machine.0.file(COPY, "an older one");
     assert!(machine.service(&["install"]).succeeded(), "again, with another distro");
@@ -129,11 +147,18 @@ fn a_service_is_installed_told_and_removed() {
     let told = machine.service(&["status"]);
     assert!(told.succeeded() && told.stdout.contains("active"), "{told:?}");
     let calls = machine.0.read("calls");
-    assert!(calls.contains("daemon-reload\nenable --now --no-block underpass.service\n"), "{calls}");
+    assert!(
+        calls.contains("daemon-reload\nenable --now --no-block underpass.service\n"),
+        "{calls}"
+    );
     let removed = machine.service(&["remove"]);
     assert!(removed.succeeded(), "{removed:?}");
     assert_eq!(machine.unit(), "");
-    assert_eq!(fs::read_dir(machine.0.path("local")).map_or(9, Iterator::count), 0, "the copy is gone");
+    assert_eq!(
+        fs::read_dir(machine.0.path("local")).map_or(9, Iterator::count),
+        0,
+        "the copy is gone"
+    );
     assert!(
         machine.0.read("calls").ends_with("disable --now underpass.service\ndaemon-reload\n"),
         "{}",
@@ -170,7 +195,8 @@ fn what_cannot_be_done_is_told_and_nothing_of_others_is_touched() {
     assert!(fs::create_dir(none.0.path("run/system")).is_ok());
     let done = none.service(&["install"]);
     assert!(
-        done.code == Some(1) && done.stderr.contains("`systemctl daemon-reload` failed: Access denied"),
+        done.code == Some(1)
+            && done.stderr.contains("`systemctl daemon-reload` failed: Access denied"),
         "{done:?}"
     );
 }
@@ -188,10 +214,17 @@ fn the_unit_tells_systemd_when_traffic_flows_and_ends_with_the_tunnel() {
     // systemd starts it again.
     assert_eq!(done.code, Some(1), "{done:?}");
     assert_eq!(done.stdout, "underpass: up on underpass0\nand more\n", "the journal has all of it");
-    assert!(done.stderr.starts_with("a warning\n") && done.stderr.contains("ended (exit status: 3)"), "{done:?}");
+    assert!(
+        done.stderr.starts_with("a warning\n") && done.stderr.contains("ended (exit status: 3)"),
+        "{done:?}"
+    );
     assert_eq!(notified, ["READY=1"], "once, and by that line");
-    assert_eq!(machine.0.read("asked"), "-d underpass --cd / --exec /usr/bin/underpass up --attach\n");
-    // systemd ends all processes of a unit at once by default: a stop is no failure whichever is first.
+    assert_eq!(
+        machine.0.read("asked"),
+        "-d underpass --cd / --exec /usr/bin/underpass up --attach\n"
+    );
+    // systemd ends all processes of a unit at once by default: a stop is no failure whichever is
+    // first.
     for _ in 0..20 {
         let (done, _) = machine.run_service("kill -TERM $PPID; exit 143\n");
         assert!(done.succeeded(), "{done:?}");
@@ -207,7 +240,11 @@ fn the_unit_tells_systemd_when_traffic_flows_and_ends_with_the_tunnel() {
     );
     // One that is there is switched on, and not registered again: the kernel would refuse that.
     let entry = Path::new(&entries).join("WSLInterop");
-    assert!(fs::write(&entry, "").and_then(|()| fs::remove_file(Path::new(&entries).join("register"))).is_ok());
+    assert!(
+        fs::write(&entry, "")
+            .and_then(|()| fs::remove_file(Path::new(&entries).join("register")))
+            .is_ok()
+    );
     assert!(machine.run(&["sh", "-c", &repair]).succeeded());
     assert_eq!(fs::read_to_string(entry).ok().as_deref(), Some("1\n"));
     assert!(!Path::new(&entries).join("register").exists());
@@ -223,7 +260,9 @@ fn the_unit_starts_wsl_by_another_socket_where_the_lasting_one_is_dead() {
     let listen = |name: &str| UnixListener::bind(machine.0.path(&format!("wsl/{name}")));
     let (lasting, session) = (listen("1_interop"), listen("4711_interop"));
     assert!(lasting.is_ok() && session.is_ok(), "{lasting:?} {session:?}");
-    for words in ["UtilAcceptVsock:281: accept4 failed 110", "UtilConnectUnix:543: connect failed 111"] {
+    for words in
+        ["UtilAcceptVsock:281: accept4 failed 110", "UtilConnectUnix:543: connect failed 111"]
+    {
         let script = format!(
             "case $WSL_INTEROP in */1_interop) echo '<3>WSL (9 - ) ERROR: {words}' >&2; exit 1;; esac\n\
              echo \"underpass: up by $WSL_INTEROP\"\n"
@@ -252,22 +291,34 @@ fn the_helper_distro_is_started_where_the_lasting_socket_is_stale() {
     let copied = fs::copy(programs().join("underpass"), wsl.shared().join("command"));
     assert!(copied.is_ok(), "{copied:?}");
     let socket = wsl.shared().join("notify");
-    let systemd = UnixDatagram::bind(&socket).unwrap_or_else(|error| panic!("{}: {error}", socket.display()));
+    let systemd =
+        UnixDatagram::bind(&socket).unwrap_or_else(|error| panic!("{}: {error}", socket.display()));
     assert!(systemd.set_read_timeout(Some(PATIENCE * 3)).is_ok());
     wsl.import(&package);
     let own = wsl.start(&Distro::machine());
-    let service = own.start("NOTIFY_SOCKET=/mnt/wsl/notify exec /mnt/wsl/command service run --distro underpass");
+    let service = own.start(
+        "NOTIFY_SOCKET=/mnt/wsl/notify exec /mnt/wsl/command service run --distro underpass",
+    );
     let mut said = [0; 64];
     let length = systemd.recv(&mut said).unwrap_or_else(|error| {
         panic!("{error}: {}{}\n{}", service.stdout(), service.stderr(), log(&wsl.start(&package)))
     });
     assert_eq!(&said[..length], b"READY=1", "{}", service.stderr());
-    assert!(service.stderr().contains("UtilConnectUnix:543: connect failed 111"), "{}", service.stderr());
-    assert!(service.stderr().contains("no Windows program by /run/WSL/1_interop"), "{}", service.stderr());
+    assert!(
+        service.stderr().contains("UtilConnectUnix:543: connect failed 111"),
+        "{}",
+        service.stderr()
+    );
+    assert!(
+        service.stderr().contains("no Windows program by /run/WSL/1_interop"),
+        "{}",
+        service.stderr()
+    );
     let helper = wsl.start(&package);
     assert_eq!(peek(&helper)["state"], "up");
     // Without it the client of the helper distro that it started is gone.
-    let clients = || wsl.running().iter().find(|one| one.name == "underpass").map_or(0, |one| one.clients);
+    let clients =
+        || wsl.running().iter().find(|one| one.name == "underpass").map_or(0, |one| one.clients);
     let before = clients();
     drop(service);
     assert!(until(PATIENCE, || clients() < before), "{before} {:?}", wsl.running());

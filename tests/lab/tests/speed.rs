@@ -1,4 +1,5 @@
-//! A floor of speed that no working build goes below on any machine. Figures for people are `scripts/bench`'s.
+//! A floor of speed that no working build goes below on any machine. Figures for people are
+//! `scripts/bench`'s.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::SERVER;
@@ -10,7 +11,13 @@ const FLOOR: f64 = 0.5e9;
 
 fn iperf_server(lab: &Lab) -> Process {
     let server = lab.start(Place::Internet, &["iperf3", "--server"]).unwrap();
-    let listens = || !lab.run(Place::Internet, &["ss", "-Htln", "sport = :5201"]).unwrap().stdout.trim().is_empty();
+    let listens = || {
+        !lab.run(Place::Internet, &["ss", "-Htln", "sport = :5201"])
+            .unwrap()
+            .stdout
+            .trim()
+            .is_empty()
+    };
     assert!(until(PATIENCE, listens), "iperf3 does not listen");
     server
 }

@@ -1,5 +1,5 @@
-//! The runner of tests (`src/bin/suite`), with pretend test programs: it counts, limits, tries again and
-//! fails as it says.
+//! The runner of tests (`src/bin/suite`), with pretend test programs: it counts, limits, tries
+//! again and fails as it says.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::scene::Scratch;
@@ -15,8 +15,8 @@ struct Run {
     said: String,
 }
 
-/// Runs the suite with test programs, each given by its name and its tests: a test's name, and the words
-/// of the shell that are its body. They run in the folder of the program.
+/// Runs the suite with test programs, each given by its name and its tests: a test's name, and the
+/// words of the shell that are its body. They run in the folder of the program.
 fn suite(scratch: &Scratch, programs: &[(&str, &[(&str, &str)])], options: &[&str]) -> Run {
     let mut messages = String::new();
     for (name, tests) in programs {
@@ -31,7 +31,8 @@ fn suite(scratch: &Scratch, programs: &[(&str, &[(&str, &str)])], options: &[&st
     let mut command = Command::new(env!("CARGO_BIN_EXE_underpass-suite"));
     command.args(["--built", &built, "--logs", &scratch.path("logs")]).args(options);
     let output = command.output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    let said =
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
     Run { code: output.status.code(), said }
 }
 
@@ -56,7 +57,10 @@ fn fails_once(name: &str) -> String {
 #[test]
 fn all_tests_run_and_only_the_output_of_failures_is_shown() {
     let scratch = Scratch::new();
-    let tests = [("good", "echo quiet words; echo good >>ran"), ("bad", "echo loud words; echo bad >>ran; exit 101")];
+    let tests = [
+        ("good", "echo quiet words; echo good >>ran"),
+        ("bad", "echo loud words; echo bad >>ran; exit 101"),
+    ];
     let run = suite(&scratch, &[("one", &tests), ("two", &[("other", "echo other >>ran")])], &[]);
     assert_eq!(run.code, Some(1), "{}", run.said);
     assert!(!run.said.contains("quiet words"), "{}", run.said);
@@ -65,7 +69,11 @@ fn all_tests_run_and_only_the_output_of_failures_is_shown() {
     let mut ran: Vec<String> = scratch.read("ran").lines().map(str::to_owned).collect();
     ran.sort();
     assert_eq!(ran, ["bad", "bad", "good", "other"]);
-    assert!(run.said.ends_with(&format!("FAILED: {}/one::bad\n", folder(&scratch))), "{}", run.said);
+    assert!(
+        run.said.ends_with(&format!("FAILED: {}/one::bad\n", folder(&scratch))),
+        "{}",
+        run.said
+    );
     assert!(run.said.contains("suite: 3 tests, 2 passed"), "{}", run.said);
 }
 
@@ -89,7 +97,10 @@ fn a_test_that_passes_the_second_time_is_flaky_and_two_of_them_are_borne() {
         assert_eq!(flaky, count, "{}", run.said);
         assert_eq!(run.said.contains("FAILED: 3 tests are flaky"), code == 1, "{}", run.said);
         let log = format!("logs/{}.one.wobbles_0.first.log", folder(&scratch));
-        assert!(scratch.read(&log).contains("the first time of wobbles_0"), "its first output is kept");
+        assert!(
+            scratch.read(&log).contains("the first time of wobbles_0"),
+            "its first output is kept"
+        );
     }
 }
 
@@ -127,7 +138,8 @@ fn a_test_that_leaves_a_process_fails_and_the_process_is_ended() {
 #[test]
 fn a_program_that_knows_no_such_test_has_not_passed() {
     let scratch = Scratch::new();
-    let none = "echo 'test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 1 filtered out'; exit 0";
+    let none =
+        "echo 'test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 1 filtered out'; exit 0";
     let run = suite(&scratch, &[("one", &[("gone", none)])], &[]);
     assert_eq!(run.code, Some(1), "{}", run.said);
     assert!(run.said.contains("ran not exactly one test"), "{}", run.said);
@@ -165,6 +177,7 @@ fn words_choose_tests_and_parts_left_out_are_counted() {
     let run = suite(&scratch, &[("one", &tests)], &["nothing_like_it"]);
     assert_eq!(run.code, Some(2), "{}", run.said);
     let run = suite(&scratch, &[("one", &tests)], &["--list"]);
-    let listed: Vec<&str> = run.said.lines().filter_map(|line| line.split_once("::")).map(|(_, test)| test).collect();
+    let listed: Vec<&str> =
+        run.said.lines().filter_map(|line| line.split_once("::")).map(|(_, test)| test).collect();
     assert_eq!((run.code, listed), (Some(0), vec!["elsewhere", "first_here", "second_here"]));
 }

@@ -1,4 +1,5 @@
-//! TCP connects through the tunnel: an app is told what became of the host's connect, neither more nor earlier.
+//! TCP connects through the tunnel: an app is told what became of the host's connect, neither more
+//! nor earlier.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::{SERVER, SERVER_V6};
@@ -6,7 +7,8 @@ use lab::scene::{PATIENCE, Scratch, must, python, python_server, tunnelled_lab};
 use lab::{Lab, Place, Tunnel, until};
 use std::time::Duration;
 
-/// Connects `n` times to address and port, each for at most so many seconds: what came of it, and the median of the seconds it took.
+/// Connects `n` times to address and port, each for at most so many seconds: what came of it, and
+/// the median of the seconds it took.
 const CONNECTS: &str = "
 import errno, socket, statistics, sys, time
 host, port, count, patience = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
@@ -59,8 +61,8 @@ while True:
     threading.Thread(target=serve, args=[c], daemon=True).start()
 ";
 
-/// Connects 50 times, each with a word echoed, then has 20 MB echoed on one connection: 'exact', and the seconds that the slowest
-/// connect took.
+/// Connects 50 times, each with a word echoed, then has 20 MB echoed on one connection: 'exact',
+/// and the seconds that the slowest connect took.
 const OTHERS: &str = "
 import hashlib, socket, sys, threading, time
 to, slowest = (sys.argv[1], int(sys.argv[2])), 0
@@ -84,14 +86,19 @@ print('exact' if back == data else 'wrong', slowest)
 
 fn outcome(lab: &Lab, (host, port): (&str, &str), count: &str, patience: &str) -> (String, f64) {
     let finished = python(lab, Place::Wsl, CONNECTS, &[host, port, count, patience]);
-    let (words, seconds) = finished.stdout.trim().rsplit_once(' ').unwrap_or_else(|| panic!("{finished:?}"));
+    let (words, seconds) =
+        finished.stdout.trim().rsplit_once(' ').unwrap_or_else(|| panic!("{finished:?}"));
     (words.to_owned(), seconds.parse().unwrap())
 }
 
 /// Lets nothing arrive at a port of the server, or lets it again.
 fn black_hole(lab: &Lab, port: u16, command: &str) {
     for program in ["iptables", "ip6tables"] {
-        must(lab, Place::Internet, &format!("{program} -w {command} INPUT -p tcp --dport {port} -j DROP"));
+        must(
+            lab,
+            Place::Internet,
+            &format!("{program} -w {command} INPUT -p tcp --dport {port} -j DROP"),
+        );
     }
 }
 
@@ -100,7 +107,11 @@ fn count_lines(text: &str) -> usize {
 }
 
 fn connections(lab: &Lab, place: Place, state: &str, port: u16) -> usize {
-    count_lines(&must(lab, place, &format!("ss -Htn state {state} ( dport = :{port} or sport = :{port} )")))
+    count_lines(&must(
+        lab,
+        place,
+        &format!("ss -Htn state {state} ( dport = :{port} or sport = :{port} )"),
+    ))
 }
 
 fn flows(tunnel: &Tunnel, kind: &str) -> u64 {
@@ -120,7 +131,8 @@ fn a_connect_to_a_port_where_nobody_listens_is_refused_at_once_and_never_seen_as
 #[test]
 fn an_unreachable_network_or_host_is_that_error_to_the_app() {
     let Some((lab, _tunnel)) = tunnelled_lab(&[]) else { return };
-    // Linux tells an app of a prohibited host what it tells of an unreachable one, with IPv4; with IPv6 it has its own error.
+    // Linux tells an app of a prohibited host what it tells of an unreachable one, with IPv4; with
+    // IPv6 it has its own error.
     let routes = [
         ("unreachable", "203.0.113.66", "EHOSTUNREACH"),
         ("prohibit", "203.0.113.67", "EHOSTUNREACH"),
@@ -136,7 +148,11 @@ fn an_unreachable_network_or_host_is_that_error_to_the_app() {
         assert!(median < 0.5, "{kind} {address}: it took {median} s");
     }
     for (kind, address) in [("a neighbour", "192.0.2.77"), ("a neighbour", "2001:db8:1::77")] {
-        assert_eq!(outcome(&lab, (address, "80"), "1", "30").0, "EHOSTUNREACH", "{kind} that is not there: {address}");
+        assert_eq!(
+            outcome(&lab, (address, "80"), "1", "30").0,
+            "EHOSTUNREACH",
+            "{kind} that is not there: {address}"
+        );
     }
 }
 
@@ -150,20 +166,34 @@ fn the_app_is_connected_only_when_the_server_is_and_its_repeated_syns_open_one_c
         let server = lab.start_logged(Place::Internet, &folder("server"), &server).unwrap();
         assert!(until(PATIENCE, || connections(&lab, Place::Internet, "listening", 81) > 0));
         black_hole(&lab, 81, "-A");
-        must(&lab, Place::Wsl, &format!("{firewall} -w -A OUTPUT -o underpass0 -p tcp --syn --dport 81"));
+        must(
+            &lab,
+            Place::Wsl,
+            &format!("{firewall} -w -A OUTPUT -o underpass0 -p tcp --syn --dport 81"),
+        );
         let syns = || must(&lab, Place::Wsl, &format!("{firewall} -w -nvxL OUTPUT"));
         let syns = || -> u64 {
             let table = syns();
             let rule = table.lines().find(|line| line.contains("dpt:81")).unwrap();
             rule.split_whitespace().next().unwrap().parse().unwrap()
         };
-        let client = lab.start_logged(Place::Wsl, &folder("app"), &["python3", "-c", WORD, host, "81"]).unwrap();
+        let client = lab
+            .start_logged(Place::Wsl, &folder("app"), &["python3", "-c", WORD, host, "81"])
+            .unwrap();
         assert!(until(PATIENCE, || syns() >= 2), "{host}: the app's kernel does not ask again");
         assert_eq!(connections(&lab, Place::Wsl, "syn-sent", 81), 1, "{host}");
-        assert_eq!((client.stdout().as_str(), server.stdout().as_str()), ("", ""), "{host}: nobody is connected yet");
+        assert_eq!(
+            (client.stdout().as_str(), server.stdout().as_str()),
+            ("", ""),
+            "{host}: nobody is connected yet"
+        );
         assert_eq!(flows(&tunnel, "tcp_pending"), 1, "{host}");
         black_hole(&lab, 81, "-D");
-        assert!(until(PATIENCE, || client.stdout() == "connected\nword\n"), "{host}: {}", client.stdout());
+        assert!(
+            until(PATIENCE, || client.stdout() == "connected\nword\n"),
+            "{host}: {}",
+            client.stdout()
+        );
         assert_eq!(server.stdout(), "accepted\n", "{host}: one connection for all SYNs");
         assert_eq!(tunnel.status()["totals"]["tcp"], 1, "{host}");
     }
@@ -174,10 +204,12 @@ fn a_thousand_connects_into_a_black_hole_leave_others_untouched() {
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
     let _server = python_server(&lab, Place::Internet, ECHO, &["7"], 7);
     black_hole(&lab, 81, "-A");
-    let _pending = lab.start(Place::Wsl, &["python3", "-c", PENDING, SERVER, "81", "1000"]).unwrap();
+    let _pending =
+        lab.start(Place::Wsl, &["python3", "-c", PENDING, SERVER, "81", "1000"]).unwrap();
     assert!(until(PATIENCE, || flows(&tunnel, "tcp_pending") == 1000), "{}", tunnel.status());
     let others = python(&lab, Place::Wsl, OTHERS, &[SERVER, "7"]);
-    let (verdict, slowest) = others.stdout.trim().split_once(' ').unwrap_or_else(|| panic!("{others:?}"));
+    let (verdict, slowest) =
+        others.stdout.trim().split_once(' ').unwrap_or_else(|| panic!("{others:?}"));
     assert_eq!(verdict, "exact");
     assert!(slowest.parse::<f64>().unwrap() < 2.0, "a connect took {slowest} s");
     assert_eq!(flows(&tunnel, "tcp_pending"), 1000, "they were pending all the time");
@@ -210,7 +242,9 @@ fn a_connection_whose_app_gave_up_while_it_was_pending_leaves_nothing() {
     assert!(until(PATIENCE, nothing), "after an answer that came too late: {}", left());
     // The server never answers: the host's connect ends in time. Wine 10 repeats a SYN for 36 s
     // whatever the kernel's setting.
-    let fewer = lab.run(Place::Windows, &["sh", "-c", "echo 1 > /proc/sys/net/ipv4/tcp_syn_retries"]).unwrap();
+    let fewer = lab
+        .run(Place::Windows, &["sh", "-c", "echo 1 > /proc/sys/net/ipv4/tcp_syn_retries"])
+        .unwrap();
     assert!(fewer.succeeded(), "{fewer:?}");
     give_up();
     assert!(until(Duration::from_secs(60), nothing), "without an answer: {}", left());

@@ -5,7 +5,8 @@ use lab::addresses::{SERVER, SERVER_V6};
 use lab::scene::{PATIENCE, Scratch, must, python_server, tunnelled_lab};
 use lab::{Lab, Place, until};
 
-/// A web server that gives and takes: GET gives 100 MB, PUT answers with the SHA-256 of what came. It says nothing.
+/// A web server that gives and takes: GET gives 100 MB, PUT answers with the SHA-256 of what came.
+/// It says nothing.
 const GIVE_AND_TAKE: &str = "
 import hashlib, http.server, socket, sys
 DATA = hashlib.shake_256(b'web').digest(100_000_000)
@@ -46,11 +47,17 @@ fn write_file(lab: &Lab, name: &str, bytes: &str, path: &str) -> String {
 }
 
 fn hash(lab: &Lab, path: &str) -> String {
-    must(lab, Place::Wsl, &format!("sha256sum {path}")).split_whitespace().next().unwrap_or_default().to_owned()
+    must(lab, Place::Wsl, &format!("sha256sum {path}"))
+        .split_whitespace()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn listens(lab: &Lab, port: u16) -> bool {
-    until(PATIENCE, || !must(lab, Place::Internet, &format!("ss -Htln sport = :{port}")).trim().is_empty())
+    until(PATIENCE, || {
+        !must(lab, Place::Internet, &format!("ss -Htln sport = :{port}")).trim().is_empty()
+    })
 }
 
 #[test]
@@ -71,7 +78,8 @@ fn curl_downloads_and_uploads_exactly_and_keeps_its_connection() {
         );
         let before = tunnel.status()["totals"]["tcp"].as_u64().unwrap();
         let url = format!("http://{host}/small");
-        let twice = must(&lab, Place::Wsl, &format!("{curl} --write-out ,%{{num_connects}}, {url} {url}"));
+        let twice =
+            must(&lab, Place::Wsl, &format!("{curl} --write-out ,%{{num_connects}}, {url} {url}"));
         assert_eq!(twice, "small,1,small,0,", "{host}: two requests, one connection");
         assert_eq!(tunnel.status()["totals"]["tcp"].as_u64().unwrap(), before + 1, "{host}");
     }
@@ -83,7 +91,9 @@ fn ssh_runs_a_command_and_copies_exactly() {
     let scratch = Scratch::new();
     let (key, host_key) = (scratch.path("key"), scratch.path("host_key"));
     for file in [&key, &host_key] {
-        let made = lab.run(Place::Wsl, &["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file]).unwrap();
+        let made = lab
+            .run(Place::Wsl, &["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file])
+            .unwrap();
         assert!(made.succeeded(), "{made:?}");
     }
     let (mine, theirs, back) = (scratch.path("mine"), scratch.path("theirs"), scratch.path("back"));
@@ -101,10 +111,16 @@ fn ssh_runs_a_command_and_copies_exactly() {
     );
     let said = lab.run(
         Place::Wsl,
-        &format!("ssh {options} root@{SERVER} ip -4 addr show dev lo").split_whitespace().collect::<Vec<_>>(),
+        &format!("ssh {options} root@{SERVER} ip -4 addr show dev lo")
+            .split_whitespace()
+            .collect::<Vec<_>>(),
     );
     let said = said.unwrap();
-    assert!(said.stdout.contains(SERVER), "the command ran on the server: {said:?} {}", server.stderr());
+    assert!(
+        said.stdout.contains(SERVER),
+        "the command ran on the server: {said:?} {}",
+        server.stderr()
+    );
     must(&lab, Place::Wsl, &format!("scp -q {options} {mine} root@{SERVER}:{theirs}"));
     assert_eq!(hash(&lab, &theirs), wanted, "to the server");
     must(&lab, Place::Wsl, &format!("scp -q {options} root@[{SERVER_V6}]:{theirs} {back}"));
@@ -134,10 +150,15 @@ fn git_clones_over_http_and_its_own_protocol() {
     let daemon = [daemon.as_str(), "--export-all", "--reuseaddr", "--listen=::", &base, &served];
     let _daemon = lab.start(Place::Internet, &daemon).unwrap();
     assert!(listens(&lab, 80) && listens(&lab, 9418), "the servers do not start");
-    for (n, url) in [format!("http://{SERVER}"), format!("git://[{SERVER_V6}]")].iter().enumerate() {
+    for (n, url) in [format!("http://{SERVER}"), format!("git://[{SERVER_V6}]")].iter().enumerate()
+    {
         let clone = scratch.path(&format!("clone-{n}"));
         must(&lab, Place::Wsl, &format!("timeout 60 {git} clone -q {url}/repo.git {clone}"));
-        assert_eq!(must(&lab, Place::Wsl, &format!("{git} -C {clone} rev-parse HEAD")), head, "{url}");
+        assert_eq!(
+            must(&lab, Place::Wsl, &format!("{git} -C {clone} rev-parse HEAD")),
+            head,
+            "{url}"
+        );
         must(&lab, Place::Wsl, &format!("{git} -C {clone} fsck --strict"));
     }
 }

@@ -68,7 +68,8 @@ def connect():
 fn server(lab: &Lab, scratch: &Scratch, program: &str) -> Process {
     let program = [BOTH, SERVE, program].concat();
     let words = ["python3", "-c", program.as_str()];
-    let server = lab.start_logged(Place::Internet, scratch.path("server").as_ref(), &words).unwrap();
+    let server =
+        lab.start_logged(Place::Internet, scratch.path("server").as_ref(), &words).unwrap();
     let listens = || !must(lab, Place::Internet, "ss -Htln sport = :7").trim().is_empty();
     assert!(until(PATIENCE, listens), "the server does not listen: {}", server.stderr());
     server
@@ -77,7 +78,8 @@ fn server(lab: &Lab, scratch: &Scratch, program: &str) -> Process {
 /// Starts the app's program in the VM, and keeps what it says.
 fn app(lab: &Lab, scratch: &Scratch, program: &str) -> Process {
     let program = [BOTH, CONNECT, program].concat();
-    lab.start_logged(Place::Wsl, scratch.path("app").as_ref(), &["python3", "-c", &program, SERVER]).unwrap()
+    lab.start_logged(Place::Wsl, scratch.path("app").as_ref(), &["python3", "-c", &program, SERVER])
+        .unwrap()
 }
 
 /// Runs the app's program in the VM to its end; what it said.
@@ -95,7 +97,12 @@ fn hears(process: &Process, line: &str) {
 
 /// Waits until the server has said all that is wanted, and the gateway has no connection any more.
 fn over(tunnel: &Tunnel, server: &Process, wanted: &str) {
-    assert!(until(PATIENCE, || server.stdout() == wanted), "{}{}", server.stdout(), server.stderr());
+    assert!(
+        until(PATIENCE, || server.stdout() == wanted),
+        "{}{}",
+        server.stdout(),
+        server.stderr()
+    );
     let none = || tunnel.status()["flows"]["tcp"] == 0;
     assert!(until(PATIENCE, none), "both ends are done, but: {}", tunnel.status()["flows"]);
 }
@@ -152,7 +159,8 @@ fn a_reset_by_either_end_is_a_reset_to_the_other() {
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
     let wanted = "idle ECONNRESET\nsending ECONNRESET\n";
     let scratch = Scratch::new();
-    // In the last two the reset comes amid a transfer: of the one who resets, and of the one who is reset.
+    // In the last two the reset comes amid a transfer: of the one who resets, and of the one who is
+    // reset.
     let server = server(
         &lab,
         &scratch,
@@ -249,15 +257,31 @@ print('end', flush=True)
             .map_or(0, |rest| rest.split_whitespace().next().unwrap().parse().unwrap())
     };
     // On a slow machine there were some already while the other connection was busy.
-    let (idle_probes, idle_packets) = (probes(), tunnel.status()["packets"]["down"].as_u64().unwrap());
+    let (idle_probes, idle_packets) =
+        (probes(), tunnel.status()["packets"]["down"].as_u64().unwrap());
     // Two probes without an answer would have ended it.
-    assert!(until(PATIENCE, || probes() >= idle_probes + 7), "only {} keepalives were sent", probes());
-    assert_eq!(must(&lab, Place::Wsl, "ss -Htn state established dport = :7").lines().count(), 2, "{}", app.stderr());
+    assert!(
+        until(PATIENCE, || probes() >= idle_probes + 7),
+        "only {} keepalives were sent",
+        probes()
+    );
+    assert_eq!(
+        must(&lab, Place::Wsl, "ss -Htn state established dport = :7").lines().count(),
+        2,
+        "{}",
+        app.stderr()
+    );
     let answers = tunnel.status()["packets"]["down"].as_u64().unwrap() - idle_packets;
-    assert!((6..40).contains(&answers), "an answer to each probe and not much else, but {answers} packets");
+    assert!(
+        (6..40).contains(&answers),
+        "an answer to each probe and not much else, but {answers} packets"
+    );
     let timers = must(&lab, Place::Windows, "ss -Htno state established dport = :7");
     assert_eq!(timers.lines().count(), 2);
-    assert!(!timers.contains("timer:"), "the host's connections have no timer that could end them: {timers}");
+    assert!(
+        !timers.contains("timer:"),
+        "the host's connections have no timer that could end them: {timers}"
+    );
     send_signal(app.pid(), "USR1");
     hears(&app, "end");
     assert_eq!(app.stdout(), "busy exact\nbusy exact\nidle\nagain exact\nagain exact\nend\n");
@@ -304,7 +328,8 @@ while True:
     hears(&app, "ready");
     hears(&server, "up exact");
     let scales = detail(&lab, "wscale");
-    let (gateways, apps) = scales.split_once(',').unwrap_or_else(|| panic!("no window scaling: {scales}"));
+    let (gateways, apps) =
+        scales.split_once(',').unwrap_or_else(|| panic!("no window scaling: {scales}"));
     assert!(gateways.parse::<u8>().unwrap() >= 4 && apps.parse::<u8>().unwrap() >= 1, "{scales}");
     let number = |key: &str| detail(&lab, key).parse::<u64>().unwrap();
     // What the gateway answers is lost: so much the app's kernel sends ahead.
@@ -313,10 +338,15 @@ while True:
     let ahead = || number("bytes_sent") - number("bytes_retrans") - number("bytes_acked");
     assert!(until(PATIENCE, || ahead() > 65_536), "only {} bytes are under way up", ahead());
     must(&lab, Place::Wsl, "iptables -w -D INPUT -i underpass0 -p tcp --sport 7 -j DROP");
-    assert!(until(PATIENCE, || server.stdout() == "up exact\nup exact\n"), "{}{}", server.stdout(), server.stderr());
-    // What the app's kernel answers is lost: so much the gateway sends ahead. A machine that stalls for a
-    // second has the gateway send again and start over with one segment (RFC 5681, section 3.1); whole
-    // transfers open its window again.
+    assert!(
+        until(PATIENCE, || server.stdout() == "up exact\nup exact\n"),
+        "{}{}",
+        server.stdout(),
+        server.stderr()
+    );
+    // What the app's kernel answers is lost: so much the gateway sends ahead. A machine that stalls
+    // for a second has the gateway send again and start over with one segment (RFC 5681, section
+    // 3.1); whole transfers open its window again.
     let mut most = 0;
     for round in 2..5 {
         must(&lab, Place::Wsl, "iptables -w -A OUTPUT -o underpass0 -p tcp --dport 7 -j DROP");

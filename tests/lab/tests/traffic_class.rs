@@ -7,7 +7,8 @@ use lab::{Lab, Place, Process, Tunnel, lab_or_skip};
 
 const PORT: u16 = 7300;
 
-/// What both programs begin with: a socket that hears of traffic classes, and a receive that tells them (ip(7), ipv6(7)).
+/// What both programs begin with: a socket that hears of traffic classes, and a receive that tells
+/// them (ip(7), ipv6(7)).
 const BEGIN: &str = "
 import select, socket, struct, sys
 def udp(host):
@@ -37,7 +38,8 @@ while True:
         send(s, bytes([seen]), peer, data[0])
 ";
 
-/// For each class of the arguments: that of the request, what the server saw, and what came back of the wanted answer's.
+/// For each class of the arguments: that of the request, what the server saw, and what came back of
+/// the wanted answer's.
 const ASK: &str = "
 s = udp(sys.argv[1])
 s.settimeout(10)
@@ -50,7 +52,13 @@ for words in sys.argv[3:]:
 
 fn server(lab: &Lab) -> Process {
     let port = PORT.to_string();
-    python_server(lab, Place::Internet, &format!("{BEGIN}{SERVE}"), &[SERVER, SERVER_V6, &port], PORT)
+    python_server(
+        lab,
+        Place::Internet,
+        &format!("{BEGIN}{SERVE}"),
+        &[SERVER, SERVER_V6, &port],
+        PORT,
+    )
 }
 
 fn seen(lab: &Lab, place: Place, server: &str) -> Vec<String> {

@@ -1,4 +1,5 @@
-//! The tunnel as a whole: what the VPN cut off works through it, and whatever ends it gives the old network back.
+//! The tunnel as a whole: what the VPN cut off works through it, and whatever ends it gives the old
+//! network back.
 
 use lab::addresses::{SERVER, SERVER_V6};
 use lab::scene::{PATIENCE, cut_off_lab, http_status, tunnelled_lab, web_server};
@@ -25,9 +26,21 @@ fn killed_or_stopped_it_leaves_the_old_network() {
         let relays = tunnel.relays();
         lab.set_vpn(Vpn::Off).unwrap();
         send_signal(tunnel.process().pid(), signal);
-        assert_eq!(tunnel.process().exit_code(Duration::from_secs(2)), code, "{signal}: {}", tunnel.complained());
-        assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "{signal}: the old network is back");
-        assert!(!lab.run(Place::Wsl, &["ip", "link"]).unwrap().stdout.contains("underpass0"), "{signal}");
+        assert_eq!(
+            tunnel.process().exit_code(Duration::from_secs(2)),
+            code,
+            "{signal}: {}",
+            tunnel.complained()
+        );
+        assert_eq!(
+            http_status(&lab, Place::Wsl, SERVER),
+            "200",
+            "{signal}: the old network is back"
+        );
+        assert!(
+            !lab.run(Place::Wsl, &["ip", "link"]).unwrap().stdout.contains("underpass0"),
+            "{signal}"
+        );
         let ended = |pid: &u32| !std::path::Path::new(&format!("/proc/{pid}/exe")).exists();
         assert!(until(PATIENCE, || relays.iter().all(ended)), "{signal}: a relay is left");
         if code == Some(0) {
@@ -36,7 +49,11 @@ fn killed_or_stopped_it_leaves_the_old_network() {
             assert!(!tunnel.runtime_dir().join("control.sock").exists());
         }
         let again = Tunnel::up(&lab, &[]);
-        assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "{signal}: a second start finds nothing in its way");
+        assert_eq!(
+            http_status(&lab, Place::Wsl, SERVER),
+            "200",
+            "{signal}: a second start finds nothing in its way"
+        );
         drop(again);
     }
 }

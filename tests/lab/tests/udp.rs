@@ -1,9 +1,10 @@
-//! UDP through the tunnel: mappings, their ends and their bound, sizes, and what a flood does to others.
+//! UDP through the tunnel: mappings, their ends and their bound, sizes, and what a flood does to
+//! others.
 
 use lab::addresses::SERVER;
 use lab::scene::{
-    OTHER_SERVER, PATIENCE, UDP_ECHO, UDP_SILENT, UDP_WHO, http_status, tunnelled_lab, udp_client, udp_server,
-    web_server,
+    OTHER_SERVER, PATIENCE, UDP_ECHO, UDP_SILENT, UDP_WHO, http_status, tunnelled_lab, udp_client,
+    udp_server, web_server,
 };
 use lab::{Lab, Place, Tunnel, until};
 use std::time::Duration;
@@ -39,7 +40,9 @@ print(seen[0].decode())
 /// A host that the app has not sent to sends to it, by another's word.
 #[test]
 fn a_stranger_reaches_an_app_only_where_the_filtering_lets_it() {
-    for (options, first) in [(&[][..], SERVER), (&["--udp-filtering", "endpoint-independent"], OTHER_SERVER)] {
+    for (options, first) in
+        [(&[][..], SERVER), (&["--udp-filtering", "endpoint-independent"], OTHER_SERVER)]
+    {
         let Some((lab, tunnel)) = tunnelled_lab(options) else { return };
         let _server = udp_server(&lab);
         let program = "
@@ -88,7 +91,10 @@ ask(udp(4003), (host, 53), b'looks like a query')
     assert!(until(Duration::from_secs(60), || binds(&tunnel) < 3), "none ended");
     let first = tunnel.status()["uptime_s"].as_u64().unwrap() - started;
     assert!((28..50).contains(&first), "the first ended after {first} s");
-    assert!(until(PATIENCE, || (relay_sockets(&lab), binds(&tunnel)) == (1, 1)), "unanswered and DNS: both end");
+    assert!(
+        until(PATIENCE, || (relay_sockets(&lab), binds(&tunnel)) == (1, 1)),
+        "unanswered and DNS: both end"
+    );
     let program = "print(ask(udp(4001), (sys.argv[1], int(sys.argv[2])), b'who')[0].decode())";
     assert_eq!(udp_client(&lab, program, &args), before, "the answered one kept its mapping");
 }
@@ -119,7 +125,10 @@ for s, _ in others[:50]:
     let limit = |name: &str| {
         let status = tunnel.status();
         let limits = status["limits"].as_array().map_or(&[][..], Vec::as_slice);
-        limits.iter().find(|limit| limit["name"] == name).map(|limit| (limit["now"].as_u64(), limit["max"].as_u64()))
+        limits
+            .iter()
+            .find(|limit| limit["name"] == name)
+            .map(|limit| (limit["now"].as_u64(), limit["max"].as_u64()))
     };
     let Some((_, Some(most))) = limit("udp") else { panic!("no limit in {}", tunnel.status()) };
     udp_client(&lab, program, &[SERVER, &UDP_WHO.to_string(), &most.to_string()]);
@@ -128,7 +137,11 @@ for s, _ in others[:50]:
     let evicted = status["drops"]["udp-evicted"].as_u64().unwrap();
     // The first, 400 newcomers, and 50 that came back.
     assert_eq!(evicted, 451, "{}", status["drops"]);
-    assert!(status["drops"]["unbound"].is_null(), "no relay had to refuse one: {}", status["drops"]);
+    assert!(
+        status["drops"]["unbound"].is_null(),
+        "no relay had to refuse one: {}",
+        status["drops"]
+    );
     assert_eq!(relay_sockets(&lab) as u64, most);
 }
 
@@ -137,7 +150,13 @@ fn a_flood_of_datagrams_each_way_harms_nobody_else() {
     let Some((lab, mut tunnel)) = tunnelled_lab(&[]) else { return };
     let (_web, _udp) = (web_server(&lab), udp_server(&lab));
     let _server = lab.start(Place::Internet, &["iperf3", "-s", "-B", SERVER]).unwrap();
-    let listens = || !lab.run(Place::Internet, &["ss", "-Htln", "sport = :5201"]).unwrap().stdout.trim().is_empty();
+    let listens = || {
+        !lab.run(Place::Internet, &["ss", "-Htln", "sport = :5201"])
+            .unwrap()
+            .stdout
+            .trim()
+            .is_empty()
+    };
     assert!(until(PATIENCE, listens));
     for way in [&[][..], &["-R"]] {
         let words = ["iperf3", "-c", SERVER, "-u", "-b", "2G", "-l", "1400", "-t", "4", "-J"];
@@ -145,14 +164,21 @@ fn a_flood_of_datagrams_each_way_harms_nobody_else() {
         let mut flood = lab.start_logged(Place::Wsl, &folder, &[&words[..], way].concat()).unwrap();
         let mut rounds = 0;
         while flood.is_running() {
-            assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{way:?}: the web is gone");
+            assert!(
+                until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"),
+                "{way:?}: the web is gone"
+            );
             rounds += 1;
         }
         assert!(rounds > 0);
         let report: serde_json::Value = serde_json::from_str(&flood.stdout()).unwrap();
         let sum = &report["end"]["sum"];
-        let (packets, lost) = (sum["packets"].as_f64().unwrap(), sum["lost_packets"].as_f64().unwrap());
-        assert!(packets > 1000.0 && lost < packets * 0.99, "{way:?}: {lost} of {packets} were lost");
+        let (packets, lost) =
+            (sum["packets"].as_f64().unwrap(), sum["lost_packets"].as_f64().unwrap());
+        assert!(
+            packets > 1000.0 && lost < packets * 0.99,
+            "{way:?}: {lost} of {packets} were lost"
+        );
         let program = "
 import time
 s = udp()

@@ -1,5 +1,5 @@
-//! The addresses of eth0 in NAT mode: what an app starts from one of them goes through the tunnel, and
-//! what answers a peer that came in by eth0 goes back by eth0, wherever that peer is.
+//! The addresses of eth0 in NAT mode: what an app starts from one of them goes through the tunnel,
+//! and what answers a peer that came in by eth0 goes back by eth0, wherever that peer is.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::{HOST, NAT_GATEWAY, SERVER, SERVER_NAME, VM};
@@ -72,7 +72,8 @@ while True:
     }
 }
 
-/// What a request to an [`echo_server`] from an own address comes to: `ok`, or the name of an error.
+/// What a request to an [`echo_server`] from an own address comes to: `ok`, or the name of an
+/// error.
 fn try_tcp(lab: &Lab, place: Place, own: &str, to: (&str, u16)) -> String {
     let program = "
 import socket, sys
@@ -88,13 +89,16 @@ except Exception as error:
 
 /// Whether a ping from an own address is answered, one of several.
 fn pings(lab: &Lab, place: Place, own: &str, to: &str) -> bool {
-    lab.run(place, &["ping", "-n", "-c", "1", "-i", "0.3", "-w", "10", "-I", own, to]).unwrap().succeeded()
+    lab.run(place, &["ping", "-n", "-c", "1", "-i", "0.3", "-w", "10", "-I", own, to])
+        .unwrap()
+        .succeeded()
 }
 
 #[test]
 fn what_an_app_starts_from_eth0_s_address_goes_through_the_tunnel() {
     let Some((lab, _dns, mut tunnel)) = tunnelled_lab_with_dns(&[]) else { return };
-    let (_web, _udp, _echo) = (web_server(&lab), udp_server(&lab), echo_server(&lab, Place::Internet, ECHO));
+    let (_web, _udp, _echo) =
+        (web_server(&lab), udp_server(&lab), echo_server(&lab, Place::Internet, ECHO));
     for protocol in ["tcp", "udp", "icmp"] {
         assert_eq!(
             way_out(&lab, &format!("{SERVER} from {VM} ipproto {protocol}")),
@@ -113,7 +117,10 @@ s.bind((sys.argv[1], 0))
 data, peer = ask(s, (sys.argv[2], int(sys.argv[3])), b'x' * 4000)
 print(len(data), peer[0])
 ";
-    assert_eq!(udp_client(&lab, program, &[VM, SERVER, &UDP_ECHO.to_string()]), format!("4000 {SERVER}"));
+    assert_eq!(
+        udp_client(&lab, program, &[VM, SERVER, &UDP_ECHO.to_string()]),
+        format!("4000 {SERVER}")
+    );
     if !lacks(Lack::DatagramErrors) {
         let program = "
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -127,7 +134,9 @@ except Exception as error: print(type(error).__name__)
         assert_eq!(udp_client(&lab, program, &[VM, SERVER]), "ConnectionRefusedError");
     }
     for transport in ["+notcp", "+tcp"] {
-        let words = format!("dig +short +time=5 +tries=1 {transport} -b {VM} @{NAT_GATEWAY} {SERVER_NAME} A");
+        let words = format!(
+            "dig +short +time=5 +tries=1 {transport} -b {VM} @{NAT_GATEWAY} {SERVER_NAME} A"
+        );
         assert_eq!(must(&lab, Place::Wsl, &words).trim(), SERVER, "{transport}");
     }
     assert!(!rules(&lab).contains("sport 8080"), "nothing of it came in by eth0: {}", rules(&lab));
@@ -145,23 +154,41 @@ fn what_came_in_by_eth0_is_answered_by_eth0_with_the_tunnel_and_after_it_was_kil
     let peers = [(HOST, "beyond"), (NEIGHBOUR, "next door"), (NAT_GATEWAY, "captured")];
     let talks: Vec<Talk> = peers
         .iter()
-        .map(|(peer, name)| Talk::start(&lab, Place::Windows, &scratch.path(name), peer, (VM, ECHO)))
+        .map(|(peer, name)| {
+            Talk::start(&lab, Place::Windows, &scratch.path(name), peer, (VM, ECHO))
+        })
         .collect();
     let all_go_on = |when: &str| {
         for (talk, (peer, name)) in talks.iter().zip(peers) {
             talk.goes_on(&format!("{when}: {name}"));
-            assert_eq!(try_tcp(&lab, Place::Windows, peer, (VM, ECHO)), "ok", "{when}: {name}: {}", rules(&lab));
+            assert_eq!(
+                try_tcp(&lab, Place::Windows, peer, (VM, ECHO)),
+                "ok",
+                "{when}: {name}: {}",
+                rules(&lab)
+            );
             assert!(pings(&lab, Place::Windows, peer, VM), "{when}: {name}: {}", rules(&lab));
         }
         // A refusal is an answer too.
-        assert_eq!(try_tcp(&lab, Place::Windows, HOST, (VM, 9)), "ConnectionRefusedError", "{when}");
+        assert_eq!(
+            try_tcp(&lab, Place::Windows, HOST, (VM, 9)),
+            "ConnectionRefusedError",
+            "{when}"
+        );
     };
     all_go_on("before");
     let first = Tunnel::up(&lab, &[]);
     all_go_on("with the tunnel");
     let with_tunnel = rules(&lab);
-    assert!(with_tunnel.contains(&format!("from {VM} ipproto tcp sport {ECHO} lookup main")), "{with_tunnel}");
-    assert_eq!(with_tunnel.matches(&format!("sport {ECHO} ")).count(), 1, "each once: {with_tunnel}");
+    assert!(
+        with_tunnel.contains(&format!("from {VM} ipproto tcp sport {ECHO} lookup main")),
+        "{with_tunnel}"
+    );
+    assert_eq!(
+        with_tunnel.matches(&format!("sport {ECHO} ")).count(),
+        1,
+        "each once: {with_tunnel}"
+    );
     drop(first);
     all_go_on("after it was killed");
     let mut second = Tunnel::up(&lab, &[]);
@@ -208,14 +235,19 @@ fn a_connection_that_an_app_made_by_eth0_before_the_tunnel_goes_on_there() {
     let tunnel = Tunnel::up(&lab, &[]);
     talk.goes_on("with the tunnel");
     lab.set_vpn(Vpn::On).unwrap();
-    assert_eq!(try_tcp(&lab, Place::Wsl, VM, (SERVER, ECHO)), "ok", "a new one goes through the tunnel");
+    assert_eq!(
+        try_tcp(&lab, Place::Wsl, VM, (SERVER, ECHO)),
+        "ok",
+        "a new one goes through the tunnel"
+    );
     lab.set_vpn(Vpn::Off).unwrap();
     talk.goes_on("with the VPN off again");
     drop(tunnel);
     talk.goes_on("after the tunnel was killed");
 }
 
-/// A kernel that drops what comes in where its own answer would not go out would drop the peer's SYN.
+/// A kernel that drops what comes in where its own answer would not go out would drop the peer's
+/// SYN.
 #[test]
 fn where_eth0_filters_strictly_its_address_stays_on_the_old_network() {
     let Some(lab) = cut_off_lab() else { return };

@@ -1,9 +1,11 @@
-//! `underpass selftest`, the Linux half of `scripts/verify-windows.ps1`: each item in the lab, where what it
-//! finds is known, and each seen to fail where what it looks for is broken.
+//! `underpass selftest`, the Linux half of `scripts/verify-windows.ps1`: each item in the lab,
+//! where what it finds is known, and each seen to fail where what it looks for is broken.
 
 use lab::addresses::{SERVER, SERVER_NAME, SERVER_V6};
 use lab::relay::{Lack, Relay, lacks};
-use lab::scene::{PATIENCE, must, python_server, tunnelled_lab, tunnelled_lab_with_dns, web_server};
+use lab::scene::{
+    PATIENCE, must, python_server, tunnelled_lab, tunnelled_lab_with_dns, web_server,
+};
 use lab::tunnel::send_signal;
 use lab::{Lab, Place, Process, Tunnel, programs, until};
 use serde_json::Value;
@@ -12,9 +14,20 @@ use serde_json::Value;
 fn outside() -> Vec<String> {
     let v6 = format!("[{SERVER_V6}]:80");
     let v4 = format!("{SERVER}:80");
-    ["--outside", &v4, "--outside", &v6, "--public-name", SERVER_NAME, "--public-dns", SERVER, "--mebibytes", "16"]
-        .map(str::to_owned)
-        .to_vec()
+    [
+        "--outside",
+        &v4,
+        "--outside",
+        &v6,
+        "--public-name",
+        SERVER_NAME,
+        "--public-dns",
+        SERVER,
+        "--mebibytes",
+        "16",
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }
 
 fn selftest(lab: &Lab, tunnel: &Tunnel, words: &[&str]) -> Value {
@@ -26,7 +39,10 @@ fn selftest(lab: &Lab, tunnel: &Tunnel, words: &[&str]) -> Value {
 /// What an item of a report found.
 fn item<'a>(report: &'a Value, name: &str) -> &'a Value {
     let items = report["items"].as_array().map_or(&[][..], Vec::as_slice);
-    items.iter().find(|item| item["item"] == name).unwrap_or_else(|| panic!("no item {name}: {report}"))
+    items
+        .iter()
+        .find(|item| item["item"] == name)
+        .unwrap_or_else(|| panic!("no item {name}: {report}"))
 }
 
 fn outcome<'a>(report: &'a Value, name: &str) -> &'a str {
@@ -45,11 +61,27 @@ fn every_item_is_found_as_it_is() {
     let report = selftest(&lab, &tunnel, &[]);
     assert_eq!(report["version"], 1);
     let windows = Relay::chosen() == Relay::Windows;
-    let work = ["start", "host", "pipe", "throughput", "latency", "tcp", "udp", "dns", "ping", "traceroute", "ipv6"];
+    let work = [
+        "start",
+        "host",
+        "pipe",
+        "throughput",
+        "latency",
+        "tcp",
+        "udp",
+        "dns",
+        "ping",
+        "traceroute",
+        "ipv6",
+    ];
     for name in work.into_iter().chain(["path-mtu", "tcp-traceroute"]) {
         assert_eq!(outcome(&report, name), "yes", "{name}: {report:#}");
     }
-    assert_eq!(outcome(&report, "ping6"), if lacks(Lack::Ping6) { "no" } else { "yes" }, "{report:#}");
+    assert_eq!(
+        outcome(&report, "ping6"),
+        if lacks(Lack::Ping6) { "no" } else { "yes" },
+        "{report:#}"
+    );
     // No adapter of the lab's host is a VPN's; only Windows has settings for a proxy.
     assert_eq!(outcome(&report, "vpn"), "skipped", "{report:#}");
     assert_eq!(outcome(&report, "proxy"), if windows { "yes" } else { "skipped" }, "{report:#}");
@@ -74,14 +106,22 @@ fn every_item_is_found_as_it_is() {
     // Wine 8 answers a query for a record itself, Wine 10 leaves it to the servers (docs/wine.md).
     let path = item(&report, "dns")["notes"]["path"].as_str().unwrap_or_default();
     assert!(path == "servers" || windows && path == "record-query", "{report:#}");
-    assert_eq!(item(&report, "start")["notes"]["pid"], tunnel.status()["pid"].to_string(), "{report:#}");
+    assert_eq!(
+        item(&report, "start")["notes"]["pid"],
+        tunnel.status()["pid"].to_string(),
+        "{report:#}"
+    );
     // Reports are passed on: nothing of the network's addresses is in them.
     let text = report.to_string();
     for address in ["192.0.2.", "172.28.48.", "2001:db8:"] {
         assert!(!text.contains(address), "{address}: {text}");
     }
     let left = || lab::interop::host_relays(&lab).len() == 1;
-    assert!(until(PATIENCE, left), "the relays that measured are left: {:?}", lab::interop::host_relays(&lab));
+    assert!(
+        until(PATIENCE, left),
+        "the relays that measured are left: {:?}",
+        lab::interop::host_relays(&lab)
+    );
 }
 
 #[test]
@@ -89,12 +129,19 @@ fn what_is_broken_is_found() {
     let Some((lab, mut tunnel)) = tunnelled_lab(&["--no-host-loopback"]) else { return };
     // Nobody serves web pages or names, and pings are dropped.
     must(&lab, Place::Internet, "nft add table inet drop_all");
-    must(&lab, Place::Internet, "nft add chain inet drop_all in { type filter hook input priority 0 ; policy drop ; }");
+    must(
+        &lab,
+        Place::Internet,
+        "nft add chain inet drop_all in { type filter hook input priority 0 ; policy drop ; }",
+    );
     let words = ["tcp", "udp", "dns", "ping", "ping6", "ipv6", "throughput", "latency"];
     let report = selftest(&lab, &tunnel, &words);
     for name in words {
         assert_eq!(outcome(&report, name), "no", "{name}: {report:#}");
-        assert!(item(&report, name)["detail"].as_str().is_some_and(|detail| detail.len() > 10), "{name}: {report:#}");
+        assert!(
+            item(&report, name)["detail"].as_str().is_some_and(|detail| detail.len() > 10),
+            "{name}: {report:#}"
+        );
     }
     // The routers on the way still answer.
     for by in ["traceroute", "tcp-traceroute"] {
@@ -149,5 +196,9 @@ fn a_vpn_that_cuts_wsl_off_is_named_and_the_tunnel_goes_on() {
     }
     let report = selftest(&lab, &tunnel, &["vpn"]);
     assert_eq!(outcome(&report, "vpn"), "yes", "{report:#}");
-    assert_eq!(item(&report, "vpn")["notes"]["without_tunnel"], "no", "the lab's VPN cuts the VM off: {report:#}");
+    assert_eq!(
+        item(&report, "vpn")["notes"]["without_tunnel"],
+        "no",
+        "the lab's VPN cuts the VM off: {report:#}"
+    );
 }

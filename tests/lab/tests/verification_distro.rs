@@ -1,5 +1,5 @@
-//! The Linux half of `scripts/verify-windows.ps1` as that script calls it: in the helper distro, started by
-//! its boot command in a pretend WSL, with the relay for Windows on Windows' disk.
+//! The Linux half of `scripts/verify-windows.ps1` as that script calls it: in the helper distro,
+//! started by its boot command in a pretend WSL, with the relay for Windows on Windows' disk.
 
 use lab::addresses::{SERVER, SERVER_NAME, SERVER_V6};
 use lab::helper::pretend_wsl;
@@ -22,15 +22,34 @@ fn in_the_helper_distro_every_item_is_found() {
         "/usr/bin/underpass selftest --json --wait 60 --mebibytes 8 --outside {SERVER}:80 --outside '[{SERVER_V6}]:80' \
          --public-name {SERVER_NAME} --public-dns {SERVER}"
     ));
-    let report: Value = serde_json::from_str(&told.stdout).unwrap_or_else(|error| panic!("{error}: {told:?}"));
+    let report: Value =
+        serde_json::from_str(&told.stdout).unwrap_or_else(|error| panic!("{error}: {told:?}"));
     let items = report["items"].as_array().cloned().unwrap_or_default();
-    let found = |name: &str| items.iter().find(|item| item["item"] == name).cloned().unwrap_or_default();
-    let works = ["start", "mode", "host", "pipe", "throughput", "latency", "tcp", "udp", "dns", "ping", "traceroute"];
+    let found =
+        |name: &str| items.iter().find(|item| item["item"] == name).cloned().unwrap_or_default();
+    let works = [
+        "start",
+        "mode",
+        "host",
+        "pipe",
+        "throughput",
+        "latency",
+        "tcp",
+        "udp",
+        "dns",
+        "ping",
+        "traceroute",
+    ];
     for name in works.into_iter().chain(["tcp-traceroute", "ipv6", "proxy"]) {
         assert_eq!(found(name)["outcome"], "yes", "{name}: {report:#}");
     }
     assert_eq!(found("mode")["notes"]["mode"], "nat");
-    assert!(found("host")["notes"]["system"].as_str().is_some_and(|system| system.starts_with("Windows ")));
-    // Only what is measured by a user, such as the path of a name, is there: nothing of the user's own.
+    assert!(
+        found("host")["notes"]["system"]
+            .as_str()
+            .is_some_and(|system| system.starts_with("Windows "))
+    );
+    // Only what is measured by a user, such as the path of a name, is there: nothing of the user's
+    // own.
     assert!(!told.stdout.contains("Anna"), "{report:#}");
 }

@@ -1,12 +1,12 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
-//! `underpass up --via`: everything through a proxy, with real ones (tinyproxy, microsocks, dante) on the host, as a local proxy program or
-//! a company's would stand there.
+//! `underpass up --via`: everything through a proxy, with real ones (tinyproxy, microsocks, dante)
+//! on the host, as a local proxy program or a company's would stand there.
 
 use lab::addresses::{HOST, SERVER, SERVER_NAME};
 use lab::interop;
 use lab::scene::{
-    OTHER_SERVER, PATIENCE, Scratch, UDP_ECHO, UDP_WHO, cut_off_lab, etc, host_nameserver, http_status, must, python,
-    python_server, udp_client, udp_server, web_server, windows_lab,
+    OTHER_SERVER, PATIENCE, Scratch, UDP_ECHO, UDP_WHO, cut_off_lab, etc, host_nameserver,
+    http_status, must, python, python_server, udp_client, udp_server, web_server, windows_lab,
 };
 use lab::{Finished, Lab, Place, Process, Tunnel, until};
 use std::fs;
@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 const HTTP: u16 = 8888;
 const SOCKS: u16 = 1080;
 
-/// Whatever is told at once is told long before this; a connect that is dropped silently takes longer.
+/// Whatever is told at once is told long before this; a connect that is dropped silently takes
+/// longer.
 const AT_ONCE: Duration = Duration::from_secs(8);
 
 fn listens(lab: &Lab, port: u16) {
@@ -25,10 +26,13 @@ fn listens(lab: &Lab, port: u16) {
     assert!(until(PATIENCE, up), "no proxy listens on port {port}");
 }
 
-/// tinyproxy on the host's loopback, with these lines in its configuration. Its log is the file `log`.
+/// tinyproxy on the host's loopback, with these lines in its configuration. Its log is the file
+/// `log`.
 fn tinyproxy(lab: &Lab, scratch: &Scratch, lines: &str) -> Process {
     let log = scratch.path("log");
-    let text = format!("Port {HTTP}\nListen 127.0.0.1\nTimeout 60\nLogLevel Connect\nLogFile \"{log}\"\n{lines}\n");
+    let text = format!(
+        "Port {HTTP}\nListen 127.0.0.1\nTimeout 60\nLogLevel Connect\nLogFile \"{log}\"\n{lines}\n"
+    );
     let config = scratch.file("tinyproxy.conf", &text);
     let proxy = lab.start(Place::Windows, &["tinyproxy", "-d", "-c", &config]).unwrap();
     listens(lab, HTTP);
@@ -38,7 +42,8 @@ fn tinyproxy(lab: &Lab, scratch: &Scratch, lines: &str) -> Process {
 fn fetch(lab: &Lab, url: &str) -> (Finished, Duration) {
     #[expect(clippy::disallowed_methods, reason = "how long a refusal takes is what is tested")]
     let start = Instant::now();
-    let words = ["curl", "--silent", "--show-error", "--max-time", "20", "--output", "/dev/null", url];
+    let words =
+        ["curl", "--silent", "--show-error", "--max-time", "20", "--output", "/dev/null", url];
     let finished = lab.run(Place::Wsl, &words).unwrap();
     (finished, start.elapsed())
 }
@@ -50,7 +55,8 @@ fn fails_at_once(lab: &Lab, url: &str) {
     assert!(took < AT_ONCE, "{url}: {took:?}");
 }
 
-/// Sends a datagram by a connected socket, which is told of refusals: `refused`, `silent` or what came back.
+/// Sends a datagram by a connected socket, which is told of refusals: `refused`, `silent` or what
+/// came back.
 fn datagram(lab: &Lab, to: (&str, u16), bytes: &str) -> String {
     let program = "
 s = udp()
@@ -84,20 +90,37 @@ fn an_http_proxy_hears_names_and_what_it_refuses_or_cannot_carry_fails_at_once()
         &format!("via = 'http://me:s3cret@127.0.0.1:{HTTP}'\nvia-except = ['{OTHER_SERVER}', '.near.test']\n"),
     );
     let tunnel = Tunnel::up(&lab, &["--config", &config]);
-    assert!(tunnel.said().contains("go via http://***@127.0.0.1:8888, but for 198.51.100.2/32"), "{}", tunnel.said());
+    assert!(
+        tunnel.said().contains("go via http://***@127.0.0.1:8888, but for 198.51.100.2/32"),
+        "{}",
+        tunnel.said()
+    );
     assert_eq!(http_status(&lab, Place::Wsl, SERVER_NAME), "200");
-    assert!(scratch.read("log").contains("CONNECT www.lab.test:80"), "the name is told: {}", scratch.read("log"));
+    assert!(
+        scratch.read("log").contains("CONNECT www.lab.test:80"),
+        "the name is told: {}",
+        scratch.read("log")
+    );
     assert_eq!(http_status(&lab, Place::Wsl, OTHER_SERVER), "200");
     assert!(!scratch.read("log").contains(OTHER_SERVER), "an exception went through the proxy");
     // Nobody listens there; the proxy says so in its way.
     fails_at_once(&lab, &format!("http://{SERVER_NAME}:81/"));
     assert!(scratch.read("log").contains("CONNECT www.lab.test:81"), "{}", scratch.read("log"));
     fails_at_once(&lab, &format!("http://{SERVER}:81/"));
-    assert!(scratch.read("log").contains("CONNECT 203.0.113.10:81"), "an address has no name of its own");
-    assert_eq!(datagram(&lab, (SERVER, UDP_ECHO), "QUIC"), "refused", "so that QUIC falls back to TCP");
+    assert!(
+        scratch.read("log").contains("CONNECT 203.0.113.10:81"),
+        "an address has no name of its own"
+    );
+    assert_eq!(
+        datagram(&lab, (SERVER, UDP_ECHO), "QUIC"),
+        "refused",
+        "so that QUIC falls back to TCP"
+    );
     assert_eq!(datagram(&lab, (OTHER_SERVER, UDP_ECHO), "near"), "near");
     // A proxy carries no pings, which show the way as it is.
-    assert!(must(&lab, Place::Wsl, &format!("ping -n -c 1 -W 10 {SERVER}")).contains(" 1 received"));
+    assert!(
+        must(&lab, Place::Wsl, &format!("ping -n -c 1 -W 10 {SERVER}")).contains(" 1 received")
+    );
     assert_eq!(tunnel.status()["via"]["last_error"], serde_json::Value::Null);
 
     drop(proxy);
@@ -106,7 +129,11 @@ fn an_http_proxy_hears_names_and_what_it_refuses_or_cannot_carry_fails_at_once()
     assert!(said.contains("http://***@127.0.0.1:8888") && said.contains("refused"), "{said}");
     let text = tunnel.command(&["status"]).unwrap().stdout;
     assert!(text.contains("nothing goes through it: http://***@"), "{text}");
-    assert!(tunnel.complained().contains("nothing goes through the proxy"), "{}", tunnel.complained());
+    assert!(
+        tunnel.complained().contains("nothing goes through the proxy"),
+        "{}",
+        tunnel.complained()
+    );
     let proxy = tinyproxy(&lab, &scratch, "BasicAuth me another");
     fails_at_once(&lab, &format!("http://{SERVER_NAME}/"));
     let said = tunnel.status()["via"]["last_error"].to_string();
@@ -178,7 +205,9 @@ while True:
             scratch.path("log")
         ),
     );
-    let _proxy = lab.start_logged(Place::Router, scratch.path("proxy").as_ref(), &["danted", "-f", &config]).unwrap();
+    let _proxy = lab
+        .start_logged(Place::Router, scratch.path("proxy").as_ref(), &["danted", "-f", &config])
+        .unwrap();
     let up = || !must(&lab, Place::Router, &format!("ss -Htln sport = :{SOCKS}")).trim().is_empty();
     assert!(until(PATIENCE, up), "no proxy: {}", scratch.read("log"));
     let tunnel = Tunnel::up(&lab, &["--via", &format!("socks5://192.0.2.1:{SOCKS}")]);
@@ -189,7 +218,11 @@ s.sendall(b'?')
 print(s.recv(100).decode())
 ";
     let asked = |host: &str| python(&lab, Place::Wsl, ask, &[host]).stdout.trim().to_owned();
-    assert_eq!(asked(SERVER_NAME), format!("{OTHER_SERVER} 198.51.100.1"), "the proxy resolves, and speaks");
+    assert_eq!(
+        asked(SERVER_NAME),
+        format!("{OTHER_SERVER} 198.51.100.1"),
+        "the proxy resolves, and speaks"
+    );
     let seen = datagram(&lab, (SERVER, UDP_WHO), "who");
     assert!(seen.starts_with("198.51.100.1 "), "the proxy's address speaks for the VM: {seen}");
     let several = "
@@ -203,7 +236,12 @@ for size in [1, 1200, 8000]:
             assert got == (data, place), (size, place, len(got[0]), got[1])
 ";
     udp_client(&lab, several, &[SERVER, OTHER_SERVER, &UDP_ECHO.to_string()]);
-    assert_eq!(tunnel.status()["via"]["last_error"], serde_json::Value::Null, "{}", scratch.read("log"));
+    assert_eq!(
+        tunnel.status()["via"]["last_error"],
+        serde_json::Value::Null,
+        "{}",
+        scratch.read("log")
+    );
 }
 
 /// Another user has a name resolved whose owner answers with the address of somebody else's server.
@@ -215,7 +253,14 @@ fn no_dns_answer_redirects_another_users_connection() {
     let _proxy = tinyproxy(&lab, &scratch, "");
     let tunnel = Tunnel::up(
         &lab,
-        &["--via", &format!("http://127.0.0.1:{HTTP}"), "--via-except", ".lab.test", "--via-except", OTHER_SERVER],
+        &[
+            "--via",
+            &format!("http://127.0.0.1:{HTTP}"),
+            "--via-except",
+            ".lab.test",
+            "--via-except",
+            OTHER_SERVER,
+        ],
     );
     let resolved = |name: &str, user: &str| {
         let words = ["setpriv", "--reuid", user, "--clear-groups", "getent", "ahostsv4", name];
@@ -230,16 +275,28 @@ fn no_dns_answer_redirects_another_users_connection() {
     assert_ne!(lured, held, "each name has an address of its own");
     assert_eq!(http_status(&lab, Place::Wsl, SERVER_NAME), "200");
     assert_eq!(http_status(&lab, Place::Wsl, &held), "200");
-    assert_eq!(scratch.read("log").matches("CONNECT ").count(), 0, "exceptions: {}", scratch.read("log"));
+    assert_eq!(
+        scratch.read("log").matches("CONNECT ").count(),
+        0,
+        "exceptions: {}",
+        scratch.read("log")
+    );
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
     assert!(scratch.read("log").contains("CONNECT 203.0.113.10:80"), "{}", scratch.read("log"));
     assert!(!scratch.read("log").contains("evil"), "{}", scratch.read("log"));
     // Its own connections go by its name.
     http_status(&lab, Place::Wsl, &lured);
-    assert!(scratch.read("log").contains(&format!("CONNECT {hostile}:80")), "{}", scratch.read("log"));
+    assert!(
+        scratch.read("log").contains(&format!("CONNECT {hostile}:80")),
+        "{}",
+        scratch.read("log")
+    );
     // Datagrams and pings to names: what comes back comes from the address that was sent to.
     assert_eq!(datagram(&lab, ("number3325256706.lab.test", UDP_ECHO), "near"), "near");
-    assert!(must(&lab, Place::Wsl, &format!("ping -n -c 1 -W 10 {SERVER_NAME}")).contains(" 1 received"));
+    assert!(
+        must(&lab, Place::Wsl, &format!("ping -n -c 1 -W 10 {SERVER_NAME}"))
+            .contains(" 1 received")
+    );
     // An address that stands for no name is nowhere.
     for refused in ["198.18.200.1", "198.19.255.255"] {
         fails_at_once(&lab, &format!("http://{refused}/"));
@@ -260,8 +317,9 @@ fn windows_settings_are_refused_where_there_is_no_windows() {
     assert!(said.contains("https://***@proxy:443") && !said.contains("s3cret"), "{said}");
 }
 
-/// A user's proxy settings as Windows writes them down, in hexadecimal: a header, whose last number says which of the three are in use, then
-/// proxy, bypass list and the script's URL, each behind its length.
+/// A user's proxy settings as Windows writes them down, in hexadecimal: a header, whose last number
+/// says which of the three are in use, then proxy, bypass list and the script's URL, each behind
+/// its length.
 fn settings(proxy: &str, bypass: &str, script: &str) -> String {
     let used = 1 | if proxy.is_empty() { 0 } else { 2 } | if script.is_empty() { 0 } else { 4 };
     let mut bytes: Vec<u8> = [0x46_u32, 1, used].into_iter().flat_map(u32::to_le_bytes).collect();
@@ -281,7 +339,18 @@ fn windows_script_setting_and_bypass_list_are_followed_as_they_change() {
     let reg = interop.drive_c().join("windows/system32/reg.exe").display().to_string();
     let set = |value: &str| {
         let key = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Internet Settings\Connections";
-        let words = [&*reg, "add", key, "/v", "DefaultConnectionSettings", "/t", "REG_BINARY", "/d", value, "/f"];
+        let words = [
+            &*reg,
+            "add",
+            key,
+            "/v",
+            "DefaultConnectionSettings",
+            "/t",
+            "REG_BINARY",
+            "/d",
+            value,
+            "/f",
+        ];
         assert!(interop.run(&lab, &words).unwrap().succeeded());
     };
     let script = format!(
@@ -294,7 +363,8 @@ fn windows_script_setting_and_bypass_list_are_followed_as_they_change() {
     let folder = scratch.path("web");
     fs::create_dir_all(&folder).unwrap();
     fs::write(format!("{folder}/proxy.pac"), script).unwrap();
-    let words = ["python3", "-m", "http.server", "8000", "--bind", "127.0.0.1", "--directory", &folder];
+    let words =
+        ["python3", "-m", "http.server", "8000", "--bind", "127.0.0.1", "--directory", &folder];
     let _pac = lab.start(Place::Windows, &words).unwrap();
     listens(&lab, 8000);
     set(&settings("", "", "http://127.0.0.1:8000/proxy.pac"));
@@ -306,7 +376,10 @@ fn windows_script_setting_and_bypass_list_are_followed_as_they_change() {
             .unwrap_or_else(|error| panic!("{error}: {printed:?}"))
     };
     let answer = told(&format!("http://{SERVER_NAME}/"));
-    assert_eq!((&answer["proxies"][0], &answer["by"]), (&format!("http://127.0.0.1:{HTTP}").into(), &"script".into()));
+    assert_eq!(
+        (&answer["proxies"][0], &answer["by"]),
+        (&format!("http://127.0.0.1:{HTTP}").into(), &"script".into())
+    );
     assert_eq!(told(&format!("https://{OTHER_SERVER}/"))["proxies"], serde_json::json!([]));
 
     let mut tunnel = interop.launch(&lab, &["--via", "windows"]);
@@ -330,5 +403,9 @@ fn windows_script_setting_and_bypass_list_are_followed_as_they_change() {
     assert!(until(PATIENCE, by_proxy), "the change is not noticed: {}", scratch.read("log"));
     let before = scratch.read("log").matches("CONNECT www.lab.test").count();
     assert_eq!(http_status(&lab, Place::Wsl, SERVER_NAME), "200");
-    assert_eq!(scratch.read("log").matches("CONNECT www.lab.test").count(), before, "the bypass list lets it go");
+    assert_eq!(
+        scratch.read("log").matches("CONNECT www.lab.test").count(),
+        before,
+        "the bypass list lets it go"
+    );
 }

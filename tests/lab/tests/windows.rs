@@ -1,12 +1,13 @@
-//! The relay for Windows, run by Wine behind the model of WSL's interop: the gateway executes the `.exe` itself. What other tests show with
-//! the relay for Linux is shown with this one by `UNDERPASS_LAB_RELAY=windows` (see `scripts/test`); here is what is Windows' own.
+//! The relay for Windows, run by Wine behind the model of WSL's interop: the gateway executes the
+//! `.exe` itself. What other tests show with the relay for Linux is shown with this one by
+//! `UNDERPASS_LAB_RELAY=windows` (see `scripts/test`); here is what is Windows' own.
 
 use lab::addresses::{ROUTER, SERVER, SERVER_NAME, SERVER_V6};
 use lab::interop::{self, Interop, host_relays};
 use lab::relay::wine_has;
 use lab::scene::{
-    PATIENCE, RECORDS, Script, hops, host_nameserver, http_status, must, python_server, transfer, web_server,
-    windows_lab,
+    PATIENCE, RECORDS, Script, hops, host_nameserver, http_status, must, python_server, transfer,
+    web_server, windows_lab,
 };
 use lab::tunnel::send_signal;
 use lab::{Lab, Place, Tunnel, until};
@@ -30,12 +31,23 @@ fn web_pages_pings_and_traceroutes_go_through_the_exe() {
     assert!(large.contains(" 3 received"), "{large}");
     let many = must(&lab, Place::Wsl, &format!("ping -n -q -c 100 -i 0.005 -W 10 {SERVER}"));
     assert!(many.contains(" 100 received"), "{many}");
-    let nobody = lab.run(Place::Wsl, &["ping", "-n", "-c", "2", "-i", "0.2", "-W", "1", "203.0.113.99"]);
-    assert!(nobody.is_ok_and(|nobody| nobody.stdout.contains(" 0 received")), "who is not there does not answer");
+    let nobody =
+        lab.run(Place::Wsl, &["ping", "-n", "-c", "2", "-i", "0.2", "-W", "1", "203.0.113.99"]);
+    assert!(
+        nobody.is_ok_and(|nobody| nobody.stdout.contains(" 0 received")),
+        "who is not there does not answer"
+    );
     let gateway = tunnel.status()["tap"]["ipv4"]["gateway"].as_str().map(str::to_owned);
-    assert_eq!(hops(&lab, &["-I"], SERVER), [gateway.as_deref().unwrap_or_default(), ROUTER, SERVER]);
+    assert_eq!(
+        hops(&lab, &["-I"], SERVER),
+        [gateway.as_deref().unwrap_or_default(), ROUTER, SERVER]
+    );
     let can = tunnel.status()["relays"][0]["can"].clone();
-    assert_eq!(can, serde_json::json!(["udp", "dns", "ping", "changes"]), "Wine has no ping over IPv6");
+    assert_eq!(
+        can,
+        serde_json::json!(["udp", "dns", "ping", "changes"]),
+        "Wine has no ping over IPv6"
+    );
 }
 
 #[test]
@@ -46,22 +58,33 @@ fn windows_own_resolver_answers_and_what_it_does_not_know_its_servers_do() {
     let tunnel = up(interop.launch(&lab, &[]));
     let dig = |words: &[&str]| {
         let base = ["dig", "@172.28.48.1", "+tries=1", "+timeout=8"];
-        lab.run(Place::Wsl, &[&base[..], words].concat()).map_or_else(|error| error.to_string(), |f| f.stdout)
+        lab.run(Place::Wsl, &[&base[..], words].concat())
+            .map_or_else(|error| error.to_string(), |f| f.stdout)
     };
     for (name, kind, answer) in RECORDS {
         for transport in ["+notcp", "+tcp"] {
-            assert_eq!(dig(&["+short", transport, name, kind]).trim(), answer, "{transport} {name} {kind}");
+            assert_eq!(
+                dig(&["+short", transport, name, kind]).trim(),
+                answer,
+                "{transport} {name} {kind}"
+            );
         }
     }
     // Wine tells REFUSED as SERVFAIL; how Windows' own codes are told is a test of the relay's.
-    for (name, code) in
-        [("nobody.lab.test", "NXDOMAIN"), ("servfail.lab.test", "SERVFAIL"), ("lab.test", "NOERROR, id")]
-    {
+    for (name, code) in [
+        ("nobody.lab.test", "NXDOMAIN"),
+        ("servfail.lab.test", "SERVFAIL"),
+        ("lab.test", "NOERROR, id"),
+    ] {
         let said = dig(&[name, "A"]);
-        assert!(said.contains(&format!("status: {code}")) && said.contains("ANSWER: 0"), "{name}: {said}");
+        assert!(
+            said.contains(&format!("status: {code}")) && said.contains("ANSWER: 0"),
+            "{name}: {said}"
+        );
     }
-    // By either way each: Wine's resolver knows A, AAAA, TXT and SOA, its NXDOMAIN and SERVFAIL, and
-    // the servers the rest. Where it hands over no record (Wine 10: `ERROR_NOT_ENOUGH_MEMORY`) it knows the codes alone.
+    // By either way each: Wine's resolver knows A, AAAA, TXT and SOA, its NXDOMAIN and SERVFAIL,
+    // and the servers the rest. Where it hands over no record (Wine 10: `ERROR_NOT_ENOUGH_MEMORY`)
+    // it knows the codes alone.
     let answers = tunnel.status()["dns_answers"].clone();
     let by_records = if wine_has("record-copies") { 12 } else { 2 };
     let expected = serde_json::json!({ "record-query": by_records, "servers": 31 - by_records });
@@ -80,14 +103,19 @@ fn the_exe_needs_only_what_every_windows_10_has_and_says_what_it_is() {
     let exe = interop::windows_relay();
     let size = fs::metadata(&exe).map_or(u64::MAX, |file| file.len());
     assert!(size < 4 * 1024 * 1024, "{size} bytes");
-    let dump = std::process::Command::new("x86_64-w64-mingw32-objdump").arg("-p").arg(&exe).output();
     let dump =
-        dump.map_or_else(|error| error.to_string(), |output| String::from_utf8_lossy(&output.stdout).into_owned());
-    let imports: Vec<String> =
-        dump.lines().filter_map(|line| Some(line.split_once("DLL Name: ")?.1.trim().to_lowercase())).collect();
-    // Those that Windows takes from its own folder whatever lies beside the exe: API sets, which are no
-    // files, and known DLLs with what they need in turn (Microsoft, "Dynamic-link library search
-    // order"). They need `bcryptprimitives.dll`, which Rust's standard library imports.
+        std::process::Command::new("x86_64-w64-mingw32-objdump").arg("-p").arg(&exe).output();
+    let dump = dump.map_or_else(
+        |error| error.to_string(),
+        |output| String::from_utf8_lossy(&output.stdout).into_owned(),
+    );
+    let imports: Vec<String> = dump
+        .lines()
+        .filter_map(|line| Some(line.split_once("DLL Name: ")?.1.trim().to_lowercase()))
+        .collect();
+    // Those that Windows takes from its own folder whatever lies beside the exe: API sets, which
+    // are no files, and known DLLs with what they need in turn (Microsoft, "Dynamic-link library
+    // search order"). They need `bcryptprimitives.dll`, which Rust's standard library imports.
     let known = [
         "advapi32.dll",
         "api-ms-win-core-synch-l1-2-0.dll",
@@ -100,23 +128,35 @@ fn the_exe_needs_only_what_every_windows_10_has_and_says_what_it_is() {
     assert!(imports.len() > 3, "{dump}");
     let foreign: Vec<_> = imports.iter().filter(|name| !known.contains(&name.as_str())).collect();
     assert!(foreign.is_empty(), "{foreign:?}");
-    // What a Windows older than 11 has not, or only by that name, must not be imported: it would not start there.
+    // What a Windows older than 11 has not, or only by that name, must not be imported: it would
+    // not start there.
     for absent in ["DnsQueryRaw", "WinHttpGetProxySettingsEx"] {
         assert!(!dump.contains(absent), "{absent} is imported");
     }
-    // What makes an exploit of it harder: its place in memory is random, also beyond 4 GB, and data are
-    // not executable (Microsoft, "PE Format", DLL characteristics). The GNU toolchain has no control
-    // flow guard (GUARD_CF).
+    // What makes an exploit of it harder: its place in memory is random, also beyond 4 GB, and data
+    // are not executable (Microsoft, "PE Format", DLL characteristics). The GNU toolchain has no
+    // control flow guard (GUARD_CF).
     for guard in ["DYNAMIC_BASE", "HIGH_ENTROPY_VA", "NX_COMPAT"] {
         assert!(dump.contains(guard), "{guard} is not set");
     }
     let relocations = dump.lines().find(|line| line.contains("Base Relocation Directory"));
-    let size = relocations.and_then(|line| u64::from_str_radix(line.split_whitespace().nth(3)?, 16).ok());
-    assert!(size.is_some_and(|size| size > 0), "without them it has a fixed place: {relocations:?}");
+    let size =
+        relocations.and_then(|line| u64::from_str_radix(line.split_whitespace().nth(3)?, 16).ok());
+    assert!(
+        size.is_some_and(|size| size > 0),
+        "without them it has a fixed place: {relocations:?}"
+    );
     let bytes = fs::read(&exe).unwrap_or_default();
-    for text in ["Underpass relay: opens network connections for WSL", env!("CARGO_PKG_VERSION"), "ProductName"] {
+    for text in [
+        "Underpass relay: opens network connections for WSL",
+        env!("CARGO_PKG_VERSION"),
+        "ProductName",
+    ] {
         let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        assert!(bytes.windows(wide.len()).any(|part| part == wide), "the version information has no '{text}'");
+        assert!(
+            bytes.windows(wide.len()).any(|part| part == wide),
+            "the version information has no '{text}'"
+        );
     }
 }
 
@@ -154,10 +194,11 @@ fn a_library_that_lies_beside_the_exe_is_not_loaded() {
     }
 }
 
-/// What Windows writes down for a user's proxy, bypass list and PAC URL, in hexadecimal: a header (its last number says that all three are in
-/// use), then each text behind its length.
+/// What Windows writes down for a user's proxy, bypass list and PAC URL, in hexadecimal: a header
+/// (its last number says that all three are in use), then each text behind its length.
 fn connection_settings(texts: [&str; 3]) -> String {
-    let mut bytes: Vec<u8> = [0x46_u32, 1, 1 | 2 | 4].into_iter().flat_map(u32::to_le_bytes).collect();
+    let mut bytes: Vec<u8> =
+        [0x46_u32, 1, 1 | 2 | 4].into_iter().flat_map(u32::to_le_bytes).collect();
     for text in texts {
         bytes.extend(u32::try_from(text.len()).unwrap_or_default().to_le_bytes());
         bytes.extend(text.bytes());
@@ -176,32 +217,57 @@ fn facts_are_printed_as_json_and_changes_reach_the_gateway() {
     let reg = interop.drive_c().join("windows/system32/reg.exe").display().to_string();
     let key = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Internet Settings\Connections";
     let settings = connection_settings(proxies);
-    let words = [&*reg, "add", key, "/v", "DefaultConnectionSettings", "/t", "REG_BINARY", "/d", &settings, "/f"];
+    let words = [
+        &*reg,
+        "add",
+        key,
+        "/v",
+        "DefaultConnectionSettings",
+        "/t",
+        "REG_BINARY",
+        "/d",
+        &settings,
+        "/f",
+    ];
     let set = interop.run(&lab, &words);
     assert!(set.as_ref().is_ok_and(lab::Finished::succeeded), "{set:?}");
-    let printed = interop.run(&lab, &[&exe, "facts"]).map_or_else(|error| error.to_string(), |f| f.stdout);
+    let printed =
+        interop.run(&lab, &[&exe, "facts"]).map_or_else(|error| error.to_string(), |f| f.stdout);
     let facts: serde_json::Value = serde_json::from_str(&printed).unwrap_or_default();
-    let uplink = facts["adapters"].as_array().and_then(|all| all.iter().find(|adapter| adapter["name"] == "uplink"));
+    let uplink = facts["adapters"]
+        .as_array()
+        .and_then(|all| all.iter().find(|adapter| adapter["name"] == "uplink"));
     let Some(uplink) = uplink else { panic!("no adapter 'uplink': {printed}") };
-    assert_eq!((&uplink["up"], &uplink["mtu"], &uplink["vpn"]), (&true.into(), &1500.into(), &serde_json::Value::Null));
+    assert_eq!(
+        (&uplink["up"], &uplink["mtu"], &uplink["vpn"]),
+        (&true.into(), &1500.into(), &serde_json::Value::Null)
+    );
     let gateways = uplink["gateways"].as_array().map(Vec::as_slice).unwrap_or_default();
     assert!(gateways.contains(&"192.0.2.1".into()), "{uplink}");
     assert!(gateways.contains(&"2001:db8:1::1".into()) || !wine_has("routes6"), "{uplink}");
     assert!(gateways.len() <= 2, "{uplink}");
-    assert!(uplink["addresses"].as_array().is_some_and(|all| all.contains(&"192.0.2.2/24".into())), "{uplink}");
+    assert!(
+        uplink["addresses"].as_array().is_some_and(|all| all.contains(&"192.0.2.2/24".into())),
+        "{uplink}"
+    );
     assert_eq!(facts["internet_adapter"], uplink["index"], "the way out");
     let mut routes = vec!["172.28.48.0/20", "192.0.2.0/24"];
     if wine_has("routes6") {
         routes.push("2001:db8:1::/64");
     }
     assert_eq!(facts["routes"], serde_json::json!(routes));
-    assert!(facts["wslconfig"]["path"].as_str().is_some_and(|path| path.ends_with(".wslconfig")), "{printed}");
+    assert!(
+        facts["wslconfig"]["path"].as_str().is_some_and(|path| path.ends_with(".wslconfig")),
+        "{printed}"
+    );
     assert_eq!(facts["wslconfig"]["text"], wslconfig, "{}", facts["wslconfig"]);
-    let told = ["proxy", "bypass", "pac_url"].map(|field| facts["user_proxy"][field].as_str().unwrap_or_default());
+    let told = ["proxy", "bypass", "pac_url"]
+        .map(|field| facts["user_proxy"][field].as_str().unwrap_or_default());
     assert_eq!(told, proxies, "{printed}");
     assert!(facts["machine_proxy"].is_object(), "{printed}");
     let tunnel = up(interop.launch(&lab, &[]));
-    let v6 = || !must(&lab, Place::Wsl, "ip -6 addr show dev underpass0 scope global").trim().is_empty();
+    let v6 =
+        || !must(&lab, Place::Wsl, "ip -6 addr show dev underpass0 scope global").trim().is_empty();
     assert!(until(PATIENCE, v6), "{}", tunnel.status());
     // Wine 8 shows only addresses of IPv6, and Wine 10 its routes too.
     must(&lab, Place::Windows, "ip -6 route del default");
@@ -219,7 +285,9 @@ fn whoever_is_killed_no_relay_is_orphaned() {
     let mut tunnel = up(interop.launch(&lab, &["--lanes", "2"]));
     let ready = |tunnel: &Tunnel| {
         let relays = tunnel.status()["relays"].clone();
-        relays.as_array().is_some_and(|all| all.len() == 2 && all.iter().all(|relay| relay["state"] == "ready"))
+        relays
+            .as_array()
+            .is_some_and(|all| all.len() == 2 && all.iter().all(|relay| relay["state"] == "ready"))
     };
     let as_many = |tunnel: &Tunnel, why: &str| {
         assert!(
@@ -228,7 +296,11 @@ fn whoever_is_killed_no_relay_is_orphaned() {
             host_relays(&lab),
             tunnel.status()
         );
-        assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{why}: {}", tunnel.status());
+        assert!(
+            until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"),
+            "{why}: {}",
+            tunnel.status()
+        );
     };
     as_many(&tunnel, "at the start");
     let before = host_relays(&lab);
@@ -238,7 +310,11 @@ fn whoever_is_killed_no_relay_is_orphaned() {
     // What the gateway knows as its relay is interop's Linux half.
     let halves = tunnel.relays();
     send_signal(halves[0], "KILL");
-    assert!(until(PATIENCE, || ready(&tunnel) && tunnel.relays()[0] != halves[0]), "{}", tunnel.status());
+    assert!(
+        until(PATIENCE, || ready(&tunnel) && tunnel.relays()[0] != halves[0]),
+        "{}",
+        tunnel.status()
+    );
     as_many(&tunnel, "interop's Linux half was killed");
     send_signal(tunnel.process().pid(), "KILL");
     assert!(
@@ -254,17 +330,26 @@ fn whoever_is_killed_no_relay_is_orphaned() {
         "Windows' half was killed: {:?} are left",
         host_relays(&lab)
     );
-    assert!(until(PATIENCE, || tunnel.complained().contains(") ERROR: ")), "{}", tunnel.complained());
+    assert!(
+        until(PATIENCE, || tunnel.complained().contains(") ERROR: ")),
+        "{}",
+        tunnel.complained()
+    );
     assert!(tunnel.process().is_running());
 }
 
-/// What a ping and a DNS query through the tunnel take, in milliseconds: the median of so many each.
+/// What a ping and a DNS query through the tunnel take, in milliseconds: the median of so many
+/// each.
 fn round_trips(lab: &Lab, count: u32) -> (f64, f64) {
     let ping = must(lab, Place::Wsl, &format!("ping -n -c {count} -i 0.05 -W 10 {SERVER}"));
-    let times = ping.lines().filter_map(|line| line.split_once("time=")?.1.split(' ').next()?.parse().ok());
+    let times =
+        ping.lines().filter_map(|line| line.split_once("time=")?.1.split(' ').next()?.parse().ok());
     let dig = |_| {
-        let said = must(lab, Place::Wsl, &format!("dig @172.28.48.1 +tries=1 +timeout=8 {SERVER_NAME} A"));
-        let time = said.lines().find_map(|line| line.strip_prefix(";; Query time: ")?.split(' ').next()?.parse().ok());
+        let said =
+            must(lab, Place::Wsl, &format!("dig @172.28.48.1 +tries=1 +timeout=8 {SERVER_NAME} A"));
+        let time = said
+            .lines()
+            .find_map(|line| line.strip_prefix(";; Query time: ")?.split(' ').next()?.parse().ok());
         time.unwrap_or(f64::INFINITY)
     };
     (median(times.collect()), median((0..count).map(dig).collect()))
@@ -287,10 +372,11 @@ impl Drop for SetAtEnd<'_> {
     }
 }
 
-/// Eight uploads, eight downloads and eight echoes of so many MiB each, at once and as fast as they go;
-/// pings and DNS queries meanwhile. Floods that end before those begin again.
+/// Eight uploads, eight downloads and eight echoes of so many MiB each, at once and as fast as they
+/// go; pings and DNS queries meanwhile. Floods that end before those begin again.
 fn floods_starve_nobody(lab: &Lab, tunnel: &Tunnel, mebibytes: u64) {
-    let _transfers = python_server(lab, Place::Internet, Script::Transfer.text(), &["serve", "5001"], 5001);
+    let _transfers =
+        python_server(lab, Place::Internet, Script::Transfer.text(), &["serve", "5001"], 5001);
     let idle = round_trips(lab, 20);
     let mut rounds = Vec::new();
     let (ended, enough) = (AtomicUsize::new(0), AtomicBool::new(false));
@@ -310,7 +396,11 @@ fn floods_starve_nobody(lab: &Lab, tunnel: &Tunnel, mebibytes: u64) {
         };
         let floods = ["upload", "download", "echo"].map(|how| scope.spawn(flood(how)));
         let moved = || tunnel.status()["bytes"]["up"].as_u64().unwrap_or(0);
-        assert!(until(PATIENCE, || moved() > 32 << 20), "the floods have not begun: {}", tunnel.status());
+        assert!(
+            until(PATIENCE, || moved() > 32 << 20),
+            "the floods have not begun: {}",
+            tunnel.status()
+        );
         // One is over before its time where it has failed.
         let is_on = || floods.iter().all(|flood| !flood.is_finished());
         while is_on() && (rounds.len() < 3 || ended.load(Ordering::Relaxed) == 0) {
@@ -321,7 +411,9 @@ fn floods_starve_nobody(lab: &Lab, tunnel: &Tunnel, mebibytes: u64) {
     let (pings, queries) = rounds.iter().copied().unzip();
     // A resolver that hands over no record has each question asked twice.
     let questions = if wine_has("record-copies") { 1.0 } else { 2.0 };
-    for (busy, idle, more) in [(median(pings), idle.0, 50.0), (median(queries), idle.1, 50.0 * questions)] {
+    for (busy, idle, more) in
+        [(median(pings), idle.0, 50.0), (median(queries), idle.1, 50.0 * questions)]
+    {
         assert!(busy < idle + more, "{idle} ms idle, {busy} ms busy: {rounds:?}");
     }
     assert_eq!(tunnel.status()["relays"][0]["restarts"], 0);

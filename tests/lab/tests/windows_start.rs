@@ -1,5 +1,5 @@
-//! How the relay for Windows is started from WSL: by which of interop's sockets, from which folder, and what is said when Windows does not
-//! let it run.
+//! How the relay for Windows is started from WSL: by which of interop's sockets, from which folder,
+//! and what is said when Windows does not let it run.
 
 use lab::addresses::SERVER;
 use lab::interop::{self, Interop, host_relays};
@@ -21,11 +21,13 @@ fn a_session_whose_interop_socket_is_missing_or_goes_is_replaced_by_the_lasting_
     let _web = web_server(&lab);
     let relay = interop::windows_relay().display().to_string();
     let [own, other] = [&session, &lasting].map(|interop| interop.socket().display().to_string());
-    // In a mount namespace of its own, /run/WSL is as in a WSL with one session besides the first process.
+    // In a mount namespace of its own, /run/WSL is as in a WSL with one session besides the first
+    // process.
     let wrapper = ["unshare", "--mount", "sh", "-c", SOCKETS, &other, ""];
     for named in ["/run/WSL/4711_interop", &own] {
         let options = ["--relay", relay.as_str()];
-        let mut tunnel = Tunnel::launch_wrapped(&lab, &[("WSL_INTEROP", named)], &wrapper, &options);
+        let mut tunnel =
+            Tunnel::launch_wrapped(&lab, &[("WSL_INTEROP", named)], &wrapper, &options);
         tunnel.wait_up();
         assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "{named}");
         if named == own {
@@ -35,13 +37,17 @@ fn a_session_whose_interop_socket_is_missing_or_goes_is_replaced_by_the_lasting_
             send_signal(host_relays(&lab)[0], "KILL");
             let again = || tunnel.status()["relays"][0]["restarts"].as_u64() >= Some(1);
             assert!(until(PATIENCE, again), "{}", tunnel.status());
-            assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", tunnel.status());
+            assert!(
+                until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"),
+                "{}",
+                tunnel.status()
+            );
         }
     }
 }
 
-/// Makes /run/WSL of a mount namespace with a lasting socket and that of a session, if there is one, and
-/// becomes the command behind them.
+/// Makes /run/WSL of a mount namespace with a lasting socket and that of a session, if there is
+/// one, and becomes the command behind them.
 const SOCKETS: &str = r#"
 set -e
 mount -t tmpfs none /run
@@ -72,27 +78,36 @@ fn where_the_lasting_socket_is_dead_a_relay_is_started_by_a_live_sessions() {
     let _dead = dead_socket(&dead);
     // The file of a process that has ended: it takes no connection.
     drop(dead_socket(&stale));
-    // The first ends with WSL's own words after a second, the second is still silent after the 5 s that
-    // a relay is given, the third ends at once.
+    // The first ends with WSL's own words after a second, the second is still silent after the 5 s
+    // that a relay is given, the third ends at once.
     for (lasting, timeout, words) in [
         (&dead, "1000", "accept4 failed 110"),
         (&dead, "60000", "not said hello within 5 s"),
         (&stale, "60000", "UtilConnectUnix:543: connect failed 111"),
     ] {
         let wrapper = ["unshare", "--mount", "sh", "-c", SOCKETS, lasting, &live];
-        let variables = [("INTEROP_MODEL_ACCEPT_TIMEOUT_MS", timeout), ("WSL_DISTRO_NAME", "Debian")];
+        let variables =
+            [("INTEROP_MODEL_ACCEPT_TIMEOUT_MS", timeout), ("WSL_DISTRO_NAME", "Debian")];
         let mut tunnel = Tunnel::launch_wrapped(&lab, &variables, &wrapper, &["--relay", &relay]);
         tunnel.wait_up();
         assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "{timeout}");
-        complains(&tunnel, &[words, "/run/WSL/1_interop", "wsl --terminate Debian", "another session's socket"]);
+        complains(
+            &tunnel,
+            &[words, "/run/WSL/1_interop", "wsl --terminate Debian", "another session's socket"],
+        );
         let failed = |tunnel: &Tunnel| tunnel.complained().matches("/run/WSL/1_interop").count();
-        let (before, restarts) = (failed(&tunnel), tunnel.status()["relays"][0]["restarts"].as_u64());
+        let (before, restarts) =
+            (failed(&tunnel), tunnel.status()["relays"][0]["restarts"].as_u64());
         // The next relay is started by the one that works, at once.
         assert!(until(PATIENCE, || host_relays(&lab).len() == 1), "{:?}", host_relays(&lab));
         send_signal(host_relays(&lab)[0], "KILL");
         let again = || tunnel.status()["relays"][0]["restarts"].as_u64() > restarts;
         assert!(until(PATIENCE, again), "{}", tunnel.status());
-        assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", tunnel.status());
+        assert!(
+            until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"),
+            "{}",
+            tunnel.status()
+        );
         assert_eq!(failed(&tunnel), before, "{}", tunnel.complained());
         drop(tunnel);
         assert!(until(PATIENCE, || host_relays(&lab).is_empty()), "{:?}", host_relays(&lab));
@@ -103,18 +118,30 @@ fn where_the_lasting_socket_is_dead_a_relay_is_started_by_a_live_sessions() {
 fn where_the_lasting_socket_is_dead_the_pipe_is_measured_by_a_live_sessions() {
     let Some((lab, session)) = windows_lab() else { return };
     let live = session.socket().display().to_string();
-    let [relay, program] = [interop::windows_relay(), programs().join("underpass")].map(|p| p.display().to_string());
+    let [relay, program] =
+        [interop::windows_relay(), programs().join("underpass")].map(|p| p.display().to_string());
     let scratch = Scratch::new();
     let [dead, stale] = ["dead", "stale"].map(|name| scratch.path(name));
     let _dead = dead_socket(&dead);
     drop(dead_socket(&stale));
     for lasting in [&dead, &stale] {
         let wrapper = ["unshare", "--mount", "sh", "-c", SOCKETS, lasting, &live];
-        let words = ["env", "INTEROP_MODEL_ACCEPT_TIMEOUT_MS=1000", &program, "selftest", "pipe", "--mebibytes", "1"];
+        let words = [
+            "env",
+            "INTEROP_MODEL_ACCEPT_TIMEOUT_MS=1000",
+            &program,
+            "selftest",
+            "pipe",
+            "--mebibytes",
+            "1",
+        ];
         let done = lab.run(Place::Wsl, &[&wrapper[..], &words, &["--relay", &relay]].concat());
         let done = done.unwrap_or_else(|error| panic!("{program}: {error}"));
         assert!(done.succeeded(), "{lasting}: {done:?}");
-        assert!(done.stderr.contains("no Windows program by /run/WSL/1_interop"), "{lasting}: {done:?}");
+        assert!(
+            done.stderr.contains("no Windows program by /run/WSL/1_interop"),
+            "{lasting}: {done:?}"
+        );
     }
 }
 
@@ -140,9 +167,11 @@ fn where_a_policy_forbids_cmd_other_programs_tell_windows_folder() {
     let scratch = Scratch::new();
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
     const POWERSHELL: &str = "/mnt/c/Windows/System32/WindowsPowerShell";
-    for (forbidden, is_copied) in
-        [(&[][..], true), (&[POWERSHELL][..], true), (&[POWERSHELL, "/tmp/", "/mnt/c/users/"][..], false)]
-    {
+    for (forbidden, is_copied) in [
+        (&[][..], true),
+        (&[POWERSHELL][..], true),
+        (&[POWERSHELL, "/tmp/", "/mnt/c/users/"][..], false),
+    ] {
         interop.forbid_cmd(forbidden);
         let _ = fs::remove_file(copy_of(&interop));
         let mut tunnel = wsl.launch(&Distro::machine(), &[]);
@@ -171,7 +200,8 @@ fn where_a_policy_forbids_cmd_other_programs_tell_windows_folder() {
 
 #[test]
 fn a_windows_program_is_told_where_the_kernel_has_no_entry_and_this_is_no_wsl() {
-    // The kernel's list is the machine's: no other test may have an entry in it now, so this one is not run beside others.
+    // The kernel's list is the machine's: no other test may have an entry in it now, so this one is
+    // not run beside others.
     let Some(lab) = cut_off_lab() else { return };
     let scratch = Scratch::new();
     let program = scratch.file("windows.exe", "MZ\0\0 this is not for Linux");
@@ -196,7 +226,10 @@ impl Drop for WslEntry {
 #[test]
 fn the_kernels_entry_for_windows_programs_is_written_again_when_it_is_gone() {
     if fs::exists(WSL_ENTRY).unwrap_or(false) {
-        let _ = writeln!(std::io::stderr(), "skipped: this is a WSL, whose own entry is none of a test's business");
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: this is a WSL, whose own entry is none of a test's business"
+        );
         return;
     }
     let Some((lab, interop)) = windows_lab() else { return };
@@ -210,7 +243,11 @@ fn the_kernels_entry_for_windows_programs_is_written_again_when_it_is_gone() {
     let options = ["--relay", relay.as_str()];
     let mut off = wsl.launch(&off, &options);
     assert_eq!(off.process().exit_code(PATIENCE), Some(1), "{}", off.complained());
-    assert!(off.complained().contains("switched off by 'enabled' of [interop]"), "{}", off.complained());
+    assert!(
+        off.complained().contains("switched off by 'enabled' of [interop]"),
+        "{}",
+        off.complained()
+    );
     let mut tunnel = wsl.launch(&Distro::machine(), &options);
     tunnel.wait_up();
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
@@ -218,15 +255,35 @@ fn the_kernels_entry_for_windows_programs_is_written_again_when_it_is_gone() {
     drop(entry);
     let entry = WslEntry;
     send_signal(host_relays(&lab)[0], "KILL");
-    assert!(until(PATIENCE, || tunnel.status()["relays"][0]["restarts"].as_u64() >= Some(1)), "{}", tunnel.status());
-    assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", tunnel.status());
-    assert!(tunnel.complained().contains("entry for Windows programs is gone"), "{}", tunnel.complained());
+    assert!(
+        until(PATIENCE, || tunnel.status()["relays"][0]["restarts"].as_u64() >= Some(1)),
+        "{}",
+        tunnel.status()
+    );
+    assert!(
+        until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"),
+        "{}",
+        tunnel.status()
+    );
+    assert!(
+        tunnel.complained().contains("entry for Windows programs is gone"),
+        "{}",
+        tunnel.complained()
+    );
     // And switched off: to register another of its name would fail (EEXIST).
     let written = fs::write(WSL_ENTRY, "0");
     assert!(written.is_ok(), "{written:?}");
     send_signal(host_relays(&lab)[0], "KILL");
-    assert!(until(PATIENCE, || tunnel.status()["relays"][0]["restarts"].as_u64() >= Some(2)), "{}", tunnel.status());
-    assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", tunnel.status());
+    assert!(
+        until(PATIENCE, || tunnel.status()["relays"][0]["restarts"].as_u64() >= Some(2)),
+        "{}",
+        tunnel.status()
+    );
+    assert!(
+        until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"),
+        "{}",
+        tunnel.status()
+    );
     complains(&tunnel, &["entry for Windows programs is switched off"]);
     assert!(fs::read_to_string(WSL_ENTRY).is_ok_and(|entry| entry.starts_with("enabled")));
     drop((tunnel, entry));
@@ -234,7 +291,11 @@ fn the_kernels_entry_for_windows_programs_is_written_again_when_it_is_gone() {
 
 /// The relay's place on Windows' disk.
 fn copy_of(interop: &Interop) -> std::path::PathBuf {
-    interop.local_app_data().join("underpass").join(env!("CARGO_PKG_VERSION")).join("underpass-relay.exe")
+    interop
+        .local_app_data()
+        .join("underpass")
+        .join(env!("CARGO_PKG_VERSION"))
+        .join("underpass-relay.exe")
 }
 
 /// Whether a tunnel said all of this on its standard error, by now or soon.
@@ -249,11 +310,13 @@ fn the_relay_is_run_from_windows_disk_where_other_versions_are_removed() {
     let _web = web_server(&lab);
     let (scratch, folder) = (Scratch::new(), interop.local_app_data().join("underpass"));
     let write = |path: &Path, text: &str| {
-        let written = fs::create_dir_all(path.parent().unwrap_or(path)).and_then(|()| fs::write(path, text));
+        let written =
+            fs::create_dir_all(path.parent().unwrap_or(path)).and_then(|()| fs::write(path, text));
         assert!(written.is_ok(), "{}: {written:?}", path.display());
     };
     write(&folder.join("0.0.1/underpass-relay.exe"), "an older one");
-    // Windows keeps the file of a program that runs, which Linux does not; a folder of that name is kept by both.
+    // Windows keeps the file of a program that runs, which Linux does not; a folder of that name is
+    // kept by both.
     write(&folder.join("0.0.2/underpass-relay.exe/runs"), "");
     write(&copy_of(&interop), "of the same version, and damaged");
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
@@ -265,8 +328,12 @@ fn the_relay_is_run_from_windows_disk_where_other_versions_are_removed() {
     let copy = copy_of(&interop);
     assert_eq!(Some(directory.as_path()), copy.parent(), "it works in a folder of Windows");
     assert_eq!(fs::read(&copy).ok(), fs::read(interop::windows_relay()).ok(), "byte for byte");
-    let mut left: Vec<_> =
-        fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
+    let mut left: Vec<_> = fs::read_dir(&folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name())
+        .collect();
     left.sort();
     assert_eq!(left, ["0.0.2", env!("CARGO_PKG_VERSION")]);
     assert_eq!(tunnel.complained(), "");
@@ -284,16 +351,26 @@ fn a_relay_that_an_antivirus_program_takes_is_told_by_name_and_copied_again() {
     let restarted = |least: u64| {
         let restarts = || tunnel.status()["relays"][0]["restarts"].as_u64();
         assert!(until(PATIENCE, || restarts() >= Some(least)), "{}", tunnel.status());
-        assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", tunnel.status());
+        assert!(
+            until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"),
+            "{}",
+            tunnel.status()
+        );
     };
     send_signal(host_relays(&lab)[0], "KILL");
     restarted(1);
-    complains(&tunnel, &["it was ended from outside, and said nothing", "antivirus", "Protection history"]);
+    complains(
+        &tunnel,
+        &["it was ended from outside, and said nothing", "antivirus", "Protection history"],
+    );
     assert!(!tunnel.complained().contains("is gone"), "{}", tunnel.complained());
     assert!(fs::remove_file(&copy).is_ok());
     send_signal(host_relays(&lab)[0], "KILL");
     restarted(2);
-    complains(&tunnel, &["underpass-relay.exe is gone: an antivirus program took it", "it is copied again"]);
+    complains(
+        &tunnel,
+        &["underpass-relay.exe is gone: an antivirus program took it", "it is copied again"],
+    );
     assert_eq!(fs::read(&copy).ok(), fs::read(interop::windows_relay()).ok());
 }
 
@@ -304,7 +381,10 @@ fn a_relay_that_windows_refuses_to_start_is_told_with_what_to_try_and_tried_agai
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
     interop.forbid("/mnt/c/users");
     let mut tunnel = wsl.launch(&Distro::machine(), &[]);
-    complains(&tunnel, &["Windows refuses to start /mnt/c/users/", "AppLocker", "--relay", "Invalid argument"]);
+    complains(
+        &tunnel,
+        &["Windows refuses to start /mnt/c/users/", "AppLocker", "--relay", "Invalid argument"],
+    );
     assert!(!tunnel.said().contains("underpass: up"));
     interop.forbid("/nothing");
     tunnel.wait_up();
@@ -328,7 +408,8 @@ fn a_relay_for_another_processor_is_told_with_windows_own_words() {
     let words = if newest_wine() { &words[1..] } else { &words };
     for words in words {
         let tunnel = wsl.launch(&Distro::machine(), &["--relay", "/mnt/c/arm.exe"]);
-        let cause = "/mnt/c/arm.exe is built for aarch64, and this machine is x86_64 (Windows' own words: ";
+        let cause =
+            "/mnt/c/arm.exe is built for aarch64, and this machine is x86_64 (Windows' own words: ";
         complains(&tunnel, &[&format!("{cause}{words}")]);
         interop.forbid_cmd(&[]);
     }
@@ -341,7 +422,8 @@ fn where_windows_disk_cannot_be_had_the_relay_is_run_from_where_it_lies() {
     // A file where the folder would be.
     let blocked = fs::write(interop.local_app_data().join("underpass"), "");
     assert!(blocked.is_ok(), "{blocked:?}");
-    let mut tunnel = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref()).launch(&Distro::machine(), &[]);
+    let mut tunnel =
+        Wsl::new(&lab, &interop, scratch.path("wsl").as_ref()).launch(&Distro::machine(), &[]);
     tunnel.wait_up();
     complains(&tunnel, &["is run from the distro's disk", "Not a directory", "--relay"]);
 }

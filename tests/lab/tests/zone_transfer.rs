@@ -1,5 +1,5 @@
-//! Zone transfers (RFC 5936, RFC 1995) through the gateway's DNS front: whole, from the host's own nameserver, which is a real one.
-//! The reference is the same question on the host.
+//! Zone transfers (RFC 5936, RFC 1995) through the gateway's DNS front: whole, from the host's own
+//! nameserver, which is a real one. The reference is the same question on the host.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::NAT_GATEWAY;
@@ -7,7 +7,8 @@ use lab::relay::{Lack, lacks};
 use lab::scene::{PATIENCE, Scratch, cut_off_lab, etc, python};
 use lab::{Lab, Place, Process, Tunnel, until};
 
-/// A lab that is cut off, a BIND on its host, and a tunnel. The BIND is there first: some relays read its address only once.
+/// A lab that is cut off, a BIND on its host, and a tunnel. The BIND is there first: some relays
+/// read its address only once.
 fn lab_with_bind(scratch: &Scratch) -> Option<(Lab, Process, Tunnel)> {
     let lab = cut_off_lab()?;
     let server = bind(&lab, scratch);
@@ -15,11 +16,14 @@ fn lab_with_bind(scratch: &Scratch) -> Option<(Lab, Process, Tunnel)> {
     Some((lab, server, tunnel))
 }
 
-/// A BIND on the host's loopback, which serves `big.test` to all and transfers `closed.test` to nobody.
+/// A BIND on the host's loopback, which serves `big.test` to all and transfers `closed.test` to
+/// nobody.
 fn bind(lab: &Lab, scratch: &Scratch) -> Process {
     let head = "$TTL 60\n@ SOA ns admin 7 60 60 60 60\n@ NS ns\nns A 203.0.113.10\n";
-    let hosts: String = (0..5000).map(|n| format!("host{n} TXT \"some text of record number {n}\"\n")).collect();
-    let (big, closed) = (scratch.file("big", &format!("{head}{hosts}")), scratch.file("closed", head));
+    let hosts: String =
+        (0..5000).map(|n| format!("host{n} TXT \"some text of record number {n}\"\n")).collect();
+    let (big, closed) =
+        (scratch.file("big", &format!("{head}{hosts}")), scratch.file("closed", head));
     let at = scratch.path("");
     let settings = format!(
         "options {{ directory \"{at}\"; listen-on {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; pid-file none; \
@@ -30,7 +34,10 @@ fn bind(lab: &Lab, scratch: &Scratch) -> Process {
     );
     let settings = scratch.file("named.conf", &settings);
     let server = lab.start(Place::Windows, &["named", "-g", "-n", "1", "-c", &settings]).unwrap();
-    let up = || dig(lab, Place::Windows, "127.0.0.1", &["+short", "big.test", "SOA"]).contains("ns.big.test.");
+    let up = || {
+        dig(lab, Place::Windows, "127.0.0.1", &["+short", "big.test", "SOA"])
+            .contains("ns.big.test.")
+    };
     assert!(until(PATIENCE, up), "named does not answer on the host");
     etc(lab, Place::Windows, "resolv.conf", "nameserver 127.0.0.1\n");
     server
@@ -38,7 +45,8 @@ fn bind(lab: &Lab, scratch: &Scratch) -> Process {
 
 fn dig(lab: &Lab, place: Place, server: &str, words: &[&str]) -> String {
     let at = format!("@{server}");
-    let finished = lab.run(place, &[&["dig", &at, "+tries=1", "+timeout=10"], words].concat()).unwrap();
+    let finished =
+        lab.run(place, &[&["dig", &at, "+tries=1", "+timeout=10"], words].concat()).unwrap();
     finished.stdout
 }
 
@@ -49,7 +57,11 @@ fn transfer(lab: &Lab, place: Place, server: &str, words: &[&str]) -> (Vec<Strin
     // A signature has the time and the query's id in it.
     let records = records.filter(|line| !line.starts_with("; <<>>") && !line.contains("\tTSIG\t"));
     let records = records.map(str::to_owned).collect();
-    let size = said.lines().find_map(|line| line.strip_prefix(";; XFR size: ")).unwrap_or_default().to_owned();
+    let size = said
+        .lines()
+        .find_map(|line| line.strip_prefix(";; XFR size: "))
+        .unwrap_or_default()
+        .to_owned();
     (records, size)
 }
 
@@ -76,15 +88,23 @@ fn a_transfer_of_many_messages_arrives_whole_as_does_a_refusal() {
             assert!(records == reference.0, "{server} {words:?}: {records:?}");
         }
         if words[1] == "AXFR" && words.len() == 2 && words[0] == "big.test" {
-            assert!(reference.1.contains("records (messages ") && reference.0.len() > 5000, "{reference:?}");
-            assert!(!reference.1.contains("(messages 1,"), "one message shows nothing: {}", reference.1);
+            assert!(
+                reference.1.contains("records (messages ") && reference.0.len() > 5000,
+                "{reference:?}"
+            );
+            assert!(
+                !reference.1.contains("(messages 1,"),
+                "one message shows nothing: {}",
+                reference.1
+            );
         }
     }
     assert_eq!(tunnel.status()["flows"]["dns"], 0, "nothing waits: {}", tunnel.status()["flows"]);
 }
 
-/// Asks for a SOA and, in the same write, for the zone, on one connection: `SERVER HOW`. With `half` the end of the stream
-/// follows at once. Prints how many messages came of each question, and whether the zone was whole.
+/// Asks for a SOA and, in the same write, for the zone, on one connection: `SERVER HOW`. With
+/// `half` the end of the stream follows at once. Prints how many messages came of each question,
+/// and whether the zone was whole.
 const BEHIND_ANOTHER: &str = r#"
 import socket, struct, sys
 name = b"\x03big\x04test\0"
@@ -126,7 +146,8 @@ fn without_a_server_that_listens_a_transfer_fails_at_once_and_the_next_one_is_tr
     if !lacks(Lack::NewNameservers) {
         // Nothing listens at port 53 of the host's other address.
         etc(&lab, Place::Windows, "resolv.conf", "nameserver 192.0.2.2\nnameserver 127.0.0.1\n");
-        let whole = || transfer(&lab, Place::Wsl, NAT_GATEWAY, &["big.test", "AXFR"]).0.len() > 5000;
+        let whole =
+            || transfer(&lab, Place::Wsl, NAT_GATEWAY, &["big.test", "AXFR"]).0.len() > 5000;
         assert!(until(PATIENCE, whole), "the next server is not tried");
     }
     drop(server);

@@ -6,11 +6,35 @@ use wire::limits::{HEADER, MAX_DATA, SEAL};
 use wire::{Capabilities, Decoder, FlowId, Frame, Hello, Sealer};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "encode_control", unit: "256 frames", units: 1, calls: 200, set_up: encode_control },
-    Scenario { name: "decode_control", unit: "256 frames", units: 1, calls: 200, set_up: decode_control },
+    Scenario {
+        name: "encode_control",
+        unit: "256 frames",
+        units: 1,
+        calls: 200,
+        set_up: encode_control,
+    },
+    Scenario {
+        name: "decode_control",
+        unit: "256 frames",
+        units: 1,
+        calls: 200,
+        set_up: decode_control,
+    },
     Scenario { name: "encode_data", unit: "64 KiB", units: 1, calls: 500, set_up: encode_data },
-    Scenario { name: "seal_100_bytes", unit: "frame", units: 64, calls: 200, set_up: || seal(100, 64) },
-    Scenario { name: "seal_64_kib", unit: "frame", units: 1, calls: 500, set_up: || seal(MAX_DATA, 1) },
+    Scenario {
+        name: "seal_100_bytes",
+        unit: "frame",
+        units: 64,
+        calls: 200,
+        set_up: || seal(100, 64),
+    },
+    Scenario {
+        name: "seal_64_kib",
+        unit: "frame",
+        units: 1,
+        calls: 500,
+        set_up: || seal(MAX_DATA, 1),
+    },
     Scenario {
         name: "decode_data",
         unit: "64 KiB",
@@ -37,7 +61,13 @@ const DATA: usize = 4;
 fn control(n: usize) -> Frame<'static> {
     let flow = FlowId(u32::try_from(n).unwrap_or(0));
     match n % 4 {
-        0 => Frame::Open { flow, to: ([203, 0, 113, 10], 80).into(), window: 65_536, hops: None, name: None },
+        0 => Frame::Open {
+            flow,
+            to: ([203, 0, 113, 10], 80).into(),
+            window: 65_536,
+            hops: None,
+            name: None,
+        },
         1 => Frame::Opened { flow, window: 65_536 },
         2 => Frame::Credit { flow, bytes: 65_536 },
         _ => Frame::Fin { flow },
@@ -64,7 +94,8 @@ fn sealer() -> (Sealer, Vec<u8>) {
     let (mut sealer, mut plain, mut stream) = (Sealer::default(), Vec::new(), Vec::new());
     let capabilities = Capabilities::default();
     let (version, build) = (wire::frame::VERSION, String::new());
-    Frame::Hello(Hello { version, capabilities, max_flows: 1, max_binds: 1, build }).encode(&mut plain);
+    Frame::Hello(Hello { version, capabilities, max_flows: 1, max_binds: 1, build })
+        .encode(&mut plain);
     sealer.append(&plain, &mut stream);
     (sealer, stream)
 }
@@ -95,8 +126,9 @@ fn decode_data(piece: usize) -> Work {
     decode(DATA, piece, |_| Frame::Data { flow: FlowId(1), bytes: BYTES })
 }
 
-/// Takes a stream that comes in pieces of at most so many bytes. Where they are copied to the decoder, a
-/// system call would be. The stream goes on from call to call, so that its seals are made meanwhile.
+/// Takes a stream that comes in pieces of at most so many bytes. Where they are copied to the
+/// decoder, a system call would be. The stream goes on from call to call, so that its seals are
+/// made meanwhile.
 fn decode(frames: usize, piece: usize, frame: fn(usize) -> Frame<'static>) -> Work {
     let (mut sealer, hello) = sealer();
     let mut decoder = Decoder::default();

@@ -1,5 +1,6 @@
-//! All scenarios. A count should be large enough (some million instructions) that hashes with a seed of their own in each process do
-//! not show, and small enough that all of them take less than a minute.
+//! All scenarios. A count should be large enough (some million instructions) that hashes with a
+//! seed of their own in each process do not show, and small enough that all of them take less than
+//! a minute.
 
 mod codec;
 mod sessions;

@@ -20,7 +20,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         calls: 2000,
         set_up: || upload(Offload::None, ETHERNET),
     },
-    Scenario { name: "tcp_download", unit: "64 KiB", units: 4, calls: 125, set_up: || download(Offload::Vnet, MTU) },
+    Scenario {
+        name: "tcp_download",
+        unit: "64 KiB",
+        units: 4,
+        calls: 125,
+        set_up: || download(Offload::Vnet, MTU),
+    },
     Scenario {
         name: "tcp_download_plain",
         unit: "64 KiB",
@@ -28,10 +34,34 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         calls: 25,
         set_up: || download(Offload::None, ETHERNET),
     },
-    Scenario { name: "tcp_connection", unit: "connection", units: 1, calls: 300, set_up: connection },
-    Scenario { name: "tcp_packet_1_flow", unit: "packet", units: 1, calls: 3000, set_up: || packet(1) },
-    Scenario { name: "tcp_packet_1000_flows", unit: "packet", units: 1, calls: 3000, set_up: || packet(1000) },
-    Scenario { name: "tcp_packet_10000_flows", unit: "packet", units: 1, calls: 3000, set_up: || packet(10_000) },
+    Scenario {
+        name: "tcp_connection",
+        unit: "connection",
+        units: 1,
+        calls: 300,
+        set_up: connection,
+    },
+    Scenario {
+        name: "tcp_packet_1_flow",
+        unit: "packet",
+        units: 1,
+        calls: 3000,
+        set_up: || packet(1),
+    },
+    Scenario {
+        name: "tcp_packet_1000_flows",
+        unit: "packet",
+        units: 1,
+        calls: 3000,
+        set_up: || packet(1000),
+    },
+    Scenario {
+        name: "tcp_packet_10000_flows",
+        unit: "packet",
+        units: 1,
+        calls: 3000,
+        set_up: || packet(10_000),
+    },
 ];
 
 /// The MTU of the scenarios without offload, which are `plain`.
@@ -66,7 +96,8 @@ fn upload(offload: Offload, mtu: usize) -> Work {
     segments(vm, conn, mtu - 40)
 }
 
-/// Four full turns of the relay are written at once, as a pipe gives them; the app acknowledges each frame.
+/// Four full turns of the relay are written at once, as a pipe gives them; the app acknowledges
+/// each frame.
 fn download(offload: Offload, mtu: usize) -> Work {
     let mut vm = Vm::new(offload, mtu);
     let conn = vm.open(10_000);

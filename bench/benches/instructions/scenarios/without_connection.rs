@@ -23,7 +23,9 @@ fn udp_out() -> Work {
     Box::new(move || {
         vm.feed(&frame);
         vm.turn();
-        let Some(Event::Datagram { bytes, .. }) = vm.events.last() else { panic!("no datagram: {:?}", vm.events) };
+        let Some(Event::Datagram { bytes, .. }) = vm.events.last() else {
+            panic!("no datagram: {:?}", vm.events)
+        };
         assert_eq!(bytes.len(), DATAGRAM);
     })
 }
@@ -37,7 +39,14 @@ fn udp_in() -> Work {
     };
     Box::new(move || {
         let before = vm.out.frames;
-        vm.stack.deliver_datagram(vm.now(), bind, peer, &[7; DATAGRAM], Marks::of_ttl(64), &mut vm.out);
+        vm.stack.deliver_datagram(
+            vm.now(),
+            bind,
+            peer,
+            &[7; DATAGRAM],
+            Marks::of_ttl(64),
+            &mut vm.out,
+        );
         vm.turn();
         assert_eq!(vm.out.frames, before + 1);
     })
@@ -50,7 +59,9 @@ fn dns() -> Work {
         let before = vm.out.frames;
         vm.feed(&frame);
         vm.turn();
-        let [Event::Query { request, .. }] = vm.events[..] else { panic!("no query: {:?}", vm.events) };
+        let [Event::Query { request, .. }] = vm.events[..] else {
+            panic!("no query: {:?}", vm.events)
+        };
         vm.stack.answer_query(request, &[7; 200], &mut vm.out);
         assert_eq!(vm.out.frames, before + 1);
     })
@@ -71,7 +82,9 @@ fn ping() -> Work {
         let before = vm.out.frames;
         vm.feed(&frame);
         vm.turn();
-        let [Event::Echo { request, .. }] = vm.events[..] else { panic!("no echo: {:?}", vm.events) };
+        let [Event::Echo { request, .. }] = vm.events[..] else {
+            panic!("no echo: {:?}", vm.events)
+        };
         vm.stack.echo_reply(request, 64, &[7; 56], &mut vm.out);
         assert_eq!(vm.out.frames, before + 1);
     })

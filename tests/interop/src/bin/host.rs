@@ -1,7 +1,7 @@
-//! The Windows half: `interop-host SOCKET WINE BUFFER DRIVES` serves for ever. `WINE` is the program
-//! that starts Windows programs, `BUFFER` how many bytes a copy and a pipe to a program hold, `DRIVES`
-//! the folder of the drives. The file `SOCKET.policy` says what is forbidden, `SOCKET.damage` what
-//! happens to the bytes of the next relay.
+//! The Windows half: `interop-host SOCKET WINE BUFFER DRIVES` serves for ever. `WINE` is the
+//! program that starts Windows programs, `BUFFER` how many bytes a copy and a pipe to a program
+//! hold, `DRIVES` the folder of the drives. The file `SOCKET.policy` says what is forbidden,
+//! `SOCKET.damage` what happens to the bytes of the next relay.
 #![forbid(unsafe_code)]
 
 use interop_model::host::{Options, serve};

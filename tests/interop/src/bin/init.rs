@@ -1,5 +1,5 @@
-//! The interpreter that binfmt_misc starts for Windows programs: `interop-init PROGRAM NAME [ARGUMENT]...` (flag `P` keeps the
-//! program's own name, which Windows does not need).
+//! The interpreter that binfmt_misc starts for Windows programs: `interop-init PROGRAM NAME
+//! [ARGUMENT]...` (flag `P` keeps the program's own name, which Windows does not need).
 #![forbid(unsafe_code)]
 
 use std::io::Write as _;

@@ -21,7 +21,8 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let timeout = |milliseconds| u64::try_from(milliseconds).ok().map(Duration::from_millis);
-    let options = Options { instance_idle: timeout(instance), vm_idle: timeout(vm), shared: shared.into() };
+    let options =
+        Options { instance_idle: timeout(instance), vm_idle: timeout(vm), shared: shared.into() };
     match serve(Path::new(socket), options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

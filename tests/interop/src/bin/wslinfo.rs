@@ -1,4 +1,5 @@
-//! A stand-in for WSL's `wslinfo`: `wslinfo --networking-mode` tells what the file `/run/WSL/mode` says.
+//! A stand-in for WSL's `wslinfo`: `wslinfo --networking-mode` tells what the file `/run/WSL/mode`
+//! says.
 #![forbid(unsafe_code)]
 
 use std::io::Write as _;

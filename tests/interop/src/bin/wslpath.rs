@@ -1,4 +1,5 @@
-//! A stand-in for WSL's `wslpath`: `wslpath -u 'C:\Windows'` gives `/mnt/c/Windows`, `wslpath -w /mnt/c/Windows` the other.
+//! A stand-in for WSL's `wslpath`: `wslpath -u 'C:\Windows'` gives `/mnt/c/Windows`, `wslpath -w
+//! /mnt/c/Windows` the other.
 #![forbid(unsafe_code)]
 
 use std::io::Write as _;
@@ -28,5 +29,6 @@ fn linux(path: &str) -> Option<String> {
 
 fn windows(path: &str) -> Option<String> {
     let (letter, rest) = path.strip_prefix("/mnt/")?.split_once('/')?;
-    (letter.len() == 1).then(|| format!("{}:\\{}", letter.to_ascii_uppercase(), rest.replace('/', "\\")))
+    (letter.len() == 1)
+        .then(|| format!("{}:\\{}", letter.to_ascii_uppercase(), rest.replace('/', "\\")))
 }

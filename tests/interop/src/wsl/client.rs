@@ -33,15 +33,19 @@ struct Words {
 pub fn run(socket: &Path, arguments: &[String]) -> io::Result<u8> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["--terminate" | "-t", name] => said(ask(socket, &Request::Terminate { name: name.to_owned() })?.1),
+        ["--terminate" | "-t", name] => {
+            said(ask(socket, &Request::Terminate { name: name.to_owned() })?.1)
+        }
         ["--shutdown"] => said(ask(socket, &Request::Shutdown)?.1),
         ["--version" | "-v"] => {
             print("WSL version: 2.5.9.0\nKernel version: 6.6.87.2-1\n", &mut io::stdout())?;
             Ok(0)
         }
-        ["--list" | "-l", "--running", "--quiet" | "-q"] => match ask(socket, &Request::Running)?.1 {
+        ["--list" | "-l", "--running", "--quiet" | "-q"] => match ask(socket, &Request::Running)?.1
+        {
             Answer::Running(instances) => {
-                let names: String = instances.iter().map(|instance| format!("{}\n", instance.name)).collect();
+                let names: String =
+                    instances.iter().map(|instance| format!("{}\n", instance.name)).collect();
                 print(&names, &mut io::stdout())?;
                 Ok(0)
             }
@@ -49,7 +53,9 @@ pub fn run(socket: &Path, arguments: &[String]) -> io::Result<u8> {
         },
         _ => match parse(arguments) {
             Some(words) => in_distro(socket, &words),
-            None => said(Answer::Failed(format!("Invalid command line option: {}", words.join(" ")))),
+            None => {
+                said(Answer::Failed(format!("Invalid command line option: {}", words.join(" "))))
+            }
         },
     }
 }
@@ -70,7 +76,8 @@ fn parse(arguments: &[String]) -> Option<Words> {
             option if option.starts_with('-') && option != "--" => return None,
             first => {
                 // Words without --exec are the shell's to read.
-                let mut line: Vec<&str> = Some(first).filter(|first| *first != "--").into_iter().collect();
+                let mut line: Vec<&str> =
+                    Some(first).filter(|first| *first != "--").into_iter().collect();
                 line.extend(rest.map(String::as_str));
                 words.command = ["/bin/sh", "-c", &line.join(" ")].map(str::to_owned).to_vec();
                 return Some(words);
@@ -134,7 +141,8 @@ fn in_distro(socket: &Path, words: &Words) -> io::Result<u8> {
         copy(io::stdin(), input, BUFFER, None);
     }
     let unbuffered = |fd: BorrowedFd<'_>| io::Result::Ok(File::from(fd.try_clone_to_owned()?));
-    let (to_output, to_errors) = (unbuffered(io::stdout().as_fd())?, unbuffered(io::stderr().as_fd())?);
+    let (to_output, to_errors) =
+        (unbuffered(io::stdout().as_fd())?, unbuffered(io::stderr().as_fd())?);
     let output = child.stdout.take().map(|output| copy(output, to_output, BUFFER, None));
     let errors = child.stderr.take().map(|errors| copy(errors, to_errors, BUFFER, None));
     let status = child.wait()?;

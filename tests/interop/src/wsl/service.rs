@@ -145,7 +145,8 @@ impl Service {
         let mut state = self.lock();
         let layout = state.registered.get(name).cloned().ok_or_else(unknown)?;
         if !state.running.contains_key(name) {
-            let running = start(name, &layout).map_err(|error| format!("'{name}' does not start: {error}"))?;
+            let running = start(name, &layout)
+                .map_err(|error| format!("'{name}' does not start: {error}"))?;
             state.running.insert(name.to_owned(), running);
             state.vm_idle_since = None;
         }
@@ -185,18 +186,21 @@ impl Service {
         loop {
             let now = now();
             let due = |since: Option<Instant>, timeout: Option<Duration>| Some(since? + timeout?);
-            let of_distros = state
-                .running
-                .iter()
-                .filter_map(|(name, r)| Some((due(r.idle_since, self.options.instance_idle)?, name)));
-            let ended: Vec<String> = of_distros.filter(|(due, _)| *due <= now).map(|(_, name)| name.clone()).collect();
+            let of_distros = state.running.iter().filter_map(|(name, r)| {
+                Some((due(r.idle_since, self.options.instance_idle)?, name))
+            });
+            let ended: Vec<String> =
+                of_distros.filter(|(due, _)| *due <= now).map(|(_, name)| name.clone()).collect();
             for name in ended {
                 terminate(&mut state, &name);
             }
             if due(state.vm_idle_since, self.options.vm_idle).is_some_and(|due| due <= now) {
                 self.end_vm(&mut state);
             }
-            let left = state.running.values().filter_map(|r| due(r.idle_since, self.options.instance_idle));
+            let left = state
+                .running
+                .values()
+                .filter_map(|r| due(r.idle_since, self.options.instance_idle));
             let next = left.chain(due(state.vm_idle_since, self.options.vm_idle)).min();
             let wait = next.map_or(START_PATIENCE, |next| next.saturating_duration_since(now));
             let waited = self.changed.wait_timeout(state, wait);
@@ -244,7 +248,10 @@ fn start(name: &str, layout: &[String]) -> io::Result<Running> {
     Ok(Running { process, first, clients: BTreeSet::new(), idle_since: None })
 }
 
-#[expect(clippy::disallowed_methods, reason = "a process that becomes another gives no event to wait on")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a process that becomes another gives no event to wait on"
+)]
 fn first_process(process: &mut Child) -> io::Result<u32> {
     let children = format!("/proc/{0}/task/{0}/children", process.id());
     let deadline = now() + START_PATIENCE;
@@ -252,9 +259,12 @@ fn first_process(process: &mut Child) -> io::Result<u32> {
         if let Some(status) = process.try_wait()? {
             return Err(io::Error::other(format!("its layout failed: {status}")));
         }
-        let first = fs::read_to_string(&children).ok().and_then(|text| text.trim().parse::<u32>().ok());
-        let is_laid_out =
-            |pid: u32| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"sh\0-c\0while"));
+        let first =
+            fs::read_to_string(&children).ok().and_then(|text| text.trim().parse::<u32>().ok());
+        let is_laid_out = |pid: u32| {
+            fs::read(format!("/proc/{pid}/cmdline"))
+                .is_ok_and(|line| line.starts_with(b"sh\0-c\0while"))
+        };
         if let Some(first) = first.filter(|first| is_laid_out(*first)) {
             return Ok(first);
         }

@@ -1,4 +1,5 @@
-//! The demo: what Underpass does, shown with real programs in a lab. Ends with exit code 0 only if every step did what it says.
+//! The demo: what Underpass does, shown with real programs in a lab. Ends with exit code 0 only if
+//! every step did what it says.
 
 use lab::addresses::{NAT_GATEWAY, ROUTER, SERVER, SERVER_NAME};
 use lab::scene::{PATIENCE, python_server, way_out};
@@ -43,13 +44,18 @@ fn demo() -> Outcome<()> {
     let _web = python_server(&lab, Place::Internet, WEB_SERVER, &[], 80);
     let page = format!("http://{SERVER_NAME}/");
     let request = ["curl", "--silent", "--show-error", "--max-time", "4", &page];
-    let hello = |finished: &Finished| finished.succeeded() && finished.stdout.contains("Hello from the internet");
+    let hello = |finished: &Finished| {
+        finished.succeeded() && finished.stdout.contains("Hello from the internet")
+    };
     show(&lab, "VPN off: the VM reaches the server by its own network", &request, hello)?;
 
     lab.set_vpn(Vpn::On)?;
     show(&lab, "VPN on: the same request fails", &request, |finished| !finished.succeeded())?;
-    let by_address = ["curl", "--silent", "--show-error", "--max-time", "2", &format!("http://{SERVER}/")];
-    show(&lab, "Nor does it help to know the address", &by_address, |finished| !finished.succeeded())?;
+    let by_address =
+        ["curl", "--silent", "--show-error", "--max-time", "2", &format!("http://{SERVER}/")];
+    show(&lab, "Nor does it help to know the address", &by_address, |finished| {
+        !finished.succeeded()
+    })?;
 
     heading("`underpass up` in the VM, its relay on the host")?;
     let mut tunnel = Tunnel::up(&lab, &[]);
@@ -57,18 +63,26 @@ fn demo() -> Outcome<()> {
 
     show(&lab, "The same request again, with the VPN on", &request, hello)?;
     let dig = ["dig", "+noall", "+answer", "+time=3", SERVER_NAME];
-    show(&lab, "A DNS look-up", &dig, |finished| finished.succeeded() && finished.stdout.contains(SERVER))?;
+    show(&lab, "A DNS look-up", &dig, |finished| {
+        finished.succeeded() && finished.stdout.contains(SERVER)
+    })?;
     let ping = ["ping", "-c", "3", "-i", "0.2", SERVER];
     show(&lab, "A ping", &ping, |finished| finished.stdout.contains(" 3 received"))?;
     for (what, option) in [("A traceroute by ICMP", "-I"), ("A traceroute by UDP", "-U")] {
         let words = ["traceroute", "-n", "-q", "1", "-w", "2", "-m", "8", option, SERVER];
-        show(&lab, what, &words, |finished| finished.stdout.contains(ROUTER) && ends_with_hop(finished, SERVER))?;
+        show(&lab, what, &words, |finished| {
+            finished.stdout.contains(ROUTER) && ends_with_hop(finished, SERVER)
+        })?;
     }
 
     heading("`underpass status`")?;
     let status = tunnel.command(&["status"])?;
     output(&status.stdout)?;
-    judge(status.succeeded() && status.stdout.contains("ready"), "the status of a tunnel that is up", &status)?;
+    judge(
+        status.succeeded() && status.stdout.contains("ready"),
+        "the status of a tunnel that is up",
+        &status,
+    )?;
 
     heading("The gateway is killed with SIGKILL, so that it can tidy up nothing")?;
     send_signal(tunnel.process().pid(), "KILL");
@@ -76,7 +90,8 @@ fn demo() -> Outcome<()> {
         return Err("a killed gateway still runs".into());
     }
     let route = ["ip", "route", "get", SERVER];
-    let old = |finished: &Finished| finished.stdout.contains(&format!("via {NAT_GATEWAY} dev eth0"));
+    let old =
+        |finished: &Finished| finished.stdout.contains(&format!("via {NAT_GATEWAY} dev eth0"));
     show(&lab, "The VM's old route is back by itself", &route, old)?;
     lab.set_vpn(Vpn::Off)?;
     show(&lab, "And with the VPN off the old network works", &request, hello)?;
@@ -96,7 +111,12 @@ fn demo() -> Outcome<()> {
 }
 
 /// Runs a program in the VM, shows it and what it says, and fails unless that is as it should be.
-fn show(lab: &Lab, what: &str, words: &[&str], as_it_should: impl Fn(&Finished) -> bool) -> Outcome<()> {
+fn show(
+    lab: &Lab,
+    what: &str,
+    words: &[&str],
+    as_it_should: impl Fn(&Finished) -> bool,
+) -> Outcome<()> {
     heading(what)?;
     output(&format!("$ {}", words.join(" ")))?;
     let finished = lab.run(Place::Wsl, words)?;

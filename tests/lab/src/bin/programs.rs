@@ -1,5 +1,5 @@
-//! Real programs on the host's own path and through the tunnel: each is run both ways against the same
-//! server, and both must print the same. `tests/programs/run` installs and starts it.
+//! Real programs on the host's own path and through the tunnel: each is run both ways against the
+//! same server, and both must print the same. `tests/programs/run` installs and starts it.
 
 use lab::scene::{PATIENCE, Scratch, must, tunnelled_lab};
 use lab::{Lab, Place, Process, until};
@@ -33,7 +33,8 @@ fn complain(what: &str) -> ExitCode {
 /// Prints a row for each program; how many differ.
 fn compare(folder: &Path, names: &[String]) -> Outcome<usize> {
     let folder = folder.canonicalize()?;
-    let mut files: Vec<PathBuf> = fs::read_dir(folder)?.flatten().map(|entry| entry.path()).collect();
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(folder)?.flatten().map(|entry| entry.path()).collect();
     files.retain(|file| file.extension().is_some_and(|ending| ending == "sh"));
     files.sort();
     let mut out = io::stdout();
@@ -46,7 +47,10 @@ fn compare(folder: &Path, names: &[String]) -> Outcome<usize> {
         }
         let text = fs::read_to_string(&file)?;
         let what = text.lines().find_map(|line| line.strip_prefix("# ")).unwrap_or_default();
-        let known = text.lines().find_map(|line| line.strip_prefix("known=")).map(|why| why.trim_matches('"'));
+        let known = text
+            .lines()
+            .find_map(|line| line.strip_prefix("known="))
+            .map(|why| why.trim_matches('"'));
         let outcome = both_ways(&file, &text);
         let verdict = match (&outcome, known) {
             (Ok(()), None) => "yes".to_owned(),
@@ -67,10 +71,13 @@ fn compare(folder: &Path, names: &[String]) -> Outcome<usize> {
 /// Runs a program's server, then its client on the host and in the VM.
 fn both_ways(file: &Path, text: &str) -> Outcome<()> {
     // A lab of its own: what a program leaves running ends with it.
-    let Some((lab, _tunnel)) = tunnelled_lab(&[]) else { return Err("there can be no lab here".into()) };
+    let Some((lab, _tunnel)) = tunnelled_lab(&[]) else {
+        return Err("there can be no lab here".into());
+    };
     let scratch = Scratch::new();
     let _server = start_server(&lab, &scratch, file, text)?;
-    let [reference, heard] = [Place::Windows, Place::Wsl].map(|place| client(&lab, place, &scratch, file));
+    let [reference, heard] =
+        [Place::Windows, Place::Wsl].map(|place| client(&lab, place, &scratch, file));
     let (reference, heard) = (reference?, heard?);
     if reference != heard {
         return Err(format!("on the host:\n{reference}\nwith the tunnel:\n{heard}").into());
@@ -89,9 +96,15 @@ fn start_server(lab: &Lab, scratch: &Scratch, file: &Path, text: &str) -> Outcom
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let server = lab.start_logged(Place::Internet, Path::new(&folder), &words)?;
     if let Some(port) = text.lines().find_map(|line| line.strip_prefix("port=")) {
-        let listens = || !must(lab, Place::Internet, &format!("ss -Htuln sport = :{port}")).trim().is_empty();
+        let listens =
+            || !must(lab, Place::Internet, &format!("ss -Htuln sport = :{port}")).trim().is_empty();
         if !until(PATIENCE, listens) {
-            return Err(format!("its server does not listen: {}{}", server.stdout(), server.stderr()).into());
+            return Err(format!(
+                "its server does not listen: {}{}",
+                server.stdout(),
+                server.stderr()
+            )
+            .into());
         }
     }
     Ok(Some(server))
@@ -120,8 +133,8 @@ fn client(lab: &Lab, place: Place, scratch: &Scratch, file: &Path) -> Outcome<St
     Ok(format!("{}exit code {:?}\n{}", finished.stdout, finished.code, finished.stderr))
 }
 
-/// The command line that runs a function of a program's file in a folder of its own. Server and clients
-/// share another.
+/// The command line that runs a function of a program's file in a folder of its own. Server and
+/// clients share another.
 fn words(file: &Path, function: &str, (folder, shared): (&str, &str)) -> Vec<String> {
     let script = format!("set -eu; cd \"$DIR\"; . \"$0\"; {function}");
     let environment = [
@@ -133,7 +146,8 @@ fn words(file: &Path, function: &str, (folder, shared): (&str, &str)) -> Vec<Str
         format!("HOME={folder}"),
     ];
     // All that it starts ends with it.
-    let mut words = ["unshare", "--pid", "--fork", "--kill-child", "env"].map(str::to_owned).to_vec();
+    let mut words =
+        ["unshare", "--pid", "--fork", "--kill-child", "env"].map(str::to_owned).to_vec();
     words.extend(environment);
     words.extend(["bash", "-c", &script].map(str::to_owned));
     words.push(file.display().to_string());

@@ -1,4 +1,5 @@
-//! Servers and clients of the lab in Python, as text: started by `python3 -c`, so that nothing of the checkout is needed at run time.
+//! Servers and clients of the lab in Python, as text: started by `python3 -c`, so that nothing of
+//! the checkout is needed at run time.
 
 /// A nameserver with something of every type under `lab.test`: `ADDRESS`.
 pub const DNS_SERVER: &str = include_str!("dns_server.py");
@@ -10,5 +11,6 @@ pub const UDP_ECHO: &str = include_str!("udp_echo.py");
 pub const UDP_ASK: &str = include_str!("udp_ask.py");
 /// An HTTP proxy that knows CONNECT only: `ADDRESS PORT`.
 pub const HTTP_PROXY: &str = include_str!("http_proxy.py");
-/// Sends datagrams that no router may fragment, and tells what became of them: `ADDRESS PORT SIZE...`.
+/// Sends datagrams that no router may fragment, and tells what became of them: `ADDRESS PORT
+/// SIZE...`.
 pub const PATH_MTU: &str = include_str!("path_mtu.py");

@@ -61,7 +61,9 @@ impl Service {
         let socket = folder.join("wsl-service");
         // A former one of this folder has ended.
         let _ = fs::remove_file(&socket);
-        let milliseconds = |timeout: Option<Duration>| timeout.map_or("-1".to_owned(), |t| t.as_millis().to_string());
+        let milliseconds = |timeout: Option<Duration>| {
+            timeout.map_or("-1".to_owned(), |t| t.as_millis().to_string())
+        };
         let mut command = plain(&program("wsl-service"));
         command.arg(&socket).arg(folder.join("shared"));
         command.args([timeouts.instance, timeouts.vm].map(milliseconds));
@@ -69,8 +71,13 @@ impl Service {
         command.stdin(Stdio::piped()).env_remove("RUST_LOG");
         let outputs = (folder.join("wsl-service.out"), folder.join("wsl-service.err"));
         let process = Process::start_logged(command, outputs);
-        let process = process.unwrap_or_else(|error| panic!("wsl-service: {error}; run scripts/static-cargo build"));
-        assert!(until(PATIENCE, || socket.exists()), "WSL's service does not listen: {}", process.stderr());
+        let process = process
+            .unwrap_or_else(|error| panic!("wsl-service: {error}; run scripts/static-cargo build"));
+        assert!(
+            until(PATIENCE, || socket.exists()),
+            "WSL's service does not listen: {}",
+            process.stderr()
+        );
         Self { process, client: Client { folder: folder.to_path_buf(), socket, windows } }
     }
 
@@ -113,7 +120,8 @@ pub struct Client {
 impl Client {
     fn command(&self, words: &[&str]) -> Command {
         let (program, socket) = (program("wsl-exe"), self.socket.display().to_string());
-        let mut command = in_namespace(&self.windows, &[&[program.as_str(), &socket], words].concat());
+        let mut command =
+            in_namespace(&self.windows, &[&[program.as_str(), &socket], words].concat());
         command.env("WSL_UTF8", "1");
         command
     }
@@ -152,7 +160,10 @@ impl Client {
             pid: u32::try_from(number(&value["pid"])).unwrap_or_default(),
             clients: number(&value["clients"]),
         };
-        answer["Running"].as_array().map(|all| all.iter().map(instance).collect()).unwrap_or_default()
+        answer["Running"]
+            .as_array()
+            .map(|all| all.iter().map(instance).collect())
+            .unwrap_or_default()
     }
 
     /// A request of the service's own, and its answer.

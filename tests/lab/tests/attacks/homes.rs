@@ -1,5 +1,5 @@
-//! What a user can do to root's commands by a home folder that is the user's: links, false records, programs
-//! that settings name.
+//! What a user can do to root's commands by a home folder that is the user's: links, false records,
+//! programs that settings name.
 
 use super::{Attacker, as_stranger};
 use lab::scene::{PATIENCE, Scratch};
@@ -10,8 +10,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// A machine of its own for root's commands that change files: `$1` is laid over the places where they
-/// remember things, and nothing leads to a network.
+/// A machine of its own for root's commands that change files: `$1` is laid over the places where
+/// they remember things, and nothing leads to a network.
 const OWN: &str = r#"
 set -e
 mount --bind "$1" /var/lib
@@ -46,7 +46,8 @@ impl Homes {
         as_stranger(&format!("cd {}; {script}", self.path("home")));
     }
 
-    /// The words of a command of root's with the attacker's home, as with sudo where it keeps `HOME`.
+    /// The words of a command of root's with the attacker's home, as with sudo where it keeps
+    /// `HOME`.
     fn command(&self, words: &[&str]) -> Command {
         let program = programs().join("underpass").display().to_string();
         let mut command = Command::new("unshare");
@@ -62,15 +63,26 @@ impl Homes {
             &self.path("var"),
             &program,
         ]);
-        command.args(words).env("HOME", self.path("home")).env_remove("XDG_STATE_HOME").env_remove("XDG_CONFIG_HOME");
-        command.env("UNDERPASS_RUNTIME_DIR", "/nonexistent").env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
+        command
+            .args(words)
+            .env("HOME", self.path("home"))
+            .env_remove("XDG_STATE_HOME")
+            .env_remove("XDG_CONFIG_HOME");
+        command
+            .env("UNDERPASS_RUNTIME_DIR", "/nonexistent")
+            .env("LC_ALL", "C.UTF-8")
+            .stdin(Stdio::null());
         command
     }
 
     fn root(&self, words: &[&str]) -> Finished {
         let output = self.command(words).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Finished { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+        Finished {
+            code: output.status.code(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
     }
 
     /// What of root's is not as it was.
@@ -104,7 +116,9 @@ fn root_does_not_obey_what_a_user_says_was_changed() {
     let memory = serde_json::json!({ "folders": [], "files": [{ "tool": "git", "path": victim, "folders": [],
         "format": "whole", "is_new": false, "change": { "at": 0, "old": "pwned", "new": "precious" },
         "keys": [{ "key": "", "before": "pwned", "set": "precious" }] }] });
-    homes.attack(&format!("mkdir -p .local/state/underpass; echo '{memory}' >.local/state/underpass/proxy.json"));
+    homes.attack(&format!(
+        "mkdir -p .local/state/underpass; echo '{memory}' >.local/state/underpass/proxy.json"
+    ));
     let done = homes.root(&["proxy", "remove"]);
     homes.nothing_is_changed(&format!("{done:?}"));
     // Nor in root's own memory, should it be wrong.
@@ -128,7 +142,10 @@ fn root_takes_back_no_change_of_settings_that_a_user_says_was_made() {
     homes.attack(&format!("{script}; echo '{record}' >record.json"));
     let done = homes.root(&["settings", "undo", "--yes", "--state", &homes.path("home/state")]);
     homes.nothing_is_changed(&format!("{done:?}"));
-    assert!(done.code == Some(1) && done.stderr.contains("other users can write there"), "{done:?}");
+    assert!(
+        done.code == Some(1) && done.stderr.contains("other users can write there"),
+        "{done:?}"
+    );
 }
 
 #[test]
@@ -137,7 +154,8 @@ fn roots_memory_is_roots_alone_whatever_its_umask() {
         return;
     }
     let homes = Homes::new();
-    let done = homes.root(&["proxy", "apply", "--port", "7890", "--host", "127.0.0.1", "--tools", "npm"]);
+    let done =
+        homes.root(&["proxy", "apply", "--port", "7890", "--host", "127.0.0.1", "--tools", "npm"]);
     let mode = fs::metadata(homes.path("var/underpass")).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode, 0o755, "{mode:o} {done:?}");
 }
@@ -152,15 +170,24 @@ fn links_of_a_user_lead_no_command_of_root_to_other_files() {
     let apply = |tool: &'static str| [&proxy[..], &[tool]].concat();
     let settings = |homes: &Homes| {
         let [file, etc] = [homes.path("home/.wslconfig"), homes.path("home")];
-        [&SETTINGS[..], &["--wslconfig", &file, "--etc", &etc]].concat().iter().map(|word| (*word).to_owned()).collect()
+        [&SETTINGS[..], &["--wslconfig", &file, "--etc", &etc]]
+            .concat()
+            .iter()
+            .map(|word| (*word).to_owned())
+            .collect()
     };
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     type Words<'a> = Box<dyn Fn(&Homes) -> Vec<String> + 'a>;
-    let kept = |homes: &Homes| [settings(homes), words(&["--state", &homes.path("home/state")])].concat();
+    let kept =
+        |homes: &Homes| [settings(homes), words(&["--state", &homes.path("home/state")])].concat();
     let attacks: [(&str, &str, Words<'_>); 8] = [
         ("the folder of former settings", "ln -s FOLDER state", Box::new(kept)),
         ("a tool's file", "ln -s VICTIM .npmrc", Box::new(|_| words(&apply("npm")))),
-        ("a folder of a tool's file", "mkdir .config; ln -s FOLDER .config/pip", Box::new(|_| words(&apply("pip")))),
+        (
+            "a folder of a tool's file",
+            "mkdir .config; ln -s FOLDER .config/pip",
+            Box::new(|_| words(&apply("pip"))),
+        ),
         (
             "the doctor's memory",
             "mkdir -p .local/state/underpass; ln -s VICTIM .local/state/underpass/seen.new",
@@ -169,23 +196,42 @@ fn links_of_a_user_lead_no_command_of_root_to_other_files() {
         (
             "a report",
             "ln -s VICTIM report.html",
-            Box::new(|homes| words(&["doctor", "--only", "tools", "--report", &homes.path("home/report.html")])),
+            Box::new(|homes| {
+                words(&["doctor", "--only", "tools", "--report", &homes.path("home/report.html")])
+            }),
         ),
         ("Windows' settings file", "ln -s VICTIM .wslconfig", Box::new(settings)),
         (
             "a log",
             "ln -s FOLDER/new log",
-            Box::new(|homes| words(&["-v", "up", "--relay", "/nonexistent", "--log-file", &homes.path("home/log")])),
+            Box::new(|homes| {
+                words(&[
+                    "-v",
+                    "up",
+                    "--relay",
+                    "/nonexistent",
+                    "--log-file",
+                    &homes.path("home/log"),
+                ])
+            }),
         ),
-        ("manual pages", "ln -s VICTIM underpass.1", Box::new(|homes| words(&["man", &homes.path("home")]))),
+        (
+            "manual pages",
+            "ln -s VICTIM underpass.1",
+            Box::new(|homes| words(&["man", &homes.path("home")])),
+        ),
     ];
     let mut changed = Vec::new();
     for (what, attack, words) in &attacks {
         let homes = Homes::new();
-        homes.attack(&attack.replace("VICTIM", &victim(&homes)).replace("FOLDER", &homes.path("victim")));
+        homes.attack(
+            &attack.replace("VICTIM", &victim(&homes)).replace("FOLDER", &homes.path("victim")),
+        );
         let words = words(&homes);
         let done = homes.root(&words.iter().map(String::as_str).collect::<Vec<_>>());
-        changed.extend(homes.changed().into_iter().map(|change| format!("by {what}: {change}; {done:?}")));
+        changed.extend(
+            homes.changed().into_iter().map(|change| format!("by {what}: {change}; {done:?}")),
+        );
     }
     assert_eq!(changed, [""; 0]);
 }
@@ -209,8 +255,8 @@ fn root_runs_no_program_that_a_users_settings_name() {
     assert_eq!(homes.scratch.read("home/pwned"), "", "it ran as these users: {done:?}");
 }
 
-/// Swaps a folder and a link to root's, and a file and a link to root's, as fast as it can; writes how
-/// often into a file.
+/// Swaps a folder and a link to root's, and a file and a link to root's, as fast as it can; writes
+/// how often into a file.
 const SWAP: &str = r#"
 import ctypes, os, sys
 libc = ctypes.CDLL(None)
@@ -241,7 +287,8 @@ fn ten_thousand_swaps_during_each_command_of_root_change_nothing() {
              ln -s {folder} config.link; ln -s {folder} local.link; ln -s {folder} man.link; ln -s {file} npmrc.link"
         ));
         let swap = homes.scratch.file("swap.py", SWAP);
-        let _attacker = Attacker::start(&format!("cd {}; exec /usr/bin/python3 {swap}", homes.path("home")));
+        let _attacker =
+            Attacker::start(&format!("cd {}; exec /usr/bin/python3 {swap}", homes.path("home")));
         let swaps = || homes.scratch.read("home/count").trim().parse::<u64>().unwrap_or_default();
         // What writes manual pages writes reports too, and the doctor takes seconds.
         let man = ["man".to_owned(), homes.path("home/.man")];

@@ -1,11 +1,12 @@
-//! Judges a PowerShell script without a PowerShell: by tree-sitter's grammar, a table of commands with
-//! their parameters, and what Windows PowerShell 5.1 lacks or does otherwise than PowerShell 7.
+//! Judges a PowerShell script without a PowerShell: by tree-sitter's grammar, a table of commands
+//! with their parameters, and what Windows PowerShell 5.1 lacks or does otherwise than PowerShell
+//! 7.
 
 use std::collections::BTreeMap;
 use tree_sitter::{Node, Parser, Tree};
 
-/// Commands that a script may call, with the parameters that it may give. Each is in Windows PowerShell 5.1,
-/// after Microsoft's reference of its module.
+/// Commands that a script may call, with the parameters that it may give. Each is in Windows
+/// PowerShell 5.1, after Microsoft's reference of its module.
 pub(crate) type Commands<'a> = &'a [(&'a str, &'a [&'a str])];
 
 /// Variables that PowerShell sets itself (about_Automatic_Variables, 5.1), and preferences.
@@ -66,16 +67,21 @@ pub(crate) fn complaints(text: &str, commands: Commands<'_>) -> (Vec<String>, us
     let mut calls = 0;
     walk(tree.root_node(), &mut |node| {
         let said = words(node, text);
-        let mut complain =
-            |what: &str| complaints.push(format!("line {}: {what}: {said}", node.start_position().row + 1));
+        let mut complain = |what: &str| {
+            complaints.push(format!("line {}: {what}: {said}", node.start_position().row + 1))
+        };
         if node.is_error() || node.is_missing() {
             return complain("it does not parse");
         }
         match node.kind() {
             // about_Pipeline_Chain_Operators: from PowerShell 7 on.
-            "pipeline_chain_tail" | "&&" | "||" => complain("Windows PowerShell 5.1 has no && and ||"),
+            "pipeline_chain_tail" | "&&" | "||" => {
+                complain("Windows PowerShell 5.1 has no && and ||")
+            }
             // about_Redirection: 5.1 makes error records of what a native program writes there.
-            "2>&1" | "2>" | "2>>" | "*>" | "*>&1" => complain("standard error of a program may not be redirected"),
+            "2>&1" | "2>" | "2>>" | "*>" | "*>&1" => {
+                complain("standard error of a program may not be redirected")
+            }
             "variable" if is_unknown(said, &assigned) => complain("no such variable is assigned"),
             "command" => {
                 calls += 1;
@@ -90,7 +96,12 @@ pub(crate) fn complaints(text: &str, commands: Commands<'_>) -> (Vec<String>, us
 }
 
 /// What is wrong with a call.
-fn call(node: Node<'_>, text: &str, commands: Commands<'_>, own: &BTreeMap<String, usize>) -> Option<String> {
+fn call(
+    node: Node<'_>,
+    text: &str,
+    commands: Commands<'_>,
+    own: &BTreeMap<String, usize>,
+) -> Option<String> {
     let said = words(node, text);
     if said.starts_with("& $") {
         // A block of the script's own.
@@ -135,7 +146,9 @@ fn functions(tree: &Tree, text: &str) -> BTreeMap<String, usize> {
             let mut parameters = 0;
             walk(node, &mut |inner| match inner.kind() {
                 "function_name" if name.is_empty() => name = words(inner, text).to_owned(),
-                "script_parameter" if around(inner, "script_block_expression").is_none() => parameters += 1,
+                "script_parameter" if around(inner, "script_block_expression").is_none() => {
+                    parameters += 1
+                }
                 _ => {}
             });
             found.insert(name, parameters);
@@ -148,11 +161,13 @@ fn functions(tree: &Tree, text: &str) -> BTreeMap<String, usize> {
 fn assigned(text: &str) -> Vec<String> {
     let mut names = Vec::new();
     for (at, _) in text.match_indices('$') {
-        let name: String = text[at + 1..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+        let name: String =
+            text[at + 1..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
         let rest = text[at + 1 + name.len()..].trim_start();
         let before = text[..at].trim_end();
         let is_assigned = rest.starts_with('=') && !rest.starts_with("==");
-        let is_parameter = before.ends_with(']') || before.ends_with("foreach (") || before.ends_with("param(");
+        let is_parameter =
+            before.ends_with(']') || before.ends_with("foreach (") || before.ends_with("param(");
         if !name.is_empty() && (is_assigned || is_parameter) {
             names.push(name.to_lowercase());
         }

@@ -8,8 +8,8 @@ use serde_json::Value;
 /// A test program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Program {
-    /// Package and target: `lab/tcp`, `gateway/net`; for the unit tests of a library just `gateway`.
-    /// The package's name is that of its folder.
+    /// Package and target: `lab/tcp`, `gateway/net`; for the unit tests of a library just
+    /// `gateway`. The package's name is that of its folder.
     pub(crate) name: String,
     pub(crate) path: PathBuf,
     /// The package's folder, in which cargo runs its tests.
@@ -21,7 +21,8 @@ pub(crate) struct Program {
 /// # Errors
 /// The file cannot be read, or has no test program.
 pub(crate) fn programs(messages: &Path) -> Result<Vec<Program>, String> {
-    let text = std::fs::read_to_string(messages).map_err(|e| format!("{}: {e}", messages.display()))?;
+    let text =
+        std::fs::read_to_string(messages).map_err(|e| format!("{}: {e}", messages.display()))?;
     let programs: Vec<Program> = text.lines().filter_map(program).collect();
     if programs.is_empty() {
         return Err(format!("{} names no test program", messages.display()));
@@ -29,7 +30,8 @@ pub(crate) fn programs(messages: &Path) -> Result<Vec<Program>, String> {
     Ok(programs)
 }
 
-/// The test program of one message (The Cargo Book, "External tools", artifact messages), if it is one.
+/// The test program of one message (The Cargo Book, "External tools", artifact messages), if it is
+/// one.
 fn program(line: &str) -> Option<Program> {
     let message: Value = serde_json::from_str(line).ok()?;
     if message["reason"] != "compiler-artifact" || message["profile"]["test"] != true {
@@ -51,7 +53,10 @@ impl Program {
     /// It cannot be run, or prints something else.
     pub(crate) fn tests(&self) -> Result<Vec<String>, String> {
         let mut command = Command::new(&self.path);
-        command.args(["--list", "--format", "terse"]).current_dir(&self.folder).stdin(Stdio::null());
+        command
+            .args(["--list", "--format", "terse"])
+            .current_dir(&self.folder)
+            .stdin(Stdio::null());
         let output = command.output().map_err(|e| format!("{}: {e}", self.path.display()))?;
         let text = String::from_utf8_lossy(&output.stdout);
         let names: Option<Vec<String>> =

@@ -128,6 +128,9 @@ mod tests {
         assert_eq!(judge(Kind::Step, status(), output), Outcome::Passed);
         let output = "test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 7 filtered out";
         assert_eq!(judge(Kind::Test, status(), output), Outcome::Passed);
-        assert!(matches!(judge(Kind::Test, Command::new("false").status(), output), Outcome::Failed(_)));
+        assert!(matches!(
+            judge(Kind::Test, Command::new("false").status(), output),
+            Outcome::Failed(_)
+        ));
     }
 }

@@ -1,5 +1,6 @@
-//! Runs every test of the workspace, each as a process of its own and many at a time. Lab tests mostly
-//! wait, and each makes its own namespaces. `scripts/test` builds the tests and starts this program.
+//! Runs every test of the workspace, each as a process of its own and many at a time. Lab tests
+//! mostly wait, and each makes its own namespaces. `scripts/test` builds the tests and starts this
+//! program.
 //!
 //! [`plan`] says which tests run with which relays and which of them need the machine alone, [`built`]
 //! finds the tests, [`schedule`] chooses what may start, [`job`] runs one, [`report`] speaks.
@@ -125,7 +126,8 @@ fn suite(options: &Options) -> Result<bool, String> {
         text.sort();
         return write!(io::stdout(), "{}", text.concat()).map(|()| true).map_err(|e| e.to_string());
     }
-    std::fs::create_dir_all(&options.logs).map_err(|e| format!("{}: {e}", options.logs.display()))?;
+    std::fs::create_dir_all(&options.logs)
+        .map_err(|e| format!("{}: {e}", options.logs.display()))?;
     tests.extend(options.steps.iter().map(|(command, need)| plan::step(command, *need)));
     run::run(&tests, options)
 }
@@ -140,9 +142,13 @@ mod tests {
 
     #[test]
     fn options_and_words_are_told_apart() {
-        let options = read("--built b.json tcp --set quick --slots 3 --limit 9 udp --list").unwrap();
+        let options =
+            read("--built b.json tcp --set quick --slots 3 --limit 9 udp --list").unwrap();
         assert_eq!(options.built, PathBuf::from("b.json"));
-        assert_eq!(options.selection, Selection { set: Set::Quick, words: vec!["tcp".into(), "udp".into()] });
+        assert_eq!(
+            options.selection,
+            Selection { set: Set::Quick, words: vec!["tcp".into(), "udp".into()] }
+        );
         assert_eq!((options.slots, options.limit, options.list), (3, 9, true));
     }
 

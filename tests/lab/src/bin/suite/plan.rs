@@ -46,7 +46,8 @@ pub(crate) enum Set {
     Full,
     /// Unit tests, and the core of the tunnel with the relay for Linux.
     Quick,
-    /// All tests that run no Windows program, with the relay for Linux: for other settings of the machine.
+    /// All tests that run no Windows program, with the relay for Linux: for other settings of the
+    /// machine.
     Linux,
     /// All that runs Windows programs, for another Wine.
     NewestWine,
@@ -68,13 +69,13 @@ impl FromStr for Set {
 
 /// What tells a test which relay to use: `tests/lab/src/relay.rs`.
 const RELAY: &str = "UNDERPASS_LAB_RELAY";
-/// Bytes of interop's buffers: `tests/lab/src/interop.rs`. They have 64 KiB since microsoft/WSL pull
-/// request 41603; without this variable they have the 4 KiB of before.
+/// Bytes of interop's buffers: `tests/lab/src/interop.rs`. They have 64 KiB since microsoft/WSL
+/// pull request 41603; without this variable they have the 4 KiB of before.
 const BUFFER: [(&str, &str); 1] = [("UNDERPASS_LAB_INTEROP_BUFFER", "65536")];
 
-/// The tests of the tunnel, which run with three relays: the one for Linux, the same behind the model
-/// of WSL's interop, and the one for Windows behind it and under Wine. What a relay lacks is left out by
-/// name: `tests/lab/src/relay.rs`.
+/// The tests of the tunnel, which run with three relays: the one for Linux, the same behind the
+/// model of WSL's interop, and the one for Windows behind it and under Wine. What a relay lacks is
+/// left out by name: `tests/lab/src/relay.rs`.
 const TUNNEL: [&str; 22] = [
     "lab/addresses",
     "lab/bad_input",
@@ -106,7 +107,8 @@ const LOAD: &str = "lab/load";
 /// What else runs Windows programs, whichever relay is chosen, and says something of a Wine.
 const WINDOWS: [&str; 3] = ["lab/windows", "lab/windows_start", "lab/verification_distro"];
 
-/// What runs Windows programs whichever relay is chosen: program, and the beginning of the test's name.
+/// What runs Windows programs whichever relay is chosen: program, and the beginning of the test's
+/// name.
 const WITH_WINE: [(&str, &str); 14] = [
     ("lab/attacks", "a_script_in_the_place_"),
     ("lab/attacks", "another_program_"),
@@ -138,8 +140,8 @@ const LONG: [&str; 7] = [
 /// The core of the tunnel, for a quick look. `scripts/test` reads this line.
 const CORE: [&str; 6] = ["lab/dns", "lab/icmp", "lab/routes", "lab/tcp", "lab/tunnel", "lab/udp"];
 
-/// What some tests need besides others: program, the beginning of the test's name, need, and how many
-/// times as long as others they may take. The first that matches counts.
+/// What some tests need besides others: program, the beginning of the test's name, need, and how
+/// many times as long as others they may take. The first that matches counts.
 const MARKS: [(&str, &str, Need, u32); 16] = [
     // They move much data, and measure none of the time that it takes.
     (LOAD, "four_streams_", Need::Slots(3), 2),
@@ -157,11 +159,17 @@ const MARKS: [(&str, &str, Need, u32); 16] = [
     ("lab/bad_input", "", Need::Slots(2), 1),
     // They build the package, which other tests unpack.
     ("lab/distro", "the_package_", Need::Alone, 4),
-    // The kernel's list of interpreters is the machine's: these want it without any entry but theirs.
+    // The kernel's list of interpreters is the machine's: these want it without any entry but
+    // theirs.
     ("lab/doctor", "in_wsl_windows_is_asked_", Need::Alone, 1),
     // With an entry the machine is taken for a WSL.
     ("underpass/verify", "", Need::Alone, 1),
-    ("lab/windows_start", "a_windows_program_is_told_where_the_kernel_has_no_entry", Need::Alone, 1),
+    (
+        "lab/windows_start",
+        "a_windows_program_is_told_where_the_kernel_has_no_entry",
+        Need::Alone,
+        1,
+    ),
     ("lab/windows_start", "the_kernels_entry_for_windows_programs", Need::Alone, 1),
     ("lab/lifetime", "", Need::Slots(1), 2),
     ("lab/routes", "killed_at_50_random_moments_", Need::Slots(1), 2),
@@ -185,10 +193,13 @@ fn ways(set: Set, program: &str, test: &str) -> Vec<Way> {
         Set::Linux if is_with_wine(program, test) => Vec::new(),
         Set::Linux => vec![way(if is_tunnel { "linux" } else { "" }, "linux")],
         Set::NewestWine if program == LOAD => Vec::new(),
-        Set::NewestWine if is_tunnel || WINDOWS.contains(&program) => vec![way("windows", "windows")],
+        Set::NewestWine if is_tunnel || WINDOWS.contains(&program) => {
+            vec![way("windows", "windows")]
+        }
         Set::NewestWine => Vec::new(),
         Set::Full if is_tunnel => {
-            let mut ways = vec![way("linux", "linux"), way("interop", "interop"), way("windows", "windows")];
+            let mut ways =
+                vec![way("linux", "linux"), way("interop", "interop"), way("windows", "windows")];
             let wider = match program {
                 "lab/tunnel" => Some(("windows, 64 KiB", "windows")),
                 LOAD if test.starts_with("four_streams") => Some(("interop, 64 KiB", "interop")),
@@ -217,7 +228,8 @@ fn needs_lab(program: &str) -> bool {
 
 /// What a test needs, and how many times as long as others it may take.
 fn mark(program: &str, test: &str, relay: &str) -> (Need, u32) {
-    let found = MARKS.iter().find(|(of, beginning, ..)| *of == program && test.starts_with(beginning));
+    let found =
+        MARKS.iter().find(|(of, beginning, ..)| *of == program && test.starts_with(beginning));
     let is_wine = relay.starts_with("windows") || is_with_wine(program, test);
     let is_unit = !program.starts_with("lab/") && !needs_lab(program);
     // Wine's server and a test of properties keep a core busy.
@@ -240,7 +252,8 @@ pub(crate) fn plan(programs: &[Program], selection: &Selection) -> Result<Vec<Jo
             for (name, variables) in ways(selection.set, &program.name, test) {
                 let (need, patience) = mark(&program.name, test, name);
                 let brackets = if name.is_empty() { String::new() } else { format!(" [{name}]") };
-                let words = [&program.path.display().to_string(), "--exact", test, "--test-threads=1"];
+                let words =
+                    [&program.path.display().to_string(), "--exact", test, "--test-threads=1"];
                 jobs.push(Job {
                     id: format!("{}::{test}{brackets}", program.name),
                     words: words.map(str::to_owned).to_vec(),
@@ -257,12 +270,14 @@ pub(crate) fn plan(programs: &[Program], selection: &Selection) -> Result<Vec<Jo
     jobs.retain(|job| words.is_empty() || words.iter().any(|word| job.id.contains(word)));
     // The lab's before unit tests, those that take longest and those with a Windows first.
     let is_long = |job: &Job| job.patience > 1 || LONG.iter().any(|part| job.id.contains(part));
-    jobs.sort_by_key(|job| (!job.id.starts_with("lab/"), !is_long(job), !job.id.ends_with("[windows]")));
+    jobs.sort_by_key(|job| {
+        (!job.id.starts_with("lab/"), !is_long(job), !job.id.ends_with("[windows]"))
+    });
     Ok(jobs)
 }
 
-/// Whether all names of this module are those of programs and tests, where the lab's are among them. Of
-/// these only [`CORE`] has to be there for the quick set.
+/// Whether all names of this module are those of programs and tests, where the lab's are among
+/// them. Of these only [`CORE`] has to be there for the quick set.
 fn known_names(set: Set, tests: &BTreeMap<&str, Vec<String>>) -> Result<(), String> {
     if !tests.contains_key("lab/lab") {
         return Ok(());
@@ -270,10 +285,16 @@ fn known_names(set: Set, tests: &BTreeMap<&str, Vec<String>>) -> Result<(), Stri
     let names = TUNNEL.iter().chain(&WINDOWS).chain(&CORE);
     let marks = MARKS.iter().map(|(program, beginning, ..)| (*program, *beginning));
     let names = names.map(|program| (*program, "")).chain(WITH_WINE).chain(marks);
-    for (program, beginning) in names.filter(|(program, _)| set != Set::Quick || CORE.contains(program)) {
-        let known = tests.get(program).is_some_and(|all| all.iter().any(|test| test.starts_with(beginning)));
+    for (program, beginning) in
+        names.filter(|(program, _)| set != Set::Quick || CORE.contains(program))
+    {
+        let known = tests
+            .get(program)
+            .is_some_and(|all| all.iter().any(|test| test.starts_with(beginning)));
         if !known {
-            return Err(format!("{program} has no test {beginning}…, which the suite's plan names"));
+            return Err(format!(
+                "{program} has no test {beginning}…, which the suite's plan names"
+            ));
         }
     }
     Ok(())
@@ -300,12 +321,16 @@ mod tests {
 
     #[test]
     fn the_tunnels_tests_run_with_three_relays_and_others_once() {
-        let names =
-            |program, test| -> Vec<&str> { ways(Set::Full, program, test).into_iter().map(|(name, _)| name).collect() };
+        let names = |program, test| -> Vec<&str> {
+            ways(Set::Full, program, test).into_iter().map(|(name, _)| name).collect()
+        };
         assert_eq!(names("lab/tcp", "x"), ["linux", "interop", "windows"]);
         assert_eq!(names("lab/tunnel", "x"), ["linux", "interop", "windows", "windows, 64 KiB"]);
         assert_eq!(names("lab/load", "x"), ["linux", "interop", "windows"]);
-        assert_eq!(names("lab/load", "four_streams_of"), ["linux", "interop", "windows", "interop, 64 KiB"]);
+        assert_eq!(
+            names("lab/load", "four_streams_of"),
+            ["linux", "interop", "windows", "interop, 64 KiB"]
+        );
         assert_eq!(names("lab/doctor", "x"), [""]);
         assert_eq!(names("wire/frames", "x"), [""]);
         assert_eq!(
@@ -317,8 +342,10 @@ mod tests {
     #[test]
     fn the_smaller_sets_are_parts_of_the_full_one() {
         for set in [Set::Quick, Set::Linux, Set::NewestWine] {
-            for program in TUNNEL.iter().chain(&WINDOWS).chain(&[LOAD, "wire/frames", "lab/doctor"]) {
-                let full: Vec<_> = ways(Set::Full, program, "x").into_iter().map(|(name, _)| name).collect();
+            for program in TUNNEL.iter().chain(&WINDOWS).chain(&[LOAD, "wire/frames", "lab/doctor"])
+            {
+                let full: Vec<_> =
+                    ways(Set::Full, program, "x").into_iter().map(|(name, _)| name).collect();
                 let names = ways(set, program, "x").into_iter().map(|(name, _)| name);
                 let is_part = |name| full.contains(&name) || full == [""];
                 assert!(names.into_iter().all(is_part), "{set:?} {program}");

@@ -60,7 +60,13 @@ impl Report {
     }
 
     /// A job has ended; its output is in `log`.
-    pub(crate) fn ended(&mut self, job: &Job, outcome: &Outcome, took: Duration, log: Option<&Path>) {
+    pub(crate) fn ended(
+        &mut self,
+        job: &Job,
+        outcome: &Outcome,
+        took: Duration,
+        log: Option<&Path>,
+    ) {
         let output = log.map(fs::read).and_then(Result::ok).unwrap_or_default();
         let output = String::from_utf8_lossy(&output);
         self.ended += 1;
@@ -70,7 +76,8 @@ impl Report {
         }
         match outcome {
             Outcome::Passed => {
-                let said = |line: &&str| LEFT_OUT.iter().any(|beginning| line.starts_with(beginning));
+                let said =
+                    |line: &&str| LEFT_OUT.iter().any(|beginning| line.starts_with(beginning));
                 for line in output.lines().filter(said) {
                     *self.left_out.entry(line.to_owned()).or_default() += 1;
                 }
@@ -92,13 +99,17 @@ impl Report {
         self.say(&format!("{seconds} s: {ended} of {all} ended, {failures} failed; now {running}"));
     }
 
-    /// Says what happened to so many tests, and writes how long each took into the file `times` there.
+    /// Says what happened to so many tests, and writes how long each took into the file `times`
+    /// there.
     pub(crate) fn end(&mut self, tests: usize, verdict: &Verdict, logs: &Path) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        let by_time = |all: &mut Vec<(Duration, String)>| all.sort_by_key(|(took, _)| std::cmp::Reverse(*took));
+        let by_time = |all: &mut Vec<(Duration, String)>| {
+            all.sort_by_key(|(took, _)| std::cmp::Reverse(*took))
+        };
         by_time(&mut self.slowest);
         by_time(&mut self.steps);
-        let line = |(took, id): &(Duration, String)| format!("{:7.1} s  {id}\n", took.as_secs_f64());
+        let line =
+            |(took, id): &(Duration, String)| format!("{:7.1} s  {id}\n", took.as_secs_f64());
         let times: Vec<String> = self.slowest.iter().chain(&self.steps).map(line).collect();
         fs::write(logs.join("times"), times.concat())?;
         writeln!(out, "suite: the slowest tests, and the steps beside them:")?;
@@ -113,7 +124,10 @@ impl Report {
         let (one_by_one, processor) = (sum.as_secs_f64(), processor_seconds());
         let passed = tests - verdict.broken - verdict.flaky.len();
         writeln!(out, "suite: {tests} tests, {passed} passed")?;
-        writeln!(out, "suite: {seconds:.0} s; one after the other {one_by_one:.0} s; processor time {processor} s")?;
+        writeln!(
+            out,
+            "suite: {seconds:.0} s; one after the other {one_by_one:.0} s; processor time {processor} s"
+        )?;
         for id in &verdict.flaky {
             writeln!(out, "FLAKY (failed once, passed alone): {id}")?;
         }

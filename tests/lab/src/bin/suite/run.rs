@@ -28,8 +28,8 @@ struct Current {
     is_late: bool,
 }
 
-/// Runs the jobs; whether the run passed. A test that failed runs once more alone, when all others have
-/// ended; if it passes then, it counts as flaky.
+/// Runs the jobs; whether the run passed. A test that failed runs once more alone, when all others
+/// have ended; if it passes then, it counts as flaky.
 ///
 /// # Errors
 /// The results cannot be written.
@@ -37,7 +37,8 @@ pub(crate) fn run(jobs: &[Job], options: &Options) -> Result<bool, String> {
     let mut report = Report::new(jobs.len());
     let all: Vec<usize> = (0..jobs.len()).collect();
     let failed = pass(jobs, &all, options, Turn::First, &mut report);
-    let (steps, tests): (Vec<usize>, Vec<usize>) = failed.into_iter().partition(|i| jobs[*i].kind == Kind::Step);
+    let (steps, tests): (Vec<usize>, Vec<usize>) =
+        failed.into_iter().partition(|i| jobs[*i].kind == Kind::Step);
     let names = |indices: &[usize]| indices.iter().map(|i| jobs[*i].id.clone()).collect::<Vec<_>>();
     let mut verdict = Verdict { failed: names(&steps), ..Verdict::default() };
     let broken = if tests.len() > MOST_AGAIN {
@@ -69,7 +70,13 @@ pub(crate) enum Turn {
 }
 
 /// Runs some of the jobs, and gives those that failed.
-fn pass(jobs: &[Job], chosen: &[usize], options: &Options, turn: Turn, report: &mut Report) -> Vec<usize> {
+fn pass(
+    jobs: &[Job],
+    chosen: &[usize],
+    options: &Options,
+    turn: Turn,
+    report: &mut Report,
+) -> Vec<usize> {
     let (sender, ended) = mpsc::channel();
     let need = |index: usize| if turn == Turn::Again { Need::Alone } else { jobs[index].need };
     let mut waiting: Vec<usize> = chosen.to_vec();
@@ -77,8 +84,10 @@ fn pass(jobs: &[Job], chosen: &[usize], options: &Options, turn: Turn, report: &
     let mut failed = Vec::new();
     let mut progress = now() + PROGRESS;
     loop {
-        let needs = |running: &[Current]| running.iter().map(|current| current.need).collect::<Vec<_>>();
-        let wanted = |waiting: &[usize]| waiting.iter().map(|index| need(*index)).collect::<Vec<_>>();
+        let needs =
+            |running: &[Current]| running.iter().map(|current| current.need).collect::<Vec<_>>();
+        let wanted =
+            |waiting: &[usize]| waiting.iter().map(|index| need(*index)).collect::<Vec<_>>();
         while let Some(position) = next(&wanted(&waiting), &needs(&running), options.slots) {
             let index = waiting.remove(position);
             let number = index + if turn == Turn::Again { jobs.len() } else { 0 };
@@ -88,7 +97,14 @@ fn pass(jobs: &[Job], chosen: &[usize], options: &Options, turn: Turn, report: &
                     let limit = Duration::from_secs(options.limit) * jobs[index].patience;
                     let mark = job.mark().to_owned();
                     let deadline = since + limit;
-                    running.push(Current { index, need: need(index), mark, since, deadline, is_late: false });
+                    running.push(Current {
+                        index,
+                        need: need(index),
+                        mark,
+                        since,
+                        deadline,
+                        is_late: false,
+                    });
                     let (sender, log) = (sender.clone(), job.log().to_path_buf());
                     // The receiver outlives all jobs.
                     std::thread::spawn(move || sender.send((index, job.wait(), log)));
@@ -103,11 +119,15 @@ fn pass(jobs: &[Job], chosen: &[usize], options: &Options, turn: Turn, report: &
         if running.is_empty() {
             return failed;
         }
-        let deadlines = running.iter().filter(|current| !current.is_late).map(|current| current.deadline);
+        let deadlines =
+            running.iter().filter(|current| !current.is_late).map(|current| current.deadline);
         let wake = deadlines.chain([progress]).min().unwrap_or(progress);
         match ended.recv_timeout(wake.saturating_duration_since(now())) {
             Ok((index, outcome, log)) => {
-                let Some(position) = running.iter().position(|current| current.index == index) else { continue };
+                let Some(position) = running.iter().position(|current| current.index == index)
+                else {
+                    continue;
+                };
                 let current = running.remove(position);
                 let took = now() - current.since;
                 let outcome = if current.is_late {
@@ -129,13 +149,16 @@ fn pass(jobs: &[Job], chosen: &[usize], options: &Options, turn: Turn, report: &
             Err(RecvTimeoutError::Disconnected) => return failed,
             Err(RecvTimeoutError::Timeout) => {
                 let now = now();
-                for late in running.iter_mut().filter(|current| !current.is_late && current.deadline <= now) {
+                for late in
+                    running.iter_mut().filter(|current| !current.is_late && current.deadline <= now)
+                {
                     late.is_late = true;
                     end(&late.mark);
                 }
                 if progress <= now {
                     progress = now + PROGRESS;
-                    let ids: Vec<&str> = running.iter().map(|current| jobs[current.index].id.as_str()).collect();
+                    let ids: Vec<&str> =
+                        running.iter().map(|current| jobs[current.index].id.as_str()).collect();
                     report.progress(&ids);
                 }
             }

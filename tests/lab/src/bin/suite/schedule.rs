@@ -20,8 +20,9 @@ impl Need {
     }
 }
 
-/// The position in `waiting` of the job that starts now, if one may. Jobs start in their order, but a
-/// job that needs more than is free does not hold up smaller ones. Those that run alone come last.
+/// The position in `waiting` of the job that starts now, if one may. Jobs start in their order, but
+/// a job that needs more than is free does not hold up smaller ones. Those that run alone come
+/// last.
 pub(crate) fn next(waiting: &[Need], running: &[Need], slots: u32) -> Option<usize> {
     if running.contains(&Need::Alone) {
         return None;
@@ -44,8 +45,16 @@ mod tests {
     fn jobs_share_the_slots() {
         assert_eq!(next(&[Slots(1)], &[Slots(1), Slots(2)], 4), Some(0));
         assert_eq!(next(&[Slots(2)], &[Slots(1), Slots(2)], 4), None);
-        assert_eq!(next(&[Slots(2), Slots(1)], &[Slots(3)], 4), Some(1), "a small one goes past a large one");
-        assert_eq!(next(&[Slots(9)], &[], 4), Some(0), "one that never fits runs when nothing else does");
+        assert_eq!(
+            next(&[Slots(2), Slots(1)], &[Slots(3)], 4),
+            Some(1),
+            "a small one goes past a large one"
+        );
+        assert_eq!(
+            next(&[Slots(9)], &[], 4),
+            Some(0),
+            "one that never fits runs when nothing else does"
+        );
         assert_eq!(next(&[], &[], 4), None);
     }
 
