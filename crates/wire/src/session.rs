@@ -5,6 +5,8 @@
 //! pulled from their [`Source`] at the moment when they can be sent, so what waits here is bounded
 //! by construction. It knows no clock (time is an argument) and no I/O.
 
+mod direction;
+
 use crate::frame::{Capabilities, Frame, Hello, VERSION};
 use crate::ids::FlowId;
 use crate::limits::{
@@ -12,6 +14,7 @@ use crate::limits::{
     MAX_FLOWS, MAX_QUEUED_DATAGRAM_BYTES, MAX_WINDOW, PING_EVERY, RELAY_DEAD_AFTER, SEAL,
 };
 use crate::seal::Sealer;
+use direction::misdirected;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -690,38 +693,4 @@ impl Ledger {
             turn: Turn::Idle,
         }
     }
-}
-
-/// The name of `frame` if only `role` itself may send it.
-fn misdirected(role: Role, frame: &Frame<'_>) -> Option<&'static str> {
-    let (sender, name) = match frame {
-        Frame::Open { .. } => (Role::Gateway, "Open"),
-        Frame::Bind { .. } => (Role::Gateway, "Bind"),
-        Frame::Query { .. } => (Role::Gateway, "Query"),
-        Frame::Echo { .. } => (Role::Gateway, "Echo"),
-        Frame::AskFacts { .. } => (Role::Gateway, "AskFacts"),
-        Frame::Via { .. } => (Role::Gateway, "Via"),
-        Frame::HostAccess { .. } => (Role::Gateway, "HostAccess"),
-        Frame::Orphan { .. } => (Role::Gateway, "Orphan"),
-        Frame::Opened { .. } => (Role::Relay, "Opened"),
-        Frame::Failed { .. } => (Role::Relay, "Failed"),
-        Frame::PeerError { .. } => (Role::Relay, "PeerError"),
-        Frame::Answer { .. } => (Role::Relay, "Answer"),
-        Frame::NoAnswer { .. } => (Role::Relay, "NoAnswer"),
-        Frame::EchoReply { .. } => (Role::Relay, "EchoReply"),
-        Frame::EchoError { .. } => (Role::Relay, "EchoError"),
-        Frame::Facts { .. } => (Role::Relay, "Facts"),
-        Frame::Changed => (Role::Relay, "Changed"),
-        Frame::ViaTrouble { .. } => (Role::Relay, "ViaTrouble"),
-        Frame::Hello(_)
-        | Frame::Data { .. }
-        | Frame::Credit { .. }
-        | Frame::Fin { .. }
-        | Frame::Reset { .. }
-        | Frame::Datagram { .. }
-        | Frame::Unbind { .. }
-        | Frame::Ping { .. }
-        | Frame::Pong { .. } => return None,
-    };
-    (sender == role).then_some(name)
 }

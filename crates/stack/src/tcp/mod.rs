@@ -4,6 +4,7 @@
 //! a turn.
 
 mod bare;
+mod busy;
 mod challenge;
 pub(crate) mod device;
 pub(crate) mod flow;
@@ -25,6 +26,7 @@ use crate::owner::{Owner, Owners};
 use crate::packet::Packet;
 use crate::stats::{DropReason, Stats};
 use bare::{Bare, without_extensions};
+use busy::Busy;
 use device::{LastSegment, Nowhere, Port, Terms};
 use flow::{Changes, Flow, Phase, Queued};
 use probe::Sweep;
@@ -685,26 +687,6 @@ impl Tcp {
         stats.half_open = self.half_open;
         stats.time_wait = self.time_wait.len();
         stats.timers = self.timers.len();
-    }
-}
-
-/// About how many flows have something to do, of late: as many as in the busiest pass, and less by
-/// a part in each pass since.
-#[derive(Clone, Copy, Debug, Default)]
-struct Busy {
-    /// In parts of [`Busy::PARTS`], so that the decay is smooth.
-    parts: usize,
-}
-
-impl Busy {
-    const PARTS: usize = 64;
-
-    fn after_pass(self, flows: usize) -> Self {
-        Self { parts: (self.parts - self.parts / Self::PARTS).max(flows * Self::PARTS) }
-    }
-
-    fn flows(self) -> usize {
-        self.parts.div_ceil(Self::PARTS).max(1)
     }
 }
 
