@@ -83,12 +83,11 @@ pub(crate) fn adapters() -> io::Result<Vec<Adapter>> {
         let code =
             unsafe { (helper.adapters)(u32::from(AF_UNSPEC), flags, null(), first, &raw mut size) };
         match code {
-            // SAFETY: Windows filled the buffer with a list that ends in null, and it lives until
-            // the list was read.
             0 => {
-                return Ok(unsafe { list(first.cast_const(), |a| a.Next.cast_const()) }
-                    .map(adapter)
-                    .collect());
+                // SAFETY: Windows filled the buffer with a list that ends in null, and it lives
+                // until the list was read.
+                let all = unsafe { list(first.cast_const(), |a| a.Next.cast_const()) };
+                return Ok(all.map(adapter).collect());
             }
             ERROR_BUFFER_OVERFLOW => {}
             code => return Err(io::Error::from_raw_os_error(code as i32)),
