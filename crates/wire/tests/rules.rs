@@ -179,14 +179,13 @@ fn frames_of_unknown_flows_are_counted_and_ignored() {
     }
     assert!(end.says().is_empty());
     // Those of a known one end it, and are none of these.
-    for over in [
-        Frame::Reset { flow: FLOW },
-        Frame::Failed { flow: FLOW, reason: ConnectFailure::Other, os_code: 1 },
-    ] {
-        end.open(FLOW, 1, 1);
-        assert_eq!(end.hear(over.clone()), Some(over));
-        assert_eq!((end.session.flow_count(), end.counters().stale_frames), (0, 6));
-    }
+    end.session.open(FLOW, peer(), 1);
+    let failed = Frame::Failed { flow: FLOW, reason: ConnectFailure::Other, os_code: 1 };
+    assert_eq!(end.hear(failed.clone()), Some(failed));
+    end.open(FLOW, 1, 1);
+    let reset = Frame::Reset { flow: FLOW };
+    assert_eq!(end.hear(reset.clone()), Some(reset));
+    assert_eq!((end.session.flow_count(), end.counters().stale_frames), (0, 6));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! prints them. Pure.
 //!
 //! Cisco AnyConnect makes its adapter's settings anew at each connect, so a metric lasts until
-//! then. It writes an event when the connection stands ([`CONNECTED`]); a task of Windows'
+//! then. It writes an event when the connection stands (2039); a task of Windows'
 //! scheduler can set the metric again after it.
 
 /// Beyond the metric that Windows gives any adapter by itself.
