@@ -14,7 +14,7 @@ use std::time::Duration;
 const SERVE: &str = "
 import select, socket
 listener = socket.create_server(('::', 9), family=socket.AF_INET6, dualstack_ipv6=True, backlog=4096)
-poll, all, late, ends = select.epoll(), {}, [], {'EOF': 0, 'RST': 0}
+poll, all, late, ended, ends = select.epoll(), {}, [], set(), {'EOF': 0, 'RST': 0}
 poll.register(listener)
 while True:
     for fd, _ in poll.poll():
@@ -25,14 +25,18 @@ while True:
             continue
         c = all[fd]
         try:
-            word = c.recv(1)
+            # What a socket reads after its EOF is EOF again, whatever comes (tcp_recvmsg).
+            word = None if fd in ended else c.recv(1)
         except ConnectionResetError:
+            word = None
+        if word is None:
             ends['RST'] += 1
             poll.unregister(c)
             continue
         if not word:
             ends['EOF'] += 1
-            # A reset is printed all the same.
+            ended.add(fd)
+            # Only a reset is told of from here on.
             poll.modify(c, 0)
         elif word == b'l':
             late.append(c)
@@ -188,9 +192,13 @@ print(s.recv(10).decode(), flush=True)
             let at_host = |states| ports_in(lab, Place::Windows, states);
             assert_eq!(at_host("state connected"), at_host("state fin-wait-2"));
         }
+        // A kernel that has too many orphans, those of other tests included, resets one that is closed.
+        let abandoned = "nstat -az TcpExtTCPAbortOnMemory";
         assert_eq!(
             app(lab, "s = say(b'c'); print(s.recv(100).decode())").trim(),
-            format!("{} 0", COUNT + 1)
+            format!("{} 0", COUNT + 1),
+            "{}",
+            must(lab, Place::Wsl, abandoned)
         );
         app(lab, "say(b'g')");
         assert!(
