@@ -119,13 +119,33 @@ fn nothing_is_left_of_thousands_of_connections_that_the_server_closed_first() {
     }
 }
 
+/// Bytes of a transfer whose reader stops, and how many at a time: more than all buffers on the way
+/// of a flow hold, those of the four kernels included.
+const STALLED: (u64, u32) = (48 * MIB, 8);
+
+#[test]
+fn readers_that_stop_for_a_minute_go_on() {
+    // The stack's time-outs are the same with every relay.
+    if Relay::chosen() != Relay::Linux {
+        return;
+    }
+    let Some((lab, _tunnel)) = tunnelled_lab(&[]) else { return };
+    let _server = transfer_server(&lab);
+    std::thread::scope(|scope| {
+        // Longer than any time-out of a segment, so that one of those would show.
+        let stalled = ["upload", "download"]
+            .map(|how| scope.spawn(|| transfer(&lab, 5001, how, STALLED, 60)));
+        for transfer in stalled {
+            let done = transfer.join().unwrap();
+            assert_eq!(done["exact"], true, "{done}");
+            // A sender that was not told of the window would ask after its next doubled wait: 40 s.
+            assert!(done["gap"].as_f64() < Some(15.0), "the window was not opened: {done}");
+        }
+    });
+}
+
 #[test]
 fn readers_that_stop_stall_only_themselves_and_go_on_at_once() {
-    // A minute, in seconds: longer than any time-out of a segment, so that one of those would show.
-    // The stack's time-outs are the same with every relay.
-    let hold = if Relay::chosen() == Relay::Linux { 60 } else { 20 };
-    // More than all buffers on the way of a flow hold, those of the four kernels included.
-    const STALLED: (u64, u32) = (48 * MIB, 8);
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
     let _server = transfer_server(&lab);
     let seconds = |how| {
@@ -137,7 +157,7 @@ fn readers_that_stop_stall_only_themselves_and_go_on_at_once() {
     let alone = [seconds("upload"), seconds("download")];
     std::thread::scope(|scope| {
         let stalled = ["upload", "download"]
-            .map(|how| scope.spawn(|| transfer(&lab, 5001, how, STALLED, hold)));
+            .map(|how| scope.spawn(|| transfer(&lab, 5001, how, STALLED, 20)));
         let moved = || {
             let bytes = &tunnel.status()["bytes"];
             (bytes["up"].as_u64().unwrap(), bytes["down"].as_u64().unwrap())

@@ -431,9 +431,9 @@ fn floods_both_ways_for_a_minute_starve_nobody_and_deadlock_never() {
 fn floods_starve_nobody_with_larger_pipes_and_another_relay_either() {
     let Some((lab, small)) = windows_lab() else { return };
     let _server = host_nameserver(&lab);
-    floods_starve_nobody(&lab, &up(small.launch_linux(&lab, &[])), 120);
+    floods_starve_nobody(&lab, &up(small.launch_linux(&lab, &[])), 60);
     drop(small);
     let large = Interop::start_with(&lab, 64 * 1024);
-    floods_starve_nobody(&lab, &up(large.launch_linux(&lab, &[])), 300);
-    floods_starve_nobody(&lab, &up(large.launch(&lab, &[])), 300);
+    floods_starve_nobody(&lab, &up(large.launch_linux(&lab, &[])), 150);
+    floods_starve_nobody(&lab, &up(large.launch(&lab, &[])), 150);
 }

@@ -127,12 +127,14 @@ const WITH_WINE: [(&str, &str); 14] = [
 ];
 
 /// Parts of the names of tests that wait for half a minute or longer.
-const LONG: [&str; 7] = [
+const LONG: [&str; 9] = [
     "changes::",
     "bad_input::",
     "lifetime::",
     "endless::",
     "conformance::",
+    "doctor_fixes::",
+    "_for_a_minute_go_on",
     "_end_after_30_seconds_",
     "what_is_broken_is_found",
 ];
@@ -142,10 +144,11 @@ const CORE: [&str; 6] = ["lab/dns", "lab/icmp", "lab/routes", "lab/tcp", "lab/tu
 
 /// What some tests need besides others: program, the beginning of the test's name, need, and how
 /// many times as long as others they may take. The first that matches counts.
-const MARKS: [(&str, &str, Need, u32); 16] = [
+const MARKS: [(&str, &str, Need, u32); 17] = [
     // They move much data, and measure none of the time that it takes.
     (LOAD, "four_streams_", Need::Slots(3), 2),
     (LOAD, "nothing_is_left_", Need::Slots(3), 2),
+    (LOAD, "readers_that_stop_for_a_minute_", Need::Slots(1), 1),
     // They compare times, memory or processor time with and without a load.
     (LOAD, "", Need::Alone, 2),
     ("lab/speed", "", Need::Alone, 1),
@@ -172,7 +175,7 @@ const MARKS: [(&str, &str, Need, u32); 16] = [
     ),
     ("lab/windows_start", "the_kernels_entry_for_windows_programs", Need::Alone, 1),
     ("lab/lifetime", "", Need::Slots(1), 2),
-    ("lab/routes", "killed_at_50_random_moments_", Need::Slots(1), 2),
+    ("lab/routes", "killed_at_random_moments_", Need::Slots(1), 2),
 ];
 
 /// One way to run a test: what stands in brackets behind its name, and the variables.
@@ -357,7 +360,7 @@ mod tests {
 
     #[test]
     fn what_measures_has_the_machine_for_itself() {
-        assert_eq!(mark("lab/load", "readers_that_stop", "linux").0, Need::Alone);
+        assert_eq!(mark("lab/load", "readers_that_stop_stall_", "linux").0, Need::Alone);
         assert_eq!(mark("lab/windows", "floods_both_ways", "").0, Need::Alone);
         assert_eq!(mark("lab/windows", "facts_are_printed", "").0, Need::Slots(2));
         assert_eq!(mark("lab/tcp", "x", "linux").0, Need::Slots(1));
