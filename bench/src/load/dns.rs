@@ -1,7 +1,7 @@
 //! Queries for a name, one at a time from each socket.
 
 use crate::figures::{Micros, Samples, per_second};
-use crate::message::{self, Verdict};
+use crate::message::{self, Match};
 use crate::net;
 use crate::work::{Errors, PAUSE, all, now};
 use anyhow::Result;
@@ -144,10 +144,10 @@ async fn ask(
     loop {
         let length = socket.recv(buffer).await?;
         match message::judge(&buffer[..length], id) {
-            Verdict::Answered => return Ok(None),
-            Verdict::Failed(code) => return Ok(Some(code)),
+            Match::Answered => return Ok(None),
+            Match::Failed(code) => return Ok(Some(code)),
             // Of a query that was given up.
-            Verdict::Foreign => {}
+            Match::Foreign => {}
         }
     }
 }

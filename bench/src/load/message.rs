@@ -40,7 +40,7 @@ pub(crate) fn query(name: &str) -> io::Result<Vec<u8>> {
 
 /// What came for a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Match {
     /// Nothing of this query's.
     Foreign,
     Answered,
@@ -49,17 +49,17 @@ pub(crate) enum Verdict {
 }
 
 /// Judges what came for the query with an id.
-pub(crate) fn judge(bytes: &[u8], id: u16) -> Verdict {
+pub(crate) fn judge(bytes: &[u8], id: u16) -> Match {
     match *bytes {
         [high, low, kind, code, _, _, records_high, records_low, _, _, _, _, ..]
             if [high, low] == id.to_be_bytes() && kind & ANSWER != 0 =>
         {
             match code & 0x0f {
-                0 if [records_high, records_low] != [0, 0] => Verdict::Answered,
-                code => Verdict::Failed(code),
+                0 if [records_high, records_low] != [0, 0] => Match::Answered,
+                code => Match::Failed(code),
             }
         }
-        _ => Verdict::Foreign,
+        _ => Match::Foreign,
     }
 }
 
@@ -127,10 +127,10 @@ mod tests {
         expected[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
         expected.extend(b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x00\x00\x04\xcb\x00\x71\x0a");
         assert_eq!(answered(QUERY), Some(expected.clone()));
-        assert_eq!(judge(&expected, 0x1234), Verdict::Answered);
-        assert_eq!(judge(&expected, 0x1235), Verdict::Foreign);
-        assert_eq!(judge(&expected[..11], 0x1234), Verdict::Foreign);
-        assert_eq!(judge(QUERY, 0x1234), Verdict::Foreign);
+        assert_eq!(judge(&expected, 0x1234), Match::Answered);
+        assert_eq!(judge(&expected, 0x1235), Match::Foreign);
+        assert_eq!(judge(&expected[..11], 0x1234), Match::Foreign);
+        assert_eq!(judge(QUERY, 0x1234), Match::Foreign);
     }
 
     #[test]
@@ -145,9 +145,9 @@ mod tests {
     fn an_answer_without_a_record_failed() {
         let mut answer = answered(QUERY).unwrap();
         answer[7] = 0;
-        assert_eq!(judge(&answer, 0x1234), Verdict::Failed(0));
+        assert_eq!(judge(&answer, 0x1234), Match::Failed(0));
         answer[3] = 0x83;
-        assert_eq!(judge(&answer, 0x1234), Verdict::Failed(3));
+        assert_eq!(judge(&answer, 0x1234), Match::Failed(3));
     }
 
     #[test]

@@ -179,7 +179,7 @@ fn queries_by_tcp_are_answered_one_after_the_other() {
             stream.write_all(&query).await.unwrap();
             let mut answer = vec![0; stream.read_u16().await.unwrap().into()];
             stream.read_exact(&mut answer).await.unwrap();
-            assert_eq!(crate::message::judge(&answer, 0), crate::message::Verdict::Answered);
+            assert_eq!(crate::message::judge(&answer, 0), crate::message::Match::Answered);
         }
         // What is no query ends the connection.
         stream.write_all(&[0, 2, 0, 0]).await.unwrap();

@@ -4,7 +4,7 @@
 //!
 //! Texts are as found, secrets included; whoever shows them shows [`Facts::masked`].
 
-pub use probe::dns::{Answer, Transport};
+pub use probe::dns::{Lookup, Transport};
 pub use probe::mtu::MtuProbe;
 pub use probe::proxy::ProxyProbe;
 pub use probe::{Method, Outcome, Why};
@@ -338,7 +338,7 @@ pub struct Ask {
     /// Whose name that is.
     pub kind: NameKind,
     /// What came back.
-    pub answer: Answer,
+    pub answer: Lookup,
 }
 
 /// Who is asked for a name.

@@ -92,12 +92,12 @@ pub struct Finding {
     /// Why it is so, as far as known.
     pub cause: Text,
     /// What mends it, in order; where there are several ways, the best is first.
-    pub fix: Vec<Step>,
+    pub fix: Vec<FixStep>,
 }
 
 /// A step of a fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum FixStep {
     /// Words.
     Say(Text),
     /// Commands, each a line.

@@ -3,7 +3,7 @@
 
 use crate::checks::Diagnosis;
 use crate::facts::Facts;
-use crate::finding::{Area, Finding, Severity, Shell, Step};
+use crate::finding::{Area, Finding, FixStep, Severity, Shell};
 use crate::steps;
 use crate::way::Hop;
 use messages::Language;
@@ -20,11 +20,11 @@ pub struct Document {
     /// Whether nothing but hints was found, and no step's answer is no or not known.
     pub well: bool,
     /// What is wrong, the worst first.
-    pub findings: Vec<Told>,
+    pub findings: Vec<WrittenFinding>,
     /// Ids of checks that were not made, since something that they need is broken.
     pub skipped: Vec<String>,
     /// The four steps.
-    pub steps: Vec<steps::Step>,
+    pub steps: Vec<steps::StepResult>,
     /// The way from a program to the internet.
     pub way: Vec<Hop>,
     /// What was looked at, without secrets.
@@ -33,7 +33,7 @@ pub struct Document {
 
 /// A finding in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct WrittenFinding {
     /// The check's name.
     pub id: String,
     /// What it belongs to.
@@ -82,7 +82,7 @@ impl Document {
             findings: diagnosis
                 .findings
                 .iter()
-                .map(|finding| Told::new(finding, language))
+                .map(|finding| WrittenFinding::new(finding, language))
                 .collect(),
             skipped: diagnosis.skipped.iter().map(|check| check.id.to_owned()).collect(),
             steps: diagnosis.steps.clone(),
@@ -92,7 +92,7 @@ impl Document {
     }
 }
 
-impl Told {
+impl WrittenFinding {
     fn new(finding: &Finding, language: Language) -> Self {
         Self {
             id: finding.id.to_owned(),
@@ -106,11 +106,13 @@ impl Told {
     }
 }
 
-fn told(step: &Step, language: Language) -> ToldStep {
+fn told(step: &FixStep, language: Language) -> ToldStep {
     match step {
-        Step::Say(text) => ToldStep::Say(text.say(language)),
-        Step::Run { shell, lines } => ToldStep::Run { shell: *shell, lines: lines.clone() },
-        Step::Lines { file, lines } => ToldStep::File { path: file.clone(), lines: lines.clone() },
+        FixStep::Say(text) => ToldStep::Say(text.say(language)),
+        FixStep::Run { shell, lines } => ToldStep::Run { shell: *shell, lines: lines.clone() },
+        FixStep::Lines { file, lines } => {
+            ToldStep::File { path: file.clone(), lines: lines.clone() }
+        }
     }
 }
 

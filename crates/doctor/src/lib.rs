@@ -19,4 +19,4 @@ mod view;
 pub mod way;
 
 pub use checks::{Diagnosis, judge};
-pub use finding::{Area, Finding, Severity, Shell, Step};
+pub use finding::{Area, Finding, FixStep, Severity, Shell};

@@ -69,11 +69,11 @@ pub(crate) fn cut(facts: &mut Facts) {
     facts.probes.dns.retain(|ask| ask.asked == Asked::Windows);
 }
 
-pub(crate) fn resolved(addresses: &[&str]) -> Answer {
-    Answer::Addresses { addresses: addresses.iter().map(|text| address(text)).collect(), ms: 9 }
+pub(crate) fn resolved(addresses: &[&str]) -> Lookup {
+    Lookup::Addresses { addresses: addresses.iter().map(|text| address(text)).collect(), ms: 9 }
 }
 
-pub(crate) const SILENT: Answer = Answer::Failed { why: Why::TimedOut, detail: String::new() };
+pub(crate) const SILENT: Lookup = Lookup::Failed { why: Why::TimedOut, detail: String::new() };
 
 pub(crate) const PUBLIC_NAME: &str = "www.msftconnecttest.com";
 pub(crate) const COMPANY_NAME: &str = "git.corp.example";
@@ -84,7 +84,7 @@ pub(crate) fn nameserver(text: &str) -> Asked {
 }
 
 /// Puts an answer in place of what was there.
-pub(crate) fn asked(facts: &mut Facts, asked: Asked, kind: NameKind, answer: Answer) {
+pub(crate) fn asked(facts: &mut Facts, asked: Asked, kind: NameKind, answer: Lookup) {
     asked_over(facts, asked, Transport::Udp, kind, answer);
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn asked_over(
     asked: Asked,
     transport: Transport,
     kind: NameKind,
-    answer: Answer,
+    answer: Lookup,
 ) {
     let same = |ask: &Ask| (&ask.asked, ask.transport, ask.kind) == (&asked, transport, kind);
     facts.probes.dns.retain(|ask| !same(ask));
@@ -406,15 +406,15 @@ pub(crate) fn only(facts: &Facts, id: &str) -> Finding {
 
 /// A finding as one text in English: evidence, cause, fix.
 pub(crate) fn said(finding: &Finding) -> String {
-    use crate::finding::Step;
+    use crate::finding::FixStep;
     let mut lines: Vec<String> =
         finding.evidence.iter().map(|text| text.say(Language::English)).collect();
     lines.push(finding.cause.say(Language::English));
     for step in &finding.fix {
         match step {
-            Step::Say(text) => lines.push(text.say(Language::English)),
-            Step::Run { lines: commands, .. } => lines.extend(commands.iter().cloned()),
-            Step::Lines { file, lines: of_file } => {
+            FixStep::Say(text) => lines.push(text.say(Language::English)),
+            FixStep::Run { lines: commands, .. } => lines.extend(commands.iter().cloned()),
+            FixStep::Lines { file, lines: of_file } => {
                 lines.push(file.clone());
                 lines.extend(of_file.iter().cloned());
             }

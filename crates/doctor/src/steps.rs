@@ -48,7 +48,7 @@ impl Question {
 /// What came of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum StepOutcome {
     /// Yes.
     Yes,
     /// No: the findings say why.
@@ -59,7 +59,7 @@ pub enum Verdict {
     Unknown,
 }
 
-impl Verdict {
+impl StepOutcome {
     /// In words.
     #[must_use]
     pub fn name(self) -> &'static Sentence {
@@ -74,23 +74,23 @@ impl Verdict {
 
 /// A step with what came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
+pub struct StepResult {
     /// Which.
     pub question: Question,
     /// What came of it.
-    pub result: Verdict,
+    pub result: StepOutcome,
 }
 
-impl Step {
+impl StepResult {
     /// Whether the answer is neither yes nor unneeded.
     #[must_use]
     pub fn is_open(self) -> bool {
-        matches!(self.result, Verdict::No | Verdict::Unknown)
+        matches!(self.result, StepOutcome::No | StepOutcome::Unknown)
     }
 }
 
 /// All four.
-pub(crate) fn walk(view: &View<'_>, findings: &[Finding]) -> Vec<Step> {
+pub(crate) fn walk(view: &View<'_>, findings: &[Finding]) -> Vec<StepResult> {
     let outside = outside(view);
     let results = [
         (Question::Outside, outside),
@@ -98,30 +98,30 @@ pub(crate) fn walk(view: &View<'_>, findings: &[Finding]) -> Vec<Step> {
         (Question::Names, names(view, outside, findings)),
         (Question::Proxies, proxies(view, findings)),
     ];
-    results.map(|(question, result)| Step { question, result }).into()
+    results.map(|(question, result)| StepResult { question, result }).into()
 }
 
-fn of(known: Option<bool>) -> Verdict {
+fn of(known: Option<bool>) -> StepOutcome {
     match known {
-        Some(true) => Verdict::Yes,
-        Some(false) => Verdict::No,
-        None => Verdict::Unknown,
+        Some(true) => StepOutcome::Yes,
+        Some(false) => StepOutcome::No,
+        None => StepOutcome::Unknown,
     }
 }
 
-fn outside(view: &View<'_>) -> Verdict {
+fn outside(view: &View<'_>) -> StepOutcome {
     if view.reaches_outside_by_proxy() {
-        Verdict::Yes
+        StepOutcome::Yes
     } else {
         of(view.reaches_outside_directly(Whence::Vm))
     }
 }
 
-fn gateway(view: &View<'_>, outside: Verdict) -> Verdict {
+fn gateway(view: &View<'_>, outside: StepOutcome) -> StepOutcome {
     match outside {
-        Verdict::Yes | Verdict::NotNeeded => Verdict::NotNeeded,
-        Verdict::No if view.default_route().is_none() => Verdict::No,
-        Verdict::No | Verdict::Unknown => of(view.gateway_lives()),
+        StepOutcome::Yes | StepOutcome::NotNeeded => StepOutcome::NotNeeded,
+        StepOutcome::No if view.default_route().is_none() => StepOutcome::No,
+        StepOutcome::No | StepOutcome::Unknown => of(view.gateway_lives()),
     }
 }
 
@@ -129,27 +129,27 @@ fn has_problem(findings: &[Finding], area: Area) -> bool {
     findings.iter().any(|finding| finding.area == area && finding.severity >= Severity::Problem)
 }
 
-fn names(view: &View<'_>, outside: Verdict, findings: &[Finding]) -> Verdict {
+fn names(view: &View<'_>, outside: StepOutcome, findings: &[Finding]) -> StepOutcome {
     if has_problem(findings, Area::Dns) {
-        return Verdict::No;
+        return StepOutcome::No;
     }
     match (outside, view.names_work()) {
-        (_, Some(true)) => Verdict::Yes,
+        (_, Some(true)) => StepOutcome::Yes,
         // Behind a break nobody can tell.
-        (Verdict::No, _) | (_, None) => Verdict::Unknown,
-        (_, Some(false)) => Verdict::No,
+        (StepOutcome::No, _) | (_, None) => StepOutcome::Unknown,
+        (_, Some(false)) => StepOutcome::No,
     }
 }
 
-fn proxies(view: &View<'_>, findings: &[Finding]) -> Verdict {
+fn proxies(view: &View<'_>, findings: &[Finding]) -> StepOutcome {
     if has_problem(findings, Area::Proxy) {
-        Verdict::No
+        StepOutcome::No
     } else if !view.has_proxy_variables() {
-        Verdict::NotNeeded
+        StepOutcome::NotNeeded
     } else if view.reaches_outside_by_proxy() {
-        Verdict::Yes
+        StepOutcome::Yes
     } else {
-        Verdict::Unknown
+        StepOutcome::Unknown
     }
 }
 
@@ -157,11 +157,11 @@ fn proxies(view: &View<'_>, findings: &[Finding]) -> Verdict {
 mod tests {
     use super::*;
     use crate::checks::judge;
-    use crate::facts::{Answer, Asked, Facts, Method, NameKind, Subject, Why};
+    use crate::facts::{Asked, Facts, Lookup, Method, NameKind, Subject, Why};
     use crate::sample::*;
 
-    fn results(facts: &Facts) -> [Verdict; 4] {
-        let results: Vec<Verdict> =
+    fn results(facts: &Facts) -> [StepOutcome; 4] {
+        let results: Vec<StepOutcome> =
             judge(facts, None).steps.iter().map(|step| step.result).collect();
         results.try_into().unwrap()
     }
@@ -170,12 +170,13 @@ mod tests {
     fn a_whole_way_needs_no_second_step() {
         assert_eq!(
             results(&nat()),
-            [Verdict::Yes, Verdict::NotNeeded, Verdict::Yes, Verdict::NotNeeded]
+            [StepOutcome::Yes, StepOutcome::NotNeeded, StepOutcome::Yes, StepOutcome::NotNeeded]
         );
         let mut facts = nat();
         proxy(&mut facts, "https_proxy", "http://192.0.2.80:7890");
-        assert_eq!(results(&facts)[3], Verdict::Yes);
-        let nothing = [Verdict::Unknown, Verdict::Unknown, Verdict::No, Verdict::NotNeeded];
+        assert_eq!(results(&facts)[3], StepOutcome::Yes);
+        let nothing =
+            [StepOutcome::Unknown, StepOutcome::Unknown, StepOutcome::No, StepOutcome::NotNeeded];
         assert_eq!(results(&Facts::default()), nothing);
     }
 
@@ -185,20 +186,23 @@ mod tests {
         cut(&mut facts);
         assert_eq!(
             results(&facts),
-            [Verdict::No, Verdict::Yes, Verdict::Unknown, Verdict::NotNeeded]
+            [StepOutcome::No, StepOutcome::Yes, StepOutcome::Unknown, StepOutcome::NotNeeded]
         );
         tried(&mut facts, Subject::Gateway, Method::Neighbour, Whence::Vm, failed(Why::TimedOut));
-        assert_eq!(results(&facts)[1], Verdict::No);
+        assert_eq!(results(&facts)[1], StepOutcome::No);
         facts.routes.clear();
         facts.neighbours.clear();
-        assert_eq!(results(&facts)[1], Verdict::No);
+        assert_eq!(results(&facts)[1], StepOutcome::No);
     }
 
     #[test]
     fn names_and_proxies_that_fail_are_told() {
         let mut facts = nat();
-        asked(&mut facts, Asked::System, NameKind::Company, Answer::NoSuchName { ms: 1 });
+        asked(&mut facts, Asked::System, NameKind::Company, Lookup::NoSuchName { ms: 1 });
         shut_proxy(&mut facts, "http://172.28.48.1:7890");
-        assert_eq!(results(&facts), [Verdict::Yes, Verdict::NotNeeded, Verdict::No, Verdict::No]);
+        assert_eq!(
+            results(&facts),
+            [StepOutcome::Yes, StepOutcome::NotNeeded, StepOutcome::No, StepOutcome::No]
+        );
     }
 }

@@ -1,9 +1,9 @@
 //! What `underpass doctor` prints on a terminal.
 
 use crate::checks::Diagnosis;
-use crate::finding::{Finding, Severity, Shell, Step};
+use crate::finding::{Finding, FixStep, Severity, Shell};
 use crate::steps;
-use crate::way::{Hop, State};
+use crate::way::{Hop, HopState};
 use messages::{Language, Text, doctor, printable_line};
 use std::fmt::{self, Write as _};
 
@@ -125,11 +125,11 @@ impl Page {
         writeln!(self.out, "{}", self.paint(Paint::Strong, &title))?;
         for (number, hop) in way.iter().enumerate() {
             let (sign, paint) = match hop.state {
-                State::Works => ("✓", Paint::Good),
-                State::Troubled => ("!", Paint::Warn),
-                State::Broken => ("✗", Paint::Bad),
-                State::Behind => ("·", Paint::Faint),
-                State::Unknown => ("?", Paint::Faint),
+                HopState::Works => ("✓", Paint::Good),
+                HopState::Troubled => ("!", Paint::Warn),
+                HopState::Broken => ("✗", Paint::Bad),
+                HopState::Behind => ("·", Paint::Faint),
+                HopState::Unknown => ("?", Paint::Faint),
             };
             if number > 0 {
                 writeln!(self.out, "  {}", self.paint(Paint::Faint, "│"))?;
@@ -144,7 +144,7 @@ impl Page {
                 write!(self.out, "  {}", self.paint(Paint::Faint, detail))?;
             }
             // That it works is told by its sign.
-            if hop.state != State::Works {
+            if hop.state != HopState::Works {
                 let state = self.say(&hop.state.name().text());
                 write!(self.out, "  {}", self.paint(paint, &format!("← {state}")))?;
             }
@@ -153,14 +153,14 @@ impl Page {
         Ok(())
     }
 
-    fn steps(&mut self, steps: &[steps::Step]) -> fmt::Result {
+    fn steps(&mut self, steps: &[steps::StepResult]) -> fmt::Result {
         let title = self.say(&doctor::THE_STEPS.text());
         writeln!(self.out, "\n{}", self.paint(Paint::Strong, &title))?;
         for (number, step) in steps.iter().enumerate() {
             let paint = match step.result {
-                steps::Verdict::Yes => Paint::Good,
-                steps::Verdict::No => Paint::Bad,
-                steps::Verdict::NotNeeded | steps::Verdict::Unknown => Paint::Faint,
+                steps::StepOutcome::Yes => Paint::Good,
+                steps::StepOutcome::No => Paint::Bad,
+                steps::StepOutcome::NotNeeded | steps::StepOutcome::Unknown => Paint::Faint,
             };
             let (question, result) =
                 (self.say(&step.question.name().text()), self.say(&step.result.name().text()));
@@ -203,11 +203,13 @@ impl Page {
         writeln!(self.out, "  {}", self.paint(Paint::Strong, &text))
     }
 
-    fn step(&mut self, step: &Step) -> fmt::Result {
+    fn step(&mut self, step: &FixStep) -> fmt::Result {
         let (place, lines) = match step {
-            Step::Say(text) => return writeln!(self.out, "    {}", self.say(text)),
-            Step::Run { shell: of, lines } => (self.say(&shell(*of)), lines),
-            Step::Lines { file, lines } => (self.say(&doctor::IN_FILE.with("file", file)), lines),
+            FixStep::Say(text) => return writeln!(self.out, "    {}", self.say(text)),
+            FixStep::Run { shell: of, lines } => (self.say(&shell(*of)), lines),
+            FixStep::Lines { file, lines } => {
+                (self.say(&doctor::IN_FILE.with("file", file)), lines)
+            }
         };
         writeln!(self.out, "      {}", self.paint(Paint::Faint, &format!("{place}:")))?;
         lines.iter().try_for_each(|line| writeln!(self.out, "        {}", printable_line(line)))

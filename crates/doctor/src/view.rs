@@ -2,7 +2,7 @@
 //! place. `None` means that it is not known.
 
 use crate::facts::{
-    Answer, Ask, Asked, Facts, Link, Method, NameKind, NeighbourState, Outcome, ProxyProbe,
+    Ask, Asked, Facts, Link, Lookup, Method, NameKind, NeighbourState, Outcome, ProxyProbe,
     ProxySetting, Reach, Route, Subject, Tool, Transport, TunnelState, Whence, Windows,
 };
 use config::settings::effective::{Origin, Situation, asked_for};
@@ -311,7 +311,7 @@ impl<'a> View<'a> {
             .probes
             .dns
             .iter()
-            .filter(move |ask| ask.kind == kind && ask.answer != Answer::NotTried)
+            .filter(move |ask| ask.kind == kind && ask.answer != Lookup::NotTried)
     }
 
     /// Whether somebody of a kind resolved a name of a kind, by any transport.
@@ -433,18 +433,18 @@ pub(crate) fn has_failed(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Failed { .. })
 }
 
-pub(crate) fn has_addresses(answer: &Answer) -> bool {
+pub(crate) fn has_addresses(answer: &Lookup) -> bool {
     !addresses(answer).is_empty()
 }
 
 /// The addresses of an answer; none where there are none.
-pub(crate) fn addresses(answer: &Answer) -> &[IpAddr] {
+pub(crate) fn addresses(answer: &Lookup) -> &[IpAddr] {
     match answer {
-        Answer::Addresses { addresses, .. } => addresses,
-        Answer::NotTried
-        | Answer::NoSuchName { .. }
-        | Answer::ServerError { .. }
-        | Answer::Failed { .. } => &[],
+        Lookup::Addresses { addresses, .. } => addresses,
+        Lookup::NotTried
+        | Lookup::NoSuchName { .. }
+        | Lookup::ServerError { .. }
+        | Lookup::Failed { .. } => &[],
     }
 }
 

@@ -57,13 +57,13 @@ pub struct Hop {
     /// Its address or name here.
     pub detail: Option<String>,
     /// How it is.
-    pub state: State,
+    pub state: HopState,
 }
 
 /// How a hop is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum HopState {
     /// It was seen to work.
     Works,
     /// It works, and something about it does not.
@@ -76,7 +76,7 @@ pub enum State {
     Unknown,
 }
 
-impl State {
+impl HopState {
     /// What people call it.
     #[must_use]
     pub fn name(self) -> &'static Sentence {
@@ -98,14 +98,14 @@ pub(crate) fn walk(view: &View<'_>, marks: &[(Place, Severity)]) -> Vec<Hop> {
         .collect();
     // Names are asked for on the side: what lies behind a broken resolver is not behind a break.
     let broken =
-        hops.iter().position(|hop| hop.state == State::Broken && hop.place != Place::Resolver);
+        hops.iter().position(|hop| hop.state == HopState::Broken && hop.place != Place::Resolver);
     if let Some(broken) = broken {
-        hops[broken + 1..].iter_mut().for_each(|hop| hop.state = State::Behind);
+        hops[broken + 1..].iter_mut().for_each(|hop| hop.state = HopState::Behind);
         // Who answers names lies behind it too, unless it is known that he does.
         let resolver = hops[..broken]
             .iter_mut()
-            .find(|hop| hop.place == Place::Resolver && hop.state == State::Unknown);
-        resolver.into_iter().for_each(|hop| hop.state = State::Behind);
+            .find(|hop| hop.place == Place::Resolver && hop.state == HopState::Unknown);
+        resolver.into_iter().for_each(|hop| hop.state = HopState::Behind);
     }
     hops
 }
@@ -176,7 +176,7 @@ fn detail(view: &View<'_>, place: Place) -> Option<String> {
     }
 }
 
-fn state(view: &View<'_>, place: Place, marks: &[(Place, Severity)]) -> State {
+fn state(view: &View<'_>, place: Place, marks: &[(Place, Severity)]) -> HopState {
     let worst = marks.iter().filter(|(of, _)| *of == place).map(|(_, severity)| *severity).max();
     // What is no more than a problem may still be all that there is.
     let all_of_it = match place {
@@ -194,9 +194,11 @@ fn state(view: &View<'_>, place: Place, marks: &[(Place, Severity)]) -> State {
         | Place::Vpn => false,
     };
     match worst {
-        Some(Severity::Fatal) => return State::Broken,
-        Some(Severity::Problem) => return if all_of_it { State::Broken } else { State::Troubled },
-        Some(Severity::Hint) => return State::Troubled,
+        Some(Severity::Fatal) => return HopState::Broken,
+        Some(Severity::Problem) => {
+            return if all_of_it { HopState::Broken } else { HopState::Troubled };
+        }
+        Some(Severity::Hint) => return HopState::Troubled,
         None => {}
     }
     let direct = view.reaches_outside_directly(Whence::Vm) == Some(true);
@@ -212,7 +214,7 @@ fn state(view: &View<'_>, place: Place, marks: &[(Place, Severity)]) -> State {
         Place::Proxy => view.reaches_outside_by_proxy(),
         Place::Internet => out,
     };
-    if works { State::Works } else { State::Unknown }
+    if works { HopState::Works } else { HopState::Unknown }
 }
 
 #[cfg(test)]
@@ -222,7 +224,7 @@ mod tests {
     use crate::facts::{Asked, Facts, Method, NameKind, Subject, Why};
     use crate::sample::*;
 
-    fn states(facts: &Facts) -> Vec<(Place, State)> {
+    fn states(facts: &Facts) -> Vec<(Place, HopState)> {
         judge(facts, None).way.iter().map(|hop| (hop.place, hop.state)).collect()
     }
 
@@ -272,8 +274,8 @@ mod tests {
             asked(&mut facts, who, NameKind::Public, SILENT);
         }
         let states = states(&facts);
-        assert_eq!(states[1], (Place::Resolver, State::Broken));
-        assert!(states[2..].iter().all(|(_, state)| *state == State::Works), "{states:?}");
+        assert_eq!(states[1], (Place::Resolver, HopState::Broken));
+        assert!(states[2..].iter().all(|(_, state)| *state == HopState::Works), "{states:?}");
     }
 
     #[test]
@@ -281,8 +283,8 @@ mod tests {
         let mut facts = nat();
         facts.probes.reach.clear();
         let states = states(&facts);
-        assert_eq!(states.last(), Some(&(Place::Internet, State::Unknown)));
-        assert_eq!(states[4], (Place::Windows, State::Unknown));
+        assert_eq!(states.last(), Some(&(Place::Internet, HopState::Unknown)));
+        assert_eq!(states[4], (Place::Windows, HopState::Unknown));
     }
 
     #[test]
@@ -294,11 +296,11 @@ mod tests {
         assert_eq!(
             states[1..],
             [
-                (Place::Resolver, State::Behind),
-                (Place::Interface, State::Works),
-                (Place::Gateway, State::Broken),
-                (Place::Windows, State::Behind),
-                (Place::Internet, State::Behind)
+                (Place::Resolver, HopState::Behind),
+                (Place::Interface, HopState::Works),
+                (Place::Gateway, HopState::Broken),
+                (Place::Windows, HopState::Behind),
+                (Place::Internet, HopState::Behind)
             ]
         );
     }

@@ -3,14 +3,13 @@
 
 use crate::dns::rebind::{Domain, NoDomain};
 use crate::limits::MAX_LANES;
-use crate::outside::Target;
 use crate::publish::{default_folder, has_shared_folder};
 use crate::relay_command::{RelayCommand, Whose};
 use crate::tap::OffloadWish;
 use crate::via::{Proxy, Secret, Via};
 use ipnet::Ipv4Net;
-use proxy::{Except, ExceptError, ProxyUrlError};
-use serde::Deserialize;
+use proxy::{Except, ExceptError, Host, ProxyUrlError, Target};
+use serde::{Deserialize, Deserializer, de};
 use stack::{Filtering, HostAccess};
 use std::ffi::OsString;
 use std::io::{self, Read as _};
@@ -125,11 +124,23 @@ pub struct Choices {
     /// True: nowhere.
     pub no_publish: Option<bool>,
     /// Who is reached where the tunnel is not needed.
+    #[serde(default, deserialize_with = "target")]
     pub outside: Option<Target>,
     /// The proxy that the relay goes through.
     pub via: Option<Secret>,
     /// What does not go through it.
     pub via_except: Option<Vec<String>>,
+}
+
+/// Whom Windows itself connects to when it wants to know whether it is online (Network Connectivity
+/// Status Indicator).
+#[must_use]
+pub fn ncsi_target() -> Target {
+    Target { host: Host::Name("www.msftconnecttest.com".to_owned()), port: 80 }
+}
+
+fn target<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Target>, D::Error> {
+    String::deserialize(from)?.parse().map(Some).map_err(de::Error::custom)
 }
 
 /// The bits of a file's mode by which its group and all others read it.
@@ -318,7 +329,7 @@ impl Choices {
                     self.publish.or_else(|| has_shared_folder().then(default_folder))
                 }
             },
-            outside: self.outside.unwrap_or_default(),
+            outside: self.outside.unwrap_or_else(ncsi_target),
             via,
         })
     }

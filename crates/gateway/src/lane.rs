@@ -65,7 +65,7 @@ pub(crate) enum Turn {
 }
 
 /// Where a lane stands.
-enum State {
+enum LaneState {
     /// The relay is being started.
     Starting(Starting),
     /// The relay runs; ready once its hello came.
@@ -94,7 +94,7 @@ pub(crate) struct Lane {
     index: usize,
     relays: Relays,
     hello: Hello,
-    state: State,
+    state: LaneState,
     /// Starts in a row that led to nothing.
     failures: u32,
     /// The longest wait before the next start, by how far the last relay came.
@@ -121,7 +121,7 @@ impl Lane {
             index,
             relays,
             hello,
-            state: State::Starting(first),
+            state: LaneState::Starting(first),
             failures: 0,
             longest_wait: BACK_OFF.1,
             restarts: 0,
@@ -133,7 +133,7 @@ impl Lane {
     fn begin(&mut self, relay: Relay, now: Instant) {
         self.longest_wait = BACK_OFF.1;
         let hello_by = now + relay.patience;
-        self.state = State::Running(Box::new(Running {
+        self.state = LaneState::Running(Box::new(Running {
             relay,
             decoder: Decoder::default(),
             session: Session::new(Role::Gateway, self.hello.clone(), now),
@@ -154,39 +154,39 @@ impl Lane {
     /// The session with a relay, also before its hello.
     pub(crate) fn session(&self) -> Option<&Session> {
         match &self.state {
-            State::Running(running) => Some(&running.session),
-            State::Starting(_) | State::Ending(_) | State::Waiting(_) => None,
+            LaneState::Running(running) => Some(&running.session),
+            LaneState::Starting(_) | LaneState::Ending(_) | LaneState::Waiting(_) => None,
         }
     }
 
     fn running_mut(&mut self) -> Option<&mut Running> {
         match &mut self.state {
-            State::Running(running) => Some(running),
-            State::Starting(_) | State::Ending(_) | State::Waiting(_) => None,
+            LaneState::Running(running) => Some(running),
+            LaneState::Starting(_) | LaneState::Ending(_) | LaneState::Waiting(_) => None,
         }
     }
 
     /// The relay's process id and start, while it runs.
     pub(crate) fn process(&self) -> Option<(u32, Instant)> {
         match &self.state {
-            State::Running(running) => Some((running.relay.pid, running.since)),
-            State::Starting(_) | State::Ending(_) | State::Waiting(_) => None,
+            LaneState::Running(running) => Some((running.relay.pid, running.since)),
+            LaneState::Starting(_) | LaneState::Ending(_) | LaneState::Waiting(_) => None,
         }
     }
 
     /// When [`Lane::keep_time`] wants to be called; none while a relay is being started or reaped.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Running(running) => Some(running.next_deadline()),
-            State::Starting(_) | State::Ending(_) => None,
-            State::Waiting(until) => Some(*until),
+            LaneState::Running(running) => Some(running.next_deadline()),
+            LaneState::Starting(_) | LaneState::Ending(_) => None,
+            LaneState::Waiting(until) => Some(*until),
         }
     }
 
     /// Heartbeat, and starts that are due.
     pub(crate) fn keep_time(&mut self, now: Instant) -> Turn {
         match &mut self.state {
-            State::Running(running) => {
+            LaneState::Running(running) => {
                 let due = running.next_deadline();
                 if now > due + ASLEEP_AFTER {
                     running.hello_by += now - due;
@@ -205,13 +205,13 @@ impl Lane {
                 }
                 if running.session.shrink() { Turn::Ebbed } else { Turn::Quiet }
             }
-            State::Starting(_) | State::Ending(_) => Turn::Quiet,
-            State::Waiting(until) if *until <= now => {
+            LaneState::Starting(_) | LaneState::Ending(_) => Turn::Quiet,
+            LaneState::Waiting(until) if *until <= now => {
                 self.restarts += 1;
-                self.state = State::Starting(self.relays.start(self.index));
+                self.state = LaneState::Starting(self.relays.start(self.index));
                 Turn::Starting
             }
-            State::Waiting(_) => Turn::Quiet,
+            LaneState::Waiting(_) => Turn::Quiet,
         }
     }
 
@@ -223,7 +223,7 @@ impl Lane {
         now: Instant,
         mut act: impl FnMut(&mut Session, Frame<'_>),
     ) -> Turn {
-        if let State::Starting(starting) = &mut self.state {
+        if let LaneState::Starting(starting) = &mut self.state {
             let Poll::Ready(started) = Pin::new(starting).poll(cx) else { return Turn::Quiet };
             match started.unwrap_or_else(|_| Err(UNANSWERED.to_owned())) {
                 Ok(relay) => self.begin(relay, now),
@@ -234,13 +234,13 @@ impl Lane {
                 }
             }
         }
-        if let State::Ending(end) = &mut self.state {
+        if let LaneState::Ending(end) = &mut self.state {
             let Poll::Ready(error) = end.as_mut().poll(cx) else { return Turn::Quiet };
             self.complain(&error);
             self.wait(now);
             return Turn::Quiet;
         }
-        let State::Running(running) = &mut self.state else { return Turn::Quiet };
+        let LaneState::Running(running) = &mut self.state else { return Turn::Quiet };
         match running.read(cx, now, &mut act) {
             Ok(()) => Turn::Quiet,
             Err(why) => {
@@ -258,7 +258,7 @@ impl Lane {
         now: Instant,
         source: &mut impl Source,
     ) -> Turn {
-        let State::Running(running) = &mut self.state else { return Turn::Quiet };
+        let LaneState::Running(running) = &mut self.state else { return Turn::Quiet };
         let why = match running.write(cx, source) {
             Ok(()) => return Turn::Quiet,
             // Why it reads no more is told by its end, which follows.
@@ -271,7 +271,8 @@ impl Lane {
     }
 
     fn end_relay(&mut self, now: Instant, why: Why) -> Turn {
-        let State::Running(running) = std::mem::replace(&mut self.state, State::Waiting(now))
+        let LaneState::Running(running) =
+            std::mem::replace(&mut self.state, LaneState::Waiting(now))
         else {
             return Turn::Quiet;
         };
@@ -292,7 +293,7 @@ impl Lane {
         let mut relay = running.relay;
         drop(relay.input.take());
         let ended = self.relays.end(self.index, RelayEnd { cause, said_hello, age });
-        self.state = State::Ending(Box::pin(async move {
+        self.state = LaneState::Ending(Box::pin(async move {
             let told = ended.await.ok().flatten();
             // Until now, so that what it still writes is not what ends it.
             drop(relay);
@@ -313,7 +314,7 @@ impl Lane {
     fn wait(&mut self, now: Instant) {
         let wait = back_off(self.failures, self.longest_wait);
         self.failures = self.failures.saturating_add(1);
-        self.state = State::Waiting(now + wait);
+        self.state = LaneState::Waiting(now + wait);
     }
 }
 
@@ -439,8 +440,8 @@ mod tests {
         let (relays, _requests) = Relays::new();
         let mut lane = Lane::new(0, relays.clone(), relays.start(0), (1, 1));
         let (input, output) = UnixStream::pair().unwrap();
-        let streams = (Streams::Sockets, [input.into(), output.into()]);
-        lane.begin(Relay::new(1, HELLO_PATIENCE, streams).unwrap(), begin);
+        let ends = [input.into(), output.into()];
+        lane.begin(Relay::new(1, HELLO_PATIENCE, Streams::Sockets, ends).unwrap(), begin);
         let mut wakes = |from: Instant, until: Instant| {
             let mut now = from;
             while now < until {

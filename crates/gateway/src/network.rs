@@ -59,11 +59,11 @@ pub(crate) struct NetworkState {
 /// The engine's end.
 pub(crate) struct Network {
     /// Each change of state.
-    pub(crate) states: mpsc::Receiver<Parcel<Told>>,
+    pub(crate) states: mpsc::Receiver<Parcel<NetworkReport>>,
 }
 
 /// A state, or an error that cannot get better by itself.
-pub(crate) type Told = Result<NetworkState, String>;
+pub(crate) type NetworkReport = Result<NetworkState, String>;
 
 /// What does not change while the gateway runs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -91,7 +91,7 @@ const ETHERNET_MTU: u32 = 1500;
 const QUEUE: usize = 8;
 
 /// The engine's end of the link to the process that keeps the routes.
-pub(crate) fn of(link: Link<Wish, Told>) -> (watch::Sender<Wish>, Network) {
+pub(crate) fn of(link: Link<Wish, NetworkReport>) -> (watch::Sender<Wish>, Network) {
     let (wish, mut wishes) = watch::channel(Wish::default());
     let (out, states) = (link.out, link.incoming);
     tokio::spawn(async move {
@@ -115,7 +115,7 @@ pub(crate) fn keep(
     fixed: Fixed,
     wishes: watch::Receiver<Wish>,
     mode: watch::Receiver<Option<Option<NetworkingMode>>>,
-) -> Result<(impl Future<Output = ()>, mpsc::Receiver<Told>), NetError> {
+) -> Result<(impl Future<Output = ()>, mpsc::Receiver<NetworkReport>), NetError> {
     let (tell, states) = mpsc::channel(QUEUE);
     let changes = net.changes()?;
     let state = NetworkState::default();
@@ -139,7 +139,7 @@ struct Keeper {
     mode: watch::Receiver<Option<Option<NetworkingMode>>>,
     fixed: Fixed,
     changes: Changes,
-    tell: mpsc::Sender<Told>,
+    tell: mpsc::Sender<NetworkReport>,
     subnet: Option<Ipv4Addr>,
     state: NetworkState,
     /// The file's text as it was last used.

@@ -58,7 +58,8 @@ impl Relay {
     pub(crate) fn new(
         pid: u32,
         patience: Duration,
-        (streams, ends): (Streams, [OwnedFd; 2]),
+        streams: Streams,
+        ends: [OwnedFd; 2],
     ) -> io::Result<Self> {
         let (input, output) = relay_streams::open(streams, ends)?;
         Ok(Self { pid, patience, input: Some(input), output })

@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// Whether traffic flows.
-    pub state: State,
+    pub state: GatewayState,
     /// WSL's networking mode as found.
     pub mode: String,
     /// The gateway's version.
@@ -132,7 +132,7 @@ pub struct ViaStatus {
 /// The gateway's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum GatewayState {
     /// No relay has answered yet.
     Starting,
     /// Traffic flows.
@@ -141,7 +141,7 @@ pub enum State {
     NoRelay,
 }
 
-impl std::fmt::Display for State {
+impl std::fmt::Display for GatewayState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Starting => "starting",

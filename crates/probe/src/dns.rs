@@ -32,7 +32,7 @@ pub enum Transport {
 /// What came of a question for a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Answer {
+pub enum Lookup {
     /// Nobody asked.
     #[default]
     NotTried,
@@ -93,7 +93,7 @@ pub struct Reply {
 }
 
 /// Asks one server for the addresses of a name.
-pub async fn ask(server: impl Into<Nameserver>, name: &str, transport: Transport) -> Answer {
+pub async fn ask(server: impl Into<Nameserver>, name: &str, transport: Transport) -> Lookup {
     let server = server.into();
     let asking = async {
         let mut name = Name::from_str(name).map_err(io::Error::other)?;
@@ -109,14 +109,14 @@ pub async fn ask(server: impl Into<Nameserver>, name: &str, transport: Transport
     let (answered, ms) = timed(timeout(DNS_PATIENCE, asking)).await;
     match answered {
         Ok(Ok(Reply { code: ResponseCode::NoError, addresses })) if !addresses.is_empty() => {
-            Answer::Addresses { addresses, ms }
+            Lookup::Addresses { addresses, ms }
         }
         Ok(Ok(Reply { code: ResponseCode::NoError | ResponseCode::NXDomain, .. })) => {
-            Answer::NoSuchName { ms }
+            Lookup::NoSuchName { ms }
         }
-        Ok(Ok(Reply { code, .. })) => Answer::ServerError { code: code.to_string() },
-        Ok(Err(error)) => Answer::Failed { why: why(&error), detail: error.to_string() },
-        Err(_) => Answer::Failed { why: Why::TimedOut, detail: String::new() },
+        Ok(Ok(Reply { code, .. })) => Lookup::ServerError { code: code.to_string() },
+        Ok(Err(error)) => Lookup::Failed { why: why(&error), detail: error.to_string() },
+        Err(_) => Lookup::Failed { why: Why::TimedOut, detail: String::new() },
     }
 }
 
@@ -242,13 +242,13 @@ async fn by_tcp(
 
 /// Asks the system as programs do: `getent` goes by nsswitch.conf, hosts and resolv.conf, with the
 /// distro's own C library.
-pub async fn ask_system(name: &str) -> Answer {
+pub async fn ask_system(name: &str) -> Lookup {
     let (found, ms) = timed(timeout(SYSTEM_PATIENCE, getent(name))).await;
     match found {
-        Err(_) => Answer::Failed { why: Why::TimedOut, detail: String::new() },
-        Ok(None) => Answer::NotTried,
-        Ok(Some(addresses)) if addresses.is_empty() => Answer::NoSuchName { ms },
-        Ok(Some(addresses)) => Answer::Addresses { addresses, ms },
+        Err(_) => Lookup::Failed { why: Why::TimedOut, detail: String::new() },
+        Ok(None) => Lookup::NotTried,
+        Ok(Some(addresses)) if addresses.is_empty() => Lookup::NoSuchName { ms },
+        Ok(Some(addresses)) => Lookup::Addresses { addresses, ms },
     }
 }
 
@@ -291,11 +291,11 @@ mod tests {
 
     #[tokio::test]
     async fn the_system_knows_its_own_name() {
-        let Answer::Addresses { addresses, .. } = ask_system("localhost").await else {
+        let Lookup::Addresses { addresses, .. } = ask_system("localhost").await else {
             panic!("no localhost")
         };
         assert!(addresses.iter().all(IpAddr::is_loopback), "{addresses:?}");
-        assert!(matches!(ask_system("").await, Answer::NoSuchName { .. } | Answer::Failed { .. }));
+        assert!(matches!(ask_system("").await, Lookup::NoSuchName { .. } | Lookup::Failed { .. }));
     }
 
     #[test]
@@ -340,11 +340,11 @@ mod tests {
         for transport in [Transport::Udp, Transport::Tcp] {
             let answer = ask(server.clone(), "name.test", transport).await;
             assert!(
-                matches!(answer, Answer::Failed { why: Why::Refused, .. }),
+                matches!(answer, Lookup::Failed { why: Why::Refused, .. }),
                 "{transport:?}: {answer:?}"
             );
         }
         let answer = ask(server, "a..b", Transport::Udp).await;
-        assert!(matches!(answer, Answer::Failed { why: Why::Other, .. }), "{answer:?}");
+        assert!(matches!(answer, Lookup::Failed { why: Why::Other, .. }), "{answer:?}");
     }
 }

@@ -63,31 +63,10 @@ impl FromStr for Url {
         if authority.contains('@') {
             return Err(UrlError::Secret);
         }
-        let (host, port) = host_and_port(authority).ok_or(UrlError::Host)?;
+        let (host, port) = Target::read(authority).ok_or(UrlError::Host)?;
         let port = port.unwrap_or(if is_https { 443 } else { 80 });
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         Ok(Self { is_https, target: Target { host, port }, path })
-    }
-}
-
-/// `HOST`, `HOST:PORT`, an IPv6 address in brackets.
-#[must_use]
-pub fn host_and_port(text: &str) -> Option<(Host, Option<u16>)> {
-    // A colon inside of brackets parts nothing.
-    let split = text.rfind(':').filter(|at| !text[*at..].contains(']'));
-    let (host, port) = split.map_or((text, None), |at| (&text[..at], Some(&text[at + 1..])));
-    let host = Host::parse(host);
-    let is_sound = match &host {
-        Host::Address(address) => address.is_ipv4() || text.starts_with('['),
-        Host::Name(name) => {
-            (1..=255).contains(&name.len())
-                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
-        }
-    };
-    let port = port.map(|port| port.parse().ok().filter(|port| *port != 0));
-    match port {
-        Some(None) => None,
-        port => is_sound.then_some((host, port.flatten())),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A proxy, tried step by step: its name, its port, what it speaks, and a request through it. Knows
 //! what to say to it from [`proxy`].
 
-use crate::dns::Answer;
+use crate::dns::Lookup;
 use crate::{Outcome, PROXY_PATIENCE, Why, dns, failed, failure, tcp, timed};
 use proxy::{DialogError, Host, ProxyUrl, Scheme, Target, TunnelError};
 use serde::{Deserialize, Serialize};
@@ -137,7 +137,7 @@ pub async fn probe(value: &str, port: u16, outside: &str) -> ProxyProbe {
             return probe;
         }
     }
-    let Some(target) = target(outside) else { return probe };
+    let Ok(target) = outside.parse::<Target>() else { return probe };
     // What it speaks is asked for under both names, and without the user: a refusal is an answer,
     // too.
     let speaks = |scheme| {
@@ -163,23 +163,17 @@ pub async fn search(at: SocketAddr, outside: &str) -> Option<ProxyProbe> {
     Some(probe(&format!("socks5://{at}"), at.port(), outside).await).filter(carries)
 }
 
-/// A destination, `HOST:PORT`.
-fn target(text: &str) -> Option<Target> {
-    let (host, port) = text.rsplit_once(':')?;
-    Some(Target { host: Host::parse(host), port: port.parse().ok()? })
-}
-
 async fn resolve(host: &Host) -> (Option<IpAddr>, Outcome) {
     let name = match host {
         Host::Address(address) => return (Some(*address), Outcome::Ok { ms: 0 }),
         Host::Name(name) => name,
     };
     match dns::ask_system(name).await {
-        Answer::Addresses { addresses, ms } => (addresses.first().copied(), Outcome::Ok { ms }),
-        Answer::NoSuchName { .. } => (None, failed(Why::NameUnknown, "")),
-        Answer::ServerError { code } => (None, failed(Why::NameUnknown, code)),
-        Answer::Failed { why, detail } => (None, failed(why, detail)),
-        Answer::NotTried => (None, failed(Why::NotPermitted, "getent is missing")),
+        Lookup::Addresses { addresses, ms } => (addresses.first().copied(), Outcome::Ok { ms }),
+        Lookup::NoSuchName { .. } => (None, failed(Why::NameUnknown, "")),
+        Lookup::ServerError { code } => (None, failed(Why::NameUnknown, code)),
+        Lookup::Failed { why, detail } => (None, failed(why, detail)),
+        Lookup::NotTried => (None, failed(Why::NotPermitted, "getent is missing")),
     }
 }
 

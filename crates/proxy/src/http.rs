@@ -13,7 +13,10 @@ const START: &[u8] = b"HTTP/";
 const MOST_WORDS: usize = 100;
 
 /// The request, and what reads its answer.
-pub(crate) fn connect(target: &Target, credentials: Option<&Credentials>) -> (Vec<u8>, Answer) {
+pub(crate) fn connect(
+    target: &Target,
+    credentials: Option<&Credentials>,
+) -> (Vec<u8>, AnswerReader) {
     // The request's target is in authority form, and Host says the same (RFC 9112 sections 3.2.3
     // and 3.2).
     let authority = authority(target);
@@ -24,7 +27,7 @@ pub(crate) fn connect(target: &Target, credentials: Option<&Credentials>) -> (Ve
     request += "\r\n";
     (
         request.into_bytes(),
-        Answer { header: Vec::new(), seen: 0, has_credentials: credentials.is_some() },
+        AnswerReader { header: Vec::new(), seen: 0, has_credentials: credentials.is_some() },
     )
 }
 
@@ -56,7 +59,7 @@ fn authority(target: &Target) -> String {
 
 /// Reads the answer's header.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct AnswerReader {
     /// Of the answer that is being read.
     header: Vec<u8>,
     /// Bytes of all answers: `seen <= MAX_HEADER`.
@@ -64,7 +67,7 @@ pub(crate) struct Answer {
     has_credentials: bool,
 }
 
-impl Answer {
+impl AnswerReader {
     pub(crate) fn heard(&self) -> bool {
         self.seen > 0
     }

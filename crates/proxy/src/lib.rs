@@ -19,7 +19,7 @@ pub mod windows;
 
 pub use error::{DialogError, Meaning, SocksCode, Speaker};
 pub use except::{Except, ExceptError};
-pub use target::{Host, Target};
+pub use target::{Host, Target, TargetError};
 pub use tunnel::{TunnelError, tunnel};
 pub use url::{Credentials, ProxyUrl, ProxyUrlError, Scheme, mask};
 
@@ -43,15 +43,15 @@ pub enum Progress {
 #[derive(Debug)]
 pub struct Dialog {
     output: Vec<u8>,
-    state: State,
+    state: DialogState,
 }
 
 #[derive(Debug)]
-enum State {
+enum DialogState {
     /// May become any of the others.
-    Http(http::Answer),
+    Http(http::AnswerReader),
     /// May become any of the others but `Http`.
-    Socks(socks::Answer),
+    Socks(socks::AnswerReader),
     /// Stays so.
     Done,
     /// Stays so.
@@ -65,12 +65,12 @@ impl Dialog {
         match proxy.scheme() {
             Scheme::Http => {
                 let (output, answer) = http::connect(target, proxy.credentials());
-                Self { output, state: State::Http(answer) }
+                Self { output, state: DialogState::Http(answer) }
             }
             Scheme::Socks5 => {
                 let (output, answer) =
                     socks::request(socks::Command::Connect, target, proxy.credentials());
-                Self { output, state: State::Socks(answer) }
+                Self { output, state: DialogState::Socks(answer) }
             }
         }
     }
@@ -88,26 +88,26 @@ impl Dialog {
     pub fn input(&mut self, bytes: &[u8]) -> Result<Progress, DialogError> {
         for (n, byte) in bytes.iter().enumerate() {
             let outcome = match &mut self.state {
-                State::Http(answer) => answer.take(*byte),
-                State::Socks(answer) => {
+                DialogState::Http(answer) => answer.take(*byte),
+                DialogState::Socks(answer) => {
                     answer.take(*byte, &mut self.output).map(|bound| bound.is_some())
                 }
-                State::Done => return Ok(Progress::Done { rest: bytes[n..].to_vec() }),
-                State::Failed(error) => return Err(error.clone()),
+                DialogState::Done => return Ok(Progress::Done { rest: bytes[n..].to_vec() }),
+                DialogState::Failed(error) => return Err(error.clone()),
             };
             match outcome {
                 Ok(false) => {}
                 Ok(true) => {
-                    self.state = State::Done;
+                    self.state = DialogState::Done;
                     return Ok(Progress::Done { rest: bytes[n + 1..].to_vec() });
                 }
-                Err(error) => self.state = State::Failed(error),
+                Err(error) => self.state = DialogState::Failed(error),
             }
         }
         match &self.state {
-            State::Http(_) | State::Socks(_) => Ok(Progress::More),
-            State::Done => Ok(Progress::Done { rest: Vec::new() }),
-            State::Failed(error) => Err(error.clone()),
+            DialogState::Http(_) | DialogState::Socks(_) => Ok(Progress::More),
+            DialogState::Done => Ok(Progress::Done { rest: Vec::new() }),
+            DialogState::Failed(error) => Err(error.clone()),
         }
     }
 
@@ -115,10 +115,10 @@ impl Dialog {
     #[must_use]
     pub fn closed(&self) -> DialogError {
         match &self.state {
-            State::Http(answer) => DialogError::Closed { heard: answer.heard() },
-            State::Socks(answer) => DialogError::Closed { heard: answer.heard() },
-            State::Done => DialogError::Closed { heard: true },
-            State::Failed(error) => error.clone(),
+            DialogState::Http(answer) => DialogError::Closed { heard: answer.heard() },
+            DialogState::Socks(answer) => DialogError::Closed { heard: answer.heard() },
+            DialogState::Done => DialogError::Closed { heard: true },
+            DialogState::Failed(error) => error.clone(),
         }
     }
 }
@@ -137,7 +137,7 @@ pub enum Associated {
 #[derive(Debug)]
 pub struct Associate {
     output: Vec<u8>,
-    answer: socks::Answer,
+    answer: socks::AnswerReader,
 }
 
 impl Associate {

@@ -30,15 +30,15 @@ pub(crate) fn request(
     command: Command,
     target: &Target,
     credentials: Option<&Credentials>,
-) -> (Vec<u8>, Answer) {
+) -> (Vec<u8>, AnswerReader) {
     let greeting = match credentials {
         None => vec![VERSION, 1, NO_AUTHENTICATION],
         Some(_) => vec![VERSION, 2, NO_AUTHENTICATION, USER_AND_PASSWORD],
     };
     let mut request = vec![VERSION, command as u8, 0];
     let request = put_target(&mut request, target).map(|()| request);
-    let answer = Answer {
-        step: Step::Method,
+    let answer = AnswerReader {
+        step: Expected::Method,
         buffer: Vec::new(),
         heard: false,
         credentials: credentials.cloned(),
@@ -95,8 +95,8 @@ pub(crate) fn split_target(bytes: &[u8]) -> Option<(Target, &[u8])> {
 
 /// Reads the proxy's answers, one after the other.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    step: Step,
+pub(crate) struct AnswerReader {
+    step: Expected,
     /// Of the answer that is being read; at most 262 bytes.
     buffer: Vec<u8>,
     heard: bool,
@@ -107,7 +107,7 @@ pub(crate) struct Answer {
 
 /// Which answer comes next.
 #[derive(Debug)]
-enum Step {
+enum Expected {
     /// To the greeting; then `Password` or `Reply`.
     Method,
     /// To user and password; then `Reply`.
@@ -116,7 +116,7 @@ enum Step {
     Reply,
 }
 
-impl Answer {
+impl AnswerReader {
     pub(crate) fn heard(&self) -> bool {
         self.heard
     }
@@ -134,11 +134,11 @@ impl Answer {
         self.heard = true;
         self.buffer.push(byte);
         match (&self.step, &self.buffer[..]) {
-            (Step::Method, [VERSION, method]) => {
+            (Expected::Method, [VERSION, method]) => {
                 let method = *method;
                 self.method(method, output)?;
             }
-            (Step::Password, [_, status]) => {
+            (Expected::Password, [_, status]) => {
                 // Any other status is a failure (RFC 1929 section 2). Its version byte is not
                 // always what it should be.
                 if *status != 0 {
@@ -146,19 +146,19 @@ impl Answer {
                 }
                 self.send_request(output)?;
             }
-            (Step::Reply, [VERSION, code, ..]) if *code != 0 => {
+            (Expected::Reply, [VERSION, code, ..]) if *code != 0 => {
                 return Err(DialogError::Socks(SocksCode(*code)));
             }
-            (Step::Reply, [VERSION, _, _, kind, ..]) if ![IPV4, NAME, IPV6].contains(kind) => {
+            (Expected::Reply, [VERSION, _, _, kind, ..]) if ![IPV4, NAME, IPV6].contains(kind) => {
                 return Err(DialogError::Malformed("its reply has an unknown kind of address"));
             }
-            (Step::Reply, [VERSION, _, _, address @ ..]) => {
+            (Expected::Reply, [VERSION, _, _, address @ ..]) => {
                 return Ok(split_target(address).map(|(bound, _)| bound));
             }
-            (Step::Reply, [first, ..]) if *first != VERSION => {
+            (Expected::Reply, [first, ..]) if *first != VERSION => {
                 return Err(DialogError::Malformed("its reply is not one of version 5"));
             }
-            (Step::Method | Step::Password | Step::Reply, _) => {}
+            (Expected::Method | Expected::Password | Expected::Reply, _) => {}
         }
         Ok(None)
     }
@@ -174,7 +174,7 @@ impl Answer {
                     output.extend(text.bytes().take(usize::from(u8::MAX)));
                 }
                 self.buffer.clear();
-                self.step = Step::Password;
+                self.step = Expected::Password;
                 Ok(())
             }
             (NO_METHOD, None) => Err(DialogError::CredentialsNeeded { schemes: String::new() }),
@@ -186,7 +186,7 @@ impl Answer {
     fn send_request(&mut self, output: &mut Vec<u8>) -> Result<(), DialogError> {
         output.extend(self.request.clone()?);
         self.buffer.clear();
-        self.step = Step::Reply;
+        self.step = Expected::Reply;
         Ok(())
     }
 }

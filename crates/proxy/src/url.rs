@@ -193,21 +193,9 @@ impl FromStr for ProxyUrl {
             .ok()
             .filter(|number| *number != 0 && port.as_bytes()[0].is_ascii_digit());
         let port = number.ok_or_else(|| ProxyUrlError::Port(port.chars().take(20).collect()))?;
-        let host = parse_host(host).ok_or(ProxyUrlError::Host)?;
+        let host = Host::read(host).ok_or(ProxyUrlError::Host)?;
         let credentials = who.map(|who| credentials(who, scheme)).transpose()?;
         Ok(Self { scheme, host, port, credentials })
-    }
-}
-
-fn parse_host(text: &str) -> Option<Host> {
-    let host = Host::parse(text);
-    match &host {
-        // Without brackets nobody could tell where it ends (RFC 3986 section 3.2.2).
-        Host::Address(address) => (address.is_ipv4() || text.starts_with('[')).then_some(host),
-        Host::Name(name) => {
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-            ((1..=255).contains(&name.len()) && name.bytes().all(plain)).then_some(host)
-        }
     }
 }
 
@@ -350,7 +338,7 @@ fn is_place(text: &str) -> bool {
         Some((host, port)) if !text.ends_with(']') => (host, port),
         _ => (text, "0"),
     };
-    port.bytes().all(|byte| byte.is_ascii_digit()) && parse_host(host).is_some()
+    port.bytes().all(|byte| byte.is_ascii_digit()) && Host::read(host).is_some()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Windows' own forms of proxy settings, as text: which proxy a setting names for a connection, and
 //! what its bypass list lets go without. Knows no Windows: whoever does gives the texts.
 
-use crate::target::Host;
+use crate::target::{Host, Target};
 use crate::url::{ProxyUrl, Scheme};
 use std::net::IpAddr;
 
@@ -37,12 +37,7 @@ fn proxy(place: &str, kind: &str) -> Option<ProxyUrl> {
     let socks = kind == "socks" || scheme.to_ascii_lowercase().starts_with("socks");
     let scheme = if socks { Scheme::Socks5 } else { Scheme::Http };
     let place = place.trim_end_matches('/');
-    let has_port = place.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty()
-            && !port.is_empty()
-            && port.bytes().all(|byte| byte.is_ascii_digit())
-            && (!host.contains(':') || host.ends_with(']'))
-    });
+    let has_port = matches!(Target::read(place), Some((_, Some(_))));
     let usual = PORTS.iter().find(|(of, _)| *of == scheme).map_or(80, |(_, port)| *port);
     let port = if has_port { String::new() } else { format!(":{usual}") };
     format!("{}://{place}{port}", scheme.as_str()).parse().ok()

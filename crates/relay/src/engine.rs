@@ -373,7 +373,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                     let refused = match &mut self.way_out {
                         None => binds.send(bind, peer, marks, bytes),
                         Some(way_out) => {
-                            way_out.datagrams.send(now, binds, (bind, peer, marks), bytes)
+                            way_out.datagrams.send(now, binds, bind, peer, marks, bytes)
                         }
                     };
                     if let Some(event) = refused {

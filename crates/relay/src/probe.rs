@@ -7,6 +7,7 @@ use crate::os::{self, Resolver};
 use futures_util::future::join_all;
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
+use proxy::{Host, Target, TargetError};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr as _;
@@ -43,13 +44,11 @@ async fn ask(name: &str, resolver: &Resolver) -> NameAnswer {
 
 async fn connect(target: &str, resolver: &Resolver) -> ConnectAnswer {
     let connected = async {
-        let (host, port) =
-            target.rsplit_once(':').ok_or_else(|| "it is no HOST:PORT".to_owned())?;
-        let port: u16 = port.parse().map_err(|_| format!("'{port}' is no port"))?;
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let found = match host.parse::<IpAddr>() {
-            Ok(address) => vec![address],
-            Err(_) => addresses(host, resolver).await?,
+        let Target { host, port } =
+            target.parse().map_err(|error: TargetError| error.to_string())?;
+        let found = match &host {
+            Host::Address(address) => vec![*address],
+            Host::Name(name) => addresses(name, resolver).await?,
         };
         let mut last = "no-address".to_owned();
         for address in found {
@@ -153,10 +152,8 @@ mod tests {
         let probe = run(&[], &targets, &Resolver::default()).await;
         let failures: Vec<_> =
             probe.connects.iter().map(|answer| answer.failure.as_deref()).collect();
-        assert_eq!(
-            failures,
-            [None, Some("refused"), Some("it is no HOST:PORT"), Some("'x' is no port")]
-        );
+        let neither = TargetError.to_string();
+        assert_eq!(failures, [None, Some("refused"), Some(&*neither), Some(&*neither)]);
         assert_eq!(probe.connects[0].target, open_at);
         assert!(probe.unix_ms > 1_700_000_000_000, "{}", probe.unix_ms);
         assert_eq!(probe.facts.system, os::facts().system);

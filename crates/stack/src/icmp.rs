@@ -104,54 +104,54 @@ pub(crate) fn at_last_hop(packet: &[u8]) -> Vec<u8> {
     seen
 }
 
-/// Sends an error about a packet of `app`, quoting `about` (an IP packet from its header on). What
-/// ran out of hops on its way is quoted with its last one.
-pub(crate) fn send_error(
-    (link, bucket, stats): (&mut Link, &mut Bucket, &mut Stats),
-    now: Instant,
-    out: &mut dyn Transmit,
-    (kind, from, app): (FaultKind, IpAddr, IpAddr),
-    about: &[u8],
-) {
-    if from.is_ipv4() != app.is_ipv4() {
-        return;
-    }
-    let expired = (kind == FaultKind::TimeExceeded).then(|| at_last_hop(about));
-    let about = expired.as_deref().unwrap_or(about);
-    send_limited((link, bucket, stats), now, out, (header(kind, app), from, app), about);
+/// Whence and where an ICMP message goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ends {
+    pub(crate) from: IpAddr,
+    pub(crate) app: IpAddr,
+    pub(crate) ttl: u8,
 }
 
-/// Sends a parameter problem about a packet of `app`, of which `about` is the beginning (RFC 4443
-/// 3.4).
-pub(crate) fn send_problem(
-    to: (&mut Link, &mut Bucket, &mut Stats),
-    now: Instant,
-    out: &mut dyn Transmit,
-    (problem, from, app): (Problem, IpAddr, IpAddr),
-    about: &[u8],
-) {
-    send_limited(to, now, out, ((4, problem.code, problem.pointer), from, app), about);
+/// Sends errors to apps, no more than the bucket lets through.
+pub(crate) struct Reporter<'a> {
+    pub(crate) link: &'a mut Link,
+    pub(crate) bucket: &'a mut Bucket,
+    pub(crate) stats: &'a mut Stats,
+    pub(crate) out: &'a mut dyn Transmit,
+    pub(crate) now: Instant,
 }
 
-/// Sends an error that has type, code and second word, if the bucket lets it.
-fn send_limited(
-    (link, bucket, stats): (&mut Link, &mut Bucket, &mut Stats),
-    now: Instant,
-    out: &mut dyn Transmit,
-    ((ty, code, word), from, app): ((u8, u8, u32), IpAddr, IpAddr),
-    about: &[u8],
-) {
-    if bucket.take(now).is_none() {
-        stats.drop(DropReason::IcmpRate);
-        return;
+impl Reporter<'_> {
+    /// An error about a packet of `app`, quoting `about` (an IP packet from its header on). What ran
+    /// out of hops on its way is quoted with its last one.
+    pub(crate) fn error(&mut self, kind: FaultKind, from: IpAddr, app: IpAddr, about: &[u8]) {
+        if from.is_ipv4() != app.is_ipv4() {
+            return;
+        }
+        let expired = (kind == FaultKind::TimeExceeded).then(|| at_last_hop(about));
+        self.send(header(kind, app), from, app, expired.as_deref().unwrap_or(about));
     }
-    // The whole message stays within what every link takes: 576 and 1280 bytes.
-    let most = if app.is_ipv4() { 576 - 28 } else { 1280 - 48 };
-    let mut message = Vec::with_capacity(8 + most);
-    message.extend_from_slice(&[ty, code, 0, 0]);
-    message.extend_from_slice(&word.to_be_bytes());
-    message.extend_from_slice(&about[..about.len().min(most)]);
-    send(link, stats, out, (from, app, 64), message);
+
+    /// A parameter problem about a packet of `app`, of which `about` is the beginning (RFC 4443
+    /// 3.4).
+    pub(crate) fn problem(&mut self, problem: Problem, from: IpAddr, app: IpAddr, about: &[u8]) {
+        self.send((4, problem.code, problem.pointer), from, app, about);
+    }
+
+    /// An error of that type, code and second word.
+    fn send(&mut self, (ty, code, word): (u8, u8, u32), from: IpAddr, app: IpAddr, about: &[u8]) {
+        if self.bucket.take(self.now).is_none() {
+            self.stats.drop(DropReason::IcmpRate);
+            return;
+        }
+        // The whole message stays within what every link takes: 576 and 1280 bytes.
+        let most = if app.is_ipv4() { 576 - 28 } else { 1280 - 48 };
+        let mut message = Vec::with_capacity(8 + most);
+        message.extend_from_slice(&[ty, code, 0, 0]);
+        message.extend_from_slice(&word.to_be_bytes());
+        message.extend_from_slice(&about[..about.len().min(most)]);
+        send(self.link, self.stats, self.out, Ends { from, app, ttl: 64 }, message);
+    }
 }
 
 /// What an echo reply repeats of its request.
@@ -165,17 +165,18 @@ pub(crate) struct Echoed {
 
 /// Sends an echo reply (RFC 792, RFC 4443 4.2).
 pub(crate) fn send_reply(
-    (link, stats): (&mut Link, &mut Stats),
+    link: &mut Link,
+    stats: &mut Stats,
     out: &mut dyn Transmit,
-    (from, app, ttl): (IpAddr, IpAddr, u8),
+    ends: Ends,
     echoed: Echoed,
     payload: &[u8],
 ) {
     let mut message = Vec::with_capacity(8 + payload.len());
-    message.extend_from_slice(&[if app.is_ipv4() { 0 } else { 129 }, echoed.code, 0, 0]);
+    message.extend_from_slice(&[if ends.app.is_ipv4() { 0 } else { 129 }, echoed.code, 0, 0]);
     message.extend_from_slice(&echoed.ident);
     message.extend_from_slice(payload);
-    send(link, stats, out, (from, app, ttl), message);
+    send(link, stats, out, ends, message);
 }
 
 /// Sends an ICMP message whose checksum field is still 0.
@@ -183,7 +184,7 @@ pub(crate) fn send(
     link: &mut Link,
     stats: &mut Stats,
     out: &mut dyn Transmit,
-    (src, dst, ttl): (IpAddr, IpAddr, u8),
+    Ends { from: src, app: dst, ttl }: Ends,
     mut message: Vec<u8>,
 ) {
     let protocol = if dst.is_ipv4() { ICMP4 } else { ICMP6 };

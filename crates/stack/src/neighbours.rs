@@ -2,7 +2,7 @@
 //! for all that lies behind it.
 
 use crate::addresses::{AddressPlan, VM6, may_be_remote};
-use crate::icmp;
+use crate::icmp::{self, Ends};
 use crate::link::{ETHER_ARP, ETHERNET, Link};
 use crate::offload::{Transmit, TxMeta};
 use crate::packet::Packet;
@@ -76,5 +76,6 @@ pub(crate) fn solicited(
     message.extend_from_slice(&target.octets());
     message.extend_from_slice(&[2, 1]);
     message.extend_from_slice(&link.gateway_mac);
-    icmp::send(link, stats, out, (target.into(), to.into(), 255), message);
+    let ends = Ends { from: target.into(), app: to.into(), ttl: 255 };
+    icmp::send(link, stats, out, ends, message);
 }

@@ -113,7 +113,8 @@ impl Owners for BySource {
 pub(crate) fn owner(
     owners: &mut dyn Owners,
     transport: Transport,
-    (app, to): (SocketAddr, SocketAddr),
+    app: SocketAddr,
+    to: SocketAddr,
 ) -> Owner {
     match owners.look_up(transport, app, to) {
         Some(AppSocket::Of(uid)) => Owner::of_user(uid),
@@ -125,7 +126,8 @@ pub(crate) fn owner(
 pub(crate) fn is_gone(
     owners: &mut dyn Owners,
     transport: Transport,
-    (app, to): (SocketAddr, SocketAddr),
+    app: SocketAddr,
+    to: SocketAddr,
     owner: Owner,
 ) -> bool {
     match owners.look_up(transport, app, to) {
@@ -166,17 +168,17 @@ mod tests {
 
     #[test]
     fn a_sender_is_its_sockets_user_or_else_its_address() {
-        let ends = ("172.17.0.2:1".parse().unwrap(), "192.0.2.1:2".parse().unwrap());
+        let (app, to) = ("172.17.0.2:1".parse().unwrap(), "192.0.2.1:2".parse().unwrap());
         let address = Owner::Source([172, 17, 0, 2].into());
-        let found = ALL.map(|says| owner(&mut Says(says), Transport::Tcp, ends));
+        let found = ALL.map(|says| owner(&mut Says(says), Transport::Tcp, app, to));
         assert_eq!(found, [Owner::User(7), address, address, address]);
-        assert_eq!(owner(&mut BySource, Transport::Udp, ends), address);
+        assert_eq!(owner(&mut BySource, Transport::Udp, app, to), address);
     }
 
     #[test]
     fn an_app_is_gone_if_the_kernel_says_so_and_a_container_only_as_an_orphan() {
-        let ends = ("172.17.0.2:1".parse().unwrap(), "192.0.2.1:2".parse().unwrap());
-        let gone = |owner| ALL.map(|says| is_gone(&mut Says(says), Transport::Tcp, ends, owner));
+        let (app, to) = ("172.17.0.2:1".parse().unwrap(), "192.0.2.1:2".parse().unwrap());
+        let gone = |owner| ALL.map(|says| is_gone(&mut Says(says), Transport::Tcp, app, to, owner));
         for user in [Owner::User(7), Owner::Subordinate(0)] {
             assert_eq!(gone(user), [false, true, true, false], "{user:?}");
         }

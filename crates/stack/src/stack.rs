@@ -7,7 +7,7 @@ use crate::addresses::{AddressPlan, Ipv6};
 use crate::contacts::Filtering;
 use crate::event::{Event, Refusal};
 use crate::fragments::Reassembler;
-use crate::icmp::{self, Bucket};
+use crate::icmp::{self, Bucket, Ends, Reporter};
 use crate::limits::{MAX_BINDS, MAX_EVENT_BYTES, MAX_EVENTS, MAX_FLOWS, MAX_HALF_OPEN};
 use crate::link::{IpHead, Link, len16};
 use crate::offload::{Offload, Transmit};
@@ -92,14 +92,14 @@ impl Stack {
             config.mtu.clamp(1280, 65_535),
             config.seed,
         );
-        let bounds = (config.capacity.flows, config.capacity.half_open);
-        let tcp = Tcp::new(now, config.offload, &mut link, config.seed, bounds);
+        let Capacity { flows, half_open, binds } = config.capacity;
+        let tcp = Tcp::new(now, config.offload, &mut link, config.seed, flows, half_open);
         Self {
             plan: config.addresses,
             ipv6: config.ipv6,
             link,
             tcp,
-            binds: Binds::new(config.capacity.binds),
+            binds: Binds::new(binds),
             udp_filtering: config.udp_filtering,
             requests: Requests::default(),
             fragments: Reassembler::default(),
@@ -177,6 +177,11 @@ impl Stack {
         self.tcp.accept(now, flow, &mut around);
     }
 
+    fn reporter<'a>(&'a mut self, now: Instant, out: &'a mut dyn Transmit) -> Reporter<'a> {
+        let Self { link, bucket, stats, .. } = self;
+        Reporter { link, bucket, stats, out, now }
+    }
+
     /// The relay could not connect. The id is free.
     pub fn refuse(&mut self, now: Instant, flow: FlowId, refusal: Refusal, out: &mut dyn Transmit) {
         let Some(pending) = self.tcp.take_pending(flow) else { return };
@@ -191,8 +196,7 @@ impl Stack {
                     .router
                     .filter(|ip| same_family(*ip, app))
                     .unwrap_or(self.plan.gateway_like(app));
-                let to = (&mut self.link, &mut self.bucket, &mut self.stats);
-                icmp::send_error(to, now, out, (fault.kind, from, app), &pending.syn);
+                self.reporter(now, out).error(fault.kind, from, app, &pending.syn);
             }
             Refusal::Silent => {}
         }
@@ -331,8 +335,7 @@ impl Stack {
             .router
             .filter(|ip| same_family(*ip, app.ip()) && !ip.is_loopback())
             .unwrap_or(own);
-        let to = (&mut self.link, &mut self.bucket, &mut self.stats);
-        icmp::send_error(to, now, out, (fault.kind, router, app.ip()), &quote);
+        self.reporter(now, out).error(fault.kind, router, app.ip(), &quote);
     }
 
     /// The relay has no socket for it, or lost it. The next datagram makes a new bind.
@@ -360,13 +363,8 @@ impl Stack {
     ) {
         match self.requests.take_echo(request) {
             Some(Asker::Echo { app, to, echoed, .. }) if payload.len() <= 65_507 => {
-                icmp::send_reply(
-                    (&mut self.link, &mut self.stats),
-                    out,
-                    (to, app, ttl.max(1)),
-                    echoed,
-                    payload,
-                );
+                let ends = Ends { from: to, app, ttl: ttl.max(1) };
+                icmp::send_reply(&mut self.link, &mut self.stats, out, ends, echoed, payload);
             }
             Some(_) | None => self.stats.drop(DropReason::Late),
         }
@@ -385,8 +383,7 @@ impl Stack {
         };
         let router =
             fault.router.filter(|ip| same_family(*ip, app)).unwrap_or(self.plan.gateway_like(app));
-        let to = (&mut self.link, &mut self.bucket, &mut self.stats);
-        icmp::send_error(to, now, out, (fault.kind, router, app), &quote);
+        self.reporter(now, out).error(fault.kind, router, app, &quote);
     }
 
     /// A question or echo request that will get no answer.
@@ -447,7 +444,7 @@ impl Stack {
     pub fn asker(&mut self, request: RequestId) -> Owner {
         match self.requests.get(request) {
             Some(&Asker::Dns { app, server }) => {
-                owner(self.owners.as_mut(), Transport::Udp, (app, server))
+                owner(self.owners.as_mut(), Transport::Udp, app, server)
             }
             Some(Asker::Echo { .. }) | None => Owner::Unasked,
         }

@@ -103,14 +103,7 @@ pub(crate) struct Binds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Used {
     pub(crate) bind: BindId,
-    /// Whether it is new.
-    pub(crate) new: New,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum New {
-    Yes,
-    No,
+    pub(crate) is_new: bool,
 }
 
 impl Binds {
@@ -146,7 +139,7 @@ impl Binds {
         if self.by_app.len() < self.max || self.by_app.contains_key(&app) {
             return None;
         }
-        let newcomer = owner(owners, Transport::Udp, (app, to));
+        let newcomer = owner(owners, Transport::Udp, app, to);
         self.ask_some(self.shares.to_ask(), owners);
         if self.shares.heaviest(newcomer).is_none() {
             self.ask_some(RESOLVED_AT_ONCE, owners);
@@ -183,7 +176,7 @@ impl Binds {
         else {
             return;
         };
-        let now = owner(owners, Transport::Udp, (app, to));
+        let now = owner(owners, Transport::Udp, app, to);
         // Without a socket it stays its former owner's: an app that is gone holds it still.
         let is_known = !matches!(before, Owner::Unasked) && now.is_source();
         if now != before && !is_known {
@@ -241,11 +234,11 @@ impl Binds {
             if port != 53 {
                 bind.peers = Peers::Any;
             }
-            return Some(Used { bind: id, new: New::No });
+            return Some(Used { bind: id, is_new: false });
         }
         let is_crowded = self.by_app.len() * ASKED_FROM_QUARTER >= self.max;
         let owner =
-            if is_crowded { owner(owners, Transport::Udp, (app, to)) } else { Owner::Unasked };
+            if is_crowded { owner(owners, Transport::Udp, app, to) } else { Owner::Unasked };
         let index = match self.free.pop_front() {
             Some(index) => index,
             None => {
@@ -274,7 +267,7 @@ impl Binds {
             bind.owner = kept;
         }
         self.tidy();
-        Some(Used { bind: id, new: New::Yes })
+        Some(Used { bind: id, is_new: true })
     }
 
     /// Bounds the queues where binds are removed faster than they expire.

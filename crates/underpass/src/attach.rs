@@ -9,7 +9,7 @@ use crate::show;
 use anyhow::bail;
 use gateway::Status;
 use gateway::control::StatusError;
-use gateway::status::State;
+use gateway::status::GatewayState;
 use std::time::{Duration, Instant};
 
 /// Between two looks at the gateway.
@@ -93,7 +93,7 @@ impl Follower {
                     self.with = Some(status.pid);
                     self.is_announced = false;
                 }
-                if !self.is_announced && status.state == State::Up {
+                if !self.is_announced && status.state == GatewayState::Up {
                     lines.extend(show::announcement(&status));
                     self.is_announced = true;
                 }
@@ -129,7 +129,7 @@ fn ended(pid: u32) -> String {
 mod tests {
     use super::*;
 
-    fn status(pid: u32, state: State) -> Seen {
+    fn status(pid: u32, state: GatewayState) -> Seen {
         let json = serde_json::json!({
             "state": state, "mode": "nat", "version": "1", "pid": pid, "uptime_s": 0, "captured": [], "relays": [],
             "flows": { "tcp": 0, "tcp_pending": 0, "time_wait": 0, "udp": 0, "echo": 0, "dns": 0 },
@@ -148,10 +148,10 @@ mod tests {
         let mut step = |seen, seconds| follower.step(seen, at(seconds)).unwrap().join("\n");
         assert_eq!(step(Seen::Nothing, 0), "underpass: waiting for the next gateway");
         assert_eq!(step(Seen::Nothing, 59), "", "once");
-        assert!(step(status(7, State::Starting), 60).contains("runs already as process 7"));
-        assert_eq!(step(status(7, State::Up), 61), "underpass: up");
-        assert_eq!(step(status(7, State::NoRelay), 62), "");
-        assert_eq!(step(status(7, State::Up), 63), "");
+        assert!(step(status(7, GatewayState::Starting), 60).contains("runs already as process 7"));
+        assert_eq!(step(status(7, GatewayState::Up), 61), "underpass: up");
+        assert_eq!(step(status(7, GatewayState::NoRelay), 62), "");
+        assert_eq!(step(status(7, GatewayState::Up), 63), "");
         let ended = step(Seen::Nothing, 1000);
         assert_eq!(
             ended,
@@ -159,9 +159,9 @@ mod tests {
         );
         assert_eq!(step(Seen::Busy, 1050), "");
         assert_eq!(step(Seen::Nothing, 1109), "");
-        assert_eq!(step(status(8, State::Up), 1110).lines().count(), 2);
+        assert_eq!(step(status(8, GatewayState::Up), 1110).lines().count(), 2);
         // Replaced between two looks.
-        let replaced = step(status(9, State::Up), 1111);
+        let replaced = step(status(9, GatewayState::Up), 1111);
         assert!(
             replaced.starts_with(
                 "underpass: process 8 has ended\nunderpass: runs already as process 9"

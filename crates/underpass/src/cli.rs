@@ -7,9 +7,9 @@ use crate::selftest::SelftestOptions;
 use crate::settings::SettingsCommand;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use gateway::config::{Choices, OsText, UdpFiltering};
-use gateway::outside::Target;
 use gateway::via::Secret;
 use ipnet::Ipv4Net;
+use proxy::Target;
 use std::ffi::OsString;
 use std::path::PathBuf;
 

@@ -5,10 +5,10 @@
 
 use futures_util::future::select_ok;
 use gateway::net::{Net, Observed, uplink};
-use gateway::outside::{Host, Target};
 use hickory_proto::rr::{Name, RecordType};
 use probe::dns::{self, Asking};
 use probe::{Origin, tcp};
+use proxy::{Host, Target};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -31,7 +31,11 @@ pub(crate) async fn reaches_without_tunnel(target: &Target, tap: &str) -> bool {
         let own = &own[..];
         let addresses = match &target.host {
             Host::Address(address) => vec![*address],
-            Host::Name(name) => look_up(name, own).await,
+            Host::Name(name) => {
+                let mut name = Name::from_utf8(name).ok()?;
+                name.set_fqdn(true);
+                look_up(&name, own).await
+            }
         };
         let connect = |address| Box::pin(connect(SocketAddr::new(address, target.port), own));
         let connects: Vec<_> = addresses.into_iter().map(connect).collect();

@@ -513,17 +513,17 @@ impl Session {
             }
             Frame::Opened { flow, window } => Ok(self.on_flow(flow, |ledger, _| {
                 if ledger.phase != Phase::Opening {
-                    return Verdict::Offence;
+                    return Received::Offence;
                 }
                 ledger.phase = Phase::Open;
                 ledger.send_credit = window;
-                Verdict::Pass(Frame::Opened { flow, window })
+                Received::Pass(Frame::Opened { flow, window })
             })),
             Frame::Failed { flow, reason, os_code } => {
                 let event = self.on_flow(flow, |ledger, _| match ledger.phase {
-                    Phase::Opening => Verdict::Pass(Frame::Failed { flow, reason, os_code }),
+                    Phase::Opening => Received::Pass(Frame::Failed { flow, reason, os_code }),
                     // Its app has been told that it stands.
-                    Phase::Open => Verdict::Offence,
+                    Phase::Open => Received::Offence,
                 });
                 self.flows.remove(&flow);
                 Ok(event)
@@ -533,15 +533,15 @@ impl Session {
                     .ok()
                     .and_then(|n| ledger.receive_credit.checked_sub(n))
                 else {
-                    return Verdict::Offence;
+                    return Received::Offence;
                 };
                 if ledger.phase != Phase::Open || ledger.receiving != Half::Open || bytes.is_empty()
                 {
-                    return Verdict::Offence;
+                    return Received::Offence;
                 }
                 ledger.receive_credit = left;
                 counters.data_received += bytes.len() as u64;
-                Verdict::Pass(Frame::Data { flow, bytes })
+                Received::Pass(Frame::Data { flow, bytes })
             })),
             Frame::Credit { flow, bytes } => {
                 let mut ready = false;
@@ -549,14 +549,14 @@ impl Session {
                     let Some(credit) =
                         ledger.send_credit.checked_add(bytes).filter(|&c| c <= MAX_WINDOW)
                     else {
-                        return Verdict::Offence;
+                        return Received::Offence;
                     };
                     ledger.send_credit = credit;
                     if ledger.turn == Turn::AwaitsCredit {
                         ledger.turn = Turn::Queued;
                         ready = true;
                     }
-                    Verdict::Done
+                    Received::Done
                 });
                 if ready {
                     self.ready.push_back(flow);
@@ -565,10 +565,10 @@ impl Session {
             }
             Frame::Fin { flow } => Ok(self.on_flow(flow, |ledger, _| {
                 if ledger.phase != Phase::Open || ledger.receiving != Half::Open {
-                    return Verdict::Offence;
+                    return Received::Offence;
                 }
                 ledger.receiving = Half::Finished;
-                Verdict::Pass(Frame::Fin { flow })
+                Received::Pass(Frame::Fin { flow })
             })),
             over @ (Frame::Reset { flow } | Frame::Orphan { flow }) => {
                 let known = self.flows.remove(&flow).is_some();
@@ -622,16 +622,16 @@ impl Session {
     fn on_flow<'a>(
         &mut self,
         flow: FlowId,
-        judge: impl FnOnce(&mut Ledger, &mut Counters) -> Verdict<'a>,
+        judge: impl FnOnce(&mut Ledger, &mut Counters) -> Received<'a>,
     ) -> Option<Frame<'a>> {
         let Some(ledger) = self.flows.get_mut(&flow) else {
             self.counters.stale_frames += 1;
             return None;
         };
         match judge(ledger, &mut self.counters) {
-            Verdict::Pass(frame) => Some(frame),
-            Verdict::Done => None,
-            Verdict::Offence => {
+            Received::Pass(frame) => Some(frame),
+            Received::Done => None,
+            Received::Offence => {
                 self.counters.offences += 1;
                 self.reset(flow);
                 Some(Frame::Reset { flow })
@@ -674,7 +674,7 @@ impl Session {
     }
 }
 
-enum Verdict<'a> {
+enum Received<'a> {
     Pass(Frame<'a>),
     Done,
     Offence,

@@ -4,7 +4,7 @@
 
 use crate::Bytes;
 use gateway::connections::{Connection, Half, Next};
-use gateway::front::{self, HEADER, OwnAddresses, Verdict};
+use gateway::front::{self, Action, HEADER, OwnAddresses};
 use gateway::limits::{MAX_DNS_BACKLOG, MAX_PIPELINED};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
@@ -57,8 +57,8 @@ fn is_answer(answer: &[u8], asked: &[u8]) -> bool {
 
 fn over_udp(message: &[u8], answer: Vec<u8>, most: u16) {
     match front::judge(message, &OWN) {
-        Verdict::Answer(own) => assert!(is_answer(&own, message), "{message:?} -> {own:?}"),
-        Verdict::Ask { most } => {
+        Action::Answer(own) => assert!(is_answer(&own, message), "{message:?} -> {own:?}"),
+        Action::Ask { most } => {
             assert!(most >= 512 && message.len() >= HEADER);
             for code in [front::SERVFAIL, front::REFUSED] {
                 let failure = front::failure(message, code);
@@ -69,7 +69,7 @@ fn over_udp(message: &[u8], answer: Vec<u8>, most: u16) {
                 assert!(failure.len() <= message.len());
             }
         }
-        Verdict::Drop => {}
+        Action::Drop => {}
     }
     let most = most.max(512);
     let fitted = front::fit(answer.clone(), most);

@@ -6,7 +6,7 @@
 
 use crate::Bytes;
 use bytes::BufMut;
-use gateway::net::owners::{Answer, Dump, Seen, read_answer, read_dump};
+use gateway::net::owners::{Dump, Seen, SocketReply, read_answer, read_dump};
 use gateway::net::{Families, Net, captured, choose_subnet, matters, uplink, ways};
 use rtnetlink::sys::{AsyncSocket, Socket, SocketAddr as NetlinkAddr};
 use std::cell::RefCell;
@@ -172,7 +172,7 @@ fn sockets(input: &mut Bytes<'_>) {
     let end = SocketAddr::from(([0, 0, 0, 0], 80));
     let datagram = datagram(input);
     let answer = read_answer(&datagram, SEQUENCE);
-    if let Answer::Socket(_) = answer {
+    if let SocketReply::Socket(_) = answer {
         assert_ne!(read_answer(&datagram, SEQUENCE ^ 1), answer, "an answer to two questions");
     }
     let whole = read_dump(&datagram, SEQUENCE, end);

@@ -7,7 +7,7 @@ use doctor::facts::Facts;
 use doctor::json::Document;
 use doctor::report::page;
 use doctor::text::{Colour, Hints, render};
-use doctor::{Finding, Shell, Step, judge};
+use doctor::{Finding, FixStep, Shell, judge};
 use messages::Language;
 use serde_json::Value;
 use std::sync::OnceLock;
@@ -160,7 +160,7 @@ fn outside_quotes(line: &str, shell: Shell) -> String {
 /// there.
 fn is_safe(finding: &Finding) {
     for step in &finding.fix {
-        let Step::Run { shell, lines } = step else { continue };
+        let FixStep::Run { shell, lines } = step else { continue };
         for line in lines {
             assert!(!line.contains(SECRET), "{}: {line}", finding.id);
             assert!(

@@ -31,7 +31,7 @@ pub struct Ward<'a> {
 
 /// What the doctor said.
 #[derive(Debug)]
-pub struct Verdict {
+pub struct DoctorRun {
     /// Its exit code; 124 where it took longer than it may.
     pub code: Option<i32>,
     /// The ids of its findings.
@@ -177,7 +177,7 @@ impl<'a> Ward<'a> {
     /// # Panics
     /// It says no JSON.
     #[must_use]
-    pub fn verdict(&self, variables: &[(&str, &str)], options: &[&str]) -> Verdict {
+    pub fn verdict(&self, variables: &[(&str, &str)], options: &[&str]) -> DoctorRun {
         self.verdict_by(&[], variables, options)
     }
 
@@ -191,7 +191,7 @@ impl<'a> Ward<'a> {
         wrapper: &[&str],
         variables: &[(&str, &str)],
         options: &[&str],
-    ) -> Verdict {
+    ) -> DoctorRun {
         let done = self.run_by(wrapper, 10, variables, &[&["--json"], options].concat());
         let json: Value = serde_json::from_str(&done.stdout)
             .unwrap_or_else(|error| panic!("doctor: {error}: {done:?}"));
@@ -201,7 +201,7 @@ impl<'a> Ward<'a> {
             .filter_map(|finding| finding["id"].as_str())
             .map(ToOwned::to_owned)
             .collect();
-        Verdict { code: done.code, ids, json, complaints: done.stderr }
+        DoctorRun { code: done.code, ids, json, complaints: done.stderr }
     }
 
     /// Waits until the lab's nameserver answers in the VM, by whichever server its resolv.conf
@@ -218,7 +218,7 @@ impl<'a> Ward<'a> {
     }
 }
 
-impl Verdict {
+impl DoctorRun {
     /// Whether this and nothing worse than a hint was found.
     #[must_use]
     pub fn is(&self, id: &str) -> bool {

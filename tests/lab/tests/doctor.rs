@@ -3,7 +3,7 @@
 //! laid over the relay's words; all that is tried is tried on the lab's real network.
 
 use lab::addresses::{HOST, NAT_GATEWAY, ROUTER, SERVER, SERVER_NAME, SERVER_V6};
-use lab::doctor::{Verdict, Ward, add_vpn, remove_vpn};
+use lab::doctor::{DoctorRun, Ward, add_vpn, remove_vpn};
 use lab::interop::windows_relay;
 use lab::modes::{carry, ip, lay_out};
 use lab::scene::{PATIENCE, Scratch, etc, http_server, must, python_server, windows_lab};
@@ -24,7 +24,7 @@ fn host(lab: &Lab, words: &str) {
 }
 
 #[track_caller]
-fn is_well(verdict: &Verdict, why: &str) {
+fn is_well(verdict: &DoctorRun, why: &str) {
     assert_eq!(verdict.ids, Vec::<String>::new(), "{why}: {:#}", verdict.json);
     assert_eq!(
         (verdict.code, &verdict.json["well"]),
@@ -35,13 +35,13 @@ fn is_well(verdict: &Verdict, why: &str) {
 }
 
 #[track_caller]
-fn finds(verdict: &Verdict, id: &str) {
+fn finds(verdict: &DoctorRun, id: &str) {
     assert_eq!(verdict.problems(), [id], "{:#}", verdict.json);
     assert_eq!(verdict.code, Some(1), "{id}: {}", verdict.complaints);
 }
 
 #[track_caller]
-fn hints(verdict: &Verdict, id: &str) {
+fn hints(verdict: &DoctorRun, id: &str) {
     assert!(verdict.ids.iter().any(|found| found == id), "{id}: {:#}", verdict.json);
     assert!(verdict.problems().is_empty() && verdict.code == Some(0), "{id}: {:#}", verdict.json);
 }
@@ -466,7 +466,7 @@ fn what_windows_says_is_compared_with_what_is() {
 }
 
 /// The address of the host's adapter that leads out, as the facts have it.
-fn uplink_address(verdict: &Verdict) -> String {
+fn uplink_address(verdict: &DoctorRun) -> String {
     let adapters = verdict.json["facts"]["windows"]["host"]["adapters"]
         .as_array()
         .cloned()

@@ -3,7 +3,7 @@
 //! more.
 
 use lab::addresses::{NAT_GATEWAY, SERVER_V6};
-use lab::doctor::{Verdict, Ward};
+use lab::doctor::{DoctorRun, Ward};
 use lab::modes::ip;
 use lab::scene::{etc, must, python_server};
 use lab::{Lab, Place, Process, Vpn, lab_or_skip, programs};
@@ -40,7 +40,7 @@ fn by_proxy(url: &str) -> Vec<(&'static str, &str)> {
         .into()
 }
 
-fn finding<'a>(verdict: &'a Verdict, id: &str) -> &'a Value {
+fn finding<'a>(verdict: &'a DoctorRun, id: &str) -> &'a Value {
     let findings = verdict.json["findings"].as_array().expect("a list");
     let found = findings.iter().find(|finding| finding["id"] == id);
     found.unwrap_or_else(|| panic!("{id} is not found: {:#}", verdict.json))
@@ -82,7 +82,7 @@ fn alternatives(finding: &Value) -> Vec<String> {
 }
 
 /// Runs the doctor after a script, in the same shell.
-fn after(ward: &Ward<'_>, script: &str, variables: &[(&str, &str)], options: &[&str]) -> Verdict {
+fn after(ward: &Ward<'_>, script: &str, variables: &[(&str, &str)], options: &[&str]) -> DoctorRun {
     // What root's commands remember lies in a folder of the machine's; each run has one of its own.
     let state = ward.path("state");
     let _is_new = std::fs::remove_dir_all(&state);
@@ -307,7 +307,7 @@ fn an_empty_proxy_of_gits() {
         python_server(&lab, Place::Windows, programs::HTTP_PROXY, &["0.0.0.0", "7890"], 7890);
     let ward = Ward::new(&lab);
     let proxy = format!("http://{NAT_GATEWAY}:7890");
-    let has = |verdict: &Verdict| verdict.ids.iter().any(|id| id == "tools-git-direct");
+    let has = |verdict: &DoctorRun| verdict.ids.iter().any(|id| id == "tools-git-direct");
     let look = |script: &str| after(&ward, script, &by_proxy(&proxy), &["--only", "tools"]);
     ward.home(".gitconfig", "[user]\n\tname = me\n[http]\n\tproxy =\n");
     let verdict = look("");

@@ -3,7 +3,7 @@
 //! read.
 
 use lab::addresses::{NAT_GATEWAY, SERVER, SERVER_NAME};
-use lab::doctor::{Verdict, Ward};
+use lab::doctor::{DoctorRun, Ward};
 use lab::modes::ip;
 use lab::scene::{PATIENCE, etc, http_server, must, python_server};
 use lab::{Lab, Place, Process, lab_or_skip, programs, until};
@@ -17,7 +17,7 @@ fn nat(lab: &Lab) -> (Ward<'_>, Process) {
 }
 
 #[track_caller]
-fn finds(verdict: &Verdict, id: &str) {
+fn finds(verdict: &DoctorRun, id: &str) {
     assert_eq!(verdict.problems(), [id], "{:#}", verdict.json);
     assert_eq!(
         (verdict.code, &verdict.json["well"]),
@@ -115,7 +115,7 @@ sed() {
 "#;
 
 /// Runs the commands of a finding's first fix for a shell of the VM, as a user who pastes them.
-fn paste(lab: &Lab, verdict: &Verdict, id: &str) {
+fn paste(lab: &Lab, verdict: &DoctorRun, id: &str) {
     let findings = verdict.json["findings"].as_array().expect("a list");
     let finding = findings.iter().find(|finding| finding["id"] == id).expect("it was found");
     let steps = finding["fix"].as_array().expect("a list");

@@ -3,7 +3,7 @@
 use crate::frames::{self, GATEWAY, PEER};
 use crate::scenario::{Scenario, Work};
 use crate::vm::{MTU, Vm};
-use gateway::front::{OwnAddresses, Verdict, judge};
+use gateway::front::{Action, OwnAddresses, judge};
 use stack::{Event, Marks, Offload};
 use std::net::Ipv4Addr;
 
@@ -72,7 +72,7 @@ fn dns_front() -> Work {
     let mut query = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1];
     query.extend_from_slice(b"\x03www\x07example\x03com\0\0\x01\0\x01\0\0\x29\x04\xd0\0\0\0\0\0\0");
     let own = OwnAddresses { gateway: (GATEWAY, None), host: (Ipv4Addr::new(10, 99, 0, 19), None) };
-    Box::new(move || assert_eq!(judge(&query, &own), Verdict::Ask { most: 1232 }))
+    Box::new(move || assert_eq!(judge(&query, &own), Action::Ask { most: 1232 }))
 }
 
 fn ping() -> Work {

@@ -4,7 +4,7 @@
 use super::check::{Check, Found, Needs};
 use super::{fixes, seen};
 use crate::facts::{Ask, Asked, Method, NameKind, Subject, Whence};
-use crate::finding::{Area, Severity, Step};
+use crate::finding::{Area, FixStep, Severity};
 use crate::view::{View, addresses};
 use crate::way::Place;
 use messages::{Sentence, doctor_dns as say};
@@ -66,7 +66,7 @@ fn pinned(view: &View<'_>) -> Option<Found> {
         Some(Found {
             evidence,
             cause: say::PINNED_CAUSE.text(),
-            fix: vec![Step::Say(say::PINNED_FIX.text()), fixes::linux(&[&command])],
+            fix: vec![FixStep::Say(say::PINNED_FIX.text()), fixes::linux(&[&command])],
         })
     })
 }

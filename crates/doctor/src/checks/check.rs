@@ -1,6 +1,6 @@
 //! What a check is made of.
 
-use crate::finding::{Area, Severity, Step};
+use crate::finding::{Area, FixStep, Severity};
 use crate::view::View;
 use crate::way::Place;
 use messages::{Sentence, Text};
@@ -37,5 +37,5 @@ pub(super) enum Needs {
 pub(super) struct Found {
     pub(super) evidence: Vec<Text>,
     pub(super) cause: Text,
-    pub(super) fix: Vec<Step>,
+    pub(super) fix: Vec<FixStep>,
 }

@@ -3,8 +3,8 @@
 use super::check::{Check, Found, Needs};
 use super::network::attempts;
 use super::{fixes, seen};
-use crate::facts::{Answer, Ask, Asked, Method, NameKind, Subject, Whence};
-use crate::finding::{Area, Severity, Shell, Step};
+use crate::facts::{Ask, Asked, Lookup, Method, NameKind, Subject, Whence};
+use crate::finding::{Area, FixStep, Severity, Shell};
 use crate::view::{View, has_addresses};
 use crate::way::Place;
 use messages::quote::{for_powershell, for_shell};
@@ -86,7 +86,7 @@ fn servers_that_know(asks: &[&Ask]) -> Vec<IpAddr> {
     servers
 }
 
-fn windows_answer<'a>(asks: &[&'a Ask]) -> Option<&'a Answer> {
+fn windows_answer<'a>(asks: &[&'a Ask]) -> Option<&'a Lookup> {
     asks.iter().find(|ask| ask.asked == Asked::Windows).map(|ask| &ask.answer)
 }
 
@@ -112,14 +112,14 @@ fn missing_server(view: &View<'_>) -> Option<Found> {
     evidence.extend(asks.iter().filter(knows).filter_map(|ask| seen::ask(ask)));
     evidence.dedup();
     let mut fix = fixes::dns_tunneling(view);
-    fix.extend([Step::Say(doctor_dns::COMPANY_FIX.text()), fixes::linux(&[&command])]);
+    fix.extend([FixStep::Say(doctor_dns::COMPANY_FIX.text()), fixes::linux(&[&command])]);
     fix.extend(fixes::tunnel());
     Some(Found { evidence, cause: doctor_dns::COMPANY_CAUSE.text(), fix })
 }
 
 fn only_windows(view: &View<'_>) -> Option<Found> {
     let (name, asks) = unresolved(view)?;
-    let Answer::Addresses { addresses, .. } = windows_answer(&asks)? else { return None };
+    let Lookup::Addresses { addresses, .. } = windows_answer(&asks)? else { return None };
     if addresses.is_empty() || !servers_that_know(&asks).is_empty() {
         return None;
     }
@@ -147,7 +147,7 @@ fn nobody(view: &View<'_>) -> Option<Found> {
         evidence: vec![seen],
         cause: doctor_dns::UNKNOWN_CAUSE.text(),
         fix: vec![
-            Step::Say(doctor_dns::UNKNOWN_FIX.text()),
+            FixStep::Say(doctor_dns::UNKNOWN_FIX.text()),
             fixes::run(Shell::Powershell, &[&format!("Resolve-DnsName {}", for_powershell(name))]),
         ],
     })
@@ -171,12 +171,12 @@ fn unreachable(view: &View<'_>) -> Option<Found> {
         let (host, port) = (for_powershell(host.trim_matches(['[', ']'])), for_powershell(port));
         let command = format!("Test-NetConnection {host} -Port {port}");
         let fix = vec![
-            Step::Say(say::COMPANY_NOWHERE_FIX.text()),
+            FixStep::Say(say::COMPANY_NOWHERE_FIX.text()),
             fixes::run(Shell::Powershell, &[&command]),
         ];
         return Some(Found { evidence, cause: say::COMPANY_NOWHERE_CAUSE.text(), fix });
     }
-    let mut fix: Vec<Step> = fixes::tunnel().into();
+    let mut fix: Vec<FixStep> = fixes::tunnel().into();
     if view.mode() != Some(NetworkingMode::Mirrored) {
         fix.extend(fixes::mirrored(view));
     }

@@ -2,8 +2,8 @@
 
 use super::check::{Check, Found, Needs};
 use super::{fixes, seen};
-use crate::facts::{Answer, Asked, NameKind, Transport};
-use crate::finding::{Area, Severity, Shell, Step};
+use crate::facts::{Asked, Lookup, NameKind, Transport};
+use crate::finding::{Area, FixStep, Severity, Shell};
 use crate::view::{DNS_TUNNEL, View, has_addresses};
 use crate::way::Place;
 use messages::quote::{for_powershell, for_shell};
@@ -116,7 +116,7 @@ fn rebind(view: &View<'_>) -> Option<Found> {
         evidence,
         cause: say::REBIND_CAUSE.text(),
         fix: vec![
-            Step::Say(say::REBIND_FIX.text()),
+            FixStep::Say(say::REBIND_FIX.text()),
             fixes::run(
                 Shell::Powershell,
                 &[&format!("wsl -d underpass up --rebind-domain-ok {}", for_powershell(newest))],
@@ -180,7 +180,7 @@ fn line_ends(view: &View<'_>) -> Option<Found> {
         evidence: vec![say::LINE_ENDS_SEEN.with("servers", servers.join(", "))],
         cause: say::LINE_ENDS_CAUSE.text(),
         fix: vec![
-            Step::Say(say::LINE_ENDS_FIX.text()),
+            FixStep::Say(say::LINE_ENDS_FIX.text()),
             fixes::linux(&["sudo sed -i --follow-symlinks 's/\\r$//' /etc/resolv.conf"]),
         ],
     })
@@ -226,7 +226,7 @@ fn windows_resolves_not(view: &View<'_>) -> Option<Found> {
     Some(Found {
         evidence,
         cause: say::WINDOWS_CAUSE.text(),
-        fix: vec![Step::Say(say::WINDOWS_FIX.text()), fixes::run(Shell::Powershell, &commands)],
+        fix: vec![FixStep::Say(say::WINDOWS_FIX.text()), fixes::run(Shell::Powershell, &commands)],
     })
 }
 
@@ -262,7 +262,7 @@ fn intercepted(view: &View<'_>) -> Option<Found> {
         return None;
     }
     // Silence is what an interceptor leaves; a server that answers with an error is reached.
-    let is_silent = |answer: &Answer| matches!(answer, Answer::Failed { .. });
+    let is_silent = |answer: &Lookup| matches!(answer, Lookup::Failed { .. });
     if !view
         .asks(NameKind::Public)
         .filter(|ask| matches!(ask.asked, Asked::Public(_)))
@@ -278,7 +278,7 @@ fn intercepted(view: &View<'_>) -> Option<Found> {
     evidence.extend(answers(view, |asked| *asked == Asked::Windows));
     let mut fix = Vec::new();
     if view.switched_on("dnsTunneling") && !view.names_server(DNS_TUNNEL) {
-        fix.push(Step::Say(say::INTERCEPTED_MIRROR_FIX.text()));
+        fix.push(FixStep::Say(say::INTERCEPTED_MIRROR_FIX.text()));
         fix.extend(fixes::dns_auto(view));
     } else {
         fix.extend(fixes::dns_tunneling(view));
@@ -306,7 +306,7 @@ fn tcp_only(view: &View<'_>) -> Option<Found> {
     }
     let server = server_that(view, |udp, tcp| udp == Some(false) && tcp == Some(true))?;
     let mut fix = vec![
-        Step::Say(say::UDP_FIX.text()),
+        FixStep::Say(say::UDP_FIX.text()),
         fixes::linux(&["echo 'options use-vc' | sudo tee -a /etc/resolv.conf"]),
     ];
     fix.extend(fixes::dns_tunneling(view));
@@ -337,7 +337,8 @@ fn first_server(view: &View<'_>) -> Option<Found> {
     if !other_answers || !is_silent {
         return None;
     }
-    let mut fix = vec![Step::Say(say::FIRST_FIX.text()), fixes::linux(&[&without_server(first)])];
+    let mut fix =
+        vec![FixStep::Say(say::FIRST_FIX.text()), fixes::linux(&[&without_server(first)])];
     fix.extend(fixes::dns_auto(view));
     Some(Found {
         evidence: answers(view, is_of_file),
@@ -379,7 +380,7 @@ fn nsswitch(view: &View<'_>) -> Option<Found> {
     Some(Found {
         evidence,
         cause: say::NSSWITCH_CAUSE.text(),
-        fix: vec![Step::Say(say::NSSWITCH_FIX.text()), fixes::linux(&[&command])],
+        fix: vec![FixStep::Say(say::NSSWITCH_FIX.text()), fixes::linux(&[&command])],
     })
 }
 
@@ -400,7 +401,7 @@ fn system(view: &View<'_>) -> Option<Found> {
         evidence,
         cause: say::SYSTEM_CAUSE.text(),
         fix: vec![
-            Step::Say(say::SYSTEM_FIX.text()),
+            FixStep::Say(say::SYSTEM_FIX.text()),
             fixes::linux(&[
                 "grep hosts: /etc/nsswitch.conf",
                 &format!("getent ahosts {name}"),

@@ -3,8 +3,8 @@
 use super::check::{Check, Found, Needs};
 use super::fixes;
 use super::fixes::{networks_of_windows, overlap};
-use crate::facts::{Answer, Link, NameKind, Subject};
-use crate::finding::{Area, Severity, Step};
+use crate::facts::{Link, Lookup, NameKind, Subject};
+use crate::finding::{Area, FixStep, Severity};
 use crate::view::{View, is_docker_bridge};
 use ipnet::IpNet;
 use messages::doctor_proxy as say;
@@ -38,7 +38,7 @@ fn needed(view: &View<'_>) -> Vec<IpAddr> {
     let mut addresses: Vec<IpAddr> =
         view.nameservers().iter().map(|server| server.address).collect();
     for ask in view.asks(NameKind::Company) {
-        if let Answer::Addresses { addresses: found, .. } = &ask.answer {
+        if let Lookup::Addresses { addresses: found, .. } = &ask.answer {
             addresses.extend(found);
         }
     }
@@ -61,7 +61,7 @@ fn needed(view: &View<'_>) -> Vec<IpAddr> {
 }
 
 /// Networks for Docker that few others use.
-fn fix() -> Vec<Step> {
+fn fix() -> Vec<FixStep> {
     let file = [
         "{",
         "  \"bip\": \"10.213.0.1/24\",",
@@ -69,7 +69,7 @@ fn fix() -> Vec<Step> {
         "}",
     ];
     vec![
-        Step::Say(say::DOCKER_SUBNET_FIX.text()),
+        FixStep::Say(say::DOCKER_SUBNET_FIX.text()),
         fixes::lines("/etc/docker/daemon.json", &file),
         fixes::linux(&["sudo systemctl restart docker", "docker network prune"]),
     ]
@@ -138,7 +138,7 @@ fn forward(view: &View<'_>) -> Option<Found> {
         evidence: vec![say::DOCKER_FORWARD_SEEN.with("link", &link.name)],
         cause: say::DOCKER_FORWARD_CAUSE.text(),
         fix: vec![
-            Step::Say(say::DOCKER_FORWARD_FIX.text()),
+            FixStep::Say(say::DOCKER_FORWARD_FIX.text()),
             fixes::linux(&[&rule("-i"), &rule("-o")]),
         ],
     })

@@ -2,7 +2,7 @@
 
 use super::check::{Check, Found, Needs};
 use super::fixes;
-use crate::finding::{Area, Severity, Step};
+use crate::finding::{Area, FixStep, Severity};
 use crate::view::{DNS_TUNNEL, View};
 use crate::way::Place;
 use messages::{doctor, doctor_dns as say};
@@ -62,7 +62,7 @@ fn private(view: &View<'_>) -> Option<Found> {
         evidence: vec![say::PRIVATE_SEEN.text()],
         cause: say::PRIVATE_CAUSE.text(),
         fix: vec![
-            Step::Say(say::PRIVATE_FIX.text()),
+            FixStep::Say(say::PRIVATE_FIX.text()),
             fixes::linux(&["sudo chmod a+r /etc/resolv.conf"]),
         ],
     })
@@ -74,11 +74,11 @@ fn immutable(view: &View<'_>) -> Option<Found> {
     }
     let auto = format!("sudo {} settings dns auto", fixes::own_as_root(view));
     let mut fix = vec![
-        Step::Say(say::IMMUTABLE_FIX.text()),
+        FixStep::Say(say::IMMUTABLE_FIX.text()),
         fixes::linux(&["sudo chattr -i /etc/resolv.conf", &auto]),
     ];
     fix.extend(fixes::shutdown(view));
-    fix.push(Step::Say(say::IMMUTABLE_KEEP_FIX.text()));
+    fix.push(FixStep::Say(say::IMMUTABLE_KEEP_FIX.text()));
     fix.push(fixes::lines(fixes::WSL_CONF, &["[network]", "generateResolvConf=false"]));
     Some(Found {
         evidence: vec![say::IMMUTABLE_SEEN.text()],
@@ -143,7 +143,7 @@ fn by_hand(view: &View<'_>) -> Option<Found> {
     if file.immutable {
         evidence.push(say::BY_HAND_LOCKED_SEEN.text());
     }
-    let mut fix = vec![Step::Say(say::BY_HAND_FIX.text())];
+    let mut fix = vec![FixStep::Say(say::BY_HAND_FIX.text())];
     fix.push(fixes::linux(&[&format!("sudo {} settings dns auto", fixes::own_as_root(view))]));
     Some(Found { evidence, cause: say::BY_HAND_CAUSE.text(), fix })
 }

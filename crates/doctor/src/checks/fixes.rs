@@ -5,7 +5,7 @@ pub(super) use super::typed::{own, own_as_root};
 
 use super::good::{good, host, on_at, on_with};
 use crate::facts::Tool;
-use crate::finding::{Shell, Step};
+use crate::finding::{FixStep, Shell};
 use crate::view::View;
 use config::settings::subnet::{self, Subnet};
 use config::settings::{metric, nat};
@@ -19,43 +19,43 @@ pub(super) const WSLCONFIG: &str = r"%UserProfile%\.wslconfig";
 /// Where those of one distro are.
 pub(super) const WSL_CONF: &str = "/etc/wsl.conf";
 
-pub(super) fn say(sentence: &'static Sentence) -> Step {
-    Step::Say(sentence.text())
+pub(super) fn say(sentence: &'static Sentence) -> FixStep {
+    FixStep::Say(sentence.text())
 }
 
-pub(super) fn run(shell: Shell, lines: &[&str]) -> Step {
-    Step::Run { shell, lines: lines.iter().map(|line| (*line).to_owned()).collect() }
+pub(super) fn run(shell: Shell, lines: &[&str]) -> FixStep {
+    FixStep::Run { shell, lines: lines.iter().map(|line| (*line).to_owned()).collect() }
 }
 
-pub(super) fn linux(lines: &[&str]) -> Step {
+pub(super) fn linux(lines: &[&str]) -> FixStep {
     run(Shell::Linux, lines)
 }
 
-pub(super) fn lines(file: &str, lines: &[&str]) -> Step {
-    Step::Lines {
+pub(super) fn lines(file: &str, lines: &[&str]) -> FixStep {
+    FixStep::Lines {
         file: file.to_owned(),
         lines: lines.iter().map(|line| (*line).to_owned()).collect(),
     }
 }
 
 /// Restarting WSL, and what that ends.
-pub(super) fn shutdown(view: &View<'_>) -> [Step; 2] {
+pub(super) fn shutdown(view: &View<'_>) -> [FixStep; 2] {
     let running = view.windows().map_or(&[][..], |windows| &windows.running_distros);
     let text = if running.is_empty() {
         common::SHUTDOWN_NEEDED_FOR_ALL.text()
     } else {
         common::SHUTDOWN_NEEDED.with("distros", running.join(", "))
     };
-    [Step::Say(text), run(Shell::Powershell, &["wsl --shutdown"])]
+    [FixStep::Say(text), run(Shell::Powershell, &["wsl --shutdown"])]
 }
 
 /// The tunnel.
-pub(super) fn tunnel() -> [Step; 2] {
+pub(super) fn tunnel() -> [FixStep; 2] {
     [say(&doctor::FIX_TUNNEL), run(Shell::Powershell, &["wsl -d underpass up"])]
 }
 
 /// Mirrored mode, unless this Windows is known not to have it.
-pub(super) fn mirrored(view: &View<'_>) -> Vec<Step> {
+pub(super) fn mirrored(view: &View<'_>) -> Vec<FixStep> {
     if view.can_mirror() == Some(false) {
         return Vec::new();
     }
@@ -73,35 +73,35 @@ pub(super) fn mirrored(view: &View<'_>) -> Vec<Step> {
 }
 
 /// Another subnet for WSL's NAT, unless it has a good one or none is free.
-pub(super) fn subnet(view: &View<'_>) -> Vec<Step> {
+pub(super) fn subnet(view: &View<'_>) -> Vec<FixStep> {
     let net = match view.windows().map(|windows| subnet::pick(&windows.host)) {
         None => subnet::link_local(),
         Some(Subnet::Free(net)) => Some(net),
         Some(Subnet::Good(_) | Subnet::None) => None,
     };
     let Some(net) = net else { return Vec::new() };
-    let commands = Step::Run { shell: Shell::AdminPowershell, lines: nat::commands(net) };
+    let commands = FixStep::Run { shell: Shell::AdminPowershell, lines: nat::commands(net) };
     vec![say(&doctor::FIX_SUBNET), commands, say(&common::SUBNET_ORDER)]
 }
 
 /// A metric for a VPN's adapter that others beat.
-pub(super) fn metric(adapter: &Adapter) -> Vec<Step> {
+pub(super) fn metric(adapter: &Adapter) -> Vec<FixStep> {
     let mut fix = vec![
         say(&doctor::FIX_METRIC),
         run(Shell::AdminPowershell, &[&metric::once(&adapter.name)]),
     ];
     if metric::is_anyconnect(&adapter.description) {
-        let task = Step::Run {
+        let task = FixStep::Run {
             shell: Shell::AdminPowershell,
             lines: metric::at_each_connect(&adapter.name),
         };
-        fix.extend([Step::Say(doctor::FIX_METRIC_TASK.with("undo", metric::never())), task]);
+        fix.extend([FixStep::Say(doctor::FIX_METRIC_TASK.with("undo", metric::never())), task]);
     }
     fix
 }
 
 /// resolv.conf back in WSL's hands, or written anew where it is WSL's already.
-pub(super) fn dns_auto(view: &View<'_>) -> Vec<Step> {
+pub(super) fn dns_auto(view: &View<'_>) -> Vec<FixStep> {
     let first = if view.resolv_conf_is_wsls() {
         vec![say(&doctor::FIX_DNS_RESTART)]
     } else {
@@ -114,7 +114,7 @@ pub(super) fn dns_auto(view: &View<'_>) -> Vec<Step> {
 }
 
 /// DNS by Windows, unless this Windows is known not to have that.
-pub(super) fn dns_tunneling(view: &View<'_>) -> Vec<Step> {
+pub(super) fn dns_tunneling(view: &View<'_>) -> Vec<FixStep> {
     if view.can_tunnel_dns() == Some(false) {
         return Vec::new();
     }
@@ -125,10 +125,10 @@ pub(super) fn dns_tunneling(view: &View<'_>) -> Vec<Step> {
 
 /// The environment's proxies, set to one that works; where none is known to work, to the port that
 /// a variable names.
-pub(super) fn proxy_on(view: &View<'_>) -> [Step; 2] {
+pub(super) fn proxy_on(view: &View<'_>) -> [FixStep; 2] {
     if let Some(good) = good(view) {
         let text = doctor::FIX_PROXY_GOOD.with("proxy", good.url());
-        return [Step::Say(text), linux(&[&good.on(view)])];
+        return [FixStep::Say(text), linux(&[&good.on(view)])];
     }
     let named =
         view.proxies_of(Tool::Environment).map(|(_, probe)| probe).find(|probe| probe.port != 0);

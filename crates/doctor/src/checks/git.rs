@@ -7,7 +7,7 @@ use super::removal::{self, sudo};
 use super::tools::{dead, evidence, replace, run, set_good, settings, take_out};
 use super::{fixes, seen};
 use crate::facts::{GitRewrite, ProxySetting, Subject, Tool, Whence};
-use crate::finding::Step;
+use crate::finding::FixStep;
 use crate::view::{View, has_failed};
 use messages::doctor_proxy as say;
 use messages::quote::for_shell;
@@ -47,7 +47,7 @@ pub(super) fn direct(view: &View<'_>) -> Option<Found> {
     let mut evidence = vec![seen::setting(setting)];
     evidence.extend(attempts(view, Subject::Outside, Whence::Vm));
     let command = removal::git(setting, None)?;
-    let fix = vec![Step::Say(say::GIT_DIRECT_FIX.text()), fixes::linux(&[&command])];
+    let fix = vec![FixStep::Say(say::GIT_DIRECT_FIX.text()), fixes::linux(&[&command])];
     Some(Found { evidence, cause: say::GIT_DIRECT_CAUSE.text(), fix })
 }
 
@@ -74,9 +74,9 @@ pub(super) fn rewrite(view: &View<'_>) -> Option<Found> {
         && rewrite.base.contains("***")
     {
         // The key has a secret in it, which no command may say.
-        fix.push(Step::Say(say::TOOLS_BY_HAND_FIX.with("file", file).with("key", key)));
+        fix.push(FixStep::Say(say::TOOLS_BY_HAND_FIX.with("file", file).with("key", key)));
     } else if let Some(file) = &rewrite.file {
-        fix.push(Step::Say(say::GIT_REWRITE_FIX.text()));
+        fix.push(FixStep::Say(say::GIT_REWRITE_FIX.text()));
         let command = format!(
             "{}git config --file {} --unset-all {}",
             sudo(file),

@@ -2,7 +2,7 @@
 
 use super::check::{Check, Found, Needs};
 use super::fixes;
-use crate::finding::{Area, Severity, Shell, Step};
+use crate::finding::{Area, FixStep, Severity, Shell};
 use crate::view::View;
 use messages::doctor_kernel as say;
 
@@ -55,13 +55,16 @@ fn tun(view: &View<'_>) -> Option<Found> {
     if is_off || without_modules.is_none() {
         let lines = ["[wsl2]", "loadDefaultKernelModules=true"];
         fix.extend([
-            Step::Say(say::TUN_DEFAULT_FIX.text()),
+            FixStep::Say(say::TUN_DEFAULT_FIX.text()),
             fixes::lines(fixes::WSLCONFIG, &lines),
         ]);
     }
     if !is_off || without_modules.is_some() {
         let lines = ["[wsl2]", r"kernelModules=C:\\path\\to\\modules.vhdx"];
-        fix.extend([Step::Say(say::TUN_KERNEL_FIX.text()), fixes::lines(fixes::WSLCONFIG, &lines)]);
+        fix.extend([
+            FixStep::Say(say::TUN_KERNEL_FIX.text()),
+            fixes::lines(fixes::WSLCONFIG, &lines),
+        ]);
     }
     fix.extend(fixes::shutdown(view));
     Some(Found { evidence, cause: say::TUN_CAUSE.text(), fix })
@@ -72,7 +75,7 @@ fn ipv6_rules(view: &View<'_>) -> Option<Found> {
         return None;
     }
     let mut fix = vec![
-        Step::Say(say::IPV6_RULES_FIX.text()),
+        FixStep::Say(say::IPV6_RULES_FIX.text()),
         fixes::run(Shell::Powershell, &["wsl --update"]),
     ];
     fix.extend(fixes::shutdown(view));
@@ -90,8 +93,10 @@ fn confined(view: &View<'_>) -> Option<Found> {
     }
     let evidence =
         missing.iter().map(|missing| say::CONFINED_SEEN.with("missing", missing)).collect();
-    let mut fix =
-        vec![Step::Say(say::CONFINED_FIX.text()), fixes::run(Shell::Powershell, &["wsl --update"])];
+    let mut fix = vec![
+        FixStep::Say(say::CONFINED_FIX.text()),
+        fixes::run(Shell::Powershell, &["wsl --update"]),
+    ];
     fix.extend(fixes::shutdown(view));
     Some(Found { evidence, cause: say::CONFINED_CAUSE.text(), fix })
 }

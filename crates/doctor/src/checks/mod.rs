@@ -42,9 +42,9 @@ pub struct Diagnosis {
     /// Checks that were not made, since something that they need is broken.
     pub skipped: Vec<&'static Check>,
     /// The four steps.
-    pub steps: Vec<steps::Step>,
+    pub steps: Vec<steps::StepResult>,
     /// The steps of the chosen area, or of all, whose answer is no or not known.
-    pub open: Vec<steps::Step>,
+    pub open: Vec<steps::StepResult>,
     /// The way from a program to the internet.
     pub way: Vec<Hop>,
     /// Whether Windows' side was known.
@@ -123,7 +123,7 @@ pub fn judge(facts: &Facts, only: Option<Area>) -> Diagnosis {
     // What breaks most is read first; what is alike stays in the order of the checks.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let (steps, way) = (steps::walk(&view, &findings), way::walk(&view, &marks));
-    let of_area = |step: &steps::Step| only.is_none_or(|area| area == step.question.area());
+    let of_area = |step: &steps::StepResult| only.is_none_or(|area| area == step.question.area());
     let open = steps.iter().copied().filter(|step| step.is_open() && of_area(step)).collect();
     Diagnosis { findings, skipped, steps, open, way, windows_known: facts.windows.is_some() }
 }

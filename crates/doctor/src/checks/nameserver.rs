@@ -5,7 +5,7 @@ use super::check::Found;
 use super::fixes::{self, own};
 use super::removal::sed;
 use crate::facts::{ProxyProbe, StartLine};
-use crate::finding::Step;
+use crate::finding::FixStep;
 use crate::view::{View, has_failed};
 use messages::{Text, doctor_proxy as say};
 use std::net::IpAddr;
@@ -57,7 +57,7 @@ pub(super) fn found(view: &View<'_>, probe: &ProxyProbe, mut evidence: Vec<Text>
 const RESOLV_CONF: &str = "resolv.conf";
 
 /// Has a line ask for the host. Where it does more than to set one variable, an editor has to.
-fn change(view: &View<'_>, start: &StartLine) -> Vec<Step> {
+fn change(view: &View<'_>, start: &StartLine) -> Vec<FixStep> {
     let command = format!("$({} host)", own(view));
     let value = start.text.split_once('=').map(|(_, value)| value.trim().trim_matches('"'));
     let is_whole = value.is_some_and(|value| {
@@ -67,9 +67,9 @@ fn change(view: &View<'_>, start: &StartLine) -> Vec<Step> {
     });
     if !is_whole {
         let text = say::NAMESERVER_HAND_FIX.with("file", &start.file).with("line", start.line);
-        return vec![Step::Say(text.with("command", command))];
+        return vec![FixStep::Say(text.with("command", command))];
     }
     let act = format!("s/=.*/=\"{}\"/", command.replace('/', r"\/").replace('&', r"\&"));
     let command = sed(&start.file, &[(start.line, RESOLV_CONF, act)]);
-    vec![Step::Say(say::NAMESERVER_LINE_FIX.text()), fixes::linux(&[&command])]
+    vec![FixStep::Say(say::NAMESERVER_LINE_FIX.text()), fixes::linux(&[&command])]
 }

@@ -5,7 +5,7 @@
 use super::check::{Check, Found, Needs};
 use super::{fixes, seen};
 use crate::facts::{Link, Method, Subject, TunnelState, Whence};
-use crate::finding::{Area, Severity, Shell, Step};
+use crate::finding::{Area, FixStep, Severity, Shell};
 use crate::view::{View, is_ok};
 use crate::way::Place;
 use messages::quote::for_shell;
@@ -121,7 +121,7 @@ fn mode_none(view: &View<'_>) -> Option<Found> {
         return None;
     }
     let mut fix = vec![
-        Step::Say(say::MODE_NONE_FIX.text()),
+        FixStep::Say(say::MODE_NONE_FIX.text()),
         fixes::lines(fixes::WSLCONFIG, &["[wsl2]", MODE_LINE]),
     ];
     fix.extend(fixes::shutdown(view));
@@ -153,7 +153,7 @@ fn interface(view: &View<'_>) -> Option<Found> {
     }
     let describe = |link: &Link| format!("{} ({})", link.name, if link.up { "up" } else { "down" });
     let names: Vec<String> = links.iter().map(describe).collect();
-    let mut fix = vec![Step::Say(doctor::FIX_RESTART.text())];
+    let mut fix = vec![FixStep::Say(doctor::FIX_RESTART.text())];
     fix.extend(fixes::shutdown(view));
     Some(Found {
         evidence: vec![say::INTERFACE_SEEN.with("links", names.join(", "))],
@@ -174,13 +174,13 @@ fn default_route(view: &View<'_>) -> Option<Found> {
     if let (Some(NetworkingMode::Nat), ipnet::IpNet::V4(v4)) = (view.mode(), net)
         && let Some(first) = v4.hosts().next()
     {
-        fix.push(Step::Say(say::ROUTE_FIX.text()));
+        fix.push(FixStep::Say(say::ROUTE_FIX.text()));
         fix.push(fixes::linux(&[&format!(
             "sudo ip route add default via {first} dev {}",
             for_shell(&link.name)
         )]));
     } else {
-        fix.push(Step::Say(doctor::FIX_RESTART.text()));
+        fix.push(FixStep::Say(doctor::FIX_RESTART.text()));
     }
     fix.extend(fixes::shutdown(view));
     Some(Found {
@@ -199,7 +199,7 @@ fn tunnel(view: &View<'_>) -> Option<Found> {
         evidence: vec![say::TUNNEL_SEEN.with("error", error)],
         cause: say::TUNNEL_CAUSE.text(),
         fix: vec![
-            Step::Say(say::TUNNEL_FIX.text()),
+            FixStep::Say(say::TUNNEL_FIX.text()),
             fixes::linux(&[
                 "wsl.exe -d underpass status",
                 "wsl.exe -d underpass tail /var/log/underpass.log",
@@ -239,7 +239,7 @@ fn second_tunnel(view: &View<'_>, cause: Text) -> Option<Found> {
     {
         evidence.push(say::OTHER_TUNNEL_TAKES.with("device", device));
     }
-    let mut fix = vec![Step::Say(say::OTHER_TUNNEL_FIX.with("name", &other.name))];
+    let mut fix = vec![FixStep::Say(say::OTHER_TUNNEL_FIX.with("name", &other.name))];
     if other.name == VPNKIT {
         fix.push(fixes::run(Shell::Powershell, &[&format!("wsl --terminate {VPNKIT}")]));
         fix.push(fixes::linux(&[&format!("sudo systemctl disable --now {VPNKIT}")]));
@@ -247,7 +247,7 @@ fn second_tunnel(view: &View<'_>, cause: Text) -> Option<Found> {
         fix.push(fixes::linux(&[&format!("sudo pkill -x {}", for_shell(&other.name))]));
     }
     if let Some(device) = &other.device {
-        fix.push(Step::Say(say::OTHER_TUNNEL_DEVICE_FIX.text()));
+        fix.push(FixStep::Say(say::OTHER_TUNNEL_DEVICE_FIX.text()));
         fix.push(fixes::linux(&[&format!("sudo ip link delete {}", for_shell(device))]));
     }
     Some(Found { evidence, cause: cause.with("name", &other.name), fix })
@@ -269,9 +269,9 @@ fn filter(view: &View<'_>) -> Option<Found> {
         evidence,
         cause: say::FILTER_CAUSE.text(),
         fix: vec![
-            Step::Say(say::FILTER_FIX.text()),
+            FixStep::Say(say::FILTER_FIX.text()),
             fixes::linux(&["sudo nft --handle list ruleset"]),
-            Step::Say(say::FILTER_UFW_FIX.text()),
+            FixStep::Say(say::FILTER_UFW_FIX.text()),
             fixes::linux(&["sudo ufw disable"]),
         ],
     })
@@ -295,7 +295,7 @@ fn windows_offline(view: &View<'_>) -> Option<Found> {
     Some(Found {
         evidence,
         cause: say::OFFLINE_CAUSE.text(),
-        fix: vec![Step::Say(say::OFFLINE_FIX.text())],
+        fix: vec![FixStep::Say(say::OFFLINE_FIX.text())],
     })
 }
 
@@ -312,7 +312,7 @@ fn tunnel_full(view: &View<'_>) -> Option<Found> {
     Some(Found {
         evidence: vec![say::TUNNEL_FULL_SEEN.with("open", open)],
         cause: say::TUNNEL_FULL_CAUSE.text(),
-        fix: vec![Step::Say(say::TUNNEL_FULL_FIX.text()), fixes::linux(&["sudo ss -tnp"])],
+        fix: vec![FixStep::Say(say::TUNNEL_FULL_FIX.text()), fixes::linux(&["sudo ss -tnp"])],
     })
 }
 
@@ -327,7 +327,7 @@ fn tunnel_out(view: &View<'_>) -> Option<Found> {
         evidence,
         cause: say::TUNNEL_OUT_CAUSE.text(),
         fix: vec![
-            Step::Say(say::TUNNEL_OUT_FIX.text()),
+            FixStep::Say(say::TUNNEL_OUT_FIX.text()),
             fixes::run(Shell::Powershell, &["wsl -d underpass up --via windows"]),
         ],
     })

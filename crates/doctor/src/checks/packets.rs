@@ -5,7 +5,7 @@ use super::fixes;
 use super::good::on_with;
 use super::network::{attempts, has_proxy, succeeded};
 use crate::facts::{Method, Outcome, Subject, Whence, Why};
-use crate::finding::{Area, Severity, Step};
+use crate::finding::{Area, FixStep, Severity};
 use crate::view::{View, has_failed, is_ok};
 use crate::way::Place;
 use messages::doctor_network as say;
@@ -53,7 +53,7 @@ fn connections(view: &View<'_>) -> Option<Found> {
     evidence.retain(|text| *text != ping);
     evidence.insert(0, ping);
     let mut fix = vec![
-        Step::Say(say::TCP_FIX.text()),
+        FixStep::Say(say::TCP_FIX.text()),
         fixes::linux(&[
             &on_with(view, " --from windows"),
             &format!("{} proxy test", fixes::own(view)),
@@ -92,9 +92,9 @@ fn mtu(view: &View<'_>) -> Option<Found> {
         evidence,
         cause: say::MTU_CAUSE.text(),
         fix: vec![
-            Step::Say(say::MTU_FIX.text()),
+            FixStep::Say(say::MTU_FIX.text()),
             fixes::linux(&[&format!("sudo {command}")]),
-            Step::Say(say::MTU_BOOT_FIX.text()),
+            FixStep::Say(say::MTU_BOOT_FIX.text()),
             fixes::lines(fixes::WSL_CONF, &["[boot]", &format!("command = {command}")]),
         ]
         .into_iter()
@@ -139,9 +139,9 @@ fn ipv6(view: &View<'_>) -> Option<Found> {
         evidence,
         cause: say::IPV6_CAUSE.text(),
         fix: vec![
-            Step::Say(say::IPV6_FIX.text()),
+            FixStep::Say(say::IPV6_FIX.text()),
             fixes::linux(&[&format!("echo '{IPV4_FIRST}' | sudo tee -a /etc/gai.conf")]),
-            Step::Say(say::IPV6_OFF_FIX.text()),
+            FixStep::Say(say::IPV6_OFF_FIX.text()),
             fixes::linux(&["sudo sysctl -w net.ipv6.conf.all.disable_ipv6=1"]),
         ],
     })

@@ -7,7 +7,7 @@ use super::network::has_proxy;
 use super::wsl::names_old_address;
 use super::{fixes, seen};
 use crate::facts::{Outcome, ProxyProbe, ProxySetting, StartLine, Tool, Why};
-use crate::finding::{Area, Severity, Shell, Step};
+use crate::finding::{Area, FixStep, Severity, Shell};
 use crate::view::{Spelling, View, has_failed, is_ok, spelling as spelling_of};
 use crate::way::Place;
 use messages::quote::{for_powershell, in_shell};
@@ -167,7 +167,10 @@ fn misspelt(view: &View<'_>, how: Spelling, cause: &'static messages::Sentence) 
     Some(Found {
         evidence,
         cause: cause.text(),
-        fix: vec![Step::Say(say::PROTOCOL_FIX.text()), Step::Run { shell: Shell::Linux, lines }],
+        fix: vec![
+            FixStep::Say(say::PROTOCOL_FIX.text()),
+            FixStep::Run { shell: Shell::Linux, lines },
+        ],
     })
 }
 
@@ -207,7 +210,7 @@ fn start_lines<'a>(view: &View<'a>, probe: &ProxyProbe) -> impl Iterator<Item = 
 }
 
 /// Clears the variables that name a proxy.
-fn forget(view: &View<'_>, probe: &ProxyProbe) -> Vec<Step> {
+fn forget(view: &View<'_>, probe: &ProxyProbe) -> Vec<FixStep> {
     let settings = settings(view, probe);
     let command = if settings.iter().all(|setting| setting.is_ours) {
         format!("eval \"$({} proxy off)\"", fixes::own(view))
@@ -215,16 +218,16 @@ fn forget(view: &View<'_>, probe: &ProxyProbe) -> Vec<Step> {
         let names: Vec<&str> = settings.iter().map(|setting| setting.key.as_str()).collect();
         format!("unset {}", names.join(" "))
     };
-    let mut fix = vec![Step::Say(say::FORGET_FIX.text()), fixes::linux(&[&command])];
+    let mut fix = vec![FixStep::Say(say::FORGET_FIX.text()), fixes::linux(&[&command])];
     fix.extend(start_lines(view, probe).map(|start| {
         let text = say::FORGET_LINE_FIX.with("line", start.line).with("file", &start.file);
-        Step::Say(text.with("variable", &start.variable))
+        FixStep::Say(text.with("variable", &start.variable))
     }));
     fix
 }
 
 /// Sets the variables to a proxy that works, if one is known.
-fn set_good(view: &View<'_>) -> Vec<Step> {
+fn set_good(view: &View<'_>) -> Vec<FixStep> {
     if good(view).is_some() { fixes::proxy_on(view).into() } else { Vec::new() }
 }
 
@@ -264,7 +267,7 @@ pub(super) fn not_written(probe: &ProxyProbe) -> Option<Text> {
 fn written(view: &View<'_>) -> Option<Found> {
     let (mut evidence, probe, _) = faulty(view, |fault| fault == Fault::Written)?;
     evidence.extend(not_written(probe));
-    let mut fix = vec![Step::Say(say::WRITTEN_FIX.text())];
+    let mut fix = vec![FixStep::Say(say::WRITTEN_FIX.text())];
     fix.extend(set_good(view));
     fix.extend(forget(view, probe));
     Some(Found { evidence, cause: say::WRITTEN_CAUSE.text(), fix })
@@ -277,7 +280,7 @@ fn name(view: &View<'_>) -> Option<Found> {
     Some(Found {
         evidence,
         cause: say::NAME_CAUSE.text(),
-        fix: vec![Step::Say(say::NAME_FIX.text()), fixes::run(Shell::Powershell, &[&command])],
+        fix: vec![FixStep::Say(say::NAME_FIX.text()), fixes::run(Shell::Powershell, &[&command])],
     })
 }
 
@@ -286,12 +289,12 @@ fn mode_word(view: &View<'_>) -> &'static str {
 }
 
 /// The tunnel's address for Windows' loopback, as a fix where it is up.
-fn by_tunnel(view: &View<'_>, probe: &ProxyProbe) -> Vec<Step> {
+fn by_tunnel(view: &View<'_>, probe: &ProxyProbe) -> Vec<FixStep> {
     let is_shut = has_failed(&probe.at_tunnel_host);
     let host = view.facts.tunnel.host.filter(|_| view.tunnel_is_up() && !is_shut);
     let Some(host) = host else { return Vec::new() };
     let command = on_with(view, &format!(" --host {host} --port {}", probe.port));
-    vec![Step::Say(say::ALLOW_LAN_TUNNEL_FIX.with("host", host)), fixes::linux(&[&command])]
+    vec![FixStep::Say(say::ALLOW_LAN_TUNNEL_FIX.with("host", host)), fixes::linux(&[&command])]
 }
 
 fn loopback(view: &View<'_>) -> Option<Found> {
@@ -299,7 +302,7 @@ fn loopback(view: &View<'_>) -> Option<Found> {
     evidence.extend(not_opened(probe));
     let mut fix = by_tunnel(view, probe);
     if good(view).is_none() {
-        fix.push(Step::Say(say::LOOPBACK_LAN_FIX.text()));
+        fix.push(FixStep::Say(say::LOOPBACK_LAN_FIX.text()));
     }
     fix.extend(fixes::proxy_on(view));
     fix.extend(fixes::mirrored(view));
@@ -329,8 +332,8 @@ fn allow_lan(view: &View<'_>) -> Option<Found> {
     );
     let mut fix = set_good(view);
     fix.extend([
-        Step::Say(say::ALLOW_LAN_FIX.text()),
-        Step::Say(say::ALLOW_LAN_FIREWALL_FIX.text()),
+        FixStep::Say(say::ALLOW_LAN_FIX.text()),
+        FixStep::Say(say::ALLOW_LAN_FIREWALL_FIX.text()),
         fixes::run(Shell::AdminPowershell, &[&rule]),
     ]);
     fix.extend(by_tunnel(view, probe));
@@ -348,7 +351,7 @@ fn closed(view: &View<'_>) -> Option<Found> {
     let cause =
         if on_windows { say::RUNNING_WINDOWS_CAUSE.text() } else { say::RUNNING_CAUSE.text() };
     let mut fix = set_good(view);
-    fix.push(Step::Say(say::RUNNING_FIX.text()));
+    fix.push(FixStep::Say(say::RUNNING_FIX.text()));
     fix.extend(forget(view, probe));
     Some(Found { evidence, cause, fix })
 }
@@ -362,7 +365,7 @@ fn protocol(view: &View<'_>) -> Option<Found> {
     let other = if is_socks(&probe.value) { &probe.http } else { &probe.socks5 };
     if !speaks(other) {
         let mut fix = set_good(view);
-        fix.push(Step::Say(say::PROTOCOL_PORT_FIX.text()));
+        fix.push(FixStep::Say(say::PROTOCOL_PORT_FIX.text()));
         fix.extend(forget(view, probe));
         return Some(Found { evidence, cause: say::PROTOCOL_NEITHER_CAUSE.text(), fix });
     }
@@ -370,7 +373,7 @@ fn protocol(view: &View<'_>) -> Option<Found> {
     Some(Found {
         evidence,
         cause: say::PROTOCOL_OTHER_CAUSE.with("spoken", spoken),
-        fix: vec![Step::Say(say::PROTOCOL_FIX.text()), fixes::linux(&[&command])],
+        fix: vec![FixStep::Say(say::PROTOCOL_FIX.text()), fixes::linux(&[&command])],
     })
 }
 
@@ -383,7 +386,8 @@ fn login(view: &View<'_>) -> Option<Found> {
         .iter()
         .map(|setting| format!("export {}='{}'", setting.key, in_shell(&url)))
         .collect();
-    let mut fix = vec![Step::Say(say::LOGIN_FIX.text()), Step::Run { shell: Shell::Linux, lines }];
+    let mut fix =
+        vec![FixStep::Say(say::LOGIN_FIX.text()), FixStep::Run { shell: Shell::Linux, lines }];
     fix.extend(set_good(view));
     Some(Found { evidence, cause: say::LOGIN_CAUSE.text(), fix })
 }
@@ -397,7 +401,7 @@ fn request(view: &View<'_>) -> Option<Found> {
             .with("detail", seen::in_words(*why, detail)),
     );
     let mut fix = vec![
-        Step::Say(say::REQUEST_FIX.text()),
+        FixStep::Say(say::REQUEST_FIX.text()),
         fixes::linux(&[&format!("{} proxy test", fixes::own(view))]),
     ];
     fix.extend(set_good(view));
@@ -413,7 +417,7 @@ fn excluded(view: &View<'_>) -> Option<Found> {
         evidence: vec![seen::setting(star)],
         cause: say::EXCLUDED_CAUSE.text(),
         fix: vec![
-            Step::Say(say::EXCLUDED_FIX.text()),
+            FixStep::Say(say::EXCLUDED_FIX.text()),
             fixes::linux(&[&format!("unset {variables}")]),
         ],
     })
@@ -454,14 +458,14 @@ fn needed(view: &View<'_>) -> Option<Found> {
         say::NEEDED_CAUSE.text()
     };
     let mut fix = vec![
-        Step::Say(say::NEEDED_FIX.text()),
+        FixStep::Say(say::NEEDED_FIX.text()),
         fixes::linux(&[&on_with(view, " --from windows")]),
-        Step::Say(say::NEEDED_VIA_FIX.text()),
+        FixStep::Say(say::NEEDED_VIA_FIX.text()),
         fixes::run(Shell::Powershell, &["wsl -d underpass up --via windows"]),
     ];
     // On Windows 10 WSL has no autoProxy, and on others it is on unless somebody switched it off.
     if auto_off {
-        fix.push(Step::Say(say::NEEDED_AUTO_FIX.text()));
+        fix.push(FixStep::Say(say::NEEDED_AUTO_FIX.text()));
         fix.push(fixes::lines(fixes::WSLCONFIG, &["[wsl2]", "autoProxy=true"]));
         fix.extend(fixes::shutdown(view));
     } else if !mirrored && windows_proxy_is_local(view, None) {
@@ -481,7 +485,7 @@ fn system_proxy(view: &View<'_>) -> Option<Found> {
     {
         return None;
     }
-    let mut fix = vec![Step::Say(say::SYSTEM_FIX.text())];
+    let mut fix = vec![FixStep::Say(say::SYSTEM_FIX.text())];
     fix.push(fixes::run(Shell::Powershell, &["wsl --shutdown"]));
     Some(Found {
         evidence: vec![

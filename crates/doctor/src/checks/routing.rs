@@ -4,7 +4,7 @@ use super::check::{Check, Found, Needs};
 use super::fixes;
 use super::network::attempts;
 use crate::facts::{Method, Outcome, Route, Rule, Subject, Whence, Why};
-use crate::finding::{Area, Severity, Step};
+use crate::finding::{Area, FixStep, Severity};
 use crate::view::{MAIN, View};
 use crate::way::Place;
 use messages::quote::for_shell;
@@ -95,7 +95,7 @@ fn refusing(view: &View<'_>) -> Option<Found> {
     Some(Found {
         evidence,
         cause: say::RULE_CAUSE.text(),
-        fix: vec![Step::Say(say::RULE_FIX.text()), fixes::linux(&commands)],
+        fix: vec![FixStep::Say(say::RULE_FIX.text()), fixes::linux(&commands)],
     })
 }
 
@@ -128,6 +128,6 @@ fn second_route(view: &View<'_>) -> Option<Found> {
     Some(Found {
         evidence,
         cause: say::SECOND_ROUTE_CAUSE.text(),
-        fix: vec![Step::Say(say::SECOND_ROUTE_FIX.text()), fixes::linux(&[&command])],
+        fix: vec![FixStep::Say(say::SECOND_ROUTE_FIX.text()), fixes::linux(&[&command])],
     })
 }

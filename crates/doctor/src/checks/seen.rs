@@ -1,6 +1,6 @@
 //! What was seen, in words: one sentence for an attempt.
 
-use crate::facts::{Answer, Ask, Asked, Method, Outcome, ProxySetting, Reach, Whence, Why};
+use crate::facts::{Ask, Asked, Lookup, Method, Outcome, ProxySetting, Reach, Whence, Why};
 use crate::view::has_addresses;
 use messages::{Text, doctor, doctor_proxy};
 
@@ -73,11 +73,11 @@ pub(super) fn ask(ask: &Ask) -> Option<Text> {
         Asked::Windows => "Windows".to_owned(),
     };
     let text = match &ask.answer {
-        Answer::NotTried => return None,
+        Lookup::NotTried => return None,
         answer if has_addresses(answer) => doctor::SERVER_ANSWERS.text(),
-        Answer::Addresses { .. } | Answer::NoSuchName { .. } => doctor::SERVER_KNOWS_NOT.text(),
-        Answer::ServerError { code } => doctor::SERVER_ERROR.with("code", code),
-        Answer::Failed { .. } => doctor::SERVER_SILENT.text(),
+        Lookup::Addresses { .. } | Lookup::NoSuchName { .. } => doctor::SERVER_KNOWS_NOT.text(),
+        Lookup::ServerError { code } => doctor::SERVER_ERROR.with("code", code),
+        Lookup::Failed { .. } => doctor::SERVER_SILENT.text(),
     };
     Some(text.with("server", server).with("name", &ask.name))
 }

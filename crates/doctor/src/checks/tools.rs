@@ -6,7 +6,7 @@ use super::good::{Good, good};
 use super::proxy::{not_opened, not_written, place};
 use super::{fixes, removal, seen};
 use crate::facts::{Method, Outcome, ProxyProbe, ProxySetting, Subject, Tool, Whence};
-use crate::finding::Step;
+use crate::finding::FixStep;
 use crate::view::{View, has_failed, is_ok};
 use messages::{Text, doctor_proxy as say};
 
@@ -62,26 +62,26 @@ fn goes_without(view: &View<'_>, tool: Tool) -> bool {
 }
 
 /// A proxy that carries requests.
-pub(super) fn set_good(good: &Good<'_>) -> Step {
-    Step::Say(say::TOOLS_GOOD_FIX.with("proxy", good.url()))
+pub(super) fn set_good(good: &Good<'_>) -> FixStep {
+    FixStep::Say(say::TOOLS_GOOD_FIX.with("proxy", good.url()))
 }
 
 /// Takes dead settings out: by commands where these change nothing else, or else with an editor.
-pub(super) fn take_out(view: &View<'_>, dead: &[&ProxySetting]) -> Vec<Step> {
+pub(super) fn take_out(view: &View<'_>, dead: &[&ProxySetting]) -> Vec<FixStep> {
     let commands = removal::commands(view, dead);
     let mut fix = Vec::new();
     if !commands.is_empty() {
-        fix.extend([Step::Say(say::TOOLS_REMOVE_FIX.text()), run(&commands)]);
+        fix.extend([FixStep::Say(say::TOOLS_REMOVE_FIX.text()), run(&commands)]);
     }
     let by_hand = removal::by_hand(dead);
     fix.extend(by_hand.into_iter().map(|setting| {
         let text = say::TOOLS_BY_HAND_FIX.with("file", setting.file.as_deref().unwrap_or_default());
-        Step::Say(text.with("key", &setting.key))
+        FixStep::Say(text.with("key", &setting.key))
     }));
     fix
 }
 
-pub(super) fn run(commands: &[String]) -> Step {
+pub(super) fn run(commands: &[String]) -> FixStep {
     fixes::linux(&commands.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
@@ -96,7 +96,7 @@ pub(super) fn replace(
     good: &Good<'_>,
     dead: &[&ProxySetting],
     apply: String,
-) -> Vec<Step> {
+) -> Vec<FixStep> {
     // `apply` writes Docker's client anew in the same key.
     let is_kept = |setting: &&ProxySetting| !setting.key.starts_with("proxies.default.");
     if removal::by_hand(dead).iter().any(is_kept) {
@@ -106,7 +106,7 @@ pub(super) fn replace(
     vec![set_good(good), run(&commands)]
 }
 
-fn apt_fix(view: &View<'_>, dead: &[&ProxySetting]) -> Vec<Step> {
+fn apt_fix(view: &View<'_>, dead: &[&ProxySetting]) -> Vec<FixStep> {
     let good = good(view);
     let set = good.map(|good| replace(view, &good, dead, good.apply_as_root(view, "apt")));
     set.into_iter().flatten().chain(take_out(view, dead)).collect()
@@ -154,9 +154,9 @@ pub(super) fn ssh(view: &View<'_>) -> Option<Found> {
             "    Port 443",
             "    User git",
         ];
-        fix.extend([Step::Say(say::SSH_443_FIX.text()), fixes::lines(SSH_CONFIG, &over_443)]);
+        fix.extend([FixStep::Say(say::SSH_443_FIX.text()), fixes::lines(SSH_CONFIG, &over_443)]);
     }
-    fix.push(Step::Say(say::SSH_TUN_FIX.text()));
+    fix.push(FixStep::Say(say::SSH_TUN_FIX.text()));
     if !view.tunnel_is_up() {
         fix.extend(fixes::tunnel());
     }
@@ -176,11 +176,11 @@ fn ssh_host<'a>(view: &View<'a>) -> &'a str {
 }
 
 /// ssh by the proxy that works: in place of dead settings, or as a setting of its own.
-fn ssh_by_proxy(view: &View<'_>, dead: &[&ProxySetting]) -> Vec<Step> {
+fn ssh_by_proxy(view: &View<'_>, dead: &[&ProxySetting]) -> Vec<FixStep> {
     // nc asks for a password itself, which git cannot answer.
     let Some(good) = good(view).filter(|good| !good.has_secrets()) else { return Vec::new() };
     let command = nc(&good.probe.value, good.probe);
-    let say = Step::Say(say::SSH_PROXY_FIX.text());
+    let say = FixStep::Say(say::SSH_PROXY_FIX.text());
     if dead.is_empty() {
         let lines = [&format!("Host {}", ssh_host(view)), &format!("    ProxyCommand {command}")];
         return vec![say, fixes::lines(SSH_CONFIG, &lines.map(String::as_str))];

@@ -7,7 +7,7 @@ use super::fixes;
 use super::fixes::{networks_of_windows, overlap};
 use super::network::attempts;
 use crate::facts::{Method, Subject, Whence};
-use crate::finding::{Area, Severity, Shell, Step};
+use crate::finding::{Area, FixStep, Severity, Shell};
 use crate::view::View;
 use crate::way::Place;
 use messages::{Text, doctor, doctor_network as say};
@@ -88,10 +88,10 @@ fn seen_of_vpns(view: &View<'_>) -> impl Iterator<Item = Text> {
 }
 
 /// What mends a VPN that cuts WSL, the most certain first.
-fn remedies(view: &View<'_>, culprit: Option<&Adapter>) -> Vec<Step> {
+fn remedies(view: &View<'_>, culprit: Option<&Adapter>) -> Vec<FixStep> {
     let mut fix = Vec::new();
     if let Some(tun) = culprit.filter(|adapter| is_proxy_programs(adapter)) {
-        fix.push(Step::Say(say::TUN_FIX.with("adapter", &tun.name)));
+        fix.push(FixStep::Say(say::TUN_FIX.with("adapter", &tun.name)));
     }
     fix.extend(fixes::tunnel());
     if view.mode() != Some(NetworkingMode::Mirrored) {
@@ -149,9 +149,9 @@ fn gateway(view: &View<'_>) -> Option<Found> {
     let seen = if asked { say::GATEWAY_SEEN.text() } else { say::GATEWAY_NO_PING_SEEN.text() };
     let mut evidence = attempts(view, Subject::Outside, Whence::Vm);
     evidence.push(seen.with("gateway", gateway));
-    let mut fix = vec![Step::Say(doctor::FIX_RESTART.text())];
+    let mut fix = vec![FixStep::Say(doctor::FIX_RESTART.text())];
     fix.extend(fixes::shutdown(view));
-    fix.push(Step::Say(say::GATEWAY_SERVICE_FIX.text()));
+    fix.push(FixStep::Say(say::GATEWAY_SERVICE_FIX.text()));
     fix.push(fixes::run(Shell::AdminPowershell, &["wsl --shutdown", "Restart-Service -Force hns"]));
     Some(Found { evidence, cause: say::GATEWAY_CAUSE.text(), fix })
 }
@@ -211,7 +211,7 @@ fn nat(view: &View<'_>) -> Option<Found> {
         return None;
     }
     let mut fix = remedies(view, None);
-    fix.push(Step::Say(say::GATEWAY_SERVICE_FIX.text()));
+    fix.push(FixStep::Say(say::GATEWAY_SERVICE_FIX.text()));
     fix.push(fixes::run(Shell::AdminPowershell, &["wsl --shutdown", "Restart-Service -Force hns"]));
     Some(Found { evidence: seen_of_the_way(view), cause: say::CUT_CAUSE.text(), fix })
 }

@@ -4,7 +4,7 @@
 use super::check::{Check, Found, Needs};
 use super::fixes;
 use crate::facts::{Entry, Mention, Outcome, ProxyProbe, ProxySetting};
-use crate::finding::{Area, Severity, Shell, Step};
+use crate::finding::{Area, FixStep, Severity, Shell};
 use crate::view::{View, has_failed, is_ok};
 use crate::way::Place;
 use config::settings::effective::{Because, Origin};
@@ -51,7 +51,7 @@ fn encoding(view: &View<'_>) -> Option<Found> {
         return None;
     }
     let command = "sudo sh -c 'cd /etc && iconv -f UTF-16 -t UTF-8 wsl.conf >wsl.conf.new && mv wsl.conf.new wsl.conf'";
-    let fix = [Step::Say(say::ENCODING_FIX.text()), fixes::linux(&[command])];
+    let fix = [FixStep::Say(say::ENCODING_FIX.text()), fixes::linux(&[command])];
     Some(Found {
         evidence: vec![say::ENCODING_SEEN.text()],
         cause: say::ENCODING_CAUSE.text(),
@@ -71,7 +71,7 @@ fn interop_off(view: &View<'_>) -> Option<Found> {
     let setting = doctor::FILE_ASKS_FOR
         .with("file", fixes::WSL_CONF)
         .with("setting", "enabled=false ([interop])");
-    let mut fix = vec![Step::Say(say::INTEROP_FIX.text())];
+    let mut fix = vec![FixStep::Say(say::INTEROP_FIX.text())];
     fix.push(fixes::lines(fixes::WSL_CONF, &["[interop]", "enabled=true"]));
     fix.extend(fixes::shutdown(view));
     Some(Found { evidence: vec![setting], cause: say::INTEROP_CAUSE.text(), fix })
@@ -100,9 +100,9 @@ fn entry(view: &View<'_>) -> Option<Found> {
         evidence: vec![seen],
         cause: say::ENTRY_CAUSE.text(),
         fix: vec![
-            Step::Say(say::ENTRY_FIX.text()),
+            FixStep::Say(say::ENTRY_FIX.text()),
             fixes::linux(&[&command]),
-            Step::Say(say::ENTRY_KEEP_FIX.text()),
+            FixStep::Say(say::ENTRY_KEEP_FIX.text()),
             fixes::lines("/etc/binfmt.d/WSLInterop.conf", &[ENTRY]),
         ],
     })
@@ -123,7 +123,7 @@ fn socket(view: &View<'_>) -> Option<Found> {
         evidence: vec![say::SOCKET_SEEN.with("socket", named)],
         cause: say::SOCKET_CAUSE.text(),
         fix: vec![
-            Step::Say(say::SOCKET_FIX.text()),
+            FixStep::Say(say::SOCKET_FIX.text()),
             fixes::linux(&["export WSL_INTEROP=/run/WSL/1_interop"]),
         ],
     })
@@ -135,7 +135,7 @@ fn run(view: &View<'_>) -> Option<Found> {
     if !interop.is_wsl || is_off(view) || entry(view).is_some() || socket(view).is_some() {
         return None;
     }
-    let mut fix = vec![Step::Say(doctor::FIX_RESTART.text())];
+    let mut fix = vec![FixStep::Say(doctor::FIX_RESTART.text())];
     fix.extend(fixes::shutdown(view));
     Some(Found {
         evidence: vec![say::RUN_SEEN.with("detail", super::seen::in_words(*why, detail))],
@@ -157,7 +157,7 @@ fn mode(view: &View<'_>) -> Option<Found> {
     }
     let origin = view.mode_origin();
     if wanted.is_none() || matches!(origin, Some(Origin::BadLine(_))) {
-        let mut fix = vec![Step::Say(say::MODE_VALUE_FIX.text())];
+        let mut fix = vec![FixStep::Say(say::MODE_VALUE_FIX.text())];
         let values = "# none | nat | bridged | mirrored | virtioproxy | consomme (WSL 2.9)";
         fix.push(fixes::lines(fixes::WSLCONFIG, &["[wsl2]", "networkingMode=mirrored", values]));
         fix.extend(fixes::shutdown(view));
@@ -167,22 +167,22 @@ fn mode(view: &View<'_>) -> Option<Found> {
         let (cause, fix) = overruled(view, &because);
         return Some(Found { evidence, cause, fix });
     }
-    let mut fix = vec![Step::Say(say::MODE_FIX.text())];
+    let mut fix = vec![FixStep::Say(say::MODE_FIX.text())];
     fix.extend(fixes::shutdown(view));
     Some(Found { evidence, cause: say::MODE_CAUSE.text(), fix })
 }
 
 /// What keeps WSL from the mode that a line asks for, and what to do about it.
-fn overruled(view: &View<'_>, because: &Because) -> (Text, Vec<Step>) {
+fn overruled(view: &View<'_>, because: &Because) -> (Text, Vec<FixStep>) {
     match because {
         Because::Windows(windows) => {
-            let mut fix = vec![Step::Say(say::MODE_OLD_FIX.text())];
+            let mut fix = vec![FixStep::Say(say::MODE_OLD_FIX.text())];
             fix.push(fixes::lines(fixes::WSLCONFIG, &["[wsl2]", "networkingMode=nat"]));
             fix.extend(fixes::tunnel());
             (say::MODE_OLD_CAUSE.with("build", windows.0), fix)
         }
         Because::NoIpv6 => {
-            let mut fix = vec![Step::Say(say::MODE_NO_IPV6_FIX.text())];
+            let mut fix = vec![FixStep::Say(say::MODE_NO_IPV6_FIX.text())];
             fix.push(fixes::run(
                 Shell::AdminPowershell,
                 &[config::settings::recommend::PREFER_IPV4],
@@ -191,17 +191,17 @@ fn overruled(view: &View<'_>, because: &Because) -> (Text, Vec<Step>) {
             (say::MODE_NO_IPV6_CAUSE.text(), fix)
         }
         Because::Policy { name, value } => {
-            let mut fix = vec![Step::Say(say::MODE_POLICY_FIX.text())];
+            let mut fix = vec![FixStep::Say(say::MODE_POLICY_FIX.text())];
             fix.extend(fixes::tunnel());
             (say::MODE_POLICY_CAUSE.with("policy", format!("{name}={value}")), fix)
         }
         Because::Setting(setting) => {
-            let mut fix = vec![Step::Say(say::MODE_SETTING_FIX.with("setting", setting))];
+            let mut fix = vec![FixStep::Say(say::MODE_SETTING_FIX.with("setting", setting))];
             fix.extend(fixes::shutdown(view));
             (say::MODE_SETTING_CAUSE.with("setting", setting), fix)
         }
         Because::Service(_) | Because::NoDnsQueryRaw | Because::Ignored => {
-            let mut fix = vec![Step::Say(say::MODE_FIX.text())];
+            let mut fix = vec![FixStep::Say(say::MODE_FIX.text())];
             fix.extend(fixes::shutdown(view));
             (say::MODE_CAUSE.text(), fix)
         }
@@ -218,8 +218,8 @@ fn clock(view: &View<'_>) -> Option<Found> {
         return None;
     }
     let seen = if ahead > 0 { say::CLOCK_AHEAD_SEEN.text() } else { say::CLOCK_BEHIND_SEEN.text() };
-    let mut fix = vec![Step::Say(say::CLOCK_FIX.text()), fixes::linux(&["sudo hwclock -s"])];
-    fix.push(Step::Say(doctor::FIX_RESTART.text()));
+    let mut fix = vec![FixStep::Say(say::CLOCK_FIX.text()), fixes::linux(&["sudo hwclock -s"])];
+    fix.push(FixStep::Say(doctor::FIX_RESTART.text()));
     fix.extend(fixes::shutdown(view));
     Some(Found {
         evidence: vec![seen.with("seconds", ahead.unsigned_abs() / 1000)],
@@ -277,7 +277,7 @@ fn list(addresses: &[IpAddr]) -> String {
 #[derive(Default)]
 struct Stale {
     evidence: Vec<Text>,
-    fix: Vec<Step>,
+    fix: Vec<FixStep>,
 }
 
 impl Stale {
@@ -328,8 +328,9 @@ impl Stale {
             self.see("/etc/hosts", address);
             if let Some(new) = replacement(view, address) {
                 let pattern = address.to_string().replace('.', r"\.");
-                self.fix
-                    .push(Step::Say(say::ADDRESS_HOSTS_FIX.with("new", new).with("old", address)));
+                self.fix.push(FixStep::Say(
+                    say::ADDRESS_HOSTS_FIX.with("new", new).with("old", address),
+                ));
                 self.fix.push(fixes::linux(&[&format!(
                     "sudo sed -i 's/^{pattern}\\b/{new}/' /etc/hosts"
                 )]));
@@ -352,7 +353,7 @@ impl Stale {
                  connectport={}",
                 port.port
             );
-            self.fix.push(Step::Say(say::ADDRESS_PORT_FIX.text()));
+            self.fix.push(FixStep::Say(say::ADDRESS_PORT_FIX.text()));
             self.fix.push(fixes::run(Shell::AdminPowershell, &[&command]));
         }
     }
@@ -369,7 +370,8 @@ impl Stale {
             } else {
                 "$(ip route show default | cut -d' ' -f3)"
             };
-            self.fix.push(Step::Say(say::ADDRESS_FILE_FIX.with("file", file).with("line", line)));
+            self.fix
+                .push(FixStep::Say(say::ADDRESS_FILE_FIX.with("file", file).with("line", line)));
             self.fix.push(fixes::lines(file, &[word]));
         }
     }
@@ -394,7 +396,7 @@ fn address(view: &View<'_>) -> Option<Found> {
     evidence.extend(stale.evidence);
     let mut fix = stale.fix;
     if view.can_mirror() != Some(false) && view.mode() != Some(NetworkingMode::Mirrored) {
-        fix.push(Step::Say(say::ADDRESS_MIRRORED_FIX.text()));
+        fix.push(FixStep::Say(say::ADDRESS_MIRRORED_FIX.text()));
         fix.push(fixes::lines(fixes::WSLCONFIG, &["[wsl2]", "networkingMode=mirrored"]));
         fix.extend(fixes::shutdown(view));
     }
@@ -408,7 +410,7 @@ fn firewall(view: &View<'_>) -> Option<Found> {
     let setting =
         doctor::FILE_ASKS_FOR.with("file", fixes::WSLCONFIG).with("setting", "firewall=false");
     let mut fix = vec![
-        Step::Say(say::FIREWALL_FIX.text()),
+        FixStep::Say(say::FIREWALL_FIX.text()),
         fixes::lines(fixes::WSLCONFIG, &["[wsl2]", "firewall=true"]),
     ];
     fix.extend(fixes::shutdown(view));

@@ -6,10 +6,10 @@ mod html;
 
 use crate::checks::Diagnosis;
 use crate::facts::Facts;
-use crate::finding::{Finding, Severity, Step};
+use crate::finding::{Finding, FixStep, Severity};
 use crate::steps;
 use crate::text::{reservations, severity, shell, verdict};
-use crate::way::{Hop, State};
+use crate::way::{Hop, HopState};
 use html::Html;
 use messages::{Language, Text, doctor};
 
@@ -109,11 +109,11 @@ impl Page {
         self.html.open("ol", &[("class", "way")]);
         for hop in way {
             let (class, sign) = match hop.state {
-                State::Works => ("works", "✓"),
-                State::Troubled => ("troubled", "!"),
-                State::Broken => ("broken", "✕"),
-                State::Behind => ("behind", "·"),
-                State::Unknown => ("unknown", "?"),
+                HopState::Works => ("works", "✓"),
+                HopState::Troubled => ("troubled", "!"),
+                HopState::Broken => ("broken", "✕"),
+                HopState::Behind => ("behind", "·"),
+                HopState::Unknown => ("unknown", "?"),
             };
             let (name, state) =
                 (self.say(&hop.place.name().text()), self.say(&hop.state.name().text()));
@@ -129,14 +129,14 @@ impl Page {
         self.html.close("ol");
     }
 
-    fn steps(&mut self, steps: &[steps::Step]) {
+    fn steps(&mut self, steps: &[steps::StepResult]) {
         self.heading(&doctor::THE_STEPS.text());
         self.html.open("ol", &[("class", "steps")]);
         for step in steps {
             let class = match step.result {
-                steps::Verdict::Yes => "yes",
-                steps::Verdict::No => "no",
-                steps::Verdict::NotNeeded | steps::Verdict::Unknown => "",
+                steps::StepOutcome::Yes => "yes",
+                steps::StepOutcome::No => "no",
+                steps::StepOutcome::NotNeeded | steps::StepOutcome::Unknown => "",
             };
             let (question, result) =
                 (self.say(&step.question.name().text()), self.say(&step.result.name().text()));
@@ -185,11 +185,11 @@ impl Page {
         self.html.element("dt", &[], &text);
     }
 
-    fn step(&mut self, step: &Step) {
+    fn step(&mut self, step: &FixStep) {
         let (place, lines) = match step {
-            Step::Say(text) => return self.paragraph("", text),
-            Step::Run { shell: of, lines } => (shell(*of), lines),
-            Step::Lines { file, lines } => (doctor::IN_FILE.with("file", file), lines),
+            FixStep::Say(text) => return self.paragraph("", text),
+            FixStep::Run { shell: of, lines } => (shell(*of), lines),
+            FixStep::Lines { file, lines } => (doctor::IN_FILE.with("file", file), lines),
         };
         let place = self.say(&place);
         self.html.open("figure", &[]);

@@ -17,7 +17,7 @@ use wsl::{MOST_SERVERS, Nameserver, NetworkingMode};
 
 /// Whether an item is as it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum ItemState {
     /// It works.
     Passed,
     /// It does not.
@@ -26,7 +26,7 @@ pub enum State {
     Skipped,
 }
 
-impl State {
+impl ItemState {
     /// The word for it.
     #[must_use]
     pub fn word(self) -> &'static Sentence {
@@ -57,7 +57,7 @@ pub struct Item {
     /// What was looked at.
     pub subject: Text,
     /// How it is.
-    pub state: State,
+    pub state: ItemState,
     /// What was seen; at least one sentence.
     pub said: Vec<Text>,
     /// What to try.
@@ -65,20 +65,20 @@ pub struct Item {
 }
 
 impl Item {
-    fn new(key: &'static str, subject: Text, state: State, said: Text) -> Self {
+    fn new(key: &'static str, subject: Text, state: ItemState, said: Text) -> Self {
         Self { key, subject, state, said: vec![said], advice: Vec::new() }
     }
 
     fn passed(key: &'static str, subject: Text, said: Text) -> Self {
-        Self::new(key, subject, State::Passed, said)
+        Self::new(key, subject, ItemState::Passed, said)
     }
 
     fn failed(key: &'static str, subject: Text, said: Text) -> Self {
-        Self::new(key, subject, State::Failed, said)
+        Self::new(key, subject, ItemState::Failed, said)
     }
 
     fn skipped(key: &'static str, subject: Text, said: Text) -> Self {
-        Self::new(key, subject, State::Skipped, said)
+        Self::new(key, subject, ItemState::Skipped, said)
     }
 
     fn and(mut self, said: Text) -> Self {

@@ -64,7 +64,7 @@ fn item(seen: &Seen, key: &str) -> Item {
 }
 
 /// Its state, and the sentences of what was said and advised.
-fn verdict(seen: &Seen, key: &str) -> (State, Vec<&'static Sentence>) {
+fn verdict(seen: &Seen, key: &str) -> (ItemState, Vec<&'static Sentence>) {
     let item = item(seen, key);
     (item.state, item.said.iter().chain(&item.advice).map(Text::sentence).collect())
 }
@@ -85,7 +85,7 @@ fn a_healthy_machine_passes_every_item_in_order() {
     ];
     assert_eq!(keys, all);
     for item in &items {
-        assert_eq!((item.state, &item.advice), (State::Passed, &Vec::new()), "{item:?}");
+        assert_eq!((item.state, &item.advice), (ItemState::Passed, &Vec::new()), "{item:?}");
         for text in item.said.iter().chain([&item.subject]) {
             let said = [Language::English, Language::Chinese].map(|language| text.say(language));
             assert!(said.iter().all(|said| !said.contains('{')), "a value is missing: {said:?}");
@@ -106,26 +106,33 @@ fn the_mode_in_force_is_compared_with_the_one_asked_for() {
     };
     const MIRRORED: &str = "[wsl2]\nNetworkingMode=Mirrored\n";
     let (nat, windows) = (["172.28.48.2"], ["192.0.2.7"]);
-    assert_eq!(mode("", NetworkingMode::Nat, &nat), (State::Passed, vec![&words::MODE_AS_ASKED]));
+    assert_eq!(
+        mode("", NetworkingMode::Nat, &nat),
+        (ItemState::Passed, vec![&words::MODE_AS_ASKED])
+    );
     assert_eq!(
         mode(MIRRORED, NetworkingMode::Mirrored, &windows),
-        (State::Passed, vec![&words::MIRRORED_AS_ASKED])
+        (ItemState::Passed, vec![&words::MIRRORED_AS_ASKED])
     );
     let old = "[experimental]\nnetworkingMode=mirrored";
-    assert_eq!(mode(old, NetworkingMode::Mirrored, &windows).0, State::Passed, "its older place");
+    assert_eq!(
+        mode(old, NetworkingMode::Mirrored, &windows).0,
+        ItemState::Passed,
+        "its older place"
+    );
     assert_eq!(
         mode("[wsl2]\nnetworkingMode=mirorred", NetworkingMode::Nat, &nat).0,
-        State::Passed,
+        ItemState::Passed,
         "a bad name leaves the default"
     );
-    let failed = |sentences: [&'static Sentence; 2]| (State::Failed, sentences.to_vec());
+    let failed = |sentences: [&'static Sentence; 2]| (ItemState::Failed, sentences.to_vec());
     let differs = |advice| failed([&words::MODE_DIFFERS, advice]);
     assert_eq!(mode(MIRRORED, NetworkingMode::Nat, &nat), differs(&words::MIRRORED_NOT_IN_FORCE));
     assert_eq!(mode("", NetworkingMode::VirtioProxy, &windows), differs(&words::NAT_FELL_BACK));
     assert_eq!(mode("", NetworkingMode::Mirrored, &windows), differs(&words::RESTART_WSL));
     assert_eq!(
         mode("[wsl2]\nnetworkingMode=consomme", NetworkingMode::VirtioProxy, &windows).0,
-        State::Passed
+        ItemState::Passed
     );
     // What WSL says is not taken for granted.
     let not_shared = failed([&words::NOT_SHARED, &words::MIRRORED_NOT_IN_FORCE]);
@@ -134,9 +141,9 @@ fn the_mode_in_force_is_compared_with_the_one_asked_for() {
 
     let mut seen = healthy();
     seen.mode.windows = Err("interop is off".to_owned());
-    assert_eq!(verdict(&seen, "mode"), (State::Skipped, vec![&words::MODE_NOT_COMPARED]));
+    assert_eq!(verdict(&seen, "mode"), (ItemState::Skipped, vec![&words::MODE_NOT_COMPARED]));
     seen.mode.in_force = None;
-    assert_eq!(verdict(&seen, "mode"), (State::Skipped, vec![&words::NOT_WSL]));
+    assert_eq!(verdict(&seen, "mode"), (ItemState::Skipped, vec![&words::NOT_WSL]));
 }
 
 #[test]
@@ -146,7 +153,7 @@ fn each_nameserver_that_counts_is_judged_by_what_it_says_of_public_names() {
         seen.public_names[0].answers[0].1 = answer;
         verdict(&seen, "dns-server")
     };
-    let failed = |said: &'static Sentence| (State::Failed, vec![said, &words::ADVISE_DNS]);
+    let failed = |said: &'static Sentence| (ItemState::Failed, vec![said, &words::ADVISE_DNS]);
     assert_eq!(server(ServerAnswer::Silent(TOOK)), failed(&words::SILENT));
     assert_eq!(server(ServerAnswer::NoName), failed(&words::SAYS_NO_NAME));
     assert_eq!(server(ServerAnswer::NoAddress), failed(&words::SAYS_NO_ADDRESS));
@@ -159,13 +166,13 @@ fn each_nameserver_that_counts_is_judged_by_what_it_says_of_public_names() {
     // One of the names is gone.
     let mut seen = healthy();
     seen.public_names.insert(0, name("gone.example", &[("10.255.255.254", ServerAnswer::NoName)]));
-    assert_eq!(verdict(&seen, "dns-server").0, State::Passed);
+    assert_eq!(verdict(&seen, "dns-server").0, ItemState::Passed);
 
     let mut seen = healthy();
     seen.servers.clear();
     assert_eq!(
         verdict(&seen, "dns-server"),
-        (State::Failed, vec![&words::NO_SERVER, &words::ADVISE_DNS_AUTO])
+        (ItemState::Failed, vec![&words::NO_SERVER, &words::ADVISE_DNS_AUTO])
     );
 
     let servers = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"];
@@ -175,7 +182,7 @@ fn each_nameserver_that_counts_is_judged_by_what_it_says_of_public_names() {
     let states: Vec<_> = judge(&seen).into_iter().filter(|item| item.key == "dns-server").collect();
     assert_eq!(
         states.iter().map(|item| item.state).collect::<Vec<_>>()[2..],
-        [State::Passed, State::Skipped]
+        [ItemState::Passed, ItemState::Skipped]
     );
     assert_eq!(states[3].said[0].sentence(), &words::NOT_USED);
 }
@@ -189,7 +196,7 @@ fn names_are_resolved_as_the_c_library_does() {
         seen.company_names = vec![name("git.corp.example", answers)];
         verdict(&seen, "company-name")
     };
-    let resolved = (State::Passed, vec![&words::RESOLVED]);
+    let resolved = (ItemState::Passed, vec![&words::RESOLVED]);
     for first in
         [error(), ServerAnswer::Silent(TOOK), ServerAnswer::NotAsked("no route".to_owned())]
     {
@@ -201,18 +208,24 @@ fn names_are_resolved_as_the_c_library_does() {
     }
     // An answer is final, also where the next server knows better.
     let denied = of(&[("10.0.0.1", ServerAnswer::NoName), ("10.0.0.2", known.clone())]);
-    assert_eq!(denied, (State::Failed, vec![&words::DENIED, &words::ADVISE_ORDER]));
+    assert_eq!(denied, (ItemState::Failed, vec![&words::DENIED, &words::ADVISE_ORDER]));
     let empty = of(&[("10.0.0.1", ServerAnswer::NoAddress), ("10.0.0.2", error())]);
-    assert_eq!(empty, (State::Failed, vec![&words::WITHOUT_ADDRESS, &words::ADVISE_COMPANY_DNS]));
+    assert_eq!(
+        empty,
+        (ItemState::Failed, vec![&words::WITHOUT_ADDRESS, &words::ADVISE_COMPANY_DNS])
+    );
     let nobody = of(&[("10.0.0.1", ServerAnswer::Silent(TOOK)), ("10.0.0.2", error())]);
-    assert_eq!(nobody, (State::Failed, vec![&words::NOBODY_ANSWERS, &words::ADVISE_COMPANY_DNS]));
+    assert_eq!(
+        nobody,
+        (ItemState::Failed, vec![&words::NOBODY_ANSWERS, &words::ADVISE_COMPANY_DNS])
+    );
 
     let mut seen = healthy();
     seen.company_names = vec![NameSeen {
         hosts: vec![ip("10.9.9.9")],
         ..name("git", &[("10.0.0.1", ServerAnswer::NoName)])
     }];
-    assert_eq!(verdict(&seen, "company-name"), (State::Passed, vec![&words::IN_HOSTS]));
+    assert_eq!(verdict(&seen, "company-name"), (ItemState::Passed, vec![&words::IN_HOSTS]));
     assert_eq!(seen.company_names[0].addresses(), [ip("10.9.9.9")]);
 
     // The same for public names, with the advice that fits them.
@@ -220,7 +233,7 @@ fn names_are_resolved_as_the_c_library_does() {
     seen.public_names[0].answers[0].1 = ServerAnswer::NoName;
     assert_eq!(
         verdict(&seen, "public-name"),
-        (State::Failed, vec![&words::DENIED, &words::ADVISE_DNS])
+        (ItemState::Failed, vec![&words::DENIED, &words::ADVISE_DNS])
     );
 }
 
@@ -233,45 +246,51 @@ fn the_outside_and_the_exit_may_be_reached_by_the_proxy_alone() {
     let mut seen = healthy();
     seen.outside.outcome = Err(timed_out());
     seen.exit.as_mut().unwrap().outcome = Err(timed_out());
-    let by_proxy = (State::Passed, vec![&words::TIMED_OUT, &words::BY_PROXY_ONLY]);
+    let by_proxy = (ItemState::Passed, vec![&words::TIMED_OUT, &words::BY_PROXY_ONLY]);
     assert_eq!(verdict(&seen, "outside"), by_proxy);
     assert_eq!(verdict(&seen, "exit"), by_proxy);
-    assert_eq!(verdict(&seen, "proxy"), (State::Passed, vec![&words::ONLY_EXIT]));
+    assert_eq!(verdict(&seen, "proxy"), (ItemState::Passed, vec![&words::ONLY_EXIT]));
     let said = item(&seen, "outside").said[0].say(Language::Chinese);
     assert_eq!(said, "5 s 内没有收到 198.51.100.1:443 的回应");
 
     seen.proxies.clear();
     assert_eq!(
         verdict(&seen, "outside"),
-        (State::Failed, vec![&words::TIMED_OUT, &words::ADVISE_DOCTOR])
+        (ItemState::Failed, vec![&words::TIMED_OUT, &words::ADVISE_DOCTOR])
     );
     assert_eq!(
         verdict(&seen, "exit"),
-        (State::Failed, vec![&words::TIMED_OUT, &words::ADVISE_ECHO])
+        (ItemState::Failed, vec![&words::TIMED_OUT, &words::ADVISE_ECHO])
     );
     seen.exit.as_mut().unwrap().outcome =
         Err(Failure::Tls { host: "echo.example".to_owned(), why: "expired".to_owned() });
-    assert_eq!(verdict(&seen, "exit"), (State::Failed, vec![&words::NO_TLS, &words::ADVISE_TLS]));
+    assert_eq!(
+        verdict(&seen, "exit"),
+        (ItemState::Failed, vec![&words::NO_TLS, &words::ADVISE_TLS])
+    );
     seen.exit = None;
     assert!(judge(&seen).iter().all(|item| item.key != "exit"), "nobody was to be asked");
 }
 
 #[test]
 fn a_proxy_is_in_force_where_the_outside_sees_another_address() {
-    assert_eq!(verdict(&healthy(), "proxy"), (State::Passed, vec![&words::OTHER_EXIT]));
+    assert_eq!(verdict(&healthy(), "proxy"), (ItemState::Passed, vec![&words::OTHER_EXIT]));
     let mut seen = healthy();
     seen.proxies[0].exit = Some(Ok(ip("203.0.113.5")));
     assert_eq!(
         verdict(&seen, "proxy"),
-        (State::Passed, vec![&words::SAME_EXIT, &words::ADVISE_SAME_EXIT])
+        (ItemState::Passed, vec![&words::SAME_EXIT, &words::ADVISE_SAME_EXIT])
     );
     seen.proxies[0].exit =
         Some(Err(Failure::Status { url: "https://echo.example/".to_owned(), status: 503 }));
-    assert_eq!(verdict(&seen, "proxy"), (State::Failed, vec![&words::STATUS, &words::ADVISE_ECHO]));
+    assert_eq!(
+        verdict(&seen, "proxy"),
+        (ItemState::Failed, vec![&words::STATUS, &words::ADVISE_ECHO])
+    );
     (seen.exit, seen.proxies[0].exit) = (None, None);
-    assert_eq!(verdict(&seen, "proxy"), (State::Passed, vec![&words::PROXY_REACHES]));
+    assert_eq!(verdict(&seen, "proxy"), (ItemState::Passed, vec![&words::PROXY_REACHES]));
     seen.proxies.clear();
-    assert_eq!(verdict(&seen, "proxy"), (State::Skipped, vec![&words::PROXY_NOT_SET]));
+    assert_eq!(verdict(&seen, "proxy"), (ItemState::Skipped, vec![&words::PROXY_NOT_SET]));
 }
 
 #[test]
@@ -284,7 +303,7 @@ fn what_to_try_for_a_dead_proxy_depends_on_the_mode_and_its_address() {
             (Err(failure.clone()), Some(Err(failure)));
         verdict(&seen, "proxy")
     };
-    let failed = |advice: &'static Sentence| (State::Failed, vec![&words::REFUSED, advice]);
+    let failed = |advice: &'static Sentence| (ItemState::Failed, vec![&words::REFUSED, advice]);
     assert_eq!(dead(Some(NetworkingMode::Nat), false, refused()), failed(&words::ADVISE_ALLOW_LAN));
     assert_eq!(
         dead(Some(NetworkingMode::Nat), true, refused()),
@@ -305,7 +324,7 @@ fn what_to_try_for_a_dead_proxy_depends_on_the_mode_and_its_address() {
     };
     assert_eq!(
         dead(Some(NetworkingMode::Nat), false, said),
-        (State::Failed, vec![&words::PROXY_SAYS])
+        (ItemState::Failed, vec![&words::PROXY_SAYS])
     );
     let unusable = Failure::ProxyNotUsable {
         value: "ftp://x".to_owned(),
@@ -313,7 +332,7 @@ fn what_to_try_for_a_dead_proxy_depends_on_the_mode_and_its_address() {
     };
     assert_eq!(
         dead(Some(NetworkingMode::Nat), false, unusable),
-        (State::Failed, vec![&words::PROXY_NOT_USABLE])
+        (ItemState::Failed, vec![&words::PROXY_NOT_USABLE])
     );
 }
 
@@ -327,10 +346,10 @@ fn a_company_host_that_is_not_reached_names_its_cause() {
     let unresolved = Failure::Unresolved { name: "git.corp.example".to_owned() };
     assert_eq!(
         host(unresolved),
-        (State::Failed, vec![&words::UNRESOLVED, &words::ADVISE_COMPANY_DNS])
+        (ItemState::Failed, vec![&words::UNRESOLVED, &words::ADVISE_COMPANY_DNS])
     );
     assert_eq!(
         host(refused()),
-        (State::Failed, vec![&words::REFUSED, &words::ADVISE_COMPANY_HOST])
+        (ItemState::Failed, vec![&words::REFUSED, &words::ADVISE_COMPANY_HOST])
     );
 }

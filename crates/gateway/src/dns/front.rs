@@ -35,7 +35,7 @@ pub struct OwnAddresses {
 
 /// What to do with a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Action {
     /// Send this back.
     Answer(Vec<u8>),
     /// The host's resolver must say. An answer over UDP may have this many bytes.
@@ -48,22 +48,22 @@ pub enum Verdict {
 }
 
 /// Judges a message from the VM.
-pub fn judge(message: &[u8], own: &OwnAddresses) -> Verdict {
+pub fn judge(message: &[u8], own: &OwnAddresses) -> Action {
     let Some(flags) = message.get(2).filter(|_| message.len() >= HEADER) else {
-        return Verdict::Drop;
+        return Action::Drop;
     };
     if flags & 0x80 != 0 {
-        return Verdict::Drop;
+        return Action::Drop;
     }
-    let Ok(query) = Message::from_vec(message) else { return Verdict::Answer(failure(message, 1)) };
+    let Ok(query) = Message::from_vec(message) else { return Action::Answer(failure(message, 1)) };
     let most = query.edns.as_ref().map_or(SMALLEST, |edns| edns.max_payload().max(SMALLEST));
-    let [question] = &query.queries[..] else { return Verdict::Ask { most } };
+    let [question] = &query.queries[..] else { return Action::Ask { most } };
     if query.metadata.op_code != OpCode::Query || question.query_class() != DNSClass::IN {
-        return Verdict::Ask { most };
+        return Action::Ask { most };
     }
     match own_addresses(question.name(), own) {
-        None => Verdict::Ask { most },
-        Some(addresses) => own_answer(&query, addresses).map_or(Verdict::Drop, Verdict::Answer),
+        None => Action::Ask { most },
+        Some(addresses) => own_answer(&query, addresses).map_or(Action::Drop, Action::Answer),
     }
 }
 
@@ -231,8 +231,8 @@ mod tests {
 
     fn answered(name: &str, kind: RecordType) -> Message {
         match judge(&query(name, kind).to_vec().unwrap(), &OWN) {
-            Verdict::Answer(bytes) => Message::from_vec(&bytes).unwrap(),
-            other @ (Verdict::Ask { .. } | Verdict::Drop) => panic!("{name}: {other:?}"),
+            Action::Answer(bytes) => Message::from_vec(&bytes).unwrap(),
+            other @ (Action::Ask { .. } | Action::Drop) => panic!("{name}: {other:?}"),
         }
     }
 
@@ -263,30 +263,28 @@ mod tests {
     #[test]
     fn everything_else_is_the_hosts_with_the_askers_size() {
         let ask = |message: &Message| judge(&message.to_vec().unwrap(), &OWN);
-        assert_eq!(ask(&query("example.com.", RecordType::A)), Verdict::Ask { most: 512 });
-        assert_eq!(ask(&query("docker.internal.", RecordType::A)), Verdict::Ask { most: 512 });
+        assert_eq!(ask(&query("example.com.", RecordType::A)), Action::Ask { most: 512 });
+        assert_eq!(ask(&query("docker.internal.", RecordType::A)), Action::Ask { most: 512 });
         assert_eq!(
             ask(&query("example.com.", RecordType::Unknown(65280))),
-            Verdict::Ask { most: 512 }
+            Action::Ask { most: 512 }
         );
         let mut with_edns = query("example.com.", RecordType::TXT);
         let mut edns = Edns::new();
         edns.set_max_payload(1232);
         with_edns.set_edns(edns);
-        assert_eq!(ask(&with_edns), Verdict::Ask { most: 1232 });
+        assert_eq!(ask(&with_edns), Action::Ask { most: 1232 });
     }
 
     #[test]
     fn no_query_gets_no_answer_and_a_broken_one_a_format_error() {
-        assert_eq!(judge(&[0; 5], &OWN), Verdict::Drop);
+        assert_eq!(judge(&[0; 5], &OWN), Action::Drop);
         let mut response = query("example.com.", RecordType::A).to_vec().unwrap();
         response[2] |= 0x80;
-        assert_eq!(judge(&response, &OWN), Verdict::Drop);
+        assert_eq!(judge(&response, &OWN), Action::Drop);
         let mut broken = query("example.com.", RecordType::A).to_vec().unwrap();
         broken.truncate(20);
-        let Verdict::Answer(answer) = judge(&broken, &OWN) else {
-            panic!("a format error is told")
-        };
+        let Action::Answer(answer) = judge(&broken, &OWN) else { panic!("a format error is told") };
         assert_eq!(
             (answer[..2].to_vec(), answer[3] & 15, answer.len()),
             (broken[..2].to_vec(), 1, HEADER)
@@ -345,7 +343,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_judged_and_fitted(bytes in proptest::collection::vec(any::<u8>(), 0..600), most in 512u16..2000) {
-            if let Verdict::Answer(answer) = judge(&bytes, &OWN) {
+            if let Action::Answer(answer) = judge(&bytes, &OWN) {
                 prop_assert!(answer.len() >= HEADER && answer[2] & 0x80 != 0);
             }
             zone(&bytes);

@@ -158,10 +158,13 @@ pub(super) fn on_wire(flow: FlowId) -> wire::FlowId {
 
 impl<D: Device> Core<D> {
     pub(crate) fn new(
-        (tap, stack, sockets): (D, Stack, Option<Sockets>),
+        tap: D,
+        stack: Stack,
+        sockets: Option<Sockets>,
         plan: AddressPlan,
         wish: watch::Sender<Wish>,
-        (via, rebind): (Option<Via>, Filter),
+        via: Option<Via>,
+        rebind: Filter,
     ) -> Self {
         Self {
             tap,
@@ -213,7 +216,7 @@ impl<D: Device> Core<D> {
     fn on_event(&mut self, now: Instant, lanes: &mut [Lane], event: Event) {
         match event {
             Event::Connect { flow, to, hops, tuple_hash, .. } => {
-                self.connect(now, lanes, flow, (to, hops), tuple_hash)
+                self.connect(now, lanes, flow, to, hops, tuple_hash)
             }
             Event::ConnectAbandoned { flow } => {
                 if let Some(state) = self.flows.remove(&flow)
@@ -264,7 +267,7 @@ impl<D: Device> Core<D> {
             }
             Event::Query { request, message } => self.udp_query(now, lanes, request, &message),
             Event::Echo { request, to, marks, payload } => {
-                self.echo(now, lanes, request, (to, marks, &payload))
+                self.echo(now, lanes, request, to, marks, &payload)
             }
             Event::Elsewhere(one) => self.elsewhere.note(now, one, &self.wish),
         }
@@ -275,7 +278,8 @@ impl<D: Device> Core<D> {
         now: Instant,
         lanes: &mut [Lane],
         flow: FlowId,
-        (to, hops): (Target, Option<NonZeroU8>),
+        to: Target,
+        hops: Option<NonZeroU8>,
         hash: u32,
     ) {
         self.totals.tcp += 1;
@@ -411,7 +415,9 @@ impl<D: Device> Core<D> {
         now: Instant,
         lanes: &mut [Lane],
         request: RequestId,
-        (to, marks, payload): (IpAddr, stack::Marks, &[u8]),
+        to: IpAddr,
+        marks: stack::Marks,
+        payload: &[u8],
     ) {
         self.totals.echo += 1;
         let way_out = self.way_out.as_deref_mut();
@@ -674,8 +680,8 @@ impl<D: Device> Core<D> {
             self.answered(now, &question, None);
         }
         self.full.note_stack(now, self.stack.refused(), MAX_FLOWS);
-        let displaced = self.stack.displaced();
-        self.full.note_displaced(now, displaced);
+        let (displaced, owner) = self.stack.displaced();
+        self.full.note_displaced(now, displaced, owner);
         self.elsewhere.expire(now, &self.wish);
     }
 

@@ -5,7 +5,7 @@ use super::asked::{Asker, Question, Share};
 use super::core::{Core, Flow, on_wire};
 use super::spread::{self, has_room, pick};
 use crate::dns::connections::{Connection, Half, Next};
-use crate::dns::front::{self, OwnAddresses, Verdict};
+use crate::dns::front::{self, Action, OwnAddresses};
 use crate::lane::Lane;
 use crate::limits::FIRST_WINDOW;
 use crate::tap::Device;
@@ -37,12 +37,12 @@ impl<D: Device> Core<D> {
     ) {
         self.totals.dns += 1;
         match front::judge(message, &self.own_addresses()) {
-            Verdict::Answer(answer) => self.stack.answer_query(request, &answer, &mut self.tap),
-            Verdict::Drop => {
+            Action::Answer(answer) => self.stack.answer_query(request, &answer, &mut self.tap),
+            Action::Drop => {
                 self.drops.dns += 1;
                 self.stack.forget_request(request);
             }
-            Verdict::Ask { most } => {
+            Action::Ask { most } => {
                 // A query that cannot be passed on is lost as on any network, and its resolver asks
                 // again.
                 if !self.ask(now, lanes, Asker::Udp { request, most }, message) {
@@ -139,12 +139,12 @@ impl<D: Device> Core<D> {
             };
             self.totals.dns += 1;
             let answer = match front::judge(&query, &own) {
-                Verdict::Answer(answer) => Some(answer),
-                Verdict::Drop => None,
-                Verdict::Ask { .. } if self.ask(now, lanes, Asker::Tcp { flow }, &query) => {
+                Action::Answer(answer) => Some(answer),
+                Action::Drop => None,
+                Action::Ask { .. } if self.ask(now, lanes, Asker::Tcp { flow }, &query) => {
                     continue;
                 }
-                Verdict::Ask { .. } => Some(front::failure(&query, front::SERVFAIL)),
+                Action::Ask { .. } => Some(front::failure(&query, front::SERVFAIL)),
             };
             if let Some(connection) = self.dns.get_mut(&flow) {
                 connection.done(now, answer.as_deref());

@@ -42,11 +42,7 @@ impl Full {
     }
 
     /// So many have made room since the start; whose the last one was.
-    pub(crate) fn note_displaced(
-        &mut self,
-        now: Instant,
-        (displaced, owner): (u64, Option<Owner>),
-    ) {
+    pub(crate) fn note_displaced(&mut self, now: Instant, displaced: u64, owner: Option<Owner>) {
         let Some(owner) = owner.filter(|_| displaced > self.displaced.0) else { return };
         self.displaced = (displaced, Some((now, owner)));
         if self.displaced_logged.is_none_or(|at| now >= at + LOG_AGAIN_AFTER) {
@@ -89,12 +85,12 @@ mod tests {
             full.status(start + Duration::from_secs(5)),
             Some(Refused { count: 3, last_s: 4 })
         );
-        full.note_displaced(start, (3, Some(Owner::User(65_534))));
-        full.note_displaced(start + Duration::from_secs(1), (9, Some(Owner::User(65_534))));
+        full.note_displaced(start, 3, Some(Owner::User(65_534)));
+        full.note_displaced(start + Duration::from_secs(1), 9, Some(Owner::User(65_534)));
         assert_eq!((full.displaced.0, full.displaced_logged), (9, Some(start)));
         let told = Displaced { count: 9, last_of: "user 65534".to_owned(), last_s: 1 };
         assert_eq!(full.displaced(start + Duration::from_secs(2)), Some(told));
-        full.note_displaced(start + LOG_AGAIN_AFTER, (9, Some(Owner::User(65_534))));
+        full.note_displaced(start + LOG_AGAIN_AFTER, 9, Some(Owner::User(65_534)));
         assert_eq!(full.displaced_logged, Some(start), "nothing new");
         full.note(start + LOG_AGAIN_AFTER, 12_288);
         assert_eq!(full.logged, Some(start + LOG_AGAIN_AFTER));
@@ -106,16 +102,16 @@ mod tests {
         let start = Instant::now();
         let mut full = Full::default();
         assert_eq!(full.displaced(start), None);
-        full.note_displaced(start, (0, Some(Owner::User(1))));
-        full.note_displaced(start, (3, None));
+        full.note_displaced(start, 0, Some(Owner::User(1)));
+        full.note_displaced(start, 3, None);
         assert_eq!(
             (full.displaced(start), full.displaced_logged),
             (None, None),
             "none has made room"
         );
-        full.note_displaced(start, (3, Some(Owner::User(1))));
+        full.note_displaced(start, 3, Some(Owner::User(1)));
         let late = start + LOG_AGAIN_AFTER;
-        full.note_displaced(late, (4, Some(Owner::User(2))));
+        full.note_displaced(late, 4, Some(Owner::User(2)));
         assert_eq!((full.displaced.0, full.displaced_logged), (4, Some(late)));
         assert_eq!(
             full.displaced(late).map(|displaced| displaced.last_of).as_deref(),

@@ -22,7 +22,7 @@ use crate::dns::rebind::Filter;
 use crate::lane::Lane;
 use crate::limits::HELLO_PATIENCE;
 use crate::link::Parcel;
-use crate::network::{Network, NetworkState, Told, Wish};
+use crate::network::{Network, NetworkReport, NetworkState, Wish};
 use crate::relays::{self as processes, Relays, Request};
 use crate::via::{Proxy, Via};
 use packets::{answer, facts, ip, query, u24};
@@ -173,7 +173,7 @@ struct World {
     is_over: bool,
     /// Whether another relay starts where one has ended.
     restarts: bool,
-    _network: mpsc::Sender<Parcel<Told>>,
+    _network: mpsc::Sender<Parcel<NetworkReport>>,
     _wishes: watch::Receiver<Wish>,
 }
 
@@ -205,7 +205,7 @@ impl World {
             ipv6: true,
             ..NetworkState::default()
         };
-        tell.try_send(Told::Ok(state).into()).expect("it has room for one");
+        tell.try_send(NetworkReport::Ok(state).into()).expect("it has room for one");
         let mut stack = Stack::new(config, now);
         stack.set_owners(Box::new(OneUser));
         let tap = Nic { inbox: Default::default(), outbox: Vec::new(), offload: Offload::None };

@@ -106,10 +106,13 @@ impl<D: Device> Engine<D> {
     pub(crate) fn new(parts: Parts<D>, now: Instant) -> Self {
         Self {
             core: Core::new(
-                (parts.tap, parts.stack, parts.sockets),
+                parts.tap,
+                parts.stack,
+                parts.sockets,
                 parts.plan,
                 parts.wish,
-                (parts.via, parts.rebind),
+                parts.via,
+                parts.rebind,
             ),
             lanes: parts.lanes,
             frame: vec![0; READ_BUFFER],

@@ -4,8 +4,8 @@ use super::{Engine, spread};
 use crate::limits::{MAX_DNS_CONNECTIONS, MAX_PINGS};
 use crate::net::ways::Direct;
 use crate::status::{
-    Addresses4, Addresses6, DirectPrefix, FlowCounts, Limit, RebindStatus, RelayStatus, State,
-    Status, TapStatus, UpDown,
+    Addresses4, Addresses6, DirectPrefix, FlowCounts, GatewayState, Limit, RebindStatus,
+    RelayStatus, Status, TapStatus, UpDown,
 };
 use crate::tap::Device;
 use stack::addresses::{GATEWAY6, HOST6, PREFIX4, PREFIX6, VM6};
@@ -117,15 +117,15 @@ impl<D: Device> Engine<D> {
         })
     }
 
-    fn state(&mut self) -> State {
+    fn state(&mut self) -> GatewayState {
         if !self.lanes.iter_mut().any(|lane| lane.ready().is_some()) {
             return if self.network_state.plan.is_some() {
-                State::NoRelay
+                GatewayState::NoRelay
             } else {
-                State::Starting
+                GatewayState::Starting
             };
         }
-        if self.network_state.up { State::Up } else { State::Starting }
+        if self.network_state.up { GatewayState::Up } else { GatewayState::Starting }
     }
 
     fn tap_status(&self) -> TapStatus {

@@ -51,13 +51,13 @@ struct Entry {
     v4: Vec<Ipv4Addr>,
     v6: Vec<Ipv6Addr>,
     since: u64,
-    state: State,
+    state: NameState,
     /// Connections so far: each takes the next real address.
     turns: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum NameState {
     Resolved,
     Connected,
 }
@@ -91,7 +91,7 @@ impl Names {
             Some(number) => *number,
             None => self.insert(name),
         };
-        self.touch(number, State::Resolved);
+        self.touch(number, NameState::Resolved);
         let entry = self.entries.get_mut(&number)?;
         match family {
             Family::V4 => entry.v4 = real.iter().filter_map(|ip| v4(*ip)).collect(),
@@ -106,7 +106,7 @@ impl Names {
     /// What an address to which an app connects is.
     pub fn find(&mut self, address: IpAddr) -> Found<'_> {
         let Some(number) = number(address) else { return Found::Plain };
-        self.touch(number, State::Connected);
+        self.touch(number, NameState::Connected);
         let Some(entry) = self.entries.get_mut(&number) else { return Found::Unknown };
         let turn = entry.turns;
         entry.turns = entry.turns.wrapping_add(1);
@@ -147,7 +147,7 @@ impl Names {
             v4: Vec::new(),
             v6: Vec::new(),
             since: 0,
-            state: State::Resolved,
+            state: NameState::Resolved,
             turns: 0,
         };
         self.entries.insert(self.last, entry);
@@ -157,20 +157,20 @@ impl Names {
 
     /// Notes what happens with a number, if it stands for a name. A name that was connected to
     /// stays so.
-    fn touch(&mut self, number: u32, state: State) {
+    fn touch(&mut self, number: u32, state: NameState) {
         let Some(entry) = self.entries.get_mut(&number) else { return };
         self.now += 1;
         match entry.state {
-            State::Resolved => self.resolved.remove(&entry.since),
-            State::Connected => self.connected.remove(&entry.since),
+            NameState::Resolved => self.resolved.remove(&entry.since),
+            NameState::Connected => self.connected.remove(&entry.since),
         };
-        if state == State::Connected {
+        if state == NameState::Connected {
             entry.state = state;
         }
         entry.since = self.now;
         match entry.state {
-            State::Resolved => self.resolved.insert(self.now, number),
-            State::Connected => self.connected.insert(self.now, number),
+            NameState::Resolved => self.resolved.insert(self.now, number),
+            NameState::Connected => self.connected.insert(self.now, number),
         };
     }
 

@@ -72,9 +72,9 @@ impl Sockets {
             self.answer.clear();
             self.socket.recv(&mut self.answer, 0).ok()?;
             match read_answer(&self.answer, self.sequence) {
-                Answer::Stray => {}
-                Answer::Unreadable => return None,
-                Answer::Socket(found) => return Some(found),
+                SocketReply::Stray => {}
+                SocketReply::Unreadable => return None,
+                SocketReply::Socket(found) => return Some(found),
             }
         }
         None
@@ -83,7 +83,7 @@ impl Sockets {
 
 /// What a message of the kernel's says of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum SocketReply {
     /// It answers another question.
     Stray,
     /// It is damaged, or of another kind.
@@ -94,27 +94,27 @@ pub enum Answer {
 
 /// Reads the answer to the question of that number.
 #[must_use]
-pub fn read_answer(message: &[u8], sequence: u32) -> Answer {
+pub fn read_answer(message: &[u8], sequence: u32) -> SocketReply {
     let Ok(answer) = NetlinkMessage::<SockDiagMessage>::deserialize(message) else {
-        return Answer::Unreadable;
+        return SocketReply::Unreadable;
     };
     if answer.header.sequence_number != sequence {
-        return Answer::Stray;
+        return SocketReply::Stray;
     }
     match answer.payload {
         // One that no process has any more is an orphan, or the kernel's memory of one.
         NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(found))
             if found.header.inode == 0 =>
         {
-            Answer::Socket(AppSocket::Orphan)
+            SocketReply::Socket(AppSocket::Orphan)
         }
         NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(found)) => {
-            Answer::Socket(AppSocket::Of(found.header.uid))
+            SocketReply::Socket(AppSocket::Of(found.header.uid))
         }
         NetlinkPayload::Error(error) if error.raw_code() == -libc::ENOENT => {
-            Answer::Socket(AppSocket::Missing)
+            SocketReply::Socket(AppSocket::Missing)
         }
-        _ => Answer::Unreadable,
+        _ => SocketReply::Unreadable,
     }
 }
 

@@ -192,8 +192,7 @@ impl Port {
                 let relay = started.and_then(|started| {
                     let streams = <[OwnedFd; 2]>::try_from(parcel.descriptors);
                     let streams = streams.map_err(|_| "its streams are missing".to_owned())?;
-                    let relay =
-                        Relay::new(started.pid, started.patience, (started.streams, streams));
+                    let relay = Relay::new(started.pid, started.patience, started.streams, streams);
                     relay.map_err(|error| format!("its streams cannot be used: {error}"))
                 });
                 // A lane that waits no longer has ended with the engine.

@@ -7,7 +7,7 @@ use crate::link::Parcel;
 use crate::relay_command::RelayCommand;
 use crate::relay_process::{RelayProcess, SpawnError};
 use crate::relays::{RelayEnd, RelayEndCause};
-use crate::verdict::{self, Ending};
+use crate::start_failure::{self, Ending};
 use tokio::sync::mpsc;
 
 /// The relays that run, by lane.
@@ -120,7 +120,7 @@ async fn why_gone(process: RelayProcess, command: &RelayCommand, end: RelayEnd) 
                     way.failed(interop::now());
                     Some(failure.text(&way))
                 }
-                None => verdict::hint(ending).await,
+                None => start_failure::hint(ending).await,
             };
             let hint = hint.map_or_else(String::new, |hint| format!(": {hint}"));
             let last_words = if words.is_empty() {

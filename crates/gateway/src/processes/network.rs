@@ -5,7 +5,7 @@ use super::confine::Confined;
 use super::messages::{FromNetwork, ToNetwork};
 use crate::link::{Link, Parcel};
 use crate::net::{Net, NetError};
-use crate::network::{self, Fixed, Told, Wish};
+use crate::network::{self, Fixed, NetworkReport, Wish};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -44,7 +44,8 @@ async fn keep(
     out: &mpsc::Sender<Parcel<FromNetwork>>,
     incoming: mpsc::Receiver<Parcel<ToNetwork>>,
 ) -> Result<(), NetError> {
-    let engine = Link::<Told, Wish>::open(engine).map_err(|source| NetError::Socket { source })?;
+    let engine =
+        Link::<NetworkReport, Wish>::open(engine).map_err(|source| NetError::Socket { source })?;
     let net = Net::open()?;
     // A killed gateway's rules would send look-ups to a table that has no routes yet: harmless, but
     // not tidy.
@@ -75,9 +76,9 @@ enum End {
 
 /// Wishes from the engine, and states to it, until it is gone.
 async fn pass_on(
-    mut engine: Link<Told, Wish>,
+    mut engine: Link<NetworkReport, Wish>,
     wish: watch::Sender<Wish>,
-    mut states: mpsc::Receiver<Told>,
+    mut states: mpsc::Receiver<NetworkReport>,
 ) {
     loop {
         tokio::select! {

@@ -41,8 +41,8 @@ pub(crate) struct Datagrams {
     sources: HashMap<BindId, Source>,
     /// Peers that were looked at, and whether they are excepted; at most [`MAX_EXCEPTED`].
     excepted: HashMap<IpAddr, bool>,
-    told: mpsc::UnboundedReceiver<Told>,
-    tell: mpsc::UnboundedSender<Told>,
+    told: mpsc::UnboundedReceiver<TaskReport>,
+    tell: mpsc::UnboundedSender<TaskReport>,
     /// Until then the proxy is not asked again, since it said that it does not do this.
     no_udp_until: Option<Instant>,
     associations: u64,
@@ -51,10 +51,10 @@ pub(crate) struct Datagrams {
 
 struct Source {
     family: Family,
-    state: State,
+    state: Association,
 }
 
-enum State {
+enum Association {
     /// Nothing of it went to the proxy yet. Becomes `Asking`.
     Idle,
     /// The proxy is being asked. Becomes `Standing` or `Refused`.
@@ -76,7 +76,7 @@ impl Drop for Task {
 
 /// What a task has to tell. The number says of which association, since its source may have begun
 /// another one.
-struct Told {
+struct TaskReport {
     bind: BindId,
     number: u64,
     news: News,
@@ -107,7 +107,7 @@ impl Datagrams {
     }
 
     pub(crate) fn bound(&mut self, bind: BindId, family: Family) {
-        self.sources.insert(bind, Source { family, state: State::Idle });
+        self.sources.insert(bind, Source { family, state: Association::Idle });
     }
 
     pub(crate) fn unbound(&mut self, bind: BindId) {
@@ -125,7 +125,9 @@ impl Datagrams {
         &mut self,
         now: Instant,
         binds: &mut Binds,
-        (bind, peer, marks): (BindId, SocketAddr, Marks),
+        bind: BindId,
+        peer: SocketAddr,
+        marks: Marks,
         bytes: &[u8],
     ) -> Option<Event<'static>> {
         if self.is_excepted(peer.ip()) {
@@ -141,7 +143,7 @@ impl Datagrams {
                 match proxies.into_iter().find(|proxy| proxy.scheme() == Scheme::Socks5) {
                     None => refused,
                     Some(_) if self.no_udp_until.is_some_and(|until| now < until) => refused,
-                    Some(proxy) => self.pass(now, binds, (bind, peer, proxy), bytes),
+                    Some(proxy) => self.pass(now, binds, bind, peer, proxy, bytes),
                 }
             }
         }
@@ -163,15 +165,17 @@ impl Datagrams {
         &mut self,
         now: Instant,
         binds: &mut Binds,
-        (bind, peer, proxy): (BindId, SocketAddr, ProxyUrl),
+        bind: BindId,
+        peer: SocketAddr,
+        proxy: ProxyUrl,
         bytes: &[u8],
     ) -> Option<Event<'static>> {
         let may_ask = match &mut self.sources.get_mut(&bind)?.state {
-            State::Standing { relay, .. } => {
+            Association::Standing { relay, .. } => {
                 let relay = *relay;
-                return self.wrapped(binds, (bind, peer, relay), bytes);
+                return self.wrapped(binds, bind, peer, relay, bytes);
             }
-            State::Asking { waiting, .. } => {
+            Association::Asking { waiting, .. } => {
                 let held: usize = waiting.iter().map(|(_, bytes)| bytes.len()).sum();
                 if waiting.len() < ASSOCIATION_BACKLOG.0
                     && held + bytes.len() <= ASSOCIATION_BACKLOG.1
@@ -180,17 +184,17 @@ impl Datagrams {
                 }
                 return None;
             }
-            State::Refused { until } => now >= *until,
-            State::Idle => true,
+            Association::Refused { until } => now >= *until,
+            Association::Idle => true,
         };
         if may_ask && self.under_way() < MAX_ASSOCIATIONS {
             self.associations += 1;
             let number = self.associations;
             let task =
-                tokio::spawn(hold(Arc::clone(&self.via), proxy, (bind, number), self.tell.clone()));
+                tokio::spawn(hold(Arc::clone(&self.via), proxy, bind, number, self.tell.clone()));
             let (waiting, _task) = (vec![(peer, bytes.to_vec())], Task(task.abort_handle()));
             if let Some(source) = self.sources.get_mut(&bind) {
-                source.state = State::Asking { number, waiting, _task };
+                source.state = Association::Asking { number, waiting, _task };
             }
             return None;
         }
@@ -199,7 +203,7 @@ impl Datagrams {
 
     fn under_way(&self) -> usize {
         let is = |source: &&Source| {
-            matches!(source.state, State::Asking { .. } | State::Standing { .. })
+            matches!(source.state, Association::Asking { .. } | Association::Standing { .. })
         };
         self.sources.values().filter(is).count()
     }
@@ -207,7 +211,9 @@ impl Datagrams {
     fn wrapped(
         &mut self,
         binds: &mut Binds,
-        (bind, peer, relay): (BindId, SocketAddr, SocketAddr),
+        bind: BindId,
+        peer: SocketAddr,
+        relay: SocketAddr,
         bytes: &[u8],
     ) -> Option<Event<'static>> {
         self.packet.clear();
@@ -240,7 +246,7 @@ impl Datagrams {
         };
         let Some(source) = self.sources.get_mut(&bind) else { return Some(event) };
         match (&source.state, event) {
-            (State::Standing { relay, .. }, Event::Datagram { marks, bytes, .. })
+            (Association::Standing { relay, .. }, Event::Datagram { marks, bytes, .. })
                 if *relay == from =>
             {
                 let (Target { host: Host::Address(ip), port }, bytes) = udp::split(bytes)? else {
@@ -248,9 +254,9 @@ impl Datagrams {
                 };
                 Some(Event::Datagram { bind, peer: SocketAddr::new(ip, port), marks, bytes })
             }
-            (State::Standing { relay, .. }, Event::Error { .. }) if *relay == from => {
+            (Association::Standing { relay, .. }, Event::Error { .. }) if *relay == from => {
                 // The proxy is away: the next datagram asks it anew.
-                source.state = State::Idle;
+                source.state = Association::Idle;
                 None
             }
             (_, event) => Some(event),
@@ -266,10 +272,10 @@ impl Datagrams {
         binds: &mut Binds,
         mut tell: impl FnMut(Option<Event<'static>>, Option<Health>),
     ) {
-        while let Poll::Ready(Some(Told { bind, number, news })) = self.told.poll_recv(cx) {
+        while let Poll::Ready(Some(TaskReport { bind, number, news })) = self.told.poll_recv(cx) {
             let Some(source) = self.sources.get_mut(&bind) else { continue };
-            let (State::Asking { number: current, .. } | State::Standing { number: current, .. }) =
-                &source.state
+            let (Association::Asking { number: current, .. }
+            | Association::Standing { number: current, .. }) = &source.state
             else {
                 continue;
             };
@@ -277,7 +283,7 @@ impl Datagrams {
                 continue;
             }
             match news {
-                News::Ended => source.state = State::Idle,
+                News::Ended => source.state = Association::Idle,
                 News::Stands(relay) => {
                     tell(None, Some(Health::Well));
                     let family = Family::of(relay.ip());
@@ -286,18 +292,18 @@ impl Datagrams {
                     if source.family != family {
                         source.family = family;
                         if binds.bind(bind, family).is_err() {
-                            source.state = State::Refused { until: now + RETRY_AFTER };
+                            source.state = Association::Refused { until: now + RETRY_AFTER };
                             continue;
                         }
                     }
-                    let State::Asking { waiting, _task, .. } =
-                        std::mem::replace(&mut source.state, State::Idle)
+                    let Association::Asking { waiting, _task, .. } =
+                        std::mem::replace(&mut source.state, Association::Idle)
                     else {
                         continue;
                     };
-                    source.state = State::Standing { number, relay, _task };
+                    source.state = Association::Standing { number, relay, _task };
                     for (peer, bytes) in waiting {
-                        tell(self.wrapped(binds, (bind, peer, relay), &bytes), None);
+                        tell(self.wrapped(binds, bind, peer, relay, &bytes), None);
                     }
                     tell(binds.flush(), None);
                 }
@@ -323,8 +329,8 @@ fn refuse(
     until: Instant,
     tell: &mut impl FnMut(Option<Event<'static>>, Option<Health>),
 ) {
-    if let State::Asking { waiting, .. } =
-        std::mem::replace(&mut source.state, State::Refused { until })
+    if let Association::Asking { waiting, .. } =
+        std::mem::replace(&mut source.state, Association::Refused { until })
     {
         for (peer, _) in waiting {
             tell(Some(Event::Error { bind, peer, fault: UNREACHABLE }), None);
@@ -336,11 +342,12 @@ fn refuse(
 async fn hold(
     via: Arc<Via>,
     proxy: ProxyUrl,
-    (bind, number): (BindId, u64),
-    tell: mpsc::UnboundedSender<Told>,
+    bind: BindId,
+    number: u64,
+    tell: mpsc::UnboundedSender<TaskReport>,
 ) {
     // Without an engine nobody waits for it.
-    let say = |news| drop(tell.send(Told { bind, number, news }));
+    let say = |news| drop(tell.send(TaskReport { bind, number, news }));
     match associate(&via, &proxy).await {
         Ok((mut stream, relay)) => {
             say(News::Stands(relay));

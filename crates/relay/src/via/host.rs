@@ -3,7 +3,7 @@
 //! a script is given.
 
 use super::Route;
-use proxy::{Host, ProxyUrl, windows};
+use proxy::{Host, ProxyUrl, Target, windows};
 use std::net::{IpAddr, SocketAddr};
 use wire::HostProxy;
 use wire::facts::Proxy;
@@ -37,22 +37,13 @@ impl Asked {
         let (scheme, rest) = url.split_once("://")?;
         let authority = rest.split(['/', '?', '#']).next()?;
         let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
-        let split =
-            place.rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
-        let (host, port) = match split {
-            Some((host, port)) => (host, port.parse().ok()?),
-            None => (place, if scheme.eq_ignore_ascii_case("http") { 80 } else { 443 }),
-        };
-        let (name, address) = match Host::parse(host) {
-            Host::Name(name) => (Some(name).filter(|name| !name.is_empty()), None),
+        let (host, port) = Target::read(place)?;
+        let port = port.unwrap_or(if scheme.eq_ignore_ascii_case("http") { 80 } else { 443 });
+        let (name, address) = match host {
+            Host::Name(name) => (Some(name), None),
             Host::Address(address) => (None, Some(address)),
         };
-        (name.is_some() || address.is_some()).then(|| Self {
-            url: url.to_owned(),
-            name,
-            address,
-            port,
-        })
+        Some(Self { url: url.to_owned(), name, address, port })
     }
 }
 

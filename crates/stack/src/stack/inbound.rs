@@ -4,7 +4,7 @@
 use super::Stack;
 use crate::addresses::{Ipv6, Target, is_group, loopback_like, may_be_remote};
 use crate::event::Event;
-use crate::icmp::{self, Echoed};
+use crate::icmp::{self, Echoed, Ends};
 use crate::link::{ETHER_ARP, ETHER_IPV4, ETHER_IPV6, ETHERNET};
 use crate::marks::limited_hops;
 use crate::neighbours;
@@ -14,7 +14,6 @@ use crate::requests::Asker;
 use crate::sent::Sent;
 use crate::stats::DropReason;
 use crate::tcp::{Around, Arrived, Segment, Tuple};
-use crate::udp::New;
 use crate::uplink::{Elsewhere, Kind};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -173,12 +172,8 @@ impl Stack {
             }
             _ => {
                 if icmp::may_report(packet) {
-                    self.report_problem(
-                        now,
-                        out,
-                        packet.unknown_protocol(),
-                        (packet.src, packet.whole),
-                    );
+                    let problem = packet.unknown_protocol();
+                    self.report_problem(now, out, problem, packet.src, packet.whole);
                 }
                 Err(DropReason::Protocol)
             }
@@ -323,7 +318,7 @@ impl Stack {
         }
         let used =
             self.binds.touch(now, app, to, self.owners.as_mut()).ok_or(DropReason::RequestsFull)?;
-        if used.new == New::Yes {
+        if used.is_new {
             self.stats.binds_total += 1;
             self.tell(Event::Bind { bind: used.bind, app });
         }
@@ -356,8 +351,8 @@ impl Stack {
         let echoed = Echoed { code: message[1], ident };
         let payload = &message[8..];
         if self.plan.is_gateway(packet.dst) {
-            let ends = (packet.dst, packet.src, 64);
-            icmp::send_reply((&mut self.link, &mut self.stats), out, ends, echoed, payload);
+            let ends = Ends { from: packet.dst, app: packet.src, ttl: 64 };
+            icmp::send_reply(&mut self.link, &mut self.stats, out, ends, echoed, payload);
             return Ok(());
         }
         let to = match self.plan.classify(SocketAddr::new(packet.dst, 1)) {
@@ -432,7 +427,7 @@ impl Stack {
         };
         let is_ours = self.ipv6 == Ipv6::Enabled && frame[0] & 1 == 0 && !is_group(dst);
         if is_ours && may_be_remote(src) && !self.plan.is_alias(src) {
-            self.report_problem(now, out, problem, (src, bytes));
+            self.report_problem(now, out, problem, src, bytes);
         }
     }
 
@@ -441,11 +436,11 @@ impl Stack {
         now: Instant,
         out: &mut dyn Transmit,
         problem: Problem,
-        (app, about): (IpAddr, &[u8]),
+        app: IpAddr,
+        about: &[u8],
     ) {
         let from = self.plan.gateway_like(app);
-        let to = (&mut self.link, &mut self.bucket, &mut self.stats);
-        icmp::send_problem(to, now, out, (problem, from, app), about);
+        self.reporter(now, out).problem(problem, from, app, about);
     }
 
     /// Tells the sender of a packet that the gateway will not carry it.
@@ -458,8 +453,7 @@ impl Stack {
     ) {
         if icmp::may_report(packet) {
             let from = self.plan.gateway_like(packet.src);
-            let to = (&mut self.link, &mut self.bucket, &mut self.stats);
-            icmp::send_error(to, now, out, (kind, from, packet.src), packet.whole);
+            self.reporter(now, out).error(kind, from, packet.src, packet.whole);
         }
     }
 }

@@ -17,7 +17,7 @@ use std::time::Instant;
 
 /// What becomes of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Fate {
     /// It goes to the socket.
     Pass,
     /// It is answered with an ACK that only the true peer can make use of.
@@ -27,13 +27,13 @@ pub(super) enum Verdict {
 }
 
 impl Flow {
-    pub(super) fn judge(&self, seg: Segment) -> Verdict {
+    pub(super) fn judge(&self, seg: Segment) -> Fate {
         if seg.flags & (SYN | RST) == 0 {
-            return Verdict::Pass;
+            return Fate::Pass;
         }
         // A RST of ours is to go out; the app's kernel sends its SYN again.
         if !matches!(self.phase, Phase::Live | Phase::Draining) {
-            return Verdict::Drop;
+            return Fate::Drop;
         }
         let ahead = seg.seq.wrapping_sub(self.awaited());
         if seg.flags & RST != 0 {
@@ -42,17 +42,17 @@ impl Flow {
             // RFC 5961 3.2. Linux (`tcp_validate_incoming`) takes a few other numbers without a
             // challenge; here they cost one.
             return match ahead {
-                0 => Verdict::Pass,
-                _ if (ahead as usize) < window => Verdict::Challenge,
-                _ => Verdict::Drop,
+                0 => Fate::Pass,
+                _ if (ahead as usize) < window => Fate::Challenge,
+                _ => Fate::Drop,
             };
         }
         // The app has not heard the SYN-ACK, which has its own timer.
         if self.socket().state() == State::SynReceived && seg.is_opening() && ahead == u32::MAX {
-            return Verdict::Pass;
+            return Fate::Pass;
         }
         // RFC 5961 4.2: whatever its number.
-        Verdict::Challenge
+        Fate::Challenge
     }
 
     /// A RST that is taken. One without ACK answers a segment of ours: the app's kernel has no such

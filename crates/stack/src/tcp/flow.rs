@@ -1,14 +1,13 @@
 //! One TCP connection that the relay has opened: a smoltcp socket in a set of its own, and what was
 //! last told about it.
 
-use super::Tuple;
 use super::device::{LastSegment, Port, Terms};
 use super::syn::{ACK, RST, SYN, Segment, SynOptions};
+use super::{Moment, Tuple};
 use crate::limits::{HANDSHAKE, IDLE_RINGS, LATE, NO_PROGRESS};
 use crate::owner::Owner;
 use smoltcp::iface::{Interface, PollResult, SocketHandle, SocketSet, SocketStorage};
 use smoltcp::socket::tcp::{self, CongestionControl, State};
-use smoltcp::time::Instant as SmolInstant;
 use std::time::{Duration, Instant};
 
 /// What changed in a flow since it was last told, as a set.
@@ -91,7 +90,7 @@ pub(crate) struct Flow {
     pub(super) acked: u32,
     pub(super) window: u16,
     /// Whether bytes went through the rings since they were new: untouched memory is none.
-    touched: Touched,
+    touched: bool,
     /// Bytes came, went or were read since the last turn.
     stirred: bool,
     used: Instant,
@@ -119,7 +118,7 @@ pub(crate) struct Flow {
     pub(super) drained_by: Option<Instant>,
     told_readable: usize,
     told_unsent: usize,
-    told_finished: Told,
+    told_finished: bool,
     pub(crate) changes: Changes,
     pub(crate) dirty: Queued,
     pub(crate) listed: Queued,
@@ -127,18 +126,6 @@ pub(crate) struct Flow {
     pub(crate) deadline: Option<Instant>,
     /// The earliest heap entry that is its own.
     pub(crate) armed: Option<Instant>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
-    Yes,
-    No,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Touched {
-    Yes,
-    No,
 }
 
 /// What the app's kernel knows of the connection.
@@ -160,9 +147,11 @@ pub(crate) enum Queued {
 impl Flow {
     pub(crate) fn new(
         now: Instant,
-        (tuple, owner): (Tuple, Owner),
+        tuple: Tuple,
+        owner: Owner,
         options: SynOptions,
-        (seq, mss): (u32, u16),
+        seq: u32,
+        mss: u16,
         ring: usize,
     ) -> Self {
         let (set, handle) = listening(tuple, ring);
@@ -177,7 +166,7 @@ impl Flow {
             early_fin: None,
             acked: 0,
             window: 0,
-            touched: Touched::No,
+            touched: false,
             stirred: false,
             used: now,
             phase: Phase::Live,
@@ -195,7 +184,7 @@ impl Flow {
             drained_by: None,
             told_readable: 0,
             told_unsent: 0,
-            told_finished: Told::No,
+            told_finished: false,
             changes: Changes::default(),
             dirty: Queued::No,
             listed: Queued::No,
@@ -257,7 +246,7 @@ impl Flow {
 
     pub(crate) fn ingest(
         &mut self,
-        (now, at): (Instant, SmolInstant),
+        Moment { now, at }: Moment,
         iface: &mut Interface,
         port: &mut Port<'_>,
         seg: Segment,
@@ -289,7 +278,7 @@ impl Flow {
     /// So many bytes go into a ring.
     fn stir(&mut self, bytes: usize) {
         if bytes > 0 {
-            (self.stirred, self.touched) = (true, Touched::Yes);
+            (self.stirred, self.touched) = (true, true);
         }
     }
 
@@ -310,7 +299,7 @@ impl Flow {
     /// One turn: send what can be sent, see what changed, and when to come back.
     pub(crate) fn turn(
         &mut self,
-        (now, at): (Instant, SmolInstant),
+        Moment { now, at }: Moment,
         iface: &mut Interface,
         port: &mut Port<'_>,
     ) {
@@ -362,7 +351,7 @@ impl Flow {
     /// Whether nothing is under way and the rings hold memory that they don't need.
     fn is_quiet(&self) -> bool {
         let socket = self.socket();
-        self.touched == Touched::Yes
+        self.touched
             && self.phase == Phase::Live
             && self.sending == Sending::Open
             && socket.state() == State::Established
@@ -440,8 +429,8 @@ impl Flow {
         }
         let finished =
             matches!(state, State::CloseWait | State::LastAck | State::Closing | State::TimeWait);
-        if finished && self.told_finished == Told::No {
-            self.told_finished = Told::Yes;
+        if finished && !self.told_finished {
+            self.told_finished = true;
             self.changes.add(Changes::PEER_FINISHED);
         }
         if self.phase == Phase::Aborting {
@@ -459,9 +448,7 @@ impl Flow {
             // LAST-ACK's end; anything else that closes is a reset. A RST in SYN-RECEIVED leads
             // back to LISTEN.
             State::Closed
-                if self.told_finished == Told::Yes
-                    && self.sending == Sending::Finished
-                    && unsent == 0 =>
+                if self.told_finished && self.sending == Sending::Finished && unsent == 0 =>
             {
                 self.end();
             }
@@ -521,7 +508,7 @@ impl Flow {
     }
 
     pub(crate) fn read_finished(&self) -> bool {
-        self.told_finished == Told::Yes && self.readable() == 0
+        self.told_finished && self.readable() == 0
     }
 
     pub(crate) fn room(&self) -> usize {
@@ -558,11 +545,12 @@ impl Flow {
     /// The rings are new.
     pub(super) fn renewed(
         &mut self,
-        (set, handle): (SocketSet<'static>, SocketHandle),
+        set: SocketSet<'static>,
+        handle: SocketHandle,
         last: LastSegment,
     ) {
         (self.set, self.handle, self.last) = (set, handle, last);
-        self.touched = Touched::No;
+        self.touched = false;
     }
 
     /// No new rings: the next try is as far away as after a use.

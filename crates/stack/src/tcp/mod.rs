@@ -141,6 +141,13 @@ pub(crate) struct Tcp {
     room: Room,
 }
 
+/// A moment by the caller's clock, and by smoltcp's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    now: Instant,
+    at: SmolInstant,
+}
+
 /// What every TCP operation may need of the rest of the stack.
 pub(crate) struct Around<'a> {
     pub(crate) link: &'a mut Link,
@@ -203,7 +210,8 @@ impl Tcp {
         offload: Offload,
         link: &mut Link,
         seed: u64,
-        (max_flows, max_half_open): (usize, usize),
+        max_flows: usize,
+        max_half_open: usize,
     ) -> Self {
         let mut config = SmolConfig::new(HardwareAddress::Ip);
         config.random_seed = seed;
@@ -464,9 +472,11 @@ impl Tcp {
         }
         let mut flow = Box::new(Flow::new(
             now,
-            (tuple, pending.owner),
+            tuple,
+            pending.owner,
             SynOptions::read(header),
-            (seg.seq, mss),
+            seg.seq,
+            mss,
             ring,
         ));
         if tuple.to.is_ipv6() && header_at != 40 {
@@ -474,7 +484,12 @@ impl Tcp {
             syn = head.unwrap_or(syn);
         }
         let terms = flow.terms(share);
-        flow.ingest((now, at), &mut self.iface, &mut around.port(Some(&syn), offload, terms), seg);
+        flow.ingest(
+            Moment { now, at },
+            &mut self.iface,
+            &mut around.port(Some(&syn), offload, terms),
+            seg,
+        );
         if flow.is_closed() {
             // smoltcp reads more of a SYN than we do, and did not like this one.
             Self::reset_syn(tuple, seg.seq, around);
@@ -524,10 +539,10 @@ impl Tcp {
         if flow.ask == Queued::Yes || flow.deadline.is_some_and(|at| at <= now) {
             flow.look_after(now, self.base, terms, around);
         }
-        flow.revive((now, at), &mut self.iface, (offload, terms), around);
-        flow.turn((now, at), &mut self.iface, &mut around.port(None, offload, terms));
+        flow.revive(Moment { now, at }, &mut self.iface, offload, terms, around);
+        flow.turn(Moment { now, at }, &mut self.iface, &mut around.port(None, offload, terms));
         if flow.wants_renewal(now) {
-            flow.renew((now, at), offload, around);
+            flow.renew(Moment { now, at }, offload, around);
         }
         // Whatever else is to come leads to another turn, and to this.
         if flow.deadline.is_none() {

@@ -6,10 +6,10 @@
 //! other, and their sender would have to wait for its timer.
 
 use super::bare::{Bare, split_fin, without_extensions};
-use super::challenge::Verdict;
+use super::challenge::Fate;
 use super::flow::{Flow, Queued};
 use super::syn::{self, ACK, FIN, RST, SYN, Segment};
-use super::{Around, FlowId, Tcp, open_flow};
+use super::{Around, FlowId, Moment, Tcp, open_flow};
 use crate::packet::Packet;
 use crate::stats::DropReason;
 use smoltcp::socket::tcp::State;
@@ -42,12 +42,12 @@ impl Tcp {
             return;
         }
         match flow.judge(seg) {
-            Verdict::Pass => flow.note_reset(seg),
-            Verdict::Challenge => {
+            Fate::Pass => flow.note_reset(seg),
+            Fate::Challenge => {
                 flow.challenge(now, terms, around);
                 return;
             }
-            Verdict::Drop => {
+            Fate::Drop => {
                 around.stats.drop(DropReason::Spurious);
                 return;
             }
@@ -68,7 +68,7 @@ impl Tcp {
         let bytes = mended.as_deref().unwrap_or(bytes);
         let mut feed = |flow: &mut Flow, bytes: &[u8], seg: Segment| {
             flow.ingest(
-                (now, at),
+                Moment { now, at },
                 &mut self.iface,
                 &mut around.port(Some(bytes), offload, terms),
                 seg,

@@ -9,18 +9,16 @@
 //! idle time. A segment that waited behind a hole is forgotten; RFC 2018 8 lets a receiver do that,
 //! and the app sends it again.
 
-use super::Around;
 use super::bare::Bare;
 use super::device::{Nowhere, Port, Terms};
 use super::flow::{Flow, listening};
 use super::syn::{ACK, SYN};
+use super::{Around, Moment};
 use crate::offload::Offload;
 use crate::stats::Stats;
 use smoltcp::iface::{Config, Interface, PollResult};
 use smoltcp::socket::tcp::{Socket, State};
-use smoltcp::time::Instant as SmolInstant;
 use smoltcp::wire::HardwareAddress;
-use std::time::Instant;
 
 /// The seed from which smoltcp's generator (sPCG32: one multiplication and one addition, then a
 /// shift by 29 where the three upper bits are 0) gives `wanted` as its second number; the first is
@@ -43,7 +41,7 @@ impl Flow {
     /// Exchanges the socket of a quiet flow for one with untouched rings of the same size.
     pub(super) fn renew(
         &mut self,
-        (now, at): (Instant, SmolInstant),
+        Moment { now, at }: Moment,
         offload: Offload,
         around: &mut Around<'_>,
     ) {
@@ -85,7 +83,7 @@ impl Flow {
         last.window = self.full_window();
         Bare { seq: next, ack: unread, flags: ACK, window: last.window }.send(around, tuple);
         around.stats.rings_renewed += 1;
-        self.renewed((set, handle), last);
+        self.renewed(set, handle, last);
     }
 
     /// The window field for an empty ring.

@@ -167,7 +167,7 @@ impl Tcp {
         if !is_crowded {
             return Ok(Owner::Unasked);
         }
-        let newcomer = owner(owners, Transport::Tcp, (tuple.app, tuple.to));
+        let newcomer = owner(owners, Transport::Tcp, tuple.app, tuple.to);
         let to_one = self.room.to_one.get(&(newcomer, tuple.to.ip())).copied().unwrap_or(0);
         if to_one * HALF_OPEN_TO_ONE >= self.max_half_open {
             return Err(DropReason::HalfOpenFull);
@@ -295,7 +295,7 @@ impl Tcp {
             return;
         };
         let tuple = entry.tuple();
-        let owner = owner(owners, Transport::Tcp, (tuple.app, tuple.to));
+        let owner = owner(owners, Transport::Tcp, tuple.app, tuple.to);
         self.room.all.remove(Owner::Unasked);
         let slots = &self.slots;
         let owner = self.room.all.add(owner, id, |owner, id| is_of(slots, id, owner));
@@ -328,7 +328,7 @@ impl Tcp {
             }
             looked_at += 1;
             if flow.carries_nothing()
-                && is_gone(owners, Transport::Tcp, (flow.tuple.app, flow.tuple.to), flow.owner)
+                && is_gone(owners, Transport::Tcp, flow.tuple.app, flow.tuple.to, flow.owner)
             {
                 return Some(id);
             }
@@ -350,7 +350,7 @@ impl Tcp {
             let slots = &self.slots;
             let id = self.room.all.pop_there(newcomer, |id| is_of(slots, id, newcomer))?;
             if let Some(flow) = self.flow(id).filter(is_silent)
-                && is_gone(owners, Transport::Tcp, (flow.tuple.app, flow.tuple.to), newcomer)
+                && is_gone(owners, Transport::Tcp, flow.tuple.app, flow.tuple.to, newcomer)
             {
                 return Some(id);
             }

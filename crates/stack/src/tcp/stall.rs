@@ -3,16 +3,15 @@
 //! closed. The app's kernel has dropped what it had no room for, so nothing would ever come of it.
 //! (RFC 9293 3.8.1, 3.8.6.1.)
 
-use super::Around;
 use super::bare::Bare;
 use super::device::Terms;
 use super::flow::{Flow, Phase};
 use super::syn::{ACK, FIN};
+use super::{Around, Moment};
 use crate::limits::STALLED;
 use crate::offload::Offload;
 use smoltcp::iface::Interface;
 use smoltcp::socket::tcp::State;
-use smoltcp::time::Instant as SmolInstant;
 use std::time::Instant;
 
 /// Equal ACKs that have a sender repeat what they lack (RFC 5681 3.2), behind one that is no news
@@ -39,9 +38,10 @@ impl Flow {
     /// kept what came behind. With a window of nothing they start the timer of its probes.
     pub(super) fn revive(
         &mut self,
-        (now, at): (Instant, SmolInstant),
+        Moment { now, at }: Moment,
         iface: &mut Interface,
-        (offload, terms): (Offload, Terms),
+        offload: Offload,
+        terms: Terms,
         around: &mut Around<'_>,
     ) {
         if self.phase != Phase::Live || self.stalled.is_none_or(|since| now < since + STALLED) {

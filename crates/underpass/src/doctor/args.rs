@@ -2,9 +2,9 @@
 
 use clap::{Args, ColorChoice};
 use messages::Language;
+use proxy::{Host, Target};
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 /// Addresses that answer at port 443 nearly everywhere: public resolvers, which also serve DNS over
 /// HTTPS. The second is in China.
@@ -46,9 +46,9 @@ pub(crate) struct DoctorOptions {
     /// Whom to reach on the internet by TCP; repeat it for others, or for IPv6 [default: well-known
     /// resolvers, port 443]
     #[arg(long, value_name = "HOST:PORT")]
-    pub(crate) outside: Vec<HostPort>,
+    pub(crate) outside: Vec<Target>,
     /// A host of your company's, by name or address, that is to be reached; repeat it for more
-    #[arg(long, value_name = "HOST[:PORT]")]
+    #[arg(long, value_name = "HOST[:PORT]", value_parser = company)]
     pub(crate) company: Vec<String>,
     /// The public name to ask for [default: a name given with --outside, or
     /// www.msftconnecttest.com]
@@ -65,14 +65,14 @@ pub(crate) struct DoctorOptions {
 
 impl DoctorOptions {
     /// Whom to reach on the internet.
-    pub(crate) fn outside(&self) -> Vec<HostPort> {
+    pub(crate) fn outside(&self) -> Vec<Target> {
         if self.outside.is_empty() { default_outside() } else { self.outside.clone() }
     }
 
     /// The public name to ask for.
     pub(crate) fn public_name(&self) -> String {
         let of_outside =
-            || self.outside.iter().find(|one| one.address().is_none()).map(|one| one.host.clone());
+            || self.outside.iter().find(|one| one.address().is_none()).map(|one| one.host.bare());
         self.public_name.clone().or_else(of_outside).unwrap_or_else(|| PUBLIC_NAME.to_owned())
     }
 
@@ -89,65 +89,22 @@ pub(crate) fn default_public_dns() -> Vec<IpAddr> {
     PUBLIC_DNS.iter().filter_map(|address| address.parse().ok()).collect()
 }
 
-pub(crate) fn default_outside() -> Vec<HostPort> {
+pub(crate) fn default_outside() -> Vec<Target> {
     OUTSIDE.iter().filter_map(|text| text.parse().ok()).collect()
 }
 
-/// A host, by name or address, and a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct HostPort {
-    /// Without brackets.
-    pub(crate) host: String,
-    pub(crate) port: u16,
+fn company(text: &str) -> Result<String, &'static str> {
+    let known = host_of(text, 1).map(|_| text.to_owned());
+    known.ok_or("it must be HOST or HOST:PORT, such as git.corp.example:22 or 10.20.0.5")
 }
 
-impl HostPort {
-    /// The address, if it is given by one.
-    pub(crate) fn address(&self) -> Option<IpAddr> {
-        self.host.parse().ok()
-    }
-
-    /// A host of the company's, whose port may be missing.
-    pub(crate) fn of_company(text: &str, port: u16) -> Self {
-        text.parse()
-            .unwrap_or_else(|_| Self { host: text.trim_matches(['[', ']']).to_owned(), port })
-    }
-}
-
-impl std::fmt::Display for HostPort {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
-
-/// No host and port.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it must be HOST:PORT, such as 192.0.2.1:443, www.example.com:443 or [2001:db8::1]:443")]
-pub(crate) struct NoHostPort;
-
-impl FromStr for HostPort {
-    type Err = NoHostPort;
-
-    fn from_str(text: &str) -> Result<Self, NoHostPort> {
-        let (host, port) = text.rsplit_once(':').ok_or(NoHostPort)?;
-        let port = port.parse().ok().filter(|port| *port != 0).ok_or(NoHostPort)?;
-        let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        let plain = |host: &str| {
-            !host.is_empty()
-                && !host.contains(|letter: char| letter.is_whitespace() || "[]/@:".contains(letter))
-        };
-        match bare {
-            Some(v6) if v6.parse::<std::net::Ipv6Addr>().is_ok() => {
-                Ok(Self { host: v6.to_owned(), port })
-            }
-            None if plain(host) => Ok(Self { host: host.to_owned(), port }),
-            Some(_) | None => Err(NoHostPort),
-        }
-    }
+/// A host whose port may be missing. None where it cannot be one.
+pub(crate) fn host_of(text: &str, port: u16) -> Option<Target> {
+    let (host, own) = match text.parse::<IpAddr>() {
+        Ok(address) => (Host::Address(address), None),
+        Err(_) => Target::read(text)?,
+    };
+    Some(Target { host, port: own.unwrap_or(port) })
 }
 
 #[cfg(test)]
@@ -155,27 +112,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_and_ports_are_told_apart() {
-        for text in ["192.0.2.1:443", "www.lab.test:80", "[2001:db8::1]:443"] {
-            assert_eq!(text.parse::<HostPort>().unwrap().to_string(), text);
-        }
-        for wrong in [
-            "",
-            "host",
-            ":80",
-            "host:",
-            "host:0",
-            "host:x",
-            "2001:db8::1:443",
-            "[x]:1",
-            "http://a:80",
-            "a b:1",
+    fn a_port_may_be_missing() {
+        for (text, host) in [
+            ("git.corp.test", "git.corp.test:443"),
+            ("git.corp.test:22", "git.corp.test:22"),
+            ("2001:db8::5", "[2001:db8::5]:443"),
+            ("[2001:db8::5]", "[2001:db8::5]:443"),
         ] {
-            assert_eq!(wrong.parse::<HostPort>(), Err(NoHostPort), "{wrong}");
+            assert_eq!(host_of(text, 443).unwrap().to_string(), host);
         }
-        assert_eq!(HostPort::of_company("git.corp.test", 443).to_string(), "git.corp.test:443");
-        assert_eq!(HostPort::of_company("git.corp.test:22", 443).to_string(), "git.corp.test:22");
-        assert_eq!(HostPort::of_company("2001:db8::5", 443).to_string(), "[2001:db8::5]:443");
         assert_eq!(default_outside().len(), OUTSIDE.len());
     }
 }

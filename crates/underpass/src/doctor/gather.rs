@@ -2,7 +2,7 @@
 //! depends on Windows' answers. A broken machine takes as long as the most patient of the attempts,
 //! not as long as all of them.
 
-use super::args::{HostPort, default_outside};
+use super::args::default_outside;
 use super::progress::{Progress, Result};
 use super::tries::{Tries, addresses, has_addresses};
 use super::{Wishes, remembered, start_files, survey, tools};
@@ -13,6 +13,7 @@ use futures_util::future::join_all;
 use gateway::net::{Net, Survey};
 use messages::doctor_probes as words;
 use probe::dns;
+use proxy::{Host, Target};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use wsl::{files, filter, tunnels};
@@ -160,14 +161,15 @@ fn nothing() -> Survey {
 /// nobody does the well-known addresses stand for the internet, since the first question is whether
 /// any address can be reached.
 async fn outside(wishes: &Wishes) -> Vec<SocketAddr> {
-    let look_up = |one: HostPort| async move {
-        if let Some(address) = one.address() {
-            return vec![SocketAddr::new(address, one.port)];
-        }
-        let mut answers = vec![dns::ask_system(&one.host).await];
+    let look_up = |one: Target| async move {
+        let name = match one.host {
+            Host::Address(address) => return vec![SocketAddr::new(address, one.port)],
+            Host::Name(name) => name,
+        };
+        let mut answers = vec![dns::ask_system(&name).await];
         if !has_addresses(&answers[0]) {
             let public =
-                wishes.public_dns.iter().map(|server| dns::ask(*server, &one.host, Transport::Udp));
+                wishes.public_dns.iter().map(|server| dns::ask(*server, &name, Transport::Udp));
             answers.extend(join_all(public).await);
         }
         addresses(&answers)

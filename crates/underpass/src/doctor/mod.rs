@@ -15,13 +15,14 @@ mod tries;
 mod windows;
 
 use anyhow::Context as _;
-use args::{DoctorOptions, HostPort};
+use args::DoctorOptions;
 use doctor::json::Document;
 use doctor::text::{Colour, Hints};
 use gateway::Placement;
 use gather::Gathered;
 use messages::{Language, Text, doctor_probes as words};
 use progress::Progress;
+use proxy::Target;
 use std::io::{IsTerminal as _, Write as _};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -29,7 +30,7 @@ use std::process::ExitCode;
 
 /// What is to be looked at.
 pub(crate) struct Wishes {
-    outside: Vec<HostPort>,
+    outside: Vec<Target>,
     public_name: String,
     public_dns: Vec<IpAddr>,
     company: Vec<String>,

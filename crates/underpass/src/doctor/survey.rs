@@ -2,7 +2,7 @@
 
 use doctor::facts::{Entry, Interop, Kernel, Link, Mode, Outcome, Route, Tunnel, TunnelState};
 use gateway::net::Survey;
-use gateway::status::{ProcessPrivileges, State};
+use gateway::status::{GatewayState, ProcessPrivileges};
 use gateway::{Status, interop};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::IpAddr;
@@ -78,9 +78,9 @@ pub(super) fn tunnel(status: Option<Status>) -> Tunnel {
     let tap = status.tap.as_ref();
     let of_relays = || status.relays.iter().rev().find_map(|relay| relay.last_error.clone());
     let state = match status.state {
-        State::Starting => TunnelState::Starting,
-        State::Up => TunnelState::Up,
-        State::NoRelay => TunnelState::NoRelay,
+        GatewayState::Starting => TunnelState::Starting,
+        GatewayState::Up => TunnelState::Up,
+        GatewayState::NoRelay => TunnelState::NoRelay,
     };
     Tunnel {
         state,

@@ -1,7 +1,8 @@
 //! The relay's words, and git's, as the doctor's facts.
 
-use super::args::HostPort;
-use doctor::facts::{Answer, Outcome, Why};
+use super::args;
+use doctor::facts::{Lookup, Outcome, Why};
+use proxy::{Host, Target};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
@@ -15,19 +16,19 @@ const GIT_HOST: (&str, u16) = ("github.com", 22);
 const GIT_PATIENCE: Duration = Duration::from_millis(1000);
 
 /// What Windows' resolver said.
-pub(super) fn name(answer: &NameAnswer) -> Answer {
+pub(super) fn name(answer: &NameAnswer) -> Lookup {
     let ms = answer.ms;
     match answer.failure.as_deref() {
-        None => Answer::Addresses {
+        None => Lookup::Addresses {
             addresses: answer.addresses.iter().filter_map(|one| one.parse().ok()).collect(),
             ms,
         },
-        Some("nxdomain" | "no-address") => Answer::NoSuchName { ms },
-        Some("timed-out") => Answer::Failed { why: Why::TimedOut, detail: String::new() },
+        Some("nxdomain" | "no-address") => Lookup::NoSuchName { ms },
+        Some("timed-out") => Lookup::Failed { why: Why::TimedOut, detail: String::new() },
         Some("no-server") => {
-            Answer::Failed { why: Why::Unreachable, detail: "no-server".to_owned() }
+            Lookup::Failed { why: Why::Unreachable, detail: "no-server".to_owned() }
         }
-        Some(code) => Answer::ServerError { code: code.to_uppercase() },
+        Some(code) => Lookup::ServerError { code: code.to_uppercase() },
     }
 }
 
@@ -47,7 +48,7 @@ pub(super) fn connect(answer: &ConnectAnswer) -> Outcome {
 }
 
 /// Where git goes by ssh in this folder, or else mostly.
-pub(super) async fn git_host() -> HostPort {
+pub(super) async fn git_host() -> Target {
     let mut command = Command::new("git");
     command.env("PATH", foreign::trusted_path());
     command
@@ -60,11 +61,11 @@ pub(super) async fn git_host() -> HostPort {
         .unwrap_or_default();
     let remotes =
         String::from_utf8_lossy(&text).lines().find_map(|line| ssh_host(line.split_once(' ')?.1));
-    remotes.unwrap_or_else(|| HostPort { host: GIT_HOST.0.to_owned(), port: GIT_HOST.1 })
+    remotes.unwrap_or_else(|| Target { host: Host::Name(GIT_HOST.0.to_owned()), port: GIT_HOST.1 })
 }
 
 /// The host and port of an address that git asks, by whatever it goes there; none for a folder.
-pub(super) fn url_host(url: &str) -> Option<HostPort> {
+pub(super) fn url_host(url: &str) -> Option<Target> {
     let Some((scheme, rest)) = url.split_once("://") else { return ssh_host(url) };
     let port = match scheme.to_ascii_lowercase().as_str() {
         "https" => 443,
@@ -75,20 +76,21 @@ pub(super) fn url_host(url: &str) -> Option<HostPort> {
     };
     let place = rest.split('/').next()?;
     let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
-    (!place.is_empty()).then(|| HostPort::of_company(place, port))
+    args::host_of(place, port)
 }
 
 /// The host of `git@host:path` or `ssh://git@host:port/path` (git-clone(1), 'GIT URLS').
-fn ssh_host(url: &str) -> Option<HostPort> {
-    let host_of = |text: &str| text.rsplit_once('@').map_or(text, |(_, host)| host).to_owned();
+fn ssh_host(url: &str) -> Option<Target> {
+    let host_of = |text: &str| {
+        args::host_of(text.rsplit_once('@').map_or(text, |(_, host)| host), GIT_HOST.1)
+    };
     if let Some(rest) = url.strip_prefix("ssh://") {
-        let place = host_of(rest.split('/').next()?);
-        return Some(place.parse().unwrap_or(HostPort { host: place, port: GIT_HOST.1 }));
+        return host_of(rest.split('/').next()?);
     }
     let (place, _) = url
         .split_once(':')
         .filter(|(place, rest)| !rest.starts_with("//") && !place.contains('/'))?;
-    Some(HostPort { host: host_of(place), port: GIT_HOST.1 })
+    host_of(place)
 }
 
 #[cfg(test)]
@@ -133,13 +135,13 @@ mod tests {
             })
         };
         assert!(
-            matches!(name_of(None), Answer::Addresses { addresses, .. } if addresses.len() == 1)
+            matches!(name_of(None), Lookup::Addresses { addresses, .. } if addresses.len() == 1)
         );
-        assert!(matches!(name_of(Some("nxdomain")), Answer::NoSuchName { .. }));
+        assert!(matches!(name_of(Some("nxdomain")), Lookup::NoSuchName { .. }));
         assert!(
-            matches!(name_of(Some("servfail")), Answer::ServerError { code } if code == "SERVFAIL")
+            matches!(name_of(Some("servfail")), Lookup::ServerError { code } if code == "SERVFAIL")
         );
-        assert!(matches!(name_of(Some("timed-out")), Answer::Failed { why: Why::TimedOut, .. }));
+        assert!(matches!(name_of(Some("timed-out")), Lookup::Failed { why: Why::TimedOut, .. }));
         let connect_of = |failure: &str| {
             connect(&ConnectAnswer {
                 failure: Some(failure.to_owned()),

@@ -1,13 +1,14 @@
 //! What is tried: everything that depends on nothing else at once, and then what depends on
 //! Windows' answers.
 
-use super::args::HostPort;
+use super::args;
 use super::ports::{USUAL_PORTS, default_ports};
 use super::progress::{Progress, Result};
-use super::windows::{self, Told};
+use super::windows::{self, WindowsAnswers};
 use super::{Wishes, survey, translate};
+use ::proxy::Target;
 use doctor::facts::{
-    Answer, Ask, Asked, Facts, GitRewrite, Method, MtuProbe, NameKind, Outcome, Probes, ProxyProbe,
+    Ask, Asked, Facts, GitRewrite, Lookup, Method, MtuProbe, NameKind, Outcome, Probes, ProxyProbe,
     ProxySetting, Question, Reach, Route, Rule, Subject, Tool, Transport, Tunnel, TunnelState,
     Whence, Why, Windows,
 };
@@ -15,7 +16,7 @@ use futures_util::future::join_all;
 use messages::doctor_probes as words;
 use probe::{Origin, dns, icmp, mtu, proxy, tcp};
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use wsl::{Nameserver, ResolvConf};
 
 /// Proxies that are tried, and servers of Windows' adapters that are asked, at most.
@@ -47,7 +48,7 @@ pub(super) struct Tries {
     /// IPv4 addresses of the internet, the best first.
     outside4: Vec<SocketAddr>,
     outside6: Vec<SocketAddr>,
-    company: Vec<HostPort>,
+    company: Vec<Target>,
     /// Names of the company's.
     names: Vec<String>,
     /// The router of the default route around the tunnel.
@@ -64,7 +65,7 @@ pub(super) struct Tries {
     proxies: Vec<Named>,
     git: bool,
     /// Hosts that git asks instead of others.
-    mirrors: Vec<HostPort>,
+    mirrors: Vec<Target>,
 }
 
 impl Tries {
@@ -81,7 +82,7 @@ impl Tries {
             |device: &str| facts.links.iter().find(|link| link.name == device).map(|link| link.mtu);
         let (outside4, outside6) = outside.into_iter().partition(SocketAddr::is_ipv4);
         let company: Vec<_> =
-            wishes.company.iter().map(|text| HostPort::of_company(text, COMPANY_PORT)).collect();
+            wishes.company.iter().filter_map(|text| args::host_of(text, COMPANY_PORT)).collect();
         Self {
             gateway: way.and_then(|route| route.gateway),
             own,
@@ -93,7 +94,7 @@ impl Tries {
             names: company
                 .iter()
                 .filter(|one| one.address().is_none())
-                .map(|one| one.host.clone())
+                .map(|one| one.host.bare())
                 .collect(),
             nameservers: ResolvConf::read(facts.resolv_conf.text.as_deref().unwrap_or_default())
                 .servers()
@@ -114,19 +115,15 @@ impl Tries {
         facts: &mut Facts,
         wishes: &Wishes,
         progress: &Progress,
-    ) -> Told {
+    ) -> WindowsAnswers {
         let names: Vec<String> =
             [&wishes.public_name].into_iter().chain(&self.names).cloned().collect();
         let of_proxies = self.proxies.iter().flat_map(Named::urls);
         let loopback: BTreeSet<u16> = of_proxies.map(|proxy| proxy.port()).collect();
-        let at =
-            |address: SocketAddr| HostPort { host: address.ip().to_string(), port: address.port() };
-        let targets: Vec<HostPort> = (self.outside4.iter().copied().map(at))
-            .chain(self.company.iter().cloned())
-            .chain(
-                loopback.iter().map(|port| HostPort { host: "127.0.0.1".to_owned(), port: *port }),
-            )
-            .collect();
+        let at_loopback = |port: &u16| SocketAddr::from((Ipv4Addr::LOCALHOST, *port));
+        let by_address = self.outside4.iter().copied().chain(loopback.iter().map(at_loopback));
+        let targets: Vec<Target> =
+            by_address.map(Target::from).chain(self.company.iter().cloned()).collect();
         let places = self.usual_places(loopback.iter().copied());
         let target = self
             .outside4
@@ -140,7 +137,7 @@ impl Tries {
             |asks: &Vec<Ask>| Result::of_any(asks.iter().map(|ask| resolves(&ask.answer)));
         let carry = |proxies: &Vec<ProxyProbe>| Result::of_any(proxies.iter().map(carries));
         let fits = |mtu: &Option<MtuProbe>| Result::of_any(mtu.iter().map(|mtu| works(&mtu.large)));
-        let tells = |told: &Told| Result::of_any([told.windows.as_ref().map(|_| true)]);
+        let tells = |told: &WindowsAnswers| Result::of_any([told.windows.as_ref().map(|_| true)]);
         let (gateway, outside, v6, asks, proxies, listening, large, git, told) = tokio::join!(
             progress.watch(&words::DOING_GATEWAY, reaches, self.gateway()),
             progress.watch(&words::DOING_OUTSIDE, reaches, self.outside()),
@@ -176,7 +173,7 @@ impl Tries {
     }
 
     /// What Windows tried, and what is tried by what Windows said.
-    pub(super) async fn after_windows(&self, facts: &mut Facts, told: &Told) {
+    pub(super) async fn after_windows(&self, facts: &mut Facts, told: &WindowsAnswers) {
         let Probes { reach, dns: asks, proxies, listening: _, mtu: _ } = &mut facts.probes;
         if let Some(probe) = &told.probe {
             for answer in &probe.names {
@@ -343,7 +340,7 @@ impl Tries {
                         dns::ask(server, name, transport).await
                     }
                     Asked::System => dns::ask_system(name).await,
-                    Asked::Windows => Answer::NotTried,
+                    Asked::Windows => Lookup::NotTried,
                 };
                 ask(asked, transport, name, kind, answer)
             }))
@@ -365,14 +362,15 @@ impl Tries {
                 return None;
             }
             let host = translate::git_host().await;
-            let address = addresses(&[dns::ask_system(&host.host).await]).first().copied()?;
+            let address =
+                addresses(&[dns::ask_system(&host.host.bare()).await]).first().copied()?;
             let outcome = tcp::connect(SocketAddr::new(address, host.port), None).await;
             Some(reached(Subject::GitSsh, Method::Tcp, Whence::Vm, host.to_string(), outcome))
         };
         let mirrors = join_all(self.mirrors.iter().map(|host| async move {
             let answer = match host.address() {
-                Some(address) => Answer::Addresses { addresses: vec![address], ms: 0 },
-                None => dns::ask_system(&host.host).await,
+                Some(address) => Lookup::Addresses { addresses: vec![address], ms: 0 },
+                None => dns::ask_system(&host.host.bare()).await,
             };
             let outcome = match addresses(&[answer]).first() {
                 Some(address) => tcp::connect(SocketAddr::new(*address, host.port), None).await,
@@ -385,9 +383,10 @@ impl Tries {
     }
 
     /// A host of the company's, by the address that somebody knows for it.
-    async fn company(&self, host: &HostPort, asks: &[Ask]) -> Vec<Reach> {
+    async fn company(&self, host: &Target, asks: &[Ask]) -> Vec<Reach> {
+        let name = host.host.bare();
         let known = |wanted: fn(&Asked) -> bool| {
-            let of_host = asks.iter().filter(|ask| ask.name == host.host && wanted(&ask.asked));
+            let of_host = asks.iter().filter(|ask| ask.name == name && wanted(&ask.asked));
             addresses(&of_host.map(|ask| ask.answer.clone()).collect::<Vec<_>>()).first().copied()
         };
         let address = host
@@ -399,7 +398,7 @@ impl Tries {
         let at = SocketAddr::new(address, host.port);
         let (ping, tcp) = tokio::join!(icmp::ping(address, None, None), tcp::connect(at, None));
         vec![
-            reached(Subject::Company, Method::Icmp, Whence::Vm, host.host.clone(), ping.outcome),
+            reached(Subject::Company, Method::Icmp, Whence::Vm, name, ping.outcome),
             reached(Subject::Company, Method::Tcp, Whence::Vm, host.to_string(), tcp),
         ]
     }
@@ -432,7 +431,7 @@ fn leads_to_v6(route: &Route) -> bool {
 fn silence(asks: &mut [Ask]) {
     let is_server =
         |ask: &&Ask| matches!(ask.asked, Asked::Nameserver(_)) && ask.transport == Transport::Udp;
-    let silent = |answer: &Answer| matches!(answer, Answer::Failed { .. });
+    let silent = |answer: &Lookup| matches!(answer, Lookup::Failed { .. });
     let names: BTreeSet<String> = asks.iter().map(|ask| ask.name.clone()).collect();
     for name in names {
         let of_servers: Vec<_> = asks
@@ -441,7 +440,7 @@ fn silence(asks: &mut [Ask]) {
             .filter(is_server)
             .map(|ask| &ask.answer)
             .collect();
-        let Some(Answer::Failed { why, detail }) = of_servers.first().copied().cloned() else {
+        let Some(Lookup::Failed { why, detail }) = of_servers.first().copied().cloned() else {
             continue;
         };
         if !of_servers.iter().all(|answer| silent(answer)) {
@@ -449,23 +448,23 @@ fn silence(asks: &mut [Ask]) {
         }
         let of_system =
             asks.iter_mut().filter(|ask| ask.name == name && ask.asked == Asked::System);
-        for ask in of_system.filter(|ask| matches!(ask.answer, Answer::NoSuchName { .. })) {
-            ask.answer = Answer::Failed { why, detail: detail.clone() };
+        for ask in of_system.filter(|ask| matches!(ask.answer, Lookup::NoSuchName { .. })) {
+            ask.answer = Lookup::Failed { why, detail: detail.clone() };
         }
     }
 }
 
-pub(super) fn has_addresses(answer: &Answer) -> bool {
-    matches!(answer, Answer::Addresses { .. })
+pub(super) fn has_addresses(answer: &Lookup) -> bool {
+    matches!(answer, Lookup::Addresses { .. })
 }
 
-pub(super) fn addresses(answers: &[Answer]) -> Vec<IpAddr> {
+pub(super) fn addresses(answers: &[Lookup]) -> Vec<IpAddr> {
     let found = answers.iter().filter_map(|answer| match answer {
-        Answer::Addresses { addresses, .. } => Some(addresses.as_slice()),
-        Answer::NotTried
-        | Answer::NoSuchName { .. }
-        | Answer::ServerError { .. }
-        | Answer::Failed { .. } => None,
+        Lookup::Addresses { addresses, .. } => Some(addresses.as_slice()),
+        Lookup::NotTried
+        | Lookup::NoSuchName { .. }
+        | Lookup::ServerError { .. }
+        | Lookup::Failed { .. } => None,
     });
     found.flatten().copied().collect()
 }
@@ -474,7 +473,7 @@ fn is_resolved(asks: &[Ask], asked: Asked, name: &str) -> bool {
     asks.iter().any(|ask| ask.asked == asked && ask.name == name && has_addresses(&ask.answer))
 }
 
-fn ask(asked: Asked, transport: Transport, name: &str, kind: NameKind, answer: Answer) -> Ask {
+fn ask(asked: Asked, transport: Transport, name: &str, kind: NameKind, answer: Lookup) -> Ask {
     Ask { asked, transport, name: name.to_owned(), kind, answer }
 }
 
@@ -493,8 +492,8 @@ fn works(outcome: &Outcome) -> Option<bool> {
     (*outcome != Outcome::NotTried).then(|| is_ok(outcome))
 }
 
-fn resolves(answer: &Answer) -> Option<bool> {
-    (*answer != Answer::NotTried).then(|| has_addresses(answer))
+fn resolves(answer: &Lookup) -> Option<bool> {
+    (*answer != Lookup::NotTried).then(|| has_addresses(answer))
 }
 
 fn carries(probe: &ProxyProbe) -> Option<bool> {
@@ -506,8 +505,8 @@ fn is_ok(outcome: &Outcome) -> bool {
 }
 
 /// The hosts of addresses that git asks instead of others, each once.
-fn mirrors(rewrites: &[GitRewrite]) -> Vec<HostPort> {
-    let mut hosts: Vec<HostPort> = Vec::new();
+fn mirrors(rewrites: &[GitRewrite]) -> Vec<Target> {
+    let mut hosts: Vec<Target> = Vec::new();
     for host in rewrites.iter().filter_map(|rewrite| translate::url_host(&rewrite.base)) {
         if !hosts.contains(&host) {
             hosts.push(host);
@@ -599,29 +598,29 @@ mod tests {
     #[test]
     fn where_no_server_answers_the_system_has_no_answer_either() {
         let server = |last: u8| Asked::Nameserver(IpAddr::from([192, 0, 2, last]).into());
-        let asks = |second: Answer| {
+        let asks = |second: Lookup| {
             let mut asks = vec![
                 ask(
                     Asked::System,
                     Transport::Udp,
                     "n.test",
                     NameKind::Public,
-                    Answer::NoSuchName { ms: 9 },
+                    Lookup::NoSuchName { ms: 9 },
                 ),
                 ask(
                     server(1),
                     Transport::Udp,
                     "n.test",
                     NameKind::Public,
-                    Answer::Failed { why: Why::TimedOut, detail: String::new() },
+                    Lookup::Failed { why: Why::TimedOut, detail: String::new() },
                 ),
                 ask(server(2), Transport::Udp, "n.test", NameKind::Public, second),
             ];
             silence(&mut asks);
             asks.swap_remove(0).answer
         };
-        let refused = Answer::Failed { why: Why::Refused, detail: "no".to_owned() };
-        assert!(matches!(asks(refused), Answer::Failed { why: Why::TimedOut, .. }));
-        assert_eq!(asks(Answer::NoSuchName { ms: 1 }), Answer::NoSuchName { ms: 9 });
+        let refused = Lookup::Failed { why: Why::Refused, detail: "no".to_owned() };
+        assert!(matches!(asks(refused), Lookup::Failed { why: Why::TimedOut, .. }));
+        assert_eq!(asks(Lookup::NoSuchName { ms: 1 }), Lookup::NoSuchName { ms: 9 });
     }
 }

@@ -1,9 +1,9 @@
 //! Windows, as the relay and Windows' own programs tell of it.
 
 use super::Wishes;
-use super::args::HostPort;
 use doctor::facts::{Distro, Entry, Interop, Outcome, PortProxy, Why, Windows};
 use gateway::{HostError, Placement, QuestionError, host};
+use proxy::Target;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::time::timeout;
@@ -14,7 +14,7 @@ use wire::facts::HostProbe;
 const PATIENCE: Duration = Duration::from_millis(6500);
 
 /// What came of asking Windows.
-pub(super) struct Told {
+pub(super) struct WindowsAnswers {
     /// Nothing where the relay could not be asked.
     pub(super) windows: Option<Windows>,
     /// What the relay tried.
@@ -27,7 +27,7 @@ pub(super) struct Told {
     pub(super) trouble: Option<String>,
 }
 
-impl Told {
+impl WindowsAnswers {
     fn nothing(run: Outcome, trouble: Option<String>) -> Self {
         Self { windows: None, probe: None, ahead_ms: None, run, trouble }
     }
@@ -38,11 +38,11 @@ pub(super) async fn ask(
     wishes: &Wishes,
     interop: &Interop,
     names: &[String],
-    targets: &[HostPort],
-) -> Told {
+    targets: &[Target],
+) -> WindowsAnswers {
     // Whatever starts a Windows program mends the kernel's entry first; a doctor only looks.
     if interop.is_wsl && matches!(interop.entry, Some(Entry::Missing | Entry::Disabled)) {
-        return Told::nothing(Outcome::NotTried, None);
+        return WindowsAnswers::nothing(Outcome::NotTried, None);
     }
     let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
     let relay = async {
@@ -69,7 +69,7 @@ pub(super) async fn ask(
     let (wsl_version, running_distros, distros, port_proxies) = words.unwrap_or_default();
     let Ok((Timed { value, before, after, ms }, is_windows)) = relay else {
         let words = format!("the relay did not answer within {} ms", PATIENCE.as_millis());
-        return Told::nothing(failed(interop.is_wsl, Why::TimedOut, &words), Some(words));
+        return WindowsAnswers::nothing(failed(interop.is_wsl, Why::TimedOut, &words), Some(words));
     };
     let probe = match value {
         Ok(probe) => probe,
@@ -80,7 +80,7 @@ pub(super) async fn ask(
                 HostError::Ended { .. } | HostError::Nonsense { .. } => Why::Other,
             };
             let words = error.to_string();
-            return Told::nothing(failed(is_windows, why, &words), Some(words));
+            return WindowsAnswers::nothing(failed(is_windows, why, &words), Some(words));
         }
     };
     let windows = Windows {
@@ -102,7 +102,7 @@ pub(super) async fn ask(
             .map(|host::PortProxy { listen, to, port }| PortProxy { listen, to, port })
             .collect(),
     };
-    Told {
+    WindowsAnswers {
         windows: Some(windows),
         ahead_ms: ahead(before, after, probe.unix_ms),
         probe: Some(probe),

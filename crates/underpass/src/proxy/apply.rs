@@ -3,7 +3,7 @@
 
 use super::args::{ApplyOptions, RemoveOptions};
 use super::files::{self, Here, Memory};
-use super::{Verdict, Voice, choose};
+use super::{Ending, Voice, choose};
 use anyhow::Context as _;
 use config::tools::{
     Kept, Note, OwnCommand, Place, Proxy, Tool, no_proxy, notes, places, with_setting,
@@ -21,10 +21,10 @@ pub(super) async fn apply(
     options: &ApplyOptions,
     voice: Voice,
     complain: &impl Fn(&anyhow::Error),
-) -> anyhow::Result<Verdict> {
+) -> anyhow::Result<Ending> {
     let Some(chosen) = choose(&options.choice).await? else {
         voice.aside(&words::WINDOWS_DIRECT.with("url", &options.choice.url));
-        return Ok(Verdict::Well);
+        return Ok(Ending::Well);
     };
     if let Some(how) = &chosen.how {
         voice.aside(how);
@@ -35,12 +35,12 @@ pub(super) async fn apply(
     }
     let mut memory = Memory::load(here.home())?;
     let exceptions = no_proxy(&[], &chosen.subnets);
-    let mut verdict = Verdict::Well;
+    let mut verdict = Ending::Well;
     for tool in distinct(&options.tools) {
         let mut changer = Changer { here: &here, memory: &mut memory, voice };
         if let Err(error) = changer.tool(tool, &chosen.proxy, &exceptions).await {
             complain(&error);
-            verdict = Verdict::Problems;
+            verdict = Ending::Problems;
         }
     }
     Ok(verdict)
@@ -50,7 +50,7 @@ pub(super) fn remove(
     options: &RemoveOptions,
     voice: Voice,
     complain: &impl Fn(&anyhow::Error),
-) -> anyhow::Result<Verdict> {
+) -> anyhow::Result<Ending> {
     let here = Here::new()?;
     let mut memory = Memory::load(here.home())?;
     let is_meant = |kept: &&Kept| {
@@ -60,7 +60,7 @@ pub(super) fn remove(
     if meant.is_empty() {
         voice.tell(&words::NOTHING_TO_REMOVE.text());
     }
-    let mut verdict = Verdict::Well;
+    let mut verdict = Ending::Well;
     for kept in meant {
         if !here.is_known(&kept) {
             complain(&anyhow::anyhow!(
@@ -69,7 +69,7 @@ pub(super) fn remove(
                 kept.path.display(),
                 kept.tool
             ));
-            verdict = Verdict::Problems;
+            verdict = Ending::Problems;
             continue;
         }
         match restore(&kept) {
@@ -80,7 +80,7 @@ pub(super) fn remove(
             }
             Err(error) => {
                 complain(&error.context(kept.tool));
-                verdict = Verdict::Problems;
+                verdict = Ending::Problems;
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Where the Windows host is, seen from here: by WSL's mode and by whether the tunnel is up.
 
 use gateway::net::{Net, NetError, Observed};
-use gateway::status::State;
+use gateway::status::GatewayState;
 use ipnet::IpNet;
 use messages::{Text, proxies as words};
 use std::net::{IpAddr, Ipv4Addr};
@@ -40,7 +40,7 @@ pub(super) async fn view() -> View {
     let folders = [crate::runtime_dir(), gateway::publish::default_folder()];
     let tap = gateway::control::status(&folders)
         .ok()
-        .filter(|status| status.state == State::Up)
+        .filter(|status| status.state == GatewayState::Up)
         .and_then(|up| up.tap);
     let name = tap.as_ref().map_or(TAP, |tap| tap.name.as_str());
     let observed = match Net::open() {

@@ -30,7 +30,7 @@ pub(crate) struct Usage(pub(crate) Box<dyn std::error::Error + Send + Sync>);
 
 /// How a command ended that could do what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+enum Ending {
     Well,
     /// Some of what was asked for is not so; it has been told.
     Problems,
@@ -56,8 +56,8 @@ pub(crate) fn run(options: ProxyOptions, complain: impl Fn(&anyhow::Error)) -> E
         })
     });
     match outcome {
-        Ok(Verdict::Well) => ExitCode::SUCCESS,
-        Ok(Verdict::Problems) => ExitCode::FAILURE,
+        Ok(Ending::Well) => ExitCode::SUCCESS,
+        Ok(Ending::Problems) => ExitCode::FAILURE,
         Err(error) => {
             complain(&error);
             if error.is::<Usage>() { ExitCode::from(crate::USAGE) } else { ExitCode::FAILURE }

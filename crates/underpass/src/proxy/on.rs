@@ -3,7 +3,7 @@
 
 use super::args::{OffOptions, OnOptions, Shell, ShellInitOptions};
 use super::attempt::{Attempt, port};
-use super::{Chosen, Usage, Verdict, Voice, choose, print, variable};
+use super::{Chosen, Ending, Usage, Voice, choose, print, variable};
 use anyhow::Context as _;
 use config::tools::shell::{self, Syntax, UnknownShell};
 use config::tools::{Scheme, no_proxy};
@@ -15,14 +15,14 @@ use std::time::Duration;
 /// host does so within milliseconds; a host that is gone takes long.
 const START_PATIENCE: Duration = Duration::from_millis(500);
 
-pub(super) async fn on(options: &OnOptions, voice: Voice) -> anyhow::Result<Verdict> {
+pub(super) async fn on(options: &OnOptions, voice: Voice) -> anyhow::Result<Ending> {
     if options.quiet {
         return on_quietly(options).await;
     }
     let syntax = syntax(&options.shell)?;
     let Some(chosen) = choose(&options.choice).await? else {
         voice.aside(&words::WINDOWS_DIRECT.with("url", &options.choice.url));
-        return Ok(Verdict::Well);
+        return Ok(Ending::Well);
     };
     print(&lines(syntax, &chosen))?;
     if let Some(how) = &chosen.how {
@@ -33,11 +33,11 @@ pub(super) async fn on(options: &OnOptions, voice: Voice) -> anyhow::Result<Verd
     }
     advise(syntax, "on", voice)
         .unwrap_or_else(|| voice.aside(&words::ON.with("proxy", &chosen.proxy)));
-    Ok(Verdict::Well)
+    Ok(Ending::Well)
 }
 
 /// In a start file: where there is nobody to go by, everything stays as it is, and nobody is told.
-async fn on_quietly(options: &OnOptions) -> anyhow::Result<Verdict> {
+async fn on_quietly(options: &OnOptions) -> anyhow::Result<Ending> {
     let syntax = syntax(&options.shell)?;
     let chosen = match choose(&options.choice).await {
         Ok(chosen) => chosen,
@@ -50,7 +50,7 @@ async fn on_quietly(options: &OnOptions) -> anyhow::Result<Verdict> {
     {
         print(&lines(syntax, &chosen))?;
     }
-    Ok(Verdict::Well)
+    Ok(Ending::Well)
 }
 
 /// What the shell evaluates.
@@ -65,29 +65,29 @@ fn lines(syntax: Syntax, chosen: &Chosen) -> String {
 }
 
 /// Functions that call this very program, wherever it lies.
-pub(super) fn shell_init(options: &ShellInitOptions) -> anyhow::Result<Verdict> {
+pub(super) fn shell_init(options: &ShellInitOptions) -> anyhow::Result<Ending> {
     let program = std::env::current_exe().context("the path of this program is not known")?;
     print(&shell::functions(options.shell, &program.display().to_string()))?;
-    Ok(Verdict::Well)
+    Ok(Ending::Well)
 }
 
-pub(super) fn off(options: &OffOptions, voice: Voice) -> anyhow::Result<Verdict> {
+pub(super) fn off(options: &OffOptions, voice: Voice) -> anyhow::Result<Ending> {
     let syntax = syntax(&options.shell)?;
     if options.all {
         print(&shell::off_all(syntax))?;
         advise(syntax, "off --all", voice).unwrap_or_else(|| voice.aside(&words::OFF_ALL.text()));
-        return Ok(Verdict::Well);
+        return Ok(Ending::Well);
     }
     let Some(off) = shell::off(syntax, variable) else {
         voice.aside(&words::OFF_NOTHING.text());
-        return Ok(Verdict::Well);
+        return Ok(Ending::Well);
     };
     print(&off.lines)?;
     if !off.left.is_empty() {
         voice.aside(&words::OFF_LEFT.with("names", off.left.join(", ")));
     }
     advise(syntax, "off", voice).unwrap_or_else(|| voice.aside(&words::OFF.text()));
-    Ok(Verdict::Well)
+    Ok(Ending::Well)
 }
 
 /// Who sees the lines on a terminal has not evaluated them, and is told how.

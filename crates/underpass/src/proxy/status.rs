@@ -2,7 +2,7 @@
 
 use super::args::StatusOptions;
 use super::files::{self, Here};
-use super::{Verdict, variable, windows};
+use super::{Ending, variable, windows};
 use config::tools::{Found, Reading, Tool, found, shell};
 use proxy::mask;
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ pub(super) async fn settings() -> anyhow::Result<Settings> {
     Ok(Settings { variables, tools: Tool::ALL.map(|tool| (tool, found(tool, &reading))).to_vec() })
 }
 
-pub(super) async fn status(options: &StatusOptions) -> anyhow::Result<Verdict> {
+pub(super) async fn status(options: &StatusOptions) -> anyhow::Result<Ending> {
     let settings = settings().await?;
     let is_on = shell::Memory::of(variable).is_some();
     let windows = windows::facts().await;
@@ -55,7 +55,7 @@ pub(super) async fn status(options: &StatusOptions) -> anyhow::Result<Verdict> {
     } else {
         crate::print(&(as_text(&settings, is_on) + &windows_as_text(windows)))?;
     }
-    Ok(Verdict::Well)
+    Ok(Ending::Well)
 }
 
 /// A setting of Windows' without its secrets.

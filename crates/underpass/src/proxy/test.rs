@@ -3,7 +3,7 @@
 use super::args::TestOptions;
 use super::attempt::{Attempt, Said, by, port, speaks};
 use super::status::settings;
-use super::{Usage, Verdict, Voice, web_address};
+use super::{Ending, Usage, Voice, web_address};
 use config::tools::{Found, Proxy, ProxyError, Tool};
 use messages::{Text, proxies as words};
 use probe::dns::addresses;
@@ -30,7 +30,7 @@ const MAIN: [&str; 6] =
     ["https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 
 /// A step that was taken.
-struct Step {
+struct TestStep {
     /// A word for programs.
     id: &'static str,
     what: Text,
@@ -40,7 +40,7 @@ struct Step {
 
 /// The steps that were taken; each is shown when it is over.
 struct Steps {
-    taken: Vec<Step>,
+    taken: Vec<TestStep>,
     /// Who reads; none where a document follows.
     reader: Option<Reader>,
 }
@@ -71,7 +71,7 @@ impl Steps {
             }
         };
         let is_well = !matches!(outcome, Attempt::Failed(_));
-        let step = Step { id, what, outcome, took: began.elapsed() };
+        let step = TestStep { id, what, outcome, took: began.elapsed() };
         if let Some(Reader { voice, is_terminal }) = self.reader {
             if is_terminal {
                 // To the line's beginning, and nothing on it (ECMA-48, EL).
@@ -99,7 +99,7 @@ fn write_exactly(text: &str) {
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
-pub(super) async fn test(options: &TestOptions, voice: Voice) -> anyhow::Result<Verdict> {
+pub(super) async fn test(options: &TestOptions, voice: Voice) -> anyhow::Result<Ending> {
     let urls = options.urls.iter().map(|url| web_address(url)).collect::<Result<Vec<Url>, _>>()?;
     let is_terminal = std::io::stdout().is_terminal();
     let reader = (!options.json).then_some(Reader { voice, is_terminal });
@@ -113,7 +113,7 @@ pub(super) async fn test(options: &TestOptions, voice: Voice) -> anyhow::Result<
     if options.json {
         crate::print_json(&as_json(&steps, voice)?)?;
     }
-    Ok(if steps.is_well() { Verdict::Well } else { Verdict::Problems })
+    Ok(if steps.is_well() { Ending::Well } else { Ending::Problems })
 }
 
 /// Tries the environment's proxy, and each tool's own setting.
@@ -266,7 +266,7 @@ async fn other_protocol(steps: &mut Steps, proxy: &Proxy, urls: &[Url]) {
     steps.take("other-protocol", what.with("proxy", proxy), step).await;
 }
 
-fn as_line(step: &Step, voice: Voice) -> String {
+fn as_line(step: &TestStep, voice: Voice) -> String {
     let (sign, said) = match &step.outcome {
         Attempt::Passed(said) => ("ok  ", voice.say(said)),
         Attempt::Failed(said) => ("FAIL", said.say(voice)),
@@ -276,7 +276,7 @@ fn as_line(step: &Step, voice: Voice) -> String {
 }
 
 fn as_json(steps: &Steps, voice: Voice) -> anyhow::Result<String> {
-    let step = |step: &Step| {
+    let step = |step: &TestStep| {
         let (outcome, said) = match &step.outcome {
             Attempt::Passed(said) => ("passed", voice.say(said)),
             Attempt::Failed(said) => ("failed", said.say(voice)),

@@ -5,15 +5,15 @@
 use super::meter::{self, Meter, START_PATIENCE};
 use super::path_mtu;
 use super::report::Finding;
-use crate::doctor::args::HostPort;
 use crate::reach::reaches_without_tunnel;
 use anyhow::Context as _;
 use clap::ValueEnum;
-use doctor::facts::{Answer, Outcome, Transport};
-use gateway::outside::Target;
-use gateway::status::State;
+use doctor::facts::{Lookup, Outcome, Transport};
+use gateway::config::ncsi_target;
+use gateway::status::GatewayState;
 use gateway::{Placement, Status, control, host};
 use probe::{dns, icmp, tcp, trace};
+use proxy::{Host, Target};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
@@ -104,7 +104,7 @@ pub(super) struct Setup {
     pub(super) relay: (PathBuf, Placement),
     /// Of the gateway that is tried: this distro's, never another's.
     pub(super) runtime_dir: PathBuf,
-    pub(super) outside: Vec<HostPort>,
+    pub(super) outside: Vec<Target>,
     pub(super) public_name: String,
     pub(super) public_dns: Vec<IpAddr>,
     pub(super) wait: Duration,
@@ -160,7 +160,7 @@ async fn start(setup: &Setup) -> Finding {
     let mut last = String::new();
     loop {
         match setup.status() {
-            Ok(status) if status.state == State::Up => {
+            Ok(status) if status.state == GatewayState::Up => {
                 let restarts: u64 = status.relays.iter().map(|relay| relay.restarts).sum();
                 let finding = Finding::yes("the tunnel is up");
                 let finding = finding
@@ -321,9 +321,9 @@ impl Setup {
     async fn outside(&self, wanted: impl Fn(&IpAddr) -> bool) -> anyhow::Result<Vec<SocketAddr>> {
         let mut found = Vec::new();
         for target in &self.outside {
-            let addresses = match target.address() {
-                Some(address) => vec![address],
-                None => self.resolve(&target.host).await?,
+            let addresses = match &target.host {
+                Host::Address(address) => vec![*address],
+                Host::Name(name) => self.resolve(name).await?,
             };
             found.extend(
                 addresses
@@ -338,11 +338,11 @@ impl Setup {
     async fn resolve(&self, name: &str) -> anyhow::Result<Vec<IpAddr>> {
         let gateway = self.status()?.tap.context("the tunnel has no device yet")?.ipv4.gateway;
         match dns::ask(IpAddr::V4(gateway), name, Transport::Udp).await {
-            Answer::Addresses { addresses, .. } => Ok(addresses),
-            Answer::NotTried
-            | Answer::NoSuchName { .. }
-            | Answer::ServerError { .. }
-            | Answer::Failed { .. } => Ok(Vec::new()),
+            Lookup::Addresses { addresses, .. } => Ok(addresses),
+            Lookup::NotTried
+            | Lookup::NoSuchName { .. }
+            | Lookup::ServerError { .. }
+            | Lookup::Failed { .. } => Ok(Vec::new()),
         }
     }
 
@@ -368,10 +368,10 @@ impl Setup {
         let answers = futures_util::future::join_all(servers.map(ask)).await;
         let outcomes = answers.into_iter().map(|answer| match answer {
             // Any answer is a datagram that came back.
-            Answer::Addresses { ms, .. } | Answer::NoSuchName { ms } => Outcome::Ok { ms },
-            Answer::ServerError { .. } => Outcome::Ok { ms: 0 },
-            Answer::Failed { why, detail } => Outcome::Failed { why, detail },
-            Answer::NotTried => Outcome::NotTried,
+            Lookup::Addresses { ms, .. } | Lookup::NoSuchName { ms } => Outcome::Ok { ms },
+            Lookup::ServerError { .. } => Outcome::Ok { ms: 0 },
+            Lookup::Failed { why, detail } => Outcome::Failed { why, detail },
+            Lookup::NotTried => Outcome::NotTried,
         });
         Ok(any(outcomes.collect(), "answers of nameservers", "--public-dns"))
     }
@@ -475,9 +475,9 @@ impl Setup {
             return Ok(Finding::skipped("the host has no VPN connected: connect it and try again"));
         }
         let tap = self.status()?.tap.context("the tunnel has no device yet")?.name;
-        let target: Target = match self.outside(IpAddr::is_ipv4).await?.first() {
-            Some(outside) => outside.to_string().parse()?,
-            None => Target::default(),
+        let target = match self.outside(IpAddr::is_ipv4).await?.first() {
+            Some(outside) => Target::from(*outside),
+            None => ncsi_target(),
         };
         let (through, without) =
             tokio::join!(self.connect(IpAddr::is_ipv4), reaches_without_tunnel(&target, &tap));
@@ -531,13 +531,13 @@ fn yes_no(is_so: bool) -> &'static str {
     if is_so { "yes" } else { "no" }
 }
 
-fn answer_ms(answer: &Answer) -> Option<u64> {
+fn answer_ms(answer: &Lookup) -> Option<u64> {
     match answer {
-        Answer::Addresses { ms, .. } => Some(*ms),
-        Answer::NotTried
-        | Answer::NoSuchName { .. }
-        | Answer::ServerError { .. }
-        | Answer::Failed { .. } => None,
+        Lookup::Addresses { ms, .. } => Some(*ms),
+        Lookup::NotTried
+        | Lookup::NoSuchName { .. }
+        | Lookup::ServerError { .. }
+        | Lookup::Failed { .. } => None,
     }
 }
 

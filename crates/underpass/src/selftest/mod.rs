@@ -8,11 +8,12 @@ mod path_mtu;
 mod redact;
 mod report;
 
-use crate::doctor::args::{self, HostPort};
+use crate::doctor::args;
 use anyhow::Context as _;
 use clap::Args;
 use gateway::Placement;
 use items::{Item, Setup};
+use proxy::Target;
 use report::{Report, Row, VERSION};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -37,7 +38,7 @@ pub(crate) struct SelftestOptions {
     /// Where to connect on the internet by TCP, and whom to ping; repeat it for others, or for IPv6
     /// [default: well-known resolvers, port 443]
     #[arg(long, value_name = "HOST:PORT")]
-    outside: Vec<HostPort>,
+    outside: Vec<Target>,
     /// The public name to resolve
     #[arg(long, value_name = "NAME", default_value = args::PUBLIC_NAME)]
     public_name: String,

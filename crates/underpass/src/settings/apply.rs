@@ -2,7 +2,7 @@
 
 use super::edits::{ConsentOptions, Outcome, carry_out, step, take_back};
 use super::found::{Found, encoded};
-use super::journal::{Command, Step};
+use super::journal::{Command, PathChange};
 use super::machine::{LanguageOption, Machine, MachineOptions, Need, complain};
 use super::recommend::{parse_goal, print_commands};
 use super::tell;
@@ -154,7 +154,7 @@ pub(crate) fn undo(options: &UndoOptions) -> anyhow::Result<ExitCode> {
             }
             complain(&format!("{} was changed since by somebody else", kept.path.display()));
         }
-        steps.push(Step { path: kept.path.clone(), before: now, after: kept.before.clone() });
+        steps.push(PathChange { path: kept.path.clone(), before: now, after: kept.before.clone() });
     }
     // The last that was written is the first to be put back.
     steps.reverse();

@@ -2,7 +2,7 @@
 
 use super::edits::{ConsentOptions, Outcome, carry_out, step};
 use super::found::{Content, Found, Traits, encoded, settings_of};
-use super::journal::{Command, Record, Step};
+use super::journal::{Command, PathChange, Record};
 use super::machine::{Machine, MachineOptions, Need};
 use super::tell;
 use anyhow::Context as _;
@@ -140,7 +140,7 @@ fn manual_run<'a>(records: &'a [Record], machine: &Machine) -> Vec<&'a Record> {
 }
 
 /// What a record did to a path.
-fn on<'a>(record: &'a Record, path: &std::path::Path) -> Option<&'a Step> {
+fn on<'a>(record: &'a Record, path: &std::path::Path) -> Option<&'a PathChange> {
     record.steps.iter().find(|step| step.path == path)
 }
 
@@ -162,7 +162,7 @@ fn given_back(
     first: &Record,
     last: &Record,
     is_unbroken: bool,
-) -> anyhow::Result<Vec<Step>> {
+) -> anyhow::Result<Vec<PathChange>> {
     let mut steps = Vec::new();
     if let Some(resolv_conf) = on(first, &machine.resolv_conf) {
         steps.push(step(&machine.resolv_conf, |_| Ok(resolv_conf.before.clone()))?);
@@ -171,7 +171,7 @@ fn given_back(
         let now = Found::of(&machine.wsl_conf)?;
         let latest = on(last, &machine.wsl_conf).unwrap_or(wsl_conf);
         if is_unbroken && now.is_as(&latest.after) {
-            steps.push(Step {
+            steps.push(PathChange {
                 path: machine.wsl_conf.clone(),
                 before: now,
                 after: wsl_conf.before.clone(),
@@ -191,7 +191,7 @@ fn given_back(
 }
 
 /// As WSL makes a distro, where nothing is known of what was before.
-fn by_default(machine: &Machine) -> anyhow::Result<Vec<Step>> {
+fn by_default(machine: &Machine) -> anyhow::Result<Vec<PathChange>> {
     let effective = machine.situation.effective();
     let link = |before: &Found| match before {
         // However it spells the way there.
@@ -206,7 +206,7 @@ fn by_default(machine: &Machine) -> anyhow::Result<Vec<Step>> {
 }
 
 /// `wsl.conf` with `generateResolvConf` set so.
-fn generate(machine: &Machine, value: Option<&str>) -> anyhow::Result<Step> {
+fn generate(machine: &Machine, value: Option<&str>) -> anyhow::Result<PathChange> {
     let key = Key::find(Place::WslConf, "network", "generateResolvConf")
         .context("the schema lacks generateResolvConf")?;
     let mut file = machine.situation.wsl_conf.clone();

@@ -1,7 +1,7 @@
 //! The way of every change: it is shown, asked for, kept, made, and what it needs is told.
 
 use super::found::{Found, decoded};
-use super::journal::{Command, Journal, Step};
+use super::journal::{Command, Journal, PathChange};
 use super::machine::running_distros;
 use super::tell;
 use anyhow::{Context as _, bail};
@@ -50,11 +50,11 @@ pub(crate) enum Outcome {
 /// Nobody can be asked, or something cannot be written.
 pub(crate) fn carry_out(
     command: Command,
-    steps: Vec<Step>,
+    steps: Vec<PathChange>,
     consent: &ConsentOptions,
     language: Language,
 ) -> anyhow::Result<Outcome> {
-    let steps: Vec<Step> =
+    let steps: Vec<PathChange> =
         steps.into_iter().filter(|step| !step.before.is_as(&step.after)).collect();
     if steps.is_empty() {
         tell(&say::NOTHING_TO_CHANGE.text().say(language));
@@ -86,7 +86,7 @@ pub(crate) fn carry_out(
 /// # Errors
 /// Nobody can be asked, or something cannot be written.
 pub(crate) fn take_back(
-    steps: &[Step],
+    steps: &[PathChange],
     consent: &ConsentOptions,
     language: Language,
 ) -> anyhow::Result<Outcome> {
@@ -102,7 +102,11 @@ pub(crate) fn take_back(
 }
 
 /// Shows steps; whether they are to be made.
-fn is_wanted(steps: &[Step], consent: &ConsentOptions, language: Language) -> anyhow::Result<bool> {
+fn is_wanted(
+    steps: &[PathChange],
+    consent: &ConsentOptions,
+    language: Language,
+) -> anyhow::Result<bool> {
     for step in steps {
         tell(diff(step, language)?.trim_end_matches('\n'));
     }
@@ -118,7 +122,7 @@ fn is_wanted(steps: &[Step], consent: &ConsentOptions, language: Language) -> an
 }
 
 /// Makes all steps; where one fails, those before it are taken back.
-fn make(steps: &[Step]) -> anyhow::Result<()> {
+fn make(steps: &[PathChange]) -> anyhow::Result<()> {
     for (index, step) in steps.iter().enumerate() {
         let Err(error) = step.after.put(&step.path) else { continue };
         for done in steps[..=index].iter().rev() {
@@ -136,7 +140,7 @@ fn make(steps: &[Step]) -> anyhow::Result<()> {
 }
 
 /// What a step changes, as people know it from patches. Line ends are not shown: they are kept.
-fn diff(step: &Step, language: Language) -> anyhow::Result<String> {
+fn diff(step: &PathChange, language: Language) -> anyhow::Result<String> {
     let [before, after] = [&step.before, &step.after].map(|found| shown(found, language));
     let (before, after) = (before?, after?);
     let path = step.path.display().to_string();
@@ -197,10 +201,10 @@ fn shutdown(running: Option<&[String]>) -> Text {
 pub(crate) fn step(
     path: &Path,
     after: impl FnOnce(&Found) -> anyhow::Result<Found>,
-) -> anyhow::Result<Step> {
+) -> anyhow::Result<PathChange> {
     let before = Found::of(path)?;
     let after = after(&before)?;
-    Ok(Step { path: path.to_path_buf(), before, after })
+    Ok(PathChange { path: path.to_path_buf(), before, after })
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub(crate) enum Command {
 
 /// A path before and after a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Step {
+pub(crate) struct PathChange {
     /// Which.
     pub(crate) path: PathBuf,
     /// What was there.
@@ -50,7 +50,7 @@ pub(crate) struct Record {
     /// Who made it.
     pub(crate) command: Command,
     /// What it changed.
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<PathChange>,
     /// The folder of all, and the name of its own in that.
     kept_in: Rc<Folder>,
     name: String,
@@ -146,7 +146,7 @@ impl Journal {
     ///
     /// # Errors
     /// It cannot be written; then nothing may be changed.
-    pub(crate) fn keep(&self, command: Command, steps: &[Step]) -> anyhow::Result<Kept> {
+    pub(crate) fn keep(&self, command: Command, steps: &[PathChange]) -> anyhow::Result<Kept> {
         let context = || {
             let folder = self.folder.display();
             format!(
@@ -216,8 +216,8 @@ fn record(all: &Rc<Folder>, number: u32) -> anyhow::Result<Record> {
     let read = || -> io::Result<Record> {
         let folder = all.child(&name)?;
         let written: Written = serde_json::from_slice(&read(&folder, RECORD)?)?;
-        let steps = written.steps.into_iter().map(|step| -> io::Result<Step> {
-            Ok(Step {
+        let steps = written.steps.into_iter().map(|step| -> io::Result<PathChange> {
+            Ok(PathChange {
                 path: step.path,
                 before: kept(step.before, &folder)?,
                 after: kept(step.after, &folder)?,

@@ -12,7 +12,7 @@ mod wsl;
 
 use super::*;
 use crate::facts::{Method, Outcome, Question, Subject, Tool, Whence, Why};
-use crate::finding::Step;
+use crate::finding::FixStep;
 use crate::sample::*;
 use messages::Language;
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ fn a_healthy_machine_gives_no_finding() {
         assert_eq!(ids, [""; 0], "{name}");
         assert!(diagnosis.skipped.is_empty(), "{name}");
         assert!(
-            diagnosis.way.iter().all(|hop| hop.state == way::State::Works),
+            diagnosis.way.iter().all(|hop| hop.state == way::HopState::Works),
             "{name}: {:?}",
             diagnosis.way
         );
@@ -146,8 +146,8 @@ fn no_sentence_is_said_with_a_value_missing() {
             for language in [Language::English, Language::Chinese] {
                 let texts = finding.evidence.iter().chain([&finding.cause]);
                 let fixes = finding.fix.iter().filter_map(|step| match step {
-                    Step::Say(text) => Some(text),
-                    Step::Run { .. } | Step::Lines { .. } => None,
+                    FixStep::Say(text) => Some(text),
+                    FixStep::Run { .. } | FixStep::Lines { .. } => None,
                 });
                 for text in texts.chain(fixes) {
                     let said = text.say(language);
@@ -171,9 +171,9 @@ fn every_finding_has_evidence_and_a_fix_that_can_be_typed() {
     for facts in broken() {
         for finding in judge(&facts, None).findings {
             assert!(!finding.evidence.is_empty(), "{}", finding.id);
-            let typed = |step: &Step| match step {
-                Step::Say(_) => false,
-                Step::Run { lines, .. } | Step::Lines { lines, .. } => !lines.is_empty(),
+            let typed = |step: &FixStep| match step {
+                FixStep::Say(_) => false,
+                FixStep::Run { lines, .. } | FixStep::Lines { lines, .. } => !lines.is_empty(),
             };
             // Bringing Windows online is nothing that is typed.
             assert!(

@@ -4,7 +4,7 @@ use crate::checks::judge;
 use crate::facts::*;
 use crate::finding::Severity;
 use crate::sample::*;
-use crate::way::{Place, State};
+use crate::way::{HopState, Place};
 use messages::common;
 use wsl::NetworkingMode;
 
@@ -166,7 +166,7 @@ pub(super) fn broken() -> Vec<Facts> {
     ]
 }
 
-fn state_of(facts: &Facts, place: Place) -> State {
+fn state_of(facts: &Facts, place: Place) -> HopState {
     judge(facts, None).way.iter().find(|hop| hop.place == place).unwrap().state
 }
 
@@ -183,9 +183,9 @@ fn no_network_at_all_by_a_vpns_routes() {
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
-    assert_eq!(state_of(&facts, Place::Gateway), State::Works);
-    assert_eq!(state_of(&facts, Place::Vpn), State::Broken);
-    assert_eq!(state_of(&facts, Place::Internet), State::Behind);
+    assert_eq!(state_of(&facts, Place::Gateway), HopState::Works);
+    assert_eq!(state_of(&facts, Place::Vpn), HopState::Broken);
+    assert_eq!(state_of(&facts, Place::Internet), HopState::Behind);
     // A VPN that is known by its adapter is named.
     let mut known = cut_nat();
     vpn(&mut known, 60);
@@ -209,7 +209,7 @@ fn a_cut_without_a_known_culprit_is_told_too() {
     unknown.windows = None;
     unknown.probes.reach.retain(|reach| reach.whence == Whence::Vm);
     only(&unknown, "network-nat");
-    assert_eq!(state_of(&unknown, Place::Windows), State::Broken);
+    assert_eq!(state_of(&unknown, Place::Windows), HopState::Broken);
 }
 
 #[test]
@@ -304,8 +304,8 @@ fn a_dead_gateway_means_wsls_network_stack() {
     let text = said(&only(&facts, "network-gateway"));
     assert!(text.contains("wsl --shutdown") && text.contains("172.28.48.1"), "{text}");
     assert!(text.contains("ends everything that runs in: Debian, underpass"), "{text}");
-    assert_eq!(state_of(&facts, Place::Gateway), State::Broken);
-    assert_eq!(state_of(&facts, Place::Windows), State::Behind);
+    assert_eq!(state_of(&facts, Place::Gateway), HopState::Broken);
+    assert_eq!(state_of(&facts, Place::Windows), HopState::Behind);
     // By what the kernel knows of it, where nobody asked.
     let mut by_table = cut_nat();
     by_table.probes.reach.retain(|reach| reach.subject != Subject::Gateway);
@@ -333,7 +333,7 @@ fn windows_that_is_offline_is_not_wsls_fault() {
         said(&only(&facts, "windows-offline"))
             .contains("Windows itself does not reach 1.1.1.1:443 either")
     );
-    assert_eq!(state_of(&facts, Place::Windows), State::Broken);
+    assert_eq!(state_of(&facts, Place::Windows), HopState::Broken);
     let mut no_adapter = cut_nat();
     windows(&mut no_adapter).host.internet_adapter = None;
     no_adapter.probes.reach.retain(|reach| reach.whence == Whence::Vm);
@@ -369,7 +369,7 @@ fn an_interface_an_address_and_a_route_are_needed() {
     only(&refuses, "network-default-route");
     let finding = only(&mode_none(), "network-mode-none");
     assert_eq!(finding.severity, Severity::Fatal);
-    assert_eq!(state_of(&mode_none(), Place::Interface), State::Broken);
+    assert_eq!(state_of(&mode_none(), Place::Interface), HopState::Broken);
 }
 
 #[test]
@@ -398,7 +398,7 @@ fn a_second_tunnel_is_in_the_way_when_it_carries_nothing_or_stands_beside_ours()
 fn a_tunnel_without_relay_or_way_out_is_told() {
     let text = said(&only(&no_relay(), "network-tunnel"));
     assert!(text.contains("Windows refuses to start it"), "{text}");
-    assert_eq!(state_of(&no_relay(), Place::Tunnel), State::Troubled);
+    assert_eq!(state_of(&no_relay(), Place::Tunnel), HopState::Troubled);
     let mut starting = no_relay();
     starting.tunnel.state = TunnelState::Starting;
     assert_eq!(ids(&starting), [""; 0]);
@@ -430,7 +430,7 @@ fn pings_without_connections_are_no_way() {
             && text.contains("underpass proxy on --from windows"),
         "{text}"
     );
-    assert_eq!(state_of(&pings_only(), Place::Internet), State::Broken);
+    assert_eq!(state_of(&pings_only(), Place::Internet), HopState::Broken);
     // Connections without pings are what many companies have.
     let mut no_pings = nat();
     tried(&mut no_pings, Subject::Outside, Method::Icmp, Whence::Vm, failed(Why::TimedOut));
@@ -487,8 +487,8 @@ fn ipv6_that_is_half_there_is_found() {
 fn the_companys_hosts_are_reached_from_wsl_as_from_windows() {
     let text = said(&only(&company_shut(), "network-company"));
     assert!(text.contains("what it forwards for WSL does not get in"), "{text}");
-    assert_eq!(state_of(&company_shut(), Place::Vpn), State::Troubled);
-    assert_eq!(state_of(&company_shut(), Place::Internet), State::Works);
+    assert_eq!(state_of(&company_shut(), Place::Vpn), HopState::Troubled);
+    assert_eq!(state_of(&company_shut(), Place::Internet), HopState::Works);
     let text = said(&only(&company_down(), "network-company"));
     assert!(text.contains("Test-NetConnection git.corp.example -Port 443"), "{text}");
     // Hosts of companies drop pings.

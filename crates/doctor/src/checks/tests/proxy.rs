@@ -4,8 +4,8 @@ use crate::checks::judge;
 use crate::facts::*;
 use crate::finding::{Area, Severity};
 use crate::sample::*;
-use crate::steps::Verdict as Answered;
-use crate::way::{Place, State};
+use crate::steps::StepOutcome as Answered;
+use crate::way::{HopState, Place};
 use wire::facts::Proxy;
 
 const GATEWAY_PROXY: &str = "http://172.28.48.1:7890";
@@ -137,7 +137,7 @@ pub(super) fn broken() -> Vec<Facts> {
     ]
 }
 
-fn proxy_is(facts: &Facts, state: State) {
+fn proxy_is(facts: &Facts, state: HopState) {
     let diagnosis = judge(facts, None);
     assert_eq!(diagnosis.way.iter().find(|hop| hop.place == Place::Proxy).unwrap().state, state);
 }
@@ -155,7 +155,7 @@ fn a_proxy_for_windows_only_wants_allow_lan() {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(!text.contains("198.18."), "there is no tunnel to go by: {text}");
-    proxy_is(&for_windows_only(), State::Troubled);
+    proxy_is(&for_windows_only(), HopState::Troubled);
     // Windows' own setting shows that it listens there.
     let mut by_setting = for_windows_only();
     by_setting.probes.proxies[0].on_windows_loopback = Outcome::NotTried;
@@ -293,7 +293,7 @@ fn a_proxy_that_refuses_or_has_no_way_out_is_told_as_that() {
     let mut all = without_node();
     tried(&mut all, Subject::Outside, Method::Tcp, Whence::Vm, failed(Why::TimedOut));
     assert!(ids(&all).contains(&"proxy-request"));
-    proxy_is(&all, State::Broken);
+    proxy_is(&all, HopState::Broken);
 }
 
 #[test]

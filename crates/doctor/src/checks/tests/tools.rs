@@ -1,6 +1,6 @@
 //! apt, git, ssh, Docker and other tools.
 
-use crate::Step;
+use crate::FixStep;
 use crate::checks::{fixes, judge};
 use crate::facts::*;
 use crate::sample::*;
@@ -341,8 +341,8 @@ fn dockers_rules_drop_for_other_bridges() {
 fn commands(facts: &Facts) -> Vec<String> {
     let steps = judge(facts, None).findings.into_iter().flat_map(|finding| finding.fix);
     let lines = steps.filter_map(|step| match step {
-        Step::Run { lines, .. } => Some(lines),
-        Step::Say(_) | Step::Lines { .. } => None,
+        FixStep::Run { lines, .. } => Some(lines),
+        FixStep::Say(_) | FixStep::Lines { .. } => None,
     });
     lines.flatten().collect()
 }
@@ -361,7 +361,7 @@ fn what_a_machine_says_is_one_word_of_a_command() {
     let mut facts = nat();
     let adapter = vpn(&mut facts, 1);
     adapter.name = "Li\u{2019}s VPN".to_owned();
-    let [_, Step::Run { lines, .. }, ..] = &fixes::metric(adapter)[..] else {
+    let [_, FixStep::Run { lines, .. }, ..] = &fixes::metric(adapter)[..] else {
         panic!("it is a command")
     };
     assert_eq!(

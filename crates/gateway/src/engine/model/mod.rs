@@ -33,7 +33,7 @@ use crate::dns::rebind::Filter;
 use crate::lane::Lane;
 use crate::limits::HELLO_PATIENCE;
 use crate::link::Parcel;
-use crate::network::{Network, NetworkState, Told, Wish};
+use crate::network::{Network, NetworkReport, NetworkState, Wish};
 use crate::relays::{self as processes, Relays, Request};
 use stack::{
     AddressPlan, AppSocket, Capacity, Config, Filtering, HostAccess, Ipv6, Offload, Owners, Stack,
@@ -89,7 +89,7 @@ struct World {
     dice: Dice,
     flag: Arc<Flag>,
     /// The engine's other side, which keeps its channels open.
-    _network: mpsc::Sender<Parcel<Told>>,
+    _network: mpsc::Sender<Parcel<NetworkReport>>,
     _wishes: watch::Receiver<Wish>,
     is_released: bool,
 }
@@ -127,7 +127,7 @@ impl World {
             ipv6: true,
             ..NetworkState::default()
         };
-        tell.try_send(Told::Ok(state).into()).unwrap();
+        tell.try_send(NetworkReport::Ok(state).into()).unwrap();
         let mut stack = Stack::new(config, start);
         stack.set_owners(Box::new(OneUser));
         let tap = Nic { inbox: Default::default(), outbox: Vec::new(), offload };

@@ -5,7 +5,7 @@ use super::program::{
     Act, Answering, AppEnd, AppSide, Outcome, Plan, Program, Reads, Reply, ServerEnd, ServerSide,
     Setting, Speaks, To, What,
 };
-use crate::status::{RelayStatus, State, Status};
+use crate::status::{GatewayState, RelayStatus, Status};
 use stack::limits::{MAX_FLOWS, MAX_HALF_OPEN};
 use std::time::Duration;
 use wire::limits::MAX_QUERIES;
@@ -66,12 +66,15 @@ fn a_gateway_starts_is_up_and_says_so_when_its_relays_are_gone() {
     let _time = runtime.enter();
     let mut world = world(10);
     let before = world.engine.report(world.now);
-    assert_eq!((before.state, before.tap.is_none(), before.uptime_s), (State::Starting, true, 0));
+    assert_eq!(
+        (before.state, before.tap.is_none(), before.uptime_s),
+        (GatewayState::Starting, true, 0)
+    );
     assert_eq!(each(&before, |relay| relay.state.clone()), ["waiting", "waiting"]);
     assert_eq!(limit(&before, "relay-tcp"), (0, 0));
 
     let up = pass(&mut world, &[], 3);
-    assert_eq!((up.state, up.uptime_s), (State::Up, 3));
+    assert_eq!((up.state, up.uptime_s), (GatewayState::Up, 3));
     let tap = up.tap.clone().unwrap();
     assert_eq!((tap.name.as_str(), tap.mtu, tap.offload), ("model", 1500, true));
     assert_eq!(tap.ipv4.gateway.to_string(), "10.99.0.17");
@@ -95,7 +98,7 @@ fn a_gateway_starts_is_up_and_says_so_when_its_relays_are_gone() {
     assert_eq!(each(&again, |relay| relay.last_error.is_some()), [false, true]);
     assert_eq!(
         (again.state, each(&again, |relay| relay.age_s)),
-        (State::Up, vec![Some(5), Some(2)])
+        (GatewayState::Up, vec![Some(5), Some(2)])
     );
 
     // Both at once; the supervisor has not answered yet.
@@ -112,8 +115,8 @@ fn a_gateway_starts_is_up_and_says_so_when_its_relays_are_gone() {
                 .is_pending()
         );
     }
-    assert_eq!(world.engine.report(world.now).state, State::NoRelay);
-    assert_eq!(pass(&mut world, &[], 2).state, State::Up);
+    assert_eq!(world.engine.report(world.now).state, GatewayState::NoRelay);
+    assert_eq!(pass(&mut world, &[], 2).state, GatewayState::Up);
 }
 
 #[test]

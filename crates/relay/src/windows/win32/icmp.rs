@@ -301,7 +301,7 @@ impl Held {
         self.bytes += memory(size.into());
         self.lent.insert(ticket, lent);
         // SAFETY: `lent` stays in its place, untouched, until `Held::take` has it back.
-        let returned = unsafe { call(lent, (icmp, to), (ticket, size), timeout) };
+        let returned = unsafe { call(lent, icmp, to, ticket, size, timeout) };
         match returned {
             // "returns ERROR_IO_PENDING to indicate the operation is in progress" (page); in fact
             // 0, and that as the last error.
@@ -389,8 +389,10 @@ impl Drop for Held {
 /// `lent` lives until the request has ended, and nothing touches it.
 unsafe fn call(
     lent: NonNull<Lent>,
-    (icmp, to): (&Icmp, IpAddr),
-    (ticket, size): (Ticket, u16),
+    icmp: &Icmp,
+    to: IpAddr,
+    ticket: Ticket,
+    size: u16,
     timeout: Duration,
 ) -> Result<u32, u32> {
     let timeout = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);

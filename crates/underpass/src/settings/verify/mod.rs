@@ -5,10 +5,10 @@ mod look;
 
 use anyhow::Context as _;
 use clap::Args;
-use doctor::verify::{Item, State};
+use doctor::verify::{Item, ItemState};
 use hickory_proto::rr::Name;
 use messages::{Language, Text};
-use probe::http::{Url, host_and_port};
+use probe::http::Url;
 use proxy::{Target, mask};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub(crate) struct VerifyOptions {
     #[arg(long, value_name = "NAME", default_value = "www.microsoft.com", value_parser = name)]
     public_name: Vec<String>,
     /// Who stands for the outside, by TCP
-    #[arg(long, value_name = "HOST:PORT", default_value = "www.microsoft.com:443", value_parser = target)]
+    #[arg(long, value_name = "HOST:PORT", default_value = "www.microsoft.com:443")]
     outside: Target,
     /// A service that answers with its asker's address, to tell by which way one leaves
     #[arg(long, value_name = "URL", default_value = "https://api.ipify.org/")]
@@ -40,7 +40,7 @@ pub(crate) struct VerifyOptions {
     #[arg(long, conflicts_with = "echo")]
     no_echo: bool,
     /// A host of the company's that must be reached, by TCP; repeat it for more
-    #[arg(long, value_name = "HOST:PORT", value_parser = target)]
+    #[arg(long, value_name = "HOST:PORT")]
     company_host: Vec<Target>,
     /// A name of the company's that must resolve; repeat it for more
     #[arg(long, value_name = "NAME", value_parser = name)]
@@ -60,15 +60,6 @@ pub(crate) struct VerifyOptions {
     /// Language of what is told: en or zh [default: by LC_ALL, LC_MESSAGES, LANG]
     #[arg(long, value_name = "LANGUAGE")]
     lang: Option<Language>,
-}
-
-fn target(text: &str) -> Result<Target, String> {
-    match host_and_port(text) {
-        Some((host, Some(port))) => Ok(Target { host, port }),
-        Some((_, None)) | None => {
-            Err("it must be HOST:PORT, such as git.corp.example:443".to_owned())
-        }
-    }
 }
 
 fn name(text: &str) -> Result<String, String> {
@@ -105,7 +96,7 @@ pub(crate) fn run(options: &VerifyOptions) -> anyhow::Result<ExitCode> {
         .context("no event loop")?;
     let seen = runtime.block_on(look::look(options, echo.as_ref()));
     let items = doctor::verify::judge(&seen);
-    let passed = items.iter().all(|item| item.state != State::Failed);
+    let passed = items.iter().all(|item| item.state != ItemState::Failed);
     if options.json {
         crate::print_json(&json(&items, language)?)?;
     } else {
@@ -138,7 +129,7 @@ fn list(items: &[Item], language: Language) -> String {
             text += &format!("         -> {}\n", advice.say(language));
         }
     }
-    let failed = items.iter().filter(|item| item.state == State::Failed).count();
+    let failed = items.iter().filter(|item| item.state == ItemState::Failed).count();
     let end = if failed == 0 {
         messages::verify::ALL_PASSED.text()
     } else {
@@ -171,7 +162,7 @@ fn json(items: &[Item], language: Language) -> anyhow::Result<String> {
         said: said(&item.said, language),
         advice: (!item.advice.is_empty()).then(|| said(&item.advice, language)),
     };
-    let passed = items.iter().all(|item| item.state != State::Failed);
+    let passed = items.iter().all(|item| item.state != ItemState::Failed);
     let report = Report { passed, items: items.iter().map(line).collect() };
     Ok(serde_json::to_string_pretty(&report)? + "\n")
 }
@@ -181,19 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_and_names_are_told_from_what_is_neither() {
-        assert_eq!(target("git.corp.example:443").unwrap().to_string(), "git.corp.example:443");
-        assert_eq!(target("[2001:db8::1]:22").unwrap().to_string(), "[2001:db8::1]:22");
-        for wrong in [
-            "git.corp.example",
-            "https://git.corp.example:443",
-            ":443",
-            "git:0",
-            "git:x",
-            "2001:db8::1:22",
-        ] {
-            assert!(target(wrong).is_err(), "{wrong}");
-        }
+    fn a_name_stands_alone() {
         assert!(name("wiki").is_ok() && name("wiki.corp.example.").is_ok());
         for wrong in ["", "https://wiki", "wiki:80", "a..b", "me@wiki"] {
             assert!(name(wrong).is_err(), "{wrong}");
@@ -211,9 +190,13 @@ mod tests {
         };
         let connected = || messages::verify::CONNECTED.with("time", "1 ms");
         let items = [
-            item(State::Passed, vec![connected(), connected()], Vec::new()),
-            item(State::Failed, vec![connected()], vec![messages::verify::ADVISE_DOCTOR.text()]),
-            item(State::Skipped, vec![connected()], Vec::new()),
+            item(ItemState::Passed, vec![connected(), connected()], Vec::new()),
+            item(
+                ItemState::Failed,
+                vec![connected()],
+                vec![messages::verify::ADVISE_DOCTOR.text()],
+            ),
+            item(ItemState::Skipped, vec![connected()], Vec::new()),
         ];
         assert_eq!(
             list(&items, Language::English),

@@ -20,7 +20,7 @@ const TICKS: u64 = 100;
 
 /// What became of the whole run.
 #[derive(Debug, Default)]
-pub(crate) struct Verdict {
+pub(crate) struct Totals {
     /// How many tests failed for good.
     pub(crate) broken: usize,
     /// The tests that failed once and passed alone.
@@ -101,7 +101,7 @@ impl Report {
 
     /// Says what happened to so many tests, and writes how long each took into the file `times`
     /// there.
-    pub(crate) fn end(&mut self, tests: usize, verdict: &Verdict, logs: &Path) -> io::Result<()> {
+    pub(crate) fn end(&mut self, tests: usize, verdict: &Totals, logs: &Path) -> io::Result<()> {
         let mut out = io::stdout().lock();
         let by_time = |all: &mut Vec<(Duration, String)>| {
             all.sort_by_key(|(took, _)| std::cmp::Reverse(*took))

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::Options;
 use crate::job::{Outcome, Running, end, now};
 use crate::plan::{Job, Kind};
-use crate::report::{Report, Verdict};
+use crate::report::{Report, Totals};
 use crate::schedule::{Need, next};
 
 /// With more failures than these something larger is wrong, and running tests again tells nothing.
@@ -40,7 +40,7 @@ pub(crate) fn run(jobs: &[Job], options: &Options) -> Result<bool, String> {
     let (steps, tests): (Vec<usize>, Vec<usize>) =
         failed.into_iter().partition(|i| jobs[*i].kind == Kind::Step);
     let names = |indices: &[usize]| indices.iter().map(|i| jobs[*i].id.clone()).collect::<Vec<_>>();
-    let mut verdict = Verdict { failed: names(&steps), ..Verdict::default() };
+    let mut verdict = Totals { failed: names(&steps), ..Totals::default() };
     let broken = if tests.len() > MOST_AGAIN {
         report.say(&format!("{} tests failed: none runs again", tests.len()));
         tests

@@ -23,18 +23,20 @@ pub(crate) struct Ending<'a> {
 
 /// What it may be, and what to try; nothing where its own words have to do.
 pub(crate) async fn hint(ending: Ending<'_>) -> Option<String> {
-    let verdict = judge(ending, ending.program.exists(), std::env::consts::ARCH)?;
-    let words = match verdict {
-        Verdict::Refused | Verdict::Processor(_) => windows::refusal(ending.program).await,
-        Verdict::Taken | Verdict::Elevation | Verdict::EndedFromOutside => None,
+    let failure = judge(ending, ending.program.exists(), std::env::consts::ARCH)?;
+    let words = match failure {
+        StartFailure::Refused | StartFailure::Processor(_) => {
+            windows::refusal(ending.program).await
+        }
+        StartFailure::Taken | StartFailure::Elevation | StartFailure::EndedFromOutside => None,
     };
     let own = words.map_or_else(String::new, |words| format!(" (Windows' own words: '{words}')"));
-    Some(verdict.text(&ending.program.display().to_string(), &own))
+    Some(failure.text(&ending.program.display().to_string(), &own))
 }
 
 /// What happened to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+enum StartFailure {
     /// The file is gone.
     Taken,
     /// Windows wants an administrator for it.
@@ -47,11 +49,11 @@ enum Verdict {
     EndedFromOutside,
 }
 
-fn judge(ending: Ending<'_>, is_there: bool, machine: &str) -> Option<Verdict> {
+fn judge(ending: Ending<'_>, is_there: bool, machine: &str) -> Option<StartFailure> {
     let Kind::Windows(processor) = ending.kind else { return None };
     let last = ending.words.lines().last().unwrap_or_default();
     if !ending.said_hello && last.ends_with(": Permission denied") {
-        return Some(Verdict::Elevation);
+        return Some(StartFailure::Elevation);
     }
     if !ending.said_hello
         && [": Invalid argument", ": No such file or directory"]
@@ -59,18 +61,18 @@ fn judge(ending: Ending<'_>, is_there: bool, machine: &str) -> Option<Verdict> {
             .any(|end| last.ends_with(end))
     {
         return Some(match processor {
-            _ if !is_there => Verdict::Taken,
-            Some(processor) if processor != machine => Verdict::Processor(processor),
-            _ => Verdict::Refused,
+            _ if !is_there => StartFailure::Taken,
+            Some(processor) if processor != machine => StartFailure::Processor(processor),
+            _ => StartFailure::Refused,
         });
     }
     if !ending.words.is_empty() || ending.age >= SHORT_LIFE {
         return None;
     }
-    Some(if is_there { Verdict::EndedFromOutside } else { Verdict::Taken })
+    Some(if is_there { StartFailure::EndedFromOutside } else { StartFailure::Taken })
 }
 
-impl Verdict {
+impl StartFailure {
     fn text(self, program: &str, own: &str) -> String {
         const ALLOW: &str = "look at the antivirus program's history (Windows Security: Protection history) and have the file or its \
                              folder allowed";
@@ -115,37 +117,37 @@ mod tests {
     }
 
     #[test]
-    fn each_end_has_its_verdict() {
+    fn each_end_has_its_cause() {
         let refused =
             Ending { words: "x\n/mnt/c/r.exe: Invalid argument", said_hello: false, ..died() };
         let elevation = Ending { words: "/mnt/c/r.exe: Permission denied", ..refused };
         let missing = Ending { words: "/mnt/c/r.exe: No such file or directory", ..refused };
-        for (ending, is_there, machine, verdict) in [
-            (refused, true, "x86_64", Some(Verdict::Refused)),
-            (refused, true, "aarch64", Some(Verdict::Processor("x86_64"))),
-            (refused, false, "aarch64", Some(Verdict::Taken)),
+        for (ending, is_there, machine, failure) in [
+            (refused, true, "x86_64", Some(StartFailure::Refused)),
+            (refused, true, "aarch64", Some(StartFailure::Processor("x86_64"))),
+            (refused, false, "aarch64", Some(StartFailure::Taken)),
             (
                 Ending { kind: Kind::Windows(None), ..refused },
                 true,
                 "x86_64",
-                Some(Verdict::Refused),
+                Some(StartFailure::Refused),
             ),
             (
                 Ending { kind: Kind::Windows(Some("aarch64")), ..refused },
                 true,
                 "x86_64",
-                Some(Verdict::Processor("aarch64")),
+                Some(StartFailure::Processor("aarch64")),
             ),
-            (elevation, true, "x86_64", Some(Verdict::Elevation)),
-            (missing, false, "x86_64", Some(Verdict::Taken)),
-            (died(), true, "x86_64", Some(Verdict::EndedFromOutside)),
+            (elevation, true, "x86_64", Some(StartFailure::Elevation)),
+            (missing, false, "x86_64", Some(StartFailure::Taken)),
+            (died(), true, "x86_64", Some(StartFailure::EndedFromOutside)),
             (
                 Ending { said_hello: false, ..died() },
                 true,
                 "x86_64",
-                Some(Verdict::EndedFromOutside),
+                Some(StartFailure::EndedFromOutside),
             ),
-            (died(), false, "x86_64", Some(Verdict::Taken)),
+            (died(), false, "x86_64", Some(StartFailure::Taken)),
             // Its own words have to do, and so has a long life.
             (Ending { words: "panicked at …: Invalid argument", ..died() }, true, "x86_64", None),
             (
@@ -160,14 +162,14 @@ mod tests {
         ] {
             assert_eq!(
                 judge(ending, is_there, machine),
-                verdict,
+                failure,
                 "{ending:?} {is_there} {machine}"
             );
         }
     }
 
     #[tokio::test]
-    async fn a_verdict_names_the_file_the_cause_and_what_to_try() {
+    async fn a_failure_names_the_file_the_cause_and_what_to_try() {
         let said = hint(died()).await.unwrap();
         assert!(
             ["/mnt/c/r.exe is gone", "antivirus", "Protection history"]
@@ -175,7 +177,7 @@ mod tests {
                 .all(|part| said.contains(part)),
             "{said}"
         );
-        let said = Verdict::Refused.text("r.exe", " (Windows' own words: 'no')");
+        let said = StartFailure::Refused.text("r.exe", " (Windows' own words: 'no')");
         assert!(
             [
                 "r.exe (Windows' own words: 'no'): a policy",
