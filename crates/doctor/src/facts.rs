@@ -177,11 +177,23 @@ pub struct Tunnel {
     pub last_error: Option<String>,
     /// Connections that are open, where it refuses new ones because there is room for no more.
     pub full: Option<u64>,
+    /// Connections that had to make room for other users' a moment ago.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub displaced: Option<Displaced>,
     /// What the machine refused when its processes gave up their rights, each with the process.
     pub unconfined: Vec<String>,
     /// Names whose DNS answers named the host and lost these addresses, the newest last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rebind: Vec<String>,
+}
+
+/// See [`Tunnel::displaced`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Displaced {
+    /// How many, since the tunnel came up.
+    pub count: u64,
+    /// Whose the last one was: `user 1000`, or a container's address.
+    pub last_of: String,
 }
 
 /// See [`Tunnel::state`].

@@ -363,6 +363,7 @@ pub(crate) fn with_tunnel(mut facts: Facts) -> Facts {
         host: Some("198.18.64.3".parse().unwrap()),
         last_error: None,
         full: None,
+        displaced: None,
         unconfined: Vec::new(),
         rebind: Vec::new(),
     };

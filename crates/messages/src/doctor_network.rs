@@ -124,6 +124,16 @@ sentences! {
         "Find the programs that hold them, in each distro, and end or restart them:",
         "在各个发行版中找出占用这些连接的程序，结束或重启它们：";
     /// Title.
+    TUNNEL_CROWDED: "One user holds so many of the tunnel's connections that some were ended", "某个用户占用了过多隧道连接，部分连接已被结束";
+    /// Seen.
+    TUNNEL_CROWDED_SEEN:
+        "{count} TCP connections were ended to make room for other users; the last one was of {owner}.",
+        "为给其他用户腾出空间，已结束 {count} 个 TCP 连接；最近一个属于 {owner}。";
+    /// Cause.
+    TUNNEL_CROWDED_CAUSE:
+        "When the tunnel has room for no more, connections of whoever holds most of them end first, those that are forgotten or half-open before others.",
+        "隧道没有空间时，会先结束占用最多的用户的连接，其中已被遗忘或半开的连接最先结束。";
+    /// Title.
     TUNNEL_OUT: "What the tunnel carries does not get out", "隧道中的流量无法到达外网";
     /// Cause.
     TUNNEL_OUT_CAUSE:

@@ -104,6 +104,15 @@ pub(super) const CHECKS: &[Check] = &[
         find: tunnel_full,
     },
     Check {
+        id: "network-tunnel-crowded",
+        area: Area::Network,
+        severity: Severity::Hint,
+        title: &say::TUNNEL_CROWDED,
+        needs: Needs::Facts,
+        hop: Some(Place::Tunnel),
+        find: tunnel_crowded,
+    },
+    Check {
         id: "network-tunnel-out",
         area: Area::Network,
         severity: Severity::Fatal,
@@ -313,6 +322,17 @@ fn tunnel_full(view: &View<'_>) -> Option<Found> {
         evidence: vec![say::TUNNEL_FULL_SEEN.with("open", open)],
         cause: say::TUNNEL_FULL_CAUSE.text(),
         fix: vec![FixStep::Say(say::TUNNEL_FULL_FIX.text()), fixes::linux(&["sudo ss -tnp"])],
+    })
+}
+
+/// One user holds so many connections that some of them were ended for others.
+fn tunnel_crowded(view: &View<'_>) -> Option<Found> {
+    let displaced = view.facts.tunnel.displaced.as_ref()?;
+    let seen = say::TUNNEL_CROWDED_SEEN.with("count", displaced.count);
+    Some(Found {
+        evidence: vec![seen.with("owner", &displaced.last_of)],
+        cause: say::TUNNEL_CROWDED_CAUSE.text(),
+        fix: vec![FixStep::Say(say::TUNNEL_FULL_FIX.text()), fixes::linux(&["sudo ss -tnpe"])],
     })
 }
 

@@ -1,6 +1,8 @@
 //! What the gateway sees of the kernel, of its tunnel and of interop, as the doctor's facts.
 
-use doctor::facts::{Entry, Interop, Kernel, Link, Mode, Outcome, Route, Tunnel, TunnelState};
+use doctor::facts::{
+    Displaced, Entry, Interop, Kernel, Link, Mode, Outcome, Route, Tunnel, TunnelState,
+};
 use gateway::net::Survey;
 use gateway::status::{GatewayState, ProcessPrivileges};
 use gateway::{Status, interop};
@@ -92,6 +94,7 @@ pub(super) fn tunnel(status: Option<Status>) -> Tunnel {
         host: tap.map(|tap| tap.ipv4.host),
         // What a relay said that was replaced long ago is nothing that is wrong now.
         full: full(&status),
+        displaced: displaced(&status),
         unconfined: unconfined(&status),
         rebind: status.rebind.as_ref().map_or_else(Vec::new, |rebind| rebind.names.clone()),
         last_error: status
@@ -111,9 +114,17 @@ fn unconfined(status: &Status) -> Vec<String> {
     status.privileges.iter().flat_map(missing).collect()
 }
 
+/// What happened to connections within so many seconds is of interest.
+const JUST_NOW_S: u64 = 60;
+
+/// The connections that had to make room for other users', if some had to just now.
+fn displaced(status: &Status) -> Option<Displaced> {
+    let displaced = status.displaced.as_ref().filter(|one| one.last_s < JUST_NOW_S)?;
+    Some(Displaced { count: displaced.count, last_of: displaced.last_of.clone() })
+}
+
 /// How many connections are open, if new ones are or were just now refused for want of room.
 fn full(status: &Status) -> Option<u64> {
-    const JUST_NOW_S: u64 = 60;
     let open = |name: &str| status.limits.iter().find(|limit| limit.name == name);
     let at_its_end = ["tcp", "relay-tcp"]
         .into_iter()

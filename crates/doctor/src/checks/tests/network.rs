@@ -405,6 +405,10 @@ fn a_tunnel_without_relay_or_way_out_is_told() {
     only(&tunnel_without_way_out(), "network-tunnel-out");
     let full = said(&only(&full_tunnel(), "network-tunnel-full"));
     assert!(full.contains("12288") && !full.contains("firewall"), "{full}");
+    let mut crowded = with_tunnel(nat());
+    crowded.tunnel.displaced = Some(Displaced { count: 30, last_of: "user 1000".to_owned() });
+    let crowd = said(&only(&crowded, "network-tunnel-crowded"));
+    assert!(crowd.contains("30 TCP") && crowd.contains("user 1000"), "{crowd}");
     let mut offline = tunnel_without_way_out();
     tried(&mut offline, Subject::Outside, Method::Tcp, Whence::Windows, failed(Why::Unreachable));
     only(&offline, "windows-offline");
