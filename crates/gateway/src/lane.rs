@@ -3,6 +3,7 @@
 //! here knows a packet or a process.
 
 use crate::limits::{BACK_OFF, HEALTHY_AFTER, LANE_TURN, LAST_BACK_OFF_AFTER_HELLO, STAGING};
+use crate::log_budget::LogBudget;
 use crate::relays::{Relay, RelayEnd, RelayEndCause, Relays, Starting};
 use std::future::Future;
 use std::io;
@@ -87,6 +88,7 @@ pub(crate) struct Running {
     since: Instant,
     /// Until when it must say hello. What this process itself was asleep for is added to it.
     hello_by: Instant,
+    log: LogBudget,
 }
 
 /// One lane.
@@ -141,6 +143,7 @@ impl Lane {
             written: 0,
             since: now,
             hello_by,
+            log: LogBudget::default(),
         }));
     }
 
@@ -387,7 +390,9 @@ impl Running {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return Ok(()),
                 Err(error @ FrameError::UnknownKind { .. }) => {
-                    tracing::warn!(%error);
+                    if self.log.take(now).is_some() {
+                        tracing::warn!(%error);
+                    }
                     continue;
                 }
                 Err(

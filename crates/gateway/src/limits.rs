@@ -37,6 +37,11 @@ pub const MAX_REAL_ADDRESSES: usize = 8;
 /// name.
 pub const MAX_STAND_IN_PEERS: usize = 64;
 
+/// Lines that a relay may make the log say at once.
+pub const RELAY_LOG_BURST: u32 = 100;
+/// After a burst, one more each.
+pub const RELAY_LOG_EVERY: Duration = Duration::from_secs(2);
+
 /// The same trouble with a proxy is logged again after so long.
 pub const LOG_AGAIN_AFTER: Duration = Duration::from_secs(60);
 

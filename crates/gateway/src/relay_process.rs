@@ -3,9 +3,11 @@
 
 use crate::config::VIA_VARIABLE;
 use crate::deploy::{self, DeployError};
+use crate::engine::now;
 use crate::interop::{self, InteropError};
 use crate::interop_sockets::Way;
 use crate::limits::{HELLO_PATIENCE, SOCKET_PATIENCE, STDERR_LINE_BYTES, STDERR_LINES};
+use crate::log_budget::LogBudget;
 use crate::program::Kind;
 use crate::relay_command::{RelayCommand, Whose};
 use crate::relay_streams;
@@ -247,10 +249,16 @@ fn is_executable(kind: Kind) -> bool {
 async fn listen(stderr: ChildStderr, last_words: LastWords, lane: usize) {
     let mut reader = BufReader::new(stderr);
     let mut line = Vec::new();
+    let mut budget = LogBudget::default();
     while let Ok(true) = next_line(&mut reader, &mut line).await {
         let text = String::from_utf8_lossy(&line).trim_end().to_owned();
         if !text.is_empty() {
-            tracing::info!(target: "relay", lane, "{text}");
+            if let Some(left_out) = budget.take(now()) {
+                if left_out > 0 {
+                    tracing::warn!(lane, "{left_out} lines of the relay's are left out here");
+                }
+                tracing::info!(target: "relay", lane, "{text}");
+            }
             last_words.push(text);
         }
     }

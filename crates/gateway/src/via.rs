@@ -2,6 +2,7 @@
 //! doing. Whoever connects through it is the relay.
 
 use crate::limits::LOG_AGAIN_AFTER;
+use crate::log_budget::LogBudget;
 use crate::names::{self, Found, Names, Peers};
 use crate::status::ViaStatus;
 use proxy::{Except, ProxyUrl, ProxyUrlError};
@@ -153,6 +154,7 @@ pub(crate) struct WayOut {
     /// The last trouble in the log, and since when: one that comes and goes with each connection
     /// must not fill it.
     logged: Option<(Instant, String)>,
+    log: LogBudget,
     /// Why a relay is of no use.
     pub(crate) refusal: Option<ViaRefusal>,
 }
@@ -165,6 +167,7 @@ impl WayOut {
             peers: Peers::default(),
             troubles: BTreeMap::new(),
             logged: None,
+            log: LogBudget::default(),
             refusal: None,
         }
     }
@@ -181,7 +184,7 @@ impl WayOut {
     /// What a lane's relay says of the proxy; nothing when it works.
     pub(crate) fn note(&mut self, now: Instant, lane: usize, words: &str) {
         if words.is_empty() {
-            if self.troubles.remove(&lane).is_some() {
+            if self.troubles.remove(&lane).is_some() && self.log.take(now).is_some() {
                 tracing::info!(lane, "the proxy works again");
             }
         } else {
@@ -189,7 +192,7 @@ impl WayOut {
             let known = |(since, logged): &(Instant, String)| {
                 logged == words && now < *since + LOG_AGAIN_AFTER
             };
-            if !self.logged.as_ref().is_some_and(known) {
+            if !self.logged.as_ref().is_some_and(known) && self.log.take(now).is_some() {
                 tracing::warn!(lane, "nothing goes through the proxy: {words}");
                 self.logged = Some((now, words.to_owned()));
             }

@@ -11,6 +11,7 @@ use crate::dns::front;
 use crate::dns::rebind::Filter;
 use crate::lane::Lane;
 use crate::limits::{FIRST_WINDOW, MAX_DNS_CONNECTIONS};
+use crate::log_budget::LogBudget;
 use crate::net::owners::Sockets;
 use crate::network::Wish;
 use crate::status::{Totals, UpDown};
@@ -119,6 +120,8 @@ pub(crate) struct Core<D = Tap> {
     pub(crate) full: Full,
     /// What is to go back by the VM's own network.
     elsewhere: Conversations,
+    /// For what relays say in frames.
+    log: LogBudget,
 }
 
 /// Lends the stack to the sessions that pull from it.
@@ -187,6 +190,7 @@ impl<D: Device> Core<D> {
             rebind,
             full: Full::default(),
             elsewhere: Conversations::new(sockets),
+            log: LogBudget::default(),
         }
     }
 
@@ -522,7 +526,7 @@ impl<D: Device> Core<D> {
             }
             Frame::Facts { request, json } => {
                 if self.asked.take(lane, request, Kind::Facts).is_some() {
-                    self.facts(json);
+                    self.facts(now, json);
                     if self.asking.remove(&lane) == Some(Facts::Stale) {
                         self.ask_facts(now, lane, session);
                     }
@@ -607,7 +611,7 @@ impl<D: Device> Core<D> {
         }
     }
 
-    fn facts(&mut self, json: &[u8]) {
+    fn facts(&mut self, now: Instant, json: &[u8]) {
         match serde_json::from_slice::<HostFacts>(json) {
             Ok(facts) => {
                 self.rebind.set_host(&facts);
@@ -619,7 +623,11 @@ impl<D: Device> Core<D> {
                     changed
                 });
             }
-            Err(error) => tracing::warn!(%error, "the relay's facts cannot be read"),
+            Err(error) => {
+                if self.log.take(now).is_some() {
+                    tracing::warn!(%error, "the relay's facts cannot be read");
+                }
+            }
         }
     }
 
