@@ -69,7 +69,7 @@ pub(crate) async fn open(server: SocketAddr, connections: usize) -> Result<Vec<T
 pub(crate) async fn alive(mut held: Vec<TcpStream>) -> usize {
     let (mut alive, mut errors, end) = (0, Errors::default(), now() + ECHOED);
     for stream in &mut held {
-        // It has room for a byte; one that is dead is told by what is read.
+        // It has room for a byte; reading shows one that is dead.
         let _ = timeout_at(end.into(), stream.write_all(&[2])).await;
     }
     for stream in &mut held {

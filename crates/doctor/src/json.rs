@@ -73,7 +73,7 @@ pub enum ToldStep {
 }
 
 impl Document {
-    /// What is told in a language.
+    /// Texts in a language.
     #[must_use]
     pub fn new(facts: &Facts, diagnosis: &Diagnosis, language: Language) -> Self {
         Self {

@@ -143,7 +143,7 @@ impl Page {
             if let Some(detail) = &hop.detail {
                 write!(self.out, "  {}", self.paint(Paint::Faint, detail))?;
             }
-            // That it works is told by its sign.
+            // Its sign says that it works.
             if hop.state != HopState::Works {
                 let state = self.say(&hop.state.name().text());
                 write!(self.out, "  {}", self.paint(paint, &format!("← {state}")))?;

@@ -46,7 +46,7 @@ pub enum HostError {
         /// What it said on its standard error.
         words: String,
     },
-    /// Its answer is none.
+    /// Its output is no answer.
     #[error(
         "the relay {} answered something else than JSON ({source}): is it the relay of this version? Give another with --relay",
         .program.display()

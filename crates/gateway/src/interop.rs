@@ -193,7 +193,7 @@ pub enum InteropError {
          root, or as root write 1 to {BINFMT}/status and to {BINFMT}/WSLInterop"
     )]
     Disabled(io::Error),
-    /// The file is none.
+    /// The file is no Windows program.
     #[error(
         "{} is no Windows program, so it is not started: another user may have put it there; look at it, and remove it",
         .0.display()

@@ -264,7 +264,7 @@ impl Lane {
         let LaneState::Running(running) = &mut self.state else { return Turn::Quiet };
         let why = match running.write(cx, source) {
             Ok(()) => return Turn::Quiet,
-            // Why it reads no more is told by its end, which follows.
+            // Its end, which follows, says why it reads no more.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Why::Gone,
             Err(error) => Why::Known(LaneError::Pipe(error)),
         };

@@ -30,7 +30,7 @@ const ENV: &str = "env.sh";
 /// again. Each try leaves them a few microseconds.
 const TRIES: usize = 100;
 
-/// Where a gateway publishes unless it is told otherwise.
+/// Where a gateway publishes by default.
 #[must_use]
 pub fn default_folder() -> PathBuf {
     Path::new(SHARED).join("underpass")

@@ -73,7 +73,7 @@ impl RelayCommand {
                 return Err(SpawnError::Interop { program: self.program.clone(), source });
             }
         };
-        // The proxy is told by a frame; what it inherits can be read for as long as it runs.
+        // A frame carries the proxy: what a process inherits can be read for as long as it runs.
         relay.args(&self.args).env_remove(VIA_VARIABLE);
         Ok((relay, kind, way))
     }

@@ -100,7 +100,7 @@ pub enum ViaRefusal {
 }
 
 impl Via {
-    /// What another process of the gateway is told, and the relay.
+    /// What another process of the gateway gets, and the relay.
     pub(crate) fn settings(&self) -> ViaSettings {
         let proxy = match &self.proxy {
             Proxy::Url(url) => url.with_secrets(),

@@ -68,7 +68,7 @@ sentences! {
     OTHER_TUNNEL_TAKES: "The default route leads into its interface {device}.", "默认路由指向它的接口 {device}。";
     /// Cause.
     OTHER_TUNNEL_CAUSE:
-        "{name} takes WSL's traffic, and does not carry it. What it is told to carry reaches nothing else.",
+        "{name} takes WSL's traffic, and does not carry it. What goes to it reaches nothing else.",
         "{name} 接管了 WSL 的流量，却没有把它送出去，其他途径也因此收不到这些流量。";
     /// Cause.
     OTHER_TUNNEL_BESIDE_CAUSE:
@@ -110,7 +110,7 @@ sentences! {
         "The relay, an ordinary Windows program, was ended or could not be started; until it runs, WSL uses its own network.",
         "中继程序是一个普通的 Windows 程序，它被结束了或者无法启动；在它恢复之前，WSL 使用自己原有的网络。";
     /// Fix.
-    TUNNEL_FIX: "It is started again by itself as soon as that can be done. What keeps it from that is told by:", "条件允许时它会自动重新启动。查看阻碍它启动的原因：";
+    TUNNEL_FIX: "The tunnel starts it again as soon as it can. To see what keeps it from that:", "条件允许时它会自动重新启动。查看阻碍它启动的原因：";
     /// Title.
     TUNNEL_FULL: "The tunnel is full and refuses new connections", "隧道已满，不再接受新连接";
     /// Seen.

@@ -55,7 +55,7 @@ pub enum Failure {
         /// Why.
         why: String,
     },
-    /// An answer that is none.
+    /// The server answered with an error.
     Status {
         /// Of whom.
         url: String,

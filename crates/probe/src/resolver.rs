@@ -65,7 +65,7 @@ pub enum Resolution<'a> {
 
 impl NameSeen {
     /// Goes through the answers as the C library does: one after the other, until one is an answer.
-    /// An error is none.
+    /// An error is no answer.
     #[must_use]
     pub fn resolve(&self) -> Resolution<'_> {
         if !self.hosts.is_empty() {

@@ -527,7 +527,7 @@ fn settle(session: &mut Session, sockets: &mut Sockets, flow: FlowId, written: W
             sockets.remove(flow);
             session.forget(flow);
         }
-        // Also after a Fin: the app is told that what it sent did not all arrive.
+        // Also after a Fin: the app learns that not all of what it sent arrived.
         Written::Broken => {
             sockets.remove(flow);
             session.reset(flow);

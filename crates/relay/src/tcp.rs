@@ -459,7 +459,7 @@ impl Source for Sockets {
 #[error("an ICMP error came: {0:?}")]
 pub(crate) struct Reported(pub(crate) Fault);
 
-/// What the gateway is told of a connect that did not succeed, and the operating system's code.
+/// How a connect failed, as the gateway learns it, and the operating system's code.
 pub(crate) fn failure(error: &io::Error) -> (ConnectFailure, i32) {
     if let Some(failed) = error.get_ref().and_then(|inner| inner.downcast_ref::<Failed>()) {
         return (failed.reason, 0);

@@ -99,7 +99,7 @@ pub trait Owners {
     ) -> Option<AppSocket>;
 }
 
-/// Knows no socket: everybody is told by the source address.
+/// Knows no socket: owners are source addresses.
 #[derive(Debug)]
 pub(crate) struct BySource;
 

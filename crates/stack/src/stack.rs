@@ -239,7 +239,7 @@ impl Stack {
     }
 
     /// Resets the flow at the next [`Stack::service`], or forgets it while it is pending (no RST:
-    /// the app's next SYN asks again). The id is free, and no more is told of it.
+    /// the app's next SYN asks again). The id is free, and no event names it any more.
     pub fn abort(&mut self, flow: FlowId) {
         if self.tcp.take_pending(flow).is_none() {
             self.tcp.end(flow, Flow::abort);
@@ -309,7 +309,7 @@ impl Stack {
         self.link.send(&mut self.stats, out, head, &datagram);
     }
 
-    /// An error came back about a datagram from `bind` to `peer`: the app's kernel is told.
+    /// An error came back about a datagram from `bind` to `peer`: it goes to the app's kernel.
     pub fn deliver_peer_error(
         &mut self,
         now: Instant,

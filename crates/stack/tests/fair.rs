@@ -168,7 +168,7 @@ fn idle_connections_of_the_heaviest_give_way_at_once() {
         let ended: Vec<u16> =
             raw.turn().iter().filter(|one| one.flags & RST != 0).map(|one| one.port).collect();
         assert!(matches!(ended[..], [port] if port >= OTHERS), "{ended:?}");
-        // The shell is told of the one that is gone before the new one.
+        // The shell learns of the one that is gone before the new one.
         let [first, second] = &raw.events[..] else { panic!("{:?}", raw.events) };
         assert!(
             matches!(first, Event::Flow { changes, .. } if *changes == Changes::RESET),

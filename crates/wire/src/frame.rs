@@ -14,7 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
 use terms::{Fault, FaultKind, Marks};
 
-/// First bytes of every hello, so that a stranger's output is told from a relay's.
+/// First bytes of every hello, so that other programs' output is not taken for a relay's.
 pub const MAGIC: [u8; 8] = *b"UNDERPAS";
 
 /// The protocol's version. Two ends work together only if theirs are equal.

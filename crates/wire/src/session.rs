@@ -349,7 +349,7 @@ impl Session {
         }
     }
 
-    /// Forgets `flow`, of which both directions are finished: nothing is told.
+    /// Forgets `flow`, of which both directions are finished; the other end learns nothing.
     pub fn forget(&mut self, flow: FlowId) {
         self.flows.remove(&flow);
     }

@@ -17,7 +17,7 @@ pub struct Filter {
     pub dropping_rules: Vec<String>,
 }
 
-/// Most rules that are told.
+/// Most rules in the facts.
 const MOST: usize = 20;
 
 /// What filters there are. Without the rights or the programs to look: none.

@@ -64,7 +64,7 @@ struct Copy<'a> {
 }
 
 enum Target<'a> {
-    /// Its end is told to the other half.
+    /// The other half learns of its end.
     Socket(&'a UnixStream),
     File(File),
 }

@@ -205,7 +205,7 @@ elif way == 'nonsense':
         else: say(wrong(kind, id))
 ";
 
-/// Requests of every kind, each with little patience: what they are told does not matter.
+/// Requests of every kind, each with little patience: their answers do not matter.
 const REQUESTS: &str = "
 import socket, sys, threading, time
 def tcp(port):

@@ -281,7 +281,10 @@ fn a_proxy_without_effect_is_told_by_what_is_wrong_with_it() {
             text.stderr,
             page.clone(),
         ] {
-            assert!(!said.contains("s3cret") && !said.contains("//me"), "a secret is told: {said}");
+            assert!(
+                !said.contains("s3cret") && !said.contains("//me"),
+                "it shows a secret: {said}"
+            );
         }
         assert!(text.stdout.contains("代理") && page.contains("</html>"), "{}", text.stdout);
         drop(local);
@@ -440,7 +443,7 @@ fn what_windows_says_is_compared_with_what_is() {
         json!({ "facts": { "system": "Windows 10.0.22631" }, "unix_ms": 1_700_000_000_000_u64 });
     ward.relay_says(&long_ago);
     finds(&ward.verdict(&[], &[]), "wsl-clock");
-    // Nothing of Windows: the rest is looked at all the same, and that it was not is told.
+    // Without Windows the doctor looks at the rest all the same, and says so.
     let missing = ward.verdict(&[], &["--relay", "/nonexistent/relay"]);
     assert!(missing.ids.is_empty() && missing.code == Some(0), "{:#}", missing.json);
     assert_eq!(missing.json["facts"]["windows"], Value::Null);
@@ -462,7 +465,7 @@ fn what_windows_says_is_compared_with_what_is() {
         "{}",
         help.stdout
     );
-    assert_eq!(uplink_address(&verdict), HOST, "the lab's host is told by its relay");
+    assert_eq!(uplink_address(&verdict), HOST, "the lab's relay names the host");
 }
 
 /// The address of the host's adapter that leads out, as the facts have it.

@@ -36,7 +36,7 @@ while True:
         if not word:
             ends['EOF'] += 1
             ended.add(fd)
-            # Only a reset is told of from here on.
+            # From here on only a reset makes an event.
             poll.modify(c, 0)
         elif word == b'l':
             late.append(c)

@@ -107,7 +107,7 @@ fn the_vm_has_ipv6_for_as_long_as_the_host_has_it() {
         assert_eq!(
             refused.code,
             Some(7),
-            "{round}: an app without IPv6 is told at once: {refused:?}"
+            "{round}: an app without IPv6 learns it at once: {refused:?}"
         );
         assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "{round}");
     }

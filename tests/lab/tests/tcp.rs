@@ -1,4 +1,4 @@
-//! TCP connects through the tunnel: an app is told what became of the host's connect, neither more
+//! TCP connects through the tunnel: an app learns what became of the host's connect, neither more
 //! nor earlier.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 

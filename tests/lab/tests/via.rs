@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const HTTP: u16 = 8888;
 const SOCKS: u16 = 1080;
 
-/// Whatever is told at once is told long before this; a connect that is dropped silently takes
+/// An answer at once comes long before this; a connect that is dropped silently takes
 /// longer.
 const AT_ONCE: Duration = Duration::from_secs(8);
 
@@ -98,7 +98,7 @@ fn an_http_proxy_hears_names_and_what_it_refuses_or_cannot_carry_fails_at_once()
     assert_eq!(http_status(&lab, Place::Wsl, SERVER_NAME), "200");
     assert!(
         scratch.read("log").contains("CONNECT www.lab.test:80"),
-        "the name is told: {}",
+        "it names the name: {}",
         scratch.read("log")
     );
     assert_eq!(http_status(&lab, Place::Wsl, OTHER_SERVER), "200");

@@ -16,7 +16,7 @@ pub struct Change {
     pub value: Option<String>,
 }
 
-/// Why a change is none.
+/// Why a change cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeError {
     /// It is not written as one.

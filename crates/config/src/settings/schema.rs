@@ -143,7 +143,7 @@ impl Key {
         })
     }
 
-    /// All keys of a file, in the order in which they are told.
+    /// All keys of a file, in the order in which they are shown.
     pub fn all(place: Place) -> impl Iterator<Item = &'static Self> {
         keys::KEYS.iter().filter(move |key| key.place == place)
     }

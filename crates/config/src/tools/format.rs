@@ -114,7 +114,7 @@ fn add_toml(table: &dyn TableLike, path: &str, keys: &[&str], others: &mut Vec<S
 }
 
 fn set_toml(text: &str, key: &str, new: Option<&str>) -> Result<String, FormatError> {
-    // What is wrong is told with the line that has it, and a password perhaps.
+    // The error quotes the line, which may have a password.
     let problem = |problem: String| FormatError::Toml { problem: proxy::mask(&problem) };
     let mut document = text.parse::<DocumentMut>().map_err(|error| problem(error.to_string()))?;
     let (section, key) = key.split_once('.').unwrap_or(("", key));

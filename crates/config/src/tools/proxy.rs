@@ -4,7 +4,7 @@ use proxy::{Host, ProxyUrl, ProxyUrlError};
 use std::fmt;
 use std::str::FromStr;
 
-/// How a tool is told to speak to the proxy.
+/// How a tool speaks to the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// HTTP, with CONNECT for https.

@@ -89,7 +89,7 @@ pub fn found(tool: Tool, reading: &Reading<'_>) -> Vec<Found> {
             finder.file(Path::new("/etc/wgetrc"), Format::Wgetrc, &["https_proxy"]);
             finder.variables(&["https_proxy"]);
         }
-        // What git is told counts for cargo too.
+        // Git's settings count for cargo too.
         Tool::Cargo => {
             finder.variables(&["CARGO_HTTP_PROXY"]);
             finder.user_file(tool, &["http.proxy"]);

@@ -137,7 +137,7 @@ impl Connection {
         }
     }
 
-    /// What the server is told first.
+    /// What goes to the server first.
     #[must_use]
     pub fn into_input(self) -> Vec<u8> {
         self.input

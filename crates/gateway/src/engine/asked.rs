@@ -54,7 +54,7 @@ pub(crate) struct Share {
 pub(crate) struct Question {
     pub(crate) lane: usize,
     pub(crate) asker: Asker,
-    /// A DNS query's header and question, from which a failure is told; else nothing.
+    /// A DNS query's header and question, from which a failure is made; else nothing.
     pub(crate) query: Vec<u8>,
     /// None for what came while there was room for all.
     pub(crate) share: Option<Share>,

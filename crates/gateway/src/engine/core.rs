@@ -41,7 +41,7 @@ pub(super) struct Flow {
     held: usize,
     /// Whether the app's end of stream was told to the relay.
     fin: Half,
-    /// Whether the stack still has it. One that ended there waits here until its Fin is told.
+    /// Whether the stack still has it. One that ended there waits here until its Fin is sent.
     at: Stage,
     /// Whether the app's kernel has forgotten it; the relay learns that after the Fin.
     app: App,

@@ -33,7 +33,7 @@ pub(super) fn refusal(reason: ConnectFailure) -> Refusal {
     }
 }
 
-/// What the asker is told. A time-out stays one: nothing is told.
+/// What the asker gets. A time-out stays one: it gets nothing.
 pub(super) fn no_answer(query: &[u8], reason: QueryFailure) -> Option<Vec<u8>> {
     match reason {
         QueryFailure::TimedOut => None,

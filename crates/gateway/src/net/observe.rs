@@ -89,7 +89,7 @@ impl Net {
     /// networking mode.
     ///
     /// # Errors
-    /// The kernel did not answer; a machine without IPv6 is none.
+    /// The kernel did not answer. A machine without IPv6 is no error.
     pub async fn observe(&self, tap: &str) -> Result<Observed, NetError> {
         let told = wsl::wslinfo()
             .await

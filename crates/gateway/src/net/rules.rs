@@ -26,7 +26,7 @@
 //! applies to nothing.
 //!
 //! U is for the addresses on WSL's own network behind a NAT ([`mod@super::uplink`]), from which
-//! apps start something too: WebRTC, and whatever is told to use an address. Answers are
+//! apps start something too: WebRTC, and programs that bind to an address. Answers are
 //!
 //! - what goes to a captured address, which is the host;
 //! - TCP of a port that took a connection there, and of older connections, as the stack reports

@@ -49,7 +49,7 @@ impl Net {
     /// Looks at everything.
     ///
     /// # Errors
-    /// The kernel did not answer; a machine without IPv6 is none.
+    /// The kernel did not answer. A machine without IPv6 is no error.
     pub async fn survey(&self) -> Result<Survey, NetError> {
         // What `wslinfo` prints besides modes is its usage.
         let wslinfo = wsl::wslinfo().await.ok().flatten();

@@ -141,7 +141,7 @@ impl Queue {
     /// Makes the interface. `name` may hold one `%d`, for a free number.
     ///
     /// # Errors
-    /// See [`TapError`]. A kernel without offload is none: the TAP is plain then.
+    /// See [`TapError`]. A kernel without offload is no error: the TAP is plain then.
     pub fn open(name: &str, wish: OffloadWish) -> Result<Self, TapError> {
         if !name_is_valid(name) {
             return Err(TapError::InvalidName { name: name.to_owned() });

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use wire::facts::Adapter;
 
-/// Most adapters that are told: all facts together must fit a frame.
+/// Most adapters in the facts: all facts together must fit a frame.
 const MOST: usize = 48;
 
 /// A public address that nobody has to answer: it only names a direction (RFC 7535 gives it to AS

@@ -22,7 +22,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-/// Between two tellings. A VPN that connects makes dozens of changes: the first is told at once,
+/// Between two reports. A VPN that connects makes dozens of changes: the first is sent at once,
 /// the rest together after this.
 const QUIET: Duration = Duration::from_secs(1);
 
@@ -74,7 +74,7 @@ async fn follow(netlink: UdpSocket, resolv_conf: PathBuf, tell: mpsc::Sender<()>
         if tell.send(()).await.is_err() {
             return;
         }
-        // What comes meanwhile waits in the netlink socket, and is told after this.
+        // What comes meanwhile waits in the netlink socket, and is sent after this.
         sleep(QUIET).await;
     }
 }

@@ -32,7 +32,7 @@ use wire::{BindId, Fault, FaultKind, Marks};
 /// not fit the way to the proxy.
 const MARKS: Marks = Marks::of_ttl(64);
 
-/// What the sender of a datagram is told that no proxy carries.
+/// The error for the sender of a datagram that no proxy carries.
 const UNREACHABLE: Fault = Fault { kind: FaultKind::PortUnreachable, router: None };
 
 /// The sources of the VM whose datagrams the proxy passes on.

@@ -68,7 +68,7 @@ pub(crate) enum Health {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{words}")]
 pub(crate) struct Failed {
-    /// What the gateway is told.
+    /// What the gateway learns.
     pub(crate) reason: ConnectFailure,
     /// Whether no destination works by this proxy.
     pub(crate) is_proxys: bool,
@@ -77,7 +77,7 @@ pub(crate) struct Failed {
 
 impl Failed {
     fn proxys(proxy: &ProxyUrl, why: impl std::fmt::Display) -> Self {
-        // The app is told at once, and something else than the refusal of a destination.
+        // The app learns it at once, and it is no refusal of the destination.
         Self {
             reason: ConnectFailure::HostUnreachable,
             is_proxys: true,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-/// Between two tellings. A VPN that connects makes dozens of changes: the first is told at once,
+/// Between two reports. A VPN that connects makes dozens of changes: the first is sent at once,
 /// the rest together after this.
 const QUIET: Duration = Duration::from_secs(1);
 

@@ -30,16 +30,16 @@ fn routes_and_addresses_are_told_and_the_facts_are_the_new_ones() {
     assert!(relay.facts().ipv6);
     assert_eq!(settle(&relay), 0, "nothing changed yet");
     ip(&lab, "-6 route del default");
-    assert!(settle(&relay) > 0, "a route that goes is told");
+    assert!(settle(&relay) > 0, "a route that goes is reported");
     assert!(!relay.facts().ipv6);
     ip(&lab, &format!("-6 route add default via {ROUTER_V6}"));
-    assert!(settle(&relay) > 0, "a route that comes is told");
+    assert!(settle(&relay) > 0, "a route that comes is reported");
     assert!(relay.facts().ipv6);
     ip(&lab, "addr add 10.99.0.1/24 dev uplink");
-    assert!(settle(&relay) > 0, "an address is told");
+    assert!(settle(&relay) > 0, "an address is reported");
     assert!(relay.facts().routes.contains(&"10.99.0.0/24".to_owned()));
     ip(&lab, "link set uplink down");
-    assert!(settle(&relay) > 0, "a link is told");
+    assert!(settle(&relay) > 0, "a link is reported");
     assert!(!relay.facts().ipv6, "the default route went with its link");
 }
 
@@ -51,7 +51,7 @@ fn another_dns_server_is_told() {
     let before = relay.facts().dns_servers;
     assert_eq!(settle(&relay), 0, "nothing changed yet");
     std::fs::write(&file, "nameserver 192.0.2.53\n").unwrap();
-    assert!(settle(&relay) > 0, "the file is told");
+    assert!(settle(&relay) > 0, "the file is reported");
     assert_ne!(relay.facts().dns_servers, before);
     assert_eq!(relay.facts().dns_servers, ["192.0.2.53"]);
 }

@@ -22,21 +22,21 @@ pub(crate) struct LastSegment {
     pub(crate) window: u16,
 }
 
-/// What a flow's app is told otherwise than smoltcp has it.
+/// Where a flow's app learns something else than smoltcp says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Terms {
     /// The app's own MSS.
     pub(crate) mss: u16,
     /// Units of the scaled window that are kept back; see `Flow::terms`.
     pub(crate) held_back: u16,
-    /// The largest window that is told, in the same units; `None` for all that there is.
+    /// The largest window to announce, in the same units; `None` for all that there is.
     pub(crate) most: Option<u16>,
     /// The sequence number after all that was ever sent; `None` before the SYN-ACK.
     pub(crate) reached: Option<u32>,
 }
 
 impl Terms {
-    /// What the app is told of a window, in units.
+    /// The window that the app learns, in units.
     pub(crate) fn told(self, window: u16) -> u16 {
         let window = window.saturating_sub(self.held_back);
         self.most.map_or(window, |most| window.min(most))

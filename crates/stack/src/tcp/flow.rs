@@ -89,7 +89,7 @@ pub(crate) struct Flow {
     /// The app's last ACK and window.
     pub(super) acked: u32,
     pub(super) window: u16,
-    /// Whether bytes went through the rings since they were new: untouched memory is none.
+    /// Whether bytes went through the rings since they were new: untouched rings use no memory.
     touched: bool,
     /// Bytes came, went or were read since the last turn.
     stirred: bool,
@@ -218,7 +218,7 @@ impl Flow {
         if self.options.scales() { bits.saturating_sub(16) } else { 0 }
     }
 
-    /// What the app is told otherwise than smoltcp has it.
+    /// Where the app learns something else than smoltcp says.
     ///
     /// smoltcp rounds its window down to the field's unit, so that the window's right edge goes
     /// back by up to a unit less one as bytes come, and then it cuts or drops what an honest app

@@ -78,7 +78,7 @@ impl Flow {
             self.not_renewed(now);
             return;
         };
-        // The app is told the whole window: the new socket does not know how much of it the old one
+        // The app learns the whole window: the new socket does not know how much of it the old one
         // had told.
         last.window = self.full_window();
         Bare { seq: next, ack: unread, flags: ACK, window: last.window }.send(around, tuple);

@@ -101,7 +101,7 @@ fn of_apt(dump: &str, root: &Path) -> Vec<ProxySetting> {
     let lines = dump.lines().filter_map(|line| {
         let (key, value) = line.split_once(' ')?;
         let value = value.trim().strip_suffix(';')?.trim_matches('"');
-        // A program that finds the proxy (apt-transport-http(1)) is none; it is not run here.
+        // A program that finds the proxy (apt-transport-http(1)) is no proxy, and is not run here.
         let is_proxy = key.contains("::Proxy")
             && !key.contains("::Proxy-Auto-Detect")
             && !key.contains("::ProxyAutoDetect");

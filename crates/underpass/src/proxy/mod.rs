@@ -36,7 +36,7 @@ enum Ending {
     Problems,
 }
 
-/// Runs a command. What goes wrong is told to `complain`.
+/// Runs a command. `complain` gets what goes wrong.
 pub(crate) fn run(options: ProxyOptions, complain: impl Fn(&anyhow::Error)) -> ExitCode {
     let language = options.lang.unwrap_or_else(|| Language::of_environment(variable));
     let voice = Voice { language };

@@ -36,7 +36,7 @@ pub(super) async fn on(options: &OnOptions, voice: Voice) -> anyhow::Result<Endi
     Ok(Ending::Well)
 }
 
-/// In a start file: where there is nobody to go by, everything stays as it is, and nobody is told.
+/// In a start file: without a proxy everything stays as it is, and nothing is printed.
 async fn on_quietly(options: &OnOptions) -> anyhow::Result<Ending> {
     let syntax = syntax(&options.shell)?;
     let chosen = match choose(&options.choice).await {
@@ -90,7 +90,7 @@ pub(super) fn off(options: &OffOptions, voice: Voice) -> anyhow::Result<Ending> 
     Ok(Ending::Well)
 }
 
-/// Who sees the lines on a terminal has not evaluated them, and is told how.
+/// On a terminal the lines are not evaluated; a comment says how.
 fn advise(syntax: Syntax, command: &str, voice: Voice) -> Option<()> {
     if !io::stdout().is_terminal() {
         return None;

@@ -38,13 +38,13 @@ pub(crate) struct MachineOptions {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct LanguageOption {
-    /// Language of what is told: en or zh [default: by LC_ALL, LC_MESSAGES, LANG]
+    /// Language of the output: en or zh [default: by LC_ALL, LC_MESSAGES, LANG]
     #[arg(long, value_name = "LANG")]
     lang: Option<Language>,
 }
 
 impl LanguageOption {
-    /// The language that people are told in.
+    /// The language of the output.
     pub(crate) fn language(&self) -> Language {
         self.lang.unwrap_or_else(|| Language::of_environment(|name| std::env::var(name).ok()))
     }
@@ -74,7 +74,7 @@ pub(crate) struct Machine {
     pub(crate) situation: Situation,
     /// What the host says.
     pub(crate) facts: Option<HostFacts>,
-    /// In which language people are told.
+    /// The language of the output.
     pub(crate) language: Language,
     /// What could not be asked, and why.
     unknown: Vec<Text>,
@@ -264,7 +264,7 @@ fn resolved(path: PathBuf) -> anyhow::Result<PathBuf> {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             Err(error).with_context(|| format!("{} cannot be used", path.display()))
         }
-        // What is wrong with it is told by whoever reads or writes it.
+        // The code that reads or writes it says what is wrong with it.
         Err(_) => Ok(path),
     }
 }

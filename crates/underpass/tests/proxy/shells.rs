@@ -235,7 +235,7 @@ fn quietly_on_sets_nothing_and_says_nothing_where_no_proxy_listens() {
         "--proxy",
         "http://no-such-host.invalid:1",
     ]));
-    // What is written wrongly is told.
+    // A wrong value is an error.
     assert_eq!(home.proxy(&["on", "--quiet", "--scheme", "ftp"]).code, Some(2));
 }
 

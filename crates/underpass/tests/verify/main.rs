@@ -266,7 +266,7 @@ fn a_proxy_is_in_force_when_the_outside_sees_another_address_by_it() {
         &["no proxy that can be used"],
     );
 
-    // Where the proxy is the only way out, that is told and is no fault.
+    // Where the proxy is the only way out, the item says so, and it is no fault.
     let outside = format!("nowhere.test:{}", listener());
     dns("127.83.3.2", |name| {
         if name == "www.test" || name == "proxy.test" { Says::Here } else { Says::NoName }

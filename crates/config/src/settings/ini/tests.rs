@@ -257,7 +257,7 @@ proptest! {
         value in "[ -~\t\n键]{0,12}",
         key in prop_oneof![Just("memory"), Just("fresh")],
     ) {
-        // A fault that goes on in the next line is none any more when there is one.
+        // A fault that goes on in the next line is gone when there is a next line.
         prop_assume!(!text.trim_end_matches('\r').ends_with('\\'));
         let before = File::parse_as(&text, reader);
         let mut file = before.clone();

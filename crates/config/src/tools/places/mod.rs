@@ -82,7 +82,7 @@ impl Tool {
         }
     }
 
-    /// The scheme by which the tool is told of a proxy that is named by `scheme`.
+    /// The scheme that the tool takes for a proxy that `scheme` names.
     ///
     /// # Errors
     /// [`Refusal::Scheme`]: it cannot use such a proxy.

@@ -430,7 +430,7 @@ fn dns_tunneling_that_is_off_is_a_hint_where_names_work() {
     let mut old = tunneling_off();
     windows(&mut old).host.system = "Windows 10.0.19045".to_owned();
     assert_eq!(ids(&old), [""; 0]);
-    // Where it is why names don't work, that is told, and once.
+    // Where it is why names don't work, one finding says so.
     let mut broken = intercepted();
     wslconfig(&mut broken, "[wsl2]\ndnsTunneling=false\n");
     assert!(said(&only(&broken, "dns-intercepted")).contains("dnsTunneling=true"));

@@ -303,7 +303,7 @@ fn where_only_a_proxy_leads_out_one_must_be_set() {
     {
         assert!(text.contains(part), "{part}: {text}");
     }
-    // What goes without a proxy is none.
+    // An exception from proxies is no proxy.
     let mut exceptions = needed();
     exceptions.proxies.push(ProxySetting::new(Tool::Environment, None, "NO_PROXY", "localhost"));
     only(&exceptions, "proxy-needed");
@@ -498,7 +498,7 @@ fn whether_a_proxy_that_speaks_tls_leads_out_is_not_known() {
     let diagnosis = judge(&facts, None);
     assert_eq!((diagnosis.findings.len(), diagnosis.steps[3].result), (0, Answered::Unknown));
     assert!(!diagnosis.is_well() && !judge(&facts, Some(Area::Proxy)).is_well());
-    // Who asks for another area alone is told of that.
+    // With another area alone the doctor says so.
     assert!(judge(&facts, Some(Area::Dns)).is_well());
 }
 

@@ -23,7 +23,7 @@ const VARIABLES: [&str; 6] =
 /// Looks at everything; `echo` tells of the exit.
 pub(super) async fn look(options: &VerifyOptions, echo: Option<&Url>) -> Seen {
     let patience = Duration::from_secs(options.timeout);
-    // Who has no such file has no server, which is told.
+    // Without such a file there is no server, and an item says so.
     let conf = ResolvConf::read(&std::fs::read_to_string(&options.resolv_conf).unwrap_or_default());
     let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
     let servers = conf.named.clone();

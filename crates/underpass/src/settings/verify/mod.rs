@@ -57,7 +57,7 @@ pub(crate) struct VerifyOptions {
     /// As one JSON document
     #[arg(long)]
     json: bool,
-    /// Language of what is told: en or zh [default: by LC_ALL, LC_MESSAGES, LANG]
+    /// Language of the output: en or zh [default: by LC_ALL, LC_MESSAGES, LANG]
     #[arg(long, value_name = "LANGUAGE")]
     lang: Option<Language>,
 }
