@@ -66,7 +66,7 @@ pub(crate) fn start(lab: &Lab, subject: Subject) -> anyhow::Result<Vec<Process>>
             in_vm("ip link set wsltap address 5a:94:ef:e4:0c:ee mtu 1500 up")?;
             in_vm("ip addr add 192.168.127.2/24 dev wsltap")?;
             let bridge =
-                lab::tunnel::programs().join("underpass-stdio-bridge").display().to_string();
+                lab::built::programs().join("underpass-stdio-bridge").display().to_string();
             let host = lab.namespace(Place::Windows);
             let enter = [bridge.as_str(), "wsltap", "ip", "netns", "exec", &host];
             let words =

@@ -41,7 +41,7 @@ pub(crate) fn absent(peers: Peers) -> BTreeMap<String, String> {
 fn missing(subject: Subject) -> Option<String> {
     match subject {
         Subject::Underpass | Subject::Interop | Subject::Kernel => None,
-        Subject::Wine => lab::interop::missing(),
+        Subject::Wine => lab::wine::missing(),
         Subject::Pasta | Subject::Slirp4netns | Subject::Gvproxy => {
             (!peers::program(subject.name()).exists()).then(|| {
                 "no Debian suite that was reached has it, or scripts/bench-peers was not run"
@@ -219,7 +219,7 @@ pub(crate) fn at(offset: u16) -> String {
 }
 
 fn load_program() -> String {
-    lab::tunnel::programs().join("underpass-load").display().to_string()
+    lab::built::programs().join("underpass-load").display().to_string()
 }
 
 /// The same for all: the host's connections go by cubic, as Windows' do, and their send buffers may

@@ -83,7 +83,7 @@ pub(crate) fn interop(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>
 /// a gibibyte and one on the host.
 fn model(stage: &Stage, here: &str, there: &str) -> anyhow::Result<f64> {
     let interop = stage.interop().context("no interop")?;
-    let init = lab::tunnel::programs().join("interop-init").display().to_string();
+    let init = lab::built::programs().join("interop-init").display().to_string();
     let ours = if here.is_empty() {
         "exec 3<&0 </dev/null; \"$@\" >/dev/null"
     } else {

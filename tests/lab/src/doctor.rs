@@ -5,10 +5,11 @@
 use serde_json::{Value, json};
 
 use crate::addresses::{SERVER, SERVER_NAME};
+use crate::built::programs;
 use crate::run::{Finished, Process};
-use crate::scene::{PATIENCE, Scratch, must, python_server, readable, web_server};
+use crate::scene::{PATIENCE, Scratch, must, python_server, web_server};
+use crate::scratch::readable;
 use crate::topology::{Lab, Place};
-use crate::tunnel::programs;
 use crate::{programs as scripts, until};
 
 /// Prints what the relay on the host says with a file's JSON laid over it: `FILE`.

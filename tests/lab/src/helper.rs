@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::interop::{Interop, workspace};
+use crate::built::workspace;
+use crate::interop::Interop;
 use crate::scene::{PATIENCE, Scratch, windows_lab};
 use crate::topology::Lab;
 use crate::wait::until;

@@ -9,44 +9,12 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::built::{BINFMT, programs};
 use crate::marked;
 use crate::run::{Finished, Process, in_namespace, plain};
 use crate::topology::{Lab, Place};
-use crate::tunnel::{Tunnel, programs};
 use crate::wait::until;
-
-/// Where the kernel keeps its list of interpreters.
-pub(crate) const BINFMT: &str = "/proc/sys/fs/binfmt_misc";
-
-/// Wine's loader and the server of a prefix, by which all of its programs are ended; and the prefix
-/// that each lab's is made from. `UNDERPASS_WINE=newest` chooses those of `scripts/wine-prefix
-/// --newest`.
-struct Wine {
-    loader: PathBuf,
-    server: PathBuf,
-    template: PathBuf,
-    /// The script that provides the prefix.
-    script: &'static str,
-}
-
-impl Wine {
-    fn chosen() -> Self {
-        let target = workspace().join("target");
-        let (programs, template, script) = if crate::relay::newest_wine() {
-            let newest = target.join("wine-newest");
-            (newest.join("bin"), newest.join("prefix"), "scripts/wine-prefix --newest")
-        } else {
-            // Debian has them outside of `PATH`.
-            ("/usr/lib/wine".into(), target.join("wine-prefix"), "scripts/wine-prefix")
-        };
-        Self {
-            loader: programs.join("wine64"),
-            server: programs.join("wineserver64"),
-            template,
-            script,
-        }
-    }
-}
+use crate::wine::{Wine, missing, newest_wine};
 
 /// The Windows' user: a name with a space and a letter that few code pages have.
 const USER: &str = "Anna Müller";
@@ -63,38 +31,6 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// The host's half listens long before this.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The workspace's folder.
-#[must_use]
-pub fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// The relay for Windows, which `scripts/build-relay-windows` builds.
-#[must_use]
-pub fn windows_relay() -> PathBuf {
-    workspace().join("dist/underpass-relay.exe")
-}
-
-/// The words of what the chosen Wine has, as `scripts/wine-prefix` found it.
-pub(crate) fn wine_has() -> String {
-    fs::read_to_string(Wine::chosen().template.join("has")).unwrap_or_default()
-}
-
-/// Why no Windows program can be started on this machine, or nothing if it can.
-#[must_use]
-pub fn missing() -> Option<String> {
-    let wine = Wine::chosen();
-    let needed = [
-        (wine.loader, "scripts/lab-deps tests"),
-        (wine.template.join("has"), wine.script),
-        (wine.template.join("powershell.exe"), wine.script),
-        (windows_relay(), "scripts/build-relay-windows"),
-        (programs().join("interop-init"), "scripts/static-cargo build --release --workspace"),
-    ];
-    let (path, script) = needed.into_iter().find(|(path, _)| !path.exists())?;
-    Some(format!("{} is not there; run {script}", path.display()))
-}
 
 /// The processes on the host.
 ///
@@ -293,36 +229,6 @@ impl Interop {
         &mut self.host
     }
 
-    /// Starts `underpass up` with the Windows relay, as on WSL: the gateway executes the `.exe`
-    /// itself. Does not wait.
-    ///
-    /// # Panics
-    /// It cannot be started.
-    #[must_use]
-    pub fn launch(&self, lab: &Lab, options: &[&str]) -> Tunnel {
-        let relay = windows_relay().display().to_string();
-        self.launch_with(lab, &[&["--relay", relay.as_str()], options].concat())
-    }
-
-    /// Starts `underpass up` with the relay for Linux, its streams carried by the same model. Does
-    /// not wait.
-    ///
-    /// # Panics
-    /// It cannot be started.
-    #[must_use]
-    pub fn launch_linux(&self, lab: &Lab, options: &[&str]) -> Tunnel {
-        let [init, relay] = [programs().join("interop-init"), programs().join("underpass-relay")]
-            .map(|path| path.display().to_string());
-        // The program's path, and the name that binfmt_misc passes on.
-        let words = ["--relay", &init, "--relay-arg", &relay, "--relay-arg", "underpass-relay"];
-        self.launch_with(lab, &[&words, options].concat())
-    }
-
-    fn launch_with(&self, lab: &Lab, options: &[&str]) -> Tunnel {
-        let socket = self.socket().display().to_string();
-        Tunnel::launch_with(lab, &[("WSL_INTEROP", &socket)], options)
-    }
-
     /// Runs a Windows program in the VM to its end, as a shell there would.
     ///
     /// # Errors
@@ -352,7 +258,7 @@ impl Drop for Interop {
 /// `%LOCALAPPDATA%` in a prefix. Wine 10 names the profile after the account that runs it, which is
 /// root here, and ignores `USER`.
 fn local_app_data(prefix: &Path) -> PathBuf {
-    let user = if crate::relay::newest_wine() { "root" } else { USER };
+    let user = if newest_wine() { "root" } else { USER };
     prefix.join("drive_c/users").join(user).join("AppData/Local")
 }
 

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::interop::BINFMT;
+use crate::built::BINFMT;
 use crate::run::{Finished, plain};
 
 /// Begins the name of every namespace that a lab makes.

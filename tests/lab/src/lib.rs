@@ -18,6 +18,7 @@
 use std::io::Write;
 
 pub mod addresses;
+pub mod built;
 pub mod doctor;
 pub mod helper;
 pub mod interop;
@@ -30,9 +31,11 @@ pub mod programs;
 pub mod relay;
 mod run;
 pub mod scene;
+mod scratch;
 mod topology;
 pub mod tunnel;
 mod wait;
+pub mod wine;
 pub mod wsl;
 
 pub use nested::{Container, Masquerade};

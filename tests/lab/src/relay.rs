@@ -1,30 +1,14 @@
 //! Which relay the tests run with, and what some of it cannot do, each by its name.
 
+use crate::wine::wine_has;
 use std::io::Write as _;
 
 /// The variable that chooses: `linux`, `interop` or `windows`.
 const VARIABLE: &str = "UNDERPASS_LAB_RELAY";
 
-/// The variable that chooses the Wine: unset for Debian's own, `newest` for that of
-/// `scripts/wine-prefix --newest`.
-const WINE_VARIABLE: &str = "UNDERPASS_WINE";
-
 /// The variable that has tests try what a relay is said to lack, to see whether another Wine still
 /// lacks it.
 const TRY_ALL_VARIABLE: &str = "UNDERPASS_LAB_TRY_ALL";
-
-/// Whether Windows programs are run by the newest Wine.
-///
-/// # Panics
-/// The environment names a Wine that is not known.
-#[must_use]
-pub fn newest_wine() -> bool {
-    match std::env::var(WINE_VARIABLE).as_deref() {
-        Err(_) | Ok("") => false,
-        Ok("newest") => true,
-        Ok(other) => panic!("{WINE_VARIABLE} is '{other}': it may be 'newest'"),
-    }
-}
 
 /// Which relay tests use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,12 +91,6 @@ pub enum Lack {
     EveryByte,
     /// Wine takes up to 2 s to start a program.
     QuickStart,
-}
-
-/// Whether the Wine in use has something, by what `tests/interop/wine_has.c` found in its prefix.
-#[must_use]
-pub fn wine_has(word: &str) -> bool {
-    crate::interop::wine_has().lines().any(|line| line == word)
 }
 
 /// Whether the relay that tests use lacks something, which is then said.

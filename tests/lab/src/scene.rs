@@ -8,8 +8,11 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use crate::addresses::{SERVER, SERVER_NAME, SERVER_V6};
-use crate::interop::{self, Interop};
+use crate::interop::Interop;
 use crate::leftovers;
+pub use crate::scratch::Scratch;
+pub use crate::tunnel::exec_relay;
+use crate::wine;
 use crate::{Finished, Lab, Place, Process, Tunnel, Vpn, lab_or_skip, programs, until};
 
 /// Servers of the lab listen, and what must happen has happened, long before this on the slowest
@@ -79,7 +82,7 @@ pub fn python_server(lab: &Lab, place: Place, program: &str, args: &[&str], port
 #[must_use]
 pub fn windows_lab() -> Option<(Lab, Interop)> {
     let lab = cut_off_lab()?;
-    if let Some(why) = interop::missing() {
+    if let Some(why) = wine::missing() {
         assert_ne!(
             std::env::var("CI").as_deref(),
             Ok("true"),
@@ -90,72 +93,6 @@ pub fn windows_lab() -> Option<(Lab, Interop)> {
     }
     let interop = Interop::start(&lab);
     Some((lab, interop))
-}
-
-/// A folder for a test's own files; it goes when dropped.
-#[derive(Debug)]
-pub struct Scratch(std::path::PathBuf);
-
-impl Scratch {
-    /// An empty one, with a name that no other has.
-    #[must_use]
-    pub fn new() -> Self {
-        static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let folder =
-            std::env::temp_dir().join(format!("underpass-scratch-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        readable(&folder);
-        Self(folder)
-    }
-
-    /// The path of something in it.
-    #[must_use]
-    pub fn path(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-
-    /// Writes a file into it, that may be executed; its path.
-    #[must_use]
-    pub fn file(&self, name: &str, text: &str) -> String {
-        use std::os::unix::fs::PermissionsExt as _;
-        let path = self.path(name);
-        std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        path
-    }
-
-    /// What a file in it holds; nothing if it is not there.
-    #[must_use]
-    pub fn read(&self, name: &str) -> String {
-        std::fs::read_to_string(self.path(name)).unwrap_or_default()
-    }
-}
-
-/// Lets every user into a folder, whatever the umask: some programs run as another one.
-pub(crate) fn readable(folder: &std::path::Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
-}
-
-impl Default for Scratch {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed from the temporary directory harms nobody.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A shell's words that become the real relay on the host, for scripts that stand before it.
-#[must_use]
-pub fn exec_relay(lab: &Lab) -> String {
-    let relay = crate::tunnel::programs().join("underpass-relay");
-    format!("exec ip netns exec {} {} \"$@\"\n", lab.namespace(Place::Windows), relay.display())
 }
 
 /// By which interface a packet of the VM for `to` (and what else `ip route get` takes) would leave,

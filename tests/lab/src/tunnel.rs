@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::built::{programs, windows_relay};
 use crate::interop::Interop;
 use crate::relay::Relay;
 use crate::run::{Finished, Process, in_namespace, plain};
-use crate::scene::{Scratch, exec_relay};
+use crate::scratch::Scratch;
 use crate::topology::{Lab, Place};
 use crate::wait::until;
 
@@ -19,20 +20,6 @@ pub const START_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Tunnels of one process, told apart by number.
 static NEXT: AtomicU32 = AtomicU32::new(0);
-
-/// The folder of the built programs: `UNDERPASS_BIN_DIR`, or where `scripts/static-cargo` puts
-/// them. They are static, so that they run in every distro, as WSL's own do.
-#[must_use]
-pub fn programs() -> PathBuf {
-    let built = || {
-        let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-        Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../../target/static")
-            .join(target)
-            .join("release")
-    };
-    std::env::var_os("UNDERPASS_BIN_DIR").map_or_else(built, PathBuf::from)
-}
 
 /// One `underpass up`. Killed with SIGKILL when dropped, so declare it after its lab.
 #[derive(Debug)]
@@ -276,7 +263,7 @@ impl Tunnel {
                 );
                 scratch.file("relay", &words)
             }
-            Relay::Windows => crate::interop::windows_relay().display().to_string(),
+            Relay::Windows => windows_relay().display().to_string(),
         };
         let socket = self
             .windows
@@ -347,4 +334,43 @@ pub fn send_signal(pid: u32, signal: &str) {
     command.args([format!("-{signal}"), pid.to_string()]);
     let sent = Finished::of(command).map(|finished| finished.succeeded());
     assert!(matches!(sent, Ok(true)), "no signal {signal} to process {pid}: {sent:?}");
+}
+
+impl Interop {
+    /// Starts `underpass up` with the Windows relay, as on WSL: the gateway executes the `.exe`
+    /// itself. Does not wait.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    #[must_use]
+    pub fn launch(&self, lab: &Lab, options: &[&str]) -> Tunnel {
+        let relay = windows_relay().display().to_string();
+        self.launch_with(lab, &[&["--relay", relay.as_str()], options].concat())
+    }
+
+    /// Starts `underpass up` with the relay for Linux, its streams carried by the same model. Does
+    /// not wait.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    #[must_use]
+    pub fn launch_linux(&self, lab: &Lab, options: &[&str]) -> Tunnel {
+        let [init, relay] = [programs().join("interop-init"), programs().join("underpass-relay")]
+            .map(|path| path.display().to_string());
+        // The program's path, and the name that binfmt_misc passes on.
+        let words = ["--relay", &init, "--relay-arg", &relay, "--relay-arg", "underpass-relay"];
+        self.launch_with(lab, &[&words, options].concat())
+    }
+
+    fn launch_with(&self, lab: &Lab, options: &[&str]) -> Tunnel {
+        let socket = self.socket().display().to_string();
+        Tunnel::launch_with(lab, &[("WSL_INTEROP", &socket)], options)
+    }
+}
+
+/// A shell's words that become the real relay on the host, for scripts that stand before it.
+#[must_use]
+pub fn exec_relay(lab: &Lab) -> String {
+    let relay = programs().join("underpass-relay");
+    format!("exec ip netns exec {} {} \"$@\"\n", lab.namespace(Place::Windows), relay.display())
 }

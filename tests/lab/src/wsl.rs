@@ -12,11 +12,12 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::interop::{Interop, windows_relay};
+use crate::built::{programs, windows_relay};
+use crate::interop::Interop;
 use crate::leftovers;
 use crate::run::{Finished, Process, plain};
 use crate::topology::{Lab, Place};
-use crate::tunnel::{Tunnel, programs};
+use crate::tunnel::Tunnel;
 use service::Service;
 pub use service::{Client, Instance, Timeouts};
 

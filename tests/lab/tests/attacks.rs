@@ -6,9 +6,10 @@
 #[path = "attacks/homes.rs"]
 mod homes;
 
-use lab::interop::{Interop, host_relays, windows_relay};
+use lab::built::{programs, windows_relay};
+use lab::interop::{Interop, host_relays};
 use lab::scene::{PATIENCE, Scratch, cut_off_lab, windows_lab};
-use lab::tunnel::{programs, send_signal};
+use lab::tunnel::send_signal;
 use lab::wsl::{Distro, Wsl};
 use lab::{Finished, Lab, Place, Tunnel, lab_or_skip, until};
 use std::fs;
@@ -303,7 +304,7 @@ fn where_nothing_can_be_published_the_tunnel_comes_up_and_says_so() {
 
 #[test]
 fn no_document_tells_root_to_run_what_is_in_the_shared_folder() {
-    let root = lab::interop::workspace();
+    let root = lab::built::workspace();
     let folders = ["", "docs", "scripts", "distro/rootfs/etc"];
     let files =
         folders.iter().flat_map(|folder| fs::read_dir(root.join(folder)).unwrap().flatten());
@@ -473,7 +474,7 @@ const ROOTS_OWN: [&str; 6] = [
 
 #[test]
 fn nothing_else_is_written_copied_or_given_away_by_path() {
-    let root = lab::interop::workspace();
+    let root = lab::built::workspace();
     let (mut folders, mut read) = (vec![root.join("crates")], 0);
     while let Some(folder) = folders.pop() {
         for path in fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()) {

@@ -3,12 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::SERVER;
+use lab::built::programs;
 use lab::relay::{Lack, Relay, lacks};
 use lab::scene::{
     PATIENCE, Scratch, cut_off_lab, exec_relay, http_status, python, python_server, rules,
     tunnelled_lab, web_server,
 };
-use lab::tunnel::{programs, send_signal};
+use lab::tunnel::send_signal;
 use lab::{Lab, Place, Tunnel, until};
 use serde_json::Value;
 use std::fs;

@@ -1,6 +1,6 @@
 //! The demo does what it says.
 
-use lab::{lab_or_skip, tunnel};
+use lab::lab_or_skip;
 use std::process::Command;
 
 #[test]
@@ -9,7 +9,7 @@ fn the_demo_shows_all_of_its_steps() {
         return;
     }
     let mut demo = Command::new(env!("CARGO_BIN_EXE_underpass-demo"));
-    let output = demo.env("UNDERPASS_BIN_DIR", tunnel::programs()).output().unwrap();
+    let output = demo.env("UNDERPASS_BIN_DIR", lab::built::programs()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     let headings: Vec<&str> = said.lines().filter(|line| line.starts_with("== ")).collect();

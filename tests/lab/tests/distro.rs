@@ -2,8 +2,9 @@
 //! other distros in it.
 
 use lab::addresses::{NAT_GATEWAY, ROUTER, SERVER, SERVER_NAME, SERVER_V6};
+use lab::built::{self, workspace};
 use lab::helper::{busybox, log, package, pretend_wsl, status, wait_up};
-use lab::interop::{self, host_relays, workspace};
+use lab::interop::host_relays;
 use lab::scene::{
     PATIENCE, RECORDS, Scratch, Script, UDP_ECHO, fetch, hops, host_nameserver, http_server,
     http_status, must, python_server, rules, transfer, udp_client, udp_server, way_out, web_server,
@@ -165,7 +166,7 @@ fn started_by_its_boot_command_it_serves_every_distro() {
         .join("underpass")
         .join(env!("CARGO_PKG_VERSION"))
         .join("underpass-relay.exe");
-    assert_eq!(fs::read(copy).ok(), fs::read(interop::windows_relay()).ok());
+    assert_eq!(fs::read(copy).ok(), fs::read(built::windows_relay()).ok());
 
     let debian = Distro::new("debian", &workspace().join("target/debian-root"));
     let others: [(Distro, Request); 2] = [(busybox, by_nc), (debian, by_curl)];

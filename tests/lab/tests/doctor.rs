@@ -3,11 +3,11 @@
 //! laid over the relay's words; all that is tried is tried on the lab's real network.
 
 use lab::addresses::{HOST, NAT_GATEWAY, ROUTER, SERVER, SERVER_NAME, SERVER_V6};
+use lab::built::programs as programs_folder;
+use lab::built::windows_relay;
 use lab::doctor::{DoctorRun, Ward, add_vpn, remove_vpn};
-use lab::interop::windows_relay;
 use lab::modes::{carry, ip, lay_out};
 use lab::scene::{PATIENCE, Scratch, etc, http_server, must, python_server, windows_lab};
-use lab::tunnel::programs as programs_folder;
 use lab::wsl::{Distro, Running, Wsl};
 use lab::{Lab, Place, Process, Tunnel, Vpn, lab_or_skip, programs, until};
 use serde_json::{Value, json};

@@ -6,8 +6,8 @@
 #[path = "common/powershell.rs"]
 mod powershell;
 
+use lab::built::programs;
 use lab::scene::Scratch;
-use lab::tunnel::programs;
 use powershell::{parsed, walk, words};
 use std::path::Path;
 use std::process::Command;

@@ -5,7 +5,7 @@
 #[path = "common/powershell.rs"]
 mod powershell;
 
-use lab::tunnel::programs;
+use lab::built::programs;
 use powershell::{around, complaints, parsed, walk, words};
 use std::fs;
 use std::path::Path;

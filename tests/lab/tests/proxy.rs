@@ -2,8 +2,8 @@
 //! does without 'Allow LAN'.
 
 use lab::Place;
+use lab::built::programs;
 use lab::scene::{http_server, tunnelled_lab};
-use lab::tunnel::programs;
 
 #[test]
 fn with_the_tunnel_a_proxy_of_windows_own_loopback_is_used_without_allow_lan() {

@@ -326,7 +326,7 @@ fn a_runtime_directory_that_cannot_be_used_is_told() {
     let Some(lab) = cut_off_lab() else { return };
     let scratch = Scratch::new();
     let file = scratch.file("a-file", "");
-    let program = lab::tunnel::programs().join("underpass").display().to_string();
+    let program = lab::built::programs().join("underpass").display().to_string();
     let run = format!("UNDERPASS_RUNTIME_DIR={file}/run");
     let finished = lab.run(Place::Wsl, &["env", &run, &program, "up"]).unwrap();
     assert_eq!(finished.code, Some(1), "{finished:?}");

@@ -1,9 +1,9 @@
 //! `underpass service`: the unit is written, enabled and removed; what it runs does what systemd
 //! expects. Scripts play systemd, and in most tests Windows.
 
+use lab::built::programs;
 use lab::helper::{log, peek, pretend_wsl};
 use lab::scene::{PATIENCE, Scratch};
-use lab::tunnel::programs;
 use lab::wsl::{Distro, Wsl};
 use lab::{Finished, lab_or_skip, until};
 use std::fs;

@@ -1,9 +1,10 @@
 //! `underpass settings` in a pretend WSL: without any option it finds Windows' file, Windows' and
 //! WSL's versions and the distros that run, by interop.
 
-use lab::interop::{Interop, windows_relay};
+use lab::built::programs;
+use lab::built::windows_relay;
+use lab::interop::Interop;
 use lab::scene::{Scratch, windows_lab};
-use lab::tunnel::programs;
 use lab::wsl::{Distro, Wsl};
 use serde_json::Value;
 use std::fs;

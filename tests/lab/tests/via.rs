@@ -3,7 +3,7 @@
 //! on the host, as a local proxy program or a company's would stand there.
 
 use lab::addresses::{HOST, SERVER, SERVER_NAME};
-use lab::interop;
+use lab::built;
 use lab::scene::{
     OTHER_SERVER, PATIENCE, Scratch, UDP_ECHO, UDP_WHO, cut_off_lab, etc, host_nameserver,
     http_status, must, python, python_server, udp_client, udp_server, web_server, windows_lab,
@@ -369,7 +369,7 @@ fn windows_script_setting_and_bypass_list_are_followed_as_they_change() {
     listens(&lab, 8000);
     set(&settings("", "", "http://127.0.0.1:8000/proxy.pac"));
 
-    let exe = interop::windows_relay().display().to_string();
+    let exe = built::windows_relay().display().to_string();
     let told = |url: &str| {
         let printed = interop.run(&lab, &[&exe, "proxy", url]).unwrap();
         serde_json::from_str::<serde_json::Value>(&printed.stdout)

@@ -3,13 +3,14 @@
 //! `UNDERPASS_LAB_RELAY=windows` (see `scripts/test`); here is what is Windows' own.
 
 use lab::addresses::{ROUTER, SERVER, SERVER_NAME, SERVER_V6};
-use lab::interop::{self, Interop, host_relays};
-use lab::relay::wine_has;
+use lab::built;
+use lab::interop::{Interop, host_relays};
 use lab::scene::{
     PATIENCE, RECORDS, Script, hops, host_nameserver, http_status, must, python_server, transfer,
     web_server, windows_lab,
 };
 use lab::tunnel::send_signal;
+use lab::wine::wine_has;
 use lab::{Lab, Place, Tunnel, until};
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -95,12 +96,12 @@ fn windows_own_resolver_answers_and_what_it_does_not_know_its_servers_do() {
 
 #[test]
 fn the_exe_needs_only_what_every_windows_10_has_and_says_what_it_is() {
-    if interop::missing().is_some() {
+    if lab::wine::missing().is_some() {
         // The others say so.
         assert_ne!(std::env::var("CI").as_deref(), Ok("true"));
         return;
     }
-    let exe = interop::windows_relay();
+    let exe = built::windows_relay();
     let size = fs::metadata(&exe).map_or(u64::MAX, |file| file.len());
     assert!(size < 4 * 1024 * 1024, "{size} bytes");
     let dump =
@@ -166,7 +167,7 @@ fn a_library_that_lies_beside_the_exe_is_not_loaded() {
     let folder = interop.drive_c().join("planted");
     fs::create_dir(&folder).unwrap();
     let exe = folder.join("underpass-relay.exe");
-    fs::copy(interop::windows_relay(), &exe).unwrap();
+    fs::copy(built::windows_relay(), &exe).unwrap();
     let exe = exe.display().to_string();
     let reg = interop.drive_c().join("windows/system32/reg.exe").display().to_string();
     let facts = || interop.run(&lab, &[&exe, "facts"]).unwrap();
@@ -209,7 +210,7 @@ fn connection_settings(texts: [&str; 3]) -> String {
 #[test]
 fn facts_are_printed_as_json_and_changes_reach_the_gateway() {
     let Some((lab, interop)) = windows_lab() else { return };
-    let exe = interop::windows_relay().display().to_string();
+    let exe = built::windows_relay().display().to_string();
     let wslconfig = "[wsl2]\nnetworkingMode=mirrored\n";
     let written = fs::write(interop.local_app_data().join("../../.wslconfig"), wslconfig);
     assert!(written.is_ok(), "{written:?}");

@@ -2,10 +2,11 @@
 //! and what is said when Windows does not let it run.
 
 use lab::addresses::SERVER;
-use lab::interop::{self, Interop, host_relays};
-use lab::relay::newest_wine;
+use lab::built::{self, programs};
+use lab::interop::{Interop, host_relays};
 use lab::scene::{PATIENCE, Scratch, cut_off_lab, http_status, web_server, windows_lab};
-use lab::tunnel::{programs, send_signal};
+use lab::tunnel::send_signal;
+use lab::wine::newest_wine;
 use lab::wsl::{Distro, Wsl};
 use lab::{Place, Tunnel, until};
 use std::fs;
@@ -19,7 +20,7 @@ fn a_session_whose_interop_socket_is_missing_or_goes_is_replaced_by_the_lasting_
     let Some((lab, session)) = windows_lab() else { return };
     let lasting = Interop::start(&lab);
     let _web = web_server(&lab);
-    let relay = interop::windows_relay().display().to_string();
+    let relay = built::windows_relay().display().to_string();
     let [own, other] = [&session, &lasting].map(|interop| interop.socket().display().to_string());
     // In a mount namespace of its own, /run/WSL is as in a WSL with one session besides the first
     // process.
@@ -71,7 +72,7 @@ fn dead_socket(path: &str) -> UnixListener {
 fn where_the_lasting_socket_is_dead_a_relay_is_started_by_a_live_sessions() {
     let Some((lab, session)) = windows_lab() else { return };
     let _web = web_server(&lab);
-    let relay = interop::windows_relay().display().to_string();
+    let relay = built::windows_relay().display().to_string();
     let live = session.socket().display().to_string();
     let scratch = Scratch::new();
     let [dead, stale] = ["dead", "stale"].map(|name| scratch.path(name));
@@ -119,7 +120,7 @@ fn where_the_lasting_socket_is_dead_the_pipe_is_measured_by_a_live_sessions() {
     let Some((lab, session)) = windows_lab() else { return };
     let live = session.socket().display().to_string();
     let [relay, program] =
-        [interop::windows_relay(), programs().join("underpass")].map(|p| p.display().to_string());
+        [built::windows_relay(), programs().join("underpass")].map(|p| p.display().to_string());
     let scratch = Scratch::new();
     let [dead, stale] = ["dead", "stale"].map(|name| scratch.path(name));
     let _dead = dead_socket(&dead);
@@ -235,7 +236,7 @@ fn the_kernels_entry_for_windows_programs_is_written_again_when_it_is_gone() {
     let Some((lab, interop)) = windows_lab() else { return };
     let entry = WslEntry;
     let _web = web_server(&lab);
-    let relay = interop::windows_relay().display().to_string();
+    let relay = built::windows_relay().display().to_string();
     let scratch = Scratch::new();
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
     let off = Distro::machine().with_conf("[interop]\nenabled=false\n");
@@ -327,7 +328,7 @@ fn the_relay_is_run_from_windows_disk_where_other_versions_are_removed() {
     let directory = fs::read_link(format!("/proc/{relay}/cwd")).unwrap_or_default();
     let copy = copy_of(&interop);
     assert_eq!(Some(directory.as_path()), copy.parent(), "it works in a folder of Windows");
-    assert_eq!(fs::read(&copy).ok(), fs::read(interop::windows_relay()).ok(), "byte for byte");
+    assert_eq!(fs::read(&copy).ok(), fs::read(built::windows_relay()).ok(), "byte for byte");
     let mut left: Vec<_> = fs::read_dir(&folder)
         .into_iter()
         .flatten()
@@ -371,7 +372,7 @@ fn a_relay_that_an_antivirus_program_takes_is_told_by_name_and_copied_again() {
         &tunnel,
         &["underpass-relay.exe is gone: an antivirus program took it", "it is copied again"],
     );
-    assert_eq!(fs::read(&copy).ok(), fs::read(interop::windows_relay()).ok());
+    assert_eq!(fs::read(&copy).ok(), fs::read(built::windows_relay()).ok());
 }
 
 #[test]
@@ -394,7 +395,7 @@ fn a_relay_that_windows_refuses_to_start_is_told_with_what_to_try_and_tried_agai
 fn a_relay_for_another_processor_is_told_with_windows_own_words() {
     let Some((lab, interop)) = windows_lab() else { return };
     let scratch = Scratch::new();
-    let mut program = fs::read(interop::windows_relay()).unwrap_or_default();
+    let mut program = fs::read(built::windows_relay()).unwrap_or_default();
     let header = usize::from(u16::from_le_bytes([program[0x3c], program[0x3d]]));
     program[header + 4..header + 6].copy_from_slice(&0xaa64_u16.to_le_bytes());
     let file = interop.drive_c().join("arm.exe");

@@ -5,9 +5,9 @@
 use crate::monitor::Monitor;
 use crate::stop::{self, until};
 use lab::addresses::NAT_GATEWAY;
+use lab::built::programs;
 use lab::interop::Interop;
 use lab::scene::Scratch;
-use lab::tunnel::programs;
 use lab::{Finished, Lab, Place, Process, Vpn};
 use std::fs;
 use std::io;

@@ -118,7 +118,10 @@ fn no_modules_beside_each_other_go_round_in_circles() {
     let mut read = 0;
     let crates = fs::read_dir(root().join("crates")).unwrap().flatten().map(|entry| entry.path());
     for source in crates
-        .chain([root().join("bench")])
+        .chain(
+            ["bench", "tests/interop", "tests/lab", "tests/vm", "tests/fuzz-bodies"]
+                .map(|name| root().join(name)),
+        )
         .map(|folder| folder.join("src"))
         .filter(|src| src.is_dir())
     {

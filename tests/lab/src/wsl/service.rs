@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::built::programs;
 use crate::run::{Finished, Process, in_namespace, plain};
 use crate::scene::PATIENCE;
-use crate::tunnel::programs;
 use crate::wait::until;
 
 /// Programs of one process, told apart by number.

@@ -2,8 +2,8 @@
 //! programs that settings name.
 
 use super::{Attacker, as_stranger};
+use lab::built::programs;
 use lab::scene::{PATIENCE, Scratch};
-use lab::tunnel::programs;
 use lab::{Finished, lab_or_skip, until};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
