@@ -16,14 +16,6 @@ const SMALLEST: u16 = 512;
 /// with another subnet.
 const TTL: u32 = 10;
 
-/// The domain whose every name is the gateway's to answer.
-const OWN_ZONE: &str = "underpass.internal.";
-/// The gateway's name.
-const GATEWAY_NAME: &str = "gateway.underpass.internal.";
-/// The host's names; the second and third are those that containers know.
-const HOST_NAMES: [&str; 3] =
-    ["host.underpass.internal.", "host.docker.internal.", "host.containers.internal."];
-
 /// Where the own names lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnAddresses {
@@ -52,7 +44,7 @@ pub fn judge(message: &[u8], own: &OwnAddresses) -> Action {
     let Some(flags) = message.get(2).filter(|_| message.len() >= HEADER) else {
         return Action::Drop;
     };
-    if flags & 0x80 != 0 {
+    if flags & RESPONSE != 0 {
         return Action::Drop;
     }
     let Ok(query) = Message::from_vec(message) else { return Action::Answer(failure(message, 1)) };
@@ -61,58 +53,57 @@ pub fn judge(message: &[u8], own: &OwnAddresses) -> Action {
     if query.metadata.op_code != OpCode::Query || question.query_class() != DNSClass::IN {
         return Action::Ask { most };
     }
-    match own_addresses(question.name(), own) {
+    match own_name(question.name()) {
         None => Action::Ask { most },
-        Some(addresses) => own_answer(&query, addresses).map_or(Action::Drop, Action::Answer),
+        Some(name) => own_answer(&query, name, own).map_or(Action::Drop, Action::Answer),
     }
 }
 
-type Addresses = (Ipv4Addr, Option<Ipv6Addr>);
-
-/// A name is compared in lower case (RFC 4343), and in full.
-fn in_full(name: &Name) -> String {
-    let text = name.to_ascii().to_ascii_lowercase();
-    if text.ends_with('.') { text } else { format!("{text}.") }
+/// A name that the gateway answers for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OwnName {
+    Gateway,
+    Host,
+    /// The zone itself, which has no addresses.
+    Zone,
+    /// A name below the zone that does not exist.
+    Missing,
 }
 
-/// Whether the gateway answers for a name.
-fn is_own(name: &Name) -> bool {
-    let text = in_full(name);
-    HOST_NAMES.contains(&text.as_str())
-        || text == OWN_ZONE
-        || text.ends_with(".underpass.internal.")
-}
-
-/// None: not our name. `Some(None)`: in our zone, but nobody's.
-fn own_addresses(name: &Name, own: &OwnAddresses) -> Option<Option<Addresses>> {
-    let text = in_full(name);
-    if text == GATEWAY_NAME {
-        Some(Some(own.gateway))
-    } else if HOST_NAMES.contains(&text.as_str()) {
-        Some(Some(own.host))
-    } else {
-        (text == OWN_ZONE || text.ends_with(".underpass.internal.")).then_some(None)
+/// Which of the gateway's own names a name is, by its labels in lower case (RFC 4343).
+fn own_name(name: &Name) -> Option<OwnName> {
+    let name = name.to_lowercase();
+    let labels: Vec<&[u8]> = name.iter().collect();
+    match &labels[..] {
+        [b"gateway", b"underpass", b"internal"] => Some(OwnName::Gateway),
+        // Containers know the host by the second and third.
+        [b"host", b"underpass" | b"docker" | b"containers", b"internal"] => Some(OwnName::Host),
+        [b"underpass", b"internal"] => Some(OwnName::Zone),
+        [.., b"underpass", b"internal"] => Some(OwnName::Missing),
+        _ => None,
     }
 }
 
-fn own_answer(query: &Message, addresses: Option<Addresses>) -> Option<Vec<u8>> {
+fn own_answer(query: &Message, name: OwnName, own: &OwnAddresses) -> Option<Vec<u8>> {
+    let question = query.queries.first()?;
+    let addresses = match name {
+        OwnName::Gateway => Some(own.gateway),
+        OwnName::Host => Some(own.host),
+        OwnName::Zone | OwnName::Missing => None,
+    };
+    let data = match (addresses, question.query_type()) {
+        (Some((v4, _)), RecordType::A) => Some(RData::A(A(v4))),
+        (Some((_, Some(v6))), RecordType::AAAA) => Some(RData::AAAA(AAAA(v6))),
+        // The name exists and has no record of that type.
+        (Some(_) | None, _) => None,
+    };
     let mut answer = query.clone();
     answer.metadata.message_type = MessageType::Response;
     answer.metadata.recursion_available = true;
     answer.metadata.authoritative = true;
-    let question = query.queries.first()?;
-    let data = match (addresses, question.query_type()) {
-        (Some((v4, _)), RecordType::A) => Some(RData::A(A(v4))),
-        (Some((_, Some(v6))), RecordType::AAAA) => Some(RData::AAAA(AAAA(v6))),
-        // The name is there, and has nothing of that type.
-        (Some(_), _) => None,
-        (None, _) => {
-            let empty = question.name().to_ascii().eq_ignore_ascii_case(OWN_ZONE);
-            answer.metadata.response_code =
-                if empty { ResponseCode::NoError } else { ResponseCode::NXDomain };
-            None
-        }
-    };
+    if name == OwnName::Missing {
+        answer.metadata.response_code = ResponseCode::NXDomain;
+    }
     if let Some(data) = data {
         answer.add_answer(Record::from_rdata(question.name().clone(), TTL, data));
     }
@@ -125,12 +116,22 @@ pub fn failure(query: &[u8], code: u8) -> Vec<u8> {
     let question = question_end(query);
     let mut answer = query[..question.unwrap_or(HEADER).min(query.len())].to_vec();
     answer.resize(answer.len().max(HEADER), 0);
-    answer[2] = (answer[2] & 0x79) | 0x80;
-    answer[3] = 0x80 | (code & 0x0f);
+    // The opcode and RD stay.
+    answer[2] &= 0x79;
+    answer[2] |= RESPONSE;
+    answer[3] = code & 0x0f;
+    answer[3] |= RECURSION_AVAILABLE;
     answer[4..HEADER].fill(0);
     answer[5] = u8::from(question.is_some());
     answer
 }
+
+/// The QR bit in the header's third byte.
+const RESPONSE: u8 = 0x80;
+/// The TC bit in the header's third byte.
+const TRUNCATED: u8 = 0x02;
+/// The RA bit in the header's fourth byte.
+const RECURSION_AVAILABLE: u8 = 0x80;
 
 /// Response code of an answer (RFC 1035 4.1.1).
 pub const NO_ERROR: u8 = 0;
@@ -140,9 +141,9 @@ pub const SERVFAIL: u8 = 2;
 pub const REFUSED: u8 = 5;
 
 /// An answer as it may go over UDP: whole if it fits `most` bytes, else without its records and
-/// with TC set, so that the asker comes again over TCP (RFC 2181 9).
+/// with TC set, so that the asker comes again over TCP (RFC 2181 9). `most` is 512 or more.
 pub fn fit(answer: Vec<u8>, most: u16) -> Vec<u8> {
-    if answer.len() <= usize::from(most) || answer.len() < HEADER {
+    if answer.len() <= usize::from(most.max(SMALLEST)) {
         return answer;
     }
     if let Ok(parsed) = Message::from_vec(&answer)
@@ -156,9 +157,6 @@ pub fn fit(answer: Vec<u8>, most: u16) -> Vec<u8> {
     short
 }
 
-/// The TC bit in the header's third byte.
-const TRUNCATED: u8 = 0x02;
-
 /// Types of a zone transfer (RFC 1995 2, RFC 1035 3.2.3).
 const IXFR: u16 = 251;
 const AXFR: u16 = 252;
@@ -168,12 +166,12 @@ const AXFR: u16 = 252;
 pub fn is_transfer(message: &[u8]) -> bool {
     let Some(end) = question_end(message) else { return false };
     let kind = u16::from_be_bytes([message[end - 4], message[end - 3]]);
-    if ![IXFR, AXFR].contains(&kind) || message[2] & 0x80 != 0 {
+    if ![IXFR, AXFR].contains(&kind) || message[2] & RESPONSE != 0 {
         return false;
     }
     // Of our own zone there is nothing to transfer.
     let is_ours =
-        |query: Message| query.queries.first().is_some_and(|question| is_own(question.name()));
+        |query: Message| query.queries.iter().any(|question| own_name(question.name()).is_some());
     Message::from_vec(message)
         .is_ok_and(|query| query.metadata.op_code == OpCode::Query && !is_ours(query))
 }
@@ -214,6 +212,7 @@ fn question_end(message: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
     use hickory_proto::op::{Edns, Query};
+    use hickory_proto::rr::rdata::opt::EdnsOption;
     use proptest::prelude::*;
     use std::str::FromStr as _;
 
@@ -256,15 +255,45 @@ mod tests {
         let v6 = answered("gateway.underpass.internal.", RecordType::AAAA);
         assert_eq!(v6.answers[0].data, RData::AAAA(AAAA(OWN.gateway.1.unwrap())));
         assert!(answered("gateway.underpass.internal.", RecordType::MX).answers.is_empty());
-        let nobody = answered("nobody.underpass.internal.", RecordType::A);
-        assert_eq!(nobody.metadata.response_code, ResponseCode::NXDomain);
+        for (name, code) in [
+            ("UNDERPASS.internal.", ResponseCode::NoError),
+            ("nobody.underpass.internal.", ResponseCode::NXDomain),
+            ("a.gateway.underpass.internal.", ResponseCode::NXDomain),
+        ] {
+            let empty = answered(name, RecordType::A);
+            assert_eq!((empty.answers.len(), empty.metadata.response_code), (0, code), "{name}");
+            let flags = &empty.metadata;
+            assert!(flags.authoritative && flags.recursion_available && flags.recursion_desired);
+        }
     }
 
     #[test]
     fn everything_else_is_the_hosts_with_the_askers_size() {
         let ask = |message: &Message| judge(&message.to_vec().unwrap(), &OWN);
         assert_eq!(ask(&query("example.com.", RecordType::A)), Action::Ask { most: 512 });
-        assert_eq!(ask(&query("docker.internal.", RecordType::A)), Action::Ask { most: 512 });
+        for name in [
+            ".",
+            "internal.",
+            "docker.internal.",
+            "host.internal.",
+            "a.host.docker.internal.",
+            "gateway.docker.internal.",
+            "xunderpass.internal.",
+            "underpass.internal.evil.",
+            // A dot within a label.
+            "a\\.underpass.internal.",
+        ] {
+            assert_eq!(ask(&query(name, RecordType::A)), Action::Ask { most: 512 }, "{name}");
+        }
+        // Own names in another class, in an update, and beside another question.
+        let own = query("host.docker.internal.", RecordType::A);
+        let (mut chaos, mut update, mut two) = (own.clone(), own.clone(), own);
+        chaos.queries[0].set_query_class(DNSClass::CH);
+        update.metadata.op_code = OpCode::Update;
+        two.add_query(two.queries[0].clone());
+        for message in [chaos, update, two] {
+            assert_eq!(ask(&message), Action::Ask { most: 512 }, "{message}");
+        }
         assert_eq!(
             ask(&query("example.com.", RecordType::Unknown(65280))),
             Action::Ask { most: 512 }
@@ -272,8 +301,11 @@ mod tests {
         let mut with_edns = query("example.com.", RecordType::TXT);
         let mut edns = Edns::new();
         edns.set_max_payload(1232);
-        with_edns.set_edns(edns);
+        with_edns.set_edns(edns.clone());
         assert_eq!(ask(&with_edns), Action::Ask { most: 1232 });
+        edns.set_max_payload(100);
+        with_edns.set_edns(edns);
+        assert_eq!(ask(&with_edns), Action::Ask { most: 512 }, "less counts as 512");
     }
 
     #[test]
@@ -282,13 +314,13 @@ mod tests {
         let mut response = query("example.com.", RecordType::A).to_vec().unwrap();
         response[2] |= 0x80;
         assert_eq!(judge(&response, &OWN), Action::Drop);
-        let mut broken = query("example.com.", RecordType::A).to_vec().unwrap();
-        broken.truncate(20);
-        let Action::Answer(answer) = judge(&broken, &OWN) else { panic!("a format error is told") };
-        assert_eq!(
-            (answer[..2].to_vec(), answer[3] & 15, answer.len()),
-            (broken[..2].to_vec(), 1, HEADER)
-        );
+        let whole = query("example.com.", RecordType::A).to_vec().unwrap();
+        for length in 0..whole.len() {
+            let broken = &whole[..length];
+            let error = [&whole[..2], &[0x81, 0x81, 0, 0, 0, 0, 0, 0, 0, 0]].concat();
+            let expected = if length < HEADER { Action::Drop } else { Action::Answer(error) };
+            assert_eq!(judge(broken, &OWN), expected, "{length} bytes");
+        }
     }
 
     #[test]
@@ -303,6 +335,14 @@ mod tests {
         let mut response = query("example.com.", RecordType::AXFR).to_vec().unwrap();
         response[2] |= 0x80;
         assert!(!is_transfer(&response) && !is_transfer(&response[..20]) && !is_transfer(&[]));
+        let long = "departments.and.offices.of.a.company.example.com.";
+        assert!(asks(long, RecordType::AXFR) && asks(long, RecordType::IXFR));
+        // Types whose lower byte is that of a transfer.
+        assert!(!asks(long, RecordType::Unknown(0x01fb)));
+        assert!(!asks(long, RecordType::Unknown(0x01fc)));
+        let mut notice = query(long, RecordType::AXFR);
+        notice.metadata.op_code = OpCode::Notify;
+        assert!(!is_transfer(&notice.to_vec().unwrap()));
     }
 
     #[test]
@@ -326,18 +366,72 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_cut_to_its_question_with_tc() {
+    fn a_failure_keeps_the_opcode_and_rd_and_clears_all_other_flags() {
+        for (flags, code, expected) in [
+            ([0, 0], SERVFAIL, [0x80, 0x82]),
+            ([1, 0x10], REFUSED, [0x81, 0x85]),
+            // AA and TC, then AD, CD and a code of the asker's.
+            ([0x06, 0x3f], NO_ERROR, [0x80, 0x80]),
+            ([0x21, 0], SERVFAIL, [0xa1, 0x82]),
+            // A response, whose own records are unreadable.
+            ([0x81, 0x80], 0xf2, [0x81, 0x82]),
+        ] {
+            let query = [0x12, 0x34, flags[0], flags[1], 0, 1, 0, 2, 0, 3, 0, 4, 0, 0, 1, 0, 1, 9];
+            let answer = failure(&query, code);
+            let head = [0x12, 0x34, expected[0], expected[1], 0, 1, 0, 0, 0, 0, 0, 0];
+            assert_eq!(answer, [&head[..], &query[HEADER..17]].concat(), "{flags:?}");
+        }
+        assert_eq!(failure(&[7], REFUSED), [7, 0, 0x80, 0x85, 0, 0, 0, 0, 0, 0, 0, 0]);
+    }
+
+    /// An answer with so many addresses.
+    fn large(addresses: u8) -> Message {
         let mut large = query("example.com.", RecordType::A);
         large.metadata.message_type = MessageType::Response;
-        for n in 0..100 {
+        for n in 0..addresses {
             let data = RData::A(A(Ipv4Addr::new(192, 0, 2, n)));
             large.add_answer(Record::from_rdata(Name::from_str("example.com.").unwrap(), 60, data));
         }
+        large
+    }
+
+    #[test]
+    fn what_does_not_fit_is_cut_to_its_question_with_tc() {
+        let mut large = large(100);
+        large.edns = Some(Edns::new());
         let bytes = large.to_vec().unwrap();
-        assert_eq!(fit(bytes.clone(), 4096), bytes, "it fits");
-        let short = Message::from_vec(&fit(bytes, 512)).unwrap();
-        assert!(short.metadata.truncation && short.answers.is_empty());
-        assert_eq!(short.queries, large.queries);
+        let length = u16::try_from(bytes.len()).unwrap();
+        assert_eq!(fit(bytes.clone(), length), bytes, "it fits");
+        for most in [length - 1, 512] {
+            let short = Message::from_vec(&fit(bytes.clone(), most)).unwrap();
+            assert!(short.metadata.truncation && short.answers.is_empty());
+            assert_eq!(short.queries, large.queries);
+            assert_eq!(short.edns, large.edns, "RFC 6891 section 7");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_and_cannot_be_read_is_cut_to_its_question_with_tc() {
+        let mut large = large(100);
+        let bytes = large.to_vec().unwrap();
+        let cut = bytes[..bytes.len() - 1].to_vec();
+        // An OPT record that does not fit is left out with the others.
+        let mut edns = Edns::new();
+        edns.options_mut().insert(EdnsOption::Unknown(65_001, vec![0; 600]));
+        large.edns = Some(edns);
+        large.metadata.truncation = true;
+        large.metadata.response_code = ResponseCode::NXDomain;
+        for (bytes, code) in
+            [(cut, ResponseCode::NoError), (large.to_vec().unwrap(), ResponseCode::NXDomain)]
+        {
+            let short = fit(bytes, 512);
+            assert_eq!(short.len(), 29);
+            let short = Message::from_vec(&short).unwrap();
+            let flags = &short.metadata;
+            assert!(flags.truncation && flags.recursion_desired, "{short}");
+            assert_eq!((flags.id, flags.response_code), (4711, code));
+            assert_eq!((&short.queries, short.answers.len()), (&large.queries, 0));
+        }
     }
 
     proptest! {
