@@ -150,15 +150,20 @@ impl Connection {
         let length = usize::from(u16::from_be_bytes(*length)).min(rest.len());
         let answer = front::failure(&rest[..length], front::SERVFAIL);
         self.input.drain(..LENGTH + length);
-        self.in_flight += 1;
-        self.done(now, Some(&answer));
+        self.last = now;
+        self.put(&answer);
     }
 
     /// A query is done with: by its answer, or without one.
     pub fn done(&mut self, now: Instant, answer: Option<&[u8]>) {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.last = now;
-        let Some(answer) = answer else { return };
+        if let Some(answer) = answer {
+            self.put(answer);
+        }
+    }
+
+    fn put(&mut self, answer: &[u8]) {
         let Ok(length) = u16::try_from(answer.len()) else { return };
         self.output.extend(length.to_be_bytes());
         self.output.extend(answer);
@@ -194,6 +199,7 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[expect(clippy::disallowed_methods, reason = "tests start their virtual clock somewhere")]
     fn start() -> Instant {
@@ -243,6 +249,65 @@ mod tests {
         assert_eq!((taken, connection.appetite()), (MAX_PIPELINED, 0));
         connection.done(now, Some(&[0; 12]));
         assert!(matches!(connection.next(now), Next::Query(_)));
+    }
+
+    #[test]
+    fn a_client_that_takes_no_answers_is_read_no_further() {
+        let now = start();
+        let mut connection = Connection::new(now);
+        // As much as the longest message, so that it comes whole.
+        assert_eq!(connection.appetite(), 65_537);
+        connection.read(&framed(&[0; 12]));
+        assert_eq!(connection.appetite(), 65_537 - 14);
+        let answer = vec![7; 65_535];
+        for _ in 0..4 {
+            assert!(connection.output.len() < MAX_DNS_BACKLOG && connection.appetite() > 0);
+            assert!(matches!(connection.next(now), Next::Query(_)));
+            connection.done(now, Some(&answer));
+            connection.read(&framed(&[0; 12]));
+        }
+        assert_eq!((connection.next(now), connection.appetite()), (Next::Nothing, 0));
+        connection.output.drain(..65_537);
+        assert!(matches!(connection.next(now), Next::Query(_)) && connection.appetite() > 0);
+        // No length says how long this one is.
+        connection.output.clear();
+        connection.done(now, Some(&[7; 65_536]));
+        assert!(connection.output.is_empty());
+    }
+
+    #[test]
+    fn an_idle_client_is_missed_least_and_a_stuck_one_goes() {
+        let begin = start();
+        let now = begin + Duration::from_secs(1);
+        let mut connection = Connection::new(begin);
+        assert_eq!(connection.use_of(), (false, begin));
+        assert!(!connection.is_over(begin) && !connection.is_over(now + DNS_IDLE / 2));
+        connection.read(&framed(&query(1, 6)));
+        assert!(matches!(connection.next(now), Next::Query(_)));
+        assert_eq!(connection.use_of(), (true, now), "a query is under way");
+        let late = now + Duration::from_secs(1);
+        connection.done(late, Some(&[7; 12]));
+        assert_eq!(connection.use_of(), (true, late), "its answer is not taken");
+        let moment = Duration::from_millis(1);
+        assert!(!connection.is_over(late + 2 * DNS_IDLE), "it owes an answer");
+        assert!(!connection.is_stuck(late + 2 * DNS_IDLE - moment));
+        assert!(connection.is_stuck(late + 2 * DNS_IDLE));
+        connection.output.clear();
+        assert_eq!(connection.use_of(), (false, late));
+        assert!(!connection.is_over(late + DNS_IDLE - moment));
+        assert!(connection.is_over(late + DNS_IDLE));
+
+        connection.read(&framed(&query(2, 252)));
+        assert_eq!(connection.next(late), Next::Transfer);
+        connection.client = Half::Finished;
+        assert!(!connection.is_over(late + 9 * DNS_IDLE), "a transfer waits for its turn");
+        connection.hand_on(Vec::new());
+        assert_eq!(connection.use_of(), (true, late), "a server is being tried");
+        let end = late + Duration::from_secs(1);
+        connection.take_back(end);
+        assert_eq!(connection.use_of(), (true, end), "the failure is not taken");
+        connection.output.clear();
+        assert!(connection.is_over(end));
     }
 
     /// A query with an id for the zone `x`.
@@ -302,6 +367,5 @@ mod tests {
         let mut connection = Connection::new(now);
         connection.read(&framed(&[0; 11]));
         assert_eq!(connection.next(now), Next::Nonsense);
-        assert!(!Connection::new(now).is_over(now) && Connection::new(now).is_over(now + DNS_IDLE));
     }
 }
