@@ -165,27 +165,26 @@ impl Filter {
 
 /// The IPv4 address in an IPv6 address that kernels or translators take for it: mapped and
 /// compatible (RFC 4291 section 2.5.5), or with NAT64's well-known prefix (RFC 6052 section 2.1).
-/// Else the address.
+/// Else the address. `::` and `::1` become 0.0.0.0 and 0.0.0.1, which name this machine as well.
 fn embedded(ip: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = ip else { return ip };
-    let [.., high, low] = v6.segments();
-    let v4 = Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
-    let prefix = [0x64, 0xff9b, 0, 0, 0, 0];
-    let is_compatible = v6.segments()[..6] == [0; 6] && !v6.is_loopback() && !v6.is_unspecified();
-    if v6.to_ipv4_mapped().is_some() || is_compatible || v6.segments()[..6] == prefix {
-        v4.into()
+    let [.., a, b, c, d] = v6.octets();
+    let [prefix @ .., _, _] = v6.segments();
+    if [MAPPED, COMPATIBLE, NAT64].contains(&prefix) {
+        Ipv4Addr::new(a, b, c, d).into()
     } else {
         ip
     }
 }
 
-/// Loopback, and 'this host on this network' (RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.2),
-/// which Linux takes for loopback.
+const MAPPED: [u16; 6] = [0, 0, 0, 0, 0, 0xffff];
+const COMPATIBLE: [u16; 6] = [0; 6];
+const NAT64: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
+
+/// Loopback, and 'this host on this network' (RFC 1122 section 3.2.1.3), which Linux takes for
+/// loopback; of an address as [`embedded`] gives it.
 fn names_this_machine(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(v4) => v4.is_loopback() || v4.octets()[0] == 0,
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified(),
-    }
+    matches!(ip, IpAddr::V4(v4) if matches!(v4.octets()[0], 0 | 127))
 }
 
 /// The name of a message's only question, in lower case and without its last dot.

@@ -1,7 +1,7 @@
 use super::*;
 use hickory_proto::op::{Edns, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::svcb::{Alpn, IpHint, SVCB, SvcParamKey, SvcParamValue};
-use hickory_proto::rr::rdata::{A, AAAA, CNAME, HTTPS, TXT};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, HTTPS, NULL, TXT};
 use hickory_proto::rr::{Name, RData};
 use proptest::prelude::*;
 use wire::facts::Adapter;
@@ -100,6 +100,18 @@ fn what_names_the_host_goes_and_the_rest_stays() {
 }
 
 #[test]
+fn a_changed_answer_has_no_signatures() {
+    let rdata = NULL::with(vec![0; 30]);
+    let signature = RData::Unknown { code: RecordType::RRSIG, rdata };
+    let outside = data(ip("203.0.113.10"));
+    let signed =
+        |inside| response("a.evil.test.", vec![inside, outside.clone(), signature.clone()]);
+    assert_eq!(filtered(&mut filter(&[]), &signed(data(ip("203.0.113.9")))), None);
+    let left = filtered(&mut filter(&[]), &signed(data(ip("127.0.0.1")))).unwrap();
+    assert_eq!(left.answers.into_iter().map(|record| record.data).collect::<Vec<_>>(), [outside]);
+}
+
+#[test]
 fn a_changed_answer_tells_why_where_its_asker_takes_options() {
     let mut message = response("a.evil.test.", vec![data(ip("127.0.0.1"))]);
     assert_eq!(filtered(&mut filter(&[]), &message).unwrap().edns, None);
@@ -182,12 +194,19 @@ fn names_that_are_the_users_own_may_name_the_host() {
 
 #[test]
 fn domains_are_read_and_shown() {
-    for (text, shown) in
-        [("Corp.Test", "corp.test"), (" *.a-b_c.test. ", "a-b_c.test"), (".x", "x"), (".", ".")]
-    {
+    let longest = [&"x".repeat(63)[..]; 4].join(".")[..253].to_owned();
+    for (text, shown) in [
+        ("Corp.Test", "corp.test"),
+        (" *.a-b_c.test. ", "a-b_c.test"),
+        (".x", "x"),
+        (".", "."),
+        (&longest, &longest),
+    ] {
         assert_eq!(text.parse::<Domain>().unwrap().to_string(), shown);
     }
-    for nonsense in ["", "a..b", "..", "a b", "*", "a/b", "bücher.test", &"x".repeat(64)] {
+    let odd = ["", "a..b", "..", "a b", "*", "a/b", "bücher.test", &"x".repeat(64)];
+    let too_long = [format!("{longest}x"), format!("{longest}xx.test")];
+    for nonsense in odd.into_iter().chain(too_long.iter().map(String::as_str)) {
         let error = nonsense.parse::<Domain>().unwrap_err().to_string();
         assert!(error.contains(&format!("'{nonsense}' is no domain; give one")), "{error}");
     }
@@ -260,9 +279,15 @@ fn address() -> impl Strategy<Value = IpAddr> {
         v4.clone().prop_map(IpAddr::V4),
         v4.prop_map(|v4| v4.to_ipv6_mapped().into()),
         Just(ip("::1")),
+        Just(ip("::")),
+        Just(ip("64:ff9b::127.0.0.1")),
         Just(ip("2001:db8::2")),
         any::<[u8; 16]>().prop_map(IpAddr::from),
     ]
+}
+
+fn addresses() -> impl Strategy<Value = Vec<IpAddr>> {
+    proptest::collection::vec(address(), 0..4)
 }
 
 /// A model of what may not stay, written apart from the filter.
@@ -293,16 +318,20 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn exactly_the_forbidden_addresses_go(answers in proptest::collection::vec(address(), 0..6), more in proptest::collection::vec(address(), 0..3)) {
-        let mut message = response("a.evil.test.", answers.iter().copied().map(data).collect());
+    fn exactly_the_forbidden_addresses_go(sections in prop::array::uniform3(addresses())) {
+        let mut message = response("a.evil.test.", sections[0].iter().copied().map(data).collect());
         let extra = Name::from_str("b.evil.test.").unwrap();
-        message.additionals = more.iter().map(|ip| Record::from_rdata(extra.clone(), 60, data(*ip))).collect();
+        let record = |ip: &IpAddr| Record::from_rdata(extra.clone(), 60, data(*ip));
+        message.authorities = sections[1].iter().map(record).collect();
+        message.additionals = sections[2].iter().map(record).collect();
         let left = filtered(&mut filter(&[]), &message);
         let stays = |ips: &[IpAddr]| ips.iter().copied().filter(|ip| !is_forbidden(*ip)).collect::<Vec<_>>();
         let of = |records: &[Record]| records.iter().filter_map(|record| record.data.ip_addr()).collect::<Vec<_>>();
-        prop_assert_eq!(left.is_some(), stays(&answers) != answers || stays(&more) != more);
+        let expected = sections.each_ref().map(|section| stays(section));
+        prop_assert_eq!(left.is_some(), expected != sections);
         let left = left.unwrap_or(message);
-        prop_assert_eq!((of(&left.answers), of(&left.additionals)), (stays(&answers), stays(&more)));
+        let left = [of(&left.answers), of(&left.authorities), of(&left.additionals)];
+        prop_assert_eq!(left, expected);
     }
 
     /// A message with any byte changed: whatever the library, as another's parser, reads of what is
