@@ -229,26 +229,35 @@ mod tests {
     #[test]
     fn other_records_lose_their_addresses_and_nothing_else() {
         let mut names = Names::new(0);
-        let hint = |key, value| (key, value);
-        let service = SVCB::new(
-            1,
-            Name::root(),
-            vec![
-                hint(SvcParamKey::Alpn, SvcParamValue::Alpn(Alpn(vec!["h2".to_owned()]))),
-                hint(
-                    SvcParamKey::Ipv4Hint,
-                    SvcParamValue::Ipv4Hint(IpHint(vec![A::new(192, 0, 2, 1)])),
-                ),
-            ],
-        );
-        let https =
-            response("a.test.", RecordType::HTTPS, vec![("a.test.", RData::HTTPS(HTTPS(service)))]);
-        let answer = rewritten(&mut names, &https).unwrap();
-        let RData::HTTPS(HTTPS(left)) = &answer.answers[0].data else { panic!("{answer}") };
-        assert_eq!(
-            left.svc_params.iter().map(|(key, _)| *key).collect::<Vec<_>>(),
-            [SvcParamKey::Alpn]
-        );
+        let alpn = (SvcParamKey::Alpn, SvcParamValue::Alpn(Alpn(vec!["h2".to_owned()])));
+        let hints = [
+            (SvcParamKey::Ipv4Hint, SvcParamValue::Ipv4Hint(IpHint(vec![A::new(192, 0, 2, 1)]))),
+            (
+                SvcParamKey::Ipv6Hint,
+                SvcParamValue::Ipv6Hint(IpHint(vec![AAAA::new(0xfd00, 0, 0, 0, 0, 0, 0, 1)])),
+            ),
+        ];
+        let service = |params| SVCB::new(1, Name::root(), params);
+        for hint in hints {
+            let with = service(vec![alpn.clone(), hint]);
+            for (kind, data) in [
+                (RecordType::HTTPS, RData::HTTPS(HTTPS(with.clone()))),
+                (RecordType::SVCB, RData::SVCB(with)),
+            ] {
+                let answer =
+                    rewritten(&mut names, &response("a.test.", kind, vec![("a.test.", data)]))
+                        .unwrap();
+                assert!(!answer.metadata.authentic_data, "the signatures are gone");
+                let (RData::HTTPS(HTTPS(left)) | RData::SVCB(left)) = &answer.answers[0].data
+                else {
+                    panic!("{answer}")
+                };
+                assert_eq!(left.svc_params, std::slice::from_ref(&alpn));
+            }
+        }
+        let without = RData::HTTPS(HTTPS(service(vec![alpn])));
+        let https = response("a.test.", RecordType::HTTPS, vec![("a.test.", without)]);
+        assert_eq!(rewritten(&mut names, &https), None, "it has no hints");
 
         let mx = RData::MX(MX::new(10, Name::from_str("mail.test.").unwrap()));
         let mut mail = response("a.test.", RecordType::MX, vec![("a.test.", mx)]);
@@ -258,6 +267,7 @@ mod tests {
         mail.additionals.push(address);
         let answer = rewritten(&mut names, &mail).unwrap();
         assert_eq!((answer.answers.len(), answer.additionals.len()), (1, 0));
+        assert!(!answer.metadata.authentic_data);
         assert_eq!(names.count(), 0);
     }
 

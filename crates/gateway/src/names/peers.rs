@@ -98,6 +98,11 @@ mod tests {
             (moved, peers.known_as(bind, moved)),
             (at("192.0.2.9:443"), at("198.18.0.1:443"))
         );
+        // Another port of the name, and another name with the same port.
+        let other = peers.sent(bind, at("198.18.0.1:80"), at("192.0.2.2:0").ip(), |_| true);
+        assert_eq!(other, at("192.0.2.2:80"));
+        let other = peers.sent(bind, at("198.18.0.2:443"), at("192.0.2.3:0").ip(), |_| true);
+        assert_eq!(other, at("192.0.2.3:443"));
         peers.forget(bind);
         assert_eq!(peers.known_as(bind, real), real);
         peers.sent_plainly(bind, real);

@@ -99,7 +99,7 @@ impl Names {
         }
         Some(match family {
             Family::V4 => Ipv4Addr::from(FIRST4 + number).into(),
-            Family::V6 => Ipv6Addr::from(FIRST6 | u128::from(number)).into(),
+            Family::V6 => Ipv6Addr::from(FIRST6 + u128::from(number)).into(),
         })
     }
 
@@ -177,8 +177,8 @@ impl Names {
     /// Forgets the name that is missed least: a flood of questions pushes out what was asked and
     /// never used, and a name in use only where a quarter of the table has such names.
     fn evict(&mut self) {
-        let unused = self.resolved.len() > MAX_NAMES / 4 || self.connected.is_empty();
-        let queue = if unused { &mut self.resolved } else { &mut self.connected };
+        let many_unused = self.resolved.len() > MAX_NAMES / 4;
+        let queue = if many_unused { &mut self.resolved } else { &mut self.connected };
         let Some((_, number)) = queue.pop_first() else { return };
         if let Some(entry) = self.entries.remove(&number) {
             self.numbers.remove(&entry.name);
@@ -327,5 +327,57 @@ mod tests {
         }
         assert!(matches!(names.find(stand_ins[0]), Found::Named(..)));
         assert_eq!(names.find(stand_ins[1]), Found::Unknown);
+    }
+
+    #[test]
+    fn unused_names_have_a_quarter_of_the_table_before_they_make_room_themselves() {
+        let mut names = Names::new(0);
+        let mut all = Vec::new();
+        for n in 0..MAX_NAMES {
+            let stand_in = resolve(&mut names, &format!("{n}.test"), "192.0.2.1");
+            if n < MAX_NAMES / 4 * 3 {
+                names.find(stand_in);
+            }
+            all.push(stand_in);
+        }
+        let is_known = |names: &Names, nth: usize| names.has(all[nth], ip("192.0.2.1"));
+        let oldest_unused = MAX_NAMES / 4 * 3;
+        for (name, expected) in [("first", [false, true, true]), ("second", [false, false, true])] {
+            resolve(&mut names, name, "192.0.2.1");
+            let left = [0, oldest_unused, 1].map(|nth| is_known(&names, nth));
+            assert_eq!((left, names.count()), (expected, MAX_NAMES), "after the {name}");
+        }
+    }
+
+    #[test]
+    fn a_name_has_the_addresses_of_its_last_answers_and_no_others() {
+        let mut names = Names::new(0);
+        let stand_in = resolve(&mut names, "a.test", "192.0.2.1");
+        let six = resolve(&mut names, "a.test", "2001:db8::1");
+        for (of, real, expected) in [
+            (stand_in, "192.0.2.1", true),
+            (stand_in, "2001:db8::1", true),
+            (six, "192.0.2.1", true),
+            (stand_in, "192.0.2.2", false),
+            (stand_in, "2001:db8::2", false),
+            (ip("198.18.0.2"), "192.0.2.1", false),
+            (ip("192.0.2.1"), "192.0.2.1", false),
+        ] {
+            assert_eq!(names.has(of, ip(real)), expected, "{of} {real}");
+        }
+        resolve(&mut names, "a.test", "192.0.2.2");
+        assert!(!names.has(stand_in, ip("192.0.2.1")) && names.has(stand_in, ip("192.0.2.2")));
+    }
+
+    #[test]
+    fn numbers_begin_behind_the_first_and_start_over_behind_the_last() {
+        for (first, expected) in [
+            (u64::from(LAST) - 2, ["198.19.255.253", "198.19.255.254", "198.18.0.1"]),
+            (7 * u64::from(LAST) + 5, ["198.18.0.6", "198.18.0.7", "198.18.0.8"]),
+        ] {
+            let mut names = Names::new(first);
+            let given = ["a", "b", "c"].map(|name| resolve(&mut names, name, "192.0.2.1"));
+            assert_eq!(given, expected.map(ip), "{first}");
+        }
     }
 }
