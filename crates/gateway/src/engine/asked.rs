@@ -369,10 +369,11 @@ mod tests {
         // Each source has half of what all have together.
         assert!(with(&[(3, sources(1)), (4, sources(2))]).admits(sources(3), 12));
         assert!(!with(&[(4, sources(1)), (4, sources(2))]).admits(sources(3), 12));
-        assert!(
-            with(&[(3, sources(1))]).admits(sources(1), 8)
-                && !with(&[(4, sources(1))]).admits(sources(1), 8)
-        );
+        let other = Some(Share { zone: 9, ..sources(1).unwrap() });
+        for zone in [sources(1), other] {
+            assert!(with(&[(3, sources(1))]).admits(zone, 8));
+            assert!(!with(&[(4, sources(1))]).admits(zone, 8), "half of eight");
+        }
         let few = with(&[(3, None)]);
         assert!(few.is_crowded(12) && !few.is_crowded(13));
         assert!(few.admits(None, 4) && !few.admits(None, 3));
@@ -391,6 +392,7 @@ mod tests {
             (asked.count(), asked.held.sources, asked.held.lanes.clone()),
             ((3, 0), 3, vec![0, 3])
         );
+        assert_eq!(asked.own(), 1);
         assert!(asked.take(1, ids[1], Kind::Dns).is_some());
         assert_eq!(
             (asked.count().0, asked.held.sources, asked.held.shares[&share.unwrap()]),

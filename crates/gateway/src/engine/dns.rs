@@ -60,7 +60,7 @@ impl<D: Device> Core<D> {
             self.drops.dns_share += 1;
             return false;
         }
-        let hash = message.iter().take(2).fold(0, |hash, byte| hash << 8 | u32::from(*byte));
+        let hash = message.first_chunk().map_or(0, |id| u16::from_be_bytes(*id).into());
         let room = |lane, _: &Session| self.asked.has_room(lane);
         let Some((lane, session)) = pick(lanes, hash, &mut self.drops, room) else { return false };
         let request =

@@ -13,7 +13,7 @@
     reason = "a relay and a book look at a few kinds of frames each"
 )]
 
-mod packets;
+pub(super) mod packets;
 
 use super::pretend::pipe::Pipe;
 use super::pretend::{Flag, GATEWAY_MAC, Nic, VM_MAC, checksum, frame};

@@ -17,6 +17,8 @@ mod model;
 #[cfg(any(test, fuzzing))]
 mod pretend;
 mod report;
+#[cfg(test)]
+mod scripted;
 mod spread;
 mod terms;
 

@@ -9,7 +9,7 @@ pub(super) fn u24(length: usize) -> [u8; 3] {
 }
 
 /// A packet of the VM's.
-pub(super) fn ip(to: Ipv4Addr, protocol: u8, payload: &[u8]) -> Vec<u8> {
+pub(in crate::engine) fn ip(to: Ipv4Addr, protocol: u8, payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(20 + payload.len()).unwrap_or(u16::MAX).to_be_bytes();
     let mut packet = vec![0x45, 0, length[0], length[1], 0, 7, 0, 0, 64, protocol, 0, 0];
     packet.extend(VM.octets());
