@@ -13,7 +13,12 @@ PARTS = [
 ]
 
 # Code that is a test although its file is not named so.
-TESTS = ["crates/gateway/src/engine/model/", "crates/gateway/src/engine/pretend/", "crates/gateway/src/engine/hostile"]
+TESTS = [
+    "crates/gateway/src/engine/hostile",
+    "crates/gateway/src/engine/model/",
+    "crates/gateway/src/engine/pretend/",
+    "crates/gateway/src/engine/scripted/",
+]
 
 
 def product_lines(path):
