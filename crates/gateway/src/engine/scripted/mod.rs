@@ -321,8 +321,9 @@ impl World {
     fn wait(&mut self, by: Duration) {
         let end = self.now + by;
         self.settle();
-        while self.engine.armed < end {
-            self.now = self.engine.armed.max(self.now + Duration::from_millis(1)).min(end);
+        // A timer that is over is not set for anything.
+        while self.engine.armed > self.now && self.engine.armed < end {
+            self.now = self.engine.armed;
             self.settle();
         }
         self.now = end;
