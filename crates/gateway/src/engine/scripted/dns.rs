@@ -60,6 +60,8 @@ fn an_idle_client_gets_a_fin_and_a_reset_if_it_stays() {
     open(&mut world, 10_000);
     let second = Duration::from_secs(1);
     world.wait(DNS_IDLE - second);
+    let until_tidied = world.engine.armed.saturating_duration_since(world.now);
+    assert!((second / 1000..=DNS_TIDY).contains(&until_tidied), "{until_tidied:?}");
     assert_eq!(world.flags(10_000) & FIN, 0);
     world.wait(7 * second);
     assert_eq!(world.flags(10_000) & (FIN | RST), FIN);

@@ -8,7 +8,7 @@ mod shell;
 use super::hostile::packets::ip;
 use super::pretend::pipe::Pipe;
 use super::pretend::{Flag, GATEWAY_MAC, Nic, VM_MAC, checksum, frame};
-use super::{Engine, Parts};
+use super::{DNS_TIDY, Engine, Parts};
 use crate::dns::rebind::Filter;
 use crate::lane::Lane;
 use crate::limits::HELLO_PATIENCE;
@@ -136,7 +136,9 @@ struct World {
     requests: mpsc::Receiver<Request>,
     /// By lane.
     relays: BTreeMap<usize, Relay>,
+    /// Without it starts take for ever.
     can_start: bool,
+    starting: Vec<Request>,
     flag: Arc<Flag>,
     network: mpsc::Sender<Parcel<NetworkReport>>,
     wishes: watch::Receiver<Wish>,
@@ -215,6 +217,7 @@ impl World {
             requests,
             relays: BTreeMap::new(),
             can_start: true,
+            starting: Vec::new(),
             flag: Arc::default(),
             network,
             wishes,
@@ -272,6 +275,12 @@ impl World {
                 moved = true;
                 self.serve(request);
             }
+            if self.can_start {
+                for start in std::mem::take(&mut self.starting) {
+                    moved = true;
+                    self.serve(start);
+                }
+            }
             moved |= self.take_frames();
             for relay in self.relays.values_mut() {
                 moved |= relay.read();
@@ -309,7 +318,7 @@ impl World {
                 }));
                 self.relays.insert(lane, relay);
             }
-            Request::Start { answer, .. } => drop(answer.send(Err("there are no more".to_owned()))),
+            Request::Start { .. } => self.starting.push(request),
             Request::End { lane, answer, .. } => {
                 self.relays.remove(&lane);
                 drop(answer.send(Some("it was ended".to_owned())));
