@@ -230,7 +230,11 @@ fn a_zone_transfer_is_a_servers_connection_behind_all_answers() {
     world.say(10_000, &[framed(&first), rest.clone()].concat());
     let asked = world.heard(0);
     let [Heard::Query(request, _)] = asked[..] else { panic!("{asked:?}") };
+    world.acknowledges = false;
     world.send(0, &Frame::NoAnswer { request, reason: QueryFailure::NoServer });
+    assert_eq!(world.heard(0), [], "the app has not acknowledged the answer");
+    world.acknowledges = true;
+    world.say(10_000, b"");
     let asked = world.heard(0);
     let [Heard::Open(flow, to)] = asked[..] else { panic!("{asked:?}") };
     assert_eq!(to, "192.0.2.53:53".parse().unwrap());

@@ -55,7 +55,7 @@ impl Owners for ByPort {
     }
 }
 
-/// A TCP connection as its app's kernel has it. It acknowledges all that comes.
+/// A TCP connection as its app's kernel has it.
 struct App {
     to: (Ipv4Addr, u16),
     seq: u32,
@@ -143,6 +143,8 @@ struct World {
     network: mpsc::Sender<Parcel<NetworkReport>>,
     wishes: watch::Receiver<Wish>,
     apps: BTreeMap<u16, App>,
+    /// Whether the apps' kernel acknowledges all that comes.
+    acknowledges: bool,
     /// Datagrams for apps: the app's port, where they come from, what they hold.
     datagrams: Vec<(u16, SocketAddr, Vec<u8>)>,
     /// Types and codes of ICMP messages for apps.
@@ -222,6 +224,7 @@ impl World {
             network,
             wishes,
             apps: BTreeMap::new(),
+            acknowledges: true,
             datagrams: Vec::new(),
             icmp: Vec::new(),
             runtime,
@@ -446,7 +449,9 @@ impl World {
         if flags & RST == 0 && length > 0 && seq == app.ack {
             app.ack = app.ack.wrapping_add(length);
             app.got.extend(data);
-            self.segment(port, ACK, b"");
+            if self.acknowledges {
+                self.segment(port, ACK, b"");
+            }
         }
     }
 }

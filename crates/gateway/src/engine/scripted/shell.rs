@@ -71,6 +71,19 @@ fn without_a_relay_for_some_time_the_vm_gets_its_own_network_back() {
 }
 
 #[test]
+fn an_earlier_deadline_moves_the_timer_forward() {
+    let mut world = World::ready(&Setting::default(), &HostFacts::default());
+    world.connect(10_000, (GATEWAY, 53));
+    world.wait(DNS_TIDY / 3);
+    assert!(world.engine.armed > world.now + DNS_TIDY / 3);
+    // Its SYN-ACK is sent again first (RFC 6298 section 2: after a second).
+    world.acknowledges = false;
+    world.connect(10_001, (GATEWAY, 53));
+    assert!(world.engine.armed > world.now);
+    assert!(world.engine.armed <= world.now + Duration::from_millis(1100));
+}
+
+#[test]
 fn traffic_to_a_stand_in_without_a_name_fails_at_once() {
     let setting = Setting { lanes: 1, via: true };
     let mut world = World::ready(&setting, &HostFacts::default());
