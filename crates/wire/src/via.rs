@@ -38,3 +38,22 @@ pub struct HostProxy {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxys_password_is_in_no_log() {
+        let settings = ViaSettings {
+            proxy: "http://me:secret@proxy.corp.test:8080".into(),
+            except: vec![".corp.test".into()],
+        };
+        for words in [format!("{settings:?}"), format!("{settings:#?}")] {
+            assert!(words.contains(".corp.test\""), "{words}");
+            for hidden in ["me:", "secret", "8080"] {
+                assert!(!words.contains(hidden), "{hidden} in {words}");
+            }
+        }
+    }
+}

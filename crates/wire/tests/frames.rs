@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
-use underpass_wire::frame::Family;
+use underpass_wire::frame::{Family, Part};
 use underpass_wire::limits::{
     HEADER, MAX_BUILD_NAME, MAX_NAME, MAX_PAYLOAD, MAX_WINDOW, MAX_WORDS,
 };
@@ -281,6 +281,40 @@ fn a_length_over_the_limit_is_an_error_before_its_bytes_come() {
         decoder.next_frame(),
         Err(FrameError::TooLong { kind: 19, length: MAX_PAYLOAD + 1 })
     );
+}
+
+/// A log names the frame by these sentences.
+#[test]
+fn an_error_says_what_is_wrong_with_which_frame() {
+    let damaged = |part| FrameError::Damaged { frame: 9, part };
+    for (error, words) in [
+        (
+            FrameError::TooLong { kind: 19, length: 70_000 },
+            format!(
+                "a frame of kind 19 says it has 70000 payload bytes, \
+                 more than the {MAX_PAYLOAD} that are allowed"
+            ),
+        ),
+        (
+            FrameError::Malformed { kind: 21, length: 1 },
+            "the payload of a frame of kind 21 (1 bytes) is malformed".into(),
+        ),
+        (
+            damaged(Part::Header),
+            "bytes were lost or doubled: the header of frame 9 is not what was sent".into(),
+        ),
+        (
+            damaged(Part::Payload),
+            "bytes were lost or doubled: the payload of frame 9 is not what was sent".into(),
+        ),
+        (
+            damaged(Part::Rest),
+            "bytes were lost or doubled: the rest of frame 9 is not what was sent".into(),
+        ),
+        (FrameError::UnknownKind { kind: 200 }, "a frame of unknown kind 200 was skipped".into()),
+    ] {
+        assert_eq!(error.to_string(), words);
+    }
 }
 
 #[test]

@@ -65,7 +65,9 @@ impl End {
             session: Session::new(role, hello(Capabilities::default()), now),
             reader: Decoder::default(),
         };
+        assert_eq!(end.session.peer(), None);
         assert!(end.hear(Frame::Hello(hello(peers))).is_some());
+        assert_eq!(end.session.peer(), Some(&hello(peers)));
         assert_eq!(end.says().len(), 1, "its own hello");
         end
     }
@@ -427,10 +429,11 @@ fn datagrams_wait_up_to_a_bound_and_control_frames_show_when_they_are_many() {
     assert_eq!(count, 0, "there is as much room as before");
 
     let ping = Frame::Ping { nonce: 1 };
-    assert!(!end.session.is_congested());
+    assert_eq!((end.session.is_congested(), end.session.waiting_bytes()), (false, 0));
     let each = 16;
     for sent in 1..=CONGESTED_CONTROL_BYTES / each + 1 {
         assert_eq!(end.session.send(&ping), Sent::Queued);
+        assert_eq!(end.session.waiting_bytes(), sent * each);
         assert_eq!(end.session.is_congested(), sent * each > CONGESTED_CONTROL_BYTES);
     }
     assert!(end.says().len() > CONGESTED_CONTROL_BYTES / each && !end.session.is_congested());
