@@ -297,6 +297,12 @@ mod tests {
         for other in ["10.99.0.18", "172.20.0.2", "fd75:6e64:6572::2", "8.8.8.8"] {
             assert!(!plan.is_alias(ip(other)), "{other}");
         }
+        for inside in ["10.99.0.16", "10.99.0.31", "fd75:6e64:6572::9", "172.20.0.1", "fe80::9"] {
+            assert!(plan.is_inside(ip(inside)), "{inside}");
+        }
+        for outside in ["10.99.0.15", "10.99.0.32", "172.20.0.2", "fe80::8", "8.8.8.8"] {
+            assert!(!plan.is_inside(ip(outside)), "{outside}");
+        }
         assert!(plan.is_gateway(ip("10.99.0.17")) && plan.is_gateway(ip("fd75:6e64:6572::1")));
         assert!(!plan.is_gateway(ip("10.99.0.19")) && !plan.is_gateway(ip("172.20.0.1")));
     }

@@ -196,7 +196,14 @@ mod tests {
         }
         assert_eq!(Owner::of_user(99_999), Owner::User(99_999));
         assert_eq!(Owner::of_user(231_071), Owner::Subordinate(1));
-        let words = [Owner::User(3), Owner::Subordinate(1), source].map(|owner| owner.to_string());
-        assert_eq!(words, ["user 3", "subordinate users from 165536", "10.0.0.1"]);
+        for (owner, words) in [
+            (Owner::Unasked, "unknown users"),
+            (Owner::User(3), "user 3"),
+            (Owner::Subordinate(1), "subordinate users from 165536"),
+            (source, "10.0.0.1"),
+            (Owner::OtherSources, "other addresses"),
+        ] {
+            assert_eq!(owner.to_string(), words);
+        }
     }
 }

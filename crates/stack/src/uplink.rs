@@ -43,7 +43,7 @@ pub enum Strays {
 }
 
 /// The addresses, each with the TCP ports from which a SYN came here since it was named.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Uplink {
     addresses: HashMap<IpAddr, Ports>,
     strays: Strays,
@@ -105,13 +105,6 @@ impl Default for Ports {
     }
 }
 
-impl std::fmt::Debug for Ports {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let count: u32 = self.0.iter().map(|word| word.count_ones()).sum();
-        f.debug_tuple("Ports").field(&count).finish()
-    }
-}
-
 impl Ports {
     fn insert(&mut self, port: u16) {
         self.0[usize::from(port / 64)] |= 1 << (port % 64);
@@ -170,5 +163,17 @@ mod tests {
         uplink.set(&[other], Strays::Elsewhere);
         uplink.set(&[own], Strays::Elsewhere);
         assert_eq!(uplink.answer(end(own, 22), Kind::Other), Some(Elsewhere::Tcp(end(own, 22))));
+    }
+
+    #[test]
+    fn a_conversation_elsewhere_names_the_own_address_that_it_belongs_to() {
+        let (own, peer) = (IpAddr::from([172, 28, 48, 2]), IpAddr::from([192, 0, 2, 2]));
+        let mut uplink = Uplink::default();
+        assert_eq!(uplink.echo_reply(own, peer), None);
+        uplink.set(&[own], Strays::Unknown);
+        let ping = uplink.echo_reply(own, peer).unwrap();
+        assert_eq!((ping, ping.own()), (Elsewhere::Ping { own, peer }, own));
+        assert_eq!(uplink.echo_reply(peer, own), None);
+        assert_eq!(Elsewhere::Tcp(SocketAddr::new(own, 22)).own(), own);
     }
 }
