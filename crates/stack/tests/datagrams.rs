@@ -4,6 +4,7 @@
 mod common;
 use common::rig::{APP, PEER, Rig};
 use common::udp;
+use underpass_stack::limits::{MAX_ALIASES, MAX_BINDS};
 use underpass_stack::*;
 
 const APP6: &str = "[fd75:6e64:6572::2]:5000";
@@ -79,5 +80,56 @@ fn a_checksum_is_verified_and_over_ipv4_may_be_none() {
         let mut none = packet;
         none[head + 6..head + 8].fill(0);
         assert_eq!(taken(&none), without);
+    }
+}
+
+/// The host's loopback is known to an app by more than one address, and an answer from there must
+/// come from the one that was asked.
+#[test]
+fn the_ports_of_the_host_that_were_asked_last_answer_by_the_address_that_was_asked() {
+    let (captured, alias) = ([172, 20, 0, 1], [10, 99, 0, 19]);
+    let mut rig = Rig::new(1500);
+    let ask = |rig: &mut Rig, ip: [u8; 4], port: u16| {
+        rig.bind(APP, &std::net::SocketAddr::from((ip, port)).to_string())
+    };
+    let last = 7000 + u16::try_from(MAX_ALIASES).unwrap() - 1;
+    let bind = ask(&mut rig, captured, 7000);
+    for port in 7001..=last {
+        assert_eq!(ask(&mut rig, captured, port), bind);
+    }
+    let from = |rig: &mut Rig, port: u16| {
+        let peer = ([127, 0, 0, 1], port).into();
+        let sent = rig
+            .out(|s, now, out| s.deliver_datagram(now, bind, peer, b"r", Marks::of_ttl(64), out));
+        <[u8; 4]>::try_from(&sent[0][12..16]).unwrap()
+    };
+    for port in 7000..=last {
+        assert_eq!(from(&mut rig, port), captured, "{port}");
+    }
+    // By another address the same port takes no second place, however often it is asked.
+    for (ip, times) in [(alias, 1), (captured, 3)] {
+        for _ in 0..times {
+            ask(&mut rig, ip, 7000);
+        }
+        assert_eq!(from(&mut rig, 7000), ip);
+        for port in 7001..=last {
+            assert_eq!(from(&mut rig, port), captured, "{port}");
+        }
+    }
+    // The one that was not asked for longest makes room, and answers by the host's alias.
+    ask(&mut rig, captured, last + 1);
+    for port in 7000..=last + 1 {
+        let expected = if port == 7001 { alias } else { captured };
+        assert_eq!(from(&mut rig, port), expected, "{port}");
+    }
+}
+
+#[test]
+fn the_number_of_binds_is_what_the_relays_have_sockets_for() {
+    let mut rig = Rig::new(1500);
+    assert_eq!(rig.stack.max_binds(), MAX_BINDS);
+    for (asked, most) in [(3, 3), (0, 1), (1, 1), (65_535, 65_535), (65_536, 65_535)] {
+        rig.stack.set_max_binds(asked);
+        assert_eq!(rig.stack.max_binds(), most, "{asked}");
     }
 }

@@ -99,11 +99,13 @@ fn half_open_connections_of_the_heaviest_give_way_and_never_those_of_others() {
     let (connects, abandoned) = events(&mut raw);
     assert!(connects == abandoned && (20..=40).contains(&connects), "{connects} {abandoned}");
     assert_eq!(raw.stack.stats().half_open, 400);
+    let displaced = 150 + connects as u64;
+    assert_eq!(raw.stack.displaced(), (displaced, Some(Owner::User(65_534))));
     // What waits for long gives way to the same user's next.
     raw.now += HALF_OPEN_AT_LEAST;
     syn_to(&mut raw, OTHERS + 1000, 1);
     assert_eq!(events(&mut raw), (1, 1));
-    assert_eq!(raw.stack.stats().last_displaced, Some(Owner::User(65_534)));
+    assert_eq!(raw.stack.displaced(), (displaced + 1, Some(Owner::User(65_534))));
 }
 
 #[test]
@@ -179,7 +181,8 @@ fn idle_connections_of_the_heaviest_give_way_at_once() {
         raw.turn();
     }
     assert_eq!(raw.stack.stats().flows, 200);
-    assert_eq!((raw.stack.stats().idle_displaced, raw.stack.stats().flows_refused), (50, 0));
+    assert_eq!((raw.stack.stats().idle_displaced, raw.stack.refused()), (50, 0));
+    assert_eq!(raw.stack.displaced(), (50, Some(Owner::User(65_534))));
     for conn in root.iter().chain(&others[..10]) {
         assert!(raw.stack.room(conn.flow) > 0, "{conn:?}");
     }
@@ -280,5 +283,41 @@ fn whoever_opens_thousands_of_udp_sockets_displaces_their_own() {
     for port in 0..50 {
         let (events, _) = rig.feed(&udp(&format!("10.99.0.18:{}", 3000 + port), peer, 64, b"x"));
         assert!(matches!(events[0], Event::Unbind { bind } if !root.contains(&bind)), "{events:?}");
+    }
+}
+
+#[test]
+fn the_owner_of_a_connection_and_of_a_question_is_its_sockets_user() {
+    let (mut raw, kernel) = rig(|_| ());
+    let look_ups = |kernel: &Kernel| kernel.0.lock().unwrap().look_ups;
+    raw.syn(1000, 1);
+    let pending = raw.connecting();
+    let open = raw.open(OTHERS, 1).flow;
+    assert_eq!(look_ups(&kernel), 0, "there is room for all");
+    let root = Owner::User(0);
+    let other = Owner::User(65_534);
+    assert_eq!((raw.stack.owner(pending), raw.stack.owner(open)), (root, other));
+    assert_eq!((raw.stack.owner(pending), raw.stack.owner(open)), (root, other));
+    assert_eq!(look_ups(&kernel), 2, "each is asked once");
+    // It stays with the connection when that is open.
+    raw.stack.accept(raw.now, pending, &mut raw.sink);
+    raw.turn();
+    assert_eq!((raw.stack.owner(pending), look_ups(&kernel)), (root, 2));
+    raw.stack.abort(pending);
+    raw.turn();
+    assert_eq!(raw.stack.owner(pending), Owner::Unasked, "it is gone");
+
+    for (app, owner) in [
+        ("10.99.0.18:999", root),
+        ("10.99.0.18:20000", other),
+        ("172.17.0.2:53", Owner::Source([172, 17, 0, 2].into())),
+    ] {
+        raw.events.clear();
+        raw.feed(&udp(app, "10.99.0.17:53", 64, b"question"));
+        raw.turn();
+        let [Event::Query { request, .. }] = raw.events[..] else { panic!("{:?}", raw.events) };
+        assert_eq!(raw.stack.asker(request), owner, "{app}");
+        raw.stack.forget_request(request);
+        assert_eq!(raw.stack.asker(request), Owner::Unasked, "{app}");
     }
 }

@@ -263,6 +263,7 @@ fn a_full_table_refuses_politely() {
     let seen = raw.syn(4002, 7);
     assert_eq!((seen.len(), seen[0].flags, seen[0].ack), (1, RST | ACK, 8));
     assert_eq!(raw.stack.stats().dropped(DropReason::FlowsFull), 1);
+    assert_eq!(raw.stack.refused(), 1);
     raw.stack.abort(conn.flow);
     raw.turn();
     let again = raw.open(4002, 7);
