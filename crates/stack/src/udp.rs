@@ -421,4 +421,29 @@ mod tests {
             assert_eq!((binds.shares.of(owner), binds.shares.len()), (4, 4));
         }
     }
+
+    /// A relay without sockets gives each bind back at once.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any instant will do; time is an argument")]
+    fn what_is_kept_of_binds_that_are_gone_is_bounded() {
+        let (now, to) = (Instant::now(), SocketAddr::from(([192, 0, 2, 1], 9)));
+        let mut binds = Binds::new(4000);
+        let make = |binds: &mut Binds, at, port| {
+            binds.touch(at, end(port), to, &mut Says(AppSocket::Of(7))).unwrap().bind
+        };
+        let kept = make(&mut binds, now, 1);
+        binds.answered(now, kept);
+        let all: Vec<_> = (2..3000).map(|port| make(&mut binds, now, port)).collect();
+        all.into_iter().for_each(|id| binds.remove(id));
+        for port in (2..3000).cycle().take(10_000) {
+            let id = make(&mut binds, now + UDP_IDLE_SHORT, port);
+            let held = binds.short.len() + binds.long.len();
+            assert!(held <= 2 * binds.len() + 1024, "{held}");
+            binds.remove(id);
+        }
+        // What is left has its own time.
+        assert_eq!(binds.expire(now + UDP_IDLE - Duration::from_millis(1)), None);
+        assert_eq!(binds.expire(now + UDP_IDLE), Some(kept));
+        assert_eq!((binds.len(), binds.shares.len()), (0, 0));
+    }
 }

@@ -1,9 +1,271 @@
-//! ICMP: which requests are carried, and the size of errors.
+//! ICMP: which requests are carried, which errors a packet earns, and their size; what is dropped
+//! without a word.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
-use common::rig::Rig;
+use common::rig::{APP, PEER, Rig};
+use common::*;
+use etherparse::checksum::Sum16BitWords;
+use std::net::{IpAddr, Ipv6Addr};
 use underpass_stack::*;
+
+const VM6: &str = "fd75:6e64:6572::2";
+const PEER6: &str = "2600::1";
+
+/// An ICMP message of the VM's, whose checksum field is 0.
+fn icmp(to: &str, mut message: Vec<u8>) -> Vec<u8> {
+    let mut packet = Vec::new();
+    match to.parse().unwrap() {
+        IpAddr::V4(to) => {
+            let sum = Sum16BitWords::new().add_slice(&message).ones_complement();
+            message[2..4].copy_from_slice(&sum.to_ne_bytes());
+            let ip = etherparse::PacketBuilder::ipv4([10, 99, 0, 18], to.octets(), 64);
+            ip.write(&mut packet, etherparse::IpNumber::ICMP, &message).unwrap();
+        }
+        IpAddr::V6(to) => {
+            let from: Ipv6Addr = VM6.parse().unwrap();
+            let length = u16::try_from(message.len()).unwrap();
+            let sum = Sum16BitWords::new().add_slice(&from.octets()).add_slice(&to.octets());
+            let sum = sum.add_2bytes(length.to_be_bytes()).add_2bytes([0, 58]);
+            let sum = sum.add_slice(&message).ones_complement();
+            message[2..4].copy_from_slice(&sum.to_ne_bytes());
+            let ip = etherparse::PacketBuilder::ipv6(from.octets(), to.octets(), 64);
+            ip.write(&mut packet, etherparse::IpNumber::IPV6_ICMP, &message).unwrap();
+        }
+    }
+    packet
+}
+
+/// An echo request.
+fn ping(to: &str) -> Vec<u8> {
+    let kind = if to.contains(':') { 128 } else { 8 };
+    icmp(to, vec![kind, 0, 0, 0, 0, 77, 0, 3, 1, 2, 3, 4])
+}
+
+/// A TCP segment of the VM's from port 4000 to port 80.
+fn tcp(to: &str, seq: u32, ack: Option<u32>, options: &[u8]) -> Vec<u8> {
+    let mut header = etherparse::TcpHeader::new(4000, 80, seq, 0xffff);
+    (header.syn, header.ack) = (ack.is_none(), ack.is_some());
+    header.acknowledgment_number = ack.unwrap_or(0);
+    header.set_options_raw(options).unwrap();
+    let ip = match to.parse().unwrap() {
+        IpAddr::V4(to) => etherparse::PacketBuilder::ipv4([10, 99, 0, 18], to.octets(), 64),
+        IpAddr::V6(to) => {
+            let from: Ipv6Addr = VM6.parse().unwrap();
+            etherparse::PacketBuilder::ipv6(from.octets(), to.octets(), 64)
+        }
+    };
+    let mut packet = Vec::new();
+    ip.tcp_header(header).write(&mut packet, &[]).unwrap();
+    packet
+}
+
+/// The answer's ICMP type and code, and why its packet was dropped.
+fn answer(rig: &mut Rig, packet: &[u8]) -> (Option<[u8; 2]>, Vec<DropReason>) {
+    let before = rig.stack.stats().clone();
+    let (events, sent) = rig.feed(packet);
+    assert!(events.is_empty(), "{events:?}");
+    let after = rig.stack.stats().clone();
+    let grew = |why: &DropReason| after.dropped(*why) > before.dropped(*why);
+    let kind = sent.first().map(|sent| {
+        let head = if sent[0] >> 4 == 6 { 40 } else { 20 };
+        [sent[head], sent[head + 1]]
+    });
+    (kind, DropReason::ALL.into_iter().filter(grew).collect())
+}
+
+/// What is no host's of the network: an app hears at once that nothing is there, or that it may not
+/// go there.
+#[test]
+fn a_ping_or_a_datagram_that_goes_nowhere_is_answered_with_why() {
+    let mut closed = plan();
+    closed.host_access = HostAccess::Only(Vec::new());
+    let mut rig = Rig::new(1500);
+    rig.stack.set_addresses(closed);
+    let (refused, nowhere) = (DropReason::Refused, DropReason::BadDestination);
+    for (packet, kind, why) in [
+        // The host's loopback, by its aliases and by a captured address.
+        (ping("10.99.0.19"), [3, 13], refused),
+        (ping("172.20.0.1"), [3, 13], refused),
+        (ping("fd75:6e64:6572::3"), [1, 1], refused),
+        (udp(APP, "10.99.0.19:9", 64, b"x"), [3, 13], refused),
+        (udp("[fd75:6e64:6572::2]:1", "[fd75:6e64:6572::3]:9", 64, b"x"), [1, 1], refused),
+        // Own addresses that nobody has.
+        (ping("10.99.0.20"), [3, 1], nowhere),
+        (ping("fd75:6e64:6572::9"), [1, 3], nowhere),
+        (udp(APP, "10.99.0.20:9", 64, b"x"), [3, 1], nowhere),
+        (udp("[fd75:6e64:6572::2]:1", "[fd75:6e64:6572::9]:9", 64, b"x"), [1, 3], nowhere),
+        (udp(APP, "8.8.4.4:0", 64, b"x"), [3, 3], nowhere),
+        (tcp("10.99.0.20", 1, None, &[]), [3, 1], nowhere),
+        (tcp("fd75:6e64:6572::9", 1, None, &[]), [1, 3], nowhere),
+        (udp(APP, "10.99.0.17:9", 64, b"x"), [3, 3], refused),
+    ] {
+        assert_eq!(answer(&mut rig, &packet), (Some(kind), vec![why]), "{packet:?}");
+    }
+}
+
+#[test]
+fn a_damaged_packet_is_neither_answered_nor_carried() {
+    let mut rig = Rig::new(1500);
+    let solicited =
+        [&[135, 0, 0, 0, 0, 0, 0, 0][..], &[0xfd, 0x75, 0x6e, 0x64, 0x65, 0x72]].concat();
+    let mut solicited = [&solicited[..], &[0; 9], &[1]].concat();
+    solicited.extend_from_slice(&[1, 1]);
+    solicited.extend_from_slice(&VM_MAC);
+    let mut solicitation = icmp("fd75:6e64:6572::1", solicited);
+    // Hop limit 255 (RFC 4861 7.1.1).
+    solicitation[7] = 255;
+    assert_eq!(rig.feed(&solicitation).1.len(), 1, "whole, it is answered");
+    for packet in [
+        solicitation,
+        ping("8.8.8.8"),
+        ping(PEER6),
+        tcp("8.8.8.8", 1, None, &[]),
+        tcp(PEER6, 1, None, &[]),
+        udp(APP, PEER, 64, b"x"),
+    ] {
+        let mut damaged = packet.clone();
+        let last = damaged.len() - 1;
+        damaged[last] ^= 4;
+        assert_eq!(answer(&mut rig, &damaged), (None, vec![DropReason::Checksum]), "{packet:?}");
+    }
+    assert_eq!(answer(&mut rig, &[0x45; 19]), (None, vec![DropReason::Malformed]));
+}
+
+/// A frame that all stations hear is no reason to answer (RFC 1122 3.2.2).
+#[test]
+fn a_packet_in_a_broadcast_frame_is_dropped_without_a_word() {
+    let mut rig = Rig::new(1500);
+    for packet in [ping("10.99.0.20"), ping("8.8.8.8"), udp(APP, PEER, 64, b"x")] {
+        let mut frame = frame(&packet);
+        frame[..6].fill(0xff);
+        let mut sink = Sink::default();
+        let before = rig.stack.stats().dropped(DropReason::Group);
+        rig.stack.ingest(rig.now, &frame, RxMeta::Unverified, &mut sink);
+        assert!(sink.0.is_empty() && rig.stack.poll_event().is_none());
+        assert_eq!(rig.stack.stats().dropped(DropReason::Group), before + 1);
+    }
+}
+
+/// While nobody fetches events no packet leads to more of them, and none is answered.
+#[test]
+fn a_stack_whose_events_nobody_fetches_takes_nothing_new() {
+    let mut rig = Rig::new(1500);
+    rig.stack.set_uplink(&["10.99.0.18".parse().unwrap()], Strays::Elsewhere);
+    let datagram = frame(&udp(APP, PEER, 64, b"x"));
+    for _ in 0..limits::MAX_EVENTS {
+        rig.stack.ingest(rig.now, &datagram, RxMeta::Unverified, &mut Sink::default());
+    }
+    for packet in [
+        tcp("8.8.8.8", 1, Some(1), &[]),
+        tcp("8.8.8.8", 1, None, &[]),
+        udp(APP, PEER, 64, b"x"),
+        udp(APP, "10.99.0.17:53", 64, b"x"),
+        ping("8.8.8.8"),
+        icmp("8.8.8.8", vec![0, 0, 0, 0, 0, 77, 0, 3]),
+    ] {
+        let before = rig.stack.stats().dropped(DropReason::EventsFull);
+        let mut sink = Sink::default();
+        rig.stack.ingest(rig.now, &frame(&packet), RxMeta::Unverified, &mut sink);
+        assert!(sink.0.is_empty());
+        assert_eq!(rig.stack.stats().dropped(DropReason::EventsFull), before + 1, "{packet:?}");
+    }
+    assert_eq!((rig.stack.stats().half_open, rig.stack.stats().binds), (0, 1));
+}
+
+#[test]
+fn an_icmp_message_that_is_neither_a_request_nor_an_error_is_dropped_as_such() {
+    let mut rig = Rig::new(1500);
+    let message = |kind: u8| [&[kind, 0, 0, 0, 0, 77, 0, 3][..], &[0; 28]].concat();
+    for kind in 0..=u8::MAX {
+        let error = [3, 4, 5, 11, 12].contains(&kind);
+        let expected = match kind {
+            8 => continue,
+            // A request that no program can send for the app.
+            13 => (Some([3, 13]), vec![DropReason::Icmp]),
+            _ if error => (None, vec![DropReason::IcmpError]),
+            _ => (None, vec![DropReason::Icmp]),
+        };
+        assert_eq!(answer(&mut rig, &icmp("8.8.8.8", message(kind))), expected, "type {kind}");
+    }
+    for kind in 0..=u8::MAX {
+        let expected = match kind {
+            // An echo request, and neighbour discovery.
+            128 | 135 => continue,
+            1..=127 => DropReason::IcmpError,
+            _ => DropReason::Icmp,
+        };
+        let (sent, why) = answer(&mut rig, &icmp(PEER6, message(kind)));
+        assert_eq!((sent, why), (None, vec![expected]), "type {kind}");
+    }
+}
+
+/// RFC 8201 section 4: a router's word about a segment that is under way, and about no other, makes
+/// the next ones smaller, down to what every link takes.
+#[test]
+fn segments_over_ipv6_shrink_when_a_router_says_so() {
+    // The MTU that is told, about a byte from the first one under way on, and the next segments.
+    for (mtu, about, next) in [
+        (1400u32, 0, [1340, 660]),
+        (1300, 1499, [1240, 760]),
+        (1280, 0, [1220, 780]),
+        (0, 0, [1220, 780]),
+        (100_000, 0, [1440, 560]),
+        (1300, -1, [1440, 560]),
+        (1300, 1500, [1440, 560]),
+    ] {
+        let mut rig = Rig::new(1500);
+        rig.stack = Stack::new(config(Offload::Vnet, 1500), rig.now);
+        let (events, _) = rig.feed(&tcp(PEER6, 1, None, &[2, 4, 5, 0xa0]));
+        let [Event::Connect { flow, .. }] = events[..] else { panic!("{events:?}") };
+        let sent = rig.out(|s, now, out| {
+            s.accept(now, flow, out);
+            s.service(now, out);
+        });
+        let mut first = be32(&sent[0], 44).wrapping_add(1);
+        let say = |rig: &mut Rig, bytes: usize| {
+            let mut sink = Sink::default();
+            rig.stack.write(flow, &vec![7; bytes]);
+            rig.stack.service(rig.now, &mut sink);
+            let packets = sink.0.iter().flat_map(|(frame, meta)| kernel(frame, *meta));
+            packets.map(|packet| packet.len() - 60).collect::<Vec<_>>()
+        };
+        rig.feed(&tcp(PEER6, 2, Some(first), &[]));
+        assert_eq!(say(&mut rig, 1500), [1440, 60]);
+        let mut quoted = Vec::new();
+        let [from, to]: [Ipv6Addr; 2] = [PEER6, VM6].map(|ip| ip.parse().unwrap());
+        etherparse::PacketBuilder::ipv6(from.octets(), to.octets(), 60)
+            .tcp(80, 4000, first.wrapping_add_signed(about), 1)
+            .write(&mut quoted, &[])
+            .unwrap();
+        let [a, b, c, d] = mtu.to_be_bytes();
+        let too_big = icmp(PEER6, [&[2, 0, 0, 0, a, b, c, d][..], &quoted[..48]].concat());
+        assert_eq!(answer(&mut rig, &too_big), (None, vec![DropReason::IcmpError]));
+        first = first.wrapping_add(1500);
+        rig.feed(&tcp(PEER6, 2, Some(first), &[]));
+        assert_eq!(say(&mut rig, 2000), next, "MTU {mtu} about byte {about}");
+    }
+}
+
+fn be32(bytes: &[u8], at: usize) -> u32 {
+    u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap())
+}
+
+/// Switched off while it is pending, a connection over IPv6 ends when its app begins it anew.
+#[test]
+fn a_pending_connection_over_ipv6_does_not_begin_anew_when_that_is_off() {
+    let mut rig = Rig::new(1500);
+    let (events, _) = rig.feed(&tcp(PEER6, 1, None, &[]));
+    let [Event::Connect { flow, .. }] = events[..] else { panic!("{events:?}") };
+    rig.stack.set_ipv6(Ipv6::Disabled);
+    let mut anew = tcp(PEER6, 9, None, &[]);
+    // By another number of hops.
+    anew[7] = 5;
+    let (events, sent) = rig.feed(&anew);
+    assert_eq!((&events[..], sent.len()), (&[Event::ConnectAbandoned { flow }][..], 0));
+    assert_eq!(rig.stack.stats().dropped(DropReason::Ipv6Off), 1);
+    assert_eq!(rig.stack.stats().half_open, 0);
+}
 
 /// A packet of a protocol that is not carried, with so many bytes behind its header.
 fn unknown(is_v6: bool, bytes: usize) -> Vec<u8> {
@@ -65,7 +327,7 @@ fn an_echo_request_needs_no_payload_but_a_whole_header() {
     for length in [7, 8, 9] {
         let mut message = vec![8, 0, 0, 0, 0, 77, 0, 3, 9];
         message.truncate(length);
-        let sum = etherparse::checksum::Sum16BitWords::new().add_slice(&message).ones_complement();
+        let sum = Sum16BitWords::new().add_slice(&message).ones_complement();
         message[2..4].copy_from_slice(&sum.to_ne_bytes());
         let mut packet = Vec::new();
         let to = etherparse::PacketBuilder::ipv4([10, 99, 0, 18], [8, 8, 8, 8], 64);
