@@ -115,9 +115,152 @@ fn one_silent_host_takes_half_of_its_users_half_open_connections() {
         syn_to(&mut raw, OTHERS + number, 1);
     }
     // The first quarter came before anybody was asked.
+    let connects: Vec<FlowId> = raw.events.iter().filter_map(connect).collect();
     assert_eq!(events(&mut raw), (300, 0));
     syn_to(&mut raw, OTHERS + 600, 2);
     assert_eq!(events(&mut raw), (1, 0));
+    // Each of those that were asked for makes room for one more when it ends, and then there is
+    // none for another: the relay gives one up, and connects one.
+    for (round, flow) in connects[200..202].iter().enumerate() {
+        let port = OTHERS + 700 + u16::try_from(round).unwrap();
+        syn_to(&mut raw, port, 1);
+        assert_eq!(events(&mut raw), (0, 0), "{round}");
+        if round == 0 {
+            raw.stack.abort(*flow);
+        } else {
+            raw.stack.accept(raw.now, *flow, &mut raw.sink);
+        }
+        raw.turn();
+        syn_to(&mut raw, port, 1);
+        syn_to(&mut raw, port + 100, 1);
+        assert_eq!(events(&mut raw), (1, 0), "{round}");
+    }
+    // The time of those that were not asked for ends like that of others.
+    raw.wait(HALF_OPEN);
+    raw.turn();
+    assert_eq!((events(&mut raw), raw.stack.stats().half_open), ((0, 301), 0));
+    for number in 0..500 {
+        syn_to(&mut raw, OTHERS + number, 1);
+    }
+    assert_eq!(events(&mut raw), (300, 0), "as at the beginning");
+}
+
+/// The flow of a Connect.
+fn connect(event: &Event) -> Option<FlowId> {
+    match event {
+        Event::Connect { flow, .. } => Some(*flow),
+        _ => None,
+    }
+}
+
+/// A look-up costs a system call: none is made while a table is at most a quarter full.
+#[test]
+fn owners_are_looked_up_from_a_quarter_of_either_table_on() {
+    for (flows, half_open, free) in [(400, 4000, 100), (4000, 40, 10), (403, 4000, 101)] {
+        let (mut raw, kernel) = rig(|capacity| {
+            (capacity.flows, capacity.half_open) = (flows, half_open);
+        });
+        for number in 0..free + 5 {
+            let before = kernel.0.lock().unwrap().look_ups;
+            syn_to(&mut raw, 1000 + number, number);
+            let asked = kernel.0.lock().unwrap().look_ups - before;
+            assert_eq!(asked, usize::from(number >= free), "{number} of {flows}, {half_open}");
+        }
+    }
+    // Open connections count like half-open ones.
+    let (mut raw, kernel) = rig(|capacity| capacity.flows = 400);
+    for number in 0..105 {
+        if number % 2 == 0 {
+            raw.open(1000 + number, 1);
+        } else {
+            syn_to(&mut raw, 1000 + number, number);
+        }
+        let asked = usize::from(number.saturating_sub(99));
+        assert_eq!(kernel.0.lock().unwrap().look_ups, asked, "{number}");
+    }
+}
+
+/// Of a crowd's own half-open connections the oldest goes for its next one, each only after its
+/// time, and none is passed over in between.
+#[test]
+fn a_crowds_own_half_open_connections_go_in_the_order_in_which_they_came() {
+    let (mut raw, _) = rig(|capacity| capacity.half_open = 40);
+    for number in 0..40 {
+        syn_to(&mut raw, OTHERS + number, number);
+        raw.now += Duration::from_millis(10);
+    }
+    let connects: Vec<FlowId> = raw.events.iter().filter_map(connect).collect();
+    assert_eq!(connects.len(), 40);
+    raw.events.clear();
+    // Those that were looked up come first: the first quarter was not.
+    let order = connects[10..].iter().chain(&connects[..10]);
+    raw.now += HALF_OPEN_AT_LEAST - Duration::from_millis(400);
+    for (number, flow) in (0..).zip(order.take(30)) {
+        // Too early for the next one, however often it is tried.
+        raw.now += Duration::from_millis(if number == 0 { 99 } else { 9 });
+        for host in 0..3 {
+            syn_to(&mut raw, OTHERS + 1000 + number, 200 + host);
+            assert_eq!(events(&mut raw), (0, 0), "{number}");
+        }
+        raw.now += Duration::from_millis(1);
+        syn_to(&mut raw, OTHERS + 1000 + number, 100 + number);
+        let [Event::ConnectAbandoned { flow: gone }, Event::Connect { .. }] = raw.events[..] else {
+            panic!("{number}: {:?}", raw.events)
+        };
+        assert_eq!(gone, *flow, "{number}");
+        raw.events.clear();
+    }
+}
+
+/// Sixteen connections are looked at for one that makes room, and the next sixteen for the next.
+#[test]
+fn of_some_of_the_heaviest_users_connections_the_one_that_was_idle_longest_goes() {
+    let (mut raw, _) = rig(|_| ());
+    raw.stack.expect_flows(200);
+    let mut others: Vec<Conn> = (0..200).map(|port| raw.open(OTHERS + port, 1)).collect();
+    raw.now += SECOND;
+    for (number, conn) in others.iter_mut().enumerate() {
+        if number % 16 != 7 {
+            raw.say(conn, ACK, b"x");
+            raw.read(conn);
+        }
+    }
+    raw.turn();
+    for round in 0..5 {
+        let seen = raw.syn(1000 + round, 1);
+        let ended: Vec<u16> =
+            seen.iter().filter(|one| one.flags & RST != 0).map(|one| one.port).collect();
+        // The first fifty were not looked up.
+        assert_eq!(ended, [OTHERS + 55 + 16 * round]);
+    }
+    assert_eq!(raw.stack.stats().idle_displaced, 5);
+}
+
+/// A connection that said something a moment ago is not taken for one that is gone.
+#[test]
+fn a_connection_without_a_socket_goes_once_it_was_silent_for_a_second() {
+    let millisecond = Duration::from_millis(1);
+    for (silent, goes) in [(SWEEP_SILENT.1 - millisecond, false), (SWEEP_SILENT.1, true)] {
+        let (mut raw, kernel) = rig(|_| ());
+        raw.stack.expect_flows(16);
+        let conns: Vec<Conn> = (0..16).map(|port| raw.open(1000 + port, 1)).collect();
+        kernel.0.lock().unwrap().missing.insert(1009);
+        raw.now += silent;
+        raw.events.clear();
+        raw.syn(5000, 1);
+        let ended: Vec<FlowId> = raw
+            .events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Flow { flow, changes } if *changes == Changes::RESET => Some(*flow),
+                _ => None,
+            })
+            .collect();
+        let expected = if goes { vec![conns[9].flow] } else { vec![] };
+        assert_eq!(ended, expected, "after {silent:?}");
+        assert_eq!(raw.stack.stats().gone_displaced, u64::from(goes));
+        assert_eq!(raw.stack.displaced().0, 0, "no other's made room");
+    }
 }
 
 #[test]
