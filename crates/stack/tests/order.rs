@@ -220,6 +220,13 @@ fn a_fin_that_is_lost_comes_again_after_equal_acks() {
     }
     let fin = again.iter().find(|seen| seen.flags & FIN != 0);
     assert_eq!(fin.map(|seen| seen.seq), Some(conn.ack), "{again:?}");
+    // To an app that says nothing it comes ever more rarely (RFC 6298 5.5).
+    let mut fins = Vec::new();
+    for _ in 0..600 {
+        raw.wait(Duration::from_millis(100));
+        fins.extend(raw.turn().into_iter().filter(|seen| seen.flags & FIN != 0));
+    }
+    assert!((1..10).contains(&fins.len()), "{} FINs in a minute", fins.len());
 }
 
 /// The server has accepted: without the SYN-ACK the app would take it for a refusal.
@@ -287,4 +294,61 @@ fn a_window_that_opens_after_both_have_finished_is_used_at_once() {
     conn.ack = conn.ack.wrapping_add(221);
     say(&mut raw, &conn, false, window);
     assert_eq!(raw.stack.stats().flows, 0);
+}
+
+/// An ACK that others have overtaken says nothing new. Three that repeat the latest one would have
+/// data sent again (RFC 5681 3.2).
+#[test]
+fn old_acks_are_no_sign_of_loss() {
+    for offload in [Offload::None, Offload::Vnet] {
+        let mut raw = Raw::new(offload);
+        let mut conn = raw.open(4000, 1000);
+        let before = conn.ack;
+        raw.stack.write(conn.flow, &[7; 2000]);
+        raw.turn();
+        conn.ack = conn.ack.wrapping_add(700);
+        raw.say(&mut conn, ACK, &[]);
+        for old in 0..6 {
+            raw.feed(&segment(4000, conn.seq, before.wrapping_add(old), ACK, &[], &[]));
+            let seen = raw.turn();
+            assert!(seen.iter().all(|seen| seen.data.is_empty()), "{offload:?}: {seen:?}");
+        }
+        assert_eq!(raw.stack.unsent(conn.flow), 1300);
+        // Those that repeat the latest one are such a sign.
+        let mut again = Vec::new();
+        for _ in 0..4 {
+            again.extend(raw.say(&mut conn, ACK, &[]));
+        }
+        assert!(again.iter().any(|seen| seen.seq == conn.ack && !seen.data.is_empty()));
+    }
+}
+
+/// A server that has finished, and whose FIN is under way: what the app says next counts.
+#[test]
+fn an_app_may_finish_or_reset_while_a_fin_to_it_is_under_way() {
+    for acknowledged in [0, 5] {
+        let finished = || {
+            let mut raw = Raw::new(Offload::None);
+            let mut conn = raw.open(4000, 1000);
+            raw.stack.write(conn.flow, b"hello");
+            raw.stack.finish(conn.flow);
+            raw.turn();
+            conn.ack = conn.ack.wrapping_add(acknowledged);
+            raw.say(&mut conn, ACK, &[]);
+            (raw, conn)
+        };
+        let (mut raw, mut conn) = finished();
+        raw.say(&mut conn, RST | ACK, &[]);
+        assert!(raw.saw(&conn, Changes::RESET), "{acknowledged}: {:?}", raw.events);
+        assert_eq!(raw.stack.stats().flows, 0);
+        let (mut raw, mut conn) = finished();
+        raw.say(&mut conn, ACK | FIN, &[]);
+        assert!(raw.saw(&conn, Changes::PEER_FINISHED), "{acknowledged}: {:?}", raw.events);
+        conn.ack = conn.ack.wrapping_add(6 - acknowledged);
+        raw.say(&mut conn, ACK, &[]);
+        assert!(raw.saw(&conn, Changes::CLOSED), "{acknowledged}: {:?}", raw.events);
+        let (mut raw, mut conn) = finished();
+        raw.say(&mut conn, ACK, b"data");
+        assert_eq!(raw.read(&conn), b"data");
+    }
 }

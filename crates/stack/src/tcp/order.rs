@@ -8,7 +8,7 @@
 use super::bare::{Bare, split_fin, without_extensions};
 use super::challenge::Fate;
 use super::flow::{Flow, Queued};
-use super::syn::{self, ACK, FIN, RST, SYN, Segment};
+use super::syn::{self, ACK, FIN, RST, Segment};
 use super::{Around, FlowId, Moment, Tcp, open_flow};
 use crate::packet::Packet;
 use crate::stats::DropReason;
@@ -42,6 +42,7 @@ impl Tcp {
             return;
         }
         match flow.judge(seg) {
+            // From here on a segment is a SYN only while the handshake is under way.
             Fate::Pass => flow.note_reset(seg),
             Fate::Challenge => {
                 flow.challenge(now, terms, around);
@@ -74,7 +75,7 @@ impl Tcp {
                 seg,
             );
         };
-        let is_fin = seg.flags & (FIN | SYN | RST) == FIN;
+        let is_fin = seg.flags & (FIN | RST) == FIN;
         let is_early = is_fin && flow.note_early_fin(seg.behind_data());
         if is_fin && seg.data > 0 {
             let (data, fin) = split_fin(bytes, seg);
@@ -108,7 +109,7 @@ impl Flow {
     fn acknowledges_less(&self, seg: Segment) -> bool {
         // RFC 5961 5.2: one that is much older is not of this connection.
         const OLDEST: u32 = 1 << 30;
-        seg.flags & (ACK | SYN | RST) == ACK
+        seg.flags & (ACK | RST) == ACK
             && seg.length > 0
             && self.socket().state() != State::SynReceived
             && (1..OLDEST).contains(&self.acked.wrapping_sub(seg.ack))
@@ -121,7 +122,7 @@ impl Flow {
         let socket = self.socket();
         matches!(socket.state(), State::FinWait1 | State::Closing)
             && socket.send_queue() == 0
-            && seg.flags & (ACK | FIN | SYN | RST) == ACK
+            && seg.flags & (ACK | FIN | RST) == ACK
             && (seg.data, seg.ack) == (0, self.acked)
             && self.is_under_way(seg.ack)
     }
