@@ -92,6 +92,35 @@ fn a_fin_behind_a_window_that_was_closed_comes_again() {
     assert!(silence(&mut raw).is_empty(), "all is acknowledged, and over");
 }
 
+/// To an app that says nothing it comes ever more rarely (RFC 6298 5.5), and soon again once it has
+/// said something.
+#[test]
+fn a_fin_that_nobody_answers_comes_ever_more_rarely() {
+    let (mut raw, mut conn) = sending(true);
+    conn.ack = conn.ack.wrapping_add(700);
+    acknowledge(&mut raw, &conn, 0);
+    conn.ack = conn.ack.wrapping_add(1300);
+    acknowledge(&mut raw, &conn, 20);
+    // The seconds after which it comes, within five minutes.
+    let fins = |raw: &mut Raw, mut seen: Vec<Seen>| {
+        let (begin, mut at) = (raw.now, Vec::new());
+        while raw.now < begin + Duration::from_secs(300) {
+            let fins = seen.iter().filter(|seen| seen.flags & FIN != 0).count();
+            at.extend((0..fins).map(|_| (raw.now - begin).as_secs()));
+            raw.wait(Duration::from_millis(100));
+            seen = raw.turn();
+        }
+        at
+    };
+    assert_eq!(fins(&mut raw, Vec::new()), [1, 3, 7, 15, 31, 63, 127, 191, 255]);
+    let seen = raw.say(&mut conn, ACK, b"x");
+    assert_eq!(fins(&mut raw, seen), [0, 2, 6, 14, 30, 62, 126, 190, 254]);
+    assert_eq!(raw.stack.stats().revived, 18);
+    conn.ack = conn.ack.wrapping_add(1);
+    acknowledge(&mut raw, &conn, 20);
+    assert!(silence(&mut raw).is_empty(), "all is acknowledged");
+}
+
 #[test]
 fn an_app_that_is_up_to_date_is_left_alone() {
     let (mut raw, mut conn) = sending(false);

@@ -114,6 +114,8 @@ pub(crate) struct Flow {
     owed: Option<Instant>,
     /// Since when something is to be sent again, and nothing leads to that.
     pub(super) stalled: Option<Instant>,
+    /// How often it was sent again so since the app's last sign of life.
+    pub(super) revivals: u32,
     /// When the RST goes out whatever the app has heard.
     pub(super) drained_by: Option<Instant>,
     told_readable: usize,
@@ -181,6 +183,7 @@ impl Flow {
             challenged: None,
             owed: None,
             stalled: None,
+            revivals: 0,
             drained_by: None,
             told_readable: 0,
             told_unsent: 0,
@@ -265,7 +268,7 @@ impl Flow {
 
     /// The app gave a sign of life.
     pub(super) fn hear(&mut self, now: Instant) {
-        (self.heard, self.probed, self.unanswered) = (now, None, 0);
+        (self.heard, self.probed, self.unanswered, self.revivals) = (now, None, 0, 0);
     }
 
     /// A RST came, the app acknowledged the last FIN, or the SYN was not one that smoltcp takes: a

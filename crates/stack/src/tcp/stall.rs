@@ -8,11 +8,11 @@ use super::device::Terms;
 use super::flow::{Flow, Phase};
 use super::syn::{ACK, FIN};
 use super::{Around, Moment};
-use crate::limits::STALLED;
+use crate::limits::{STALLED, STALLED_DOUBLINGS};
 use crate::offload::Offload;
 use smoltcp::iface::Interface;
 use smoltcp::socket::tcp::State;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Equal ACKs that have a sender repeat what they lack (RFC 5681 3.2), behind one that is no news
 /// itself.
@@ -23,7 +23,13 @@ impl Flow {
     pub(super) fn stalled_until(&mut self, now: Instant, has_timer: bool) -> Option<Instant> {
         let is_stalled = !has_timer && (self.socket().send_queue() > 0 || self.awaits_fin_alone());
         self.stalled = is_stalled.then(|| self.stalled.unwrap_or(now));
-        self.stalled.map(|since| since + STALLED)
+        self.stalled.map(|since| since + self.stall_time())
+    }
+
+    /// How long a stall may last. An app that says nothing is left alone ever longer (RFC 6298
+    /// 5.5), as by smoltcp's own timer.
+    fn stall_time(&self) -> Duration {
+        STALLED * (1 << self.revivals.min(STALLED_DOUBLINGS))
     }
 
     /// Whether all is acknowledged but our FIN.
@@ -44,10 +50,13 @@ impl Flow {
         terms: Terms,
         around: &mut Around<'_>,
     ) {
-        if self.phase != Phase::Live || self.stalled.is_none_or(|since| now < since + STALLED) {
+        if self.phase != Phase::Live
+            || self.stalled.is_none_or(|since| now < since + self.stall_time())
+        {
             return;
         }
         self.stalled = None;
+        self.revivals += 1;
         around.stats.revived += 1;
         if self.awaits_fin_alone() {
             let fin = self.acknowledgement(terms);
