@@ -10,11 +10,17 @@ use underpass_stack::*;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// A stack for eight connections.
+/// A stack for eight connections, each place of which was used before.
 fn small() -> Raw {
     let mut config = config(Offload::None, 1500);
     config.capacity.flows = 8;
-    Raw::with(config)
+    let mut raw = Raw::with(config);
+    for port in 3000..3008 {
+        let conn = raw.open(port, 1000);
+        raw.stack.abort(conn.flow);
+        raw.turn();
+    }
+    raw
 }
 
 /// The ports that were asked for a sign of life: an ACK of the number before the next one.
@@ -93,4 +99,49 @@ fn a_crowded_table_is_looked_over_each_half_minute_and_one_that_finds_nobody_wai
     raw.turn();
     raw.wait(SWEEP_AGAIN.0);
     assert_eq!(asked(&raw.syn(4009, 1000), &conns).len(), 6, "silent again, and the time has come");
+}
+
+/// A look while there was room asks; one that finds none a moment later need not ask them again.
+#[test]
+fn who_was_just_asked_is_not_asked_again_within_half_of_the_silence() {
+    let half = SWEEP_SILENT.1 / 2;
+    for (after, again) in [(half - MILLISECOND, 0), (half, 6)] {
+        let mut raw = small();
+        let conns: Vec<Conn> = (4000..4006).map(|port| raw.open(port, 1000)).collect();
+        raw.wait(SWEEP_SILENT.0);
+        assert_eq!(asked(&raw.syn(4006, 1000), &conns).len(), 6);
+        raw.syn(4007, 1000);
+        raw.wait(after);
+        raw.turn();
+        let seen = raw.syn(4008, 1000);
+        assert_eq!(asked(&seen, &conns).len(), again, "after {after:?}");
+        // There may be room in a moment: the newcomer is not refused.
+        assert!(raw.stack.is_seeking_room(raw.now));
+        assert!(seen.iter().all(|one| one.flags & RST == 0), "{seen:?}");
+        assert_eq!(raw.stack.stats().probes, 6 + again as u64);
+    }
+}
+
+#[test]
+fn a_full_table_is_looked_over_again_soon_where_nobody_could_be_asked_and_else_later() {
+    let mut raw = small();
+    let mut conns: Vec<Conn> = (4000..4008).map(|port| raw.open(port, 1000)).collect();
+    for conn in &mut conns {
+        speak(&mut raw, conn);
+    }
+    // All have just spoken.
+    assert!(asked(&raw.syn(4008, 1000), &conns).is_empty());
+    assert!(!raw.stack.is_seeking_room(raw.now));
+    raw.wait(SWEEP_ANSWERS - MILLISECOND);
+    assert!(asked(&raw.syn(4008, 1000), &conns).is_empty());
+    raw.wait(MILLISECOND);
+    assert_eq!(asked(&raw.syn(4008, 1000), &conns).len(), 8);
+    assert!(raw.stack.is_seeking_room(raw.now));
+    for conn in &mut conns {
+        raw.say(conn, ACK, &[]);
+    }
+    raw.wait(SWEEP_AGAIN.1 - MILLISECOND);
+    assert!(asked(&raw.syn(4008, 1000), &conns).is_empty(), "they live, and one look is enough");
+    raw.wait(MILLISECOND);
+    assert_eq!(asked(&raw.syn(4008, 1000), &conns).len(), 8);
 }

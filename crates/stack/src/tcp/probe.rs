@@ -109,6 +109,8 @@ pub(super) struct Sweep {
     ended: Option<Instant>,
     /// How many it asked.
     asked: usize,
+    /// Until when answers may come of those that were asked, by this look or one before.
+    answers_by: Option<Instant>,
     /// Why the last one began.
     cause: Cause,
 }
@@ -161,8 +163,7 @@ impl Tcp {
 
     /// Whether connections are being asked, so that there may be room soon.
     pub(crate) fn is_seeking_room(&self, now: Instant) -> bool {
-        let has_answers_to_come = |ended| self.sweep.asked > 0 && now < ended + SWEEP_ANSWERS;
-        self.sweep.next.is_some() || self.sweep.ended.is_some_and(has_answers_to_come)
+        self.sweep.next.is_some() || self.sweep.answers_by.is_some_and(|by| now < by)
     }
 
     pub(super) fn sweep_deadline(&self) -> Option<Instant> {
@@ -190,6 +191,9 @@ impl Tcp {
             }
         }
         let over = self.sweep.left == 0;
+        if over && self.sweep.asked > 0 {
+            self.sweep.answers_by = Some(now + SWEEP_ANSWERS);
+        }
         self.sweep.ended = if over { Some(now) } else { self.sweep.ended };
         self.sweep.next = (!over).then(|| now + SWEEP.1);
     }
