@@ -464,3 +464,62 @@ fn the_owner_of_a_connection_and_of_a_question_is_its_sockets_user() {
         assert_eq!(raw.stack.asker(request), Owner::Unasked, "{app}");
     }
 }
+
+/// What an app has sent is read to the end, and what it was sent is on its way: neither is taken
+/// from a connection because its app has closed it.
+#[test]
+fn a_connection_with_bytes_under_way_makes_no_room_although_its_app_is_gone() {
+    for (is_orphan, sent, received, goes) in [
+        (true, &b""[..], &b""[..], true),
+        (true, b"x", b"", false),
+        (true, b"", b"y", false),
+        (false, b"", b"", true),
+        (false, b"x", b"", false),
+        (false, b"", b"y", false),
+    ] {
+        let (mut raw, kernel) = rig(|_| ());
+        raw.stack.expect_flows(8);
+        let mut conns: Vec<Conn> = (0..8).map(|port| raw.open(1000 + port, 1)).collect();
+        let conn = &mut conns[5];
+        raw.say(conn, if is_orphan { ACK | FIN } else { ACK }, sent);
+        raw.stack.write(conn.flow, received);
+        raw.turn();
+        raw.now += SWEEP_SILENT.1;
+        let mut state = kernel.0.lock().unwrap();
+        if is_orphan { &mut state.orphans } else { &mut state.missing }.insert(conn.port);
+        drop(state);
+        raw.events.clear();
+        raw.syn(5000, 1);
+        let ended: Vec<(FlowId, bool)> = raw
+            .events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Flow { flow, changes } => Some((*flow, changes.has(Changes::FORGOTTEN))),
+                _ => None,
+            })
+            .collect();
+        let expected = if goes { vec![(conn.flow, is_orphan)] } else { vec![] };
+        assert_eq!(ended, expected, "{is_orphan} {sent:?} {received:?}");
+    }
+}
+
+/// An app's kernel that sends its SYN again and again is heard each time, and leaves one deadline.
+#[test]
+fn a_syn_that_is_repeated_thousands_of_times_counts_from_its_last_one_on() {
+    let (mut raw, _) = rig(|_| ());
+    syn_to(&mut raw, 1000, 1);
+    assert_eq!(events(&mut raw), (1, 0));
+    for _ in 0..3000 {
+        raw.now += Duration::from_millis(5);
+        syn_to(&mut raw, 1000, 1);
+    }
+    let last = raw.now;
+    while raw.now < last + HALF_OPEN - Duration::from_millis(5) {
+        raw.wait(Duration::from_millis(5));
+        raw.turn();
+    }
+    assert_eq!((events(&mut raw), raw.stack.stats().half_open), ((0, 0), 1));
+    raw.wait(Duration::from_millis(5));
+    raw.turn();
+    assert_eq!((events(&mut raw), raw.stack.stats().half_open), ((0, 1), 0));
+}

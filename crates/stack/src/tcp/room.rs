@@ -27,6 +27,9 @@ pub(crate) enum Displaced {
     Open(FlowId, Changes),
 }
 
+/// Places in a queue that what is gone may hold, however few are in the table.
+const SPARE: usize = 1024;
+
 /// Who holds what of the table.
 #[derive(Debug, Default)]
 pub(super) struct Room {
@@ -104,7 +107,7 @@ impl Room {
             Some(Entry::Pending(pending)) => pending.heard + HALF_OPEN <= *at,
             Some(Entry::Open(_)) | None => false,
         };
-        if self.waiting.len() > 1024 && self.waiting.len() > 4 * self.half_open.len() {
+        if self.waiting.len() > SPARE.max(4 * self.half_open.len()) {
             self.waiting.retain(is_late);
         }
         self.waiting.push_back((now + HALF_OPEN, id));
@@ -131,7 +134,7 @@ impl Room {
 
     /// Its app has sent FIN.
     pub(super) fn note_half_closed(&mut self, slots: &[Slot], id: FlowId) {
-        if self.half_closed.len() > 1024 && self.half_closed.len() > 2 * self.all.len() {
+        if self.half_closed.len() > SPARE.max(2 * self.all.len()) {
             self.half_closed.retain(|id| entry(slots, *id).is_some());
         }
         self.half_closed.push_back(id);
