@@ -132,6 +132,45 @@ fn a_damaged_packet_is_neither_answered_nor_carried() {
     assert_eq!(answer(&mut rig, &[0x45; 19]), (None, vec![DropReason::Malformed]));
 }
 
+/// An address is asked for by a whole question, and an answer is no question.
+#[test]
+fn a_question_for_a_neighbour_that_is_cut_short_or_of_another_kind_is_not_answered() {
+    let mut arp = vec![0xff; 6];
+    arp.extend_from_slice(&VM_MAC);
+    arp.extend_from_slice(&[8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
+    arp.extend_from_slice(&VM_MAC);
+    arp.extend_from_slice(&[10, 99, 0, 18, 0, 0, 0, 0, 0, 0, 10, 99, 0, 17]);
+    let ask = |arp: &[u8]| {
+        let (mut rig, mut sink) = (Rig::new(1500), Sink::default());
+        rig.stack.ingest(rig.now, arp, RxMeta::Unverified, &mut sink);
+        (sink.0.len(), rig.stack.stats().dropped(DropReason::Malformed))
+    };
+    assert_eq!(ask(&arp), (1, 0));
+    assert_eq!(ask(&[&arp[..], &[0; 18]].concat()), (1, 0), "Ethernet padded it");
+    for length in 14..arp.len() {
+        assert_eq!(ask(&arp[..length]), (0, 1), "{length} bytes");
+    }
+    // Another medium, protocol or length of an address; an answer; another operation.
+    for (at, byte, malformed) in
+        [(15, 6, 1), (16, 9, 1), (18, 8, 1), (19, 16, 1), (21, 2, 0), (20, 1, 0)]
+    {
+        let mut other = arp.clone();
+        other[at] = byte;
+        assert_eq!(ask(&other), (0, malformed), "{at}");
+    }
+    let mut message = vec![135, 0, 0, 0, 0, 0, 0, 0];
+    message.extend_from_slice(&"fd75:6e64:6572::1".parse::<Ipv6Addr>().unwrap().octets());
+    for length in 8..=message.len() {
+        let mut packet = icmp("fd75:6e64:6572::1", message[..length].to_vec());
+        packet[7] = 255;
+        let mut rig = Rig::new(1500);
+        let sent = rig.feed(&packet).1.len();
+        let malformed = rig.stack.stats().dropped(DropReason::Malformed);
+        let expected = if length == message.len() { (1, 0) } else { (0, 1) };
+        assert_eq!((sent, malformed), expected, "{length} bytes");
+    }
+}
+
 /// A frame that all stations hear is no reason to answer (RFC 1122 3.2.2).
 #[test]
 fn a_packet_in_a_broadcast_frame_is_dropped_without_a_word() {

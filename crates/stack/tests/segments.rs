@@ -432,3 +432,27 @@ fn a_stack_that_shrank_serves_on() {
     raw.say(&mut new, ACK, b"and new ones");
     assert_eq!(raw.read(&new), b"and new ones");
 }
+
+/// The gateway's loop asks for a turn by this, and would sleep without it.
+#[test]
+fn a_stack_wants_service_while_a_flow_has_something_to_do_and_only_then() {
+    let mut raw = Raw::new(Offload::Vnet);
+    let conn = raw.open(4000, 1000);
+    assert!(!raw.stack.wants_service());
+    raw.stack.write(conn.flow, b"hello");
+    assert!(raw.stack.wants_service());
+    assert_eq!(raw.turn().len(), 1);
+    assert!(!raw.stack.wants_service());
+    raw.feed(&segment(4000, conn.seq, conn.ack.wrapping_add(5), ACK, &[], b"data"));
+    assert!(raw.stack.wants_service());
+    raw.turn();
+    assert!(!raw.stack.wants_service());
+    assert_eq!(raw.read(&conn), b"data");
+    assert!(raw.stack.wants_service(), "there is room to tell of");
+    raw.turn();
+    raw.stack.abort(conn.flow);
+    assert!(raw.stack.wants_service());
+    assert_eq!(raw.turn().len(), 1);
+    assert!(!raw.stack.wants_service());
+    assert_eq!((raw.stack.readable(conn.flow), raw.stack.unsent(conn.flow)), (0, 0));
+}

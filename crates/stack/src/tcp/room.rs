@@ -412,4 +412,26 @@ mod tests {
             (Some(now + HALF_OPEN), Some(&FlowId(9999)))
         );
     }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any instant will do; time is an argument")]
+    fn a_room_that_shrinks_gives_back_what_was_held_for_connections_that_are_gone() {
+        let (now, mut room) = (Instant::now(), Room::default());
+        for id in (0..1000).map(FlowId) {
+            let to = IpAddr::from(id.0.to_be_bytes());
+            room.all.add(Owner::User(1), id, |_, _| true);
+            room.enter_half_open(&[], id, Owner::User(1), to);
+            room.note_half_closed(&[], id);
+            room.wait(&[], now, id);
+        }
+        while room.waiting.pop_front().is_some() {}
+        room.to_one.clear();
+        room.shrink(&[]);
+        assert_eq!((room.half_closed.capacity(), room.waiting.capacity()), (0, 0));
+        assert_eq!(room.to_one.capacity(), 0);
+        assert_eq!(
+            (room.all.pop(Owner::User(1)), room.half_open.pop(Owner::User(1))),
+            (None, None)
+        );
+    }
 }
