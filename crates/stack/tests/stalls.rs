@@ -65,15 +65,15 @@ fn a_window_that_closes_over_data_under_way_is_probed() {
 
 #[test]
 fn a_window_that_opens_for_less_than_is_under_way_gets_what_it_has_room_for() {
-    for window in [1, 2, 9] {
-        let (mut raw, mut conn) = sending(false);
+    for (window, finish) in [(1, false), (2, false), (9, false), (1, true), (2, true), (9, true)] {
+        let (mut raw, mut conn) = sending(finish);
         conn.ack = conn.ack.wrapping_add(700);
         acknowledge(&mut raw, &conn, 0);
         acknowledge(&mut raw, &conn, window);
         let seen = silence(&mut raw);
         assert!(
             seen.iter().any(|seen| seen.seq == conn.ack && !seen.data.is_empty()),
-            "{window}: {seen:?}"
+            "{window} {finish}: {seen:?}"
         );
     }
 }
@@ -116,6 +116,12 @@ fn a_fin_that_nobody_answers_comes_ever_more_rarely() {
     let seen = raw.say(&mut conn, ACK, b"x");
     assert_eq!(fins(&mut raw, seen), [0, 2, 6, 14, 30, 62, 126, 190, 254]);
     assert_eq!(raw.stack.stats().revived, 18);
+    // What the app says before the time is over is no reason to send it at once.
+    assert_eq!(raw.say(&mut conn, ACK, b"x").iter().filter(|one| one.flags & FIN != 0).count(), 1);
+    raw.wait(Duration::from_millis(900));
+    assert!(raw.say(&mut conn, ACK, b"x").iter().all(|one| one.flags & FIN == 0));
+    raw.wait(Duration::from_millis(100));
+    assert_eq!(raw.turn().iter().filter(|one| one.flags & FIN != 0).count(), 1);
     conn.ack = conn.ack.wrapping_add(1);
     acknowledge(&mut raw, &conn, 20);
     assert!(silence(&mut raw).is_empty(), "all is acknowledged");
