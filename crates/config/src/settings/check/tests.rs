@@ -1,4 +1,5 @@
 use super::*;
+use crate::settings::schema::Kind;
 use crate::settings::version::Wsl;
 use messages::Language;
 use wire::facts::WslHost;
@@ -139,6 +140,54 @@ fn keys_that_this_windows_or_wsl_is_too_old_for_are_told() {
     );
     let unknown = check(&Situation::new(text, "", Versions::default()));
     assert_eq!(unknown, []);
+}
+
+#[test]
+fn the_version_that_a_key_or_its_value_needs_is_new_enough_and_the_one_before_is_not() {
+    let (windows_now, wsl_now) = (Windows(30_000), Wsl([9, 0, 0]));
+    let mut judged = 0;
+    for key in Key::all(Place::WslConfig) {
+        let values = match key.kind {
+            Kind::Bool => &["true", "false"][..],
+            Kind::Int => &["7"],
+            Kind::Size => &["64MB"],
+            Kind::Choice(choices) => choices,
+            Kind::Ports => &["80"],
+            Kind::Address => &["10.0.0.9"],
+            Kind::Mac | Kind::Text => continue,
+        };
+        for value in values {
+            let mut judge = |windows, wsl, too_old: Option<&str>| {
+                let versions = Versions { windows: Some(windows), wsl: Some(wsl) };
+                let text = format!("[{}]\n{}={value}\n", key.section, key.name);
+                let findings = check(&Situation::new(&text, "", versions));
+                let codes = findings.iter().map(|finding| finding.code);
+                let codes: Vec<_> = codes.filter(|code| code.ends_with("-too-old")).collect();
+                // What counts anyway needs nothing.
+                let is_default = *value == key.default_on(&versions);
+                let expected = too_old.filter(|_| !is_default);
+                assert_eq!(codes, expected.as_slice(), "{key}={value} on {windows}, {wsl}");
+                judged += 1;
+            };
+            let windows =
+                if *value == "mirrored" { Some(22_621) } else { key.windows.map(|w| w.0) };
+            if let Some(needed) = windows {
+                judge(Windows(needed), wsl_now, None);
+                judge(Windows(needed - 1), wsl_now, Some("windows-too-old"));
+            }
+            let wsl = if *value == "consomme" { Some([2, 9, 0]) } else { key.wsl.map(|wsl| wsl.0) };
+            if let Some(needed) = wsl {
+                let before = match needed {
+                    [major, 0, 0] => [major - 1, 99, 99],
+                    [major, minor, 0] => [major, minor - 1, 99],
+                    [major, minor, patch] => [major, minor, patch - 1],
+                };
+                judge(windows_now, Wsl(needed), None);
+                judge(windows_now, Wsl(before), Some("wsl-too-old"));
+            }
+        }
+    }
+    assert!(judged > 60, "{judged}");
 }
 
 #[test]
