@@ -31,6 +31,28 @@ fn a_fin_before_its_data_counts_when_they_are_there() {
     }
 }
 
+/// A kernel sends its last data again together with the FIN that it has by then.
+#[test]
+fn a_fin_behind_data_that_came_before_counts_once() {
+    for (from, data) in [(0, &b"hello"[..]), (2, b"llo"), (2, b"llo world"), (5, b" world")] {
+        let mut raw = Raw::new(Offload::None);
+        let mut conn = raw.open(4000, u32::MAX - 3);
+        let begin = conn.seq;
+        raw.say(&mut conn, ACK, b"hello");
+        let end = begin.wrapping_add(from + u32::try_from(data.len()).unwrap() + 1);
+        for again in [false, true] {
+            raw.feed(&segment(4000, begin.wrapping_add(from), conn.ack, ACK | FIN, &[], data));
+            let seen = raw.turn();
+            assert!(seen.iter().all(|seen| seen.flags == ACK), "{again}: {seen:?}");
+            assert_eq!(seen.last().map(|seen| seen.ack), Some(end), "{again}: {data:?}");
+        }
+        let finished = |event: &&Event| matches!(event, Event::Flow { changes, .. } if changes.has(Changes::PEER_FINISHED));
+        assert_eq!(raw.events.iter().filter(finished).count(), 1);
+        let all = [b"hello", &data[5 - from as usize..]].concat();
+        assert_eq!(raw.read(&conn), all);
+    }
+}
+
 #[test]
 fn a_fin_beyond_the_window_is_not_remembered() {
     let mut raw = Raw::new(Offload::Vnet);
@@ -200,7 +222,7 @@ fn checksum(packet: &[u8]) -> u16 {
 }
 
 /// Three equal ACKs mean that data are lost (RFC 5681 3.2), of which smoltcp has none to send
-/// again: it stopped its timer all the same, and nothing was left to send the FIN.
+/// again: it stops its timer all the same, and the stack sends the FIN.
 #[test]
 fn a_fin_that_is_lost_comes_again_after_equal_acks() {
     let mut raw = Raw::new(Offload::None);

@@ -53,10 +53,6 @@ impl Tcp {
                 return;
             }
         }
-        if flow.misses_fin_alone(seg) {
-            flow.hear(now);
-            return;
-        }
         let header = &packet.payload[..seg.header];
         let mut mended = syn::mended(header);
         if flow.acknowledges_less(seg) {
@@ -113,18 +109,6 @@ impl Flow {
             && seg.length > 0
             && self.socket().state() != State::SynReceived
             && (1..OLDEST).contains(&self.acked.wrapping_sub(seg.ack))
-    }
-
-    /// Whether it repeats that all but our FIN has come. The third such ACK would have smoltcp send
-    /// lost data again (RFC 5681 3.2); there are none, and it stops the timer by which the FIN is
-    /// sent again.
-    fn misses_fin_alone(&self, seg: Segment) -> bool {
-        let socket = self.socket();
-        matches!(socket.state(), State::FinWait1 | State::Closing)
-            && socket.send_queue() == 0
-            && seg.flags & (ACK | FIN | RST) == ACK
-            && (seg.data, seg.ack) == (0, self.acked)
-            && self.is_under_way(seg.ack)
     }
 
     /// Puts the latest ACK and window into a segment's header.
