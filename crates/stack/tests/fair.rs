@@ -523,3 +523,27 @@ fn a_syn_that_is_repeated_thousands_of_times_counts_from_its_last_one_on() {
     raw.turn();
     assert_eq!((events(&mut raw), raw.stack.stats().half_open), ((0, 1), 0));
 }
+
+#[test]
+fn owners_of_udp_sockets_are_looked_up_from_a_quarter_of_the_table_on() {
+    let (mut raw, kernel) = rig(|capacity| capacity.binds = 40);
+    let send = |raw: &mut Raw, port: u16| {
+        raw.events.clear();
+        raw.feed(&udp(&format!("10.99.0.18:{port}"), "198.51.100.7:99", 64, b"x"));
+        raw.turn();
+        raw.now += Duration::from_millis(1);
+    };
+    let mut first = None;
+    for number in 0..40 {
+        let before = kernel.0.lock().unwrap().look_ups;
+        send(&mut raw, OTHERS + number);
+        let asked = kernel.0.lock().unwrap().look_ups - before;
+        assert_eq!(asked, usize::from(number >= 10), "{number}");
+        if let Event::Bind { bind, .. } = raw.events[0] {
+            first.get_or_insert(bind);
+        }
+    }
+    // The one that was idle longest goes, although it was not asked for when it came.
+    send(&mut raw, 1000);
+    assert_eq!(raw.events.first(), first.map(|bind| Event::Unbind { bind }).as_ref());
+}

@@ -402,11 +402,13 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "any instant will do; time is an argument")]
     fn what_is_kept_of_connections_that_are_gone_is_bounded() {
         let (now, mut room) = (Instant::now(), Room::default());
+        let mut most = (0, 0);
         for id in (0..10_000).map(FlowId) {
             room.note_half_closed(&[], id);
             room.wait(&[], now, id);
-            assert!(room.half_closed.len() <= 1025 && room.waiting.len() <= 1025, "{id:?}");
+            most = (room.half_closed.len().max(most.0), room.waiting.len().max(most.1));
         }
+        assert_eq!(most, (SPARE + 1, SPARE + 1), "they are looked over rarely, and in time");
         assert_eq!(
             (room.deadline(), room.half_closed.back()),
             (Some(now + HALF_OPEN), Some(&FlowId(9999)))
@@ -433,5 +435,37 @@ mod tests {
             (room.all.pop(Owner::User(1)), room.half_open.pop(Owner::User(1))),
             (None, None)
         );
+    }
+
+    /// A kernel repeats its SYN: only the last one's deadline counts.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any instant will do; time is an argument")]
+    fn what_is_kept_of_a_syn_that_is_repeated_is_bounded_and_its_last_deadline_stays() {
+        let (start, mut room, id) = (Instant::now(), Room::default(), FlowId(0));
+        let tuple = Tuple { app: ([10, 99, 0, 18], 1).into(), to: ([192, 0, 2, 1], 80).into() };
+        let pending = Pending {
+            tuple,
+            syn: Box::default(),
+            seq: 1,
+            hops: None,
+            header_at: 20,
+            owner: Owner::Unasked,
+            since: start,
+            heard: start,
+        };
+        let mut slots = [Slot { generation: 0, entry: Some(Entry::Pending(Box::new(pending))) }];
+        room.enter(&mut slots, start, id, Owner::Unasked, tuple.to.ip());
+        for now in (1..5000).map(|ms| start + std::time::Duration::from_millis(ms)) {
+            if let Some(Entry::Pending(pending)) = &mut slots[0].entry {
+                pending.heard = now;
+            }
+            room.wait(&slots, now, id);
+            assert!(room.waiting.len() <= SPARE + 1);
+            assert_eq!(room.waiting.back(), Some(&(now + HALF_OPEN, id)));
+        }
+        // Nor does it go when others come.
+        let last = room.waiting.back().copied();
+        (1..3000).for_each(|other| room.wait(&slots, start, FlowId(other)));
+        assert!(room.waiting.iter().any(|entry| Some(*entry) == last));
     }
 }
