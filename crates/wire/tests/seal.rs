@@ -154,6 +154,34 @@ fn a_header_that_is_not_the_next_is_noticed_before_its_payload_comes() {
     assert_eq!((got.len(), error), (1, Some(FrameError::Damaged { frame: 1, part: Part::Header })));
 }
 
+/// A log tells by the number after how much of a stream bytes were lost.
+#[test]
+fn an_error_names_the_frame_that_is_damaged_by_its_number() {
+    let mut stream = Stream::new();
+    for flow in 1..=6 {
+        stream.push(&Frame::Data { flow: FlowId(flow), bytes: &[flow as u8; 1000] });
+    }
+    for number in 1..=5 {
+        let (begin, end) = (stream.ends[number - 1], stream.ends[number]);
+        let damaged = |part| FrameError::Damaged { frame: number as u64, part };
+        let lost = [&stream.bytes[..begin], &stream.bytes[end..]].concat();
+        let (got, error) = decode(&mut Decoder::default(), &lost, 4096);
+        assert_eq!((got.len(), error), (number, Some(damaged(Part::Header))));
+        let mut changed = stream.bytes.clone();
+        changed[end - 1] ^= 1;
+        let (got, error) = decode(&mut Decoder::default(), &changed, 4096);
+        assert_eq!((got.len(), error), (number, Some(damaged(Part::Payload))));
+        // Its last byte is lost, and little follows.
+        let mut decoder = Decoder::default();
+        let (got, error) = decode(&mut decoder, &stream.bytes[..end - 1], 4096);
+        assert_eq!((got.len(), error, decoder.tick()), (number, None, Ok(())));
+        decoder.filled(0);
+        assert_eq!(decoder.tick(), Ok(()));
+        decoder.filled(0);
+        assert_eq!(decoder.tick(), Err(damaged(Part::Rest)));
+    }
+}
+
 #[test]
 fn a_frame_whose_rest_was_lost_is_noticed_by_the_heartbeats_that_come_in_its_place() {
     let mut stream = Stream::new();
