@@ -99,7 +99,8 @@ pub const NO_PROGRESS: Duration = Duration::from_secs(15 * 60);
 /// retransmission takes.
 pub const STALLED: Duration = Duration::from_secs(1);
 
-/// How often that time is doubled for an app that says nothing: up to about a minute (RFC 6298 2.5).
+/// How often that time is doubled for an app that says nothing: up to about a minute (RFC 6298
+/// 2.5).
 pub const STALLED_DOUBLINGS: u32 = 6;
 
 /// How long what a server said before it reset a connection may take to the app: longer than a

@@ -90,7 +90,7 @@ fn a_ping_or_a_datagram_that_goes_nowhere_is_answered_with_why() {
         (ping("fd75:6e64:6572::3"), [1, 1], refused),
         (udp(APP, "10.99.0.19:9", 64, b"x"), [3, 13], refused),
         (udp("[fd75:6e64:6572::2]:1", "[fd75:6e64:6572::3]:9", 64, b"x"), [1, 1], refused),
-        // Own addresses that nobody has.
+        // Own addresses that belong to no host.
         (ping("10.99.0.20"), [3, 1], nowhere),
         (ping("fd75:6e64:6572::9"), [1, 3], nowhere),
         (udp(APP, "10.99.0.20:9", 64, b"x"), [3, 1], nowhere),
@@ -186,9 +186,9 @@ fn a_packet_in_a_broadcast_frame_is_dropped_without_a_word() {
     }
 }
 
-/// While nobody fetches events no packet leads to more of them, and none is answered.
+/// While its events are not fetched, no packet leads to more of them, and none is answered.
 #[test]
-fn a_stack_whose_events_nobody_fetches_takes_nothing_new() {
+fn a_stack_whose_events_are_not_fetched_takes_nothing_new() {
     let mut rig = Rig::new(1500);
     rig.stack.set_uplink(&["10.99.0.18".parse().unwrap()], Strays::Elsewhere);
     let datagram = frame(&udp(APP, PEER, 64, b"x"));
@@ -243,7 +243,7 @@ fn an_icmp_message_that_is_neither_a_request_nor_an_error_is_dropped_as_such() {
 /// the next ones smaller, down to what every link takes.
 #[test]
 fn segments_over_ipv6_shrink_when_a_router_says_so() {
-    // The MTU that is told, about a byte from the first one under way on, and the next segments.
+    // The MTU that a router reports, the byte under way that it quotes, and the next segments.
     for (mtu, about, next) in [
         (1400u32, 0, [1340, 660]),
         (1300, 1499, [1240, 760]),

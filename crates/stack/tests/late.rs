@@ -1,5 +1,5 @@
 //! What the relay says of a bind, question, ping or connection: for one that is gone, for another
-//! family or too long it is counted and dropped; whose word an error is; what nobody answers.
+//! family or too long it is counted and dropped; who sends an error; what stays without an answer.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -121,7 +121,7 @@ fn a_question_and_a_ping_have_one_end() {
 /// host says by itself comes from the gateway, as does a word that no router of the app's family
 /// can have said.
 #[test]
-fn an_error_comes_from_whoever_said_it() {
+fn an_error_comes_from_the_host_that_reported_it() {
     let gateway = ["10.99.0.17", "fd75:6e64:6572::1"];
     let (port, host) = (FaultKind::PortUnreachable, FaultKind::HostUnreachable);
     for (n, (app, peer)) in [(APP, PEER), (APP6, PEER6)].into_iter().enumerate() {

@@ -95,7 +95,7 @@ fn a_fin_behind_a_window_that_was_closed_comes_again() {
 /// To an app that says nothing it comes ever more rarely (RFC 6298 5.5), and soon again once it has
 /// said something.
 #[test]
-fn a_fin_that_nobody_answers_comes_ever_more_rarely() {
+fn a_fin_without_an_answer_comes_ever_more_rarely() {
     let (mut raw, mut conn) = sending(true);
     conn.ack = conn.ack.wrapping_add(700);
     acknowledge(&mut raw, &conn, 0);

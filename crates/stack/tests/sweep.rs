@@ -103,7 +103,7 @@ fn a_crowded_table_is_looked_over_each_half_minute_and_one_that_finds_nobody_wai
 
 /// A look while there was room asks; one that finds none a moment later need not ask them again.
 #[test]
-fn who_was_just_asked_is_not_asked_again_within_half_of_the_silence() {
+fn an_app_that_was_just_asked_is_not_asked_again_within_half_of_the_silence() {
     let half = SWEEP_SILENT.1 / 2;
     for (after, again) in [(half - MILLISECOND, 0), (half, 6)] {
         let mut raw = small();
@@ -123,7 +123,7 @@ fn who_was_just_asked_is_not_asked_again_within_half_of_the_silence() {
 }
 
 #[test]
-fn a_full_table_is_looked_over_again_soon_where_nobody_could_be_asked_and_else_later() {
+fn a_full_table_is_searched_again_soon_if_no_app_could_be_asked_and_later_otherwise() {
     let mut raw = small();
     let mut conns: Vec<Conn> = (4000..4008).map(|port| raw.open(port, 1000)).collect();
     for conn in &mut conns {
