@@ -547,3 +547,19 @@ fn owners_of_udp_sockets_are_looked_up_from_a_quarter_of_the_table_on() {
     send(&mut raw, 1000);
     assert_eq!(raw.events.first(), first.map(|bind| Event::Unbind { bind }).as_ref());
 }
+
+/// The stack has room for more than its relays take; the gateway says what becomes of the rest.
+#[test]
+fn a_newcomer_is_refused_by_the_stack_only_when_its_own_table_is_full() {
+    let (mut raw, _) = rig(|_| ());
+    raw.stack.expect_flows(200);
+    for port in 0..150 {
+        raw.open(OTHERS + port, 1);
+    }
+    raw.events.clear();
+    for number in 0..120 {
+        syn_to(&mut raw, OTHERS + 1000 + number, number);
+    }
+    assert_eq!(events(&mut raw), (120, 0));
+    assert_eq!((raw.stack.stats().flows, raw.stack.refused()), (270, 0));
+}
