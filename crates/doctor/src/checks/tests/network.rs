@@ -83,6 +83,13 @@ fn full_tunnel() -> Facts {
     facts
 }
 
+/// Some connections of one user had to make room.
+fn crowded_tunnel() -> Facts {
+    let mut facts = with_tunnel(nat());
+    facts.tunnel.displaced = Some(Displaced { count: 30, last_of: "user 1000".to_owned() });
+    facts
+}
+
 fn filtered() -> Facts {
     let mut facts = cut_nat();
     facts.filter.output_drops = true;
@@ -154,6 +161,7 @@ pub(super) fn broken() -> Vec<Facts> {
         no_relay(),
         tunnel_without_way_out(),
         full_tunnel(),
+        crowded_tunnel(),
         filtered(),
         no_interface(),
         no_route(),
@@ -405,9 +413,7 @@ fn a_tunnel_without_relay_or_way_out_is_told() {
     only(&tunnel_without_way_out(), "network-tunnel-out");
     let full = said(&only(&full_tunnel(), "network-tunnel-full"));
     assert!(full.contains("12288") && !full.contains("firewall"), "{full}");
-    let mut crowded = with_tunnel(nat());
-    crowded.tunnel.displaced = Some(Displaced { count: 30, last_of: "user 1000".to_owned() });
-    let crowd = said(&only(&crowded, "network-tunnel-crowded"));
+    let crowd = said(&only(&crowded_tunnel(), "network-tunnel-crowded"));
     assert!(crowd.contains("30 TCP") && crowd.contains("user 1000"), "{crowd}");
     let mut offline = tunnel_without_way_out();
     tried(&mut offline, Subject::Outside, Method::Tcp, Whence::Windows, failed(Why::Unreachable));
