@@ -3,6 +3,7 @@
 //! that a packet's cost does not grow with the number of flows. Only flows with something to do get
 //! a turn.
 
+mod around;
 mod bare;
 mod busy;
 mod challenge;
@@ -21,10 +22,11 @@ mod timers;
 use crate::limits::{OFFLOAD_MSS, RING_STEPS, SMALLEST_RING, SMALLEST_SHARE, UNDER_WAY};
 use crate::link::Link;
 use crate::marks::limited_hops;
-use crate::offload::{Offload, Transmit};
+use crate::offload::Offload;
 use crate::owner::{Owner, Owners};
 use crate::packet::Packet;
 use crate::stats::{DropReason, Stats};
+pub(crate) use around::{Around, Moment};
 use bare::{Bare, without_extensions};
 use busy::Busy;
 use device::{LastSegment, Nowhere, Port, Terms};
@@ -139,40 +141,6 @@ pub(crate) struct Tcp {
     expected: usize,
     sweep: Sweep,
     room: Room,
-}
-
-/// A moment by the caller's clock, and by smoltcp's.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
-    now: Instant,
-    at: SmolInstant,
-}
-
-/// What every TCP operation may need of the rest of the stack.
-pub(crate) struct Around<'a> {
-    pub(crate) link: &'a mut Link,
-    pub(crate) stats: &'a mut Stats,
-    pub(crate) out: &'a mut dyn Transmit,
-}
-
-impl Around<'_> {
-    /// The device for one call into smoltcp.
-    fn port<'b>(
-        &'b mut self,
-        packet: Option<&'b [u8]>,
-        offload: Offload,
-        terms: Terms,
-    ) -> Port<'b> {
-        Port {
-            packet,
-            link: self.link,
-            stats: self.stats,
-            out: self.out,
-            offload,
-            terms,
-            last: None,
-        }
-    }
 }
 
 fn index(id: FlowId) -> usize {
