@@ -1,5 +1,5 @@
-//! How much of the log a relay can fill. It runs on the host, and whoever replaces it there must not
-//! fill the helper distro's disk with what it says.
+//! How much of the log a relay can fill. It runs on the host, and a program that replaces it there
+//! must not fill the helper distro's disk with what it says.
 
 use crate::limits::{RELAY_LOG_BURST, RELAY_LOG_EVERY};
 use std::time::Instant;

@@ -131,7 +131,7 @@ sentences! {
         "为给其他用户腾出空间，已结束 {count} 个 TCP 连接；最近一个属于 {owner}。";
     /// Cause.
     TUNNEL_CROWDED_CAUSE:
-        "When the tunnel has room for no more, connections of whoever holds most of them end first, those that are forgotten or half-open before others.",
+        "When the tunnel has no more room, connections of the user who holds the most end first: forgotten and half-open ones before others.",
         "隧道没有空间时，会先结束占用最多的用户的连接，其中已被遗忘或半开的连接最先结束。";
     /// Title.
     TUNNEL_OUT: "What the tunnel carries does not get out", "隧道中的流量无法到达外网";

@@ -27,7 +27,7 @@ impl Host {
     pub fn read(text: &str) -> Option<Self> {
         let host = Self::parse(text);
         let is_sound = match &host {
-            // Without brackets nobody could tell where it ends (RFC 3986 section 3.2.2).
+            // Only brackets show where it ends (RFC 3986 section 3.2.2).
             Self::Address(address) => address.is_ipv4() || text.starts_with('['),
             Self::Name(name) => {
                 let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
