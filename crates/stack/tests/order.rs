@@ -31,6 +31,31 @@ fn a_fin_before_its_data_counts_when_they_are_there() {
     }
 }
 
+/// RFC 9293 3.10.7.4: the ACK of a segment in the window counts, whatever comes before it. An app's
+/// kernel that has its last ACK is gone, and answers what comes again with a RST.
+#[test]
+fn what_a_fin_before_its_data_acknowledges_is_not_sent_again() {
+    let mut raw = Raw::new(Offload::None);
+    let mut conn = raw.open(4000, 1000);
+    let before = conn.ack;
+    raw.stack.write(conn.flow, b"bye");
+    raw.stack.finish(conn.flow);
+    raw.turn();
+    let all = before.wrapping_add(4);
+    raw.feed(&segment(4000, conn.seq.wrapping_add(5), all, ACK | FIN, &[], &[]));
+    raw.turn();
+    conn.ack = before;
+    let seen = raw.say(&mut conn, ACK, b"hello");
+    assert_eq!(seen.last().unwrap().ack, conn.seq.wrapping_add(1), "its FIN counts");
+    assert_eq!(raw.read(&conn), b"hello");
+    for _ in 0..5 {
+        raw.wait(SECOND);
+        let seen = raw.turn();
+        assert!(seen.is_empty(), "{seen:?}");
+    }
+    assert!(raw.saw(&conn, Changes::CLOSED) && !raw.saw(&conn, Changes::RESET));
+}
+
 /// A kernel sends its last data again together with the FIN that it has by then.
 #[test]
 fn a_fin_behind_data_that_came_before_counts_once() {

@@ -80,7 +80,8 @@ impl Tcp {
             if !is_early && flow.expected() == rest.seq {
                 feed(flow, &fin, rest);
             }
-        } else if !is_early {
+        } else {
+            // Of an early FIN smoltcp takes the ACK alone.
             feed(flow, bytes, seg);
         }
         if let Some((fin, seg)) = flow.take_early_fin() {

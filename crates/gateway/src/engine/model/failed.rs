@@ -19,7 +19,7 @@ pub(super) const PLAIN: Setting = Setting {
 };
 
 /// Seeds of programs that got no simpler.
-const SEEDS: [u64; 6] = [
+const SEEDS: [u64; 7] = [
     // A window that closed over data under way, by ACKs that overtook each other: smoltcp had no
     // timer left.
     15_367_182_816_702_193_115,
@@ -32,6 +32,9 @@ const SEEDS: [u64; 6] = [
     3_893_255_993_204_677_575,
     // A FIN behind data that the app's window had no room for.
     7_907_706_110_295_044_336,
+    // The ACK of our FIN stood only in a FIN that overtook the data before it, and was dropped with
+    // it: our FIN came again, to a kernel that had forgotten the connection.
+    10_399_391_768_817_714_600,
 ];
 
 pub(super) fn programs() -> Vec<Program> {
