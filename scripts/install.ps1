@@ -3,7 +3,7 @@
 Installs Underpass for the current user: imports the helper distro and starts it at every logon. Needs no administrator.
 
 .DESCRIPTION
-Not verified: no Windows was at hand when this was written (see README, State).
+Not verified: no Windows was at hand when this was written (see docs/verification.md).
 
 .PARAMETER Package
 The file underpass.wsl; by default the one beside this script.

@@ -3,10 +3,10 @@
 Checks Underpass on this Windows, item by item, and writes underpass-verification.html and .json. Needs no administrator.
 
 .DESCRIPTION
-Imports the package as a distro with a name of its own, tries each item that README lists as not verified, measures,
-and removes what it made, also after an error or Ctrl-C. Other distros and installations stay as they are. A tunnel of
-another installation must not run meanwhile, since all distros share one network: disable its task and terminate its
-distro first.
+Imports the package as a distro with a name of its own, tries each item that docs/verification.md
+lists as not verified, measures, and removes what it made, also after an error or Ctrl-C. Other
+distros and installations stay as they are. A tunnel of another installation must not run meanwhile,
+since all distros share one network: disable its task and terminate its distro first.
 
 The reports hold no address and no name of your network. Look at them before you pass them on.
 
@@ -59,42 +59,43 @@ $ErrorActionPreference = 'Stop'
 # Windows PowerShell 5.1 draws the bar so slowly that it changes what is measured.
 $ProgressPreference = 'SilentlyContinue'
 
-# Each item, and the words by which README lists it as not verified. A test compares the two.
+# Each item, and the words by which docs/verification.md lists it as not verified. A test compares
+# the two.
 $items = @(
-    @{ Id = 'import'; Title = 'WSL unpacks the package'; Readme = @('its own unpacking') }
-    @{ Id = 'start'; Title = 'The tunnel comes up with the distro'; Readme = @('how long a start takes on Windows') }
-    @{ Id = 'mode'; Title = 'WSL''s networking mode'; Readme = @('these modes themselves') }
-    @{ Id = 'host'; Title = 'The relay describes Windows'; Readme = @() }
-    @{ Id = 'host-names'; Title = 'The relay knows Windows'' own names'; Readme = @('which names it has') }
-    @{ Id = 'pipe'; Title = 'The pipe of WSL''s interop'; Readme = @('over WSL''s own pipe', 'the real interop''s speed') }
-    @{ Id = 'throughput'; Title = 'Throughput to Windows'' 127.0.0.1'; Readme = @('with Windows'' own sockets', 'on more than two cores') }
-    @{ Id = 'latency'; Title = 'Latency to Windows'' 127.0.0.1'; Readme = @() }
-    @{ Id = 'tcp'; Title = 'TCP to the internet'; Readme = @('a real WSL kernel') }
-    @{ Id = 'udp'; Title = 'UDP to the internet'; Readme = @('a real WSL kernel') }
-    @{ Id = 'dns'; Title = 'Names resolve'; Readme = @('its resolver') }
-    @{ Id = 'dns-query-raw'; Title = 'Windows'' DnsQueryRaw answers'; Readme = @('(`DnsQueryRaw`)') }
-    @{ Id = 'ping'; Title = 'Ping over IPv4'; Readme = @('a real WSL kernel') }
-    @{ Id = 'ping6'; Title = 'Ping over IPv6'; Readme = @('ping over IPv6') }
-    @{ Id = 'path-mtu'; Title = 'What is too big to be sent whole is refused'; Readme = @('what it reports of a path''s MTU') }
-    @{ Id = 'traceroute'; Title = 'Traceroute'; Readme = @('a real WSL kernel') }
-    @{ Id = 'tcp-traceroute'; Title = 'Traceroute by TCP'; Readme = @('what it says of a connection that a router ended') }
-    @{ Id = 'ipv6'; Title = 'TCP over IPv6'; Readme = @('a real WSL kernel') }
-    @{ Id = 'vpn'; Title = 'With a VPN connected'; Readme = @('a real VPN client') }
-    @{ Id = 'changes'; Title = 'Windows reports changes of its network'; Readme = @('notifications of changes') }
-    @{ Id = 'policy'; Title = 'Antivirus programs, AppLocker and Smart App Control let the relay run'; Readme = @('antivirus', 'AppLocker''s and antivirus programs'' own doing') }
-    @{ Id = 'keep-alive'; Title = 'The distro stays up without a wsl.exe'; Readme = @('that the `wsl.exe` of its boot command keeps it running') }
-    @{ Id = 'sleep'; Title = 'After the computer slept'; Readme = @('Windows'' own sleep') }
-    @{ Id = 'doctor'; Title = 'underpass doctor'; Readme = @('a real Windows with a real VPN') }
-    @{ Id = 'settings'; Title = 'WSL follows its settings files as underpass reads them'; Readme = @('that a real WSL follows what is written', 'what Windows answers') }
-    @{ Id = 'commands'; Title = 'The commands that are printed for PowerShell'; Readme = @('the commands for PowerShell were never run') }
-    @{ Id = 'proxy'; Title = 'Windows'' proxy settings'; Readme = @('real Windows'' settings') }
-    @{ Id = 'wpad'; Title = 'A script that the network provides (WPAD)'; Readme = @('WPAD') }
-    @{ Id = 'proxy-login'; Title = 'A proxy that requires a login'; Readme = @('proxies that want NTLM or Kerberos (they are refused by name)') }
-    @{ Id = 'arm'; Title = 'Windows on Arm'; Readme = @('anything more', 'the x86_64 relay under Windows 11''s emulation') }
-    @{ Id = 'install-script'; Title = 'install.ps1 installs and uninstalls'; Readme = @('it was never run: no PowerShell was at hand') }
-    @{ Id = 'service'; Title = 'underpass service in a distro with systemd'; Readme = @('WSL''s own systemd') }
-    @{ Id = 'tools'; Title = 'Yarn and Docker''s daemon'; Readme = @('Yarn', 'a Docker daemon that runs') }
-    @{ Id = 'end'; Title = 'Nothing is left after wsl --terminate'; Readme = @() }
+    @{ Id = 'import'; Title = 'WSL unpacks the package'; Unverified = @('its own unpacking') }
+    @{ Id = 'start'; Title = 'The tunnel comes up with the distro'; Unverified = @('how long a start takes on Windows') }
+    @{ Id = 'mode'; Title = 'WSL''s networking mode'; Unverified = @('these modes themselves') }
+    @{ Id = 'host'; Title = 'The relay describes Windows'; Unverified = @() }
+    @{ Id = 'host-names'; Title = 'The relay knows Windows'' own names'; Unverified = @('which names it has') }
+    @{ Id = 'pipe'; Title = 'The pipe of WSL''s interop'; Unverified = @('over WSL''s own pipe', 'the real interop''s speed') }
+    @{ Id = 'throughput'; Title = 'Throughput to Windows'' 127.0.0.1'; Unverified = @('with Windows'' own sockets', 'on more than two cores') }
+    @{ Id = 'latency'; Title = 'Latency to Windows'' 127.0.0.1'; Unverified = @() }
+    @{ Id = 'tcp'; Title = 'TCP to the internet'; Unverified = @('a real WSL kernel') }
+    @{ Id = 'udp'; Title = 'UDP to the internet'; Unverified = @('a real WSL kernel') }
+    @{ Id = 'dns'; Title = 'Names resolve'; Unverified = @('its resolver') }
+    @{ Id = 'dns-query-raw'; Title = 'Windows'' DnsQueryRaw answers'; Unverified = @('(`DnsQueryRaw`)') }
+    @{ Id = 'ping'; Title = 'Ping over IPv4'; Unverified = @('a real WSL kernel') }
+    @{ Id = 'ping6'; Title = 'Ping over IPv6'; Unverified = @('ping over IPv6') }
+    @{ Id = 'path-mtu'; Title = 'What is too big to be sent whole is refused'; Unverified = @('what it reports of a path''s MTU') }
+    @{ Id = 'traceroute'; Title = 'Traceroute'; Unverified = @('a real WSL kernel') }
+    @{ Id = 'tcp-traceroute'; Title = 'Traceroute by TCP'; Unverified = @('what it reports of a connection that a router ended') }
+    @{ Id = 'ipv6'; Title = 'TCP over IPv6'; Unverified = @('a real WSL kernel') }
+    @{ Id = 'vpn'; Title = 'With a VPN connected'; Unverified = @('a real VPN client') }
+    @{ Id = 'changes'; Title = 'Windows reports changes of its network'; Unverified = @('notifications of changes') }
+    @{ Id = 'policy'; Title = 'Antivirus programs, AppLocker and Smart App Control let the relay run'; Unverified = @('antivirus', 'the behaviour of AppLocker and of antivirus programs') }
+    @{ Id = 'keep-alive'; Title = 'The distro stays up without a wsl.exe'; Unverified = @('that the `wsl.exe` of its boot command keeps it running') }
+    @{ Id = 'sleep'; Title = 'After the computer slept'; Unverified = @('Windows'' own sleep') }
+    @{ Id = 'doctor'; Title = 'underpass doctor'; Unverified = @('a real Windows with a real VPN') }
+    @{ Id = 'settings'; Title = 'WSL follows its settings files as underpass reads them'; Unverified = @('that a real WSL follows these settings', 'what Windows answers') }
+    @{ Id = 'commands'; Title = 'The commands that are printed for PowerShell'; Unverified = @('the commands for PowerShell were never run') }
+    @{ Id = 'proxy'; Title = 'Windows'' proxy settings'; Unverified = @('real Windows'' settings') }
+    @{ Id = 'wpad'; Title = 'A script that the network provides (WPAD)'; Unverified = @('WPAD') }
+    @{ Id = 'proxy-login'; Title = 'A proxy that requires a login'; Unverified = @('proxies that require NTLM or Kerberos (the relay refuses them and says why)') }
+    @{ Id = 'arm'; Title = 'Windows on Arm'; Unverified = @('anything more', 'the x86_64 relay under Windows 11''s emulation') }
+    @{ Id = 'install-script'; Title = 'install.ps1 installs and uninstalls'; Unverified = @('it was never run: no PowerShell was at hand') }
+    @{ Id = 'service'; Title = 'underpass service in a distro with systemd'; Unverified = @('WSL''s own systemd') }
+    @{ Id = 'tools'; Title = 'Yarn and Docker''s daemon'; Unverified = @('Yarn', 'a running Docker daemon') }
+    @{ Id = 'end'; Title = 'Nothing is left after wsl --terminate'; Unverified = @() }
 )
 
 $prefix = 'underpass-verify-'
@@ -558,7 +559,7 @@ function Get-Rows {
         $found = New-Finding 'skipped' 'the run ended before this item'
         if ($findings.ContainsKey($item.Id)) { $found = $findings[$item.Id] }
         [ordered]@{
-            id = $item.Id; title = $item.Title; readme = @($item.Readme); outcome = $found.Outcome
+            id = $item.Id; title = $item.Title; unverified = @($item.Unverified); outcome = $found.Outcome
             detail = $found.Detail; figures = $found.Figures; notes = $found.Notes
         }
     }

@@ -66,13 +66,14 @@ fn code(text: &str) -> Counts {
     count(text.split('`').skip(1).step_by(2).map(ToOwned::to_owned))
 }
 
-/// Where links lead; the READMEs' links to each other and to their own headings differ.
+/// Where links lead; the READMEs' links to each other and to their own headings differ. A page in
+/// Chinese stands for the same page in English.
 fn links(text: &str) -> Counts {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     count(
         targets
             .filter(|target| !target.starts_with('#') && !target.starts_with("README"))
-            .map(ToOwned::to_owned),
+            .map(|target| target.replace(".zh-CN.md", ".md")),
     )
 }
 
@@ -98,7 +99,7 @@ fn both_readmes_have_the_same_parts_with_the_same_commands_and_facts() {
     let (english, chinese) = (parts(&read("README.md")), parts(&read("README.zh-CN.md")));
     let levels = |parts: &[Part]| parts.iter().map(|part| part.level).collect::<Vec<_>>();
     assert_eq!(levels(&english), levels(&chinese), "headings");
-    assert!(english.len() > 8, "{english:#?}");
+    assert!(english.len() > 7, "{english:#?}");
     for (n, (english, chinese)) in english.iter().zip(&chinese).enumerate() {
         assert_eq!(english.commands, chinese.commands, "commands of part {n}");
         assert_eq!(english.drawn, chinese.drawn, "drawings of part {n}");

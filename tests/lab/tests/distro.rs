@@ -89,7 +89,8 @@ fn the_package_is_small_the_same_each_time_and_says_what_is_in_it() {
         assert!(parts.iter().all(|part| part["name"] != build_only), "{build_only}");
     }
     assert!(parts.iter().all(|part| part["licenseDeclared"] != "NOASSERTION"), "{sbom}");
-    for license in ["underpass/LICENSE", "busybox-static/copyright"] {
+    for license in ["underpass/LICENSE-MIT", "underpass/LICENSE-APACHE", "busybox-static/copyright"]
+    {
         assert!(root.join("usr/share/licenses").join(license).exists(), "{license}");
     }
     for program in ["usr/bin/underpass", "usr/bin/underpass-relay.exe"] {
@@ -324,24 +325,28 @@ fn a_newer_one_says_why_it_waits_and_takes_over_when_the_older_goes() {
     assert!(until(PATIENCE, || http_status(&lab, Place::Wsl, SERVER) == "200"), "{}", log(&newer));
 }
 
-/// The commands of README's 'Use on Windows', without what is said of them.
-fn readme_commands() -> Vec<String> {
-    let readme = fs::read_to_string(workspace().join("README.md")).unwrap_or_default();
-    let part = readme.split_once("## Use on Windows\n").map_or("", |(_, rest)| rest);
+/// The commands for Windows below a heading of a page, without their comments.
+fn commands_below(page: &str, heading: &str) -> Vec<String> {
+    let text = fs::read_to_string(workspace().join(page)).unwrap_or_default();
+    let part = text.split_once(&format!("\n## {heading}\n")).map_or("", |(_, rest)| rest);
     let part = part.split("\n## ").next().unwrap_or_default();
     let lines = part.lines().filter_map(|line| line.strip_prefix("    wsl "));
     lines.map(|line| line.split(" #").next().unwrap_or_default().trim().to_owned()).collect()
 }
 
 #[test]
-fn the_commands_of_the_readme_do_what_it_says_one_after_the_other() {
+fn the_commands_of_the_readme_and_of_the_guide_do_what_they_say() {
+    run_in_turn(&commands_below("README.md", "Install"), 3);
+    run_in_turn(&commands_below("docs/install.md", "Install it by hand"), 5);
+}
+
+fn run_in_turn(commands: &[String], expected: usize) {
     let Some((lab, interop)) = windows_lab() else { return };
     let _web = web_server(&lab);
     let scratch = Scratch::new();
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
     let (mut installed, mut running, mut stays) = (None, None, None);
-    let commands = readme_commands();
-    assert_eq!(commands.len(), 5, "{commands:?}");
+    assert_eq!(commands.len(), expected, "{commands:?}");
     for command in commands {
         match command.as_str() {
             "--install --from-file underpass.wsl" => {
@@ -367,8 +372,9 @@ fn the_commands_of_the_readme_do_what_it_says_one_after_the_other() {
                 stays = Some(up);
             }
             "--terminate underpass" => {
+                assert!(running.is_some(), "{command}: nothing runs");
                 assert!(
-                    stays.as_mut().is_some_and(lab::Process::is_running),
+                    stays.as_mut().is_none_or(lab::Process::is_running),
                     "`up` stays with the tunnel"
                 );
                 drop((running.take(), stays.take()));
@@ -385,7 +391,7 @@ fn the_commands_of_the_readme_do_what_it_says_one_after_the_other() {
                     "the folder of Windows' that stays"
                 );
             }
-            other => panic!("no test does what README says of `wsl {other}`"),
+            other => panic!("no test runs `wsl {other}`"),
         }
     }
 }
