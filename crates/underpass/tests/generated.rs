@@ -1,5 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
-//! Manual pages and completion scripts, as groff and the shells themselves take them.
+//! Manual pages and completion scripts, as groff and the shells themselves take them, and the page
+//! of options in the documentation.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -137,6 +138,52 @@ fn what_is_generated_is_the_same_each_time() {
             "{shell}"
         );
     }
+}
+
+const OPTIONS: &str = "\
+# Options
+
+<!-- Generated from the help. Write it again with
+     UNDERPASS_WRITE_DOCS=1 cargo test -p underpass --test generated options -->
+
+Every command explains itself with `--help`; this page has the same texts. `-h` is short for
+`--help`. `underpass man FOLDER` writes manual pages.
+
+**Configuration file.** Options of `underpass up` are also keys of a TOML file: `--config FILE`, and
+`/etc/underpass.toml` in the helper distro. Their names are the same, without the dashes. An option
+on the command line takes precedence. `--config`, `--if-needed`, `--log-file` and `--attach` exist
+on the command line only.
+
+**Exit codes.** 0 done, 1 failed or problems found, 2 wrong usage.
+";
+
+/// docs/options.md, from the help of every command.
+fn options_page() -> String {
+    let mut page = OPTIONS.to_owned();
+    for words in commands(&[]) {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let name = [&["underpass"], words.as_slice()].concat().join(" ");
+        let level = "#".repeat(2 + words.len().min(1));
+        let help = quiet(UNDERPASS, &[words.as_slice(), &["--help"]].concat());
+        let help: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
+        page += &format!("\n{level} {name}\n\n```text\n{}\n```\n", help.join("\n"));
+    }
+    page
+}
+
+#[test]
+fn the_page_of_options_is_what_the_help_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/options.md");
+    let page = options_page();
+    if std::env::var_os("UNDERPASS_WRITE_DOCS").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    let differs = fs::read_to_string(&path).unwrap_or_default() != page;
+    assert!(
+        !differs,
+        "docs/options.md is not what the help says. Write it again with\n\
+         UNDERPASS_WRITE_DOCS=1 cargo test -p underpass --test generated options"
+    );
 }
 
 /// The completion script in a file of the name that its shell wants.
