@@ -66,14 +66,14 @@ fn code(text: &str) -> Counts {
     count(text.split('`').skip(1).step_by(2).map(ToOwned::to_owned))
 }
 
-/// Where links lead; the READMEs' links to each other and to their own headings differ. A page in
-/// Chinese stands for the same page in English.
+/// Where links lead; the READMEs' links to each other and to their own headings differ. A page
+/// or a picture in Chinese stands for the same one in English.
 fn links(text: &str) -> Counts {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     count(
         targets
             .filter(|target| !target.starts_with('#') && !target.starts_with("README"))
-            .map(|target| target.replace(".zh-CN.md", ".md")),
+            .map(|target| target.replace(".zh-CN.", ".")),
     )
 }
 
