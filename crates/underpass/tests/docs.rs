@@ -110,6 +110,31 @@ fn every_page_is_in_the_index() {
     }
 }
 
+/// The first words of the ids of findings, and what follows them.
+fn is_finding(word: &str) -> bool {
+    let areas = ["network-", "dns-", "proxy-", "windows-", "wsl-", "tools-"];
+    areas.iter().any(|area| word.starts_with(area))
+        && word.bytes().all(|letter| letter.is_ascii_lowercase() || letter == b'-')
+}
+
+#[test]
+fn the_findings_in_the_pages_are_those_of_the_doctor() {
+    let known: BTreeSet<&str> =
+        doctor::checks::CHECKS.iter().copied().flatten().map(|check| check.id).collect();
+    let mut named = BTreeSet::new();
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for word in text.split('`').skip(1).step_by(2).filter(|word| is_finding(word)) {
+            // Other words of that form: programs and files.
+            if !["proxy-init", "wsl-vpnkit", "dns-query"].contains(&word) {
+                assert!(known.contains(word), "{}: `{word}`", page.display());
+                named.insert(word.to_owned());
+            }
+        }
+    }
+    assert!(named.len() > 25, "{named:?}");
+}
+
 #[test]
 fn the_drawings_are_those_of_their_texts() {
     let checked = Command::new(root().join("scripts/drawings")).arg("--check").output().unwrap();

@@ -111,6 +111,19 @@ fn both_readmes_have_the_same_parts_with_the_same_commands_and_facts() {
     }
 }
 
+/// Somebody whose network is broken finds the first command at once.
+#[test]
+fn each_readme_is_short_and_begins_with_a_command() {
+    for name in ["README.md", "README.zh-CN.md"] {
+        let text = read(name);
+        assert!(text.lines().count() <= 110, "{name}: {} lines", text.lines().count());
+        let doctor = text.lines().position(|line| line.contains("`underpass doctor`"));
+        let first = text.lines().position(|line| line.starts_with("    "));
+        assert!(doctor.is_some_and(|line| line < 20), "{name}: the doctor is on line {doctor:?}");
+        assert!(first.is_some_and(|line| line < 40), "{name}: a command is on line {first:?}");
+    }
+}
+
 #[test]
 fn each_readme_leads_to_the_other() {
     assert!(read("README.md").lines().take(4).any(|line| line.ends_with("(README.zh-CN.md)")));
