@@ -1,10 +1,10 @@
-//! What the stack costs: time per 64 KiB each way, and memory per idle connection. `cargo run
-//! --release --example cost`.
+//! Measures what the stack costs: time per 64 KiB each way, and memory per idle connection. `cargo
+//! run --release --example cost`.
 //!
-//! Memory is what the kernel counts for this process, so it is measured on Linux only. With glibc
-//! set `MALLOC_MMAP_THRESHOLD_=16384 MALLOC_TOP_PAD_=0`: else rings are cut from the end of the
-//! heap, where `calloc` clears them, and each idle flow costs all of its rings. The gateway's own
-//! allocator does more: its mappings have no header, which touches a page of each ring.
+//! The memory is the kernel's count for this process, so it is measured on Linux only. With glibc,
+//! set `MALLOC_MMAP_THRESHOLD_=16384 MALLOC_TOP_PAD_=0`. Otherwise glibc cuts rings from the end of
+//! the heap, where `calloc` clears them, and each idle flow costs all of its rings. The gateway's
+//! own allocator does more: its mappings have no header, which touches a page of each ring.
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 #![expect(clippy::unwrap_used, reason = "a measurement that breaks may stop")]
 
@@ -21,7 +21,7 @@ const PIECE: usize = 64_000;
 const SYN: u8 = 2;
 const ACK: u8 = 16;
 
-/// Counts what goes out and keeps the last segment's numbers.
+/// Counts the frames sent and keeps the last segment's numbers.
 #[derive(Default)]
 struct Out {
     frames: usize,
@@ -226,7 +226,7 @@ fn memory(flows: u16, bytes: usize) {
 }
 
 fn main() {
-    // Memory first, in a heap that nothing has dirtied.
+    // Memory first, while the heap is still clean.
     memory(2000, 0);
     memory(2000, 500);
     memory(2000, 60_000);

@@ -1,4 +1,4 @@
-//! Which address means what. Pure: a destination goes in, a [`Target`] comes out.
+//! Classifies addresses. Pure: a destination goes in, a [`Target`] comes out.
 
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -14,7 +14,7 @@ pub const PREFIX6: u8 = 64;
 /// Prefix length of the IPv4 subnet.
 pub const PREFIX4: u8 = 28;
 
-/// What of the host's own 127.0.0.1 can be reached, by its aliases.
+/// The ports of the host's own 127.0.0.1 that its aliases can reach.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HostAccess {
     /// Every port.
@@ -37,24 +37,24 @@ impl HostAccess {
 pub enum Ipv6 {
     /// The relay's host has it.
     Enabled,
-    /// It has not.
+    /// The relay's host has no IPv6.
     Disabled,
 }
 
-/// What TCP or UDP asks for.
+/// The kind of destination of a TCP segment or UDP datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// A host of the network.
+    /// A host on the network.
     Remote(SocketAddr),
     /// The relay host's own loopback.
     Host(SocketAddr),
-    /// DNS, answered by the gateway's front.
+    /// DNS, which the gateway's front answers.
     Dns,
-    /// The gateway itself, at a port that nobody serves.
+    /// The gateway itself, at a port without a service.
     Gateway,
-    /// A port of the host's loopback that may not be reached.
+    /// A port of the host's loopback that apps may not reach.
     Refused,
-    /// Group or broadcast: dropped without an answer.
+    /// Multicast or broadcast: dropped without an answer.
     Group,
     /// Leads nowhere: unreachable.
     Invalid,
@@ -67,7 +67,7 @@ pub struct AddressPlan {
     pub subnet: Ipv4Addr,
     /// The VM's old NAT gateway and nameservers: port 53 is DNS, the other ports are the host's.
     pub captured: Vec<IpAddr>,
-    /// What of the host's loopback can be reached.
+    /// The ports of the host's loopback that apps can reach.
     pub host_access: HostAccess,
 }
 
@@ -111,8 +111,7 @@ impl AddressPlan {
         ip == self.gateway_like(ip)
     }
 
-    /// Whether the address is one of ours or a captured one, so that a packet to it passes no
-    /// router.
+    /// Whether the address is one of ours or a captured one. A packet to it passes no router.
     pub(crate) fn is_alias(&self, ip: IpAddr) -> bool {
         self.is_gateway(ip) || ip == self.host_like(ip) || self.captured.contains(&ip)
     }
@@ -127,14 +126,14 @@ impl AddressPlan {
         }
     }
 
-    /// Whether the address is one of the tunnel's own subnet or a captured one: no host of the
-    /// network has it.
+    /// Whether the address belongs to the tunnel's own subnet or is a captured one. No host on the
+    /// network has such an address.
     #[must_use]
     pub fn is_inside(&self, ip: IpAddr) -> bool {
         self.is_own(ip) || self.captured.contains(&ip)
     }
 
-    /// What a TCP or UDP destination means.
+    /// Classifies a TCP or UDP destination.
     pub fn classify(&self, to: SocketAddr) -> Target {
         let ip = to.ip();
         if is_group(ip) {
@@ -178,7 +177,7 @@ pub(crate) fn is_group(ip: IpAddr) -> bool {
     }
 }
 
-/// Whether a packet may go to this address by a router (RFC 1122 3.2.1.3, RFC 4291 2.5).
+/// Whether a router may forward a packet to this address (RFC 1122 3.2.1.3, RFC 4291 2.5).
 pub(crate) fn may_be_remote(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => !(ip.is_loopback() || ip.octets()[0] == 0 || ip.octets()[0] >= 224),

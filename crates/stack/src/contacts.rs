@@ -1,6 +1,6 @@
-//! The hosts that an app has sent datagrams to from one source endpoint. Only they may send to it:
-//! address-dependent filtering (RFC 4787 section 5). Knows no port, no packet and no clock; the
-//! bind that it belongs to (`udp.rs`) ends when it is idle, and its contacts with it.
+//! The hosts to which an app has sent datagrams from one source endpoint. Only they may send to it:
+//! address-dependent filtering (RFC 4787 section 5). Knows no port, no packet and no clock. When
+//! the bind (`udp.rs`) expires, its contacts go with it.
 
 use crate::limits::MAX_CONTACTS;
 use std::collections::HashSet;
@@ -9,20 +9,20 @@ use std::net::IpAddr;
 /// Which hosts may send datagrams to an app.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Filtering {
-    /// Those that it has sent one to, from the same source endpoint.
+    /// Hosts to which the app has sent from the same source endpoint.
     #[default]
     AddressDependent,
-    /// All that know the host's port.
+    /// Every host that knows the port.
     EndpointIndependent,
 }
 
-/// The hosts that an app has sent to: the last [`MAX_CONTACTS`] and up to as many before them.
+/// The hosts that an app has sent to: the last [`MAX_CONTACTS`], and up to as many before them.
 #[derive(Debug, Default)]
 pub(crate) struct Contacts {
-    /// At most [`MAX_CONTACTS`], and so is `older`.
+    /// `recent` and `older` each hold at most [`MAX_CONTACTS`].
     recent: HashSet<IpAddr>,
     older: HashSet<IpAddr>,
-    /// The last one, which is in `recent`: most apps have one peer at a time.
+    /// The latest host, which is also in `recent`. Most apps have one peer at a time.
     last: Option<IpAddr>,
 }
 
@@ -68,7 +68,7 @@ mod tests {
     fn the_latest_contacts_stay_however_many_come() {
         let mut contacts = Contacts::default();
         for number in 0..10 * MAX_CONTACTS {
-            // One that is sent to again and again stays.
+            // A host that the app keeps sending to stays.
             contacts.insert(host(0));
             contacts.insert(host(number));
             assert!(contacts.recent.len() <= MAX_CONTACTS && contacts.older.len() <= MAX_CONTACTS);

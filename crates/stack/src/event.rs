@@ -1,4 +1,4 @@
-//! What the stack tells its user.
+//! Events that the stack reports to its user.
 
 use crate::addresses::Target;
 use crate::requests::RequestId;
@@ -13,25 +13,24 @@ use terms::Marks;
 /// Something for the user of [`crate::Stack`] to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// An app wants a TCP connection. Answer with [`crate::Stack::accept`] or
+    /// An app requests a TCP connection. Answer with [`crate::Stack::accept`] or
     /// [`crate::Stack::refuse`].
     Connect {
         /// The connection.
         flow: FlowId,
-        /// Where to: [`Target::Remote`], [`Target::Host`] or [`Target::Dns`].
+        /// The destination: [`Target::Remote`], [`Target::Host`] or [`Target::Dns`].
         to: Target,
         /// The app's end.
         app: SocketAddr,
         /// The address that the app used.
         used: SocketAddr,
-        /// The time to live for the connection's packets, where the app chose a small one
-        /// (traceroute). Fewer than 48 hops.
+        /// The time to live for the connection's packets if the app chose a small one (traceroute).
+        /// Fewer than 48 hops.
         hops: Option<NonZeroU8>,
-        /// The same for every connection between the same ends: for the choice of a lane.
+        /// A hash of the two ends, the same for every connection between them. It chooses the lane.
         tuple_hash: u32,
     },
-    /// A connection that was pending is given up, by its app or for another one's sake; its id is
-    /// free.
+    /// The app gave up a pending connection, or it made room for another one. Its id is free.
     ConnectAbandoned {
         /// The connection.
         flow: FlowId,
@@ -54,14 +53,14 @@ pub enum Event {
     Datagram {
         /// Its source endpoint.
         bind: BindId,
-        /// Where to, loopback aliases resolved.
+        /// The destination, with loopback aliases resolved.
         peer: SocketAddr,
-        /// Those of the real datagram.
+        /// The marks of the real datagram.
         marks: Marks,
         /// The payload.
         bytes: Vec<u8>,
     },
-    /// A UDP source endpoint is gone (idle, or pushed out).
+    /// A UDP source endpoint is gone (idle, or displaced).
     Unbind {
         /// The endpoint.
         bind: BindId,
@@ -77,21 +76,21 @@ pub enum Event {
     Echo {
         /// The request.
         request: RequestId,
-        /// Where to, loopback aliases resolved.
+        /// The destination, with loopback aliases resolved.
         to: IpAddr,
-        /// Those of the real request.
+        /// The marks of the real request.
         marks: Marks,
         /// The payload.
         payload: Vec<u8>,
     },
     /// A packet from an uplink address ([`crate::Stack::set_uplink`]) belongs to a conversation
-    /// that did not begin by the tunnel: it should go back the way that its peer came. Repeated for
-    /// each packet.
+    /// that did not begin through the tunnel. It should return the way that its peer came. Repeated
+    /// for each packet.
     Elsewhere(Elsewhere),
 }
 
 impl Event {
-    /// Bytes of the packet that it carries.
+    /// Bytes of the packet in this event.
     pub(crate) fn payload(&self) -> usize {
         match self {
             Self::Datagram { bytes, .. } => bytes.len(),
@@ -110,10 +109,10 @@ impl Event {
 /// How a pending connection is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// RST: nobody listens there.
+    /// RST: nothing listens there.
     Reset,
     /// An ICMP error that quotes the SYN.
     Unreachable(terms::Fault),
-    /// Nothing: the peer was a black hole too.
+    /// No answer: the peer did not answer either.
     Silent,
 }

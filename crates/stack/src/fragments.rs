@@ -1,5 +1,5 @@
-//! Fragments become datagrams again, within bounds. An overlap spoils its datagram (RFC 5722, RFC
-//! 8200 4.5); for IPv4 the same rule is kept, since no sane sender overlaps.
+//! Reassembles fragments, within bounds. An overlap spoils its datagram (RFC 5722, RFC 8200 4.5).
+//! The same rule applies to IPv4, because no sane sender overlaps fragments.
 
 use crate::limits::{MAX_FRAGMENTS, MAX_REASSEMBLIES, REASSEMBLY};
 use crate::packet::{Fragment, More, Packet};
@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Instant;
 
-/// The bits of a traffic class that are about congestion; all of them: it was met.
+/// The congestion bits of a traffic class. Both set: congestion was experienced.
 const ECN: u8 = 3;
 
 type Key = (IpAddr, IpAddr, u32, u8);
@@ -18,25 +18,25 @@ type Key = (IpAddr, IpAddr, u32, u8);
 struct Partial {
     key: Key,
     expires: Instant,
-    /// The parts that are there, none of them overlapping.
+    /// The parts received so far. They do not overlap.
     parts: Vec<(usize, usize)>,
     /// The payload; bytes outside of `parts` are zero.
     bytes: Vec<u8>,
-    /// Payload bytes of the whole datagram, once its last fragment came.
+    /// Payload bytes of the whole datagram, known after its last fragment.
     total: Option<usize>,
     ttl: u8,
     traffic_class: u8,
     spoilt: Option<DropReason>,
 }
 
-/// The datagrams in progress, the oldest first.
+/// The datagrams in progress, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Reassembler {
     partial: VecDeque<Partial>,
 }
 
 impl Reassembler {
-    /// Takes a fragment; gives the whole IP packet when it was the missing one.
+    /// Takes a fragment. Returns the whole IP packet if this fragment completes it.
     pub(crate) fn add(
         &mut self,
         now: Instant,
@@ -75,7 +75,7 @@ impl Reassembler {
             }
         };
         let p = &mut self.partial[at];
-        // A repeated fragment is no overlap in the sense of the rule: networks do duplicate
+        // A repeated fragment is not an overlap in the sense of the rule: networks do duplicate
         // packets.
         if p.spoilt.is_none()
             && p.parts.contains(&(start, end))
@@ -90,7 +90,7 @@ impl Reassembler {
             (More::Follow, total) => total.is_some_and(|total| end > total),
         };
         if overlaps || ends_wrong || p.parts.len() >= MAX_FRAGMENTS || p.spoilt.is_some() {
-            // Remembered until it expires, so that its later fragments don't start anew.
+            // Remembered until it expires, so that its later fragments do not start a new datagram.
             p.spoilt = Some(DropReason::Fragment);
             p.bytes = Vec::new();
             p.parts = Vec::new();
@@ -102,7 +102,7 @@ impl Reassembler {
         }
         p.bytes[start..end].copy_from_slice(packet.payload);
         p.parts.push((start, end));
-        // Congestion that one fragment met counts for the whole datagram (RFC 3168 5.3).
+        // Congestion that one fragment experienced applies to the whole datagram (RFC 3168 5.3).
         if packet.marks.traffic_class & ECN == ECN && p.traffic_class & ECN != 0 {
             p.traffic_class |= ECN;
         }
@@ -117,7 +117,7 @@ impl Reassembler {
         Some(whole.into_packet())
     }
 
-    /// Forgets what took too long.
+    /// Drops datagrams that took too long.
     pub(crate) fn expire(&mut self, now: Instant, stats: &mut Stats) {
         while self.partial.front().is_some_and(|p| p.expires <= now) {
             if self.partial.pop_front().is_some_and(|p| p.spoilt.is_none()) {

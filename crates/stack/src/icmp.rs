@@ -1,5 +1,5 @@
-//! ICMP messages towards the VM: errors that quote what they are about (RFC 792, RFC 4443),
-//! rate-limited, and echo replies.
+//! ICMP messages to the VM: rate-limited errors that quote the packet concerned (RFC 792, RFC
+//! 4443), and echo replies.
 
 use crate::addresses::is_group;
 use crate::limits::{ICMP_BURST, ICMP_RATE};
@@ -19,9 +19,8 @@ pub(crate) const ECHO_REPLY: u8 = 0;
 /// See [`ECHO`].
 pub(crate) const TIMESTAMP: u8 = 13;
 
-/// The MTU to report for a link whose router named no MTU (RFC 1191 4). Linux replaces 0 by its
-/// minimum of 552 bytes. Every link takes this many bytes over IPv6, and nearly every link over
-/// IPv4.
+/// The MTU to report for a link whose router reported no MTU (RFC 1191 4). Linux replaces 0 by its
+/// minimum of 552 bytes. Every IPv6 link carries 1280 bytes, and so does nearly every IPv4 link.
 const UNKNOWN_MTU: u32 = 1280;
 
 /// Type, code and the second word, for IPv4 and IPv6.
@@ -54,7 +53,7 @@ fn known(mtu: u32) -> u32 {
     if mtu == 0 { UNKNOWN_MTU } else { mtu }
 }
 
-/// How many errors may still go out.
+/// Limits the rate of ICMP errors.
 #[derive(Debug)]
 pub(crate) struct Bucket {
     /// 0 <= tokens <= ICMP_BURST
@@ -88,7 +87,7 @@ pub(crate) fn may_report(packet: &Packet<'_>) -> bool {
     }
 }
 
-/// The start of a packet as the router saw it that its last hop led to.
+/// The start of a packet as the router at its last hop saw it.
 pub(crate) fn at_last_hop(packet: &[u8]) -> Vec<u8> {
     let mut seen = packet.to_vec();
     match seen.first().map(|first| (first >> 4, 4 * usize::from(first & 15))) {
@@ -104,7 +103,7 @@ pub(crate) fn at_last_hop(packet: &[u8]) -> Vec<u8> {
     seen
 }
 
-/// Whence and where an ICMP message goes.
+/// The source and destination of an ICMP message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ends {
     pub(crate) from: IpAddr,
@@ -112,7 +111,7 @@ pub(crate) struct Ends {
     pub(crate) ttl: u8,
 }
 
-/// Sends errors to apps, no more than the bucket lets through.
+/// Sends errors to apps, at most as many as the bucket allows.
 pub(crate) struct Reporter<'a> {
     pub(crate) link: &'a mut Link,
     pub(crate) bucket: &'a mut Bucket,
@@ -122,8 +121,8 @@ pub(crate) struct Reporter<'a> {
 }
 
 impl Reporter<'_> {
-    /// An error about a packet of `app`, quoting `about` (an IP packet from its header on). What ran
-    /// out of hops on its way is quoted with its last one.
+    /// Sends an error about a packet of `app`, quoting `about` (an IP packet from its header on).
+    /// The quote of a packet that ran out of hops shows its last hop.
     pub(crate) fn error(&mut self, kind: FaultKind, from: IpAddr, app: IpAddr, about: &[u8]) {
         if from.is_ipv4() != app.is_ipv4() {
             return;
@@ -132,19 +131,19 @@ impl Reporter<'_> {
         self.send(header(kind, app), from, app, expired.as_deref().unwrap_or(about));
     }
 
-    /// A parameter problem about a packet of `app`, of which `about` is the beginning (RFC 4443
-    /// 3.4).
+    /// Sends a parameter problem about a packet of `app`. `about` is the beginning of that packet
+    /// (RFC 4443 3.4).
     pub(crate) fn problem(&mut self, problem: Problem, from: IpAddr, app: IpAddr, about: &[u8]) {
         self.send((4, problem.code, problem.pointer), from, app, about);
     }
 
-    /// An error of that type, code and second word.
+    /// Sends an error of that type, code and second word.
     fn send(&mut self, (ty, code, word): (u8, u8, u32), from: IpAddr, app: IpAddr, about: &[u8]) {
         if self.bucket.take(self.now).is_none() {
             self.stats.drop(DropReason::IcmpRate);
             return;
         }
-        // The whole message stays within what every link takes: 576 and 1280 bytes.
+        // The whole message fits the packet size that every link carries: 576 and 1280 bytes.
         let most = if app.is_ipv4() { 576 - 28 } else { 1280 - 48 };
         let mut message = Vec::with_capacity(8 + most);
         message.extend_from_slice(&[ty, code, 0, 0]);
@@ -154,10 +153,10 @@ impl Reporter<'_> {
     }
 }
 
-/// What an echo reply repeats of its request.
+/// The fields of a request that its echo reply repeats.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Echoed {
-    /// Linux and other hosts repeat it, whatever it is (net/ipv4/icmp.c, icmp_echo).
+    /// Linux and other hosts repeat any value (net/ipv4/icmp.c, icmp_echo).
     pub(crate) code: u8,
     /// Identifier and sequence number.
     pub(crate) ident: [u8; 4],
@@ -198,7 +197,7 @@ pub(crate) fn send(
     link.send(stats, out, IpHead { src, dst, protocol, ttl, traffic_class: 0 }, &message);
 }
 
-/// Whether the ICMP checksum fits.
+/// Whether the ICMP checksum is right.
 pub(crate) fn checksum_fits(packet: &Packet<'_>) -> bool {
     match packet.protocol {
         ICMP4 => Sum16BitWords::new().add_slice(packet.payload).ones_complement() == 0,
@@ -254,7 +253,7 @@ mod tests {
             assert_eq!(about(v4, ICMP4, kind), [8, 13].contains(&kind), "ICMP type {kind}");
             let is_asking = kind >= 128 && !(133..=137).contains(&kind);
             assert_eq!(about(v6, ICMP6, kind), is_asking, "ICMPv6 type {kind}");
-            assert!(about(v4, 17, kind) && about(v6, 6, kind), "data are no ICMP");
+            assert!(about(v4, 17, kind) && about(v6, 6, kind), "data is not ICMP");
         }
         assert!(!may_report(&packet(v4, ICMP4, &[])) && !may_report(&packet(v6, ICMP6, &[])));
         for group in ["224.0.0.1", "255.255.255.255", "ff02::1"] {
@@ -320,11 +319,7 @@ mod tests {
         assert_eq!(taken(&mut bucket, begin + Duration::from_millis(101)), 100);
         assert_eq!(taken(&mut bucket, begin), 0, "time does not go back");
         assert_eq!(taken(&mut bucket, begin + Duration::from_millis(111)), 10);
-        assert_eq!(
-            taken(&mut bucket, begin + Duration::from_secs(3600)),
-            250,
-            "no more than the burst"
-        );
+        assert_eq!(taken(&mut bucket, begin + Duration::from_secs(3600)), 250, "at most the burst");
     }
 
     #[test]
@@ -343,7 +338,7 @@ mod tests {
         six.resize(40, 3);
         let seen = at_last_hop(&six);
         assert_eq!((seen[7], &seen[8..]), (1, &six[8..]));
-        // What is no whole header stays as it is.
+        // A packet without a whole header stays unchanged.
         for short in [&four[..19], &four[..23], &six[..39], &[][..], &[0x40; 24], &[0x14; 40]] {
             assert_eq!(at_last_hop(short), short);
         }

@@ -1,9 +1,9 @@
-//! The gateway's user-mode TCP/IP side, without any I/O.
+//! The gateway's user-mode TCP/IP stack, without any I/O.
 //!
-//! Ethernet frames from the TAP go in, [`Event`]s come out; what the relay brings goes in, frames
+//! Ethernet frames from the TAP go in and [`Event`]s come out; the relay's data goes in and frames
 //! come out. The time is an argument. The crate knows no file descriptor, no netlink, no relay and
-//! no clock, and it alone names smoltcp (in `tcp`). UDP, ICMP, ARP, neighbour discovery and
-//! reassembly are its own; TCP's state machine is smoltcp's, one socket set a flow.
+//! no clock, and it alone names smoltcp (in `tcp`). It implements UDP, ICMP, ARP, neighbour
+//! discovery and reassembly itself. TCP's state machine is smoltcp's, with one socket set per flow.
 #![forbid(unsafe_code)]
 
 pub mod addresses;

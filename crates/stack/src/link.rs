@@ -1,6 +1,5 @@
-//! The way out: IP packets are given their headers, cut into fragments where they are larger than
-//! the TAP's MTU, and sent as Ethernet frames. Segments come from [`crate::tcp`] with their headers
-//! made already.
+//! The way out: this module adds headers to IP packets, fragments those that exceed the TAP's MTU,
+//! and sends Ethernet frames. Segments from [`crate::tcp`] have their headers already.
 
 use crate::offload::{Transmit, TxMeta};
 use crate::stats::Stats;
@@ -23,14 +22,14 @@ pub(crate) struct Link {
     pub(crate) vm_mac: [u8; 6],
     /// Largest IP packet, in bytes.
     pub(crate) mtu: usize,
-    /// Room for a frame in the making; what is in it between two frames is nothing.
+    /// Buffer for the next frame. Its content has no meaning between frames.
     pub(crate) scratch: Vec<u8>,
     next_id: u32,
 }
 
 impl Link {
     pub(crate) fn new(gateway_mac: [u8; 6], vm_mac: [u8; 6], mtu: usize, seed: u64) -> Self {
-        // The low half only starts the identification field.
+        // The low half seeds only the identification field.
         let next_id = (seed & 0xffff_ffff) as u32;
         Self { gateway_mac, vm_mac, mtu, scratch: Vec::with_capacity(70_000), next_id }
     }
@@ -44,7 +43,7 @@ impl Link {
         header
     }
 
-    /// Sends one IP packet with a finished payload, in fragments where it must be.
+    /// Sends one IP packet with a finished payload, fragmented if necessary.
     pub(crate) fn send(
         &mut self,
         stats: &mut Stats,
@@ -137,7 +136,7 @@ impl Link {
     }
 }
 
-/// What an IP header says.
+/// The fields of an IP header.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IpHead {
     pub(crate) src: IpAddr,
@@ -159,7 +158,7 @@ struct Cut {
     more: u16,
 }
 
-/// A length that a caller has bounded to 65,535.
+/// Converts a length that a caller has bounded to 65,535.
 pub(crate) fn len16(len: usize) -> u16 {
     u16::try_from(len).unwrap_or(u16::MAX)
 }
@@ -201,7 +200,8 @@ mod tests {
         u16::from_be_bytes([bytes[at], bytes[at + 1]])
     }
 
-    /// What every part says beside its place: RFC 791 section 3.1, RFC 8200 section 3.
+    /// The fields that every part has, apart from its offset: RFC 791 section 3.1, RFC 8200 section
+    /// 3.
     fn check_head(frame: &[u8], is_v6: bool) {
         assert_eq!((&frame[..6], &frame[6..12]), (&[2; 6][..], &[1; 6][..]));
         let ip = &frame[ETHERNET..];

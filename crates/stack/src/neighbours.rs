@@ -1,5 +1,5 @@
 //! ARP (RFC 826) and neighbour discovery (RFC 4861): the gateway answers for its own addresses and
-//! for all that lies behind it.
+//! for all addresses beyond it.
 
 use crate::addresses::{AddressPlan, VM6, may_be_remote};
 use crate::icmp::{self, Ends};
@@ -23,9 +23,9 @@ pub(crate) fn arp(
     }
     let target = Ipv4Addr::new(bytes[24], bytes[25], bytes[26], bytes[27]);
     let ours = target == plan.gateway() || target == plan.host();
-    // What is not in the subnet is asked for only where a route says 'on this link': then it is
-    // behind us. Who has no address yet (RFC 5227 2.1.1) or asks for its own wants to hear that
-    // nobody has it.
+    // A kernel asks for an address outside the subnet only if a route says 'on this link', and then
+    // the address lies beyond us. A station that has no address yet (RFC 5227 2.1.1) or asks for
+    // its own expects no answer.
     let probe = bytes[14..18] == [0; 4] || bytes[14..18] == bytes[24..28];
     let beyond = !plan.is_own(target.into()) && may_be_remote(target.into()) && !probe;
     if bytes[6..8] != [0, 1] || !(ours || beyond) {
@@ -56,13 +56,14 @@ pub(crate) fn solicited(
     else {
         return stats.drop(DropReason::Malformed);
     };
-    // RFC 4861 7.1.1: a hop limit below 255 means that it was forwarded.
+    // RFC 4861 7.1.1: a hop limit below 255 means that a router forwarded it.
     if packet.marks.ttl != 255 || target == VM6 || target.is_multicast() {
         return stats.drop(DropReason::Icmp);
     }
     let IpAddr::V6(asker) = packet.src else { return };
-    // A station that tries its own new address (RFC 4862 5.4.2) asks without one; an answer would
-    // take the address from it. Nor is another station's link-local address behind us.
+    // A station that checks its own new address (RFC 4862 5.4.2) asks from the unspecified address.
+    // An answer would take the address from it. Another station's link-local address does not lie
+    // beyond us either.
     let beyond =
         !plan.is_own(target.into()) && may_be_remote(target.into()) && !asker.is_unspecified();
     if !plan.is_alias(target.into()) && !beyond {

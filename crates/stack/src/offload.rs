@@ -1,5 +1,5 @@
-//! What goes beside a frame where the kernel takes part in checksums and segments (the virtio-net
-//! header's facts). The bytes of that header are the shell's.
+//! Metadata of a frame where the kernel takes part in checksums and segmentation (the facts of the
+//! virtio-net header). The shell encodes that header.
 
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +31,7 @@ pub struct PartialChecksum {
     pub offset: u16,
 }
 
-/// What kind of super-packet.
+/// The kind of super-packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GsoKind {
     /// TCP over IPv4.
@@ -60,7 +60,7 @@ pub struct TxMeta {
     pub gso: Option<Gso>,
 }
 
-/// Takes frames to the TAP. What it cannot take is lost, as on any link.
+/// Sends frames to the TAP. A frame that it cannot take is lost, as on any link.
 pub trait Transmit {
     /// One Ethernet frame.
     fn transmit(&mut self, frame: &[u8], meta: TxMeta);

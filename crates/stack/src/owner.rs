@@ -1,27 +1,27 @@
-//! Whose a connection, UDP socket or question is, so that tables are shared among users. Who that
-//! is, the user of the stack looks up ([`Owners`]); the stack asks once a table is crowded. Knows
-//! no table.
+//! The owner of a connection, UDP socket or question, so that users share the tables fairly. The
+//! stack's user looks owners up ([`Owners`]); the stack asks once a table is crowded. Knows no
+//! table.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// The first user id that `useradd` gives away as a subordinate one, and how many each user gets
+/// The first user id that `useradd` assigns as a subordinate one, and how many each user gets
 /// (`SUB_UID_MIN`, `SUB_UID_COUNT` in login.defs(5)).
 const SUBORDINATE: (u32, u32) = (100_000, 65_536);
 
-/// Who holds something of a table.
+/// The owner of a table entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Owner {
-    /// It came while the table had room for all, and nobody was asked.
+    /// The entry came while the table had room for all. Its owner was not looked up.
     Unasked,
     /// A user of the VM, by the user id in the VM's first user namespace.
     User(u32),
-    /// The subordinate user ids of one user: containers without root. Each could be a user of its
-    /// own otherwise, and one user has tens of thousands.
+    /// The subordinate user ids of one user: rootless containers. Counted separately, they would
+    /// give one user the weight of tens of thousands.
     Subordinate(u32),
     /// A source address without a socket in the VM's network namespace: a container, or all
     /// containers that the kernel masquerades. IPv6 sources count by their /64.
     Source(IpAddr),
-    /// Sources beyond the number that is told apart.
+    /// Sources beyond the number that a table distinguishes.
     OtherSources,
 }
 
@@ -41,8 +41,8 @@ impl Owner {
         }
     }
 
-    /// Whether it is none of the VM's users. What these say of their addresses may be made up, so
-    /// that all of them together have the weight of one user.
+    /// Whether the owner is not a user of the VM. Such senders may make up their addresses, so all
+    /// of them together have the weight of one user.
     #[must_use]
     pub fn is_source(self) -> bool {
         matches!(self, Self::Source(_) | Self::OtherSources)
@@ -76,21 +76,21 @@ pub enum Transport {
     Udp,
 }
 
-/// What is known of the socket that a packet came from.
+/// The result of looking up the socket that a packet came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppSocket {
-    /// A user's.
+    /// A user's socket.
     Of(u32),
-    /// Its app has closed it, and the kernel finishes the connection alone.
+    /// The app has closed it, and the kernel finishes the connection alone.
     Orphan,
-    /// There is none: its app closed it, or it is a container's.
+    /// There is no socket: its app closed it, or it belongs to a container.
     Missing,
 }
 
-/// Looks up sockets: the kernel's `sock_diag`, behind the stack's user. A look-up takes
+/// Looks up sockets: the kernel's `sock_diag`, through the stack's user. A look-up takes
 /// microseconds.
 pub trait Owners {
-    /// The socket with these two ends. `None` if nothing can be said.
+    /// The socket with these two ends. `None` if the look-up fails.
     fn look_up(
         &mut self,
         transport: Transport,
@@ -109,7 +109,7 @@ impl Owners for BySource {
     }
 }
 
-/// Who a sender is now.
+/// The current owner of a sender.
 pub(crate) fn owner(
     owners: &mut dyn Owners,
     transport: Transport,
@@ -122,7 +122,8 @@ pub(crate) fn owner(
     }
 }
 
-/// Whether the app of a known owner has closed its socket. Of a container's nothing is known.
+/// Whether the app of a known owner has closed its socket. For a container's socket this is
+/// unknown.
 pub(crate) fn is_gone(
     owners: &mut dyn Owners,
     transport: Transport,
@@ -154,7 +155,7 @@ mod tests {
             (Owner::User(0), Owner::User(65_534))
         );
     }
-    /// Says the same of every socket.
+    /// Gives the same answer for every socket.
     struct Says(Option<AppSocket>);
 
     impl Owners for Says {

@@ -1,5 +1,5 @@
-//! IP packets: read with every length checked, and the checksums of all that is above. Knows no
-//! flow and no table.
+//! Reads IP packets with every length checked, and verifies the checksums of the layers above.
+//! Knows no flow and no table.
 
 use crate::stats::DropReason;
 use etherparse::checksum::Sum16BitWords;
@@ -19,25 +19,25 @@ pub(crate) struct Packet<'a> {
     pub(crate) dst: IpAddr,
     pub(crate) marks: Marks,
     pub(crate) protocol: u8,
-    /// Where the byte is that names the protocol.
+    /// Offset of the byte that names the protocol.
     pub(crate) protocol_at: usize,
-    /// Everything after the IP headers; of a fragment, its part.
+    /// Everything after the IP headers. In a fragment, its part.
     pub(crate) payload: &'a [u8],
-    /// The packet from its IP header to its end, without what Ethernet padded.
+    /// The packet from its IP header to its end, without Ethernet's padding.
     pub(crate) whole: &'a [u8],
     pub(crate) fragment: Option<Fragment>,
 }
 
-/// Why a packet is not read, and what its sender has to learn of that.
+/// Why a packet was not read, and the error that its sender must receive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unread {
     pub(crate) why: DropReason,
-    /// Nothing where RFC 8200 wants silence.
+    /// `None` where RFC 8200 requires silence.
     pub(crate) problem: Option<Problem>,
 }
 
 impl Unread {
-    /// An extension header that a host drops without a word.
+    /// An extension header that a host drops silently.
     const SILENT: Self = Self { why: DropReason::ExtensionHeader, problem: None };
 
     const fn problem(code: u8, at: usize) -> Self {
@@ -59,8 +59,7 @@ impl From<Unread> for DropReason {
     }
 }
 
-/// An ICMPv6 parameter problem (RFC 4443 3.4): its code, and the offset of the byte that it is
-/// about.
+/// An ICMPv6 parameter problem (RFC 4443 3.4): its code, and the offset of the byte concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) code: u8,
@@ -73,7 +72,7 @@ const WRONG_FIELD: u8 = 0;
 const UNKNOWN_HEADER: u8 = 1;
 const UNKNOWN_OPTION: u8 = 2;
 
-/// Where a fragment's payload belongs.
+/// The position of a fragment's payload.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fragment {
     pub(crate) id: u32,
@@ -124,8 +123,8 @@ impl<'a> Packet<'a> {
         })
     }
 
-    /// RFC 8200 3 and 4: options, a routing header that is used up, and the fragment header are
-    /// walked; others are not understood.
+    /// RFC 8200 3 and 4: reads past options, a routing header without segments left, and the
+    /// fragment header. Other extension headers are not understood.
     pub(crate) fn read6(bytes: &'a [u8]) -> Result<Self, Unread> {
         let header = Ipv6HeaderSlice::from_slice(bytes).map_err(|_| DropReason::Malformed)?;
         let end = 40 + usize::from(header.payload_length());
@@ -133,11 +132,11 @@ impl<'a> Packet<'a> {
             return Err(DropReason::Malformed.into());
         }
         let whole = &bytes[..end];
-        // `named_at` is the place of the byte that names the header at `at`.
+        // `named_at` is the offset of the byte that names the header at `at`.
         let (mut next, mut at, mut named_at, mut fragment) = (header.next_header().0, 40, 6, None);
         loop {
             match next {
-                // Hop-by-hop options come first; elsewhere their number is an unknown one (RFC 8200
+                // Hop-by-hop options come first. Elsewhere their number counts as unknown (RFC 8200
                 // 4).
                 0 if at > 40 => return Err(Unread::problem(UNKNOWN_HEADER, named_at)),
                 0 | 60 | 43 => {
@@ -147,8 +146,8 @@ impl<'a> Packet<'a> {
                     if next != 43 {
                         pass_options(header, at)?;
                     } else if header[3] != 0 {
-                        // With segments left it asks a router; the pointer names the type (RFC 8200
-                        // 4.4, RFC 5095 3).
+                        // A header with segments left asks a router. The pointer names the type
+                        // (RFC 8200 4.4, RFC 5095 3).
                         return Err(Unread::problem(WRONG_FIELD, at + 2));
                     }
                     (next, named_at) = (head[0], at);
@@ -196,7 +195,7 @@ impl<'a> Packet<'a> {
         })
     }
 
-    /// What a host says of an IPv6 packet whose protocol it does not have.
+    /// The error of a host that does not support an IPv6 packet's protocol.
     pub(crate) fn unknown_protocol(&self) -> Problem {
         Problem { code: UNKNOWN_HEADER, pointer: (self.protocol_at & 0xffff) as u32 }
     }
@@ -210,9 +209,9 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// Passes over the options of a header at `at`, if each of them may be. An unknown one says in its
-/// upper two bits what to do (RFC 8200 4.2): skip it, drop the packet, or drop it and tell the
-/// sender. A home address (RFC 6275) and a jumbo payload (RFC 2675) want the last, rightly: they
+/// Skips the options of a header at `at`, if each may be skipped. The upper two bits of an unknown
+/// option say what to do (RFC 8200 4.2): skip it, drop the packet, or drop it and notify the
+/// sender. A home address (RFC 6275) and a jumbo payload (RFC 2675) require the last, rightly: they
 /// change what the packet is.
 fn pass_options(header: &[u8], at: usize) -> Result<(), Unread> {
     let mut place = 2;
@@ -248,7 +247,7 @@ pub(crate) fn transport_sum(src: IpAddr, dst: IpAddr, protocol: u8, len: usize) 
     sum.add_4bytes(len.to_be_bytes()).add_2bytes([0, protocol])
 }
 
-/// A big-endian number in checked bytes, 0 where they end early.
+/// A big-endian number in checked bytes; 0 if they end early.
 pub(crate) fn be16(bytes: &[u8], at: usize) -> u16 {
     match bytes.get(at..at + 2) {
         Some(two) => u16::from_be_bytes([two[0], two[1]]),
@@ -256,7 +255,7 @@ pub(crate) fn be16(bytes: &[u8], at: usize) -> u16 {
     }
 }
 
-/// As [`be16`], four bytes.
+/// Like [`be16`], for four bytes.
 pub(crate) fn be32(bytes: &[u8], at: usize) -> u32 {
     (u32::from(be16(bytes, at)) << 16) | u32::from(be16(bytes, at + 2))
 }

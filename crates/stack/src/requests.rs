@@ -1,5 +1,5 @@
-//! What waits for one answer: DNS questions over UDP and echo requests. All live equally long, so
-//! the oldest expires first.
+//! Requests that wait for one answer: DNS questions over UDP and echo requests. All live equally
+//! long, so the oldest expires first.
 
 use crate::icmp::Echoed;
 use crate::limits::{MAX_REQUESTS, REQUEST_LIFETIME};
@@ -11,7 +11,7 @@ use std::time::Instant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub u32);
 
-/// Where the answer goes.
+/// The destination of the answer.
 #[derive(Debug)]
 pub(crate) enum Asker {
     Dns {
@@ -22,13 +22,12 @@ pub(crate) enum Asker {
         app: IpAddr,
         to: IpAddr,
         echoed: Echoed,
-        /// The request's start, to be quoted.
+        /// The request's start, for quoting.
         quote: Box<[u8]>,
     },
 }
 
-/// The requests that are pending. Each kind has a table of its own, so that one cannot fill the
-/// other's.
+/// The pending requests. Each kind has a table of its own, so that one cannot fill the other's.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     questions: Waiting<Asker>,
@@ -37,8 +36,8 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// `None` when too many questions wait. With too many echo requests, the oldest one is
-    /// forgotten: it is the least likely to be answered.
+    /// `None` when too many questions wait. With too many echo requests, the oldest one is dropped:
+    /// it is the least likely to get an answer.
     pub(crate) fn insert(&mut self, now: Instant, asker: Asker) -> Option<RequestId> {
         let is_question = matches!(asker, Asker::Dns { .. });
         let table = if is_question { &mut self.questions } else { &mut self.echoes };
@@ -48,7 +47,7 @@ impl Requests {
             }
             table.remove_oldest();
         }
-        // By 2^32 requests later the first is long forgotten.
+        // The first request has expired long before the id wraps after 2^32 requests.
         self.next = self.next.wrapping_add(1);
         let id = RequestId(self.next);
         table.insert(now + REQUEST_LIFETIME, id.0, asker);
@@ -105,7 +104,7 @@ mod tests {
         let first = requests.insert(now, ping()).unwrap();
         let pings: Vec<_> =
             (0..MAX_REQUESTS).map(|_| requests.insert(now, ping()).unwrap()).collect();
-        assert!(requests.take_echo(first).is_none(), "the oldest gave way");
+        assert!(requests.take_echo(first).is_none(), "the oldest made room");
         assert!(requests.take_echo(pings[0]).is_some());
         assert_eq!(
             (0..=MAX_REQUESTS).filter(|_| requests.insert(now, question()).is_some()).count(),
@@ -115,7 +114,7 @@ mod tests {
         let late = now + REQUEST_LIFETIME / 2;
         let second = requests.insert(late, question()).unwrap();
         requests.expire(now + REQUEST_LIFETIME);
-        assert!(requests.get(second).is_some(), "its time has not come");
+        assert!(requests.get(second).is_some(), "it is not due yet");
         requests.expire(late + REQUEST_LIFETIME);
         assert!(requests.deadline().is_none() && requests.insert(now, question()).is_some());
     }
@@ -137,7 +136,7 @@ mod tests {
         let pinged = requests.insert(now, ping()).unwrap();
         let asked = requests.insert(now + REQUEST_LIFETIME / 4, question()).unwrap();
         assert_ne!(pinged, asked);
-        assert_eq!(requests.deadline(), Some(now + REQUEST_LIFETIME), "the first one's");
+        assert_eq!(requests.deadline(), Some(now + REQUEST_LIFETIME), "that of the first one");
         assert!(matches!(requests.get(pinged), Some(Asker::Echo { .. })));
         assert!(matches!(requests.get(asked), Some(Asker::Dns { .. })));
         assert!(requests.take_question(pinged).is_none() && requests.take_echo(asked).is_none());
@@ -167,7 +166,7 @@ mod tests {
             let id = requests.insert(now, question()).unwrap();
             assert!(requests.take_question(id).is_some());
         }
-        assert!(requests.get(first).is_some(), "what waits stays");
+        assert!(requests.get(first).is_some(), "requests that wait stay");
         requests.expire(now + REQUEST_LIFETIME);
         assert!(requests.get(first).is_none() && requests.deadline().is_none());
     }

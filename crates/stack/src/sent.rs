@@ -1,5 +1,5 @@
-//! What the latest datagrams of a source endpoint looked like, so that an ICMP error quotes the one
-//! that it is about: programs find their probes by an IP identification, a length or a checksum.
+//! The headers of a source endpoint's latest datagrams, so that an ICMP error quotes the datagram
+//! concerned. Programs recognise their probes by an IP identification, a length or a checksum.
 
 use crate::offload::RxMeta;
 use crate::packet::{Packet, UDP, be16, be32, transport_sum};
@@ -7,11 +7,12 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use terms::Fragments;
 
-/// How many are kept for each endpoint: as many as traceroute has under way at once.
+/// Datagrams kept for each endpoint: as many as traceroute has in flight at once.
 const LATEST: usize = 16;
 
-/// A datagram that is longer than this may have its checksum left to the network card, and then the
-/// quote has 0, which stands for none. To sum up each byte of a bulk transfer would cost too much.
+/// The network card may compute the checksum of a datagram longer than this. Its quote then has
+/// checksum 0, which means that there is no checksum. Summing each byte of a bulk transfer would
+/// cost too much.
 const SUMMED: usize = 512;
 
 /// The headers of a datagram.
@@ -28,7 +29,7 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    /// What a packet with a whole datagram says.
+    /// Reads the headers of a packet with a whole datagram.
     pub(crate) fn read(packet: &Packet<'_>, to: SocketAddr, meta: RxMeta) -> Self {
         let datagram = packet.payload;
         let checksum = match meta {
@@ -54,7 +55,7 @@ impl Sent {
         }
     }
 
-    /// One of which nothing is known but its ends.
+    /// A datagram of which only the ends are known.
     pub(crate) fn unknown(to: SocketAddr) -> Self {
         Self {
             to,
@@ -66,7 +67,7 @@ impl Sent {
         }
     }
 
-    /// Its headers as a router saw them, with a last hop left (RFC 792, RFC 4443 3).
+    /// Its headers as a router at its last hop saw them (RFC 792, RFC 4443 3).
     pub(crate) fn quote(&self, app: SocketAddr) -> Vec<u8> {
         let mut quote = match (app.ip(), self.to.ip()) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
@@ -111,7 +112,7 @@ impl Sent {
     }
 }
 
-/// The latest datagrams of an endpoint, the newest last.
+/// The latest datagrams of an endpoint, newest last.
 #[derive(Debug, Default)]
 pub(crate) struct Latest(VecDeque<Sent>);
 
@@ -123,12 +124,12 @@ impl Latest {
         self.0.push_back(sent);
     }
 
-    /// Where the last one went.
+    /// The destination of the last one.
     pub(crate) fn last(&self) -> Option<SocketAddr> {
         self.0.back().map(|sent| sent.to)
     }
 
-    /// The last one to that address; or one of which only the ends are known.
+    /// The last datagram to that address, or one of which only the ends are known.
     pub(crate) fn to(&self, to: SocketAddr) -> Sent {
         self.0.iter().rev().find(|sent| sent.to == to).copied().unwrap_or_else(|| Sent::unknown(to))
     }
@@ -183,7 +184,8 @@ mod tests {
                 assert_eq!(sent.quote(app), bytes[..48], "{} bytes", payload.len());
             }
         }
-        // One that may be fragmented says so, and the sum of a long one is left out.
+        // A packet that may be fragmented has that flag, and the checksum of a long one is left
+        // out.
         let long = packet(false, &[7; SUMMED - 7]);
         let (sent, app) = read(&long, 0, Fragments::Allowed, RxMeta::ChecksumTrusted);
         let quote = sent.quote(app);

@@ -1,6 +1,6 @@
-//! Who holds how much of a table, and in which order it came: so that a newcomer takes the place of
-//! whoever holds most, and never of somebody who holds no more than itself. Knows no clock, and not
-//! what the table holds.
+//! Counts what each owner holds of a table, and keeps the order of arrival. A newcomer takes the
+//! place of the owner that holds most, and never of one that holds no more than the newcomer's.
+//! Knows no clock, and not what the table holds.
 
 use crate::limits::{MAX_SOURCES, RESOLVED_AT_ONCE};
 use crate::owner::Owner;
@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 #[derive(Debug)]
 struct Held<Id> {
     count: usize,
-    /// All of it, the oldest first, and some that are gone.
+    /// All of the owner's entries, oldest first, and some that are gone.
     order: VecDeque<Id>,
 }
 
@@ -30,12 +30,12 @@ impl<Id: Copy> Held<Id> {
     }
 }
 
-/// The shares of a table. Each entry keeps its owner, as [`Shares::add`] gave it.
+/// The shares of a table. Each entry keeps the owner that [`Shares::add`] returned.
 #[derive(Debug)]
 pub(crate) struct Shares<Id> {
     unasked: Held<Id>,
     held: HashMap<Owner, Held<Id>>,
-    /// How many of `held` are sources.
+    /// The number of sources in `held`.
     sources: usize,
 }
 
@@ -46,8 +46,8 @@ impl<Id> Default for Shares<Id> {
 }
 
 impl<Id: Copy> Shares<Id> {
-    /// Adds an entry; gives the owner that it is kept under. `is_there` tells which entries the
-    /// table still has under the owner that they were added with.
+    /// Adds an entry and returns the owner under which it is kept. `is_there` says which entries
+    /// the table still has under the owner that they were added with.
     pub(crate) fn add(
         &mut self,
         owner: Owner,
@@ -65,7 +65,7 @@ impl<Id: Copy> Shares<Id> {
         owner
     }
 
-    /// How an owner is kept: so many sources are told apart, and no more.
+    /// The owner under which an entry is kept: only a limited number of sources is distinguished.
     fn kept_as(&self, owner: Owner) -> Owner {
         let is_beyond =
             owner.is_source() && self.sources >= MAX_SOURCES && !self.held.contains_key(&owner);
@@ -86,7 +86,7 @@ impl<Id: Copy> Shares<Id> {
         }
     }
 
-    /// How many entries there are in all.
+    /// The number of entries in all.
     pub(crate) fn len(&self) -> usize {
         self.unasked.count + self.held.values().map(|held| held.count).sum::<usize>()
     }
@@ -98,7 +98,7 @@ impl<Id: Copy> Shares<Id> {
         self.held.get(&self.kept_as(owner)).map_or(0, |held| held.count)
     }
 
-    /// The oldest entry of an owner, which has no place in the order any more. It may be gone.
+    /// Takes the oldest entry of an owner out of the order. It may be gone already.
     pub(crate) fn pop(&mut self, owner: Owner) -> Option<Id> {
         if owner == Owner::Unasked {
             return self.unasked.order.pop_front();
@@ -106,12 +106,12 @@ impl<Id: Copy> Shares<Id> {
         self.held.get_mut(&owner)?.order.pop_front()
     }
 
-    /// As [`Shares::pop`], and what is gone is passed over.
+    /// Like [`Shares::pop`], but skips entries that are gone.
     pub(crate) fn pop_there(&mut self, owner: Owner, is_there: impl Fn(Id) -> bool) -> Option<Id> {
         std::iter::from_fn(|| self.pop(owner)).find(|id| is_there(*id))
     }
 
-    /// An entry that was popped and stays gets the newest place.
+    /// Puts a popped entry that stays at the newest place.
     pub(crate) fn put_back(&mut self, owner: Owner, id: Id) {
         if owner == Owner::Unasked {
             self.unasked.order.push_back(id);
@@ -129,17 +129,17 @@ impl<Id: Copy> Shares<Id> {
         }
     }
 
-    /// How many of the unasked entries are to be asked before [`Shares::heaviest`] means something:
-    /// those that could make one owner heavier than the heaviest that is known, and not all at
+    /// How many entries without a known owner must be looked up before [`Shares::heaviest`] is
+    /// meaningful: those that could make one owner heavier than the heaviest known one. Not all at
     /// once.
     pub(crate) fn to_ask(&self) -> usize {
         let known = self.held.values().map(|held| held.count).max().unwrap_or(0);
         if self.unasked.count > known { RESOLVED_AT_ONCE.min(self.unasked.order.len()) } else { 0 }
     }
 
-    /// Who has to make room for a newcomer: who holds most, if that is more than the newcomer's
-    /// owner would then hold. All sources together weigh as one user; among them the heaviest one
-    /// has to.
+    /// The owner that must make room for a newcomer: the one that holds most, if that is more than
+    /// the newcomer's owner would then hold. All sources together weigh as one user; among them,
+    /// the heaviest makes room.
     pub(crate) fn heaviest(&self, newcomer: Owner) -> Option<Owner> {
         let newcomer = self.kept_as(newcomer);
         let (mut user, mut source, mut sources) = (None, None, 0);
@@ -159,7 +159,7 @@ impl<Id: Copy> Shares<Id> {
             (None, None) => return None,
         };
         let weighs = match (newcomer.is_source(), heaviest.is_source()) {
-            // Among sources each counts for itself.
+            // Among sources, each counts separately.
             (true, true) => return (self.of(newcomer) + 1 < self.of(heaviest)).then_some(heaviest),
             (true, false) => sources,
             (false, true | false) => self.of(newcomer),
@@ -167,7 +167,7 @@ impl<Id: Copy> Shares<Id> {
         (weighs + 1 < most).then_some(heaviest)
     }
 
-    /// Gives back what it holds for entries that are gone.
+    /// Frees the memory of entries that are gone.
     pub(crate) fn shrink(&mut self, is_there: impl Fn(Owner, Id) -> bool) {
         self.unasked.order.retain(|id| is_there(Owner::Unasked, *id));
         self.unasked.order.shrink_to_fit();
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(
             shares(&[(root, 11), (nobody, 12)]).heaviest(root),
             None,
-            "it would only turn round"
+            "an exchange would gain nothing"
         );
     }
 
@@ -261,7 +261,7 @@ mod tests {
             assert_eq!(
                 (held.of(owner), held.of(other)),
                 (3, 2),
-                "what is popped still holds its place"
+                "a popped entry still holds its place"
             );
             for left in (0..3).rev() {
                 held.remove(owner);
@@ -271,7 +271,11 @@ mod tests {
             assert_eq!((held.of(owner), held.len(), held.pop(other)), (0, 2, Some(0)));
         }
         let mut held = shares(&[(root, 5)]);
-        assert_eq!(held.pop_there(root, |id| id >= 3), Some(3), "what is gone is passed over");
+        assert_eq!(
+            held.pop_there(root, |id| id >= 3),
+            Some(3),
+            "entries that are gone are skipped"
+        );
         assert_eq!((held.pop_there(root, |_| false), held.pop(root)), (None, None));
     }
 
@@ -287,7 +291,7 @@ mod tests {
         }
         let many = shares(&[(Owner::Unasked, RESOLVED_AT_ONCE + 1)]);
         assert_eq!(many.to_ask(), RESOLVED_AT_ONCE, "not all at once");
-        assert_eq!(many.heaviest(root), None, "nobody is known to hold any");
+        assert_eq!(many.heaviest(root), None, "no owner is known to hold any");
     }
 
     #[test]
@@ -296,13 +300,13 @@ mod tests {
         let both = |user, sources: [usize; 2]| {
             shares(&[(root, user), (source(1), sources[0]), (source(2), sources[1])])
         };
-        assert_eq!(both(5, [3, 2]).heaviest(new), Some(root), "as many: the user has to");
+        assert_eq!(both(5, [3, 2]).heaviest(new), Some(root), "as many: the user makes room");
         assert_eq!(both(5, [2, 4]).heaviest(new), Some(source(2)));
         assert_eq!(both(5, [4, 2]).heaviest(source(2)), Some(source(1)));
         assert_eq!(
             both(5, [3, 3]).heaviest(source(2)),
             None,
-            "among sources each counts for itself"
+            "among sources, each counts separately"
         );
         assert_eq!(both(5, [2, 1]).heaviest(source(3)), Some(root), "all sources hold 3");
         assert_eq!(both(5, [2, 2]).heaviest(source(3)), None, "then all would hold 5");
@@ -328,12 +332,8 @@ mod tests {
         }
         assert_eq!(held.add(address(MAX_SOURCES), 0, |_, _| true), Owner::OtherSources);
         assert_eq!(held.of(address(MAX_SOURCES + 1)), 1, "all others together");
-        assert_eq!(
-            held.add(address(0), 0, |_, _| true),
-            address(0),
-            "one that is known keeps its place"
-        );
-        // A user is not among them, and a source that is gone makes room.
+        assert_eq!(held.add(address(0), 0, |_, _| true), address(0), "a known one keeps its place");
+        // A user is not one of them, and a source that is gone makes room.
         assert_eq!(held.add(Owner::User(1), 0, |_, _| true), Owner::User(1));
         held.remove(Owner::OtherSources);
         (0..3).for_each(|_| held.remove(address(0)));

@@ -1,5 +1,5 @@
-//! The stack as its user sees it: its state, and where each answer from the relay goes. Where each
-//! frame goes is in [`inbound`].
+//! The stack as its user sees it: its state, and the handling of each answer from the relay.
+//! [`inbound`] handles frames.
 
 mod inbound;
 
@@ -24,12 +24,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 use terms::{Fault, FaultKind, Marks};
 
-/// How many of each the stack takes.
+/// The limits of the stack's tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
     /// TCP connections in all (at most 65,535).
     pub flows: usize,
-    /// Of them half-open.
+    /// The half-open ones of these.
     pub half_open: usize,
     /// UDP source endpoints (at most 65,535).
     pub binds: usize,
@@ -41,12 +41,12 @@ impl Default for Capacity {
     }
 }
 
-/// What a stack is made from.
+/// The parameters of a stack.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The TAP's MTU: bytes of the largest IP packet, at least 1280 (RFC 8200 5).
     pub mtu: usize,
-    /// What the kernel does for us.
+    /// The work that the kernel does for us.
     pub offload: Offload,
     /// The addresses.
     pub addresses: AddressPlan,
@@ -60,7 +60,7 @@ pub struct Config {
     pub vm_mac: [u8; 6],
     /// Bounds.
     pub capacity: Capacity,
-    /// Random: initial sequence numbers come from it.
+    /// Random. Initial sequence numbers derive from it.
     pub seed: u64,
 }
 
@@ -112,7 +112,7 @@ impl Stack {
         }
     }
 
-    /// The next thing to do for the user, if any. Cheap.
+    /// The next event for the user, if any. Cheap.
     pub fn poll_event(&mut self) -> Option<Event> {
         if let Some(event) = self.events.pop_front() {
             self.event_bytes -= event.payload();
@@ -126,21 +126,20 @@ impl Stack {
         self.events.push_back(event);
     }
 
-    /// Whether another packet may lead to events. What must be told (an end of something) is told
-    /// in any case: there is no more of it than of flows and binds.
+    /// Whether another packet may lead to events. The end of a flow or bind is always reported:
+    /// there are no more ends than flows and binds.
     fn may_tell(&self) -> Result<(), DropReason> {
         let full = self.events.len() >= MAX_EVENTS || self.event_bytes >= MAX_EVENT_BYTES;
         if full { Err(DropReason::EventsFull) } else { Ok(()) }
     }
 
-    /// Gives every flow that has something to do its turn: segments, one ACK a batch, new
-    /// deadlines.
+    /// Gives a turn to every flow that has work: segments, one ACK a batch, new deadlines.
     pub fn service(&mut self, now: Instant, out: &mut dyn Transmit) {
         let mut around = Around { link: &mut self.link, stats: &mut self.stats, out };
         self.tcp.service(now, &mut around);
     }
 
-    /// Whether [`Stack::service`] has something to do.
+    /// Whether [`Stack::service`] has work.
     pub fn wants_service(&self) -> bool {
         self.tcp.is_dirty()
     }
@@ -156,7 +155,7 @@ impl Stack {
         all.into_iter().flatten().min()
     }
 
-    /// Does what is due at `now`.
+    /// Does the work that is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut dyn Transmit) {
         self.requests.expire(now);
         self.fragments.expire(now, &mut self.stats);
@@ -182,7 +181,7 @@ impl Stack {
         Reporter { link, bucket, stats, out, now }
     }
 
-    /// The relay could not connect. The id is free.
+    /// The relay could not connect. The id becomes free.
     pub fn refuse(&mut self, now: Instant, flow: FlowId, refusal: Refusal, out: &mut dyn Transmit) {
         let Some(pending) = self.tcp.take_pending(flow) else { return };
         match refusal {
@@ -202,28 +201,28 @@ impl Stack {
         }
     }
 
-    /// Bytes from the app that wait to be read.
+    /// The number of unread bytes from the app.
     pub fn readable(&self, flow: FlowId) -> usize {
         self.tcp.flow(flow).map_or(0, |flow| flow.readable())
     }
 
-    /// Hands at most `max` bytes to `take`, in at most two pieces (the ring wraps). Returns how
-    /// many.
+    /// Passes at most `max` bytes to `take`, in at most two pieces (the ring wraps). Returns the
+    /// number of bytes.
     pub fn read(&mut self, flow: FlowId, max: usize, take: impl FnMut(&[u8])) -> usize {
         self.tcp.with(flow, |flow| flow.read(max, take)).unwrap_or(0)
     }
 
-    /// Whether the app's FIN came and all before it is read.
+    /// Whether the app's FIN came and everything before it is read.
     pub fn read_finished(&self, flow: FlowId) -> bool {
         self.tcp.flow(flow).is_some_and(|flow| flow.read_finished())
     }
 
-    /// Bytes that [`Stack::write`] takes now.
+    /// The number of bytes that [`Stack::write`] takes now.
     pub fn room(&self, flow: FlowId) -> usize {
         self.tcp.flow(flow).map_or(0, |flow| flow.room())
     }
 
-    /// Bytes for the app. Returns how many were taken: [`Stack::room`] at most.
+    /// Writes bytes for the app. Returns the number of bytes taken: at most [`Stack::room`].
     pub fn write(&mut self, flow: FlowId, bytes: &[u8]) -> usize {
         self.tcp.with(flow, |flow| flow.write(bytes)).unwrap_or(0)
     }
@@ -233,21 +232,21 @@ impl Stack {
         self.tcp.flow(flow).map_or(0, |flow| flow.unsent())
     }
 
-    /// No more bytes for the app: FIN follows what was written.
+    /// Ends the data for the app: FIN follows the bytes written.
     pub fn finish(&mut self, flow: FlowId) {
         self.tcp.with(flow, |flow| flow.finish());
     }
 
-    /// Resets the flow at the next [`Stack::service`], or forgets it while it is pending (no RST:
-    /// the app's next SYN asks again). The id is free, and no event names it any more.
+    /// Resets the flow at the next [`Stack::service`], or drops it if it is pending (without a RST:
+    /// the app's next SYN asks again). The id becomes free, and no later event names it.
     pub fn abort(&mut self, flow: FlowId) {
         if self.tcp.take_pending(flow).is_none() {
             self.tcp.end(flow, Flow::abort);
         }
     }
 
-    /// [`Stack::abort`] behind the bytes that were written, as far as the app's window takes them: the
-    /// server has reset the connection.
+    /// Like [`Stack::abort`], but after the bytes already written, as far as the app's window takes
+    /// them: the server has reset the connection.
     pub fn reset(&mut self, flow: FlowId) {
         if self.tcp.take_pending(flow).is_none() {
             self.tcp.end(flow, Flow::reset);
@@ -261,8 +260,8 @@ impl Stack {
         }
     }
 
-    /// A datagram from `peer` for the app behind `bind`; `marks` is what it came with. One from a
-    /// host that the app has not sent to is dropped where [`Config::udp_filtering`] says so.
+    /// Delivers a datagram from `peer` with its `marks` to the app of `bind`. Drops a datagram from
+    /// a host to which the app has not sent, if [`Config::udp_filtering`] requires it.
     pub fn deliver_datagram(
         &mut self,
         now: Instant,
@@ -309,7 +308,7 @@ impl Stack {
         self.link.send(&mut self.stats, out, head, &datagram);
     }
 
-    /// An error came back about a datagram from `bind` to `peer`: it goes to the app's kernel.
+    /// Passes an error about a datagram from `bind` to `peer` on to the app's kernel.
     pub fn deliver_peer_error(
         &mut self,
         now: Instant,
@@ -325,7 +324,7 @@ impl Stack {
             return self.stats.drop(DropReason::Late);
         }
         let quote = bind.latest.to(peer).quote(app);
-        // 'Port unreachable' is the peer's own word; of the others the relay's host has said it.
+        // 'Port unreachable' comes from the peer itself. The relay's host reported the others.
         let own = if fault.kind == FaultKind::PortUnreachable {
             peer.ip()
         } else {
@@ -338,12 +337,12 @@ impl Stack {
         self.reporter(now, out).error(fault.kind, router, app.ip(), &quote);
     }
 
-    /// The relay has no socket for it, or lost it. The next datagram makes a new bind.
+    /// The relay has no socket for the bind, or lost it. The next datagram makes a new bind.
     pub fn bind_failed(&mut self, bind: BindId) {
         self.binds.remove(bind);
     }
 
-    /// The answer to a DNS question, as large as its asker takes it.
+    /// Answers a DNS question, with at most the size that the asker accepts.
     pub fn answer_query(&mut self, request: RequestId, message: &[u8], out: &mut dyn Transmit) {
         match self.requests.take_question(request) {
             Some(Asker::Dns { app, server }) => {
@@ -353,7 +352,7 @@ impl Stack {
         }
     }
 
-    /// An echo request was answered; `ttl` is what the reply came with.
+    /// Passes on the reply to an echo request; `ttl` is the reply's.
     pub fn echo_reply(
         &mut self,
         request: RequestId,
@@ -370,7 +369,7 @@ impl Stack {
         }
     }
 
-    /// An error came back about an echo request.
+    /// Passes on an error about an echo request.
     pub fn echo_error(
         &mut self,
         now: Instant,
@@ -386,61 +385,62 @@ impl Stack {
         self.reporter(now, out).error(fault.kind, router, app, &quote);
     }
 
-    /// A question or echo request that will get no answer.
+    /// Drops a question or echo request that will get no answer.
     pub fn forget_request(&mut self, request: RequestId) {
         self.requests.forget(request);
     }
 
-    /// Takes at most so many UDP source endpoints from now on (1 to 65,535): as many as the relays
-    /// have sockets for.
+    /// Limits the UDP source endpoints from now on (1 to 65,535) to the number of sockets that the
+    /// relays have.
     pub fn set_max_binds(&mut self, max: usize) {
         self.binds.set_max(max);
     }
 
-    /// How many TCP connections the relays take together. From three quarters of that (or of the
-    /// stack's own limit) on, silent apps are asked at once whether they are still there.
+    /// Sets the number of TCP connections that the relays take together. From three quarters of
+    /// that (or of the stack's own limit) on, the stack probes silent apps at once.
     pub fn expect_flows(&mut self, most: usize) {
         self.tcp.expect(most);
     }
 
-    /// Whether silent apps are being asked, so that a connection that finds no room now may find
-    /// some in a second: do not refuse it ([`Stack::abort`] it, and the app's kernel sends its SYN
-    /// again).
+    /// Whether the stack is probing silent apps. If so, a connection that finds no room now may
+    /// find some in a second: do not refuse it. ([`Stack::abort`] it, and the app's kernel sends
+    /// its SYN again.)
     #[must_use]
     pub fn is_seeking_room(&self, now: Instant) -> bool {
         self.tcp.is_seeking_room(now)
     }
 
-    /// Connections that were refused because the table is full.
+    /// Connections refused because the table is full.
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.stats.flows_refused
     }
 
-    /// How many connections, half-open ones among them, made room for others in a full table, and
-    /// whose the last one was. Those whose app had closed them are not counted.
+    /// The number of connections, including half-open ones, that made room for others in a full
+    /// table, and the owner of the last one. Connections whose app had closed them do not count.
     #[must_use]
     pub fn displaced(&self) -> (u64, Option<Owner>) {
         (self.stats.half_open_displaced + self.stats.idle_displaced, self.stats.last_displaced)
     }
 
-    /// How many UDP source endpoints it takes.
+    /// The limit of UDP source endpoints.
     #[must_use]
     pub fn max_binds(&self) -> usize {
         self.binds.max()
     }
 
-    /// Looks up whose a socket is by this from now on; by source addresses alone at first.
+    /// Sets the look-up of sockets' owners from now on. At first, source addresses alone are the
+    /// owners.
     pub fn set_owners(&mut self, owners: Box<dyn Owners + Send>) {
         self.owners = owners;
     }
 
-    /// Whose a connection is. Looks it up if need be.
+    /// The owner of a connection. Looks it up if necessary.
     pub fn owner(&mut self, flow: FlowId) -> Owner {
         self.tcp.owner_of(flow, self.owners.as_mut())
     }
 
-    /// Whose a DNS question over UDP is. Looks it up.
+    /// The owner of a DNS question over UDP. Looks it up.
     pub fn asker(&mut self, request: RequestId) -> Owner {
         match self.requests.get(request) {
             Some(&Asker::Dns { app, server }) => {
@@ -450,7 +450,7 @@ impl Stack {
         }
     }
 
-    /// Tells of connections that made room for another.
+    /// Reports connections that made room for others.
     fn tell_displaced(&mut self) {
         while let Some(displaced) = self.tcp.next_displaced() {
             self.tell(match displaced {
@@ -460,24 +460,25 @@ impl Stack {
         }
     }
 
-    /// Carries IPv6 or not, from now on. Open flows stay.
+    /// Turns IPv6 on or off from now on. Open flows stay.
     pub fn set_ipv6(&mut self, ipv6: Ipv6) {
         self.ipv6 = ipv6;
     }
 
-    /// Other addresses, from now on. Open flows stay.
+    /// Changes the addresses from now on. Open flows stay.
     pub fn set_addresses(&mut self, addresses: AddressPlan) {
         self.plan = addresses;
     }
 
-    /// The VM's own addresses on its old network whose new conversations come here, from now on;
-    /// none at first. What they answer to peers that came in there is reported
+    /// Sets the VM's own addresses on its old network whose new conversations come here, from now
+    /// on; there are none at first. Their answers to peers that came in there are reported
     /// ([`Event::Elsewhere`]).
     pub fn set_uplink(&mut self, addresses: &[IpAddr], strays: Strays) {
         self.uplink.set(addresses, strays);
     }
 
-    /// Gives back the memory that tables hold for what is gone. Takes time with what is left.
+    /// Frees the memory that tables hold for entries that are gone. The time depends on the
+    /// remaining entries.
     pub fn shrink(&mut self) {
         self.tcp.shrink();
         self.events.shrink_to_fit();

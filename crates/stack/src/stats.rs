@@ -1,6 +1,6 @@
-//! Counters: what came, what was dropped and why. Plain numbers; nobody decides by them.
+//! Counters of packets received and dropped, by reason. Plain numbers; no decision depends on them.
 
-/// Why something was dropped.
+/// Why the stack dropped something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DropReason {
     /// Shorter than its headers say, or not a packet at all.
@@ -33,33 +33,33 @@ pub enum DropReason {
     FlowsFull,
     /// A segment for a connection that does not exist.
     NoFlow,
-    /// An answer to a peer that did not come by the tunnel.
+    /// An answer to a peer that did not come through the tunnel.
     Elsewhere,
     /// A segment other than SYN or RST for a connection that is not up yet.
     Pending,
-    /// A segment that reaches beyond what was ever advertised.
+    /// A segment beyond every window that was advertised.
     BeyondWindow,
     /// A SYN or RST that does not belong to the open connection of its addresses and ports.
     Spurious,
     /// A segment with a signature that only the server could check.
     Signed,
-    /// The user of the stack does not fetch its events.
+    /// The stack's user does not fetch its events.
     EventsFull,
     /// Too many questions or echo requests pending.
     RequestsFull,
-    /// ICMP of a kind that is not for us.
+    /// ICMP of a kind that the stack does not handle.
     Icmp,
     /// An ICMP error from the VM.
     IcmpError,
-    /// An ICMP error that the rate limit held back.
+    /// An ICMP error above the rate limit.
     IcmpRate,
     /// TTL ran out.
     TtlExpired,
-    /// Refused: an own port that nobody serves, or the host's loopback while it is switched off.
+    /// Refused: an own port without a service, or the host's loopback while it is switched off.
     Refused,
     /// From the relay for a bind or request that is gone, or too large.
     Late,
-    /// A datagram from a host that the app has not sent one to.
+    /// A datagram from a host to which the app has sent none.
     Stranger,
 }
 
@@ -98,16 +98,16 @@ impl DropReason {
     ];
 }
 
-/// Counters since the start, and how many there are now.
+/// Counters since the start, and current numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Frames from the TAP.
     pub frames_in: u64,
-    /// Bytes of them.
+    /// Bytes of these frames.
     pub bytes_in: u64,
     /// Frames to the TAP.
     pub frames_out: u64,
-    /// Bytes of them.
+    /// Bytes of these frames.
     pub bytes_out: u64,
     /// Connections now, half-open ones included.
     pub flows: usize,
@@ -127,43 +127,43 @@ pub struct Stats {
     pub binds_total: u64,
     /// Binds pushed out by newer ones.
     pub binds_evicted: u64,
-    /// SYNs that came again while their connect was pending.
+    /// Repeated SYNs while their connect was pending.
     pub syn_retries: u64,
-    /// Connections ended because their app answered nothing.
+    /// Connections ended because their app did not answer.
     pub flows_timed_out: u64,
-    /// Half-open connections that were waited for too long.
+    /// Half-open connections that took too long.
     pub half_open_expired: u64,
-    /// Half-open connections that made room for another owner's, or for newer ones.
+    /// Half-open connections that made room for another owner's or for newer ones.
     pub half_open_displaced: u64,
     /// Connections whose app had closed them, which made room.
     pub gone_displaced: u64,
     /// Open connections that made room for another owner's.
     pub idle_displaced: u64,
-    /// Whose connection made room last.
+    /// The owner of the connection that made room last.
     pub last_displaced: Option<crate::owner::Owner>,
     /// Connections refused because the table is full.
     pub flows_refused: u64,
     /// Connections ended because their app's kernel had forgotten them after the app's FIN.
     pub flows_forgotten: u64,
-    /// Times that data or a FIN was sent again which smoltcp had no timer for.
+    /// Retransmissions of data or a FIN for which smoltcp had no timer.
     pub revived: u64,
-    /// Silent apps that were asked whether they are still there.
+    /// Keepalive probes to silent apps.
     pub probes: u64,
-    /// SYNs and RSTs for open connections that were answered with a challenge ACK.
+    /// SYNs and RSTs for open connections that got a challenge ACK.
     pub challenges: u64,
-    /// Turns of a flow in the TCP engine: the cost of the work done, whatever the number of flows.
+    /// Turns of flows in the TCP engine: the cost of the work done, whatever the number of flows.
     pub turns: u64,
     /// Drops by reason, in the order of [`DropReason::ALL`].
     pub drops: [u64; DropReason::ALL.len()],
 }
 
 impl Stats {
-    /// Count one drop.
+    /// Counts one drop.
     pub(crate) fn drop(&mut self, why: DropReason) {
         self.drops[why as usize] += 1;
     }
 
-    /// How often that happened.
+    /// The number of drops for that reason.
     pub fn dropped(&self, why: DropReason) -> u64 {
         self.drops[why as usize]
     }

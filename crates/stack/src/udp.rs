@@ -1,5 +1,5 @@
-//! UDP: one bind a source endpoint of the VM, used for every destination (RFC 4787 REQ-1), with its
-//! idle time and the aliases by which the app knows loopback peers. Knows no packet format.
+//! UDP: one bind per source endpoint of the VM, used for every destination (RFC 4787 REQ-1), with
+//! its idle time and the aliases by which the app knows loopback peers. Knows no packet format.
 
 use crate::contacts::Contacts;
 use crate::limits::{
@@ -32,16 +32,16 @@ enum Peers {
 #[derive(Debug)]
 pub(crate) struct Bind {
     pub(crate) app: SocketAddr,
-    /// Whose it was when it was last looked up.
+    /// Its owner at the last look-up.
     owner: Owner,
     traffic: Traffic,
     peers: Peers,
     used: Instant,
-    /// Loopback ports and the address by which the app knows them; the newest last.
+    /// Loopback ports and the address by which the app knows them, newest last.
     aliases: VecDeque<(u16, IpAddr)>,
     /// The hosts that it has sent to, as the relay knows them.
     pub(crate) contacts: Contacts,
-    /// What it sent last.
+    /// Its latest datagrams.
     pub(crate) latest: Latest,
 }
 
@@ -54,7 +54,7 @@ impl Bind {
         }
     }
 
-    /// Remembers by which address the app reaches a loopback port.
+    /// Remembers the address by which the app reaches a loopback port.
     pub(crate) fn remember_alias(&mut self, port: u16, alias: IpAddr) {
         if self.aliases.back() == Some(&(port, alias)) {
             return;
@@ -91,15 +91,15 @@ pub(crate) struct Binds {
     slots: Vec<Slot>,
     free: VecDeque<u16>,
     by_app: HashMap<SocketAddr, BindId>,
-    /// One entry a bind in one of the two, at or before its last use; `short` may hold one that
-    /// came to live long since, never the other way round.
+    /// Each bind has one entry in one of the two queues, at or before its last use. `short` may
+    /// hold a bind whose lifetime has become long, never the other way round.
     short: Queue,
     long: Queue,
     shares: Shares<BindId>,
     max: usize,
 }
 
-/// A datagram's bind.
+/// The bind of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Used {
     pub(crate) bind: BindId,
@@ -119,7 +119,7 @@ impl Binds {
         }
     }
 
-    /// Takes no more than `max` binds from now on; those that are too many go as new ones come.
+    /// Limits the binds to `max` from now on. Surplus ones go as new ones come.
     pub(crate) fn set_max(&mut self, max: usize) {
         self.max = max.clamp(1, usize::from(u16::MAX));
     }
@@ -128,8 +128,7 @@ impl Binds {
         self.max
     }
 
-    /// One that is beyond the bound and has to go before another is made: one of whoever holds most
-    /// of them.
+    /// A bind beyond the limit that must go before another is made: one of the heaviest owner's.
     pub(crate) fn evict(
         &mut self,
         app: SocketAddr,
@@ -153,7 +152,8 @@ impl Binds {
         for _ in 0..LOOKED_AT {
             let heaviest = self.shares.heaviest(newcomer).unwrap_or(newcomer);
             let id = self.idlest(heaviest, owners)?;
-            // An app may have closed its socket since, and another user's have got the port.
+            // An app may have closed its socket since, and another user's app may have taken the
+            // port.
             self.ask(id, owners);
             if self.get(id).is_some_and(|bind| bind.owner == heaviest) {
                 return Some(id);
@@ -169,7 +169,7 @@ impl Binds {
         }
     }
 
-    /// Looks up whose a bind is now.
+    /// Looks up the current owner of a bind.
     fn ask(&mut self, id: BindId, owners: &mut dyn Owners) {
         let Some((app, to, before)) =
             self.get(id).and_then(|bind| Some((bind.app, bind.latest.last()?, bind.owner)))
@@ -177,7 +177,7 @@ impl Binds {
             return;
         };
         let now = owner(owners, Transport::Udp, app, to);
-        // Without a socket it stays its former owner's: an app that is gone holds it still.
+        // Without a socket, the bind stays with its former owner, which still holds it.
         let is_known = !matches!(before, Owner::Unasked) && now.is_source();
         if now != before && !is_known {
             self.shares.remove(before);
@@ -194,8 +194,8 @@ impl Binds {
             .add(owner, id, |owner, id| bind(slots, id).is_some_and(|bind| bind.owner == owner))
     }
 
-    /// The bind of an owner that was idle longest; of some of them, where the oldest of all is
-    /// another's.
+    /// The bind of an owner that was idle longest; one of several, if the oldest of all is another
+    /// owner's.
     fn idlest(&mut self, owner: Owner, owners: &mut dyn Owners) -> Option<BindId> {
         let oldest = self.oldest()?;
         if self.get(oldest).is_some_and(|bind| bind.owner == Owner::Unasked) {
@@ -219,7 +219,7 @@ impl Binds {
         idlest.map(|(_, id)| id)
     }
 
-    /// The bind of a datagram from `app`, made where there is none.
+    /// The bind of a datagram from `app`, created if there is none.
     pub(crate) fn touch(
         &mut self,
         now: Instant,
@@ -280,7 +280,7 @@ impl Binds {
         }
     }
 
-    /// Puts a bind where it belongs by its last use, unless it is gone.
+    /// Queues a bind by its last use, unless it is gone.
     fn queue(&mut self, id: BindId) {
         let Some((used, lifetime)) = self.get(id).map(|bind| (bind.used, bind.lifetime())) else {
             return;
@@ -310,8 +310,8 @@ impl Binds {
         if lifetime == UDP_IDLE { &mut self.long } else { &mut self.short }
     }
 
-    /// The bind that was idle longest, whatever its lifetime: else a table full of long-lived binds
-    /// would leave no new one the time to be answered.
+    /// The bind that was idle longest, whatever its lifetime. Otherwise a table full of long-lived
+    /// binds would leave a new one no time for its answer.
     fn oldest(&mut self) -> Option<BindId> {
         self.sort_fronts();
         let fronts = [self.short.peek(), self.long.peek()];
@@ -327,7 +327,7 @@ impl Binds {
         (u32::from(slot.generation) == id.0 >> 16).then_some(slot.bind.as_mut()).flatten()
     }
 
-    /// A datagram came back for it.
+    /// A datagram came back for the bind.
     pub(crate) fn answered(&mut self, now: Instant, id: BindId) -> Option<&Bind> {
         let bind = self.get_mut(id)?;
         bind.used = now;
@@ -346,14 +346,14 @@ impl Binds {
         self.free.push_back((id.0 & 0xffff) as u16);
     }
 
-    /// Early where the first entry of a queue is of a bind that was used since, or is gone.
+    /// Early if the first entry of a queue belongs to a bind that was used since or is gone.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let first =
             |lifetime: Duration| self.of(lifetime).peek().map(|Reverse((at, _))| *at + lifetime);
         [first(UDP_IDLE_SHORT), first(UDP_IDLE)].into_iter().flatten().min()
     }
 
-    /// The next bind that was idle too long; it is gone with this.
+    /// Removes and returns the next bind that was idle too long.
     pub(crate) fn expire(&mut self, now: Instant) -> Option<BindId> {
         while self.deadline()? <= now {
             self.sort_fronts();
@@ -380,7 +380,7 @@ mod tests {
     use super::*;
     use crate::owner::AppSocket;
 
-    /// The kernel's word for every socket.
+    /// The kernel's answer for every socket.
     struct Says(AppSocket);
 
     impl Owners for Says {
@@ -441,7 +441,7 @@ mod tests {
             assert!(held <= 2 * binds.len() + 1024, "{held}");
             binds.remove(id);
         }
-        // What is left has its own time.
+        // Those that are left have their own time.
         assert_eq!(binds.expire(now + UDP_IDLE - Duration::from_millis(1)), None);
         assert_eq!(binds.expire(now + UDP_IDLE), Some(kept));
         assert_eq!((binds.len(), binds.shares.len()), (0, 0));

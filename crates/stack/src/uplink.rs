@@ -1,17 +1,17 @@
-//! The VM's own addresses on its old network, from which the tunnel takes what apps start. The same
-//! addresses answer peers that came in there, and such an answer looks different: a TCP segment of
-//! a connection whose SYN never came here, an echo reply. It is reported, never answered. Knows no
-//! route.
+//! The VM's own addresses on its old network. The tunnel takes the conversations that apps start
+//! from them. The same addresses answer peers that came in there, and such an answer looks
+//! different: a TCP segment of a connection whose SYN never came here, or an echo reply. It is
+//! reported, never answered. Knows no route.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
-/// A conversation that did not begin by the tunnel, although its packets come here.
+/// A conversation that did not begin through the tunnel, although its packets come here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum Elsewhere {
-    /// TCP connections of this end. By its port they are told from those that the tunnel serves.
+    /// TCP connections of this end. Its port distinguishes them from those that the tunnel serves.
     Tcp(SocketAddr),
-    /// Echo requests of a peer to an own address.
+    /// Echo requests of a peer to one of the VM's addresses.
     Ping {
         /// The address that was pinged.
         own: IpAddr,
@@ -31,18 +31,18 @@ impl Elsewhere {
     }
 }
 
-/// What a segment of a connection is taken for of which no SYN came here.
+/// How to treat a segment of a connection whose SYN never came here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Strays {
-    /// For one that began elsewhere, and goes on there.
+    /// The connection began elsewhere and continues there.
     #[default]
     Elsewhere,
-    /// For nothing: it is reset, as on any other address. What the tunnel served once must not go
-    /// on past a proxy.
+    /// The connection is unknown: it is reset, as on any other address. A connection that the
+    /// tunnel once served must not continue past a proxy.
     Unknown,
 }
 
-/// The addresses, each with the TCP ports from which a SYN came here since it was named.
+/// The addresses, each with the TCP ports from which a SYN came here since it was set.
 #[derive(Default)]
 pub(crate) struct Uplink {
     addresses: HashMap<IpAddr, Ports>,
@@ -50,7 +50,7 @@ pub(crate) struct Uplink {
 }
 
 impl Uplink {
-    /// Other addresses, from now on. What is known of those that stay is kept.
+    /// Sets other addresses from now on. Addresses that stay keep their ports.
     pub(crate) fn set(&mut self, addresses: &[IpAddr], strays: Strays) {
         self.strays = strays;
         self.addresses.retain(|known, _| addresses.contains(known));
@@ -59,20 +59,20 @@ impl Uplink {
         }
     }
 
-    /// A SYN came here: the connections of this port are the tunnel's, also when one is forgotten.
+    /// A SYN came here: the connections of this port are the tunnel's, even after one is forgotten.
     pub(crate) fn note_opening(&mut self, app: SocketAddr) {
         if let Some(ports) = self.addresses.get_mut(&app.ip()) {
             ports.insert(app.port());
         }
     }
 
-    /// What a segment that belongs to no connection answers, if it is an answer.
+    /// The conversation that a segment of no connection answers, if it is an answer.
     pub(crate) fn answer(&mut self, app: SocketAddr, segment: Kind) -> Option<Elsewhere> {
         let ports = self.addresses.get_mut(&app.ip())?;
         let is_elsewhere = match segment {
             Kind::Accepting => {
-                // A server's port from now on: what its connections say later is theirs, whatever
-                // was tried from this port before.
+                // A server's port from now on: later segments of its connections belong to it,
+                // whatever was tried from this port before.
                 ports.remove(app.port());
                 true
             }
@@ -81,17 +81,17 @@ impl Uplink {
         is_elsewhere.then_some(Elsewhere::Tcp(app))
     }
 
-    /// What an echo reply answers, if it is from one of the addresses: the tunnel sends no
-    /// requests.
+    /// The conversation that an echo reply answers, if it comes from one of the addresses. The
+    /// tunnel sends no requests.
     pub(crate) fn echo_reply(&self, own: IpAddr, peer: IpAddr) -> Option<Elsewhere> {
         self.addresses.contains_key(&own).then_some(Elsewhere::Ping { own, peer })
     }
 }
 
-/// What a segment that belongs to no connection says.
+/// The kind of a segment that belongs to no connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// SYN and ACK: a server takes a connection, and none goes into the VM by the tunnel.
+    /// SYN and ACK: a server accepts a connection. None enters the VM through the tunnel.
     Accepting,
     Other,
 }

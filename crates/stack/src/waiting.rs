@@ -1,16 +1,17 @@
-//! What waits for one answer. All wait equally long, so the oldest expires first.
+//! Values that wait for one answer. All wait equally long, so the oldest expires first.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-/// Places in the order for what was answered, beside four times as many as wait.
+/// Places in the order for answered values, besides four times the number of waiting ones.
 const SPARE: usize = 1024;
 
-/// Values that wait, by number. Knows no bound: the owner has it, and [`Waiting::remove_oldest`].
+/// Waiting values, by number. Knows no limit: the owner enforces it with
+/// [`Waiting::remove_oldest`].
 #[derive(Debug)]
 pub struct Waiting<T> {
     values: HashMap<u32, T>,
-    /// All of `values`, the oldest first, and some that were answered.
+    /// All of `values`, oldest first, and some that were answered.
     order: VecDeque<(Instant, u32)>,
 }
 
@@ -21,28 +22,28 @@ impl<T> Default for Waiting<T> {
 }
 
 impl<T> Waiting<T> {
-    /// How many wait.
+    /// The number of waiting values.
     #[must_use]
     pub fn len(&self) -> usize {
         self.values.len()
     }
 
-    /// Whether none waits.
+    /// Whether no value waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// One that waits.
+    /// A waiting value.
     #[must_use]
     pub fn get(&self, id: u32) -> Option<&T> {
         self.values.get(&id)
     }
 
-    /// Takes a value in until `deadline`, which is no earlier than that of the value before.
+    /// Adds a value until `deadline`, which is not earlier than that of the value before.
     pub fn insert(&mut self, deadline: Instant, id: u32, value: T) {
-        // Answered ones keep their place in the order until it is their turn; that has a bound as
-        // well.
+        // Answered values keep their place in the order until their turn. Their number is bounded
+        // as well.
         if self.order.len() >= 4 * self.values.len() + SPARE {
             self.order.retain(|(_, id)| self.values.contains_key(id));
         }
@@ -50,12 +51,12 @@ impl<T> Waiting<T> {
         self.order.push_back((deadline, id));
     }
 
-    /// Its answer has come.
+    /// Removes the value whose answer has come.
     pub fn remove(&mut self, id: u32) -> Option<T> {
         self.values.remove(&id)
     }
 
-    /// The one that waits longest, which is the least likely to be answered.
+    /// Removes the value that waits longest, which is the least likely to get an answer.
     pub fn remove_oldest(&mut self) -> Option<T> {
         while let Some((_, id)) = self.order.pop_front() {
             if let Some(value) = self.values.remove(&id) {
@@ -65,18 +66,18 @@ impl<T> Waiting<T> {
         None
     }
 
-    /// All that a caller wants, in no order.
+    /// Removes all values that a caller selects, in no order.
     pub fn remove_all(&mut self, is_wanted: impl Fn(&T) -> bool) -> Vec<T> {
         self.values.extract_if(|_, value| is_wanted(value)).map(|(_, value)| value).collect()
     }
 
-    /// No later than when the next one expires.
+    /// At the latest when the next value expires.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.order.front().map(|(at, _)| *at)
     }
 
-    /// The next one that waited too long.
+    /// Removes and returns the next value that waited too long.
     pub fn expire(&mut self, now: Instant) -> Option<T> {
         while let Some((_, id)) = self.order.pop_front_if(|(at, _)| *at <= now) {
             if let Some(value) = self.values.remove(&id) {

@@ -1,4 +1,4 @@
-//! Any bytes, and nearly valid packets: no panic, and the stack serves on.
+//! Random bytes, and nearly valid packets: no panic, and the stack continues to serve.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -19,7 +19,7 @@ fn valid_packet() -> impl Strategy<Value = Vec<u8>> {
                 header.psh = flags & 8 != 0;
                 header.ack = flags & 16 != 0;
                 header.urg = flags & 32 != 0;
-                // Near what the stack uses, so that segments fall into windows.
+                // Near the numbers that the stack uses, so that segments fall into windows.
                 header.acknowledgment_number = ack % 4096;
                 header
             };

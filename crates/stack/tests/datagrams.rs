@@ -1,4 +1,4 @@
-//! What a UDP header may say (RFC 768), and what is dropped.
+//! Valid UDP headers (RFC 768), and those that the stack drops.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -10,7 +10,7 @@ use underpass_stack::*;
 const APP6: &str = "[fd75:6e64:6572::2]:5000";
 const PEER6: &str = "[2600::1]:9999";
 
-/// The packet with so many bytes behind its datagram, which its IP header counts.
+/// The packet with extra bytes after its datagram, which its IP header counts.
 fn with_trailer(packet: &[u8], bytes: usize) -> Vec<u8> {
     let mut longer = [packet, &vec![0xee; bytes]].concat();
     if packet[0] >> 4 == 6 {
@@ -27,7 +27,7 @@ fn with_trailer(packet: &[u8], bytes: usize) -> Vec<u8> {
     longer
 }
 
-/// The payload that is taken, or why none is.
+/// The payload taken, or the reason for the drop.
 fn taken(packet: &[u8]) -> Result<Vec<u8>, DropReason> {
     let mut rig = Rig::new(1500);
     let (events, sent) = rig.feed(packet);
@@ -51,7 +51,7 @@ fn a_datagram_is_as_long_as_its_own_header_says() {
                 assert_eq!(
                     taken(&with_trailer(&packet, behind)),
                     Ok(payload.to_vec()),
-                    "{behind} bytes behind it"
+                    "{behind} bytes after it"
                 );
             }
             for length in [0, 7, payload.len() + 9] {
@@ -83,8 +83,8 @@ fn a_checksum_is_verified_and_over_ipv4_may_be_none() {
     }
 }
 
-/// The host's loopback is known to an app by more than one address, and an answer from there must
-/// come from the one that was asked.
+/// An app knows the host's loopback by more than one address. An answer must come from the address
+/// that the app used.
 #[test]
 fn the_ports_of_the_host_that_were_asked_last_answer_by_the_address_that_was_asked() {
     let (captured, alias) = ([172, 20, 0, 1], [10, 99, 0, 19]);
@@ -106,7 +106,7 @@ fn the_ports_of_the_host_that_were_asked_last_answer_by_the_address_that_was_ask
     for port in 7000..=last {
         assert_eq!(from(&mut rig, port), captured, "{port}");
     }
-    // By another address the same port takes no second place, however often it is asked.
+    // The same port takes no second place by another address, however often the app uses it.
     for (ip, times) in [(alias, 1), (captured, 3)] {
         for _ in 0..times {
             ask(&mut rig, ip, 7000);
@@ -116,7 +116,7 @@ fn the_ports_of_the_host_that_were_asked_last_answer_by_the_address_that_was_ask
             assert_eq!(from(&mut rig, port), captured, "{port}");
         }
     }
-    // The one that was not asked for longest makes room, and answers by the host's alias.
+    // The port that was unused longest makes room, and answers by the host's alias.
     ask(&mut rig, captured, last + 1);
     for port in 7000..=last + 1 {
         let expected = if port == 7001 { alias } else { captured };

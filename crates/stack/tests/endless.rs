@@ -1,5 +1,5 @@
-//! Connections whose app is gone, or says nothing for long: a kernel forgets them, and so does the
-//! stack. An app by hand against the stack, in made-up time.
+//! Connections whose app is gone or stays silent for long: a kernel forgets them, and so does the
+//! stack. An app by hand against the stack, in virtual time.
 
 mod common;
 use common::raw::*;
@@ -11,7 +11,7 @@ use underpass_stack::*;
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What a kernel says to a segment of a connection that it does not have (RFC 9293 3.10.7.1).
+/// A kernel's answer to a segment of a connection that it does not have (RFC 9293 3.10.7.1).
 fn unknown(seen: &Seen) -> Vec<u8> {
     assert_eq!(seen.flags & (ACK | RST), ACK, "{seen:?}");
     segment(seen.port, seen.ack, 0, RST, &[], &[])
@@ -22,7 +22,7 @@ fn is_challenge(seen: &[Seen], conn: &Conn) -> bool {
     matches!(seen, [one] if (one.flags, one.seq, one.ack) == (ACK, conn.ack, conn.seq))
 }
 
-/// An open connection of which the app has sent a byte and FIN; the byte is read.
+/// An open connection whose app has sent a byte and FIN. The byte is read.
 fn half_closed(raw: &mut Raw, port: u16) -> Conn {
     let mut conn = raw.open(port, 1000);
     raw.say(&mut conn, ACK | FIN, b"x");
@@ -31,11 +31,11 @@ fn half_closed(raw: &mut Raw, port: u16) -> Conn {
     conn
 }
 
-/// The stack's next segments, at its own next deadline, and how long that took.
+/// The stack's next segments, at its own next deadline, and the time until then.
 fn next(raw: &mut Raw) -> (Duration, Vec<Seen>) {
     let from = raw.now;
     loop {
-        let at = raw.stack.next_deadline().expect("nothing is to come");
+        let at = raw.stack.next_deadline().expect("no deadline is set");
         raw.wait(at - raw.now);
         let seen = raw.turn();
         if !seen.is_empty() {
@@ -44,8 +44,8 @@ fn next(raw: &mut Raw) -> (Duration, Vec<Seen>) {
     }
 }
 
-/// Whether it is a probe of a connection: an ACK without data of the number before the next
-/// (RFC 9293 3.8.4).
+/// Whether it is a probe of a connection: an ACK without data, with the number before the next (RFC
+/// 9293 3.8.4).
 fn is_probe(seen: &[Seen], conn: &Conn) -> bool {
     let wanted = (ACK, conn.ack.wrapping_sub(1), conn.seq);
     matches!(seen, [one] if (one.flags, one.seq, one.ack) == wanted && one.data.is_empty())
@@ -57,7 +57,7 @@ fn a_syn_on_a_stale_connection_is_challenged_and_the_reset_that_follows_makes_ro
         let mut raw = Raw::new(offload);
         let old = [half_closed(&mut raw, 4000), raw.open(4001, 1000)];
         for (old, changes) in old.into_iter().zip([Changes::FORGOTTEN, Changes::RESET]) {
-            // Beyond the window, in it, and at the very number that is expected (RFC 5961 4.2).
+            // Outside the window, in it, and exactly the expected number (RFC 5961 4.2).
             for seq in [0x8000_0000, old.seq.wrapping_add(100), old.seq] {
                 raw.feed(&segment(old.port, seq, 0, SYN, &SYN_OPTIONS, &[]));
                 let seen = raw.turn();
@@ -68,7 +68,7 @@ fn a_syn_on_a_stale_connection_is_challenged_and_the_reset_that_follows_makes_ro
             }
             raw.feed(&segment(old.port, 0x8000_0000, 0, SYN, &SYN_OPTIONS, &[]));
             let seen = raw.turn();
-            // The app's kernel knows no such connection, and asks again at once: in one batch.
+            // The app's kernel has no such connection and asks again at once: in one batch.
             raw.feed(&unknown(&seen[0]));
             assert!(raw.syn(old.port, 0x8000_0000).is_empty());
             assert!(raw.saw(&old, changes), "{changes:?}: {:?}", raw.events);
@@ -108,7 +108,7 @@ fn challenges_of_a_connection_are_rare_and_others_have_their_own() {
         challenges += raw.turn().len();
         raw.wait(Duration::from_millis(20));
     }
-    // RFC 5961 7; Linux's tcp_invalid_ratelimit is half a second: 4 in 2 s, of each.
+    // RFC 5961 7; Linux's tcp_invalid_ratelimit is half a second: 4 in 2 s, of each kind.
     assert_eq!(challenges, 8);
 }
 
@@ -116,7 +116,7 @@ fn challenges_of_a_connection_are_rare_and_others_have_their_own() {
 fn only_a_reset_with_the_expected_number_resets() {
     let mut raw = Raw::new(Offload::None);
     let conn = raw.open(4000, 1000);
-    // RFC 5961 3.2: beyond the window it is dropped, in it challenged.
+    // RFC 5961 3.2: dropped outside the window, challenged in it.
     for outside in [conn.seq.wrapping_sub(1), conn.seq.wrapping_add(2_000_000)] {
         raw.feed(&segment(4000, outside, 0, RST, &[], &[]));
         let seen = raw.turn();
@@ -205,8 +205,8 @@ fn a_reset_that_the_app_means_is_a_reset_although_it_had_finished() {
     raw.feed(&segment(4000, conn.seq, conn.ack, RST | ACK, &[], &[]));
     raw.turn();
     assert!(raw.saw(&conn, Changes::RESET) && !raw.saw(&conn, Changes::FORGOTTEN));
-    // Bytes for an app that closed altogether: its kernel answers them with RST, and the server
-    // hears of it.
+    // Bytes for an app that closed completely: its kernel answers them with RST, and the server
+    // receives it.
     let conn = half_closed(&mut raw, 4001);
     raw.stack.write(conn.flow, b"nobody reads this");
     let seen = raw.turn();
@@ -222,7 +222,8 @@ fn silence_is_borne_long_and_only_while_the_stack_runs() {
         let conn = if half { half_closed(&mut raw, 4000) } else { raw.open(4000, 1000) };
         let every = if half { HALF_CLOSED_PROBE } else { IDLE_PROBE };
         let start = raw.now;
-        // Suspended again and again, each time when a probe may be unanswered: none of that counts.
+        // Suspended again and again, each time while a probe may be unanswered: none of that
+        // counts.
         for _ in 0..100 {
             raw.wait(48 * HOUR);
             let seen = raw.turn();
@@ -276,7 +277,7 @@ fn a_server_that_closed_first_leaves_an_app_that_stays_alone() {
     assert_eq!(raw.turn()[0].flags, FIN | ACK);
     conn.ack = conn.ack.wrapping_add(1);
     raw.say(&mut conn, ACK, &[]);
-    // Its own kernel keeps it in CLOSE-WAIT as long as it likes.
+    // The app's own kernel keeps it in CLOSE-WAIT as long as it likes.
     for _ in 0..100 {
         let (after, seen) = next(&mut raw);
         assert!(is_probe(&seen, &conn) && after >= IDLE_PROBE, "{after:?} {seen:?}");
@@ -295,7 +296,7 @@ fn an_apps_own_keepalive_is_answered_and_counts_as_a_sign_of_life() {
         raw.wait(60 * SECOND);
         raw.feed(&segment(4000, conn.seq.wrapping_sub(1), conn.ack, ACK, &[], &[]));
         let seen = raw.turn();
-        assert!(is_challenge(&seen, &conn), "an answer, and no probe beside it: {seen:?}");
+        assert!(is_challenge(&seen, &conn), "an answer, without a probe: {seen:?}");
     }
 }
 
@@ -306,30 +307,30 @@ fn ten_thousand_idle_connections_wake_the_stack_rarely() {
     let mut raw = Raw::with(config);
     for port in 0..10_000 {
         raw.open(20_000 + port, 1000);
-        // As long as until the first is asked, so that each has its own time.
+        // Spread over the time until the first probe, so that each has its own time.
         raw.now += IDLE_PROBE / 10_000;
     }
     let start = raw.now;
     let (mut wakes, mut probes) = (0, 0);
     while raw.now < start + HOUR {
-        let at = raw.stack.next_deadline().expect("none is probed");
+        let at = raw.stack.next_deadline().expect("no connection is probed");
         raw.wait(at - raw.now);
         wakes += 1;
         for seen in raw.turn() {
             probes += 1;
-            // Answered as a kernel does: from the middle of its connection.
+            // Answers like a kernel: from the middle of its connection.
             raw.feed(&segment(seen.port, seen.ack, seen.seq.wrapping_add(1), ACK, &[], &[]));
         }
         assert!(raw.turn().is_empty());
         raw.events.clear();
     }
     assert_eq!(raw.stack.stats().flows, 10_000);
-    // Four of each in an hour, gathered: the stack is woken a few times a minute.
+    // Four of each in an hour, gathered: the stack wakes a few times a minute.
     assert!((30_000..=40_000).contains(&probes), "{probes} probes");
     assert!(wakes < 600, "{wakes} times in an hour");
 }
 
-/// A stack that takes so many connections, and the connections.
+/// A stack with room for this many connections, and the connections.
 fn crowd(count: u16) -> (Raw, Vec<Conn>) {
     let mut config = config(Offload::None, 1500);
     config.capacity.flows = count.into();
@@ -338,7 +339,7 @@ fn crowd(count: u16) -> (Raw, Vec<Conn>) {
     (raw, conns)
 }
 
-/// Tries a connect until it is taken or refused, as a kernel does; how often it was sent.
+/// Tries a connect until it is accepted or refused, as a kernel does. Returns the number of SYNs.
 fn insist(raw: &mut Raw, port: u16, mut kernel: impl FnMut(&mut Raw, &Seen)) -> (bool, u32) {
     raw.events.clear();
     for tries in 1..=6 {
@@ -367,7 +368,7 @@ fn insist(raw: &mut Raw, port: u16, mut kernel: impl FnMut(&mut Raw, &Seen)) -> 
 
 #[test]
 fn a_table_full_of_forgotten_connections_refuses_nobody() {
-    // One that is looked over in one go, and one that is not.
+    // One table that a single step sweeps, and one that needs several.
     for count in [100, 2000] {
         let (mut raw, _) = crowd(count);
         raw.wait(20 * SECOND);
@@ -390,7 +391,7 @@ fn a_table_full_of_living_connections_refuses_politely_and_harms_none() {
     };
     let (taken, tries) = insist(&mut raw, 4000, alive);
     assert!(!taken && tries <= 3, "{tries}");
-    // It is looked over again only after a while: the next one hears it at once.
+    // The next sweep comes only after a while, so the next connection gets its answer at once.
     assert_eq!(insist(&mut raw, 4001, alive), (false, 1));
     assert_eq!(raw.stack.stats().flows, 2000);
     assert!(conns.iter().all(|conn| !raw.saw(conn, Changes::RESET)));
@@ -418,7 +419,7 @@ fn a_look_while_there_was_room_does_not_stand_for_one_when_there_is_none() {
     for n in 0..CROWDED {
         raw.open(20_000 + n, 1000);
     }
-    // The next one makes the stack ask those that have been silent, and all of them live.
+    // The next one makes the stack probe the silent apps, and all of them live.
     raw.wait(SWEEP_SILENT.0);
     let mut seen = raw.syn(20_000 + CROWDED, 1000);
     let end = raw.now + SECOND * 2;
@@ -437,7 +438,7 @@ fn a_look_while_there_was_room_does_not_stand_for_one_when_there_is_none() {
         raw.open(20_000 + n, 1000);
     }
     assert!(raw.stack.stats().probes >= u64::from(COUNT) / 2, "{:?}", raw.stack.stats());
-    // Then their kernel forgets them all.
+    // Then their kernel forgets all of them.
     raw.wait(SWEEP_ANSWERS + SWEEP_SILENT.1);
     let (taken, tries) = insist(&mut raw, 4000, |raw, seen| raw.feed(&unknown(seen)));
     assert!(taken && tries <= 2, "{taken} after {tries}");

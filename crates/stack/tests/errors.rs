@@ -1,5 +1,5 @@
-//! ICMP: which requests are carried, which errors a packet earns, and their size; what is dropped
-//! without a word.
+//! ICMP: the requests that are carried, the errors that a packet causes, their size, and the
+//! packets that are dropped silently.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -12,7 +12,7 @@ use underpass_stack::*;
 const VM6: &str = "fd75:6e64:6572::2";
 const PEER6: &str = "2600::1";
 
-/// An ICMP message of the VM's, whose checksum field is 0.
+/// An ICMP message from the VM whose checksum field is 0.
 fn icmp(to: &str, mut message: Vec<u8>) -> Vec<u8> {
     let mut packet = Vec::new();
     match to.parse().unwrap() {
@@ -42,7 +42,7 @@ fn ping(to: &str) -> Vec<u8> {
     icmp(to, vec![kind, 0, 0, 0, 0, 77, 0, 3, 1, 2, 3, 4])
 }
 
-/// A TCP segment of the VM's from port 4000 to port 80.
+/// A TCP segment from the VM's port 4000 to port 80.
 fn tcp(to: &str, seq: u32, ack: Option<u32>, options: &[u8]) -> Vec<u8> {
     let mut header = etherparse::TcpHeader::new(4000, 80, seq, 0xffff);
     (header.syn, header.ack) = (ack.is_none(), ack.is_some());
@@ -60,7 +60,7 @@ fn tcp(to: &str, seq: u32, ack: Option<u32>, options: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// The answer's ICMP type and code, and why its packet was dropped.
+/// The answer's ICMP type and code, and the reason for the drop.
 fn answer(rig: &mut Rig, packet: &[u8]) -> (Option<[u8; 2]>, Vec<DropReason>) {
     let before = rig.stack.stats().clone();
     let (events, sent) = rig.feed(packet);
@@ -74,8 +74,8 @@ fn answer(rig: &mut Rig, packet: &[u8]) -> (Option<[u8; 2]>, Vec<DropReason>) {
     (kind, DropReason::ALL.into_iter().filter(grew).collect())
 }
 
-/// What is no host's of the network: an app hears at once that nothing is there, or that it may not
-/// go there.
+/// Addresses that no host of the network has: the app learns at once that nothing is there, or that
+/// it may not go there.
 #[test]
 fn a_ping_or_a_datagram_that_goes_nowhere_is_answered_with_why() {
     let mut closed = plan();
@@ -90,7 +90,7 @@ fn a_ping_or_a_datagram_that_goes_nowhere_is_answered_with_why() {
         (ping("fd75:6e64:6572::3"), [1, 1], refused),
         (udp(APP, "10.99.0.19:9", 64, b"x"), [3, 13], refused),
         (udp("[fd75:6e64:6572::2]:1", "[fd75:6e64:6572::3]:9", 64, b"x"), [1, 1], refused),
-        // Own addresses that belong to no host.
+        // Own addresses that no host has.
         (ping("10.99.0.20"), [3, 1], nowhere),
         (ping("fd75:6e64:6572::9"), [1, 3], nowhere),
         (udp(APP, "10.99.0.20:9", 64, b"x"), [3, 1], nowhere),
@@ -115,7 +115,7 @@ fn a_damaged_packet_is_neither_answered_nor_carried() {
     let mut solicitation = icmp("fd75:6e64:6572::1", solicited);
     // Hop limit 255 (RFC 4861 7.1.1).
     solicitation[7] = 255;
-    assert_eq!(rig.feed(&solicitation).1.len(), 1, "whole, it is answered");
+    assert_eq!(rig.feed(&solicitation).1.len(), 1, "the whole request is answered");
     for packet in [
         solicitation,
         ping("8.8.8.8"),
@@ -132,7 +132,7 @@ fn a_damaged_packet_is_neither_answered_nor_carried() {
     assert_eq!(answer(&mut rig, &[0x45; 19]), (None, vec![DropReason::Malformed]));
 }
 
-/// An address is asked for by a whole question, and an answer is no question.
+/// Only a whole question asks for an address, and an answer is not a question.
 #[test]
 fn a_question_for_a_neighbour_that_is_cut_short_or_of_another_kind_is_not_answered() {
     let mut arp = vec![0xff; 6];
@@ -150,7 +150,7 @@ fn a_question_for_a_neighbour_that_is_cut_short_or_of_another_kind_is_not_answer
     for length in 14..arp.len() {
         assert_eq!(ask(&arp[..length]), (0, 1), "{length} bytes");
     }
-    // Another medium, protocol or length of an address; an answer; another operation.
+    // Another medium, protocol or address length; an answer; another operation.
     for (at, byte, malformed) in
         [(15, 6, 1), (16, 9, 1), (18, 8, 1), (19, 16, 1), (21, 2, 0), (20, 1, 0)]
     {
@@ -171,7 +171,7 @@ fn a_question_for_a_neighbour_that_is_cut_short_or_of_another_kind_is_not_answer
     }
 }
 
-/// A frame that all stations hear is no reason to answer (RFC 1122 3.2.2).
+/// A broadcast frame does not justify an answer (RFC 1122 3.2.2).
 #[test]
 fn a_packet_in_a_broadcast_frame_is_dropped_without_a_word() {
     let mut rig = Rig::new(1500);
@@ -186,7 +186,7 @@ fn a_packet_in_a_broadcast_frame_is_dropped_without_a_word() {
     }
 }
 
-/// While its events are not fetched, no packet leads to more of them, and none is answered.
+/// While its events are not fetched, no packet leads to more events, and none is answered.
 #[test]
 fn a_stack_whose_events_are_not_fetched_takes_nothing_new() {
     let mut rig = Rig::new(1500);
@@ -239,11 +239,11 @@ fn an_icmp_message_that_is_neither_a_request_nor_an_error_is_dropped_as_such() {
     }
 }
 
-/// RFC 8201 section 4: a router's word about a segment that is under way, and about no other, makes
-/// the next ones smaller, down to what every link takes.
+/// RFC 8201 section 4: a router's report about a segment in flight, and about no other, makes later
+/// segments smaller, down to the size that every link carries.
 #[test]
 fn segments_over_ipv6_shrink_when_a_router_says_so() {
-    // The MTU that a router reports, the byte under way that it quotes, and the next segments.
+    // The MTU that a router reports, the byte in flight that it quotes, and the next segments.
     for (mtu, about, next) in [
         (1400u32, 0, [1340, 660]),
         (1300, 1499, [1240, 760]),
@@ -290,7 +290,8 @@ fn be32(bytes: &[u8], at: usize) -> u32 {
     u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap())
 }
 
-/// Switched off while it is pending, a connection over IPv6 ends when its app begins it anew.
+/// If IPv6 is switched off while a connection is pending, the connection ends when its app starts
+/// it again.
 #[test]
 fn a_pending_connection_over_ipv6_does_not_begin_anew_when_that_is_off() {
     let mut rig = Rig::new(1500);
@@ -298,7 +299,7 @@ fn a_pending_connection_over_ipv6_does_not_begin_anew_when_that_is_off() {
     let [Event::Connect { flow, .. }] = events[..] else { panic!("{events:?}") };
     rig.stack.set_ipv6(Ipv6::Disabled);
     let mut anew = tcp(PEER6, 9, None, &[]);
-    // By another number of hops.
+    // With another number of hops.
     anew[7] = 5;
     let (events, sent) = rig.feed(&anew);
     assert_eq!((&events[..], sent.len()), (&[Event::ConnectAbandoned { flow }][..], 0));
@@ -306,7 +307,7 @@ fn a_pending_connection_over_ipv6_does_not_begin_anew_when_that_is_off() {
     assert_eq!(rig.stack.stats().half_open, 0);
 }
 
-/// A packet of a protocol that is not carried, with so many bytes behind its header.
+/// A packet of an unsupported protocol with this many bytes after its header.
 fn unknown(is_v6: bool, bytes: usize) -> Vec<u8> {
     let mut packet = Vec::new();
     let payload = vec![7; bytes];
@@ -337,7 +338,7 @@ fn unknown(is_v6: bool, bytes: usize) -> Vec<u8> {
     packet
 }
 
-/// RFC 1812 section 4.3.2.3 and RFC 4443 section 2.4 (c): as much as fits 576 and 1280 bytes.
+/// RFC 1812 section 4.3.2.3 and RFC 4443 section 2.4 (c): as much as fits into 576 and 1280 bytes.
 #[test]
 fn an_error_quotes_as_much_as_every_link_takes() {
     for (is_v6, head, most) in [(false, 20, 576), (true, 40, 1280)] {
@@ -360,7 +361,7 @@ fn an_error_quotes_as_much_as_every_link_takes() {
     }
 }
 
-/// RFC 792: the header alone is an echo request.
+/// RFC 792: the header alone is a valid echo request.
 #[test]
 fn an_echo_request_needs_no_payload_but_a_whole_header() {
     for length in [7, 8, 9] {

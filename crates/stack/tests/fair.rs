@@ -1,4 +1,5 @@
-//! Full tables, and who makes room in them: a model of the kernel says whose each socket is.
+//! Full tables, and the entries that make room: a model of the kernel names the owner of each
+//! socket.
 #![expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test may panic")]
 
 mod common;
@@ -14,10 +15,10 @@ use underpass_stack::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Ports below are root's, those from here on another user's.
+/// Lower ports are root's, those from here on another user's.
 const OTHERS: u16 = 20_000;
 
-/// The kernel's sockets: whose by port, and which are closed.
+/// The kernel's sockets: the owner by port, and the closed ones.
 #[derive(Clone, Default)]
 struct Kernel(Arc<Mutex<State>>);
 
@@ -65,7 +66,7 @@ fn syn_to(raw: &mut Raw, port: u16, host: u16) {
     raw.turn();
 }
 
-/// Connects and what became of others, since the last call.
+/// Connects, and displaced connections, since the last call.
 fn events(raw: &mut Raw) -> (usize, usize) {
     let count =
         |wanted: fn(&Event) -> bool| raw.events.iter().filter(|event| wanted(event)).count();
@@ -86,13 +87,13 @@ fn half_open_connections_of_the_heaviest_give_way_and_never_those_of_others() {
     for number in 0..600 {
         syn_to(&mut raw, OTHERS + number, number);
     }
-    // The other user's own newcomers push nothing out as long as its connects are fresh.
+    // The other user's own newcomers displace nothing while its connects are fresh.
     assert_eq!(events(&mut raw), (400, 0));
     for number in 0..150 {
         syn_to(&mut raw, 2000 + number, number);
         assert_eq!(events(&mut raw), (1, 1), "root's number {number}");
     }
-    // From a share as large as theirs on root displaces nobody.
+    // Once root's share is as large as theirs, it displaces no connection.
     for number in 150..400 {
         syn_to(&mut raw, 2000 + number, number);
     }
@@ -101,7 +102,7 @@ fn half_open_connections_of_the_heaviest_give_way_and_never_those_of_others() {
     assert_eq!(raw.stack.stats().half_open, 400);
     let displaced = 150 + connects as u64;
     assert_eq!(raw.stack.displaced(), (displaced, Some(Owner::User(65_534))));
-    // What waits for long gives way to the same user's next.
+    // A connection that waits for long gives way to the same user's next.
     raw.now += HALF_OPEN_AT_LEAST;
     syn_to(&mut raw, OTHERS + 1000, 1);
     assert_eq!(events(&mut raw), (1, 1));
@@ -114,13 +115,13 @@ fn one_silent_host_takes_half_of_its_users_half_open_connections() {
     for number in 0..500 {
         syn_to(&mut raw, OTHERS + number, 1);
     }
-    // The first quarter came before anybody was asked.
+    // The first quarter came before owners were looked up.
     let connects: Vec<FlowId> = raw.events.iter().filter_map(connect).collect();
     assert_eq!(events(&mut raw), (300, 0));
     syn_to(&mut raw, OTHERS + 600, 2);
     assert_eq!(events(&mut raw), (1, 0));
-    // Each of those that were asked for makes room for one more when it ends, and then there is
-    // none for another: the relay gives one up, and connects one.
+    // Each connection with a known owner makes room for one more when it ends, and then there is no
+    // room for another: the relay gives one up and connects one.
     for (round, flow) in connects[200..202].iter().enumerate() {
         let port = OTHERS + 700 + u16::try_from(round).unwrap();
         syn_to(&mut raw, port, 1);
@@ -135,7 +136,7 @@ fn one_silent_host_takes_half_of_its_users_half_open_connections() {
         syn_to(&mut raw, port + 100, 1);
         assert_eq!(events(&mut raw), (1, 0), "{round}");
     }
-    // The time of those that were not asked for ends like that of others.
+    // Connections without a known owner expire like others.
     raw.wait(HALF_OPEN);
     raw.turn();
     assert_eq!((events(&mut raw), raw.stack.stats().half_open), ((0, 301), 0));
@@ -153,7 +154,7 @@ fn connect(event: &Event) -> Option<FlowId> {
     }
 }
 
-/// A look-up costs a system call: none is made while a table is at most a quarter full.
+/// A look-up costs a system call: the stack makes none while a table is at most a quarter full.
 #[test]
 fn owners_are_looked_up_from_a_quarter_of_either_table_on() {
     for (flows, half_open, free) in [(400, 4000, 100), (4000, 40, 10), (403, 4000, 101)] {
@@ -180,8 +181,8 @@ fn owners_are_looked_up_from_a_quarter_of_either_table_on() {
     }
 }
 
-/// Of a crowd's own half-open connections the oldest goes for its next one, each only after its
-/// time, and none is passed over in between.
+/// The oldest of a crowd's own half-open connections goes for its next one, each only after its
+/// time, and none is skipped.
 #[test]
 fn a_crowds_own_half_open_connections_go_in_the_order_in_which_they_came() {
     let (mut raw, _) = rig(|capacity| capacity.half_open = 40);
@@ -192,11 +193,11 @@ fn a_crowds_own_half_open_connections_go_in_the_order_in_which_they_came() {
     let connects: Vec<FlowId> = raw.events.iter().filter_map(connect).collect();
     assert_eq!(connects.len(), 40);
     raw.events.clear();
-    // Those that were looked up come first: the first quarter was not.
+    // Those with a known owner come first: the first quarter has none.
     let order = connects[10..].iter().chain(&connects[..10]);
     raw.now += HALF_OPEN_AT_LEAST - Duration::from_millis(400);
     for (number, flow) in (0..).zip(order.take(30)) {
-        // Too early for the next one, however often it is tried.
+        // Too early for the next one, however often the app tries.
         raw.now += Duration::from_millis(if number == 0 { 99 } else { 9 });
         for host in 0..3 {
             syn_to(&mut raw, OTHERS + 1000 + number, 200 + host);
@@ -212,7 +213,8 @@ fn a_crowds_own_half_open_connections_go_in_the_order_in_which_they_came() {
     }
 }
 
-/// Sixteen connections are looked at for one that makes room, and the next sixteen for the next.
+/// The stack examines sixteen connections for one that makes room, and the next sixteen for the
+/// next.
 #[test]
 fn of_some_of_the_heaviest_users_connections_the_one_that_was_idle_longest_goes() {
     let (mut raw, _) = rig(|_| ());
@@ -230,13 +232,13 @@ fn of_some_of_the_heaviest_users_connections_the_one_that_was_idle_longest_goes(
         let seen = raw.syn(1000 + round, 1);
         let ended: Vec<u16> =
             seen.iter().filter(|one| one.flags & RST != 0).map(|one| one.port).collect();
-        // The first fifty were not looked up.
+        // The owners of the first fifty were not looked up.
         assert_eq!(ended, [OTHERS + 55 + 16 * round]);
     }
     assert_eq!(raw.stack.stats().idle_displaced, 5);
 }
 
-/// A connection that said something a moment ago is not taken for one that is gone.
+/// The stack does not take a connection that was active a moment ago for a dead one.
 #[test]
 fn a_connection_without_a_socket_goes_once_it_was_silent_for_a_second() {
     let millisecond = Duration::from_millis(1);
@@ -259,7 +261,7 @@ fn a_connection_without_a_socket_goes_once_it_was_silent_for_a_second() {
         let expected = if goes { vec![conns[9].flow] } else { vec![] };
         assert_eq!(ended, expected, "after {silent:?}");
         assert_eq!(raw.stack.stats().gone_displaced, u64::from(goes));
-        assert_eq!(raw.stack.displaced().0, 0, "no other's made room");
+        assert_eq!(raw.stack.displaced().0, 0, "no other owner's made room");
     }
 }
 
@@ -282,8 +284,12 @@ fn a_half_open_connection_ends_20_s_after_the_apps_last_syn_and_may_begin_anew()
     assert_eq!((events(&mut raw), raw.stack.stats().half_open), ((0, 1), 0));
     syn_to(&mut raw, 1001, 1);
     assert_eq!(events(&mut raw), (1, 0));
-    assert_eq!(kernel.0.lock().unwrap().look_ups, 0, "where there is room nobody is asked");
-    // Thousands of connects leave no deadline behind.
+    assert_eq!(
+        kernel.0.lock().unwrap().look_ups,
+        0,
+        "owners are not looked up while there is room"
+    );
+    // Thousands of connects leave no deadline over.
     for port in 2000..8000 {
         let conn = raw.half(port, 1);
         raw.stack.abort(conn.flow);
@@ -302,7 +308,7 @@ fn idle_connections_of_the_heaviest_give_way_at_once() {
     let mut others: Vec<Conn> = (0..190).map(|port| raw.open(OTHERS + port, 1)).collect();
     raw.events.clear();
     raw.now += SECOND;
-    // Those that say something are not idle.
+    // Active connections are not idle.
     for conn in &mut others[..10] {
         raw.say(conn, ACK, b"x");
         raw.read(conn);
@@ -313,7 +319,7 @@ fn idle_connections_of_the_heaviest_give_way_at_once() {
         let ended: Vec<u16> =
             raw.turn().iter().filter(|one| one.flags & RST != 0).map(|one| one.port).collect();
         assert!(matches!(ended[..], [port] if port >= OTHERS), "{ended:?}");
-        // The shell learns of the one that is gone before the new one.
+        // The shell learns of the connection that is gone before the new one.
         let [first, second] = &raw.events[..] else { panic!("{:?}", raw.events) };
         assert!(
             matches!(first, Event::Flow { changes, .. } if *changes == Changes::RESET),
@@ -329,7 +335,7 @@ fn idle_connections_of_the_heaviest_give_way_at_once() {
     for conn in root.iter().chain(&others[..10]) {
         assert!(raw.stack.room(conn.flow) > 0, "{conn:?}");
     }
-    // Its own newcomers displace none of anybody's.
+    // Its own newcomers displace no other user's connections.
     raw.events.clear();
     raw.syn(OTHERS + 5000, 1);
     assert!(
@@ -353,7 +359,7 @@ fn connections_that_their_app_closed_go_first_and_lose_no_byte() {
     }
     raw.turn();
     raw.events.clear();
-    // Of these the app is gone; the others have shut down one direction.
+    // The app of these is gone; the others have shut down one direction.
     kernel.0.lock().unwrap().orphans.extend((0..10).chain(50..60).map(|port| 1000 + port));
     for number in 0..10 {
         raw.syn(5000 + number, 1);
@@ -366,7 +372,7 @@ fn connections_that_their_app_closed_go_first_and_lose_no_byte() {
         raw.events.clear();
     }
     assert_eq!(raw.stack.stats().gone_displaced, 10);
-    // No other is gone altogether: what it sent is there to be read.
+    // The others are not completely gone: their data is there to be read.
     raw.syn(6000, 1);
     assert!(matches!(raw.events[..], [Event::Connect { .. }]), "{:?}", raw.events);
     for conn in &all[50..60] {
@@ -388,7 +394,7 @@ fn a_connection_without_a_socket_gives_way_to_its_users_next() {
     }
     raw.now += 2 * SECOND;
     kernel.0.lock().unwrap().missing.extend(1100..1200);
-    // Some are looked at for each newcomer.
+    // The stack examines some for each newcomer.
     assert!((5000..5008).any(|port| {
         raw.events.clear();
         raw.syn(port, 1);
@@ -410,7 +416,7 @@ fn whoever_opens_thousands_of_udp_sockets_displaces_their_own() {
     let root: Vec<BindId> =
         (0..20).map(|port| rig.bind(&format!("10.99.0.18:{}", 1000 + port), peer)).collect();
     let mut gone = Vec::new();
-    // Round and round, as a program does that talks to many peers.
+    // In turn, like a program that talks to many peers.
     for number in (0..2100).cycle().take(5000) {
         rig.now += Duration::from_millis(1);
         let app = format!("10.99.0.18:{}", OTHERS + number);
@@ -422,7 +428,7 @@ fn whoever_opens_thousands_of_udp_sockets_displaces_their_own() {
     }
     assert_eq!(gone.len(), 20 + 5000 - 200);
     assert!(root.iter().all(|bind| !gone.contains(bind)), "another user's mapping went");
-    // And root's next ones take the other user's place.
+    // Root's next ones take the other user's place.
     for port in 0..50 {
         let (events, _) = rig.feed(&udp(&format!("10.99.0.18:{}", 3000 + port), peer, 64, b"x"));
         assert!(matches!(events[0], Event::Unbind { bind } if !root.contains(&bind)), "{events:?}");
@@ -441,8 +447,8 @@ fn the_owner_of_a_connection_and_of_a_question_is_its_sockets_user() {
     let other = Owner::User(65_534);
     assert_eq!((raw.stack.owner(pending), raw.stack.owner(open)), (root, other));
     assert_eq!((raw.stack.owner(pending), raw.stack.owner(open)), (root, other));
-    assert_eq!(look_ups(&kernel), 2, "each is asked once");
-    // It stays with the connection when that is open.
+    assert_eq!(look_ups(&kernel), 2, "each is looked up once");
+    // The owner stays with the connection when that is open.
     raw.stack.accept(raw.now, pending, &mut raw.sink);
     raw.turn();
     assert_eq!((raw.stack.owner(pending), look_ups(&kernel)), (root, 2));
@@ -465,8 +471,8 @@ fn the_owner_of_a_connection_and_of_a_question_is_its_sockets_user() {
     }
 }
 
-/// What an app has sent is read to the end, and what it was sent is on its way: neither is taken
-/// from a connection because its app has closed it.
+/// An app's data is read to the end, and the data for the app is on its way. A connection keeps
+/// both although its app has closed it.
 #[test]
 fn a_connection_with_bytes_under_way_makes_no_room_although_its_app_is_gone() {
     for (is_orphan, sent, received, goes) in [
@@ -503,7 +509,7 @@ fn a_connection_with_bytes_under_way_makes_no_room_although_its_app_is_gone() {
     }
 }
 
-/// An app's kernel that sends its SYN again and again is heard each time, and leaves one deadline.
+/// The stack handles each repeated SYN of an app's kernel, and keeps one deadline.
 #[test]
 fn a_syn_that_is_repeated_thousands_of_times_counts_from_its_last_one_on() {
     let (mut raw, _) = rig(|_| ());
@@ -543,12 +549,12 @@ fn owners_of_udp_sockets_are_looked_up_from_a_quarter_of_the_table_on() {
             first.get_or_insert(bind);
         }
     }
-    // The one that was idle longest goes, although it was not asked for when it came.
+    // The connection that was idle longest goes, although its owner was not looked up when it came.
     send(&mut raw, 1000);
     assert_eq!(raw.events.first(), first.map(|bind| Event::Unbind { bind }).as_ref());
 }
 
-/// The stack has room for more than its relays take; the gateway says what becomes of the rest.
+/// The stack has room for more than its relays take. The gateway decides about the rest.
 #[test]
 fn a_newcomer_is_refused_by_the_stack_only_when_its_own_table_is_full() {
     let (mut raw, _) = rig(|_| ());

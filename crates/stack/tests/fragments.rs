@@ -1,4 +1,5 @@
-//! Reassembly: which fragments make a datagram, which spoil it, and how long they are waited for.
+//! Reassembly: the fragments that make a datagram, those that spoil it, and how long the stack
+//! waits for them.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -7,10 +8,10 @@ use etherparse::checksum::Sum16BitWords;
 use std::time::Duration;
 use underpass_stack::*;
 
-/// How long a datagram's fragments are waited for.
+/// How long a reassembly waits for fragments.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// ECN of a packet that met congestion, and of one that could have told (RFC 3168 section 5).
+/// ECN of a packet that experienced congestion, and of an ECN-capable one (RFC 3168 section 5).
 const CE: u8 = 3;
 const ECT: u8 = 2;
 
@@ -75,13 +76,13 @@ fn datagram(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Feeds fragments; the payload and the traffic class of the datagram that comes of them.
+/// Feeds fragments. Returns the payload and the traffic class of the resulting datagram.
 fn feed(rig: &mut Rig, packets: impl IntoIterator<Item = Vec<u8>>) -> Option<(Vec<u8>, Marks)> {
     let mut whole = None;
     for packet in packets {
         for event in rig.feed(&packet).0 {
             if let Event::Datagram { bytes, marks, .. } = event {
-                assert_eq!(whole.replace((bytes, marks)), None, "two datagrams of one");
+                assert_eq!(whole.replace((bytes, marks)), None, "two datagrams from one");
             }
         }
     }
@@ -126,7 +127,7 @@ fn what_is_too_long_or_odd_is_no_fragment() {
     let odd = [
         Part { bytes: &whole[..31], ..first },
         Part { bytes: &[], ..first },
-        // The last byte that IPv4's length has room for is 65,515 behind a header.
+        // The last byte that fits IPv4's length field is 65,515 after a header.
         Part { offset: 65_512, more: false, bytes: &[1; 4], ..first },
     ];
     for (n, part) in odd.into_iter().enumerate() {
@@ -164,7 +165,7 @@ fn a_fragment_that_comes_twice_is_taken_once() {
     assert_eq!(dropped(&mut rig), (0, 0));
 }
 
-/// Each spoils the datagram: it is dropped whole, with what comes of it later (RFC 5722 section 4).
+/// Each spoils the datagram: it is dropped whole, with its later fragments (RFC 5722 section 4).
 #[test]
 fn an_overlap_or_two_ends_spoil_the_datagram() {
     let whole = datagram(96);
@@ -174,11 +175,11 @@ fn an_overlap_or_two_ends_spoil_the_datagram() {
     let last = |from, to| Part { more: false, ..part(from, to) };
     let cases: [(&str, Vec<Part<'_>>); 8] = [
         ("the same place with other bytes", vec![part(0, 32), Part::of(7, &other, 0, 32)]),
-        ("its end in another", vec![part(32, 64), part(8, 40)]),
-        ("its beginning in another", vec![part(0, 32), part(24, 56)]),
+        ("its end overlaps another", vec![part(32, 64), part(8, 40)]),
+        ("its beginning overlaps another", vec![part(0, 32), part(24, 56)]),
         ("within another", vec![part(0, 64), part(16, 24)]),
         ("around another", vec![part(16, 24), part(0, 64)]),
-        ("an end before what is there", vec![part(64, 88), last(32, 40)]),
+        ("an end before an existing part", vec![part(64, 88), last(32, 40)]),
         ("a second end", vec![last(64, 96), last(32, 40)]),
         ("beyond the end", vec![last(32, 40), part(40, 48)]),
     ];
@@ -186,10 +187,10 @@ fn an_overlap_or_two_ends_spoil_the_datagram() {
         let mut rig = Rig::new(1500);
         assert_eq!(feed(&mut rig, parts.iter().map(|part| part.v4())), None, "{name}");
         assert_eq!(dropped(&mut rig), (1, 0), "{name}");
-        // Nothing that comes later makes a datagram of it.
+        // No later fragment completes the datagram.
         assert_eq!(feed(&mut rig, [part(0, 48), part(48, 96)].map(Part::v4)), None, "{name}");
         assert_eq!(dropped(&mut rig), (3, 0), "{name}");
-        // It was told already when its time is over.
+        // It was reported before its time is over.
         rig.wait(WAIT);
         assert_eq!((dropped(&mut rig), rig.stack.next_deadline()), ((3, 0), None), "{name}");
         assert_eq!(
@@ -233,7 +234,7 @@ fn fragments_are_waited_for_from_the_first_on_and_not_longer() {
     assert_eq!(
         feed(&mut rig, [Part::of(7, &whole, 64, 96).v4()]),
         None,
-        "the beginning is forgotten"
+        "the beginning is dropped"
     );
     assert_eq!(feed(&mut rig, [Part::of(8, &whole, 32, 96).v4()]).unwrap().0, whole[8..]);
 }
@@ -281,8 +282,8 @@ fn congestion_that_one_fragment_met_counts_for_all() {
     assert_eq!(class(ECT, ECT), ECT);
     assert_eq!(class(ECT, CE), CE);
     assert_eq!(class(CE, ECT), CE);
-    assert_eq!(class(0xb8 | ECT, CE), 0xb8 | CE, "the rest is the first one's");
-    assert_eq!(class(0, CE), 0, "a sender that does not know ECN");
+    assert_eq!(class(0xb8 | ECT, CE), 0xb8 | CE, "the other bits are those of the first one");
+    assert_eq!(class(0, CE), 0, "a sender without ECN");
     assert_eq!(class(1, ECT), 1, "only congestion is passed on");
 }
 

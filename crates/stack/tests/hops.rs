@@ -1,4 +1,4 @@
-//! How far a SYN may go: what is told of that, and what its app hears when a router ends it.
+//! The hop limit of a SYN: the report to the relay, and the app's answer when a router ends it.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -6,7 +6,7 @@ use common::rig::Rig;
 use std::net::IpAddr;
 use underpass_stack::*;
 
-/// A SYN from the VM with so many hops left, to a server or to the address given.
+/// A SYN from the VM with this many hops left, to a server or to the address given.
 fn syn(v6: bool, to: Option<IpAddr>, hops: u8, seq: u32) -> Vec<u8> {
     let mut header = etherparse::TcpHeader::new(5000, 80, seq, 1000);
     header.syn = true;
@@ -53,7 +53,7 @@ fn a_small_time_to_live_is_told_less_a_hop_and_an_ordinary_one_is_not() {
             "the gateway is the first hop"
         );
     }
-    // The host's own addresses are behind no router.
+    // No router leads to the host's own addresses.
     let mut rig = Rig::new(1500);
     assert_eq!(told(&rig.feed(&syn(false, Some("10.99.0.19".parse().unwrap()), 5, 1)).0), None);
 }
@@ -76,7 +76,7 @@ fn the_router_that_ended_a_syn_quotes_it_with_its_last_hop() {
         };
         let (kind, quote) = (&error[header..header + 2], &error[header + 8..]);
         assert_eq!((kind, from), (if v6 { &[3, 0][..] } else { &[11, 0][..] }, router));
-        // But for the hops it is the app's own SYN, and its checksum is right.
+        // Except for the hops it is the app's own SYN, and its checksum is right.
         assert_eq!(quote, syn(v6, None, 1, 1));
     }
 }
@@ -86,8 +86,8 @@ fn a_pending_connection_begins_anew_when_it_is_asked_by_another_number_of_hops()
     let mut rig = Rig::new(1500);
     let (events, _) = rig.feed(&syn(false, None, 5, 1));
     let Event::Connect { flow: first, .. } = events[0] else { panic!("{events:?}") };
-    assert!(rig.feed(&syn(false, None, 5, 1)).0.is_empty(), "the same once more");
-    assert!(rig.feed(&syn(false, None, 5, 9)).0.is_empty(), "another one by the same way");
+    assert!(rig.feed(&syn(false, None, 5, 1)).0.is_empty(), "the same again");
+    assert!(rig.feed(&syn(false, None, 5, 9)).0.is_empty(), "another one by the same path");
     let (events, _) = rig.feed(&syn(false, None, 6, 9));
     let [Event::ConnectAbandoned { flow }, Event::Connect { flow: second, .. }] = events[..] else {
         panic!("{events:?}")
@@ -98,7 +98,7 @@ fn a_pending_connection_begins_anew_when_it_is_asked_by_another_number_of_hops()
         s.service(now, out);
     });
     assert_eq!(answer[0][33] & 0x12, 0x12, "SYN, ACK");
-    // Ordinary ones are one kind, however many hops they have.
+    // Ordinary SYNs are one kind, however many hops they have.
     let mut rig = Rig::new(1500);
     rig.feed(&syn(false, None, 64, 1));
     assert!(rig.feed(&syn(false, None, 255, 1)).0.is_empty());

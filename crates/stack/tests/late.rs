@@ -1,5 +1,6 @@
-//! What the relay says of a bind, question, ping or connection: for one that is gone, for another
-//! family or too long it is counted and dropped; who sends an error; what stays without an answer.
+//! The relay's messages about a bind, question, ping or connection. The stack counts and drops
+//! those for one that is gone, of another family or too long. Also: the sender of an error, and
+//! messages without an answer.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -12,7 +13,7 @@ use underpass_stack::*;
 const APP6: &str = "[fd75:6e64:6572::2]:5000";
 const PEER6: &str = "[2600::1]:9999";
 
-/// A rig whose apps take datagrams from everybody.
+/// A rig whose apps accept datagrams from every host.
 fn open_rig() -> Rig {
     let mut rig = Rig::new(1500);
     let mut config = config(Offload::None, 1500);
@@ -25,7 +26,7 @@ fn fault(kind: FaultKind, router: Option<&str>) -> Fault {
     Fault { kind, router: router.map(|ip| ip.parse().unwrap()) }
 }
 
-/// Nothing goes to the app, and one more is counted as late.
+/// Sends nothing to the app and counts one more late message.
 #[track_caller]
 fn drops(rig: &mut Rig, act: impl FnOnce(&mut Stack, std::time::Instant, &mut Sink)) {
     let before = rig.stack.stats().dropped(DropReason::Late);
@@ -33,7 +34,7 @@ fn drops(rig: &mut Rig, act: impl FnOnce(&mut Stack, std::time::Instant, &mut Si
     assert_eq!(rig.stack.stats().dropped(DropReason::Late), before + 1);
 }
 
-/// An echo request of the VM's.
+/// An echo request from the VM.
 fn ping() -> Vec<u8> {
     let mut packet = Vec::new();
     etherparse::PacketBuilder::ipv4([10, 99, 0, 18], [8, 8, 8, 8], 64)
@@ -91,7 +92,7 @@ fn a_question_and_a_ping_have_one_end() {
         },
     ];
     let request = asked(&mut rig);
-    // A ping's answers are none of a question's, which waits on.
+    // A ping's answers are not answers to a question, which still waits.
     drops(&mut rig, |s, _, out| s.echo_reply(request, 64, b"payload", out));
     drops(&mut rig, |s, now, out| s.echo_error(now, request, unreachable, out));
     let sent = rig.out(|s, _, out| s.answer_query(request, b"answer", out));
@@ -117,9 +118,9 @@ fn a_question_and_a_ping_have_one_end() {
     }
 }
 
-/// A router's error comes from that router; 'port unreachable' is the peer's own; what the relay's
-/// host says by itself comes from the gateway, as does a word that no router of the app's family
-/// can have said.
+/// A router's error comes from that router, and 'port unreachable' from the peer. Errors of the
+/// relay's host come from the gateway, and so does an error that no router of the app's family can
+/// have sent.
 #[test]
 fn an_error_comes_from_the_host_that_reported_it() {
     let gateway = ["10.99.0.17", "fd75:6e64:6572::1"];
@@ -148,7 +149,7 @@ fn an_error_comes_from_the_host_that_reported_it() {
     }
 }
 
-/// Where a packet comes from.
+/// The source of a packet.
 fn source(packet: &[u8]) -> IpAddr {
     if packet[0] >> 4 == 4 {
         <[u8; 4]>::try_from(&packet[12..16]).unwrap().into()
@@ -157,7 +158,8 @@ fn source(packet: &[u8]) -> IpAddr {
     }
 }
 
-/// A SYN that no server's host answered: its app's kernel sends it again, and is connected anew.
+/// A SYN that no server answered: its app's kernel sends it again, and is connected in a new
+/// attempt.
 #[test]
 fn silence_is_passed_on_as_silence() {
     let mut raw = Raw::new(Offload::None);
@@ -166,7 +168,7 @@ fn silence_is_passed_on_as_silence() {
     raw.stack.refuse(raw.now, flow, Refusal::Silent, &mut raw.sink);
     assert!(raw.turn().is_empty() && raw.sink.0.is_empty());
     assert_eq!(raw.stack.stats().half_open, 0);
-    // The relay's second word about it.
+    // The relay's second answer about it.
     raw.stack.refuse(raw.now, flow, Refusal::Reset, &mut raw.sink);
     raw.stack.accept(raw.now, flow, &mut raw.sink);
     assert!(raw.turn().is_empty());

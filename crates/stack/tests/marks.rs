@@ -1,4 +1,4 @@
-//! DF, DSCP and ECN: of datagrams both ways, and that TCP has no ECN.
+//! DF, DSCP and ECN: of datagrams both ways. TCP has no ECN.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -7,7 +7,8 @@ use common::rig::{APP, PEER, Rig};
 use common::*;
 use underpass_stack::*;
 
-/// A datagram to [`PEER`] or its like over IPv6, of a traffic class, with DF or without over IPv4.
+/// A datagram to [`PEER`] or its IPv6 counterpart, with a traffic class, and with or without DF
+/// over IPv4.
 fn marked(v6: bool, class: u8, df: bool) -> Vec<u8> {
     if v6 {
         let mut packet = udp("[fd75:6e64:6572::2]:1", "[2600::1]:2", 64, &[1; 64]);
@@ -27,8 +28,8 @@ fn sum4(packet: &mut [u8]) {
     packet[10..12].copy_from_slice(&sum.to_ne_bytes());
 }
 
-/// Two fragments of a packet; the second has congestion marked where the packet's sender knows of
-/// that.
+/// Two fragments of a packet. The second one has congestion marked if the packet's sender supports
+/// ECN.
 fn in_two(packet: &[u8]) -> [Vec<u8>; 2] {
     let v6 = packet[0] >> 4 == 6;
     let header = if v6 { 40 } else { 20 };
@@ -73,7 +74,7 @@ fn traffic_class_and_the_ban_on_fragments_are_carried() {
         assert_eq!(marks_of(&in_two(&marked(true, class, true))), (class, Fragments::Allowed));
     }
     assert_eq!(marks_of(&in_two(&marked(false, 0xb8, false))), (0xb8, Fragments::Allowed));
-    // RFC 3168 5.3: one fragment met congestion.
+    // RFC 3168 5.3: one fragment experienced congestion.
     assert_eq!(marks_of(&in_two(&marked(false, 0xb9, false))), (0xbb, Fragments::Allowed));
 }
 
@@ -140,7 +141,7 @@ fn tcp_refuses_ecn() {
             let flow = raw.connecting();
             raw.stack.accept(raw.now, flow, &mut raw.sink);
             let [answer] = &raw.turn()[..] else { panic!("not one segment") };
-            // RFC 3168 6.1.1: ECE in the SYN-ACK would agree to it.
+            // RFC 3168 6.1.1: ECE in the SYN-ACK would accept ECN.
             assert_eq!((answer.flags, answer.flags & ECE), (SYN | ACK, 0), "{offload:?}, {ecn}");
         }
     }

@@ -1,6 +1,6 @@
-//! What idle connections hold. The kernel's own count of a process is the measure, so the test
-//! starts itself again, with the allocator set as the gateway sets it: large blocks fresh from the
-//! kernel, and never from the end of the heap, which `calloc` would have to clear, and thereby
+//! The memory of idle connections. The kernel's own count of a process is the measure, so the test
+//! starts itself again with the gateway's settings of the allocator. Large blocks then come fresh
+//! from the kernel, never from the end of the heap, which `calloc` would have to clear and thereby
 //! touch.
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
@@ -20,7 +20,8 @@ fn resident_kib() -> usize {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// One answered request of `bytes` on each of many connections, then idle time. KiB a connection.
+/// Sends one request of `bytes` on each of many connections and reads its answer, then idles.
+/// Returns KiB per connection.
 fn idle_cost(bytes: usize) -> usize {
     let mut raw = Raw::new(Offload::Vnet);
     let before = resident_kib();
@@ -63,8 +64,8 @@ fn idle_connections_cost_little() {
             .split("cost=")
             .nth(1)
             .and_then(|rest| rest.split_whitespace().next()?.parse::<usize>().ok());
-        // 8 KiB are the two pages with glibc's own headers of the rings, which the gateway's
-        // allocator does not have.
+        // 8 KiB are the two pages with glibc's own headers of the rings. The gateway's allocator
+        // has no such headers.
         assert!(
             cost.is_some_and(|kib| (1..=10).contains(&kib)),
             "{bytes} bytes: {cost:?} KiB a flow; {text}"

@@ -32,7 +32,7 @@ fn a_fin_before_its_data_counts_when_they_are_there() {
 }
 
 /// RFC 9293 3.10.7.4: the ACK of a segment in the window counts, whatever comes before it. An app's
-/// kernel that has its last ACK is gone, and answers what comes again with a RST.
+/// kernel that has received its last ACK is gone, and answers a retransmission with a RST.
 #[test]
 fn what_a_fin_before_its_data_acknowledges_is_not_sent_again() {
     let mut raw = Raw::new(Offload::None);
@@ -124,7 +124,7 @@ fn an_ack_of_what_was_never_sent_spoils_no_later_one() {
     raw.turn();
     raw.say(&mut conn, ACK, b"data");
     assert_eq!(raw.read(&conn), b"data");
-    // Far older than all that was ever sent.
+    // Far older than everything sent.
     raw.feed(&segment(4000, conn.seq, conn.ack.wrapping_sub(1 << 30), ACK, &[], b"data"));
     raw.turn();
     assert_eq!(raw.read(&conn), b"");
@@ -156,7 +156,7 @@ fn what_a_server_said_before_it_reset_goes_first() {
         (2, &b"refused"[..], RST),
         "{seen:?}"
     );
-    // Without a byte it is a reset at once.
+    // Without a byte, the reset goes out at once.
     let conn = raw.open(4002, 1000);
     raw.stack.reset(conn.flow);
     assert_eq!(raw.turn().len(), 1);
@@ -249,8 +249,8 @@ fn checksum(packet: &[u8]) -> u16 {
     !(sum as u16)
 }
 
-/// Three equal ACKs mean that data are lost (RFC 5681 3.2), of which smoltcp has none to send
-/// again: it stops its timer all the same, and the stack sends the FIN.
+/// Three equal ACKs mean lost data (RFC 5681 3.2). smoltcp has none to send again, but stops its
+/// timer anyway, and the stack sends the FIN.
 #[test]
 fn a_fin_that_is_lost_comes_again_after_equal_acks() {
     let mut raw = Raw::new(Offload::None);
@@ -258,7 +258,7 @@ fn a_fin_that_is_lost_comes_again_after_equal_acks() {
     raw.stack.write(conn.flow, b"hello");
     raw.stack.finish(conn.flow);
     assert!(raw.turn().iter().any(|seen| seen.flags & FIN != 0));
-    // The FIN is lost. What follows is what a kernel says to data that come twice.
+    // The FIN is lost. Then a kernel answers data that comes twice.
     conn.ack = conn.ack.wrapping_add(5);
     for _ in 0..5 {
         raw.say(&mut conn, ACK, &[]);
@@ -270,7 +270,7 @@ fn a_fin_that_is_lost_comes_again_after_equal_acks() {
     }
     let fin = again.iter().find(|seen| seen.flags & FIN != 0);
     assert_eq!(fin.map(|seen| seen.seq), Some(conn.ack), "{again:?}");
-    // To an app that says nothing it comes ever more rarely (RFC 6298 5.5).
+    // For a silent app the intervals grow (RFC 6298 5.5).
     let mut fins = Vec::new();
     for _ in 0..600 {
         raw.wait(Duration::from_millis(100));
@@ -294,7 +294,7 @@ fn a_reset_right_behind_the_connect_comes_behind_the_handshake() {
     assert!(matches!(&seen[..], [seen] if seen.flags & RST != 0), "{seen:?}");
     assert_eq!(raw.stack.stats().flows, 0);
 
-    // An app that never answers is not waited for.
+    // The stack does not wait for an app that never answers.
     raw.syn(4001, 1000);
     let flow = raw.connecting();
     raw.stack.accept(raw.now, flow, &mut raw.sink);
@@ -305,8 +305,8 @@ fn a_reset_right_behind_the_connect_comes_behind_the_handshake() {
     assert_eq!(raw.stack.stats().flows, 0);
 }
 
-/// smoltcp takes no window from an ACK of nothing new while it waits for the ACK of its FIN, also
-/// where the FIN still has data before it: each time that the app had room again, a second passed.
+/// While it waits for the ACK of its FIN, smoltcp takes no window from an ACK of nothing new, even
+/// if data still precedes the FIN. Each time that the app had room again, a second passed.
 #[test]
 fn a_window_that_opens_after_both_have_finished_is_used_at_once() {
     let mut raw = Raw::new(Offload::None);
@@ -346,8 +346,8 @@ fn a_window_that_opens_after_both_have_finished_is_used_at_once() {
     assert_eq!(raw.stack.stats().flows, 0);
 }
 
-/// An ACK that others have overtaken says nothing new. Three that repeat the latest one would have
-/// data sent again (RFC 5681 3.2).
+/// An ACK that others have overtaken says nothing new. Three that repeat the latest one would cause
+/// a retransmission (RFC 5681 3.2).
 #[test]
 fn old_acks_are_no_sign_of_loss() {
     for offload in [Offload::None, Offload::Vnet] {
@@ -364,7 +364,7 @@ fn old_acks_are_no_sign_of_loss() {
             assert!(seen.iter().all(|seen| seen.data.is_empty()), "{offload:?}: {seen:?}");
         }
         assert_eq!(raw.stack.unsent(conn.flow), 1300);
-        // Those that repeat the latest one are such a sign.
+        // ACKs that repeat the latest one are such a sign.
         let mut again = Vec::new();
         for _ in 0..4 {
             again.extend(raw.say(&mut conn, ACK, &[]));
@@ -373,7 +373,7 @@ fn old_acks_are_no_sign_of_loss() {
     }
 }
 
-/// A server that has finished, and whose FIN is under way: what the app says next counts.
+/// A server has finished and its FIN is in flight: the app's next segment counts.
 #[test]
 fn an_app_may_finish_or_reset_while_a_fin_to_it_is_under_way() {
     for acknowledged in [0, 5] {

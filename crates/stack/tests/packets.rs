@@ -20,13 +20,13 @@ fn a_source_endpoint_has_one_bind_for_all_peers() {
     let bind = *bind;
     assert_eq!(rig.bind(APP, "1.1.1.1:1"), bind);
     assert_ne!(rig.bind("10.99.0.18:5001", PEER), bind);
-    // Another port of a host that the app has sent to (RFC 4787 section 5).
+    // Another port of a host to which the app has sent (RFC 4787 section 5).
     let from = |rig: &mut Rig, peer: &str| {
         let peer = peer.parse().unwrap();
         rig.out(|s, now, out| s.deliver_datagram(now, bind, peer, b"hi", Marks::of_ttl(50), out))
     };
     assert_eq!(from(&mut rig, "1.1.1.1:7").len(), 1);
-    assert!(from(&mut rig, "7.7.7.7:7").is_empty(), "a host that it has not sent to");
+    assert!(from(&mut rig, "7.7.7.7:7").is_empty(), "a host to which it has not sent");
     assert_eq!(rig.stack.stats().dropped(DropReason::Stranger), 1);
     rig.bind(APP, "7.7.7.7:9");
     let sent = from(&mut rig, "7.7.7.7:7");
@@ -82,8 +82,8 @@ fn a_full_table_gives_up_who_was_idle_longest_whatever_its_lifetime() {
         rig.now += Duration::from_secs(1);
         answer(&mut rig, *bind);
     }
-    // Each newcomer waits for its answer longer than the next one lets it, if newcomers pushed out
-    // each other.
+    // Each newcomer waits longer for its answer than the next one would leave it, if newcomers
+    // displaced each other.
     for (n, old) in answered.iter().enumerate().take(2) {
         let app = app(3 + n as u16);
         let (events, _) = rig.feed(&udp(&app, PEER, 64, b"x"));
@@ -92,7 +92,7 @@ fn a_full_table_gives_up_who_was_idle_longest_whatever_its_lifetime() {
     }
     rig.bind(&app(3), PEER);
     rig.now += Duration::from_secs(1);
-    // One that is too many goes for each that comes; then as many as are too many at once.
+    // One surplus bind goes for each newcomer; then all surplus binds at once.
     rig.stack.set_max_binds(2);
     let (events, _) = rig.feed(&udp(&app(6), PEER, 64, b"x"));
     let unbinds = events.iter().filter(|event| matches!(event, Event::Unbind { .. })).count();
@@ -150,7 +150,7 @@ fn the_largest_datagram_passes_in_fragments_both_ways() {
             s.deliver_datagram(now, bind, peer.parse().unwrap(), &bytes, Marks::of_ttl(64), out)
         });
         assert!(parts.iter().all(|p| p.len() <= mtu));
-        // The same fragments, sent back with the ends exchanged, in the wrong order, give the
+        // The same fragments, sent back with exchanged ends and in the wrong order, give the
         // datagram again.
         parts.reverse();
         let mut got = Vec::new();
@@ -225,7 +225,7 @@ fn a_router_hop_is_seen() {
     assert_eq!((&sent[0][12..16], &sent[0][20..22]), (&[10, 99, 0, 17][..], &[11, 0][..]));
     let (_, sent) = rig.feed(&udp("[fd75:6e64:6572::2]:1", "[2600::1]:2", 1, b"probe"));
     assert_eq!((sent[0][23], &sent[0][40..42]), (1, &[3, 0][..]));
-    // And the hops behind: an error about a datagram, from the router that sent it.
+    // The hops beyond: an error about a datagram, from the router that sent it.
     let bind = rig.bind(APP, PEER);
     let fault = Fault { kind: FaultKind::TimeExceeded, router: Some("9.9.9.9".parse().unwrap()) };
     let sent =
@@ -261,7 +261,7 @@ fn an_error_quotes_the_datagram_that_it_is_about() {
         let seen =
             rig.out(|s, now, out| s.deliver_peer_error(now, bind.unwrap(), peer(port), fault, out));
         let quote = &seen[0][28..];
-        // All but the hops that are left, and the checksum over them.
+        // Everything except the remaining hops and the checksum over them.
         assert_eq!(
             (&quote[..8], &quote[9..10], &quote[12..]),
             (&packet[..8], &packet[9..10], &packet[12..28])
@@ -279,7 +279,7 @@ fn an_error_quotes_the_datagram_that_it_is_about() {
     let seen =
         rig.out(|s, now, out| s.deliver_peer_error(now, bind.unwrap(), peer(33439), fault, out));
     assert_eq!(seen[0][28 + 26..28 + 28], sent[5][26..28]);
-    // By IPv6 too, with its flow label.
+    // Also over IPv6, with its flow label.
     let mut packet = udp("[fd75:6e64:6572::2]:1", "[2600::1]:2", 64, b"probe");
     packet[..4].copy_from_slice(&[0x62, 0xe1, 0x23, 0x45]);
     let (events, _) = rig.feed(&packet);
@@ -320,7 +320,7 @@ fn echo_is_carried_and_the_gateway_answers_for_itself() {
     assert_eq!(sent[0][20..22], [3, 1]);
 }
 
-/// An IPv4 packet of the VM's with this ICMP message, whose checksum field is 0.
+/// An IPv4 packet from the VM with this ICMP message, whose checksum field is 0.
 fn icmp4(to: [u8; 4], mut message: Vec<u8>) -> Vec<u8> {
     let sum = etherparse::checksum::Sum16BitWords::new().add_slice(&message).ones_complement();
     message[2..4].copy_from_slice(&sum.to_ne_bytes());
@@ -508,15 +508,14 @@ fn ipv6_extension_headers_are_walked_by_their_rules() {
         };
         assert_eq!(bytes, b"payload");
     }
-    // What is dropped, and the code and pointer of the parameter problem about it (RFC 4443 3.4).
+    // Dropped packets, and the code and pointer of the parameter problem (RFC 4443 3.4).
     type Pointed = Option<(u8, u8)>;
     let drops: [(u8, &[u8], Pointed); 9] = [
         // A routing header with segments left.
         (43, &[17, 0, 0, 1, 0, 0, 0, 0], Some((0, 42))),
         // Hop-by-hop options that do not come first.
         (60, &[0, 0, 1, 4, 0, 0, 0, 0, 17, 0, 1, 4, 0, 0, 0, 0], Some((1, 40))),
-        // Unknown options, by what they want done: report, report to one who asked one host,
-        // silence.
+        // Unknown options, by the requested action: report, report for a single host, silence.
         (60, &[17, 0, 0x80, 4, 0, 0, 0, 0], Some((2, 42))),
         (0, &[17, 0, 1, 0, 0xc9, 2, 0, 0], Some((2, 44))),
         (60, &[17, 0, 0x40, 4, 0, 0, 0, 0], None),
@@ -559,7 +558,7 @@ fn ipv6_extension_headers_are_walked_by_their_rules() {
 fn a_protocol_that_is_not_carried_is_named_where_the_packet_names_it() {
     let mut rig = Rig::new(1500);
     let plain = udp("[fd75:6e64:6572::2]:1000", "[2600::1]:80", 64, b"payload");
-    // SCTP's number, in the fixed header and behind options.
+    // SCTP's number, in the fixed header and after options.
     let mut bare = plain.clone();
     bare[6] = 132;
     let behind = extended(&plain, 60, &[132, 0, 1, 4, 0, 0, 0, 0]);
@@ -596,7 +595,7 @@ fn a_connection_lives_with_extension_headers() {
     let seq = u32::from_be_bytes(sent[0][44..48].try_into().unwrap());
     rig.feed(&tcp(2, seq.wrapping_add(1), false, b"data"));
     assert_eq!(rig.stack.readable(flow), 4);
-    // Switched off, an open connection goes on; a new one does not begin.
+    // After IPv6 is switched off, an open connection continues; a new one does not begin.
     rig.stack.set_ipv6(Ipv6::Disabled);
     rig.feed(&tcp(6, seq.wrapping_add(1), false, b"more"));
     assert_eq!(rig.stack.readable(flow), 8);
@@ -625,6 +624,6 @@ fn events_that_nobody_fetches_are_bounded() {
     }
     let events: Vec<_> = std::iter::from_fn(|| rig.stack.poll_event()).collect();
     assert!(events.len() * 60_000 < limits::MAX_EVENT_BYTES + 120_000, "{}", events.len());
-    // Fetched, it goes on.
+    // After the events are fetched, it continues.
     assert_eq!(rig.feed(&udp(APP, PEER, 64, b"x")).0.len(), 1);
 }

@@ -1,4 +1,4 @@
-//! Which RST of an app ends its connection (RFC 5961 section 3.2).
+//! The RSTs of an app that end its connection (RFC 5961 section 3.2).
 
 mod common;
 use common::raw::*;
@@ -9,7 +9,7 @@ use underpass_stack::*;
 fn a_reset_counts_at_the_number_awaited_is_challenged_in_the_window_and_dropped_elsewhere() {
     let mut raw = Raw::new(Offload::None);
     let mut conn = raw.open(4000, 1000);
-    // The ring of one connection among few, of which two bytes are taken.
+    // The ring of one connection among few, two bytes of which are used.
     let window = u32::try_from(RING_STEPS[0].1).unwrap() - 2;
     raw.say(&mut conn, ACK, b"xy");
     for (ahead, is_challenged) in [

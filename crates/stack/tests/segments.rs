@@ -32,7 +32,7 @@ fn a_pending_connection_can_be_given_up() {
     let flow = raw.connecting();
     raw.feed(&segment(4000, 500, 0, RST, &[], &[]));
     raw.turn();
-    assert!(raw.events.is_empty(), "a RST out of place is nobody's");
+    assert!(raw.events.is_empty(), "a RST out of place has no effect");
     raw.feed(&segment(4000, 1001, 0, RST, &[], &[]));
     raw.turn();
     assert_eq!(raw.events, [Event::ConnectAbandoned { flow }]);
@@ -58,7 +58,8 @@ fn an_app_that_begins_anew_is_connected_by_its_last_syn() {
 
 #[test]
 fn an_option_of_a_wrong_length_is_ignored() {
-    // An MSS of three bytes; options that end behind the header, with a length of 0 and 1, or none.
+    // An MSS of three bytes; options that end beyond the header, with a length of 0 and 1, or
+    // without one.
     let wrong: [&[u8]; 5] =
         [&[2, 3, 5, 1], &[253, 200, 1, 2], &[253, 0, 1, 2], &[253, 1, 1, 2], &[1, 1, 1, 253]];
     for (port, options) in (4000..).zip(wrong) {
@@ -139,7 +140,8 @@ fn what_a_window_once_allowed_is_taken() {
         let mut edge = 60_000;
         let mut went_back = false;
         while conn.seq - start < edge {
-            // Of every remainder by the window's unit, so that its right edge goes back and forth.
+            // With every remainder by the window's unit, so that its right edge moves back and
+            // forth.
             let most = 1433 + (conn.seq % 31);
             let bytes = vec![5; most.min(edge - (conn.seq - start)) as usize];
             let seen = raw.say(&mut conn, ACK, &bytes);
@@ -150,7 +152,7 @@ fn what_a_window_once_allowed_is_taken() {
             edge = edge.max(told);
         }
         assert!(went_back && edge > 1_048_000, "{edge}");
-        // With no room left, what the app acknowledges is heard.
+        // With no room left, the app's acknowledgement still counts.
         let written = raw.stack.write(conn.flow, b"hello");
         let seen = raw.turn();
         assert_eq!((written, seen[0].data.as_slice()), (5, &b"hello"[..]));
@@ -164,15 +166,15 @@ fn what_a_window_once_allowed_is_taken() {
 fn nothing_beyond_the_ring_is_taken() {
     let mut raw = Raw::new(Offload::Vnet);
     let mut conn = raw.open(4000, 1000);
-    // The SYN-ACK's window is not scaled (RFC 7323 2.2). A socket that scales it takes this, and
-    // its ring breaks when it is full.
+    // The SYN-ACK's window is not scaled (RFC 7323 2.2). A socket that scales it takes this
+    // segment, and its ring breaks when it is full.
     raw.feed(&segment(4000, conn.seq.wrapping_add(1_048_500), conn.ack, ACK, &[], &[9; 60_000]));
     assert_eq!(raw.stack.stats().dropped(DropReason::BeyondWindow), 1);
     let seen = raw.turn();
     assert_eq!(
         (seen.len(), seen[0].flags, seen[0].ack),
         (1, ACK, conn.seq),
-        "it is answered (RFC 9293 3.10.7.4)"
+        "it gets an answer (RFC 9293 3.10.7.4)"
     );
     let bytes = vec![5; 1_048_576];
     for part in bytes.chunks(60_000) {
@@ -192,7 +194,7 @@ fn both_may_close_at_once() {
     raw.stack.finish(conn.flow);
     let seen = raw.turn();
     assert_eq!((seen.len(), seen[0].flags & FIN), (1, FIN));
-    // The app's FIN does not know of ours: CLOSING.
+    // The app's FIN does not acknowledge ours: CLOSING.
     let seen = raw.say(&mut conn, ACK | FIN, &[]);
     assert_eq!(seen.last().unwrap().ack, conn.seq);
     assert!(raw.saw(&conn, Changes::PEER_FINISHED) && !raw.saw(&conn, Changes::CLOSED));
@@ -209,7 +211,7 @@ fn keepalives_are_answered_with_and_without_their_byte() {
     raw.say(&mut conn, ACK, b"abc");
     for data in [&b""[..], b"\0"] {
         raw.wait(Duration::from_secs(7200));
-        // Meanwhile the stack asks for a sign of life by itself.
+        // Meanwhile the stack sends a probe by itself.
         raw.turn();
         raw.feed(&segment(4000, conn.seq.wrapping_sub(1), conn.ack, ACK, &[], data));
         let seen = raw.turn();
@@ -244,7 +246,7 @@ fn an_idle_day_is_not_held_against_the_app() {
     raw.stack.write(write.flow, b"again");
     assert_eq!(raw.turn().iter().filter(|s| s.data == b"again").count(), 1);
     assert!(!raw.saw(&write, Changes::RESET));
-    // But silence after that is.
+    // But silence after that ends the connection.
     for _ in 0..limits::NO_PROGRESS.as_secs() + 61 {
         raw.wait(SECOND);
     }
@@ -267,7 +269,7 @@ fn a_full_table_refuses_politely() {
     raw.stack.abort(conn.flow);
     raw.turn();
     let again = raw.open(4002, 7);
-    assert_ne!(again.flow, conn.flow, "the place is used again, the id is not");
+    assert_ne!(again.flow, conn.flow, "the place is reused, the id is not");
     assert_eq!((raw.stack.room(conn.flow), raw.stack.write(conn.flow, b"late")), (0, 0));
 }
 
@@ -323,7 +325,7 @@ fn super_packets_are_cut_to_what_the_app_takes() {
         seen[0].meta.gso.map(|gso| (gso.kind, gso.size, gso.header_len)),
         Some((GsoKind::TcpV4, 1400, 54))
     );
-    // A segment larger than the TAP's MTU is no use, whatever the app's own link takes.
+    // A segment larger than the TAP's MTU is useless, whatever the app's own link carries.
     raw.feed(&segment(4001, 1, 0, SYN, &[2, 4, 0xff, 0xff], &[]));
     raw.turn();
     let flow = raw.connecting();
@@ -387,10 +389,10 @@ fn renewed_rings_tell_the_whole_window() {
 fn busy_flows_share_what_may_be_under_way_and_one_alone_has_it_all() {
     let mut raw = Raw::new(Offload::Vnet);
     let mut conns: Vec<Conn> = (0..32).map(|n| raw.open(4000 + n, 1000)).collect();
-    // The window that one is told with the ACK of its byte, while `busy` others speak in the same
+    // The window that one flow gets with the ACK of its byte, while `busy` others send in the same
     // pass; in bytes.
     let mut told = |busy: usize| {
-        // What was before is forgotten.
+        // The earlier load is forgotten.
         for _ in 0..2000 {
             raw.say(&mut conns[0], ACK, b"x");
             raw.read(&conns[0]);
@@ -448,7 +450,7 @@ fn a_stack_wants_service_while_a_flow_has_something_to_do_and_only_then() {
     raw.turn();
     assert!(!raw.stack.wants_service());
     assert_eq!(raw.read(&conn), b"data");
-    assert!(raw.stack.wants_service(), "there is room to tell of");
+    assert!(raw.stack.wants_service(), "there is room to report");
     raw.turn();
     raw.stack.abort(conn.flow);
     assert!(raw.stack.wants_service());

@@ -1,5 +1,5 @@
-//! What smoltcp has no timer for: data that the app's kernel has dropped for want of room, and
-//! nothing says that there is room again.
+//! Data without a smoltcp timer: the app's kernel has dropped it for lack of room, and does not
+//! report that there is room again.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -7,7 +7,7 @@ use common::raw::*;
 use std::time::Duration;
 use underpass_stack::*;
 
-/// An ACK of the app's, with a window in units of 128 bytes.
+/// An ACK from the app, with a window in units of 128 bytes.
 fn acknowledge(raw: &mut Raw, conn: &Conn, window: u16) -> Vec<Seen> {
     let mut header = etherparse::TcpHeader::new(conn.port, 80, conn.seq, window);
     (header.ack, header.acknowledgment_number) = (true, conn.ack);
@@ -18,7 +18,7 @@ fn acknowledge(raw: &mut Raw, conn: &Conn, window: u16) -> Vec<Seen> {
     raw.turn()
 }
 
-/// What is sent within some seconds in which nobody says anything.
+/// The segments sent within some seconds of silence.
 fn silence(raw: &mut Raw) -> Vec<Seen> {
     let mut seen = Vec::new();
     for _ in 0..50 {
@@ -28,7 +28,7 @@ fn silence(raw: &mut Raw) -> Vec<Seen> {
     seen
 }
 
-/// A connection with 2,000 bytes under way.
+/// A connection with 2,000 bytes in flight.
 fn sending(finish: bool) -> (Raw, Conn) {
     let mut raw = Raw::new(Offload::None);
     let conn = raw.open(4000, 1000);
@@ -51,7 +51,7 @@ fn a_window_that_closes_over_data_under_way_is_probed() {
         "no probe: {seen:?}"
     );
     assert!(seen.len() < 10, "too many: {seen:?}");
-    // It goes on when there is room.
+    // It continues when there is room.
     let mut got = 0;
     for _ in 0..20 {
         let seen = [acknowledge(&mut raw, &conn, 20), silence(&mut raw)].concat();
@@ -89,11 +89,11 @@ fn a_fin_behind_a_window_that_was_closed_comes_again() {
     assert!(seen.iter().any(|seen| seen.seq == conn.ack && seen.flags & FIN != 0), "{seen:?}");
     conn.ack = conn.ack.wrapping_add(1);
     acknowledge(&mut raw, &conn, 20);
-    assert!(silence(&mut raw).is_empty(), "all is acknowledged, and over");
+    assert!(silence(&mut raw).is_empty(), "everything is acknowledged, and over");
 }
 
-/// To an app that says nothing it comes ever more rarely (RFC 6298 5.5), and soon again once it has
-/// said something.
+/// For a silent app the intervals grow (RFC 6298 5.5). Once the app has sent something, they are
+/// short again.
 #[test]
 fn a_fin_without_an_answer_comes_ever_more_rarely() {
     let (mut raw, mut conn) = sending(true);
@@ -101,7 +101,7 @@ fn a_fin_without_an_answer_comes_ever_more_rarely() {
     acknowledge(&mut raw, &conn, 0);
     conn.ack = conn.ack.wrapping_add(1300);
     acknowledge(&mut raw, &conn, 20);
-    // The seconds after which it comes, within five minutes.
+    // The seconds of each retransmission within five minutes.
     let fins = |raw: &mut Raw, mut seen: Vec<Seen>| {
         let (begin, mut at) = (raw.now, Vec::new());
         while raw.now < begin + Duration::from_secs(300) {
@@ -116,7 +116,7 @@ fn a_fin_without_an_answer_comes_ever_more_rarely() {
     let seen = raw.say(&mut conn, ACK, b"x");
     assert_eq!(fins(&mut raw, seen), [0, 2, 6, 14, 30, 62, 126, 190, 254]);
     assert_eq!(raw.stack.stats().revived, 18);
-    // What the app says before the time is over is no reason to send it at once.
+    // A segment from the app before the time is over does not cause a retransmission.
     assert_eq!(raw.say(&mut conn, ACK, b"x").iter().filter(|one| one.flags & FIN != 0).count(), 1);
     raw.wait(Duration::from_millis(900));
     assert!(raw.say(&mut conn, ACK, b"x").iter().all(|one| one.flags & FIN == 0));
@@ -124,7 +124,7 @@ fn a_fin_without_an_answer_comes_ever_more_rarely() {
     assert_eq!(raw.turn().iter().filter(|one| one.flags & FIN != 0).count(), 1);
     conn.ack = conn.ack.wrapping_add(1);
     acknowledge(&mut raw, &conn, 20);
-    assert!(silence(&mut raw).is_empty(), "all is acknowledged");
+    assert!(silence(&mut raw).is_empty(), "everything is acknowledged");
 }
 
 #[test]
@@ -136,9 +136,9 @@ fn an_app_that_is_up_to_date_is_left_alone() {
     assert!(seen.iter().all(|seen| seen.flags == ACK && seen.data.is_empty()), "{seen:?}");
 }
 
-/// An app's kernel takes an ACK whose number lies before what it has received for an old one, with
-/// all that it acknowledges (tcp_sequence in net/ipv4/tcp_input.c), and two that go back like that
-/// never meet again.
+/// An app's kernel takes an ACK whose number lies before its received data for an old one, and
+/// ignores what it acknowledges (tcp_sequence in net/ipv4/tcp_input.c). Two sides that go back like
+/// that never meet again.
 #[test]
 fn an_ack_between_repetitions_has_the_number_after_all_that_was_sent() {
     for offload in [Offload::None, Offload::Vnet] {
@@ -148,7 +148,7 @@ fn an_ack_between_repetitions_has_the_number_after_all_that_was_sent() {
         let sent: usize = raw.turn().iter().map(|seen| seen.data.len()).sum();
         assert_eq!(sent, 2000);
         let end = conn.ack.wrapping_add(2000);
-        // Nothing of it arrives, and the first segment comes again.
+        // None of it arrives, and the first segment comes again.
         raw.wait(raw.stack.next_deadline().unwrap() - raw.now);
         let again = raw.turn();
         assert!(

@@ -1,5 +1,5 @@
-//! A table that gets full is looked over for connections whose app is gone (tcp/probe.rs), in
-//! made-up time.
+//! The stack sweeps a table that fills up for connections whose app is gone (tcp/probe.rs), in
+//! virtual time.
 
 mod common;
 use common::raw::*;
@@ -23,7 +23,7 @@ fn small() -> Raw {
     raw
 }
 
-/// The ports that were asked for a sign of life: an ACK of the number before the next one.
+/// The ports that were probed: an ACK with the number before the next one.
 fn asked(seen: &[Seen], conns: &[Conn]) -> Vec<u16> {
     let is_probe = |conn: &&Conn| {
         seen.iter()
@@ -32,7 +32,7 @@ fn asked(seen: &[Seen], conns: &[Conn]) -> Vec<u16> {
     conns.iter().filter(is_probe).map(|conn| conn.port).collect()
 }
 
-/// The last connect is not made.
+/// The last connect fails.
 fn give_up(raw: &mut Raw) {
     let flow = raw.connecting();
     raw.stack.abort(flow);
@@ -59,7 +59,11 @@ fn whoever_was_silent_for_long_is_asked_when_three_quarters_are_taken() {
     speak(&mut raw, &mut conns[0]);
     raw.wait(MILLISECOND);
     let seen = raw.syn(4006, 1000);
-    assert_eq!(asked(&seen, &conns), [4001, 4002, 4003, 4004], "neither who spoke nor who is new");
+    assert_eq!(
+        asked(&seen, &conns),
+        [4001, 4002, 4003, 4004],
+        "neither the active one nor the new one"
+    );
     assert!(asked(&seen, &[last]).is_empty());
     assert!(raw.stack.is_seeking_room(raw.now), "their answers are to come");
     for conn in &mut conns {
@@ -101,7 +105,8 @@ fn a_crowded_table_is_looked_over_each_half_minute_and_one_that_finds_nobody_wai
     assert_eq!(asked(&raw.syn(4009, 1000), &conns).len(), 6, "silent again, and the time has come");
 }
 
-/// A look while there was room asks; one that finds none a moment later need not ask them again.
+/// A sweep while there was room sends probes; one that finds no room a moment later need not send
+/// them again.
 #[test]
 fn an_app_that_was_just_asked_is_not_asked_again_within_half_of_the_silence() {
     let half = SWEEP_SILENT.1 / 2;

@@ -133,7 +133,7 @@ fn idle_rings_are_renewed_and_nobody_notices() {
             }
             assert_eq!(sim.stack.stats().rings_renewed, round, "{offload:?} {to}");
         }
-        // Nothing is no reason.
+        // An abort of an idle flow needs no reason.
         for _ in 0..10 {
             sim.step(Duration::from_secs(1));
         }
@@ -315,19 +315,19 @@ fn a_zero_window_opens_again() {
         sim.step(Duration::from_secs(1));
     }
     let mut got = 0;
-    // Small reads at first: a window opened by little must not stay shut.
+    // Small reads at first: a window that opened by a little must not stay shut.
     sim.until("all", |sim| {
         got += sim.stack.read(flow, 10_000, |_| ());
         got == total
     });
 
-    // And the app's own window, for a long time.
+    // The app's own window stays closed for a long time.
     let (handle, flow) = sim.open(TO, 4001, 4096);
     assert_eq!(sim.stack.write(flow, &[3; 20_000]), 20_000);
     for _ in 0..2000 {
         sim.step(Duration::from_secs(1));
     }
-    assert!(!sim.saw(flow, Changes::RESET), "a probe that is answered is progress");
+    assert!(!sim.saw(flow, Changes::RESET), "an answered probe is progress");
     let mut got = 0;
     sim.until("all", |sim| {
         while sim.socket(handle).can_recv() {
@@ -355,7 +355,7 @@ fn pending_connects_are_bounded_and_harm_nobody() {
     };
     sim.events.clear();
     sim.stack.reset_flows([flow]);
-    // Not the app's SYN again, but another's, gets the place.
+    // Another app's SYN, not this one's repeated SYN, gets the place.
     let (handle, flow) = sim.open(TO, 4001, 4096);
     assert_eq!(sim.stack.write(flow, b"x"), 1);
     sim.until("byte", |sim| sim.socket(handle).recv_queue() == 1);
@@ -377,7 +377,7 @@ fn a_packets_cost_does_not_grow_with_the_number_of_flows() {
         sim.stack.stats().turns - before
     };
     let alone = cost(&mut sim);
-    // 10,000 other flows, opened by hand: a client of that size is not what is tested.
+    // 10,000 other flows, opened by hand: a client of that size is not under test.
     let mut sink = Sink::default();
     for i in 0..10_000u16 {
         let mut packet = Vec::new();
@@ -423,7 +423,7 @@ fn urgent_data_and_keepalive_do_no_harm() {
     let at = sim.at();
     sim.iface.poll(at, &mut sim.wire, &mut sim.sockets);
     let mut packet = sim.wire.tx.pop_back().unwrap();
-    // URG set, pointer 1, checksum mended.
+    // URG set, pointer 1, checksum corrected.
     packet[33] |= 0x20;
     packet[39] = 1;
     let mut sink = Sink::default();
@@ -466,12 +466,12 @@ fn segments_have_the_apps_size_and_shrink_when_a_router_says_so() {
         sim.stack.ingest(sim.now, &frame(&packet), RxMeta::Unverified, &mut Sink::default());
     };
     sim.until("acknowledged", |sim| sim.stack.unsent(flow) == 0);
-    // One under way; it is lost.
+    // One in flight; it is lost.
     sim.stack.write(flow, &[1; 2000]);
     let mut lost = Sink::default();
     sim.stack.service(sim.now, &mut lost);
     let seq = u32::from_be_bytes(lost.0[0].0[38..42].try_into().unwrap());
-    // RFC 5927 7: what is acknowledged, or not sent, cannot have been too big.
+    // RFC 5927 7: data that is acknowledged, or not sent, cannot have been too big.
     for other in [seq.wrapping_sub(1), seq.wrapping_add(2000)] {
         too_big(&mut sim, other);
     }

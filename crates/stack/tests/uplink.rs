@@ -1,12 +1,12 @@
-//! Packets from an uplink address: what starts a conversation is served, what answers a peer that
-//! did not come by the tunnel is reported and not answered.
+//! Packets from an uplink address: the stack serves those that start a conversation. It reports,
+//! and does not answer, those that answer a peer that did not come through the tunnel.
 
 mod common;
 use common::raw::*;
 use std::net::{IpAddr, SocketAddr};
 use underpass_stack::*;
 
-/// Where [`segment`] comes from.
+/// The source of [`segment`].
 const OWN: [u8; 4] = [10, 99, 0, 18];
 
 fn uplink() -> Raw {

@@ -1,4 +1,4 @@
-//! From the TAP: each frame is judged, and goes to neighbour discovery, reassembly, TCP, UDP or
+//! From the TAP: checks each frame and passes it to neighbour discovery, reassembly, TCP, UDP or
 //! ICMP.
 
 use super::Stack;
@@ -24,7 +24,7 @@ type Taken = Result<(), DropReason>;
 
 /// A UDP datagram whose lengths and checksum are right.
 struct Datagram<'a> {
-    /// Without what follows the datagram.
+    /// Without the bytes after the datagram.
     packet: Packet<'a>,
     app: SocketAddr,
     to: SocketAddr,
@@ -40,7 +40,8 @@ impl<'a> Datagram<'a> {
             return Err(DropReason::Malformed);
         }
         let packet = Packet { payload: &datagram[..len], ..*packet };
-        // A checksum of 0 means none; RFC 8200 8.1 allows that for IPv4 only.
+        // A checksum of 0 means that the datagram has no checksum. RFC 8200 8.1 allows that for
+        // IPv4 only.
         let has_sum = be16(datagram, 6) != 0 || packet.dst.is_ipv6();
         if meta == RxMeta::Unverified && has_sum && !packet.checksum_fits() {
             return Err(DropReason::Checksum);
@@ -56,8 +57,8 @@ impl<'a> Datagram<'a> {
 }
 
 impl Stack {
-    /// One Ethernet frame from the TAP. What is wrong with it is counted. Call
-    /// [`Stack::poll_event`] until it is empty and [`Stack::service`] after a batch of frames.
+    /// Takes one Ethernet frame from the TAP and counts its faults. Call [`Stack::poll_event`]
+    /// until it is empty and [`Stack::service`] after a batch of frames.
     pub fn ingest(&mut self, now: Instant, frame: &[u8], meta: RxMeta, out: &mut dyn Transmit) {
         self.stats.frames_in += 1;
         self.stats.bytes_in += frame.len() as u64;
@@ -107,7 +108,7 @@ impl Stack {
             neighbours::solicited(&mut self.link, &self.plan, &mut self.stats, &packet, out);
             return Ok(());
         }
-        // Open connections go on; a new one is refused further on.
+        // Open connections continue. A new one is refused further on.
         if self.is_off(&packet) && packet.protocol != TCP {
             return Err(DropReason::Ipv6Off);
         }
@@ -118,7 +119,7 @@ impl Stack {
         if !may_be_remote(packet.src) || from_us {
             return Err(DropReason::BadSource);
         }
-        // A packet in a broadcast frame is nobody's to answer.
+        // No station answers a packet in a broadcast frame.
         if frame[0] & 1 == 1 {
             return Err(DropReason::Group);
         }
@@ -137,7 +138,7 @@ impl Stack {
         // Its sender fragmented it, so the relay's host may fragment it too.
         let packet =
             Packet { marks: Marks { fragments: Fragments::Allowed, ..packet.marks }, ..packet };
-        // The kernel's word holds for single frames only.
+        // The kernel vouches for single frames only.
         self.ingest_packet(now, &packet, RxMeta::Unverified, out)
     }
 
@@ -222,7 +223,7 @@ impl Stack {
         let to = self.plan.classify(used);
         let hops = match to {
             Target::Remote(_) => limited_hops(packet.marks),
-            // No router is on the way.
+            // No router is on the path.
             Target::Host(_) | Target::Dns => None,
             Target::Gateway | Target::Refused => {
                 self.tcp.refuse_segment(packet, seg, &mut around);
@@ -255,8 +256,8 @@ impl Stack {
                 Ok(())
             }
             Err(why) => {
-                // A full table refuses at once. A half-open one empties soon, as may one that is
-                // being looked over, and the app's kernel tries again.
+                // A full table refuses at once. A full half-open table empties soon, as may one
+                // that is being swept, and the app's kernel tries again.
                 if why == DropReason::FlowsFull && !self.tcp.is_seeking_room(now) {
                     let mut around = Around { link: &mut self.link, stats: &mut self.stats, out };
                     around.stats.flows_refused += 1;
@@ -267,7 +268,7 @@ impl Stack {
         }
     }
 
-    /// The packet is lost. By the time that its sender repeats it, it may have another way.
+    /// The packet is lost. By the time its sender repeats it, it may have another route.
     fn tell_elsewhere(&mut self, elsewhere: Elsewhere) -> DropReason {
         if let Err(why) = self.may_tell() {
             return why;
@@ -376,8 +377,8 @@ impl Stack {
         Ok(())
     }
 
-    /// An ICMP message that is no echo request: only 'too big' about one of our segments has a use.
-    /// A request for a timestamp is refused: no ordinary program can send one for the app.
+    /// Handles ICMP messages other than echo requests: only 'too big' about one of our segments is
+    /// useful. A request for a timestamp is refused: no ordinary program can send one for the app.
     fn ingest_icmp_other(
         &mut self,
         now: Instant,
@@ -415,7 +416,7 @@ impl Stack {
         DropReason::IcmpError
     }
 
-    /// Tells the sender of an IPv6 frame what stands in it that a host does not understand.
+    /// Notifies the sender of an IPv6 frame of the field that a host does not understand.
     fn object(&mut self, now: Instant, out: &mut dyn Transmit, frame: &[u8], unread: Unread) {
         let bytes = &frame[ETHERNET..];
         // Ethernet may have padded it.
@@ -443,7 +444,7 @@ impl Stack {
         self.reporter(now, out).problem(problem, from, app, about);
     }
 
-    /// Tells the sender of a packet that the gateway will not carry it.
+    /// Notifies the sender of a packet that the gateway will not carry it.
     fn report(
         &mut self,
         now: Instant,

@@ -1,4 +1,4 @@
-//! What a connection gets from outside for one operation: the time, and the way to the TAP.
+//! The surroundings of a connection for one operation: the time, and the way to the TAP.
 
 use super::device::{Port, Terms};
 use crate::link::Link;
@@ -7,14 +7,14 @@ use crate::stats::Stats;
 use smoltcp::time::Instant as SmolInstant;
 use std::time::Instant;
 
-/// A moment by the caller's clock, and by smoltcp's.
+/// A moment by the caller's clock and by smoltcp's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     pub(super) now: Instant,
     pub(super) at: SmolInstant,
 }
 
-/// What every TCP operation may need of the rest of the stack.
+/// Everything that a TCP operation may need from the rest of the stack.
 pub(crate) struct Around<'a> {
     pub(crate) link: &'a mut Link,
     pub(crate) stats: &'a mut Stats,

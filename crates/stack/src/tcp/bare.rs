@@ -1,5 +1,5 @@
-//! Segments made or changed here, where smoltcp has no part: resets, repeated ACKs, and what a
-//! packet must be stripped of before smoltcp may see it.
+//! Segments made or changed here without smoltcp: resets, repeated ACKs, and packets without the
+//! fields that smoltcp must not see.
 
 use super::syn::{FIN, Segment};
 use super::{Around, Tuple};
@@ -36,7 +36,7 @@ impl Bare {
         header
     }
 
-    /// To the app.
+    /// Sends it to the app.
     pub(crate) fn send(self, around: &mut Around<'_>, tuple: Tuple) {
         let header = self.header(tuple.to, tuple.app, &[]);
         let head = IpHead {
@@ -49,8 +49,8 @@ impl Bare {
         around.link.send(around.stats, around.out, head, &header);
     }
 
-    /// As if the app had sent it; `options` are padded to whole words. For smoltcp, which checks no
-    /// checksum.
+    /// The segment as if the app had sent it; `options` are padded to whole words. For smoltcp,
+    /// which checks no checksum.
     pub(crate) fn as_from_app(self, tuple: Tuple, options: &[u8]) -> Vec<u8> {
         let header = self.header(tuple.app, tuple.to, options);
         let mut packet = match (tuple.app.ip(), tuple.to.ip()) {
@@ -84,11 +84,11 @@ pub(crate) fn without_extensions(packet: &Packet<'_>) -> Vec<u8> {
     bytes
 }
 
-/// A segment with data and FIN in two: the data, and a FIN behind it. `bytes` is its packet,
+/// Splits a segment with data and FIN into the data and a FIN that follows. `bytes` is its packet,
 /// without IPv6 extensions.
 ///
-/// smoltcp takes the FIN of a segment even where its window cut the data before it, and so loses
-/// their end. (The window's right edge may go back by less than the window's unit, so that an
+/// smoltcp takes the FIN of a segment even if its window cut the data before it, and so loses the
+/// end of the data. (The window's right edge may move back by less than the window's unit, so an
 /// honest app sends such a segment.)
 pub(crate) fn split_fin(bytes: &[u8], seg: Segment) -> (Vec<u8>, Vec<u8>) {
     let mut data = bytes.to_vec();

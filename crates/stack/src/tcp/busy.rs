@@ -1,7 +1,7 @@
-//! How many flows share the memory of a pass.
+//! Counts the flows that share the memory of a pass.
 
-/// About how many flows have something to do, of late: as many as in the busiest pass, and less by
-/// a part in each pass since.
+/// The approximate number of flows that recently had work: as many as in the busiest pass, reduced
+/// by a fraction in each pass since.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Busy {
     /// In parts of [`Busy::PARTS`], so that the decay is smooth.

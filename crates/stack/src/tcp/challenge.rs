@@ -1,9 +1,9 @@
-//! SYN and RST for a connection that is open: their sender must show that it knows the connection's
-//! numbers (RFC 5961).
+//! SYN and RST for an open connection: the sender must prove that it knows the connection's numbers
+//! (RFC 5961).
 //!
-//! smoltcp drops a SYN without an acknowledgement, so that an app could not use a port again while
-//! the stack had a connection of it that the app's kernel had forgotten. It also takes every RST in
-//! the window. So neither reaches it unseen.
+//! smoltcp drops a SYN without an acknowledgement. An app could not reuse a port while the stack
+//! had a connection that the app's kernel had forgotten. smoltcp also takes every RST in the
+//! window. So this module checks both first.
 
 use super::Around;
 use super::bare::Bare;
@@ -15,12 +15,12 @@ use crate::stats::DropReason;
 use smoltcp::socket::tcp::State;
 use std::time::Instant;
 
-/// What becomes of a segment.
+/// The fate of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     /// It goes to the socket.
     Pass,
-    /// It is answered with an ACK that only the true peer can make use of.
+    /// The stack answers with an ACK that only the true peer can use.
     Challenge,
     /// It is dropped.
     Drop,
@@ -31,7 +31,7 @@ impl Flow {
         if seg.flags & (SYN | RST) == 0 {
             return Fate::Pass;
         }
-        // A RST of ours is to go out; the app's kernel sends its SYN again.
+        // Our RST is about to be sent. The app's kernel sends its SYN again.
         if !matches!(self.phase, Phase::Live | Phase::Draining) {
             return Fate::Drop;
         }
@@ -47,18 +47,18 @@ impl Flow {
                 _ => Fate::Drop,
             };
         }
-        // The app has not heard the SYN-ACK, which has its own timer.
+        // The app has not received the SYN-ACK, which has its own timer.
         if self.socket().state() == State::SynReceived && seg.is_opening() && ahead == u32::MAX {
             return Fate::Pass;
         }
-        // RFC 5961 4.2: whatever its number.
+        // RFC 5961 4.2: whatever its sequence number.
         Fate::Challenge
     }
 
-    /// A RST that is taken. One without ACK answers a segment of ours: the app's kernel has no such
-    /// connection (RFC 9293 3.10.7.1). After the app's FIN that is how a kernel forgets what was
-    /// closed; but when there are bytes for the app the RST is about them, and the server must hear
-    /// of it.
+    /// Notes an accepted RST. A RST without ACK answers one of our segments: the app's kernel has
+    /// no such connection (RFC 9293 3.10.7.1). After the app's FIN, a kernel forgets closed
+    /// connections that way. But if bytes for the app remain, the RST concerns them, and the server
+    /// must receive it.
     pub(super) fn note_reset(&mut self, seg: Segment) {
         let is_unknown = seg.flags & (RST | ACK) == RST;
         if is_unknown && self.socket().state() == State::CloseWait && self.unsent() == 0 {
@@ -71,10 +71,10 @@ impl Flow {
         self.answer(now, terms, around);
     }
 
-    /// Answers what does not belong to the connection, or not now, with an ACK, but not each of
-    /// many (RFC 5961 7).
+    /// Answers a segment that does not belong to the connection, or not now, with an ACK, at a
+    /// limited rate (RFC 5961 7).
     pub(super) fn answer(&mut self, now: Instant, terms: Terms, around: &mut Around<'_>) {
-        // Before the first segment of ours there is nothing to repeat.
+        // Before our first segment there is nothing to repeat.
         let held_back = self.challenged.is_some_and(|at| now < at + CHALLENGE_EVERY);
         if held_back || self.last == LastSegment::default() {
             return;
@@ -93,13 +93,13 @@ impl Flow {
         self.expected().wrapping_add(u32::from(fin))
     }
 
-    /// An ACK with the connection's present numbers.
+    /// An ACK with the connection's current numbers.
     pub(super) fn acknowledgement(&self, terms: Terms) -> Bare {
         let socket = self.socket();
         let free = (socket.recv_capacity() - socket.recv_queue()) >> self.window_scale();
         let window = terms.told(u16::try_from(free).unwrap_or(u16::MAX));
-        // At most what smoltcp has told, since it takes no more. (After a SYN-ACK that is in bytes,
-        // and larger in any case.)
+        // At most the window that smoltcp has advertised, since it takes no more. (After a SYN-ACK
+        // that is in bytes, and larger in any case.)
         Bare {
             seq: self.last.next,
             ack: self.awaited(),

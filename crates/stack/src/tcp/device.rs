@@ -1,5 +1,5 @@
-//! The device that smoltcp sees: one packet in, any number out, each turned into a frame (with what
-//! the kernel must do to it) on its way. It also notes the last segment sent, which TIME-WAIT
+//! The device that smoltcp sees: one packet in, any number out. It turns each packet into a frame,
+//! with the kernel's instructions for it. It also notes the last segment sent, which TIME-WAIT
 //! needs.
 
 use super::syn::{FIN, RST, SYN};
@@ -13,7 +13,7 @@ use smoltcp::phy::{
 use smoltcp::time::Instant;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What of a segment its repetition needs.
+/// The fields of a segment that its repetition needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LastSegment {
     /// The sequence number after the segment.
@@ -22,21 +22,21 @@ pub(crate) struct LastSegment {
     pub(crate) window: u16,
 }
 
-/// Where a flow's app learns something else than smoltcp says.
+/// How the values that a flow's app sees differ from smoltcp's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Terms {
     /// The app's own MSS.
     pub(crate) mss: u16,
-    /// Units of the scaled window that are kept back; see `Flow::terms`.
+    /// Units of the scaled window that are held back; see `Flow::terms`.
     pub(crate) held_back: u16,
-    /// The largest window to announce, in the same units; `None` for all that there is.
+    /// The largest window to advertise, in the same units; `None` for the whole window.
     pub(crate) most: Option<u16>,
-    /// The sequence number after all that was ever sent; `None` before the SYN-ACK.
+    /// The sequence number after everything sent so far; `None` before the SYN-ACK.
     pub(crate) reached: Option<u32>,
 }
 
 impl Terms {
-    /// The window that the app learns, in units.
+    /// The window that the app sees, in units.
     pub(crate) fn told(self, window: u16) -> u16 {
         let window = window.saturating_sub(self.held_back);
         self.most.map_or(window, |most| window.min(most))
@@ -132,7 +132,7 @@ pub(crate) struct Tx<'b> {
 impl TxToken for Tx<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
         let mut frame = std::mem::take(&mut self.link.scratch);
-        // It never shrinks, and every byte of a frame is written by the emitter: growing it again
+        // The buffer never shrinks, and the emitter writes every byte of a frame. Growing it again
         // would clear 64 KiB each time.
         if frame.len() < ETHERNET + len {
             frame.resize(ETHERNET + len, 0);
@@ -181,9 +181,9 @@ impl TxToken for Tx<'_> {
     }
 }
 
-/// Gives an ACK without data the number after all that was sent (RFC 9293 3.10.7.4: SND.NXT).
-/// smoltcp goes back to what it sends again, and an app's kernel that has received more takes such
-/// an ACK for an old one, with all that it acknowledges.
+/// Gives an ACK without data the number after everything sent (RFC 9293 3.10.7.4: SND.NXT). smoltcp
+/// goes back to the number that it sends again. An app's kernel that has received more takes such
+/// an ACK for an old one, and ignores what it acknowledges.
 fn advance(tcp: &mut [u8], terms: Terms) {
     let Some(reached) = terms.reached else { return };
     let behind = reached.wrapping_sub(be32(tcp, 4));
@@ -204,8 +204,8 @@ fn limit_window(tcp: &mut [u8], terms: Terms) {
     replace(tcp, 14, told);
 }
 
-/// Changes a word of a TCP header, and keeps its checksum right (RFC 1624 3; the kernel overwrites
-/// it where it makes its own).
+/// Changes a word of a TCP header and keeps its checksum right (RFC 1624 3; the kernel overwrites
+/// it if it computes its own).
 fn replace(tcp: &mut [u8], at: usize, word: u16) {
     let mut sum = u32::from(!be16(tcp, 16)) + u32::from(!be16(tcp, at)) + u32::from(word);
     tcp[at..at + 2].copy_from_slice(&word.to_be_bytes());
@@ -226,7 +226,7 @@ fn addresses(ip: &[u8]) -> (IpAddr, IpAddr) {
     if ip[0] >> 4 == 6 { (sixteen(8), sixteen(24)) } else { (four(12), four(16)) }
 }
 
-/// Where frames go that cannot come.
+/// A sink for frames that cannot occur.
 pub(crate) struct Nowhere;
 
 impl Transmit for Nowhere {

@@ -1,5 +1,5 @@
-//! One TCP connection that the relay has opened: a smoltcp socket in a set of its own, and what was
-//! last told about it.
+//! One TCP connection that the relay has opened: a smoltcp socket in a set of its own, and the
+//! state last reported.
 
 use super::device::{LastSegment, Port, Terms};
 use super::syn::{ACK, RST, SYN, Segment, SynOptions};
@@ -10,7 +10,7 @@ use smoltcp::iface::{Interface, PollResult, SocketHandle, SocketSet, SocketStora
 use smoltcp::socket::tcp::{self, CongestionControl, State};
 use std::time::{Duration, Instant};
 
-/// What changed in a flow since it was last told, as a set.
+/// The changes of a flow since the last report, as a set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changes(u8);
 
@@ -19,15 +19,15 @@ impl Changes {
     pub const READABLE: Self = Self(1);
     /// The app took bytes: [`crate::Stack::unsent`] fell, [`crate::Stack::room`] rose.
     pub const WRITABLE: Self = Self(2);
-    /// The app's FIN came; what was before it may still be unread.
+    /// The app's FIN came. Data before it may still be unread.
     pub const PEER_FINISHED: Self = Self(4);
-    /// Both sides are done and all is read. The id is free: forget it.
+    /// Both sides are finished and everything is read. The id is free: forget it.
     pub const CLOSED: Self = Self(8);
     /// The app reset it or is gone. The id is free: forget it.
     pub const RESET: Self = Self(16);
-    /// The app had sent FIN, and its kernel has forgotten the connection since: nothing that the
-    /// server says will reach anyone. What the app sent before may still be unread;
-    /// [`Changes::CLOSED`] comes when it is read, or with this.
+    /// The app had sent FIN, and its kernel has since forgotten the connection: no data from the
+    /// server will reach the app. The app's earlier data may still be unread; [`Changes::CLOSED`]
+    /// comes when it is read, or together with this.
     pub const FORGOTTEN: Self = Self(32);
 
     /// Whether all of `other` is in here.
@@ -49,74 +49,75 @@ impl Changes {
     }
 }
 
-/// What the user of the stack wants of its sending side.
+/// The state of the sending side that the stack's user requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sending {
     Open,
-    /// FIN is wanted as soon as the handshake is over.
+    /// FIN follows as soon as the handshake is over.
     FinishWanted,
     Finished,
 }
 
-/// Where the connection is in the whole.
+/// The phase of the connection as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// Segments come and go.
     Live,
-    /// The server has reset it; what it said before is on its way to the app. No more changes are
+    /// The server has reset it. Its earlier data is on its way to the app. No more changes are
     /// reported.
     Draining,
-    /// The user wants it reset; the RST has not gone out.
+    /// The user has requested a reset. The RST is not sent yet.
     Aborting,
-    /// No segment will come or go; unread bytes may be left.
+    /// No further segment comes or goes. Unread bytes may be left.
     Over,
 }
 
 #[derive(Debug)]
 pub(crate) struct Flow {
     pub(crate) tuple: Tuple,
-    /// Whose it is, as its shares of the table know it.
+    /// The owner, as recorded in the shares of the table.
     pub(super) owner: Owner,
     pub(super) set: SocketSet<'static>,
     pub(super) handle: SocketHandle,
     pub(crate) mss: u16,
-    /// What the app's SYN offered.
+    /// The options of the app's SYN.
     pub(super) options: SynOptions,
-    /// Sequence number of the first byte from the app that is not read.
+    /// Sequence number of the first unread byte from the app.
     pub(super) unread_from: u32,
-    /// Where the app's FIN stands, if it came before the data that precede it.
+    /// The sequence number of the app's FIN, if it came before the data that precedes it.
     pub(super) early_fin: Option<u32>,
     /// The app's last ACK and window.
     pub(super) acked: u32,
     pub(super) window: u16,
-    /// Whether bytes went through the rings since they were new: untouched rings use no memory.
+    /// Whether bytes have passed through the rings since they were new. Untouched rings use no
+    /// memory.
     touched: bool,
-    /// Bytes came, went or were read since the last turn.
+    /// Whether bytes came, went or were read since the last turn.
     stirred: bool,
     used: Instant,
     pub(crate) phase: Phase,
     sending: Sending,
-    /// Bytes that came before the app finished the handshake. early.len() <= the ring's size
+    /// Bytes that came before the app finished the handshake. `early.len() <=` the ring's size.
     early: Vec<u8>,
     pub(super) last: LastSegment,
     pub(super) heard: Instant,
-    /// When it was last asked for a sign of life, if it has given none since.
+    /// When the last probe was sent, if the app has not answered since.
     pub(super) probed: Option<Instant>,
-    /// Probes before that one that it did not answer.
+    /// Earlier probes that the app did not answer.
     pub(super) unanswered: u32,
-    /// Whether it is to be asked in its next turn, whatever the time.
+    /// Whether its next turn sends a probe, whatever the time.
     pub(super) ask: Queued,
-    /// Whether its kernel still has the connection.
+    /// Whether the app's kernel still has the connection.
     pub(super) memory: Memory,
-    /// When it was last challenged.
+    /// When the last challenge ACK was sent.
     pub(super) challenged: Option<Instant>,
     /// Since when the app owes us an ACK.
     owed: Option<Instant>,
-    /// Since when something is to be sent again, and nothing leads to that.
+    /// Since when something must be sent again without a timer for it.
     pub(super) stalled: Option<Instant>,
-    /// How often it was sent again so since the app's last sign of life.
+    /// Retransmissions of that kind since the app's last sign of life.
     pub(super) revivals: u32,
-    /// When the RST goes out whatever the app has heard.
+    /// When the RST is sent, whatever the app has received.
     pub(super) drained_by: Option<Instant>,
     told_readable: usize,
     told_unsent: usize,
@@ -130,16 +131,16 @@ pub(crate) struct Flow {
     pub(crate) armed: Option<Instant>,
 }
 
-/// What the app's kernel knows of the connection.
+/// Whether the app's kernel knows the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Memory {
-    /// It has it, as far as is known.
+    /// It has the connection, as far as is known.
     Kept,
-    /// It has no such connection any more, after the app's FIN.
+    /// It no longer has such a connection, after the app's FIN.
     Lost,
 }
 
-/// Whether it stands in a queue.
+/// Whether it is in a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Queued {
     Yes,
@@ -204,12 +205,12 @@ impl Flow {
         self.set.get_mut(self.handle)
     }
 
-    /// Whether a segment reaches beyond the receive ring. Nothing that was ever advertised does,
-    /// and smoltcp would take more after its SYN-ACK (it scales that one's window, which RFC 7323
-    /// 2.2 forbids) and panic when the ring is full.
+    /// Whether a segment reaches beyond the receive ring. No advertised window does. smoltcp would
+    /// take more after its SYN-ACK (it scales that window, which RFC 7323 2.2 forbids) and panic
+    /// when the ring is full.
     pub(crate) fn overruns(&self, seg: Segment) -> bool {
         let from_unread = seg.behind_data().seq.wrapping_sub(self.unread_from);
-        // In the lower half of the number space it is ahead (RFC 9293 3.4).
+        // A number in the lower half of the number space is ahead (RFC 9293 3.4).
         seg.data > 0
             && from_unread < 1 << 31
             && from_unread as usize > self.socket().recv_capacity()
@@ -221,19 +222,18 @@ impl Flow {
         if self.options.scales() { bits.saturating_sub(16) } else { 0 }
     }
 
-    /// Where the app learns something else than smoltcp says.
+    /// How the values that the app sees differ from smoltcp's.
     ///
-    /// smoltcp rounds its window down to the field's unit, so that the window's right edge goes
-    /// back by up to a unit less one as bytes come, and then it cuts or drops what an honest app
-    /// has sent up to the earlier edge, with the acknowledgement in it. An app that echoes was lost
-    /// for ever by that: its data beyond a full ring were sent again and again, its
-    /// acknowledgements were never heard, so nothing came for it to read and the ring stayed full.
-    /// With one unit kept back every edge that the app was ever told is below the one that smoltcp
-    /// takes.
+    /// smoltcp rounds its window down to the field's unit. As bytes arrive, the window's right edge
+    /// moves back by up to a unit less one. smoltcp then cuts or drops data that an honest app sent
+    /// up to the earlier edge, together with its acknowledgement. An app that echoes hung forever:
+    /// it sent data beyond a full ring again and again, and smoltcp never processed its
+    /// acknowledgements. So no more data came for the app to read, and the ring stayed full. With
+    /// one unit held back, every edge that the app sees is below the edge that smoltcp accepts.
     ///
-    /// Nor is it told of more room than `share`, its part of what may be under way: what has come
-    /// and waits in front of the stack delays everybody. That takes no byte away from what it was
-    /// told: the ring has room for more.
+    /// The advertised window also stays below `share`, the flow's part of the bytes that may be in
+    /// flight: data that waits in front of the stack delays all flows. That takes back no byte of
+    /// an advertised window: the ring has room for more.
     pub(super) fn terms(&self, share: usize) -> Terms {
         let scale = self.window_scale();
         let most = (scale > 0).then(|| u16::try_from(share >> scale).unwrap_or(u16::MAX));
@@ -258,7 +258,7 @@ impl Flow {
         self.note_sent(port);
         self.hear(now);
         self.stir(seg.data);
-        // Of what was sent, and not less than before.
+        // An acknowledgement of data that was sent, and not less than before.
         let is_news = seg.ack.wrapping_sub(self.acked) <= self.last.next.wrapping_sub(self.acked);
         if seg.flags & (ACK | RST | SYN) == ACK && is_news {
             self.acked = seg.ack;
@@ -271,14 +271,14 @@ impl Flow {
         (self.heard, self.probed, self.unanswered, self.revivals) = (now, None, 0, 0);
     }
 
-    /// A RST came, the app acknowledged the last FIN, or the SYN was not one that smoltcp takes: a
-    /// RST in SYN-RECEIVED leads back to LISTEN.
+    /// A RST came, the app acknowledged the last FIN, or smoltcp rejected the SYN: a RST in
+    /// SYN-RECEIVED leads back to LISTEN.
     pub(crate) fn is_closed(&self) -> bool {
         matches!(self.phase, Phase::Live | Phase::Draining)
             && matches!(self.socket().state(), State::Listen | State::Closed)
     }
 
-    /// So many bytes go into a ring.
+    /// Notes that this many bytes entered a ring.
     fn stir(&mut self, bytes: usize) {
         if bytes > 0 {
             (self.stirred, self.touched) = (true, true);
@@ -287,10 +287,10 @@ impl Flow {
 
     pub(super) fn note_sent(&mut self, port: &mut Port<'_>) {
         if let Some(mut last) = port.last.take() {
-            // What was sent again is not the latest.
+            // A retransmission is not the latest segment.
             let behind = self.last.next.wrapping_sub(last.next);
             if self.last == LastSegment::default() {
-                // The SYN-ACK: nothing is acknowledged.
+                // The SYN-ACK: the app has acknowledged nothing.
                 self.acked = last.next.wrapping_sub(1);
             } else if behind < 1 << 31 {
                 last.next = self.last.next;
@@ -299,7 +299,7 @@ impl Flow {
         }
     }
 
-    /// One turn: send what can be sent, see what changed, and when to come back.
+    /// One turn: sends what can be sent, looks for changes, and sets the next deadline.
     pub(crate) fn turn(
         &mut self,
         Moment { now, at }: Moment,
@@ -311,14 +311,14 @@ impl Flow {
         }
         self.push_early();
         if self.owed.is_some() && self.deadline.is_some_and(|at| now > at + LATE) {
-            // The gateway did not run: what the app said meanwhile may still wait to be read.
+            // The gateway did not run: the app's segments may still be unread.
             self.owed = Some(now);
         }
         if self.phase == Phase::Live && self.give_up(now).is_some_and(|then| now >= then) {
             port.stats.flows_timed_out += 1;
             self.socket_mut().abort();
         }
-        // The ring and the window bound what there is to send.
+        // The ring and the window bound the data to send.
         while iface.poll_egress(at, port, &mut self.set) != PollResult::None {}
         self.note_sent(port);
         if self.is_drained(now) {
@@ -336,7 +336,7 @@ impl Flow {
         }
         let poll = iface.poll_at(at, &self.set).map(|then| {
             let micros = then.total_micros().saturating_sub(at.total_micros());
-            // 'Now' although nothing could be sent: look again soon, but never spin.
+            // smoltcp says 'now' although nothing could be sent: look again soon, but never spin.
             now + Duration::from_micros(u64::try_from(micros).unwrap_or(0))
                 .max(Duration::from_millis(1))
         });
@@ -346,12 +346,12 @@ impl Flow {
             [poll, self.give_up(now), idle, stalled, self.drained_by].into_iter().flatten().min();
     }
 
-    /// When it last had bytes to carry or its app said something.
+    /// When it last carried bytes or received something from its app.
     pub(super) fn idle_since(&self) -> Instant {
         self.heard.max(self.used)
     }
 
-    /// Whether nothing is under way and the rings hold memory that they don't need.
+    /// Whether nothing is in flight and the rings hold memory that they do not need.
     fn is_quiet(&self) -> bool {
         let socket = self.socket();
         self.touched
@@ -366,16 +366,17 @@ impl Flow {
         self.is_quiet() && now >= self.used + IDLE_RINGS
     }
 
-    /// When an app that owes us something has been silent for too long. The time counts from when
-    /// it began to owe it: what was written to a flow that had been idle for a day is not a day
-    /// late.
+    /// Whether an app that owes us something has been silent for too long, or when it will have
+    /// been. The time counts from when it began to owe it: data written to a flow that was idle for
+    /// a day is not a day late.
     fn give_up(&mut self, now: Instant) -> Option<Instant> {
         let patience = self.patience();
         self.owed = patience.and(self.owed.or(Some(now)));
         Some(self.owed?.max(self.heard) + patience?)
     }
 
-    /// How long silence is borne while the app owes us an ACK; for ever while it owes nothing.
+    /// How long the app may stay silent while it owes us an ACK; without limit while it owes
+    /// nothing.
     fn patience(&self) -> Option<Duration> {
         match self.socket().state() {
             State::SynReceived => Some(HANDSHAKE),
@@ -403,14 +404,14 @@ impl Flow {
         }
     }
 
-    /// Whether the app, which has sent its FIN, has no room for all that is before ours. smoltcp
-    /// would take no window update from it in LAST-ACK, so that state has to wait.
+    /// Whether the app has sent its FIN but has no room for everything before ours. smoltcp would
+    /// take no window update from it in LAST-ACK, so that state must wait.
     fn awaits_window(&self) -> bool {
         let window = usize::from(self.window) << self.options.shift();
         self.socket().state() == State::CloseWait && self.socket().send_queue() > window
     }
 
-    /// Compares the socket with what was told of it.
+    /// Compares the socket with the state last reported.
     fn assess(&mut self) {
         let state = self.socket().state();
         if self.phase == Phase::Draining {
@@ -448,8 +449,8 @@ impl Flow {
                 self.changes.add(Changes::FORGOTTEN);
                 self.end();
             }
-            // LAST-ACK's end; anything else that closes is a reset. A RST in SYN-RECEIVED leads
-            // back to LISTEN.
+            // The end of LAST-ACK. Any other way to this state is a reset. A RST in SYN-RECEIVED
+            // leads back to LISTEN.
             State::Closed
                 if self.told_finished && self.sending == Sending::Finished && unsent == 0 =>
             {
@@ -477,7 +478,7 @@ impl Flow {
         }
     }
 
-    /// What to repeat when the app's FIN comes again.
+    /// The segment to repeat when the app's FIN comes again.
     pub(crate) fn time_wait(&self) -> Option<LastSegment> {
         (self.socket().state() == State::TimeWait).then_some(self.last)
     }
@@ -556,7 +557,7 @@ impl Flow {
         self.touched = false;
     }
 
-    /// No new rings: the next try is as far away as after a use.
+    /// No new rings: the next try comes after the same idle time as after a use.
     pub(super) fn not_renewed(&mut self, now: Instant) {
         self.used = now;
         self.deadline = Some(self.deadline.map_or(now + IDLE_RINGS, |at| at.min(now + IDLE_RINGS)));
@@ -571,13 +572,13 @@ impl Flow {
 
 /// A socket of its own set that waits for the app's SYN.
 pub(super) fn listening(tuple: Tuple, ring: usize) -> (SocketSet<'static>, SocketHandle) {
-    // Zeroed by the allocator: a large ring is fresh pages, touched only as it is used.
+    // The allocator zeroes it: a large ring consists of fresh pages, touched only when used.
     let buffer = || tcp::SocketBuffer::new(vec![0u8; ring]);
     let mut socket = tcp::Socket::new(buffer(), buffer());
     socket.set_ack_delay(None);
     socket.set_nagle_enabled(false);
     socket.set_congestion_control(CongestionControl::Cubic);
-    // Only a socket that is open already or port 0 would be refused; both are excluded.
+    // Only an open socket or port 0 would be refused. Both are excluded.
     let _ = socket.listen((smoltcp::wire::IpAddress::from(tuple.to.ip()), tuple.to.port()));
     let mut set = SocketSet::new(vec![SocketStorage::EMPTY]);
     let handle = set.add(socket);

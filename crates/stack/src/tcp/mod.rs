@@ -1,7 +1,6 @@
-//! TCP: the table of connections. A new one is pending (its SYN is kept, nothing else) until the
-//! relay has connected; then it becomes a [`Flow`] with a smoltcp socket in a set of its own, so
-//! that a packet's cost does not grow with the number of flows. Only flows with something to do get
-//! a turn.
+//! TCP: the table of connections. A new one is pending (only its SYN is kept) until the relay has
+//! connected. Then it becomes a [`Flow`] with a smoltcp socket in a set of its own, so that a
+//! packet's cost does not grow with the number of flows. Only flows with work get a turn.
 
 mod around;
 mod bare;
@@ -47,8 +46,8 @@ use syn::{ACK, FIN, RST, SYN, SynOptions};
 use time_wait::TimeWait;
 use timers::Timers;
 
-/// One TCP connection: a table index and its generation, so that what comes late for a former one
-/// is known.
+/// One TCP connection: a table index and its generation, which detects late messages for a former
+/// connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FlowId(pub u32);
 
@@ -82,7 +81,7 @@ pub(crate) struct Pending {
     /// The SYN, as it came, from its IP header on.
     pub(crate) syn: Box<[u8]>,
     seq: u32,
-    /// How far it may go.
+    /// Its hop limit.
     hops: Option<NonZeroU8>,
     header_at: usize,
     owner: Owner,
@@ -93,7 +92,7 @@ pub(crate) struct Pending {
 
 #[derive(Debug)]
 enum Entry {
-    /// Boxed as well: slots stay when connections go.
+    /// Boxed as well, because slots stay when connections go.
     Pending(Box<Pending>),
     Open(Box<Flow>),
 }
@@ -104,19 +103,19 @@ struct Slot {
     entry: Option<Entry>,
 }
 
-/// What a segment led to.
+/// The result of a segment.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Arrived {
-    /// It was dealt with.
+    /// It was handled.
     Done,
     /// It asks for a connection that is not in the table.
     Opening,
     /// It belongs to no connection, and asks for none.
     Unknown,
-    /// A pending connection's app gave up.
+    /// The app of a pending connection gave up.
     GaveUp(FlowId),
-    /// It asks for a pending connection once more, but by another number of hops; that one is
-    /// forgotten.
+    /// It asks for a pending connection again, with another number of hops. The pending one is
+    /// dropped.
     Anew(FlowId),
 }
 
@@ -128,7 +127,7 @@ pub(crate) struct Tcp {
     free: VecDeque<u16>,
     by_tuple: HashMap<Tuple, FlowId>,
     time_wait: TimeWait,
-    /// Turns to come; an entry counts only if it is its flow's `armed`.
+    /// Future turns. An entry counts only if it equals its flow's `armed`.
     timers: Timers,
     dirty: Vec<FlowId>,
     busy: Busy,
@@ -137,7 +136,7 @@ pub(crate) struct Tcp {
     max_half_open: usize,
     half_open: usize,
     open: usize,
-    /// How many connections there may be in all, as the user of the stack knows it.
+    /// The number of connections in all that the stack's user expects at most.
     expected: usize,
     sweep: Sweep,
     room: Room,
@@ -152,7 +151,7 @@ fn entry(slots: &[Slot], id: FlowId) -> Option<&Entry> {
     (u32::from(slot.generation) == id.0 >> 16).then_some(slot.entry.as_ref()).flatten()
 }
 
-/// Whether a timer of that time is the one that the flow waits for.
+/// Whether the flow waits for a timer of that time.
 fn is_armed(slots: &[Slot], at: Instant, id: FlowId) -> bool {
     match entry(slots, id) {
         Some(Entry::Open(flow)) => flow.armed == Some(at),
@@ -235,7 +234,7 @@ impl Tcp {
         open_flow(&mut self.slots, id)
     }
 
-    /// A segment whose checksum is right.
+    /// Takes a segment with a correct checksum.
     pub(crate) fn arrive(
         &mut self,
         now: Instant,
@@ -253,8 +252,8 @@ impl Tcp {
         }
         if let Some(record) = self.time_wait.get(now, &tuple) {
             if !seg.is_opening() {
-                // RFC 9293 3.10.7.8: only what takes sequence numbers is answered; RST is ignored
-                // (RFC 1337).
+                // RFC 9293 3.10.7.8: only segments that take sequence numbers get an answer; RST is
+                // ignored (RFC 1337).
                 if seg.flags & RST == 0 && seg.length > 0 {
                     let LastSegment { next, ack, window } = record.last;
                     Bare { seq: next, ack, flags: ACK, window }.send(around, tuple);
@@ -283,12 +282,12 @@ impl Tcp {
                 if seg.is_opening() {
                     around.stats.syn_retries += 1;
                     if limited_hops(packet.marks) != pending.hops {
-                        // A traceroute's next probe: it asks what is further on.
+                        // A traceroute's next probe: it asks for a router further on.
                         self.remove(id);
                         return Arrived::Anew(id);
                     }
                     if seg.seq != pending.seq {
-                        // The app began anew; the connect under way serves the new one.
+                        // The app started again. The pending connect serves the new attempt.
                         pending.syn = packet.whole.into();
                         pending.seq = seg.seq;
                         pending.header_at = packet.whole.len() - packet.payload.len();
@@ -308,7 +307,7 @@ impl Tcp {
         Arrived::Done
     }
 
-    /// Answers what belongs to no connection as a host does that has none.
+    /// Answers a segment of no connection as a host without that connection does.
     pub(crate) fn answer_unknown(
         &self,
         packet: &Packet<'_>,
@@ -356,7 +355,7 @@ impl Tcp {
         self.seek_room(now);
         let tuple = Tuple::of(packet, seg);
         let owner = self.admit(now, tuple, around, owners)?;
-        // Indices are used in turn, so that an id comes back as late as possible.
+        // Indices rotate, so that an id is reused as late as possible.
         let index = if self.slots.len() < self.max_flows {
             self.slots.push(Slot::default());
             u16::try_from(self.slots.len() - 1).map_err(|_| DropReason::FlowsFull)?
@@ -406,7 +405,7 @@ impl Tcp {
         Some(entry)
     }
 
-    /// Takes a pending connection out; `None` when the id is something else.
+    /// Takes a pending connection out of the table; `None` if the id is something else.
     pub(crate) fn take_pending(&mut self, id: FlowId) -> Option<Pending> {
         if !matches!(entry(&self.slots, id)?, Entry::Pending(_)) {
             return None;
@@ -428,7 +427,7 @@ impl Tcp {
         let (tuple, header_at) = (pending.tuple, pending.header_at);
         let Some(seg) = Segment::read(&syn[header_at..]) else { return };
         let header = &mut syn[header_at..header_at + seg.header];
-        // A segment larger than the TAP's MTU would reach no app, whatever its own link takes.
+        // A segment larger than the TAP's MTU would reach no app, whatever its own link carries.
         let headers = if tuple.to.is_ipv6() { 60 } else { 40 };
         let most = u16::try_from(around.link.mtu.saturating_sub(headers)).unwrap_or(u16::MAX);
         let mss = syn::mss(header).min(most);
@@ -459,7 +458,7 @@ impl Tcp {
             seg,
         );
         if flow.is_closed() {
-            // smoltcp reads more of a SYN than we do, and did not like this one.
+            // smoltcp reads more of a SYN than we do, and rejected this one.
             Self::reset_syn(tuple, seg.seq, around);
         }
         flow.dirty = Queued::Yes;
@@ -474,12 +473,12 @@ impl Tcp {
         Bare { seq: 0, ack: seq.wrapping_add(1), flags: RST | ACK, window: 0 }.send(around, tuple);
     }
 
-    /// A RST for a pending connection that was taken out.
+    /// Sends a RST for a pending connection that was taken out.
     pub(crate) fn reset_pending(pending: &Pending, around: &mut Around<'_>) {
         Self::reset_syn(pending.tuple, pending.seq, around);
     }
 
-    /// Gives every flow with something to do its turn.
+    /// Gives a turn to every flow with work.
     pub(crate) fn service(&mut self, now: Instant, around: &mut Around<'_>) {
         let mut dirty = std::mem::take(&mut self.dirty);
         self.busy = self.busy.after_pass(dirty.len());
@@ -487,12 +486,12 @@ impl Tcp {
             self.turn(now, id, around);
         }
         if self.dirty.is_empty() {
-            // Its room is used again.
+            // Its memory is reused.
             self.dirty = dirty;
         }
     }
 
-    /// What of [`UNDER_WAY`] a flow may have.
+    /// The part of [`UNDER_WAY`] that a flow may have.
     fn share(&self) -> usize {
         (UNDER_WAY / self.busy.flows()).max(SMALLEST_SHARE)
     }
@@ -512,7 +511,7 @@ impl Tcp {
         if flow.wants_renewal(now) {
             flow.renew(Moment { now, at }, offload, around);
         }
-        // Whatever else is to come leads to another turn, and to this.
+        // Any other work leads to another turn, and to this point.
         if flow.deadline.is_none() {
             flow.deadline = flow.probe_due(self.base);
         }
@@ -557,7 +556,7 @@ impl Tcp {
         }
     }
 
-    /// The next flow with changes to tell. A flow that is over is forgotten with it.
+    /// The next flow with changes to report. A finished flow is forgotten with its report.
     pub(crate) fn next_change(&mut self) -> Option<(FlowId, Changes)> {
         loop {
             let id = self.listed.pop_front()?;
@@ -573,7 +572,7 @@ impl Tcp {
         }
     }
 
-    /// Runs `act` on an open flow and puts it in line for a turn.
+    /// Runs `act` on an open flow and queues it for a turn.
     pub(crate) fn with<R>(&mut self, id: FlowId, act: impl FnOnce(&mut Flow) -> R) -> Option<R> {
         let flow = self.flow_mut(id)?;
         let result = act(flow);
@@ -601,17 +600,17 @@ impl Tcp {
         }
     }
 
-    /// A router on the way to the app takes only `mtu` bytes: smaller segments from now on. `seq`
-    /// is what it quotes.
+    /// A router on the path to the app takes only `mtu` bytes: sends smaller segments from now on.
+    /// `seq` is the number that the router quotes.
     pub(crate) fn lower_mss(&mut self, tuple: Tuple, seq: u32, mtu: u16) {
         let headers = if tuple.to.is_ipv6() { 60 } else { 40 };
         let Some(id) = self.by_tuple.get(&tuple).copied() else { return };
         let Some(flow) = self.flow_mut(id) else { return };
         if !flow.is_under_way(seq) {
-            // RFC 5927 7: anything else can be quoted without having seen a segment.
+            // RFC 5927 7: a forger can quote anything else without having seen a segment.
             return;
         }
-        // RFC 1191 3, RFC 8201 4: nothing below the smallest MTU is believed.
+        // RFC 1191 3, RFC 8201 4: an MTU below the minimum is not believed.
         let least = if tuple.to.is_ipv6() { 1280 - headers } else { syn::DEFAULT_MSS };
         flow.mss = flow.mss.min(mtu.saturating_sub(headers).max(least));
     }
@@ -626,7 +625,7 @@ impl Tcp {
             .fold(self.timers.next(), first)
     }
 
-    /// Puts flows whose time has come in line, and forgets old TIME-WAIT records.
+    /// Queues flows whose time has come, and drops old TIME-WAIT records.
     pub(crate) fn expire(&mut self, now: Instant) {
         self.time_wait.expire(now);
         self.sweep_some(now);
@@ -650,7 +649,7 @@ impl Tcp {
         }
     }
 
-    /// Gives back what tables hold for connections that are gone.
+    /// Frees the memory that tables hold for connections that are gone.
     pub(crate) fn shrink(&mut self) {
         self.by_tuple.shrink_to_fit();
         self.time_wait.shrink();

@@ -1,8 +1,8 @@
-//! What comes for an open connection: judged and put right where smoltcp would take it otherwise
-//! than a kernel does, and then given to it.
+//! Segments for an open connection: checked, adjusted where smoltcp would treat them otherwise than
+//! a kernel does, and passed to smoltcp.
 //!
-//! smoltcp drops a FIN that comes before the data that precede it, and every segment that
-//! acknowledges less than another did, with what is in it. Both happen where packets overtake each
+//! smoltcp drops a FIN that comes before the data that precedes it. It also drops every segment
+//! that acknowledges less than another did, with its data. Both happen where packets overtake each
 //! other, and their sender would have to wait for its timer.
 
 use super::bare::{Bare, split_fin, without_extensions};
@@ -36,13 +36,13 @@ impl Tcp {
         };
         let terms = flow.terms(share);
         if flow.overruns(seg) {
-            // RFC 9293 3.10.7.4: what is out of the window is answered with an ACK.
+            // RFC 9293 3.10.7.4: a segment outside the window gets an ACK.
             around.stats.drop(DropReason::BeyondWindow);
             flow.answer(now, terms, around);
             return;
         }
         match flow.judge(seg) {
-            // From here on a segment is a SYN only while the handshake is under way.
+            // From here on a segment is a SYN only during the handshake.
             Fate::Pass => flow.note_reset(seg),
             Fate::Challenge => {
                 flow.challenge(now, terms, around);
@@ -81,7 +81,7 @@ impl Tcp {
                 feed(flow, &fin, rest);
             }
         } else {
-            // Of an early FIN smoltcp takes the ACK alone.
+            // smoltcp takes only the ACK of an early FIN.
             feed(flow, bytes, seg);
         }
         if let Some((fin, seg)) = flow.take_early_fin() {
@@ -102,9 +102,9 @@ impl Tcp {
 
 impl Flow {
     /// Whether a segment with data or FIN acknowledges less than an earlier one. RFC 9293 3.10.7.4
-    /// ignores such an ACK, not what is with it.
+    /// ignores such an ACK, but not the rest of the segment.
     fn acknowledges_less(&self, seg: Segment) -> bool {
-        // RFC 5961 5.2: one that is much older is not of this connection.
+        // RFC 5961 5.2: a much older one does not belong to this connection.
         const OLDEST: u32 = 1 << 30;
         seg.flags & (ACK | RST) == ACK
             && seg.length > 0
@@ -118,8 +118,7 @@ impl Flow {
         header[14..16].copy_from_slice(&self.window.to_be_bytes());
     }
 
-    /// Remembers where a FIN stands that is not the next to come, if there is room for what
-    /// precedes it.
+    /// Remembers the position of an early FIN, if there is room for the data before it.
     fn note_early_fin(&mut self, fin: Segment) -> bool {
         let ahead = fin.seq.wrapping_sub(self.expected());
         let is_early =
@@ -130,7 +129,7 @@ impl Flow {
         is_early
     }
 
-    /// The FIN that came early, once all before it is there.
+    /// Takes the early FIN, once everything before it is there.
     fn take_early_fin(&mut self) -> Option<(Vec<u8>, Segment)> {
         let seq = self.early_fin.filter(|seq| *seq == self.expected() && self.is_receiving())?;
         self.early_fin = None;
@@ -140,7 +139,7 @@ impl Flow {
         Some((packet, seg))
     }
 
-    /// Whether a segment that begins so is sent and not acknowledged.
+    /// Whether a segment that starts at this number is sent and not acknowledged.
     pub(super) fn is_under_way(&self, seq: u32) -> bool {
         seq.wrapping_sub(self.acked) < self.last.next.wrapping_sub(self.acked)
     }

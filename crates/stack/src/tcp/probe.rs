@@ -1,15 +1,16 @@
-//! Signs of life. A kernel may forget a connection without a word: Linux an orphan in FIN-WAIT-2
-//! after `tcp_fin_timeout`, any when its network namespace is removed. Nothing would ever come for
-//! such a flow, so an app that is silent and owes nothing is asked by a keepalive probe (RFC 9293
-//! 3.8.4): its kernel answers with an ACK, or with a RST if it has no such connection.
+//! Signs of life. A kernel may forget a connection silently: Linux forgets an orphan in FIN-WAIT-2
+//! after `tcp_fin_timeout`, and any connection when its network namespace is removed. No segment
+//! would ever come for such a flow. So the stack sends a keepalive probe (RFC 9293 3.8.4) to an app
+//! that is silent and owes nothing. Its kernel answers with an ACK, or with a RST if it has no such
+//! connection.
 //!
-//! The app does not notice. A segment out of the window does not reach Linux's `tcp_ack`, so that
-//! the app's own keepalive timer goes on, and it does not prolong an orphan's life
+//! The app does not notice. A segment outside the window does not reach Linux's `tcp_ack`, so the
+//! app's own keepalive timer continues. The probe does not prolong an orphan's life either
 //! (`tcp_timewait_state_process`).
 //!
-//! Each probe costs two segments, and many share a wake-up. A table that gets full is looked over
-//! at once ([`Sweep`]), some entries at a time, so that what is gone gives way before a new
-//! connection is refused.
+//! Each probe costs two segments, and many share a wake-up. The stack sweeps a table that fills up
+//! at once ([`Sweep`]), some entries at a time, so that dead connections make room before a new one
+//! is refused.
 
 use super::device::Terms;
 use super::flow::{Flow, Memory, Phase, Queued};
@@ -22,16 +23,15 @@ use smoltcp::socket::tcp::State;
 use std::time::{Duration, Instant};
 
 impl Flow {
-    /// How often it is asked, and in which steps of time; `None` while it owes an ACK, for which
-    /// there is another limit.
+    /// The interval of probes, and the time steps that they share; `None` while the app owes an
+    /// ACK, which has another limit.
     fn probe_times(&self) -> Option<(Duration, Duration)> {
         if self.phase != Phase::Live || self.unsent() > 0 {
             return None;
         }
         match self.socket().state() {
             State::CloseWait => Some((HALF_CLOSED_PROBE, PROBE_STEPS.0)),
-            // In FIN-WAIT-2 the server has closed and the app has not: it may stay as long as it
-            // likes.
+            // In FIN-WAIT-2 the server has closed, but the app may stay as long as it likes.
             State::Established | State::FinWait2 => Some((IDLE_PROBE, PROBE_STEPS.1)),
             State::Closed
             | State::Listen
@@ -44,7 +44,7 @@ impl Flow {
         }
     }
 
-    /// When it is to be asked; `base` is the same for all flows.
+    /// When the next probe is due; `base` is the same for all flows.
     pub(super) fn probe_due(&self, base: Instant) -> Option<Instant> {
         let (every, step) = self.probe_times()?;
         let (due, step) = (
@@ -54,7 +54,7 @@ impl Flow {
         Some(base + Duration::from_secs((due / step + 1) * step))
     }
 
-    /// Asks it, if it is time, or gives it up.
+    /// Sends a probe if one is due, or gives up the connection.
     pub(super) fn look_after(
         &mut self,
         now: Instant,
@@ -63,7 +63,7 @@ impl Flow {
         around: &mut Around<'_>,
     ) {
         let (most, counts) = if std::mem::replace(&mut self.ask, Queued::No) == Queued::Yes {
-            // Something may be under way to it by now.
+            // Data may be in flight to it by now.
             if self.probe_times().is_none() {
                 return;
             }
@@ -90,43 +90,43 @@ impl Flow {
         probe.send(around, self.tuple);
     }
 
-    /// Whether a table that needs room may ask it.
+    /// Whether a table that needs room may probe it.
     fn may_be_stale(&self, now: Instant, silent: Duration) -> bool {
         let asked = self.probed.is_some_and(|at| now < at + silent / 2);
         !asked && now >= self.heard + silent && self.probe_times().is_some()
     }
 }
 
-/// A look over the whole table, for connections that are gone.
+/// A sweep over the whole table for dead connections.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sweep {
-    /// The next entry to look at, and how many there are to come.
+    /// The next entry to examine, and the number of entries that remain.
     hand: usize,
     left: usize,
-    /// When it goes on; nothing between two of them.
+    /// When it continues; `None` between two sweeps.
     next: Option<Instant>,
-    /// When the last one came to its end.
+    /// When the last sweep ended.
     ended: Option<Instant>,
-    /// How many it asked.
+    /// How many connections it probed.
     asked: usize,
-    /// Until when answers may come of those that were asked, by this look or one before.
+    /// Until when answers to the probes of this sweep or the last may come.
     answers_by: Option<Instant>,
-    /// Why the last one began.
+    /// Why the last sweep began.
     cause: Cause,
 }
 
-/// Why a table is looked over.
+/// Why a table is swept.
 #[derive(Clone, Copy, Debug, Default)]
 enum Cause {
-    /// It has some room left.
+    /// The table has some room left.
     #[default]
     Crowded,
-    /// It has none.
+    /// The table is full.
     Full,
 }
 
 impl Cause {
-    /// Whoever said something so short a time ago is left alone.
+    /// A connection whose app spoke within this time is left alone.
     fn silent(self) -> Duration {
         match self {
             Self::Crowded => SWEEP_SILENT.0,
@@ -136,12 +136,12 @@ impl Cause {
 }
 
 impl Tcp {
-    /// The most connections that the user of the stack expects, where the table has room for more.
+    /// Sets the most connections that the stack's user expects, if the table has room for more.
     pub(crate) fn expect(&mut self, flows: usize) {
         self.expected = flows;
     }
 
-    /// A connection is to be added: begins to look the table over if it gets full.
+    /// A connection is about to be added: starts a sweep if the table fills up.
     pub(super) fn seek_room(&mut self, now: Instant) {
         let (count, most) = (self.open + self.half_open, self.max_flows.min(self.expected));
         if count * 4 < most * CROWDED_QUARTERS || self.sweep.next.is_some() {
@@ -161,7 +161,7 @@ impl Tcp {
         }
     }
 
-    /// Whether connections are being asked, so that there may be room soon.
+    /// Whether connections are being probed, so that there may be room soon.
     pub(crate) fn is_seeking_room(&self, now: Instant) -> bool {
         self.sweep.next.is_some() || self.sweep.answers_by.is_some_and(|by| now < by)
     }
@@ -170,7 +170,7 @@ impl Tcp {
         self.sweep.next
     }
 
-    /// Puts some of those that may be stale in line.
+    /// Queues some of the possibly dead connections.
     pub(super) fn sweep_some(&mut self, now: Instant) {
         if self.sweep.next.is_none_or(|at| at > now) {
             return;

@@ -1,13 +1,13 @@
-//! Fresh rings for an idle flow. smoltcp's receive ring walks through its whole memory however
-//! little is in it, and a burst leaves the send ring touched; pages once touched stay. smoltcp
-//! cannot exchange the rings of an open socket, so the flow gets a new socket that stands where the
-//! old one stood: it is led through a handshake of our own making (nothing of it leaves the stack)
-//! whose sequence numbers are those that the connection has reached.
+//! Fresh rings for an idle flow. smoltcp's receive ring walks through its whole memory even if it
+//! holds little, and a burst leaves the send ring touched; touched pages stay. smoltcp cannot
+//! exchange the rings of an open socket. So the flow gets a new socket in the state of the old one:
+//! it goes through a handshake made here, of which nothing leaves the stack, with the sequence
+//! numbers that the connection has reached.
 //!
-//! This holds only while nothing is in flight or buffered either way; `Flow::is_quiet` says when.
-//! What smoltcp knew of round-trip times is lost, as RFC 5681 4.1 wants of congestion windows after
-//! idle time. A segment that waited behind a hole is forgotten; RFC 2018 8 lets a receiver do that,
-//! and the app sends it again.
+//! This works only while nothing is in flight or buffered either way; `Flow::is_quiet` checks that.
+//! smoltcp's round-trip estimate is lost, just as RFC 5681 4.1 resets congestion windows after idle
+//! time. A segment that waited after a gap is dropped. RFC 2018 8 allows a receiver to do that, and
+//! the app sends it again.
 
 use super::bare::Bare;
 use super::device::{Nowhere, Port, Terms};
@@ -21,14 +21,14 @@ use smoltcp::socket::tcp::{Socket, State};
 use smoltcp::wire::HardwareAddress;
 
 /// The seed from which smoltcp's generator (sPCG32: one multiplication and one addition, then a
-/// shift by 29 where the three upper bits are 0) gives `wanted` as its second number; the first is
-/// an interface's IPv4 identification. Whether it did is checked: if not (that first number was 0,
-/// or a later smoltcp differs), the flow keeps its old rings.
+/// shift by 29 where the three upper bits are 0) gives `wanted` as its second number. The first is
+/// an interface's IPv4 identification. The caller checks the result: if it differs (that first
+/// number was 0, or a later smoltcp differs), the flow keeps its old rings.
 fn seed_for(wanted: u32) -> u64 {
     const FACTOR: u64 = 0xbb2e_fcec_3c39_611d;
     const ADDEND: u64 = 0x7590_ef39;
-    // Newton's iteration for the inverse modulo 2^64: each round doubles the correct bits, of which
-    // an odd number has 3.
+    // Newton's iteration for the inverse modulo 2^64. Each round doubles the number of correct
+    // bits. An odd number starts with 3.
     let mut inverse = FACTOR;
     for _ in 0..5 {
         inverse = inverse.wrapping_mul(2u64.wrapping_sub(FACTOR.wrapping_mul(inverse)));
@@ -46,7 +46,7 @@ impl Flow {
         around: &mut Around<'_>,
     ) {
         let (tuple, unread, next) = (self.tuple, self.unread_from, self.acked);
-        // The same size, because the window's scale follows from it.
+        // The same size, because it determines the window's scale.
         let (mut set, handle) = listening(tuple, self.socket().recv_capacity());
         let mut config = Config::new(HardwareAddress::Ip);
         config.random_seed = seed_for(next.wrapping_sub(1));
@@ -78,8 +78,8 @@ impl Flow {
             self.not_renewed(now);
             return;
         };
-        // The app learns the whole window: the new socket does not know how much of it the old one
-        // had told.
+        // The app sees the whole window: the new socket does not know how much of it the old one
+        // had advertised.
         last.window = self.full_window();
         Bare { seq: next, ack: unread, flags: ACK, window: last.window }.send(around, tuple);
         around.stats.rings_renewed += 1;

@@ -1,7 +1,7 @@
-//! A reset by the server. What the server said before it is with the app's kernel already where
-//! there is no tunnel, and the app can read it: an HTTP server that refuses an upload answers, and
-//! resets since it has not read everything. So what was written goes first, as far as the app's
-//! window lets it.
+//! A reset by the server. Without a tunnel, the server's earlier data is already with the app's
+//! kernel, and the app can read it: an HTTP server that refuses an upload answers, then resets
+//! because it has not read everything. So the stack first sends the data written, as far as the
+//! app's window allows.
 
 use super::flow::{Flow, Phase};
 use crate::limits::DRAIN;
@@ -9,8 +9,8 @@ use smoltcp::socket::tcp::State;
 use std::time::Instant;
 
 impl Flow {
-    /// Resets it behind what was written, and behind the handshake: the server has accepted, and a
-    /// RST in place of the SYN-ACK would say that it has not.
+    /// Resets it after the data written and after the handshake. The server has accepted, and a RST
+    /// in place of the SYN-ACK would say the opposite.
     pub(crate) fn reset(&mut self) {
         let is_up = self.socket().state() != State::SynReceived;
         if self.phase != Phase::Live || (self.unsent() == 0 && is_up) {
@@ -20,14 +20,14 @@ impl Flow {
         self.changes = super::flow::Changes::default();
     }
 
-    /// Whether the RST is to go out now.
+    /// Whether the RST is due now.
     pub(super) fn is_drained(&mut self, now: Instant) -> bool {
         if self.phase != Phase::Draining {
             return false;
         }
         let until = *self.drained_by.get_or_insert(now + DRAIN);
-        // All that there is was sent, or all that the app has room for: a server's kernel drops the
-        // rest as well.
+        // All data is sent, or as much as the app has room for: a server's kernel drops the rest as
+        // well.
         let sent = self.last.next.wrapping_sub(self.acked) as usize;
         let room = usize::from(self.window) << self.options.shift();
         let is_sent =

@@ -1,10 +1,10 @@
-//! Room in the table, shared among owners ([`Shares`]). A newcomer that finds none takes the place
+//! Room in the table, shared among owners ([`Shares`]). A newcomer to a full table takes the place
 //! of, in this order: a connection whose app is gone, the heaviest owner's oldest half-open one,
-//! and that owner's idlest one. An owner that holds no more than the newcomer's loses nothing to
-//! it.
+//! and that owner's idlest one. An owner that holds no more than the newcomer's owner loses nothing
+//! to it.
 //!
-//! A half-open connection is forgotten without a word: its app's kernel sends the SYN again, and
-//! that begins anew. An open one is reset. Nothing here looks at more than some entries at a time.
+//! A half-open connection is dropped silently: its app's kernel sends the SYN again, which starts a
+//! new attempt. An open one is reset. Nothing here examines more than a few entries at a time.
 
 use super::flow::{Changes, Flow, Phase};
 use super::{Around, Entry, FlowId, Pending, Slot, Tcp, Tuple, entry, entry_mut};
@@ -20,27 +20,27 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Instant;
 
-/// What was displaced, for the user of the stack.
+/// A displaced connection, for the stack's user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Displaced {
     HalfOpen(FlowId),
     Open(FlowId, Changes),
 }
 
-/// Places in a queue that what is gone may hold, however few are in the table.
+/// Queue places that dead entries may hold, even for a small table.
 const SPARE: usize = 1024;
 
-/// Who holds what of the table.
+/// What each owner holds of the table.
 #[derive(Debug, Default)]
 pub(super) struct Room {
     all: Shares<FlowId>,
     half_open: Shares<FlowId>,
-    /// Half-open ones of owners that were asked, by owner and address.
+    /// Half-open connections of known owners, by owner and address.
     to_one: HashMap<(Owner, IpAddr), usize>,
-    /// When half-open ones end, the first one first. An entry counts if it is from the app's last
+    /// When half-open ones expire, earliest first. An entry counts if it belongs to the app's last
     /// SYN.
     waiting: VecDeque<(Instant, FlowId)>,
-    /// Connections whose app has sent FIN, the oldest first, and some that are gone.
+    /// Connections whose app has sent FIN, oldest first, and some that are gone.
     half_closed: VecDeque<FlowId>,
     displaced: Vec<Displaced>,
 }
@@ -62,7 +62,7 @@ impl Entry {
 }
 
 impl Flow {
-    /// Whether nobody misses a byte if it ends now.
+    /// Whether its end would lose no byte.
     fn carries_nothing(&self) -> bool {
         self.phase == Phase::Live && self.readable() == 0 && self.unsent() == 0
     }
@@ -77,7 +77,7 @@ fn is_pending_of(slots: &[Slot], id: FlowId, owner: Owner) -> bool {
 }
 
 impl Room {
-    /// A half-open connection is in the table.
+    /// A half-open connection enters the table.
     pub(super) fn enter(
         &mut self,
         slots: &mut [Slot],
@@ -101,7 +101,7 @@ impl Room {
         }
     }
 
-    /// Its app's kernel has asked for it now.
+    /// The app's kernel has just asked for it.
     pub(super) fn wait(&mut self, slots: &[Slot], now: Instant, id: FlowId) {
         let is_late = |(at, id): &(Instant, FlowId)| match entry(slots, *id) {
             Some(Entry::Pending(pending)) => pending.heard + HALF_OPEN <= *at,
@@ -113,7 +113,7 @@ impl Room {
         self.waiting.push_back((now + HALF_OPEN, id));
     }
 
-    /// It is half-open no more.
+    /// It is no longer half-open.
     pub(super) fn leave_half_open(&mut self, pending: &Pending) {
         self.half_open.remove(pending.owner);
         let key = (pending.owner, pending.tuple.to.ip());
@@ -127,7 +127,7 @@ impl Room {
         }
     }
 
-    /// It is gone from the table.
+    /// It has left the table.
     pub(super) fn leave(&mut self, owner: Owner) {
         self.all.remove(owner);
     }
@@ -155,8 +155,8 @@ impl Room {
 }
 
 impl Tcp {
-    /// Whether there is room for a newcomer, and whose it is. Who has to go for it does so at once,
-    /// and comes out of [`Tcp::next_displaced`], also where that was not enough.
+    /// Whether there is room for a newcomer, and its owner. A connection that must make room goes
+    /// at once and comes out of [`Tcp::next_displaced`], even if that was not enough.
     pub(super) fn admit(
         &mut self,
         now: Instant,
@@ -189,12 +189,12 @@ impl Tcp {
         Ok(newcomer)
     }
 
-    /// What had to make room, since the last call.
+    /// The next connection displaced since the last call.
     pub(crate) fn next_displaced(&mut self) -> Option<Displaced> {
         self.room.displaced.pop()
     }
 
-    /// The next half-open connection that was waited for too long; it is gone with this.
+    /// Removes and returns the next half-open connection that took too long.
     pub(crate) fn expire_half_open(&mut self, now: Instant) -> Option<FlowId> {
         while self.room.deadline().is_some_and(|at| at <= now) {
             let (at, id) = self.room.waiting.pop_front()?;
@@ -224,7 +224,7 @@ impl Tcp {
         if let Some(heaviest) = heaviest(self) {
             return self.displace_oldest_half_open(heaviest, stats);
         }
-        // The owner's own oldest one. It may be of a host that will never answer.
+        // The owner's own oldest one. Its host may never answer.
         let Some(id) = self.oldest_half_open(newcomer) else { return false };
         let is_old = |entry: &Entry| matches!(entry, Entry::Pending(one) if one.since + HALF_OPEN_AT_LEAST <= now);
         let is_old = entry(&self.slots, id).is_some_and(is_old);
@@ -291,7 +291,7 @@ impl Tcp {
         }
     }
 
-    /// Looks up the owner of a connection that was not asked for it.
+    /// Looks up the owner of a connection that has no known owner.
     fn ask(&mut self, id: FlowId, owners: &mut dyn Owners) {
         let Some(entry) = entry(&self.slots, id).filter(|entry| entry.owner() == Owner::Unasked)
         else {
@@ -313,14 +313,14 @@ impl Tcp {
         }
     }
 
-    /// Whose a connection is; it is looked up if it was not yet.
+    /// The owner of a connection, looked up if it is not known yet.
     pub(crate) fn owner_of(&mut self, id: FlowId, owners: &mut dyn Owners) -> Owner {
         self.ask(id, owners);
         entry(&self.slots, id).map_or(Owner::Unasked, Entry::owner)
     }
 
-    /// A connection whose app has closed it, and whose server has not: Linux keeps such an orphan
-    /// for `tcp_fin_timeout`, and many of them could fill the table within that time.
+    /// A connection that its app has closed, but its server has kept open. Linux keeps such an
+    /// orphan for `tcp_fin_timeout`, and many of them could fill the table within that time.
     fn half_closed_and_gone(&mut self, owners: &mut dyn Owners) -> Option<FlowId> {
         let mut looked_at = 0;
         while looked_at < LOOKED_AT.min(self.room.half_closed.len()) {
@@ -340,7 +340,7 @@ impl Tcp {
         None
     }
 
-    /// A connection of the newcomer's own owner that the kernel has forgotten without a word.
+    /// A connection of the newcomer's own owner that the kernel has forgotten silently.
     fn own_and_gone(
         &mut self,
         now: Instant,
@@ -362,7 +362,7 @@ impl Tcp {
         None
     }
 
-    /// Of some of the oldest open connections of an owner, the one that was idle longest.
+    /// The connection that was idle longest, among some of an owner's oldest open connections.
     fn idlest(&mut self, owner: Owner) -> Option<FlowId> {
         let mut idlest: Option<(Instant, FlowId)> = None;
         for _ in 0..LOOKED_AT.min(self.room.all.of(owner)) {
@@ -386,7 +386,7 @@ impl Tcp {
         let is_orphan = flow.socket().state() == State::CloseWait && flow.carries_nothing();
         flow.abort();
         self.turn(now, id, around);
-        // Whatever waited for its turn: it has none any more.
+        // No queue that it waits in matters any more.
         self.remove(id);
         let changes =
             if is_orphan { Changes::FORGOTTEN.with(Changes::CLOSED) } else { Changes::RESET };
@@ -413,14 +413,14 @@ mod tests {
                 room.wait(&[], now, id);
                 most = (room.half_closed.len().max(most.0), room.waiting.len().max(most.1));
             }
-            // They are looked over rarely, and in time.
+            // They are examined rarely, and in time.
             let held = held as usize;
             assert_eq!(most, (SPARE.max(2 * held) + 1, SPARE.max(4 * held) + 1));
             assert_eq!(
                 (room.deadline(), room.half_closed.back()),
                 (Some(now + HALF_OPEN), Some(&FlowId(9999)))
             );
-            // Most of what they were for goes at once.
+            // Most of their connections go at once.
             (0..held).for_each(|_| {
                 room.leave(Owner::Unasked);
                 room.half_open.remove(Owner::Unasked);
@@ -455,7 +455,7 @@ mod tests {
         );
     }
 
-    /// A kernel repeats its SYN: only the last one's deadline counts.
+    /// A kernel repeats its SYN. Only the last one's deadline counts.
     #[test]
     #[expect(clippy::disallowed_methods, reason = "any instant will do; time is an argument")]
     fn what_is_kept_of_a_syn_that_is_repeated_is_bounded_and_its_last_deadline_stays() {
@@ -481,7 +481,7 @@ mod tests {
             assert!(room.waiting.len() <= SPARE + 1);
             assert_eq!(room.waiting.back(), Some(&(now + HALF_OPEN, id)));
         }
-        // Nor does it go when others come.
+        // It also stays when others come.
         let last = room.waiting.back().copied();
         (1..3000).for_each(|other| room.wait(&slots, start, FlowId(other)));
         assert!(room.waiting.iter().any(|entry| Some(*entry) == last));

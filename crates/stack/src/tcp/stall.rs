@@ -1,6 +1,6 @@
-//! Data and FINs for which smoltcp has no timer any more. It stops the one by which they are sent
-//! again when a window closes over them and opens for less, or when it runs out while the window is
-//! closed. The app's kernel has dropped what it had no room for, so nothing would ever come of it.
+//! Data and FINs for which smoltcp no longer has a timer. smoltcp stops its retransmission timer
+//! when a window closes over them and reopens smaller, or when the timer expires while the window
+//! is closed. The app's kernel has dropped what it had no room for, so the data would never arrive.
 //! (RFC 9293 3.8.1, 3.8.6.1.)
 
 use super::bare::Bare;
@@ -14,25 +14,25 @@ use smoltcp::iface::Interface;
 use smoltcp::socket::tcp::State;
 use std::time::{Duration, Instant};
 
-/// Equal ACKs that have a sender repeat what they lack (RFC 5681 3.2), behind one that is no news
-/// itself.
+/// Duplicate ACKs that make a sender retransmit (RFC 5681 3.2), after one that acknowledges nothing
+/// new itself.
 const EQUAL_ACKS: usize = 4;
 
 impl Flow {
-    /// When the flow is to be revived, if it is smoltcp's to act and it has no timer.
+    /// When to revive the flow, if smoltcp must act and has no timer.
     pub(super) fn stalled_until(&mut self, now: Instant, has_timer: bool) -> Option<Instant> {
         let is_stalled = !has_timer && (self.socket().send_queue() > 0 || self.awaits_fin_alone());
         self.stalled = is_stalled.then(|| self.stalled.unwrap_or(now));
         self.stalled.map(|since| since + self.stall_time())
     }
 
-    /// How long a stall may last. An app that says nothing is left alone ever longer (RFC 6298
-    /// 5.5), as by smoltcp's own timer.
+    /// How long a stall may last. The intervals for a silent app grow (RFC 6298 5.5), as with
+    /// smoltcp's own timer.
     fn stall_time(&self) -> Duration {
         STALLED * (1 << self.revivals.min(STALLED_DOUBLINGS))
     }
 
-    /// Whether all is acknowledged but our FIN.
+    /// Whether everything except our FIN is acknowledged.
     fn awaits_fin_alone(&self) -> bool {
         let socket = self.socket();
         matches!(socket.state(), State::FinWait1 | State::Closing | State::LastAck)
@@ -40,8 +40,8 @@ impl Flow {
             && self.is_under_way(self.acked)
     }
 
-    /// Has what is missing sent again: by the ACKs that the app's kernel would repeat if it had
-    /// kept what came behind. With a window of nothing they start the timer of its probes.
+    /// Makes smoltcp send the missing data again, by the ACKs that the app's kernel would repeat if
+    /// it had kept the later data. With a zero window they start the timer of its probes.
     pub(super) fn revive(
         &mut self,
         Moment { now, at }: Moment,

@@ -1,4 +1,4 @@
-//! Reading a TCP header as far as the flow table needs it, and the MSS option of a kept SYN.
+//! Reads a TCP header as far as the flow table needs it, and the MSS option of a kept SYN.
 
 use crate::packet::{be16, be32};
 use std::ops::Range;
@@ -8,10 +8,10 @@ pub(crate) const SYN: u8 = 2;
 pub(crate) const RST: u8 = 4;
 pub(crate) const ACK: u8 = 16;
 
-/// MSS of a peer that names none (RFC 9293 3.7.1).
+/// MSS of a peer that sends no MSS option (RFC 9293 3.7.1).
 pub(crate) const DEFAULT_MSS: u16 = 536;
-/// Smallest MSS that is believed; the kernel refuses super-packets in smaller pieces, and they'd be
-/// mostly headers.
+/// Smallest MSS that the stack believes. The kernel refuses super-packets in smaller pieces, and
+/// they would be mostly headers.
 const LEAST_MSS: u16 = 48;
 
 /// A TCP header whose lengths are checked.
@@ -26,7 +26,7 @@ pub(crate) struct Segment {
     pub(crate) header: usize,
     /// Bytes of data.
     pub(crate) data: usize,
-    /// Sequence numbers that it takes.
+    /// Sequence numbers that it occupies.
     pub(crate) length: u32,
 }
 
@@ -39,7 +39,7 @@ impl Segment {
         let flags = bytes[13];
         let control = u32::from(flags & FIN != 0) + u32::from(flags & SYN != 0);
         let (src_port, dst_port) = (be16(bytes, 0), be16(bytes, 2));
-        // What comes for port 0 is refused; nothing can go back to one.
+        // A segment from port 0 is refused; no answer could return to it.
         if src_port == 0 {
             return None;
         }
@@ -56,7 +56,7 @@ impl Segment {
         })
     }
 
-    /// Where its data ends: the same segment without them.
+    /// The same segment from the end of its data on, without the data.
     pub(crate) fn behind_data(self) -> Self {
         let data = u32::try_from(self.data).unwrap_or(0);
         Self {
@@ -77,8 +77,8 @@ impl Segment {
     }
 }
 
-/// Where the next option from `at` on lies in a TCP header, kind and length included (RFC 9293
-/// 3.2); padding is passed over. `Err` tells where one begins whose length is wrong.
+/// The position of the next option from `at` on in a TCP header, kind and length included (RFC 9293
+/// 3.2). Padding is skipped. `Err` holds the position of an option with a wrong length.
 fn next_option(header: &[u8], mut at: usize) -> Result<Option<Range<usize>>, usize> {
     while let Some(&kind) = header.get(at) {
         match kind {
@@ -97,7 +97,7 @@ fn next_option(header: &[u8], mut at: usize) -> Result<Option<Range<usize>>, usi
     Ok(None)
 }
 
-/// Where an option's value lies in a TCP header. Of several the last counts, for Linux as well.
+/// The position of an option's value in a TCP header. The last of several counts, as in Linux.
 fn option_at(header: &[u8], wanted: u8, wanted_len: usize) -> Option<Range<usize>> {
     let (mut at, mut found) = (20, None);
     while let Ok(Some(option)) = next_option(header, at) {
@@ -110,14 +110,14 @@ fn option_at(header: &[u8], wanted: u8, wanted_len: usize) -> Option<Range<usize
 }
 
 /// Whether a segment has an MD5 signature (RFC 2385). The key is the server's, and no socket of the
-/// host would sign what goes on from here. A kernel without the key drops such a segment
+/// host would sign the segments from here on. A kernel without the key drops such a segment
 /// (`tcp_inbound_hash` in include/net/tcp.h).
 pub(crate) fn is_signed(header: &[u8]) -> bool {
     option_at(header, 19, 18).is_some()
 }
 
-/// Whether an option has a length that its kind can have: an MSS, a window scale, SACK-permitted,
-/// SACK blocks, timestamps (RFC 9293 3.2, RFC 7323 2.2 and 3.2, RFC 2018 2 and 3).
+/// Whether an option has a length that is valid for its kind: an MSS, a window scale,
+/// SACK-permitted, SACK blocks, timestamps (RFC 9293 3.2, RFC 7323 2.2 and 3.2, RFC 2018 2 and 3).
 fn has_its_length(option: &[u8]) -> bool {
     match option[0] {
         2 => option.len() == 4,
@@ -129,10 +129,10 @@ fn has_its_length(option: &[u8]) -> bool {
     }
 }
 
-/// A header without what smoltcp would drop the segment for and Linux ignores, if there is any: an
-/// option of a wrong length with all behind it, and one whose length its kind cannot have
-/// (`tcp_parse_options` in net/ipv4/tcp_input.c). Padding stands in its place. The checksum is not
-/// mended: smoltcp does not look at it.
+/// The header without the options that make smoltcp drop the segment and that Linux ignores: an
+/// option of a wrong length with everything after it, and one whose length its kind cannot have
+/// (`tcp_parse_options` in net/ipv4/tcp_input.c). Padding replaces them. `None` if there are no
+/// such options. The checksum stays wrong: smoltcp does not check it.
 pub(crate) fn mended(header: &[u8]) -> Option<Vec<u8>> {
     let (mut at, mut mended) = (20, None);
     loop {
@@ -156,7 +156,7 @@ fn mss_at(header: &[u8]) -> Option<Range<usize>> {
     option_at(header, 2, 4)
 }
 
-/// What a SYN offers, as smoltcp was told: enough to tell it again.
+/// The options of a SYN as smoltcp received them, enough to repeat it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SynOptions {
     mss: Option<u16>,
@@ -179,7 +179,7 @@ impl SynOptions {
         }
     }
 
-    /// Whether windows are scaled, then both ways (RFC 7323 1.3).
+    /// Whether windows are scaled, which then applies both ways (RFC 7323 1.3).
     pub(crate) fn scales(self) -> bool {
         self.scale.is_some()
     }
@@ -217,7 +217,7 @@ pub(crate) fn mss(header: &[u8]) -> u16 {
     }
 }
 
-/// Puts another MSS into a SYN's header, where it names one.
+/// Puts another MSS into a SYN's header, if it has that option.
 pub(crate) fn set_mss(header: &mut [u8], mss: u16) {
     if let Some(range) = mss_at(header) {
         header[range].copy_from_slice(&mss.to_be_bytes());
@@ -289,7 +289,7 @@ mod tests {
         }
         let mut small = whole.clone();
         small[12] = 4 << 4;
-        assert!(Segment::read(&small).is_none(), "16 bytes are no header");
+        assert!(Segment::read(&small).is_none(), "16 bytes are not a header");
         small[12] = 5 << 4;
         assert_eq!(Segment::read(&small).map(|seg| seg.data), Some(4));
         let from = |port: [u8; 2]| Segment::read(&[&port, &whole[2..]].concat()).is_some();
@@ -336,11 +336,11 @@ mod tests {
         assert_eq!((of(&[]), of(&[2, 4, 0, 0]), of(&[2, 3, 5, 1])), (536, 536, 536));
         assert_eq!((of(&[2, 4, 0, 47]), of(&[2, 4, 0, 49])), (48, 49));
         assert_eq!(of(&[2, 4, 5, 0xb4, 1, 1, 1, 1, 2, 4, 5, 0]), 1280);
-        assert_eq!(of(&[0, 2, 4, 5, 0xb4]), 536, "behind the end of the options");
+        assert_eq!(of(&[0, 2, 4, 5, 0xb4]), 536, "after the end of the options");
         assert_eq!(
             (of(&[5, 1, 2, 4, 5, 0xb4]), of(&[5, 0, 2, 4, 5, 0xb4])),
             (536, 536),
-            "behind a wrong length"
+            "after a wrong length"
         );
         assert_eq!(of(&[5, 2, 2, 4, 5, 0xb4]), 1460);
         assert_eq!(of(&[1, 1, 1, 1, 2, 5, 5, 0xb4]), 536, "beyond the header");
@@ -400,7 +400,7 @@ mod tests {
             let padded = [&vec![1; option.len()][..], &[2, 4, 5, 0xb4]].concat();
             assert_eq!(mended(&header(ACK, &behind)), Some(header(ACK, &padded)), "{option:?}");
         }
-        // All that stands behind a length that leads nowhere goes.
+        // Everything after a wrong length goes.
         for option in [
             &[7, 1, 2, 4, 5, 0xb4][..],
             &[7, 0, 2, 4, 5, 0xb4],

@@ -1,5 +1,5 @@
-//! Connections of which only TIME-WAIT is left (RFC 9293 3.10.7.8): their last ACK is repeated when
-//! their FIN comes again.
+//! Connections in TIME-WAIT (RFC 9293 3.10.7.8): the stack repeats their last ACK when their FIN
+//! comes again.
 
 use super::Tuple;
 use super::device::LastSegment;
@@ -51,8 +51,7 @@ impl TimeWait {
         while self.order.front().is_some_and(|(at, _)| *at <= now) {
             self.pop();
         }
-        // Whoever shrinks the tables has done so when the last connection went, which is a while
-        // ago.
+        // The tables were shrunk when the last connection went, some time ago.
         if self.order.is_empty() && before > 0 {
             self.shrink();
         }

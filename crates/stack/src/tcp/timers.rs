@@ -1,12 +1,11 @@
-//! When which flow next needs a turn: a heap with lazy removal, so that nothing is ever searched
-//! for.
+//! The flows' next turns by time: a heap with lazy removal, so that nothing is ever searched.
 
 use super::FlowId;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
-/// Entries of flows that are gone, or that got an earlier one since, stay until their time or the
+/// Entries of flows that are gone, or that have an earlier one now, stay until their time or the
 /// next [`Timers::tidy`].
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
@@ -29,15 +28,15 @@ impl Timers {
         self.heap.pop().map(|Reverse(entry)| entry)
     }
 
-    /// Bounds the heap: when most entries can only be dead (there is one a flow that counts), they
-    /// go.
+    /// Bounds the heap: removes dead entries when they must be the majority (one entry a flow
+    /// counts).
     pub(crate) fn tidy(&mut self, flows: usize, counts: impl Fn(Instant, FlowId) -> bool) {
         if self.heap.len() > 2 * flows + 1024 {
             self.bury(counts);
         }
     }
 
-    /// Gives back what it holds beyond the entries that count.
+    /// Frees the memory beyond the entries that count.
     pub(crate) fn shrink(&mut self, counts: impl Fn(Instant, FlowId) -> bool) {
         self.bury(counts);
         self.heap.shrink_to_fit();
@@ -70,7 +69,7 @@ mod tests {
         assert_eq!(timers.pop_due(at(1)), Some((at(1), FlowId(2))));
         assert_eq!(timers.pop_due(at(1)), None);
         assert_eq!(timers.pop_due(at(9)), Some((at(2), FlowId(3))));
-        // Of three flows there may be as many again, and a thousand.
+        // For three flows there may be three more entries, and a thousand.
         for _ in 1..2 * 3 + 1024 {
             timers.push(at(4), FlowId(9));
         }

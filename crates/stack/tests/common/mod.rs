@@ -1,5 +1,5 @@
-//! The VM's side for tests: a smoltcp client behind a link with a virtual clock, random loss and
-//! segment offload as a kernel does it.
+//! The VM's side for tests: a smoltcp client on a link with a virtual clock, random loss, and
+//! segment offload like a kernel's.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -126,7 +126,7 @@ pub struct Sim {
     pub iface: Interface,
     pub sockets: SocketSet<'static>,
     pub loss_per_mille: u64,
-    /// That many frames towards the app are lost next.
+    /// The next frames to the app that are lost.
     pub burst: usize,
     pub rng: Rng,
     pub events: Vec<Event>,
@@ -144,7 +144,7 @@ pub fn frame(packet: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// What the kernel makes of a frame: segments cut, checksums completed.
+/// Acts like the kernel on a frame: cuts segments, completes checksums.
 pub fn kernel(frame: &[u8], meta: TxMeta) -> Vec<Vec<u8>> {
     let Some(partial) = meta.checksum else { return vec![frame[14..].to_vec()] };
     assert_eq!(partial.offset, 16);
@@ -267,7 +267,7 @@ impl Sim {
             self.stack.handle_timeout(self.now, &mut sink);
             assert!(
                 self.stack.next_deadline().is_none_or(|at| at > self.now),
-                "a deadline that has passed: it spins"
+                "a deadline in the past: it spins"
             );
         }
         self.stack.service(self.now, &mut sink);
@@ -326,7 +326,7 @@ impl Sim {
         panic!("no Connect");
     }
 
-    /// A connection that both sides have.
+    /// Opens a connection on both sides.
     pub fn open(&mut self, to: &str, port: u16, buffer: usize) -> (SocketHandle, FlowId) {
         let handle = self.connect(to, port, buffer);
         let flow = self.connecting();

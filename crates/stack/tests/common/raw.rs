@@ -1,4 +1,4 @@
-//! An app by hand: every segment as the test wants it, and every answer read.
+//! An app by hand: the test writes every segment and reads every answer.
 
 use super::{Sink, config, frame, start};
 use std::net::Ipv4Addr;
@@ -75,7 +75,7 @@ impl Raw {
         self.stack.ingest(self.now, &frame(packet), RxMeta::Unverified, &mut self.sink);
     }
 
-    /// The stack's turn; what it sent since the last one.
+    /// The stack's turn. Returns the segments sent since the last one.
     pub fn turn(&mut self) -> Vec<Seen> {
         self.stack.service(self.now, &mut self.sink);
         self.events.extend(std::iter::from_fn(|| self.stack.poll_event()));
@@ -109,7 +109,7 @@ impl Raw {
         self.stack.handle_timeout(self.now, &mut self.sink);
         assert!(
             self.stack.next_deadline().is_none_or(|at| at > self.now),
-            "a deadline that has passed: it spins"
+            "a deadline in the past: it spins"
         );
     }
 
@@ -127,7 +127,7 @@ impl Raw {
         }
     }
 
-    /// SYN and SYN-ACK; the app has not answered it.
+    /// SYN and SYN-ACK. The app has not answered the latter.
     pub fn half(&mut self, port: u16, seq: u32) -> Conn {
         assert!(self.syn(port, seq).is_empty());
         let flow = self.connecting();
@@ -147,7 +147,7 @@ impl Raw {
         conn
     }
 
-    /// A segment in its place.
+    /// Sends a segment with the next numbers.
     pub fn say(&mut self, conn: &mut Conn, flags: u8, data: &[u8]) -> Vec<Seen> {
         self.feed(&segment(conn.port, conn.seq, conn.ack, flags, &[], data));
         let length = u32::try_from(data.len()).unwrap() + u32::from(flags & FIN != 0);
@@ -155,7 +155,7 @@ impl Raw {
         self.turn()
     }
 
-    /// Everything that can be read.
+    /// Reads everything that can be read.
     pub fn read(&mut self, conn: &Conn) -> Vec<u8> {
         let mut got = Vec::new();
         self.stack.read(conn.flow, usize::MAX, |bytes| got.extend_from_slice(bytes));

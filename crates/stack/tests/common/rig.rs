@@ -1,4 +1,4 @@
-//! One packet at a time: a stack without offload, and what each packet leads to.
+//! One packet at a time: a stack without offload, and the result of each packet.
 
 use super::{Sink, config, frame, start, udp};
 use std::time::{Duration, Instant};
