@@ -1,4 +1,4 @@
-//! Gives the Windows program its version information, which users and antivirus programs look at.
+//! Gives the Windows program its version information, which users and antivirus programs read.
 
 use std::env;
 use std::error::Error;

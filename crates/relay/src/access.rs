@@ -1,7 +1,7 @@
-//! What of this host's own services the VM may reach, where its gateway restricts that
-//! ([`wire::Frame::HostAccess`]): a port of one of this host's own addresses, loopback or an
+//! Restricts the VM's access to this host's own services, if its gateway asks for that
+//! ([`wire::Frame::HostAccess`]). A port of one of this host's own addresses, loopback or an
 //! adapter's, is open to a connection or datagram only if the gateway named it. The gateway cannot
-//! tell these addresses from others, and they change.
+//! distinguish these addresses from others, and they change.
 
 use crate::limits::MAX_ACCESS_PEERS;
 use std::collections::HashMap;
@@ -9,31 +9,29 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use wire::HostAccessSettings;
 
-/// The restriction; without one everything may be reached.
+/// The restriction. Without one, everything may be reached.
 #[derive(Debug, Default)]
 pub(crate) struct Access {
     settings: Option<HostAccessSettings>,
-    /// Addresses that were looked at, and whether each is this host's; at most
-    /// [`MAX_ACCESS_PEERS`].
+    /// Addresses examined so far, and whether each is this host's; at most [`MAX_ACCESS_PEERS`].
     own: HashMap<IpAddr, bool>,
 }
 
 impl Access {
-    /// Restricts it.
+    /// Sets the restriction.
     ///
-    /// # Errors
-    /// The JSON is of no use.
+    /// # Errors The JSON is invalid.
     pub(crate) fn restrict(&mut self, json: &[u8]) -> Result<(), serde_json::Error> {
         self.settings = Some(serde_json::from_slice(json)?);
         Ok(())
     }
 
-    /// The host's addresses may be others now.
+    /// The host's addresses may have changed.
     pub(crate) fn refresh(&mut self) {
         self.own.clear();
     }
 
-    /// Whether the VM may not reach this.
+    /// Whether the VM may not reach this address.
     pub(crate) fn forbids(&mut self, to: SocketAddr) -> bool {
         let Some(settings) = &self.settings else { return false };
         if settings.ports.contains(&to.port()) {
@@ -43,7 +41,7 @@ impl Access {
         if let Some(own) = self.own.get(&ip) {
             return *own;
         }
-        // Where it cannot be looked up now it is forbidden, and looked up again the next time.
+        // If the look-up fails, the address is forbidden and looked up again the next time.
         let Ok(own) = looked_up(ip) else { return true };
         if self.own.len() >= MAX_ACCESS_PEERS {
             self.own.clear();
@@ -53,16 +51,15 @@ impl Access {
     }
 }
 
-/// Whether the address is one of this host's, as far as that can be looked up now.
+/// Whether the address is one of this host's, as far as a look-up works now.
 pub(crate) fn is_own(to: IpAddr) -> bool {
     looked_up(to).unwrap_or_default()
 }
 
 /// Whether the address is one of this host's: loopback, "this host" (RFC 1122 section 3.2.1.3), or
-/// one from which alone this host speaks to it. Nothing is sent.
+/// one that the host itself would use as the source to reach it. Nothing is sent.
 ///
-/// # Errors
-/// The host has no socket for that.
+/// # Errors The host gives no socket for that.
 fn looked_up(to: IpAddr) -> io::Result<bool> {
     if to.is_loopback() || to.is_unspecified() {
         return Ok(true);
@@ -72,13 +69,13 @@ fn looked_up(to: IpAddr) -> io::Result<bool> {
     let socket = UdpSocket::bind((any, 0))?;
     match socket.connect((to, 9)) {
         Ok(()) => Ok(socket.local_addr()?.ip() == to),
-        // It has no way there, so it is another's.
+        // The host has no route there, so the address is another host's.
         Err(error) if NO_WAY.contains(&error.kind()) => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// What a connect says to an address to which the host has no way.
+/// The errors of a connect to an address without a route.
 const NO_WAY: [io::ErrorKind; 3] = [
     io::ErrorKind::NetworkUnreachable,
     io::ErrorKind::HostUnreachable,

@@ -1,20 +1,20 @@
-//! Datagrams on their way out that are alike: they can leave in one system call, and pass the
+//! Outgoing datagrams that are alike: they can leave in one system call, and pass through the
 //! kernel as one. Knows no socket.
 
 use std::net::SocketAddr;
 use wire::{BindId, Marks};
 
-/// The largest datagram that is kept for company: whole in a packet of Ethernet's size over IPv4.
-/// Larger ones are few.
+/// The largest datagram that is held back for a batch: a whole one in a packet of Ethernet's size
+/// over IPv4. Larger ones are rare.
 const LARGEST: usize = 1472;
 
-/// Most datagrams in one go (Linux's `UDP_MAX_SEGMENTS` in its older kernels).
+/// Most datagrams per batch (Linux's `UDP_MAX_SEGMENTS` in its older kernels).
 const MOST: usize = 64;
 
-/// Most bytes in one go: the largest UDP datagram over IPv4.
+/// Most bytes per batch: the largest UDP datagram over IPv4.
 const MOST_BYTES: usize = 65_507;
 
-/// What datagrams that leave together have in common.
+/// The properties that datagrams of a batch share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Way {
     pub(crate) bind: BindId,
@@ -22,7 +22,7 @@ pub(crate) struct Way {
     pub(crate) marks: Marks,
 }
 
-/// Datagrams of one way and one size, but that the last may be shorter.
+/// Datagrams with the same properties and size; the last may be shorter.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) way: Way,
@@ -31,7 +31,7 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// A batch of one, if that one may have company.
+    /// Starts a batch with one datagram, if others may join it.
     pub(crate) fn begin(way: Way, datagram: &[u8]) -> Option<Self> {
         let segment = u16::try_from(datagram.len())
             .ok()
@@ -39,7 +39,7 @@ impl Batch {
         Some(Self { way, segment, bytes: datagram.to_vec() })
     }
 
-    /// Adds a datagram; tells whether it fitted.
+    /// Adds a datagram; returns whether it fitted.
     pub(crate) fn add(&mut self, way: Way, datagram: &[u8]) -> bool {
         let (segment, length) = (usize::from(self.segment), self.bytes.len());
         let fits = way == self.way
@@ -100,6 +100,6 @@ mod tests {
     fn many_alike_are_one_batch() {
         let mut batch = Batch::begin(way(1, 64), &[7; 1000]).unwrap();
         assert!((1..MOST).all(|_| batch.add(way(1, 64), &[7; 1000])), "64 fit");
-        assert!(!batch.add(way(1, 64), &[7; 1000]), "and no more");
+        assert!(!batch.add(way(1, 64), &[7; 1000]), "at most this many");
     }
 }

@@ -1,4 +1,4 @@
-//! Connections that go to their destination by no proxy.
+//! Connections that go to their destination without a proxy.
 
 use crate::limits::HOPS_WITHIN;
 use crate::os;
@@ -8,10 +8,9 @@ use std::num::NonZeroU8;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Connects directly, with packets that go at most so many hops.
+/// Connects directly, with a hop limit for its packets if one is given.
 ///
-/// # Errors
-/// [`crate::tcp::Reported`], `TimedOut`, or what the host says.
+/// # Errors [`crate::tcp::Reported`], `TimedOut`, or the host's error.
 pub(crate) async fn connect(to: SocketAddr, hops: Option<NonZeroU8>) -> io::Result<TcpStream> {
     let connecting = os::connect::connect(to, hops);
     if hops.is_none() {

@@ -1,8 +1,8 @@
-//! DNS servers, asked as a stub resolver does. Which servers, and what is known without them, is
-//! the host's: `linux/resolver.rs`, `windows/resolver.rs`.
+//! Queries to DNS servers, as a stub resolver sends them. The host decides which servers there are
+//! and what it knows without them: `linux/resolver.rs`, `windows/resolver.rs`.
 //!
-//! A query of any type goes to a server as it came and its answer comes back as it is, so nothing
-//! here has to know a record type. Kinds of failure stay apart: a server's own word (SERVFAIL,
+//! A query of any type goes to a server unchanged and its answer returns unchanged, so this module
+//! does not depend on record types. Kinds of failure stay apart: a server's own error (SERVFAIL,
 //! REFUSED, NXDOMAIN) is passed on, silence is [`QueryFailure::TimedOut`], and a host without
 //! servers is [`QueryFailure::NoServer`].
 
@@ -20,36 +20,35 @@ use wire::{AnsweredBy, QueryFailure};
 /// Bytes of a DNS message's header (RFC 1035 section 4.1.1).
 const HEADER: usize = 12;
 
-/// How long an answer is waited for before the next server is asked as well, or the same one once
-/// more: UDP loses datagrams, and a stub resolver in the VM gives up after 5 s (resolv.conf(5),
+/// How long to wait for an answer before the next server is queried as well, or the same one again:
+/// UDP loses datagrams, and a stub resolver in the VM gives up after 5 s (resolv.conf(5),
 /// `timeout`).
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// How long each answer is waited for: a server that has to ask others itself takes its time.
+/// How long to wait for each answer. A server that has to query others needs some time.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// How often each server is asked.
+/// How often each server is queried.
 const ROUNDS: usize = 2;
 
-/// An answer, and who knew it.
+/// An answer, and its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// Who knew it.
+    /// The source of the answer.
     pub by: AnsweredBy,
     /// The whole message, never truncated.
     pub message: Vec<u8>,
 }
 
-/// Whether a message is a query with one question, as all are that anybody asks.
+/// Whether a message is a query with one question, as every real query is.
 pub(crate) fn is_query(message: &[u8]) -> bool {
     question(message).is_some() && !is_response(message)
 }
 
-/// Asks servers for the answer to a query, in their order and more than once; the answer has the
-/// query's id and is never truncated.
+/// Queries servers in their order, each more than once. The answer has the query's id and is never
+/// truncated.
 ///
-/// # Errors
-/// See the module's text.
+/// # Errors See the module's text.
 pub(crate) async fn ask_servers(
     servers: &[SocketAddr],
     query: &[u8],
@@ -77,7 +76,7 @@ async fn ask_all(servers: &[SocketAddr], query: &[u8]) -> Result<Vec<u8>, QueryF
             Ok(Some((_, Ok(Ok(answer))))) if is_final(&answer) => return Ok(answer),
             Ok(Some((_, Ok(Ok(answer))))) => unhelpful = Some(answer),
             Ok(Some((server, Ok(Err(error))))) => {
-                tracing::debug!(%server, %error, "the DNS server cannot be asked")
+                tracing::debug!(%server, %error, "the DNS server cannot be queried")
             }
             Ok(Some((server, Err(_)))) => tracing::debug!(%server, "the DNS server is silent"),
             Ok(None) => return unhelpful.ok_or(QueryFailure::TimedOut),
@@ -86,11 +85,11 @@ async fn ask_all(servers: &[SocketAddr], query: &[u8]) -> Result<Vec<u8>, QueryF
     }
 }
 
-/// Asks one server, over TCP as well when its answer does not fit UDP (RFC 7766 section 5).
+/// Queries one server, and again over TCP if its answer does not fit UDP (RFC 7766 section 5).
 async fn ask(server: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
     let mut asked = query.to_vec();
     // A fresh id and a fresh port each time: a forger has to guess both (RFC 5452). The hasher's
-    // key is the system's randomness.
+    // key comes from the system's randomness.
     let [id0, id1, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
     asked[..2].copy_from_slice(&[id0, id1]);
     let mut answer = ask_udp(server, &asked).await?;
@@ -105,7 +104,7 @@ async fn ask_udp(server: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
     let any: IpAddr =
         if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).await?;
-    // The kernel drops what comes from anybody else.
+    // The kernel drops datagrams from any other sender.
     socket.connect(server).await?;
     socket.send(query).await?;
     let mut buffer = vec![0; usize::from(u16::MAX)];
@@ -135,7 +134,8 @@ fn is_response(message: &[u8]) -> bool {
     message[2] & 0x80 != 0
 }
 
-/// Whether another server need not be asked: anything but SERVFAIL (2), NOTIMP (4) and REFUSED (5).
+/// Whether an answer is final, so that no other server is needed: any code except SERVFAIL (2),
+/// NOTIMP (4) and REFUSED (5).
 fn is_final(answer: &[u8]) -> bool {
     !matches!(answer[3] & 0x0f, 2 | 4 | 5)
 }

@@ -1,18 +1,18 @@
-//! What becomes of an echo request. How a host sends one is its own affair: `linux/echo.rs`,
+//! The outcome of an echo request. How a host sends one is in `linux/echo.rs` and
 //! `windows/echo.rs`.
 
 use wire::Fault;
 
-/// How a request ended. One that nobody answers does not end.
+/// How a request ended. A request without an answer does not end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The peer's answer, with the time to live that it arrived with.
+    /// The peer's answer, with the time to live on arrival.
     Reply {
         /// Hops left.
         ttl: u8,
-        /// What the request carried.
+        /// The request's payload.
         payload: Vec<u8>,
     },
-    /// Somebody on the way says why not.
+    /// A host on the path reports an error.
     Error(Fault),
 }

@@ -1,8 +1,8 @@
-//! The relay's one loop: frames in, sockets served, frames out.
+//! The relay's only loop: frames in, sockets served, frames out.
 //!
-//! Whatever its output does, it reads its input: the bytes that cannot be written yet are bounded
-//! by credit, and a relay that stopped reading would deadlock with WSL's stdio. It knows neither
-//! how the streams are made nor what a flow's socket is.
+//! It reads its input whatever its output does: credit bounds the bytes that cannot be written yet,
+//! and a relay that stopped reading would deadlock with WSL's stdio. It does not know how the
+//! streams are made or what a flow's socket is.
 
 use crate::access::Access;
 use crate::dns::Answer;
@@ -35,16 +35,17 @@ use wire::{
     Hello, QueryFailure, RequestId, Role, Session, UnbindReason, Violation,
 };
 
-/// Why the relay ended, other than by the end of its input.
+/// Why the relay ended, other than at the end of its input.
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
-    /// The gateway's bytes are no frames.
+    /// The gateway's bytes are not frames.
     #[error("the gateway's bytes cannot be read as frames")]
     Frame(#[source] FrameError),
-    /// Bytes of the gateway were lost or doubled.
+    /// Bytes from the gateway were lost or duplicated.
     #[error(
-        "the stream from the gateway is damaged, and this relay ends so that no server gets wrong data; some versions of WSL lose \
-         bytes so (microsoft/WSL issue 41063): update it with `wsl --update`"
+        "the stream from the gateway is damaged, and this relay ends so that no server gets \
+            wrong data; some versions of WSL lose bytes so (microsoft/WSL issue 41063): update \
+            it with `wsl --update`"
     )]
     Damaged(#[source] FrameError),
     /// The gateway broke the protocol.
@@ -53,13 +54,13 @@ pub enum RelayError {
     /// The gateway is dead or hangs.
     #[error("the gateway is gone")]
     Silent(#[from] Silent),
-    /// The gateway reads no more.
+    /// The gateway no longer reads.
     #[error("nothing more can be written to the gateway")]
     Write(#[source] io::Error),
-    /// The gateway wants a proxy that this relay cannot go through.
+    /// The gateway names a proxy that this relay cannot use.
     #[error("the gateway's proxy cannot be used: {0}")]
     Via(#[from] ViaError),
-    /// The gateway restricts this host's own services in a way that cannot be read.
+    /// The gateway's restriction of this host's own services cannot be read.
     #[error("the gateway's restriction of this host's own services cannot be read")]
     HostAccess(#[source] serde_json::Error),
     /// Reading from the gateway failed.
@@ -78,10 +79,9 @@ impl From<FrameError> for RelayError {
 }
 
 /// Serves the gateway at the other end of `input` and `output` until `input` ends. Takes at most
-/// `max_flows` TCP flows, and asks `resolver` what the VM asks.
+/// `max_flows` TCP flows, and resolves the VM's queries with `resolver`.
 ///
-/// # Errors
-/// See [`RelayError`].
+/// # Errors See [`RelayError`].
 pub async fn run<R, W>(
     input: R,
     output: W,
@@ -140,16 +140,16 @@ where
         way_out: None,
         access: Access::default(),
     };
-    // The engine bounds its own turns, in bytes; a bound by the number of socket calls would cut
-    // them at any place.
+    // The engine bounds its own turns, in bytes. A bound by the number of socket calls would cut
+    // them at any point.
     let outcome = unconstrained(poll_fn(|cx| engine.poll(cx))).await;
-    // Without the gateway the rest of a stream never comes: an orderly end would say that it was
-    // whole.
+    // Without the gateway the rest of a stream never comes. An orderly end would claim that it was
+    // complete.
     engine.sockets.abort_unfinished();
     outcome
 }
 
-#[expect(clippy::disallowed_methods, reason = "the relay's shell is where time comes from")]
+#[expect(clippy::disallowed_methods, reason = "the relay's shell reads the clock")]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
@@ -166,25 +166,25 @@ struct Engine<R, W> {
     answers: mpsc::Receiver<Answered>,
     echoes: Echoes,
     heard: mpsc::Receiver<echo::Heard>,
-    /// `None` where the host does not tell.
+    /// `None` if the host does not report changes.
     changes: Option<mpsc::Receiver<()>>,
     awake: Arc<Awake>,
     staging: Vec<u8>,
-    /// Bytes of `staging` that are written: `written <= staging.len()`.
+    /// Bytes of `staging` already written: `written <= staging.len()`.
     written: usize,
     timer: Pin<Box<Sleep>>,
     max_flows: u32,
     resolver: Resolver,
-    /// The proxy, where the gateway wants one.
+    /// The proxy, if the gateway uses one.
     way_out: Option<Box<WayOut>>,
     access: Access,
 }
 
-/// What goes through a proxy, and how that is.
+/// The connections and datagrams that use a proxy, and the proxy's state.
 struct WayOut {
     via: Arc<Via>,
     datagrams: Datagrams,
-    /// What the gateway was told last; nothing while the proxy works.
+    /// The trouble last reported to the gateway; empty while the proxy works.
     trouble: String,
 }
 
@@ -226,7 +226,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                 way_out.via.refresh();
                 way_out.datagrams.refresh();
             }
-            // The next one comes a second later at the soonest; this registers for it.
+            // The next one comes at least a second later. This registers for it.
             cx.waker().wake_by_ref();
         }
         for flow in self.awake.take() {
@@ -244,8 +244,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
         Poll::Pending
     }
 
-    /// Begins connects and takes in those that ended, so many of each: where one takes the host a
-    /// while, all that there are would hold up everything else, the heartbeat too.
+    /// Starts connects and handles those that ended, a limited number of each. On a host where a
+    /// connect takes a while, handling all at once would delay everything else, the heartbeat too.
     fn connect_some(&mut self, cx: &mut Context<'_>) {
         let more = self.sockets.begin(CONNECTS_TURN);
         for _ in 0..CONNECTS_TURN {
@@ -260,7 +260,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
         cx.waker().wake_by_ref();
     }
 
-    /// What has no room waits in its socket until something is written.
+    /// A datagram without room waits in its socket until something is written.
     fn receive_datagrams(&mut self, cx: &mut Context<'_>) {
         self.binds.poll_awake(cx);
         if !takes_datagrams(&self.session) {
@@ -397,8 +397,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                     self.access.restrict(json).map_err(RelayError::HostAccess)?
                 }
                 Frame::Query { request, message } => self.queries.ask(session, request, message),
-                // With the pipe stuck nobody could be answered: lost, as a packet is where a link
-                // is full.
+                // While the pipe is stuck no answer could be sent: the request is lost, like a
+                // packet on a full link.
                 Frame::Echo { .. } if session.is_congested() => {}
                 Frame::Echo { request, to, marks, payload } => {
                     if let Some(fault) = self.echoes.send(now, request, to, marks, payload) {
@@ -479,7 +479,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
         Ok(())
     }
 
-    /// Ready only with an error: else the output is full, or there is nothing to write, or it is
+    /// Ready only with an error. Otherwise the output is full, there is nothing to write, or it is
     /// the others' turn.
     fn write_output(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut turn = 0;
@@ -527,7 +527,7 @@ fn settle(session: &mut Session, sockets: &mut Sockets, flow: FlowId, written: W
             sockets.remove(flow);
             session.forget(flow);
         }
-        // Also after a Fin: the app learns that not all of what it sent arrived.
+        // Also after a Fin: the app learns that part of its data did not arrive.
         Written::Broken => {
             sockets.remove(flow);
             session.reset(flow);
@@ -536,10 +536,10 @@ fn settle(session: &mut Session, sockets: &mut Sockets, flow: FlowId, written: W
     }
 }
 
-/// A query that ended, one way or the other.
+/// A query that ended, with success or failure.
 type Answered = (RequestId, Result<Answer, QueryFailure>);
 
-/// DNS queries under way: a task each, since the servers' time-outs bound it.
+/// DNS queries in progress: a task each, since the servers' time-outs bound it.
 struct Queries {
     resolver: Resolver,
     answered: mpsc::Sender<Answered>,
@@ -557,7 +557,7 @@ impl Queries {
             (self.resolver.clone(), self.answered.clone(), message.to_vec());
         tokio::spawn(async move {
             let outcome = resolver.resolve(&message).await;
-            // Without an engine nobody waits for the answer.
+            // Without an engine the answer has no receiver.
             let _ = answered.send((request, outcome)).await;
         });
     }

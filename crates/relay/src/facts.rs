@@ -1,19 +1,19 @@
-//! The host's facts as one frame holds them. What the host says is its own affair:
-//! `linux/facts.rs`, `windows/facts.rs`.
+//! The host's facts, fitted into one frame. Each host collects them in `linux/facts.rs` or
+//! `windows/facts.rs`.
 
 use std::net::Ipv6Addr;
 use wire::HostFacts;
 use wire::limits::MAX_PAYLOAD;
 
-/// The facts as JSON, at most [`MAX_PAYLOAD`] bytes. A host that says more loses what is least
-/// needed: its settings file, then adapters and routes from the end of their lists.
+/// The facts as JSON, at most [`MAX_PAYLOAD`] bytes. Facts that are too large lose the least
+/// important parts: the settings file, then adapters and routes from the end of their lists.
 pub(crate) fn to_json(mut facts: HostFacts) -> Vec<u8> {
     loop {
         let json = serde_json::to_vec(&facts).unwrap_or_default();
         if json.len() <= MAX_PAYLOAD {
             return json;
         }
-        tracing::debug!(bytes = json.len(), "the host's facts are more than a frame holds");
+        tracing::debug!(bytes = json.len(), "the host's facts do not fit into a frame");
         if facts.wslconfig.take().is_none() {
             facts.adapters.truncate(facts.adapters.len() / 2);
             facts.routes.truncate(facts.routes.len() / 2);
@@ -23,14 +23,14 @@ pub(crate) fn to_json(mut facts: HostFacts) -> Vec<u8> {
     }
 }
 
-/// The addresses of the IPv6 internet, `2000::/3`: what IANA has set aside for global unicast.
+/// The addresses of the IPv6 internet, `2000::/3`, which IANA has set aside for global unicast.
 const INTERNET6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// Full-tunnel VPNs halve a default route, once or twice; shorter pieces are subnets.
+/// Full-tunnel VPNs halve a default route, once or twice. Shorter pieces are subnets.
 const LONGEST_PIECE: u32 = 8;
 
-/// Whether routes, each with its prefix's length, lead to the whole IPv6 internet together: `::/0`,
-/// `2000::/3`, or halves such as `::/1` and `8000::/1`, by which VPNs take everything without
+/// Whether routes, each with its prefix length, together cover the whole IPv6 internet: `::/0`,
+/// `2000::/3`, or halves such as `::/1` and `8000::/1`, by which VPNs take all traffic without
 /// touching the real default route.
 pub(crate) fn covers_internet6(routes: impl IntoIterator<Item = (Ipv6Addr, u32)>) -> bool {
     let routes = routes.into_iter().filter(|(_, length)| *length <= LONGEST_PIECE);
@@ -40,7 +40,7 @@ pub(crate) fn covers_internet6(routes: impl IntoIterator<Item = (Ipv6Addr, u32)>
 
 /// Whether routes cover the prefix of `length` bits that begins at `first`.
 fn covers(routes: &[(u128, u32)], first: u128, length: u32) -> bool {
-    // A shift by all bits leaves none of the difference.
+    // A shift by all bits leaves no difference.
     let contains = |(to, bits): &(u128, u32)| {
         *bits <= length && (to ^ first).checked_shr(128 - bits).unwrap_or(0) == 0
     };

@@ -1,4 +1,5 @@
-//! A hosts file (hosts(5)), which decides before any server. Every host has one, in the same form.
+//! A hosts file (hosts(5)), which takes precedence over all servers. Every host has one, in the
+//! same form.
 
 use hickory_proto::op::{Message, MessageType, OpCode};
 use hickory_proto::rr::rdata::{A, AAAA, PTR};
@@ -9,8 +10,8 @@ use std::str::FromStr as _;
 /// Time to live of answers, in seconds: short, since the file may change at any time.
 const TTL: u32 = 10;
 
-/// The answer to a query, if the file's text has the name or the address that it asks for.
-#[expect(clippy::wildcard_enum_match_arm, reason = "a hosts file has nothing of any other type")]
+/// The answer to a query, if the file contains the queried name or address.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a hosts file has no records of any other type")]
 pub(crate) fn answer(hosts: &str, query: &[u8]) -> Option<Vec<u8>> {
     let query = Message::from_vec(query).ok()?;
     let [question] = &query.queries[..] else { return None };
@@ -46,8 +47,8 @@ fn entries(text: &str) -> Vec<(IpAddr, Vec<Name>)> {
     text.lines().filter_map(entry).collect()
 }
 
-/// The addresses of a name. A name that the file has, but not with an address of this family, has
-/// none: an empty list (NODATA).
+/// The addresses of a name. If the file has the name without an address of this family, the list is
+/// empty (NODATA).
 fn addresses(entries: &[(IpAddr, Vec<Name>)], name: &Name, kind: RecordType) -> Option<Vec<RData>> {
     let mut of_name = entries
         .iter()
@@ -63,7 +64,7 @@ fn addresses(entries: &[(IpAddr, Vec<Name>)], name: &Name, kind: RecordType) -> 
 }
 
 /// The first name of the address that a reverse name (RFC 1035 section 3.5, RFC 3596 section 2.5)
-/// stands for.
+/// denotes.
 fn names(entries: &[(IpAddr, Vec<Name>)], reverse: &Name) -> Option<RData> {
     let of = entries
         .iter()

@@ -1,10 +1,10 @@
-//! What an ICMP error says about a packet's way, by its type and code. How a host learns of one is
-//! its own affair.
+//! Interprets ICMP errors about a packet by type and code. How a host receives one is in its own
+//! module.
 
 use wire::FaultKind;
 
-/// RFC 792, RFC 1122 section 3.2.2.1, RFC 1812 section 5.2.7.1. `mtu` is what a 'fragmentation
-/// needed' names.
+/// RFC 792, RFC 1122 section 3.2.2.1, RFC 1812 section 5.2.7.1. `mtu` is the MTU in a
+/// 'fragmentation needed'.
 pub(crate) fn fault4(kind: u8, code: u8, mtu: u32) -> Option<FaultKind> {
     Some(match (kind, code) {
         (3, 0 | 6 | 8 | 11) => FaultKind::NetworkUnreachable,
@@ -18,7 +18,7 @@ pub(crate) fn fault4(kind: u8, code: u8, mtu: u32) -> Option<FaultKind> {
     })
 }
 
-/// RFC 4443 section 3. `mtu` is what a 'packet too big' names.
+/// RFC 4443 section 3. `mtu` is the MTU in a 'packet too big'.
 pub(crate) fn fault6(kind: u8, code: u8, mtu: u32) -> Option<FaultKind> {
     Some(match (kind, code) {
         (1, 0) => FaultKind::NetworkUnreachable,

@@ -1,7 +1,7 @@
 //! The relay: opens ordinary sockets on the host for the gateway in the VM.
 //!
-//! It speaks frames on a byte stream each way (its standard input and output) and knows nothing of
-//! packets, routes or the VM. The protocol's rules live in the `wire` crate; the other end is the
+//! It exchanges frames on a byte stream each way (its standard input and output) and knows nothing
+//! of packets, routes or the VM. The `wire` crate holds the protocol's rules; the other end is the
 //! gateway.
 #![deny(unsafe_code)]
 

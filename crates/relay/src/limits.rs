@@ -1,60 +1,60 @@
-//! Every bound of the relay in one place.
+//! Every limit of the relay in one place.
 
 use std::time::Duration;
 
-/// Most TCP flows at a time. Windows gives out 16,384 dynamic ports by default, and UDP sockets and
-/// the host's own programs need theirs.
+/// Most concurrent TCP flows. Windows has 16,384 dynamic ports by default, and UDP sockets and the
+/// host's own programs need some of them.
 pub const MAX_FLOWS: u32 = 12_288;
 
 /// How long the last bytes of an app that is gone wait for a server that takes none. (Linux gives
-/// such a connection up after 8 retries, some 100 s: `tcp_orphan_retries`.)
+/// up such a connection after 8 retries, about 100 s: `tcp_orphan_retries`.)
 pub const ORPHAN_PATIENCE: Duration = Duration::from_secs(120);
 
-/// How often, with 2 s between, a flow is checked that wrote after its server's FIN. A server that
-/// has closed answers with a reset within that time.
+/// How often the relay checks a flow that wrote after its server's FIN, with 2 s between checks. A
+/// server that has closed answers with a reset within that time.
 pub const SUSPECT_LOOKS: u8 = 5;
 
-/// Most UDP sockets at a time: with [`MAX_FLOWS`] it stays below Windows' dynamic ports.
+/// Most concurrent UDP sockets. Together with [`MAX_FLOWS`] it stays below Windows' dynamic ports.
 pub const MAX_BINDS: u32 = 2048;
 
-/// Most DNS queries under way at a time.
+/// Most concurrent DNS queries.
 pub const MAX_QUERIES: usize = wire::limits::MAX_QUERIES;
 
-/// Sockets of one DNS query: a server is asked every second, and each answer is waited for 3 s (see
-/// `dns.rs`).
+/// Sockets of one DNS query: the relay queries a server every second, and waits 3 s for each answer
+/// (see `dns.rs`).
 pub const QUERY_SOCKETS: usize = 3;
 
-/// How long each answer of `probe` is waited for: the doctor, who waits for all of them, is to be
-/// done within 10 s on a broken machine.
+/// How long `probe` waits for each answer. The doctor waits for all of them and must finish within
+/// 10 s on a broken machine.
 pub const PROBE_PATIENCE: Duration = Duration::from_millis(3500);
 
-/// Names, and connections, that one `probe` asks for at most.
+/// Most names, and most connections, of one `probe`.
 pub const PROBE_QUESTIONS: usize = 16;
 
-/// Pings that are remembered at a time; a newer one than that pushes out the oldest. Less than the
-/// 65,536 sequence numbers, so that each names one.
+/// Most pings remembered at a time; a newer one displaces the oldest. Fewer than the 65,536
+/// sequence numbers, so that each number is unambiguous.
 pub const MAX_ECHOES: usize = 8192;
 
-/// Bounds of pings where the system keeps each of them until it is answered (Windows).
+/// Limits of pings where the system keeps each of them until it is answered (Windows).
 #[cfg(windows)]
 #[derive(Clone, Copy, Debug)]
 pub struct PingLimits {
     /// Requests that may still be answered. One more displaces the oldest.
     pub waiting: usize,
-    /// Those to one destination. Further ones are lost.
+    /// Requests to one destination. Further ones are lost.
     pub to_one: usize,
-    /// Requests that the system holds, with those that were displaced and that it has not let go
-    /// of.
+    /// Requests that the system holds, including displaced ones that it has not released.
     pub held: usize,
-    /// Bytes of those that may still be answered; the system holds at most twice as many.
+    /// Bytes of the requests that may still be answered. The system holds at most twice as many.
     pub bytes: usize,
     /// Requests of one handle, which are displaced together.
     pub batch: usize,
-    /// How long a reply is waited for.
+    /// How long to wait for a reply.
     pub patience: Duration,
 }
 
-/// A sweep of 400 addresses a second displaces nothing. `ping` waits 10 s after its last request.
+/// A sweep of 400 addresses a second displaces no other ping. `ping` waits 10 s after its last
+/// request.
 #[cfg(windows)]
 pub const PINGS: PingLimits = PingLimits {
     waiting: 4096,
@@ -65,67 +65,66 @@ pub const PINGS: PingLimits = PingLimits {
     patience: Duration::from_secs(10),
 };
 
-/// How long a connect by few hops is tried at a time. A traceroute waits 5 s for each of its probes
-/// and then forgets it without a word; an app that wants to wait longer sends its SYN again, which
-/// is tried anew.
+/// How long one attempt of a connect with a low hop limit lasts. A traceroute waits 5 s for each of
+/// its probes and then drops it silently. An app that waits longer sends its SYN again, which
+/// starts a new attempt.
 pub const HOPS_WITHIN: Duration = Duration::from_secs(10);
 
-/// Connects whose hops are asked for by pings at a time, on a Windows that does not tell: as many
-/// as traceroute has under way, twice. One more goes without.
+/// Most concurrent connects whose hops the relay determines by pings, on a Windows that does not
+/// report them: twice as many as traceroute has in flight. Further ones go without.
 pub const MAX_HOP_PINGS: usize = 32;
 
-/// How long a ping is remembered. Its sender has long given up by then (`ping` waits 10 s at most
-/// by itself).
+/// How long a ping is remembered. Its sender has given up long before (`ping` waits 10 s at most by
+/// default).
 pub const ECHO_MEMORY: Duration = Duration::from_secs(30);
 
-/// How long a connection to a proxy itself is waited for: it is near, or it is not there.
+/// How long to wait for a connection to a proxy itself: it is near, or it does not exist.
 pub const PROXY_CONNECTS_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long a proxy's answer is waited for, which in its turn waits for the destination. Apps have
-/// given up by then (Linux tries 127 s).
+/// How long to wait for a proxy's answer. The proxy in turn waits for the destination. Apps have
+/// given up by then (Linux tries for 127 s).
 pub const PROXY_ANSWERS_WITHIN: Duration = Duration::from_secs(130);
 
-/// How long the addresses of a proxy's name are kept, so that not every connection asks for them.
+/// How long the addresses of a proxy's name are cached, so that not every connection looks them up.
 pub const PROXY_ADDRESSES_KEPT: Duration = Duration::from_secs(30);
 
-/// Names of proxies whose addresses are kept.
+/// Most proxy names whose addresses are cached.
 pub const PROXY_ADDRESSES: usize = 32;
 
-/// SOCKS associations for datagrams at a time, each with a connection to the proxy.
+/// Most concurrent SOCKS associations for datagrams, each with a connection to the proxy.
 pub const MAX_ASSOCIATIONS: usize = 256;
 
 /// Datagrams, and their bytes, that wait for an association.
 pub const ASSOCIATION_BACKLOG: (usize, usize) = (16, 64 * 1024);
 
-/// After a failed association its source's datagrams are refused for so long before the proxy is
-/// asked again.
+/// How long a source's datagrams are refused after a failed association before the next attempt.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// A proxy that said that it carries no datagrams is not asked again for so long.
+/// How long to wait before another attempt at a proxy that reported that it carries no datagrams.
 pub const NO_UDP_FOR: Duration = Duration::from_secs(300);
 
-/// Peers of datagrams of which is kept whether they go without the proxy.
+/// Peers of datagrams for which the relay remembers whether they bypass the proxy.
 pub const MAX_EXCEPTED: usize = 1024;
 
-/// Destinations for which the answer of Windows' proxy settings is kept, and for how long: a
+/// Destinations for which the answer of Windows' proxy settings is cached, and for how long: a
 /// script's answer may depend on the time of day.
 pub const MAX_PROXY_ANSWERS: usize = 1024;
 /// See [`MAX_PROXY_ANSWERS`].
 pub const PROXY_ANSWERS_KEPT: Duration = Duration::from_secs(60);
 
-/// Questions to Windows' proxy settings under way at a time: each may hold a thread while a script
-/// is fetched.
+/// Concurrent questions to Windows' proxy settings: each may hold a thread while a script is
+/// fetched.
 pub const PROXY_QUESTIONS: usize = 8;
 
-/// After a script could not be asked it is left alone for so long: each try may take seconds.
+/// How long to leave a script alone after a failed question: each try may take seconds.
 pub const SCRIPT_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// File descriptors that no flow, UDP socket or DNS query gets: standard streams, the event queue,
-/// ping and netlink sockets, files read for facts.
+/// File descriptors that no flow, UDP socket or DNS query may use: standard streams, the event
+/// queue, ping and netlink sockets, files read for facts.
 pub const SPARE_DESCRIPTORS: u64 = 256;
 
-/// How many flows fit below a limit of open files. UDP sockets and DNS queries keep what they may
-/// need, or a quarter where the limit is low.
+/// The number of flows that fit below a limit of open files. UDP sockets and DNS queries keep what
+/// they may need, or a quarter if the limit is low.
 #[must_use]
 pub fn flows_below(descriptors: u64) -> u32 {
     let usable = descriptors.saturating_sub(SPARE_DESCRIPTORS);
@@ -133,25 +132,24 @@ pub fn flows_below(descriptors: u64) -> u32 {
     u32::try_from(usable - others).unwrap_or(u32::MAX).clamp(1, MAX_FLOWS)
 }
 
-/// Memory of drained buffers that is kept for the next flow that has to wait: busy flows fill and
-/// drain theirs many times a second, idle flows have none.
+/// Memory of drained buffers that is kept for the next flow that has to wait. Busy flows fill and
+/// drain theirs many times a second; idle flows have no buffer.
 pub const SPARE_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 
-/// Bytes that a UDP socket receives, each datagram counted with some overhead, before the next
-/// socket has its turn.
+/// Bytes that a UDP socket receives per turn, each datagram counted with some overhead.
 pub const UDP_TURN: usize = 64 * 1024;
 
-/// Bytes that the host is asked to keep for a UDP socket that is not received from: a few
-/// milliseconds of a fast sender, which is how long this process may have to wait for its turn on a
-/// busy machine. Hosts may allow less.
+/// Receive buffer that the relay requests for a UDP socket: a few milliseconds of a fast sender,
+/// which is how long this process may have to wait for its turn on a busy machine. Hosts may allow
+/// less.
 pub const UDP_BUFFER: usize = 1024 * 1024;
 
-/// Bytes staged for one write to the pipe. Two full turns: enough to amortise the write, little
-/// enough that a control frame behind it does not wait long.
+/// Bytes staged for one write to the pipe: two full turns. That is enough to amortise the write,
+/// and little enough that a control frame after it does not wait long.
 pub const STAGING: usize = 128 * 1024;
 
-/// Connects that are begun, and as many that are taken in, before the other work gets its turn: a
-/// few milliseconds on a slow host.
+/// Connects started, and connects handled, before the other work gets its turn: a few milliseconds
+/// on a slow host.
 pub const CONNECTS_TURN: usize = 32;
 
 /// Bytes read from the pipe before the other work gets its turn.
@@ -160,8 +158,8 @@ pub const INPUT_TURN: usize = 1024 * 1024;
 /// Bytes written to the pipe before the other work gets its turn.
 pub const OUTPUT_TURN: usize = 1024 * 1024;
 
-/// Bytes that the gateway may have under way for one flow, by how many flows there are: what a
-/// stalled socket can hold here. The steps keep the sum under 1 GiB at the worst, and full speed
+/// Bytes that the gateway may have in flight for one flow, by the number of flows: the most that a
+/// stalled socket can hold here. The steps keep the sum under 1 GiB at worst, and allow full speed
 /// for as many flows as can have full speed.
 pub fn window(flows: usize) -> u32 {
     match flows {
@@ -172,8 +170,8 @@ pub fn window(flows: usize) -> u32 {
     }
 }
 
-/// Addresses of which a relay with a restriction of its host's own services knows whether they are
-/// the host's; they are looked at anew where there are more, some ten microseconds each.
+/// Addresses for which a relay with a restriction of its host's own services caches whether they
+/// are the host's. With more addresses it looks them up again, about ten microseconds each.
 pub const MAX_ACCESS_PEERS: usize = 4096;
 
 #[cfg(test)]

@@ -19,20 +19,20 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Prints what is known of this host, as JSON, and ends.
+    /// Prints this host's facts as JSON, and exits.
     Facts,
-    /// Prints the value of an environment variable of this host, as JSON, and ends.
+    /// Prints the value of an environment variable of this host as JSON, and exits.
     Variable {
         /// Its name, such as LOCALAPPDATA
         name: String,
     },
-    /// Prints what this host can do by itself right now, as JSON, and ends.
+    /// Prints what this host can reach by itself right now as JSON, and exits.
     #[command(
         after_help = "Examples:\n  underpass-relay probe --resolve www.example.com --connect 192.0.2.1:443"
     )]
     Probe(Questions),
-    /// Prints which proxy Windows uses for a URL, by its script (PAC), setting and bypass list, as
-    /// JSON, and ends.
+    /// Prints the proxy that Windows uses for a URL, by its script (PAC), setting and bypass list,
+    /// as JSON, and exits.
     #[command(after_help = "Examples:\n  underpass-relay.exe proxy https://www.example.com/")]
     Proxy {
         /// The URL, such as https://www.example.com/
@@ -41,14 +41,14 @@ enum Command {
     /// Counts, sends and echoes bytes for `underpass selftest` until its standard input ends.
     #[command(hide = true)]
     Meter {
-        /// On a port of 127.0.0.1, which is printed as JSON, in place of the standard streams
+        /// Uses a port of 127.0.0.1, which is printed as JSON, in place of the standard streams
         #[arg(long)]
         listen: bool,
     },
-    /// Waits for a change of this host's network, prints what came as JSON, and ends.
+    /// Waits for a change of this host's network, prints it as JSON, and exits.
     #[command(hide = true)]
     Watch {
-        /// How long it waits
+        /// How many seconds to wait
         #[arg(long, value_name = "N", default_value_t = 30)]
         seconds: u64,
     },
@@ -56,16 +56,16 @@ enum Command {
 
 #[derive(Args)]
 struct Questions {
-    /// A name to ask this host's resolver for; repeat it for more
+    /// A name to resolve with this host's resolver; can be repeated
     #[arg(long, value_name = "NAME")]
     resolve: Vec<String>,
-    /// Whom to connect to by TCP; repeat it for more
+    /// A destination to connect to by TCP; can be repeated
     #[arg(long, value_name = "HOST:PORT")]
     connect: Vec<String>,
 }
 
 fn main() -> ExitCode {
-    // Before anything that loads one.
+    // Before anything that loads a library.
     let hardened = os::harden();
     let options = Options::parse();
     tracing_subscriber::fmt()
@@ -87,7 +87,8 @@ fn main() -> ExitCode {
     }
     if std::io::stdin().is_terminal() || std::io::stdout().is_terminal() {
         tracing::error!(
-            "this program speaks frames with its gateway and is of no use on a terminal: run `underpass up`, which starts it"
+            "this program exchanges frames with its gateway and is of no use on a terminal: \
+                run `underpass up`, which starts it"
         );
         return ExitCode::from(2);
     }
@@ -114,7 +115,7 @@ fn run_meter(listen: bool) -> anyhow::Result<()> {
     writeln!(stdout, "{{\"port\":{port}}}")
         .and_then(|()| stdout.flush())
         .context("the port cannot be printed")?;
-    // Whoever started this holds the input open as long as it measures.
+    // The parent holds the input open for the duration of the measurement.
     std::io::copy(&mut stdin, &mut std::io::sink()).context("standard input failed")?;
     Ok(())
 }
@@ -175,7 +176,7 @@ fn print_probe(questions: &Questions) -> ExitCode {
         &os::Resolver::default(),
     ));
     let code = print(&answers);
-    // A question that Windows has not answered yet holds up nobody.
+    // A question that Windows has not answered yet must not delay the exit.
     runtime.shutdown_background();
     code
 }

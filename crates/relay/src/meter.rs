@@ -2,16 +2,16 @@
 //! over standard input and output (WSL's pipe by itself) or on a port of 127.0.0.1 (the whole
 //! tunnel).
 //!
-//! A request is one byte for what to do and eight for how many bytes (big endian):
+//! A request is one byte for the action and eight for the number of bytes (big endian):
 //!
 //! | byte | then the client | and the meter |
 //! |---|---|---|
-//! | [`UP`] | sends so many bytes | answers one byte when all have come |
-//! | [`DOWN`] | reads | sends so many zeros |
+//! | [`UP`] | sends that many bytes | answers one byte when all have come |
+//! | [`DOWN`] | reads | sends that many zeros |
 //! | [`ECHO`] | sends and reads | sends back what it reads, as it comes |
 //!
 //! The other half, the client, is in the command `underpass`. Only one side sends at a time, except
-//! in `ECHO`, whose client never has more than one piece on the way: WSL's pipes hold 4 KiB.
+//! in `ECHO`, whose client never has more than one piece in flight: WSL's pipes hold 4 KiB.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
@@ -25,17 +25,17 @@ pub const DOWN: u8 = 2;
 /// Bytes go to the host and come back.
 pub const ECHO: u8 = 3;
 
-/// Bytes of a read or write. Large enough that the pipe is the limit, not the calls.
+/// Bytes per read or write. Large enough that the pipe is the limit, not the calls.
 const PIECE: usize = 256 * 1024;
 
-/// Connections that are served at once; others wait. The client opens eight.
+/// Most concurrent connections; others wait. The client opens eight.
 const CONNECTIONS: usize = 32;
 
-/// How often another port is tried that is free for TCP and UDP.
+/// How many ports are tried to find one that is free for TCP and UDP.
 const PORTS_TRIED: usize = 16;
 
-/// A port's errors in a row that may pass, such as too many open files. After each its thread waits
-/// twice as long as before; with one more it ends.
+/// Consecutive errors of a port that are tolerated, such as too many open files. After each its
+/// thread waits twice as long as before; one more ends it.
 const ERRORS: u32 = 10;
 
 /// The first of these waits, so that all of them take 1 s.
@@ -93,7 +93,7 @@ pub fn serve(mut input: impl Read, mut output: impl Write) -> io::Result<()> {
     }
 }
 
-/// At least one byte.
+/// Reads at least one byte.
 fn received(input: &mut impl Read, piece: &mut [u8]) -> io::Result<usize> {
     match input.read(piece)? {
         0 => Err(ErrorKind::UnexpectedEof.into()),
@@ -102,10 +102,9 @@ fn received(input: &mut impl Read, piece: &mut [u8]) -> io::Result<usize> {
 }
 
 /// Serves requests on a port of 127.0.0.1, and echoes datagrams on the same port, in threads that
-/// go on as long as the process. The port.
+/// run as long as the process. Returns the port.
 ///
-/// # Errors
-/// No port is free for both, or no thread can be started.
+/// # Errors No port is free for both, or no thread can be started.
 pub fn listen() -> io::Result<u16> {
     let (listener, datagrams) = bind()?;
     let port = listener.local_addr()?.port();
@@ -145,7 +144,8 @@ fn bind() -> io::Result<(TcpListener, UdpSocket)> {
     Err(last)
 }
 
-/// Windows reports an ICMP error about a former datagram at the next receive: the socket goes on.
+/// Windows reports an ICMP error about an earlier datagram at the next receive. The socket still
+/// works.
 fn echo_datagrams(socket: &UdpSocket) {
     let mut datagram = vec![0; DATAGRAM];
     let echo = || {
@@ -159,8 +159,8 @@ fn echo_datagrams(socket: &UdpSocket) {
     tracing::warn!("no more datagrams are echoed: {ended}");
 }
 
-/// Takes one after another until too many fail in a row, and gives the last error. Between failures
-/// it waits, so that a lasting one does not take a processor.
+/// Takes one after another until too many in a row fail, and returns the last error. It waits
+/// between failures, so that a lasting one does not occupy a processor.
 fn each<T>(
     mut wait: impl FnMut(Duration),
     mut take: impl FnMut() -> io::Result<T>,
@@ -182,10 +182,7 @@ fn each<T>(
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "an error of a socket has no event that tells its end"
-)]
+#[expect(clippy::disallowed_methods, reason = "no event tells the end of a socket's error")]
 fn wait(duration: Duration) {
     thread::sleep(duration);
 }

@@ -1,6 +1,6 @@
-//! What this host can do by itself at this moment, for the doctor: the names that its resolver
-//! finds, the addresses that it connects to. All of it at once, each within a deadline. Opens
-//! nothing that stays open.
+//! Tests for the doctor of the host's own connectivity at this moment: the names that its resolver
+//! finds, and the addresses to which it connects. Everything at once, each within a deadline.
+//! Leaves nothing open.
 
 use crate::limits::{PROBE_PATIENCE, PROBE_QUESTIONS};
 use crate::os::{self, Resolver};
@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use wire::QueryFailure;
 use wire::facts::{ConnectAnswer, HostProbe, NameAnswer};
 
-/// Asks for all names, and connects to all targets (`HOST:PORT`). More than [`PROBE_QUESTIONS`] of
+/// Resolves all names, and connects to all targets (`HOST:PORT`). More than [`PROBE_QUESTIONS`] of
 /// each are left out.
 pub async fn run(names: &[String], targets: &[String], resolver: &Resolver) -> HostProbe {
     let names = join_all(names.iter().take(PROBE_QUESTIONS).map(|name| ask(name, resolver)));
@@ -27,7 +27,7 @@ pub async fn run(names: &[String], targets: &[String], resolver: &Resolver) -> H
     HostProbe { facts: os::facts(), unix_ms: unix_ms(), names, connects }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the host's clock is what is asked for")]
+#[expect(clippy::disallowed_methods, reason = "it measures the host's clock")]
 fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
@@ -64,8 +64,8 @@ async fn connect(target: &str, resolver: &Resolver) -> ConnectAnswer {
     ConnectAnswer { target: target.to_owned(), failure, ms }
 }
 
-/// What a future gives within the patience, and how long it took.
-#[expect(clippy::disallowed_methods, reason = "how long the host takes is one of the answers")]
+/// The result of a future within the patience, and the time that it took.
+#[expect(clippy::disallowed_methods, reason = "the host's time is one of the answers")]
 async fn timed<T>(future: impl Future<Output = T>) -> (Option<T>, u64) {
     let start = Instant::now();
     let done = timeout(PROBE_PATIENCE, future).await.ok();
@@ -76,7 +76,7 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The addresses of a name, IPv4 first. Without any the answer for IPv4 tells why.
+/// The addresses of a name, IPv4 first. If there are none, the answer for IPv4 holds the reason.
 pub(crate) async fn addresses(name: &str, resolver: &Resolver) -> Result<Vec<IpAddr>, String> {
     let one = |kind| async move {
         let query = query(name, kind)?;
@@ -181,7 +181,7 @@ mod tests {
         assert!(answers[3].failure.is_some(), "{:?}", answers[3]);
     }
 
-    /// A resolver with this hosts file and, where the system lets one say so, without a server.
+    /// A resolver with this hosts file and, if the system allows it, without a server.
     #[cfg(unix)]
     fn resolver(hosts: std::path::PathBuf) -> Resolver {
         Resolver { hosts, resolv_conf: "/nonexistent".into(), port: 53 }

@@ -1,6 +1,5 @@
-//! Streams that can only be read and written by blocking, as asynchronous ones: a thread each.
-//! Windows' standard streams are such, being synchronous handles on pipes of 4 KiB when WSL made
-//! them.
+//! Blocking streams as asynchronous ones: a thread each. Windows' standard streams are such, being
+//! synchronous handles on pipes of 4 KiB when WSL made them.
 //!
 //! The threads know nothing of frames. Each waits for its own stream and for room, and for nothing
 //! else.
@@ -13,22 +12,22 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes asked of the stream in one go. A small pipe gives less.
+/// Bytes requested from the stream at once. A small pipe gives less.
 const READ: usize = 64 * 1024;
 
-/// Bytes that were read and wait for the engine. It takes all there is in each of its turns, so
-/// they are few.
+/// Bytes that were read and wait for the engine. It takes all of them in each turn, so they are
+/// few.
 const INBOX: usize = 1024 * 1024;
 
-/// Bytes that wait for the writing thread, beside as many that it is writing. What comes behind
-/// them, a ping say, waits for them.
+/// Bytes that wait for the writing thread, besides as many that it is writing. Later bytes, such as
+/// a ping, wait for them.
 const OUTBOX: usize = 64 * 1024;
 
 struct Buffer {
     bytes: VecDeque<u8>,
-    /// No more will come: the stream's end, its error, or nobody who wants it.
+    /// No more will come: the stream's end, its error, or a missing reader.
     end: Option<Result<(), io::ErrorKind>>,
-    /// The engine, when it waits.
+    /// The engine, while it waits.
     engine: Option<Waker>,
 }
 
@@ -63,11 +62,10 @@ impl Shared {
     }
 }
 
-/// The end of a stream that a thread reads.
+/// The reading end of a thread's stream.
 pub(crate) struct Input(Arc<Shared>);
 
-/// The end of a stream that a thread writes. What was written before it is dropped is still
-/// written.
+/// The writing end of a thread's stream. Bytes written before its drop still go out.
 pub(crate) struct Output(Arc<Shared>);
 
 /// Starts to read.
@@ -183,7 +181,7 @@ impl AsyncWrite for Output {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The thread writes on without being asked.
+        // The thread writes on its own.
         Poll::Ready(Ok(()))
     }
 
@@ -245,7 +243,7 @@ mod tests {
         assert!(filled.is_err(), "it takes everything");
         let waiting = output.0.lock().bytes.len();
         assert_eq!(waiting, OUTBOX);
-        // The other way round: a source that never ends, and nobody who reads.
+        // The other way round: an endless source without a reader.
         drop((output, there));
         let input = read(io::repeat(7)).unwrap();
         let full = async {

@@ -1,6 +1,6 @@
-//! TCP flows: a socket each, and what the gateway sent that the socket has not taken yet.
+//! TCP flows: a socket each, and the gateway's bytes that the socket has not taken yet.
 //!
-//! Bytes towards the gateway are never kept here: [`Sockets`] is the session's source and reads a
+//! Bytes for the gateway are never kept here: [`Sockets`] is the session's source and reads a
 //! socket at the moment when the pipe can take its bytes and the flow has credit. Bytes from the
 //! gateway are kept at most up to the window granted.
 
@@ -27,11 +27,11 @@ use tokio::task::AbortHandle;
 use wire::session::Way;
 use wire::{ConnectFailure, Fault, FlowId, Pull, Source, Then};
 
-/// A connect that ended, one way or the other.
+/// A connect that ended, with success or failure.
 pub(crate) struct Connected {
     pub(crate) flow: FlowId,
     pub(crate) outcome: io::Result<TcpStream>,
-    /// How the proxy is, if one was asked.
+    /// The proxy's state, if one was used.
     pub(crate) proxy: Option<Health>,
 }
 
@@ -40,22 +40,22 @@ pub(crate) struct Sockets {
     flows: HashMap<FlowId, Flow>,
     awake: Arc<Awake>,
     connected: mpsc::UnboundedSender<Connected>,
-    /// Flows whose connects have not begun, in their order. Some may be gone.
+    /// Flows whose connects have not started, in order. Some may be gone.
     beginning: VecDeque<FlowId>,
-    /// Flows that ended while the session pulled, and that it must be told of.
+    /// Flows that ended while the session pulled, and that must be reported to it.
     ended: Vec<FlowId>,
-    /// Flows whose app is gone while bytes of it wait: how many there were, and since when.
+    /// Flows whose app is gone while its bytes wait: how many there were, and since when.
     orphans: HashMap<FlowId, (usize, Instant)>,
-    /// Flows that may fail without an event, and how often they are still checked
+    /// Flows that may fail without an event, and the number of checks left
     /// ([`Sockets::look_over`]).
     suspects: HashMap<FlowId, u8>,
     spare: Spare,
-    /// The proxy that flows go through.
+    /// The proxy that flows use.
     via: Option<Arc<Via>>,
 }
 
-/// Buffers that flows have drained. A busy flow fills and drains one many times a second: it need
-/// not be allocated each time, and an idle flow need not keep one.
+/// Drained buffers. A busy flow fills and drains one many times a second: this saves the
+/// allocation, and an idle flow keeps no buffer.
 #[derive(Default)]
 struct Spare {
     buffers: Vec<VecDeque<u8>>,
@@ -70,7 +70,7 @@ impl Spare {
         buffer
     }
 
-    /// Keeps the memory of an empty buffer, which has none afterwards.
+    /// Keeps the memory of an empty buffer, which has no memory afterwards.
     fn put(&mut self, buffer: &mut VecDeque<u8>) {
         let buffer = std::mem::take(buffer);
         if buffer.capacity() > 0 && self.bytes + buffer.capacity() <= SPARE_BUFFER_BYTES {
@@ -94,7 +94,7 @@ enum Flow {
     Open(Open),
 }
 
-/// A connect under way; it does not outlive this.
+/// A connect in progress, which does not outlive this value.
 struct Attempt(AbortHandle);
 
 impl Drop for Attempt {
@@ -107,8 +107,8 @@ struct Open {
     stream: TcpStream,
     notify: Arc<FlowWaker>,
     waker: Waker,
-    /// From the gateway, not yet taken by the socket; its length is bounded by the window granted.
-    /// Without memory when empty.
+    /// Bytes from the gateway that the socket has not taken; the granted window bounds their
+    /// number. Without memory when empty.
     pending: VecDeque<u8>,
     outgoing: Outgoing,
     /// The peer ended its direction, and the session has announced it.
@@ -120,19 +120,19 @@ struct Open {
 enum Outgoing {
     /// More may come.
     Open,
-    /// The gateway said Fin; `pending` is still to be written.
+    /// The gateway sent Fin; `pending` must still be written.
     Finishing,
     /// Written and shut down.
     Finished,
-    /// The socket takes no more. What the server said before is still read, as an app on the host
-    /// could; then the flow has failed.
+    /// The socket takes no more. The server's earlier data is still read, as an app on the host
+    /// could do; then the flow has failed.
     Broken,
 }
 
-/// What a flow's socket did with the gateway's bytes.
+/// The result of writing the gateway's bytes to a flow's socket.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Written {
-    /// It took that many; the flow lives on.
+    /// It took that many; the flow continues.
     Taken(usize),
     /// It took that many, and both directions are finished.
     Done(usize),
@@ -169,14 +169,13 @@ impl Sockets {
         self.via = Some(via);
     }
 
-    /// Notes a flow that is to be connected by [`Sockets::begin`]; by its name where a proxy can be
-    /// told that.
+    /// Queues a flow for [`Sockets::begin`]; with its name if a proxy can use it.
     pub(crate) fn connect(&mut self, flow: FlowId, &Way { to, hops, name }: &Way<'_>) {
         self.flows.insert(flow, Flow::Beginning { to, hops, name: name.map(Into::into) });
         self.beginning.push_back(flow);
     }
 
-    /// Begins at most `most` connects, whose outcomes come out of the channel; tells whether more
+    /// Starts at most `most` connects, whose outcomes arrive in the channel. Returns whether more
     /// wait.
     pub(crate) fn begin(&mut self, most: usize) -> bool {
         for flow in self.beginning.drain(..most.min(self.beginning.len())) {
@@ -184,8 +183,8 @@ impl Sockets {
             let Flow::Beginning { to, hops, name } = state else { continue };
             let (to, hops, name) = (*to, *hops, name.take());
             let connected = self.connected.clone();
-            // The receiver lives as long as the engine; without an engine nobody waits for the
-            // outcome.
+            // The receiver lives as long as the engine. Without an engine the outcome has no
+            // receiver.
             let tell =
                 move |outcome, proxy| drop(connected.send(Connected { flow, outcome, proxy }));
             let task = match self.via.clone() {
@@ -203,13 +202,13 @@ impl Sockets {
 
     /// Turns a connecting flow into an open one.
     ///
-    /// # Errors
-    /// `NotFound` if it was reset meanwhile, else what the operating system says of the socket.
+    /// # Errors `NotFound` if it was reset meanwhile, otherwise the operating system's error about
+    /// the socket.
     pub(crate) fn open(&mut self, flow: FlowId, stream: TcpStream) -> io::Result<()> {
         let Some(Flow::Connecting { .. }) = self.flows.get(&flow) else {
             return Err(io::ErrorKind::NotFound.into());
         };
-        // The app's own kernel has decided already what goes out together.
+        // The app's own kernel has already decided what goes out together.
         stream.set_nodelay(true)?;
         // Urgent data stays in the stream, as RFC 6093 section 4 recommends.
         SockRef::from(&stream).set_out_of_band_inline(true)?;
@@ -228,14 +227,14 @@ impl Sockets {
         Ok(())
     }
 
-    /// Drops a flow; an open socket is closed as its state has it.
+    /// Drops a flow. An open socket is closed according to its state.
     pub(crate) fn remove(&mut self, flow: FlowId) {
         self.orphans.remove(&flow);
         self.suspects.remove(&flow);
         self.flows.remove(&flow);
     }
 
-    /// Drops a flow, and an open socket's peer sees a reset.
+    /// Drops a flow. The peer of an open socket sees a reset.
     pub(crate) fn abort(&mut self, flow: FlowId) {
         if let Some(Flow::Open(open)) = self.flows.remove(&flow)
             && let Err(error) = SockRef::from(&open.stream).set_linger(Some(Duration::ZERO))
@@ -244,9 +243,9 @@ impl Sockets {
         }
     }
 
-    /// The app of a flow has closed and is gone; the session has forgotten the flow. What waits is
-    /// written, and then the socket is closed: the host's kernel does the rest, as the app's did
-    /// (FIN-WAIT-2 for a while, and a reset if the server still sends).
+    /// The app of a flow has closed and is gone, and the session has forgotten the flow. Waiting
+    /// bytes are written, and then the socket is closed. The host's kernel does the rest, as the
+    /// app's did (FIN-WAIT-2 for a while, and a reset if the server still sends).
     pub(crate) fn orphan(&mut self, now: Instant, flow: FlowId) {
         let Some(Flow::Open(open)) = self.flows.get_mut(&flow) else { return self.remove(flow) };
         if open.outgoing == Outgoing::Open {
@@ -259,7 +258,7 @@ impl Sockets {
         }
     }
 
-    /// Ends the orphans whose server takes nothing. Now and then is often enough.
+    /// Ends the orphans whose server takes nothing. Call it now and then.
     pub(crate) fn tend_orphans(&mut self, now: Instant) {
         let mut stuck = Vec::new();
         self.orphans.retain(|flow, (left, since)| {
@@ -274,8 +273,7 @@ impl Sockets {
         stuck.into_iter().for_each(|flow| self.abort(flow));
     }
 
-    /// Ends with a reset every connection whose app has not finished, or whose last bytes still
-    /// wait.
+    /// Resets every connection whose app has not finished, or whose last bytes still wait.
     pub(crate) fn abort_unfinished(&mut self) {
         let is_unfinished =
             |flow: &Flow| matches!(flow, Flow::Open(open) if open.outgoing != Outgoing::Finished);
@@ -284,7 +282,7 @@ impl Sockets {
         unfinished.collect::<Vec<_>>().into_iter().for_each(|flow| self.abort(flow));
     }
 
-    /// Bytes from the gateway.
+    /// Writes bytes from the gateway.
     pub(crate) fn write(&mut self, flow: FlowId, bytes: &[u8]) -> Written {
         let Some(Flow::Open(open)) = self.flows.get_mut(&flow) else { return Written::Unknown };
         if open.outgoing == Outgoing::Broken {
@@ -311,7 +309,7 @@ impl Sockets {
         }
     }
 
-    /// The gateway's direction has ended.
+    /// Ends the gateway's direction.
     pub(crate) fn finish(&mut self, flow: FlowId) -> Written {
         if let Some(Flow::Open(open)) = self.flows.get_mut(&flow)
             && open.outgoing != Outgoing::Broken
@@ -321,7 +319,7 @@ impl Sockets {
         self.flush(flow)
     }
 
-    /// The flow's socket woke up, or there is new to write.
+    /// The flow's socket woke up, or there is new data to write.
     pub(crate) fn flush(&mut self, flow: FlowId) -> Written {
         let Some(Flow::Open(open)) = self.flows.get_mut(&flow) else { return Written::Unknown };
         open.notify.rearm();
@@ -338,7 +336,7 @@ impl Sockets {
         if open.incoming_finished {
             return Written::Broken;
         }
-        // The server's last words may lie in the socket, such as why it takes no more.
+        // The socket may still hold the server's last data, such as the reason for its refusal.
         open.outgoing = Outgoing::Broken;
         open.pending = VecDeque::new();
         open.waker.wake_by_ref();
@@ -346,16 +344,16 @@ impl Sockets {
         Written::Taken(0)
     }
 
-    /// Flows that have failed without an event. A server that has closed altogether answers what
-    /// comes after its FIN with a reset; and one that has reset may have said more than the app has
-    /// room for. Now and then is often enough.
+    /// Returns flows that have failed without an event. A server that has closed completely answers
+    /// data after its FIN with a reset; one that has reset may have sent more than the app has room
+    /// for. Call it now and then.
     pub(crate) fn look_over(&mut self) -> Vec<FlowId> {
         let mut failed = Vec::new();
         self.suspects.retain(|flow, left| {
             let Some(Flow::Open(open)) = self.flows.get(flow) else { return false };
             *left = left.saturating_sub(1);
-            // A broken one has that long for what lies in its socket; its end shows earlier, where
-            // that is read.
+            // A broken flow has that long for the rest in its socket. A read of it shows its end
+            // earlier.
             let is_broken = open.outgoing == Outgoing::Broken;
             if (is_broken && *left == 0)
                 || (!is_broken && !matches!(open.stream.take_error(), Ok(None)))
@@ -368,7 +366,7 @@ impl Sockets {
         failed
     }
 
-    /// Gives back what tables hold for flows that are gone.
+    /// Frees the memory that tables hold for flows that are gone.
     pub(crate) fn shrink(&mut self) {
         self.flows.shrink_to_fit();
         self.beginning.shrink_to_fit();
@@ -377,7 +375,7 @@ impl Sockets {
         self.spare = Spare::default();
     }
 
-    /// Flows that ended during pulls since the last call; they are gone from here.
+    /// Takes the flows that ended during pulls since the last call. They no longer exist here.
     pub(crate) fn take_ended(&mut self) -> Vec<FlowId> {
         std::mem::take(&mut self.ended)
     }
@@ -454,12 +452,12 @@ impl Source for Sockets {
     }
 }
 
-/// A connect that failed by an ICMP error: what it said, and which router sent it.
+/// A connect that failed by an ICMP error: its content, and the router that sent it.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("an ICMP error came: {0:?}")]
 pub(crate) struct Reported(pub(crate) Fault);
 
-/// How a connect failed, as the gateway learns it, and the operating system's code.
+/// How a connect failed, as reported to the gateway, and the operating system's code.
 pub(crate) fn failure(error: &io::Error) -> (ConnectFailure, i32) {
     if let Some(failed) = error.get_ref().and_then(|inner| inner.downcast_ref::<Failed>()) {
         return (failed.reason, 0);
@@ -491,7 +489,7 @@ mod tests {
         sockets.connect(FLOW, &way);
         assert!(!sockets.begin(1));
         let Connected { flow, outcome, proxy } = connects.recv().await.unwrap();
-        assert_eq!(proxy, None, "nobody was asked");
+        assert_eq!(proxy, None, "no connect was reported");
         sockets.open(flow, outcome.unwrap()).unwrap();
         (sockets, listener.accept().await.unwrap().0)
     }
@@ -501,7 +499,7 @@ mod tests {
         &open.pending
     }
 
-    /// Writes until exactly [`WAITING`] bytes wait in the flow, and gives how many it wrote. How
+    /// Writes until exactly [`WAITING`] bytes wait in the flow, and returns how many it wrote. How
     /// much of that the socket takes first depends on the machine (congestion control, `tcp_wmem`,
     /// `tcp_rmem`), so no figure of a test may depend on it.
     fn stall(sockets: &mut Sockets) -> usize {
@@ -611,21 +609,21 @@ mod tests {
                 }
             }
         });
-        let reset = reset.await.expect("it hears nothing");
+        let reset = reset.await.expect("it receives nothing");
         // Wine 8 shows the reset of an idle connection as its end, Wine 10 as a reset
         // (docs/wine.md).
         if cfg!(unix) {
             assert_eq!(
                 reset.unwrap_err().kind(),
                 io::ErrorKind::ConnectionReset,
-                "its stream was not whole"
+                "its stream was incomplete"
             );
         }
         sockets.tend_orphans(almost + ORPHAN_PATIENCE);
         assert_eq!(sockets.orphans.len(), 0);
     }
 
-    /// Lets the runtime run until something is so.
+    /// Lets the runtime run until a condition holds.
     async fn until(mut so: impl FnMut() -> bool) {
         let end = crate::engine::now() + Duration::from_secs(20);
         while !so() {
@@ -671,7 +669,7 @@ mod tests {
             sockets.suspects.contains_key(&FLOW)
         })
         .await;
-        // What comes now is dropped.
+        // Later bytes are dropped.
         assert_eq!(sockets.write(FLOW, b"more"), Written::Taken(4));
         assert!(matches!(sockets.finish(FLOW), Written::Taken(_)));
         let mut said = Vec::new();

@@ -2,10 +2,10 @@
 //! (endpoint-independent mapping, RFC 4787 section 4.1), and the ICMP errors that come back about
 //! its datagrams.
 //!
-//! A small task per socket waits for it; what it has is received in the engine's own turn, straight
-//! into the engine's hands, so that a flood costs little and its sender's turn ends like any
-//! other's. When the engine is behind, or the pipe is full, the datagrams wait in the sockets' own
-//! buffers, and the kernel drops what does not fit there, as UDP allows.
+//! A small task per socket waits for it. The engine receives its datagrams in its own turn,
+//! straight into its own buffers, so that a flood costs little and its sender's turn ends like any
+//! other's. When the engine lags, or the pipe is full, the datagrams wait in the sockets' own
+//! buffers. The kernel drops what does not fit there, as UDP allows.
 
 use crate::batch::{Batch, Way};
 use crate::limits::UDP_TURN;
@@ -24,10 +24,10 @@ use wire::{BindId, Fault, Marks};
 /// IPv6.
 const LARGEST: usize = 65_536;
 
-/// What a datagram is counted as beyond its bytes: receiving an empty one is work too.
+/// The overhead that counts for each datagram: receiving an empty one is work too.
 const OVERHEAD: usize = 512;
 
-/// What a socket has for the gateway.
+/// An event of a socket for the gateway.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event<'a> {
     /// A datagram came in.
@@ -38,34 +38,31 @@ pub(crate) enum Event<'a> {
     Broken { bind: BindId },
 }
 
-/// What a host's socket gives.
+/// An item that a host's socket receives.
 pub(crate) enum Incoming {
     /// A datagram.
     Datagram(Received),
     /// A datagram that was sent to `peer` did not arrive.
-    #[cfg_attr(
-        windows,
-        expect(dead_code, reason = "Windows does not say of which datagram it speaks")
-    )]
+    #[cfg_attr(windows, expect(dead_code, reason = "Windows does not say which datagram it means"))]
     Lost { peer: SocketAddr, fault: Fault },
-    /// Something that nobody needs to know.
+    /// Something without consequence.
     Nothing,
 }
 
 /// A datagram that came in; its bytes are in the caller's buffer.
 pub(crate) struct Received {
-    /// Who sent it.
+    /// The sender.
     pub(crate) peer: SocketAddr,
-    /// As it arrived.
+    /// The marks on arrival.
     pub(crate) marks: Marks,
-    /// Bytes of the buffer that it took.
+    /// Bytes of the buffer that it fills.
     pub(crate) length: usize,
 }
 
 /// All UDP sockets of the relay.
 pub(crate) struct Binds {
     sockets: HashMap<BindId, Bind>,
-    /// Sockets that woke up; each once until it is drained.
+    /// Sockets that woke up; each appears once until it is drained.
     awake: mpsc::UnboundedReceiver<BindId>,
     wake: mpsc::UnboundedSender<BindId>,
     /// Sockets that may have something, in the order of their turns.
@@ -105,7 +102,7 @@ impl Binds {
         self.sockets.len()
     }
 
-    /// Opens a socket. One that has the id already is replaced.
+    /// Opens a socket. It replaces one with the same id.
     pub(crate) fn bind(&mut self, bind: BindId, family: Family) -> io::Result<()> {
         let socket = Arc::new(Socket::open(family)?);
         let drained = Arc::new(Notify::new());
@@ -116,13 +113,13 @@ impl Binds {
     }
 
     pub(crate) fn unbind(&mut self, bind: BindId) {
-        // Nobody is left to be told that the last ones were refused.
+        // The socket that would report a refusal of its last datagrams is gone.
         let _ = self.flush();
         self.sockets.remove(&bind);
     }
 
     /// Sends a datagram, by [`Binds::flush`] at the latest. `Some` when the host itself refused
-    /// this one or those before it; a full socket buffer drops silently, as a full link would.
+    /// this one or those before it. A full socket buffer drops silently, as a full link would.
     pub(crate) fn send(
         &mut self,
         bind: BindId,
@@ -142,7 +139,7 @@ impl Binds {
         }
     }
 
-    /// Sends what waits for company.
+    /// Sends the datagrams that wait for others.
     pub(crate) fn flush(&mut self) -> Option<Event<'static>> {
         let batch = self.batch.take()?;
         if batch.datagrams().len() > 1 {
@@ -152,7 +149,7 @@ impl Binds {
                 return None;
             }
         }
-        // Why they could not go together may concern none of them alone.
+        // The reason that they could not go together may not apply to a single one.
         batch.datagrams().map(|bytes| self.send_now(batch.way, bytes)).fold(None, Option::or)
     }
 
@@ -162,15 +159,15 @@ impl Binds {
         Some(Event::Error { bind, peer, fault })
     }
 
-    /// Notes which sockets woke up; those that wake up later wake `cx`.
+    /// Notes the sockets that woke up. Those that wake up later wake `cx`.
     pub(crate) fn poll_awake(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready(Some(bind)) = self.awake.poll_recv(cx) {
             self.turns.push_back(bind);
         }
     }
 
-    /// Hands what the sockets have to `tell`, each socket a turn, until that says to stop. To be
-    /// called again for those that [have more](Binds::has_more).
+    /// Passes the sockets' events to `tell`, one socket per turn, until it says to stop. Call it
+    /// again for sockets that [have more](Binds::has_more).
     pub(crate) fn receive(&mut self, mut tell: impl FnMut(Event<'_>) -> Go) {
         for _ in 0..self.turns.len() {
             let Some(id) = self.turns.pop_front() else { return };
@@ -184,19 +181,20 @@ impl Binds {
                         return;
                     }
                 }
-                // At the end as well: else a flooded socket would be first each time there is room.
+                // The socket goes to the end as well. Otherwise a flooded socket would be first
+                // each time there is room.
                 Turn::Stopped => return self.turns.push_back(id),
             }
         }
     }
 
-    /// Whether a socket may have something that was not received yet.
+    /// Whether a socket may have unreceived data.
     pub(crate) fn has_more(&self) -> bool {
         !self.turns.is_empty()
     }
 }
 
-/// Whether [`Binds::receive`] goes on.
+/// Whether [`Binds::receive`] continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Go {
     /// There is room for more.
@@ -212,11 +210,11 @@ enum Turn {
     Over,
     /// [`Go::Stop`].
     Stopped,
-    /// It has nothing but errors.
+    /// It has only errors.
     Broken,
 }
 
-/// Tells whenever the socket has something, and waits until it was drained.
+/// Reports each time that the socket has something, and waits until it is drained.
 async fn wait(
     bind: BindId,
     socket: Arc<Socket>,
@@ -271,8 +269,7 @@ mod tests {
         let live = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         live.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
         let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        // Nothing is awaited between the two, so the receiving task cannot take the error away
-        // first.
+        // No await lies between the two, so the receiving task cannot take the error away first.
         assert_eq!(binds.send(BindId(1), closed, MARKS, b"lost"), None);
         assert_eq!(binds.flush(), None);
         assert_eq!(binds.send(BindId(1), live.local_addr().unwrap(), MARKS, b"kept"), None);
@@ -323,7 +320,7 @@ mod tests {
                 room -= 1;
                 if room == 0 { Go::Stop } else { Go::On }
             });
-            assert!(room > 0 || binds.has_more(), "what had no room is not forgotten");
+            assert!(room > 0 || binds.has_more(), "a datagram without room is not forgotten");
             if binds.has_more() {
                 cx.waker().wake_by_ref();
             }

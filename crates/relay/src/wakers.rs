@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 use wire::FlowId;
 
-/// The flows whose sockets woke up, and the engine that shall look at them.
+/// The flows whose sockets woke up, and the engine that serves them.
 #[derive(Default)]
 pub(crate) struct Awake {
     flows: Mutex<Vec<FlowId>>,
@@ -33,7 +33,7 @@ impl FlowWaker {
         Arc::new(Self { flow, listed: AtomicBool::new(false), awake })
     }
 
-    /// The engine looks at the flow now: what wakes from here on is news.
+    /// The engine examines the flow now: later wake-ups are new.
     pub(crate) fn rearm(&self) {
         self.listed.store(false, Ordering::Release);
     }
@@ -52,7 +52,7 @@ impl Wake for FlowWaker {
     }
 }
 
-/// The waker to poll a flow's socket with.
+/// The waker for polling a flow's socket.
 pub(crate) fn waker(of: &Arc<FlowWaker>) -> Waker {
     Waker::from(Arc::clone(of))
 }

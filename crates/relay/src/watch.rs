@@ -7,10 +7,9 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use wire::facts::HostChange;
 
-/// What changes first within `patience`.
+/// The first change within `patience`.
 ///
-/// # Errors
-/// The system cannot be asked to notify.
+/// # Errors The system does not support notifications.
 pub async fn first(resolver: &Resolver, patience: Duration) -> io::Result<HostChange> {
     let before = os::facts();
     let mut changes = changes::watch(resolver)?;

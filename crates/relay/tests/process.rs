@@ -1,6 +1,6 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
-//! The program itself: how it begins, and that it always ends.
+//! The program itself: how it starts, and that it always ends.
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -21,12 +21,11 @@ fn relay() -> Command {
     command
 }
 
-/// The exit code and what was said on stderr; the child is killed if it does not end by itself.
+/// The exit code and the output on stderr. The child is killed if it does not end by itself.
 fn end_of(mut child: Child, within: Duration) -> (Option<i32>, String) {
     let mut stderr = child.stderr.take().unwrap();
     let (said, end) = mpsc::channel();
-    // The end of its stderr is the end of the process, and a channel can be waited for with a
-    // deadline.
+    // The end of its stderr is the end of the process, and a channel allows a deadline.
     std::thread::spawn(move || {
         let mut text = String::new();
         stderr.read_to_string(&mut text).unwrap();
@@ -62,7 +61,7 @@ fn it_takes_no_more_flows_than_its_limit_of_open_files_allows() {
     let n = child.stdout.as_mut().unwrap().read(decoder.space()).unwrap();
     decoder.filled(n);
     let Some(Frame::Hello(hello)) = decoder.next_frame().unwrap() else {
-        panic!("the first frame is no hello")
+        panic!("the first frame is not a hello")
     };
     assert_eq!(hello.max_flows, flows_below(1024));
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();

@@ -1,5 +1,5 @@
-//! The host's network interfaces, as `/sys/class/net` and the routes tell of them, in the words
-//! that Windows' adapters are told in.
+//! The host's network interfaces from `/sys/class/net` and the routes, described in the terms of
+//! Windows' adapters.
 
 use nix::ifaddrs::getifaddrs;
 use std::fs;
@@ -10,16 +10,16 @@ use wire::facts::Adapter;
 /// Most adapters in the facts: all facts together must fit a frame.
 const MOST: usize = 48;
 
-/// A public address that nobody has to answer: it only names a direction (RFC 7535 gives it to AS
-/// 112).
+/// A public address that does not need to answer: it only names a direction (RFC 7535 assigns it to
+/// AS 112).
 const SOMEWHERE: Ipv4Addr = Ipv4Addr::new(192, 31, 196, 1);
 
-/// What VPN clients call their interfaces.
+/// Interface names of VPN clients.
 const VPN_NAMES: [&str; 8] =
     ["cscotun", "gpd", "nordlynx", "ppp", "tailscale", "tun", "utun", "wg"];
 
-/// Kinds of hardware (linux/if_arp.h) in words; those that no adapter of a person's machine has are
-/// told by their number.
+/// Kinds of hardware (linux/if_arp.h) in words. Kinds that personal computers do not have are
+/// reported by number.
 const KINDS: [(u32, &str); 4] =
     [(1, "ethernet"), (512, "ppp"), (772, "loopback"), (65534, "tunnel")];
 
@@ -68,7 +68,7 @@ pub(super) fn addresses() -> Vec<(String, IpAddr, u32)> {
     .collect()
 }
 
-/// The interfaces in `folder`, which is `/sys/class/net` but for tests.
+/// The interfaces in `folder`, which is `/sys/class/net` except in tests.
 pub(super) fn read(
     folder: &Path,
     addresses: &[(String, IpAddr, u32)],
@@ -92,7 +92,7 @@ fn adapter(
     let text = |file: &str| {
         fs::read_to_string(folder.join(file)).map(|text| text.trim().to_owned()).unwrap_or_default()
     };
-    // TUN devices, loopback and others that cannot know call their state unknown.
+    // TUN devices, loopback and others without link detection report the state 'unknown'.
     let flags = u32::from_str_radix(text("flags").trim_start_matches("0x"), 16).unwrap_or_default();
     let up = flags & 1 != 0 && ["up", "unknown"].contains(&text("operstate").as_str());
     let number: u32 = text("type").parse().unwrap_or_default();
@@ -130,7 +130,7 @@ fn adapter(
     })
 }
 
-/// Why an interface is taken for a VPN's.
+/// Why an interface counts as a VPN's.
 fn vpn(name: &str, is_tun: bool, uevent: &str) -> Option<String> {
     if let Some(beginning) = VPN_NAMES.into_iter().find(|beginning| name.starts_with(beginning)) {
         return Some(format!("its name begins with '{beginning}'"));
@@ -141,8 +141,8 @@ fn vpn(name: &str, is_tun: bool, uevent: &str) -> Option<String> {
     uevent.lines().any(|line| line == "DEVTYPE=wireguard").then(|| "it is WireGuard's".to_owned())
 }
 
-/// The adapter by which a public address would be reached: that of the longest prefix, and of those
-/// the one of the least metric.
+/// The adapter that reaches a public address: the one with the longest prefix, and among those the
+/// one with the lowest metric.
 pub(super) fn internet_adapter(adapters: &[Adapter], ways: &[Way]) -> Option<u32> {
     let mask = |prefix: u32| u32::MAX.checked_shl(32 - prefix).unwrap_or_default();
     let leads = |way: &&Way| u32::from(way.to) == u32::from(SOMEWHERE) & mask(way.prefix);

@@ -1,8 +1,7 @@
-//! How the C library's allocator gives memory back.
-#![cfg_attr(target_env = "gnu", expect(unsafe_code, reason = "there is no safe way to this"))]
+//! Returns the C library's free memory to the kernel.
+#![cfg_attr(target_env = "gnu", expect(unsafe_code, reason = "there is no safe way to do this"))]
 
-/// Gives back the pages of the heap that nothing lies in any more, wherever they are. Looks at all
-/// of the heap.
+/// Returns all unused pages of the heap, wherever they are. Examines the whole heap.
 #[cfg(target_env = "gnu")]
 pub(crate) fn give_memory_back() {
     // SAFETY: malloc_trim takes an integer, and may be called by any thread at any time
@@ -10,6 +9,6 @@ pub(crate) fn give_memory_back() {
     unsafe { libc::malloc_trim(0) };
 }
 
-/// Other C libraries have no such way.
+/// Other C libraries have no such function.
 #[cfg(not(target_env = "gnu"))]
 pub(crate) fn give_memory_back() {}

@@ -1,6 +1,6 @@
-//! Tells that the host's network changed: links, addresses and routes by the kernel's own word
-//! (rtnetlink(7)), the list of DNS servers by looking at its file. What changed is not told: who
-//! wants to know asks for the facts.
+//! Reports changes of the host's network: links, addresses and routes by the kernel's messages
+//! (rtnetlink(7)), the list of DNS servers by checking its file. The report does not say what
+//! changed: the receiver asks for the facts.
 
 use super::datagrams::try_receive;
 use super::resolver::Resolver;
@@ -22,31 +22,29 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-/// Between two reports. A VPN that connects makes dozens of changes: the first is sent at once,
-/// the rest together after this.
+/// Time between two reports. A VPN that connects makes dozens of changes: the first is reported at
+/// once, the others together after this time.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// How often the file of DNS servers is looked at. It is often a link to a file that is replaced,
-/// by one of several programs, so that a watch on it would have to follow all of that; a look costs
-/// a microsecond.
+/// How often the file of DNS servers is checked. It is often a link to a file that one of several
+/// programs replaces, and a watch would have to follow all of that. A check costs a microsecond.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// What is listened to.
+/// The netlink groups to listen to.
 const GROUPS: i32 =
     RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE;
 
-/// Starts to watch; something comes out of the channel after each change, and after changes in
-/// quick succession once a second. Ends when the receiver is dropped.
+/// Starts to watch. The channel receives an item after each change, and once a second during
+/// changes in quick succession. Ends when the receiver is dropped.
 ///
-/// # Errors
-/// The kernel gives no such socket.
+/// # Errors The kernel gives no such socket.
 pub(crate) fn watch(resolver: &Resolver) -> io::Result<mpsc::Receiver<()>> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let netlink = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute)?;
     bind(netlink.as_raw_fd(), &NetlinkAddr::new(0, GROUPS as u32))?;
-    // It is a datagram socket, and goes by the type of one: reads here go by its descriptor.
+    // It is a datagram socket and gets the type of one: reads here use its descriptor.
     let netlink = UdpSocket::from_std(netlink.into())?;
-    // One is enough: each says no more than "since the last one".
+    // One is enough: each says only "since the last one".
     let (tell, changes) = mpsc::channel(1);
     tokio::spawn(follow(netlink, resolver.resolv_conf.clone(), tell));
     Ok(changes)
@@ -60,7 +58,7 @@ async fn follow(netlink: UdpSocket, resolv_conf: PathBuf, tell: mpsc::Sender<()>
         tokio::select! {
             () = tell.closed() => return,
             heard = message(&netlink) => if let Err(error) = heard {
-                tracing::warn!(%error, "changes of the host's network are noticed no more");
+                tracing::warn!(%error, "changes of the host's network are no longer noticed");
                 return;
             },
             _ = look.tick() => {
@@ -74,15 +72,15 @@ async fn follow(netlink: UdpSocket, resolv_conf: PathBuf, tell: mpsc::Sender<()>
         if tell.send(()).await.is_err() {
             return;
         }
-        // What comes meanwhile waits in the netlink socket, and is sent after this.
+        // Changes during this time wait in the netlink socket and are reported afterwards.
         sleep(QUIET).await;
     }
 }
 
-/// Waits for a message, and takes all there are.
+/// Waits for a message, and takes all that have come.
 async fn message(netlink: &UdpSocket) -> io::Result<()> {
     let mut heard = false;
-    // Only that it came counts: the kernel cuts it to this.
+    // Only its arrival counts: the kernel cuts it to this size.
     let mut start = [0; 16];
     loop {
         netlink.ready(Interest::READABLE | Interest::ERROR).await?;
@@ -103,8 +101,8 @@ async fn message(netlink: &UdpSocket) -> io::Result<()> {
     }
 }
 
-/// Tells one state of a file from another, through links, without reading it. A file that is not
-/// there has a state too.
+/// Distinguishes one state of a file from another, through links, without reading it. A missing
+/// file has a state too.
 #[derive(PartialEq, Eq)]
 struct Stamp(Option<(u64, u64, u64, i64, i64)>);
 

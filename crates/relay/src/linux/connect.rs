@@ -1,7 +1,7 @@
-//! A TCP connect that keeps what an ICMP error says: the kernel's error code alone names neither
-//! the router nor a filter (ip(7), `IP_RECVERR`). The time to live that the app chose is the
-//! connection's, from its SYN to its end: a traceroute then hears of each router, and who limits
-//! how far its packets go has them limited.
+//! A TCP connect that keeps the content of an ICMP error: the kernel's error code alone names
+//! neither the router nor a filter (ip(7), `IP_RECVERR`). The app's time to live applies to the
+//! connection from its SYN to its end. So a traceroute gets an answer from each router, and an app
+//! that limits the hops of its packets has them limited.
 
 use super::datagrams::receive_error;
 use crate::tcp::Reported;
@@ -17,10 +17,9 @@ use tokio::net::TcpStream;
 /// More than the headers that an error quotes.
 const QUOTE: usize = 128;
 
-/// Connects to `to`, with packets that go at most so many hops.
+/// Connects to `to`, with a hop limit for its packets if one is given.
 ///
-/// # Errors
-/// [`Reported`] where an ICMP error ended the attempt, else the kernel's.
+/// # Errors [`Reported`] if an ICMP error ended the attempt, otherwise the kernel's.
 pub(crate) async fn connect(to: SocketAddr, hops: Option<NonZeroU8>) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
@@ -38,7 +37,7 @@ pub(crate) async fn connect(to: SocketAddr, hops: Option<NonZeroU8>) -> io::Resu
         let reported = receive_error(&stream, &mut [0; QUOTE]).ok().flatten();
         return Err(reported.map_or(error, |lost| io::Error::other(Reported(lost.fault))));
     }
-    // A connection that stands outlives such errors, unless its socket asks for them (tcp_v4_err).
+    // An established connection outlives such errors, unless its socket asks for them (tcp_v4_err).
     keep_errors(&stream, to, false)?;
     Ok(stream)
 }

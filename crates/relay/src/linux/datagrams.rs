@@ -1,5 +1,5 @@
-//! Datagram sockets as Linux has them: the time to live of what goes out and comes in, and the
-//! error queue (ip(7), `IP_RECVERR`), which tells what became of a datagram and who said so. Knows
+//! Datagram sockets on Linux: the time to live of outgoing and incoming datagrams, and the error
+//! queue (ip(7), `IP_RECVERR`), which says what happened to a datagram and who reported it. Knows
 //! no frame and no socket's owner.
 
 use crate::icmp;
@@ -22,12 +22,11 @@ use tokio::net::UdpSocket;
 use wire::frame::Family;
 use wire::{Fault, FaultKind, Fragments, Marks};
 
-/// A UDP socket on a port of its own, for every peer.
+/// A UDP socket on its own port, for every peer.
 pub(crate) struct Socket(UdpSocket, Discovery);
 
 impl Socket {
-    /// # Errors
-    /// What the host says.
+    /// # Errors The host's error.
     pub(crate) fn open(family: Family) -> io::Result<Self> {
         let socket = match family {
             Family::V4 => std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?,
@@ -41,7 +40,7 @@ impl Socket {
             }
         };
         tell_all(&socket, family)?;
-        // What the host allows of it; with less, more of a burst is lost.
+        // The host may allow less. With less, more of a burst is lost.
         let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(UDP_BUFFER);
         socket.set_nonblocking(true)?;
         Ok(Self(UdpSocket::from_std(socket)?, Discovery::default()))
@@ -52,9 +51,8 @@ impl Socket {
         self.0.ready(Interest::READABLE | Interest::ERROR).await.map(drop)
     }
 
-    /// # Errors
-    /// `WouldBlock` when there is nothing. Any other is the pending error of an earlier datagram,
-    /// which this clears: its details were, or will be, in the error queue.
+    /// # Errors `WouldBlock` when there is nothing. Any other is the pending error of an earlier
+    /// datagram, which this clears: its details were, or will be, in the error queue.
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Incoming> {
         let lost = self.0.try_io(Interest::ERROR, || Ok(receive_error(&self.0, buffer)?));
         if let Ok(lost) = lost {
@@ -67,10 +65,9 @@ impl Socket {
         Ok(received.map_or(Incoming::Nothing, Incoming::Datagram))
     }
 
-    /// Sends a datagram; one that a full buffer has no room for is lost, as on a full link.
+    /// Sends a datagram. One without room in a full buffer is lost, as on a full link.
     ///
-    /// # Errors
-    /// What the host itself says of the way there.
+    /// # Errors The host's own error about the path.
     pub(crate) fn send(&self, peer: SocketAddr, marks: Marks, bytes: &[u8]) -> Result<(), Fault> {
         self.1.set(&self.0, Family::of(peer.ip()), marks.fragments);
         match send(&self.0, peer, marks, bytes) {
@@ -79,12 +76,11 @@ impl Socket {
         }
     }
 
-    /// Sends `bytes` as datagrams of `segment` bytes each (the last may be shorter) in one go
+    /// Sends `bytes` as datagrams of `segment` bytes each (the last may be shorter) in one call
     /// (udp(7), `UDP_SEGMENT`).
     ///
-    /// # Errors
-    /// Not one of them was sent: the way to the peer does not take datagrams of this size whole,
-    /// the kernel cannot do this, or one alone would fail as well.
+    /// # Errors No datagram was sent: the path to the peer does not take datagrams of this size
+    /// whole, the kernel does not support this, or a single datagram would fail as well.
     pub(crate) fn send_segments(
         &self,
         peer: SocketAddr,
@@ -103,13 +99,12 @@ impl Socket {
     }
 }
 
-/// Waits for a datagram on a connected socket; a refusal that came back (ICMP) is an error.
+/// Waits for a datagram on a connected socket. A refusal that came back (ICMP) is an error.
 ///
-/// # Errors
-/// What the socket says.
+/// # Errors The socket's error.
 pub(crate) async fn receive_connected(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
-        // A refusal wakes only who waits for errors too; the receive then tells it.
+        // A refusal wakes only tasks that wait for errors too. The receive then reports it.
         socket.ready(Interest::READABLE | Interest::ERROR).await?;
         match try_receive(socket, || recv(socket.as_raw_fd(), buffer, MsgFlags::empty())) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -118,23 +113,23 @@ pub(crate) async fn receive_connected(socket: &UdpSocket, buffer: &mut [u8]) -> 
     }
 }
 
-/// Assumed where the kernel does not tell the time to live of a received datagram.
+/// Assumed if the kernel does not report the time to live of a received datagram.
 const USUAL_TTL: u8 = 64;
 
-/// What became of a datagram; as much of it as the error quoted is in the caller's buffer.
+/// The error about a datagram. The quoted part of the datagram is in the caller's buffer.
 #[derive(Clone, Copy)]
 pub(crate) struct Lost {
-    /// Where the datagram went to.
+    /// The datagram's destination.
     pub(crate) peer: SocketAddr,
-    /// What happened, and who said so.
+    /// The fault, and the host that reported it.
     pub(crate) fault: Fault,
-    /// Bytes of the buffer that were quoted, from the header of the socket's own protocol (none for
-    /// UDP) on.
+    /// Quoted bytes in the buffer, from the header of the socket's own protocol (UDP has none here)
+    /// on.
     pub(crate) length: usize,
 }
 
-/// Whether the kernel may fragment what a socket sends (ip(7) and ipv6(7), `IP_MTU_DISCOVER`); set
-/// only where it changes, since one socket serves datagrams of both kinds.
+/// Whether the kernel may fragment a socket's datagrams (ip(7) and ipv6(7), `IP_MTU_DISCOVER`). Set
+/// only on a change, since one socket serves datagrams of both kinds.
 #[derive(Default)]
 pub(crate) struct Discovery(AtomicU8);
 
@@ -158,7 +153,7 @@ impl Discovery {
             (Family::V4, Fragments::Forbidden) => {
                 mtu::set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DO)
             }
-            // The host alone fragments, by the path's MTU as far as it knows that.
+            // Only the host fragments, by the path's MTU as far as it knows it.
             (Family::V6, Fragments::Allowed) => {
                 mtu::set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::WANT)
             }
@@ -173,19 +168,19 @@ impl Discovery {
 }
 
 /// The MTU of the path to an address, as far as the kernel knows it, in bytes (ip(7), `IP_MTU`: of
-/// a connected socket). Asked only when a datagram was too big for it.
+/// a connected socket). Looked up only when a datagram was too big for it.
 fn path_mtu(to: IpAddr) -> Option<u32> {
     let any: IpAddr =
         if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = std::net::UdpSocket::bind((any, 0)).ok()?;
-    // Sends nothing; the port only has to be one.
+    // Sends nothing. Any port will do.
     socket.connect((to, 9)).ok()?;
     if to.is_ipv4() { mtu::ip_mtu(&socket) } else { mtu::ipv6_mtu(&socket) }.ok()
 }
 
 /// The fault to report when the host itself does not send a datagram or a ping: that of
 /// [`local_fault`], or the path's MTU. A datagram that may be fragmented can only be too big for IP
-/// itself, which is no fault of the path.
+/// itself, which is not a fault of the path.
 pub(crate) fn refusal(error: Errno, (to, payload): (IpAddr, usize), marks: Marks) -> Option<Fault> {
     if error != Errno::EMSGSIZE {
         return local_fault(error);
@@ -212,16 +207,15 @@ pub(crate) fn tell_all(socket: &impl AsFd, family: Family) -> nix::Result<()> {
     }
 }
 
-/// Calls what receives from the socket if it has something, an error included. Waiting for both
-/// first is the caller's.
+/// Calls the receiving function if the socket has something, an error included. The caller must
+/// wait for both first.
 ///
-/// # Errors
-/// `WouldBlock` when there was nothing, else what `call` says.
+/// # Errors `WouldBlock` when there was nothing, otherwise the error of `call`.
 pub(crate) fn try_receive<T>(
     socket: &UdpSocket,
     mut call: impl FnMut() -> nix::Result<T>,
 ) -> io::Result<T> {
-    // `try_io` finds nothing ready when it is asked for two interests in one.
+    // `try_io` with two interests at once finds nothing ready.
     match socket.try_io(Interest::ERROR, || Ok(call()?)) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             socket.try_io(Interest::READABLE, || Ok(call()?))
@@ -230,11 +224,11 @@ pub(crate) fn try_receive<T>(
     }
 }
 
-/// Sends a datagram with a time to live and a traffic class of its own.
+/// Sends a datagram with its own time to live and traffic class.
 ///
-/// An error that came back about an earlier datagram is reported in place of the send's own
-/// outcome, and is cleared by that (ip(7), `IP_RECVERR`); its details are in the error queue. So
-/// one more try says how this datagram fares.
+/// An error that came back about an earlier datagram replaces the send's own outcome, and is
+/// cleared by that (ip(7), `IP_RECVERR`); its details are in the error queue. So a second try shows
+/// the result for this datagram.
 pub(crate) fn send(
     socket: &impl AsRawFd,
     peer: SocketAddr,
@@ -260,7 +254,7 @@ fn send_with(
             (ControlMessage::Ipv6HopLimit(&hops), ControlMessage::Ipv6TClass(&class))
         }
     };
-    // The kernel reads each control message, so one that says nothing is left out.
+    // The kernel reads each control message, so empty ones are left out.
     match (segment, class) {
         (None, 0) => send_by(socket, peer, &[hop_limit], bytes),
         (None, _) => send_by(socket, peer, &[hop_limit, traffic_class], bytes),
@@ -289,8 +283,8 @@ fn send_by(
     send().or_else(|_| send())
 }
 
-/// Takes one datagram off the socket. `None` for one whose sender has a kind of address that no IP
-/// socket has.
+/// Takes one datagram off the socket. `None` if the sender's address is of a kind that no IP socket
+/// has.
 pub(crate) fn receive(socket: &impl AsRawFd, buffer: &mut [u8]) -> nix::Result<Option<Received>> {
     let mut space = nix::cmsg_space!(i32, i32, i32);
     let mut parts = [IoSliceMut::new(buffer)];
@@ -306,7 +300,7 @@ pub(crate) fn receive(socket: &impl AsRawFd, buffer: &mut [u8]) -> nix::Result<O
     Ok(peer.map(|peer| Received { peer, marks, length: message.bytes }))
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "other control messages were not asked for")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "other control messages were not requested")]
 fn note(marks: &mut Marks, control: &ControlMessageOwned) {
     match control {
         ControlMessageOwned::Ipv4Ttl(hops) | ControlMessageOwned::Ipv6HopLimit(hops) => {
@@ -320,9 +314,9 @@ fn note(marks: &mut Marks, control: &ControlMessageOwned) {
     }
 }
 
-/// Takes one error off the socket's queue. `None` is an entry that says nothing about a datagram's
-/// way.
-#[expect(clippy::wildcard_enum_match_arm, reason = "other control messages were not asked for")]
+/// Takes one error off the socket's queue. `None` for an entry that says nothing about a datagram's
+/// path.
+#[expect(clippy::wildcard_enum_match_arm, reason = "other control messages were not requested")]
 pub(crate) fn receive_error(socket: &impl AsRawFd, buffer: &mut [u8]) -> nix::Result<Option<Lost>> {
     let mut space = nix::cmsg_space!(sock_extended_err, libc::sockaddr_in6, i32, i32);
     let mut parts = [IoSliceMut::new(buffer)];
@@ -351,8 +345,8 @@ pub(crate) fn receive_error(socket: &impl AsRawFd, buffer: &mut [u8]) -> nix::Re
     }))
 }
 
-/// What the gateway is told when the host itself does not send a datagram; `None` where nothing is
-/// known of its way.
+/// The fault that the gateway receives when the host itself does not send a datagram; `None` if
+/// nothing is known about its path.
 #[expect(clippy::wildcard_enum_match_arm, reason = "every other code has the same meaning here")]
 pub(crate) fn local_fault(error: Errno) -> Option<Fault> {
     let kind = match error {
@@ -375,7 +369,7 @@ fn queued_fault(
 }
 
 /// A datagram that was too big for the host itself is in the queue as well, without its port
-/// (ip_local_error in net/ipv4/ip_sockglue.c); the send has said it all.
+/// (ip_local_error in net/ipv4/ip_sockglue.c). The send has already reported it.
 fn queued_local_fault(error: &sock_extended_err) -> Option<FaultKind> {
     if error.ee_errno == libc::EMSGSIZE as u32 {
         return None;

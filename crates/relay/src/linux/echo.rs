@@ -1,9 +1,9 @@
 //! Real pings: echo requests by the kernel's unprivileged ICMP sockets (icmp(7),
-//! `net.ipv4.ping_group_range`), one socket a family.
+//! `net.ipv4.ping_group_range`), one socket per family.
 //!
-//! The kernel keeps the identifier, this module the sequence numbers: each request has its own,
-//! whatever the VM's program counted, and a reply or an error finds its request by it. No answer
-//! stays no answer; a request is forgotten after a while.
+//! The kernel sets the identifier, this module the sequence numbers. Each request has its own,
+//! whatever number the VM's program used, and a reply or an error finds its request by it. A
+//! missing answer is not reported; a request is dropped after a while.
 
 use super::datagrams::{self, Discovery, refusal};
 use crate::echo::Outcome;
@@ -23,7 +23,7 @@ use wire::frame::Family;
 use wire::{Capabilities, Fault, FaultKind, Marks, RequestId};
 
 /// Messages between the sockets' tasks and the engine: at most 8 MiB when all are of the largest
-/// size. More wait in the sockets.
+/// size. Further ones wait in the sockets.
 const HEARD: usize = 128;
 
 /// The largest ICMP message: an IP packet's length is at most 65,535 bytes, for IPv6 without its
@@ -33,11 +33,11 @@ const LARGEST: usize = 65_535;
 /// Bytes before an echo's payload (RFC 792, RFC 4443 section 4).
 const HEADER: usize = 8;
 
-/// What a socket heard.
+/// A message that a socket received.
 #[derive(Debug)]
 pub(crate) struct Heard {
     sequence: u16,
-    /// Who replied, or whom the request was for that an error is about.
+    /// The sender of a reply, or the destination of the request that an error is about.
     address: IpAddr,
     outcome: Outcome,
 }
@@ -62,7 +62,7 @@ impl Drop for Pinger {
     }
 }
 
-/// The families that this host lets its users ping by.
+/// The families by which this host lets its users ping.
 pub(crate) fn capabilities() -> Capabilities {
     let can = |family, capability| open(family).map_or(Capabilities::default(), |_| capability);
     can(Family::V4, Capabilities::ECHO4).with(can(Family::V6, Capabilities::ECHO6))
@@ -95,7 +95,7 @@ impl Echoes {
         };
         let sequence = self.waiting.add(now, request, to);
         let message = message(to, sequence, payload);
-        // A time to live of 0 is no packet's that arrived anywhere; the kernel takes 1 and more.
+        // No packet with a time to live of 0 arrives anywhere. The kernel takes 1 and more.
         let marks = Marks { ttl: marks.ttl.max(1), ..marks };
         let error = datagrams::send(&*socket, SocketAddr::new(to, 0), marks, &message).err()?;
         tracing::debug!(%to, %error, "an echo request was not sent");
@@ -106,14 +106,14 @@ impl Echoes {
         fault
     }
 
-    /// The request that was heard of, and how it ended; `None` for one that is answered or
-    /// forgotten.
+    /// The request that a message belongs to, and how it ended; `None` for one that is answered or
+    /// dropped.
     pub(crate) fn claim(&mut self, now: Instant, heard: Heard) -> Option<(RequestId, Outcome)> {
         let id = self.waiting.take(now, heard.sequence, heard.address)?;
         Some((id, heard.outcome))
     }
 
-    /// The family's socket; opened at the first use, and again if it failed.
+    /// The family's socket, opened at the first use, and again if it failed.
     fn pinger(&mut self, family: Family) -> io::Result<&Pinger> {
         let place = match family {
             Family::V4 => &mut self.v4,
@@ -129,8 +129,8 @@ impl Echoes {
     }
 }
 
-/// A ping socket is a datagram socket as a UDP socket is, and goes by its type: reads and writes
-/// here go by its descriptor.
+/// A ping socket is a datagram socket like a UDP socket and gets its type: reads and writes here
+/// use its descriptor.
 fn open(family: Family) -> io::Result<std::net::UdpSocket> {
     let (domain, protocol) = match family {
         Family::V4 => (Domain::IPV4, Protocol::ICMPV4),
@@ -168,7 +168,7 @@ fn parse(message: &[u8], kind: u8) -> Option<(u16, &[u8])> {
     (header[0] == kind).then(|| (u16::from_be_bytes([header[6], header[7]]), payload))
 }
 
-/// Ends when the socket is broken beyond one errored message; the next request then opens another.
+/// Ends when the socket has a lasting error. The next request then opens another.
 async fn receive(family: Family, socket: Arc<UdpSocket>, heard: mpsc::Sender<Heard>) {
     while socket.ready(Interest::READABLE | Interest::ERROR).await.is_ok() {
         // Kept only as long as there is something to receive.
@@ -189,7 +189,7 @@ async fn receive(family: Family, socket: Arc<UdpSocket>, heard: mpsc::Sender<Hea
                 }
                 Ok(None) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // A receive reports the pending error of an earlier request, and clears it by that;
+                // A receive reports the pending error of an earlier request, and thereby clears it;
                 // its details were, or will be, in the error queue. An error that stays is the
                 // socket's own.
                 Err(error) => {
@@ -204,8 +204,8 @@ async fn receive(family: Family, socket: Arc<UdpSocket>, heard: mpsc::Sender<Hea
     }
 }
 
-/// Errors in one go that only a broken socket has: each request has one at most, and those that
-/// wait unsent are not more.
+/// Consecutive errors that only a broken socket has: each request has one at most, and there are no
+/// more unsent ones.
 const LASTING_ERRORS: usize = MAX_ECHOES;
 
 fn receive_reply(
@@ -240,7 +240,7 @@ fn receive_error(
 struct Waiting {
     /// The sequence number of the front of `requests`; the others follow it without a gap.
     first: u16,
-    /// `None` is answered. `requests.len() <= MAX_ECHOES`.
+    /// `None` stands for an answered request. `requests.len() <= MAX_ECHOES`.
     requests: VecDeque<Option<Request>>,
 }
 
@@ -259,15 +259,15 @@ impl Waiting {
         }
         let index = self.requests.len();
         self.requests.push_back(Some(Request { id, to, sent: now }));
-        // Below 65,536, as MAX_ECHOES is.
+        // Below 65,536, like MAX_ECHOES.
         self.first.wrapping_add(index as u16)
     }
 
-    /// The request with this number, if it was one for `address`, and waits no more.
+    /// Takes the request with this number, if it was one for `address` and still waits.
     fn take(&mut self, now: Instant, sequence: u16, address: IpAddr) -> Option<RequestId> {
         self.forget(now);
         let place = self.requests.get_mut(usize::from(sequence.wrapping_sub(self.first)))?;
-        // Whoever is pinged by a group's or by no address answers with his own.
+        // A host pinged by a multicast or unspecified address answers from its own.
         let request = place.take_if(|request| {
             request.to == address || request.to.is_multicast() || request.to.is_unspecified()
         })?;
@@ -307,7 +307,7 @@ mod tests {
         assert_eq!(sequences, [65_533, 65_534, 65_535, 0, 1, 2], "the numbers wrap");
         for id in [3, 0, 5, 1, 2, 4] {
             assert_eq!(waiting.take(now, sequences[id], PEER), Some(RequestId(id as u32)));
-            assert_eq!(waiting.take(now, sequences[id], PEER), None, "a duplicate is nobody's");
+            assert_eq!(waiting.take(now, sequences[id], PEER), None, "a duplicate has no request");
         }
         assert!(waiting.requests.is_empty());
     }

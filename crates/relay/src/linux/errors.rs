@@ -1,4 +1,4 @@
-//! What the kernel's error codes mean for a connection.
+//! The meaning of the kernel's error codes for a connection.
 
 use nix::errno::Errno;
 use wire::ConnectFailure;

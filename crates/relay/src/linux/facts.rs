@@ -1,5 +1,5 @@
-//! What the host says of itself, read from `/proc` and the resolver's file. A file that is missing
-//! or odd gives fewer facts, never an error: the gateway can do without any of them.
+//! The host's facts, read from `/proc` and the resolver's file. A file that is missing or odd gives
+//! fewer facts, never an error: the gateway can do without any of them.
 
 use super::adapters;
 use super::resolver::nameservers;
@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use wire::HostFacts;
 
-/// The host's facts as they are now. `root` is `/` but for tests.
+/// The host's current facts. `root` is `/` except in tests.
 pub(super) fn read(root: &Path) -> HostFacts {
     let text = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
     let v6 = routes6(&text("proc/net/ipv6_route"));
@@ -62,7 +62,7 @@ struct Routes6 {
 /// Routing flag of a route that refuses its packets (`RTF_REJECT`, linux/route.h).
 const REJECT: u32 = 0x0200;
 
-/// The routes of `/proc/net/ipv6_route` that lead anywhere: destination, prefix length, ..., flags
+/// The routes of `/proc/net/ipv6_route` that do not refuse: destination, prefix length, ..., flags
 /// and device in columns 0, 1, 8 and 9.
 fn routes6(table: &str) -> Routes6 {
     let (mut routes, mut leading) = (Routes6::default(), Vec::new());
@@ -119,7 +119,7 @@ mod tests {
         let (any, global) = ("0".repeat(32), format!("2{}", "0".repeat(31)));
         assert!(routes6(&route(&any, "00", "00000003", "eth0")).has_default);
         assert!(routes6(&route(&global, "03", "00000003", "tun0")).has_default);
-        // As full-tunnel VPNs set them.
+        // The two halves that full-tunnel VPNs set.
         let halves = [&any, &format!("8{}", "0".repeat(31))]
             .map(|half| route(half, "01", "00000003", "tun0"));
         assert!(routes6(&halves.concat()).has_default);

@@ -1,4 +1,4 @@
-//! What the relay needs of Linux. The same names for Windows are in `windows/`.
+//! The relay's Linux code. The same names for Windows are in `windows/`.
 
 mod adapters;
 mod allocator;
@@ -20,16 +20,15 @@ pub use proxies::for_url as host_proxy;
 pub use resolver::Resolver;
 pub use streams::{max_flows, streams};
 
-/// Guards this process against what others could do to it: it leaves no core dump, and no other
-/// process of its user looks into its memory (PR_SET_DUMPABLE in prctl(2)).
+/// Guards this process against other processes: it leaves no core dump, and no other process of its
+/// user can read its memory (PR_SET_DUMPABLE in prctl(2)).
 ///
-/// # Errors
-/// What the kernel says.
+/// # Errors The kernel's error.
 pub fn harden() -> std::io::Result<()> {
     Ok(nix::sys::prctl::set_dumpable(false)?)
 }
 
-/// What this host says of itself now.
+/// This host's current facts.
 #[must_use]
 pub fn facts() -> HostFacts {
     facts::read(Path::new("/"))

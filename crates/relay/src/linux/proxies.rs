@@ -1,20 +1,19 @@
-//! A Linux host has no proxy settings that all its programs share, so there are none to be
-//! followed.
+//! A Linux host has no proxy settings that all its programs share, so there are none to follow.
 
 use crate::via::Route;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use wire::Capabilities;
 
-/// What a hello says of it.
+/// The proxy capability in a hello.
 pub(crate) const CAPABILITIES: Capabilities = Capabilities(0);
 
-/// Who would know the host's settings: nobody.
+/// The host's settings, which do not exist.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asker(Infallible);
 
 impl Asker {
-    /// None, always.
+    /// Always `None`.
     pub(crate) fn new() -> Option<Self> {
         None
     }
@@ -32,10 +31,9 @@ impl Asker {
     }
 }
 
-/// Which proxies the host's settings name for a URL.
+/// The proxies that the host's settings name for a URL.
 ///
-/// # Errors
-/// Always: only Windows has such settings.
+/// # Errors Always: only Windows has such settings.
 pub fn for_url(_: &str) -> Result<wire::HostProxy, String> {
     Err("only the relay for Windows can tell which proxy Windows uses".to_owned())
 }

@@ -1,6 +1,5 @@
 //! The host's resolver, as far as Linux has one without a library: the hosts file, and the servers
-//! of `resolv.conf`. Both files are read for each query: they are small, and always as they are
-//! now.
+//! of `resolv.conf`. It reads both files for each query: they are small, and always current.
 
 use crate::dns::{self, Answer};
 use crate::hosts;
@@ -9,10 +8,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use wire::{AnsweredBy, QueryFailure};
 
-/// Servers that are asked at most, as in resolv.conf(5) (`MAXNS`).
+/// Most servers that are queried, as in resolv.conf(5) (`MAXNS`).
 const MOST_SERVERS: usize = 3;
 
-/// Where the answers come from.
+/// The sources of answers.
 #[derive(Clone, Debug)]
 pub struct Resolver {
     /// The file with the servers, `/etc/resolv.conf`.
@@ -32,9 +31,8 @@ impl Default for Resolver {
 impl Resolver {
     /// Answers a whole DNS message with a whole one, under the same id and never truncated.
     ///
-    /// # Errors
-    /// Silence is [`QueryFailure::TimedOut`], a host without servers [`QueryFailure::NoServer`],
-    /// and [`QueryFailure::Refused`] is a message that is no query.
+    /// # Errors Silence is [`QueryFailure::TimedOut`], a host without servers
+    /// [`QueryFailure::NoServer`], and a message that is not a query [`QueryFailure::Refused`].
     pub async fn resolve(&self, query: &[u8]) -> Result<Answer, QueryFailure> {
         if !dns::is_query(query) {
             return Err(QueryFailure::Refused);
@@ -68,6 +66,6 @@ mod tests {
     fn nameservers_are_taken_in_order() {
         let text = "# x\nnameserver 10.0.0.1\nsearch a\n nameserver  fd00::1 # y\nnameserver\nnameserver 10.0.0.2\nnameserver 10.0.0.3\n";
         let servers: Vec<_> = nameservers(text).iter().map(ToString::to_string).collect();
-        assert_eq!(servers, ["10.0.0.1", "fd00::1", "10.0.0.2"], "no more than three");
+        assert_eq!(servers, ["10.0.0.1", "fd00::1", "10.0.0.2"], "at most three");
     }
 }

@@ -10,14 +10,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 
-/// What the kernel lets an unprivileged pipe hold; more bytes in one go are fewer wake-ups.
+/// The most that the kernel allows for an unprivileged pipe. More bytes per call mean fewer
+/// wake-ups.
 const PIPE_BYTES: i32 = 1024 * 1024;
 
-/// Standard input and output, which must be pipes or sockets. To be called within the runtime that
-/// reads and writes them.
+/// Standard input and output, which must be pipes or sockets. Call it within the runtime that reads
+/// and writes them.
 ///
-/// # Errors
-/// They are something else, or cannot be duplicated.
+/// # Errors They are something else, or cannot be duplicated.
 pub fn streams() -> anyhow::Result<(Box<dyn AsyncRead + Unpin>, Box<dyn AsyncWrite + Unpin>)> {
     let (stdin, stdout) = (stream(std::io::stdin().as_fd())?, stream(std::io::stdout().as_fd())?);
     let input: Box<dyn AsyncRead + Unpin> = if is_socket(&stdin) {
@@ -43,7 +43,7 @@ fn is_socket(fd: &OwnedFd) -> bool {
     })
 }
 
-/// Its buffer is whoever made it to choose.
+/// The program that made the socket chooses its buffer.
 fn socket(fd: OwnedFd) -> anyhow::Result<UnixStream> {
     let socket = std::os::unix::net::UnixStream::from(fd);
     socket
@@ -63,10 +63,10 @@ fn stream(fd: BorrowedFd<'_>) -> anyhow::Result<OwnedFd> {
     fd.try_clone_to_owned().context("a standard stream could not be duplicated")
 }
 
-/// Raises the soft limit of descriptors to the hard one, and gives how many flows fit below it.
+/// Raises the soft limit of descriptors to the hard one, and returns the number of flows that fit
+/// below it.
 ///
-/// # Errors
-/// What the kernel says of the limit.
+/// # Errors The kernel's error about the limit.
 pub fn max_flows() -> anyhow::Result<u32> {
     let limit = || {
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;

@@ -1,9 +1,9 @@
-//! Datagrams where connections go through a proxy: a SOCKS5 proxy passes them on behind a header
-//! (RFC 1928 section 7), in an association for each source of the VM; any other cannot, and their
-//! sender is told (port unreachable), so that QUIC goes over to TCP.
+//! Datagrams while connections use a proxy. A SOCKS5 proxy passes them on after a header (RFC 1928
+//! section 7), in an association for each source of the VM. Other proxies cannot, and the sender
+//! gets an error (port unreachable), so that QUIC falls back to TCP.
 //!
 //! An association is a TCP connection that a small task holds, and ends with it. The datagrams
-//! themselves go by the source's own socket.
+//! themselves use the source's own socket.
 
 use super::{Failed, Health, Route, Via, dial};
 use crate::limits::{
@@ -27,9 +27,9 @@ use tokio::time::timeout;
 use wire::frame::Family;
 use wire::{BindId, Fault, FaultKind, Marks};
 
-/// Hops of what goes to the proxy: the VM's own count is about the way to the peer, and so are its
-/// other marks. A header goes before each datagram, so that one that fits the way to its peer may
-/// not fit the way to the proxy.
+/// Hops of datagrams to the proxy: the VM's own count is about the path to the peer, and so are its
+/// other marks. A header precedes each datagram, so one that fits the path to its peer may not fit
+/// the path to the proxy.
 const MARKS: Marks = Marks::of_ttl(64);
 
 /// The error for the sender of a datagram that no proxy carries.
@@ -39,11 +39,12 @@ const UNREACHABLE: Fault = Fault { kind: FaultKind::PortUnreachable, router: Non
 pub(crate) struct Datagrams {
     via: Arc<Via>,
     sources: HashMap<BindId, Source>,
-    /// Peers that were looked at, and whether they are excepted; at most [`MAX_EXCEPTED`].
+    /// Peers examined so far, and whether they are excepted; at most [`MAX_EXCEPTED`].
     excepted: HashMap<IpAddr, bool>,
     told: mpsc::UnboundedReceiver<TaskReport>,
     tell: mpsc::UnboundedSender<TaskReport>,
-    /// Until then the proxy is not asked again, since it said that it does not do this.
+    /// Until then the proxy gets no further request, because it reported that it does not support
+    /// UDP.
     no_udp_until: Option<Instant>,
     associations: u64,
     packet: Vec<u8>,
@@ -55,9 +56,9 @@ struct Source {
 }
 
 enum Association {
-    /// Nothing of it went to the proxy yet. Becomes `Asking`.
+    /// The source has sent nothing to the proxy yet. Becomes `Asking`.
     Idle,
-    /// The proxy is being asked. Becomes `Standing` or `Refused`.
+    /// The request to the proxy is pending. Becomes `Standing` or `Refused`.
     Asking { number: u64, waiting: Vec<(SocketAddr, Vec<u8>)>, _task: Task },
     /// Datagrams go to this address. Becomes `Idle` when the proxy ends it.
     Standing { number: u64, relay: SocketAddr, _task: Task },
@@ -65,7 +66,7 @@ enum Association {
     Refused { until: Instant },
 }
 
-/// A task that ends with this.
+/// A task that ends with this value.
 struct Task(AbortHandle);
 
 impl Drop for Task {
@@ -74,7 +75,7 @@ impl Drop for Task {
     }
 }
 
-/// What a task has to tell. The number says of which association, since its source may have begun
+/// The report of a task. The number identifies the association, since its source may have started
 /// another one.
 struct TaskReport {
     bind: BindId,
@@ -85,14 +86,14 @@ struct TaskReport {
 enum News {
     Stands(SocketAddr),
     Failed(Failed),
-    /// The proxy has no UDP at all.
+    /// The proxy does not support UDP.
     NoUdp(Failed),
     Ended,
 }
 
 impl Datagrams {
     pub(crate) fn new(via: Arc<Via>) -> Self {
-        // Unbounded in type only: an association tells twice, and they are bounded.
+        // Unbounded in type only: an association reports twice, and their number is bounded.
         let (tell, told) = mpsc::unbounded_channel();
         Self {
             via,
@@ -120,7 +121,7 @@ impl Datagrams {
         self.no_udp_until = None;
     }
 
-    /// Sends a datagram by whichever way; `Some` as [`Binds::send`] has it.
+    /// Sends a datagram by the right path; returns `Some` in the same cases as [`Binds::send`].
     pub(crate) fn send(
         &mut self,
         now: Instant,
@@ -135,8 +136,8 @@ impl Datagrams {
         }
         let refused = Some(Event::Error { bind, peer, fault: UNREACHABLE });
         match self.via.route_now(peer) {
-            // It is being asked; until then the datagram is lost, as on any network, and its sender
-            // tries again.
+            // The request is pending. Until then the datagram is lost, as on any network, and its
+            // sender tries again.
             None => None,
             Some(Route::Direct) => binds.send(bind, peer, marks, bytes),
             Some(Route::Through(proxies)) => {
@@ -224,8 +225,8 @@ impl Datagrams {
         );
         self.packet.extend_from_slice(bytes);
         match binds.send(bind, relay, MARKS, &self.packet)? {
-            // Which of the datagrams before it the host speaks of is not known, and whose peer that
-            // was.
+            // The host does not say which of the earlier datagrams the error concerns, or whose
+            // peer that was.
             Event::Error { bind: of, fault, .. } if of == bind => {
                 Some(Event::Error { bind, peer, fault })
             }
@@ -235,7 +236,8 @@ impl Datagrams {
         }
     }
 
-    /// Takes the proxy's header off what came from it. None for what concerns nobody in the VM.
+    /// Removes the proxy's header from an incoming datagram. `None` for events that concern no app
+    /// in the VM.
     pub(crate) fn incoming<'a>(&mut self, event: Event<'a>) -> Option<Event<'a>> {
         let (bind, from) = match &event {
             Event::Datagram { bind, peer, .. } | Event::Error { bind, peer, .. } => (*bind, *peer),
@@ -255,7 +257,7 @@ impl Datagrams {
                 Some(Event::Datagram { bind, peer: SocketAddr::new(ip, port), marks, bytes })
             }
             (Association::Standing { relay, .. }, Event::Error { .. }) if *relay == from => {
-                // The proxy is away: the next datagram asks it anew.
+                // The proxy is gone: the next datagram starts a new request.
                 source.state = Association::Idle;
                 None
             }
@@ -263,8 +265,8 @@ impl Datagrams {
         }
     }
 
-    /// Acts on what associations have to tell, and gives each sender's news to `tell`. Others wake
-    /// `cx`.
+    /// Handles the reports of associations, and passes each sender's news to `tell`. Later reports
+    /// wake `cx`.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -287,8 +289,8 @@ impl Datagrams {
                 News::Stands(relay) => {
                     tell(None, Some(Health::Well));
                     let family = Family::of(relay.ip());
-                    // Its own socket cannot reach a proxy of the other family; then only the proxy
-                    // is reached.
+                    // Its own socket cannot reach a proxy of the other family. A socket of the
+                    // other family reaches the proxy only.
                     if source.family != family {
                         source.family = family;
                         if binds.bind(bind, family).is_err() {
@@ -322,7 +324,7 @@ impl Datagrams {
     }
 }
 
-/// Tells the senders of what waits that it is not carried.
+/// Reports to the senders of waiting datagrams that they are not carried.
 fn refuse(
     bind: BindId,
     source: &mut Source,
@@ -338,7 +340,7 @@ fn refuse(
     }
 }
 
-/// Asks for an association, and holds it until the proxy ends it.
+/// Requests an association, and holds it until the proxy ends it.
 async fn hold(
     via: Arc<Via>,
     proxy: ProxyUrl,
@@ -346,7 +348,7 @@ async fn hold(
     number: u64,
     tell: mpsc::UnboundedSender<TaskReport>,
 ) {
-    // Without an engine nobody waits for it.
+    // Without an engine the report has no receiver.
     let say = |news| drop(tell.send(TaskReport { bind, number, news }));
     match associate(&via, &proxy).await {
         Ok((mut stream, relay)) => {
@@ -374,15 +376,15 @@ impl From<Failed> for Refusal {
 async fn associate(via: &Via, proxy: &ProxyUrl) -> Result<(TcpStream, SocketAddr), Refusal> {
     let addresses = via.addresses(proxy).await?;
     let mut stream = dial(proxy, &addresses).await?;
-    // Nothing far away has to be reached for it.
+    // It needs no distant host.
     let bound = match timeout(PROXY_CONNECTS_WITHIN, talk(&mut stream, proxy)).await {
         Ok(Ok(bound)) => bound,
         Ok(Err(TunnelError::Stream(error))) => return Err(Failed::proxys(proxy, error).into()),
         Ok(Err(TunnelError::Dialog(error))) => {
             let failed = Failed::said(proxy, &error);
             return Err(match error {
-                // Some close the connection at a command that they do not have; they did answer the
-                // greeting.
+                // Some proxies close the connection at a command that they do not support. They did
+                // answer the greeting.
                 DialogError::Socks(SocksCode::NO_SUCH_COMMAND | SocksCode(2)) => {
                     Refusal::NoUdp(failed)
                 }
@@ -403,7 +405,7 @@ async fn associate(via: &Via, proxy: &ProxyUrl) -> Result<(TcpStream, SocketAddr
         }
         Err(_) => return Err(Failed::proxys(proxy, "no answer about datagrams").into()),
     };
-    // An unspecified address, or a name, stands for the one where the proxy is.
+    // An unspecified address, or a name, stands for the proxy's own address.
     let there =
         stream.peer_addr().map_err(|error| Failed::proxys(proxy, error))?.ip().to_canonical();
     let relay = match bound.host {

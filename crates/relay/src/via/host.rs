@@ -1,6 +1,6 @@
-//! What Windows' proxy settings say for a destination, in the order in which Windows' own programs
-//! go by them: script, setting, bypass list. Knows no Windows: the settings are data, and who asks
-//! a script is given.
+//! The decision of Windows' proxy settings for a destination, in the order in which Windows' own
+//! programs apply them: script, setting, bypass list. Knows no Windows: the settings are data, and
+//! the caller supplies the function that runs a script.
 
 use super::Route;
 use proxy::{Host, ProxyUrl, Target, windows};
@@ -8,10 +8,10 @@ use std::net::{IpAddr, SocketAddr};
 use wire::HostProxy;
 use wire::facts::Proxy;
 
-/// What is asked about.
+/// The destination in question.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Asked {
-    /// As a script and a person see it.
+    /// Its URL, for scripts and people.
     pub(crate) url: String,
     name: Option<String>,
     address: Option<IpAddr>,
@@ -19,8 +19,8 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// A connection. Nothing but its port tells what it is for: 80 is taken for a web page's, all
-    /// others for what needs a tunnel.
+    /// A connection. Only its port indicates its purpose: port 80 counts as a web page's, all
+    /// others as one that needs a tunnel.
     pub(crate) fn connection(to: SocketAddr, name: Option<&str>) -> Self {
         let address = to.ip().to_canonical();
         let host = name.map_or_else(|| Host::Address(address).to_string(), ToOwned::to_owned);
@@ -32,7 +32,7 @@ impl Asked {
         Self { url, name: name.map(ToOwned::to_owned), address: Some(address), port: to.port() }
     }
 
-    /// A URL with a host. None where it has none.
+    /// A URL with a host; `None` if it has no host.
     pub(crate) fn url(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
         let authority = rest.split(['/', '?', '#']).next()?;
@@ -47,14 +47,14 @@ impl Asked {
     }
 }
 
-/// What the settings say.
+/// The decision of the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Decision {
-    /// None: directly.
+    /// Empty: directly.
     pub(crate) proxies: Vec<ProxyUrl>,
-    /// Which of them says so; see [`HostProxy::by`].
+    /// The setting that decided; see [`HostProxy::by`].
     by: &'static str,
-    /// Why the script could not be asked.
+    /// Why the script could not be run.
     pub(crate) trouble: Option<String>,
 }
 
@@ -73,7 +73,7 @@ impl Decision {
     }
 }
 
-/// Goes by the settings. `script` asks the script that they name or have searched, and gives its
+/// Applies the settings. `script` runs the script that they name or search for, and returns its
 /// list of proxies, or nothing for a direct connection.
 pub(crate) fn decide(
     settings: &Proxy,
@@ -87,7 +87,7 @@ pub(crate) fn decide(
             Ok(list) => {
                 return decision(windows::proxies(&list.unwrap_or_default(), asked.port), "script");
             }
-            // A network without a script is nothing unusual where one is only searched for.
+            // If the settings only search for a script, a network without one is usual.
             Err(why) => trouble = settings.pac_url.is_some().then_some(why),
         }
     }
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn the_bypass_list_is_followed_and_no_setting_is_none() {
         let fixed = settings(None, Some("http=a:1;https=b:2"));
-        let must_not = Err("no script is asked");
+        let must_not = Err("no script is run");
         assert_eq!(told(&fixed, "http://x.test/p", must_not).0, ["http://a:1"]);
         assert_eq!(told(&fixed, "https://x.test", must_not).0, ["http://b:2"]);
         for direct in ["https://intranet/", "https://me@a.corp.test:8443/?x", "https://10.0.0.1/"] {

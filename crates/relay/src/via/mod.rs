@@ -1,7 +1,7 @@
-//! The proxy that connections go through, where the gateway named one ([`wire::Frame::Via`]): which
-//! connection goes through which proxy, and the connect itself. What is said to a proxy is the
-//! crate `proxy`'s; UDP is in `datagrams.rs`; Windows' own settings are asked in
-//! `windows/proxies.rs`, and judged in `host.rs`.
+//! The proxy for connections, if the gateway named one ([`wire::Frame::Via`]): the choice of the
+//! proxy for each connection, and the connect itself. The crate `proxy` speaks the proxies'
+//! protocols; UDP is in `datagrams.rs`; `windows/proxies.rs` reads Windows' own settings, and
+//! `host.rs` evaluates them.
 
 pub(crate) mod datagrams;
 #[cfg(any(windows, test))]
@@ -29,24 +29,24 @@ use wire::session::Way;
 use wire::via::HOSTS_OWN;
 use wire::{ConnectFailure, ViaSettings};
 
-/// Why the gateway's word about a proxy cannot be followed.
+/// Why the gateway's proxy settings cannot be followed.
 #[derive(Debug, thiserror::Error)]
 pub enum ViaError {
-    /// It is no such JSON.
+    /// It is not valid JSON.
     #[error("the settings cannot be read")]
     Json(#[from] serde_json::Error),
     /// It names no proxy.
     #[error("the proxy's URL: {0}")]
     Url(#[from] ProxyUrlError),
-    /// It excepts something unknown.
+    /// It contains an unknown exception.
     #[error(transparent)]
     Except(#[from] ExceptError),
-    /// This host has no settings of its own that could be asked.
+    /// This host has no settings of its own to follow.
     #[error("only the relay for Windows can follow Windows' proxy settings")]
     NotHere,
 }
 
-/// Which way a connection goes.
+/// The route of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     /// As without any proxy.
@@ -55,29 +55,29 @@ pub(crate) enum Route {
     Through(Vec<ProxyUrl>),
 }
 
-/// What an attempt tells of the proxy itself.
+/// The proxy's own state as shown by an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Health {
-    /// It answers, be it a refusal.
+    /// It answers, even if with a refusal.
     Well,
     /// It does not work, and why.
     Trouble(String),
 }
 
-/// A connect through a proxy that failed. Travels inside of an [`io::Error`].
+/// A connect through a proxy that failed. Wrapped in an [`io::Error`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{words}")]
 pub(crate) struct Failed {
-    /// What the gateway learns.
+    /// The reason that the gateway receives.
     pub(crate) reason: ConnectFailure,
-    /// Whether no destination works by this proxy.
+    /// Whether no destination works through this proxy.
     pub(crate) is_proxys: bool,
     words: String,
 }
 
 impl Failed {
     fn proxys(proxy: &ProxyUrl, why: impl std::fmt::Display) -> Self {
-        // The app learns it at once, and it is no refusal of the destination.
+        // The app learns it at once, and it is not a refusal by the destination.
         Self {
             reason: ConnectFailure::HostUnreachable,
             is_proxys: true,
@@ -100,7 +100,7 @@ impl Failed {
     }
 }
 
-/// Who says which proxy.
+/// The source of the proxy's name.
 enum Upstream {
     /// The user, by its URL.
     Fixed(ProxyUrl),
@@ -108,13 +108,12 @@ enum Upstream {
     Host(Asker),
 }
 
-/// The way out that the gateway asked for.
+/// The proxy path that the gateway requested.
 pub(crate) struct Via {
     upstream: Upstream,
     except: Vec<Except>,
     resolver: Resolver,
-    /// Where proxies are that have names, and since when that is known; at most
-    /// [`PROXY_ADDRESSES`].
+    /// The addresses of named proxies, and since when they are known; at most [`PROXY_ADDRESSES`].
     found: Mutex<HashMap<String, (Instant, Vec<IpAddr>)>>,
 }
 
@@ -135,19 +134,19 @@ impl Via {
         Ok(Self { upstream, except, resolver, found: Mutex::default() })
     }
 
-    /// The host's network or settings changed: what is known may be true no more.
+    /// The host's network or settings changed: cached answers may be wrong.
     pub(crate) fn refresh(&self) {
         if let Upstream::Host(asker) = &self.upstream {
             asker.refresh();
         }
-        // Whoever holds it just now looks names up anew.
+        // If it is locked, its holder is looking names up again.
         if let Ok(mut found) = self.found.try_lock() {
             found.clear();
         }
     }
 
-    /// Whether a destination goes directly whatever the proxy: what only this host can reach, and
-    /// what the user excepts.
+    /// Whether a destination bypasses the proxy in any case: destinations that only this host can
+    /// reach, and the user's exceptions.
     pub(crate) fn excepts(&self, to: IpAddr, name: Option<&str>) -> bool {
         let to = to.to_canonical();
         stays_here(to) || self.except.iter().any(|except| except.covers(to, name))
@@ -163,7 +162,8 @@ impl Via {
         }
     }
 
-    /// The way of datagrams to a destination that is not excepted; none while that is being asked.
+    /// The route of datagrams to a destination that is not excepted; `None` while the question is
+    /// pending.
     pub(crate) fn route_now(&self, to: SocketAddr) -> Option<Route> {
         match &self.upstream {
             Upstream::Fixed(proxy) => Some(Route::Through(vec![proxy.clone()])),
@@ -171,7 +171,7 @@ impl Via {
         }
     }
 
-    /// Connects by whichever way, and tells how the proxy is if it was asked.
+    /// Connects by the right route, and reports the proxy's state if it was used.
     pub(crate) async fn connect(&self, way: &Way<'_>) -> (io::Result<TcpStream>, Option<Health>) {
         let &Way { to, hops, name } = way;
         let Route::Through(proxies) = self.route(to, name).await else {
@@ -192,7 +192,7 @@ impl Via {
                 }
             }
         }
-        // Nobody knows the way: better no connection than one past the proxy.
+        // The route is unknown: no connection is better than one past the proxy.
         let unknown = || Failed {
             reason: ConnectFailure::HostUnreachable,
             is_proxys: true,
@@ -203,8 +203,8 @@ impl Via {
         (Err(io::Error::other(failed)), Some(health))
     }
 
-    /// None where the destination is the proxy itself, as an app has it that is told of the same
-    /// proxy.
+    /// Returns `None` if the destination is the proxy itself, as with an app that is configured
+    /// with the same proxy.
     async fn connect_through(
         &self,
         proxy: &ProxyUrl,
@@ -220,8 +220,8 @@ impl Via {
             Ok(Ok(())) => Ok(Some(stream)),
             Ok(Err(TunnelError::Dialog(error))) => Err(Failed::said(proxy, &error)),
             Ok(Err(TunnelError::Stream(error))) => Err(Failed::proxys(proxy, error)),
-            // It may well wait for the destination: as without a proxy, the app waits as long as it
-            // wants.
+            // It may be waiting for the destination: as without a proxy, the app decides how long
+            // it waits.
             Err(_) => Err(Failed {
                 reason: ConnectFailure::TimedOut,
                 is_proxys: false,
@@ -230,7 +230,7 @@ impl Via {
         }
     }
 
-    /// Where a proxy is.
+    /// The addresses of a proxy.
     async fn addresses(&self, proxy: &ProxyUrl) -> Result<Vec<IpAddr>, Failed> {
         let name = match proxy.host() {
             Host::Address(address) => return Ok(vec![*address]),
@@ -239,7 +239,7 @@ impl Via {
         if name.eq_ignore_ascii_case("localhost") {
             return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
         }
-        // One look-up for all who wait.
+        // One look-up serves all that wait.
         let mut found = self.found.lock().await;
         let now = now();
         if let Some((since, addresses)) = found.get(name)
@@ -258,7 +258,7 @@ impl Via {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the relay's shell is where time comes from")]
+#[expect(clippy::disallowed_methods, reason = "the relay's shell reads the clock")]
 fn now() -> Instant {
     Instant::now()
 }
@@ -284,8 +284,8 @@ async fn dial(proxy: &ProxyUrl, addresses: &[IpAddr]) -> Result<TcpStream, Faile
     }
 }
 
-/// Whether an address means this host's own, or a neighbour on one of its links (RFC 3927, RFC 4291
-/// section 2.5.6): what only this host can reach.
+/// Whether an address is this host's own, or a neighbour on one of its links (RFC 3927, RFC 4291
+/// section 2.5.6), which only this host can reach.
 fn stays_here(to: IpAddr) -> bool {
     let near = match to {
         IpAddr::V4(v4) => v4.is_link_local(),

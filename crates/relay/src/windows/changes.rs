@@ -1,6 +1,6 @@
-//! Tells that the host's network changed: adapters and routes by Windows' calls, addresses by a
-//! socket that is told of them, proxy settings by the registry's keys that hold them, and whatever
-//! those miss by a slow look at all facts.
+//! Reports changes of the host's network: adapters and routes by Windows' calls, addresses by a
+//! socket that Windows notifies of them, proxy settings by the registry keys that hold them, and
+//! everything else by a slow check of all facts.
 
 use super::resolver::Resolver;
 use super::win32::{adapters, proxy, sockets};
@@ -9,39 +9,38 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-/// Between two reports. A VPN that connects makes dozens of changes: the first is sent at once,
-/// the rest together after this.
+/// Time between two reports. A VPN that connects makes dozens of changes: the first is reported at
+/// once, the others together after this time.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Between two looks at the facts.
+/// Time between two checks of the facts.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// Starts to watch; something comes out of the channel after each change, and after changes in
-/// quick succession once a second. Ends when the receiver is dropped.
+/// Starts to watch. The channel receives an item after each change, and once a second during
+/// changes in quick succession. Ends when the receiver is dropped.
 ///
-/// # Errors
-/// None; the same as on Linux, where there may be.
+/// # Errors Never. The signature is the same as on Linux, where it may fail.
 pub(crate) fn watch(_: &Resolver) -> io::Result<mpsc::Receiver<()>> {
-    // One is enough in each: it says no more than "since the last one".
+    // One is enough in each: it says only "since the last one".
     let ((noticed, notices), (tell, changes)) = (mpsc::channel(1), mpsc::channel(1));
     if let Err(error) = adapters::notify(noticed.clone()) {
-        tracing::debug!(%error, "changes of routes are noticed only by looking");
+        tracing::debug!(%error, "changes of routes are noticed only by polling");
     }
-    // Not bound: it needs no port to be told.
+    // Not bound: notifications need no port.
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None);
     let addresses = socket.and_then(|socket| {
         let wait = move || sockets::wait_for_address_change(&socket);
         keep_waiting("addresses", noticed.clone(), wait)
     });
     if let Err(error) = addresses {
-        tracing::debug!(%error, "changes of addresses are noticed only by looking");
+        tracing::debug!(%error, "changes of addresses are noticed only by polling");
     }
     for key in proxy::Settings::all() {
         let noticed = noticed.clone();
         let watched =
             key.and_then(|key| keep_waiting("proxies", noticed, move || key.wait_for_change()));
         if let Err(error) = watched {
-            tracing::debug!(%error, "changes of some proxy settings are noticed only by looking");
+            tracing::debug!(%error, "changes of some proxy settings are noticed only by polling");
         }
     }
     tokio::spawn(follow(notices, tell));

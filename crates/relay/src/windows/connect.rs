@@ -1,9 +1,9 @@
-//! A TCP connect that keeps what an ICMP error says of it, where this Windows tells; its error code
-//! names neither the router nor a filter. The time to live that the app chose is the connection's,
+//! A TCP connect that keeps the content of an ICMP error, if this Windows reports it; its error
+//! code names neither the router nor a filter. The app's time to live applies to the connection
 //! from its SYN to its end.
 //!
-//! A Windows before version 2004 tells nothing of a SYN that ran out of hops, and sends it again
-//! until its time is over. Which router that is, an echo request then finds out that goes as far.
+//! A Windows before version 2004 reports nothing of a SYN that ran out of hops, and sends it again
+//! until its time is over. An echo request with the same hop limit then finds the router.
 
 use super::echo::outcome;
 use super::pinger::{Pinger, Request};
@@ -23,13 +23,12 @@ use tokio::sync::{Semaphore, mpsc};
 use wire::frame::Family;
 use wire::{Fault, FaultKind, Marks, RequestId};
 
-/// Each has a thread for as long as it is under way.
+/// Each holds a thread while it runs.
 static HOP_PINGS: Semaphore = Semaphore::const_new(MAX_HOP_PINGS);
 
-/// Connects to `to`, with packets that go at most so many hops.
+/// Connects to `to`, with a hop limit for its packets if one is given.
 ///
-/// # Errors
-/// [`Reported`] where an ICMP error ended the attempt, else Windows'.
+/// # Errors [`Reported`] if an ICMP error ended the attempt, otherwise Windows' error.
 pub(crate) async fn connect(to: SocketAddr, hops: Option<NonZeroU8>) -> io::Result<TcpStream> {
     connect_by(WINDOWS, icmp::Functions::load, to, hops).await
 }
@@ -53,8 +52,8 @@ async fn connect_by(
     tokio::select! {
         biased;
         outcome = &mut connecting => match outcome {
-            // Wine's kernel, unlike Windows, gives up at the router's word, and Wine says no more
-            // than that.
+            // Wine's kernel, unlike Windows, gives up at the router's error, and Wine reports no
+            // more than that.
             Err(error) if is_of_the_way(&error) => match asking.await {
                 Some(fault) => Err(io::Error::other(Reported(fault))),
                 None => Err(error),
@@ -68,7 +67,7 @@ async fn connect_by(
     }
 }
 
-/// Begins the connect of a socket that is set up, and waits for its end.
+/// Starts the connect of a prepared socket, and waits for its end.
 async fn finish(calls: Calls, socket: Socket, to: SocketAddr) -> io::Result<TcpStream> {
     match socket.connect(&to.into()) {
         Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
@@ -91,7 +90,7 @@ fn limit(socket: &Socket, to: SocketAddr, hops: NonZeroU8) -> io::Result<()> {
 }
 
 fn fault(IcmpError { from, family, kind, code }: IcmpError) -> Option<Fault> {
-    // What is too big Windows sends again, smaller: it ends no connect.
+    // Windows sends a segment that is too big again, smaller: it ends no connect.
     let kind = match family {
         Family::V4 => fault4(kind, code, 0),
         Family::V6 => fault6(kind, code, 0),
@@ -99,18 +98,18 @@ fn fault(IcmpError { from, family, kind, code }: IcmpError) -> Option<Fault> {
     Some(Fault { kind, router: from })
 }
 
-/// WSAEHOSTUNREACH, WSAENETUNREACH, WSAETIMEDOUT, and the system's own codes for them: nobody
+/// WSAEHOSTUNREACH, WSAENETUNREACH, WSAETIMEDOUT, and the system's own codes for them: no host
 /// answered.
 fn is_of_the_way(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(10065 | 10051 | 10060 | 1232 | 1231 | 121))
 }
 
-/// The router at which an echo request ends that may go so many hops; `None` if it ends at none.
+/// The router at which an echo request with that hop limit ends; `None` if it ends at no router.
 async fn ended_by(load: fn() -> icmp::Functions, to: IpAddr, hops: NonZeroU8) -> Option<Fault> {
     let permit = HOP_PINGS.try_acquire().ok()?;
     let (tell, mut told) = mpsc::channel(1);
-    // Only a connect that ended meanwhile is not there to hear it. The pinger's thread may outlive
-    // it, and has the permit to its end.
+    // The receiver is gone only if the connect ended meanwhile. The pinger's thread may outlive it,
+    // and holds the permit to its end.
     let tell = move |_, reply: Option<icmp::Reply>| {
         let _held = &permit;
         drop(tell.try_send(reply.and_then(outcome)));
@@ -143,7 +142,7 @@ mod tests {
     }
 
     fn no_pings() -> icmp::Functions {
-        panic!("a Windows that tells is not asked by pings")
+        panic!("a Windows that reports hops needs no pings")
     }
 
     fn functions() -> icmp::Functions {
@@ -198,7 +197,7 @@ mod tests {
             let exceeded =
                 Fault { kind: FaultKind::TimeExceeded, router: Some(pings::EXPIRES.into()) };
             assert_eq!(ended_by(functions, pings::EXPIRES.into(), hops).await, Some(exceeded));
-            assert_eq!(ended_by(functions, pings::ALIVE.into(), hops).await, None, "it got there");
+            assert_eq!(ended_by(functions, pings::ALIVE.into(), hops).await, None, "it arrived");
             // A connect that ends by itself needs no ping.
             let error = connect_by(fake::OLDER, functions, closed(), HOPS).await.unwrap_err();
             assert_eq!(error.raw_os_error(), Some(10061), "{error}");

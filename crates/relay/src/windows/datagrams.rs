@@ -1,7 +1,7 @@
-//! Datagram sockets as Windows has them: the time to live of what goes out and comes in. What
-//! became of a datagram Windows tells an unconnected socket only without saying of which, so it is
-//! switched off: else one peer's refusal would be taken for an error of the socket. Knows no frame
-//! and no socket's owner.
+//! Datagram sockets on Windows: the time to live of outgoing and incoming datagrams. Windows
+//! reports errors to an unconnected socket without naming the datagram, so that is switched off:
+//! otherwise one peer's refusal would count as an error of the socket. Knows no frame and no
+//! socket's owner.
 
 use super::errors::local_fault;
 use super::win32::sockets;
@@ -17,17 +17,17 @@ use tokio::net::UdpSocket;
 use wire::frame::Family;
 use wire::{Fault, FaultKind, Fragments, Marks};
 
-/// Assumed where Windows does not tell the time to live of a received datagram.
+/// Assumed if Windows does not report the time to live of a received datagram.
 const USUAL_TTL: u8 = 64;
 
-/// A UDP socket on a port of its own, for every peer.
+/// A UDP socket on its own port, for every peer.
 pub(crate) struct Socket {
     socket: UdpSocket,
     receive: sockets::ReceiveMessage,
-    /// The time to live that the socket is set to.
+    /// The socket's current time to live.
     ttl: AtomicU8,
     ecn: Ecn,
-    /// Whether it is set to let be fragmented what it sends: 0 unset, 1 allowed, 2 forbidden.
+    /// Whether the socket allows fragmentation: 0 unset, 1 allowed, 2 forbidden.
     fragments: AtomicU8,
 }
 
@@ -39,8 +39,7 @@ enum Ecn {
 }
 
 impl Socket {
-    /// # Errors
-    /// What the host says.
+    /// # Errors The host's error.
     pub(crate) fn open(family: Family) -> io::Result<Self> {
         let (domain, any) = match family {
             Family::V4 => (Domain::IPV4, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
@@ -54,13 +53,13 @@ impl Socket {
         sockets::ignore_icmp_errors(&socket)?;
         // Without it each datagram seems to have the usual time to live.
         if let Err(error) = sockets::tell_ttl(&socket, family) {
-            tracing::debug!(%error, "the time to live of received datagrams is not told");
+            tracing::debug!(%error, "the time to live of received datagrams is not reported");
         }
         let ecn = match sockets::tell_ecn(&socket, family) {
             Ok(()) => Ecn::Carried,
             Err(_) => Ecn::Unknown,
         };
-        // What the host allows of it; with less, more of a burst is lost.
+        // The host may allow less. With less, more of a burst is lost.
         let _ = socket.set_recv_buffer_size(UDP_BUFFER);
         socket.bind(&any.into())?;
         socket.set_nonblocking(true)?;
@@ -79,8 +78,7 @@ impl Socket {
         self.socket.ready(Interest::READABLE | Interest::ERROR).await.map(drop)
     }
 
-    /// # Errors
-    /// `WouldBlock` when there is nothing, else what the socket says.
+    /// # Errors `WouldBlock` when there is nothing, otherwise the socket's error.
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Incoming> {
         let received =
             self.socket.try_io(Interest::READABLE, || self.receive.call(&self.socket, buffer));
@@ -93,8 +91,8 @@ impl Socket {
                 },
                 length: message.length,
             })),
-            // WSAECONNRESET, WSAENETRESET: an ICMP error, where switching that off had no effect.
-            // WSAEMSGSIZE: larger than any datagram is.
+            // WSAECONNRESET, WSAENETRESET: an ICMP error, if switching them off had no effect.
+            // WSAEMSGSIZE: larger than any datagram.
             Err(error) if matches!(error.raw_os_error(), Some(10054 | 10052 | 10040)) => {
                 Ok(Incoming::Nothing)
             }
@@ -102,10 +100,9 @@ impl Socket {
         }
     }
 
-    /// Sends a datagram; one that a full buffer has no room for is lost, as on a full link.
+    /// Sends a datagram. One without room in a full buffer is lost, as on a full link.
     ///
-    /// # Errors
-    /// What the host itself says of the way there.
+    /// # Errors The host's own error about the path.
     pub(crate) fn send(&self, peer: SocketAddr, marks: Marks, bytes: &[u8]) -> Result<(), Fault> {
         let (socket, ttl) = (SockRef::from(&self.socket), marks.ttl);
         self.set_fragments(Family::of(peer.ip()), marks.fragments);
@@ -146,10 +143,9 @@ impl Socket {
         }
     }
 
-    /// Not one datagram is sent together with others here.
+    /// Windows sends each datagram alone.
     ///
-    /// # Errors
-    /// Always.
+    /// # Errors Always.
     pub(crate) fn send_segments(
         &self,
         _: SocketAddr,
@@ -170,8 +166,8 @@ impl Socket {
 const TOO_BIG: i32 = 10040;
 
 /// The fault to report when the host itself does not send a datagram: that of [`local_fault`], or
-/// the path's MTU. A datagram that may be fragmented can only be too big for IP itself, which is no
-/// fault of the path.
+/// the path's MTU. A datagram that may be fragmented can only be too big for IP itself, which is
+/// not a fault of the path.
 fn refusal(code: i32, (to, payload): (IpAddr, usize), marks: Marks) -> Option<Fault> {
     if code != TOO_BIG {
         return local_fault(code);
@@ -181,10 +177,9 @@ fn refusal(code: i32, (to, payload): (IpAddr, usize), marks: Marks) -> Option<Fa
         .then_some(Fault { kind: FaultKind::PacketTooBig { mtu }, router: None })
 }
 
-/// Waits for a datagram on a connected socket; a refusal that came back (ICMP) is an error.
+/// Waits for a datagram on a connected socket. A refusal that came back (ICMP) is an error.
 ///
-/// # Errors
-/// What the socket says.
+/// # Errors The socket's error.
 pub(crate) async fn receive_connected(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<usize> {
     socket.recv(buffer).await
 }

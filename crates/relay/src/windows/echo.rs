@@ -1,6 +1,6 @@
 //! Real pings by Windows' own calls, which need no rights; see `pinger.rs` and `win32/icmp.rs`.
 //!
-//! No answer stays no answer: the gateway hears nothing of a time-out.
+//! A missing answer is not reported: the gateway gets no message about a time-out.
 
 use super::pinger::{Pinger, Request};
 use super::win32::icmp::{self, Reply};
@@ -15,10 +15,10 @@ use tokio::sync::mpsc;
 use wire::frame::Family;
 use wire::{Capabilities, Fault, FaultKind, Fragments, Marks, RequestId};
 
-/// Assumed where Windows does not tell the time to live of a reply, as with IPv6.
+/// Assumed if Windows does not report the time to live of a reply, as with IPv6.
 const USUAL_TTL: u8 = 64;
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Debug)]
 pub(crate) struct Heard {
     id: RequestId,
@@ -39,7 +39,7 @@ pub(crate) struct Echoes {
     heard: mpsc::Sender<Heard>,
 }
 
-/// The families that this Windows lets its users ping by.
+/// The families by which this Windows lets its users ping.
 pub(crate) fn capabilities() -> Capabilities {
     let can =
         |family, capability| if icmp::can(family) { capability } else { Capabilities::default() };
@@ -52,7 +52,7 @@ impl Echoes {
     }
 
     fn by(functions: icmp::Functions, limits: PingLimits) -> (Self, mpsc::Receiver<Heard>) {
-        // Each request is heard of once, so there is always room.
+        // Each request has one outcome, so there is always room.
         let (heard, receiver) = mpsc::channel(MAX_ECHOES);
         (
             Self { functions, limits, pinger: None, under_way: 0, whole: HashMap::new(), heard },
@@ -60,7 +60,7 @@ impl Echoes {
         )
     }
 
-    /// Sends an echo request. `Some` when that cannot be.
+    /// Sends an echo request. `Some` when that is not possible.
     pub(crate) fn send(
         &mut self,
         _: Instant,
@@ -70,13 +70,13 @@ impl Echoes {
         payload: &[u8],
     ) -> Option<Fault> {
         if self.under_way >= MAX_ECHOES {
-            // Lost, as where a link is full.
+            // Lost, as on a full link.
             return None;
         }
         if self.pinger.is_none() {
             let heard = self.heard.clone();
             let tell = move |id, reply: Option<Reply>| {
-                // Only an engine that ended is not there to hear it.
+                // The receiver is gone only if the engine ended.
                 let _ = heard.try_send(Heard { id, outcome: reply.and_then(outcome) });
             };
             match Pinger::start(self.functions, self.limits, tell) {
@@ -97,7 +97,7 @@ impl Echoes {
         None
     }
 
-    /// The request that was heard of, and how it ended; `None` for one without a reply.
+    /// The request that an outcome belongs to, and how it ended; `None` for one without a reply.
     pub(crate) fn claim(&mut self, _: Instant, heard: Heard) -> Option<(RequestId, Outcome)> {
         self.under_way -= 1;
         let whole = self.whole.remove(&heard.id);
@@ -115,8 +115,8 @@ impl Echoes {
     }
 }
 
-/// What a status means (`IP_STATUS`, as Microsoft's pages of `ICMP_ECHO_REPLY` and
-/// `ICMPV6_ECHO_REPLY` list them; the system's own codes where nothing was sent).
+/// The meaning of a status (`IP_STATUS`, as listed on Microsoft's pages of `ICMP_ECHO_REPLY` and
+/// `ICMPV6_ECHO_REPLY`; the system's own codes if nothing was sent).
 pub(super) fn outcome(reply: Reply) -> Option<Outcome> {
     let v6 = reply.from.is_ipv6();
     let kind = match reply.status {
@@ -129,7 +129,7 @@ pub(super) fn outcome(reply: Reply) -> Option<Outcome> {
         11002 | 1231 => FaultKind::NetworkUnreachable,
         // IP_DEST_UNREACHABLE (11040) is IPv6's "unreachable" without a reason.
         // IP_DEST_SCOPE_MISMATCH (11045) is RFC 4443's "beyond scope of source address", which
-        // Linux takes for EHOSTUNREACH too (net/ipv6/icmp.c, `tab_unreach`).
+        // Linux maps to EHOSTUNREACH too (net/ipv6/icmp.c, `tab_unreach`).
         11003 | 11040 | 11045 | 1232 => FaultKind::HostUnreachable,
         // The same number for both (IP_DEST_PROHIBITED).
         11004 if v6 => FaultKind::Prohibited,
@@ -138,7 +138,7 @@ pub(super) fn outcome(reply: Reply) -> Option<Outcome> {
         11009 => FaultKind::PacketTooBig { mtu: 0 },
         11013 | 11014 | 11041 => FaultKind::TimeExceeded,
         5 => FaultKind::Prohibited,
-        // IP_REQ_TIMED_OUT and whatever says nothing of the way.
+        // IP_REQ_TIMED_OUT and every status that says nothing of the path.
         status => {
             tracing::debug!(status, "no answer to a ping");
             return None;

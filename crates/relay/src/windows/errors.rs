@@ -1,10 +1,10 @@
-//! What Windows' error codes mean for a connection and for a datagram (Microsoft: "Windows Sockets
-//! Error Codes", "System Error Codes").
+//! The meaning of Windows' error codes for a connection and for a datagram (Microsoft: "Windows
+//! Sockets Error Codes", "System Error Codes").
 
 use wire::{ConnectFailure, Fault, FaultKind};
 
-/// Why a connect failed. Sockets tell codes from 10,000 on; the system's own codes stand for the
-/// same where a connect ran overlapped.
+/// Why a connect failed. Sockets report codes from 10,000 on. The system's own codes mean the same
+/// after an overlapped connect.
 pub(crate) fn connect_failure(code: i32) -> ConnectFailure {
     match code {
         // WSAECONNREFUSED, ERROR_CONNECTION_REFUSED
@@ -23,8 +23,8 @@ pub(crate) fn connect_failure(code: i32) -> ConnectFailure {
     }
 }
 
-/// What the gateway is told when the host itself does not send a datagram; `None` where nothing is
-/// known of its way.
+/// The fault that the gateway receives when the host itself does not send a datagram; `None` if
+/// nothing is known about its path.
 pub(crate) fn local_fault(code: i32) -> Option<Fault> {
     let kind = match code {
         10051 | 10050 | 10047 => FaultKind::NetworkUnreachable,
@@ -58,7 +58,7 @@ mod tests {
         assert_eq!(kind(10051), Some(FaultKind::NetworkUnreachable));
         assert_eq!(kind(10065), Some(FaultKind::HostUnreachable));
         assert_eq!(kind(10013), Some(FaultKind::Prohibited));
-        // WSAEWOULDBLOCK: a full buffer says nothing of the way.
+        // WSAEWOULDBLOCK: a full buffer says nothing of the path.
         assert_eq!(kind(10035), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What this Windows says of itself. What it does not tell is left out, never an error.
+//! The facts of this Windows. Missing ones are left out, never an error.
 
 use super::resolver::servers;
 use super::win32::{adapters, proxy, wsl};
@@ -9,17 +9,17 @@ use std::path::PathBuf;
 use wire::HostFacts;
 use wire::facts::{Adapter, WslConfig, WslHost};
 
-/// Most adapters and routes that are told, and most bytes of `.wslconfig`: all facts together must
-/// fit a frame.
+/// Most adapters and routes reported, and most bytes of `.wslconfig`: all facts together must fit a
+/// frame.
 const MOST_ADAPTERS: usize = 48;
 const MOST_ROUTES: usize = 512;
 const MOST_SETTINGS: usize = 16 * 1024;
 
-/// A public address that nobody has to answer: it only names a direction (RFC 7535 gives it to AS
-/// 112).
+/// A public address that does not need to answer: it only names a direction (RFC 7535 assigns it to
+/// AS 112).
 const SOMEWHERE: Ipv4Addr = Ipv4Addr::new(192, 31, 196, 1);
 
-/// What this host says of itself now.
+/// This host's current facts.
 #[must_use]
 pub fn facts() -> HostFacts {
     let (major, minor, build) = adapters::version();
@@ -43,11 +43,11 @@ pub fn facts() -> HostFacts {
     }
 }
 
-/// The domain in which the NAT of Windows, WSL's as well, serves this machine's own name (Internet
+/// The domain in which the NAT of Windows, and of WSL, serves this machine's own name (Internet
 /// Connection Sharing, `DomainName` in the registry).
 const NAT_DOMAIN: &str = "mshome.net";
 
-/// This machine's own names: with its domain, and with the suffix of each network that it is in.
+/// This machine's own names: with its domain, and with the suffix of each of its networks.
 fn names(adapters: &[adapters::Adapter]) -> Vec<String> {
     let [host, full] = adapters::computer_names();
     let suffixes = adapters
@@ -65,8 +65,8 @@ fn names(adapters: &[adapters::Adapter]) -> Vec<String> {
     names
 }
 
-/// Whether routes lead to the IPv6 internet. A table without any IPv6 route at all, as Wine gives
-/// it, says nothing: then a public address has to do.
+/// Whether routes lead to the IPv6 internet. A table without any IPv6 route, such as Wine's, says
+/// nothing: then a public address is enough.
 fn has_ipv6(routes: &[adapters::Route], adapters: &[adapters::Adapter]) -> bool {
     let up = |adapter: &&adapters::Adapter| adapter.up && adapter.kind != LOOPBACK;
     if routes.iter().any(|route| route.to.is_ipv6()) {
@@ -79,7 +79,7 @@ fn has_ipv6(routes: &[adapters::Route], adapters: &[adapters::Adapter]) -> bool 
             });
         return covers_internet6(leading);
     }
-    // RFC 4291 section 2.4: what is not reserved for something else; today's public addresses are
+    // RFC 4291 section 2.4: addresses that are not reserved otherwise. Today's public addresses are
     // all in 2000::/3.
     let public =
         |address: &IpAddr| matches!(address, IpAddr::V6(v6) if v6.segments()[0] & 0xe000 == 0x2000);
@@ -89,8 +89,8 @@ fn has_ipv6(routes: &[adapters::Route], adapters: &[adapters::Adapter]) -> bool 
         .any(|adapter| adapter.addresses.iter().any(|(address, _)| public(address)))
 }
 
-/// Groups, broadcasts and the host's own addresses are in every Windows' table, and tell nothing of
-/// where it leads.
+/// Every Windows' table has groups, broadcasts and the host's own addresses. They do not show where
+/// it leads.
 fn is_of_use(route: &adapters::Route) -> bool {
     match route.to {
         IpAddr::V4(v4) => {
@@ -118,7 +118,7 @@ fn kind(number: u32) -> String {
     .to_owned()
 }
 
-/// What VPN clients call their adapters, in lower case.
+/// Adapter names of VPN clients, in lower case.
 const VPN_WORDS: [&str; 22] = [
     "anyconnect",
     "array networks",
@@ -144,7 +144,7 @@ const VPN_WORDS: [&str; 22] = [
     "zscaler",
 ];
 
-/// Why an adapter is taken for a VPN's.
+/// Why an adapter counts as a VPN's.
 fn vpn(adapter: &adapters::Adapter) -> Option<String> {
     let description = adapter.description.to_lowercase();
     if let Some(word) = VPN_WORDS.into_iter().find(|word| description.contains(word)) {
@@ -153,7 +153,7 @@ fn vpn(adapter: &adapters::Adapter) -> Option<String> {
     match adapter.kind {
         // Windows' own VPN client and dial-up.
         23 => Some("it is a point-to-point link".to_owned()),
-        // Teredo and ISATAP are tunnels of Windows' own, and nobody's VPN.
+        // Teredo and ISATAP are Windows' own tunnels, not a VPN.
         131 if !description.contains("teredo") && !description.contains("isatap") => {
             Some("it is a tunnel".to_owned())
         }
@@ -175,7 +175,7 @@ fn adapter(of: adapters::Adapter) -> Adapter {
             .collect(),
         gateways: texts(&of.gateways),
         dns_servers: texts(&of.dns_servers),
-        // Wine 10 gives the largest number where it knows no metric.
+        // Wine 10 gives the largest number if it knows no metric.
         metric: if of.metric == u32::MAX { 0 } else { of.metric },
         mtu: of.mtu,
         name: of.name,
@@ -192,7 +192,7 @@ fn wslconfig() -> Option<WslConfig> {
     Some(WslConfig { path: path.display().to_string(), text })
 }
 
-/// The policies of WSL that bear on its settings (microsoft/WSL, `src/windows/inc/wslpolicies.h`).
+/// The policies of WSL that affect its settings (microsoft/WSL, `src/windows/inc/wslpolicies.h`).
 const POLICIES: [&str; 8] = [
     "DefaultNetworkingMode",
     "AllowNetworkingModeUserSetting",
@@ -204,7 +204,7 @@ const POLICIES: [&str; 8] = [
     "AllowNestedVirtualization",
 ];
 
-/// What WSL looks at: `WslCoreConfig.cpp` (`Config::Initialize`) and `WslCoreVm.cpp`
+/// The facts that WSL checks: `WslCoreConfig.cpp` (`Config::Initialize`) and `WslCoreVm.cpp`
 /// (`ValidateNetworkingMode`).
 fn wsl_host() -> WslHost {
     let policy =
@@ -267,7 +267,7 @@ mod tests {
         let route =
             |prefix, adapter| adapters::Route { to: Ipv6Addr::UNSPECIFIED.into(), prefix, adapter };
         assert!(has_ipv6(&[route(0, 7)], &adapters));
-        assert!(!has_ipv6(&[route(0, 8)], &adapters), "by an adapter that is not there");
+        assert!(!has_ipv6(&[route(0, 8)], &adapters), "by a missing adapter");
         assert!(!has_ipv6(&[route(64, 7)], &adapters), "a subnet is not the internet");
         // As full-tunnel VPNs set them.
         let half = |to: &str, prefix, adapter| adapters::Route {
@@ -277,7 +277,7 @@ mod tests {
         };
         assert!(has_ipv6(&[half("2000::", 3, 7)], &adapters));
         assert!(has_ipv6(&[half("::", 1, 7), half("8000::", 1, 7)], &adapters));
-        assert!(!has_ipv6(&[half("2000::", 3, 8)], &adapters), "by an adapter that is not there");
+        assert!(!has_ipv6(&[half("2000::", 3, 8)], &adapters), "by a missing adapter");
         assert!(has_ipv6(&[], &adapters));
         let local = [adapters::Adapter {
             addresses: vec![("fe80::1".parse().unwrap(), 64)],

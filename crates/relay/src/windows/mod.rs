@@ -1,5 +1,5 @@
-//! What the relay needs of Windows. The same names for Linux are in `linux/`. Only [`win32`] calls
-//! the system by itself.
+//! The relay's Windows code. The same names for Linux are in `linux/`. Only [`win32`] calls the
+//! system itself.
 
 pub(crate) mod changes;
 pub(crate) mod connect;
@@ -11,10 +11,10 @@ mod pinger;
 pub(crate) mod proxies;
 mod resolver;
 mod streams;
-#[expect(unsafe_code, reason = "Windows' own functions are reached by no other way")]
+#[expect(unsafe_code, reason = "there is no other way to call Windows' own functions")]
 mod win32;
 
-/// Windows' heap gives whole segments back by itself.
+/// Windows' heap returns whole segments by itself.
 pub(crate) fn give_memory_back() {}
 
 pub use facts::facts;

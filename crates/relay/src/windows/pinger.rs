@@ -1,10 +1,10 @@
-//! The thread that pings: which echo requests Windows gets, and how long each is waited for. The
-//! calls are in `win32/icmp.rs`; what an end means is `echo.rs`'s affair.
+//! The thread that pings: which echo requests go to Windows, and how long to wait for each. The
+//! calls are in `win32/icmp.rs`; `echo.rs` interprets the outcomes.
 //!
-//! Windows takes no single request back, and keeps one whose destination is silent until its
-//! time-out. So requests go by handles of 128 each. When there are too many, or when they
-//! are old, the oldest handle is closed, and its requests have gone without an answer: a sweep over
-//! thousands of silent addresses displaces itself, not a ping whose caller still waits.
+//! Windows cannot cancel a single request, and keeps one with a silent destination until its
+//! time-out. So each handle takes 128 requests. When there are too many requests, or when they are
+//! old, the oldest handle is closed, and its requests end without an answer. In this way a sweep
+//! over thousands of silent addresses displaces itself, not a ping whose caller still waits.
 
 use super::win32::icmp::{self, Event, Functions, Held, Icmp, Reply, Sent, Ticket};
 use crate::limits::PingLimits;
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use wire::frame::Family;
 use wire::{Marks, RequestId};
 
-/// What is to be sent.
+/// A request to send.
 pub(super) struct Request {
     pub(super) id: RequestId,
     pub(super) to: IpAddr,
@@ -24,16 +24,16 @@ pub(super) struct Request {
     pub(super) payload: Vec<u8>,
 }
 
-/// Requests sent in one go, before ends are looked for.
+/// Requests sent at once, before the thread checks for ends.
 const TURN: usize = 64;
 
-/// How much later than Windows' own time-out a request is given up here.
+/// How much later than Windows' own time-out the thread gives up a request.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// How long the ends of requests are waited for when the relay ends.
+/// How long the thread waits for the ends of requests when the relay ends.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-#[expect(clippy::disallowed_methods, reason = "the relay's shell is where time comes from")]
+#[expect(clippy::disallowed_methods, reason = "the relay's shell reads the clock")]
 fn now() -> Instant {
     Instant::now()
 }
@@ -60,11 +60,10 @@ struct Inbox {
 pub(super) struct Pinger(Arc<Queue>);
 
 impl Pinger {
-    /// Starts the thread. `tell` is called in it once for each request: with its reply, or with
-    /// nothing when there is none.
+    /// Starts the thread. It calls `tell` once for each request: with its reply, or with nothing
+    /// when there is none.
     ///
-    /// # Errors
-    /// No thread or no event.
+    /// # Errors No thread or no event.
     pub(super) fn start(
         functions: Functions,
         limits: PingLimits,
@@ -90,7 +89,7 @@ impl Drop for Pinger {
     }
 }
 
-/// The thread's own.
+/// The thread's own state.
 struct Sending<T> {
     functions: Functions,
     limits: PingLimits,
@@ -102,7 +101,7 @@ struct Sending<T> {
     /// Requests that may still be answered: `waiting.len() <= limits.waiting`.
     waiting: HashMap<Ticket, Waiting>,
     waiting_bytes: usize,
-    /// How many of them each destination has.
+    /// The number of these requests per destination.
     to_each: HashMap<IpAddr, usize>,
 }
 
@@ -113,7 +112,7 @@ struct Batch {
     family: Family,
     opened: Instant,
     last_sent: Instant,
-    /// How many it has sent: `taken <= limits.batch`.
+    /// The number of requests sent: `taken <= limits.batch`.
     taken: usize,
     sent: Vec<Ticket>,
     /// Those that may still be answered.
@@ -181,7 +180,7 @@ impl<T: Fn(RequestId, Option<Reply>)> Sending<T> {
                 break;
             }
         }
-        // Windows has not let go of those that ended here.
+        // Windows has not released those that ended here.
         if self.held.len() >= self.limits.held || self.held.bytes() + bytes > 2 * self.limits.bytes
         {
             return (self.tell)(request.id, None);
@@ -239,7 +238,7 @@ impl<T: Fn(RequestId, Option<Reply>)> Sending<T> {
 
     fn take_ends(&mut self, news: &Event, wait: Option<Duration>) {
         for (ticket, reply) in self.held.wait(news, wait) {
-            // A request that is no longer waited for has been reported.
+            // A request that no longer waits has been reported.
             let Some(waiting) = self.forget(ticket) else { continue };
             (self.tell)(waiting.id, Some(reply));
             if let Some(batch) =
@@ -275,7 +274,7 @@ impl<T: Fn(RequestId, Option<Reply>)> Sending<T> {
         Some(waiting)
     }
 
-    /// When the next batch has been silent for too long.
+    /// When the next batch will have been silent for too long.
     fn next_end(&self, now: Instant) -> Option<Duration> {
         let ends = self.batches.iter().map(|batch| self.end_of(batch)).min()?;
         Some(ends.saturating_duration_since(now))
@@ -293,7 +292,7 @@ impl<T: Fn(RequestId, Option<Reply>)> Sending<T> {
         }
     }
 
-    /// Gives up the requests of the oldest batch; `false` where there is none.
+    /// Gives up the requests of the oldest batch; `false` if there is no batch.
     fn end_oldest(&mut self) -> bool {
         let Some(number) = self.batches.front().map(|batch| batch.number) else { return false };
         self.end_batch(number);

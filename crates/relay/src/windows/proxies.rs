@@ -1,5 +1,5 @@
-//! Windows' proxy settings, asked for each destination: a script (PAC) by WinHTTP, all else by
-//! `via/host.rs`. Answers are kept for a while, until something changes.
+//! Windows' proxy settings, evaluated for each destination: a script (PAC) by WinHTTP, everything
+//! else by `via/host.rs`. Answers are cached for a while, until something changes.
 
 use super::win32::proxy;
 use crate::limits::{MAX_PROXY_ANSWERS, PROXY_ANSWERS_KEPT, PROXY_QUESTIONS, SCRIPT_RETRY_AFTER};
@@ -13,35 +13,35 @@ use tokio::sync::Semaphore;
 use wire::facts::Proxy;
 use wire::{Capabilities, HostProxy};
 
-/// What a hello says of it.
+/// The proxy capability in a hello.
 pub(crate) const CAPABILITIES: Capabilities = Capabilities::VIA_HOST;
 
-/// Asks Windows, and keeps its answers.
+/// Asks Windows, and caches its answers.
 #[derive(Clone)]
 pub(crate) struct Asker {
     known: Arc<Mutex<Known>>,
-    /// A script is asked on a thread, which may have to fetch it first.
+    /// A script runs on a thread, which may have to fetch it first.
     threads: Arc<Semaphore>,
 }
 
 #[derive(Default)]
 struct Known {
-    /// Grows with each change, so that what was asked before is not kept.
+    /// Grows with each change, so that older answers are not cached.
     edition: u64,
     answers: HashMap<Asked, (Instant, Route)>,
-    /// Asked on behalf of datagrams; at most [`MAX_PROXY_ANSWERS`].
+    /// Questions on behalf of datagrams; at most [`MAX_PROXY_ANSWERS`].
     asking: HashSet<Asked>,
     /// Until then the script is left alone.
     no_script_until: Option<Instant>,
 }
 
-#[expect(clippy::disallowed_methods, reason = "the relay's shell is where time comes from")]
+#[expect(clippy::disallowed_methods, reason = "the relay's shell reads the clock")]
 fn now() -> Instant {
     Instant::now()
 }
 
 impl Asker {
-    /// There is one on every Windows.
+    /// Every Windows has these settings.
     pub(crate) fn new() -> Option<Self> {
         Some(Self { known: Arc::default(), threads: Arc::new(Semaphore::new(PROXY_QUESTIONS)) })
     }
@@ -50,7 +50,7 @@ impl Asker {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Something changed: all is asked anew.
+    /// Something changed: every question is asked again.
     pub(crate) fn refresh(&self) {
         let mut known = self.lock();
         *known = Known {
@@ -60,15 +60,15 @@ impl Asker {
         };
     }
 
-    /// The way to a destination.
+    /// The route to a destination.
     pub(crate) async fn ask(&self, to: SocketAddr, name: Option<&str>) -> Route {
         let asked = Asked::connection(to, name);
         if let Some(route) = self.kept(&asked) {
             return route;
         }
-        // Closed by nobody.
+        // The semaphore is never closed.
         let _turn = self.threads.acquire().await;
-        // Others may have asked the same meanwhile.
+        // Another task may have asked the same meanwhile.
         if let Some(route) = self.kept(&asked) {
             return route;
         }
@@ -78,12 +78,12 @@ impl Asker {
         };
         let question = asked.clone();
         let decision = tokio::task::spawn_blocking(move || by_settings(&question, script)).await;
-        // A thread that panicked knows nothing: better no connection than one past the proxy.
+        // A thread that panicked has no answer: no connection is better than one past the proxy.
         let Ok(decision) = decision else { return Route::Through(Vec::new()) };
         let mut known = self.lock();
         if let Some(why) = decision.trouble.as_ref().filter(|_| script) {
             tracing::warn!(
-                "Windows' proxy script cannot be asked, the other settings are followed: {why}"
+                "Windows' proxy script cannot be run, the other settings are followed: {why}"
             );
             known.no_script_until = Some(now() + SCRIPT_RETRY_AFTER);
         }
@@ -102,7 +102,8 @@ impl Asker {
         (now() < *since + PROXY_ANSWERS_KEPT).then(|| route.clone())
     }
 
-    /// The way to a destination if it is known; if not it is asked for, to be known later.
+    /// The route to a destination if it is known. If not, this starts the question, so that it is
+    /// known later.
     pub(crate) fn known(&self, to: SocketAddr) -> Option<Route> {
         let asked = Asked::connection(to, None);
         if let Some(route) = self.kept(&asked) {
@@ -123,7 +124,7 @@ impl Asker {
     }
 }
 
-/// Goes by the user's settings as they are now.
+/// Applies the user's current settings.
 fn by_settings(asked: &Asked, may_ask_script: bool) -> Decision {
     let settings = proxy::of_user().unwrap_or_default();
     decide(&settings, asked, |url| ask_script(&settings, url, may_ask_script))
@@ -131,7 +132,7 @@ fn by_settings(asked: &Asked, may_ask_script: bool) -> Decision {
 
 fn ask_script(settings: &Proxy, url: &str, may_ask: bool) -> Result<Option<String>, String> {
     if !may_ask {
-        return Err("it could not be asked a moment ago".to_owned());
+        return Err("it failed a moment ago".to_owned());
     }
     let script = settings.pac_url.as_deref();
     proxy::script_says(url, settings.auto_detect, script).map_err(|error| match script {
@@ -140,12 +141,11 @@ fn ask_script(settings: &Proxy, url: &str, may_ask: bool) -> Result<Option<Strin
     })
 }
 
-/// Which proxies Windows' settings name for a URL.
+/// The proxies that Windows' settings name for a URL.
 ///
-/// # Errors
-/// It is no URL with a host.
+/// # Errors It is not a URL with a host.
 pub fn for_url(url: &str) -> Result<HostProxy, String> {
-    let asked =
-        Asked::url(url).ok_or_else(|| format!("'{}' is no URL with a host", ::proxy::mask(url)))?;
+    let asked = Asked::url(url)
+        .ok_or_else(|| format!("'{}' is not a URL with a host", ::proxy::mask(url)))?;
     Ok(by_settings(&asked, true).told(&asked))
 }

@@ -1,9 +1,9 @@
-//! Windows' resolver, so that the VM sees what Windows sees: its hosts file, its cache, its order
-//! of adapters, and the rules that a VPN sets for single domains (NRPT).
+//! Windows' resolver, so that the VM gets the same answers as Windows: from its hosts file, its
+//! cache, its order of adapters, and the rules that a VPN sets for single domains (NRPT).
 //!
-//! `DnsQueryRaw` (Windows 11) takes any message and is asked first. Where it is missing or switched
-//! off, `DnsQuery_W` answers the types that it knows; what neither can answer goes to the adapters'
-//! own servers. Neither asks the neighbours by LLMNR or mDNS.
+//! `DnsQueryRaw` (Windows 11) takes any message and is tried first. If it is missing or switched
+//! off, `DnsQuery_W` answers the types that it knows. Queries that neither can answer go to the
+//! adapters' own servers. Neither queries the neighbours by LLMNR or mDNS.
 
 use super::win32::raw_query::{NOT_IMPLEMENTED, NoMessage, RawFunctions, RawQuery, Reading};
 use super::win32::{adapters, dns as windows_dns};
@@ -20,14 +20,14 @@ use std::time::Duration;
 use tokio::time::timeout;
 use wire::{AnsweredBy, QueryFailure};
 
-/// How long Windows' resolver is waited for. It asks several servers, each more than once, for some
-/// 12 s in all.
+/// How long to wait for Windows' resolver. It queries several servers, each more than once, for
+/// about 12 s in all.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The port of DNS servers.
 const PORT: u16 = 53;
 
-/// Where the answers come from.
+/// The sources of answers.
 #[derive(Clone, Debug)]
 pub struct Resolver {
     /// The file with the host's own names.
@@ -35,11 +35,11 @@ pub struct Resolver {
     pub(crate) functions: Functions,
 }
 
-/// Windows' functions, those that this Windows has.
+/// Windows' functions, as far as this Windows has them.
 #[derive(Clone, Debug)]
 pub(crate) struct Functions {
     raw: Option<RawFunctions>,
-    /// Raw queries are switched off in this Windows: it said so once.
+    /// Raw queries are switched off in this Windows: it reported that once.
     raw_is_off: Arc<AtomicBool>,
     records: Option<windows_dns::RecordFunctions>,
 }
@@ -63,9 +63,8 @@ impl Default for Resolver {
 impl Resolver {
     /// Answers a whole DNS message with a whole one, under the same id and never truncated.
     ///
-    /// # Errors
-    /// Silence is [`QueryFailure::TimedOut`], a host without servers [`QueryFailure::NoServer`],
-    /// and [`QueryFailure::Refused`] is a message that is no query.
+    /// # Errors Silence is [`QueryFailure::TimedOut`], a host without servers
+    /// [`QueryFailure::NoServer`], and a message that is not a query [`QueryFailure::Refused`].
     pub async fn resolve(&self, query: &[u8]) -> Result<Answer, QueryFailure> {
         if !dns::is_query(query) {
             return Err(QueryFailure::Refused);
@@ -88,7 +87,8 @@ impl Resolver {
 }
 
 impl Functions {
-    /// `None` where raw queries are missing or switched off, and where this one cannot be asked so.
+    /// `None` if raw queries are missing or switched off, or if this query cannot be asked that
+    /// way.
     async fn by_raw_query(&self, query: &[u8]) -> Option<Result<Vec<u8>, QueryFailure>> {
         if self.raw_is_off.load(Ordering::Relaxed) {
             return None;
@@ -116,13 +116,13 @@ impl Functions {
                 Some(Ok(message))
             }
             Ok(Err(NoMessage::Failed(code))) => told(query, Vec::new(), code),
-            // Neither says anything of the name.
+            // Neither says anything about the name.
             Ok(Err(NoMessage::Refused(_) | NoMessage::Unusable)) => None,
             Err(_) => Some(Err(QueryFailure::TimedOut)),
         }
     }
 
-    /// `None` for what `DnsQuery_W` does not answer.
+    /// `None` for queries that `DnsQuery_W` does not answer.
     async fn by_records(&self, query: &[u8]) -> Option<Result<Vec<u8>, QueryFailure>> {
         let message = Message::from_vec(query).ok()?;
         let [question] = &message.queries[..] else { return None };
@@ -137,7 +137,7 @@ impl Functions {
         let asked =
             tokio::task::spawn_blocking(move || windows_dns::records(functions, &name, kind));
         match timeout(PATIENCE, asked).await {
-            // Windows' list may hold only what it does not know how to write.
+            // Windows' list may hold only records of an unknown type.
             Ok(Ok(Ok(records))) if records.is_empty() => None,
             Ok(Ok(Ok(records))) => told(query, records, 0),
             Ok(Ok(Err(code))) => told(query, Vec::new(), code),
@@ -147,11 +147,11 @@ impl Functions {
     }
 }
 
-/// An answer of records or of Windows' code; `None` for a code that says nothing of the name, but
-/// of the function.
+/// An answer of records or of Windows' code; `None` for a code that concerns the function, not the
+/// name.
 fn told(query: &[u8], records: Vec<Record>, code: i32) -> Option<Result<Vec<u8>, QueryFailure>> {
     let response = match code {
-        // DNS_INFO_NO_RECORDS: the name is there, and has nothing of that type.
+        // DNS_INFO_NO_RECORDS: the name exists, without a record of that type.
         0 | 9501 => ResponseCode::NoError,
         // DNS_ERROR_RCODE_SERVER_FAILURE, _NAME_ERROR, _REFUSED
         9002 => ResponseCode::ServFail,
@@ -174,15 +174,15 @@ fn told(query: &[u8], records: Vec<Record>, code: i32) -> Option<Result<Vec<u8>,
     answer.to_vec().ok().map(Ok)
 }
 
-/// The servers of all adapters that are up, those of the adapter first that Windows prefers (by its
-/// metric).
+/// The servers of all adapters that are up. Those of the adapter that Windows prefers (by its
+/// metric) come first.
 pub(super) fn servers() -> Vec<std::net::IpAddr> {
     let mut adapters = adapters::adapters().unwrap_or_default();
     adapters.retain(|adapter| adapter.up);
     adapters.sort_by_key(|adapter| adapter.metric);
     let mut servers = Vec::new();
     for server in adapters.into_iter().flat_map(|adapter| adapter.dns_servers) {
-        // Windows names these where nothing is set (site-local addresses, deprecated by RFC 3879).
+        // Windows lists these if no server is set (site-local addresses, deprecated by RFC 3879).
         let placeholder = matches!(server, std::net::IpAddr::V6(v6) if v6.segments()[0] == 0xfec0);
         if !placeholder && !servers.contains(&server) {
             servers.push(server);

@@ -6,10 +6,10 @@ use anyhow::Context as _;
 use std::fs::File;
 use std::os::windows::io::AsHandle;
 
-/// Standard input and output. They are synchronous handles, whoever made them: a thread each.
+/// Standard input and output. They are synchronous handles, whichever program made them: a thread
+/// each.
 ///
-/// # Errors
-/// They are missing, or no thread can be started.
+/// # Errors They are missing, or no thread can be started.
 pub fn streams()
 -> anyhow::Result<(impl tokio::io::AsyncRead + Unpin, impl tokio::io::AsyncWrite + Unpin)> {
     let input: Input =
@@ -28,11 +28,9 @@ fn file(stream: &impl AsHandle) -> anyhow::Result<File> {
         .into())
 }
 
-/// How many flows are taken. Windows knows no limit of open handles that comes before its dynamic
-/// ports.
+/// The number of flows. Windows has no limit of open handles below its dynamic ports.
 ///
-/// # Errors
-/// None.
+/// # Errors Never.
 pub fn max_flows() -> anyhow::Result<u32> {
     Ok(limits::MAX_FLOWS)
 }

@@ -1,5 +1,5 @@
-//! DNS: queries through the engine to small servers on loopback addresses, each with one way to
-//! behave.
+//! DNS: queries through the engine to small servers on loopback addresses, each with its own
+//! behaviour.
 
 use crate::gateway::{DEADLINE, Event, Gateway, event};
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
@@ -17,24 +17,23 @@ use tokio::time::timeout;
 use underpass_relay::os::Resolver;
 use wire::{AnsweredBy, Frame, QueryFailure, RequestId};
 
-/// What a server does with each query.
+/// A server's behaviour at each query.
 #[derive(Clone, Copy)]
 enum Manner {
-    /// Answers with one TXT record of that many bytes, truncated over UDP where it is more than
-    /// 512.
+    /// Answers with one TXT record of that many bytes, truncated over UDP if it is more than 512.
     Text(usize),
     /// Answers with a code and no record.
     Code(ResponseCode),
     /// Never answers.
     Silent,
-    /// Every other query is lost, the first one too, and the rest is answered with a TXT record of
-    /// that many bytes.
+    /// Loses every other query, including the first, and answers the rest with a TXT record of that
+    /// many bytes.
     Lossy(usize),
-    /// Sends an answer with a wrong id and one to another question first.
+    /// First sends an answer with a wrong id and one to another question.
     Forged,
 }
 
-/// A DNS server over UDP and TCP, that counts its queries.
+/// A DNS server over UDP and TCP that counts its queries.
 struct Server {
     address: SocketAddr,
     asked: Arc<AtomicUsize>,
@@ -47,7 +46,7 @@ impl Server {
             let udp = UdpSocket::bind((ip, port)).await.unwrap();
             match TcpListener::bind(udp.local_addr().unwrap()).await {
                 Ok(tcp) => break (udp, tcp),
-                // The port that UDP was given may be taken for TCP.
+                // UDP's port may be taken for TCP.
                 Err(error) => assert_eq!(port, 0, "{error}"),
             }
         };
@@ -202,7 +201,7 @@ async fn a_servers_no_keeps_its_kind() {
         let (_files, resolver) = Files::new(&[&server], "");
         let answer = resolve(&resolver, &query("name.test.", RecordType::A)).await.unwrap();
         assert_eq!((answer.metadata.response_code, answer.answers.len()), (code, 0));
-        assert_eq!(server.asked(), 1, "{code}: an answer is not asked for again");
+        assert_eq!(server.asked(), 1, "{code}: an answer is not requested again");
     }
 }
 
@@ -220,14 +219,14 @@ async fn a_server_that_fails_is_followed_by_the_next_and_nxdomain_is_not() {
 #[tokio::test]
 async fn a_server_that_refuses_costs_no_time() {
     let second = Server::start("127.0.0.3", 0, Manner::Text(10)).await;
-    // Nobody listens on this address.
+    // No server listens on this address.
     let refusing = Server {
         address: SocketAddr::new([127, 0, 0, 2].into(), second.address.port()),
         asked: Arc::default(),
     };
     let (_files, resolver) = Files::new(&[&refusing, &second], "");
     let asked = query("name.test.", RecordType::TXT);
-    // A silent server would be waited for 1 s before the next is asked.
+    // The relay waits 1 s for a silent server before it queries the next.
     let answer = timeout(Duration::from_millis(900), resolve(&resolver, &asked))
         .await
         .expect("it waits for the refusing one");
@@ -258,7 +257,7 @@ async fn a_lost_datagram_costs_a_second_and_a_slow_answer_is_still_taken() {
     let answer = timeout(Duration::from_secs(3), resolve(&resolver, &asked)).await;
     assert_eq!(answer.expect("before the first one is given up").unwrap().answers.len(), 1);
     assert_eq!(server.asked(), 2);
-    // One that answers only the first query, after the second came.
+    // A server that answers only the first query, after the second came.
     let asked = Arc::new(AtomicUsize::new(0));
     let slow = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let server = Server { address: slow.local_addr().unwrap(), asked: Arc::clone(&asked) };
@@ -280,7 +279,7 @@ async fn forged_answers_are_passed_over() {
     let server = Server::start("127.0.0.1", 0, Manner::Forged).await;
     let (_files, resolver) = Files::new(&[&server], "");
     let answer = resolve(&resolver, &query("name.test.", RecordType::TXT)).await.unwrap();
-    assert!(answer.metadata.authoritative, "only the last of the three answers what was asked");
+    assert!(answer.metadata.authoritative, "only the last of the three answers the question");
 }
 
 #[tokio::test]
@@ -301,7 +300,7 @@ async fn the_hosts_file_comes_first_in_both_directions() {
         resolve(&resolver, &query("7.2.0.192.in-addr.arpa.", RecordType::PTR)).await.unwrap();
     assert_eq!(data(reverse), [RData::PTR(PTR(Name::from_str("Printer.test.").unwrap()))]);
     assert_eq!(server.asked(), 0);
-    // Any other type of the same name is the servers' to answer.
+    // The servers answer any other type of the same name.
     resolve(&resolver, &query("printer.test.", RecordType::MX)).await.unwrap();
     assert_eq!(server.asked(), 1);
 }

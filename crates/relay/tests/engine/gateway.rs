@@ -1,5 +1,5 @@
-//! The gateway's end of the pipe, for tests of the engine: a real session, and sources that send
-//! what a test gives them.
+//! The gateway's end of the pipe, for tests of the engine: a real session, and sources that send a
+//! test's data.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -13,10 +13,10 @@ use wire::{
     Capabilities, ConnectFailure, Decoder, FlowId, Frame, Hello, Pull, Role, Session, Source, Then,
 };
 
-/// Longest wait of any test: reached only by one that fails.
+/// Longest wait of any test: only a failing one reaches it.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-/// What a frame said, without borrowing.
+/// A frame's content, without borrowing.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     Opened(FlowId),
@@ -132,7 +132,7 @@ impl Gateway {
         .expect("no event came in time")
     }
 
-    /// Events until `last`, with the data of `flow` put together and consumed.
+    /// Events until `last`, with the data of `flow` joined and consumed.
     pub(crate) async fn collect(&mut self, flow: FlowId, last: &Event) -> Vec<u8> {
         let mut all = Vec::new();
         loop {

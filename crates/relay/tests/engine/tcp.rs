@@ -1,4 +1,4 @@
-//! TCP: every way in which a flow begins, runs and ends.
+//! TCP: every way in which a flow starts, runs and ends.
 
 use crate::gateway::{DEADLINE, Event, Gateway, event};
 use std::net::SocketAddr;
@@ -38,7 +38,7 @@ async fn an_echo_server_gives_every_byte_back_and_both_directions_end_on_their_o
         tokio::spawn(async move {
             let (mut reading, mut writing) = server.split();
             tokio::io::copy(&mut reading, &mut writing).await.unwrap();
-            // Only after the app's end came does the server say its own last word.
+            // Only after the app's end does the server send its own last data.
             writing.write_all(b"bye").await.unwrap();
         });
         let sent = pattern(3_000_000);
@@ -61,7 +61,7 @@ async fn a_refusal_is_told_as_one() {
 #[tokio::test]
 async fn a_network_without_a_route_is_told_as_one() {
     let mut gateway = Gateway::start(4096, 10);
-    // No TCP connection goes to the broadcast address: the host itself says so, and sends nothing.
+    // No TCP connection goes to the broadcast address: the host itself refuses, and sends nothing.
     let flow = gateway.open(1, "255.255.255.255:9".parse().unwrap(), 1000).await;
     let event = gateway.next().await;
     let told = [ConnectFailure::NetworkUnreachable, ConnectFailure::PermissionDenied];
@@ -98,20 +98,20 @@ async fn an_app_that_its_kernel_forgot_leaves_the_server_its_bytes_and_no_reset(
     let mut gateway = Gateway::start(1 << 16, 10);
     let (flow, mut server) = opened(&mut gateway, 1, 1000).await;
     gateway.send(flow, b"all of it".to_vec(), Then::Finished);
-    // Another flow shows that what was asked before it is done.
+    // Another flow shows that earlier requests are done.
     let (_, _other) = opened(&mut gateway, 2, 1000).await;
     gateway.session.orphan(flow);
     let (_, _third) = opened(&mut gateway, 3, 1000).await;
     let mut all = Vec::new();
     server.read_to_end(&mut all).await.unwrap();
     assert_eq!(all, b"all of it");
-    // The host's kernel resets what the server says now, as the app's would have.
+    // The host's kernel resets the server's data now, as the app's would have done.
     let reset = async {
         while server.write_all(b"anyone?").await.is_ok() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(DEADLINE, reset).await.expect("its bytes are taken by somebody");
+    tokio::time::timeout(DEADLINE, reset).await.expect("its bytes have a receiver");
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn a_server_that_does_not_read_blocks_no_other_flow() {
     let back = gateway.collect(flow, &Event::Fin(flow)).await;
     assert!(back == sent, "the bytes differ");
     let taken = gateway.sending.0[&stalled].1;
-    assert!(taken < 20_000_000, "the stalled flow is held back by its credit, {taken} bytes left");
+    assert!(taken < 20_000_000, "credit holds the stalled flow back, {taken} bytes left");
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn an_app_that_does_not_read_gets_no_more_than_its_credit() {
             other => panic!("unexpected {other:?}"),
         }
     }
-    // A flow opened later is served, and nothing of the first came in between.
+    // A later flow is served, and nothing of the first came in between.
     let (_later, _server) = opened(&mut gateway, 2, 1000).await;
     assert_eq!(got, 5000);
     gateway.session.consumed(flow, got);
@@ -194,13 +194,13 @@ async fn very_many_connects_at_once_do_not_hold_up_the_pipe() {
     for flow in 0..300 {
         gateway.open(flow, listener.local_addr().unwrap(), 1000).await;
     }
-    // Relay and gateway share this thread: when the first is told, the relay has connected no more
+    // Relay and gateway share this thread: at the first report, the relay has connected no more
     // than this.
     assert!(matches!(gateway.next().await, Event::Opened(_)));
     let connected: Vec<_> = std::iter::from_fn(|| listener.accept().ok()).collect();
     assert!(
         connected.len() < 200,
-        "{} of 300 were connected before anything was told",
+        "{} of 300 were connected before the first report",
         connected.len()
     );
     for _ in 1..300 {
@@ -212,7 +212,7 @@ async fn very_many_connects_at_once_do_not_hold_up_the_pipe() {
 async fn the_end_of_the_input_ends_the_relay() {
     let gateway = Gateway::start(4096, 10);
     drop(gateway.pipe);
-    let ended = tokio::time::timeout(DEADLINE, gateway.relay).await.expect("it goes on").unwrap();
+    let ended = tokio::time::timeout(DEADLINE, gateway.relay).await.expect("it continues").unwrap();
     assert!(ended.is_ok(), "{ended:?}");
 }
 
@@ -233,7 +233,7 @@ async fn the_end_of_the_input_resets_the_connections_that_are_not_finished() {
         event = gateway.next() => panic!("unexpected {event:?}"),
     }
     drop(gateway.pipe);
-    tokio::time::timeout(DEADLINE, gateway.relay).await.expect("it goes on").unwrap().unwrap();
+    tokio::time::timeout(DEADLINE, gateway.relay).await.expect("it continues").unwrap().unwrap();
     let error = part.read(&mut [0; 1]).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
 }
@@ -242,7 +242,7 @@ async fn the_end_of_the_input_resets_the_connections_that_are_not_finished() {
 async fn garbage_ends_the_relay_with_its_reason() {
     let mut gateway = Gateway::start(4096, 10);
     gateway.pipe.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-    let ended = tokio::time::timeout(DEADLINE, gateway.relay).await.expect("it goes on").unwrap();
+    let ended = tokio::time::timeout(DEADLINE, gateway.relay).await.expect("it continues").unwrap();
     assert!(matches!(ended, Err(RelayError::Frame(_))), "{ended:?}");
 }
 

@@ -1,4 +1,4 @@
-//! UDP: datagrams both ways, and what comes back instead of one.
+//! UDP: datagrams both ways, and the errors that come back instead of one.
 
 use crate::gateway::{DEADLINE, Event, Gateway, event};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, setsockopt, sockopt};
@@ -19,7 +19,7 @@ async fn server(at: &str) -> (UdpSocket, SocketAddr) {
     (socket, address)
 }
 
-/// Whether this machine has a loopback of IPv6; a test that needs it is left out elsewhere.
+/// Whether this machine has an IPv6 loopback; a test that needs it is skipped elsewhere.
 fn has_ipv6() -> bool {
     let bound = std::net::UdpSocket::bind("[::1]:0");
     if let Err(error) = &bound {
@@ -131,7 +131,7 @@ async fn the_traffic_class_is_carried_both_ways_and_keeps_to_its_own_datagrams()
     setsockopt(&server, sockopt::IpRecvTos, &true).unwrap();
     bind(&mut gateway, 1, Family::V4);
     let mut from = None;
-    // Alike but for their class, they may leave together only with their own kind.
+    // Alike except for their class. They may leave together only with their own kind.
     let classes = [0, 0xb9, 0xb9, 0, 0x22, 0xff, 0];
     for class in classes {
         let marks = Marks { traffic_class: class, ..Marks::of_ttl(64) };
@@ -223,7 +223,7 @@ async fn a_socket_that_is_unbound_hears_nothing_more() {
     bind(&mut gateway, 2, Family::V4);
     send(&mut gateway, 2, at, 64, b"y");
     assert_ne!(received(&mut gateway, &server).await.1, from);
-    // The port is free again: only a closed socket leaves it so.
+    // The port is free again: only a closed socket frees it.
     UdpSocket::bind(("127.0.0.1", from.port())).await.unwrap();
 }
 

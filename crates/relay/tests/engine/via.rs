@@ -1,5 +1,5 @@
-//! Connections and datagrams through a proxy: proxies of a few lines stand on loopback,
-//! destinations are addresses that nobody has.
+//! Connections and datagrams through a proxy: small proxies on loopback, and destination addresses
+//! that no host has.
 
 use crate::gateway::{DEADLINE, Event, Gateway, event};
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use wire::{
     BindId, Capabilities, ConnectFailure, Fault, FaultKind, FlowId, Frame, Marks, Then, ViaSettings,
 };
 
-/// Of the documentation's networks (RFC 5737): whoever goes there directly gets nowhere.
+/// One of the documentation's networks (RFC 5737): a direct connection there leads nowhere.
 const FAR: &str = "203.0.113.10:443";
 
 async fn listener() -> (TcpListener, String) {
@@ -22,7 +22,7 @@ async fn listener() -> (TcpListener, String) {
     (listener, at)
 }
 
-/// A gateway that has told its relay of a proxy.
+/// A gateway that has sent its relay a proxy setting.
 fn via(proxy: &str, except: &[&str]) -> Gateway {
     let mut gateway = Gateway::start(4096, 100);
     let except = except.iter().map(|text| (*text).to_owned()).collect();
@@ -45,7 +45,7 @@ async fn meanwhile<T>(gateway: &mut Gateway, other: impl Future<Output = T>) -> 
     }
 }
 
-/// Accepts a connection and reads until what came ends so.
+/// Accepts a connection and reads until the data ends with `end`.
 async fn asked(listener: &TcpListener, end: &[u8]) -> (TcpStream, Vec<u8>) {
     let (mut stream, _) = listener.accept().await.unwrap();
     let heard = hear(&mut stream, end).await;
@@ -111,7 +111,7 @@ async fn a_refusal_is_the_destinations_and_a_proxy_that_does_not_work_is_told_on
         stream.write_all(format!("HTTP/1.1 {answer}\r\n\r\n").as_bytes()).await.unwrap();
         assert_eq!(gateway.next().await, Event::Failed(flow, reason), "{answer}");
     }
-    // Twice: the second time is no news.
+    // Twice: the second time is not news.
     for flow in [4, 5] {
         let flow = open(&mut gateway, flow, FAR, None);
         let (mut stream, _) = meanwhile(&mut gateway, asked(&listener, b"\r\n\r\n")).await;
@@ -136,7 +136,7 @@ async fn a_refusal_is_the_destinations_and_a_proxy_that_does_not_work_is_told_on
     assert_eq!(gateway.next().await, Event::Fin(flow));
     let flow = open(&mut gateway, 7, FAR, None);
     let Event::Other(words) = gateway.next().await else {
-        panic!("nothing was said of the dead proxy")
+        panic!("the dead proxy was not reported")
     };
     assert!(words.contains("refused") && !words.contains("s3cret"), "{words}");
     assert_eq!(gateway.next().await, Event::Failed(flow, ConnectFailure::HostUnreachable));
@@ -150,7 +150,7 @@ async fn what_is_excepted_goes_directly() {
     let flow = open(&mut gateway, 1, &here, Some("www.far.test"));
     let _near = meanwhile(&mut gateway, async { server.accept().await.unwrap() }).await;
     assert_eq!(gateway.next().await, Event::Opened(flow), "the host's own loopback");
-    // Nobody is there, and a route may be missing; the proxy must not hear of it.
+    // No host is there, and a route may be missing; the proxy must not see it.
     open(&mut gateway, 2, FAR, Some("www.far.test"));
     open(&mut gateway, 3, "203.0.113.200:443", Some("www.near.test"));
     // An app that uses the same proxy by itself.
@@ -216,7 +216,7 @@ async fn without_socks_datagrams_are_refused_but_for_the_hosts_own() {
     assert_eq!(&buffer[..length], b"near");
 }
 
-/// Accepts an association, and tells it a UDP socket of the proxy's.
+/// Accepts an association, and returns the address of the proxy's UDP socket to it.
 async fn association(listener: &TcpListener, udp: &UdpSocket) -> TcpStream {
     let (mut stream, _) = asked(listener, &[5, 1, 0]).await;
     stream.write_all(&[5, 0]).await.unwrap();
@@ -245,7 +245,11 @@ async fn socks_carries_datagrams_both_ways_and_a_new_association_follows_a_lost_
         send(&mut gateway, round);
         let stream = meanwhile(&mut gateway, association(&listener, &udp)).await;
         let (bytes, from) = meanwhile(&mut gateway, datagram(&udp)).await;
-        assert_eq!(bytes, [&header, round].concat(), "what waited for the association");
+        assert_eq!(
+            bytes,
+            [&header, round].concat(),
+            "the datagrams that waited for the association"
+        );
         send(&mut gateway, b"more");
         assert_eq!(
             meanwhile(&mut gateway, datagram(&udp)).await,
@@ -264,7 +268,8 @@ async fn socks_carries_datagrams_both_ways_and_a_new_association_follows_a_lost_
             };
             assert_eq!(gateway.next().await, event(&expected));
         }
-        // Once the relay has seen the end, nothing more comes by the old association: probes tell.
+        // Once the relay has seen the end, nothing more comes by the old association. Probes show
+        // that.
         drop(stream);
         let mut probes = 0;
         loop {
@@ -303,12 +308,12 @@ async fn a_socks_proxy_without_udp_is_asked_once() {
         stream.write_all(&[5, 7, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
     };
     meanwhile(&mut gateway, refusal).await;
-    // Those that waited, and one that comes later, without another question.
+    // Those that waited, and a later one, without another request.
     assert_eq!([gateway.next().await, gateway.next().await], [unreachable(), unreachable()]);
     send(&mut gateway, b"later");
     tokio::select! {
         event = gateway.next() => assert_eq!(event, unreachable()),
-        _ = listener.accept() => panic!("it is asked again"),
+        _ = listener.accept() => panic!("it is requested again"),
     }
 }
 
@@ -319,7 +324,7 @@ async fn a_proxy_that_nobody_can_go_through_ends_the_relay() {
         let mut bytes = Vec::new();
         gateway.session.fill(&mut bytes, 65_536, &mut gateway.sending);
         gateway.pipe.write_all(&bytes).await.unwrap();
-        let end = timeout(DEADLINE, &mut gateway.relay).await.expect("it runs on").unwrap();
+        let end = timeout(DEADLINE, &mut gateway.relay).await.expect("it continues").unwrap();
         assert!(matches!(end, Err(RelayError::Via(_))), "{proxy}: {end:?}");
     }
 }

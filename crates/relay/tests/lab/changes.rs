@@ -1,4 +1,4 @@
-//! The host's network changes under the relay, and it says so: soon, and not too often.
+//! The host's network changes under the relay, and the relay reports it: soon, and not too often.
 
 use crate::relay::{Event, Relay};
 use lab::addresses::ROUTER_V6;
@@ -6,7 +6,7 @@ use lab::{Lab, Place, lab_or_skip};
 use std::time::{Duration, Instant};
 use wire::Capabilities;
 
-/// Longer than two tellings are apart.
+/// Longer than the time between two reports.
 const SETTLED: Duration = Duration::from_millis(2500);
 
 fn ip(lab: &Lab, words: &str) {
@@ -15,7 +15,7 @@ fn ip(lab: &Lab, words: &str) {
     assert!(finished.succeeded(), "{words:?}: {}", finished.stderr);
 }
 
-/// Waits until nothing more changes, and tells how often it was told until then.
+/// Waits until nothing more changes, and returns the number of reports until then.
 fn settle(relay: &Relay) -> usize {
     std::iter::from_fn(|| relay.next_within(SETTLED))
         .filter(|event| matches!(event, Event::Changed))
@@ -57,7 +57,7 @@ fn another_dns_server_is_told() {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "what is tested is how often, in time")]
+#[expect(clippy::disallowed_methods, reason = "the test is about how often, in time")]
 fn a_burst_is_told_at_once_and_then_once_a_second_and_its_last_change_too() {
     let Some(lab) = lab_or_skip() else { return };
     let mut relay = Relay::start(&lab);
@@ -68,6 +68,6 @@ fn a_burst_is_told_at_once_and_then_once_a_second_and_its_last_change_too() {
     }
     let seconds = begin.elapsed().as_secs() as usize;
     let told = settle(&relay);
-    assert!((1..=seconds + 3).contains(&told), "told {told} times about changes of {seconds} s");
+    assert!((1..=seconds + 3).contains(&told), "{told} reports about changes of {seconds} s");
     assert!(relay.facts().routes.contains(&"10.98.30.0/24".to_owned()));
 }

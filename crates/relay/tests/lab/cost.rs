@@ -1,5 +1,5 @@
-//! What a flow costs the relay when it does nothing: memory is paid for bytes under way, not for
-//! flows. On loopback; no lab needed.
+//! The cost of an idle flow in the relay: memory depends on the bytes in flight, not on the number
+//! of flows. On loopback; no lab needed.
 
 use crate::relay::Relay;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -8,13 +8,13 @@ use std::net::TcpListener;
 use std::process::Command;
 use wire::{FlowId, Frame};
 
-/// Enough that what each costs stands out from what the program costs.
+/// Enough that the cost of each stands out from the program's own.
 const FLOWS: u32 = 1500;
 
 /// The promise: user memory of an idle flow, in bytes.
 const BYTES_A_FLOW: usize = 2048;
 
-/// What may come once, whatever the number of flows: a larger staging buffer, tables that grow by
+/// One-time costs, whatever the number of flows: a larger staging buffer, tables that grow by
 /// doubling.
 const ONCE: usize = 512 * 1024;
 

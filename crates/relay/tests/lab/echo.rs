@@ -72,7 +72,7 @@ fn a_router_where_the_time_to_live_ends_is_named() {
     let Some(lab) = lab_or_skip() else { return };
     let mut relay = Relay::start(&lab);
     for (to, router) in [(SERVER, ROUTER), (SERVER_V6, ROUTER_V6)] {
-        // Each request has a time to live of its own, as those of a traceroute have.
+        // Each request has its own time to live, as in a traceroute.
         for (request, ttl) in [(1, 1), (2, 2), (3, 1)] {
             ping(&mut relay, request, to, ttl, b"hop");
             let ended = if ttl == 1 {
@@ -103,7 +103,7 @@ fn errors_tell_who_said_so_the_router_or_the_host_itself() {
         ping(&mut relay, request, to, 64, b"x");
         assert_eq!(relay.next_frame(), error(request, FaultKind::NetworkUnreachable, None));
     }
-    // An error of the socket's past is not the next request's.
+    // An earlier error of the socket is not the next request's.
     ping(&mut relay, 6, ROUTER, 64, b"still there");
     assert_eq!(relay.next_frame(), reply(6, 64, b"still there"));
 }
@@ -131,7 +131,7 @@ fn a_host_that_lets_nobody_ping_does_not_offer_it_and_refuses() {
         ping(&mut relay, request, to, 64, b"not offered");
         assert_eq!(relay.next_frame(), error(request, FaultKind::Prohibited, None));
     }
-    // As soon as it does, the next request finds a socket.
+    // As soon as the host allows it, the next request finds a socket.
     set_ping_group_range(&lab, "0 2147483647");
     ping(&mut relay, 3, SERVER, 64, b"now");
     assert_eq!(relay.next_frame(), reply(3, 63, b"now"));

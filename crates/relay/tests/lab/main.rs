@@ -1,7 +1,7 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test may panic")]
-//! The program itself on the host of a lab: what it can only show with routers in its way, or in a
-//! network that changes.
+//! The program itself on the host of a lab: behaviour that needs routers on the path, or a network
+//! that changes.
 
 mod changes;
 mod cost;

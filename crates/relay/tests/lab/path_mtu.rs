@@ -1,5 +1,5 @@
-//! What may not be fragmented, past the host's own MTU, that of a route of the host, and that of a
-//! link behind a router: each says which MTU it has. What may be fragmented passes.
+//! Datagrams that may not be fragmented, beyond the host's own MTU, that of a route of the host,
+//! and that of a link after a router: each reports its MTU. Datagrams that may be fragmented pass.
 
 use crate::relay::Relay;
 use lab::addresses::{ROUTER, ROUTER_V6, SERVER, SERVER_V6};
@@ -22,20 +22,20 @@ fn too_big(mtu: u32, router: Option<&str>) -> Fault {
     Fault { kind: FaultKind::PacketTooBig { mtu }, router }
 }
 
-/// A link behind the router that takes less than the host's.
+/// A link after the router with a smaller MTU than the host's.
 fn narrow(lab: &Lab) {
     for (place, device) in [(Place::Router, "outer"), (Place::Internet, "uplink")] {
         must(lab, place, &format!("ip link set {device} mtu 1400"));
     }
 }
 
-/// Routes of the host itself that take less than its link.
+/// Routes of the host itself with a smaller MTU than its link.
 fn narrow_routes(lab: &Lab) {
     must(lab, Place::Windows, &format!("ip route add {SERVER} via {ROUTER} mtu 1350"));
     must(lab, Place::Windows, &format!("ip -6 route add {SERVER_V6} via {ROUTER_V6} mtu 1350"));
 }
 
-/// A datagram of a bind whose IP packet has so many bytes, and what comes of it.
+/// A datagram of a bind whose IP packet has that many bytes, and its result.
 fn datagram(
     relay: &mut Relay,
     bind: u32,
@@ -117,7 +117,7 @@ fn datagrams_that_leave_together_are_refused_together() {
     let mut relay = Relay::start(&lab);
     let peer = SocketAddr::new(SERVER.parse().unwrap(), UDP_ECHO);
     relay.send(&Frame::Bind { bind: BindId(1), family: Family::V4 });
-    // In one write, so that the relay has them in one turn.
+    // In one write, so that the relay gets them in one turn.
     let frame = |size: usize| {
         let bytes = vec![7; size - 28];
         Frame::Datagram {
@@ -131,7 +131,7 @@ fn datagrams_that_leave_together_are_refused_together() {
     assert_eq!(relay.next_frame(), error(1, SERVER, too_big(1350, None)));
     let answer =
         Frame::Datagram { bind: BindId(1), peer, marks: Marks::of_ttl(63), bytes: &[7; 1350 - 28] };
-    assert_eq!(relay.next_frame(), format!("{answer:?}"), "what fits arrives");
+    assert_eq!(relay.next_frame(), format!("{answer:?}"), "one that fits arrives");
 }
 
 #[test]

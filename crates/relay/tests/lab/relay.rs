@@ -8,7 +8,7 @@ use std::time::Duration;
 use wire::frame::VERSION;
 use wire::{Capabilities, Decoder, Frame, Hello, HostFacts, RequestId, Sealer};
 
-/// Longest wait of any test: reached only by one that fails.
+/// Longest wait of any test: only a failing one reaches it.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(15);
 
 /// A frame without borrowing.
@@ -59,7 +59,7 @@ impl Relay {
                 }
                 decoder.filled(n);
                 while let Some(frame) = decoder.next_frame().unwrap() {
-                    // A test that ended listens no more.
+                    // A test that has ended does not listen any more.
                     let _ = match frame {
                         Frame::Hello(hello) => said_hello.send(hello).map_err(drop),
                         Frame::Ping { .. } => Ok(()),
@@ -72,7 +72,7 @@ impl Relay {
                 }
             }
         });
-        let hello = hello.recv_timeout(DEADLINE).expect("the relay says no hello");
+        let hello = hello.recv_timeout(DEADLINE).expect("the relay sends no hello");
         let mut relay = Self { child, stdin, sealer: Sealer::default(), events, hello };
         relay.send(&Frame::Hello(Hello {
             version: VERSION,
@@ -107,7 +107,7 @@ impl Relay {
         self.events.recv_timeout(DEADLINE).expect("no frame came in time")
     }
 
-    /// What comes within `patience`, if anything does.
+    /// The event that comes within `patience`, if any does.
     pub(crate) fn next_within(&self, patience: Duration) -> Option<Event> {
         match self.events.recv_timeout(patience) {
             Ok(event) => Some(event),

@@ -28,7 +28,7 @@ fn each_status_is_a_reply_an_error_with_its_router_or_nothing() {
 #[tokio::test]
 async fn many_pings_are_under_way_at_once_and_each_has_its_own_answer() {
     let (mut echoes, mut heard) = Echoes::new();
-    #[expect(clippy::disallowed_methods, reason = "the clock is not looked at here")]
+    #[expect(clippy::disallowed_methods, reason = "the clock is not under test here")]
     let now = Instant::now();
     let count: u32 = if icmp::can(Family::V4) { 100 } else { 0 };
     for id in 0..count {
@@ -57,14 +57,14 @@ async fn many_pings_are_under_way_at_once_and_each_has_its_own_answer() {
     assert_eq!(echoes.under_way, 0);
 }
 
-/// Pings by a Windows that is the fake.
+/// Pings on the fake Windows.
 struct Pings {
     echoes: Echoes,
     heard: mpsc::Receiver<Heard>,
     next: u32,
 }
 
-#[expect(clippy::disallowed_methods, reason = "the clock is not looked at here")]
+#[expect(clippy::disallowed_methods, reason = "the clock is not under test here")]
 fn now() -> Instant {
     Instant::now()
 }
@@ -86,7 +86,7 @@ impl Pings {
         id
     }
 
-    /// How a request ends; what others came to meanwhile is dropped.
+    /// How a request ends; outcomes of others are dropped meanwhile.
     async fn outcome(&mut self, of: RequestId) -> Option<Outcome> {
         loop {
             let heard = self.heard.recv().await.unwrap();
@@ -98,7 +98,7 @@ impl Pings {
         }
     }
 
-    /// Whether a request is answered as a live host answers, soon.
+    /// Whether a request gets the answer of a live host, soon.
     async fn answers(&mut self, to: impl Into<IpAddr>) -> bool {
         let id = self.send(to, b"alive");
         let soon = std::time::Duration::from_secs(3);
@@ -144,7 +144,7 @@ async fn a_flood_of_one_silent_address_leaves_room_for_the_others() {
         }
         assert!(pings.answers(fake::ALIVE).await);
         let (_, most) = fake::count();
-        assert!(most <= 300, "{most} were under way for one address");
+        assert!(most <= 300, "{most} were in flight for one address");
     })
     .await;
 }
@@ -196,7 +196,7 @@ async fn large_requests_displace_one_another_and_bound_the_memory() {
         assert!(pings.answers(fake::ALIVE).await);
         let (sent, most) = fake::count();
         assert_eq!(sent, 1001);
-        assert!(most * 120_000 <= 2 * PINGS.bytes, "{most} under way");
+        assert!(most * 120_000 <= 2 * PINGS.bytes, "{most} in flight");
     })
     .await;
 }
@@ -218,7 +218,7 @@ async fn an_end_without_a_word_is_silence_and_no_reply() {
         let patience = std::time::Duration::from_millis(200);
         let mut pings = Pings::within(PingLimits { patience, held: 300, ..PINGS });
         for to in [fake::SAYS_NOTHING, fake::ENDS_WITH_NOTHING] {
-            // More than Windows may hold, were they held for ever.
+            // More than Windows may hold if it held them forever.
             for _ in 0..4 {
                 let ids: Vec<_> = (0..100).map(|_| pings.send(to, b"anybody there?")).collect();
                 assert_eq!(pings.outcome(ids[99]).await, None, "{to}");

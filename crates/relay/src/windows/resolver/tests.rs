@@ -15,13 +15,13 @@ fn query() -> Vec<u8> {
     question("name.test")
 }
 
-/// A Windows whose resolver is the fake.
+/// A Windows with the fake resolver.
 fn windows() -> Resolver {
     let functions = Functions::new(Some(fake::RAW), Some(fake::RECORDS));
     Resolver { hosts: "no such file".into(), functions }
 }
 
-/// What answered, with which code, and the first address.
+/// The function that answered, its code, and the first address.
 async fn ask(
     resolver: &Resolver,
     name: &str,
@@ -58,7 +58,7 @@ async fn a_raw_query_is_answered_by_windows_own_rules() {
     );
     let none = (AnsweredBy::RawQuery, ResponseCode::NXDomain, None);
     assert_eq!(ask(&windows, "nxdomain.rules.test").await, none, "an error with a message");
-    assert_eq!(ask(&windows, "failed-9003.rules.test").await, none, "and one without");
+    assert_eq!(ask(&windows, "failed-9003.rules.test").await, none, "and an error without one");
     let large = windows.resolve(&question("large.rules.test")).await.unwrap().message;
     assert_eq!(Message::from_vec(&large).unwrap().answers.len(), 20, "{} bytes", large.len());
     fake::finish("rules.test");
@@ -69,7 +69,7 @@ async fn a_raw_query_is_answered_by_windows_own_rules() {
 async fn what_windows_was_given_lives_until_its_callback() {
     let windows = windows();
     let names: Vec<_> = (0..50).map(|n| format!("name{n}.lives.test")).collect();
-    // Many at once, whose memory would be used again by one another.
+    // Many at once, so that one would reuse another's memory.
     let asked = names.iter().map(|name| ask(&windows, name));
     let answers = futures_util::future::join_all(asked).await;
     assert!(answers.iter().all(|answer| *answer == (AnsweredBy::RawQuery, ResponseCode::NoError, Some(BY_OTHERS))));
@@ -98,7 +98,7 @@ async fn a_windows_that_has_not_switched_it_on_is_not_asked_again() {
     let by_records = (AnsweredBy::RecordQuery, ResponseCode::NoError, None);
     assert_eq!(ask(&windows, "refused-120.off.test").await, by_records);
     assert_eq!(ask(&windows, "www.off.test").await, by_records);
-    assert_eq!(ask(&windows.clone(), "www2.off.test").await, by_records, "nor by a copy");
+    assert_eq!(ask(&windows.clone(), "www2.off.test").await, by_records, "nor through a copy");
     let calls =
         [raw("refused-120.off.test"), records("refused-120.off.test"), records("www.off.test")];
     assert_eq!(fake::calls("off.test"), [&calls[..], &[records("www2.off.test")]].concat());

@@ -40,7 +40,7 @@ functions! {
     }
 }
 
-/// An adapter as Windows tells it.
+/// An adapter as Windows reports it.
 #[derive(Clone, Debug)]
 pub(crate) struct Adapter {
     pub(crate) index: u32,
@@ -58,7 +58,7 @@ pub(crate) struct Adapter {
     pub(crate) mtu: u32,
 }
 
-/// A route as Windows tells it.
+/// A route as Windows reports it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Route {
     pub(crate) to: IpAddr,
@@ -68,12 +68,11 @@ pub(crate) struct Route {
 
 /// All adapters.
 ///
-/// # Errors
-/// What Windows says.
+/// # Errors Windows' error.
 pub(crate) fn adapters() -> io::Result<Vec<Adapter>> {
     let helper = IpHelper::load()?;
     let flags = GAA_FLAG_INCLUDE_GATEWAYS | GAA_FLAG_SKIP_ANYCAST | GAA_FLAG_SKIP_MULTICAST;
-    // Microsoft's page advises to begin with 15 KiB. What is needed may grow between two calls.
+    // Microsoft's page advises to begin with 15 KiB. The size needed may grow between two calls.
     let mut size = 16 * 1024_u32;
     for _ in 0..8 {
         let mut buffer = vec![0_u64; (size as usize).div_ceil(8)];
@@ -136,8 +135,8 @@ pub(crate) fn computer_names() -> [Option<String>; 2] {
 }
 
 fn computer_name(form: COMPUTER_NAME_FORMAT) -> Option<String> {
-    // No name of the DNS is longer (RFC 1035 section 2.3.4); the zero at its end is counted going
-    // in, not coming out.
+    // No DNS name is longer (RFC 1035 section 2.3.4). The zero at its end counts going in, not
+    // coming out.
     let mut units = [0_u16; 256];
     let mut length = units.len() as u32;
     // SAFETY: the buffer has as many units as the length says, and both outlive the call
@@ -149,8 +148,7 @@ fn computer_name(form: COMPUTER_NAME_FORMAT) -> Option<String> {
 
 /// All routes.
 ///
-/// # Errors
-/// What Windows says.
+/// # Errors Windows' error.
 pub(crate) fn routes() -> io::Result<Vec<Route>> {
     let helper = IpHelper::load()?;
     let mut table: *mut MIB_IPFORWARD_TABLE2 = null_mut();
@@ -169,12 +167,12 @@ pub(crate) fn routes() -> io::Result<Vec<Route>> {
         Some(Route { to, prefix: row.DestinationPrefix.PrefixLength, adapter: row.InterfaceIndex })
     };
     let routes = rows.iter().filter_map(route).collect();
-    // SAFETY: Windows' own memory, given back once and not used any more.
+    // SAFETY: Windows' own memory, freed once and not used any more.
     unsafe { (helper.free_table)(table.cast::<c_void>().cast_const()) };
     Ok(routes)
 }
 
-/// The index of the adapter by which an address is reached.
+/// The index of the adapter that reaches an address.
 pub(crate) fn way_to(address: Ipv4Addr) -> Option<u32> {
     let helper = IpHelper::load().ok()?;
     let mut index = 0;
@@ -190,13 +188,13 @@ pub(crate) fn version() -> (u32, u32, u32) {
         dwOSVersionInfoSize: size_of::<OSVERSIONINFOW>() as u32,
         ..Default::default()
     };
-    // SAFETY: the structure says its own size, and outlives the call.
+    // SAFETY: the structure holds its own size, and outlives the call.
     unsafe { RtlGetVersion(&raw mut version) };
     (version.dwMajorVersion, version.dwMinorVersion, version.dwBuildNumber)
 }
 
-/// What is notified of changes. Windows calls from threads of its own, also while a notification is
-/// being taken back; so what it calls with is there for ever.
+/// The receiver of change notifications. Windows calls from threads of its own, also while a
+/// notification is being cancelled; so it lives forever.
 static CHANGES: OnceLock<mpsc::Sender<()>> = OnceLock::new();
 
 unsafe extern "system" fn route_changed(
@@ -217,22 +215,21 @@ unsafe extern "system" fn adapter_changed(
 
 fn changed() {
     if let Some(tell) = CHANGES.get() {
-        // One that waits says as much as two.
+        // One that waits is as good as two.
         let _ = tell.try_send(());
     }
 }
 
-/// Has changes of routes and adapters told, for as long as the process runs. Once only.
+/// Reports changes of routes and adapters as long as the process runs. Call it once only.
 ///
-/// # Errors
-/// What Windows says; then none, or only some, are told.
+/// # Errors Windows' error. Then no changes, or only some, are reported.
 pub(crate) fn notify(tell: mpsc::Sender<()>) -> io::Result<()> {
     let helper = IpHelper::load()?;
     if CHANGES.set(tell).is_err() {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
     let mut handle: HANDLE = null_mut();
-    // SAFETY: the functions and what they use are there for ever; the handles are never closed.
+    // SAFETY: the functions and the data that they use live forever; the handles are never closed.
     let codes = unsafe {
         [
             (helper.notify_routes)(AF_UNSPEC, Some(route_changed), null(), false, &raw mut handle),

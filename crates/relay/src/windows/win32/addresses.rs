@@ -5,10 +5,9 @@ use windows_sys::Win32::Networking::WinSock::{
     AF_INET, AF_INET6, SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6, SOCKADDR_INET,
 };
 
-/// What a socket address says; `None` for a null pointer or a family that is not IP's.
+/// The IP address in a socket address; `None` for a null pointer or another family.
 ///
-/// # Safety
-/// The pointer is null or leads to a socket address of its family's size.
+/// # Safety The pointer is null or leads to a socket address of its family's size.
 pub(super) unsafe fn socket_address(address: *const SOCKADDR) -> Option<SocketAddr> {
     if address.is_null() {
         return None;

@@ -3,8 +3,8 @@
 //!
 //! Rests on Microsoft's pages "IPPROTO_TCP socket options", `WSAGetIcmpErrorInfo` and
 //! `ICMP_ERROR_INFO`: with `TCP_FAIL_CONNECT_ON_ICMP_ERROR` a connect fails as soon as an ICMP
-//! error comes (without it, Windows tries on until its time is over), and `TCP_ICMP_ERROR_INFO`
-//! says which.
+//! error comes (without it, Windows tries until its time is over), and `TCP_ICMP_ERROR_INFO`
+//! returns the error.
 
 #[cfg(test)]
 pub(crate) mod fake;
@@ -45,10 +45,9 @@ fn last_error() -> io::Error {
 }
 
 impl Calls {
-    /// Has a connect that follows fail when an ICMP error comes.
+    /// Makes a later connect fail when an ICMP error comes.
     ///
-    /// # Errors
-    /// This Windows is older than the option (WSAENOPROTOOPT).
+    /// # Errors This Windows is older than the option (WSAENOPROTOOPT).
     pub(crate) fn fail_on_errors(self, socket: &impl AsRawSocket) -> io::Result<()> {
         let on = 1_u32.to_ne_bytes();
         let socket = socket.as_raw_socket() as SOCKET;
@@ -60,7 +59,7 @@ impl Calls {
     }
 
     /// The ICMP error that has come since the last connect began; `None` if there is none, or
-    /// Windows does not say.
+    /// Windows does not report it.
     pub(crate) fn error(self, socket: &impl AsRawSocket) -> Option<IcmpError> {
         const SIZE: i32 = size_of::<ICMP_ERROR_INFO>() as i32;
         let (mut info, mut size) = (ICMP_ERROR_INFO::default(), SIZE);

@@ -17,7 +17,7 @@ use windows_sys::core::PCWSTR;
 /// Record types (IANA, "DNS Parameters") that [`records`] can give.
 pub(crate) const KNOWN_TYPES: [u16; 9] = [1, 2, 5, 6, 12, 15, 16, 28, 33];
 
-/// `DNS_ERROR_BAD_PACKET`: what came cannot be told by this way.
+/// `DNS_ERROR_BAD_PACKET`: this function cannot return the answer.
 const BAD_PACKET: i32 = 9502;
 
 functions! {
@@ -27,15 +27,13 @@ functions! {
     }
 }
 
-/// Asks for records of one of [`KNOWN_TYPES`] by `DnsQuery_W`, which blocks. Those of the answer
-/// section, in Windows' order.
+/// Looks up records of one of [`KNOWN_TYPES`] by `DnsQuery_W`, which blocks. Returns those of the
+/// answer section, in Windows' order.
 ///
-/// # Errors
-/// Windows' code.
+/// # Errors Windows' code.
 pub(crate) fn records(dns: RecordFunctions, name: &str, kind: u16) -> Result<Vec<Record>, i32> {
     let mut first: *mut DNS_RECORDA = null_mut();
-    // Names that no server knows are not asked of the neighbours (LLMNR, mDNS), as in
-    // `raw_query.rs`.
+    // Names that no server knows do not go to the neighbours (LLMNR, mDNS), as in `raw_query.rs`.
     let options = DNS_QUERY_STANDARD | DNS_QUERY_TREAT_AS_FQDN | DNS_QUERY_NO_MULTICAST;
     // SAFETY: the name ends with a zero, and both outlive the call.
     let code = unsafe {
@@ -54,8 +52,8 @@ pub(crate) fn records(dns: RecordFunctions, name: &str, kind: u16) -> Result<Vec
     let records: Vec<Record> = answers.filter_map(record).collect();
     // SAFETY: freed once, and not used any more.
     unsafe { (dns.free)(first.cast::<c_void>().cast_const(), DnsFreeRecordList) };
-    // A TXT string is any bytes (RFC 1035 3.3.14), which Windows made letters of: only ASCII is the
-    // same again.
+    // A TXT string is any bytes (RFC 1035 3.3.14), which Windows converts to letters: only ASCII
+    // survives that.
     let exact = |record: &Record| {
         let RData::TXT(text) = &record.data else { return true };
         text.txt_data.iter().all(|bytes| bytes.is_ascii())
@@ -65,10 +63,9 @@ pub(crate) fn records(dns: RecordFunctions, name: &str, kind: u16) -> Result<Vec
 
 /// A name as Windows writes it, without the dot at its end.
 ///
-/// # Safety
-/// As [`text`].
+/// # Safety Like [`text`].
 unsafe fn name(pointer: windows_sys::core::PWSTR) -> Option<Name> {
-    // SAFETY: the caller's word.
+    // SAFETY: the caller guarantees it.
     let text = unsafe { text(pointer) }?;
     let mut name = Name::from_str(&text).ok()?;
     name.set_fqdn(true);

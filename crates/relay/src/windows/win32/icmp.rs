@@ -1,12 +1,12 @@
-//! Echo requests by `IcmpSendEcho2Ex` and `Icmp6SendEcho2`, which need no rights: many at once,
-//! each ended by a call of its own (an APC) in the one thread that sent it. Which are sent, and how
-//! long each is waited for, is `pinger.rs`'s affair.
+//! Echo requests by `IcmpSendEcho2Ex` and `Icmp6SendEcho2`, which need no rights. Many run at once,
+//! and each ends with a call (an APC) in the one thread that sent it. `pinger.rs` decides which are
+//! sent, and how long to wait for each.
 //!
-//! Rests on Microsoft's pages of the two functions and of `IcmpParseReplies`. They leave open
-//! whether an APC follows a call that returns replies at once, and what becomes of requests whose
-//! handle is closed. So an APC carries a number, not a pointer, and memory that Windows was lent is
-//! freed only after its APC, after a call that failed, or with the handle of a call that did not
-//! say that it is pending.
+//! Rests on Microsoft's pages of the two functions and of `IcmpParseReplies`. They do not say
+//! whether an APC follows a call that returns replies at once, or what happens to requests whose
+//! handle is closed. So an APC carries a number, not a pointer. Memory lent to Windows is freed
+//! only after its APC, after a call that failed, or with the handle of a call that did not report a
+//! pending request.
 
 #[cfg(test)]
 pub(crate) mod fake;
@@ -64,7 +64,7 @@ functions! {
     }
 }
 
-/// The functions of the families that this Windows can ping by.
+/// The functions of the families by which this Windows can ping.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Functions {
     v4: Option<V4>,
@@ -83,11 +83,11 @@ const HEAD: usize = {
     if v4 > v6 { v4 } else { v6 }
 };
 
-/// Room behind a reply and its data: for an ICMP error (8 bytes), an `IO_STATUS_BLOCK`, as
-/// Microsoft's page asks, and some to spare.
+/// Room after a reply and its data: for an ICMP error (8 bytes), an `IO_STATUS_BLOCK`, as
+/// Microsoft's page requires, and a reserve.
 const SPARE: usize = 8 + size_of::<IO_STATUS_BLOCK>() + 64;
 
-/// Bytes that a request with so many bytes of data needs.
+/// The size that a request with that many bytes of data needs.
 pub(crate) const fn memory(data: usize) -> usize {
     size_of::<Lent>() + HEAD + SPARE + 2 * data
 }
@@ -95,17 +95,17 @@ pub(crate) const fn memory(data: usize) -> usize {
 /// How a request ended.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    /// `IP_SUCCESS`, another `IP_STATUS`, or an error code of the system where nothing was sent.
+    /// `IP_SUCCESS`, another `IP_STATUS`, or an error code of the system if nothing was sent.
     pub(crate) status: u32,
-    /// The sender of the reply or of the error. The unspecified address where there is none.
+    /// The sender of the reply or of the error; the unspecified address if there is no sender.
     pub(crate) from: IpAddr,
-    /// As it arrived, where Windows gives it.
+    /// The time to live on arrival, if Windows gives it.
     pub(crate) ttl: Option<u8>,
     pub(crate) payload: Vec<u8>,
 }
 
 impl Reply {
-    /// Nothing came from the network. Without a status the reason is unknown: it is no success.
+    /// Nothing came from the network. Without a status the reason is unknown: it is not a success.
     pub(crate) fn local(status: u32) -> Self {
         let status = if status == 0 { IP_GENERAL_FAILURE } else { status };
         Self { status, from: Ipv4Addr::UNSPECIFIED.into(), ttl: None, payload: Vec::new() }
@@ -115,15 +115,13 @@ impl Reply {
 /// An event that the sending thread waits for.
 pub(crate) struct Event(HANDLE);
 
-// SAFETY: a handle of the kernel may be used by any thread, and the kernel's own locks order its
-// uses.
+// SAFETY: any thread may use a kernel handle, and the kernel's own locks order its uses.
 unsafe impl Send for Event {}
 // SAFETY: as above.
 unsafe impl Sync for Event {}
 
 impl Event {
-    /// # Errors
-    /// What Windows says.
+    /// # Errors Windows' error.
     pub(crate) fn new() -> io::Result<Self> {
         // SAFETY: no security attributes and no name; resets itself after each wait.
         let handle = unsafe { CreateEventW(null(), 0, 0, null()) };
@@ -135,7 +133,7 @@ impl Event {
         unsafe { SetEvent(self.0) };
     }
 
-    /// Waits for the event, for the end of requests, whose APCs run within, or until the time is
+    /// Waits for the event, for the end of requests (their APCs run here), or until the time is
     /// over.
     fn wait(&self, time: Option<Duration>) {
         let milliseconds = time.map_or(INFINITE, |time| {
@@ -146,9 +144,8 @@ impl Event {
         // SAFETY: as above. The wait is alertable, and the only APCs of this thread are this
         // module's.
         unsafe { WaitForSingleObjectEx(self.0, milliseconds, 1) };
-        // A wait for an event that is set already ends without running APCs, so that a flood of
-        // requests would hold up all of their ends.
-        // SAFETY: as above.
+        // A wait for an event that is already set ends without running APCs, so that a flood of
+        // requests would delay all of their ends. SAFETY: as above.
         unsafe { SleepEx(0, 1) };
     }
 }
@@ -166,7 +163,7 @@ enum Calls {
     V6(V6),
 }
 
-/// A handle that echo requests of one family are sent by.
+/// A handle for echo requests of one family.
 pub(crate) struct Icmp {
     handle: HANDLE,
     calls: Calls,
@@ -198,7 +195,8 @@ impl Icmp {
 impl Drop for Icmp {
     fn drop(&mut self) {
         let (Calls::V4(V4 { close, .. }) | Calls::V6(V6 { close, .. })) = self.calls;
-        // SAFETY: opened by `open`, and closed once. What its requests were lent stays where it is.
+        // SAFETY: opened by `open`, and closed once. The memory lent to its requests stays in
+        // place.
         unsafe { close(self.handle) };
     }
 }
@@ -208,11 +206,11 @@ pub(crate) fn can(family: Family) -> bool {
     Icmp::open(&Functions::load(), family).is_ok()
 }
 
-/// A type of service is left out: "currently silently ignored" (Microsoft's page of
-/// `IP_OPTION_INFORMATION`). Windows has no flag that forbids it to fragment over IPv6.
+/// The type of service is left out: "currently silently ignored" (Microsoft's page of
+/// `IP_OPTION_INFORMATION`). Windows has no flag that forbids fragmentation over IPv6.
 fn options(to: IpAddr, marks: Marks) -> IP_OPTION_INFORMATION {
     let df = to.is_ipv4() && marks.fragments == Fragments::Forbidden;
-    // A time to live of 0 is no packet's that arrived anywhere.
+    // No packet with a time to live of 0 arrives anywhere.
     IP_OPTION_INFORMATION {
         Ttl: marks.ttl.max(1),
         Flags: if df { IP_FLAG_DF as u8 } else { 0 },
@@ -224,7 +222,7 @@ fn options(to: IpAddr, marks: Marks) -> IP_OPTION_INFORMATION {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Ticket(usize);
 
-/// What a request came to when it was sent.
+/// The result of sending a request.
 pub(crate) enum Sent {
     /// [`Held::wait`] will report its end.
     UnderWay(Ticket),
@@ -232,15 +230,15 @@ pub(crate) enum Sent {
     Ended(Reply),
 }
 
-/// The requests that Windows holds, of the thread that made this.
+/// The requests that Windows holds, sent by the thread that made this.
 #[derive(Default)]
 pub(crate) struct Held {
-    /// Each from `Box::into_raw`. Not `Send`, since APCs come to the sending thread alone.
+    /// Each comes from `Box::into_raw`. Not `Send`, because APCs come only to the sending thread.
     lent: HashMap<Ticket, NonNull<Lent>>,
     bytes: usize,
 }
 
-/// What Windows reads from and writes to until a request ends.
+/// The memory that Windows reads and writes until a request ends.
 struct Lent {
     calls: Calls,
     handle: HANDLE,
@@ -248,31 +246,31 @@ struct Lent {
     options: IP_OPTION_INFORMATION,
     /// Aligned, since the reply begins with a structure.
     reply: Vec<u64>,
-    /// The call did not say that the request is pending. An APC may follow or not, so the memory is
-    /// kept until the handle is closed.
+    /// The call did not say that the request is pending. An APC may follow or not, so the memory
+    /// stays until the handle is closed.
     settled: bool,
     /// Its reply came with the call.
     told: bool,
 }
 
 thread_local! {
-    /// What ended in this thread since the last look.
+    /// The requests that ended in this thread since the last look.
     static ENDED: RefCell<Vec<Ticket>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Held {
-    /// How many requests Windows holds.
+    /// The number of requests that Windows holds.
     pub(crate) fn len(&self) -> usize {
         self.lent.len()
     }
 
-    /// Bytes that it was lent.
+    /// The number of bytes lent to it.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Gives Windows a request. It ends it after the time-out at the latest; one over IPv6 perhaps
-    /// never: the time-out "is only used if the function is called synchronously" (page of
+    /// Passes a request to Windows. Windows ends it after the time-out at the latest; one over IPv6
+    /// perhaps never: the time-out "is only used if the function is called synchronously" (page of
     /// `Icmp6SendEcho2`).
     pub(crate) fn send(
         &mut self,
@@ -300,15 +298,16 @@ impl Held {
         let lent = NonNull::from(Box::leak(lent));
         self.bytes += memory(size.into());
         self.lent.insert(ticket, lent);
-        // SAFETY: `lent` stays in its place, untouched, until `Held::take` has it back.
+        // SAFETY: `lent` stays in its place, untouched, until `Held::take` takes it back.
         let returned = unsafe { call(lent, icmp, to, ticket, size, timeout) };
         match returned {
             // "returns ERROR_IO_PENDING to indicate the operation is in progress" (page); in fact
-            // 0, and that as the last error.
+            // 0, with that code as the last error.
             Err(ERROR_IO_PENDING) | Ok(ERROR_IO_PENDING) => Sent::UnderWay(ticket),
             // Neither pending nor failed. An APC may still bring a reply.
             Err(0) => {
-                // SAFETY: by the page the request is not pending, so Windows does not use it.
+                // SAFETY: according to the page the request is not pending, so Windows does not use
+                // it.
                 unsafe { (*lent.as_ptr()).settled = true };
                 Sent::UnderWay(ticket)
             }
@@ -319,10 +318,11 @@ impl Held {
             }
             // "the number of replies received and stored in ReplyBuffer".
             Ok(_) => {
-                // SAFETY: by the page the request is not pending, so Windows does not use it.
+                // SAFETY: according to the page the request is not pending, so Windows does not use
+                // it.
                 let lent = unsafe { &mut *lent.as_ptr() };
                 lent.settled = true;
-                // If there are none in it, an APC may still bring one.
+                // If it holds no reply, an APC may still bring one.
                 match lent.parse() {
                     Some(reply) => {
                         lent.told = true;
@@ -334,8 +334,8 @@ impl Held {
         }
     }
 
-    /// Waits for the event, for the end of a request, or for so long; gives the requests that
-    /// ended. To be called in the thread that sends.
+    /// Waits for the event, for the end of a request, or for the given time; returns the requests
+    /// that ended. Call it in the thread that sends.
     pub(crate) fn wait(&mut self, event: &Event, time: Option<Duration>) -> Vec<(Ticket, Reply)> {
         event.wait(time);
         let ended = ENDED.take();
@@ -346,9 +346,8 @@ impl Held {
         ended.into_iter().filter_map(reply).collect()
     }
 
-    /// Closes a handle. Requests of it that have not ended stay in Windows' hands until their APCs
-    /// come; a driver has to end what a closed handle leaves (Microsoft, "DispatchCleanup
-    /// Routines").
+    /// Closes a handle. Its requests that have not ended stay with Windows until their APCs come. A
+    /// driver must end the requests of a closed handle (Microsoft, "DispatchCleanup Routines").
     pub(crate) fn close(&mut self, icmp: Icmp) {
         let handle = icmp.handle;
         drop(icmp);
@@ -365,16 +364,16 @@ impl Held {
 
     fn take(&mut self, ticket: Ticket) -> Option<Box<Lent>> {
         let lent = self.lent.remove(&ticket)?;
-        // SAFETY: from a box, and no more in the table. Windows is done with it: its APC has run,
-        // its call failed, or its call did not say that it is pending and its handle is
-        // closed.
+        // SAFETY: from a box, and no longer in the table. Windows is done with it: its APC has run,
+        // its call failed, or its call did not say that it is pending and its handle is closed.
         let lent = unsafe { Box::from_raw(lent.as_ptr()) };
         self.bytes -= memory(lent.data.len());
         Some(lent)
     }
 }
 
-/// What Windows holds when this goes stays where it is for ever: it may be written to at any time.
+/// On drop, the memory that Windows still holds stays in place forever: Windows may write to it at
+/// any time.
 impl Drop for Held {
     fn drop(&mut self) {
         if !self.lent.is_empty() {
@@ -383,10 +382,9 @@ impl Drop for Held {
     }
 }
 
-/// Calls the function. What it returned if that is not 0, else the last error.
+/// Calls the function. Returns its result if that is not 0, otherwise the last error.
 ///
-/// # Safety
-/// `lent` lives until the request has ended, and nothing touches it.
+/// # Safety `lent` lives until the request has ended, and nothing touches it.
 unsafe fn call(
     lent: NonNull<Lent>,
     icmp: &Icmp,
@@ -450,14 +448,14 @@ unsafe fn call(
     }
 }
 
-/// Called by Windows in the sending thread, while that waits. Only notes which request it is about,
-/// so it does not matter whether it comes once, twice or late.
+/// Windows calls it in the sending thread while that waits. It only notes the request, so it may
+/// come once, twice or late.
 unsafe extern "system" fn ended(context: *mut c_void, _: *mut IO_STATUS_BLOCK, _: u32) {
-    // The thread that would be notified has ended.
+    // The thread that it would notify has ended.
     let _ = ENDED.try_with(|ended| ended.borrow_mut().push(Ticket(context as usize)));
 }
 
-/// Why there is no reply: Windows says it by the last error, or in the buffer.
+/// Why there is no reply. Windows reports it as the last error, or in the buffer.
 fn last_status(lent: &Lent) -> u32 {
     // SAFETY: it takes nothing and reads the thread's own error code.
     let code = unsafe { GetLastError() };
@@ -465,7 +463,7 @@ fn last_status(lent: &Lent) -> u32 {
 }
 
 impl Lent {
-    /// The reply in the buffer; nothing where Windows finds none.
+    /// The reply in the buffer; `None` if Windows finds none.
     fn parse(&mut self) -> Option<Reply> {
         let size = (self.reply.len() * 8) as u32;
         let buffer = self.reply.as_mut_ptr();
@@ -495,7 +493,8 @@ impl Lent {
                 // Its words are in network order, each as a number of the machine's.
                 let words = reply.Address.sin6_addr;
                 let from = Ipv6Addr::from(words.map(u16::from_be));
-                // The data follow the structure; their number is not said: as many as were sent.
+                // The data follows the structure without a length: it has as many bytes as were
+                // sent.
                 let data = buffer as usize + size_of::<ICMPV6_ECHO_REPLY_LH>();
                 (from.into(), None, self.within(data, self.data.len()))
             }
@@ -516,7 +515,7 @@ impl Lent {
         }
     }
 
-    /// Bytes that Windows says are in the reply's buffer; nothing if they are not.
+    /// The data bytes that Windows reports in the reply's buffer; empty if they are not inside it.
     fn within(&self, data: usize, length: usize) -> Vec<u8> {
         let (start, whole) = (self.reply.as_ptr() as usize, self.reply.len() * 8);
         let Some(at) = data.checked_sub(start).filter(|at| at + length <= whole) else {
@@ -527,7 +526,7 @@ impl Lent {
     }
 }
 
-/// Makes it visible to the fake that the memory went before its time.
+/// Shows the fake when the memory is freed too early.
 #[cfg(test)]
 impl Drop for Lent {
     fn drop(&mut self) {

@@ -1,10 +1,10 @@
 //! Windows' libraries that are loaded while the program runs, and from the system's folder only.
 //!
-//! The loader looks for a library that a program imports in the program's own folder first, unless
-//! it is a known DLL (Microsoft, "Dynamic-link library search order"). That folder belongs to the
-//! user, so whoever writes a `winhttp.dll` there would run inside the relay. So no library is
-//! imported but known DLLs, the libraries that these need in turn, and API sets; a test of the lab
-//! reads the list from the file.
+//! The loader looks for an imported library in the program's own folder first, unless it is a known
+//! DLL (Microsoft, "Dynamic-link library search order"). That folder belongs to the user, so a
+//! program that writes a `winhttp.dll` there would run inside the relay. So the relay imports only
+//! known DLLs, the libraries that these need in turn, and API sets; a test of the lab reads the
+//! list from the file.
 
 use std::io;
 use windows_sys::Win32::Foundation::HMODULE;
@@ -12,11 +12,10 @@ use windows_sys::Win32::System::LibraryLoader::{
     GetProcAddress, LOAD_LIBRARY_SEARCH_SYSTEM32, LoadLibraryExW, SetDefaultDllDirectories,
 };
 
-/// Limits the search for libraries to the system's folder, also for what Windows' own libraries
-/// load.
+/// Limits the search for libraries to the system's folder, also for libraries that Windows' own
+/// ones load.
 ///
-/// # Errors
-/// What Windows says; libraries are then searched for in this program's folder too.
+/// # Errors Windows' error. Libraries are then searched for in this program's folder too.
 pub fn only_from_system() -> io::Result<()> {
     // SAFETY: takes a number (Microsoft's page of `SetDefaultDllDirectories`).
     if unsafe { SetDefaultDllDirectories(LOAD_LIBRARY_SEARCH_SYSTEM32) } == 0 {
@@ -33,8 +32,8 @@ impl Library {
     /// The system's folder has no such library, or one that cannot be loaded.
     pub(super) fn system(file: &str) -> io::Result<Self> {
         let file = super::text::wide(file);
-        // SAFETY: the name ends with a zero. By the flag Windows takes the file, and what that
-        // needs in turn, from the system's folder (Microsoft's page of `LoadLibraryExW`).
+        // SAFETY: the name ends with a zero. With the flag Windows takes the file, and the
+        // libraries that it needs, from the system's folder (Microsoft's page of `LoadLibraryExW`).
         let library = unsafe {
             LoadLibraryExW(file.as_ptr(), std::ptr::null_mut(), LOAD_LIBRARY_SEARCH_SYSTEM32)
         };
@@ -43,18 +42,16 @@ impl Library {
 
     /// The address of a function.
     ///
-    /// # Errors
-    /// This Windows' library has none of that name.
+    /// # Errors This Windows' library has no function of that name.
     ///
-    /// # Safety
-    /// `F` is the type of a pointer to the function of that name.
+    /// # Safety `F` is the type of a pointer to the function of that name.
     pub(super) unsafe fn function<F: Copy>(&self, name: &str) -> io::Result<F> {
         const { assert!(size_of::<F>() == size_of::<usize>()) };
         let name: Vec<u8> = name.bytes().chain([0]).collect();
         // SAFETY: the library stays loaded, and the name ends with a zero.
         let address = unsafe { GetProcAddress(self.0, name.as_ptr()) };
         let Some(address) = address else { return Err(io::Error::last_os_error()) };
-        // SAFETY: both are pointers to functions, of one size; the type is the caller's word.
+        // SAFETY: both are pointers to functions, of one size; the caller guarantees the type.
         Ok(unsafe { std::mem::transmute_copy(&address) })
     }
 }
@@ -76,8 +73,7 @@ macro_rules! functions {
         $(const _: unsafe extern "system" fn($($argument),*) $(-> $result)? = $function;)*
 
         impl $name {
-            /// # Errors
-            /// This Windows has not all of these functions.
+            /// # Errors This Windows lacks some of these functions.
             $visible fn load() -> std::io::Result<Self> {
                 static LOADED: std::sync::OnceLock<Result<$name, i32>> = std::sync::OnceLock::new();
                 let load = || {

@@ -1,4 +1,4 @@
-//! The only code that calls Windows itself. Each part makes safe values of what Windows gives, and
+//! The only code that calls Windows itself. Each part turns Windows' data into safe values, and
 //! decides nothing.
 
 pub(crate) mod adapters;

@@ -1,4 +1,4 @@
-//! Proxy settings as WinHTTP tells them, and the registry's keys that change with them.
+//! Proxy settings as WinHTTP reports them, and the registry keys that change with them.
 
 use super::library::functions;
 use super::text::{taken, wide};
@@ -32,10 +32,10 @@ functions! {
     }
 }
 
-/// A key of the registry that holds proxy settings.
+/// A registry key that holds proxy settings.
 ///
 /// WinHTTP has a call that reports their changes, but only from Windows 10 version 1903 on; the
-/// registry tells them everywhere.
+/// registry reports them everywhere.
 #[derive(Debug)]
 pub(crate) struct Settings(HKEY);
 
@@ -43,8 +43,8 @@ pub(crate) struct Settings(HKEY);
 unsafe impl Send for Settings {}
 
 impl Settings {
-    /// The user's settings, what is made of them for each connection, and the machine's. Their keys
-    /// alone, not those below: there is the browser's cache.
+    /// The user's settings, their form for each connection, and the machine's. Only these keys, not
+    /// those below: the browser's cache is there.
     pub(crate) fn all() -> [io::Result<Self>; 3] {
         let settings = w!(r"Software\Microsoft\Windows\CurrentVersion\Internet Settings");
         let connections =
@@ -68,12 +68,11 @@ impl Settings {
 
     /// Waits until a value of the key changes.
     ///
-    /// # Errors
-    /// What Windows says; it then tells no changes.
+    /// # Errors Windows' error. Then it reports no changes.
     pub(crate) fn wait_for_change(&self) -> io::Result<()> {
         let changes = REG_NOTIFY_CHANGE_LAST_SET | REG_NOTIFY_CHANGE_NAME;
         let no_event: HANDLE = null_mut();
-        // SAFETY: the key is open with the right to be told; without an event the call waits.
+        // SAFETY: the key is open with the right to be notified; without an event the call waits.
         match unsafe { RegNotifyChangeKeyValue(self.0, 0, changes, no_event, 0) } {
             0 => Ok(()),
             code => Err(io::Error::from_raw_os_error(code as i32)),
@@ -83,7 +82,7 @@ impl Settings {
 
 impl Drop for Settings {
     fn drop(&mut self) {
-        // SAFETY: the handle is this one's, and is not used any more. That it cannot be closed
+        // SAFETY: the handle belongs to this value, and is not used any more. A failure to close it
         // does no harm.
         unsafe { RegCloseKey(self.0) };
     }
@@ -96,7 +95,7 @@ pub(crate) fn of_user() -> Option<Proxy> {
     if unsafe { (WinHttp::load().ok()?.user)(&raw mut config) } == 0 {
         return None;
     }
-    // SAFETY: each is null or a string that is the caller's to free (Microsoft's page of the
+    // SAFETY: each is null or a string that the caller must free (Microsoft's page of the
     // structure).
     unsafe {
         Some(Proxy {
@@ -126,20 +125,19 @@ pub(crate) fn of_machine() -> Option<Proxy> {
     }
 }
 
-/// The list of proxies that a script (PAC) names for a URL, or nothing where it says that none is
-/// needed. The script is at `script`, or is searched for in the network (WPAD); Windows keeps it
-/// for a while. May take seconds.
+/// The list of proxies that a script (PAC) names for a URL, or `None` if it says that none is
+/// needed. The script is at `script`, or searched for in the network (WPAD); Windows caches it for
+/// a while. May take seconds.
 ///
-/// # Errors
-/// What Windows says: there is no script, or it cannot be fetched or run.
+/// # Errors Windows' error: there is no script, or it cannot be fetched or run.
 pub(crate) fn script_says(
     url: &str,
     search: bool,
     script: Option<&str>,
 ) -> io::Result<Option<String>> {
     match ask_script(url, search, script, false) {
-        // Who fetches it has to say who they are: the user, as Windows knows them. Not at once,
-        // since then nothing is kept.
+        // The server of the script requires authentication: as the user, with Windows' own
+        // credentials. Not on the first try, because then nothing is cached.
         Err(error) if error.raw_os_error() == Some(ERROR_WINHTTP_LOGIN_FAILURE as i32) => {
             ask_script(url, search, script, true)
         }
@@ -167,24 +165,23 @@ fn ask_script(
         options.lpszAutoConfigUrl = script.as_ptr();
     }
     let mut info = WINHTTP_PROXY_INFO::default();
-    // SAFETY: the session is open for ever, both texts end in zero, and all of them outlive the
-    // call.
+    // SAFETY: the session stays open, both texts end in zero, and all of them outlive the call.
     if unsafe { (http.for_url)(session, url.as_ptr(), &raw mut options, &raw mut info) } == 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: each is null or a string that is the caller's to free (Microsoft's page of the
+    // SAFETY: each is null or a string that the caller must free (Microsoft's page of the
     // structure).
     let (proxies, _) = unsafe { (taken(info.lpszProxy), taken(info.lpszProxyBypass)) };
     Ok(proxies.filter(|_| info.dwAccessType == WINHTTP_ACCESS_TYPE_NAMED_PROXY))
 }
 
-/// WinHTTP's session of this process, in which it keeps scripts.
+/// WinHTTP's session of this process, in which it caches scripts.
 fn session(http: &WinHttp) -> io::Result<*mut c_void> {
     static SESSION: OnceLock<usize> = OnceLock::new();
     if let Some(open) = SESSION.get() {
         return Ok(*open as *mut c_void);
     }
-    // SAFETY: nothing but nulls and numbers goes in.
+    // SAFETY: only nulls and numbers go in.
     let opened = unsafe { (http.open)(null(), WINHTTP_ACCESS_TYPE_NO_PROXY, null(), null(), 0) };
     if opened.is_null() {
         return Err(io::Error::last_os_error());
@@ -210,7 +207,8 @@ mod tests {
         );
         let none = tells.recv_timeout(Duration::from_millis(300));
         assert_eq!(none, Err(mpsc::RecvTimeoutError::Timeout), "nothing has changed");
-        // Whether the thread waits already nobody can see: what it misses is changed again.
+        // The test cannot see whether the thread already waits. So it repeats the change until the
+        // thread notices it.
         let key = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Internet Settings";
         let set = |n: u32| {
             let proxy = format!("192.0.2.{n}:8080");

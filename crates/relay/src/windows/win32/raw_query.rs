@@ -23,7 +23,7 @@ use windows_sys::Win32::NetworkManagement::Dns::{
 };
 
 functions! {
-    /// All that a raw query needs. WSL looks for all three before it uses one.
+    /// The functions that a raw query needs. WSL looks for all three before it uses one.
     pub(crate) struct RawFunctions from "dnsapi.dll" {
         query: DnsQueryRaw(*const DNS_QUERY_RAW_REQUEST, *mut DNS_QUERY_RAW_CANCEL) -> i32;
         cancel: DnsCancelQueryRaw(*const DNS_QUERY_RAW_CANCEL) -> i32;
@@ -32,8 +32,8 @@ functions! {
 }
 
 impl RawFunctions {
-    /// Whether raw queries are switched on in this Windows: as WSL asks before it uses them
-    /// (microsoft/WSL, `src/windows/common/DnsResolver.cpp`, `LoadDnsResolverMethods`).
+    /// Whether raw queries are switched on in this Windows: the check that WSL makes before it uses
+    /// them (microsoft/WSL, `src/windows/common/DnsResolver.cpp`, `LoadDnsResolverMethods`).
     pub(crate) fn are_on(self) -> bool {
         // SAFETY: WSL makes the same call. Without a request the function refuses its arguments and
         // starts no query.
@@ -44,7 +44,7 @@ impl RawFunctions {
 /// `DNS_REQUEST_PENDING`: the callback will come.
 const PENDING: i32 = 9506;
 
-/// `ERROR_CALL_NOT_IMPLEMENTED`: the function exists and is switched off, as on some older Windows
+/// `ERROR_CALL_NOT_IMPLEMENTED`: the function exists but is switched off, as on some older Windows
 /// (WSL's `LoadDnsResolverMethods`).
 pub(crate) const NOT_IMPLEMENTED: i32 = 120;
 
@@ -58,20 +58,19 @@ pub(crate) enum NoMessage {
     Refused(i32),
     /// The query ended with this status and without a response.
     Failed(i32),
-    /// The query ended without a result, or with bytes that are no framed message.
+    /// The query ended without a result, or with bytes that are not a framed message.
     Unusable,
 }
 
-/// What a raw query came to: a message without its length in front, or why there is none.
+/// The outcome of a raw query: a message without its length in front, or why there is none.
 pub(crate) type RawAnswer = Result<Vec<u8>, NoMessage>;
 
 /// How much of a message Windows has to understand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
-    /// All of it; else it refuses the query.
+    /// All of it; otherwise it refuses the query.
     Whole,
-    /// Its question. Records and header bits that Windows does not know are left out of what it
-    /// asks.
+    /// Its question. Records and header bits that Windows does not know are left out of its query.
     BestEffort,
 }
 
@@ -82,13 +81,13 @@ pub(crate) struct RawQuery {
     answer: oneshot::Receiver<RawAnswer>,
 }
 
-/// What Windows holds pointers to. One owner is the query's context, and with it the callback; the
-/// other is the [`RawQuery`].
+/// The memory to which Windows holds pointers. One owner is the query's context, and with it the
+/// callback; the other is the [`RawQuery`].
 struct Lent {
     /// "This structure must persist until the query completion callback is made, and it can't be
     /// copied elsewhere". Only Windows reads and writes it.
     cancel: UnsafeCell<DNS_QUERY_RAW_CANCEL>,
-    /// Request and message need to live until `DnsQueryRaw` returns; here they live as long as the
+    /// Request and message must live until `DnsQueryRaw` returns; here they live as long as the
     /// rest.
     request: UnsafeCell<DNS_QUERY_RAW_REQUEST>,
     message: Vec<u8>,
@@ -98,13 +97,13 @@ struct Lent {
 }
 
 // SAFETY: the cells are written before Windows sees them, and from then on only by Windows, which
-// lets any thread cancel a query. All else is `Send`.
+// lets any thread cancel a query. Everything else is `Send`.
 unsafe impl Send for Lent {}
 // SAFETY: as above.
 unsafe impl Sync for Lent {}
 
 impl RawQuery {
-    /// Gives Windows a query. Its answer comes by [`RawQuery::answer`].
+    /// Passes a query to Windows. [`RawQuery::answer`] returns its answer.
     pub(crate) fn start(functions: RawFunctions, message: &[u8], reading: Reading) -> Self {
         let (answered, answer) = oneshot::channel();
         let lent = Arc::new(Lent {
@@ -121,7 +120,7 @@ impl RawQuery {
             // At most 65,537.
             dnsQueryRawSize: lent.message.len() as u32,
             dnsQueryRaw: lent.message.as_ptr().cast_mut(),
-            // A name that no server knows is not asked of the neighbours by LLMNR or mDNS (WSL sets
+            // A name that no server knows does not go to the neighbours by LLMNR or mDNS (WSL sets
             // it too).
             queryOptions: u64::from(DNS_QUERY_NO_MULTICAST),
             queryCompletionCallback: Some(raw_answered),
@@ -130,15 +129,15 @@ impl RawQuery {
                 Reading::Whole => 0,
                 Reading::BestEffort => u64::from(DNS_QUERY_RAW_OPTION_BEST_EFFORT_PARSE),
             },
-            // The framing of question and answer, not the transport. By UDP's an answer would be
+            // The framing of question and answer, not the transport. With UDP's an answer would be
             // truncated.
             protocol: DNS_PROTOCOL_TCP,
             ..DNS_QUERY_RAW_REQUEST::default()
         };
         // SAFETY: the cells have no other owner yet.
         unsafe { *lent.request.get() = request };
-        // SAFETY: all that Windows gets pointers to is in `lent`, which lives until the callback
-        // has run, even if that is before the call returns.
+        // SAFETY: everything that Windows gets pointers to is in `lent`, which lives until the
+        // callback has run, even if that is before the call returns.
         let code = unsafe { (functions.query)(lent.request.get(), lent.cancel.get()) };
         if code != PENDING {
             lent.end(Err(NoMessage::Refused(code)));
@@ -164,9 +163,9 @@ impl Drop for RawQuery {
             return;
         }
         // No lock is held: "Cancelling can end up calling the DnsQueryRawCallback directly on this
-        // same thread" (WSL's `DnsResolver::Stop`).
-        // SAFETY: the structure is the one that `DnsQueryRaw` got, at the same place. If the
-        // callback ran a moment ago the code says so, and `lent` is still there.
+        // same thread" (WSL's `DnsResolver::Stop`). SAFETY: the structure is the one that
+        // `DnsQueryRaw` got, at the same place. If the callback ran a moment ago the code says so,
+        // and `lent` still exists.
         let code = unsafe { (self.functions.cancel)(self.lent.cancel.get()) };
         if code != 0 {
             tracing::debug!(code, "a DNS query could not be cancelled");
@@ -182,13 +181,13 @@ impl Lent {
     fn end(&self, outcome: RawAnswer) {
         let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(answered) = answered {
-            // The asker may have given up.
+            // The receiver may have given up.
             let _ = answered.send(outcome);
         }
     }
 }
 
-/// Makes it visible to the fake that the memory went before its time.
+/// Shows the fake when the memory is freed too early.
 #[cfg(test)]
 impl Drop for Lent {
     fn drop(&mut self) {
@@ -204,9 +203,9 @@ unsafe extern "system" fn raw_answered(
     context: *const c_void,
     result: *const DNS_QUERY_RAW_RESULT,
 ) {
-    // SAFETY: the context is the reference that `start` gave away, and Windows calls once.
+    // SAFETY: the context is the reference that `start` passed on, and Windows calls once.
     let lent = unsafe { Arc::from_raw(context.cast::<Lent>()) };
-    // SAFETY: null, or a result that is ours until it is freed (page of the routine).
+    // SAFETY: null, or a result that belongs to us until it is freed (page of the routine).
     let outcome = match unsafe { result.as_ref() } {
         None => Err(NoMessage::Unusable),
         Some(told) if told.queryRawResponse.is_null() => Err(NoMessage::Failed(told.queryStatus)),
@@ -229,15 +228,15 @@ unsafe extern "system" fn raw_answered(
     lent.end(outcome);
 }
 
-/// A message behind its length (RFC 1035 section 4.2.2): "If TCP is requested by the caller, then
-/// the packet must be prefixed with the 2-byte length". A longer one than a length can say is
-/// refused by Windows.
+/// A message after its length (RFC 1035 section 4.2.2): "If TCP is requested by the caller, then
+/// the packet must be prefixed with the 2-byte length". Windows refuses a message that is too long
+/// for the length.
 fn framed(message: &[u8]) -> Vec<u8> {
     let length = u16::try_from(message.len()).unwrap_or(0);
     [&length.to_be_bytes(), message].concat()
 }
 
-/// The message behind its length; nothing if the length is not its own.
+/// The message after its length; `None` if the length is not the message's.
 fn unframed(bytes: &[u8]) -> Option<&[u8]> {
     let (length, message) = bytes.split_first_chunk()?;
     let whole =

@@ -1,5 +1,5 @@
-//! What socket2 has no call for: datagrams with their time to live and ECN, whether they may be
-//! fragmented, the MTU of a path, and switching off errors of unconnected sockets.
+//! Socket calls that socket2 lacks: datagrams with their time to live and ECN, the fragmentation
+//! setting, the MTU of a path, and switching off errors of unconnected sockets.
 
 use super::addresses::socket_address;
 use std::ffi::c_void;
@@ -28,11 +28,10 @@ fn last_error() -> io::Error {
     io::Error::from_raw_os_error(unsafe { WSAGetLastError() })
 }
 
-/// Has the socket tell nothing of ICMP errors. Otherwise a receive fails when some earlier datagram
-/// was refused (`SIO_UDP_CONNRESET`) or ran out of hops (`SIO_UDP_NETRESET`).
+/// Switches off the report of ICMP errors. Otherwise a receive fails when some earlier datagram was
+/// refused (`SIO_UDP_CONNRESET`) or ran out of hops (`SIO_UDP_NETRESET`).
 ///
-/// # Errors
-/// What Windows says of the first; the second is not known everywhere.
+/// # Errors Windows' error about the first; the second does not exist everywhere.
 pub(crate) fn ignore_icmp_errors(socket: &impl AsRawSocket) -> io::Result<()> {
     let set = |code: u32| {
         let (off, mut returned) = (0_u32, 0);
@@ -53,15 +52,14 @@ pub(crate) fn ignore_icmp_errors(socket: &impl AsRawSocket) -> io::Result<()> {
         };
         if failed == 0 { Ok(()) } else { Err(last_error()) }
     };
-    // Only a hint: what is still told is passed over.
+    // Only a hint: errors that are still reported are skipped.
     let _ = set(SIO_UDP_NETRESET);
     set(SIO_UDP_CONNRESET)
 }
 
-/// Has each received datagram come with its time to live (`IP_RECVTTL`, `IPV6_HOPLIMIT`).
+/// Makes each received datagram carry its time to live (`IP_RECVTTL`, `IPV6_HOPLIMIT`).
 ///
-/// # Errors
-/// What Windows says.
+/// # Errors Windows' error.
 pub(crate) fn tell_ttl(socket: &impl AsRawSocket, family: Family) -> io::Result<()> {
     let (level, option) = match family {
         Family::V4 => (IPPROTO_IP, IP_RECVTTL),
@@ -70,12 +68,11 @@ pub(crate) fn tell_ttl(socket: &impl AsRawSocket, family: Family) -> io::Result<
     set_option(socket, level, option, 1)
 }
 
-/// Has each received datagram come with its ECN codepoint (`IP_RECVECN`, `IPV6_RECVECN`: what
-/// `WSASetRecvIPEcn` of ws2tcpip.h sets). A Windows that knows these takes the codepoint of what is
-/// sent, too.
+/// Makes each received datagram carry its ECN codepoint (`IP_RECVECN`, `IPV6_RECVECN`, which
+/// `WSASetRecvIPEcn` of ws2tcpip.h sets). A Windows that supports these also accepts a codepoint
+/// for sending.
 ///
-/// # Errors
-/// This Windows is older than Windows 11 and Windows Server 2022.
+/// # Errors This Windows is older than Windows 11 and Windows Server 2022.
 pub(crate) fn tell_ecn(socket: &impl AsRawSocket, family: Family) -> io::Result<()> {
     match family {
         Family::V4 => set_option(socket, IPPROTO_IP, IP_RECVECN, 1),
@@ -83,10 +80,9 @@ pub(crate) fn tell_ecn(socket: &impl AsRawSocket, family: Family) -> io::Result<
     }
 }
 
-/// Sends a datagram with an ECN codepoint (RFC 3168 section 5) on a socket that does not block.
+/// Sends a datagram with an ECN codepoint (RFC 3168 section 5) on a non-blocking socket.
 ///
-/// # Errors
-/// What Windows says.
+/// # Errors Windows' error.
 pub(crate) fn send_with_ecn(
     socket: &impl AsRawSocket,
     peer: SocketAddr,
@@ -111,14 +107,14 @@ pub(crate) fn send_with_ecn(
         dwFlags: 0,
     };
     let mut sent = 0;
-    // SAFETY: all that `message` points to is valid for the lengths given, is only read, and
+    // SAFETY: everything that `message` points to is valid for the lengths given, is only read, and
     // outlives the call, which is not overlapped.
     let failed =
         unsafe { WSASendMsg(raw(socket), &raw const message, 0, &raw mut sent, null_mut(), None) };
     if failed == 0 { Ok(()) } else { Err(last_error()) }
 }
 
-/// Writes one control message of four bytes of data; the bytes that it takes.
+/// Writes one control message of four bytes of data; returns its size.
 fn put_control(control: &mut Control, level: i32, kind: i32, data: i32) -> u32 {
     const HEADER: usize = size_of::<CMSGHDR>();
     let length = (HEADER + 4).to_ne_bytes();
@@ -136,13 +132,12 @@ fn set_option(socket: &impl AsRawSocket, level: i32, option: i32, value: i32) ->
     if failed == 0 { Ok(()) } else { Err(last_error()) }
 }
 
-/// Whether what the socket sends may be fragmented. Where it may not, a send of more than the
-/// path's MTU fails with WSAEMSGSIZE (Microsoft: "IPPROTO_IP socket options", "IPPROTO_IPV6 socket
+/// Sets whether the socket's datagrams may be fragmented. If not, a send of more than the path's
+/// MTU fails with WSAEMSGSIZE (Microsoft: "IPPROTO_IP socket options", "IPPROTO_IPV6 socket
 /// options").
 ///
-/// # Errors
-/// What Windows says of `IP_DONTFRAGMENT` or `IPV6_DONTFRAG`. `IP_MTU_DISCOVER` is younger: without
-/// it a send fails only where the adapter's own MTU is less.
+/// # Errors Windows' error about `IP_DONTFRAGMENT` or `IPV6_DONTFRAG`. `IP_MTU_DISCOVER` is
+/// younger: without it a send fails only if the adapter's own MTU is smaller.
 pub(crate) fn set_fragments(
     socket: &impl AsRawSocket,
     family: Family,
@@ -155,7 +150,7 @@ pub(crate) fn set_fragments(
     let (banned, state) = match (fragments, family) {
         (Fragments::Forbidden, _) => (1, IP_PMTUDISC_DO),
         (Fragments::Allowed, Family::V4) => (0, IP_PMTUDISC_DONT),
-        // The host alone fragments, by what it knows of the path.
+        // Only the host fragments, by its knowledge of the path.
         (Fragments::Allowed, Family::V6) => (0, IP_PMTUDISC_NOT_SET),
     };
     let set = set_option(socket, level, ban, banned);
@@ -169,7 +164,7 @@ pub(crate) fn path_mtu(to: IpAddr) -> Option<u32> {
     let any: IpAddr =
         if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = std::net::UdpSocket::bind((any, 0)).ok()?;
-    // Sends nothing; the port only has to be one.
+    // Sends nothing. Any port will do.
     socket.connect((to, 9)).ok()?;
     let (level, option) =
         if to.is_ipv4() { (IPPROTO_IP, IP_MTU) } else { (IPPROTO_IPV6, IPV6_MTU) };
@@ -191,8 +186,7 @@ fn adapter_mtu(address: IpAddr) -> Option<u32> {
 /// Waits until the list of the host's addresses changes (`SIO_ADDRESS_LIST_CHANGE`) on a blocking
 /// socket.
 ///
-/// # Errors
-/// What Windows says; it then tells no changes.
+/// # Errors Windows' error. Then it reports no changes.
 pub(crate) fn wait_for_address_change(socket: &impl AsRawSocket) -> io::Result<()> {
     let mut returned = 0;
     // SAFETY: neither input nor output; the socket blocks, and the call is not overlapped.
@@ -215,24 +209,23 @@ pub(crate) fn wait_for_address_change(socket: &impl AsRawSocket) -> io::Result<(
 /// A received datagram.
 pub(crate) struct Message {
     pub(crate) peer: SocketAddr,
-    /// If Windows told it.
+    /// If Windows reports it.
     pub(crate) ttl: Option<u8>,
     /// The ECN codepoint; 0 if Windows does not report it.
     pub(crate) ecn: u8,
     pub(crate) length: usize,
 }
 
-/// `WSARecvMsg`, which is found by asking the socket.
+/// `WSARecvMsg`, which the socket itself returns.
 #[derive(Clone, Copy)]
 pub(crate) struct ReceiveMessage(LPFN_WSARECVMSG);
 
-/// Room for the two control messages that were asked for.
+/// Room for the two control messages requested.
 #[repr(C, align(8))]
 struct Control([u8; 64]);
 
 impl ReceiveMessage {
-    /// # Errors
-    /// The socket's provider has no such function.
+    /// # Errors The socket's provider has no such function.
     pub(crate) fn of(socket: &impl AsRawSocket) -> io::Result<Self> {
         let (id, mut function, mut returned) = (WSAID_WSARECVMSG, None, 0);
         let function_size = size_of::<LPFN_WSARECVMSG>() as u32;
@@ -254,10 +247,9 @@ impl ReceiveMessage {
         if failed == 0 { Ok(Self(function)) } else { Err(last_error()) }
     }
 
-    /// Takes a datagram off a socket that does not block.
+    /// Takes a datagram off a non-blocking socket.
     ///
-    /// # Errors
-    /// What Windows says: `WouldBlock` when there is none.
+    /// # Errors Windows' error: `WouldBlock` when there is none.
     pub(crate) fn call(self, socket: &impl AsRawSocket, buffer: &mut [u8]) -> io::Result<Message> {
         let Some(receive) = self.0 else { return Err(io::ErrorKind::Unsupported.into()) };
         let mut address = SOCKADDR_STORAGE::default();
@@ -275,16 +267,16 @@ impl ReceiveMessage {
             dwFlags: 0,
         };
         let mut length = 0;
-        // SAFETY: all that `message` points to is valid for the lengths given and outlives the
-        // call, which is not overlapped.
+        // SAFETY: everything that `message` points to is valid for the lengths given and outlives
+        // the call, which is not overlapped.
         let failed =
             unsafe { receive(raw(socket), &raw mut message, &raw mut length, null_mut(), None) };
         if failed != 0 {
             return Err(last_error());
         }
         let filled = (message.Control.len as usize).min(control.0.len());
-        // SAFETY: every bit pattern is a valid SOCKADDR_STORAGE, and so it is of the addresses laid
-        // over it.
+        // SAFETY: every bit pattern is a valid SOCKADDR_STORAGE, and so is every address laid over
+        // it.
         let peer = unsafe { socket_address((&raw const address).cast()) };
         let peer = peer.ok_or(io::ErrorKind::InvalidData)?;
         let (ttl, ecn) = marks_in(&control.0[..filled]);
@@ -292,7 +284,7 @@ impl ReceiveMessage {
     }
 }
 
-/// The time to live and the ECN codepoint among control messages, each of which is a header, four
+/// The time to live and the ECN codepoint among control messages. Each consists of a header, four
 /// bytes of padding where they are due, and its data.
 fn marks_in(mut control: &[u8]) -> (Option<u8>, u8) {
     let (mut ttl, mut ecn) = (None, 0);
@@ -315,7 +307,7 @@ fn marks_in(mut control: &[u8]) -> (Option<u8>, u8) {
     (ttl, ecn)
 }
 
-/// An IPv6 socket address as Windows wants it.
+/// An IPv6 socket address in Windows' form.
 pub(super) fn to_sockaddr6(address: Ipv6Addr) -> SOCKADDR_IN6 {
     let mut sockaddr = SOCKADDR_IN6 { sin6_family: AF_INET6, ..SOCKADDR_IN6::default() };
     sockaddr.sin6_addr.u.Byte = address.octets();
@@ -342,7 +334,7 @@ mod tests {
         assert_eq!(marks_in(&[hops.clone(), ecn.clone()].concat()), (Some(57), 3));
         assert_eq!(marks_in(&[ecn, hops].concat()), (Some(57), 3));
         assert_eq!(marks_in(&message(IPPROTO_IPV6, IPV6_ECN, 2)), (None, 2));
-        // Length, level, kind, data, padding: as CMSGHDR and WSA_CMSG_SPACE of ws2def.h have it.
+        // Length, level, kind, data, padding: the layout of CMSGHDR and WSA_CMSG_SPACE in ws2def.h.
         let mut words = (size_of::<CMSGHDR>() + 4).to_ne_bytes().to_vec();
         for word in [IPPROTO_IP, IP_TTL, 57, 0] {
             words.extend(word.to_ne_bytes());

@@ -3,10 +3,9 @@
 use windows_sys::Win32::Foundation::GlobalFree;
 use windows_sys::core::PWSTR;
 
-/// The text at a pointer; nothing at a null pointer.
+/// The text at a pointer; `None` for a null pointer.
 ///
-/// # Safety
-/// The pointer is null or leads to UTF-16 that ends with a zero.
+/// # Safety The pointer is null or leads to UTF-16 that ends with a zero.
 pub(super) unsafe fn text(pointer: PWSTR) -> Option<String> {
     if pointer.is_null() {
         return None;
@@ -16,17 +15,16 @@ pub(super) unsafe fn text(pointer: PWSTR) -> Option<String> {
     while unsafe { *pointer.add(length) } != 0 {
         length += 1;
     }
-    // SAFETY: so many units were just read.
+    // SAFETY: that many units were just read.
     Some(String::from_utf16_lossy(unsafe { std::slice::from_raw_parts(pointer, length) }))
 }
 
-/// The text at a pointer that was given to be freed with `GlobalFree`; nothing for null and for an
-/// empty text.
+/// The text at a pointer that must be freed with `GlobalFree`; `None` for null and for an empty
+/// text.
 ///
-/// # Safety
-/// As [`text`]; and nobody uses the pointer afterwards.
+/// # Safety Like [`text`], and the pointer is not used afterwards.
 pub(super) unsafe fn taken(pointer: PWSTR) -> Option<String> {
-    // SAFETY: the caller's word.
+    // SAFETY: the caller guarantees it.
     let text = unsafe { text(pointer) }?;
     // SAFETY: not null, and freed once.
     unsafe { GlobalFree(pointer.cast()) };
@@ -47,6 +45,6 @@ pub(super) unsafe fn list<'a, T: 'a>(
     first: *const T,
     next: impl Fn(&'a T) -> *const T,
 ) -> impl Iterator<Item = &'a T> {
-    // SAFETY: the caller's word, for each pointer.
+    // SAFETY: the caller guarantees it, for each pointer.
     std::iter::successors(unsafe { first.as_ref() }, move |item| unsafe { next(item).as_ref() })
 }

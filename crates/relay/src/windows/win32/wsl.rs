@@ -1,5 +1,5 @@
-//! What WSL asks of Windows before it starts: the registry, a service, and whether a function of
-//! the resolver works.
+//! Windows' answers that WSL needs before it starts: the registry, a service, and whether a
+//! function of the resolver works.
 
 use super::raw_query::RawFunctions;
 use super::text::wide;
@@ -11,13 +11,13 @@ use windows_sys::Win32::System::Services::{
     SC_MANAGER_CONNECT, SERVICE_QUERY_STATUS, SERVICE_STATUS, SERVICE_STOPPED,
 };
 
-/// Whether `DnsQueryRaw` works, as WSL finds out.
+/// Whether `DnsQueryRaw` works, by WSL's own check.
 pub(crate) fn has_dns_query_raw() -> bool {
     RawFunctions::load().is_ok_and(RawFunctions::are_on)
 }
 
-/// A number of the registry below `HKEY_LOCAL_MACHINE`; `None` where the key or the value is not
-/// there, or is no number.
+/// A number of the registry below `HKEY_LOCAL_MACHINE`; `None` if the key or the value does not
+/// exist, or is not a number.
 pub(crate) fn machine_number(key: &str, name: &str) -> Option<u32> {
     let (mut value, mut size) = (0_u32, 4_u32);
     // SAFETY: the names end with a zero; value and size outlive the call, and the size is the
@@ -36,8 +36,8 @@ pub(crate) fn machine_number(key: &str, name: &str) -> Option<u32> {
     (code == 0).then_some(value)
 }
 
-/// Whether a service is there and not stopped (microsoft/WSL, `helpers.cpp`, `IsServiceRunning`);
-/// `None` where this user may not know.
+/// Whether a service exists and is not stopped (microsoft/WSL, `helpers.cpp`, `IsServiceRunning`);
+/// `None` if this user may not know.
 pub(crate) fn is_running(service: &str) -> Option<bool> {
     // SAFETY: null names this machine and its active database.
     let manager = Handle(unsafe { OpenSCManagerW(null(), null(), SC_MANAGER_CONNECT) });
@@ -52,7 +52,7 @@ pub(crate) fn is_running(service: &str) -> Option<bool> {
         return (unsafe { GetLastError() } == ERROR_SERVICE_DOES_NOT_EXIST).then_some(false);
     }
     let mut status = SERVICE_STATUS::default();
-    // SAFETY: the service is open with the right to ask for its status, whose place outlives the
+    // SAFETY: the service is open with the right to query its status, whose place outlives the
     // call.
     let is_told = unsafe { QueryServiceStatus(service.0, &raw mut status) } != 0;
     is_told.then_some(status.dwCurrentState != SERVICE_STOPPED)
@@ -64,8 +64,8 @@ struct Handle(SC_HANDLE);
 impl Drop for Handle {
     fn drop(&mut self) {
         if !self.0.is_null() {
-            // SAFETY: the handle is this one's, and is not used any more. One that cannot be closed
-            // harms no other.
+            // SAFETY: the handle belongs to this value, and is not used any more. A failure to
+            // close it does no harm.
             unsafe { CloseServiceHandle(self.0) };
         }
     }
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn a_service_that_is_not_there_does_not_run() {
         assert_eq!(is_running("NoSuchService"), Some(false));
-        // The remote procedure calls of Windows run as long as Windows does.
+        // Windows' remote procedure calls run as long as Windows does.
         assert_eq!(is_running("RpcSs"), Some(true));
     }
 }

@@ -1,6 +1,6 @@
-//! The two socket options for tests, no kinder than Microsoft's page "IPPROTO_TCP socket options"
-//! and those of `WSAGetIcmpErrorInfo` and `setsockopt`. The sockets are real ones; only what an
-//! ICMP error says is the test's.
+//! The two socket options for tests, exactly as strict as Microsoft's page "IPPROTO_TCP socket
+//! options" and those of `WSAGetIcmpErrorInfo` and `setsockopt`. The sockets are real; only the
+//! content of an ICMP error comes from the test.
 
 use super::{Calls, IcmpError};
 use std::cell::{Cell, RefCell};
@@ -13,20 +13,20 @@ use windows_sys::Win32::Networking::WinSock::{
 };
 use wire::frame::Family;
 
-/// A Windows that tells.
+/// A Windows that reports errors.
 pub(crate) const CALLS: Calls = Calls { set, get };
 
 /// A Windows before version 2004, or a Wine.
 pub(crate) const OLDER: Calls = Calls { set: no_set, get: no_get };
 
 thread_local! {
-    /// What has come for a socket whose connect fails.
+    /// The error for a socket whose connect fails.
     static SAID: Cell<Option<IcmpError>> = const { Cell::new(None) };
     /// Sockets whose connects fail by an ICMP error.
     static FAIL: RefCell<HashSet<SOCKET>> = RefCell::default();
 }
 
-/// Each connect of this thread that fails has got this error.
+/// Gives this error to each failing connect of this thread.
 pub(crate) fn says(error: IcmpError) {
     SAID.set(Some(error));
 }
@@ -72,7 +72,7 @@ unsafe extern "system" fn get(
         return fails(WSAENOPROTOOPT);
     }
     let size = size_of::<ICMP_ERROR_INFO>();
-    // SAFETY: the caller's length is readable, if it is one.
+    // SAFETY: the caller's length is readable if the pointer is not null.
     if value.is_null()
         || length.is_null()
         || usize::try_from(unsafe { *length }).unwrap_or(0) < size
@@ -80,7 +80,7 @@ unsafe extern "system" fn get(
         return fails(WSAEFAULT);
     }
     // "If no ICMP error has been received since the last connect call, then WSANO_DATA is
-    // returned"; a socket that was not to fail by one goes on trying, and has none.
+    // returned". A socket without the option keeps trying, and has no error.
     let Some(error) = SAID.get().filter(|_| FAIL.with_borrow(|fail| fail.contains(&socket))) else {
         return fails(WSANO_DATA);
     };
@@ -100,7 +100,7 @@ unsafe extern "system" fn get(
             info.srcaddress.Ipv6.sin6_addr.u.Byte = from.octets();
         }
     }
-    // SAFETY: both lead to room enough, as was looked at.
+    // SAFETY: both pointers lead to enough room, as checked above.
     unsafe {
         value.cast::<ICMP_ERROR_INFO>().write_unaligned(info);
         *length = size as i32;

@@ -1,10 +1,13 @@
-//! Windows' ping for tests, no kinder than the documents of the real one: Microsoft's pages of
-//! `IcmpSendEcho2Ex`, `Icmp6SendEcho2` and `IcmpParseReplies`.
+//! Windows' ping for tests, exactly as strict as the documents of the real one: Microsoft's pages
+//! of `IcmpSendEcho2Ex`, `Icmp6SendEcho2` and `IcmpParseReplies`.
 //!
-//! A request ends by a call in the thread that sent it, while that waits (an APC). What becomes of
-//! it depends on its destination: see [`fate`]. Until it ends the fake keeps the pointers that it
-//! got, and fills the reply's buffer with a pattern that has to be there at the end.
-#![expect(clippy::wildcard_enum_match_arm, reason = "a fake says what is special of each fate")]
+//! A request ends by a call in the thread that sent it, while that waits (an APC). Its fate depends
+//! on its destination: see [`fate`]. Until it ends the fake keeps the pointers that it got, and
+//! fills the reply's buffer with a pattern that must be intact at the end.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a fake names only the special cases of each fate"
+)]
 
 use super::{Functions, V4, V6};
 use std::collections::{HashMap, HashSet};
@@ -28,7 +31,7 @@ use windows_sys::core::BOOL;
 const TIMED_OUT: u32 = 11010;
 /// `ERROR_HOST_UNREACHABLE`
 const UNREACHABLE: u32 = 1232;
-/// What a request of a handle that was closed ends with.
+/// The status of a request whose handle was closed.
 const CANCELLED: u32 = 1223;
 
 /// Marks an end with an empty buffer.
@@ -38,21 +41,22 @@ const NOTHING: u32 = u32::MAX;
 enum Fate {
     /// A reply with this `IP_STATUS`.
     Answered(u32),
-    /// No reply before the time-out. For IPv6 there is none: its page says that `Timeout` "is only
-    /// used if the function is called synchronously". Closing the handle ends it, as a driver's
-    /// cleanup routine has to end what is outstanding (Microsoft, "DispatchCleanup Routines").
+    /// No reply before the time-out. IPv6 has no time-out: its page says that `Timeout` "is only
+    /// used if the function is called synchronously". Closing the handle ends it, because a
+    /// driver's cleanup routine must end outstanding requests (Microsoft, "DispatchCleanup
+    /// Routines").
     Silent,
     /// No end at all, not even by closing the handle.
     Stuck,
     /// The reply is there when the call returns, and no APC comes.
     AtOnce,
-    /// The same, and an APC comes all the same.
+    /// The same, but an APC comes anyway.
     AtOnceAndLater,
     /// The call returns `ERROR_IO_PENDING` itself, as its page says, instead of 0.
     PendingByValue,
     /// The call fails, and nothing is sent.
     Fails,
-    /// The call returns 0 and no error, and no APC comes. Wine 8 does so with some 200 under way.
+    /// The call returns 0 and no error, and no APC comes. Wine 8 does so with about 200 in flight.
     SaysNothing,
     /// An APC comes, and there is neither a reply nor an error.
     EndsWithNothing,
@@ -105,7 +109,7 @@ struct State {
     under_way: HashMap<u64, Request>,
     most_under_way: usize,
     sent: usize,
-    /// What the parsing functions say of a buffer: how many replies, and which error.
+    /// The result of the parsing functions for a buffer: the number of replies, and the error.
     outcomes: HashMap<usize, (u32, u32)>,
     faults: Vec<String>,
 }
@@ -116,7 +120,7 @@ fn lock() -> MutexGuard<'static, State> {
     STATE.0.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What Windows keeps of a request. Its pointers are numbers, so that it may go to the timer's
+/// A request in Windows' hands. Its pointers are numbers, so that it may move to the timer's
 /// thread.
 #[derive(Clone)]
 struct Request {
@@ -141,7 +145,7 @@ pub(crate) const FUNCTIONS: Functions = Functions {
 pub(crate) async fn alone(test: impl Future<Output = ()>) {
     static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let _one = ONE.lock().await;
-    // Requests of a former test that never end stay under way, in memory that is never freed.
+    // Requests of an earlier test that never end stay pending, in memory that is never freed.
     let next = lock().next;
     *lock() = State { next, ..State::default() };
     test.await;
@@ -154,7 +158,7 @@ pub(crate) async fn alone(test: impl Future<Output = ()>) {
     assert!(state.open.is_empty(), "{} handles are still open", state.open.len());
 }
 
-/// Requests that Windows got; and those that it had at a time, at most.
+/// The number of requests so far, and the most at one time.
 pub(crate) fn count() -> (usize, usize) {
     let state = lock();
     (state.sent, state.most_under_way)
@@ -299,7 +303,7 @@ fn take(
     returned
 }
 
-/// Ends what is due.
+/// Ends the requests that are due.
 fn keep_time() {
     let mut state = lock();
     loop {
@@ -325,14 +329,14 @@ impl State {
         }
     }
 
-    /// Writes the reply, where the asker still has its memory.
+    /// Writes the reply, if the caller still has its memory.
     fn fill(&mut self, request: &Request, status: u32) {
         if read(request.reply.0, request.pattern().len()) != request.pattern() {
             self.faults.push(format!("{}: the reply's buffer was gone before the end", request.to));
             return;
         }
         if read(request.data.0, request.data.1.len()) != request.data.1 {
-            self.faults.push(format!("{}: the data were gone before the end", request.to));
+            self.faults.push(format!("{}: the data was gone before the end", request.to));
         }
         if status == NOTHING {
             write(request.reply.0, &vec![0; request.reply.1]);
@@ -351,7 +355,7 @@ impl State {
                 reply.DataSize = bytes.len() as u16;
                 reply.Data = (request.reply.0 + head) as *mut c_void;
                 reply.Options.Ttl = 57;
-                // SAFETY: the buffer is that large, and as it is whole, it is still the asker's.
+                // SAFETY: the buffer is that large, and as it is intact, the caller still owns it.
                 unsafe { (request.reply.0 as *mut ICMP_ECHO_REPLY).write_unaligned(reply) };
                 write(request.reply.0 + head, bytes);
             }
@@ -372,14 +376,14 @@ impl Request {
         self.number.to_ne_bytes().into_iter().cycle().take(self.reply.1).collect()
     }
 
-    /// Has the sending thread call the routine the next time that it waits.
+    /// Makes the sending thread call the routine the next time that it waits.
     fn call(self) {
         let thread = self.thread;
         let delivery = Box::into_raw(Box::new(self));
         // SAFETY: the thread's handle is open; the box is the routine's. A thread that has ended
         // takes no call.
         if unsafe { QueueUserAPC(Some(deliver), thread as HANDLE, delivery as usize) } == 0 {
-            // SAFETY: no one else holds it then.
+            // SAFETY: nothing else holds it then.
             drop(unsafe { Box::from_raw(delivery) });
         }
         close_thread(thread);
@@ -428,14 +432,14 @@ fn close_thread(thread: usize) {
 }
 
 fn read(at: usize, length: usize) -> Vec<u8> {
-    // SAFETY: lent for as long as the request is under way; where it is gone, whatever is there is
-    // read.
+    // SAFETY: lent for as long as the request is pending; if it is gone, the read returns whatever
+    // is there.
     (0..length).map(|n| unsafe { ((at + n) as *const u8).read_volatile() }).collect()
 }
 
 fn write(at: usize, bytes: &[u8]) {
     for (n, byte) in bytes.iter().enumerate() {
-        // SAFETY: lent for as long as the request is under way, and looked at before.
+        // SAFETY: lent for as long as the request is pending, and checked before.
         unsafe { ((at + n) as *mut u8).write_volatile(*byte) };
     }
 }

@@ -5,10 +5,13 @@
 //! - microsoft/WSL, `src/windows/common/DnsResolver.cpp`.
 //! - microsoft/openvmm, `consomme/src/dns_resolver/windows/mod.rs`.
 //!
-//! What becomes of a query depends on the first label of its name: see [`fate`]. It keeps all
-//! pointers that it gets and looks at them until the callback. The page of the request asks less:
+//! The fate of a query depends on the first label of its name: see [`fate`]. The fake keeps all
+//! pointers that it gets and checks them until the callback. The page of the request requires less:
 //! request and message only have to live until `DnsQueryRaw` returns.
-#![expect(clippy::wildcard_enum_match_arm, reason = "a fake says what is special of each fate")]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a fake names only the special cases of each fate"
+)]
 
 use super::RawFunctions;
 use crate::os::win32::dns::RecordFunctions;
@@ -28,7 +31,7 @@ use windows_sys::Win32::NetworkManagement::Dns::{
 };
 use windows_sys::core::PCWSTR;
 
-/// How long an ordinary answer takes: its asker is somewhere else by then.
+/// How long an ordinary answer takes: its caller has moved on by then.
 const TAKES: Duration = Duration::from_millis(20);
 
 const PENDING: i32 = 9506;
@@ -37,11 +40,11 @@ const NAME_ERROR: i32 = 9003;
 const INVALID_PARAMETER: i32 = 87;
 const CANCELLED: i32 = 1223;
 
-/// What `DnsQuery_W` says here of every name: it is there, and has no such record.
+/// The result of `DnsQuery_W` here for every name: it exists, without such a record.
 const NO_RECORDS: u32 = 9501;
 
-/// The address that a VPN's server, which a rule of the NRPT names, gives for `*.corp.test`; and
-/// that of all other names.
+/// The address that a VPN's server, named by a rule of the NRPT, gives for `*.corp.test`; and that
+/// of all other names.
 pub(crate) const BY_RULE: Ipv4Addr = Ipv4Addr::new(10, 20, 30, 40);
 pub(crate) const BY_OTHERS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 80);
 
@@ -49,7 +52,7 @@ pub(crate) const BY_OTHERS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 80);
 enum Fate {
     /// An answer after a while, on a thread of Windows'.
     Answered,
-    /// The callback comes before `DnsQueryRaw` returns, which openvmm's code reckons with.
+    /// The callback comes before `DnsQueryRaw` returns, which openvmm's code allows for.
     AnsweredAtOnce,
     /// An answer of several kilobytes.
     Large,
@@ -58,7 +61,7 @@ enum Fate {
     NoSuchName,
     /// An error status without a message.
     Failed(i32),
-    /// The callback gets no result at all, which WSL's and openvmm's code reckon with.
+    /// The callback gets no result at all, which WSL's and openvmm's code allow for.
     Nothing,
     /// A length in front that is not the message's.
     Misframed,
@@ -68,7 +71,7 @@ enum Fate {
     SlowElsewhere,
     /// `DnsQueryRaw` itself returns the code, and no callback comes.
     Refused(i32),
-    /// `DnsQueryRaw` cannot read the message, unless an option has it read what it can.
+    /// `DnsQueryRaw` cannot read the message, unless an option makes it read as much as it can.
     Unreadable,
 }
 
@@ -105,8 +108,8 @@ struct State {
     under_way: HashMap<u64, Query>,
     calls: Vec<Call>,
     faults: Vec<String>,
-    /// Results that are not freed, by their address, with the query that each is of: an address is
-    /// used again once its result is freed.
+    /// Results that are not freed, by their address, each with its query: an address is reused once
+    /// its result is freed.
     results: HashMap<usize, u64>,
 }
 
@@ -116,15 +119,15 @@ fn lock() -> MutexGuard<'static, State> {
     STATE.0.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A query, with Windows' pointers and what they led to when it began.
+/// A query, with Windows' pointers and the data at them when it began.
 #[derive(Clone)]
 struct Query {
     number: u64,
     name: String,
     fate: Fate,
     cancelled: bool,
-    /// What cancels it, filled with [`canary`]: the page says that it "must persist until the query
-    /// completion callback is made".
+    /// The structure that cancels it, filled with [`canary`]: the page says that it "must persist
+    /// until the query completion callback is made".
     cancel: usize,
     request: (usize, Vec<u8>),
     message: (usize, Vec<u8>),
@@ -132,7 +135,7 @@ struct Query {
     context: usize,
 }
 
-/// What Windows keeps in the structure that cancels a query.
+/// The content that Windows keeps in the structure that cancels a query.
 fn canary(number: u64) -> [u8; 32] {
     let mut bytes = [0xC5; 32];
     bytes[..8].copy_from_slice(&number.to_ne_bytes());
@@ -141,10 +144,9 @@ fn canary(number: u64) -> [u8; 32] {
 
 /// The bytes at an address.
 ///
-/// # Safety
-/// So many can be read there.
+/// # Safety That many bytes are readable there.
 unsafe fn bytes(at: usize, length: usize) -> Vec<u8> {
-    // SAFETY: the caller's word.
+    // SAFETY: the caller guarantees it.
     (0..length).map(|n| unsafe { ((at + n) as *const u8).read_volatile() }).collect()
 }
 
@@ -165,7 +167,7 @@ unsafe extern "system" fn query_off(
 pub(crate) const RECORDS: RecordFunctions =
     RecordFunctions { query: query_records, free: free_records };
 
-/// What was asked for names that end so.
+/// The calls for names with that suffix.
 pub(crate) fn calls(suffix: &str) -> Vec<Call> {
     let of = |call: &&Call| match call {
         Call::Raw { name } | Call::RawBestEffort { name } | Call::Records { name, .. } => {
@@ -175,17 +177,16 @@ pub(crate) fn calls(suffix: &str) -> Vec<Call> {
     lock().calls.iter().filter(of).cloned().collect()
 }
 
-/// Waits until no query for a name that ends so is under way.
+/// Waits until no query for a name with that suffix is pending.
 ///
-/// # Panics
-/// One of them does not end, a result was not freed, or a rule was broken.
+/// # Panics One of them does not end, a result was not freed, or a rule was broken.
 pub(crate) fn finish(suffix: &str) {
     let deadline = Duration::from_secs(10);
     let busy =
         |state: &mut State| state.under_way.values().any(|query| query.name.ends_with(suffix));
     let (state, timeout) =
         STATE.1.wait_timeout_while(lock(), deadline, busy).unwrap_or_else(PoisonError::into_inner);
-    assert!(!timeout.timed_out(), "a query for *.{suffix} is under way for ever");
+    assert!(!timeout.timed_out(), "a query for *.{suffix} never ends");
     let faults: Vec<_> = state.faults.iter().filter(|fault| fault.contains(suffix)).collect();
     assert!(faults.is_empty(), "{faults:#?}");
 }
@@ -222,7 +223,7 @@ unsafe extern "system" fn query(
         false => Call::Raw { name: name.clone() },
     });
     if asked.queryOptions & u64::from(DNS_QUERY_NO_MULTICAST) == 0 {
-        fault(&mut state, &name, "asked of LLMNR and mDNS too");
+        fault(&mut state, &name, "also sent by LLMNR and mDNS");
     }
     if asked.queryOptions & u64::from(DNS_QUERY_ACCEPT_TRUNCATED_RESPONSE) != 0 {
         fault(&mut state, &name, "an option of the raw query among those of every query");
@@ -235,7 +236,7 @@ unsafe extern "system" fn query(
     }
     state.next += 1;
     let number = state.next;
-    // SAFETY: the caller's, for as long as the query is under way.
+    // SAFETY: the caller's, for as long as the query is pending.
     unsafe { cancel.cast::<[u8; 32]>().write_volatile(canary(number)) };
     let query = Query {
         number,
@@ -261,7 +262,7 @@ unsafe extern "system" fn query(
     PENDING
 }
 
-/// A message that its length stands in front of.
+/// A message after its length.
 fn unframed(bytes: &[u8]) -> Option<&[u8]> {
     let (length, message) = bytes.split_first_chunk()?;
     (usize::from(u16::from_be_bytes(*length)) == message.len()).then_some(message)
@@ -291,7 +292,9 @@ unsafe extern "system" fn cancel(structure: *const DNS_QUERY_RAW_CANCEL) -> i32 
 
 unsafe extern "system" fn free(result: *const DNS_QUERY_RAW_RESULT) {
     if lock().results.remove(&(result as usize)).is_none() {
-        lock().faults.push("a result of another's, or one of before, was freed".to_owned());
+        lock()
+            .faults
+            .push("a result was freed that is another query's or already freed".to_owned());
         return;
     }
     // SAFETY: made by `Query::end`, and freed once.
@@ -320,10 +323,10 @@ impl Query {
         };
         drop(state);
         match self.fate {
-            // Its callback is the cancelling thread's.
+            // The cancelling thread makes its callback.
             Fate::Slow if cancelled => {}
             _ if cancelled => {
-                // Late, so that whoever cancelled it has gone on.
+                // Late, so that the cancelling thread has continued.
                 drop(STATE.1.wait_timeout_while(lock(), TAKES, |_| true));
                 self.end(CANCELLED);
             }
@@ -333,11 +336,11 @@ impl Query {
         }
     }
 
-    /// Looks for the last time at what is the asker's, and calls back.
+    /// Checks the caller's memory for the last time, and calls back.
     fn end(&self, status: i32) {
         let mut state = lock();
-        // SAFETY: until now all three are the asker's to keep; where they are not, whatever is
-        // there is read.
+        // SAFETY: until now the caller must keep all three; if it did not, the read returns
+        // whatever is there.
         let (cancel, request, message) = unsafe {
             (
                 bytes(self.cancel, size_of::<DNS_QUERY_RAW_CANCEL>()),
@@ -346,7 +349,7 @@ impl Query {
             )
         };
         if cancel == canary(self.number) {
-            // SAFETY: as it is whole, it is still the asker's.
+            // SAFETY: as it is intact, the caller still owns it.
             unsafe { (self.cancel as *mut [u8; 32]).write_volatile([0xEE; 32]) };
         } else {
             fault(
@@ -392,7 +395,7 @@ impl Query {
         Box::into_raw(Box::new(result))
     }
 
-    /// The answer, framed as the question was: "the query response will be modified to match the
+    /// The answer, framed like the question: "the query response will be modified to match the
     /// protocol in the request".
     fn response(&self) -> Vec<u8> {
         let framed = unframed(&self.message.1);
@@ -432,5 +435,5 @@ unsafe extern "system" fn query_records(
 }
 
 unsafe extern "system" fn free_records(_: *const c_void, _: i32) {
-    lock().faults.push("a list of records was freed that was never given".to_owned());
+    lock().faults.push("a list of records was freed that never existed".to_owned());
 }
