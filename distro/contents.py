@@ -11,10 +11,10 @@ import pathlib
 import subprocess
 import sys
 
-# What is built in, and for which system.
+# The programs in the distro, and their targets.
 PROGRAMS = {"underpass": "x86_64-unknown-linux-gnu", "underpass-relay": "x86_64-pc-windows-gnu"}
 
-# Files of Debian's packages that are in the distro, or linked into its programs, and their licences.
+# Files of Debian's packages in the distro, or linked into its programs, and their licences.
 DEBIAN = {
     "/bin/busybox": "GPL-2.0-only",
     "/usr/lib/x86_64-linux-gnu/libc.a": "LGPL-2.1-or-later",
@@ -32,9 +32,9 @@ def crates():
     found = {}
     for program, target in PROGRAMS.items():
         words = ["cargo", "metadata", "--format-version=1", "--locked", f"--filter-platform={target}"]
-        told = json.loads(subprocess.run(words, check=True, capture_output=True).stdout)
-        packages = {package["id"]: package for package in told["packages"]}
-        nodes = {node["id"]: node for node in told["resolve"]["nodes"]}
+        metadata = json.loads(subprocess.run(words, check=True, capture_output=True).stdout)
+        packages = {package["id"]: package for package in metadata["packages"]}
+        nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
         todo = [id for id, package in packages.items() if package["name"] == program]
         seen = set(todo)
         while todo:
@@ -61,7 +61,7 @@ def debian_package(file):
     try:
         owner = said("dpkg-query", "--search", file)
     except subprocess.CalledProcessError:
-        # Where /bin is a link to /usr/bin, packages know either name.
+        # If /bin is a link to /usr/bin, packages use either name.
         owner = said("dpkg-query", "--search", f"/usr{file}")
     name = owner.split(":")[0].split(",")[0]
     return name, said("dpkg-query", "--show", "--showformat=${Version}", name)

@@ -3,7 +3,7 @@
 import os
 import sys
 
-# Part, folders and files, per cent of its lines at least.
+# Part, folders and files, minimum percentage of its lines.
 PARTS = [
     ("stack", ["crates/stack/src/"], 90),
     ("wire", ["crates/wire/src/"], 90),

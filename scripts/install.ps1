@@ -12,7 +12,7 @@ The file underpass.wsl; by default the one beside this script.
 The distro's name.
 
 .PARAMETER Uninstall
-Takes back what this script installed under that name: the task or shortcut, the distro, its folder.
+Removes what this script installed under that name: the task or shortcut, the distro, its folder.
 Other installations stay.
 
 .EXAMPLE
@@ -32,9 +32,9 @@ $task = "Underpass ($Name)"
 $shortcut = Join-Path ([Environment]::GetFolderPath('Startup')) "$task.lnk"
 $root = Join-Path $env:LOCALAPPDATA 'underpass'
 $folder = Join-Path $root "distro-$Name"
-# Where WSL itself keeps its list (src/windows/service/exe/DistributionRegistration.h of
-# microsoft/WSL). What wsl.exe prints is not read: it is UTF-16 or UTF-8, by its version and by
-# WSL_UTF8.
+# WSL itself keeps its list here (src/windows/service/exe/DistributionRegistration.h of
+# microsoft/WSL). The output of wsl.exe is not read: it is UTF-16 or UTF-8, depending on its version
+# and on WSL_UTF8.
 $lxss = 'HKCU:\Software\Microsoft\Windows\CurrentVersion\Lxss'
 
 function Invoke-Wsl {
@@ -52,13 +52,13 @@ function Test-Distro {
     [bool](Get-Distro)
 }
 
-# Whether this script imported the distro: it lies where this script puts it.
+# Whether this script imported the distro: it lies in this script's folder.
 function Test-Installed {
     $distro = Get-Distro
     [bool]$distro -and (($distro.BasePath -replace '^\\\\\?\\', '').TrimEnd('\') -eq $folder)
 }
 
-# What starts the distro, so that nothing does while it is replaced or removed.
+# Removes the starter of the distro, so that nothing starts it while it is replaced or removed.
 function Remove-Starter {
     if (Get-ScheduledTask -TaskName $task -ErrorAction SilentlyContinue) {
         Stop-ScheduledTask -TaskName $task
@@ -73,7 +73,7 @@ function Remove-IfEmpty([string]$Path) {
     }
 }
 
-# The relay's copies, which all installations share: none is to be removed while another is there.
+# The relay's copies, which all installations share: they stay while another installation exists.
 function Get-Copies {
     if (Get-ChildItem $root -Directory -Filter 'distro-*' -ErrorAction SilentlyContinue) { return }
     foreach ($version in @(Get-ChildItem $root -Directory -ErrorAction SilentlyContinue)) {
@@ -99,11 +99,11 @@ if ($Uninstall) {
         Write-Warning ("The distro '$Name' stays: this script did not install it. " +
             "To remove it with all of its files: wsl --unregister $Name")
     }
-    # A disk that is there still belongs to a distro of another name.
+    # An existing disk belongs to a distro of another name.
     if ((Test-Path $folder) -and -not (Test-Path (Join-Path $folder 'ext4.vhdx'))) {
         Remove-Item -Recurse -Force $folder
     }
-    # A relay that still ends keeps its file for a moment.
+    # A relay that is just ending holds its file for a moment.
     for ($try = 0; $try -lt 10; $try++) {
         Remove-Copies
         if (-not (Get-Copies)) { break }
@@ -125,8 +125,8 @@ if ((Test-Distro) -and -not (Test-Installed)) {
 }
 New-Item -ItemType Directory -Force $folder | Out-Null
 # The distro is replaced as a whole, except for its configuration. That lies on Windows' disk
-# meanwhile, so that it outlives whatever fails. Linux copies it: a pipe of Windows PowerShell would
-# change its line ends and what is not ASCII.
+# meanwhile, so that it outlives every failure. Linux copies it: a pipe of Windows PowerShell would
+# change its line ends and every character that is not ASCII.
 $config = 'underpass.toml'
 $kept = Join-Path $folder $config
 Remove-Starter
@@ -143,10 +143,10 @@ if (Test-Path $kept) {
     Remove-Item $kept
 }
 
-# The distro keeps itself and the tunnel running once it is started. The task starts it at logon,
-# and again within a minute after `wsl --shutdown` or `wsl --terminate`: its second trigger does
-# nothing while the first one's wsl.exe still runs (IgnoreNew). Task Scheduler's restart on failure
-# is no use: it does not revive a program that exited.
+# Once started, the distro keeps itself and the tunnel running. The task starts it at logon, and
+# again within a minute after `wsl --shutdown` or `wsl --terminate`: its second trigger does nothing
+# while the first one's wsl.exe still runs (IgnoreNew). Task Scheduler's restart on failure does not
+# help: it does not revive a program that exited.
 $program = 'conhost.exe'
 $arguments = "--headless wsl.exe -d $Name --exec /usr/bin/underpass up --attach"
 $action = New-ScheduledTaskAction -Execute $program -Argument $arguments
@@ -156,8 +156,8 @@ $again = New-ScheduledTaskTrigger -Once -At (Get-Date) `
 $settings = New-ScheduledTaskSettingsSet -AllowStartIfOnBatteries -DontStopIfGoingOnBatteries `
     -ExecutionTimeLimit 0 -MultipleInstances IgnoreNew -StartWhenAvailable
 $starter = $null
-# Some Windows lets only an administrator register a trigger at logon; the other one starts it
-# within a minute of it.
+# Some versions of Windows let only an administrator register a trigger at logon; the other trigger
+# starts it within a minute of the logon.
 foreach ($triggers in @($logon, $again), @($again)) {
     try {
         Register-ScheduledTask -TaskName $task -Action $action -Trigger $triggers `
@@ -191,4 +191,4 @@ if ($starter) {
     }
 }
 Write-Host "Underpass is installed, and starts now. It is started by $starter."
-Write-Host "See how it is doing:  wsl -d $Name status"
+Write-Host "Show its state:  wsl -d $Name status"

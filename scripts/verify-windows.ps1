@@ -19,22 +19,22 @@ The file underpass.wsl; by default the one beside this script.
 The folder of the reports; by default the current one.
 
 .PARAMETER KeepAliveMinutes
-How long the distro must stay up with no wsl.exe that uses it. 0 skips the item.
+How long the distro must stay up without a wsl.exe that uses it. 0 skips the item.
 
 .PARAMETER Mebibytes
-How much a throughput is measured with, each way.
+The amount of data for measuring throughput, each way.
 
 .PARAMETER Interactive
 Asks you to connect a VPN, to change the network and to let the computer sleep, and checks what happens then.
 
 .PARAMETER Distro
-A distro of your own, with systemd, in which the service is installed and removed again, and your tools are looked at.
+A distro of your own, with systemd, in which the service is installed and removed again, and your tools are checked.
 
 .PARAMETER CompanyProxy
 A proxy that requires a login (NTLM or Kerberos), as http://HOST:PORT: Underpass must name the reason for its refusal.
 
 .PARAMETER Clean
-Removes what runs whose windows were closed have left: distros, disks, tasks, the service in the distro of -Distro, and
+Removes what interrupted runs have left: distros, disks, tasks, the service in the distro of -Distro, and
 the relay's copies in %LOCALAPPDATA%\underpass that were not there before (these stay while install.ps1 has a distro).
 
 .EXAMPLE
@@ -56,7 +56,7 @@ Set-StrictMode -Version 2.0
 # Not as the parameter's default: Windows PowerShell 5.1 does not know its folder there.
 if ($Package -eq '') { $Package = Join-Path $PSScriptRoot 'underpass.wsl' }
 $ErrorActionPreference = 'Stop'
-# Windows PowerShell 5.1 draws the bar so slowly that it changes what is measured.
+# Windows PowerShell 5.1 draws the bar so slowly that it distorts the measurements.
 $ProgressPreference = 'SilentlyContinue'
 
 # Each item, and the words by which docs/verification.md lists it as not verified. A test compares
@@ -116,8 +116,8 @@ function ConvertTo-Argument([string]$Text) {
     '"' + [regex]::Replace($escaped, '(\\+)$', '$1$1') + '"'
 }
 
-# wsl.exe itself writes UTF-16 where it does not know or ignores WSL_UTF8; programs of Linux write UTF-8. Only
-# UTF-16 has a zero byte in each line's end.
+# wsl.exe itself writes UTF-16 if it does not know or ignores WSL_UTF8; Linux programs write UTF-8.
+# Only UTF-16 has a zero byte in each line's end.
 function ConvertFrom-Output([System.IO.MemoryStream]$Stream) {
     $bytes = $Stream.ToArray()
     $encoding = [System.Text.Encoding]::UTF8
@@ -125,7 +125,7 @@ function ConvertFrom-Output([System.IO.MemoryStream]$Stream) {
     $encoding.GetString($bytes).TrimStart([char]0xFEFF)
 }
 
-# Runs a program to its end. Not with PowerShell's own operators: Windows PowerShell 5.1 turns what a program writes on
+# Runs a program to its end. Not with PowerShell's own operators: Windows PowerShell 5.1 turns
 # standard error into errors that end the script, and reads all output by the console's code page.
 function Invoke-Program([string]$File, [string[]]$Arguments, [int]$Seconds = 60) {
     $info = New-Object System.Diagnostics.ProcessStartInfo
@@ -147,7 +147,7 @@ function Invoke-Program([string]$File, [string[]]$Arguments, [int]$Seconds = 60)
         $process.StandardInput.Close()
         $copies = [System.Threading.Tasks.Task[]]@(
             $process.StandardOutput.BaseStream.CopyToAsync($out), $process.StandardError.BaseStream.CopyToAsync($err))
-        # In short waits, between which Ctrl-C is heard.
+        # In short waits, so that Ctrl-C works between them.
         while (-not $process.WaitForExit(200)) {
             if ($clock.Elapsed.TotalSeconds -gt $Seconds) { $isLate = $true; break }
         }
@@ -156,7 +156,7 @@ function Invoke-Program([string]$File, [string[]]$Arguments, [int]$Seconds = 60)
         if (-not $process.HasExited) { $process.Kill(); [void]$process.WaitForExit(5000) }
     }
     $milliseconds = $clock.ElapsedMilliseconds
-    # A process that the program left behind may hold the pipes open.
+    # A process that the program started may still hold the pipes open.
     [void][System.Threading.Tasks.Task]::WaitAll($copies, 5000)
     $code = -1
     if (-not $isLate) { $code = $process.ExitCode }
@@ -164,7 +164,7 @@ function Invoke-Program([string]$File, [string[]]$Arguments, [int]$Seconds = 60)
     [pscustomobject]($said + @{ Code = $code; IsLate = $isLate; Milliseconds = $milliseconds })
 }
 
-# What a program said, as one line.
+# A program's output as one line.
 function Get-Words([object]$Ended) {
     $text = (($Ended.Err + "`n" + $Ended.Out) -split '\r?\n' | Where-Object { $_.Trim() -ne '' } | Select-Object -First 4) -join ' / '
     if ($Ended.IsLate) { return "it did not end in time: $text" }
@@ -195,28 +195,28 @@ function New-Finding([string]$Outcome, [string]$Detail, [object]$Figures = @{}, 
 }
 
 function Add-Finding([string]$Id, [object]$Finding) {
-    # Paths of Windows hold the user's name.
+    # Windows paths contain the user's name.
     $Finding.Detail = [regex]::Replace([string]$Finding.Detail, '(?i)([\\/]Users[\\/])[^\\/:*?"<>|\r\n]+', '${1}USER')
     $findings[$Id] = $Finding
     Write-Host ('{0,-16}{1,-9}{2}' -f $Id, $Finding.Outcome, $Finding.Detail)
 }
 
-# Checks one item. An error is its finding, and the next item goes on.
+# Checks one item. An error becomes its finding, and the next item follows.
 function Test-Item([string]$Id, [scriptblock]$Check) {
     try { $found = @(& $Check)[-1] }
     catch { $found = New-Finding 'no' $_.Exception.Message }
     Add-Finding $Id $found
 }
 
-# What a program answered as JSON.
+# Parses a program's answer as JSON.
 function ConvertFrom-Answer([object]$Ended, [string]$Program) {
     try { $answer = $Ended.Out | ConvertFrom-Json } catch { $answer = $null }
-    # PowerShell 7 makes nothing of an empty list.
+    # PowerShell 7 turns an empty list into nothing.
     if ($null -eq $answer -and $Ended.Out.Trim() -ne '[]') { throw "${Program}: $(Get-Words $Ended)" }
     if ($null -ne $answer) { $answer }
 }
 
-# A note of a finding, whichever kind of table it has; nothing where it has none of that name.
+# A note of a finding, for either kind of table; empty if it has no note of that name.
 function Get-Note([object]$Finding, [string]$Key) {
     if ($null -eq $Finding) { return '' }
     if ($Finding.Notes -is [System.Collections.IDictionary]) { return [string]$Finding.Notes[$Key] }
@@ -239,19 +239,19 @@ function ConvertTo-Finding([object]$Row) {
 
 # One item of `underpass selftest`.
 function Get-SelftestFinding([string]$Item, [string[]]$Options = @(), [int]$Seconds = 120) {
-    $told = @((Invoke-Selftest (@($Item) + $Options) $Seconds).items)
-    ConvertTo-Finding $told[0]
+    $answer = @((Invoke-Selftest (@($Item) + $Options) $Seconds).items)
+    ConvertTo-Finding $answer[0]
 }
 
-# Waits for a key of the person, and not at all without -Interactive.
+# Waits for a key press, and not at all without -Interactive.
 function Wait-Person([string]$Text) {
     if (-not $Interactive) { return $false }
     Write-Host ''
-    $answer = Read-Host "$Text Press Enter to go on, or type s and Enter to skip"
+    $answer = Read-Host "$Text Press Enter to continue, or type s and Enter to skip"
     $answer -ne 's'
 }
 
-# --- What is looked at in Windows ------------------------------------------------------------------------------------
+# --- Checks of Windows -----------------------------------------------------------------------------------------------
 
 function Get-RegistryValue([string]$Key, [string]$Value) {
     $item = Get-ItemProperty -Path $Key -Name $Value -ErrorAction SilentlyContinue
@@ -271,7 +271,7 @@ function Add-Machine {
     $principal = New-Object System.Security.Principal.WindowsPrincipal $identity
     $machine['is_administrator'] = $principal.IsInRole([System.Security.Principal.WindowsBuiltInRole]::Administrator)
     $machine['culture'] = [cultureinfo]::CurrentUICulture.Name
-    # The WSL that comes with Windows knows no --version.
+    # The WSL that comes with Windows does not know --version.
     $machine['wsl'] = 'the one that comes with Windows'
     $version = Invoke-Program 'wsl.exe' @('--version') 60
     if ($version.Code -eq 0) { $machine['wsl'] = (@($version.Out.Trim() -split '\s*\r?\n') -join '; ') }
@@ -287,7 +287,7 @@ function Get-RelayFolders {
     @(Get-ChildItem -Path $relays -Directory -ErrorAction SilentlyContinue | ForEach-Object { $_.Name } | Where-Object { $_ -match '^[0-9]+\.[0-9]+\.' })
 }
 
-# Whether policies and protection let the relay run, and which there are.
+# Whether policies and protection let the relay run, and their names.
 function Get-Policy {
     $notes = [ordered]@{}
     $state = Get-RegistryValue 'HKLM:\SYSTEM\CurrentControlSet\Control\CI\Policy' 'VerifiedAndReputablePolicyState'
@@ -310,7 +310,8 @@ function Get-Policy {
     New-Finding 'yes' 'Windows runs the relay from its disk' $figures $notes
 }
 
-# The commands that `underpass settings recommend` prints for PowerShell: each must parse, and each command in them exist.
+# The commands that `underpass settings recommend` prints for PowerShell: each must parse, and each
+# command in them must exist.
 function Test-Commands {
     $count = 0
     foreach ($goal in @('vpn', 'proxy', 'lan', 'default')) {
@@ -334,13 +335,13 @@ function Test-Commands {
             }
         }
     }
-    if ($count -eq 0) { return New-Finding 'skipped' 'nothing is recommended here that takes PowerShell' }
+    if ($count -eq 0) { return New-Finding 'skipped' 'no recommendation here needs PowerShell' }
     New-Finding 'yes' "PowerShell reads the $count commands and has them; none was run" @{ commands = $count }
 }
 
-# Whether .NET finds the same proxy for the page that `underpass selftest proxy` asks about.
+# Whether .NET finds the same proxy for the page that `underpass selftest proxy` uses.
 function Test-Proxy([object]$Found) {
-    # Without the proxies themselves, whose names are the company's.
+    # Without the proxies themselves: their names belong to the company.
     $notes = @{ by = (Get-Note $Found 'by') }
     if ($Found.Outcome -ne 'yes') { return New-Finding $Found.Outcome $Found.Detail @{} $notes }
     $page = [uri]'https://www.msftconnecttest.com/'
@@ -362,7 +363,7 @@ function Invoke-Installer([string]$Made, [string[]]$Words) {
     Invoke-Program $shell ($start + $Words) 300
 }
 
-# Installs by install.ps1 under a name of its own, looks whether the tunnel comes up, and uninstalls.
+# Installs by install.ps1 under its own name, checks whether the tunnel comes up, and uninstalls.
 function Test-InstallScript {
     if (-not (Test-Path (Join-Path $PSScriptRoot 'install.ps1'))) { return New-Finding 'skipped' 'install.ps1 is not beside this script' }
     [void](Invoke-Wsl @('--terminate', $name))
@@ -377,10 +378,11 @@ function Test-InstallScript {
     New-Finding 'yes' 'it installs, the tunnel comes up, and it uninstalls' $figures
 }
 
-# Has a distro of the person's own run the service, and removes it.
+# Installs the service in one of the user's own distros, and removes it.
 function Test-Service {
-    if ($Distro -eq '') { return New-Finding 'skipped' 'it takes a distro with systemd: name yours with -Distro' }
-    # Root runs nothing from /mnt/wsl, where every user may write: the command comes from the helper distro. What is in /run goes with $Distro.
+    if ($Distro -eq '') { return New-Finding 'skipped' 'this needs a distro with systemd: name yours with -Distro' }
+    # Root runs nothing from /mnt/wsl, where every user may write: the command comes from the helper
+    # distro. Files in /run go with $Distro.
     $command = '/run/underpass-verify'
     $take = "umask 077 && wsl.exe -d $name --exec /bin/cat /usr/bin/underpass >$command && chmod 700 $command"
     $taken = Invoke-Program 'wsl.exe' @('-d', $Distro, '-u', 'root', '--exec', '/bin/sh', '-c', $take) 60
@@ -389,7 +391,7 @@ function Test-Service {
     $state = Invoke-Program 'wsl.exe' ($words + @('status')) 60
     $report = $state.Out + $state.Err
     if ($report -notmatch 'the service is ') { return New-Finding 'no' "underpass service status in ${Distro}: $(Get-Words $state)" }
-    if ($report -notmatch 'not installed') { return New-Finding 'skipped' "the service is installed in $Distro already, and stays as it is" }
+    if ($report -notmatch 'not installed') { return New-Finding 'skipped' "the service is installed in $Distro already, and stays unchanged" }
     Write-Note 'service' @($Distro)
     $installed = Invoke-Program 'wsl.exe' ($words + @('install', '--distro', $name)) 120
     if ($installed.Code -ne 0) { return New-Finding 'no' "underpass service install: $(Get-Words $installed)" }
@@ -407,9 +409,9 @@ function Test-Service {
     New-Finding 'yes' 'systemd starts it, it becomes active, and it is removed' @{ active_ms = $milliseconds }
 }
 
-# Whether the person's tools reach the internet by what `underpass proxy status` says of them.
+# Whether the user's tools reach the internet as `underpass proxy status` says.
 function Test-Tools {
-    if ($Distro -eq '') { return New-Finding 'skipped' 'it takes a distro with Yarn or Docker: name yours with -Distro' }
+    if ($Distro -eq '') { return New-Finding 'skipped' 'this needs a distro with Yarn or Docker: name yours with -Distro' }
     $words = @('-d', $Distro, '--exec', '/bin/sh', '-c')
     $notes = [ordered]@{}
     foreach ($tool in @('yarn --version', 'docker version --format {{.Server.Version}}')) {
@@ -421,7 +423,7 @@ function Test-Tools {
     if (@($notes.Values | Where-Object { $_ -ne 'not there' }).Count -eq 0) { return New-Finding 'skipped' "$Distro has neither Yarn nor a Docker daemon" @{} $notes }
     $ended = Invoke-Program 'wsl.exe' ($words + @('/mnt/wsl/underpass/underpass proxy status')) 120
     if ($ended.Code -ne 0) { return New-Finding 'no' "underpass proxy status: $(Get-Words $ended)" @{} $notes }
-    New-Finding 'yes' 'underpass proxy status reads the tools that are there' @{} $notes
+    New-Finding 'yes' 'underpass proxy status reads the installed tools' @{} $notes
 }
 
 # --- The items in their order --------------------------------------------------------------------------------------
@@ -454,19 +456,19 @@ function Test-KeepAlive {
     Write-Host "No wsl.exe uses the distro for $KeepAliveMinutes min ..."
     $clock = [System.Diagnostics.Stopwatch]::StartNew()
     while ($clock.Elapsed.TotalMinutes -lt $KeepAliveMinutes) { Start-Sleep -Seconds 1 }
-    # Listing is no client of the distro, and starts nothing.
+    # Listing does not use the distro, and starts nothing.
     $isRunning = (Get-Distros @('--running')) -contains $name
     $figures = @{ minutes = $KeepAliveMinutes }
     if (-not $isRunning) { return New-Finding 'no' 'WSL has ended the distro' $figures }
     $after = Get-SelftestFinding 'start' @('--wait', '5') 60
     if ($after.Outcome -ne 'yes') { return $after }
-    if ((Get-Note $after 'pid') -ne (Get-Note $before 'pid')) { return New-Finding 'no' 'the distro runs, but the gateway is another one' $figures }
+    if ((Get-Note $after 'pid') -ne (Get-Note $before 'pid')) { return New-Finding 'no' 'the distro runs, but with another gateway' $figures }
     New-Finding 'yes' 'the distro and its tunnel stay up' $figures
 }
 
 function Test-Changes {
     if (-not (Wait-Person 'Within a minute after this, connect or disconnect a VPN, or switch Wi-Fi off and on.')) {
-        return New-Finding 'skipped' 'it takes a person who changes the network: run this with -Interactive'
+        return New-Finding 'skipped' 'a person has to change the network: run this with -Interactive'
     }
     Get-SelftestFinding 'changes' @('--wait', '60') 120
 }
@@ -478,7 +480,7 @@ function Test-Vpn([object]$Found) {
 }
 
 function Test-Sleep {
-    if (-not $Interactive) { return New-Finding 'skipped' 'it takes a person who lets the computer sleep: run this with -Interactive' }
+    if (-not $Interactive) { return New-Finding 'skipped' 'a person has to let the computer sleep: run this with -Interactive' }
     $before = Get-SelftestFinding 'start' @('--wait', '60') 120
     $moment = Get-Date
     if (-not (Wait-Person 'Let the computer sleep for a minute, and wake it.')) { return New-Finding 'skipped' 'skipped by the person' }
@@ -496,14 +498,14 @@ function Test-Sleep {
 
 function Test-Doctor {
     $ended = Invoke-Distro @('/usr/bin/underpass', 'doctor', '--json', '--lang', 'en') 120
-    $told = ConvertFrom-Answer $ended 'underpass doctor'
-    $ids = @($told.findings | ForEach-Object { $_.id })
+    $answer = ConvertFrom-Answer $ended 'underpass doctor'
+    $ids = @($answer.findings | ForEach-Object { $_.id })
     New-Finding 'yes' "it judges this machine: $($ids.Count) findings" @{ ms = $ended.Milliseconds } @{ findings = ($ids -join ', ') }
 }
 
 function Test-HostNames {
-    $told = ConvertFrom-Answer (Invoke-Distro @('/usr/bin/underpass', 'doctor', '--json', '--lang', 'en') 120) 'underpass doctor'
-    $names = @($told.facts.windows.host.names)
+    $answer = ConvertFrom-Answer (Invoke-Distro @('/usr/bin/underpass', 'doctor', '--json', '--lang', 'en') 120) 'underpass doctor'
+    $names = @($answer.facts.windows.host.names)
     $windows = [System.Net.NetworkInformation.IPGlobalProperties]::GetIPGlobalProperties()
     $own = @($windows.HostName)
     if ($windows.DomainName -ne '') { $own += "$($windows.HostName).$($windows.DomainName)" }
@@ -529,7 +531,7 @@ function Test-Wpad([object]$Proxy) {
 }
 
 function Test-ProxyLogin {
-    if ($CompanyProxy -eq '') { return New-Finding 'skipped' 'it takes a proxy that requires a login: name it with -CompanyProxy' }
+    if ($CompanyProxy -eq '') { return New-Finding 'skipped' 'this needs a proxy that requires a login: name it with -CompanyProxy' }
     $ended = Invoke-Distro @('/usr/bin/underpass', 'proxy', 'test', '--proxy', $CompanyProxy, '--json', '--lang', 'en') 120
     if ($ended.Out -match '407|NTLM|Negotiate|Kerberos|authenticat') { return New-Finding 'yes' 'the refusal names the login' }
     New-Finding 'no' "underpass proxy test: $(Get-Words $ended)"
@@ -565,7 +567,7 @@ function Get-Rows {
     }
 }
 
-# Everything in the page that comes from the machine goes through this.
+# All text in the page that comes from the machine passes through this function.
 function Protect-Html([object]$Value) {
     [System.Net.WebUtility]::HtmlEncode([string]$Value)
 }
@@ -609,14 +611,14 @@ function Write-Report([string]$To) {
     Write-Host "Written: $file.html and $file.json"
 }
 
-# --- What is removed -----------------------------------------------------------------------------------------------
+# --- Clean-up --------------------------------------------------------------------------------------------------------
 
-# Writes down in the run's folder what -Clean needs to know of it.
+# Records in the run's folder the facts that -Clean needs.
 function Write-Note([string]$What, [string[]]$Lines) {
     [System.IO.File]::WriteAllLines((Join-Path $folder "$What.txt"), $Lines)
 }
 
-# The lines of a run's note; nothing without one.
+# The lines of a run's note; empty without a note.
 function Read-Note([string]$Made, [string]$What) {
     $file = Join-Path (Join-Path $base $Made) "$What.txt"
     if (Test-Path -Path $file -PathType Leaf) { [System.IO.File]::ReadAllLines($file) }
@@ -627,7 +629,8 @@ function Test-Note([string]$Made, [string]$What) {
     Test-Path -Path (Join-Path (Join-Path $base $Made) "$What.txt") -PathType Leaf
 }
 
-# Removes the service that a run has installed in a distro of the person's own, unless that was replaced since.
+# Removes the service that a run has installed in one of the user's own distros, unless that was
+# replaced since.
 function Remove-Service([string]$Made) {
     foreach ($of in @(Read-Note $Made 'service')) {
         if ((Get-Distros) -notcontains $of) { continue }
@@ -637,7 +640,8 @@ function Remove-Service([string]$Made) {
     }
 }
 
-# What -Clean removes of a run. Other installations stay, and so do the copies that one of install.ps1 may use.
+# Removes the parts of a run with -Clean. Other installations stay, and so do the copies that an
+# install.ps1 installation may use.
 function Remove-Run([string]$Made) {
     if ($Made -notmatch '^underpass-verify-[0-9a-f]{8}$') { return }
     $hasNote = Test-Note $Made 'relays'
@@ -648,7 +652,7 @@ function Remove-Run([string]$Made) {
     if ($hasNote -and $installed.Count -eq 0) { Remove-Relays $before }
 }
 
-# Removes a distro of this script's and its folder. Only names that this script makes are taken.
+# Removes one of this script's distros and its folder. Accepts only names that this script makes.
 function Remove-Made([string]$Made) {
     if ($Made -notmatch '^underpass-verify-[0-9a-f]{8}$') { return }
     $task = "Underpass ($Made-i)"
@@ -665,11 +669,12 @@ function Remove-Made([string]$Made) {
     }
     $path = Join-Path $base $Made
     if (Test-Path $path) { Remove-Item -Recurse -Force $path -ErrorAction SilentlyContinue }
-    # Only when no other run has something there.
+    # Only if no other run has files there.
     if ((Test-Path $base) -and @(Get-ChildItem -Path $base).Count -eq 0) { Remove-Item -Force $base -ErrorAction SilentlyContinue }
 }
 
-# The relay's copies that were not there before. One that another installation runs cannot be removed, and stays.
+# The relay's copies that did not exist before. A copy that another installation runs cannot be
+# removed, and stays.
 function Remove-Relays([string[]]$Before) {
     foreach ($version in Get-RelayFolders) {
         if ($Before -contains $version) { continue }
@@ -690,7 +695,7 @@ if (-not (Get-Command -Name 'wsl.exe' -ErrorAction SilentlyContinue)) {
 }
 if ($Clean) {
     foreach ($left in @(Get-ChildItem -Path $base -Directory -ErrorAction SilentlyContinue)) { Remove-Run $left.Name }
-    Write-Host 'What former runs left is removed.'
+    Write-Host 'The remains of earlier runs are removed.'
     exit 0
 }
 if (-not (Test-Path -Path $Package -PathType Leaf)) {
@@ -720,19 +725,19 @@ try {
     }
     if ($findings['import'].Outcome -eq 'yes') { Test-Item 'start' { Test-Start } }
     if ($findings.ContainsKey('start') -and $findings['start'].Outcome -eq 'yes') {
-        $told = $null
+        $answer = $null
         try {
-            $told = Invoke-Selftest @('mode', 'host', 'pipe', 'throughput', 'latency', 'tcp', 'udp', 'dns', 'ping', 'ping6',
+            $answer = Invoke-Selftest @('mode', 'host', 'pipe', 'throughput', 'latency', 'tcp', 'udp', 'dns', 'ping', 'ping6',
                 'path-mtu', 'traceroute', 'tcp-traceroute', 'ipv6', 'vpn', 'proxy', '--mebibytes', [string]$Mebibytes) 900
         }
         catch { Write-Host $_.Exception.Message }
         $rows = @{}
-        if ($null -ne $told) {
-            $machine['underpass'] = $told.underpass
-            $machine['kernel'] = $told.kernel
-            $machine['processors_of_wsl'] = $told.processors
-            foreach ($row in @($told.items)) { $rows[$row.item] = ConvertTo-Finding $row }
-            foreach ($row in @($told.items | Where-Object { @('vpn', 'proxy') -notcontains $_.item })) { Add-Finding $row.item $rows[$row.item] }
+        if ($null -ne $answer) {
+            $machine['underpass'] = $answer.underpass
+            $machine['kernel'] = $answer.kernel
+            $machine['processors_of_wsl'] = $answer.processors
+            foreach ($row in @($answer.items)) { $rows[$row.item] = ConvertTo-Finding $row }
+            foreach ($row in @($answer.items | Where-Object { @('vpn', 'proxy') -notcontains $_.item })) { Add-Finding $row.item $rows[$row.item] }
         }
         Test-Item 'dns-query-raw' { Test-DnsQueryRaw $rows['dns'] }
         Test-Item 'policy' { Get-Policy }
@@ -756,11 +761,11 @@ try {
 }
 catch {
     $isBroken = $true
-    Write-Host "The run cannot go on: $($_.Exception.Message)"
+    Write-Host "The run cannot continue: $($_.Exception.Message)"
 }
 finally {
-    # Also after Ctrl-C, when nothing can be written to the pipeline any more.
-    # The report first: what cannot be removed must not cost it.
+    # Also after Ctrl-C, when nothing can be written to the pipeline any more. The report comes
+    # first: a failed removal must not prevent it.
     Write-Report $to
     Remove-Made $name
     Remove-Relays $relaysBefore
