@@ -1,5 +1,5 @@
-//! The groups of cases: who takes part, what is measured, and in which order. In each round every
-//! subject has its turn.
+//! The groups of cases: their subjects, measurements and order. In each round every subject has its
+//! turn.
 
 mod connections;
 mod latency;
@@ -14,7 +14,7 @@ use crate::subject::Subject;
 /// A figure: the case's name, its unit, and the value.
 pub(crate) type Figure = (String, &'static str, f64);
 
-/// Cases that are measured one after the other on the same subjects.
+/// Cases measured one after the other on the same subjects.
 pub(crate) struct Group {
     pub(crate) name: &'static str,
     pub(crate) what: &'static str,
@@ -23,9 +23,9 @@ pub(crate) struct Group {
 }
 
 enum Kind {
-    /// Subjects stay set up, all at once, and only one has something to do.
+    /// Subjects stay set up, all at once, and only one is active.
     Kept(fn(&Stage, u32) -> anyhow::Result<Vec<Figure>>),
-    /// Each turn sets its subject up anew.
+    /// Each turn sets its subject up again.
     Fresh(fn(Stage, u32) -> anyhow::Result<Vec<Figure>>),
     /// Each turn starts and stops its subject by itself.
     Own(fn() -> anyhow::Result<Vec<Figure>>),
@@ -115,7 +115,7 @@ pub(crate) const GROUPS: &[Group] = &[
     },
 ];
 
-/// Measures a group, and tells each turn's figures.
+/// Measures a group, and reports each turn's figures.
 pub(crate) fn run(
     group: &Group,
     rounds: usize,

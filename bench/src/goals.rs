@@ -1,12 +1,12 @@
-//! What we want, as ratios in one run wherever there is somebody to compare with, and whether it is
-//! so. Pure.
+//! The goals, as ratios in one run wherever there is a subject to compare with, and whether they
+//! are met. Pure.
 
 use crate::results::{Goal, Results};
 
 const US: &str = "underpass";
 const SLIRP: &str = "slirp4netns";
 
-/// Which side of its bound a figure must be on.
+/// The side of its bound that a figure must be on.
 enum Bound {
     AtLeast(f64),
     AtMost(f64),
@@ -33,7 +33,7 @@ pub(crate) fn judge(results: &Results) -> Vec<Goal> {
     };
     let ratio = |case: &str, other: &str| results.ratio((case, US), (case, other));
     let between = |one: &str, two: &str, who: &str| results.ratio((one, who), (two, who));
-    // A peer is measured by its better one of one stream and eight.
+    // A peer counts with the better of one stream and eight.
     let best = |direction: &str, who: &str| {
         let of = |streams| results.median(&format!("tcp {direction} {streams}"), who);
         Some(of(1)?.max(of(8)?))
@@ -71,7 +71,7 @@ pub(crate) fn judge(results: &Results) -> Vec<Goal> {
             goal(format!("{through}, to what the model moves"), Bound::AtLeast(0.9), "", measured);
         }
         let case = format!("udp {direction}");
-        // Rates rise in steps of a quarter: what is received at the same step differs by a hair.
+        // Rates rise in steps of a quarter: figures at the same step differ by a hair.
         goal(format!("{case}, to pasta"), Bound::AtLeast(0.99), "", ratio(&case, "pasta"));
     }
     goal(

@@ -1,4 +1,4 @@
-//! What the figures were measured on.
+//! The machine that the figures were measured on.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -42,7 +42,7 @@ pub(crate) fn describe() -> Machine {
     }
 }
 
-/// The version and the commit that was measured.
+/// The version and the commit under test.
 fn commit() -> String {
     let said =
         Command::new("git").args(["describe", "--always", "--dirty", "--exclude=*"]).output();

@@ -1,6 +1,6 @@
 //! `underpass-bench`: measures Underpass beside its peers, in turn, in labs on one machine, and
-//! writes what it found: every single figure as JSON, medians as a table, and a plot.
-//! `scripts/bench` builds what it needs and runs it.
+//! writes its results: every single figure as JSON, medians as a table, and a plot. `scripts/bench`
+//! builds its requirements and runs it.
 #![forbid(unsafe_code)]
 
 mod cases;
@@ -24,10 +24,10 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Options {
-    /// Rounds; in each, everything that is compared has its turn.
+    /// Rounds; in each, every compared subject has its turn.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Seconds that one measurement takes.
+    /// Seconds of one measurement
     #[arg(long, default_value_t = 3)]
     seconds: u32,
     /// Only these groups of cases.
@@ -36,13 +36,13 @@ struct Options {
     /// Leaves the peers out.
     #[arg(long)]
     without_peers: bool,
-    /// Also ten minutes of mixed load, or so many seconds.
+    /// Also ten minutes of mixed load, or this many seconds.
     #[arg(long, num_args = 0..=1, default_missing_value = "600")]
     soak: Option<u32>,
     /// The folder for results.json, table.md and plot.svg.
     #[arg(long, default_value = "bench")]
     out: PathBuf,
-    /// Measures nothing: judges the goals, and draws table and plot, anew from results.json.
+    /// Measures nothing: judges the goals, and draws table and plot, again from results.json.
     #[arg(long)]
     render: bool,
 }
@@ -67,8 +67,8 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Measures all that is wanted. What was found is written after each group: a run takes long, and
-/// its end may not come.
+/// Measures everything requested. Writes the results after each group: a run takes long, and may be
+/// interrupted.
 fn measure(options: &Options) -> anyhow::Result<Results> {
     let mut results = Results::new(machine::describe(), options.rounds);
     results.absent = stage::absent(if options.without_peers { Peers::None } else { Peers::All });
@@ -102,9 +102,8 @@ fn measure(options: &Options) -> anyhow::Result<Results> {
     Ok(results)
 }
 
-/// Instructions that a packet costs in the stack beside so many idle flows, as
-/// `scripts/bench-instructions` last wrote them down: counts do not depend on how busy the machine
-/// is.
+/// Instructions of a packet in the stack beside that many idle flows, from the last run of
+/// `scripts/bench-instructions`: counts do not depend on how busy the machine is.
 fn instructions() -> anyhow::Result<Vec<(u32, f64)>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("instructions.json");
     let text = std::fs::read_to_string(&path).with_context(|| format!("{}", path.display()))?;
@@ -139,7 +138,7 @@ fn clock() -> std::time::Instant {
     std::time::Instant::now()
 }
 
-/// Who reads no more, needs nothing told.
+/// A closed standard output needs no message.
 fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }

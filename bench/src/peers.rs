@@ -1,5 +1,5 @@
-//! How each peer is started: on the host, with its device in the VM. `scripts/bench-peers` has
-//! fetched them.
+//! Starts each peer: on the host, with its device in the VM. `scripts/bench-peers` has fetched
+//! them.
 
 use crate::subject::Subject;
 use anyhow::ensure;
@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A device is there long before this.
+/// A device exists long before this.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers")
 }
 
-/// Where a peer's program is, if it could be fetched.
+/// The path of a peer's program, if it could be fetched.
 pub(crate) fn program(name: &str) -> PathBuf {
     folder().join("bin").join(name)
 }
@@ -25,14 +25,15 @@ pub(crate) fn versions() -> BTreeMap<String, String> {
     serde_json::from_str(&text).unwrap_or_default()
 }
 
-/// Starts a peer with the largest MTU that it takes; its processes, the one in the VM first.
+/// Starts a peer with the largest MTU that it supports; returns its processes, the one in the VM
+/// first.
 pub(crate) fn start(lab: &Lab, subject: Subject) -> anyhow::Result<Vec<Process>> {
     let in_vm = |words: &str| -> anyhow::Result<()> {
         let done = lab.run(Place::Wsl, &words.split(' ').collect::<Vec<_>>())?;
         ensure!(done.succeeded(), "{words}: {}", done.stderr);
         Ok(())
     };
-    // Its own one leads nowhere, and would go first.
+    // Its own one leads nowhere, and would take precedence.
     in_vm("ip route del default")?;
     let vm = format!("/run/netns/{}", lab.namespace(Place::Wsl));
     let program = program(subject.name()).display().to_string();
@@ -60,8 +61,8 @@ pub(crate) fn start(lab: &Lab, subject: Subject) -> anyhow::Result<Vec<Process>>
             Ok(vec![lab.start(Place::Windows, &words)?])
         }
         Subject::Gvproxy => {
-            // As wsl-vpnkit's script does it. Its own counterpart on the device is not in Debian;
-            // ours carries the same frames.
+            // Like wsl-vpnkit's script. Its own counterpart on the device is not in Debian; ours
+            // carries the same frames.
             in_vm("ip tuntap add wsltap mode tap")?;
             in_vm("ip link set wsltap address 5a:94:ef:e4:0c:ee mtu 1500 up")?;
             in_vm("ip addr add 192.168.127.2/24 dev wsltap")?;

@@ -40,7 +40,7 @@ const FIELDS: [Field; 4] = [
     },
 ];
 
-/// Subjects and their colours, that people who see few colours can tell apart (Okabe and Ito's).
+/// Subjects and their colours, which colour-blind people can distinguish (Okabe and Ito's).
 const SUBJECTS: [(&str, &str); 5] = [
     ("underpass", "#0072b2"),
     ("pasta", "#e69f00"),
@@ -57,7 +57,7 @@ const BAR: f64 = 13.0;
 const GAP: f64 = 10.0;
 const HEAD: f64 = 34.0;
 
-/// The colours of text follow the page's, light or dark, where the viewer tells.
+/// The colours of text follow the page's, light or dark, if the viewer reports it.
 const STYLE: &str = "text{font:12px sans-serif;fill:#222}.t{font-weight:bold;font-size:14px}.n{font-size:11px}\
                      @media(prefers-color-scheme:dark){text{fill:#ddd}}";
 
@@ -100,7 +100,7 @@ fn legend(results: &Results, picture: &mut Group) -> f64 {
     30.0
 }
 
-/// Draws a field below `y`; where it ends.
+/// Draws a field below `y`; returns its lower end.
 fn draw_field(results: &Results, field: &Field, mut y: f64, picture: &mut Group) -> f64 {
     let median = |case: &str, subject: &str| results.median(case, subject);
     let all = field

@@ -1,4 +1,4 @@
-//! What was measured: every figure, and what is made of them. Pure.
+//! The results: every figure, and the values derived from them. Pure.
 
 use crate::machine::Machine;
 use serde::{Deserialize, Serialize};
@@ -20,25 +20,24 @@ pub(crate) struct Results {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Case {
     pub(crate) unit: String,
-    /// By the subject's name, a value a round.
+    /// By the subject's name, one value per round.
     pub(crate) values: BTreeMap<String, Vec<Value>>,
 }
 
-/// A figure, and how much else the machine had to do.
+/// A figure, and the other load of the machine.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Value {
     pub(crate) value: f64,
-    /// The machine's load average of a minute when it was taken; the measurement's own load is in
-    /// it.
+    /// The machine's load average of a minute at that time; it includes the measurement's own load.
     pub(crate) load: f64,
 }
 
-/// A goal and what came of it.
+/// A goal and its result.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Goal {
     pub(crate) text: String,
     pub(crate) goal: String,
-    /// `None` where it could not be measured.
+    /// `None` if it could not be measured.
     pub(crate) measured: Option<f64>,
     pub(crate) met: Option<bool>,
 }
@@ -64,7 +63,7 @@ impl Results {
         median(self.values(case, subject)?)
     }
 
-    /// The median of the ratios of two figures, each pair of one round.
+    /// The median of the ratios of two figures, each pair from one round.
     pub(crate) fn ratio(&self, one: (&str, &str), other: (&str, &str)) -> Option<f64> {
         let pairs = self.values(one.0, one.1)?.into_iter().zip(self.values(other.0, other.1)?);
         median(pairs.map(|(one, other)| one / other).collect())

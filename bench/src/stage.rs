@@ -1,4 +1,4 @@
-//! What is measured, set up: a lab, servers on its internet, and one way from the VM to them.
+//! The set-up of a measurement: a lab, servers on its internet, and one path from the VM to them.
 
 use crate::peers;
 use crate::subject::Subject;
@@ -11,10 +11,10 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Where the load generator listens on the internet; the ports after it are its as well.
+/// The load generator's first port on the internet; the ports after it are its as well.
 pub(crate) const LOAD_PORT: u16 = 7100;
 
-/// Whatever is started answers long before this.
+/// Every started program answers long before this.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Whether peers take part.
@@ -24,7 +24,7 @@ pub(crate) enum Peers {
     None,
 }
 
-/// Who does not take part, by name, and why.
+/// The absent subjects, by name, and why.
 pub(crate) fn absent(peers: Peers) -> BTreeMap<String, String> {
     let why = |subject: Subject| match peers {
         Peers::None if subject != Subject::Wine => Some("left out by --without-peers".to_owned()),
@@ -37,7 +37,7 @@ pub(crate) fn absent(peers: Peers) -> BTreeMap<String, String> {
     absent.chain(others.map(|(name, why)| (name.to_owned(), why.to_owned()))).collect()
 }
 
-/// Why it cannot be measured here, if it cannot.
+/// Why it cannot be measured here, if so.
 fn missing(subject: Subject) -> Option<String> {
     match subject {
         Subject::Underpass | Subject::Interop | Subject::Kernel => None,
@@ -51,8 +51,8 @@ fn missing(subject: Subject) -> Option<String> {
     }
 }
 
-/// A subject between the VM and servers on the internet. What is declared first is dropped first:
-/// the lab goes last.
+/// A subject between the VM and servers on the internet. The fields are dropped in order: the lab
+/// goes last.
 pub(crate) struct Stage {
     way: Way,
     _servers: Vec<Process>,
@@ -66,12 +66,12 @@ enum Way {
     Programs(Vec<Process>),
 }
 
-/// What iperf3 tells.
+/// The output of iperf3.
 pub(crate) struct Stream {
     /// As the receiver counted them.
     pub(crate) bits_per_second: f64,
     pub(crate) bytes: f64,
-    /// Of datagrams; 0 with TCP.
+    /// Lost datagrams; 0 with TCP.
     pub(crate) lost_percent: f64,
 }
 
@@ -105,7 +105,7 @@ impl Stage {
         Ok(stage)
     }
 
-    /// A lab with its servers, and no way to them.
+    /// A lab with its servers, without a path to them.
     pub(crate) fn cut_off() -> anyhow::Result<Self> {
         let mut lab = Lab::new()?;
         tune(&lab)?;
@@ -117,7 +117,7 @@ impl Stage {
     /// Waits until a byte has gone from the VM to the internet and back.
     pub(crate) fn answers_soon(&self) -> bool {
         until(PATIENCE, || {
-            // A connect of a cut-off VM would be tried again after a second only.
+            // A connect of a cut-off VM would be tried again only after a second.
             let words = [
                 "timeout",
                 "0.05",
@@ -132,7 +132,7 @@ impl Stage {
         })
     }
 
-    /// Runs the load generator in the VM; what it tells.
+    /// Runs the load generator in the VM; returns its output.
     pub(crate) fn load(&self, words: &[&str]) -> anyhow::Result<Value> {
         let program = load_program();
         let done = self.lab.run(Place::Wsl, &[&[program.as_str()], words].concat())?;
@@ -140,7 +140,7 @@ impl Stage {
         serde_json::from_str(&done.stdout).with_context(|| format!("{words:?}: {}", done.stdout))
     }
 
-    /// Starts the load generator in the VM, with its streams in the hands of the caller.
+    /// Starts the load generator in the VM; the caller holds its streams.
     pub(crate) fn start_load(&self, words: &[&str]) -> anyhow::Result<std::process::Child> {
         let mut command = std::process::Command::new("ip");
         command
@@ -175,7 +175,7 @@ impl Stage {
         })
     }
 
-    /// The tunnel, where the subject is one.
+    /// The tunnel, if the subject is one.
     pub(crate) fn tunnel(&self) -> Option<&Tunnel> {
         match &self.way {
             Way::Tunnel(tunnel) | Way::Behind(tunnel, _) => Some(tunnel),
@@ -183,7 +183,7 @@ impl Stage {
         }
     }
 
-    /// The interop that the tunnel's relay is behind, if it is.
+    /// The interop of the tunnel's relay, if it has one.
     pub(crate) fn interop(&self) -> Option<&Interop> {
         match &self.way {
             Way::Behind(_, interop) => Some(interop),
@@ -213,7 +213,7 @@ fn with_children(pid: u32) -> Vec<u32> {
         .collect()
 }
 
-/// The load generator's server, port so many after its first.
+/// The load generator's server, at an offset from its first port.
 pub(crate) fn at(offset: u16) -> String {
     format!("{SERVER}:{}", LOAD_PORT + offset)
 }
@@ -222,7 +222,7 @@ fn load_program() -> String {
     lab::built::programs().join("underpass-load").display().to_string()
 }
 
-/// The same for all: the host's connections go by cubic, as Windows' do, and their send buffers may
+/// The same for all: the host's connections use cubic, like Windows', and their send buffers may
 /// grow beyond the window that pasta grants its side. With bbr and a machine's usual buffers
 /// pasta's uploads stall.
 fn tune(lab: &Lab) -> anyhow::Result<()> {
@@ -241,7 +241,7 @@ fn servers(lab: &Lab) -> anyhow::Result<Vec<Process>> {
     let (program, port) = (load_program(), LOAD_PORT.to_string());
     let load =
         lab.start(Place::Internet, &[&program, "serve", "--address", SERVER, "--port", &port])?;
-    // The host's own nameserver, as a company's would be.
+    // The host's own nameserver, in the place of a company's.
     let dns = ["serve", "--address", "127.0.0.1", "--port", "7200", "--dns-port", "53"];
     let dns = lab.start(Place::Windows, &[&[program.as_str()], &dns[..]].concat())?;
     etc(lab, Place::Windows, "resolv.conf", "nameserver 127.0.0.1\n");
@@ -254,7 +254,7 @@ fn servers(lab: &Lab) -> anyhow::Result<Vec<Process>> {
             lab.run(place, &["ss", "-Htln", &filter])
                 .is_ok_and(|done| !done.stdout.trim().is_empty())
         };
-        ensure!(until(PATIENCE, listens), "nobody listens on port {port} of the lab's servers");
+        ensure!(until(PATIENCE, listens), "no program listens on port {port} of the lab's servers");
     }
     Ok(vec![load, dns, iperf])
 }

@@ -1,15 +1,15 @@
-//! What is measured.
+//! The subjects of measurements.
 
-/// A way from the VM to the internet.
+/// A path from the VM to the internet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Subject {
     /// Underpass with the relay for Linux, on plain pipes.
     Underpass,
     /// The same with its pipes carried by the model of WSL's interop.
     Interop,
-    /// Underpass with the relay for Windows, under Wine, behind the model.
+    /// Underpass with the relay for Windows, under Wine, through the model.
     Wine,
-    /// The kernel forwards; no gateway at all.
+    /// The kernel forwards; there is no gateway at all.
     Kernel,
     /// passt's `pasta`.
     Pasta,

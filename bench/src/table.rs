@@ -15,7 +15,7 @@ pub(crate) const ORDER: [&str; 7] = [
     "underpass, Windows relay",
 ];
 
-/// Goals, medians, and what they were measured on.
+/// Goals, medians, and the machine.
 pub(crate) fn whole(results: &Results) -> String {
     let mut text = String::new();
     goals(results, &mut text);
@@ -81,7 +81,7 @@ fn line(text: &mut String, words: &str) {
     let _ = writeln!(text, "{words}");
 }
 
-/// Three figures that count.
+/// Three significant figures.
 pub(crate) fn figure(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),

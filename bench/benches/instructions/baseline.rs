@@ -1,4 +1,4 @@
-//! The committed counts, and where they are kept.
+//! The committed counts, and their file.
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
@@ -7,11 +7,11 @@ use std::fs;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.json");
 
-/// By what fraction of it a count may be above its baseline. A change of the code around it,
-/// inlined elsewhere, makes a few per cent.
+/// The fraction by which a count may exceed its baseline. A change of the surrounding code, inlined
+/// elsewhere, makes a few per cent.
 pub(crate) const TOLERANCE: f64 = 0.10;
 
-/// Counts of a former run.
+/// Counts of an earlier run.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Baseline {

@@ -1,32 +1,32 @@
-//! Runs scenarios under valgrind and reads what callgrind counted.
+//! Runs scenarios under valgrind and reads callgrind's counts.
 
 use crate::scenario::Scenario;
 use anyhow::{Context as _, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Names the scenario to the process that is counted. With arguments the program's path would lie
-/// in the heap, and what lies there makes some per cent of the allocator's instructions.
+/// Names the scenario to the counted process. As an argument, the program's path would lie in the
+/// heap, and the heap's content changes the allocator's instructions by some per cent.
 pub(crate) const ONLY: &str = "UNDERPASS_BENCH_ONLY";
 
-/// What is counted. Callgrind compares it with the demangled names of functions.
+/// The function to count. Callgrind compares it with the demangled names of functions.
 const MEASURED: &str = "*scenario::measured*";
 
-/// Copies by registers, since valgrind counts `rep movsb` as an instruction a byte.
+/// Copies by registers, since valgrind counts `rep movsb` as one instruction per byte.
 const TUNABLES: &str = "glibc.cpu.hwcaps=-ERMS";
 
-/// Where callgrind's files go.
+/// The folder of callgrind's files.
 fn folder() -> &'static Path {
     Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/instructions"))
 }
 
-/// Callgrind's file of a scenario: `callgrind_annotate FILE` shows which functions the instructions
-/// are in.
+/// Callgrind's file of a scenario: `callgrind_annotate FILE` shows the functions that contain the
+/// instructions.
 pub(crate) fn profile(scenario: &str) -> PathBuf {
     folder().join(scenario)
 }
 
-/// What the counts depend on besides the code.
+/// The tools that affect the counts besides the code.
 pub(crate) fn tools() -> Result<String> {
     let version = |program: &str| -> Result<String> {
         let output = Command::new(program)

@@ -1,10 +1,10 @@
-//! What packets, frames and bytes cost in instructions, compared with a committed baseline.
+//! The cost of packets, frames and bytes in instructions, compared with a committed baseline.
 //!
-//! Time says little on a machine that does other things too; the number of instructions hardly
-//! changes there, and more of them is how most regressions begin. Each scenario runs in a process
-//! of its own under valgrind's callgrind, which counts one function only ([`scenario::measured`]):
-//! set-up, warm-up and the start of the process are not in the count. What instructions cannot show
-//! (system calls, waiting, memory that is far away) is left to the lab's measurements.
+//! Time says little on a machine that does other work too. The number of instructions hardly
+//! changes there, and most regressions begin with more of them. Each scenario runs in its own
+//! process under valgrind's callgrind, which counts one function only ([`scenario::measured`]):
+//! set-up, warm-up and the start of the process are not in the count. Instructions cannot show
+//! system calls, waiting, and memory that is far away; the lab measures those.
 #![forbid(unsafe_code)]
 
 mod baseline;
@@ -21,19 +21,19 @@ use scenario::Scenario;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-/// As `underpass` has it.
+/// As in `underpass`.
 #[global_allocator]
 static ALLOCATOR: gateway::allocator::Allocator = gateway::allocator::Allocator;
 
-/// Counts instructions and fails where a scenario takes more than 10 % above its baseline.
+/// Counts instructions and fails if a scenario takes more than 10 % above its baseline.
 #[derive(Parser)]
 struct Options {
-    /// Count only those scenarios whose name contains one of these.
+    /// Count only the scenarios whose names contain one of these.
     scenarios: Vec<String>,
-    /// Make what is counted now the baseline.
+    /// Make the new counts the baseline.
     #[arg(long, conflicts_with = "scenarios")]
     write: bool,
-    /// Given by `cargo bench`.
+    /// `cargo bench` passes it.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -44,13 +44,13 @@ fn main() -> ExitCode {
         Err(_) => compare(&Options::parse()),
     };
     outcome.unwrap_or_else(|error| {
-        // If standard error is closed, the exit code tells.
+        // If standard error is closed, the exit code remains.
         let _ = writeln!(io::stderr(), "bench-instructions: {error:#}");
         ExitCode::FAILURE
     })
 }
 
-/// Does the work of one scenario: what is run under valgrind.
+/// Does the work of one scenario, which runs under valgrind.
 fn only(name: &str) -> anyhow::Result<ExitCode> {
     let all = scenarios::all();
     let scenario = all.iter().find(|scenario| scenario.name == name);
@@ -129,12 +129,14 @@ fn report(
     }
     writeln!(
         out,
-        "If that is as it must be: `scripts/bench-instructions --write`, and say why in the commit."
+        "If that is intended: `scripts/bench-instructions --write`, and give the reason in \
+            the commit."
     )?;
     if baseline.tools != tools {
         writeln!(
             out,
-            "The baseline was made by other tools ({}; these are {tools}), which may be all.",
+            "The baseline was made by other tools ({}; these are {tools}), which may be the \
+                only cause.",
             baseline.tools
         )?;
     }

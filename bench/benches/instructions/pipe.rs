@@ -1,4 +1,4 @@
-//! Two sessions and the memory that stands for their pipe.
+//! Two sessions and the memory that replaces their pipe.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -7,10 +7,10 @@ use wire::{Capabilities, Decoder, FlowId, Frame, Hello, Pull, Role, Session, Sou
 /// Bytes that the product stages for one write.
 const STAGING: usize = 128 * 1024;
 
-/// What the gateway's end reads from: so many bytes of each flow.
+/// The source of the gateway's end: a number of bytes of each flow.
 pub(crate) struct Supply {
     bytes: Box<[u8]>,
-    /// Of each flow, by its number.
+    /// The bytes left of each flow, by its number.
     left: Vec<usize>,
 }
 
@@ -41,7 +41,7 @@ impl End {
         Self { session: Session::new(role, hello, now), decoder: Decoder::default() }
     }
 
-    /// Reads all that came through the pipe.
+    /// Reads everything that came through the pipe.
     fn read(
         &mut self,
         now: Instant,
@@ -80,7 +80,7 @@ impl Pipe {
     pub(crate) fn new(flows: u32, window: u32) -> Self {
         #[expect(
             clippy::disallowed_methods,
-            reason = "some instant to count from; none is compared with it"
+            reason = "any instant will do; it is compared with no other"
         )]
         let now = Instant::now();
         let mut pipe = Self {
@@ -116,7 +116,7 @@ impl Pipe {
         assert_eq!(self.relay.session.counters().data_received - before, total as u64);
     }
 
-    /// One write of the gateway, and the relay's answer. Tells how much was written.
+    /// One write of the gateway, and the relay's answer. Returns the bytes written.
     fn round(&mut self) -> usize {
         let Self { gateway, relay, supply, staging, now } = self;
         staging.clear();

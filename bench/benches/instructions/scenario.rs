@@ -1,18 +1,18 @@
-//! What a scenario is, and the one function whose instructions are counted.
+//! The scenario, and the one function whose instructions are counted.
 
-/// One call of a scenario's work. It checks what it did, since nothing is cheaper than a packet
-/// that was dropped.
+/// One call of a scenario's work. It checks its results, since nothing is cheaper than a dropped
+/// packet.
 pub(crate) type Work = Box<dyn FnMut()>;
 
 /// A fixed amount of work.
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
-    /// What the count is per.
+    /// The unit of the count.
     pub(crate) unit: &'static str,
-    /// Units that one call of the work does.
+    /// Units per call of the work.
     pub(crate) units: u64,
-    /// Calls that are counted.
+    /// Calls to count.
     pub(crate) calls: u64,
     /// Makes everything that the work needs.
     pub(crate) set_up: fn() -> Work,
@@ -29,8 +29,8 @@ impl Scenario {
     }
 }
 
-/// The work whose instructions are counted: callgrind knows it by its name, so it must stay a
-/// function of its own.
+/// The work whose instructions are counted. Callgrind identifies it by its name, so it must stay a
+/// separate function.
 #[inline(never)]
 pub(crate) fn measured(calls: u64, work: &mut dyn FnMut()) {
     for _ in 0..calls {

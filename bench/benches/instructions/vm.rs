@@ -1,6 +1,6 @@
-//! A stack between a VM and a relay, both by hand: prepared frames go in, what the stack sends is
-//! counted and forgotten, and the relay answers at once. It turns the stack as the gateway's loop
-//! does.
+//! A stack between a VM and a relay, both by hand: prepared frames go in, the stack's frames are
+//! counted and dropped, and the relay answers at once. It gives the stack turns like the gateway's
+//! loop.
 
 use crate::frames::{self, ACK, GATEWAY_MAC, IP, SYN, TCP, VM_MAC};
 use stack::{
@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 /// The product's own MTU.
 pub(crate) const MTU: usize = 65_520;
 
-/// Takes frames as the TAP does, and keeps what an app's ACK needs.
+/// Takes frames like the TAP, and keeps the numbers that an app's ACK needs.
 #[derive(Default)]
 pub(crate) struct Out {
     pub(crate) frames: usize,
     /// TCP payload.
     pub(crate) data: usize,
-    /// The sequence number behind each segment that carried anything.
+    /// The sequence number after each segment that carried anything.
     pub(crate) ends: Vec<u32>,
 }
 
@@ -45,7 +45,7 @@ impl Transmit for Out {
     }
 }
 
-/// The stack and what is around it.
+/// The stack and its surroundings.
 pub(crate) struct Vm {
     pub(crate) stack: Stack,
     pub(crate) out: Out,
@@ -69,7 +69,7 @@ impl Vm {
     pub(crate) fn new(offload: Offload, mtu: usize) -> Self {
         #[expect(
             clippy::disallowed_methods,
-            reason = "some instant to count from; none is compared with it"
+            reason = "any instant will do; it is compared with no other"
         )]
         let now = Instant::now();
         let addresses = AddressPlan {
@@ -112,20 +112,20 @@ impl Vm {
         self.stack.ingest(self.now, frame, self.meta, &mut self.out);
     }
 
-    /// One segment from the VM, in its place.
+    /// One segment from the VM, with its numbers.
     pub(crate) fn say(&mut self, segment: &mut [u8], port: u16, numbers: (u32, u32)) {
         frames::place(segment, port, numbers);
         self.feed(segment);
     }
 
-    /// Acknowledges what the stack has sent up to `end`.
+    /// Acknowledges the stack's data up to `end`.
     pub(crate) fn acknowledge(&mut self, port: u16, seq: u32, end: u32) {
         let mut ack = std::mem::take(&mut self.ack);
         self.say(&mut ack, port, (seq, end));
         self.ack = ack;
     }
 
-    /// What the gateway does after a batch, a little later. The events are in [`Vm::events`].
+    /// The gateway's work after a batch, a little later. The events are in [`Vm::events`].
     pub(crate) fn turn(&mut self) {
         self.now += Duration::from_micros(50);
         if self.stack.next_deadline().is_some_and(|at| at <= self.now) {
@@ -144,7 +144,7 @@ impl Vm {
         }
     }
 
-    /// A connection that both sides have.
+    /// Opens a connection on both sides.
     pub(crate) fn open(&mut self, port: u16) -> Conn {
         let seq = 1000;
         let mut syn = std::mem::take(&mut self.syn);
@@ -163,8 +163,7 @@ impl Vm {
         Conn { port, flow, seq, ack }
     }
 
-    /// Lets time pass until no timer of what was done so far is left but the probes of idle
-    /// connections, which come after minutes.
+    /// Lets time pass until only the probes of idle connections are due, which come after minutes.
     pub(crate) fn rest(&mut self) {
         const SOON: Duration = Duration::from_secs(60);
         while let Some(at) = self.stack.next_deadline().filter(|at| *at < self.now + SOON) {
@@ -173,7 +172,7 @@ impl Vm {
         }
     }
 
-    /// The sequence number behind all that the stack has sent.
+    /// The sequence number after everything that the stack has sent.
     pub(crate) fn end(&mut self) -> u32 {
         let end = self.out.ends.last().copied();
         self.out.ends.clear();

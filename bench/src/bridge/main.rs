@@ -1,6 +1,6 @@
 //! `underpass-stdio-bridge TAP PROGRAM [ARG…]`: carries Ethernet frames between a TAP and a
-//! program's standard streams, each behind its length in two bytes, least first, as gvproxy wants
-//! it. It stands for wsl-vpnkit's `gvforwarder`, which Debian does not have.
+//! program's standard streams, each after its length in two little-endian bytes, gvproxy's format.
+//! It stands for wsl-vpnkit's `gvforwarder`, which Debian does not have.
 #![forbid(unsafe_code)]
 
 use anyhow::Context as _;
@@ -9,21 +9,21 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use tun_tap::{Iface, Mode};
 
-/// The largest frame that a length of two bytes tells.
+/// The largest frame that fits a length of two bytes.
 const LARGEST: usize = u16::MAX as usize;
 
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody may listen.
+            // Standard error may be closed.
             let _ = writeln!(std::io::stderr(), "underpass-stdio-bridge: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Until the program ends.
+/// Runs until the program ends.
 fn run() -> anyhow::Result<()> {
     let mut words = std::env::args().skip(1);
     let name = words.next().context("which TAP?")?;

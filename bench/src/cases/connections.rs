@@ -1,4 +1,4 @@
-//! How many begin and end in a second.
+//! Connections and queries that begin and end per second.
 
 use super::Figure;
 use crate::stage::{Stage, at};

@@ -1,4 +1,4 @@
-//! How long a byte takes there and back.
+//! The round-trip time of a byte.
 
 use super::Figure;
 use crate::stage::{Stage, at};

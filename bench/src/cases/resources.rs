@@ -12,7 +12,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command};
 use std::time::Duration;
 
-/// Idle connections, by the tool that holds them until it is dropped.
+/// Idle connections, held by a tool until it is dropped.
 struct Crowd {
     process: Child,
     answers: BufReader<std::process::ChildStdout>,
@@ -36,7 +36,7 @@ impl Crowd {
             .with_context(|| format!("the holder of connections said '{line}'"))
     }
 
-    /// Panics in nobody: connections that died meanwhile are an error.
+    /// Does not panic: connections that died meanwhile are an error.
     fn close(mut self, count: u32) -> anyhow::Result<()> {
         drop(self.process.stdin.take());
         let told = self.answer()?;
@@ -48,7 +48,7 @@ impl Crowd {
 
 impl Drop for Crowd {
     fn drop(&mut self) {
-        // It has ended already where all went well.
+        // It has already ended if all went well.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -59,7 +59,7 @@ fn memory(pids: &[u32]) -> f64 {
     memory_together_kib(pids) as f64 / 1024.0
 }
 
-/// Longer than the stack waits until it takes a connection for idle.
+/// Longer than the stack's idle time of a connection.
 const IDLE: Duration = Duration::from_secs(8);
 
 /// A minute.
@@ -71,8 +71,8 @@ pub(crate) fn crowd(stage: Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
     let mut rest = 0.0;
     for count in [1, 1000, 2000, 10_000] {
         let crowd = Crowd::open(&stage, count)?;
-        // Idle connections are meant: what they used a moment ago is given back when they have
-        // idled for some seconds.
+        // The measurement is about idle connections: they return their memory when they have idled
+        // for some seconds.
         let _ = until(IDLE, || false);
         let now = memory(&pids);
         figures.extend(cost(&stage, count, seconds)?);
@@ -89,7 +89,7 @@ pub(crate) fn crowd(stage: Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// Keeps all cores awake while it lives, by programs that run only when nobody else wants to.
+/// Keeps all cores awake while it lives, by programs of the lowest priority.
 struct Awake(Vec<Child>);
 
 impl Awake {
@@ -110,16 +110,16 @@ impl Awake {
 impl Drop for Awake {
     fn drop(&mut self) {
         for process in &mut self.0 {
-            // One that has ended already is none to end.
+            // A program may have ended already.
             let _ = process.kill();
             let _ = process.wait();
         }
     }
 }
 
-/// What a byte there and back costs the gateway, and how long it takes, beside idle connections.
-/// The cores are kept awake: waking them takes as long as all the rest, or nothing, as the
-/// machine's other users have it, which hides what is looked for.
+/// The gateway's cost of a byte there and back, and its time, beside idle connections. The cores
+/// are kept awake: waking them takes as long as all the rest, or nothing, depending on the
+/// machine's other users, which hides the result.
 fn cost(stage: &Stage, count: u32, seconds: u32) -> anyhow::Result<Vec<Figure>> {
     let _awake = Awake::start()?;
     let gateway = stage.pids()[0];
@@ -159,7 +159,7 @@ pub(crate) fn soak(stage: Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
     let flows = |kind: &str| {
         stage.tunnel().map_or(0, |tunnel| tunnel.status()["flows"][kind].as_i64().unwrap_or(0))
     };
-    // But for UDP sockets, which are kept for minutes (RFC 4787 REQ-5).
+    // Except UDP sockets, which are kept for minutes (RFC 4787 REQ-5).
     let descriptors = || {
         let of = |pid: &u32| {
             std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |files| files.count())
@@ -173,7 +173,7 @@ pub(crate) fn soak(stage: Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
         ensure!(told["error_count"] == 0, "the soak's errors: {told}");
         Ok(told)
     };
-    // Tables and pools get their size in a tenth of the time; from then on nothing may grow.
+    // Tables and pools reach their size in a tenth of the time; from then on nothing may grow.
     load(seconds.div_ceil(10))?;
     let idle = || until(GIVEN_BACK_WITHIN, || flows("tcp") == 0);
     ensure!(idle(), "connections are left");

@@ -1,4 +1,4 @@
-//! How much goes through.
+//! Throughput.
 
 use super::Figure;
 use crate::stage::{Stage, at};
@@ -15,7 +15,7 @@ const STREAMS: [(&str, &[&str]); 4] = [
     ("down 8", &["--parallel", "8", "--reverse"]),
 ];
 
-/// A congestion control that is the same for all, whatever the machine's own.
+/// The same congestion control for all, whatever the machine's own.
 const CUBIC: [&str; 2] = ["--congestion", "cubic"];
 
 pub(crate) fn tcp(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
@@ -60,7 +60,7 @@ fn streams(
     Ok(figures)
 }
 
-/// Bytes of streams so far, and frames on the TAP, both in the direction of the case. Nothing for a
+/// Bytes of streams so far, and frames on the TAP, both in the direction of the case. `None` for a
 /// peer.
 fn frames(stage: &Stage, case: &str) -> Option<(f64, f64)> {
     let status = stage.tunnel()?.status();
@@ -79,8 +79,8 @@ pub(crate) fn interop(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>
     Ok(figures)
 }
 
-/// What the model of WSL's interop moves one way, between a program in the VM that writes or reads
-/// a gibibyte and one on the host.
+/// The one-way throughput of the model of WSL's interop, between a program in the VM that writes or
+/// reads a gibibyte and one on the host.
 fn model(stage: &Stage, here: &str, there: &str) -> anyhow::Result<f64> {
     let interop = stage.interop().context("no interop")?;
     let init = lab::built::programs().join("interop-init").display().to_string();
@@ -100,7 +100,7 @@ fn model(stage: &Stage, here: &str, there: &str) -> anyhow::Result<f64> {
     Ok(f64::from(1 << 30) * 8.0 / 1e9 / began.elapsed().as_secs_f64())
 }
 
-/// Rates in Mbit/s: each a quarter above the one before.
+/// Rates in Mbit/s, each a quarter above the previous one.
 fn rates() -> impl Iterator<Item = f64> {
     std::iter::successors(Some(200.0), |rate| (*rate < 20_000.0).then_some(rate * 1.25))
 }
@@ -113,8 +113,8 @@ pub(crate) fn udp(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
             let (rate, time) = (format!("{rate:.0}M"), seconds.min(1).to_string());
             let options = ["--udp", "--length", "1400", "--bitrate", &rate, "--time", &time];
             let options: Vec<&str> = options.into_iter().chain(direction).collect();
-            // A burst of something else on the machine may cost a percent, so a failed rate is
-            // tried once more.
+            // A burst of other work on the machine may cost a percent, so a failed rate is tried
+            // once more.
             let mut tries = (0..2).map(|_| stage.iperf(None, &options));
             let kept = tries.find_map(|stream| match stream {
                 Ok(stream) if stream.lost_percent >= 1.0 => None,

@@ -10,17 +10,17 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout_at};
 
-/// After so many a stream is closed, and another opened.
+/// The bytes after which a stream is closed and another opened.
 const STREAM_BYTES: usize = 16 << 20;
 
-/// What is written at once.
+/// The bytes written at once.
 const PIECE: usize = 64 << 10;
 
-/// The pattern begins again after so many bytes: a prime, so that no piece, window or buffer looks
+/// The pattern repeats after this many bytes: a prime, so that no piece, window or buffer looks
 /// like the one before.
 const PERIOD: usize = 65_521;
 
-/// Bytes that tell their position.
+/// Bytes that identify their position.
 #[derive(Debug)]
 pub(crate) struct Pattern(Vec<u8>);
 
@@ -48,7 +48,7 @@ impl Pattern {
     }
 }
 
-/// What came back as it was sent, and what went wrong.
+/// The bytes that came back unchanged, and the errors.
 #[derive(Debug, Default)]
 pub(crate) struct Bulk {
     pub(crate) bytes: u64,
@@ -79,7 +79,7 @@ pub(crate) async fn worker(
     done
 }
 
-/// Sends a whole stream and takes it back.
+/// Sends a whole stream and reads it back.
 async fn stream(
     server: SocketAddr,
     pattern: &Pattern,

@@ -1,4 +1,4 @@
-//! Connections of one byte: connect, send it, have it back, close. A round is all of that.
+//! Connections of one byte: connect, send it, receive it, close. All of that is a round.
 
 use crate::figures::{Micros, Samples, per_second};
 use crate::net::{self, CONNECT_PORTS};
@@ -19,13 +19,13 @@ pub(crate) struct Report {
     pub(crate) p99_us: Option<Micros>,
 }
 
-/// What one worker has done.
+/// The work of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct Connects {
     pub(crate) count: u64,
     pub(crate) samples: Samples,
     pub(crate) errors: Errors,
-    /// The error with which our own ports ran out, after which there is no going on.
+    /// The error with which our own ports ran out, which ends the run.
     pub(crate) no_port: Option<io::Error>,
 }
 

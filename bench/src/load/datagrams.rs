@@ -1,5 +1,5 @@
-//! Datagrams that a server echoes. Each socket keeps a window of them under way; an echo makes room
-//! for the next at once, and what does not come back is lost and replaced.
+//! Datagrams that a server echoes. Each socket keeps a window of them in flight. An echo makes room
+//! for the next at once; a missing one is lost and replaced.
 
 use crate::figures::{per_second, share};
 use crate::net;
@@ -12,25 +12,25 @@ use tokio::net::UdpSocket;
 use tokio::task::yield_now;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// What is not back by then is lost.
+/// A datagram that is not back by then is lost.
 const LOST: Duration = Duration::from_millis(200);
 
-/// Between two looks for what is lost.
+/// Time between two searches for lost ones.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Echoes that are taken before other sockets have their turn.
+/// Echoes handled before other sockets have their turn.
 const BATCH: usize = 64;
 
 /// A datagram begins with its place in the window and its number, four bytes each.
 pub(crate) const LEAST_BYTES: u16 = 8;
 
-/// What each socket does.
+/// The load of each socket.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     pub(crate) server: SocketAddr,
-    /// Of a datagram, from [`LEAST_BYTES`].
+    /// Bytes of a datagram, from [`LEAST_BYTES`].
     pub(crate) bytes: usize,
-    /// Datagrams under way at once.
+    /// Datagrams in flight at once.
     pub(crate) window: u16,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Report {
     pub(crate) lost_share: f64,
 }
 
-/// What is under way at the end is neither echoed nor lost.
+/// Datagrams in flight at the end count as neither echoed nor lost.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) sent: u64,
@@ -58,8 +58,7 @@ impl Counts {
     }
 }
 
-/// # Errors
-/// No socket, or no way to the server.
+/// # Errors No socket, or no route to the server.
 pub(crate) async fn run(load: Load, sockets: u16, lasting: Duration) -> Result<Report> {
     let begun = now();
     let end = begun + lasting;
@@ -79,8 +78,7 @@ pub(crate) async fn run(load: Load, sockets: u16, lasting: Duration) -> Result<R
 
 /// One socket's load until `end`.
 ///
-/// # Errors
-/// No socket, or no way to the server.
+/// # Errors No socket, or no route to the server.
 pub(crate) async fn worker(load: Load, end: Instant) -> Result<Counts> {
     let mut window = Window::new(net::udp_to(load.server).await?, load);
     let mut buffer = vec![0; load.bytes + 1];
@@ -103,7 +101,7 @@ pub(crate) async fn worker(load: Load, end: Instant) -> Result<Counts> {
         if now >= end {
             return Ok(window.counts);
         }
-        // Not by the tick alone, which never comes where there is always an echo.
+        // Not by the tick alone, which never comes while there is always an echo.
         if now >= looked + LOOK_EVERY {
             looked = now;
             window.replace(now);
@@ -113,7 +111,7 @@ pub(crate) async fn worker(load: Load, end: Instant) -> Result<Counts> {
 
 struct Window {
     socket: UdpSocket,
-    /// What is sent next, but for its first bytes.
+    /// The next datagram, except for its first bytes.
     datagram: Vec<u8>,
     places: Vec<Place>,
     counts: Counts,
@@ -122,7 +120,7 @@ struct Window {
 #[derive(Clone, Copy, Default)]
 struct Place {
     number: u32,
-    /// Nothing is under way where it is missing.
+    /// `None` if nothing is in flight.
     sent: Option<Instant>,
 }
 
@@ -136,7 +134,7 @@ impl Window {
         }
     }
 
-    /// Sends for what is lost, and where nothing is under way.
+    /// Sends for lost datagrams, and where nothing is in flight.
     fn replace(&mut self, now: Instant) {
         for at in 0..self.places.len() {
             match self.places[at].sent {
@@ -150,12 +148,12 @@ impl Window {
         }
     }
 
-    /// Takes the echoes that are there, at most [`BATCH`], and sends one datagram for each. How
-    /// many were read.
+    /// Handles the waiting echoes, at most [`BATCH`], and sends one datagram for each. Returns the
+    /// number read.
     fn take_echoes(&mut self, buffer: &mut [u8], now: Instant) -> usize {
         for taken in 0..BATCH {
-            // A refusal says nothing about which datagram: that will be lost. Without one there is
-            // nothing more to read.
+            // A refusal does not name the datagram, which will count as lost. Without a refusal
+            // there is nothing more to read.
             let Ok(length) = self.socket.try_recv(buffer) else { return taken };
             if let Some(at) = self.place_of(&buffer[..length]) {
                 self.counts.echoed += 1;
@@ -165,8 +163,8 @@ impl Window {
         BATCH
     }
 
-    /// The place of an echo. What is not exactly what was sent, or was counted as lost before, has
-    /// none.
+    /// The place of an echo; `None` if it differs from the datagram sent, or was already counted as
+    /// lost.
     fn place_of(&self, echo: &[u8]) -> Option<usize> {
         let (place, rest) = echo.split_first_chunk()?;
         let (number, rest) = rest.split_first_chunk()?;
@@ -176,8 +174,8 @@ impl Window {
         (is_it && rest == &self.datagram[LEAST_BYTES.into()..]).then_some(at)
     }
 
-    /// Sends the next of a place; where the system does not take it, the place stays free until the
-    /// next look.
+    /// Sends the next datagram of a place; if the system does not take it, the place stays free
+    /// until the next look.
     fn send(&mut self, at: usize, now: Instant) {
         let place = &mut self.places[at];
         place.number = place.number.wrapping_add(1);

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 use tokio::time::{sleep, timeout_at};
 
-/// The name that is asked for.
+/// The name to query.
 pub(crate) const NAME: &str = "www.lab.test";
 
 /// A query without an answer by then is lost.
@@ -33,24 +33,23 @@ pub(crate) struct Report {
     pub(crate) p99_us: Option<Micros>,
 }
 
-/// What is the same for all sockets.
+/// The parts shared by all sockets.
 #[derive(Clone, Debug)]
 pub(crate) struct Load {
     server: SocketAddr,
     query: Vec<u8>,
-    /// Of all sockets, so that no two queries under way have the same.
+    /// Shared by all sockets, so that no two pending queries have the same.
     next_id: Arc<AtomicU16>,
 }
 
 impl Load {
-    /// # Errors
-    /// That is no name.
+    /// # Errors The name is not valid.
     pub(crate) fn new(server: SocketAddr, name: &str) -> io::Result<Self> {
         Ok(Self { server, query: message::query(name)?, next_id: Arc::default() })
     }
 }
 
-/// What one socket has done.
+/// The work of one socket.
 #[derive(Debug, Default)]
 pub(crate) struct Queries {
     pub(crate) count: u64,
@@ -69,8 +68,7 @@ impl Queries {
     }
 }
 
-/// # Errors
-/// No socket, no way to the server, or no name.
+/// # Errors No socket, no route to the server, or no valid name.
 pub(crate) async fn run(
     server: SocketAddr,
     name: &str,
@@ -100,8 +98,7 @@ pub(crate) async fn run(
 
 /// One socket's queries until `end`.
 ///
-/// # Errors
-/// No socket, or no way to the server.
+/// # Errors No socket, or no route to the server.
 pub(crate) async fn worker(load: Load, end: Instant) -> Result<Queries> {
     let Load { server, mut query, next_id } = load;
     let socket = net::udp_to(server).await?;
@@ -133,7 +130,7 @@ pub(crate) async fn worker(load: Load, end: Instant) -> Result<Queries> {
     }
 }
 
-/// Sends a query and waits for its answer; a code is that of one without an address.
+/// Sends a query and waits for its answer; returns the code of an answer without an address.
 async fn ask(
     socket: &UdpSocket,
     query: &[u8],
@@ -146,7 +143,7 @@ async fn ask(
         match message::judge(&buffer[..length], id) {
             Match::Answered => return Ok(None),
             Match::Failed(code) => return Ok(Some(code)),
-            // Of a query that was given up.
+            // An answer to a query that was given up.
             Match::Foreign => {}
         }
     }

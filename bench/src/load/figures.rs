@@ -3,18 +3,18 @@
 use serde::Serialize;
 use std::time::Duration;
 
-/// Samples beyond these (32 MB) are not kept; the earlier ones say enough.
+/// Samples beyond these (32 MB) are not kept; the earlier ones suffice.
 const MOST: usize = 4_000_000;
 
-/// How long things took.
+/// Measured durations.
 #[derive(Debug, Default)]
 pub(crate) struct Samples {
     nanos: Vec<u64>,
 }
 
 impl Samples {
-    /// With room for all that is ever kept, so that nothing is moved while time is measured. The
-    /// kernel gives the memory when it is used.
+    /// With room for all samples, so that nothing moves while time is measured. The kernel provides
+    /// the memory when it is used.
     pub(crate) fn roomy() -> Self {
         Self { nanos: Vec::with_capacity(MOST) }
     }
@@ -37,13 +37,13 @@ impl Samples {
     }
 }
 
-/// Samples in their order.
+/// Samples in order.
 #[derive(Debug)]
 pub(crate) struct Sorted(Vec<u64>);
 
 impl Sorted {
-    /// The smallest sample that `percent` of them do not exceed (the nearest rank); of nothing
-    /// there is none.
+    /// The smallest sample that `percent` of them do not exceed (the nearest rank); `None` without
+    /// samples.
     pub(crate) fn percentile(&self, percent: usize) -> Option<Micros> {
         let rank = (self.0.len() * percent).div_ceil(100);
         self.0.get(rank.max(1) - 1).copied().map(Micros::from_nanos)
@@ -66,14 +66,14 @@ impl Micros {
     }
 }
 
-/// How many a second, to a tenth.
-#[expect(clippy::cast_precision_loss, reason = "nobody counts so far")]
+/// The rate per second, to a tenth.
+#[expect(clippy::cast_precision_loss, reason = "no count gets this far")]
 pub(crate) fn per_second(count: u64, took: Duration) -> f64 {
     (count as f64 / took.as_secs_f64().max(f64::MIN_POSITIVE) * 10.0).round() / 10.0
 }
 
-/// A part of a whole, nothing of nothing.
-#[expect(clippy::cast_precision_loss, reason = "nobody counts so far")]
+/// A part of a whole; 0 of nothing.
+#[expect(clippy::cast_precision_loss, reason = "no count gets this far")]
 pub(crate) fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }

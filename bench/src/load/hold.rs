@@ -1,4 +1,4 @@
-//! Many connections that do nothing: opened, and later looked at once more.
+//! Many idle connections: opened, and tested once more later.
 
 use crate::net;
 use crate::work::{Errors, PATIENCE, all, now, within};
@@ -12,14 +12,14 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout_at;
 
-/// Connections that are being opened at once.
+/// Connections being opened at once.
 const AT_ONCE: usize = 64;
 
-/// What is not open by then stays so: with a server that is silent, ten thousand would take half an
-/// hour.
+/// Connections that are not open by then count as failed: with a silent server, ten thousand would
+/// take half an hour.
 const OPENED: Duration = Duration::from_secs(120);
 
-/// All that live have echoed by then.
+/// All live ones have echoed by then.
 const ECHOED: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Serialize)]
@@ -32,10 +32,9 @@ pub(crate) struct Alive {
     pub(crate) alive: usize,
 }
 
-/// Opens connections and sends a byte through each; those with which it worked.
+/// Opens connections and sends a byte through each; returns those that worked.
 ///
-/// # Errors
-/// A worker panicked.
+/// # Errors A worker panicked.
 pub(crate) async fn open(server: SocketAddr, connections: usize) -> Result<Vec<TcpStream>> {
     let (begun, end) = (Arc::new(AtomicUsize::new(0)), now() + OPENED);
     let workers = (0..AT_ONCE.min(connections)).map(|_| {
@@ -65,7 +64,7 @@ pub(crate) async fn open(server: SocketAddr, connections: usize) -> Result<Vec<T
     Ok(held)
 }
 
-/// Sends a byte through all of them, and counts those that give it back.
+/// Sends a byte through all of them, and counts the echoes.
 pub(crate) async fn alive(mut held: Vec<TcpStream>) -> usize {
     let (mut alive, mut errors, end) = (0, Errors::default(), now() + ECHOED);
     for stream in &mut held {

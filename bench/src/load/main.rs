@@ -1,6 +1,6 @@
-//! The command `underpass-load`: the load of our benchmarks, and the servers that it goes to. It
-//! must never be the slower side, so it is one thread without a task per operation. It knows
-//! addresses, and nothing of what lies between them.
+//! The command `underpass-load`: the load of our benchmarks, and its servers. It must never be the
+//! slower side, so it is one thread without a task per operation. It knows addresses, and nothing
+//! of the path between them.
 #![forbid(unsafe_code)]
 
 mod bulk;
@@ -38,18 +38,18 @@ struct Cli {
 enum Command {
     /// Serves all the clients until it is killed.
     Serve(ServeOptions),
-    /// One message back and forth: how long a round takes.
+    /// One message back and forth: the time of a round.
     Pingpong(PingpongOptions),
-    /// Connects, echoes one byte, closes: how many a second.
+    /// Connects, echoes one byte, closes: the rate per second.
     Connects(ConnectsOptions),
-    /// Datagrams that are echoed: how many a second, and how many are lost.
+    /// Echoed datagrams: the rate per second, and the losses.
     Datagrams(DatagramsOptions),
-    /// Queries for a name: how many a second.
+    /// Queries for a name: the rate per second.
     Dns(DnsOptions),
     /// Holds many connections open until its standard input ends; a line of JSON before and one
     /// after.
     Hold(HoldOptions),
-    /// All of it at once, and whether what comes back is what was sent.
+    /// All of it at once, and whether the echoes are correct.
     Soak(SoakOptions),
 }
 
@@ -61,7 +61,7 @@ struct ServeOptions {
     /// The first of nine ports: this echoes, the next eight are for `connects`.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=i64::from(u16::MAX - net::CONNECT_PORTS)))]
     port: u16,
-    /// Where every question is answered with one address, by UDP and TCP.
+    /// The port that answers every question with one address, by UDP and TCP.
     #[arg(long)]
     dns_port: Option<u16>,
 }
@@ -90,7 +90,7 @@ struct ConnectsOptions {
     /// The server's first port.
     #[arg(value_name = "ADDRESS:PORT")]
     server: SocketAddr,
-    /// Connections at once.
+    /// Concurrent connections.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     parallel: u16,
     #[arg(long, default_value = "3", value_parser = seconds)]
@@ -106,7 +106,7 @@ struct DatagramsOptions {
     /// Bytes of a datagram.
     #[arg(long, default_value_t = 1200, value_parser = size_from(datagrams::LEAST_BYTES))]
     size: u16,
-    /// Datagrams of a socket that are under way at once.
+    /// Datagrams of a socket in flight at once.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     window: u16,
     #[arg(long, default_value = "3", value_parser = seconds)]
@@ -123,7 +123,7 @@ struct DnsOptions {
     parallel: u16,
     #[arg(long, default_value = "3", value_parser = seconds)]
     seconds: Duration,
-    /// The name that is asked for.
+    /// The name to query.
     #[arg(long, default_value = dns::NAME)]
     name: String,
 }
@@ -143,7 +143,7 @@ struct SoakOptions {
     server: SocketAddr,
     #[arg(long, value_parser = seconds)]
     seconds: Duration,
-    /// A nameserver, if names are to be asked for as well.
+    /// A nameserver, to include queries.
     #[arg(long, value_name = "ADDRESS:PORT")]
     dns: Option<SocketAddr>,
 }
@@ -153,7 +153,7 @@ fn size_from(least: u16) -> clap::builder::RangedI64ValueParser<u16> {
     clap::value_parser!(u16).range(i64::from(least)..=i64::from(net::DATAGRAM_BYTES))
 }
 
-/// Seconds, with a fraction if need be.
+/// Seconds, possibly with a fraction.
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "it must be a number of seconds".to_owned())?;
     let duration = Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?;
@@ -168,7 +168,7 @@ fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // If standard error is closed nobody can be told.
+            // If standard error is closed, the message is lost.
             let _ = writeln!(io::stderr(), "underpass-load: {error:#}");
             ExitCode::FAILURE
         }
@@ -190,7 +190,7 @@ fn run(command: Command) -> Result<()> {
                 warm_up: options.warm_up_rounds,
                 lasting: options.seconds,
             };
-            // Blocking sockets: what a runtime adds to a round would be measured too.
+            // Blocking sockets: a runtime would add its own time to a round.
             print(&match (options.tcp, options.udp) {
                 (Some(server), _) => pingpong::tcp(server, rounds)?,
                 (None, Some(server)) => pingpong::udp(server, rounds)?,

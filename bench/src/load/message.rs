@@ -1,11 +1,11 @@
-//! Messages of DNS (RFC 1035 4.1), as far as a load needs them: a query for an address, whether an
+//! DNS messages (RFC 1035 4.1), as far as a load needs them: a query for an address, whether an
 //! answer has one, and the one answer of our nameserver.
 
 use crate::net::other;
 use std::io;
 use std::net::Ipv4Addr;
 
-/// What every name has.
+/// The address of every name.
 pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
 
 const HEADER: usize = 12;
@@ -18,37 +18,36 @@ const ANSWER: u8 = 0x80;
 
 /// A query for the IPv4 address of `name`, with id 0.
 ///
-/// # Errors
-/// That is no name.
+/// # Errors The name is not valid.
 pub(crate) fn query(name: &str) -> io::Result<Vec<u8>> {
     // One question, recursion desired.
     let mut query = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     for label in name.strip_suffix('.').unwrap_or(name).split('.') {
         match u8::try_from(label.len()) {
             Ok(length @ 1..=63) => query.push(length),
-            _ => return Err(other(format!("'{name}' is no name: a label has 1 to 63 bytes"))),
+            _ => return Err(other(format!("'{name}' is not a name: a label has 1 to 63 bytes"))),
         }
         query.extend(label.as_bytes());
     }
     // The end of the name, type A, class IN.
     query.extend([0, 0, 1, 0, 1]);
     if query.len() > HEADER + 255 + 4 {
-        return Err(other(format!("'{name}' is no name: it has more than 255 bytes")));
+        return Err(other(format!("'{name}' is not a name: it has more than 255 bytes")));
     }
     Ok(query)
 }
 
-/// What came for a query.
+/// The message that came for a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Match {
-    /// Nothing of this query's.
+    /// Not for this query.
     Foreign,
     Answered,
     /// An answer without a record, with this code.
     Failed(u8),
 }
 
-/// Judges what came for the query with an id.
+/// Classifies a message for the query with an id.
 pub(crate) fn judge(bytes: &[u8], id: u16) -> Match {
     match *bytes {
         [high, low, kind, code, _, _, records_high, records_low, _, _, _, _, ..]
@@ -63,8 +62,8 @@ pub(crate) fn judge(bytes: &[u8], id: u16) -> Match {
     }
 }
 
-/// Makes the query in the first `length` bytes the answer, and gives its length; of what is no
-/// query with one question there is none.
+/// Turns the query in the first `length` bytes into the answer, and returns its length; `None` if
+/// it is not a query with one question.
 pub(crate) fn answer(buffer: &mut [u8], length: usize) -> Option<usize> {
     let end = question_end(buffer.get(..length)?)?;
     let whole = end + RECORD.len() + 4;
@@ -78,7 +77,7 @@ pub(crate) fn answer(buffer: &mut [u8], length: usize) -> Option<usize> {
     Some(whole)
 }
 
-/// Where the only question of a query ends.
+/// The end of the only question of a query.
 fn question_end(query: &[u8]) -> Option<usize> {
     let header = query.get(..HEADER)?;
     if header[2] & ANSWER != 0 || header[4..6] != [0, 1] {

@@ -1,4 +1,4 @@
-//! Sockets as all of the clients and servers want them.
+//! Sockets with the settings that all clients and servers need.
 
 use anyhow::{Context as _, Result};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -9,21 +9,20 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 
-/// Ports after the first to which `connects` goes: with one alone the ephemeral ports would run out
+/// Ports after the first that `connects` uses: with a single one the ephemeral ports would run out
 /// in seconds.
 pub(crate) const CONNECT_PORTS: u16 = 8;
 
 /// The largest payload of a datagram over IPv4.
 pub(crate) const DATAGRAM_BYTES: u16 = 65_507;
 
-/// What is asked for a UDP socket's buffers; the kernel caps it (`net.core.rmem_max`).
+/// The requested size of a UDP socket's buffers; the kernel caps it (`net.core.rmem_max`).
 const BUFFER_BYTES: usize = 4 << 20;
 
 /// Connections that wait to be accepted; the kernel caps it (`net.core.somaxconn`).
 const BACKLOG: i32 = 4096;
 
-/// A client that vanished without a word is noticed after this, and nothing is sent in tests that
-/// are shorter.
+/// A client that vanished silently is noticed after this time; shorter tests send no keepalive.
 const KEEPALIVE: Duration = Duration::from_secs(600);
 
 /// A listener, whose connections inherit its options.
@@ -54,10 +53,10 @@ pub(crate) fn udp_at(at: SocketAddr) -> Result<UdpSocket> {
     bind().with_context(|| format!("cannot bind UDP {at}"))
 }
 
-/// A UDP socket that hears `server` alone.
+/// A UDP socket that receives only from `server`.
 pub(crate) async fn udp_to(server: SocketAddr) -> Result<UdpSocket> {
     let socket = udp_at(any(server))?;
-    socket.connect(server).await.with_context(|| format!("no way to {server}"))?;
+    socket.connect(server).await.with_context(|| format!("no route to {server}"))?;
     Ok(socket)
 }
 

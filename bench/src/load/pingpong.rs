@@ -1,5 +1,5 @@
-//! One message back and forth. The measurement blocks in the system's calls, as nothing is between
-//! them and the network; the soak's, which is one of many, is a task.
+//! One message back and forth. The measurement blocks in the system's calls, so that nothing is
+//! between them and the network; the soak's, which is one of many, is a task.
 
 use crate::figures::{Micros, Samples};
 use crate::net;
@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout_at};
 /// A datagram that is not back by then is lost.
 const LOST: Duration = Duration::from_millis(500);
 
-/// What is to be measured.
+/// The measurement's settings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rounds {
     /// Bytes of a message, from 1.
@@ -34,7 +34,7 @@ pub(crate) struct Report {
     pub(crate) lost: u64,
 }
 
-/// What became of a message.
+/// The result of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Message {
     Back,
@@ -74,7 +74,7 @@ pub(crate) fn udp(server: SocketAddr, rounds: Rounds) -> Result<Report> {
         socket.set_read_timeout(Some(LOST))?;
         Ok::<_, io::Error>(socket)
     };
-    let socket = connect().with_context(|| format!("no way to {server}"))?;
+    let socket = connect().with_context(|| format!("no route to {server}"))?;
     let mut back = vec![0; rounds.bytes + 1];
     measure(rounds, |message| {
         socket.send(message)?;
@@ -82,7 +82,7 @@ pub(crate) fn udp(server: SocketAddr, rounds: Rounds) -> Result<Report> {
         loop {
             match socket.recv(&mut back) {
                 Ok(length) if &back[..length] == message => return Ok(Message::Back),
-                // One that was counted as lost already.
+                // One that already counted as lost.
                 Ok(_) if now() - sent < LOST => {}
                 Ok(_) => return Ok(Message::Lost),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -132,7 +132,7 @@ fn measure(
     })
 }
 
-/// Messages that differ from the one before, as far as their size lets them.
+/// Messages that differ from the one before, as far as their size allows.
 struct Messages {
     number: u64,
     bytes: Vec<u8>,
@@ -162,12 +162,12 @@ pub(crate) async fn worker(server: SocketAddr, end: Instant) -> (Samples, Errors
             sleep(PAUSE).await;
         }
     };
-    // It ends by the clock alone.
+    // Only the clock ends it.
     let _: Result<(), _> = timeout_at(end.into(), rounds).await;
     (samples, errors)
 }
 
-/// Plays until something fails.
+/// Runs until something fails.
 async fn broken(server: SocketAddr, samples: &mut Samples) -> io::Error {
     let mut stream = match within(PATIENCE, "connecting", net::connect(server)).await {
         Ok(stream) => stream,

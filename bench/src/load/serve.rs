@@ -1,5 +1,5 @@
-//! The servers: echo by TCP and UDP, ports for `connects`, and a nameserver that knows one answer.
-//! A connection is a task without a buffer of its own, so that ten thousand may idle.
+//! The servers: echo by TCP and UDP, ports for `connects`, and a nameserver with one answer. A
+//! connection is a task without a buffer of its own, so that ten thousand may be idle.
 
 use crate::{message, net};
 use anyhow::{Context as _, Result};
@@ -13,24 +13,24 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-/// What is read at once, of a stream or a datagram; more than a message of DNS and its length.
+/// The bytes read at once, from a stream or a datagram; more than a DNS message and its length.
 const PIECE: usize = 66 << 10;
 
-/// Datagrams that are answered before others have their turn.
+/// Datagrams answered before others have their turn.
 const BATCH: usize = 64;
 
-/// A client of the nameserver that says nothing for so long is gone.
+/// A client of the nameserver that stays silent for this long is gone.
 const DNS_PATIENCE: Duration = Duration::from_secs(10);
 
-/// When no connection can be accepted (no descriptors), the next try.
+/// The time until the next try when no connection can be accepted (no descriptors).
 const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
 
 thread_local! {
-    /// Of all connections: nothing stays in it while one waits.
+    /// Shared by all connections: it holds nothing while one waits.
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; PIECE]);
 }
 
-/// Sockets that listen already.
+/// Sockets that already listen.
 #[derive(Debug)]
 pub(crate) struct Server {
     streams: TcpListener,
@@ -42,8 +42,7 @@ pub(crate) struct Server {
 impl Server {
     /// Listens at `port`, the [`net::CONNECT_PORTS`] after it and the nameserver's.
     ///
-    /// # Errors
-    /// One of them is taken.
+    /// # Errors One of them is in use.
     pub(crate) fn bind(address: IpAddr, port: u16, dns_port: Option<u16>) -> Result<Self> {
         let at = |port| SocketAddr::new(address, port);
         let last = port.checked_add(net::CONNECT_PORTS).context("no room for nine ports")?;
@@ -58,7 +57,7 @@ impl Server {
         })
     }
 
-    /// Serves for ever.
+    /// Serves forever.
     pub(crate) async fn run(self) {
         for listener in self.connects {
             tokio::spawn(accept(listener, answer_once));
@@ -72,7 +71,7 @@ impl Server {
     }
 }
 
-/// Serves each connection in a task of its own, which ends with it.
+/// Serves each connection in its own task, which ends with it.
 async fn accept<S: Future<Output = io::Result<()>> + Send + 'static>(
     listener: TcpListener,
     serve: impl Fn(TcpStream) -> S,
@@ -81,7 +80,7 @@ async fn accept<S: Future<Output = io::Result<()>> + Send + 'static>(
         match listener.accept().await {
             Ok((stream, _)) => {
                 let connection = serve(stream);
-                // A client that breaks off is its own business.
+                // A client that aborts affects no other.
                 tokio::spawn(async move { connection.await.unwrap_or_default() });
             }
             Err(_) => tokio::time::sleep(ACCEPT_AGAIN).await,
@@ -89,7 +88,7 @@ async fn accept<S: Future<Output = io::Result<()>> + Send + 'static>(
     }
 }
 
-/// Gives back what comes, until the client's end.
+/// Echoes until the client's end.
 async fn echo(mut stream: TcpStream) -> io::Result<()> {
     loop {
         stream.readable().await?;
@@ -127,7 +126,7 @@ async fn answer_once(mut stream: TcpStream) -> io::Result<()> {
     stream.read(&mut byte).await.map(drop)
 }
 
-/// Answers datagrams where they lie: `answer` takes the buffer and the datagram's length, and gives
+/// Answers datagrams in place: `answer` takes the buffer and the datagram's length, and returns
 /// that of its answer, if there is one.
 async fn answer_datagrams(socket: UdpSocket, answer: impl Fn(&mut [u8], usize) -> Option<usize>) {
     let mut buffer = vec![0; PIECE];
@@ -141,7 +140,7 @@ async fn answer_datagrams(socket: UdpSocket, answer: impl Fn(&mut [u8], usize) -
                     let Some(length) = answer(&mut buffer, length) else { continue };
                     let sent = socket.try_send_to(&buffer[..length], from);
                     if sent.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
-                        // What cannot be sent is lost, as datagrams are.
+                        // An answer that cannot be sent is lost, like any datagram.
                         let _ = socket.send_to(&buffer[..length], from).await;
                     }
                 }

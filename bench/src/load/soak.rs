@@ -1,5 +1,4 @@
-//! All kinds of load at once, on one thread: what counts is that nothing goes wrong, not how fast
-//! it goes.
+//! All kinds of load at once, on one thread: the test is about errors, not about speed.
 
 use crate::bulk::{self, Bulk, Pattern};
 use crate::connects::{self, Connects};
@@ -19,8 +18,8 @@ const STREAMS: usize = 4;
 const SOCKETS: usize = 16;
 const ASKERS: usize = 4;
 
-/// A connector's connections are so far apart: eight then use 2,700 ports a second, which come back
-/// (after a minute) as fast as they go.
+/// The time between a connector's connections: eight then use 2,700 ports a second, which become
+/// free (after a minute) as fast as they are used.
 const PACE: Duration = Duration::from_millis(3);
 
 #[derive(Debug, Serialize)]
@@ -37,8 +36,7 @@ pub(crate) struct Report {
     pub(crate) pingpong_p99_us: Option<Micros>,
 }
 
-/// # Errors
-/// A UDP socket cannot be had. What fails on the way is in the report.
+/// # Errors No UDP socket. Later failures are in the report.
 pub(crate) async fn run(
     server: SocketAddr,
     nameserver: Option<SocketAddr>,

@@ -14,18 +14,17 @@ use tokio::sync::oneshot;
 
 const A_WHILE: Duration = Duration::from_millis(300);
 
-/// What must happen has happened long before.
+/// Expected events have happened long before.
 const LONG: Duration = Duration::from_secs(20);
 
-/// What the server runs when no client is there: eight listeners, the nameserver's two, the UDP
-/// echo.
+/// The server's tasks without a client: eight listeners, the nameserver's two, the UDP echo.
 const SERVER_TASKS: usize = 11;
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// A server on a thread of its own, as clients may block.
+/// A server on its own thread, as clients may block.
 struct Served {
     at: SocketAddr,
     dns: SocketAddr,
@@ -36,7 +35,7 @@ struct Served {
 
 impl Served {
     fn start() -> Self {
-        // Below the ephemeral ports; a test looks on from where the last has looked.
+        // Below the ephemeral ports; a test continues the search where the last one stopped.
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let first = 10_000 + u16::try_from(std::process::id() % 500).unwrap() * 40;
         let runtime = runtime();
@@ -69,7 +68,7 @@ impl Served {
         }
     }
 
-    /// Whether the server comes back to the tasks that it began with.
+    /// Whether the server returns to its initial tasks.
     fn comes_to_rest(&self) -> bool {
         let end = now() + LONG;
         while now() < end {
@@ -91,7 +90,7 @@ impl Drop for Served {
     }
 }
 
-/// Nobody listens there.
+/// An address without a listener.
 fn nobody() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 1).into()
 }
@@ -163,7 +162,7 @@ fn queries_are_answered() {
     let report = runtime().block_on(dns::run(served.dns, dns::NAME, 4, A_WHILE)).unwrap();
     assert!(report.count > 10 && report.lost == 0 && report.failed == 0, "{report:?}");
     assert!(runtime().block_on(dns::run(served.dns, "a..b", 4, A_WHILE)).is_err());
-    // The echo's answer is a query still, so it is none.
+    // The echo's answer is still a query, so it is not an answer.
     let echoed = runtime().block_on(dns::run(served.at, dns::NAME, 4, A_WHILE)).unwrap();
     assert!(echoed.count == 0 && echoed.failed == 0, "{echoed:?}");
 }
@@ -181,7 +180,7 @@ fn queries_by_tcp_are_answered_one_after_the_other() {
             stream.read_exact(&mut answer).await.unwrap();
             assert_eq!(crate::message::judge(&answer, 0), crate::message::Match::Answered);
         }
-        // What is no query ends the connection.
+        // A message that is not a query ends the connection.
         stream.write_all(&[0, 2, 0, 0]).await.unwrap();
         assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
     });
@@ -222,7 +221,7 @@ fn what_goes_wrong_is_told() {
     assert_eq!((report.connects, report.bytes, report.queries), (0, 0, 0));
 }
 
-/// A server that gives back something else.
+/// A server that returns another byte.
 #[test]
 fn a_byte_that_is_another_is_told() {
     runtime().block_on(async {

@@ -1,5 +1,4 @@
-//! What every client's work has in common: a clock, workers that are waited for, and what went
-//! wrong.
+//! The common parts of all clients: a clock, workers to wait for, and errors.
 
 use anyhow::Result;
 use std::fmt::Display;
@@ -8,26 +7,25 @@ use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// What takes longer than this has failed: a connection, or a byte that is to come back.
+/// A connection or an echoed byte that takes longer has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// After a failure, so that a server that is not there is not asked without end.
+/// After a failure, so that a missing server does not get requests without pause.
 pub(crate) const PAUSE: Duration = Duration::from_millis(10);
 
-/// How many texts of failures are kept. Each is kept once, so that what fails most hides nothing
-/// else.
+/// The number of different failure texts that are kept, so that the most frequent failure hides no
+/// other.
 const TEXTS: usize = 10;
 
-/// The only place where the clock is read.
-#[expect(clippy::disallowed_methods, reason = "what is measured here is time")]
+/// The only place that reads the clock.
+#[expect(clippy::disallowed_methods, reason = "this program measures time")]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
 /// Runs all workers at once to their ends.
 ///
-/// # Errors
-/// One of them panicked.
+/// # Errors One of them panicked.
 pub(crate) async fn all<W>(workers: impl IntoIterator<Item = W>) -> Result<Vec<W::Output>>
 where
     W: Future<Output: Send + 'static> + Send + 'static,
@@ -54,7 +52,7 @@ pub(crate) async fn within<T>(
     })
 }
 
-/// How many things went wrong, and in which ways first.
+/// The number of errors, and the first text of each kind.
 #[derive(Debug, Default)]
 pub(crate) struct Errors {
     pub(crate) count: u64,
@@ -63,7 +61,7 @@ pub(crate) struct Errors {
 }
 
 impl Errors {
-    /// Takes in one failure of `what`.
+    /// Counts one failure of `what`.
     pub(crate) fn note(&mut self, what: &str, error: impl Display) {
         self.count += 1;
         self.keep(format!("{what}: {error}"));
@@ -80,7 +78,7 @@ impl Errors {
         }
     }
 
-    /// Tells the first of them on standard error: the line of JSON has only their number.
+    /// Prints the first of them on standard error: the line of JSON has only their number.
     pub(crate) fn tell(&self) {
         if let Some(first) = self.texts.first() {
             let _ =

@@ -51,13 +51,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
 ];
 
-/// Control frames in one go.
+/// Control frames per call.
 const CONTROL: usize = 256;
 
-/// Data frames in one go: as many as a decoder holds.
+/// Data frames per call: as many as a decoder holds.
 const DATA: usize = 4;
 
-/// The kinds of which there are many.
+/// The frequent kinds.
 fn control(n: usize) -> Frame<'static> {
     let flow = FlowId(u32::try_from(n).unwrap_or(0));
     match n % 4 {
@@ -89,7 +89,7 @@ fn decode_control() -> Work {
     decode(CONTROL, usize::MAX, control)
 }
 
-/// A stream's sealer that has sealed the hello, whose bytes are given too.
+/// A stream's sealer that has sealed the hello, and the hello's bytes.
 fn sealer() -> (Sealer, Vec<u8>) {
     let (mut sealer, mut plain, mut stream) = (Sealer::default(), Vec::new(), Vec::new());
     let capabilities = Capabilities::default();
@@ -100,7 +100,7 @@ fn sealer() -> (Sealer, Vec<u8>) {
     (sealer, stream)
 }
 
-/// Frames of so many bytes each, already encoded; sealing them copies them.
+/// Frames of that many bytes each, already encoded; sealing them copies them.
 fn seal(bytes: usize, frames: usize) -> Work {
     let (mut sealer, mut out) = sealer();
     let (bytes, mut plain) = (vec![7; bytes], Vec::new());
@@ -126,9 +126,8 @@ fn decode_data(piece: usize) -> Work {
     decode(DATA, piece, |_| Frame::Data { flow: FlowId(1), bytes: BYTES })
 }
 
-/// Takes a stream that comes in pieces of at most so many bytes. Where they are copied to the
-/// decoder, a system call would be. The stream goes on from call to call, so that its seals are
-/// made meanwhile.
+/// Decodes a stream that comes in pieces of at most that many bytes. The copy to the decoder stands
+/// for a system call. The stream continues from call to call, so that its seals are made meanwhile.
 fn decode(frames: usize, piece: usize, frame: fn(usize) -> Frame<'static>) -> Work {
     let (mut sealer, hello) = sealer();
     let mut decoder = Decoder::default();

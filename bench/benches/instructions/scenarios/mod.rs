@@ -1,6 +1,5 @@
-//! All scenarios. A count should be large enough (some million instructions) that hashes with a
-//! seed of their own in each process do not show, and small enough that all of them take less than
-//! a minute.
+//! All scenarios. A count should be large enough (some million instructions) to hide hashes whose
+//! seed differs in each process, and small enough that all scenarios take less than a minute.
 
 mod codec;
 mod sessions;

@@ -1,4 +1,4 @@
-//! A MiB from one session to another: encoded, decoded, judged, credit given back.
+//! A MiB from one session to another: encoded, decoded, checked, credit returned.
 
 use crate::pipe::Pipe;
 use crate::scenario::{Scenario, Work};

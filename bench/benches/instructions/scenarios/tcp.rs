@@ -67,10 +67,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 /// The MTU of the scenarios without offload, which are `plain`.
 const ETHERNET: usize = 1500;
 
-/// What the relay gives at once.
+/// The bytes that the relay gives at once.
 const TURN: usize = 64 * 1024;
 
-/// Reads all that the app sent, into what goes to the pipe.
+/// Reads everything from the app into a buffer for the pipe.
 fn read(vm: &mut Vm, conn: &Conn, expected: usize, pipe: &mut Vec<u8>) {
     pipe.clear();
     let read = vm.stack.read(conn.flow, usize::MAX, |bytes| pipe.extend_from_slice(bytes));
@@ -89,15 +89,15 @@ fn segments(mut vm: Vm, mut conn: Conn, bytes: usize) -> Work {
     })
 }
 
-/// Segments as large as the MTU lets them be. Without offload each of their checksums is verified.
+/// Segments as large as the MTU allows. Without offload the stack verifies each checksum.
 fn upload(offload: Offload, mtu: usize) -> Work {
     let mut vm = Vm::new(offload, mtu);
     let conn = vm.open(10_000);
     segments(vm, conn, mtu - 40)
 }
 
-/// Four full turns of the relay are written at once, as a pipe gives them; the app acknowledges
-/// each frame.
+/// Writes four full turns of the relay at once, as a pipe gives them; the app acknowledges each
+/// frame.
 fn download(offload: Offload, mtu: usize) -> Work {
     let mut vm = Vm::new(offload, mtu);
     let conn = vm.open(10_000);
@@ -146,7 +146,7 @@ fn connection() -> Work {
 /// A small packet of one connection while others idle.
 fn packet(flows: u16) -> Work {
     let mut vm = Vm::new(Offload::Vnet, MTU);
-    // The first: its ring is as large whatever comes after it.
+    // The first one: its ring is as large whatever comes after it.
     let conn = vm.open(10_000);
     for port in 1..flows {
         vm.open(10_000 + port);

@@ -1,4 +1,4 @@
-//! Datagrams, DNS and ping through the stack; and the front that each DNS query meets behind it.
+//! Datagrams, DNS and ping through the stack; and the front that each DNS query meets after it.
 
 use crate::frames::{self, GATEWAY, PEER};
 use crate::scenario::{Scenario, Work};
