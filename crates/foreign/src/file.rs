@@ -1,4 +1,4 @@
-//! Files in a [`Folder`]: read with a bound, written at once and whole.
+//! Files in a [`Folder`]: read with a bound, written completely at once.
 
 use crate::{Folder, located};
 use rustix::fs::{FileType, Mode, OFlags, fchmod, fchown, fstat, openat};
@@ -11,41 +11,40 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
-/// What a file is besides its bytes.
+/// The attributes of a file besides its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileTraits {
-    /// Its permissions; none for those that the umask leaves to a new file.
+    /// Its permissions; `None` leaves those of a new file to the umask.
     pub mode: Option<u32>,
     /// Its owner and group; `None` leaves the maker's.
     pub owner: Option<(u32, u32)>,
 }
 
-/// A file that was read.
+/// The result of reading a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Read {
-    /// What it says.
+    /// Its content.
     pub bytes: Vec<u8>,
-    /// What else is to be kept.
+    /// The other attributes to keep.
     pub traits: FileTraits,
 }
 
-/// A part of a name that cannot be guessed: the hasher's key is the system's randomness.
+/// An unguessable part of a name: the hasher's key comes from the system's randomness.
 pub(crate) fn random() -> String {
     format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 
-/// The name of a file until it gets its own: a dot before, and no known ending, so that nobody
-/// takes it for a file of settings.
+/// The temporary name of a file: a dot before, and no known ending, so that no program takes it for
+/// a settings file.
 pub(crate) fn fresh(name: &OsStr) -> OsString {
     OsString::from(format!(".{}.underpass-{}", name.to_string_lossy(), random()))
 }
 
 impl Folder {
-    /// Opens a regular file for reading; a link is not followed, and a pipe does not block. None
-    /// where there is nothing.
+    /// Opens a regular file for reading; a link is not followed, and a pipe does not block. `None`
+    /// if there is nothing.
     ///
-    /// # Errors
-    /// It is something else, or may not be read.
+    /// # Errors It is something else, or may not be read.
     pub fn open_file(&self, name: impl AsRef<OsStr>) -> io::Result<Option<File>> {
         let flags =
             OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -54,15 +53,14 @@ impl Folder {
             opened => File::from(opened?),
         };
         if !file.metadata()?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
         }
         Ok(Some(file))
     }
 
-    /// Reads a regular file of at most `most` bytes. None where there is nothing.
+    /// Reads a regular file of at most `most` bytes. `None` if there is nothing.
     ///
-    /// # Errors
-    /// It is something else, is larger, or may not be read.
+    /// # Errors It is something else, is larger, or may not be read.
     pub fn read(&self, name: impl AsRef<OsStr>, most: u64) -> io::Result<Option<Read>> {
         let Some(file) = self.open_file(name)? else { return Ok(None) };
         let found = file.metadata()?;
@@ -79,14 +77,13 @@ impl Folder {
         Ok(Some(Read { bytes, traits }))
     }
 
-    /// Opens a regular file to write at its end, and makes it where it is missing, or a character
+    /// Opens a regular file for appending, and makes it if it is missing, or opens a character
     /// device of root's such as `/dev/null`; a link is not followed, and a pipe does not block. A
     /// device of another user's is a terminal, which that user could stop and read from. Root
-    /// refuses a file with another name: where the kernel's `fs.protected_hardlinks` is 0, its
-    /// default, any user can give a file of root's a name.
+    /// refuses a file with another name: if the kernel's `fs.protected_hardlinks` is 0, its
+    /// default, any user can give root's file a name.
     ///
-    /// # Errors
-    /// It is something else, or cannot be written.
+    /// # Errors It is something else, or cannot be written.
     pub fn append(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW;
         let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -111,11 +108,11 @@ impl Folder {
         Ok(file)
     }
 
-    /// Writes a file under a random name, gives it its traits and then its name: whoever reads it
-    /// finds the old one or the new one, and nothing that had the name is written into or followed.
+    /// Writes a file under a random name, gives it its traits and then its name. A reader finds the
+    /// old one or the new one, and the call neither writes to nor follows an existing entry of that
+    /// name.
     ///
-    /// # Errors
-    /// It cannot be written; what was there is as it was.
+    /// # Errors It cannot be written; the old file is unchanged.
     pub fn replace(
         &self,
         name: impl AsRef<OsStr>,
@@ -125,7 +122,7 @@ impl Folder {
         let new = self.stage(name.as_ref(), traits, write)?;
         let renamed = self.rename(&new, name.as_ref());
         if renamed.is_err() {
-            // The first failure is the one to tell.
+            // Only the first failure is reported.
             let _ = self.remove(&new);
         }
         renamed
@@ -133,8 +130,7 @@ impl Folder {
 
     /// The first half of [`Folder::replace`]: the file under its random name.
     ///
-    /// # Errors
-    /// It cannot be written, and is not there.
+    /// # Errors It cannot be written, and does not exist.
     pub fn stage(
         &self,
         name: &OsStr,
@@ -144,7 +140,7 @@ impl Folder {
         let new = fresh(name);
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        // Until it has its own permissions it is its maker's alone.
+        // Until it has its own permissions only its maker may access it.
         let mode = Mode::from_raw_mode(if traits.mode.is_some() { 0o600 } else { 0o666 });
         let mut file = File::from(openat(self.descriptor(), &new, flags, mode)?);
         let staged =
@@ -158,7 +154,7 @@ impl Folder {
 }
 
 impl FileTraits {
-    /// Of a file that its maker owns.
+    /// A file that its maker owns.
     #[must_use]
     pub const fn of_mode(mode: u32) -> Self {
         Self { mode: Some(mode), owner: None }
@@ -171,8 +167,8 @@ impl FileTraits {
         {
             fchown(file, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))?;
         }
-        // After the owner, whose change takes setuid bits off. A Windows drive has its own idea of
-        // modes, and is not asked needlessly.
+        // After the owner, whose change clears setuid bits. A Windows drive treats modes
+        // differently, and is not asked unnecessarily.
         if let Some(mode) = self.mode
             && made.st_mode & 0o7777 != mode
         {
@@ -182,16 +178,16 @@ impl FileTraits {
     }
 }
 
-/// Where the outputs of this process itself have names (`/dev/stdout`, a shell's `>(…)`).
+/// The folders in which the outputs of this process itself have names (`/dev/stdout`, a shell's
+/// `>(…)`).
 const OUTPUTS: [&str; 3] = ["/dev", "/dev/fd", "/proc/self/fd"];
 
-/// Writes a file for a person, such as a report, at once and whole. A link there is followed if
-/// root or this process's user made it; another user's is replaced, and what it leads to stays.
-/// This process's own outputs, and a pipe or device of root's or the user's, are written to as they
-/// are.
+/// Writes a file for a person, such as a report, completely at once. It follows a link there if
+/// root or this process's user made it; it replaces another user's, and leaves that link's target
+/// alone. It writes directly to this process's own outputs, and to a pipe or device of root's or
+/// the user's.
 ///
-/// # Errors
-/// It cannot be written.
+/// # Errors It cannot be written.
 pub fn write_output(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let path = std::path::absolute(path)?;
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {

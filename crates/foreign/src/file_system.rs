@@ -1,18 +1,18 @@
-//! What a file system says of its files, and how far that counts.
+//! How far a file system's statements about its files can be trusted.
 
 use crate::is_own;
 use rustix::fs::fstatfs;
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd as _};
 
-/// Who may have chosen what is on a file system, and what is said of it.
+/// The users that may have chosen the content of a file system, and its statements about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileSystem {
-    /// Files are those users' whose they are said to be.
+    /// The stated owners of files are real.
     Plain,
-    /// A Windows drive: everything on it may be of every user.
+    /// A Windows drive: every user may have written anything on it.
     Drive,
-    /// FUSE that another user mounted, whose program says what it likes.
+    /// FUSE that another user mounted, whose program may state anything.
     OfStranger,
 }
 
@@ -21,8 +21,8 @@ const V9FS: u32 = 0x0102_1997;
 const FUSE: u32 = 0x6573_5546;
 
 /// The file system that a file is on. WSL shows Windows' drives by 9p or virtiofs (microsoft/WSL,
-/// `src/linux/init/drvfs.cpp`), which only root can mount. virtiofs has FUSE's number, and so does
-/// what any user mounts by fusermount3(1).
+/// `src/linux/init/drvfs.cpp`), which only root can mount. virtiofs has FUSE's number, and so has a
+/// mount of any user by fusermount3(1).
 pub(crate) fn file_system(fd: impl AsFd) -> FileSystem {
     match fstatfs(&fd).map(|found| u32::try_from(found.f_type)) {
         Ok(Ok(V9FS)) => FileSystem::Drive,
@@ -42,14 +42,14 @@ pub(crate) fn file_system(fd: impl AsFd) -> FileSystem {
     }
 }
 
-/// What a mount of FUSE is, by its number in a mountinfo: its type is between a dash and its
+/// The kind of a FUSE mount, by its number in a mountinfo: its type is between a dash and its
 /// source, and the options of the file system follow.
 fn of_mount(mountinfo: &str, id: &str) -> FileSystem {
     let line = mountinfo.lines().find(|line| line.split(' ').next() == Some(id));
     let mut words =
         line.and_then(|line| line.split_once(" - ")).map_or("", |(_, words)| words).split(' ');
     let (kind, options) = (words.next(), words.nth(1).unwrap_or_default());
-    // Linux' Documentation/filesystems/fuse.rst: `user_id` is who mounted it.
+    // Linux' Documentation/filesystems/fuse.rst: `user_id` is the user who mounted it.
     let owner = options.split(',').find_map(|option| option.strip_prefix("user_id=")?.parse().ok());
     match (kind, owner) {
         (Some("virtiofs"), _) => FileSystem::Drive,

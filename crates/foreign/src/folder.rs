@@ -1,4 +1,4 @@
-//! A folder that stays the same one, whatever its path leads to meanwhile.
+//! A folder that stays the same one, wherever its path leads meanwhile.
 
 use crate::file_system::{FileSystem, file_system};
 use crate::walk::{FOLDER, Walked, walk};
@@ -15,8 +15,8 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 /// Groups whose members are root or may act as root: its own, and Debian's `staff`, which may write
-/// to /usr/local (base-passwd). Other numbers mean other groups elsewhere; 100 is that of all
-/// persons on some.
+/// to /usr/local (base-passwd). Other numbers mean other groups elsewhere; on some systems 100 is
+/// the group of all users.
 const GROUPS_OF_ROOT: [u32; 2] = [0, 50];
 
 /// A folder, held by a descriptor.
@@ -32,13 +32,12 @@ impl From<Walked> for Folder {
     }
 }
 
-/// How much of what a stranger left is removed at most: a tree of millions must not hold up a
-/// start.
+/// The most of a stranger's remains that is removed: a tree of millions must not delay a start.
 #[derive(Clone, Copy, Debug)]
 pub struct Removal {
     /// Entries that may still be removed.
     pub entries: usize,
-    /// Folders in each other.
+    /// Nested folders.
     pub depth: usize,
 }
 
@@ -51,17 +50,15 @@ impl Default for Removal {
 impl Folder {
     /// Opens a folder. A link in its path is followed if root or this process's user made it.
     ///
-    /// # Errors
-    /// There is none, or a link is in the way that is not followed.
+    /// # Errors There is none, or the path contains a link that is not followed.
     pub fn open(path: &Path) -> io::Result<Self> {
         walk(path, None).map(Self::from)
     }
 
-    /// Opens a folder, and makes it and those above it where they are missing. Gives those that
-    /// were made, the outermost first.
+    /// Opens a folder, and makes it and its parents if they are missing. Returns those that were
+    /// made, the outermost first.
     ///
-    /// # Errors
-    /// As [`Folder::open`], or it cannot be made.
+    /// # Errors Like [`Folder::open`], or it cannot be made.
     pub fn make(path: &Path, mode: u32) -> io::Result<(Self, Vec<PathBuf>)> {
         let mut walked = walk(path, Some(Mode::from_raw_mode(mode)))?;
         let made = std::mem::take(&mut walked.made);
@@ -72,7 +69,7 @@ impl Folder {
         self.fd.as_fd()
     }
 
-    /// Where it was found, without links.
+    /// The path where it was found, without links.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -85,11 +82,10 @@ impl Folder {
         PathBuf::from(format!("/proc/self/fd/{}", self.fd.as_raw_fd())).join(name)
     }
 
-    /// Whether only root and this process's user can change what is in it. On a Windows drive every
+    /// Whether only root and this process's user can change its content. On a Windows drive every
     /// user can, by a Windows program, whatever the modes say.
     ///
-    /// # Errors
-    /// It cannot be looked at.
+    /// # Errors It cannot be examined.
     pub fn is_trusted(&self) -> io::Result<bool> {
         let found = fstat(&self.fd)?;
         let others = found.st_mode & 0o020 != 0 && !GROUPS_OF_ROOT.contains(&found.st_gid);
@@ -97,8 +93,8 @@ impl Folder {
         Ok(is_own(found.st_uid) && found.st_mode & 0o002 == 0 && !others && is_plain)
     }
 
-    /// Whether no other user can put something in the place of what root or this process's user has
-    /// in it: it is trusted, or has the sticky bit (unlink(2)).
+    /// Whether no other user can replace the entries of root or this process's user: it is trusted,
+    /// or has the sticky bit (unlink(2)).
     pub(crate) fn keeps_own(&self) -> bool {
         let is_sticky =
             |found: rustix::fs::Stat| found.st_mode & 0o1000 != 0 && is_own(found.st_uid);
@@ -121,10 +117,9 @@ impl Folder {
         Ok(Self { fd, path: self.path.join(name) })
     }
 
-    /// A folder in it, made where it is missing.
+    /// A folder in it, made if it is missing.
     ///
-    /// # Errors
-    /// Something else has that name, or it cannot be made.
+    /// # Errors Something else has that name, or it cannot be made.
     pub fn child_or_new(&self, name: impl AsRef<OsStr>, mode: u32) -> io::Result<Self> {
         match mkdirat(&self.fd, name.as_ref(), Mode::from_raw_mode(mode)) {
             Ok(()) | Err(Errno::EXIST) => self.child(name),
@@ -132,10 +127,9 @@ impl Folder {
         }
     }
 
-    /// Makes a folder with a name that cannot be guessed, for this user alone. Gives its name too.
+    /// Makes a folder with an unguessable name, for this user alone. Returns its name too.
     ///
-    /// # Errors
-    /// It cannot be made.
+    /// # Errors It cannot be made.
     pub fn new_child(&self, prefix: &str) -> io::Result<(Self, OsString)> {
         let name = OsString::from(format!("{prefix}{}", file::random()));
         mkdirat(&self.fd, &name, Mode::from_raw_mode(0o700))?;
@@ -187,7 +181,7 @@ impl Folder {
         Ok(names)
     }
 
-    /// Whether there is something of that name, and whether root or this process's user made it.
+    /// Whether there is an entry of that name, made by root or this process's user.
     #[must_use]
     pub fn is_own(&self, name: impl AsRef<OsStr>) -> bool {
         let found = statat(&self.fd, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW);
@@ -195,10 +189,9 @@ impl Folder {
             && file_system(&self.fd) != FileSystem::OfStranger
     }
 
-    /// Where a link leads, as it says it; none for what is no link.
+    /// The target of a link, as written in it; `None` for an entry that is not a link.
     ///
-    /// # Errors
-    /// There is nothing of that name, or it cannot be looked at.
+    /// # Errors There is nothing of that name, or it cannot be examined.
     pub fn read_link(&self, name: impl AsRef<OsStr>) -> io::Result<Option<PathBuf>> {
         match readlinkat(&self.fd, name.as_ref(), Vec::new()) {
             Ok(to) => Ok(Some(OsString::from_vec(to.into_bytes()).into())),
@@ -207,38 +200,35 @@ impl Folder {
         }
     }
 
-    /// Puts a link in the place of whatever has its name, at once.
+    /// Replaces any entry of that name by a link, atomically.
     ///
-    /// # Errors
-    /// It cannot be made; what was there is as it was.
+    /// # Errors It cannot be made; the old entry is unchanged.
     pub fn replace_by_link(&self, name: impl AsRef<OsStr>, to: &Path) -> io::Result<()> {
         let new = file::fresh(name.as_ref());
         symlinkat(to, &self.fd, &new)?;
         self.rename(&new, name).inspect_err(|_| drop(self.remove(&new)))
     }
 
-    /// Whether there is something of that name.
+    /// Whether there is an entry of that name.
     #[must_use]
     pub fn has(&self, name: impl AsRef<OsStr>) -> bool {
         statat(&self.fd, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 
-    /// Gives an entry another name, and replaces what has it, as rename(2).
+    /// Renames an entry, and replaces any entry of the new name, like rename(2).
     ///
-    /// # Errors
-    /// See rename(2).
+    /// # Errors See rename(2).
     pub fn rename(&self, from: impl AsRef<OsStr>, to: impl AsRef<OsStr>) -> io::Result<()> {
         Ok(renameat(&self.fd, from.as_ref(), &self.fd, to.as_ref())?)
     }
 
-    /// Gives an entry another name, which nothing may have.
+    /// Renames an entry to an unused name.
     ///
-    /// # Errors
-    /// Something has it, or see rename(2).
+    /// # Errors The name is in use, or see rename(2).
     pub fn rename_to_free(&self, from: impl AsRef<OsStr>, to: impl AsRef<OsStr>) -> io::Result<()> {
         match renameat_with(&self.fd, from.as_ref(), &self.fd, to.as_ref(), RenameFlags::NOREPLACE)
         {
-            // Some file systems know no flags, Windows' drives among them.
+            // Some file systems support no flags, Windows' drives among them.
             Err(Errno::INVAL)
                 if statat(&self.fd, to.as_ref(), AtFlags::SYMLINK_NOFOLLOW).is_err() =>
             {
@@ -248,18 +238,16 @@ impl Folder {
         }
     }
 
-    /// Has two entries swap their names at once.
+    /// Swaps the names of two entries atomically.
     ///
-    /// # Errors
-    /// One is missing, or the file system cannot.
+    /// # Errors One is missing, or the file system cannot.
     pub fn swap(&self, one: impl AsRef<OsStr>, other: impl AsRef<OsStr>) -> io::Result<()> {
         Ok(renameat_with(&self.fd, one.as_ref(), &self.fd, other.as_ref(), RenameFlags::EXCHANGE)?)
     }
 
-    /// Removes a file or a link, if there is one; what a link leads to stays.
+    /// Removes a file or a link, if there is one; a link's target stays.
     ///
-    /// # Errors
-    /// It cannot be removed.
+    /// # Errors It cannot be removed.
     pub fn remove(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
         match unlinkat(&self.fd, name.as_ref(), AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
@@ -269,16 +257,14 @@ impl Folder {
 
     /// Removes an empty folder.
     ///
-    /// # Errors
-    /// It is not there, is no folder, or holds something.
+    /// # Errors It does not exist, is not a folder, or is not empty.
     pub fn remove_folder(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
         Ok(unlinkat(&self.fd, name.as_ref(), AtFlags::REMOVEDIR)?)
     }
 
-    /// Removes whatever has a name, with all that is below it, and no more than `most`.
+    /// Removes any entry of that name, with everything below it, but no more than `most`.
     ///
-    /// # Errors
-    /// It cannot be removed, or is larger.
+    /// # Errors It cannot be removed, or is larger.
     pub fn remove_all(&self, name: impl AsRef<OsStr>, most: &mut Removal) -> io::Result<()> {
         let name = name.as_ref();
         let Ok(found) = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) else { return Ok(()) };
@@ -290,7 +276,7 @@ impl Folder {
             return self.remove(name);
         }
         let below = self.child(name)?;
-        // A mount, such as another distro's disk, is no part of what is to be removed.
+        // A mount, such as another distro's disk, does not belong to the tree to remove.
         if fstat(&below.fd)?.st_dev != fstat(&self.fd)?.st_dev {
             return Err(Errno::XDEV.into());
         }

@@ -1,24 +1,24 @@
-//! Where programs are looked for.
+//! The search for programs.
 
 use crate::Folder;
 use std::env::{join_paths, split_paths};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-/// Where programs are in every distro.
+/// The folders of programs in every distro.
 const OF_SYSTEM: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// `PATH` as [`trusted_folders`] leaves it. Given to a command as its own, it is also where the
-/// command is looked for.
+/// `PATH` filtered by [`trusted_folders`]. As a command's own `PATH`, it also applies to the search
+/// for the command.
 #[must_use]
 pub fn trusted_path() -> OsString {
     trusted_folders(&std::env::var_os("PATH").unwrap_or_default())
 }
 
 /// The folders of a `PATH` from which a program may be started. For root these are the ones in
-/// which only root can put one: WSL adds Windows' folders to `PATH`, some of which every user may
-/// write to. For others all of them: what is there runs with their own rights. The system's own
-/// folders where none is left, since an empty `PATH` means the current folder (environ(7)).
+/// which only root can put a program: WSL adds Windows' folders to `PATH`, some of which every user
+/// may write to. Other users get all of them: programs there run with their own rights. If none is
+/// left, the system's own folders, since an empty `PATH` means the current folder (environ(7)).
 #[must_use]
 pub fn trusted_folders(path: &OsStr) -> OsString {
     if !rustix::process::geteuid().is_root() {
@@ -32,8 +32,7 @@ pub fn trusted_folders(path: &OsStr) -> OsString {
     join_paths(trusted).unwrap_or_else(|_| OF_SYSTEM.into())
 }
 
-/// Whether only root can put something at this path: into the folder, and in the place of one above
-/// it.
+/// Whether only root can put a program at this path: into the folder, or in the place of a parent.
 fn is_roots(path: &Path) -> bool {
     let Ok(folder) = Folder::open(path) else { return false };
     let mut above = folder.path().ancestors().skip(1);
@@ -41,7 +40,7 @@ fn is_roots(path: &Path) -> bool {
         && above.all(|above| Folder::open(above).is_ok_and(|above| above.keeps_own()))
 }
 
-/// Where a program of a name is that may be started, by its whole path.
+/// The whole path of a program of that name that may be started.
 #[must_use]
 pub fn trusted_program(name: &str) -> Option<PathBuf> {
     let path = trusted_path();

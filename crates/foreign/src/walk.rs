@@ -11,19 +11,19 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 
-/// As many links as the kernel follows in a path (path_resolution(7)).
+/// The most links that the kernel follows in a path (path_resolution(7)).
 const MOST_LINKS: usize = 40;
 
-/// How a folder that is only passed, or stood in, is opened: this needs no right to list it.
+/// The flags for a folder that is only passed through: no right to list it is needed.
 pub(crate) const FOLDER: OFlags =
     OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// The links that were followed so far.
+/// The links followed so far.
 #[derive(Clone, Copy, Debug, Default)]
 struct Followed {
     count: usize,
     /// Whether one of them is on a Windows drive. WSL shows all files there as one user's, if the
-    /// drive is mounted without metadata, so that a link's owner says nothing: every user may have
+    /// drive is mounted without metadata. A link's owner then says nothing: every user may have
     /// made it.
     on_drive: bool,
 }
@@ -31,18 +31,18 @@ struct Followed {
 /// A folder at the end of a path.
 pub(crate) struct Walked {
     pub(crate) fd: OwnedFd,
-    /// Where it is, without links.
+    /// Its path, without links.
     pub(crate) path: PathBuf,
-    /// Folders that were not there and were made, the outermost first.
+    /// Missing folders that were made, the outermost first.
     pub(crate) made: Vec<PathBuf>,
 }
 
-/// Walks to a folder. `make` is the mode of folders that are made where they are missing.
+/// Walks to a folder. `make` is the mode for missing folders that it makes.
 pub(crate) fn walk(path: &Path, make: Option<Mode>) -> io::Result<Walked> {
     walk_on(path, make, &mut Followed::default())
 }
 
-/// As [`walk`], where links were followed before.
+/// Like [`walk`], after links were followed before.
 fn walk_on(path: &Path, make: Option<Mode>, followed: &mut Followed) -> io::Result<Walked> {
     let mut left = parts(&std::path::absolute(path)?);
     let mut here = Walked { fd: root()?, path: PathBuf::from("/"), made: Vec::new() };
@@ -61,11 +61,11 @@ fn walk_on(path: &Path, make: Option<Mode>, followed: &mut Followed) -> io::Resu
         );
         let fd = match (opened, make) {
             (Err(Errno::NOENT), Some(mode)) => {
-                // What a link on a drive led to is looked at before anything is made there.
+                // The target of a link on a drive is checked before anything is made there.
                 followed.check(&here.fd, &here.path)?;
                 match mkdirat(&here.fd, &part, mode) {
                     Ok(()) => here.made.push(at),
-                    // Made by another process meanwhile: it is looked at like any other.
+                    // Another process made it meanwhile: it is checked like any other.
                     Err(Errno::EXIST) => {}
                     Err(error) => return Err(error.into()),
                 }
@@ -93,12 +93,11 @@ fn walk_on(path: &Path, make: Option<Mode>, followed: &mut Followed) -> io::Resu
     Ok(here)
 }
 
-/// The folder of a file and the file's name in it. A link at the file's place is followed as the
-/// links of the way are, so that what it leads to can be changed and the link stays. The file may
-/// be missing.
+/// The folder of a file and the file's name in it. A link at the file's place is followed like the
+/// links in the path, so that its target can be changed and the link stays. The file may be
+/// missing.
 ///
-/// # Errors
-/// There is no such folder, or a link is in the way that is not followed.
+/// # Errors There is no such folder, or the path contains a link that is not followed.
 pub fn located(path: &Path) -> io::Result<(Folder, OsString)> {
     let mut path = std::path::absolute(path)?;
     let mut followed = Followed::default();
@@ -124,8 +123,8 @@ pub fn located(path: &Path) -> io::Result<(Folder, OsString)> {
 }
 
 impl Followed {
-    /// Where a link leads, if it may be followed. A link of root's with another name may have been
-    /// put here by any user, as in [`Folder::append`].
+    /// The target of a link, if it may be followed. Any user may have put a link of root's with
+    /// another name here, as in [`Folder::append`].
     fn follow(
         &mut self,
         link: &OwnedFd,
@@ -160,8 +159,8 @@ impl Followed {
         Ok(OsString::from_vec(to.into_bytes()).into())
     }
 
-    /// A link on a drive may lead to a drive, as where `C:\Users` is a junction to `D:\Users`, and
-    /// nowhere else.
+    /// A link on a drive may lead to a drive, for example if `C:\Users` is a junction to
+    /// `D:\Users`, and nowhere else.
     fn check(self, end: impl AsFd, at: &Path) -> io::Result<()> {
         if self.on_drive && file_system(end) != FileSystem::Drive {
             return Err(refused(&format!(

@@ -1,4 +1,4 @@
-//! What is followed, what is read, and what is left alone.
+//! The links that are followed, the files that are read, and the entries that are left alone.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use foreign::{FileTraits, Folder, Removal, located, trusted_folders, write_output};
@@ -29,7 +29,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Gives a path to a user without rights; false where that cannot be done.
+/// Gives a path to an unprivileged user; false if that is impossible.
 fn given_away(path: &Path) -> bool {
     let given = lchown(path, Some(65534), Some(65534)).is_ok();
     assert!(
@@ -89,7 +89,7 @@ fn only_regular_files_of_a_bounded_size_are_read() {
     assert_eq!(folder.read("file", 5).unwrap().unwrap().bytes, b"12345");
     assert_eq!(folder.read("file", 4).unwrap_err().kind(), ErrorKind::FileTooLarge);
     assert_eq!(folder.read("none", 4).unwrap(), None);
-    // Opening a pipe without a writer would block for ever.
+    // Opening a pipe without a writer would block forever.
     assert!(folder.read("pipe", 4).is_err() && folder.read("folder", 4).is_err());
 }
 
@@ -184,7 +184,7 @@ fn a_folder_is_trusted_that_no_other_user_can_write_to() {
     }
     fs::set_permissions(&scratch.0, fs::Permissions::from_mode(0o755)).unwrap();
     if rustix::process::geteuid().is_root() {
-        // One of root's own in a folder where every user can put another in its place.
+        // Root's own link in a folder where every user can replace it.
         let inner = scratch.path("open/inner");
         fs::create_dir_all(&inner).unwrap();
         let kept = |mode| {
@@ -195,7 +195,7 @@ fn a_folder_is_trusted_that_no_other_user_can_write_to() {
         assert_eq!(
             kept(0o777),
             "/usr/sbin:/usr/bin:/sbin:/bin",
-            "not the current folder, which nothing means"
+            "not the current folder, which an empty PATH means"
         );
     }
     if given_away(&scratch.0) {

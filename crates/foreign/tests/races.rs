@@ -1,5 +1,5 @@
-//! Another user swaps what root works on for links to root's own files, 10,000 times for each
-//! operation, and nothing of root's changes.
+//! Another user swaps the entries that root works on for links to root's own files, 10,000 times
+//! for each operation, and no file of root's changes.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use foreign::{FileTraits, Folder, Removal, located, write_output};
@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
-/// As many swaps as the attacker makes while one operation is repeated.
+/// As many swaps as the attacker makes while one operation repeats.
 const ROUNDS: usize = 10_000;
 
-/// A user without rights.
+/// An unprivileged user.
 const STRANGER: u32 = 65534;
 
 /// A folder of the stranger's, one of root's, and a thread that swaps `place/it` for links to
@@ -28,7 +28,7 @@ struct Race {
 }
 
 impl Race {
-    /// `name` is what is swapped for a link: a folder, or a file in a folder.
+    /// `name` is swapped for a link: a folder, or a file in a folder.
     fn new(test: &str, is_folder: bool) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             assert_ne!(
@@ -38,7 +38,7 @@ impl Race {
             );
             return None;
         }
-        // In memory, where there is such a folder: every round waits until its file is on the disk.
+        // In memory, if there is such a folder: every round waits until its file is on the disk.
         let memory = Path::new("/dev/shm");
         let folder = if memory.is_dir() { memory.to_path_buf() } else { std::env::temp_dir() };
         let scratch = folder.join(format!("underpass-race-{test}-{}", std::process::id()));
@@ -78,7 +78,7 @@ impl Race {
         self.scratch.join(path)
     }
 
-    /// Repeats an operation while the stranger swaps, and then looks at what is root's.
+    /// Repeats an operation while the stranger swaps, and then checks root's files.
     fn run(&self, mut operation: impl FnMut(usize)) {
         let (before, mut round) = (seen(&self.path("victim")), 0);
         while round < ROUNDS || self.swaps.load(Ordering::Relaxed) < ROUNDS {
@@ -137,7 +137,7 @@ fn no_file_is_written_or_given_away_that_is_swapped_for_a_link() {
     race.run(|round| {
         if round % 2 == 0 {
             let _ = write_output(&race.path("place/it"), b"theirs");
-            // It may have replaced the link: then there is nothing to swap for.
+            // It may have replaced the link: then there is nothing to swap.
             symlink(race.path("victim/file"), race.path("fresh")).unwrap();
             lchown(race.path("fresh"), Some(STRANGER), Some(STRANGER)).unwrap();
             fs::rename(race.path("fresh"), race.path("place/it")).unwrap();

@@ -1,30 +1,30 @@
-//! What a proxy's answer means where it is not "the connection stands".
+//! Errors of a dialog with a proxy, and their meaning for the destination.
 
 /// Why a dialog failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DialogError {
-    /// Its first bytes are no HTTP.
+    /// Its first bytes are not HTTP.
     #[error("the other side does not speak HTTP{}", .0.hint())]
     NotHttp(Speaker),
-    /// Its first bytes are no SOCKS5.
+    /// Its first bytes are not SOCKS5.
     #[error("the other side does not speak SOCKS5{}", .0.hint())]
     NotSocks(Speaker),
     /// More header than [`crate::MAX_HEADER`].
     #[error("the proxy's answer has no end within {} bytes", crate::MAX_HEADER)]
     HeaderTooLong,
-    /// Bytes that its protocol does not allow there.
+    /// Bytes that its protocol does not allow at this point.
     #[error("the proxy's answer cannot be understood: {0}")]
     Malformed(&'static str),
-    /// It wants to know who asks, and was not told.
-    #[error("the proxy wants a user and a password{}: give them in its URL, as USER:PASSWORD@HOST", offers(.schemes))]
+    /// It requires authentication, and has received no credentials.
+    #[error("the proxy requires a user and password{}: give them in its URL, as USER:PASSWORD@HOST", offers(.schemes))]
     CredentialsNeeded {
-        /// The ways that it offers, such as `Basic, Negotiate`; empty where it does not say.
+        /// The schemes that it offers, such as `Basic, Negotiate`; empty if it names none.
         schemes: String,
     },
-    /// It does not take the user and password that it was told.
+    /// It rejects the user and password.
     #[error("the proxy does not take this user and password{}", offers(.schemes))]
     CredentialsRefused {
-        /// The ways that it offers, such as `Negotiate, NTLM`; empty where it does not say.
+        /// The schemes that it offers, such as `Negotiate, NTLM`; empty if it names none.
         schemes: String,
     },
     /// An HTTP proxy's refusal.
@@ -47,7 +47,7 @@ pub enum DialogError {
     /// It closed the connection before its answer was whole.
     #[error("the proxy closed the connection {}", if *.heard { "in the middle of its answer" } else { "without an answer" })]
     Closed {
-        /// Whether anything came from it.
+        /// Whether the proxy sent anything.
         heard: bool,
     },
 }
@@ -62,29 +62,28 @@ fn reason_after_space(reason: &str) -> String {
 
 fn http_hint(status: u16) -> &'static str {
     match status {
-        400 | 404 | 405 | 501 => ": web servers that are no proxy answer so; is the port right?",
+        400 | 404 | 405 | 501 => ": web servers that are not proxies answer so; is the port right?",
         403 => ": it does not allow this destination or port",
         _ => "",
     }
 }
 
-/// What a failed dialog says about the destination: what an owner tells whoever wanted the
-/// connection.
+/// The meaning of a failed dialog for the destination, for the owner to report to its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
-    /// The proxy said no, or the destination did: trying again brings the same.
+    /// The proxy or the destination refused: trying again gives the same result.
     Refused,
-    /// The proxy found no way to the destination.
+    /// The proxy found no route to the destination.
     Unreachable,
     /// The destination did not answer the proxy in time.
     TimedOut,
-    /// It is the proxy itself that is not as it should be (no proxy, wrong password, closed): no
-    /// destination works.
+    /// The fault is in the proxy itself (not a proxy, wrong password, closed): no destination
+    /// works.
     ProxyTrouble,
 }
 
 impl DialogError {
-    /// What it says about the destination.
+    /// The meaning for the destination.
     #[must_use]
     pub fn meaning(&self) -> Meaning {
         match self {
@@ -100,7 +99,7 @@ impl DialogError {
             Self::Status { status: 504, .. } => Meaning::TimedOut,
             Self::Status { .. } | Self::NameLength { .. } => Meaning::Refused,
             Self::Socks(code) => match code.0 {
-                // General failure is what many answer for "no such host".
+                // Many proxies answer "no such host" with a general failure.
                 1 | 3 | 4 => Meaning::Unreachable,
                 6 => Meaning::TimedOut,
                 _ => Meaning::Refused,
@@ -109,7 +108,7 @@ impl DialogError {
     }
 }
 
-/// What a SOCKS5 proxy answers (RFC 1928 section 6, REP).
+/// A SOCKS5 proxy's reply code (RFC 1928 section 6, REP).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocksCode(pub u8);
 
@@ -127,15 +126,15 @@ impl std::fmt::Display for SocksCode {
             4 => "host unreachable",
             5 => "connection refused",
             6 => "the time to live ran out",
-            7 => "it does not have this command",
-            8 => "it does not have this kind of address",
+            7 => "it does not support this command",
+            8 => "it does not support this kind of address",
             _ => return write!(f, "code {}, which RFC 1928 does not know", self.0),
         };
         write!(f, "{words} (code {})", self.0)
     }
 }
 
-/// Who it may be that does not speak the expected protocol, by its first byte.
+/// The probable protocol of a peer that does not speak the expected one, by its first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speaker {
     /// It may be HTTP.
@@ -144,7 +143,7 @@ pub enum Speaker {
     Socks5,
     /// It may be TLS.
     Tls,
-    /// Nobody known.
+    /// Unknown.
     Unknown,
 }
 

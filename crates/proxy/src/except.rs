@@ -1,4 +1,4 @@
-//! What does not go through a proxy: networks, domains and names, as people write them.
+//! Exceptions from a proxy: networks, domains and names, in the forms that people write.
 
 use ipnet::IpNet;
 use std::fmt;
@@ -16,18 +16,18 @@ pub enum Except {
     Name(String),
 }
 
-/// Why a text is no exception.
+/// Why a text is not an exception.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "'{text}' is neither a network (10.0.0.0/8), nor an address, nor a domain (.corp.example), nor a name (host.corp.example)"
 )]
 pub struct ExceptError {
-    /// What was given.
+    /// The given text.
     pub text: String,
 }
 
 impl Except {
-    /// Whether it covers an address, or the name by which that was found.
+    /// Whether it covers an address, or the name that resolved to it.
     #[must_use]
     pub fn covers(&self, address: IpAddr, name: Option<&str>) -> bool {
         match self {
@@ -58,8 +58,8 @@ impl FromStr for Except {
         let domain = lower.strip_prefix("*.").or_else(|| lower.strip_prefix('.'));
         let name = domain.unwrap_or(&lower).trim_end_matches('.');
         let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-        // What ends in a number is a broken address, not a name (the WHATWG's URL standard says so
-        // too).
+        // A text that ends in a number is a broken address, not a name (as in the WHATWG's URL
+        // standard).
         let last = name.rsplit('.').next().unwrap_or_default();
         let number = last.bytes().all(|byte| byte.is_ascii_digit());
         if name.len() > 253
@@ -117,7 +117,7 @@ mod tests {
         assert!(covers("host.corp.test", "192.0.2.1", Some("Host.corp.test")));
         assert!(
             !covers("corp.test", "192.0.2.1", Some("host.corp.test")),
-            "a name alone is that name alone"
+            "a name alone covers only that name"
         );
     }
 

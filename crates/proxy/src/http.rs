@@ -6,13 +6,13 @@ use crate::error::{DialogError, Speaker};
 use crate::target::{Host, Target};
 use crate::url::Credentials;
 
-/// How every answer begins (RFC 9112 section 2.3).
+/// The beginning of every answer (RFC 9112 section 2.3).
 const START: &[u8] = b"HTTP/";
 
 /// Most characters of a proxy's own words that are passed on.
 const MOST_WORDS: usize = 100;
 
-/// The request, and what reads its answer.
+/// The request, and the reader of its answer.
 pub(crate) fn connect(
     target: &Target,
     credentials: Option<&Credentials>,
@@ -32,8 +32,8 @@ pub(crate) fn connect(
 }
 
 impl Credentials {
-    /// As the value of an HTTP header field, `Basic …` (RFC 7617 section 2): **user and password**,
-    /// readable by whoever sees it.
+    /// The value of an HTTP header field, `Basic …` (RFC 7617 section 2): **user and password**,
+    /// readable by everyone who sees it.
     #[must_use]
     pub fn basic(&self) -> String {
         let Self { user, password } = self;
@@ -41,8 +41,8 @@ impl Credentials {
     }
 }
 
-/// A name's every byte that a host in a URL may not have is escaped (RFC 3986 section 3.2.2): none
-/// of them can end the line.
+/// Each byte of a name that a host in a URL may not contain is escaped (RFC 3986 section 3.2.2):
+/// none of them can end the line.
 fn authority(target: &Target) -> String {
     let Host::Name(name) = &target.host else { return target.to_string() };
     let mut text = String::new();
@@ -60,7 +60,7 @@ fn authority(target: &Target) -> String {
 /// Reads the answer's header.
 #[derive(Debug)]
 pub(crate) struct AnswerReader {
-    /// Of the answer that is being read.
+    /// The header of the current answer.
     header: Vec<u8>,
     /// Bytes of all answers: `seen <= MAX_HEADER`.
     seen: usize,
@@ -72,7 +72,7 @@ impl AnswerReader {
         self.seen > 0
     }
 
-    /// Takes a byte; true with the last one of an answer that says yes.
+    /// Takes a byte; returns true with the last one of a positive answer.
     pub(crate) fn take(&mut self, byte: u8) -> Result<bool, DialogError> {
         let at = self.header.len();
         if START.get(at).is_some_and(|expected| *expected != byte) {
@@ -95,14 +95,14 @@ impl AnswerReader {
         let header = std::mem::take(&mut self.header);
         let (status, reason) = status_line(&header)?;
         match status {
-            // What else such a header says, of a length too, counts for nothing (RFC 9110 section
+            // Other fields of such a header, such as a length, do not count (RFC 9110 section
             // 9.3.6).
             200..=299 => Ok(true),
             // Interim answers come before the final one (RFC 9110 section 15.2); 101 would change
-            // the protocol, unasked.
+            // the protocol without a request.
             100 | 102..=199 => Ok(false),
-            // 401 is an origin server's code (RFC 9110 section 15.5.2), but tinyproxy says it of a
-            // wrong password.
+            // 401 is an origin server's code (RFC 9110 section 15.5.2), but tinyproxy returns it
+            // for a wrong password.
             401 | 407 if self.has_credentials => {
                 Err(DialogError::CredentialsRefused { schemes: schemes(&header) })
             }
@@ -123,7 +123,7 @@ fn status_line(header: &[u8]) -> Result<(u16, String), DialogError> {
         .and_then(|version| version.split_once('.'))
         .is_some_and(|(a, b)| digits(a) && digits(b));
     if !known || code.len() != 3 || !digits(code) {
-        return Err(DialogError::Malformed("its first line is no status line of HTTP/1"));
+        return Err(DialogError::Malformed("its first line is not a status line of HTTP/1"));
     }
     let status = code.parse().unwrap_or_default();
     Ok((status, shown(parts.next().unwrap_or_default())))
@@ -135,7 +135,7 @@ fn lines(header: &[u8]) -> impl Iterator<Item = String> {
         .map(|line| String::from_utf8_lossy(line.trim_ascii_end()).into_owned())
 }
 
-/// The ways to say who one is that the proxy offers (RFC 9110 section 11.7.1), each by its first
+/// The authentication schemes that the proxy offers (RFC 9110 section 11.7.1), each by its first
 /// word.
 fn schemes(header: &[u8]) -> String {
     let mut names: Vec<String> = Vec::new();
@@ -149,7 +149,7 @@ fn schemes(header: &[u8]) -> String {
         }
         for challenge in value.split(',') {
             let word = shown(challenge.split_whitespace().next().unwrap_or_default());
-            // Parameters of a challenge (`realm="a, b"`) are parted by commas as well.
+            // Commas also separate the parameters of a challenge (`realm="a, b"`).
             if !word.is_empty() && !word.contains(['=', '"']) && !names.contains(&word) {
                 names.push(word);
             }
@@ -158,7 +158,7 @@ fn schemes(header: &[u8]) -> String {
     shown(&names.join(", "))
 }
 
-/// Without what a terminal might act on, and not too long.
+/// The text without characters that a terminal might act on, and not too long.
 fn shown(text: &str) -> String {
     messages::printable_line(text.trim()).chars().take(MOST_WORDS).collect()
 }

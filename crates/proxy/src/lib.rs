@@ -1,10 +1,9 @@
-//! What a client says to a proxy, and what the proxy's answer means: HTTP CONNECT (RFC 9110 section
-//! 9.3.6) and SOCKS5 (RFC 1928).
+//! Dialogs with proxies: HTTP CONNECT (RFC 9110 section 9.3.6) and SOCKS5 (RFC 1928).
 //!
-//! No clock, and no I/O but in [`tunnel()`]: bytes come in and go out. The owner of the connection
-//! writes [`Dialog::output`], reads, and gives what it read to [`Dialog::input`], until that is
-//! [`Progress::Done`]; the owner also says how long that may take. Every answer is bounded
-//! ([`MAX_HEADER`]), and the result is the same however the bytes were cut.
+//! No clock, and I/O only in [`tunnel()`]: bytes come in and go out. The owner of the connection
+//! writes [`Dialog::output`], reads, and passes the bytes to [`Dialog::input`], until that returns
+//! [`Progress::Done`]; the owner also limits the time. Every answer is bounded ([`MAX_HEADER`]),
+//! and the result is the same however the bytes are cut.
 #![forbid(unsafe_code)]
 
 mod error;
@@ -27,19 +26,19 @@ pub use url::{Credentials, ProxyUrl, ProxyUrlError, Scheme, mask};
 /// pages of refusal are not read.
 pub const MAX_HEADER: usize = 16 * 1024;
 
-/// How far a dialog is.
+/// The progress of a dialog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// Write [`Dialog::output`], if there is any, and read on.
     More,
-    /// The connection stands: from here on its bytes are the other side's.
+    /// The connection is established: from here on its bytes are the other side's.
     Done {
         /// Bytes of the other side that came together with the proxy's answer.
         rest: Vec<u8>,
     },
 }
 
-/// Asks a proxy for a connection.
+/// Requests a connection from a proxy.
 #[derive(Debug)]
 pub struct Dialog {
     output: Vec<u8>,
@@ -59,7 +58,8 @@ enum DialogState {
 }
 
 impl Dialog {
-    /// For a connection through `proxy` to `target`. Its first bytes can be had at once.
+    /// Starts a dialog for a connection through `proxy` to `target`. Its first bytes are available
+    /// at once.
     #[must_use]
     pub fn new(proxy: &ProxyUrl, target: &Target) -> Self {
         match proxy.scheme() {
@@ -75,16 +75,15 @@ impl Dialog {
         }
     }
 
-    /// Bytes to be sent now; each is given once.
+    /// Bytes to send now; each is returned once.
     pub fn output(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.output)
     }
 
-    /// Takes what the proxy sent. After [`Progress::Done`] it has no more to say, and gives every
-    /// byte back as the other side's.
+    /// Takes the proxy's bytes. After [`Progress::Done`] it returns every byte as the other side's.
     ///
-    /// # Errors
-    /// What the proxy refused, or why it is none; the same again if it is asked once more.
+    /// # Errors The proxy's refusal, or why it is not a proxy; the same error again on another
+    /// call.
     pub fn input(&mut self, bytes: &[u8]) -> Result<Progress, DialogError> {
         for (n, byte) in bytes.iter().enumerate() {
             let outcome = match &mut self.state {
@@ -111,7 +110,7 @@ impl Dialog {
         }
     }
 
-    /// What it means that the proxy closed the connection now.
+    /// The error if the proxy closes the connection now.
     #[must_use]
     pub fn closed(&self) -> DialogError {
         match &self.state {
@@ -123,17 +122,17 @@ impl Dialog {
     }
 }
 
-/// How far an [`Associate`] is.
+/// The progress of an [`Associate`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Associated {
     /// Write [`Associate::output`], if there is any, and read on.
     More,
-    /// Datagrams go to this address, each behind a [`udp`] header, as long as the connection
-    /// stands. An unspecified address stands for the proxy's own.
+    /// Datagrams go to this address, each after a [`udp`] header, as long as the connection stands.
+    /// An unspecified address stands for the proxy's own.
     Done(Target),
 }
 
-/// Asks a SOCKS5 proxy to pass datagrams on (RFC 1928 section 4, UDP ASSOCIATE).
+/// Requests a SOCKS5 proxy to pass datagrams on (RFC 1928 section 4, UDP ASSOCIATE).
 #[derive(Debug)]
 pub struct Associate {
     output: Vec<u8>,
@@ -141,14 +140,14 @@ pub struct Associate {
 }
 
 impl Associate {
-    /// None where the proxy's protocol has no such thing (HTTP).
+    /// `None` if the proxy's protocol has no such command (HTTP).
     #[must_use]
     pub fn new(proxy: &ProxyUrl) -> Option<Self> {
         if proxy.scheme() != Scheme::Socks5 {
             return None;
         }
-        // From where our datagrams will come is not known yet: then all zeros are sent (RFC 1928
-        // section 4).
+        // The source of our datagrams is not known yet: then all zeros are sent (RFC 1928 section
+        // 4).
         let anywhere =
             Target { host: Host::Address(std::net::Ipv4Addr::UNSPECIFIED.into()), port: 0 };
         let (output, answer) =
@@ -156,15 +155,14 @@ impl Associate {
         Some(Self { output, answer })
     }
 
-    /// Bytes to be sent now; each is given once.
+    /// Bytes to send now; each is returned once.
     pub fn output(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.output)
     }
 
-    /// Takes what the proxy sent. It sends nothing after its last answer.
+    /// Takes the proxy's bytes. It sends nothing after its last answer.
     ///
-    /// # Errors
-    /// What the proxy refused, or why it is none.
+    /// # Errors The proxy's refusal, or why it is not a proxy.
     pub fn input(&mut self, bytes: &[u8]) -> Result<Associated, DialogError> {
         for byte in bytes {
             if let Some(bound) = self.answer.take(*byte, &mut self.output)? {
@@ -174,7 +172,7 @@ impl Associate {
         Ok(Associated::More)
     }
 
-    /// What it means that the proxy closed the connection now.
+    /// The error if the proxy closes the connection now.
     #[must_use]
     pub fn closed(&self) -> DialogError {
         DialogError::Closed { heard: self.answer.heard() }

@@ -18,14 +18,14 @@ const IPV4: u8 = 1;
 const NAME: u8 = 3;
 const IPV6: u8 = 4;
 
-/// What is asked for (RFC 1928 section 4, CMD).
+/// The request (RFC 1928 section 4, CMD).
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Command {
     Connect = 1,
     UdpAssociate = 3,
 }
 
-/// The greeting, and what reads the answers.
+/// The greeting, and the reader of the answers.
 pub(crate) fn request(
     command: Command,
     target: &Target,
@@ -49,8 +49,7 @@ pub(crate) fn request(
 
 /// Appends ATYP, address and port (RFC 1928 sections 4 to 7).
 ///
-/// # Errors
-/// A name that its length byte cannot tell.
+/// # Errors A name that is too long for its length byte.
 pub(crate) fn put_target(out: &mut Vec<u8>, target: &Target) -> Result<(), DialogError> {
     match &target.host {
         Host::Address(IpAddr::V4(v4)) => {
@@ -97,15 +96,15 @@ pub(crate) fn split_target(bytes: &[u8]) -> Option<(Target, &[u8])> {
 #[derive(Debug)]
 pub(crate) struct AnswerReader {
     step: Expected,
-    /// Of the answer that is being read; at most 262 bytes.
+    /// The current answer; at most 262 bytes.
     buffer: Vec<u8>,
     heard: bool,
     credentials: Option<Credentials>,
-    /// What is sent once the proxy knows who asks.
+    /// The request, sent after authentication.
     request: Result<Vec<u8>, DialogError>,
 }
 
-/// Which answer comes next.
+/// The answer that comes next.
 #[derive(Debug)]
 enum Expected {
     /// To the greeting; then `Password` or `Reply`.
@@ -121,8 +120,8 @@ impl AnswerReader {
         self.heard
     }
 
-    /// Takes a byte, and appends to `output` what it asks for; the bound address with the last one
-    /// of a reply that says yes.
+    /// Takes a byte, and appends the next request to `output`; returns the bound address with the
+    /// last byte of a positive reply.
     pub(crate) fn take(
         &mut self,
         byte: u8,
@@ -140,7 +139,7 @@ impl AnswerReader {
             }
             (Expected::Password, [_, status]) => {
                 // Any other status is a failure (RFC 1929 section 2). Its version byte is not
-                // always what it should be.
+                // always right.
                 if *status != 0 {
                     return Err(DialogError::CredentialsRefused { schemes: String::new() });
                 }

@@ -1,4 +1,4 @@
-//! Where a connection shall lead.
+//! The destination of a connection.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -14,20 +14,20 @@ pub enum Host {
 }
 
 impl Host {
-    /// Reads an address, also one in brackets, or else takes the text for a name.
+    /// Reads an address, also one in brackets, or otherwise treats the text as a name.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
         bare.parse().map_or_else(|_| Self::Name(text.to_owned()), Self::Address)
     }
 
-    /// Reads what can be a host: an address, with brackets where it is IPv6's, or a name of letters,
-    /// digits, hyphens and underscores (RFC 952, RFC 1123 section 2.1; the underscore is common).
+    /// Reads a valid host: an address, with brackets if it is IPv6, or a name of letters, digits,
+    /// hyphens and underscores (RFC 952, RFC 1123 section 2.1; the underscore is common).
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let host = Self::parse(text);
         let is_sound = match &host {
-            // Only brackets show where it ends (RFC 3986 section 3.2.2).
+            // Only brackets show its end (RFC 3986 section 3.2.2).
             Self::Address(address) => address.is_ipv4() || text.starts_with('['),
             Self::Name(name) => {
                 let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
@@ -69,13 +69,13 @@ pub struct Target {
     pub port: u16,
 }
 
-/// No host and port.
+/// The text is not a host and port.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it must be HOST:PORT, such as 192.0.2.1:443, www.example.com:443 or [2001:db8::1]:443")]
 pub struct TargetError;
 
 impl Target {
-    /// The address, if it is given by one.
+    /// The address, if the host is one.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
         match &self.host {
@@ -84,11 +84,11 @@ impl Target {
         }
     }
 
-    /// Reads `HOST` or `HOST:PORT`. None where the host cannot be one, or the port is no number from
-    /// 1 to 65535.
+    /// Reads `HOST` or `HOST:PORT`. `None` if the host is not valid, or the port is not a number
+    /// from 1 to 65535.
     #[must_use]
     pub fn read(text: &str) -> Option<(Host, Option<u16>)> {
-        // The colons of an address in brackets part nothing.
+        // The colons of an address in brackets separate nothing.
         let (host, port) = match text.rsplit_once(':').filter(|_| !text.ends_with(']')) {
             Some((host, port)) => (host, Some(port)),
             None => (text, None),

@@ -1,18 +1,18 @@
-//! A [`Dialog`] had to its end over a connection: the only module here that does I/O. Knows no
-//! clock; the caller has the patience.
+//! Runs a [`Dialog`] to its end over a connection: the only module here that does I/O. Knows no
+//! clock; the caller limits the time.
 
 use crate::{Dialog, DialogError, Progress, ProxyUrl, Target};
 use std::io;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// Bytes that are looked at together; an ordinary answer is shorter.
+/// Bytes examined together; an ordinary answer is shorter.
 const PIECE: usize = 1024;
 
 /// Why there is no connection through the proxy.
 #[derive(Debug, thiserror::Error)]
 pub enum TunnelError {
-    /// What the proxy says, or that it is none.
+    /// The proxy's refusal, or that it is not a proxy.
     #[error(transparent)]
     Dialog(#[from] DialogError),
     /// The connection to the proxy broke.
@@ -20,11 +20,10 @@ pub enum TunnelError {
     Stream(#[from] io::Error),
 }
 
-/// Asks the proxy at the other end of `stream` for a connection to `target`. Takes not a byte more
-/// than the proxy's answer off the stream: what follows is the target's.
+/// Requests a connection to `target` from the proxy at the other end of `stream`. Takes only the
+/// proxy's answer off the stream: later bytes are the target's.
 ///
-/// # Errors
-/// See [`TunnelError`].
+/// # Errors See [`TunnelError`].
 pub async fn tunnel(
     stream: &mut TcpStream,
     proxy: &ProxyUrl,

@@ -1,10 +1,10 @@
-//! A proxy as people write it, and how secrets in URLs are hidden.
+//! A proxy's URL, and hiding secrets in URLs.
 
 use crate::target::Host;
 use std::fmt;
 use std::str::FromStr;
 
-/// What stands in place of user and password.
+/// The replacement of user and password.
 const HIDDEN: &str = "***";
 
 /// The protocol that a proxy speaks.
@@ -17,7 +17,7 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// As a URL names it.
+    /// Its name in a URL.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -27,7 +27,7 @@ impl Scheme {
     }
 }
 
-/// A user and a password, as they are, not as a URL escapes them.
+/// A user and a password, without a URL's escapes.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Credentials {
     /// The user's name.
@@ -42,37 +42,37 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Why a text names no proxy. None of them says a secret.
+/// Why a text does not name a proxy. No variant contains a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProxyUrlError {
-    /// There is nothing.
+    /// The text is empty.
     #[error("it is empty: write http://HOST:PORT or socks5://HOST:PORT")]
     Empty,
     /// Another protocol.
-    #[error("'{0}' is not spoken to proxies here: write http://HOST:PORT or socks5://HOST:PORT")]
+    #[error("'{0}' is not supported for proxies: write http://HOST:PORT or socks5://HOST:PORT")]
     Scheme(String),
     /// `https://`, by which some mean "for https".
     #[error(
-        "TLS to the proxy itself is not spoken here: write http://HOST:PORT, which carries https as well"
+        "TLS to the proxy itself is not supported: write http://HOST:PORT, which carries \
+            https as well"
     )]
     Tls,
     /// There is no port.
-    #[error("it has no port, and tools differ in which one they take then: write HOST:PORT")]
+    #[error("it has no port, and tools assume different ones: write HOST:PORT")]
     NoPort,
-    /// The port is no number from 1 to 65535. Carries what is written there.
-    #[error("its port '{0}' is no number from 1 to 65535: write HOST:PORT")]
+    /// The port is not a number from 1 to 65535. Contains the text.
+    #[error("its port '{0}' is not a number from 1 to 65535: write HOST:PORT")]
     Port(String),
-    /// The host is missing, or cannot be one.
-    #[error(
-        "its host is missing or has a character that no host has (an IPv6 address stands in brackets)"
-    )]
+    /// The host is missing, or not valid.
+    #[error("its host is missing or has an invalid character (an IPv6 address stands in brackets)")]
     Host,
     /// There is more after the port.
     #[error("after the port there is more: a proxy has no path")]
     Path,
-    /// A `%` without two hexadecimal digits, or what they give is no UTF-8.
+    /// A `%` without two hexadecimal digits, or the digits do not give UTF-8.
     #[error(
-        "its user or password has a '%' that is not followed by two hexadecimal digits, or is no UTF-8: write '%25' for '%'"
+        "its user or password has a '%' that is not followed by two hexadecimal digits, or is \
+             not UTF-8: write '%25' for '%'"
     )]
     Escape,
     /// A colon, a line's end, or more bytes than the protocol has room for.
@@ -82,8 +82,8 @@ pub enum ProxyUrlError {
     Credentials,
 }
 
-/// Where a proxy is, what it speaks, and who asks. [`fmt::Display`] and [`fmt::Debug`] hide who
-/// asks.
+/// The address of a proxy, its protocol, and the credentials. [`fmt::Display`] and [`fmt::Debug`]
+/// hide the credentials.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ProxyUrl {
     scheme: Scheme,
@@ -93,13 +93,13 @@ pub struct ProxyUrl {
 }
 
 impl ProxyUrl {
-    /// A proxy that does not ask who one is.
+    /// A proxy without authentication.
     #[must_use]
     pub fn new(scheme: Scheme, host: Host, port: u16) -> Self {
         Self { scheme, host, port, credentials: None }
     }
 
-    /// What it speaks.
+    /// Its protocol.
     #[must_use]
     pub fn scheme(&self) -> Scheme {
         self.scheme
@@ -117,14 +117,14 @@ impl ProxyUrl {
         self.port
     }
 
-    /// Who asks.
+    /// The credentials.
     #[must_use]
     pub fn credentials(&self) -> Option<&Credentials> {
         self.credentials.as_ref()
     }
 
-    /// The whole URL, **with user and password**: for whoever needs them, never for people's eyes,
-    /// logs or command lines.
+    /// The whole URL, **with user and password**: for programs that need them, never for people's
+    /// eyes, logs or command lines.
     #[must_use]
     pub fn with_secrets(&self) -> String {
         let who =
@@ -164,7 +164,7 @@ impl FromStr for ProxyUrl {
             None => (Scheme::Http, text),
             Some((scheme, rest)) => match scheme.to_ascii_lowercase().as_str() {
                 "http" => (Scheme::Http, rest),
-                // The last letter says that the proxy resolves names, which is always so here.
+                // The last letter means that the proxy resolves names, which is always so here.
                 "socks5" | "socks5h" => (Scheme::Socks5, rest),
                 "https" => return Err(ProxyUrlError::Tls),
                 other if other.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
@@ -173,14 +173,14 @@ impl FromStr for ProxyUrl {
                 _ => return Err(ProxyUrlError::Host),
             },
         };
-        // A password may hold an '@' that should have been escaped, a host cannot.
+        // A password may contain an '@' that should have been escaped, a host cannot.
         let (who, place) =
             rest.rsplit_once('@').map_or((None, rest), |(who, place)| (Some(who), place));
         let (place, path) = place.split_once(['/', '?', '#']).unwrap_or((place, ""));
         if !path.is_empty() {
             return Err(ProxyUrlError::Path);
         }
-        // The colons of an address in brackets part nothing.
+        // The colons of an address in brackets separate nothing.
         let (host, port) = place
             .rsplit_once(':')
             .filter(|_| !place.ends_with(']'))
@@ -206,7 +206,7 @@ fn credentials(text: &str, scheme: Scheme) -> Result<Credentials, ProxyUrlError>
     let sound = match scheme {
         // The user ends with the first colon (RFC 7617 section 2).
         Scheme::Http => !user.contains(':') && user.len() + password.len() <= 1024,
-        // A byte each tells their lengths (RFC 1929 section 2).
+        // One byte each holds their lengths (RFC 1929 section 2).
         Scheme::Socks5 => user.len() <= 255 && password.len() <= 255,
     };
     if user.is_empty() || !clean(&user) || !clean(&password) || !sound {
@@ -249,9 +249,9 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-/// The text with the user and password of every URL in it (also of one without a scheme,
-/// `USER:PASSWORD@HOST`), and the query of every URL with a scheme, replaced by `***`. Of what is
-/// not well-formed it rather hides too much than too little.
+/// Replaces the user and password of every URL in the text (also of one without a scheme,
+/// `USER:PASSWORD@HOST`), and the query of every URL with a scheme, by `***`. If the text is not
+/// well-formed, it hides too much rather than too little.
 #[must_use]
 pub fn mask(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
@@ -278,11 +278,11 @@ fn mask_word(word: &str, masked: &mut String) {
     }
 }
 
-/// What stands behind a scheme.
+/// The part after a scheme.
 fn mask_url(url: &str, masked: &mut String) {
     let Some((who, sign, place)) = split_who(url) else { return mask_query(url, masked) };
     let authority = who.split(['/', '?', '#']).next().unwrap_or_default();
-    // An '@' in a path, behind what looks like a host, ends no secret.
+    // An '@' in a path, after a part that looks like a host, does not end a secret.
     if authority.len() < who.len() && !authority.contains('@') && is_place(authority) {
         return mask_query(url, masked);
     }
@@ -291,8 +291,8 @@ fn mask_url(url: &str, masked: &mut String) {
     mask_query(place, masked);
 }
 
-/// User and password, the sign behind them, and the rest. Who has escaped the '@' by mistake has
-/// written a password all the same.
+/// User and password, the sign after them, and the rest. An '@' that someone forgot to escape is
+/// still part of the password.
 fn split_who(text: &str) -> Option<(&str, &str, &str)> {
     let sign = if text.contains('@') { "@" } else { "%40" };
     let (who, place) = text.rsplit_once(sign)?;
@@ -311,13 +311,14 @@ fn mask_query(url: &str, masked: &mut String) {
     *masked += &query[end..];
 }
 
-/// What ends a URL in a line of a file, a shell or a sentence, and is in no password that is not
-/// escaped.
+/// The end of a URL in a line of a file, a shell or a sentence, which no unescaped password
+/// contains.
 fn is_end(letter: char) -> bool {
     letter.is_whitespace() || "\"'`<>".contains(letter)
 }
 
-/// What has no scheme: hidden if it has a password, since an address of mail or of git has none.
+/// A text without a scheme: hidden if it has a password, since an address of mail or of git has
+/// none.
 fn mask_bare(text: &str, masked: &mut String) {
     let name = text.find('=').map_or("", |equals| &text[..=equals]);
     let name = if name.contains(':') { "" } else { name };

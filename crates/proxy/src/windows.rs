@@ -1,16 +1,17 @@
-//! Windows' own forms of proxy settings, as text: which proxy a setting names for a connection, and
-//! what its bypass list lets go without. Knows no Windows: whoever does gives the texts.
+//! Windows' own forms of proxy settings, as text: the proxies that a setting names for a
+//! connection, and the connections that its bypass list excepts. Knows no Windows: the caller
+//! supplies the texts.
 
 use crate::target::{Host, Target};
 use crate::url::{ProxyUrl, Scheme};
 use std::net::IpAddr;
 
-/// The port of a proxy that a setting names without one, by what it speaks.
+/// The port of a proxy that a setting names without one, by its protocol.
 const PORTS: [(Scheme, u16); 2] = [(Scheme::Http, 80), (Scheme::Socks5, 1080)];
 
-/// The proxies that a setting names for a connection to `port`, in its order. Its items are parted
-/// by semicolons or blanks, each `[KIND=][SCHEME://]HOST[:PORT]`; one without a kind is for
-/// everything. Without an item for web pages of that port, `socks=` is taken.
+/// The proxies that a setting names for a connection to `port`, in its order. Semicolons or blanks
+/// separate its items, each `[KIND=][SCHEME://]HOST[:PORT]`; one without a kind is for everything.
+/// If there is no item for web pages of that port, `socks=` applies.
 #[must_use]
 pub fn proxies(setting: &str, port: u16) -> Vec<ProxyUrl> {
     let kind = if port == 80 { "http" } else { "https" };
@@ -43,9 +44,9 @@ fn proxy(place: &str, kind: &str) -> Option<ProxyUrl> {
     format!("{}://{place}{port}", scheme.as_str()).parse().ok()
 }
 
-/// Whether a bypass list lets a connection go without a proxy: by its host's name, or by its
-/// address. Its items are parted by semicolons or blanks, each `[SCHEME://]PATTERN[:PORT]` with `*`
-/// for any text, or `<local>` for names without a dot.
+/// Whether a bypass list excepts a connection from the proxy: by its host's name, or by its
+/// address. Semicolons or blanks separate its items, each `[SCHEME://]PATTERN[:PORT]` with `*` for
+/// any text, or `<local>` for names without a dot.
 #[must_use]
 pub fn bypasses(list: &str, name: Option<&str>, address: Option<IpAddr>, port: u16) -> bool {
     let name = name.map(str::to_ascii_lowercase);
@@ -70,7 +71,7 @@ pub fn bypasses(list: &str, name: Option<&str>, address: Option<IpAddr>, port: u
     })
 }
 
-/// Whether a text is as a pattern has it, whose `*` stands for any text.
+/// Whether a text matches a pattern, whose `*` stands for any text.
 fn matches(pattern: &str, text: &str) -> bool {
     let mut pieces = pattern.split('*');
     let first = pieces.next().unwrap_or_default();
@@ -83,7 +84,7 @@ fn matches(pattern: &str, text: &str) -> bool {
         if pieces.peek().is_none() {
             return rest.ends_with(piece);
         }
-        // The earliest place leaves the most for what follows.
+        // The earliest place leaves the most for the rest.
         match rest.find(piece) {
             Some(at) => rest = &rest[at + piece.len()..],
             None => return false,
@@ -131,7 +132,7 @@ mod tests {
             by("<local>", Some("intranet"), somewhere, 443)
                 && !by("<local>", Some("a.test"), somewhere, 443)
         );
-        assert!(!by("<local>", None, somewhere, 443), "an address is no local name");
+        assert!(!by("<local>", None, somewhere, 443), "an address is not a local name");
         let list = "*.corp.test;10.*; fd00::* ;host.test:8080;https://*.x.test";
         assert!(
             by(list, Some("A.Corp.test"), somewhere, 443)

@@ -1,5 +1,5 @@
-//! Whole dialogs with proxies, as their RFCs have them, cut anywhere; and with whatever else may
-//! answer.
+//! Whole dialogs with proxies according to their RFCs, cut anywhere; and with other programs that
+//! may answer.
 
 use proptest::prelude::*;
 use proxy::{
@@ -15,11 +15,11 @@ fn target(host: &str, port: u16) -> Target {
     Target { host: Host::parse(host), port }
 }
 
-/// What came of a dialog: everything that was sent, and the bytes of the other side, or why there
-/// are none.
+/// The outcome of a dialog: everything that was sent, and the bytes of the other side, or the
+/// error.
 type Outcome = (Vec<u8>, Result<Option<Vec<u8>>, DialogError>);
 
-/// Has a proxy's bytes come in pieces.
+/// Delivers a proxy's bytes in pieces.
 fn talk(url: &str, to: &Target, pieces: &[&[u8]]) -> Outcome {
     let mut dialog = Dialog::new(&proxy(url), to);
     let mut sent = dialog.output();
@@ -105,7 +105,7 @@ fn refusals_of_http_proxies_say_what_to_do() {
     }
     let colours = refusal("http://proxy:1", b"HTTP/1.1 500 \x1b[31mred\x07\r\n\r\n").to_string();
     assert!(!colours.contains(char::is_control), "{colours:?}");
-    // Marks that turn the direction of letters are no control characters (UAX 9).
+    // Characters that change the direction of text are not control characters (UAX 9).
     let turned = refusal("http://proxy:1", "HTTP/1.1 500 a\u{202e}b\u{2066}c\r\n\r\n".as_bytes())
         .to_string();
     assert_eq!(messages::printable(&turned), turned, "{turned:?}");
@@ -134,7 +134,7 @@ fn a_header_without_end_is_given_up_at_its_bound() {
     assert_eq!(
         refusal("http://proxy:1", &interim),
         DialogError::HeaderTooLong,
-        "nor may there be many of them"
+        "there may not be many of them either"
     );
 }
 

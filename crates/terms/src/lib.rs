@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-/// The fields of an IP header that a datagram or an echo request keeps on its way through both
+/// The fields of an IP header that a datagram or an echo request keeps on its path through both
 /// ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Marks {
@@ -16,7 +16,7 @@ pub struct Marks {
     pub fragments: Fragments,
 }
 
-/// Whether a packet may be fragmented on its way.
+/// Whether a packet may be fragmented on its path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Fragments {
     /// By any router, and by the host that sends it.
@@ -34,14 +34,14 @@ impl Marks {
         Self { ttl, traffic_class: 0, fragments: Fragments::Allowed }
     }
 
-    /// After one hop more, which is at least one that is left.
+    /// After one more hop; at least one is left.
     #[must_use]
     pub fn after_a_hop(self) -> Self {
         Self { ttl: self.ttl.saturating_sub(1).max(1), ..self }
     }
 }
 
-/// What an ICMP error (or the host's own stack) says about a packet.
+/// The content of an ICMP error (or of the host's own stack's error) about a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {
     /// No route to the network.
@@ -50,15 +50,15 @@ pub enum FaultKind {
     HostUnreachable,
     /// The host does not speak that protocol.
     ProtocolUnreachable,
-    /// Nobody listens on that port.
+    /// Nothing listens on that port.
     PortUnreachable,
     /// A filter forbids it.
     Prohibited,
-    /// The time to live ran out on the way.
+    /// The time to live ran out on the path.
     TimeExceeded,
-    /// The packet is larger than the next link takes.
+    /// The packet is larger than the next link carries.
     PacketTooBig {
-        /// What the link takes, in bytes; 0 where the router did not say.
+        /// The size that the link carries, in bytes; 0 if the router did not say.
         mtu: u32,
     },
 }
@@ -68,6 +68,6 @@ pub enum FaultKind {
 pub struct Fault {
     /// What happened.
     pub kind: FaultKind,
-    /// The router or host that said so; `None` when it was the relay's own host.
+    /// The router or host that reported it; `None` for the relay's own host.
     pub router: Option<IpAddr>,
 }

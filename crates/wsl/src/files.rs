@@ -1,4 +1,4 @@
-//! Files of this distro that say how its network is.
+//! Files of this distro that describe its network.
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxAttributes, StatxFlags, statx};
 use serde::{Deserialize, Serialize};
@@ -11,9 +11,9 @@ use std::path::Path;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ResolvConf {
-    /// What it says; nothing where there is no such file, or the link leads nowhere.
+    /// Its text; `None` if there is no such file, or the link leads nowhere.
     pub text: Option<String>,
-    /// Where it leads, if it is a symbolic link.
+    /// Its target, if it is a symbolic link.
     pub link: Option<String>,
     /// Whether the file has the immutable bit (`chattr +i`).
     pub immutable: bool,
@@ -21,11 +21,11 @@ pub struct ResolvConf {
     pub private: bool,
 }
 
-/// Most bytes of a file that are looked at: none of these has any business with more.
+/// Most bytes of a file that are read: none of these files needs more.
 const MOST: u64 = 256 * 1024;
 
-/// The text of a file, if there is one that this user may read. Links are followed as other
-/// programs follow them; a pipe does not block.
+/// The text of a file, if it exists and this user may read it. Links are followed, as other
+/// programs do; a pipe does not block.
 #[must_use]
 pub fn text(path: &Path) -> Option<String> {
     let file = rustix::fs::open(
@@ -42,7 +42,7 @@ pub fn text(path: &Path) -> Option<String> {
     (bytes.len() as u64 <= MOST).then(|| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// `/etc/resolv.conf`, or another at its place.
+/// `/etc/resolv.conf`, or another file in its place.
 #[must_use]
 pub fn resolv_conf(path: &Path) -> ResolvConf {
     ResolvConf {
@@ -53,8 +53,8 @@ pub fn resolv_conf(path: &Path) -> ResolvConf {
     }
 }
 
-/// Whether a file, or the one that a link leads to, has the immutable bit. False where the file
-/// system does not tell.
+/// Whether a file, or the target of a link, has the immutable bit. False if the file system does
+/// not say.
 fn is_immutable(path: &Path) -> bool {
     let told = statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS);
     told.is_ok_and(|file| file.stx_attributes.contains(StatxAttributes::IMMUTABLE))
@@ -84,7 +84,7 @@ mod tests {
             fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
             assert_eq!(resolv_conf(&link).private, private, "{mode:o}");
         }
-        // The bit needs root and a file system that has it.
+        // The bit needs root and a file system that supports it.
         let set = std::process::Command::new("chattr").arg("+i").arg(&file).status();
         if set.is_ok_and(|status| status.success()) {
             let immutable = resolv_conf(&link).immutable;

@@ -1,4 +1,4 @@
-//! Packet filters of the VM, as `nft` or else `iptables-save` lists them; both need root.
+//! Packet filters of the VM, as listed by `nft` or else `iptables-save`; both need root.
 
 use crate::program::said;
 use serde::{Deserialize, Serialize};
@@ -7,20 +7,20 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Filter {
-    /// Whether the base chain for what leaves drops by policy.
+    /// Whether the base chain for outgoing packets drops by policy.
     pub output_drops: bool,
-    /// Whether the base chain for what is forwarded drops by policy, as Docker sets it.
+    /// Whether the base chain for forwarded packets drops by policy, as Docker sets it.
     pub forward_drops: bool,
-    /// Whether Docker's chains are there.
+    /// Whether Docker's chains exist.
     pub docker_chains: bool,
-    /// Rules that drop or reject what leaves, as `nft` writes them.
+    /// Rules that drop or reject outgoing packets, in the form of `nft`.
     pub dropping_rules: Vec<String>,
 }
 
 /// Most rules in the facts.
 const MOST: usize = 20;
 
-/// What filters there are. Without the rights or the programs to look: none.
+/// The existing filters. Empty without the rights or the programs to look.
 pub async fn look() -> Filter {
     let (nft, iptables) =
         tokio::join!(said("nft", &["list", "ruleset"]), said("iptables-save", &[]));
@@ -31,7 +31,7 @@ pub async fn look() -> Filter {
     }
 }
 
-/// What a base chain is for.
+/// The purpose of a base chain.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Hook {
     Output,
@@ -39,7 +39,7 @@ enum Hook {
     Other,
 }
 
-/// Reads what `nft list ruleset` prints.
+/// Reads the output of `nft list ruleset`.
 fn of_nft(text: &str) -> Filter {
     let mut filter = Filter::default();
     let mut hook = Hook::Other;
@@ -68,7 +68,7 @@ fn is_dropping(rule: &str) -> bool {
     rule.split_whitespace().any(verdict)
 }
 
-/// Reads what `iptables-save` prints.
+/// Reads the output of `iptables-save`.
 fn of_iptables(text: &str) -> Filter {
     let mut filter = Filter::default();
     let mut table = "";

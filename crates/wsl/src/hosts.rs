@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-/// The lines of a text that name a host, from 1, each with its address. Case does not matter, nor
-/// does a dot at the name's end.
+/// The lines of a text that name a host, from 1, each with its address. Case is ignored, and so is
+/// a dot at the name's end.
 pub fn lines_for<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = (usize, IpAddr)> + 'a {
     let name = name.trim_end_matches('.');
     text.lines().enumerate().filter_map(move |(index, line)| {

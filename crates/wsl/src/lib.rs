@@ -1,5 +1,5 @@
-//! What a machine with WSL is: its network, files, filters and other tunnels, each with one type
-//! and one reader for every command. Texts are read as the programs read them that go by them.
+//! The facts of a machine with WSL: its network, files, filters and other tunnels, each with one
+//! type and one reader for every command. Texts are read exactly as by the programs that use them.
 #![forbid(unsafe_code)]
 
 pub mod files;

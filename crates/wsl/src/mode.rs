@@ -4,14 +4,14 @@ use crate::program::{Silent, ask};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How long `wslinfo` may take before the kernel's own looks have to do.
+/// How long `wslinfo` may take before the kernel's own facts must suffice.
 const WSLINFO_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A networking mode of WSL's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkingMode {
-    /// A network of WSL's own behind Windows' NAT.
+    /// WSL's own network behind Windows' NAT.
     Nat,
     /// Windows' adapters and addresses.
     Mirrored,
@@ -24,7 +24,8 @@ pub enum NetworkingMode {
 }
 
 impl NetworkingMode {
-    /// As `.wslconfig` and `wslinfo` write it; neither case nor blanks around it matter.
+    /// The mode with a name in the form of `.wslconfig` and `wslinfo`; case and surrounding blanks
+    /// are ignored.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
         Some(match name.trim().to_ascii_lowercase().as_str() {
@@ -50,10 +51,9 @@ impl NetworkingMode {
     }
 }
 
-/// What `wslinfo` says of the networking mode; nothing where this is no WSL.
+/// The networking mode according to `wslinfo`; `None` if this is not a WSL.
 ///
-/// # Errors
-/// It did not answer in time: it asks a Windows process.
+/// # Errors It did not answer in time: it asks a Windows process.
 pub async fn wslinfo() -> Result<Option<String>, Silent> {
     let output = ask("wslinfo", &["--networking-mode"], WSLINFO_PATIENCE).await?;
     Ok(output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()))

@@ -5,8 +5,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// A nameserver, as `resolv.conf` names it. A link-local address may have a zone, the interface at
-/// which it is (RFC 4007 section 11): `fe80::1%eth0`.
+/// A nameserver in the form of `resolv.conf`. A link-local address may have a zone, its interface
+/// (RFC 4007 section 11): `fe80::1%eth0`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Nameserver {
@@ -16,9 +16,9 @@ pub struct Nameserver {
     pub zone: Option<String>,
 }
 
-/// A text is no address of a nameserver.
+/// A text is not the address of a nameserver.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no IP address")]
+#[error("'{0}' is not an IP address")]
 pub struct NameserverError(pub String);
 
 impl From<IpAddr> for Nameserver {

@@ -1,5 +1,4 @@
-//! Interfaces, routes, rules and neighbours as the kernel has them. The gateway reads them by
-//! netlink.
+//! The kernel's interfaces, routes, rules and neighbours. The gateway reads them by netlink.
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -11,33 +10,34 @@ use std::net::IpAddr;
 pub struct Link {
     /// Its name.
     pub name: String,
-    /// What the kernel says it is (`bridge`, `veth`, `tun`, `dummy`); nothing for an ordinary one.
+    /// The kernel's name for its kind (`bridge`, `veth`, `tun`, `dummy`); `None` for an ordinary
+    /// one.
     pub kind: Option<String>,
     /// Whether it is up and has a carrier.
     pub up: bool,
     /// Largest IP packet in bytes.
     pub mtu: u32,
-    /// Its addresses, with the length of their prefix.
+    /// Its addresses, with their prefix lengths.
     pub addresses: Vec<IpNet>,
 }
 
 /// A route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
-    /// Where it leads; `0.0.0.0/0` and `::/0` for a default route.
+    /// Its destination; `0.0.0.0/0` and `::/0` for a default route.
     pub destination: IpNet,
-    /// By which router.
+    /// The router.
     #[serde(default)]
     pub gateway: Option<IpAddr>,
-    /// By which interface.
+    /// The interface.
     #[serde(default)]
     pub device: Option<String>,
-    /// The table that it is in; 254 is `main`.
+    /// Its table; 254 is `main`.
     pub table: u32,
-    /// The lower, the sooner it is taken.
+    /// A lower metric takes precedence.
     #[serde(default)]
     pub metric: u32,
-    /// Whether it drops what it matches (`blackhole`, `unreachable`, `prohibit`).
+    /// Whether it drops matching packets (`blackhole`, `unreachable`, `prohibit`).
     #[serde(default)]
     pub refuses: bool,
 }
@@ -45,7 +45,7 @@ pub struct Route {
 /// A rule of policy routing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
-    /// The lower, the sooner it is asked.
+    /// Rules with a lower priority come first.
     pub priority: u32,
     /// The table that it leads to.
     pub table: Option<u32>,
@@ -53,14 +53,14 @@ pub struct Rule {
     pub text: String,
 }
 
-/// What is known of a neighbour's hardware address.
+/// A neighbour, and whether its hardware address is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Neighbour {
-    /// Who.
+    /// Its address.
     pub address: IpAddr,
-    /// At which interface.
+    /// Its interface.
     pub device: String,
-    /// Whether he has answered.
+    /// Whether it has answered.
     pub state: NeighbourState,
 }
 
@@ -68,9 +68,9 @@ pub struct Neighbour {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NeighbourState {
-    /// He answered (reachable, stale, delay, probe), or his address is set by hand (permanent,
+    /// It answered (reachable, stale, delay, probe), or its address is set by hand (permanent,
     /// noarp).
     Known,
-    /// He was asked and does not answer (incomplete, failed).
+    /// It was asked and does not answer (incomplete, failed).
     Silent,
 }

@@ -1,19 +1,18 @@
-//! `resolv.conf` as the GNU C library reads it (`res_vinit_1` and `__resolv_conf_load` in
-//! resolv/res_init.c): a keyword at the beginning of a line, a blank or tab behind it, and nothing
-//! but a line feed at its end. So a file with carriage returns names no server.
+//! `resolv.conf` as read by the GNU C library (`res_vinit_1` and `__resolv_conf_load` in
+//! resolv/res_init.c): a keyword at the beginning of a line, a blank or tab after it, and only a
+//! line feed at its end. So a file with carriage returns names no server.
 
 use crate::Nameserver;
 
-/// As many servers as are asked (`MAXNS` in resolv.h); further ones are read by nobody.
+/// The most servers that are queried (`MAXNS` in resolv.h); further ones are ignored.
 pub const MOST_SERVERS: usize = 3;
 
-/// What a `resolv.conf` says.
+/// The content of a `resolv.conf`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResolvConf {
     /// Every server that it names, in its order.
     pub named: Vec<Nameserver>,
-    /// The domains in which a name with few dots is looked for: the last `search` or `domain`
-    /// counts.
+    /// The search domains of a name with few dots: the last `search` or `domain` counts.
     pub search: Vec<String>,
 }
 
@@ -24,7 +23,7 @@ impl ResolvConf {
         let mut conf = Self::default();
         for line in text.split('\n').filter(|line| !line.starts_with(['#', ';'])) {
             if let Some(value) = value(line, "nameserver") {
-                // What follows the address is ignored.
+                // Text after the address is ignored.
                 conf.named.extend(words(value).next().and_then(|word| word.parse().ok()));
             } else if let Some(value) = value(line, "search") {
                 conf.search = words(value).map(str::to_owned).collect();
@@ -35,7 +34,7 @@ impl ResolvConf {
         conf
     }
 
-    /// The servers that are asked.
+    /// The servers that are queried.
     #[must_use]
     pub fn servers(&self) -> &[Nameserver] {
         &self.named[..self.named.len().min(MOST_SERVERS)]

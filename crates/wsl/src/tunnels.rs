@@ -1,5 +1,5 @@
-//! Other programs that take WSL's traffic: known by their processes, by the devices that they
-//! bring, or by a default route to a TUN device.
+//! Other programs that take WSL's traffic, detected by their processes, by their devices, or by a
+//! default route to a TUN device.
 
 use crate::network::{Link, Route};
 use serde::{Deserialize, Serialize};
@@ -11,14 +11,14 @@ use std::path::Path;
 pub struct OtherTunnel {
     /// Its name, such as `wsl-vpnkit`.
     pub name: String,
-    /// By what it was noticed: a process with its id, an interface.
+    /// The sign of it: a process with its id, or an interface.
     pub sign: String,
-    /// The interface that it brings, if one is there.
+    /// Its interface, if it exists.
     pub device: Option<String>,
 }
 
-/// Processes, as the kernel cuts their names (15 bytes), and whose they are. A helper distro's own
-/// processes are not seen from others, its device is.
+/// Processes, as the kernel cuts their names (15 bytes), and their programs. Other distros do not
+/// see a helper distro's own processes, but its device.
 const PROCESSES: [(&str, &str); 9] = [
     ("wsl-vpnkit", "wsl-vpnkit"),
     ("wsl-gvproxy.exe", "wsl-vpnkit"),
@@ -31,13 +31,14 @@ const PROCESSES: [(&str, &str); 9] = [
     ("sshuttle", "sshuttle"),
 ];
 
-/// Devices of known name.
+/// Devices with known names.
 const DEVICES: [(&str, &str); 2] = [("wsltap", "wsl-vpnkit"), ("eth0-tap", "vpnkit")];
 
-/// Half of all addresses: two such routes go over a default route without replacing it.
+/// Half of all addresses: two such routes take precedence over a default route without replacing
+/// it.
 const HALF: u8 = 1;
 
-/// What is there besides the tunnel whose device is `own`.
+/// The tunnels besides the one whose device is `own`.
 #[must_use]
 pub fn look(links: &[Link], routes: &[Route], own: Option<&str>) -> Vec<OtherTunnel> {
     judge(&processes(Path::new("/proc")), links, routes, own)
