@@ -1,5 +1,5 @@
-//! A lab to try things in: makes one with the VPN on, says the names of its namespaces, and removes
-//! it when its standard input ends.
+//! A lab for experiments: makes one with the VPN on, prints the names of its namespaces, and
+//! removes it when its standard input ends.
 
 use lab::{Lab, Place, Vpn};
 use std::io::{self, Read as _, Write as _};

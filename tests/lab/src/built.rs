@@ -1,4 +1,4 @@
-//! Where the workspace's scripts put what they build.
+//! The folders in which the workspace's scripts put their results.
 
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,8 @@ pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The folder of the built programs: `UNDERPASS_BIN_DIR`, or where `scripts/static-cargo` puts
-/// them. They are static, so that they run in every distro, as WSL's own do.
+/// The folder of the built programs: `UNDERPASS_BIN_DIR`, or that of `scripts/static-cargo`. They
+/// are static, so that they run in every distro, like WSL's own.
 #[must_use]
 pub fn programs() -> PathBuf {
     let built = || {

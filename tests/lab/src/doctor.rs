@@ -1,6 +1,6 @@
-//! `underpass doctor` in a lab: what it is run with so that it sees the lab's Windows and internet
-//! and nothing of this machine's own settings, and what it says. For tests: all of it panics with
-//! what a program said.
+//! `underpass doctor` in a lab: its settings, so that it sees the lab's Windows and internet and
+//! nothing of this machine, and its output. For tests: everything here panics with a program's
+//! output.
 
 use serde_json::{Value, json};
 
@@ -12,13 +12,13 @@ use crate::scratch::readable;
 use crate::topology::{Lab, Place};
 use crate::{programs as scripts, until};
 
-/// Prints what the relay on the host says with a file's JSON laid over it: `FILE`.
+/// Prints the facts of the relay on the host with a file's JSON laid over them: `FILE`.
 const LAY_OVER: &str = "
 import json, sys
-told, more = json.load(sys.stdin), json.load(open(sys.argv[1]))
-told['facts'].update(more.pop('facts', {}))
-told.update(more)
-print(json.dumps(told))
+facts, more = json.load(sys.stdin), json.load(open(sys.argv[1]))
+facts['facts'].update(more.pop('facts', {}))
+facts.update(more)
+print(json.dumps(facts))
 ";
 
 /// The doctor's surroundings. Declare it after its lab.
@@ -30,16 +30,16 @@ pub struct Ward<'a> {
     _servers: [Process; 2],
 }
 
-/// What the doctor said.
+/// The result of a doctor run.
 #[derive(Debug)]
 pub struct DoctorRun {
-    /// Its exit code; 124 where it took longer than it may.
+    /// Its exit code; 124 if it took too long.
     pub code: Option<i32>,
     /// The ids of its findings.
     pub ids: Vec<String>,
-    /// All of it.
+    /// The whole verdict.
     pub json: Value,
-    /// What it said on its standard error.
+    /// Its standard error.
     pub complaints: String,
 }
 
@@ -56,7 +56,7 @@ impl<'a> Ward<'a> {
             assert!(made.is_ok(), "{folder}: {made:?}");
             readable(scratch.path(folder).as_ref());
         }
-        // Where every user may run it.
+        // In a place where every user may run it.
         let copied = std::fs::copy(programs().join("underpass"), scratch.path("bin/underpass"));
         assert!(copied.is_ok(), "underpass was not built: {copied:?}");
         let apt = format!(
@@ -78,7 +78,7 @@ impl<'a> Ward<'a> {
         ward
     }
 
-    /// Has Windows say this besides what it is: keys of the relay's facts.
+    /// Makes Windows report these additional facts.
     pub fn windows(&self, facts: Value) {
         let mut all = json!({ "system": "Windows 10.0.22631" });
         if let (Value::Object(all), Value::Object(facts)) = (&mut all, facts) {
@@ -87,17 +87,17 @@ impl<'a> Ward<'a> {
         self.relay_says(&json!({ "facts": all }));
     }
 
-    /// Has the relay say this besides what it says.
+    /// Makes the relay report these additional values.
     pub fn relay_says(&self, more: &Value) {
         let _path = self.scratch.file("windows.json", &more.to_string());
     }
 
-    /// Has Windows have this `.wslconfig`.
+    /// Gives Windows this `.wslconfig`.
     pub fn wslconfig(&self, text: &str) {
         self.windows(json!({ "wslconfig": { "path": "C:\\Users\\me\\.wslconfig", "text": text } }));
     }
 
-    /// Has `wslinfo` name this networking mode.
+    /// Makes `wslinfo` name this networking mode.
     pub fn wslinfo(&self, mode: &str) {
         let _path = self.scratch.file("bin/wslinfo", &format!("#!/bin/sh\necho {mode}\n"));
     }
@@ -113,7 +113,7 @@ impl<'a> Ward<'a> {
         assert!(written.is_ok(), "{path}: {written:?}");
     }
 
-    /// Sets a line of apt's settings.
+    /// Adds a line to apt's settings.
     pub fn apt(&self, line: &str) {
         let _path = self.scratch.file("apt.d/95proxy", line);
     }
@@ -125,19 +125,17 @@ impl<'a> Ward<'a> {
     }
 
     /// Runs the doctor in the VM with these variables and options besides those of the lab, for at
-    /// most so many seconds.
+    /// most that many seconds.
     ///
-    /// # Panics
-    /// It cannot be started.
+    /// # Panics It cannot be started.
     #[must_use]
     pub fn run(&self, seconds: u32, variables: &[(&str, &str)], options: &[&str]) -> Finished {
         self.run_by(&[], seconds, variables, options)
     }
 
-    /// As [`Ward::run`], by a command that becomes the one whose words follow its own.
+    /// Like [`Ward::run`], by a command that executes the words after its own.
     ///
-    /// # Panics
-    /// It cannot be started.
+    /// # Panics It cannot be started.
     #[must_use]
     pub fn run_by(
         &self,
@@ -173,19 +171,17 @@ impl<'a> Ward<'a> {
         self.lab.run(Place::Wsl, &words).unwrap_or_else(|error| panic!("underpass doctor: {error}"))
     }
 
-    /// As [`Ward::run`], for at most 10 s, and reads the verdict.
+    /// Like [`Ward::run`], for at most 10 s, and reads the verdict.
     ///
-    /// # Panics
-    /// It says no JSON.
+    /// # Panics It prints no JSON.
     #[must_use]
     pub fn verdict(&self, variables: &[(&str, &str)], options: &[&str]) -> DoctorRun {
         self.verdict_by(&[], variables, options)
     }
 
-    /// As [`Ward::verdict`], by a command that becomes the one whose words follow its own.
+    /// Like [`Ward::verdict`], by a command that executes the words after its own.
     ///
-    /// # Panics
-    /// It says no JSON.
+    /// # Panics It prints no JSON.
     #[must_use]
     pub fn verdict_by(
         &self,
@@ -205,11 +201,9 @@ impl<'a> Ward<'a> {
         DoctorRun { code: done.code, ids, json, complaints: done.stderr }
     }
 
-    /// Waits until the lab's nameserver answers in the VM, by whichever server its resolv.conf
-    /// names.
+    /// Waits until the lab's nameserver answers in the VM, through the server in its resolv.conf.
     ///
-    /// # Panics
-    /// It does not.
+    /// # Panics It does not answer.
     pub fn wait_for_names(&self) {
         let known = || {
             let answer = self.lab.run(Place::Wsl, &["getent", "ahosts", SERVER_NAME]);
@@ -220,7 +214,7 @@ impl<'a> Ward<'a> {
 }
 
 impl DoctorRun {
-    /// Whether this and nothing worse than a hint was found.
+    /// Whether the doctor found this, and nothing worse than a hint besides.
     #[must_use]
     pub fn is(&self, id: &str) -> bool {
         self.problems() == [id]
@@ -235,11 +229,10 @@ impl DoctorRun {
     }
 }
 
-/// An adapter of a VPN's on the host, with a network of its own to the router, as the client makes
-/// it. It goes with [`remove_vpn`].
+/// A VPN's adapter on the host, with its own network to the router, as the client makes it.
+/// [`remove_vpn`] removes it.
 ///
-/// # Panics
-/// A command fails.
+/// # Panics A command fails.
 pub fn add_vpn(lab: &Lab) {
     let router = lab.namespace(Place::Router);
     for words in [
@@ -253,10 +246,9 @@ pub fn add_vpn(lab: &Lab) {
     let _said = must(lab, Place::Router, "ip link set vpn up");
 }
 
-/// Takes the VPN's adapter away, and its routes with it.
+/// Removes the VPN's adapter, and its routes with it.
 ///
-/// # Panics
-/// It is not there.
+/// # Panics It does not exist.
 pub fn remove_vpn(lab: &Lab) {
     let _said = must(lab, Place::Windows, "ip link del cscotun0");
 }

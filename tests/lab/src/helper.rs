@@ -1,4 +1,4 @@
-//! The helper distro in a pretend WSL, and what it says of itself.
+//! The helper distro in a pretend WSL, and its reports.
 
 use std::fs;
 use std::io::Read as _;
@@ -15,17 +15,16 @@ use crate::topology::Lab;
 use crate::wait::until;
 use crate::wsl::{Distro, Running, unpack};
 
-/// The package that `scripts/build-distro` made.
+/// The package built by `scripts/build-distro`.
 #[must_use]
 pub fn package() -> PathBuf {
     workspace().join("dist/underpass.wsl")
 }
 
-/// A lab with a Windows, the helper distro unpacked, and a folder for all of it. Where no lab can
-/// be made, says so and gives `None`.
+/// A lab with a Windows, the unpacked helper distro, and a folder for all of it. If no lab can be
+/// made, prints the reason and returns `None`.
 ///
-/// # Panics
-/// The package was not built.
+/// # Panics The package was not built.
 #[must_use]
 pub fn pretend_wsl() -> Option<(Lab, Interop, Scratch, Distro)> {
     let (lab, interop) = windows_lab()?;
@@ -35,10 +34,9 @@ pub fn pretend_wsl() -> Option<(Lab, Interop, Scratch, Distro)> {
     Some((lab, interop, scratch, distro))
 }
 
-/// A distro that is nothing but busybox, laid out in a folder.
+/// A distro that consists of busybox only, laid out in a folder.
 ///
-/// # Panics
-/// The folder cannot be written.
+/// # Panics The folder cannot be written.
 #[must_use]
 pub fn busybox(folder: &Path) -> Distro {
     let bin = folder.join("bin");
@@ -54,14 +52,14 @@ pub fn busybox(folder: &Path) -> Distro {
     Distro::new("busybox", folder)
 }
 
-/// What `wsl -d underpass status --json` says; nothing while no gateway runs. It is a client of the
-/// distro and starts it, as any `wsl.exe` does.
+/// The output of `wsl -d underpass status --json`; empty while no gateway runs. It is a client of
+/// the distro and starts it, like any `wsl.exe`.
 #[must_use]
 pub fn status(helper: &Running) -> Value {
     serde_json::from_str(&helper.sh("status --json").stdout).unwrap_or_default()
 }
 
-/// The same, read from the gateway's socket without a client: nothing while the distro is down.
+/// The same, read from the gateway's socket without a client: empty while the distro is down.
 #[must_use]
 pub fn peek(helper: &Running) -> Value {
     let mut text = String::new();
@@ -70,17 +68,16 @@ pub fn peek(helper: &Running) -> Value {
     read.ok().and_then(|_| serde_json::from_str(&text).ok()).unwrap_or_default()
 }
 
-/// Waits until the tunnel is up; its gateway's process.
+/// Waits until the tunnel is up. Returns its gateway's process.
 ///
-/// # Panics
-/// It does not come up.
+/// # Panics It does not come up.
 pub fn wait_up(helper: &Running) -> u64 {
     let up = || status(helper)["state"] == "up";
     assert!(until(PATIENCE * 2, up), "{:?}\n{}", status(helper), log(helper));
     status(helper)["pid"].as_u64().unwrap_or_default()
 }
 
-/// What the gateway and its keeper wrote down.
+/// The log of the gateway and its keeper.
 #[must_use]
 pub fn log(helper: &Running) -> String {
     fs::read_to_string(helper.path("/var/log/underpass.log")).unwrap_or_default()

@@ -1,5 +1,5 @@
-//! The host as a Windows: the interop model (see `tests/interop`) in the host's namespace, Wine
-//! behind it, and the kernel's entry that starts Windows programs by it.
+//! The host as a Windows: the interop model (see `tests/interop`) in the host's namespace, with
+//! Wine, and the kernel's entry that starts Windows programs through it.
 
 use std::fs;
 use std::io;
@@ -16,17 +16,17 @@ use crate::topology::{Lab, Place};
 use crate::wait::until;
 use crate::wine::{Wine, missing, newest_wine};
 
-/// The Windows' user: a name with a space and a letter that few code pages have.
+/// The Windows user: a name with a space and a letter that few code pages have.
 const USER: &str = "Anna Müller";
 
 /// The variable with the bytes of interop's buffers.
 const BUFFER_VARIABLE: &str = "UNDERPASS_LAB_INTEROP_BUFFER";
 
-/// Bytes of WSL's buffers, and of its pipes to a program: before microsoft/WSL pull request 41603,
-/// and since.
+/// The sizes of WSL's buffers, and of its pipes to a program: before microsoft/WSL pull request
+/// 41603, and since.
 pub const BUFFERS: [usize; 2] = [4 * 1024, 64 * 1024];
 
-/// Windowses of one process, told apart by number.
+/// Numbers the Windowses of one process.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// The host's half listens long before this.
@@ -47,8 +47,7 @@ pub fn host_processes(lab: &Lab) -> Vec<u32> {
 
 /// The processes on the host that are a relay, for Windows or Linux, wherever its file lies.
 ///
-/// # Panics
-/// The host's processes cannot be listed.
+/// # Panics The host's processes cannot be listed.
 #[must_use]
 pub fn host_relays(lab: &Lab) -> Vec<u32> {
     let is_relay = |pid: &u32| {
@@ -60,8 +59,8 @@ pub fn host_relays(lab: &Lab) -> Vec<u32> {
     host_processes(lab).into_iter().filter(is_relay).collect()
 }
 
-/// The host's half of WSL's interop, with a Wine of its own, and the entry in the kernel's list.
-/// All of it goes when dropped; declare it after its lab.
+/// The host's half of WSL's interop, with its own Wine, and the entry in the kernel's list. A drop
+/// removes all of it; declare it after its lab.
 #[derive(Debug)]
 pub struct Interop {
     host: Process,
@@ -70,11 +69,10 @@ pub struct Interop {
 }
 
 impl Interop {
-    /// Starts it, with buffers as small as WSL's were for long, or of so many bytes as
-    /// `UNDERPASS_LAB_INTEROP_BUFFER` says.
+    /// Starts it, with buffers as small as WSL's were for long, or with the size in
+    /// `UNDERPASS_LAB_INTEROP_BUFFER`.
     ///
-    /// # Panics
-    /// Something of [`missing`] is missing, or the kernel takes no entry.
+    /// # Panics Something of [`missing`] is missing, or the kernel takes no entry.
     #[must_use]
     pub fn start(lab: &Lab) -> Self {
         let set = std::env::var(BUFFER_VARIABLE).ok();
@@ -82,10 +80,9 @@ impl Interop {
         Self::start_with(lab, parsed.unwrap_or_else(|error| panic!("{BUFFER_VARIABLE}: {error}")))
     }
 
-    /// Starts it, with buffers, and pipes to programs, that hold so many bytes.
+    /// Starts it, with buffers, and pipes to programs, of that size.
     ///
-    /// # Panics
-    /// As [`Interop::start`].
+    /// # Panics Like [`Interop::start`].
     #[must_use]
     pub fn start_with(lab: &Lab, buffer: usize) -> Self {
         assert_eq!(missing(), None, "no Windows program can be started");
@@ -97,10 +94,10 @@ impl Interop {
         let program = programs().join("interop-host").display().to_string();
         let drives = prefix.join("dosdevices").display().to_string();
         let loader = Wine::chosen().loader.display().to_string();
-        // Two programs that start Wine's server at the same moment get into each other's way: one
-        // ends with "fixed a temporary directory error", the other may hang. So it runs before any
-        // of them, for the 3 s that it waits for a program. Kept for longer, it would also keep
-        // Wine's own services, and these the pipes of the program that started them.
+        // Two programs that start Wine's server at the same moment conflict: one ends with "fixed a
+        // temporary directory error", the other may hang. So it runs before any of them, for the 3
+        // s that it waits for a program. If it ran longer, it would also keep Wine's own services,
+        // and these the pipes of the program that started them.
         let server = Wine::chosen().server.display().to_string();
         let mut command = in_namespace(&namespace, &[&server]);
         command
@@ -115,7 +112,7 @@ impl Interop {
             &[&program, &socket.display().to_string(), &loader, &buffer.to_string(), &drives],
         );
         command.env("WINEPREFIX", &prefix).env("WINEDEBUG", "-all").env("USER", USER);
-        // None of these is needed by a program without windows.
+        // A program without windows needs none of these.
         command.env("WINEDLLOVERRIDES", "mscoree,mshtml,winemenubuilder.exe=");
         if let Some(log) = std::env::var_os("UNDERPASS_LAB_RELAY_LOG") {
             command.env("RUST_LOG", log);
@@ -133,7 +130,7 @@ impl Interop {
     }
 
     fn prepare(folder: &Path) -> io::Result<()> {
-        // A former one of this name was another process's, which is dead.
+        // An earlier one of this name belonged to another process, which is dead.
         let _ = fs::remove_dir_all(folder);
         let (from, to) = (Wine::chosen().template, folder.join("prefix"));
         fs::create_dir_all(to.join("dosdevices"))?;
@@ -148,8 +145,7 @@ impl Interop {
         for name in ["windows", "Program Files", "Program Files (x86)", "ProgramData"] {
             symlink(from.join("drive_c").join(name), to.join("drive_c").join(name))?;
         }
-        // Windows does not mind the case of letters; whoever looks at its disk from Linux here
-        // does.
+        // Windows ignores the case of letters. Linux programs that read its disk here do not.
         let system = to.join("drive_c/Windows/System32");
         fs::create_dir_all(&system)?;
         fs::copy(from.join("drive_c/windows/system32/cmd.exe"), system.join("cmd.exe"))?;
@@ -178,33 +174,30 @@ impl Interop {
         local_app_data(&self.folder.join("prefix"))
     }
 
-    /// Has Windows refuse programs whose paths, as Linux sees them, begin so.
+    /// Makes Windows refuse programs whose paths, as Linux sees them, begin with this.
     ///
-    /// # Panics
-    /// That cannot be written down.
+    /// # Panics The file cannot be written.
     pub fn forbid(&self, beginning: &str) {
         self.set("policy", beginning);
     }
 
-    /// Has Windows forbid cmd.exe ("Prevent access to the command prompt"), and programs whose
+    /// Makes Windows forbid cmd.exe ("Prevent access to the command prompt"), and programs whose
     /// paths begin with one of these.
     ///
-    /// # Panics
-    /// That cannot be written down.
+    /// # Panics The file cannot be written.
     pub fn forbid_cmd(&self, beginnings: &[&str]) {
         self.set("policy", &[&["DisableCMD"], beginnings].concat().join("\n"));
     }
 
-    /// Has a run of bytes of the next relay's `input` or `output` dropped or doubled, as
+    /// Drops or duplicates a run of bytes of the next relay's `input` or `output`, as
     /// `interop_model::damage` reads it: `input drop 100000 512`.
     ///
-    /// # Panics
-    /// That cannot be written down.
+    /// # Panics The file cannot be written.
     pub fn damage(&self, run: &str) {
         self.set("damage", run);
     }
 
-    /// Whether the damage has been taken up by a relay.
+    /// Whether a relay has taken the damage.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
         !self.folder.join("interop.damage").exists()
@@ -215,10 +208,9 @@ impl Interop {
         fs::write(&file, text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
 
-    /// Takes the entry out of the kernel's list, as systemd-binfmt does in some distros.
+    /// Removes the entry from the kernel's list, as systemd-binfmt does in some distros.
     ///
-    /// # Panics
-    /// The kernel does not let it go.
+    /// # Panics The kernel does not remove it.
     pub fn forget_entry(&self) {
         let file = Path::new(BINFMT).join(&self.entry);
         fs::write(&file, "-1").unwrap_or_else(|error| panic!("{}: {error}", file.display()));
@@ -229,10 +221,9 @@ impl Interop {
         &mut self.host
     }
 
-    /// Runs a Windows program in the VM to its end, as a shell there would.
+    /// Runs a Windows program in the VM to its end, like a shell there.
     ///
-    /// # Errors
-    /// It could not be started.
+    /// # Errors It could not be started.
     pub fn run(&self, lab: &Lab, words: &[&str]) -> io::Result<Finished> {
         let mut command = in_namespace(&lab.namespace(Place::Wsl), words);
         command.env("WSL_INTEROP", self.socket());
@@ -242,14 +233,14 @@ impl Interop {
 
 impl Drop for Interop {
     fn drop(&mut self) {
-        // An entry that is not there any more is gone as well.
+        // A missing entry is gone as well.
         let _ = fs::write(Path::new(BINFMT).join(&self.entry), "-1");
         self.host.end();
         let mut end = plain(&Wine::chosen().server.display().to_string());
         end.arg("-k").env("WINEPREFIX", self.folder.join("prefix"));
-        // Wine's server ends by itself, too, when its last program has ended.
+        // Wine's server also ends by itself, when its last program has ended.
         let _ = Finished::of(end);
-        // A program that was just being started found no server, and started one of its own.
+        // A program that was just starting found no server, and started its own.
         let _ = marked::end("WINEPREFIX", &self.folder.join("prefix").display().to_string());
         let _ = fs::remove_dir_all(&self.folder);
     }
@@ -262,7 +253,7 @@ fn local_app_data(prefix: &Path) -> PathBuf {
     prefix.join("drive_c/users").join(user).join("AppData/Local")
 }
 
-/// Has the kernel start files that begin with `MZ` by the model, as WSL's own entry does
+/// Makes the kernel start files that begin with `MZ` by the model, like WSL's own entry
 /// (`:WSLInterop:M::MZ::/init:FP`).
 fn register(entry: String) -> String {
     if !Path::new(BINFMT).join("register").exists() {

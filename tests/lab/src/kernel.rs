@@ -1,14 +1,14 @@
-//! The kernel's settings in a lab's namespaces. A new namespace has many of them from the machine,
-//! so a lab sets those that tests feel itself; `UNDERPASS_LAB_MACHINE` names others, with which all
-//! tests have to pass as well (`scripts/test --machine`).
+//! The kernel's settings in a lab's namespaces. A new namespace inherits many of them from the
+//! machine, so a lab sets those that affect tests. `UNDERPASS_LAB_MACHINE` selects other settings,
+//! with which all tests must pass as well (`scripts/test --machine`).
 
-/// The variable that names the settings.
+/// The variable that selects the settings.
 const VARIABLE: &str = "UNDERPASS_LAB_MACHINE";
 
 /// A key under /proc/sys and its value.
 pub(crate) type Setting = (&'static str, &'static str);
 
-/// What the kernel has by default on a machine with some gigabytes of memory
+/// The kernel's defaults on a machine with some gigabytes of memory
 /// (Documentation/networking/ip-sysctl.rst).
 const USUAL: [Setting; 13] = [
     ("net/ipv4/tcp_rmem", "4096 131072 6291456"),
@@ -16,26 +16,26 @@ const USUAL: [Setting; 13] = [
     ("net/ipv4/ip_local_port_range", "32768 60999"),
     ("net/core/somaxconn", "4096"),
     ("net/ipv4/tcp_slow_start_after_idle", "1"),
-    // A namespace has these two from the machine (devconf_inherit_init_net); they decide what
-    // becomes of the addresses of eth0.
+    // A namespace inherits these two from the machine (devconf_inherit_init_net). They affect the
+    // addresses of eth0.
     ("net/ipv4/conf/all/rp_filter", "0"),
     ("net/ipv4/conf/default/rp_filter", "0"),
     ("net/ipv6/conf/all/disable_ipv6", "0"),
     ("net/ipv6/conf/default/disable_ipv6", "0"),
-    // No other host is here to have an address already; to look for one takes seconds in which
-    // neighbours do not answer.
+    // No other host here can have an address already. The check takes seconds in which neighbours
+    // do not answer.
     ("net/ipv6/conf/all/accept_dad", "0"),
     ("net/ipv6/conf/all/dad_transmits", "0"),
     ("net/ipv6/conf/default/accept_dad", "0"),
     ("net/ipv6/conf/default/dad_transmits", "0"),
 ];
 
-/// A machine by its name, its congestion control, and what it has besides the usual.
+/// A machine by its name, its congestion control, and its differences from the usual settings.
 type Machine = (&'static str, &'static str, &'static [Setting]);
 
 const MACHINES: [Machine; 4] = [
     ("usual", "cubic", &[]),
-    // As machines are set up that move much data over long ways.
+    // A machine set up for much data over long paths.
     (
         "bbr",
         "bbr",
@@ -44,7 +44,7 @@ const MACHINES: [Machine; 4] = [
             ("net/ipv4/tcp_wmem", "4096 16384 4194304"),
         ],
     ),
-    // As small machines and routers are.
+    // A small machine or router.
     (
         "small",
         "cubic",
@@ -65,20 +65,18 @@ const MACHINES: [Machine; 4] = [
 /// The kernel of a lab.
 #[derive(Debug)]
 pub(crate) struct Kernel {
-    /// Its congestion control. Routes name it, since another namespace than the machine's own may
-    /// only have those as default that the machine allows to everyone
-    /// (`tcp_set_default_congestion_control` in net/ipv4/tcp_cong.c). Where it allows this one it
-    /// is the default as well.
+    /// Its congestion control. Routes name it, because a namespace other than the machine's own may
+    /// only use a default that the machine allows to everyone (`tcp_set_default_congestion_control`
+    /// in net/ipv4/tcp_cong.c). If the machine allows this one, it is the default as well.
     pub(crate) congestion: &'static str,
-    /// Its settings; later ones count.
+    /// Its settings; later ones take precedence.
     pub(crate) settings: Vec<Setting>,
 }
 
 impl Kernel {
-    /// That of the machine that the environment names.
+    /// The kernel of the machine that the environment names.
     ///
-    /// # Errors
-    /// It names an unknown one: what to tell.
+    /// # Errors The name is unknown: the message for the user.
     pub(crate) fn chosen() -> Result<Self, String> {
         let name = std::env::var(VARIABLE).unwrap_or_default();
         Self::of(if name.is_empty() { "usual" } else { &name })

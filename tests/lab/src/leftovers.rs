@@ -1,5 +1,5 @@
-//! What labs of dead processes left behind: found by the name, which carries the maker's pid, and
-//! removed. A lab that was killed could not remove it itself.
+//! Removes the remains of labs whose processes are dead. Their names carry the maker's pid. A
+//! killed lab could not remove them itself.
 
 use std::fs;
 use std::io;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::built::BINFMT;
 use crate::run::{Finished, plain};
 
-/// Begins the name of every namespace that a lab makes.
+/// The beginning of the name of every lab namespace.
 const PREFIX: &str = "upl";
 
 /// The name of a namespace: `upl-<pid>-<number>-<place>`.
@@ -17,7 +17,7 @@ pub(crate) fn name(number: u32, place: &str) -> String {
     format!("{PREFIX}-{}-{number}-{place}", std::process::id())
 }
 
-/// Where `ip netns exec` looks for files to lay over /etc.
+/// The folder whose files `ip netns exec` lays over /etc.
 pub(crate) fn overlay(namespace: &str) -> PathBuf {
     Path::new("/etc/netns").join(namespace)
 }
@@ -28,17 +28,17 @@ pub(crate) fn write_for_all(path: &Path, text: &str) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o644))
 }
 
-/// Removes one namespace and its overlay, if they are there. What runs in it has ended or is ended
-/// by who started it.
+/// Removes one namespace and its overlay, if they exist. Its processes have ended, or their parent
+/// ends them.
 pub(crate) fn remove(namespace: &str) {
     let mut delete = plain("ip");
     delete.args(["netns", "delete", namespace]);
-    // Whether it was there or not, it is gone now; a failure shows in the next lab's sweep.
+    // Existing or not, it is gone now. The next lab's sweep shows a failure.
     let _ = Finished::of(delete);
     let _ = fs::remove_dir_all(overlay(namespace));
 }
 
-/// Removes everything that labs of dead processes left: namespaces, entries in the kernel's list of
+/// Removes all remains of labs of dead processes: namespaces, entries in the kernel's list of
 /// interpreters, temporary folders.
 pub(crate) fn sweep() {
     let temporary = std::env::temp_dir();

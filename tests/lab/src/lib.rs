@@ -1,13 +1,13 @@
 //! The lab: four network namespaces that stand for a WSL VM, its Windows host, a router and the
 //! internet, and a 'VPN' that drops what the host forwards for the VM. Tests run real programs in
-//! them and judge by what those programs say.
+//! them and judge by the output of those programs.
 //!
 //! It builds nothing and knows nothing of the crates under test: programs are started, never
 //! linked.
 //!
-//! `scripts/test tcp_streams` runs a file of its tests with all relays, many side by side; which of
-//! them need the machine alone says `src/bin/suite/plan.rs`. `cargo test --package underpass-lab
-//! --test tcp_streams` runs them with the relay that `UNDERPASS_LAB_RELAY` names.
+//! `scripts/test tcp_streams` runs a file of its tests with all relays, many side by side.
+//! `src/bin/suite/plan.rs` lists the tests that need the machine alone. `cargo test --package
+//! underpass-lab --test tcp_streams` runs them with the relay that `UNDERPASS_LAB_RELAY` names.
 //!
 //! ```text
 //! wsl 172.28.48.2 -- 172.28.48.1 windows 192.0.2.2 -- 192.0.2.1 router 198.51.100.1 -- 198.51.100.2 internet 203.0.113.10
@@ -44,14 +44,14 @@ pub use topology::{Lab, LabError, Place, Vpn};
 pub use tunnel::Tunnel;
 pub use wait::until;
 
-/// The programs that a lab is made with; `scripts/lab-deps` installs them.
+/// The programs that a lab needs; `scripts/lab-deps` installs them.
 const PROGRAMS: [&str; 9] =
     ["ip", "nft", "iptables", "curl", "dig", "ping", "traceroute", "dnsmasq", "python3"];
 
-/// The programs that tests run besides; `scripts/lab-deps tests` installs them.
+/// The other programs that tests need; `scripts/lab-deps tests` installs them.
 const TEST_PROGRAMS: [&str; 5] = ["mtr", "iperf3", "ssh", "sshd", "git"];
 
-/// Why no lab can be made on this machine, or nothing if it can: it takes root, a TUN driver and
+/// Why no lab can be made on this machine, or `None` if it can: a lab needs root, a TUN driver and
 /// the programs that `scripts/lab-deps` installs.
 pub fn missing() -> Option<String> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -75,12 +75,11 @@ fn is_missing(program: &&str) -> bool {
     !std::env::split_paths(&run::search_path()).any(|folder| folder.join(program).exists())
 }
 
-/// Makes a lab; where none can be made, says so in one line and gives `None`, so that the test ends
-/// there.
+/// Makes a lab. If that is impossible, prints the reason in one line and returns `None`, so that
+/// the test ends there.
 ///
-/// # Panics
-/// With `CI=true` in the environment a machine without a lab is a failure, never a skip; and when
-/// the lab's own commands fail, with what they said.
+/// # Panics With `CI=true` in the environment, a machine without a lab is a failure, never a skip.
+/// Also if the lab's own commands fail, with their output.
 pub fn lab_or_skip() -> Option<Lab> {
     let for_tests = || TEST_PROGRAMS.into_iter().find(is_missing);
     if let Some(why) = missing().or_else(|| {
@@ -91,8 +90,8 @@ pub fn lab_or_skip() -> Option<Lab> {
             Ok("true"),
             "under CI no lab test may be skipped: {why}"
         );
-        // Not `eprintln!`: the test runner swallows what that says in a test that passes, and this
-        // is all the test says.
+        // Not `eprintln!`: the test runner swallows its output in a test that passes, and this is
+        // all the output of the test.
         let _ = writeln!(std::io::stderr(), "skipped: {why}");
         return None;
     }

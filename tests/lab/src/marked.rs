@@ -1,6 +1,6 @@
-//! Processes found by a variable in their environment, which their children inherit: also those
-//! with a session of their own, whose parents have ended. Programs started with another environment
-//! are not found.
+//! Finds processes by a variable in their environment, which their children inherit: also those
+//! with their own session, whose parents have ended. Programs started with another environment are
+//! not found.
 
 use std::fs;
 use std::path::Path;
@@ -10,11 +10,11 @@ use std::time::Duration;
 use crate::run::plain;
 use crate::wait::until;
 
-/// What is killed is gone long before this.
+/// A killed process is gone long before this.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The processes that have a variable with this value: their ids and the beginnings of their
-/// command lines. Those that have ended, and were not waited for, have no environment any more.
+/// command lines. Zombies have no environment any more.
 #[must_use]
 pub fn processes(variable: &str, value: &str) -> Vec<(u32, String)> {
     let wanted = format!("{variable}={value}");
@@ -33,13 +33,13 @@ pub fn processes(variable: &str, value: &str) -> Vec<(u32, String)> {
     pids.filter(is_marked).map(line).collect()
 }
 
-/// Kills all of them, and those that they start meanwhile; whether none is left.
+/// Kills all of them, and those that they start meanwhile. Returns whether all are gone.
 pub fn end(variable: &str, value: &str) -> bool {
     until(PATIENCE, || {
         let pids: Vec<String> =
             processes(variable, value).iter().map(|(pid, _)| pid.to_string()).collect();
         if !pids.is_empty() {
-            // Of one that has ended since, `kill` complains.
+            // `kill` complains about a process that has ended since.
             let _ = plain("kill").arg("-KILL").args(&pids).stderr(Stdio::null()).status();
         }
         pids.is_empty()

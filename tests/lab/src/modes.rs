@@ -1,12 +1,12 @@
-//! WSL's networking modes as WSL lays them out in the VM. For tests: all of it panics with what a
-//! program said.
+//! WSL's networking modes as WSL sets them up in the VM. For tests: everything here panics with a
+//! program's output.
 //!
-//! The rules that this follows are in the sources of microsoft/WSL:
+//! It follows these rules in the sources of microsoft/WSL:
 //!
 //! | what | where |
 //! |---|---|
 //! | each route of a Windows adapter, of any prefix, is mirrored; its metric is the sum of Windows' two, and at least 1 | `WslMirroredNetworking.cpp`, `ProcessRouteChange` |
-//! | each next hop has an on-link host route of its own, also a next hop that a subnet covers | the same |
+//! | each next hop has its own on-link host route, even if a subnet covers it | the same |
 //! | an address makes no route by itself (`noprefixroute`) | `GnsEngine.cpp`, `ProcessIpAddressChange` |
 //! | a mirrored route is in `main`, `proto kernel`; without a next hop it has scope `link`; a default route is `onlink` | `RoutingTable.cpp`, `SendMessage` |
 //! | rules 0 to 2 and tables 127 and 128, for TCP and UDP alone; rules 0 for each mirrored interface | `NetworkManager.cpp`, `AddMirroredLoopbackRoutingRules` |
@@ -17,15 +17,14 @@ use crate::doctor::{add_vpn, remove_vpn};
 use crate::scene::must;
 use crate::topology::{Lab, Place};
 
-/// Where traffic to Windows' own addresses goes in mirrored mode: a neighbour that is not there,
-/// with a hardware address that Windows knows.
+/// The next hop for traffic to Windows' own addresses in mirrored mode: a neighbour that does not
+/// exist, with a hardware address that Windows knows.
 const LOOPBACK_GATEWAY: &str = "169.254.73.249";
 
 /// The VM's address in bridged mode: another one of the host's network.
 pub const BRIDGED: &str = "192.0.2.50";
 
-/// Marks connections of a VM that has the host's own address, so that their replies find back to
-/// it.
+/// Marks connections of a VM that has the host's own address, so that their replies return to it.
 const MARK: &str = "0x77";
 
 /// Runs `ip` in the VM.
@@ -43,10 +42,10 @@ fn on_the_hosts_network(lab: &Lab, address: &str) {
     ip(lab, &format!("route add default via {ROUTER}"));
 }
 
-/// The route of a Windows adapter: its prefix, and its next hop where it has one.
+/// The route of a Windows adapter: its prefix, and its next hop if it has one.
 type Mirrored<'a> = (&'a str, Option<&'a str>);
 
-/// What WSL sets in mirrored mode (`NetworkManager.cpp`, `EnableIpv4ArpFilter` and
+/// The settings that WSL makes in mirrored mode (`NetworkManager.cpp`, `EnableIpv4ArpFilter` and
 /// `InitializeLoopbackConfiguration`).
 const SETTINGS: [&str; 5] = [
     "all.arp_filter=1",
@@ -56,7 +55,7 @@ const SETTINGS: [&str; 5] = [
     "loopback0.route_localnet=1",
 ];
 
-/// Gives an interface of the VM what a Windows adapter has, as WSL does it.
+/// Gives an interface of the VM the addresses and routes of a Windows adapter, like WSL.
 fn mirror(lab: &Lab, device: &str, addresses: &[&str], routes: &[Mirrored<'_>], metric: u32) {
     for address in addresses {
         let nodad = if address.contains(':') { "nodad" } else { "" };
@@ -94,8 +93,7 @@ fn mirror_uplink(lab: &Lab) {
 
 /// Mirrors the IPv6 of Windows' own adapter too, which [`lay_out`] leaves out.
 ///
-/// # Panics
-/// A command that does so fails.
+/// # Panics A command fails.
 pub fn mirror_ipv6(lab: &Lab) {
     let routes = [("2001:db8:1::/64", None), ("default", Some(ROUTER_V6))];
     mirror(lab, "eth0", &[&format!("{HOST_V6}/64")], &routes, 281);
@@ -104,9 +102,9 @@ pub fn mirror_ipv6(lab: &Lab) {
 /// How a VPN's routes on Windows name their next hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hop {
-    /// An address of the VPN's subnet, as clients with an emulated Ethernet adapter do.
+    /// An address of the VPN's subnet, as with clients that emulate an Ethernet adapter.
     Gateway,
-    /// None: everything is on-link, as with Wintun (WireGuard).
+    /// No next hop: everything is on-link, as with Wintun (WireGuard).
     OnLink,
 }
 
@@ -114,10 +112,9 @@ pub enum Hop {
 pub const VPN: &str = "10.8.0.2";
 
 /// Connects a VPN on Windows whose routes lead to these prefixes, and mirrors it into the VM as
-/// `eth1`. It carries what programs of Windows send, and drops what WSL forwards by its adapter.
+/// `eth1`. It carries the traffic of Windows programs, and drops what WSL forwards by its adapter.
 ///
-/// # Panics
-/// A command that does so fails.
+/// # Panics A command fails.
 pub fn connect_vpn(lab: &Lab, prefixes: &[&str], hop: Hop) {
     let host = |words: &str| must(lab, Place::Windows, words);
     let router = |words: &str| must(lab, Place::Router, words);
@@ -136,7 +133,7 @@ pub fn connect_vpn(lab: &Lab, prefixes: &[&str], hop: Hop) {
             lab.namespace(Place::Windows)
         ),
     );
-    // What WSL sends is taken from the wire, and then dropped without a word.
+    // WSL's traffic leaves the wire here and is then dropped silently.
     for words in [
         "ip link set vm1 up",
         "sysctl -qw net.ipv4.conf.vm1.proxy_arp=1",
@@ -165,8 +162,7 @@ pub fn connect_vpn(lab: &Lab, prefixes: &[&str], hop: Hop) {
 
 /// Disconnects it.
 ///
-/// # Panics
-/// It is not connected.
+/// # Panics It is not connected.
 pub fn disconnect_vpn(lab: &Lab) {
     for protocol in ["tcp", "udp"] {
         ip(lab, &format!("rule del pref 0 iif eth1 ipproto {protocol} lookup local"));
@@ -208,10 +204,9 @@ fn with_loopback_device(lab: &Lab) {
     }
 }
 
-/// Lays the VM's network out as it is in a mode.
+/// Sets up the VM's network of a mode.
 ///
-/// # Panics
-/// A command that does so fails.
+/// # Panics A command fails.
 pub fn lay_out(lab: &Lab, mode: &str) {
     match mode {
         "mirrored" => {
@@ -233,12 +228,11 @@ pub fn lay_out(lab: &Lab, mode: &str) {
     }
 }
 
-/// Has the host carry the packets of a VM that [`lay_out`] has put on its network: it answers for
-/// the router there, and takes what comes back to the VM, also where the VM has the host's own
-/// address.
+/// Makes the host carry the packets of a VM that [`lay_out`] has put on its network. The host
+/// answers for the router there, and takes packets that return to the VM, even if the VM has the
+/// host's own address.
 ///
-/// # Panics
-/// A command that does so fails.
+/// # Panics A command fails.
 pub fn carry(lab: &Lab) {
     let host = |words: &str| must(lab, Place::Windows, words);
     for (key, value) in [("vm/proxy_arp", "1"), ("uplink/proxy_arp", "1"), ("vm/accept_local", "1")]

@@ -1,23 +1,23 @@
-//! One more namespace of a lab, inside its VM: a container behind a bridge, as Docker makes them.
-//! For tests: all of it panics with what a program said.
+//! One more namespace of a lab, inside its VM: a container on a bridge, as Docker makes them. For
+//! tests: everything here panics with a program's output.
 
 use crate::addresses::NAT_GATEWAY;
 use crate::leftovers;
 use crate::run::{Finished, in_namespace, plain};
 use crate::topology::{Lab, Place};
 
-/// How the VM forwards what comes from a container.
+/// How the VM forwards a container's packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Masquerade {
     /// Under its own address, as Docker does.
     Yes,
-    /// As it came.
+    /// Unchanged.
     No,
 }
 
-/// A namespace behind a bridge in the VM, with a default route by that bridge and the VM's
-/// nameserver. Removed when dropped, also by a panic; when its process was killed, by the next lab.
-/// Declare it after its lab.
+/// A namespace on a bridge in the VM, with a default route by that bridge and the VM's nameserver.
+/// Removed on drop, also by a panic; if its process was killed, by the next lab. Declare it after
+/// its lab.
 #[derive(Debug)]
 pub struct Container {
     namespace: String,
@@ -28,8 +28,7 @@ pub struct Container {
 impl Container {
     /// The container has the address 172.`net`.0.2 and an MTU of 1500.
     ///
-    /// # Panics
-    /// A command that makes it fails.
+    /// # Panics A command that makes it fails.
     #[must_use]
     pub fn new(lab: &Lab, net: u8, masquerade: Masquerade) -> Self {
         let vm = lab.namespace(Place::Wsl);
@@ -89,7 +88,7 @@ impl Drop for Container {
         leftovers::remove(&self.namespace);
         let mut bridge = plain("ip");
         bridge.args(["-n", &self.vm, "link", "del", &self.bridge]);
-        // It goes with the lab where it does not go now.
+        // If it does not go now, it goes with the lab.
         let _ = Finished::of(bridge);
     }
 }

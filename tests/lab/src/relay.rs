@@ -1,31 +1,30 @@
-//! Which relay the tests run with, and what some of it cannot do, each by its name.
+//! The relay that the tests use, and the names of the features that some relays lack.
 
 use crate::wine::wine_has;
 use std::io::Write as _;
 
-/// The variable that chooses: `linux`, `interop` or `windows`.
+/// The variable that selects it: `linux`, `interop` or `windows`.
 const VARIABLE: &str = "UNDERPASS_LAB_RELAY";
 
-/// The variable that has tests try what a relay is said to lack, to see whether another Wine still
-/// lacks it.
+/// The variable that makes tests try features that a relay lacks, to see whether another Wine still
+/// lacks them.
 const TRY_ALL_VARIABLE: &str = "UNDERPASS_LAB_TRY_ALL";
 
-/// Which relay tests use.
+/// The relay that tests use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relay {
     /// The one for Linux, on plain pipes.
     Linux,
-    /// The one for Linux, behind the model of WSL's interop.
+    /// The one for Linux, through the model of WSL's interop.
     LinuxBehindInterop,
-    /// The one for Windows, behind the model and under Wine.
+    /// The one for Windows, through the model and under Wine.
     Windows,
 }
 
 impl Relay {
-    /// The one that the environment names.
+    /// The relay that the environment names.
     ///
-    /// # Panics
-    /// It names another.
+    /// # Panics The name is unknown.
     #[must_use]
     pub fn chosen() -> Self {
         match std::env::var(VARIABLE).as_deref() {
@@ -48,24 +47,25 @@ impl Relay {
     }
 }
 
-/// What not every relay can do, in this lab. What a Wine's functions can do is tried when its
-/// prefix is made (`scripts/wine-prefix`). The rest was seen in versions 8 and 10 (docs/wine.md).
+/// Features that some relays lack in this lab. `scripts/wine-prefix` tries the functions of a Wine
+/// when it makes the prefix. The rest was seen in versions 8 and 10 (docs/wine.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lack {
-    /// Behind interop the process that the gateway knows is interop's: it has none of the relay's
-    /// sockets, and no time or memory of its.
+    /// With interop the process that the gateway knows is interop's: it has none of the relay's
+    /// sockets, time or memory.
     OwnProcess,
     /// Wine has no ping over IPv6 (`Icmp6CreateFile` fails).
     Ping6,
-    /// Windows tells no program which of its datagrams was refused or ran out of hops.
+    /// Windows does not report which datagram was refused or ran out of hops.
     DatagramErrors,
-    /// Wine knows no `TCP_ICMP_ERROR_INFO`: of a refusal by a router the relay then knows only its
-    /// kind.
+    /// Wine does not support `TCP_ICMP_ERROR_INFO`: the relay then knows only the kind of a
+    /// router's refusal.
     ConnectErrors,
-    /// Wine knows no `IP_MTU`: of a path behind a router the relay then knows only that it takes
+    /// Wine does not support `IP_MTU`: the relay then knows only that a path beyond a router takes
     /// less.
     PathMtu,
-    /// Windows lets no ordinary program set the DSCP of a datagram, and Wine 8 knows no ECN.
+    /// Windows does not let ordinary programs set the DSCP of a datagram, and Wine 8 does not
+    /// support ECN.
     TrafficClass,
     /// Wine shows a nameserver's REFUSED and NOTIMP as SERVFAIL.
     DnsCodes,
@@ -73,27 +73,26 @@ pub enum Lack {
     HugeAnswers,
     /// Wine reads its nameservers once for each process.
     NewNameservers,
-    /// Wine's hosts file is in a folder that all labs share. A test of the relay's own shows that
-    /// it is followed.
+    /// Wine's hosts file is in a folder that all labs share. A test of the relay itself covers it.
     HostsFile,
-    /// Wine 8 tells no IPv6 route: the host has IPv6 as long as it has a public address.
+    /// Wine 8 reports no IPv6 route: the host has IPv6 as long as it has a public address.
     /// `windows.rs` shows that.
     Routes6,
-    /// Wine's server, which has all sockets, is too slow for 9,000 connections at once: the relay
+    /// Wine's server, which holds all sockets, is too slow for 9,000 connections at once: the relay
     /// misses its heartbeat.
     Crowds,
     /// Wine 8 shows the reset of an idle connection as its end; Wine 10 shows it as a reset.
     IdleResets,
-    /// Windows tells no program of a reset that comes behind a FIN; the next write fails.
+    /// Windows does not report a reset that follows a FIN; the next write fails.
     LateResets,
-    /// Wine 10 takes a non-blocking send whole, and loses some of its bytes in one of ten transfers
-    /// of 8 MB, whatever program sends (docs/wine.md).
+    /// Wine 10 accepts a non-blocking send whole, and loses some of its bytes in one of ten
+    /// transfers of 8 MB, with every sender (docs/wine.md).
     EveryByte,
     /// Wine takes up to 2 s to start a program.
     QuickStart,
 }
 
-/// Whether the relay that tests use lacks something, which is then said.
+/// Whether the relay that tests use lacks a feature, which is then printed.
 #[must_use]
 pub fn lacks(lack: Lack) -> bool {
     let lacks = match Relay::chosen() {

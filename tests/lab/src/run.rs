@@ -1,4 +1,4 @@
-//! Programs run in a namespace of the lab: to their end, or in the background until dropped. Knows
+//! Runs programs in a namespace of the lab: to their end, or in the background until dropped. Knows
 //! no topology.
 
 use std::ffi::OsString;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::wait::until;
 
-/// The environment's way to a proxy would lead programs out of the lab.
+/// The environment's proxy settings would lead programs out of the lab.
 const PROXY_VARIABLES: [&str; 8] = [
     "http_proxy",
     "https_proxy",
@@ -39,22 +39,22 @@ pub(crate) fn plain(program: &str) -> Command {
     command
 }
 
-/// A command in a namespace. `ip netns exec` replaces itself by the program: the child's pid is the
-/// program's own.
+/// A command in a namespace. `ip netns exec` replaces itself with the program: the child's pid is
+/// the program's own.
 pub(crate) fn in_namespace(namespace: &str, words: &[&str]) -> Command {
     let mut command = plain("ip");
     command.args(["netns", "exec", namespace]).args(words);
     command
 }
 
-/// What a program that ran to its end left: its exit code and what it printed.
+/// The result of a program that ran to its end: its exit code and output.
 #[derive(Debug)]
 pub struct Finished {
     /// The exit code; `None` if a signal ended it.
     pub code: Option<i32>,
-    /// What it printed on its standard output.
+    /// Its standard output.
     pub stdout: String,
-    /// What it printed on its standard error.
+    /// Its standard error.
     pub stderr: String,
 }
 
@@ -83,25 +83,22 @@ impl Finished {
 #[derive(Debug)]
 pub struct Process {
     child: Child,
-    /// Where its standard output and error go, if they are kept.
+    /// The files of its standard output and error, if they are kept.
     outputs: Option<(PathBuf, PathBuf)>,
 }
 
 impl Process {
-    /// Starts the command with its output thrown away, so that a full pipe can never hold it up.
+    /// Starts the command and discards its output, so that a full pipe can never block it.
     ///
-    /// # Errors
-    /// The program could not be started.
+    /// # Errors The program could not be started.
     pub(crate) fn start(mut command: Command) -> io::Result<Self> {
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         Ok(Self { child, outputs: None })
     }
 
-    /// Starts the command with its output and errors in files, which grow without ever holding it
-    /// up.
+    /// Starts the command with its output and errors in files, which grow without ever blocking it.
     ///
-    /// # Errors
-    /// The program could not be started, or a file not made.
+    /// # Errors The program could not be started, or a file not made.
     pub(crate) fn start_logged(
         mut command: Command,
         outputs: (PathBuf, PathBuf),
@@ -111,7 +108,7 @@ impl Process {
         Ok(Self { child, outputs: Some(outputs) })
     }
 
-    /// What it printed on its standard output until now, if that is kept.
+    /// Its standard output so far, if it is kept.
     #[must_use]
     pub fn stdout(&self) -> String {
         self.outputs
@@ -119,7 +116,7 @@ impl Process {
             .map_or_else(String::new, |(out, _)| fs::read_to_string(out).unwrap_or_default())
     }
 
-    /// What it printed on its standard error until now, if that is kept.
+    /// Its standard error so far, if it is kept.
     #[must_use]
     pub fn stderr(&self) -> String {
         self.outputs
@@ -127,7 +124,7 @@ impl Process {
             .map_or_else(String::new, |(_, err)| fs::read_to_string(err).unwrap_or_default())
     }
 
-    /// Waits for its end; its exit code, if it ended by itself within `patience`.
+    /// Waits for its end. Returns its exit code, if it ended by itself within `patience`.
     pub fn exit_code(&mut self, patience: Duration) -> Option<i32> {
         let mut status = None;
         let _ = until(patience, || {

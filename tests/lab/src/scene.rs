@@ -1,8 +1,8 @@
-//! What many tests begin with: a lab that is cut off, a tunnel in it, servers on the internet,
-//! requests from the VM. For tests: all of it panics with what a program said when something that
-//! must work does not.
+//! The common start of many tests: a lab that is cut off, a tunnel in it, servers on the internet,
+//! requests from the VM. For tests: everything here panics with a program's output if a step fails
+//! that must work.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
-#![expect(clippy::missing_panics_doc, reason = "the module's text says it for all")]
+#![expect(clippy::missing_panics_doc, reason = "the module's text covers all of them")]
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub use crate::tunnel::exec_relay;
 use crate::wine;
 use crate::{Finished, Lab, Place, Process, Tunnel, Vpn, lab_or_skip, programs, until};
 
-/// Servers of the lab listen, and what must happen has happened, long before this on the slowest
+/// Servers of the lab listen, and expected events have happened, long before this on the slowest
 /// machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -33,7 +33,7 @@ pub fn tunnelled_lab(options: &[&str]) -> Option<(Lab, Tunnel)> {
     Some((lab, tunnel))
 }
 
-/// As [`tunnelled_lab`], with the nameserver of [`host_nameserver`], which is there first: some
+/// Like [`tunnelled_lab`], with the nameserver of [`host_nameserver`], which starts first: some
 /// relays read its address only once.
 pub fn tunnelled_lab_with_dns(options: &[&str]) -> Option<(Lab, Process, Tunnel)> {
     let lab = cut_off_lab()?;
@@ -42,9 +42,9 @@ pub fn tunnelled_lab_with_dns(options: &[&str]) -> Option<(Lab, Process, Tunnel)
     Some((lab, server, tunnel))
 }
 
-/// A web server on the internet, at port 80 of its every address.
+/// A web server on the internet, at port 80 of all its addresses.
 pub fn web_server(lab: &Lab) -> Process {
-    // What it serves matters to nobody, so it is a folder of the lab's own.
+    // The content does not matter, so it serves a folder of the lab's own.
     let folder = format!("/etc/netns/{}", lab.namespace(Place::Internet));
     let words = ["python3", "-m", "http.server", "80", "--bind", "::", "--directory", &folder];
     let server = lab.start(Place::Internet, &words).unwrap();
@@ -53,8 +53,7 @@ pub fn web_server(lab: &Lab) -> Process {
     server
 }
 
-/// The status of a request to `host` (brackets around IPv6), or `000` when no answer came within 2
-/// s.
+/// The status of a request to `host` (brackets around IPv6), or `000` without an answer within 2 s.
 pub fn http_status(lab: &Lab, place: Place, host: &str) -> String {
     let url = format!("http://{host}/");
     let words = ["curl", "--globoff", "--silent", "--max-time", "2", "--output", "/dev/null"];
@@ -66,7 +65,8 @@ pub fn python(lab: &Lab, place: Place, program: &str, args: &[&str]) -> Finished
     lab.run(place, &[&["python3", "-c", program], args].concat()).unwrap()
 }
 
-/// Starts a Python program in a place, and waits until it listens on a TCP port (as `ss` tells it).
+/// Starts a Python program in a place, and waits until it listens on a TCP port (according to
+/// `ss`).
 pub fn python_server(lab: &Lab, place: Place, program: &str, args: &[&str], port: u16) -> Process {
     let server = lab.start(place, &[&["python3", "-c", program], args].concat()).unwrap();
     let filter = format!("sport = :{port}");
@@ -95,8 +95,8 @@ pub fn windows_lab() -> Option<(Lab, Interop)> {
     Some((lab, interop))
 }
 
-/// By which interface a packet of the VM for `to` (and what else `ip route get` takes) would leave,
-/// as the kernel says; nothing where it says that there is no way.
+/// The interface by which a packet of the VM for `to` (and the other words that `ip route get`
+/// takes) would leave, according to the kernel; empty if there is no route.
 #[must_use]
 pub fn way_out(lab: &Lab, to: &str) -> String {
     let words: Vec<&str> = ["ip", "route", "get"].into_iter().chain(to.split(' ')).collect();
@@ -110,8 +110,8 @@ pub fn rules(lab: &Lab) -> String {
     ["-4", "-6"].map(|family| lab.run(Place::Wsl, &["ip", family, "rule"]).unwrap().stdout).concat()
 }
 
-/// In how much of 2 s a process wanted to run, in percent. Not how much it did run: on a busy
-/// machine one that spins gets little of a core.
+/// In how many percent of 2 s a process wanted to run. Not how much it did run: on a busy machine a
+/// spinning process gets little of a core.
 #[must_use]
 pub fn busy_percent(lab: &Lab, pid: u32) -> f64 {
     let program = "
@@ -124,14 +124,14 @@ print(100 * sum(runs() for _ in range(200)) / 200)
     python(lab, Place::Wsl, program, &[&pid.to_string()]).stdout.trim().parse().unwrap()
 }
 
-/// Where [`udp_server`] listens besides [`SERVER`]: another address of the internet.
+/// The other address of [`udp_server`] besides [`SERVER`], also on the internet.
 pub const OTHER_SERVER: &str = "198.51.100.2";
-/// The port of [`udp_server`] that gives back what it gets.
+/// The port of [`udp_server`] that returns what it gets.
 pub const UDP_ECHO: u16 = 7001;
-/// The port of [`udp_server`] that tells who asks, as `address port`; `call` is answered by another
-/// address and port.
+/// The port of [`udp_server`] that returns the sender as `address port`; another address and port
+/// answer `call`.
 pub const UDP_WHO: u16 = 7002;
-/// The port of [`udp_server`] that hears and says nothing.
+/// The port of [`udp_server`] that receives and never answers.
 pub const UDP_SILENT: u16 = 7003;
 
 /// A UDP server on the internet, at [`SERVER`], [`OTHER_SERVER`] and the server's IPv6 address.
@@ -164,8 +164,8 @@ while True:
     python_server(lab, Place::Internet, program, &args, 7005)
 }
 
-/// What Python programs that talk to [`udp_server`] begin with: `udp(source port, host family)` and
-/// `ask(socket, to, bytes)`.
+/// The beginning of Python programs that talk to [`udp_server`]: `udp(source port, host family)`
+/// and `ask(socket, to, bytes)`.
 pub const UDP_CLIENT: &str = "
 import os, socket, sys
 def udp(port=0, family=socket.AF_INET):
@@ -178,7 +178,7 @@ def ask(s, to, data):
     return s.recvfrom(65536)
 ";
 
-/// Runs a Python program that begins with [`UDP_CLIENT`] in the VM; gives what it printed.
+/// Runs a Python program that begins with [`UDP_CLIENT`] in the VM; returns its output.
 pub fn udp_client(lab: &Lab, program: &str, args: &[&str]) -> String {
     let finished = python(lab, Place::Wsl, &format!("{UDP_CLIENT}{program}"), args);
     assert!(finished.succeeded(), "the client failed: {}{}", finished.stdout, finished.stderr);
@@ -193,8 +193,8 @@ pub fn hops(lab: &Lab, options: &[&str], to: &str) -> Vec<String> {
     output.stdout.lines().skip(1).map(hop).collect()
 }
 
-/// Writes a file that stands for one in /etc for programs that are started in a place, also for
-/// those that run already.
+/// Writes a file that stands for one in /etc for programs in a place, also for those that already
+/// run.
 pub fn etc(lab: &Lab, place: Place, file: &str, text: &str) {
     leftovers::write_for_all(&leftovers::overlay(&lab.namespace(place)).join(file), text).unwrap();
 }
@@ -207,8 +207,8 @@ pub fn host_nameserver(lab: &Lab) -> Process {
     server
 }
 
-/// What the nameserver of [`host_nameserver`] knows, something of every type: name, type, and how
-/// `dig +short` shows it.
+/// The records of [`host_nameserver`], one of every type: name, type, and the output of `dig
+/// +short`.
 pub const RECORDS: [(&str, &str, &str); 14] = [
     (SERVER_NAME, "A", SERVER),
     (SERVER_NAME, "AAAA", SERVER_V6),
@@ -231,13 +231,13 @@ pub fn http_server(lab: &Lab, place: Place, address: &str, port: u16, text: &str
     python_server(lab, place, programs::HTTP_SERVER, &[address, &port.to_string(), text], port)
 }
 
-/// What a web server says to the VM or another place; empty when it says nothing within 5 s.
+/// A web server's answer to the VM or another place; empty without an answer within 5 s.
 pub fn fetch(lab: &Lab, place: Place, url: &str) -> Finished {
     lab.run(place, &["curl", "--globoff", "--silent", "--show-error", "--max-time", "5", url])
         .unwrap()
 }
 
-/// Sends a datagram to a [`programs::UDP_ECHO`] and tells what came back.
+/// Sends a datagram to a [`programs::UDP_ECHO`] and returns the answer.
 pub fn udp_ask(lab: &Lab, place: Place, address: &str, port: u16, size: usize) -> String {
     python(lab, place, programs::UDP_ASK, &[address, &port.to_string(), &size.to_string()])
         .stdout
@@ -245,14 +245,14 @@ pub fn udp_ask(lab: &Lab, place: Place, address: &str, port: u16, size: usize) -
         .to_owned()
 }
 
-/// A program of the folder `programs`, which tells at its head how it is used.
+/// A program in the folder `programs`, whose head describes its use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Script {
     /// Bytes sent and checked.
     Transfer,
     /// Very many connections.
     Crowd,
-    /// What one user does to the others, and what they see of it.
+    /// One user's effect on the others, and their measurements of it.
     Fairness,
 }
 
@@ -268,9 +268,9 @@ impl Script {
     }
 }
 
-/// Runs `transfer.py run` in the VM against `transfer.py serve` at `port` of the internet: how
-/// (`upload`, `download`, `echo`), bytes a stream, streams, and for how many seconds the readers
-/// read nothing. Its answer.
+/// Runs `transfer.py run` in the VM against `transfer.py serve` at `port` of the internet: the kind
+/// (`upload`, `download`, `echo`), bytes per stream, streams, and the seconds during which the
+/// readers read nothing. Returns its answer.
 pub fn transfer(
     lab: &Lab,
     port: u16,
@@ -288,7 +288,7 @@ pub fn transfer(
     answer
 }
 
-/// The process ids of the gateway and its relays, the engine first, which carries what is carried.
+/// The process ids of the gateway and its relays, the engine first, which carries the traffic.
 pub fn product(tunnel: &Tunnel) -> Vec<u32> {
     [gateway(tunnel), tunnel.relays()].concat()
 }
@@ -309,8 +309,8 @@ pub fn memory_kib(pid: u32) -> u64 {
     status_kib(pid, "VmRSS:")
 }
 
-/// Memory of several processes together, in KiB. What the kernel keeps of a program's file it keeps
-/// once, however many processes run it, and it is counted once.
+/// Memory of several processes together, in KiB. The kernel keeps a program's file in memory once,
+/// however many processes run it, and it counts once.
 pub fn memory_together_kib(pids: &[u32]) -> u64 {
     let mut programs = std::collections::BTreeMap::new();
     for pid in pids {
@@ -329,7 +329,7 @@ fn status_kib(pid: u32, name: &str) -> u64 {
     line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
-/// CPU time that a process has had, in its threads that live.
+/// A thread may end during the loop.
 pub fn cpu_time(pid: u32) -> Duration {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     let nanoseconds = threads.map(|thread| {
@@ -341,7 +341,7 @@ pub fn cpu_time(pid: u32) -> Duration {
     Duration::from_nanos(nanoseconds.sum())
 }
 
-/// What a program (words apart by spaces) printed that must succeed.
+/// The output of a program (words separated by spaces) that must succeed.
 pub fn must(lab: &Lab, place: Place, words: &str) -> String {
     let finished = lab.run(place, &words.split_whitespace().collect::<Vec<_>>()).unwrap();
     assert!(finished.succeeded(), "{words}: {finished:?}");

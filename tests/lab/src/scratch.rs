@@ -1,12 +1,12 @@
 //! A test's own files.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
-/// A folder for a test's own files; it goes when dropped.
+/// A folder for a test's own files; removed on drop.
 #[derive(Debug)]
 pub struct Scratch(std::path::PathBuf);
 
 impl Scratch {
-    /// An empty one, with a name that no other has.
+    /// An empty folder with a unique name.
     #[must_use]
     pub fn new() -> Self {
         static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
@@ -24,7 +24,7 @@ impl Scratch {
         self.0.join(name).display().to_string()
     }
 
-    /// Writes a file into it, that may be executed; its path.
+    /// Writes an executable file into it; returns its path.
     #[must_use]
     pub fn file(&self, name: &str, text: &str) -> String {
         use std::os::unix::fs::PermissionsExt as _;
@@ -34,14 +34,14 @@ impl Scratch {
         path
     }
 
-    /// What a file in it holds; nothing if it is not there.
+    /// The content of a file in it; empty if it does not exist.
     #[must_use]
     pub fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 }
 
-/// Lets every user into a folder, whatever the umask: some programs run as another one.
+/// Lets every user into a folder, whatever the umask: some programs run as another user.
 pub(crate) fn readable(folder: &std::path::Path) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -55,7 +55,7 @@ impl Default for Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What cannot be removed from the temporary directory harms nobody.
+        // A folder left in the temporary directory does no harm.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -1,5 +1,5 @@
-//! The namespaces and what joins them; the VPN's switch. Knows how the network looks, not what is
-//! tested in it.
+//! The namespaces and their links; the VPN's switch. Knows the shape of the network, not the tests
+//! in it.
 
 use std::io;
 use std::io::Write;
@@ -15,7 +15,7 @@ use crate::kernel::Kernel;
 use crate::leftovers;
 use crate::run::{Finished, Process, in_namespace, plain};
 
-/// Labs of one process, told apart by number.
+/// Numbers the labs of one process.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// A namespace of the lab.
@@ -59,7 +59,7 @@ pub enum Vpn {
 pub enum LabError {
     /// The program could not be started, or a file not written.
     Start {
-        /// What was to be done.
+        /// The operation.
         what: String,
         /// The system's reason.
         source: io::Error,
@@ -68,7 +68,7 @@ pub enum LabError {
     Command {
         /// The command line.
         what: String,
-        /// What it printed on its standard error.
+        /// Its standard error.
         said: String,
     },
 }
@@ -84,9 +84,9 @@ impl fmt::Display for LabError {
 
 impl std::error::Error for LabError {}
 
-/// One lab. Everything that it made goes when it is dropped, also by a panic; a lab whose process
-/// was killed is swept away by the next one. Processes in it must be dropped first, which declaring
-/// them after the lab does.
+/// One lab. A drop removes everything that it made, also by a panic; the next lab removes one whose
+/// process was killed. Processes in it must be dropped first; declaring them after the lab does
+/// that.
 #[derive(Debug)]
 pub struct Lab {
     number: u32,
@@ -96,11 +96,11 @@ pub struct Lab {
 impl Lab {
     /// Makes a lab with the VPN off.
     ///
-    /// # Errors
-    /// One of the commands that make it failed; what was made until then is removed again.
+    /// # Errors One of the commands that make it failed; the parts made until then are removed
+    /// again.
     pub fn new() -> Result<Self, LabError> {
         leftovers::sweep();
-        // From here on the drop of `lab` removes what there is, however far this comes.
+        // From here on the drop of `lab` removes all existing parts, however far this gets.
         let lab = Self { number: NEXT.fetch_add(1, Ordering::Relaxed), vpn: Vpn::Off };
         for place in Place::ALL {
             lab.make_namespace(place)?;
@@ -153,8 +153,7 @@ impl Lab {
 
     /// Runs a program in a place to its end.
     ///
-    /// # Errors
-    /// It could not be started; that it failed is told by its [`Finished`].
+    /// # Errors It could not be started; the [`Finished`] shows whether it failed.
     pub fn run(&self, place: Place, words: &[&str]) -> Result<Finished, LabError> {
         Finished::of(in_namespace(&self.namespace(place), words))
             .map_err(|source| start_error(words, source))
@@ -169,11 +168,10 @@ impl Lab {
             .map_err(|source| start_error(words, source))
     }
 
-    /// Starts a program in a place as [`Lab::start`] does, and keeps what it prints in `folder`,
-    /// which is made if need be.
+    /// Starts a program in a place like [`Lab::start`], and keeps its output in `folder`, which is
+    /// made if necessary.
     ///
-    /// # Errors
-    /// It could not be started, or the folder not be made.
+    /// # Errors It could not be started, or the folder not be made.
     pub fn start_logged(
         &self,
         place: Place,
@@ -188,10 +186,9 @@ impl Lab {
             .map_err(|source| start_error(words, source))
     }
 
-    /// Starts the nameserver that WSL's NAT gateway is to the VM; it knows [`SERVER_NAME`].
+    /// Starts the nameserver of WSL's NAT gateway for the VM; it knows [`SERVER_NAME`].
     ///
-    /// # Errors
-    /// It could not be started.
+    /// # Errors It could not be started.
     pub fn start_nat_dns(&self) -> Result<Process, LabError> {
         let listen = format!("--listen-address={NAT_GATEWAY}");
         let record = format!("--host-record={SERVER_NAME},{SERVER},{SERVER_V6}");
@@ -292,7 +289,7 @@ impl Lab {
             self.sysctl(place, "net/ipv4/ip_forward", "1")?;
             self.sysctl(place, "net/ipv6/conf/all/forwarding", "1")?;
         }
-        // The relay needs no root for its pings: the host lets everyone ping, as Windows does.
+        // The relay needs no root for its pings: the host lets everyone ping, like Windows.
         self.sysctl(Place::Windows, "net/ipv4/ping_group_range", "0 2147483647")?;
         // A router of the lab answers every probe of a traceroute, however fast they come.
         self.sysctl(Place::Router, "net/ipv4/icmp_ratelimit", "0")?;

@@ -1,5 +1,5 @@
 //! The programs under test in a lab: `underpass up` in the VM, its relay on the host. Judges them
-//! from outside, by what they print, what `underpass status` says, and how they end.
+//! from outside, by their output, by `underpass status`, and by how they end.
 
 use std::fs;
 use std::io;
@@ -15,10 +15,10 @@ use crate::scratch::Scratch;
 use crate::topology::{Lab, Place};
 use crate::wait::until;
 
-/// An `underpass up` has traffic flowing long before this, on the slowest machine.
+/// `underpass up` carries traffic long before this, on the slowest machine.
 pub const START_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Tunnels of one process, told apart by number.
+/// Numbers the tunnels of one process.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// One `underpass up`. Killed with SIGKILL when dropped, so declare it after its lab.
@@ -27,9 +27,9 @@ pub struct Tunnel {
     process: Process,
     namespace: String,
     folder: PathBuf,
-    /// Whether the folder goes with this tunnel.
+    /// Whether the folder is removed with this tunnel.
     owner: Owner,
-    /// The Windows that its relay runs in, if it is one.
+    /// The Windows of its relay, if it runs in one.
     windows: Option<Interop>,
 }
 
@@ -40,10 +40,9 @@ enum Owner {
 }
 
 impl Tunnel {
-    /// Starts `underpass up` with its relay on the host, and waits until it says that it is up.
+    /// Starts `underpass up` with its relay on the host, and waits until it reports that it is up.
     ///
-    /// # Panics
-    /// It does not come up; with what it printed.
+    /// # Panics It does not come up; with its output.
     #[must_use]
     pub fn up(lab: &Lab, options: &[&str]) -> Self {
         let mut tunnel = Self::launch(lab, options);
@@ -51,11 +50,10 @@ impl Tunnel {
         tunnel
     }
 
-    /// Starts `underpass up` with its relay on the host, and does not wait. Which relay,
-    /// [`Relay::chosen`] says.
+    /// Starts `underpass up` with its relay on the host, and does not wait. [`Relay::chosen`]
+    /// selects the relay.
     ///
-    /// # Panics
-    /// The programs were not built, or cannot be started.
+    /// # Panics The programs were not built, or cannot be started.
     #[must_use]
     pub fn launch(lab: &Lab, options: &[&str]) -> Self {
         match Relay::chosen() {
@@ -69,24 +67,23 @@ impl Tunnel {
         }
     }
 
-    /// The Windows goes with the tunnel.
+    /// The Windows is dropped with the tunnel.
     fn launch_behind(interop: Interop, launch: impl FnOnce(&Interop) -> Self) -> Self {
         let mut tunnel = launch(&interop);
         tunnel.windows = Some(interop);
         tunnel
     }
 
-    /// Starts `underpass up` with the relay for Linux on the host, whichever is chosen, and
+    /// Starts `underpass up` with the relay for Linux on the host, whichever is selected, and
     /// variables in its environment. Does not wait.
     ///
-    /// # Panics
-    /// The programs were not built, or cannot be started.
+    /// # Panics The programs were not built, or cannot be started.
     #[must_use]
     pub fn launch_linux(lab: &Lab, variables: &[(&str, &str)], options: &[&str]) -> Self {
         let relay = programs().join("underpass-relay");
         assert!(
             relay.exists(),
-            "{} is not there: run `scripts/static-cargo build --release --workspace` first",
+            "{} does not exist: run `scripts/static-cargo build --release --workspace` first",
             relay.display()
         );
         let (relay, windows) = (relay.display().to_string(), lab.namespace(Place::Windows));
@@ -114,10 +111,9 @@ impl Tunnel {
         Self::launch_wrapped(lab, variables, &[], options)
     }
 
-    /// As [`Tunnel::launch_with`], by a command that becomes the one whose words follow its own.
+    /// Like [`Tunnel::launch_with`], by a command that executes the words after its own.
     ///
-    /// # Panics
-    /// The program was not built, or cannot be started.
+    /// # Panics The program was not built, or cannot be started.
     #[must_use]
     pub fn launch_wrapped(
         lab: &Lab,
@@ -132,11 +128,10 @@ impl Tunnel {
         Self::start_in(lab, folder, Owner::This, (variables, wrapper, options))
     }
 
-    /// Starts another `underpass up` in the same runtime directory, as a user would who runs the
+    /// Starts another `underpass up` in the same runtime directory, like a user who runs the
     /// command twice.
     ///
-    /// # Panics
-    /// It cannot be started.
+    /// # Panics It cannot be started.
     #[must_use]
     pub fn launch_again(&self, lab: &Lab, options: &[&str]) -> Self {
         Self::start_in(lab, self.folder.clone(), Owner::Another, (&[], &[], options))
@@ -158,10 +153,9 @@ impl Tunnel {
         Self { process, namespace, folder, owner, windows: None }
     }
 
-    /// Waits until it says that it is up.
+    /// Waits until it reports that it is up.
     ///
-    /// # Panics
-    /// It does not; with what it printed.
+    /// # Panics It does not come up; with its output.
     pub fn wait_up(&mut self) {
         let up = until(START_PATIENCE, || {
             self.said().contains("underpass: up") || !self.process.is_running()
@@ -174,13 +168,13 @@ impl Tunnel {
         );
     }
 
-    /// What it printed on its standard output.
+    /// Its standard output.
     #[must_use]
     pub fn said(&self) -> String {
         self.process.stdout()
     }
 
-    /// What it printed on its standard error.
+    /// Its standard error.
     #[must_use]
     pub fn complained(&self) -> String {
         self.process.stderr()
@@ -191,18 +185,16 @@ impl Tunnel {
         &mut self.process
     }
 
-    /// The process that has the TAP and the relays' streams.
+    /// The process that holds the TAP and the relays' streams.
     ///
-    /// # Panics
-    /// It does not run.
+    /// # Panics It does not run.
     pub fn engine(&mut self) -> u32 {
         self.helper("underpass-engine")
     }
 
-    /// The process that keeps the VM's routes.
+    /// The process that maintains the VM's routes.
     ///
-    /// # Panics
-    /// It does not run.
+    /// # Panics It does not run.
     pub fn network(&mut self) -> u32 {
         self.helper("underpass-network")
     }
@@ -244,11 +236,10 @@ impl Tunnel {
         Finished::of(command(&self.namespace, &self.folder, &[], words))
     }
 
-    /// Runs `underpass selftest --json` for this tunnel, with the relay that tests use, and these
-    /// words besides.
+    /// Runs `underpass selftest --json` for this tunnel, with the tests' relay and these additional
+    /// words.
     ///
-    /// # Panics
-    /// It cannot be run, or prints no JSON.
+    /// # Panics It cannot be run, or prints no JSON.
     #[must_use]
     pub fn selftest(&self, lab: &Lab, words: &[&str]) -> serde_json::Value {
         let scratch = Scratch::new();
@@ -277,10 +268,9 @@ impl Tunnel {
             .unwrap_or_else(|error| panic!("selftest: {error}: {finished:?}"))
     }
 
-    /// What `underpass status --json` says.
+    /// The output of `underpass status --json`.
     ///
-    /// # Panics
-    /// It says nothing, or no JSON.
+    /// # Panics It prints nothing, or no JSON.
     #[must_use]
     pub fn status(&self) -> serde_json::Value {
         let finished = self
@@ -290,7 +280,7 @@ impl Tunnel {
             .unwrap_or_else(|error| panic!("status: {error}: {finished:?}"))
     }
 
-    /// The process ids of the relays that run now.
+    /// The process ids of the running relays.
     #[must_use]
     pub fn relays(&self) -> Vec<u32> {
         let status = self.status();
@@ -307,7 +297,7 @@ impl Drop for Tunnel {
         let ended = |(pid, _): &(u32, String)| !Path::new(&format!("/proc/{pid}/exe")).exists();
         let _ = until(START_PATIENCE, || helpers.iter().all(ended));
         if self.owner == Owner::This {
-            // A folder in the temporary directory that cannot be removed harms nobody.
+            // A folder left in the temporary directory does no harm.
             let _ = fs::remove_dir_all(&self.folder);
         }
     }
@@ -340,19 +330,17 @@ impl Interop {
     /// Starts `underpass up` with the Windows relay, as on WSL: the gateway executes the `.exe`
     /// itself. Does not wait.
     ///
-    /// # Panics
-    /// It cannot be started.
+    /// # Panics It cannot be started.
     #[must_use]
     pub fn launch(&self, lab: &Lab, options: &[&str]) -> Tunnel {
         let relay = windows_relay().display().to_string();
         self.launch_with(lab, &[&["--relay", relay.as_str()], options].concat())
     }
 
-    /// Starts `underpass up` with the relay for Linux, its streams carried by the same model. Does
+    /// Starts `underpass up` with the relay for Linux, whose streams the same model carries. Does
     /// not wait.
     ///
-    /// # Panics
-    /// It cannot be started.
+    /// # Panics It cannot be started.
     #[must_use]
     pub fn launch_linux(&self, lab: &Lab, options: &[&str]) -> Tunnel {
         let [init, relay] = [programs().join("interop-init"), programs().join("underpass-relay")]
@@ -368,7 +356,7 @@ impl Interop {
     }
 }
 
-/// A shell's words that become the real relay on the host, for scripts that stand before it.
+/// A shell's words that become the real relay on the host, for scripts that run before it.
 #[must_use]
 pub fn exec_relay(lab: &Lab) -> String {
     let relay = programs().join("underpass-relay");

@@ -1,13 +1,13 @@
-//! Waiting for what is waited for. The only place in the lab that reads the clock or sleeps.
+//! Waits for events. The only place in the lab that reads the clock or sleeps.
 
 use std::time::{Duration, Instant};
 
-/// Between two looks: short against what is waited for, long against the cost of a look (often a
-/// process).
+/// Time between two checks: short compared with the wait, long compared with the cost of a check
+/// (often a process).
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Looks again and again until `holds`, for at most `patience`; tells whether it came to hold.
-/// Looks at least once.
+/// Checks repeatedly until `holds`, for at most `patience`; returns whether it holds. Checks at
+/// least once.
 #[must_use]
 #[expect(
     clippy::disallowed_methods,

@@ -1,17 +1,16 @@
-//! The Wine that runs Windows programs, and what it has.
+//! The Wine that runs Windows programs, and its features.
 
 use crate::built::{programs, windows_relay, workspace};
 use std::fs;
 use std::path::PathBuf;
 
-/// The variable that chooses the Wine: unset for Debian's own, `newest` for that of
+/// The variable that selects the Wine: unset for Debian's own, `newest` for that of
 /// `scripts/wine-prefix --newest`.
 const WINE_VARIABLE: &str = "UNDERPASS_WINE";
 
-/// Whether Windows programs are run by the newest Wine.
+/// Whether the newest Wine runs Windows programs.
 ///
-/// # Panics
-/// The environment names a Wine that is not known.
+/// # Panics The environment names an unknown Wine.
 #[must_use]
 pub fn newest_wine() -> bool {
     match std::env::var(WINE_VARIABLE).as_deref() {
@@ -21,8 +20,8 @@ pub fn newest_wine() -> bool {
     }
 }
 
-/// Wine's loader and the server of a prefix, by which all of its programs are ended; and the prefix
-/// that each lab's is made from. `UNDERPASS_WINE=newest` chooses those of `scripts/wine-prefix
+/// Wine's loader and the server of a prefix, which ends all of its programs; and the prefix from
+/// which each lab's is made. `UNDERPASS_WINE=newest` selects those of `scripts/wine-prefix
 /// --newest`.
 pub(crate) struct Wine {
     pub(crate) loader: PathBuf,
@@ -39,7 +38,7 @@ impl Wine {
             let newest = target.join("wine-newest");
             (newest.join("bin"), newest.join("prefix"), "scripts/wine-prefix --newest")
         } else {
-            // Debian has them outside of `PATH`.
+            // Debian keeps them outside of `PATH`.
             ("/usr/lib/wine".into(), target.join("wine-prefix"), "scripts/wine-prefix")
         };
         Self {
@@ -51,14 +50,14 @@ impl Wine {
     }
 }
 
-/// Whether the Wine in use has something, by what `tests/interop/wine_has.c` found in its prefix.
+/// Whether the Wine in use has a feature, according to `tests/interop/wine_has.c` in its prefix.
 #[must_use]
 pub fn wine_has(word: &str) -> bool {
     let words = fs::read_to_string(Wine::chosen().template.join("has")).unwrap_or_default();
     words.lines().any(|line| line == word)
 }
 
-/// Why no Windows program can be started on this machine, or nothing if it can.
+/// Why no Windows program can be started on this machine, or `None` if it can.
 #[must_use]
 pub fn missing() -> Option<String> {
     let wine = Wine::chosen();
@@ -70,5 +69,5 @@ pub fn missing() -> Option<String> {
         (programs().join("interop-init"), "scripts/static-cargo build --release --workspace"),
     ];
     let (path, script) = needed.into_iter().find(|(path, _)| !path.exists())?;
-    Some(format!("{} is not there; run {script}", path.display()))
+    Some(format!("{} does not exist; run {script}", path.display()))
 }

@@ -1,6 +1,6 @@
-//! A pretend WSL: distros as WSL makes them, each with mounts of its own, all in the network
-//! namespace of the lab's VM. What WSL adds to a distro's files is laid over them; the files
-//! themselves are never changed.
+//! A pretend WSL: distros as WSL makes them, each with its own mounts, all in the network namespace
+//! of the lab's VM. WSL's additions to a distro's files are laid over them; the files themselves
+//! never change.
 //!
 //! Distros live as long as WSL's own would: a model of its service (`tests/interop/src/wsl`) counts
 //! their clients and ends them, and `C:\Windows\System32\wsl.exe` is a stand-in that asks it.
@@ -21,10 +21,11 @@ use crate::tunnel::Tunnel;
 use service::Service;
 pub use service::{Client, Instance, Timeouts};
 
-/// Lays a distro out in the folder `$1` and becomes the command behind the other words in it: `$2`
-/// the distro's files, `$3` folder of the model's programs, `$4` interop's socket, `$5` Windows'
-/// drive C:, `$6` the folder that all distros share, `$7` its name, `$8` what it has of this
-/// machine, `$9` the networking mode, `${10}` another `/etc/wsl.conf`, or nothing.
+/// Sets a distro up in the folder `$1` and becomes the command after the other words. `$2` is the
+/// folder of the distro's files, `$3` that of the model's programs, `$4` interop's socket, `$5`
+/// Windows' drive C:, and `$6` the folder that all distros share. `$7` is its name, `$8` lists the
+/// parts of this machine that it has, `$9` is the networking mode, and `${10}` another
+/// `/etc/wsl.conf`, or empty.
 const LAY_OUT: &str = r#"
 set -e
 mkdir -p "$1"
@@ -60,7 +61,7 @@ shift 10
 exec chroot root "$@"
 "#;
 
-/// The VM with Windows behind it, as its distros see them. All distros end when it is dropped.
+/// The VM and its Windows as distros see them. A drop ends all distros.
 #[derive(Debug)]
 pub struct Wsl<'a> {
     lab: &'a Lab,
@@ -70,7 +71,7 @@ pub struct Wsl<'a> {
     service: Service,
 }
 
-/// A distro that is not started: its files.
+/// The files of a distro that is not started.
 #[derive(Clone, Debug)]
 pub struct Distro {
     name: String,
@@ -85,7 +86,7 @@ impl Distro {
         Self { name: name.to_owned(), files: files.to_path_buf(), wsl_conf: None }
     }
 
-    /// One with this machine's own programs.
+    /// A distro with this machine's own programs.
     #[must_use]
     pub fn machine() -> Self {
         Self::new("machine", Path::new("/"))
@@ -105,20 +106,17 @@ impl Distro {
 }
 
 impl<'a> Wsl<'a> {
-    /// A VM whose distros live in `folder`, with the time-outs that WSL has by default.
+    /// A VM whose distros live in `folder`, with WSL's default time-outs.
     ///
-    /// # Panics
-    /// As [`Wsl::with_timeouts`].
+    /// # Panics Like [`Wsl::with_timeouts`].
     #[must_use]
     pub fn new(lab: &'a Lab, interop: &'a Interop, folder: &Path) -> Self {
         Self::with_timeouts(lab, interop, folder, Timeouts::default())
     }
 
-    /// A VM whose distros live in `folder`, where idle distros and an idle VM end after other
-    /// times.
+    /// A VM whose distros live in `folder`, with other time-outs of idle distros and of an idle VM.
     ///
-    /// # Panics
-    /// The folder cannot be written, or WSL's service does not start.
+    /// # Panics The folder cannot be written, or WSL's service does not start.
     #[must_use]
     pub fn with_timeouts(
         lab: &'a Lab,
@@ -145,7 +143,7 @@ impl<'a> Wsl<'a> {
         wsl
     }
 
-    /// The same, in another networking mode as `wslinfo` tells it.
+    /// The same, in another networking mode as `wslinfo` reports it.
     #[must_use]
     pub fn in_mode(self, mode: &str) -> Self {
         Self { mode: mode.to_owned(), ..self }
@@ -157,7 +155,7 @@ impl<'a> Wsl<'a> {
         self.folder.join("shared")
     }
 
-    /// The words before a command that is to run in a distro.
+    /// The words before a command that runs in a distro.
     fn wrapper(&self, distro: &Distro, namespaces: &[&str], of_this_machine: &str) -> Vec<String> {
         let text = |path: PathBuf| path.display().to_string();
         let arguments = [
@@ -179,11 +177,10 @@ impl<'a> Wsl<'a> {
         words.map(|word| (*word).to_owned()).chain(arguments).collect()
     }
 
-    /// Starts the built `underpass up`, the relay for Windows beside it, in a distro that has this
-    /// machine's temporary files. Does not wait.
+    /// Starts the built `underpass up`, with the relay for Windows beside it, in a distro that has
+    /// this machine's temporary files. Does not wait.
     ///
-    /// # Panics
-    /// It cannot be started.
+    /// # Panics It cannot be started.
     #[must_use]
     pub fn launch(&self, distro: &Distro, options: &[&str]) -> Tunnel {
         let mut wrapper = self.wrapper(distro, &[], "dev sys proc/sys/fs/binfmt_misc tmp");
@@ -201,11 +198,10 @@ impl<'a> Wsl<'a> {
         Tunnel::launch_wrapped(self.lab, &[], &wrapper, options)
     }
 
-    /// Starts a distro as `wsl -d NAME --exec true` does: its first process, and then the `command`
-    /// of `[boot]` in its `/etc/wsl.conf`. The client that came for it has ended when this returns.
+    /// Starts a distro like `wsl -d NAME --exec true`: its first process, and then the `command` of
+    /// `[boot]` in its `/etc/wsl.conf`. That client has ended when this returns.
     ///
-    /// # Panics
-    /// It does not start.
+    /// # Panics It does not start.
     #[must_use]
     pub fn start(&self, distro: &Distro) -> Running {
         self.import(distro);
@@ -225,20 +221,20 @@ impl<'a> Wsl<'a> {
         self.service.import(&distro.name, &vm.into_iter().chain(wrapper).collect::<Vec<_>>());
     }
 
-    /// What runs `wsl.exe` on Windows' side.
+    /// Runs `wsl.exe` on Windows' side.
     #[must_use]
     pub fn client(&self) -> Client {
         self.service.client()
     }
 
-    /// The distros that run, with their clients. Looking registers none.
+    /// The running distros, with their clients. The query registers no client.
     #[must_use]
     pub fn running(&self) -> Vec<Instance> {
         self.client().instances()
     }
 }
 
-/// A distro that was started. It is ended when this is dropped, as by `wsl --terminate`.
+/// A running distro. A drop ends it, like `wsl --terminate`.
 #[derive(Debug)]
 pub struct Running {
     name: String,
@@ -253,32 +249,29 @@ impl Running {
 
     /// Runs words in the distro's shell to their end: `wsl -d NAME WORDS`.
     ///
-    /// # Panics
-    /// They cannot be run.
+    /// # Panics They cannot be run.
     #[must_use]
     pub fn sh(&self, words: &str) -> Finished {
         self.client.run(&self.shell(&[], words))
     }
 
-    /// The same as a user without rights.
+    /// The same as an unprivileged user.
     ///
-    /// # Panics
-    /// They cannot be run.
+    /// # Panics They cannot be run.
     #[must_use]
     pub fn sh_as_nobody(&self, words: &str) -> Finished {
         self.client.run(&self.shell(&["--user", "nobody"], words))
     }
 
-    /// Starts words in the distro's shell, and does not wait. What they print is kept.
+    /// Starts words in the distro's shell, and does not wait. Their output is kept.
     ///
-    /// # Panics
-    /// They cannot be run.
+    /// # Panics They cannot be run.
     #[must_use]
     pub fn start(&self, words: &str) -> Process {
         self.client.start(&self.shell(&[], words))
     }
 
-    /// A path of the distro as this process sees it, while it runs. Looking registers no client.
+    /// A path of the distro as this process sees it, while it runs. The query registers no client.
     #[must_use]
     pub fn path(&self, path: &str) -> PathBuf {
         let pid = self.client.instances().into_iter().find(|instance| instance.name == self.name);
@@ -296,10 +289,9 @@ impl Drop for Running {
     }
 }
 
-/// Unpacks a package into a folder, as WSL does, and gives the distro `underpass`.
+/// Unpacks a package into a folder, like WSL, and returns the distro `underpass`.
 ///
-/// # Errors
-/// It cannot be unpacked; what `tar` said.
+/// # Errors It cannot be unpacked; with the output of `tar`.
 pub fn unpack(package: &Path, folder: &Path) -> io::Result<Distro> {
     fs::create_dir_all(folder)?;
     let mut tar = plain("tar");

@@ -1,5 +1,5 @@
-//! The TAP's addresses and MTU: chosen so that they are in nobody's way, and as the user wants
-//! them.
+//! The TAP's addresses and MTU: chosen so that they conflict with no other network, and as the user
+//! sets them.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::{NAT_GATEWAY, ROUTER, SERVER};
@@ -25,7 +25,7 @@ fn must(lab: &Lab, place: Place, words: &str) {
     assert!(finished.succeeded(), "{words}: {finished:?}");
 }
 
-/// The VM gets a megabyte of text, and datagrams of every size come back as they were.
+/// The VM gets a megabyte of text, and datagrams of every size return unchanged.
 fn works(lab: &Lab, what: &str) {
     let url = format!("http://{SERVER}:8080/");
     assert_eq!(fetch(lab, Place::Wsl, &url).stdout, "internet", "{what}");
@@ -64,16 +64,16 @@ fn the_subnet_overlaps_no_route_of_the_vm_or_the_host() {
     assert_eq!(
         gateway(&Tunnel::up(&lab, &[])),
         "192.168.214.1",
-        "the first choice where nothing is in the way"
+        "the first choice where nothing conflicts"
     );
     must(&lab, Place::Wsl, &format!("ip route add 192.168.214.0/24 via {NAT_GATEWAY}"));
     let tunnel = Tunnel::up(&lab, &[]);
-    assert_eq!(gateway(&tunnel), "10.214.214.1", "a route of the VM is in the way of the first");
+    assert_eq!(gateway(&tunnel), "10.214.214.1", "a route of the VM conflicts with the first");
     works(&lab, "the second choice");
     drop(tunnel);
     must(&lab, Place::Windows, &format!("ip route add 10.0.0.0/8 via {ROUTER}"));
     let tunnel = Tunnel::up(&lab, &[]);
-    assert_eq!(gateway(&tunnel), "172.30.214.1", "a route of the host is in the way of the second");
+    assert_eq!(gateway(&tunnel), "172.30.214.1", "a route of the host conflicts with the second");
     works(&lab, "the third choice");
 }
 
@@ -141,7 +141,7 @@ fn fragments_without_the_rest_are_dropped_counted_and_bounded() {
     assert!(finished.succeeded(), "{}", finished.stderr);
     let count = |reason: &str| tunnel.status()["drops"][reason].as_u64().unwrap_or(0);
     // The TAP's queue may have lost some on a loaded machine, and the last ones still wait for
-    // their rest.
+    // their other parts.
     assert!(
         until(PATIENCE, || count("reassembly-expired") > sent / 2),
         "{}",

@@ -1,6 +1,6 @@
-//! What a user without rights can do to root by the places where both may write. Each test is an
-//! attack that once worked: it is made as that user, in mount namespaces of their own, and then
-//! root's command runs. `docs/security.md` says what is guarded against.
+//! Attacks by an unprivileged user on root, in the places where both may write. Each test is an
+//! attack that once worked: that user makes it, in separate mount namespaces, and then root's
+//! command runs. `docs/security.md` lists the protections.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 #[path = "attacks/homes.rs"]
@@ -17,8 +17,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// A machine whose `/mnt/wsl` is as WSL makes it, and empty: the words of root's that follow run in
-/// it. `$1` is the folder that stands for it, `$2` what the attacker does there first.
+/// A machine whose `/mnt/wsl` is as WSL makes it, and empty: root's words that follow run in it.
+/// `$1` is the folder that stands for it, `$2` the attacker's earlier commands in it.
 const SHARED: &str = r#"
 set -e
 mount -t tmpfs none /mnt
@@ -32,8 +32,8 @@ fi
 exec "$@"
 "#;
 
-/// Serves a status of its own, and ends with the one who asked. It says what would harm: escape
-/// sequences for a terminal, and an address for proxy settings.
+/// Serves a false status, and ends with its first client. The status contains dangerous values:
+/// escape sequences for a terminal, and an address for proxy settings.
 const SERVE: &str = r#"
 import json, os, socket, sys
 words = 'pwned \x1b]0;pwned\x07\x1b[2J \u009b2J'
@@ -61,7 +61,7 @@ except OSError:
     pass
 "#;
 
-/// Ends the servers of a script when it goes: they are nobody's children.
+/// Ends the servers of a script on drop: they have no parent that would do it.
 struct Servers<'a>(&'a str);
 
 impl Drop for Servers<'_> {
@@ -78,7 +78,7 @@ impl Drop for Servers<'_> {
     }
 }
 
-/// A folder that every user may write to, as WSL's shared one.
+/// A folder that every user may write to, like WSL's shared one.
 fn open_to_all(scratch: &Scratch, name: &str) -> String {
     let folder = scratch.path(name);
     fs::create_dir_all(&folder).unwrap();
@@ -86,7 +86,7 @@ fn open_to_all(scratch: &Scratch, name: &str) -> String {
     folder
 }
 
-/// Runs a command of root's where the attacker was first.
+/// Runs root's command after the attacker's commands.
 fn after(shared: &str, attack: &str, words: &[&str]) -> Finished {
     let program = programs().join("underpass").display().to_string();
     let mut command = Command::new("unshare");
@@ -117,8 +117,7 @@ fn owner_and_kind(path: impl AsRef<Path>) -> Option<(u32, bool)> {
     fs::symlink_metadata(path).ok().map(|found| (found.uid(), found.is_dir()))
 }
 
-/// The ways to have root find a socket of the attacker's in the published place while no gateway
-/// runs.
+/// The ways to make root find the attacker's socket in the published place while no gateway runs.
 fn squats(serve: &str) -> [(&'static str, String); 2] {
     let serve_at = |path: &str| format!("/usr/bin/python3 {serve} {path}");
     [
@@ -162,7 +161,7 @@ fn what_a_status_says_is_shown_and_not_obeyed_by_a_terminal() {
     let serve = scratch.file("serve.py", SERVE);
     let _servers = Servers(&serve);
     fs::create_dir(scratch.path("run")).unwrap();
-    // Of root's own, as where a host or a proxy says something that a status repeats.
+    // Root's own server, for the case where a status repeats the words of a host or a proxy.
     let served = Command::new("/usr/bin/python3")
         .args([&serve, &scratch.path("run/control.sock")])
         .status()
@@ -179,7 +178,7 @@ fn what_a_status_says_is_shown_and_not_obeyed_by_a_terminal() {
     }
 }
 
-/// Fills the places where a gateway once made its things, and the place itself, again and again.
+/// Repeatedly fills the places where a gateway once made its files, and the place itself.
 const FILL: &str = r#"
 import os, sys
 number = sys.argv[1]
@@ -196,7 +195,7 @@ while True:
                 pass
 "#;
 
-/// Starts `underpass up` where `shared` is WSL's shared folder.
+/// Starts `underpass up` with `shared` as WSL's shared folder.
 fn up(lab: &Lab, shared: &str, options: &[&str]) -> Tunnel {
     let wrapper =
         ["unshare", "--mount", "--propagation", "private", "sh", "-c", SHARED, "sh", shared, ""];
@@ -232,7 +231,7 @@ fn a_place_that_is_filled_again_and_again_stops_no_tunnel_and_is_roots_at_last()
     let Some(lab) = cut_off_lab() else { return };
     let scratch = Scratch::new();
     let shared = open_to_all(&scratch, "shared");
-    // Long before there is a gateway, and as fast as can be.
+    // Long before there is a gateway, and as fast as possible.
     let fill = scratch.file("fill.py", FILL);
     let attackers: Vec<Attacker> = (0..3)
         .map(|number| {
@@ -247,7 +246,7 @@ fn a_place_that_is_filled_again_and_again_stops_no_tunnel_and_is_roots_at_last()
     let own = fs::read(programs().join("underpass")).unwrap();
     assert!(
         fs::read(published.join("underpass")).unwrap() == own,
-        "the program that others run is root's"
+        "root owns the program that others run"
     );
     let told = after(&shared, "", &["status"]);
     assert!(told.succeeded() && told.stdout.contains("state     up"), "{told:?}");
@@ -256,14 +255,14 @@ fn a_place_that_is_filled_again_and_again_stops_no_tunnel_and_is_roots_at_last()
     send_signal(tunnel.process().pid(), "TERM");
     assert_eq!(tunnel.process().exit_code(PATIENCE), Some(0), "{}", tunnel.complained());
     assert_eq!(owner_and_kind(&published), Some((0, true)));
-    assert_eq!(fs::read_dir(&published).unwrap().count(), 0, "nothing that runs is left");
+    assert_eq!(fs::read_dir(&published).unwrap().count(), 0, "no executable is left");
     for harm in
         ["rmdir underpass", "mv underpass x", "touch underpass/underpass", "ln -sfT / underpass"]
     {
         let done = after(&shared, &format!("cd /mnt/wsl; {harm}"), &["--version"]);
         assert!(!done.succeeded(), "{harm}: {done:?}");
     }
-    // The next one takes the place, and leaves nothing else.
+    // The next gateway takes the place, and leaves nothing else.
     let mut next = up(&lab, &shared, &[]);
     next.wait_up();
     assert!(fs::read(published.join("underpass")).unwrap() == own);
@@ -286,7 +285,7 @@ fn where_nothing_can_be_published_the_tunnel_comes_up_and_says_so() {
     let mut tunnel = up(&lab, &shared, &["--publish", &format!("{file}/below")]);
     tunnel.wait_up();
     assert!(tunnel.complained().contains("--no-publish"), "{}", tunnel.complained());
-    // A link of another user's is not followed, and what it leads to is left alone.
+    // Root does not follow another user's link, and leaves its target alone.
     let stranger = format!("ln -s {} {shared}/link", scratch.path(""));
     assert!(
         Command::new("setpriv")
@@ -324,7 +323,7 @@ fn no_document_tells_root_to_run_what_is_in_the_shared_folder() {
     assert!(read > 20, "{read} files");
 }
 
-/// Where the relay's copy is, in Windows' folder that every Linux user may write to.
+/// The place of the relay's copy, in Windows' folder that every Linux user may write to.
 fn open_local_app_data(interop: &Interop) -> PathBuf {
     let folder = interop.local_app_data();
     // WSL shows a drive's files to all users as writable, if a distro asks for no metadata (`umask`
@@ -333,7 +332,7 @@ fn open_local_app_data(interop: &Interop) -> PathBuf {
     folder
 }
 
-/// Has the attacker do something with Windows' files, as this machine sees them.
+/// Makes the attacker act on Windows' files, as this machine sees them.
 fn as_stranger(script: &str) {
     let mut command = Command::new("setpriv");
     command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "sh", "-ec", script]);
@@ -341,7 +340,7 @@ fn as_stranger(script: &str) {
     assert!(done.status.success(), "{script}: {done:?}");
 }
 
-/// A script that writes down as whom it runs.
+/// A script that records its user.
 const WHOAMI: &str = "#!/bin/sh\n/usr/bin/id -u >>/mnt/wsl/pwned\n";
 
 #[test]
@@ -360,7 +359,7 @@ fn a_script_in_the_place_of_a_windows_program_is_not_run_by_the_doctor_of_root()
         ));
     };
     plant(&relay);
-    // A folder that WSL adds to `PATH`, as it does with Windows' own folders.
+    // A folder that WSL adds to `PATH`, like Windows' own folders.
     for name in ["netsh.exe", "git", "apt-config", "nft"] {
         plant(&format!("Microsoft/WindowsApps/{name}"));
     }
@@ -384,7 +383,7 @@ fn another_program_in_the_place_of_the_relays_copy_is_not_started_and_is_replace
     tunnel.wait_up();
     let copy = local.join("underpass").join(env!("CARGO_PKG_VERSION")).join("underpass-relay.exe");
     let own = fs::read(windows_relay()).unwrap();
-    // As drives without metadata show what root made.
+    // Like a drive without metadata shows root's files.
     for path in [copy.parent().unwrap(), &copy] {
         std::os::unix::fs::chown(path, Some(65534), Some(65534)).unwrap();
     }
@@ -449,8 +448,8 @@ fn links_in_the_place_of_the_relays_copy_lead_root_nowhere() {
     }
 }
 
-/// Functions that follow a path wherever it leads. Root's commands use `foreign` in their place,
-/// except in these files.
+/// Functions that follow any path. Root's commands use `foreign` in their place, except in these
+/// files.
 const BY_PATH: [&str; 7] = [
     "fs::write(",
     "fs::copy(",
@@ -479,7 +478,7 @@ fn nothing_else_is_written_copied_or_given_away_by_path() {
     while let Some(folder) = folders.pop() {
         for path in fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()) {
             let name = path.strip_prefix(&root).unwrap().display().to_string();
-            // What runs as root: the relay does not, and tests may do anything.
+            // Code that runs as root: the relay does not, and tests may do anything.
             if path.is_dir()
                 && !["tests", "relay", "target"].iter().any(|other| path.ends_with(other))
             {

@@ -11,7 +11,7 @@ use lab::tunnel::send_signal;
 use lab::{Lab, Place, Tunnel, until};
 use std::time::Duration;
 
-/// An idle gateway wants far less of a core, one that spins all of it.
+/// An idle gateway uses far less of a core; a spinning one uses all of it.
 const IDLE_PERCENT: f64 = 30.0;
 
 /// Sends frames onto the TAP from the VM's side: noise, and packets of every kind with some bytes
@@ -75,13 +75,13 @@ for n in range(count):
             raw.send(frame)
             break
         except OSError as error:
-            # The device's queue is full for a moment; a frame that is too short is not the gateway's to judge.
+            # The device's queue is full for a moment; short frames do not reach the gateway.
             if error.errno != 105: break
             time.sleep(0.001)
 ";
 
-/// A relay that misbehaves in the way that its first argument says; it knows the frame's form and
-/// nothing of manners.
+/// A relay that misbehaves as its first argument says. It knows the form of frames and breaks the
+/// protocol.
 const RELAY: &str = "#!/usr/bin/env python3
 import os, random, struct, sys, time, zlib
 random.seed(os.getpid())
@@ -93,7 +93,7 @@ def hello(version=4):
     return frame(1, 0, b'UNDERPAS' + struct.pack('<HIII', version, 31, 1000, 1000) + b'fake 0')
 seed, number, heard = None, 0, False
 def sealed(data):
-    # Each frame behind the hello with its seal, as crates/wire/README.md has it.
+    # Each frame after the hello with its seal (crates/wire/README.md).
     global seed, number
     done = b''
     while data:
@@ -156,7 +156,7 @@ elif way == 'deaf':
     while True:
         say(frame(2, 0, bytes(8))); time.sleep(0.5)
 elif way == 'nonsense':
-    # Frames of the right form about things that are not there, and wrong answers to things that are.
+    # Well-formed frames about objects that do not exist, and wrong answers about those that do.
     import select
     become_up()
     address = bytes([4, 203, 0, 113, 10, 80, 0])
@@ -205,7 +205,7 @@ elif way == 'nonsense':
         else: say(wrong(kind, id))
 ";
 
-/// Requests of every kind, each with little patience: their answers do not matter.
+/// Requests of every kind, each with a short time-out: their answers do not matter.
 const REQUESTS: &str = "
 import socket, sys, threading, time
 def tcp(port):
@@ -241,7 +241,7 @@ fn memory_kib(tunnel: &mut Tunnel) -> u64 {
 
 fn is_idle(lab: &Lab, tunnel: &mut Tunnel, why: &str) {
     let used = busy_percent(lab, tunnel.engine());
-    assert!(used < IDLE_PERCENT, "{why}: the gateway wants {used} % of a core with nothing to do");
+    assert!(used < IDLE_PERCENT, "{why}: the idle gateway uses {used} % of a core");
 }
 
 fn stops(tunnel: &mut Tunnel, why: &str) {
@@ -276,7 +276,7 @@ fn any_frame_on_the_tap_is_counted_and_stops_nothing() {
         let dropped: u64 = drops.values().filter_map(serde_json::Value::as_u64).sum();
         assert!(
             dropped > 2_000 && drops.len() >= 4,
-            "{options:?}: what was dropped is counted by reason: {status}"
+            "{options:?}: drops are counted by reason: {status}"
         );
         assert_eq!(
             (tunnel.relays(), &status["relays"][0]["restarts"]),

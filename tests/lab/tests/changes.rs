@@ -1,5 +1,5 @@
-//! What comes and goes while the tunnel is up: WSL's network, the VPN, the whole machine. Nothing
-//! that could live is cut, and nobody spins.
+//! Changes while the tunnel is up: WSL's network, the VPN, the whole machine. No connection that
+//! could live is cut, and no process spins.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::{NAT_GATEWAY, SERVER, SERVER_NAME, VM};
@@ -12,7 +12,7 @@ use lab::tunnel::send_signal;
 use lab::{Lab, Place, Process, Tunnel, Vpn, until};
 use std::time::Duration;
 
-/// After any change the tunnel serves again within this.
+/// The tunnel serves again within this time after any change.
 const SERVES_WITHIN: Duration = Duration::from_secs(3);
 
 /// Echoes on port 7 of every address.
@@ -26,8 +26,8 @@ class Server(socketserver.ThreadingTCPServer):
 Server(('', 7), Echo).serve_forever()
 ";
 
-/// A connection through the tunnel that stays open: each line of standard input is sent and must
-/// come back; what it was is printed.
+/// A connection through the tunnel that stays open: it sends numbers, each of which must come back,
+/// and writes them to a file.
 const TALK: &str = "
 import os, socket, sys, time
 s = socket.create_connection((sys.argv[1], 7), 10)
@@ -67,32 +67,32 @@ impl Talk {
         self.scratch.read("said").parse().unwrap_or(0)
     }
 
-    /// Panics unless the same connection goes on within the time.
+    /// Panics unless the same connection continues within the time.
     fn goes_on(&mut self, when: &str) {
         let before = self.said();
-        // Two more: the one under way when we looked may have come back before the change.
+        // Two more: the one in flight at the check may have come back before the change.
         assert!(
             until(SERVES_WITHIN, || self.said() > before + 1),
-            "{when}: the connection does not go on"
+            "{when}: the connection does not continue"
         );
         assert!(self.process.is_running(), "{when}: the connection was cut");
     }
 }
 
-/// Panics unless gateway and relay rest: less than half a percent of a core each, while nothing is
-/// carried.
+/// Panics unless gateway and relay are idle: less than half a percent of a core each, without
+/// traffic.
 fn nobody_spins(lab: &Lab, tunnel: &Tunnel, when: &str) {
-    // Behind interop the gateway knows the process that copies; the relay itself is on the host.
+    // With interop the gateway knows the process that copies; the relay itself is on the host.
     let pids = [product(tunnel), host_relays(lab)].concat();
     let window = Duration::from_secs(4);
     let most = window.mul_f64(0.005);
     let spent = || pids.iter().map(|pid| cpu_time(*pid)).collect::<Vec<_>>();
-    // What the change itself cost may still be going on.
+    // The work of the change itself may still be running.
     let mut used = Vec::new();
     let rests = || {
         let before = spent();
         assert!(!until(window, || false));
-        // A thread that ends takes what it used along.
+        // A thread that ends takes its time along.
         used = spent()
             .into_iter()
             .zip(before)

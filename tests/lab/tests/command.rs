@@ -1,5 +1,5 @@
-//! The command's contract: options and configuration file, exit codes, what is said where, and what
-//! is left behind.
+//! The command's contract: options and configuration file, exit codes, output, and what it leaves
+//! behind.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::SERVER;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use std::fs;
 use std::time::Duration;
 
-/// The contract's own number: a stop takes no longer.
+/// The contract's own number: a stop takes at most this long.
 const STOP: Duration = Duration::from_secs(2);
 
 /// Serves a fixed text at the host's own 127.0.0.1.
@@ -28,7 +28,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 http.server.HTTPServer(('127.0.0.1', 80), Handler).serve_forever()
 ";
 
-/// Ends a command that was not meant to run on, with its exit code and what it said.
+/// Ends a command that should have refused to run; returns its exit code and output.
 fn refused(lab: &Lab, options: &[&str]) -> (Option<i32>, String) {
     let mut tunnel = Tunnel::launch_bare(lab, options);
     let code = tunnel.process().exit_code(PATIENCE);
@@ -141,8 +141,8 @@ fn every_option_does_what_it_says_on_the_command_line_and_in_the_file() {
         assert_eq!(http_status(&lab, Place::Wsl, &host), "000", "{name}: --no-host-loopback");
         drop(tunnel);
     }
-    // What the command line says goes over the file; what it does not say stays, and what neither
-    // says is the default.
+    // The command line takes precedence over the file. Options that it does not set keep the file's
+    // values, and those in neither have their defaults.
     let config = scratch.file("over.toml", "lanes = 3\nmtu = 1400\ntap = 'tap8'\n");
     let tunnel = Tunnel::up(&lab, &["--config", &config, "--mtu", "9000"]);
     let status = tunnel.status();
@@ -195,7 +195,7 @@ fn a_password_that_other_users_can_read_is_warned_of() {
     let scratch = Scratch::new();
     let config = scratch.file("via.toml", "via = 'http://me:s3cret@proxy.test:3128'\n");
     let mode = |mode| std::os::unix::fs::PermissionsExt::from_mode(mode);
-    // With a usage error it ends before it does anything.
+    // After a usage error it ends before it does anything.
     let said = |options: &[&str]| refused(&lab, &[options, &["--lanes", "0"]].concat()).1;
     for (bits, warns) in [(0o600, false), (0o640, true), (0o604, true)] {
         fs::set_permissions(&config, mode(bits)).unwrap();
@@ -250,10 +250,10 @@ fn a_relay_that_ends_at_once_is_tried_again_ever_more_slowly_and_its_last_words_
     let starts = || {
         scratch.read("starts").lines().filter_map(|line| line.parse().ok()).collect::<Vec<f64>>()
     };
-    assert!(until(PATIENCE, || starts().len() >= 7), "it goes on trying: {:?}", starts());
+    assert!(until(PATIENCE, || starts().len() >= 7), "it keeps trying: {:?}", starts());
     let gaps: Vec<f64> = starts().windows(2).map(|pair| pair[1] - pair[0]).collect();
-    // The first restart is at once; then the waits double from 0.1 s. A loaded machine adds to a
-    // gap, nothing takes away.
+    // The first restart is immediate; then the waits double from 0.1 s. A loaded machine makes gaps
+    // longer, never shorter.
     for (gap, least) in gaps[1..].iter().zip([0.1, 0.2, 0.4, 0.8, 1.6]) {
         assert!((least..least + 3.0).contains(gap), "waits of {gaps:?}");
     }
@@ -296,7 +296,7 @@ fn every_signal_to_stop_ends_it_within_2_s_in_any_state_and_leaves_nothing() {
         );
         drop(client);
     }
-    // A relay that hangs, and one that never says a word.
+    // A relay that hangs, and one that never answers.
     let mut tunnel = Tunnel::up(&lab, &[]);
     for relay in tunnel.relays() {
         send_signal(relay, "STOP");
@@ -328,7 +328,7 @@ fn a_second_one_is_told_who_runs_already_and_harms_nothing() {
     assert_eq!(second.said(), "");
     assert_eq!((rules(&lab), first.relays()), before);
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
-    // In another runtime directory it is the device that is taken.
+    // In another runtime directory the device is in use.
     let mut other = Tunnel::launch(&lab, &[]);
     assert_eq!(other.process().exit_code(PATIENCE), Some(1));
     assert!(other.complained().contains("--tap"), "{}", other.complained());
@@ -487,7 +487,7 @@ fn logs_go_to_standard_error_and_standard_output_has_one_line() {
         assert!(said.starts_with("underpass: up on ") && said.matches('\n').count() == 1, "{said}");
     };
     one_line(&quiet);
-    assert_eq!(quiet.complained(), "", "nothing is wrong, so nothing is said");
+    assert_eq!(quiet.complained(), "", "without a fault it prints nothing");
     drop(quiet);
     for (option, level, beyond) in [("-v", " INFO ", "DEBUG"), ("-vv", "DEBUG", "TRACE")] {
         let tunnel = Tunnel::up(&lab, &[option]);
@@ -496,7 +496,7 @@ fn logs_go_to_standard_error_and_standard_output_has_one_line() {
         assert!(log.contains(level) && !log.contains(beyond), "{option}: {log}");
         assert!(!log.contains('\x1b'), "colours are for terminals: {log}");
     }
-    // RUST_LOG goes over -v; on a terminal there are colours.
+    // RUST_LOG takes precedence over -v; on a terminal there are colours.
     let program = programs().join("underpass").display().to_string();
     let scratch = Scratch::new();
     let run = format!("UNDERPASS_RUNTIME_DIR={}", scratch.path("run"));
@@ -548,8 +548,8 @@ fn the_two_programs_need_no_other_file_of_the_checkout() {
     }
     let checkout =
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
-    // In a mount namespace of its own where the checkout is an empty folder; the working directory
-    // is the root.
+    // In a separate mount namespace where the checkout is an empty folder; the working directory is
+    // the root.
     let script = format!(
         "mount --make-rprivate / && mount -t tmpfs none {checkout} && [ -z \"$(ls {checkout})\" ] && cd / && \
          exec env -i UNDERPASS_RUNTIME_DIR={run} PATH=/usr/bin:/bin:/usr/sbin:/sbin {underpass} up \
@@ -567,7 +567,7 @@ fn the_two_programs_need_no_other_file_of_the_checkout() {
     assert!(up, "{}{}", process.stdout(), process.stderr());
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
     drop(process);
-    // Without --relay it takes the relay beside itself; that one sits in the VM here, which is
+    // Without --relay it uses the relay beside itself; that one runs in the VM here, which is
     // enough to see it start.
     let script = format!(
         "cd / && exec env -i UNDERPASS_RUNTIME_DIR={} {} up",

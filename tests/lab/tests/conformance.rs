@@ -1,7 +1,7 @@
-//! TCP as RFC 9293 wants it and as Linux does it, by segments that no kernel's socket sends: the
-//! same probes from the host, where the server's kernel answers them, and from the VM, where the
-//! gateway does. docs/conformance.md has the tables, with the differences that are known;
-//! `--nocapture` prints its rows.
+//! TCP according to RFC 9293 and as in Linux, tested by segments that no kernel's socket sends. The
+//! same probes run from the host, where the server's kernel answers them, and from the VM, where
+//! the gateway does. docs/conformance.md has the tables, with the known differences; `--nocapture`
+//! prints its rows.
 
 use lab::addresses::{SERVER, SERVER_V6};
 use lab::relay::{Lack, lacks};
@@ -9,7 +9,7 @@ use lab::scene::{PATIENCE, must, python, python_server, tunnelled_lab};
 use lab::{Lab, Place, until};
 use std::collections::BTreeSet;
 
-/// What runs the probes, and they.
+/// The interpreter of the probes, and the probes.
 const PROBES: [&str; 8] = [
     include_str!("conformance/raw.py"),
     include_str!("conformance/segments.py"),
@@ -25,8 +25,8 @@ const SERVERS: &str = include_str!("conformance/serve.py");
 
 const DOC: &str = include_str!("../../../docs/conformance.md");
 
-/// What the gateway answers otherwise than a server's kernel, by one family or both.
-/// docs/conformance.md says why that stays.
+/// Answers of the gateway that differ from a server's kernel, in one family or both.
+/// docs/conformance.md gives the reasons.
 const KNOWN: [&str; 17] = [
     "SYN with timestamps gets timestamps",
     "a SYN's MSS of 0 bounds what comes",
@@ -47,7 +47,7 @@ const KNOWN: [&str; 17] = [
     "data beyond the app's FIN",
 ];
 
-/// Probes of what some relays cannot do.
+/// Probes of features that some relays lack.
 const LACKED: [(Lack, &[&str]); 2] = [
     (
         Lack::IdleResets,
@@ -66,10 +66,10 @@ const LACKED: [(Lack, &[&str]); 2] = [
     ),
 ];
 
-/// What the probes print in a place, a line for each.
+/// The output of the probes in a place, a line for each.
 fn probed(lab: &Lab, place: Place, server: &str) -> Vec<String> {
-    // The kernel of the place knows none of these connections, and would reset them. It gives none
-    // of these ports to others, such as the relay.
+    // The kernel of the place knows none of these connections, and would reset them. It does not
+    // assign these ports to other programs, such as the relay.
     for command in ["iptables", "ip6tables"] {
         must(
             lab,
@@ -116,7 +116,8 @@ fn odd_segments_are_answered_as_a_kernel_answers_them() {
     assert!(missed.is_empty(), "no differences any more: {missed:?}");
 }
 
-/// Uploads to a server that answers and closes without reading, and says what it heard.
+/// Uploads to a server that answers and closes without reading, and prints the length of the answer
+/// it got.
 const REFUSED: &str = "
 import socket, sys
 for _ in range(20):

@@ -1,11 +1,11 @@
-//! Containers in the VM: behind a bridge, with an MTU of 1500 while the TAP's is 65,520; their
-//! packets masqueraded or as they came.
+//! Containers in the VM: on a bridge, with an MTU of 1500 while the TAP's is 65,520; their packets
+//! masqueraded or unchanged.
 
 use lab::addresses::{NAT_GATEWAY, SERVER, SERVER_NAME};
 use lab::scene::{http_server, python_server, tunnelled_lab, tunnelled_lab_with_dns};
 use lab::{Container, Masquerade, Place, programs};
 
-/// Bytes fetched and sent back: long enough for windows to open wide and for a wrong MTU to stall.
+/// Bytes fetched and sent back: enough for windows to open wide and for a wrong MTU to stall.
 const LARGE: usize = 10_000_000;
 
 fn everything_works(masquerade: Masquerade, options: &[&str]) {

@@ -1,5 +1,5 @@
-//! Streams between gateway and relay that lose or repeat bytes, as WSL's interop does in some
-//! versions (microsoft/WSL issue 41063): no byte of it reaches a program, and the next relay
+//! Streams between gateway and relay that lose or repeat bytes, as in some versions of WSL's
+//! interop (microsoft/WSL issue 41063): no damaged byte reaches a program, and the next relay
 //! serves.
 
 use lab::addresses::SERVER;
@@ -7,8 +7,7 @@ use lab::interop::Interop;
 use lab::scene::{PATIENCE, Scratch, http_status, python, python_server, web_server, windows_lab};
 use lab::{Lab, Place, Tunnel, until};
 
-/// Echoes a stream of known bytes on port 7, and writes to the file that it is given where a byte
-/// is not what it should be.
+/// Echoes a stream of known bytes on port 7, and writes to the given file if a byte is wrong.
 const SERVER_PROGRAM: &str = "
 import random, socketserver, sys
 class Handler(socketserver.BaseRequestHandler):
@@ -27,9 +26,9 @@ class Server(socketserver.ThreadingTCPServer):
 Server(('203.0.113.10', 7), Handler).serve_forever()
 ";
 
-/// Sends 64 MiB of that stream, and says how its echo ended and whether it was right up to there.
-/// The kernel reports a reset once (sk_err in net/ipv4/tcp.c), to whichever of the two threads asks
-/// first.
+/// Sends 64 MiB of that stream, and prints how its echo ended and whether it was right up to there.
+/// The kernel reports a reset once (sk_err in net/ipv4/tcp.c), to the first of the two threads that
+/// asks.
 const CLIENT_PROGRAM: &str = "
 import random, socket, sys, threading
 s = socket.create_connection((sys.argv[1], 7), 10)
@@ -58,7 +57,7 @@ sender.join(30)
 print('right' if right else 'wrong', 'whole' if got == LENGTH else 'part', *(ends or ['end']))
 ";
 
-/// What became of a transfer over a stream with this damage, and of the next one.
+/// A transfer over a stream with this damage, and the next one.
 fn survives(lab: &Lab, interop: &Interop, launch: impl Fn() -> Tunnel, damage: &str) {
     let scratch = Scratch::new();
     let wrong = scratch.path("wrong");
@@ -115,7 +114,7 @@ fn a_frame_whose_end_is_lost_is_noticed_where_nothing_but_heartbeats_follows() {
     let scratch = Scratch::new();
     let wrong = scratch.path("wrong");
     let _server = python_server(&lab, Place::Internet, SERVER_PROGRAM, &[&wrong], 7);
-    // In the first mebibyte of a stream of data alone, near its end.
+    // In the first mebibyte of a stream of data only, near its end.
     interop.damage("input drop 900000 512");
     let mut tunnel = interop.launch_linux(&lab, &[]);
     tunnel.wait_up();

@@ -1,5 +1,5 @@
-//! The helper distro as it is shipped: what is in the package, and how it serves a pretend WSL with
-//! other distros in it.
+//! The helper distro as it ships: the content of the package, and its service for a pretend WSL
+//! with other distros.
 
 use lab::addresses::{NAT_GATEWAY, ROUTER, SERVER, SERVER_NAME, SERVER_V6};
 use lab::built::{self, workspace};
@@ -18,7 +18,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What a program prints that must succeed.
+/// The output of a program that must succeed.
 fn run(program: &Path, words: &[&str]) -> String {
     let output = Command::new(program).args(words).output();
     let output = output.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
@@ -29,7 +29,7 @@ fn run(program: &Path, words: &[&str]) -> String {
 #[test]
 fn the_package_is_small_the_same_each_time_and_says_what_is_in_it() {
     let package = package();
-    // What lies there may be of another commit.
+    // An existing package may be of another commit.
     run(&workspace().join("scripts/build-distro"), &[]);
     let size = fs::metadata(&package).map_or(u64::MAX, |file| file.len());
     assert!(size < 9 * 1024 * 1024, "{size} bytes; was scripts/build-distro run?");
@@ -82,7 +82,7 @@ fn the_package_is_small_the_same_each_time_and_says_what_is_in_it() {
     ] {
         assert!(
             parts.iter().any(|part| part["name"] == name),
-            "{name} is not in the list of what is in it"
+            "{name} is not in the list of its contents"
         );
     }
     for build_only in ["winresource", "clap_derive", "proptest"] {
@@ -134,15 +134,15 @@ fn the_package_is_small_the_same_each_time_and_says_what_is_in_it() {
     }
 }
 
-/// The words of a request for a page of a host and port, headers and all.
+/// A request for a page of a host and port, headers included.
 type Request = fn(&str, u16) -> String;
 
-/// One that busybox has the programs for.
+/// A request by busybox's programs.
 fn by_nc(host: &str, port: u16) -> String {
     format!("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 10 {host} {port}")
 }
 
-/// One with curl.
+/// A request by curl.
 fn by_curl(host: &str, port: u16) -> String {
     format!("curl -s -i -m 10 http://{host}:{port}/")
 }
@@ -154,7 +154,7 @@ fn started_by_its_boot_command_it_serves_every_distro() {
     let _host = http_server(&lab, Place::Windows, "127.0.0.1", 8080, "of the host");
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
     let busybox = busybox(scratch.path("busybox").as_ref());
-    // Somebody without rights was there first, with files of his own.
+    // An unprivileged user was there first, with that user's own files.
     let squatter = wsl
         .start(&busybox)
         .sh_as_nobody("mkdir /mnt/wsl/underpass && touch /mnt/wsl/underpass/underpass");
@@ -179,7 +179,7 @@ fn started_by_its_boot_command_it_serves_every_distro() {
         }
         let ping = running.sh(&format!("ping -c 2 -W 5 {SERVER}"));
         assert!(ping.succeeded(), "{other:?}: {ping:?}");
-        // What is published for it.
+        // The published status for that user.
         let told = running.sh_as_nobody("/mnt/wsl/underpass/underpass status");
         assert!(told.succeeded() && told.stdout.contains("up"), "{other:?}: {told:?}");
         let by_env = fetch("$UNDERPASS_HOST", 8080);
@@ -197,7 +197,7 @@ fn started_by_its_boot_command_it_serves_every_distro() {
         }
     }
 
-    // A gateway that dies is started again, and whatever was open is open anew.
+    // A gateway that dies is started again, and closed connections are opened again.
     let killed = helper.sh(&format!("kill -9 {first}"));
     assert!(killed.succeeded(), "{killed:?}");
     assert!(
@@ -272,13 +272,12 @@ fn a_second_up_stays_with_the_first_and_removal_leaves_nothing_that_matters() {
     assert_ne!(wait_up(&helper), gateway);
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
 
-    // As `wsl --unregister` does it: everything in the distro is killed.
+    // Like `wsl --unregister`: everything in the distro is killed.
     drop(helper);
     assert!(until(PATIENCE, || host_relays(&lab).is_empty()), "{:?}", host_relays(&lab));
     assert!(until(PATIENCE, || way_out(&lab, SERVER) == before.1), "{}", way_out(&lab, SERVER));
     assert_eq!(must(&lab, Place::Wsl, "ip link"), before.2);
-    // Rules of a killed gateway lead to its tables, which are empty, or to where packets went
-    // before.
+    // Rules of a killed gateway lead to its tables, which are empty, or to the earlier routes.
     let left = rules(&lab);
     let mut ours = left.lines().filter(|rule| !before.0.contains(rule));
     let tables = ["30062", "30063"];
@@ -289,7 +288,7 @@ fn a_second_up_stays_with_the_first_and_removal_leaves_nothing_that_matters() {
         assert_eq!(must(&lab, Place::Wsl, &format!("ip route show table {table}")), "");
     }
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "000", "the VPN cuts the VM off again");
-    // What a killed gateway leaves is harmless, and says that nobody runs.
+    // The remains of a killed gateway are harmless, and the status says that none runs.
     let other = wsl.start(&busybox(scratch.path("busybox").as_ref()));
     assert_eq!(
         fs::read_dir(wsl.shared()).map_or(0, Iterator::count),
@@ -316,7 +315,7 @@ fn a_newer_one_says_why_it_waits_and_takes_over_when_the_older_goes() {
         "{}",
         log(&newer)
     );
-    assert_eq!(status(&older)["pid"].as_u64(), Some(gateway), "the older is not disturbed");
+    assert_eq!(status(&older)["pid"].as_u64(), Some(gateway), "the older one is not disturbed");
     let published = older.sh("/mnt/wsl/underpass/underpass status --json");
     assert!(published.succeeded(), "{published:?}");
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
@@ -353,7 +352,7 @@ fn run_in_turn(commands: &[String], expected: usize) {
                 installed = unpack(&package(), scratch.path("files").as_ref()).ok();
             }
             "-d underpass status" => {
-                // Whatever word WSL is given, it starts the distro first.
+                // For any command, WSL starts the distro first.
                 let helper = installed.as_ref().map(|distro| wsl.start(distro));
                 let helper = helper.unwrap_or_else(|| panic!("{command}: nothing is installed"));
                 wait_up(&helper);
@@ -388,7 +387,7 @@ fn run_in_turn(commands: &[String], expected: usize) {
                 assert!(installed.is_some() && fs::remove_dir_all(scratch.path("files")).is_ok());
                 assert!(
                     interop.local_app_data().join("underpass").exists(),
-                    "the folder of Windows' that stays"
+                    "Windows' folder that stays"
                 );
             }
             other => panic!("no test runs `wsl {other}`"),
@@ -413,7 +412,7 @@ fn a_configuration_that_cannot_be_used_is_told_once_and_not_tried_again() {
     let keepers = || helper.sh("ps").stdout.matches("keep-up").count();
     assert!(until(PATIENCE, || keepers() == 0), "{}", helper.sh("ps").stdout);
     assert_eq!(log(&helper).matches("ended with").count(), 1, "{}", log(&helper));
-    // Mended, and the distro started again.
+    // Repaired, and the distro started again.
     drop(helper);
     assert!(config("mtu = 1500\n").is_ok());
     let helper = wsl.start(&package);
@@ -459,12 +458,12 @@ fn a_resolv_conf_that_is_taken_over_or_damaged_is_its_own_distros_matter() {
     }
     let gateway = status(&helper)["tap"]["ipv4"]["gateway"].as_str().unwrap_or_default().to_owned();
     resolv_conf(&debian, &format!("nameserver {gateway}\\n"));
-    assert!(page(&debian, SERVER_NAME), "the gateway is a nameserver for whoever asks it");
+    assert!(page(&debian, SERVER_NAME), "the gateway is a nameserver for every client");
 }
 
 #[test]
 fn no_script_of_the_distro_reads_a_clock_that_can_jump() {
-    // The programs don't, either: clippy's list of disallowed methods has SystemTime::now.
+    // The programs do not either: clippy's list of disallowed methods has SystemTime::now.
     for script in ["boot", "welcome"] {
         let text =
             fs::read_to_string(workspace().join("distro/rootfs/usr/lib/underpass").join(script));
@@ -480,7 +479,7 @@ fn no_script_of_the_distro_reads_a_clock_that_can_jump() {
 fn the_first_words_and_the_shell_are_as_documented() {
     let Some((lab, interop, scratch, package)) = pretend_wsl() else { return };
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
-    // The boot command heeds the distro's own configuration.
+    // The boot command follows the distro's own configuration.
     let config =
         fs::write(Path::new(&scratch.path("files")).join("etc/underpass.toml"), "tap = 'other0'\n");
     assert!(config.is_ok(), "{config:?}");

@@ -1,5 +1,5 @@
-//! DNS through the tunnel: on the gateway's own address and on the VM's nameserver, answered by
-//! what the relay's host knows.
+//! DNS through the tunnel: on the gateway's own address and on the VM's nameserver, with the
+//! answers of the relay's host.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::{NAT_GATEWAY, SERVER, SERVER_NAME, SERVER_V6};
@@ -23,13 +23,13 @@ fn short(lab: &Lab, server: &str, words: &[&str]) -> String {
     dig(lab, server, &[&["+short"], words].concat()).stdout.trim().to_owned()
 }
 
-/// The response code that dig tells, such as `NXDOMAIN`.
+/// The response code in dig's output, such as `NXDOMAIN`.
 fn code(answer: &Finished) -> String {
     let status = answer.stdout.split_once("status: ").and_then(|(_, rest)| rest.split_once(','));
     status.map_or_else(|| format!("{answer:?}"), |(code, _)| code.to_owned())
 }
 
-/// What dig tells of the answer's flags, such as `qr rd ra`.
+/// The answer's flags in dig's output, such as `qr rd ra`.
 fn flags(answer: &Finished) -> String {
     let flags = answer.stdout.split_once(";; flags: ").and_then(|(_, rest)| rest.split_once(';'));
     flags.map_or_else(|| format!("{answer:?}"), |(flags, _)| format!(" {flags} "))
@@ -64,7 +64,7 @@ fn programs_find_names_by_the_vms_ordinary_resolver() {
     assert!(reverse.contains(SERVER_NAME), "{reverse}");
 }
 
-/// Takes as many bytes over UDP as there can be, which dig does not: `SERVER`.
+/// Accepts the largest UDP answer possible, unlike dig: `SERVER`.
 const HUGE_OVER_UDP: &str = r#"
 import socket, struct, sys
 name = b"\x04huge\x03lab\x04test\0"
@@ -123,7 +123,7 @@ fn an_answer_over_udp_is_as_large_as_the_asker_takes_and_the_rest_comes_over_tcp
 
 /// Asks over one TCP connection: `SERVER HOW COUNT NAME`. How: `once` (all in one write), `bytes`
 /// (one at a time), `half` (one write and the end of the stream). NAME has a `{}` for the number.
-/// Prints the numbers in the order of their answers, and `end` when the server then closed.
+/// Prints the numbers in the order of their answers, and `end` if the server then closed.
 const PIPELINE: &str = r#"
 import socket, struct, sys
 server, how, count, pattern = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
@@ -182,7 +182,7 @@ fn queries_pipelined_on_one_connection_are_all_answered() {
         assert_eq!(
             order.last().map(String::as_str),
             Some("0"),
-            "the slow one holds nobody up: {order:?}"
+            "the slow one delays no other: {order:?}"
         );
         assert_eq!(sorted(order), numbers(40));
         assert_eq!(
@@ -227,9 +227,13 @@ fn each_kind_of_failure_keeps_its_kind() {
         }
     }
     for transport in ["+notcp", "+tcp"] {
-        // Longer than the relay asks on: when it gives up, that is no answer either.
+        // Longer than the relay keeps asking: when it gives up, it sends no answer either.
         let silence = dig(&lab, NAT_GATEWAY, &["+timeout=6", transport, "silent.lab.test", "A"]);
-        assert_eq!(silence.code, Some(9), "{transport}: no answer is none: {silence:?}");
+        assert_eq!(
+            silence.code,
+            Some(9),
+            "{transport}: a missing answer stays missing: {silence:?}"
+        );
     }
     if lacks(Lack::NewNameservers) {
         return;
@@ -247,14 +251,14 @@ fn each_kind_of_failure_keeps_its_kind() {
 #[test]
 fn a_silent_server_holds_up_no_other_question_and_the_next_server_is_asked() {
     let Some((lab, _server, tunnel)) = tunnelled_lab_with_dns(&[]) else { return };
-    // Many questions that nobody answers, while one is that has an answer.
+    // Many questions without an answer, while another one has an answer.
     let flood = "import socket, struct, sys\n\
                  s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
                  for n in range(300):\n    \
                  name = b'\\x06silent\\x03lab\\x04test\\0'\n    \
                  s.sendto(struct.pack('!6H', n, 0x100, 1, 0, 0, 0) + name + struct.pack('!2H', 1, 1), (sys.argv[1], 53))\n";
     assert!(python(&lab, Place::Wsl, flood, &[NAT_GATEWAY]).succeeded());
-    // That it did not wait until they were given up shows in the line after it.
+    // The next line shows that it did not wait until they were given up.
     assert_eq!(short(&lab, NAT_GATEWAY, &["+timeout=4", SERVER_NAME, "A"]), SERVER);
     assert!(
         tunnel.status()["flows"]["dns"].as_u64() > Some(100),
@@ -264,7 +268,7 @@ fn a_silent_server_holds_up_no_other_question_and_the_next_server_is_asked() {
     if lacks(Lack::NewNameservers) {
         return;
     }
-    // Nobody has this address: the first server is silent or unreachable.
+    // No host has this address: the first server is silent or unreachable.
     etc(&lab, Place::Windows, "resolv.conf", "nameserver 192.0.2.77\nnameserver 127.0.0.1\n");
     assert_eq!(short(&lab, NAT_GATEWAY, &[SERVER_NAME, "A"]), SERVER);
 }
@@ -293,7 +297,7 @@ fn the_hosts_file_of_the_relays_host_decides() {
             assert_eq!(
                 short(&lab, server, &[transport, SERVER_NAME, "A"]),
                 "192.0.2.99",
-                "before the server's word"
+                "before the server's answer"
             );
             let reverse = short(&lab, server, &[transport, "-x", "192.0.2.99"]);
             assert_eq!(reverse, "printer.corp.", "{server} {transport}");
@@ -301,7 +305,11 @@ fn the_hosts_file_of_the_relays_host_decides() {
     }
     assert_eq!(tunnel.status()["dns_answers"], serde_json::json!({ "hosts-file": 16 }));
     etc(&lab, Place::Windows, "hosts", "127.0.0.1 localhost\n");
-    assert_eq!(short(&lab, NAT_GATEWAY, &[SERVER_NAME, "A"]), SERVER, "the file as it is now");
+    assert_eq!(
+        short(&lab, NAT_GATEWAY, &[SERVER_NAME, "A"]),
+        SERVER,
+        "the current content of the file"
+    );
     assert_eq!(
         tunnel.status()["dns_answers"],
         serde_json::json!({ "hosts-file": 16, "servers": 1 })
@@ -311,7 +319,7 @@ fn the_hosts_file_of_the_relays_host_decides() {
 #[test]
 fn the_gateways_own_names_lead_to_host_and_gateway() {
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
-    // Not one of these questions may need the host's resolver: it has no server.
+    // None of these questions may need the host's resolver: it has no server.
     etc(&lab, Place::Windows, "resolv.conf", "");
     let tap = tunnel.status()["tap"].clone();
     let address = |family: &str, whose: &str| tap[family][whose].as_str().unwrap().to_owned();

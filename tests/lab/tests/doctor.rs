@@ -1,6 +1,7 @@
-//! `underpass doctor` by live faults: each is made in the lab, the doctor is run, and its verdict
-//! is read. What Windows would say beyond what the lab's host is (its version, `.wslconfig`) is
-//! laid over the relay's words; all that is tried is tried on the lab's real network.
+//! `underpass doctor` on live faults: the test makes each fault in the lab, runs the doctor, and
+//! reads its verdict. Facts of Windows that the lab's host does not have (its version,
+//! `.wslconfig`) are laid over the relay's facts; all tests of the network use the lab's real
+//! network.
 
 use lab::addresses::{HOST, NAT_GATEWAY, ROUTER, SERVER, SERVER_NAME, SERVER_V6};
 use lab::built::programs as programs_folder;
@@ -46,7 +47,7 @@ fn hints(verdict: &DoctorRun, id: &str) {
     assert!(verdict.problems().is_empty() && verdict.code == Some(0), "{id}: {:#}", verdict.json);
 }
 
-/// A VM behind NAT in which all is well.
+/// A VM behind NAT without a fault.
 fn nat(lab: &Lab) -> (Ward<'_>, Process) {
     let dns = lab.start_nat_dns().expect("dnsmasq");
     let ward = Ward::new(lab);
@@ -54,7 +55,7 @@ fn nat(lab: &Lab) -> (Ward<'_>, Process) {
     (ward, dns)
 }
 
-/// What the resolv.conf of the VM says.
+/// Sets the VM's resolv.conf.
 fn nameserver(lab: &Lab, server: &str) {
     etc(
         lab,
@@ -123,8 +124,8 @@ fn with_the_tunnel_up_all_is_well_also_through_a_proxy_on_windows_loopback() {
     assert!(around["outcome"].get("failed").is_some(), "WSL's own network is cut off: {around}");
 }
 
-/// Before the tunnel the same machine is cut off. Whoever does it has no adapter, so that it is
-/// known by what it does only.
+/// Before the tunnel the same machine is cut off. The cause has no adapter, so only its effect
+/// shows.
 fn cut_off_is_told(lab: &Lab) {
     let ward = Ward::new(lab);
     ward.wait_for_names();
@@ -139,10 +140,10 @@ fn cut_off_is_told(lab: &Lab) {
 fn names_that_do_not_resolve_are_told_by_who_would() {
     let Some(lab) = lab_or_skip() else { return };
     let (ward, _dns) = nat(&lab);
-    // Symptom: IP works, names don't. Nobody is at that address.
+    // Symptom: IP works, names do not. No host has that address.
     nameserver(&lab, "192.0.2.99");
     finds(&ward.verdict(&[], &[]), "dns-servers");
-    // The same where somebody on the way takes DNS away.
+    // The same if a host on the path blocks DNS.
     nameserver(&lab, NAT_GATEWAY);
     host(&lab, "nft add table inet fault");
     for chain in ["forward", "input"] {
@@ -161,7 +162,7 @@ fn names_that_do_not_resolve_are_told_by_who_would() {
     }
     finds(&ward.verdict(&[], &[]), "dns-intercepted");
     host(&lab, "nft delete table inet fault");
-    // Symptom: outside works, company inside doesn't. The company's server is one of Windows', not
+    // Symptom: outside works, company inside does not. The company's server is one of Windows', not
     // of WSL's.
     let records = [format!("git.corp.test,{ROUTER}"), format!("{SERVER_NAME},{SERVER}")];
     let options = records.map(|record| format!("--host-record={record}"));
@@ -201,7 +202,7 @@ fn names_that_do_not_resolve_are_told_by_who_would() {
         "{:#}",
         verdict.json
     );
-    // Split DNS: only Windows itself may ask the company's server.
+    // Split DNS: only Windows itself may query the company's server.
     host(&lab, "nft add table inet fault");
     host(&lab, "nft add chain inet fault forward { type filter hook forward priority filter ; }");
     host(
@@ -211,11 +212,11 @@ fn names_that_do_not_resolve_are_told_by_who_would() {
         ),
     );
     finds(&ward.verdict(&[], &company), "dns-split");
-    // With the company's server first in resolv.conf all is well, and where its host is shut off
-    // the host is told, not its name.
+    // With the company's server first in resolv.conf there is no fault. If its host is blocked, the
+    // finding names the host, not its name resolution.
     host(&lab, "nft flush table inet fault");
     nameserver(&lab, ROUTER);
-    is_well(&ward.verdict(&[], &company), "the company's server is asked");
+    is_well(&ward.verdict(&[], &company), "the company's server is queried");
     host(
         &lab,
         &format!("nft add rule inet fault forward iifname vm ip daddr {ROUTER} tcp dport 443 drop"),
@@ -227,8 +228,8 @@ fn names_that_do_not_resolve_are_told_by_who_would() {
 fn a_vpn_that_cuts_wsl_is_told_by_how_it_does_so() {
     let Some(lab) = lab_or_skip() else { return };
     let (ward, _dns) = nat(&lab);
-    // Symptom: no network at all. Two routes that together are a default route take what is
-    // forwarded to where nobody knows the VM.
+    // Symptom: no network at all. Two routes that together are a default route lead forwarded
+    // packets to a network that does not know the VM.
     add_vpn(&lab);
     for half in ["0.0.0.0/1", "128.0.0.0/1"] {
         host(&lab, &format!("ip route add {half} via 10.8.0.1 dev cscotun0"));
@@ -244,7 +245,7 @@ fn a_vpn_that_cuts_wsl_is_told_by_how_it_does_so() {
     host(&lab, "ip route add 172.28.48.0/24 via 10.8.0.1 dev cscotun0");
     finds(&ward.verdict(&[], &[]), "network-overlap");
     remove_vpn(&lab);
-    // The same by an adapter that outdoes the others.
+    // The same by an adapter with a better metric than the others.
     add_vpn(&lab);
     host(&lab, "ip route del default");
     host(&lab, &format!("ip route add default via {ROUTER} metric 100"));
@@ -289,8 +290,8 @@ fn a_proxy_without_effect_is_told_by_what_is_wrong_with_it() {
         assert!(text.stdout.contains("代理") && page.contains("</html>"), "{}", text.stdout);
         drop(local);
         finds(&ward.verdict(&variables, &[]), "proxy-closed");
-        // Allowed for others it works; a web server at its port is none; SOCKS5 is not what it
-        // speaks.
+        // With 'Allow LAN' it works; a web server at its port is not a proxy, nor does it speak
+        // SOCKS5.
         let open =
             python_server(&lab, Place::Windows, programs::HTTP_PROXY, &["0.0.0.0", "7890"], 7890);
         is_well(&ward.verdict(&variables, &[]), "the proxy is open");
@@ -298,8 +299,8 @@ fn a_proxy_without_effect_is_told_by_what_is_wrong_with_it() {
         finds(&ward.verdict(&by_proxy(&socks), &[]), "proxy-protocol");
         drop(open);
     }
-    // Behind the VPN nothing but the proxy gets out: with it all is well but for tools that do not
-    // go by the environment.
+    // With the VPN, only the proxy reaches the outside: there is no fault except for tools that
+    // ignore the environment.
     lab.set_vpn(Vpn::On).expect("nft");
     drop(dns);
     let _open =
@@ -334,7 +335,7 @@ fn tools_with_dead_proxies_of_their_own_are_named() {
     finds(&ward.verdict(&[], &[]), "tools-others");
     ward.home(".npmrc", "");
     is_well(&ward.verdict(&[], &[]), "none is left");
-    // Symptom: WSL's address changed after a restart. The doctor has seen the old one in its former
+    // Symptom: WSL's address changed after a restart. The doctor recorded the old one in earlier
     // runs.
     ward.home(".bashrc", &format!("export http_proxy=http://{NAT_GATEWAY}:7890\n"));
     host(&lab, "ip addr flush dev vm");
@@ -354,14 +355,14 @@ fn tools_with_dead_proxies_of_their_own_are_named() {
         verdict.json
     );
     ward.home(".bashrc", "");
-    is_well(&ward.verdict(&[], &[]), "nobody names the old address any more");
+    is_well(&ward.verdict(&[], &[]), "no file names the old address any more");
 }
 
 #[test]
 fn what_else_goes_wrong_in_the_vm_is_told() {
     let Some(lab) = lab_or_skip() else { return };
     let (ward, _dns) = nat(&lab);
-    // Large packets are lost on the way, and nobody says so.
+    // Large packets are lost on the path, without an error.
     let clamp = "nft add rule inet fault forward iifname vm meta length > 1400 drop";
     host(&lab, "nft add table inet fault");
     host(&lab, "nft add chain inet fault forward { type filter hook forward priority filter ; }");
@@ -370,7 +371,7 @@ fn what_else_goes_wrong_in_the_vm_is_told() {
     finds(&verdict, "network-mtu");
     assert_eq!(verdict.json["facts"]["probes"]["mtu"]["largest"], 1400, "{:#}", verdict.json);
     host(&lab, "nft delete table inet fault");
-    // IPv6 is half there: an address and a route, and nobody behind it.
+    // Half-configured IPv6: an address and a route, but no router.
     ip(&lab, "addr add 2001:db8:5::2/64 dev eth0 nodad");
     ip(&lab, "-6 route add default via 2001:db8:5::1 dev eth0");
     finds(&ward.verdict(&[], &["--outside", &format!("[{SERVER_V6}]:80")]), "network-ipv6");
@@ -399,7 +400,7 @@ fn what_else_goes_wrong_in_the_vm_is_told() {
     );
     ip(&lab, "link del wsltap");
     ip(&lab, &format!("route add default via {NAT_GATEWAY}"));
-    // A network of Docker's where the nameserver is.
+    // A network of Docker's that covers the nameserver.
     ip(&lab, "link add docker0 type bridge");
     ip(&lab, "addr add 203.0.113.1/24 dev docker0");
     ip(&lab, "link set docker0 up");
@@ -408,14 +409,14 @@ fn what_else_goes_wrong_in_the_vm_is_told() {
     finds(&verdict, "tools-docker-subnet");
     ip(&lab, "link del docker0");
     nameserver(&lab, NAT_GATEWAY);
-    // resolv.conf is locked; where the file system has no such thing, nobody can lock it.
+    // resolv.conf is locked. Some file systems cannot lock a file.
     let file = format!("/etc/netns/{}/resolv.conf", lab.namespace(Place::Wsl));
     let locked = |flag: &str| {
         lab.run(Place::Internet, &["chattr", flag, &file]).is_ok_and(|done| done.succeeded())
     };
     if locked("+i") {
         let verdict = ward.verdict(&[], &[]);
-        // Before anything may fail: nobody could remove the lab.
+        // Before any step that may fail: a locked file would keep the lab from being removed.
         assert!(locked("-i"), "chattr -i {file}");
         finds(&verdict, "dns-immutable");
     }
@@ -438,24 +439,24 @@ fn what_windows_says_is_compared_with_what_is() {
     assert!(verdict.problems().is_empty(), "{:#}", verdict.json);
     ward.wslconfig("[wsl2]\nnetworkingMode=mirrored\n");
     finds(&ward.verdict(&[], &[]), "wsl-mode");
-    // A day behind.
+    // A day slow.
     let long_ago =
         json!({ "facts": { "system": "Windows 10.0.22631" }, "unix_ms": 1_700_000_000_000_u64 });
     ward.relay_says(&long_ago);
     finds(&ward.verdict(&[], &[]), "wsl-clock");
-    // Without Windows the doctor looks at the rest all the same, and says so.
+    // Without Windows the doctor still checks the rest, and says so.
     let missing = ward.verdict(&[], &["--relay", "/nonexistent/relay"]);
     assert!(missing.ids.is_empty() && missing.code == Some(0), "{:#}", missing.json);
     assert_eq!(missing.json["facts"]["windows"], Value::Null);
     assert!(missing.complaints.contains("Windows could not be asked"), "{}", missing.complaints);
-    // Without rights it looks at what it may, and says what it did not look at.
+    // Without privileges it checks what it may, and lists what it did not check.
     let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     let unprivileged = ward.run_by(&nobody, 10, &[], &["--json"]);
     let said: Value = serde_json::from_str(&unprivileged.stdout)
         .unwrap_or_else(|error| panic!("{error}: {unprivileged:?}"));
     assert_eq!((unprivileged.code, &said["findings"]), (Some(0), &json!([])), "{said:#}");
     assert!(unprivileged.stderr.contains("takes root"), "{}", unprivileged.stderr);
-    // An unknown area, host or language is the command line's mistake.
+    // An unknown area, host or language is an error of the command line.
     for wrong in [["--only", "nonsense"], ["--outside", "nowhere"], ["--lang", "fr"]] {
         assert_eq!(ward.run(10, &[], &wrong).code, Some(2), "{wrong:?}");
     }
@@ -468,7 +469,7 @@ fn what_windows_says_is_compared_with_what_is() {
     assert_eq!(uplink_address(&verdict), HOST, "the lab's relay names the host");
 }
 
-/// The address of the host's adapter that leads out, as the facts have it.
+/// The address of the host's adapter to the outside, according to the facts.
 fn uplink_address(verdict: &DoctorRun) -> String {
     let adapters = verdict.json["facts"]["windows"]["host"]["adapters"]
         .as_array()
@@ -532,5 +533,5 @@ fn in_wsl_windows_is_asked_by_its_own_relay_and_interop_is_looked_at() {
     let without = wsl.start(&Distro::machine().named("without"));
     let said = told(&without);
     assert_eq!(ids(&said), ["wsl-interop-entry"], "{said:#}");
-    assert_eq!(ids(&told(&without)), ["wsl-interop-entry"], "a doctor mends nothing");
+    assert_eq!(ids(&told(&without)), ["wsl-interop-entry"], "a doctor repairs nothing");
 }

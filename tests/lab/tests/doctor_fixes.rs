@@ -1,6 +1,6 @@
-//! The fixes that the doctor prints work when they are pasted: each fault is made in the lab, each
-//! alternative of its fix is run as it is printed, and the doctor, run again, finds the fault no
-//! more.
+//! The fixes that the doctor prints work when they are pasted: the test makes each fault in the lab
+//! and runs each alternative of its fix as printed. The doctor, run again, no longer finds the
+//! fault.
 
 use lab::addresses::{NAT_GATEWAY, SERVER_V6};
 use lab::doctor::{DoctorRun, Ward};
@@ -9,8 +9,8 @@ use lab::scene::{etc, must, python_server};
 use lab::{Lab, Place, Process, Vpn, lab_or_skip, programs};
 use serde_json::Value;
 
-/// The lab's user is root. `sudo` finds programs by its own path (`secure_path`), and keeps no
-/// variable that it is not told to keep. Files of `/etc` are mounted over the machine's, so that no
+/// The lab's user is root. `sudo` finds programs by its own path (`secure_path`), and keeps only
+/// the variables that it must keep. Files of `/etc` are mounted over the machine's, so that no
 /// other file can take their place.
 const STAND_INS: &str = r#"
 sudo() (
@@ -25,7 +25,7 @@ sed() {
 }
 "#;
 
-/// A VM behind NAT in which all is well.
+/// A VM behind NAT without a fault.
 fn nat(lab: &Lab) -> (Ward<'_>, Process) {
     let dns = lab.start_nat_dns().expect("dnsmasq");
     let ward = Ward::new(lab);
@@ -50,8 +50,7 @@ fn lines(step: &Value) -> Vec<&str> {
     step["lines"].as_array().expect("a list").iter().filter_map(Value::as_str).collect()
 }
 
-/// The alternatives of a fix that are carried out in the VM, each as a script. A sentence begins
-/// each one.
+/// The alternatives of a fix for the VM, each as a script. A sentence begins each one.
 fn alternatives(finding: &Value) -> Vec<String> {
     let mut scripts = vec![Some(String::new())];
     for step in finding["fix"].as_array().expect("a list") {
@@ -83,7 +82,7 @@ fn alternatives(finding: &Value) -> Vec<String> {
 
 /// Runs the doctor after a script, in the same shell.
 fn after(ward: &Ward<'_>, script: &str, variables: &[(&str, &str)], options: &[&str]) -> DoctorRun {
-    // What root's commands remember lies in a folder of the machine's; each run has one of its own.
+    // Root's commands store records in a folder of the machine's; each run has its own.
     let state = ward.path("state");
     let _is_new = std::fs::remove_dir_all(&state);
     std::fs::create_dir(&state).expect("a folder");
@@ -92,8 +91,8 @@ fn after(ward: &Ward<'_>, script: &str, variables: &[(&str, &str)], options: &[&
     ward.verdict_by(&["sh", "-c", &script, "sh"], variables, options)
 }
 
-/// Makes a fault, and for each alternative of its fix makes it anew, runs the alternative, and
-/// finds all well. There are so many of them.
+/// For each alternative of a fix: makes the fault, runs the alternative, and finds no fault. Checks
+/// the number of alternatives.
 #[track_caller]
 fn each_mends(
     ward: &Ward<'_>,
@@ -136,7 +135,7 @@ fn proxies_of_the_environment() {
     let scripts = each_mends(&ward, "proxy-closed", 2, &by_proxy(&dead), &[], nothing);
     assert_eq!(scripts[0], "eval \"$(underpass proxy on --port 10809)\"\n");
     assert!(scripts[1].starts_with("unset "), "they were not set by `proxy on`: {scripts:?}");
-    // Those that `proxy on` has set are given back by `proxy off`.
+    // `proxy off` restores the variables that `proxy on` has set.
     let on = "eval \"$(underpass proxy on --port 7890)\"";
     let verdict = after(&ward, on, &[], &[]);
     let scripts = alternatives(finding(&verdict, "proxy-closed"));
@@ -156,7 +155,7 @@ fn proxies_of_the_environment() {
     ] {
         each_mends(&ward, id, 1, &by_proxy(&value), &[], nothing);
     }
-    // Without a port curl takes 1080, and others 80.
+    // Without a port curl uses 1080, and others 80.
     let without =
         python_server(&lab, Place::Windows, programs::HTTP_PROXY, &[NAT_GATEWAY, "1080"], 1080);
     let bare = format!("http://{NAT_GATEWAY}");
@@ -169,7 +168,7 @@ fn proxies_of_the_environment() {
     each_mends(&ward, "proxy-spelling", 2, &[("HTTPS_PROXY", &good)], &[], nothing);
 }
 
-/// The start file of much advice on the web, with the proxy's usual port.
+/// A start file as many guides on the web show it, with the proxy's usual port.
 const GUIDE: &str = "# WSL
 export WINDOWS_HOST=$(cat /etc/resolv.conf | grep nameserver | awk '{print $2}')
 export HTTP_PROXY=\"http://${WINDOWS_HOST}:7890\"
@@ -222,7 +221,7 @@ fn the_windows_host_taken_from_resolv_conf() {
                 after.json
             );
         }
-        // The changed start file finds the host; its port is right only where the proxy has it.
+        // The changed start file finds the host; its port is right only if the proxy uses it.
         let change = ward.verdict_by(&["sh", "-c", &format!("{file}exec \"$@\""), "sh"], &[], &[]);
         assert_eq!(change.code, Some(0), "{:#}", change.json);
         let after = ward.verdict_by(&start, &[], &[]);
@@ -276,14 +275,14 @@ fn settings_of_tools() {
             || (),
         );
     }
-    // A mirror that git asks instead of the host.
+    // A mirror that git queries in place of the host.
     let mirror = format!(
         "[url \"http://{NAT_GATEWAY}:9/\"]\n\tinsteadOf = https://github.com/\n[user]\n\tname = me\n"
     );
     let scripts =
         each_mends(&ward, "tools-git-rewrite", 1, &[], &[], || ward.home(".gitconfig", &mirror));
     assert_eq!(home(".gitconfig"), "[user]\n\tname = me\n", "{scripts:?}");
-    // What `proxy apply` has set is given back by `proxy remove`.
+    // `proxy remove` restores the settings that `proxy apply` has changed.
     ward.home(".npmrc", "proxy=http://127.0.0.1:1\n");
     let apply = format!("underpass proxy apply --tools npm --proxy {dead}");
     let verdict = after(&ward, &apply, &[], &["--only", "tools"]);
@@ -292,7 +291,7 @@ fn settings_of_tools() {
         scripts.iter().any(|script| script == "underpass proxy remove --tools npm\n"),
         "{scripts:?}"
     );
-    // What somebody wrote there since is taken out of its line.
+    // A later entry of the user's is removed from its line.
     let changed = format!("{apply}\necho 'https-proxy=http://{NAT_GATEWAY}:8' >~/.npmrc");
     let verdict = after(&ward, &changed, &[], &["--only", "tools"]);
     let scripts = alternatives(finding(&verdict, "tools-others"));
@@ -326,7 +325,7 @@ fn settings_of_apt() {
     let _proxy =
         python_server(&lab, Place::Windows, programs::HTTP_PROXY, &[NAT_GATEWAY, "7890"], 7890);
     // The command mounts its own folder over the machine's, and makes the fault there; each run has
-    // mounts of its own.
+    // its own mounts.
     let folder = ward.path("apt.d");
     let dead = format!("http://{NAT_GATEWAY}:9");
     let mount = format!("mount --bind {folder} /etc/apt/apt.conf.d\nunset APT_CONFIG\n");
@@ -359,7 +358,7 @@ fn settings_of_apt() {
             assert!(left.contains("Retries \"3\"") && !left.contains(":9\""), "{script}: {left}");
         }
     }
-    // A line that says more is no command's to remove, and is named.
+    // No command may remove a line with other content; the fix names the line.
     clean();
     ward.apt(&format!("Acquire {{ http {{ Proxy \"{dead}\"; Timeout \"9\"; }}; }};\n"));
     let verdict = after(&ward, &mount, &[], &["--only", "tools"]);
@@ -375,7 +374,7 @@ fn what_is_wrong_in_the_vm() {
     ward.wslinfo("nat");
     let host = |words: &str| must(&lab, Place::Windows, words);
     each_mends(&ward, "network-default-route", 1, &[], &[], || ip(&lab, "route flush default"));
-    // IPv6 is half there.
+    // Half-configured IPv6.
     let half = || {
         etc(&lab, Place::Wsl, "gai.conf", "# nothing\n");
         ip(&lab, "-6 route flush default");
@@ -395,7 +394,7 @@ fn what_is_wrong_in_the_vm() {
     each_mends(&ward, "network-mtu", 1, &[], &[], lossy);
     let _said = host("nft delete table inet fault");
     lossy();
-    // Programs do not ask DNS.
+    // Programs do not use DNS.
     let make =
         || etc(&lab, Place::Wsl, "nsswitch.conf", "passwd: files\nhosts: files\nservices: files\n");
     each_mends(&ward, "dns-nsswitch", 1, &[], &[], make);

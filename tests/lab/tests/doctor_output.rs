@@ -1,5 +1,5 @@
-//! How `underpass doctor` shows what it found: its JSON is as `docs/doctor.schema.json` says, and
-//! on a terminal it shows what it does while it runs.
+//! The output of `underpass doctor`: its JSON follows `docs/doctor.schema.json`, and on a terminal
+//! it shows its progress.
 
 use lab::addresses::NAT_GATEWAY;
 use lab::doctor::Ward;
@@ -8,7 +8,7 @@ use lab::scene::etc;
 use lab::{Lab, Place, Process, lab_or_skip};
 use serde_json::Value;
 
-/// A VM behind NAT in which all is well.
+/// A VM behind NAT without a fault.
 fn nat(lab: &Lab) -> (Ward<'_>, Process) {
     let dns = lab.start_nat_dns().expect("dnsmasq");
     let ward = Ward::new(lab);
@@ -16,8 +16,8 @@ fn nat(lab: &Lab) -> (Ward<'_>, Process) {
     (ward, dns)
 }
 
-/// What a value has against a schema, with the path to it. It knows the words that this schema
-/// uses, and no other.
+/// The differences between a value and a schema, with the path to each. It knows only the keywords
+/// that this schema uses.
 fn faults(schema: &Value, value: &Value, root: &Value, path: &str) -> Vec<String> {
     let mut faults = Vec::new();
     for (word, wanted) in schema.as_object().expect("a schema is an object") {
@@ -29,7 +29,8 @@ fn faults(schema: &Value, value: &Value, root: &Value, path: &str) -> Vec<String
                     .as_str()
                     .and_then(|text| text.strip_prefix('#'))
                     .expect("a place in this file");
-                let of = root.pointer(pointer).unwrap_or_else(|| panic!("{pointer} is not there"));
+                let of =
+                    root.pointer(pointer).unwrap_or_else(|| panic!("{pointer} does not exist"));
                 faults.extend(self::faults(of, value, root, path));
             }
             "type" => {
@@ -69,7 +70,7 @@ fn faults(schema: &Value, value: &Value, root: &Value, path: &str) -> Vec<String
                             root,
                             &format!("{path}/{key}"),
                         )),
-                        // What is printed today is in the schema of today.
+                        // Today's output matches today's schema.
                         None => faults.push(format!("{path}/{key} is not in the schema")),
                     }
                 }
@@ -137,7 +138,7 @@ fn json_is_as_its_schema_says() {
     assert_eq!(faults(&schema, &wrong, &schema, "").len(), 2);
 }
 
-/// Runs a command on a terminal of its own, and prints what it writes there: `COMMAND...`.
+/// Runs a command on its own terminal, and prints the command's output there: `COMMAND...`.
 const ON_TERMINAL: &str = "
 import os, pty, sys
 sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))
@@ -151,7 +152,7 @@ fn a_terminal_shows_what_is_tried_and_then_the_report_alone() {
     let said = ward.run_by(&terminal, 10, &[], &[]);
     assert_eq!(said.code, Some(0), "{said:?}");
     let text = &said.stdout;
-    // Each line first waits, and then has its result.
+    // Each line first shows that it waits, then its result.
     for what in ["WSL's gateway", "the internet, by address", "names (DNS)"] {
         let waits = text
             .find(&format!("\x1b[90m…\x1b[0m {what}"))
@@ -165,7 +166,7 @@ fn a_terminal_shows_what_is_tried_and_then_the_report_alone() {
         report.contains("The way to the internet") && !report.contains("\x1b[2K"),
         "{report:?}"
     );
-    // Without colours, and without a terminal that can go back.
+    // Without colours, and without a terminal that can move back.
     let plain = ward.run_by(&[&["env", "NO_COLOR=1"], &terminal[..]].concat(), 10, &[], &[]).stdout;
     assert!(plain.contains("  ✓ names (DNS)") && !plain.contains("\x1b[32m"), "{plain:?}");
     let dumb = ["env", "TERM=dumb", "python3", "-c", ON_TERMINAL];

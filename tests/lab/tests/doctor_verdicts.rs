@@ -1,6 +1,5 @@
-//! `underpass doctor` says that all is well only where every step is: settings as programs read
-//! them, not more kindly. Each fault is made in the lab, the doctor is run, and its verdict is
-//! read.
+//! `underpass doctor` reports no fault only if every step works: it reads settings as programs do,
+//! not more kindly. The test makes each fault in the lab, runs the doctor, and reads its verdict.
 
 use lab::addresses::{NAT_GATEWAY, SERVER, SERVER_NAME};
 use lab::doctor::{DoctorRun, Ward};
@@ -8,7 +7,7 @@ use lab::modes::ip;
 use lab::scene::{PATIENCE, etc, http_server, must, python_server};
 use lab::{Lab, Place, Process, lab_or_skip, programs, until};
 
-/// A VM behind NAT in which all is well.
+/// A VM behind NAT without a fault.
 fn nat(lab: &Lab) -> (Ward<'_>, Process) {
     let dns = lab.start_nat_dns().expect("dnsmasq");
     let ward = Ward::new(lab);
@@ -68,7 +67,7 @@ fn resolv_conf_is_read_as_the_c_library_reads_it() {
         &format!("nameserver {NAT_GATEWAY}\r\noptions timeout:1 attempts:1\r\n"),
     );
     mends(&lab, &ward, "dns-line-ends", &[]);
-    // A server at an address that means something at one interface only.
+    // A server at an address that is valid on one interface only.
     ip(&lab, "link add zone0 type veth peer name zone1");
     ip(&lab, "link set zone0 up");
     ip(&lab, "link set zone1 up");
@@ -98,12 +97,12 @@ fn resolv_conf_is_read_as_the_c_library_reads_it() {
     let of_server = asks
         .iter()
         .find(|ask| ask["asked"]["nameserver"] == "fe80::53%zone0")
-        .expect("it is asked");
+        .expect("it is queried");
     assert!(of_server["answer"].get("addresses").is_some(), "{of_server}");
 }
 
-/// The lab's user is root, and need not have sudo; its files are mounted over the machine's, so
-/// that none can take a file's place, as `sed -i` has it.
+/// The lab's user is root, and may not have sudo; its files are mounted over the machine's, so that
+/// no file can be replaced, as `sed -i` does.
 const STAND_INS: &str = r#"
 sudo() { "$@"; }
 sed() {
@@ -114,7 +113,7 @@ sed() {
 }
 "#;
 
-/// Runs the commands of a finding's first fix for a shell of the VM, as a user who pastes them.
+/// Runs the commands of a finding's first fix for a shell of the VM, like a user who pastes them.
 fn paste(lab: &Lab, verdict: &DoctorRun, id: &str) {
     let findings = verdict.json["findings"].as_array().expect("a list");
     let finding = findings.iter().find(|finding| finding["id"] == id).expect("it was found");
@@ -128,7 +127,7 @@ fn paste(lab: &Lab, verdict: &DoctorRun, id: &str) {
     assert!(done.succeeded(), "{lines:?}: {done:?}");
 }
 
-/// Finds a fault, does what its fix says, and finds all well.
+/// Finds a fault, follows its fix, and finds no fault.
 #[track_caller]
 fn mends(lab: &Lab, ward: &Ward<'_>, id: &str, options: &[&str]) {
     let verdict = ward.verdict(&[], options);
@@ -151,12 +150,12 @@ fn what_the_vm_does_to_itself_is_not_blamed_on_others_and_the_fix_mends_it() {
         mends(&lab, &ward, "network-rule", &[]);
         ip(&lab, "rule del priority 100");
     }
-    // A second default route, to a router that is not there.
+    // A second default route, to a router that does not exist.
     ip(&lab, "route del default");
     ip(&lab, &format!("route add default via {NAT_GATEWAY} metric 100"));
     ip(&lab, "route add default via 172.28.63.254 dev eth0 metric 10");
     mends(&lab, &ward, "network-second-route", &[]);
-    // A name of the company's in /etc/hosts at an address of before.
+    // A name of the company's in /etc/hosts with an old address.
     drop(dns);
     let _dns = nameserver(
         &lab,
@@ -173,7 +172,7 @@ fn what_the_vm_does_to_itself_is_not_blamed_on_others_and_the_fix_mends_it() {
     mends(&lab, &ward, "dns-hosts-file", &["--company", "git.corp.test"]);
 }
 
-/// The nameserver at the NAT gateway's address with these records, once it tells the name's
+/// The nameserver at the NAT gateway's address with these records, once it returns the name's
 /// address.
 fn nameserver(lab: &Lab, records: &[&str], address: &str) -> Process {
     let words =
@@ -199,7 +198,7 @@ fn nameserver(lab: &Lab, records: &[&str], address: &str) -> Process {
 fn a_dead_first_server_is_taken_out_and_no_other() {
     let Some(lab) = lab_or_skip() else { return };
     let (ward, _dns) = nat(&lab);
-    // The address of the dead one begins as that of the other.
+    // The address of the dead one begins like that of the other.
     let dead = &NAT_GATEWAY[..NAT_GATEWAY.len() - 1];
     assert!(dead.ends_with('.'), "{dead}");
     let lines = format!(

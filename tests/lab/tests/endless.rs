@@ -1,5 +1,5 @@
 //! Connections that one side has forgotten, by the kernel's own path and through the tunnel: the
-//! same apps and servers, and what they see is the same.
+//! same apps and servers observe the same.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::SERVER;
@@ -9,8 +9,8 @@ use lab::{Lab, Place, Tunnel, Vpn, lab_or_skip, until};
 use std::time::Duration;
 
 /// A server that never closes. `h` holds the connection; `l` holds it until a `g` comes, and then
-/// says `late` on it; on a `c` it tells how many connections ended in order, and how many were
-/// reset.
+/// sends `late` on it; `c` returns the number of connections that ended in order, and of those that
+/// were reset.
 const SERVE: &str = "
 import select, socket
 listener = socket.create_server(('::', 9), family=socket.AF_INET6, dualstack_ipv6=True, backlog=4096)
@@ -25,7 +25,7 @@ while True:
             continue
         c = all[fd]
         try:
-            # What a socket reads after its EOF is EOF again, whatever comes (tcp_recvmsg).
+            # After its EOF a socket reads EOF again, whatever comes (tcp_recvmsg).
             word = None if fd in ended else c.recv(1)
         except ConnectionResetError:
             word = None
@@ -47,7 +47,7 @@ while True:
             c.sendall(f'{ends[\"EOF\"]} {ends[\"RST\"]}'.encode())
 ";
 
-/// What the apps begin with.
+/// The beginning of the apps.
 const APP: &str = "
 import array, fcntl, socket, struct, sys, termios, time
 def connect(port=0):
@@ -62,10 +62,10 @@ def say(word, port=0):
     s.sendall(word)
     return s
 def forget(s):
-    # An acknowledgement under way would find no socket, and be answered.
+    # An acknowledgement in flight would find no socket, and get an answer.
     left = array.array('i', [1])
     while left[0]: fcntl.ioctl(s, termios.TIOCOUTQ, left)
-    # TCP_REPAIR: the kernel drops the socket without a word.
+    # TCP_REPAIR: the kernel drops the socket silently.
     s.setsockopt(socket.IPPROTO_TCP, 19, 1)
     s.close()
 def states():
@@ -76,13 +76,13 @@ def again(port):
     print(time.monotonic() - begin, flush=True)
 ";
 
-/// Lets a program have as many files as it may.
+/// Raises a program's limit of open files.
 const FILES: &str = "
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 ";
 
-/// What a path is made of.
+/// The parts of a path.
 enum Path {
     Kernel,
     Tunnel(Box<Tunnel>),
@@ -122,7 +122,7 @@ fn app(lab: &Lab, program: &str) -> String {
     finished.stdout
 }
 
-/// States of which the kernel still expects something.
+/// States in which the kernel still expects a segment.
 const LIVE: &str = "state established state fin-wait-1 state fin-wait-2 state close-wait";
 
 fn ports_in(lab: &Lab, place: Place, states: &str) -> usize {
@@ -169,7 +169,7 @@ print(s.recv(10).decode(), flush=True)
         let alive = lab.start_logged(Place::Wsl, scratch.path("app").as_ref(), &words).unwrap();
         assert!(until(PATIENCE, || alive.stdout() == "half\n"), "{}", alive.stderr());
         app(lab, &format!("for _ in range({COUNT}): say(b'h').close()"));
-        // Of the VM's kernel one is left: that of the app that lives.
+        // The VM's kernel has one left: that of the live app.
         assert!(
             until(PATIENCE, || ports_in(lab, Place::Wsl, LIVE) == 1),
             "{}",
@@ -177,7 +177,7 @@ print(s.recv(10).decode(), flush=True)
         );
         if let Path::Tunnel(tunnel) = path {
             let open = || path.flows() as usize;
-            assert!(open() > COUNT, "{} are forgotten before they were asked", open());
+            assert!(open() > COUNT, "{} are forgotten before they were probed", open());
             // Within two minutes with Linux's own minute; here the first probe comes after half a
             // minute.
             assert!(until(Duration::from_secs(60), || open() == 1), "{}", tunnel.status()["flows"]);
@@ -187,12 +187,12 @@ print(s.recv(10).decode(), flush=True)
                 "{}",
                 tunnel.status()["flows"]
             );
-            // On the host they are in the same state, that of the app that lives too: for the
+            // On the host they are in the same state, including that of the live app: for the
             // host's own tcp_fin_timeout, and not reset.
             let at_host = |states| ports_in(lab, Place::Windows, states);
             assert_eq!(at_host("state connected"), at_host("state fin-wait-2"));
         }
-        // A kernel that has too many orphans, those of other tests included, resets one that is closed.
+        // A kernel with too many orphans, those of other tests included, resets a closed one.
         let abandoned = "nstat -az TcpExtTCPAbortOnMemory";
         assert_eq!(
             app(lab, "s = say(b'c'); print(s.recv(100).decode())").trim(),
@@ -223,7 +223,7 @@ fn a_full_table_that_the_kernel_forgot_refuses_no_new_connection() {
     let limits = status["limits"].as_array().unwrap();
     let most =
         limits.iter().find(|limit| limit["name"] == "relay-tcp").unwrap()["max"].as_u64().unwrap();
-    // Less where the machine gives programs few files; then the table is smaller as well.
+    // Fewer if the machine gives programs few files; then the table is smaller as well.
     assert!(most >= 576, "{status}");
     let said = app(
         &lab,
@@ -247,7 +247,7 @@ while len(kept) < {most}:
     kept += batch
 print(len(kept))
 for s in kept: forget(s)
-# What said something a moment ago is taken to be alive.
+# A connection that was active a moment ago counts as alive.
 time.sleep(1.5)
 slowest, first = 0, time.monotonic()
 for _ in range(1000):
@@ -261,7 +261,7 @@ print(f'{{slowest:.3f}} {{time.monotonic() - first:.1f}}')"
     let (count, slowest) = said.trim().split_once('\n').unwrap();
     assert_eq!(count, most.to_string());
     let slowest: f64 = slowest.split(' ').next().unwrap().parse().unwrap();
-    // The first asks while the table is looked over, and its SYN comes again.
+    // The first one comes during the sweep, and its SYN comes again.
     assert!(slowest < 10.0, "a connect took {slowest} s");
     let status = tunnel.status();
     assert!(status["refused"].is_null(), "{status}");
@@ -287,14 +287,14 @@ fn connections_that_are_gone_make_room_and_those_that_live_are_told_of() {
     let scratch = Scratch::new();
     let tunnel = small_tunnel(&lab, &scratch);
     let most = 576;
-    // All forgotten without a word: the next are connected, though the first may have to ask twice.
+    // All forgotten silently: the next are connected, though the first may have to ask twice.
     let said = app(
         &lab,
         &format!(
             "
-# Without a byte, so that the gateway has no reason to say anything on them.
+# Without a byte, so that the gateway has no reason to send anything on them.
 for _ in range({most}): forget(connect())
-# What said something a moment ago is taken to be alive; the scene is of some that are older.
+# A connection that was active a moment ago counts as alive; the test needs older ones.
 time.sleep(1.5)
 kept = [say(b'h') for _ in range(301)]
 print(len(kept))
@@ -303,7 +303,7 @@ for s in kept: s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii
     );
     assert_eq!(said.trim(), "301");
     assert!(until(PATIENCE, || tunnel.status()["flows"]["tcp"] == 0), "{}", tunnel.status());
-    // All alive: one more is refused, and it shows why.
+    // All alive: one more is refused, and the status shows why.
     let said = app(
         &lab,
         &format!(

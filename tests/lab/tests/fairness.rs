@@ -1,6 +1,6 @@
-//! What a user without rights can do to the others by taking as much of the tunnel as they can get.
-//! Each test is an attack that once cut everybody off: user 65534 makes it, and root measures
-//! meanwhile. `docs/security.md` says what holds.
+//! Attacks by an unprivileged user on the others, by taking as much of the tunnel as possible. Each
+//! test is an attack that once cut off all users: user 65534 makes it, and root measures meanwhile.
+//! `docs/security.md` lists the guarantees.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::SERVER;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-/// An address of the internet at which packets vanish.
+/// An address on the internet that drops packets.
 const BLACK_HOLE: &str = "203.0.113.200";
 
 /// A server that takes every connection and never closes one.
@@ -27,10 +27,10 @@ listeners, kept = [listen(port) for port in ports], []
 while True: kept += [listener.accept()[0] for listener in select.select(listeners, [], [])[0]]
 ";
 
-/// Other users' connects, and their questions, take no longer (milliseconds, 99 of 100).
+/// The limits of other users' connects and questions (milliseconds, 99 of 100).
 const MOST: (f64, f64) = (100.0, 200.0);
 
-/// All is as before so long after an attack's end.
+/// The time after an attack's end until everything is as before.
 const BACK_WITHIN: Duration = Duration::from_secs(2);
 
 struct Scene {
@@ -62,7 +62,7 @@ impl Scene {
         self.tunnel.status()["tap"]["ipv4"]["gateway"].as_str().unwrap().to_owned()
     }
 
-    /// Starts an attack as user 65534, and waits until it has what it can get.
+    /// Starts an attack as user 65534, and waits until it holds as much as it can.
     fn attack(&self, words: &[&str]) -> Process {
         let user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
         let all = [&user[..], &["/usr/bin/python3", "-c", Script::Fairness.text()], words].concat();
@@ -80,7 +80,7 @@ impl Scene {
         serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{error}: {done:?}"))
     }
 
-    /// What others see while an attack goes on, and that all is as before soon after it.
+    /// The others' measurements during an attack, and that everything is as before soon after it.
     fn hold(&self, attack: Process, pipe: &str) {
         let beside = self.measure("5", pipe);
         drop(attack);
@@ -91,7 +91,7 @@ impl Scene {
             is_well(&after)
         });
         let took = end.elapsed();
-        // What `docs/security.md` quotes.
+        // The figures in `docs/security.md`.
         let _ = writeln!(
             std::io::stderr(),
             "beside: {beside}\nafter {took:?}: {after}\n{}",
@@ -107,7 +107,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// None refused, none late.
+/// No refusal, no delay.
 fn is_well(measured: &Value) -> bool {
     let within = |kind: &str, most: f64| {
         measured[kind]["failed"] == 0

@@ -1,6 +1,5 @@
-//! What an app's kernel hears of the network is what it would have heard without a tunnel. Each
-//! test runs the same program on the host, whose own path is the reference, and in the VM, and
-//! compares what both print.
+//! An app's kernel receives the same from the network as without a tunnel. Each test runs the same
+//! program on the host, whose own path is the reference, and in the VM, and compares their output.
 
 use lab::addresses::{SERVER, SERVER_V6};
 use lab::relay::{Lack, lacks};
@@ -30,7 +29,7 @@ def answer(s, fits, patience=4):
     return 'silence'
 ";
 
-/// Runs the program on the host and in the VM; fails where the two hear something else.
+/// Runs the program on the host and in the VM; fails if their output differs.
 fn same_on_both_ways(lab: &Lab, program: &str) -> String {
     let program = [RAW, program].concat();
     let run = |place| {
@@ -162,7 +161,7 @@ fn a_syn_that_runs_out_of_hops_is_quoted_by_the_router_that_it_reached() {
             format!("{tables} -t mangle -A PREROUTING -p tcp --dport 81 -m {hops} 1 -j DROP");
         must(&lab, Place::Router, &rule);
     }
-    // Wine asks by a ping which router it was, and has none over IPv6.
+    // Wine finds the router by a ping, and has no ping over IPv6.
     let families = if lacks(Lack::Ping6) { "ways[:1]" } else { "ways" };
     let heard = same_on_both_ways(
         &lab,
@@ -212,7 +211,8 @@ for family, to, icmp, kind, header in FAMILIES:
     );
     assert!(heard.contains("4101 (11, 0, '192.0.2.1', (1, '1234'), 48, True)\n"), "{heard}");
     assert!(heard.contains("80 2 2001\n81 1 silence\n81 2 2001\n81 1 silence\n"), "{heard}");
-    // What a traceroute has given up takes no room for long, although nobody says so.
+    // A probe that a traceroute has given up takes no room for long, although the app does not
+    // report it.
     let forgotten = || tunnel.status()["flows"]["tcp"] == 0;
     assert!(until(PATIENCE, forgotten), "{}", tunnel.status()["flows"]);
 }

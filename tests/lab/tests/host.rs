@@ -1,5 +1,5 @@
-//! What host and VM serve each other: services on the host's loopback by names and aliases,
-//! services in the VM by its old address.
+//! Services between host and VM: the host's loopback by names and aliases, the VM's services by its
+//! old address.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::{HOST, HOST_V6, NAT_GATEWAY, VM};
@@ -58,7 +58,7 @@ fn services_on_the_hosts_loopback_are_reached_by_name_alias_and_the_vms_old_gate
     }
     for nobody in [host4(&tunnel).as_str(), NAT_GATEWAY] {
         let said = fetch(&lab, Place::Wsl, &format!("http://{nobody}:8082/"));
-        assert_eq!(said.code, Some(7), "a port that nobody serves refuses: {said:?}");
+        assert_eq!(said.code, Some(7), "a port without a service refuses: {said:?}");
         if !lacks(Lack::DatagramErrors) {
             assert_eq!(udp_ask(&lab, Place::Wsl, nobody, 9002, 10), "refused");
         }
@@ -72,7 +72,7 @@ fn the_hosts_loopback_can_be_closed_while_dns_goes_on() {
     assert_eq!(
         fetch(&lab, Place::Windows, "http://127.0.0.1:8080/").stdout,
         "host4",
-        "the service is there"
+        "the service answers"
     );
     let alias = host4(&tunnel);
     for (host, port) in [
@@ -89,7 +89,7 @@ fn the_hosts_loopback_can_be_closed_while_dns_goes_on() {
             said.stderr
         );
     }
-    // What Linux makes of 'administratively prohibited', of ICMP and of ICMPv6.
+    // Linux's errors for 'administratively prohibited', of ICMP and of ICMPv6.
     let prohibited = [
         (alias.as_str(), 9000, "EHOSTUNREACH"),
         (NAT_GATEWAY, 9000, "EHOSTUNREACH"),
@@ -110,7 +110,7 @@ fn the_hosts_loopback_can_be_closed_while_dns_goes_on() {
     );
 }
 
-/// Services that listen on every address of the host are reached by each of its adapters'
+/// Services that listen on every address of the host are reachable at each of its adapters'
 /// addresses.
 #[test]
 fn closed_means_closed_on_every_address_of_the_host_and_single_ports_can_be_open() {
@@ -164,7 +164,7 @@ fn the_host_reaches_services_in_the_vm_at_its_old_address() {
     }
 }
 
-/// What the web server of the lab sends for a number.
+/// The data that the web server of the lab sends for a number.
 fn pattern(length: usize) -> Vec<u8> {
     (0..=250u8).cycle().take(length).collect()
 }
@@ -174,8 +174,8 @@ fn a_name_of_the_hosts_own_hosts_file_that_means_its_loopback_is_not_mistaken() 
     if lacks(Lack::HostsFile) {
         return;
     }
-    // On the host `localhost.corp` is 127.0.0.1; in the VM that address is the VM itself, and
-    // nothing of the host answers there.
+    // On the host `localhost.corp` is 127.0.0.1; in the VM that address is the VM itself, and no
+    // service of the host answers there.
     let Some((lab, _tunnel)) = tunnelled_lab(&[]) else { return };
     let _services = loopback_services(&lab);
     etc(&lab, Place::Windows, "hosts", "127.0.0.1 localhost.corp\n");

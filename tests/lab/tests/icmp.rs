@@ -1,5 +1,5 @@
-//! ICMP through the tunnel: pings are real, hops show themselves, and errors about datagrams reach
-//! the app that sent them.
+//! ICMP through the tunnel: pings are real, hops appear, and errors about datagrams reach the app
+//! that sent them.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::{ROUTER, ROUTER_V6, SERVER, SERVER_V6};
@@ -7,7 +7,7 @@ use lab::relay::{Lack, lacks};
 use lab::scene::{PATIENCE, hops, must, tunnelled_lab, udp_client, udp_server, web_server};
 use lab::{Finished, Lab, Place, Tunnel, until};
 
-/// An address of the server's network that nobody has: packets to it end without a word.
+/// An unused address of the server's network: packets to it are lost silently.
 const NOBODY: &str = "203.0.113.99";
 const NOBODY_V6: &str = "2001:db8:f::99";
 
@@ -54,9 +54,9 @@ fn the_round_trip_is_the_servers_own() {
     );
     assert!(
         ping(&lab, &["-c", "1", "-W", "1"], SERVER).stdout.contains(" 0 received"),
-        "the kernel is to be silent"
+        "the kernel must be silent"
     );
-    // In the kernel's place a program that takes its time.
+    // In the kernel's place a program that answers slowly.
     let slow = "
 import socket, struct, sys, time
 def total(data):
@@ -144,7 +144,7 @@ fn every_kind_of_traceroute_shows_gateway_router_and_server() {
                 "UDP"
             );
         }
-        // Wine asks by a ping which router it was (docs/wine.md).
+        // Wine finds the router by a ping (docs/wine.md).
         if !pings(server) {
             continue;
         }
@@ -204,7 +204,7 @@ fn a_ping_that_asks_for_its_route_or_for_times_is_answered_without_them() {
         let words = [&["-c", "2", "-i", "0.2", "-W", "5"], options].concat();
         let answer = ping(&lab, &words, SERVER).stdout;
         assert!(answer.contains(" 2 received") && !answer.contains(told), "{options:?}: {answer}");
-        // What is missed: the host's own path records it.
+        // The missing part: the host's own path records it.
         let on_host = lab
             .run(Place::Windows, &[&["ping", "-n"], &words[..], &[SERVER]].concat())
             .unwrap()
@@ -248,9 +248,8 @@ fn large_and_many_pings_are_all_answered() {
     assert!(answers.iter().all(|answer| answer.contains(" 50 received")), "{answers:?}");
 }
 
-/// Sends a datagram in the given way and prints what the error queue says: errno, ICMP type and
-/// code, who said it. Sends again, since a Linux router says at most once a second that it knows no
-/// way.
+/// Sends a datagram in the given way and prints the error queue's entry: errno, ICMP type and code,
+/// sender. Sends again, because a Linux router reports a missing route at most once a second.
 const ERRORS: &str = "
 import errno, select, struct
 def fate(host, port, ttl):
@@ -293,7 +292,7 @@ fn errors_about_a_datagram_reach_its_app_with_the_address_of_who_said_so() {
         (format!("{SERVER},9,2"), format!("EHOSTUNREACH 11 0 {ROUTER}")),
         (format!("{SERVER},9,1"), format!("EHOSTUNREACH 11 0 {gateway}")),
         ("10.250.0.1,9,64".to_owned(), format!("ENETUNREACH 3 0 {ROUTER}")),
-        // Nobody on the router's other network has it.
+        // No host on the router's other network has it.
         ("198.51.100.77,9,64".to_owned(), format!("EHOSTUNREACH 3 1 {ROUTER}")),
         (format!("{SERVER_V6},9,64"), format!("ECONNREFUSED 1 4 {SERVER_V6}")),
         (format!("{SERVER_V6},9,2"), format!("EHOSTUNREACH 3 0 {ROUTER_V6}")),

@@ -1,6 +1,5 @@
-//! `scripts/install.ps1`, as far as it can be judged without a PowerShell: that it parses, that
-//! each command exists with the parameters given to it, and that what it has `wsl.exe` do works in
-//! the distro.
+//! `scripts/install.ps1`, as far as it can be checked without a PowerShell: it parses, each command
+//! exists with the parameters given to it, and its `wsl.exe` commands work in the distro.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 #[path = "common/powershell.rs"]
@@ -12,8 +11,8 @@ use powershell::{parsed, walk, words};
 use std::path::Path;
 use std::process::Command;
 
-/// What the script calls, and the parameters that it gives. Each is in Windows PowerShell 5.1,
-/// after Microsoft's reference of the module.
+/// The commands of the script, and the parameters that it uses. Each exists in Windows PowerShell
+/// 5.1, according to Microsoft's reference of the module.
 const COMMANDS: [(&str, &[&str]); 36] = [
     ("Get-ChildItem", &["-Directory", "-File", "-Filter", "-Force", "-ErrorAction"]),
     ("Get-Copies", &[]),
@@ -74,7 +73,7 @@ fn the_script_parses_and_calls_what_there_is() {
     assert!(calls > 20, "{calls} commands were seen");
 }
 
-/// What one command of the script is given, a line-continuing backtick taken out.
+/// The arguments of one command of the script, without a line-continuing backtick.
 fn call(text: &str, command: &str) -> Vec<String> {
     let calls = text.replace("`\n", " ");
     calls
@@ -90,8 +89,8 @@ fn value<'a>(call: &'a str, parameter: &str) -> Option<&'a str> {
     rest.split_whitespace().next()
 }
 
-/// What Windows refuses in a task's settings, by the schema of tasks ([MS-TSCH] 2.3: restartType's
-/// Count is 1 to 255; 2.3.11 MultipleInstancesPolicy).
+/// The values that Windows refuses in a task's settings, by the schema of tasks ([MS-TSCH] 2.3:
+/// restartType's Count is 1 to 255; 2.3.11 MultipleInstancesPolicy).
 fn refused(settings: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if let Some(count) = value(settings, "-RestartCount") {
@@ -134,7 +133,7 @@ fn the_task_is_one_that_windows_takes_and_comes_back_by_itself() {
         minutes.and_then(|minutes| minutes.trim_end_matches(')').parse().ok());
     // The schema's Interval of a repetition: PT1M to P31D.
     assert!(minutes.is_some_and(|minutes| (1..=5).contains(&minutes)), "{triggers:?}");
-    assert!(!text.contains("-RepetitionDuration"), "it repeats for ever");
+    assert!(!text.contains("-RepetitionDuration"), "it repeats forever");
 }
 
 #[test]
@@ -156,7 +155,7 @@ fn the_script_removes_only_what_it_installed() {
     });
     assert_eq!((unregistered, recursive), (2, 1));
     assert!(text.contains("$folder = Join-Path $root \"distro-$Name\"\n"));
-    // A distro of that name that somebody else made is neither removed nor replaced.
+    // The script neither removes nor replaces another program's distro of that name.
     assert!(text.contains("    if (Test-Installed) { Invoke-Wsl --unregister $Name }\n"));
     let guard = text.find("if ((Test-Distro) -and -not (Test-Installed)) {").unwrap();
     let replaced = text.find("    Invoke-Wsl --unregister $Name\n}\n").unwrap();
@@ -165,8 +164,8 @@ fn the_script_removes_only_what_it_installed() {
         "{}",
         &text[guard..replaced]
     );
-    // What wsl.exe prints is UTF-16 or UTF-8, by its version and WSL_UTF8: nothing is decided by
-    // it.
+    // The output of wsl.exe is UTF-16 or UTF-8, depending on its version and WSL_UTF8: no decision
+    // depends on it.
     assert!(!text.contains("--list") && !text.contains("(& wsl.exe"), "{text}");
 }
 
@@ -174,7 +173,7 @@ fn the_script_removes_only_what_it_installed() {
 fn the_shortcut_takes_the_place_of_a_task_that_windows_refuses() {
     let text = script();
     let tree = parsed(&text);
-    // What both start is assigned once, before either is made.
+    // The program that both start is assigned once, before either is made.
     for (variable, count) in
         [("$program = ", 1), ("$arguments = ", 1), ("$shortcut = ", 1), ("$starter = ", 3)]
     {
@@ -193,7 +192,7 @@ fn the_shortcut_takes_the_place_of_a_task_that_windows_refuses() {
     };
     assert_eq!(assigned("TargetPath"), [r#"Join-Path $env:SystemRoot "System32\$program""#]);
     assert_eq!(assigned("Arguments"), ["$arguments"]);
-    // It is made in the other branch of `if ($starter)`, which is set where a task is registered.
+    // It is made in the other branch of `if ($starter)`, which is set if a task is registered.
     let mut made = 0;
     walk(tree.root_node(), &mut |node| {
         let words = words(node, &text);
@@ -214,7 +213,7 @@ fn the_shortcut_takes_the_place_of_a_task_that_windows_refuses() {
     let (before, after) = registers.split_once("Register-ScheduledTask").unwrap();
     assert!(!before.contains("$starter = ") && after.contains("$starter = "), "{registers}");
     assert!(before.contains("try {") && after.contains("} catch {"), "{registers}");
-    // What removes the task removes the shortcut.
+    // The function that removes the task removes the shortcut.
     let remove =
         text.split_once("function Remove-Starter {\n").unwrap().1.split_once("\n}\n").unwrap().0;
     assert!(remove.contains("    if (Test-Path $shortcut) { Remove-Item $shortcut }"), "{remove}");
@@ -229,7 +228,7 @@ fn an_uninstall_waits_only_for_copies_that_it_removes() {
         let (_, rest) = text.split_once(&format!("function {name} {{\n")).unwrap();
         rest.split_once("\n}\n").unwrap().0.to_owned()
     };
-    // With another installation there are none to wait for.
+    // With another installation there is nothing to wait for.
     let guard = "    if (Get-ChildItem $root -Directory -Filter 'distro-*' -ErrorAction SilentlyContinue) { return }\n";
     for name in ["Get-Copies", "Remove-Copies"] {
         assert!(body(name).starts_with(guard), "{name}");
@@ -254,7 +253,7 @@ fn what_the_task_runs_is_a_command_of_the_distro() {
 
 #[test]
 fn the_configuration_outlives_the_distro() {
-    // The two lines that have Linux copy it, in the order of the script, run as WSL runs them in
+    // The two lines in which Linux copies it, in the order of the script, run as WSL runs them in
     // the folder of `--cd`.
     let text = script();
     let copies: Vec<&str> = text

@@ -1,5 +1,5 @@
-//! IPv6 through the tunnel, in a VM that has none of its own: all kinds of traffic, for as long as
-//! the relay's host has it.
+//! IPv6 through the tunnel, in a VM without IPv6 of its own: all kinds of traffic, for as long as
+//! the relay's host has IPv6.
 
 use lab::addresses::{ROUTER_V6, SERVER, SERVER_NAME, SERVER_V6};
 use lab::relay::{Lack, lacks};
@@ -16,8 +16,8 @@ fn six() -> String {
     format!("[{SERVER_V6}]")
 }
 
-/// What the VM's kernel has of IPv6 on the tunnel: addresses other than link-local ones, and the
-/// way to the server.
+/// The VM kernel's IPv6 on the tunnel: whether it has addresses other than link-local ones, and a
+/// route to the server.
 fn of_the_vm(lab: &Lab) -> (bool, bool) {
     let run = |words: &[&str]| {
         lab.run(Place::Wsl, words).map_or_else(|_| String::new(), |finished| finished.stdout)
@@ -83,9 +83,9 @@ fn the_vm_has_ipv6_for_as_long_as_the_host_has_it() {
     let _web = web_server(&lab);
     host_default(&lab, "del");
     let tunnel = Tunnel::up(&lab, &[]);
-    assert_eq!(of_the_vm(&lab), (false, false), "the host has none at the start");
+    assert_eq!(of_the_vm(&lab), (false, false), "the host has no IPv6 at the start");
     assert!(tunnel.status()["tap"]["ipv6"].is_null());
-    assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "IPv4 is none of this");
+    assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "IPv4 is not affected");
     for round in 0..2 {
         host_default(&lab, "add");
         assert!(

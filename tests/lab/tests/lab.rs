@@ -1,6 +1,6 @@
-//! The lab itself, before anything is tested in it: its VPN cuts the VM off and nobody else, its
-//! router is a real hop, and it leaves nothing behind. A lab that let the VM through would make
-//! every later test of the tunnel worthless.
+//! The lab itself, before the tests that use it: its VPN cuts off only the VM, its router is a real
+//! hop, and it leaves nothing behind. A lab that let the VM through would make every later test of
+//! the tunnel worthless.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use std::path::Path;
@@ -36,10 +36,14 @@ fn the_vpn_cuts_off_the_vm_and_nobody_else() {
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "000", "VPN on: the VM is cut off");
     assert!(
         !lab.run(Place::Wsl, &["ping", "-c1", "-W1", SERVER]).unwrap().succeeded(),
-        "and can't ping"
+        "and cannot ping"
     );
     assert_eq!(http_status(&lab, Place::Windows, SERVER), "200", "the host is not");
-    assert_eq!(http_status(&lab, Place::Windows, &format!("[{SERVER_V6}]")), "200", "nor by IPv6");
+    assert_eq!(
+        http_status(&lab, Place::Windows, &format!("[{SERVER_V6}]")),
+        "200",
+        "IPv6 is cut off too"
+    );
 
     lab.set_vpn(Vpn::Off).unwrap();
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "VPN off again: as before");
@@ -56,7 +60,7 @@ fn the_vpn_cuts_off_the_dns_of_the_nat_gateway() {
     assert_eq!(look_up(&lab, "+tcp").stdout.trim(), SERVER, "also over TCP");
     lab.set_vpn(Vpn::On).unwrap();
     for transport in ["+notcp", "+tcp"] {
-        assert!(!look_up(&lab, transport).succeeded(), "VPN on: dig {transport} has nobody to ask");
+        assert!(!look_up(&lab, transport).succeeded(), "VPN on: dig {transport} has no server");
     }
 }
 
@@ -86,7 +90,7 @@ fn a_lab_leaves_nothing_behind_even_after_a_panic() {
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
         let mut server = web_server(&lab);
         assert!(server.is_running());
-        // Unlike `panic!`, says nothing on the terminal: nothing is wrong.
+        // Unlike `panic!`, prints nothing on the terminal: there is no fault.
         std::panic::resume_unwind(Box::new(lab.namespace(Place::Wsl)));
     }));
     assert!(outcome.is_err());
@@ -109,8 +113,8 @@ fn a_lab_sweeps_away_what_a_killed_one_left() {
     std::fs::create_dir_all(Path::new("/etc/netns").join(&leftover)).unwrap();
     let living = lab_or_skip().unwrap();
     let next = lab_or_skip().unwrap();
-    assert!(!exists(&leftover), "{leftover} is still there");
-    assert!(exists(&living.namespace(Place::Wsl)), "a living lab is none of its business");
+    assert!(!exists(&leftover), "{leftover} still exists");
+    assert!(exists(&living.namespace(Place::Wsl)), "a living lab is not touched");
     drop(next);
 }
 

@@ -1,5 +1,5 @@
-//! How long the helper distro lives under WSL's own rule, which ends a distro after its last client
-//! (`tests/interop/src/wsl`): as long as nobody ends it, and not a moment longer.
+//! The lifetime of the helper distro under WSL's own rule, which ends a distro after its last
+//! client (`tests/interop/src/wsl`): it runs until it is ended, and not a moment longer.
 
 use lab::helper::{busybox, log, peek, pretend_wsl, wait_up};
 use lab::interop::{host_processes, host_relays};
@@ -9,21 +9,21 @@ use lab::wsl::{Timeouts, Wsl};
 use lab::{Place, Process, addresses::SERVER, until};
 use std::time::Duration;
 
-/// Short against a test's patience, long against the start of a client.
+/// Short compared with a test's patience, long compared with the start of a client.
 const IDLE: Duration = Duration::from_secs(3);
 
 fn timeouts() -> Timeouts {
     Timeouts { instance: Some(IDLE), vm: Some(IDLE) }
 }
 
-/// The first process of a distro that runs, and the clients that hold it.
+/// The first process of a running distro, and the clients that hold it.
 fn instance(wsl: &Wsl<'_>, name: &str) -> Option<(u32, u64)> {
     let found = wsl.running().into_iter().find(|instance| instance.name == name);
     found.map(|instance| (instance.pid, instance.clients))
 }
 
-/// What a gateway and its distro would be seen by, where there is one: the distro, a process of it,
-/// the relay, the device.
+/// The visible parts of a gateway and its distro that exist: the distro, a process of it, the
+/// relay, the device.
 fn left(wsl: &Wsl<'_>, lab: &lab::Lab, first: u32) -> Vec<String> {
     let mut left = Vec::new();
     left.extend(instance(wsl, "underpass").map(|instance| format!("the distro: {instance:?}")));
@@ -49,7 +49,7 @@ fn a_distro_ends_after_its_last_client_and_nothing_inside_of_it_holds_it() {
     // A client holds it, for however long.
     assert!(until(PATIENCE, || instance(&wsl, "busybox").is_some_and(|(_, clients)| clients == 1)));
     assert!(!until(IDLE * 2, || instance(&wsl, "busybox").is_none()), "a client holds it");
-    // A process of it does not, nor does a Windows program that was started from it.
+    // A process of the distro does not hold it, nor does a Windows program started from it.
     let background = "cd /mnt/c && export WSL_INTEROP=/run/WSL/1_interop && \
         (sleep 1000 | ./Windows/System32/cmd.exe & sleep 1000 &) >/dev/null 2>&1";
     let done = distro.sh(background);
@@ -80,7 +80,7 @@ fn the_tunnel_outlives_its_last_command_until_it_is_ended() {
         let helper = wsl.start(&package);
         let gateway = wait_up(&helper);
         let first = instance(&wsl, "underpass").map(|(first, _)| first).unwrap_or_default();
-        // Nothing is asked of WSL from here on.
+        // No request goes to WSL from here on.
         let gone = || instance(&wsl, "underpass").is_none_or(|(now, _)| now != first);
         assert!(
             !until(IDLE * 10, gone),
@@ -100,7 +100,7 @@ fn the_tunnel_outlives_its_last_command_until_it_is_ended() {
             "{end:?}: {}",
             way_out(&lab, SERVER)
         );
-        // What held it does not bring it back.
+        // Its keeper does not bring it back.
         assert!(
             !until(IDLE * 3, || instance(&wsl, "underpass").is_some()),
             "{end:?}: it came back by itself"
@@ -122,7 +122,7 @@ fn keepers(lab: &lab::Lab) -> Vec<u32> {
 fn the_client_that_holds_the_distro_is_started_again_and_its_absence_is_told_once() {
     let Some((lab, interop, scratch, package)) = pretend_wsl() else { return };
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
-    // Windows starts no such program, as a policy has it.
+    // Windows does not start this program, as with a policy.
     interop.forbid("/mnt/c/Windows/System32/wsl.exe");
     let helper = wsl.start(&package);
     let own = helper.start("sleep 1000");
@@ -144,7 +144,7 @@ fn the_client_that_holds_the_distro_is_started_again_and_its_absence_is_told_onc
     assert!(until(PATIENCE, held), "{}\n{}", keep_alive(), log(&helper));
     assert!(helper.sh("status").stdout.contains("by a wsl.exe of its own"));
     drop(own);
-    // Ended on Windows, say by the Task Manager.
+    // Ended on Windows, for example with the Task Manager.
     let first = keepers(&lab)[0];
     send_signal(first, "KILL");
     assert!(

@@ -1,5 +1,5 @@
-//! Many connections, much data and readers that stop: everything arrives, nobody waits for another,
-//! and nothing is left behind.
+//! Many connections, much data and readers that stop: everything arrives, no connection waits for
+//! another, and nothing is left behind.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::SERVER;
@@ -14,10 +14,10 @@ use std::time::Duration;
 
 const MIB: u64 = 1024 * 1024;
 
-/// What takes seconds on a machine of its own may take a minute on a loaded one.
+/// Work of seconds on an idle machine may take a minute on a loaded one.
 const LONG: Duration = Duration::from_secs(90);
 
-/// `crowd.py hold` in the VM; it has its connections open.
+/// `crowd.py hold` in the VM, with its connections open.
 fn crowd(lab: &Lab, count: u32, door: u16) -> Process {
     let (count, door) = (count.to_string(), door.to_string());
     let words = ["python3", "-c", Script::Crowd.text(), "hold", SERVER, "5002", &count, &door];
@@ -64,7 +64,7 @@ fn pingpong(lab: &Lab, rounds: u32, pid: u32) -> (f64, Duration) {
     (done.stdout.trim().parse().unwrap_or_else(|error| panic!("{error}: {done:?}")), spent)
 }
 
-/// The least of several looks: other programs of the machine only ever add.
+/// The smallest of several measurements: other programs of the machine only ever add.
 fn least<T: PartialOrd>(looks: impl Iterator<Item = T>) -> T {
     looks.reduce(|least, look| if look < least { look } else { least }).unwrap()
 }
@@ -73,7 +73,7 @@ fn least<T: PartialOrd>(looks: impl Iterator<Item = T>) -> T {
 fn four_streams_of_up_to_a_gibibyte_come_back_byte_exact() {
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
     let _server = transfer_server(&lab);
-    // Behind interop a gibibyte takes as long as several do without it.
+    // With interop a gibibyte takes as long as several without it.
     let each = if Relay::chosen() == Relay::Linux { 1024 * MIB } else { 256 * MIB };
     let done = transfer(&lab, 5001, "echo", (each, 4), 0);
     assert_eq!(done["exact"], true, "{done}");
@@ -96,12 +96,12 @@ fn nothing_is_left_of_thousands_of_connections_that_the_server_closed_first() {
     let pids = product(&tunnel);
     let descriptors = |pid: &u32| fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
     let over = || flows(&tunnel, "tcp") == 0 && flows(&tunnel, "time_wait") == 0;
-    // Tables and the C library's heap have the size that they need from here on.
+    // Tables and the C library's heap have their full size from here on.
     assert_eq!(visit(500).trim(), "500");
     assert!(until(LONG, over));
     let before: Vec<(usize, u64)> =
         pids.iter().map(|pid| (descriptors(pid), memory_kib(*pid))).collect();
-    // Behind interop each takes several times as long.
+    // With interop each takes several times as long.
     let count = if Relay::chosen() == Relay::Linux { 6000 } else { 2000 };
     assert_eq!(visit(count).trim(), count.to_string(), "each got its byte and its end");
     assert!(flows(&tunnel, "time_wait") > 0, "the gateway answers late segments for them");
@@ -119,8 +119,8 @@ fn nothing_is_left_of_thousands_of_connections_that_the_server_closed_first() {
     }
 }
 
-/// Bytes of a transfer whose reader stops, and how many at a time: more than all buffers on the way
-/// of a flow hold, those of the four kernels included.
+/// Bytes of a transfer whose reader stops, and the number of them: more than all buffers on the
+/// path of a flow hold, those of the four kernels included.
 const STALLED: (u64, u32) = (48 * MIB, 8);
 
 #[test]
@@ -132,13 +132,13 @@ fn readers_that_stop_for_a_minute_go_on() {
     let Some((lab, _tunnel)) = tunnelled_lab(&[]) else { return };
     let _server = transfer_server(&lab);
     std::thread::scope(|scope| {
-        // Longer than any time-out of a segment, so that one of those would show.
+        // Longer than any time-out of a segment, so that one would show.
         let stalled = ["upload", "download"]
             .map(|how| scope.spawn(|| transfer(&lab, 5001, how, STALLED, 60)));
         for transfer in stalled {
             let done = transfer.join().unwrap();
             assert_eq!(done["exact"], true, "{done}");
-            // A sender that was not told of the window would ask after its next doubled wait: 40 s.
+            // Without the window update the sender would probe after its next doubled wait: 40 s.
             assert!(done["gap"].as_f64() < Some(15.0), "the window was not opened: {done}");
         }
     });
@@ -169,7 +169,7 @@ fn readers_that_stop_stall_only_themselves_and_go_on_at_once() {
         let memory = memory_together_kib(&pids);
         assert!(
             stalled.iter().all(|transfer| !transfer.is_finished()),
-            "too slow: the readers had gone on already; {alone:?} s alone, {beside:?} s beside"
+            "too slow: the readers had continued already; {alone:?} s alone, {beside:?} s beside"
         );
         for (alone, beside) in alone.iter().zip(beside) {
             assert!(
@@ -177,13 +177,13 @@ fn readers_that_stop_stall_only_themselves_and_go_on_at_once() {
                 "{alone} s alone, {beside} s beside stalled readers"
             );
         }
-        // 16 flows with a mebibyte in the gateway and one in the relay, and what the product needs
-        // anyway.
+        // 16 flows with a mebibyte in the gateway and one in the relay, and the programs' own
+        // memory.
         assert!(memory < 64 * 1024, "{memory} KiB");
         for transfer in stalled {
             let done = transfer.join().unwrap();
             assert_eq!(done["exact"], true, "{done}");
-            // A sender that was not told of the window would ask after its next doubled wait: 2.6 s
+            // Without the window update the sender would probe after its next doubled wait: 2.6 s
             // or more.
             assert!(done["gap"].as_f64() < Some(2.0), "the window was not opened at once: {done}");
         }
@@ -214,7 +214,7 @@ fn ten_thousand_connections_at_once_stay_alive_and_a_packet_costs_the_same_besid
     assert!(until(LONG, || memory() < 64 * 1024), "{} KiB at 10,000 connections", memory());
     assert_eq!(alive(&lab, 7001), "10000 10000", "echoes when new, and at the end");
     drop(crowd);
-    // Code that was not run before is in memory now, too.
+    // Code that did not run before is in memory now, too.
     let given_back = until(Duration::from_secs(60), || memory() < rest + rest / 4);
     assert!(given_back, "{} KiB a minute after 10,000 connections, {rest} before", memory());
 }
@@ -228,7 +228,7 @@ fn two_thousand_idle_connections_cost_little_memory_and_no_latency() {
     let latency = |_| pingpong(&lab, 500, pids[0]).0;
     let alone = least((0..3).map(latency));
     let _crowd = crowd(&lab, 2000, 7001);
-    // When they have idled for some seconds.
+    // When they have been idle for some seconds.
     assert!(until(LONG, || memory() < 24 * 1024), "{} KiB at 2,000 connections", memory());
     let beside = least((0..5).map(latency));
     assert!(beside < 2.0 * alone, "{alone} us alone, {beside} us beside 2,000 connections");

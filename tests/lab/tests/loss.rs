@@ -8,13 +8,13 @@ use lab::{Lab, Place, until};
 
 const MIB: u64 = 1024 * 1024;
 
-/// Drops a hundredth of what comes and of what goes on the TAP.
+/// Drops one percent of the packets each way on the TAP.
 const LOSS: &str = "table inet loss {
     chain down { type filter hook input priority 0; iifname \"underpass0\" numgen random mod 100 < 1 counter drop; }
     chain up { type filter hook output priority 0; oifname \"underpass0\" numgen random mod 100 < 1 counter drop; }
 }";
 
-/// How many packets each chain has dropped: down, up.
+/// The packets that each chain has dropped: down, up.
 fn lost(lab: &Lab) -> [u64; 2] {
     let rules = lab.run(Place::Wsl, &["nft", "list", "table", "inet", "loss"]).unwrap().stdout;
     let counts: Vec<u64> = rules
@@ -88,7 +88,7 @@ fn a_burst_that_overflows_the_queue_only_slows_uploads() {
             let (before, from) = (dropped(), sent());
             assert!(
                 until(PATIENCE, || sent() > from + 10 * MIB),
-                "burst {burst}: no upload goes on"
+                "burst {burst}: no upload continues"
             );
             send_signal(gateway, "STOP");
             let overflowed = until(PATIENCE, || dropped() > before);

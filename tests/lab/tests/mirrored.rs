@@ -1,5 +1,5 @@
-//! Mirrored mode with a VPN on Windows, whose routes WSL mirrors into the VM: they lead past the
-//! tunnel, into the VPN that drops what WSL sends, unless the tunnel takes their destinations.
+//! Mirrored mode with a VPN on Windows, whose routes WSL mirrors into the VM. They lead past the
+//! tunnel, into the VPN that drops WSL's traffic, unless the tunnel takes their destinations.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::{HOST, ROUTER, ROUTER_V6, SERVER, SERVER_V6};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 const TAP: &str = "underpass0";
 
-/// VPNs take everything by two routes that together are a default one, and leave the real one
+/// VPNs take all traffic by two routes that together are a default route, and leave the real one
 /// alone.
 const FULL_TUNNEL: [&str; 2] = ["0.0.0.0/1", "128.0.0.0/1"];
 const FULL_TUNNEL_V6: [&str; 2] = ["::/1", "8000::/1"];
@@ -20,10 +20,10 @@ const FULL_TUNNEL_V6: [&str; 2] = ["::/1", "8000::/1"];
 const PUBLIC_V6: [&str; 1] = ["2000::/3"];
 const SPLIT_TUNNEL: [&str; 2] = ["10.0.0.0/8", "172.16.0.0/12"];
 
-/// A company's server, behind the VPN.
+/// A company's server, reached through the VPN.
 const COMPANY: &str = "10.1.2.3";
 
-/// A mirrored VM with a container network and a static route of its user's.
+/// A mirrored VM with a container network and a user's static route.
 fn mirrored_lab() -> Option<(Lab, Process)> {
     let lab = cut_off_lab()?;
     let web = web_server(&lab);
@@ -38,7 +38,7 @@ fn mirrored_lab() -> Option<(Lab, Process)> {
     Some((lab, web))
 }
 
-/// Destinations of the VM's own networks and of its user's routes, and their ways.
+/// Destinations of the VM's own networks and of its user's routes, and their next hops.
 const STAY: [(&str, &str); 7] = [
     ("192.0.2.77", "eth0"),
     (ROUTER, "eth0"),
@@ -63,7 +63,7 @@ fn direct(prefix: &str, device: &str) -> Value {
     json!({ "prefix": prefix, "device": device })
 }
 
-/// `status --json` and `status`, once the first names `prefix` as mirrored.
+/// `status --json` and `status`, once the first lists `prefix` as mirrored.
 fn told(tunnel: &Tunnel, prefix: &str) -> (Value, String) {
     let names = |status: &Value| {
         status["mirrored"].as_array().is_some_and(|all| all.contains(&json!(prefix)))
@@ -89,9 +89,10 @@ fn a_full_tunnel_vpn_is_gone_around_whenever_it_connects_and_however_its_routes_
         assert_eq!(
             way_out(&lab, &format!("{SERVER} from {VPN}")),
             "eth1",
-            "a reply goes back as its request came"
+            "a reply returns as its request came"
         );
-        // The address is the host's own: anyone may come in there, so nothing of it is led away.
+        // The address is the host's own: peers may come in there, so none of its traffic goes
+        // elsewhere.
         assert!(rules(&lab).contains(&format!("from {HOST} lookup main")), "{}", rules(&lab));
         let (status, text) = told(&tunnel, "128.0.0.0/1");
         let direct_routes = status["direct"].as_array().unwrap();
@@ -110,7 +111,7 @@ fn a_full_tunnel_vpn_is_gone_around_whenever_it_connects_and_however_its_routes_
         connect_vpn(&lab, &FULL_TUNNEL, hop);
         assert!(leads(&lab, SERVER, TAP), "{hop:?}: {}", rules(&lab));
         assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "{hop:?}: connected again");
-        // A container network that comes later is nearer than the VPN's routes at once.
+        // A container network that comes later takes precedence over the VPN's routes at once.
         ip(&lab, "link add br0 type bridge");
         ip(&lab, "addr add 172.18.0.1/16 dev br0");
         ip(&lab, "link set br0 up");
@@ -121,7 +122,7 @@ fn a_full_tunnel_vpn_is_gone_around_whenever_it_connects_and_however_its_routes_
         send_signal(tunnel.process().pid(), "TERM");
         assert_eq!(tunnel.process().exit_code(PATIENCE), Some(0));
         let after = (rules(&lab), must(&lab, Place::Wsl, "ip -4 route show table all"));
-        assert_eq!(after, before, "{hop:?}: nothing of WSL's was touched");
+        assert_eq!(after, before, "{hop:?}: none of WSL's routes changed");
     }
 }
 
@@ -148,14 +149,14 @@ fn a_full_tunnel_vpn_is_gone_around_by_ipv6_too() {
 fn the_destinations_of_a_split_tunnel_go_by_windows_and_routes_of_the_vm_s_own_stay() {
     let Some((lab, _web)) = mirrored_lab() else { return };
     let tunnel = Tunnel::up(&lab, &[]);
-    // Without the VPN the company's network is reached as all else is.
+    // Without the VPN the company's network is reached like everything else.
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
     connect_vpn(&lab, &SPLIT_TUNNEL, Hop::Gateway);
     assert!(leads(&lab, COMPANY, TAP), "{}", rules(&lab));
     assert_eq!(http_status(&lab, Place::Wsl, COMPANY), "200", "the company's server");
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "and the rest");
     stays(&lab, "split tunnel");
-    // The VPN's own subnet is the VPN's too, where Windows says that the adapter is one.
+    // The VPN's own subnet belongs to the VPN too, if Windows says that the adapter is one.
     let (status, _) = told(&tunnel, "10.0.0.0/8");
     if lacks(Lack::OwnProcess) {
         return;
@@ -192,7 +193,7 @@ fn killed_under_a_vpn_it_leaves_wsl_s_own_ways_and_the_next_start_replaces_what_
     let with_tunnel = rules(&lab);
     drop(tunnel);
     assert_eq!(ways(), before, "the rules that are left lead nowhere: {}", rules(&lab));
-    assert_eq!(rules(&lab), with_tunnel, "a killed one can take nothing back");
+    assert_eq!(rules(&lab), with_tunnel, "a killed gateway cannot clean up");
     stays(&lab, "after a kill");
     let mut next = Tunnel::up(&lab, &[]);
     assert!(until(PATIENCE, || rules(&lab) == with_tunnel), "{}", rules(&lab));

@@ -1,5 +1,5 @@
-//! WSL's networking modes: each is told, its own ways stay as they are, and the tunnel serves. And
-//! whether it is needed at all.
+//! WSL's networking modes: each is detected, its own routes stay unchanged, and the tunnel serves.
+//! And whether the tunnel is needed at all.
 
 use lab::addresses::{HOST, NAT_GATEWAY, ROUTER, SERVER, SERVER_NAME};
 use lab::interop::Interop;
@@ -12,7 +12,7 @@ use lab::wsl::{Distro, Wsl};
 use lab::{Lab, Place, Tunnel, Vpn, until};
 use serde_json::json;
 
-/// The ways to these addresses, by protocol, since mirrored mode's rules go by that.
+/// The routes to these addresses, by protocol, since mirrored mode's rules depend on it.
 fn ways(lab: &Lab, to: &[&str]) -> Vec<String> {
     let way = |to: &str, protocol| {
         format!("{to} {protocol} {}", way_out(lab, &format!("{to} ipproto {protocol}")))
@@ -20,16 +20,16 @@ fn ways(lab: &Lab, to: &[&str]) -> Vec<String> {
     to.iter().flat_map(|to| ["tcp", "udp", "icmp"].map(|protocol| way(to, protocol))).collect()
 }
 
-/// A mode as WSL names it, and what it looks like with the tunnel up.
+/// A mode by WSL's name, and its state with the tunnel up.
 struct Mode {
     wsl: &'static str,
     /// Its name in `status`.
     name: &'static str,
-    /// What `up` says of it.
+    /// The message of `up` about it.
     says: Option<&'static str>,
-    /// The addresses that are led to the tunnel although they are neighbours.
+    /// The addresses that lead to the tunnel although they are neighbours.
     captured: &'static [&'static str],
-    /// Addresses to which WSL's own ways stay.
+    /// Addresses to which WSL's own routes stay.
     stay: &'static [&'static str],
 }
 
@@ -51,12 +51,12 @@ fn serves_in(lab: &Lab, interop: &Interop, mode: &Mode) {
     assert!(says.is_none_or(|says| lines()[1].contains(says)), "{word}: {:?}", lines());
     assert_eq!(http_status(lab, Place::Wsl, SERVER), "200", "{word}");
     assert_eq!(way_out(lab, SERVER), "underpass0", "{word}");
-    assert_eq!(ways(lab, stay), before.0, "{word}: WSL's own ways are as they were");
+    assert_eq!(ways(lab, stay), before.0, "{word}: WSL's own routes are as before");
     let all = rules(lab);
     assert!(before.1.lines().all(|rule| all.contains(rule)), "{word}: {all}");
     send_signal(tunnel.process().pid(), "TERM");
     assert_eq!(tunnel.process().exit_code(PATIENCE), Some(0));
-    assert_eq!(look(), before, "{word}: nothing of WSL's was touched");
+    assert_eq!(look(), before, "{word}: none of WSL's routes changed");
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn where_it_is_not_needed_that_is_told() {
         assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "{outside}");
         assert_eq!(tunnel.said().lines().count(), 1, "{outside}: {}", tunnel.said());
     }
-    // What a tunnel carries is not WSL's own network.
+    // The traffic of another tunnel is not WSL's own network.
     let carried = Tunnel::up(&lab, &[]);
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
     let mut beside =

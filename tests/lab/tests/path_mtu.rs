@@ -1,5 +1,5 @@
-//! The path's MTU as programs of the VM see it, beside the kernel's own path: pings and datagrams
-//! that no router may fragment.
+//! The path's MTU as programs of the VM see it, compared with the kernel's own path: pings and
+//! datagrams that no router may fragment.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::{ROUTER, ROUTER_V6, SERVER, SERVER_V6};
@@ -7,7 +7,7 @@ use lab::relay::{Lack, lacks};
 use lab::scene::{PATIENCE, UDP_ECHO, cut_off_lab, must, python, udp_client, udp_server};
 use lab::{Lab, Place, Tunnel, lab_or_skip, programs, until};
 
-/// Payloads: larger than any link takes; within the host's MTU of 1500, but not within 1400; the
+/// Payloads: larger than any link carries; within the host's MTU of 1500, but not within 1400; the
 /// same again, when its fate is known; within both.
 const SIZES: [&str; 4] = ["9000", "1440", "1440", "1300"];
 
@@ -18,13 +18,13 @@ fn set_mtu(lab: &Lab, ends: [(Place, &str); 2], mtu: u32) {
     }
 }
 
-/// The link behind the router, which the host does not see.
+/// The link beyond the router, which the host does not see.
 const BEHIND: [(Place, &str); 2] = [(Place::Router, "outer"), (Place::Internet, "uplink")];
 
 /// The host's own link.
 const HOSTS: [(Place, &str); 2] = [(Place::Windows, "uplink"), (Place::Router, "inner")];
 
-/// What a program in a place meets that sends datagrams of these sizes.
+/// The results of a program in a place that sends datagrams of these sizes.
 fn fates(lab: &Lab, place: Place, server: &str, sizes: &[&str]) -> Vec<String> {
     let port = UDP_ECHO.to_string();
     let args = [&[server, &port], sizes].concat();
@@ -33,8 +33,8 @@ fn fates(lab: &Lab, place: Place, server: &str, sizes: &[&str]) -> Vec<String> {
     finished.stdout.lines().map(str::to_owned).collect()
 }
 
-/// Two labs that are alike, the host's own way in the first and the tunnel in the second: what
-/// either learns of a path, the kernel remembers for minutes.
+/// Two identical labs, with the host's own path in the first and the tunnel in the second: the
+/// kernel remembers for minutes what either learns of a path.
 fn beside(prepare: impl Fn(&Lab)) -> Option<(Lab, Lab, Tunnel)> {
     let (kernel, lab) = (lab_or_skip()?, cut_off_lab()?);
     prepare(&kernel);
@@ -73,8 +73,8 @@ fn the_hosts_own_mtu_is_the_vms_and_follows_it() {
     }
     let way_mtu = || tunnel.status()["tap"]["way_mtu"].as_u64();
     assert_eq!(way_mtu(), Some(1400));
-    // Of Wine's two notices of a change neither comes for an MTU; an address that comes or goes
-    // does.
+    // Wine's two notices of a change do not come for an MTU, only for an address that comes or
+    // goes.
     set_mtu(&lab, HOSTS, 1450);
     must(&lab, Place::Windows, "ip addr add 192.0.2.77/24 dev uplink");
     assert!(until(PATIENCE, || way_mtu() == Some(1450)), "{:?}", way_mtu());
@@ -86,9 +86,8 @@ fn the_hosts_own_mtu_is_the_vms_and_follows_it() {
 fn what_may_be_fragmented_passes_in_any_size() {
     let Some((_kernel, lab, _tunnel)) = beside(|lab| set_mtu(lab, BEHIND, 1400)) else { return };
     let _server = udp_server(&lab);
-    // The kernel's default: DF as long as a datagram fits into the MTU that it knows. The first
-    // that does not is lost where the path narrows, and its connected sender hears of it, as
-    // everywhere.
+    // The kernel's default: DF as long as a datagram fits into the known MTU. The first that does
+    // not is lost where the path narrows, and its connected sender gets an error, as everywhere.
     let program = "
 import errno
 for family, host in [(socket.AF_INET, sys.argv[1]), (socket.AF_INET6, sys.argv[2])]:
@@ -107,7 +106,7 @@ for family, host in [(socket.AF_INET, sys.argv[1]), (socket.AF_INET6, sys.argv[2
     if !lacks(Lack::DatagramErrors) {
         udp_client(&lab, program, &[SERVER, SERVER_V6, &UDP_ECHO.to_string()]);
     }
-    // No socket of the VM's own may fragment less than the path takes: IP_PMTUDISC_DONT sends
+    // A socket of the VM may not fragment to less than the path carries: IP_PMTUDISC_DONT sends
     // without DF.
     let program = "
 s = udp()
@@ -118,7 +117,7 @@ for size in [1440, 9000, 65507, 1300]:
     udp_client(&lab, program, &[SERVER, &UDP_ECHO.to_string()]);
 }
 
-/// What ping says of a request with DF, without times and counts.
+/// The output of ping for a request with DF, without times and counts.
 fn ping(lab: &Lab, place: Place, server: &str, size: u32) -> String {
     let size = size.to_string();
     let words = ["ping", "-n", "-M", "do", "-c", "1", "-W", "5", "-s", &size, server];
@@ -137,7 +136,7 @@ fn pings_that_no_router_may_fragment_meet_what_they_meet_on_the_hosts_own_path()
             continue;
         }
         let mut seen = Vec::new();
-        // Above the host's MTU; above the path's, twice; and as large as the path takes.
+        // Above the host's MTU; above the path's, twice; and as large as the path carries.
         let behind_router = if lacks(Lack::PathMtu) { &[][..] } else { &[1401, 1401] };
         for mtu in [&[1501], behind_router, &[1400]].concat() {
             let own = ping(&kernel, Place::Windows, server, mtu - header);
@@ -159,7 +158,7 @@ fn a_traceroute_finds_the_paths_mtu() {
         return;
     }
     let Some((kernel, lab, _tunnel)) = beside(|lab| set_mtu(lab, BEHIND, 1400)) else { return };
-    // The MTU of each hop that narrows it, and all that traceroute said.
+    // The MTU of each hop that narrows it, and the whole output of traceroute.
     let marks = |place, lab: &Lab| {
         let said = must(lab, place, &format!("traceroute -n --mtu -w 5 -m 6 {SERVER}"));
         let found = said.split_whitespace().filter(|word| word.starts_with("F="));

@@ -1,5 +1,5 @@
-//! The scripts for PowerShell, as far as they can be judged without one. What they have Linux do is
-//! run by `install.rs` and `verification.rs`.
+//! The scripts for PowerShell, as far as they can be checked without one. `install.rs` and
+//! `verification.rs` run their Linux commands.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 #[path = "common/powershell.rs"]
@@ -11,8 +11,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// What `verify-windows.ps1` calls, and the parameters that it gives. Each is in Windows PowerShell
-/// 5.1.
+/// The commands of `verify-windows.ps1`, and the parameters that it uses. Each exists in Windows
+/// PowerShell 5.1.
 const COMMANDS: [(&str, &[&str]); 34] = [
     ("ConvertFrom-Json", &[]),
     ("ConvertTo-Json", &["-Depth"]),
@@ -50,7 +50,7 @@ const COMMANDS: [(&str, &[&str]); 34] = [
     ("param", &[]),
 ];
 
-/// What the task that keeps AnyConnect's metric calls, and the command that it runs.
+/// The commands of the task that keeps AnyConnect's metric, and the command that it runs.
 const METRIC_TASK: [(&str, &[&str]); 7] = [
     ("Get-CimClass", &["-Namespace", "-ClassName"]),
     ("Get-WinEvent", &["-ListLog", "-ErrorAction"]),
@@ -123,7 +123,7 @@ fn the_task_that_keeps_a_metric_parses_and_so_does_what_it_runs() {
     let done = Command::new(programs().join("underpass")).args(words).output().unwrap();
     let advice: serde_json::Value =
         serde_json::from_slice(&done.stdout).unwrap_or_else(|e| panic!("{e}: {done:?}"));
-    // The tunnel is the first that is to be run, the metric the last.
+    // The tunnel is the first to run, the metric the last.
     let runs: Vec<&serde_json::Value> =
         advice.as_array().unwrap().iter().filter(|one| one["kind"] == "run").collect();
     assert_eq!(runs[0]["lines"], serde_json::json!(["underpass up"]), "{advice:#}");
@@ -132,7 +132,7 @@ fn the_task_that_keeps_a_metric_parses_and_so_does_what_it_runs() {
     let (found, calls) = complaints(&task, &METRIC_TASK);
     assert_eq!((found, calls), (Vec::<String>::new(), 6), "{task}");
     assert!(task.contains("EventID=2039"), "{task}");
-    // The argument is a text of PowerShell's, in which a quote is doubled.
+    // The argument is a PowerShell string, in which a quote is doubled.
     let (_, argument) = task.split_once("-Argument '").unwrap();
     let (argument, _) = argument.split_once("'\n").unwrap();
     let command = argument.replace("''", "'");
@@ -150,7 +150,7 @@ fn clean_removes_what_a_run_made_and_nothing_else() {
     };
     let clean = text.split_once("\nif ($Clean) {\n").unwrap().1.split_once("\n}\n").unwrap().0;
     assert!(clean.contains("{ Remove-Run $left.Name }") && clean.contains("exit 0"), "{clean}");
-    // Only names that the script makes; the notes are read before their folder goes.
+    // Only names that the script makes; it reads the notes before it removes their folder.
     let run = body("Remove-Run");
     let at = |part: &str| run.find(part).unwrap_or_else(|| panic!("{part}: {run}"));
     let steps = [
@@ -164,11 +164,11 @@ fn clean_removes_what_a_run_made_and_nothing_else() {
         run.contains("if ($hasNote -and $installed.Count -eq 0) { Remove-Relays $before }"),
         "{run}"
     );
-    // The notes are written before what they are about is made.
+    // It writes the notes before it makes the things that they describe.
     let order = |first: &str, second: &str| text.find(first).unwrap() < text.find(second).unwrap();
     assert!(order("Write-Note 'relays' $relaysBefore", "@('--import', $name,"));
     assert!(order("Write-Note 'service' @($Distro)", "@('install', '--distro', $name)"));
-    // A unit of another name stays: what the shell does is tried on both.
+    // A unit of another name stays: the shell's behaviour is tried on both.
     let service = body("Remove-Service");
     let quoted = |variable: &str| {
         let (_, rest) = service.split_once(&format!("${variable} = \"")).unwrap();
@@ -208,7 +208,7 @@ fn everything_in_the_page_is_escaped() {
             return;
         }
         let line = node.start_position().row + 1;
-        // Only what `-f` puts into a text of quotes goes into the page, and only through
+        // Only the values that `-f` puts into a quoted text go into the page, and only through
         // Protect-Html.
         assert!(node.kind() != "expandable_string_literal", "line {line}: {}", words(node, &text));
         if let ("format_expression", Some((_, arguments))) =
@@ -314,7 +314,7 @@ fn what_the_script_asks_of_underpass_are_commands_of_it() {
         seen += 1;
     }
     assert!(seen >= 6, "{seen}");
-    // The items that it asks for by name.
+    // The items that it requests by name.
     for part in text.split("Get-SelftestFinding '").skip(1) {
         let item = part.split('\'').next().unwrap();
         assert!(known(&["selftest", item]), "underpass selftest {item}");

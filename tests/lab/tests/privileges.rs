@@ -1,5 +1,5 @@
-//! Root is given up: which process of a gateway has which rights while traffic flows, and that the
-//! end of any of them gives the old network back.
+//! Root is given up: the rights of each process of a gateway while traffic flows. The end of any of
+//! them restores the old network.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::SERVER;
@@ -22,7 +22,7 @@ fn line(pid: u32, name: &str) -> String {
         .join(" ")
 }
 
-/// The user of a process, which is all of its users and groups.
+/// The user of a process, which must be its only user and group.
 fn only_user(pid: u32) -> u32 {
     let (users, groups) = (line(pid, "Uid"), line(pid, "Gid"));
     assert_eq!(line(pid, "Groups"), "", "process {pid} keeps other groups");
@@ -54,7 +54,7 @@ fn what_reads_from_the_network_is_not_root_and_has_no_capability() {
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
     let (engine, network) = (tunnel.engine(), tunnel.network());
     let users = [only_user(engine), only_user(network)];
-    // Neither root, nor the user that other programs share, nor one another.
+    // They are not root, not the user that other programs share, and not the same.
     assert!(
         users.iter().all(|user| ![0, 65_534].contains(user)) && users[0] != users[1],
         "{users:?}"
@@ -64,7 +64,7 @@ fn what_reads_from_the_network_is_not_root_and_has_no_capability() {
     for pid in [engine, network] {
         assert_eq!(line(pid, "NoNewPrivs"), "1", "process {pid}");
         assert_eq!(line(pid, "Seccomp"), "2", "process {pid}: no list of system calls");
-        // What is not dumpable belongs to root in /proc (proc(5)).
+        // In /proc a process that is not dumpable belongs to root (proc(5)).
         use std::os::unix::fs::MetadataExt as _;
         assert_eq!(
             fs::metadata(format!("/proc/{pid}/mem")).unwrap().uid(),
@@ -76,7 +76,7 @@ fn what_reads_from_the_network_is_not_root_and_has_no_capability() {
             environment.split_terminator('\0').filter(|line| !line.starts_with("RUST_")).collect();
         assert_eq!(others, [""; 0], "process {pid}: a password may be in the environment");
     }
-    // Windows programs have what they had.
+    // Windows programs keep their earlier rights.
     for relay in tunnel.relays() {
         assert_eq!(
             (line(relay, "NoNewPrivs"), line(relay, "Seccomp")),
@@ -88,7 +88,7 @@ fn what_reads_from_the_network_is_not_root_and_has_no_capability() {
     assert_status(&mut tunnel, users);
 }
 
-/// What `underpass status` says of them is what the kernel says.
+/// `underpass status` agrees with the kernel about them.
 fn assert_status(tunnel: &mut Tunnel, users: [u32; 2]) {
     let (up, status) = (tunnel.process().pid(), tunnel.status());
     let seen = &status["privileges"];
@@ -103,7 +103,7 @@ fn assert_status(tunnel: &mut Tunnel, users: [u32; 2]) {
             (&true.into(), &true.into()),
             "{process}"
         );
-        // The kernel of this machine may have no Landlock: then that is said.
+        // The kernel of this machine may have no Landlock: then the status says so.
         let said =
             process["landlock"].is_u64() || process["missing"].to_string().contains("Landlock");
         assert!(said, "{process}");
@@ -117,7 +117,7 @@ fn the_end_of_any_process_gives_the_old_network_back_and_ends_the_others() {
     type PidOf = fn(&mut Tunnel) -> u32;
     let which: [(&str, PidOf, &str, &str); 4] = [
         ("underpass-engine", Tunnel::engine, "KILL", "SIGKILL"),
-        // As the kernel ends it for a system call that it may not make.
+        // As the kernel ends it for a forbidden system call.
         ("underpass-engine", Tunnel::engine, "SYS", "not in its list (seccomp)"),
         ("underpass-network", Tunnel::network, "KILL", "SIGKILL"),
         ("up", |tunnel| tunnel.process().pid(), "KILL", ""),
@@ -148,7 +148,7 @@ fn the_end_of_any_process_gives_the_old_network_back_and_ends_the_others() {
         assert_eq!(
             http_status(&lab, Place::Wsl, SERVER),
             "200",
-            "{name}: a second start finds nothing in its way"
+            "{name}: a second start finds no obstacle"
         );
         drop(again);
     }

@@ -1,5 +1,5 @@
-//! `underpass proxy` with the tunnel: a proxy program on Windows that serves 127.0.0.1 alone, as it
-//! does without 'Allow LAN'.
+//! `underpass proxy` with the tunnel: a proxy program on Windows that serves only 127.0.0.1, as
+//! without 'Allow LAN'.
 
 use lab::Place;
 use lab::built::programs;
@@ -8,7 +8,7 @@ use lab::scene::{http_server, tunnelled_lab};
 #[test]
 fn with_the_tunnel_a_proxy_of_windows_own_loopback_is_used_without_allow_lan() {
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
-    // It answers whatever page it is asked for, as a proxy does.
+    // It answers requests for any page, like a proxy.
     let _proxy = http_server(&lab, Place::Windows, "127.0.0.1", 7890, "by the proxy");
     let host = tunnel.status()["tap"]["ipv4"]["host"].as_str().unwrap().to_owned();
     let told = tunnel.command(&["proxy", "on", "--shell", "sh"]).unwrap();
@@ -22,7 +22,7 @@ fn with_the_tunnel_a_proxy_of_windows_own_loopback_is_used_without_allow_lan() {
         tunnel.runtime_dir().display(),
         programs().join("underpass").display()
     );
-    // The page's name is known to nobody here: only the proxy can have answered.
+    // No resolver here knows the page's name: only the proxy can have answered.
     let words = format!("eval \"$({underpass} proxy on)\"; curl -sS http://page.lab.invalid/");
     let said = lab.run(Place::Wsl, &["sh", "-c", &words]).unwrap();
     assert_eq!(said.stdout, "by the proxy", "{said:?}");

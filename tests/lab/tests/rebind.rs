@@ -1,5 +1,5 @@
 //! DNS answers from outside that name loopback, the tunnel's own addresses or the host (DNS
-//! rebinding): the gateway drops them, on every way in.
+//! rebinding): the gateway drops them, on every path.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::{HOST, HOST_V6, NAT_GATEWAY, SERVER, SERVER_V6, VM};
@@ -8,7 +8,7 @@ use lab::scene::{etc, http_server, tunnelled_lab_with_dns};
 use lab::{Container, Lab, Masquerade, Place, Tunnel};
 use std::net::IpAddr;
 
-/// A name of a zone whose owner answers with these addresses.
+/// A name in a zone whose owner answers with these addresses.
 fn naming(addresses: &[&str], zone: &str) -> String {
     let hex = |address: &&str| match address.parse().unwrap() {
         IpAddr::V4(v4) => format!("ip-{:08x}.", v4.to_bits()),
@@ -64,7 +64,7 @@ fn no_answer_from_outside_names_loopback_the_tunnel_or_the_host() {
                 assert_eq!(
                     asked(&lab, server, &[transport, &name, "A"]),
                     elsewhere,
-                    "companies live there"
+                    "companies use these addresses"
                 );
             }
         }
@@ -126,7 +126,7 @@ fn names_that_may_name_the_host_do() {
     );
 }
 
-/// The name that a container is given leads to the host all the same.
+/// The container's own name for the host still leads to it.
 #[test]
 fn a_container_is_not_led_to_the_host_by_an_answer_from_outside() {
     let Some((lab, _dns, tunnel)) = tunnelled_lab_with_dns(&[]) else { return };
@@ -150,8 +150,8 @@ fn a_container_is_not_led_to_the_host_by_an_answer_from_outside() {
     }
 }
 
-/// What listens on the host's own loopback is reached by the name. By the VM's old gateway address
-/// a container comes to the host by the VM's own network, where that loopback is not.
+/// The name reaches services on the host's own loopback. The VM's old gateway address leads a
+/// container to the host by the VM's own network, which does not reach that loopback.
 #[test]
 fn a_container_reaches_the_hosts_loopback_by_name_and_not_by_the_old_gateway() {
     let Some((lab, _dns, _tunnel)) = tunnelled_lab_with_dns(&[]) else { return };

@@ -1,5 +1,5 @@
-//! Relays that die, hang or cannot start: what they carried is reset at once, and the next one
-//! carries on.
+//! Relays that die, hang or cannot start: their connections are reset at once, and the next relay
+//! takes over.
 
 use lab::addresses::SERVER;
 use lab::relay::{Lack, lacks};
@@ -11,7 +11,7 @@ use lab::tunnel::send_signal;
 use lab::{Finished, Lab, Place, Tunnel, Vpn, until};
 use std::fs;
 
-/// Echoes what comes, on port 7 of the internet, for any number of clients.
+/// Echoes on port 7 of the internet, for any number of clients.
 const ECHO_SERVER: &str = "
 import socketserver
 class Handler(socketserver.BaseRequestHandler):
@@ -28,11 +28,11 @@ class Server(socketserver.ThreadingTCPServer):
 Server(('203.0.113.10', 7), Handler).serve_forever()
 ";
 
-/// What clients begin with.
+/// The beginning of the clients.
 const CLIENT: &str = "
 import os, select, signal, socket, sys, threading, time
 SERVER = (sys.argv[1], 7)
-# One thread a socket: the kernel tells a reset once, to whoever asks first.
+# One thread per socket: the kernel reports a reset once, to the first thread that asks.
 def echoed(s, data):
     got = b''
     s.sendall(data)
@@ -59,7 +59,7 @@ fn killed_10_times_mid_transfer_its_flows_are_reset_in_1_s_and_new_ones_served_i
     }
     let Some((lab, mut tunnel)) = tunnelled_lab(&[]) else { return };
     let _echo = python_server(&lab, Place::Internet, ECHO_SERVER, &[], 7);
-    // Writes without end while the relay is killed, as does the echo; then connects until somebody
+    // Writes endlessly, as does the echo, while the relay is killed; then connects until a server
     // answers.
     let program = "
 s = socket.create_connection(SERVER, 5)
@@ -198,7 +198,7 @@ fn without_any_relay_the_old_network_is_back_until_there_is_one() {
     assert!(until(PATIENCE, || way_out(&lab, SERVER) == "eth0"), "{}", tunnel.status());
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "by the old network");
     assert_eq!(tunnel.status()["state"], "no-relay", "{}", tunnel.status());
-    // At first the error is that it was killed; the next try gives its own words.
+    // At first the error is that it was killed; the next try gives its own message.
     let last_error =
         || tunnel.status()["relays"][0]["last_error"].as_str().unwrap_or_default().to_owned();
     assert!(until(PATIENCE, || last_error().contains("out of order")), "{}", tunnel.status());
@@ -213,7 +213,7 @@ fn without_any_relay_the_old_network_is_back_until_there_is_one() {
     assert!(until(PATIENCE, || way_out(&lab, SERVER) == "underpass0"), "{}", tunnel.status());
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "through the tunnel again");
     assert_eq!(tunnel.status()["state"], "up");
-    assert_eq!(tunnel.said().lines().count(), 1, "it says that it is up once");
+    assert_eq!(tunnel.said().lines().count(), 1, "it reports once that it is up");
     assert!(tunnel.process().is_running());
 }
 
@@ -251,7 +251,7 @@ fn a_vm_that_was_suspended_goes_on_where_it_was() {
     let Some((lab, mut tunnel)) = tunnelled_lab(&[]) else { return };
     let _echo = python_server(&lab, Place::Internet, ECHO_SERVER, &[], 7);
     let relays = tunnel.relays();
-    // Longer than the 6 s after which a relay that says nothing is given up.
+    // Longer than the 6 s after which a silent relay is given up.
     let program = "
 s = socket.create_connection(SERVER, 5)
 s.settimeout(30)

@@ -1,5 +1,5 @@
-//! The VM's routes: whatever ends the gateway leaves the old network as it was, and what is not the
-//! tunnel's stays untouched.
+//! The VM's routes: however the gateway ends, the old network is as before, and foreign routes stay
+//! unchanged.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::{NAT_GATEWAY, SERVER, SERVER_NAME};
@@ -43,23 +43,19 @@ fn killed_at_random_moments_it_leaves_the_old_network_and_nothing_in_the_next_st
     let Some(lab) = lab_or_skip() else { return };
     let _web = web_server(&lab);
     let mut moments = Moments(7);
-    // What is left in the VM hangs little on the relay, and behind interop a start takes longer.
+    // The remains in the VM depend little on the relay, and with interop a start takes longer.
     let rounds = if Relay::chosen() == Relay::Linux { 50 } else { 15 };
     for round in 0..rounds {
         let mut tunnel = Tunnel::launch(&lab, &[]);
-        // Half of the moments lie in the start-up, which takes a tenth of a second or so.
+        // Half of the moments lie in the start-up, which takes about a tenth of a second.
         let moment = moments.next() / if round % 2 == 0 { 1 } else { 8 };
         let ended = until(moment, || !tunnel.process().is_running());
         assert!(!ended, "{round}: it ended by itself: {}", tunnel.complained());
         let pid = tunnel.process().pid();
         send_signal(pid, "KILL");
         assert_eq!(tunnel.process().exit_code(PATIENCE), None);
-        assert_eq!(
-            tunnel.complained(),
-            "",
-            "{round}: the start after a kill has nothing to complain of"
-        );
-        // A child that is between fork and exec at that moment holds the device a little longer.
+        assert_eq!(tunnel.complained(), "", "{round}: the start after a kill has no complaint");
+        // A child between fork and exec at that moment holds the device a little longer.
         assert!(until(PATIENCE, || !has_tap(&lab)), "{round}, after {moment:?}");
         assert_eq!(way_out(&lab, SERVER), "eth0", "{round}, after {moment:?}: {}", rules(&lab));
         assert_eq!(
@@ -90,7 +86,7 @@ fn killed_at_random_moments_it_leaves_the_old_network_and_nothing_in_the_next_st
     assert_eq!(last.process().exit_code(PATIENCE), Some(0));
     assert!(
         !rules(&lab).contains("proto 117"),
-        "one that is stopped tidies up for all that were killed: {}",
+        "one that is stopped cleans up for all that were killed: {}",
         rules(&lab)
     );
     let relays = || {
@@ -119,11 +115,11 @@ fn what_a_killed_run_left_is_replaced_by_a_run_with_other_addresses() {
         before.contains("from 10.55.0.1 ") && ip(&lab, "addr").contains("10.77.0."),
         "{before}"
     );
-    // Killed, and while nobody runs an address goes and another comes.
+    // Killed, and while no gateway runs an address goes and another comes.
     drop(first);
     ip(&lab, "addr del 10.55.0.1/24 dev office");
     ip(&lab, "addr add 10.66.0.1/24 dev office");
-    assert_eq!(rules(&lab), before, "a killed one can take nothing back");
+    assert_eq!(rules(&lab), before, "a killed gateway cannot clean up");
     let mut second = Tunnel::up(&lab, &["--subnet", "10.88.0.0/28", "--tap", "other0"]);
     let after = rules(&lab);
     assert_eq!(
@@ -207,11 +203,11 @@ fn more_specific_routes_and_neighbours_stay_direct() {
     assert_eq!(
         http_status(&lab, Place::Wsl, SERVER),
         "000",
-        "it goes the direct way, where the VPN is"
+        "it takes the direct path, where the VPN is"
     );
     assert_eq!(way_out(&lab, SERVER), "eth0");
     lab.set_vpn(Vpn::Off).unwrap();
-    assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "the direct way is open");
+    assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "the direct path is open");
     lab.set_vpn(Vpn::On).unwrap();
     ip(&lab, "route del 203.0.113.0/24");
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "through the tunnel again");
@@ -225,7 +221,7 @@ fn more_specific_routes_and_neighbours_stay_direct() {
 #[test]
 fn rules_and_tables_of_mirrored_mode_stay_in_front() {
     let Some(lab) = cut_off_lab() else { return };
-    // WSL's own, in its mirrored mode: priorities 1 and 2, before everything of ours.
+    // WSL's own, in its mirrored mode: priorities 1 and 2, before all of ours.
     ip(&lab, &format!("route add 203.0.113.0/24 via {NAT_GATEWAY} table 127"));
     for priority in [1, 2] {
         ip(&lab, &format!("rule add pref {priority} from all lookup 127"));
@@ -233,13 +229,13 @@ fn rules_and_tables_of_mirrored_mode_stay_in_front() {
     let before = (rules(&lab), ip(&lab, "route show table all"));
     let mut tunnel = Tunnel::up(&lab, &[]);
     assert_eq!(way_out(&lab, SERVER), "eth0", "{}", rules(&lab));
-    assert_eq!(way_out(&lab, "8.8.8.8"), TAP, "what those tables do not know goes on");
+    assert_eq!(way_out(&lab, "8.8.8.8"), TAP, "other destinations pass those tables");
     send_signal(tunnel.process().pid(), "TERM");
     assert_eq!(tunnel.process().exit_code(PATIENCE), Some(0));
     assert_eq!(
         (rules(&lab), ip(&lab, "route show table all")),
         before,
-        "nothing of WSL's was touched"
+        "none of WSL's routes changed"
     );
 }
 
@@ -253,12 +249,15 @@ fn captured_nameservers_follow_resolv_conf_and_rules_follow_addresses() {
         lab.run(Place::Wsl, &words).unwrap().stdout.trim() == SERVER
     };
     assert!(until(PATIENCE, || asks(NAT_GATEWAY)));
-    assert!(!asks("172.28.48.99"), "a neighbour that is no nameserver is not answered for");
-    // In place, as the mount over /etc/resolv.conf shows the file and not its name.
+    assert!(
+        !asks("172.28.48.99"),
+        "the gateway does not answer for a neighbour that is not a nameserver"
+    );
+    // In place, because the mount over /etc/resolv.conf shows the file and not its name.
     let file = format!("/etc/netns/{}/resolv.conf", lab.namespace(Place::Wsl));
     std::fs::write(&file, "nameserver 172.28.48.99\n").unwrap();
     assert!(until(PATIENCE, || rules(&lab).contains("to 172.28.48.99 ")), "{}", rules(&lab));
-    assert!(until(PATIENCE, || asks("172.28.48.99")), "the new nameserver is answered for");
+    assert!(until(PATIENCE, || asks("172.28.48.99")), "the gateway answers for the new nameserver");
     assert!(tunnel.status()["captured"].as_array().unwrap().contains(&"172.28.48.99".into()));
     std::fs::write(&file, format!("nameserver {NAT_GATEWAY}\n")).unwrap();
     assert!(until(PATIENCE, || !rules(&lab).contains("172.28.48.99")), "{}", rules(&lab));

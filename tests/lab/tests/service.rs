@@ -1,4 +1,4 @@
-//! `underpass service`: the unit is written, enabled and removed; what it runs does what systemd
+//! `underpass service`: it writes, enables and removes the unit; its service does what systemd
 //! expects. Scripts play systemd, and in most tests Windows.
 
 use lab::built::programs;
@@ -13,8 +13,8 @@ use std::path::Path;
 use std::process::Command;
 
 /// The folders that the command uses, laid over those of the machine: `$1` has them. `/run` is a
-/// new one, since a machine that has `/run/WSL` is taken for a WSL by all other tests. There is an
-/// entry for Windows programs, so that none is written into the machine's own list.
+/// new one, since all other tests take a machine with `/run/WSL` for a WSL. An entry for Windows
+/// programs exists, so that none is written into the machine's own list.
 const OVER: &str = r#"
 mkdir -p /etc/systemd
 mount -t tmpfs run /run
@@ -31,11 +31,11 @@ exec "$@"
 /// The copy of the command that the unit runs.
 const COPY: &str = "local/underpass/underpass";
 
-/// WSL's own program that starts Windows programs, as far as a script is one: it is told the
-/// program's path, its name, and its arguments.
+/// WSL's own program that starts Windows programs, as far as a script can be one: its arguments are
+/// the program's path, its name, and its arguments.
 const INIT: &str = "#!/bin/sh\nprogram=$1\nshift 2\nexec /bin/sh \"$program\" \"$@\"\n";
 
-/// A machine with a pretend systemd, whose `systemctl` writes down how it is called.
+/// A machine with a pretend systemd, whose `systemctl` records its calls.
 struct Machine(Scratch);
 
 impl Machine {
@@ -46,14 +46,13 @@ impl Machine {
             assert!(made.is_ok(), "{made:?}");
         }
         let init = machine.0.file("bin/init", INIT);
-        // The kernel's entry for Windows programs, as it shows it.
+        // The kernel's entry for Windows programs, in the kernel's form.
         let entry = format!("enabled\ninterpreter {init}\nflags: PF\noffset 0\nmagic 4d5a\n");
         let _files = (
             machine.0.file("binfmt/status", "enabled\n"),
             machine.0.file("binfmt/WSLInterop", &entry),
         );
-        // Root starts nothing from a folder that every user may write to, as it is with some
-        // umasks.
+        // Root starts nothing from a folder that every user may write to, which some umasks cause.
         let bin = fs::set_permissions(machine.0.path("bin"), fs::Permissions::from_mode(0o755));
         assert!(bin.is_ok(), "{bin:?}");
         machine.program(
@@ -63,7 +62,7 @@ impl Machine {
         machine
     }
 
-    /// A script that is found before the machine's own programs.
+    /// A script that comes before the machine's own programs.
     fn program(&self, name: &str, text: &str) {
         let _path = self.0.file(&format!("bin/{name}"), &format!("#!/bin/sh\n{text}"));
     }
@@ -91,7 +90,7 @@ impl Machine {
         self.0.read("etc/system/underpass.service")
     }
 
-    /// What a line of the unit runs, as systemd reads it.
+    /// The command of a unit's line, as systemd reads it.
     fn command(&self, key: &str) -> String {
         let unit = self.unit();
         let line =
@@ -99,9 +98,10 @@ impl Machine {
         line.trim_start_matches('-').replace("$$", "$")
     }
 
-    /// Runs what the unit starts, with `script` as `wsl.exe`, and gives what it told systemd, too.
+    /// Runs the unit's command, with `script` as `wsl.exe`, and returns its notifications to
+    /// systemd, too.
     fn run_service(&self, script: &str) -> (Finished, Vec<String>) {
-        // It begins as a Windows program does, and a shell takes that for a variable.
+        // It begins like a Windows program, which a shell takes for a variable.
         let _path = self.0.file("bin/wsl.exe", &format!("MZ=\n{script}"));
         let socket = self.0.path("notify");
         let systemd =
@@ -127,7 +127,7 @@ fn a_service_is_installed_told_and_removed() {
         return;
     }
     let machine = Machine::new();
-    assert_eq!(machine.service(&["status"]).code, Some(1), "there is none yet");
+    assert_eq!(machine.service(&["status"]).code, Some(1), "there is no unit yet");
     let installed = machine.service(&["install", "--distro", "helper-2"]);
     assert!(installed.succeeded() && installed.stdout.contains("installed"), "{installed:?}");
     assert!(machine.unit().contains("--distro \"helper-2\""), "{}", machine.unit());
@@ -223,13 +223,13 @@ fn the_unit_tells_systemd_when_traffic_flows_and_ends_with_the_tunnel() {
         machine.0.read("asked"),
         "-d underpass --cd / --exec /usr/bin/underpass up --attach\n"
     );
-    // systemd ends all processes of a unit at once by default: a stop is no failure whichever is
-    // first.
+    // systemd ends all processes of a unit at once by default: a stop is not a failure, whichever
+    // ends first.
     for _ in 0..20 {
         let (done, _) = machine.run_service("kill -TERM $PPID; exit 143\n");
         assert!(done.succeeded(), "{done:?}");
     }
-    // The repair of the kernel's entry, for a machine that has none.
+    // The repair of the kernel's entry, for a machine without one.
     let entries = machine.0.path("entries");
     assert!(fs::create_dir(&entries).is_ok());
     let repair = machine.command("ExecStartPre").replace("/proc/sys/fs/binfmt_misc", &entries);
@@ -238,7 +238,7 @@ fn the_unit_tells_systemd_when_traffic_flows_and_ends_with_the_tunnel() {
         fs::read_to_string(Path::new(&entries).join("register")).ok().as_deref(),
         Some(":WSLInterop:M::MZ::/init:FP\n")
     );
-    // One that is there is switched on, and not registered again: the kernel would refuse that.
+    // An existing entry is switched on, and not registered again: the kernel would refuse that.
     let entry = Path::new(&entries).join("WSLInterop");
     assert!(
         fs::write(&entry, "")
@@ -273,7 +273,7 @@ fn the_unit_starts_wsl_by_another_socket_where_the_lasting_one_is_dead() {
         assert!(done.stderr.contains(words), "{done:?}");
         assert!(done.stderr.contains("no Windows program by /run/WSL/1_interop"), "{done:?}");
     }
-    // Where all of them are, it ends, and systemd starts it again.
+    // If all sockets fail, it ends, and systemd starts it again.
     let script = "echo '<3>WSL (9 - ) ERROR: UtilConnectUnix:543: connect failed 111' >&2; exit 1";
     let (done, notified) = machine.run_service(script);
     assert!(done.code == Some(1) && done.stderr.contains("no other socket"), "{done:?}");

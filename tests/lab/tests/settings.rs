@@ -1,5 +1,5 @@
 //! `underpass settings` in a pretend WSL: without any option it finds Windows' file, Windows' and
-//! WSL's versions and the distros that run, by interop.
+//! WSL's versions and the running distros, by interop.
 
 use lab::built::programs;
 use lab::built::windows_relay;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
 
-/// Windows' folder of its user.
+/// The folder of Windows' user.
 fn profile(interop: &Interop) -> PathBuf {
     let local = interop.local_app_data();
     local.parent().and_then(|folder| folder.parent()).map(PathBuf::from).unwrap_or_default()
@@ -41,7 +41,7 @@ fn the_real_places_and_versions_are_found_by_interop() {
         "{}",
         shown.stderr
     );
-    // Wine may say that it is an older Windows than WSL can run on.
+    // Wine may report an older Windows than WSL can run on.
     let facts = distro
         .sh("cd /mnt/c && WSL_INTEROP=/run/WSL/1_interop /mnt/wsl/underpass-relay.exe facts")
         .stdout;
@@ -51,7 +51,7 @@ fn the_real_places_and_versions_are_found_by_interop() {
     match system.strip_prefix("Windows 10.0.") {
         Some(build) => assert_eq!(json["windows"].to_string(), build),
         None => assert!(
-            shown.stderr.contains(&format!("'{system}' is no version of Windows")),
+            shown.stderr.contains(&format!("'{system}' is not a version of Windows")),
             "{}",
             shown.stderr
         ),

@@ -1,5 +1,5 @@
-//! A floor of speed that no working build goes below on any machine. Figures for people are
-//! `scripts/bench`'s.
+//! A floor of speed that no working build falls below on any machine. `scripts/bench` gives figures
+//! for people.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::SERVER;
@@ -37,7 +37,7 @@ fn one_stream_each_way_keeps_above_a_floor() {
     let Some((lab, _tunnel)) = tunnelled_lab(&[]) else { return };
     let _server = iperf_server(&lab);
     for options in [&["--time", "2"][..], &["--time", "2", "--reverse"]] {
-        // Another program may have had the machine for a while.
+        // Another program may have used the machine for a while.
         let best = (0..3).map(|_| iperf(&lab, options)).find(|speed| *speed > FLOOR);
         assert!(best.is_some(), "{options:?}: below {FLOOR} bit/s three times");
     }

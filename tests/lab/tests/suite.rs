@@ -1,5 +1,5 @@
-//! The runner of tests (`src/bin/suite`), with pretend test programs: it counts, limits, tries
-//! again and fails as it says.
+//! The test runner (`src/bin/suite`), with pretend test programs: it counts, limits, tries again
+//! and fails as documented.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::scene::Scratch;
@@ -8,15 +8,15 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-/// What the suite did.
+/// The result of a suite run.
 #[derive(Debug)]
 struct Run {
     code: Option<i32>,
     said: String,
 }
 
-/// Runs the suite with test programs, each given by its name and its tests: a test's name, and the
-/// words of the shell that are its body. They run in the folder of the program.
+/// Runs the suite with test programs, each given by its name and its tests: a test's name, and its
+/// body in shell words. They run in the folder of the program.
 fn suite(scratch: &Scratch, programs: &[(&str, &[(&str, &str)])], options: &[&str]) -> Run {
     let mut messages = String::new();
     for (name, tests) in programs {
@@ -36,7 +36,7 @@ fn suite(scratch: &Scratch, programs: &[(&str, &[(&str, &str)])], options: &[&st
     Run { code: output.status.code(), said }
 }
 
-/// A shell script that speaks as Rust's test programs do: `--list --format terse`, `--exact NAME`.
+/// A shell script that behaves like Rust's test programs: `--list --format terse`, `--exact NAME`.
 fn program(tests: &[(&str, &str)]) -> String {
     let mut text = "#!/bin/sh\ncase $2 in\n--format)\n".to_owned();
     for (name, _) in tests {
@@ -64,7 +64,7 @@ fn all_tests_run_and_only_the_output_of_failures_is_shown() {
     let run = suite(&scratch, &[("one", &tests), ("two", &[("other", "echo other >>ran")])], &[]);
     assert_eq!(run.code, Some(1), "{}", run.said);
     assert!(!run.said.contains("quiet words"), "{}", run.said);
-    // What failed ran again, and failed again.
+    // A failed test ran again, and failed again.
     assert_eq!(run.said.matches("loud words").count(), 2, "{}", run.said);
     let mut ran: Vec<String> = scratch.read("ran").lines().map(str::to_owned).collect();
     ran.sort();
@@ -107,7 +107,7 @@ fn a_test_that_passes_the_second_time_is_flaky_and_two_of_them_are_borne() {
 #[test]
 fn a_test_that_does_not_end_is_ended_with_all_of_its_processes() {
     let scratch = Scratch::new();
-    // One that has a session of its own, as servers have.
+    // A process with its own session, like a server.
     let hangs = "setsid sleep 1000 & echo $! >child; sleep 1000";
     let run = suite(&scratch, &[("one", &[("hangs", hangs)])], &["--limit", "1"]);
     assert_eq!(run.code, Some(1), "{}", run.said);
@@ -120,7 +120,7 @@ fn ended(scratch: &Scratch) {
     let child = scratch.read("child").trim().to_owned();
     assert!(!child.is_empty());
     let line = Path::new("/proc").join(&child).join("cmdline");
-    // Whoever inherits it reaps it.
+    // Its new parent reaps it.
     let gone = || std::fs::read(&line).map_or(true, |line| !line.starts_with(b"sleep"));
     assert!(lab::until(Duration::from_secs(10), gone), "process {child} still runs");
 }

@@ -1,4 +1,4 @@
-//! TCP connects through the tunnel: an app learns what became of the host's connect, neither more
+//! TCP connects through the tunnel: an app learns the result of the host's connect, neither more
 //! nor earlier.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
@@ -7,8 +7,8 @@ use lab::scene::{PATIENCE, Scratch, must, python, python_server, tunnelled_lab};
 use lab::{Lab, Place, Tunnel, until};
 use std::time::Duration;
 
-/// Connects `n` times to address and port, each for at most so many seconds: what came of it, and
-/// the median of the seconds it took.
+/// Connects `n` times to address and port, each for at most that many seconds: the outcomes, and
+/// the median of the seconds.
 const CONNECTS: &str = "
 import errno, socket, statistics, sys, time
 host, port, count, patience = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
@@ -27,7 +27,8 @@ for _ in range(count):
 print(' '.join(sorted(outcomes)), statistics.median(times))
 ";
 
-/// Connects `n` times to address and port at once, and keeps what is pending until it is killed.
+/// Connects `n` times to address and port at once, and keeps the pending connects until it is
+/// killed.
 const PENDING: &str = "
 import signal, socket, sys
 host, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
@@ -38,7 +39,7 @@ for s in kept:
 signal.pause()
 ";
 
-/// Connects, says so, has a word echoed, says so.
+/// Connects and says so, gets a word echoed and says so.
 const WORD: &str = "
 import socket, sys
 s = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=60)
@@ -47,7 +48,7 @@ s.sendall(b'word')
 print(s.recv(4).decode(), flush=True)
 ";
 
-/// Echoes whatever comes on every connection to a port; says of each connection that it came.
+/// Echoes on every connection to a port; prints a line for each connection.
 const ECHO: &str = "
 import socket, sys, threading
 def serve(c):
@@ -61,8 +62,8 @@ while True:
     threading.Thread(target=serve, args=[c], daemon=True).start()
 ";
 
-/// Connects 50 times, each with a word echoed, then has 20 MB echoed on one connection: 'exact',
-/// and the seconds that the slowest connect took.
+/// Connects 50 times, each with a word echoed, then gets 20 MB echoed on one connection: 'exact',
+/// and the seconds of the slowest connect.
 const OTHERS: &str = "
 import hashlib, socket, sys, threading, time
 to, slowest = (sys.argv[1], int(sys.argv[2])), 0
@@ -91,7 +92,7 @@ fn outcome(lab: &Lab, (host, port): (&str, &str), count: &str, patience: &str) -
     (words.to_owned(), seconds.parse().unwrap())
 }
 
-/// Lets nothing arrive at a port of the server, or lets it again.
+/// Blocks a port of the server, or opens it again.
 fn black_hole(lab: &Lab, port: u16, command: &str) {
     for program in ["iptables", "ip6tables"] {
         must(
@@ -131,8 +132,8 @@ fn a_connect_to_a_port_where_nobody_listens_is_refused_at_once_and_never_seen_as
 #[test]
 fn an_unreachable_network_or_host_is_that_error_to_the_app() {
     let Some((lab, _tunnel)) = tunnelled_lab(&[]) else { return };
-    // Linux tells an app of a prohibited host what it tells of an unreachable one, with IPv4; with
-    // IPv6 it has its own error.
+    // With IPv4 Linux reports the same error to an app for a prohibited host as for an unreachable
+    // one; with IPv6 it has a separate error.
     let routes = [
         ("unreachable", "203.0.113.66", "EHOSTUNREACH"),
         ("prohibit", "203.0.113.67", "EHOSTUNREACH"),
@@ -151,7 +152,7 @@ fn an_unreachable_network_or_host_is_that_error_to_the_app() {
         assert_eq!(
             outcome(&lab, (address, "80"), "1", "30").0,
             "EHOSTUNREACH",
-            "{kind} that is not there: {address}"
+            "{kind} that does not exist: {address}"
         );
     }
 }
@@ -185,7 +186,7 @@ fn the_app_is_connected_only_when_the_server_is_and_its_repeated_syns_open_one_c
         assert_eq!(
             (client.stdout().as_str(), server.stdout().as_str()),
             ("", ""),
-            "{host}: nobody is connected yet"
+            "{host}: no connection exists yet"
         );
         assert_eq!(flows(&tunnel, "tcp_pending"), 1, "{host}");
         black_hole(&lab, 81, "-D");
@@ -236,7 +237,7 @@ fn a_connection_whose_app_gave_up_while_it_was_pending_leaves_nothing() {
         drop(app);
         assert_eq!(connections(&lab, Place::Wsl, "syn-sent", 81), 0);
     };
-    // The server answers after all: nobody wants to hear it.
+    // The server answers after all, but no app waits for it.
     give_up();
     black_hole(&lab, 81, "-D");
     assert!(until(PATIENCE, nothing), "after an answer that came too late: {}", left());

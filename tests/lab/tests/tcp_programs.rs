@@ -5,8 +5,7 @@ use lab::addresses::{SERVER, SERVER_V6};
 use lab::scene::{PATIENCE, Scratch, must, python_server, tunnelled_lab};
 use lab::{Lab, Place, until};
 
-/// A web server that gives and takes: GET gives 100 MB, PUT answers with the SHA-256 of what came.
-/// It says nothing.
+/// A web server: GET returns 100 MB, PUT answers with the SHA-256 of the upload. It logs nothing.
 const GIVE_AND_TAKE: &str = "
 import hashlib, http.server, socket, sys
 DATA = hashlib.shake_256(b'web').digest(100_000_000)
@@ -32,7 +31,7 @@ class Server(http.server.ThreadingHTTPServer):
 Server(('::', 80), Handler).serve_forever()
 ";
 
-/// Writes that many bytes, made of a name, to a file; says their SHA-256.
+/// Writes that many bytes, derived from a name, to a file; prints their SHA-256.
 const WRITE: &str = "
 import hashlib, sys
 data = hashlib.shake_256(sys.argv[1].encode()).digest(int(sys.argv[2]))

@@ -1,4 +1,5 @@
-//! TCP connections through the tunnel: what either end does to its stream, the other end sees.
+//! TCP connections through the tunnel: whatever either end does to its stream, the other end sees
+//! it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::{SERVER, SERVER_V6};
@@ -7,7 +8,7 @@ use lab::scene::{PATIENCE, Scratch, must, python, tunnelled_lab};
 use lab::tunnel::send_signal;
 use lab::{Lab, Place, Process, Tunnel, until};
 
-/// What both ends' programs begin with. Up and down are what they send each other.
+/// The beginning of both ends' programs. They send each other `UP` and `DOWN`.
 const BOTH: &str = "
 import hashlib, signal, socket, struct, sys
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
@@ -58,13 +59,13 @@ def accept():
     return c
 ";
 
-/// The end in the VM; `connect` gives the next connection.
+/// The end in the VM; `connect` returns the next connection.
 const CONNECT: &str = "
 def connect():
     return socket.create_connection((sys.argv[1], 7), timeout=60)
 ";
 
-/// Starts the server's program, and keeps what it says.
+/// Starts the server's program, and keeps its output.
 fn server(lab: &Lab, scratch: &Scratch, program: &str) -> Process {
     let program = [BOTH, SERVE, program].concat();
     let words = ["python3", "-c", program.as_str()];
@@ -75,27 +76,28 @@ fn server(lab: &Lab, scratch: &Scratch, program: &str) -> Process {
     server
 }
 
-/// Starts the app's program in the VM, and keeps what it says.
+/// Starts the app's program in the VM, and keeps its output.
 fn app(lab: &Lab, scratch: &Scratch, program: &str) -> Process {
     let program = [BOTH, CONNECT, program].concat();
     lab.start_logged(Place::Wsl, scratch.path("app").as_ref(), &["python3", "-c", &program, SERVER])
         .unwrap()
 }
 
-/// Runs the app's program in the VM to its end; what it said.
+/// Runs the app's program in the VM to its end; returns its output.
 fn run_app(lab: &Lab, host: &str, program: &str) -> String {
     let finished = python(lab, Place::Wsl, &[BOTH, CONNECT, program].concat(), &[host]);
     assert!(finished.succeeded(), "{finished:?}");
     finished.stdout
 }
 
-/// Waits until a program has said a line.
+/// Waits until a program has printed a line.
 fn hears(process: &Process, line: &str) {
     let said = || process.stdout().lines().any(|said| said == line);
     assert!(until(PATIENCE, said), "not '{line}' but: {}{}", process.stdout(), process.stderr());
 }
 
-/// Waits until the server has said all that is wanted, and the gateway has no connection any more.
+/// Waits until the server has printed everything expected, and the gateway has no connection any
+/// more.
 fn over(tunnel: &Tunnel, server: &Process, wanted: &str) {
     assert!(
         until(PATIENCE, || server.stdout() == wanted),
@@ -159,8 +161,8 @@ fn a_reset_by_either_end_is_a_reset_to_the_other() {
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
     let wanted = "idle ECONNRESET\nsending ECONNRESET\n";
     let scratch = Scratch::new();
-    // In the last two the reset comes amid a transfer: of the one who resets, and of the one who is
-    // reset.
+    // In the last two the reset comes in the middle of a transfer: of the end that resets, and of
+    // the end that is reset.
     let server = server(
         &lab,
         &scratch,
@@ -228,7 +230,7 @@ fn an_idle_connection_lives_on_and_keepalives_are_answered() {
     let echo = "c = accept()\nd = accept()\nfor s in (c, d):\n    s.sendall(exactly(s, len(UP)))\nfor s in (c, d):\n    s.settimeout(None)\n    \
         s.sendall(exactly(s, len(UP)))\nrest(c), rest(d)\n";
     let _server = server(&lab, &scratch, echo);
-    // The server echoes when it has all: nobody waits for anybody.
+    // The server echoes when it has everything, so neither waits for the other.
     let app = app(
         &lab,
         &scratch,
@@ -287,7 +289,7 @@ print('end', flush=True)
     assert_eq!(app.stdout(), "busy exact\nbusy exact\nidle\nagain exact\nagain exact\nend\n");
 }
 
-/// The number after `key:` in what `ss -ti` says of the app's one connection.
+/// The number after `key:` in the output of `ss -ti` for the app's one connection.
 fn detail(lab: &Lab, key: &str) -> String {
     let said = must(lab, Place::Wsl, "ss -Htin state established dport = :7");
     let value = said.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix(':'));
@@ -332,15 +334,15 @@ while True:
         scales.split_once(',').unwrap_or_else(|| panic!("no window scaling: {scales}"));
     assert!(gateways.parse::<u8>().unwrap() >= 4 && apps.parse::<u8>().unwrap() >= 1, "{scales}");
     let number = |key: &str| detail(&lab, key).parse::<u64>().unwrap();
-    // What the gateway answers is lost: so much the app's kernel sends ahead.
+    // The gateway's answers are lost: the app's kernel sends this much ahead.
     must(&lab, Place::Wsl, "iptables -w -A INPUT -i underpass0 -p tcp --sport 7 -j DROP");
     send_signal(app.pid(), "USR1");
-    // Each is read at a moment of its own: what was acknowledged meanwhile may be more.
+    // Each is read at a different moment: more may have been acknowledged meanwhile.
     let ahead = || {
         let sent = number("bytes_sent").saturating_sub(number("bytes_retrans"));
         sent.saturating_sub(number("bytes_acked"))
     };
-    assert!(until(PATIENCE, || ahead() > 65_536), "only {} bytes are under way up", ahead());
+    assert!(until(PATIENCE, || ahead() > 65_536), "only {} bytes are in flight up", ahead());
     must(&lab, Place::Wsl, "iptables -w -D INPUT -i underpass0 -p tcp --sport 7 -j DROP");
     assert!(
         until(PATIENCE, || server.stdout() == "up exact\nup exact\n"),
@@ -348,9 +350,9 @@ while True:
         server.stdout(),
         server.stderr()
     );
-    // What the app's kernel answers is lost: so much the gateway sends ahead. A machine that stalls
-    // for a second has the gateway send again and start over with one segment (RFC 5681, section
-    // 3.1); whole transfers open its window again.
+    // The answers of the app's kernel are lost: the gateway sends this much ahead. On a machine
+    // that stalls for a second, the gateway sends again and starts over with one segment (RFC 5681,
+    // section 3.1); whole transfers open its window again.
     let mut most = 0;
     for round in 2..5 {
         must(&lab, Place::Wsl, "iptables -w -A OUTPUT -o underpass0 -p tcp --dport 7 -j DROP");
@@ -367,6 +369,6 @@ while True:
             break;
         }
     }
-    assert!(most > 65_536, "only {most} bytes are under way down");
+    assert!(most > 65_536, "only {most} bytes are in flight down");
     assert!(!app.stdout().contains("wrong"), "{}", app.stdout());
 }

@@ -1,4 +1,4 @@
-//! DSCP and ECN of datagrams through the tunnel, both ways, beside the host's own path.
+//! DSCP and ECN of datagrams through the tunnel, both ways, compared with the host's own path.
 
 use lab::addresses::{SERVER, SERVER_V6};
 use lab::relay::{Lack, lacks};
@@ -7,8 +7,8 @@ use lab::{Lab, Place, Process, Tunnel, lab_or_skip};
 
 const PORT: u16 = 7300;
 
-/// What both programs begin with: a socket that hears of traffic classes, and a receive that tells
-/// them (ip(7), ipv6(7)).
+/// The beginning of both programs: a socket that receives traffic classes, and a receive that
+/// returns them (ip(7), ipv6(7)).
 const BEGIN: &str = "
 import select, socket, struct, sys
 def udp(host):
@@ -25,7 +25,7 @@ def receive(s):
     return data, classes[0] if classes else 0, peer
 ";
 
-/// Answers with the class that it saw, by a datagram of the class that it was asked for.
+/// Answers with the class that it saw, in a datagram of the requested class.
 const SERVE: &str = "
 sockets = []
 for host in sys.argv[1:3]:
@@ -38,8 +38,8 @@ while True:
         send(s, bytes([seen]), peer, data[0])
 ";
 
-/// For each class of the arguments: that of the request, what the server saw, and what came back of
-/// the wanted answer's.
+/// For each class of the arguments: that of the request, the class that the server saw, the
+/// requested one, and the answer's.
 const ASK: &str = "
 s = udp(sys.argv[1])
 s.settimeout(10)

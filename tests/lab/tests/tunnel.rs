@@ -1,5 +1,5 @@
-//! The tunnel as a whole: what the VPN cut off works through it, and whatever ends it gives the old
-//! network back.
+//! The tunnel as a whole: it restores what the VPN cut off, and however it ends, the old network
+//! returns.
 
 use lab::addresses::{SERVER, SERVER_V6};
 use lab::scene::{PATIENCE, cut_off_lab, http_status, tunnelled_lab, web_server};
@@ -52,7 +52,7 @@ fn killed_or_stopped_it_leaves_the_old_network() {
         assert_eq!(
             http_status(&lab, Place::Wsl, SERVER),
             "200",
-            "{signal}: a second start finds nothing in its way"
+            "{signal}: a second start finds no obstacle"
         );
         drop(again);
     }

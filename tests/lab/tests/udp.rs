@@ -1,5 +1,5 @@
-//! UDP through the tunnel: mappings, their ends and their bound, sizes, and what a flood does to
-//! others.
+//! UDP through the tunnel: mappings, their ends and their limit, sizes, and the effect of a flood
+//! on others.
 
 use lab::addresses::SERVER;
 use lab::scene::{
@@ -9,7 +9,7 @@ use lab::scene::{
 use lab::{Lab, Place, Tunnel, until};
 use std::time::Duration;
 
-/// UDP sockets of the relay's host: there are none but the relay's.
+/// UDP sockets of the relay's host: all of them belong to the relay.
 fn relay_sockets(lab: &Lab) -> usize {
     lab.run(Place::Windows, &["ss", "-Huan"]).map_or(0, |finished| finished.stdout.lines().count())
 }
@@ -37,7 +37,7 @@ print(seen[0].decode())
     assert_eq!((relay_sockets(&lab), binds(&tunnel)), (2, 2), "one socket a source");
 }
 
-/// A host that the app has not sent to sends to it, by another's word.
+/// A host to which the app has not sent sends to it, on another host's request.
 #[test]
 fn a_stranger_reaches_an_app_only_where_the_filtering_lets_it() {
     for (options, first) in
@@ -103,7 +103,7 @@ ask(udp(4003), (host, 53), b'looks like a query')
 fn with_more_sources_than_sockets_the_one_idle_longest_makes_room() {
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
     let _server = udp_server(&lab);
-    // The busy one is used between any 200 others. The idle ones at the start are those that go.
+    // The busy one is used between any 200 others. The idle ones at the start make room.
     let program = "
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (8192, max(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))

@@ -1,5 +1,5 @@
-//! The addresses of eth0 in NAT mode: what an app starts from one of them goes through the tunnel,
-//! and what answers a peer that came in by eth0 goes back by eth0, wherever that peer is.
+//! The addresses of eth0 in NAT mode: conversations that an app starts from one of them go through
+//! the tunnel, and answers to a peer that came in by eth0 return by eth0, wherever that peer is.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::{HOST, NAT_GATEWAY, SERVER, SERVER_NAME, VM};
@@ -20,7 +20,7 @@ const NEIGHBOUR: &str = "172.28.48.77";
 /// The port of [`echo_server`].
 const ECHO: u16 = 8080;
 
-/// Gives each TCP connection back what it sends.
+/// Echoes each TCP connection's data.
 fn echo_server(lab: &Lab, place: Place, port: u16) -> Process {
     let program = "
 import socket, sys, threading
@@ -39,7 +39,7 @@ while True:
     python_server(lab, place, program, &[&port.to_string()], port)
 }
 
-/// A connection to an [`echo_server`] that sends and hears something five times a second.
+/// A connection to an [`echo_server`] that exchanges data five times a second.
 struct Talk(Process);
 
 impl Talk {
@@ -72,7 +72,7 @@ while True:
     }
 }
 
-/// What a request to an [`echo_server`] from an own address comes to: `ok`, or the name of an
+/// The result of a request to an [`echo_server`] from an own address: `ok`, or the name of an
 /// error.
 fn try_tcp(lab: &Lab, place: Place, own: &str, to: (&str, u16)) -> String {
     let program = "
@@ -87,7 +87,7 @@ except Exception as error:
     python(lab, place, program, &[own, to.0, &to.1.to_string()]).stdout.trim().to_owned()
 }
 
-/// Whether a ping from an own address is answered, one of several.
+/// Whether one of several pings from an own address gets an answer.
 fn pings(lab: &Lab, place: Place, own: &str, to: &str) -> bool {
     lab.run(place, &["ping", "-n", "-c", "1", "-i", "0.3", "-w", "10", "-I", own, to])
         .unwrap()
@@ -246,8 +246,7 @@ fn a_connection_that_an_app_made_by_eth0_before_the_tunnel_goes_on_there() {
     talk.goes_on("after the tunnel was killed");
 }
 
-/// A kernel that drops what comes in where its own answer would not go out would drop the peer's
-/// SYN.
+/// A kernel that drops packets whose own answer would take another path would drop the peer's SYN.
 #[test]
 fn where_eth0_filters_strictly_its_address_stays_on_the_old_network() {
     let Some(lab) = cut_off_lab() else { return };

@@ -1,5 +1,5 @@
 //! `underpass selftest`, the Linux half of `scripts/verify-windows.ps1`: each item in the lab,
-//! where what it finds is known, and each seen to fail where what it looks for is broken.
+//! where its result is known, and each seen to fail when its subject is broken.
 
 use lab::addresses::{SERVER, SERVER_NAME, SERVER_V6};
 use lab::relay::{Lack, Relay, lacks};
@@ -10,7 +10,7 @@ use lab::tunnel::send_signal;
 use lab::{Lab, Place, Process, Tunnel, programs, until};
 use serde_json::Value;
 
-/// Where the lab's internet is: what `selftest` asks for in place of well-known addresses.
+/// The lab's internet in place of the well-known addresses that `selftest` uses.
 fn outside() -> Vec<String> {
     let v6 = format!("[{SERVER_V6}]:80");
     let v4 = format!("{SERVER}:80");
@@ -36,7 +36,7 @@ fn selftest(lab: &Lab, tunnel: &Tunnel, words: &[&str]) -> Value {
     tunnel.selftest(lab, &[words, &outside].concat())
 }
 
-/// What an item of a report found.
+/// An item's result in a report.
 fn item<'a>(report: &'a Value, name: &str) -> &'a Value {
     let items = report["items"].as_array().map_or(&[][..], Vec::as_slice);
     items
@@ -111,7 +111,7 @@ fn every_item_is_found_as_it_is() {
         tunnel.status()["pid"].to_string(),
         "{report:#}"
     );
-    // Reports are passed on: nothing of the network's addresses is in them.
+    // Users pass reports on: they contain none of the network's addresses.
     let text = report.to_string();
     for address in ["192.0.2.", "172.28.48.", "2001:db8:"] {
         assert!(!text.contains(address), "{address}: {text}");
@@ -127,7 +127,7 @@ fn every_item_is_found_as_it_is() {
 #[test]
 fn what_is_broken_is_found() {
     let Some((lab, mut tunnel)) = tunnelled_lab(&["--no-host-loopback"]) else { return };
-    // Nobody serves web pages or names, and pings are dropped.
+    // There are no web pages or names, and pings are dropped.
     must(&lab, Place::Internet, "nft add table inet drop_all");
     must(
         &lab,
@@ -143,11 +143,11 @@ fn what_is_broken_is_found() {
             "{name}: {report:#}"
         );
     }
-    // The routers on the way still answer.
+    // The routers on the path still answer.
     for by in ["traceroute", "tcp-traceroute"] {
         let trace = selftest(&lab, &tunnel, &[by]);
         let detail = item(&trace, by)["detail"].as_str().unwrap_or_default();
-        assert!(detail.ends_with("the last is the target: no"), "{trace:#}");
+        assert!(detail.ends_with("the last is not the target"), "{trace:#}");
     }
     // The pipe needs no network.
     assert_eq!(outcome(&selftest(&lab, &tunnel, &["pipe"]), "pipe"), "yes");
@@ -168,7 +168,7 @@ fn a_change_of_the_hosts_network_is_noticed_and_without_one_that_is_said() {
     assert_eq!(outcome(&quiet, "changes"), "no", "{quiet:#}");
     std::thread::scope(|scope| {
         let watching = scope.spawn(|| selftest(&lab, &tunnel, &["changes", "--wait", "60"]));
-        // Whenever it has begun to watch, a change comes.
+        // A change comes, whenever it has begun to watch.
         let changing = || {
             must(&lab, Place::Windows, "ip addr add 192.0.2.77/32 dev uplink");
             must(&lab, Place::Windows, "ip addr del 192.0.2.77/32 dev uplink");
@@ -184,12 +184,12 @@ fn a_change_of_the_hosts_network_is_noticed_and_without_one_that_is_said() {
 #[test]
 fn a_vpn_that_cuts_wsl_off_is_named_and_the_tunnel_goes_on() {
     if Relay::chosen() == Relay::Windows {
-        // Wine's adapters have no drivers by which Windows knows a VPN.
+        // Wine's adapters have no drivers by which Windows recognises a VPN.
         return;
     }
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
     let _internet = internet(&lab);
-    // A VPN's by its name. It carries nothing: the lab's own VPN is what cuts the VM off.
+    // A VPN's adapter by its name. It carries nothing: the lab's own VPN cuts the VM off.
     must(&lab, Place::Windows, "ip link add tun7 type veth peer name other7");
     for end in ["tun7", "other7"] {
         must(&lab, Place::Windows, &format!("ip link set {end} up"));

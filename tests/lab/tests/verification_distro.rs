@@ -49,7 +49,6 @@ fn in_the_helper_distro_every_item_is_found() {
             .as_str()
             .is_some_and(|system| system.starts_with("Windows "))
     );
-    // Only what is measured by a user, such as the path of a name, is there: nothing of the user's
-    // own.
+    // It contains only values that do not identify the user, such as the path of a name.
     assert!(!told.stdout.contains("Anna"), "{report:#}");
 }

@@ -1,6 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
-//! `underpass up --via`: everything through a proxy, with real ones (tinyproxy, microsocks, dante)
-//! on the host, as a local proxy program or a company's would stand there.
+//! `underpass up --via`: all traffic through a proxy, with real ones (tinyproxy, microsocks, dante)
+//! on the host, in the place of a local proxy program or a company's.
 
 use lab::addresses::{HOST, SERVER, SERVER_NAME};
 use lab::built;
@@ -12,12 +12,11 @@ use lab::{Finished, Lab, Place, Process, Tunnel, until};
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// Where the proxies listen on the host.
+/// The proxies' ports on the host.
 const HTTP: u16 = 8888;
 const SOCKS: u16 = 1080;
 
-/// An answer at once comes long before this; a connect that is dropped silently takes
-/// longer.
+/// An immediate answer comes long before this; a silently dropped connect takes longer.
 const AT_ONCE: Duration = Duration::from_secs(8);
 
 fn listens(lab: &Lab, port: u16) {
@@ -40,7 +39,7 @@ fn tinyproxy(lab: &Lab, scratch: &Scratch, lines: &str) -> Process {
 }
 
 fn fetch(lab: &Lab, url: &str) -> (Finished, Duration) {
-    #[expect(clippy::disallowed_methods, reason = "how long a refusal takes is what is tested")]
+    #[expect(clippy::disallowed_methods, reason = "the test measures the time of a refusal")]
     let start = Instant::now();
     let words =
         ["curl", "--silent", "--show-error", "--max-time", "20", "--output", "/dev/null", url];
@@ -48,15 +47,15 @@ fn fetch(lab: &Lab, url: &str) -> (Finished, Duration) {
     (finished, start.elapsed())
 }
 
-/// Whether a connection is refused, or told to lead nowhere, at once (curl's code for both).
+/// Whether a connection is refused or unreachable at once (curl's code for both).
 fn fails_at_once(lab: &Lab, url: &str) {
     let (finished, took) = fetch(lab, url);
     assert_eq!(finished.code, Some(7), "{url}: {finished:?}");
     assert!(took < AT_ONCE, "{url}: {took:?}");
 }
 
-/// Sends a datagram by a connected socket, which is told of refusals: `refused`, `silent` or what
-/// came back.
+/// Sends a datagram by a connected socket, which receives refusals: `refused`, `silent` or the
+/// answer.
 fn datagram(lab: &Lab, to: (&str, u16), bytes: &str) -> String {
     let program = "
 s = udp()
@@ -84,7 +83,7 @@ fn an_http_proxy_hears_names_and_what_it_refuses_or_cannot_carry_fails_at_once()
     let scratch = Scratch::new();
     let (_dns, _web, _udp) = (host_nameserver(&lab), web_server(&lab), udp_server(&lab));
     let proxy = tinyproxy(&lab, &scratch, "BasicAuth me s3cret");
-    // As users would who mind their passwords: by a file, not on the command line.
+    // Like users who protect their passwords: by a file, not on the command line.
     let config = scratch.file(
         "config.toml",
         &format!("via = 'http://me:s3cret@127.0.0.1:{HTTP}'\nvia-except = ['{OTHER_SERVER}', '.near.test']\n"),
@@ -98,12 +97,12 @@ fn an_http_proxy_hears_names_and_what_it_refuses_or_cannot_carry_fails_at_once()
     assert_eq!(http_status(&lab, Place::Wsl, SERVER_NAME), "200");
     assert!(
         scratch.read("log").contains("CONNECT www.lab.test:80"),
-        "it names the name: {}",
+        "it uses the name: {}",
         scratch.read("log")
     );
     assert_eq!(http_status(&lab, Place::Wsl, OTHER_SERVER), "200");
     assert!(!scratch.read("log").contains(OTHER_SERVER), "an exception went through the proxy");
-    // Nobody listens there; the proxy says so in its way.
+    // Nothing listens there; the proxy reports it in its way.
     fails_at_once(&lab, &format!("http://{SERVER_NAME}:81/"));
     assert!(scratch.read("log").contains("CONNECT www.lab.test:81"), "{}", scratch.read("log"));
     fails_at_once(&lab, &format!("http://{SERVER}:81/"));
@@ -117,7 +116,7 @@ fn an_http_proxy_hears_names_and_what_it_refuses_or_cannot_carry_fails_at_once()
         "so that QUIC falls back to TCP"
     );
     assert_eq!(datagram(&lab, (OTHER_SERVER, UDP_ECHO), "near"), "near");
-    // A proxy carries no pings, which show the way as it is.
+    // A proxy carries no pings, which show the path as it is.
     assert!(
         must(&lab, Place::Wsl, &format!("ping -n -c 1 -W 10 {SERVER}")).contains(" 1 received")
     );
@@ -184,7 +183,7 @@ fn a_name_means_what_the_proxy_says_and_datagrams_go_by_socks() {
     let Some(lab) = cut_off_lab() else { return };
     let scratch = Scratch::new();
     let (_dns, _udp) = (host_nameserver(&lab), udp_server(&lab));
-    // The proxy is another machine's, and finds another server by the same name.
+    // The proxy is on another machine, and finds another server by the same name.
     etc(&lab, Place::Router, "hosts", &format!("{OTHER_SERVER} {SERVER_NAME}\n"));
     let who = "
 import socket, sys
@@ -221,7 +220,7 @@ print(s.recv(100).decode())
     assert_eq!(
         asked(SERVER_NAME),
         format!("{OTHER_SERVER} 198.51.100.1"),
-        "the proxy resolves, and speaks"
+        "the proxy resolves the name, and connects"
     );
     let seen = datagram(&lab, (SERVER, UDP_WHO), "who");
     assert!(seen.starts_with("198.51.100.1 "), "the proxy's address speaks for the VM: {seen}");
@@ -244,7 +243,7 @@ for size in [1, 1200, 8000]:
     );
 }
 
-/// Another user has a name resolved whose owner answers with the address of somebody else's server.
+/// Another user resolves a name whose owner answers with the address of another server.
 #[test]
 fn no_dns_answer_redirects_another_users_connection() {
     let Some(lab) = cut_off_lab() else { return };
@@ -267,12 +266,12 @@ fn no_dns_answer_redirects_another_users_connection() {
         let said = lab.run(Place::Wsl, &words).unwrap();
         said.stdout.split(' ').next().unwrap_or_default().to_owned()
     };
-    // 203.0.113.10, as the lab's nameserver makes any address of a name.
+    // 203.0.113.10, as the lab's nameserver derives an address from a name.
     let hostile = "number3405803786.evil.test";
     let held = resolved(SERVER_NAME, "0");
     assert_eq!(http_status(&lab, Place::Wsl, SERVER_NAME), "200");
     let lured = resolved(hostile, "65534");
-    assert_ne!(lured, held, "each name has an address of its own");
+    assert_ne!(lured, held, "each name has its own address");
     assert_eq!(http_status(&lab, Place::Wsl, SERVER_NAME), "200");
     assert_eq!(http_status(&lab, Place::Wsl, &held), "200");
     assert_eq!(
@@ -284,20 +283,20 @@ fn no_dns_answer_redirects_another_users_connection() {
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
     assert!(scratch.read("log").contains("CONNECT 203.0.113.10:80"), "{}", scratch.read("log"));
     assert!(!scratch.read("log").contains("evil"), "{}", scratch.read("log"));
-    // Its own connections go by its name.
+    // Its own connections use its name.
     http_status(&lab, Place::Wsl, &lured);
     assert!(
         scratch.read("log").contains(&format!("CONNECT {hostile}:80")),
         "{}",
         scratch.read("log")
     );
-    // Datagrams and pings to names: what comes back comes from the address that was sent to.
+    // Datagrams and pings to names: answers come from the address that they were sent to.
     assert_eq!(datagram(&lab, ("number3325256706.lab.test", UDP_ECHO), "near"), "near");
     assert!(
         must(&lab, Place::Wsl, &format!("ping -n -c 1 -W 10 {SERVER_NAME}"))
             .contains(" 1 received")
     );
-    // An address that stands for no name is nowhere.
+    // An address without a name leads nowhere.
     for refused in ["198.18.200.1", "198.19.255.255"] {
         fails_at_once(&lab, &format!("http://{refused}/"));
     }
@@ -317,9 +316,9 @@ fn windows_settings_are_refused_where_there_is_no_windows() {
     assert!(said.contains("https://***@proxy:443") && !said.contains("s3cret"), "{said}");
 }
 
-/// A user's proxy settings as Windows writes them down, in hexadecimal: a header, whose last number
-/// says which of the three are in use, then proxy, bypass list and the script's URL, each behind
-/// its length.
+/// A user's proxy settings as Windows stores them, in hexadecimal: a header, whose last number says
+/// which of the three are in use, then proxy, bypass list and the script's URL, each after its
+/// length.
 fn settings(proxy: &str, bypass: &str, script: &str) -> String {
     let used = 1 | if proxy.is_empty() { 0 } else { 2 } | if script.is_empty() { 0 } else { 4 };
     let mut bytes: Vec<u8> = [0x46_u32, 1, used].into_iter().flat_map(u32::to_le_bytes).collect();
@@ -391,7 +390,7 @@ fn windows_script_setting_and_bypass_list_are_followed_as_they_change() {
     fails_at_once(&lab, &format!("http://{OTHER_SERVER}:81/"));
     assert!(!scratch.read("log").contains(OTHER_SERVER), "{}", scratch.read("log"));
     assert_eq!(datagram(&lab, (SERVER, UDP_ECHO), "QUIC"), "refused");
-    assert_eq!(datagram(&lab, (OTHER_SERVER, UDP_ECHO), "near"), "near", "as the script has it");
+    assert_eq!(datagram(&lab, (OTHER_SERVER, UDP_ECHO), "near"), "near", "as the script says");
 
     // Now a setting with a bypass list.
     set(&settings(&format!("127.0.0.1:{HTTP}"), &format!("*.lab.test;{HOST}"), ""));
@@ -406,6 +405,6 @@ fn windows_script_setting_and_bypass_list_are_followed_as_they_change() {
     assert_eq!(
         scratch.read("log").matches("CONNECT www.lab.test").count(),
         before,
-        "the bypass list lets it go"
+        "the bypass list excepts it"
     );
 }

@@ -1,6 +1,6 @@
-//! The relay for Windows, run by Wine behind the model of WSL's interop: the gateway executes the
-//! `.exe` itself. What other tests show with the relay for Linux is shown with this one by
-//! `UNDERPASS_LAB_RELAY=windows` (see `scripts/test`); here is what is Windows' own.
+//! The relay for Windows, run by Wine through the model of WSL's interop: the gateway executes the
+//! `.exe` itself. `UNDERPASS_LAB_RELAY=windows` runs the other tests with this relay (see
+//! `scripts/test`); this file covers behaviour that only Windows has.
 
 use lab::addresses::{ROUTER, SERVER, SERVER_NAME, SERVER_V6};
 use lab::built;
@@ -36,7 +36,7 @@ fn web_pages_pings_and_traceroutes_go_through_the_exe() {
         lab.run(Place::Wsl, &["ping", "-n", "-c", "2", "-i", "0.2", "-W", "1", "203.0.113.99"]);
     assert!(
         nobody.is_ok_and(|nobody| nobody.stdout.contains(" 0 received")),
-        "who is not there does not answer"
+        "an unused address does not answer"
     );
     let gateway = tunnel.status()["tap"]["ipv4"]["gateway"].as_str().map(str::to_owned);
     assert_eq!(
@@ -71,7 +71,7 @@ fn windows_own_resolver_answers_and_what_it_does_not_know_its_servers_do() {
             );
         }
     }
-    // Wine tells REFUSED as SERVFAIL; how Windows' own codes are told is a test of the relay's.
+    // Wine reports REFUSED as SERVFAIL; a test of the relay covers Windows' own codes.
     for (name, code) in [
         ("nobody.lab.test", "NXDOMAIN"),
         ("servfail.lab.test", "SERVFAIL"),
@@ -83,14 +83,14 @@ fn windows_own_resolver_answers_and_what_it_does_not_know_its_servers_do() {
             "{name}: {said}"
         );
     }
-    // By either way each: Wine's resolver knows A, AAAA, TXT and SOA, its NXDOMAIN and SERVFAIL,
-    // and the servers the rest. Where it hands over no record (Wine 10: `ERROR_NOT_ENOUGH_MEMORY`)
-    // it knows the codes alone.
+    // By either path: Wine's resolver knows A, AAAA, TXT and SOA, its NXDOMAIN and SERVFAIL, and
+    // the servers the rest. If it returns no record (Wine 10: `ERROR_NOT_ENOUGH_MEMORY`), it knows
+    // only the codes.
     let answers = tunnel.status()["dns_answers"].clone();
     let by_records = if wine_has("record-copies") { 12 } else { 2 };
     let expected = serde_json::json!({ "record-query": by_records, "servers": 31 - by_records });
     assert_eq!(answers, expected, "{answers}");
-    assert!(dig(&["big.lab.test", "TXT"]).contains("ANSWER: 1"), "more than UDP takes");
+    assert!(dig(&["big.lab.test", "TXT"]).contains("ANSWER: 1"), "more than UDP carries");
     assert_eq!(tunnel.status()["relays"][0]["restarts"], 0);
 }
 
@@ -114,8 +114,8 @@ fn the_exe_needs_only_what_every_windows_10_has_and_says_what_it_is() {
         .lines()
         .filter_map(|line| Some(line.split_once("DLL Name: ")?.1.trim().to_lowercase()))
         .collect();
-    // Those that Windows takes from its own folder whatever lies beside the exe: API sets, which
-    // are no files, and known DLLs with what they need in turn (Microsoft, "Dynamic-link library
+    // Libraries that Windows takes from its own folder, whatever lies beside the exe: API sets,
+    // which are not files, and known DLLs with their dependencies (Microsoft, "Dynamic-link library
     // search order"). They need `bcryptprimitives.dll`, which Rust's standard library imports.
     let known = [
         "advapi32.dll",
@@ -129,13 +129,13 @@ fn the_exe_needs_only_what_every_windows_10_has_and_says_what_it_is() {
     assert!(imports.len() > 3, "{dump}");
     let foreign: Vec<_> = imports.iter().filter(|name| !known.contains(&name.as_str())).collect();
     assert!(foreign.is_empty(), "{foreign:?}");
-    // What a Windows older than 11 has not, or only by that name, must not be imported: it would
-    // not start there.
+    // Functions that a Windows older than 11 lacks, or only by that name, must not be imported: the
+    // relay would not start there.
     for absent in ["DnsQueryRaw", "WinHttpGetProxySettingsEx"] {
         assert!(!dump.contains(absent), "{absent} is imported");
     }
-    // What makes an exploit of it harder: its place in memory is random, also beyond 4 GB, and data
-    // are not executable (Microsoft, "PE Format", DLL characteristics). The GNU toolchain has no
+    // Protections against exploits: its place in memory is random, also beyond 4 GB, and data is
+    // not executable (Microsoft, "PE Format", DLL characteristics). The GNU toolchain has no
     // control flow guard (GUARD_CF).
     for guard in ["DYNAMIC_BASE", "HIGH_ENTROPY_VA", "NX_COMPAT"] {
         assert!(dump.contains(guard), "{guard} is not set");
@@ -156,7 +156,7 @@ fn the_exe_needs_only_what_every_windows_10_has_and_says_what_it_is() {
         let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert!(
             bytes.windows(wide.len()).any(|part| part == wide),
-            "the version information has no '{text}'"
+            "the version information lacks '{text}'"
         );
     }
 }
@@ -182,21 +182,21 @@ fn a_library_that_lies_beside_the_exe_is_not_loaded() {
             .arg(source)
             .status();
         assert!(built.is_ok_and(|status| status.success()), "{name}");
-        // As Windows does; else Wine finds the file, and takes its own library all the same.
+        // Like Windows. Otherwise Wine finds the file, but takes its own library anyway.
         let overrides = r"HKCU\Software\Wine\DllOverrides";
         let order = [&reg, "add", overrides, "/v", name, "/d", "native,builtin", "/f"];
         assert!(interop.run(&lab, &order).is_ok_and(|run| run.succeeded()));
         let beside = facts();
         assert_eq!(beside.stdout, alone.stdout, "{name}: {beside:?}");
-        // The resolver's library is loaded when it is asked.
+        // The resolver's library is loaded at the first query.
         let asked = interop.run(&lab, &[&exe, "probe", "--resolve", "localhost"]).unwrap();
         assert!(asked.succeeded() && asked.stdout.contains("127.0.0.1"), "{name}: {asked:?}");
         fs::remove_file(library).unwrap();
     }
 }
 
-/// What Windows writes down for a user's proxy, bypass list and PAC URL, in hexadecimal: a header
-/// (its last number says that all three are in use), then each text behind its length.
+/// The form in which Windows stores a user's proxy, bypass list and PAC URL, in hexadecimal: a
+/// header (its last number says that all three are in use), then each text after its length.
 fn connection_settings(texts: [&str; 3]) -> String {
     let mut bytes: Vec<u8> =
         [0x46_u32, 1, 1 | 2 | 4].into_iter().flat_map(u32::to_le_bytes).collect();
@@ -251,7 +251,7 @@ fn facts_are_printed_as_json_and_changes_reach_the_gateway() {
         uplink["addresses"].as_array().is_some_and(|all| all.contains(&"192.0.2.2/24".into())),
         "{uplink}"
     );
-    assert_eq!(facts["internet_adapter"], uplink["index"], "the way out");
+    assert_eq!(facts["internet_adapter"], uplink["index"], "the adapter to the outside");
     let mut routes = vec!["172.28.48.0/20", "192.0.2.0/24"];
     if wine_has("routes6") {
         routes.push("2001:db8:1::/64");
@@ -270,7 +270,7 @@ fn facts_are_printed_as_json_and_changes_reach_the_gateway() {
     let v6 =
         || !must(&lab, Place::Wsl, "ip -6 addr show dev underpass0 scope global").trim().is_empty();
     assert!(until(PATIENCE, v6), "{}", tunnel.status());
-    // Wine 8 shows only addresses of IPv6, and Wine 10 its routes too.
+    // Wine 8 shows only IPv6 addresses, and Wine 10 its routes too.
     must(&lab, Place::Windows, "ip -6 route del default");
     must(&lab, Place::Windows, "ip -6 addr del 2001:db8:1::2/64 dev uplink");
     assert!(until(PATIENCE, || !v6()), "the host has no IPv6 any more: {}", tunnel.status());
@@ -308,7 +308,7 @@ fn whoever_is_killed_no_relay_is_orphaned() {
     send_signal(before[0], "KILL");
     as_many(&tunnel, "a relay was killed");
     assert!(!host_relays(&lab).contains(&before[0]));
-    // What the gateway knows as its relay is interop's Linux half.
+    // The process that the gateway knows as its relay is interop's Linux half.
     let halves = tunnel.relays();
     send_signal(halves[0], "KILL");
     assert!(
@@ -339,8 +339,8 @@ fn whoever_is_killed_no_relay_is_orphaned() {
     assert!(tunnel.process().is_running());
 }
 
-/// What a ping and a DNS query through the tunnel take, in milliseconds: the median of so many
-/// each.
+/// The time of a ping and of a DNS query through the tunnel, in milliseconds: the median of that
+/// many each.
 fn round_trips(lab: &Lab, count: u32) -> (f64, f64) {
     let ping = must(lab, Place::Wsl, &format!("ping -n -c {count} -i 0.05 -W 10 {SERVER}"));
     let times =
@@ -361,10 +361,10 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::INFINITY)
 }
 
-/// What a flood moves when it begins again, in MiB a stream.
+/// The data of a flood that starts again, in MiB per stream.
 const AGAIN: u64 = 8;
 
-/// Sets a flag when it goes, also by a panic.
+/// Sets a flag on drop, also by a panic.
 struct SetAtEnd<'a>(&'a AtomicBool);
 
 impl Drop for SetAtEnd<'_> {
@@ -373,8 +373,8 @@ impl Drop for SetAtEnd<'_> {
     }
 }
 
-/// Eight uploads, eight downloads and eight echoes of so many MiB each, at once and as fast as they
-/// go; pings and DNS queries meanwhile. Floods that end before those begin again.
+/// Eight uploads, eight downloads and eight echoes of that many MiB each, at once and at full
+/// speed, with pings and DNS queries meanwhile. Floods that end before those start again.
 fn floods_starve_nobody(lab: &Lab, tunnel: &Tunnel, mebibytes: u64) {
     let _transfers =
         python_server(lab, Place::Internet, Script::Transfer.text(), &["serve", "5001"], 5001);
@@ -402,7 +402,7 @@ fn floods_starve_nobody(lab: &Lab, tunnel: &Tunnel, mebibytes: u64) {
             "the floods have not begun: {}",
             tunnel.status()
         );
-        // One is over before its time where it has failed.
+        // One ends early if it has failed.
         let is_on = || floods.iter().all(|flood| !flood.is_finished());
         while is_on() && (rounds.len() < 3 || ended.load(Ordering::Relaxed) == 0) {
             rounds.push(round_trips(lab, 20));
@@ -410,7 +410,7 @@ fn floods_starve_nobody(lab: &Lab, tunnel: &Tunnel, mebibytes: u64) {
         drop(stop);
     });
     let (pings, queries) = rounds.iter().copied().unzip();
-    // A resolver that hands over no record has each question asked twice.
+    // A resolver that returns no record makes the relay ask each question twice.
     let questions = if wine_has("record-copies") { 1.0 } else { 2.0 };
     for (busy, idle, more) in
         [(median(pings), idle.0, 50.0), (median(queries), idle.1, 50.0 * questions)]

@@ -1,5 +1,5 @@
-//! How the relay for Windows is started from WSL: by which of interop's sockets, from which folder,
-//! and what is said when Windows does not let it run.
+//! How WSL starts the relay for Windows: by which of interop's sockets, from which folder, and the
+//! messages when Windows does not let it run.
 
 use lab::addresses::SERVER;
 use lab::built::{self, programs};
@@ -22,7 +22,7 @@ fn a_session_whose_interop_socket_is_missing_or_goes_is_replaced_by_the_lasting_
     let _web = web_server(&lab);
     let relay = built::windows_relay().display().to_string();
     let [own, other] = [&session, &lasting].map(|interop| interop.socket().display().to_string());
-    // In a mount namespace of its own, /run/WSL is as in a WSL with one session besides the first
+    // In a separate mount namespace, /run/WSL is as in a WSL with one session besides the first
     // process.
     let wrapper = ["unshare", "--mount", "sh", "-c", SOCKETS, &other, ""];
     for named in ["/run/WSL/4711_interop", &own] {
@@ -33,7 +33,7 @@ fn a_session_whose_interop_socket_is_missing_or_goes_is_replaced_by_the_lasting_
         assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "{named}");
         if named == own {
             fs::remove_file(&own).unwrap_or_else(|error| panic!("{own}: {error}"));
-            // That of the tunnel before ends by itself.
+            // That of the previous tunnel ends by itself.
             assert!(until(PATIENCE, || host_relays(&lab).len() == 1), "{:?}", host_relays(&lab));
             send_signal(host_relays(&lab)[0], "KILL");
             let again = || tunnel.status()["relays"][0]["restarts"].as_u64() >= Some(1);
@@ -48,7 +48,7 @@ fn a_session_whose_interop_socket_is_missing_or_goes_is_replaced_by_the_lasting_
 }
 
 /// Makes /run/WSL of a mount namespace with a lasting socket and that of a session, if there is
-/// one, and becomes the command behind them.
+/// one, and becomes the command after them.
 const SOCKETS: &str = r#"
 set -e
 mount -t tmpfs none /run
@@ -63,7 +63,8 @@ shift
 exec "$@"
 "#;
 
-/// A socket that takes connections and answers none. Once dropped it is a file that takes none.
+/// A socket that accepts connections and never answers. Once dropped it is a file that accepts
+/// none.
 fn dead_socket(path: &str) -> UnixListener {
     UnixListener::bind(path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
@@ -77,10 +78,10 @@ fn where_the_lasting_socket_is_dead_a_relay_is_started_by_a_live_sessions() {
     let scratch = Scratch::new();
     let [dead, stale] = ["dead", "stale"].map(|name| scratch.path(name));
     let _dead = dead_socket(&dead);
-    // The file of a process that has ended: it takes no connection.
+    // The file of a process that has ended: it accepts no connection.
     drop(dead_socket(&stale));
-    // The first ends with WSL's own words after a second, the second is still silent after the 5 s
-    // that a relay is given, the third ends at once.
+    // The first ends with WSL's own words after a second, the second is still silent after a
+    // relay's time-out of 5 s, the third ends at once.
     for (lasting, timeout, words) in [
         (&dead, "1000", "accept4 failed 110"),
         (&dead, "60000", "not said hello within 5 s"),
@@ -99,7 +100,7 @@ fn where_the_lasting_socket_is_dead_a_relay_is_started_by_a_live_sessions() {
         let failed = |tunnel: &Tunnel| tunnel.complained().matches("/run/WSL/1_interop").count();
         let (before, restarts) =
             (failed(&tunnel), tunnel.status()["relays"][0]["restarts"].as_u64());
-        // The next relay is started by the one that works, at once.
+        // The one that works starts the next relay at once.
         assert!(until(PATIENCE, || host_relays(&lab).len() == 1), "{:?}", host_relays(&lab));
         send_signal(host_relays(&lab)[0], "KILL");
         let again = || tunnel.status()["relays"][0]["restarts"].as_u64() > restarts;
@@ -201,8 +202,8 @@ fn where_a_policy_forbids_cmd_other_programs_tell_windows_folder() {
 
 #[test]
 fn a_windows_program_is_told_where_the_kernel_has_no_entry_and_this_is_no_wsl() {
-    // The kernel's list is the machine's: no other test may have an entry in it now, so this one is
-    // not run beside others.
+    // The kernel's list belongs to the machine: no other test may have an entry in it now, so this
+    // one runs alone.
     let Some(lab) = cut_off_lab() else { return };
     let scratch = Scratch::new();
     let program = scratch.file("windows.exe", "MZ\0\0 this is not for Linux");
@@ -211,10 +212,10 @@ fn a_windows_program_is_told_where_the_kernel_has_no_entry_and_this_is_no_wsl() 
     assert!(tunnel.complained().contains("exec format error"), "{}", tunnel.complained());
 }
 
-/// Where the kernel shows WSL's own entry.
+/// The file in which the kernel shows WSL's own entry.
 const WSL_ENTRY: &str = "/proc/sys/fs/binfmt_misc/WSLInterop";
 
-/// WSL's own entry in the kernel's list, which a gateway wrote; it goes with this.
+/// WSL's own entry in the kernel's list, written by a gateway; a drop removes it.
 struct WslEntry;
 
 impl Drop for WslEntry {
@@ -229,7 +230,7 @@ fn the_kernels_entry_for_windows_programs_is_written_again_when_it_is_gone() {
     if fs::exists(WSL_ENTRY).unwrap_or(false) {
         let _ = writeln!(
             std::io::stderr(),
-            "skipped: this is a WSL, whose own entry is none of a test's business"
+            "skipped: this is a WSL, and a test must not change its own entry"
         );
         return;
     }
@@ -271,7 +272,7 @@ fn the_kernels_entry_for_windows_programs_is_written_again_when_it_is_gone() {
         "{}",
         tunnel.complained()
     );
-    // And switched off: to register another of its name would fail (EEXIST).
+    // And switched off: registering another of its name would fail (EEXIST).
     let written = fs::write(WSL_ENTRY, "0");
     assert!(written.is_ok(), "{written:?}");
     send_signal(host_relays(&lab)[0], "KILL");
@@ -299,7 +300,7 @@ fn copy_of(interop: &Interop) -> std::path::PathBuf {
         .join("underpass-relay.exe")
 }
 
-/// Whether a tunnel said all of this on its standard error, by now or soon.
+/// Whether a tunnel's standard error contains all of this, now or soon.
 fn complains(tunnel: &Tunnel, parts: &[&str]) {
     let said = || parts.iter().all(|part| tunnel.complained().contains(part));
     assert!(until(PATIENCE, said), "not all of {parts:?} in: {}", tunnel.complained());
@@ -316,8 +317,8 @@ fn the_relay_is_run_from_windows_disk_where_other_versions_are_removed() {
         assert!(written.is_ok(), "{}: {written:?}", path.display());
     };
     write(&folder.join("0.0.1/underpass-relay.exe"), "an older one");
-    // Windows keeps the file of a program that runs, which Linux does not; a folder of that name is
-    // kept by both.
+    // Windows keeps the file of a running program, which Linux does not; both keep a folder of that
+    // name.
     write(&folder.join("0.0.2/underpass-relay.exe/runs"), "");
     write(&copy_of(&interop), "of the same version, and damaged");
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
@@ -403,7 +404,7 @@ fn a_relay_for_another_processor_is_told_with_windows_own_words() {
     let written = fs::write(&file, program).and_then(|()| fs::set_permissions(&file, executable));
     assert!(written.is_ok(), "{written:?}");
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
-    // Where a policy forbids cmd.exe PowerShell is asked.
+    // If a policy forbids cmd.exe, PowerShell gives the reason.
     let words = ["'Can't recognize", "'Program 'arm.exe' failed to run"];
     // The cmd.exe of Wine 10 does not say why.
     let words = if newest_wine() { &words[1..] } else { &words };
@@ -420,7 +421,7 @@ fn a_relay_for_another_processor_is_told_with_windows_own_words() {
 fn where_windows_disk_cannot_be_had_the_relay_is_run_from_where_it_lies() {
     let Some((lab, interop)) = windows_lab() else { return };
     let scratch = Scratch::new();
-    // A file where the folder would be.
+    // A file in the place of the folder.
     let blocked = fs::write(interop.local_app_data().join("underpass"), "");
     assert!(blocked.is_ok(), "{blocked:?}");
     let mut tunnel =

@@ -1,5 +1,5 @@
-//! Zone transfers (RFC 5936, RFC 1995) through the gateway's DNS front: whole, from the host's own
-//! nameserver, which is a real one. The reference is the same question on the host.
+//! Zone transfers (RFC 5936, RFC 1995) through the gateway's DNS front: complete, from the host's
+//! own nameserver, which is a real one. The reference is the same question on the host.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use lab::addresses::NAT_GATEWAY;
@@ -7,8 +7,8 @@ use lab::relay::{Lack, lacks};
 use lab::scene::{PATIENCE, Scratch, cut_off_lab, etc, python};
 use lab::{Lab, Place, Process, Tunnel, until};
 
-/// A lab that is cut off, a BIND on its host, and a tunnel. The BIND is there first: some relays
-/// read its address only once.
+/// A lab that is cut off, a BIND on its host, and a tunnel. The BIND starts first: some relays read
+/// its address only once.
 fn lab_with_bind(scratch: &Scratch) -> Option<(Lab, Process, Tunnel)> {
     let lab = cut_off_lab()?;
     let server = bind(&lab, scratch);
@@ -16,8 +16,8 @@ fn lab_with_bind(scratch: &Scratch) -> Option<(Lab, Process, Tunnel)> {
     Some((lab, server, tunnel))
 }
 
-/// A BIND on the host's loopback, which serves `big.test` to all and transfers `closed.test` to
-/// nobody.
+/// A BIND on the host's loopback, which serves `big.test` to all and refuses to transfer
+/// `closed.test`.
 fn bind(lab: &Lab, scratch: &Scratch) -> Process {
     let head = "$TTL 60\n@ SOA ns admin 7 60 60 60 60\n@ NS ns\nns A 203.0.113.10\n";
     let hosts: String =
@@ -50,11 +50,11 @@ fn dig(lab: &Lab, place: Place, server: &str, words: &[&str]) -> String {
     finished.stdout
 }
 
-/// The records of a transfer in their order, and what dig counts of them: records, messages, bytes.
+/// The records of a transfer in their order, and dig's counts: records, messages, bytes.
 fn transfer(lab: &Lab, place: Place, server: &str, words: &[&str]) -> (Vec<String>, String) {
     let said = dig(lab, place, server, &[&["+nocookie"], words].concat());
     let records = said.lines().filter(|line| !line.is_empty() && !line.starts_with(";;"));
-    // A signature has the time and the query's id in it.
+    // A signature contains the time and the query's id.
     let records = records.filter(|line| !line.starts_with("; <<>>") && !line.contains("\tTSIG\t"));
     let records = records.map(str::to_owned).collect();
     let size = said
@@ -103,8 +103,8 @@ fn a_transfer_of_many_messages_arrives_whole_as_does_a_refusal() {
 }
 
 /// Asks for a SOA and, in the same write, for the zone, on one connection: `SERVER HOW`. With
-/// `half` the end of the stream follows at once. Prints how many messages came of each question,
-/// and whether the zone was whole.
+/// `half` the end of the stream follows at once. Prints the number of messages for each question,
+/// and whether the zone was complete.
 const BEHIND_ANOTHER: &str = r#"
 import socket, struct, sys
 name = b"\x03big\x04test\0"
@@ -134,7 +134,7 @@ fn a_transfer_may_follow_another_question_and_the_end_of_the_stream_may_follow_i
     let Some((lab, _bind, _tunnel)) = lab_with_bind(&scratch) else { return };
     let whole = python(&lab, Place::Wsl, BEHIND_ANOTHER, &[NAT_GATEWAY, "open"]);
     assert_eq!(whole.stdout, "1 True 5004\n", "{whole:?}");
-    // BIND breaks off a transfer whose client ends its stream, on the host's own path as well.
+    // BIND aborts a transfer whose client ends its stream, on the host's own path as well.
     let broken_off = python(&lab, Place::Wsl, BEHIND_ANOTHER, &[NAT_GATEWAY, "half"]);
     assert!(broken_off.stdout.starts_with("1 "), "it ends: {broken_off:?}");
 }

@@ -1,5 +1,5 @@
-//! The demo: what Underpass does, shown with real programs in a lab. Ends with exit code 0 only if
-//! every step did what it says.
+//! The demo: what Underpass does, shown with real programs in a lab. Exits with 0 only if every
+//! step did what it says.
 
 use lab::addresses::{NAT_GATEWAY, ROUTER, SERVER, SERVER_NAME};
 use lab::scene::{PATIENCE, python_server, way_out};
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     match demo() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // If standard error is closed, the exit code tells.
+            // If standard error is closed, the exit code remains.
             let _ = writeln!(io::stderr(), "\nThe demo FAILED: {error}");
             ExitCode::FAILURE
         }
@@ -53,9 +53,7 @@ fn demo() -> Outcome<()> {
     show(&lab, "VPN on: the same request fails", &request, |finished| !finished.succeeded())?;
     let by_address =
         ["curl", "--silent", "--show-error", "--max-time", "2", &format!("http://{SERVER}/")];
-    show(&lab, "Nor does it help to know the address", &by_address, |finished| {
-        !finished.succeeded()
-    })?;
+    show(&lab, "The address does not help either", &by_address, |finished| !finished.succeeded())?;
 
     heading("`underpass up` in the VM, its relay on the host")?;
     let mut tunnel = Tunnel::up(&lab, &[]);
@@ -84,7 +82,7 @@ fn demo() -> Outcome<()> {
         &status,
     )?;
 
-    heading("The gateway is killed with SIGKILL, so that it can tidy up nothing")?;
+    heading("The gateway is killed with SIGKILL, so that it cannot clean up")?;
     send_signal(tunnel.process().pid(), "KILL");
     if !until(PATIENCE, || !tunnel.process().is_running()) {
         return Err("a killed gateway still runs".into());
@@ -96,11 +94,11 @@ fn demo() -> Outcome<()> {
     lab.set_vpn(Vpn::Off)?;
     show(&lab, "And with the VPN off the old network works", &request, hello)?;
 
-    heading("A second start finds nothing in its way")?;
+    heading("A second start finds no obstacle")?;
     lab.set_vpn(Vpn::On)?;
     let mut tunnel = Tunnel::up(&lab, &[]);
     output(&tunnel.said())?;
-    show(&lab, "The request once more, with the VPN on", &request, hello)?;
+    show(&lab, "The request again, with the VPN on", &request, hello)?;
     send_signal(tunnel.process().pid(), "TERM");
     let code = tunnel.process().exit_code(PATIENCE);
     if code != Some(0) || way_out(&lab, SERVER) != "eth0" {
@@ -110,7 +108,7 @@ fn demo() -> Outcome<()> {
     Ok(())
 }
 
-/// Runs a program in the VM, shows it and what it says, and fails unless that is as it should be.
+/// Runs a program in the VM, shows it and its output, and fails if that is not as expected.
 fn show(
     lab: &Lab,
     what: &str,
@@ -126,7 +124,7 @@ fn show(
 }
 
 fn judge(holds: bool, what: &str, finished: &Finished) -> Outcome<()> {
-    if holds { Ok(()) } else { Err(format!("not as it should be: {what}: {finished:?}").into()) }
+    if holds { Ok(()) } else { Err(format!("unexpected: {what}: {finished:?}").into()) }
 }
 
 fn ends_with_hop(finished: &Finished, address: &str) -> bool {

@@ -1,5 +1,5 @@
-//! Real programs on the host's own path and through the tunnel: each is run both ways against the
-//! same server, and both must print the same. `tests/programs/run` installs and starts it.
+//! Real programs on the host's own path and through the tunnel: each runs both ways against the
+//! same server, and both runs must print the same. `tests/programs/run` installs and starts it.
 
 use lab::scene::{PATIENCE, Scratch, must, tunnelled_lab};
 use lab::{Lab, Place, Process, until};
@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// How long a program may take.
+/// The longest run of a program.
 const LIMIT: &str = "90";
 
 fn main() -> ExitCode {
@@ -25,12 +25,12 @@ fn main() -> ExitCode {
 }
 
 fn complain(what: &str) -> ExitCode {
-    // If standard error is closed, the exit code tells.
+    // If standard error is closed, the exit code remains.
     let _ = writeln!(io::stderr(), "programs: {what}");
     ExitCode::from(2)
 }
 
-/// Prints a row for each program; how many differ.
+/// Prints a row for each program; returns how many differ.
 fn compare(folder: &Path, names: &[String]) -> Outcome<usize> {
     let folder = folder.canonicalize()?;
     let mut files: Vec<PathBuf> =
@@ -70,7 +70,7 @@ fn compare(folder: &Path, names: &[String]) -> Outcome<usize> {
 
 /// Runs a program's server, then its client on the host and in the VM.
 fn both_ways(file: &Path, text: &str) -> Outcome<()> {
-    // A lab of its own: what a program leaves running ends with it.
+    // A lab of its own: processes that a program leaves running end with it.
     let Some((lab, _tunnel)) = tunnelled_lab(&[]) else {
         return Err("there can be no lab here".into());
     };
@@ -116,7 +116,7 @@ fn shared(scratch: &Scratch) -> io::Result<String> {
     Ok(folder)
 }
 
-/// Runs the client to its end; what it printed, and what it exited with if that was not 0.
+/// Runs the client to its end. Returns its output, and its exit code if that was not 0.
 fn client(lab: &Lab, place: Place, scratch: &Scratch, file: &Path) -> Outcome<String> {
     let folder = scratch.path(if place == Place::Wsl { "wsl" } else { "windows" });
     fs::create_dir_all(&folder)?;
@@ -145,7 +145,7 @@ fn words(file: &Path, function: &str, (folder, shared): (&str, &str)) -> Vec<Str
         "LC_ALL=C.UTF-8".to_owned(),
         format!("HOME={folder}"),
     ];
-    // All that it starts ends with it.
+    // Everything that it starts ends with it.
     let mut words =
         ["unshare", "--pid", "--fork", "--kill-child", "env"].map(str::to_owned).to_vec();
     words.extend(environment);

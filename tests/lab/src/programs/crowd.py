@@ -2,10 +2,12 @@
 
 crowd.py serve PORT                echoes on any number of connections
 crowd.py closing PORT              says 'x' on each connection and closes it
-crowd.py visit HOST PORT COUNT     makes COUNT connections to a closing server; prints how many ended as they should
-crowd.py hold HOST PORT COUNT DOOR opens COUNT connections and sends a byte over each, then listens on 127.0.0.1:DOOR. Who
-                                   connects there is told how many of them (again) echo a byte.
-crowd.py pingpong HOST PORT ROUNDS prints the median time of a byte's way there and back, in microseconds
+crowd.py visit HOST PORT COUNT     makes COUNT connections to a closing server;
+                                   prints the number of correct ends
+crowd.py hold HOST PORT COUNT DOOR opens COUNT connections and sends a byte over each, then listens
+                                   on 127.0.0.1:DOOR. Each connection there gets the number of
+                                   those that (still) echo a byte.
+crowd.py pingpong HOST PORT ROUNDS prints the median round-trip time of a byte, in microseconds
 """
 
 import concurrent.futures
@@ -73,7 +75,7 @@ def visit(host, port, count):
 
 
 def connect_all(address, count):
-    """Non-blocking connects, some hundreds at a time."""
+    """Non-blocking connects, a few hundred at a time."""
     poll = select.epoll()
     waiting, done = {}, []
     deadline = time.monotonic() + PATIENCE
@@ -95,7 +97,7 @@ def connect_all(address, count):
 
 
 def alive(connections):
-    """How many echo a byte."""
+    """The number of connections that echo a byte."""
     poll = select.epoll()
     waiting = {}
     for connection in connections:
@@ -138,4 +140,5 @@ def pingpong(host, port, rounds):
         print(statistics.median(times) * 1e6)
 
 
-{"serve": serve, "closing": closing, "visit": visit, "hold": hold, "pingpong": pingpong}[sys.argv[1]](*sys.argv[2:])
+{"serve": serve, "closing": closing, "visit": visit, "hold": hold, "pingpong":
+pingpong}[sys.argv[1]](*sys.argv[2:])

@@ -1,8 +1,10 @@
-"""A nameserver for the lab, by UDP and TCP: `dns_server.py ADDRESS`. It has something of every type under lab.test, and says no in
-every way that a server can. Answers larger than the asker takes over UDP are truncated, as RFC 6891 has it.
+"""A nameserver for the lab, by UDP and TCP: `dns_server.py ADDRESS`. It has records of every type
+under lab.test, and fails in every way that a server can. Answers too large for the client's UDP
+size are truncated (RFC 6891).
 
-A name of any zone that begins with addresses in hexadecimal has these addresses, as a zone's owner may choose them:
-`ip-7f000001.ip-cb00710a.evil.test` is 127.0.0.1 and 203.0.113.10. Such answers are said to be authentic (AD)."""
+A name of any zone that begins with addresses in hexadecimal has these addresses, which a zone's
+owner may choose freely: `ip-7f000001.ip-cb00710a.evil.test` is 127.0.0.1 and 203.0.113.10. Such
+answers are marked as authentic (AD)."""
 import socket, struct, sys, threading, time
 
 A, NS, CNAME, SOA, PTR, MX, TXT, AAAA, SRV, OPT, HTTPS, CAA = 1, 2, 5, 6, 12, 15, 16, 28, 33, 41, 65, 257
@@ -49,7 +51,7 @@ CODES = {"servfail": 2, "notimp": 4, "refused": 5}
 
 
 def spelled(owner, kind):
-    """The records that a name spells; an HTTPS record has the addresses as hints (RFC 9460)."""
+    """The records encoded in a name; an HTTPS record has the addresses as hints (RFC 9460)."""
     spelled = [bytes.fromhex(label[3:]) for label in owner.split(".") if label.startswith("ip-")]
     if not spelled:
         return None
@@ -70,7 +72,7 @@ def question(message):
 
 
 def payload_size(message, end):
-    """What the asker takes over UDP: its OPT record is the first after the question, since queries have no other."""
+    """The client's UDP size, from the only OPT record, right after the question."""
     if struct.unpack("!H", message[10:12])[0] and message[end:end + 3] == b"\0\0\x29":
         return max(512, struct.unpack("!H", message[end + 3:end + 5])[0]), True
     return 512, False
@@ -144,7 +146,7 @@ def udp_loop(server):
 
 
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-# A flood of questions is what some tests are about, and not one of them may be lost here.
+# Some tests flood this server with questions, and none of them may be lost here.
 udp.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 22)
 udp.bind((sys.argv[1], 53))
 tcp = socket.create_server((sys.argv[1], 53), backlog=512)

@@ -1,16 +1,17 @@
-"""What one user does to the others, and what they see of it.
+"""One user's attacks on the others, and the others' measurements.
 
-fairness.py ATTACK ...             attacks until it is ended; prints 'ready' when it has as much as it can get
-  black-hole ADDRESS COUNT         COUNT connects that nobody answers, each tried anew when it fails
-  idle ADDRESS COUNT               COUNT connections without a byte, refused ones tried anew
-  closes ADDRESS COUNT             COUNT connections that are closed at once, and more of them from then on
-  silent ADDRESS COUNT             COUNT questions a second that no nameserver answers
+fairness.py ATTACK ...             attacks until it is ended; prints 'ready' at its maximum
+  black-hole ADDRESS COUNT         COUNT connects without an answer, each repeated when it fails
+  idle ADDRESS COUNT               COUNT connections without a byte, refused ones repeated
+  closes ADDRESS COUNT             COUNT connections that are closed at once, then more of them
+  silent ADDRESS COUNT             COUNT questions a second without an answer
   dns-tcp ADDRESS COUNT            COUNT idle connections to a nameserver
-  udp ADDRESS PORT COUNT           COUNT UDP sockets that say something every second
+  udp ADDRESS PORT COUNT           COUNT UDP sockets that send something every second
   ping ADDRESS COUNT               COUNT pings in all, and as many again when they are forgotten
 fairness.py measure ADDRESS PORT DNS SECONDS PIPE
-                                   connects and asks (by PIPE: udp or tcp), one after the other; prints JSON
-fairness.py keep ADDRESS PORT      prints what the UDP server sees of one socket, every 2 s
+                                   connects and queries (by PIPE: udp or tcp), one after the other;
+                                   prints JSON
+fairness.py keep ADDRESS PORT      prints the UDP server's view of one socket, every 2 s
 """
 
 import itertools
@@ -23,7 +24,8 @@ import sys
 import time
 
 
-# Of the server. To one alone the kernel itself has too few ports, and a connect searches long for one.
+# Of the server. With a single one the kernel itself has too few ports, and a connect searches long
+# for one.
 PORTS = itertools.cycle(range(9001, 9009))
 
 
@@ -78,7 +80,7 @@ def idle(address, count):
                 open_ones.append(client)
             else:
                 client.close()
-                # No more than some hundred tries a second where each is refused.
+                # At most a few hundred tries a second if each is refused.
                 time.sleep(0.005)
         if not told and (len(open_ones) == int(count) or time.monotonic() > deadline):
             told = True

@@ -1,4 +1,4 @@
-"""An HTTP proxy for the lab, which knows CONNECT only: `http_proxy.py ADDRESS PORT`."""
+"""An HTTP proxy for the lab, which supports CONNECT only: `http_proxy.py ADDRESS PORT`."""
 import socket, sys, threading
 
 

@@ -1,5 +1,6 @@
-"""A web server for the lab: `http_server.py ADDRESS PORT TEXT`. GET of a number gives so many bytes, GET of anything else the text;
-POST gives the SHA-256 of what was sent. Either way the same bytes for the same length, so that both ends can tell what is right."""
+"""A web server for the lab: `http_server.py ADDRESS PORT TEXT`. GET of a number returns that many
+bytes, GET of anything else the text; POST returns the SHA-256 of the body. The bytes depend only on
+the length, so that both ends can check them."""
 import hashlib, http.server, socket, sys
 
 

@@ -1,7 +1,8 @@
-"""Sends datagrams that no router may fragment, and tells what the kernel says of each: `path_mtu.py ADDRESS PORT SIZE...`, where an
-echo answers. A line a size: the payload's bytes, what became of it (`answered`, `refused here` when the send itself failed, `lost`
-when an error came back), errno, the MTU that the error names and who said so, and the path's MTU as the socket knows it afterwards
-(ip(7): IP_MTU_DISCOVER, IP_RECVERR, IP_MTU). Sends up to five times, until something comes of it."""
+"""Sends datagrams that no router may fragment, and prints the kernel's report on each: `path_mtu.py
+ADDRESS PORT SIZE...`, where an echo answers. One line per size: the payload's bytes, its fate
+(`answered`, `refused here` when the send itself failed, `lost` when an error came back), errno, the
+MTU in the error and its sender, and the socket's path MTU afterwards (ip(7): IP_MTU_DISCOVER,
+IP_RECVERR, IP_MTU). Sends up to five times, until there is a result."""
 import errno, select, socket, struct, sys
 
 host, port = sys.argv[1], int(sys.argv[2])
@@ -11,7 +12,7 @@ DISCOVER, RECVERR, MTU = (23, 25, 24) if six else (10, 11, 14)
 DO, ERRQUEUE = 2, 0x2000
 
 def queued(s):
-    """What the error queue holds first: errno, MTU, who said so (`here` for the kernel itself)."""
+    """The first entry of the error queue: errno, MTU, sender (`here` for the kernel itself)."""
     _, control, _, _ = s.recvmsg(70000, 2000, ERRQUEUE)
     body = control[0][2]
     code, origin, _, _, _, info = struct.unpack("IBBBBI", body[:12])

@@ -1,11 +1,12 @@
-"""Bytes that are told apart by their place, sent and checked.
+"""Sends and checks bytes that identify their position.
 
 transfer.py serve PORT
 transfer.py run HOST PORT upload|download|echo BYTES STREAMS HOLD
 
-A server takes any number of connections; each begins with how it goes: sink, source or echo, how many bytes, and for how many
-seconds the one who reads does not. `run` prints as JSON: seconds, whether all came byte-exact, and the longest gap between two
-reads after the reader woke up.
+A server takes any number of connections; each begins with its kind (sink, source or echo), the
+number of bytes, and the seconds during which the reader does not read. `run` prints as JSON:
+seconds, whether all bytes are right, and the longest gap between two reads after the reader woke
+up.
 """
 
 import json
@@ -18,7 +19,7 @@ import time
 
 HEADER = struct.Struct(">cQd")
 PIECE = 256 * 1024
-# No power of two: a piece that is left out or comes twice shifts what follows.
+# Not a power of two: a missing or repeated piece shifts the rest.
 PERIOD = 1024 * 1024 + 4093
 ONCE = random.Random(1).randbytes(PERIOD)
 PATTERN = ONCE + ONCE[:PIECE]
@@ -33,7 +34,7 @@ def send(connection, count):
 
 
 def check(connection, count, hold):
-    """Reads `count` bytes; whether they are right, and the longest gap."""
+    """Reads `count` bytes; returns whether they are right, and the longest gap."""
     if hold:
         time.sleep(hold)
     got, gap, last = 0, 0.0, time.monotonic()

@@ -1,5 +1,6 @@
-"""Sends a datagram of SIZE bytes and tells what came back: `udp_ask.py ADDRESS PORT SIZE`. Prints the text before its own bytes and
-their number, `refused` or the name of another error when ICMP said so, or `silence`. Asks three times, since UDP may lose one."""
+"""Sends a datagram of SIZE bytes and prints the answer: `udp_ask.py ADDRESS PORT SIZE`. Prints the
+text before its own bytes and their number, `refused` or the name of another error from ICMP, or
+`silence`. Asks three times, since UDP may lose a datagram."""
 import errno, os, socket, sys
 
 host, port, size = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])

@@ -1,4 +1,5 @@
-"""An echo by UDP for the lab: `udp_echo.py ADDRESS PORT [TEXT]`. Each datagram comes back as it is, after the text."""
+"""An echo by UDP for the lab: `udp_echo.py ADDRESS PORT [TEXT]`. Each datagram returns unchanged,
+after the text."""
 import socket, sys
 
 server = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)

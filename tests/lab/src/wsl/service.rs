@@ -1,4 +1,4 @@
-//! The model of WSL's service (`tests/interop/src/wsl`) as a process, and what asks it: its own
+//! The model of WSL's service (`tests/interop/src/wsl`) as a process, and its clients: its own
 //! socket, and the stand-in for `wsl.exe`.
 
 use std::fs;
@@ -17,10 +17,10 @@ use crate::run::{Finished, Process, in_namespace, plain};
 use crate::scene::PATIENCE;
 use crate::wait::until;
 
-/// Programs of one process, told apart by number.
+/// Numbers the programs of one process.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// After how long WSL ends what nothing holds; `None` stands for a negative number: never.
+/// After how long WSL ends unused distros and VMs; `None` stands for a negative number: never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
     /// A distro after its last client: `general.instanceIdleTimeout`.
@@ -47,7 +47,7 @@ pub struct Instance {
     pub clients: u64,
 }
 
-/// The service; it ends with this, and all distros with it.
+/// The service; a drop ends it, and all distros with it.
 #[derive(Debug)]
 pub(super) struct Service {
     process: Process,
@@ -59,7 +59,7 @@ impl Service {
         let made = fs::create_dir_all(folder);
         assert!(made.is_ok(), "{}: {made:?}", folder.display());
         let socket = folder.join("wsl-service");
-        // A former one of this folder has ended.
+        // An earlier one of this folder has ended.
         let _ = fs::remove_file(&socket);
         let milliseconds = |timeout: Option<Duration>| {
             timeout.map_or("-1".to_owned(), |t| t.as_millis().to_string())
@@ -85,7 +85,7 @@ impl Service {
         self.client.clone()
     }
 
-    /// What it and the distros said.
+    /// Its output and that of the distros.
     pub(super) fn said(&self) -> String {
         self.process.stderr()
     }
@@ -109,7 +109,7 @@ impl Drop for Service {
     }
 }
 
-/// What runs `wsl.exe` on Windows' side.
+/// Runs `wsl.exe` on Windows' side.
 #[derive(Clone, Debug)]
 pub struct Client {
     folder: PathBuf,
@@ -139,10 +139,9 @@ impl Client {
         Finished::of(self.command(words))
     }
 
-    /// Starts `wsl.exe`, and does not wait. What it prints is kept.
+    /// Starts `wsl.exe`, and does not wait. Its output is kept.
     ///
-    /// # Panics
-    /// It cannot be started.
+    /// # Panics It cannot be started.
     #[must_use]
     pub fn start(&self, words: &[&str]) -> Process {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -151,7 +150,7 @@ impl Client {
         started.unwrap_or_else(|error| panic!("wsl.exe {words:?}: {error}"))
     }
 
-    /// The distros that run. Asking registers no client.
+    /// The running distros. The query registers no client.
     pub(super) fn instances(&self) -> Vec<Instance> {
         let answer = self.ask(&json!("Running")).unwrap_or_default();
         let number = |value: &Value| value.as_u64().unwrap_or_default();
@@ -166,7 +165,7 @@ impl Client {
             .unwrap_or_default()
     }
 
-    /// A request of the service's own, and its answer.
+    /// A request to the service itself, and its answer.
     fn ask(&self, request: &Value) -> io::Result<Value> {
         let mut stream = UnixStream::connect(&self.socket)?;
         writeln!(stream, "{request}")?;

@@ -1,4 +1,4 @@
-//! What a user can do to root's commands by a home folder that is the user's: links, false records,
+//! Attacks on root's commands through a home folder that belongs to a user: links, false records,
 //! programs that settings name.
 
 use super::{Attacker, as_stranger};
@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A machine of its own for root's commands that change files: `$1` is laid over the places where
-/// they remember things, and nothing leads to a network.
+/// they store records, and there is no network.
 const OWN: &str = r#"
 set -e
 mount --bind "$1" /var/lib
@@ -46,8 +46,7 @@ impl Homes {
         as_stranger(&format!("cd {}; {script}", self.path("home")));
     }
 
-    /// The words of a command of root's with the attacker's home, as with sudo where it keeps
-    /// `HOME`.
+    /// A command of root's with the attacker's home, like `sudo` with a preserved `HOME`.
     fn command(&self, words: &[&str]) -> Command {
         let program = programs().join("underpass").display().to_string();
         let mut command = Command::new("unshare");
@@ -85,7 +84,7 @@ impl Homes {
         }
     }
 
-    /// What of root's is not as it was.
+    /// The files of root's that have changed.
     fn changed(&self) -> Vec<String> {
         let mut seen = Vec::new();
         for entry in fs::read_dir(self.path("victim")).unwrap().flatten() {
@@ -112,7 +111,7 @@ fn root_does_not_obey_what_a_user_says_was_changed() {
     }
     let homes = Homes::new();
     let victim = homes.path("victim/file");
-    // As `apply` would have written it, had it changed the file of root's.
+    // The record that `apply` would have written if it had changed root's file.
     let memory = serde_json::json!({ "folders": [], "files": [{ "tool": "git", "path": victim, "folders": [],
         "format": "whole", "is_new": false, "change": { "at": 0, "old": "pwned", "new": "precious" },
         "keys": [{ "key": "", "before": "pwned", "set": "precious" }] }] });
@@ -121,7 +120,7 @@ fn root_does_not_obey_what_a_user_says_was_changed() {
     ));
     let done = homes.root(&["proxy", "remove"]);
     homes.nothing_is_changed(&format!("{done:?}"));
-    // Nor in root's own memory, should it be wrong.
+    // Root's own records are not changed either, even if they are wrong.
     fs::create_dir(homes.path("var/underpass")).unwrap();
     fs::write(homes.path("var/underpass/proxy.json"), memory.to_string()).unwrap();
     let done = homes.root(&["proxy", "remove"]);
@@ -242,7 +241,7 @@ fn root_runs_no_program_that_a_users_settings_name() {
         return;
     }
     let homes = Homes::new();
-    // As Yarn does with `yarnPath` of the nearest .yarnrc.yml (yarnpkg.com, "Settings").
+    // Like Yarn with `yarnPath` of the nearest .yarnrc.yml (yarnpkg.com, "Settings").
     fs::create_dir(homes.path("bin")).unwrap();
     let yarn = "#!/bin/sh\nexec sh \"$(sed -n 's/^yarnPath: //p' .yarnrc.yml)\"\n";
     let _yarn = homes.scratch.file("bin/yarn", yarn);
@@ -255,8 +254,8 @@ fn root_runs_no_program_that_a_users_settings_name() {
     assert_eq!(homes.scratch.read("home/pwned"), "", "it ran as these users: {done:?}");
 }
 
-/// Swaps a folder and a link to root's, and a file and a link to root's, as fast as it can; writes
-/// how often into a file.
+/// Swaps a folder and a link to root's, and a file and a link to root's, as fast as possible;
+/// counts the swaps in a file.
 const SWAP: &str = r#"
 import ctypes, os, sys
 libc = ctypes.CDLL(None)
@@ -290,7 +289,7 @@ fn ten_thousand_swaps_during_each_command_of_root_change_nothing() {
         let _attacker =
             Attacker::start(&format!("cd {}; exec /usr/bin/python3 {swap}", homes.path("home")));
         let swaps = || homes.scratch.read("home/count").trim().parse::<u64>().unwrap_or_default();
-        // What writes manual pages writes reports too, and the doctor takes seconds.
+        // The function that writes manual pages writes reports too, and the doctor takes seconds.
         let man = ["man".to_owned(), homes.path("home/.man")];
         let settings = homes.path("home/.npmrc");
         let mut runs = 0;
@@ -313,7 +312,7 @@ fn ten_thousand_swaps_during_each_command_of_root_change_nothing() {
     }
 }
 
-/// A change of Windows' settings file, whose place has to follow.
+/// A change of Windows' settings file, whose path must follow.
 const SETTINGS: [&str; 9] = [
     "settings",
     "apply",

@@ -1,12 +1,12 @@
-//! Judges a PowerShell script without a PowerShell: by tree-sitter's grammar, a table of commands
-//! with their parameters, and what Windows PowerShell 5.1 lacks or does otherwise than PowerShell
-//! 7.
+//! Checks a PowerShell script without a PowerShell: by tree-sitter's grammar, a table of commands
+//! with their parameters, and the features that Windows PowerShell 5.1 lacks or treats otherwise
+//! than PowerShell 7.
 
 use std::collections::BTreeMap;
 use tree_sitter::{Node, Parser, Tree};
 
-/// Commands that a script may call, with the parameters that it may give. Each is in Windows
-/// PowerShell 5.1, after Microsoft's reference of its module.
+/// Commands that a script may call, with the parameters that it may use. Each exists in Windows
+/// PowerShell 5.1, according to Microsoft's reference of its module.
 pub(crate) type Commands<'a> = &'a [(&'a str, &'a [&'a str])];
 
 /// Variables that PowerShell sets itself (about_Automatic_Variables, 5.1), and preferences.
@@ -48,17 +48,17 @@ pub(crate) fn walk<'a>(node: Node<'a>, see: &mut impl FnMut(Node<'a>)) {
     }
 }
 
-/// The words of a node.
+/// The text of a node.
 pub(crate) fn words<'a>(node: Node<'_>, text: &'a str) -> &'a str {
     node.utf8_text(text.as_bytes()).unwrap()
 }
 
-/// The nearest node of a kind around another.
+/// The nearest enclosing node of a kind.
 pub(crate) fn around<'a>(node: Node<'a>, kind: &str) -> Option<Node<'a>> {
     std::iter::successors(node.parent(), Node::parent).find(|node| node.kind() == kind)
 }
 
-/// What is wrong with a script, each with its line; and how many calls it has.
+/// The faults of a script, each with its line, and the number of calls.
 pub(crate) fn complaints(text: &str, commands: Commands<'_>) -> (Vec<String>, usize) {
     let tree = parsed(text);
     let mut complaints: Vec<String> = Vec::new();
@@ -78,7 +78,7 @@ pub(crate) fn complaints(text: &str, commands: Commands<'_>) -> (Vec<String>, us
             "pipeline_chain_tail" | "&&" | "||" => {
                 complain("Windows PowerShell 5.1 has no && and ||")
             }
-            // about_Redirection: 5.1 makes error records of what a native program writes there.
+            // about_Redirection: 5.1 turns a native program's output there into error records.
             "2>&1" | "2>" | "2>>" | "*>" | "*>&1" => {
                 complain("standard error of a program may not be redirected")
             }
@@ -95,7 +95,7 @@ pub(crate) fn complaints(text: &str, commands: Commands<'_>) -> (Vec<String>, us
     (complaints, calls)
 }
 
-/// What is wrong with a call.
+/// The faults of a call.
 fn call(
     node: Node<'_>,
     text: &str,
@@ -132,12 +132,12 @@ fn call(
     if let Some(unknown) = given.iter().find(|parameter| !known.contains(&parameter.as_str())) {
         return (!name.ends_with(".exe")).then(|| format!("{name} has no {unknown} in the table"));
     }
-    // Its depth is 2 where none is given, and the rest becomes the names of types.
+    // Its default depth is 2, and deeper values become the names of their types.
     (name == "ConvertTo-Json" && !given.iter().any(|parameter| parameter == "-Depth"))
         .then(|| "ConvertTo-Json needs -Depth".to_owned())
 }
 
-/// The functions of a script, and how many parameters each has.
+/// The functions of a script, and the number of parameters of each.
 fn functions(tree: &Tree, text: &str) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
     walk(tree.root_node(), &mut |node| {

@@ -4,7 +4,7 @@
 def report(segment, code, number=0):
     """An error that quotes a segment: by its code of IPv4's 'destination unreachable', and with an MTU."""
     if FAMILY == socket.AF_INET6:
-        # 'Packet too big' is a kind of its own; the kernel puts the checksum in.
+        # 'Packet too big' is a separate type; the kernel fills in the checksum.
         kind, code = (2, 0) if code == 4 else (1, {1: 3, 3: 4}[code])
         message = struct.pack("!BBHI", kind, code, 0, number) + segment.packet[:1000]
         protocol = socket.IPPROTO_ICMPV6

@@ -1,15 +1,15 @@
-"""What is lost, comes twice or in another order, on both ways."""
+"""Segments that are lost, duplicated or reordered, both ways."""
 
 START = b"abcdefghijklmnopqrstuvwxyz" * 400
 
 
 def first_again(raw, patience):
-    """Whether the first byte that is not acknowledged comes again in time."""
+    """Whether the first unacknowledged byte comes again in time."""
     return raw.receive(patience, lambda s: s.data and s.seq == raw.ack & 0xFFFFFFFF) is not None
 
 
 def blocks(segment, raw):
-    """SACK blocks from what the connection stands at."""
+    """SACK blocks, relative to the connection's position."""
     found = dict(segment.each()).get(5, b"")
     edges = [signed(edge - raw.seq) for edge in struct.unpack(f"!{len(found) // 4}I", found)]
     return list(zip(edges[::2], edges[1::2]))
@@ -31,7 +31,7 @@ def _():
 def _():
     raw = obeying("say 4000", options=mss(1000) + SCALE)
     yield raw.gather(4000)
-    # The first is no duplicate: it updates the window.
+    # The first is not a duplicate: it updates the window.
     for _ in range(4):
         raw.send(ACK)
     yield first_again(raw, 0.15)

@@ -1,8 +1,8 @@
-"""How a connection begins: what the handshake agrees on, and what it does not."""
+"""The start of a connection: options that the handshake agrees on, and those that it does not."""
 
 
 def pieces(raw, count, patience=PATIENCE):
-    """The largest size that bytes come in, and how many come."""
+    """The largest piece, and the number of bytes."""
     sizes, got = set(), 0
     while got < count and (segment := raw.receive(patience, lambda s: s.data and s.seq == raw.ack & 0xFFFFFFFF)):
         sizes.add(segment.piece)

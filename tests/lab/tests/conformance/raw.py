@@ -1,10 +1,10 @@
-"""TCP by hand: connections of raw segments, and what comes back. The probes stand in the files beside.
+"""TCP by hand: connections of raw segments, and the answers. The probes are in the files beside
+this one.
 
-Usage: SERVER. There, port 7 sends back what comes, port 8 obeys (serve.py), port 9 is closed.
+Usage: SERVER. Its port 7 echoes, port 8 follows commands (serve.py), port 9 is closed.
 
-A port of its own for each connection. The kernel knows none of them and would reset them: a filter must drop
-its resets for these ports, which lack the mark 1 of what is sent here.
-"""
+Each connection has its own port. The kernel knows none of them and would reset them: a filter must
+drop its resets for these ports, which lack the mark 1 of the segments sent here. """
 import itertools
 import select
 import socket
@@ -56,7 +56,7 @@ def signed(number):
 
 class Segment:
     def __init__(self, packet):
-        """A frame behind the header in which the kernel says how it is to be cut (struct virtio_net_hdr)."""
+        """A frame after the kernel's header that says how to cut it (struct virtio_net_hdr)."""
         self.packet = packet[FRAME_HEADERS:]
         bytes_ = self.packet[IP_HEADER:]
         self.sport, self.dport, self.seq, self.ack, offset, self.flags, self.window = struct.unpack(
@@ -64,7 +64,7 @@ class Segment:
         )
         header = 4 * (offset >> 4)
         self.options, self.data = bytes_[20:header], bytes_[header:]
-        # A packet that is not to be cut has no size for its pieces.
+        # A packet that must not be cut has no size for its pieces.
         self.piece = struct.unpack_from("=H", packet, 4)[0] or len(self.data)
 
     def names(self):
@@ -93,7 +93,7 @@ class Raw:
         self.out = socket.socket(FAMILY, socket.SOCK_RAW, socket.IPPROTO_TCP)
         self.out.bind((ME, 0))
         self.out.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, 1)
-        # Super-packets come uncut, and a packet socket tells the size of their pieces.
+        # Super-packets come uncut, and a packet socket reports the size of their pieces.
         kind = 0x86DD if FAMILY == socket.AF_INET6 else 0x0800
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(kind))
         self.socket.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
@@ -140,7 +140,7 @@ class Raw:
         self.seq += len(data)
 
     def hear(self, count, patience=PATIENCE):
-        """So many bytes of the stream, each acknowledged."""
+        """Reads `count` bytes of the stream, each acknowledged."""
         got = b""
         while len(got) < count and (
             segment := self.receive(patience, lambda s: s.data and s.seq == self.ack & 0xFFFFFFFF)
@@ -151,7 +151,7 @@ class Raw:
         return got
 
     def gather(self, count, patience=PATIENCE):
-        """How many bytes from the acknowledged ones on are there, at most `count`; none is acknowledged."""
+        """The number of new bytes, at most `count`, without acknowledging them."""
         reached, end = 0, time.monotonic() + patience
         while reached < count and (segment := self.receive(end - time.monotonic(), lambda s: s.data)):
             begin = signed(segment.seq - self.ack)
@@ -169,7 +169,7 @@ class Raw:
 
 
 def obeying(*orders, options=MSS + SCALE, window=60000):
-    """A connection to the server that obeys, with orders given."""
+    """A connection to the server that follows commands, with commands sent."""
     raw = Raw(OBEYS)
     raw.open(options, window)
     for order in orders:
@@ -178,12 +178,12 @@ def obeying(*orders, options=MSS + SCALE, window=60000):
 
 
 def short(segment):
-    """What an app's kernel can tell of an answer, without numbers that may differ."""
+    """An answer as an app's kernel sees it, without numbers that may differ."""
     return "silence" if segment is None else segment.names()
 
 
 def relative(raw, segment):
-    """An answer with its numbers, from what the connection stands at."""
+    """An answer with its numbers, relative to the connection's position."""
     if segment is None:
         return "silence"
     return f"{segment.names()} seq{signed(segment.seq - raw.ack):+} ack{signed(segment.ack - raw.seq):+}"
@@ -197,7 +197,7 @@ PROBES, ALONE = [], []
 
 
 def probe(name, alone=False):
-    """A probe is a generator of what it saw. One that changes the way for all others runs alone."""
+    """A probe is a generator of its observations. One that changes others' path runs alone."""
     def keep(run):
         (ALONE if alone else PROBES).append((name, run))
         return run

@@ -1,4 +1,5 @@
-"""Single segments that a kernel's own sockets never send, in the order of RFC 9293. What tcpreq asks is here."""
+"""Single segments that a kernel's own sockets never send, in the order of RFC 9293. tcpreq's
+questions are among them."""
 
 # RFC 9293 3.1: the checksum is never optional (MUST-2, MUST-3).
 

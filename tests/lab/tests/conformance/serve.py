@@ -1,16 +1,16 @@
-"""The servers of the conformance tests: port 7 sends back what comes, port 8 does what each line says:
+"""The servers of the conformance tests: port 7 echoes, port 8 follows the command in each line:
 
 say N          sends N bytes
 finish         shuts down its sending side
-deaf MS        shuts down its receiving side, and does nothing for so long
+deaf MS        shuts down its receiving side, and waits that long
 shut           shuts down both
 close          closes
 reset          resets
 unread         waits for more bytes, and closes without reading them
 refuse N       waits for more bytes, sends N bytes, and closes without reading
-pause MS       reads nothing for so long
+pause MS       reads nothing for that long
 await N        reads nothing until another connection says go N
-count          from here on counts bytes, and says how many when its client ends
+count          from here on counts bytes, and sends the count when its client ends
 """
 import collections
 import select

@@ -1,10 +1,10 @@
-"""Windows: ours, which bound what comes, and the other end's."""
+"""Windows: ours, which limit the other end's data, and the other end's."""
 
 FILL = b"x" * 1400
 
 
 def filled():
-    """A connection whose server does not read until told, and whose window is closed. All is acknowledged."""
+    """A connection with a closed window and all data acknowledged. Its server reads only after `go`."""
     raw = Raw(OBEYS)
     answer = raw.open(MSS + SCALE)
     shift = dict(answer.each()).get(3, b"\0")[0]

@@ -1,4 +1,4 @@
-//! The test programs that cargo built, by the messages that it printed, and the tests in each.
+//! The test programs in the messages that cargo printed, and the tests in each.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

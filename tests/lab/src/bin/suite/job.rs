@@ -1,4 +1,4 @@
-//! One job: a process, its output in a file, and what it leaves behind.
+//! One job: a process, its output in a file, and the processes that it leaves.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,13 +10,14 @@ use lab::{marked, until};
 
 use crate::plan::{Job, Kind};
 
-/// Names the job in the environment of its processes, by which what it leaves behind is found.
+/// Names the job in the environment of its processes, which finds the processes that it leaves.
 const VARIABLE: &str = "UNDERPASS_SUITE_JOB";
 
-/// What a job ended is given to end in turn. Wine's server waits 3 s for another program.
+/// How long the remains of a job may take to end by themselves. Wine's server waits 3 s for another
+/// program.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What became of a job.
+/// The outcome of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Passed,
@@ -33,17 +34,16 @@ pub(crate) struct Running {
     kind: Kind,
 }
 
-/// The time now.
+/// The current time.
 #[expect(clippy::disallowed_methods, reason = "the suite measures tests and limits their time")]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
 impl Running {
-    /// Starts a job with a number of its own. Its output goes to a file of that folder.
+    /// Starts a job with its own number. Its output goes to a file in that folder.
     ///
-    /// # Errors
-    /// The program cannot be started, or the file not be made.
+    /// # Errors The program cannot be started, or the file not be made.
     pub(crate) fn start(job: &Job, number: usize, logs: &Path) -> io::Result<Self> {
         let mark = format!("{}-{number}", std::process::id());
         let log = logs.join(format!("{}.log", file_name(&job.id)));
@@ -65,7 +65,7 @@ impl Running {
         &self.log
     }
 
-    /// Waits for its end and what it left, which is ended.
+    /// Waits for its end, and ends the processes that it left.
     pub(crate) fn wait(mut self) -> Outcome {
         let status = self.child.wait();
         let mut left = Vec::new();
@@ -89,7 +89,7 @@ fn judge(kind: Kind, status: io::Result<ExitStatus>, output: &str) -> Outcome {
     match status {
         Err(error) => Outcome::Failed(error.to_string()),
         Ok(status) if !status.success() => Outcome::Failed(status.to_string()),
-        // A name that no test has is no error for a test program.
+        // For a test program an unknown test name is not an error.
         Ok(_) if kind == Kind::Test && !output.contains(" 1 passed; 0 failed; 0 ignored;") => {
             Outcome::Failed("the program ran not exactly one test".to_owned())
         }
@@ -99,11 +99,11 @@ fn judge(kind: Kind, status: io::Result<ExitStatus>, output: &str) -> Outcome {
 
 /// Ends all processes of a job at once.
 pub(crate) fn end(mark: &str) {
-    // One that cannot be ended shows when it is looked for.
+    // One that cannot be ended appears in the next search.
     let _ = marked::end(VARIABLE, mark);
 }
 
-/// A job's name with all but letters, digits and a few more replaced, short enough for a file.
+/// A job's name as a short file name: only letters, digits and a few more characters.
 fn file_name(id: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '.' };
     let name: String = id.chars().map(plain).collect();

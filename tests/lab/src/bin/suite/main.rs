@@ -1,9 +1,10 @@
-//! Runs every test of the workspace, each as a process of its own and many at a time. Lab tests
-//! mostly wait, and each makes its own namespaces. `scripts/test` builds the tests and starts this
+//! Runs every test of the workspace, each as its own process and many at a time. Lab tests mostly
+//! wait, and each makes its own namespaces. `scripts/test` builds the tests and starts this
 //! program.
 //!
-//! [`plan`] says which tests run with which relays and which of them need the machine alone, [`built`]
-//! finds the tests, [`schedule`] chooses what may start, [`job`] runs one, [`report`] speaks.
+//! [`plan`] decides which tests run with which relays and which of them need the machine alone,
+//! [`built`] finds the tests, [`schedule`] chooses what may start, [`job`] runs one, [`report`]
+//! prints.
 #![forbid(unsafe_code)]
 
 mod built;
@@ -34,13 +35,13 @@ Runs the tests whose names contain one of the WORDs; without WORDs, all of them.
   --limit SECONDS a test may take so long (default: 300; some may take longer)
   --list          print what would run, one a line, and end";
 
-/// What the command line says.
+/// The options of the command line.
 #[derive(Debug, PartialEq, Eq)]
 struct Options {
     built: PathBuf,
     logs: PathBuf,
     selection: Selection,
-    /// Commands, and what they need.
+    /// Commands, and their needs.
     steps: Vec<(String, Need)>,
     slots: u32,
     limit: u64,
@@ -48,10 +49,9 @@ struct Options {
 }
 
 impl Options {
-    /// Reads the words behind the program's name.
+    /// Reads the words after the program's name.
     ///
-    /// # Errors
-    /// A word that is not known, or an option without its value: what to tell the user.
+    /// # Errors An unknown word, or an option without its value: the message for the user.
     fn read(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
         let cores = std::thread::available_parallelism().map_or(2, |cores| cores.get());
         let mut built = None;
@@ -114,7 +114,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs what is asked for; whether the run passed.
+/// Runs the selected tests. Returns whether the run passed.
 fn suite(options: &Options) -> Result<bool, String> {
     let programs = built::programs(&options.built)?;
     let mut tests = plan::plan(&programs, &options.selection)?;

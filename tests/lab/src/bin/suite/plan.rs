@@ -1,4 +1,4 @@
-//! What runs: each test with the relays that it is meant for, and what it needs of the machine.
+//! The plan of a run: each test with its relays, and what it needs from the machine.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,19 +10,19 @@ use crate::schedule::Need;
 /// A test with a relay, or another command that runs beside the tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Job {
-    /// `package/target::test`, and the relay in brackets where the test runs with several.
+    /// `package/target::test`, and the relay in brackets if the test runs with several.
     pub(crate) id: String,
     /// Program and arguments.
     pub(crate) words: Vec<String>,
     pub(crate) folder: PathBuf,
     pub(crate) variables: Vec<(&'static str, &'static str)>,
     pub(crate) need: Need,
-    /// How many times as long as others it may take.
+    /// How many times longer than others it may take.
     pub(crate) patience: u32,
     pub(crate) kind: Kind,
 }
 
-/// What a job is.
+/// The kind of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// One test of a test program.
@@ -31,11 +31,11 @@ pub(crate) enum Kind {
     Step,
 }
 
-/// Which tests are asked for.
+/// The selected tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Selection {
     pub(crate) set: Set,
-    /// A test is chosen when its name contains one of these; without any, each is.
+    /// A test is selected if its name contains one of these; without any, all are.
     pub(crate) words: Vec<String>,
 }
 
@@ -46,10 +46,10 @@ pub(crate) enum Set {
     Full,
     /// Unit tests, and the core of the tunnel with the relay for Linux.
     Quick,
-    /// All tests that run no Windows program, with the relay for Linux: for other settings of the
+    /// All tests without Windows programs, with the relay for Linux: for other settings of the
     /// machine.
     Linux,
-    /// All that runs Windows programs, for another Wine.
+    /// All tests with Windows programs, for another Wine.
     NewestWine,
 }
 
@@ -67,15 +67,15 @@ impl FromStr for Set {
     }
 }
 
-/// What tells a test which relay to use: `tests/lab/src/relay.rs`.
+/// The variable that selects a test's relay: `tests/lab/src/relay.rs`.
 const RELAY: &str = "UNDERPASS_LAB_RELAY";
 /// Bytes of interop's buffers: `tests/lab/src/interop.rs`. They have 64 KiB since microsoft/WSL
-/// pull request 41603; without this variable they have the 4 KiB of before.
+/// pull request 41603; without this variable they have the earlier 4 KiB.
 const BUFFER: [(&str, &str); 1] = [("UNDERPASS_LAB_INTEROP_BUFFER", "65536")];
 
-/// The tests of the tunnel, which run with three relays: the one for Linux, the same behind the
-/// model of WSL's interop, and the one for Windows behind it and under Wine. What a relay lacks is
-/// left out by name: `tests/lab/src/relay.rs`.
+/// The tests of the tunnel, which run with three relays: the one for Linux, the same through the
+/// model of WSL's interop, and the one for Windows through the model and under Wine. Features that
+/// a relay lacks are left out by name: `tests/lab/src/relay.rs`.
 const TUNNEL: [&str; 22] = [
     "lab/addresses",
     "lab/bad_input",
@@ -104,11 +104,10 @@ const TUNNEL: [&str; 22] = [
 /// Tests of the tunnel that measure; the newest Wine runs none of them.
 const LOAD: &str = "lab/load";
 
-/// What else runs Windows programs, whichever relay is chosen, and says something of a Wine.
+/// Other programs that run Windows programs with every relay, and test a Wine.
 const WINDOWS: [&str; 3] = ["lab/windows", "lab/windows_start", "lab/verification_distro"];
 
-/// What runs Windows programs whichever relay is chosen: program, and the beginning of the test's
-/// name.
+/// Tests that run Windows programs with every relay: program, and the beginning of the test's name.
 const WITH_WINE: [(&str, &str); 14] = [
     ("lab/attacks", "a_script_in_the_place_"),
     ("lab/attacks", "another_program_"),
@@ -142,10 +141,10 @@ const LONG: [&str; 9] = [
 /// The core of the tunnel, for a quick look. `scripts/test` reads this line.
 const CORE: [&str; 6] = ["lab/dns", "lab/icmp", "lab/routes", "lab/tcp", "lab/tunnel", "lab/udp"];
 
-/// What some tests need besides others: program, the beginning of the test's name, need, and how
-/// many times as long as others they may take. The first that matches counts.
+/// The needs of some tests: program, the beginning of the test's name, need, and how many times
+/// longer than others they may take. The first match counts.
 const MARKS: [(&str, &str, Need, u32); 17] = [
-    // They move much data, and measure none of the time that it takes.
+    // They move much data, and do not measure its time.
     (LOAD, "four_streams_", Need::Slots(3), 2),
     (LOAD, "nothing_is_left_", Need::Slots(3), 2),
     (LOAD, "readers_that_stop_for_a_minute_", Need::Slots(1), 1),
@@ -154,18 +153,18 @@ const MARKS: [(&str, &str, Need, u32); 17] = [
     ("lab/speed", "", Need::Alone, 1),
     ("lab/fairness", "", Need::Alone, 2),
     ("lab/windows", "floods_", Need::Alone, 2),
-    // The relay has to be replaced within 2 s.
+    // The relay must be replaced within 2 s.
     ("lab/relays", "killed_10_times", Need::Alone, 1),
-    // Wine loses pings while it is held up.
+    // Wine loses pings while it is delayed.
     ("lab/icmp", "large_and_many_pings_", Need::Alone, 1),
-    // They want the processor's idle time to be the gateway's own.
+    // They need the processor's idle time to be the gateway's own.
     ("lab/bad_input", "", Need::Slots(2), 1),
     // They build the package, which other tests unpack.
     ("lab/distro", "the_package_", Need::Alone, 4),
-    // The kernel's list of interpreters is the machine's: these want it without any entry but
-    // theirs.
+    // The kernel's list of interpreters belongs to the machine: these tests need it without foreign
+    // entries.
     ("lab/doctor", "in_wsl_windows_is_asked_", Need::Alone, 1),
-    // With an entry the machine is taken for a WSL.
+    // With an entry the machine counts as a WSL.
     ("underpass/verify", "", Need::Alone, 1),
     (
         "lab/windows_start",
@@ -178,7 +177,7 @@ const MARKS: [(&str, &str, Need, u32); 17] = [
     ("lab/routes", "killed_at_random_moments_", Need::Slots(1), 2),
 ];
 
-/// One way to run a test: what stands in brackets behind its name, and the variables.
+/// One way to run a test: the text in brackets after its name, and the variables.
 type Way = (&'static str, Vec<(&'static str, &'static str)>);
 
 fn way(name: &'static str, relay: &'static str) -> Way {
@@ -219,17 +218,17 @@ fn ways(set: Set, program: &str, test: &str) -> Vec<Way> {
     }
 }
 
-/// Whether a test runs Windows programs whichever relay is chosen.
+/// Whether a test runs Windows programs with every relay.
 fn is_with_wine(program: &str, test: &str) -> bool {
     WITH_WINE.iter().any(|(of, beginning)| *of == program && test.starts_with(beginning))
 }
 
-/// Whether a program outside of the lab's own package makes labs.
+/// Whether a program outside the lab's own package makes labs.
 fn needs_lab(program: &str) -> bool {
     ["gateway/net", "gateway/tap", "relay/lab", "underpass/settings"].contains(&program)
 }
 
-/// What a test needs, and how many times as long as others it may take.
+/// A test's need, and how many times longer than others it may take.
 fn mark(program: &str, test: &str, relay: &str) -> (Need, u32) {
     let found =
         MARKS.iter().find(|(of, beginning, ..)| *of == program && test.starts_with(beginning));
@@ -240,10 +239,9 @@ fn mark(program: &str, test: &str, relay: &str) -> (Need, u32) {
     found.map_or((usual, 1), |(_, _, need, patience)| (*need, *patience))
 }
 
-/// The jobs of a selection. Those that take longest come first.
+/// The jobs of a selection. The longest come first.
 ///
-/// # Errors
-/// A program does not list its tests, or a name that stands in this module is not that of a test.
+/// # Errors A program does not list its tests, or a name in this module matches no test.
 pub(crate) fn plan(programs: &[Program], selection: &Selection) -> Result<Vec<Job>, String> {
     let tests: Result<BTreeMap<&str, Vec<String>>, String> =
         programs.iter().map(|program| Ok((program.name.as_str(), program.tests()?))).collect();
@@ -271,7 +269,7 @@ pub(crate) fn plan(programs: &[Program], selection: &Selection) -> Result<Vec<Jo
     }
     let words = &selection.words;
     jobs.retain(|job| words.is_empty() || words.iter().any(|word| job.id.contains(word)));
-    // The lab's before unit tests, those that take longest and those with a Windows first.
+    // The lab's tests come before unit tests, the longest and those with a Windows first.
     let is_long = |job: &Job| job.patience > 1 || LONG.iter().any(|part| job.id.contains(part));
     jobs.sort_by_key(|job| {
         (!job.id.starts_with("lab/"), !is_long(job), !job.id.ends_with("[windows]"))
@@ -279,8 +277,8 @@ pub(crate) fn plan(programs: &[Program], selection: &Selection) -> Result<Vec<Jo
     Ok(jobs)
 }
 
-/// Whether all names of this module are those of programs and tests, where the lab's are among
-/// them. Of these only [`CORE`] has to be there for the quick set.
+/// Whether all names in this module match programs and tests, if the lab's are among them. The
+/// quick set requires only [`CORE`] of them.
 fn known_names(set: Set, tests: &BTreeMap<&str, Vec<String>>) -> Result<(), String> {
     if !tests.contains_key("lab/lab") {
         return Ok(());
@@ -303,7 +301,7 @@ fn known_names(set: Set, tests: &BTreeMap<&str, Vec<String>>) -> Result<(), Stri
     Ok(())
 }
 
-/// A command of the shell. Beside tests it runs as politely as can be.
+/// A shell command. Beside tests it runs at the lowest priority.
 pub(crate) fn step(command: &str, need: Need) -> Job {
     let polite = ["nice", "-n", "19"].map(str::to_owned);
     let shell = ["sh", "-c", command].map(str::to_owned);

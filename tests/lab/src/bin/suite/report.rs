@@ -1,4 +1,4 @@
-//! What the suite says: the output of jobs that failed at once, and at the end what happened.
+//! The suite's output: the output of failed jobs at once, and a summary at the end.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 use crate::job::{Outcome, now};
 use crate::plan::{Job, Kind};
 
-/// How many of the slowest jobs are named at the end.
+/// How many of the slowest jobs the summary lists.
 const SLOWEST: usize = 15;
 
-/// What tests say that leave themselves or a part of them out: `lab_or_skip` and `relay::lacks`.
+/// The messages of tests that skip themselves or a part: `lab_or_skip` and `relay::lacks`.
 const LEFT_OUT: [&str; 2] = ["skipped: ", "left out with this relay: "];
 
 /// The kernel counts processor time by this many units a second in /proc (proc_pid_stat(5)).
 const TICKS: u64 = 100;
 
-/// What became of the whole run.
+/// The result of the whole run.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     /// How many tests failed for good.
@@ -29,7 +29,7 @@ pub(crate) struct Totals {
     pub(crate) failed: Vec<String>,
 }
 
-/// What has ended until now.
+/// The jobs that have ended so far.
 pub(crate) struct Report {
     all: usize,
     begun: Instant,
@@ -53,9 +53,9 @@ impl Report {
         }
     }
 
-    /// Says a line now.
+    /// Prints a line now.
     pub(crate) fn say(&self, text: &str) {
-        // If standard output is closed, the exit code tells.
+        // If standard output is closed, the exit code remains.
         let _ = writeln!(io::stdout(), "suite: {text}");
     }
 
@@ -91,7 +91,7 @@ impl Report {
         }
     }
 
-    /// Says what runs.
+    /// Prints the running jobs.
     pub(crate) fn progress(&self, running: &[&str]) {
         let seconds = (now() - self.begun).as_secs();
         let (ended, all, failures) = (self.ended, self.all, self.failures);
@@ -99,8 +99,7 @@ impl Report {
         self.say(&format!("{seconds} s: {ended} of {all} ended, {failures} failed; now {running}"));
     }
 
-    /// Says what happened to so many tests, and writes how long each took into the file `times`
-    /// there.
+    /// Prints the summary, and writes the time of each test into the file `times` in that folder.
     pub(crate) fn end(&mut self, tests: usize, verdict: &Totals, logs: &Path) -> io::Result<()> {
         let mut out = io::stdout().lock();
         let by_time = |all: &mut Vec<(Duration, String)>| {
@@ -138,7 +137,7 @@ impl Report {
     }
 }
 
-/// The processor time of all jobs that have ended, with their processes that somebody waited for.
+/// The processor time of all jobs that have ended, with their reaped processes.
 fn processor_seconds() -> u64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // Fields 16 and 17 of the whole line; the third follows the program's name.

@@ -9,16 +9,16 @@ use crate::plan::{Job, Kind};
 use crate::report::{Report, Totals};
 use crate::schedule::{Need, next};
 
-/// With more failures than these something larger is wrong, and running tests again tells nothing.
+/// With more failures than these the fault is larger, and another run of tests shows nothing.
 const MOST_AGAIN: usize = 20;
 
 /// How many tests may fail once and pass when they run again alone.
 const MOST_FLAKY: usize = 2;
 
-/// How often the terminal hears that something goes on.
+/// How often the terminal shows progress.
 const PROGRESS: Duration = Duration::from_secs(30);
 
-/// A job that runs, as this thread knows it; another one waits for its end.
+/// A running job as this thread knows it. Another thread waits for its end.
 struct Current {
     index: usize,
     need: Need,
@@ -28,11 +28,10 @@ struct Current {
     is_late: bool,
 }
 
-/// Runs the jobs; whether the run passed. A test that failed runs once more alone, when all others
-/// have ended; if it passes then, it counts as flaky.
+/// Runs the jobs. Returns whether the run passed. A test that failed runs once more alone, when all
+/// others have ended; if it passes then, it counts as flaky.
 ///
-/// # Errors
-/// The results cannot be written.
+/// # Errors The results cannot be written.
 pub(crate) fn run(jobs: &[Job], options: &Options) -> Result<bool, String> {
     let mut report = Report::new(jobs.len());
     let all: Vec<usize> = (0..jobs.len()).collect();
@@ -61,7 +60,7 @@ pub(crate) fn run(jobs: &[Job], options: &Options) -> Result<bool, String> {
     Ok(verdict.failed.is_empty())
 }
 
-/// Which time a job runs.
+/// Whether a job runs for the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
     First,
@@ -69,7 +68,7 @@ pub(crate) enum Turn {
     Again,
 }
 
-/// Runs some of the jobs, and gives those that failed.
+/// Runs some of the jobs, and returns those that failed.
 fn pass(
     jobs: &[Job],
     chosen: &[usize],

@@ -1,13 +1,13 @@
-//! Which job may start next. Knows no process and no clock.
+//! Chooses the job that may start next. Knows no process and no clock.
 
-/// What a job takes of the machine.
+/// The share of the machine that a job takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
-    /// So many of the slots: jobs that mostly wait take one.
+    /// A number of slots: jobs that mostly wait take one.
     Slots(u32),
-    /// One slot, and no other of its kind beside it: it uses all cores for a long time.
+    /// One slot, without another of its kind beside it: it uses all cores for a long time.
     Step,
-    /// No other job beside it, since it measures or since others would meet what it changes.
+    /// No other job beside it, because it measures or because others would see its changes.
     Alone,
 }
 
@@ -20,9 +20,8 @@ impl Need {
     }
 }
 
-/// The position in `waiting` of the job that starts now, if one may. Jobs start in their order, but
-/// a job that needs more than is free does not hold up smaller ones. Those that run alone come
-/// last.
+/// The position in `waiting` of the job that may start now, if any. Jobs start in order, but a job
+/// that needs more than is free does not delay smaller ones. Those that run alone come last.
 pub(crate) fn next(waiting: &[Need], running: &[Need], slots: u32) -> Option<usize> {
     if running.contains(&Need::Alone) {
         return None;
