@@ -1,4 +1,6 @@
-/* A library that a stranger put beside the relay. Whoever loads it ends at once, with a code that nothing else has. For tests only. */
+/* A library that a stranger put beside the relay. A process that loads it ends at once, with a
+unique
+   code. For tests only. */
 #include <windows.h>
 
 BOOL WINAPI DllMain(HINSTANCE library, DWORD reason, LPVOID reserved) {

@@ -1,9 +1,9 @@
-/* Stands for Windows PowerShell in the lab's drive C:. It knows the commands that the product gives it,
-   and answers anything else as PowerShell answers what it cannot parse: with 1. For tests only.
+/* Stands for Windows PowerShell in the lab's drive C:. It supports the product's commands,
+   and treats everything else like PowerShell treats a syntax error: exit code 1. For tests only.
    - [int[]][char[]]$env:NAME: PowerShell prints the result as one decimal number a line (UTF-16 units).
    - exit 7
-   - & 'PROGRAM' --version; exit $LASTEXITCODE: where Windows does not start the program, PowerShell
-     reports an error and goes on, so $LASTEXITCODE is not set and the exit code is 0. Behind
+   - & 'PROGRAM' --version; exit $LASTEXITCODE: if Windows does not start the program, PowerShell
+     reports an error and continues, so $LASTEXITCODE is not set and the exit code is 0. After
      $ErrorActionPreference = 'Stop'; the error ends it with 1 (about_Preference_Variables). */
 #include <stdio.h>
 #include <wchar.h>
@@ -13,7 +13,7 @@ static const wchar_t stop[] = L"$ErrorActionPreference = 'Stop'; ";
 static const wchar_t call[] = L"& '";
 static const wchar_t rest[] = L"' --version; exit $LASTEXITCODE";
 
-/* Runs the program of a command that begins behind `call`. */
+/* Runs the program of a command that begins after `call`. */
 static int run(const wchar_t *text, int stops) {
     static wchar_t path[32768], line[32768];
     const wchar_t *end = wcsstr(text, rest), *name;
@@ -62,7 +62,7 @@ int wmain(int count, wchar_t **words) {
         fprintf(stderr, "powershell: ParserError: %ls\n", words[4]);
         return 1;
     }
-    /* $null for a variable that is not set: nothing is printed, which is no error. */
+    /* $null for a variable that is not set: nothing is printed, without an error. */
     GetEnvironmentVariableW(words[4] + wcslen(prefix), value, 32768);
     for (letter = value; *letter; letter++)
         printf("%u\n", (unsigned)*letter);

@@ -1,4 +1,6 @@
-/* ProcessPrng for a Wine that has none, by the older function that Wine has under this name (RtlGenRandom). For tests only. */
+/* ProcessPrng for a Wine without it, by the older function that Wine has under this name
+(RtlGenRandom).
+   For tests only. */
 #include <windows.h>
 
 BOOLEAN NTAPI SystemFunction036(PVOID buffer, ULONG length);

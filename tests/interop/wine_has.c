@@ -1,5 +1,5 @@
-/* Prints which of Windows' functions work here, a word a line. For the tests: what a Wine lacks is found by
- * trying it, not by its version. */
+/* Prints which of Windows' functions work here, a word a line. The tests find the gaps
+ * of a Wine by trying its functions, not by its version. */
 #include <winsock2.h>
 #include <ws2tcpip.h>
 #include <windows.h>
@@ -12,16 +12,16 @@
 #define UDP_SEND_MSG_SIZE 2
 #endif
 
-/* Loaded by name: where a function is missing this program starts all the same. */
+/* Loaded by name: this program starts even if a function is missing. */
 static void *function(const char *library, const char *name) {
     HMODULE module = LoadLibraryA(library);
     return module ? (void *)GetProcAddress(module, name) : NULL;
 }
 
-typedef HANDLE(WINAPI *create_file)(void);
-typedef DWORD(WINAPI *forward_table)(ADDRESS_FAMILY, void **);
-typedef DWORD(WINAPI *best_route)(void *, NET_IFINDEX, void *, const SOCKADDR_INET *, ULONG, void *, SOCKADDR_INET *);
-typedef DWORD(WINAPI *notify)(ADDRESS_FAMILY, void *, void *, BOOLEAN, HANDLE *);
+typedef HANDLE(WINAPI *create_file)(void); typedef DWORD(WINAPI *forward_table)(ADDRESS_FAMILY, void
+**); typedef DWORD(WINAPI *best_route)(void *, NET_IFINDEX, void *, const SOCKADDR_INET *, ULONG,
+void *, SOCKADDR_INET *); typedef DWORD(WINAPI *notify)(ADDRESS_FAMILY, void *, void *, BOOLEAN,
+HANDLE *);
 
 static volatile LONG notified;
 
@@ -30,7 +30,7 @@ static void WINAPI on_change(void *context, void *row, int kind) {
     InterlockedIncrement(&notified);
 }
 
-/* Whether the reset of a connection that waits for nothing is shown as a reset by the call that finds it. */
+/* Whether a call that finds an idle connection reset reports it as a reset. */
 static BOOL shows_idle_resets(void) {
     SOCKET listener = socket(AF_INET, SOCK_STREAM, 0), near_end = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in at = {.sin_family = AF_INET};
@@ -51,8 +51,9 @@ static BOOL shows_idle_resets(void) {
     return recv(near_end, &byte, 1, 0) == SOCKET_ERROR && WSAGetLastError() == WSAECONNRESET;
 }
 
-/* Whether a non-blocking send of more than fits is taken whole, as Windows takes it, and not in part. Wine 10 does
- * that, and now and then loses bytes of such a send (docs/wine.md). */
+/* Whether a non-blocking send of more than fits is accepted whole, as in Windows, and not in part.
+Wine 10
+ * does that, and sometimes loses bytes of such a send (docs/wine.md). */
 static BOOL takes_sends_whole(void) {
     SOCKET listener = socket(AF_INET, SOCK_STREAM, 0), near_end = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in at = {.sin_family = AF_INET};
@@ -72,7 +73,8 @@ static BOOL takes_sends_whole(void) {
     return FALSE;
 }
 
-/* Whether a list of records that came as UTF-8 can be handed over as UTF-16, the last step of DnsQuery_W. */
+/* Whether a list of records that came as UTF-8 can be returned as UTF-16, the last step of
+DnsQuery_W. */
 typedef void *(WINAPI *copy_records)(void *, int, int);
 
 static BOOL copies_records(void) {
@@ -104,7 +106,7 @@ int main(void) {
     to.Ipv4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     char route[512];
     if (best && best(NULL, 0, NULL, &to, 0, route, &from) == 0) puts("best-route");
-    /* Windows calls back at once where it is asked for the first notification. */
+    /* Windows calls back at once for the first notification. */
     notify interfaces = (notify)function("iphlpapi.dll", "NotifyIpInterfaceChange");
     HANDLE handle = NULL;
     if (interfaces && interfaces(AF_UNSPEC, (void *)on_change, NULL, TRUE, &handle) == 0) {

@@ -1,4 +1,4 @@
-# dnsperf: 3 s of queries, by UDP and by TCP, none of which may be lost
+# dnsperf: 3 s of queries, by UDP and by TCP, without a loss
 packages="dnsperf dnsmasq-base"
 port=53
 server() { exec dnsmasq -k --conf-file=/dev/null --no-resolv --no-hosts --address=/lab.test/203.0.113.10 --pid-file="$DIR/pid" --user=root; }

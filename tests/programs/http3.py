@@ -1,6 +1,7 @@
-"""HTTP/3, a server and a client: `serve PORT ADDRESS...` in a folder with cert.pem and key.pem, or `ask HOST PORT`.
+"""HTTP/3, a server and a client: `serve PORT ADDRESS...` in a folder with cert.pem and key.pem, or
+`ask HOST PORT`.
 
-A path /N is answered with N bytes; what is posted, with how many bytes came.
+GET of /N returns N bytes; POST returns the number of bytes received.
 """
 import asyncio
 import ssl
@@ -57,7 +58,7 @@ async def answer(hosts, port):
     configuration = QuicConfiguration(alpn_protocols=H3_ALPN, is_client=False)
     configuration.load_cert_chain("cert.pem", "key.pem")
     for host in hosts:
-        # A socket for any address would answer from another one than it was asked at.
+        # A socket for any address would answer from another address than the client used.
         await serve(host, port, configuration=configuration, create_protocol=Http,
                     session_ticket_fetcher=tickets.get, session_ticket_handler=lambda t: tickets.update({t.ticket: t}))
     await asyncio.Event().wait()

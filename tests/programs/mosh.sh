@@ -2,7 +2,7 @@
 packages="mosh util-linux"
 port=60002
 server() {
-    # A session for each client: a second one with the same key would be taken for a replay.
+    # A session for each client: a second one with the same key would count as a replay.
     for port in 60001 60002; do
         MOSH_SERVER_NETWORK_TMOUT=90 mosh-server new -i 203.0.113.10 -p $port -- sh -c 'read line; echo HELLO $line; sleep 2' >"$SHARED/$port" </dev/null
     done

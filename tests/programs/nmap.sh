@@ -2,7 +2,7 @@
 packages="nmap iptables"
 port=80
 server() {
-    # Both runs come from one address, and the second would find the first's budget of errors spent.
+    # Both runs come from one address, and the first would use up the second one's budget of errors.
     sysctl -qw net.ipv4.icmp_ratelimit=0
     iptables -A INPUT -p tcp --dport 82 -j DROP
     iptables -A INPUT -p tcp --dport 83 -j REJECT --reject-with icmp-admin-prohibited

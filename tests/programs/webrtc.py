@@ -1,4 +1,5 @@
-"""WebRTC, an answerer and its caller, who find each other by lines of JSON on port 8080: `serve`, or `ask HOST`."""
+"""WebRTC: an answerer and its caller, which find each other by lines of JSON on port 8080: `serve`,
+or `ask HOST`."""
 import asyncio
 import json
 import sys

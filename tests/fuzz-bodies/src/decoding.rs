@@ -1,9 +1,9 @@
-//! A stream read in pieces, as a pipe gives it. Also a part of the tests of `wire` (`seal.rs`).
+//! A stream read in pieces, like a pipe's. Also a part of the tests of `wire` (`seal.rs`).
 
 use wire::{Decoder, FrameError};
 
-/// What a decoder makes of a stream in pieces of `step` bytes: each frame as text, and what ended
-/// it.
+/// The result of decoding a stream in pieces of `step` bytes: each frame as text, and the error at
+/// the end.
 pub(crate) fn decode(
     decoder: &mut Decoder,
     bytes: &[u8],

@@ -1,14 +1,14 @@
-//! What proxies answer, and the texts that name them.
+//! Proxies' answers, and the texts that name proxies.
 
 use proxy::{
     Dialog, DialogError, Host, MAX_HEADER, Progress, ProxyUrl, Target, mask, udp, windows,
 };
 
-/// Proxies of both kinds, with and without somebody who asks.
+/// Proxies of both kinds, with and without credentials.
 const PROXIES: [&str; 4] = ["http://p:1", "http://u:p@p:1", "socks5://p:1", "socks5://u:p@p:1"];
 
-/// Feeds an answer in pieces of `step` bytes: what was sent, and the other side's bytes or why
-/// there are none.
+/// Feeds an answer in pieces of `step` bytes: returns the bytes sent, and the other side's bytes or
+/// the error.
 fn talk(
     proxy: &ProxyUrl,
     answer: &[u8],
@@ -23,7 +23,7 @@ fn talk(
         let progress = dialog.input(piece);
         sent.extend(dialog.output());
         match progress {
-            Ok(Progress::More) => assert!(fed <= MAX_HEADER, "an answer without end is given up"),
+            Ok(Progress::More) => assert!(fed <= MAX_HEADER, "an endless answer is given up"),
             Ok(Progress::Done { rest }) => {
                 return (sent, Ok(Some([&rest[..], &answer[fed..]].concat())));
             }
@@ -33,8 +33,8 @@ fn talk(
     (sent, Ok(None))
 }
 
-/// Any bytes: no panic, the same outcome however they are cut, nothing of the other side's lost;
-/// any text: no panic, and what names a proxy reads back.
+/// Any bytes: no panic, the same outcome however they are cut, no byte of the other side lost; any
+/// text: no panic, and a text that names a proxy survives being written and read again.
 pub fn dialogs(data: &[u8]) {
     let Some((step, data)) = data.split_first() else { return };
     for proxy in PROXIES {

@@ -1,6 +1,6 @@
-//! DNS as the gateway has it from the VM: messages over UDP judged, failed and made to fit; bytes
-//! over TCP cut into queries, with answers in any order. A plain reading of the same bytes says
-//! what must come out.
+//! DNS from the VM in the gateway: messages over UDP judged, failed and made to fit; bytes over TCP
+//! cut into queries, with answers in any order. A plain reading of the same bytes gives the
+//! expected result.
 
 use crate::Bytes;
 use gateway::connections::{Connection, Half, Next};
@@ -14,7 +14,7 @@ const OWN: OwnAddresses = OwnAddresses {
     host: (Ipv4Addr::new(10, 0, 0, 3), None),
 };
 
-/// A query for one of the names that matter; the fuzzer damages it.
+/// A query for one of the special names; the fuzzer damages it.
 fn query(which: u8, kind: u16) -> Vec<u8> {
     let labels: &[&str] = match which & 3 {
         0 => &["www", "example", "com"],
@@ -50,7 +50,7 @@ fn damaged(input: &mut Bytes<'_>) -> Vec<u8> {
     message
 }
 
-/// Whether it is an answer to `asked`: marked as one, under the same id.
+/// Whether it is an answer to `asked`: marked as one, with the same id.
 fn is_answer(answer: &[u8], asked: &[u8]) -> bool {
     answer.len() >= HEADER && answer[2] & 0x80 != 0 && answer[..2] == asked[..2]
 }
@@ -75,7 +75,7 @@ fn over_udp(message: &[u8], answer: Vec<u8>, most: u16) {
     let fitted = front::fit(answer.clone(), most);
     assert!(fitted.len() <= usize::from(most), "{} bytes for {most}", fitted.len());
     if answer.len() <= usize::from(most) {
-        assert_eq!(fitted, answer, "what fits stays as it is");
+        assert_eq!(fitted, answer, "an answer that fits is unchanged");
     } else {
         assert!(
             fitted.len() >= HEADER && fitted[2] & 2 != 0 && fitted[..2] == answer[..2],
@@ -84,7 +84,7 @@ fn over_udp(message: &[u8], answer: Vec<u8>, most: u16) {
     }
 }
 
-/// The queries in a stream, as long as they are none too short.
+/// The queries in a stream, up to the first one that is too short.
 fn whole_queries(stream: &[u8]) -> Vec<&[u8]> {
     let (mut rest, mut queries) = (stream, Vec::new());
     while let Some((length, after)) = rest.split_first_chunk::<2>() {
@@ -100,7 +100,7 @@ fn whole_queries(stream: &[u8]) -> Vec<&[u8]> {
 
 struct Client<'a> {
     now: Instant,
-    /// All that it asks.
+    /// All pending queries.
     asks: Vec<&'a [u8]>,
     connection: Connection,
     queries: Vec<Vec<u8>>,
@@ -110,7 +110,7 @@ struct Client<'a> {
 }
 
 impl Client<'_> {
-    /// Takes on what the connection has. False when it has nonsense.
+    /// Handles the connection's queries. Returns false if one is invalid.
     fn serve(&mut self) -> bool {
         loop {
             match self.connection.next(self.now) {
@@ -162,12 +162,11 @@ impl Client<'_> {
     }
 }
 
-/// Gives the connection the stream in pieces, answers what it asks, and tells how many queries
-/// came.
+/// Feeds the stream to the connection in pieces, answers its queries, and returns their number.
 fn over_tcp(stream: &[u8], input: &mut Bytes<'_>) -> usize {
     #[expect(
         clippy::disallowed_methods,
-        reason = "some instant to count from; what happens does not depend on it"
+        reason = "any instant will do; the result does not depend on it"
     )]
     let now = Instant::now();
     let connection = Connection::new(now);
@@ -184,7 +183,7 @@ fn over_tcp(stream: &[u8], input: &mut Bytes<'_>) -> usize {
     let (mut rest, mut sane) = (stream, true);
     while sane && !(rest.is_empty() && client.waiting == 0 && client.connection.output.is_empty()) {
         let (op, size) = (input.byte(), usize::from(input.byte()));
-        // At the input's end everything goes on: all read, all answered, all taken.
+        // At the input's end everything continues: all read, all answered, all taken.
         let (reads, answers, takes) = (op & 3 == 0, op & 12 == 0, op & 16 == 0);
         if reads {
             let most = client.connection.appetite().min(rest.len());
@@ -213,7 +212,7 @@ fn over_tcp(stream: &[u8], input: &mut Bytes<'_>) -> usize {
             sane = sane && client.serve();
         }
         client.take(usize::MAX);
-        // A transfer waits until all before it is taken.
+        // A transfer waits until everything before it is taken.
         if client.queries.len() == served {
             break;
         }
@@ -225,8 +224,8 @@ fn over_tcp(stream: &[u8], input: &mut Bytes<'_>) -> usize {
     client.queries.len()
 }
 
-/// Any bytes, read as messages over UDP and as a stream over TCP. Gives the number of queries that
-/// came by the stream.
+/// Any bytes, read as messages over UDP and as a stream over TCP. Returns the number of queries in
+/// the stream.
 pub fn dns_path(data: &[u8]) -> usize {
     let mut input = Bytes(data);
     let mut stream = Vec::new();

@@ -1,4 +1,4 @@
-//! What the programs tell each other, and what they keep, as JSON and TOML.
+//! The programs' messages to each other, and their records, as JSON and TOML.
 
 use config::tools::Kept;
 use doctor::facts::Facts;
@@ -11,7 +11,7 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 use wire::{HostAccessSettings, HostFacts, ViaSettings};
 
-/// What is read is written and read again as the same.
+/// A document that was read is the same after it is written and read again.
 fn document<T: DeserializeOwned + Serialize + PartialEq + Debug>(data: &[u8]) {
     let Ok(read) = serde_json::from_slice::<T>(data) else { return };
     let written = serde_json::to_vec(&read).unwrap_or_default();
@@ -22,7 +22,7 @@ fn document<T: DeserializeOwned + Serialize + PartialEq + Debug>(data: &[u8]) {
     );
 }
 
-/// What `proxy off` remembers gives back a file, whatever it and the file say.
+/// The records of `proxy off` restore a file, whatever the records and the file contain.
 fn kept(data: &[u8]) {
     document::<Kept>(data);
     if let Ok(kept) = serde_json::from_slice::<Kept>(data) {
@@ -38,7 +38,7 @@ fn kept(data: &[u8]) {
     }
 }
 
-/// The gateway's settings file: an error names no secret that stands in it.
+/// The gateway's settings file: an error shows no secret of the file.
 fn configuration(data: &[u8]) {
     const SECRET: &str = "s3cr3t";
     let text = String::from_utf8_lossy(data);
@@ -51,7 +51,7 @@ fn configuration(data: &[u8]) {
     assert!(!said.contains(SECRET) || text.contains(SECRET), "a secret is shown: {said}");
 }
 
-/// Any bytes as each document. The first says which.
+/// Any bytes as each document. The first byte selects the kind.
 pub fn documents(data: &[u8]) {
     let Some((which, data)) = data.split_first() else { return };
     match which & 7 {

@@ -3,7 +3,7 @@
 use crate::decoding::decode;
 use wire::{Capabilities, Decoder, FlowId, Frame, FrameError, Hello, Sealer};
 
-/// What bytes parse to as frames without seals, and what ended that.
+/// The frames without seals in some bytes, and the error at the end.
 fn parse(mut data: &[u8]) -> (Vec<String>, Option<FrameError>) {
     let mut frames = Vec::new();
     loop {
@@ -46,11 +46,11 @@ fn sealed(data: &[u8]) -> Vec<u8> {
     stream
 }
 
-/// A stream of which a run was lost or doubled: nothing is delivered that was not sent there.
+/// A stream of which a run was lost or duplicated: every delivered frame was sent there.
 fn damaged(at: u8, run: u8, data: &[u8]) {
     let whole = sealed(data);
     let (sent, error) = decode(&mut Decoder::default(), &whole, whole.len());
-    assert_eq!(error, None, "what was sealed is read");
+    assert_eq!(error, None, "a sealed stream is read");
     let at = usize::from(at) * whole.len() / 256;
     let end = (at + 1 + usize::from(run) / 2).min(whole.len());
     let stream = if run & 1 == 0 {
@@ -64,14 +64,14 @@ fn damaged(at: u8, run: u8, data: &[u8]) {
     if got.first().is_some_and(|first| !first.starts_with("Hello")) {
         return;
     }
-    // A damaged hello is a hello that says something else; what follows it is not delivered.
+    // A damaged hello is a hello with other content; nothing after it is delivered.
     if got.len() > 1 {
         assert!(got.len() <= sent.len() && got[..] == sent[..got.len()], "{got:?} of {sent:?}");
     }
 }
 
 /// Any bytes: no panic, the same frames however the stream is cut, each frame survives being
-/// written and read again, and no damage to a stream is taken for its data.
+/// written and read again, and damage to a stream never passes for its data.
 pub fn frame_decoder(data: &[u8]) {
     let Some(([step, at, run], data)) = data.split_first_chunk() else { return };
     parse(data);

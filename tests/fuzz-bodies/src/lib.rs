@@ -1,5 +1,5 @@
-//! What is done with arbitrary bytes: the same bodies for `tests/fuzz` (libFuzzer) and for this
-//! crate's own tests (proptest). A body panics when something that must always hold does not.
+//! Tests with arbitrary bytes: the same bodies for `tests/fuzz` (libFuzzer) and for this crate's
+//! own tests (proptest). A body panics if an invariant does not hold.
 
 mod decoding;
 mod dialogs;
@@ -26,7 +26,7 @@ pub use settings_files::settings_files;
 pub use shown_texts::shown_texts;
 pub use tool_files::tool_files;
 
-/// Takes numbers off the front of the input; 0 where it has ended.
+/// Takes numbers off the front of the input; 0 after its end.
 struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {

@@ -1,6 +1,5 @@
-//! DNS answers of any zone, and the stand-ins that apps get by them (`--via`): no answer gives an
-//! app another name's
-//! stand-in, and no connection goes to a name that its own user did not ask for.
+//! DNS answers of any zone, and the stand-ins that apps get from them (`--via`): no answer gives an
+//! app another name's stand-in, and no connection goes to a name that its own user did not query.
 
 use crate::Bytes;
 use gateway::limits::MAX_NAMES;
@@ -21,13 +20,13 @@ const A: u16 = 1;
 const AAAA: u16 = 28;
 const HTTPS: u16 = 65;
 
-/// The name with that number, in letters that the fuzzer chooses: case means nothing in DNS.
+/// The name with that number, in letters that the fuzzer chooses: DNS ignores case.
 fn name(which: u8) -> Vec<u8> {
     let letter = if which & 8 == 0 { b'a' } else { b'A' } + (which & 7);
     [&[1, letter, 4][..], b"test", &[0]].concat()
 }
 
-/// Few addresses, so that zones meet: servers', stand-ins that others have, and what lies inside.
+/// Few addresses, so that zones meet: servers', stand-ins of others, and addresses inside.
 fn address(which: u8, input: &mut Bytes<'_>) -> IpAddr {
     let n = input.byte();
     match which & 7 {
@@ -64,7 +63,7 @@ fn record(message: &mut Vec<u8>, input: &mut Bytes<'_>) {
     message.extend(data);
 }
 
-/// What a zone's owner answers, perhaps damaged.
+/// The answer of a zone's owner, perhaps damaged.
 fn answer(input: &mut Bytes<'_>) -> Vec<u8> {
     let (shape, counts) = (input.byte(), input.byte());
     let records =
@@ -88,7 +87,7 @@ fn answer(input: &mut Bytes<'_>) -> Vec<u8> {
     message
 }
 
-/// Where a name ends in a message. A pointer ends it (RFC 1035 section 4.1.4).
+/// The end of a name in a message. A pointer ends it (RFC 1035 section 4.1.4).
 fn behind_name(message: &[u8], mut at: usize) -> Option<usize> {
     loop {
         let length = usize::from(*message.get(at)?);
@@ -101,9 +100,8 @@ fn behind_name(message: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// The addresses of all records, as the plainest of stub resolvers reads them: it looks at nothing
-/// that it needs not,
-/// and takes what comes before the place where it can read no further.
+/// The addresses of all records, as the simplest stub resolver reads them: it ignores all
+/// unnecessary fields, and takes the records before the place where it can read no further.
 fn addresses(message: &[u8]) -> Vec<IpAddr> {
     let mut found = Vec::new();
     let two = |at: usize| Some(u16::from_be_bytes(*message.get(at..)?.first_chunk()?));
@@ -153,8 +151,8 @@ fn has_hints(message: &Message) -> bool {
     })
 }
 
-/// Any bytes, read as answers of zones and as what apps do with them. Gives the number of
-/// connections that went to names.
+/// Any bytes, read as answers of zones and as apps' actions with them. Returns the number of
+/// connections to names.
 pub fn names(data: &[u8]) -> usize {
     let mut input = Bytes(data);
     let (mut names, mut peers) = (Names::new(u64::from(input.byte() & 1)), Peers::default());
@@ -184,7 +182,7 @@ pub fn names(data: &[u8]) -> usize {
                 for ip in addresses(&given) {
                     if is_stand_in(ip) {
                         let Found::Named(owner, _) = names.find(ip) else {
-                            panic!("{ip} stands for nothing: {read}")
+                            panic!("{ip} stands for no name: {read}")
                         };
                         assert_eq!(owner, question, "{ip} in the answer {read}");
                     }
@@ -218,13 +216,13 @@ pub fn names(data: &[u8]) -> usize {
                         assert_eq!(
                             peers.known_as(bind, real),
                             to,
-                            "its reply comes from elsewhere"
+                            "its reply comes from another address"
                         );
                     }
                 }
                 if op & 0x40 != 0 {
                     peers.forget(bind);
-                    assert_eq!(peers.known_as(bind, to), to, "what is forgotten is known");
+                    assert_eq!(peers.known_as(bind, to), to, "a forgotten name is known");
                 }
             }
         }

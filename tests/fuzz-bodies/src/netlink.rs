@@ -1,8 +1,6 @@
-//! What the kernel says by netlink: news of its network, dumps of it, and whose a socket is. The
-//! kernel is trusted not to lie; what it
-//! has learned of others (names of interfaces, a router's addresses, attributes of kinds that are
-//! newer than this program) may
-//! be anything.
+//! The kernel's netlink messages: news of its network, dumps of it, and the owner of a socket. The
+//! kernel is trusted not to lie. Data that it received from others (names of interfaces, a router's
+//! addresses, attributes of kinds that are newer than this program) may be anything.
 
 use crate::Bytes;
 use bytes::BufMut;
@@ -26,17 +24,17 @@ const SOCKET: u16 = 20;
 /// rules, sockets, errors, ends.
 const KINDS: [u16; 8] = [16, 20, 24, 28, 32, SOCKET, 2, DONE];
 
-/// Bytes that stand before the attributes of each of them.
+/// Bytes before the attributes of each of them.
 const FIXED: [usize; 8] = [16, 8, 12, 12, 12, 72, 20, 4];
 
-/// The number of the question that is answered.
+/// The number of the request.
 const SEQUENCE: u32 = 7;
 
 /// The TAP's index and name.
 const TAP: u32 = 3;
 const TAP_NAME: &str = "up0";
 
-/// Dumps that one look at the network may ask for.
+/// The dumps that one look at the network may request.
 const DUMPS: usize = 8;
 
 thread_local! {
@@ -44,23 +42,23 @@ thread_local! {
         Ok(runtime) => runtime,
         Err(error) => panic!("a runtime without drivers needs nothing: {error}"),
     };
-    /// What the kernel answers: a list of datagrams for each request.
+    /// The kernel's answers: a list of datagrams for each request.
     static ANSWERS: RefCell<VecDeque<Vec<Vec<u8>>>> = const { RefCell::new(VecDeque::new()) };
 }
 
-/// A message of the kernel's: a kind, what stands before its attributes, and attributes.
+/// A kernel message: a kind, the bytes before its attributes, and attributes.
 fn message(input: &mut Bytes<'_>) -> Vec<u8> {
     let shape = input.byte();
     let which = usize::from(shape & 7);
     let mut body = input.take(FIXED[which]).to_vec();
     body.resize(FIXED[which], 0);
-    // The family, since most of what is read depends on it.
+    // The family, since the reading of most fields depends on it.
     body[0] = if shape & 8 == 0 { 2 } else { 10 };
     for _ in 0..input.byte() & 7 {
         let (kind, length) = (input.byte(), usize::from(input.byte() & 0x3f));
         let value = input.take(length);
         let size = u16::try_from(4 + value.len()).unwrap_or(4);
-        // One in some has a length that is not its own.
+        // Some have a wrong length.
         let size = if kind & 0x80 == 0 { size } else { u16::from(input.byte()) };
         body.extend(size.to_ne_bytes());
         body.extend([kind & 0x7f, 0]);
@@ -155,7 +153,7 @@ impl AsyncSocket for Scripted {
     }
 }
 
-/// Gives the messages of a datagram that have [`SEQUENCE`] the request's number.
+/// Puts the request's number into the messages of a datagram that have [`SEQUENCE`].
 fn number(datagram: &mut [u8], request: &[u8]) {
     let mut at = 0;
     while let Some(header) = datagram.get_mut(at..at + HEADER) {
@@ -167,7 +165,7 @@ fn number(datagram: &mut [u8], request: &[u8]) {
     }
 }
 
-/// Sockets: an answer about one, and a dump of all that is read datagram by datagram.
+/// Sockets: an answer about one, and a dump of all, read datagram by datagram.
 fn sockets(input: &mut Bytes<'_>) {
     let end = SocketAddr::from(([0, 0, 0, 0], 80));
     let datagram = datagram(input);
@@ -178,16 +176,17 @@ fn sockets(input: &mut Bytes<'_>) {
     let whole = read_dump(&datagram, SEQUENCE, end);
     let twice = read_dump(&[&datagram[..], &datagram].concat(), SEQUENCE, end);
     match whole {
-        // What has no end goes on: the same again ends no sooner, and finds nothing else.
+        // A dump without an end continues: the same datagram again does not end it sooner, and
+        // finds nothing else.
         Dump::Goes(seen) if datagram.len().is_multiple_of(4) => assert_eq!(twice, Dump::Goes(seen)),
         // More bytes may make a whole message of a cut one.
         Dump::Goes(_) | Dump::Broken => {}
-        Dump::Ends(_) => assert_eq!(twice, whole, "what comes behind the end is read"),
+        Dump::Ends(_) => assert_eq!(twice, whole, "bytes after the end are read"),
     }
     assert!(!datagram.is_empty() || whole == Dump::Goes(Seen::No), "a socket of nothing");
 }
 
-/// The network, as one that answers so would be taken.
+/// The network derived from such answers.
 fn network(input: &mut Bytes<'_>) {
     let modes = [
         NetworkingMode::Nat,
@@ -224,14 +223,14 @@ fn network(input: &mut Bytes<'_>) {
                     captured(&observed, &ways, "nameserver 10.0.0.1\n").into_iter().collect();
                 assert!(
                     observed.own.iter().all(|own| !led.contains(own)),
-                    "an own address is led to the TAP"
+                    "an own address leads to the TAP"
                 );
                 assert!(uplink(&observed).iter().all(|own| observed.own.contains(own)));
                 if let Ok(subnet) = choose_subnet(&observed.routes, None) {
                     let is_there = |route: &gateway::net::IpNet| {
                         route.prefix_len() >= 7 && route.contains(&std::net::IpAddr::from(subnet))
                     };
-                    assert!(!observed.routes.iter().any(is_there), "{subnet} is somebody's");
+                    assert!(!observed.routes.iter().any(is_there), "{subnet} is in use");
                 }
             }
             ANSWERS.set(answers);
@@ -241,13 +240,13 @@ fn network(input: &mut Bytes<'_>) {
                 }
             }
             drop(net);
-            // The connection ends when it has its turn.
+            // The connection ends in its turn.
             tokio::task::yield_now().await;
         });
     });
 }
 
-/// Any bytes, read as messages of the kernel's.
+/// Any bytes, read as kernel messages.
 pub fn netlink(data: &[u8]) {
     let mut input = Bytes(data);
     match input.byte() & 3 {

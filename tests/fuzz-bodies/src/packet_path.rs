@@ -1,5 +1,5 @@
-//! Frames from the TAP and calls from the gateway in any order. An app that knows its connections'
-//! sequence numbers is part of it, or random segments would seldom get past a window check.
+//! Frames from the TAP and calls from the gateway in any order. It includes an app that knows its
+//! connections' sequence numbers; random segments would seldom pass a window check.
 
 use crate::Bytes;
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,10 +12,10 @@ use underpass_stack::{
 const GATEWAY_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const VM_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 const APPS: u16 = 4;
-/// Where frames of IPv4 come from.
+/// The source of IPv4 frames.
 const APP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 99, 0, 18));
 
-/// How far an input got.
+/// The coverage of an input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reached {
     /// Bytes that the gateway read from apps.
@@ -24,14 +24,14 @@ pub struct Reached {
     pub ended: usize,
 }
 
-/// What the app knows of one of its connections.
+/// The app's knowledge of one of its connections.
 #[derive(Clone, Copy, Default)]
 struct Conn {
     seq: u32,
     ack: u32,
 }
 
-/// Judges every frame and keeps the app's sequence numbers up to date.
+/// Checks every frame and keeps the app's sequence numbers up to date.
 struct App {
     conns: [Conn; APPS as usize],
     frames: usize,
@@ -75,7 +75,7 @@ fn ethernet(kind: u16) -> Vec<u8> {
     frame
 }
 
-/// An IP packet in a frame, its header right.
+/// An IP packet in a frame with a correct header.
 fn ip(v6: bool, protocol: u8, ttl: u8, fragment: u16, payload: &[u8]) -> Vec<u8> {
     let len = |n: usize| u16::try_from(n).unwrap_or(u16::MAX).to_be_bytes();
     if v6 {
@@ -106,7 +106,7 @@ fn ip(v6: bool, protocol: u8, ttl: u8, fragment: u16, payload: &[u8]) -> Vec<u8>
     frame
 }
 
-/// A segment of one of the app's connections, near its place.
+/// A segment of one of the app's connections, near its position.
 fn segment(input: &mut Bytes<'_>, app: &App) -> Vec<u8> {
     let (which, flags, shape) = (u16::from(input.byte()) % APPS, input.byte(), input.byte());
     let conn = app.conns[usize::from(which)];
@@ -209,7 +209,7 @@ impl Run {
         };
         #[expect(
             clippy::disallowed_methods,
-            reason = "some instant to count from; what happens does not depend on it"
+            reason = "any instant will do; the result does not depend on it"
         )]
         let now = Instant::now();
         let app = App { conns: Default::default(), frames: 0 };
@@ -289,11 +289,11 @@ impl Run {
         self.stack.handle_timeout(self.now, &mut self.app);
         assert!(
             self.stack.next_deadline().is_none_or(|at| at > self.now),
-            "a deadline that has passed: it spins"
+            "a deadline in the past: it spins"
         );
     }
 
-    /// Follows the deadlines as a shell would; an hour has few of them.
+    /// Follows the deadlines like a shell; an hour has few of them.
     fn follow(&mut self) {
         let end = self.now + Duration::from_secs(3600);
         for _ in 0..20_000 {
@@ -328,7 +328,7 @@ impl Run {
                 | Event::Elsewhere(_) => {}
             }
         }
-        // What the events removed may have left nothing to do, but nothing undone.
+        // The removal of events may have left no work, but no work undone.
         self.flows.truncate(64);
         let stats = self.stack.stats();
         assert!(stats.flows <= 3 && stats.half_open <= 2 && stats.binds <= 2, "{stats:?}");
@@ -336,7 +336,8 @@ impl Run {
     }
 }
 
-/// Any bytes, read as frames and calls: no panic, no limit passed, no deadline that does not move.
+/// Any bytes, read as frames and calls: no panic, no limit exceeded, no deadline that does not
+/// move.
 pub fn packet_path(data: &[u8]) -> Reached {
     let mut input = Bytes(data);
     let mut run = Run::new(input.byte());

@@ -1,6 +1,6 @@
-//! What `underpass doctor` shows of a machine that says anything: texts for a terminal, JSON, and
-//! the page. No secret of a URL is in
-//! them, nothing that a terminal obeys, and no HTML but the page's own.
+//! The output of `underpass doctor` about a machine with arbitrary facts: texts for a terminal,
+//! JSON, and the page. They contain no secret of a URL, no terminal control sequence, and only the
+//! page's own HTML.
 
 use crate::Bytes;
 use doctor::facts::Facts;
@@ -12,19 +12,19 @@ use messages::Language;
 use serde_json::Value;
 use std::sync::OnceLock;
 
-/// A machine with something in each of its facts, and much that is wrong.
+/// A machine with a value in each of its facts, and many faults.
 pub const MACHINE: &str = include_str!("report/facts.json");
 
-/// A password that no text of a machine has by chance.
+/// A password that no text of a machine contains by chance.
 const SECRET: &str = "s3cr3t";
 
-/// Stands in texts that nothing of this program has, and that a shell reads something in.
+/// Marks texts: nothing in this program contains it, and a shell treats it specially.
 const MARK: char = '\u{2620}';
 
 /// Most strings of a machine that one input replaces.
 const CHANGES: usize = 12;
 
-/// The facts of [`MACHINE`], and the places in them where any text may stand.
+/// The facts of [`MACHINE`], and the places in them that take any text.
 struct Machine {
     facts: Value,
     texts: Vec<String>,
@@ -36,7 +36,7 @@ fn machine() -> &'static Machine {
         let Ok(facts) = serde_json::from_str::<Value>(MACHINE) else { unreachable!("it is JSON") };
         let mut all = Vec::new();
         strings(&facts, &mut String::new(), &mut all);
-        // Addresses, prefixes and words of a list are texts in JSON only.
+        // Addresses, prefixes and keywords are texts only in JSON.
         let takes_any = |place: &String| {
             let mut changed = facts.clone();
             put(&mut changed, place, "any text".to_owned());
@@ -72,8 +72,8 @@ fn put(value: &mut Value, place: &str, text: String) {
     }
 }
 
-/// The page is HTML whose every `<` is a tag of its own, each closed in its place, and it can fetch
-/// and run nothing.
+/// The page is HTML in which every `<` begins a tag of its own, each closed in its place. It can
+/// fetch and run nothing.
 fn is_sound(page: &str) {
     let is_text = |text: &str| {
         let odd = |c: char| {
@@ -85,7 +85,7 @@ fn is_sound(page: &str) {
             let known = ["amp;", "lt;", "gt;", "quot;", "#39;"]
                 .iter()
                 .any(|entity| behind.starts_with(entity));
-            assert!(known, "an ampersand that is no entity: {text:?}");
+            assert!(known, "an ampersand that is not an entity: {text:?}");
         }
         assert!(!text.contains(['"', '\'', '>']), "not escaped: {text:?}");
     };
@@ -116,7 +116,7 @@ fn is_sound(page: &str) {
             ["a", "base", "embed", "form", "iframe", "img", "link", "object", "script", "svg"];
         assert!(!forbidden.contains(&name), "<{tag}>");
         for (n, part) in attributes.split('"').enumerate() {
-            // Names and values by turns.
+            // Names and values alternate.
             let key = part.trim().trim_end_matches('=');
             let is_own =
                 n % 2 == 1 || key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
@@ -132,8 +132,8 @@ fn is_sound(page: &str) {
     assert!(open.is_empty() && rest == "\n", "not closed: {open:?}");
 }
 
-/// What a shell reads of a line: the line without what it takes as it is, which is between its
-/// single quotes.
+/// The part of a line that a shell interprets: the line without the text between single quotes,
+/// which it takes literally.
 fn outside_quotes(line: &str, shell: Shell) -> String {
     let is_quote = |letter: char| match shell {
         Shell::Linux => letter == '\'',
@@ -155,9 +155,8 @@ fn outside_quotes(line: &str, shell: Shell) -> String {
     outside
 }
 
-/// No command that a finding tells people to run has a secret or more than one line in it, and what
-/// a machine says is between quotes
-/// there.
+/// No command that a finding recommends contains a secret or more than one line, and a machine's
+/// texts are quoted there.
 fn is_safe(finding: &Finding) {
     for step in &finding.fix {
         let FixStep::Run { shell, lines } = step else { continue };
@@ -172,7 +171,7 @@ fn is_safe(finding: &Finding) {
     }
 }
 
-/// Any bytes: texts that stand in a machine's facts. Gives the number of findings.
+/// Any bytes: texts in a machine's facts. Returns the number of findings.
 pub fn report(data: &[u8]) -> usize {
     let mut input = Bytes(data);
     let machine = machine();
@@ -200,7 +199,7 @@ pub fn report(data: &[u8]) -> usize {
     let diagnosis = judge(&facts, None);
     diagnosis.findings.iter().for_each(is_safe);
     let masked = facts.masked();
-    assert_eq!(masked.masked(), masked, "hidden twice is hidden once");
+    assert_eq!(masked.masked(), masked, "hidden twice equals hidden once");
     for language in [Language::English, Language::Chinese] {
         let (page, text) = (
             page(&facts, &diagnosis, language),

@@ -1,4 +1,4 @@
-//! WSL's settings files, of which every text is one: read as either reader does, and changed.
+//! WSL's settings files (any text is one): read like either reader, and changed.
 
 use config::settings::ini::{File, Reader};
 
@@ -6,8 +6,8 @@ use config::settings::ini::{File, Reader};
 const KEYS: [(&str, &str); 4] =
     [("wsl2", "memory"), ("wsl2", "networkingMode"), ("boot", "command"), ("underpass", "none")];
 
-/// Any bytes as a file: its text stays, a key that was set has its value, one that was taken out
-/// has none, and nothing else changes.
+/// Any bytes as a file: its text stays, a key that was set has its value, a removed one has none,
+/// and nothing else changes.
 pub fn settings_files(data: &[u8]) {
     let [choice, length, data @ ..] = data else { return };
     let reader = if choice & 1 == 0 { Reader::Windows } else { Reader::Linux };
@@ -15,14 +15,14 @@ pub fn settings_files(data: &[u8]) {
     let (value, text) = data.split_at(usize::from(*length).min(data.len()));
     let (value, text) = (String::from_utf8_lossy(value), String::from_utf8_lossy(text));
     let file = File::parse_as(&text, reader);
-    assert_eq!(file.to_string(), text, "what is not changed stays");
+    assert_eq!(file.to_string(), text, "other text stays");
     let others = |file: &File| -> Vec<(String, String, String)> {
         let all = file.entries().filter(|entry| !entry.is(section, key));
         all.map(|entry| (entry.section.to_owned(), entry.key.to_owned(), entry.value.to_owned()))
             .collect()
     };
     let lines: Vec<usize> = file.entries().map(|entry| entry.line).collect();
-    assert!(lines.is_sorted(), "lines are counted on");
+    assert!(lines.is_sorted(), "line numbers continue");
     let mut changed = file.clone();
     if changed.set(section, key, &value).is_ok() {
         assert_eq!(changed.get(section, key), Some(&*value), "it was set");

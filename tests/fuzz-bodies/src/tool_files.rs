@@ -1,4 +1,4 @@
-//! The settings files of tools: of each format, with a key that its tool has.
+//! The settings files of tools: of each format, with a key of its tool.
 
 use config::tools::Format;
 
@@ -16,8 +16,8 @@ const FORMATS: [(Format, &str); 9] = [
 
 const URL: &str = "http://me:s3cret@proxy.test:3128";
 
-/// Any text as a file of each format: no panic; what was set is read again, and what was taken out
-/// is gone.
+/// Any text as a file of each format: no panic; a value that was set is read again, and a removed
+/// one is gone.
 pub fn tool_files(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     for (format, key) in FORMATS {
@@ -25,7 +25,7 @@ pub fn tool_files(data: &[u8]) {
         let Ok(set) = format.set(&text, key, Some(URL)) else { continue };
         assert_eq!(format.get(&set, key).as_deref(), Some(URL), "{format:?}: {set:?}");
         assert_eq!(format.set(&set, key, Some(URL)).as_deref(), Ok(&*set), "{format:?}: set twice");
-        // Of several lines for it the last goes, and the one before counts.
+        // The last of several lines for it goes, and the one before counts.
         if !had_one {
             let without = format.set(&set, key, None);
             assert_eq!(without.map(|text| format.get(&text, key)), Ok(None), "{format:?}: {set:?}");

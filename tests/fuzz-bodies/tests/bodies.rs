@@ -101,7 +101,7 @@ proptest! {
 
 type Body = fn(&[u8]);
 
-/// The inputs of `tests/fuzz/seeds`: what the fuzzer found to reach all that it reaches.
+/// The inputs of `tests/fuzz/seeds`: the smallest set with the fuzzer's whole coverage.
 #[test]
 fn the_fuzzers_seeds_pass() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds");
@@ -131,7 +131,8 @@ fn the_fuzzers_seeds_pass() {
 
 #[test]
 fn connections_of_the_names_body_reach_names() {
-    // A question for an address, one answer with one, and a connection to the first that was got.
+    // A question for an address, one answer with one, and a connection to the first that was
+    // received.
     let ask = [0, 0, 1, 0, 0x40, 1];
     assert_eq!(names(&[&[0][..], &ask, &[2, 0], &[2, 0]].concat()), 2);
 }
@@ -168,11 +169,11 @@ fn the_app_of_the_body_gets_connections_up() {
 
 #[test]
 fn the_clients_of_the_dns_body_get_their_queries_through() {
-    // Three queries as they are, each with the size of its answer and of what fits; at the input's
-    // end all goes on.
+    // Three unchanged queries, each with the size of its answer and of the room; at the input's end
+    // everything continues.
     let query = [0, 0, 0, 2, 0];
     assert_eq!(dns_path(&[&[3u8][..], &query, &query, &query].concat()), 3);
-    // Zone transfers, each of which waits for what is before it.
+    // Zone transfers, each of which waits for those before it.
     let transfer = [0, 8, 0, 2, 0];
     assert_eq!(dns_path(&[&[4u8][..], &query, &transfer, &transfer, &query].concat()), 4);
 }

@@ -1,43 +1,43 @@
 //! A run of bytes that a stream loses or repeats, as users of WSL report it (microsoft/WSL issue
-//! 41063). A file says it in four words: `input drop 100000 512`, with the stream (`input` or
-//! `output` of the program), `drop` or `double`, where the run begins, and its length in bytes.
+//! 41063). A file describes it in four words: `input drop 100000 512`, with the stream (`input` or
+//! `output` of the program), `drop` or `double`, the start of the run, and its length in bytes.
 
 use std::fs;
 use std::path::Path;
 
-/// Which of the program's streams.
+/// One of the program's streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
-    /// Towards the program.
+    /// To the program.
     Input,
     /// From the program.
     Output,
 }
 
-/// What happens to the run.
+/// The damage to the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Drop,
     Double,
 }
 
-/// A run of bytes, and where the stream is.
+/// A run of bytes, and the position of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// The stream that it happens to.
+    /// The damaged stream.
     pub stream: Stream,
     fate: Fate,
-    /// Where the run begins and ends in the stream: `begin <= end`.
+    /// The start and end of the run in the stream: `begin <= end`.
     begin: u64,
     end: u64,
     /// Bytes that have passed.
     passed: u64,
-    /// Those of the run.
+    /// The bytes of the run.
     run: Vec<u8>,
 }
 
 impl Damage {
-    /// What the file says, which goes: it happens once. None where there is no such file.
+    /// Reads and removes the file: the damage happens once. `None` if there is no such file.
     #[must_use]
     pub fn take(file: &Path) -> Option<Self> {
         let damage = Self::parse(&fs::read_to_string(file).ok()?)?;
@@ -63,7 +63,7 @@ impl Damage {
         Some(Self { stream, fate, begin, end: begin + length, passed: 0, run: Vec::new() })
     }
 
-    /// The stream's next bytes, as they come out.
+    /// The stream's next bytes, with the damage.
     pub fn pass(&mut self, piece: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(piece.len());
         for byte in piece {

@@ -14,20 +14,20 @@ use std::process::{Child, Command};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-/// What programs are started with.
+/// The settings for starting programs.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The program that starts Windows programs (those that begin with `MZ`).
     pub wine: String,
     /// Bytes of each copy, and of the pipes to and from a program.
     pub buffer: usize,
-    /// Where the drives are: folders named `c:` and so on.
+    /// The folder of the drives: folders named `c:` and so on.
     pub drives: PathBuf,
-    /// A file with what an administrator's policies forbid, one a line: [`DISABLE_CMD`], or the
-    /// beginning of the paths of programs (AppLocker). It need not exist.
+    /// A file with the policies of an administrator, one a line: [`DISABLE_CMD`], or the beginning
+    /// of the paths of forbidden programs (AppLocker). It need not exist.
     pub policy: PathBuf,
-    /// A file that says what happens to a stream of the next relay (see [`crate::damage`]). It need
-    /// not exist, and goes once it is followed.
+    /// A file that describes the damage to a stream of the next relay (see [`crate::damage`]). It
+    /// need not exist, and is removed once it takes effect.
     pub damage: PathBuf,
 }
 
@@ -36,13 +36,12 @@ pub struct Options {
 /// writes [`DISABLED`], and ends with 1.
 pub const DISABLE_CMD: &str = "DisableCMD";
 
-/// What cmd.exe says where [`DISABLE_CMD`] is set, in English.
+/// The message of cmd.exe with [`DISABLE_CMD`], in English.
 pub const DISABLED: &str = "The command prompt has been disabled by your administrator.\r\n\r\nPress any key to continue . . . \r\n";
 
-/// Serves sessions at a socket for ever.
+/// Serves sessions at a socket forever.
 ///
-/// # Errors
-/// The socket cannot be listened at.
+/// # Errors The socket cannot be listened at.
 pub fn serve(socket: &Path, options: &Options) -> io::Result<()> {
     let listener = UnixListener::bind(socket)?;
     let sessions = Arc::new(Mutex::new(HashMap::<String, Vec<(Opening, UnixStream)>>::new()));
@@ -98,8 +97,8 @@ fn session(parts: Vec<(Opening, UnixStream)>, options: &Options) {
             let size = options.buffer.min(MOST_BUFFER);
             let copies =
                 [copy(output, stdout, size, on(Stream::Output)), copy(errors, stderr, size, None)];
-            // It waits for the Linux side's next bytes, maybe for ever; with the session's end they
-            // matter to nobody.
+            // It waits for the Linux side's next bytes, perhaps forever; after the session's end
+            // they do not matter.
             copy(stdin, input, size, on(Stream::Input));
             let code = watch(child, &control);
             let _ = copies.map(thread::JoinHandle::join);
@@ -137,7 +136,7 @@ fn policies(options: &Options) -> String {
     fs::read_to_string(&options.policy).unwrap_or_default()
 }
 
-/// Says what went wrong. Who reads it is the test that started this program.
+/// Prints an error. The test that started this program reads it.
 fn report(text: &str) {
     let _ = writeln!(io::stderr(), "interop-host: {text}");
 }
@@ -171,20 +170,20 @@ fn start(
     let (errors, their_errors) = small_pipe(options.buffer)?;
     let directory = seen_by_windows(distro, &opening.directory, &options.drives);
     command.args(args).current_dir(directory);
-    // A signal to this program's group is not the program's.
+    // A signal to this program's group must not reach the program.
     command.stdin(their_input).stdout(their_output).stderr(their_errors).process_group(0);
     let child = command.spawn()?;
     Ok((child, input, output, errors))
 }
 
-/// The files of the distro that a Linux half is in, which Windows sees as `\\wsl.localhost\NAME`.
+/// The files of a Linux half's distro, which Windows sees as `\\wsl.localhost\NAME`.
 fn distro_of(control: &UnixStream) -> io::Result<PathBuf> {
     let peer = nix::sys::socket::getsockopt(control, nix::sys::socket::sockopt::PeerCredentials)?;
     Ok(PathBuf::from(format!("/proc/{}/root", peer.pid())))
 }
 
-/// A file of the distro as Windows sees it: on its own drive where it is below `/mnt/` and a
-/// letter, else by the distro's file server.
+/// A file of the distro as Windows sees it: on its own drive if it is below `/mnt/` and a letter,
+/// otherwise through the distro's file server.
 fn seen_by_windows(distro: &Path, path: &Path, drives: &Path) -> PathBuf {
     let drive = path.strip_prefix("/mnt").ok().and_then(|rest| {
         let mut parts = rest.components();
@@ -194,8 +193,9 @@ fn seen_by_windows(distro: &Path, path: &Path, drives: &Path) -> PathBuf {
     drive.unwrap_or_else(|| distro.join(path.strip_prefix("/").unwrap_or(path)))
 }
 
-/// How a file begins that stands for a program of Windows' own: behind it the words of the program
-/// of this machine that plays it, one a line. Linux takes such a file for a Windows program.
+/// The beginning of a file that stands for one of Windows' own programs. After it come the words of
+/// the program of this machine that plays it, one a line. Linux takes such a file for a Windows
+/// program.
 pub const STAND_IN: &str = "MZ#!";
 
 /// The words of a stand-in, if the file is one.
@@ -205,7 +205,7 @@ fn stand_in(file: &Path) -> io::Result<Option<Vec<String>>> {
     Ok(words.map(|words| words.lines().map(str::to_owned).collect()))
 }
 
-/// Whether a program is Windows', and for a processor that Windows has here.
+/// Whether a program is for Windows, and for a processor that Windows has here.
 fn is_windows_program(file: &Path) -> io::Result<bool> {
     let bytes = fs::read(file)?;
     if !bytes.starts_with(b"MZ") {
@@ -255,11 +255,11 @@ fn watch(mut child: Child, control: &UnixStream) -> io::Result<u8> {
     let (done, watched) = (Arc::new(Mutex::new(false)), control.try_clone()?);
     let ended = Arc::clone(&done);
     thread::spawn(move || {
-        // The Linux half sends nothing here: whatever comes is its end.
+        // The Linux half sends nothing here: anything that comes is its end.
         let _ = (&watched).read(&mut [0]);
         let ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
         if !*ended {
-            // It may end at this very moment by itself, but is not reaped before the lock is free.
+            // It may end by itself at this very moment, but is not reaped before the lock is free.
             let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
         }
     });

@@ -23,7 +23,7 @@ pub const TIMEOUT_VARIABLE: &str = "INTEROP_MODEL_ACCEPT_TIMEOUT_MS";
 pub enum Failure {
     /// Neither `WSL_INTEROP` nor a parent process names a socket.
     NoSocket,
-    /// The socket takes no connection: its file outlived the process that listened.
+    /// The socket takes no connection: its file outlived the listening process.
     Unreachable(io::Error),
     /// The Windows half did not answer in time.
     NoAnswer,
@@ -38,9 +38,9 @@ impl From<io::Error> for Failure {
 }
 
 impl std::fmt::Display for Failure {
-    /// As `/init` logs it, whose process has no thread name (`src/linux/init/common.h`,
+    /// In the form of `/init`'s log; its process has no thread name (`src/linux/init/common.h`,
     /// `LOG_ERROR`; `util.cpp`, `UtilConnectUnix` and `UtilAcceptVsock`: ECONNREFUSED is 111,
-    /// ETIMEDOUT 110). Without a socket it says nothing (`UtilConnectToInteropServer`).
+    /// ETIMEDOUT 110). Without a socket it prints nothing (`UtilConnectToInteropServer`).
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut log = |text: &str| writeln!(f, "<3>WSL ({} - ) ERROR: {text}", std::process::id());
         match self {
@@ -57,7 +57,7 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// Where a stream of bytes comes from, and where it goes.
+/// The source of a stream of bytes, and its destination.
 struct Copy<'a> {
     from: File,
     to: Target<'a>,
@@ -69,8 +69,8 @@ enum Target<'a> {
     File(File),
 }
 
-/// The socket of the Windows half: what `WSL_INTEROP` names if that is there, else the first parent
-/// process's own (microsoft/WSL, `src/linux/init/util.cpp`, `UtilConnectToInteropServer`).
+/// The socket of the Windows half: the one in `WSL_INTEROP` if it exists, otherwise the first
+/// parent process's own (microsoft/WSL, `src/linux/init/util.cpp`, `UtilConnectToInteropServer`).
 fn socket() -> Result<PathBuf, Failure> {
     let named = env::var_os(SOCKET_VARIABLE).map(PathBuf::from);
     if let Some(named) = &named
@@ -94,12 +94,11 @@ fn parent_of(pid: u32) -> Option<u32> {
     status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
 }
 
-/// Starts the program by the Windows half that `WSL_INTEROP` or a parent process names, carries its
-/// streams, and gives its exit code. `command` is its path and its arguments.
+/// Starts the program through the Windows half that `WSL_INTEROP` or a parent process names,
+/// carries its streams, and returns its exit code. `command` is its path and its arguments.
 ///
-/// # Errors
-/// There is no Windows half, or it ended.
-#[expect(clippy::disallowed_methods, reason = "a session's name is to be new each time")]
+/// # Errors There is no Windows half, or it ended.
+#[expect(clippy::disallowed_methods, reason = "a session's name must be new each time")]
 pub fn run(command: Vec<String>) -> Result<u8, Failure> {
     let socket = socket()?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
@@ -145,7 +144,7 @@ pub fn run(command: Vec<String>) -> Result<u8, Failure> {
     }
 }
 
-/// Waits for a sign of the Windows half, and gives the bytes that each half copies at a time.
+/// Waits for a sign of the Windows half, and returns the bytes that each half copies at a time.
 fn accepted([stdin, others @ ..]: [&UnixStream; 4]) -> Result<usize, Failure> {
     let set = env::var(TIMEOUT_VARIABLE).ok().and_then(|text| text.parse().ok());
     let timeout = set.map_or(ACCEPT_TIMEOUT, Duration::from_millis);
@@ -160,7 +159,7 @@ fn accepted([stdin, others @ ..]: [&UnixStream; 4]) -> Result<usize, Failure> {
     Ok(if fds[0].any().unwrap_or(false) { receive::<Accepted>(stdin)?.buffer } else { BUFFER })
 }
 
-/// Which of the copies can go on. When the Windows half dies, all of its streams end.
+/// The copies that can continue. When the Windows half dies, all of its streams end.
 fn wait(copies: &[Option<Copy<'_>>; 3]) -> io::Result<[bool; 3]> {
     let live = copies.iter().enumerate().filter_map(|(n, copy)| Some((n, copy.as_ref()?)));
     let (places, mut fds): (Vec<usize>, Vec<PollFd<'_>>) =
@@ -174,7 +173,7 @@ fn wait(copies: &[Option<Copy<'_>>; 3]) -> io::Result<[bool; 3]> {
 }
 
 impl Copy<'_> {
-    /// One read and one blocking write; false at the stream's end, and when nobody takes it any
+    /// One read and one blocking write; false at the stream's end, and when there is no reader any
     /// more.
     fn step(&mut self, piece: &mut [u8]) -> bool {
         let n = match self.from.read(piece) {

@@ -1,6 +1,6 @@
 //! Carries connections between a Unix socket and the link between guest and host, which is TCP on
-//! an adapter of its own. WSL has hvsockets there; like them, TCP carries bytes, half-closes, and
-//! ends with either side.
+//! its own adapter. WSL has hvsockets there; like them, TCP carries bytes, half-closes, and ends
+//! with either side.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -13,7 +13,7 @@ use std::thread;
 /// Bytes of one copy, as in WSL's interop.
 const PIECE: usize = 4096;
 
-/// Where connections come from, or where they go.
+/// The source of connections, or their destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// `unix:PATH`.
@@ -22,7 +22,7 @@ pub enum Endpoint {
     Tcp(SocketAddr),
 }
 
-/// The text names no endpoint.
+/// The text does not name an endpoint.
 #[derive(Debug)]
 pub struct NoEndpoint;
 
@@ -47,23 +47,22 @@ impl Endpoint {
     }
 }
 
-/// Reading, writing and shutting down are the same calls for every stream socket, so one type does
-/// for both kinds.
+/// Reading, writing and shutting down are the same calls for every stream socket, so one type
+/// serves both kinds.
 fn stream(tcp: TcpStream) -> io::Result<UnixStream> {
     tcp.set_nodelay(true)?;
     Ok(UnixStream::from(OwnedFd::from(tcp)))
 }
 
-/// Serves for ever: each connection to `from` goes to `to`.
+/// Serves forever: each connection to `from` goes to `to`.
 ///
-/// # Errors
-/// `from` cannot be listened at.
+/// # Errors `from` cannot be listened at.
 pub fn serve(from: &Endpoint, to: &Endpoint) -> io::Result<()> {
     let start = |accepted: UnixStream| {
         let to = to.clone();
         thread::spawn(move || {
-            // Where the other end cannot be reached the connection is dropped, which whoever made
-            // it sees as its end. How one that was carried ended, both ends see.
+            // If the other end cannot be reached, the connection is dropped, and its client sees
+            // its end. Both ends see how a carried connection ended.
             let _ = to.connect().and_then(|other| join(&accepted, &other));
         });
     };

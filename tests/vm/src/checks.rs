@@ -1,5 +1,5 @@
-//! The checks, in their order. Each says what it measured, or what it saw instead of what it
-//! expected; one whose ground is missing is not run, and counts as failed.
+//! The checks, in order. Each reports its measurement, or an observation that differs from its
+//! expectation; one whose precondition failed is not run, and counts as failed.
 
 mod docker;
 mod helper;
@@ -15,16 +15,16 @@ use lab::scene::{host_nameserver, http_server, python_server};
 use lab::{Place, Process, programs};
 use std::time::{Duration, Instant};
 
-/// What the kernel can do, as WSL's kernels differ.
+/// The features of the kernel, as WSL's kernels differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernel {
     /// Whether it has policy routing for IPv6 (`IPV6_MULTIPLE_TABLES`).
     pub ipv6_rules: bool,
-    /// Whether its modules, and so TUN, are there only later.
+    /// Whether its modules, including TUN, are only available later.
     pub modules_later: bool,
 }
 
-/// What came of a check: what was measured, or what was seen.
+/// The result of a check: its measurement, or the unexpected observation.
 type Result = std::result::Result<String, String>;
 
 /// The machine and the servers around it.
@@ -106,8 +106,8 @@ impl Bench {
         Self { machine, kernel, _servers: servers }
     }
 
-    /// Runs those of the checks that apply to the kernel, until the end is asked for; `report` gets
-    /// each line.
+    /// Runs the checks that apply to the kernel, until the end is requested; `report` gets each
+    /// line.
     pub fn run(&mut self, mut report: impl FnMut(&Line)) -> Vec<Line> {
         let mut lines: Vec<Line> = Vec::new();
         let kernel = self.kernel;
@@ -133,10 +133,9 @@ impl Bench {
         lines
     }
 
-    /// What words print in the guest that must succeed.
+    /// The output of words in the guest that must succeed.
     ///
-    /// # Errors
-    /// They do not; with all that they printed.
+    /// # Errors They fail; with all of their output.
     pub fn must(&self, words: &str) -> Result {
         match self.machine.sh(words) {
             Ok(said) if said.succeeded() => Ok(said.stdout.trim().to_owned()),
@@ -150,7 +149,7 @@ impl Bench {
         }
     }
 
-    /// Waits until words succeed in the guest; how long that took.
+    /// Waits until words succeed in the guest; returns the time that this took.
     fn within(&self, seconds: u64, words: &str) -> std::result::Result<Duration, String> {
         let began = now();
         let mut last = Ok(String::new());
@@ -165,7 +164,7 @@ impl Bench {
         }
     }
 
-    /// That the tunnel carries a request, within so many seconds.
+    /// Checks that the tunnel carries a request, within that many seconds.
     fn traffic(&self, seconds: u64) -> std::result::Result<Duration, String> {
         let request = format!(
             "test \"$(curl --silent --show-error --max-time 5 http://{SERVER}:8080/)\" = internet"
@@ -183,7 +182,7 @@ fn boot(bench: &mut Bench) -> Result {
     Ok(format!("Linux {kernel}, {systemd}"))
 }
 
-/// An assertion with words.
+/// An assertion with a message.
 fn ensure(holds: bool, seen: impl FnOnce() -> String) -> std::result::Result<(), String> {
     if holds { Ok(()) } else { Err(seen()) }
 }

@@ -1,6 +1,6 @@
 //! A virtual machine with a real kernel, systemd and dockerd, beside the lab's 'Windows' and its
-//! VPN: what namespaces on one kernel cannot show. `scripts/vm` prepares it and runs the checks;
-//! docs/virtual-machine.md says what is modelled and how.
+//! VPN: for behaviour that namespaces on one kernel cannot show. `scripts/vm` prepares it and runs
+//! the checks; docs/virtual-machine.md describes the model.
 //!
 //! It builds nothing and knows nothing of the crates under test: the packaged helper distro is
 //! started, never linked.

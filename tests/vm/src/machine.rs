@@ -1,6 +1,6 @@
-//! The machine itself: QEMU and what it needs on the host, all of it in the namespace of the lab's
-//! Windows, and commands run in the guest. Everything ends when it is dropped, and when this
-//! process is killed.
+//! The machine itself: QEMU and its needs on the host, all of it in the namespace of the lab's
+//! Windows, and commands run in the guest. Everything ends on drop, and when this process is
+//! killed.
 
 use crate::monitor::Monitor;
 use crate::stop::{self, until};
@@ -15,7 +15,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What QEMU boots.
+/// The files that QEMU boots.
 #[derive(Clone, Debug)]
 pub struct Images {
     /// The kernel (`bzImage`).
@@ -26,7 +26,7 @@ pub struct Images {
     pub root: PathBuf,
     /// The disk with the kernel's modules.
     pub modules: PathBuf,
-    /// More words of the kernel's command line.
+    /// Additional words of the kernel's command line.
     pub words: String,
     /// The folder for the console's log.
     pub logs: PathBuf,
@@ -38,10 +38,10 @@ const BOOT_PATIENCE: Duration = Duration::from_secs(600);
 /// Programs of the host listen long before this.
 const HOST_PATIENCE: Duration = Duration::from_secs(20);
 
-/// A command of the guest that says nothing for so long hangs.
+/// A command of the guest that stays silent for this long hangs.
 const COMMAND_SECONDS: u32 = 240;
 
-/// A look at whether the guest is up.
+/// The time of one check whether the guest is up.
 const BOOT_LOOK_SECONDS: u32 = 15;
 
 /// The host's end of the link that stands for hvsockets, and the guest's; `tests/vm/guest/setup`
@@ -54,20 +54,20 @@ const VIRTIOFSD: &str = "/usr/lib/qemu/virtiofsd";
 /// The guest's memory: dockerd and systemd need about a third of it.
 const MEMORY: &str = "1536M";
 
-/// The machine, all of it emulated. Its memory is shared with the devices that other programs are.
+/// The machine, all of it emulated. Its memory is shared with the devices that are other programs.
 const QEMU: &str =
     "qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none -cpu max -smp 2
     -accel tcg,thread=multi -machine q35,memory-backend=memory";
 
-/// The devices behind the TAP device and the sockets.
+/// The devices attached to the TAP device and the sockets.
 const QEMU_DEVICES: &str =
     "-netdev tap,id=net,ifname=vm,script=no,downscript=no -device virtio-net-pci,netdev=net
     -netdev tap,id=link,ifname=hvlink,script=no,downscript=no
     -device virtio-net-pci,netdev=link,mac=52:54:00:98:00:02
     -device vhost-user-fs-pci,chardev=drive,tag=c -device virtio-rng-pci";
 
-/// What starts a 'Windows program' on the host: wsl.exe is a command in the guest, everything else
-/// is Wine's. `@…@` are paths.
+/// Starts a 'Windows program' on the host: wsl.exe is a command in the guest, everything else is
+/// Wine's. `@…@` are paths.
 const WINDOWS: &str = r#"#!/bin/sh
 case "$1" in
 */wsl.exe)
@@ -87,7 +87,7 @@ exec /usr/lib/wine/wine64 "$@"
 pub struct Machine {
     monitor: Monitor,
     qemu: Process,
-    // In the order in which they are ended: first those that use the others.
+    // In the order in which they end: first those that use the others.
     _helpers: Vec<Process>,
     _windows: Interop,
     scratch: Scratch,
@@ -131,7 +131,7 @@ impl Machine {
     /// Whether the guest runs commands, within the time that it may take to boot.
     pub fn boots(&mut self) -> bool {
         let is_up = |machine: &Self| {
-            // One that was sent before the guest could answer is lost.
+            // A command sent before the guest could answer is lost.
             let said =
                 machine.sh_within(BOOT_LOOK_SECONDS, "systemctl is-active --quiet vm.service");
             said.is_ok_and(|said| said.succeeded())
@@ -172,18 +172,16 @@ impl Machine {
         self.lab.run(Place::Internet, &command).map_err(io::Error::other)
     }
 
-    /// Stops the whole machine, as a suspended Windows does.
+    /// Stops the whole machine, like a suspended Windows.
     ///
-    /// # Errors
-    /// QEMU refuses.
+    /// # Errors QEMU refuses.
     pub fn suspend(&mut self) -> io::Result<()> {
         self.monitor.execute("stop")
     }
 
-    /// Lets it go on.
+    /// Resumes it.
     ///
-    /// # Errors
-    /// QEMU refuses.
+    /// # Errors QEMU refuses.
     pub fn resume(&mut self) -> io::Result<()> {
         self.monitor.execute("cont")
     }
@@ -194,7 +192,7 @@ fn program(name: &str) -> String {
     programs().join(name).display().to_string()
 }
 
-/// The host's half, while it is started.
+/// The host's half, during its start.
 struct Host<'a> {
     lab: &'a Lab,
     scratch: &'a Scratch,
@@ -213,7 +211,7 @@ impl Host<'_> {
         }
     }
 
-    /// Starts a program on the host that ends with this process, whatever ends that.
+    /// Starts a program on the host that ends with this process, however that ends.
     fn start(&self, place: Place, name: &str, words: &[&str]) -> io::Result<Process> {
         let words = [&["setpriv", "--pdeathsig", "KILL"], words].concat();
         let folder = PathBuf::from(self.scratch.path(&format!("log-{name}")));
@@ -236,7 +234,7 @@ impl Host<'_> {
         Ok(())
     }
 
-    /// The adapter of the VM's network becomes a TAP device, behind which QEMU has the guest's.
+    /// The adapter of the VM's network becomes a TAP device, to which QEMU attaches the guest's.
     fn network(&self) -> io::Result<()> {
         self.must(Place::Windows, "ip link delete vm")?;
         self.must(Place::Windows, "ip tuntap add dev vm mode tap")?;
@@ -256,7 +254,7 @@ impl Host<'_> {
             self.scratch.file("windows", &text.replace("@prefix@", &prefix.display().to_string()));
         let wsl = drive.join("Windows/System32/wsl.exe");
         fs::write(&wsl, windows_program())?;
-        // Everything on a drive of Windows may be executed, as WSL shows it.
+        // Every file on a Windows drive is executable, as in WSL.
         fs::set_permissions(&wsl, fs::Permissions::from_mode(0o755))?;
         let (host, socket) = (program("interop-host"), self.scratch.path("windows.sock"));
         let drives = prefix.join("dosdevices").display().to_string();

@@ -3,14 +3,14 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// What became of a check.
+/// The outcome of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It holds; with what was measured.
+    /// It passed, with its measurement.
     Passed(String),
-    /// It does not; with what was seen.
+    /// It failed, with the observation.
     Failed(String),
-    /// A check that it needs has failed, whose name this is.
+    /// A required check failed; this is its name.
     NotRun(&'static str),
 }
 
@@ -19,17 +19,16 @@ pub enum Outcome {
 pub struct Line {
     /// The check's name.
     pub name: &'static str,
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
     /// How long it took.
     pub took: Duration,
 }
 
 impl Line {
-    /// Prints it as it goes into the table; of what was seen in a failure only the first line.
+    /// Prints it as in the table; only the first line of a failure's observation.
     ///
-    /// # Errors
-    /// `out` takes nothing.
+    /// # Errors `out` takes nothing.
     pub fn print(&self, out: &mut impl Write) -> io::Result<()> {
         let (word, detail) = match &self.outcome {
             Outcome::Passed(detail) => ("passed", detail.clone()),

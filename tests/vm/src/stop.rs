@@ -1,5 +1,4 @@
-//! An early end by Ctrl-C: what waits gives up, and everything is
-//! removed as at a normal end.
+//! An early end by Ctrl-C: waits give up, and everything is removed as at a normal end.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -18,12 +17,12 @@ pub fn is_asked() -> bool {
     ASKED.load(Ordering::Relaxed)
 }
 
-/// Has this process killed when the end is asked for.
+/// Registers this process to be killed when the end is requested.
 pub(crate) fn with(pid: u32) {
     PROCESSES.lock().unwrap_or_else(PoisonError::into_inner).push(pid);
 }
 
-/// Asks for the end.
+/// Requests the end.
 pub fn ask() {
     ASKED.store(true, Ordering::Relaxed);
     for pid in PROCESSES.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
@@ -34,7 +33,7 @@ pub fn ask() {
     }
 }
 
-/// [`lab::until`], which gives up when the end is asked for.
+/// [`lab::until`], which gives up when the end is requested.
 pub(crate) fn until(patience: Duration, mut holds: impl FnMut() -> bool) -> bool {
     lab::until(patience, || is_asked() || holds()) && !is_asked()
 }

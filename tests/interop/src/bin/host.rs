@@ -1,7 +1,7 @@
-//! The Windows half: `interop-host SOCKET WINE BUFFER DRIVES` serves for ever. `WINE` is the
-//! program that starts Windows programs, `BUFFER` how many bytes a copy and a pipe to a program
-//! hold, `DRIVES` the folder of the drives. The file `SOCKET.policy` says what is forbidden,
-//! `SOCKET.damage` what happens to the bytes of the next relay.
+//! The Windows half: `interop-host SOCKET WINE BUFFER DRIVES` serves forever. `WINE` is the program
+//! that starts Windows programs, `BUFFER` the size of a copy and of a pipe to a program, `DRIVES`
+//! the folder of the drives. The file `SOCKET.policy` lists the forbidden programs, `SOCKET.damage`
+//! the damage to the bytes of the next relay.
 #![forbid(unsafe_code)]
 
 use interop_model::host::{Options, serve};
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let Ok(buffer) = buffer.parse::<usize>() else {
-        let _ = writeln!(errors, "interop-host: '{}' is no number of bytes", words[3]);
+        let _ = writeln!(errors, "interop-host: '{}' is not a number of bytes", words[3]);
         return ExitCode::from(2);
     };
     let [policy, damage] = ["policy", "damage"].map(|name| format!("{socket}.{name}").into());

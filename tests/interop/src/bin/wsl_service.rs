@@ -1,6 +1,6 @@
 //! WSL's service: `wsl-service SOCKET SHARED INSTANCE VM` serves until its standard input ends.
 //! `SHARED` is the folder that all distros share; `INSTANCE` and `VM` are the idle time-outs in
-//! milliseconds, where a negative one means never.
+//! milliseconds. A negative one means never.
 #![forbid(unsafe_code)]
 
 use interop_model::wsl::service::{Options, serve};

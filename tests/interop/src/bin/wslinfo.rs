@@ -1,5 +1,5 @@
-//! A stand-in for WSL's `wslinfo`: `wslinfo --networking-mode` tells what the file `/run/WSL/mode`
-//! says.
+//! A stand-in for WSL's `wslinfo`: `wslinfo --networking-mode` prints the content of the file
+//! `/run/WSL/mode`.
 #![forbid(unsafe_code)]
 
 use std::io::Write as _;

@@ -1,5 +1,5 @@
-//! A stand-in for WSL's `wslpath`: `wslpath -u 'C:\Windows'` gives `/mnt/c/Windows`, `wslpath -w
-//! /mnt/c/Windows` the other.
+//! A stand-in for WSL's `wslpath`: `wslpath -u 'C:\Windows'` prints `/mnt/c/Windows`, and `wslpath
+//! -w /mnt/c/Windows` the reverse.
 #![forbid(unsafe_code)]
 
 use std::io::Write as _;

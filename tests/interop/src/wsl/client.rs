@@ -1,5 +1,5 @@
-//! `wsl.exe`: registers as a client, runs a command in a distro, carries its streams, and gives its
-//! exit code.
+//! `wsl.exe`: registers as a client, runs a command in a distro, carries its streams, and returns
+//! its exit code.
 
 use super::{Answer, Request};
 use crate::host::copy;
@@ -11,13 +11,13 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// What init puts into a session's environment where the distro says nothing else.
+/// The default `PATH` that init puts into a session's environment.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What a failed command of `wsl.exe` itself gives.
+/// The exit code of a failed command of `wsl.exe` itself.
 const FAILED: u8 = 1;
 
-/// What is asked of it.
+/// The parsed arguments.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Words {
     distro: Option<String>,
@@ -75,7 +75,7 @@ fn parse(arguments: &[String]) -> Option<Words> {
             }
             option if option.starts_with('-') && option != "--" => return None,
             first => {
-                // Words without --exec are the shell's to read.
+                // The shell reads words without --exec.
                 let mut line: Vec<&str> =
                     Some(first).filter(|first| *first != "--").into_iter().collect();
                 line.extend(rest.map(String::as_str));
@@ -107,8 +107,8 @@ fn said(answer: Answer) -> io::Result<u8> {
     }
 }
 
-/// `wsl.exe`'s own words are UTF-16 unless WSL_UTF8 is 1; nothing of WSL's is put into the
-/// environment of a program that interop starts.
+/// `wsl.exe`'s own messages are UTF-16 unless WSL_UTF8 is 1; the environment of a program that
+/// interop starts contains nothing of WSL's.
 fn print(text: &str, to: &mut impl Write) -> io::Result<()> {
     let text = text.replace('\n', "\r\n");
     if std::env::var_os("WSL_UTF8").is_some_and(|value| value == "1") {
@@ -154,14 +154,14 @@ fn in_distro(socket: &Path, words: &Words) -> io::Result<u8> {
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED))
 }
 
-/// The command that enters a distro by its first process; options and words follow.
+/// The command that enters a distro through its first process; options and words follow.
 pub(super) fn enter(first: u32) -> Command {
     let mut command = Command::new("/usr/bin/nsenter");
     command.args(["--target", &first.to_string(), "--all", "--root", "--wd"]);
     command
 }
 
-/// A user's numbers by the distro's own list of users.
+/// A user's numbers from the distro's own list of users.
 fn user_of(first: u32, name: &str) -> Option<(String, String)> {
     let users = fs::read_to_string(format!("/proc/{first}/root/etc/passwd")).ok()?;
     let line = users.lines().find(|line| line.split(':').next() == Some(name))?;

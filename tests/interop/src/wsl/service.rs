@@ -15,27 +15,27 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The first process of a distro: there until it is killed, it reaps whatever is left to it.
+/// The first process of a distro: it runs until it is killed, and reaps orphaned processes.
 const INIT: &str = "while :; do sleep 1000 & wait $!; done";
 
-/// A distro is laid out long before this (`wsl2.distributionStartTimeout` is 60 s).
+/// A distro is set up long before this (`wsl2.distributionStartTimeout` is 60 s).
 const START_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Between two looks at a distro that starts.
+/// Time between two checks of a distro that starts.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What WSL's settings say of lifetimes.
+/// WSL's settings of lifetimes.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// `general.instanceIdleTimeout`; `None` stands for a negative one: never.
     pub instance_idle: Option<Duration>,
     /// `wsl2.vmIdleTimeout`; `None` stands for a negative one: never.
     pub vm_idle: Option<Duration>,
-    /// The folder that all distros share, which is the VM's: what is in it ends with the VM.
+    /// The folder that all distros share, which belongs to the VM: its content ends with the VM.
     pub shared: PathBuf,
 }
 
-/// A distro that runs.
+/// A running distro.
 #[derive(Debug)]
 struct Running {
     /// `unshare`, whose only child is the first process.
@@ -63,10 +63,9 @@ struct Service {
     options: Options,
 }
 
-/// Serves requests at a socket until standard input ends; then all distros are ended.
+/// Serves requests at a socket until standard input ends; then ends all distros.
 ///
-/// # Errors
-/// The socket cannot be listened at.
+/// # Errors The socket cannot be listened at.
 pub fn serve(socket: &Path, options: Options) -> io::Result<()> {
     let listener = UnixListener::bind(socket)?;
     let service = Arc::new(Service { state: Mutex::default(), changed: Condvar::new(), options });
@@ -79,13 +78,13 @@ pub fn serve(socket: &Path, options: Options) -> io::Result<()> {
             thread::spawn(move || service.answer(stream));
         }
     });
-    // Whoever started this holds the other end: its death ends the distros too.
+    // The parent holds the other end: its death ends the distros too.
     io::copy(&mut io::stdin(), &mut io::sink())?;
     service.shut_down(&mut service.lock());
     Ok(())
 }
 
-/// Says what went wrong. The test that started this program reads it.
+/// Prints an error. The test that started this program reads it.
 fn report(text: &str) {
     let _ = writeln!(io::stderr(), "wsl-service: {text}");
 }
@@ -131,10 +130,10 @@ impl Service {
             }
         };
         self.changed.notify_all();
-        // The caller may be gone; a client is then at its end already.
+        // The caller may be gone; then a client has already ended.
         let _ = send(&mut stream, &answer);
         if let Some((name, number)) = client {
-            // It sends nothing more: whatever comes is its end.
+            // It sends nothing more: anything that comes is its end.
             let _ = stream.read(&mut [0]);
             self.leave(&name, number);
         }
@@ -161,7 +160,7 @@ impl Service {
     /// A client process has ended (`LifetimeManager::s_OnClientProcessTerminated`).
     fn leave(&self, name: &str, number: u64) {
         let mut state = self.lock();
-        // Another instance of the same name has clients of its own numbers.
+        // Another instance of the same name numbers its own clients.
         if let Some(running) = state.running.get_mut(name)
             && running.clients.remove(&number)
             && running.clients.is_empty()
@@ -180,7 +179,7 @@ impl Service {
         self.lock().running.iter().map(instance).collect()
     }
 
-    /// Ends distros and the VM whose time has come, for ever.
+    /// Ends idle distros and the idle VM, forever.
     fn end_idle_ones(&self) {
         let mut state = self.lock();
         loop {
@@ -217,12 +216,12 @@ impl Service {
         self.end_vm(state);
     }
 
-    /// What the VM's memory held is gone.
+    /// The content of the VM's memory is gone.
     fn end_vm(&self, state: &mut State) {
         state.vm_idle_since = None;
         for entry in fs::read_dir(&self.options.shared).into_iter().flatten().flatten() {
             let path = entry.path();
-            // A new VM has it again before a distro of it starts.
+            // A new VM has it again before one of its distros starts.
             if entry.file_name() != "resolv.conf" {
                 let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));
             }
@@ -235,8 +234,8 @@ fn unknown() -> String {
     "There is no distribution with the supplied name.\nError code: Wsl/Service/WSL_E_DISTRO_NOT_FOUND".to_owned()
 }
 
-/// Lays a distro out, waits for its first process, and runs its boot command, without waiting for
-/// that (`linux/init/config.cpp`, `ConfigInitializeInstance`: `UtilCreateChildProcess`).
+/// Sets a distro up, waits for its first process, and runs its boot command without waiting for it
+/// (`linux/init/config.cpp`, `ConfigInitializeInstance`: `UtilCreateChildProcess`).
 fn start(name: &str, layout: &[String]) -> io::Result<Running> {
     let (program, words) = layout.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let mut command = Command::new(program);
@@ -257,7 +256,7 @@ fn first_process(process: &mut Child) -> io::Result<u32> {
     let deadline = now() + START_PATIENCE;
     while now() < deadline {
         if let Some(status) = process.try_wait()? {
-            return Err(io::Error::other(format!("its layout failed: {status}")));
+            return Err(io::Error::other(format!("its set-up failed: {status}")));
         }
         let first =
             fs::read_to_string(&children).ok().and_then(|text| text.trim().parse::<u32>().ok());
@@ -274,7 +273,7 @@ fn first_process(process: &mut Child) -> io::Result<u32> {
     Err(io::ErrorKind::TimedOut.into())
 }
 
-/// What `[boot]` of `/etc/wsl.conf` says, if it says something.
+/// The command of `[boot]` in `/etc/wsl.conf`, if there is one.
 fn boot_command(first: u32) -> Option<String> {
     let text = fs::read_to_string(format!("/proc/{first}/root/etc/wsl.conf")).ok()?;
     let boot = text.split_once("[boot]")?.1.split('[').next()?;
@@ -296,7 +295,7 @@ fn boot(name: &str, first: u32, command: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Kills every process of a distro at once, as the end of a pid namespace's first process does.
+/// Kills every process of a distro at once, like the end of a pid namespace's first process.
 fn terminate(state: &mut State, name: &str) {
     let Some(mut running) = state.running.remove(name) else { return };
     if let Ok(first) = i32::try_from(running.first) {

@@ -1,5 +1,5 @@
-//! `underpass-vm-bridge FROM TO` carries each connection to FROM on to TO, for ever; see
-//! [`vm::bridge::Endpoint`] for what the two are.
+//! `underpass-vm-bridge FROM TO` carries each connection to FROM on to TO, forever; see
+//! [`vm::bridge::Endpoint`] for the forms of both.
 #![forbid(unsafe_code)]
 
 use std::io::Write as _;

@@ -1,5 +1,4 @@
-//! `underpass-vm` boots the machine and runs the checks; `scripts/vm` calls it with what it has
-//! prepared.
+//! `underpass-vm` boots the machine and runs the checks; `scripts/vm` prepares and starts it.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -32,7 +31,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether all checks passed.
+/// Returns whether all checks passed.
 fn run(name: &str, folder: &Path, words: &str) -> Result<bool, Box<dyn Error>> {
     end_on_signals()?;
     let logs = folder.join("logs");
@@ -52,7 +51,7 @@ fn run(name: &str, folder: &Path, words: &str) -> Result<bool, Box<dyn Error>> {
     let mut bench = Bench::new(machine, kernel);
     let mut out = io::stdout();
     let lines = bench.run(|line| {
-        // Whoever closed standard output reads the exit code.
+        // If standard output is closed, the exit code remains.
         let _ = line.print(&mut out);
         if let Outcome::Failed(seen) = &line.outcome {
             let _ =
@@ -67,15 +66,15 @@ fn run(name: &str, folder: &Path, words: &str) -> Result<bool, Box<dyn Error>> {
         ("journal.log", "journalctl --boot --no-pager"),
         ("gateway.log", "cat /var/lib/wsl/underpass/var/log/underpass.log"),
     ] {
-        // Where the guest does not run there is none.
+        // If the guest does not run there is no log.
         fs::write(logs.join(file), bench.must(words).unwrap_or_else(|why| why))?;
     }
     report::print(&mut io::stdout(), name, &lines)?;
     Ok(lines.iter().all(|line| matches!(line.outcome, Outcome::Passed(_))))
 }
 
-/// Ctrl-C and other requests to end stop QEMU, so that what waits for the guest fails at once, and
-/// everything is removed as at a normal end. By handlers, not by a mask: programs that are started
+/// Ctrl-C and other termination signals stop QEMU, so that programs waiting for the guest fail at
+/// once, and everything is removed as at a normal end. By handlers, not by a mask: child programs
 /// would inherit that.
 fn end_on_signals() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -1,9 +1,9 @@
-//! Debian's dockerd, with a container made from busybox: no registry is asked.
+//! Debian's dockerd, with a container made from busybox: no registry is contacted.
 
 use super::{Bench, Result, ensure};
 use lab::addresses::{SERVER, SERVER_NAME};
 
-/// Makes the image `busybox` of the program, its libraries and its links. Its own download and
+/// Makes the image `busybox` from the program, its libraries and its links. Its own download and
 /// resolver use the C library's.
 const IMPORT: &str = r#"
 set -eu
@@ -27,7 +27,7 @@ pub(super) fn starts(bench: &mut Bench) -> Result {
     )
 }
 
-/// One container does all of it: emulated, its start takes longer than what it does.
+/// One container does everything: emulated, its start takes longer than its work.
 pub(super) fn reaches_the_internet(bench: &mut Bench) -> Result {
     let url = format!("http://{SERVER_NAME}:8080");
     let inside = format!(
@@ -39,7 +39,7 @@ pub(super) fn reaches_the_internet(bench: &mut Bench) -> Result {
         .must(&format!("curl --silent --max-time 60 http://{SERVER}:8080/3000000 | sha256sum"))?;
     let hash = hash.split(' ').next().unwrap_or_default();
     for part in [SERVER, "\ninternet\n", hash, "1 packets received"] {
-        ensure(said.contains(part), || format!("no '{}' in what it said:\n{said}", part.trim()))?;
+        ensure(said.contains(part), || format!("no '{}' in its output:\n{said}", part.trim()))?;
     }
     Ok("nslookup, wget by name (3 MB), ping".to_owned())
 }

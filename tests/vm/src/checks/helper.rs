@@ -1,20 +1,20 @@
-//! The packaged helper distro, started as WSL starts it.
+//! The packaged helper distro, started like WSL starts it.
 
 use super::{Bench, Result, ensure};
 use crate::stop::until;
 use std::time::Duration;
 
-/// Windows' program, as every distro names it.
+/// Windows' program, by its path in every distro.
 pub(super) const WSL: &str = "/mnt/c/Windows/System32/wsl.exe";
 
-/// The command that the gateway lays out for other distros.
+/// The command that the gateway publishes for other distros.
 pub(super) const UNDERPASS: &str = "/mnt/wsl/underpass/underpass";
 
-/// How long the model of WSL keeps a distro that no wsl.exe uses. WSL's 15 s, shortened.
+/// How long the model of WSL keeps an unused distro. WSL's 15 s, shortened.
 const IDLE_SECONDS: u64 = 10;
 
-/// With TUN as a module that is not there, the command says which keys of .wslconfig are to be
-/// looked at. Then the module is loaded, as WSL's mini_init does before any distro starts.
+/// With TUN as a missing module, the command names the keys of .wslconfig to check. Then the module
+/// is loaded, as WSL's mini_init does before any distro starts.
 pub(super) fn names_the_keys(bench: &mut Bench) -> Result {
     let tried = bench.must(&format!("{WSL} -d underpass --cd / --exec /usr/bin/underpass up"));
     let loaded = bench.must(

@@ -1,10 +1,10 @@
-//! What every program of the guest needs: names, connections, datagrams, pings, of both families.
+//! The needs of every program in the guest: names, connections, datagrams, pings, of both families.
 
 use super::{Bench, Result, ensure, now};
 use lab::addresses::{NAT_GATEWAY, SERVER, SERVER_NAME, SERVER_V6};
 use lab::programs::UDP_ASK;
 
-/// Bytes fetched and sent back: long enough for windows to open wide.
+/// Bytes fetched and sent back: enough for windows to open wide.
 const LARGE: usize = 10_000_000;
 
 pub(super) fn is_cut_off(bench: &mut Bench) -> Result {

@@ -7,7 +7,7 @@ use lab::addresses::{NAT_GATEWAY, SERVER};
 use lab::interop::host_relays;
 use std::time::Duration;
 
-/// That systemd has the service as active.
+/// Succeeds if systemd shows the service as active.
 pub(super) const IS_ACTIVE: &str = "systemctl is-active --quiet underpass";
 
 pub(super) fn installs(bench: &mut Bench) -> Result {
@@ -18,7 +18,7 @@ pub(super) fn installs(bench: &mut Bench) -> Result {
     Ok(format!("active {:.1} s after it", active.as_secs_f64()))
 }
 
-/// The process of the gateway, as the helper distro numbers it.
+/// The process of the gateway, by its number in the helper distro.
 fn gateway(bench: &Bench) -> Result {
     let status = bench.must(&format!("{UNDERPASS} status --json"))?;
     let status: serde_json::Value =
@@ -52,7 +52,7 @@ pub(super) fn restarts(bench: &mut Bench) -> Result {
     Ok(format!("active {:.1} s after it returned", took.as_secs_f64()))
 }
 
-/// As systemd-binfmt takes it away in some distros (microsoft/WSL #8843).
+/// As systemd-binfmt removes it in some distros (microsoft/WSL #8843).
 pub(super) fn restores_the_entry(bench: &mut Bench) -> Result {
     let entry = "/proc/sys/fs/binfmt_misc/WSLInterop";
     bench.must(&format!("echo -1 >{entry} && ! test -e {entry}"))?;
@@ -74,13 +74,13 @@ pub(super) fn stops(bench: &mut Bench) -> Result {
     let state = bench
         .must("systemctl show --property ActiveState,Result,SubState underpass | tr '\\n' ' '")?;
     ensure(state.contains("ActiveState=inactive"), || state.clone())?;
-    // What its wsl.exe runs in the helper distro ends with it; the gateway of the boot command,
-    // whose words are others, stays.
+    // The command that its wsl.exe runs in the helper distro ends with it; the boot command's
+    // gateway, which has other words, stays.
     bench.within(20, "! pgrep --full '[u]nderpass up --attach$' >/dev/null")?;
     Ok(state)
 }
 
-/// Removed and terminated, the network is as it was, and nothing runs on the host.
+/// After removal and termination, the network is as before, and nothing runs on the host.
 pub(super) fn leaves_nothing(bench: &mut Bench) -> Result {
     bench.must(&format!(
         "{UNDERPASS} service remove && ! test -e /etc/systemd/system/underpass.service \

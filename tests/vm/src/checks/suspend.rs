@@ -1,13 +1,12 @@
-//! The whole machine is suspended and resumed, and its clock jumps by hours, as when a laptop
-//! sleeps.
+//! The whole machine is suspended and resumed, and its clock jumps by hours, like a sleeping
+//! laptop's.
 
 use super::{Bench, Result, ensure, service};
 use crate::stop::until;
 use lab::interop::host_relays;
 use std::time::Duration;
 
-/// A relay that hears nothing of its gateway for this long has ended (`wire`'s limits say when it
-/// does).
+/// A relay that receives nothing from its gateway for this long has ended (see `wire`'s limits).
 const RELAY_PATIENCE: Duration = Duration::from_secs(90);
 
 pub(super) fn resumes(bench: &mut Bench) -> Result {
@@ -19,7 +18,7 @@ pub(super) fn resumes(bench: &mut Bench) -> Result {
     });
     bench.machine.resume().map_err(|error| error.to_string())?;
     ensure(gone, || format!("the relays {before:?} still wait for a gateway that is suspended"))?;
-    // The kernel steps its clock by itself only where a hypervisor's time service tells it to.
+    // The kernel steps its clock by itself only if a hypervisor's time service requests it.
     bench.must("date --set '7 hours' +%s")?;
     let took = bench.traffic(60)?;
     // Traffic does not wait for it, and it may have been started again.
