@@ -1,4 +1,4 @@
-"""Lists what is in the distro, as SPDX 2.3 (JSON) on standard output, and copies everybody's licence texts into it.
+"""Lists the distro's contents as SPDX 2.3 (JSON) on standard output, and copies their licences into it.
 
 Usage: contents.py ROOT, with SOURCE_DATE_EPOCH set. Run in the workspace's folder.
 """

@@ -1,8 +1,8 @@
 """Sends datagrams that no router may fragment, and prints the kernel's report on each: `path_mtu.py
-ADDRESS PORT SIZE...`, where an echo answers. One line per size: the payload's bytes, its fate
-(`answered`, `refused here` when the send itself failed, `lost` when an error came back), errno, the
-MTU in the error and its sender, and the socket's path MTU afterwards (ip(7): IP_MTU_DISCOVER,
-IP_RECVERR, IP_MTU). Sends up to five times, until there is a result."""
+ADDRESS PORT SIZE...`, where an echo answers. One line per size: the payload's bytes, its fate,
+errno, the MTU in the error and its sender, and the socket's path MTU afterwards (ip(7):
+IP_MTU_DISCOVER, IP_RECVERR, IP_MTU). The fate is `answered`, `refused here` when the send itself
+failed, or `lost` when an error came back. Sends up to five times, until there is a result."""
 import errno, select, socket, struct, sys
 
 host, port = sys.argv[1], int(sys.argv[2])
