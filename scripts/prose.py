@@ -84,7 +84,7 @@ RULES = [
     ),
     Rule(
         "but-for",
-        r"\b(all|any|every\w*|no\w*|nothing|no \w+|the same) but\b|\bbut for\b",
+        r"\b(all|any|every\w*|nothing|none|no \w+|the same) but\b|\bbut for\b",
         "except",
         "All options but for three are keys of the file.",
         "All options except three are keys of the file.",

@@ -58,6 +58,7 @@ class Rules(unittest.TestCase):
             "The VM is behind a NAT, and the company's server is behind the VPN.",
             "It leaves nothing behind.",
             "What is a stale rule?",
+            "A reset is noticed but ignored.",
             "The host has none of the addresses.",
             "It is no longer needed; the timer is no more than a hint.",
             "Users who mind their passwords write them into a file.",
