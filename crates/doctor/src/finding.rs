@@ -30,7 +30,7 @@ impl Area {
 
     /// Its name, as `--only` takes it.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Network => "network",
             Self::Dns => "dns",
@@ -39,6 +39,23 @@ impl Area {
             Self::Wsl => "wsl",
             Self::Tools => "tools",
         }
+    }
+
+    /// The area of a check: the first word of its name.
+    pub(crate) const fn of_id(id: &str) -> Self {
+        let mut rest = Self::ALL.as_slice();
+        while let [area, others @ ..] = rest {
+            let (name, id) = (area.as_str().as_bytes(), id.as_bytes());
+            let mut same = 0;
+            while same < name.len() && same < id.len() && name[same] == id[same] {
+                same += 1;
+            }
+            if same == name.len() && same < id.len() && id[same] == b'-' {
+                return *area;
+            }
+            rest = others;
+        }
+        panic!("the name of a check begins with its area")
     }
 }
 

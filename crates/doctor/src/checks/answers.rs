@@ -1,34 +1,20 @@
 //! Step 3: names that resolve to the wrong address, so that whoever is reached there, or is not,
 //! gets the blame.
 
-use super::check::{Check, Found, Needs};
+use super::check::{Check, Found};
 use super::{fixes, seen};
 use crate::facts::{Ask, Asked, Method, NameKind, Subject, Whence};
-use crate::finding::{Area, FixStep, Severity};
+use crate::finding::FixStep;
 use crate::view::{View, addresses};
 use crate::way::Place;
-use messages::{Sentence, doctor_dns as say};
+use messages::doctor_dns as say;
 use std::net::IpAddr;
 use wsl::hosts::lines_for;
 
-pub(super) const CHECKS: &[Check] =
-    &[check("dns-hosts-file", &say::PINNED, pinned), check("dns-lie", &say::LIE, lie)];
-
-const fn check(
-    id: &'static str,
-    title: &'static Sentence,
-    find: fn(&View<'_>) -> Option<Found>,
-) -> Check {
-    Check {
-        id,
-        area: Area::Dns,
-        severity: Severity::Problem,
-        title,
-        needs: Needs::WayOut,
-        hop: Some(Place::Resolver),
-        find,
-    }
-}
+pub(super) const CHECKS: &[Check] = &[
+    Check::problem("dns-hosts-file", &say::PINNED, pinned).at(Place::Resolver).past_way_out(),
+    Check::problem("dns-lie", &say::LIE, lie).at(Place::Resolver).past_way_out(),
+];
 
 fn list(addresses: &[IpAddr]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")

@@ -10,7 +10,7 @@ use messages::{Sentence, Text};
 pub struct Check {
     /// Its name for programs; never changes its meaning.
     pub id: &'static str,
-    /// What it belongs to.
+    /// What it belongs to: the first word of its name.
     pub area: Area,
     /// How bad it is if it finds something.
     pub severity: Severity,
@@ -21,7 +21,47 @@ pub struct Check {
     /// The hop of the way that it is about, if it is about one.
     pub(super) hop: Option<Place>,
     /// Looks, and says what is wrong.
-    pub(super) find: fn(&View<'_>) -> Option<Found>,
+    pub(super) find: Find,
+}
+
+/// Looks, and says what is wrong.
+type Find = fn(&View<'_>) -> Option<Found>;
+
+impl Check {
+    /// A check whose finding ends all checks that need a way out.
+    pub(super) const fn fatal(id: &'static str, title: &'static Sentence, find: Find) -> Self {
+        Self::new(id, Severity::Fatal, title, find)
+    }
+
+    /// A check that finds what does not work.
+    pub(super) const fn problem(id: &'static str, title: &'static Sentence, find: Find) -> Self {
+        Self::new(id, Severity::Problem, title, find)
+    }
+
+    /// A check that finds what works and could be better.
+    pub(super) const fn hint(id: &'static str, title: &'static Sentence, find: Find) -> Self {
+        Self::new(id, Severity::Hint, title, find)
+    }
+
+    const fn new(
+        id: &'static str,
+        severity: Severity,
+        title: &'static Sentence,
+        find: Find,
+    ) -> Self {
+        let area = Area::of_id(id);
+        Self { id, area, severity, title, needs: Needs::Facts, hop: None, find }
+    }
+
+    /// The same check, of a hop of the way.
+    pub(super) const fn at(self, hop: Place) -> Self {
+        Self { hop: Some(hop), ..self }
+    }
+
+    /// The same check, made only where there is a way out.
+    pub(super) const fn past_way_out(self) -> Self {
+        Self { needs: Needs::WayOut, ..self }
+    }
 }
 
 /// What a check cannot be made without.

@@ -1,10 +1,10 @@
 //! Outside works, the company inside does not: its names, then its hosts.
 
-use super::check::{Check, Found, Needs};
+use super::check::{Check, Found};
 use super::network::attempts;
 use super::{fixes, seen};
 use crate::facts::{Ask, Asked, Lookup, Method, NameKind, Subject, Whence};
-use crate::finding::{Area, FixStep, Severity, Shell};
+use crate::finding::{FixStep, Shell};
 use crate::view::{View, has_addresses};
 use crate::way::Place;
 use messages::quote::{for_powershell, for_shell};
@@ -13,42 +13,16 @@ use std::net::IpAddr;
 use wsl::{MOST_SERVERS, NetworkingMode};
 
 pub(super) const CHECKS: &[Check] = &[
-    Check {
-        id: "dns-company",
-        area: Area::Dns,
-        severity: Severity::Problem,
-        title: &doctor_dns::COMPANY,
-        needs: Needs::WayOut,
-        hop: Some(Place::Resolver),
-        find: missing_server,
-    },
-    Check {
-        id: "dns-split",
-        area: Area::Dns,
-        severity: Severity::Problem,
-        title: &doctor_dns::SPLIT,
-        needs: Needs::WayOut,
-        hop: Some(Place::Resolver),
-        find: only_windows,
-    },
-    Check {
-        id: "dns-company-unknown",
-        area: Area::Dns,
-        severity: Severity::Problem,
-        title: &doctor_dns::UNKNOWN,
-        needs: Needs::WayOut,
-        hop: Some(Place::Resolver),
-        find: nobody,
-    },
-    Check {
-        id: "network-company",
-        area: Area::Network,
-        severity: Severity::Problem,
-        title: &say::COMPANY,
-        needs: Needs::WayOut,
-        hop: Some(Place::Vpn),
-        find: unreachable,
-    },
+    Check::problem("dns-company", &doctor_dns::COMPANY, missing_server)
+        .at(Place::Resolver)
+        .past_way_out(),
+    Check::problem("dns-split", &doctor_dns::SPLIT, only_windows)
+        .at(Place::Resolver)
+        .past_way_out(),
+    Check::problem("dns-company-unknown", &doctor_dns::UNKNOWN, nobody)
+        .at(Place::Resolver)
+        .past_way_out(),
+    Check::problem("network-company", &say::COMPANY, unreachable).at(Place::Vpn).past_way_out(),
 ];
 
 fn is_of_wsl(asked: &Asked) -> bool {

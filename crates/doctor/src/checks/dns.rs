@@ -1,9 +1,9 @@
 //! Step 3: whom resolv.conf names, who of them answers, and whether anybody else would.
 
-use super::check::{Check, Found, Needs};
+use super::check::{Check, Found};
 use super::{fixes, seen};
 use crate::facts::{Asked, Lookup, NameKind, Transport};
-use crate::finding::{Area, FixStep, Severity, Shell};
+use crate::finding::{FixStep, Shell};
 use crate::view::{DNS_TUNNEL, View, has_addresses};
 use crate::way::Place;
 use messages::quote::{for_powershell, for_shell};
@@ -11,96 +11,22 @@ use messages::{Text, doctor_dns as say};
 use wsl::{Nameserver, ResolvConf};
 
 pub(super) const CHECKS: &[Check] = &[
-    Check {
-        id: "dns-line-ends",
-        area: Area::Dns,
-        severity: Severity::Problem,
-        title: &say::LINE_ENDS,
-        needs: Needs::WayOut,
-        hop: Some(Place::Resolver),
-        find: line_ends,
-    },
-    Check {
-        id: "dns-no-server",
-        area: Area::Dns,
-        severity: Severity::Fatal,
-        title: &say::FILE,
-        needs: Needs::WayOut,
-        hop: Some(Place::Resolver),
-        find: no_server,
-    },
-    Check {
-        id: "windows-dns",
-        area: Area::Windows,
-        severity: Severity::Problem,
-        title: &say::WINDOWS,
-        needs: Needs::WayOut,
-        hop: Some(Place::Resolver),
-        find: windows_resolves_not,
-    },
-    Check {
-        id: "dns-servers",
-        area: Area::Dns,
-        severity: Severity::Problem,
-        title: &say::SERVERS,
-        needs: Needs::WayOut,
-        hop: Some(Place::Resolver),
-        find: wrong_servers,
-    },
-    Check {
-        id: "dns-intercepted",
-        area: Area::Dns,
-        severity: Severity::Problem,
-        title: &say::INTERCEPTED,
-        needs: Needs::WayOut,
-        hop: Some(Place::Resolver),
-        find: intercepted,
-    },
-    Check {
-        id: "dns-udp",
-        area: Area::Dns,
-        severity: Severity::Problem,
-        title: &say::UDP,
-        needs: Needs::WayOut,
-        hop: Some(Place::Resolver),
-        find: tcp_only,
-    },
-    Check {
-        id: "dns-first-server",
-        area: Area::Dns,
-        severity: Severity::Problem,
-        title: &say::FIRST,
-        needs: Needs::WayOut,
-        hop: Some(Place::Resolver),
-        find: first_server,
-    },
-    Check {
-        id: "dns-nsswitch",
-        area: Area::Dns,
-        severity: Severity::Problem,
-        title: &say::NSSWITCH,
-        needs: Needs::WayOut,
-        hop: Some(Place::Resolver),
-        find: nsswitch,
-    },
-    Check {
-        id: "dns-system",
-        area: Area::Dns,
-        severity: Severity::Problem,
-        title: &say::SYSTEM,
-        needs: Needs::WayOut,
-        hop: Some(Place::Resolver),
-        find: system,
-    },
-    Check {
-        id: "dns-rebind",
-        area: Area::Dns,
-        severity: Severity::Hint,
-        title: &say::REBIND,
-        needs: Needs::Facts,
-        hop: None,
-        find: rebind,
-    },
+    Check::problem("dns-line-ends", &say::LINE_ENDS, line_ends).at(Place::Resolver).past_way_out(),
+    Check::fatal("dns-no-server", &say::FILE, no_server).at(Place::Resolver).past_way_out(),
+    Check::problem("windows-dns", &say::WINDOWS, windows_resolves_not)
+        .at(Place::Resolver)
+        .past_way_out(),
+    Check::problem("dns-servers", &say::SERVERS, wrong_servers).at(Place::Resolver).past_way_out(),
+    Check::problem("dns-intercepted", &say::INTERCEPTED, intercepted)
+        .at(Place::Resolver)
+        .past_way_out(),
+    Check::problem("dns-udp", &say::UDP, tcp_only).at(Place::Resolver).past_way_out(),
+    Check::problem("dns-first-server", &say::FIRST, first_server)
+        .at(Place::Resolver)
+        .past_way_out(),
+    Check::problem("dns-nsswitch", &say::NSSWITCH, nsswitch).at(Place::Resolver).past_way_out(),
+    Check::problem("dns-system", &say::SYSTEM, system).at(Place::Resolver).past_way_out(),
+    Check::hint("dns-rebind", &say::REBIND, rebind),
 ];
 
 /// Names that are shown at most, the newest.

@@ -1,10 +1,10 @@
 //! What Docker's networks and rules do to others.
 
-use super::check::{Check, Found, Needs};
+use super::check::{Check, Found};
 use super::fixes;
 use super::fixes::{networks_of_windows, overlap};
 use crate::facts::{Link, Lookup, NameKind, Subject};
-use crate::finding::{Area, FixStep, Severity};
+use crate::finding::FixStep;
 use crate::view::{View, is_docker_bridge};
 use ipnet::IpNet;
 use messages::doctor_proxy as say;
@@ -12,19 +12,10 @@ use messages::quote::for_shell;
 use std::net::{IpAddr, SocketAddr};
 
 pub(super) const CHECKS: &[Check] = &[
-    check("tools-docker-subnet", Severity::Problem, &say::DOCKER_SUBNET, subnet),
-    check("tools-docker-overlap", Severity::Hint, &say::DOCKER_SUBNET_HINT, overlapping),
-    check("tools-docker-forward", Severity::Problem, &say::DOCKER_FORWARD, forward),
+    Check::problem("tools-docker-subnet", &say::DOCKER_SUBNET, subnet),
+    Check::hint("tools-docker-overlap", &say::DOCKER_SUBNET_HINT, overlapping),
+    Check::problem("tools-docker-forward", &say::DOCKER_FORWARD, forward),
 ];
-
-const fn check(
-    id: &'static str,
-    severity: Severity,
-    title: &'static messages::Sentence,
-    find: fn(&View<'_>) -> Option<Found>,
-) -> Check {
-    Check { id, area: Area::Tools, severity, title, needs: Needs::Facts, hop: None, find }
-}
 
 /// Docker's bridges with their subnets.
 fn bridges<'a>(view: &View<'a>) -> impl Iterator<Item = (&'a Link, IpNet)> {

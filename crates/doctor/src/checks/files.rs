@@ -1,8 +1,8 @@
 //! Whose file resolv.conf is, and whether that fits how WSL is set.
 
-use super::check::{Check, Found, Needs};
+use super::check::{Check, Found};
 use super::fixes;
-use crate::finding::{Area, FixStep, Severity};
+use crate::finding::FixStep;
 use crate::view::{DNS_TUNNEL, View};
 use crate::way::Place;
 use messages::{doctor, doctor_dns as say};
@@ -10,51 +10,11 @@ use std::net::IpAddr;
 use wsl::NetworkingMode;
 
 pub(super) const CHECKS: &[Check] = &[
-    Check {
-        id: "dns-private",
-        area: Area::Dns,
-        severity: Severity::Problem,
-        title: &say::PRIVATE,
-        needs: Needs::Facts,
-        hop: Some(Place::Resolver),
-        find: private,
-    },
-    Check {
-        id: "dns-immutable",
-        area: Area::Dns,
-        severity: Severity::Problem,
-        title: &say::IMMUTABLE,
-        needs: Needs::Facts,
-        hop: None,
-        find: immutable,
-    },
-    Check {
-        id: "dns-against-mode",
-        area: Area::Dns,
-        severity: Severity::Hint,
-        title: &say::AGAINST_MODE,
-        needs: Needs::Facts,
-        hop: None,
-        find: against_mode,
-    },
-    Check {
-        id: "dns-by-hand",
-        area: Area::Dns,
-        severity: Severity::Hint,
-        title: &say::BY_HAND,
-        needs: Needs::Facts,
-        hop: None,
-        find: by_hand,
-    },
-    Check {
-        id: "dns-tunneling-off",
-        area: Area::Dns,
-        severity: Severity::Hint,
-        title: &say::TUNNELING_OFF,
-        needs: Needs::WayOut,
-        hop: None,
-        find: tunneling_off,
-    },
+    Check::problem("dns-private", &say::PRIVATE, private).at(Place::Resolver),
+    Check::problem("dns-immutable", &say::IMMUTABLE, immutable),
+    Check::hint("dns-against-mode", &say::AGAINST_MODE, against_mode),
+    Check::hint("dns-by-hand", &say::BY_HAND, by_hand),
+    Check::hint("dns-tunneling-off", &say::TUNNELING_OFF, tunneling_off).past_way_out(),
 ];
 
 fn private(view: &View<'_>) -> Option<Found> {

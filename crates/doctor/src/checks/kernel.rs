@@ -1,39 +1,15 @@
 //! The VM's kernel: what a tunnel needs of it, and what confines one.
 
-use super::check::{Check, Found, Needs};
+use super::check::{Check, Found};
 use super::fixes;
-use crate::finding::{Area, FixStep, Severity, Shell};
+use crate::finding::{FixStep, Shell};
 use crate::view::View;
 use messages::doctor_kernel as say;
 
 pub(super) const CHECKS: &[Check] = &[
-    Check {
-        id: "wsl-tun",
-        area: Area::Wsl,
-        severity: Severity::Problem,
-        title: &say::TUN,
-        needs: Needs::Facts,
-        hop: None,
-        find: tun,
-    },
-    Check {
-        id: "wsl-ipv6-rules",
-        area: Area::Wsl,
-        severity: Severity::Hint,
-        title: &say::IPV6_RULES,
-        needs: Needs::Facts,
-        hop: None,
-        find: ipv6_rules,
-    },
-    Check {
-        id: "wsl-confinement",
-        area: Area::Wsl,
-        severity: Severity::Hint,
-        title: &say::CONFINED,
-        needs: Needs::Facts,
-        hop: None,
-        find: confined,
-    },
+    Check::problem("wsl-tun", &say::TUN, tun),
+    Check::hint("wsl-ipv6-rules", &say::IPV6_RULES, ipv6_rules),
+    Check::hint("wsl-confinement", &say::CONFINED, confined),
 ];
 
 /// WSL loads `tun` unless loadDefaultKernelModules is false (`WslCoreConfig.cpp`), and only from a

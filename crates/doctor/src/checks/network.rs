@@ -2,10 +2,10 @@
 //! the gateway answer, does the outside? What is in the VM itself comes first; who cuts what
 //! Windows forwards is in `vpn.rs`.
 
-use super::check::{Check, Found, Needs};
+use super::check::{Check, Found};
 use super::{fixes, seen};
 use crate::facts::{Link, Method, Subject, TunnelState, Whence};
-use crate::finding::{Area, FixStep, Severity, Shell};
+use crate::finding::{FixStep, Shell};
 use crate::view::{View, is_ok};
 use crate::way::Place;
 use messages::quote::for_shell;
@@ -13,114 +13,18 @@ use messages::{Text, doctor, doctor_network as say};
 use wsl::NetworkingMode;
 
 pub(super) const CHECKS: &[Check] = &[
-    Check {
-        id: "network-mode-none",
-        area: Area::Network,
-        severity: Severity::Fatal,
-        title: &say::MODE_NONE,
-        needs: Needs::Facts,
-        hop: Some(Place::Interface),
-        find: mode_none,
-    },
-    Check {
-        id: "network-interface",
-        area: Area::Network,
-        severity: Severity::Fatal,
-        title: &say::INTERFACE,
-        needs: Needs::Facts,
-        hop: Some(Place::Interface),
-        find: interface,
-    },
-    Check {
-        id: "network-default-route",
-        area: Area::Network,
-        severity: Severity::Fatal,
-        title: &say::ROUTE,
-        needs: Needs::Facts,
-        hop: Some(Place::Interface),
-        find: default_route,
-    },
-    Check {
-        id: "network-tunnel",
-        area: Area::Network,
-        severity: Severity::Problem,
-        title: &say::TUNNEL,
-        needs: Needs::Facts,
-        hop: Some(Place::Tunnel),
-        find: tunnel,
-    },
-    Check {
-        id: "network-other-tunnel",
-        area: Area::Network,
-        severity: Severity::Fatal,
-        title: &say::OTHER_TUNNEL,
-        needs: Needs::Facts,
-        hop: Some(Place::Interface),
-        find: other_tunnel,
-    },
-    Check {
-        id: "network-two-tunnels",
-        area: Area::Network,
-        severity: Severity::Problem,
-        title: &say::OTHER_TUNNEL,
-        needs: Needs::Facts,
-        hop: Some(Place::Interface),
-        find: two_tunnels,
-    },
-    Check {
-        id: "network-filter",
-        area: Area::Network,
-        severity: Severity::Fatal,
-        title: &say::FILTER,
-        needs: Needs::Facts,
-        hop: Some(Place::Interface),
-        find: filter,
-    },
-    Check {
-        id: "network-docker",
-        area: Area::Network,
-        severity: Severity::Fatal,
-        title: &say::DOCKER,
-        needs: Needs::Facts,
-        hop: Some(Place::Interface),
-        find: super::docker::outside,
-    },
-    Check {
-        id: "windows-offline",
-        area: Area::Windows,
-        severity: Severity::Fatal,
-        title: &say::OFFLINE,
-        needs: Needs::Facts,
-        hop: Some(Place::Windows),
-        find: windows_offline,
-    },
-    Check {
-        id: "network-tunnel-full",
-        area: Area::Network,
-        severity: Severity::Problem,
-        title: &say::TUNNEL_FULL,
-        needs: Needs::Facts,
-        hop: Some(Place::Tunnel),
-        find: tunnel_full,
-    },
-    Check {
-        id: "network-tunnel-crowded",
-        area: Area::Network,
-        severity: Severity::Hint,
-        title: &say::TUNNEL_CROWDED,
-        needs: Needs::Facts,
-        hop: Some(Place::Tunnel),
-        find: tunnel_crowded,
-    },
-    Check {
-        id: "network-tunnel-out",
-        area: Area::Network,
-        severity: Severity::Fatal,
-        title: &say::TUNNEL_OUT,
-        needs: Needs::Facts,
-        hop: Some(Place::Windows),
-        find: tunnel_out,
-    },
+    Check::fatal("network-mode-none", &say::MODE_NONE, mode_none).at(Place::Interface),
+    Check::fatal("network-interface", &say::INTERFACE, interface).at(Place::Interface),
+    Check::fatal("network-default-route", &say::ROUTE, default_route).at(Place::Interface),
+    Check::problem("network-tunnel", &say::TUNNEL, tunnel).at(Place::Tunnel),
+    Check::fatal("network-other-tunnel", &say::OTHER_TUNNEL, other_tunnel).at(Place::Interface),
+    Check::problem("network-two-tunnels", &say::OTHER_TUNNEL, two_tunnels).at(Place::Interface),
+    Check::fatal("network-filter", &say::FILTER, filter).at(Place::Interface),
+    Check::fatal("network-docker", &say::DOCKER, super::docker::outside).at(Place::Interface),
+    Check::fatal("windows-offline", &say::OFFLINE, windows_offline).at(Place::Windows),
+    Check::problem("network-tunnel-full", &say::TUNNEL_FULL, tunnel_full).at(Place::Tunnel),
+    Check::hint("network-tunnel-crowded", &say::TUNNEL_CROWDED, tunnel_crowded).at(Place::Tunnel),
+    Check::fatal("network-tunnel-out", &say::TUNNEL_OUT, tunnel_out).at(Place::Windows),
 ];
 
 fn mode_none(view: &View<'_>) -> Option<Found> {

@@ -1,11 +1,11 @@
 //! The way is there, and not everything comes through: connections, large packets, IPv6.
 
-use super::check::{Check, Found, Needs};
+use super::check::{Check, Found};
 use super::fixes;
 use super::good::on_with;
 use super::network::{attempts, has_proxy, succeeded};
 use crate::facts::{Method, Outcome, Subject, Whence, Why};
-use crate::finding::{Area, FixStep, Severity};
+use crate::finding::FixStep;
 use crate::view::{View, has_failed, is_ok};
 use crate::way::Place;
 use messages::doctor_network as say;
@@ -14,33 +14,9 @@ use std::net::IpAddr;
 use wsl::NetworkingMode;
 
 pub(super) const CHECKS: &[Check] = &[
-    Check {
-        id: "network-tcp",
-        area: Area::Network,
-        severity: Severity::Problem,
-        title: &say::TCP,
-        needs: Needs::WayOut,
-        hop: Some(Place::Internet),
-        find: connections,
-    },
-    Check {
-        id: "network-mtu",
-        area: Area::Network,
-        severity: Severity::Problem,
-        title: &say::MTU,
-        needs: Needs::WayOut,
-        hop: Some(Place::Internet),
-        find: mtu,
-    },
-    Check {
-        id: "network-ipv6",
-        area: Area::Network,
-        severity: Severity::Problem,
-        title: &say::IPV6,
-        needs: Needs::WayOut,
-        hop: Some(Place::Internet),
-        find: ipv6,
-    },
+    Check::problem("network-tcp", &say::TCP, connections).at(Place::Internet).past_way_out(),
+    Check::problem("network-mtu", &say::MTU, mtu).at(Place::Internet).past_way_out(),
+    Check::problem("network-ipv6", &say::IPV6, ipv6).at(Place::Internet).past_way_out(),
 ];
 
 fn connections(view: &View<'_>) -> Option<Found> {

@@ -1,13 +1,13 @@
 //! Step 4: the proxies that the environment names, each judged once by the first thing that is
 //! wrong with it; and proxies that are missing.
 
-use super::check::{Check, Found, Needs};
+use super::check::{Check, Found};
 use super::good::{good, is_socks, on_at, on_with, url};
 use super::network::has_proxy;
 use super::wsl::names_old_address;
 use super::{fixes, seen};
 use crate::facts::{Outcome, ProxyProbe, ProxySetting, StartLine, Tool, Why};
-use crate::finding::{Area, FixStep, Severity, Shell};
+use crate::finding::{FixStep, Shell};
 use crate::view::{Spelling, View, has_failed, is_ok, spelling as spelling_of};
 use crate::way::Place;
 use messages::quote::{for_powershell, in_shell};
@@ -16,44 +16,24 @@ use std::net::IpAddr;
 use wsl::NetworkingMode;
 
 pub(super) const CHECKS: &[Check] = &[
-    check("proxy-nameserver", &say::NAMESERVER, nameserver),
-    check("proxy-setting", &say::WRITTEN, written),
-    check("proxy-excluded", &say::EXCLUDED, excluded),
-    check("proxy-name", &say::NAME, name),
-    check("proxy-loopback", &say::LOOPBACK, loopback),
-    check("proxy-allow-lan", &say::ALLOW_LAN, allow_lan),
-    check("proxy-closed", &say::RUNNING, closed),
-    check("proxy-protocol", &say::PROTOCOL, protocol),
-    check("proxy-login", &say::LOGIN, login),
-    check("proxy-request", &say::REQUEST, request),
-    check("proxy-blank", &say::BLANK, blank),
-    check("proxy-tls", &say::TLS, tls),
-    check("proxy-port", &say::PORT, port),
-    check("proxy-scheme", &say::SCHEME, scheme),
-    check("proxy-needed", &say::NEEDED, needed),
-    check("proxy-system", &say::SYSTEM, system_proxy),
-    Check {
-        severity: Severity::Hint,
-        hop: None,
-        ..check("proxy-spelling", &say::SPELLING, spelling)
-    },
+    Check::problem("proxy-nameserver", &say::NAMESERVER, nameserver).at(Place::Proxy),
+    Check::problem("proxy-setting", &say::WRITTEN, written).at(Place::Proxy),
+    Check::problem("proxy-excluded", &say::EXCLUDED, excluded).at(Place::Proxy),
+    Check::problem("proxy-name", &say::NAME, name).at(Place::Proxy),
+    Check::problem("proxy-loopback", &say::LOOPBACK, loopback).at(Place::Proxy),
+    Check::problem("proxy-allow-lan", &say::ALLOW_LAN, allow_lan).at(Place::Proxy),
+    Check::problem("proxy-closed", &say::RUNNING, closed).at(Place::Proxy),
+    Check::problem("proxy-protocol", &say::PROTOCOL, protocol).at(Place::Proxy),
+    Check::problem("proxy-login", &say::LOGIN, login).at(Place::Proxy),
+    Check::problem("proxy-request", &say::REQUEST, request).at(Place::Proxy),
+    Check::problem("proxy-blank", &say::BLANK, blank).at(Place::Proxy),
+    Check::problem("proxy-tls", &say::TLS, tls).at(Place::Proxy),
+    Check::problem("proxy-port", &say::PORT, port).at(Place::Proxy),
+    Check::problem("proxy-scheme", &say::SCHEME, scheme).at(Place::Proxy),
+    Check::problem("proxy-needed", &say::NEEDED, needed).at(Place::Proxy),
+    Check::problem("proxy-system", &say::SYSTEM, system_proxy).at(Place::Proxy),
+    Check::hint("proxy-spelling", &say::SPELLING, spelling),
 ];
-
-const fn check(
-    id: &'static str,
-    title: &'static messages::Sentence,
-    find: fn(&View<'_>) -> Option<Found>,
-) -> Check {
-    Check {
-        id,
-        area: Area::Proxy,
-        severity: Severity::Problem,
-        title,
-        needs: Needs::Facts,
-        hop: Some(Place::Proxy),
-        find,
-    }
-}
 
 /// What is wrong with a proxy: the first thing, in the order in which a connection meets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,35 +1,19 @@
 //! Step 2: rules and routes of the VM's own that lead nowhere, before anybody outside is blamed.
 
-use super::check::{Check, Found, Needs};
+use super::check::{Check, Found};
 use super::fixes;
 use super::network::attempts;
 use crate::facts::{Method, Outcome, Route, Rule, Subject, Whence, Why};
-use crate::finding::{Area, FixStep, Severity};
+use crate::finding::FixStep;
 use crate::view::{MAIN, View};
 use crate::way::Place;
+use messages::doctor_network as say;
 use messages::quote::for_shell;
-use messages::{Sentence, doctor_network as say};
 
 pub(super) const CHECKS: &[Check] = &[
-    check("network-rule", &say::RULE, refusing),
-    check("network-second-route", &say::SECOND_ROUTE, second_route),
+    Check::fatal("network-rule", &say::RULE, refusing).at(Place::Interface),
+    Check::fatal("network-second-route", &say::SECOND_ROUTE, second_route).at(Place::Interface),
 ];
-
-const fn check(
-    id: &'static str,
-    title: &'static Sentence,
-    find: fn(&View<'_>) -> Option<Found>,
-) -> Check {
-    Check {
-        id,
-        area: Area::Network,
-        severity: Severity::Fatal,
-        title,
-        needs: Needs::Facts,
-        hop: Some(Place::Interface),
-        find,
-    }
-}
 
 /// How this kernel itself fails a connect: ENETUNREACH or EHOSTUNREACH where a rule or route is
 /// `unreachable`, EACCES where it is `prohibit`, EINVAL where it is `blackhole` (fib_props in

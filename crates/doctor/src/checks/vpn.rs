@@ -2,12 +2,12 @@
 //! own stack, a VPN that has the same addresses, one that outdoes the other adapters, one whose
 //! routes take everything, or somebody without a name.
 
-use super::check::{Check, Found, Needs};
+use super::check::{Check, Found};
 use super::fixes;
 use super::fixes::{networks_of_windows, overlap};
 use super::network::attempts;
 use crate::facts::{Method, Subject, Whence};
-use crate::finding::{Area, FixStep, Severity, Shell};
+use crate::finding::{FixStep, Shell};
 use crate::view::View;
 use crate::way::Place;
 use messages::{Text, doctor, doctor_network as say};
@@ -15,51 +15,11 @@ use wire::facts::Adapter;
 use wsl::NetworkingMode;
 
 pub(super) const CHECKS: &[Check] = &[
-    Check {
-        id: "network-overlap",
-        area: Area::Network,
-        severity: Severity::Fatal,
-        title: &say::OVERLAP,
-        needs: Needs::Facts,
-        hop: Some(Place::Vpn),
-        find: same_addresses,
-    },
-    Check {
-        id: "network-gateway",
-        area: Area::Network,
-        severity: Severity::Fatal,
-        title: &say::GATEWAY,
-        needs: Needs::Facts,
-        hop: Some(Place::Gateway),
-        find: gateway,
-    },
-    Check {
-        id: "network-metric",
-        area: Area::Network,
-        severity: Severity::Fatal,
-        title: &say::METRIC,
-        needs: Needs::Facts,
-        hop: Some(Place::Vpn),
-        find: metric,
-    },
-    Check {
-        id: "network-vpn-routes",
-        area: Area::Network,
-        severity: Severity::Fatal,
-        title: &say::CUT,
-        needs: Needs::Facts,
-        hop: Some(Place::Vpn),
-        find: routes,
-    },
-    Check {
-        id: "network-nat",
-        area: Area::Network,
-        severity: Severity::Fatal,
-        title: &say::CUT,
-        needs: Needs::Facts,
-        hop: Some(Place::Windows),
-        find: nat,
-    },
+    Check::fatal("network-overlap", &say::OVERLAP, same_addresses).at(Place::Vpn),
+    Check::fatal("network-gateway", &say::GATEWAY, gateway).at(Place::Gateway),
+    Check::fatal("network-metric", &say::METRIC, metric).at(Place::Vpn),
+    Check::fatal("network-vpn-routes", &say::CUT, routes).at(Place::Vpn),
+    Check::fatal("network-nat", &say::CUT, nat).at(Place::Windows),
 ];
 
 /// Whether Windows drops what it should forward: nothing gets out, and it is not known that Windows

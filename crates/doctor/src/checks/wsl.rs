@@ -1,10 +1,10 @@
 //! WSL itself: interop, the mode in force, the clock; and last what only later does harm: addresses
 //! that changed, a firewall that is off.
 
-use super::check::{Check, Found, Needs};
+use super::check::{Check, Found};
 use super::fixes;
 use crate::facts::{Entry, Mention, Outcome, ProxyProbe, ProxySetting};
-use crate::finding::{Area, FixStep, Severity, Shell};
+use crate::finding::{FixStep, Shell};
 use crate::view::{View, has_failed, is_ok};
 use crate::way::Place;
 use config::settings::effective::{Because, Origin};
@@ -14,34 +14,19 @@ use std::net::IpAddr;
 use wsl::NetworkingMode;
 
 pub(super) const FIRST: &[Check] = &[
-    check("wsl-conf-encoding", Severity::Problem, &say::ENCODING, encoding),
-    check("wsl-interop", Severity::Problem, &say::INTEROP, interop_off),
-    check("wsl-interop-entry", Severity::Problem, &say::ENTRY, entry),
-    check("wsl-interop-socket", Severity::Problem, &say::SOCKET, socket),
-    check("wsl-interop-run", Severity::Problem, &say::RUN, run),
-    check("wsl-mode", Severity::Problem, &say::MODE, mode),
-    check("wsl-clock", Severity::Problem, &say::CLOCK, clock),
+    Check::problem("wsl-conf-encoding", &say::ENCODING, encoding),
+    Check::problem("wsl-interop", &say::INTEROP, interop_off),
+    Check::problem("wsl-interop-entry", &say::ENTRY, entry),
+    Check::problem("wsl-interop-socket", &say::SOCKET, socket),
+    Check::problem("wsl-interop-run", &say::RUN, run),
+    Check::problem("wsl-mode", &say::MODE, mode),
+    Check::problem("wsl-clock", &say::CLOCK, clock),
 ];
 
 pub(super) const LAST: &[Check] = &[
-    Check {
-        hop: Some(Place::Program),
-        ..check("wsl-address", Severity::Problem, &say::ADDRESS, address)
-    },
-    Check {
-        area: Area::Windows,
-        ..check("windows-firewall", Severity::Hint, &say::FIREWALL, firewall)
-    },
+    Check::problem("wsl-address", &say::ADDRESS, address).at(Place::Program),
+    Check::hint("windows-firewall", &say::FIREWALL, firewall),
 ];
-
-const fn check(
-    id: &'static str,
-    severity: Severity,
-    title: &'static messages::Sentence,
-    find: fn(&View<'_>) -> Option<Found>,
-) -> Check {
-    Check { id, area: Area::Wsl, severity, title, needs: Needs::Facts, hop: None, find }
-}
 
 /// WSL reads wsl.conf as a text of bytes. Every letter of a UTF-16 text has a zero byte beside it,
 /// and no text that it can read has one.
