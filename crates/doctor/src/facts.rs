@@ -4,6 +4,7 @@
 //!
 //! Texts are as found, secrets included; whoever shows them shows [`Facts::masked`].
 
+pub use config::tools::{GitRewrite, ProxySetting, Tool};
 pub use probe::dns::{Lookup, Transport};
 pub use probe::mtu::MtuProbe;
 pub use probe::proxy::ProxyProbe;
@@ -18,10 +19,6 @@ use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 use wire::facts::HostFacts;
 use wsl::{Nameserver, NetworkingMode};
-
-mod proxy;
-
-pub use proxy::{GitRewrite, ProxySetting, StartLine, Tool};
 
 /// All that is known of this machine's network.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -109,6 +106,19 @@ pub struct Mode {
     pub by_wslinfo: Option<String>,
     /// What interfaces, addresses and rules look like.
     pub by_signs: Option<NetworkingMode>,
+}
+
+/// A line of a shell's start file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartLine {
+    /// The file.
+    pub file: String,
+    /// Its line, from 1.
+    pub line: usize,
+    /// The variable that the line sets.
+    pub variable: String,
+    /// The line.
+    pub text: String,
 }
 
 /// The VM's clock.

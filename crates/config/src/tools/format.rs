@@ -4,7 +4,7 @@ use crate::tools::error::FormatError;
 use crate::tools::json;
 use crate::tools::lines::{self, Style};
 use serde::{Deserialize, Serialize};
-use toml_edit::{DocumentMut, Item, TableLike, value};
+use toml_edit::{Document, DocumentMut, Item, TableLike, value};
 
 /// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,15 +36,20 @@ impl Format {
     /// The value of a key, if it has one.
     #[must_use]
     pub fn get(self, text: &str, key: &str) -> Option<String> {
+        self.find(text, key).map(|(value, _)| value)
+    }
+
+    /// The value of a key, and its line, from 1, if that line holds nothing else.
+    pub(crate) fn find(self, text: &str, key: &str) -> Option<(String, Option<usize>)> {
         match self.kind() {
-            Kind::Lines(style) => lines::get(style, text, key),
-            Kind::Toml => {
-                let document = text.parse::<DocumentMut>().ok()?;
-                let (table, key) = key.split_once('.')?;
-                document.get(table)?.as_table_like()?.get(key)?.as_str().map(str::to_owned)
+            Kind::Lines(style) => {
+                lines::get(style, text, key).map(|(value, line)| (value, Some(line)))
             }
-            Kind::Json => json::get(text, &key.split('.').collect::<Vec<_>>()),
-            Kind::Whole => (!text.is_empty()).then(|| text.to_owned()),
+            Kind::Toml => find_toml(text, key),
+            Kind::Json => {
+                json::get(text, &key.split('.').collect::<Vec<_>>()).map(|value| (value, None))
+            }
+            Kind::Whole => (!text.is_empty()).then(|| (text.to_owned(), None)),
         }
     }
 
@@ -113,6 +118,19 @@ fn add_toml(table: &dyn TableLike, path: &str, keys: &[&str], others: &mut Vec<S
     }
 }
 
+fn find_toml(text: &str, key: &str) -> Option<(String, Option<usize>)> {
+    let document = Document::parse(text).ok()?;
+    let (table, key) = key.split_once('.')?;
+    let item = document.get(table)?.as_table_like()?.get(key)?;
+    let start = item.span()?.start;
+    // In an inline table other keys may be on the line.
+    let line = text[..start].rsplit('\n').next().unwrap_or_default().trim();
+    let name = line.strip_suffix('=').unwrap_or_default().trim_end();
+    let is_alone = [key, &format!("{table}.{key}")].contains(&name);
+    let number = text[..start].matches('\n').count() + 1;
+    Some((item.as_str()?.to_owned(), is_alone.then_some(number)))
+}
+
 fn set_toml(text: &str, key: &str, new: Option<&str>) -> Result<String, FormatError> {
     // The error quotes the line, which may have a password.
     let problem = |problem: String| FormatError::Toml { problem: proxy::mask(&problem) };
@@ -168,7 +186,11 @@ mod tests {
         );
         assert_eq!(set("http.timeout = 1\n"), "http.timeout = 1\nhttp.proxy = \"P\"\n");
         assert_eq!(set("[http]\nproxy = 'P'\n"), "[http]\nproxy = 'P'\n", "it says so already");
-        assert_eq!(Format::Toml.get("http = { proxy = 'P' }", "http.proxy").as_deref(), Some("P"));
+        let line = |text: &str| Format::Toml.find(text, "http.proxy");
+        let value = || "P".to_owned();
+        assert_eq!(line("http = { proxy = 'P' }"), Some((value(), None)));
+        assert_eq!(line("\n[http]\nproxy = 'P' # why\n"), Some((value(), Some(3))));
+        assert_eq!(line("http.proxy = 'P'\n"), Some((value(), Some(1))));
         assert_eq!(Format::Toml.set("[http]\nproxy = 'P'\n", "http.proxy", None).unwrap(), "");
         for text in ["[http", "http = 3"] {
             assert!(

@@ -20,11 +20,13 @@ pub(crate) enum Style {
     Wgetrc,
 }
 
-/// The value of a key, `section.key` where there are sections; of several the last, which is the
-/// one that counts.
-pub(crate) fn get(style: Style, text: &str, key: &str) -> Option<String> {
+/// The value of a key, `section.key` where there are sections, and its line, from 1; of several the
+/// last, which is the one that counts.
+pub(crate) fn get(style: Style, text: &str, key: &str) -> Option<(String, usize)> {
     let (section, key) = split(style, key);
-    entries(style, text).filter(|entry| entry.is(section, &key)).last().map(|entry| entry.value)
+    let found = entries(style, text).filter(|entry| entry.is(section, &key)).last()?;
+    let line = text[..found.start].matches('\n').count() + 1;
+    Some((found.value, line))
 }
 
 /// The text with the key set, or without it. The last line of that key is changed; with none a new
@@ -167,36 +169,70 @@ impl Style {
     /// Key and value of a line that has them.
     fn entry(self, line: &str) -> Option<(String, String)> {
         let trimmed = line.trim();
-        if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
+        let is_comment = match self {
+            Self::Curlrc => trimmed.starts_with(['#', '/', '*']),
+            Self::Wgetrc | Self::Yarnrc | Self::Yaml => trimmed.starts_with('#'),
+            Self::Git | Self::Ini | Self::Npmrc => trimmed.starts_with(['#', ';']),
+        };
+        if is_comment || trimmed.is_empty() {
             return None;
         }
         let (key, value) = match self {
-            Self::Git | Self::Ini | Self::Npmrc | Self::Wgetrc => trimmed.split_once('=')?,
+            Self::Git | Self::Npmrc | Self::Wgetrc => trimmed.split_once('=')?,
+            Self::Ini => trimmed.split_once(['=', ':'])?,
             Self::Yarnrc => trimmed.split_once(char::is_whitespace)?,
             // A line that is indented belongs to another key.
             Self::Yaml if line.starts_with(char::is_whitespace) => return None,
             Self::Yaml => trimmed.split_once(':')?,
             Self::Curlrc => curl_option(trimmed)?,
         };
-        Some((self.normal(key.trim()), unquoted(value.trim()).to_owned()))
+        Some((self.normal(key.trim()), self.value(value.trim())))
+    }
+
+    /// A value as its program understands it.
+    fn value(self, value: &str) -> String {
+        match self {
+            // configparser of Python and wget take quotes for a part of the value.
+            Self::Ini | Self::Wgetrc => value.to_owned(),
+            // `unsafe` in npm's ini/lib/ini.js: a comment may follow what has no quotes.
+            Self::Npmrc => match unquoted(value) {
+                plain if plain == value => {
+                    value.split([';', '#']).next().unwrap_or_default().trim_end().to_owned()
+                }
+                inner => inner.to_owned(),
+            },
+            Self::Curlrc => curl_value(value),
+            Self::Git | Self::Yarnrc | Self::Yaml => unquoted(value).to_owned(),
+        }
     }
 }
 
-/// An option of curl's configuration file and its value: `-x V`, `--proxy=V`, `proxy: V`, `proxy
-/// V`.
+/// An option of curl's configuration file and its value: `-x V`, `--proxy V`, `proxy: V`, `proxy
+/// V`. Behind a dash neither `=` nor `:` ends the option (`ISSEP` in curl's src/tool_parsecfg.c).
 fn curl_option(line: &str) -> Option<(&str, &str)> {
-    let (key, rest) =
-        line.split_once(|letter: char| letter.is_whitespace() || letter == '=' || letter == ':')?;
+    let has_dash = line.starts_with('-');
+    let is_separator = move |letter: char| {
+        letter.is_whitespace() || (!has_dash && (letter == '=' || letter == ':'))
+    };
+    let (key, rest) = line.split_once(is_separator)?;
     let key = match key {
         "-x" => "proxy",
         key => key.trim_start_matches('-'),
     };
-    Some((
-        key,
-        rest.trim_start_matches(|letter: char| {
-            letter.is_whitespace() || letter == '=' || letter == ':'
-        }),
-    ))
+    Some((key, rest.trim_start_matches(is_separator)))
+}
+
+/// A value in double quotes, in which a backslash keeps the next letter, or a word (the same file).
+fn curl_value(value: &str) -> String {
+    let Some(quoted) = value.strip_prefix('"') else {
+        return value.split_whitespace().next().unwrap_or_default().to_owned();
+    };
+    let mut letters = quoted.chars();
+    let mut inner = String::new();
+    while let Some(letter) = letters.next().filter(|letter| *letter != '"') {
+        inner.push(if letter == '\\' { letters.next().unwrap_or(letter) } else { letter });
+    }
+    inner
 }
 
 fn unquoted(value: &str) -> &str {
@@ -250,26 +286,45 @@ mod tests {
             (S::Wgetrc, "http_proxy", "HTTP-Proxy=x", "http_proxy = P"),
         ] {
             assert_eq!(set(style, before, key, Some("P")), after, "{style:?}");
-            assert_eq!(get(style, after, key).as_deref(), Some("P"), "{style:?}");
+            assert_eq!(get(style, after, key).unwrap().0, "P", "{style:?}");
             assert_eq!(set(style, after, key, Some("P")), after, "{style:?}: once is enough");
         }
     }
 
     #[test]
-    fn values_are_read_in_every_form() {
-        for line in [
-            "proxy = \"P\"",
-            "proxy P",
-            "proxy: 'P'",
-            "--proxy=P",
-            "--proxy P",
-            "-x P",
-            "  proxy\t=\tP",
+    fn values_are_read_as_their_programs_read_them() {
+        use Style as S;
+        for (style, key, line, value) in [
+            (S::Curlrc, "proxy", "proxy = \"P\"", Some("P")),
+            (S::Curlrc, "proxy", "proxy P # why", Some("P")),
+            (S::Curlrc, "proxy", "proxy: \"a\\\"b\" # why", Some("a\"b")),
+            (S::Curlrc, "proxy", "--proxy P", Some("P")),
+            (S::Curlrc, "proxy", "-x P", Some("P")),
+            (S::Curlrc, "proxy", "  proxy\t=\tP", Some("P")),
+            // Read by curl 7.88.1 as an unknown option, and as a host with quotes.
+            (S::Curlrc, "proxy", "--proxy=P", None),
+            (S::Curlrc, "proxy", "proxy: 'P'", Some("'P'")),
+            (S::Curlrc, "proxy", "; proxy = P", None),
+            (S::Curlrc, "proxy", "/ proxy = P", None),
+            (S::Git, "http.proxy", "[core]\nproxy = P\n", None),
+            // By npm 11.19.1.
+            (S::Npmrc, "proxy", "proxy: P\n", None),
+            (S::Npmrc, "proxy", "proxy=\"P\"", Some("P")),
+            (S::Npmrc, "proxy", "proxy=P ; why", Some("P")),
+            (S::Npmrc, "proxy", "proxy=P#why", Some("P")),
+            // By pip 23.2.1.
+            (S::Ini, "global.proxy", "[global]\nproxy : \"P\"", Some("\"P\"")),
+            (S::Ini, "global.proxy", "[global]\nPROXY=P ; why", Some("P ; why")),
+            // By wget 1.21.3.
+            (S::Wgetrc, "http_proxy", "#http_proxy = P\n", None),
+            (S::Wgetrc, "http_proxy", "HTTP-Proxy = \"P\"", Some("\"P\"")),
+            (S::Wgetrc, "http_proxy", "http_proxy P", None),
         ] {
-            assert_eq!(get(Style::Curlrc, line, "proxy").as_deref(), Some("P"), "{line}");
+            let found = get(style, line, key).map(|(value, _)| value);
+            assert_eq!(found.as_deref(), value, "{line}");
         }
-        assert_eq!(get(Style::Git, "[core]\nproxy = P\n", "http.proxy"), None);
-        assert_eq!(get(Style::Wgetrc, "#http_proxy = P\n", "http_proxy"), None);
+        let both = "a = 1\n\nhttp_proxy = P\nhttp_proxy = Q";
+        assert_eq!(get(Style::Wgetrc, both, "http_proxy"), Some(("Q".to_owned(), 4)));
     }
 
     #[test]

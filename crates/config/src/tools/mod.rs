@@ -11,17 +11,21 @@ mod json;
 mod kept;
 mod lines;
 mod no_proxy;
+mod outputs;
 pub mod places;
 mod proxy;
+mod read;
+mod setting;
 pub mod shell;
-mod winner;
 
 pub use self::proxy::{Proxy, ProxyError, Scheme};
 pub use error::FormatError;
 pub use format::Format;
 pub use kept::{Kept, Restored, with_setting};
 pub use no_proxy::no_proxy;
+pub use outputs::GIT_QUERY;
 pub use places::{
     Note, OwnCommand, Place, Readers, Refusal, Surroundings, Tool, is_place, notes, places,
 };
-pub use winner::{Found, Reading, found};
+pub use read::{Reading, all, used};
+pub use setting::{GitRewrite, ProxySetting};

@@ -71,7 +71,7 @@ pub(super) fn commands(view: &View<'_>, settings: &[&ProxySetting]) -> Vec<Strin
             Some(file) => file,
         };
         if setting.is_ours {
-            let tool = setting.tool.as_str();
+            let tool = setting.tool.name();
             let root = !sudo(file).is_empty();
             let own = if root { format!("sudo {}", own_as_root(view)) } else { own(view) };
             add(format!("{own} proxy remove --tools {tool}"));

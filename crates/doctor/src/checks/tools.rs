@@ -224,7 +224,7 @@ pub(super) fn others(view: &View<'_>) -> Option<Found> {
     for tool in OTHERS {
         let dead = dead(view, tool);
         if !dead.is_empty() {
-            names.push(tool.as_str());
+            names.push(tool.name());
             all.extend(dead);
         }
     }

@@ -5,9 +5,10 @@
 use super::args::default_outside;
 use super::progress::{Progress, Result};
 use super::tries::{Tries, addresses, has_addresses};
-use super::{Wishes, remembered, start_files, survey, tools};
+use super::{Wishes, remembered, start_files, survey};
+use crate::proxy::tools::{Answers, Here, program, variable};
 use doctor::facts::{
-    Clock, Facts, Method, NeighbourState, Outcome, Program, ProxySetting, Transport, Why,
+    Clock, Facts, Method, NeighbourState, Outcome, Program, ProxySetting, Tool, Transport, Why,
 };
 use futures_util::future::join_all;
 use gateway::net::{Net, Survey};
@@ -29,10 +30,8 @@ pub(super) struct Gathered {
 
 /// Looks, tries, and waits for all of it.
 pub(super) async fn gather(wishes: &Wishes, progress: &Progress) -> Gathered {
-    let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/root"), PathBuf::from);
-    let root = Path::new("/");
-    let variable = |name: &str| std::env::var(name).ok();
-    let around = tools::Around { variable: &variable, home: &home, root };
+    let here = Here::new().unwrap_or_else(|_| Here::at(PathBuf::from("/root")));
+    let (home, root) = (&here.home, Path::new("/"));
     let directories = wishes.directories.clone();
     let status = tokio::task::spawn_blocking(move || gateway::control::status(&directories).ok());
     let net = Net::open();
@@ -42,18 +41,19 @@ pub(super) async fn gather(wishes: &Wishes, progress: &Progress) -> Gathered {
             Err(error) => Err(error.to_string()),
         }
     };
-    let looks = async {
-        tokio::join!(look, tools::settings(around), filter::look(), status, outside(wishes))
-    };
-    let (seen, (settings, git_rewrites), filter, status, outside) = progress
+    let looks =
+        async { tokio::join!(look, Answers::ask(), filter::look(), status, outside(wishes)) };
+    let (seen, answers, filter, status, outside) = progress
         .watch(&words::DOING_LOOK, |(seen, ..)| Result::of_any([Some(seen.is_ok())]), looks)
         .await;
     let (seen, net_trouble) = match seen {
         Ok(seen) => (seen, None),
         Err(error) => (nothing(), Some(error)),
     };
+    let (settings, git_rewrites) = answers.read(&here, config::tools::all);
+    let tools = Tool::APPLIED.into_iter().chain([Tool::Ssh]);
     let mut facts = Facts {
-        program: program(),
+        program: own_program(),
         links: seen.links.clone(),
         routes: seen.routes.clone(),
         rules: seen.rules.clone(),
@@ -62,10 +62,10 @@ pub(super) async fn gather(wishes: &Wishes, progress: &Progress) -> Gathered {
         nsswitch: files::text(Path::new("/etc/nsswitch.conf")),
         hosts: files::text(Path::new("/etc/hosts")),
         gai_conf: files::text(Path::new("/etc/gai.conf")),
-        tools: tools::installed(around),
-        proxies: settings.into_iter().map(|setting| with_author(setting, &home)).collect(),
+        tools: tools.filter(|tool| program(tool.programs()).is_some()).collect(),
+        proxies: settings.into_iter().map(|setting| with_author(setting, home)).collect(),
         git_rewrites,
-        start_lines: start_files::lines(&home, root),
+        start_lines: start_files::lines(home, root),
         kernel: survey::kernel(&seen),
         interop: survey::interop(),
         filter,
@@ -101,12 +101,12 @@ pub(super) async fn gather(wishes: &Wishes, progress: &Progress) -> Gathered {
     facts.windows = told.windows;
     let now: Vec<IpAddr> =
         facts.links.iter().flat_map(|link| link.addresses.iter().map(|net| net.addr())).collect();
-    remember(&mut facts, &tries, &now, &home, variable);
+    remember(&mut facts, &tries, &now, home, variable);
     Gathered { facts, windows_trouble: told.trouble, net_trouble }
 }
 
 /// This command, and whether the user's shell finds it.
-fn program() -> Program {
+fn own_program() -> Program {
     let Ok(own) = std::env::current_exe() else { return Program::default() };
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path)
@@ -119,14 +119,7 @@ fn program() -> Program {
 
 /// A setting, with whether `underpass proxy` made it.
 fn with_author(setting: ProxySetting, home: &Path) -> ProxySetting {
-    let is_ours = crate::proxy::has_set(
-        setting.tool.as_str(),
-        setting.file.as_deref(),
-        &setting.key,
-        &setting.value,
-        home,
-    );
-    ProxySetting { is_ours, ..setting }
+    ProxySetting { is_ours: crate::proxy::has_set(&setting, home), ..setting }
 }
 
 /// What is remembered of earlier runs, and what the next one is to know.

@@ -9,7 +9,6 @@ mod progress;
 mod remembered;
 mod start_files;
 mod survey;
-mod tools;
 mod translate;
 mod tries;
 mod windows;

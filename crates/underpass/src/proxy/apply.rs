@@ -2,7 +2,8 @@
 //! files.
 
 use super::args::{ApplyOptions, RemoveOptions};
-use super::files::{self, Here, Memory};
+use super::files::{self, Memory};
+use super::tools::{Here, program};
 use super::{Ending, Voice, choose};
 use anyhow::Context as _;
 use config::tools::{
@@ -33,7 +34,7 @@ pub(super) async fn apply(
     if options.tools.contains(&Tool::Yarn) && here.runs_commands() {
         here.has_new_yarn = has_new_yarn(&here).await;
     }
-    let mut memory = Memory::load(here.home())?;
+    let mut memory = Memory::load(&here.home)?;
     let exceptions = no_proxy(&[], &chosen.subnets);
     let mut verdict = Ending::Well;
     for tool in distinct(&options.tools) {
@@ -52,7 +53,7 @@ pub(super) fn remove(
     complain: &impl Fn(&anyhow::Error),
 ) -> anyhow::Result<Ending> {
     let here = Here::new()?;
-    let mut memory = Memory::load(here.home())?;
+    let mut memory = Memory::load(&here.home)?;
     let is_meant = |kept: &&Kept| {
         options.tools.is_empty() || options.tools.iter().any(|tool| tool.name() == kept.tool)
     };
@@ -75,7 +76,7 @@ pub(super) fn remove(
         match restore(&kept) {
             Ok(left) => {
                 memory.forget(&kept);
-                memory.save(here.home())?;
+                memory.save(&here.home)?;
                 voice.tell(&left);
             }
             Err(error) => {
@@ -129,7 +130,7 @@ impl Changer<'_> {
         // No password may stand on the list of processes.
         let command = OwnCommand::of(tool, &surroundings)
             .filter(|_| !proxy.has_secrets() && here.runs_commands());
-        let program = command.and_then(|_| files::program(tool.programs()));
+        let program = command.and_then(|_| program(tool.programs()));
         for place in &places {
             let shown = proxy.to_string();
             let told = self.place(place, &shown, command.zip(program.as_deref())).await;
@@ -190,7 +191,7 @@ impl Changer<'_> {
 
     fn keep(&mut self, kept: Kept) -> anyhow::Result<()> {
         self.memory.keep(kept);
-        self.memory.save(self.here.home())
+        self.memory.save(&self.here.home)
     }
 }
 
@@ -238,7 +239,7 @@ async fn output(
     words: &[&str],
 ) -> Result<std::process::Output, String> {
     let mut command = Command::new(program);
-    command.args(words).current_dir(here.home()).stdin(Stdio::null()).kill_on_drop(true);
+    command.args(words).current_dir(&here.home).stdin(Stdio::null()).kill_on_drop(true);
     match tokio::time::timeout(PATIENCE, command.output()).await {
         Ok(finished) => finished.map_err(|error| error.to_string()),
         Err(_) => Err(format!("no end within {} s", PATIENCE.as_secs())),
@@ -248,7 +249,7 @@ async fn output(
 /// Whether the Yarn that is installed has the settings of version 2 and later; without one, whether
 /// its file is there.
 async fn has_new_yarn(here: &Here) -> bool {
-    let Some(yarn) = files::program(Tool::Yarn.programs()) else { return here.has_new_yarn };
+    let Some(yarn) = program(Tool::Yarn.programs()) else { return here.has_new_yarn };
     let version =
         output(here, &yarn, &["--version"]).await.map(|output| output.stdout).unwrap_or_default();
     let major = String::from_utf8_lossy(&version)

@@ -2,74 +2,14 @@
 //! had.
 
 use anyhow::{Context as _, bail};
-use config::tools::{Kept, Readers, Surroundings, Tool};
+use config::tools::{Kept, Readers};
 use foreign::{FileTraits, Folder};
 use serde::{Deserialize, Serialize};
-use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// No tool's settings are near this size; what is larger is something else.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
-
-/// The user, and what is around, for [`Surroundings`].
-pub(super) struct Here {
-    home: PathBuf,
-    is_root: bool,
-    pub(super) has_new_yarn: bool,
-}
-
-impl Here {
-    pub(super) fn new() -> anyhow::Result<Self> {
-        let home = std::env::home_dir().filter(|home| home.is_absolute());
-        let home = home.context("there is no home folder: set HOME")?;
-        // Whoever may write there is root for all that is done here, also in a namespace of his
-        // own.
-        let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
-        let has_new_yarn = home.join(".yarnrc.yml").exists() && !home.join(".yarnrc").exists();
-        Ok(Self { home, is_root, has_new_yarn })
-    }
-
-    pub(super) fn home(&self) -> &Path {
-        &self.home
-    }
-
-    /// Whether root gives back what it once set there. Others' own rights are enough for that.
-    pub(super) fn is_known(&self, kept: &Kept) -> bool {
-        let is_place = |tool: Tool| config::tools::is_place(tool, &kept.path, &self.surroundings());
-        let above = kept.folders.iter().all(|folder| kept.path.starts_with(folder));
-        !self.is_root || (above && kept.tool.parse().is_ok_and(is_place))
-    }
-
-    /// Whether tools' own commands may be run here: what they do is also up to the settings in the
-    /// home folder (Yarn's `yarnPath` names a program that it runs), and root must not run another
-    /// user's.
-    pub(super) fn runs_commands(&self) -> bool {
-        foreign::is_own_home(&self.home)
-    }
-
-    pub(super) fn surroundings(&self) -> Surroundings<'_> {
-        Surroundings {
-            home: &self.home,
-            variable: &super::variable,
-            exists: &|path: &Path| path.exists(),
-            is_root: self.is_root,
-            has_new_yarn: self.has_new_yarn,
-        }
-    }
-}
-
-/// The program of one of these names in `PATH`.
-pub(super) fn program(names: &[&str]) -> Option<PathBuf> {
-    let folders = foreign::trusted_path();
-    let is_program = |path: &PathBuf| {
-        fs::metadata(path).is_ok_and(|file| file.is_file() && file.mode() & 0o111 != 0)
-    };
-    let paths = std::env::split_paths(&folders)
-        .flat_map(|folder| names.iter().map(move |name| folder.join(name)));
-    paths.into_iter().find(is_program)
-}
 
 /// A file's text; none where there is no file. A link of another user is not followed.
 pub(super) fn read(path: &Path) -> anyhow::Result<Option<String>> {
@@ -190,8 +130,8 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::Permissions;
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
     #[test]
     fn a_file_keeps_its_rights_and_a_link_stays_one() {

@@ -10,11 +10,12 @@ mod host;
 mod on;
 mod status;
 mod test;
+pub(crate) mod tools;
 mod windows;
 
 use anyhow::Context as _;
 use args::{Choice, ProxyCommand, ProxyOptions};
-use config::tools::Proxy;
+use config::tools::{Proxy, ProxySetting};
 use ipnet::IpNet;
 use messages::{Language, Text};
 use probe::http::{Url, UrlError};
@@ -22,6 +23,7 @@ use proxy::mask;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
+use tools::variable;
 
 /// What was given cannot be used: the exit code is that of usage errors.
 #[derive(Debug, thiserror::Error)]
@@ -80,19 +82,16 @@ pub(crate) fn tell_host() -> anyhow::Result<()> {
 }
 
 /// Whether `proxy on` set this variable in this shell, or `proxy apply` this file.
-pub(crate) fn has_set(tool: &str, file: Option<&str>, key: &str, value: &str, home: &Path) -> bool {
+pub(crate) fn has_set(setting: &ProxySetting, home: &Path) -> bool {
+    let ProxySetting { tool, file, key, value, .. } = setting;
     match file {
         None => config::tools::shell::Memory::of(variable)
             .is_some_and(|memory| memory.has_set(key, value)),
         Some(file) => files::Memory::load(home).is_ok_and(|memory| {
-            memory.of(tool, Path::new(file)).is_some_and(|kept| kept.has_set(key, value))
+            let kept = memory.of(tool.name(), Path::new(file));
+            kept.is_some_and(|kept| kept.has_set(key, value))
         }),
     }
-}
-
-/// A variable of the environment.
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
 }
 
 /// Says sentences in the user's language.

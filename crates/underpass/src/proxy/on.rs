@@ -3,7 +3,8 @@
 
 use super::args::{OffOptions, OnOptions, Shell, ShellInitOptions};
 use super::attempt::{Attempt, port};
-use super::{Chosen, Ending, Usage, Voice, choose, print, variable};
+use super::tools::variable;
+use super::{Chosen, Ending, Usage, Voice, choose, print};
 use anyhow::Context as _;
 use config::tools::shell::{self, Syntax, UnknownShell};
 use config::tools::{Scheme, no_proxy};

@@ -1,44 +1,31 @@
 //! `proxy status`: every place where a proxy is set, and which one each tool uses. Reads only.
 
 use super::args::StatusOptions;
-use super::files::{self, Here};
-use super::{Ending, variable, windows};
-use config::tools::{Found, Reading, Tool, found, shell};
+use super::tools::{Answers, Here, program, variable};
+use super::{Ending, windows};
+use config::tools::{ProxySetting, Tool, shell, used};
 use proxy::mask;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::path::Path;
-use wsl::program::said;
 
 /// What is set on this machine.
 pub(super) struct Settings {
     /// The variables of the environment that are set and not empty, **with passwords**.
     pub(super) variables: Vec<(&'static str, String)>,
     /// Each tool's settings, the one that it uses first.
-    pub(super) tools: Vec<(Tool, Vec<Found>)>,
+    pub(super) tools: Vec<(Tool, Vec<ProxySetting>)>,
 }
 
 pub(super) async fn settings() -> anyhow::Result<Settings> {
     let here = Here::new()?;
-    let (apt_config, git_config) = tokio::join!(
-        said("apt-config", &["dump", "Acquire::http"]),
-        said("git", &["config", "--show-origin", "--get", "http.proxy"])
-    );
-    let git_config = git_config.as_deref().and_then(|line| line.trim_end().split_once('\t'));
-    let git_config =
-        git_config.map(|(origin, value)| (origin.strip_prefix("file:").unwrap_or(origin), value));
-    let file = |path: &Path| files::read(path).ok().flatten();
-    let reading = Reading {
-        surroundings: here.surroundings(),
-        file: &file,
-        apt_config: apt_config.as_deref(),
-        git_config,
-    };
+    let answers = Answers::ask().await;
     let names = shell::PROXIES.into_iter().chain(shell::EXCEPTIONS);
     let variables = names
         .filter_map(|name| Some((name, variable(name).filter(|value| !value.is_empty())?)))
         .collect();
-    Ok(Settings { variables, tools: Tool::ALL.map(|tool| (tool, found(tool, &reading))).to_vec() })
+    let tools = answers
+        .read(&here, |reading| Tool::APPLIED.map(|tool| (tool, used(tool, reading))).to_vec());
+    Ok(Settings { variables, tools })
 }
 
 pub(super) async fn status(options: &StatusOptions) -> anyhow::Result<Ending> {
@@ -97,10 +84,10 @@ fn windows_as_text(facts: Option<Result<wire::HostFacts, String>>) -> String {
 fn as_json(settings: &Settings, is_on: bool) -> Value {
     let variables =
         settings.variables.iter().map(|(name, value)| ((*name).to_owned(), mask(value).into()));
-    let place = |found: &Found| json!({"place": found.place, "proxy": mask(&found.value)});
+    let place = |found: &ProxySetting| json!({"place": found.place(), "proxy": mask(&found.value)});
     let tools = settings.tools.iter().map(|(tool, found)| {
         let told = json!({
-            "installed": files::program(tool.programs()).is_some(),
+            "installed": program(tool.programs()).is_some(),
             "uses": found.first().map(place),
             "passed_over": found.iter().skip(1).map(place).collect::<Vec<_>>(),
         });
@@ -125,20 +112,14 @@ fn as_text(settings: &Settings, is_on: bool) -> String {
     }
     text += "tools: what each uses, and what it passes over for that\n";
     for (tool, found) in &settings.tools {
-        let is_installed = files::program(tool.programs()).is_some();
+        let is_installed = program(tool.programs()).is_some();
         match found.split_first() {
             Some((used, others)) => {
                 let absent = if is_installed { "" } else { " (not installed)" };
-                let _ = writeln!(
-                    text,
-                    "  {:<7} {} by {}{absent}",
-                    tool.name(),
-                    mask(&used.value),
-                    used.place
-                );
+                let (name, place) = (tool.name(), used.place());
+                let _ = writeln!(text, "  {name:<7} {} by {place}{absent}", shown(used));
                 for other in others {
-                    let _ =
-                        writeln!(text, "          not {} by {}", mask(&other.value), other.place);
+                    let _ = writeln!(text, "          not {} by {}", shown(other), other.place());
                 }
             }
             None if is_installed => {
@@ -148,4 +129,9 @@ fn as_text(settings: &Settings, is_on: bool) -> String {
         }
     }
     text
+}
+
+/// A setting's value without its secrets; an empty one keeps a tool from any proxy.
+fn shown(setting: &ProxySetting) -> String {
+    if setting.value.is_empty() { "no proxy".to_owned() } else { mask(&setting.value) }
 }

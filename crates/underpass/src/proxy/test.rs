@@ -4,7 +4,7 @@ use super::args::TestOptions;
 use super::attempt::{Attempt, Said, by, port, speaks};
 use super::status::settings;
 use super::{Ending, Usage, Voice, web_address};
-use config::tools::{Found, Proxy, ProxyError, Tool};
+use config::tools::{Proxy, ProxyError, ProxySetting, Tool};
 use messages::{Text, proxies as words};
 use probe::dns::addresses;
 use probe::http::Url;
@@ -124,8 +124,10 @@ async fn that_are_set(steps: &mut Steps, urls: &[Url]) -> anyhow::Result<()> {
         .into_iter()
         .filter_map(|(tool, found)| Some((tool, found.into_iter().next()?)));
     // Of tools without a setting of their own the environment's is tried once, not nine times.
-    let tools: Vec<(Tool, Found)> =
-        used.filter(|(_, found)| !found.place.starts_with('$')).collect();
+    let has_own = |(_, found): &(Tool, ProxySetting)| {
+        found.tool != Tool::Environment && !found.value.is_empty()
+    };
+    let tools: Vec<(Tool, ProxySetting)> = used.filter(has_own).collect();
     let outcome = environment(&settings.variables, !tools.is_empty());
     steps.take("environment", words::TEST_ENVIRONMENT.text(), async { outcome }).await;
     let main =
@@ -144,7 +146,7 @@ async fn that_are_set(steps: &mut Steps, urls: &[Url]) -> anyhow::Result<()> {
         let what = words::TEST_TOOL
             .with("tool", tool)
             .with("proxy", mask(&found.value))
-            .with("place", &found.place);
+            .with("place", found.place());
         let step = async {
             match found.value.parse::<Proxy>() {
                 Ok(proxy) => by(proxy.url(), url, &url.target.host).await,

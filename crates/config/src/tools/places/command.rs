@@ -19,7 +19,13 @@ impl OwnCommand {
             Tool::Yarn if surroundings.has_new_yarn => &["config", "set", "--home"],
             Tool::Yarn => &["config", "set"],
             Tool::Pip => &["config", "--user", "set"],
-            Tool::Apt | Tool::Docker | Tool::Curl | Tool::Wget | Tool::Cargo => return None,
+            Tool::Environment
+            | Tool::Apt
+            | Tool::Docker
+            | Tool::Curl
+            | Tool::Wget
+            | Tool::Cargo
+            | Tool::Ssh => return None,
         };
         Some(Self { before })
     }

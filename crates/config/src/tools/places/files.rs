@@ -14,9 +14,62 @@ pub const DOCKER_DROP_IN: &str = "/etc/systemd/system/docker.service.d/zz-underp
 /// The Docker daemon's setting where something else starts it; from version 23.
 pub const DOCKER_DAEMON: &str = "/etc/docker/daemon.json";
 
-/// The user's own file of a tool; none for apt, which has only the machine's.
-#[must_use]
-pub fn user_file(tool: Tool, surroundings: &Surroundings<'_>) -> Option<(PathBuf, Format)> {
+/// The files of a tool that are keys and values, the one that counts first: the user's own, then
+/// the machine's.
+pub(crate) fn files(tool: Tool, surroundings: &Surroundings<'_>) -> Vec<(PathBuf, Format)> {
+    let own = user_file(tool, surroundings);
+    let home = surroundings.home;
+    let machines = |paths: &[&str], format| {
+        paths.iter().map(|path| (PathBuf::from(path), format)).collect::<Vec<_>>()
+    };
+    let others = match tool {
+        // Debian's, and those of npm's own prefixes.
+        Tool::Npm => {
+            let npmrcs = ["/etc/npmrc", "/usr/etc/npmrc", "/usr/local/etc/npmrc"];
+            machines(&npmrcs, Format::Npmrc)
+        }
+        Tool::Pip => return pip_files(surroundings, own),
+        // Yarn 1 reads npm's files too (`getOption` in src/registries/yarn-registry.js). Which
+        // generation reads a file shows in its name.
+        Tool::Yarn => {
+            let (old, new) = (home.join(".yarnrc"), home.join(".yarnrc.yml"));
+            let npms = files(Tool::Npm, surroundings);
+            let both = [(old, Format::Yarnrc), (new, Format::YarnYaml)];
+            return both.into_iter().chain(npms).collect();
+        }
+        Tool::Wget => machines(&["/etc/wgetrc"], Format::Wgetrc),
+        Tool::Docker => machines(&[DOCKER_DAEMON], Format::Json),
+        Tool::Environment | Tool::Git | Tool::Apt | Tool::Curl | Tool::Cargo | Tool::Ssh => {
+            Vec::new()
+        }
+    };
+    own.into_iter().chain(others).collect()
+}
+
+/// pip's files (`iter_config_files` in pip/_internal/configuration.py): the one that a variable
+/// names takes the place of the user's if it is there, and `/dev/null` that of all.
+fn pip_files(
+    surroundings: &Surroundings<'_>,
+    own: Option<(PathBuf, Format)>,
+) -> Vec<(PathBuf, Format)> {
+    let named = (surroundings.variable)("PIP_CONFIG_FILE").filter(|path| !path.is_empty());
+    let named = named.map(PathBuf::from);
+    if named.as_deref() == Some(Path::new("/dev/null")) {
+        return Vec::new();
+    }
+    let named = named.filter(|path| (surroundings.exists)(path));
+    let legacy = surroundings.home.join(".pip/pip.conf");
+    let mut paths = match named {
+        Some(named) => vec![named],
+        None => own.into_iter().map(|(path, _)| path).chain([legacy]).collect(),
+    };
+    paths.extend(["/etc/pip.conf", "/etc/xdg/pip/pip.conf"].map(PathBuf::from));
+    paths.into_iter().map(|path| (path, Format::Pip)).collect()
+}
+
+/// The user's own file of a tool, to which a setting is written; none for apt, which has only the
+/// machine's.
+pub(crate) fn user_file(tool: Tool, surroundings: &Surroundings<'_>) -> Option<(PathBuf, Format)> {
     let home = surroundings.home;
     let named = |names: &[&str]| {
         names
@@ -31,7 +84,7 @@ pub fn user_file(tool: Tool, surroundings: &Surroundings<'_>) -> Option<(PathBuf
         paths.into_iter().find(|path| (surroundings.exists)(path)).unwrap_or(otherwise)
     };
     Some(match tool {
-        Tool::Apt => return None,
+        Tool::Environment | Tool::Apt | Tool::Ssh => return None,
         // git-config(1): it writes to ~/.gitconfig unless only the other one is there.
         Tool::Git => {
             let (plain, xdg) = (home.join(".gitconfig"), config.join("git/config"));
@@ -50,13 +103,15 @@ pub fn user_file(tool: Tool, surroundings: &Surroundings<'_>) -> Option<(PathBuf
             let folder = named(&["DOCKER_CONFIG"]).unwrap_or_else(|| home.join(".docker"));
             (folder.join("config.json"), Format::Json)
         }
-        // curl(1), --config: it reads the first that is there.
+        // It reads the first that is there, and `~/.config` only where XDG_CONFIG_HOME names no
+        // other folder (`findfile` in curl's src/tool_findfile.c).
         Tool::Curl => {
             let own = named(&["CURL_HOME"]).map(|folder| folder.join(".curlrc"));
             let plain = home.join(".curlrc");
-            let paths =
-                own.clone().into_iter().chain([config.join("curlrc"), plain.clone()]).collect();
-            (first(paths, own.unwrap_or(plain)), Format::Curlrc)
+            let xdg = named(&["XDG_CONFIG_HOME"]).map(|folder| folder.join("curlrc"));
+            let usual = xdg.is_none().then(|| config.join("curlrc"));
+            let paths = own.clone().into_iter().chain(xdg).chain([plain.clone()]).chain(usual);
+            (first(paths.collect(), own.unwrap_or(plain)), Format::Curlrc)
         }
         Tool::Wget => (named(&["WGETRC"]).unwrap_or_else(|| home.join(".wgetrc")), Format::Wgetrc),
         // Of two files cargo takes the one without an ending.
@@ -82,13 +137,16 @@ pub(super) fn places(
     surroundings: &Surroundings<'_>,
 ) -> Result<Vec<Place>, Refusal> {
     let Some((path, format)) = user_file(tool, surroundings) else {
+        if tool != Tool::Apt {
+            return Err(Refusal::NoSetting { tool });
+        }
         if !surroundings.is_root {
             return Err(Refusal::NeedsRoot { tool });
         }
         return Ok(vec![whole(tool, APT_FILE, apt(url), Readers::Everybody)]);
     };
     let pairs: Vec<(&str, &str)> = match tool {
-        Tool::Apt => Vec::new(),
+        Tool::Environment | Tool::Apt | Tool::Ssh => Vec::new(),
         // git has one for both, and takes exceptions from the environment, as cargo does.
         Tool::Git | Tool::Cargo => vec![("http.proxy", url)],
         Tool::Npm => vec![("proxy", url), ("https-proxy", url), ("noproxy", exceptions)],
@@ -217,7 +275,10 @@ mod tests {
             (Tool::Pip, &[("XDG_CONFIG_HOME", "/c")], &[], "/c/pip/pip.conf"),
             (Tool::Docker, &[("DOCKER_CONFIG", "/d")], &[], "/d/config.json"),
             (Tool::Curl, &[], &[], "/h/.curlrc"),
-            (Tool::Curl, &[], &["/h/.config/curlrc", "/h/.curlrc"], "/h/.config/curlrc"),
+            (Tool::Curl, &[], &["/h/.config/curlrc", "/h/.curlrc"], "/h/.curlrc"),
+            (Tool::Curl, &[], &["/h/.config/curlrc"], "/h/.config/curlrc"),
+            (Tool::Curl, &[("XDG_CONFIG_HOME", "/c")], &["/h/.config/curlrc"], "/h/.curlrc"),
+            (Tool::Curl, &[("XDG_CONFIG_HOME", "/c")], &["/c/curlrc", "/h/.curlrc"], "/c/curlrc"),
             (Tool::Curl, &[("CURL_HOME", "/u")], &[], "/u/.curlrc"),
             (Tool::Wget, &[("WGETRC", "/w")], &[], "/w"),
             (Tool::Cargo, &[], &[], "/h/.cargo/config.toml"),

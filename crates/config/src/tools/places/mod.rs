@@ -3,6 +3,7 @@
 
 use crate::tools::format::Format;
 use crate::tools::proxy::{Proxy, Scheme};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -11,11 +12,15 @@ mod command;
 mod files;
 
 pub use command::OwnCommand;
-pub use files::{APT_FILE, DOCKER_DAEMON, DOCKER_DROP_IN, user_file};
+pub use files::{APT_FILE, DOCKER_DAEMON, DOCKER_DROP_IN};
+pub(crate) use files::{files, user_file};
 
-/// A tool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A program with proxy settings of its own, or the environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Tool {
+    /// Variables, which most programs follow.
+    Environment,
     /// git, over http and https.
     Git,
     /// Debian's package manager.
@@ -34,11 +39,13 @@ pub enum Tool {
     Wget,
     /// cargo.
     Cargo,
+    /// ssh, which git uses for `git@` remotes: ProxyCommand and ProxyJump.
+    Ssh,
 }
 
 impl Tool {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
+    /// The tools that `proxy apply` sets, by the names that `--tools` takes.
+    pub const APPLIED: [Self; 9] = [
         Self::Git,
         Self::Apt,
         Self::Npm,
@@ -54,6 +61,7 @@ impl Tool {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Environment => "environment",
             Self::Git => "git",
             Self::Apt => "apt",
             Self::Npm => "npm",
@@ -63,6 +71,7 @@ impl Tool {
             Self::Curl => "curl",
             Self::Wget => "wget",
             Self::Cargo => "cargo",
+            Self::Ssh => "ssh",
         }
     }
 
@@ -70,6 +79,7 @@ impl Tool {
     #[must_use]
     pub const fn programs(self) -> &'static [&'static str] {
         match self {
+            Self::Environment => &[],
             Self::Git => &["git"],
             Self::Apt => &["apt-get"],
             Self::Npm => &["npm"],
@@ -79,6 +89,7 @@ impl Tool {
             Self::Curl => &["curl"],
             Self::Wget => &["wget"],
             Self::Cargo => &["cargo"],
+            Self::Ssh => &["ssh"],
         }
     }
 
@@ -98,7 +109,16 @@ impl Tool {
                 Err(Refusal::Scheme { tool: self, scheme })
             }
             // libcurl and npm's agents know all of them; pip does with PySocks.
-            (Self::Git | Self::Npm | Self::Pip | Self::Curl | Self::Cargo, scheme)
+            (
+                Self::Environment
+                | Self::Git
+                | Self::Npm
+                | Self::Pip
+                | Self::Curl
+                | Self::Cargo
+                | Self::Ssh,
+                scheme,
+            )
             | (_, scheme @ Scheme::Http) => Ok(scheme),
         }
     }
@@ -110,7 +130,7 @@ impl fmt::Display for Tool {
     }
 }
 
-/// There is no such tool here.
+/// `proxy apply` sets no such tool.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "no setting of '{name}' is known here: --tools takes git, apt, npm, yarn, pip, docker, curl, wget and cargo"
@@ -124,7 +144,7 @@ impl FromStr for Tool {
     type Err = UnknownTool;
 
     fn from_str(name: &str) -> Result<Self, UnknownTool> {
-        Self::ALL
+        Self::APPLIED
             .into_iter()
             .find(|tool| tool.name() == name)
             .ok_or_else(|| UnknownTool { name: name.to_owned() })
@@ -143,6 +163,12 @@ pub enum Refusal {
         tool: Tool,
         /// What was to be used.
         scheme: Scheme,
+    },
+    /// It has no setting that could be made here.
+    #[error("'{tool}' cannot be set here: --tools takes the names of other tools")]
+    NoSetting {
+        /// The tool.
+        tool: Tool,
     },
     /// Its setting is the machine's.
     #[error("{tool}'s setting is for the whole machine: run this as root, with sudo")]
@@ -221,9 +247,15 @@ pub fn is_place(tool: Tool, path: &Path, surroundings: &Surroundings<'_>) -> boo
     let of_machine = match tool {
         Tool::Apt => &[APT_FILE][..],
         Tool::Docker => &[DOCKER_DROP_IN, DOCKER_DAEMON],
-        Tool::Git | Tool::Npm | Tool::Yarn | Tool::Pip | Tool::Curl | Tool::Wget | Tool::Cargo => {
-            &[]
-        }
+        Tool::Environment
+        | Tool::Git
+        | Tool::Npm
+        | Tool::Yarn
+        | Tool::Pip
+        | Tool::Curl
+        | Tool::Wget
+        | Tool::Cargo
+        | Tool::Ssh => &[],
     };
     let of_user = |exists: &dyn Fn(&Path) -> bool, has_new_yarn: bool| {
         let file = user_file(tool, &Surroundings { exists, has_new_yarn, ..*surroundings });
@@ -292,7 +324,7 @@ mod tests {
 
     #[test]
     fn every_tool_says_which_schemes_it_takes() {
-        for tool in Tool::ALL {
+        for tool in Tool::APPLIED {
             assert_eq!(tool.name().parse(), Ok(tool));
             assert_eq!(tool.scheme(Scheme::Http), Ok(Scheme::Http));
         }
