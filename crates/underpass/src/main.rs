@@ -13,6 +13,7 @@ mod selftest;
 mod service;
 mod settings;
 mod show;
+mod windows;
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser as _};
@@ -88,7 +89,7 @@ fn main() -> ExitCode {
         Command::Status(options) => status(&options).map(|()| ExitCode::SUCCESS),
         Command::Doctor(options) => {
             let directories = status_directories();
-            return doctor::run(&options, default_relay(), directories).unwrap_or_else(|error| {
+            return doctor::run(&options, directories).unwrap_or_else(|error| {
                 complain(&error);
                 // Not 1, which says that the network has a problem.
                 ExitCode::from(USAGE)

@@ -17,7 +17,6 @@ use anyhow::Context as _;
 use args::DoctorOptions;
 use doctor::json::Document;
 use doctor::text::{Colour, Hints};
-use gateway::Placement;
 use gather::Gathered;
 use messages::{Language, Text, doctor_probes as words};
 use progress::Progress;
@@ -33,7 +32,8 @@ pub(crate) struct Wishes {
     public_name: String,
     public_dns: Vec<IpAddr>,
     company: Vec<String>,
-    relay: (PathBuf, Placement),
+    /// The relay that the user names.
+    relay: Option<PathBuf>,
     /// Where a running tunnel tells its status.
     directories: Vec<PathBuf>,
 }
@@ -42,11 +42,7 @@ pub(crate) struct Wishes {
 ///
 /// # Errors
 /// The doctor itself cannot do its work.
-pub(crate) fn run(
-    options: &DoctorOptions,
-    relay: (PathBuf, Placement),
-    directories: Vec<PathBuf>,
-) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(options: &DoctorOptions, directories: Vec<PathBuf>) -> anyhow::Result<ExitCode> {
     let language =
         options.lang.unwrap_or_else(|| Language::of_environment(|name| std::env::var(name).ok()));
     let wishes = Wishes {
@@ -54,7 +50,7 @@ pub(crate) fn run(
         public_name: options.public_name(),
         public_dns: options.public_dns(),
         company: options.company.clone(),
-        relay: options.relay.clone().map_or(relay, |program| (program, Placement::AsItLies)),
+        relay: options.relay.clone(),
         directories,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()

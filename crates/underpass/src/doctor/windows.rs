@@ -1,10 +1,10 @@
 //! Windows, as the relay and Windows' own programs tell of it.
 
 use super::Wishes;
+use crate::windows::{Asked, Relay};
 use doctor::facts::{Distro, Entry, Interop, Outcome, PortProxy, Why, Windows};
-use gateway::{HostError, Placement, QuestionError, host};
+use gateway::{HostError, QuestionError, host};
 use proxy::Target;
-use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::time::timeout;
 use wire::facts::HostProbe;
@@ -46,10 +46,8 @@ pub(super) async fn ask(
     }
     let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
     let relay = async {
-        let (program, placement) = relay(wishes).await;
-        let is_windows = placement == Placement::OnWindowsDisk
-            || program.extension().is_some_and(|end| end == "exe");
-        (timed(host::probe(program, placement, names, &targets)).await, is_windows)
+        let relay = Relay::find(wishes.relay.clone()).await;
+        timed(relay.probe(names, &targets)).await
     };
     let words = async {
         if !interop.is_wsl {
@@ -67,11 +65,12 @@ pub(super) async fn ask(
     // What Windows' other programs say is left out where they take too long.
     let (relay, words) = tokio::join!(timeout(PATIENCE, relay), timeout(PATIENCE, words));
     let (wsl_version, running_distros, distros, port_proxies) = words.unwrap_or_default();
-    let Ok((Timed { value, before, after, ms }, is_windows)) = relay else {
+    let Ok(Timed { value: Asked { relay, outcome }, before, after, ms }) = relay else {
         let words = format!("the relay did not answer within {} ms", PATIENCE.as_millis());
         return WindowsAnswers::nothing(failed(interop.is_wsl, Why::TimedOut, &words), Some(words));
     };
-    let probe = match value {
+    let is_windows = relay.is_windows();
+    let probe = match outcome {
         Ok(probe) => probe,
         Err(error) => {
             let why = match &error {
@@ -109,20 +108,6 @@ pub(super) async fn ask(
         run: if is_windows { Outcome::Ok { ms } } else { Outcome::NotTried },
         trouble: None,
     }
-}
-
-/// The relay that was chosen, or that came with this program, or that the helper distro has put on
-/// Windows' disk.
-async fn relay(wishes: &Wishes) -> (PathBuf, Placement) {
-    let (program, placement) = wishes.relay.clone();
-    if gateway::is_wsl()
-        && !program.exists()
-        && program.is_relative()
-        && let Some(deployed) = host::deployed_relay().await
-    {
-        return (deployed, Placement::Deployed);
-    }
-    (program, placement)
 }
 
 fn told<T>(answer: Result<T, QuestionError>) -> Option<T> {

@@ -1,8 +1,9 @@
 //! `proxy status`: every place where a proxy is set, and which one each tool uses. Reads only.
 
+use super::Ending;
 use super::args::StatusOptions;
 use super::tools::{Answers, Here, program, variable};
-use super::{Ending, windows};
+use crate::windows::{Relay, Source};
 use config::tools::{ProxySetting, Tool, shell, used};
 use proxy::mask;
 use serde_json::{Value, json};
@@ -31,7 +32,7 @@ pub(super) async fn settings() -> anyhow::Result<Settings> {
 pub(super) async fn status(options: &StatusOptions) -> anyhow::Result<Ending> {
     let settings = settings().await?;
     let is_on = shell::Memory::of(variable).is_some();
-    let windows = windows::facts().await;
+    let windows = windows().await;
     if options.json {
         let mut json = as_json(&settings, is_on);
         json["windows"] = windows.map_or(Value::Null, |facts| match facts {
@@ -43,6 +44,15 @@ pub(super) async fn status(options: &StatusOptions) -> anyhow::Result<Ending> {
         crate::print(&(as_text(&settings, is_on) + &windows_as_text(windows)))?;
     }
     Ok(Ending::Well)
+}
+
+/// What Windows says of itself; nothing where no relay is found.
+async fn windows() -> Option<Result<wire::HostFacts, String>> {
+    let relay = Relay::find(None).await;
+    if relay.source == Source::Path {
+        return None;
+    }
+    Some(relay.facts().await.outcome.map_err(|error| error.to_string()))
 }
 
 /// A setting of Windows' without its secrets.

@@ -1,20 +1,17 @@
 //! Windows' own proxy setting, as the relay tells it.
 
 use super::host::{self, View};
+use crate::windows::Relay;
 use anyhow::Context as _;
 use config::tools::{Proxy, Scheme};
-use gateway::Placement;
 use messages::Text;
 use probe::http::Url;
 use proxy::{Host, ProxyUrl, mask};
-use std::path::PathBuf;
-use wire::HostFacts;
 
 /// The proxy that Windows uses for a URL, as it is reached from here, and how its host was found if
 /// it is Windows itself; none where Windows goes there directly.
 pub(super) async fn proxy(url: &Url, view: &View) -> anyhow::Result<Option<(Proxy, Option<Text>)>> {
-    let (relay, placement) = crate::default_relay();
-    let told = gateway::host_proxy::proxy_for(relay, placement, &url.to_string()).await;
+    let told = Relay::find(None).await.proxy_for(&url.to_string()).await.outcome;
     let told =
         told.context("Windows' own proxy setting cannot be had; give the proxy with --proxy or --host and --port")?;
     if let Some(trouble) = &told.trouble {
@@ -43,15 +40,6 @@ fn moved(url: &ProxyUrl, scheme: Scheme, host: &str) -> anyhow::Result<Proxy> {
         .map(|(_, who)| format!("{who}@"));
     Ok(format!("{scheme}://{}{}:{}", who.unwrap_or_default(), Host::parse(host), url.port())
         .parse()?)
-}
-
-/// What the relay tells of Windows; nothing where there is no relay beside this program.
-pub(super) async fn facts() -> Option<Result<HostFacts, String>> {
-    let (relay, placement): (PathBuf, Placement) = crate::default_relay();
-    if !relay.is_absolute() {
-        return None;
-    }
-    Some(gateway::host::facts(relay, placement).await.map_err(|error| error.to_string()))
 }
 
 #[cfg(test)]

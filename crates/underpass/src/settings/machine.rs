@@ -1,6 +1,7 @@
 //! The machine whose settings these are: where its files are, and what Windows says of itself.
 
 use super::found::{Found, settings_of};
+use crate::windows::Relay;
 use anyhow::Context as _;
 use clap::Args;
 use config::settings::effective::Situation;
@@ -185,12 +186,12 @@ impl MachineOptions {
             });
         }
         let runtime = runtime()?;
-        let (relay, placement) = crate::default_relay();
         Ok(runtime.block_on(async {
             let profile =
                 async { Some(host::user_profile().await.map_err(|error| error.to_string())) };
             let facts = async {
-                Some(host::facts(relay, placement).await.map_err(|error| error.to_string()))
+                let facts = Relay::find(None).await.facts().await.outcome;
+                Some(facts.map_err(|error| error.to_string()))
             };
             let wsl = async { Some(host::wsl_version().await.map_err(|error| error.to_string())) };
             let (profile, facts, wsl) = tokio::join!(

@@ -1,10 +1,10 @@
 //! Looks at every item at once, so that the slowest one is all that one waits for.
 
 use super::VerifyOptions;
+use crate::windows::Relay;
 use doctor::verify::{ExitSeen, ModeSeen, ProxySeen, ReachSeen, Seen, WindowsSeen};
 use futures_util::future::join_all;
 use gateway::net::Net;
-use gateway::{Placement, host};
 use probe::Failure;
 use probe::client::{Client, Way};
 use probe::http::Url;
@@ -163,11 +163,8 @@ fn own(links: &[Link]) -> Vec<IpAddr> {
 }
 
 async fn windows(relay: Option<PathBuf>) -> Result<WindowsSeen, String> {
-    let (relay, placement) = match relay {
-        Some(relay) => (relay, Placement::AsItLies),
-        None => crate::default_relay(),
-    };
-    let facts = host::facts(relay, placement).await.map_err(|error| error.to_string())?;
+    let facts = Relay::find(relay).await.facts().await.outcome;
+    let facts = facts.map_err(|error| error.to_string())?;
     let addresses =
         facts.adapters.iter().filter(|adapter| adapter.up).flat_map(|adapter| &adapter.addresses);
     let addresses = addresses.filter_map(|net| net.split('/').next()?.parse().ok()).collect();
