@@ -80,6 +80,8 @@ pub const MAX_REBIND_NAMES: usize = 16;
 
 /// A DNS connection without a query is closed after this long (RFC 7766 6.2.3).
 pub const DNS_IDLE: Duration = Duration::from_secs(60);
+/// Between two looks for idle DNS connections.
+pub const DNS_TIDY_EVERY: Duration = Duration::from_secs(5);
 
 /// Waits between starts of a relay that keeps ending: from the first to the last, doubling.
 pub const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));

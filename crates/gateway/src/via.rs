@@ -1,5 +1,5 @@
-//! The way out by a proxy (`--via`): how it is written, what a relay is told of it, and how it is
-//! doing. Whoever connects through it is the relay.
+//! The way out by a proxy (`--via`): how it is written, what relays learn of it, and whether it
+//! works. The relay connects through it.
 
 use crate::limits::LOG_AGAIN_AFTER;
 use crate::log_budget::LogBudget;
@@ -16,7 +16,7 @@ use std::time::Instant;
 use wire::via::HOSTS_OWN;
 use wire::{Capabilities, Frame, Session, ViaSettings};
 
-/// A proxy as it was written, which may hold a password: shown without.
+/// A proxy as it was written. It may hold a password, which is never shown.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(pub String);
@@ -41,7 +41,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What an app gets that sends to a stand-in that stands for no name.
+/// The error for an app that sends to a stand-in that stands for no name.
 pub(crate) const NOWHERE: stack::Fault =
     stack::Fault { kind: stack::FaultKind::HostUnreachable, router: None };
 
@@ -110,7 +110,7 @@ impl Via {
         ViaSettings { proxy, except }
     }
 
-    fn told(&self) -> Vec<u8> {
+    fn json(&self) -> Vec<u8> {
         // Plain texts always have their JSON.
         serde_json::to_vec(&self.settings()).unwrap_or_default()
     }
@@ -124,7 +124,7 @@ impl Via {
     }
 }
 
-/// Settings that another process of the gateway was told and cannot read.
+/// Settings that another process of the gateway cannot read.
 #[derive(Debug, thiserror::Error)]
 #[error("the settings of --via cannot be read")]
 pub struct UnreadableSettings;
@@ -142,12 +142,14 @@ impl TryFrom<ViaSettings> for Via {
     }
 }
 
-/// What the engine keeps of it.
+/// The way of connections out of the host: directly, or by a proxy, with the names for which apps
+/// have stand-ins.
 #[derive(Debug)]
 pub(crate) struct WayOut {
-    via: Via,
+    /// `None`: directly. Nothing below is used then.
+    via: Option<Via>,
     names: Names,
-    /// Of UDP source endpoints, which have sent to stand-ins.
+    /// The peers of UDP source endpoints that have sent to stand-ins.
     peers: Peers,
     /// What is wrong with the proxy, by the lanes whose relays say so.
     troubles: BTreeMap<usize, String>,
@@ -156,11 +158,11 @@ pub(crate) struct WayOut {
     logged: Option<(Instant, String)>,
     log: LogBudget,
     /// Why a relay is of no use.
-    pub(crate) refusal: Option<ViaRefusal>,
+    refusal: Option<ViaRefusal>,
 }
 
 impl WayOut {
-    pub(crate) fn new(via: Via, seed: u64) -> Self {
+    pub(crate) fn new(via: Option<Via>, seed: u64) -> Self {
         Self {
             via,
             names: Names::new(seed),
@@ -172,17 +174,29 @@ impl WayOut {
         }
     }
 
-    /// Tells a relay that has just said hello, before it is asked for anything.
-    pub(crate) fn tell(&mut self, session: &mut Session) {
+    pub(crate) fn is_by_proxy(&self) -> bool {
+        self.via.is_some()
+    }
+
+    pub(crate) fn refusal(&self) -> Option<ViaRefusal> {
+        self.refusal
+    }
+
+    /// Sends the settings to a relay that has just said hello, before any request to it.
+    pub(crate) fn announce(&mut self, session: &mut Session) {
+        let Some(via) = &self.via else { return };
         let can = session.peer().map(|hello| hello.capabilities).unwrap_or_default();
-        self.refusal = self.refusal.or(self.via.refusal(can));
+        self.refusal = self.refusal.or(via.refusal(can));
         if self.refusal.is_none() {
-            session.send(&Frame::Via { json: &self.via.told() });
+            session.send(&Frame::Via { json: &via.json() });
         }
     }
 
     /// What a lane's relay says of the proxy; nothing when it works.
     pub(crate) fn note(&mut self, now: Instant, lane: usize, words: &str) {
+        if !self.is_by_proxy() {
+            return;
+        }
         if words.is_empty() {
             if self.troubles.remove(&lane).is_some() && self.log.take(now).is_some() {
                 tracing::info!(lane, "the proxy works again");
@@ -205,12 +219,16 @@ impl WayOut {
         message: &[u8],
         is_outside: impl Fn(IpAddr) -> bool,
     ) -> Option<Vec<u8>> {
+        self.via.as_ref()?;
         names::with_stand_ins(&mut self.names, message, is_outside)
     }
 
     /// Where a connection or an echo request to this address goes, and by which name. `None` for a
     /// stand-in that stands for nothing.
     pub(crate) fn destination(&mut self, to: IpAddr) -> Option<(IpAddr, Option<&str>)> {
+        if !self.is_by_proxy() {
+            return Some((to, None));
+        }
         match self.names.find(to) {
             Found::Plain => Some((to, None)),
             Found::Named(name, real) => Some((real, Some(name))),
@@ -220,6 +238,9 @@ impl WayOut {
 
     /// The peer of a datagram that an app sends to this address, for the relay. `None` as above.
     pub(crate) fn datagram_to(&mut self, bind: BindId, to: SocketAddr) -> Option<SocketAddr> {
+        if !self.is_by_proxy() {
+            return Some(to);
+        }
         let real = match self.names.find(to.ip()) {
             Found::Plain => {
                 self.peers.sent_plainly(bind, to);
@@ -231,9 +252,9 @@ impl WayOut {
         Some(self.peers.sent(bind, to, real, |known| self.names.has(to.ip(), known)))
     }
 
-    /// By which address an app knows the peer of a datagram for it.
+    /// The address by which an app knows the peer of a datagram for it.
     pub(crate) fn datagram_from(&self, bind: BindId, peer: SocketAddr) -> SocketAddr {
-        self.peers.known_as(bind, peer)
+        if self.is_by_proxy() { self.peers.known_as(bind, peer) } else { peer }
     }
 
     /// A UDP source endpoint has ended.
@@ -245,13 +266,14 @@ impl WayOut {
         self.troubles.remove(&lane);
     }
 
-    pub(crate) fn status(&self) -> ViaStatus {
-        ViaStatus {
-            proxy: self.via.proxy.to_string(),
-            except: self.via.except.iter().map(ToString::to_string).collect(),
+    pub(crate) fn status(&self) -> Option<ViaStatus> {
+        let via = self.via.as_ref()?;
+        Some(ViaStatus {
+            proxy: via.proxy.to_string(),
+            except: via.except.iter().map(ToString::to_string).collect(),
             names: self.names.count(),
             last_error: self.troubles.values().next().cloned(),
-        }
+        })
     }
 }
 
@@ -260,17 +282,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_reach_the_relay_and_nobody_else() {
+    fn secrets_reach_only_the_relay() {
         let proxy: Proxy = "socks5://me:s3cret@proxy.test:1080".parse().unwrap();
         let via = Via {
             proxy,
             except: vec!["10.0.0.0/8".parse().unwrap(), ".corp.test".parse().unwrap()],
         };
-        let told: ViaSettings = serde_json::from_slice(&via.told()).unwrap();
-        assert_eq!(told.proxy, "socks5://me:s3cret@proxy.test:1080");
-        assert_eq!(told.except, ["10.0.0.0/8", ".corp.test"]);
+        let sent: ViaSettings = serde_json::from_slice(&via.json()).unwrap();
+        assert_eq!(sent.proxy, "socks5://me:s3cret@proxy.test:1080");
+        assert_eq!(sent.except, ["10.0.0.0/8", ".corp.test"]);
         let shown =
-            format!("{via:?} {} {told:?} {:?}", via.proxy, Secret("http://me:s3cret@h:1".into()));
+            format!("{via:?} {} {sent:?} {:?}", via.proxy, Secret("http://me:s3cret@h:1".into()));
         assert!(
             !shown.contains("s3cret") && shown.contains("socks5://***@proxy.test:1080"),
             "{shown}"

@@ -1,17 +1,17 @@
 //! Questions that wait for a relay's answer. All live equally long, so the oldest expires first.
 //!
-//! DNS questions and pings have a table each. A question cannot be taken back from a relay, so
-//! nobody's make room for another's: instead nobody gets more than a share of what is free. Whoever
-//! asks alone may have two thirds of all, and half where all are of one zone; a zone whose servers
-//! are silent leaves the other half.
+//! DNS questions and pings have a table each. A question cannot be taken back from a relay, so no
+//! question makes room for another one. Instead each owner gets a share of what is free: an owner
+//! that asks alone may have two thirds of all, and half if all are of one zone. A zone whose
+//! servers do not answer leaves the other half.
 
 use crate::limits::{ASKED_LIFETIME, MAX_PINGS};
 use stack::{Owner, Waiting};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 use wire::limits::MAX_QUERIES;
 
-/// Who waits.
+/// Where an answer goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asker {
     /// A DNS query over UDP, and how many bytes its answer may have.
@@ -24,7 +24,7 @@ pub(crate) enum Asker {
     Facts,
 }
 
-/// What is asked for.
+/// What an answer is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Dns,
@@ -42,7 +42,7 @@ impl Asker {
     }
 }
 
-/// Whose a DNS question is, and a number that stands for its zone.
+/// The owner of a DNS question, and a number that stands for its zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Share {
     pub(crate) owner: Owner,
@@ -54,15 +54,30 @@ pub(crate) struct Share {
 pub(crate) struct Question {
     pub(crate) lane: usize,
     pub(crate) asker: Asker,
-    /// A DNS query's header and question, from which a failure is made; else nothing.
+    /// A DNS query's header and question, from which a failure is made; empty for other questions.
     pub(crate) query: Vec<u8>,
-    /// None for what came while there was room for all.
+    /// `None` for what came while there was room for all.
     pub(crate) share: Option<Share>,
 }
 
 impl Question {
     fn is_dns(&self) -> bool {
         self.asker.kind() == Kind::Dns
+    }
+}
+
+/// A host's facts that are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    /// The answer has all of them.
+    Fresh,
+    /// They have changed since the question, perhaps often: one more question follows the answer.
+    Stale,
+}
+
+impl Freshness {
+    pub(crate) fn is_stale(self) -> bool {
+        self == Self::Stale
     }
 }
 
@@ -73,10 +88,12 @@ pub(crate) struct Asked {
     questions: Waiting<Question>,
     pings: Waiting<Question>,
     held: Held,
+    /// The questions for hosts' facts, by lane: at most one for each.
+    facts: BTreeMap<usize, Freshness>,
     next: u32,
 }
 
-/// Who has how many DNS questions under way.
+/// How many DNS questions are under way, by lane, owner and share.
 #[derive(Debug, Default)]
 struct Held {
     all: usize,
@@ -122,7 +139,7 @@ impl Held {
         let free = capacity.saturating_sub(self.all);
         let of = |owner| self.owners.get(&owner).copied().unwrap_or(0);
         let of_zone = self.shares.get(&share).copied().unwrap_or(0);
-        // All sources together are as one user: a container may make up its address.
+        // All sources together count as one user: a container may make up its address.
         let of_owner = if share.owner.is_source() {
             self.sources.max(2 * of(share.owner))
         } else {
@@ -142,8 +159,8 @@ fn take_one<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: K) {
 }
 
 impl Asked {
-    /// Whether so many of `capacity` DNS questions are under way that each further one must say
-    /// whose it is.
+    /// Whether so many of `capacity` DNS questions are under way that each further one needs an
+    /// owner.
     pub(crate) fn is_crowded(&self, capacity: usize) -> bool {
         self.held.all * 4 >= capacity
     }
@@ -174,8 +191,30 @@ impl Asked {
         wire::RequestId(self.next)
     }
 
-    /// The question that an answer of that kind, from the relay of `lane`, is for. One for
-    /// something else waits on.
+    /// Asks for the facts of a lane's host. `None` while there is such a question, however often
+    /// the relay says that something has changed: its answer is then [`Freshness::Stale`].
+    pub(crate) fn ask_facts(&mut self, now: Instant, lane: usize) -> Option<wire::RequestId> {
+        if let Some(freshness) = self.facts.get_mut(&lane) {
+            *freshness = Freshness::Stale;
+            return None;
+        }
+        self.facts.insert(lane, Freshness::Fresh);
+        let asker = Asker::Facts;
+        Some(self.insert(now, Question { lane, asker, query: Vec::new(), share: None }))
+    }
+
+    /// The facts of a lane's host have come.
+    pub(crate) fn take_facts(
+        &mut self,
+        lane: usize,
+        request: wire::RequestId,
+    ) -> Option<Freshness> {
+        let freshness = self.facts.get(&lane).copied()?;
+        self.take(lane, request, Kind::Facts).map(|_| freshness)
+    }
+
+    /// The question that an answer of that kind, from the relay of `lane`, is for. A question of
+    /// another kind waits on.
     pub(crate) fn take(
         &mut self,
         lane: usize,
@@ -187,8 +226,16 @@ impl Asked {
             .get(request.0)
             .filter(|question| question.lane == lane && question.asker.kind() == kind)?;
         let question = table.remove(request.0)?;
-        self.held.remove(&question);
+        self.forget(&question);
         Some(question)
+    }
+
+    /// A question is under way no longer.
+    fn forget(&mut self, question: &Question) {
+        self.held.remove(question);
+        if question.asker == Asker::Facts {
+            self.facts.remove(&question.lane);
+        }
     }
 
     /// Questions of a lane whose relay died.
@@ -197,7 +244,7 @@ impl Asked {
         for table in [&mut self.questions, &mut self.pings] {
             taken.extend(table.remove_all(|question| question.lane == lane));
         }
-        taken.iter().for_each(|question| self.held.remove(question));
+        taken.iter().for_each(|question| self.forget(question));
         taken
     }
 
@@ -210,7 +257,7 @@ impl Asked {
         let question = [&mut self.questions, &mut self.pings]
             .into_iter()
             .find_map(|table| table.expire(now))?;
-        self.held.remove(&question);
+        self.forget(&question);
         Some(question)
     }
 

@@ -2,52 +2,37 @@
 //! as a property test.
 //!
 //! What runs is the product: engine, stack, lane, session and decoder. The input says what apps
-//! send and what the relay sends: sealed
-//! frames with ids that the relay was given, sealed frames of any bytes, and bytes that are none.
-//! Whatever comes of it, no relay
-//! may stop the gateway, make it spin, fill its memory, or have an app hear what no host has said
-//! to it. When the relay is
+//! send and what the relay sends: sealed frames with ids that the relay was given, sealed frames of
+//! any bytes, and bytes that are no frames. Whatever the input, no relay may stop the gateway, make
+//! it spin, fill its memory, or have an app hear what no host has said to it. When the relay is
 //! gone, all that it held is gone.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "a relay and a book look at a few kinds of frames each"
 )]
 
-pub(super) mod packets;
+mod packets;
 
-use super::pretend::pipe::Pipe;
-use super::pretend::{Flag, GATEWAY_MAC, Nic, VM_MAC, checksum, frame};
-use super::{Engine, Parts};
-use crate::dns::rebind::Filter;
-use crate::lane::Lane;
-use crate::limits::HELLO_PATIENCE;
-use crate::link::Parcel;
-use crate::network::{Network, NetworkReport, NetworkState, Wish};
-use crate::relays::{self as processes, Relays, Request};
-use crate::via::{Proxy, Via};
-use packets::{answer, facts, ip, query, u24};
-use stack::{
-    AddressPlan, AppSocket, Capacity, Config, Filtering, HostAccess, Ipv6, Offload, Owners, Stack,
-    Transport,
+use super::EngineError;
+use super::core::Open;
+use super::pretend::packets::{
+    ACK, FIN, GATEWAY, ICMP, SYN, TCP, UDP, VM, checksum, data_length, echo, four, ip, tcp, two,
+    udp,
 };
+use super::pretend::relay::{FrameEnd, PIPE};
+use super::pretend::world::{self, Gateway, Setup, World as _};
+use crate::lane::Lane;
+use crate::relays::Request;
+use packets::{answer, facts, query, u24};
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
-use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{mpsc, watch};
 use wire::frame::VERSION;
 use wire::limits::CONGESTED_CONTROL_BYTES;
 use wire::{
-    AnsweredBy, BindId, Capabilities, ConnectFailure, Decoder, Fault, FaultKind, FlowId, Frame,
-    Hello, HostFacts, Marks, QueryFailure, RequestId, Sealer, UnbindReason,
+    AnsweredBy, BindId, Capabilities, ConnectFailure, Fault, FaultKind, FlowId, Frame, Hello,
+    Marks, QueryFailure, RequestId, UnbindReason,
 };
-
-const VM: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 18);
-const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 17);
-const SUBNET: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 16);
 
 /// Apps with a TCP connection each; the last one's is to the gateway's DNS.
 const APPS: u16 = 4;
@@ -57,18 +42,6 @@ const SERVER_PORTS: u16 = 2000;
 /// UDP sockets of apps, and those that ask for names.
 const UDP_PORTS: u16 = 3000;
 const ASKING_PORTS: u16 = 4000;
-
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const ICMP: u8 = 1;
-const SYN: u8 = 2;
-const ACK: u8 = 16;
-
-/// What a pipe holds.
-const PIPE: usize = 1 << 20;
-
-/// Passes at one time without which everything comes to rest.
-const MOST_PASSES: usize = 5000;
 
 /// Deadlines of the gateway until all is over.
 const MOST_DEADLINES: usize = 5000;
@@ -113,15 +86,6 @@ impl<'a> Input<'a> {
     }
 }
 
-#[derive(Debug)]
-struct OneUser;
-
-impl Owners for OneUser {
-    fn look_up(&mut self, _: Transport, _: SocketAddr, _: SocketAddr) -> Option<AppSocket> {
-        Some(AppSocket::Of(1000))
-    }
-}
-
 /// An app's connection as its kernel has it.
 #[derive(Clone, Copy, Default)]
 struct Conn {
@@ -150,136 +114,35 @@ struct Book {
 
 /// The relay's side.
 struct Hostile {
-    up: Pipe,
-    down: Pipe,
-    sealer: Sealer,
-    decoder: Decoder,
+    end: FrameEnd,
     flows: Vec<u32>,
     binds: Vec<u32>,
     /// Questions with their messages, and echo requests.
     requests: Vec<(u32, Vec<u8>)>,
-    is_deaf: bool,
 }
 
 struct World {
-    now: Instant,
-    engine: Engine<Nic>,
-    requests: mpsc::Receiver<Request>,
+    gateway: Gateway,
     relay: Option<Hostile>,
     book: Book,
-    flag: Arc<Flag>,
     /// Whether the gateway goes through a proxy, and ends where a relay cannot.
     by_proxy: bool,
     is_over: bool,
     /// Whether another relay starts where one has ended.
     restarts: bool,
-    _network: mpsc::Sender<Parcel<NetworkReport>>,
-    _wishes: watch::Receiver<Wish>,
 }
 
-impl World {
-    fn new(first: u8, now: Instant) -> Self {
-        let plan =
-            AddressPlan { subnet: SUBNET, captured: Vec::new(), host_access: HostAccess::All };
-        let config = Config {
-            mtu: if first & 1 == 0 { 1500 } else { 65_520 },
-            offload: Offload::None,
-            addresses: plan.clone(),
-            ipv6: Ipv6::Enabled,
-            udp_filtering: Filtering::AddressDependent,
-            gateway_mac: GATEWAY_MAC,
-            vm_mac: VM_MAC,
-            capacity: Capacity::default(),
-            seed: u64::from(first),
-        };
-        let by_proxy = first & 2 != 0;
-        let via = by_proxy.then(|| Via { proxy: Proxy::Windows, except: Vec::new() });
-        let (supervisor, requests) = Relays::new();
-        let lane = Lane::new(0, supervisor.clone(), supervisor.start(0), (1000, 1000));
-        let (_, asks) = mpsc::channel(1);
-        let (tell, states) = mpsc::channel(1);
-        let (wish, wishes) = watch::channel(Wish::default());
-        let state = NetworkState {
-            up: true,
-            plan: Some(plan.clone()),
-            ipv6: true,
-            ..NetworkState::default()
-        };
-        tell.try_send(NetworkReport::Ok(state).into()).expect("it has room for one");
-        let mut stack = Stack::new(config, now);
-        stack.set_owners(Box::new(OneUser));
-        let tap = Nic { inbox: Default::default(), outbox: Vec::new(), offload: Offload::None };
-        let parts = Parts {
-            tap,
-            stack,
-            plan,
-            lanes: vec![lane],
-            asks,
-            network: Network { states },
-            wish,
-            mtu: 1500,
-            via,
-            rebind: Filter::default(),
-            sockets: None,
-        };
-        Self {
-            now,
-            engine: Engine::new(parts, now),
-            requests,
-            relay: None,
-            book: Book::default(),
-            flag: Arc::default(),
-            by_proxy,
-            is_over: false,
-            restarts: true,
-            _network: tell,
-            _wishes: wishes,
-        }
-    }
+impl world::World for World {
+    const MOST_PASSES: usize = 5000;
 
-    /// The engine goes on at this moment until it comes to rest.
-    fn settle(&mut self) {
-        let waker = Waker::from(Arc::clone(&self.flag));
-        let mut cx = Context::from_waker(&waker);
-        let mut up = Some(|_: &crate::Status| ());
-        for _ in 0..MOST_PASSES {
-            if self.is_over {
-                return;
-            }
-            self.flag.0.store(false, Ordering::Relaxed);
-            if let Poll::Ready(error) = self.engine.pass(self.now, &mut cx, &mut up) {
-                assert!(self.by_proxy, "the gateway ended: {error}");
-                self.is_over = true;
-            }
-            let mut moved = self.flag.0.load(Ordering::Relaxed);
-            while let Ok(request) = self.requests.try_recv() {
-                moved = true;
-                self.serve(request);
-            }
-            for (frame, _) in std::mem::take(&mut self.engine.core.tap.outbox) {
-                self.book.arrive(&frame[14..]);
-            }
-            moved |= self.relay.as_mut().is_some_and(|relay| relay.read(&mut self.book));
-            if !moved {
-                return self.judge();
-            }
-        }
-        panic!("it spins");
+    fn gateway(&mut self) -> &mut Gateway {
+        &mut self.gateway
     }
 
     fn serve(&mut self, request: Request) {
         match request {
             Request::Start { answer, .. } if self.restarts => {
-                let (up, down) = (Pipe::new(PIPE), Pipe::new(PIPE));
-                let (input, output) = (Box::new(up.end()), Box::new(down.end()));
-                let started = processes::Relay {
-                    pid: 0,
-                    patience: HELLO_PATIENCE,
-                    input: Some(input),
-                    output,
-                };
-                assert!(answer.send(Ok(started)).is_ok(), "the lane does not wait for its relay");
-                self.relay = Some(Hostile::new(up, down));
+                self.relay = Some(Hostile::new(FrameEnd::new(world::start(answer, PIPE))));
             }
             Request::Start { answer, .. } => drop(answer.send(Err("there are no more".to_owned()))),
             Request::End { answer, .. } => {
@@ -290,21 +153,52 @@ impl World {
         }
     }
 
+    fn step(&mut self) -> bool {
+        for (frame, _) in self.gateway.engine.core.tap().take() {
+            self.book.arrive(&frame[14..]);
+        }
+        self.relay.as_mut().is_some_and(|relay| relay.read(&mut self.book))
+    }
+
+    fn end(&mut self, error: EngineError) {
+        assert!(self.by_proxy, "the gateway ended: {error}");
+        self.is_over = true;
+    }
+}
+
+impl World {
+    fn new(first: u8, now: Instant) -> Self {
+        let by_proxy = first & 2 != 0;
+        let mtu = if first & 1 == 0 { 1500 } else { 65_520 };
+        let setup = Setup { mtu, by_proxy, seed: u64::from(first), ..Setup::default() };
+        Self {
+            gateway: Gateway::new(setup, now),
+            relay: None,
+            book: Book::default(),
+            by_proxy,
+            is_over: false,
+            restarts: true,
+        }
+    }
+
+    /// Everything goes on at this moment until it comes to rest, and is judged.
+    fn rest(&mut self) {
+        if !self.is_over {
+            self.settle();
+        }
+        if !self.is_over {
+            self.judge();
+        }
+    }
+
     /// What must be true whatever has come.
     fn judge(&mut self) {
-        let core = &self.engine.core;
-        let (questions, pings) = core.asked.count();
-        assert!(
-            core.flows.len() <= APPS.into() && core.dns.len() <= 1,
-            "{} flows",
-            core.flows.len()
-        );
-        assert!(
-            questions <= self.book.questions.values().sum::<usize>() + 2000
-                && pings <= self.book.pings
-        );
-        assert!(core.asked.own() <= 1, "{} questions of the gateway's own", core.asked.own());
-        let session = self.engine.lanes.first().and_then(Lane::session);
+        let open = self.gateway.engine.core.open();
+        assert!(open.flows <= APPS.into() && open.dns_connections <= 1, "{open:?}");
+        let asked = self.book.questions.values().sum::<usize>();
+        assert!(open.questions <= asked + 2000 && open.pings <= self.book.pings, "{open:?}");
+        assert!(open.own_questions <= 1, "{open:?}");
+        let session = self.gateway.engine.lanes.first().and_then(Lane::session);
         let waiting = session.map_or(0, wire::Session::waiting_bytes);
         assert!(
             waiting <= CONGESTED_CONTROL_BYTES + 64 * 1024,
@@ -313,46 +207,30 @@ impl World {
     }
 
     fn wait(&mut self, by: Duration) {
-        self.now += by;
-        self.settle();
+        self.gateway.now += by;
+        self.rest();
     }
 
-    /// The relay ends, and none comes after it.
-    fn end(&mut self) {
+    /// The relay ends, and no other comes after it.
+    fn finish(&mut self) {
         self.restarts = false;
         if let Some(relay) = &self.relay {
-            relay.down.close();
+            relay.end.down.close();
         }
-        let end = self.now + FORGOTTEN;
+        let end = self.gateway.now + FORGOTTEN;
         for _ in 0..MOST_DEADLINES {
-            self.settle();
+            self.rest();
             if self.is_over {
                 return;
             }
-            let next = self.engine.armed.max(self.now + Duration::from_millis(1));
+            let next = self.gateway.engine.armed.max(self.gateway.now + Duration::from_millis(1));
             if next >= end {
-                let core = &mut self.engine.core;
-                let left = (core.flows.len(), core.dns.len(), core.asked.count(), core.asked.own());
-                assert_eq!(
-                    left,
-                    (0, 0, (0, 0), 0),
-                    "flows, DNS connections and questions are left"
-                );
-                let stats = core.stack.stats();
-                assert_eq!(
-                    (stats.flows, stats.half_open, stats.binds),
-                    (0, 0, 0),
-                    "the stack is not empty"
-                );
+                assert_eq!(self.gateway.engine.core.open(), Open::default(), "something is left");
                 return;
             }
-            self.now = next;
+            self.gateway.now = next;
         }
         panic!("{MOST_DEADLINES} deadlines until all is over");
-    }
-
-    fn send(&self, packet: &[u8]) {
-        self.engine.core.tap.inbox.borrow_mut().push_back(frame(packet));
     }
 
     /// A segment of an app's connection, in its place more often than not.
@@ -370,42 +248,28 @@ impl World {
             (Ipv4Addr::new(198, 18, 0, input.byte() & 3), SERVER_PORTS + which)
         };
         let payload = if shape & 8 == 0 { input.piece() } else { &[] };
-        let mut tcp = [(APP_PORTS + which).to_be_bytes(), port.to_be_bytes()].concat();
-        tcp.extend([seq, ack].map(u32::to_be_bytes).concat());
-        tcp.extend([5 << 4, flags, 0xff, 0xff, 0, 0, 0, 0]);
-        tcp.extend(payload);
-        self.send(&ip(to, TCP, &tcp));
-    }
-
-    fn datagram(&mut self, port: u16, to: SocketAddr, payload: &[u8]) {
-        let IpAddr::V4(host) = to.ip() else { unreachable!("datagrams are sent over IPv4") };
-        let length = u16::try_from(8 + payload.len()).unwrap_or(u16::MAX);
-        let mut udp = [port, to.port(), length, 0].map(u16::to_be_bytes).concat();
-        udp.extend(payload);
-        self.send(&ip(host, UDP, &udp));
+        self.gateway.put(&tcp(APP_PORTS + which, (to, port), (seq, ack), flags, payload));
     }
 
     fn app(&mut self, what: u8, input: &mut Input<'_>) {
         match what {
             0 | 1 => self.segment(input),
             2 => {
-                let (port, host) =
-                    (UDP_PORTS + u16::from(input.byte() & 3), [203, 0, 113, input.byte() & 3]);
+                let port = UDP_PORTS + u16::from(input.byte() & 3);
+                let host = Ipv4Addr::new(203, 0, 113, input.byte() & 3);
                 self.book.contacts.insert((port, host.into()));
-                self.datagram(port, (host, 500).into(), input.piece());
+                self.gateway.put(&udp(port, (host, 500), input.piece()));
             }
             3 => {
                 let (port, kind) = (ASKING_PORTS + u16::from(input.byte() & 3), input.byte());
                 *self.book.questions.entry(port).or_default() += 1;
-                self.datagram(port, (GATEWAY, 53).into(), &query(kind));
+                self.gateway.put(&udp(port, (GATEWAY, 53), &query(kind)));
             }
             _ => {
                 self.book.pings += 1;
-                let mut echo = vec![8, 0, 0, 0, 0, 7, 0, input.byte()];
-                echo.extend(input.piece());
-                let sum = checksum(&[&echo]).to_be_bytes();
-                echo[2..4].copy_from_slice(&sum);
-                self.send(&ip(Ipv4Addr::new(203, 0, 113, 10), ICMP, &echo));
+                let body = [&[0, 7, 0, input.byte()][..], input.piece()].concat();
+                let host = Ipv4Addr::new(203, 0, 113, 10);
+                self.gateway.put(&ip(host, ICMP, &echo(&body)));
             }
         }
     }
@@ -419,12 +283,12 @@ impl World {
             0 => [&[input.byte()][..], &u24(payload.len()), &input.four().to_le_bytes(), payload]
                 .concat(),
             1 => {
-                relay.down.write(payload);
+                relay.end.down.write(payload);
                 return;
             }
-            2 if payload.len() & 1 == 0 => return relay.down.close(),
+            2 if payload.len() & 1 == 0 => return relay.end.down.close(),
             2 => {
-                relay.is_deaf = !relay.is_deaf;
+                relay.end.is_deaf = !relay.end.is_deaf;
                 return;
             }
             _ => {
@@ -435,60 +299,31 @@ impl World {
         };
         for _ in 0..times {
             self.book.relay_sends(&bytes);
-            let mut sealed = Vec::new();
-            relay.sealer.append(&bytes, &mut sealed);
-            relay.down.write(&sealed);
+            relay.end.send(&bytes);
         }
     }
 }
 
 impl Hostile {
-    fn new(up: Pipe, down: Pipe) -> Self {
-        Self {
-            up,
-            down,
-            sealer: Sealer::default(),
-            decoder: Decoder::default(),
-            flows: Vec::new(),
-            binds: Vec::new(),
-            requests: Vec::new(),
-            is_deaf: false,
-        }
+    fn new(end: FrameEnd) -> Self {
+        Self { end, flows: Vec::new(), binds: Vec::new(), requests: Vec::new() }
     }
 
     /// Reads what the gateway has sent, and learns its ids.
     fn read(&mut self, book: &mut Book) -> bool {
-        if self.is_deaf {
-            return false;
-        }
-        let mut moved = false;
-        loop {
-            let taken = self.up.read(self.decoder.space());
-            if taken == 0 {
-                return moved;
+        self.end.read(|frame| match frame {
+            Frame::Open { flow, to, .. } => {
+                self.flows.push(flow.0);
+                book.flows.insert(flow.0, to.port().wrapping_sub(SERVER_PORTS));
             }
-            moved = true;
-            self.decoder.filled(taken);
-            while let Some(frame) =
-                self.decoder.next_frame().expect("what the gateway sends are frames")
-            {
-                match frame {
-                    Frame::Open { flow, to, .. } => {
-                        self.flows.push(flow.0);
-                        book.flows.insert(flow.0, to.port().wrapping_sub(SERVER_PORTS));
-                    }
-                    Frame::Bind { bind, .. } => self.binds.push(bind.0),
-                    Frame::Query { request, message } => {
-                        self.requests.push((request.0, message.to_vec()))
-                    }
-                    Frame::Echo { request, payload, .. } => {
-                        self.requests.push((request.0, payload.to_vec()))
-                    }
-                    Frame::AskFacts { request } => self.requests.push((request.0, Vec::new())),
-                    _ => {}
-                }
+            Frame::Bind { bind, .. } => self.binds.push(bind.0),
+            Frame::Query { request, message } => self.requests.push((request.0, message.to_vec())),
+            Frame::Echo { request, payload, .. } => {
+                self.requests.push((request.0, payload.to_vec()));
             }
-        }
+            Frame::AskFacts { request } => self.requests.push((request.0, Vec::new())),
+            _ => {}
+        })
     }
 
     /// Appends a frame with ids that the relay was given, if it was given some.
@@ -576,30 +411,26 @@ impl Book {
             return;
         }
         assert_eq!(checksum(&[&packet[..20]]), 0, "a wrong checksum in an IP header");
-        assert_eq!(packet[16..20], VM.octets(), "a packet for somebody else");
-        let length = usize::from(u16::from_be_bytes([packet[2], packet[3]]));
-        assert_eq!(length, packet.len(), "another length than its header says");
+        assert_eq!(packet[16..20], VM.octets(), "a packet for another address");
+        assert_eq!(usize::from(two(packet, 2)), packet.len(), "its header says another length");
         let from = IpAddr::from(*packet[12..].first_chunk::<4>().expect("it has a header"));
         if packet[6..8] != [0, 0] && packet[6] & 0x40 == 0 {
             // Fragments of datagrams larger than the MTU.
             return;
         }
         let message = &packet[20..];
-        let two = |at: usize| u16::from_be_bytes([message[at], message[at + 1]]);
+        let port = || two(message, 2);
         match packet[9] {
-            TCP => self.take_segment(two(2).wrapping_sub(APP_PORTS), message),
-            UDP if two(2) >= ASKING_PORTS => {
+            TCP => self.take_segment(port().wrapping_sub(APP_PORTS), message),
+            UDP if port() >= ASKING_PORTS => {
                 assert_eq!(from, IpAddr::from(GATEWAY), "an answer from somewhere else");
-                let asked = self.questions.entry(two(2)).or_default();
+                let asked = self.questions.entry(port()).or_default();
                 *asked = asked.checked_sub(1).expect("an answer to nothing");
                 self.reached.heard += 1;
             }
             UDP => {
-                assert!(
-                    self.contacts.contains(&(two(2), from)),
-                    "a datagram of a stranger: {from} to {}",
-                    two(2)
-                );
+                let is_known = self.contacts.contains(&(port(), from));
+                assert!(is_known, "a datagram of a stranger: {from} to {}", port());
                 self.reached.heard += 1;
             }
             ICMP if message[0] == 0 => {
@@ -619,31 +450,28 @@ impl Book {
         let Some(conn) = self.conns.get_mut(usize::from(which)) else {
             panic!("a segment for no app: {which}")
         };
-        let four = |at: usize| u32::from_be_bytes([tcp[at], tcp[at + 1], tcp[at + 2], tcp[at + 3]]);
-        let data = tcp.len() - 4 * usize::from(tcp[12] >> 4);
+        let data = u32::try_from(data_length(tcp)).expect("it fits into a packet");
         let (flags, is_dns) = (tcp[13], which == APPS - 1);
-        let end = four(4)
-            .wrapping_add(u32::try_from(data).expect("it fits into a packet"))
-            .wrapping_add(u32::from(flags & 1));
+        let end = four(tcp, 4).wrapping_add(data).wrapping_add(u32::from(flags & FIN));
         if flags & SYN != 0 {
             assert!(
                 is_dns || conn.was_opened || self.is_unsure,
                 "a SYN is answered, and no host has connected"
             );
-            conn.ack = four(4).wrapping_add(1);
+            conn.ack = four(tcp, 4).wrapping_add(1);
             self.reached.opened += 1;
         } else {
             let new = end.wrapping_sub(conn.ack);
             if data > 0 && new > 0 && new < 1 << 31 {
-                conn.got += u64::from(new.min(u32::try_from(data).expect("it fits into a packet")));
+                conn.got += u64::from(new.min(data));
                 conn.ack = end;
                 self.reached.heard += 1;
-            } else if flags & 1 != 0 {
+            } else if flags & FIN != 0 {
                 conn.ack = end;
             }
         }
         if flags & ACK != 0 {
-            conn.seq = four(8);
+            conn.seq = four(tcp, 8);
         }
         assert!(
             is_dns || self.is_unsure || conn.got <= conn.sent,
@@ -654,41 +482,32 @@ impl Book {
     }
 }
 
-thread_local! {
-    /// The engine's timer must belong to one.
-    static RUNTIME: Runtime = Builder::new_current_thread().enable_time().build().expect("it needs nothing of the system");
-}
-
 /// Any bytes, read as what apps and a hostile relay do.
 ///
 /// # Panics
 /// Where the relay has done what it must not be able to do.
 pub fn relay_frames(data: &[u8]) -> Reached {
-    RUNTIME.with(|runtime| {
-        let _time = runtime.enter();
-        let mut input = Input(data);
-        #[expect(clippy::disallowed_methods, reason = "a virtual clock must begin somewhere")]
-        let mut world = World::new(input.byte(), Instant::now());
-        world.settle();
-        for _ in 0..300 {
-            if input.0.is_empty() || world.is_over {
-                break;
-            }
-            let op = input.byte();
-            match op % 24 {
-                what @ 0..=4 => world.app(what, &mut input),
-                5 => world.wait(Duration::from_millis(input.two().into())),
-                6 => world.wait(Duration::from_secs(u64::from(input.byte() & 15))),
-                7 => continue,
-                what => world.relay(what - 8, &mut input),
-            }
-            if op < 240 {
-                world.settle();
-            }
+    let mut input = Input(data);
+    let mut world = World::new(input.byte(), super::now());
+    world.rest();
+    for _ in 0..300 {
+        if input.0.is_empty() || world.is_over {
+            break;
         }
-        world.end();
-        world.book.reached
-    })
+        let op = input.byte();
+        match op % 24 {
+            what @ 0..=4 => world.app(what, &mut input),
+            5 => world.wait(Duration::from_millis(input.two().into())),
+            6 => world.wait(Duration::from_secs(u64::from(input.byte() & 15))),
+            7 => continue,
+            what => world.relay(what - 8, &mut input),
+        }
+        if op < 240 {
+            world.rest();
+        }
+    }
+    world.finish();
+    world.book.reached
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@
 
 mod asked;
 mod core;
-mod dns;
 mod elsewhere;
 mod full;
 #[cfg(any(test, fuzzing))]
@@ -16,28 +15,26 @@ pub mod hostile;
 mod model;
 #[cfg(any(test, fuzzing))]
 mod pretend;
-mod report;
 #[cfg(test)]
 mod scripted;
 mod spread;
 mod terms;
+mod wishes;
 
 use self::core::Core;
+pub(crate) use self::core::CoreParts;
 use crate::allocator;
 use crate::control::Ask;
-use crate::dns::rebind::Filter;
 use crate::lane::{Lane, Turn};
-use crate::limits::{TAP_TURN_BYTES, TAP_TURN_FRAMES, WITHDRAW_AFTER};
-use crate::net::owners::Sockets;
-use crate::network::{Network, NetworkState, Wish};
-use crate::tap::{Device, READ_BUFFER, Tap};
-use crate::via::{Via, ViaRefusal};
-use stack::{AddressPlan, Ipv6, Stack, Strays};
+use crate::limits::WITHDRAW_AFTER;
+use crate::network::{Network, NetworkState};
+use crate::tap::{Device, Tap};
+use crate::via::ViaRefusal;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, watch};
+use std::time::Instant;
+use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
 /// Why the gateway cannot go on.
@@ -62,14 +59,10 @@ pub enum EngineError {
     Via(#[from] ViaRefusal),
 }
 
-/// Between two looks at DNS connections that may be idle.
-const DNS_TIDY: Duration = Duration::from_secs(5);
-
 /// The loop's own state; see the module's text.
 pub(crate) struct Engine<D = Tap> {
     core: Core<D>,
     lanes: Vec<Lane>,
-    frame: Vec<u8>,
     asks: mpsc::Receiver<Ask>,
     network: Network,
     network_state: NetworkState,
@@ -78,24 +71,16 @@ pub(crate) struct Engine<D = Tap> {
     started: Instant,
     /// Since when no relay is ready.
     alone_since: Option<Instant>,
-    next_tidy: Instant,
     mtu: u32,
 }
 
 /// What the loop is made from.
 pub(crate) struct Parts<D = Tap> {
-    pub(crate) tap: D,
-    pub(crate) stack: Stack,
-    pub(crate) plan: AddressPlan,
+    pub(crate) core: CoreParts<D>,
     pub(crate) lanes: Vec<Lane>,
     pub(crate) asks: mpsc::Receiver<Ask>,
     pub(crate) network: Network,
-    pub(crate) wish: watch::Sender<Wish>,
     pub(crate) mtu: u32,
-    pub(crate) via: Option<Via>,
-    pub(crate) rebind: Filter,
-    /// The VM's sockets; none where its kernel does not tell.
-    pub(crate) sockets: Option<Sockets>,
 }
 
 /// The shell's clock.
@@ -107,17 +92,8 @@ pub(crate) fn now() -> Instant {
 impl<D: Device> Engine<D> {
     pub(crate) fn new(parts: Parts<D>, now: Instant) -> Self {
         Self {
-            core: Core::new(
-                parts.tap,
-                parts.stack,
-                parts.sockets,
-                parts.plan,
-                parts.wish,
-                parts.via,
-                parts.rebind,
-            ),
+            core: Core::new(parts.core, now),
             lanes: parts.lanes,
-            frame: vec![0; READ_BUFFER],
             asks: parts.asks,
             network: parts.network,
             network_state: NetworkState::default(),
@@ -125,7 +101,6 @@ impl<D: Device> Engine<D> {
             armed: now,
             started: now,
             alone_since: Some(now),
-            next_tidy: now + DNS_TIDY,
             mtu: parts.mtu,
         }
     }
@@ -152,8 +127,9 @@ impl<D: Device> Engine<D> {
         if let Some(error) = self.hear_network(cx) {
             return Poll::Ready(error);
         }
-        if let Err(source) = self.read_tap(cx, now) {
-            return Poll::Ready(EngineError::Tap { name: self.core.tap.name().to_owned(), source });
+        if let Err(source) = self.core.read_tap(cx, now) {
+            let name = self.core.tap_name().to_owned();
+            return Poll::Ready(EngineError::Tap { name, source });
         }
         self.core.settle(now, &mut self.lanes);
         for index in 0..self.lanes.len() {
@@ -162,7 +138,7 @@ impl<D: Device> Engine<D> {
                 .poll_input(cx, now, |session, frame| core.on_frame(now, index, session, frame));
             self.lane_turn(now, index, &turn);
         }
-        if let Some(refusal) = self.core.way_out.as_ref().and_then(|way_out| way_out.refusal) {
+        if let Some(refusal) = self.core.refusal() {
             return Poll::Ready(refusal.into());
         }
         if self.network_state.up
@@ -180,27 +156,6 @@ impl<D: Device> Engine<D> {
         Poll::Pending
     }
 
-    fn read_tap(&mut self, cx: &mut Context<'_>, now: Instant) -> io::Result<()> {
-        if self.core.tap.poll_readable(cx)?.is_pending() {
-            return Ok(());
-        }
-        let (mut frames, mut bytes) = (0, 0);
-        while frames < TAP_TURN_FRAMES && bytes < TAP_TURN_BYTES {
-            let Some((frame, meta)) = self.core.tap.read(&mut self.frame)? else {
-                // The readiness is used up; ask for the next.
-                if self.core.tap.poll_readable(cx)?.is_pending() {
-                    return Ok(());
-                }
-                continue;
-            };
-            frames += 1;
-            bytes += frame.len();
-            self.core.stack.ingest(now, frame, meta, &mut self.core.tap);
-        }
-        cx.waker().wake_by_ref();
-        Ok(())
-    }
-
     fn lane_turn(&mut self, now: Instant, index: usize, turn: &Turn) {
         match turn {
             Turn::Quiet | Turn::Starting => {}
@@ -208,11 +163,7 @@ impl<D: Device> Engine<D> {
                 self.core.shrink();
                 allocator::trim();
             }
-            Turn::Died(counters) => {
-                self.core.past_bytes.up += counters.data_sent;
-                self.core.past_bytes.down += counters.data_received;
-                self.core.lane_died(now, index);
-            }
+            Turn::Died(counters) => self.core.lane_died(now, index, counters),
         }
     }
 
@@ -225,9 +176,9 @@ impl<D: Device> Engine<D> {
                 self.lane_turn(now, index, &turn);
             }
             self.core.after_output(now, &mut self.lanes);
-            // What was read made room, which the apps are told, and may have ended flows, which the
-            // relays are told.
-            if !self.core.stack.wants_service() && !self.core.settle(now, &mut self.lanes) {
+            // Reading made room, which the apps must learn, and may have ended flows, which the
+            // relays must learn.
+            if !self.core.wants_service() && !self.core.settle(now, &mut self.lanes) {
                 return;
             }
         }
@@ -237,18 +188,7 @@ impl<D: Device> Engine<D> {
         while let Poll::Ready(Some(state)) = self.network.states.poll_recv(cx) {
             match state.message {
                 Ok(state) => {
-                    if let Some(plan) = &state.plan {
-                        self.core.plan = plan.clone();
-                        self.core.stack.set_addresses(plan.clone());
-                    }
-                    self.core.ipv6 = if state.ipv6 { Ipv6::Enabled } else { Ipv6::Disabled };
-                    self.core.stack.set_ipv6(self.core.ipv6);
-                    let strays = if self.core.way_out.is_some() {
-                        Strays::Unknown
-                    } else {
-                        Strays::Elsewhere
-                    };
-                    self.core.stack.set_uplink(&state.uplink, strays);
+                    self.core.set_network(&state);
                     self.network_state = state;
                 }
                 Err(error) => return Some(EngineError::Network(error)),
@@ -266,14 +206,7 @@ impl<D: Device> Engine<D> {
             }
             self.lane_turn(now, index, &turn);
         }
-        if self.core.stack.next_deadline().is_some_and(|at| at <= now) {
-            self.core.stack.handle_timeout(now, &mut self.core.tap);
-        }
-        self.core.expire(now);
-        if self.next_tidy <= now {
-            self.next_tidy = now + DNS_TIDY;
-            self.core.tidy_dns(now);
-        }
+        self.core.keep_time(now);
         self.watch_relays(now);
     }
 
@@ -285,21 +218,16 @@ impl<D: Device> Engine<D> {
         }
         let since = *self.alone_since.get_or_insert(now);
         if now >= since + WITHDRAW_AFTER {
-            self.core.wish.send_if_modified(|wish| std::mem::replace(&mut wish.carry, false));
+            self.core.withdraw();
         }
     }
 
     /// Sets the timer to the next thing that is due.
     fn arm(&mut self, cx: &mut Context<'_>, now: Instant) {
         let lanes = self.lanes.iter().filter_map(Lane::next_deadline);
-        let others = [
-            self.core.stack.next_deadline(),
-            self.core.deadline(),
-            (!self.core.dns.is_empty()).then_some(self.next_tidy),
-            self.alone_since
-                .map(|since| since + WITHDRAW_AFTER)
-                .filter(|_| self.core.wish.borrow().carry),
-        ];
+        let withdrawal =
+            self.alone_since.filter(|_| self.core.carries()).map(|since| since + WITHDRAW_AFTER);
+        let others = [self.core.next_deadline(), withdrawal];
         let Some(at) = lanes.chain(others.into_iter().flatten()).min() else { return };
         // A deadline only ever moves the timer forward; one that became later finds nothing due
         // when it fires.

@@ -1,5 +1,5 @@
-//! How connections, UDP sockets and questions are spread over the relays: none is asked for more
-//! than it said it takes.
+//! How connections, UDP sockets and questions are spread over the relays. No relay is asked for
+//! more than its hello offers.
 
 use crate::lane::Lane;
 use stack::BindId;
@@ -18,11 +18,11 @@ pub(crate) struct ShellDrops {
     pub(crate) relays_full: u64,
     /// UDP binds that a relay refused or lost.
     pub(crate) unbound: u64,
-    /// What was sent to stand-ins that stand for no name.
+    /// Packets to stand-ins that stand for no name.
     pub(crate) stand_ins: u64,
     /// DNS messages that are no queries, and DNS connections beyond the limit.
     pub(crate) dns: u64,
-    /// DNS questions of one who has too many under way.
+    /// DNS questions of an owner that has too many under way.
     pub(crate) dns_share: u64,
     /// Idle DNS connections that made room for another.
     pub(crate) dns_displaced: u64,
@@ -69,12 +69,24 @@ impl Binds {
     }
 }
 
-/// What the relays that are ready take together: TCP flows and UDP sockets.
-pub(crate) fn capacity(lanes: &mut [Lane]) -> Option<(usize, usize)> {
+/// What relays take together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RelayCapacity {
+    /// TCP flows.
+    pub(crate) flows: usize,
+    /// UDP sockets.
+    pub(crate) binds: usize,
+}
+
+/// What the relays that are ready take together; `None` if no relay is ready.
+pub(crate) fn capacity(lanes: &mut [Lane]) -> Option<RelayCapacity> {
     let peers = lanes.iter_mut().filter_map(|lane| lane.ready()?.peer());
     peers
-        .map(|hello| (hello.max_flows as usize, hello.max_binds as usize))
-        .reduce(|a, b| (a.0 + b.0, a.1 + b.1))
+        .map(|hello| RelayCapacity {
+            flows: hello.max_flows as usize,
+            binds: hello.max_binds as usize,
+        })
+        .reduce(|a, b| RelayCapacity { flows: a.flows + b.flows, binds: a.binds + b.binds })
 }
 
 /// DNS questions that the relays that are ready take together.
@@ -82,7 +94,7 @@ pub(crate) fn questions(lanes: &mut [Lane]) -> usize {
     lanes.iter_mut().filter_map(Lane::ready).count() * MAX_QUERIES
 }
 
-/// A bound that the relay told.
+/// A bound that the relay's hello states.
 pub(crate) fn limit(session: &Session, of: impl FnOnce(&Hello) -> u32) -> usize {
     session.peer().map_or(0, of) as usize
 }

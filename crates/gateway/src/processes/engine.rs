@@ -6,7 +6,7 @@ use super::messages::{EngineSettings, FromEngine, ToEngine};
 use crate::RunError;
 use crate::control::{Ask, MAX_WAITING};
 use crate::dns::rebind::Filter;
-use crate::engine::{Engine, Parts, now};
+use crate::engine::{CoreParts, Engine, Parts, now};
 use crate::lane::Lane;
 use crate::limits::MAX_LANES;
 use crate::link::{Link, Parcel};
@@ -120,7 +120,8 @@ async fn carry(
         ends
     });
     let rebind = Filter::new(settings.rebind_domain_ok);
-    let parts = Parts { tap, stack, plan, lanes, asks, network, wish, mtu, via, rebind, sockets };
+    let core = CoreParts { tap, stack, plan, wish, via, rebind, sockets };
+    let parts = Parts { core, lanes, asks, network, mtu };
     let mut engine = Engine::new(parts, now());
     let mut up = Some(|status: &crate::Status| {
         // The queue is as good as empty, and without a supervisor nobody wants to know.

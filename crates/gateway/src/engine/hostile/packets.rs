@@ -1,31 +1,11 @@
-//! Packets, questions and frames' parts that apps and the hostile relay send.
+//! Questions and parts of frames that apps and the hostile relay send.
 
-use super::*;
+use wire::HostFacts;
 
 /// A payload length as it stands in a frame's header.
 pub(super) fn u24(length: usize) -> [u8; 3] {
     let [l0, l1, l2, _] = u32::try_from(length).unwrap_or(0).to_le_bytes();
     [l0, l1, l2]
-}
-
-/// A packet of the VM's.
-pub(in crate::engine) fn ip(to: Ipv4Addr, protocol: u8, payload: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(20 + payload.len()).unwrap_or(u16::MAX).to_be_bytes();
-    let mut packet = vec![0x45, 0, length[0], length[1], 0, 7, 0, 0, 64, protocol, 0, 0];
-    packet.extend(VM.octets());
-    packet.extend(to.octets());
-    let sum = checksum(&[&packet]).to_be_bytes();
-    packet[10..12].copy_from_slice(&sum);
-    packet.extend(payload);
-    let at = match protocol {
-        TCP => 36,
-        UDP => 26,
-        _ => return packet,
-    };
-    let length = u16::try_from(payload.len()).unwrap_or(u16::MAX).to_be_bytes();
-    let sum = checksum(&[&packet[12..20], &[0, protocol], &length, &packet[20..]]);
-    packet[at..at + 2].copy_from_slice(&(if sum == 0 { 0xffff } else { sum }).to_be_bytes());
-    packet
 }
 
 pub(super) fn query(kind: u8) -> Vec<u8> {

@@ -5,10 +5,16 @@ use proptest::prelude::*;
 use std::fs;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 1000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
-    fn whatever_a_relay_sends_the_gateway_goes_on(data in prop::collection::vec(any::<u8>(), 0..600)) {
+    fn whatever_a_relay_sends_the_gateway_goes_on(
+        data in prop::collection::vec(any::<u8>(), 0..600)
+    ) {
         relay_frames(&data);
     }
 }

@@ -1,7 +1,7 @@
 //! What each app and each server must see. The book knows what both sides of each conversation have
 //! done, and judges at once what the other side is shown of it.
 
-use super::program::{Answering, AppEnd, Outcome, Plan, Reply};
+use super::program::{Answering, AppEnd, Dice, Outcome, Plan, Reply, To};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::OnceLock;
@@ -21,7 +21,7 @@ const PATTERN: usize = 65_521;
 pub(super) fn stream(conn: usize, way: Way, offset: u64) -> &'static [u8] {
     static TEXT: OnceLock<Vec<u8>> = OnceLock::new();
     let text = TEXT.get_or_init(|| {
-        let mut dice = super::program::Dice(1);
+        let mut dice = Dice(1);
         let once: Vec<u8> = (0..PATTERN).map(|_| dice.roll() as u8).collect();
         [&once[..], &once].concat()
     });
@@ -92,25 +92,21 @@ pub(super) struct Book {
     pub(super) strangers: Vec<u64>,
 }
 
-pub(super) const VM: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 18);
-
 /// The server of a connection, and its address for the relay.
-pub(super) fn server_address(conn: usize, to: super::program::To) -> (SocketAddr, SocketAddr) {
+pub(super) fn server_address(conn: usize, to: To) -> (SocketAddr, SocketAddr) {
     let n = u16::try_from(conn).unwrap();
     match to {
-        super::program::To::V4 => {
+        To::V4 => {
             let [high, low] = n.to_be_bytes();
             let address = SocketAddr::from(([93, 184, high, low], 443));
             (address, address)
         }
-        super::program::To::V6 => {
+        To::V6 => {
             let address =
                 SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x2600, 0, 0, 0, 0, 0, 0, n + 1)), 443);
             (address, address)
         }
-        super::program::To::Host => {
-            (([10, 99, 0, 19], 20_000 + n).into(), ([127, 0, 0, 1], 20_000 + n).into())
-        }
+        To::Host => (([10, 99, 0, 19], 20_000 + n).into(), ([127, 0, 0, 1], 20_000 + n).into()),
     }
 }
 

@@ -5,19 +5,6 @@ use super::program::{
     To, What,
 };
 
-pub(super) const PLAIN: Setting = Setting {
-    offload: false,
-    mtu: 1500,
-    lanes: 1,
-    pipe: 65_536,
-    loss: 0,
-    overtaken: 0,
-    latency_ms: 0,
-    max_flows: 1000,
-    max_binds: 1000,
-    window: 65_536,
-};
-
 /// Seeds of programs that got no simpler.
 const SEEDS: [u64; 7] = [
     // A window that closed over data under way, by ACKs that overtook each other: smoltcp had no
@@ -48,7 +35,7 @@ pub(super) fn programs() -> Vec<Program> {
         // window update in LAST-ACK.
         Program {
             seed: 4_630_416_604_702_140_486,
-            setting: PLAIN,
+            setting: Setting::PLAIN,
             acts: connect(
                 0,
                 64_520,
@@ -63,7 +50,7 @@ pub(super) fn programs() -> Vec<Program> {
         // A FIN that was lost did not come again: smoltcp stops its timer at the third equal ACK.
         Program {
             seed: 737_756_950_108_306_314,
-            setting: Setting { offload: true, overtaken: 200, ..PLAIN },
+            setting: Setting { offload: true, overtaken: 200, ..Setting::PLAIN },
             acts: connect(
                 24_945,
                 23_140,
@@ -78,7 +65,7 @@ pub(super) fn programs() -> Vec<Program> {
         // A server that reset right behind its accept was taken for one that refuses.
         Program {
             seed: 4_790_089_906_432_986_455,
-            setting: PLAIN,
+            setting: Setting::PLAIN,
             acts: connect(
                 0,
                 0,

@@ -2,10 +2,13 @@
 //! not.
 
 use super::status::world;
-use crate::engine::spread::ShellDrops;
-use crate::engine::spread::{capacity, has_room, limit, pick, questions};
+use crate::engine::pretend::Nic;
+use crate::engine::spread::{
+    RelayCapacity, ShellDrops, capacity, has_room, limit, pick, questions,
+};
 use crate::lane::Lane;
 use crate::limits::{TAP_TURN_BYTES, TAP_TURN_FRAMES};
+use stack::Offload;
 use std::task::{Context, Waker};
 use std::time::Duration;
 use wire::FlowId;
@@ -18,17 +21,17 @@ fn lane_of(lanes: &mut [Lane], hash: u32, drops: &mut ShellDrops) -> Option<usiz
 
 #[test]
 fn a_hash_leads_to_its_lane_or_to_the_next_that_has_room() {
-    let runtime = super::runtime();
-    let _time = runtime.enter();
     let mut world = world(2);
     let mut drops = ShellDrops::default();
-    assert_eq!((capacity(&mut world.engine.lanes), questions(&mut world.engine.lanes)), (None, 0));
-    assert_eq!((lane_of(&mut world.engine.lanes, 0, &mut drops), drops.no_relay), (None, 1));
+    let lanes = &mut world.gateway.engine.lanes;
+    assert_eq!((capacity(lanes), questions(lanes)), (None, 0));
+    assert_eq!((lane_of(lanes, 0, &mut drops), drops.no_relay), (None, 1));
     assert_eq!((lane_of(&mut [], 0, &mut drops), drops.no_relay), (None, 2));
 
-    world.run_until(world.now + Duration::from_secs(1));
-    let lanes = &mut world.engine.lanes;
-    assert_eq!((capacity(lanes), questions(lanes)), (Some((4, 10)), 2 * MAX_QUERIES));
+    world.run_until(world.gateway.now + Duration::from_secs(1));
+    let lanes = &mut world.gateway.engine.lanes;
+    let offered = RelayCapacity { flows: 4, binds: 10 };
+    assert_eq!((capacity(lanes), questions(lanes)), (Some(offered), 2 * MAX_QUERIES));
     let found: Vec<_> = (0..5).map(|hash| lane_of(lanes, hash, &mut drops).unwrap()).collect();
     assert_eq!(found, [0, 1, 0, 1, 0]);
     let to = "192.0.2.1:80".parse().unwrap();
@@ -59,15 +62,14 @@ fn a_hash_leads_to_its_lane_or_to_the_next_that_has_room() {
 
 #[test]
 fn the_tap_is_read_by_turns_of_so_many_frames_and_bytes() {
-    let runtime = super::runtime();
-    let _time = runtime.enter();
     let mut world = world(1);
     // Frames of no protocol, which the stack drops.
     let mut read = |count: usize, bytes: usize| {
-        let frames = (0..count).map(|_| vec![0; bytes]);
-        *world.engine.core.tap.inbox.borrow_mut() = frames.collect();
-        world.engine.read_tap(&mut Context::from_waker(Waker::noop()), world.now).unwrap();
-        count - world.engine.core.tap.inbox.borrow().len()
+        let core = &mut world.gateway.engine.core;
+        *core.tap() = Nic::new(Offload::Vnet);
+        (0..count).for_each(|_| core.tap().put(vec![0; bytes]));
+        core.read_tap(&mut Context::from_waker(Waker::noop()), world.gateway.now).unwrap();
+        count - core.tap().unread()
     };
     assert_eq!(read(10, 60), 10);
     assert_eq!(read(2 * TAP_TURN_FRAMES, 60), TAP_TURN_FRAMES);

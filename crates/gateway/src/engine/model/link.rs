@@ -2,7 +2,7 @@
 //! overtake each other.
 
 use super::program::{Dice, Setting};
-use crate::engine::pretend::checksum;
+use crate::engine::pretend::packets::{checksum, data_length, four, tcp_at, two};
 use stack::TxMeta;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ pub(super) fn kernel(frame: &[u8], meta: TxMeta) -> Vec<Vec<u8>> {
     let size = meta.gso.map_or(usize::MAX, |gso| usize::from(gso.size));
     let payload = &packet[head..];
     let count = payload.len().div_ceil(size).max(1);
-    let begin = u32::from_be_bytes(*packet[at + 4..].first_chunk().unwrap());
+    let begin = four(packet, at + 4);
     let segment = |n: usize| {
         let from = n * size.min(payload.len());
         let piece = &payload[from..payload.len().min(from.saturating_add(size))];
@@ -51,27 +51,15 @@ pub(super) fn kernel(frame: &[u8], meta: TxMeta) -> Vec<Vec<u8>> {
     (0..count).map(segment).collect()
 }
 
-/// Shows a segment where somebody wants to see them.
+/// Shows a segment for `UNDERPASS_MODEL_TRACE`.
 pub(super) fn trace(packet: &[u8], at: Duration, what: &str) {
-    let Some(tcp) = (match (packet[0] >> 4, packet[9], packet[6]) {
-        (4, 6, _) => packet.get(20..),
-        (6, _, 6) => packet.get(40..),
-        _ => None,
-    }) else {
-        return;
-    };
-    let two = |at: usize| u16::from_be_bytes([tcp[at], tcp[at + 1]]);
-    let four = |at: usize| u32::from_be_bytes([tcp[at], tcp[at + 1], tcp[at + 2], tcp[at + 3]]);
-    let data = tcp.len() - 4 * usize::from(tcp[12] >> 4);
+    let Some(tcp) = tcp_at(packet).and_then(|at| packet.get(at..)) else { return };
+    let (from, to, window) = (two(tcp, 0), two(tcp, 2), two(tcp, 14));
+    let (seq, ack, flags, data) = (four(tcp, 4), four(tcp, 8), tcp[13], data_length(tcp));
     eprintln!(
-        "{:>12.6} {what} {}>{} flags {:02x} seq {} ack {} window {} data {data}",
+        "{:>12.6} {what} {from}>{to} flags {flags:02x} seq {seq} ack {ack} window {window} \
+         data {data}",
         at.as_secs_f64(),
-        two(0),
-        two(2),
-        tcp[13],
-        four(4),
-        four(8),
-        two(14)
     );
 }
 
@@ -90,9 +78,8 @@ impl Link {
         setting: &Setting,
         dice: &mut Dice,
     ) {
-        let is_tcp = matches!((packet[0] >> 4, packet[9], packet[6]), (4, 6, _) | (6, _, 6));
         // What has no second try is lost by the program alone.
-        if is_tcp && dice.per_mille(setting.loss) {
+        if tcp_at(&packet).is_some() && dice.per_mille(setting.loss) {
             return;
         }
         let late = if dice.per_mille(setting.overtaken) { dice.between(1, 5) } else { 0 };

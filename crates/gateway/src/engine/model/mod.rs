@@ -26,36 +26,18 @@ use self::book::{Book, Conn};
 use self::program::{Act, Answering, Dice, Program, Reply, What};
 use self::relay::{Asleep, Relay};
 use self::vm::Vm;
-use super::pretend::pipe::Pipe;
-use super::pretend::{Flag, GATEWAY_MAC, Nic, VM_MAC};
-use super::{Engine, Parts};
-use crate::dns::rebind::Filter;
-use crate::lane::Lane;
-use crate::limits::HELLO_PATIENCE;
-use crate::link::Parcel;
-use crate::network::{Network, NetworkReport, NetworkState, Wish};
-use crate::relays::{self as processes, Relays, Request};
-use stack::{
-    AddressPlan, AppSocket, Capacity, Config, Filtering, HostAccess, Ipv6, Offload, Owners, Stack,
-    Transport,
-};
-use std::net::{Ipv4Addr, SocketAddr};
+use super::core::Open;
+use super::pretend::world::{self, Gateway, Setup, World as _};
+use crate::relays::Request;
+use stack::Offload;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
-use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{mpsc, watch};
 
 /// Programs of one run of all tests here.
 const PROGRAMS: u64 = 10_000;
 
 /// Tests that share them, so that they run side by side.
 const SHARES: u64 = 4;
-
-/// Passes at one time without which everything comes to rest.
-const MOST_PASSES: usize = 100_000;
 
 /// After the last act everything is whole for so long before it is judged; then those that stalled
 /// go on for as long.
@@ -67,151 +49,69 @@ const IDLE: Duration = Duration::from_secs(310);
 /// Until then the gateway has noticed that an idle app is gone.
 const FORGOTTEN: Duration = Duration::from_secs(1000);
 
-/// All apps are of one user, as on most machines.
-#[derive(Debug)]
-struct OneUser;
-
-impl Owners for OneUser {
-    fn look_up(&mut self, _: Transport, _: SocketAddr, _: SocketAddr) -> Option<AppSocket> {
-        Some(AppSocket::Of(1000))
-    }
-}
-
 struct World {
     program: Program,
-    now: Instant,
-    engine: Engine<Nic>,
+    gateway: Gateway,
     vm: Vm,
     relays: Vec<Relay>,
-    /// What the engine asks of the supervisor.
-    requests: mpsc::Receiver<Request>,
     book: Book,
     dice: Dice,
-    flag: Arc<Flag>,
-    /// The engine's other side, which keeps its channels open.
-    _network: mpsc::Sender<Parcel<NetworkReport>>,
-    _wishes: watch::Receiver<Wish>,
     is_released: bool,
+}
+
+impl world::World for World {
+    const MOST_PASSES: usize = 100_000;
+
+    fn gateway(&mut self) -> &mut Gateway {
+        &mut self.gateway
+    }
+
+    fn serve(&mut self, request: Request) {
+        match request {
+            Request::Start { lane, answer } => {
+                let setting = self.program.setting;
+                let (pipes, seed) = (world::start(answer, setting.pipe), self.dice.roll());
+                self.relays.push(Relay::new(lane, pipes, setting, seed, self.gateway.now));
+            }
+            // The lane may wait for its end no longer.
+            Request::End { answer, .. } => drop(answer.send(Some("it was ended".to_owned()))),
+        }
+    }
+
+    fn step(&mut self) -> bool {
+        let now = self.gateway.now;
+        let mut moved = self.vm.step(now, self.gateway.engine.core.tap(), &mut self.book);
+        for relay in &mut self.relays {
+            moved |= relay.step(now, &mut self.book, self.is_released);
+        }
+        self.bury();
+        moved
+    }
 }
 
 impl World {
     fn new(program: &Program, start: Instant) -> Self {
         let setting = program.setting;
-        let plan = AddressPlan {
-            subnet: Ipv4Addr::new(10, 99, 0, 16),
-            captured: Vec::new(),
-            host_access: HostAccess::All,
-        };
-        let offload = if setting.offload { Offload::Vnet } else { Offload::None };
-        let config = Config {
+        let setup = Setup {
             mtu: setting.mtu,
-            offload,
-            addresses: plan.clone(),
-            ipv6: Ipv6::Enabled,
-            udp_filtering: Filtering::AddressDependent,
-            gateway_mac: GATEWAY_MAC,
-            vm_mac: VM_MAC,
-            capacity: Capacity::default(),
+            offload: if setting.offload { Offload::Vnet } else { Offload::None },
+            lanes: setting.lanes,
             seed: program.seed,
-        };
-        let (supervisor, requests) = Relays::new();
-        let lane =
-            |index| Lane::new(index, supervisor.clone(), supervisor.start(index), (1000, 1000));
-        let lanes = (0..setting.lanes).map(lane).collect();
-        let (_, asks) = mpsc::channel(1);
-        let (tell, states) = mpsc::channel(1);
-        let (wish, wishes) = watch::channel(Wish::default());
-        let state = NetworkState {
-            up: true,
-            plan: Some(plan.clone()),
-            ipv6: true,
-            ..NetworkState::default()
-        };
-        tell.try_send(NetworkReport::Ok(state).into()).unwrap();
-        let mut stack = Stack::new(config, start);
-        stack.set_owners(Box::new(OneUser));
-        let tap = Nic { inbox: Default::default(), outbox: Vec::new(), offload };
-        let network = Network { states };
-        let mtu = u32::try_from(setting.mtu).unwrap();
-        let parts = Parts {
-            tap,
-            stack,
-            plan,
-            lanes,
-            asks,
-            network,
-            wish,
-            mtu,
-            via: None,
-            rebind: Filter::default(),
-            sockets: None,
+            ..Setup::default()
         };
         let mut dice = Dice(program.seed);
         Self {
             program: program.clone(),
-            now: start,
-            engine: Engine::new(parts, start),
+            gateway: Gateway::new(setup, start),
             vm: Vm::new(setting, dice.roll(), start),
             relays: Vec::new(),
-            requests,
             book: Book {
                 is_crowded: setting.max_flows <= 2,
                 is_lossy: program.is_lossy(),
                 ..Book::default()
             },
             dice,
-            flag: Arc::default(),
-            _network: tell,
-            _wishes: wishes,
             is_released: false,
-        }
-    }
-
-    /// Everything goes on at this moment until it comes to rest.
-    fn settle(&mut self) {
-        let waker = Waker::from(Arc::clone(&self.flag));
-        let mut cx = Context::from_waker(&waker);
-        let mut up = Some(|_: &crate::Status| ());
-        for _ in 0..MOST_PASSES {
-            self.flag.0.store(false, Ordering::Relaxed);
-            if let Poll::Ready(error) = self.engine.pass(self.now, &mut cx, &mut up) {
-                panic!("the gateway ended: {error}");
-            }
-            let mut moved = self.flag.0.load(Ordering::Relaxed);
-            while let Ok(request) = self.requests.try_recv() {
-                moved = true;
-                self.serve(request);
-            }
-            moved |= self.vm.step(self.now, &mut self.engine.core.tap, &mut self.book);
-            for relay in &mut self.relays {
-                moved |= relay.step(self.now, &mut self.book, self.is_released);
-            }
-            self.bury();
-            if !moved {
-                return;
-            }
-        }
-        panic!("it spins");
-    }
-
-    /// What the supervisor does: it starts relays, and ends them.
-    fn serve(&mut self, request: Request) {
-        match request {
-            Request::Start { lane, answer } => {
-                let setting = self.program.setting;
-                let (up, down) = (Pipe::new(setting.pipe), Pipe::new(setting.pipe));
-                let (input, output) = (Box::new(up.end()), Box::new(down.end()));
-                let started = processes::Relay {
-                    pid: 0,
-                    patience: HELLO_PATIENCE,
-                    input: Some(input),
-                    output,
-                };
-                assert!(answer.send(Ok(started)).is_ok(), "nobody waits for the relay");
-                self.relays.push(Relay::new(lane, (up, down), setting, self.dice.roll(), self.now));
-            }
-            // Whoever ended it may wait for it no longer.
-            Request::End { answer, .. } => drop(answer.send(Some("it was ended".to_owned()))),
         }
     }
 
@@ -234,23 +134,25 @@ impl World {
     fn run_until(&mut self, end: Instant) {
         loop {
             self.settle();
-            let engine = Some(self.engine.armed);
+            let engine = Some(self.gateway.engine.armed);
             let relays = self.relays.iter().filter_map(Relay::next_deadline).min();
-            let next =
-                [engine, self.vm.next_deadline(self.now), relays].into_iter().flatten().min();
+            let next = [engine, self.vm.next_deadline(self.gateway.now), relays]
+                .into_iter()
+                .flatten()
+                .min();
             // What is due at once has had its turn, and is due again a little later.
-            let soon = self.now + Duration::from_micros(500);
+            let soon = self.gateway.now + Duration::from_micros(500);
             let next = next.map_or(end, |at| at.max(soon));
             if next >= end {
-                self.now = self.now.max(end);
+                self.gateway.now = self.gateway.now.max(end);
                 return;
             }
-            self.now = next;
+            self.gateway.now = next;
         }
     }
 
     fn act(&mut self, act: Act) {
-        let now = self.now;
+        let now = self.gateway.now;
         match act.what {
             What::Connect(mut plan) => {
                 // Tiny windows cost a frame each.
@@ -313,27 +215,27 @@ impl World {
 
     fn run(&mut self) {
         self.vm.dns_is_whole = self.is_whole();
-        let start = self.now + Duration::from_secs(1);
+        let start = self.gateway.now + Duration::from_secs(1);
         self.run_until(start);
         assert!(self.relays.iter().all(Relay::is_ready), "no relay after a second");
         for act in self.program.acts.clone() {
             self.run_until(start + Duration::from_millis(act.at_ms));
             self.act(act);
         }
-        self.run_until(self.now + Duration::from_millis(200));
+        self.run_until(self.gateway.now + Duration::from_millis(200));
         self.vm.heal();
         // Relays that hang are given up in that time.
-        self.run_until(self.now + PATIENCE);
+        self.run_until(self.gateway.now + PATIENCE);
         self.book.assert_complete(false);
         self.assert_works();
         (self.is_released, self.vm.is_released) = (true, true);
-        self.run_until(self.now + PATIENCE);
+        self.run_until(self.gateway.now + PATIENCE);
         self.book.assert_complete(true);
         self.vm.assert_dns_over();
         self.vm.kill_all(&mut self.book);
-        self.run_until(self.now + IDLE);
-        if self.engine.core.stack.stats().flows > 0 {
-            self.run_until(self.now + FORGOTTEN);
+        self.run_until(self.gateway.now + IDLE);
+        if self.gateway.engine.core.open().in_stack > 0 {
+            self.run_until(self.gateway.now + FORGOTTEN);
         }
         self.book.assert_over(self.is_whole());
         self.assert_empty();
@@ -346,11 +248,11 @@ impl World {
         self.book.pings.clear();
         let ports = self.program.setting.max_binds.min(4);
         for port in 0..u8::try_from(ports).unwrap() {
-            self.vm.send_datagram(self.now, port, 0, 100, Reply::Echo(1), &mut self.book);
+            self.vm.send_datagram(self.gateway.now, port, 0, 100, Reply::Echo(1), &mut self.book);
         }
-        self.vm.ask(self.now, Answering::Answer, &mut self.book);
-        self.vm.ping(self.now, 0, 56, true, &mut self.book);
-        self.run_until(self.now + Duration::from_secs(2));
+        self.vm.ask(self.gateway.now, Answering::Answer, &mut self.book);
+        self.vm.ping(self.gateway.now, 0, 56, true, &mut self.book);
+        self.run_until(self.gateway.now + Duration::from_secs(2));
         let numbers = self.book.to_server.keys().chain(self.book.to_app.keys());
         assert_eq!(
             numbers.filter(|number| **number > before).count(),
@@ -364,20 +266,8 @@ impl World {
     }
 
     fn assert_empty(&mut self) {
-        let core = &mut self.engine.core;
-        let (flows, dns, asked) = (core.flows.len(), core.dns.len(), core.asked.count());
-        assert_eq!(
-            (flows, dns, asked),
-            (0, 0, (0, 0)),
-            "flows, DNS connections and questions are left"
-        );
-        let stats = core.stack.stats();
-        assert_eq!(
-            (stats.flows, stats.half_open, stats.binds),
-            (0, 0, 0),
-            "the stack is not empty"
-        );
-        for lane in &mut self.engine.lanes {
+        assert_eq!(self.gateway.engine.core.open(), Open::default(), "something is left");
+        for lane in &mut self.gateway.engine.lanes {
             let session = lane.ready().expect("every relay is ready in the end");
             assert_eq!(session.flow_count(), 0, "flows are left in a session");
             assert_eq!(session.counters().offences, 0, "a relay sent more than it was allowed");
@@ -386,15 +276,9 @@ impl World {
     }
 }
 
-fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_time().build().unwrap()
-}
-
 /// Runs a program; what it came to where it failed.
 fn outcome(program: &Program) -> Result<(), String> {
-    #[expect(clippy::disallowed_methods, reason = "a virtual clock must begin somewhere")]
-    let start = Instant::now();
-    let run = catch_unwind(AssertUnwindSafe(|| World::new(program, start).run()));
+    let run = catch_unwind(AssertUnwindSafe(|| World::new(program, super::now()).run()));
     run.map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
@@ -439,8 +323,6 @@ fn check(seed: u64) {
 /// A share of the programs. `UNDERPASS_MODEL_SEED` runs that one alone, and `UNDERPASS_MODEL_TRACE`
 /// shows its segments; `UNDERPASS_MODEL_PROGRAMS` is how many programs there are in all.
 fn check_share(share: u64) {
-    let runtime = runtime();
-    let _time = runtime.enter();
     if let Some(seed) = number_in("UNDERPASS_MODEL_SEED") {
         return if share == 0 {
             check(seed)
@@ -473,8 +355,6 @@ fn random_programs_fourth_share() {
 
 #[test]
 fn programs_that_failed_once() {
-    let runtime = runtime();
-    let _time = runtime.enter();
     for (n, program) in failed::programs().iter().enumerate() {
         if let Err(failure) = outcome(program) {
             panic!("program {n} of failed.rs fails again: {failure}\n{}", program.as_rust());

@@ -1,8 +1,6 @@
 //! Programs: what apps, servers, relays and the network do, and when. Made from a seed, and made
 //! smaller where one fails.
 
-use std::fmt::Write as _;
-
 /// A small generator of numbers (SplitMix64): the same seed gives the same program on every
 /// machine.
 #[derive(Clone, Debug)]
@@ -210,6 +208,22 @@ pub(super) enum Reply {
     PortUnreachable,
 }
 
+impl Setting {
+    /// The simplest one.
+    pub(super) const PLAIN: Self = Self {
+        offload: false,
+        mtu: 1500,
+        lanes: 1,
+        pipe: 65_536,
+        loss: 0,
+        overtaken: 0,
+        latency_ms: 0,
+        max_flows: 1000,
+        max_binds: 1000,
+        window: 65_536,
+    };
+}
+
 impl Program {
     pub(super) fn random(seed: u64) -> Self {
         let mut dice = Dice(seed);
@@ -249,19 +263,7 @@ impl Program {
             acts.remove(n);
             all.push(Self { acts, ..self.clone() });
         }
-        let plain = Setting {
-            offload: false,
-            mtu: 1500,
-            lanes: 1,
-            pipe: 65_536,
-            loss: 0,
-            overtaken: 0,
-            latency_ms: 0,
-            max_flows: 1000,
-            max_binds: 1000,
-            window: 65_536,
-        };
-        let was = self.setting;
+        let (was, plain) = (self.setting, Setting::PLAIN);
         let settings = [
             Setting { offload: plain.offload, ..was },
             Setting { mtu: plain.mtu, ..was },
@@ -291,27 +293,8 @@ impl Program {
 
     /// As it may be put into the list of programs that once failed.
     pub(super) fn as_rust(&self) -> String {
-        let mut text = String::new();
-        let Setting {
-            offload,
-            mtu,
-            lanes,
-            pipe,
-            loss,
-            overtaken,
-            latency_ms,
-            max_flows,
-            max_binds,
-            window,
-        } = self.setting;
-        let _ = write!(
-            text,
-            "Program {{ seed: {}, setting: Setting {{ offload: {offload}, mtu: {mtu}, lanes: {lanes}, pipe: {pipe}, \
-             loss: {loss}, overtaken: {overtaken}, latency_ms: {latency_ms}, max_flows: {max_flows}, \
-             max_binds: {max_binds}, window: {window} }}, acts: vec!{:#?} }}",
-            self.seed, self.acts
-        );
-        text
+        let Self { seed, setting, acts } = self;
+        format!("Program {{ seed: {seed}, setting: {setting:?}, acts: vec!{acts:#?} }}")
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::book::{self, Book, Conn, Sent, Way};
 use super::program::{Answering, Dice, Outcome, Plan, Reads, Reply, ServerEnd, Setting, Speaks};
-use crate::engine::pretend::pipe::Pipe;
+use crate::engine::pretend::relay::Pipes;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -32,8 +32,7 @@ struct Socket {
 
 pub(super) struct Relay {
     pub(super) lane: usize,
-    up: Pipe,
-    down: Pipe,
+    pipes: Pipes,
     session: Session,
     decoder: Decoder,
     staging: Vec<u8>,
@@ -108,7 +107,7 @@ fn may_speak(plan: &Plan, conn: &Conn) -> bool {
 impl Relay {
     pub(super) fn new(
         lane: usize,
-        (up, down): (Pipe, Pipe),
+        pipes: Pipes,
         setting: Setting,
         seed: u64,
         now: Instant,
@@ -127,8 +126,7 @@ impl Relay {
         let dice = Dice(seed);
         Self {
             lane,
-            up,
-            down,
+            pipes,
             session: Session::new(Role::Relay, hello, now),
             decoder: Decoder::default(),
             staging: Vec::new(),
@@ -155,14 +153,14 @@ impl Relay {
 
     /// The gateway has closed its ends.
     pub(super) fn is_given_up(&self) -> bool {
-        self.up.is_closed()
+        self.pipes.up.is_closed()
     }
 
     /// Its process ends, and all of its sockets with it.
     pub(super) fn die(&mut self, book: &mut Book) {
         self.excuse(book);
         self.is_dead = true;
-        self.down.close();
+        self.pipes.down.close();
     }
 
     /// Whatever becomes of its connections from here on is not the gateway's fault.
@@ -233,7 +231,7 @@ impl Relay {
             let piece = usize::try_from(self.dice.between(1, 100_000)).unwrap();
             let space = self.decoder.space();
             let most = piece.min(space.len());
-            let taken = self.up.read(&mut space[..most]);
+            let taken = self.pipes.up.read(&mut space[..most]);
             if taken == 0 {
                 return moved;
             }
@@ -352,7 +350,7 @@ impl Relay {
                     return moved;
                 }
             }
-            let taken = self.down.write(&self.staging[self.written..]);
+            let taken = self.pipes.down.write(&self.staging[self.written..]);
             self.written += taken;
             moved |= taken > 0;
             if self.written < self.staging.len() {

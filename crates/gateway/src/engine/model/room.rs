@@ -1,15 +1,15 @@
 //! Connections that make room for others, in moments that a random program hardly ever hits.
 
-use super::failed::PLAIN;
+use super::World;
 use super::program::{
     Act, AppEnd, AppSide, Outcome, Plan, Program, Reads, ServerEnd, ServerSide, Setting, Speaks,
     To, What,
 };
 use super::relay::Asleep;
-use super::{World, runtime};
+use crate::engine::now;
 use stack::{AppSocket, Owners, Transport};
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Every app has closed its socket.
 #[derive(Debug)]
@@ -25,15 +25,12 @@ impl Owners for Closed {
 /// app closes, which cannot be said to the relay yet, and its user connects anew.
 #[test]
 fn what_an_app_closed_makes_room_before_the_relay_heard_of_its_end() {
-    let runtime = runtime();
-    let _time = runtime.enter();
-    let setting = Setting { max_flows: 2, pipe: 4096, ..PLAIN };
-    #[expect(clippy::disallowed_methods, reason = "a virtual clock must begin somewhere")]
-    let start = Instant::now();
+    let setting = Setting { max_flows: 2, pipe: 4096, ..Setting::PLAIN };
+    let start = now();
     let at = |ms| start + Duration::from_millis(ms);
     let mut world = World::new(&Program { seed: 1, setting, acts: Vec::new() }, start);
     world.book.is_crowded = false;
-    world.engine.core.stack.set_owners(Box::new(Closed));
+    world.gateway.engine.core.stack().set_owners(Box::new(Closed));
     let connect = || {
         let app = AppSide { buffer: 65_536, end: AppEnd::AfterServer, reads: Reads::Eagerly };
         let speaks = Speaks::AfterApp;
@@ -58,8 +55,9 @@ fn what_an_app_closed_makes_room_before_the_relay_heard_of_its_end() {
     world.act(connect());
     // Before its kernel would send the SYN again.
     world.run_until(at(3050));
-    let stats = world.engine.core.stack.stats();
-    assert_eq!((stats.gone_displaced, world.engine.core.drops.relays_full), (1, 0));
+    let drops = world.gateway.report().drops;
+    let displaced = (drops.get("tcp-gone-displaced"), drops.get("relays-full"));
+    assert_eq!(displaced, (Some(&1), None));
     assert!(world.book.conns[2].is_established, "{:?}", world.book.conns[2]);
     let closed = &world.book.conns[1];
     assert!(closed.server_saw_fin && !closed.server_saw_reset, "{closed:?}");

@@ -5,6 +5,7 @@ use super::program::{
     Act, Answering, AppEnd, AppSide, Outcome, Plan, Program, Reads, Reply, ServerEnd, ServerSide,
     Setting, Speaks, To, What,
 };
+use crate::engine::pretend::world::World as _;
 use crate::status::{GatewayState, RelayStatus, Status};
 use stack::limits::{MAX_FLOWS, MAX_HALF_OPEN};
 use std::time::Duration;
@@ -12,18 +13,7 @@ use wire::limits::MAX_QUERIES;
 
 /// A world without acts, whose relays offer so many connections each.
 pub(super) fn world(max_flows: u32) -> World {
-    let setting = Setting {
-        offload: true,
-        mtu: 1500,
-        lanes: 2,
-        pipe: 65_536,
-        loss: 0,
-        overtaken: 0,
-        latency_ms: 0,
-        max_flows,
-        max_binds: 5,
-        window: 65_536,
-    };
+    let setting = Setting { offload: true, lanes: 2, max_flows, max_binds: 5, ..Setting::PLAIN };
     World::new(&Program { seed: 1, setting, acts: Vec::new() }, crate::engine::now())
 }
 
@@ -47,8 +37,8 @@ fn pass(world: &mut World, acts: &[What], seconds: u64) -> Status {
     for what in acts {
         world.act(Act { at_ms: 0, what: *what });
     }
-    world.run_until(world.now + Duration::from_secs(seconds));
-    world.engine.report(world.now)
+    world.run_until(world.gateway.now + Duration::from_secs(seconds));
+    world.gateway.report()
 }
 
 fn limit(status: &Status, name: &str) -> (u64, u64) {
@@ -62,10 +52,8 @@ fn each<T>(status: &Status, of: impl Fn(&RelayStatus) -> T) -> Vec<T> {
 
 #[test]
 fn a_gateway_starts_is_up_and_says_so_when_its_relays_are_gone() {
-    let runtime = super::runtime();
-    let _time = runtime.enter();
     let mut world = world(10);
-    let before = world.engine.report(world.now);
+    let before = world.gateway.report();
     assert_eq!(
         (before.state, before.tap.is_none(), before.uptime_s),
         (GatewayState::Starting, true, 0)
@@ -105,24 +93,15 @@ fn a_gateway_starts_is_up_and_says_so_when_its_relays_are_gone() {
     for lane in 0..2 {
         world.act(Act { at_ms: 0, what: What::Dies { lane } });
     }
-    let waker = std::task::Waker::noop();
-    let mut up = Some(|_: &Status| ());
     for _ in 0..3 {
-        assert!(
-            world
-                .engine
-                .pass(world.now, &mut std::task::Context::from_waker(waker), &mut up)
-                .is_pending()
-        );
+        world.gateway.pass().unwrap();
     }
-    assert_eq!(world.engine.report(world.now).state, GatewayState::NoRelay);
+    assert_eq!(world.gateway.report().state, GatewayState::NoRelay);
     assert_eq!(pass(&mut world, &[], 2).state, GatewayState::Up);
 }
 
 #[test]
 fn a_status_counts_what_is_open_and_what_has_passed() {
-    let runtime = super::runtime();
-    let _time = runtime.enter();
     let mut world = world(10);
     pass(&mut world, &[], 1);
     let acts = [
@@ -164,8 +143,6 @@ fn a_status_counts_what_is_open_and_what_has_passed() {
 
 #[test]
 fn connections_beyond_what_the_relays_offer_are_refused_and_counted() {
-    let runtime = super::runtime();
-    let _time = runtime.enter();
     let mut world = world(1);
     assert_eq!(pass(&mut world, &[], 1).refused, None);
     let status = pass(&mut world, &[connect(1, 1), connect(1, 1), connect(1, 1)], 2);

@@ -1,11 +1,14 @@
 //! The VM: apps with sockets of smoltcp's, datagrams, pings and queries by hand.
 
-use super::book::{self, Book, Sent, VM, Way};
+use super::book::{self, Book, Sent, Way};
 use super::link::{Link, kernel, trace};
 use super::program::{Answering, AppEnd, Dice, Outcome, Reads, Reply, Setting, To};
 use super::relay::query;
 use super::windows::Windows;
-use crate::engine::pretend::{Nic, checksum, frame};
+use crate::engine::pretend::Nic;
+use crate::engine::pretend::packets::{
+    GATEWAY, ICMP, TCP, UDP, VM, checksum, datagram, echo, fragments, frame, two,
+};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp::{RecvError, Socket, SocketBuffer, State};
@@ -14,8 +17,6 @@ use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr, Ipv4Address, Ipv6Address
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
-
-const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 17);
 
 /// Local ports of the apps' connections begin here, those of their datagrams there.
 const FIRST_PORT: u16 = 10_000;
@@ -224,19 +225,18 @@ impl Vm {
         reply: Reply,
         book: &mut Book,
     ) {
-        let app = SocketAddr::from((VM, UDP_PORTS + u16::from(port)));
-        let peer = SocketAddr::from((book::host(host), 500));
+        let (from, to) = (UDP_PORTS + u16::from(port), (book::host(host), 500));
+        let sent = Sent { app: (VM, from).into(), peer: to.into(), bytes: bytes.into() };
         let number = book.number();
-        book.to_server.insert(number, (Sent { app, peer, bytes: bytes.into() }, reply));
-        self.send_udp(now, (app, peer), &book::datagram(number, bytes.into()));
+        book.to_server.insert(number, (sent, reply));
+        self.send_udp(now, from, to, &book::datagram(number, bytes.into()));
     }
 
     pub(super) fn ask(&mut self, now: Instant, answers: Answering, book: &mut Book) {
         let id = self.next_query;
         self.next_query += 1;
         book.queries.insert(id, answers);
-        let ends = ((VM, QUERIES + id).into(), (GATEWAY, 53).into());
-        self.send_udp(now, ends, &query(id, answers));
+        self.send_udp(now, QUERIES + id, (GATEWAY, 53), &query(id, answers));
     }
 
     pub(super) fn ping(
@@ -251,50 +251,28 @@ impl Vm {
         self.next_ping += 1;
         book.pings.insert(sequence, (host, bytes.into(), answered));
         let [high, low] = sequence.to_be_bytes();
-        let mut message = vec![8, 0, 0, 0, 7, 7, high, low, high, low];
-        message.resize(8 + usize::from(bytes), 9);
-        let sum = checksum(&[&message]).to_be_bytes();
-        message[2..4].copy_from_slice(&sum);
-        self.send_ip(now, book::host(host), 1, &message);
+        let mut body = vec![7, 7, high, low, high, low];
+        body.resize(4 + usize::from(bytes), 9);
+        self.send_ip(now, book::host(host), ICMP, &echo(&body));
     }
 
-    fn send_udp(&mut self, now: Instant, (from, to): (SocketAddr, SocketAddr), payload: &[u8]) {
-        let SocketAddr::V4(to) = to else { unreachable!("datagrams are sent over IPv4") };
-        let length = u16::try_from(8 + payload.len()).unwrap().to_be_bytes();
-        let mut datagram =
-            [&from.port().to_be_bytes()[..], &to.port().to_be_bytes(), &length, &[0, 0], payload]
-                .concat();
-        let sum = checksum(&[&VM.octets(), &to.ip().octets(), &[0, 17], &length, &datagram]);
-        datagram[6..8].copy_from_slice(&(if sum == 0 { 0xffff } else { sum }).to_be_bytes());
-        self.send_ip(now, *to.ip(), 17, &datagram);
+    fn send_udp(&mut self, now: Instant, from: u16, to: (Ipv4Addr, u16), payload: &[u8]) {
+        self.send_ip(now, to.0, UDP, &datagram(from, to, payload));
     }
 
     /// Sends a packet of IPv4, in fragments where it is larger than the MTU.
-    fn send_ip(&mut self, now: Instant, to: Ipv4Addr, protocol: u8, payload: &[u8]) {
+    fn send_ip(&mut self, now: Instant, to: Ipv4Addr, protocol: u8, message: &[u8]) {
         self.ident += 1;
-        let most = (self.setting.mtu - 20) / 8 * 8;
-        let count = payload.len().div_ceil(most);
-        for (n, piece) in payload.chunks(most).enumerate() {
-            let more = if n + 1 < count { 0x2000 } else { 0 };
-            let place = more | u16::try_from(n * most / 8).unwrap();
-            let mut packet = vec![0x45, 0];
-            packet.extend(u16::try_from(20 + piece.len()).unwrap().to_be_bytes());
-            packet.extend(self.ident.to_be_bytes());
-            packet.extend(place.to_be_bytes());
-            packet.extend([64, protocol, 0, 0]);
-            packet.extend(VM.octets());
-            packet.extend(to.octets());
-            let sum = checksum(&[&packet]).to_be_bytes();
-            packet[10..12].copy_from_slice(&sum);
-            packet.extend(piece);
+        for packet in fragments(self.ident, self.setting.mtu, to, protocol, message) {
             self.up.send(now, packet, &self.setting, &mut self.dice);
         }
     }
 
-    /// Everything that can happen now, on the app's side. Tells whether anything moved.
+    /// Everything that can happen now, on the app's side. Returns whether anything moved.
     pub(super) fn step(&mut self, now: Instant, nic: &mut Nic, book: &mut Book) -> bool {
-        let mut moved = !nic.outbox.is_empty();
-        for (frame, meta) in nic.outbox.drain(..) {
+        let mut moved = false;
+        for (frame, meta) in nic.take() {
+            moved = true;
             for packet in kernel(&frame, meta) {
                 if now >= self.dark_until {
                     self.down.send(now, packet, &self.setting, &mut self.dice);
@@ -337,7 +315,7 @@ impl Vm {
             if self.is_traced {
                 trace(&packet, now - self.base, "up  ");
             }
-            nic.inbox.borrow_mut().push_back(frame(&packet));
+            nic.put(frame(&packet));
         }
         moved
     }
@@ -373,18 +351,18 @@ impl Vm {
                 (1, 3, 6),
                 "another ICMPv6 message"
             );
-            return self.note_error(u16::from_be_bytes([message[8 + 40], message[8 + 41]]), book);
+            return self.note_error(two(message, 8 + 40), book);
         }
-        if packet[0] >> 4 == 6 || packet[9] == 6 {
+        if packet[0] >> 4 == 6 || packet[9] == TCP {
             return self.wire.rx.push_back(packet);
         }
         assert_eq!(checksum(&[&packet[..20]]), 0, "a wrong checksum in an IP header");
         assert_eq!(packet[6..8], [0, 0], "a fragment of a small packet");
         let from = Ipv4Addr::from(*packet[12..].first_chunk().unwrap());
         let message = &packet[20..];
-        let two = |at: usize| u16::from_be_bytes([message[at], message[at + 1]]);
-        if packet[9] == 17 {
-            let sum = checksum(&[&packet[12..20], &[0, 17], &message[4..6], message]);
+        let two = |at| two(message, at);
+        if packet[9] == UDP {
+            let sum = checksum(&[&packet[12..20], &[0, UDP], &message[4..6], message]);
             assert_eq!(sum, 0, "a wrong checksum in a datagram");
             let (peer, app) = (SocketAddr::from((from, two(0))), SocketAddr::from((VM, two(2))));
             let payload = &message[8..];
@@ -394,18 +372,15 @@ impl Vm {
             assert_eq!(peer, (GATEWAY, 53).into(), "an answer from somewhere else");
             self.take_answer(app.port() - QUERIES, payload, book);
         } else {
-            assert_eq!(
-                (packet[9], checksum(&[message])),
-                (1, 0),
-                "a wrong checksum in an ICMP message"
-            );
+            let sum = (packet[9], checksum(&[message]));
+            assert_eq!(sum, (ICMP, 0), "a wrong checksum in an ICMP message");
             match (message[0], message[1]) {
                 (0, 0) => {
                     let sequence = two(6);
                     let known = book.pings.remove(&sequence);
                     let (host, bytes, is_answered) =
                         known.unwrap_or_else(|| panic!("a reply to nothing: {sequence}"));
-                    assert!(is_answered, "a reply that nobody sent");
+                    assert!(is_answered, "a reply that no host sent");
                     assert_eq!((from, message.len()), (book::host(host), 8 + bytes));
                 }
                 (3, 3) => {
@@ -419,7 +394,7 @@ impl Vm {
                         .find(|(_, refused)| **refused == peer)
                         .map(|(number, _)| *number);
                     let number =
-                        number.unwrap_or_else(|| panic!("a refusal that nobody made: {peer}"));
+                        number.unwrap_or_else(|| panic!("a refusal that no host made: {peer}"));
                     book.refusals.remove(&number);
                 }
                 (3, 1) if message[8 + 9] == 1 => {
@@ -445,7 +420,7 @@ impl Vm {
             assert_eq!(
                 it.plan.outcome,
                 Outcome::Unreachable,
-                "connection {conn}: an error that nobody made"
+                "connection {conn}: an error that no host made"
             );
             it.app_saw_error = true;
         }

@@ -4,10 +4,8 @@
 //! net/ipv4/tcp_input.c). Data beyond the window come where smoltcp repeats a segment for equal
 //! ACKs: it does not look at the window there.
 
+use crate::engine::pretend::packets::{FIN, SYN, data_length, four, tcp_at, two};
 use std::collections::HashMap;
-
-const FIN: u8 = 1;
-const SYN: u8 = 2;
 
 /// The right edge of each app's window, by its port.
 #[derive(Default)]
@@ -17,24 +15,6 @@ pub(super) struct Windows(HashMap<u16, Window>);
 struct Window {
     shift: u8,
     edge: u32,
-}
-
-/// Where TCP's header begins in a packet without options or extension headers; none of another
-/// protocol.
-fn tcp_at(packet: &[u8]) -> Option<usize> {
-    match (packet[0] >> 4, packet[9], packet[6]) {
-        (4, 6, _) => Some(20),
-        (6, _, 6) => Some(40),
-        _ => None,
-    }
-}
-
-fn two(tcp: &[u8], at: usize) -> u16 {
-    u16::from_be_bytes([tcp[at], tcp[at + 1]])
-}
-
-fn four(tcp: &[u8], at: usize) -> u32 {
-    u32::from_be_bytes([tcp[at], tcp[at + 1], tcp[at + 2], tcp[at + 3]])
 }
 
 /// The window scale option of a SYN (RFC 7323 2.2).
@@ -59,8 +39,7 @@ impl Windows {
     pub(super) fn filter(&self, packet: &mut [u8]) {
         let Some(tcp) = tcp_at(packet).map(|at| &mut packet[at..]) else { return };
         let Some(window) = self.0.get(&two(tcp, 2)).filter(|_| tcp[13] & FIN != 0) else { return };
-        let data = tcp.len() - 4 * usize::from(tcp[12] >> 4);
-        let end = four(tcp, 4).wrapping_add(u32::try_from(data).unwrap());
+        let end = four(tcp, 4).wrapping_add(u32::try_from(data_length(tcp)).unwrap());
         let beyond = end.wrapping_sub(window.edge);
         if beyond > 0 && beyond < 1 << 31 {
             tcp[13] &= !FIN;

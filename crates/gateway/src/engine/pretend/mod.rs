@@ -1,10 +1,14 @@
-//! What stands in for the TAP and for the pipes to relays, where the engine runs against a model or
-//! a fuzzer: all in memory, and
-//! nothing wakes anything.
+//! What stands around the engine in tests and under the fuzzer: the TAP, the pipes to relays, the
+//! supervisor and the network's process. All of it is in memory, and nothing wakes anything: the
+//! test polls after each change. Time is virtual.
 
+pub(crate) mod packets;
 pub(crate) mod pipe;
+pub(crate) mod relay;
+pub(crate) mod world;
 
 use crate::tap::Device;
+use packets::{GATEWAY_MAC, VM_MAC};
 use stack::{Offload, RxMeta, Transmit, TxMeta};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -13,14 +17,33 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake};
 
-pub(crate) const GATEWAY_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
-pub(crate) const VM_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
-
 /// The TAP: frames that the gateway has not read, and frames that it wrote.
 pub(crate) struct Nic {
-    pub(crate) inbox: RefCell<VecDeque<Vec<u8>>>,
-    pub(crate) outbox: Vec<(Vec<u8>, TxMeta)>,
-    pub(crate) offload: Offload,
+    inbox: RefCell<VecDeque<Vec<u8>>>,
+    outbox: Vec<(Vec<u8>, TxMeta)>,
+    offload: Offload,
+}
+
+impl Nic {
+    pub(crate) fn new(offload: Offload) -> Self {
+        Self { inbox: RefCell::default(), outbox: Vec::new(), offload }
+    }
+
+    /// The VM sends a frame.
+    pub(crate) fn put(&self, frame: Vec<u8>) {
+        self.inbox.borrow_mut().push_back(frame);
+    }
+
+    /// The frames that the gateway has written since the last call.
+    pub(crate) fn take(&mut self) -> Vec<(Vec<u8>, TxMeta)> {
+        std::mem::take(&mut self.outbox)
+    }
+
+    /// How many frames the gateway has not read.
+    #[cfg(test)]
+    pub(crate) fn unread(&self) -> usize {
+        self.inbox.borrow().len()
+    }
 }
 
 impl Transmit for Nic {
@@ -58,24 +81,7 @@ impl Device for Nic {
     }
 }
 
-/// A packet of the VM in its frame.
-pub(crate) fn frame(packet: &[u8]) -> Vec<u8> {
-    let kind: [u8; 2] = if packet[0] >> 4 == 6 { [0x86, 0xdd] } else { [8, 0] };
-    [&GATEWAY_MAC[..], &VM_MAC, &kind, packet].concat()
-}
-
-/// The Internet checksum of parts of even length (RFC 1071): 0 where they hold their own.
-pub(crate) fn checksum(parts: &[&[u8]]) -> u16 {
-    let words = parts.iter().flat_map(|part| part.chunks(2));
-    let mut sum: u64 =
-        words.map(|two| u64::from(two[0]) << 8 | u64::from(two.get(1).copied().unwrap_or(0))).sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    u16::try_from(sum).map_or(0, |sum| !sum)
-}
-
-/// Whether whoever has the waker was woken.
+/// Whether the waker was used.
 #[derive(Default)]
 pub(crate) struct Flag(pub(crate) AtomicBool);
 

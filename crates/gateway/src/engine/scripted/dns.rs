@@ -1,7 +1,8 @@
-//! DNS: how connections end and make room, how many questions a user may ask, and who answers.
+//! DNS: how connections end and make room, how many questions a user may ask, and what answers
+//! them.
 
 use super::*;
-use crate::limits::{ASKED_LIFETIME, DNS_IDLE, MAX_DNS_CONNECTIONS};
+use crate::limits::{ASKED_LIFETIME, DNS_IDLE, DNS_TIDY_EVERY, MAX_DNS_CONNECTIONS};
 use crate::status::RebindStatus;
 use wire::limits::MAX_QUERIES;
 use wire::{AnsweredBy, ConnectFailure, QueryFailure};
@@ -60,8 +61,8 @@ fn an_idle_client_gets_a_fin_and_a_reset_if_it_stays() {
     open(&mut world, 10_000);
     let second = Duration::from_secs(1);
     world.wait(DNS_IDLE - second);
-    let until_tidied = world.engine.armed.saturating_duration_since(world.now);
-    assert!((second / 1000..=DNS_TIDY).contains(&until_tidied), "{until_tidied:?}");
+    let until_tidied = world.gateway.engine.armed.saturating_duration_since(world.gateway.now);
+    assert!((second / 1000..=DNS_TIDY_EVERY).contains(&until_tidied), "{until_tidied:?}");
     assert_eq!(world.flags(10_000) & FIN, 0);
     world.wait(7 * second);
     assert_eq!(world.flags(10_000) & (FIN | RST), FIN);
@@ -70,7 +71,8 @@ fn an_idle_client_gets_a_fin_and_a_reset_if_it_stays() {
     world.wait(7 * second);
     assert_eq!(world.flags(10_000) & RST, RST);
     assert_eq!(world.report().flows.tcp, 0);
-    assert_eq!((world.engine.core.dns.len(), world.engine.core.deadline()), (0, None));
+    let core = &mut world.gateway.engine.core;
+    assert_eq!((core.open().dns_connections, core.expiry()), (0, None));
 }
 
 #[test]
@@ -151,7 +153,7 @@ fn a_user_who_asks_more_than_a_share_leaves_room_for_others() {
     world.say(10_001, &framed(&query(7, ["a", "test"], A)));
     assert_eq!(world.apps[&10_001].got[4..6], [0x81, 0x82]);
     // No answer comes: all expire in time, and not before.
-    assert_eq!(world.engine.core.deadline(), Some(world.now + ASKED_LIFETIME));
+    assert_eq!(world.gateway.engine.core.expiry(), Some(world.gateway.now + ASKED_LIFETIME));
     world.wait(ASKED_LIFETIME - Duration::from_millis(1));
     assert_eq!(world.report().flows.dns, report.flows.dns);
     world.wait(Duration::from_millis(1));
@@ -186,7 +188,7 @@ fn the_gateways_name_has_an_ipv6_address_while_ipv6_is_carried() {
     let mut query = query(1, ["gateway", "underpass"], AAAA);
     query.splice(query.len() - 5.., [&b"\x08internal"[..], &[0, 0, AAAA, 0, 1]].concat());
     for (ipv6, expected) in [(true, 1), (false, 0), (true, 1)] {
-        world.tell(state(ipv6));
+        world.gateway.set_network(network_state(ipv6));
         world.datagram(10_000, SERVER, &query);
         let [answer] = &world.received(10_000)[..] else { panic!("an answer") };
         assert_eq!((answer[3] & 15, answer[7]), (0, expected), "IPv6 is carried: {ipv6}");
@@ -270,7 +272,7 @@ fn a_zone_transfer_without_a_server_fails_and_the_next_query_is_asked() {
         assert_eq!((&got[2..4], got[5] & 15, got.len()), (&[0, 2][..], 2, 2 + transfer.len()));
         let asked = world.heard(0);
         assert!(matches!(&asked[..], [Heard::Query(_, query)] if *query == behind), "{asked:?}");
-        assert_eq!(world.engine.core.flows.len(), 0, "it is the gateway's own again");
+        assert_eq!(world.gateway.engine.core.open().flows, 0, "it is the gateway's own again");
     }
 }
 
@@ -283,5 +285,6 @@ fn a_reset_of_the_app_reaches_the_relay_while_a_server_is_tried() {
     let [Heard::Open(flow, _)] = asked[..] else { panic!("{asked:?}") };
     world.segment(10_000, RST | ACK, b"");
     assert_eq!(world.heard(0), [Heard::Reset(flow)]);
-    assert_eq!((world.engine.core.dns.len(), world.engine.core.flows.len()), (0, 0));
+    let open = world.gateway.engine.core.open();
+    assert_eq!((open.dns_connections, open.flows), (0, 0));
 }

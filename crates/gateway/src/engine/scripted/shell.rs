@@ -2,7 +2,7 @@
 //! cannot be carried.
 
 use super::*;
-use crate::limits::WITHDRAW_AFTER;
+use crate::limits::{DNS_TIDY_EVERY, WITHDRAW_AFTER};
 use crate::net::ways::{Direct, Ways};
 use crate::status::DirectPrefix;
 use wire::limits::MAX_QUEUED_DATAGRAM_BYTES;
@@ -18,16 +18,16 @@ fn named(name: &str) -> HostFacts {
 #[test]
 fn the_networks_process_gets_a_hosts_facts_and_their_changes() {
     let mut world = World::new(&ONE);
-    assert_eq!(*world.wishes.borrow(), Wish::default());
+    assert_eq!(*world.gateway.wishes.borrow(), Wish::default());
     world.settle();
     // Changes before the answer cause one more question behind it.
     world.send(0, &Frame::Changed);
     world.send(0, &Frame::Changed);
     world.tell_facts(0, &named("first"));
     let wish = |name| Wish { carry: true, host: Some(named(name)), elsewhere: Vec::new() };
-    assert_eq!(*world.wishes.borrow_and_update(), wish("first"));
+    assert_eq!(*world.gateway.wishes.borrow_and_update(), wish("first"));
     world.tell_facts(0, &named("second"));
-    assert_eq!(*world.wishes.borrow_and_update(), wish("second"));
+    assert_eq!(*world.gateway.wishes.borrow_and_update(), wish("second"));
     assert_eq!(world.heard(0), [], "the facts are up to date");
     for (json, expected) in [
         (serde_json::to_vec(&named("second")).unwrap(), "second"),
@@ -35,52 +35,52 @@ fn the_networks_process_gets_a_hosts_facts_and_their_changes() {
     ] {
         world.send(0, &Frame::Changed);
         world.tell_json(0, &json);
-        assert!(!world.wishes.has_changed().unwrap(), "{json:?}");
-        assert_eq!(*world.wishes.borrow(), wish(expected));
+        assert!(!world.gateway.wishes.has_changed().unwrap(), "{json:?}");
+        assert_eq!(*world.gateway.wishes.borrow(), wish(expected));
     }
     world.send(0, &Frame::Changed);
     world.tell_facts(0, &named("third"));
-    assert!(world.wishes.has_changed().unwrap());
-    assert_eq!(*world.wishes.borrow(), wish("third"));
+    assert!(world.gateway.wishes.has_changed().unwrap());
+    assert_eq!(*world.gateway.wishes.borrow(), wish("third"));
 }
 
 #[test]
 fn without_a_relay_for_some_time_the_vm_gets_its_own_network_back() {
     let mut world = World::ready(&ONE, &named("host"));
     world.wait(4 * WITHDRAW_AFTER);
-    assert!(world.wishes.borrow().carry, "while there is a relay");
+    assert!(world.gateway.wishes.borrow().carry, "while there is a relay");
     world.can_start = false;
-    world.relays[&0].down.close();
+    world.relays[&0].end.down.close();
     world.settle();
     // The next start is due first, and takes for ever.
-    let gone = world.now;
+    let gone = world.gateway.now;
     let moment = Duration::from_millis(1);
     world.wait(WITHDRAW_AFTER / 2);
-    assert_eq!(world.engine.armed, gone + WITHDRAW_AFTER, "the engine wakes by itself");
+    assert_eq!(world.gateway.engine.armed, gone + WITHDRAW_AFTER, "the engine wakes by itself");
     world.wait(WITHDRAW_AFTER / 2 - moment);
-    assert!(world.wishes.borrow().carry);
+    assert!(world.gateway.wishes.borrow().carry);
     world.wait(moment);
-    assert!(!world.wishes.borrow_and_update().carry);
+    assert!(!world.gateway.wishes.borrow_and_update().carry);
     // Until there is one again.
     world.wait(10 * WITHDRAW_AFTER);
-    assert!(!world.wishes.has_changed().unwrap());
+    assert!(!world.gateway.wishes.has_changed().unwrap());
     world.can_start = true;
     world.settle();
     world.tell_facts(0, &named("host"));
-    assert!(world.wishes.borrow().carry);
+    assert!(world.gateway.wishes.borrow().carry);
 }
 
 #[test]
 fn an_earlier_deadline_moves_the_timer_forward() {
     let mut world = World::ready(&Setting::default(), &HostFacts::default());
     world.connect(10_000, (GATEWAY, 53));
-    world.wait(DNS_TIDY / 3);
-    assert!(world.engine.armed > world.now + DNS_TIDY / 3);
+    world.wait(DNS_TIDY_EVERY / 3);
+    assert!(world.gateway.engine.armed > world.gateway.now + DNS_TIDY_EVERY / 3);
     // Its SYN-ACK is sent again first (RFC 6298 section 2: after a second).
     world.acknowledges = false;
     world.connect(10_001, (GATEWAY, 53));
-    assert!(world.engine.armed > world.now);
-    assert!(world.engine.armed <= world.now + Duration::from_millis(1100));
+    assert!(world.gateway.engine.armed > world.gateway.now);
+    assert!(world.gateway.engine.armed <= world.gateway.now + Duration::from_millis(1100));
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn offences_of_relays_and_datagrams_that_they_do_not_take_are_counted() {
     }
     assert_eq!(world.dropped("relay-offences"), 3);
     for relay in world.relays.values_mut() {
-        relay.is_deaf = true;
+        relay.end.is_deaf = true;
     }
     assert_eq!(world.dropped("relay-datagrams"), 0);
     // More than the pipe and the queue hold.
@@ -144,7 +144,7 @@ fn offences_of_relays_and_datagrams_that_they_do_not_take_are_counted() {
     }
     let dropped = usize::try_from(world.dropped("relay-datagrams")).unwrap();
     for relay in world.relays.values_mut() {
-        relay.is_deaf = false;
+        relay.end.is_deaf = false;
     }
     world.settle();
     let came: usize = world.relays.values().map(|relay| relay.datagrams).sum();
@@ -157,7 +157,7 @@ fn the_status_shows_what_goes_directly() {
     let mut world = World::ready(&ONE, &HostFacts::default());
     let way = Direct { to: "10.8.0.0/16".parse().unwrap(), device: "eth1".to_owned() };
     let ways = Ways { direct: vec![way], ..Ways::default() };
-    world.tell(NetworkState { ways, ..state(true) });
+    world.gateway.set_network(NetworkState { ways, ..network_state(true) });
     world.settle();
     let expected = DirectPrefix { prefix: "10.8.0.0/16".to_owned(), device: "eth1".to_owned() };
     assert_eq!(world.report().direct, [expected]);
@@ -172,7 +172,7 @@ fn at_its_end_the_gateway_resets_all_connections() {
     world.send(0, &Frame::Opened { flow, window: 65_536 });
     world.connect(10_001, (GATEWAY, 53));
     assert_eq!([10_000, 10_001].map(|port| world.flags(port)), [SYN | ACK; 2]);
-    world.engine.core.reset_all(world.now);
+    world.gateway.engine.core.reset_all(world.gateway.now);
     world.take_frames();
     assert_eq!([10_000, 10_001].map(|port| world.flags(port) & RST), [RST; 2]);
 }

@@ -1,6 +1,6 @@
 //! The status, gathered from all parts.
 
-use super::{Engine, spread};
+use crate::engine::{Engine, spread};
 use crate::limits::{MAX_DNS_CONNECTIONS, MAX_PINGS};
 use crate::net::ways::Direct;
 use crate::status::{
@@ -19,6 +19,7 @@ impl<D: Device> Engine<D> {
     pub(crate) fn report(&mut self, now: Instant) -> Status {
         let stats = self.core.stack.stats().clone();
         let (dns, echo) = self.core.asked.count();
+        let (own, past) = (self.core.counts.drops, self.core.counts.past_bytes);
         let mut bytes = UpDown::default();
         let mut drops = BTreeMap::new();
         for reason in DropReason::ALL {
@@ -31,27 +32,27 @@ impl<D: Device> Engine<D> {
             *drops.entry("relay-datagrams".to_owned()).or_default() += counters.datagrams_dropped;
             *drops.entry("relay-offences".to_owned()).or_default() += counters.offences;
         }
-        bytes.up += self.core.past_bytes.up;
-        bytes.down += self.core.past_bytes.down;
+        bytes.up += past.up;
+        bytes.down += past.down;
         drops.insert("tap-lost".to_owned(), self.core.tap.lost());
-        drops.insert("stand-ins".to_owned(), self.core.drops.stand_ins);
-        drops.insert("no-relay".to_owned(), self.core.drops.no_relay);
-        drops.insert("congested".to_owned(), self.core.drops.congested);
-        drops.insert("relays-full".to_owned(), self.core.drops.relays_full);
+        drops.insert("stand-ins".to_owned(), own.stand_ins);
+        drops.insert("no-relay".to_owned(), own.no_relay);
+        drops.insert("congested".to_owned(), own.congested);
+        drops.insert("relays-full".to_owned(), own.relays_full);
         drops.insert("udp-evicted".to_owned(), stats.binds_evicted);
         drops.insert("tcp-pending-expired".to_owned(), stats.half_open_expired);
         drops.insert("tcp-pending-displaced".to_owned(), stats.half_open_displaced);
         drops.insert("tcp-gone-displaced".to_owned(), stats.gone_displaced);
         drops.insert("tcp-idle-displaced".to_owned(), stats.idle_displaced);
-        drops.insert("unbound".to_owned(), self.core.drops.unbound);
-        drops.insert("dns".to_owned(), self.core.drops.dns);
-        drops.insert("dns-share".to_owned(), self.core.drops.dns_share);
-        drops.insert("dns-displaced".to_owned(), self.core.drops.dns_displaced);
+        drops.insert("unbound".to_owned(), own.unbound);
+        drops.insert("dns".to_owned(), own.dns);
+        drops.insert("dns-share".to_owned(), own.dns_share);
+        drops.insert("dns-displaced".to_owned(), own.dns_displaced);
         drops.insert("rebind".to_owned(), self.core.rebind.count);
         drops.retain(|_, count| *count > 0);
         let relays =
             self.lanes.iter().filter_map(|lane| lane.session()).map(Session::flow_count).sum();
-        let (relays_max, _) = spread::capacity(&mut self.lanes).unwrap_or_default();
+        let relays_max = spread::capacity(&mut self.lanes).unwrap_or_default().flows;
         let max_binds = self.core.stack.max_binds();
         let limit = |name: &str, now: usize, max: usize| Limit {
             name: name.to_owned(),
@@ -78,9 +79,10 @@ impl<D: Device> Engine<D> {
                 echo,
                 dns,
             },
-            totals: self.core.totals,
+            totals: self.core.counts.totals,
             dns_answers: self
                 .core
+                .counts
                 .dns_answers
                 .iter()
                 .map(|(by, count)| (kebab(&format!("{by:?}")), *count))
@@ -105,7 +107,7 @@ impl<D: Device> Engine<D> {
             privileges: Vec::new(),
             keep_alive: None,
             no_ipv6: self.network_state.no_ipv6.clone(),
-            via: self.core.way_out.as_ref().map(|way_out| way_out.status()),
+            via: self.core.way_out.status(),
         }
     }
 
