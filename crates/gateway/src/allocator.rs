@@ -1,5 +1,5 @@
-//! How this program's memory is had and given back: large blocks are mappings of their own,
-//! everything else is the C library's.
+//! How this program gets memory and gives it back: each large block is a mapping of its own, and
+//! all other blocks come from the C library.
 //!
 //! A connection's rings are large, and most connections use little of them. A mapping's pages are
 //! touched only as they are used, and go back when it is freed; glibc's own large blocks begin with
@@ -31,12 +31,12 @@ fn pages(size: usize) -> usize {
     size.next_multiple_of(PAGE)
 }
 
-/// A fresh mapping, all zeros; null where there is no memory.
+/// A fresh mapping, all zeros; null if there is no memory.
 fn map(size: usize) -> *mut u8 {
     let (access, kind) =
         (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     // SAFETY: a new anonymous mapping at an address of the kernel's choice touches no memory that
-    // anybody has.
+    // is in use.
     let block = unsafe { libc::mmap(ptr::null_mut(), pages(size), access, kind, -1, 0) };
     if block == libc::MAP_FAILED { ptr::null_mut() } else { block.cast() }
 }
@@ -63,7 +63,7 @@ unsafe impl GlobalAlloc for Allocator {
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         if is_large(layout) {
-            // SAFETY: this block is a mapping of `map`, of this size, which nobody uses any more.
+            // SAFETY: this block is a mapping of `map`, of this size, and no longer in use.
             unsafe { libc::munmap(block.cast(), pages(layout.size())) };
             return;
         }
@@ -108,7 +108,7 @@ unsafe impl GlobalAlloc for Allocator {
     }
 }
 
-/// Gives back the pages of the C library's heap that nothing lies in any more, wherever they are.
+/// Gives back all pages of the C library's heap that hold nothing any more, wherever they are.
 /// Looks at all of the heap.
 #[cfg(target_env = "gnu")]
 pub(crate) fn trim() {
@@ -117,7 +117,7 @@ pub(crate) fn trim() {
     unsafe { libc::malloc_trim(0) };
 }
 
-/// Other C libraries have no such way.
+/// Other C libraries have no such function.
 #[cfg(not(target_env = "gnu"))]
 pub(crate) fn trim() {}
 

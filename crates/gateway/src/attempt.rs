@@ -1,6 +1,6 @@
-//! A Windows program is started by one of interop's sockets after another, until interop starts it
-//! or no other socket is left. Knows nothing of what a program is for. Which socket is next is
-//! `interop_sockets.rs`'s to choose.
+//! Starts a Windows program by one interop socket after another, until interop starts it or no
+//! other socket is left. `interop_sockets.rs` chooses the next socket. What the program is for is
+//! unknown here.
 
 use crate::interop::{self, Failure};
 use crate::interop_sockets::Way;
@@ -10,22 +10,22 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
-/// What a program says on its standard error; more is not kept.
+/// Bytes of a program's standard error that are kept.
 const WORDS_BYTES: usize = 4096;
 
-/// What came of a start by one socket.
+/// The outcome of a start by one socket.
 #[derive(Debug)]
 pub(crate) struct Attempt<T> {
     pub(crate) way: Way,
     pub(crate) outcome: T,
-    /// Why interop did not start the program; none where it did.
+    /// Why interop did not start the program; `None` if it did.
     pub(crate) failure: Option<Failure>,
 }
 
 /// Why a program gave no output.
 #[derive(Debug)]
 pub(crate) enum RunError<E> {
-    /// It could not be prepared.
+    /// Its command could not be prepared.
     Prepare(E),
     /// The kernel did not run it.
     Spawn(io::Error),
@@ -34,7 +34,7 @@ pub(crate) enum RunError<E> {
 }
 
 /// Repeats `attempt` as long as interop does not start the program and there is another socket.
-/// Each socket that fails is avoided from then on, by everything that this process starts.
+/// From then on this process avoids each socket that failed.
 ///
 /// # Errors
 /// Those of `attempt`.

@@ -1,5 +1,5 @@
-//! What the gateway can be told: defaults, a TOML file, and options over both. The command line
-//! itself is the command's.
+//! The gateway's settings: defaults, a TOML file, and options, which override both. The command
+//! parses the command line.
 
 use crate::dns::rebind::{Domain, NoDomain};
 use crate::limits::MAX_LANES;
@@ -17,23 +17,23 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Everything decided.
+/// The settings, complete and checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The relay.
     pub relay: RelayCommand,
-    /// Where its program is run from.
+    /// The place from which its program runs.
     pub placement: Placement,
     /// How many relays run.
     pub lanes: usize,
     /// The device's name.
     pub tap: String,
-    /// Its MTU: bytes of the largest IP packet. `None`: the largest for TCP, and for all else that
-    /// of the host's way out.
+    /// Its MTU: bytes of the largest IP packet. `None`: the largest for TCP, and the MTU of the
+    /// host's way out for everything else.
     pub mtu: Option<u32>,
-    /// The /28 of the TAP, if the user wants a certain one.
+    /// The /28 of the TAP, if the user chose one.
     pub subnet: Option<Ipv4Net>,
-    /// What of the host's own services can be reached.
+    /// Which of the host's own services can be reached.
     pub host_access: HostAccess,
     /// Domains whose names may name the host.
     pub rebind_domain_ok: Vec<Domain>,
@@ -45,20 +45,20 @@ pub struct Settings {
     pub runtime_dir: PathBuf,
     /// Where the command and the status are published for other distros.
     pub publish: Option<PathBuf>,
-    /// Who is reached where the tunnel is not needed.
+    /// Hosts that are reached if the tunnel is not needed.
     pub outside: Target,
     /// The proxy that the relay goes through.
     pub via: Option<Via>,
 }
 
-/// Where the relay's program is run from.
+/// The place from which the relay's program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
-    /// From where it is.
+    /// Its own place.
     AsItLies,
-    /// From Windows' own disk, to which it is copied.
+    /// Windows' own disk, to which it is copied.
     OnWindowsDisk,
-    /// From Windows' own disk, to which another distro's gateway copied it.
+    /// Windows' own disk, to which another distro's gateway copied it.
     Deployed,
 }
 
@@ -93,7 +93,7 @@ impl TryFrom<String> for UdpFiltering {
     }
 }
 
-/// What a file or the command line says; nothing where it is silent.
+/// What a file or the command line sets; `None` for what it does not mention.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Choices {
@@ -123,7 +123,7 @@ pub struct Choices {
     pub publish: Option<PathBuf>,
     /// True: nowhere.
     pub no_publish: Option<bool>,
-    /// Who is reached where the tunnel is not needed.
+    /// Hosts that are reached if the tunnel is not needed.
     #[serde(default, deserialize_with = "target")]
     pub outside: Option<Target>,
     /// The proxy that the relay goes through.
@@ -132,7 +132,7 @@ pub struct Choices {
     pub via_except: Option<Vec<String>>,
 }
 
-/// Whom Windows itself connects to when it wants to know whether it is online (Network Connectivity
+/// The host to which Windows itself connects to find out whether it is online (Network Connectivity
 /// Status Indicator).
 #[must_use]
 pub fn ncsi_target() -> Target {
@@ -143,7 +143,7 @@ fn target<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Target>, D::Error
     String::deserialize(from)?.parse().map(Some).map_err(de::Error::custom)
 }
 
-/// The bits of a file's mode by which its group and all others read it.
+/// The bits of a file's mode that let its group and all others read it.
 const READABLE_BY_OTHERS: u32 = 0o044;
 
 /// An argument: text in a file, any bytes on the command line.
@@ -157,7 +157,7 @@ impl From<String> for OsText {
     }
 }
 
-/// Why a configuration is of no use.
+/// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -168,7 +168,7 @@ pub enum ConfigError {
         /// What the system says.
         source: io::Error,
     },
-    /// It is not what it should be.
+    /// It has an unknown key or a value of the wrong type.
     #[error("the configuration file {} is wrong: {}", .path.display(), proxy::mask(&.source.to_string()))]
     Parse {
         /// The file.
@@ -183,12 +183,12 @@ pub enum ConfigError {
         option: &'static str,
         /// What was given.
         value: u64,
-        /// The least that goes.
+        /// The least that is allowed.
         least: u64,
-        /// The most that goes.
+        /// The most that is allowed.
         most: u64,
     },
-    /// No proxy.
+    /// It is not a proxy.
     #[error("--via {shown}: {why}")]
     Via {
         /// What was given, without user and password.
@@ -196,13 +196,13 @@ pub enum ConfigError {
         /// What is wrong with it.
         why: ProxyUrlError,
     },
-    /// No exception.
+    /// It is not an exception.
     #[error("--via-except: {0}")]
     Except(#[from] ExceptError),
-    /// No domain.
+    /// It is not a domain.
     #[error("--rebind-domain-ok: {0}")]
     Domain(#[from] NoDomain),
-    /// Exceptions from nothing.
+    /// Exceptions without a proxy.
     #[error("--via-except says what goes without a proxy, and there is none: give it with --via")]
     ExceptAlone,
     /// The subnet does not have the form that is needed.
@@ -217,10 +217,10 @@ pub enum ConfigError {
 /// whole 8-byte fragments below that.
 const MTU: (u32, u32) = (1280, 65_520);
 
-/// The variable that may hold `--via`, for whoever has a password in it.
+/// The variable that may hold `--via`, so that a password in it is in no command line.
 pub const VIA_VARIABLE: &str = "UNDERPASS_VIA";
 
-/// Where lock and control socket are, unless `UNDERPASS_RUNTIME_DIR` says otherwise.
+/// The default place of lock and control socket; `UNDERPASS_RUNTIME_DIR` sets another.
 pub const RUNTIME_DIR: &str = "/run/underpass";
 
 impl Choices {
@@ -248,7 +248,7 @@ impl Choices {
         Ok(choices)
     }
 
-    /// These choices, and `below` where they are silent.
+    /// These choices, completed by those of `below`.
     #[must_use]
     pub fn over(self, below: Self) -> Self {
         Self {
@@ -271,7 +271,7 @@ impl Choices {
         }
     }
 
-    /// Fills in the defaults. A relay that was chosen is run from where it lies.
+    /// Fills in the defaults. A relay that the user chose runs from its own place.
     ///
     /// # Errors
     /// A value is out of its range.

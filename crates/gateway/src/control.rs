@@ -1,5 +1,4 @@
-//! The control socket: whoever connects is given the status as one JSON document, and the
-//! connection closes.
+//! The control socket: each client gets the status as one JSON document, and the connection closes.
 
 use crate::keep_alive;
 use crate::status::Status;
@@ -25,10 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// A status is some kilobytes; the longest lists in it have 4,096 entries.
 const MOST_STATUS: u64 = 4 * 1024 * 1024;
 
-/// Why a status cannot be had.
+/// Why there is no status.
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
-    /// Nobody listens.
+    /// No process listens.
     #[error("underpass is not running: start it with `underpass up`")]
     NotRunning,
     /// The socket is another user's.
@@ -52,17 +51,16 @@ pub enum StatusError {
 /// Who may connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Audience {
-    /// Who started the gateway.
+    /// The user that started the gateway.
     Root,
-    /// Every user of every distro. They are served with pauses, so that nobody can keep the gateway
-    /// busy.
+    /// Every user of every distro. Pauses between answers keep a user from occupying the gateway.
     Everybody,
 }
 
-/// Between two answers to everybody.
+/// Between two answers to all users.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Serves the socket for ever. What the engine does not know of the distro lies in `runtime_dir`.
+/// Serves the socket for ever. `runtime_dir` holds what the engine does not know of the distro.
 pub(crate) async fn serve(
     listener: UnixListener,
     audience: Audience,
@@ -76,7 +74,7 @@ pub(crate) async fn serve(
         let mut stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Out of descriptors, mostly: to try again at once would spin.
+                // Mostly for want of descriptors: an immediate retry would spin.
                 tracing::warn!(%error, "the control socket cannot be served");
                 tokio::time::sleep(PATIENCE).await;
                 continue;
@@ -98,10 +96,10 @@ pub(crate) async fn serve(
     }
 }
 
-/// Asks a running gateway for its status, by the first of these directories whose socket it serves.
+/// Asks a running gateway for its status, by the first of these directories whose socket is served.
 ///
 /// # Errors
-/// See [`StatusError`]; what the first directory says.
+/// See [`StatusError`]; the error of the first directory.
 pub fn status(directories: &[PathBuf]) -> Result<Status, StatusError> {
     let mut first = None;
     for directory in directories {
@@ -132,8 +130,8 @@ fn ask(runtime_dir: &Path) -> Result<Status, StatusError> {
             broken(source)
         }
     };
-    // Every user may write where the published one is. What is in a folder that root or this user
-    // does not own, and what another user listens at, is no gateway.
+    // Every user may write to the folder of the published socket. A socket in a folder that neither
+    // root nor this user owns, and one at which another user listens, is not a gateway's.
     let folder = match Folder::open(runtime_dir) {
         Ok(folder) if folder.is_trusted().map_err(broken)? => folder,
         Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {
@@ -165,7 +163,7 @@ mod tests {
         let owned = std::os::unix::fs::chown(&folder, Some(65534), None);
         let told = status(&[PathBuf::from("/nonexistent"), folder.clone()]);
         std::fs::remove_dir_all(&folder).unwrap();
-        // Only root can give a folder away.
+        // Only root can change a folder's owner.
         if owned.is_ok() {
             assert!(matches!(told, Err(StatusError::NotRunning)), "{told:?}");
         }

@@ -1,9 +1,9 @@
 //! The relay's program on Windows' own disk.
 //!
-//! Windows sees a program that lies in a distro as on a network share: users of other tools saw
-//! starts of 40 to 75 s, and programs that were killed at random when a page of theirs could not be
-//! read. So the relay is copied to `%LOCALAPPDATA%\underpass\<version>\`, and run from there.
-//! Versions that do not run any more are removed.
+//! To Windows a program in a distro is on a network share. Users of other tools saw starts of 40 to
+//! 75 s, and programs that were killed at random when one of their pages could not be read. So the
+//! relay is copied to `%LOCALAPPDATA%\underpass\<version>\` and runs from there. Versions that no
+//! longer run are removed.
 
 use crate::program::Kind;
 use crate::relay_command::{RelayCommand, Whose};
@@ -20,10 +20,10 @@ const FOLDER: &str = "underpass";
 /// The copy's name.
 const NAME: &str = "underpass-relay.exe";
 
-/// Why the relay does not lie on Windows' disk.
+/// Why the relay is not on Windows' disk.
 #[derive(Debug, thiserror::Error)]
 pub enum DeployError {
-    /// Nobody says where Windows keeps such files.
+    /// Windows' folder for such files is unknown.
     #[error("Windows' folder for it is not known: {0}")]
     Folder(#[from] QuestionError),
     /// The file cannot be copied.
@@ -31,15 +31,15 @@ pub enum DeployError {
     Copy {
         /// The relay that came with this program.
         from: PathBuf,
-        /// Where it is to lie.
+        /// The place of the copy.
         to: PathBuf,
         /// What the system says.
         source: io::Error,
     },
 }
 
-/// The relay's command, its program copied to Windows' disk. Where that cannot be done it is run
-/// from where it lies.
+/// The relay's command, with its program copied to Windows' disk. A program that cannot be copied
+/// runs from its own place.
 pub(crate) async fn deploy(relay: RelayCommand) -> RelayCommand {
     let placed = async {
         let folder = windows::local_app_data(Some(&relay.program)).await?.join(FOLDER);
@@ -70,12 +70,12 @@ pub(crate) async fn deployed() -> Option<PathBuf> {
         .join(FOLDER)
         .join(env!("CARGO_PKG_VERSION"))
         .join(NAME);
-    // Every Linux user may have put something else there.
+    // Every Linux user can put something else there.
     matches!(Kind::of(&program), Kind::Windows(_)).then_some(program)
 }
 
-/// Compares the whole copy with the program, before each start, and copies the program again where
-/// the copy is gone, cut or another: antivirus programs take it, and every Linux user may write
+/// Compares the whole copy with the program, before each start. Copies the program again if the
+/// copy is gone, cut or different: antivirus programs remove it, and every Linux user can write
 /// there.
 ///
 /// # Errors
@@ -112,8 +112,8 @@ fn length(file: Option<&File>) -> Option<u64> {
     file.and_then(|file| file.metadata().ok()).map(|found| found.len())
 }
 
-/// Copies the relay to its version's folder, unless the same lies there, and gives its place.
-/// Nothing of a drive is written through a link: every Linux user may make one there.
+/// Copies the relay to its version's folder, unless an equal copy is there, and returns its place.
+/// Nothing on a drive is written through a link: every Linux user can make one there.
 fn place(from: &Path, folder: &Path) -> Result<PathBuf, DeployError> {
     let program = folder.join(env!("CARGO_PKG_VERSION")).join(NAME);
     let error =
@@ -137,8 +137,8 @@ fn place(from: &Path, folder: &Path) -> Result<PathBuf, DeployError> {
     let new = version.stage(OsStr::new(NAME), FileTraits::of_mode(0o755), write).map_err(error)?;
     let put = if is_good(&new)? {
         version.rename(&new, NAME).or_else(|first| {
-            // Windows gives the name of a program that runs to no other, but lets that program be
-            // renamed.
+            // Windows does not let another file take the name of a program that runs, but lets that
+            // program be renamed.
             let aside = (0..).map(|n| format!("{NAME}.old{n}")).find(|name| !version.has(name));
             version.rename(NAME, aside.unwrap_or_default()).map_err(|_| first)?;
             version.rename(&new, NAME)
@@ -173,7 +173,7 @@ fn is_same(original: File, copy: File) -> io::Result<bool> {
     }
 }
 
-/// Removes what other versions left. Windows keeps the file of a program that runs.
+/// Removes the copies of other versions. Windows keeps the file of a program that runs.
 fn sweep(folder: &Path) {
     let (parent, name) =
         (folder.parent().unwrap_or(folder), folder.file_name().unwrap_or_default());
@@ -181,7 +181,7 @@ fn sweep(folder: &Path) {
     for version in folder.names().unwrap_or_default() {
         let is_ours = version == env!("CARGO_PKG_VERSION");
         let Ok(below) = folder.child(&version) else { continue };
-        // Also those that were not copied to their end.
+        // Incomplete copies as well.
         let is_relay =
             |name: &OsStr| name.to_string_lossy().trim_start_matches('.').starts_with(NAME);
         for file in below.names().unwrap_or_default().into_iter().filter(|name| is_relay(name)) {
@@ -193,7 +193,7 @@ fn sweep(folder: &Path) {
             }
         }
         if !is_ours {
-            // Only where nothing is left in it.
+            // Only if it is empty.
             let _ = folder.remove_folder(&version);
         }
     }
@@ -245,7 +245,7 @@ mod tests {
             made,
             "the same is left alone"
         );
-        // Of the same length.
+        // A file of the same length.
         fs::write(&program, "MZ two").unwrap();
         place(&from, &folder).unwrap();
         assert_eq!(fs::read_to_string(&program).unwrap(), "MZ one");

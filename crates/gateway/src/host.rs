@@ -1,6 +1,6 @@
-//! What other commands ask the host for, without a tunnel: the relay's facts of it, and a few words
-//! of Windows and WSL. Each question is a process on the host that answers once and ends; whoever
-//! has less patience than it takes drops the future, which ends the process.
+//! What other commands ask the host, without a tunnel: the relay's facts, and some properties of
+//! Windows and WSL. Each question is a process on the host that answers once and ends. Dropping the
+//! future ends the process.
 
 use crate::attempt::{self, Attempt, RunError};
 use crate::config::Placement;
@@ -19,47 +19,47 @@ use tokio::process::Child;
 use wire::HostFacts;
 use wire::facts::HostProbe;
 
-/// Why the relay tells nothing of its host.
+/// Why the relay reports nothing about its host.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     /// It cannot be started.
     #[error(transparent)]
     Spawn(#[from] SpawnError),
-    /// It takes too long.
+    /// It did not answer in time.
     #[error(
         "the relay {} did not answer within {} s: Windows, or an antivirus program, holds up its start; try again",
         .program.display(), .patience.as_secs()
     )]
     Silent {
-        /// What was run.
+        /// The program.
         program: PathBuf,
-        /// How long it had.
+        /// The time limit.
         patience: Duration,
     },
     /// It ended without an answer.
     #[error("the relay {} ended without an answer ({ending}): {words}", .program.display())]
     Ended {
-        /// What was run.
+        /// The program.
         program: PathBuf,
         /// Its exit status.
         ending: String,
-        /// What it said on its standard error.
+        /// Its standard error.
         words: String,
     },
-    /// Its output is no answer.
+    /// Its output is not an answer.
     #[error(
         "the relay {} answered something else than JSON ({source}): is it the relay of this version? Give another with --relay",
         .program.display()
     )]
     Nonsense {
-        /// What was run.
+        /// The program.
         program: PathBuf,
         /// What is wrong.
         source: serde_json::Error,
     },
 }
 
-/// What the relay knows of its host. `placement` says whether its program is copied to Windows'
+/// What the relay knows of its host. `placement` decides whether its program is copied to Windows'
 /// disk first.
 ///
 /// # Errors
@@ -71,8 +71,8 @@ pub async fn facts(relay: PathBuf, placement: Placement) -> Result<HostFacts, Ho
     ask(relay, placement, vec!["facts".into()]).await
 }
 
-/// What the host is, and what it can do by itself at this moment: find `names`, connect to
-/// `targets` (`HOST:PORT`).
+/// What the host is, and what it can do by itself now: resolve `names`, connect to `targets`
+/// (`HOST:PORT`).
 ///
 /// # Errors
 /// See [`HostError`].
@@ -134,13 +134,13 @@ pub async fn ask_within<T: DeserializeOwned>(
         .map_err(|source| HostError::Nonsense { program: program(), source })
 }
 
-/// Starts the relay with these arguments, its streams piped, and has `talk` find out whether it
-/// runs. A relay that interop did not start is started by another of its sockets, and `talk` is
-/// called again. Gives the process, which is killed when it is dropped, and what `talk` found. Its
-/// standard error is read by a task of its own.
+/// Starts the relay with these arguments and piped streams. `talk` finds out whether it runs. If
+/// interop did not start it, it is started by another interop socket, and `talk` is called again.
+/// Returns the process, which is killed when it is dropped, and the result of `talk`. A separate
+/// task reads the standard error.
 ///
 /// # Errors
-/// The relay cannot be started, or what `talk` says of the last one.
+/// The relay cannot be started, or the error of the last `talk`.
 ///
 /// # Panics
 /// Outside of a tokio runtime with I/O and time.
@@ -175,7 +175,7 @@ pub async fn start<T, E: From<SpawnError>>(
     outcome?
 }
 
-/// The relay where it is to run.
+/// The relay in the place where it runs.
 async fn placed(program: PathBuf, placement: Placement, args: Vec<OsString>) -> RelayCommand {
     let file = if placement == Placement::Deployed { Whose::Deployed } else { Whose::Given };
     let relay = RelayCommand { program, args, file };
@@ -185,8 +185,8 @@ async fn placed(program: PathBuf, placement: Placement, args: Vec<OsString>) -> 
     }
 }
 
-/// The relay on Windows' disk where the gateway of another distro has put it: other distros have
-/// only the command.
+/// The relay on Windows' disk, copied there by another distro's gateway: other distros have only
+/// the command.
 pub async fn deployed_relay() -> Option<PathBuf> {
     deploy::deployed().await
 }
@@ -194,7 +194,7 @@ pub async fn deployed_relay() -> Option<PathBuf> {
 /// Windows' folder of the user (`%USERPROFILE%`), as this distro sees it.
 ///
 /// # Errors
-/// Windows gives no answer.
+/// Windows does not answer.
 pub async fn user_profile() -> Result<PathBuf, QuestionError> {
     windows::folder("USERPROFILE", None).await
 }
@@ -202,7 +202,7 @@ pub async fn user_profile() -> Result<PathBuf, QuestionError> {
 /// The version of WSL, such as `2.5.9.0`.
 ///
 /// # Errors
-/// Windows gives no answer, or has the WSL that came with it, which knows no `--version`.
+/// Windows does not answer, or has its inbox WSL, which does not know `--version`.
 pub async fn wsl_version() -> Result<String, QuestionError> {
     let said = windows::wsl(&["--version"]).await?;
     version_in(&said).map(ToOwned::to_owned).ok_or_else(|| QuestionError::Answer {
@@ -214,7 +214,7 @@ pub async fn wsl_version() -> Result<String, QuestionError> {
     })
 }
 
-/// The version that the first line ends with; the words before it are in the user's language.
+/// The version at the end of the first line; the words before it are in the user's language.
 fn version_in(said: &str) -> Option<&str> {
     let line = said.lines().next()?.trim();
     let version = line.rsplit(|letter: char| !letter.is_ascii_digit() && letter != '.').next()?;
@@ -222,10 +222,10 @@ fn version_in(said: &str) -> Option<&str> {
         .then_some(version)
 }
 
-/// The names of the distros that run, this one among them.
+/// The names of the running distros, this one included.
 ///
 /// # Errors
-/// Windows gives no answer.
+/// Windows does not answer.
 pub async fn running_distros() -> Result<Vec<String>, QuestionError> {
     let said = windows::wsl(&["--list", "--running", "--quiet"]).await?;
     Ok(said.lines().map(str::trim).filter(|line| !line.is_empty()).map(ToOwned::to_owned).collect())
@@ -238,21 +238,21 @@ pub struct Distro {
     pub name: String,
     /// Whether it is the one that `wsl` starts.
     pub is_default: bool,
-    /// What it does, in the user's language.
+    /// Its state, in the user's language.
     pub state: String,
-    /// Of WSL: 1 or 2.
+    /// Its version of WSL: 1 or 2.
     pub version: u32,
 }
 
 /// All distros of this user.
 ///
 /// # Errors
-/// Windows gives no answer.
+/// Windows does not answer.
 pub async fn distros() -> Result<Vec<Distro>, QuestionError> {
     Ok(distros_in(&windows::wsl(&["--list", "--verbose"]).await?))
 }
 
-/// The rows of the table, whose head is in the user's language. No distro's name has a space.
+/// The rows of the table, whose heading is in the user's language. No distro's name has a space.
 fn distros_in(said: &str) -> Vec<Distro> {
     let row = |line: &str| {
         let row = line.trim();
@@ -270,28 +270,28 @@ fn distros_in(said: &str) -> Vec<Distro> {
     said.lines().filter_map(row).collect()
 }
 
-/// A port that Windows hands on (`netsh interface portproxy`).
+/// A port that Windows forwards (`netsh interface portproxy`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortProxy {
     /// Where Windows listens, `ADDRESS:PORT`; the address may be `*`.
     pub listen: String,
-    /// The address that it hands on to.
+    /// The address to which it forwards.
     pub to: String,
-    /// And the port.
+    /// The port to which it forwards.
     pub port: u16,
 }
 
-/// The ports that Windows hands on by IPv4, which nobody adjusts when WSL's address changes.
+/// The ports that Windows forwards by IPv4. They are not adjusted when WSL's address changes.
 ///
 /// # Errors
-/// Windows gives no answer.
+/// Windows does not answer.
 pub async fn port_proxies() -> Result<Vec<PortProxy>, QuestionError> {
     let said = windows::said("netsh.exe", &["interface", "portproxy", "show", "v4tov4"]).await?;
     Ok(port_proxies_in(&said))
 }
 
-/// The rows of netsh's table, of which only the numbers are the same in every language: address,
-/// port, address, port.
+/// The rows of netsh's table: address, port, address, port. Only the numbers are the same in every
+/// language.
 fn port_proxies_in(said: &str) -> Vec<PortProxy> {
     let row = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -311,7 +311,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
 
-    /// A relay that says what a script says.
+    /// A relay that prints the output of a script.
     async fn told(name: &str, script: &str) -> Result<HostFacts, HostError> {
         let file =
             std::env::temp_dir().join(format!("underpass-host-{name}-{}", std::process::id()));

@@ -1,15 +1,16 @@
-//! Which proxy Windows itself would use, for commands that set up others to use the same.
+//! Which proxy Windows itself would use, for commands that set up other programs to use it too.
 
 use crate::config::Placement;
 use crate::host::{HostError, ask};
 use std::path::PathBuf;
 use wire::HostProxy;
 
-/// Which proxies Windows' settings name for a URL, a script (PAC) evaluated. `placement` says
-/// whether the relay's program is copied to Windows' disk first. Only the relay for Windows knows.
+/// Which proxies Windows' settings name for a URL, with a script (PAC) evaluated. `placement`
+/// decides whether the relay's program is copied to Windows' disk first. Only the relay for Windows
+/// knows them.
 ///
 /// # Errors
-/// See [`HostError`]; the relay for Linux says that it cannot tell.
+/// See [`HostError`]; the relay for Linux reports that it cannot know.
 ///
 /// # Panics
 /// Outside of a tokio runtime with I/O and time.

@@ -1,5 +1,5 @@
-//! One gateway at a time: a lock in the runtime directory, which goes with its process however that
-//! ends.
+//! One gateway at a time: a lock in the runtime directory. The kernel releases it when its process
+//! ends, however that ends.
 
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File, OpenOptions};
@@ -8,10 +8,10 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use tokio::net::UnixListener;
 
-/// Why this gateway may not be the one.
+/// Why this gateway may not run.
 #[derive(Debug, thiserror::Error)]
 pub enum InstanceError {
-    /// Another one is.
+    /// Another gateway runs.
     #[error(
         "underpass runs already, as process {pid}: see `underpass status`; stop that one first (kill {pid})"
     )]
@@ -45,7 +45,7 @@ pub(crate) fn socket_path(runtime_dir: &Path) -> PathBuf {
 }
 
 impl Instance {
-    /// Becomes the one gateway of `runtime_dir`. What a killed one left there is no hindrance.
+    /// Becomes the one gateway of `runtime_dir`. The remains of a killed gateway are no hindrance.
     pub(crate) fn claim(runtime_dir: &Path) -> Result<Self, InstanceError> {
         let error = |path: &Path| {
             let path = path.to_path_buf();
@@ -57,7 +57,7 @@ impl Instance {
             .create(runtime_dir)
             .map_err(error(runtime_dir))?;
         let path = runtime_dir.join("lock");
-        // Not truncated: until the lock is ours the pid in it is another's.
+        // Not truncated: until the lock is ours, the file has another gateway's pid.
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut lock =
@@ -95,7 +95,7 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        // The next start replaces what stays behind.
+        // The next start replaces a socket that is left behind.
         let _ = fs::remove_file(socket_path(&self.dir));
         let _ = fs::remove_file(self.dir.join("lock"));
     }

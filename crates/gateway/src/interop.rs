@@ -1,5 +1,5 @@
-//! WSL's interop: how a Windows program is started by it, and whether the kernel knows how. By
-//! which socket is `interop_sockets.rs`'s to choose.
+//! WSL's interop: how it starts a Windows program, and whether the kernel has the entry for it.
+//! `interop_sockets.rs` chooses the socket.
 
 use crate::interop_sockets::{self, FOLDER, Socket, Way};
 use crate::program::Kind;
@@ -15,26 +15,26 @@ const VARIABLE: &str = "WSL_INTEROP";
 /// The variable with this distro's name, which WSL sets in everything that it starts.
 const DISTRO: &str = "WSL_DISTRO_NAME";
 
-/// What /init writes to standard error where nothing answers at the socket, and where it cannot be
-/// reached (microsoft/WSL, `src/linux/init/util.cpp`, `UtilAcceptVsock`, `UtilConnectUnix`). It has
-/// them in English only.
+/// What /init writes to standard error if nothing answers at the socket, and if the socket cannot
+/// be reached (microsoft/WSL, `src/linux/init/util.cpp`, `UtilAcceptVsock`, `UtilConnectUnix`).
+/// These messages are in English only.
 const FAILURES: [(&str, &str); 2] =
     [("UtilAcceptVsock:", "accept4 failed"), ("UtilConnectUnix:", "connect failed")];
 
-/// Whether this is a WSL.
+/// Whether this machine is a WSL.
 #[must_use]
 pub fn is_wsl() -> bool {
     Path::new(FOLDER).exists()
 }
 
-/// The command that starts a Windows program, and the socket by which that reaches Windows. The
-/// kernel is told again how to start Windows programs where its entry is gone.
+/// The command that starts a Windows program, and the socket by which that command reaches Windows.
+/// If the kernel's entry for Windows programs is gone, it is written again.
 ///
-/// The program's file is never executed by the kernel. Every Linux user may write to most of
-/// Windows' drives, so a script or an ELF image could be in its place by the time it is started,
-/// and would run as the user of this process, mostly root. So what is executed is the program that
-/// the entry names, as the kernel would do it (Linux, `fs/binfmt_misc.c`, `load_misc_binary`):
-/// `/init`, WSL's own, which has Windows open the file.
+/// The kernel never executes the program's file itself. Every Linux user can write to most of
+/// Windows' drives, so a script or an ELF image could be in its place at the start, and would run
+/// as the user of this process, mostly root. So the program that the entry names is executed, as
+/// the kernel would do (Linux, `fs/binfmt_misc.c`, `load_misc_binary`): `/init`, WSL's own, which
+/// has Windows open the file.
 ///
 /// # Errors
 /// See [`InteropError`].
@@ -57,12 +57,12 @@ pub(crate) fn command(program: &Path) -> Result<(Command, Way), InteropError> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Interpreter {
     program: PathBuf,
-    /// Whether it is told the name by which a program was called (flag `P`).
+    /// Whether it gets the name by which a program was called (flag `P`).
     keeps_name: bool,
 }
 
-/// What the kernel's list names for them, WSL's own entry first; in a WSL `/init` without one, too.
-/// `root` is `/` except in tests.
+/// The interpreter that the kernel's list names, from WSL's own entry first; in a WSL without an
+/// entry, `/init`. `root` is `/` except in tests.
 fn interpreter(root: &Path) -> Option<Interpreter> {
     let under_root = |path: &str| root.join(path.trim_start_matches('/'));
     let binfmt = under_root(BINFMT);
@@ -85,8 +85,7 @@ fn interpreter(root: &Path) -> Option<Interpreter> {
     of_wsl.iter().chain(&others).find_map(|(_, text)| of(text)).or_else(init)
 }
 
-/// Has a program that is about to be started reach Windows by a socket that lives. Tells the
-/// socket.
+/// Has a program that is about to start reach Windows by a live socket. Returns the socket.
 pub(crate) fn name_socket(command: &mut Command) -> Way {
     let way = Way::choose(std::env::var_os(VARIABLE).as_deref(), now());
     if let Some(socket) = way.path() {
@@ -107,13 +106,13 @@ pub(crate) fn now() -> Instant {
 /// Why interop did not start a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// It says so on standard error.
+    /// It reports that on standard error.
     Reported,
     /// Nothing came from the program.
     Silent,
 }
 
-/// What a program's standard error says of interop itself: with a failure, the program never ran.
+/// What a program's standard error says of interop itself. After a failure the program never ran.
 pub(crate) fn failure_in(words: &str) -> Option<Failure> {
     // `<3>WSL (PID - ) ERROR: FUNCTION:LINE: …` (`common.h`, `LOG_ERROR`); before 2022
     // `<3>init: (PID) ERROR: …` (microsoft/WSL issue 7174).
@@ -127,7 +126,7 @@ pub(crate) fn failure_in(words: &str) -> Option<Failure> {
 }
 
 impl Failure {
-    /// What failed, and what helps.
+    /// What failed, and what to try.
     pub(crate) fn text(&self, way: &Way) -> String {
         let next = if way.has_other {
             "another session's socket is tried"
@@ -160,28 +159,28 @@ fn renewal() -> String {
 /// Where the kernel keeps its list of interpreters (binfmt_misc).
 const BINFMT: &str = "/proc/sys/fs/binfmt_misc";
 
-/// WSL's own program, which the entry names: it starts Windows programs
-/// (microsoft/WSL, `src/linux/init/init.cpp`, `WslEntryPoint`).
+/// WSL's own program, which the entry names and which starts Windows programs (microsoft/WSL,
+/// `src/linux/init/init.cpp`, `WslEntryPoint`).
 const INIT: &str = "/init";
 
-/// How Windows programs begin, and Linux programs, in the kernel's spelling.
+/// The first bytes of Windows programs and of Linux programs, in the kernel's spelling.
 pub(crate) const MZ: &str = "4d5a";
 /// See [`MZ`].
 pub(crate) const ELF: &str = "7f454c46";
 
-/// The entry that WSL makes: files that begin with `MZ` go to `/init`, which is opened now and told
-/// the program's own name.
+/// The entry that WSL makes: files that begin with `MZ` go to `/init`. The kernel opens `/init`
+/// when the entry is made, and passes it the program's own name.
 const ENTRY: &str = ":WSLInterop:M::MZ::/init:FP";
 
 /// Why a Windows program cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum InteropError {
-    /// The user wants it so.
+    /// The user has switched interop off.
     #[error(
         "WSL's interop is switched off by 'enabled' of [interop] in /etc/wsl.conf: take that line out, then run `wsl --shutdown`"
     )]
     SwitchedOff,
-    /// The entry is gone, and does not come back.
+    /// The entry is gone and cannot be written again.
     #[error(
         "the kernel's entry for Windows programs (WSLInterop in {BINFMT}) is gone, as systemd-binfmt leaves it in some distros, and \
          cannot be written again ({0}): run underpass as root, or `wsl --shutdown`"
@@ -193,13 +192,13 @@ pub enum InteropError {
          root, or as root write 1 to {BINFMT}/status and to {BINFMT}/WSLInterop"
     )]
     Disabled(io::Error),
-    /// The file is no Windows program.
+    /// The file is not a Windows program.
     #[error(
         "{} is no Windows program, so it is not started: another user may have put it there; look at it, and remove it",
         .0.display()
     )]
     NotWindows(PathBuf),
-    /// Nothing starts them here.
+    /// This machine has nothing that starts them.
     #[error(
         "nothing starts Windows programs here: {INIT} of WSL is not there, nor an entry for them in {BINFMT}; \
          is this WSL, with interop (see [interop] in /etc/wsl.conf)?"
@@ -208,9 +207,9 @@ pub enum InteropError {
 }
 
 /// Has the kernel start Windows programs, if this is a WSL: switches on what is switched off, and
-/// writes the entry again where there is none. (An entry that is switched off keeps its name: to
-/// register another of that name fails with EEXIST; Linux,
-/// Documentation/admin-guide/binfmt-misc.rst.) `root` is `/` except in tests.
+/// writes a missing entry again. (An entry that is switched off keeps its name: to register another
+/// of that name fails with EEXIST; Linux, Documentation/admin-guide/binfmt-misc.rst.) `root` is `/`
+/// except in tests.
 ///
 /// # Errors
 /// See [`InteropError`].
@@ -249,7 +248,7 @@ fn restore_entry(root: &Path) -> Result<(), InteropError> {
     fs::write(binfmt.join("register"), ENTRY).map_err(InteropError::Entry)
 }
 
-/// Whether the kernel has an interpreter for files that begin so, whoever told it.
+/// Whether the kernel has any interpreter for files that begin with these bytes.
 pub(crate) fn interprets(magic: &str) -> bool {
     has_entry(Path::new(BINFMT), magic)
 }
@@ -274,7 +273,7 @@ fn is_for(entry: &str, magic: &str) -> bool {
         .any(|line| line.strip_prefix("magic ").is_some_and(|whole| whole.starts_with(magic)))
 }
 
-/// Whether it is an entry of WSL's own, of which there may be several (WSLInterop,
+/// Whether it is one of WSL's own entries, of which there may be several (WSLInterop,
 /// WSLInterop-late).
 fn is_of_wsl(entry: &str) -> bool {
     entry.lines().any(|line| line.strip_prefix("interpreter ") == Some(INIT))
@@ -288,7 +287,7 @@ fn is_disabled(binfmt: &Path) -> bool {
 /// The kernel's entry for Windows programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// It is there.
+    /// It is there and on.
     Present,
     /// It, or the whole list, is switched off.
     Disabled,
@@ -296,12 +295,12 @@ pub enum Entry {
     Missing,
 }
 
-/// What is to be seen of interop; nothing is mended here.
+/// The state of interop. Looking at it repairs nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InteropSurvey {
-    /// Whether this is a WSL.
+    /// Whether this machine is a WSL.
     pub is_wsl: bool,
-    /// The kernel's entry; nothing where its list is not there to be looked at.
+    /// The kernel's entry; `None` if its list is not mounted.
     pub entry: Option<Entry>,
     /// The socket that the environment names.
     pub socket: Option<String>,
@@ -343,7 +342,7 @@ fn entry(binfmt: &Path) -> Option<Entry> {
     })
 }
 
-/// What `/etc/wsl.conf` says of interop; of several lines the first counts.
+/// What `/etc/wsl.conf` says of interop. The first of several lines counts.
 fn is_switched_off(wsl_conf: &str) -> bool {
     let mut section = String::new();
     for line in wsl_conf.lines().map(str::trim) {
@@ -398,7 +397,7 @@ mod tests {
         fs::remove_dir_all(&binfmt).unwrap();
     }
 
-    /// A machine's files as far as the entry is concerned.
+    /// A machine's files that concern the entry.
     struct Root(PathBuf);
 
     impl Root {
@@ -459,7 +458,7 @@ mod tests {
         assert!(matches!(refused, InteropError::NotWindows(_)), "{refused}");
     }
 
-    /// An entry as the kernel shows it.
+    /// An entry in the kernel's form.
     fn shown(state: &str, interpreter: &str, magic: &str) -> String {
         format!("{state}\ninterpreter {interpreter}\nflags: PF\noffset 0\nmagic {magic}\n")
     }
@@ -473,7 +472,7 @@ mod tests {
         for (entry, written) in [
             (shown("enabled", "/init", "4d5a"), ""),
             (shown("enabled", "/usr/bin/python3", "6f0d0d0a"), ENTRY),
-            // Another program's, by which WSL starts nothing.
+            // Another program's entry, which does not serve WSL.
             (shown("disabled", "/usr/bin/wine", "4d5a"), ENTRY),
         ] {
             root.write("register", "");

@@ -1,10 +1,10 @@
-//! By which of interop's sockets a Windows program is started, and which of them failed lately.
-//! Knows nothing of programs; how one is started is [`crate::interop`]'s.
+//! Chooses the interop socket that starts a Windows program, and remembers which sockets failed
+//! lately. [`crate::interop`] makes the command; programs are unknown here.
 //!
-//! WSL makes the sockets as root in a folder that every user may write to (microsoft/WSL,
-//! `src/linux/init/util.cpp`, `InteropServer::Create`; `util.h`, `WSL_TEMP_FOLDER_MODE`): what
-//! another user put there is ignored. A session's socket goes with its session. That of the VM's
-//! first process stays in place when its Windows half is gone, and takes connections without
+//! WSL makes the sockets as root, in a folder to which every user can write (microsoft/WSL,
+//! `src/linux/init/util.cpp`, `InteropServer::Create`; `util.h`, `WSL_TEMP_FOLDER_MODE`): files of
+//! other users there are ignored. A session's socket disappears with its session. The socket of the
+//! VM's first process stays when its Windows half is gone, and then accepts connections without
 //! answering them (microsoft/WSL issues 41283, 41592).
 
 use std::ffi::OsStr;
@@ -17,31 +17,30 @@ use std::time::{Duration, Instant, SystemTime};
 /// Where WSL keeps its sockets.
 pub(crate) const FOLDER: &str = "/run/WSL";
 
-/// What their names end with; before it stands the process that listens.
+/// The end of their names; the number of the listening process stands before it.
 const SUFFIX: &str = "_interop";
 
-/// The socket of the VM's first process. Where systemd is process 1 it is a link to the one of
+/// The socket of the VM's first process. If systemd is process 1, it is a link to the socket of
 /// WSL's own init (microsoft/WSL, `src/linux/init/config.cpp`).
 const LASTING: &str = "1_interop";
 
-/// A socket that failed is the last choice for this long. It is tried earlier where there is no
-/// other.
+/// A socket that failed is the last choice for this long. It is tried earlier if there is no other.
 const AVOID_FOR: Duration = Duration::from_secs(600);
 
-/// Sockets whose failure is remembered: more than there are sessions.
+/// How many failed sockets are remembered: more than there are sessions.
 const MAX_FAILED: usize = 64;
 
-/// What failed, for all that this process starts.
+/// The failed sockets, for everything that this process starts.
 static FAILURES: Mutex<Failures> = Mutex::new(Failures(Vec::new()));
 
-/// A socket, and the file which distinguishes it from a later one of the same name.
+/// A socket, and its file, which distinguishes it from a later one of the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Socket {
     path: PathBuf,
     file: (u64, u64),
 }
 
-/// The socket that a Windows program is started by; nothing outside of WSL.
+/// The socket by which a Windows program starts; `None` outside of WSL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Way {
     socket: Option<Socket>,
@@ -50,7 +49,7 @@ pub(crate) struct Way {
 }
 
 impl Way {
-    /// The best one now, where `own` is what the environment names.
+    /// The best one now; `own` is the one that the environment names.
     pub(crate) fn choose(own: Option<&OsStr>, now: Instant) -> Self {
         let failures = FAILURES.lock().unwrap_or_else(PoisonError::into_inner);
         failures.best(candidates(own, Path::new(FOLDER)), now)
@@ -61,7 +60,7 @@ impl Way {
         self.socket.as_ref().map(|socket| socket.path.as_path())
     }
 
-    /// Interop did not start a program by it: others come first for a while.
+    /// Interop did not start a program by it: other sockets come first for a while.
     pub(crate) fn failed(&self, now: Instant) {
         let Some(socket) = &self.socket else { return };
         FAILURES.lock().unwrap_or_else(PoisonError::into_inner).note(socket, now);
@@ -80,7 +79,7 @@ impl Failures {
         self.0.push((socket.clone(), now));
     }
 
-    /// When it failed, if it is avoided for that.
+    /// When it failed, if it is therefore avoided.
     fn of(&self, socket: &Socket, now: Instant) -> Option<Instant> {
         let (_, when) = self.0.iter().find(|(failed, _)| failed.file == socket.file)?;
         (now.saturating_duration_since(*when) < AVOID_FOR).then_some(*when)
@@ -99,7 +98,7 @@ impl Failures {
     }
 }
 
-/// All sockets that may be used, best first: `own`, the lasting one, then those of sessions, the
+/// All usable sockets, the best one first: `own`, the lasting one, then those of sessions, the
 /// newest live session first.
 fn candidates(own: Option<&OsStr>, folder: &Path) -> Vec<Socket> {
     let own = own.and_then(|own| Socket::at(Path::new(own)));
@@ -114,7 +113,7 @@ fn candidates(own: Option<&OsStr>, folder: &Path) -> Vec<Socket> {
     sessions.sort_by_key(|(rank, _)| std::cmp::Reverse(*rank));
     let sessions = sessions.into_iter().map(|(_, socket)| socket);
     let mut found: Vec<Socket> = Vec::new();
-    // Each is found under several names: the lasting one is in the folder too, and may be a link.
+    // A socket may have several names: the lasting one is in the folder too, and may be a link.
     for socket in own.into_iter().chain(Socket::at(&folder.join(LASTING))).chain(sessions) {
         if found.iter().all(|known| known.file != socket.file) {
             found.push(socket);
@@ -128,20 +127,20 @@ fn session_of(path: &Path) -> Option<&str> {
     path.file_name()?.to_str()?.strip_suffix(SUFFIX)
 }
 
-/// What has the name of a socket in the folder.
+/// All files in the folder that have a socket's name.
 fn paths(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     entries.filter(|path| session_of(path).is_some()).collect()
 }
 
-/// How many sockets there are to start Windows programs by.
+/// How many sockets can start Windows programs.
 pub(crate) fn count() -> usize {
     paths(Path::new(FOLDER)).iter().filter(|path| Socket::at(path).is_some()).count()
 }
 
 impl Socket {
-    /// The socket at `path`, if there is one that root or this process's user made. A link that
-    /// they made is followed.
+    /// The socket at `path`, if root or this process's user made it. Links that they made are
+    /// followed.
     pub(crate) fn at(path: &Path) -> Option<Self> {
         let own = nix::unistd::geteuid().as_raw();
         let is_trusted = |file: &fs::Metadata| [0, own].contains(&file.uid());
@@ -165,7 +164,7 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::os::unix::net::UnixListener;
 
-    /// A folder of its own, which goes with it.
+    /// A temporary folder, removed with this value.
     struct Scratch(PathBuf);
 
     impl Scratch {
@@ -235,7 +234,7 @@ mod tests {
         let _elsewhere = UnixListener::bind(scratch.0.join("6_interop")).unwrap();
         symlink(scratch.0.join("6_interop"), scratch.folder().join("6_interop")).unwrap();
         assert_eq!(scratch.names(None), [""; 0]);
-        // As where systemd is process 1.
+        // As on a system whose process 1 is systemd.
         let _init = scratch.socket("2_interop", 10);
         symlink(scratch.folder().join("2_interop"), scratch.folder().join("1_interop")).unwrap();
         assert_eq!(scratch.names(None), ["1_interop"], "both are the same socket");
@@ -244,7 +243,7 @@ mod tests {
     #[test]
     fn what_another_user_made_is_ignored() {
         if !nix::unistd::geteuid().is_root() {
-            // Only root can give a file away.
+            // Only root can change a file's owner.
             assert_ne!(std::env::var("CI").as_deref(), Ok("true"));
             return;
         }

@@ -1,4 +1,4 @@
-//! Keeps the helper distro running, as its boot command must.
+//! Keeps the helper distro running, which is the task of its boot command.
 //!
 //! WSL ends a distro 15 s (`general.instanceIdleTimeout`) after its last registered client, and
 //! only Windows processes that asked WSL's service for the distro are clients (microsoft/WSL,
@@ -27,10 +27,10 @@ use std::process::{ExitStatus, Stdio};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 
-/// What the client is sent, and sends back.
+/// The line that the client gets and sends back.
 const LINE: &[u8] = b"held\n";
 
-/// What a client says that does not run; more is not kept.
+/// Bytes that are kept of the output of a client that does not run.
 const WORDS_BYTES: usize = 4096;
 
 /// Why no client holds the distro.
@@ -45,7 +45,7 @@ enum HoldError {
     /// Interop did not start it, and there is another socket to try.
     #[error("{0}")]
     Socket(String),
-    /// It neither ends nor sends back what it gets.
+    /// It neither ends nor sends the line back.
     #[error("{} does not answer: Windows, or an antivirus program, holds it up", .program.display())]
     Silent { program: PathBuf },
     /// It ran and ended.
@@ -82,7 +82,7 @@ pub async fn hold(
         };
         let Some(Err(error)) = until(client(name, held), stop.as_mut()).await else { break };
         if let HoldError::Socket(why) = error {
-            // No client has run: nothing is to be waited for.
+            // No client has run, so there is nothing to wait for.
             tracing::warn!("{why}");
             continue;
         }
@@ -92,7 +92,7 @@ pub async fn hold(
         }
         let error = error.to_string();
         note.write(KeepAliveState::Waiting, Some(&error))?;
-        // The same again is nothing new.
+        // The same error again is nothing new.
         if last_error.as_ref() != Some(&error) {
             tracing::warn!(
                 "nothing keeps this distro running: {error}; WSL ends it some seconds after its \
@@ -111,7 +111,7 @@ pub async fn hold(
     Ok(())
 }
 
-/// What the future gives; `None` if `stop` is ready first.
+/// The result of the future; `None` if `stop` is ready first.
 async fn until<T>(
     future: impl Future<Output = T>,
     stop: Pin<&mut impl Future<Output = ()>>,
@@ -122,7 +122,7 @@ async fn until<T>(
     }
 }
 
-/// One client, from its start to its end; `held` is called when it runs.
+/// Runs one client, from its start to its end. Calls `held` when it runs.
 async fn client(name: &str, held: impl FnOnce()) -> Result<(), HoldError> {
     let program = windows::of_system("wsl.exe").await?;
     let words = ["-d", name, "--exec", "/bin/cat"];
@@ -136,10 +136,10 @@ async fn client(name: &str, held: impl FnOnce()) -> Result<(), HoldError> {
     let spawned = command.spawn();
     let mut child =
         spawned.map_err(|source| HoldError::Spawn { program: program.clone(), source })?;
-    // Open as long as the client is to run.
+    // It stays open as long as the client is to run.
     let mut input = child.stdin.take();
     if let Some(input) = &mut input {
-        // One that does not take it ends, and says why.
+        // A client that does not take it ends and reports why.
         let _ = input.write_all(LINE).await;
     }
     let (mut output, mut errors) = (Vec::new(), Vec::new());
@@ -157,7 +157,7 @@ async fn client(name: &str, held: impl FnOnce()) -> Result<(), HoldError> {
     let ends = async {
         tokio::join!(listen(stdout, &mut output, heard), listen(stderr, &mut errors, |_| ()))
     };
-    // The same as a relay has to its hello.
+    // A relay has the same time until its hello.
     let patience = if way.has_other { SOCKET_PATIENCE } else { HELLO_PATIENCE };
     let is_silent = {
         let mut ends = pin!(ends);
@@ -195,7 +195,7 @@ async fn client(name: &str, held: impl FnOnce()) -> Result<(), HoldError> {
     Err(HoldError::Ended { program, status, words })
 }
 
-/// Reads a stream to its end and keeps its beginning; `heard` is called with what is kept so far.
+/// Reads a stream to its end and keeps its beginning. Calls `heard` with what is kept so far.
 async fn listen(
     stream: Option<impl AsyncRead + Unpin>,
     kept: &mut Vec<u8>,
@@ -210,16 +210,16 @@ async fn listen(
     }
 }
 
-/// The state as it is written down.
+/// The state in the file.
 #[derive(Debug, Serialize, Deserialize)]
 struct Written {
-    /// Of the process that wrote it.
+    /// The process that wrote it.
     pid: u32,
     #[serde(flatten)]
     state: KeepAlive,
 }
 
-/// The file with the state; it goes with this.
+/// The file with the state. It is removed with this value.
 #[derive(Debug)]
 struct Note(PathBuf);
 
@@ -238,7 +238,7 @@ impl Note {
 
 impl Drop for Note {
     fn drop(&mut self) {
-        // What stays behind names a process that has ended.
+        // A file that is left behind names a process that has ended.
         let _ = fs::remove_file(&self.0);
     }
 }
@@ -247,7 +247,7 @@ fn note_path(runtime_dir: &Path) -> PathBuf {
     runtime_dir.join("keep-alive")
 }
 
-/// The state that a running process of [`hold`] has written down.
+/// The state that a running process of [`hold`] has written.
 pub(crate) fn state(runtime_dir: &Path) -> Option<KeepAlive> {
     let written: Written = serde_json::from_slice(&fs::read(note_path(runtime_dir)).ok()?).ok()?;
     Path::new("/proc").join(written.pid.to_string()).exists().then_some(written.state)

@@ -1,6 +1,6 @@
-//! A lane: one relay, the session with it, and its pipes. It has the relay started, started anew
-//! when it ended, with growing waits, and moves frames. What frames mean is the engine's; nothing
-//! here knows a packet or a process.
+//! A lane: one relay, the session with it, and its pipes. It has the relay started, and started
+//! again after growing waits when it has ended. It moves frames, whose meaning only the engine
+//! knows. It knows no packet and no process.
 
 use crate::limits::{BACK_OFF, HEALTHY_AFTER, LANE_TURN, LAST_BACK_OFF_AFTER_HELLO, STAGING};
 use crate::log_budget::LogBudget;
@@ -19,10 +19,10 @@ use wire::{Capabilities, Decoder, Frame, FrameError, Hello, Role, Session, Viola
 /// Why a relay is given up.
 #[derive(Debug, thiserror::Error)]
 pub enum LaneError {
-    /// It could not be started, or is gone; why, by whoever started it.
+    /// It could not be started, or is gone; the reason comes from the supervisor.
     #[error("{0}")]
     Process(String),
-    /// Its bytes are no frames.
+    /// Its bytes are not frames.
     #[error("what the relay sends cannot be understood: {0}; is --relay an underpass-relay?")]
     Frame(FrameError),
     /// Bytes from it were lost or doubled.
@@ -52,26 +52,26 @@ impl From<FrameError> for LaneError {
     }
 }
 
-/// What became of a lane that was polled.
+/// The outcome of polling a lane.
 #[derive(Debug)]
 pub(crate) enum Turn {
-    /// Nothing that the engine must know.
+    /// There is nothing that the engine must know.
     Quiet,
-    /// Its next relay is being started, and must be waited for.
+    /// Its next relay is being started, and the next pass must wait for it.
     Starting,
     /// Most of many flows are gone.
     Ebbed,
-    /// The relay is gone, and everything that it held is lost; what its session counted.
+    /// The relay is gone, and everything that it held is lost. Holds the counters of its session.
     Died(Counters),
 }
 
-/// Where a lane stands.
+/// The state of a lane.
 enum LaneState {
     /// The relay is being started.
     Starting(Starting),
     /// The relay runs; ready once its hello came.
     Running(Box<Running>),
-    /// The former relay is being reaped, so that its end can be told.
+    /// The former relay is being reaped, so that the cause of its end is known.
     Ending(Pin<Box<dyn Future<Output = LaneError> + Send>>),
     /// Waits for the next start.
     Waiting(Instant),
@@ -86,7 +86,7 @@ pub(crate) struct Running {
     /// Bytes of `staging` that are written: `written <= staging.len()`.
     written: usize,
     since: Instant,
-    /// Until when it must say hello. What this process itself was asleep for is added to it.
+    /// The deadline for its hello. It moves by the time for which this process itself was asleep.
     hello_by: Instant,
     log: LogBudget,
 }
@@ -97,7 +97,7 @@ pub(crate) struct Lane {
     relays: Relays,
     hello: Hello,
     state: LaneState,
-    /// Starts in a row that led to nothing.
+    /// Failed starts in a row.
     failures: u32,
     /// The longest wait before the next start, by how far the last relay came.
     longest_wait: Duration,
@@ -131,7 +131,7 @@ impl Lane {
         }
     }
 
-    /// The relay runs from now on.
+    /// The relay has started.
     fn begin(&mut self, relay: Relay, now: Instant) {
         self.longest_wait = BACK_OFF.1;
         let hello_by = now + relay.patience;
@@ -177,7 +177,8 @@ impl Lane {
         }
     }
 
-    /// When [`Lane::keep_time`] wants to be called; none while a relay is being started or reaped.
+    /// When [`Lane::keep_time`] has something to do; `None` while a relay is being started or
+    /// reaped.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         match &self.state {
             LaneState::Running(running) => Some(running.next_deadline()),
@@ -186,7 +187,7 @@ impl Lane {
         }
     }
 
-    /// Heartbeat, and starts that are due.
+    /// Keeps the heartbeat, and begins starts that are due.
     pub(crate) fn keep_time(&mut self, now: Instant) -> Turn {
         match &mut self.state {
             LaneState::Running(running) => {
@@ -218,8 +219,8 @@ impl Lane {
         }
     }
 
-    /// Reads what the relay sent, at most a turn, into `frames`' hands. Wakes by `cx` when there is
-    /// more.
+    /// Reads at most a turn of what the relay sent, and passes its frames to `act`. Wakes by `cx`
+    /// if there is more.
     pub(crate) fn poll_input(
         &mut self,
         cx: &mut Context<'_>,
@@ -247,14 +248,14 @@ impl Lane {
         match running.read(cx, now, &mut act) {
             Ok(()) => Turn::Quiet,
             Err(why) => {
-                // Its end must be waited for by the next pass.
+                // The next pass must wait for its end.
                 cx.waker().wake_by_ref();
                 self.end_relay(now, why)
             }
         }
     }
 
-    /// Writes what the session has to say, as much as the pipe takes.
+    /// Writes as much of the session's output as the pipe takes.
     pub(crate) fn poll_output(
         &mut self,
         cx: &mut Context<'_>,
@@ -264,11 +265,11 @@ impl Lane {
         let LaneState::Running(running) = &mut self.state else { return Turn::Quiet };
         let why = match running.write(cx, source) {
             Ok(()) => return Turn::Quiet,
-            // Its end, which follows, says why it reads no more.
+            // Its end, which follows, shows why it reads no more.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Why::Gone,
             Err(error) => Why::Known(LaneError::Pipe(error)),
         };
-        // Its end must be waited for by the next pass.
+        // The next pass must wait for its end.
         cx.waker().wake_by_ref();
         self.end_relay(now, why)
     }
@@ -298,7 +299,7 @@ impl Lane {
         let ended = self.relays.end(self.index, RelayEnd { cause, said_hello, age });
         self.state = LaneState::Ending(Box::pin(async move {
             let told = ended.await.ok().flatten();
-            // Until now, so that what it still writes is not what ends it.
+            // Kept until now, so that the relay does not end because its output is closed.
             drop(relay);
             known.unwrap_or_else(|| {
                 LaneError::Process(told.unwrap_or_else(|| UNANSWERED.to_owned()))
@@ -313,7 +314,7 @@ impl Lane {
         self.last_error = Some(text);
     }
 
-    /// The next start: the first at once, then after waits that double.
+    /// Plans the next start: the first at once, later ones after waits that double.
     fn wait(&mut self, now: Instant) {
         let wait = back_off(self.failures, self.longest_wait);
         self.failures = self.failures.saturating_add(1);
@@ -321,16 +322,16 @@ impl Lane {
     }
 }
 
-/// What a lane says of a relay of which it hears no more.
+/// The error for a relay whose supervisor does not answer.
 const UNANSWERED: &str = "the supervisor does not answer";
 
 /// Why a relay is ended.
 enum Why {
-    /// Its own end will tell.
+    /// Its own end shows the reason.
     Gone,
     /// It never said hello.
     NoHello,
-    /// That is known.
+    /// The lane knows the reason.
     Known(LaneError),
 }
 
@@ -342,18 +343,18 @@ fn back_off(failures: u32, longest: Duration) -> Duration {
 }
 
 impl Running {
-    /// Until when it must say hello; none once it has.
+    /// The deadline for its hello; `None` once it has come.
     fn hello_deadline(&self) -> Option<Instant> {
         self.session.peer().is_none().then_some(self.hello_by)
     }
 
-    /// The heartbeat's or the hello's, whichever comes first.
+    /// The earlier deadline of heartbeat and hello.
     fn next_deadline(&self) -> Instant {
         let heartbeat = self.session.next_deadline();
         self.hello_deadline().map_or(heartbeat, |hello| hello.min(heartbeat))
     }
 
-    /// Err when the relay must end.
+    /// Reads a turn. An error ends the relay.
     fn read(
         &mut self,
         cx: &mut Context<'_>,
@@ -455,13 +456,13 @@ mod tests {
                     return Some(now);
                 }
             }
-            // As after a suspend: an hour later than the timer asked for.
+            // As after a suspend: the timer fires an hour late.
             now = lane.next_deadline().unwrap() + Duration::from_secs(3600);
             matches!(lane.keep_time(now), Turn::Died(_)).then_some(now)
         };
         let half = begin + HELLO_PATIENCE / 2;
         assert_eq!(wakes(begin, half), None, "it wakes late, and its relay may still be starting");
-        // What it was awake for counts.
+        // The time awake counts.
         let ended = wakes(half, begin + Duration::from_secs(10_000)).unwrap();
         let awake = ended - begin - Duration::from_secs(3600);
         assert!(awake >= HELLO_PATIENCE && awake <= HELLO_PATIENCE + ASLEEP_AFTER, "{awake:?}");

@@ -1,7 +1,7 @@
 //! The gateway's shell on Linux: TAP, routes, relay processes, and the loop that joins them.
 //!
-//! It does the I/O and knows no protocol rule: what packets mean is `stack`'s, what frames mean is
-//! `wire`'s.
+//! It does the I/O and knows no protocol rule: `stack` knows what packets mean, `wire` what frames
+//! mean.
 #![deny(unsafe_code)]
 
 pub mod allocator;
@@ -57,14 +57,14 @@ pub use windows::QuestionError;
 use std::io;
 use tap::TapError;
 
-/// The gateway's Ethernet address, and the VM's; locally administered (IEEE 802). They meet nobody
-/// but each other.
+/// The gateway's Ethernet address, and the VM's; locally administered (IEEE 802). They are alone on
+/// their link.
 const MACS: ([u8; 6], [u8; 6]) = ([0x02, 0x75, 0x6e, 0x64, 0, 1], [0x02, 0x75, 0x6e, 0x64, 0, 2]);
 
 /// Why the gateway did not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// Another one runs, or the runtime directory is of no use.
+    /// Another one runs, or the runtime directory cannot be used.
     #[error(transparent)]
     Instance(#[from] InstanceError),
     /// No TAP.
@@ -79,13 +79,13 @@ pub enum RunError {
     /// Two of them cannot talk to each other.
     #[error("the gateway's processes cannot talk to each other: {0}")]
     Link(io::Error),
-    /// One of them does not know what to do.
+    /// One of them cannot read its settings.
     #[error(transparent)]
     Settings(#[from] via::UnreadableSettings),
     /// No relay at all.
     #[error(transparent)]
     Relay(#[from] SpawnError),
-    /// It ran, and cannot go on.
+    /// It ran, and cannot continue.
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// The same, as the engine's process reports it.

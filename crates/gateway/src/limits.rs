@@ -1,5 +1,4 @@
-//! Every bound of the gateway's shell in one place. Those of packets are the stack's, those of the
-//! pipe `wire`'s.
+//! All bounds of the gateway's shell. `stack` has those of packets, `wire` those of the pipe.
 
 use std::time::Duration;
 
@@ -14,54 +13,54 @@ pub const FIRST_WINDOW: u32 = 16 * 1024;
 /// Bytes staged for one write to a relay: two full turns. More delays control frames behind it.
 pub const STAGING: usize = 128 * 1024;
 
-/// What a stream to or from a relay holds: what the kernel lets an unprivileged pipe.
+/// Bytes that a stream to or from a relay holds: as many as the kernel allows an unprivileged pipe.
 pub const STREAM_BYTES: usize = 1024 * 1024;
 
-/// Bytes read from a relay before others have their turn.
+/// Bytes read from a relay before other sources have their turn.
 pub const LANE_TURN: usize = 512 * 1024;
 
-/// Frames, and their bytes, read from the TAP before others have their turn.
+/// Frames, and their bytes, read from the TAP before other sources have their turn.
 pub const TAP_TURN_FRAMES: usize = 256;
 /// See [`TAP_TURN_FRAMES`].
 pub const TAP_TURN_BYTES: usize = 512 * 1024;
 
 /// Names that have stand-ins, for a proxy: some 10 MB where all are long. An app that keeps
-/// addresses for days (some servers resolve a name at their start only) meets its name as long as
-/// others ask for fewer than this.
+/// addresses for days (some servers resolve a name only at their start) reaches its name as long as
+/// others ask for fewer names than this.
 pub const MAX_NAMES: usize = 32_768;
 
 /// Real addresses of a name that are kept, of each family: more than any client tries.
 pub const MAX_REAL_ADDRESSES: usize = 8;
 
-/// Peers by stand-in of a UDP source endpoint, whose replies find back. Few apps talk to more by
-/// name.
+/// Peers of a UDP source endpoint whose replies are translated back to stand-ins. Few apps talk to
+/// more by name.
 pub const MAX_STAND_IN_PEERS: usize = 64;
 
-/// Lines that a relay may make the log say at once.
+/// Log lines that a relay may cause in a burst.
 pub const RELAY_LOG_BURST: u32 = 100;
-/// After a burst, one more each.
+/// After a burst, one more line in each such period.
 pub const RELAY_LOG_EVERY: Duration = Duration::from_secs(2);
 
-/// The same trouble with a proxy is logged again after so long.
+/// The time after which the same trouble with a proxy is logged again.
 pub const LOG_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-/// Prefixes that mirrored mode has from Windows and that the tunnel takes. Each is a route of our
-/// table; setting this many takes some tenths of a second.
+/// Prefixes of Windows in mirrored mode that the tunnel takes. Each is a route of our table;
+/// setting this many takes some tenths of a second.
 pub const MAX_MIRRORED: usize = 2048;
 
 /// Conversations of the VM's own network that are kept off the tunnel. Each is a rule, which every
 /// look-up of a route passes; peers from beyond that network are few.
 pub const MAX_ELSEWHERE: usize = 64;
 
-/// How long one is kept off it after it was last heard of, or its socket was last seen. A
-/// connection whose socket is elsewhere is heard of again by its next packet, and loses that one.
+/// How long a conversation is kept off the tunnel after its last packet came here, or its socket
+/// was last seen. A connection whose socket is elsewhere loses one packet when its time is over.
 pub const ELSEWHERE_LIFETIME: Duration = Duration::from_secs(3600);
 
-/// Pings that wait for a relay's word: as many as the stack remembers. One more takes the oldest
+/// Pings that wait for a relay's answer: as many as the stack remembers. One more takes the oldest
 /// one's place.
 pub const MAX_PINGS: usize = 4096;
 
-/// How long a question is waited for. Stub resolvers and ping have given up by then.
+/// How long a question waits for its answer. Stub resolvers and ping have given up by then.
 pub const ASKED_LIFETIME: Duration = Duration::from_secs(30);
 
 /// DNS connections over TCP. One more takes the place of one that is idle (RFC 7766 section 6.2.3).
@@ -75,7 +74,7 @@ pub const MAX_PIPELINED: usize = 64;
 /// is read.
 pub const MAX_DNS_BACKLOG: usize = 256 * 1024;
 
-/// Names that are remembered whose answers named the host.
+/// How many names are remembered whose answers named the host.
 pub const MAX_REBIND_NAMES: usize = 16;
 
 /// A DNS connection without a query is closed after this long (RFC 7766 6.2.3).
@@ -83,44 +82,46 @@ pub const DNS_IDLE: Duration = Duration::from_secs(60);
 /// Between two looks for idle DNS connections.
 pub const DNS_TIDY_EVERY: Duration = Duration::from_secs(5);
 
-/// Waits between starts of a relay that keeps ending: from the first to the last, doubling.
+/// Waits between starts of a relay that keeps ending: the first and the longest; each is twice the
+/// one before.
 pub const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
 /// The longest of these waits after a relay that had said hello: it can start, so a dead one is
 /// replaced in under 2 s however often it dies.
 pub const LAST_BACK_OFF_AFTER_HELLO: Duration = Duration::from_secs(1);
 
-/// A relay that lived this long had started well: the next wait is the shortest again.
+/// After a relay that lived this long the next wait is the shortest again.
 pub const HEALTHY_AFTER: Duration = Duration::from_secs(10);
 
-/// A relay that has not said hello by then is started anew. An antivirus program may hold a first
+/// A relay that has not said hello by then is started again. An antivirus program may hold a first
 /// start up for long (up to 75 s were reported for programs started from the distro's own disk).
 pub const HELLO_PATIENCE: Duration = Duration::from_secs(90);
 
-/// A relay that has not said hello by then is started by another of interop's sockets, where there
-/// is one: a start takes a second, and a socket whose side on Windows is gone never answers.
+/// A relay that has not said hello by then is started by another of interop's sockets, if there is
+/// one: a start takes a second, and a socket whose side on Windows is gone never answers.
 pub const SOCKET_PATIENCE: Duration = Duration::from_secs(5);
 
-/// A relay for Windows that ends within this without a word was ended by someone else: antivirus
-/// programs take up to a minute.
+/// A relay for Windows that ends within this time without a message was killed: antivirus programs
+/// take up to a minute.
 pub const SHORT_LIFE: Duration = Duration::from_secs(60);
 
 /// Waits between starts of the client that keeps the helper distro running, doubling. The first is
-/// long against the end of a distro, so that nothing starts it again meanwhile; the last is shorter
-/// than the 15 s (`general.instanceIdleTimeout`) after which WSL ends a distro without a client.
+/// long compared with the end of a distro, so that nothing starts it again meanwhile; the last is
+/// shorter than the 15 s (`general.instanceIdleTimeout`) after which WSL ends a distro without a
+/// client.
 pub const KEEP_ALIVE_BACK_OFF: (Duration, Duration) =
     (Duration::from_secs(2), Duration::from_secs(10));
 
-/// A client that ran this long had started well: the next wait is the shortest again.
+/// After a client that ran this long the next wait is the shortest again.
 pub const KEEP_ALIVE_HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
-/// How long a Windows program that was asked something may take to answer.
+/// How long a Windows program may take to answer a question.
 pub const WINDOWS_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Without any relay for this long the VM gets its own network back until there is one.
 pub const WITHDRAW_AFTER: Duration = Duration::from_secs(5);
 
-/// Last lines of a relay's standard error that are kept to be shown.
+/// How many of the last lines of a relay's standard error are kept.
 pub const STDERR_LINES: usize = 10;
 
 /// A longer line of a relay's standard error is cut.

@@ -2,8 +2,8 @@
 //! the number of its descriptors, which come with its first byte (SCM_RIGHTS, unix(7)). Knows no
 //! message.
 //!
-//! What comes from the other end may come from a process that an attacker has taken over: a message
-//! has a bound, a descriptor too many is closed, and a text that is no message ends the link.
+//! An attacker may control the process at the other end: a message has a bound, surplus descriptors
+//! are closed, and a text that is not a message ends the link.
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -28,7 +28,7 @@ const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// Descriptors of a message: a relay has two.
 const MOST_DESCRIPTORS: usize = 2;
 
-/// What stands before a message: its length, and how many descriptors it has.
+/// The bytes before a message: its length, and the number of its descriptors.
 const HEADER: usize = size_of::<u32>() + 1;
 
 /// Messages that wait for the other end. There is at most one request for each lane, and a few
@@ -58,7 +58,7 @@ pub(crate) struct Link<Out, In> {
     pub(crate) out: mpsc::Sender<Parcel<Out>>,
     /// Ends when the other end is gone.
     pub(crate) incoming: mpsc::Receiver<Parcel<In>>,
-    /// Ends when everything was sent after the last sender was dropped.
+    /// Ends when the last sender is dropped and everything is sent.
     pub(crate) sent: JoinHandle<()>,
 }
 
@@ -67,7 +67,7 @@ where
     Out: Serialize + Send + Sync + 'static,
     In: DeserializeOwned + Send + 'static,
 {
-    /// Serves the socket by tasks of the running runtime.
+    /// Serves the socket by tasks of the current runtime.
     ///
     /// # Errors
     /// The runtime does not take it.
@@ -85,7 +85,7 @@ where
 async fn send_all<T: Serialize>(stream: Arc<UnixStream>, mut waiting: mpsc::Receiver<Parcel<T>>) {
     while let Some(parcel) = waiting.recv().await {
         if let Err(error) = send(&stream, &parcel).await {
-            // The end of the other process is seen by whoever started it.
+            // The supervisor notices the end of the other process.
             return tracing::debug!(%error, "the other process takes no messages");
         }
     }
@@ -133,7 +133,7 @@ async fn receive_all<T: DeserializeOwned>(stream: Arc<UnixStream>, found: mpsc::
     }
 }
 
-/// What was read and not yet used.
+/// Bytes and descriptors that were read and not yet used.
 #[derive(Default)]
 struct Reader {
     bytes: Vec<u8>,
@@ -141,7 +141,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// The next message; none at the end of the stream.
+    /// The next message; `None` at the end of the stream.
     async fn next<T: DeserializeOwned>(
         &mut self,
         stream: &UnixStream,
@@ -158,14 +158,14 @@ impl Reader {
             }
             self.bytes.extend_from_slice(&piece[..n]);
             self.descriptors.extend(descriptors);
-            // Those of an unfinished message, and of the next one.
+            // The descriptors of an unfinished message and of the next one.
             if self.descriptors.len() > 2 * MOST_DESCRIPTORS {
                 return Err(io::ErrorKind::InvalidData.into());
             }
         }
     }
 
-    /// The first message, if it is there to its end.
+    /// The first message, if it is complete.
     fn whole<T: DeserializeOwned>(&mut self) -> io::Result<Option<Parcel<T>>> {
         let Some((&[a, b, c, d, count], rest)) = self.bytes.split_first_chunk::<HEADER>() else {
             return Ok(None);

@@ -1,22 +1,22 @@
-//! How much of the log a relay can fill. It runs on the host, and a program that replaces it there
-//! must not fill the helper distro's disk with what it says.
+//! Limits how much of the log a relay fills. A program that replaces the relay on the host must not
+//! fill the helper distro's disk.
 
 use crate::limits::{RELAY_LOG_BURST, RELAY_LOG_EVERY};
 use std::time::Instant;
 
-/// Lines that may still be written: [`RELAY_LOG_BURST`] at once, and one more each
+/// Counts the lines that may still be written: [`RELAY_LOG_BURST`] in a burst, and one more in each
 /// [`RELAY_LOG_EVERY`].
 #[derive(Debug, Default)]
 pub(crate) struct LogBudget {
-    /// Written of the burst.
+    /// Lines of the burst that were written.
     spent: u32,
-    /// Up to when what was spent has been given back.
+    /// The time up to which lines have been given back.
     refilled: Option<Instant>,
     left_out: u64,
 }
 
 impl LogBudget {
-    /// Whether a line may be written, and how many were left out before it.
+    /// If a line may be written, returns how many lines were left out before it.
     pub(crate) fn take(&mut self, now: Instant) -> Option<u64> {
         let since = *self.refilled.get_or_insert(now);
         let back = now.saturating_duration_since(since).as_nanos() / RELAY_LOG_EVERY.as_nanos();
@@ -54,7 +54,7 @@ mod tests {
         assert_eq!([budget.take(next), budget.take(next)], [Some(2), None]);
         let later = next + RELAY_LOG_EVERY * 3 / 2;
         assert_eq!([budget.take(later), budget.take(later)], [Some(1), None]);
-        // The half that was left counts.
+        // The half period that was left counts.
         assert_eq!(budget.take(next + RELAY_LOG_EVERY * 2), Some(1));
         let much_later = next + RELAY_LOG_EVERY * RELAY_LOG_BURST * 2;
         let written = (0..1000).filter(|_| budget.take(much_later).is_some()).count();

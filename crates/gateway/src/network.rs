@@ -1,7 +1,7 @@
-//! Keeps the VM's addresses and routes as they should be: up while a relay serves, gone while none
-//! does, and adjusted when the VM's network or the host's facts change. It runs in a process of its
-//! own (`processes/network.rs`), the only one that may change the VM's network; it and the engine
-//! tell each other whole states, so nothing is lost if one is slow.
+//! Keeps the VM's addresses and routes as they should be: set while a relay serves, removed while
+//! no relay does, and adjusted when the VM's network or the host's facts change. It runs in a
+//! process of its own (`processes/network.rs`), the only one that may change the VM's network. It
+//! and the engine exchange whole states, so nothing is lost if one of them is slow.
 
 use crate::limits::MAX_MIRRORED;
 use crate::link::{Link, Parcel};
@@ -21,18 +21,18 @@ use tokio::sync::{mpsc, watch};
 use wire::HostFacts;
 use wsl::NetworkingMode;
 
-/// What the engine wants.
+/// The state that the engine wants.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Wish {
     /// Whether traffic should come to the TAP.
     pub(crate) carry: bool,
-    /// The relay host's facts, once a relay told them.
+    /// The relay host's facts, once a relay has reported them.
     pub(crate) host: Option<HostFacts>,
     /// Conversations of uplink addresses that did not begin by the tunnel.
     pub(crate) elsewhere: Vec<Elsewhere>,
 }
 
-/// What is.
+/// The state of the VM's network.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NetworkState {
     /// Whether traffic comes to the TAP.
@@ -44,15 +44,16 @@ pub(crate) struct NetworkState {
     pub(crate) uplink: Vec<IpAddr>,
     /// Whether IPv6 is carried.
     pub(crate) ipv6: bool,
-    /// Why it is not, although the relay's host has it.
+    /// Why IPv6 is not carried, although the relay's host has it.
     pub(crate) no_ipv6: Option<String>,
     /// WSL's networking mode.
     pub(crate) mode: String,
-    /// Bytes of the largest IP packet that leaves the host whole, if datagrams shall see that.
+    /// Bytes of the largest IP packet that leaves the host whole, if datagrams are to have that
+    /// MTU.
     pub(crate) way_mtu: Option<u32>,
-    /// Which prefixes go to the TAP beside the default routes, and which stay.
+    /// Which prefixes go to the TAP besides the default routes, and which stay with the VM.
     pub(crate) ways: Ways,
-    /// Why it is not as wished.
+    /// Why the state is not as wished.
     pub(crate) error: Option<String>,
 }
 
@@ -62,14 +63,14 @@ pub(crate) struct Network {
     pub(crate) states: mpsc::Receiver<Parcel<NetworkReport>>,
 }
 
-/// A state, or an error that cannot get better by itself.
+/// A state, or a permanent error.
 pub(crate) type NetworkReport = Result<NetworkState, String>;
 
 /// What does not change while the gateway runs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Fixed {
     pub(crate) tap: String,
-    /// The TAP's MTU; `None`: the largest, and the routes carry that of the host's way out.
+    /// The TAP's MTU; `None`: the largest, and the routes carry the MTU of the host's way out.
     pub(crate) mtu: Option<u32>,
     pub(crate) vm_mac: [u8; 6],
     pub(crate) gateway_mac: [u8; 6],
@@ -78,7 +79,7 @@ pub(crate) struct Fixed {
     pub(crate) resolv_conf: PathBuf,
 }
 
-/// Between two looks at resolv.conf, and between tries after an error.
+/// The time between two looks at resolv.conf, and between tries after an error.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// The largest MTU that the TAP takes: one header less than the longest IP packet.
@@ -105,11 +106,11 @@ pub(crate) fn of(link: Link<Wish, NetworkReport>) -> (watch::Sender<Wish>, Netwo
     (wish, Network { states })
 }
 
-/// Fulfils the engine's wishes until it is dropped. `mode` is what WSL says of its networking mode,
-/// once it said something.
+/// Fulfils the engine's wishes until it is dropped. `mode` is the networking mode that WSL reports,
+/// once it has reported one.
 ///
 /// # Errors
-/// No netlink.
+/// There is no netlink.
 pub(crate) fn keep(
     net: Net,
     fixed: Fixed,
@@ -142,11 +143,11 @@ struct Keeper {
     tell: mpsc::Sender<NetworkReport>,
     subnet: Option<Ipv4Addr>,
     state: NetworkState,
-    /// The file's text as it was last used.
+    /// The text of resolv.conf at its last use.
     resolv_conf: String,
-    /// The kernel refused something of IPv6 at the last try, which may have a passing cause.
+    /// The kernel refused part of IPv6 at the last try, perhaps for a temporary reason.
     retries_ipv6: bool,
-    /// The last wish that was fulfilled whole, and how.
+    /// The last wish that was fulfilled completely, and its plan.
     applied: Option<(Wish, Plan)>,
 }
 
@@ -155,7 +156,7 @@ struct Keeper {
 enum Cause {
     /// The engine wishes something else.
     Wish,
-    /// The VM's network is another, or the last try failed.
+    /// The VM's network has changed, or the last try failed.
     Network,
 }
 
@@ -171,7 +172,8 @@ impl Keeper {
             };
             match fulfilled {
                 Ok(()) => self.state.error = None,
-                // The very first choice depends on what the user asked for: he must know at once.
+                // The first choice depends on the user's settings, so its error must be shown at
+                // once.
                 Err(error) if self.subnet.is_none() => {
                     let _ = self.tell.send(Err(error)).await;
                     return;
@@ -196,9 +198,9 @@ impl Keeper {
         }
     }
 
-    /// Until there may be something to do: the engine wishes, the kernel's network or resolv.conf
-    /// changed, or the last try failed. WSL writes resolv.conf anew on network changes; a look
-    /// every now and then also sees it replaced by a link.
+    /// Waits until there may be something to do: a new wish, a change of the kernel's network or of
+    /// resolv.conf, or a failed try. WSL writes resolv.conf anew on network changes; looking at it
+    /// regularly also notices that a link has replaced it.
     async fn wait(
         &mut self,
         wishes: &mut watch::Receiver<Wish>,
@@ -226,7 +228,7 @@ impl Keeper {
         is_small.then(|| Plan { elsewhere: wish.elsewhere.clone(), ..plan.clone() })
     }
 
-    /// Without another look at the network: a peer waits for an answer.
+    /// Applies a plan without another look at the network: a peer waits for an answer.
     async fn apply_again(&mut self, wish: Wish, plan: Plan) -> Result<(), String> {
         self.net.apply(&plan).await.map_err(|error| error.to_string())?;
         self.applied = Some((wish, plan));
@@ -248,13 +250,14 @@ impl Keeper {
             }
             return Ok(());
         };
-        // The first answer is waited for, so that the mode does not change for want of patience.
+        // Waits for the first answer, so that the mode does not change later.
         let told = self.mode.wait_for(Option::is_some).await.ok().and_then(|told| told.flatten());
         let observed =
             self.net.observe_in(&self.fixed.tap, told).await.map_err(|error| error.to_string())?;
         self.state.mode = observed.mode.map_or("unknown", NetworkingMode::name).to_owned();
         let subnet = self.subnet(&observed, host)?;
-        // A machine that does not take IPv6 keeps its own, with the routes that WSL has mirrored.
+        // A machine on which IPv6 cannot be carried keeps its own IPv6, with the routes that WSL
+        // has mirrored.
         let no_ipv6 = if host.ipv6 { self.net.ipv6().await.err() } else { None };
         let ipv6 = host.ipv6 && no_ipv6.is_none();
         let carried = if ipv6 { Families::V4AndV6 } else { Families::V4 };
@@ -299,19 +302,19 @@ impl Keeper {
         Ok(())
     }
 
-    /// Tells the engine of addresses before the first packet from one is led to the TAP: it might
-    /// be a segment of a connection that began elsewhere, and must not be reset.
+    /// Reports addresses to the engine before a packet from one of them reaches the TAP: it might
+    /// be a segment of a connection that began elsewhere, which must not be reset.
     async fn announce(&mut self, uplink: &[IpAddr]) {
         let new: Vec<IpAddr> =
             uplink.iter().filter(|own| !self.state.uplink.contains(own)).copied().collect();
         if !new.is_empty() {
             self.state.uplink.extend(new);
-            // Once the engine has ended, this task ends next.
+            // If the engine has ended, this task ends next.
             let _ = self.tell.send(Ok(self.state.clone())).await;
         }
     }
 
-    /// Logs a reason once. That IPv6 is off is its user's choice.
+    /// Logs a reason once. IPv6 that is off is the user's choice, not a warning.
     fn tell_of_ipv6(&self, reason: Option<&NoIpv6>) {
         match reason {
             Some(reason) if self.state.no_ipv6.as_ref() == Some(&reason.to_string()) => {}
@@ -321,7 +324,7 @@ impl Keeper {
         }
     }
 
-    /// Chosen once: a change would cut what is open.
+    /// Chosen once: a change would end open connections.
     fn subnet(&mut self, observed: &Observed, host: &HostFacts) -> Result<Ipv4Addr, String> {
         if let Some(subnet) = self.subnet {
             return Ok(subnet);
@@ -362,7 +365,7 @@ fn vpn_addresses(host: &HostFacts) -> Vec<IpAddr> {
     addresses.filter_map(|address| Some(address.parse::<IpNet>().ok()?.addr())).collect()
 }
 
-/// The MTU of the adapter by which the host reaches the internet: a VPN's, where that takes
+/// The MTU of the adapter by which the host reaches the internet: a VPN's, if that carries
 /// everything. Ethernet's (RFC 894) if the host reports no MTU, or one that no IPv4 packet can
 /// have.
 fn way_mtu(host: &HostFacts) -> u32 {

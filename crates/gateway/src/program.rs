@@ -1,4 +1,4 @@
-//! What kind of program a file is: for which system, and for which processor.
+//! The kind of a program file: its system and its processor.
 
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
@@ -6,10 +6,10 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
-/// A program's system and processor, as its file's header says.
+/// A program's system and processor, according to its file's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A PE image, with the name of its processor where it is known.
+    /// A PE image, with the name of its processor if it is known.
     Windows(Option<&'static str>),
     /// An ELF image, likewise.
     Linux(Option<&'static str>),
@@ -18,13 +18,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Reads the file's header. What cannot be read is left to whoever starts it.
+    /// Reads the file's header. A file that cannot be read counts as a script: starting it shows
+    /// the error.
     pub(crate) fn of(path: &Path) -> Self {
         Self::read(path).unwrap_or(Self::Other)
     }
 
     fn read(path: &Path) -> io::Result<Self> {
-        // What lies there may be another user's pipe, which must not block.
+        // It may be another user's pipe, which must not block.
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
         let mut file = File::from(open(path, flags, Mode::empty())?);
         if !file.metadata()?.is_file() {
@@ -41,7 +42,7 @@ impl Kind {
         let word = |bytes: [u8; 4]| u16::from_le_bytes([bytes[0], bytes[1]]);
         if magic.starts_with(b"MZ") {
             // Microsoft, PE Format: the header's place stands at 0x3c, its machine field 4 bytes
-            // behind its signature. A file that is cut off before it is still Windows' to judge.
+            // behind its signature. For a shorter file Windows gives the error.
             let machine =
                 at(0x3c).and_then(|place| at(u32::from_le_bytes(place).saturating_add(4)));
             return Ok(Self::Windows(machine.ok().and_then(|machine| match word(machine) {

@@ -3,10 +3,10 @@
 //! shells. Nothing there lets another user change the gateway.
 //!
 //! WSL mounts `/mnt/wsl` as a tmpfs without options (microsoft/WSL, `src/linux/init/main.cpp`), so
-//! every user of every distro may write there (tmpfs(5): mode 1777). Whatever lies at our place is
-//! replaced, never followed or written into. Everything is made in a folder of root's with a name
-//! that nobody can guess, and gets its place when it is whole. When the gateway ends the folder
-//! stays, empty: while root has it, no other user can put a program there.
+//! every user of every distro may write there (tmpfs(5): mode 1777). Anything at our place is
+//! replaced, never followed or written into. Everything is made in a folder of root's with an
+//! unguessable name, and gets its place when it is complete. When the gateway ends the folder
+//! stays, empty: while root owns it, no other user can put a program there.
 
 use crate::instance::SOCKET;
 use crate::status::Status;
@@ -26,8 +26,8 @@ const PROGRAM: &str = "underpass";
 /// The file for shells.
 const ENV: &str = "env.sh";
 
-/// How often the place is tried to be taken from others, who may put something there again and
-/// again. Each try leaves them a few microseconds.
+/// Tries to take the place from other users, who may put something there again and again. Each try
+/// leaves them a few microseconds.
 const TRIES: usize = 100;
 
 /// Where a gateway publishes by default.
@@ -65,7 +65,7 @@ pub(crate) struct Publication {
 }
 
 impl Publication {
-    /// Publishes everything except `env.sh`, and gives the socket.
+    /// Publishes everything except `env.sh`, and returns the socket.
     pub(crate) fn new(path: &Path) -> Result<(Self, UnixListener), PublishError> {
         publish(path).map_err(|source| PublishError { folder: path.to_path_buf(), source })
     }
@@ -92,7 +92,7 @@ impl Publication {
 
 impl Drop for Publication {
     fn drop(&mut self) {
-        // What stays behind is replaced by the next one; the folder itself is to stay.
+        // The next gateway replaces what is left behind; the folder itself stays.
         for name in [ENV, SOCKET, PROGRAM] {
             let _ = self.folder.remove(name);
         }
@@ -112,17 +112,17 @@ fn publish(path: &Path) -> io::Result<(Publication, UnixListener)> {
         take_place(&parent, &staged, name)?;
         Ok(listener)
     });
-    // Under the random name there is now what had the place, or what was not finished.
+    // The random name now belongs to what had the place before, or to what was not finished.
     if let Err(error) = parent.remove_all(&staged, &mut Removal::default()) {
         tracing::info!("{} stays: {error}", parent.path().join(&staged).display());
     }
     Ok((Publication { path, folder }, made?))
 }
 
-/// Makes everything in a folder that is still this user's alone, and then everybody's to read,
-/// whatever the umask.
+/// Makes everything in a folder that only this user can read, and then makes it readable for all
+/// users, whatever the umask.
 fn fill(folder: &Folder) -> io::Result<UnixListener> {
-    // The program itself, also where its file was replaced since it was started.
+    // The running program itself, even if its file was replaced after the start.
     let mut program = File::open("/proc/self/exe")?;
     folder.replace(PROGRAM, FileTraits::of_mode(0o755), |copy| {
         io::copy(&mut program, copy).map(drop)
@@ -133,7 +133,7 @@ fn fill(folder: &Folder) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Gives what is staged its place; what had the place gets the other name.
+/// Moves the staged folder to its place; what had the place gets the other name.
 fn take_place(parent: &Folder, staged: &OsStr, name: &OsStr) -> io::Result<()> {
     let mut taken = parent.rename_to_free(staged, name);
     for _ in 0..TRIES {
@@ -141,7 +141,7 @@ fn take_place(parent: &Folder, staged: &OsStr, name: &OsStr) -> io::Result<()> {
             break;
         }
         taken = match parent.swap(staged, name) {
-            // It has just gone.
+            // It has just disappeared.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 parent.rename_to_free(staged, name)
             }
@@ -151,7 +151,7 @@ fn take_place(parent: &Folder, staged: &OsStr, name: &OsStr) -> io::Result<()> {
     taken
 }
 
-/// Removes what a gateway that was killed left half made.
+/// Removes the unfinished folders of a killed gateway.
 fn sweep(parent: &Folder, prefix: &str) {
     let names = parent.names().unwrap_or_default();
     for name in names.into_iter().filter(|name| name.to_string_lossy().starts_with(prefix)) {
@@ -179,7 +179,7 @@ mod tests {
         for round in 0..4 {
             let _ = fs::remove_dir(&folder);
             match round {
-                // Somebody was there before: with a link, a folder of his own, or a file.
+                // Another user was there before: with a link, a folder or a file.
                 0 => symlink(&mine, &folder).unwrap(),
                 1 => {
                     fs::create_dir(&folder).unwrap();
@@ -188,7 +188,7 @@ mod tests {
                 2 => fs::write(&folder, "").unwrap(),
                 _ => {}
             }
-            // Of a gateway that was killed.
+            // A killed gateway's.
             fs::create_dir_all(folder.with_file_name(".underpass.0123/x")).unwrap();
             let (publication, _listener) = Publication::new(&folder).unwrap();
             assert_eq!(fs::read_to_string(mine.join("underpass")).unwrap(), "precious", "{round}");

@@ -10,17 +10,17 @@ pub struct RelayCommand {
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<OsString>,
-    /// Whose file it is.
+    /// The owner of its file.
     pub file: Whose,
 }
 
-/// Whose a program's file is, and so how far it is trusted.
+/// The owner of a program's file, and with it how far it is trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whose {
-    /// The one who runs this command named it, or it came with this program.
+    /// The user of this command named it, or it came with this program.
     Given,
-    /// It is on Windows' disk, where every Linux user may write: a copy of this one, with which it
-    /// is compared before each start.
+    /// It is on Windows' disk, where every Linux user can write: a copy of this program, with which
+    /// it is compared before each start.
     CopyOf(PathBuf),
     /// It is on Windows' disk, and the gateway of another distro put it there.
     Deployed,

@@ -1,5 +1,5 @@
-//! A relay's process: how it is started, what it says on its standard error, and why it cannot be
-//! started, in words. Knows no frame.
+//! A relay's process: its start, its standard error, and the errors of a failed start. Knows no
+//! frame.
 
 use crate::config::VIA_VARIABLE;
 use crate::deploy::{self, DeployError};
@@ -22,8 +22,8 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 
 impl RelayCommand {
-    /// The program as it is to be started, its streams not yet chosen, what it is, and by which of
-    /// interop's sockets it is started.
+    /// The command, without its streams; the kind of the program; and the interop socket that
+    /// starts it.
     ///
     /// # Errors
     /// It cannot be started.
@@ -31,30 +31,30 @@ impl RelayCommand {
         if let Whose::CopyOf(original) = &self.file {
             deploy::restore(original, &self.program)?;
         }
-        // By a name alone it is looked for where no other user can put a program; what is judged is
-        // then what is started.
+        // A mere name is looked up where no other user can put a program, so that the program that
+        // is judged is also the one that starts.
         let found = match self.program.to_str().filter(|name| !name.contains('/')) {
             Some(name) => foreign::trusted_program(name)
                 .ok_or_else(|| SpawnError::NotFound { program: self.program.clone() })?,
             None => self.program.clone(),
         };
         let kind = Kind::of(&found);
-        // Looked at for each start: the session whose socket served the last one may have ended.
+        // Chosen for each start: the session whose socket served the last one may have ended.
         let started = match kind {
             Kind::Windows(_) => interop::command(&found).map(Some),
-            // Where others may write only a Windows program is started, whatever is found there.
+            // From a place where other users can write, only a Windows program is started.
             _ if self.file != Whose::Given => Err(InteropError::NotWindows(self.program.clone())),
             Kind::Linux(_) | Kind::Other => Ok(None),
         };
         let (mut relay, way) = match started {
             Ok(Some((mut relay, way))) => {
-                // To Windows the folder of a distro is one on a network share: it costs seconds.
+                // To Windows a distro's folder is on a network share, which costs seconds.
                 if let Some(folder) = found.parent().filter(|folder| folder.is_absolute()) {
                     relay.current_dir(folder);
                 }
                 (relay, way)
             }
-            // Asked for before: the C library has a shell run what the kernel does not know.
+            // Checked before: the C library has a shell run what the kernel does not know.
             Ok(None) if !is_executable(kind) => {
                 return Err(SpawnError::new(
                     self.program.clone(),
@@ -73,7 +73,8 @@ impl RelayCommand {
                 return Err(SpawnError::Interop { program: self.program.clone(), source });
             }
         };
-        // A frame carries the proxy: what a process inherits can be read for as long as it runs.
+        // A frame carries the proxy: an inherited environment can be read as long as the process
+        // runs.
         relay.args(&self.args).env_remove(VIA_VARIABLE);
         Ok((relay, kind, way))
     }
@@ -82,13 +83,13 @@ impl RelayCommand {
 /// Why no relay could be started.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
-    /// No such program.
+    /// There is no such program.
     #[error("the relay program {} was not found: give its path with --relay", .program.display())]
     NotFound {
-        /// What was looked for.
+        /// The program.
         program: PathBuf,
     },
-    /// The file may not be run.
+    /// The file is not executable.
     #[error(
         "the relay program {} is not executable: check the file's permissions (chmod +x); for a Windows program also that \
          neither its access rights nor a Windows policy (AppLocker) forbid it, or give another path with --relay",
@@ -98,7 +99,7 @@ pub enum SpawnError {
         /// The file.
         program: PathBuf,
     },
-    /// It is for another processor.
+    /// It is built for another processor.
     #[error(
         "the relay program {} is built for {processor}, and this machine is {}: take the one that was built for it",
         .program.display(), std::env::consts::ARCH
@@ -109,7 +110,7 @@ pub enum SpawnError {
         /// What it is built for.
         processor: &'static str,
     },
-    /// The kernel knows no way to run it.
+    /// The kernel cannot run it.
     #[error(
         "the relay program {} cannot be executed by this system (exec format error): for a Windows program WSL's interop is \
          off or its binfmt_misc entry is missing; see [interop] in /etc/wsl.conf, then `wsl --shutdown`",
@@ -127,7 +128,7 @@ pub enum SpawnError {
         /// Why.
         source: InteropError,
     },
-    /// Its copy is gone, and cannot be made again.
+    /// Its copy is gone and cannot be made again.
     #[error("the relay cannot be started: {0}")]
     Deploy(#[from] DeployError),
     /// Anything else.
@@ -173,21 +174,21 @@ impl LastWords {
     }
 }
 
-/// A relay that runs. Dropping it kills the process.
+/// A running relay. Dropping it kills the process.
 pub(crate) struct RelayProcess {
     child: Child,
-    /// What its program is.
+    /// The kind of its program.
     pub(crate) kind: Kind,
-    /// By which of interop's sockets it was started.
+    /// The interop socket that started it.
     pub(crate) way: Way,
     pub(crate) last_words: LastWords,
-    /// Ends when the relay's standard error has ended and was read.
+    /// Ends when the relay's standard error was read to its end.
     stderr: tokio::task::JoinHandle<()>,
 }
 
 impl RelayProcess {
-    /// Starts it, and gives what the engine is to know of it, with its input and output. Must be
-    /// called within a tokio runtime.
+    /// Starts it, and returns what the engine needs, with its input and output. Must be called
+    /// within a tokio runtime.
     pub(crate) fn start(
         command: &RelayCommand,
         lane: usize,
@@ -199,7 +200,7 @@ impl RelayProcess {
             .stdin(stdin)
             .stdout(stdout)
             .stderr(Stdio::piped())
-            // A terminal's Ctrl-C is the gateway's to act on; it ends its relays itself.
+            // The gateway acts on a terminal's Ctrl-C and ends its relays itself.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
@@ -216,19 +217,19 @@ impl RelayProcess {
         Ok((Self { child, kind, way, last_words, stderr }, started, ends))
     }
 
-    /// Waits for the process, which has no input any more, ends it if it runs on, and gives its
-    /// exit status, after its last words were read.
+    /// Waits for the process, whose input is closed, and kills it if it does not end. Returns its
+    /// exit status after its last lines were read.
     pub(crate) async fn end(mut self) -> Option<ExitStatus> {
         let status =
             match tokio::time::timeout(crate::limits::STOP_PATIENCE, self.child.wait()).await {
                 Ok(status) => status.ok(),
                 Err(_) => {
-                    // It may end at this very moment by itself.
+                    // It may end by itself at this moment.
                     let _ = self.child.kill().await;
                     None
                 }
             };
-        // A grandchild may hold the stream open; its words are not waited for.
+        // A grandchild may hold the stream open; its output is not awaited.
         let _ = tokio::time::timeout(crate::limits::STOP_PATIENCE, self.stderr).await;
         status
     }
@@ -240,12 +241,12 @@ fn is_executable(kind: Kind) -> bool {
         Kind::Linux(Some(processor)) => {
             processor == std::env::consts::ARCH || interop::interprets(interop::ELF)
         }
-        // Windows programs are interop's.
+        // Interop starts Windows programs.
         Kind::Linux(None) | Kind::Other | Kind::Windows(_) => true,
     }
 }
 
-/// Reads to the end whatever comes: a relay must never block on its standard error.
+/// Reads everything to the end: a relay must never block on its standard error.
 async fn listen(stderr: ChildStderr, last_words: LastWords, lane: usize) {
     let mut reader = BufReader::new(stderr);
     let mut line = Vec::new();
@@ -314,7 +315,7 @@ mod tests {
         let command = RelayCommand { program: file.clone(), args: Vec::new(), file: Whose::Given };
         let said = RelayProcess::start(&command, 0).map(drop).map_err(|error| error.to_string());
         std::fs::remove_file(file).unwrap();
-        // Where QEMU is known to the kernel it is another story.
+        // Unless the kernel runs such programs by QEMU.
         if !interop::interprets(interop::ELF) {
             assert!(said.is_err_and(|said| said.contains(&format!("is built for {other}"))));
         }

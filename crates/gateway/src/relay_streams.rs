@@ -2,9 +2,9 @@
 //! them, the engine uses them. Knows neither frames nor processes.
 //!
 //! A Linux program gets sockets, a pair for each direction: the kernel holds a pipe's lock while it
-//! copies, so that its two ends take turns, and makes its pages anew; a socket moves the same bytes
-//! for less than half of the CPU time. A Windows program gets pipes: what stands between is WSL's
-//! own program, of which nobody has promised that it takes anything else.
+//! copies, so that its two ends take turns, and allocates new pages; a socket moves the same bytes
+//! for less than half of the CPU time. A Windows program gets pipes: WSL's own program stands
+//! between, and whether it takes sockets is not documented.
 
 use crate::limits::STREAM_BYTES;
 use crate::program::Kind;
@@ -19,21 +19,21 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::unix::pipe;
 use tokio::process::Child;
 
-/// What a relay's streams are.
+/// The kind of a relay's streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Streams {
     Pipes,
     Sockets,
 }
 
-/// What the gateway writes into.
+/// The stream into which the gateway writes.
 pub(crate) type Input = Box<dyn AsyncWrite + Send + Unpin>;
-/// What the gateway reads from.
+/// The stream from which the gateway reads.
 pub(crate) type Output = Box<dyn AsyncRead + Send + Unpin>;
 
 /// The gateway's ends, while the relay is being started.
 pub(crate) enum Ends {
-    /// The child's own.
+    /// The child's ends.
     Pipes,
     Sockets {
         input: UnixStream,
@@ -41,10 +41,10 @@ pub(crate) enum Ends {
     },
 }
 
-/// Standard input and output for a program of that kind, and what belongs to the gateway of them.
+/// Standard input and output for a program of that kind, and the gateway's ends.
 ///
 /// # Errors
-/// What the system says of sockets.
+/// The system makes no socket.
 pub(crate) fn make(kind: Kind) -> io::Result<(Stdio, Stdio, Ends)> {
     if let Kind::Windows(_) = kind {
         return Ok((Stdio::piped(), Stdio::piped(), Ends::Pipes));
@@ -58,10 +58,10 @@ pub(crate) fn make(kind: Kind) -> io::Result<(Stdio, Stdio, Ends)> {
 }
 
 impl Ends {
-    /// The gateway's ends of what `child` was started with: its input and its output.
+    /// The gateway's ends of the streams of `child`: its input and its output.
     ///
     /// # Errors
-    /// What the system says of pipes.
+    /// The child has no such pipes, or the system refuses them.
     pub(crate) fn of(self, child: &mut Child) -> io::Result<(Streams, [OwnedFd; 2])> {
         match self {
             Self::Pipes => {
@@ -79,7 +79,7 @@ impl Ends {
     }
 }
 
-/// A relay's input and output, ready to be used. Must be called within a tokio runtime.
+/// A relay's input and output, ready for use. Must be called within a tokio runtime.
 ///
 /// # Errors
 /// The runtime does not take them.
@@ -100,10 +100,10 @@ pub(crate) fn open(streams: Streams, [input, output]: [OwnedFd; 2]) -> io::Resul
     }
 }
 
-/// `sending` is the end that is written to.
+/// `sending` is the end into which is written.
 fn enlarge_socket(sending: &UnixStream) {
-    // Beyond the machine's limit (net.core.wmem_max) it takes CAP_NET_ADMIN; a smaller one works
-    // too, only slower.
+    // A size beyond the machine's limit (net.core.wmem_max) takes CAP_NET_ADMIN; a smaller one
+    // works, but slower.
     let forced = setsockopt(sending, sockopt::SndBufForce, &STREAM_BYTES);
     if let Err(error) = forced.or_else(|_| setsockopt(sending, sockopt::SndBuf, &STREAM_BYTES)) {
         tracing::debug!(%error, "the socket keeps its size");
@@ -111,7 +111,7 @@ fn enlarge_socket(sending: &UnixStream) {
 }
 
 fn enlarge_pipe(pipe: &impl AsFd) {
-    // As above; the kernel lets an unprivileged pipe hold 1 MiB.
+    // As above; the kernel allows an unprivileged pipe 1 MiB.
     let size = i32::try_from(STREAM_BYTES).unwrap_or(i32::MAX);
     if let Err(error) = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(size)) {
         tracing::debug!(%error, "the pipe keeps its size");
@@ -124,8 +124,8 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::process::Command;
 
-    /// Starts a shell as a program of that kind, which says what its streams are and then repeats
-    /// what it gets.
+    /// Starts a shell as a program of that kind, which reports the kind of its streams and then
+    /// repeats its input.
     async fn said(kind: Kind, text: &str) -> String {
         let (stdin, stdout, ends) = make(kind).unwrap();
         let script = "stat -L -c %F /proc/self/fd/0; stat -L -c %F /proc/self/fd/1; exec cat";
@@ -137,7 +137,7 @@ mod tests {
         let mut heard = String::new();
         let write = async {
             input.write_all(text.as_bytes()).await.unwrap();
-            // The end of the input is all that ends the program.
+            // Only the end of the input ends the program.
             drop(input);
         };
         tokio::join!(write, async { output.read_to_string(&mut heard).await.unwrap() });

@@ -1,5 +1,5 @@
 //! The engine's way to its relays, which the supervisor starts and ends: a request goes to the task
-//! that has the link to the supervisor, and the answer comes to whoever asked.
+//! that has the link to the supervisor, and its answer comes back to the lane.
 
 use crate::relay_streams::{self, Input, Output, Streams};
 use serde::{Deserialize, Serialize};
@@ -25,27 +25,27 @@ pub(crate) struct StartedRelay {
 pub(crate) struct RelayEnd {
     pub(crate) cause: RelayEndCause,
     pub(crate) said_hello: bool,
-    /// Since its start.
+    /// The time since its start.
     pub(crate) age: Duration,
 }
 
 /// Why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum RelayEndCause {
-    /// Its output ended, or its input broke: its own end tells why.
+    /// Its output ended, or its input broke: its own end shows why.
     Gone,
     /// It never said hello.
     NoHello,
-    /// The engine knows.
+    /// The engine knows the reason.
     Known,
 }
 
-/// A relay that runs.
+/// A running relay.
 pub(crate) struct Relay {
     pub(crate) pid: u32,
     /// How long it may take to say hello.
     pub(crate) patience: Duration,
-    /// None once the relay was told to end.
+    /// `None` once the relay is to end.
     pub(crate) input: Option<Input>,
     pub(crate) output: Output,
 }
@@ -66,24 +66,24 @@ impl Relay {
     }
 }
 
-/// What a start leads to: a relay, or why there is none.
+/// The outcome of a start: a relay, or the reason of the failure.
 pub(crate) type Starting = oneshot::Receiver<Result<Relay, String>>;
 
-/// What an end leads to: why the relay is gone, if whoever ended it did not know.
+/// The outcome of an end: why the relay is gone, if the lane did not know.
 pub(crate) type Ending = oneshot::Receiver<Option<String>>;
 
-/// What is asked of the supervisor.
+/// A request to the supervisor.
 pub(crate) enum Request {
     Start { lane: usize, answer: oneshot::Sender<Result<Relay, String>> },
     End { lane: usize, end: RelayEnd, answer: oneshot::Sender<Option<String>> },
 }
 
-/// Where requests go.
+/// The sending end of the requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Relays(mpsc::Sender<Request>);
 
 impl Relays {
-    /// It, and where its requests come out.
+    /// A new one, and the receiving end of its requests.
     pub(crate) fn new() -> (Self, mpsc::Receiver<Request>) {
         let (ask, requests) = mpsc::channel(QUEUE);
         (Self(ask), requests)
@@ -105,7 +105,7 @@ impl Relays {
 
     fn ask(&self, request: Request) {
         if self.0.try_send(request).is_err() {
-            // Whoever waits hears it by the answer that does not come.
+            // The lane notices that its answer does not come.
             tracing::warn!("the supervisor takes no requests");
         }
     }

@@ -1,5 +1,5 @@
-//! Why a relay for Windows ended, as far as what it left behind says. WSL itself tells little:
-//! whatever Windows refuses, but for a missing file and missing rights, it calls 'Invalid argument'
+//! Why a relay for Windows ended, as far as its remains show. WSL itself reports little: except for
+//! a missing file and missing rights, it calls every refusal of Windows 'Invalid argument'
 //! (microsoft/WSL, src/windows/common/interop.cpp, `CreateProcess`).
 
 use crate::limits::SHORT_LIFE;
@@ -12,16 +12,16 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ending<'a> {
     pub(crate) program: &'a Path,
-    /// What it was when it was started.
+    /// The kind of its program at the start.
     pub(crate) kind: Kind,
     /// The last lines of its standard error, or interop's.
     pub(crate) words: &'a str,
-    /// Whether it lived.
+    /// How long it lived.
     pub(crate) said_hello: bool,
     pub(crate) age: Duration,
 }
 
-/// What it may be, and what to try; nothing where its own words have to do.
+/// The likely cause and what to try; `None` if its own words suffice.
 pub(crate) async fn hint(ending: Ending<'_>) -> Option<String> {
     let failure = judge(ending, ending.program.exists(), std::env::consts::ARCH)?;
     let words = match failure {
@@ -34,18 +34,18 @@ pub(crate) async fn hint(ending: Ending<'_>) -> Option<String> {
     Some(failure.text(&ending.program.display().to_string(), &own))
 }
 
-/// What happened to it.
+/// The cause of the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StartFailure {
     /// The file is gone.
     Taken,
     /// Windows wants an administrator for it.
     Elevation,
-    /// It is built for this processor, which is not the machine's.
+    /// It is built for this processor, and the machine has another.
     Processor(&'static str),
     /// Windows does not start it.
     Refused,
-    /// It ran for a moment, and said nothing at its end.
+    /// It ran for a moment and ended without a message.
     EndedFromOutside,
 }
 
@@ -148,7 +148,7 @@ mod tests {
                 Some(StartFailure::EndedFromOutside),
             ),
             (died(), false, "x86_64", Some(StartFailure::Taken)),
-            // Its own words have to do, and so has a long life.
+            // Its own words suffice, and so does a long life.
             (Ending { words: "panicked at …: Invalid argument", ..died() }, true, "x86_64", None),
             (
                 Ending { words: "underpass-relay: no such option", said_hello: false, ..died() },

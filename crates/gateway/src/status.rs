@@ -1,17 +1,17 @@
-//! What `underpass status` tells, as plain data: the engine fills it in, the control socket carries
-//! it as JSON, the command prints it. Keys only ever get added, so that a program that reads them
-//! goes on working.
+//! The content of `underpass status` as plain data: the engine fills it in, the control socket
+//! carries it as JSON, the command prints it. Keys are only ever added, so that programs that read
+//! them keep working.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Everything that is known of a running gateway.
+/// The state of a running gateway.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// Whether traffic flows.
     pub state: GatewayState,
-    /// WSL's networking mode as found.
+    /// WSL's networking mode.
     pub mode: String,
     /// The gateway's version.
     pub version: String,
@@ -21,13 +21,13 @@ pub struct Status {
     pub uptime_s: u64,
     /// The device, once its addresses are chosen.
     pub tap: Option<TapStatus>,
-    /// The VM's nameservers and old gateways that are answered by the tunnel.
+    /// The VM's nameservers and former gateways for which the tunnel answers.
     pub captured: Vec<IpAddr>,
     /// Prefixes that the VM reaches by its own routes, as without the tunnel.
     #[serde(default)]
     pub direct: Vec<DirectPrefix>,
-    /// Prefixes of Windows' routes that mirrored mode has in the VM's main table, and that go
-    /// through the tunnel all the same.
+    /// Prefixes of Windows' routes that mirrored mode puts into the VM's main table and that go
+    /// through the tunnel.
     #[serde(default)]
     pub mirrored: Vec<String>,
     /// One per lane.
@@ -36,16 +36,16 @@ pub struct Status {
     pub flows: FlowCounts,
     /// What was opened since the start.
     pub totals: Totals,
-    /// DNS answers by who on the relay's host knew them: `hosts-file`, Windows' `raw-query` and
-    /// `record-query`, or `servers`. Those that the gateway knows itself are not among them.
+    /// DNS answers by their source on the relay's host: `hosts-file`, Windows' `raw-query` and
+    /// `record-query`, or `servers`. The gateway's own answers are not included.
     pub dns_answers: BTreeMap<String, u64>,
     /// Bytes of TCP streams.
     pub bytes: UpDown,
     /// Frames on the TAP.
     pub packets: UpDown,
-    /// What was dropped, by reason; reasons that never happened are left out.
+    /// Drops by reason; reasons without drops are left out.
     pub drops: BTreeMap<String, u64>,
-    /// Every limit and how near it is.
+    /// All limits and their current use.
     pub limits: Vec<Limit>,
     /// Connections that were refused because there was room for no more, if any were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,7 +58,7 @@ pub struct Status {
     /// host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebind: Option<RebindStatus>,
-    /// The last thing that went wrong with the VM's routes, if they are not right now.
+    /// The last error with the VM's routes, while they are not as they should be.
     pub network_error: Option<String>,
     /// Why the tunnel carries no IPv6 although the relay's host has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,15 +66,15 @@ pub struct Status {
     /// The proxy that connections go through, with `--via`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<ViaStatus>,
-    /// What each of the gateway's processes may do.
+    /// The privileges of each of the gateway's processes.
     #[serde(default)]
     pub privileges: Vec<ProcessPrivileges>,
-    /// What keeps the helper distro running; nothing where it is not this command's to do.
+    /// The client that keeps the helper distro running; `None` if this command does not start one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_alive: Option<KeepAlive>,
 }
 
-/// What one of the gateway's processes may do.
+/// The privileges of one of the gateway's processes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessPrivileges {
     /// Which process.
@@ -87,11 +87,11 @@ pub struct ProcessPrivileges {
     pub capabilities: Vec<String>,
     /// Whether it and its children can gain no privileges (PR_SET_NO_NEW_PRIVS).
     pub no_new_privs: bool,
-    /// Whether it is killed at a system call that is not in its list.
+    /// Whether a system call that is not in its list kills it.
     pub seccomp: bool,
     /// The version of Landlock that keeps it from files.
     pub landlock: Option<u32>,
-    /// What of this the machine refused, and why.
+    /// What the machine refused of this, and why.
     pub missing: Vec<String>,
 }
 
@@ -112,7 +112,7 @@ pub enum KeepAliveState {
     Starting,
     /// It runs: WSL does not end the distro by itself.
     Held,
-    /// It ended; the next start waits.
+    /// It ended and waits for its next start.
     Waiting,
 }
 
@@ -125,7 +125,7 @@ pub struct ViaStatus {
     pub except: Vec<String>,
     /// Addresses whose names are known.
     pub names: usize,
-    /// Why nothing goes through the proxy, while that is so.
+    /// Why nothing goes through the proxy, while nothing does.
     pub last_error: Option<String>,
 }
 
@@ -158,7 +158,7 @@ pub struct TapStatus {
     pub name: String,
     /// Bytes of the largest IP packet.
     pub mtu: u32,
-    /// The same for all but TCP, as on the host's way out; `None` where it is the TAP's.
+    /// The same for everything except TCP, as on the host's way out; `None` if it is the TAP's.
     pub way_mtu: Option<u32>,
     /// Whether the kernel cuts segments and completes checksums.
     pub offload: bool,
@@ -208,19 +208,19 @@ pub struct DirectPrefix {
 pub struct RelayStatus {
     /// Its lane, from 0.
     pub lane: usize,
-    /// Its process id, as the VM sees it; none while it is not running.
+    /// Its process id in the VM; `None` while it is not running.
     pub pid: Option<u32>,
     /// Seconds since its start.
     pub age_s: Option<u64>,
-    /// How often it was started anew.
+    /// How often it was restarted.
     pub restarts: u64,
     /// `starting`, `ready` or `waiting` (for its next start).
     pub state: String,
     /// Why the last one ended.
     pub last_error: Option<String>,
-    /// What it said of itself.
+    /// Its name and version, as its hello says.
     pub version: Option<String>,
-    /// What it can do beyond TCP.
+    /// Its capabilities beyond TCP.
     pub can: Vec<String>,
 }
 
@@ -229,11 +229,11 @@ pub struct RelayStatus {
 pub struct FlowCounts {
     /// TCP connections.
     pub tcp: usize,
-    /// Of them waiting for the relay's connect.
+    /// TCP connections that wait for the relay's connect.
     pub tcp_pending: usize,
-    /// Ended ones whose last acknowledgement is kept.
+    /// Ended connections in TIME-WAIT.
     pub time_wait: usize,
-    /// Ended ones, since the start, that an app had closed and its kernel forgotten.
+    /// Connections, since the start, that an app had closed and its kernel had forgotten.
     #[serde(default)]
     pub forgotten: u64,
     /// UDP source endpoints.
@@ -280,7 +280,7 @@ pub struct Refused {
 pub struct Displaced {
     /// How many, since the start; half-open ones are among them.
     pub count: u64,
-    /// Whose the last one was: `user 1000`, or a container's address.
+    /// The owner of the last one: `user 1000`, or a container's address.
     pub last_of: String,
     /// Seconds since the last one.
     pub last_s: u64,
@@ -291,15 +291,15 @@ pub struct Displaced {
 pub struct RebindStatus {
     /// How many, since the start.
     pub answers: u64,
-    /// The names that were asked for, each once, the newest last. Those answered with 0.0.0.0 or
-    /// `::` are not among them: resolvers that block advertisements answer so.
+    /// The names in the questions, each once, the newest last. Names with the answer 0.0.0.0 or
+    /// `::` are left out: resolvers that block advertisements answer so.
     pub names: Vec<String>,
 }
 
-/// A bound and what it bounds.
+/// A limit and its current use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limit {
-    /// What is bounded.
+    /// What it limits.
     pub name: String,
     /// How many there are.
     pub now: u64,

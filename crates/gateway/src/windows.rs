@@ -1,5 +1,5 @@
-//! What Windows is asked for when a relay for it is to start: its folders, its names of paths, and
-//! its own words for what it refuses.
+//! What a relay for Windows needs from Windows at its start: folders, names of paths, and Windows'
+//! own messages about refusals.
 
 use crate::attempt::{self, RunError};
 use crate::interop::{self, InteropError};
@@ -16,7 +16,7 @@ use tokio::process::Command;
 /// WSL's own translator of paths, which it puts into every distro.
 const WSLPATH: &str = "/bin/wslpath";
 
-/// Windows' own programs, where nearly every Windows has them.
+/// Windows' own programs, at the place that nearly every Windows uses.
 const SYSTEM: &str = r"C:\Windows\System32";
 
 /// Windows' command interpreter.
@@ -25,10 +25,10 @@ const CMD: &str = "cmd.exe";
 /// Windows PowerShell, which every Windows has there (PowerShell 7 is another program).
 const POWERSHELL: &str = r"WindowsPowerShell\v1.0\powershell.exe";
 
-/// Without the user's profile, and without waiting for anybody.
+/// Without the user's profile, and without prompts.
 const POWERSHELL_OPTIONS: [&str; 3] = ["-NoProfile", "-NonInteractive", "-Command"];
 
-/// Lines of Windows' own words that are passed on.
+/// How many lines of Windows' own messages are passed on.
 const WORDS_LINES: usize = 3;
 
 /// Why Windows gave no answer.
@@ -37,15 +37,15 @@ pub enum QuestionError {
     /// WSL cannot start Windows programs.
     #[error(transparent)]
     Interop(#[from] InteropError),
-    /// Who should answer cannot be run, or says no.
+    /// The program that should answer cannot be run, or reports an error.
     #[error("{question}: {answer}")]
     Answer {
         /// What was run.
         question: String,
-        /// What came of it.
+        /// Its outcome.
         answer: String,
     },
-    /// No program of Windows' tells a variable.
+    /// No program of Windows reports a variable.
     #[error(
         "Windows does not tell where %{variable}% is; tried: {tried}: a policy forbids these programs, most likely (\"Prevent access \
          to the command prompt\", AppLocker); have one of them allowed"
@@ -53,13 +53,13 @@ pub enum QuestionError {
     Folder {
         /// The variable.
         variable: String,
-        /// What was tried, and what came of each.
+        /// The tries and their outcomes.
         tried: String,
     },
 }
 
 /// Windows' folder for a user's local programs and data (`%LOCALAPPDATA%`), as this distro sees it.
-/// `relay` is a relay for Windows that may be asked, if there is one.
+/// `relay` is a relay for Windows that can answer too, if there is one.
 pub(crate) async fn local_app_data(relay: Option<&Path>) -> Result<PathBuf, QuestionError> {
     folder("LOCALAPPDATA", relay).await
 }
@@ -81,7 +81,7 @@ pub(crate) async fn folder(variable: &str, relay: Option<&Path>) -> Result<PathB
                 }
                 return translated("-u", &path).await.map(PathBuf::from);
             }
-            // What cannot be started by any of these ways needs no further try.
+            // If none of these programs can start, there is no need to try further.
             Err(error @ QuestionError::Interop(_)) => return Err(error),
             Err(error) => tried.push(error.to_string()),
         }
@@ -89,7 +89,7 @@ pub(crate) async fn folder(variable: &str, relay: Option<&Path>) -> Result<PathB
     Err(QuestionError::Folder { variable: variable.to_owned(), tried: tried.join("; ") })
 }
 
-/// A program that knows Windows' variables.
+/// A program that reports Windows' variables.
 #[derive(Clone, Copy, Debug)]
 enum Asking<'a> {
     Cmd,
@@ -112,8 +112,8 @@ impl Asking<'_> {
             // As UTF-16 (/u), since a console's code page may lack the letters of the user's name;
             // and without AutoRun (/d).
             Self::Cmd => ask(CMD, &["/d", "/u", "/c", "echo", &format!("%{variable}%")]).await?,
-            // As numbers, for the same reason; and with no method call, which a policy forbids
-            // scripts (about_Language_Modes, ConstrainedLanguage).
+            // As numbers, for the same reason; and without method calls, which a policy can forbid
+            // in scripts (about_Language_Modes, ConstrainedLanguage).
             Self::PowerShell => {
                 let command = format!("[int[]][char[]]$env:{variable}");
                 ask(POWERSHELL, &[&POWERSHELL_OPTIONS[..], &[&command]].concat()).await?
@@ -153,7 +153,7 @@ fn from_numbers(bytes: &[u8]) -> String {
     String::from_utf16_lossy(&units.unwrap_or_default())
 }
 
-/// What `wsl.exe` says with these arguments.
+/// The output of `wsl.exe` with these arguments.
 pub(crate) async fn wsl(words: &[&str]) -> Result<String, QuestionError> {
     let (question, mut output) = ask("wsl.exe", words).await?;
     for stream in [&mut output.stdout, &mut output.stderr] {
@@ -168,7 +168,7 @@ pub(crate) async fn wsl(words: &[&str]) -> Result<String, QuestionError> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// What another program of Windows' own says with these arguments.
+/// The output of another of Windows' own programs with these arguments.
 pub(crate) async fn said(name: &str, words: &[&str]) -> Result<String, QuestionError> {
     let (question, output) = ask(name, words).await?;
     if !output.status.success() {
@@ -180,15 +180,16 @@ pub(crate) async fn said(name: &str, words: &[&str]) -> Result<String, QuestionE
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// What a program wrote. wsl.exe writes UTF-16, or UTF-8 where the user has set WSL_UTF8=1; cmd.exe
-/// with /u writes UTF-16, and its messages may be in a console's code page. Every such text has a
-/// line's end, which has a zero byte in UTF-16 only.
+/// A program's output as text. wsl.exe writes UTF-16, or UTF-8 where the user has set WSL_UTF8=1;
+/// cmd.exe with /u writes UTF-16, and its messages may be in a console's code page. Every such text
+/// has a line's end, which has a zero byte in UTF-16 only.
 fn text(bytes: &[u8]) -> String {
     if bytes.contains(&0) { utf16(bytes) } else { String::from_utf8_lossy(bytes).into_owned() }
 }
 
-/// The next line of such a text without its end; none at the text's end. It is UTF-16 if it has a
-/// zero byte, as every line with an ASCII letter. There the byte 0x0a is half of many letters.
+/// The next line of such a text without its end; `None` at the end of the text. It is UTF-16 if it
+/// has a zero byte, as every line with an ASCII letter. There the byte 0x0a is half of many
+/// letters.
 pub(crate) async fn next_line(
     reader: &mut (impl AsyncBufRead + Unpin),
 ) -> io::Result<Option<String>> {
@@ -212,8 +213,8 @@ fn utf16(bytes: &[u8]) -> String {
     text.trim_start_matches('\u{feff}').to_owned()
 }
 
-/// Windows' own words for why it does not run a program, in its user's language. `None` where
-/// Windows runs it, and where no shell that a policy allows says why.
+/// Windows' own message about why it does not run a program, in its user's language. `None` if
+/// Windows runs it, or if policies allow no shell.
 pub(crate) async fn refusal(program: &Path) -> Option<String> {
     let path = translated("-w", &program.display().to_string()).await.ok()?;
     if runs_commands(CMD, &["/d", "/c", "exit 7"]).await {
@@ -240,14 +241,14 @@ pub(crate) async fn refusal(program: &Path) -> Option<String> {
     (!output.status.success() && !words.is_empty()).then_some(words)
 }
 
-/// Whether a shell runs `exit 7`. One that a policy forbids fails whatever it is given, with words
-/// about itself.
+/// Whether a shell runs `exit 7`. A shell that a policy forbids fails with any command, with a
+/// message about itself.
 async fn runs_commands(shell: &str, words: &[&str]) -> bool {
     ask(shell, words).await.is_ok_and(|(_, output)| output.status.code() == Some(7))
 }
 
-/// Runs one of Windows' own programs, and gives how that is called in an error. `name` is its path
-/// below Windows' own folder.
+/// Runs one of Windows' own programs, and returns its name for errors. `name` is its path below
+/// Windows' own folder.
 async fn ask(name: &str, words: &[&str]) -> Result<(String, Output), QuestionError> {
     let program = of_system(name).await?;
     let question = format!("{} {}", program.display(), words.join(" "));
@@ -255,21 +256,21 @@ async fn ask(name: &str, words: &[&str]) -> Result<(String, Output), QuestionErr
     Ok((question, output))
 }
 
-/// One of Windows' own programs with these arguments, and the socket by which it is started.
+/// One of Windows' own programs with these arguments, and the socket that starts it.
 ///
 /// # Errors
-/// Windows programs cannot be started here.
+/// This machine cannot start Windows programs.
 pub(crate) fn command(program: &Path, words: &[&str]) -> Result<(Command, Way), InteropError> {
     let (mut command, way) = interop::command(program)?;
     command.args(words);
-    // In a folder of Windows' own: one of the distro's costs it seconds, and a complaint.
+    // In a folder of Windows: a folder of the distro costs seconds and causes a warning.
     if let Some(folder) = program.parent() {
         command.current_dir(folder);
     }
     Ok((command, way))
 }
 
-/// Runs a Windows program to its end, by another of interop's sockets where one fails.
+/// Runs a Windows program to its end. If one interop socket fails, tries another.
 async fn run(
     question: &str,
     patience: Duration,
@@ -287,11 +288,11 @@ fn unanswered(question: &str, patience: Duration, error: RunError<InteropError>)
     QuestionError::Answer { question: question.to_owned(), answer }
 }
 
-/// The same folder by its usual name in a distro, for one whose `wslpath` does not answer.
+/// The same folder by its usual name in a distro, in case `wslpath` does not answer.
 const USUAL: &str = "/mnt/c/Windows/System32";
 
-/// One of Windows' own programs, as this distro sees it: where `wslpath` says, at its usual place,
-/// or else in `PATH`, to which WSL adds Windows' own folders.
+/// One of Windows' own programs, as this distro sees it: at the path from `wslpath`, at its usual
+/// place, or in `PATH`, to which WSL adds Windows' own folders.
 pub(crate) async fn of_system(name: &str) -> Result<PathBuf, QuestionError> {
     let error = match translated("-u", &format!(r"{SYSTEM}\{name}")).await {
         Ok(path) if Path::new(&path).exists() => return Ok(path.into()),
@@ -307,7 +308,7 @@ pub(crate) async fn of_system(name: &str) -> Result<PathBuf, QuestionError> {
     [usual].into_iter().chain(in_path).find(|path| path.exists()).ok_or(error)
 }
 
-/// A path by the name that the distro (`-u`) or Windows (`-w`) has for it.
+/// A path in the form of the distro (`-u`) or of Windows (`-w`).
 async fn translated(direction: &str, path: &str) -> Result<String, QuestionError> {
     let mut command = Command::new(WSLPATH);
     command.args([direction, path]);
@@ -324,12 +325,12 @@ async fn translated(direction: &str, path: &str) -> Result<String, QuestionError
     Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// The first lines of what a program says on standard error, or else on standard output.
+/// The first lines of a program's standard error, or of its standard output if that is empty.
 pub(crate) fn told(output: &Output) -> String {
     words(&[&output.stderr, &output.stdout])
 }
 
-/// The first lines of the first of these streams that says something.
+/// The first lines of the first of these streams that is not empty.
 pub(crate) fn words(streams: &[&[u8]]) -> String {
     let mut texts = streams.iter().map(|bytes| text(bytes));
     let said = texts.find(|text| !text.trim().is_empty()).unwrap_or_default();

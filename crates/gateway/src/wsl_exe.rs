@@ -1,6 +1,5 @@
 //! `wsl.exe`, run until it ends: the client by which another distro starts the helper distro and
-//! stays with its tunnel. Its lines are passed on as they come. Knows nothing of who runs it, nor
-//! of what the lines say.
+//! stays with its tunnel. Its lines are passed on as they come. Their meaning is unknown here.
 
 use crate::attempt::{self, Attempt};
 use crate::interop::{self, Failure};
@@ -20,9 +19,9 @@ pub enum Stream {
     Errors,
 }
 
-/// Runs `wsl.exe` with these arguments and no input, and gives how it ended. Where interop does not
-/// start it, or nothing comes from it for [`HELLO_PATIENCE`], another of its sockets is tried, if
-/// there is one. Each line is given to `heard` without its end. Dropping the future ends `wsl.exe`.
+/// Runs `wsl.exe` with these arguments and no input, and returns how it ended. If interop does not
+/// start it, or nothing comes from it for [`HELLO_PATIENCE`], tries another interop socket, if
+/// there is one. Passes each line to `heard` without its end. Dropping the future ends `wsl.exe`.
 ///
 /// # Errors
 /// `wsl.exe` is not found, or interop does not work.
@@ -72,7 +71,7 @@ pub async fn run(
     .await
 }
 
-/// Gives each line of a stream to `heard`, up to the stream's end.
+/// Passes each line of a stream to `heard`, up to the stream's end.
 async fn lines(stream: Option<impl AsyncRead + Unpin>, mut heard: impl FnMut(&str)) {
     let Some(stream) = stream else { return };
     let mut reader = BufReader::new(stream);
