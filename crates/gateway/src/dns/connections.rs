@@ -1,8 +1,8 @@
 //! DNS over TCP (RFC 7766): bytes of a connection in, whole queries out; answers in, bytes out.
 //! Queries may be pipelined, and answers come in any order (RFC 7766 6.2.1.1, 7).
 //!
-//! A zone transfer has as many answers as its server likes (RFC 5936 2.2), and the client may ask
-//! on behind it: once all before it is done, the connection is handed on to a server, from that
+//! A zone transfer has any number of answers (RFC 5936 2.2), and the client may send queries after
+//! it. Once all earlier queries are done, the connection is handed on to a server, from that
 //! query's first byte on.
 
 use super::front;
@@ -30,13 +30,13 @@ pub struct Connection {
     stage: Stage,
 }
 
-/// Who answers.
+/// Where answers come from.
 #[derive(Debug)]
 enum Stage {
     /// The host's resolver, query by query.
     Resolver,
-    /// A server by itself, as soon as a connection to it stands. These have not been tried, the
-    /// next one last. Nothing is read.
+    /// A server, as soon as a connection to it stands. These have not been tried yet, the next one
+    /// is the last. Nothing is read meanwhile.
     Server(Vec<SocketAddr>),
 }
 
@@ -45,25 +45,25 @@ enum Stage {
 pub enum Half {
     /// More bytes may follow.
     Open,
-    /// None will.
+    /// No more bytes follow.
     Finished,
 }
 
-/// What a connection that was read has.
+/// What the bytes of a connection contain.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
     /// A whole message, without its length.
     Query(Vec<u8>),
-    /// A zone transfer, which is still there: it may be handed on.
+    /// A zone transfer, which is not taken: the connection may be handed on.
     Transfer,
-    /// No whole message yet, or none that may be taken on.
+    /// No whole message yet, or none that may be accepted now.
     Nothing,
-    /// The client speaks something else.
+    /// The client does not speak DNS.
     Nonsense,
 }
 
 impl Connection {
-    /// Without a byte either way.
+    /// A connection without a byte either way.
     pub fn new(now: Instant) -> Self {
         Self {
             input: Vec::new(),
@@ -76,8 +76,8 @@ impl Connection {
         }
     }
 
-    /// Bytes that should be read from the client now: none while it has enough answers to wait for
-    /// or to take.
+    /// How many bytes should be read from the client now: none while enough queries wait for
+    /// answers, or enough answers wait for the client.
     pub fn appetite(&self) -> usize {
         if self.is_full() || self.is_handed_on() {
             return 0;
@@ -94,7 +94,7 @@ impl Connection {
         self.input.extend_from_slice(bytes);
     }
 
-    /// The next whole query, if one may be taken on.
+    /// The next whole query, if one may be accepted.
     pub fn next(&mut self, now: Instant) -> Next {
         if self.is_full() || self.is_handed_on() {
             return Next::Nothing;
@@ -117,8 +117,8 @@ impl Connection {
         Next::Query(query)
     }
 
-    /// Hands the connection on, from the transfer that is next on: these servers are to be tried,
-    /// in their order.
+    /// Hands the connection on, beginning with the transfer that is next. These servers are to be
+    /// tried, in their order.
     pub fn hand_on(&mut self, mut servers: Vec<SocketAddr>) {
         servers.reverse();
         self.stage = Stage::Server(servers);
@@ -137,13 +137,13 @@ impl Connection {
         }
     }
 
-    /// What goes to the server first.
+    /// The bytes that go to the server first.
     #[must_use]
     pub fn into_input(self) -> Vec<u8> {
         self.input
     }
 
-    /// No server can be reached: the transfer fails, and the connection is served on.
+    /// No server can be reached: the transfer fails, and the gateway serves the connection again.
     pub fn take_back(&mut self, now: Instant) {
         self.stage = Stage::Resolver;
         let Some((length, rest)) = self.input.split_first_chunk::<LENGTH>() else { return };
@@ -154,7 +154,7 @@ impl Connection {
         self.put(&answer);
     }
 
-    /// A query is done with: by its answer, or without one.
+    /// A query is finished: with its answer, or without one.
     pub fn done(&mut self, now: Instant, answer: Option<&[u8]>) {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.last = now;
@@ -177,8 +177,8 @@ impl Connection {
         nothing_left && (self.client == Half::Finished || now >= self.last + DNS_IDLE)
     }
 
-    /// How little it would be missed, the least first: whether it has something under way, and when
-    /// it last had.
+    /// An order by use, the least used first: whether something is under way, and when something
+    /// last was.
     pub fn use_of(&self) -> (bool, Instant) {
         let is_idle = self.in_flight == 0 && self.output.is_empty() && !self.is_handed_on();
         (!is_idle, self.last)
@@ -255,7 +255,7 @@ mod tests {
     fn a_client_that_takes_no_answers_is_read_no_further() {
         let now = start();
         let mut connection = Connection::new(now);
-        // As much as the longest message, so that it comes whole.
+        // As many bytes as the longest message, so that it comes whole.
         assert_eq!(connection.appetite(), 65_537);
         connection.read(&framed(&[0; 12]));
         assert_eq!(connection.appetite(), 65_537 - 14);
@@ -269,7 +269,7 @@ mod tests {
         assert_eq!((connection.next(now), connection.appetite()), (Next::Nothing, 0));
         connection.output.drain(..65_537);
         assert!(matches!(connection.next(now), Next::Query(_)) && connection.appetite() > 0);
-        // No length says how long this one is.
+        // No length field describes this one.
         connection.output.clear();
         connection.done(now, Some(&[7; 65_536]));
         assert!(connection.output.is_empty());

@@ -1,4 +1,4 @@
-//! One DNS message at a time: is it ours to answer, to pass on, or to drop?
+//! Judges one DNS message at a time: answer it here, pass it on, or drop it.
 
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA};
@@ -9,14 +9,14 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 /// Bytes of a DNS message's header (RFC 1035 4.1.1).
 pub const HEADER: usize = 12;
 
-/// What every asker over UDP takes (RFC 1035 4.2.1).
+/// The size that every client over UDP accepts (RFC 1035 4.2.1).
 const SMALLEST: u16 = 512;
 
-/// Time to live of the gateway's own names, in seconds: they change when the tunnel starts anew
-/// with another subnet.
+/// Time to live of the gateway's own names, in seconds: they change when the tunnel restarts with
+/// another subnet.
 const TTL: u32 = 10;
 
-/// Where the own names lead.
+/// The addresses of the gateway's own names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnAddresses {
     /// The gateway's addresses; the second while IPv6 is carried.
@@ -30,12 +30,13 @@ pub struct OwnAddresses {
 pub enum Action {
     /// Send this back.
     Answer(Vec<u8>),
-    /// The host's resolver must say. An answer over UDP may have this many bytes.
+    /// Ask the host's resolver. An answer over UDP may have this many bytes.
     Ask {
-        /// What the asker takes over UDP (RFC 6891 6.2.3).
+        /// The size that the client accepts over UDP (RFC 6891 6.2.3).
         most: u16,
     },
-    /// No query at all: nothing is answered, lest two servers answer each other for ever.
+    /// It is not a query. There is no answer, so that two servers do not answer each other for
+    /// ever.
     Drop,
 }
 
@@ -59,7 +60,7 @@ pub fn judge(message: &[u8], own: &OwnAddresses) -> Action {
     }
 }
 
-/// A name that the gateway answers for.
+/// A name for which the gateway answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OwnName {
     Gateway,
@@ -70,7 +71,7 @@ enum OwnName {
     Missing,
 }
 
-/// Which of the gateway's own names a name is, by its labels in lower case (RFC 4343).
+/// The gateway's own name with these labels, in lower case (RFC 4343).
 fn own_name(name: &Name) -> Option<OwnName> {
     let name = name.to_lowercase();
     let labels: Vec<&[u8]> = name.iter().collect();
@@ -141,7 +142,7 @@ pub const SERVFAIL: u8 = 2;
 pub const REFUSED: u8 = 5;
 
 /// An answer as it may go over UDP: whole if it fits `most` bytes, else without its records and
-/// with TC set, so that the asker comes again over TCP (RFC 2181 9). `most` is 512 or more.
+/// with TC set, so that the client asks again over TCP (RFC 2181 9). `most` is 512 or more.
 pub fn fit(answer: Vec<u8>, most: u16) -> Vec<u8> {
     if answer.len() <= usize::from(most.max(SMALLEST)) {
         return answer;
@@ -161,24 +162,23 @@ pub fn fit(answer: Vec<u8>, most: u16) -> Vec<u8> {
 const IXFR: u16 = 251;
 const AXFR: u16 = 252;
 
-/// Whether a message asks for a zone that is not the gateway's own. Its answer is as many messages
-/// as the server likes (RFC 5936 2.2), so it is passed on as a stream.
+/// Whether a message asks for the transfer of a zone that is not the gateway's own. Its answer has
+/// any number of messages (RFC 5936 2.2), so it is passed on as a stream.
 pub fn is_transfer(message: &[u8]) -> bool {
     let Some(end) = question_end(message) else { return false };
     let kind = u16::from_be_bytes([message[end - 4], message[end - 3]]);
     if ![IXFR, AXFR].contains(&kind) || message[2] & RESPONSE != 0 {
         return false;
     }
-    // Of our own zone there is nothing to transfer.
+    // Our own zone has nothing to transfer.
     let is_ours =
         |query: Message| query.queries.iter().any(|question| own_name(question.name()).is_some());
     Message::from_vec(message)
         .is_ok_and(|query| query.metadata.op_code == OpCode::Query && !is_ours(query))
 }
 
-/// A number that stands for the zone of the message's only question: for the last two labels of its
-/// name, which may be a public suffix, but then its names have servers in common. 0 where there is
-/// none.
+/// A number for the zone of the message's only question: the last two labels of its name. They may
+/// be a public suffix, whose names then share servers. 0 if there is no such question.
 pub fn zone(message: &[u8]) -> u64 {
     let Some(end) = question_end(message) else { return 0 };
     let name = &message[HEADER..end - 4];
@@ -285,7 +285,7 @@ mod tests {
         ] {
             assert_eq!(ask(&query(name, RecordType::A)), Action::Ask { most: 512 }, "{name}");
         }
-        // Own names in another class, in an update, and beside another question.
+        // The gateway's names in another class, in an update, and beside another question.
         let own = query("host.docker.internal.", RecordType::A);
         let (mut chaos, mut update, mut two) = (own.clone(), own.clone(), own);
         chaos.queries[0].set_query_class(DNSClass::CH);
@@ -370,10 +370,10 @@ mod tests {
         for (flags, code, expected) in [
             ([0, 0], SERVFAIL, [0x80, 0x82]),
             ([1, 0x10], REFUSED, [0x81, 0x85]),
-            // AA and TC, then AD, CD and a code of the asker's.
+            // AA and TC, then AD, CD and a code set by the client.
             ([0x06, 0x3f], NO_ERROR, [0x80, 0x80]),
             ([0x21, 0], SERVFAIL, [0xa1, 0x82]),
-            // A response, whose own records are unreadable.
+            // A response with unreadable records.
             ([0x81, 0x80], 0xf2, [0x81, 0x82]),
         ] {
             let query = [0x12, 0x34, flags[0], flags[1], 0, 1, 0, 2, 0, 3, 0, 4, 0, 0, 1, 0, 1, 9];

@@ -1,6 +1,6 @@
 //! The DNS front: what the gateway answers itself, what goes to the host's resolver, and how an
-//! answer is made to fit UDP. The bytes of messages in, bytes out; it knows no stack and no relay.
-//! DNS over TCP is in [`connections`]; what no answer from outside may name, in [`rebind`].
+//! answer is cut for UDP. Bytes of messages go in and out; it knows no stack and no relay.
+//! [`connections`] has DNS over TCP, [`rebind`] the addresses that no answer from outside may name.
 
 pub mod connections;
 pub mod front;

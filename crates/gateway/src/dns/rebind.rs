@@ -3,14 +3,14 @@
 //! zone, or a program that trusts the name, then speaks to the host's own services. Such records
 //! are left out.
 //!
-//! Only these records are, as unbound does it (`priv_rrset_bad` in its iterator/iter_priv.c): a
-//! name with a node here and others elsewhere keeps the others. dnsmasq (`--stop-dns-rebind`)
-//! empties the whole answer. Neither fails the query: an answer without addresses ends it, SERVFAIL
-//! or REFUSED has stub resolvers ask their next server. Which names are exempt is decided by the
-//! name that was asked for, as dnsmasq does: an alias (CNAME) in a hostile zone must not borrow the
+//! Only these records are left out, as in unbound (`priv_rrset_bad` in its iterator/iter_priv.c): a
+//! name with one node here and others elsewhere keeps the others. dnsmasq (`--stop-dns-rebind`)
+//! empties the whole answer. Neither fails the query: an answer without addresses ends it, while
+//! after SERVFAIL or REFUSED stub resolvers ask their next server. The name in the question decides
+//! about exemptions, as in dnsmasq: an alias (CNAME) in a hostile zone must not borrow the
 //! exemption of its target.
 //!
-//! Other private addresses stay: companies' names have them.
+//! Other private addresses stay: the names of companies have them.
 
 use super::front::{self, HEADER};
 use crate::limits::MAX_REBIND_NAMES;
@@ -30,7 +30,7 @@ use wire::HostFacts;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Domain(String);
 
-/// It is no domain.
+/// It is not a domain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is no domain; give one such as corp.example, or . for every name")]
 pub struct NoDomain(String);
@@ -72,11 +72,11 @@ impl Domain {
     }
 }
 
-/// Domains that never are another's: `localhost` (RFC 6761 section 6.3), and `local`, which is
+/// Domains that never belong to others: `localhost` (RFC 6761 section 6.3), and `local`, which is
 /// mDNS' own (RFC 6762 section 3) and in no public zone.
 const PRIVATE: [&str; 2] = ["localhost", "local"];
 
-/// The filter, and what it has done.
+/// The filter and its counts.
 #[derive(Debug, Default)]
 pub(crate) struct Filter {
     exempt: Vec<Domain>,
@@ -95,7 +95,7 @@ impl Filter {
         Self { exempt, ..Self::default() }
     }
 
-    /// The host's addresses and names, as its relay has last said.
+    /// Sets the host's addresses and names, as its relay has last reported them.
     pub(crate) fn set_host(&mut self, facts: &HostFacts) {
         let addresses = facts.adapters.iter().flat_map(|adapter| &adapter.addresses);
         self.host =
@@ -107,8 +107,8 @@ impl Filter {
             .collect();
     }
 
-    /// The answer without the records that name the host, or `None` where it may stay as it came.
-    /// `is_tunnel` tells the tunnel's own addresses and the captured ones.
+    /// The answer without the records that name the host, or `None` if it may stay as it is.
+    /// `is_tunnel` recognizes the tunnel's own addresses and the captured ones.
     pub(crate) fn filtered(
         &mut self,
         message: &[u8],
@@ -121,7 +121,7 @@ impl Filter {
         let found = match first(message, is_inside) {
             Ok(None) => return None,
             Ok(Some(found)) => found,
-            // Somebody else's parser may find an address where ours finds none.
+            // Another parser may find an address where ours finds none.
             Err(Malformed) => return Some(front::failure(message, front::SERVFAIL)),
         };
         let asked = name_asked_for(message);
@@ -145,9 +145,9 @@ impl Filter {
     /// Counts an answer. Each name is logged once while it is remembered.
     fn note(&mut self, name: String, address: IpAddr) {
         self.count += 1;
-        // Resolvers that block advertisements answer with 0.0.0.0 all day long. What is no name of
-        // a host is looked up by no ordinary program, and has no place in a command that somebody
-        // is told to type.
+        // Resolvers that block advertisements answer with 0.0.0.0 all day long. Ordinary programs
+        // do not look up what cannot be a host's name, and it must not stand in a command that the
+        // user is to type.
         if address.is_unspecified() || self.names.contains(&name) || name.parse::<Domain>().is_err()
         {
             return;
@@ -181,8 +181,8 @@ const MAPPED: [u16; 6] = [0, 0, 0, 0, 0, 0xffff];
 const COMPATIBLE: [u16; 6] = [0; 6];
 const NAT64: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
 
-/// Loopback, and 'this host on this network' (RFC 1122 section 3.2.1.3), which Linux takes for
-/// loopback; of an address as [`embedded`] gives it.
+/// Whether an address from [`embedded`] is loopback or 'this host on this network' (RFC 1122
+/// section 3.2.1.3), which Linux treats as loopback.
 fn names_this_machine(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V4(v4) if matches!(v4.octets()[0], 0 | 127))
 }
@@ -201,7 +201,7 @@ fn name_asked_for(message: &[u8]) -> Option<String> {
                 let label = message.get(at + 1..at + 1 + length)?;
                 // A dot within a label must not look like one between labels.
                 let plain = label.iter().map(|byte| match byte {
-                    // As master files write it (RFC 1035 section 5.1).
+                    // In the form of master files (RFC 1035 section 5.1).
                     b'.' | b'\\' => format!("\\{byte:03}"),
                     _ => byte.to_ascii_lowercase().escape_ascii().to_string(),
                 });
@@ -213,12 +213,12 @@ fn name_asked_for(message: &[u8]) -> Option<String> {
     }
 }
 
-/// A message that is not what its header says.
+/// A message that does not match its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Malformed;
 
-/// The first address inside that a message's records name. Read here byte by byte, and not by a
-/// library that refuses a message for the data of a type that has no addresses.
+/// The first inside address that a message's records name. Read here byte by byte, since the
+/// library refuses a message for bad data of a type without addresses.
 fn first(message: &[u8], is_inside: impl Fn(IpAddr) -> bool) -> Result<Option<IpAddr>, Malformed> {
     let count = |at: usize| message.get(at..at + 2).map(|two| u16::from_be_bytes([two[0], two[1]]));
     let counts: Option<Vec<u16>> = [4, 6, 8, 10].into_iter().map(count).collect();
@@ -244,7 +244,7 @@ fn first(message: &[u8], is_inside: impl Fn(IpAddr) -> bool) -> Result<Option<Ip
     Ok(None)
 }
 
-/// Where a name ends that begins at `at` (RFC 1035 section 4.1.4).
+/// The end of the name that begins at `at` (RFC 1035 section 4.1.4).
 fn name_end(message: &[u8], mut at: usize) -> Result<usize, Malformed> {
     loop {
         match *message.get(at).ok_or(Malformed)? {
@@ -281,7 +281,7 @@ const IPV4_HINT: u16 = 4;
 const IPV6_HINT: u16 = 6;
 
 /// The hints of a record (RFC 9460 section 2.2): a priority, a target, and keys with their values.
-/// `None` for one that is broken before its first key; what comes before a broken key counts.
+/// `None` for a record that is broken before its first key; hints before a broken key count.
 fn hints(data: &[u8]) -> Option<Vec<IpAddr>> {
     let mut rest = data.get(name_end(data, 2).ok()?..)?;
     let mut found = Vec::new();
@@ -298,8 +298,9 @@ fn hints(data: &[u8]) -> Option<Vec<IpAddr>> {
     Some(found)
 }
 
-/// A message without the records that name an address inside, and without signatures, since what
-/// they sign is gone. An HTTPS record goes as a whole: its client then connects by A and AAAA.
+/// A message without the records that name an inside address, and without signatures, since what
+/// they sign is gone. An HTTPS record is removed as a whole: its client then connects by A and
+/// AAAA.
 fn without(message: &[u8], is_inside: impl Fn(IpAddr) -> bool) -> Vec<u8> {
     let kept = Message::from_vec(message).ok().and_then(|mut answer| {
         for section in [&mut answer.answers, &mut answer.authorities, &mut answer.additionals] {
@@ -314,19 +315,19 @@ fn without(message: &[u8], is_inside: impl Fn(IpAddr) -> bool) -> Vec<u8> {
         }
         answer.to_vec().ok()
     });
-    // Where the library reads a message otherwise than `first` does, no record of it stays.
+    // If the library and `first` read a message differently, none of its records stays.
     kept.filter(|kept| first(kept, &is_inside) == Ok(None))
         .unwrap_or_else(|| front::failure(message, front::NO_ERROR))
 }
 
-/// The option for a reason, and the one that dnsmasq gives here (RFC 8914 sections 2 and 4.16).
+/// The option for a reason, and the reason that dnsmasq gives here (RFC 8914 sections 2 and 4.16).
 const EXTENDED_ERROR: u16 = 15;
 const BLOCKED: u16 = 15;
 
 fn names(record: &Record, is_inside: impl Fn(IpAddr) -> bool) -> bool {
     use hickory_proto::serialize::binary::{BinEncodable as _, BinEncoder};
     let mut data = Vec::new();
-    // What cannot be written is not sent either.
+    // What cannot be written cannot be sent.
     let written = record.data.emit(&mut BinEncoder::new(&mut data));
     written.is_err() || addresses(record.record_type(), &data).into_iter().any(is_inside)
 }

@@ -12,12 +12,12 @@ use wire::frame::Family;
 /// Time to live of a stand-in, in seconds: it means nothing once the gateway has ended.
 const TTL: u32 = 1;
 
-/// A DNS answer as an app gets it where names matter, or `None` where it may stay as it came. An
-/// answer with addresses becomes one with the name's stand-in; what else an answer says of
-/// addresses (hints of HTTPS records, addresses of mail and name servers) is left out, since an app
-/// that took it would connect without the name. `is_outside` tells which addresses can be reached
-/// through the tunnel; an answer with none of those stays. No answer gives an app another name's
-/// stand-in: one that cannot be read becomes a failure.
+/// A DNS answer for an app of a gateway with a proxy, or `None` if the answer may stay as it is. An
+/// answer with addresses becomes one with the name's stand-in; other addresses in an answer (hints
+/// of HTTPS records, addresses of mail and name servers) are left out, since an app that used them
+/// would connect without the name. `is_outside` decides which addresses can be reached through the
+/// tunnel; an answer without such addresses stays. No answer gives an app another name's stand-in:
+/// an answer that cannot be read becomes a failure.
 pub fn with_stand_ins(
     names: &mut Names,
     message: &[u8],
@@ -48,7 +48,7 @@ fn family_asked_for(message: &Message) -> Option<Family> {
     }
 }
 
-/// The answer with the stand-in of the name that was asked for; `None` where it gets none.
+/// The answer with the stand-in of the requested name; `None` if the name gets no stand-in.
 fn named(
     names: &mut Names,
     mut answer: Message,
@@ -80,7 +80,7 @@ fn named(
     Some(answer)
 }
 
-/// The same answer without such addresses, and without hints; `None` where it has none of them.
+/// The same answer without such addresses and without hints; `None` if it has neither.
 fn without_addresses(mut answer: Message, is_left_out: impl Fn(IpAddr) -> bool) -> Option<Message> {
     let mut changed = false;
     for section in [&mut answer.answers, &mut answer.authorities, &mut answer.additionals] {
@@ -214,7 +214,7 @@ mod tests {
                 "{left}"
             );
         }
-        // One that another's parser may read where ours does not: its last record is cut off.
+        // An answer that another parser may read and ours does not: its last record is cut off.
         let whole = bait("b.test.", &[stand_in, ip("192.0.2.1")]).to_vec().unwrap();
         for broken in [&whole[..whole.len() - 2], b"", &[0xff; 40]] {
             let failure = with_stand_ins(&mut names, broken, |_| true).unwrap();
@@ -271,19 +271,19 @@ mod tests {
         assert_eq!(names.count(), 0);
     }
 
-    /// What an app does.
+    /// An app's action.
     #[derive(Clone, Debug)]
     enum Act {
         /// It asks for a name; the zone's owner answers with these addresses.
         Ask(usize, u8, Vec<IpAddr>),
-        /// It connects to an address of one of its answers, or to any.
+        /// It connects to an address of one of its answers, or to any address.
         Connect(usize, usize),
         ConnectTo(usize, IpAddr),
     }
 
     fn act() -> impl Strategy<Value = Act> {
-        // Few addresses, so that zones meet: the servers', a company's, and stand-ins that others
-        // have.
+        // Few addresses, so that zones share them: the servers', a company's, and stand-ins of
+        // other users.
         let address = prop_oneof![
             (0..4_u8).prop_map(|n| IpAddr::from([192, 0, 2, n])),
             (0..8_u8).prop_map(|n| IpAddr::from([198, 18, 0, n])),
@@ -302,7 +302,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(cases()))]
 
         /// Three users and six names, two of which are of hostile zones: whatever those answer, no
-        /// user's connection goes to a name that this user has not asked for.
+        /// user's connection goes to a name that this user has not resolved.
         #[test]
         fn no_connection_goes_to_a_name_that_its_own_user_has_not_asked_for(
             acts in proptest::collection::vec(act(), 1..24)
@@ -334,8 +334,7 @@ mod tests {
         }
     }
 
-    /// A million in `scripts/fuzz` and where somebody sets the variable; in each run some
-    /// thousands.
+    /// A million in `scripts/fuzz`, or as many as the variable says; some thousands by default.
     fn cases() -> u32 {
         std::env::var("UNDERPASS_NAME_CASES")
             .ok()

@@ -1,8 +1,8 @@
-//! The names by which a proxy is asked for its destinations (`--via`). Each name that an app
-//! resolves gets addresses of its own, its *stand-ins*: a connection to one goes to that name and
-//! to no other, whatever addresses other names' answers hold. Taking the name from the real address
-//! instead would let the owner of any zone redirect other users' connections, and two names on one
-//! address would be one.
+//! The names by which a proxy gets its destinations (`--via`). Each name that an app resolves gets
+//! addresses of its own, its *stand-ins*: a connection to one goes to that name and to no other,
+//! whatever addresses other names' answers hold. Deriving the name from the real address would let
+//! the owner of any zone redirect other users' connections, and would confuse two names on one
+//! address.
 //!
 //! `pool` gives the stand-ins, `answer` puts them into DNS answers, `peers` keeps UDP's replies
 //! apart. Nothing here knows the proxy, the relay or a clock.

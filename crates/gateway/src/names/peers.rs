@@ -1,11 +1,12 @@
-//! UDP and stand-ins: which stand-in an app sent to, for the replies of the real address.
+//! UDP and stand-ins: remembers the stand-in to which an app sent, for the replies of the real
+//! address.
 
 use crate::limits::MAX_STAND_IN_PEERS;
 use stack::BindId;
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
-/// The real peers of UDP source endpoints that sent to stand-ins, of each the latest
+/// The real peers of UDP source endpoints that sent to stand-ins; of each endpoint the latest
 /// [`MAX_STAND_IN_PEERS`].
 #[derive(Debug, Default)]
 pub struct Peers {
@@ -13,8 +14,8 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// The real peer of what is sent to a stand-in: that of the former datagrams while the name
-    /// still has its address (`is_current`), else `real`, which is remembered.
+    /// The real peer for a datagram to a stand-in: the peer of former datagrams while the name
+    /// still has its address (`is_current`), otherwise `real`, which is remembered.
     pub fn sent(
         &mut self,
         bind: BindId,
@@ -33,8 +34,8 @@ impl Peers {
         peer
     }
 
-    /// An app sends to a real address: what comes back from there comes from that address, also
-    /// where the app has sent to a stand-in of the same host.
+    /// An app sends to a real address: replies then come from that address, even if the app has
+    /// sent to a stand-in of the same host.
     pub fn sent_plainly(&mut self, bind: BindId, to: SocketAddr) {
         if let Some(peers) = self.of.get_mut(&bind)
             && peers.iter().any(|(peer, _)| peer.ip() == to.ip())
@@ -44,7 +45,8 @@ impl Peers {
         }
     }
 
-    /// Two names may have one address: its replies are those of the latest that was sent to.
+    /// Two names may have one address: its replies come from the latest stand-in to which the app
+    /// sent.
     fn remember(peers: &mut VecDeque<(SocketAddr, IpAddr)>, peer: SocketAddr, known_as: IpAddr) {
         peers.retain(|(known, _)| *known != peer);
         if peers.len() >= MAX_STAND_IN_PEERS {
@@ -53,7 +55,7 @@ impl Peers {
         peers.push_back((peer, known_as));
     }
 
-    /// By which address the app knows a peer.
+    /// The address by which the app knows a peer.
     pub fn known_as(&self, bind: BindId, peer: SocketAddr) -> SocketAddr {
         let peers = self.of.get(&bind).into_iter().flatten();
         let by_port = peers.clone().find(|(known, _)| *known == peer);

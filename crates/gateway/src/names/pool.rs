@@ -1,11 +1,11 @@
-//! The pool of stand-ins: which name each stands for, and where that name's real addresses are.
+//! The pool of stand-ins: the name of each, and that name's real addresses.
 
 use crate::limits::{MAX_NAMES, MAX_REAL_ADDRESSES};
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use wire::frame::Family;
 
-/// The first IPv4 stand-in's address less one: 198.18.0.0/15, which no host of the internet has
+/// The address before the first IPv4 stand-in: 198.18.0.0/15, which no host of the internet has
 /// (RFC 2544 appendix C.2.2, RFC 6890). Proxy programs use it for the same purpose.
 const FIRST4: u32 = u32::from_be_bytes([198, 18, 0, 0]);
 
@@ -13,34 +13,34 @@ const FIRST4: u32 = u32::from_be_bytes([198, 18, 0, 0]);
 /// second /64, whose last 32 bits are the number.
 const FIRST6: u128 = 0xfd75_6e64_6572_0001 << 64;
 
-/// Stand-ins are numbered from 1 up to this, the last but one of the IPv4 network.
+/// Stand-ins are numbered from 1 up to this, the second-last of the IPv4 network.
 const LAST: u32 = (1 << 17) - 2;
 
-/// One number is given anew only after all others that are free, so that an app that has kept an
-/// old address meets no other name there soon: at least `LAST - MAX_NAMES` names later.
+/// A number is reused only after all other free ones, so that an app that has kept an old address
+/// does not soon reach another name there: at least `LAST - MAX_NAMES` names later.
 const _: () = assert!(MAX_NAMES < LAST as usize / 3);
 
-/// What an address is.
+/// The meaning of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found<'a> {
-    /// No stand-in.
+    /// It is not a stand-in.
     Plain,
     /// A stand-in of this name, which has this real address.
     Named(&'a str, IpAddr),
-    /// A stand-in that stands for nothing, or no more.
+    /// A stand-in that stands for nothing, or no longer stands for anything.
     Unknown,
 }
 
-/// The names that are known. At most [`MAX_NAMES`].
+/// The known names, at most [`MAX_NAMES`].
 #[derive(Debug)]
 pub struct Names {
     numbers: HashMap<Box<str>, u32>,
     entries: HashMap<u32, Entry>,
-    /// Names that were resolved and not connected to since, by when; then those that were, by when.
-    /// Each number is in one of the two, with its entry's `since`.
+    /// Names that were resolved and not connected to since then, by time; then names that were
+    /// connected to, by time. Each number is in one of the two, with its entry's `since`.
     resolved: BTreeMap<u64, u32>,
     connected: BTreeMap<u64, u32>,
-    /// Counts events; stands for time.
+    /// Counts events, in place of time.
     now: u64,
     last: u32,
 }
@@ -63,11 +63,11 @@ enum NameState {
 }
 
 impl Names {
-    /// None are known. Numbers are given from the one behind `first` on: a gateway that starts anew
-    /// begins elsewhere, so that an app that has kept a stand-in of the former one most likely
-    /// reaches nothing, and not another name.
+    /// An empty pool. Its numbers begin after `first`: a restarted gateway begins elsewhere, so
+    /// that an app that has kept a stand-in of the former one most likely reaches nothing, and not
+    /// another name.
     pub fn new(first: u64) -> Self {
-        // Less than `LAST`, so that it fits.
+        // It is less than `LAST`, so it fits.
         let last = u32::try_from(first % u64::from(LAST)).unwrap_or_default();
         Self {
             numbers: HashMap::new(),
@@ -80,7 +80,7 @@ impl Names {
     }
 
     /// The stand-in of a name for which these are the real addresses now. Addresses of the other
-    /// family and those beyond [`MAX_REAL_ADDRESSES`] are ignored; `None` where none is left.
+    /// family and those beyond [`MAX_REAL_ADDRESSES`] are ignored; `None` if none is left.
     pub fn stand_in(&mut self, name: &str, family: Family, real: &[IpAddr]) -> Option<IpAddr> {
         let real = real.iter().filter(|ip| Family::of(**ip) == family).take(MAX_REAL_ADDRESSES);
         let real: Vec<IpAddr> = real.copied().collect();
@@ -103,7 +103,7 @@ impl Names {
         })
     }
 
-    /// What an address to which an app connects is.
+    /// The meaning of an address to which an app connects.
     pub fn find(&mut self, address: IpAddr) -> Found<'_> {
         let Some(number) = number(address) else { return Found::Plain };
         self.touch(number, NameState::Connected);
@@ -117,7 +117,7 @@ impl Names {
         real.map_or(Found::Unknown, |real| Found::Named(&entry.name, real))
     }
 
-    /// Whether an address is one of those that a stand-in's name has now.
+    /// Whether a stand-in's name has an address now.
     pub fn has(&self, stand_in: IpAddr, real: IpAddr) -> bool {
         let entry = number(stand_in).and_then(|number| self.entries.get(&number));
         entry.is_some_and(|entry| match real {
@@ -155,8 +155,8 @@ impl Names {
         self.last
     }
 
-    /// Notes what happens with a number, if it stands for a name. A name that was connected to
-    /// stays so.
+    /// Records the use of a number, if it stands for a name. A name that was once connected to
+    /// stays in that group.
     fn touch(&mut self, number: u32, state: NameState) {
         let Some(entry) = self.entries.get_mut(&number) else { return };
         self.now += 1;
@@ -174,8 +174,8 @@ impl Names {
         };
     }
 
-    /// Forgets the name that is missed least: a flood of questions pushes out what was asked and
-    /// never used, and a name in use only where a quarter of the table has such names.
+    /// Forgets the least used name: a flood of questions pushes out names that were resolved and
+    /// never used, and a name in use only if a quarter of the table has such names.
     fn evict(&mut self) {
         let many_unused = self.resolved.len() > MAX_NAMES / 4;
         let queue = if many_unused { &mut self.resolved } else { &mut self.connected };

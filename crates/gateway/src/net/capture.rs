@@ -1,5 +1,5 @@
-//! Which addresses of the VM's old network are led to the TAP although they are neighbours:
-//! nameservers, and the NAT gateway, which stands for the Windows host. Pure.
+//! Which neighbours in the VM's old network are routed to the TAP: nameservers, and the NAT
+//! gateway, which stands for the Windows host. Pure.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -7,14 +7,13 @@ use super::observe::Observed;
 use super::ways::Ways;
 use wsl::{NetworkingMode, ResolvConf};
 
-/// Where WSL's DNS tunnelling answers: an address of the VM's own `lo`, that works whatever the VPN
-/// does.
+/// The address of WSL's DNS tunneling: one of the VM's own `lo`, which works with every VPN.
 const DNS_TUNNEL: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 255, 255, 254));
 
-/// The addresses to capture, each once: the gateways of the default routes, where they stand for
-/// the Windows host and are not a real router, and the servers of `resolv_conf` that lie in a
-/// connected subnet. Those elsewhere go to the TAP by the default route or as mirrored prefixes,
-/// and this machine's own addresses are never captured.
+/// The addresses to capture, each once: the gateways of the default routes, if they stand for the
+/// Windows host and are not real routers, and the servers of `resolv_conf` in a connected subnet.
+/// Other servers go to the TAP by the default route or as mirrored prefixes. This machine's own
+/// addresses are never captured.
 #[must_use]
 pub fn captured(observed: &Observed, ways: &Ways, resolv_conf: &str) -> Vec<IpAddr> {
     let gateways: &[IpAddr] = match observed.mode {
@@ -37,8 +36,8 @@ pub fn captured(observed: &Observed, ways: &Ways, resolv_conf: &str) -> Vec<IpAd
     addresses
 }
 
-/// Whether a rule without an interface can lead there: link-local addresses mean something only on
-/// their link.
+/// Whether a rule without an interface can match the address: link-local addresses mean something
+/// only on their link.
 fn is_plain(address: IpAddr) -> bool {
     let link_local = match address {
         IpAddr::V4(address) => address.is_broadcast(),

@@ -1,4 +1,4 @@
-//! Whether IPv6 can go to the TAP on this machine, which takes policy rules for it.
+//! Whether IPv6 can go to the TAP on this machine. It needs policy rules.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::{Net, NetError};
 /// Why IPv6 does not go to the TAP although the relay's host has it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoIpv6 {
-    /// The machine has none.
+    /// The machine has no IPv6.
     #[error(
         "IPv6 is off in this VM (sysctl net.ipv6.conf.all.disable_ipv6, or ipv6.disable=1 on the kernel's command line)"
     )]
@@ -45,14 +45,14 @@ impl Net {
     /// Whether IPv6 can go to the TAP. Changes nothing.
     ///
     /// Without CONFIG_IPV6_MULTIPLE_TABLES the kernel puts a route with any table number into
-    /// `main` (fib6_new_table in net/ipv6/ip6_fib.c), where ours would stand in for the VM's own
-    /// default route. So the rules are asked first. To list them does not tell: such a kernel ends
+    /// `main` (fib6_new_table in net/ipv6/ip6_fib.c), where our route would replace the VM's own
+    /// default route. So the rules are tried first. Listing them shows nothing: such a kernel ends
     /// the list with EAFNOSUPPORT (fib_nl_dumprule in net/core/fib_rules.c), and the netlink crate
-    /// drops the end of a list. Removing a rule that does not exist tells: EAFNOSUPPORT there,
+    /// drops the end of a list. Removing a rule that does not exist shows it: EAFNOSUPPORT there,
     /// ENOENT elsewhere (fib_nl_delrule).
     ///
     /// # Errors
-    /// Why it cannot.
+    /// The reason why it cannot.
     pub async fn ipv6(&self) -> Result<(), NoIpv6> {
         if !has_ipv6() {
             return Err(NoIpv6::Off);
@@ -65,7 +65,7 @@ impl Net {
     }
 }
 
-/// Whether IPv6 is there and not switched off for the whole machine.
+/// Whether IPv6 exists and is not switched off for the whole machine.
 pub(super) fn has_ipv6() -> bool {
     std::fs::read_to_string(Path::new("/proc/sys/net/ipv6/conf/all/disable_ipv6"))
         .is_ok_and(|value| value.trim() == "0")

@@ -10,19 +10,19 @@ use super::observe::{address_of, link_name};
 use super::plan::Plan;
 use super::{Net, NetError, Ordering};
 
-/// Packets that may wait for the gateway. With 1 MiB windows and no segment offload 1,000
-/// overflowed.
+/// Packets that may wait for the gateway. A queue of 1,000 overflowed with 1 MiB windows and no
+/// segment offload.
 const QUEUE_LENGTH: u32 = 10_000;
 
-/// Loose: accept what comes by any interface, if there is a way back at all (Linux's ip-sysctl).
+/// Loose: accept packets from any interface if there is a way back at all (Linux's ip-sysctl).
 const RP_FILTER_LOOSE: &str = "2";
 
 impl Net {
-    /// Brings the TAP up as planned and gives its index. Other addresses on it, left from another
-    /// plan, go.
+    /// Brings the TAP up as planned and returns its index. Removes addresses of earlier plans.
     ///
     /// # Errors
-    /// See [`NetError`]. IPv6 that this machine does not take is left out; [`Net::apply`] says why.
+    /// See [`NetError`]. IPv6 that this machine refuses is left out; [`Net::apply`] returns the
+    /// reason.
     pub async fn prepare_link(&self, plan: &Plan) -> Result<u32, NetError> {
         let index = self.index_of(&plan.tap).await?;
         self.tap.store(index, Ordering::Relaxed);
@@ -30,7 +30,7 @@ impl Net {
             Some(vm6) if self.ipv6().await.is_ok() => Some(vm6),
             Some(_) | None => None,
         };
-        // Before it comes up, so that it never says anything by itself.
+        // Before it comes up, so that it sends nothing by itself.
         quieten(&plan.tap, vm6.is_some());
         loosen_rp_filter(&plan.tap);
 
@@ -51,7 +51,7 @@ impl Net {
                 match removed
                     .map_err(|error| NetError::of("removing an old address of the TAP", error))
                 {
-                    // A secondary address goes with the first of its subnet.
+                    // A secondary address is removed with the first one of its subnet.
                     Err(error) if error.errno() == Some(libc::EADDRNOTAVAIL) => {}
                     other => other?,
                 }
@@ -87,8 +87,8 @@ impl Net {
     ) -> Result<(), NetError> {
         let mut request = self.handle.address().add(index, vm, prefix);
         if vm.is_ipv6() {
-            // Nobody else is on this link, and an address that is still being probed for takes no
-            // packets.
+            // No other host is on this link, and an address receives no packets while the kernel
+            // probes for it.
             request.message_mut().header.flags = AddressHeaderFlags::Nodad;
             request.message_mut().attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
         }
@@ -109,8 +109,8 @@ impl Net {
     }
 }
 
-/// Keeps the kernel from solicitations and addresses of its own on the TAP, or from IPv6 on it at
-/// all. A read-only /proc costs a few packets that nobody answers.
+/// Keeps the kernel from sending solicitations and from making addresses of its own on the TAP, or
+/// from IPv6 on it at all. With a read-only /proc a few packets go unanswered.
 fn quieten(tap: &str, with_ipv6: bool) {
     if !with_ipv6 {
         return write(tap, "ipv6", "disable_ipv6", "1");
@@ -129,8 +129,8 @@ fn quieten(tap: &str, with_ipv6: bool) {
     }
 }
 
-/// Strict reverse-path filtering would drop what comes from the TAP where another route to its
-/// source is better. The kernel goes by the greater of the interface's setting and that of `all`.
+/// Strict reverse-path filtering would drop packets from the TAP if another route to their source
+/// is better. The kernel uses the greater of the interface's setting and that of `all`.
 fn loosen_rp_filter(tap: &str) {
     let strict = |place: &str| {
         let value = std::fs::read_to_string(format!("/proc/sys/net/ipv4/conf/{place}/rp_filter"));

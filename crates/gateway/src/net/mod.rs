@@ -1,5 +1,5 @@
-//! The kernel's addresses, routes and rules, by netlink: what is there ([`observe`], [`survey`]),
-//! which of it matters ([`capture`], [`subnet`], [`mod@uplink`], [`mod@ways`]), and what leads
+//! The kernel's addresses, routes and rules, by netlink: what exists ([`observe`], [`survey`]),
+//! what of it matters ([`capture`], [`subnet`], [`mod@uplink`], [`mod@ways`]), and what routes
 //! traffic to the TAP ([`routing`], `rules`). The only module that names netlink. Knows no frame.
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -45,11 +45,11 @@ pub use ways::{Families, Ways, ways};
 /// Our routing table: "un" in ASCII.
 pub const TABLE: u32 = 0x756e;
 
-/// The same for TCP alone, while the routes of [`TABLE`] carry an MTU.
+/// The same for TCP alone, used while the routes of [`TABLE`] carry an MTU.
 pub const TABLE_TCP: u32 = TABLE + 1;
 
-/// A change larger than this is known to be one, whatever it says; the kernel's are some hundred
-/// bytes.
+/// A notification larger than this counts as a change without being read; the kernel's have some
+/// hundred bytes.
 const CHANGE_BUFFER: usize = 8 * 1024;
 
 const GROUPS: [MulticastGroup; 7] = [
@@ -74,10 +74,10 @@ pub enum NetError {
     /// Not root.
     #[error("no permission for {step}: run as root (it takes CAP_NET_ADMIN)")]
     NoPermission {
-        /// What was to be done.
+        /// The step.
         step: &'static str,
     },
-    /// The TAP is not there.
+    /// The TAP does not exist.
     #[error(
         "there is no interface {name}: it was removed, by whom the kernel does not tell; start the gateway anew"
     )]
@@ -88,7 +88,7 @@ pub enum NetError {
     /// The kernel refused a request.
     #[error("{step} failed: {source}")]
     Refused {
-        /// What was to be done.
+        /// The step.
         step: &'static str,
         /// The system's reason.
         source: io::Error,
@@ -118,16 +118,17 @@ impl NetError {
     }
 }
 
-/// The network of the namespace in which it was opened.
+/// The network of the namespace in which this was opened.
 #[derive(Clone, Debug)]
 pub struct Net {
     handle: Handle,
-    /// The TAP's index since [`Net::prepare_link`], 0 before: tells [`Changes`] our own doings.
+    /// The TAP's index since [`Net::prepare_link`], 0 before: by it [`Changes`] recognizes our own
+    /// changes.
     tap: Arc<AtomicU32>,
 }
 
 impl Net {
-    /// Opens a netlink socket, served by a task of the running runtime until the last clone is
+    /// Opens a netlink socket. A task of the current runtime serves it until the last clone is
     /// dropped.
     ///
     /// # Errors
@@ -139,7 +140,7 @@ impl Net {
         Self::open_by::<TokioSocket>()
     }
 
-    /// As [`Net::open`], by another kind of socket: tests put another kernel behind it.
+    /// As [`Net::open`], with another kind of socket: tests put another kernel behind it.
     ///
     /// # Errors
     /// [`NetError::Socket`].
@@ -153,7 +154,7 @@ impl Net {
         Ok(Self { handle, tap: Arc::default() })
     }
 
-    /// Tells, from now on, that something changed.
+    /// Reports changes from now on.
     ///
     /// # Errors
     /// [`NetError::Socket`].
@@ -173,11 +174,11 @@ impl Net {
     }
 }
 
-/// Tells that links, addresses, routes or rules changed, but not what: whoever hears it observes
-/// and applies anew, which changes nothing where nothing is to do. What the gateway itself adds is
-/// not told.
+/// Reports that links, addresses, routes or rules changed, but not what changed. The receiver
+/// observes and applies everything again, which changes nothing if everything is in place. What the
+/// gateway itself adds is not reported.
 pub struct Changes {
-    /// `None` after an error that no later read can mend.
+    /// `None` after a permanent error.
     socket: Option<TokioSocket>,
     buffer: Vec<u8>,
     tap: Arc<AtomicU32>,
@@ -193,8 +194,8 @@ impl std::fmt::Debug for Changes {
 }
 
 impl Changes {
-    /// Ready once for all changes since the last time. All that waits is taken from the kernel
-    /// first, so that a storm of changes costs one answer. Broken netlink is told as a last change.
+    /// Ready once for all changes since the last time. First takes everything that waits in the
+    /// kernel, so that a storm of changes counts once. Broken netlink is reported as a last change.
     pub fn poll_changed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut changed = false;
         loop {
@@ -206,13 +207,13 @@ impl Changes {
         }
     }
 
-    /// One datagram: whether it matters.
+    /// Reads one datagram. Returns whether it matters.
     fn poll_one(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let Some(socket) = &self.socket else { return Poll::Pending };
         self.buffer.clear();
         match ready!(socket.poll_recv(cx, &mut self.buffer)) {
             Ok(_) => Poll::Ready(matters(&self.buffer, self.tap.load(Ordering::Relaxed))),
-            // The kernel dropped some of what it had to say: it was a change.
+            // The kernel dropped notifications, so something changed.
             Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => Poll::Ready(true),
             Err(error) => {
                 tracing::warn!(%error, "no more news of the kernel's routes");
@@ -223,7 +224,7 @@ impl Changes {
     }
 }
 
-/// Whether a notification may be about something that others did; `tap` is the index of the TAP.
+/// Whether a notification may be about a change by another program; `tap` is the TAP's index.
 #[must_use]
 pub fn matters(datagram: &[u8], tap: u32) -> bool {
     let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(datagram) else {

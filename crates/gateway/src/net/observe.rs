@@ -1,4 +1,4 @@
-//! What the network looks like without us: everything here leaves the TAP out. Reads only.
+//! The network without the tunnel: everything here leaves the TAP out. Reads only.
 
 use std::net::IpAddr;
 
@@ -16,55 +16,56 @@ use wsl::NetworkingMode;
 
 use super::{Net, NetError, TABLE, TABLE_TCP};
 
-/// The network, the TAP and our own rules and routes left out.
+/// The network without the TAP and without our own rules and routes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
-    /// Destinations of all routes but the default ones, of every table; this machine's own
-    /// addresses are among them.
+    /// Destinations of all routes except default routes, of every table, including this machine's
+    /// own addresses.
     pub routes: Vec<IpNet>,
-    /// The addresses of all interfaces but `lo`, without link-local IPv6 ones.
+    /// The addresses of all interfaces except `lo`, without link-local IPv6 addresses.
     pub own: Vec<IpAddr>,
     /// The next hops of the main table's default routes.
     pub gateways: Vec<IpAddr>,
-    /// The subnets whose hosts are neighbours, by the main table.
+    /// The subnets of neighbours, according to the main table.
     pub connected: Vec<IpNet>,
-    /// The main table's routes but the default ones, without those by `lo`.
+    /// The main table's routes, without default routes and those by `lo`.
     pub main: Vec<MainRoute>,
     /// The addresses of all interfaces, each with its subnet.
     pub addresses: Vec<Address>,
     /// Interfaces that drop a packet of IPv4 if the answer to it would leave by another one.
     pub strict: Vec<String>,
-    /// The ports, first and last, of which the kernel gives one to a socket that asks for none.
+    /// The first and the last of the ports from which the kernel chooses one for a socket without a
+    /// port.
     pub ephemeral: (u16, u16),
-    /// WSL's networking mode; nothing where this is not WSL, or its mode is none of these.
+    /// WSL's networking mode; `None` outside of WSL and in any other mode.
     pub mode: Option<NetworkingMode>,
 }
 
 /// A route of the main table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MainRoute {
-    /// Where it leads.
+    /// Its destination.
     pub to: IpNet,
-    /// The interface that it leaves by; nothing if it refuses its packets.
+    /// The interface by which it leaves; `None` if it refuses its packets.
     pub device: Option<String>,
-    /// The lower, the sooner it is taken.
+    /// The kernel prefers the lowest one.
     pub metric: u32,
     /// Whether it has a next hop.
     pub hop: Hop,
-    /// Which program set it.
+    /// The program that set it.
     pub origin: Origin,
 }
 
-/// Where the packets of a route go first.
+/// The first hop of a route's packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hop {
-    /// To their destination itself.
+    /// The destination itself.
     OnLink,
-    /// To a router.
+    /// A router.
     Gateway,
 }
 
-/// Which program set a route, by the route's protocol.
+/// The program that set a route, according to the route's protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The kernel, or WSL, which marks its routes like the kernel's.
@@ -85,11 +86,11 @@ pub struct Address {
 }
 
 impl Net {
-    /// Looks at the network; `tap` is left out, and need not exist. Asks `wslinfo` for the
-    /// networking mode.
+    /// Reads the network without `tap`, which need not exist. Asks `wslinfo` for the networking
+    /// mode.
     ///
     /// # Errors
-    /// The kernel did not answer. A machine without IPv6 is no error.
+    /// The kernel did not answer. Missing IPv6 is not an error.
     pub async fn observe(&self, tap: &str) -> Result<Observed, NetError> {
         let told = wsl::wslinfo()
             .await
@@ -98,7 +99,7 @@ impl Net {
         self.observe_in(tap, told).await
     }
 
-    /// The same, starting no program: `told` is what WSL says of its networking mode.
+    /// The same without starting a program: `mode` is the networking mode that WSL reports.
     ///
     /// # Errors
     /// Those of [`Net::observe`].
@@ -203,13 +204,13 @@ impl Net {
         request.header.address_family = family;
         let all: Result<Vec<RouteMessage>, _> =
             self.handle.route().get(request).execute().try_collect().await;
-        // A kernel without the family answers for those that it has, or not at all.
+        // A kernel without the family answers for the families that it has, or not at all.
         let all = without_family(all.map_err(|error| NetError::of("listing the routes", error)))?;
         Ok(all.into_iter().filter(|route| route.header.address_family == family).collect())
     }
 }
 
-/// Nothing, where the kernel does not have the family that was asked for.
+/// Nothing, if the kernel does not have the requested family.
 pub(super) fn without_family<T>(answer: Result<Vec<T>, NetError>) -> Result<Vec<T>, NetError> {
     match answer {
         Err(error) if matches!(error.errno(), Some(libc::EAFNOSUPPORT | libc::EOPNOTSUPP)) => {
@@ -283,7 +284,7 @@ pub(super) fn is_of_ours(route: &RouteMessage) -> bool {
     matches!(table_of(route), TABLE | TABLE_TCP)
 }
 
-/// Whether the route leads to that interface only.
+/// Whether the route leads only to that interface.
 pub(super) fn leaves_by(route: &RouteMessage, interface: u32) -> bool {
     let interfaces = interfaces_of(route);
     !interfaces.is_empty() && interfaces.iter().all(|&found| found == interface)
@@ -321,7 +322,7 @@ fn paths_of(route: &RouteMessage) -> impl Iterator<Item = &RouteNextHop> {
     paths.flatten()
 }
 
-/// Where the route leads; a default route has no attribute for it.
+/// The route's destination; a default route has no attribute for it.
 pub(super) fn destination_of(route: &RouteMessage) -> Option<IpNet> {
     let address = route.attributes.iter().find_map(|attribute| match attribute {
         RouteAttribute::Destination(RouteAddress::Inet(address)) => Some(IpAddr::V4(*address)),
@@ -335,7 +336,7 @@ pub(super) fn destination_of(route: &RouteMessage) -> Option<IpNet> {
     IpNet::new(address.unwrap_or(any), route.header.destination_prefix_length).ok()
 }
 
-/// Kinds of route that somebody means something by; broadcast, multicast and anycast go with an
+/// Kinds of route that a user or program sets; broadcast, multicast and anycast routes come with an
 /// address.
 fn is_destination(kind: RouteType) -> bool {
     matches!(
@@ -358,8 +359,8 @@ fn is_strict(device: &str) -> bool {
     setting(device).max(setting("all")) == 1
 }
 
-/// Linux's own default where they cannot be read (inet_init_net in net/ipv4/af_inet.c). They are
-/// IPv6's too.
+/// Linux's own default, if they cannot be read (inet_init_net in net/ipv4/af_inet.c). They apply to
+/// IPv6 too.
 fn ephemeral_ports() -> (u16, u16) {
     let text =
         std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
@@ -371,8 +372,8 @@ fn is_link_local_v6(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
-/// What the kernel shows of the mode: mirrored mode's `loopback0`; a lone `lo`; a way out by
-/// `eth0`.
+/// The mode as the kernel shows it: mirrored mode has `loopback0`, mode `none` only `lo`, NAT a way
+/// out by `eth0`.
 pub(super) fn guess_mode(
     links: &[LinkMessage],
     tap: u32,

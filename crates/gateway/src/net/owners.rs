@@ -1,5 +1,5 @@
-//! Whose a socket of the VM is: the kernel's `sock_diag` (sock_diag(7)), asked for one socket by
-//! its two ends. That needs no right, and takes some microseconds: no dump, and no wait.
+//! The owners of the VM's sockets: asks the kernel's `sock_diag` (sock_diag(7)) for one socket by
+//! its two ends. That needs no privilege and takes some microseconds: no dump, and no wait.
 
 use std::net::SocketAddr;
 
@@ -13,14 +13,14 @@ use rtnetlink::sys::protocols::NETLINK_SOCK_DIAG;
 use rtnetlink::sys::{Socket, SocketAddr as NetlinkAddr};
 use stack::{AppSocket, Owners, Transport};
 
-/// An answer about one socket has some hundred bytes; those of a dump come in messages of at most
-/// 32 KiB (`netlink_dump` in net/netlink/af_netlink.c).
+/// An answer about one socket has some hundred bytes; a dump comes in messages of at most 32 KiB
+/// (`netlink_dump` in net/netlink/af_netlink.c).
 const ANSWER: usize = 32 * 1024;
 
 /// Asks for any socket with these ends (`INET_DIAG_NOCOOKIE` in linux/inet_diag.h).
 const NO_COOKIE: [u8; 8] = [0xff; 8];
 
-/// A kernel that answers something else than was asked, so often in a row, is asked no more.
+/// After so many wrong answers in a row the kernel is not asked again.
 const STRAY_ANSWERS: usize = 8;
 
 /// The sockets of this network namespace.
@@ -81,14 +81,14 @@ impl Sockets {
     }
 }
 
-/// What a message of the kernel's says of a socket.
+/// What a message of the kernel says about a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SocketReply {
     /// It answers another question.
     Stray,
     /// It is damaged, or of another kind.
     Unreadable,
-    /// It says whose the socket is.
+    /// It names the socket's owner.
     Socket(AppSocket),
 }
 
@@ -102,7 +102,7 @@ pub fn read_answer(message: &[u8], sequence: u32) -> SocketReply {
         return SocketReply::Stray;
     }
     match answer.payload {
-        // One that no process has any more is an orphan, or the kernel's memory of one.
+        // A socket without a process is an orphan, or the kernel's memory of one.
         NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(found))
             if found.header.inode == 0 =>
         {
@@ -121,7 +121,7 @@ pub fn read_answer(message: &[u8], sequence: u32) -> SocketReply {
 /// How far a dump of sockets was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dump {
-    /// More of it comes.
+    /// More messages follow.
     Goes(Seen),
     /// That was its end.
     Ends(Seen),
@@ -129,7 +129,7 @@ pub enum Dump {
     Broken,
 }
 
-/// Whether a datagram had a socket with the end that is looked for.
+/// Whether a datagram had a socket with the wanted end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
     /// It had none.
@@ -138,7 +138,7 @@ pub enum Seen {
     Yes,
 }
 
-/// Reads a datagram of the dump of that number, and looks for a socket with this end or bound to
+/// Reads a datagram of the dump with that number, and looks for a socket with this end, or bound to
 /// any address.
 #[must_use]
 pub fn read_dump(datagram: &[u8], sequence: u32, end: SocketAddr) -> Dump {
@@ -170,15 +170,15 @@ pub fn read_dump(datagram: &[u8], sequence: u32, end: SocketAddr) -> Dump {
 }
 
 impl Sockets {
-    /// Whether a program has a TCP socket with this end, bound to its address or to any. For that
-    /// the kernel looks over all sockets, which takes it milliseconds where there are ten thousand.
-    /// False where it does not tell.
+    /// Whether a program has a TCP socket with this end, bound to its address or to any. The kernel
+    /// walks over all sockets for this, which takes milliseconds if there are ten thousand. `false`
+    /// if it does not answer.
     pub fn has_one_at(&mut self, end: SocketAddr) -> bool {
         [AF_INET, AF_INET6].into_iter().any(|family| self.dump_has(family, end).unwrap_or_default())
     }
 
     fn dump_has(&mut self, family: u8, end: SocketAddr) -> Option<bool> {
-        // Without a program's socket there is nobody to answer (net/tcp_states.h).
+        // In the other states no program has the socket (net/tcp_states.h).
         let states = StateFlags::all() - StateFlags::TIME_WAIT - StateFlags::CLOSE;
         self.send(
             NLM_F_REQUEST | NLM_F_DUMP,
@@ -187,7 +187,7 @@ impl Sockets {
                 protocol: IPPROTO_TCP,
                 extensions: ExtensionFlags::empty(),
                 states,
-                // A dump has the port's sockets only (`inet_diag_dump_icsk` in
+                // A dump has only the port's sockets (`inet_diag_dump_icsk` in
                 // net/ipv4/inet_diag.c).
                 socket_id: SocketId { source_port: end.port(), ..any_socket(family) },
             },
@@ -293,7 +293,7 @@ mod tests {
                     "{bound}: a connection is left"
                 );
             }
-            // The client closes first, so that it is its own port that is left in TIME_WAIT.
+            // The client closes first, so that its own port is left in TIME_WAIT.
             drop(client);
             drop(server);
             let is_gone = (0..1000).any(|_| {

@@ -1,18 +1,18 @@
-//! What shall be true of the kernel's network. [`super::routing`] makes it so.
+//! The wanted state of the kernel's network. [`super::routing`] sets it.
 
 use ipnet::IpNet;
 use stack::Elsewhere;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What shall be true of the interface, the rules and our table.
+/// The wanted state of the interface, the rules and our table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// The TAP's name.
     pub tap: String,
     /// Its MTU.
     pub mtu: u32,
-    /// Bytes of the largest IP packet that leaves the host whole, which the routes carry for
-    /// everything but TCP; `None`: the TAP's own MTU is what all see.
+    /// Bytes of the largest IP packet that leaves the host whole. The routes carry it for
+    /// everything except TCP; `None`: the TAP's own MTU applies to everything.
     pub way_mtu: Option<u32>,
     /// Its own hardware address: the VM's end.
     pub vm_mac: [u8; 6],
@@ -28,13 +28,13 @@ pub struct Plan {
     pub vm6: Option<(Ipv6Addr, Ipv6Addr, u8)>,
     /// Addresses whose packets stay on the old network (rule A).
     pub own: Vec<IpAddr>,
-    /// Addresses of which only answers stay there (rules U).
+    /// Addresses from which only answers stay there (rules U).
     pub uplink: Vec<IpAddr>,
-    /// Conversations of theirs that began there.
+    /// Conversations of these addresses that began on the old network.
     pub elsewhere: Vec<Elsewhere>,
     /// The ports of clients, the first and the last one ([`super::Observed::ephemeral`]).
     pub ephemeral: (u16, u16),
-    /// Neighbours that are led to the TAP (rule N).
+    /// Neighbours that are routed to the TAP (rule N).
     pub captured: Vec<IpAddr>,
     /// Prefixes of Windows' that mirrored mode has in the main table (rules M).
     pub mirrored: Vec<IpNet>,

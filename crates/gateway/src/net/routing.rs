@@ -1,11 +1,10 @@
-//! Leads the VM's traffic to the TAP by policy rules and a table of our own, for IPv4 and IPv6
-//! alike, and takes it back. Touches nothing else: no default route, no table of others, no
-//! netfilter, no resolv.conf. The rules themselves are in `rules.rs`, and `link` sets up the
-//! interface.
+//! Routes the VM's traffic to the TAP by policy rules and a table of our own, for IPv4 and IPv6,
+//! and undoes that. Touches nothing else: no default route, no other table, no netfilter, no
+//! resolv.conf. The rules themselves are in `rules.rs`; `link` sets up the interface.
 //!
-//! The table's only routes point at the TAP. When the gateway dies the TAP goes, its routes go with
-//! it, a look-up finds the table empty and falls through to `main`: the rules that are left do no
-//! harm, and the next start takes them over.
+//! The table's only routes point at the TAP. When the gateway dies, the TAP and its routes
+//! disappear. A look-up finds the table empty and falls through to `main`: the remaining rules do
+//! no harm, and the next start takes them over.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -27,10 +26,10 @@ use super::{Net, NetError, NoIpv6, TABLE, TABLE_TCP};
 const MIN_MTU6: u32 = 1280;
 
 impl Net {
-    /// Leads traffic to the TAP as planned, whatever was there of ours before: what fits stays
-    /// untouched, what is missing is added, and only then what does not fit is removed. Done again
-    /// it changes nothing. Needs [`Net::prepare_link`] first. IPv6 that this machine does not take
-    /// is left out; the reason comes back.
+    /// Routes traffic to the TAP as planned, whatever rules and routes of ours exist: those that
+    /// fit stay untouched, missing ones are added, and only then are the others removed. A second
+    /// call changes nothing. Needs [`Net::prepare_link`] first. IPv6 that this machine refuses is
+    /// left out; the reason is returned.
     ///
     /// # Errors
     /// See [`NetError`].
@@ -48,7 +47,7 @@ impl Net {
                 Err(reason) => no_ipv6 = Some(reason),
             }
         }
-        // B, which turns everything over, comes last, when all its exceptions are there.
+        // B, which redirects everything, comes last, when all its exceptions exist.
         rules.sort_by_key(|rule| rule.priority);
         let mut there = self.our_rules().await?;
         for rule in &rules {
@@ -71,7 +70,7 @@ impl Net {
         Ok(self.set_routes(plan, Version::V6, way).await?)
     }
 
-    /// Takes back all that [`Net::apply`] did, now or in a run before that could not. The TAP
+    /// Undoes everything that [`Net::apply`] did, in this run or in one that was killed. The TAP
     /// stays.
     ///
     /// # Errors
@@ -85,10 +84,10 @@ impl Net {
         Ok(())
     }
 
-    /// Our tables' routes of a family, all by the same way: in each a default one and those to the
-    /// mirrored prefixes. Others there are of a former TAP or subnet, of prefixes that Windows no
-    /// longer has, or of another MTU. The TCP table is there first: until its rules are, nothing
-    /// asks it.
+    /// The routes of a family in our tables, all with the same next hop: in each table a default
+    /// route and routes to the mirrored prefixes. Other routes there belong to a former TAP or
+    /// subnet, to prefixes that Windows no longer has, or to another MTU. The TCP table is filled
+    /// first: without its rules no look-up uses it.
     async fn set_routes<T>(
         &self,
         plan: &Plan,
@@ -99,7 +98,7 @@ impl Net {
         default.header.protocol = PROTOCOL;
         let of_tcp = plan.way_mtu.map(|_| of_table(&default, TABLE_TCP));
         if let Some(mtu) = plan.way_mtu {
-            // Every link has at least this MTU (RFC 8200 5); the host fragments where it has less.
+            // Every link has at least this MTU (RFC 8200 5); the host fragments if it has less.
             let mtu = if version == Version::V6 { mtu.max(MIN_MTU6) } else { mtu };
             default.attributes.push(RouteAttribute::Metrics(vec![RouteMetric::Mtu(mtu)]));
         }
@@ -143,7 +142,7 @@ impl Net {
         Ok(())
     }
 
-    /// The rules that bear our mark, those of a killed run among them.
+    /// The rules with our mark, including those of a killed run.
     async fn our_rules(&self) -> Result<Vec<RuleMessage>, NetError> {
         let mut ours = Vec::new();
         for version in Version::ALL {
@@ -152,7 +151,7 @@ impl Net {
         Ok(ours)
     }
 
-    /// All rules of a family; none where the kernel has none for it.
+    /// All rules of a family; empty if the kernel has no rules for it.
     pub(super) async fn dump_rules(&self, version: Version) -> Result<Vec<RuleMessage>, NetError> {
         let asked = match version {
             Version::V4 => IpVersion::V4,
@@ -169,13 +168,13 @@ impl Net {
         *request.message_mut() = message_of(rule);
         match request.execute().await.map_err(|error| NetError::of("setting a routing rule", error))
         {
-            // Somebody was quicker with the same rule.
+            // Another program was quicker with the same rule.
             Err(error) if error.errno() == Some(libc::EEXIST) => Ok(()),
             other => other,
         }
     }
 
-    /// Removes them, B first: from then on nothing is led to the TAP.
+    /// Removes them, B first: from then on nothing is routed to the TAP.
     async fn remove_rules(&self, mut rules: Vec<RuleMessage>) -> Result<(), NetError> {
         rules.sort_by_key(|rule| std::cmp::Reverse(priority_of(rule)));
         for rule in rules {
@@ -186,7 +185,7 @@ impl Net {
     }
 }
 
-/// A route to a prefix by the way of another.
+/// A route to a prefix with the next hop of another route.
 fn route_to(way: &RouteMessage, net: IpNet) -> RouteMessage {
     let mut route = way.clone();
     route.header.destination_prefix_length = net.prefix_len();
@@ -219,7 +218,7 @@ fn key_of(route: &RouteMessage) -> (u32, Option<IpNet>, Option<u32>) {
     (table_of(route), destination_of(route), mtu)
 }
 
-/// What somebody else has removed meanwhile need not be removed.
+/// A rule or route that another program has removed meanwhile is no error.
 fn unless_gone(removed: Result<(), NetError>) -> Result<(), NetError> {
     match removed {
         Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::ESRCH)) => Ok(()),

@@ -1,5 +1,5 @@
-//! The tunnel's policy rules as values: which there are, how netlink writes them, and which of the
-//! kernel's are ours. Pure; [`super::routing`] sets and removes them.
+//! The tunnel's policy rules as values: their list, their form in netlink, and which of the
+//! kernel's rules are ours. Pure; [`super::routing`] sets and removes them.
 //!
 //! | rule | | for |
 //! |---|---|---|
@@ -11,35 +11,34 @@
 //! | C | `main` without its default routes | neighbours and more specific routes stay as they are |
 //! | B | our table | everything else |
 //!
-//! Our table holds a default route and one to each mirrored prefix, all by the TAP. C and B are
-//! what M is for length 0. A destination comes to the second rule of a length only when `main` has
-//! nothing longer for it: the longest match in `main` decides, over all routes that are there at
-//! that moment. So a container network that comes later is never led away, and the number of
-//! prefixes costs a look-up nothing: there are two rules for each length.
+//! Our table holds a default route and one to each mirrored prefix, all by the TAP. C and B are M
+//! for length 0. A destination reaches the second rule of a length only if `main` has no longer
+//! match for it: the longest match in `main` decides, among all routes at that moment. So a
+//! container network that is added later is never redirected, and the number of prefixes costs a
+//! look-up nothing: there are two rules for each length.
 //!
 //! While the routes of our table carry the MTU of the host's way out ([`Plan::way_mtu`]), TCP has a
 //! table of its own, with the same routes and without that MTU: before each rule for our table
 //! stands one for the TCP table, with the same selectors and `ipproto tcp`. Datagrams and pings
-//! then see the MTU that is true for them, also in a look-up without a protocol (`ip route get`),
-//! and TCP goes on in segments as large as the TAP takes, since the gateway ends its connections
-//! and no segment of the VM travels further. A kernel before 4.17 ignores `ipproto`: then the MTU
-//! applies to nothing.
+//! then get their real MTU, also in a look-up without a protocol (`ip route get`). TCP keeps
+//! segments as large as the TAP takes, since the gateway ends its connections and no segment of the
+//! VM travels further. A kernel before 4.17 ignores `ipproto`: then the MTU applies to nothing.
 //!
 //! U is for the addresses on WSL's own network behind a NAT ([`mod@super::uplink`]), from which
-//! apps start something too: WebRTC, and programs that bind to an address. Answers are
+//! apps also start conversations: WebRTC, and programs that bind to an address. Answers are
 //!
-//! - what goes to a captured address, which is the host;
-//! - TCP of a port that took a connection there, and of older connections, as the stack reports
+//! - packets to a captured address, which is the host;
+//! - TCP of a port that accepted a connection there, and of older connections, as the stack reports
 //!   them ([`Elsewhere`]): the first segment of an answer is lost in our table, and repeated;
-//! - datagrams from a port that the kernel gives to no client. Nothing else tells a server's
-//!   datagram from a client's;
+//! - datagrams from a port outside of the kernel's range for clients. Nothing else distinguishes a
+//!   server's datagram from a client's;
 //! - replies to a ping, reported as well.
 //!
-//! Peers in subnets of that network need no rule: C has them. All of U ends in `main`, where
-//! look-ups end without a gateway as well.
+//! Peers in subnets of that network need no rule: C covers them. All U rules lead to `main`, as
+//! look-ups do without a gateway.
 //!
-//! N leaves alone what containers send to a captured address beside DNS: these are mostly replies
-//! of published ports to the host, which look like any other packet here, since their addresses are
+//! N leaves alone what containers send to a captured address, except DNS: these are mostly replies
+//! of published ports to the host. They look like any other packet here, since their addresses are
 //! translated back only after routing.
 
 use std::collections::BTreeSet;
@@ -55,14 +54,14 @@ use stack::Elsewhere;
 use super::plan::Plan;
 use super::{TABLE, TABLE_TCP};
 
-/// The rules' priorities, in the order of look-up. Behind mirrored mode's (0 to 2), before `main`
-/// (32766); D is the first. A rule that another program adds without a priority gets one before the
-/// first of these, so a VPN inside of Linux goes first.
+/// The rules' priorities, in the order of look-up: after mirrored mode's (0 to 2), before `main`
+/// (32766). D is the first. A rule that another program adds without a priority gets one before the
+/// first of these, so a VPN inside of Linux has precedence.
 const A: u32 = 30_060;
 const U: u32 = A;
-/// DNS alone, before A.
+/// DNS only, before A.
 const D: u32 = 30_059;
-/// N for TCP alone.
+/// N for TCP only.
 const N_TCP: u32 = 30_061;
 const N: u32 = 30_062;
 /// B, the last.
@@ -86,12 +85,12 @@ const fn in_table(length: u8) -> u32 {
     longer_in_main(length) + 2
 }
 
-/// Marks our rules and routes among others' ("u"; /etc/iproute2/rt_protos has nothing there).
+/// The mark of our rules and routes ("u"; /etc/iproute2/rt_protos does not use it).
 pub(super) const PROTOCOL: RouteProtocol = RouteProtocol::Other(0x75);
 
 const MAIN: u32 = RouteHeader::RT_TABLE_MAIN as u32;
 
-/// Of linux/fib_rules.h; the netlink crate does not know them yet.
+/// From linux/fib_rules.h; the netlink crate does not know them yet.
 const FRA_SPORT_MASK: u16 = 28;
 const FRA_DPORT_MASK: u16 = 29;
 
@@ -101,12 +100,12 @@ const LAST_PORT: u16 = 65_534;
 /// ICMP for IPv6 (RFC 4443), which the netlink crate does not name.
 pub(super) const ICMP6: IpProtocol = IpProtocol::Other(58);
 
-/// How the kernel's dump says that a rule suppresses nothing.
+/// The value in the kernel's dump for a rule that suppresses nothing.
 const SUPPRESS_NOTHING: u32 = u32::MAX;
 
 const DNS_PORT: RulePortRange = RulePortRange { start: 53, end: 53 };
 
-/// One of our rules, as far as we ever set one.
+/// One of our rules, in the forms that we set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rule {
     version: Version,
@@ -119,15 +118,15 @@ pub(super) struct Rule {
     suppress: Option<u32>,
 }
 
-/// Which packets a rule is about, besides their addresses.
+/// Which packets a rule matches, besides their addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Only {
     All,
     /// Segments of TCP.
     Tcp,
-    /// Those that this machine itself sends; the kernel says that they came in by `lo`.
+    /// Those that this machine itself sends; to the kernel they come in by `lo`.
     Local,
-    /// Of these the segments of TCP.
+    /// Segments of TCP that this machine itself sends.
     LocalTcp,
     /// Those to port 53, by UDP or TCP. (A later fragment has no port; a query has no later
     /// fragments.)
@@ -205,7 +204,7 @@ pub(super) fn rules(plan: &Plan, version: Version) -> Vec<Rule> {
     dns.chain(own).chain(uplink).chain(captured_tcp).chain(captured).chain(of_length).collect()
 }
 
-/// Rules U of an address: what `from` it is an answer.
+/// Rules U of an address: its answers.
 fn answers(plan: &Plan, from: Rule) -> impl Iterator<Item = Rule> {
     let to_host = plan.captured.iter().filter(move |host| Version::of(**host) == from.version);
     let to_host = to_host.map(move |&host| Rule { to: Some(host), ..from });
@@ -227,14 +226,14 @@ fn answers(plan: &Plan, from: Rule) -> impl Iterator<Item = Rule> {
     to_host.chain(begun).chain(servers)
 }
 
-/// Whether the rule bears our mark and one of our priorities; those of earlier versions lie among
+/// Whether the rule has our mark and one of our priorities; those of earlier versions are among
 /// them.
 pub(super) fn is_ours(rule: &RuleMessage) -> bool {
     let marked = rule.attributes.contains(&RuleAttribute::Protocol(PROTOCOL));
     marked && priority_of(rule).is_some_and(|priority| (D..=LAST).contains(&priority))
 }
 
-/// A rule for IPv6 that is never set: behind our last, and of our mark.
+/// A rule for IPv6 that is never set: after our last one, and with our mark.
 pub(super) fn unused() -> RuleMessage {
     let priority = LAST + 1;
     let rule = Rule {
@@ -314,7 +313,7 @@ pub(super) fn rule_of(message: &RuleMessage) -> Option<Rule> {
             RuleAttribute::IpProtocol(only) => protocol = Some(*only),
             RuleAttribute::DestinationPortRange(range) => ports = Some(*range),
             RuleAttribute::SourcePortRange(range) => sources = Some(*range),
-            // Kernels from 6.15 on say that all bits of the port count.
+            // Kernels from 6.15 on report that all bits of the port count.
             RuleAttribute::Other(other)
                 if matches!(other.kind(), FRA_SPORT_MASK | FRA_DPORT_MASK)
                     && is_full_mask(other) => {}
@@ -385,7 +384,7 @@ mod tests {
         }
     }
 
-    /// Each rule of a family by what it does.
+    /// Each rule of a family in words.
     fn told(mirrored: &[&str], version: Version) -> Vec<String> {
         told_of(&plan(mirrored), version)
     }
@@ -444,7 +443,7 @@ mod tests {
         let elsewhere = vec![
             Elsewhere::Tcp("172.28.48.2:22".parse().unwrap()),
             Elsewhere::Tcp("[fd00::2]:22".parse().unwrap()),
-            // Of an address that is gone.
+            // The address is gone.
             Elsewhere::Tcp("172.28.48.9:22".parse().unwrap()),
             Elsewhere::Ping { own: uplink[0], peer: "198.51.100.1".parse().unwrap() },
             Elsewhere::Ping { own: uplink[1], peer: "2001:db8::1".parse().unwrap() },

@@ -7,9 +7,9 @@ use ipnet::{IpNet, Ipv4Net};
 /// Prefix length of the TAP's subnet.
 pub const PREFIX: u8 = 28;
 
-/// In the order of trial: home networks rarely get to 214, companies take 10/8 whole, WSL and
-/// Docker the low ends of 172.16/12; then shared (RFC 6598) and link-local space (RFC 3927), where
-/// a VPN seldom has routes.
+/// In the order of trial: home networks rarely reach 214, companies use all of 10/8, WSL and Docker
+/// the low ends of 172.16/12; then shared (RFC 6598) and link-local space (RFC 3927), for which a
+/// VPN seldom has routes.
 const CANDIDATES: [Ipv4Addr; 5] = [
     Ipv4Addr::new(192, 168, 214, 0),
     Ipv4Addr::new(10, 214, 214, 0),
@@ -18,39 +18,39 @@ const CANDIDATES: [Ipv4Addr; 5] = [
     Ipv4Addr::new(169, 254, 214, 0),
 ];
 
-/// Shorter routes are defaults in disguise (a VPN's 0.0.0.0/1 and 128.0.0.0/1) and say nothing
-/// about who lives there.
+/// Shorter routes are defaults in disguise (a VPN's 0.0.0.0/1 and 128.0.0.0/1) and show nothing
+/// about the networks there.
 const SHORTEST_THAT_COUNTS: u8 = 7;
 
 /// Why there is no subnet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubnetError {
-    /// The wish is no /28, has host bits, or no host can live there.
+    /// The wish is not a /28, has host bits set, or cannot have hosts.
     #[error(
         "{wish} cannot be the TAP's subnet: it must be a /28 of unicast addresses and end on a multiple of 16, like \
          192.168.214.0/28"
     )]
     NotASubnet {
-        /// What was wished.
+        /// The wish.
         wish: Ipv4Net,
     },
-    /// Somebody has a route there.
+    /// A route overlaps it.
     #[error(
         "the subnet {wish} overlaps the route to {route}: choose one that no route of Linux or Windows covers"
     )]
     Overlap {
-        /// What was wished.
+        /// The wish.
         wish: Ipv4Net,
-        /// The route in the way.
+        /// The overlapping route.
         route: IpNet,
     },
-    /// Every candidate is taken.
+    /// All candidates are taken.
     #[error(
         "every subnet that is tried by itself overlaps a route of Linux or Windows: name a free /28 in the settings, the \
          last one tried met the route to {route}"
     )]
     NoneFree {
-        /// The route in the way of the last candidate.
+        /// The route that overlaps the last candidate.
         route: IpNet,
     },
 }

@@ -1,6 +1,5 @@
-//! Everything that the kernel tells of this machine's network, the tunnel's own doings among it,
-//! for whoever judges the whole of it. Reads only; [`super::observe`] looks at what matters to the
-//! tunnel.
+//! Everything that the kernel reports about this machine's network, including the tunnel's own
+//! part, for the doctor. Reads only; [`super::observe`] reads what matters to the tunnel.
 
 use std::net::IpAddr;
 
@@ -30,35 +29,35 @@ use wsl::network::{Link, Neighbour, NeighbourState, Route, Rule};
 pub struct Survey {
     /// All interfaces.
     pub links: Vec<Link>,
-    /// Routes of all tables but `local`, each path of several as one.
+    /// Routes of all tables except `local`, each path as one route.
     pub routes: Vec<Route>,
     /// The rules of both families.
     pub rules: Vec<Rule>,
-    /// Whether the kernel has rules for IPv6; nothing where IPv6 is off. Every kernel that can have
+    /// Whether the kernel has rules for IPv6; `None` if IPv6 is off. Every kernel that can have
     /// some makes two at its start (fib6_rules_net_init in net/ipv6/fib6_rules.c).
     pub ipv6_rules: Option<bool>,
-    /// What `wslinfo` says of the networking mode; nothing where there is none, or it does not
+    /// The networking mode that `wslinfo` reports; `None` if there is no `wslinfo`, or it does not
     /// answer.
     pub wslinfo: Option<String>,
-    /// The mode that the interfaces look like; [`NetworkingMode::Nat`] also where it is another
-    /// with an `eth0` that leads out.
+    /// The mode that the interfaces suggest; [`NetworkingMode::Nat`] also for other modes with a
+    /// way out by `eth0`.
     pub signs: Option<NetworkingMode>,
 }
 
 impl Net {
-    /// Looks at everything.
+    /// Reads everything.
     ///
     /// # Errors
     /// The kernel did not answer. A machine without IPv6 is no error.
     pub async fn survey(&self) -> Result<Survey, NetError> {
-        // What `wslinfo` prints besides modes is its usage.
+        // The only other output of `wslinfo` is its usage.
         let wslinfo = wsl::wslinfo().await.ok().flatten();
         let wslinfo = wslinfo.map(|text| text.trim().to_owned());
         let wslinfo = wslinfo.filter(|text| NetworkingMode::by_name(text).is_some());
         self.survey_in(wslinfo).await
     }
 
-    /// The same, starting no program: `wslinfo` is what that program prints.
+    /// The same without starting a program: `wslinfo` is the output of that program.
     ///
     /// # Errors
     /// Those of [`Net::survey`].
@@ -100,7 +99,7 @@ impl Net {
         })
     }
 
-    /// The neighbours that were looked for lately, of both families.
+    /// The neighbours that were looked up lately, of both families.
     ///
     /// # Errors
     /// The kernel did not answer.
@@ -148,8 +147,8 @@ fn link_of(message: &LinkMessage, addresses: Vec<IpNet>) -> Link {
     link
 }
 
-/// A route for each of its paths. Those of the table `local`, and kinds that come with an address,
-/// are left out.
+/// One route for each of its paths. Routes of the table `local`, and kinds that come with an
+/// address, are left out.
 fn routes_of(message: &RouteMessage, links: &[LinkMessage]) -> Vec<Route> {
     let kind = message.header.kind;
     let refuses =
@@ -203,7 +202,7 @@ fn neighbour_of(message: &NeighbourMessage, links: &[LinkMessage]) -> Option<Nei
     Some(Neighbour { address, device: name_of(message.header.ifindex, links)?, state })
 }
 
-/// What a rule goes by besides addresses.
+/// A rule's selectors besides addresses.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     Mark,
@@ -223,7 +222,7 @@ fn rule_of(message: &RuleMessage) -> Rule {
     };
     let (mut from, mut to, mut priority) = (None, None, 0);
     let mut table = (header.table != 0).then_some(u32::from(header.table));
-    // In the order in which `ip rule` writes them; the kernel has one of its own.
+    // In the order in which `ip rule` writes them; the kernel's own order is another.
     let mut words: Vec<(Rank, String)> = Vec::new();
     let mut last = Vec::new();
     for attribute in &message.attributes {
@@ -284,7 +283,7 @@ fn ports(range: &RulePortRange) -> String {
     }
 }
 
-/// As /etc/protocols has it, or its number.
+/// Its name in /etc/protocols, or its number.
 fn protocol_name(protocol: IpProtocol) -> String {
     match protocol {
         ICMP6 => "ipv6-icmp".to_owned(),
@@ -293,7 +292,7 @@ fn protocol_name(protocol: IpProtocol) -> String {
     }
 }
 
-/// The names that every kernel's tables have (rt_tables).
+/// The names of the tables that every kernel has (rt_tables).
 fn table_name(table: u32) -> String {
     match table {
         253 => "default".to_owned(),

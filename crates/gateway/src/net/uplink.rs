@@ -1,18 +1,18 @@
 //! Which of this machine's own addresses are on the network that WSL gives the VM, where a VPN
-//! drops what apps send: from these new conversations go to the TAP, and only what answers a peer
-//! that came in there stays (rules U). Pure.
+//! drops what apps send: from these addresses new conversations go to the TAP, and only answers to
+//! peers that came in there stay (rules U). Pure.
 
 use std::net::IpAddr;
 
 use super::observe::Observed;
 use wsl::NetworkingMode;
 
-/// The interface of that network; the VM's only one beside those that its user makes.
+/// The interface of that network; the VM has no other except those that its user makes.
 const DEVICE: &str = "eth0";
 
-/// The addresses. None in modes in which they are the host's own or a real network's: anyone may
-/// come in there, from anywhere. None that the kernel filters strictly: it would drop a peer's
-/// packet before anyone could see what answers it.
+/// The addresses. There are none in modes in which they are the host's own or a real network's:
+/// peers from anywhere may come in there. Addresses that the kernel filters strictly are left out:
+/// it would drop a peer's packet before its answer could be recognized.
 #[must_use]
 pub fn uplink(observed: &Observed) -> Vec<IpAddr> {
     match observed.mode {

@@ -1,9 +1,9 @@
-//! Which prefixes of the main table the tunnel takes although they are no default routes. Pure.
+//! Which prefixes of the main table the tunnel takes besides default routes. Pure.
 //!
 //! In mirrored mode WSL copies every route of Windows into the main table: a VPN's 0.0.0.0/1 and
 //! 128.0.0.0/1, the 10.0.0.0/8 of a split tunnel. A VPN drops what WSL sends there, and carries
-//! what a program of Windows sends, which the relay is. So the tunnel takes what WSL has mirrored,
-//! and Windows' own table decides. What stays with the VM: its neighbours, except those of a VPN's
+//! what a Windows program such as the relay sends. So the tunnel takes the prefixes that WSL has
+//! mirrored, and Windows' own table decides. The VM keeps its neighbours, except those of a VPN's
 //! adapter, and all routes that the user or a program of the VM has set.
 
 use std::collections::HashMap;
@@ -15,10 +15,10 @@ use super::observe::{Hop, MainRoute, Observed, Origin};
 use crate::limits::MAX_MIRRORED;
 use wsl::NetworkingMode;
 
-/// What becomes of the main table's routes that are no default ones.
+/// What happens with the main table's routes other than default routes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Ways {
-    /// Prefixes of Windows' that go through the tunnel, at most [`MAX_MIRRORED`], the shortest
+    /// Prefixes of Windows that go through the tunnel, at most [`MAX_MIRRORED`], the shortest
     /// first.
     pub mirrored: Vec<IpNet>,
     /// Prefixes that stay with the VM, in the table's order.
@@ -32,7 +32,7 @@ pub struct Ways {
 pub struct Direct {
     /// The prefix.
     pub to: IpNet,
-    /// The interface that it leaves by.
+    /// The interface by which it leaves.
     pub device: String,
 }
 
@@ -45,11 +45,11 @@ pub enum Families {
     V4AndV6,
 }
 
-/// The ways of a network. `vpn` has the addresses of VPN adapters on the relay's host.
+/// The ways of a network. `vpn` holds the addresses of VPN adapters on the relay's host.
 #[must_use]
 pub fn ways(observed: &Observed, vpn: &[IpAddr], carried: Families) -> Ways {
-    // Of the routes to a prefix the kernel takes that of the lowest metric, of equal ones the
-    // first.
+    // Among the routes to a prefix the kernel takes the one with the lowest metric, and the first
+    // of equal ones.
     let mut best: HashMap<IpNet, &MainRoute> = HashMap::new();
     for route in &observed.main {
         let known = best.entry(route.to).or_insert(route);
@@ -61,7 +61,7 @@ pub fn ways(observed: &Observed, vpn: &[IpAddr], carried: Families) -> Ways {
     let is_carried = |route: &MainRoute| route.to.addr().is_ipv4() || carried == Families::V4AndV6;
     let (mut mirrored, mut direct): (Vec<&MainRoute>, Vec<&MainRoute>) =
         in_order.partition(|route| is_carried(route) && is_mirrored(observed, route, vpn));
-    // A shorter prefix stands for more destinations.
+    // A shorter prefix covers more destinations.
     mirrored.sort_by_key(|route| (route.to.prefix_len(), route.to));
     let left_out = mirrored.split_off(mirrored.len().min(MAX_MIRRORED));
     direct.extend(&left_out);
@@ -73,7 +73,7 @@ pub fn ways(observed: &Observed, vpn: &[IpAddr], carried: Families) -> Ways {
     }
 }
 
-/// Whether WSL has copied the route from Windows, and Windows should decide about its packets.
+/// Whether WSL has copied the route from Windows, so that Windows should decide about its packets.
 ///
 /// WSL marks its routes as the kernel marks its own: RTPROT_KERNEL (`RoutingTable.cpp`,
 /// `SendMessage`). The kernel itself makes only on-link routes to the subnet of an address

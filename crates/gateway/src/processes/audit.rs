@@ -1,5 +1,5 @@
-//! Which system call a process was killed for, by the kernel's log: a record of type AUDIT_SECCOMP
-//! (linux/audit.h: 1326), which the kernel writes there where no audit daemon runs.
+//! The system call for which a process was killed, from the kernel's log: a record of type
+//! AUDIT_SECCOMP (linux/audit.h: 1326), which the kernel writes there if no audit daemon runs.
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -13,11 +13,11 @@ const LOG: &str = "/dev/kmsg";
 /// Bytes of the longest record (PRINTK_MESSAGE_MAX in kernel/printk).
 const RECORD: usize = 2048;
 
-/// How often and after what pauses the log is looked at: another thread of the kernel writes the
+/// How often the log is read, and after what pauses: another thread of the kernel writes the
 /// record.
 const LOOKS: (u32, Duration) = (10, Duration::from_millis(20));
 
-/// The number of the call that a process was killed for, if the kernel tells it.
+/// The number of the call for which a process was killed, if the log has it.
 pub(super) async fn call_of(pid: u32) -> Option<u32> {
     for _ in 0..LOOKS.0 {
         if let Some(call) = look(pid) {

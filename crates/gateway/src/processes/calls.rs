@@ -1,10 +1,9 @@
-//! The system calls that a confined process may make, and how the kernel is told (seccomp(2)):
-//! whoever makes another one is killed at once. The lists follow from what the process does, beside
-//! which each group stands; that they are complete is what the tests show, with the C library of
-//! Debian.
+//! The system calls that a confined process may make, as a filter for the kernel (seccomp(2)): any
+//! other call kills the process at once. The lists follow from what the process does; each group
+//! has a comment. The tests show that they are complete with the C library of Debian.
 //!
-//! They say what the process does after its start. So the event loop is made before them, and the
-//! programs of Windows, which inherit such a filter, are started by the supervisor.
+//! They cover what the process does after its start. So the event loop is made before, and the
+//! supervisor starts Windows programs, which would inherit such a filter.
 
 use super::Role;
 use seccompiler::{
@@ -19,13 +18,13 @@ pub(super) enum FilterError {
     /// It cannot be built.
     #[error(transparent)]
     Backend(#[from] seccompiler::BackendError),
-    /// The kernel does not take it.
+    /// The kernel refuses it.
     #[error(transparent)]
     Kernel(#[from] seccompiler::Error),
 }
 
-/// A call that is allowed only with certain arguments: the number of the argument, a mask, and what
-/// it must be under that mask.
+/// A call that is allowed only with certain arguments: the number of the argument, a mask, and its
+/// value under that mask.
 type Narrow = (libc::c_long, u8, u64, u64);
 
 /// Both roles: sockets, the event loop, memory, time, and an end with or without a panic.
@@ -55,7 +54,7 @@ const COMMON: &[libc::c_long] = &[
     libc::SYS_mremap,
     libc::SYS_madvise,
     libc::SYS_brk,
-    // Time, where the vDSO has it not; locks; the hasher's keys.
+    // Time, if the vDSO lacks it; locks; the hasher's keys.
     libc::SYS_clock_gettime,
     libc::SYS_clock_nanosleep,
     libc::SYS_futex,
@@ -79,11 +78,11 @@ const COMMON: &[libc::c_long] = &[
     libc::SYS_readlinkat,
 ];
 
-/// The keeper of the routes, besides: netlink.
+/// In addition, for the keeper of the routes: netlink.
 const NETWORK: &[libc::c_long] =
     &[libc::SYS_bind, libc::SYS_getsockname, libc::SYS_setsockopt, libc::SYS_openat];
 
-/// What makes a file: opening for writing, with and without a name.
+/// The flags of opening for writing and of making files, with and without a name.
 const WRITING: u64 =
     (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND | 0o20_000_000) as u64;
 
@@ -95,7 +94,7 @@ const NARROW: &[Narrow] = &[
     (libc::SYS_ioctl, 1, u32::MAX as u64, libc::FIONBIO),
 ];
 
-/// The engine opens files for a backtrace alone.
+/// The engine opens files only for a backtrace.
 const NARROW_ENGINE: &[Narrow] = &[(libc::SYS_openat, 2, WRITING, 0)];
 
 const NARROW_NETWORK: &[Narrow] =

@@ -1,6 +1,5 @@
 //! How one of the gateway's processes gives up what it does not need: user, capabilities, and the
-//! way back to them. Each step that the machine does not know is reported, and the others still
-//! hold.
+//! way back to them. A step that the machine does not support is reported; the others still apply.
 
 use super::{Role, calls, files};
 use nix::sys::prctl::{set_dumpable, set_name, set_pdeathsig};
@@ -14,7 +13,7 @@ use rustix::thread::{
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 
-/// What holds for a process once it is confined.
+/// The confinement of a process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Confined {
     /// The version of Landlock that keeps it from files.
@@ -40,8 +39,8 @@ impl Confined {
     }
 }
 
-/// Leaves this process the capabilities of its role, and no way to any other. It must have no other
-/// thread yet, since the kernel keeps all of this for each thread.
+/// Reduces this process to the capabilities of its role, without a way to others. It must have no
+/// other thread yet, since the kernel keeps all of this for each thread.
 pub(super) fn give_up(role: Role) -> Confined {
     let mut confined = Confined::default();
     // The supervisor ends this process; a terminal's Ctrl-C and a stop by systemd reach all of its
@@ -51,7 +50,7 @@ pub(super) fn give_up(role: Role) -> Confined {
     confined.note("its name", set_name(role.short_name()));
     confined.note("core dumps", setrlimit(Resource::RLIMIT_CORE, 0, 0));
     confined.note("capabilities (bounding set)", empty_bounding_set());
-    // Else the change of the user takes the capabilities (capabilities(7)).
+    // Otherwise the change of the user drops the capabilities (capabilities(7)).
     confined.note("keeping capabilities", set_keep_capabilities(true));
     confined.note("user", change_user(role));
     let own = role.capabilities();
@@ -60,8 +59,8 @@ pub(super) fn give_up(role: Role) -> Confined {
     confined.note("capabilities", set_capabilities(None, sets));
     confined.note("capabilities (ambient set)", clear_ambient_capability_set());
     confined.note("no new privileges", set_no_new_privs(true));
-    // A proxy's password and everybody's traffic: no core dump, and no look by another process of
-    // its user (PR_SET_DUMPABLE in prctl(2)).
+    // It holds a proxy's password and all users' traffic: no core dump, and no access by other
+    // processes of its user (PR_SET_DUMPABLE in prctl(2)).
     confined.note("secrecy of its memory", set_dumpable(false));
     // After the change of the user, which clears it (prctl(2)).
     confined.note("ending with the supervisor", set_pdeathsig(Signal::SIGKILL));

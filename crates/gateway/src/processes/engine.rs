@@ -1,5 +1,5 @@
-//! The process that has the TAP and the relays' streams: it runs [`crate::engine`], and has what
-//! needs root done by the supervisor.
+//! The process that has the TAP and the relays' streams: it runs [`crate::engine`], and the
+//! supervisor does for it what needs root.
 
 use super::confine::Confined;
 use super::messages::{EngineSettings, FromEngine, ToEngine};
@@ -33,7 +33,7 @@ use tokio::sync::{mpsc, oneshot};
 /// How long the supervisor may take to read the last message.
 const LAST_MESSAGE_PATIENCE: Duration = Duration::from_millis(200);
 
-/// Runs it until the supervisor ends it, or it cannot go on.
+/// Runs it until the supervisor ends it, or it cannot continue.
 pub(super) async fn serve(
     supervisor: UnixStream,
     confined: Confined,
@@ -42,7 +42,7 @@ pub(super) async fn serve(
     let Ok(link) = Link::open(supervisor) else { return ExitCode::FAILURE };
     let Link { out, mut incoming, sent } = link;
     let _ = out.send(FromEngine::Confined(confined).into()).await;
-    // Without a supervisor there is nobody to serve or to tell.
+    // Without a supervisor there is nothing to do.
     let Some(Parcel { message: ToEngine::Start(settings), descriptors }) = incoming.recv().await
     else {
         return ExitCode::FAILURE;
@@ -67,7 +67,7 @@ pub(super) async fn serve(
     code
 }
 
-/// What the engine could not open itself.
+/// What the engine cannot open itself.
 struct Given {
     tap: OwnedFd,
     network: OwnedFd,
@@ -84,7 +84,7 @@ async fn carry(
         Tap::new(Queue { file: File::from(tap), name: settings.tap, offload: settings.offload })?;
     let network = Link::open(UnixStream::from(network)).map_err(RunError::Link)?;
     let (wish, network) = network::of(network);
-    // No packet comes before the device has an address, and then the plan is the right one.
+    // No packet comes before the device has an address, and by then the real plan is set.
     let plan = AddressPlan {
         subnet: Ipv4Addr::UNSPECIFIED,
         captured: Vec::new(),
@@ -124,7 +124,7 @@ async fn carry(
     let parts = Parts { core, lanes, asks, network, mtu };
     let mut engine = Engine::new(parts, now());
     let mut up = Some(|status: &crate::Status| {
-        // The queue is as good as empty, and without a supervisor nobody wants to know.
+        // The queue is nearly empty, and without a supervisor the message does not matter.
         let _ = out.try_send(FromEngine::Up(Box::new(status.clone())).into());
     });
     let outcome = poll_fn(|cx| {
@@ -138,7 +138,7 @@ async fn carry(
     outcome
 }
 
-/// The lanes, whose first relays the supervisor starts unasked.
+/// The lanes, whose first relays the supervisor starts without a request.
 fn lanes(count: usize, relays: &Relays, port: &mut Port) -> Vec<Lane> {
     let limits = (stack::limits::MAX_FLOWS, stack::limits::MAX_BINDS);
     let limits =
@@ -154,9 +154,9 @@ struct Port {
     /// Asks the loop for its status.
     asks: mpsc::Sender<Ask>,
     requests: mpsc::Receiver<Request>,
-    /// Who waits for a relay, by lane.
+    /// The lanes that wait for a relay.
     starting: HashMap<usize, oneshot::Sender<Result<Relay, String>>>,
-    /// Who waits for a relay's end, by lane.
+    /// The lanes that wait for a relay's end.
     ending: HashMap<usize, oneshot::Sender<Option<String>>>,
 }
 
@@ -167,7 +167,7 @@ impl Port {
         starting
     }
 
-    /// Until the supervisor asks for the end, or is gone.
+    /// Serves until the supervisor asks for the end, or is gone.
     async fn serve(mut self, mut incoming: mpsc::Receiver<Parcel<ToEngine>>) {
         loop {
             let served = tokio::select! {
@@ -186,7 +186,7 @@ impl Port {
         }
     }
 
-    /// None where it was the last message.
+    /// `None` after the last message.
     async fn hear(&mut self, parcel: Parcel<ToEngine>) -> Option<()> {
         match parcel.message {
             ToEngine::Relay { lane, started } => {

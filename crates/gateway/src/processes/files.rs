@@ -1,5 +1,5 @@
-//! What a confined process may do with files (Landlock, landlock(7)). A kernel that knows only a
-//! part of it keeps that part.
+//! What a confined process may do with files (Landlock, landlock(7)). A kernel that knows only some
+//! of the rules enforces those.
 
 use super::Role;
 use landlock::{
@@ -8,14 +8,14 @@ use landlock::{
     RulesetError, RulesetStatus, Scope,
 };
 
-/// The newest version that this was written for.
+/// The newest version that this module knows.
 const VERSION: ABI = ABI::V6;
 
-/// Where a kernel's settings of the network are.
+/// The folder of the kernel's network settings.
 const SETTINGS: &str = "/proc/sys/net";
 
-/// Leaves this process the files of its role: none for writing. Gives the version that the kernel
-/// has.
+/// Restricts this process to the files of its role, none of them for writing. Returns the kernel's
+/// version of Landlock.
 ///
 /// # Errors
 /// The kernel has no Landlock, or refuses; then nothing is restricted.
@@ -40,9 +40,9 @@ pub(super) fn restrict(role: Role) -> Result<u32, String> {
 fn restricted(role: Role) -> Result<RestrictionStatus, RulesetError> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let places = match role {
-        // For the backtrace of a panic: its own memory's map, and its own program.
+        // For the backtrace of a panic: the map of its own memory, and its own program.
         Role::Engine => vec![("/proc/self", read), ("/proc/self/exe", AccessFs::ReadFile.into())],
-        // resolv.conf may be a link to anywhere.
+        // resolv.conf may be a link to any place.
         Role::Network => {
             vec![("/", read), (SETTINGS, read | AccessFs::WriteFile | AccessFs::Truncate)]
         }
@@ -54,7 +54,7 @@ fn restricted(role: Role) -> Result<RestrictionStatus, RulesetError> {
         .scope(Scope::from_all(VERSION))?
         .create()?;
     for (place, access) in places {
-        // What is not there, or was replaced since this process started, need not be read.
+        // Files that do not exist, or were replaced since this process started, need not be read.
         if let Ok(place) = PathFd::new(place) {
             rules = rules.add_rule(PathBeneath::new(place, access))?;
         }

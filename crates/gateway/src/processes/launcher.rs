@@ -26,7 +26,7 @@ impl Launcher {
         Self { command, running: (0..lanes).map(|_| None).collect(), to_engine }
     }
 
-    /// Starts a lane's relay: what the engine is to hear of it.
+    /// Starts a lane's relay, and returns what the engine needs to know of it.
     ///
     /// # Errors
     /// See [`SpawnError`].
@@ -41,8 +41,8 @@ impl Launcher {
         })
     }
 
-    /// The same as an answer, whatever comes of it. An engine that was taken over gets one relay a
-    /// lane.
+    /// The same as an answer to the engine. Even an engine under an attacker's control gets only
+    /// one relay for each lane.
     pub(super) fn answer(&mut self, lane: usize) -> Parcel<ToEngine> {
         let started = match self.running.get(lane) {
             Some(None) => self.start(lane).map_err(|error| error.to_string()),
@@ -52,7 +52,7 @@ impl Launcher {
         started.unwrap_or_else(|why| ToEngine::Relay { lane, started: Err(why) }.into())
     }
 
-    /// Ends a lane's relay, and tells the engine when that is done.
+    /// Ends a lane's relay, and reports the end to the engine.
     pub(super) fn end(&mut self, lane: usize, end: RelayEnd) {
         let process = self.running.get_mut(lane).and_then(Option::take);
         let (command, to_engine) = (self.command.clone(), self.to_engine.clone());
@@ -76,12 +76,12 @@ impl Launcher {
 /// Why a relay is gone.
 #[derive(Debug, thiserror::Error)]
 enum Gone {
-    /// Its process ended, or at least its output.
+    /// Its process or its output ended.
     #[error("the relay ended ({status}){hint}{last_words}")]
     Ended {
-        /// How, in words.
+        /// Its exit status, in words.
         status: String,
-        /// Why, as far as that can be told, and what to try, after a colon; or nothing.
+        /// The likely cause and what to try, after a colon; or nothing.
         hint: String,
         /// Its last lines, each on a line of its own, after a colon; or nothing.
         last_words: String,
@@ -89,16 +89,16 @@ enum Gone {
     /// It never said hello.
     #[error("the relay has not said hello within {} s", HELLO_PATIENCE.as_secs())]
     NoHello,
-    /// It never said hello, and there is another socket to start it by.
+    /// It never said hello, and another socket can start it.
     #[error("the relay has not said hello within {} s: {socket}", SOCKET_PATIENCE.as_secs())]
     SilentSocket {
-        /// Which socket it was started by, and what helps.
+        /// The socket that started it, and what to try.
         socket: String,
     },
 }
 
-/// Ends the relay's process, and gives what its own end tells, where the engine does not know
-/// better.
+/// Ends the relay's process, and returns the cause that its own end shows, unless the engine knows
+/// the cause.
 async fn why_gone(process: RelayProcess, command: &RelayCommand, end: RelayEnd) -> Option<String> {
     let (words, kind, way) = (process.last_words.clone(), process.kind, process.way.clone());
     let status = process.end().await;

@@ -1,4 +1,4 @@
-//! What the gateway's processes say to each other. See [`super`] for who they are.
+//! The messages between the gateway's processes. See [`super`] for the processes.
 
 use super::confine::Confined;
 use crate::dns::rebind::Domain;
@@ -13,12 +13,12 @@ use wsl::NetworkingMode;
 /// From the supervisor to the engine.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToEngine {
-    /// Everything that it is to know, with the TAP and its link to the keeper of the routes.
+    /// Its settings, with the TAP and its link to the keeper of the routes.
     Start(Box<EngineSettings>),
     /// The answer to [`FromEngine::StartRelay`], with the relay's input and output if it runs. One
-    /// for each lane comes unasked, right after [`ToEngine::Start`].
+    /// for each lane comes without a request, right after [`ToEngine::Start`].
     Relay { lane: usize, started: Result<StartedRelay, String> },
-    /// The answer to [`FromEngine::EndRelay`]: why it is gone, if the engine did not say.
+    /// The answer to [`FromEngine::EndRelay`]: why the relay is gone, if the engine does not know.
     RelayEnded { lane: usize, why: Option<String> },
     /// Asks for the status.
     Report,
@@ -29,7 +29,7 @@ pub(crate) enum ToEngine {
 /// From the engine to the supervisor.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromEngine {
-    /// The first message: what holds for this process from now on.
+    /// The first message: the confinement of this process.
     Confined(Confined),
     StartRelay {
         lane: usize,
@@ -42,25 +42,25 @@ pub(crate) enum FromEngine {
     Up(Box<Status>),
     /// The answer to [`ToEngine::Report`].
     Status(Box<Status>),
-    /// It cannot go on, and ends.
+    /// It cannot continue, and ends.
     Failed(String),
 }
 
 /// From the supervisor to the keeper of the routes.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToNetwork {
-    /// What it is to keep, with its link to the engine.
+    /// Its settings, with its link to the engine.
     Start(Fixed),
-    /// What `wslinfo` says of the networking mode.
+    /// The networking mode that `wslinfo` reports.
     Mode(Option<NetworkingMode>),
-    /// Takes the rules back, and ends.
+    /// Removes the rules, and ends.
     Stop,
 }
 
 /// From the keeper of the routes to the supervisor.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromNetwork {
-    /// The first message: what holds for this process from now on.
+    /// The first message: the confinement of this process.
     Confined(Confined),
     /// Netlink works, and what a killed gateway left behind is withdrawn.
     Ready,
@@ -68,7 +68,7 @@ pub(crate) enum FromNetwork {
     Failed(String),
 }
 
-/// What the engine is to know.
+/// The engine's settings.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct EngineSettings {
     /// The TAP's name, its number filled in.

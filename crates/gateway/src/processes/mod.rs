@@ -1,15 +1,15 @@
-//! The three processes of a running gateway, and what goes between them.
+//! The three processes of a running gateway, and their messages.
 //!
 //! - The *supervisor* is `underpass up` itself, as root: it makes the TAP, starts and ends relays,
-//!   publishes, serves the control sockets, and writes the log. No packet and no frame comes to it.
-//! - The *engine* ([`engine`]) has the TAP and the relays' streams, and so reads all that comes
-//!   from the network. It is no user's, and has no capability.
+//!   publishes, serves the control sockets, and writes the log. It handles no packet and no frame.
+//! - The *engine* ([`engine`]) has the TAP and the relays' streams, and so reads everything that
+//!   comes from the network. Its user owns nothing, and it has no capability.
 //! - The *keeper of the routes* ([`network`]) speaks netlink, with CAP_NET_ADMIN and nothing else.
 //!
-//! Engine and keeper are this program again, by another name ([`Role`]). Each is confined
-//! (`confine.rs`) before it hears anything, and has one link ([`crate::link`]) to the supervisor; a
-//! second one joins the two. They end with the supervisor, and it ends when one of them does: what
-//! the kernel then does by itself, since the TAP is gone, is all that there is to clean up.
+//! Engine and keeper are this program again, under other names ([`Role`]). Each is confined
+//! (`confine.rs`) before it reads anything, and has one link ([`crate::link`]) to the supervisor;
+//! another link joins the two. They end with the supervisor, and it ends when one of them does. The
+//! kernel then removes the TAP and its routes, and nothing else needs cleaning up.
 
 mod audit;
 mod calls;
@@ -35,7 +35,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-/// What a process of the gateway besides the supervisor is for.
+/// The task of a process of the gateway other than the supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// It has the TAP and the relays' streams.
@@ -44,10 +44,10 @@ pub enum Role {
     Network,
 }
 
-/// The users of the two, who own nothing: numbers that Debian reserves (Policy 9.2.2: 65000 to
-/// 65533) and that systemd gives to nobody (docs/UIDS-GIDS.md: 65520 to 65533 are unused). A number
-/// needs no entry in /etc/passwd, and no other program runs under it; one for each, so that neither
-/// may send the other a signal.
+/// The users of the two, which own nothing: numbers that Debian reserves (Policy 9.2.2: 65000 to
+/// 65533) and that systemd does not assign (docs/UIDS-GIDS.md: 65520 to 65533 are unused). A number
+/// needs no entry in /etc/passwd, and no other program runs under it. Each process has its own, so
+/// that neither can send the other a signal.
 const ENGINE_USER: u32 = 65_530;
 /// See [`ENGINE_USER`].
 const NETWORK_USER: u32 = 65_531;
@@ -55,7 +55,7 @@ const NETWORK_USER: u32 = 65_531;
 impl Role {
     const ALL: [Self; 2] = [Self::Engine, Self::Network];
 
-    /// What this process was started as, by the name that the supervisor gave it.
+    /// The role of this process, from the name that the supervisor gave it.
     #[must_use]
     pub fn of_this_process() -> Option<Self> {
         let name = std::env::args_os().next()?;
@@ -100,11 +100,11 @@ impl Role {
         let supervisor = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
         supervisor.peer_addr()?;
         let mut confined = confine::give_up(self);
-        // Before the list of calls, which has none that makes an event loop.
+        // Before the filter, which allows no call that makes an event loop.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         match self {
             Self::Engine => {
-                // The list has no call that makes a socket either.
+                // The filter allows no call that makes a socket either.
                 let sockets = Sockets::open().and_then(|one| Ok([one, Sockets::open()?]));
                 confined.restrict(self);
                 Ok(runtime.block_on(engine::serve(supervisor, confined, sockets)))

@@ -20,7 +20,7 @@ pub(super) async fn serve(supervisor: UnixStream, confined: Confined) -> ExitCod
     let Ok(link) = Link::open(supervisor) else { return ExitCode::FAILURE };
     let Link { out, mut incoming, sent } = link;
     let _ = out.send(FromNetwork::Confined(confined).into()).await;
-    // Without a supervisor there is nobody to serve or to tell.
+    // Without a supervisor there is nothing to do.
     let Some(Parcel { message: ToNetwork::Start(fixed), descriptors }) = incoming.recv().await
     else {
         return ExitCode::FAILURE;
@@ -47,21 +47,21 @@ async fn keep(
     let engine =
         Link::<NetworkReport, Wish>::open(engine).map_err(|source| NetError::Socket { source })?;
     let net = Net::open()?;
-    // A killed gateway's rules would send look-ups to a table that has no routes yet: harmless, but
-    // not tidy.
+    // A killed gateway's rules would send look-ups to a table without routes, which is harmless but
+    // untidy.
     net.withdraw().await?;
     let (wish, wishes) = watch::channel(Wish::default());
     let (mode, modes) = watch::channel(None);
     let (keeper, states) = network::keep(net.clone(), fixed, wishes, modes)?;
     let _ = out.send(FromNetwork::Ready.into()).await;
     let end = tokio::select! {
-        // Neither the engine nor an error of the keeper ends this: the rules are to be taken back.
+        // Neither the engine's end nor an error of the keeper ends this: the rules must be removed.
         never = async { tokio::join!(keeper, pass_on(engine, wish, states)); std::future::pending().await } => never,
         end = hear(incoming, mode) => end,
     };
     match end {
         End::Asked => net.withdraw().await,
-        // The next gateway may have begun already, and replaces what is left.
+        // The next gateway may run already, and replaces what is left.
         End::Alone => Ok(()),
     }
 }
@@ -74,7 +74,7 @@ enum End {
     Alone,
 }
 
-/// Wishes from the engine, and states to it, until it is gone.
+/// Passes wishes from the engine and states to it, until it is gone.
 async fn pass_on(
     mut engine: Link<NetworkReport, Wish>,
     wish: watch::Sender<Wish>,
@@ -98,7 +98,7 @@ async fn pass_on(
     }
 }
 
-/// Until the supervisor asks for the end, or is gone.
+/// Serves until the supervisor asks for the end, or is gone.
 async fn hear(
     mut incoming: mpsc::Receiver<Parcel<ToNetwork>>,
     mode: watch::Sender<Option<Option<NetworkingMode>>>,

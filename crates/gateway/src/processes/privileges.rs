@@ -1,5 +1,5 @@
-//! What the gateway's processes may do, as the kernel shows it to the supervisor (/proc/PID/status,
-//! proc(5)), for `underpass status`.
+//! The privileges of the gateway's processes, as the kernel shows them to the supervisor
+//! (/proc/PID/status, proc(5)), for `underpass status`.
 
 use super::Role;
 use super::confine::Confined;
@@ -20,7 +20,7 @@ pub(super) fn of_supervisor() -> ProcessPrivileges {
     read(&text, "underpass".to_owned(), std::process::id())
 }
 
-/// What a text of /proc/PID/status says.
+/// The privileges in a text of /proc/PID/status.
 fn read(text: &str, process: String, pid: u32) -> ProcessPrivileges {
     let words = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));

@@ -1,6 +1,6 @@
-//! The process that stays root: it has the others started, and does for them what takes root or
-//! starts a program. No packet and no frame comes to it; what the others say is judged as the words
-//! of processes that may have been taken over.
+//! The process that stays root: it starts the others, and does for them what needs root or starts a
+//! program. It handles no packet and no frame. It checks the messages of the others, which an
+//! attacker may control.
 
 use super::Role;
 use super::launcher::Launcher;
@@ -26,7 +26,7 @@ use wsl::NetworkingMode;
 /// How long the kernel may take to give the VM its routes back at the end.
 const WITHDRAW_PATIENCE: Duration = Duration::from_millis(700);
 
-/// Between two questions to a `wslinfo` that does not answer.
+/// The time between two questions to a `wslinfo` that does not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 type EngineProcess = Worker<ToEngine, FromEngine>;
@@ -45,8 +45,8 @@ pub async fn run(
     stop: impl Future<Output = ()>,
     up: impl FnOnce(&Status),
 ) -> Result<(), RunError> {
-    // It holds a proxy's password: no core dump, and no other process of its user looks into its
-    // memory (PR_SET_DUMPABLE in prctl(2)).
+    // It holds a proxy's password: no core dump, and no access to its memory by other processes of
+    // its user (PR_SET_DUMPABLE in prctl(2)).
     if let Err(error) = nix::sys::prctl::set_dumpable(false) {
         tracing::warn!(%error, "this process can be dumped");
     }
@@ -55,9 +55,9 @@ pub async fn run(
     let tap = Queue::open(&settings.tap, settings.offload)?;
     let engine = Worker::start(Role::Engine, &logs)?;
     let network = Worker::start(Role::Network, &logs)?;
-    // With the device this is the VM's only gateway, also where another distro has one in a runtime
-    // directory of its own. Other distros can do without: what somebody does to the folder that
-    // they share stops no tunnel.
+    // With the device this is the VM's only gateway, even if another distro tries to run one with
+    // its own runtime directory. Other distros do not depend on the shared folder: nothing that a
+    // user does to it stops the tunnel.
     let published = settings.publish.as_deref().map(Publication::new).transpose();
     let published = published.unwrap_or_else(|error| {
         tracing::warn!("{error}");
@@ -75,7 +75,7 @@ pub async fn run(
     };
     let launcher = tokio::select! {
         launcher = begun => launcher?,
-        // Windows may take its time, whoever wants an end does not have to.
+        // Windows may be slow, but a stop must not wait for it.
         () = &mut stop => return Ok(()),
     };
     let (publication, public) = published.unzip();
@@ -139,7 +139,7 @@ impl Processes {
             resolv_conf: "/etc/resolv.conf".into(),
         };
         let start = Parcel { message: ToNetwork::Start(fixed), descriptors: vec![engine] };
-        // Its end is what is heard next.
+        // Its end is noticed next.
         let _ = network.link.out.send(start).await;
         match network.link.incoming.recv().await.map(|parcel| parcel.message) {
             Some(FromNetwork::Ready) => Ok(()),
@@ -148,9 +148,9 @@ impl Processes {
         }
     }
 
-    /// Starts the relays, and gives the engine what it needs; what is given is no longer held here,
-    /// so that it goes with the engine. The first relay that cannot be started is an error at once:
-    /// it is how the command was given.
+    /// Starts the relays, and gives the engine what it needs. What is given is not kept here, so
+    /// that it disappears with the engine. If the first relay cannot be started, that is an error
+    /// at once: the cause is in the command's options.
     async fn begin_engine(
         &mut self,
         settings: &Settings,
@@ -187,21 +187,21 @@ impl Processes {
     }
 }
 
-/// Everything that runs, once traffic may flow.
+/// Everything that runs once traffic may flow.
 struct Serving<F> {
     processes: Processes,
     launcher: Launcher,
-    /// Who waits for a status.
+    /// The clients that wait for a status.
     waiting: VecDeque<Ask>,
     up: Option<F>,
 }
 
 impl<F: FnOnce(&Status)> Serving<F> {
-    /// Until one of the processes ends.
+    /// Serves until one of the processes ends.
     async fn serve(&mut self, mut asks: mpsc::Receiver<Ask>) -> Result<(), RunError> {
         loop {
             tokio::select! {
-                // What a process said comes before its end.
+                // A process's messages come before its end.
                 biased;
                 parcel = self.processes.engine.link.incoming.recv() => match parcel {
                     Some(parcel) => self.hear(parcel.message)?,
@@ -226,7 +226,7 @@ impl<F: FnOnce(&Status)> Serving<F> {
         match message {
             FromEngine::StartRelay { lane } => {
                 let answer = self.launcher.answer(lane);
-                // There is room: the engine waits for this answer. Else it is dead.
+                // There is room, since the engine waits for this answer; otherwise it is dead.
                 let _ = self.processes.engine.link.out.try_send(answer);
             }
             FromEngine::EndRelay { lane, end } => self.launcher.end(lane, end),
@@ -237,7 +237,7 @@ impl<F: FnOnce(&Status)> Serving<F> {
             }
             FromEngine::Status(status) => {
                 if let Some(ask) = self.waiting.pop_front() {
-                    // Who asked may be gone.
+                    // The client may be gone.
                     let _ = ask.send(self.complete(*status));
                 }
             }
@@ -248,11 +248,11 @@ impl<F: FnOnce(&Status)> Serving<F> {
     }
 
     async fn tell_engine(&self, parcel: Parcel<ToEngine>) {
-        // An engine that is gone is heard of by its end.
+        // The end of an engine that is gone is noticed elsewhere.
         let _ = self.processes.engine.link.out.send(parcel).await;
     }
 
-    /// A status with what only this process knows.
+    /// Adds what only this process knows to a status.
     fn complete(&self, mut status: Status) -> Status {
         status.pid = std::process::id();
         let Processes { engine, network } = &self.processes;
@@ -264,7 +264,8 @@ impl<F: FnOnce(&Status)> Serving<F> {
         status
     }
 
-    /// The engine first: it resets what is open, and its TAP and routes go with it.
+    /// Stops the engine first: it resets open connections, and its TAP and routes disappear with
+    /// it.
     async fn stop(self) {
         let Self { processes: Processes { engine, network }, launcher, .. } = self;
         let _ = engine.link.out.try_send(ToEngine::Stop.into());
@@ -279,8 +280,8 @@ impl<F: FnOnce(&Status)> Serving<F> {
     }
 }
 
-/// Tells the keeper of the routes what WSL says of its networking mode, which does not change while
-/// the VM runs. Only this process may start `wslinfo`.
+/// Sends the keeper of the routes WSL's networking mode, which does not change while the VM runs.
+/// Only this process may start `wslinfo`.
 async fn tell_mode(network: mpsc::Sender<Parcel<ToNetwork>>) {
     loop {
         let told = wsl::wslinfo().await;

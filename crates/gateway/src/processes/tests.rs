@@ -1,5 +1,5 @@
-//! What a confined process cannot do, tried. A test process cannot be confined and go on, so each
-//! attempt runs this test program again, confined as the role in its environment.
+//! Tries what a confined process must not do. A test process cannot continue after being confined,
+//! so each attempt runs this test program again, confined as the role in its environment.
 
 use super::{Role, confine};
 use nix::sys::signal::kill;
@@ -14,13 +14,13 @@ const ROLE: &str = "UNDERPASS_TEST_ROLE";
 const ATTEMPT: &str = "UNDERPASS_TEST_ATTEMPT";
 const SCRATCH: &str = "UNDERPASS_TEST_SCRATCH";
 
-/// The exit code where an attempt succeeded, and where it was refused by an error.
+/// The exit codes of an attempt that succeeded, and of one that an error refused.
 const DONE: i32 = 50;
 const REFUSED: i32 = 51;
 
 type Attempt = fn() -> io::Result<()>;
 
-/// Where root may write, and every user: a refusal there is Landlock's.
+/// A folder where root and every user can write: a refusal there comes from Landlock.
 fn scratch() -> std::path::PathBuf {
     let own = || std::env::temp_dir().join(format!("underpass-confined-{}", std::process::id()));
     std::env::var_os(SCRATCH).map_or_else(own, Into::into)
@@ -41,14 +41,14 @@ const ATTEMPTS: [(&str, Attempt); 9] = [
     }),
 ];
 
-/// A part of `what_a_confined_process_tries`; alone it has nothing to try.
+/// A part of `what_a_confined_process_tries`; on its own it tries nothing.
 #[test]
 fn as_a_confined_process() {
     let Ok(name) = std::env::var(ROLE) else { return };
     let role = Role::ALL.into_iter().find(|role| role.name() == name).unwrap();
     let wanted = std::env::var(ATTEMPT).unwrap();
     let (_, attempt) = ATTEMPTS.into_iter().find(|(name, _)| *name == wanted).unwrap();
-    // The user stays: what is looked for here holds for root, too.
+    // The user stays: the tested rule holds for root, too.
     let mut confined = confine::Confined::default();
     confined.restrict(role);
     assert_eq!(confined.missing, [""; 0]);

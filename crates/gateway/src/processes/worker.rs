@@ -1,4 +1,4 @@
-//! One of the gateway's other processes, as the supervisor sees it: its start, its link, its log,
+//! One of the gateway's other processes, from the supervisor's side: its start, its link, its log,
 //! and its end.
 
 use super::confine::Confined;
@@ -18,19 +18,19 @@ use tokio::io::BufReader;
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::timeout;
 
-/// What the gateway's other processes log.
+/// How the gateway's other processes log.
 #[derive(Clone, Debug)]
 pub struct Logs {
-    /// From which level on, as `RUST_LOG` has it; that variable goes over it.
+    /// The least level, in the form of `RUST_LOG`; that variable overrides it.
     pub level: String,
-    /// Takes a line that is fit for a terminal.
+    /// Takes a line that is safe for a terminal.
     pub line: fn(&str),
 }
 
-/// Variables that it inherits: what it logs. The others may hold a proxy's password.
+/// The variables that it inherits, all about its log. Others may hold a proxy's password.
 const VARIABLES: [&str; 3] = ["RUST_LOG", "RUST_BACKTRACE", "RUST_LIB_BACKTRACE"];
 
-/// How long the last lines of one that ended may take.
+/// How long reading the last lines of an ended process may take.
 const LAST_LINES_PATIENCE: Duration = Duration::from_millis(200);
 
 /// Why the gateway's processes do not run.
@@ -56,13 +56,13 @@ pub enum ProcessError {
     },
 }
 
-/// It, while it runs. Dropping it kills it.
+/// The running process. Dropping this value kills it.
 pub(super) struct Worker<Out, In> {
     name: &'static str,
     pub(super) pid: u32,
     child: Child,
     pub(super) link: Link<Out, In>,
-    /// What holds for it, once it has said so.
+    /// Its confinement, once it has reported it.
     pub(super) confined: Confined,
     log: tokio::task::JoinHandle<()>,
 }
@@ -72,13 +72,13 @@ where
     Out: Serialize + Send + Sync + 'static,
     In: DeserializeOwned + Send + 'static,
 {
-    /// Must be called within a tokio runtime, by the thread that lives as long as this process: the
-    /// kernel ends the other one with it.
+    /// Must be called within a tokio runtime, by a thread that lives as long as this process: the
+    /// kernel kills the child with that thread.
     pub(super) fn start(role: Role, logs: &Logs) -> Result<Self, ProcessError> {
         let name = role.name();
         let error = |source| ProcessError::Start { name, source };
         let (own, other) = UnixStream::pair().map_err(error)?;
-        // Also where the program's file was replaced since this process started.
+        // Even if the program's file was replaced since this process started.
         let mut command = Command::new("/proc/self/exe");
         command.arg0(name).arg(&logs.level).env_clear();
         command.envs(VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
@@ -91,7 +91,7 @@ where
             .kill_on_drop(true)
             .spawn()
             .map_err(error)?;
-        // The other end is the child's alone from here on.
+        // From here on only the child has the other end.
         drop(command);
         let link = Link::open(own).map_err(error)?;
         let (Some(stderr), Some(pid)) = (child.stderr.take(), child.id()) else {
@@ -101,7 +101,7 @@ where
         Ok(Self { name, pid, child, link, confined: Confined::default(), log })
     }
 
-    /// Ready when it has ended by itself: why, as far as that can be said.
+    /// Ready when it has ended by itself, with the reason as far as known.
     pub(super) async fn ended(&mut self) -> ProcessError {
         let status = self.child.wait().await;
         self.read_last_lines().await;
@@ -122,12 +122,12 @@ where
         ProcessError::Ended { name: self.name, pid: self.pid, how }
     }
 
-    /// Waits for its end, which it was asked for, and kills it where that takes too long.
+    /// Waits for the requested end, and kills the process if that takes too long.
     pub(super) async fn end(mut self, patience: Duration) -> Option<ExitStatus> {
         let status = timeout(patience, self.child.wait()).await;
         if status.is_err() {
             tracing::debug!("{} does not end in time, and is killed", self.name);
-            // It may end at this very moment by itself.
+            // It may end by itself at this moment.
             let _ = self.child.kill().await;
         }
         self.read_last_lines().await;
@@ -141,7 +141,7 @@ where
     }
 }
 
-/// Passes lines on to the log, whatever they are.
+/// Passes lines on to the log.
 async fn listen(stderr: ChildStderr, line_to_log: fn(&str)) {
     let mut reader = BufReader::new(stderr);
     let mut line = Vec::new();

@@ -1,7 +1,7 @@
 //! The TAP device: Ethernet frames out of the kernel and into it, with checksum and segment offload
-//! where the kernel has them. Knows no packet; addresses and routes of the interface are `net`'s.
-//! How the device is opened is in `open`; the virtio-net header (struct `virtio_net_hdr`, virtio
-//! 1.2 section 5.1.6) is read and written here.
+//! if the kernel has them. Knows no packet; addresses and routes of the interface are `net`'s. How
+//! the device is opened is in `open`; the virtio-net header (struct `virtio_net_hdr`, virtio 1.2
+//! section 5.1.6) is read and written here.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -22,11 +22,11 @@ mod open;
 
 type Removal = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What a buffer for [`Tap::read`] must hold: Ethernet's header, the largest IP packet, and room
-/// for the virtio-net header.
+/// Bytes of a buffer for [`Tap::read`]: Ethernet's header, the largest IP packet, and the
+/// virtio-net header.
 pub const READ_BUFFER: usize = 14 + 65_535 + 12;
 
-/// The virtio-net header without `num_buffers`, which is what a TAP has unless told otherwise.
+/// The virtio-net header without `num_buffers`: a TAP's default.
 const HEADER: usize = 10;
 
 const FLAG_NEEDS_CHECKSUM: u8 = 1;
@@ -37,7 +37,7 @@ const GSO_TCP_V6: u8 = 4;
 /// Most bytes of an interface's name: IFNAMSIZ without the final zero.
 const NAME_LIMIT: usize = 15;
 
-/// Whether the kernel shall take part in checksums and segments.
+/// Whether the kernel is to do checksums and segmentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OffloadWish {
     /// If it can.
@@ -62,16 +62,16 @@ pub enum TapError {
     /// Not root.
     #[error("no permission to make the TAP {name}: run as root (it takes CAP_NET_ADMIN)")]
     NoPermission {
-        /// The wished name.
+        /// The requested name.
         name: String,
     },
-    /// Another program owns it, or it is no TAP at all.
+    /// Another program owns it, or it is not a TAP.
     #[error(
         "the interface {name} belongs to another program or is no TAP: end that program (an underpass of another distro?) or choose \
          another name with --tap"
     )]
     Busy {
-        /// The wished name.
+        /// The requested name.
         name: String,
     },
     /// No interface can have that name.
@@ -80,13 +80,13 @@ pub enum TapError {
          (one %d stands for a free number)"
     )]
     InvalidName {
-        /// The wished name.
+        /// The requested name.
         name: String,
     },
     /// Anything else.
     #[error("the TAP {name} could not be made, {step} failed: {source}")]
     System {
-        /// The wished name.
+        /// The requested name.
         name: String,
         /// What failed.
         step: &'static str,
@@ -95,8 +95,7 @@ pub enum TapError {
     },
 }
 
-/// A source and a sink of Ethernet frames: the TAP, or what stands for it in a test of the whole
-/// engine.
+/// A source and sink of Ethernet frames: the TAP, or its stand-in in a test of the whole engine.
 pub(crate) trait Device: Transmit {
     /// See [`Tap::poll_readable`].
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
@@ -116,8 +115,8 @@ pub struct Tap {
     /// A pipe's type, for its readiness by the runtime; `try_read` clears that only when there is
     /// nothing left to read.
     device: Arc<pipe::Receiver>,
-    /// Ends when the interface is removed: the driver then reports an error and nothing else, which
-    /// wakes no reader.
+    /// Ends when the interface is removed: the driver then reports only an error, which wakes no
+    /// reader.
     removal: RefCell<Removal>,
     name: String,
     offload: Offload,
@@ -129,11 +128,11 @@ pub struct Tap {
 /// The interface itself, which another process may use.
 #[derive(Debug)]
 pub struct Queue {
-    /// What frames are read from and written to.
+    /// The device for frames.
     pub file: File,
-    /// Its name, the number filled in.
+    /// Its name, with the number filled in.
     pub name: String,
-    /// What the kernel does of checksums and segments.
+    /// What the kernel does for checksums and segmentation.
     pub offload: Offload,
 }
 
@@ -141,7 +140,7 @@ impl Queue {
     /// Makes the interface. `name` may hold one `%d`, for a free number.
     ///
     /// # Errors
-    /// See [`TapError`]. A kernel without offload is no error: the TAP is plain then.
+    /// See [`TapError`]. A kernel without offload is not an error: the TAP is plain then.
     pub fn open(name: &str, wish: OffloadWish) -> Result<Self, TapError> {
         if !name_is_valid(name) {
             return Err(TapError::InvalidName { name: name.to_owned() });
@@ -188,20 +187,20 @@ impl Tap {
         let device = Arc::new(device);
         let watched = Arc::clone(&device);
         let removal: Removal = Box::pin(async move {
-            // If the runtime ends first there is nobody left to tell.
+            // If the runtime ends first, no reader is left.
             let _ = watched.ready(Interest::ERROR).await;
         });
         let (removal, gone) = (RefCell::new(removal), Cell::new(false));
         Ok(Self { device, removal, name, offload, gone, lost: 0 })
     }
 
-    /// The interface's name, its number filled in.
+    /// The interface's name, with its number filled in.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What the kernel does of checksums and segments.
+    /// What the kernel does for checksums and segmentation.
     #[must_use]
     pub fn offload(&self) -> Offload {
         self.offload
@@ -211,7 +210,7 @@ impl Tap {
     /// failed.
     ///
     /// # Errors
-    /// The interface is gone, told once.
+    /// The interface is gone; reported once.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.gone.get() {
             return Poll::Pending;
@@ -228,7 +227,7 @@ impl Tap {
     /// frame that does not fit is cut off.
     ///
     /// # Errors
-    /// The interface is gone, told once. An interface that is merely down has no frames.
+    /// The interface is gone; reported once. An interface that is only down has no frames.
     pub fn read<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<(&'a [u8], RxMeta)>> {
         if self.gone.get() {
             return Ok(None);
@@ -255,7 +254,7 @@ impl Tap {
         }))
     }
 
-    /// Remembers that the interface is gone, and says so.
+    /// Remembers that the interface is gone, and returns the error.
     fn removed(&self, error: io::Error) -> io::Error {
         self.gone.set(true);
         io::Error::new(
@@ -336,11 +335,10 @@ struct Failure {
 }
 
 impl Failure {
-    /// What it means to whoever wished for `name`.
+    /// The error for the user that requested `name`.
     fn explain(self, name: &str) -> TapError {
         let name = name.to_owned();
-        // What the file, or the driver behind it, says when it is not there; and what TUNSETIFF
-        // says (drivers/net/tun.c).
+        // The errors of a missing file or driver, and of TUNSETIFF (drivers/net/tun.c).
         match self.source.raw_os_error().map(Errno::from_raw) {
             Some(Errno::ENOENT | Errno::ENODEV | Errno::ENXIO) => TapError::NoDriver,
             Some(Errno::EPERM | Errno::EACCES) => TapError::NoPermission { name },

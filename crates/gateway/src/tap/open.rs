@@ -1,8 +1,8 @@
-//! Opens a TAP, with a virtio-net header before each frame or plain, and alone speaks `ioctl` to
-//! the driver (linux/if_tun.h). Knows neither frames nor the runtime.
+//! Opens a TAP, plain or with a virtio-net header before each frame. The only module that uses
+//! `ioctl` on the driver (linux/if_tun.h). Knows neither frames nor the runtime.
 //!
-//! tun-tap cannot ask for the header (IFF_VNET_HDR) and needs a C compiler; what it does is the
-//! call in `attach`, so that it serves neither kind here.
+//! tun-tap cannot ask for the header (IFF_VNET_HDR) and needs a C compiler; the rest of it is the
+//! call in `attach`, so it is not used.
 #![expect(unsafe_code, reason = "the driver's ioctls have no safe form")]
 
 use std::fs::{File, OpenOptions};
@@ -30,12 +30,13 @@ struct Request {
 
 const _: () = assert!(size_of::<Request>() == size_of::<libc::ifreq>());
 
-/// The TAP with all that `stack::Offload::Vnet` promises, or `None` if this kernel cannot.
+/// The TAP with everything that `stack::Offload::Vnet` promises, or `None` if this kernel cannot do
+/// that.
 pub(super) fn with_offload(name: &str) -> Result<Option<Opened>, Failure> {
     let opened = match attach(name, libc::IFF_VNET_HDR) {
         Ok(opened) => opened,
-        // A flag that the driver does not know: plain may do. Plain also finds out if the name is a
-        // bridge's.
+        // The driver does not know a flag: a plain TAP may work. A plain one also shows whether the
+        // name is a bridge's.
         Err(Failure { step: ATTACH, source }) if source.raw_os_error() == Some(libc::EINVAL) => {
             return Ok(None);
         }
@@ -53,16 +54,16 @@ pub(super) fn with_offload(name: &str) -> Result<Option<Opened>, Failure> {
 /// The TAP of plain frames.
 pub(super) fn plain(name: &str) -> Result<Opened, Failure> {
     let opened = attach(name, 0)?;
-    // Offload is the device's, and may be left from an owner before.
+    // Offload belongs to the device, and a former owner may have set it.
     set_features(&opened.file, 0).map_err(|source| Failure { step: "TUNSETOFFLOAD", source })?;
     forget_on_close(&opened.file)?;
     Ok(opened)
 }
 
-/// What a [`Failure`] calls the making of the interface.
+/// The step name for making the interface, in a [`Failure`].
 const ATTACH: &str = "TUNSETIFF";
 
-/// Makes the interface, or takes it over where it has no owner. Non-blocking.
+/// Makes the interface, or takes it over if it has no owner. Non-blocking.
 fn attach(name: &str, flags: c_int) -> Result<Opened, Failure> {
     let file = OpenOptions::new()
         .read(true)
@@ -81,7 +82,7 @@ fn attach(name: &str, flags: c_int) -> Result<Opened, Failure> {
     Ok(Opened { file, name: String::from_utf8_lossy(&request.name[..length]).into_owned() })
 }
 
-/// A device that somebody made persistent would outlive us, and its routes with it.
+/// A device that a user made persistent would outlive us, with its routes.
 fn forget_on_close(file: &File) -> Result<(), Failure> {
     // SAFETY: TUNSETPERSIST takes a number by value (drivers/net/tun.c) and touches no memory of
     // ours.

@@ -246,7 +246,7 @@ fn what_cannot_be_read_fails_and_what_the_library_refuses_loses_all_records() {
             "{broken:?}"
         );
     }
-    // A record whose data the library does not read, with nothing inside: it stays as it came.
+    // A record whose data the library does not read, without inside addresses: it stays as it is.
     let mut odd = response("a.evil.test.", vec![RData::TXT(TXT::new(vec!["abc".to_owned()]))])
         .to_vec()
         .unwrap();
@@ -254,7 +254,7 @@ fn what_cannot_be_read_fails_and_what_the_library_refuses_loses_all_records() {
     odd[at] = 200;
     assert!(Message::from_vec(&odd).is_err());
     assert_eq!(filter(&[]).filtered(&odd, is_tunnel), None);
-    // Beside an address inside, nothing stays.
+    // Beside an inside address, nothing stays.
     let mut both = response(
         "a.evil.test.",
         vec![data(ip("127.0.0.1")), RData::TXT(TXT::new(vec!["abc".to_owned()]))],
@@ -290,7 +290,7 @@ fn addresses() -> impl Strategy<Value = Vec<IpAddr>> {
     proptest::collection::vec(address(), 0..4)
 }
 
-/// A model of what may not stay, written apart from the filter.
+/// A model of what may not stay, independent of the filter.
 fn is_forbidden(address: IpAddr) -> bool {
     let inside = [
         "127.0.0.0/8",
@@ -334,8 +334,8 @@ proptest! {
         prop_assert_eq!(left, expected);
     }
 
-    /// A message with any byte changed: whatever the library, as another's parser, reads of what is
-    /// let through names nothing inside.
+    /// A message with any byte changed: whatever the library, in the role of another parser, reads
+    /// in what is let through, it names nothing inside.
     #[test]
     fn no_damaged_answer_names_the_host(answers in proptest::collection::vec(address(), 1..4), at in 0_usize..200, with in any::<u8>()) {
         let mut bytes = response("a.evil.test.", answers.into_iter().map(data).collect()).to_vec().unwrap();
