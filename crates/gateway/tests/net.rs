@@ -20,7 +20,7 @@ use wsl::network::{Neighbour, NeighbourState};
 
 const TAP: &str = "up0";
 const RESOLV_CONF: &str = "nameserver 172.28.48.1\n";
-/// Says to a run of this test program that it is the gateway to be killed.
+/// Marks a run of this test program as the gateway that is killed.
 const VICTIM: &str = "UNDERPASS_TEST_VICTIM";
 
 fn plan(observed: &Observed) -> Plan {
@@ -44,7 +44,7 @@ fn plan(observed: &Observed) -> Plan {
     }
 }
 
-/// A TAP to which all is led.
+/// A TAP to which all traffic is routed.
 async fn start() -> (Tap, Net, Plan) {
     let tap = Tap::open(TAP, OffloadWish::Auto).unwrap();
     let net = Net::open().unwrap();
@@ -200,19 +200,19 @@ fn everything_goes_to_the_tap_but_neighbours_replies_and_routes_of_others() {
             ("198.18.0.1", "eth0"),
             ("127.0.0.1", "lo"),
             ("203.0.113.10 from 172.17.0.1", "eth0"),
-            // From the uplink address: what a client starts, and what a server answers.
+            // From the uplink address: a client's connection, and a server's answer.
             ("203.0.113.10 from 172.28.48.2", TAP),
             ("203.0.113.10 from 172.28.48.2 ipproto udp sport 40000", TAP),
             ("203.0.113.10 from 172.28.48.2 ipproto udp sport 32767", "eth0"),
             ("203.0.113.10 from 172.28.48.2 ipproto udp sport 61000", "eth0"),
             ("172.28.48.1 from 172.28.48.2", "eth0"),
             ("172.28.48.1 from 172.28.48.2 ipproto udp dport 53", TAP),
-            // A container's: forwarded, with an address that is nobody's here.
+            // A container's packet: forwarded, with an address that this machine does not have.
             ("203.0.113.10 from 192.168.214.2", TAP),
             ("203.0.113.10 from 172.17.0.2 iif docker0", TAP),
             ("172.28.48.1 from 172.17.0.2 iif docker0 ipproto udp dport 53", TAP),
             ("172.28.48.1 from 172.17.0.2 iif docker0 ipproto tcp dport 53", TAP),
-            // A published port's reply to the host: the way that its request came.
+            // A published port's reply to the host leaves by the way of its request.
             ("172.28.48.1 from 172.17.0.2 iif docker0 ipproto tcp sport 80 dport 50000", "eth0"),
         ] {
             assert_eq!(way(&lab, query), expected, "{query}");
@@ -277,7 +277,7 @@ fn the_interface_is_as_planned_and_silent() {
             assert_eq!(setting(key), value, "{key}");
         }
 
-        // The same interface gets another subnet, and loses the old one with all that it had there.
+        // The same interface gets another subnet, and loses the old one with its routes and rules.
         vm(&lab, "ip address add 192.168.214.5/28 dev up0");
         plan.vm4 = Ipv4Addr::new(10, 214, 214, 2);
         plan.gateway4 = Ipv4Addr::new(10, 214, 214, 1);
@@ -302,8 +302,8 @@ fn the_interface_is_as_planned_and_silent() {
 #[test]
 fn applying_again_changes_nothing_and_cleans_up_after_others_of_us() {
     let Some(lab) = lab::lab_or_skip() else { return };
-    // What a killed run of another subnet left, and somebody else's rules: by our numbers, but
-    // without our mark.
+    // What a killed run with another subnet left, and another program's rules: with our numbers,
+    // but without our mark.
     vm(&lab, "ip rule add from 10.9.9.9 lookup main priority 30060 protocol 117");
     vm(&lab, "ip rule add to 10.9.9.1 lookup 30062 priority 30061 protocol 117");
     vm(&lab, "ip rule add from all iif lo lookup 30062 priority 30063 protocol 117");
@@ -336,7 +336,7 @@ fn applying_again_changes_nothing_and_cleans_up_after_others_of_us() {
     });
 }
 
-/// The MTU of the route to an address, where it has one of its own.
+/// The MTU of the route to an address, if the route has one.
 fn mtu_to(lab: &Lab, query: &str) -> Option<u32> {
     let text = vm(lab, &format!("ip route get {query}"));
     text.split_whitespace()
@@ -364,7 +364,7 @@ fn all_but_tcp_sees_the_mtu_of_the_way_out() {
                 net.apply(&plan).await.unwrap();
             }
             for (to, mtu) in [(SERVER, v4), ("10.1.2.3", v4), (NAT_GATEWAY, v4), (SERVER_V6, v6)] {
-                // Without a protocol too: scripts such as wg-quick take their MTU from that.
+                // Also without a protocol: scripts such as wg-quick take their MTU from that.
                 let icmp = if to.contains(':') { " ipproto ipv6-icmp" } else { " ipproto icmp" };
                 for protocol in ["", " ipproto udp", icmp] {
                     assert_eq!(
@@ -407,8 +407,8 @@ fn changes_of_others_are_told_and_our_own_are_not() {
             net.prepare_link(&plan).await.unwrap();
             net.apply(&plan).await.unwrap();
         }
-        // The kernel tells all this before it answers the last request, so it waits in the socket
-        // by now; the runtime looks at its sockets before it wakes who yielded.
+        // The kernel reports all this before it answers the last request, so it waits in the socket
+        // by now; the runtime checks its sockets before it wakes a task that yielded.
         tokio::task::yield_now().await;
         let mut context = Context::from_waker(Waker::noop());
         assert!(
@@ -597,7 +597,7 @@ fn mirrored_prefixes_are_routes_of_our_table_and_two_rules_for_each_length() {
             (SERVER, TAP),
             ("8.8.8.8", TAP),
             ("10.1.2.3", TAP),
-            // What is longer in the main table, the user's route and the VM's own networks, goes on
+            // Longer prefixes in the main table, the user's route and the VM's own networks, stay
             // as before.
             ("10.99.0.1", "eth0"),
             ("172.28.48.9", "eth0"),

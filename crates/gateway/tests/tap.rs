@@ -20,7 +20,7 @@ const VM: [u8; 4] = [192, 168, 214, 2];
 const TRANSPORT: usize = 34;
 const MSS: u16 = 1400;
 
-/// Opens a TAP and gives it address and neighbour.
+/// Opens a TAP and sets its address and neighbour.
 fn open(lab: &Lab, wish: OffloadWish) -> Tap {
     let tap = Tap::open("up%d", wish).unwrap();
     sysctl(lab, &format!("net/ipv6/conf/{}/disable_ipv6", tap.name()), "1");
@@ -136,7 +136,7 @@ fn the_kernel_completes_checksums_and_cuts_and_gives_super_packets() {
         let mut got = vec![0; sent.len()];
         stream.read_exact(&mut got).unwrap();
         assert!(got == sent, "the bytes are those sent");
-        // The kernel learns the segments' size from the header alone: without it, this were one
+        // The kernel learns the segments' size from the header alone: without it this would be one
         // segment of 20,000 bytes.
         let told = vm(&lab, "ss --tcp --numeric --info state established");
         assert!(told.contains(&format!("rcvmss:{MSS} ")), "{told}");
@@ -185,7 +185,7 @@ fn readiness_ends_with_the_last_frame_and_comes_with_the_next() {
             let tap = open(&lab, wish);
             let socket = UdpSocket::bind(("192.168.214.2", 0)).unwrap();
             for text in [b"first", b"again"] {
-                // More than one a wake-up, so that one read must not end the readiness.
+                // More than one for each wake-up, so that one read must not end the readiness.
                 for _ in 0..3 {
                     socket.send_to(text, ("192.168.214.1", 9)).unwrap();
                 }
@@ -248,7 +248,7 @@ fn a_name_that_is_taken_is_told_and_a_dropped_tap_leaves_nothing() {
             assert!(matches!(Tap::open("eth0", wish), Err(TapError::Busy { .. })));
             drop(tap);
             assert!(matches!(Tap::open("a/b", wish), Err(TapError::InvalidName { .. })));
-            // A persistent device of somebody is taken over, and does not outlive us.
+            // A user's persistent device is taken over, and does not outlive us.
             vm(&lab, "ip tuntap add dev kept mode tap");
             let tap = Tap::open("kept", wish);
             drop(tap.unwrap());

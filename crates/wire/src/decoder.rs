@@ -20,7 +20,7 @@ pub struct Decoder {
     /// `start <= end <= buffer.len()`; the bytes between are not yet taken.
     start: usize,
     end: usize,
-    /// None before the hello.
+    /// `None` before the hello.
     chain: Option<Chain>,
     /// Whether the seal of the frame at `start` was checked against its header.
     is_header_checked: bool,
@@ -29,12 +29,12 @@ pub struct Decoder {
     watch: Watch,
 }
 
-/// A frame that is not whole, from one heartbeat to the next.
+/// A frame that is incomplete from one heartbeat to the next.
 #[derive(Default)]
 struct Watch {
     /// Whether bytes came since the last heartbeat.
     has_moved: bool,
-    /// Which frame was not whole then.
+    /// The number of the frame that was incomplete then.
     partial: Option<u64>,
     /// Heartbeats since then in which bytes came.
     heartbeats: u32,
@@ -76,7 +76,7 @@ impl Decoder {
     /// Takes one frame off, or gives `None` when more bytes are needed.
     ///
     /// # Errors
-    /// See [`FrameError`]: after any but `UnknownKind` the stream is of no further use.
+    /// See [`FrameError`]: after any error except `UnknownKind` the stream cannot be used.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
         let seal_length = if self.chain.is_some() { SEAL } else { 0 };
         let begin = self.start + seal_length;
@@ -113,11 +113,11 @@ impl Decoder {
         header.decode(payload).map(Some)
     }
 
-    /// To be called with each heartbeat (every [`crate::limits::PING_EVERY`]): a frame whose rest
-    /// was lost would wait for ever where little follows it, since what follows counts as its rest.
+    /// Must be called with each heartbeat (every [`crate::limits::PING_EVERY`]): a frame whose rest
+    /// was lost would wait for ever if little follows it, since later bytes count as its rest.
     ///
     /// # Errors
-    /// [`FrameError::Damaged`]: the frame that is not whole lacks its rest although bytes came.
+    /// [`FrameError::Damaged`]: the incomplete frame lacks its rest although bytes came.
     pub fn tick(&mut self) -> Result<(), FrameError> {
         let partial = (self.start < self.end).then_some(self.taken);
         let has_moved = std::mem::take(&mut self.watch.has_moved);

@@ -1,11 +1,10 @@
-//! What the relay tells of the host that it runs on, as JSON: small, rare and extensible (an
-//! unknown key is ignored).
+//! The relay's report on its host, as JSON: small, rare and extensible (unknown keys are ignored).
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Facts about the relay's host: what the gateway decides by, and what a person wants to see who
-/// looks for a broken hop.
+/// Facts about the relay's host: for the gateway's decisions, and for a person who looks for a
+/// broken hop.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HostFacts {
@@ -35,13 +34,13 @@ pub struct HostFacts {
     /// The user's `.wslconfig`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wslconfig: Option<WslConfig>,
-    /// What else WSL's networking depends on; nothing on a host that is no Windows.
+    /// What else WSL's networking depends on; `None` on hosts other than Windows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wsl: Option<WslHost>,
 }
 
-/// What WSL looks at in Windows before it decides on its networking mode, its DNS and its firewall.
-/// A field that could not be read is `None`.
+/// The settings of Windows by which WSL decides on its networking mode, its DNS and its firewall. A
+/// field that could not be read is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WslHost {
@@ -66,11 +65,11 @@ pub struct WslHost {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Adapter {
-    /// The number by which routes name it.
+    /// The index by which routes name it.
     pub index: u32,
     /// The name that its user sees, such as `Wi-Fi`.
     pub name: String,
-    /// What its driver says it is.
+    /// Its driver's description.
     pub description: String,
     /// Its kind in words: `ethernet`, `wi-fi`, `ppp`, `tunnel`, `virtual`, `loopback`, `mobile`, or
     /// `other` with the number that IANA gives it (ifType).
@@ -83,12 +82,12 @@ pub struct Adapter {
     pub gateways: Vec<String>,
     /// DNS servers set for it.
     pub dns_servers: Vec<String>,
-    /// What its IPv4 routes cost beyond their own metric (on Linux, where adapters have none, its
-    /// default route's); 0 where that is not told.
+    /// The metric that it adds to its IPv4 routes (on Linux, where adapters have no metric, that of
+    /// its default route); 0 if it is unknown.
     pub metric: u32,
     /// Largest IP packet in bytes.
     pub mtu: u32,
-    /// Why it is taken for a VPN's; nothing for one that is not.
+    /// Why it counts as a VPN's; `None` for other adapters.
     pub vpn: Option<String>,
 }
 
@@ -96,13 +95,13 @@ pub struct Adapter {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Proxy {
-    /// Whether the network is asked for a script (WPAD).
+    /// Whether Windows looks for a script in the network (WPAD).
     pub auto_detect: bool,
-    /// Where the script (PAC) is.
+    /// The URL of the script (PAC).
     pub pac_url: Option<String>,
     /// The proxy, as Windows writes it: `host:port`, or `http=host:port;https=host:port`.
     pub proxy: Option<String>,
-    /// What goes without it, parts apart by semicolons.
+    /// What bypasses it, separated by semicolons.
     pub bypass: Option<String>,
 }
 
@@ -112,12 +111,11 @@ pub struct Proxy {
 pub struct WslConfig {
     /// Its path on the host.
     pub path: String,
-    /// What it says, at most 16 KiB; nothing if there is no such file.
+    /// Its content, at most 16 KiB; `None` if there is no such file.
     pub text: Option<String>,
 }
 
-/// What a relay that is run with `probe` prints: what its host is, and what it can do by itself at
-/// this moment.
+/// The output of a relay with `probe`: what its host is, and what it can do by itself now.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HostProbe {
@@ -125,17 +123,17 @@ pub struct HostProbe {
     pub facts: HostFacts,
     /// The host's clock, in milliseconds since 1970 (UTC).
     pub unix_ms: u64,
-    /// What its resolver said of each name.
+    /// The resolver's result for each name.
     pub names: Vec<NameAnswer>,
-    /// What came of each connection.
+    /// The outcome of each connection.
     pub connects: Vec<ConnectAnswer>,
 }
 
-/// What a resolver said of a name.
+/// A resolver's result for a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NameAnswer {
-    /// The name that was asked for.
+    /// The name.
     pub name: String,
     /// Its addresses.
     pub addresses: Vec<String>,
@@ -147,24 +145,24 @@ pub struct NameAnswer {
     pub ms: u64,
 }
 
-/// What came of a TCP connection.
+/// The outcome of a TCP connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ConnectAnswer {
     /// `HOST:PORT`, as it was asked for.
     pub target: String,
-    /// Why there is none: `refused`, `timed-out`, `no-address`, or the system's words.
+    /// Why it failed: `refused`, `timed-out`, `no-address`, or the system's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
     /// How long it took.
     pub ms: u64,
 }
 
-/// What a relay that is run with `watch` prints: the first change of its host's network.
+/// The output of a relay with `watch`: the first change of its host's network.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HostChange {
-    /// After how many milliseconds the system reported one; nothing if none came in time.
+    /// After how many milliseconds the system reported one; `None` if none came in time.
     pub after_ms: Option<u64>,
     /// Whether the facts about the host differ from those before.
     pub facts_differ: bool,

@@ -1,8 +1,8 @@
-//! Frames: how one message lies in the byte stream. [`crate::decoder`] finds them there.
+//! Frames: the form of one message in the byte stream. [`crate::decoder`] finds them there.
 //!
 //! A frame is an 8-byte header (kind, 24-bit payload length, 32-bit id) and its payload. This
-//! module knows no session: whether a frame may come now is [`crate::session`]'s to judge. Nor does
-//! it know the seal that a frame travels with ([`crate::seal`]).
+//! module knows no session: [`crate::session`] judges whether a frame may come now. It does not
+//! know a frame's seal either ([`crate::seal`]).
 
 mod kind;
 
@@ -14,13 +14,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
 use terms::{Fault, FaultKind, Marks};
 
-/// First bytes of every hello, so that other programs' output is not taken for a relay's.
+/// The first bytes of every hello: other programs' output is not taken for a relay's.
 pub const MAGIC: [u8; 8] = *b"UNDERPAS";
 
 /// The protocol's version. Two ends work together only if theirs are equal.
 pub const VERSION: u16 = 4;
 
-/// What an end can do beyond TCP, as bits.
+/// What an end supports beyond TCP, as bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities(pub u32);
 
@@ -74,7 +74,7 @@ pub struct Hello {
 pub enum ConnectFailure {
     /// The peer answered with a reset.
     Refused,
-    /// Nobody answered as long as the host tried.
+    /// No answer came as long as the host tried.
     TimedOut,
     /// The host has no route.
     NetworkUnreachable,
@@ -92,7 +92,7 @@ pub enum ConnectFailure {
     Other,
 }
 
-/// Who on the host knew the answer to a DNS query.
+/// Where on the host the answer to a DNS query came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AnsweredBy {
     /// The host's hosts file.
@@ -149,12 +149,12 @@ pub enum Frame<'a> {
     },
     /// Relay: connected. `window` is how many bytes the gateway may send before more credit comes.
     Opened { flow: FlowId, window: u32 },
-    /// Relay: not connected; the flow is over. `os_code` is errno or the Winsock code, 0 if there
-    /// is none.
+    /// Relay: not connected; the flow is over. `os_code` is errno or the Winsock code, or 0 without
+    /// a code.
     Failed { flow: FlowId, reason: ConnectFailure, os_code: i32 },
     /// Both: bytes of the stream; spends credit.
     Data { flow: FlowId, bytes: &'a [u8] },
-    /// Both: that many bytes were taken from the flow; as many more may come.
+    /// Both: so many bytes were taken from the flow; as many more may come.
     Credit { flow: FlowId, bytes: u32 },
     /// Both: no more bytes will come in this direction.
     Fin { flow: FlowId },
@@ -184,7 +184,7 @@ pub enum Frame<'a> {
     EchoReply { request: RequestId, ttl: u8, payload: &'a [u8] },
     /// Relay: an error came back about it.
     EchoError { request: RequestId, fault: Fault },
-    /// Gateway: tell the host's facts.
+    /// Gateway: send the host's facts.
     AskFacts { request: RequestId },
     /// Relay: the facts, as JSON (see [`crate::HostFacts`]).
     Facts { request: RequestId, json: &'a [u8] },
@@ -193,8 +193,9 @@ pub enum Frame<'a> {
     /// Gateway: from now on go through this proxy, as JSON (see [`crate::ViaSettings`]). Holds
     /// secrets.
     Via { json: &'a [u8] },
-    /// Gateway: of the host's own addresses only these ports may be reached, as
-    /// [`crate::HostAccessSettings`]; before the first connection. Without it all may be.
+    /// Gateway: only these ports of the host's own addresses may be reached, as
+    /// [`crate::HostAccessSettings`]. Comes before the first connection; without it all ports may
+    /// be reached.
     HostAccess { json: &'a [u8] },
     /// Relay: what is wrong with the proxy, in words; nothing when it works again.
     ViaTrouble { words: &'a str },
@@ -245,13 +246,12 @@ pub enum FrameError {
         /// Payload bytes.
         length: usize,
     },
-    /// Bytes of the stream were lost or doubled: nothing that comes after them is where it seems to
-    /// be.
+    /// Bytes of the stream were lost or doubled: nothing after them is in its place.
     #[error("bytes were lost or doubled: {part} of frame {frame} is not what was sent")]
     Damaged {
         /// Which frame since the start, the hello being number 0.
         frame: u64,
-        /// What of it.
+        /// The damaged part.
         part: Part,
     },
     /// A kind that this version does not know. The frame was skipped whole; reading may go on.
@@ -269,7 +269,7 @@ pub enum Part {
     Header,
     /// Its payload.
     Payload,
-    /// What has not come of it, while bytes came that cannot be its own.
+    /// The missing rest, while bytes came that do not belong to it.
     Rest,
 }
 
@@ -299,7 +299,7 @@ impl Frame<'_> {
     /// Appends the frame to `out`.
     ///
     /// # Panics
-    /// In debug builds if the payload is longer than [`MAX_PAYLOAD`]: callers bound what they put
+    /// In debug builds if the payload is longer than [`MAX_PAYLOAD`]: callers limit what they put
     /// into a frame.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let start = out.len();
@@ -326,7 +326,7 @@ impl Frame<'_> {
                 out.extend_from_slice(&window.to_le_bytes());
                 put_socket(out, *to);
                 out.push(hops.map_or(0, NonZeroU8::get));
-                // One that is too long is none: the address leads there as well.
+                // A name that is too long is left out: the address suffices.
                 if let Some(name) = name
                     && name.len() <= MAX_NAME
                 {
@@ -490,7 +490,7 @@ impl Header {
 
 impl<'a> Frame<'a> {
     /// Takes a frame without a seal off the front of `bytes`, as [`Frame::encode`] wrote it, or
-    /// gives `None` when more bytes are needed. Tells where the next one begins.
+    /// gives `None` when more bytes are needed. Returns where the next one begins, too.
     ///
     /// # Errors
     /// See [`FrameError`].

@@ -1,4 +1,4 @@
-//! Names for the things that frames speak of.
+//! Ids of the things that frames are about.
 //!
 //! The gateway hands out every id; the relay only repeats them. An id may be used again once both
 //! ends are done with it, so the gateway spreads its ids (a generation in the upper bits) and both

@@ -1,4 +1,4 @@
-//! Every bound of the protocol in one place.
+//! All bounds of the protocol.
 
 use std::time::Duration;
 
@@ -24,14 +24,14 @@ pub const DECODER_BUFFER: usize = 256 * 1024 + SEAL + HEADER + MAX_PAYLOAD;
 pub const MAX_QUEUED_DATAGRAM_BYTES: usize = 2 * 1024 * 1024;
 
 /// Bytes of waiting control frames above which [`crate::Session::is_congested`] is true: the owner
-/// then takes on no new connects, queries or echoes. What is already open stays served, since its
-/// control frames are bounded by credit.
+/// then takes on no new connects, queries or echoes. Open flows are still served, since credit
+/// bounds their control frames.
 pub const CONGESTED_CONTROL_BYTES: usize = 1024 * 1024;
 
 /// DNS queries that a relay has under way at a time; it refuses more.
 pub const MAX_QUERIES: usize = 512;
 
-/// Most flows that one session takes. A relay tells its own, lower, limit in its hello.
+/// Most flows that one session takes. A relay's hello states its own, lower, limit.
 pub const MAX_FLOWS: usize = 16_384;
 
 /// Flows from which on their tables' memory is worth giving back.
@@ -40,7 +40,7 @@ pub const MANY_FLOWS: usize = 256;
 /// Most credit that may be outstanding for one flow and direction.
 pub const MAX_WINDOW: u32 = 16 * 1024 * 1024;
 
-/// How often each end says that it is alive when it has nothing else to say.
+/// How often each end sends a heartbeat.
 pub const PING_EVERY: Duration = Duration::from_secs(2);
 
 /// Silence after which the gateway takes its relay for dead: three pings unanswered. (A relay that
@@ -51,8 +51,8 @@ pub const GATEWAY_DEAD_AFTER: Duration = Duration::from_secs(6);
 /// that the gateway judges first.
 pub const RELAY_DEAD_AFTER: Duration = Duration::from_secs(20);
 
-/// A timer that fires this much too late tells that this process itself was asleep (suspend,
-/// SIGSTOP), which says nothing about the other end.
+/// A timer that fires this late shows that this process itself was asleep (suspend, SIGSTOP), which
+/// says nothing about the other end.
 pub const ASLEEP_AFTER: Duration = Duration::from_secs(1);
 
 /// Longest name of a host, in bytes: what a SOCKS5 request has room for (RFC 1928 section 5), and

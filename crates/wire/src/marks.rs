@@ -1,4 +1,4 @@
-//! What the IP header of a datagram says besides its addresses, as three bytes of a frame.
+//! The fields of a datagram's IP header besides its addresses, as three bytes of a frame.
 
 use crate::codec::{Malformed, Reader};
 use terms::{Fragments, Marks};

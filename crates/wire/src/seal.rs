@@ -1,24 +1,23 @@
-//! Seals: how an end notices that bytes of its stream were lost or doubled, before it acts on any
-//! that came after them.
+//! Seals: an end detects that bytes of its stream were lost or doubled before it acts on later
+//! bytes.
 //!
-//! WSL's interop carries the stream, and versions of it were seen to lose runs of bytes
-//! (microsoft/WSL issue 41063). Without a check a stream that goes on somewhere else looks like a
-//! stream: an app would get another's bytes. So each frame behind the hello has a seal before its
-//! header: a check of the header, in which the frame's number counts, and one of the payload. A
-//! lost or doubled frame is out of its number, and a frame that begins or ends elsewhere has
-//! another check.
+//! WSL's interop carries the stream, and some of its versions lose runs of bytes (microsoft/WSL
+//! issue 41063). Without a check, a stream that continues at another place looks intact: an app
+//! would get another app's bytes. So each frame after the hello has a seal before its header: a
+//! check of the header, which includes the frame's number, and one of the payload. A lost or
+//! doubled frame has the wrong number, and a frame that begins or ends elsewhere has another check.
 //!
 //! The check is CRC-32 (ISO-HDLC, as in Ethernet and zlib), for which processors have instructions.
-//! It guards against accidents: whoever can write to the stream can seal it.
+//! It guards against accidents, not against attackers, who can seal what they write.
 
 use crate::frame::data_header;
 use crate::ids::FlowId;
 use crate::limits::{HEADER, SEAL};
 
-/// How far one direction is: what the next seal is made with.
+/// The state of one direction, from which the next seal is made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chain {
-    /// The check of the hello, which itself has no seal: a damaged one is noticed at the next
+    /// The check of the hello, which itself has no seal: a damaged one is detected at the next
     /// frame.
     hello: u32,
     /// The number of the next frame; the hello is number 0.
@@ -26,7 +25,7 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    /// The state after the hello, whose bytes are given whole.
+    /// The state after the hello with these bytes.
     pub(crate) fn after(hello: &[u8]) -> Self {
         Self { hello: crc32fast::hash(hello), next: 1 }
     }
@@ -36,7 +35,7 @@ impl Chain {
         self.next
     }
 
-    /// The next frame was taken.
+    /// Counts a frame that was taken.
     pub(crate) fn advance(&mut self) {
         self.next += 1;
     }
@@ -68,13 +67,13 @@ pub(crate) fn payload_check(payload: &[u8]) -> [u8; 4] {
 /// Seals the frames of one direction.
 #[derive(Debug, Default)]
 pub struct Sealer {
-    /// None before the hello.
+    /// `None` before the hello.
     chain: Option<Chain>,
 }
 
 impl Sealer {
-    /// Appends whole frames, as [`crate::Frame::encode`] wrote them, to `out`. The first one ever
-    /// is the hello, which goes as it is.
+    /// Appends whole frames, as [`crate::Frame::encode`] wrote them, to `out`. The very first one
+    /// is the hello, which has no seal.
     pub fn append(&mut self, mut frames: &[u8], out: &mut Vec<u8>) {
         while let Some(header) = frames.first_chunk::<HEADER>() {
             let [_, l0, l1, l2, ..] = *header;

@@ -1,9 +1,9 @@
-//! A session: what may be sent when, on either end of the pipe.
+//! A session: decides what may be sent when, on either end of the pipe.
 //!
 //! It judges each incoming frame, keeps each flow's credit, lets control frames overtake data,
 //! gives flows their turns, and keeps the heartbeat. It holds no payload of a stream: bytes are
-//! pulled from their [`Source`] at the moment when they can be sent, so what waits here is bounded
-//! by construction. It knows no clock (time is an argument) and no I/O.
+//! pulled from their [`Source`] at the moment when they can be sent, so the waiting bytes are
+//! bounded by construction. It knows no clock (time is an argument) and no I/O.
 
 mod direction;
 
@@ -71,7 +71,7 @@ pub struct Way<'a> {
     pub name: Option<&'a str>,
 }
 
-/// What became of a frame given to [`Session::send`].
+/// The outcome of [`Session::send`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// It waits for the pipe.
@@ -80,7 +80,7 @@ pub enum Sent {
     Dropped,
 }
 
-/// A frame that the other end must not send: the session is over.
+/// The other end has sent a frame that it must not send: the session is over.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// The first frame was not a hello.
@@ -91,7 +91,7 @@ pub enum Violation {
     /// A second hello.
     #[error("the other end said hello twice")]
     SecondHello,
-    /// Other versions cannot be understood.
+    /// The other end has another version.
     #[error(
         "the other end ({build}) speaks protocol version {theirs}, this one version {VERSION}: use the two programs of one release"
     )]
@@ -109,7 +109,7 @@ pub enum Violation {
     },
 }
 
-/// The other end said nothing for longer than a living one would.
+/// The other end was silent for too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("nothing was heard from the other end for {seconds} s", seconds = .after.as_secs())]
 pub struct Silent {
@@ -126,9 +126,9 @@ pub struct Counters {
     pub data_received: u64,
     /// Datagrams dropped because the pipe was full.
     pub datagrams_dropped: u64,
-    /// Frames about a flow that is already over: normal, they crossed its end on the way.
+    /// Frames about a flow that is already over. They are normal: they crossed its end on the way.
     pub stale_frames: u64,
-    /// Flows reset because the other end sent more than its credit or spoke out of turn.
+    /// Flows reset because the other end sent more than its credit or broke the order.
     pub offences: u64,
 }
 
@@ -163,7 +163,7 @@ enum Half {
     Finished,
 }
 
-/// Where a flow stands with respect to the ready queue.
+/// A flow's place with respect to the ready queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
     /// Not in the queue; its source had nothing.
@@ -185,7 +185,7 @@ pub struct Session {
     control: Vec<u8>,
     datagrams: VecDeque<Vec<u8>>,
     datagram_bytes: usize,
-    /// Seals what goes out, in the order in which it goes.
+    /// Seals outgoing frames in their order.
     sealer: Sealer,
     ready: VecDeque<FlowId>,
     last_heard: Instant,
@@ -241,7 +241,7 @@ impl Session {
         self.control.len() > CONGESTED_CONTROL_BYTES
     }
 
-    /// Whether a datagram would find room.
+    /// Whether there is room for a datagram.
     pub fn takes_datagrams(&self) -> bool {
         self.datagram_bytes < MAX_QUEUED_DATAGRAM_BYTES
     }
@@ -256,7 +256,7 @@ impl Session {
         self.open_by(flow, &Way { to, hops: None, name: None }, window);
     }
 
-    /// As [`Session::open`], in a way of its own.
+    /// As [`Session::open`], with its way.
     pub fn open_by(&mut self, flow: FlowId, &Way { to, hops, name }: &Way<'_>, window: u32) {
         debug_assert_eq!(self.role, Role::Gateway);
         let window = window.min(MAX_WINDOW);
@@ -265,8 +265,8 @@ impl Session {
         Frame::Open { flow, to, window, hops, name }.encode(&mut self.control);
     }
 
-    /// Gives back what tables hold for flows that are gone, if most of many are; tells whether it
-    /// did, so that the owner does the same. Now and then is often enough.
+    /// Gives back memory of flows that are gone, if most of many are. Returns whether it did, so
+    /// that the owner does the same. An occasional call suffices.
     pub fn shrink(&mut self) -> bool {
         let ebbed = self.most_flows >= MANY_FLOWS && self.flows.len() <= self.most_flows / 4;
         if ebbed {
@@ -304,8 +304,8 @@ impl Session {
         }
     }
 
-    /// The owner passed on `n` bytes that it had received: their credit goes back in pieces of a
-    /// quarter of the window.
+    /// The owner has passed on `n` received bytes: their credit goes back in pieces of a quarter of
+    /// the window.
     pub fn consumed(&mut self, flow: FlowId, n: usize) {
         let Some(ledger) = self.flows.get_mut(&flow) else { return };
         let held = ledger.receive_window - ledger.receive_credit - ledger.unreturned;
@@ -319,8 +319,8 @@ impl Session {
         }
     }
 
-    /// Allows the other end `window` bytes on `flow` where it was allowed fewer: its credit grows
-    /// by the difference.
+    /// Allows the other end `window` bytes on `flow` instead of fewer: its credit grows by the
+    /// difference.
     pub fn widen(&mut self, flow: FlowId, window: u32) {
         let Some(ledger) = self.flows.get_mut(&flow) else { return };
         let bytes = window.min(MAX_WINDOW).saturating_sub(ledger.receive_window);
@@ -331,15 +331,15 @@ impl Session {
         }
     }
 
-    /// Ends `flow` in both directions at once, and tells the other end.
+    /// Ends `flow` in both directions at once, also at the other end.
     pub fn reset(&mut self, flow: FlowId) {
         if self.flows.remove(&flow).is_some() {
             Frame::Reset { flow }.encode(&mut self.control);
         }
     }
 
-    /// Gateway: ends `flow`, whose app has closed and is forgotten by its kernel. The relay still
-    /// passes on what it has, and takes this for a Fin that it did not get.
+    /// Gateway: ends `flow`, whose app has closed and whose app's kernel has forgotten it. The
+    /// relay still passes on what it has, and treats this like a Fin that it did not get.
     pub fn orphan(&mut self, flow: FlowId) {
         if !self.peer.as_ref().is_some_and(|peer| peer.capabilities.has(Capabilities::ORPHANS)) {
             return self.reset(flow);
@@ -349,7 +349,7 @@ impl Session {
         }
     }
 
-    /// Forgets `flow`, of which both directions are finished; the other end learns nothing.
+    /// Forgets `flow`, whose two directions are finished. Sends nothing.
     pub fn forget(&mut self, flow: FlowId) {
         self.flows.remove(&flow);
     }
@@ -364,8 +364,8 @@ impl Session {
             self.counters.datagrams_dropped += 1;
             return Sent::Dropped;
         }
-        // One buffer for many small datagrams: a new one is begun only when the last would outgrow
-        // a turn.
+        // One buffer for many small datagrams: a new one is begun only if the last would outgrow a
+        // turn.
         match self.datagrams.back_mut() {
             Some(last) if last.len() < MAX_DATA / 4 => {
                 let before = last.len();
@@ -412,18 +412,18 @@ impl Session {
     fn drain_control(&mut self, out: &mut Vec<u8>) {
         self.sealer.append(&self.control, out);
         self.control.clear();
-        // A burst of control frames must not cost its memory for ever.
+        // A burst of control frames must not keep its memory for ever.
         self.control.shrink_to(MAX_DATA);
     }
 
     fn take_turn(&mut self, flow: FlowId, out: &mut Vec<u8>, source: &mut impl Source) {
-        // The queue may still name a flow that was reset, and whose id is in use again.
+        // The queue may still name a flow that was reset and whose id is in use again.
         let Some(ledger) = self.flows.get_mut(&flow) else { return };
         if ledger.turn != Turn::Queued {
             return;
         }
-        // A Fin that is all the source has waits for credit too: it could not overtake what the
-        // peer still has to take anyway.
+        // A lone Fin waits for credit too: it could not overtake the bytes that the peer has not
+        // taken anyway.
         if ledger.send_credit == 0 {
             ledger.turn = Turn::AwaitsCredit;
             return;
@@ -471,12 +471,11 @@ impl Session {
         self.sealer.append(&bytes, out);
     }
 
-    /// Judges a frame that came in. Gives it back for the owner to act on, or `None` when there is
-    /// nothing to do: it was dealt with here (credit, heartbeat) or came too late for a flow that
-    /// is over.
+    /// Judges an incoming frame. Returns it for the owner to act on, or `None` if there is nothing
+    /// to do: it was handled here (credit, heartbeat) or came too late for a flow that is over.
     ///
-    /// A flow on which the other end breaks the rules (more bytes than credit, data after its Fin)
-    /// is reset and given to the owner as [`Frame::Reset`].
+    /// If the other end breaks the rules on a flow (more bytes than credit, data after its Fin),
+    /// the flow is reset, and the owner gets [`Frame::Reset`].
     ///
     /// # Errors
     /// See [`Violation`]: the session must be ended.
@@ -500,8 +499,8 @@ impl Session {
         match frame {
             Frame::Hello(_) => Err(Violation::SecondHello),
             Frame::Ping { nonce } => {
-                // Whoever asks on and on and does not read gets no answer: what waits for it would
-                // have no bound.
+                // An end that keeps asking without reading gets no answer: the waiting answers
+                // would have no bound.
                 if !self.is_congested() {
                     Frame::Pong { nonce }.encode(&mut self.control);
                 }
@@ -522,7 +521,7 @@ impl Session {
             Frame::Failed { flow, reason, os_code } => {
                 let event = self.on_flow(flow, |ledger, _| match ledger.phase {
                     Phase::Opening => Received::Pass(Frame::Failed { flow, reason, os_code }),
-                    // Its app has been told that it stands.
+                    // The app already has its SYN-ACK.
                     Phase::Open => Received::Offence,
                 });
                 self.flows.remove(&flow);
@@ -611,7 +610,7 @@ impl Session {
                 None
             }
             Entry::Vacant(slot) => {
-                // What the gateway lets us send; its own credit comes with `opened`.
+                // The window is what the gateway lets us send; its own credit comes with `opened`.
                 slot.insert(Ledger { send_credit: window, ..Ledger::new(0) });
                 self.most_flows = self.most_flows.max(self.flows.len());
                 Some(Frame::Open { flow, to, window, hops, name })
@@ -639,7 +638,7 @@ impl Session {
         }
     }
 
-    /// When [`Session::handle_timeout`] wants to be called.
+    /// When [`Session::handle_timeout`] has something to do.
     pub fn next_deadline(&self) -> Instant {
         self.next_ping
     }
@@ -647,14 +646,14 @@ impl Session {
     /// Keeps the heartbeat. May be called at any time.
     ///
     /// # Errors
-    /// [`Silent`] when the other end must be taken for dead.
+    /// [`Silent`] if the other end counts as dead.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Silent> {
         if now < self.next_ping {
             return Ok(());
         }
         if now > self.next_ping + ASLEEP_AFTER {
-            // This process did not run for a while. What the other end said meanwhile may still lie
-            // in the pipe.
+            // This process did not run for a while. The other end's frames may still be in the
+            // pipe.
             self.last_heard = now;
         }
         let after = now.saturating_duration_since(self.last_heard);
@@ -662,7 +661,7 @@ impl Session {
             Role::Gateway => GATEWAY_DEAD_AFTER,
             Role::Relay => RELAY_DEAD_AFTER,
         };
-        // How long a relay may take to start is its gateway's to say.
+        // The gateway has its own limit for a relay's start.
         let is_starting = self.role == Role::Gateway && self.peer.is_none();
         if after >= limit && !is_starting {
             return Err(Silent { after });

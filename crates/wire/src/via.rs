@@ -1,18 +1,18 @@
-//! The proxy that a relay goes through, as JSON: rare and extensible (an unknown key is ignored).
+//! The proxy of a relay, as JSON: rare and extensible (unknown keys are ignored).
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// In place of a proxy's URL: whatever the host's own settings say for each destination.
+/// In place of a proxy's URL: the host's own settings for each destination.
 pub const HOSTS_OWN: &str = "windows";
 
-/// What a gateway tells its relay in [`crate::Frame::Via`].
+/// The content of [`crate::Frame::Via`].
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ViaSettings {
     /// The proxy's URL, with user and password if it needs them, or [`HOSTS_OWN`].
     pub proxy: String,
-    /// What does not go through it: networks, `.domain`s and names.
+    /// What bypasses it: networks, `.domain`s and names.
     pub except: Vec<String>,
 }
 
@@ -23,18 +23,18 @@ impl fmt::Debug for ViaSettings {
     }
 }
 
-/// Which proxies the host's own settings name for a URL.
+/// The proxies that the host's own settings name for a URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HostProxy {
-    /// The URL that was asked about.
+    /// The URL.
     pub url: String,
-    /// The proxies, in the order in which they are tried, such as `http://proxy.corp.test:8080`;
-    /// none: the connection is made directly.
+    /// The proxies, in the order in which they are tried, such as `http://proxy.corp.test:8080`.
+    /// Empty: the connection is made directly.
     pub proxies: Vec<String>,
-    /// Which setting says so: `script` (PAC), `setting`, `bypass` or `none`.
+    /// The deciding setting: `script` (PAC), `setting`, `bypass` or `none`.
     pub by: String,
-    /// Why a script that is set could not be asked.
+    /// Why a configured script could not be evaluated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
 }

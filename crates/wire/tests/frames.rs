@@ -1,5 +1,5 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
-//! The frame codec: what is written is read again, whatever the pieces it arrives in, and no byte
+//! The frame codec: it reads back what it writes, in whatever pieces the bytes arrive, and no byte
 //! string makes it panic.
 
 use proptest::prelude::*;
@@ -61,8 +61,8 @@ fn hello() -> impl Strategy<Value = Hello> {
     )
 }
 
-/// A frame with its bulk payload apart, so that it can be borrowed.
-/// As long as one may be.
+/// A frame with its bulk payload held separately, so that it can be borrowed. As long as one may
+/// be.
 const LONG_NAME: &str = {
     const BYTES: [u8; MAX_NAME] = [b'n'; MAX_NAME];
     match std::str::from_utf8(&BYTES) {
@@ -135,7 +135,7 @@ fn build(id: u32, bytes: &[u8], ttl: u8, seed: FrameSeed) -> Frame<'_> {
     }
 }
 
-/// Marks of every kind, out of one byte.
+/// Marks of every kind, from one byte.
 fn marks(ttl: u8) -> Marks {
     let fragments = if ttl & 1 == 0 { Fragments::Allowed } else { Fragments::Forbidden };
     Marks { ttl, traffic_class: ttl.wrapping_mul(7), fragments }
@@ -283,7 +283,7 @@ fn a_length_over_the_limit_is_an_error_before_its_bytes_come() {
     );
 }
 
-/// A log names the frame by these sentences.
+/// These sentences name the frame in a log.
 #[test]
 fn an_error_says_what_is_wrong_with_which_frame() {
     let damaged = |part| FrameError::Damaged { frame: 9, part };

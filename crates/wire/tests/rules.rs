@@ -46,7 +46,7 @@ impl Source for Script {
     }
 }
 
-/// A session whose other end has said hello, and what it writes.
+/// A session whose other end has said hello, and its output.
 struct End {
     now: Instant,
     session: Session,
@@ -87,7 +87,7 @@ impl End {
         self.says_from(&mut Script::default(), usize::MAX)
     }
 
-    /// What goes out, each frame in words.
+    /// The output, each frame in words.
     fn says_from(&mut self, source: &mut Script, budget: usize) -> Vec<String> {
         let mut out = Vec::new();
         self.session.fill(&mut out, budget, source);
@@ -180,7 +180,7 @@ fn frames_of_unknown_flows_are_counted_and_ignored() {
         assert_eq!(end.counters().stale_frames, count);
     }
     assert!(end.says().is_empty());
-    // Those of a known one end it, and are none of these.
+    // Failed and Reset end a known flow, and do not count as stale.
     end.session.open(FLOW, peer(), 1);
     let failed = Frame::Failed { flow: FLOW, reason: ConnectFailure::Other, os_code: 1 };
     assert_eq!(end.hear(failed.clone()), Some(failed));

@@ -1,5 +1,5 @@
-//! Lost and doubled bytes: whatever happens to a run of bytes of a stream, nothing that came after
-//! its beginning is taken for what was sent.
+//! Lost and doubled bytes: whatever happens to a run of bytes of a stream, nothing after its
+//! beginning is accepted.
 
 // By the name that the shared part has for it.
 extern crate underpass_wire as wire;
@@ -75,7 +75,7 @@ proptest! {
         }
         let at = at.index(stream.bytes.len());
         let end = (at + run).min(stream.bytes.len());
-        // The stream goes on, so that what is missing of a frame comes from later ones.
+        // The stream continues, so that later frames fill in for the missing bytes of a frame.
         for _ in 0..3 {
             stream.push(&Frame::Data { flow: FlowId(9), bytes: &[0xA5; MAX_DATA] });
         }
@@ -154,7 +154,7 @@ fn a_header_that_is_not_the_next_is_noticed_before_its_payload_comes() {
     assert_eq!((got.len(), error), (1, Some(FrameError::Damaged { frame: 1, part: Part::Header })));
 }
 
-/// A log tells by the number after how much of a stream bytes were lost.
+/// The number shows in a log after how much of a stream bytes were lost.
 #[test]
 fn an_error_names_the_frame_that_is_damaged_by_its_number() {
     let mut stream = Stream::new();
@@ -196,7 +196,7 @@ fn a_frame_whose_rest_was_lost_is_noticed_by_the_heartbeats_that_come_in_its_pla
             assert_eq!(heartbeat, 3);
             break;
         }
-        // A pause in which nothing comes says nothing.
+        // A pause without any bytes proves nothing.
         if heartbeat != 1 {
             stream.push(&Frame::Ping { nonce: heartbeat });
             assert_eq!(decode(&mut decoder, &stream.bytes[now..], 4096), (Vec::new(), None));

@@ -3,7 +3,7 @@
 //!
 //! The model holds few bytes (4 KiB, as WSL's does) and moves them in random pieces, so that each
 //! side is stopped in the middle of frames. The streams' bytes are a function of flow and offset: a
-//! byte lost, doubled or out of order is seen at once.
+//! byte that is lost, doubled or out of order shows at once.
 
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
@@ -202,7 +202,7 @@ impl Pair {
         self.relay.session.mark_ready(FlowId(id));
     }
 
-    /// Moves at most `most` bytes each way, and gives how many were written.
+    /// Moves at most `most` bytes each way, and returns how many were written.
     fn step(&mut self, most: usize) -> usize {
         let up = self.gateway.write_into(&mut self.up, most);
         self.relay.read_from(&mut self.up, most, self.now);
@@ -257,7 +257,7 @@ proptest! {
         pair.open(2, 300_000, 300_000);
         pair.run(&pieces, |p| p.gateway.streams[&2].got_fin && p.relay.streams[&2].got_fin);
         prop_assert_eq!(pair.gateway.streams[&1].received, u64::from(window), "exactly its credit, and no more");
-        // When it is read again it ends as well: nothing was lost by waiting.
+        // When it is read again, it ends as well: nothing was lost by waiting.
         pair.gateway.stalled = None;
         pair.relay.stalled = None;
         pair.run(&pieces, |p| p.gateway.streams[&1].got_fin && p.relay.streams[&1].got_fin);
@@ -282,7 +282,8 @@ fn control_frames_overtake_bulk() {
     assert_eq!(pair.gateway.session.send(&echo), Sent::Queued);
     pair.run(&[3000], |p| p.relay.echoes == [9]);
     let after: u64 = pair.relay.streams.values().map(|s| s.received).sum();
-    // What was already staged (a budget and one turn) and in the pipe may come first, and no more.
+    // Bytes that were already staged (a budget and one turn) or in the pipe may come first, and no
+    // more.
     assert!(
         after - before <= 8 * 1024 + 65_536 + PIPE as u64 + 3000,
         "{} bytes came before it",

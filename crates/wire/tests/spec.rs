@@ -1,6 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
-//! The bytes of each frame, as the specification (README.md) says them: a mistake that both
-//! directions of the codec share shows here.
+//! The bytes of each frame according to the specification (README.md): mistakes that both
+//! directions of the codec share show here.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
@@ -20,7 +20,7 @@ fn encoded(frame: &Frame<'_>) -> Vec<u8> {
     bytes
 }
 
-/// A frame whose payload is at most 255 bytes, by its parts.
+/// A frame with a payload of at most 255 bytes, from its parts.
 fn frame(kind: u8, id: u8, payload: &[&[u8]]) -> Vec<u8> {
     let payload = payload.concat();
     let length = u8::try_from(payload.len()).unwrap();
@@ -149,7 +149,7 @@ fn reasons_and_faults_have_the_numbers_of_the_specification() {
     for (number, by) in (0..).zip(all) {
         assert_eq!(encoded(&Frame::Answer { request, by, message: b"" })[HEADER], number, "{by:?}");
     }
-    // The next number of each is malformed, not the last one.
+    // The number after the last one of each is malformed.
     for (kind, payload) in [
         (18, &[10, 0, 0, 0, 0][..]),
         (18, &[0; 5]),

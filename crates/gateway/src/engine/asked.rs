@@ -20,7 +20,7 @@ pub(crate) enum Asker {
     Tcp { flow: stack::FlowId },
     /// An echo request.
     Echo { request: stack::RequestId },
-    /// The gateway itself.
+    /// The gateway itself, for a host's facts.
     Facts,
 }
 
@@ -177,7 +177,7 @@ impl Asked {
 
     /// The id for the wire. A ping that is one too many takes the oldest one's place.
     pub(crate) fn insert(&mut self, now: Instant, question: Question) -> wire::RequestId {
-        // When the numbers start over the first is long forgotten.
+        // When the numbers start over, the first is long forgotten.
         self.next = self.next.wrapping_add(1);
         self.held.add(&question);
         if let Asker::Echo { .. } = question.asker {
@@ -295,7 +295,7 @@ mod tests {
         }
     }
 
-    /// Asks as the engine does, until no more is taken; how many were.
+    /// Asks as the engine does, and returns how many questions were admitted.
     fn fill(asked: &mut Asked, owner: Owner, zone: impl Fn(usize) -> u64) -> usize {
         let ask = |number| {
             let share =
@@ -325,7 +325,7 @@ mod tests {
         assert!((MAX_QUERIES / 2..MAX_QUERIES * 2 / 3).contains(&silent), "{silent}");
         assert!(asked.admits(Some(Share { owner: ROOT, zone: 8 }), MAX_QUERIES));
         assert!(!asked.admits(Some(Share { owner: ROOT, zone: 7 }), MAX_QUERIES));
-        // What is answered makes room.
+        // An answer makes room.
         for id in 0..silent {
             assert!(asked.take(0, wire::RequestId(1 + id as u32), Kind::Dns).is_some());
         }
@@ -404,7 +404,7 @@ mod tests {
             }
             asked
         };
-        // Of 12: one that has 2n of n that are free gets no more.
+        // Of 12: an owner that has twice what is free gets no more.
         assert!(with(&[(4, own(1)), (3, own(2))]).admits(own(3), 12));
         assert!(!with(&[(4, own(1)), (4, own(2))]).admits(own(3), 12));
         assert!(
@@ -413,7 +413,7 @@ mod tests {
         let sources = |number: u8| {
             Some(Share { owner: Owner::Source([10, 0, 0, number].into()), zone: number.into() })
         };
-        // Each source has half of what all have together.
+        // Each source has at most half of what all have together.
         assert!(with(&[(3, sources(1)), (4, sources(2))]).admits(sources(3), 12));
         assert!(!with(&[(4, sources(1)), (4, sources(2))]).admits(sources(3), 12));
         let other = Some(Share { zone: 9, ..sources(1).unwrap() });

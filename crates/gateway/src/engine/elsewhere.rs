@@ -1,9 +1,9 @@
-//! Conversations that did not begin by the tunnel although their packets came to it: rules keep
-//! these off it while they are known. Knows no rule; [`crate::network`] sets them.
+//! Conversations whose packets came to the tunnel although they did not begin there: rules keep
+//! them off the tunnel while they are known. Knows no rule; [`crate::network`] sets them.
 //!
-//! A packet that a rule keeps off the tunnel is not seen here. So when its time is over the kernel
-//! is asked whether it still has a socket at that port: a rule that went while a server listens
-//! would cost each new peer a lost answer.
+//! A packet that a rule keeps off the tunnel is not seen here. So when a conversation's time is
+//! over, the kernel is asked whether it still has a socket at that port: removing the rule while a
+//! server listens would cost each new peer a lost answer.
 
 use crate::limits::{ELSEWHERE_LIFETIME, MAX_ELSEWHERE};
 use crate::net::owners::Sockets;
@@ -13,11 +13,11 @@ use std::collections::VecDeque;
 use std::time::Instant;
 use tokio::sync::watch;
 
-/// Those that are known, the one heard of last at the end.
+/// The known conversations, the most recent one at the end.
 #[derive(Debug)]
 pub(super) struct Conversations {
     known: VecDeque<(Instant, Elsewhere)>,
-    /// The VM's sockets; none where its kernel does not tell.
+    /// The VM's sockets; `None` if its kernel does not report them.
     sockets: Option<Sockets>,
 }
 
@@ -26,7 +26,7 @@ impl Conversations {
         Self { known: VecDeque::new(), sockets }
     }
 
-    /// A packet of one came.
+    /// A packet of a conversation came.
     pub(super) fn note(&mut self, now: Instant, one: Elsewhere, wish: &watch::Sender<Wish>) {
         let known = self.known.iter().position(|(_, known)| *known == one);
         match known {
@@ -42,8 +42,8 @@ impl Conversations {
         }
     }
 
-    /// Forgets those whose time is over and whose port has no socket any more; the others begin
-    /// anew. A ping that goes on is heard of again.
+    /// Forgets conversations whose time is over and whose port has no socket any more; the others
+    /// get more time. A ping that continues is noticed again.
     pub(super) fn expire(&mut self, now: Instant, wish: &watch::Sender<Wish>) {
         let before = self.known.len();
         for _ in 0..before {
@@ -104,7 +104,7 @@ mod tests {
             "the oldest made room"
         );
         assert_eq!(wish.borrow().elsewhere, all(&known));
-        // One that is known becomes the newest; its rule is there already.
+        // A known conversation becomes the newest; its rule exists already.
         let now = start + Duration::from_secs(1000);
         known.note(now, port(1), &wish);
         assert_eq!(

@@ -1,5 +1,5 @@
 //! Connections that were refused because there is room for no more, and those that made room for
-//! another user's: the log shows some, the status how many.
+//! another user's: the log shows some of them, the status their number.
 
 use crate::limits::LOG_AGAIN_AFTER;
 use crate::status::{Displaced, Refused};
@@ -12,15 +12,15 @@ pub(crate) struct Full {
     count: u64,
     last: Option<Instant>,
     logged: Option<Instant>,
-    /// How many of them the stack has refused by itself.
+    /// How many of them the stack itself has refused.
     by_stack: u64,
-    /// How many have made room, when the last one did, and whose that was.
+    /// How many have made room; the time and the owner of the last one.
     displaced: (u64, Option<(Instant, Owner)>),
     displaced_logged: Option<Instant>,
 }
 
 impl Full {
-    /// One was refused; `open` are open.
+    /// A connection was refused while `open` were open.
     pub(crate) fn note(&mut self, now: Instant, open: usize) {
         self.count += 1;
         self.last = Some(now);
@@ -33,7 +33,7 @@ impl Full {
         }
     }
 
-    /// So many has the stack refused since its start.
+    /// The stack has refused so many since its start.
     pub(crate) fn note_stack(&mut self, now: Instant, refused: u64, open: usize) {
         while self.by_stack < refused {
             self.by_stack += 1;
@@ -41,7 +41,7 @@ impl Full {
         }
     }
 
-    /// So many have made room since the start; whose the last one was.
+    /// So many have made room since the start; `owner` is the last one's.
     pub(crate) fn note_displaced(&mut self, now: Instant, displaced: u64, owner: Option<Owner>) {
         let Some(owner) = owner.filter(|_| displaced > self.displaced.0) else { return };
         self.displaced = (displaced, Some((now, owner)));

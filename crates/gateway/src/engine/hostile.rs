@@ -34,19 +34,19 @@ use wire::{
     Marks, QueryFailure, RequestId, UnbindReason,
 };
 
-/// Apps with a TCP connection each; the last one's is to the gateway's DNS.
+/// Apps with one TCP connection each; the last one connects to the gateway's DNS.
 const APPS: u16 = 4;
-/// The apps' ports begin here, and the ports of their servers there.
+/// The first port of the apps, and the first one of their servers.
 const APP_PORTS: u16 = 1000;
 const SERVER_PORTS: u16 = 2000;
-/// UDP sockets of apps, and those that ask for names.
+/// The first ports of UDP sockets, and of those that send queries.
 const UDP_PORTS: u16 = 3000;
 const ASKING_PORTS: u16 = 4000;
 
-/// Deadlines of the gateway until all is over.
+/// The most deadlines of the gateway until all is over.
 const MOST_DEADLINES: usize = 5000;
 
-/// Until then a gateway that has no relay any more has forgotten all that its silent apps had.
+/// After this time a gateway without a relay has forgotten everything of its silent apps.
 const FORGOTTEN: Duration = Duration::from_secs(1100);
 
 /// How far an input got.
@@ -60,7 +60,7 @@ pub struct Reached {
     pub ended: usize,
 }
 
-/// Takes numbers off the front of the input; 0 where it has ended.
+/// Takes numbers off the front of the input; 0 after its end.
 struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
@@ -86,24 +86,24 @@ impl<'a> Input<'a> {
     }
 }
 
-/// An app's connection as its kernel has it.
+/// An app's connection, from its kernel's side.
 #[derive(Clone, Copy, Default)]
 struct Conn {
     seq: u32,
     ack: u32,
-    /// Bytes that it has got, and that relays have sent on flows of its.
+    /// Bytes that it has got, and bytes that relays have sent on its flows.
     got: u64,
     sent: u64,
     was_opened: bool,
 }
 
-/// All that apps and the relay have done, as far as it matters for what may reach an app.
+/// What apps and the relay have done, as far as it decides what may reach an app.
 #[derive(Default)]
 struct Book {
     conns: [Conn; APPS as usize],
-    /// Which app's a flow is, as far as the relay has heard of it.
+    /// The app of each flow, as far as the relay knows the flow.
     flows: HashMap<u32, u16>,
-    /// Frames came for flows that the relay had not heard of: what apps get may be theirs.
+    /// Frames named flows that the relay did not know: apps may get their bytes.
     is_unsure: bool,
     /// Hosts that each UDP socket of an app has sent to.
     contacts: HashSet<(u16, IpAddr)>,
@@ -244,7 +244,7 @@ impl World {
         } else if shape & 4 == 0 {
             (Ipv4Addr::new(203, 0, 113, 10), SERVER_PORTS + which)
         } else {
-            // What stands for a name, where the gateway goes through a proxy.
+            // A stand-in, if the gateway goes through a proxy.
             (Ipv4Addr::new(198, 18, 0, input.byte() & 3), SERVER_PORTS + which)
         };
         let payload = if shape & 8 == 0 { input.piece() } else { &[] };
@@ -279,7 +279,7 @@ impl World {
         let times = if input.byte() == 0xff { 64 * usize::from(input.byte()) } else { 1 };
         let payload = input.piece();
         let bytes = match what {
-            // Bytes that need not be frames, and may be sealed.
+            // Any bytes, with a seal.
             0 => [&[input.byte()][..], &u24(payload.len()), &input.four().to_le_bytes(), payload]
                 .concat(),
             1 => {
@@ -389,7 +389,7 @@ impl Hostile {
 }
 
 impl Book {
-    /// What a frame of the relay's allows apps to hear.
+    /// Notes what a frame of the relay allows apps to get.
     fn relay_sends(&mut self, bytes: &[u8]) {
         let Ok(Some((frame, _))) = Frame::parse(bytes) else { return };
         let flow = match &frame {
@@ -482,10 +482,10 @@ impl Book {
     }
 }
 
-/// Any bytes, read as what apps and a hostile relay do.
+/// Runs any bytes, read as actions of apps and of a hostile relay.
 ///
 /// # Panics
-/// Where the relay has done what it must not be able to do.
+/// If the relay has done something that it must not be able to do.
 pub fn relay_frames(data: &[u8]) -> Reached {
     let mut input = Input(data);
     let mut world = World::new(input.byte(), super::now());

@@ -1,9 +1,9 @@
 //! The gateway's one loop: frames of the TAP, events of the stack, frames of the relays, time.
 //!
 //! It is one future on one thread. Each pass reads a bounded batch from every source, lets the
-//! stack serve the flows that have something to do, and writes what the relays' pipes take;
-//! whatever has more wakes the loop again. It waits for nothing else: a full pipe or a silent relay
-//! holds up neither the TAP nor another relay.
+//! stack serve the flows that have something to do, and writes what the relays' pipes take; a
+//! source that has more wakes the loop again. It waits for nothing else: a full pipe or a silent
+//! relay holds up neither the TAP nor another relay.
 
 mod asked;
 mod core;
@@ -69,7 +69,7 @@ pub(crate) struct Engine<D = Tap> {
     timer: Pin<Box<Sleep>>,
     armed: Instant,
     started: Instant,
-    /// Since when no relay is ready.
+    /// The time since which no relay is ready.
     alone_since: Option<Instant>,
     mtu: u32,
 }
@@ -105,7 +105,7 @@ impl<D: Device> Engine<D> {
         }
     }
 
-    /// One pass, at the time that it is.
+    /// One pass at the current time.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -114,8 +114,8 @@ impl<D: Device> Engine<D> {
         self.pass(now(), cx, up)
     }
 
-    /// One pass. Ready only when the gateway cannot go on, or when the network's state came to be
-    /// [`NetworkState::up`] and `up` is still wanted.
+    /// One pass. Ready only if the gateway cannot continue. Calls `up` once the network is
+    /// [`NetworkState::up`].
     fn pass(
         &mut self,
         now: Instant,
@@ -147,7 +147,7 @@ impl<D: Device> Engine<D> {
             up(&self.report(now));
         }
         while let Poll::Ready(Some(ask)) = self.asks.poll_recv(cx) {
-            // Who asked may be gone.
+            // The client may be gone.
             let _ = ask.send(self.report(now));
         }
         self.keep_time(cx, now);
@@ -167,7 +167,7 @@ impl<D: Device> Engine<D> {
         }
     }
 
-    /// Lets the stack and the lanes' outputs go on until neither has anything for the other.
+    /// Serves the stack and the lanes' outputs until neither has anything for the other.
     fn write_lanes(&mut self, cx: &mut Context<'_>, now: Instant) {
         loop {
             self.core.settle(now, &mut self.lanes);
@@ -201,7 +201,7 @@ impl<D: Device> Engine<D> {
         for index in 0..self.lanes.len() {
             let turn = self.lanes[index].keep_time(now);
             if matches!(turn, Turn::Died(_) | Turn::Starting) {
-                // The supervisor's answer must be waited for by the next pass.
+                // The next pass must wait for the supervisor's answer.
                 cx.waker().wake_by_ref();
             }
             self.lane_turn(now, index, &turn);
@@ -210,7 +210,7 @@ impl<D: Device> Engine<D> {
         self.watch_relays(now);
     }
 
-    /// Without any relay for some time, the VM has a better chance with its own network.
+    /// Gives the VM its own network back after some time without a relay.
     fn watch_relays(&mut self, now: Instant) {
         if self.lanes.iter_mut().any(|lane| lane.ready().is_some()) {
             self.alone_since = None;
@@ -222,15 +222,15 @@ impl<D: Device> Engine<D> {
         }
     }
 
-    /// Sets the timer to the next thing that is due.
+    /// Sets the timer to the next deadline.
     fn arm(&mut self, cx: &mut Context<'_>, now: Instant) {
         let lanes = self.lanes.iter().filter_map(Lane::next_deadline);
         let withdrawal =
             self.alone_since.filter(|_| self.core.carries()).map(|since| since + WITHDRAW_AFTER);
         let others = [self.core.next_deadline(), withdrawal];
         let Some(at) = lanes.chain(others.into_iter().flatten()).min() else { return };
-        // A deadline only ever moves the timer forward; one that became later finds nothing due
-        // when it fires.
+        // A deadline only ever moves the timer to an earlier time. After a deadline has become
+        // later, the timer fires with nothing due.
         if at < self.armed || self.armed <= now {
             self.armed = at;
             self.timer.as_mut().reset(at.into());
@@ -241,7 +241,7 @@ impl<D: Device> Engine<D> {
         }
     }
 
-    /// Resets what is open, and lets go of TAP and relays.
+    /// Resets open connections, and releases TAP and relays.
     pub(crate) fn stop(mut self) {
         self.core.reset_all(now());
     }

@@ -1,4 +1,5 @@
-//! What the stack and the protocol call the same things: `stack` and `wire` do not know each other.
+//! Translates between terms of the stack and of the protocol: `stack` and `wire` do not know each
+//! other.
 
 use crate::dns::front;
 use stack::Refusal;
@@ -24,7 +25,7 @@ pub(super) fn refusal(reason: ConnectFailure) -> Refusal {
         ConnectFailure::HostUnreachable => unreachable(stack::FaultKind::HostUnreachable),
         ConnectFailure::PermissionDenied => unreachable(stack::FaultKind::Prohibited),
         ConnectFailure::Reported(fault) => Refusal::Unreachable(fault),
-        // Nobody answered the host; the app waits as long as its own kernel wants.
+        // The host got no answer; the app waits as long as its own kernel does.
         ConnectFailure::TimedOut => Refusal::Silent,
         ConnectFailure::Refused
         | ConnectFailure::NoResources
@@ -33,7 +34,7 @@ pub(super) fn refusal(reason: ConnectFailure) -> Refusal {
     }
 }
 
-/// What the asker gets. A time-out stays one: it gets nothing.
+/// The answer for the client. A time-out stays a time-out: there is no answer.
 pub(super) fn no_answer(query: &[u8], reason: QueryFailure) -> Option<Vec<u8>> {
     match reason {
         QueryFailure::TimedOut => None,

@@ -17,8 +17,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const VM_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 pub(crate) const GATEWAY_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 
-/// Runs `act` on a thread of its own inside the lab's VM, with a runtime; a panic in it is the
-/// test's.
+/// Runs `act` on a thread of its own inside the lab's VM, with a runtime; a panic there fails the
+/// test.
 pub(crate) fn in_vm(lab: &Lab, act: impl AsyncFnOnce() + Send) {
     let namespace = File::open(format!("/run/netns/{}", lab.namespace(Place::Wsl))).unwrap();
     std::thread::scope(|scope| {
@@ -36,7 +36,7 @@ pub(crate) fn in_vm(lab: &Lab, act: impl AsyncFnOnce() + Send) {
     });
 }
 
-/// Runs a program in the VM and gives what it printed.
+/// Runs a program in the VM and returns its output.
 pub(crate) fn vm(lab: &Lab, words: &str) -> String {
     let finished = lab.run(Place::Wsl, &words.split_whitespace().collect::<Vec<_>>()).unwrap();
     assert!(finished.succeeded(), "{words}: {}", finished.stderr);
@@ -50,7 +50,7 @@ pub(crate) fn sysctl(lab: &Lab, key: &str, value: &str) {
     assert!(finished.succeeded(), "{key}: {}", finished.stderr);
 }
 
-/// The next frame that `wanted` takes, with what it made of it; the others are thrown away.
+/// The result of `wanted` for the next frame that it accepts; the others are dropped.
 pub(crate) async fn frame<T>(tap: &Tap, mut wanted: impl FnMut(&[u8], RxMeta) -> Option<T>) -> T {
     let mut buffer = vec![0; READ_BUFFER];
     let search = async {

@@ -1,6 +1,6 @@
 //! A kernel whose IPv6 has one routing table, as WSL's are up to 5.15.90.1: built without
-//! CONFIG_IPV6_MULTIPLE_TABLES. It stands before this machine's kernel as a netlink socket: what
-//! such a kernel does differently happens here, all else is this machine's.
+//! CONFIG_IPV6_MULTIPLE_TABLES. It is a netlink socket before this machine's kernel: it answers
+//! what such a kernel answers differently, and passes on the rest.
 //!
 //! | request | answer | source |
 //! |---|---|---|
@@ -38,7 +38,7 @@ pub(crate) struct OldKernel {
 }
 
 impl OldKernel {
-    /// Takes a request that such a kernel answers by itself.
+    /// Answers a request that such a kernel answers differently.
     fn answer(&self, request: &[u8]) -> bool {
         let answer = match kind(request) {
             RTM_NEWRULE | RTM_DELRULE => message(request, NLMSG_ERROR, 0, &request[..HEADER]),

@@ -1,4 +1,4 @@
-//! The numbers of the frames' kinds, as `crates/wire/README.md` has them.
+//! The numbers of the frames' kinds, equal to those in `crates/wire/README.md`.
 
 pub(super) const HELLO: u8 = 1;
 pub(super) const PING: u8 = 2;

@@ -1,4 +1,4 @@
-//! Who may send which frame.
+//! Which end may send which frame.
 
 use super::Role;
 use crate::frame::Frame;

@@ -39,8 +39,8 @@ impl<D: Device> Core<D> {
                 self.stack.forget_request(request);
             }
             Action::Ask { most } => {
-                // A query that cannot be passed on is lost as on any network, and its resolver asks
-                // again.
+                // A query that cannot be passed on is lost, as on any network, and its resolver
+                // asks again.
                 if !self.ask(now, lanes, Asker::Udp { request, most }, message) {
                     self.stack.forget_request(request);
                 }
@@ -103,7 +103,7 @@ impl<D: Device> Core<D> {
         self.drive_dns(now, lanes, flow);
     }
 
-    /// Reads queries of a DNS connection and writes answers, as far as either goes.
+    /// Reads queries of a DNS connection and writes answers, as far as possible.
     pub(super) fn drive_dns(&mut self, now: Instant, lanes: &mut [Lane], flow: FlowId) {
         let own = self.own_addresses();
         loop {
@@ -112,10 +112,10 @@ impl<D: Device> Core<D> {
             let read = self.stack.read(flow, appetite, |piece| connection.read(piece));
             let query = match connection.next(now) {
                 Next::Query(query) => query,
-                // Answers that are gone give room for queries that wait behind them.
+                // Answers that were written make room for queries that wait behind them.
                 Next::Nothing if read == 0 && !self.dns.write(&mut self.stack, flow) => break,
                 Next::Nothing => continue,
-                // Its server's bytes come behind all of ours.
+                // Its server's bytes come after all of ours.
                 Next::Transfer if self.stack.unsent(flow) > 0 => break,
                 Next::Transfer => return self.hand_on(now, lanes, flow),
                 Next::Nonsense => {
@@ -140,14 +140,14 @@ impl<D: Device> Core<D> {
         self.dns.flush(now, &mut self.stack, flow);
     }
 
-    /// Has a server answer a connection from here on: one of those that the host's resolver asks,
-    /// as a relay has last said.
+    /// Has a server answer a connection from here on: one of the resolver's servers that a relay
+    /// has last reported.
     fn hand_on(&mut self, now: Instant, lanes: &mut [Lane], flow: FlowId) {
         self.counts.totals.dns += 1;
         let servers = self.wishes.dns_servers();
         let Some(connection) = self.dns.get_mut(flow) else { return };
         connection.hand_on(servers);
-        // As for any connection: one lane has room for it, or none.
+        // As for any connection, a lane with room takes it, if there is one.
         match pick(lanes, flow.0, &mut self.counts.drops, |_, session| has_room(session)) {
             None => self.take_back(now, flow),
             Some((lane, session)) => {
@@ -170,12 +170,12 @@ impl<D: Device> Core<D> {
         self.dns.take_back(now, flow);
     }
 
-    /// A relay's answer as an app gets it: one from outside names no address of the host, and with
-    /// a proxy it names stand-ins.
+    /// A relay's answer in the form for an app: an answer from outside names no address of the
+    /// host, and with a proxy it names stand-ins.
     pub(super) fn guarded(&mut self, by: AnsweredBy, message: &[u8]) -> Vec<u8> {
         let plan = &self.plan;
         let filtered = match by {
-            // Whoever writes that file decides for the host.
+            // The host's administrator writes that file.
             AnsweredBy::HostsFile => None,
             AnsweredBy::RawQuery | AnsweredBy::RecordQuery | AnsweredBy::Servers => {
                 self.rebind.filtered(message, |ip| plan.is_inside(ip))

@@ -18,7 +18,7 @@ pub(super) fn query(kind: u8) -> Vec<u8> {
     .concat()
 }
 
-/// An answer to a query: one with an address, one that was damaged, or any bytes.
+/// An answer to a query: with an address, damaged, or any bytes.
 pub(super) fn answer(query: &[u8], payload: &[u8]) -> Vec<u8> {
     let Some((shape, rest)) = payload.split_first() else { return Vec::new() };
     if shape & 1 == 1 || query.len() < 12 {

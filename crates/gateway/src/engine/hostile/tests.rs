@@ -19,7 +19,7 @@ proptest! {
     }
 }
 
-/// The inputs of `tests/fuzz/seeds`: what the fuzzer found to reach all that it reaches.
+/// The inputs of `tests/fuzz/seeds`, with which the fuzzer covers all the code that it reaches.
 #[test]
 fn the_fuzzers_seeds_pass() {
     let text = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/seeds/relay_frames.txt");
@@ -32,7 +32,7 @@ fn the_fuzzers_seeds_pass() {
     }
 }
 
-/// What the relay does: frames with ids by `put_frame`, each sent once or `64 * times` times.
+/// An act of the relay: a frame with ids by `put_frame`, sent once or `64 * times` times.
 fn relay(what: u8, times: u8, payload: &[u8], nth: u8, value: u32) -> Vec<u8> {
     let times = if times == 0 { vec![0] } else { vec![0xff, times] };
     let length = u8::try_from(payload.len()).unwrap();
@@ -92,7 +92,7 @@ fn a_question_that_is_answered_by_another_kind_of_frame_is_not_lost() {
 
 #[test]
 fn a_connection_that_stands_and_fails_is_reset() {
-    // Failed with a router's fault, behind Opened: the stack kept the connection for ever.
+    // Failed with a router's fault after Opened: the stack kept the connection for ever.
     let input = [
         &[0][..],
         &hello(),

@@ -1,5 +1,5 @@
 //! What each app and each server must see. The book knows what both sides of each conversation have
-//! done, and judges at once what the other side is shown of it.
+//! done, and judges at once what the other side sees of it.
 
 use super::program::{Answering, AppEnd, Dice, Outcome, Plan, Reply, To};
 use std::collections::BTreeMap;
@@ -13,11 +13,11 @@ pub(super) enum Way {
     Down,
 }
 
-/// A prime: no power of two that a fault repeats with divides it.
+/// A prime, so that a fault that repeats at powers of two does not hide.
 const PATTERN: usize = 65_521;
 
-/// The bytes of a stream from `offset` on, at most [`PATTERN`] of them: another place of one random
-/// text for each connection and direction.
+/// The bytes of a stream from `offset` on, at most [`PATTERN`] of them. Each connection and
+/// direction begins at another place of one random text.
 pub(super) fn stream(conn: usize, way: Way, offset: u64) -> &'static [u8] {
     static TEXT: OnceLock<Vec<u8>> = OnceLock::new();
     let text = TEXT.get_or_init(|| {
@@ -88,7 +88,7 @@ pub(super) struct Book {
     pub(super) pings: BTreeMap<u16, (u8, usize, bool)>,
     /// Datagrams for whose refusal the app waits, by the host's number.
     pub(super) refusals: BTreeMap<u64, SocketAddr>,
-    /// What a stranger sent, which no app may see.
+    /// Datagrams of strangers, which no app may see.
     pub(super) strangers: Vec<u64>,
 }
 
@@ -249,7 +249,7 @@ impl Book {
         assert!(is_datagram(number, bytes), "other bytes in a datagram for the app");
     }
 
-    /// An app's datagram reaches a host; gives what the host sends back.
+    /// An app's datagram reaches a host; returns what the host sends back.
     pub(super) fn server_gets_datagram(&mut self, peer: SocketAddr, bytes: &[u8]) -> (Sent, Reply) {
         let number = number_in(bytes);
         let (sent, reply) = self
@@ -261,7 +261,7 @@ impl Book {
         (sent, reply)
     }
 
-    /// Everything that must have come to its end by itself has.
+    /// Everything that must end by itself has ended.
     pub(super) fn assert_complete(&self, with_stalled: bool) {
         for (n, it) in self.conns.iter().enumerate() {
             let plan = it.plan;
@@ -289,7 +289,7 @@ impl Book {
                 Outcome::TimedOut => {}
             }
             let reads_all = matches!(plan.app.end, AppEnd::AfterSending | AppEnd::AfterServer);
-            // A RST that is lost is sent once more when the app says something, and not before.
+            // A lost RST is sent again when the app sends something, and not before.
             if it.server_reset && reads_all && !self.is_lossy {
                 assert!(
                     it.app_saw_reset,
@@ -299,7 +299,7 @@ impl Book {
         }
     }
 
-    /// What became of everything when nobody is left.
+    /// The outcome once no app is left.
     pub(super) fn assert_over(&self, is_whole: bool) {
         for (n, it) in self.conns.iter().enumerate() {
             let is_over =
@@ -332,7 +332,7 @@ impl Book {
     }
 }
 
-/// A datagram's payload: its number, and bytes that follow from that.
+/// A datagram's payload: its number, and bytes derived from it.
 pub(super) fn datagram(number: u64, bytes: usize) -> Vec<u8> {
     let mut payload = number.to_be_bytes().to_vec();
     payload

@@ -1,11 +1,11 @@
-//! Programs that failed once, as simple as they got, each with what it found.
+//! Programs that failed once, in their simplest form, each with the fault that it found.
 
 use super::program::{
     Act, AppEnd, AppSide, Outcome, Plan, Program, Reads, ServerEnd, ServerSide, Setting, Speaks,
     To, What,
 };
 
-/// Seeds of programs that got no simpler.
+/// Seeds of programs that could not be simplified.
 const SEEDS: [u64; 7] = [
     // A window that closed over data under way, by ACKs that overtook each other: smoltcp had no
     // timer left.

@@ -1,5 +1,5 @@
-//! What a kernel does with the gateway's frames, and a link that loses packets and lets them
-//! overtake each other.
+//! A kernel's work on the gateway's frames, and a link that loses packets and lets them overtake
+//! each other.
 
 use super::program::{Dice, Setting};
 use crate::engine::pretend::packets::{checksum, data_length, four, tcp_at, two};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// Bytes of Ethernet's header.
 const ETHERNET: usize = 14;
 
-/// What the kernel makes of a frame: segments cut, checksums completed.
+/// The packets that the kernel makes of a frame: segments cut, checksums completed.
 pub(super) fn kernel(frame: &[u8], meta: TxMeta) -> Vec<Vec<u8>> {
     let packet = &frame[ETHERNET..];
     let Some(partial) = meta.checksum else { return vec![packet.to_vec()] };
@@ -78,7 +78,7 @@ impl Link {
         setting: &Setting,
         dice: &mut Dice,
     ) {
-        // What has no second try is lost by the program alone.
+        // Packets that are not sent again are lost only by the program's own acts.
         if tcp_at(&packet).is_some() && dice.per_mille(setting.loss) {
             return;
         }

@@ -4,12 +4,12 @@
 //! What runs is the product: the engine with its stack, its lanes and their sessions. Around it
 //! stand the app's kernel (smoltcp, `vm.rs`), a link that loses packets and lets them overtake each
 //! other (`link.rs`), and pretend relays with the product's own session and decoder (`relay.rs`).
-//! The book (`book.rs`) knows what each side has done, and judges at once what the other is shown:
-//! bytes are equal, ends are equal, no limit is passed. In the end all that can come to its end by
-//! itself must have, and all tables must be empty.
+//! The book (`book.rs`) knows what each side has done, and judges at once what the other side sees:
+//! bytes are equal, ends are equal, no limit is passed. In the end everything that can end by
+//! itself must have ended, and all tables must be empty.
 //!
-//! A program is made from a number (`program.rs`), and made smaller where it fails. What once
-//! failed is in `failed.rs`. Firezone's `tunnel_test` is the model of this.
+//! A program is made from a number (`program.rs`), and made smaller where it fails. `failed.rs` has
+//! programs that failed once. The design follows Firezone's `tunnel_test`.
 
 mod book;
 mod failed;
@@ -39,14 +39,14 @@ const PROGRAMS: u64 = 10_000;
 /// Tests that share them, so that they run side by side.
 const SHARES: u64 = 4;
 
-/// After the last act everything is whole for so long before it is judged; then those that stalled
-/// go on for as long.
+/// After the last act nothing is lost for so long before everything is judged; then stalled sides
+/// continue for as long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Until then UDP sockets and questions of a gateway without apps are gone (RFC 4787 REQ-5).
+/// After this time UDP sockets and questions of a gateway without apps are gone (RFC 4787 REQ-5).
 const IDLE: Duration = Duration::from_secs(310);
 
-/// Until then the gateway has noticed that an idle app is gone.
+/// After this time the gateway has noticed that an idle app is gone.
 const FORGOTTEN: Duration = Duration::from_secs(1000);
 
 struct World {
@@ -73,7 +73,7 @@ impl world::World for World {
                 let (pipes, seed) = (world::start(answer, setting.pipe), self.dice.roll());
                 self.relays.push(Relay::new(lane, pipes, setting, seed, self.gateway.now));
             }
-            // The lane may wait for its end no longer.
+            // The lane may no longer wait for its end.
             Request::End { answer, .. } => drop(answer.send(Some("it was ended".to_owned()))),
         }
     }
@@ -130,7 +130,7 @@ impl World {
         });
     }
 
-    /// Time goes on until then.
+    /// Time passes until `end`.
     fn run_until(&mut self, end: Instant) {
         loop {
             self.settle();
@@ -140,7 +140,7 @@ impl World {
                 .into_iter()
                 .flatten()
                 .min();
-            // What is due at once has had its turn, and is due again a little later.
+            // What is due at once had its turn, and is due again a little later.
             let soon = self.gateway.now + Duration::from_micros(500);
             let next = next.map_or(end, |at| at.max(soon));
             if next >= end {
@@ -224,7 +224,7 @@ impl World {
         }
         self.run_until(self.gateway.now + Duration::from_millis(200));
         self.vm.heal();
-        // Relays that hang are given up in that time.
+        // Hanging relays are given up in that time.
         self.run_until(self.gateway.now + PATIENCE);
         self.book.assert_complete(false);
         self.assert_works();
@@ -241,7 +241,7 @@ impl World {
         self.assert_empty();
     }
 
-    /// Whatever has happened, datagrams, queries and pings come through now.
+    /// Whatever happened before, datagrams, queries and pings come through now.
     fn assert_works(&mut self) {
         let before = self.book.numbers;
         self.book.queries.clear();
@@ -276,7 +276,7 @@ impl World {
     }
 }
 
-/// Runs a program; what it came to where it failed.
+/// Runs a program. An error says how it failed.
 fn outcome(program: &Program) -> Result<(), String> {
     let run = catch_unwind(AssertUnwindSafe(|| World::new(program, super::now()).run()));
     run.map_err(|panic| {

@@ -1,5 +1,5 @@
-//! Programs: what apps, servers, relays and the network do, and when. Made from a seed, and made
-//! smaller where one fails.
+//! Programs: what apps, servers, relays and the network do, and when. A program is made from a
+//! seed, and simplified if it fails.
 
 /// A small generator of numbers (SplitMix64): the same seed gives the same program on every
 /// machine.
@@ -31,7 +31,7 @@ impl Dice {
 /// A whole program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Program {
-    /// What losses and pieces are decided by.
+    /// The seed of losses and pieces.
     pub(super) seed: u64,
     pub(super) setting: Setting,
     pub(super) acts: Vec<Act>,
@@ -90,7 +90,7 @@ pub(super) enum What {
     Dies {
         lane: usize,
     },
-    /// A relay does nothing any more, and neither ends.
+    /// A relay does nothing any more and does not end.
     Hangs {
         lane: usize,
     },
@@ -143,16 +143,15 @@ pub(super) struct AppSide {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AppEnd {
-    /// Ends its direction behind its bytes, and reads on.
+    /// Ends its direction after its bytes, and reads on.
     AfterSending,
-    /// Ends its direction when the server has.
+    /// Ends its direction after the server has.
     AfterServer,
-    /// Ends its direction behind its bytes and is gone; a minute later its kernel knows nothing of
-    /// it.
+    /// Ends its direction after its bytes and exits; a minute later its kernel forgets it.
     Exit,
     /// Resets after having read so many bytes.
     Abort { read: u64 },
-    /// Its kernel forgets it without a word after it has read so many bytes.
+    /// Its kernel forgets it silently after it has read so many bytes.
     Vanish { read: u64 },
 }
 
@@ -175,7 +174,7 @@ pub(super) enum ServerEnd {
     AfterSending,
     AfterApp,
     Never,
-    /// Resets behind its bytes.
+    /// Resets after its bytes.
     Reset,
 }
 
@@ -184,7 +183,7 @@ pub(super) enum Reads {
     Eagerly,
     /// So many bytes each 10 ms.
     Slowly(u16),
-    /// Nothing until the program is long over.
+    /// Nothing until long after the program.
     NotUntilTheEnd,
 }
 
@@ -201,9 +200,9 @@ pub(super) enum Answering {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reply {
     Nothing,
-    /// As many datagrams from the host that was sent to.
+    /// So many datagrams from the same host.
     Echo(u8),
-    /// One from a host that the app has not sent to.
+    /// One from a host to which the app has not sent.
     FromStranger,
     PortUnreachable,
 }
@@ -291,7 +290,7 @@ impl Program {
         all
     }
 
-    /// As it may be put into the list of programs that once failed.
+    /// As text, for the list of programs that failed once.
     pub(super) fn as_rust(&self) -> String {
         let Self { seed, setting, acts } = self;
         format!("Program {{ seed: {seed}, setting: {setting:?}, acts: vec!{acts:#?} }}")
@@ -444,7 +443,7 @@ impl Plan {
         self.outcome == Outcome::Opened && ends
     }
 
-    /// Whether somebody waits until the program is long over.
+    /// Whether a side waits until long after the program.
     pub(super) fn stalls(&self) -> bool {
         self.app.reads == Reads::NotUntilTheEnd || self.server.reads == Reads::NotUntilTheEnd
     }

@@ -1,5 +1,5 @@
-//! A pretend relay and the servers that it reaches: the relay's own session and decoder, and in
-//! place of sockets what the program says.
+//! A pretend relay and the servers that it reaches: the product's session and decoder, with the
+//! program's acts in place of sockets.
 
 use super::book::{self, Book, Conn, Sent, Way};
 use super::program::{Answering, Dice, Outcome, Plan, Reads, Reply, ServerEnd, Setting, Speaks};
@@ -17,7 +17,7 @@ use wire::{
 /// Between two reads of a slow server.
 const SLOW: Duration = Duration::from_millis(10);
 
-/// What Windows waits for a connect (its default, in seconds).
+/// How long Windows waits for a connect by default.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(21);
 
 struct Socket {
@@ -43,7 +43,7 @@ pub(super) struct Relay {
     /// Connects under way.
     connecting: BTreeMap<u32, (Instant, usize)>,
     binds: HashMap<u32, SocketAddr>,
-    /// Does nothing until then: for ever where it hangs.
+    /// It does nothing until then; for ever if it hangs.
     pub(super) asleep: Option<Asleep>,
     pub(super) is_dead: bool,
     setting: Setting,
@@ -163,10 +163,10 @@ impl Relay {
         self.pipes.down.close();
     }
 
-    /// Whatever becomes of its connections from here on is not the gateway's fault.
+    /// From here on the end of its connections is not the gateway's fault.
     pub(super) fn excuse(&self, book: &mut Book) {
-        // Those that are over here may still be on their way to the app, and are reset with the
-        // others.
+        // Connections that are over here may still be on their way to the app, and are reset with
+        // the others.
         let conns = self.served.iter().copied();
         conns
             .chain(self.connecting.values().map(|(_, conn)| *conn))
@@ -185,7 +185,7 @@ impl Relay {
         }
     }
 
-    /// Tells whether anything moved.
+    /// Returns whether anything moved.
     pub(super) fn step(&mut self, now: Instant, book: &mut Book, is_released: bool) -> bool {
         match self.asleep {
             Some(Asleep::Until(at)) if at <= now => self.asleep = None,
@@ -195,8 +195,7 @@ impl Relay {
         if self.is_dead {
             return false;
         }
-        // Lent for the time of this step: the source that the session pulls from owns what it
-        // needs.
+        // Lent for the time of this step: the session's source owns what it needs.
         std::mem::swap(&mut self.sockets.book, book);
         self.sockets.is_released = is_released;
         let mut moved = self.read(now);
@@ -268,7 +267,8 @@ impl Relay {
             let (flow, it) = (FlowId(*flow), &mut self.sockets.book.conns[*conn]);
             match it.plan.outcome {
                 Outcome::Opened => {
-                    // A SYN that was sent twice, and whose second one all the rest has overtaken.
+                    // The SYN was sent twice, and the rest of the connection has overtaken the
+                    // second one.
                     if it.app_saw_fin && it.server_saw_fin && self.setting.overtaken > 0 {
                         self.session.failed(flow, ConnectFailure::Refused, 111);
                         continue;
@@ -303,7 +303,7 @@ impl Relay {
         !due.is_empty()
     }
 
-    /// The servers read what they may, and see what is behind it.
+    /// The servers read what they may, and see the end behind it.
     fn serve(&mut self, now: Instant) -> bool {
         let mut moved = false;
         let Sockets { open, book, is_released, .. } = &mut self.sockets;
@@ -448,7 +448,8 @@ impl Around<'_> {
             }
             Frame::Datagram { bind, peer, bytes, .. } => {
                 let (sent, reply) = sockets.book.server_gets_datagram(peer, bytes);
-                // The end of a UDP socket that made room for another overtakes its last datagrams.
+                // When a UDP socket makes room for another, its Unbind overtakes its last
+                // datagrams.
                 let Some(app) = self.binds.get_mut(&bind.0) else { return };
                 assert!(app.port() == 0 || *app == sent.app, "two apps behind one UDP socket");
                 *app = sent.app;
@@ -528,7 +529,7 @@ fn answer_datagram(session: &mut Session, book: &mut Book, bind: BindId, sent: S
     }
 }
 
-/// A query says itself what is to come of it, by the first letter of its name.
+/// The first letter of a query's name decides about its answer.
 fn answer_query(session: &mut Session, request: RequestId, message: &[u8]) {
     let what = message[13];
     match what {
@@ -544,7 +545,7 @@ fn answer_query(session: &mut Session, request: RequestId, message: &[u8]) {
     }
 }
 
-/// A query for a name that says what is to come of it.
+/// A query whose name decides about its answer.
 pub(super) fn query(id: u16, answers: Answering) -> Vec<u8> {
     let what = match answers {
         Answering::Answer => b'a',

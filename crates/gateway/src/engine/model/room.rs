@@ -22,7 +22,7 @@ impl Owners for Closed {
 }
 
 /// A relay of two connections hangs for a while, and what one app sends fills the pipe. The other
-/// app closes, which cannot be said to the relay yet, and its user connects anew.
+/// app closes, which cannot reach the relay yet, and its user connects again.
 #[test]
 fn what_an_app_closed_makes_room_before_the_relay_heard_of_its_end() {
     let setting = Setting { max_flows: 2, pipe: 4096, ..Setting::PLAIN };
@@ -50,7 +50,7 @@ fn what_an_app_closed_makes_room_before_the_relay_heard_of_its_end() {
     world.book.conns[1].plan.app.end = AppEnd::AfterSending;
     world.run_until(at(2100));
     assert!(world.book.conns[1].app_closed && !world.book.conns[1].server_saw_fin);
-    // Its reset is not for the app, which is gone.
+    // The app is gone, so its reset does not count.
     (world.book.conns[1].app_gone, world.book.conns[1].is_excused) = (true, true);
     world.act(connect());
     // Before its kernel would send the SYN again.

@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-/// Local ports of the apps' connections begin here, those of their datagrams there.
+/// The first local ports of the apps' connections, datagrams and queries.
 const FIRST_PORT: u16 = 10_000;
 const UDP_PORTS: u16 = 40_000;
 const QUERIES: u16 = 50_000;
@@ -74,7 +74,7 @@ impl smoltcp::phy::Device for Wire {
     }
 }
 
-/// What an app's connection is for.
+/// The purpose of an app's connection.
 enum Talk {
     Stream { conn: usize },
     Dns(Dns),
@@ -102,9 +102,9 @@ struct App {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Lives,
-    /// Its own reset goes out, and then it is gone.
+    /// It sends a reset, and then it is gone.
     Aborts,
-    /// Its kernel forgets it then.
+    /// Its kernel forgets it at that time.
     ForgottenAt(Instant),
 }
 
@@ -166,7 +166,7 @@ impl Vm {
         }
     }
 
-    /// From now on nothing is lost any more.
+    /// From now on nothing is lost.
     pub(super) fn heal(&mut self) {
         (self.setting.loss, self.setting.overtaken) = (0, 0);
     }
@@ -268,7 +268,7 @@ impl Vm {
         }
     }
 
-    /// Everything that can happen now, on the app's side. Returns whether anything moved.
+    /// Does everything that can happen now on the app's side. Returns whether anything moved.
     pub(super) fn step(&mut self, now: Instant, nic: &mut Nic, book: &mut Book) -> bool {
         let mut moved = false;
         for (frame, meta) in nic.take() {
@@ -444,7 +444,7 @@ impl Vm {
         });
     }
 
-    /// All apps end, and what they have is reset.
+    /// All apps end, and their connections are reset.
     pub(super) fn kill_all(&mut self, book: &mut Book) {
         for app in &mut self.apps {
             if let Talk::Stream { conn } = app.talk {
@@ -471,7 +471,7 @@ struct Act<'a> {
 }
 
 impl Act<'_> {
-    /// The app does what it can. Tells whether anything changed.
+    /// The app does what it can. Returns whether anything changed.
     fn stream(
         &mut self,
         socket: &mut Socket<'static>,
@@ -498,8 +498,8 @@ impl Act<'_> {
         }
         // What it reads.
         let most = match plan.app.reads {
-            // smoltcp throws away what is unread at the end of TIME-WAIT, and with it that there
-            // was an end.
+            // At the end of TIME-WAIT smoltcp discards unread bytes, and with them the end of the
+            // stream.
             _ if socket.state() == State::TimeWait => usize::MAX,
             Reads::NotUntilTheEnd if !self.is_released => 0,
             Reads::Slowly(_) if *next_read > now => 0,
@@ -540,7 +540,7 @@ impl Act<'_> {
             self.book.app_sees_fin(conn);
             moved = true;
         }
-        // What is still unread hides the end behind it.
+        // Unread bytes hide the end behind them.
         let is_over = socket.state() == State::Closed && !socket.can_recv();
         if is_over
             && !self.book.conns[conn].app_saw_fin
@@ -571,7 +571,7 @@ impl Act<'_> {
         match plan.app.end {
             AppEnd::Exit if it.app_closed => {
                 it.app_gone = true;
-                // What comes for a socket that is closed is answered with a reset.
+                // Bytes for a closed socket are answered with a reset.
                 if socket.can_recv() {
                     socket.abort();
                     *fate = Fate::Aborts;
@@ -657,7 +657,7 @@ impl Dns {
     }
 }
 
-/// Whether that is what must come of a query.
+/// Whether this is the right answer to a query.
 fn is_answer(answer: &[u8], query: &[u8], answers: Answering) -> bool {
     let code = match answers {
         Answering::Answer => 0,

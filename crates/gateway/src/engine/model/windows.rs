@@ -1,8 +1,8 @@
-//! What apps have told of their windows. Their kernel here is smoltcp, which cuts data that are
-//! beyond its window and takes the FIN behind them all the same, so that an app would see an end
-//! too early. Linux takes such a FIN when what was cut has come again (`tcp_data_queue` in
-//! net/ipv4/tcp_input.c). Data beyond the window come where smoltcp repeats a segment for equal
-//! ACKs: it does not look at the window there.
+//! The windows that apps have announced. Their kernel here is smoltcp, which cuts data beyond its
+//! window and still takes the FIN behind them, so that an app would see an end too early. Linux
+//! takes such a FIN only when the cut data have come again (`tcp_data_queue` in
+//! net/ipv4/tcp_input.c). Data beyond the window occur when smoltcp repeats a segment after equal
+//! ACKs: it does not check the window there.
 
 use crate::engine::pretend::packets::{FIN, SYN, data_length, four, tcp_at, two};
 use std::collections::HashMap;

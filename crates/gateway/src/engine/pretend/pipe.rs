@@ -14,7 +14,7 @@ struct Queue {
     is_closed: bool,
 }
 
-/// One direction. Nobody is woken by it: the world polls after each change.
+/// One direction. It wakes no task: the world polls after each change.
 #[derive(Clone, Debug)]
 pub(crate) struct Pipe(Arc<Mutex<Queue>>);
 

@@ -100,7 +100,7 @@ fn a_new_connection_displaces_the_idlest_one_of_the_user_with_most() {
     // The idlest one is busy now.
     world.say(10_000, &framed(&query(1, ["a", "test"], A)));
     let mut gone = Vec::new();
-    // Another user, the one with few, and the one with most.
+    // Another user, the user with few, and the user with most.
     for newcomer in [12_000, 11_900, 10_900] {
         open(&mut world, newcomer);
         let reset = |port: &u16| world.flags(*port) & RST != 0;
@@ -130,7 +130,7 @@ fn a_new_connection_of_the_user_with_most_displaces_no_busy_one() {
     assert_eq!((world.flags(10_000) & RST, world.dropped("dns-displaced")), (RST, 1));
 }
 
-/// Asks one more question. Tells whether it reached the relay.
+/// Asks one more question. Returns whether it reached the relay.
 fn is_asked(world: &mut World, port: u16, id: u16) -> bool {
     world.datagram(port, SERVER, &query(id, [&format!("n{id}"), &format!("z{id}")], A));
     !world.heard(0).is_empty()

@@ -31,7 +31,7 @@ impl Owners for ByPort {
     }
 }
 
-/// A TCP connection as its app's kernel has it.
+/// A TCP connection, from its app's kernel's side.
 struct App {
     to: (Ipv4Addr, u16),
     seq: u32,
@@ -96,7 +96,7 @@ struct World {
     gateway: Gateway,
     /// By lane.
     relays: BTreeMap<usize, Relay>,
-    /// Without it starts take for ever.
+    /// While it is false, starts take for ever.
     can_start: bool,
     starting: Vec<Request>,
     apps: BTreeMap<u16, App>,
@@ -181,7 +181,7 @@ impl World {
         }
     }
 
-    /// One whose relays are ready and have sent these facts.
+    /// A gateway whose relays are ready and have sent these facts.
     fn ready(setting: &Setting, facts: &HostFacts) -> Self {
         let mut world = Self::new(setting);
         world.settle();
@@ -203,11 +203,11 @@ impl World {
         self.send(lane, &Frame::Facts { request, json });
     }
 
-    /// Time goes on by so much.
+    /// Time passes.
     fn wait(&mut self, by: Duration) {
         let end = self.gateway.now + by;
         self.settle();
-        // A timer that is over is not set for anything.
+        // A timer in the past is not set.
         while self.gateway.engine.armed > self.gateway.now && self.gateway.engine.armed < end {
             self.gateway.now = self.gateway.engine.armed;
             self.settle();
@@ -224,7 +224,7 @@ impl World {
         self.report().drops.get(why).copied().unwrap_or(0)
     }
 
-    /// What the relay of a lane has got since the last call.
+    /// The frames that the relay of a lane has got since the last call.
     fn heard(&mut self, lane: usize) -> Vec<Heard> {
         self.settle();
         std::mem::take(&mut self.relays.get_mut(&lane).expect("it runs").heard)
@@ -267,7 +267,7 @@ impl World {
         self.packet(&udp(port, to, payload));
     }
 
-    /// What has come for a UDP port of an app since the last call.
+    /// The datagrams for a UDP port of an app since the last call.
     fn received(&mut self, port: u16) -> Vec<Vec<u8>> {
         self.datagrams.extract_if(.., |(to, ..)| *to == port).map(|(.., bytes)| bytes).collect()
     }

@@ -61,7 +61,7 @@ fn without_a_relay_for_some_time_the_vm_gets_its_own_network_back() {
     assert!(world.gateway.wishes.borrow().carry);
     world.wait(moment);
     assert!(!world.gateway.wishes.borrow_and_update().carry);
-    // Until there is one again.
+    // Until a relay runs again.
     world.wait(10 * WITHDRAW_AFTER);
     assert!(!world.gateway.wishes.has_changed().unwrap());
     world.can_start = true;
