@@ -166,8 +166,8 @@ mod tests {
     fn resident(block: *mut u8, size: usize) -> usize {
         let mut pages = vec![0_u8; size.div_ceil(PAGE)];
         // SAFETY: the mapping is alive, and `pages` has a byte for each of its pages.
-        let told = unsafe { libc::mincore(block.cast(), size, pages.as_mut_ptr()) };
-        assert_eq!(told, 0);
+        let counted = unsafe { libc::mincore(block.cast(), size, pages.as_mut_ptr()) };
+        assert_eq!(counted, 0);
         pages.iter().filter(|page| **page & 1 == 1).count()
     }
 

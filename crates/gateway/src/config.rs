@@ -203,7 +203,7 @@ pub enum ConfigError {
     #[error("--rebind-domain-ok: {0}")]
     Domain(#[from] NoDomain),
     /// Exceptions without a proxy.
-    #[error("--via-except says what goes without a proxy, and there is none: give it with --via")]
+    #[error("--via-except names what bypasses a proxy, and no proxy is set: give one with --via")]
     ExceptAlone,
     /// The subnet does not have the form that is needed.
     #[error("--subnet {subnet}: it must be a network of prefix length 28, such as {}/28", .subnet.network())]

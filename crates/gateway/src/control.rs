@@ -161,11 +161,11 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let _listener = UnixListener::bind(crate::instance::socket_path(&folder)).unwrap();
         let owned = std::os::unix::fs::chown(&folder, Some(65534), None);
-        let told = status(&[PathBuf::from("/nonexistent"), folder.clone()]);
+        let found = status(&[PathBuf::from("/nonexistent"), folder.clone()]);
         std::fs::remove_dir_all(&folder).unwrap();
         // Only root can change a folder's owner.
         if owned.is_ok() {
-            assert!(matches!(told, Err(StatusError::NotRunning)), "{told:?}");
+            assert!(matches!(found, Err(StatusError::NotRunning)), "{found:?}");
         }
     }
 }

@@ -127,7 +127,7 @@ pub async fn ask_within<T: DeserializeOwned>(
         RunError::Silent => HostError::Silent { program: program(), patience },
     })?;
     if !output.status.success() {
-        let (ending, words) = (output.status.to_string(), windows::told(&output));
+        let (ending, words) = (output.status.to_string(), windows::message_of(&output));
         return Err(HostError::Ended { program: program(), ending, words });
     }
     serde_json::from_slice(&output.stdout)
@@ -312,26 +312,29 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     /// A relay that prints the output of a script.
-    async fn told(name: &str, script: &str) -> Result<HostFacts, HostError> {
+    async fn facts_from(name: &str, script: &str) -> Result<HostFacts, HostError> {
         let file =
             std::env::temp_dir().join(format!("underpass-host-{name}-{}", std::process::id()));
         std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let told = facts(file.clone(), Placement::AsItLies).await;
+        let answer = facts(file.clone(), Placement::AsItLies).await;
         std::fs::remove_file(file).unwrap();
-        told
+        answer
     }
 
     #[tokio::test]
-    async fn the_relay_is_asked_and_its_failures_are_told_in_words() {
-        let facts =
-            told("good", r#"[ "$1" = facts ] && echo '{"system": "Windows 11", "ipv6": true}'"#)
-                .await
-                .unwrap();
+    async fn the_relay_is_asked_and_its_failures_have_words() {
+        let facts = facts_from(
+            "good",
+            r#"[ "$1" = facts ] && echo '{"system": "Windows 11", "ipv6": true}'"#,
+        )
+        .await
+        .unwrap();
         assert_eq!((facts.system.as_str(), facts.ipv6), ("Windows 11", true));
-        let said = told("ended", "echo no such thing >&2; exit 3").await.unwrap_err().to_string();
+        let said =
+            facts_from("ended", "echo no such thing >&2; exit 3").await.unwrap_err().to_string();
         assert!(said.contains("no such thing") && said.contains('3'), "{said}");
-        let said = told("nonsense", "echo hello").await.unwrap_err().to_string();
+        let said = facts_from("nonsense", "echo hello").await.unwrap_err().to_string();
         assert!(said.contains("JSON") && said.contains("--relay"), "{said}");
         let missing = facts_of_nobody().await.to_string();
         assert!(missing.contains("was not found"), "{missing}");

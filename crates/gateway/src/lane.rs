@@ -298,11 +298,11 @@ impl Lane {
         drop(relay.input.take());
         let ended = self.relays.end(self.index, RelayEnd { cause, said_hello, age });
         self.state = LaneState::Ending(Box::pin(async move {
-            let told = ended.await.ok().flatten();
+            let reported = ended.await.ok().flatten();
             // Kept until now, so that the relay does not end because its output is closed.
             drop(relay);
             known.unwrap_or_else(|| {
-                LaneError::Process(told.unwrap_or_else(|| UNANSWERED.to_owned()))
+                LaneError::Process(reported.unwrap_or_else(|| UNANSWERED.to_owned()))
             })
         }));
         Turn::Died(counters)

@@ -117,7 +117,7 @@ pub(crate) fn keep(
     wishes: watch::Receiver<Wish>,
     mode: watch::Receiver<Option<Option<NetworkingMode>>>,
 ) -> Result<(impl Future<Output = ()>, mpsc::Receiver<NetworkReport>), NetError> {
-    let (tell, states) = mpsc::channel(QUEUE);
+    let (reports, states) = mpsc::channel(QUEUE);
     let changes = net.changes()?;
     let state = NetworkState::default();
     let keeper = Keeper {
@@ -125,7 +125,7 @@ pub(crate) fn keep(
         net,
         fixed,
         changes,
-        tell,
+        reports,
         subnet: None,
         state,
         resolv_conf: String::new(),
@@ -140,7 +140,7 @@ struct Keeper {
     mode: watch::Receiver<Option<Option<NetworkingMode>>>,
     fixed: Fixed,
     changes: Changes,
-    tell: mpsc::Sender<NetworkReport>,
+    reports: mpsc::Sender<NetworkReport>,
     subnet: Option<Ipv4Addr>,
     state: NetworkState,
     /// The text of resolv.conf at its last use.
@@ -162,7 +162,7 @@ enum Cause {
 
 impl Keeper {
     async fn keep(mut self, mut wishes: watch::Receiver<Wish>) {
-        let mut told = None;
+        let mut sent = None;
         let mut cause = Cause::Network;
         loop {
             let wish = wishes.borrow_and_update().clone();
@@ -175,7 +175,7 @@ impl Keeper {
                 // The first choice depends on the user's settings, so its error must be shown at
                 // once.
                 Err(error) if self.subnet.is_none() => {
-                    let _ = self.tell.send(Err(error)).await;
+                    let _ = self.reports.send(Err(error)).await;
                     return;
                 }
                 Err(error) => {
@@ -185,9 +185,9 @@ impl Keeper {
                     self.state.error = Some(error);
                 }
             }
-            if told.as_ref() != Some(&self.state) {
-                told = Some(self.state.clone());
-                if self.tell.send(Ok(self.state.clone())).await.is_err() {
+            if sent.as_ref() != Some(&self.state) {
+                sent = Some(self.state.clone());
+                if self.reports.send(Ok(self.state.clone())).await.is_err() {
                     return;
                 }
             }
@@ -251,9 +251,9 @@ impl Keeper {
             return Ok(());
         };
         // Waits for the first answer, so that the mode does not change later.
-        let told = self.mode.wait_for(Option::is_some).await.ok().and_then(|told| told.flatten());
+        let mode = self.mode.wait_for(Option::is_some).await.ok().and_then(|mode| mode.flatten());
         let observed =
-            self.net.observe_in(&self.fixed.tap, told).await.map_err(|error| error.to_string())?;
+            self.net.observe_in(&self.fixed.tap, mode).await.map_err(|error| error.to_string())?;
         self.state.mode = observed.mode.map_or("unknown", NetworkingMode::name).to_owned();
         let subnet = self.subnet(&observed, host)?;
         // A machine on which IPv6 cannot be carried keeps its own IPv6, with the routes that WSL
@@ -290,7 +290,7 @@ impl Keeper {
             ways = self::ways(&observed, &vpn, Families::V4);
         }
         let no_ipv6 = no_ipv6.or(refused);
-        self.tell_of_ipv6(no_ipv6.as_ref());
+        self.log_no_ipv6(no_ipv6.as_ref());
         (self.state.up, self.state.ipv6) = (true, host.ipv6 && no_ipv6.is_none());
         self.retries_ipv6 = matches!(no_ipv6, Some(NoIpv6::Refused { .. }));
         self.state.no_ipv6 = no_ipv6.map(|reason| reason.to_string());
@@ -310,12 +310,12 @@ impl Keeper {
         if !new.is_empty() {
             self.state.uplink.extend(new);
             // If the engine has ended, this task ends next.
-            let _ = self.tell.send(Ok(self.state.clone())).await;
+            let _ = self.reports.send(Ok(self.state.clone())).await;
         }
     }
 
     /// Logs a reason once. IPv6 that is off is the user's choice, not a warning.
-    fn tell_of_ipv6(&self, reason: Option<&NoIpv6>) {
+    fn log_no_ipv6(&self, reason: Option<&NoIpv6>) {
         match reason {
             Some(reason) if self.state.no_ipv6.as_ref() == Some(&reason.to_string()) => {}
             Some(NoIpv6::Off) => tracing::info!("{}", NoIpv6::Off),

@@ -74,7 +74,7 @@ impl Publication {
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) fn tell(&self, status: &Status) -> io::Result<()> {
+    pub(crate) fn write_env(&self, status: &Status) -> io::Result<()> {
         let Some(tap) = &status.tap else { return Ok(()) };
         let text = format!(
             "# Underpass, for shells of every distro: . {folder}/env.sh\n\

@@ -47,7 +47,7 @@ pub enum QuestionError {
     },
     /// No program of Windows reports a variable.
     #[error(
-        "Windows does not tell where %{variable}% is; tried: {tried}: a policy forbids these programs, most likely (\"Prevent access \
+        "Windows does not report where %{variable}% is; tried: {tried}: a policy forbids these programs, most likely (\"Prevent access \
          to the command prompt\", AppLocker); have one of them allowed"
     )]
     Folder {
@@ -77,7 +77,11 @@ pub(crate) async fn folder(variable: &str, relay: Option<&Path>) -> Result<PathB
         match way.value(variable).await {
             Ok(path) => {
                 if !tried.is_empty() {
-                    tracing::debug!("{} told %{variable}% after: {}", way.name(), tried.join("; "));
+                    tracing::debug!(
+                        "{} reported %{variable}% after: {}",
+                        way.name(),
+                        tried.join("; ")
+                    );
                 }
                 return translated("-u", &path).await.map(PathBuf::from);
             }
@@ -138,7 +142,7 @@ impl Asking<'_> {
         if output.status.success() && path.contains(r":\") {
             return Ok(path.to_owned());
         }
-        let words = told(&output);
+        let words = message_of(&output);
         let words =
             if words.is_empty() { format!("it said '{path}'") } else { format!("'{words}'") };
         Err(QuestionError::Answer { question, answer: format!("{words} ({})", output.status) })
@@ -162,7 +166,7 @@ pub(crate) async fn wsl(words: &[&str]) -> Result<String, QuestionError> {
     if !output.status.success() {
         return Err(QuestionError::Answer {
             question,
-            answer: format!("{}: {}", output.status, told(&output)),
+            answer: format!("{}: {}", output.status, message_of(&output)),
         });
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -174,7 +178,7 @@ pub(crate) async fn said(name: &str, words: &[&str]) -> Result<String, QuestionE
     if !output.status.success() {
         return Err(QuestionError::Answer {
             question,
-            answer: format!("{}: {}", output.status, told(&output)),
+            answer: format!("{}: {}", output.status, message_of(&output)),
         });
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -222,7 +226,7 @@ pub(crate) async fn refusal(program: &Path) -> Option<String> {
         if output.status.success() {
             return None;
         }
-        let words = told(&output);
+        let words = message_of(&output);
         if !words.is_empty() {
             return Some(words);
         }
@@ -237,7 +241,7 @@ pub(crate) async fn refusal(program: &Path) -> Option<String> {
         format!("$ErrorActionPreference = 'Stop'; & '{path}' --version; exit $LASTEXITCODE");
     let (_, output) =
         ask(POWERSHELL, &[&POWERSHELL_OPTIONS[..], &[&command]].concat()).await.ok()?;
-    let words = told(&output);
+    let words = message_of(&output);
     (!output.status.success() && !words.is_empty()).then_some(words)
 }
 
@@ -319,14 +323,14 @@ async fn translated(direction: &str, path: &str) -> Result<String, QuestionError
     if !output.status.success() {
         return Err(QuestionError::Answer {
             question,
-            answer: format!("{}: {}", output.status, told(&output)),
+            answer: format!("{}: {}", output.status, message_of(&output)),
         });
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// The first lines of a program's standard error, or of its standard output if that is empty.
-pub(crate) fn told(output: &Output) -> String {
+pub(crate) fn message_of(output: &Output) -> String {
     words(&[&output.stderr, &output.stdout])
 }
 

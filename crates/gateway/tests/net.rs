@@ -87,7 +87,7 @@ const OURS: [&str; 12] = [
 ];
 
 #[test]
-fn a_survey_tells_what_ip_tells() {
+fn a_survey_shows_what_ip_shows() {
     let Some(lab) = lab::lab_or_skip() else { return };
     vm(&lab, "ip link add br0 mtu 1400 type bridge");
     vm(&lab, "ip route add 198.18.0.0/15 via 172.28.48.1 metric 7");
@@ -380,7 +380,7 @@ fn all_but_tcp_sees_the_mtu_of_the_way_out() {
             assert_eq!(
                 quiet,
                 way_mtu.is_some(),
-                "only what is removed is told, whoever did it: {way_mtu:?}"
+                "only removals are reported, ours too: {way_mtu:?}"
             );
             let tables = [("30062", 2), ("30063", if way_mtu.is_some() { 2 } else { 0 })];
             for (table, routes) in tables {
@@ -395,7 +395,7 @@ fn all_but_tcp_sees_the_mtu_of_the_way_out() {
 }
 
 #[test]
-fn changes_of_others_are_told_and_our_own_are_not() {
+fn changes_of_others_are_reported_and_our_own_are_not() {
     let Some(lab) = lab::lab_or_skip() else { return };
     in_vm(&lab, async || {
         let tap = Tap::open(TAP, OffloadWish::Auto).unwrap();
@@ -413,7 +413,7 @@ fn changes_of_others_are_told_and_our_own_are_not() {
         let mut context = Context::from_waker(Waker::noop());
         assert!(
             changes.poll_changed(&mut context).is_pending(),
-            "our own doing was told: the gateway would never rest"
+            "our own change was reported: the gateway would never rest"
         );
         for doing in [
             "ip address add 172.28.48.78/20 dev eth0",
@@ -425,8 +425,8 @@ fn changes_of_others_are_told_and_our_own_are_not() {
             "ip link set up0 down",
         ] {
             vm(&lab, doing);
-            let told = tokio::time::timeout(PATIENCE, poll_fn(|cx| changes.poll_changed(cx)));
-            told.await.unwrap_or_else(|_| panic!("not told: {doing}"));
+            let reported = tokio::time::timeout(PATIENCE, poll_fn(|cx| changes.poll_changed(cx)));
+            reported.await.unwrap_or_else(|_| panic!("not reported: {doing}"));
         }
         drop(tap);
     });

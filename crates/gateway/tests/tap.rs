@@ -138,8 +138,8 @@ fn the_kernel_completes_checksums_and_cuts_and_gives_super_packets() {
         assert!(got == sent, "the bytes are those sent");
         // The kernel learns the segments' size from the header alone: without it this would be one
         // segment of 20,000 bytes.
-        let told = vm(&lab, "ss --tcp --numeric --info state established");
-        assert!(told.contains(&format!("rcvmss:{MSS} ")), "{told}");
+        let shown = vm(&lab, "ss --tcp --numeric --info state established");
+        assert!(shown.contains(&format!("rcvmss:{MSS} ")), "{shown}");
         assert_eq!(tap.lost(), 0);
 
         stream.write_all(&sent).unwrap();
@@ -206,7 +206,7 @@ fn readiness_ends_with_the_last_frame_and_comes_with_the_next() {
 }
 
 #[test]
-fn a_down_interface_is_silent_and_a_removed_one_tells_it_once() {
+fn a_down_interface_is_silent_and_a_removed_one_reports_it_once() {
     let Some(lab) = lab::lab_or_skip() else { return };
     in_vm(&lab, async || {
         for wish in [OffloadWish::Auto, OffloadWish::Off] {
@@ -220,14 +220,14 @@ fn a_down_interface_is_silent_and_a_removed_one_tells_it_once() {
             assert!(tap.poll_readable(&mut context).is_pending());
 
             vm(&lab, &format!("ip link delete {}", tap.name()));
-            let told = tokio::time::timeout(PATIENCE, async {
+            let shown = tokio::time::timeout(PATIENCE, async {
                 loop {
                     poll_fn(|cx| tap.poll_readable(cx)).await?;
                     tap.read(&mut buffer)?;
                 }
             });
-            let told: Result<(), std::io::Error> = told.await.expect("it never told");
-            assert!(told.unwrap_err().to_string().contains(tap.name()));
+            let shown: Result<(), std::io::Error> = shown.await.expect("it was never reported");
+            assert!(shown.unwrap_err().to_string().contains(tap.name()));
             assert!(matches!(tap.poll_readable(&mut context), Poll::Pending));
             assert!(matches!(tap.read(&mut buffer), Ok(None)));
             tap.transmit(&udp(9, b"x"), TxMeta::default());
@@ -237,7 +237,7 @@ fn a_down_interface_is_silent_and_a_removed_one_tells_it_once() {
 }
 
 #[test]
-fn a_name_that_is_taken_is_told_and_a_dropped_tap_leaves_nothing() {
+fn a_taken_name_is_reported_and_a_dropped_tap_leaves_nothing() {
     let Some(lab) = lab::lab_or_skip() else { return };
     in_vm(&lab, async || {
         for wish in [OffloadWish::Auto, OffloadWish::Off] {

@@ -61,8 +61,7 @@ fn hello() -> impl Strategy<Value = Hello> {
     )
 }
 
-/// A frame with its bulk payload held separately, so that it can be borrowed. As long as one may
-/// be.
+/// The longest name of a host.
 const LONG_NAME: &str = {
     const BYTES: [u8; MAX_NAME] = [b'n'; MAX_NAME];
     match std::str::from_utf8(&BYTES) {
@@ -71,6 +70,7 @@ const LONG_NAME: &str = {
     }
 };
 
+/// A frame with its bulk payload held separately, so that it can be borrowed.
 fn frames() -> impl Strategy<Value = (u32, Vec<u8>, u8, FrameSeed)> {
     let seed = prop_oneof![
         hello().prop_map(FrameSeed::Hello),

@@ -379,8 +379,8 @@ fn a_flow_gets_no_turn_before_it_is_open_and_none_of_another_with_its_id() {
 }
 
 #[test]
-fn an_orphan_is_told_to_a_relay_that_knows_the_word() {
-    for (peers, told) in [
+fn an_orphan_goes_to_a_relay_that_knows_it() {
+    for (peers, expected) in [
         (Capabilities::ORPHANS, Frame::Orphan { flow: FLOW }),
         (Capabilities::UDP, Frame::Reset { flow: FLOW }),
     ] {
@@ -388,7 +388,7 @@ fn an_orphan_is_told_to_a_relay_that_knows_the_word() {
         end.open(FLOW, 1, 1);
         end.session.orphan(FLOW);
         end.session.orphan(FLOW);
-        assert_eq!((end.says(), end.session.flow_count()), (vec![words(&told)], 0));
+        assert_eq!((end.says(), end.session.flow_count()), (vec![words(&expected)], 0));
     }
     let mut relay = End::new(Role::Relay);
     relay.hear(Frame::Open { flow: FLOW, to: peer(), window: 1, hops: None, name: None });

@@ -257,7 +257,7 @@ mod tests {
         assert!(answered("gateway.underpass.internal.", RecordType::MX).answers.is_empty());
         for (name, code) in [
             ("UNDERPASS.internal.", ResponseCode::NoError),
-            ("nobody.underpass.internal.", ResponseCode::NXDomain),
+            ("missing.underpass.internal.", ResponseCode::NXDomain),
             ("a.gateway.underpass.internal.", ResponseCode::NXDomain),
         ] {
             let empty = answered(name, RecordType::A);
@@ -359,10 +359,10 @@ mod tests {
     #[test]
     fn a_failure_keeps_id_and_question() {
         let asked = query("example.com.", RecordType::SRV);
-        let told = Message::from_vec(&failure(&asked.to_vec().unwrap(), SERVFAIL)).unwrap();
-        assert_eq!(told.metadata.response_code, ResponseCode::ServFail);
-        assert_eq!((told.metadata.id, told.metadata.recursion_desired), (4711, true));
-        assert_eq!(told.queries, asked.queries);
+        let failed = Message::from_vec(&failure(&asked.to_vec().unwrap(), SERVFAIL)).unwrap();
+        assert_eq!(failed.metadata.response_code, ResponseCode::ServFail);
+        assert_eq!((failed.metadata.id, failed.metadata.recursion_desired), (4711, true));
+        assert_eq!(failed.queries, asked.queries);
     }
 
     #[test]

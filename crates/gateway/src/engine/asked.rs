@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_asks_much_leaves_room_and_so_does_the_next() {
+    fn an_owner_that_asks_much_leaves_room_and_so_does_the_next() {
         let mut asked = Asked::default();
         let first = fill(&mut asked, OTHER, |number| number as u64);
         assert!((MAX_QUERIES * 2 / 3..MAX_QUERIES * 4 / 5).contains(&first), "{first}");

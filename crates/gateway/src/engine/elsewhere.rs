@@ -38,7 +38,7 @@ impl Conversations {
         }
         self.known.push_back((now, one));
         if known.is_none() {
-            self.tell(wish);
+            self.publish(wish);
         }
     }
 
@@ -61,7 +61,7 @@ impl Conversations {
             }
         }
         if self.known.len() != before {
-            self.tell(wish);
+            self.publish(wish);
         }
     }
 
@@ -69,7 +69,7 @@ impl Conversations {
         self.known.front().map(|(at, _)| *at + ELSEWHERE_LIFETIME)
     }
 
-    fn tell(&self, wish: &watch::Sender<Wish>) {
+    fn publish(&self, wish: &watch::Sender<Wish>) {
         let all = self.known.iter().map(|(_, one)| *one).collect();
         wish.send_modify(|wish| wish.elsewhere = all);
     }

@@ -88,8 +88,8 @@ mod tests {
         full.note_displaced(start, 3, Some(Owner::User(65_534)));
         full.note_displaced(start + Duration::from_secs(1), 9, Some(Owner::User(65_534)));
         assert_eq!((full.displaced.0, full.displaced_logged), (9, Some(start)));
-        let told = Displaced { count: 9, last_of: "user 65534".to_owned(), last_s: 1 };
-        assert_eq!(full.displaced(start + Duration::from_secs(2)), Some(told));
+        let expected = Displaced { count: 9, last_of: "user 65534".to_owned(), last_s: 1 };
+        assert_eq!(full.displaced(start + Duration::from_secs(2)), Some(expected));
         full.note_displaced(start + LOG_AGAIN_AFTER, 9, Some(Owner::User(65_534)));
         assert_eq!(full.displaced_logged, Some(start), "nothing new");
         full.note(start + LOG_AGAIN_AFTER, 12_288);

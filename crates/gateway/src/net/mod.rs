@@ -79,7 +79,7 @@ pub enum NetError {
     },
     /// The TAP does not exist.
     #[error(
-        "there is no interface {name}: it was removed, by whom the kernel does not tell; start the gateway anew"
+        "there is no interface {name}: another program has removed it; start the gateway again"
     )]
     NoInterface {
         /// Its name.

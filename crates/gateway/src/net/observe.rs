@@ -92,11 +92,11 @@ impl Net {
     /// # Errors
     /// The kernel did not answer. Missing IPv6 is not an error.
     pub async fn observe(&self, tap: &str) -> Result<Observed, NetError> {
-        let told = wsl::wslinfo()
+        let mode = wsl::wslinfo()
             .await
             .unwrap_or_default()
-            .and_then(|told| NetworkingMode::by_name(&told));
-        self.observe_in(tap, told).await
+            .and_then(|mode| NetworkingMode::by_name(&mode));
+        self.observe_in(tap, mode).await
     }
 
     /// The same without starting a program: `mode` is the networking mode that WSL reports.
@@ -106,7 +106,7 @@ impl Net {
     pub async fn observe_in(
         &self,
         tap: &str,
-        told: Option<NetworkingMode>,
+        mode: Option<NetworkingMode>,
     ) -> Result<Observed, NetError> {
         let links = self.links().await?;
         let index = |name: &str| {
@@ -174,7 +174,7 @@ impl Net {
                 }
             }
         }
-        observed.mode = told.or_else(|| guess_mode(&links, tap, way_out));
+        observed.mode = mode.or_else(|| guess_mode(&links, tap, way_out));
         Ok(observed)
     }
 

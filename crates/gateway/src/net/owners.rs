@@ -263,8 +263,8 @@ mod tests {
                 Some(AppSocket::Orphan),
                 "{app} {to}"
             );
-            let nobody = SocketAddr::new(any, 1);
-            assert_eq!(sockets.look_up(Transport::Tcp, nobody, to), Some(AppSocket::Missing));
+            let missing = SocketAddr::new(any, 1);
+            assert_eq!(sockets.look_up(Transport::Tcp, missing, to), Some(AppSocket::Missing));
         }
     }
 

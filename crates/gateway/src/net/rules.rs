@@ -385,11 +385,11 @@ mod tests {
     }
 
     /// Each rule of a family in words.
-    fn told(mirrored: &[&str], version: Version) -> Vec<String> {
-        told_of(&plan(mirrored), version)
+    fn in_words(mirrored: &[&str], version: Version) -> Vec<String> {
+        in_words_of(&plan(mirrored), version)
     }
 
-    fn told_of(plan: &Plan, version: Version) -> Vec<String> {
+    fn in_words_of(plan: &Plan, version: Version) -> Vec<String> {
         let words = |rule: &Rule| {
             let table = match rule.table {
                 MAIN => "main",
@@ -409,7 +409,7 @@ mod tests {
     fn prefixes_are_looked_up_by_their_length_after_what_is_longer_in_main() {
         let mirrored = ["0.0.0.0/1", "10.0.0.0/8", "128.0.0.0/1", "10.1.0.0/16", "2000::/3"];
         assert_eq!(
-            told(&mirrored, Version::V4),
+            in_words(&mirrored, Version::V4),
             [
                 "from 192.0.2.2: main",
                 "main > 16",
@@ -423,8 +423,8 @@ mod tests {
             ]
         );
         let v6 = ["from 2001:db8::2: main", "main > 3", "ours > 2", "main > 0", "ours"];
-        assert_eq!(told(&mirrored, Version::V6), v6);
-        assert_eq!(told(&[], Version::V4), ["from 192.0.2.2: main", "main > 0", "ours"]);
+        assert_eq!(in_words(&mirrored, Version::V6), v6);
+        assert_eq!(in_words(&[], Version::V4), ["from 192.0.2.2: main", "main > 0", "ours"]);
     }
 
     #[test]
@@ -432,9 +432,9 @@ mod tests {
         let with_mtu = Plan { way_mtu: Some(1400), ..plan(&["10.0.0.0/8"]) };
         let v4 =
             ["from 192.0.2.2: main", "main > 8", "tcp > 7", "ours > 7", "main > 0", "tcp", "ours"];
-        assert_eq!(told_of(&with_mtu, Version::V4), v4);
+        assert_eq!(in_words_of(&with_mtu, Version::V4), v4);
         let v6 = ["from 2001:db8::2: main", "main > 0", "tcp", "ours"];
-        assert_eq!(told_of(&with_mtu, Version::V6), v6);
+        assert_eq!(in_words_of(&with_mtu, Version::V6), v6);
     }
 
     /// A plan with an uplink address of each family.

@@ -55,7 +55,7 @@ mod tests {
             ephemeral: (1, 2),
             mode: Some(NetworkingMode::Nat),
         };
-        let told = |observed: &Observed| {
+        let shown = |observed: &Observed| {
             uplink(observed).iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         for (mode, some) in [
@@ -68,10 +68,10 @@ mod tests {
         ] {
             observed.mode = mode;
             let expected: &[&str] = if some { &["172.28.48.2", "fd00::2"] } else { &[] };
-            assert_eq!(told(&observed), expected, "{mode:?}");
+            assert_eq!(shown(&observed), expected, "{mode:?}");
         }
         observed.mode = Some(NetworkingMode::Nat);
         observed.strict.push("eth0".to_owned());
-        assert_eq!(told(&observed), ["fd00::2"], "IPv6 has no such filter");
+        assert_eq!(shown(&observed), ["fd00::2"], "IPv6 has no such filter");
     }
 }

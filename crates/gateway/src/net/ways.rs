@@ -152,7 +152,7 @@ mod tests {
         }
     }
 
-    fn told(ways: &Ways) -> (String, String) {
+    fn shown(ways: &Ways) -> (String, String) {
         let mirrored: Vec<String> = ways.mirrored.iter().map(ToString::to_string).collect();
         let direct: Vec<String> =
             ways.direct.iter().map(|direct| format!("{} {}", direct.to, direct.device)).collect();
@@ -179,7 +179,7 @@ mod tests {
                     10.99.0.0/16 eth0, fe80::/64 eth0, 2001:db8:1::/64 eth0";
         let mirrored = observed(Some(NetworkingMode::Mirrored), &FULL);
         let go = "0.0.0.0/1, 128.0.0.0/1, 2000::/3";
-        assert_eq!(told(&ways(&mirrored, &[])), (go.to_owned(), stay.to_owned()));
+        assert_eq!(shown(&ways(&mirrored, &[])), (go.to_owned(), stay.to_owned()));
         for mode in [
             Some(NetworkingMode::Nat),
             Some(NetworkingMode::VirtioProxy),
@@ -201,13 +201,13 @@ mod tests {
             &["0.0.0.0/1 dev eth1 proto kernel", "2000::/3 dev eth1 proto kernel"],
         );
         let both = ("0.0.0.0/1".to_owned(), "2000::/3 eth1".to_owned());
-        assert_eq!(told(&super::ways(&observed, &[], Families::V4)), both);
+        assert_eq!(shown(&super::ways(&observed, &[], Families::V4)), both);
     }
 
     #[test]
     fn the_neighbours_on_a_vpn_s_adapter_are_the_vpn_s() {
         let vpn = ["10.8.0.2".parse().unwrap()];
-        let (go, stay) = told(&ways(&observed(Some(NetworkingMode::Mirrored), &FULL), &vpn));
+        let (go, stay) = shown(&ways(&observed(Some(NetworkingMode::Mirrored), &FULL), &vpn));
         assert_eq!(go, "0.0.0.0/1, 128.0.0.0/1, 2000::/3, 10.8.0.0/24");
         assert!(!stay.contains("eth1") && stay.contains("192.0.2.0/24 eth0"), "{stay}");
     }
@@ -220,7 +220,7 @@ mod tests {
                 format!("10.0.0.0/8 via 192.0.2.1 dev eth0 metric {second}"),
             ];
             let routes: Vec<&str> = routes.iter().map(String::as_str).collect();
-            told(&ways(&observed(Some(NetworkingMode::Mirrored), &routes), &[]))
+            shown(&ways(&observed(Some(NetworkingMode::Mirrored), &routes), &[]))
         };
         let (go, stay) = (
             (String::from("10.0.0.0/8"), String::new()),
@@ -237,7 +237,7 @@ mod tests {
             &["10.0.0.0/8 via 10.8.0.1 dev eth1 proto kernel metric 1"],
         );
         observed.main.insert(0, refusing);
-        assert_eq!(told(&ways(&observed, &[])), (String::new(), String::new()));
+        assert_eq!(shown(&ways(&observed, &[])), (String::new(), String::new()));
     }
 
     #[test]
@@ -256,6 +256,6 @@ mod tests {
         let ways = ways(&observed(Some(NetworkingMode::Mirrored), &routes), &[]);
         assert_eq!((ways.mirrored.len(), ways.left_out, ways.direct.len()), (MAX_MIRRORED, 2, 2));
         assert!(ways.mirrored.contains(&"11.0.0.0/8".parse().unwrap()));
-        assert_eq!(told(&ways).1, "10.7.255.0/24 eth1, 10.8.0.0/24 eth1");
+        assert_eq!(shown(&ways).1, "10.7.255.0/24 eth1, 10.8.0.0/24 eth1");
     }
 }

@@ -51,7 +51,7 @@ pub(super) async fn serve(
         return ExitCode::FAILURE;
     };
     let sockets = sockets.inspect_err(|error| {
-        tracing::warn!(%error, "this kernel does not tell whose a socket is: all users share as one");
+        tracing::warn!(%error, "this kernel does not report the owners of sockets: all users count as one");
     });
     let given = Given { tap, network, sockets: sockets.ok() };
     let outcome = carry(*settings, given, out.clone(), incoming).await;

@@ -105,7 +105,7 @@ async fn hear(
 ) -> End {
     while let Some(parcel) = incoming.recv().await {
         match parcel.message {
-            ToNetwork::Mode(told) => drop(mode.send_replace(Some(told))),
+            ToNetwork::Mode(found) => drop(mode.send_replace(Some(found))),
             ToNetwork::Start(_) | ToNetwork::Stop => return End::Asked,
         }
     }

@@ -88,13 +88,15 @@ pub async fn run(
     let control =
         tokio::spawn(control::serve(listener, Audience::Root, ask, settings.runtime_dir.clone()));
     let up = |status: &Status| {
-        if let Some(Err(error)) = publication.as_ref().map(|publication| publication.tell(status)) {
+        if let Some(Err(error)) =
+            publication.as_ref().map(|publication| publication.write_env(status))
+        {
             tracing::warn!(%error, "env.sh cannot be published");
         }
         up(status);
     };
     let mut serving = Serving { processes, launcher, waiting: VecDeque::new(), up: Some(up) };
-    let mode = tokio::spawn(tell_mode(serving.processes.network.link.out.clone()));
+    let mode = tokio::spawn(send_mode(serving.processes.network.link.out.clone()));
     let outcome = tokio::select! {
         () = &mut stop => Ok(()),
         outcome = serving.serve(asks) => outcome,
@@ -207,16 +209,16 @@ impl<F: FnOnce(&Status)> Serving<F> {
                     Some(parcel) => self.hear(parcel.message)?,
                     None => return Err(self.processes.engine.ended().await.into()),
                 },
-                told = self.processes.network.link.incoming.recv() => {
+                parcel = self.processes.network.link.incoming.recv() => {
                     let ended = self.processes.network.ended().await;
-                    return Err(match told.map(|parcel| parcel.message) {
+                    return Err(match parcel.map(|parcel| parcel.message) {
                         Some(FromNetwork::Failed(error)) => RunError::Net(error),
                         Some(FromNetwork::Confined(_) | FromNetwork::Ready) | None => ended.into(),
                     });
                 }
                 Some(ask) = asks.recv() => {
                     self.waiting.push_back(ask);
-                    self.tell_engine(ToEngine::Report.into()).await;
+                    self.send_to_engine(ToEngine::Report.into()).await;
                 }
             }
         }
@@ -247,7 +249,7 @@ impl<F: FnOnce(&Status)> Serving<F> {
         Ok(())
     }
 
-    async fn tell_engine(&self, parcel: Parcel<ToEngine>) {
+    async fn send_to_engine(&self, parcel: Parcel<ToEngine>) {
         // The end of an engine that is gone is noticed elsewhere.
         let _ = self.processes.engine.link.out.send(parcel).await;
     }
@@ -282,14 +284,15 @@ impl<F: FnOnce(&Status)> Serving<F> {
 
 /// Sends the keeper of the routes WSL's networking mode, which does not change while the VM runs.
 /// Only this process may start `wslinfo`.
-async fn tell_mode(network: mpsc::Sender<Parcel<ToNetwork>>) {
+async fn send_mode(network: mpsc::Sender<Parcel<ToNetwork>>) {
     loop {
-        let told = wsl::wslinfo().await;
-        if told.is_err() {
+        let printed = wsl::wslinfo().await;
+        if printed.is_err() {
             tracing::info!("wslinfo did not answer; taking the networking mode from the kernel");
         }
-        let mode = told.as_ref().ok().and_then(|told| NetworkingMode::by_name(told.as_ref()?));
-        if network.send(ToNetwork::Mode(mode).into()).await.is_err() || told.is_ok() {
+        let mode =
+            printed.as_ref().ok().and_then(|printed| NetworkingMode::by_name(printed.as_ref()?));
+        if network.send(ToNetwork::Mode(mode).into()).await.is_err() || printed.is_ok() {
             return;
         }
         tokio::time::sleep(ASK_AGAIN).await;

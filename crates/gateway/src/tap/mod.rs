@@ -432,7 +432,7 @@ mod tests {
 
     #[test]
     fn a_failure_says_what_to_try() {
-        let told =
+        let shown =
             |code: Errno| Failure { step: "x", source: code.into() }.explain("up0").to_string();
         for (code, advice) in [
             (Errno::ENOENT, "loadDefaultKernelModules"),
@@ -442,13 +442,13 @@ mod tests {
             (Errno::EBUSY, "--tap"),
             (Errno::EINVAL, "--tap"),
         ] {
-            assert!(told(code).contains(advice), "{}", told(code));
+            assert!(shown(code).contains(advice), "{}", shown(code));
             assert!(
-                !told(code).contains("modprobe"),
+                !shown(code).contains("modprobe"),
                 "modprobe finds no modules in a distro: {}",
-                told(code)
+                shown(code)
             );
         }
-        assert!(told(Errno::ENOMEM).contains("x failed: "), "{}", told(Errno::ENOMEM));
+        assert!(shown(Errno::ENOMEM).contains("x failed: "), "{}", shown(Errno::ENOMEM));
     }
 }

@@ -192,7 +192,7 @@ impl Book {
         let is_refused = is_crowded || it.plan.outcome == Outcome::Refused;
         assert!(
             it.server_reset || it.is_excused || (is_refused && !it.is_established),
-            "connection {conn}: a reset for the app that nobody made: {it:?}"
+            "connection {conn}: a reset for the app that no side made: {it:?}"
         );
         it.app_saw_reset = true;
     }
@@ -227,7 +227,7 @@ impl Book {
         let it = self.conn(conn);
         assert!(
             it.app_gone || it.app_saw_reset || it.is_excused,
-            "connection {conn}: a reset for the server that nobody made: {it:?}"
+            "connection {conn}: a reset for the server that no side made: {it:?}"
         );
         it.server_saw_reset = true;
     }
@@ -306,7 +306,7 @@ impl Book {
                 it.server_saw_fin || it.server_saw_reset || it.server_reset || it.is_excused;
             assert!(
                 !it.server_opened || is_over,
-                "connection {n}: its server was never told its end: {it:?}"
+                "connection {n}: its server never saw its end: {it:?}"
             );
         }
         if is_whole {
@@ -325,7 +325,7 @@ impl Book {
             );
             assert!(
                 self.refusals.is_empty(),
-                "refusals of datagrams were not told: {:?}",
+                "refusals of datagrams never came: {:?}",
                 self.refusals
             );
         }
