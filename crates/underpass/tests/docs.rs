@@ -110,6 +110,43 @@ fn every_page_is_in_the_index() {
     }
 }
 
+/// Files of the workspace, without what is built.
+fn files(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let mut found = Vec::new();
+    for entry in entries.filter(|entry| {
+        !["target", ".git", "dist"].contains(&entry.file_name().to_str().unwrap_or_default())
+    }) {
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(files(&entry.path()));
+        } else {
+            found.push(entry.path().display().to_string());
+        }
+    }
+    found
+}
+
+/// Pages name sources by the end of their path: `engine/core.rs`, `changes.rs`.
+#[test]
+fn the_sources_that_pages_name_exist() {
+    let all = files(&root());
+    let mut named = BTreeSet::new();
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for word in text.split('`').skip(1).step_by(2) {
+            let is_source = word.ends_with(".rs");
+            let plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./".contains(letter);
+            if is_source && word.chars().all(plain) {
+                let end = format!("/{word}");
+                let is_there = all.iter().any(|path| path.ends_with(&end));
+                assert!(is_there, "{}: `{word}`", page.display());
+                named.insert(word.to_owned());
+            }
+        }
+    }
+    assert!(named.len() > 60, "{named:?}");
+}
+
 /// The first words of the ids of findings, and what follows them.
 fn is_finding(word: &str) -> bool {
     let areas = ["network-", "dns-", "proxy-", "windows-", "wsl-", "tools-"];
@@ -125,11 +162,12 @@ fn the_findings_in_the_pages_are_those_of_the_doctor() {
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
         for word in text.split('`').skip(1).step_by(2).filter(|word| is_finding(word)) {
-            // Other words of that form: programs and files.
-            if !["proxy-init", "wsl-vpnkit", "dns-query"].contains(&word) {
-                assert!(known.contains(word), "{}: `{word}`", page.display());
-                named.insert(word.to_owned());
+            // Another program.
+            if word == "wsl-vpnkit" {
+                continue;
             }
+            assert!(known.contains(word), "{}: `{word}`", page.display());
+            named.insert(word.to_owned());
         }
     }
     assert!(named.len() > 25, "{named:?}");
