@@ -78,7 +78,7 @@ impl FromStr for Area {
 
 /// There is no such area.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no area {0:?}: it is one of network, dns, proxy, windows, wsl, tools")]
+#[error("unknown area {0:?}: it is one of network, dns, proxy, windows, wsl, tools")]
 pub struct UnknownArea(pub String);
 
 /// How bad a finding is.

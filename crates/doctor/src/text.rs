@@ -279,8 +279,8 @@ Nothing is wrong: every check that could be made passed.
             "✗ What Windows forwards for WSL does not get out  (ends the way, network-nat)\n  Seen\n    1.1.1.1 answers no ping.\n",
             "      in PowerShell:\n        wsl -d underpass up\n",
             r"      in %UserProfile%\.wslconfig:",
-            "were not made, since they need what is broken here.",
-            "Windows could not be asked",
+            "were skipped because they depend on what is broken here.",
+            "Windows could not be queried",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }

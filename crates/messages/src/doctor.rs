@@ -1,115 +1,142 @@
-//! What the doctor says in more than one area: what was seen, and the fixes that mend many things.
+//! What the doctor says in more than one area: what was seen, and fixes for many faults.
 
 sentences! {
     // ---- what was seen
     /// A ping without reply.
-    PING_SILENT: "{target} answers no ping.", "ping {target} 没有应答。";
+    PING_SILENT: "{target} does not answer pings.", "ping {target} 没有应答。";
     /// A ping that came back.
     PING_ANSWERED: "{target} answers pings.", "ping {target} 有应答。";
     /// A connection that took too long.
-    CONNECT_TIMED_OUT: "A connection to {target} gets no answer.", "连接 {target} 超时，没有应答。";
+    CONNECT_TIMED_OUT: "Connecting to {target} times out.", "连接 {target} 超时，没有应答。";
     /// A connection that was refused.
     CONNECT_REFUSED: "{target} refuses the connection.", "{target} 拒绝连接。";
     /// A connection to where no route leads.
-    CONNECT_UNREACHABLE: "There is no way to {target}: the network says that it is unreachable.", "网络报告无法到达 {target}。";
+    CONNECT_UNREACHABLE:
+        "{target} is unreachable: the network has no route to it.",
+        "无法到达 {target}：网络中没有通往它的路由。";
     /// A connection that failed in another way.
-    CONNECT_FAILED: "A connection to {target} fails: {detail}.", "连接 {target} 失败：{detail}。";
+    CONNECT_FAILED: "Connecting to {target} fails: {detail}.", "连接 {target} 失败：{detail}。";
     /// A connection that stands.
-    CONNECTED: "A connection to {target} works.", "可以连接到 {target}。";
+    CONNECTED: "Connecting to {target} works.", "可以连接到 {target}。";
     /// What Windows reaches itself.
-    WINDOWS_REACHES: "Windows itself reaches {target}.", "Windows 自身可以访问 {target}。";
+    WINDOWS_REACHES: "Windows itself can reach {target}.", "Windows 自身可以访问 {target}。";
     /// What Windows does not reach either.
-    WINDOWS_REACHES_NOT: "Windows itself does not reach {target} either.", "Windows 自身也无法访问 {target}。";
+    WINDOWS_REACHES_NOT:
+        "Windows itself cannot reach {target} either.",
+        "Windows 自身也无法访问 {target}。";
     /// A server that resolves.
-    SERVER_ANSWERS: "{server} tells the address of {name}.", "{server} 能够解析 {name}。";
+    SERVER_ANSWERS: "{server} resolves {name}.", "{server} 能够解析 {name}。";
     /// A server that does not answer.
-    SERVER_SILENT: "{server} gives no answer for {name}.", "{server} 对 {name} 的查询没有应答。";
+    SERVER_SILENT:
+        "{server} does not answer queries for {name}.",
+        "{server} 对 {name} 的查询没有应答。";
     /// A server that says that there is no such name.
-    SERVER_KNOWS_NOT: "{server} says that there is no {name}.", "{server} 回答 {name} 不存在。";
+    SERVER_KNOWS_NOT:
+        "{server} reports that {name} does not exist.",
+        "{server} 答复称 {name} 不存在。";
     /// A server that says that it cannot.
-    SERVER_ERROR: "{server} answers {code} for {name}.", "{server} 对 {name} 的查询返回 {code}。";
+    SERVER_ERROR:
+        "{server} answers queries for {name} with {code}.",
+        "{server} 对 {name} 的查询返回 {code}。";
     /// A VPN that is connected.
-    VPN_CONNECTED: "On Windows a VPN is connected: {adapter} ({description}).", "Windows 上已连接 VPN：{adapter}（{description}）。";
+    VPN_CONNECTED:
+        "A VPN is connected on Windows: {adapter} ({description}).",
+        "Windows 上已连接 VPN：{adapter}（{description}）。";
     /// The mode.
     MODE_IN_FORCE: "WSL's networking mode is {mode}.", "WSL 当前的网络模式是 {mode}。";
     /// What the user wants by a file.
-    FILE_ASKS_FOR: "{file} asks for {setting}.", "{file} 要求 {setting}。";
+    FILE_ASKS_FOR: "{file} sets {setting}.", "{file} 中设置了 {setting}。";
 
     // ---- fixes
     /// Our own remedy.
     FIX_TUNNEL:
-        "Start Underpass' tunnel. It hands WSL's traffic to an ordinary Windows program, whose connections the VPN carries; nothing has to be set, and no administrator is needed.",
-        "启动 Underpass 隧道：由一个普通的 Windows 程序代 WSL 建立连接，VPN 会像对待其他程序一样放行；无需修改任何设置，也不需要管理员权限。";
+        "Start Underpass' tunnel. It carries WSL's traffic through an ordinary Windows program, \
+         whose connections the VPN lets through. It needs no settings and no administrator rights.",
+        "启动 Underpass 隧道：由一个普通的 Windows 程序代 WSL 建立连接，VPN 会照常放行。不用改任何\
+         设置，也不需要管理员权限。";
     /// Microsoft's remedy, for those who have it.
     FIX_MIRRORED:
-        "Or use mirrored mode (Windows 11 22H2 or newer), in which WSL has Windows' own adapters and follows its VPN.",
-        "或者使用镜像（mirrored）模式（需要 Windows 11 22H2 或更高版本）：WSL 直接使用 Windows 的网卡，并随 Windows 走 VPN。";
+        "Or use mirrored mode (Windows 11 22H2 or newer), in which WSL uses Windows' own adapters \
+         and follows its VPN.",
+        "或者使用镜像模式（mirrored，需要 Windows 11 22H2 或更高版本）：WSL 直接使用 Windows 的网\
+         卡，VPN 对 WSL 同样生效。";
     /// A network elsewhere.
     FIX_SUBNET:
-        "Or give WSL's network addresses that nothing else uses. As administrator:",
+        "Or move WSL's network to a subnet that nothing else uses. As administrator:",
         "或者给 WSL 的网络换一个不冲突的网段。以管理员身份执行：";
     /// A metric that others beat.
     FIX_METRIC:
-        "Or have Windows prefer its other adapters to the VPN's. It changes the way of all of Windows' traffic, and lasts until the VPN connects again:",
-        "或者提高 VPN 网卡的跃点数，让 Windows 优先使用其他网卡。这会影响 Windows 的全部流量，并且在 VPN 重新连接后失效：";
+        "Or raise the metric of the VPN's adapter, so that Windows prefers its other adapters. \
+         This changes the path of all of Windows' traffic, and lasts until the VPN reconnects:",
+        "或者提高 VPN 网卡的跃点数，让 Windows 优先使用其他网卡。这会影响 Windows 的全部流量，并且\
+         在 VPN 重新连接后失效：";
     /// The same for good.
     FIX_METRIC_TASK:
-        "To have it set again at each connect, make a task that runs when AnyConnect reports a connection (event 2039). `{undo}` removes it:",
-        "如需每次连接后自动设置，可创建计划任务，在 AnyConnect 报告连接成功（事件 2039）时运行。删除任务：`{undo}`。";
+        "To set it again after each connect, create a scheduled task that runs when AnyConnect \
+         reports a connection (event 2039). `{undo}` removes it:",
+        "要在每次连接后自动设置，可创建计划任务，在 AnyConnect 报告连接成功（事件 2039）时运行\
+         （用 `{undo}` 删除）：";
     /// DNS back in WSL's hands.
     FIX_DNS_AUTO:
         "Give resolv.conf back to WSL, which writes the right server into it:",
-        "把 resolv.conf 交还给 WSL，由它写入正确的服务器：";
+        "把 resolv.conf 交还给 WSL 管理，由它写入正确的服务器：";
     /// resolv.conf is WSL's already.
     FIX_DNS_RESTART:
-        "resolv.conf is WSL's own file. Restart WSL, which writes it anew.",
-        "resolv.conf 是 WSL 自己的文件。重启 WSL，由它重新写入。";
+        "WSL manages resolv.conf. Restart WSL so that it writes the file again.",
+        "resolv.conf 由 WSL 管理。重启 WSL，让它重新生成该文件。";
     /// DNS by Windows.
     FIX_DNS_TUNNELING:
-        "Have WSL ask Windows for names by way of the hypervisor, not by packets that a VPN can catch (Windows 11 22H2 or newer):",
-        "让 WSL 通过虚拟化通道请 Windows 解析域名，不再发送会被 VPN 截走的 DNS 数据包（需要 Windows 11 22H2 或更高版本）：";
+        "Let WSL resolve names through Windows over a hypervisor channel, without DNS packets \
+         that a VPN can intercept (Windows 11 22H2 or newer):",
+        "让 WSL 通过虚拟化通道由 Windows 解析域名，不再发送会被 VPN 拦截的 DNS 数据包（需要 \
+         Windows 11 22H2 或更高版本）：";
     /// A proxy that was tried.
     FIX_PROXY_GOOD: "Set the variables to {proxy}, which works:", "把代理变量设为可用的 {proxy}：";
     /// A proxy for this mode.
     FIX_PROXY_ON:
-        "Set the variables for the mode that is in force; the proxy's host is found by itself:",
-        "按当前网络模式重新设置代理变量，代理所在的主机地址会自动找到：";
+        "Set the variables for the current networking mode; the proxy's host is detected \
+         automatically:",
+        "按当前网络模式重新设置代理变量，代理所在主机的地址会自动检测：";
     /// A restart of WSL.
     FIX_RESTART: "Restart WSL:", "重启 WSL：";
 
     // ---- what is shown
     /// The verdict.
-    ALL_WELL: "Nothing is wrong: every check that could be made passed.", "一切正常：能够进行的检查全部通过。";
+    ALL_WELL:
+        "No problems found: every check that could run passed.",
+        "一切正常：可以进行的检查全部通过。";
     /// The verdict where only hints were found.
-    ONLY_HINTS: "Everything works, with {count} hint(s).", "网络工作正常，另有 {count} 条提示。";
+    ONLY_HINTS: "Everything works; {count} hint(s).", "网络工作正常，另有 {count} 条提示。";
     /// The verdict.
     PROBLEMS_FOUND: "{count} problem(s) found.", "发现 {count} 个问题。";
     /// The verdict where no check found a fault, and yet a step's answer is not yes.
     STEPS_OPEN:
-        "No check found a fault, but {count} of the steps above could not be answered with yes.",
-        "各项检查没有发现故障，但上面的排查步骤中有 {count} 步没有得到肯定的结果。";
+        "No check found a fault, but {count} of the steps above could not be confirmed.",
+        "各项检查没有发现故障，但上面有 {count} 个步骤无法确认正常。";
     /// What was not looked at.
     CHECKS_SKIPPED:
-        "{count} check(s) were not made, since they need what is broken here.",
-        "有 {count} 项检查没有进行，因为它们依赖上面已经出故障的环节。";
+        "{count} check(s) were skipped because they depend on what is broken here.",
+        "有 {count} 项检查依赖上面已经出故障的环节，已跳过。";
     /// Where Windows could not be asked.
     WINDOWS_NOT_ASKED:
-        "Windows could not be asked, so what depends on its side was not judged.",
-        "无法向 Windows 查询，因此没有判断 Windows 一侧的情况。";
+        "Windows could not be queried, so its side was not checked.",
+        "无法查询 Windows，因此没有检查 Windows 一侧的情况。";
     /// A heading.
     TITLE: "WSL network report", "WSL 网络诊断报告";
     /// A heading.
-    THE_WAY: "The way to the internet", "通往互联网的路径";
+    THE_WAY: "The path to the internet", "通往互联网的路径";
     /// A heading.
     THE_STEPS: "The four steps", "四个排查步骤";
     /// Step 1.
-    STEP_OUTSIDE: "Is an address outside reached?", "能否访问外网的 IP 地址？";
+    STEP_OUTSIDE: "Can an outside address be reached?", "能否访问外网的 IP 地址？";
     /// Step 2.
-    STEP_GATEWAY: "Are interface, address, default route and gateway sound?", "网卡、地址、默认路由和网关是否正常？";
+    STEP_GATEWAY:
+        "Are interface, address, default route and gateway in order?",
+        "网卡、地址、默认路由和网关是否正常？";
     /// Step 3.
-    STEP_NAMES: "Are names resolved?", "能否解析域名？";
+    STEP_NAMES: "Can names be resolved?", "能否解析域名？";
     /// Step 4.
-    STEP_PROXIES: "Do the proxies that are set work?", "已设置的代理是否可用？";
+    STEP_PROXIES: "Do the configured proxies work?", "已设置的代理是否可用？";
     /// What came of a step.
     STEP_YES: "yes", "是";
     /// What came of a step.
@@ -117,15 +144,17 @@ sentences! {
     /// What came of a step.
     STEP_NOT_NEEDED: "not needed", "无需检查";
     /// What came of a step.
-    STEP_UNKNOWN: "not known", "未知";
+    STEP_UNKNOWN: "unknown", "未知";
     /// A heading.
     FINDINGS: "Findings", "诊断结果";
     /// Above hints that are shown by their titles.
-    HINTS: "{count} hint(s); `--hints` shows them in full:", "{count} 条提示（用 `--hints` 查看详情）：";
+    HINTS:
+        "{count} hint(s); `--hints` shows them in full:",
+        "{count} 条提示（用 `--hints` 查看全文）：";
     /// The same on a page.
     HINTS_FOLDED: "{count} hint(s)", "{count} 条提示";
     /// A heading.
-    THE_FACTS: "Facts that were gathered", "收集到的信息";
+    THE_FACTS: "Facts gathered", "收集到的信息";
     /// A label.
     EVIDENCE: "Seen", "现象";
     /// A label.
@@ -133,7 +162,7 @@ sentences! {
     /// A label.
     FIX: "Fix", "解决办法";
     /// A label of a severity.
-    FATAL: "ends the way", "网络中断";
+    FATAL: "network down", "网络中断";
     /// A label of a severity.
     PROBLEM: "problem", "问题";
     /// A label of a severity.
@@ -147,9 +176,9 @@ sentences! {
     /// Where lines stand.
     IN_FILE: "in {file}", "写入 {file}";
     /// What the report says of itself.
-    MASKED: "Passwords and user names of proxies are masked.", "代理的用户名和密码已隐去。";
+    MASKED: "User names and passwords of proxies are masked.", "代理的用户名和密码已隐去。";
     /// Who made the report.
-    MADE_BY: "Made by underpass doctor {version}.", "由 underpass doctor {version} 生成。";
+    MADE_BY: "Generated by underpass doctor {version}.", "由 underpass doctor {version} 生成。";
 
     // ---- the way
     /// A hop.
@@ -177,7 +206,7 @@ sentences! {
     /// A state.
     STATE_TROUBLED: "has a problem", "有问题";
     /// A state.
-    STATE_BEHIND: "behind the break", "在中断点之后";
+    STATE_BEHIND: "after the break", "在中断点之后";
     /// A state.
-    STATE_UNKNOWN: "not known", "未知";
+    STATE_UNKNOWN: "unknown", "未知";
 }

@@ -13,11 +13,11 @@ sentences! {
     /// DNS.
     DOING_NAMES: "names (DNS)", "域名解析（DNS）";
     /// Proxies.
-    DOING_PROXIES: "proxies that are set", "已设置的代理";
+    DOING_PROXIES: "configured proxies", "已设置的代理";
     /// Large packets.
     DOING_LARGE: "large packets", "大数据包";
     /// git.
-    DOING_GIT: "git by ssh", "git 使用的 ssh";
+    DOING_GIT: "git over ssh", "git 使用的 ssh";
     /// Windows.
     DOING_WINDOWS: "Windows' side", "Windows 一侧";
     /// What depends on Windows' answers.
@@ -26,14 +26,15 @@ sentences! {
     // ---- what could not be looked at
     /// The kernel gave no answer.
     NO_NETLINK:
-        "The kernel's interfaces and routes could not be looked at: {error}",
-        "无法查看内核的网卡和路由：{error}";
+        "The kernel's interfaces and routes cannot be read: {error}",
+        "无法读取内核的网卡和路由：{error}";
     /// The relay gave no answer.
     NO_WINDOWS:
-        "Windows could not be asked, so nothing is said of its adapters, VPNs, DNS and settings: {error}",
-        "无法查询 Windows，因此不会检查它的网卡、VPN、DNS 和设置：{error}";
+        "Windows could not be queried, so its adapters, VPNs, DNS and settings were not checked: \
+         {error}",
+        "无法查询 Windows，因此没有检查它的网卡、VPN、DNS 和设置：{error}";
     /// Some things are root's.
     NO_ROOT:
-        "Packet filters were not looked at, which takes root: run it with sudo to have them checked, too.",
-        "未检查包过滤规则，这需要 root 权限：如需检查，请用 sudo 运行。";
+        "Packet filters were not checked, which requires root: run this with sudo to include them.",
+        "没有检查防火墙规则，这需要 root 权限：如需检查，请用 sudo 运行。";
 }

@@ -1,11 +1,13 @@
-//! What the commands tell people, in English and Simplified Chinese: each sentence's two halves
-//! stand side by side, and nowhere else.
+//! What the commands say to people, in English and Simplified Chinese: the two halves of each
+//! sentence stand side by side, and nowhere else.
 //!
-//! A sentence that is in one language only does not compile, and one whose halves do not say the
-//! same things fails this crate's test. Knows no output and nothing of what is told; who judges
-//! makes a [`Text`], who prints chooses the [`Language`].
+//! A sentence in only one language does not compile. A sentence whose halves have different values
+//! fails this crate's test, and so does a Chinese half with English prose in it. This crate knows
+//! no output: the code that judges makes a [`Text`], and the code that prints chooses the
+//! [`Language`]. Reasons that arrive as English text are said in Chinese by [`reasons`].
 #![forbid(unsafe_code)]
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// A language that people read.
@@ -19,17 +21,40 @@ pub enum Language {
 }
 
 impl Language {
-    /// What the environment's variables ask for, as POSIX has it (XBD 8.2): the first of LC_ALL,
-    /// LC_MESSAGES and LANG that is set and not empty decides; every Chinese locale gives
-    /// Simplified Chinese, everything else English.
+    /// The language that the environment chooses. The first of LC_ALL, LC_MESSAGES and LANG that is
+    /// set and not empty is the locale (POSIX, XBD 8.2). LANGUAGE is a list that takes precedence,
+    /// unless the locale is missing or `C` (GNU gettext manual, "The LANGUAGE variable"). Every
+    /// Chinese locale selects Simplified Chinese; all others select English.
     pub fn of_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
-            .into_iter()
-            .filter_map(variable)
-            .find(|value| !value.is_empty());
-        match locale {
-            Some(locale) if is_chinese(&locale) => Self::Chinese,
-            Some(_) | None => Self::English,
+        let set = |name| variable(name).filter(|value| !value.is_empty());
+        let Some(locale) = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(set) else {
+            return Self::English;
+        };
+        if matches!(locale.split('.').next(), Some("C" | "POSIX")) {
+            return Self::English;
+        }
+        match set("LANGUAGE") {
+            Some(list) => list.split(':').find_map(|one| one.parse().ok()).unwrap_or(Self::English),
+            None if is_chinese(&locale) => Self::Chinese,
+            None => Self::English,
+        }
+    }
+
+    /// What separates the items of a list.
+    #[must_use]
+    pub const fn comma(self) -> &'static str {
+        match self {
+            Self::English => ", ",
+            Self::Chinese => "、",
+        }
+    }
+
+    /// What stands between a subject and what is said about it.
+    #[must_use]
+    pub const fn colon(self) -> &'static str {
+        match self {
+            Self::English => ": ",
+            Self::Chinese => "：",
         }
     }
 }
@@ -54,11 +79,25 @@ impl std::str::FromStr for Language {
 
 /// There are no sentences in that language.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no language {name:?} here: --lang takes en or zh")]
+#[error("unknown language {name:?}: --lang takes en or zh")]
 pub struct UnknownLanguage {
     /// What was asked for.
     pub name: String,
 }
+
+/// The names of values that are lists, whose commas are those of the sentence's language.
+const LISTS: [&str; 10] = [
+    "addresses",
+    "distros",
+    "keys",
+    "links",
+    "names",
+    "own",
+    "routes",
+    "servers",
+    "shared",
+    "windows",
+];
 
 /// A sentence in both languages. `{name}` stands for a value; both halves have the same ones.
 /// Braces have no other use.
@@ -83,7 +122,9 @@ impl Sentence {
         self.text().with(name, value)
     }
 
-    const fn half(&self, language: Language) -> &'static str {
+    /// The sentence as it is written, for one without values.
+    #[must_use]
+    pub const fn half(&self, language: Language) -> &'static str {
         match language {
             Language::English => self.en,
             Language::Chinese => self.zh,
@@ -127,12 +168,23 @@ impl Text {
         while let Some((before, name, after)) = next_placeholder(rest) {
             said.push_str(before);
             match self.values.iter().find(|(known, _)| *known == name) {
-                Some((_, value)) => said.push_str(value),
+                Some((_, value)) => said.push_str(&in_language(name, value, language)),
                 None => said.push_str(&rest[before.len()..rest.len() - after.len()]),
             }
             rest = after;
         }
         said + rest
+    }
+}
+
+/// A value as it stands in a sentence: reasons and commas in the sentence's language.
+fn in_language<'a>(name: &str, value: &'a str, language: Language) -> Cow<'a, str> {
+    if reasons::VALUES.contains(&name) {
+        reasons::in_words(value, language)
+    } else if language == Language::Chinese && LISTS.contains(&name) {
+        value.replace(Language::English.comma(), language.comma()).into()
+    } else {
+        value.into()
     }
 }
 
@@ -162,10 +214,13 @@ macro_rules! sentences {
     };
 }
 
+mod columns;
 mod printable;
 
+pub use columns::{columns, padded};
 pub use printable::{printable, printable_json, printable_line};
 
+pub mod command;
 pub mod common;
 pub mod doctor;
 pub mod doctor_dns;
@@ -174,9 +229,14 @@ pub mod doctor_network;
 pub mod doctor_probes;
 pub mod doctor_proxy;
 pub mod doctor_wsl;
+pub mod help;
 pub mod proxies;
 pub mod quote;
+pub mod reasons;
+pub mod selftest;
 pub mod settings;
+pub mod status;
+pub mod usage;
 pub mod verify;
 
 #[cfg(test)]
@@ -186,6 +246,7 @@ mod tests {
 
     /// Every module of sentences.
     static MODULES: &[(&str, &[(&str, &Sentence)])] = &[
+        ("command", command::ALL),
         ("common", common::ALL),
         ("doctor", doctor::ALL),
         ("doctor_dns", doctor_dns::ALL),
@@ -195,12 +256,60 @@ mod tests {
         ("doctor_proxy", doctor_proxy::ALL),
         ("doctor_wsl", doctor_wsl::ALL),
         ("proxies", proxies::ALL),
+        ("selftest", selftest::ALL),
         ("settings", settings::ALL),
+        ("status", status::ALL),
+        ("usage", usage::ALL),
         ("verify", verify::ALL),
     ];
 
     fn is_han(letter: char) -> bool {
         ('\u{4e00}'..='\u{9fff}').contains(&letter)
+    }
+
+    /// Names of more than two words.
+    const PRODUCTS: [&str; 3] =
+        ["Smart App Control", "Global Secure Access", "Windows Subsystem for"];
+
+    /// What people write with a colon of ASCII in Chinese too.
+    const PLACES: [&str; 5] =
+        ["用户名:密码@主机:端口", "用户名:密码@主机", "主机[:端口]", "主机:端口", "git@主机:…"];
+
+    /// A Chinese text without what is no prose: commands in back quotes, names of products.
+    fn prose(chinese: &str) -> String {
+        let outside = chinese.split('`').step_by(2).collect::<Vec<_>>().join("；");
+        PRODUCTS.iter().chain(&PLACES).fold(outside, |text, name| text.replace(name, "；"))
+    }
+
+    /// Three English words in a row that are no command, path, option or name of a product.
+    fn english_in(chinese: &str) -> Option<String> {
+        let text = prose(chinese);
+        let mut run: Vec<&str> = Vec::new();
+        for word in text
+            .split(|letter: char| !letter.is_ascii())
+            .flat_map(|part| part.split_whitespace().chain(std::iter::once(".")))
+        {
+            if word.chars().all(|letter| letter.is_ascii_alphabetic() || letter == '\'') {
+                run.push(word);
+                if run.len() == 3 {
+                    return Some(run.join(" "));
+                }
+            } else {
+                run.clear();
+            }
+        }
+        None
+    }
+
+    /// Punctuation of ASCII beside a Chinese character.
+    fn narrow_in(chinese: &str) -> Option<String> {
+        let letters: Vec<char> = prose(chinese).chars().collect();
+        let wide = |letter: &char| is_han(*letter) || "，。：；、）（”“？".contains(*letter);
+        letters.windows(2).find_map(|pair| {
+            let is_narrow = (is_han(pair[0]) && ",;:()?!".contains(pair[1]))
+                || (",;:()?!".contains(pair[0]) && wide(&pair[1]));
+            is_narrow.then(|| pair.iter().collect())
+        })
     }
 
     /// What is wrong with a pair.
@@ -222,16 +331,25 @@ mod tests {
         {
             faults.push("a brace that is no value's");
         }
+        if english_in(sentence.zh).is_some() {
+            faults.push("English prose in the Chinese half");
+        }
+        if narrow_in(sentence.zh).is_some() {
+            faults.push("narrow punctuation in the Chinese half");
+        }
         faults
     }
 
     #[test]
     fn every_sentence_has_both_halves_with_the_same_values() {
-        for (module, sentences) in MODULES {
-            for (name, sentence) in *sentences {
-                assert_eq!(faults(sentence), Vec::<&str>::new(), "{module}::{name}");
-            }
-        }
+        let of_modules =
+            MODULES.iter().flat_map(|(_, sentences)| sentences.iter()).map(|(_, one)| *one);
+        let all = of_modules.chain(reasons::known()).chain(help::all());
+        let faulty: Vec<_> = all
+            .map(|sentence| (faults(sentence), sentence))
+            .filter(|(faults, _)| !faults.is_empty())
+            .collect();
+        assert!(faulty.is_empty(), "{faulty:#?}");
     }
 
     #[test]
@@ -242,7 +360,7 @@ mod tests {
         let known = MODULES
             .iter()
             .map(|(name, _)| std::ffi::OsString::from(name))
-            .chain(["lib", "printable", "quote"].map(Into::into))
+            .chain(["columns", "help", "lib", "printable", "quote", "reasons"].map(Into::into))
             .collect();
         assert_eq!(modules, known);
     }
@@ -255,6 +373,30 @@ mod tests {
         assert_eq!(faults(&pair("", "正常。")), ["no English half"]);
         assert_eq!(faults(&pair("{a} works.", "正常。")), ["the halves have other values"]);
         assert_eq!(faults(&pair("It { works.", "正常。")), ["a brace that is no value's"]);
+    }
+
+    #[test]
+    fn english_prose_and_narrow_punctuation_in_chinese_are_found() {
+        let zh = |zh| faults(&Sentence { en: "x", zh });
+        assert_eq!(zh("失败：connection was refused"), ["English prose in the Chinese half"]);
+        assert_eq!(zh("失败,请重试"), ["narrow punctuation in the Chinese half"]);
+        assert_eq!(zh("失败(重试)"), ["narrow punctuation in the Chinese half"]);
+        for fine in [
+            "请执行 `git pull now please`。",
+            "打开智能应用控制（Smart App Control）。",
+            "形式为 http://主机:端口 或 /etc/a b=c --opt word。",
+            "Clash Verge 与 Docker Desktop。",
+        ] {
+            assert_eq!(zh(fine), Vec::<&str>::new(), "{fine}");
+        }
+    }
+
+    #[test]
+    fn reasons_and_lists_are_said_in_the_sentences_language() {
+        static SENTENCE: Sentence = Sentence { en: "{names}: {why}", zh: "名称{names}：{why}" };
+        let text = SENTENCE.with("names", "a, b").with("why", "Permission denied (os error 13)");
+        assert_eq!(text.say(Language::English), "a, b: Permission denied (os error 13)");
+        assert_eq!(text.say(Language::Chinese), "名称a、b：权限不够（错误码 13）");
     }
 
     #[test]
@@ -273,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_chooses_as_posix_has_it() {
+    fn the_environment_chooses_as_posix_and_gettext_say() {
         let of = |set: &[(&str, &str)]| {
             Language::of_environment(|name| {
                 set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
@@ -285,6 +427,16 @@ mod tests {
         assert_eq!(of(&[("LANG", "zh_CN.UTF-8"), ("LC_ALL", "")]), Language::Chinese);
         assert_eq!(of(&[("LANG", "en_US.UTF-8"), ("LC_MESSAGES", "zh")]), Language::Chinese);
         assert_eq!(of(&[("LANG", "zha_CN")]), Language::English);
+        assert_eq!(of(&[("LANG", "zh_TW")]), Language::Chinese);
+        let list = |list, lang| of(&[("LANGUAGE", list), ("LANG", lang)]);
+        assert_eq!(list("zh_CN:en", "en_US.UTF-8"), Language::Chinese);
+        assert_eq!(list("en:zh", "zh_CN.UTF-8"), Language::English);
+        assert_eq!(list("de:zh_TW", "de_DE.UTF-8"), Language::Chinese);
+        assert_eq!(list("de", "zh_CN.UTF-8"), Language::English);
+        assert_eq!(list("", "zh_CN.UTF-8"), Language::Chinese);
+        // Without a locale, or with the locale C, LANGUAGE does not count.
+        assert_eq!(list("zh_CN", "C.UTF-8"), Language::English);
+        assert_eq!(of(&[("LANGUAGE", "zh_CN")]), Language::English);
         assert_eq!("zh-CN".parse(), Ok(Language::Chinese));
         assert_eq!("en".parse(), Ok(Language::English));
         assert!("fr".parse::<Language>().is_err());

@@ -1,422 +1,455 @@
-//! What `underpass settings` says of WSL's settings files.
+//! What `underpass settings` says about WSL's settings files.
 
 sentences! {
     /// A line that begins with something else than a name. `text`: the line.
     FAULT_BEGINNING:
-        "WSL cannot read '{text}': a line begins with a letter, with '[', or with '#' for a comment.",
+        "WSL cannot read '{text}': a line must begin with a letter, with '[', or with '#' for a \
+         comment.",
         "WSL 无法读取“{text}”：一行必须以字母、“[”或表示注释的“#”开头。";
     /// What to do about it.
     FAULT_BEGINNING_FIX:
-        "Put '#' before what is a comment (';' begins none); take anything else out.",
-        "如果是注释，请在行首加“#”（“;”不表示注释）；否则请删除该行。";
+        "If it is a comment, put '#' before it (';' does not start a comment); otherwise remove \
+         it.",
+        "如果是注释，请在行首加“#”（分号不表示注释）；否则请删除该行。";
     /// A byte order mark in wsl.conf. `text`: the rest of the line.
     FAULT_MARK:
-        "The file begins with a byte order mark (before '{text}'), which WSL cannot read in a distro.",
-        "文件以字节顺序标记（BOM）开头（在“{text}”之前），发行版中的 WSL 无法读取它。";
+        "The file begins with a byte order mark (before '{text}'), which WSL cannot read in a \
+         distro.",
+        "文件以字节顺序标记（BOM）开头（在“{text}”之前），WSL 在发行版中无法读取它。";
     /// What to do about it.
     FAULT_MARK_FIX:
-        "Save the file as UTF-8 without BOM, or run: sudo sed -i '1s/^\\xEF\\xBB\\xBF//' /etc/wsl.conf",
-        "请将文件另存为不带 BOM 的 UTF-8，或执行：sudo sed -i '1s/^\\xEF\\xBB\\xBF//' /etc/wsl.conf";
+        "Save the file as UTF-8 without BOM, or run: sudo sed -i '1s/^\\xEF\\xBB\\xBF//' \
+         /etc/wsl.conf",
+        "请将文件另存为不带 BOM 的 UTF-8，或执行：sudo sed -i '1s/^\\xEF\\xBB\\xBF//' \
+         /etc/wsl.conf";
     /// UTF-16 in wsl.conf.
     FAULT_UTF_16:
         "The file is UTF-16, which WSL cannot read in a distro.",
-        "文件采用 UTF-16 编码，发行版中的 WSL 无法读取。";
+        "文件采用 UTF-16 编码，WSL 在发行版中无法读取。";
     /// What to do about it.
     FAULT_UTF_16_FIX:
-        "Save the file as UTF-8 without BOM, or run: sudo sh -c 'cd /etc && iconv -f UTF-16 -t UTF-8 \
-         wsl.conf >wsl.conf.new && mv wsl.conf.new wsl.conf'",
+        "Save the file as UTF-8 without BOM, or run: sudo sh -c 'cd /etc && iconv -f UTF-16 -t \
+         UTF-8 wsl.conf >wsl.conf.new && mv wsl.conf.new wsl.conf'",
         "请将文件另存为不带 BOM 的 UTF-8，或执行：sudo sh -c 'cd /etc && iconv -f UTF-16 -t UTF-8 \
          wsl.conf >wsl.conf.new && mv wsl.conf.new wsl.conf'";
-    /// A header that is none. `text`: the line.
+    /// A header that is not valid. `text`: the line.
     FAULT_HEADER:
-        "'{text}' is no header of a section: that is '[name]', letters and digits only, without spaces inside and with nothing behind it.",
-        "“{text}”不是有效的节标题：应写作“[名称]”，名称只能由字母和数字组成，方括号内不能有空格，后面也不能有其他内容。";
+        "'{text}' is not a section header: a header is '[name]', with only letters and digits \
+         inside the brackets and nothing after them.",
+        "“{text}”不是有效的节标题：应写作“[名称]”，名称只能由字母和数字组成，方括号内不能有空格，\
+         后面也不能有其他内容。";
     /// What to do about it.
     FAULT_HEADER_FIX:
-        "Write it as [wsl2], for example. Until then the keys below it are in no section that was meant.",
-        "请改写，例如 [wsl2]。在此之前，其下的各项不属于任何预期的节。";
+        "Write it as [wsl2], for example. Until then the keys below it belong to the section \
+         above.",
+        "请改写，例如 [wsl2]。在此之前，其下各项仍归入上一节。";
     /// A key that no `=` follows. `text`: the line.
     FAULT_NO_EQUALS:
-        "In '{text}' no '=' follows the key, whose name is letters and digits only.",
+        "In '{text}', no '=' follows the key, whose name may have only letters and digits.",
         "“{text}”中的键名（只能由字母和数字组成）后面没有“=”。";
     /// What to do about it.
-    FAULT_NO_EQUALS_FIX:
-        "Write it as key=value.",
-        "请写成 键=值 的形式。";
+    FAULT_NO_EQUALS_FIX: "Write it as key=value.", "请写成 键=值 的形式。";
     /// A backslash that means nothing. `text`: the line.
     FAULT_ESCAPE:
-        "In '{text}' a backslash stands before a letter that it gives no meaning.",
-        "“{text}”中的反斜杠后面跟了没有意义的字符。";
+        "In '{text}', a backslash stands before a character that it cannot escape.",
+        "“{text}”中的反斜杠后面跟了不能转义的字符。";
     /// What to do about it.
     FAULT_ESCAPE_FIX:
-        "Write each backslash of a path twice: C:\\\\Users\\\\name.",
+        "Double each backslash of a path: C:\\\\Users\\\\name.",
         "路径中的每个反斜杠都要写两次：C:\\\\Users\\\\name。";
     /// A quote without an end. `text`: the line.
     FAULT_QUOTE:
-        "In '{text}' a quote does not end on its line.",
+        "In '{text}', a quote is not closed on its line.",
         "“{text}”中的双引号没有在本行结束。";
     /// What to do about it.
     FAULT_QUOTE_FIX:
-        "Close the quote, or write \\\" for one that is meant as a letter.",
+        "Close the quote, or write \\\" for a literal one.",
         "请补上结尾的双引号；如果双引号本身是内容，请写成 \\\"。";
     /// What comes of a faulty line of .wslconfig.
-    FAULT_SKIPPED:
-        "WSL skips it.",
-        "WSL 会跳过它。";
+    FAULT_SKIPPED: "WSL ignores the line.", "WSL 会忽略这一行。";
     /// What comes of one of wsl.conf. `line`: its number.
     FAULT_ENDS:
-        "WSL ends reading there: nothing below line {line} counts.",
-        "WSL 会在此停止读取：第 {line} 行以下的内容全部无效。";
+        "WSL stops reading there and ignores everything below line {line}.",
+        "WSL 读到此处即停止，第 {line} 行以下的内容全部无效。";
 
     /// A second line for a key. `counts`: the number of the first.
     DUPLICATE:
-        "{key} is set again, which has no effect: the first counts, on line {counts}.",
+        "{key} is set again without effect: the first setting, on line {counts}, is used.",
         "{key} 被重复设置，此行无效：以第 {counts} 行的第一次设置为准。";
     /// What to do about it. `line`: the number of the second.
     DUPLICATE_FIX:
-        "Keep one of them: take line {line} out, or the first if this one is meant.",
+        "Keep one of them: remove line {line}, or the first if you mean this one.",
         "请只保留一处：删除第 {line} 行；如果想用这一行，则删除前面那一行。";
     /// A key in the section that it had when it was new.
     OLDER_SECTION:
-        "{key} works, but [experimental] is the section that it had when it was new.",
-        "{key} 仍然有效，但 [experimental] 是它早期所在的节。";
+        "{key} works, but [experimental] is its former section.",
+        "{key} 仍然有效，但 [experimental] 是它从前所在的节。";
     /// What to do about it.
-    OLDER_SECTION_FIX:
-        "Move {key} to [{section}].",
-        "请将 {key} 移到 [{section}]。";
+    OLDER_SECTION_FIX: "Move {key} to [{section}].", "请将 {key} 移到 [{section}]。";
     /// A value that WSL cannot read. `default`: what counts instead.
     BAD_VALUE:
-        "{key} cannot be '{value}': WSL goes by its default, {default}.",
+        "{key} cannot be '{value}': WSL uses the default, {default}.",
         "{key} 不能设为“{value}”：WSL 会使用默认值 {default}。";
-    /// A hardware address that is none.
+    /// A hardware address that is not valid.
     BAD_MAC:
-        "{key} cannot be '{value}', and WSL does not start with it.",
-        "{key} 不能设为“{value}”，这样 WSL 无法启动。";
-    /// An address for DNS tunneling that is none.
+        "{key} cannot be '{value}': WSL does not start with this value.",
+        "{key} 不能设为“{value}”：这样 WSL 无法启动。";
+    /// An address for DNS tunneling that is not valid.
     BAD_TUNNELING_ADDRESS:
-        "{key} cannot be '{value}', and WSL switches dnsTunneling off because of it.",
-        "{key} 不能设为“{value}”，WSL 会因此关闭 dnsTunneling。";
-    /// Ports that are none.
+        "{key} cannot be '{value}': WSL turns dnsTunneling off because of it.",
+        "{key} 不能设为“{value}”：WSL 会因此关闭 dnsTunneling。";
+    /// Ports that are not valid.
     BAD_PORTS:
-        "{key} cannot be '{value}': WSL leaves out what is no port from 1 to 65535.",
-        "{key} 不能设为“{value}”：WSL 会忽略其中不是 1 到 65535 的端口号的部分。";
+        "{key} cannot be '{value}': WSL ignores the parts that are not ports from 1 to 65535.",
+        "{key} 不能设为“{value}”：WSL 会忽略其中不是端口号（1 到 65535）的部分。";
     /// What to do about a bad value. `takes`: examples or a list.
-    BAD_VALUE_FIX:
-        "Set it to something that WSL takes: {takes}",
-        "请设为 WSL 接受的值：{takes}";
+    BAD_VALUE_FIX: "Set it to a value that WSL accepts: {takes}", "请设为 WSL 接受的值：{takes}";
     /// A value in .wslconfig with letters that WSL does not read whole.
     NOT_ASCII:
-        "{key} has letters outside of ASCII: WSL keeps one byte of each, which makes another value.",
-        "{key} 的值包含非 ASCII 字符（例如中文）：WSL 读取时每个字符只保留一个字节，得到的是另一个值。";
+        "{key} contains non-ASCII characters: WSL keeps one byte of each, which results in \
+         another value.",
+        "{key} 的值包含非 ASCII 字符（例如中文）：WSL 读取时每个字符只保留一个字节，得到的是另一个\
+         值。";
     /// What to do about it.
     NOT_ASCII_FIX:
-        "Use a path of ASCII letters alone, or the short names of its folders (`dir /x` shows them).",
+        "Use a path of ASCII characters only, or the short names of its folders (`dir /x` shows \
+         them).",
         "请使用只含 ASCII 字符的路径，或改用文件夹的短名称（可用 `dir /x` 查看）。";
     /// A umask that looks octal and is decimal.
     UMASK_DECIMAL:
-        "filesystem.umask={value} is a decimal number: an octal one begins with 0.",
+        "filesystem.umask={value} is read as a decimal number: an octal one must begin with 0.",
         "filesystem.umask={value} 会被当作十进制数：八进制数必须以 0 开头。";
     /// What to do about it.
-    UMASK_DECIMAL_FIX:
-        "Write umask=0{value}.",
-        "请写成 umask=0{value}。";
+    UMASK_DECIMAL_FIX: "Write umask=0{value}.", "请写成 umask=0{value}。";
 
     /// A key in a section that does not have it.
     WRONG_SECTION:
-        "{key} is in the wrong section, and WSL does not mind it there.",
-        "{key} 写在了错误的节中，WSL 不会理会它。";
+        "{key} is in the wrong section, and WSL ignores it there.",
+        "{key} 写在了错误的节中，WSL 会忽略它。";
     /// What to do about it. `sections`: where it may be.
-    WRONG_SECTION_FIX:
-        "Move {key} to {sections}.",
-        "请将 {key} 移到 {sections}。";
+    WRONG_SECTION_FIX: "Move {key} to {sections}.", "请将 {key} 移到 {sections}。";
     /// A key of the other file. `file`: this one.
-    WRONG_FILE:
-        "{key} is none of {file}'s keys.",
-        "{key} 不是 {file} 的设置项。";
+    WRONG_FILE: "{key} is not a key of {file}.", "{key} 不是 {file} 的设置项。";
     /// What to do about it. `file`: the other.
     WRONG_FILE_FIX:
-        "Write {key} into {file}: .wslconfig is in %UserProfile% of Windows, wsl.conf in /etc of a distro.",
-        "请将 {key} 写入 {file}：.wslconfig 位于 Windows 的 %UserProfile%，wsl.conf 位于发行版的 /etc。";
+        "Move {key} to {file}: .wslconfig is in %UserProfile% of Windows, wsl.conf in /etc of a \
+         distro.",
+        "请将 {key} 移到 {file}：.wslconfig 位于 Windows 的 %UserProfile%，wsl.conf 位于发行版的 \
+         /etc。";
     /// A key that WSL does not know.
-    UNKNOWN:
-        "WSL knows no key {key}.",
-        "WSL 没有 {key} 这个设置项。";
+    UNKNOWN: "WSL has no key {key}.", "WSL 没有 {key} 这个设置项。";
     /// What to do about it. `nearest`: the key that was meant.
-    UNKNOWN_NEAREST_FIX:
-        "Is it {nearest} that is meant?",
-        "是否想写 {nearest}？";
+    UNKNOWN_NEAREST_FIX: "Did you mean {nearest}?", "是否想写 {nearest}？";
     /// What to do where none is near.
     UNKNOWN_FIX:
-        "Take it out; `underpass settings show` lists all keys.",
+        "Remove it; `underpass settings show` lists all keys.",
         "请删除它；`underpass settings show` 会列出所有设置项。";
 
     /// A setting that this Windows does not have. `set`: key and value; `needed`, `is`: Windows.
     WINDOWS_TOO_OLD:
-        "{set} needs {needed} or newer; this is {is}, and WSL does not follow it.",
-        "{set} 需要 {needed} 或更新的系统；当前是 {is}，WSL 不会采用它。";
+        "{set} needs {needed} or newer; this is {is}, and WSL ignores the setting.",
+        "{set} 需要 {needed} 或更新的系统；当前是 {is}，WSL 会忽略该设置。";
     /// What to do about it.
     WINDOWS_TOO_OLD_FIX:
-        "Update Windows, or take it out: `underpass settings recommend` says what this Windows can do instead.",
+        "Update Windows, or remove the setting: `underpass settings recommend` shows what this \
+         Windows can do instead.",
         "请升级 Windows，或删除该项：`underpass settings recommend` 会给出当前系统可用的替代方案。";
     /// A setting that this WSL does not have. `set`: key and value; `needed`, `is`: WSL.
     WSL_TOO_OLD:
-        "{set} needs {needed} or newer; this is {is}, and does not follow it.",
-        "{set} 需要 {needed} 或更新的版本；当前是 {is}，不会采用它。";
+        "{set} needs {needed} or newer; this is {is}, which ignores the setting.",
+        "{set} 需要 {needed} 或更新的版本；当前是 {is}，会忽略该设置。";
     /// What to do about it.
-    WSL_TOO_OLD_FIX:
-        "Run `wsl --update` in Windows.",
-        "请在 Windows 中执行 `wsl --update`。";
+    WSL_TOO_OLD_FIX: "Run `wsl --update` in Windows.", "请在 Windows 中执行 `wsl --update`。";
 
     /// A line that another setting takes the effect from. `because`: key and value.
     OVERRULED:
-        "{key} has no effect as it is set: {because} leaves it no choice.",
+        "{key} has no effect: {because} overrides it.",
         "{key} 的设置无效：它由 {because} 决定。";
     /// What to do about it.
-    OVERRULED_FIX:
-        "Take {key} out, or change {because}.",
-        "请删除 {key}，或修改 {because}。";
+    OVERRULED_FIX: "Remove {key}, or change {because}.", "请删除 {key}，或修改 {because}。";
     /// A line that a policy of the company overrules. `policy`: the value's name in the registry,
     /// and the value.
     POLICY:
-        "{key} has no effect as it is set: a group policy decides it ({policy} in \
+        "{key} has no effect: a group policy overrides it ({policy} in \
          HKLM\\SOFTWARE\\Policies\\WSL).",
         "{key} 的设置无效：它由组策略决定（HKLM\\SOFTWARE\\Policies\\WSL 中的 {policy}）。";
     /// What to do about it.
     POLICY_FIX:
-        "Take {key} out, or ask the administrator of this computer for another policy.",
+        "Remove {key}, or ask the administrator of this computer to change the policy.",
         "请删除 {key}，或请管理员修改该策略。";
     /// DNS tunneling beside Global Secure Access. `service`: its service.
     TUNNELING_AND_SERVICE:
-        "{key} has no effect as it is set: while the service {service} runs, WSL goes without \
-         DNS tunneling.",
+        "{key} has no effect: while the service {service} is running, WSL does not use DNS \
+         tunneling.",
         "{key} 的设置无效：只要服务 {service} 在运行，WSL 就不使用 DNS 隧道。";
     /// What to do about it.
     TUNNELING_AND_SERVICE_FIX:
-        "Take {key} out. Where names then fail, start Underpass' tunnel, which has Windows \
-         resolve them: `underpass up`.",
-        "请删除 {key}。如果因此无法解析域名，可启动 Underpass 隧道，由 Windows 解析：`underpass up`。";
+        "Remove {key}. If names then fail to resolve, start Underpass' tunnel, which resolves \
+         them through Windows: `underpass up`.",
+        "请删除 {key}。如果因此无法解析域名，可启动 Underpass 隧道，由 Windows 解析：`underpass \
+         up`。";
     /// DNS tunneling on a Windows that cannot do it.
     TUNNELING_NOT_POSSIBLE:
-        "{key} has no effect as it is set: DnsQueryRaw, with which WSL asks Windows for names, \
-         is missing or switched off in this Windows.",
-        "{key} 的设置无效：WSL 请 Windows 解析域名要用 DnsQueryRaw，而当前系统缺少该函数或已将其关闭。";
+        "{key} has no effect: DnsQueryRaw, which WSL needs to resolve names through Windows, is \
+         missing or turned off in this Windows.",
+        "{key} 的设置无效：WSL 通过 Windows 解析域名时要用 DnsQueryRaw，而当前系统缺少该函数或已将\
+         其关闭。";
     /// What to do about it.
     TUNNELING_NOT_POSSIBLE_FIX:
-        "Update Windows (Windows 11 22H2 and newer have it), or take {key} out.",
+        "Update Windows (Windows 11 22H2 and newer have it), or remove {key}.",
         "请升级 Windows（Windows 11 22H2 及更新的系统提供该函数），或删除 {key}。";
     /// Mirrored mode without IPv6.
     MIRRORED_WITHOUT_IPV6:
-        "{key}=mirrored has no effect: IPv6 is switched off in Windows (DisabledComponents is \
+        "{key}=mirrored has no effect: IPv6 is turned off in Windows (DisabledComponents is \
          0xFF), so WSL falls back to NAT.",
-        "{key}=mirrored 无效：Windows 关闭了 IPv6（DisabledComponents 为 0xFF），WSL 会回退到 NAT。";
+        "{key}=mirrored 无效：Windows 关闭了 IPv6（DisabledComponents 为 0xFF），WSL 会回退到 NAT \
+         模式。";
     /// What to do about it.
     MIRRORED_WITHOUT_IPV6_FIX:
-        "As administrator set DisabledComponents in \
-         HKLM\\SYSTEM\\CurrentControlSet\\Services\\Tcpip6\\Parameters to 0x20 (IPv4 is preferred) \
-         and restart Windows, or take {key} out. IPv6 that is switched off per adapter \
-         (Disable-NetAdapterBinding) does no harm.",
+        "As administrator, set DisabledComponents in \
+         HKLM\\SYSTEM\\CurrentControlSet\\Services\\Tcpip6\\Parameters to 0x20 (IPv4 is \
+         preferred) and restart Windows, or remove {key}. Turning IPv6 off for single adapters \
+         (Disable-NetAdapterBinding) is harmless.",
         "请以管理员身份把 HKLM\\SYSTEM\\CurrentControlSet\\Services\\Tcpip6\\Parameters 中的 \
-         DisabledComponents 设为 0x20（优先使用 IPv4）并重启 Windows，\
-         或删除 {key}。只在单个网卡上关闭 IPv6（Disable-NetAdapterBinding）没有影响。";
+         DisabledComponents 设为 0x20（优先使用 IPv4）并重启 Windows，或删除 {key}。只在单个网卡上\
+         关闭 IPv6（Disable-NetAdapterBinding）没有影响。";
     /// A key that WSL reads and does not follow.
     IGNORED:
         "WSL ignores {key}, and prints a warning at each start.",
         "WSL 会忽略 {key}，并在每次启动时发出警告。";
     /// What to do about it.
-    IGNORED_FIX:
-        "Take {key} out.",
-        "请删除 {key}。";
+    IGNORED_FIX: "Remove {key}.", "请删除 {key}。";
     /// A line that nothing looks at. `needs`: key and value.
-    NEEDLESS:
-        "{key} is only looked at with {needs}.",
-        "{key} 仅在 {needs} 时才有意义。";
+    NEEDLESS: "{key} only has an effect with {needs}.", "{key} 只有在 {needs} 时才起作用。";
     /// What to do about it.
     NEEDLESS_FIX:
-        "It does no harm; take {key} out to keep the file plain.",
-        "没有害处；如想保持文件简洁，可删除 {key}。";
+        "It is harmless; remove {key} to keep the file short.",
+        "不影响使用；如想精简文件，可删除 {key}。";
     /// Mirrored mode and a resolv.conf of the distro's own.
     MIRRORED_RESOLV_CONF:
-        "networkingMode=mirrored and generateResolvConf=false fight each other: WSL shares Windows' network, but its names are resolved by the servers of a file that no VPN changes.",
-        "networkingMode=mirrored 与 generateResolvConf=false 相互冲突：WSL 共享 Windows 的网络，但域名仍由一个不随 VPN 变化的文件中的服务器解析。";
+        "networkingMode=mirrored and generateResolvConf=false contradict each other: WSL shares \
+         Windows' network, but resolves names with the servers of a file that does not follow the \
+         VPN.",
+        "networkingMode=mirrored 与 generateResolvConf=false 相互冲突：WSL 共享 Windows 的网络，但\
+         解析域名用的是固定文件中的服务器，不会随 VPN 变化。";
     /// DNS tunneling and a resolv.conf of the distro's own.
     TUNNELING_RESOLV_CONF:
-        "dnsTunneling=true is not used in this distro: generateResolvConf=false leaves its names to the servers of its own resolv.conf.",
-        "此发行版没有用到 dnsTunneling=true：generateResolvConf=false 使域名由它自己的 resolv.conf 中的服务器解析。";
+        "This distro does not use dnsTunneling=true: because of generateResolvConf=false it \
+         resolves names with the servers of its own resolv.conf.",
+        "此发行版没有用到 dnsTunneling=true：由于 generateResolvConf=false，域名由它自己的 \
+         resolv.conf 中的服务器解析。";
     /// What to do about either.
     RESOLV_CONF_FIX:
-        "Take generateResolvConf out and give resolv.conf back to WSL: `underpass settings dns auto`.",
-        "请删除 generateResolvConf，并把 resolv.conf 交还给 WSL：`underpass settings dns auto`。";
+        "Remove generateResolvConf and give resolv.conf back to WSL: `underpass settings dns \
+         auto`.",
+        "请删除 generateResolvConf，并把 resolv.conf 交还给 WSL 管理：`underpass settings dns \
+         auto`。";
     /// No Windows programs.
     INTEROP_OFF:
-        "interop.enabled=false: no Windows program can be started from this distro, so neither can the tunnel's relay.",
+        "interop.enabled=false: this distro cannot start Windows programs, including the tunnel's \
+         relay.",
         "interop.enabled=false：此发行版无法启动任何 Windows 程序，因此也无法启动隧道的中继程序。";
     /// What to do about it.
     INTEROP_OFF_FIX:
-        "Take it out, unless that is meant.",
-        "如果不是有意为之，请删除它。";
+        "If that is not intended, remove the line.",
+        "如果不是有意为之，请删除这一行。";
     /// A mode that is going away.
     BRIDGED:
-        "networkingMode=bridged is deprecated since WSL 2.4.5.",
+        "networkingMode=bridged has been deprecated since WSL 2.4.5.",
         "networkingMode=bridged 从 WSL 2.4.5 起已被弃用。";
     /// What to do about it.
     BRIDGED_FIX:
-        "Set networkingMode=mirrored, which other machines reach as well.",
+        "Set networkingMode=mirrored, which other machines can reach as well.",
         "请改用 networkingMode=mirrored，局域网中的其他机器同样可以访问。";
     /// A bridge to nowhere.
     BRIDGED_WITHOUT_SWITCH:
-        "networkingMode=bridged without vmSwitch: WSL does not know which switch of Hyper-V to use, and starts without a network.",
-        "networkingMode=bridged 但没有设置 vmSwitch：WSL 不知道该使用哪个 Hyper-V 交换机，启动后没有网络。";
+        "networkingMode=bridged without vmSwitch: WSL does not know which Hyper-V switch to use, \
+         and starts without a network.",
+        "networkingMode=bridged 但没有设置 vmSwitch：WSL 不知道该使用哪个 Hyper-V 交换机，启动后没\
+         有网络。";
     /// What to do about it.
     BRIDGED_WITHOUT_SWITCH_FIX:
         "Set wsl2.vmSwitch to the name of an external switch (`Get-VMSwitch` lists them).",
         "请将 wsl2.vmSwitch 设为某个外部交换机的名称（可用 `Get-VMSwitch` 查看）。";
     /// No network at all.
     MODE_NONE:
-        "networkingMode=none: WSL has no network but what a tunnel gives it.",
+        "networkingMode=none: WSL has no network except what a tunnel provides.",
         "networkingMode=none：除了隧道提供的网络之外，WSL 没有任何网络。";
     /// What to do about it.
-    MODE_NONE_FIX:
-        "Take it out, unless that is meant.",
-        "如果不是有意为之，请删除它。";
+    MODE_NONE_FIX: "If that is not intended, remove the line.", "如果不是有意为之，请删除这一行。";
     /// Nothing was found.
-    ALL_WELL:
-        "Nothing is wrong with the settings.",
-        "设置没有问题。";
+    ALL_WELL: "No problems found in the settings.", "设置没有问题。";
 
     /// Mirrored mode.
     MIRRORED:
-        "WSL uses Windows' own adapters and addresses, so what the VPN does for Windows it does for WSL.",
-        "WSL 直接使用 Windows 的网卡和地址，VPN 对 Windows 生效，也就对 WSL 生效。";
+        "WSL uses Windows' own adapters and addresses, so a VPN works for WSL as it does for \
+         Windows.",
+        "WSL 直接使用 Windows 的网卡和地址，VPN 在 Windows 上生效，在 WSL 中也就生效。";
     /// The same for proxies.
     MIRRORED_FOR_PROXY:
-        "A proxy on Windows' 127.0.0.1 is reached as 127.0.0.1, without 'Allow LAN'.",
-        "Windows 上 127.0.0.1 的代理在 WSL 中同样用 127.0.0.1 访问，不需要打开“允许局域网连接”（Allow LAN）。";
+        "WSL reaches a proxy on Windows' 127.0.0.1 at 127.0.0.1, without 'Allow LAN'.",
+        "Windows 上监听 127.0.0.1 的代理，在 WSL 中同样用 127.0.0.1 访问，不需要打开“允许局域网连\
+         接”（Allow LAN）。";
     /// The same for services.
     MIRRORED_FOR_LAN:
-        "Other machines reach services in WSL at Windows' own address, which stays the same after a restart.",
+        "Other machines reach services in WSL at Windows' own address, which stays the same after \
+         a restart.",
         "局域网中的其他机器可以通过 Windows 的地址访问 WSL 中的服务，重启后地址也不会变。";
     /// DNS tunneling.
     TUNNELING:
-        "Names are resolved by Windows itself, not by packets that a VPN may block: company names work.",
-        "域名由 Windows 自己解析，而不是通过可能被 VPN 拦截的数据包：公司内部域名也能解析。";
+        "Windows itself resolves names, without packets that a VPN may block, so company names \
+         work.",
+        "域名由 Windows 自己解析，不经过可能被 VPN 拦截的数据包：公司内网域名也能解析。";
     /// autoProxy.
     AUTO_PROXY:
-        "Programs in WSL get Windows' proxy setting in their environment.",
+        "Programs in WSL get Windows' proxy setting through their environment.",
         "WSL 中的程序会通过环境变量得到 Windows 的代理设置。";
     /// The firewall.
     FIREWALL:
-        "Windows' firewall rules hold for WSL as well, so that its open ports are not open to everybody.",
+        "Windows' firewall rules also apply to WSL, so its open ports are not open to everyone.",
         "Windows 防火墙的规则对 WSL 同样有效，WSL 中打开的端口不会对所有人开放。";
     /// Odd DNS queries.
     BEST_EFFORT:
-        "Windows answers queries with records that it does not know, in place of refusing them.",
+        "Windows answers DNS queries with unknown record types as well as it can, instead of \
+         rejecting them.",
         "遇到含有未知记录的 DNS 查询时，Windows 会尽量回答，而不是拒绝。";
     /// The host's own addresses.
     HOST_LOOPBACK:
-        "Windows and WSL reach each other by all addresses of the machine, not by 127.0.0.1 only.",
+        "Windows and WSL reach each other at all addresses of the machine, not only at 127.0.0.1.",
         "Windows 与 WSL 之间可以通过本机的所有地址互相访问，而不仅是 127.0.0.1。";
     /// A rule for a port.
     LAN_FIREWALL:
-        "The firewall lets nobody in by itself; this opens one port (8080 here).",
-        "防火墙默认不允许外部访问；此命令打开一个端口（此处以 8080 为例）。";
+        "By default the firewall lets no other machine in; this command opens one port (8080 \
+         here).",
+        "防火墙默认不允许其他机器访问；此命令打开一个端口（此处以 8080 为例）。";
     /// Forwards of an old Windows.
     LAN_PORT_PROXY:
-        "With NAT other machines reach WSL by a forward of Windows only (8080 here); it has to be made again when WSL's address changes.",
-        "在 NAT 模式下，其他机器只能通过 Windows 的端口转发访问 WSL（此处以 8080 为例）；WSL 的地址变化后需要重新设置。";
+        "With NAT, other machines reach WSL only through a port forward on Windows (8080 here). \
+         Set it again when WSL's address changes.",
+        "在 NAT 模式下，其他机器只能通过 Windows 的端口转发访问 WSL（此处以 8080 为例）；WSL 的地\
+         址变化后需要重新设置。";
     /// When mirrored mode is not enough.
     TUNNEL_IF_MIRRORED_FAILS:
-        "If the VPN cuts WSL off even so, the tunnel carries everything through an ordinary Windows program.",
+        "If the VPN still cuts WSL off, use the tunnel, which carries all traffic through an \
+         ordinary Windows program.",
         "如果这样 VPN 仍会切断 WSL 的网络，可使用隧道：所有流量都经由一个普通的 Windows 程序传送。";
     /// The tunnel, where nothing is known of a VPN.
     TUNNEL:
-        "Whatever the VPN does to WSL's NAT, it lets ordinary Windows programs through, and the tunnel is one.",
-        "无论 VPN 如何处理 WSL 的 NAT，它都会放行普通的 Windows 程序，而隧道正是这样的程序。";
+        "Whatever a VPN does to WSL's NAT, it lets ordinary Windows programs through, and the \
+         tunnel uses one.",
+        "无论 VPN 如何处理 WSL 的 NAT 流量，它都会放行普通的 Windows 程序，而隧道用的正是这样的程\
+         序。";
     /// The tunnel beside a VPN.
     TUNNEL_FOR:
-        "'{vpn}' may drop what WSL's NAT forwards; the tunnel goes through it as an ordinary Windows program.",
-        "“{vpn}”可能会丢弃 WSL 的 NAT 转发的数据；隧道以普通 Windows 程序的身份通过它。";
+        "'{vpn}' may drop what WSL's NAT forwards; the tunnel gets through as an ordinary Windows \
+         program.",
+        "“{vpn}”可能会丢弃 WSL 的 NAT 转发的流量；隧道以普通 Windows 程序的身份通过它。";
     /// The metric of AnyConnect's adapter. `now`: what it is.
     METRIC:
-        "'{vpn}' has the metric {now} and takes WSL's traffic along; with a high one it does not. It changes Windows' own routing too, and is to be set again after each connect.",
-        "“{vpn}”的接口跃点数为 {now}，会抢走 WSL 的流量；调高后则不会。这也会改变 Windows 自身的路由，而且每次连接 VPN 后都要重新设置。";
+        "'{vpn}' has the metric {now} and draws WSL's traffic into the VPN; with a higher metric \
+         it does not. This also changes Windows' own routing, and must be set again after each \
+         connect.",
+        "“{vpn}”的接口跃点数为 {now}，会抢走 WSL 的流量；调高后则不会。这也会改变 Windows 自身的路\
+         由，而且每次连接 VPN 后都要重新设置。";
     /// As `METRIC`, where Windows does not tell it.
     METRIC_UNKNOWN:
-        "'{vpn}' takes WSL's traffic along where it has a low metric; with a high one it does not. It changes Windows' own routing too, and is to be set again after each connect.",
-        "“{vpn}”的接口跃点数较低时会抢走 WSL 的流量；调高后则不会。这也会改变 Windows 自身的路由，而且每次连接 VPN 后都要重新设置。";
+        "'{vpn}' draws WSL's traffic into the VPN if its metric is low; with a higher metric it \
+         does not. This also changes Windows' own routing, and must be set again after each \
+         connect.",
+        "“{vpn}”的接口跃点数较低时会抢走 WSL 的流量；调高后则不会。这也会改变 Windows 自身的路由，\
+         而且每次连接 VPN 后都要重新设置。";
     /// A task that sets it. `undo`: the command that removes the task.
     METRIC_TASK:
-        "AnyConnect undoes the metric at each connect. This task sets it again whenever AnyConnect reports a connection (event 2039); remove it with: {undo}",
-        "AnyConnect 每次连接都会重置跃点数。此计划任务会在 AnyConnect 报告连接成功（事件 2039）时再次设置；如需删除任务：{undo}";
+        "AnyConnect resets the metric at each connect. This task sets it again whenever \
+         AnyConnect reports a connection (event 2039); to remove the task: {undo}",
+        "AnyConnect 每次连接都会重置跃点数。此计划任务会在 AnyConnect 报告连接成功（事件 2039）时\
+         再次设置；如需删除任务：{undo}";
     /// Mirrored mode is not possible.
     OLD_WINDOWS:
         "{is} has no mirrored mode, which needs Windows 11 22H2 (22621) or newer: WSL uses NAT.",
-        "{is} 没有镜像模式，该模式需要 Windows 11 22H2（22621）或更新的系统：WSL 使用 NAT。";
+        "{is} 没有镜像模式，该模式需要 Windows 11 22H2（22621）或更新的系统：WSL 使用 NAT 模式。";
     /// Mirrored mode is not possible without IPv6. Above the command.
     NO_MIRRORED_IPV6:
-        "Mirrored mode, which is recommended otherwise, needs IPv6, and Windows has it switched \
-         off (DisabledComponents is 0xFF). After this command and a restart of Windows it has IPv6 \
-         again and prefers IPv4; until then WSL uses NAT.",
-        "原本推荐的镜像模式需要 IPv6，而 Windows 关闭了它（DisabledComponents 为 0xFF）。\
-         执行此命令并重启 Windows 后，IPv6 恢复，并优先使用 IPv4；在此之前 WSL 使用 NAT。";
+        "Mirrored mode is recommended but needs IPv6, which is turned off in Windows \
+         (DisabledComponents is 0xFF). This command turns IPv6 on with IPv4 preferred, after a \
+         restart of Windows; until then WSL uses NAT.",
+        "推荐的镜像模式需要 IPv6，而 Windows 关闭了它（DisabledComponents 为 0xFF）。执行此命令并\
+         重启 Windows 后会恢复 IPv6，并优先使用 IPv4；在此之前 WSL 使用 NAT 模式。";
     /// A policy rules mirrored mode out. `policy`: the value's name in the registry, and the value.
     NO_MIRRORED_POLICY:
-        "A group policy ({policy}) rules out mirrored mode, which is recommended otherwise; your \
-         administrator can change it.",
-        "组策略（{policy}）不允许使用原本推荐的镜像模式；管理员可以修改该策略。";
+        "A group policy ({policy}) forbids mirrored mode, which would be recommended; your \
+         administrator can change the policy.",
+        "推荐使用镜像模式，但组策略（{policy}）不允许；管理员可以修改该策略。";
     /// Neither by this WSL. `needed`: a version.
     OLD_WSL:
-        "Mirrored mode and DNS tunneling need {needed} or newer; ask again after the update.",
+        "Mirrored mode and DNS tunneling need {needed} or newer; run this command again after the \
+         update.",
         "镜像模式和 DNS 隧道需要 {needed} 或更新的版本；更新后请再次执行本命令。";
     /// Nobody could be asked.
     WINDOWS_UNKNOWN:
-        "Windows' version is not known here: give it with --windows-version (`cmd.exe /c ver` tells it).",
+        "Windows' version is unknown: set it with --windows-version (`cmd.exe /c ver` shows it).",
         "无法得知 Windows 的版本：请用 --windows-version 指定（可用 `cmd.exe /c ver` 查看）。";
     /// A mode that is set in vain.
     MODE_NOT_POSSIBLE:
-        "That mode is not possible here, and WSL falls back to another one with a warning at \
-         each start.",
+        "This mode is not possible here: WSL falls back to another one, with a warning at each \
+         start.",
         "这里无法使用该模式，WSL 会回退到其他模式，并在每次启动时发出警告。";
     /// A subnet that a route overlaps. `own`: WSL's; `net`: a free one.
     SUBNET_CLASH:
-        "WSL's subnet {own} lies in {route}, which Windows routes elsewhere, to a VPN perhaps; {net} overlaps no route.",
-        "WSL 的网段 {own} 与 {route} 重叠，而 Windows 会把后者送往别处（可能是 VPN）；{net} 不与任何路由重叠。";
+        "WSL's subnet {own} lies in {route}, which Windows routes elsewhere, possibly to a VPN; \
+         {net} overlaps no route.",
+        "WSL 的网段 {own} 与 {route} 重叠，而 Windows 会把后者送往别处（可能是 VPN）；{net} 不与任\
+         何路由重叠。";
     /// A subnet that is free.
     SUBNET_FREE:
-        "WSL keeps the subnet that it took once, even where a company or a VPN uses it too; \
-         {net} overlaps no route of this host.",
-        "WSL 会一直沿用最初选定的网段，即使它与公司或 VPN 的网段冲突；{net} 不与本机的任何路由重叠。";
+        "WSL keeps the subnet that it once chose, even if a company or a VPN uses it too; {net} \
+         overlaps no route of this host.",
+        "WSL 会一直沿用最初选定的网段，即使它与公司或 VPN 的网段冲突；{net} 不与本机的任何路由重\
+         叠。";
     /// A link-local one.
     SUBNET_LINK_LOCAL:
-        "All private ranges are routed elsewhere, to a VPN perhaps; {net} is of the link-local range, which no VPN routes.",
+        "All private ranges are routed elsewhere, possibly to a VPN; {net} belongs to the \
+         link-local range, which no VPN routes.",
         "所有私有网段都被路由到别处（可能是 VPN）；{net} 属于链路本地地址段，VPN 不会路由它。";
     /// Nobody could be asked.
     SUBNET_UNKNOWN:
-        "Which subnets Windows routes elsewhere is not known here; {net} is of the link-local range, which no VPN routes.",
+        "Which subnets Windows routes elsewhere is unknown; {net} belongs to the link-local \
+         range, which no VPN routes.",
         "无法得知 Windows 把哪些网段路由到别处；{net} 属于链路本地地址段，VPN 不会路由它。";
     /// None is free.
     SUBNET_NONE:
-        "No subnet is free on this host; the tunnel chooses its own small one, and needs no room in Windows' routes.",
+        "This host has no free subnet; the tunnel chooses a small one of its own and needs no \
+         room in Windows' routes.",
         "本机没有空闲的网段；隧道会自己选用一个很小的网段，不占用 Windows 的路由。";
     /// Give resolv.conf back.
     RESOLV_CONF:
-        "WSL writes resolv.conf itself then, with the server that follows Windows and its VPN; `underpass settings dns auto` puts the link back, too.",
-        "这样 resolv.conf 由 WSL 生成，其中的服务器会跟随 Windows 及其 VPN；`underpass settings dns auto` 还会恢复符号链接。";
+        "WSL then writes resolv.conf itself, with the server that follows Windows and its VPN; \
+         `underpass settings dns auto` also restores the link.",
+        "这样 resolv.conf 由 WSL 生成，其中的服务器会跟随 Windows 及其 VPN；`underpass settings \
+         dns auto` 还会恢复符号链接。";
     /// A proxy by hand.
     PROXY_BY_HAND:
-        "This Windows has no autoProxy: a shell takes Windows' proxy setting by itself so.",
-        "当前 Windows 没有 autoProxy：可以这样让 shell 自行采用 Windows 的代理设置。";
+        "This Windows has no autoProxy: with this line a shell applies Windows' proxy setting by \
+         itself.",
+        "当前 Windows 没有 autoProxy：加上这一行，shell 会自行采用 Windows 的代理设置。";
     /// A proxy on loopback.
     LOOPBACK_PROXY:
-        "Windows' proxy listens on its own 127.0.0.1, which NAT does not reach; the tunnel does, with 'Allow LAN' off.",
-        "Windows 的代理监听在它自己的 127.0.0.1 上，NAT 模式下无法访问；隧道可以访问，而且不需要打开“允许局域网连接”（Allow LAN）。";
+        "Windows' proxy listens on Windows' own 127.0.0.1, which NAT does not reach; the tunnel \
+         reaches it, even with 'Allow LAN' off.",
+        "Windows 的代理监听在它自己的 127.0.0.1 上，NAT 模式下无法访问；隧道可以访问，而且不需要打\
+         开“允许局域网连接”（Allow LAN）。";
     /// The same where nothing takes it by itself.
     NO_SYSTEM_PROXY_TO_TAKE:
-        "Windows has no proxy set that a shell could take: switch on 'System Proxy' in the proxy program (Clash Verge, v2rayN) and ask again, or use its TUN mode.",
-        "Windows 没有设置系统代理，shell 无从采用：请在代理软件（Clash Verge、v2rayN）中打开“系统代理”后重新执行本命令，或使用 TUN 模式。";
+        "Windows has no proxy setting that a shell could use: turn on 'System Proxy' in the proxy \
+         program (Clash Verge, v2rayN) and run this again, or use its TUN mode.",
+        "Windows 没有设置系统代理，shell 无从采用：请在代理软件（Clash Verge、v2rayN）中打开“系统\
+         代理”后重新执行本命令，或使用 TUN 模式。";
     /// There is no proxy to take.
     NO_SYSTEM_PROXY:
-        "Windows has no proxy set that autoProxy could take: switch on 'System Proxy' in the proxy program (Clash Verge, v2rayN), or its TUN mode.",
-        "Windows 没有设置系统代理，autoProxy 无从继承：请在代理软件（Clash Verge、v2rayN）中打开“系统代理”，或使用 TUN 模式。";
+        "Windows has no proxy setting that autoProxy could pass on: turn on 'System Proxy' in the \
+         proxy program (Clash Verge, v2rayN), or its TUN mode.",
+        "Windows 没有设置系统代理，autoProxy 无从继承：请在代理软件（Clash Verge、v2rayN）中打\
+         开“系统代理”，或使用 TUN 模式。";
 
     // ---- NAT and mirrored mode, explained
     /// Heading.
@@ -429,18 +462,23 @@ sentences! {
     EXPLAIN_ADDRESS: "Address", "地址";
     /// With NAT.
     EXPLAIN_ADDRESS_NAT:
-        "WSL is a machine of its own behind Windows: a private address such as 172.28.48.2, with Windows as its gateway. The address may change when WSL restarts.",
-        "WSL 是位于 Windows 后面的一台独立机器：使用 172.28.48.2 这样的私有地址，网关就是 Windows。WSL 重启后地址可能改变。";
+        "WSL is a machine of its own behind Windows, with a private address such as 172.28.48.2 \
+         and Windows as its gateway. The address may change when WSL restarts.",
+        "WSL 是位于 Windows 后面的一台独立机器：使用 172.28.48.2 这样的私有地址，网关就是 \
+         Windows。WSL 重启后地址可能改变。";
     /// With mirrored mode.
     EXPLAIN_ADDRESS_MIRRORED:
-        "WSL has Windows' own adapters and addresses, so there is no address of its own that could change.",
+        "WSL uses Windows' own adapters and addresses, so it has no address of its own that could \
+         change.",
         "WSL 直接使用 Windows 的网卡和地址，没有单独的、会变化的地址。";
     /// What differs.
     EXPLAIN_LOOPBACK: "The address 127.0.0.1", "回环地址 127.0.0.1";
     /// With NAT.
     EXPLAIN_LOOPBACK_NAT:
-        "Windows reaches servers in WSL at its localhost. WSL does not reach Windows' 127.0.0.1: it takes the gateway's address (`underpass host`), and the server on Windows must listen there.",
-        "Windows 可以用 localhost 访问 WSL 中的服务。WSL 无法访问 Windows 的 127.0.0.1：要使用网关地址（`underpass host`），而且 Windows 上的服务必须在该地址上监听。";
+        "Windows reaches servers in WSL at its localhost. WSL cannot reach Windows' 127.0.0.1: \
+         use the gateway's address (`underpass host`), and let the server on Windows listen there.",
+        "Windows 可以用 localhost 访问 WSL 中的服务。WSL 无法访问 Windows 的 127.0.0.1：要使用网关\
+         地址（`underpass host`），而且 Windows 上的服务必须在该地址上监听。";
     /// With mirrored mode.
     EXPLAIN_LOOPBACK_MIRRORED:
         "Both reach each other at 127.0.0.1.",
@@ -449,79 +487,85 @@ sentences! {
     EXPLAIN_VPN: "With a VPN", "使用 VPN 时";
     /// With NAT.
     EXPLAIN_VPN_NAT:
-        "Windows forwards WSL's packets. Many VPN clients drop forwarded packets, or use the same addresses: then WSL has no network while the VPN is connected.",
-        "WSL 的数据包由 Windows 转发。许多 VPN 客户端会丢弃被转发的数据包，或使用相同的网段：连接 VPN 后 WSL 就没有网络。";
+        "Windows forwards WSL's packets. Many VPN clients drop forwarded packets, or use the same \
+         addresses: WSL then has no network while the VPN is connected.",
+        "WSL 的数据包由 Windows 转发。许多 VPN 客户端会丢弃被转发的数据包，或使用相同的网段：连接 \
+         VPN 后 WSL 就没有网络。";
     /// With mirrored mode.
     EXPLAIN_VPN_MIRRORED:
-        "WSL uses the VPN's adapter as Windows does. Some clients block it there too; the tunnel then still works.",
+        "WSL uses the VPN's adapter as Windows does. Some clients block it in this mode too; the \
+         tunnel still works then.",
         "WSL 与 Windows 一样使用 VPN 的网卡。有的客户端在此模式下仍会拦截，此时隧道依然可用。";
     /// What differs.
     EXPLAIN_PROXY: "Proxy on Windows", "Windows 上的代理";
     /// With NAT.
     EXPLAIN_PROXY_NAT:
-        "It must have 'Allow LAN' on, and Windows' firewall must let WSL in. autoProxy hands on no proxy at 127.0.0.1.",
-        "必须打开“允许局域网连接”（Allow LAN），Windows 防火墙也要放行。autoProxy 不会传递位于 127.0.0.1 的代理。";
+        "The proxy must have 'Allow LAN' on, and Windows' firewall must let WSL in. autoProxy \
+         does not pass on a proxy at 127.0.0.1.",
+        "必须打开“允许局域网连接”（Allow LAN），Windows 防火墙也要放行。autoProxy 不会传递位于 \
+         127.0.0.1 的代理。";
     /// With mirrored mode.
     EXPLAIN_PROXY_MIRRORED:
-        "It is reached at 127.0.0.1 without 'Allow LAN', and autoProxy hands it on.",
+        "WSL reaches it at 127.0.0.1 without 'Allow LAN', and autoProxy passes it on.",
         "用 127.0.0.1 即可访问，无需打开“允许局域网连接”（Allow LAN），autoProxy 也会传递它。";
     /// What differs.
     EXPLAIN_LAN: "Other machines", "局域网中的其他机器";
     /// With NAT.
     EXPLAIN_LAN_NAT:
-        "They reach servers in WSL only by a forward of Windows (`netsh interface portproxy`).",
+        "They reach servers in WSL only through a port forward on Windows (`netsh interface \
+         portproxy`).",
         "只能通过 Windows 的端口转发（`netsh interface portproxy`）访问 WSL 中的服务。";
     /// With mirrored mode.
     EXPLAIN_LAN_MIRRORED:
-        "They reach servers in WSL at Windows' address, once Windows' firewall for Hyper-V lets them in.",
+        "They reach servers in WSL at Windows' address, once Windows' Hyper-V firewall lets them \
+         in.",
         "Windows 的 Hyper-V 防火墙放行后，可直接用 Windows 的地址访问 WSL 中的服务。";
     /// What differs.
     EXPLAIN_IPV6: "IPv6 and multicast", "IPv6 与组播";
     /// With NAT.
-    EXPLAIN_IPV6_NAT: "Neither.", "均不支持。";
+    EXPLAIN_IPV6_NAT: "Not supported.", "均不支持。";
     /// With mirrored mode.
-    EXPLAIN_IPV6_MIRRORED: "Both, as far as Windows has them.", "均支持，以 Windows 的网络为准。";
+    EXPLAIN_IPV6_MIRRORED:
+        "Supported, as far as Windows' network has them.",
+        "均支持，以 Windows 的网络为准。";
     /// What differs.
     EXPLAIN_NEEDS: "Needs", "系统要求";
     /// With NAT.
-    EXPLAIN_NEEDS_NAT: "Nothing: it is the default of every WSL 2.", "没有要求：它是所有 WSL 2 的默认模式。";
+    EXPLAIN_NEEDS_NAT:
+        "Nothing: NAT is the default of every WSL 2.",
+        "没有要求：它是所有 WSL 2 的默认模式。";
     /// With mirrored mode.
     EXPLAIN_NEEDS_MIRRORED:
-        "Windows 11 22H2 and WSL 2.0 or newer, and IPv6 not switched off in Windows' registry.",
+        "Windows 11 22H2 and WSL 2.0 or newer, with IPv6 not turned off in Windows' registry.",
         "Windows 11 22H2 和 WSL 2.0 或更高版本，并且没有在 Windows 注册表中关闭 IPv6。";
     /// Heading.
     EXPLAIN_HERE: "On this machine", "在这台电脑上";
     /// The mode by the settings. `mode`: its name.
-    EXPLAIN_NOW: "The settings make WSL use {mode} mode now.", "按当前设置，WSL 使用 {mode} 模式。";
+    EXPLAIN_NOW:
+        "With the current settings, WSL uses {mode} mode.",
+        "按当前设置，WSL 使用 {mode} 模式。";
     /// Nothing is in the way.
     EXPLAIN_BOTH:
-        "This Windows has both. Mirrored mode is recommended, above all with a VPN or a proxy.",
+        "This Windows supports both. Mirrored mode is recommended, especially with a VPN or a \
+         proxy.",
         "当前系统两种模式都支持。推荐使用镜像模式，尤其是在使用 VPN 或代理时。";
 
     /// Before commands for an administrator.
-    AS_ADMINISTRATOR:
-        "in PowerShell as administrator",
-        "以管理员身份在 PowerShell 中执行";
+    AS_ADMINISTRATOR: "in PowerShell as administrator", "以管理员身份在 PowerShell 中执行";
     /// Before commands for anybody.
-    IN_POWERSHELL:
-        "in PowerShell",
-        "在 PowerShell 中执行";
+    IN_POWERSHELL: "in PowerShell", "在 PowerShell 中执行";
     /// Before commands for a distro.
-    IN_LINUX:
-        "in a distro",
-        "在发行版中执行";
+    IN_LINUX: "in a distro", "在发行版中执行";
     /// Behind a line that is so already.
-    DONE_ALREADY:
-        "is so already",
-        "已经如此";
+    DONE_ALREADY: "already set", "已是如此";
     /// Behind a key whose line is to go.
-    TO_TAKE_OUT:
-        "to be taken out",
-        "应删除";
+    TO_TAKE_OUT: "to be removed", "应删除";
     /// What can be written.
     APPLY_HINT:
-        "`underpass settings apply --goal {goal}` writes the lines for .wslconfig and wsl.conf, and asks before.",
-        "`underpass settings apply --goal {goal}` 会写入 .wslconfig 和 wsl.conf 中的各行，写入前会询问。";
+        "`underpass settings apply --goal {goal}` writes these lines to .wslconfig and wsl.conf \
+         after asking.",
+        "`underpass settings apply --goal {goal}` 会把这些行写入 .wslconfig 和 wsl.conf，写入前会\
+         询问。";
 
     /// Of a finding that is bad.
     ERROR: "error", "错误";
@@ -530,22 +574,16 @@ sentences! {
     /// Of one that is not.
     NOTE: "note", "提示";
     /// Where a value comes from. `line`: a number; `default`: what it would be else.
-    FROM_LINE:
-        "line {line} (default: {default})",
-        "第 {line} 行（默认值：{default}）";
+    FROM_LINE: "line {line} (default: {default})", "第 {line} 行（默认值：{default}）";
     /// No line sets it.
     FROM_DEFAULT: "default", "默认值";
     /// A line sets it to what cannot be read.
-    FROM_BAD_LINE:
-        "default, since line {line} cannot be read",
-        "默认值，因为第 {line} 行无法识别";
+    FROM_BAD_LINE: "default, because line {line} cannot be read", "默认值（第 {line} 行无法识别）";
     /// Something else decides.
-    FROM_OTHER:
-        "because of {because}",
-        "由{because}决定";
+    FROM_OTHER: "set by {because}", "由{because}决定";
     /// And a line says otherwise.
     FROM_OTHER_AGAINST_LINE:
-        "because of {because}, whatever line {line} says",
+        "set by {because}; line {line} has no effect",
         "由{because}决定，第 {line} 行不起作用";
     /// What decides: another setting.
     BY_SETTING: "{setting}", "设置“{setting}”";
@@ -554,7 +592,7 @@ sentences! {
     /// What decides: a policy, by the name of its value in the registry.
     BY_POLICY: "the group policy {name}={value}", "组策略（{name}={value}）";
     /// What decides: a service of Windows.
-    BY_SERVICE: "the service {name}", "正在运行的 {name} 服务";
+    BY_SERVICE: "the running service {name}", "正在运行的 {name} 服务";
     /// What decides: IPv6 is switched off in Windows.
     BY_NO_IPV6: "DisabledComponents=0xFF in the registry", "注册表值（DisabledComponents=0xFF）";
     /// What decides: the function that DNS tunneling needs.
@@ -562,17 +600,13 @@ sentences! {
         "a Windows without a working DnsQueryRaw",
         "当前系统（缺少可用的 DnsQueryRaw）";
     /// What decides: WSL, whatever is set.
-    BY_WSL: "WSL itself", "内部规则（WSL 不支持该项）";
+    BY_WSL: "WSL itself", " WSL 自身";
     /// A file that is not there.
-    NO_FILE:
-        "no such file: all is as by default",
-        "文件不存在：全部使用默认值";
+    NO_FILE: "no such file: all settings are defaults", "文件不存在：默认值（全部）";
     /// A link. `to`: where it leads.
-    LINK_TO:
-        "link to {to}",
-        "指向 {to} 的符号链接";
+    LINK_TO: "link to {to}", "指向 {to} 的符号链接";
     /// Neither link nor file is there.
-    NOTHING_THERE: "nothing is there", "不存在";
+    NOTHING_THERE: "does not exist", "不存在";
     /// A file of the distro's own.
     OWN_FILE: "a file of the distro's own", "发行版自己的文件";
     /// One that cannot be changed.
@@ -580,70 +614,57 @@ sentences! {
         "a file of the distro's own, immutable (chattr +i)",
         "发行版自己的文件，不可修改（chattr +i）";
     /// Windows cannot be asked, or does not answer. `what`: for what; `why`: what came.
-    NOT_ASKED:
-        "{what} is not known: {why}",
-        "无法得知{what}：{why}";
+    NOT_ASKED: "{what} is unknown: {why}", "无法得知{what}：{why}";
     /// The three that are asked for.
-    WHAT_WSLCONFIG: "where .wslconfig is (give it with --wslconfig)", ".wslconfig 的位置（可用 --wslconfig 指定）";
+    WHAT_WSLCONFIG:
+        "the location of .wslconfig (set it with --wslconfig)",
+        " .wslconfig 的位置（可用 --wslconfig 指定）";
     /// The second.
-    WHAT_HOST: "what Windows and its network are (--windows-version, --host-facts)", " Windows 及其网络的情况（可用 --windows-version、--host-facts 指定）";
+    WHAT_HOST:
+        "Windows' version and network (set with --windows-version, --host-facts)",
+        " Windows 及其网络的情况（可用 --windows-version、--host-facts 指定）";
     /// The third.
     WHAT_WSL: "WSL's version (--wsl-version)", " WSL 的版本（可用 --wsl-version 指定）";
     /// Why, outside of WSL.
-    NO_WSL: "this is no WSL", "当前系统不是 WSL";
+    NO_WSL: "this is not WSL", "当前系统不是 WSL";
     /// A change that brings a new finding.
-    WOULD_BE_WRONG:
-        "With it something is wrong:",
-        "更改之后会有以下问题：";
+    WOULD_BE_WRONG: "After this change there would be a problem:", "更改之后会有以下问题：";
 
     /// Nothing is to be written.
-    NOTHING_TO_CHANGE:
-        "Nothing is to be changed.",
-        "没有需要更改的内容。";
+    NOTHING_TO_CHANGE: "Nothing to change.", "没有需要更改的内容。";
     /// Before what is not written.
     LEFT_TO_DO:
-        "What no file can say is left to you:",
+        "These steps cannot be written to a file; do them yourself:",
         "以下内容无法写入文件，需要手动完成：";
     /// The question.
-    ASK_TO_WRITE:
-        "Write this? [y/N]",
-        "是否写入？[y/N]";
+    ASK_TO_WRITE: "Write this? [y/N]", "是否写入？[y/N]";
     /// The answer was no.
-    NOT_WRITTEN:
-        "Nothing was written.",
-        "没有写入任何内容。";
+    NOT_WRITTEN: "Nothing was written.", "没有写入任何内容。";
     /// A dry run.
-    DRY_RUN:
-        "Nothing was written (--dry-run).",
-        "没有写入任何内容（--dry-run）。";
+    DRY_RUN: "Nothing was written (--dry-run).", "没有写入任何内容（--dry-run）。";
     /// A file is written.
     WRITTEN:
-        "{file} is written; what it said before is kept in {backup}.",
+        "{file} is written; its former content is kept in {backup}.",
         "已写入 {file}；原内容保存在 {backup}。";
     /// One that was not there before.
-    WRITTEN_NEW:
-        "{file} is written.",
-        "已写入 {file}。";
+    WRITTEN_NEW: "{file} is written.", "已写入 {file}。";
     /// A file that cannot be changed, in a diff.
     IMMUTABLE: "immutable", "不可修改";
     /// How to take it back.
-    UNDO_HINT:
-        "`underpass settings undo` takes it back.",
-        "`underpass settings undo` 可以撤销。";
+    UNDO_HINT: "`underpass settings undo` reverts it.", "`underpass settings undo` 可以撤销。";
     /// A file is as it was.
-    RESTORED:
-        "{file} is as it was before.",
-        "{file} 已恢复原状。";
+    RESTORED: "{file} is restored.", "{file} 已恢复原状。";
     /// resolv.conf is new at once.
     RESOLV_CONF_NOW:
-        "Names are resolved by the new resolv.conf from now on; without the restart WSL may write it again.",
+        "Names are resolved with the new resolv.conf from now on; until the restart, WSL may \
+         write it again.",
         "从现在起按新的 resolv.conf 解析域名；但在重启之前，WSL 可能会重新生成它。";
     /// Servers in an order that leaves the company's names unfound. `private`, `public`: addresses.
     COMPANY_SERVER_BEHIND:
-        "{private} stands behind {public}, and is asked only when that does not answer: a company's server belongs first, since a public one denies its names.",
-        "{private} 排在 {public} 之后，只有后者没有应答时才会被询问：公司的服务器应排在最前面，因为公共服务器会答复公司域名不存在。";
+        "{private} comes after {public}, and is queried only if that one does not answer. Put the \
+         company's server first: a public one answers that the company's names do not exist.",
+        "{private} 排在 {public} 之后，只有后者没有应答时才会查询它：请把公司的服务器放在最前面，\
+         因为公共服务器会答复公司域名不存在。";
     /// dns auto found nothing to do.
-    DNS_IS_AUTO:
-        "resolv.conf is WSL's own already.",
-        "resolv.conf 已经由 WSL 管理。";
+    DNS_IS_AUTO: "WSL manages resolv.conf already.", "resolv.conf 已经由 WSL 管理。";
 }

@@ -166,7 +166,7 @@ pub enum NoStatusLine {
     #[error("the connection was closed without an answer")]
     Closed,
     /// More than a line.
-    #[error("the answer is no HTTP")]
+    #[error("the answer is not HTTP")]
     NotHttp,
 }
 

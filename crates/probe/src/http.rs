@@ -37,10 +37,10 @@ pub enum UrlError {
     #[error("a user or password in it would be shown: leave it out")]
     Secret,
     /// Whom to ask.
-    #[error("its host or port cannot be one")]
+    #[error("its host or port is not valid")]
     Host,
     /// A blank, or one that ASCII does not have.
-    #[error("it has a character that no URL has: write it as %XX")]
+    #[error("it has a character that is not allowed in a URL: write it as %XX")]
     Character,
 }
 

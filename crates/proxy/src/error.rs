@@ -10,19 +10,19 @@ pub enum DialogError {
     #[error("the other side does not speak SOCKS5{}", .0.hint())]
     NotSocks(Speaker),
     /// More header than [`crate::MAX_HEADER`].
-    #[error("the proxy's answer has no end within {} bytes", crate::MAX_HEADER)]
+    #[error("the proxy's answer is longer than {} bytes", crate::MAX_HEADER)]
     HeaderTooLong,
     /// Bytes that its protocol does not allow at this point.
     #[error("the proxy's answer cannot be understood: {0}")]
     Malformed(&'static str),
     /// It requires authentication, and has received no credentials.
-    #[error("the proxy requires a user and password{}: give them in its URL, as USER:PASSWORD@HOST", offers(.schemes))]
+    #[error("the proxy requires a user and password{}: put them into its URL, as USER:PASSWORD@HOST", offers(.schemes))]
     CredentialsNeeded {
         /// The schemes that it offers, such as `Basic, Negotiate`; empty if it names none.
         schemes: String,
     },
     /// It rejects the user and password.
-    #[error("the proxy does not take this user and password{}", offers(.schemes))]
+    #[error("the proxy rejects this user and password{}", offers(.schemes))]
     CredentialsRefused {
         /// The schemes that it offers, such as `Negotiate, NTLM`; empty if it names none.
         schemes: String,
@@ -62,7 +62,9 @@ fn reason_after_space(reason: &str) -> String {
 
 fn http_hint(status: u16) -> &'static str {
     match status {
-        400 | 404 | 405 | 501 => ": web servers that are not proxies answer so; is the port right?",
+        400 | 404 | 405 | 501 => {
+            ": web servers that are not proxies answer like this; is the port right?"
+        }
         403 => ": it does not allow this destination or port",
         _ => "",
     }
@@ -160,10 +162,10 @@ impl Speaker {
 
     fn hint(self) -> &'static str {
         match self {
-            Self::Http => " but, as it seems, HTTP: write http:// in place of socks5://",
-            Self::Socks5 => " but, as it seems, SOCKS5: write socks5:// in place of http://",
-            Self::Tls => " but, as it seems, TLS: is there a port without TLS?",
-            Self::Unknown => ": is it a proxy, and the port right?",
+            Self::Http => " but probably HTTP: write http:// instead of socks5://",
+            Self::Socks5 => " but probably SOCKS5: write socks5:// instead of http://",
+            Self::Tls => " but probably TLS: is there a port without TLS?",
+            Self::Unknown => ": is it a proxy, and is the port right?",
         }
     }
 }

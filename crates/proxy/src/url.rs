@@ -49,35 +49,37 @@ pub enum ProxyUrlError {
     #[error("it is empty: write http://HOST:PORT or socks5://HOST:PORT")]
     Empty,
     /// Another protocol.
-    #[error("'{0}' is not supported for proxies: write http://HOST:PORT or socks5://HOST:PORT")]
+    #[error("the scheme '{0}' is not supported: write http://HOST:PORT or socks5://HOST:PORT")]
     Scheme(String),
     /// `https://`, by which some mean "for https".
     #[error(
-        "TLS to the proxy itself is not supported: write http://HOST:PORT, which carries \
-            https as well"
+        "TLS to the proxy itself is not supported: write http://HOST:PORT, which also carries https"
     )]
     Tls,
     /// There is no port.
-    #[error("it has no port, and tools assume different ones: write HOST:PORT")]
+    #[error("it has no port, and tools use different defaults: write HOST:PORT")]
     NoPort,
     /// The port is not a number from 1 to 65535. Contains the text.
     #[error("its port '{0}' is not a number from 1 to 65535: write HOST:PORT")]
     Port(String),
     /// The host is missing, or not valid.
-    #[error("its host is missing or has an invalid character (an IPv6 address stands in brackets)")]
+    #[error(
+        "its host is missing or contains an invalid character (an IPv6 address stands in brackets)"
+    )]
     Host,
     /// There is more after the port.
-    #[error("after the port there is more: a proxy has no path")]
+    #[error("there is text after the port: a proxy has no path")]
     Path,
     /// A `%` without two hexadecimal digits, or the digits do not give UTF-8.
     #[error(
-        "its user or password has a '%' that is not followed by two hexadecimal digits, or is \
-             not UTF-8: write '%25' for '%'"
+        "its user or password has a '%' that is not followed by two hexadecimal digits, or is not \
+         UTF-8: write '%25' for '%'"
     )]
     Escape,
     /// A colon, a line's end, or more bytes than the protocol has room for.
     #[error(
-        "its user or password cannot be sent by this protocol: empty, too long (255 bytes), or with a control character"
+        "its user or password cannot be sent by this protocol: it is empty, too long (255 bytes), \
+         or has a control character"
     )]
     Credentials,
 }

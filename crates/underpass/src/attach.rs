@@ -10,6 +10,7 @@ use anyhow::bail;
 use gateway::Status;
 use gateway::control::StatusError;
 use gateway::status::GatewayState;
+use messages::{Text, command as words};
 use std::time::{Duration, Instant};
 
 /// Between two looks at the gateway.
@@ -86,15 +87,12 @@ impl Follower {
                 self.is_waiting = false;
                 if self.with != Some(status.pid) {
                     lines.extend(self.with.map(ended));
-                    lines.push(format!(
-                        "underpass: runs already as process {}; this command stays with it (Ctrl-C leaves it running)",
-                        status.pid
-                    ));
+                    lines.push(say(&words::ATTACHED.with("pid", status.pid)));
                     self.with = Some(status.pid);
                     self.is_announced = false;
                 }
                 if !self.is_announced && status.state == GatewayState::Up {
-                    lines.extend(show::announcement(&status));
+                    lines.extend(show::announcement(&status, crate::voice::language()));
                     self.is_announced = true;
                 }
             }
@@ -105,13 +103,13 @@ impl Follower {
                     self.last = now;
                 }
                 if !self.is_waiting {
-                    lines.push("underpass: waiting for the next gateway".to_owned());
+                    lines.push(say(&words::WAITING.text()));
                     self.is_waiting = true;
                 }
                 if now.duration_since(self.last) >= PATIENCE {
                     bail!(
-                        "no gateway has run for {} s: why none starts is in /var/log/underpass.log of the helper distro; \
-                         elsewhere start one with `underpass up`",
+                        "no tunnel has run for {} s: /var/log/underpass.log of the helper distro \
+                         shows why none starts; elsewhere start one with `underpass up`",
                         PATIENCE.as_secs()
                     );
                 }
@@ -122,7 +120,11 @@ impl Follower {
 }
 
 fn ended(pid: u32) -> String {
-    format!("underpass: process {pid} has ended")
+    say(&words::ENDED.with("pid", pid))
+}
+
+fn say(text: &Text) -> String {
+    text.say(crate::voice::language())
 }
 
 #[cfg(test)]
@@ -148,7 +150,9 @@ mod tests {
         let mut step = |seen, seconds| follower.step(seen, at(seconds)).unwrap().join("\n");
         assert_eq!(step(Seen::Nothing, 0), "underpass: waiting for the next gateway");
         assert_eq!(step(Seen::Nothing, 59), "", "once");
-        assert!(step(status(7, GatewayState::Starting), 60).contains("runs already as process 7"));
+        assert!(
+            step(status(7, GatewayState::Starting), 60).contains("already running as process 7")
+        );
         assert_eq!(step(status(7, GatewayState::Up), 61), "underpass: up");
         assert_eq!(step(status(7, GatewayState::NoRelay), 62), "");
         assert_eq!(step(status(7, GatewayState::Up), 63), "");
@@ -164,7 +168,7 @@ mod tests {
         let replaced = step(status(9, GatewayState::Up), 1111);
         assert!(
             replaced.starts_with(
-                "underpass: process 8 has ended\nunderpass: runs already as process 9"
+                "underpass: process 8 has ended\nunderpass: already running as process 9"
             ),
             "{replaced}"
         );

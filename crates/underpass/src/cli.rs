@@ -9,23 +9,26 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use gateway::config::{Choices, OsText, UdpFiltering};
 use gateway::via::Secret;
 use ipnet::Ipv4Net;
+use messages::Language;
 use proxy::Target;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// The network for WSL 2 that keeps working when a VPN cuts it off.
+/// All of the command line. Its texts are in `messages::help`; `help.rs` joins them.
 #[derive(Debug, Parser)]
 #[command(
-    version,
+    name = "underpass",
+    version = crate::version::LONG,
     after_help = "\
 Examples:
+  underpass doctor
   underpass up
   underpass status
-  underpass settings verify"
+  eval \"$(underpass proxy on)\""
 )]
 pub(crate) struct Cli {
-    /// Say more on standard error: -v what happens, -vv details, -vvv everything. RUST_LOG goes
-    /// over it.
+    #[arg(long, global = true, value_name = "LANGUAGE")]
+    pub(crate) lang: Option<Language>,
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
     #[command(subcommand)]
@@ -34,7 +37,6 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Carry this VM's traffic through the relay until stopped by SIGTERM or Ctrl-C.
     #[command(after_help = "\
 Examples:
   underpass up
@@ -45,17 +47,13 @@ Examples:
   underpass up --config /etc/underpass.toml
   underpass up --attach")]
     Up(Box<UpOptions>),
-    /// Tell how a running `underpass up` is doing.
     #[command(after_help = "\
 Examples:
   underpass status
   underpass status --json | jq .relays")]
     Status(StatusOptions),
-    /// Find out what is wrong with this machine's network, and what mends it.
     Doctor(Box<DoctorOptions>),
-    /// Try on this machine what the tunnel should do, item by item, and measure it.
     Selftest(Box<SelftestOptions>),
-    /// Have systemd start the tunnel with this distro, and keep it running.
     #[command(
         subcommand,
         after_help = "\
@@ -64,7 +62,6 @@ Examples:
   underpass service status"
     )]
     Service(ServiceCommand),
-    /// Keep the helper distro running; its boot command does this
     #[command(
         hide = true,
         after_help = "\
@@ -72,7 +69,6 @@ Examples:
   underpass keep-alive --distro underpass"
     )]
     KeepAlive(KeepAliveOptions),
-    /// Show, check and change WSL's settings files
     #[command(
         subcommand,
         after_help = "\
@@ -83,20 +79,17 @@ Examples:
   underpass settings verify"
     )]
     Settings(SettingsCommand),
-    /// Set, take back, show and try the proxies of shells and tools
     #[command(after_help = "\
 Examples:
   eval \"$(underpass proxy on)\"
   underpass proxy status
   underpass proxy test")]
     Proxy(ProxyOptions),
-    /// Print the address by which the Windows host is reached from here
     #[command(after_help = "\
 Examples:
   underpass host
   curl http://$(underpass host):8080/")]
     Host,
-    /// Print the script by which a shell completes this command's words.
     #[command(after_help = "\
 Examples:
   underpass completions bash >~/.local/share/bash-completion/completions/underpass
@@ -104,32 +97,26 @@ Examples:
   underpass completions fish >~/.config/fish/completions/underpass.fish
   source <(underpass completions bash)    # for this shell only")]
     Completions {
-        /// The shell
         shell: Shell,
     },
-    /// Write the manual pages into a folder, such as ~/.local/share/man/man1.
     #[command(after_help = "\
 Examples:
   underpass man ~/.local/share/man/man1")]
     Man {
-        /// The folder, which is made where it is missing
         folder: PathBuf,
     },
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServiceCommand {
-    /// Write the unit, enable it and start it; as root
     #[command(after_help = "\
 Examples:
   underpass service install
   underpass service install --distro underpass-test")]
     Install {
-        /// Name of the helper distro
         #[arg(long, default_value = "underpass", value_name = "NAME")]
         distro: String,
     },
-    /// Stay with the tunnel of the helper distro, which is started; the unit does this
     #[command(
         hide = true,
         after_help = "\
@@ -137,16 +124,13 @@ Examples:
   underpass service run --distro underpass"
     )]
     Run {
-        /// Name of the helper distro
         #[arg(long, value_name = "NAME")]
         distro: String,
     },
-    /// Stop the service and remove its unit; as root
     #[command(after_help = "\
 Examples:
   underpass service remove")]
     Remove,
-    /// Tell how the service is doing; exit code 1 unless it is active
     #[command(after_help = "\
 Examples:
   underpass service status")]
@@ -156,79 +140,44 @@ Examples:
 /// Each option is a key of the configuration file too, with the same name.
 #[derive(Debug, Args)]
 pub(crate) struct UpOptions {
-    /// The relay: a program that opens sockets on the host [default: underpass-relay beside this
-    /// program, or in PATH; in WSL the underpass-relay.exe beside it, copied to
-    /// %LOCALAPPDATA%\underpass]
     #[arg(long, value_name = "PROGRAM")]
     relay: Option<PathBuf>,
-    /// An argument for the relay; repeat it for more
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     relay_arg: Vec<OsString>,
-    /// How many relays run; connections are spread over them [default: 1]
     #[arg(long, value_name = "N")]
     lanes: Option<usize>,
-    /// Name of the TAP device [default: underpass0]
     #[arg(long, value_name = "NAME")]
     tap: Option<String>,
-    /// MTU of the TAP device in bytes, 1280 to 65520 [default: 65520 for TCP, and for all else that
-    /// of Windows' way out]
     #[arg(long, value_name = "N")]
     mtu: Option<u32>,
-    /// Subnet of the TAP device, a /28 [default: the first of a short list that overlaps no route
-    /// of VM and host]
     #[arg(long, value_name = "NETWORK")]
     subnet: Option<Ipv4Net>,
-    /// Configuration file in TOML; options go over it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Refuse connections to the host's own services, on 127.0.0.1 and on the addresses of its
-    /// adapters
     #[arg(long)]
     no_host_loopback: bool,
-    /// Refuse them but for these TCP and UDP ports
     #[arg(long, value_name = "PORT,…", value_delimiter = ',')]
     host_ports: Vec<u16>,
-    /// Domains whose names may resolve to loopback or to an address of this host; from other names'
-    /// DNS answers such addresses are dropped (DNS rebinding). `.` stands for every name
     #[arg(long, value_name = "DOMAIN,…", value_delimiter = ',')]
     rebind_domain_ok: Vec<String>,
-    /// Which hosts may send datagrams to an app: `address-dependent`, those that the app has sent
-    /// one to, or `endpoint-independent`, all that know the host's port (RFC 4787) [default:
-    /// address-dependent]
     #[arg(long, value_name = "FILTERING")]
     udp_filtering: Option<UdpFiltering>,
-    /// Do without segment and checksum offload on the TAP device
     #[arg(long)]
     no_offload: bool,
-    /// Folder where this command, the status and env.sh are laid out for other distros [default:
-    /// /mnt/wsl/underpass, in WSL]
     #[arg(long, value_name = "FOLDER")]
     publish: Option<PathBuf>,
-    /// Lay out nothing for other distros
     #[arg(long)]
     no_publish: bool,
-    /// Do nothing, with exit code 0, where WSL's own network reaches the outside
     #[arg(long)]
     pub(crate) if_needed: bool,
-    /// Who is asked for to tell whether it does, by TCP [default: www.msftconnecttest.com:80]
     #[arg(long, value_name = "HOST:PORT")]
     outside: Option<Target>,
-    /// Connect through a proxy: `http://HOST:PORT`, `socks5://USER:PASSWORD@HOST:PORT`, or
-    /// `windows` for whatever Windows' own settings say of each destination (script, bypass list).
-    /// A command line can be read by others of this VM: give a password by the configuration file
-    /// or the variable UNDERPASS_VIA
     #[arg(long, value_name = "PROXY")]
     pub(crate) via: Option<Secret>,
-    /// What goes without that proxy: a network, a .domain or a name; repeat it for more. This
-    /// host's own addresses always do
     #[arg(long, value_name = "NETWORK|.DOMAIN")]
     via_except: Vec<String>,
-    /// Write the log to a file in place of standard error; it stays below 1 MiB, with one older
-    /// file beside it
     #[arg(long, value_name = "FILE")]
     pub(crate) log_file: Option<PathBuf>,
-    /// Start no gateway: stay with the one that runs, and with those that follow it. Exit code 1
-    /// when none has run for 60 s
     #[arg(long, conflicts_with_all = ["relay", "relay_arg", "lanes", "tap", "mtu", "subnet", "no_host_loopback", "host_ports", "rebind_domain_ok",
         "udp_filtering", "no_offload",
         "publish", "no_publish", "outside", "via", "via_except", "config", "if_needed"])]
@@ -262,17 +211,14 @@ impl UpOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct KeepAliveOptions {
-    /// Name of the distro that this runs in
     #[arg(long, env = "WSL_DISTRO_NAME", value_name = "NAME")]
     pub(crate) distro: String,
-    /// Write the log to a file in place of standard error, as `up` does
     #[arg(long, value_name = "FILE")]
     pub(crate) log_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusOptions {
-    /// As one JSON document
     #[arg(long)]
     pub(crate) json: bool,
 }

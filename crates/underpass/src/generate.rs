@@ -61,7 +61,7 @@ fn sections(below: &str) -> String {
     let mut text = String::new();
     for paragraph in below.split("\n\n").filter(|paragraph| !paragraph.trim().is_empty()) {
         let (head, rest) = paragraph.split_once('\n').unwrap_or((paragraph, ""));
-        if let Some(heading) = head.strip_suffix(':').filter(|_| !rest.is_empty()) {
+        if let Some(heading) = head.strip_suffix([':', '：']).filter(|_| !rest.is_empty()) {
             text += &format!(".SH {}\n.nf\n", escaped(&heading.to_uppercase()));
             rest.lines().for_each(|line| text += &(escaped(line) + "\n"));
             text += ".fi\n";

@@ -2,10 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod attach;
+mod busy;
 mod cli;
 mod colour;
 mod doctor;
 mod generate;
+mod help;
+mod link;
 mod log;
 mod proxy;
 mod reach;
@@ -13,20 +16,24 @@ mod selftest;
 mod service;
 mod settings;
 mod show;
+mod usage;
+mod version;
+mod voice;
 mod windows;
 
 use anyhow::Context as _;
-use clap::{CommandFactory as _, Parser as _};
+use clap::{CommandFactory as _, FromArgMatches as _};
 use cli::{Cli, Command, KeepAliveOptions, ServiceCommand, StatusOptions, UpOptions};
 use gateway::config::{Choices, RUNTIME_DIR, VIA_VARIABLE};
 use gateway::via::Secret;
 use gateway::wsl_exe::Stream;
 use gateway::{Placement, Settings, Status};
-use messages::{printable, printable_json};
+use messages::{Text, command as words, printable, printable_json};
 use reach::reaches_without_tunnel;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -40,7 +47,14 @@ fn main() -> ExitCode {
     if let Some(role) = gateway::Role::of_this_process() {
         return run_role(role);
     }
-    let cli = Cli::parse();
+    let language = voice::choose(std::env::args_os());
+    let mut command = help::command(Cli::command(), language);
+    let parsed = command.try_get_matches_from_mut(std::env::args_os());
+    let parsed = parsed.and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => return usage::show(&error.format(&mut command), language),
+    };
     let level = match cli.verbose {
         0 => "warn",
         1 => "info",
@@ -101,10 +115,12 @@ fn main() -> ExitCode {
         Command::Proxy(options) => return proxy::run(options, complain),
         Command::Host => proxy::tell_host().map(|()| ExitCode::SUCCESS),
         Command::Completions { shell } => {
-            print_exactly(&generate::completions(shell, Cli::command())).map(|()| ExitCode::SUCCESS)
+            print_exactly(&generate::completions(shell, help::described(Cli::command(), language)))
+                .map(|()| ExitCode::SUCCESS)
         }
         Command::Man { folder } => {
-            generate::man(Cli::command(), &folder).map(|()| ExitCode::SUCCESS)
+            generate::man(help::described(Cli::command(), language), &folder)
+                .map(|()| ExitCode::SUCCESS)
         }
     };
     match outcome {
@@ -121,16 +137,15 @@ fn main() -> ExitCode {
 fn run_role(role: gateway::Role) -> ExitCode {
     log::start_for_supervisor(&std::env::args().nth(1).unwrap_or_default());
     role.run().unwrap_or_else(|error| {
-        complain(
-            &anyhow::Error::new(error).context("this process is started by `underpass up` alone"),
-        );
+        complain(&anyhow::Error::new(error).context("only `underpass up` starts this process"));
         ExitCode::from(USAGE)
     })
 }
 
 fn complain(error: &anyhow::Error) {
-    // If standard error is closed nobody can be told.
-    let _ = writeln!(io::stderr(), "underpass: {}", printable(&format!("{error:#}")));
+    // There is no other place for it if standard error is closed.
+    let colon = voice::language().colon();
+    let _ = writeln!(io::stderr(), "underpass{colon}{}", printable(&voice::complaint(error)));
 }
 
 fn runtime_dir() -> PathBuf {
@@ -145,10 +160,8 @@ fn status_directories() -> Vec<PathBuf> {
 
 fn up_settings(options: UpOptions) -> anyhow::Result<Settings> {
     if options.via.as_ref().is_some_and(Secret::has_password) {
-        tracing::warn!(
-            "every user of this VM can read the password in --via, for instance by `ps`; give it by the variable \
-             {VIA_VARIABLE} or by `via` in a configuration file (--config) that is root's alone"
-        );
+        let warning = words::PASSWORD_SEEN.with("variable", VIA_VARIABLE);
+        tracing::warn!("{}", warning.say(voice::language()));
     }
     let file = options.config.as_deref().map(Choices::from_file).transpose()?.unwrap_or_default();
     let via = std::env::var(VIA_VARIABLE).ok().filter(|text| !text.is_empty()).map(Secret);
@@ -169,6 +182,9 @@ pub(crate) fn default_relay() -> (PathBuf, Placement) {
     (if beside.exists() { beside } else { NAME.into() }, Placement::AsItLies)
 }
 
+/// A start that takes longer is reported on a terminal.
+const WORTH_SAYING: Duration = Duration::from_secs(1);
+
 /// When the tunnel is brought up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum When {
@@ -178,7 +194,10 @@ enum When {
 }
 
 fn event_loop() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop")
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the event loop cannot be started")
 }
 
 /// Ready when a signal asks this process to end. Must be called within a tokio runtime.
@@ -209,20 +228,29 @@ fn up(settings: Settings, logs: gateway::Logs, when: When) -> anyhow::Result<()>
         let stop = end_signal()?;
         let (outside, tap) = (settings.outside.clone(), settings.tap.clone());
         if when == When::Needed && reaches_without_tunnel(&outside, &tap).await {
-            tell(&format!("underpass: WSL's own network reaches {outside}: the tunnel is not needed"));
+            say(&words::NOT_NEEDED.with("outside", &outside));
             return Ok(());
         }
         let (is_up, up) = oneshot::channel();
         if when == When::Always {
             tokio::spawn(async move {
                 if reaches_without_tunnel(&outside, &tap).await && up.await.is_ok() {
-                    tell(&format!("underpass: WSL's own network reaches {outside} too: the tunnel is not needed now"));
+                    say(&words::NOT_NEEDED_NOW.with("outside", &outside));
                 }
             });
         }
+        let starting = tokio::spawn(async {
+            tokio::time::sleep(WORTH_SAYING).await;
+            if busy::is_watched() {
+                let words = words::STARTING.text().say(voice::language());
+                let colon = voice::language().colon();
+                let _ = writeln!(io::stderr(), "underpass{colon}{words}");
+            }
+        });
         let announce = |status: &Status| {
+            starting.abort();
             announce(status);
-            // Nobody may wait for it.
+            // Without `--if-needed` and the look around the tunnel nothing waits for it.
             let _ = is_up.send(());
         };
         gateway::run(settings, logs, stop, announce).await.map_err(Into::into)
@@ -230,9 +258,13 @@ fn up(settings: Settings, logs: gateway::Logs, when: When) -> anyhow::Result<()>
 }
 
 fn announce(status: &Status) {
-    for line in show::announcement(status) {
+    for line in show::announcement(status, voice::language()) {
         tell(&line);
     }
+}
+
+fn say(text: &Text) {
+    tell(&text.say(voice::language()));
 }
 
 fn tell(line: &str) {
@@ -254,7 +286,7 @@ fn status(options: &StatusOptions) -> anyhow::Result<()> {
     if options.json {
         return print_json(&(serde_json::to_string_pretty(&status)? + "\n"));
     }
-    print(&show::status(&status))
+    print(&show::status(&status, voice::language()))
 }
 
 /// A text for people to standard output, which may be a terminal.
@@ -279,19 +311,14 @@ fn service(command: &ServiceCommand) -> anyhow::Result<()> {
     match command {
         ServiceCommand::Install { distro } => {
             service::install(distro)?;
-            tell(
-                "underpass: the service is installed and starts now; see `underpass service status`",
-            );
+            say(&words::SERVICE_INSTALLED.text());
         }
         ServiceCommand::Run { distro } => {
             event_loop()?.block_on(async { service::run(distro, end_signal()?).await })?;
         }
         ServiceCommand::Remove => {
             service::remove()?;
-            tell(
-                "underpass: the service is removed; the helper distro runs until `wsl.exe --terminate NAME` \
-                 (see `wsl.exe --list --running`)",
-            );
+            say(&words::SERVICE_REMOVED.text());
         }
         ServiceCommand::Status => {
             let state = service::state()?;
@@ -299,7 +326,7 @@ fn service(command: &ServiceCommand) -> anyhow::Result<()> {
                 state == "active",
                 "the service is {state}: see `journalctl -u underpass`"
             );
-            tell("underpass: the service is active");
+            say(&words::SERVICE_ACTIVE.text());
         }
     }
     Ok(())

@@ -59,18 +59,20 @@ const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 pub(crate) fn install(distro: &str) -> anyhow::Result<()> {
     ensure!(
         Path::new(BOOTED).is_dir(),
-        "this distro is not run by systemd: write `systemd=true` under `[boot]` into /etc/wsl.conf, then run `wsl --shutdown`; or have \
-         Windows start the tunnel at logon (scripts/install.ps1)"
+        "systemd is not running in this distro: write `systemd=true` under `[boot]` in \
+         /etc/wsl.conf, then run `wsl --shutdown`; or let Windows start the tunnel at logon \
+         (scripts/install.ps1)"
     );
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     ensure!(
         !distro.is_empty() && distro.chars().all(plain),
-        "--distro '{distro}' is no name of a distro: see `wsl --list`"
+        "--distro '{distro}' is not the name of a distro: see `wsl --list`"
     );
     if let Some(text) = written()? {
         ensure!(
             is_ours(&text),
-            "{FILE} is there already, and not by this command: look at it, and remove it if it is not needed"
+            "{FILE} exists and was not written by this command: look at it, and remove it if it \
+             is not needed"
         );
     }
     copy_program().with_context(|| format!("{PROGRAM} cannot be written: run this as root"))?;
@@ -88,8 +90,10 @@ pub(crate) fn install(distro: &str) -> anyhow::Result<()> {
 /// # Errors
 /// The file is somebody else's or cannot be removed, or systemd refuses.
 pub(crate) fn remove() -> anyhow::Result<()> {
-    let Some(text) = written()? else { bail!("the service is not installed: there is no {FILE}") };
-    ensure!(is_ours(&text), "{FILE} was not written by this command: it stays");
+    let Some(text) = written()? else {
+        bail!("the service is not installed: {FILE} does not exist")
+    };
+    ensure!(is_ours(&text), "{FILE} was not written by this command and is left unchanged");
     systemctl(&["disable", "--now", NAME])?;
     fs::remove_file(FILE).with_context(|| format!("{FILE} cannot be removed: run this as root"))?;
     remove_program().with_context(|| format!("{PROGRAM} cannot be removed"))?;

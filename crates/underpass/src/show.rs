@@ -2,262 +2,317 @@
 
 use gateway::Status;
 use gateway::status::{
-    KeepAlive, KeepAliveState, ProcessPrivileges, RelayStatus, TapStatus, ViaStatus,
+    GatewayState, KeepAlive, KeepAliveState, ProcessPrivileges, RelayStatus, TapStatus, ViaStatus,
 };
+use messages::{Language, Sentence, Text, columns, command, padded, reasons, status as words};
 use std::fmt::Write as _;
 
-/// All that is said when traffic can flow, a line each.
-pub(crate) fn announcement(status: &Status) -> Vec<String> {
-    let mut lines = vec![up_line(status)];
-    lines.extend(mode_line(&status.mode).map(str::to_owned));
-    lines.extend(status.via.as_ref().map(via_line));
+/// All that `underpass up` says when traffic can flow, a line each.
+pub(crate) fn announcement(status: &Status, language: Language) -> Vec<String> {
+    let say = Words { language };
+    let mut lines = vec![say.up_line(status)];
+    lines.extend(mode_line(&status.mode).map(|line| line.text().say(language)));
+    let via = |via: &ViaStatus| command::VIA.with("proxy", say.via_place(via)).say(language);
+    lines.extend(status.via.as_ref().map(via));
     lines
 }
 
-/// What `underpass up` says when traffic can flow.
-fn up_line(status: &Status) -> String {
-    match &status.tap {
-        Some(tap) => format!("underpass: up on {} ({})", tap.name, addresses(tap)),
-        None => "underpass: up".to_owned(),
-    }
-}
-
 /// What `underpass up` says of a networking mode of WSL's that is not the default one.
-fn mode_line(mode: &str) -> Option<&'static str> {
+fn mode_line(mode: &str) -> Option<&'static Sentence> {
     match mode {
-        "mirrored" => Some(
-            "underpass: WSL's mode is mirrored: its own rules stay in front; default routes and what WSL \
-             has mirrored of Windows' other routes go through the tunnel",
-        ),
-        "virtioproxy" => Some(
-            "underpass: WSL's mode is virtioproxy (consomme): the tunnel goes before Microsoft's own user-mode network",
-        ),
-        "bridged" => Some(
-            "underpass: WSL's mode is bridged: the VM's router is a real one, and is reached as before",
-        ),
-        "none" => Some("underpass: WSL's mode is none: the tunnel is the VM's only network"),
+        "mirrored" => Some(&command::MIRRORED),
+        "virtioproxy" => Some(&command::VIRTIOPROXY),
+        "bridged" => Some(&command::BRIDGED),
+        "none" => Some(&command::MODE_NONE),
         _ => None,
     }
 }
 
-fn addresses(tap: &TapStatus) -> String {
-    let v4 = tap.ipv4;
-    let mut text = format!("{}/{}, gateway {}, host {}", v4.vm, v4.prefix, v4.gateway, v4.host);
-    if let Some(v6) = tap.ipv6 {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "; {}/{}, gateway {}, host {}", v6.vm, v6.prefix, v6.gateway, v6.host);
-    }
-    text
-}
-
 /// The whole status, a line a subject.
-pub(crate) fn status(status: &Status) -> String {
-    let mut lines = vec![
-        (
-            "state",
-            format!(
-                "{}, for {} (process {}, version {})",
-                status.state,
-                duration(status.uptime_s),
-                status.pid,
-                status.version
-            ),
-        ),
-        (
-            "mode",
-            if status.mode.is_empty() { "not known yet".to_owned() } else { status.mode.clone() },
-        ),
-    ];
-    if let Some(tap) = &status.tap {
-        let offload = if tap.offload { "on" } else { "off" };
-        let way = tap.way_mtu.map(|mtu| format!(" ({mtu} beside TCP)")).unwrap_or_default();
-        lines.push(("tap", format!("{}, mtu {}{way}, offload {offload}", tap.name, tap.mtu)));
-        lines.push(("addresses", addresses(tap)));
-    }
-    if let Some(reason) = &status.no_ipv6 {
-        lines.push(("ipv6", format!("not carried: {reason}")));
-    }
-    if let Some(via) = &status.via {
-        lines.push(("via", via_words(via)));
-    }
-    lines.push(("captured", list(status.captured.iter().map(ToString::to_string))));
-    lines.push((
-        "direct",
-        first(status.direct.iter().map(|way| format!("{} dev {}", way.prefix, way.device))),
-    ));
-    if !status.mirrored.is_empty() {
-        lines.push((
-            "mirrored",
-            format!("{}: through the tunnel", first(status.mirrored.iter().cloned())),
-        ));
-    }
-    lines.extend(status.relays.iter().map(|relay| ("relay", relay_line(relay))));
-    let flows = &status.flows;
-    lines.push((
-        "flows",
-        format!(
-            "tcp {} ({} pending, {} in time-wait), udp {}, dns {}, ping {}",
-            flows.tcp, flows.tcp_pending, flows.time_wait, flows.udp, flows.dns, flows.echo
-        ),
-    ));
-    let totals = &status.totals;
-    lines.push((
-        "so far",
-        format!("tcp {}, udp {}, dns {}, ping {}", totals.tcp, totals.udp, totals.dns, totals.echo),
-    ));
-    let answers = status.dns_answers.iter().map(|(by, count)| format!("{by} {count}"));
-    lines.push(("answers", list(answers)));
-    lines.push((
-        "bytes",
-        format!("up {}, down {}", bytes(status.bytes.up), bytes(status.bytes.down)),
-    ));
-    lines.push(("packets", format!("up {}, down {}", status.packets.up, status.packets.down)));
-    lines.push((
-        "drops",
-        list(status.drops.iter().map(|(reason, count)| format!("{reason} {count}"))),
-    ));
-    lines.push((
-        "limits",
-        list(
-            status.limits.iter().map(|limit| format!("{} {}/{}", limit.name, limit.now, limit.max)),
-        ),
-    ));
-    if let Some(refused) = &status.refused {
-        let words = format!(
-            "{} connections refused for want of room, the last {} s ago",
-            refused.count, refused.last_s
-        );
-        lines.push(("full", words));
-    }
-    if let Some(displaced) = &status.displaced {
-        let words = format!(
-            "{} connections made room for other users', the last one, of {}, {} s ago",
-            displaced.count, displaced.last_of, displaced.last_s
-        );
-        lines.push(("shares", words));
-    }
-    if let Some(rebind) = &status.rebind {
-        let words =
-            format!("{} DNS answers named the host and lost these addresses", rebind.answers);
-        let names = rebind.names.iter().rev().take(4).cloned();
-        lines.push(("rebind", format!("{words}; the last names: {}", list(names))));
-    }
-    if let Some(keep_alive) = &status.keep_alive {
-        lines.push(("kept up", keep_alive_words(keep_alive)));
-    }
-    lines.extend(status.privileges.iter().map(|process| ("process", privileges_line(process))));
-    if let Some(error) = &status.network_error {
-        lines.push(("trouble", error.clone()));
-    }
-    lines.iter().fold(String::new(), |mut text, (name, line)| {
+pub(crate) fn status(status: &Status, language: Language) -> String {
+    let lines = Words { language }.lines(status);
+    let labels: Vec<String> = lines.iter().map(|(label, _)| label.text().say(language)).collect();
+    let width = labels.iter().map(|label| columns(label)).max().unwrap_or_default().max(9) + 1;
+    let margin = format!("\n{}", " ".repeat(width));
+    labels.iter().zip(&lines).fold(String::new(), |mut text, (label, (_, line))| {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{name:<10}{}", line.replace('\n', "\n          "));
+        let _ = writeln!(text, "{}{}", padded(label, width), line.replace('\n', &margin));
         text
     })
-}
-
-/// What `underpass up` says of a proxy.
-fn via_line(via: &ViaStatus) -> String {
-    format!("underpass: connections go via {}", via_place(via))
-}
-
-fn via_place(via: &ViaStatus) -> String {
-    let proxy =
-        if via.proxy == "windows" { "the proxies that Windows' settings name" } else { &via.proxy };
-    if via.except.is_empty() {
-        proxy.to_owned()
-    } else {
-        format!("{proxy}, but for {}", via.except.join(", "))
-    }
-}
-
-fn via_words(via: &ViaStatus) -> String {
-    let mut text = format!("{}; {} names known", via_place(via), via.names);
-    if let Some(error) = &via.last_error {
-        let _ = write!(text, "\nnothing goes through it: {error}");
-    }
-    text
-}
-
-fn keep_alive_words(keep_alive: &KeepAlive) -> String {
-    let state = match keep_alive.state {
-        KeepAliveState::Held => {
-            return "by a wsl.exe of its own, until `wsl --terminate`".to_owned();
-        }
-        KeepAliveState::Starting => "a wsl.exe that keeps this distro running is being started",
-        KeepAliveState::Waiting => {
-            "nothing keeps this distro running; a wsl.exe is started again in some seconds"
-        }
-    };
-    keep_alive
-        .last_error
-        .as_ref()
-        .map_or_else(|| state.to_owned(), |error| format!("{state}\nlast ended: {error}"))
-}
-
-/// What a process of the gateway may do, and a line for each step that the machine refused.
-fn privileges_line(of: &ProcessPrivileges) -> String {
-    let mut words =
-        vec![if of.user == 0 { "root".to_owned() } else { format!("user {}", of.user) }];
-    words.push(match of.capabilities.len() {
-        0 => "no capability".to_owned(),
-        // Root's are all that there are.
-        count @ 10.. => format!("{count} capabilities"),
-        1..10 => {
-            of.capabilities.iter().map(|name| format!("CAP_{name}")).collect::<Vec<_>>().join(" ")
-        }
-    });
-    words.extend(of.no_new_privs.then(|| "no new privileges".to_owned()));
-    words.extend(of.seccomp.then(|| "seccomp".to_owned()));
-    words.extend(of.landlock.map(|version| format!("Landlock {version}")));
-    let mut text = format!("{} ({}): {}", of.process, of.pid, words.join(", "));
-    for missing in &of.missing {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "\nnot in force: {missing}");
-    }
-    text
-}
-
-fn relay_line(relay: &RelayStatus) -> String {
-    let mut text = format!("{}: {}", relay.lane, relay.state);
-    if let (Some(pid), Some(age)) = (relay.pid, relay.age_s) {
-        let _ = write!(text, ", process {pid} for {}", duration(age));
-    }
-    let _ = write!(text, ", {} restarts", relay.restarts);
-    if let Some(version) = &relay.version {
-        let _ = write!(text, ", {version} ({})", relay.can.join(" "));
-    }
-    if let Some(error) = &relay.last_error {
-        let _ = write!(text, "\nlast ended: {error}");
-    }
-    text
 }
 
 /// Entries of a list that a line shows.
 const MOST_SHOWN: usize = 20;
 
-/// The first of a list that may be long, and how many more there are.
-fn first(items: impl ExactSizeIterator<Item = String>) -> String {
-    let more = items.len().saturating_sub(MOST_SHOWN);
-    let mut text = list(items.take(MOST_SHOWN));
-    if more > 0 {
-        // Writing to a string cannot fail.
-        let _ = write!(text, " and {more} more (see --json)");
+/// Says what a status holds.
+#[derive(Clone, Copy, Debug)]
+struct Words {
+    language: Language,
+}
+
+impl Words {
+    fn say(self, text: &Text) -> String {
+        text.say(self.language)
     }
-    text
-}
 
-fn list(items: impl Iterator<Item = String>) -> String {
-    let text = items.collect::<Vec<_>>().join(", ");
-    if text.is_empty() { "none".to_owned() } else { text }
-}
+    fn word(self, sentence: &'static Sentence) -> String {
+        self.say(&sentence.text())
+    }
 
-fn duration(seconds: u64) -> String {
-    match (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {
-        (0, 0, 0, s) => format!("{s} s"),
-        (0, 0, m, s) => format!("{m} min {s} s"),
-        (0, h, m, _) => format!("{h} h {m} min"),
-        (d, h, _, _) => format!("{d} d {h} h"),
+    fn up_line(self, status: &Status) -> String {
+        match &status.tap {
+            Some(tap) => {
+                let place = self.addresses(tap);
+                self.say(&command::UP_ON.with("name", &tap.name).with("place", place))
+            }
+            None => self.word(&command::UP),
+        }
+    }
+
+    fn lines(self, status: &Status) -> Vec<(&'static Sentence, String)> {
+        let mode = if status.mode.is_empty() {
+            self.word(&words::NOT_KNOWN_YET)
+        } else {
+            status.mode.clone()
+        };
+        let mut lines = vec![(&words::STATE, self.state(status)), (&words::MODE, mode)];
+        if let Some(tap) = &status.tap {
+            lines.push((&words::TAP, self.device(tap)));
+            lines.push((&words::ADDRESSES, self.addresses(tap)));
+        }
+        if let Some(reason) = &status.no_ipv6 {
+            lines.push((&words::IPV6, self.say(&words::NOT_CARRIED.with("why", reason))));
+        }
+        if let Some(via) = &status.via {
+            lines.push((&words::VIA, self.via(via)));
+        }
+        lines.push((&words::CAPTURED, self.list(status.captured.iter().map(ToString::to_string))));
+        let direct = status.direct.iter().map(|way| format!("{} dev {}", way.prefix, way.device));
+        lines.push((&words::DIRECT, self.first(direct)));
+        if !status.mirrored.is_empty() {
+            let routes = self.first(status.mirrored.iter().cloned());
+            let through = words::THROUGH_TUNNEL.with("routes", routes);
+            lines.push((&words::MIRRORED, self.say(&through)));
+        }
+        lines.extend(status.relays.iter().map(|relay| (&words::RELAY, self.relay(relay))));
+        self.push_counts(status, &mut lines);
+        self.push_troubles(status, &mut lines);
+        if let Some(keep_alive) = &status.keep_alive {
+            lines.push((&words::KEPT_UP, self.keep_alive(keep_alive)));
+        }
+        let processes = status.privileges.iter();
+        lines.extend(processes.map(|process| (&words::PROCESS, self.privileges(process))));
+        if let Some(error) = &status.network_error {
+            lines.push((&words::TROUBLE, reasons::in_words(error, self.language).into_owned()));
+        }
+        lines
+    }
+
+    fn push_counts(self, status: &Status, lines: &mut Vec<(&'static Sentence, String)>) {
+        let flows = &status.flows;
+        let counts = words::FLOW_COUNTS
+            .with("tcp", flows.tcp)
+            .with("pending", flows.tcp_pending)
+            .with("waiting", flows.time_wait)
+            .with("udp", flows.udp)
+            .with("dns", flows.dns)
+            .with("ping", flows.echo);
+        lines.push((&words::FLOWS, self.say(&counts)));
+        let totals = &status.totals;
+        let counts = words::TOTALS
+            .with("tcp", totals.tcp)
+            .with("udp", totals.udp)
+            .with("dns", totals.dns)
+            .with("ping", totals.echo);
+        lines.push((&words::SO_FAR, self.say(&counts)));
+        let answers = status.dns_answers.iter().map(|(by, count)| format!("{by} {count}"));
+        lines.push((&words::ANSWERS, self.list(answers)));
+        let up_down = |up: String, down: String| words::UP_DOWN.with("up", up).with("down", down);
+        let (sent, packets) = (&status.bytes, &status.packets);
+        lines.push((&words::BYTES, self.say(&up_down(bytes(sent.up), bytes(sent.down)))));
+        let packets = up_down(packets.up.to_string(), packets.down.to_string());
+        lines.push((&words::PACKETS, self.say(&packets)));
+        let drops = status.drops.iter().map(|(reason, count)| format!("{reason} {count}"));
+        lines.push((&words::DROPS, self.list(drops)));
+        let limits =
+            status.limits.iter().map(|limit| format!("{} {}/{}", limit.name, limit.now, limit.max));
+        lines.push((&words::LIMITS, self.list(limits)));
+    }
+
+    fn push_troubles(self, status: &Status, lines: &mut Vec<(&'static Sentence, String)>) {
+        if let Some(refused) = &status.refused {
+            let text = words::REFUSED.with("count", refused.count).with("seconds", refused.last_s);
+            lines.push((&words::FULL, self.say(&text)));
+        }
+        if let Some(displaced) = &status.displaced {
+            let text = words::DISPLACED
+                .with("count", displaced.count)
+                .with("owner", &displaced.last_of)
+                .with("seconds", displaced.last_s);
+            lines.push((&words::SHARES, self.say(&text)));
+        }
+        if let Some(rebind) = &status.rebind {
+            let names = self.list(rebind.names.iter().rev().take(4).cloned());
+            let text = words::REBOUND.with("count", rebind.answers).with("names", names);
+            lines.push((&words::REBIND, self.say(&text)));
+        }
+    }
+
+    fn state(self, status: &Status) -> String {
+        let state = match status.state {
+            GatewayState::Starting => &words::STARTING,
+            GatewayState::Up => &words::UP,
+            GatewayState::NoRelay => &words::NO_RELAY,
+        };
+        let text = words::RUNNING
+            .with("state", self.word(state))
+            .with("uptime", self.duration(status.uptime_s))
+            .with("pid", status.pid)
+            .with("version", &status.version);
+        self.say(&text)
+    }
+
+    fn device(self, tap: &TapStatus) -> String {
+        let offload = self.word(if tap.offload { &words::ON } else { &words::OFF });
+        let way = tap.way_mtu.map(|mtu| self.say(&words::WAY_MTU.with("mtu", mtu)));
+        let text = words::DEVICE
+            .with("name", &tap.name)
+            .with("mtu", tap.mtu)
+            .with("way", way.unwrap_or_default())
+            .with("offload", offload);
+        self.say(&text)
+    }
+
+    fn addresses(self, tap: &TapStatus) -> String {
+        let v4 = tap.ipv4;
+        let v4 = words::ADDRESS
+            .with("vm", v4.vm)
+            .with("prefix", v4.prefix)
+            .with("gateway", v4.gateway)
+            .with("host", v4.host);
+        let mut text = self.say(&v4);
+        if let Some(v6) = tap.ipv6 {
+            let v6 = words::ADDRESS
+                .with("vm", v6.vm)
+                .with("prefix", v6.prefix)
+                .with("gateway", v6.gateway)
+                .with("host", v6.host);
+            text += match self.language {
+                Language::English => "; ",
+                Language::Chinese => "；",
+            };
+            text += &self.say(&v6);
+        }
+        text
+    }
+
+    fn via_place(self, via: &ViaStatus) -> String {
+        let proxy = if via.proxy == "windows" {
+            self.word(&words::WINDOWS_PROXIES)
+        } else {
+            via.proxy.clone()
+        };
+        if via.except.is_empty() {
+            return proxy;
+        }
+        self.say(&words::EXCEPT.with("proxy", proxy).with("names", via.except.join(", ")))
+    }
+
+    fn via(self, via: &ViaStatus) -> String {
+        let known = words::NAMES_KNOWN.with("proxy", self.via_place(via)).with("count", via.names);
+        let mut text = self.say(&known);
+        if let Some(error) = &via.last_error {
+            text += "\n";
+            text += &self.say(&words::NOTHING_THROUGH.with("error", error));
+        }
+        text
+    }
+
+    fn keep_alive(self, keep_alive: &KeepAlive) -> String {
+        let state = match keep_alive.state {
+            KeepAliveState::Held => return self.word(&words::HELD),
+            KeepAliveState::Starting => self.word(&words::HOLD_STARTING),
+            KeepAliveState::Waiting => self.word(&words::HOLD_WAITING),
+        };
+        match &keep_alive.last_error {
+            Some(error) => {
+                format!("{state}\n{}", self.say(&words::LAST_ENDED.with("error", error)))
+            }
+            None => state,
+        }
+    }
+
+    /// What a process of the gateway may do, and a line for each step that the machine refused.
+    fn privileges(self, of: &ProcessPrivileges) -> String {
+        let mut may = vec![if of.user == 0 {
+            self.word(&words::ROOT)
+        } else {
+            self.say(&words::USER.with("id", of.user))
+        }];
+        may.push(match of.capabilities.len() {
+            0 => self.word(&words::NO_CAPABILITY),
+            // Root's are all that there are.
+            count @ 10.. => self.say(&words::CAPABILITIES.with("count", count)),
+            1..10 => {
+                let names = of.capabilities.iter().map(|name| format!("CAP_{name}"));
+                names.collect::<Vec<_>>().join(" ")
+            }
+        });
+        may.extend(of.no_new_privs.then(|| self.word(&words::NO_NEW_PRIVILEGES)));
+        may.extend(of.seccomp.then(|| "seccomp".to_owned()));
+        may.extend(of.landlock.map(|version| format!("Landlock {version}")));
+        let line = words::PROCESS_LINE
+            .with("process", &of.process)
+            .with("pid", of.pid)
+            .with("words", may.join(self.language.comma()));
+        let missing = of.missing.iter().map(|missing| words::NOT_IN_FORCE.with("missing", missing));
+        missing.fold(self.say(&line), |text, missing| format!("{text}\n{}", self.say(&missing)))
+    }
+
+    fn relay(self, relay: &RelayStatus) -> String {
+        let state = match relay.state.as_str() {
+            "starting" => self.word(&words::STARTING),
+            "ready" => self.word(&words::READY),
+            "waiting" => self.word(&words::WAITING),
+            other => other.to_owned(),
+        };
+        let mut text = format!("{}{}{state}", relay.lane, self.language.colon());
+        if let (Some(pid), Some(age)) = (relay.pid, relay.age_s) {
+            let age = self.duration(age);
+            text += &self.say(&words::RELAY_AGE.with("pid", pid).with("age", age));
+        }
+        text += &self.say(&words::RELAY_RESTARTS.with("count", relay.restarts));
+        if let Some(version) = &relay.version {
+            let can = relay.can.join(" ");
+            text += &self.say(&words::RELAY_VERSION.with("version", version).with("can", can));
+        }
+        if let Some(error) = &relay.last_error {
+            text += "\n";
+            text += &self.say(&words::LAST_ENDED.with("error", error));
+        }
+        text
+    }
+
+    /// The first of a list that may be long, and how many more there are.
+    fn first(self, items: impl ExactSizeIterator<Item = String>) -> String {
+        let more = items.len().saturating_sub(MOST_SHOWN);
+        let text = self.list(items.take(MOST_SHOWN));
+        if more == 0 { text } else { text + &self.say(&words::MORE.with("more", more)) }
+    }
+
+    fn list(self, items: impl Iterator<Item = String>) -> String {
+        let text = items.collect::<Vec<_>>().join(self.language.comma());
+        if text.is_empty() { self.word(&words::NONE) } else { text }
+    }
+
+    fn duration(self, seconds: u64) -> String {
+        let text = match (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {
+            (0, 0, 0, s) => words::SECONDS.with("s", s),
+            (0, 0, m, s) => words::MINUTES.with("m", m).with("s", s),
+            (0, h, m, _) => words::HOURS.with("h", h).with("m", m),
+            (d, h, _, _) => words::DAYS.with("d", d).with("h", h),
+        };
+        self.say(&text)
     }
 }
 
@@ -277,6 +332,8 @@ fn bytes(count: u64) -> String {
 mod tests {
     use super::*;
 
+    const EN: Words = Words { language: Language::English };
+
     #[test]
     fn numbers_are_for_people() {
         assert_eq!(
@@ -285,7 +342,7 @@ mod tests {
         );
         assert_eq!(bytes(u64::MAX), "16383.9 PiB");
         assert_eq!(
-            [duration(59), duration(61), duration(3_660), duration(90_000)],
+            [59, 61, 3_660, 90_000].map(|seconds| EN.duration(seconds)),
             ["59 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]
         );
     }
@@ -303,7 +360,7 @@ mod tests {
         };
         let text = "underpass-engine (7): user 65530, no capability, no new privileges, seccomp\n\
                     not in force: files: Landlock is switched off";
-        assert_eq!(privileges_line(&engine), text);
+        assert_eq!(EN.privileges(&engine), text);
         let network = ProcessPrivileges {
             capabilities: vec!["NET_ADMIN".to_owned()],
             landlock: Some(7),
@@ -311,7 +368,7 @@ mod tests {
             ..engine.clone()
         };
         assert!(
-            privileges_line(&network)
+            EN.privileges(&network)
                 .ends_with("CAP_NET_ADMIN, no new privileges, seccomp, Landlock 7")
         );
         let root = ProcessPrivileges {
@@ -320,15 +377,15 @@ mod tests {
             ..ProcessPrivileges::default()
         };
         assert!(
-            privileges_line(&root).ends_with(": root, 41 capabilities"),
+            EN.privileges(&root).ends_with(": root, 41 capabilities"),
             "{}",
-            privileges_line(&root)
+            EN.privileges(&root)
         );
     }
 
     #[test]
     fn a_long_list_is_cut() {
-        let items = |count: usize| first((0..count).map(|n| n.to_string()));
+        let items = |count: usize| EN.first((0..count).map(|n| n.to_string()));
         assert_eq!((items(0), items(2)), ("none".to_owned(), "0, 1".to_owned()));
         assert!(items(MOST_SHOWN).ends_with(", 19"), "{}", items(MOST_SHOWN));
         assert!(
@@ -347,13 +404,38 @@ mod tests {
             last_error: error.map(str::to_owned),
         };
         let fixed = via("http://***@h:1", &["10.0.0.0/8", ".a.test"], Some("it is away"));
-        assert_eq!(
-            via_line(&fixed),
-            "underpass: connections go via http://***@h:1, but for 10.0.0.0/8, .a.test"
-        );
-        assert!(
-            via_words(&fixed).ends_with("; 3 names known\nnothing goes through it: it is away")
-        );
-        assert!(via_words(&via("windows", &[], None)).contains("Windows' settings"));
+        assert_eq!(EN.via_place(&fixed), "http://***@h:1, except for 10.0.0.0/8, .a.test");
+        assert!(EN.via(&fixed).ends_with("; 3 names known\nnothing goes through it: it is away"));
+        assert!(EN.via(&via("windows", &[], None)).contains("Windows' settings"));
     }
+
+    #[test]
+    fn a_chinese_status_has_no_english_sentence_and_its_columns_stand_below_each_other() {
+        let status: Status = serde_json::from_str(SAMPLE).unwrap();
+        let text = super::status(&status, Language::Chinese);
+        let values: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with(' '))
+            .map(|line| {
+                let labels =
+                    line.find("   ").or_else(|| line.find("  ")).or_else(|| line.find(' '));
+                line[labels.unwrap()..].trim_start()
+            })
+            .collect();
+        for (line, value) in text.lines().filter(|line| !line.starts_with(' ')).zip(values) {
+            assert_eq!(columns(line) - columns(value), 10, "{line}");
+        }
+        for (english, chinese) in [
+            ("for 1 h", "已连通，已运行 1 小时 1 分"),
+            ("offload", "分段卸载开启"),
+            ("hello", "中继程序在 10 秒内没有完成握手"),
+            ("goes through", "代理不可用：代理关闭了连接，没有任何应答"),
+            ("ready", "就绪"),
+        ] {
+            assert!(!text.contains(english) && text.contains(chinese), "{chinese}: {text}");
+        }
+    }
+
+    /// A status as `underpass status --json` prints it.
+    const SAMPLE: &str = include_str!("show/sample.json");
 }

@@ -58,15 +58,22 @@ impl Drop for Folder {
 /// The commands that the help lists below these words.
 fn subcommands(words: &[&str]) -> Vec<String> {
     let help = quiet(UNDERPASS, &[words, &["--help"]].concat());
-    let list = help
-        .lines()
-        .skip_while(|line| *line != "Commands:")
-        .skip(1)
-        .take_while(|line| !line.is_empty());
-    let names =
-        list.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
-    names.map(ToOwned::to_owned).collect()
+    let lists = help.split("\n\n").filter_map(|part| {
+        let (heading, list) = part.split_once('\n')?;
+        LISTS.contains(&heading).then_some(list)
+    });
+    let rows = lists.flat_map(str::lines).filter(|line| !line.starts_with("   "));
+    rows.filter_map(|line| line.split_whitespace().next()).map(ToOwned::to_owned).collect()
 }
+
+/// The headings of the helps above lists of commands. The first page lists them by subject.
+const LISTS: [&str; 5] = [
+    "Commands:",
+    "Find out what is wrong:",
+    "Carry WSL's traffic under the VPN:",
+    "Configure WSL and its tools:",
+    "More:",
+];
 
 /// Every command that the helps list, by the words that call it, the first of which are `words`.
 fn commands(words: &[&str]) -> Vec<Vec<String>> {

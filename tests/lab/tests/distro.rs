@@ -254,7 +254,7 @@ fn a_second_up_stays_with_the_first_and_removal_leaves_nothing_that_matters() {
     let says = |second: &lab::Process, text: &str| {
         assert!(until(PATIENCE, || second.stdout().contains(text)), "{text}: {second:?}")
     };
-    says(&second, &format!("runs already as process {gateway}"));
+    says(&second, &format!("already running as process {gateway}"));
     says(&second, "underpass: up on underpass0");
     // It follows the next gateway.
     assert!(helper.sh(&format!("kill -9 {gateway}")).succeeded());

@@ -448,14 +448,14 @@ fn what_windows_says_is_compared_with_what_is() {
     let missing = ward.verdict(&[], &["--relay", "/nonexistent/relay"]);
     assert!(missing.ids.is_empty() && missing.code == Some(0), "{:#}", missing.json);
     assert_eq!(missing.json["facts"]["windows"], Value::Null);
-    assert!(missing.complaints.contains("Windows could not be asked"), "{}", missing.complaints);
+    assert!(missing.complaints.contains("Windows could not be queried"), "{}", missing.complaints);
     // Without privileges it checks what it may, and lists what it did not check.
     let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     let unprivileged = ward.run_by(&nobody, 10, &[], &["--json"]);
     let said: Value = serde_json::from_str(&unprivileged.stdout)
         .unwrap_or_else(|error| panic!("{error}: {unprivileged:?}"));
     assert_eq!((unprivileged.code, &said["findings"]), (Some(0), &json!([])), "{said:#}");
-    assert!(unprivileged.stderr.contains("takes root"), "{}", unprivileged.stderr);
+    assert!(unprivileged.stderr.contains("requires root"), "{}", unprivileged.stderr);
     // An unknown area, host or language is an error of the command line.
     for wrong in [["--only", "nonsense"], ["--outside", "nowhere"], ["--lang", "fr"]] {
         assert_eq!(ward.run(10, &[], &wrong).code, Some(2), "{wrong:?}");

@@ -163,7 +163,7 @@ fn a_terminal_shows_what_is_tried_and_then_the_report_alone() {
     // They make room for the report.
     let (_, report) = text.rsplit_once("\x1b[0J").unwrap_or_else(|| panic!("{text:?}"));
     assert!(
-        report.contains("The way to the internet") && !report.contains("\x1b[2K"),
+        report.contains("The path to the internet") && !report.contains("\x1b[2K"),
         "{report:?}"
     );
     // Without colours, and without a terminal that can move back.

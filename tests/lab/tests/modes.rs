@@ -82,7 +82,7 @@ fn each_networking_mode_is_told_and_served_and_its_own_ways_stay() {
             &[],
             on_the_hosts_network,
         ),
-        mode("none", "none", Some("the VM's only network"), &[], &["127.0.0.1"]),
+        mode("none", "none", Some("the tunnel is the only one"), &[], &["127.0.0.1"]),
     ] {
         let Some((lab, interop)) = windows_lab() else { return };
         serves_in(&lab, &interop, &mode);

@@ -178,9 +178,9 @@ fn what_cannot_be_done_is_told_and_nothing_of_others_is_touched() {
     let written = fs::write(machine.0.path("etc/system/underpass.service"), foreign);
     assert!(written.is_ok(), "{written:?}");
     for (words, why) in [
-        (&["install"][..], "is there already"),
+        (&["install"][..], "exists and was not written"),
         (&["remove"], "was not written by this command"),
-        (&["install", "--distro", "a b\"; reboot"], "no name of a distro"),
+        (&["install", "--distro", "a b\"; reboot"], "not the name of a distro"),
     ] {
         let done = machine.service(words);
         assert!(done.code == Some(1) && done.stderr.contains(why), "{words:?}: {done:?}");

@@ -90,7 +90,7 @@ fn an_http_proxy_hears_names_and_what_it_refuses_or_cannot_carry_fails_at_once()
     );
     let tunnel = Tunnel::up(&lab, &["--config", &config]);
     assert!(
-        tunnel.said().contains("go via http://***@127.0.0.1:8888, but for 198.51.100.2/32"),
+        tunnel.said().contains("go through http://***@127.0.0.1:8888, except for 198.51.100.2/32"),
         "{}",
         tunnel.said()
     );
@@ -136,7 +136,7 @@ fn an_http_proxy_hears_names_and_what_it_refuses_or_cannot_carry_fails_at_once()
     let proxy = tinyproxy(&lab, &scratch, "BasicAuth me another");
     fails_at_once(&lab, &format!("http://{SERVER_NAME}/"));
     let said = tunnel.status()["via"]["last_error"].to_string();
-    assert!(said.contains("does not take this user and password"), "{said}");
+    assert!(said.contains("rejects this user and password"), "{said}");
     drop(proxy);
     let _proxy = tinyproxy(&lab, &scratch, "BasicAuth me s3cret");
     assert_eq!(http_status(&lab, Place::Wsl, SERVER_NAME), "200");

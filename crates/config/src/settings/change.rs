@@ -20,7 +20,7 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeError {
     /// It is not written as one.
-    #[error("'{text}' is no {form}; an example: {example}")]
+    #[error("'{text}' is not {form}; for example: {example}")]
     Form {
         /// What was given.
         text: String,
@@ -46,7 +46,7 @@ pub enum ChangeError {
         places: [Place; 2],
     },
     /// WSL could not read the value.
-    #[error("'{value}' is nothing that WSL takes for {name}: it takes {takes}")]
+    #[error("'{value}' is not a value that WSL accepts for {name}: it accepts {takes}")]
     Value {
         /// For which key.
         name: String,
@@ -66,15 +66,13 @@ pub enum ChangeError {
 }
 
 fn unknown(name: &str, nearest: Option<&str>) -> String {
-    let hint = nearest.map_or_else(String::new, |nearest| format!(": is it {nearest}?"));
+    let hint = nearest.map_or_else(String::new, |nearest| format!(": did you mean {nearest}?"));
     format!("WSL has no key '{name}' in .wslconfig or wsl.conf{hint}")
 }
 
 fn ambiguous(name: &str, places: [Place; 2]) -> String {
     let [one, other] = places;
-    format!(
-        "both files have a key '{name}': say which is meant, '{one}:{name}' or '{other}:{name}'"
-    )
+    format!("both files have a key '{name}': write '{one}:{name}' or '{other}:{name}'")
 }
 
 impl Change {
@@ -239,7 +237,7 @@ mod tests {
         let error = |text: &str| text.parse::<Change>().unwrap_err().to_string();
         assert_eq!(
             error("wsl2.networkMode=nat"),
-            "WSL has no key 'wsl2.networkMode' in .wslconfig or wsl.conf: is it wsl2.networkingMode?"
+            "WSL has no key 'wsl2.networkMode' in .wslconfig or wsl.conf: did you mean wsl2.networkingMode?"
         );
         assert!(error("general.guiApplications=maybe").contains("it takes true, false"));
         assert!(

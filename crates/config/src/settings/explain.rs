@@ -84,7 +84,7 @@ mod tests {
             texts.iter().map(|text| text.say(Language::English)).collect::<Vec<_>>().join("\n")
         };
         let new = said(22_631, WslHost::default());
-        assert!(new.contains("mirrored mode now") && new.contains("has both"), "{new}");
+        assert!(new.contains("mirrored mode now") && new.contains("supports both"), "{new}");
         let old = said(19_045, WslHost::default());
         assert!(old.contains("nat mode now") && old.contains("has no mirrored mode"), "{old}");
         let no_ipv6 =

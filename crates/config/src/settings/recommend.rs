@@ -54,7 +54,7 @@ impl fmt::Display for Goal {
 
 /// There is no such goal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a goal is vpn, proxy, lan or default")]
+#[error("a goal is one of vpn, proxy, lan or default")]
 pub struct UnknownGoal;
 
 impl FromStr for Goal {

@@ -74,7 +74,7 @@ impl FromStr for Wsl {
 
 /// It is no version of that.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{text}' is no version of {what}: one looks like {example}")]
+#[error("'{text}' is not a version of {what}: a version looks like {example}")]
 pub struct BadVersion {
     what: &'static str,
     example: &'static str,
@@ -116,7 +116,10 @@ mod tests {
         assert_eq!("2.5.9.0".parse(), Ok(Wsl([2, 5, 9])));
         assert!("2.5.10".parse::<Wsl>().unwrap() > "2.5.9".parse().unwrap());
         let error = "Ubuntu".parse::<Wsl>().unwrap_err();
-        assert_eq!(error.to_string(), "'Ubuntu' is no version of WSL: one looks like 2.5.9");
+        assert_eq!(
+            error.to_string(),
+            "'Ubuntu' is not a version of WSL: a version looks like 2.5.9"
+        );
         assert!("6.1.7601".parse::<Windows>().is_err());
         assert_eq!(Windows(19_045).to_string(), "Windows 10 (19045)");
         assert_eq!(Windows::ELEVEN_22H2.to_string(), "Windows 11 22H2 (22621)");

@@ -4,13 +4,13 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
     /// It is no TOML.
-    #[error("it is not well-formed TOML, and is left as it is: {problem}")]
+    #[error("it is not valid TOML and is left unchanged: {problem}")]
     Toml {
         /// What is wrong, in lines of its own.
         problem: String,
     },
     /// It is no JSON object, or has something else where an object should be.
-    #[error("it is not the JSON object that it should be, and is left as it is: {problem}")]
+    #[error("it is not a JSON object and is left unchanged: {problem}")]
     Json {
         /// What is wrong.
         problem: String,

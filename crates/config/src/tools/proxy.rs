@@ -48,13 +48,13 @@ impl FromStr for Scheme {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProxyError {
     /// An unknown scheme.
-    #[error("there is no scheme '{given}' here: --scheme takes http, socks5 or socks5h")]
+    #[error("unknown scheme '{given}': --scheme takes http, socks5 or socks5h")]
     Scheme {
         /// What was given.
         given: String,
     },
     /// The URL says no proxy.
-    #[error("'{shown}' names no proxy: {problem}")]
+    #[error("'{shown}' is not a proxy: {problem}")]
     Url {
         /// The URL without its secrets.
         shown: String,

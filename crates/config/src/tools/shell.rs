@@ -28,7 +28,7 @@ pub enum Syntax {
 
 /// There are no lines for that shell.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the shell '{name}' is not known here: --shell takes bash, zsh, sh or fish")]
+#[error("unknown shell '{name}': --shell takes bash, zsh, sh or fish")]
 pub struct UnknownShell {
     /// Its name.
     pub name: String,

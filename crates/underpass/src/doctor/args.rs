@@ -1,7 +1,6 @@
 //! The options of `underpass doctor`.
 
 use clap::{Args, ColorChoice};
-use messages::Language;
 use proxy::{Host, Target};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -21,44 +20,26 @@ const PUBLIC_DNS: [&str; 3] = ["1.1.1.1", "223.5.5.5", "8.8.8.8"];
   underpass doctor
   underpass doctor --company git.corp.example:22 --company 10.20.0.5
   underpass doctor --only dns --lang zh
-  underpass doctor --report report.html
-
-Exit code: 0 all is well, 1 there are problems or a step is not answered with yes, 2 the command line is wrong.")]
+  underpass doctor --report report.html")]
 pub(crate) struct DoctorOptions {
-    /// As one JSON document: facts and findings
     #[arg(long)]
     pub(crate) json: bool,
-    /// Write a report with a picture of the way into a file, to be looked at in any browser
     #[arg(long, value_name = "FILE.html")]
     pub(crate) report: Option<PathBuf>,
-    /// Show hints in full, also where there are problems
     #[arg(long)]
     pub(crate) hints: bool,
-    /// Tell of one area only: network, dns, proxy, windows, wsl or tools
     #[arg(long, value_name = "AREA")]
     pub(crate) only: Option<doctor::Area>,
-    /// Whether to use colours
     #[arg(long, value_name = "WHEN", default_value_t)]
     pub(crate) color: ColorChoice,
-    /// Language of the findings, en or zh [default: by LC_ALL, LC_MESSAGES and LANG]
-    #[arg(long, value_name = "LANGUAGE")]
-    pub(crate) lang: Option<Language>,
-    /// Whom to reach on the internet by TCP; repeat it for others, or for IPv6 [default: well-known
-    /// resolvers, port 443]
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) outside: Vec<Target>,
-    /// A host of your company's, by name or address, that is to be reached; repeat it for more
     #[arg(long, value_name = "HOST[:PORT]", value_parser = company)]
     pub(crate) company: Vec<String>,
-    /// The public name to ask for [default: a name given with --outside, or
-    /// www.msftconnecttest.com]
     #[arg(long, value_name = "NAME")]
     pub(crate) public_name: Option<String>,
-    /// A public nameserver to compare with; repeat it for more [default: 1.1.1.1, 223.5.5.5 and
-    /// 8.8.8.8]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) public_dns: Vec<IpAddr>,
-    /// The relay that tells of Windows [default: as for `underpass up`]
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) relay: Option<PathBuf>,
 }

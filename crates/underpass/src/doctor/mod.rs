@@ -18,12 +18,12 @@ use args::DoctorOptions;
 use doctor::json::Document;
 use doctor::text::{Colour, Hints};
 use gather::Gathered;
-use messages::{Language, Text, doctor_probes as words};
+use messages::{Text, doctor_probes as words};
 use progress::Progress;
 use proxy::Target;
 use std::io::{IsTerminal as _, Write as _};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What is to be looked at.
@@ -43,8 +43,7 @@ pub(crate) struct Wishes {
 /// # Errors
 /// The doctor itself cannot do its work.
 pub(crate) fn run(options: &DoctorOptions, directories: Vec<PathBuf>) -> anyhow::Result<ExitCode> {
-    let language =
-        options.lang.unwrap_or_else(|| Language::of_environment(|name| std::env::var(name).ok()));
+    let language = crate::voice::language();
     let wishes = Wishes {
         outside: options.outside(),
         public_name: options.public_name(),
@@ -56,7 +55,7 @@ pub(crate) fn run(options: &DoctorOptions, directories: Vec<PathBuf>) -> anyhow:
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("no event loop")?;
+        .context("the event loop cannot be started")?;
     // Both are terminals: what is drawn on one makes room for what is written to the other.
     let is_seen =
         std::io::stderr().is_terminal() && std::io::stdout().is_terminal() && !options.json;
@@ -73,12 +72,13 @@ pub(crate) fn run(options: &DoctorOptions, directories: Vec<PathBuf>) -> anyhow:
         let page = doctor::report::page(&gathered.facts, &diagnosis, language);
         foreign::write_output(file, page.as_bytes())
             .with_context(|| format!("the report cannot be written to {}", file.display()))?;
+        say_where(file);
     }
     let mut out = std::io::stdout().lock();
     let text = if options.json {
         let document = Document::new(&gathered.facts, &diagnosis, language);
         let document = serde_json::to_string_pretty(&document)
-            .context("the findings cannot be told as JSON")?
+            .context("the findings cannot be written as JSON")?
             + "\n";
         messages::printable_json(&document).into_owned()
     } else {
@@ -90,10 +90,23 @@ pub(crate) fn run(options: &DoctorOptions, directories: Vec<PathBuf>) -> anyhow:
     // Whoever closed standard output does not want to know.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     for text in unseen {
-        let _ =
-            writeln!(std::io::stderr(), "underpass: {}", messages::printable(&text.say(language)));
+        let said = text.say(language);
+        let colon = language.colon();
+        let _ = writeln!(std::io::stderr(), "underpass{colon}{}", messages::printable(&said));
     }
     Ok(if diagnosis.is_well() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// On a terminal, where the report is, as a link.
+fn say_where(report: &Path) {
+    if crate::busy::is_watched() {
+        let distro = std::env::var("WSL_DISTRO_NAME").ok();
+        let link = crate::link::to_file(report, distro.as_deref());
+        let language = crate::voice::language();
+        let text = messages::command::REPORT_WRITTEN.with("file", link).say(language);
+        // If standard error is closed the report is where it was asked for.
+        let _ = writeln!(std::io::stderr(), "underpass{}{text}", language.colon());
+    }
 }
 
 /// What could not be looked at, and why.

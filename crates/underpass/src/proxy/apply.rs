@@ -65,7 +65,8 @@ pub(super) fn remove(
     for kept in meant {
         if !here.is_known(&kept) {
             complain(&anyhow::anyhow!(
-                "{}: {} stays: it is no place of {}'s settings for root with this HOME and these variables; give root those that `apply` had",
+                "{}: {} is left unchanged: with root's HOME and variables it is not a file of \
+                 {}'s settings; run this with the HOME and variables that `apply` had",
                 kept.tool,
                 kept.path.display(),
                 kept.tool

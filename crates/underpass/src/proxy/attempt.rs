@@ -1,7 +1,7 @@
 //! One try of a proxy: a connection, a dialog, a request. Whoever calls has the patience.
 
 use super::Voice;
-use messages::{Text, proxies as words};
+use messages::{Text, proxies as words, reasons};
 use probe::client::status_line;
 use probe::dns::addresses;
 use probe::http::{To, Url};
@@ -29,7 +29,7 @@ impl Said {
     pub(super) fn say(&self, voice: Voice) -> String {
         match self {
             Self::Text(text) => voice.say(text),
-            Self::Plain(said) => said.clone(),
+            Self::Plain(said) => reasons::in_words(said, voice.language).into_owned(),
         }
     }
 }

@@ -31,9 +31,11 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Option<String>> {
 
 /// Makes the folders that a file needs, and gives those that were not there, the outermost first.
 pub(super) fn make_folders(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let Some(folder) = path.parent() else { bail!("{} is no file's place", path.display()) };
+    let Some(folder) = path.parent() else {
+        bail!("{} cannot be the path of a file", path.display())
+    };
     let made = Folder::make(folder, foreign::STATE_MODE)
-        .with_context(|| format!("{} cannot be made", folder.display()));
+        .with_context(|| format!("{} cannot be created", folder.display()));
     made.map(|(_, made)| made)
 }
 
@@ -49,7 +51,7 @@ pub(super) fn write(path: &Path, text: &str, readers: Readers) -> anyhow::Result
         );
         folder.replace(&name, traits, |file| file.write_all(text.as_bytes()))
     });
-    written.with_context(|| format!("{} cannot be written, and is as it was", path.display()))
+    written.with_context(|| format!("{} cannot be written and is unchanged", path.display()))
 }
 
 /// Removes a file that was made, and the folders that were made for it, unless others put something
@@ -96,7 +98,7 @@ impl Memory {
         let Some(text) = read(&path)? else { return Ok(Self::default()) };
         serde_json::from_str(&text).with_context(|| {
             format!(
-                "{} cannot be understood; it remembers what was there before `apply`. Move it away to go on",
+                "{} is damaged; it records what was there before `apply`. Move it away to continue",
                 path.display()
             )
         })

@@ -25,7 +25,8 @@ pub(super) enum HostError {
     Unseen(String),
     /// Nothing leads anywhere.
     #[error(
-        "the Windows host cannot be found, since there is no default route; give its address with --host, or start the tunnel (`underpass up`)"
+        "the Windows host cannot be found because there is no default route; give its address \
+         with --host, or start the tunnel (`underpass up`)"
     )]
     NoRoute,
     /// The gateway is somebody else.

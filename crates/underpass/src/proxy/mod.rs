@@ -40,10 +40,11 @@ enum Ending {
 
 /// Runs a command. `complain` gets what goes wrong.
 pub(crate) fn run(options: ProxyOptions, complain: impl Fn(&anyhow::Error)) -> ExitCode {
-    let language = options.lang.unwrap_or_else(|| Language::of_environment(variable));
-    let voice = Voice { language };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop");
+    let voice = Voice { language: crate::voice::language() };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the event loop cannot be started");
     let outcome = runtime.and_then(|runtime| {
         runtime.block_on(async {
             match options.command {
@@ -51,7 +52,7 @@ pub(crate) fn run(options: ProxyOptions, complain: impl Fn(&anyhow::Error)) -> E
                 ProxyCommand::Off(options) => on::off(&options, voice),
                 ProxyCommand::Apply(options) => apply::apply(&options, voice, &complain).await,
                 ProxyCommand::Remove(options) => apply::remove(&options, voice, &complain),
-                ProxyCommand::Status(options) => status::status(&options).await,
+                ProxyCommand::Status(options) => status::status(&options, voice).await,
                 ProxyCommand::Test(options) => test::test(&options, voice).await,
                 ProxyCommand::ShellInit(options) => on::shell_init(&options),
             }
@@ -75,7 +76,7 @@ pub(crate) fn tell_host() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("no event loop")?;
+        .context("the event loop cannot be started")?;
     let (host, _) = host::auto(&runtime.block_on(host::view()))?;
     crate::tell(&host);
     Ok(())
@@ -108,11 +109,12 @@ impl Voice {
     /// To the person, also where standard output is a shell's.
     fn aside(self, text: &Text) {
         // If standard error is closed nobody can be told.
-        let _ = writeln!(io::stderr(), "underpass: {}", messages::printable(&self.say(text)));
+        let colon = self.language.colon();
+        let _ = writeln!(io::stderr(), "underpass{colon}{}", messages::printable(&self.say(text)));
     }
 
     fn tell(self, text: &Text) {
-        crate::tell(&format!("underpass: {}", self.say(text)));
+        crate::tell(&format!("underpass{}{}", self.language.colon(), self.say(text)));
     }
 }
 
@@ -132,7 +134,7 @@ fn web_address(text: &str) -> Result<Url, Usage> {
     text.parse().map_err(|why: UrlError| {
         let shown = mask(text);
         Usage(
-            format!("'{shown}' is no web address: --url takes http://HOST[:PORT]/… or https://HOST[:PORT]/…; {why}")
+            format!("'{shown}' is not a web address: --url takes http://HOST[:PORT]/… or https://HOST[:PORT]/…; {why}")
                 .into(),
         )
     })

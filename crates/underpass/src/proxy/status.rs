@@ -1,10 +1,12 @@
 //! `proxy status`: every place where a proxy is set, and which one each tool uses. Reads only.
 
-use super::Ending;
 use super::args::StatusOptions;
 use super::tools::{Answers, Here, program, variable};
+use super::{Ending, Voice};
+use crate::busy::Busy;
 use crate::windows::{Relay, Source};
 use config::tools::{ProxySetting, Tool, shell, used};
+use messages::{Language, Sentence, command as words, padded};
 use proxy::mask;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -29,10 +31,12 @@ pub(super) async fn settings() -> anyhow::Result<Settings> {
     Ok(Settings { variables, tools })
 }
 
-pub(super) async fn status(options: &StatusOptions) -> anyhow::Result<Ending> {
+pub(super) async fn status(options: &StatusOptions, voice: Voice) -> anyhow::Result<Ending> {
     let settings = settings().await?;
     let is_on = shell::Memory::of(variable).is_some();
+    let busy = Busy::with(voice.say(&words::ASKING_WINDOWS.text()));
     let windows = windows().await;
+    drop(busy);
     if options.json {
         let mut json = as_json(&settings, is_on);
         json["windows"] = windows.map_or(Value::Null, |facts| match facts {
@@ -41,7 +45,7 @@ pub(super) async fn status(options: &StatusOptions) -> anyhow::Result<Ending> {
         });
         crate::print_json(&(serde_json::to_string_pretty(&json)? + "\n"))?;
     } else {
-        crate::print(&(as_text(&settings, is_on) + &windows_as_text(windows)))?;
+        crate::print(&(as_text(&settings, is_on, voice) + &windows_as_text(windows, voice)))?;
     }
     Ok(Ending::Well)
 }
@@ -67,28 +71,38 @@ fn own_setting(proxy: Option<wire::facts::Proxy>) -> Value {
     })
 }
 
-fn windows_as_text(facts: Option<Result<wire::HostFacts, String>>) -> String {
+fn windows_as_text(facts: Option<Result<wire::HostFacts, String>>, voice: Voice) -> String {
     let mut text = "Windows\n".to_owned();
-    let settings = match facts {
-        None => return text + "  not asked: there is no relay beside this command\n",
-        Some(Err(problem)) => return text + &format!("  not known: {}\n", mask(&problem)),
-        Some(Ok(facts)) => [("user", facts.user_proxy), ("services", facts.machine_proxy)],
-    };
-    for (whose, proxy) in settings {
-        let Some(proxy) = proxy else {
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "  {whose:<8} not told");
-            continue;
-        };
-        let detects = proxy.auto_detect.then(|| "automatic detection".to_owned());
-        let script = proxy.pac_url.map(|url| format!("script {}", mask(&url)));
-        let own = proxy.proxy.map(|proxy| mask(&proxy));
-        let bypass = proxy.bypass.map(|list| format!("not for {list}"));
-        let all: Vec<String> = [detects, script, own, bypass].into_iter().flatten().collect();
-        let told = if all.is_empty() { "no proxy".to_owned() } else { all.join("; ") };
-        let _ = writeln!(text, "  {whose:<8} {told}");
+    let mut line = |words: String| text += &format!("  {words}\n");
+    match facts {
+        None => line(voice.say(&words::NO_RELAY.text())),
+        Some(Err(problem)) => {
+            line(voice.say(&words::WINDOWS_UNKNOWN.with("why", mask(&problem))));
+        }
+        Some(Ok(facts)) => {
+            for (whose, proxy) in
+                [(&words::OF_USER, facts.user_proxy), (&words::OF_SERVICES, facts.machine_proxy)]
+            {
+                let whose = padded(&voice.say(&whose.text()), 8);
+                line(format!("{whose} {}", setting_as_text(proxy, voice)));
+            }
+        }
     }
     text
+}
+
+fn setting_as_text(proxy: Option<wire::facts::Proxy>, voice: Voice) -> String {
+    let Some(proxy) = proxy else { return voice.say(&words::NOT_REPORTED.text()) };
+    let detects = proxy.auto_detect.then(|| voice.say(&words::DETECTS.text()));
+    let script = proxy.pac_url.map(|url| voice.say(&words::SCRIPT.with("url", mask(&url))));
+    let own = proxy.proxy.map(|proxy| mask(&proxy));
+    let bypass = proxy.bypass.map(|list| voice.say(&words::BYPASS.with("list", list)));
+    let all: Vec<String> = [detects, script, own, bypass].into_iter().flatten().collect();
+    let between = match voice.language {
+        Language::English => "; ",
+        Language::Chinese => "；",
+    };
+    if all.is_empty() { voice.say(&words::NO_PROXY.text()) } else { all.join(between) }
 }
 
 fn as_json(settings: &Settings, is_on: bool) -> Value {
@@ -110,30 +124,39 @@ fn as_json(settings: &Settings, is_on: bool) -> Value {
     })
 }
 
-fn as_text(settings: &Settings, is_on: bool) -> String {
-    let mut text = String::new();
+fn as_text(settings: &Settings, is_on: bool, voice: Voice) -> String {
+    let heading = if is_on { &words::ENVIRONMENT_ON } else { &words::ENVIRONMENT };
+    let mut text = voice.say(&heading.text()) + "\n";
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "environment{}", if is_on { " (by `underpass proxy on`)" } else { "" });
     for (name, value) in &settings.variables {
         let _ = writeln!(text, "  {name:<12} {}", mask(value));
     }
     if settings.variables.is_empty() {
-        text += "  no proxy variable is set\n";
+        let _ = writeln!(text, "  {}", voice.say(&words::NO_VARIABLE.text()));
     }
-    text += "tools: what each uses, and what it passes over for that\n";
+    let _ = writeln!(text, "{}", voice.say(&words::TOOLS.text()));
     for (tool, found) in &settings.tools {
         let is_installed = program(tool.programs()).is_some();
+        let from = |setting: &ProxySetting, sentence: &'static Sentence| {
+            let place = sentence.with("proxy", shown(setting, voice));
+            voice.say(&place.with("place", setting.place()))
+        };
         match found.split_first() {
             Some((used, others)) => {
-                let absent = if is_installed { "" } else { " (not installed)" };
-                let (name, place) = (tool.name(), used.place());
-                let _ = writeln!(text, "  {name:<7} {} by {place}{absent}", shown(used));
+                let absent = if is_installed {
+                    String::new()
+                } else {
+                    voice.say(&words::NOT_INSTALLED.text())
+                };
+                let used = from(used, &words::USED);
+                let _ = writeln!(text, "  {:<7} {used}{absent}", tool.name());
                 for other in others {
-                    let _ = writeln!(text, "          not {} by {}", shown(other), other.place());
+                    let _ = writeln!(text, "          {}", from(other, &words::NOT_USED));
                 }
             }
             None if is_installed => {
-                let _ = writeln!(text, "  {:<7} no proxy", tool.name());
+                let none = voice.say(&words::NO_PROXY.text());
+                let _ = writeln!(text, "  {:<7} {none}", tool.name());
             }
             None => {}
         }
@@ -142,6 +165,6 @@ fn as_text(settings: &Settings, is_on: bool) -> String {
 }
 
 /// A setting's value without its secrets; an empty one keeps a tool from any proxy.
-fn shown(setting: &ProxySetting) -> String {
-    if setting.value.is_empty() { "no proxy".to_owned() } else { mask(&setting.value) }
+fn shown(setting: &ProxySetting, voice: Voice) -> String {
+    if setting.value.is_empty() { voice.say(&words::NO_PROXY.text()) } else { mask(&setting.value) }
 }

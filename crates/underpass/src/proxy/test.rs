@@ -5,7 +5,7 @@ use super::attempt::{Attempt, Said, by, port, speaks};
 use super::status::settings;
 use super::{Ending, Usage, Voice, web_address};
 use config::tools::{Proxy, ProxyError, ProxySetting, Tool};
-use messages::{Text, proxies as words};
+use messages::{Text, padded, proxies as words};
 use probe::dns::addresses;
 use probe::http::Url;
 use proxy::{Host, Scheme, mask};
@@ -270,11 +270,13 @@ async fn other_protocol(steps: &mut Steps, proxy: &Proxy, urls: &[Url]) {
 
 fn as_line(step: &TestStep, voice: Voice) -> String {
     let (sign, said) = match &step.outcome {
-        Attempt::Passed(said) => ("ok  ", voice.say(said)),
-        Attempt::Failed(said) => ("FAIL", said.say(voice)),
-        Attempt::Skipped(said) => ("-   ", said.say(voice)),
+        Attempt::Passed(said) => (&words::STEP_PASSED, voice.say(said)),
+        Attempt::Failed(said) => (&words::STEP_FAILED, said.say(voice)),
+        Attempt::Skipped(said) => (&words::STEP_SKIPPED, said.say(voice)),
     };
-    format!("{sign} {:>5} ms  {}: {said}", step.took.as_millis(), voice.say(&step.what))
+    let sign = padded(sign.half(voice.language), 4);
+    let (what, colon) = (voice.say(&step.what), voice.language.colon());
+    format!("{sign} {:>5} ms  {what}{colon}{said}", step.took.as_millis())
 }
 
 fn as_json(steps: &Steps, voice: Voice) -> anyhow::Result<String> {

@@ -12,16 +12,17 @@ use proxy::{Host, ProxyUrl, mask};
 /// it is Windows itself; none where Windows goes there directly.
 pub(super) async fn proxy(url: &Url, view: &View) -> anyhow::Result<Option<(Proxy, Option<Text>)>> {
     let told = Relay::find(None).await.proxy_for(&url.to_string()).await.outcome;
-    let told =
-        told.context("Windows' own proxy setting cannot be had; give the proxy with --proxy or --host and --port")?;
+    let told = told.context(
+        "Windows' proxy setting cannot be read; give the proxy with --proxy or --host and --port",
+    )?;
     if let Some(trouble) = &told.trouble {
         anyhow::bail!(
-            "Windows' proxy script cannot be asked: {}; give the proxy with --proxy",
+            "Windows' proxy script cannot be evaluated: {}; give the proxy with --proxy",
             mask(trouble)
         );
     }
     let Some(first) = told.proxies.first() else { return Ok(None) };
-    let proxy: Proxy = first.parse().context("Windows' own proxy cannot be used")?;
+    let proxy: Proxy = first.parse().context("Windows' proxy cannot be used")?;
     let is_own = proxy.is_loopback();
     if !is_own {
         return Ok(Some((proxy, None)));

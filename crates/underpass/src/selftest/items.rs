@@ -143,7 +143,8 @@ async fn within(
     let patience = patience(setup.bytes);
     timeout(patience, measurement).await.with_context(|| {
         format!(
-            "the measurement does not end within {} s: it is stuck, or slower than {} MiB/s; try a smaller --mebibytes",
+            "the measurement does not finish within {} s: it is stuck, or slower than {} MiB/s; \
+             try a smaller --mebibytes",
             patience.as_secs(),
             SLOWEST >> 20
         )

@@ -55,9 +55,9 @@ impl Meter {
     pub(super) async fn on_port(relay: (PathBuf, Placement)) -> anyhow::Result<(Self, u16)> {
         let port = async |_: &mut ChildStdin, output: &mut BufReader<ChildStdout>| {
             let mut line = String::new();
-            output.read_line(&mut line).await.context("the relay's output failed")?;
+            output.read_line(&mut line).await.context("the relay's output cannot be read")?;
             let port: Port = serde_json::from_str(&line).with_context(|| {
-                format!("the relay answered '{}' where it should name a port", line.trim())
+                format!("the relay answered '{}' instead of a port", line.trim())
             })?;
             Ok(port.port)
         };
@@ -94,7 +94,7 @@ impl Meter {
         drop(self.input);
         let ended = timeout(PATIENCE, self.child.wait())
             .await
-            .context("the relay does not end with its input")?;
+            .context("the relay does not exit when its input ends")?;
         ensure!(ended?.success(), "the relay ended with an error");
         Ok(())
     }
@@ -132,8 +132,12 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Stream<R, W> {
             left -= turn as u64;
         }
         self.output.flush().await?;
-        let answer = self.input.read_u8().await.context("the meter did not confirm what it got")?;
-        ensure!(answer == UP, "the meter answered {answer}");
+        let answer = self
+            .input
+            .read_u8()
+            .await
+            .context("the measuring service did not confirm what it received")?;
+        ensure!(answer == UP, "the measuring service answered {answer}");
         Ok(start.elapsed())
     }
 
@@ -146,7 +150,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Stream<R, W> {
         while left > 0 {
             let turn = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
             let length = self.input.read(&mut piece[..turn]).await?;
-            ensure!(length > 0, "the meter stopped {left} bytes early");
+            ensure!(length > 0, "the measuring service stopped {left} bytes early");
             ensure!(piece[..length].iter().all(|byte| *byte == 0), "bytes were damaged on the way");
             left -= length as u64;
         }

@@ -8,6 +8,7 @@ mod path_mtu;
 mod redact;
 mod report;
 
+use crate::busy::Busy;
 use crate::doctor::args;
 use anyhow::Context as _;
 use clap::Args;
@@ -25,34 +26,22 @@ use tokio::time::Instant;
 #[command(after_help = "Examples:
   underpass selftest
   underpass selftest pipe throughput --mebibytes 256
-  underpass selftest --json >selftest.json
-
-Exit code: 0 no item failed, 1 an item failed, 2 the command line is wrong.")]
+  underpass selftest --json >selftest.json")]
 pub(crate) struct SelftestOptions {
-    /// The items to try [default: all but changes, which waits for you to change something]
     #[arg(value_name = "ITEM")]
     items: Vec<Item>,
-    /// As one JSON document
     #[arg(long)]
     json: bool,
-    /// Where to connect on the internet by TCP, and whom to ping; repeat it for others, or for IPv6
-    /// [default: well-known resolvers, port 443]
     #[arg(long, value_name = "HOST:PORT")]
     outside: Vec<Target>,
-    /// The public name to resolve
     #[arg(long, value_name = "NAME", default_value = args::PUBLIC_NAME)]
     public_name: String,
-    /// A public nameserver to ask by UDP; repeat it for more [default: 1.1.1.1, 223.5.5.5 and
-    /// 8.8.8.8]
     #[arg(long, value_name = "ADDRESS")]
     public_dns: Vec<IpAddr>,
-    /// How many seconds `start` waits for the tunnel, and `changes` for a change
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     wait: u64,
-    /// How much a throughput is measured with, each way
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=65_536))]
     mebibytes: u64,
-    /// The relay that is started to measure and to ask the host [default: as for `underpass up`]
     #[arg(long, value_name = "PROGRAM")]
     relay: Option<PathBuf>,
 }
@@ -83,18 +72,21 @@ pub(crate) fn run(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("no event loop")?;
+        .context("the event loop cannot be started")?;
     let rows = runtime.block_on(async {
         let mut rows = Vec::new();
         for item in items {
             let start = Instant::now();
+            let trying = messages::selftest::TRYING.with("item", item.name());
+            let busy = Busy::with(trying.say(crate::voice::language()));
             let finding = items::run(item, &setup).await;
+            drop(busy);
             rows.push(Row::new(item.name(), finding, start.elapsed()));
         }
         rows
     });
     runtime.shutdown_background();
-    let machine = nix::sys::utsname::uname().context("the kernel does not name itself")?;
+    let machine = nix::sys::utsname::uname().context("the kernel's version cannot be read")?;
     let report = Report {
         version: VERSION,
         underpass: env!("CARGO_PKG_VERSION").to_owned(),
@@ -106,7 +98,7 @@ pub(crate) fn run(
     if options.json {
         crate::print_json(&(serde_json::to_string_pretty(&report)? + "\n"))?;
     } else {
-        crate::print(&report.text())?;
+        crate::print(&report.text(crate::voice::language()))?;
     }
     Ok(if report.has_failures() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

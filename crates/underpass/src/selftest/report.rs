@@ -2,6 +2,7 @@
 //! socket and no clock.
 
 use super::redact::redacted;
+use messages::{Language, padded, reasons, selftest as words};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -105,17 +106,22 @@ impl Report {
     }
 
     /// As lines for people.
-    pub(crate) fn text(&self) -> String {
-        let mut text =
-            format!("underpass {} on Linux {} ({})\n", self.underpass, self.kernel, self.machine);
+    pub(crate) fn text(&self, language: Language) -> String {
+        let head = words::ON
+            .with("version", &self.underpass)
+            .with("kernel", &self.kernel)
+            .with("machine", &self.machine);
+        let mut text = head.say(language) + "\n";
         for row in &self.items {
             let outcome = match row.finding.outcome {
-                Outcome::Yes => "yes",
-                Outcome::No => "NO",
-                Outcome::Skipped => "skipped",
+                Outcome::Yes => words::YES.text(),
+                Outcome::No => words::NO.text(),
+                Outcome::Skipped => words::SKIPPED.text(),
             };
+            let outcome = padded(&outcome.say(language), 9);
+            let detail = reasons::in_words(&row.finding.detail, language);
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{:<14}{outcome:<9}{}", row.item, row.finding.detail);
+            let _ = writeln!(text, "{:<14}{outcome}{detail}", row.item);
             let figures = row.finding.figures.iter().map(|(name, value)| format!("{name} {value}"));
             let notes = row.finding.notes.iter().map(|(name, value)| format!("{name} {value}"));
             let all: Vec<String> = figures.chain(notes).collect();
@@ -173,7 +179,7 @@ mod tests {
         let failures = [Outcome::Yes, Outcome::Skipped, Outcome::No]
             .map(|outcome| report(outcome).has_failures());
         assert_eq!(failures, [false, false, true]);
-        let text = report(Outcome::No).text();
+        let text = report(Outcome::No).text(Language::English);
         assert!(
             text.contains("pipe          NO       it is so\n")
                 && text.contains("up_mbit 12.3, path raw-query"),

@@ -3,7 +3,7 @@
 use super::edits::{ConsentOptions, Outcome, carry_out, step, take_back};
 use super::found::{Found, encoded};
 use super::journal::{Command, PathChange};
-use super::machine::{LanguageOption, Machine, MachineOptions, Need, complain};
+use super::machine::{Machine, MachineOptions, Need, complain};
 use super::recommend::{parse_goal, print_commands};
 use super::tell;
 use anyhow::{Context as _, bail};
@@ -20,14 +20,10 @@ use std::process::ExitCode;
 pub(crate) struct ApplyOptions {
     #[command(flatten)]
     machine: MachineOptions,
-    /// Write the recommendation for this goal: vpn, proxy, lan or default [default: default, unless
-    /// --set or --unset is given]
     #[arg(long, value_name = "GOAL", value_parser = parse_goal())]
     goal: Option<Goal>,
-    /// Set a key; repeat it for more
     #[arg(long, value_name = "SECTION.KEY=VALUE")]
     set: Vec<Change>,
-    /// Take a key out, so that its default counts; repeat it for more
     #[arg(long, value_name = "SECTION.KEY", value_parser = named)]
     unset: Vec<&'static Key>,
     #[command(flatten)]
@@ -38,11 +34,8 @@ pub(crate) struct ApplyOptions {
 pub(crate) struct UndoOptions {
     #[command(flatten)]
     consent: ConsentOptions,
-    /// Take it back even where the files were changed by others since, which is lost then
     #[arg(long)]
     force: bool,
-    #[command(flatten)]
-    language: LanguageOption,
 }
 
 /// Writes what is recommended or asked for.
@@ -139,16 +132,17 @@ fn tell_new_findings(machine: &Machine, after: &Situation) {
 /// # Errors
 /// There is none, files were changed since, or they cannot be written.
 pub(crate) fn undo(options: &UndoOptions) -> anyhow::Result<ExitCode> {
-    let language = options.language.language();
+    let language = crate::voice::language();
     let records = options.consent.journal()?.records()?;
-    let record = records.last().context("there is no change to take back: none was made by `underpass settings`, or it was another user's (see --state)")?;
+    let record = records.last().context("there is no change to undo: `underpass settings` made none, or another user made it (see --state)")?;
     let mut steps = Vec::new();
     for kept in &record.steps {
         let now = Found::of(&kept.path)?;
         if !now.is_as(&kept.after) {
             if !options.force {
                 bail!(
-                    "{} was changed since by somebody else, which would be lost: give --force to take the change back all the same",
+                    "{} was changed later, and undoing would lose that change: use --force to \
+                     undo it anyway",
                     kept.path.display()
                 );
             }

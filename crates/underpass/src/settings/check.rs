@@ -12,10 +12,8 @@ use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckOptions {
-    /// The file to judge: a .wslconfig, or a wsl.conf, which is one by that name
     #[arg(value_name = "FILE", conflicts_with = "wslconfig")]
     file: Option<PathBuf>,
-    /// As one JSON document
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -19,16 +19,11 @@ use wsl::MOST_SERVERS;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DnsCommand {
-    /// Ask these servers, in this order, whatever WSL and Windows do: generateResolvConf=false, and
-    /// a resolv.conf of the distro's own
     #[command(after_help = "\
-Company servers go first: the next one is asked only when one does not answer.
-
 Examples:
   underpass settings dns manual --server 10.1.2.3 --server 223.5.5.5
   underpass settings dns manual --server 10.1.2.3 --search corp.example --immutable")]
     Manual(ManualOptions),
-    /// Give resolv.conf back to WSL, exactly as it was before
     #[command(after_help = "\
 Examples:
   underpass settings dns auto
@@ -38,14 +33,10 @@ Examples:
 
 #[derive(Debug, Args)]
 pub(crate) struct ManualOptions {
-    /// Address of a server; repeat it for more, at most three
     #[arg(long, value_name = "ADDRESS", required = true)]
     server: Vec<IpAddr>,
-    /// Domain that names without a dot are looked for in; repeat it for more
     #[arg(long, value_name = "DOMAIN", value_parser = domain)]
     search: Vec<String>,
-    /// Forbid every change to resolv.conf (chattr +i), also by programs that ignore
-    /// generateResolvConf
     #[arg(long)]
     immutable: bool,
     #[command(flatten)]
@@ -66,7 +57,7 @@ fn domain(name: &str) -> Result<String, String> {
     if resolv::is_domain(name) {
         Ok(name.to_owned())
     } else {
-        Err("it is no name of a domain".to_owned())
+        Err("it is not a domain name".to_owned())
     }
 }
 

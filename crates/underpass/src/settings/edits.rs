@@ -13,14 +13,10 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(crate) struct ConsentOptions {
-    /// Write without asking
     #[arg(long, conflicts_with = "dry_run")]
     yes: bool,
-    /// Show the change, and write nothing
     #[arg(long)]
     dry_run: bool,
-    /// Where the former files are kept [default: /var/lib/underpass/settings, or
-    /// ~/.local/state/underpass/settings unless root]
     #[arg(long, value_name = "FOLDER")]
     state: Option<PathBuf>,
 }
@@ -129,7 +125,7 @@ fn make(steps: &[PathChange]) -> anyhow::Result<()> {
             // The file that failed may have been written, without its immutable bit.
             if let Err(second) = done.before.put(&done.path) {
                 return Err(error.context(format!(
-                    "{} could not be put back either: {second:#}",
+                    "{} could not be restored either: {second:#}",
                     done.path.display()
                 )));
             }
@@ -175,7 +171,8 @@ fn shown(found: &Found, language: Language) -> anyhow::Result<String> {
 fn ask(question: &str) -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() {
         bail!(
-            "nobody can be asked, since standard input is no terminal: give --yes to write without asking, or --dry-run to write nothing"
+            "this command asks before it writes, but standard input is not a terminal: use --yes \
+             to write without asking, or --dry-run to write nothing"
         );
     }
     let mut stdout = io::stdout().lock();

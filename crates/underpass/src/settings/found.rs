@@ -78,7 +78,7 @@ impl Found {
             }
             Err(error) if error.kind() == ErrorKind::FileTooLarge => {
                 bail!(
-                    "{} is larger than {MOST_BYTES} bytes: it is no settings file",
+                    "{} is larger than {MOST_BYTES} bytes: it is not a settings file",
                     path.display()
                 )
             }
@@ -115,7 +115,7 @@ impl Found {
         if was_immutable {
             set_immutable(path, false).with_context(|| {
                 format!(
-                    "{} is immutable, which cannot be taken off: run this as root",
+                    "{} is immutable, and this cannot be changed: run this as root",
                     path.display()
                 )
             })?;
@@ -132,7 +132,8 @@ impl Found {
         if let Self::File(Content { traits: Traits { immutable: true, .. }, .. }) = self {
             set_immutable(path, true).with_context(|| {
                 format!(
-                    "{} is written, but cannot be made immutable: its file system may know no such bit, or root is needed; leave --immutable out",
+                    "{} is written, but cannot be made immutable: its file system may not support \
+                     that, or root is needed; leave --immutable out",
                     path.display()
                 )
             })?;
@@ -213,10 +214,10 @@ pub(crate) fn decoded(bytes: &[u8]) -> anyhow::Result<String> {
         Some(rest) => {
             let (units, _) = rest.as_chunks::<2>();
             let units: Vec<u16> = units.iter().map(|unit| u16::from_le_bytes(*unit)).collect();
-            String::from_utf16(&units).context("it is no good UTF-16: save it as UTF-8")
+            String::from_utf16(&units).context("it is not valid UTF-16: save it as UTF-8")
         }
         None => String::from_utf8(bytes.to_vec())
-            .context("it is not UTF-8, in which WSL reads it: save it as UTF-8"),
+            .context("it is not UTF-8, which WSL expects: save it as UTF-8"),
     }
 }
 

@@ -118,7 +118,7 @@ impl Journal {
             Some(folder) => folder.to_path_buf(),
             None if rustix::process::geteuid().is_root() => OF_ROOT.into(),
             None => home()
-                .context("HOME is not set: say with --state where the former files are to be kept")?
+                .context("HOME is not set: choose with --state where to keep the former files")?
                 .join(OF_USER),
         };
         Ok(Self { folder })
@@ -242,7 +242,7 @@ impl Record {
     pub(crate) fn forget(&self) -> anyhow::Result<()> {
         let context = || {
             let folder = self.kept_in.path().join(&self.name);
-            format!("{} cannot be removed, and would be taken back again", folder.display())
+            format!("{} cannot be removed and would be undone again", folder.display())
         };
         self.kept_in.remove_all(&self.name, &mut Removal::default()).with_context(context)
     }

@@ -1,6 +1,7 @@
 //! The machine whose settings these are: where its files are, and what Windows says of itself.
 
 use super::found::{Found, settings_of};
+use crate::busy::Busy;
 use crate::windows::Relay;
 use anyhow::Context as _;
 use clap::Args;
@@ -15,40 +16,18 @@ use wire::HostFacts;
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct MachineOptions {
-    /// The user's .wslconfig [default: that of %USERPROFILE%, for which Windows is asked]
     #[arg(long, value_name = "FILE")]
     wslconfig: Option<PathBuf>,
-    /// The folder of wsl.conf and resolv.conf
     #[arg(long, value_name = "FOLDER", default_value = "/etc")]
     etc: PathBuf,
-    /// A wsl.conf elsewhere.
     #[arg(skip)]
     wsl_conf: Option<PathBuf>,
-    /// Windows' version, such as 10.0.22631, in place of asking
     #[arg(long, value_name = "VERSION")]
     windows_version: Option<Windows>,
-    /// WSL's version, such as 2.5.9, in place of asking
     #[arg(long, value_name = "VERSION")]
     wsl_version: Option<Wsl>,
-    /// What `underpass-relay.exe facts` printed, in place of asking
     #[arg(long, value_name = "FILE")]
     host_facts: Option<PathBuf>,
-    #[command(flatten)]
-    language: LanguageOption,
-}
-
-#[derive(Clone, Debug, Args)]
-pub(crate) struct LanguageOption {
-    /// Language of the output: en or zh [default: by LC_ALL, LC_MESSAGES, LANG]
-    #[arg(long, value_name = "LANG")]
-    lang: Option<Language>,
-}
-
-impl LanguageOption {
-    /// The language of the output.
-    pub(crate) fn language(&self) -> Language {
-        self.lang.unwrap_or_else(|| Language::of_environment(|name| std::env::var(name).ok()))
-    }
 }
 
 /// What Windows has to be asked for.
@@ -89,10 +68,6 @@ struct Answers {
 }
 
 impl MachineOptions {
-    fn language(&self) -> Language {
-        self.language.language()
-    }
-
     /// The same machine with another settings file: a wsl.conf by its name, or else a `.wslconfig`.
     ///
     /// # Errors
@@ -149,7 +124,7 @@ impl MachineOptions {
             resolv_conf: self.etc.join("resolv.conf"),
             situation,
             facts,
-            language: self.language(),
+            language: crate::voice::language(),
             unknown,
         })
     }
@@ -164,7 +139,7 @@ impl MachineOptions {
         match answer? {
             Ok(answer) => Some(answer),
             Err(why) => {
-                let language = self.language();
+                let language = crate::voice::language();
                 unknown
                     .push(say::NOT_ASKED.with("what", what.text().say(language)).with("why", why));
                 None
@@ -178,7 +153,7 @@ impl MachineOptions {
         // Whoever gives a version may mean another machine, whose network nobody knows.
         let needs_facts = need == Need::Everything && !has_facts && self.windows_version.is_none();
         if !gateway::is_wsl() {
-            let no_wsl = say::NO_WSL.text().say(self.language());
+            let no_wsl = say::NO_WSL.text().say(crate::voice::language());
             return Ok(Answers {
                 profile: needs_profile.then(|| Err(no_wsl.clone())),
                 facts: needs_facts.then(|| Err(no_wsl.clone())),
@@ -186,6 +161,8 @@ impl MachineOptions {
             });
         }
         let runtime = runtime()?;
+        let asking = messages::command::ASKING_WINDOWS.text().say(crate::voice::language());
+        let _busy = Busy::with(asking);
         Ok(runtime.block_on(async {
             let profile =
                 async { Some(host::user_profile().await.map_err(|error| error.to_string())) };
@@ -231,7 +208,8 @@ impl Machine {
 /// A line on standard error; if that is closed nobody can be told.
 pub(crate) fn complain(line: &str) {
     use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "underpass: {}", messages::printable(line));
+    let colon = crate::voice::language().colon();
+    let _ = writeln!(std::io::stderr(), "underpass{colon}{}", messages::printable(line));
 }
 
 /// The distros that run, where Windows tells them.
@@ -244,14 +222,17 @@ pub(crate) fn running_distros() -> Option<Vec<String>> {
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().context("no event loop")
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the event loop cannot be started")
 }
 
 fn facts_of(path: &Path) -> anyhow::Result<HostFacts> {
     let text = fs::read_to_string(path)
         .with_context(|| format!("--host-facts {} cannot be read", path.display()))?;
     serde_json::from_str(&text).with_context(|| {
-        format!("--host-facts {} is not what `underpass-relay.exe facts` prints", path.display())
+        format!("--host-facts {} is not the output of `underpass-relay.exe facts`", path.display())
     })
 }
 

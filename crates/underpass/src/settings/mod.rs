@@ -18,15 +18,12 @@ use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SettingsCommand {
-    /// Show what is in force: every key of .wslconfig and wsl.conf with its origin and default, and
-    /// resolv.conf
     #[command(after_help = "\
 Examples:
   underpass settings show
   underpass settings show --changed
   underpass settings show --json | jq '.settings[] | select(.origin != \"default\")'")]
     Show(show::ShowOptions),
-    /// Look for mistakes in .wslconfig and wsl.conf; exit code 1 if there are some
     #[command(after_help = "\
 Examples:
   underpass settings check
@@ -34,27 +31,23 @@ Examples:
   underpass settings check ./.wslconfig
   underpass settings check --wslconfig ./.wslconfig --windows-version 10.0.19045")]
     Check(check::CheckOptions),
-    /// Say what the settings should be on this machine, line by line with the reason
     #[command(after_help = "\
 Examples:
   underpass settings recommend
   underpass settings recommend --goal vpn
   underpass settings recommend --explain")]
     Recommend(recommend::RecommendOptions),
-    /// Write the recommendation, or single keys: shows the change, asks, keeps what was there
     #[command(after_help = "\
 Examples:
   underpass settings apply
   underpass settings apply --goal vpn --dry-run
   underpass settings apply --set wsl2.networkingMode=mirrored --unset wsl2.memory --yes")]
     Apply(apply::ApplyOptions),
-    /// Take the last change back that `apply` or `dns` made
     #[command(after_help = "\
 Examples:
   underpass settings undo
   underpass settings undo --yes")]
     Undo(apply::UndoOptions),
-    /// Who resolves names in this distro: WSL, or servers of your own
     #[command(
         subcommand,
         after_help = "\
@@ -63,8 +56,6 @@ Examples:
   underpass settings dns auto"
     )]
     Dns(dns::DnsCommand),
-    /// Look, item by item, whether everything works after a change: mode, DNS, outside, exit
-    /// address, proxy, company
     Verify(verify::VerifyOptions),
 }
 

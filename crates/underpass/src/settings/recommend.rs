@@ -12,14 +12,10 @@ use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub(crate) struct RecommendOptions {
-    /// What the network is wanted for: vpn, proxy, lan (other machines reach services in WSL) or
-    /// default
     #[arg(long, value_name = "GOAL", default_value = "default", value_parser = parse_goal())]
     goal: Goal,
-    /// Explain NAT and mirrored mode, and which of them this machine can have
     #[arg(long, conflicts_with_all = ["json", "goal"])]
     explain: bool,
-    /// As one JSON document
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -12,10 +12,8 @@ use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowOptions {
-    /// Leave out what is as by default
     #[arg(long)]
     changed: bool,
-    /// As one JSON document
     #[arg(long)]
     json: bool,
     #[command(flatten)]

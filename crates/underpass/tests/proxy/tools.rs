@@ -78,7 +78,7 @@ fn files_are_changed_in_one_place_and_given_back_byte_by_byte() {
         }
         let said = home.proxy(&["remove"]).well();
         assert_eq!(home.files(), before, "{said:?}");
-        assert!(home.proxy(&["remove"]).well().out.contains("Nothing to take back"));
+        assert!(home.proxy(&["remove"]).well().out.contains("Nothing to revert"));
     }
 }
 
@@ -96,10 +96,7 @@ fn what_its_user_changed_since_is_left_and_told() {
     docker["auths"] = serde_json::json!({"r.test": {}});
     home.write(".docker/config.json", &serde_json::to_string_pretty(&docker).unwrap());
     let said = home.proxy(&["remove"]).well();
-    assert!(
-        said.out.contains("these were changed since") && said.out.contains("proxy"),
-        "{said:?}"
-    );
+    assert!(said.out.contains("were changed later") && said.out.contains("proxy"), "{said:?}");
     assert!(home.read(".curlrc").unwrap().contains("http://mine:1"));
     assert_eq!(home.read(".cargo/config.toml").as_deref(), Some("[http]\ntimeout = 5\n"));
     let docker: serde_json::Value =
@@ -343,7 +340,7 @@ fn status_tells_all_places_and_which_one_wins() {
     );
     let text = home.proxy(&["status"]).well().out;
     assert!(
-        text.contains("http://***@git:1") && text.contains("not http://***@env:1 by $https_proxy"),
+        text.contains("http://***@git:1") && text.contains("not http://***@env:1 from $https_proxy"),
         "{text}"
     );
     assert!(!text.contains("s3cret"), "{text}");
@@ -366,6 +363,6 @@ fn status_tells_windows_own_setting_too() {
     );
     let text = run(&["proxy", "status"]);
     assert!(text.contains("script http://***@pac.test/p") && text.contains("https=i:2"), "{text}");
-    assert!(text.contains("  services not told\n"), "{text}");
+    assert!(text.contains("  services not reported\n"), "{text}");
     assert!(!json.contains("s3cret") && !text.contains("s3cret"), "{text}");
 }

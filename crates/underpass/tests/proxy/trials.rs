@@ -46,7 +46,7 @@ fn every_page_is_asked_for_as_programs_do_and_each_step_is_timed() {
     let text = home.proxy(&["test", "--url", PAGE]).well().out;
     assert_eq!(text.lines().count(), 4, "{text}");
     assert!(text.lines().all(|line| line.starts_with("ok  ") && line.contains(" ms  ")), "{text}");
-    assert!(text.contains("localhost is 127.0.0.1") && !text.contains("s3cret"), "{text}");
+    assert!(text.contains("localhost resolves to 127.0.0.1") && !text.contains("s3cret"), "{text}");
     let said = home.proxy(&["test", "--lang", "zh", "--url", PAGE]).well();
     assert!(said.out.contains("当前环境的代理变量"), "{said:?}");
 }

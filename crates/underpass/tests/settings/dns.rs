@@ -60,7 +60,7 @@ fn manual_writes_both_files_in_the_given_order_and_auto_gives_them_back_exactly(
     assert_eq!(link_of(&machine), Some("/mnt/wsl/resolv.conf".into()));
     assert_eq!(machine.read("etc/wsl.conf").as_deref(), Some(CONF));
     let again = machine.run(&["dns", "auto", "--yes"]);
-    assert_eq!((again.code, again.out.as_str()), (Some(0), "resolv.conf is WSL's own already.\n"));
+    assert_eq!((again.code, again.out.as_str()), (Some(0), "WSL manages resolv.conf already.\n"));
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn auto_makes_it_as_wsl_does_where_somebody_else_took_it_over() {
     // A link that spells the way otherwise is WSL's as well.
     fs::remove_file(machine.path("etc/resolv.conf")).unwrap();
     symlink("../mnt/wsl/resolv.conf", machine.path("etc/resolv.conf")).unwrap();
-    assert_eq!(machine.run(&["dns", "auto", "--yes"]).out, "resolv.conf is WSL's own already.\n");
+    assert_eq!(machine.run(&["dns", "auto", "--yes"]).out, "WSL manages resolv.conf already.\n");
 }
 
 #[test]
@@ -120,8 +120,8 @@ fn a_company_server_that_is_not_first_is_told() {
     let machine = linked();
     let words = ["dns", "manual", "--server", "223.5.5.5", "--server", "10.1.2.3", "--dry-run"];
     let said = machine.run(&words);
-    assert!(said.out.starts_with("10.1.2.3 stands behind 223.5.5.5"), "{said:?}");
-    assert!(!machine.run(&[&MANUAL[..8], &["--dry-run"]].concat()).out.contains("stands behind"));
+    assert!(said.out.starts_with("10.1.2.3 comes after 223.5.5.5"), "{said:?}");
+    assert!(!machine.run(&[&MANUAL[..8], &["--dry-run"]].concat()).out.contains("comes after"));
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn the_modes_are_explained_for_this_machine() {
         "  NAT: ",
         "  mirrored: ",
         "use nat mode now",
-        "This Windows has both",
+        "This Windows supports both",
     ] {
         assert!(said.out.contains(part), "{part}: {said:?}");
     }
@@ -221,7 +221,11 @@ fn check_tells_each_mistake_with_its_line_and_what_to_do() {
         (&wslconfig, 5, "wsl2.networkingMode=mirrored leaves it no choice"),
         (&wslconfig, 6, "WSL knows no key wsl2.nosuch"),
         (&wslconfig, 7, "wsl2.swap cannot be 'x': WSL goes by its default, 25%"),
-        (&wsl_conf, 2, "networkingMode=mirrored and generateResolvConf=false fight each other"),
+        (
+            &wsl_conf,
+            2,
+            "networkingMode=mirrored and generateResolvConf=false contradict each other",
+        ),
     ] {
         let start = format!("{}:{line}: warning: ", path.display());
         let found = said.out.lines().any(|line| line.starts_with(&start) && line.contains(what));
@@ -242,7 +246,7 @@ fn check_is_content_with_good_files_and_with_none() {
         let said = Machine::new(wslconfig, wsl_conf).run_on_new(&["check"]);
         assert_eq!(
             (said.code, said.out.as_str()),
-            (Some(0), "Nothing is wrong with the settings.\n"),
+            (Some(0), "No problems found in the settings.\n"),
             "{said:?}"
         );
     }
@@ -287,11 +291,11 @@ fn recommend_gives_each_line_with_its_reason() {
     let lines: Vec<&str> = said.out.lines().collect();
     assert_eq!(lines[0], ".wslconfig: wsl2.networkingMode=mirrored");
     assert!(lines[1].starts_with("    WSL uses Windows' own adapters"), "{}", said.out);
-    assert!(said.out.contains("wsl2.firewall=true  (is so already)"), "{}", said.out);
+    assert!(said.out.contains("wsl2.firewall=true  (already set)"), "{}", said.out);
     assert!(said.out.contains("`underpass settings apply --goal default`"), "{}", said.out);
     fs::write(machine.path("etc/wsl.conf"), "[network]\ngenerateResolvConf=false\n").unwrap();
     let chinese = machine.run_on_new(&["recommend", "--lang", "zh"]).out;
-    assert!(chinese.contains("VPN 对 Windows 生效"), "{chinese}");
+    assert!(chinese.contains("VPN 在 Windows 上生效"), "{chinese}");
     assert!(chinese.contains("wsl.conf: network.generateResolvConf (应删除)\n"), "{chinese}");
     let wrong = machine.run_on_new(&["recommend", "--goal", "wan"]);
     assert!(wrong.code == Some(2) && wrong.err.contains("vpn"), "{wrong:?}");
@@ -358,7 +362,11 @@ fn what_windows_decides_is_shown_and_checked_by_the_facts_of_the_host() {
     let checked = on(&["check"]);
     assert_eq!(checked.code, Some(1), "{checked:?}");
     assert!(checked.out.contains("DisabledComponents is 0xFF"), "{}", checked.out);
-    assert!(checked.out.contains("DnsQueryRaw, with which WSL asks Windows"), "{}", checked.out);
+    assert!(
+        checked.out.contains("DnsQueryRaw, which WSL needs to resolve names through Windows"),
+        "{}",
+        checked.out
+    );
     let chinese = on(&["show", "--lang", "zh"]).out;
     assert!(chinese.contains("由当前系统（缺少可用的 DnsQueryRaw）决定"), "{chinese}");
     // The facts of an older relay say nothing of it.

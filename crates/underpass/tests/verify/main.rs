@@ -122,7 +122,7 @@ fn where_everything_works_it_says_so_item_by_item_and_in_both_languages() {
     expect(&told, "company-name", "ok", &["wiki.corp.test"]);
 
     let english = verify(&folder, &["127.83.1.1"], &words).output().unwrap();
-    assert!(text(&english).ends_with("\nEverything that was looked at works.\n"), "{english:?}");
+    assert!(text(&english).ends_with("\nAll checks passed.\n"), "{english:?}");
     assert!(
         text(&english).lines().any(|line| line.starts_with("ok       outside, outside.test:")),
         "{english:?}"
@@ -254,7 +254,7 @@ fn a_proxy_is_in_force_when_the_outside_sees_another_address_by_it() {
 
     let wrong = with(&[("http_proxy", format!("http://me:no-s3cret@127.0.0.1:{guarded}"))]);
     assert_eq!(wrong["passed"], false);
-    expect(&wrong, "proxy", "failed", &["does not take this user and password"]);
+    expect(&wrong, "proxy", "failed", &["rejects this user and password"]);
     let dead = with(&[("http_proxy", format!("http://127.0.0.1:{}", closed_port()))]);
     expect(&dead, "proxy", "failed", &["refuses", "underpass proxy test"]);
     let no_socks = with(&[("all_proxy", format!("socks5://127.0.0.1:{open}"))]);
@@ -263,7 +263,7 @@ fn a_proxy_is_in_force_when_the_outside_sees_another_address_by_it() {
         &with(&[("http_proxy", "ftp://me:s3cret@x:1".to_owned())]),
         "proxy",
         "failed",
-        &["no proxy that can be used"],
+        &["not a usable proxy"],
     );
 
     // Where the proxy is the only way out, the item says so, and it is no fault.
@@ -276,9 +276,19 @@ fn a_proxy_is_in_force_when_the_outside_sees_another_address_by_it() {
     command.env("https_proxy", format!("http://proxy.test:{open}"));
     let told = report(command);
     assert_eq!(told["passed"], true, "{told:#}");
-    expect(&told, "outside", "ok", &["cannot be resolved", "the proxy of https_proxy reaches it"]);
-    expect(&told, "exit", "ok", &["cannot be resolved", "the proxy of https_proxy reaches it"]);
-    expect(&told, "proxy", "ok", &["without it cannot be reached"]);
+    expect(
+        &told,
+        "outside",
+        "ok",
+        &["cannot be resolved", "reachable through the proxy of https_proxy"],
+    );
+    expect(
+        &told,
+        "exit",
+        "ok",
+        &["cannot be resolved", "reachable through the proxy of https_proxy"],
+    );
+    expect(&told, "proxy", "ok", &["is unreachable"]);
 
     // Without a service to ask the proxy is still tried.
     let mut command = verify(
@@ -375,7 +385,7 @@ fn the_mode_in_force_is_compared_with_windows_addresses_and_wslconfig() {
 fn what_cannot_be_looked_at_is_a_mistake_of_usage() {
     for (words, why) in [
         (&["--company-host", "git.corp.test"][..], "HOST:PORT"),
-        (&["--company-name", "https://wiki"], "name alone"),
+        (&["--company-name", "https://wiki"], "plain name"),
         (&["--echo", "ftp://x"], "http://"),
         (&["--echo", "http://me:s3cret@x/"], "leave it out"),
         (&["--echo", "http://x/", "--no-echo"], "--no-echo"),

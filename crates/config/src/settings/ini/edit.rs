@@ -8,8 +8,8 @@ use std::ops::Range;
 pub enum EditError {
     /// WSL would not read the new line.
     #[error(
-        "WSL ends reading at line {line} ('{text}'), and what is written below it would not count: mend or remove that line first \
-         (`underpass settings check` says what is wrong with it)"
+        "WSL stops reading at line {line} ('{text}') and would ignore what is written below it: \
+         fix or remove that line first (`underpass settings check` shows what is wrong with it)"
     )]
     Unread {
         /// The line that is faulty, counted from 1.
@@ -19,7 +19,8 @@ pub enum EditError {
     },
     /// A new line would become a part of the file's last one.
     #[error(
-        "line {line}, the file's last one, ends with '\\', which takes the next line into its value: take the '\\' away first"
+        "line {line}, the last one of the file, ends with '\\', which joins the next line to its \
+         value: remove the '\\' first"
     )]
     Continued {
         /// The last line, counted from 1.
@@ -32,14 +33,15 @@ pub enum EditError {
     Utf16,
     /// No section and no key is called so.
     #[error(
-        "'{name}' is no name that WSL can read: names are letters and digits, the first a letter"
+        "'{name}' is not a name that WSL can read: names have only letters and digits and begin \
+         with a letter"
     )]
     Name {
         /// What it was to be called.
         name: String,
     },
     /// A value cannot have this.
-    #[error("'{value}' cannot be written: a value is one line, without control signs")]
+    #[error("'{value}' cannot be written: a value is one line without control characters")]
     Value {
         /// What was to be written.
         value: String,

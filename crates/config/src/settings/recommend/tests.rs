@@ -83,7 +83,7 @@ fn an_old_windows_gets_a_subnet_and_the_metric_of_anyconnect() {
     unknown.adapters[0].metric = 0;
     let advice = recommend(Goal::Vpn, &on(19_045, "", ""), Some(&unknown));
     let reason = advice[4].reason.say(Language::English);
-    assert!(reason.contains("a low metric") && !reason.contains('0'), "{reason}");
+    assert!(reason.contains("if its metric is low") && !reason.contains('0'), "{reason}");
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn windows_proxy_decides_what_is_said_of_it() {
     assert_eq!(of(19_045, &with(Some("127.0.0.1:7890")))[1..], ["underpass up --via windows"]);
     let none = of(19_045, &with(None));
     assert!(
-        none.len() == 2 && none[1].contains("a shell could take") && !none[1].contains("autoProxy"),
+        none.len() == 2 && none[1].contains("a shell could use") && !none[1].contains("autoProxy"),
         "{none:?}"
     );
     assert_eq!(actions(&recommend(Goal::Proxy, &on(19_045, "", ""), None))[1..], [by_hand]);

@@ -133,7 +133,7 @@ impl fmt::Display for Tool {
 /// `proxy apply` sets no such tool.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no setting of '{name}' is known here: --tools takes git, apt, npm, yarn, pip, docker, curl, wget and cargo"
+    "unknown tool '{name}': --tools takes git, apt, npm, yarn, pip, docker, curl, wget and cargo"
 )]
 pub struct UnknownTool {
     /// What was asked for.

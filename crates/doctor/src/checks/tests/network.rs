@@ -496,7 +496,7 @@ fn ipv6_that_is_half_there_is_found() {
 #[test]
 fn the_companys_hosts_are_reached_from_wsl_as_from_windows() {
     let text = said(&only(&company_shut(), "network-company"));
-    assert!(text.contains("what it forwards for WSL does not get in"), "{text}");
+    assert!(text.contains("the traffic that it forwards for WSL does not get in"), "{text}");
     assert_eq!(state_of(&company_shut(), Place::Vpn), HopState::Troubled);
     assert_eq!(state_of(&company_shut(), Place::Internet), HopState::Works);
     let text = said(&only(&company_down(), "network-company"));

@@ -167,7 +167,7 @@ fn a_proxy_for_windows_only_wants_allow_lan() {
     let mut guessed = for_windows_only();
     guessed.probes.proxies[0].on_windows_loopback = Outcome::NotTried;
     let text = said(&only(&guessed, "proxy-allow-lan"));
-    assert!(text.contains("or it does not run"), "{text}");
+    assert!(text.contains("or the program is not running"), "{text}");
     // At another of Windows' addresses.
     let mut wifi = nat();
     shut_proxy(&mut wifi, "http://192.168.1.23:7890").on_windows_loopback = OK;
@@ -197,7 +197,7 @@ fn loopback_is_the_vm_itself_but_in_mirrored_mode() {
     let mut mirrored = mirrored();
     shut_proxy(&mut mirrored, "http://127.0.0.1:7890").on_windows_loopback = failed(Why::Refused);
     let text = said(&only(&mirrored, "proxy-closed"));
-    assert!(text.contains("Nobody listens on that port on Windows"), "{text}");
+    assert!(text.contains("No program on Windows listens on that port"), "{text}");
     // A proxy in the VM is as good as any.
     let mut own = nat();
     set(&mut own, "http://127.0.0.1:7890", |_| ());
@@ -207,7 +207,7 @@ fn loopback_is_the_vm_itself_but_in_mirrored_mode() {
 #[test]
 fn a_proxy_that_does_not_run_or_has_no_name_is_told_as_that() {
     let text = said(&only(&not_running(), "proxy-closed"));
-    assert!(text.contains("Nobody listens on that port on Windows"), "{text}");
+    assert!(text.contains("No program on Windows listens on that port"), "{text}");
     assert!(
         text.ends_with("unset https_proxy HTTPS_PROXY"),
         "they were not set by `proxy on`: {text}"

@@ -213,7 +213,7 @@ fn apt_update_times_out_without_the_proxy_that_the_shell_has() {
     let findings = judge(&by_variables_only(), None).findings;
     let text = said(&findings[0]);
     for part in [
-        "sudo does not hand them on",
+        "sudo does not pass them on",
         "sudo underpass proxy apply --tools apt --proxy http://192.0.2.80:7890",
         "1.1.1.1:443 gets no answer",
     ] {
@@ -266,7 +266,7 @@ fn git_clone_hangs_by_ssh() {
     let mut own = shut_ssh();
     setting(&mut own, Tool::Ssh, Some("/home/li/.ssh/config"), "ProxyCommand", GOOD);
     assert_eq!(ids(&own), [""; 0]);
-    assert!(said(&only(&dead_ssh(), "tools-ssh")).contains("the proxy of its ProxyCommand"));
+    assert!(said(&only(&dead_ssh(), "tools-ssh")).contains("the proxy in its ProxyCommand"));
     // Nothing gets out: that is another matter.
     let mut nothing = shut_ssh();
     cut(&mut nothing);

@@ -186,7 +186,7 @@ fn a_mode_that_is_asked_for_must_be_in_force() {
         said(&only(&too_old_for_mode(), "wsl-mode"))
             .contains("This Windows (build 19045) is too old")
     );
-    assert!(said(&only(&no_such_mode(), "wsl-mode")).contains("WSL knows no such mode"));
+    assert!(said(&only(&no_such_mode(), "wsl-mode")).contains("WSL does not know this mode"));
     // The older section; the mode as it looks where wslinfo is missing.
     let mut old_section = fallen_back();
     wslconfig(&mut old_section, "[experimental]\nnetworkingMode=mirrored\n");
@@ -239,12 +239,12 @@ fn what_keeps_wsl_from_a_mode_is_named() {
     // WSL 2.5.9 has no mode of that name, and a Windows 10 has virtioproxy.
     let mut older = nat();
     wslconfig(&mut older, "[wsl2]\nnetworkingMode=consomme\n");
-    assert!(said(&only(&older, "wsl-mode")).contains("WSL knows no such mode"));
+    assert!(said(&only(&older, "wsl-mode")).contains("WSL does not know this mode"));
     let mut ten = nat();
     wslconfig(&mut ten, "[wsl2]\nnetworkingMode=virtioproxy\n");
     windows(&mut ten).host.system = "Windows 10.0.19045".to_owned();
     let text = said(&only(&ten, "wsl-mode"));
-    assert!(text.contains("has not been restarted") && !text.contains("too old"), "{text}");
+    assert!(text.contains("was not restarted") && !text.contains("too old"), "{text}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod look;
 
+use crate::busy::Busy;
 use anyhow::Context as _;
 use clap::Args;
 use doctor::verify::{Item, ItemState};
@@ -20,46 +21,31 @@ Examples:
   underpass settings verify
   underpass settings verify --company-host git.corp.example:443 --company-name wiki.corp.example
   underpass settings verify --echo http://myip.ipip.net --lang zh
-  underpass settings verify --no-echo --json
-
-Exit codes: 0 everything that was looked at works, 1 something does not, 2 usage.";
+  underpass settings verify --no-echo --json";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct VerifyOptions {
-    /// A public name that must resolve; repeat it for more
     #[arg(long, value_name = "NAME", default_value = "www.microsoft.com", value_parser = name)]
     public_name: Vec<String>,
-    /// Who stands for the outside, by TCP
     #[arg(long, value_name = "HOST:PORT", default_value = "www.microsoft.com:443")]
     outside: Target,
-    /// A service that answers with its asker's address, to tell by which way one leaves
     #[arg(long, value_name = "URL", default_value = "https://api.ipify.org/")]
     echo: String,
-    /// Ask no such service
     #[arg(long, conflicts_with = "echo")]
     no_echo: bool,
-    /// A host of the company's that must be reached, by TCP; repeat it for more
     #[arg(long, value_name = "HOST:PORT")]
     company_host: Vec<Target>,
-    /// A name of the company's that must resolve; repeat it for more
     #[arg(long, value_name = "NAME", value_parser = name)]
     company_name: Vec<String>,
-    /// The file that names the DNS servers; another one can be tried before it is put in place
     #[arg(long, value_name = "FILE", default_value = "/etc/resolv.conf")]
     resolv_conf: PathBuf,
-    /// The relay, which tells of Windows' side [default: as for `underpass up`]
     #[arg(long, value_name = "PROGRAM")]
     relay: Option<PathBuf>,
-    /// How many seconds each answer may take, 1 to 60
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
     timeout: u64,
-    /// As one JSON document
     #[arg(long)]
     json: bool,
-    /// Language of the output: en or zh [default: by LC_ALL, LC_MESSAGES, LANG]
-    #[arg(long, value_name = "LANGUAGE")]
-    lang: Option<Language>,
 }
 
 fn name(text: &str) -> Result<String, String> {
@@ -68,7 +54,7 @@ fn name(text: &str) -> Result<String, String> {
     if is_name {
         Ok(text.to_owned())
     } else {
-        Err("it must be a name alone, such as git.corp.example".to_owned())
+        Err("it must be a plain name, such as git.corp.example".to_owned())
     }
 }
 
@@ -82,19 +68,20 @@ pub(crate) fn run(options: &VerifyOptions) -> anyhow::Result<ExitCode> {
         Ok(echo) => (!options.no_echo).then_some(echo),
         Err(error) => {
             crate::complain(&anyhow::anyhow!(
-                "--echo '{}' cannot be asked: {error}",
+                "--echo '{}' cannot be used: {error}",
                 mask(&options.echo)
             ));
             return Ok(ExitCode::from(crate::USAGE));
         }
     };
-    let language =
-        options.lang.unwrap_or_else(|| Language::of_environment(|name| std::env::var(name).ok()));
+    let language = crate::voice::language();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("no event loop")?;
+        .context("the event loop cannot be started")?;
+    let busy = Busy::with(messages::command::VERIFYING.text().say(language));
     let seen = runtime.block_on(look::look(options, echo.as_ref()));
+    drop(busy);
     let items = doctor::verify::judge(&seen);
     let passed = items.iter().all(|item| item.state != ItemState::Failed);
     if options.json {
@@ -201,7 +188,7 @@ mod tests {
         assert_eq!(
             list(&items, Language::English),
             "ok       outside, a:1: connected in 1 ms; connected in 1 ms\n\
-             failed   outside, a:1: connected in 1 ms\n         -> `underpass doctor` finds the hop that is broken.\n\
+             failed   outside, a:1: connected in 1 ms\n         -> `underpass doctor` finds the broken hop.\n\
              skipped  outside, a:1: connected in 1 ms\n1 of 3 failed.\n"
         );
         let chinese = list(&items, Language::Chinese);

@@ -1,0 +1,63 @@
+//! What the system, Rust's library and TLS report.
+
+super::reasons! {
+    "it closed its output and had to be killed" => "它关闭了输出，已被强制结束";
+    "exit status: {1}" => "退出状态 {1}";
+    "signal: {1}" => "信号 {1}";
+    "no answer within {1} s" => "{1} 秒内没有应答";
+    "no end within {1} s" => "{1} 秒内没有结束";
+    "deadline has elapsed" => "超时";
+    "timed out" => "超时";
+    "operation timed out" => "操作超时";
+    "connection refused" => "连接被拒绝";
+    "refused" => "连接被拒绝";
+    "connection reset" => "连接被重置";
+    "connection aborted" => "连接中止";
+    "unreachable" => "无法到达";
+    "host unreachable" => "主机不可达";
+    "network unreachable" => "网络不可达";
+    "unknown name" => "未知的名称";
+    "another protocol" => "协议不符";
+    "authentication required" => "需要身份验证";
+    "refused by the proxy" => "被代理拒绝";
+    "closed" => "连接已关闭";
+    "not permitted" => "没有权限";
+    "permission denied" => "没有权限";
+    "failed" => "失败";
+    "not found" => "未找到";
+    "entity not found" => "未找到";
+    "broken pipe" => "管道已断开";
+    "unexpected end of file" => "数据意外结束";
+    "early eof" => "数据意外结束";
+    "failed to fill whole buffer" => "数据意外结束";
+    "stream did not contain valid UTF-8" => "内容不是有效的 UTF-8";
+    "failed to lookup address information: {1}" => "无法解析地址：{1}";
+    "Name or service not known" => "名称或服务未知";
+    "Temporary failure in name resolution" => "暂时无法解析域名";
+    "No address associated with hostname" => "该主机名没有对应的地址";
+    "invalid peer certificate: {1}" => "对方的证书无效：{1}";
+    "UnknownIssuer" => "颁发者未知";
+    "Expired" => "证书已过期";
+    "NotValidYet" => "证书尚未生效";
+    "NotValidForName" => "证书与域名不符";
+    "SelfSigned" => "自签名证书";
+    "certificate not valid for name {1}" => "证书与域名不符：{1}";
+    "certificate expired: {1}" => "证书已过期：{1}";
+    "certificate not valid yet: {1}" => "证书尚未生效：{1}";
+    "received fatal alert: {1}" => "收到 TLS 致命警报：{1}";
+    "received corrupt message of type {1}" => "收到无效的 TLS 消息（{1}）";
+    "peer closed connection without sending TLS close_notify: {1}" =>
+        "对方没有发送 TLS close_notify 就关闭了连接（{1}）";
+    "peer misbehaved: {1}" => "对方违反了 TLS 协议：{1}";
+    "peer is incompatible: {1}" => "与对方的 TLS 不兼容：{1}";
+    "tls handshake eof" => "TLS 握手中途连接被关闭";
+    "invalid digit found in string" => "含有非数字字符";
+    "cannot parse integer from empty string" => "数字为空";
+    "number too large to fit in target type" => "数字过大";
+    "number too small to fit in target type" => "数字过小";
+    "invalid float literal" => "不是有效的数字";
+    "invalid IP address syntax" => "IP 地址的写法有误";
+    "invalid IPv4 address syntax" => "IPv4 地址的写法有误";
+    "invalid IPv6 address syntax" => "IPv6 地址的写法有误";
+    "{1} is not in {2}" => "{1} 不在 {2} 的范围内";
+}
