@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_query_has_no_answer() {
+    fn a_message_that_is_not_a_query_has_no_answer() {
         for length in 0..QUERY.len() {
             assert_eq!(answered(&QUERY[..length]), None, "{length}");
         }

@@ -215,7 +215,7 @@ fn everything_at_once() {
 }
 
 #[test]
-fn what_goes_wrong_is_told() {
+fn errors_are_reported() {
     let report = runtime().block_on(soak::run(nobody(), None, A_WHILE)).unwrap();
     assert!(report.error_count > 10 && report.errors.len() == 3, "{report:?}");
     assert_eq!((report.connects, report.bytes, report.queries), (0, 0, 0));
@@ -223,7 +223,7 @@ fn what_goes_wrong_is_told() {
 
 /// A server that returns another byte.
 #[test]
-fn a_byte_that_is_another_is_told() {
+fn a_wrong_byte_is_reported() {
     runtime().block_on(async {
         let listener = net::listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let server = listener.local_addr().unwrap();

@@ -282,7 +282,7 @@ fn mask_word(word: &str, masked: &mut String) {
 
 /// The part after a scheme.
 fn mask_url(url: &str, masked: &mut String) {
-    let Some((who, sign, place)) = split_who(url) else { return mask_query(url, masked) };
+    let Some((who, sign, place)) = split_credentials(url) else { return mask_query(url, masked) };
     let authority = who.split(['/', '?', '#']).next().unwrap_or_default();
     // An '@' in a path, after a part that looks like a host, does not end a secret.
     if authority.len() < who.len() && !authority.contains('@') && is_place(authority) {
@@ -295,7 +295,7 @@ fn mask_url(url: &str, masked: &mut String) {
 
 /// User and password, the sign after them, and the rest. An '@' that someone forgot to escape is
 /// still part of the password.
-fn split_who(text: &str) -> Option<(&str, &str, &str)> {
+fn split_credentials(text: &str) -> Option<(&str, &str, &str)> {
     let sign = if text.contains('@') { "@" } else { "%40" };
     let (who, place) = text.rsplit_once(sign)?;
     Some((who, sign, place))
@@ -324,7 +324,7 @@ fn is_end(letter: char) -> bool {
 fn mask_bare(text: &str, masked: &mut String) {
     let name = text.find('=').map_or("", |equals| &text[..=equals]);
     let name = if name.contains(':') { "" } else { name };
-    match split_who(&text[name.len()..]) {
+    match split_credentials(&text[name.len()..]) {
         Some((who, sign, place)) if who.contains(':') => {
             *masked += name;
             *masked += HIDDEN;
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_proxy_is_refused_without_a_secret_in_the_words() {
+    fn a_text_that_names_no_proxy_is_refused_without_a_secret_in_the_message() {
         use ProxyUrlError as E;
         for (text, error) in [
             (" ", E::Empty),

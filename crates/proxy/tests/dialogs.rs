@@ -95,9 +95,9 @@ fn refusals_of_http_proxies_say_what_to_do() {
             Meaning::ProxyTrouble,
         ),
         (b"HTTP/1.1 101 Switching\r\n\r\n", "101 Switching", Meaning::Refused),
-        (b"HTTP/1.1 20 x\r\n\r\n", "no status line", Meaning::ProxyTrouble),
-        (b"HTTP/2 200\r\n\r\n", "no status line", Meaning::ProxyTrouble),
-        (b"HTTP/1.1 \x1b[31m\r\n\r\n", "no status line", Meaning::ProxyTrouble),
+        (b"HTTP/1.1 20 x\r\n\r\n", "not a status line", Meaning::ProxyTrouble),
+        (b"HTTP/2 200\r\n\r\n", "not a status line", Meaning::ProxyTrouble),
+        (b"HTTP/1.1 \x1b[31m\r\n\r\n", "not a status line", Meaning::ProxyTrouble),
     ] {
         let error = refusal("http://proxy:1", answer);
         assert!(error.to_string().contains(words), "{error}");
@@ -112,7 +112,7 @@ fn refusals_of_http_proxies_say_what_to_do() {
 }
 
 #[test]
-fn who_is_no_proxy_is_told_by_the_first_byte() {
+fn a_peer_that_is_not_a_proxy_shows_by_the_first_byte() {
     for (url, answer, error) in [
         ("http://proxy:1", &[5, 0xff][..], DialogError::NotHttp(Speaker::Socks5)),
         ("http://proxy:1", &[0x15, 3, 1], DialogError::NotHttp(Speaker::Tls)),
@@ -139,7 +139,7 @@ fn a_header_without_end_is_given_up_at_its_bound() {
 }
 
 #[test]
-fn socks_sends_names_as_names_and_who_asks_only_if_asked() {
+fn socks_sends_names_as_names_and_credentials_on_request() {
     let (sent, outcome) =
         talk("socks5://me:secret@proxy:1080", &target("host.test", 443), &[SOCKS_YES]);
     let request = [&[5, 1, 0, 3, 9][..], b"host.test", &[1, 0xbb]].concat();
@@ -199,7 +199,7 @@ fn refusals_of_socks_proxies_say_what_they_are() {
 }
 
 #[test]
-fn an_end_in_the_middle_is_told_from_one_without_a_word() {
+fn an_end_in_the_middle_differs_from_one_without_an_answer() {
     for url in ["http://proxy:1", "socks5://proxy:1"] {
         let mut dialog = Dialog::new(&proxy(url), &target("host.test", 1));
         assert_eq!(dialog.closed(), DialogError::Closed { heard: false });
@@ -290,7 +290,9 @@ proptest! {
     }
 
     #[test]
-    fn a_datagram_from_anybody_is_split_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn a_datagram_from_any_sender_is_split_or_refused(
+        bytes in prop::collection::vec(any::<u8>(), 0..300)
+    ) {
         if let Some((from, payload)) = udp::split(&bytes) {
             prop_assert!(bytes.ends_with(payload));
             prop_assert!(from.to_string().contains(':'));
@@ -298,7 +300,9 @@ proptest! {
     }
 
     #[test]
-    fn no_text_panics_and_what_is_a_proxy_reads_back(text in "[a-z0-9:/@%.\\[\\]#?=; ]{0,40}|\\PC{0,20}") {
+    fn no_text_panics_and_a_proxys_text_survives_a_round_trip(
+        text in "[a-z0-9:/@%.\\[\\]#?=; ]{0,40}|\\PC{0,20}"
+    ) {
         let _ = mask(&text);
         if let Ok(url) = text.parse::<ProxyUrl>() {
             prop_assert_eq!(url.with_secrets().parse(), Ok(url));

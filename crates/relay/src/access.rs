@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restriction_leaves_the_named_ports_and_what_is_not_this_hosts() {
+    fn a_restriction_leaves_the_named_ports_and_other_hosts() {
         let mut access = Access::default();
         access.restrict(br#"{"ports":[8080],"later":1}"#).unwrap();
         for (to, forbidden) in [
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_of_addresses_has_a_bound() {
+    fn the_cache_of_addresses_is_bounded() {
         let mut access = Access::default();
         access.restrict(b"{}").unwrap();
         for n in 0..2 * MAX_ACCESS_PEERS {

@@ -141,7 +141,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     #[tokio::test]
-    async fn connections_are_made_refused_and_told() {
+    async fn connections_are_made_refused_and_reported() {
         let open = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let shut = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let [open_at, shut_at] =

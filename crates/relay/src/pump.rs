@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_nobody_takes_waits_within_bounds() {
+    async fn untaken_bytes_wait_within_bounds() {
         let (there, here) = io::pipe().unwrap();
         let mut output = write(here).unwrap();
         let bytes = pattern();

@@ -657,7 +657,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn what_a_server_said_before_it_reset_is_read() {
+    async fn the_data_of_a_server_before_its_reset_is_read() {
         let (mut sockets, server) = open_flow().await;
         // It closes with bytes unread: a reset.
         assert_eq!(sockets.write(FLOW, b"a long upload"), Written::Taken(13));

@@ -72,7 +72,7 @@ fn it_takes_no_more_flows_than_its_limit_of_open_files_allows() {
 }
 
 #[test]
-fn it_ends_when_nobody_reads_its_output() {
+fn it_ends_without_a_reader_of_its_output() {
     let mut child = relay().spawn().unwrap();
     drop(child.stdout.take());
     let (code, said) = end_of(child, Duration::from_secs(10));
@@ -81,7 +81,7 @@ fn it_ends_when_nobody_reads_its_output() {
 }
 
 #[test]
-fn streams_that_are_no_pipes_are_an_error_that_says_so() {
+fn streams_that_are_not_pipes_are_an_error_that_says_so() {
     let child = relay().stdin(Stdio::null()).spawn().unwrap();
     let (code, said) = end_of(child, Duration::from_secs(10));
     assert_eq!(code, Some(1));
@@ -118,7 +118,7 @@ fn unknown_arguments_are_a_usage_error() {
 }
 
 #[test]
-fn a_gateway_of_another_version_is_told_by_name() {
+fn a_gateway_of_another_version_is_named() {
     let mut child = relay().spawn().unwrap();
     child.stdin.as_mut().unwrap().write_all(&hello(VERSION + 1)).unwrap();
     let stdin = child.stdin.take();
@@ -148,7 +148,7 @@ fn hello(version: u16) -> Vec<u8> {
 }
 
 #[test]
-fn which_proxy_windows_uses_only_the_relay_for_windows_can_tell() {
+fn only_the_relay_for_windows_knows_which_proxy_windows_uses() {
     let child = relay().args(["proxy", "https://me:s3cret@www.example.com/"]).spawn().unwrap();
     let (code, said) = end_of(child, Duration::from_secs(10));
     assert_eq!(code, Some(2));

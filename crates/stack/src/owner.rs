@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_one_can_choose_makes_no_owner_more() {
+    fn identities_that_one_can_choose_make_no_further_owner() {
         let source = |ip: &str| Owner::of_source(ip.parse().unwrap());
         assert_eq!(source("2001:db8::1"), source("2001:db8::ffff:0:0:2"));
         assert_ne!(source("2001:db8::1"), source("2001:db8:0:1::1"));
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn sources_and_users_are_told_apart() {
+    fn sources_and_users_are_distinguished() {
         let source = Owner::Source([10, 0, 0, 1].into());
         assert!(source.is_source() && Owner::OtherSources.is_source());
         for user in [Owner::User(0), Owner::Subordinate(1), Owner::Unasked] {

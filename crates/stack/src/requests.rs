@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "any instant will do; time is an argument")]
-    fn answered_requests_make_room_and_what_waits_stays() {
+    fn answered_requests_make_room_and_waiting_ones_stay() {
         let now = Instant::now();
         let mut requests = Requests::default();
         let ip = IpAddr::from([10, 0, 0, 1]);

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_holds_most_makes_room_and_never_for_one_who_holds_as_much() {
+    fn the_heaviest_owner_makes_room_but_never_for_one_that_holds_as_much() {
         let (root, nobody) = (Owner::User(0), Owner::User(65_534));
         let held = shares(&[(root, 10), (nobody, 12)]);
         assert_eq!(held.heaviest(root), Some(nobody));
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_is_given_back() {
+    fn memory_of_gone_entries_is_freed() {
         let root = Owner::User(0);
         let mut held = shares(&[(Owner::Unasked, 1000), (root, 1000)]);
         held.shrink(|owner, id| id == if owner == root { 7 } else { 8 });
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_keeps_what_is_there_however_much_has_gone() {
+    fn the_order_keeps_existing_entries_however_many_have_gone() {
         let (root, mut held) = (Owner::User(0), Shares::default());
         for id in 0..10 {
             held.add(root, id, |_, _| true);

@@ -128,7 +128,7 @@ impl Stack {
 
     /// Whether another packet may lead to events. The end of a flow or bind is always reported:
     /// there are no more ends than flows and binds.
-    fn may_tell(&self) -> Result<(), DropReason> {
+    fn may_emit(&self) -> Result<(), DropReason> {
         let full = self.events.len() >= MAX_EVENTS || self.event_bytes >= MAX_EVENT_BYTES;
         if full { Err(DropReason::EventsFull) } else { Ok(()) }
     }
@@ -451,7 +451,7 @@ impl Stack {
     }
 
     /// Reports connections that made room for others.
-    fn tell_displaced(&mut self) {
+    fn report_displaced(&mut self) {
         while let Some(displaced) = self.tcp.next_displaced() {
             self.tell(match displaced {
                 Displaced::HalfOpen(flow) => Event::ConnectAbandoned { flow },

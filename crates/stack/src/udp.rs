@@ -425,7 +425,7 @@ mod tests {
     /// A relay without sockets gives each bind back at once.
     #[test]
     #[expect(clippy::disallowed_methods, reason = "any instant will do; time is an argument")]
-    fn what_is_kept_of_binds_that_are_gone_is_bounded() {
+    fn the_memory_of_gone_binds_is_bounded() {
         let (now, to) = (Instant::now(), SocketAddr::from(([192, 0, 2, 1], 9)));
         let mut binds = Binds::new(4000);
         let make = |binds: &mut Binds, at, port| {

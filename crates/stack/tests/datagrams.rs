@@ -67,7 +67,7 @@ fn a_datagram_is_as_long_as_its_own_header_says() {
 }
 
 #[test]
-fn a_checksum_is_verified_and_over_ipv4_may_be_none() {
+fn a_checksum_is_verified_and_optional_over_ipv4() {
     for (app, peer, head, without) in
         [(APP, PEER, 20, Ok(b"abc".to_vec())), (APP6, PEER6, 40, Err(DropReason::Checksum))]
     {

@@ -84,7 +84,7 @@ fn a_syn_on_a_stale_connection_is_challenged_and_the_reset_that_follows_makes_ro
 }
 
 #[test]
-fn a_syn_with_an_ack_is_challenged_too_and_the_app_that_lives_goes_on() {
+fn a_syn_with_an_ack_is_challenged_too_and_a_live_app_continues() {
     let mut raw = Raw::new(Offload::Vnet);
     let mut conn = raw.open(4000, 1000);
     raw.feed(&segment(4000, conn.seq, conn.ack, SYN | ACK, &[], &[]));
@@ -367,7 +367,7 @@ fn insist(raw: &mut Raw, port: u16, mut kernel: impl FnMut(&mut Raw, &Seen)) -> 
 }
 
 #[test]
-fn a_table_full_of_forgotten_connections_refuses_nobody() {
+fn a_table_full_of_forgotten_connections_refuses_no_newcomer() {
     // One table that a single step sweeps, and one that needs several.
     for count in [100, 2000] {
         let (mut raw, _) = crowd(count);
@@ -381,7 +381,7 @@ fn a_table_full_of_forgotten_connections_refuses_nobody() {
 }
 
 #[test]
-fn a_table_full_of_living_connections_refuses_politely_and_harms_none() {
+fn a_table_full_of_live_connections_refuses_newcomers_and_harms_none() {
     let (mut raw, conns) = crowd(2000);
     raw.wait(20 * SECOND);
     let alive = |raw: &mut Raw, seen: &Seen| {
@@ -410,7 +410,7 @@ fn in_a_crowd_connections_that_never_answer_give_way() {
 }
 
 #[test]
-fn a_look_while_there_was_room_does_not_stand_for_one_when_there_is_none() {
+fn a_sweep_with_room_left_does_not_replace_one_of_a_full_table() {
     const COUNT: u16 = 2000;
     const CROWDED: u16 = 1500;
     let mut config = config(Offload::None, 1500);

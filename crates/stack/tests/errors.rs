@@ -293,7 +293,7 @@ fn be32(bytes: &[u8], at: usize) -> u32 {
 /// If IPv6 is switched off while a connection is pending, the connection ends when its app starts
 /// it again.
 #[test]
-fn a_pending_connection_over_ipv6_does_not_begin_anew_when_that_is_off() {
+fn a_pending_connection_over_ipv6_does_not_start_again_when_ipv6_is_off() {
     let mut rig = Rig::new(1500);
     let (events, _) = rig.feed(&tcp(PEER6, 1, None, &[]));
     let [Event::Connect { flow, .. }] = events[..] else { panic!("{events:?}") };

@@ -266,7 +266,7 @@ fn a_connection_without_a_socket_goes_once_it_was_silent_for_a_second() {
 }
 
 #[test]
-fn a_half_open_connection_ends_20_s_after_the_apps_last_syn_and_may_begin_anew() {
+fn a_half_open_connection_ends_20_s_after_the_apps_last_syn_and_may_start_again() {
     let (mut raw, kernel) = rig(|_| ());
     syn_to(&mut raw, 1000, 1);
     syn_to(&mut raw, 1001, 1);
@@ -406,7 +406,7 @@ fn a_connection_without_a_socket_gives_way_to_its_users_next() {
 }
 
 #[test]
-fn whoever_opens_thousands_of_udp_sockets_displaces_their_own() {
+fn a_user_with_thousands_of_udp_sockets_displaces_only_its_own() {
     let mut config = config(Offload::None, 1500);
     config.capacity.binds = 200;
     let mut rig = Rig::new(1500);

@@ -121,7 +121,7 @@ fn a_datagram_is_known_by_all_of_its_key() {
 }
 
 #[test]
-fn what_is_too_long_or_odd_is_no_fragment() {
+fn too_long_or_odd_parts_are_not_fragments() {
     let whole = datagram(64);
     let first = Part::of(7, &whole, 0, 32);
     let odd = [

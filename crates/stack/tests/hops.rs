@@ -35,7 +35,7 @@ fn told(events: &[Event]) -> Option<u8> {
 }
 
 #[test]
-fn a_small_time_to_live_is_told_less_a_hop_and_an_ordinary_one_is_not() {
+fn a_small_time_to_live_is_reported_less_a_hop_and_an_ordinary_one_is_not() {
     for v6 in [false, true] {
         for (hops, limit) in
             [(2, Some(1)), (30, Some(29)), (48, Some(47)), (49, None), (64, None), (255, None)]
@@ -82,7 +82,7 @@ fn the_router_that_ended_a_syn_quotes_it_with_its_last_hop() {
 }
 
 #[test]
-fn a_pending_connection_begins_anew_when_it_is_asked_by_another_number_of_hops() {
+fn a_pending_connection_starts_again_with_another_number_of_hops() {
     let mut rig = Rig::new(1500);
     let (events, _) = rig.feed(&syn(false, None, 5, 1));
     let Event::Connect { flow: first, .. } = events[0] else { panic!("{events:?}") };

@@ -103,7 +103,7 @@ fn a_datagram_comes_with_its_traffic_class() {
 }
 
 #[test]
-fn what_is_too_big_is_told_with_the_links_mtu() {
+fn too_big_packets_are_reported_with_the_links_mtu() {
     for (app, peer) in [(APP, PEER), ("[fd75:6e64:6572::2]:1", "[2600::1]:2")] {
         let mut rig = Rig::new(65_520);
         let bind = rig.bind(app, peer);

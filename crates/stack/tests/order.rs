@@ -34,7 +34,7 @@ fn a_fin_before_its_data_counts_when_they_are_there() {
 /// RFC 9293 3.10.7.4: the ACK of a segment in the window counts, whatever comes before it. An app's
 /// kernel that has received its last ACK is gone, and answers a retransmission with a RST.
 #[test]
-fn what_a_fin_before_its_data_acknowledges_is_not_sent_again() {
+fn data_that_an_early_fin_acknowledges_is_not_sent_again() {
     let mut raw = Raw::new(Offload::None);
     let mut conn = raw.open(4000, 1000);
     let before = conn.ack;
@@ -58,7 +58,7 @@ fn what_a_fin_before_its_data_acknowledges_is_not_sent_again() {
 
 /// A kernel sends its last data again together with the FIN that it has by then.
 #[test]
-fn a_fin_behind_data_that_came_before_counts_once() {
+fn a_fin_with_repeated_data_counts_once() {
     for (from, data) in [(0, &b"hello"[..]), (2, b"llo"), (2, b"llo world"), (5, b" world")] {
         let mut raw = Raw::new(Offload::None);
         let mut conn = raw.open(4000, u32::MAX - 3);
@@ -131,7 +131,7 @@ fn an_ack_of_what_was_never_sent_spoils_no_later_one() {
 }
 
 #[test]
-fn what_a_server_said_before_it_reset_goes_first() {
+fn the_data_of_a_server_before_its_reset_goes_first() {
     let mut raw = Raw::new(Offload::Vnet);
     let conn = raw.open(4000, 1000);
     raw.stack.write(conn.flow, b"refused");
@@ -281,7 +281,7 @@ fn a_fin_that_is_lost_comes_again_after_equal_acks() {
 
 /// The server has accepted: without the SYN-ACK the app would take it for a refusal.
 #[test]
-fn a_reset_right_behind_the_connect_comes_behind_the_handshake() {
+fn a_reset_right_after_the_connect_follows_the_handshake() {
     let mut raw = Raw::new(Offload::None);
     raw.syn(4000, 1000);
     let flow = raw.connecting();
@@ -349,7 +349,7 @@ fn a_window_that_opens_after_both_have_finished_is_used_at_once() {
 /// An ACK that others have overtaken says nothing new. Three that repeat the latest one would cause
 /// a retransmission (RFC 5681 3.2).
 #[test]
-fn old_acks_are_no_sign_of_loss() {
+fn old_acks_are_not_a_sign_of_loss() {
     for offload in [Offload::None, Offload::Vnet] {
         let mut raw = Raw::new(offload);
         let mut conn = raw.open(4000, 1000);

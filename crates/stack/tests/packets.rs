@@ -68,7 +68,7 @@ fn binds_end_when_idle_and_the_oldest_goes_first() {
 }
 
 #[test]
-fn a_full_table_gives_up_who_was_idle_longest_whatever_its_lifetime() {
+fn a_full_table_displaces_the_idlest_bind_whatever_its_lifetime() {
     let mut rig = Rig::new(1500);
     let app = |n: u16| format!("10.99.0.18:{}", 5000 + n);
     let answer = |rig: &mut Rig, bind| {
@@ -343,7 +343,7 @@ fn an_echo_request_with_another_code_is_answered_with_that_code() {
 }
 
 #[test]
-fn what_no_socket_can_ask_for_is_refused_at_once() {
+fn requests_that_no_socket_can_carry_are_refused_at_once() {
     let mut rig = Rig::new(1500);
     let (events, sent) =
         rig.feed(&icmp4([8, 8, 8, 8], [&[13, 0, 0, 0, 0, 77, 0, 3][..], &[0; 12]].concat()));
@@ -381,7 +381,7 @@ fn icmp_errors_are_limited_and_noise_is_silent() {
 }
 
 #[test]
-fn neighbours_are_told_our_address() {
+fn neighbours_get_our_address() {
     let mut rig = Rig::new(1500);
     let mut arp = vec![0xff; 6];
     arp.extend_from_slice(&VM_MAC);
@@ -608,7 +608,7 @@ fn a_connection_lives_with_extension_headers() {
 }
 
 #[test]
-fn events_that_nobody_fetches_are_bounded() {
+fn unfetched_events_are_bounded() {
     let mut rig = Rig::new(1500);
     let mut sink = Sink::default();
     let datagram = frame(&udp(APP, PEER, 64, b"x"));

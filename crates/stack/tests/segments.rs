@@ -41,7 +41,7 @@ fn a_pending_connection_can_be_given_up() {
 }
 
 #[test]
-fn an_app_that_begins_anew_is_connected_by_its_last_syn() {
+fn an_app_that_starts_again_is_connected_by_its_last_syn() {
     let mut raw = Raw::new(Offload::None);
     assert!(raw.syn(4000, 1000).is_empty());
     let flow = raw.connecting();
@@ -132,7 +132,7 @@ fn a_fin_never_outruns_the_data_before_it() {
 }
 
 #[test]
-fn what_a_window_once_allowed_is_taken() {
+fn data_that_a_window_once_allowed_is_taken() {
     for (offload, port) in [(Offload::Vnet, 4000), (Offload::None, 4001)] {
         let mut raw = Raw::new(offload);
         let mut conn = raw.open(port, 1000);
@@ -370,7 +370,7 @@ fn timers_stay_few_whatever_the_flows_do() {
 }
 
 #[test]
-fn renewed_rings_tell_the_whole_window() {
+fn renewed_rings_advertise_the_whole_window() {
     let mut raw = Raw::new(Offload::Vnet);
     let mut conn = raw.open(4000, 1000);
     raw.say(&mut conn, ACK, &[1; 40_000]);

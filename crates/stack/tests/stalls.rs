@@ -79,7 +79,7 @@ fn a_window_that_opens_for_less_than_is_under_way_gets_what_it_has_room_for() {
 }
 
 #[test]
-fn a_fin_behind_a_window_that_was_closed_comes_again() {
+fn a_fin_after_a_closed_window_comes_again() {
     let (mut raw, mut conn) = sending(true);
     conn.ack = conn.ack.wrapping_add(700);
     acknowledge(&mut raw, &conn, 0);

@@ -45,7 +45,7 @@ fn speak(raw: &mut Raw, conn: &mut Conn) {
 }
 
 #[test]
-fn whoever_was_silent_for_long_is_asked_when_three_quarters_are_taken() {
+fn silent_apps_are_probed_when_three_quarters_are_taken() {
     let mut raw = small();
     let mut conns: Vec<Conn> = (4000..4005).map(|port| raw.open(port, 1000)).collect();
     raw.wait(SWEEP_SILENT.0);
@@ -77,7 +77,7 @@ fn whoever_was_silent_for_long_is_asked_when_three_quarters_are_taken() {
 }
 
 #[test]
-fn a_crowded_table_is_looked_over_each_half_minute_and_one_that_finds_nobody_waits_for_nothing() {
+fn a_crowded_table_is_swept_each_half_minute_and_without_probes_does_not_wait() {
     let mut raw = small();
     let mut conns: Vec<Conn> = (4000..4006).map(|port| raw.open(port, 1000)).collect();
     raw.wait(SWEEP_SILENT.0);

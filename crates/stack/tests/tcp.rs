@@ -119,7 +119,7 @@ fn bulk(sim: &mut Sim, handle: smoltcp::iface::SocketHandle, flow: FlowId, total
 }
 
 #[test]
-fn idle_rings_are_renewed_and_nobody_notices() {
+fn idle_rings_are_renewed_without_effect_on_the_app() {
     for (offload, to, loss) in
         [(Offload::None, TO, 0), (Offload::Vnet, TO, 10), (Offload::Vnet, "[2606:2800::1]:443", 0)]
     {
@@ -264,7 +264,7 @@ fn resets_travel_both_ways() {
 }
 
 #[test]
-fn a_handshake_that_nobody_ends_is_given_up() {
+fn an_unfinished_handshake_is_given_up() {
     let mut sim = Sim::new(Offload::None, 1500);
     let handle = sim.connect(TO, 4002, 4096);
     let flow = sim.connecting();
@@ -338,7 +338,7 @@ fn a_zero_window_opens_again() {
 }
 
 #[test]
-fn pending_connects_are_bounded_and_harm_nobody() {
+fn pending_connects_are_bounded_and_harm_no_other() {
     let mut config = config(Offload::None, 1500);
     config.capacity.half_open = 1000;
     let mut sim = Sim::with(config);

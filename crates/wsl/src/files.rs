@@ -66,7 +66,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     #[test]
-    fn a_resolv_conf_is_read_through_its_link_and_a_dangling_one_is_told() {
+    fn a_resolv_conf_is_read_through_its_link_and_a_dangling_one_is_reported() {
         let folder =
             std::env::temp_dir().join(format!("underpass-doctor-files-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();

@@ -88,7 +88,7 @@ fn answer(input: &mut Bytes<'_>) -> Vec<u8> {
 }
 
 /// The end of a name in a message. A pointer ends it (RFC 1035 section 4.1.4).
-fn behind_name(message: &[u8], mut at: usize) -> Option<usize> {
+fn end_of_name(message: &[u8], mut at: usize) -> Option<usize> {
     loop {
         let length = usize::from(*message.get(at)?);
         match length >> 6 {
@@ -108,14 +108,14 @@ fn addresses(message: &[u8]) -> Vec<IpAddr> {
     let mut read = || {
         let mut at = HEADER;
         for _ in 0..two(4)? {
-            at = behind_name(message, at)? + 4;
+            at = end_of_name(message, at)? + 4;
         }
         let records = [6, 8, 10]
             .into_iter()
             .map(|count| Some(usize::from(two(count)?)))
             .sum::<Option<usize>>()?;
         for _ in 0..records {
-            at = behind_name(message, at)?;
+            at = end_of_name(message, at)?;
             let (kind, length) = (two(at)?, usize::from(two(at + 8)?));
             let data = message.get(at + 10..at + 10 + length)?;
             match (kind, data.first_chunk::<4>(), data.first_chunk::<16>()) {

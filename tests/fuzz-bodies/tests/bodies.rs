@@ -89,7 +89,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_text_as_what_a_machine_says(
+    fn any_text_as_a_machines_facts(
         texts in prop::collection::vec((any::<u16>(), any::<u8>(), "[ -~\u{1b}\u{202e}\n]{0,12}"), 0..12),
     ) {
         let one = |(place, shape, text): &(u16, u8, String)| {

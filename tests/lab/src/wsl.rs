@@ -259,7 +259,7 @@ impl Running {
     ///
     /// # Panics They cannot be run.
     #[must_use]
-    pub fn sh_as_nobody(&self, words: &str) -> Finished {
+    pub fn sh_unprivileged(&self, words: &str) -> Finished {
         self.client.run(&self.shell(&["--user", "nobody"], words))
     }
 

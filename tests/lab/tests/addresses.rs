@@ -78,7 +78,7 @@ fn the_subnet_overlaps_no_route_of_the_vm_or_the_host() {
 }
 
 #[test]
-fn the_user_may_name_the_subnet_and_is_told_when_it_cannot_be() {
+fn the_user_may_name_the_subnet_and_gets_an_error_if_it_is_unusable() {
     let Some(lab) = cut_off_lab() else { return };
     let _servers = servers(&lab);
     let tunnel = Tunnel::up(&lab, &["--subnet", "198.18.7.16/28"]);

@@ -302,7 +302,7 @@ fn where_nothing_can_be_published_the_tunnel_comes_up_and_says_so() {
 }
 
 #[test]
-fn no_document_tells_root_to_run_what_is_in_the_shared_folder() {
+fn no_document_advises_root_to_run_files_of_the_shared_folder() {
     let root = lab::built::workspace();
     let folders = ["", "docs", "scripts", "distro/rootfs/etc"];
     let files =

@@ -335,7 +335,7 @@ fn a_relay_that_sends_garbage_is_given_up_with_its_reason_and_the_next_one_serve
 }
 
 #[test]
-fn a_relay_that_answers_nonsense_or_nothing_or_reads_nothing_hangs_nobody() {
+fn a_relay_that_answers_nonsense_or_nothing_or_reads_nothing_hangs_no_other() {
     let Some(lab) = cut_off_lab() else { return };
     for way in ["nonsense", "deaf", "facts", "mute"] {
         let scratch = Scratch::new();

@@ -81,7 +81,7 @@ impl Talk {
 
 /// Panics unless gateway and relay are idle: less than half a percent of a core each, without
 /// traffic.
-fn nobody_spins(lab: &Lab, tunnel: &Tunnel, when: &str) {
+fn assert_idle(lab: &Lab, tunnel: &Tunnel, when: &str) {
     // With interop the gateway knows the process that copies; the relay itself is on the host.
     let pids = [product(tunnel), host_relays(lab)].concat();
     let window = Duration::from_secs(4);
@@ -143,7 +143,7 @@ fn eth0_goes_and_comes_back_with_another_subnet_and_nothing_is_cut() {
     assert!(until(SERVES_WITHIN, captured), "{}", tunnel.status());
     serves(&lab, SERVER_NAME, "another nameserver");
     drop(talk);
-    nobody_spins(&lab, &tunnel, "after the changes of eth0");
+    assert_idle(&lab, &tunnel, "after the changes of eth0");
     assert_eq!(tunnel.complained(), "");
 }
 
@@ -158,11 +158,11 @@ fn the_vpn_comes_and_goes_and_nothing_is_cut() {
         serves(&lab, SERVER, &format!("VPN {vpn:?}"));
     }
     drop(talk);
-    nobody_spins(&lab, &tunnel, "after the VPN's changes");
+    assert_idle(&lab, &tunnel, "after the VPN's changes");
 }
 
 #[test]
-fn a_machine_that_slept_goes_on_where_it_was() {
+fn a_machine_that_slept_continues_where_it_was() {
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
     let (_web, _echo) = (web_server(&lab), python_server(&lab, Place::Internet, ECHO, &[], 7));
     let mut talk = Talk::begin(&lab);
@@ -183,23 +183,23 @@ fn a_machine_that_slept_goes_on_where_it_was() {
     }
     assert_eq!(tunnel.status()["relays"][0]["restarts"], 0, "{}", tunnel.status());
     drop(talk);
-    nobody_spins(&lab, &tunnel, "after a sleep");
+    assert_idle(&lab, &tunnel, "after a sleep");
 }
 
 #[test]
-fn nobody_spins_at_rest_and_after_faults() {
+fn no_process_spins_at_rest_and_after_faults() {
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
     let _web = web_server(&lab);
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
-    nobody_spins(&lab, &tunnel, "at rest");
+    assert_idle(&lab, &tunnel, "at rest");
     send_signal(tunnel.relays()[0], "KILL");
     assert!(until(PATIENCE, || tunnel.status()["relays"][0]["restarts"] == 1
         && tunnel.status()["state"] == "up"));
-    nobody_spins(&lab, &tunnel, "after a relay died");
+    assert_idle(&lab, &tunnel, "after a relay died");
     // An uplink that goes and comes: every connection fails meanwhile.
     must(&lab, Place::Windows, "ip link set uplink down");
     for _ in 0..3 {
         assert_ne!(http_status(&lab, Place::Wsl, SERVER), "200");
     }
-    nobody_spins(&lab, &tunnel, "without an uplink");
+    assert_idle(&lab, &tunnel, "without an uplink");
 }

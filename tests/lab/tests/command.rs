@@ -157,7 +157,7 @@ fn every_option_does_what_it_says_on_the_command_line_and_in_the_file() {
 }
 
 #[test]
-fn what_cannot_be_understood_is_a_usage_error_that_names_it() {
+fn unknown_words_are_a_usage_error_that_names_them() {
     let Some(lab) = cut_off_lab() else { return };
     let scratch = Scratch::new();
     let unknown = scratch.file("unknown.toml", "lanes = 2\nlaness = 3\n");
@@ -313,7 +313,7 @@ fn every_signal_to_stop_ends_it_within_2_s_in_any_state_and_leaves_nothing() {
 }
 
 #[test]
-fn a_second_one_is_told_who_runs_already_and_harms_nothing() {
+fn a_second_one_names_the_running_process_and_harms_nothing() {
     let Some((lab, mut first)) = tunnelled_lab(&[]) else { return };
     let _web = web_server(&lab);
     let before = (rules(&lab), first.relays());
@@ -336,7 +336,7 @@ fn a_second_one_is_told_who_runs_already_and_harms_nothing() {
 }
 
 #[test]
-fn status_tells_everything_while_it_runs_and_a_clear_sentence_when_not() {
+fn status_shows_everything_while_it_runs_and_a_clear_sentence_otherwise() {
     let Some((lab, mut tunnel)) = tunnelled_lab(&["--lanes", "2"]) else { return };
     let _web = web_server(&lab);
     let dns = lab.start_nat_dns().unwrap();

@@ -109,7 +109,7 @@ fn a_stream_that_loses_or_repeats_bytes_ends_its_relay_before_a_wrong_byte_gets_
 }
 
 #[test]
-fn a_frame_whose_end_is_lost_is_noticed_where_nothing_but_heartbeats_follows() {
+fn a_frame_whose_end_is_lost_is_noticed_even_if_only_heartbeats_follow() {
     let Some((lab, interop)) = windows_lab() else { return };
     let scratch = Scratch::new();
     let wrong = scratch.path("wrong");

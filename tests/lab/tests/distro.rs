@@ -157,7 +157,7 @@ fn started_by_its_boot_command_it_serves_every_distro() {
     // An unprivileged user was there first, with that user's own files.
     let squatter = wsl
         .start(&busybox)
-        .sh_as_nobody("mkdir /mnt/wsl/underpass && touch /mnt/wsl/underpass/underpass");
+        .sh_unprivileged("mkdir /mnt/wsl/underpass && touch /mnt/wsl/underpass/underpass");
     assert!(squatter.succeeded(), "{squatter:?}");
     let helper = wsl.start(&package);
     let first = wait_up(&helper);
@@ -180,7 +180,7 @@ fn started_by_its_boot_command_it_serves_every_distro() {
         let ping = running.sh(&format!("ping -c 2 -W 5 {SERVER}"));
         assert!(ping.succeeded(), "{other:?}: {ping:?}");
         // The published status for that user.
-        let told = running.sh_as_nobody("/mnt/wsl/underpass/underpass status");
+        let told = running.sh_unprivileged("/mnt/wsl/underpass/underpass status");
         assert!(told.succeeded() && told.stdout.contains("up"), "{other:?}: {told:?}");
         let by_env = fetch("$UNDERPASS_HOST", 8080);
         let by_env = running
@@ -192,7 +192,7 @@ fn started_by_its_boot_command_it_serves_every_distro() {
             format!("rm {published}/control.sock"),
             format!("mv {published} /mnt/wsl/x"),
         ] {
-            let done = running.sh_as_nobody(&harm);
+            let done = running.sh_unprivileged(&harm);
             assert!(!done.succeeded(), "{other:?} {harm}: {done:?}");
         }
     }
@@ -396,7 +396,7 @@ fn run_in_turn(commands: &[String], expected: usize) {
 }
 
 #[test]
-fn a_configuration_that_cannot_be_used_is_told_once_and_not_tried_again() {
+fn an_unusable_configuration_is_reported_once_and_not_tried_again() {
     let Some((lab, interop, scratch, package)) = pretend_wsl() else { return };
     let config =
         |text: &str| fs::write(Path::new(&scratch.path("files")).join("etc/underpass.toml"), text);

@@ -100,7 +100,7 @@ fn a_healthy_machine_gives_no_finding_in_any_mode() {
 fn with_the_tunnel_up_all_is_well_also_through_a_proxy_on_windows_loopback() {
     let Some(mut lab) = lab_or_skip() else { return };
     let _dns = lab.start_nat_dns().expect("dnsmasq");
-    cut_off_is_told(&lab);
+    cut_off_is_reported(&lab);
     lab.set_vpn(Vpn::On).expect("nft");
     let _proxy =
         python_server(&lab, Place::Windows, programs::HTTP_PROXY, &["127.0.0.1", "7890"], 7890);
@@ -126,7 +126,7 @@ fn with_the_tunnel_up_all_is_well_also_through_a_proxy_on_windows_loopback() {
 
 /// Before the tunnel the same machine is cut off. The cause has no adapter, so only its effect
 /// shows.
-fn cut_off_is_told(lab: &Lab) {
+fn cut_off_is_reported(lab: &Lab) {
     let ward = Ward::new(lab);
     ward.wait_for_names();
     host(lab, "nft add table inet fault");
@@ -137,7 +137,7 @@ fn cut_off_is_told(lab: &Lab) {
 }
 
 #[test]
-fn names_that_do_not_resolve_are_told_by_who_would() {
+fn names_that_do_not_resolve_are_reported_with_the_server_that_would() {
     let Some(lab) = lab_or_skip() else { return };
     let (ward, _dns) = nat(&lab);
     // Symptom: IP works, names do not. No host has that address.
@@ -225,7 +225,7 @@ fn names_that_do_not_resolve_are_told_by_who_would() {
 }
 
 #[test]
-fn a_vpn_that_cuts_wsl_is_told_by_how_it_does_so() {
+fn a_vpn_that_cuts_wsl_is_reported_with_its_method() {
     let Some(lab) = lab_or_skip() else { return };
     let (ward, _dns) = nat(&lab);
     // Symptom: no network at all. Two routes that together are a default route lead forwarded
@@ -259,7 +259,7 @@ fn a_vpn_that_cuts_wsl_is_told_by_how_it_does_so() {
 }
 
 #[test]
-fn a_proxy_without_effect_is_told_by_what_is_wrong_with_it() {
+fn a_proxy_without_effect_is_reported_with_the_cause() {
     let Some(mut lab) = lab_or_skip() else { return };
     let dns = lab.start_nat_dns().expect("dnsmasq");
     let proxy = format!("http://me:s3cret@{NAT_GATEWAY}:7890");
@@ -359,7 +359,7 @@ fn tools_with_dead_proxies_of_their_own_are_named() {
 }
 
 #[test]
-fn what_else_goes_wrong_in_the_vm_is_told() {
+fn other_faults_in_the_vm_are_reported() {
     let Some(lab) = lab_or_skip() else { return };
     let (ward, _dns) = nat(&lab);
     // Large packets are lost on the path, without an error.

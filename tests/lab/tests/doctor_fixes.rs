@@ -94,7 +94,7 @@ fn after(ward: &Ward<'_>, script: &str, variables: &[(&str, &str)], options: &[&
 /// For each alternative of a fix: makes the fault, runs the alternative, and finds no fault. Checks
 /// the number of alternatives.
 #[track_caller]
-fn each_mends(
+fn each_fixes(
     ward: &Ward<'_>,
     id: &str,
     many: usize,
@@ -132,7 +132,7 @@ fn proxies_of_the_environment() {
         python_server(&lab, Place::Windows, programs::HTTP_PROXY, &[NAT_GATEWAY, "10809"], 10809);
     let nothing = || ();
     let dead = format!("http://{NAT_GATEWAY}:7890");
-    let scripts = each_mends(&ward, "proxy-closed", 2, &by_proxy(&dead), &[], nothing);
+    let scripts = each_fixes(&ward, "proxy-closed", 2, &by_proxy(&dead), &[], nothing);
     assert_eq!(scripts[0], "eval \"$(underpass proxy on --port 10809)\"\n");
     assert!(scripts[1].starts_with("unset "), "they were not set by `proxy on`: {scripts:?}");
     // `proxy off` restores the variables that `proxy on` has set.
@@ -143,29 +143,29 @@ fn proxies_of_the_environment() {
     assert_eq!(after(&ward, &format!("{on}\n{}", scripts[1]), &[], &[]).code, Some(0));
 
     let local = by_proxy("http://127.0.0.1:10809");
-    let scripts = each_mends(&ward, "proxy-loopback", 1, &local, &[], nothing);
+    let scripts = each_fixes(&ward, "proxy-loopback", 1, &local, &[], nothing);
     assert_eq!(scripts[0], "eval \"$(underpass proxy on --port 10809)\"\n");
-    each_mends(&ward, "proxy-setting", 2, &by_proxy("http://a b"), &[], nothing);
+    each_fixes(&ward, "proxy-setting", 2, &by_proxy("http://a b"), &[], nothing);
     let other = format!("socks5://{NAT_GATEWAY}:10809");
-    each_mends(&ward, "proxy-protocol", 1, &by_proxy(&other), &[], nothing);
+    each_fixes(&ward, "proxy-protocol", 1, &by_proxy(&other), &[], nothing);
     for (value, id) in [
         (format!("https://{NAT_GATEWAY}:10809"), "proxy-tls"),
         (format!("{NAT_GATEWAY}:10809"), "proxy-scheme"),
         (format!(" http://{NAT_GATEWAY}:10809"), "proxy-blank"),
     ] {
-        each_mends(&ward, id, 1, &by_proxy(&value), &[], nothing);
+        each_fixes(&ward, id, 1, &by_proxy(&value), &[], nothing);
     }
     // Without a port curl uses 1080, and others 80.
     let without =
         python_server(&lab, Place::Windows, programs::HTTP_PROXY, &[NAT_GATEWAY, "1080"], 1080);
     let bare = format!("http://{NAT_GATEWAY}");
-    let scripts = each_mends(&ward, "proxy-port", 1, &by_proxy(&bare), &[], nothing);
+    let scripts = each_fixes(&ward, "proxy-port", 1, &by_proxy(&bare), &[], nothing);
     assert!(scripts[0].contains(&format!("export https_proxy='{bare}:1080'\n")), "{scripts:?}");
     drop(without);
     let good = format!("http://{NAT_GATEWAY}:10809");
     let excluded = [by_proxy(&good), vec![("no_proxy", "*")]].concat();
-    each_mends(&ward, "proxy-excluded", 1, &excluded, &[], nothing);
-    each_mends(&ward, "proxy-spelling", 2, &[("HTTPS_PROXY", &good)], &[], nothing);
+    each_fixes(&ward, "proxy-excluded", 1, &excluded, &[], nothing);
+    each_fixes(&ward, "proxy-spelling", 2, &[("HTTPS_PROXY", &good)], &[], nothing);
 }
 
 /// A start file as many guides on the web show it, with the proxy's usual port.
@@ -255,18 +255,18 @@ fn settings_of_tools() {
         std::fs::read_to_string(ward.path(&format!("home/{name}"))).unwrap_or_default()
     };
     for variables in [vec![], by_proxy(&good)] {
-        each_mends(&ward, "tools-git", 2, &variables, &[], || ward.home(".gitconfig", &git));
+        each_fixes(&ward, "tools-git", 2, &variables, &[], || ward.home(".gitconfig", &git));
         assert_eq!(home(".gitconfig"), "[user]\n\tname = proxy\n");
-        each_mends(&ward, "tools-ssh", 2, &variables, &[], || ward.home(".ssh/config", &ssh));
+        each_fixes(&ward, "tools-ssh", 2, &variables, &[], || ward.home(".ssh/config", &ssh));
         assert_eq!(home(".ssh/config"), "Host *\n  User git\n");
-        each_mends(&ward, "tools-others", 2, &variables, &[], || ward.home(".npmrc", &npm));
+        each_fixes(&ward, "tools-others", 2, &variables, &[], || ward.home(".npmrc", &npm));
         assert_eq!(home(".npmrc"), "noproxy=localhost\n");
         let pip = format!("[install]\nproxy = {dead}\n[global]\ntimeout = 9\n");
-        each_mends(&ward, "tools-others", 2, &variables, &[], || {
+        each_fixes(&ward, "tools-others", 2, &variables, &[], || {
             ward.home(".config/pip/pip.conf", &pip)
         });
         assert_eq!(home(".config/pip/pip.conf"), "[install]\n[global]\ntimeout = 9\n");
-        each_mends(
+        each_fixes(
             &ward,
             "tools-others",
             2,
@@ -280,7 +280,7 @@ fn settings_of_tools() {
         "[url \"http://{NAT_GATEWAY}:9/\"]\n\tinsteadOf = https://github.com/\n[user]\n\tname = me\n"
     );
     let scripts =
-        each_mends(&ward, "tools-git-rewrite", 1, &[], &[], || ward.home(".gitconfig", &mirror));
+        each_fixes(&ward, "tools-git-rewrite", 1, &[], &[], || ward.home(".gitconfig", &mirror));
     assert_eq!(home(".gitconfig"), "[user]\n\tname = me\n", "{scripts:?}");
     // `proxy remove` restores the settings that `proxy apply` has changed.
     ward.home(".npmrc", "proxy=http://127.0.0.1:1\n");
@@ -368,12 +368,12 @@ fn settings_of_apt() {
 }
 
 #[test]
-fn what_is_wrong_in_the_vm() {
+fn faults_in_the_vm() {
     let Some(lab) = lab_or_skip() else { return };
     let (ward, _dns) = nat(&lab);
     ward.wslinfo("nat");
     let host = |words: &str| must(&lab, Place::Windows, words);
-    each_mends(&ward, "network-default-route", 1, &[], &[], || ip(&lab, "route flush default"));
+    each_fixes(&ward, "network-default-route", 1, &[], &[], || ip(&lab, "route flush default"));
     // Half-configured IPv6.
     let half = || {
         etc(&lab, Place::Wsl, "gai.conf", "# nothing\n");
@@ -382,7 +382,7 @@ fn what_is_wrong_in_the_vm() {
         ip(&lab, "addr replace 2001:db8:5::2/64 dev eth0 nodad");
         ip(&lab, "-6 route add default via 2001:db8:5::1 dev eth0");
     };
-    each_mends(&ward, "network-ipv6", 2, &[], &["--outside", &format!("[{SERVER_V6}]:80")], half);
+    each_fixes(&ward, "network-ipv6", 2, &[], &["--outside", &format!("[{SERVER_V6}]:80")], half);
     let _said = must(&lab, Place::Wsl, "sysctl -qw net.ipv6.conf.all.disable_ipv6=0");
     ip(&lab, "-6 route flush default");
     // Large packets are lost.
@@ -391,13 +391,13 @@ fn what_is_wrong_in_the_vm() {
         host("nft add chain inet fault forward { type filter hook forward priority filter ; }");
     let _said = host("nft add rule inet fault forward iifname vm meta length > 1400 drop");
     let lossy = || ip(&lab, "link set dev eth0 mtu 1500");
-    each_mends(&ward, "network-mtu", 1, &[], &[], lossy);
+    each_fixes(&ward, "network-mtu", 1, &[], &[], lossy);
     let _said = host("nft delete table inet fault");
     lossy();
     // Programs do not use DNS.
     let make =
         || etc(&lab, Place::Wsl, "nsswitch.conf", "passwd: files\nhosts: files\nservices: files\n");
-    each_mends(&ward, "dns-nsswitch", 1, &[], &[], make);
+    each_fixes(&ward, "dns-nsswitch", 1, &[], &[], make);
     let left = must(&lab, Place::Wsl, "cat /etc/nsswitch.conf");
     assert_eq!(left, "passwd: files\nhosts: files dns\nservices: files\n");
 }

@@ -138,7 +138,7 @@ fn mends(lab: &Lab, ward: &Ward<'_>, id: &str, options: &[&str]) {
 }
 
 #[test]
-fn what_the_vm_does_to_itself_is_not_blamed_on_others_and_the_fix_mends_it() {
+fn faults_of_the_vm_itself_are_not_blamed_on_others_and_the_fix_works() {
     let Some(lab) = lab_or_skip() else { return };
     let (ward, dns) = nat(&lab);
     // A rule that refuses, and tables that do.

@@ -277,7 +277,7 @@ fn small_tunnel(lab: &Lab, scratch: &Scratch) -> Tunnel {
 }
 
 #[test]
-fn connections_that_are_gone_make_room_and_those_that_live_are_told_of() {
+fn dead_connections_make_room_and_live_ones_are_reported() {
     if Relay::chosen() != Relay::Linux || lacks(Lack::Crowds) {
         return;
     }

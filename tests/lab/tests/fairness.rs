@@ -147,7 +147,7 @@ fn idle_connections_to_the_nameserver_give_way_to_others() {
 }
 
 #[test]
-fn pings_that_nobody_answers_leave_room_for_questions() {
+fn unanswered_pings_leave_room_for_questions() {
     let Some(scene) = Scene::new() else { return };
     scene.hold(scene.attack(&["ping", BLACK_HOLE, "9000"]), "udp");
 }

@@ -87,7 +87,7 @@ for family, to, protocol, request, reply, header in {families}:
 }
 
 #[test]
-fn what_a_host_does_not_understand_of_an_ipv6_packet_is_pointed_at() {
+fn errors_point_at_the_part_of_an_ipv6_packet_that_a_host_does_not_understand() {
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
     let has_ipv6 = || !tunnel.status()["tap"]["ipv6"].is_null();
     assert!(until(PATIENCE, has_ipv6), "{}", tunnel.status());

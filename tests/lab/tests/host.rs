@@ -66,7 +66,7 @@ fn services_on_the_hosts_loopback_are_reached_by_name_alias_and_the_vms_old_gate
 }
 
 #[test]
-fn the_hosts_loopback_can_be_closed_while_dns_goes_on() {
+fn the_hosts_loopback_can_be_closed_while_dns_continues() {
     let Some((lab, _dns, tunnel)) = tunnelled_lab_with_dns(&["--no-host-loopback"]) else { return };
     let _services = loopback_services(&lab);
     assert_eq!(

@@ -27,7 +27,7 @@ fn gateways(tunnel: &Tunnel) -> (String, String) {
 }
 
 #[test]
-fn who_is_there_answers_and_who_is_not_does_not() {
+fn live_hosts_answer_and_others_do_not() {
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
     let (gateway, gateway_v6) = gateways(&tunnel);
     let hosts = [SERVER, SERVER_V6, ROUTER, ROUTER_V6].into_iter().filter(|host| pings(host));
@@ -281,7 +281,7 @@ for probe in sys.argv[1:]:
 ";
 
 #[test]
-fn errors_about_a_datagram_reach_its_app_with_the_address_of_who_said_so() {
+fn errors_about_a_datagram_reach_its_app_with_their_senders_address() {
     if lacks(Lack::DatagramErrors) {
         return;
     }
@@ -308,7 +308,7 @@ fn errors_about_a_datagram_reach_its_app_with_the_address_of_who_said_so() {
 }
 
 #[test]
-fn a_connected_socket_is_told_that_nobody_listens_and_goes_on() {
+fn a_connected_socket_gets_the_refusal_of_a_closed_port_and_still_works() {
     if lacks(Lack::DatagramErrors) {
         return;
     }

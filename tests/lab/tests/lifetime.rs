@@ -119,7 +119,7 @@ fn keepers(lab: &lab::Lab) -> Vec<u32> {
 }
 
 #[test]
-fn the_client_that_holds_the_distro_is_started_again_and_its_absence_is_told_once() {
+fn the_client_that_holds_the_distro_is_started_again_and_its_absence_is_reported_once() {
     let Some((lab, interop, scratch, package)) = pretend_wsl() else { return };
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
     // Windows does not start this program, as with a policy.

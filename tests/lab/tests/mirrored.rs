@@ -182,7 +182,7 @@ fn a_route_of_the_user_s_own_wins_over_a_mirrored_one_by_its_metric_as_in_the_ke
 }
 
 #[test]
-fn killed_under_a_vpn_it_leaves_wsl_s_own_ways_and_the_next_start_replaces_what_is_left() {
+fn killed_under_a_vpn_it_leaves_wsl_s_own_routes_and_the_next_start_replaces_its_remains() {
     let Some((lab, _web)) = mirrored_lab() else { return };
     connect_vpn(&lab, &[&FULL_TUNNEL[..], &SPLIT_TUNNEL, &FULL_TUNNEL_V6].concat(), Hop::Gateway);
     let ways = || ["203.0.113.10", COMPANY, "172.20.0.1", SERVER_V6].map(|to| way_out(&lab, to));

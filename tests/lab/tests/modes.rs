@@ -60,7 +60,7 @@ fn serves_in(lab: &Lab, interop: &Interop, mode: &Mode) {
 }
 
 #[test]
-fn each_networking_mode_is_told_and_served_and_its_own_ways_stay() {
+fn each_networking_mode_is_detected_and_served_and_its_own_routes_stay() {
     let on_the_hosts_network = &["127.0.0.1", HOST, ROUTER, "192.0.2.77"];
     let virtio = "Microsoft's own user-mode network";
     let mode = |wsl, name, says, captured, stay| Mode { wsl, name, says, captured, stay };
@@ -95,7 +95,7 @@ fn each_networking_mode_is_told_and_served_and_its_own_ways_stay() {
 }
 
 #[test]
-fn where_it_is_not_needed_that_is_told() {
+fn a_needless_tunnel_is_reported() {
     let Some(mut lab) = cut_off_lab() else { return };
     let _web = web_server(&lab);
     let _dns = lab.start_nat_dns().unwrap();

@@ -292,7 +292,7 @@ fn the_script_has_an_item_for_all_that_is_listed_as_not_verified() {
 }
 
 #[test]
-fn what_the_script_asks_of_underpass_are_commands_of_it() {
+fn the_script_uses_only_commands_that_underpass_has() {
     let text = script("verify-windows.ps1");
     let known = |words: &[&str]| {
         let help =

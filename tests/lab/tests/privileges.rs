@@ -48,7 +48,7 @@ fn assert_capabilities(pid: u32, effective: &str) {
 }
 
 #[test]
-fn what_reads_from_the_network_is_not_root_and_has_no_capability() {
+fn the_process_that_reads_from_the_network_is_not_root_and_has_no_capability() {
     let Some((lab, mut tunnel)) = tunnelled_lab(&[]) else { return };
     let _web = web_server(&lab);
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");

@@ -247,7 +247,7 @@ except ConnectionResetError: pass";
 }
 
 #[test]
-fn a_vm_that_was_suspended_goes_on_where_it_was() {
+fn a_vm_that_was_suspended_continues_where_it_was() {
     let Some((lab, mut tunnel)) = tunnelled_lab(&[]) else { return };
     let _echo = python_server(&lab, Place::Internet, ECHO_SERVER, &[], 7);
     let relays = tunnel.relays();

@@ -102,7 +102,7 @@ fn killed_at_random_moments_it_leaves_the_old_network_and_nothing_in_the_next_st
 }
 
 #[test]
-fn what_a_killed_run_left_is_replaced_by_a_run_with_other_addresses() {
+fn the_remains_of_a_killed_run_are_replaced_by_a_run_with_other_addresses() {
     let Some(lab) = cut_off_lab() else { return };
     let _web = web_server(&lab);
     ip(&lab, "addr add 10.44.0.1/24 dev lo");
@@ -281,7 +281,7 @@ fn captured_nameservers_follow_resolv_conf_and_rules_follow_addresses() {
 }
 
 #[test]
-fn a_rule_that_somebody_removes_comes_back() {
+fn a_removed_rule_comes_back() {
     let Some((lab, tunnel)) = tunnelled_lab(&[]) else { return };
     let before = rules(&lab);
     ip(&lab, "rule del pref 30449");
@@ -321,7 +321,7 @@ fn a_removed_device_ends_it_with_a_message_and_the_old_network_is_back() {
 }
 
 #[test]
-fn a_runtime_directory_that_cannot_be_used_is_told() {
+fn an_unusable_runtime_directory_is_reported() {
     let Some(lab) = cut_off_lab() else { return };
     let scratch = Scratch::new();
     let file = scratch.file("a-file", "");

@@ -122,7 +122,7 @@ impl Machine {
 }
 
 #[test]
-fn a_service_is_installed_told_and_removed() {
+fn a_service_is_installed_shown_and_removed() {
     if lab_or_skip().is_none() {
         return;
     }
@@ -169,7 +169,7 @@ fn a_service_is_installed_told_and_removed() {
 }
 
 #[test]
-fn what_cannot_be_done_is_told_and_nothing_of_others_is_touched() {
+fn failures_are_reported_and_foreign_files_stay() {
     if lab_or_skip().is_none() {
         return;
     }
@@ -202,7 +202,7 @@ fn what_cannot_be_done_is_told_and_nothing_of_others_is_touched() {
 }
 
 #[test]
-fn the_unit_tells_systemd_when_traffic_flows_and_ends_with_the_tunnel() {
+fn the_unit_notifies_systemd_when_traffic_flows_and_ends_with_the_tunnel() {
     if lab_or_skip().is_none() {
         return;
     }

@@ -120,7 +120,7 @@ fn flows(tunnel: &Tunnel, kind: &str) -> u64 {
 }
 
 #[test]
-fn a_connect_to_a_port_where_nobody_listens_is_refused_at_once_and_never_seen_as_connected() {
+fn a_connect_to_a_closed_port_is_refused_at_once_and_never_seen_as_connected() {
     let Some((lab, _tunnel)) = tunnelled_lab(&[]) else { return };
     for host in [SERVER, SERVER_V6] {
         let (outcome, median) = outcome(&lab, (host, "1"), "50", "10");

@@ -146,7 +146,7 @@ for s, _ in others[:50]:
 }
 
 #[test]
-fn a_flood_of_datagrams_each_way_harms_nobody_else() {
+fn a_flood_of_datagrams_each_way_harms_no_other_traffic() {
     let Some((lab, mut tunnel)) = tunnelled_lab(&[]) else { return };
     let (_web, _udp) = (web_server(&lab), udp_server(&lab));
     let _server = lab.start(Place::Internet, &["iperf3", "-s", "-B", SERVER]).unwrap();

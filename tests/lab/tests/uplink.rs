@@ -95,7 +95,7 @@ fn pings(lab: &Lab, place: Place, own: &str, to: &str) -> bool {
 }
 
 #[test]
-fn what_an_app_starts_from_eth0_s_address_goes_through_the_tunnel() {
+fn conversations_that_an_app_starts_from_eth0_s_address_go_through_the_tunnel() {
     let Some((lab, _dns, mut tunnel)) = tunnelled_lab_with_dns(&[]) else { return };
     let (_web, _udp, _echo) =
         (web_server(&lab), udp_server(&lab), echo_server(&lab, Place::Internet, ECHO));
@@ -146,7 +146,7 @@ except Exception as error: print(type(error).__name__)
 }
 
 #[test]
-fn what_came_in_by_eth0_is_answered_by_eth0_with_the_tunnel_and_after_it_was_killed() {
+fn requests_by_eth0_are_answered_by_eth0_with_the_tunnel_and_after_it_was_killed() {
     let Some(lab) = cut_off_lab() else { return };
     let scratch = Scratch::new();
     let _server = echo_server(&lab, Place::Wsl, ECHO);

@@ -125,7 +125,7 @@ fn every_item_is_found_as_it_is() {
 }
 
 #[test]
-fn what_is_broken_is_found() {
+fn broken_parts_are_found() {
     let Some((lab, mut tunnel)) = tunnelled_lab(&["--no-host-loopback"]) else { return };
     // There are no web pages or names, and pings are dropped.
     must(&lab, Place::Internet, "nft add table inet drop_all");
@@ -182,7 +182,7 @@ fn a_change_of_the_hosts_network_is_noticed_and_without_one_that_is_said() {
 }
 
 #[test]
-fn a_vpn_that_cuts_wsl_off_is_named_and_the_tunnel_goes_on() {
+fn a_vpn_that_cuts_wsl_off_is_named_and_the_tunnel_continues() {
     if Relay::chosen() == Relay::Windows {
         // Wine's adapters have no drivers by which Windows recognises a VPN.
         return;

@@ -280,7 +280,7 @@ fn facts_are_printed_as_json_and_changes_reach_the_gateway() {
 }
 
 #[test]
-fn whoever_is_killed_no_relay_is_orphaned() {
+fn no_relay_is_orphaned_by_any_kill() {
     let Some((lab, mut interop)) = windows_lab() else { return };
     let _web = web_server(&lab);
     let mut tunnel = up(interop.launch(&lab, &["--lanes", "2"]));
@@ -375,7 +375,7 @@ impl Drop for SetAtEnd<'_> {
 
 /// Eight uploads, eight downloads and eight echoes of that many MiB each, at once and at full
 /// speed, with pings and DNS queries meanwhile. Floods that end before those start again.
-fn floods_starve_nobody(lab: &Lab, tunnel: &Tunnel, mebibytes: u64) {
+fn floods_starve_no_other_traffic(lab: &Lab, tunnel: &Tunnel, mebibytes: u64) {
     let _transfers =
         python_server(lab, Place::Internet, Script::Transfer.text(), &["serve", "5001"], 5001);
     let idle = round_trips(lab, 20);
@@ -421,20 +421,20 @@ fn floods_starve_nobody(lab: &Lab, tunnel: &Tunnel, mebibytes: u64) {
 }
 
 #[test]
-fn floods_both_ways_for_a_minute_starve_nobody_and_deadlock_never() {
+fn floods_both_ways_for_a_minute_starve_no_other_traffic_and_never_deadlock() {
     let Some((lab, interop)) = windows_lab() else { return };
     let _server = host_nameserver(&lab);
     let tunnel = up(interop.launch(&lab, &[]));
-    floods_starve_nobody(&lab, &tunnel, 400);
+    floods_starve_no_other_traffic(&lab, &tunnel, 400);
 }
 
 #[test]
-fn floods_starve_nobody_with_larger_pipes_and_another_relay_either() {
+fn floods_starve_no_other_traffic_with_larger_pipes_and_another_relay_either() {
     let Some((lab, small)) = windows_lab() else { return };
     let _server = host_nameserver(&lab);
-    floods_starve_nobody(&lab, &up(small.launch_linux(&lab, &[])), 60);
+    floods_starve_no_other_traffic(&lab, &up(small.launch_linux(&lab, &[])), 60);
     drop(small);
     let large = Interop::start_with(&lab, 64 * 1024);
-    floods_starve_nobody(&lab, &up(large.launch_linux(&lab, &[])), 150);
-    floods_starve_nobody(&lab, &up(large.launch(&lab, &[])), 150);
+    floods_starve_no_other_traffic(&lab, &up(large.launch_linux(&lab, &[])), 150);
+    floods_starve_no_other_traffic(&lab, &up(large.launch(&lab, &[])), 150);
 }

@@ -163,7 +163,7 @@ fn where_the_lasting_socket_is_dead_windows_is_asked_by_a_live_sessions() {
 }
 
 #[test]
-fn where_a_policy_forbids_cmd_other_programs_tell_windows_folder() {
+fn if_a_policy_forbids_cmd_other_programs_report_windows_folder() {
     let Some((lab, interop)) = windows_lab() else { return };
     let _web = web_server(&lab);
     let scratch = Scratch::new();
@@ -201,7 +201,7 @@ fn where_a_policy_forbids_cmd_other_programs_tell_windows_folder() {
 }
 
 #[test]
-fn a_windows_program_is_told_where_the_kernel_has_no_entry_and_this_is_no_wsl() {
+fn a_windows_program_is_reported_if_the_kernel_has_no_entry_and_this_is_not_a_wsl() {
     // The kernel's list belongs to the machine: no other test may have an entry in it now, so this
     // one runs alone.
     let Some(lab) = cut_off_lab() else { return };
@@ -342,7 +342,7 @@ fn the_relay_is_run_from_windows_disk_where_other_versions_are_removed() {
 }
 
 #[test]
-fn a_relay_that_an_antivirus_program_takes_is_told_by_name_and_copied_again() {
+fn a_relay_removed_by_an_antivirus_program_is_named_and_copied_again() {
     let Some((lab, interop)) = windows_lab() else { return };
     let _web = web_server(&lab);
     let scratch = Scratch::new();
@@ -377,7 +377,7 @@ fn a_relay_that_an_antivirus_program_takes_is_told_by_name_and_copied_again() {
 }
 
 #[test]
-fn a_relay_that_windows_refuses_to_start_is_told_with_what_to_try_and_tried_again() {
+fn a_relay_that_windows_refuses_to_start_is_reported_with_a_remedy_and_tried_again() {
     let Some((lab, interop)) = windows_lab() else { return };
     let scratch = Scratch::new();
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
@@ -393,7 +393,7 @@ fn a_relay_that_windows_refuses_to_start_is_told_with_what_to_try_and_tried_agai
 }
 
 #[test]
-fn a_relay_for_another_processor_is_told_with_windows_own_words() {
+fn a_relay_for_another_processor_is_reported_with_windows_own_words() {
     let Some((lab, interop)) = windows_lab() else { return };
     let scratch = Scratch::new();
     let mut program = fs::read(built::windows_relay()).unwrap_or_default();

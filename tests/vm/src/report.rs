@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_did_not_run_counts_as_failed() {
+    fn a_check_that_did_not_run_counts_as_failed() {
         let line = |outcome| Line { name: "a check", outcome, took: Duration::from_millis(1500) };
         let lines = [
             line(Outcome::Passed("3 ms".into())),

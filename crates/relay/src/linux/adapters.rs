@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interface_is_told_as_an_adapter() {
+    fn an_interface_is_reported_as_an_adapter() {
         let folder =
             std::env::temp_dir().join(format!("underpass-adapters-{}", std::process::id()));
         let interface = |name: &str, files: &[(&str, &str)]| {
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_tells_its_loopback() {
+    fn this_machine_reports_its_loopback() {
         let ours = addresses();
         assert!(ours.contains(&("lo".to_owned(), "127.0.0.1".parse().unwrap(), 8)), "{ours:?}");
         // As a little-endian machine writes it.

@@ -39,7 +39,7 @@ impl Socket {
                 socket.into()
             }
         };
-        tell_all(&socket, family)?;
+        report_all(&socket, family)?;
         // The host may allow less. With less, more of a burst is lost.
         let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(UDP_BUFFER);
         socket.set_nonblocking(true)?;
@@ -192,7 +192,7 @@ pub(crate) fn refusal(error: Errno, (to, payload): (IpAddr, usize), marks: Marks
 
 /// Makes the kernel report the time to live and the traffic class of each datagram, and keep errors
 /// in the queue.
-pub(crate) fn tell_all(socket: &impl AsFd, family: Family) -> nix::Result<()> {
+pub(crate) fn report_all(socket: &impl AsFd, family: Family) -> nix::Result<()> {
     match family {
         Family::V4 => {
             setsockopt(socket, sockopt::Ipv4RecvErr, &true)?;
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_the_host_itself_are_told_by_their_errno() {
+    fn errors_of_the_host_itself_are_reported_by_errno() {
         let unreachable = local(Errno::ENETUNREACH as u32);
         assert_eq!(queued_fault(&unreachable, icmp::fault4), Some(FaultKind::NetworkUnreachable));
         let too_big = local(libc::EMSGSIZE as u32);

@@ -137,7 +137,7 @@ fn open(family: Family) -> io::Result<std::net::UdpSocket> {
         Family::V6 => (Domain::IPV6, Protocol::ICMPV6),
     };
     let socket = Socket::new(domain, Type::DGRAM, Some(protocol))?;
-    datagrams::tell_all(&socket, family)?;
+    datagrams::report_all(&socket, family)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
 }

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_tells_nothing_gives_empty_facts() {
+    fn a_host_without_facts_gives_empty_facts() {
         let facts = read(Path::new("/nonexistent"));
         assert_eq!(facts, HostFacts { system: "Linux ".into(), ..HostFacts::default() });
     }

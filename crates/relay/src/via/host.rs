@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bypass_list_is_followed_and_no_setting_is_none() {
+    fn the_bypass_list_is_followed_and_without_a_setting_there_is_no_proxy() {
         let fixed = settings(None, Some("http=a:1;https=b:2"));
         let must_not = Err("no script is run");
         assert_eq!(told(&fixed, "http://x.test/p", must_not).0, ["http://a:1"]);

@@ -52,10 +52,10 @@ impl Socket {
         }
         sockets::ignore_icmp_errors(&socket)?;
         // Without it each datagram seems to have the usual time to live.
-        if let Err(error) = sockets::tell_ttl(&socket, family) {
+        if let Err(error) = sockets::report_ttl(&socket, family) {
             tracing::debug!(%error, "the time to live of received datagrams is not reported");
         }
-        let ecn = match sockets::tell_ecn(&socket, family) {
+        let ecn = match sockets::report_ecn(&socket, family) {
             Ok(()) => Ecn::Carried,
             Err(_) => Ecn::Unknown,
         };

@@ -256,13 +256,13 @@ mod tests {
     }
 
     #[test]
-    fn a_metric_that_is_no_number_of_windows_is_unknown() {
+    fn a_metric_that_windows_does_not_know_is_unknown() {
         let of = |metric| adapter(adapters::Adapter { metric, ..ethernet("Intel", 6) }).metric;
         assert_eq!([of(25), of(u32::MAX)], [25, 0]);
     }
 
     #[test]
-    fn ipv6_is_there_with_a_default_route_or_where_no_route_is_told_with_a_public_address() {
+    fn ipv6_exists_with_a_default_route_or_if_no_route_is_reported_with_a_public_address() {
         let adapters = [ethernet("Intel", 6)];
         let route =
             |prefix, adapter| adapters::Route { to: Ipv6Addr::UNSPECIFIED.into(), prefix, adapter };
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn this_windows_tells_its_adapters_and_itself() {
+    fn this_windows_reports_its_adapters_and_itself() {
         let facts = facts();
         assert!(facts.system.starts_with("Windows "), "{}", facts.system);
         let loopback = facts.adapters.iter().find(|adapter| adapter.kind == "loopback");

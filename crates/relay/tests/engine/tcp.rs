@@ -50,7 +50,7 @@ async fn an_echo_server_gives_every_byte_back_and_both_directions_end_on_their_o
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_as_one() {
+async fn a_refusal_is_reported_as_one() {
     let mut gateway = Gateway::start(4096, 10);
     let (listener, address) = listener().await;
     drop(listener);
@@ -59,7 +59,7 @@ async fn a_refusal_is_told_as_one() {
 }
 
 #[tokio::test]
-async fn a_network_without_a_route_is_told_as_one() {
+async fn a_network_without_a_route_is_reported_as_such() {
     let mut gateway = Gateway::start(4096, 10);
     // No TCP connection goes to the broadcast address: the host itself refuses, and sends nothing.
     let flow = gateway.open(1, "255.255.255.255:9".parse().unwrap(), 1000).await;
@@ -124,7 +124,7 @@ async fn a_reset_by_the_server_reaches_the_app() {
 }
 
 #[tokio::test]
-async fn a_write_that_fails_after_the_fin_is_told_as_a_reset() {
+async fn a_write_that_fails_after_the_fin_is_reported_as_a_reset() {
     let mut gateway = Gateway::start(65_536, 10);
     let (flow, server) = opened(&mut gateway, 1, 1000).await;
     // More than the sockets' buffers hold, so that the Fin arrives while bytes are pending.
@@ -247,7 +247,7 @@ async fn garbage_ends_the_relay_with_its_reason() {
 }
 
 #[tokio::test]
-async fn facts_are_told() {
+async fn facts_are_reported() {
     let mut gateway = Gateway::start(4096, 10);
     gateway.session.send(&Frame::AskFacts { request: RequestId(4) });
     let facts = gateway.next().await;

@@ -188,7 +188,7 @@ fn received_ttl(socket: &UdpSocket) -> std::io::Result<i32> {
 }
 
 #[tokio::test]
-async fn a_closed_port_is_told_with_who_said_so_and_the_socket_lives_on() {
+async fn a_closed_port_is_reported_with_its_sender_and_the_socket_stays_open() {
     let families = [(Family::V4, "127.0.0.1:0"), (Family::V6, "[::1]:0")];
     for (family, loopback) in
         families.into_iter().filter(|(family, _)| *family == Family::V4 || has_ipv6())

@@ -65,7 +65,7 @@ fn trouble(words: &str) -> Event {
 }
 
 #[tokio::test]
-async fn a_name_is_told_to_the_proxy_and_its_first_bytes_are_the_flows() {
+async fn the_proxy_gets_the_name_and_its_first_bytes_are_the_flows() {
     let (listener, at) = listener().await;
     let mut gateway = via(&format!("http://me:s3cret@{at}"), &[]);
     let flow = open(&mut gateway, 1, FAR, Some("www.far.test"));
@@ -85,7 +85,7 @@ async fn a_name_is_told_to_the_proxy_and_its_first_bytes_are_the_flows() {
 }
 
 #[tokio::test]
-async fn socks_is_told_the_address_where_there_is_no_name() {
+async fn socks_gets_the_address_if_there_is_no_name() {
     let (listener, at) = listener().await;
     let mut gateway = via(&format!("socks5://{at}"), &[]);
     let flow = open(&mut gateway, 1, FAR, None);
@@ -98,7 +98,7 @@ async fn socks_is_told_the_address_where_there_is_no_name() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_the_destinations_and_a_proxy_that_does_not_work_is_told_once() {
+async fn a_refusal_is_the_destinations_and_a_broken_proxy_is_reported_once() {
     let (listener, at) = listener().await;
     let mut gateway = via(&format!("http://me:s3cret@{at}"), &[]);
     for (flow, answer, reason) in [
@@ -143,7 +143,7 @@ async fn a_refusal_is_the_destinations_and_a_proxy_that_does_not_work_is_told_on
 }
 
 #[tokio::test]
-async fn what_is_excepted_goes_directly() {
+async fn excepted_destinations_go_directly() {
     let (proxy, at) = listener().await;
     let (server, here) = listener().await;
     let mut gateway = via(&format!("http://{at}"), &["203.0.113.0/25", ".near.test"]);
@@ -318,7 +318,7 @@ async fn a_socks_proxy_without_udp_is_asked_once() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_nobody_can_go_through_ends_the_relay() {
+async fn an_unusable_proxy_ends_the_relay() {
     for proxy in ["windows", "ftp://proxy:1", ""] {
         let mut gateway = via(proxy, &[]);
         let mut bytes = Vec::new();

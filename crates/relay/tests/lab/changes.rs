@@ -23,7 +23,7 @@ fn settle(relay: &Relay) -> usize {
 }
 
 #[test]
-fn routes_and_addresses_are_told_and_the_facts_are_the_new_ones() {
+fn changes_of_routes_and_addresses_are_reported_and_the_facts_are_new() {
     let Some(lab) = lab_or_skip() else { return };
     let mut relay = Relay::start(&lab);
     assert!(relay.hello.capabilities.has(Capabilities::CHANGES));
@@ -44,7 +44,7 @@ fn routes_and_addresses_are_told_and_the_facts_are_the_new_ones() {
 }
 
 #[test]
-fn another_dns_server_is_told() {
+fn another_dns_server_is_reported() {
     let Some(lab) = lab_or_skip() else { return };
     let file = format!("/etc/netns/{}/resolv.conf", lab.namespace(Place::Windows));
     let mut relay = Relay::start(&lab);
@@ -58,7 +58,7 @@ fn another_dns_server_is_told() {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the test is about how often, in time")]
-fn a_burst_is_told_at_once_and_then_once_a_second_and_its_last_change_too() {
+fn a_burst_is_reported_at_once_then_once_a_second_with_its_last_change() {
     let Some(lab) = lab_or_skip() else { return };
     let mut relay = Relay::start(&lab);
     assert_eq!(settle(&relay), 0, "nothing changed yet");

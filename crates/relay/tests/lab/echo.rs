@@ -86,7 +86,7 @@ fn a_router_where_the_time_to_live_ends_is_named() {
 }
 
 #[test]
-fn errors_tell_who_said_so_the_router_or_the_host_itself() {
+fn errors_name_their_sender_the_router_or_the_host_itself() {
     let Some(lab) = lab_or_skip() else { return };
     let mut relay = Relay::start(&lab);
     // The router has no route there.
@@ -109,7 +109,7 @@ fn errors_tell_who_said_so_the_router_or_the_host_itself() {
 }
 
 #[test]
-fn a_peer_that_is_silent_gives_no_answer_and_holds_up_nobody() {
+fn a_silent_peer_gives_no_answer_and_delays_no_other() {
     let Some(lab) = lab_or_skip() else { return };
     run(&lab, Place::Router, "ip route add blackhole 198.18.0.0/16");
     let mut relay = Relay::start(&lab);
@@ -121,7 +121,7 @@ fn a_peer_that_is_silent_gives_no_answer_and_holds_up_nobody() {
 }
 
 #[test]
-fn a_host_that_lets_nobody_ping_does_not_offer_it_and_refuses() {
+fn a_host_that_forbids_pings_does_not_offer_them_and_refuses() {
     let Some(lab) = lab_or_skip() else { return };
     set_ping_group_range(&lab, "1 0");
     let mut relay = Relay::start(&lab);

@@ -201,13 +201,13 @@ impl Stack {
                     return Err(DropReason::Ipv6Off);
                 }
                 self.uplink.note_opening(SocketAddr::new(packet.src, seg.src_port));
-                self.may_tell()?;
+                self.may_emit()?;
             }
             Arrived::Unknown => {
                 let kind = if seg.is_accepting() { Kind::Accepting } else { Kind::Other };
                 let app = SocketAddr::new(packet.src, seg.src_port);
                 if let Some(elsewhere) = self.uplink.answer(app, kind) {
-                    return Err(self.tell_elsewhere(elsewhere));
+                    return Err(self.report_elsewhere(elsewhere));
                 }
                 self.tcp.answer_unknown(packet, seg, &mut around);
                 return Err(DropReason::NoFlow);
@@ -215,7 +215,7 @@ impl Stack {
             Arrived::Opening if self.is_off(packet) => return Err(DropReason::Ipv6Off),
             Arrived::Opening => {
                 self.uplink.note_opening(SocketAddr::new(packet.src, seg.src_port));
-                self.may_tell()?;
+                self.may_emit()?;
             }
         }
         let mut around = Around { link: &mut self.link, stats: &mut self.stats, out };
@@ -241,7 +241,7 @@ impl Stack {
             }
         };
         let opened = self.tcp.open_pending(now, packet, seg, &mut around, self.owners.as_mut());
-        self.tell_displaced();
+        self.report_displaced();
         match opened {
             Ok((flow, tuple)) => {
                 self.stats.flows_total += 1;
@@ -269,8 +269,8 @@ impl Stack {
     }
 
     /// The packet is lost. By the time its sender repeats it, it may have another route.
-    fn tell_elsewhere(&mut self, elsewhere: Elsewhere) -> DropReason {
-        if let Err(why) = self.may_tell() {
+    fn report_elsewhere(&mut self, elsewhere: Elsewhere) -> DropReason {
+        if let Err(why) = self.may_emit() {
             return why;
         }
         self.tell(Event::Elsewhere(elsewhere));
@@ -284,7 +284,7 @@ impl Stack {
         meta: RxMeta,
         out: &mut dyn Transmit,
     ) -> Taken {
-        self.may_tell()?;
+        self.may_emit()?;
         let Datagram { ref packet, app, to, bytes } = *datagram;
         let peer = match self.plan.classify(to) {
             Target::Remote(peer) | Target::Host(peer) => peer,
@@ -347,7 +347,7 @@ impl Stack {
         if message[0] != request {
             return Err(self.ingest_icmp_other(now, packet, out));
         }
-        self.may_tell()?;
+        self.may_emit()?;
         let ident = [message[4], message[5], message[6], message[7]];
         let echoed = Echoed { code: message[1], ident };
         let payload = &message[8..];
@@ -395,7 +395,8 @@ impl Stack {
             }
             (true, icmp::ECHO_REPLY, _) | (false, 129, _) => {
                 let reply = self.uplink.echo_reply(packet.src, packet.dst);
-                return reply.map_or(DropReason::Icmp, |elsewhere| self.tell_elsewhere(elsewhere));
+                return reply
+                    .map_or(DropReason::Icmp, |elsewhere| self.report_elsewhere(elsewhere));
             }
             (true, 3 | 4 | 5 | 11 | 12, _) | (false, 1..=127, _) => return DropReason::IcmpError,
             (true | false, _, _) => return DropReason::Icmp,

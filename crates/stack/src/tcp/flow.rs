@@ -209,7 +209,7 @@ impl Flow {
     /// take more after its SYN-ACK (it scales that window, which RFC 7323 2.2 forbids) and panic
     /// when the ring is full.
     pub(crate) fn overruns(&self, seg: Segment) -> bool {
-        let from_unread = seg.behind_data().seq.wrapping_sub(self.unread_from);
+        let from_unread = seg.without_data().seq.wrapping_sub(self.unread_from);
         // A number in the lower half of the number space is ahead (RFC 9293 3.4).
         seg.data > 0
             && from_unread < 1 << 31

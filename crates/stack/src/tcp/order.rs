@@ -72,11 +72,11 @@ impl Tcp {
             );
         };
         let is_fin = seg.flags & (FIN | RST) == FIN;
-        let is_early = is_fin && flow.note_early_fin(seg.behind_data());
+        let is_early = is_fin && flow.note_early_fin(seg.without_data());
         if is_fin && seg.data > 0 {
             let (data, fin) = split_fin(bytes, seg);
             feed(flow, &data, seg);
-            let rest = seg.behind_data();
+            let rest = seg.without_data();
             if !is_early && flow.expected() == rest.seq {
                 feed(flow, &fin, rest);
             }

@@ -400,7 +400,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "any instant will do; time is an argument")]
-    fn what_is_kept_of_connections_that_are_gone_is_bounded() {
+    fn the_memory_of_gone_connections_is_bounded() {
         for held in [0, 1000] {
             let (now, mut room) = (Instant::now(), Room::default());
             for id in (0..held).map(FlowId) {
@@ -458,7 +458,7 @@ mod tests {
     /// A kernel repeats its SYN. Only the last one's deadline counts.
     #[test]
     #[expect(clippy::disallowed_methods, reason = "any instant will do; time is an argument")]
-    fn what_is_kept_of_a_syn_that_is_repeated_is_bounded_and_its_last_deadline_stays() {
+    fn the_memory_of_a_repeated_syn_is_bounded_and_its_last_deadline_stays() {
         let (start, mut room, id) = (Instant::now(), Room::default(), FlowId(0));
         let tuple = Tuple { app: ([10, 99, 0, 18], 1).into(), to: ([192, 0, 2, 1], 80).into() };
         let pending = Pending {

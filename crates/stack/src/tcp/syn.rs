@@ -57,7 +57,7 @@ impl Segment {
     }
 
     /// The same segment from the end of its data on, without the data.
-    pub(crate) fn behind_data(self) -> Self {
+    pub(crate) fn without_data(self) -> Self {
         let data = u32::try_from(self.data).unwrap_or(0);
         Self {
             seq: self.seq.wrapping_add(data),
@@ -270,7 +270,7 @@ mod tests {
                 );
                 assert_eq!((seg.flags, seg.window, seg.header), (flags, 0x4001, 28));
                 assert_eq!((seg.data, seg.length), (data, control + data as u32), "flags {flags}");
-                let behind = seg.behind_data();
+                let behind = seg.without_data();
                 assert_eq!(
                     (behind.seq, behind.data, behind.length),
                     (seg.seq + data as u32, 0, control)
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_is_not_whole_or_from_port_0_is_no_segment() {
+    fn a_header_that_is_incomplete_or_from_port_0_is_not_a_segment() {
         let whole = header(ACK, &[1; 4]);
         assert!(Segment::read(&whole).is_some());
         for short in 0..whole.len() {

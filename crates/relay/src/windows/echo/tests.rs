@@ -108,7 +108,7 @@ impl Pings {
 }
 
 #[tokio::test]
-async fn a_sweep_of_addresses_where_nobody_answers_holds_up_no_other_ping() {
+async fn a_sweep_of_silent_addresses_delays_no_other_ping() {
     fake::alone(async {
         let mut pings = Pings::new();
         assert!(pings.answers(fake::ALIVE).await);
@@ -170,7 +170,7 @@ async fn a_request_that_ends_within_the_call_is_heard_of_once() {
 }
 
 #[tokio::test]
-async fn what_windows_does_not_end_in_time_ends_here() {
+async fn requests_that_windows_does_not_end_in_time_end_here() {
     fake::alone(async {
         let patience = std::time::Duration::from_millis(200);
         let mut pings = Pings::within(PingLimits { patience, ..PINGS });

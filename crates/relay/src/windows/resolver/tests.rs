@@ -66,7 +66,7 @@ async fn a_raw_query_is_answered_by_windows_own_rules() {
 }
 
 #[tokio::test]
-async fn what_windows_was_given_lives_until_its_callback() {
+async fn memory_lent_to_windows_lives_until_its_callback() {
     let windows = windows();
     let names: Vec<_> = (0..50).map(|n| format!("name{n}.lives.test")).collect();
     // Many at once, so that one would reuse another's memory.
@@ -77,7 +77,7 @@ async fn what_windows_was_given_lives_until_its_callback() {
 }
 
 #[tokio::test]
-async fn who_gives_up_cancels_the_query_and_its_memory_lives_on_until_the_callback() {
+async fn giving_up_cancels_the_query_and_its_memory_lives_until_the_callback() {
     let windows = windows();
     for name in ["slow.cancelled.test", "slowelsewhere.cancelled.test"] {
         let asked = timeout(Duration::from_millis(50), windows.resolve(&question(name))).await;

@@ -198,7 +198,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_change_of_the_users_proxy_is_told_as_it_happens() {
+    fn a_change_of_the_users_proxy_is_reported_at_once() {
         let [settings, ..] = Settings::all();
         let settings = settings.unwrap();
         let (told, tells) = mpsc::channel();

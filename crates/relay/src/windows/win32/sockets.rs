@@ -60,7 +60,7 @@ pub(crate) fn ignore_icmp_errors(socket: &impl AsRawSocket) -> io::Result<()> {
 /// Makes each received datagram carry its time to live (`IP_RECVTTL`, `IPV6_HOPLIMIT`).
 ///
 /// # Errors Windows' error.
-pub(crate) fn tell_ttl(socket: &impl AsRawSocket, family: Family) -> io::Result<()> {
+pub(crate) fn report_ttl(socket: &impl AsRawSocket, family: Family) -> io::Result<()> {
     let (level, option) = match family {
         Family::V4 => (IPPROTO_IP, IP_RECVTTL),
         Family::V6 => (IPPROTO_IPV6, IPV6_HOPLIMIT),
@@ -73,7 +73,7 @@ pub(crate) fn tell_ttl(socket: &impl AsRawSocket, family: Family) -> io::Result<
 /// for sending.
 ///
 /// # Errors This Windows is older than Windows 11 and Windows Server 2022.
-pub(crate) fn tell_ecn(socket: &impl AsRawSocket, family: Family) -> io::Result<()> {
+pub(crate) fn report_ecn(socket: &impl AsRawSocket, family: Family) -> io::Result<()> {
     match family {
         Family::V4 => set_option(socket, IPPROTO_IP, IP_RECVECN, 1),
         Family::V6 => set_option(socket, IPPROTO_IPV6, IPV6_RECVECN, 1),

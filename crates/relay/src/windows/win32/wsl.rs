@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_of_the_registry_are_read_and_missing_ones_are_none() {
+    fn numbers_of_the_registry_are_read_and_missing_ones_give_none() {
         // Every Windows has this number, and Wine too.
         let number = machine_number(
             r"SYSTEM\CurrentControlSet\Control\Session Manager",

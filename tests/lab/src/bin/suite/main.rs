@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn options_and_words_are_told_apart() {
+    fn options_and_words_are_distinguished() {
         let options =
             read("--built b.json tcp --set quick --slots 3 --limit 9 udp --list").unwrap();
         assert_eq!(options.built, PathBuf::from("b.json"));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_an_error_that_names_it() {
+    fn unknown_words_are_errors_that_name_them() {
         for (line, part) in [
             ("--built b --nonsense", "--nonsense is not an option"),
             ("--built b -x", "-x is not an option"),

@@ -135,7 +135,7 @@ const LONG: [&str; 9] = [
     "doctor_fixes::",
     "_for_a_minute_go_on",
     "_end_after_30_seconds_",
-    "what_is_broken_is_found",
+    "broken_parts_are_found",
 ];
 
 /// The core of the tunnel, for a quick look. `scripts/test` reads this line.
@@ -168,7 +168,7 @@ const MARKS: [(&str, &str, Need, u32); 17] = [
     ("underpass/verify", "", Need::Alone, 1),
     (
         "lab/windows_start",
-        "a_windows_program_is_told_where_the_kernel_has_no_entry",
+        "a_windows_program_is_reported_if_the_kernel_has_no_entry",
         Need::Alone,
         1,
     ),
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn what_measures_has_the_machine_for_itself() {
+    fn a_measuring_job_has_the_machine_for_itself() {
         assert_eq!(mark("lab/load", "readers_that_stop_stall_", "linux").0, Need::Alone);
         assert_eq!(mark("lab/windows", "floods_both_ways", "").0, Need::Alone);
         assert_eq!(mark("lab/windows", "facts_are_printed", "").0, Need::Slots(2));
