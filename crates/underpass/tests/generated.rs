@@ -2,10 +2,10 @@
 //! Manual pages and completion scripts, as groff and the shells themselves take them, and the page
 //! of options in the documentation.
 
+use lab::scene::Scratch;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 const UNDERPASS: &str = env!("CARGO_BIN_EXE_underpass");
@@ -27,32 +27,8 @@ fn is_missing(program: &str) -> bool {
     if std::env::split_paths(&folders).any(|folder| folder.join(program).exists()) {
         return false;
     }
-    let why = format!("tests need {program}; run scripts/lab-deps tests");
-    assert_ne!(
-        std::env::var("CI").as_deref(),
-        Ok("true"),
-        "under CI no test may be skipped: {why}"
-    );
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+    lab::skip(format!("tests need {program}; run scripts/lab-deps tests"));
     true
-}
-
-/// A folder that goes with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path =
-            std::env::temp_dir().join(format!("underpass-generated-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 /// The commands that the help lists below these words.
@@ -86,8 +62,8 @@ fn commands(words: &[&str]) -> Vec<Vec<String>> {
 
 #[test]
 fn each_command_has_a_page_that_groff_takes_without_a_warning() {
-    let folder = Folder::new("man");
-    let path = folder.0.join("man1").display().to_string();
+    let folder = Scratch::new();
+    let path = folder.path("man1");
     quiet(UNDERPASS, &["man", &path]);
     let pages: BTreeSet<String> = fs::read_dir(&path)
         .unwrap()
@@ -130,10 +106,10 @@ fn each_command_has_a_page_that_groff_takes_without_a_warning() {
 
 #[test]
 fn what_is_generated_is_the_same_each_time() {
-    let folder = Folder::new("again");
+    let folder = Scratch::new();
     let pages = |name: &str| -> BTreeSet<(std::ffi::OsString, Vec<u8>)> {
-        let path = folder.0.join(name);
-        quiet(UNDERPASS, &["man", &path.display().to_string()]);
+        let path = folder.path(name);
+        quiet(UNDERPASS, &["man", &path]);
         let files = fs::read_dir(&path).unwrap().map(|file| file.unwrap());
         files.map(|file| (file.file_name(), fs::read(file.path()).unwrap())).collect()
     };
@@ -194,15 +170,15 @@ fn the_page_of_options_is_what_the_help_says() {
 }
 
 /// The completion script in a file of the name that its shell wants.
-fn script(folder: &Folder, shell: &str, name: &str) -> String {
-    let path = folder.0.join(name);
+fn script(folder: &Scratch, shell: &str, name: &str) -> String {
+    let path = folder.path(name);
     fs::write(&path, quiet(UNDERPASS, &["completions", shell])).unwrap();
-    path.display().to_string()
+    path
 }
 
 #[test]
 fn bash_completes_commands_of_each_level() {
-    let folder = Folder::new("bash");
+    let folder = Scratch::new();
     let script = script(&folder, "bash", "underpass");
     // What bash's own completion does: it sets the words, calls the function and reads its reply.
     const ASK: &str = r#"source "$1"; shift; COMP_WORDS=(underpass "$@"); COMP_CWORD=$#
@@ -227,7 +203,7 @@ fn zsh_completes_a_command_on_its_line() {
     if is_missing("zsh") {
         return;
     }
-    let folder = Folder::new("zsh");
+    let folder = Scratch::new();
     script(&folder, "zsh", "_underpass");
     // A shell on a terminal of its own, in which `underpass` says what it was called with; the tabs
     // are typed.
@@ -245,7 +221,7 @@ fn zsh_completes_a_command_on_its_line() {
         print -r -- "$text"
         zpty -d inner
     "#;
-    let path = folder.0.display().to_string();
+    let path = folder.path("");
     let told = quiet("timeout", &["30", "zsh", "-f", "-c", TYPE, "zsh", &path]);
     assert!(told.contains("CALLED[service install --distro=x]"), "{told}");
 }
@@ -255,13 +231,13 @@ fn fish_completes_commands_of_each_level() {
     if is_missing("fish") {
         return;
     }
-    let folder = Folder::new("fish");
+    let folder = Scratch::new();
     let script = script(&folder, "fish", "underpass.fish");
     let complete = |line: &str| -> Vec<String> {
         let ask = format!("source {script}; complete --do-complete '{line}'");
         let output = Command::new("fish")
             .args(["--no-config", "-c", &ask])
-            .env("HOME", &folder.0)
+            .env("HOME", folder.path(""))
             .output()
             .unwrap();
         assert!(output.status.success() && output.stderr.is_empty(), "{line}: {output:?}");

@@ -85,20 +85,25 @@ pub fn lab_or_skip() -> Option<Lab> {
     if let Some(why) = missing().or_else(|| {
         for_tests().map(|program| format!("tests need {program}; run scripts/lab-deps tests"))
     }) {
-        assert_ne!(
-            std::env::var("CI").as_deref(),
-            Ok("true"),
-            "under CI no lab test may be skipped: {why}"
-        );
-        // Not `eprintln!`: the test runner swallows its output in a test that passes, and this is
-        // all the output of the test.
-        let _ = writeln!(std::io::stderr(), "skipped: {why}");
+        skip(why);
         return None;
     }
     match Lab::new() {
         Ok(lab) => Some(lab),
         Err(error) => panic!("the lab could not be made: {error}"),
     }
+}
+
+/// Says in one line why a test ends here.
+///
+/// # Panics
+/// With `CI=true` in the environment, where no test may be skipped.
+pub fn skip(why: impl std::fmt::Display) {
+    let is_ci = std::env::var("CI").as_deref() == Ok("true");
+    assert!(!is_ci, "under CI no test may be skipped: {why}");
+    // Not `eprintln!`: the test runner swallows what that says in a test that passes, and this is
+    // all the test says.
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
 #[cfg(test)]

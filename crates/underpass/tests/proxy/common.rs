@@ -1,19 +1,15 @@
 //! A home folder for one test, and the command run in it.
 
+use lab::scene::Scratch;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-
-/// Homes of one process, told apart by number.
-static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// A home, removed when dropped.
 pub(crate) struct Home {
-    folder: PathBuf,
+    folder: Scratch,
     variables: Vec<(String, String)>,
     is_isolated: bool,
 }
@@ -22,14 +18,8 @@ impl Home {
     /// An empty home, in a pretend WSL in mirrored mode. No program is in `PATH` but that which
     /// tells the mode.
     pub(crate) fn new() -> Self {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let folder =
-            std::env::temp_dir().join(format!("underpass-proxy-{}-{number}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
-        let home = Self { folder, variables: Vec::new(), is_isolated: false };
+        let home = Self { folder: Scratch::new(), variables: Vec::new(), is_isolated: false };
         home.script("bin/wslinfo", "echo ${WSL_MODE:-mirrored}");
-        // Other users run what is in it, whatever the umask.
-        fs::set_permissions(home.path(""), fs::Permissions::from_mode(0o755)).unwrap();
         for folder in ["home", "state"] {
             fs::create_dir(home.path(folder)).unwrap();
         }
@@ -65,12 +55,12 @@ impl Home {
     }
 
     pub(crate) fn path(&self, path: &str) -> PathBuf {
-        self.folder.join(path)
+        self.folder.path(path).into()
     }
 
     /// A file below the home folder itself.
     pub(crate) fn file(&self, path: &str) -> PathBuf {
-        self.folder.join("home").join(path)
+        self.path("home").join(path)
     }
 
     pub(crate) fn read(&self, path: &str) -> Option<String> {
@@ -85,8 +75,7 @@ impl Home {
 
     /// A program of the shell's.
     pub(crate) fn script(&self, path: &str, words: &str) {
-        let text = self.folder.join("script");
-        fs::create_dir_all(&self.folder).unwrap();
+        let text = self.path("script");
         fs::write(&text, format!("#!/bin/sh\n{words}\n")).unwrap();
         self.install(&text, path);
     }
@@ -94,14 +83,14 @@ impl Home {
     /// A program in `PATH`. By another process: one that is written by this one cannot be run while
     /// a thread of it starts a program.
     pub(crate) fn install(&self, program: &Path, path: &str) -> PathBuf {
-        let to = self.folder.join(path);
+        let to = self.path(path);
         Said::of(Command::new("install").args(["-D", "-m", "755"]).args([program, &to])).well();
         to
     }
 
     /// Every file below the home folder with its text.
     pub(crate) fn files(&self) -> Vec<(PathBuf, String)> {
-        let (mut files, mut folders) = (Vec::new(), vec![self.folder.join("home")]);
+        let (mut files, mut folders) = (Vec::new(), vec![self.path("home")]);
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
@@ -122,11 +111,11 @@ impl Home {
         let mut command = Command::new(program);
         command
             .env_clear()
-            .env("HOME", self.folder.join("home"))
+            .env("HOME", self.path("home"))
             .env("UNDERPASS", binary())
             .env("LC_ALL", "C.UTF-8");
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.current_dir(self.folder.join("home")).stdin(Stdio::null());
+        command.current_dir(self.path("home")).stdin(Stdio::null());
         command
     }
 
@@ -138,12 +127,6 @@ impl Home {
             return Said::of(self.command("/usr/bin/unshare").args(wrapper).args(words));
         }
         Said::of(self.command(binary()).arg("proxy").args(words))
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -184,15 +167,7 @@ pub(crate) fn is_there(program: &str) -> bool {
         .chain(["/usr/sbin".into()])
         .any(|folder| folder.join(program).exists());
     if !there {
-        assert_ne!(
-            std::env::var("CI").as_deref(),
-            Ok("true"),
-            "under CI no test may be skipped: {program} is missing"
-        );
-        let _ = writeln!(
-            std::io::stderr(),
-            "skipped: {program} is missing; run scripts/lab-deps tests"
-        );
+        lab::skip(format!("{program} is missing; run scripts/lab-deps tests"));
     }
     there
 }
@@ -201,12 +176,7 @@ pub(crate) fn is_there(program: &str) -> bool {
 pub(crate) fn is_root() -> bool {
     let root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
     if !root {
-        assert_ne!(
-            std::env::var("CI").as_deref(),
-            Ok("true"),
-            "under CI no test may be skipped: it needs root"
-        );
-        let _ = writeln!(std::io::stderr(), "skipped: it needs root");
+        lab::skip("it needs root");
     }
     root
 }

@@ -3,53 +3,21 @@
 
 mod servers;
 
+use lab::scene::Scratch;
 use serde_json::Value;
 use servers::{
     PROXY_EXIT, Says, closed_port, dns, echo, http_proxy, listener, socks_proxy, tls_echo,
 };
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::Arc;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 
-/// A folder that goes with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path =
-            std::env::temp_dir().join(format!("underpass-verify-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn write(&self, name: &str, text: &str) -> String {
-        let path = self.0.join(name);
-        fs::write(&path, text).unwrap();
-        path.display().to_string()
-    }
-
-    fn script(&self, name: &str, text: &str) -> String {
-        let path = self.write(name, &format!("#!/bin/sh\n{text}\n"));
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 /// The command with a clean environment, of which the machine's own proxies and language are no
 /// part.
-fn verify(folder: &Folder, servers: &[&str], words: &[&str]) -> Command {
+fn verify(folder: &Scratch, servers: &[&str], words: &[&str]) -> Command {
     let lines: String = servers.iter().map(|server| format!("nameserver {server}\n")).collect();
-    let resolv_conf = folder.write("resolv.conf", &lines);
+    let resolv_conf = folder.file("resolv.conf", &lines);
     let mut command = Command::new(env!("CARGO_BIN_EXE_underpass"));
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap());
     command
@@ -93,7 +61,7 @@ fn text(output: &Output) -> String {
 
 #[test]
 fn where_everything_works_it_says_so_item_by_item_and_in_both_languages() {
-    let folder = Folder::new("well");
+    let folder = Scratch::new();
     dns("127.83.1.1", |_| Says::Here);
     let (outside, echo, company) = (listener(), echo("200 OK"), listener());
     let outside = format!("outside.test:{outside}");
@@ -141,7 +109,7 @@ fn where_everything_works_it_says_so_item_by_item_and_in_both_languages() {
 
 #[test]
 fn each_fault_fails_its_item_and_says_what_to_try() {
-    let folder = Folder::new("faults");
+    let folder = Scratch::new();
     // The first knows no company name, the second is silent, the third knows all.
     dns("127.83.2.1", |name| if name.ends_with("corp.test") { Says::NoName } else { Says::Here });
     dns("127.83.2.2", |_| Says::Nothing);
@@ -214,7 +182,7 @@ fn each_fault_fails_its_item_and_says_what_to_try() {
 
 #[test]
 fn a_proxy_is_in_force_when_the_outside_sees_another_address_by_it() {
-    let folder = Folder::new("proxies");
+    let folder = Scratch::new();
     dns("127.83.3.1", |_| Says::Here);
     let outside = format!("outside.test:{}", listener());
     let echo = format!("http://echo.test:{}/", echo("200 OK"));
@@ -307,7 +275,7 @@ fn a_proxy_is_in_force_when_the_outside_sees_another_address_by_it() {
 
 #[test]
 fn a_service_over_tls_is_believed_when_this_distro_trusts_its_certificate() {
-    let folder = Folder::new("tls");
+    let folder = Scratch::new();
     dns("127.83.4.1", |_| Says::Here);
     let made = rcgen::generate_simple_self_signed(vec!["echo.test".to_owned()]).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
@@ -315,7 +283,7 @@ fn a_service_over_tls_is_believed_when_this_distro_trusts_its_certificate() {
     let key =
         tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
     let config = config.with_single_cert(vec![made.cert.der().clone()], key.into()).unwrap();
-    let certificates = folder.write("certificates.pem", &made.cert.pem());
+    let certificates = folder.file("certificates.pem", &made.cert.pem());
     let port = tls_echo(Arc::new(config));
     let (outside, proxy) = (format!("outside.test:{}", listener()), http_proxy("HTTP/1.1"));
     let asked = |host: &str, trusts: bool| {
@@ -339,13 +307,16 @@ fn a_service_over_tls_is_believed_when_this_distro_trusts_its_certificate() {
 
 #[test]
 fn the_mode_in_force_is_compared_with_windows_addresses_and_wslconfig() {
-    let folder = Folder::new("mode");
+    let folder = Scratch::new();
     // A machine of its own with one address, on which `wslinfo` and the relay say what the test
     // wants.
     const MACHINE: &str = "ip link add eth0 type veth peer name other && ip addr add 192.0.2.7/24 dev eth0 && ip link set eth0 up && exec \"$@\"";
     let mode = |wslinfo: &str, relay: &str| {
-        folder.script("wslinfo", &format!("[ \"$1\" = --networking-mode ] && echo {wslinfo}"));
-        let relay = folder.script("relay", &format!("[ \"$1\" = facts ] && {relay}"));
+        let _ = folder.file(
+            "wslinfo",
+            &format!("#!/bin/sh\n[ \"$1\" = --networking-mode ] && echo {wslinfo}\n"),
+        );
+        let relay = folder.file("relay", &format!("#!/bin/sh\n[ \"$1\" = facts ] && {relay}\n"));
         let words = ["--outside", "127.0.0.1:1", "--no-echo", "--relay", &relay];
         let inner = verify(&folder, &[], &words);
         let mut command = Command::new("unshare");
@@ -354,7 +325,7 @@ fn the_mode_in_force_is_compared_with_windows_addresses_and_wslconfig() {
             .arg(inner.get_program())
             .args(inner.get_args());
         let path = std::env::var("PATH").unwrap();
-        command.env_clear().env("PATH", format!("{}:{path}", folder.0.display()));
+        command.env_clear().env("PATH", format!("{}:{path}", folder.path("")));
         report(command)
     };
     let facts = |address: &str, wslconfig: &str| {
@@ -392,7 +363,7 @@ fn what_cannot_be_looked_at_is_a_mistake_of_usage() {
         (&["--timeout", "0"], "--timeout"),
         (&["--lang", "fr"], "en or zh"),
     ] {
-        let folder = Folder::new("usage");
+        let folder = Scratch::new();
         let output = verify(&folder, &[], words).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.code() == Some(2) && said.contains(why), "{words:?}: {output:?}");
@@ -402,7 +373,7 @@ fn what_cannot_be_looked_at_is_a_mistake_of_usage() {
 
 #[test]
 fn it_ends_well_when_nobody_reads_what_it_says() {
-    let folder = Folder::new("unread");
+    let folder = Scratch::new();
     let mut command = verify(&folder, &[], &["--outside", "127.0.0.1:1", "--no-echo"]);
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
