@@ -33,10 +33,10 @@ pub(crate) struct View<'a> {
 /// The versions that were found.
 fn versions(facts: &Facts) -> version::Versions {
     let windows = facts.windows.as_ref();
-    let told = || windows?.host.system.strip_prefix("Windows ")?.rsplit('.').next()?.parse().ok();
-    let build = windows.and_then(|windows| windows.build).or_else(told);
+    let told = || windows?.host.system.parse::<version::Windows>().ok();
+    let build = windows.and_then(|windows| windows.build).map(version::Windows).or_else(told);
     let wsl = windows.and_then(|windows| windows.wsl_version.as_deref()?.parse().ok());
-    version::Versions { windows: build.map(version::Windows), wsl }
+    version::Versions { windows: build, wsl }
 }
 
 impl<'a> View<'a> {

@@ -110,9 +110,11 @@ mod tests {
 
     #[test]
     fn versions_are_read_as_windows_and_wsl_write_them() {
-        for text in ["10.0.22631", "Windows 10.0.22631", "10.0.22631.4317", "22631"] {
+        for text in ["10.0.22631", "10.0.22631.4317", "Windows 10.0.22631.4317", "22631"] {
             assert_eq!(text.parse(), Ok(Windows(22_631)), "{text}");
         }
+        assert_eq!("Windows 10.0.22631".parse(), Ok(Windows(22_631)));
+        assert!("Linux 6.6.87".parse::<Windows>().is_err());
         assert_eq!("2.5.9.0".parse(), Ok(Wsl([2, 5, 9])));
         assert!("2.5.10".parse::<Wsl>().unwrap() > "2.5.9".parse().unwrap());
         let error = "Ubuntu".parse::<Wsl>().unwrap_err();

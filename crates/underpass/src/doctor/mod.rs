@@ -52,10 +52,7 @@ pub(crate) fn run(options: &DoctorOptions, directories: Vec<PathBuf>) -> anyhow:
         relay: options.relay.clone(),
         directories,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the event loop cannot be started")?;
+    let runtime = crate::event_loop()?;
     // Both are terminals: what is drawn on one makes room for what is written to the other.
     let is_seen =
         std::io::stderr().is_terminal() && std::io::stdout().is_terminal() && !options.json;

@@ -2,6 +2,7 @@
 
 use super::Wishes;
 use crate::windows::{Asked, Relay};
+use config::settings::version;
 use doctor::facts::{Distro, Entry, Interop, Outcome, PortProxy, Why, Windows};
 use gateway::{HostError, QuestionError, host};
 use proxy::Target;
@@ -83,7 +84,7 @@ pub(super) async fn ask(
         }
     };
     let windows = Windows {
-        build: build(&probe.facts.system),
+        build: probe.facts.system.parse::<version::Windows>().ok().map(|windows| windows.0),
         host: probe.facts.clone(),
         wsl_version,
         running_distros,
@@ -116,11 +117,6 @@ fn told<T>(answer: Result<T, QuestionError>) -> Option<T> {
 
 fn failed(tried: bool, why: Why, detail: &str) -> Outcome {
     if tried { Outcome::Failed { why, detail: detail.to_owned() } } else { Outcome::NotTried }
-}
-
-/// The last part of `Windows 10.0.22631`.
-fn build(system: &str) -> Option<u32> {
-    system.strip_prefix("Windows ")?.rsplit('.').next()?.parse().ok()
 }
 
 /// A value, when it was asked for and when it came (milliseconds since 1970), and how long it took.
@@ -164,6 +160,5 @@ mod tests {
         assert_eq!(ahead(1000, 2000, 400), Some(600));
         assert_eq!(ahead(1000, 2000, 61_000), Some(-59_000));
         assert_eq!(ahead(1000, 2000, 0), None, "a relay that does not tell");
-        assert_eq!((build("Windows 10.0.22631"), build("Linux 6.6.87")), (Some(22631), None));
     }
 }

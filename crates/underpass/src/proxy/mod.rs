@@ -41,10 +41,7 @@ enum Ending {
 /// Runs a command. `complain` gets what goes wrong.
 pub(crate) fn run(options: ProxyOptions, complain: impl Fn(&anyhow::Error)) -> ExitCode {
     let voice = Voice { language: crate::voice::language() };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the event loop cannot be started");
+    let runtime = crate::event_loop();
     let outcome = runtime.and_then(|runtime| {
         runtime.block_on(async {
             match options.command {
@@ -73,10 +70,7 @@ pub(crate) fn run(options: ProxyOptions, complain: impl Fn(&anyhow::Error)) -> E
 /// # Errors
 /// It cannot be found.
 pub(crate) fn tell_host() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the event loop cannot be started")?;
+    let runtime = crate::event_loop()?;
     let (host, _) = host::auto(&runtime.block_on(host::view()))?;
     crate::tell(&host);
     Ok(())

@@ -69,10 +69,7 @@ pub(crate) fn run(
         bytes: options.mebibytes << 20,
     };
     let items = if options.items.is_empty() { Item::by_default() } else { options.items };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the event loop cannot be started")?;
+    let runtime = crate::event_loop()?;
     let rows = runtime.block_on(async {
         let mut rows = Vec::new();
         for item in items {

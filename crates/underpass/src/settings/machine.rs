@@ -160,7 +160,7 @@ impl MachineOptions {
                 wsl: needs_wsl.then_some(Err(no_wsl)),
             });
         }
-        let runtime = runtime()?;
+        let runtime = crate::event_loop()?;
         let asking = messages::command::ASKING_WINDOWS.text().say(crate::voice::language());
         let _busy = Busy::with(asking);
         Ok(runtime.block_on(async {
@@ -217,15 +217,8 @@ pub(crate) fn running_distros() -> Option<Vec<String>> {
     if !gateway::is_wsl() {
         return None;
     }
-    let running = runtime().ok()?.block_on(host::running_distros()).ok()?;
+    let running = crate::event_loop().ok()?.block_on(host::running_distros()).ok()?;
     (!running.is_empty()).then_some(running)
-}
-
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the event loop cannot be started")
 }
 
 fn facts_of(path: &Path) -> anyhow::Result<HostFacts> {

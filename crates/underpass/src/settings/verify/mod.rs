@@ -4,7 +4,6 @@
 mod look;
 
 use crate::busy::Busy;
-use anyhow::Context as _;
 use clap::Args;
 use doctor::verify::{Item, ItemState};
 use hickory_proto::rr::Name;
@@ -75,10 +74,7 @@ pub(crate) fn run(options: &VerifyOptions) -> anyhow::Result<ExitCode> {
         }
     };
     let language = crate::voice::language();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the event loop cannot be started")?;
+    let runtime = crate::event_loop()?;
     let busy = Busy::with(messages::command::VERIFYING.text().say(language));
     let seen = runtime.block_on(look::look(options, echo.as_ref()));
     drop(busy);
