@@ -108,7 +108,7 @@ pub struct Finding {
     pub evidence: Vec<Text>,
     /// Why it is so, as far as known.
     pub cause: Text,
-    /// What mends it, in order; where there are several ways, the best is first.
+    /// How to fix it, in order; of several ways the best comes first.
     pub fix: Vec<FixStep>,
 }
 

@@ -1,5 +1,5 @@
-//! What the facts come to: the questions that more than one check asks of them, answered in one
-//! place. `None` means that it is not known.
+//! What follows from the facts: the questions that more than one check asks, answered in one place.
+//! `None` means unknown.
 
 use crate::facts::{
     Ask, Asked, Facts, Link, Lookup, Method, NameKind, NeighbourState, Outcome, ProxyProbe,
@@ -33,8 +33,8 @@ pub(crate) struct View<'a> {
 /// The versions that were found.
 fn versions(facts: &Facts) -> version::Versions {
     let windows = facts.windows.as_ref();
-    let told = || windows?.host.system.parse::<version::Windows>().ok();
-    let build = windows.and_then(|windows| windows.build).map(version::Windows).or_else(told);
+    let named = || windows?.host.system.parse::<version::Windows>().ok();
+    let build = windows.and_then(|windows| windows.build).map(version::Windows).or_else(named);
     let wsl = windows.and_then(|windows| windows.wsl_version.as_deref()?.parse().ok());
     version::Versions { windows: build, wsl }
 }

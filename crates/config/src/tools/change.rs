@@ -1,5 +1,4 @@
-//! What was done to a text, so that it can be undone exactly, also where others changed other lines
-//! since.
+//! A change of a text that can be undone exactly, also where other lines have changed since.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +12,7 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    /// What leads from one text to another; none where they are the same.
+    /// The change from one text to another; nothing where they are the same.
     pub(crate) fn between(before: &str, after: &str) -> Option<Self> {
         if before == after {
             return None;
@@ -30,8 +29,8 @@ impl Change {
         })
     }
 
-    /// The text with the old lines back. None where the new ones are not there any more, or more
-    /// than once: somebody changed them.
+    /// The text with the old lines back. Nothing where the new lines are missing or stand there more
+    /// than once: another program changed them.
     pub(crate) fn undo(&self, text: &str) -> Option<String> {
         let is_at = |at: usize| {
             let (end, is_line) = (at + self.new.len(), at == 0 || text[..at].ends_with('\n'));
@@ -42,7 +41,7 @@ impl Change {
         let at = if at_old_place {
             self.at
         } else {
-            // Of nothing nobody can tell where it was.
+            // An empty text has no place.
             let mut places =
                 text.match_indices(&self.new).map(|(at, _)| at).filter(|_| !self.new.is_empty());
             let place = places.by_ref().find(|at| is_at(*at))?;
@@ -82,6 +81,6 @@ mod tests {
         assert_eq!(change.undo("a\nproxy=z\nb\n"), None);
         assert_eq!(change.undo("a\nproxy=y"), None, "it is another line's beginning");
         let change = Change::between("b\n", "proxy=y\nb\n").unwrap();
-        assert_eq!(change.undo("x\nproxy=y\nproxy=y\n"), None, "nobody can tell which");
+        assert_eq!(change.undo("x\nproxy=y\nproxy=y\n"), None, "it may be either");
     }
 }

@@ -1,4 +1,4 @@
-//! The kinds of file that tools have, by what is done with each: read a key, set it, take it out.
+//! The kinds of file that tools have: how a key of each is read, set and removed.
 
 use crate::tools::error::FormatError;
 use crate::tools::json;
@@ -66,7 +66,8 @@ impl Format {
         }
     }
 
-    /// Whether two texts say the same but for these keys. What is not well-formed says nothing.
+    /// Whether two texts say the same, apart from these keys. A text that is not well-formed says
+    /// nothing.
     #[must_use]
     pub(crate) fn agree(self, one: &str, other: &str, keys: &[&str]) -> bool {
         let others = |text: &str| match self.kind() {
@@ -106,7 +107,7 @@ enum Kind {
     Whole,
 }
 
-/// Adds every setting below a table, but those of these keys.
+/// Adds every setting below a table, except those of these keys.
 fn add_toml(table: &dyn TableLike, path: &str, keys: &[&str], others: &mut Vec<String>) {
     for (key, item) in table.iter() {
         let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };

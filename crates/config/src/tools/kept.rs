@@ -1,6 +1,5 @@
-//! What has to be remembered of a file that was changed, and how it is given back: exactly where
-//! nobody touched our lines since, key by key where somebody did; and what somebody else has set
-//! since then stays his.
+//! What is remembered of a changed file, and how the file is restored: exactly where our lines are
+//! untouched, otherwise key by key. Values that others have set since stay.
 
 use crate::tools::change::Change;
 use crate::tools::error::FormatError;
@@ -32,16 +31,16 @@ struct Key {
     set: String,
 }
 
-/// A file as it is to be again.
+/// A restored file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
-    /// Its text; none where there is to be no file.
+    /// Its text; nothing where there is to be no file.
     pub text: Option<String>,
-    /// Keys that somebody changed since: they stay as they are.
+    /// Keys that others have changed since: they stay as they are.
     pub left: Vec<String>,
 }
 
-/// The text of a place's file with the setting in it; `text` is none where there is no file.
+/// The text of a place's file with the setting in it; `text` is nothing where there is no file.
 ///
 /// # Errors
 /// The file is not well-formed.
@@ -122,16 +121,16 @@ impl Kept {
         self.keys.iter().find(|key| key.key == wanted)
     }
 
-    /// The text without our lines, if they can be told. The inner is none where there is to be no
-    /// file.
+    /// The text without our lines, if they can be found. The inner one is nothing where there is to
+    /// be no file.
     fn undone(&self, text: Option<&str>) -> Option<Option<String>> {
-        // Somebody took the file away, and our lines with it.
+        // The file was removed, and our lines with it.
         let Some(text) = text else { return Some(None) };
         let undone = self
             .change
             .as_ref()
             .map_or_else(|| Some(text.to_owned()), |change| change.undo(text))?;
-        // A section's head may have been ours, and have others' lines below it now, which mean
+        // The header of a section may be ours and have lines of others below it by now, which mean
         // something else without it.
         let keys: Vec<&str> = self.keys.iter().map(|key| key.key.as_str()).collect();
         let is_whole = self.format.agree(text, &undone, &keys);

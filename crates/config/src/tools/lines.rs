@@ -1,5 +1,5 @@
-//! Files whose settings are a line each: ini files with and without sections, and the likes of
-//! them. All other lines stay as they are.
+//! Files with one setting a line: ini files with and without sections, and similar ones. All other
+//! lines stay as they are.
 
 /// How a kind of file writes its lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,14 +57,14 @@ pub(crate) fn set(style: Style, text: &str, key: &str, value: Option<&str>) -> S
     format!("{head}{end}{header}{line}{tail}")
 }
 
-/// Every setting but those of these keys, to be compared.
+/// Every setting except those of these keys, for a comparison.
 pub(crate) fn others(style: Style, text: &str, keys: &[&str]) -> Vec<String> {
     let ours: Vec<(&str, String)> = keys.iter().map(|key| split(style, key)).collect();
     let is_other = |entry: &Entry| !ours.iter().any(|(section, key)| entry.is(section, key));
-    let told = |entry: Entry| {
+    let shown = |entry: Entry| {
         format!("{}.{}={}", entry.section.to_ascii_lowercase(), entry.key, entry.value)
     };
-    entries(style, text).filter(is_other).map(told).collect()
+    entries(style, text).filter(is_other).map(shown).collect()
 }
 
 fn split(style: Style, key: &str) -> (&str, String) {

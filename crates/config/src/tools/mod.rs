@@ -1,8 +1,8 @@
-//! Where shells and tools keep their proxy settings, in which form, and how each is set and given
-//! back without touching the rest.
+//! Where shells and tools keep their proxy settings, in which form, and how each is read, set and
+//! restored without touching the rest.
 //!
 //! No I/O: texts of files and values of variables come in, texts and commands go out.
-//! `underpass::proxy` reads and writes them; the crate `proxy` knows how to talk with a proxy.
+//! `underpass::proxy` reads and writes them; the crate `proxy` speaks with a proxy.
 
 mod change;
 mod error;

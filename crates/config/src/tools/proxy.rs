@@ -86,7 +86,7 @@ impl Proxy {
         self.scheme
     }
 
-    /// Where it is and who asks.
+    /// Where it is, with user and password.
     #[must_use]
     pub const fn url(&self) -> &ProxyUrl {
         &self.url

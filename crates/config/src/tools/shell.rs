@@ -1,7 +1,7 @@
-//! Lines that a shell evaluates to set its proxy variables, and to give back what was there before.
+//! Lines that a shell evaluates to set its proxy variables, and to restore their former values.
 //!
-//! What was there lies in one variable of the shell itself ([`MEMORY`]), so each shell undoes its
-//! own, and nothing is left in a file.
+//! The former values lie in a variable of the shell itself ([`MEMORY`]), so each shell undoes its
+//! own changes, and no file keeps anything.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ pub const MEMORY: &str = "UNDERPASS_PROXY_BEFORE";
 pub const PROXIES: [&str; 6] =
     ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
-/// The variables that tell what goes without it.
+/// The variables that list the exceptions.
 pub const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 /// How a shell writes things.
@@ -26,7 +26,7 @@ pub enum Syntax {
     Fish,
 }
 
-/// There are no lines for that shell.
+/// An unknown shell.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown shell '{name}': --shell takes bash, zsh, sh or fish")]
 pub struct UnknownShell {
@@ -182,7 +182,7 @@ pub fn off(syntax: Syntax, variable: impl Fn(&str) -> Option<String>) -> Option<
     Some(off)
 }
 
-/// Lines that unset every proxy variable, whoever set it.
+/// Lines that unset every proxy variable, also those that others set.
 #[must_use]
 pub fn off_all(syntax: Syntax) -> String {
     let mut lines = String::new();

@@ -86,7 +86,7 @@ pub static CHECKS: &[&[Check]] = &[
 /// Makes the checks of an area, or all of them. No secret of the facts is in what comes out.
 ///
 /// A fatal finding ends what needs a way out, also where it is of an area that was not asked for;
-/// then it is told as why that was not made.
+/// then it is shown as the reason why those checks were not made.
 #[must_use]
 pub fn judge(facts: &Facts, only: Option<Area>) -> Diagnosis {
     let facts = facts.masked();
@@ -116,7 +116,7 @@ pub fn judge(facts: &Facts, only: Option<Area>) -> Diagnosis {
         }
         cut |= severity == Severity::Fatal;
     }
-    // A fatal check after the first is skipped for it, and is no loss.
+    // Later fatal checks are skipped for the first, which is no loss.
     if skipped.iter().any(|check| check.needs == Needs::WayOut) {
         findings.extend(why_skipped);
     }

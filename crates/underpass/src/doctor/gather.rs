@@ -1,6 +1,6 @@
 //! Gathers the facts: looks at everything at once, then tries everything at once, and at last what
-//! depends on Windows' answers. A broken machine takes as long as the most patient of the attempts,
-//! not as long as all of them.
+//! depends on Windows' answers. On a broken machine this takes as long as the slowest attempt, not
+//! as long as all of them.
 
 use super::args::default_outside;
 use super::progress::{Progress, Result};
@@ -76,8 +76,8 @@ pub(super) async fn gather(wishes: &Wishes, progress: &Progress) -> Gathered {
     facts.other_tunnels = tunnels::look(&facts.links, &facts.routes, device.as_deref());
 
     let tries = Tries::new(&facts, wishes, outside);
-    let told = tries.all(&mut facts, wishes, progress).await;
-    let after = tries.after_windows(&mut facts, &told);
+    let answers = tries.all(&mut facts, wishes, progress).await;
+    let after = tries.after_windows(&mut facts, &answers);
     progress.watch(&words::DOING_COMPARE, |()| Result::Works, after).await;
 
     if let Ok(net) = &net {
@@ -93,16 +93,19 @@ pub(super) async fn gather(wishes: &Wishes, progress: &Progress) -> Gathered {
         facts.probes.reach.push(tries.of_gateway(Method::Neighbour, outcome));
     }
     facts.question = tries.question(wishes, &facts);
-    let adapters =
-        told.windows.as_ref().map(|windows| windows.host.adapters.as_slice()).unwrap_or_default();
+    let adapters = answers
+        .windows
+        .as_ref()
+        .map(|windows| windows.host.adapters.as_slice())
+        .unwrap_or_default();
     facts.mode = survey::mode(&seen, adapters);
-    facts.clock = Clock { ahead_of_windows_ms: told.ahead_ms };
-    facts.interop.run = told.run;
-    facts.windows = told.windows;
+    facts.clock = Clock { ahead_of_windows_ms: answers.ahead_ms };
+    facts.interop.run = answers.run;
+    facts.windows = answers.windows;
     let now: Vec<IpAddr> =
         facts.links.iter().flat_map(|link| link.addresses.iter().map(|net| net.addr())).collect();
     remember(&mut facts, &tries, &now, home, variable);
-    Gathered { facts, windows_trouble: told.trouble, net_trouble }
+    Gathered { facts, windows_trouble: answers.trouble, net_trouble }
 }
 
 /// This command, and whether the user's shell finds it.
@@ -122,7 +125,7 @@ fn with_author(setting: ProxySetting, home: &Path) -> ProxySetting {
     ProxySetting { is_ours: crate::proxy::has_set(&setting, home), ..setting }
 }
 
-/// What is remembered of earlier runs, and what the next one is to know.
+/// What earlier runs have seen, and what the next one is to know.
 fn remember(
     facts: &mut Facts,
     tries: &Tries,
@@ -135,7 +138,7 @@ fn remember(
     facts.remembered = remembered::recall(&file, home, Path::new("/"), &now);
     let own: Vec<IpAddr> = tries.own.into_iter().collect();
     let gateways: Vec<IpAddr> = tries.gateway.into_iter().collect();
-    // With sudo it may be the home of the user who called it, whose files root leaves alone.
+    // With sudo it may be the calling user's home, whose files root does not change.
     if nix::unistd::geteuid().is_root() && !foreign::is_own_home(home) {
         return;
     }
@@ -150,9 +153,9 @@ fn nothing() -> Survey {
     Survey { links, routes, rules, ipv6_rules: None, wslinfo: None, signs: None }
 }
 
-/// Whom to reach, all by address: a name of the user's is looked up by whoever knows it, and where
-/// nobody does the well-known addresses stand for the internet, since the first question is whether
-/// any address can be reached.
+/// The targets outside, all by address. The system, or else a public server, resolves the names that
+/// the user gives. Where neither does, well-known addresses stand for the internet, since the first
+/// question is whether any address can be reached.
 async fn outside(wishes: &Wishes) -> Vec<SocketAddr> {
     let look_up = |one: Target| async move {
         let name = match one.host {

@@ -1,4 +1,4 @@
-//! `underpass doctor`: gathers the facts, has them judged, and shows what came of it. The crate
+//! `underpass doctor`: gathers the facts, has them judged, and shows the result. The crate
 //! `probe` tries the network, the crate `wsl` looks at the machine, [`doctor::checks`] judge; here
 //! they are joined with what only the gateway knows.
 
@@ -34,7 +34,7 @@ pub(crate) struct Wishes {
     company: Vec<String>,
     /// The relay that the user names.
     relay: Option<PathBuf>,
-    /// Where a running tunnel tells its status.
+    /// Where a running tunnel publishes its status.
     directories: Vec<PathBuf>,
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn run(options: &DoctorOptions, directories: Vec<PathBuf>) -> anyhow:
     let progress = Progress::new(is_seen && !is_plain, is_coloured, language);
     let gathered = runtime.block_on(gather::gather(&wishes, &progress));
     drop(progress);
-    // A question to a silent tunnel that nobody waits for any more holds up nobody.
+    // A question to a silent tunnel does not hold up the end.
     runtime.shutdown_background();
     let unseen = unseen(&gathered);
     let diagnosis = doctor::judge(&gathered.facts, options.only);
@@ -84,7 +84,7 @@ pub(crate) fn run(options: &DoctorOptions, directories: Vec<PathBuf>) -> anyhow:
         let hints = if options.hints { Hints::InFull } else { Hints::Folded };
         doctor::text::render(&diagnosis, language, colour, hints)
     };
-    // Whoever closed standard output does not want to know.
+    // A closed standard output is no error.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     for text in unseen {
         let said = text.say(language);

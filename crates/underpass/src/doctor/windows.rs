@@ -1,4 +1,4 @@
-//! Windows, as the relay and Windows' own programs tell of it.
+//! Windows, as the relay and Windows' own programs describe it.
 
 use super::Wishes;
 use crate::windows::{Asked, Relay};
@@ -11,10 +11,10 @@ use tokio::time::timeout;
 use wire::facts::HostProbe;
 
 /// How long Windows may take for everything: the relay itself takes 3.5 s for names and connections
-/// that nobody answers.
+/// without an answer.
 const PATIENCE: Duration = Duration::from_millis(6500);
 
-/// What came of asking Windows.
+/// Windows' answers.
 pub(super) struct WindowsAnswers {
     /// Nothing where the relay could not be asked.
     pub(super) windows: Option<Windows>,
@@ -41,7 +41,7 @@ pub(super) async fn ask(
     names: &[String],
     targets: &[Target],
 ) -> WindowsAnswers {
-    // Whatever starts a Windows program mends the kernel's entry first; a doctor only looks.
+    // Starting a Windows program restores the kernel's entry first; a doctor only looks.
     if interop.is_wsl && matches!(interop.entry, Some(Entry::Missing | Entry::Disabled)) {
         return WindowsAnswers::nothing(Outcome::NotTried, None);
     }
@@ -60,10 +60,10 @@ pub(super) async fn ask(
             host::distros(),
             host::port_proxies()
         );
-        let distros = (told(running).unwrap_or_default(), told(all).unwrap_or_default());
-        (told(version), distros.0, distros.1, told(ports).unwrap_or_default())
+        let distros = (said(running).unwrap_or_default(), said(all).unwrap_or_default());
+        (said(version), distros.0, distros.1, said(ports).unwrap_or_default())
     };
-    // What Windows' other programs say is left out where they take too long.
+    // Windows' other programs are left out where they take too long.
     let (relay, words) = tokio::join!(timeout(PATIENCE, relay), timeout(PATIENCE, words));
     let (wsl_version, running_distros, distros, port_proxies) = words.unwrap_or_default();
     let Ok(Timed { value: Asked { relay, outcome }, before, after, ms }) = relay else {
@@ -111,7 +111,7 @@ pub(super) async fn ask(
     }
 }
 
-fn told<T>(answer: Result<T, QuestionError>) -> Option<T> {
+fn said<T>(answer: Result<T, QuestionError>) -> Option<T> {
     answer.inspect_err(|error| tracing::info!("{error}")).ok()
 }
 

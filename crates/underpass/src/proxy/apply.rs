@@ -89,7 +89,7 @@ pub(super) fn remove(
     Ok(verdict)
 }
 
-/// Gives a file back, and says what was done.
+/// Restores a file, and says what was done.
 fn restore(kept: &Kept) -> anyhow::Result<Text> {
     let text = files::read(&kept.path)?;
     let restored = kept.restore(text.as_deref());
@@ -134,8 +134,8 @@ impl Changer<'_> {
         let program = command.and_then(|_| program(tool.programs()));
         for place in &places {
             let shown = proxy.to_string();
-            let told = self.place(place, &shown, command.zip(program.as_deref())).await;
-            self.voice.tell(&told.with_context(|| format!("{tool}: {}", place.path.display()))?);
+            let outcome = self.place(place, &shown, command.zip(program.as_deref())).await;
+            self.voice.tell(&outcome.with_context(|| format!("{tool}: {}", place.path.display()))?);
         }
         for note in notes(tool, proxy, &places, &surroundings) {
             self.voice.aside(&sentence(note).text());
@@ -171,17 +171,17 @@ impl Changer<'_> {
             kept.folders.extend(folders.iter().cloned());
             kept
         };
-        // First of all: if this process is ended here, `remove` finds what was there.
+        // First of all: if this process ends here, `remove` finds the former text.
         self.keep(kept(&after))?;
         if let Some((command, program)) = command {
             match by_command(self.here, place, command, program).await {
-                Ok((told, after)) => {
+                Ok((shown, after)) => {
                     self.keep(kept(&after))?;
-                    return Ok(about(&words::APPLIED_BY_COMMAND).with("command", told));
+                    return Ok(about(&words::APPLIED_BY_COMMAND).with("command", shown));
                 }
-                Err((told, problem)) => {
+                Err((shown, problem)) => {
                     let failed =
-                        words::COMMAND_FAILED.with("tool", place.tool).with("command", told);
+                        words::COMMAND_FAILED.with("tool", place.tool).with("command", shown);
                     self.voice.aside(&failed.with("problem", problem));
                 }
             }
@@ -196,8 +196,8 @@ impl Changer<'_> {
     }
 }
 
-/// Has the tool's own command set each key. Gives how the command is called, and the file's text
-/// then; or else what went wrong.
+/// Has the tool's own command set each key. Gives the command as it is shown and the file's new
+/// text, or else what went wrong.
 async fn by_command(
     here: &Here,
     place: &Place,
@@ -205,7 +205,7 @@ async fn by_command(
     program: &Path,
 ) -> Result<(String, String), (String, String)> {
     let name = program.file_name().unwrap_or_default().to_string_lossy();
-    let told = format!("{name} {} …", command.words("", "").join(" ").trim_end());
+    let shown = format!("{name} {} …", command.words("", "").join(" ").trim_end());
     for (key, value) in &place.wanted {
         let finished = output(here, program, &command.words(key, value)).await;
         let problem = match finished {
@@ -221,19 +221,19 @@ async fn by_command(
             }
             Err(problem) => problem,
         };
-        return Err((told, problem));
+        return Err((shown, problem));
     }
     let text = files::read(&place.path).ok().flatten().unwrap_or_default();
     let is_set =
         |(key, value): &(String, String)| place.format.get(&text, key).as_ref() == Some(value);
     if place.wanted.iter().all(is_set) {
-        Ok((told, text))
+        Ok((shown, text))
     } else {
-        Err((told, format!("it did not write to {}", place.path.display())))
+        Err((shown, format!("it did not write to {}", place.path.display())))
     }
 }
 
-/// What a tool's program says. It runs at home, where no project's settings are.
+/// The output of a tool's program. It runs in the home folder, where no project's settings are.
 async fn output(
     here: &Here,
     program: &Path,

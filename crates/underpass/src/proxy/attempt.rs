@@ -1,4 +1,4 @@
-//! One try of a proxy: a connection, a dialog, a request. Whoever calls has the patience.
+//! One try of a proxy: a connection, a dialog, a request. Callers set the time limit.
 
 use super::Voice;
 use messages::{Text, proxies as words, reasons};
@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 pub(super) enum Attempt {
     Passed(Text),
     Failed(Said),
-    /// It says nothing of whether the proxy works.
+    /// It does not show whether the proxy works.
     Skipped(Said),
 }
 
@@ -49,7 +49,7 @@ async fn connect(proxy: &ProxyUrl) -> io::Result<TcpStream> {
     outcome
 }
 
-/// Whether somebody serves the proxy's port.
+/// Whether the proxy's port takes connections.
 pub(super) async fn port(proxy: &ProxyUrl) -> Attempt {
     match connect(proxy).await {
         Ok(_) => Attempt::Passed(words::PORT_OPEN.text()),
@@ -76,7 +76,7 @@ pub(super) async fn by(proxy: &ProxyUrl, url: &Url, name: &Host) -> Attempt {
         }
     } else {
         match tunnel(proxy, &url.target).await {
-            // What lies behind would be TLS' affair.
+            // What follows would be TLS.
             Ok(_) if url.is_https => {
                 return Attempt::Passed(words::TUNNEL_STANDS.with("target", &url.target));
             }
@@ -102,8 +102,8 @@ async fn answer(stream: TcpStream, request: &[u8]) -> Result<String, String> {
     status_line(stream, request).await.map_err(|error| error.to_string())
 }
 
-/// Any page will do, but none that proxies show in place of it: 'who are you', 'not allowed',
-/// 'nobody there'.
+/// Any page will do, except those that proxies show in its place: authentication required, not
+/// allowed, no answer from the server.
 fn judge(line: &str) -> Attempt {
     let status: Option<u16> = line
         .strip_prefix("HTTP/")

@@ -39,14 +39,14 @@ pub(super) fn make_folders(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     made.map(|(_, made)| made)
 }
 
-/// Replaces a file's text, or makes the file. What a link of one's own leads to is written, and the
-/// link stays; rights and owner stay too.
+/// Replaces a file's text, or makes the file. A link of the user's own is followed and stays;
+/// rights and owner stay too.
 pub(super) fn write(path: &Path, text: &str, readers: Readers) -> anyhow::Result<()> {
     let written = foreign::located(path).and_then(|(folder, name)| {
         let old = folder.read(&name, MAX_FILE)?;
         let traits = old.map_or_else(
             || FileTraits::of_mode(if readers == Readers::Owner { 0o600 } else { 0o644 }),
-            // Only root may give files away; a user's own are his already.
+            // Only root can change an owner; a user's own files keep theirs.
             |old| old.traits,
         );
         folder.replace(&name, traits, |file| file.write_all(text.as_bytes()))
@@ -54,8 +54,8 @@ pub(super) fn write(path: &Path, text: &str, readers: Readers) -> anyhow::Result
     written.with_context(|| format!("{} cannot be written and is unchanged", path.display()))
 }
 
-/// Removes a file that was made, and the folders that were made for it, unless others put something
-/// there.
+/// Removes a file that was made, and the folders that were made for it, unless they hold something
+/// else.
 pub(super) fn remove(path: &Path, folders: &[PathBuf]) -> anyhow::Result<()> {
     let parent = |path: &Path| Some((Folder::open(path.parent()?), path.file_name()?.to_owned()));
     let removed = match parent(path) {

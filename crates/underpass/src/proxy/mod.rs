@@ -34,7 +34,7 @@ pub(crate) struct Usage(pub(crate) Box<dyn std::error::Error + Send + Sync>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
     Well,
-    /// Some of what was asked for is not so; it has been told.
+    /// Something failed, and was reported.
     Problems,
 }
 
@@ -102,7 +102,7 @@ impl Voice {
 
     /// To the person, also where standard output is a shell's.
     fn aside(self, text: &Text) {
-        // If standard error is closed nobody can be told.
+        // A closed standard error is no error.
         let colon = self.language.colon();
         let _ = writeln!(io::stderr(), "underpass{colon}{}", messages::printable(&self.say(text)));
     }
@@ -112,7 +112,7 @@ impl Voice {
     }
 }
 
-/// Writes to standard output; whoever closed it does not want to know.
+/// Writes to standard output; a closed one is no error.
 fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -143,8 +143,8 @@ struct Chosen {
     how: Option<Text>,
 }
 
-/// The proxy that the options mean; none where it is Windows' setting that is meant, and Windows
-/// uses no proxy.
+/// The proxy that the options mean; nothing where they mean Windows' setting and Windows uses no
+/// proxy.
 async fn choose(choice: &Choice) -> anyhow::Result<Option<Chosen>> {
     let view = host::view().await;
     let subnets = host::subnets(&view);

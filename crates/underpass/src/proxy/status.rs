@@ -110,12 +110,12 @@ fn as_json(settings: &Settings, is_on: bool) -> Value {
         settings.variables.iter().map(|(name, value)| ((*name).to_owned(), mask(value).into()));
     let place = |found: &ProxySetting| json!({"place": found.place(), "proxy": mask(&found.value)});
     let tools = settings.tools.iter().map(|(tool, found)| {
-        let told = json!({
+        let entry = json!({
             "installed": program(tool.programs()).is_some(),
             "uses": found.first().map(place),
             "passed_over": found.iter().skip(1).map(place).collect::<Vec<_>>(),
         });
-        (tool.name().to_owned(), told)
+        (tool.name().to_owned(), entry)
     });
     json!({
         "environment": variables.collect::<serde_json::Map<_, _>>(),

@@ -41,7 +41,7 @@ struct TestStep {
 /// The steps that were taken; each is shown when it is over.
 struct Steps {
     taken: Vec<TestStep>,
-    /// Who reads; none where a document follows.
+    /// The reader; nothing where a document follows.
     reader: Option<Reader>,
 }
 
@@ -95,7 +95,7 @@ fn write(text: &str) {
 
 fn write_exactly(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    // Whoever closed standard output does not want to know.
+    // A closed standard output is no error.
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
@@ -186,7 +186,7 @@ fn environment(variables: &[(&'static str, String)], others_are_set: bool) -> At
     }
 }
 
-/// Every step of one proxy; none more where nobody serves its port.
+/// Every step of one proxy; the first only, where its port takes no connection.
 async fn whole(steps: &mut Steps, proxy: &Proxy, urls: &[Url]) {
     if !steps.take("port", words::TEST_PORT.with("proxy", proxy), port(proxy.url())).await {
         return;
@@ -209,7 +209,7 @@ async fn whole(steps: &mut Steps, proxy: &Proxy, urls: &[Url]) {
     }
 }
 
-/// What this machine's resolver says. It need not know the name: the proxy resolves names by
+/// What this machine's resolver answers. It need not know the name: the proxy resolves names
 /// itself.
 async fn resolve(steps: &mut Steps, host: &Host) -> Vec<IpAddr> {
     let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! Windows' own proxy setting, as the relay tells it.
+//! Windows' own proxy setting, which the relay reports.
 
 use super::host::{self, View};
 use crate::windows::Relay;
@@ -8,20 +8,20 @@ use messages::Text;
 use probe::http::Url;
 use proxy::{Host, ProxyUrl, mask};
 
-/// The proxy that Windows uses for a URL, as it is reached from here, and how its host was found if
-/// it is Windows itself; none where Windows goes there directly.
+/// The proxy that Windows uses for a URL, by its address here, and how its host was found if that
+/// is Windows itself; nothing where Windows goes there directly.
 pub(super) async fn proxy(url: &Url, view: &View) -> anyhow::Result<Option<(Proxy, Option<Text>)>> {
-    let told = Relay::find(None).await.proxy_for(&url.to_string()).await.outcome;
-    let told = told.context(
+    let said = Relay::find(None).await.proxy_for(&url.to_string()).await.outcome;
+    let said = said.context(
         "Windows' proxy setting cannot be read; give the proxy with --proxy or --host and --port",
     )?;
-    if let Some(trouble) = &told.trouble {
+    if let Some(trouble) = &said.trouble {
         anyhow::bail!(
             "Windows' proxy script cannot be evaluated: {}; give the proxy with --proxy",
             mask(trouble)
         );
     }
-    let Some(first) = told.proxies.first() else { return Ok(None) };
+    let Some(first) = said.proxies.first() else { return Ok(None) };
     let proxy: Proxy = first.parse().context("Windows' proxy cannot be used")?;
     let is_own = proxy.is_loopback();
     if !is_own {

@@ -60,7 +60,7 @@ pub(crate) struct Machine {
     unknown: Vec<Text>,
 }
 
-/// Answers of Windows; why not, where there is none.
+/// Windows' answers, each with the reason where it is missing.
 struct Answers {
     profile: Option<Result<PathBuf, String>>,
     facts: Option<Result<HostFacts, String>>,
@@ -98,12 +98,12 @@ impl MachineOptions {
             .map(|said| said.and_then(|text| text.parse::<Wsl>().map_err(|bad| bad.to_string())));
         let wsl_version = self.wsl_version.or(self.known(&mut unknown, &say::WHAT_WSL, parsed));
         let facts = given.or(self.known(&mut unknown, &say::WHAT_HOST, answers.facts));
-        let told = facts
+        let parsed = facts
             .as_ref()
             .map(|facts| facts.system.parse::<Windows>().map_err(|bad| bad.to_string()));
         let windows = match self.windows_version {
             Some(windows) => Some(windows),
-            None => self.known(&mut unknown, &say::WHAT_HOST, told),
+            None => self.known(&mut unknown, &say::WHAT_HOST, parsed),
         };
         let wslconfig = wslconfig.map(resolved).transpose()?;
         let wsl_conf =
@@ -150,7 +150,7 @@ impl MachineOptions {
     fn ask(&self, need: Need, has_facts: bool) -> anyhow::Result<Answers> {
         let needs_profile = need != Need::OwnFiles && self.wslconfig.is_none();
         let needs_wsl = need == Need::Everything && self.wsl_version.is_none();
-        // Whoever gives a version may mean another machine, whose network nobody knows.
+        // A version on the command line may mean another machine, whose network is unknown.
         let needs_facts = need == Need::Everything && !has_facts && self.windows_version.is_none();
         if !gateway::is_wsl() {
             let no_wsl = say::NO_WSL.text().say(crate::voice::language());
@@ -192,7 +192,7 @@ impl Machine {
     /// Where a file is.
     ///
     /// # Errors
-    /// Nobody knows.
+    /// It is not known.
     pub(crate) fn path(&self, place: Place) -> anyhow::Result<&Path> {
         match place {
             Place::WslConf => Ok(&self.wsl_conf),
@@ -205,7 +205,7 @@ impl Machine {
     }
 }
 
-/// A line on standard error; if that is closed nobody can be told.
+/// A line on standard error; a closed one is no error.
 pub(crate) fn complain(line: &str) {
     use std::io::Write as _;
     let colon = crate::voice::language().colon();

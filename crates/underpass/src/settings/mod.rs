@@ -77,7 +77,7 @@ pub(crate) fn run(command: &SettingsCommand) -> anyhow::Result<ExitCode> {
 }
 
 /// A line on standard output. A command or an option in a settings file may have a password in it,
-/// which nobody has to see.
+/// which is hidden.
 fn tell(line: &str) {
     crate::tell(&proxy::mask(line));
 }

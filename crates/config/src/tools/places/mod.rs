@@ -151,7 +151,7 @@ impl FromStr for Tool {
     }
 }
 
-/// Why a tool's setting cannot be made.
+/// Why a tool's proxy cannot be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// It does not speak that protocol.
@@ -178,7 +178,7 @@ pub enum Refusal {
     },
 }
 
-/// What is around: the facts by which a tool finds its files.
+/// The facts by which a tool finds its files.
 #[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
     /// The user's home.
@@ -274,7 +274,7 @@ fn plain(exceptions: &str) -> String {
     exceptions.split(',').filter(is_plain).collect::<Vec<_>>().join(",")
 }
 
-/// What a user should know who has set a tool's proxy.
+/// What a user should know after a tool's proxy was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Note {
     /// Containers have a loopback of their own.

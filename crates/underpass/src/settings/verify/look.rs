@@ -20,7 +20,7 @@ use wsl::{NetworkingMode, ResolvConf};
 const VARIABLES: [&str; 6] =
     ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 
-/// Looks at everything; `echo` tells of the exit.
+/// Looks at everything; `echo` is the service that shows the exit.
 pub(super) async fn look(options: &VerifyOptions, echo: Option<&Url>) -> Seen {
     let patience = Duration::from_secs(options.timeout);
     // Without such a file there is no server, and an item says so.

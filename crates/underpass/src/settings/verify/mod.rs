@@ -60,7 +60,7 @@ fn name(text: &str) -> Result<String, String> {
 /// Looks, and tells. The exit code says whether everything works.
 ///
 /// # Errors
-/// There is no event loop, or nobody to tell it to.
+/// There is no event loop, or the output cannot be written.
 pub(crate) fn run(options: &VerifyOptions) -> anyhow::Result<ExitCode> {
     // Not by clap, which would show a secret in it.
     let echo = match options.echo.parse::<Url>() {
