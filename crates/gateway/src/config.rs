@@ -169,7 +169,11 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// It has an unknown key or a value of the wrong type.
-    #[error("the configuration file {} is wrong: {}", .path.display(), proxy::mask(&.source.to_string()))]
+    #[error(
+        "the configuration file {} is wrong: {}",
+        .path.display(),
+        proxy::mask(&.source.to_string())
+    )]
     Parse {
         /// The file.
         path: PathBuf,
@@ -206,7 +210,10 @@ pub enum ConfigError {
     #[error("--via-except names what bypasses a proxy, and no proxy is set: give one with --via")]
     ExceptAlone,
     /// The subnet does not have the form that is needed.
-    #[error("--subnet {subnet}: it must be a network of prefix length 28, such as {}/28", .subnet.network())]
+    #[error(
+        "--subnet {subnet}: it must be a network of prefix length 28, such as {}/28",
+        .subnet.network()
+    )]
     Subnet {
         /// What was given.
         subnet: Ipv4Net,
@@ -358,8 +365,10 @@ mod tests {
     fn a_file_may_say_everything_and_options_go_over_it() {
         let text = "relay = '/r'\nrelay-arg = ['a', 'b']\nlanes = 2\ntap = 't0'\nmtu = 1500\n\
                     subnet = '10.1.2.16/28'\nno-host-loopback = true\nhost-ports = [8080, 53]\n\
-                    rebind-domain-ok = ['corp.test']\nudp-filtering = 'endpoint-independent'\nno-offload = true\n\
-                    publish = '/p'\noutside = '192.0.2.1:443'\nvia = 'socks5://me:s3cret@proxy:1080'\n\
+                    rebind-domain-ok = ['corp.test']\n\
+                    udp-filtering = 'endpoint-independent'\nno-offload = true\n\
+                    publish = '/p'\noutside = '192.0.2.1:443'\n\
+                    via = 'socks5://me:s3cret@proxy:1080'\n\
                     via-except = ['10.0.0.0/8', '.corp.test']\n";
         let file: Choices = toml::from_str(text).unwrap();
         let settings =

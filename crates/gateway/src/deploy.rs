@@ -53,8 +53,9 @@ pub(crate) async fn deploy(relay: RelayCommand) -> RelayCommand {
         }
         Err(error) => {
             tracing::warn!(
-                "the relay for Windows is run from the distro's disk, where its start may take a minute: {error}; to fix that, copy {} to \
-                 a folder of a Windows drive and give that with --relay",
+                "the relay for Windows is run from the distro's disk, where its start may take a \
+                 minute: {error}; to fix that, copy {} to a folder of a Windows drive and give \
+                 that with --relay",
                 relay.program.display()
             );
             relay
@@ -95,12 +96,14 @@ pub(crate) fn restore(original: &Path, program: &Path) -> Result<(), DeployError
     }
     if is_cut || !is_there {
         tracing::warn!(
-            "{} is gone or cut, as antivirus programs leave files that they do not know: it is copied again",
+            "{} is gone or cut, as antivirus programs leave files that they do not know: it is \
+             copied again",
             program.display()
         );
     } else {
         tracing::warn!(
-            "{} is not the relay that came with this version: a user of this machine may have replaced it; it is copied again",
+            "{} is not the relay that came with this version: a user of this machine may have \
+             replaced it; it is copied again",
             program.display()
         );
     }
@@ -189,7 +192,8 @@ fn sweep(folder: &Path) {
                 continue;
             }
             if let Err(error) = below.remove(&file) {
-                tracing::debug!(%error, "{} stays: it runs, maybe", below.path().join(&file).display());
+                let file = below.path().join(&file);
+                tracing::debug!(%error, "{} stays: perhaps it runs", file.display());
             }
         }
         if !is_ours {

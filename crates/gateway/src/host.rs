@@ -27,7 +27,8 @@ pub enum HostError {
     Spawn(#[from] SpawnError),
     /// It did not answer in time.
     #[error(
-        "the relay {} did not answer within {} s: Windows, or an antivirus program, holds up its start; try again",
+        "the relay {} did not answer within {} s: Windows, or an antivirus program, holds up its \
+         start; try again",
         .program.display(), .patience.as_secs()
     )]
     Silent {
@@ -48,7 +49,8 @@ pub enum HostError {
     },
     /// Its output is not an answer.
     #[error(
-        "the relay {} answered something else than JSON ({source}): is it the relay of this version? Give another with --relay",
+        "the relay {} answered something else than JSON ({source}): is it the relay of this \
+         version? Give another with --relay",
         .program.display()
     )]
     Nonsense {
@@ -346,8 +348,10 @@ mod tests {
 
     #[test]
     fn ports_handed_on_are_read_in_any_language() {
-        let said = "\r\n侦听 ipv4:                 连接到 ipv4:\r\n\r\n地址            端口        地址            端口\r\n\
-                    --------------- ----------  --------------- ----------\r\n0.0.0.0         2222        172.28.48.2     22\r\n\
+        let said = "\r\n侦听 ipv4:                 连接到 ipv4:\r\n\r\n\
+                    地址            端口        地址            端口\r\n\
+                    --------------- ----------  --------------- ----------\r\n\
+                    0.0.0.0         2222        172.28.48.2     22\r\n\
                     *               80          127.0.0.1       8080\r\n\r\n";
         let found: Vec<_> =
             port_proxies_in(said).into_iter().map(|one| (one.listen, one.to, one.port)).collect();
@@ -357,7 +361,11 @@ mod tests {
 
     #[test]
     fn distros_are_read_in_any_language() {
-        let said = "  名称            状态            版本\r\n* Ubuntu-24.04    正在运行        2\r\n  old             Stopped         1\r\n";
+        let said = concat!(
+            "  名称            状态            版本\r\n",
+            "* Ubuntu-24.04    正在运行        2\r\n",
+            "  old             Stopped         1\r\n"
+        );
         let distro = |name: &str, is_default, state: &str, version| Distro {
             name: name.to_owned(),
             is_default,

@@ -29,8 +29,12 @@ mod tests {
 
     #[tokio::test]
     async fn the_relays_answer_and_its_refusal_are_passed_on() {
-        let script = "#!/bin/sh\n[ \"$1\" = proxy ] || exit 3\ncase \"$2\" in *direct*) echo 'only Windows knows' >&2; exit 2;; esac\n\
-                      echo '{\"url\":\"'$2'\",\"proxies\":[\"http://proxy:1\"],\"by\":\"script\"}'\n";
+        let script = "#!/bin/sh\n[ \"$1\" = proxy ] || exit 3\n\
+                      case \"$2\" in\n\
+                      *direct*) echo 'only Windows knows' >&2; exit 2;;\n\
+                      esac\n\
+                      echo '{\"url\":\"'$2'\",'\n\
+                      echo '\"proxies\":[\"http://proxy:1\"],\"by\":\"script\"}'\n";
         let relay =
             std::env::temp_dir().join(format!("underpass-host-proxy-{}", std::process::id()));
         std::fs::write(&relay, script).unwrap();

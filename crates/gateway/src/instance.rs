@@ -13,14 +13,19 @@ use tokio::net::UnixListener;
 pub enum InstanceError {
     /// Another gateway runs.
     #[error(
-        "underpass runs already, as process {pid}: see `underpass status`; stop that one first (kill {pid})"
+        "underpass runs already, as process {pid}: see `underpass status`; stop that one first \
+         (kill {pid})"
     )]
     Running {
         /// Its process id, as it wrote it.
         pid: String,
     },
     /// The directory cannot be used.
-    #[error("{} cannot be used: {source}; run as root, or set UNDERPASS_RUNTIME_DIR to another directory", .path.display())]
+    #[error(
+        "{} cannot be used: {source}; run as root, or set UNDERPASS_RUNTIME_DIR to another \
+         directory",
+        .path.display()
+    )]
     Directory {
         /// The file or directory.
         path: PathBuf,

@@ -140,8 +140,9 @@ impl Failure {
                  (microsoft/WSL issue 41283); {next}; to renew it {renewal}"
             ),
             Self::Silent => format!(
-                "either the other side of {socket} is gone (microsoft/WSL issue 41283), or Windows is slow to \
-                 start the program; {next}; if that one answers at once, renew the first: {renewal}"
+                "either the other side of {socket} is gone (microsoft/WSL issue 41283), or Windows \
+                 is slow to start the program; {next}; if that one answers at once, renew the \
+                 first: {renewal}"
             ),
         }
     }
@@ -177,31 +178,35 @@ const ENTRY: &str = ":WSLInterop:M::MZ::/init:FP";
 pub enum InteropError {
     /// The user has switched interop off.
     #[error(
-        "WSL's interop is switched off by 'enabled' of [interop] in /etc/wsl.conf: take that line out, then run `wsl --shutdown`"
+        "WSL's interop is switched off by 'enabled' of [interop] in /etc/wsl.conf: take that line \
+         out, then run `wsl --shutdown`"
     )]
     SwitchedOff,
     /// The entry is gone and cannot be written again.
     #[error(
-        "the kernel's entry for Windows programs (WSLInterop in {BINFMT}) is gone, as systemd-binfmt leaves it in some distros, and \
-         cannot be written again ({0}): run underpass as root, or `wsl --shutdown`"
+        "the kernel's entry for Windows programs (WSLInterop in {BINFMT}) is gone, as \
+         systemd-binfmt leaves it in some distros, and cannot be written again ({0}): run \
+         underpass as root, or `wsl --shutdown`"
     )]
     Entry(io::Error),
     /// The entry is switched off, and cannot be switched on.
     #[error(
-        "the kernel's entry for Windows programs (in {BINFMT}) is switched off and cannot be switched on ({0}): run underpass as \
-         root, or as root write 1 to {BINFMT}/status and to {BINFMT}/WSLInterop"
+        "the kernel's entry for Windows programs (in {BINFMT}) is switched off and cannot be \
+         switched on ({0}): run underpass as root, or as root write 1 to {BINFMT}/status and to \
+         {BINFMT}/WSLInterop"
     )]
     Disabled(io::Error),
     /// The file is not a Windows program.
     #[error(
-        "{} is no Windows program, so it is not started: another user may have put it there; look at it, and remove it",
+        "{} is no Windows program, so it is not started: another user may have put it there; look \
+         at it, and remove it",
         .0.display()
     )]
     NotWindows(PathBuf),
     /// This machine has nothing that starts them.
     #[error(
-        "nothing starts Windows programs here: {INIT} of WSL is not there, nor an entry for them in {BINFMT}; \
-         is this WSL, with interop (see [interop] in /etc/wsl.conf)?"
+        "nothing starts Windows programs here: {INIT} of WSL is not there, nor an entry for them \
+         in {BINFMT}; is this WSL, with interop (see [interop] in /etc/wsl.conf)?"
     )]
     NoInterpreter,
 }

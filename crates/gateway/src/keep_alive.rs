@@ -46,7 +46,10 @@ enum HoldError {
     #[error("{0}")]
     Socket(String),
     /// It neither ends nor sends the line back.
-    #[error("{} does not answer: Windows, or an antivirus program, holds it up", .program.display())]
+    #[error(
+        "{} does not answer: Windows, or an antivirus program, holds it up",
+        .program.display()
+    )]
     Silent { program: PathBuf },
     /// It ran and ended.
     #[error("{} ended ({status}): {words}", .program.display())]

@@ -27,8 +27,9 @@ pub enum LaneError {
     Frame(FrameError),
     /// Bytes from it were lost or doubled.
     #[error(
-        "the stream from the relay is damaged: {0}. The relay is started again, so that no app gets wrong data; some versions of WSL \
-         lose bytes so (microsoft/WSL issue 41063): update it with `wsl --update`"
+        "the stream from the relay is damaged: {0}. The relay is started again, so that no app \
+         gets wrong data; some versions of WSL lose bytes so (microsoft/WSL issue 41063): update \
+         it with `wsl --update`"
     )]
     Damaged(FrameError),
     /// It broke the protocol.

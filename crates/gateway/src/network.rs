@@ -212,8 +212,9 @@ impl Keeper {
                 () = poll_fn(|cx| changes.poll_changed(cx)) => return Ok(Cause::Network),
                 changed = self.mode.changed() => return changed.map(|()| Cause::Network),
                 () = tokio::time::sleep(LOOK_AGAIN) => {
-                    let is_to_be_retried = self.state.error.is_some() || (self.state.up && self.retries_ipv6);
-                    if is_to_be_retried || (self.state.up && self.read_resolv_conf() != self.resolv_conf) {
+                    let is_up = self.state.up;
+                    let is_to_be_retried = self.state.error.is_some() || is_up && self.retries_ipv6;
+                    if is_to_be_retried || is_up && self.read_resolv_conf() != self.resolv_conf {
                         return Ok(Cause::Network);
                     }
                 }
@@ -266,8 +267,8 @@ impl Keeper {
         if ways.left_out > 0 && ways.left_out != self.state.ways.left_out {
             let count = ways.left_out;
             tracing::warn!(
-                "Windows has more routes than the tunnel takes ({MAX_MIRRORED}): {count} stay with WSL; \
-                 `underpass status` names them"
+                "Windows has more routes than the tunnel takes ({MAX_MIRRORED}): {count} stay with \
+                 WSL; `underpass status` names them"
             );
         }
         self.resolv_conf = self.read_resolv_conf();

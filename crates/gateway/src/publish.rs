@@ -45,8 +45,8 @@ pub fn has_shared_folder() -> bool {
 /// Nothing can be published.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "nothing can be published in {}, so other distros see neither status nor command; their traffic \
-     does not need it: {source}; choose another folder with --publish, or --no-publish",
+    "nothing can be published in {}, so other distros see neither status nor command; their \
+     traffic does not need it: {source}; choose another folder with --publish, or --no-publish",
     .folder.display()
 )]
 pub struct PublishError {

@@ -91,8 +91,9 @@ pub enum SpawnError {
     },
     /// The file is not executable.
     #[error(
-        "the relay program {} is not executable: check the file's permissions (chmod +x); for a Windows program also that \
-         neither its access rights nor a Windows policy (AppLocker) forbid it, or give another path with --relay",
+        "the relay program {} is not executable: check the file's permissions (chmod +x); for a \
+         Windows program also that neither its access rights nor a Windows policy (AppLocker) \
+         forbid it, or give another path with --relay",
         .program.display()
     )]
     NotExecutable {
@@ -101,7 +102,8 @@ pub enum SpawnError {
     },
     /// It is built for another processor.
     #[error(
-        "the relay program {} is built for {processor}, and this machine is {}: take the one that was built for it",
+        "the relay program {} is built for {processor}, and this machine is {}: take the one that \
+         was built for it",
         .program.display(), std::env::consts::ARCH
     )]
     Processor {
@@ -112,8 +114,9 @@ pub enum SpawnError {
     },
     /// The kernel cannot run it.
     #[error(
-        "the relay program {} cannot be executed by this system (exec format error): for a Windows program WSL's interop is \
-         off or its binfmt_misc entry is missing; see [interop] in /etc/wsl.conf, then `wsl --shutdown`",
+        "the relay program {} cannot be executed by this system (exec format error): for a Windows \
+         program WSL's interop is off or its binfmt_misc entry is missing; see [interop] in \
+         /etc/wsl.conf, then `wsl --shutdown`",
         .program.display()
     )]
     Format {
@@ -323,7 +326,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_last_lines_are_kept_and_long_ones_cut() {
-        let script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i >&2; done; head -c 5000 /dev/zero | tr '\\0' x >&2; exit 3";
+        let script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i >&2; done; \
+                      head -c 5000 /dev/zero | tr '\\0' x >&2; exit 3";
         let command = RelayCommand {
             program: "sh".into(),
             args: vec!["-c".into(), script.into()],

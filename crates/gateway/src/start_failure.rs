@@ -74,29 +74,33 @@ fn judge(ending: Ending<'_>, is_there: bool, machine: &str) -> Option<StartFailu
 
 impl StartFailure {
     fn text(self, program: &str, own: &str) -> String {
-        const ALLOW: &str = "look at the antivirus program's history (Windows Security: Protection history) and have the file or its \
-                             folder allowed";
+        const ALLOW: &str = "look at the antivirus program's history (Windows Security: Protection \
+                             history) and have the file or its folder allowed";
         match self {
             Self::Taken => {
                 format!("{program} is gone: an antivirus program took it, most likely; {ALLOW}")
             }
             Self::Elevation => format!(
-                "Windows runs {program} for administrators only: in the file's properties, under Compatibility, 'Run this program as an \
-                 administrator' must be off"
+                "Windows runs {program} for administrators only: in the file's properties, under \
+                 Compatibility, 'Run this program as an administrator' must be off"
             ),
             Self::Processor(processor) => format!(
-                "{program} is built for {processor}, and this machine is {}{own}: Windows on Arm runs x86_64 programs from Windows 11 on, \
-                 and no Windows runs aarch64 programs elsewhere",
+                "{program} is built for {processor}, and this machine is {}{own}: Windows on Arm \
+                 runs x86_64 programs from Windows 11 on, and no Windows runs aarch64 programs \
+                 elsewhere",
                 std::env::consts::ARCH
             ),
             Self::Refused => format!(
-                "Windows refuses to start {program}{own}: a policy that allows programs in certain folders only (AppLocker, App Control) \
-                 does that, and so do antivirus programs; have it allowed, or copy it to a folder that is, and give that with --relay. \
-                 On Windows 11 Smart App Control blocks programs without a signature, wherever they are, and makes no exception for one: \
-                 see Settings > Privacy & security > Windows Security > App & browser control > Smart App Control"
+                "Windows refuses to start {program}{own}: a policy that allows programs in certain \
+                 folders only (AppLocker, App Control) does that, and so do antivirus programs; \
+                 have it allowed, or copy it to a folder that is, and give that with --relay. On \
+                 Windows 11 Smart App Control blocks programs without a signature, wherever they \
+                 are, and makes no exception for one: see Settings > Privacy & security > Windows \
+                 Security > App & browser control > Smart App Control"
             ),
             Self::EndedFromOutside => format!(
-                "it was ended from outside, and said nothing; if that happens again it is an antivirus program, most likely: {ALLOW} ({program})"
+                "it was ended from outside, and said nothing; if that happens again it is an \
+                 antivirus program, most likely: {ALLOW} ({program})"
             ),
         }
     }

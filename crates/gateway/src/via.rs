@@ -93,8 +93,8 @@ pub enum ViaRefusal {
     NoProxies,
     /// It has no Windows to ask.
     #[error(
-        "--via windows: only the relay for Windows (underpass-relay.exe) can follow Windows' proxy settings; give the proxy itself, as \
-         http://HOST:PORT or socks5://HOST:PORT"
+        "--via windows: only the relay for Windows (underpass-relay.exe) can follow Windows' proxy \
+         settings; give the proxy itself, as http://HOST:PORT or socks5://HOST:PORT"
     )]
     NoWindows,
 }

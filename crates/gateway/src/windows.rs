@@ -47,8 +47,9 @@ pub enum QuestionError {
     },
     /// No program of Windows reports a variable.
     #[error(
-        "Windows does not report where %{variable}% is; tried: {tried}: a policy forbids these programs, most likely (\"Prevent access \
-         to the command prompt\", AppLocker); have one of them allowed"
+        "Windows does not report where %{variable}% is; tried: {tried}: a policy forbids these \
+         programs, most likely (\"Prevent access to the command prompt\", AppLocker); have one of \
+         them allowed"
     )]
     Folder {
         /// The variable.

@@ -230,7 +230,8 @@ impl Family {
 pub enum FrameError {
     /// The length field is over the limit.
     #[error(
-        "a frame of kind {kind} says it has {length} payload bytes, more than the {MAX_PAYLOAD} that are allowed"
+        "a frame of kind {kind} says it has {length} payload bytes, more than the {MAX_PAYLOAD} \
+         that are allowed"
     )]
     TooLong {
         /// The kind byte.

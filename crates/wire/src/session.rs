@@ -85,7 +85,8 @@ pub enum Sent {
 pub enum Violation {
     /// The first frame was not a hello.
     #[error(
-        "the other end's first message was not a hello: it is not an Underpass program, or an incompatible one"
+        "the other end's first message was not a hello: it is not an Underpass program, or an \
+         incompatible one"
     )]
     NoHello,
     /// A second hello.
@@ -93,7 +94,8 @@ pub enum Violation {
     SecondHello,
     /// The other end has another version.
     #[error(
-        "the other end ({build}) speaks protocol version {theirs}, this one version {VERSION}: use the two programs of one release"
+        "the other end ({build}) speaks protocol version {theirs}, this one version {VERSION}: use \
+         the two programs of one release"
     )]
     Version {
         /// The version in the hello.

@@ -153,7 +153,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
-    fn a_frame_is_read_as_it_was_written((id, bytes, ttl, seed) in frames(), cut in any::<prop::sample::Index>()) {
+    fn a_frame_is_read_as_it_was_written(
+        (id, bytes, ttl, seed) in frames(),
+        cut in any::<prop::sample::Index>(),
+    ) {
         let frame = build(id, &bytes, ttl, seed);
         let mut stream = Vec::new();
         frame.encode(&mut stream);
@@ -174,13 +177,18 @@ proptest! {
             match decoder.next_frame() {
                 Ok(Some(_)) | Err(FrameError::UnknownKind { .. }) => {}
                 Ok(None)
-                | Err(FrameError::TooLong { .. } | FrameError::Malformed { .. } | FrameError::Damaged { .. }) => break,
+                | Err(FrameError::TooLong { .. })
+                | Err(FrameError::Malformed { .. } | FrameError::Damaged { .. }) => break,
             }
         }
     }
 
     #[test]
-    fn a_damaged_frame_panics_nothing((id, bytes, ttl, seed) in frames(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+    fn a_damaged_frame_panics_nothing(
+        (id, bytes, ttl, seed) in frames(),
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
         let mut stream = Vec::new();
         build(id, &bytes, ttl, seed).encode(&mut stream);
         let at = at.index(stream.len());

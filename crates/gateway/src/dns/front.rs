@@ -436,7 +436,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_judged_and_fitted(bytes in proptest::collection::vec(any::<u8>(), 0..600), most in 512u16..2000) {
+        fn any_bytes_are_judged_and_fitted(
+            bytes in proptest::collection::vec(any::<u8>(), 0..600),
+            most in 512u16..2000,
+        ) {
             if let Action::Answer(answer) = judge(&bytes, &OWN) {
                 prop_assert!(answer.len() >= HEADER && answer[2] & 0x80 != 0);
             }

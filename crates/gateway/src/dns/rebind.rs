@@ -153,8 +153,8 @@ impl Filter {
             return;
         }
         tracing::warn!(
-            "dropped from a DNS answer: {name} is {address}, this machine or its host (DNS rebinding); if the name \
-             is yours, give `--rebind-domain-ok {name}`"
+            "dropped from a DNS answer: {name} is {address}, this machine or its host (DNS \
+             rebinding); if the name is yours, give `--rebind-domain-ok {name}`"
         );
         if self.names.len() >= MAX_REBIND_NAMES {
             self.names.pop_front();

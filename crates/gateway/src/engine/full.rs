@@ -27,8 +27,8 @@ impl Full {
         if self.logged.is_none_or(|at| now >= at + LOG_AGAIN_AFTER) {
             self.logged = Some(now);
             tracing::warn!(
-                "{open} TCP connections are open and there is room for no more: new ones are refused. \
-                 `ss -tnp` shows the programs that hold them"
+                "{open} TCP connections are open and there is room for no more: new ones are \
+                 refused. `ss -tnp` shows the programs that hold them"
             );
         }
     }
@@ -48,8 +48,8 @@ impl Full {
         if self.displaced_logged.is_none_or(|at| now >= at + LOG_AGAIN_AFTER) {
             self.displaced_logged = Some(now);
             tracing::warn!(
-                "there is room for no more TCP connections: some of {owner}, who holds most of them, make room for \
-                 others. `ss -tnpe` shows the programs"
+                "there is room for no more TCP connections: some of {owner}, who holds most of \
+                 them, make room for others. `ss -tnpe` shows the programs"
             );
         }
     }

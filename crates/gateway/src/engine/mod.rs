@@ -42,8 +42,8 @@ use tokio::time::Sleep;
 pub enum EngineError {
     /// The device is gone.
     #[error(
-        "the device {name} cannot be read any more ({source}): was it removed? Start underpass again; no other program may \
-         manage this device"
+        "the device {name} cannot be read any more ({source}): was it removed? Start underpass \
+         again; no other program may manage this device"
     )]
     Tap {
         /// Its name.

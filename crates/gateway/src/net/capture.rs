@@ -72,14 +72,17 @@ mod tests {
     #[test]
     fn the_gateway_and_the_servers_next_door_each_once() {
         assert_eq!(shown(Some(NetworkingMode::Nat), ""), "172.28.48.1");
-        let text = "# nameserver 172.28.48.7\nnameserver 172.28.48.1\nnameserver\t172.28.48.3 # ours\nnameserver fd00::3\n\
-                    nameserver 8.8.8.8\nnameserver172.28.48.8\n nameserver 172.28.48.9\nsearch nameserver\nnameserver x\n";
+        let text = "# nameserver 172.28.48.7\nnameserver 172.28.48.1\n\
+                    nameserver\t172.28.48.3 # ours\nnameserver fd00::3\nnameserver 8.8.8.8\n\
+                    nameserver172.28.48.8\n nameserver 172.28.48.9\n\
+                    search nameserver\nnameserver x\n";
         assert_eq!(shown(Some(NetworkingMode::Nat), text), "172.28.48.1 172.28.48.3 fd00::3");
     }
 
     #[test]
     fn own_loopback_and_tunnel_addresses_never() {
-        let text = "nameserver 127.0.0.53\nnameserver ::1\nnameserver 10.255.255.254\nnameserver 172.28.48.2\n\
+        let text = "nameserver 127.0.0.53\nnameserver ::1\nnameserver 10.255.255.254\n\
+                    nameserver 172.28.48.2\n\
                     nameserver fd00::2\nnameserver fe80::5\nnameserver 0.0.0.0\n";
         assert_eq!(shown(Some(NetworkingMode::Nat), text), "172.28.48.1");
         let mut all = observed(Some(NetworkingMode::Nat));

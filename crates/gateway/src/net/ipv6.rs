@@ -10,14 +10,16 @@ use super::{Net, NetError};
 pub enum NoIpv6 {
     /// The machine has no IPv6.
     #[error(
-        "IPv6 is off in this VM (sysctl net.ipv6.conf.all.disable_ipv6, or ipv6.disable=1 on the kernel's command line)"
+        "IPv6 is off in this VM (sysctl net.ipv6.conf.all.disable_ipv6, or ipv6.disable=1 on the \
+         kernel's command line)"
     )]
     Off,
     /// The kernel has one table for all IPv6 routes.
     #[error(
-        "this kernel has no routing rules for IPv6 (it is built without CONFIG_IPV6_MULTIPLE_TABLES, like WSL's \
-         kernels up to 5.15.90.1), so the tunnel carries IPv4 alone and leaves IPv6 as it is: run `wsl --update` and \
-         then `wsl --shutdown` in Windows, or build your own kernel with that option"
+        "this kernel has no routing rules for IPv6 (it is built without \
+         CONFIG_IPV6_MULTIPLE_TABLES, like WSL's kernels up to 5.15.90.1), so the tunnel carries \
+         IPv4 alone and leaves IPv6 as it is: run `wsl --update` and then `wsl --shutdown` in \
+         Windows, or build your own kernel with that option"
     )]
     NoRules,
     /// It refuses something else.

@@ -3,7 +3,8 @@
 //! traffic to the TAP ([`routing`], `rules`). The only module that names netlink. Knows no frame.
 #![expect(
     clippy::wildcard_enum_match_arm,
-    reason = "netlink's messages and attributes are long open lists, of which each place here wants one or two"
+    reason = "netlink's messages and attributes are long open lists, of which each place here \
+              wants one or two"
 )]
 
 use std::io;

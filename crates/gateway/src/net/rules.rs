@@ -1,15 +1,18 @@
 //! The tunnel's policy rules as values: their list, their form in netlink, and which of the
 //! kernel's rules are ours. Pure; [`super::routing`] sets and removes them.
 //!
-//! | rule | | for |
-//! |---|---|---|
-//! | D | DNS to each captured address, our table | also from the addresses of A and U, and from containers |
-//! | A | from each of this machine's other addresses, `main` | a reply goes back the way its request came |
-//! | U | from each uplink address, `main`: what answers a peer that came in there | the same, for addresses whose new conversations go to our table |
-//! | N | to each captured address, our table: from this machine | nameservers next door |
-//! | M | for each length of mirrored prefixes, the longest first: `main` without routes of that length or shorter, then our table without shorter ones | routes of a VPN on Windows, which mirrored mode has in `main` |
-//! | C | `main` without its default routes | neighbours and more specific routes stay as they are |
-//! | B | our table | everything else |
+//! - D: DNS to each captured address, our table; also from the addresses of A and U, and from
+//!   containers.
+//! - A: from each of this machine's other addresses, `main`. A reply goes back the way its request
+//!   came.
+//! - U: from each uplink address, `main`, for answers to peers that came in there. The same for
+//!   addresses whose new conversations go to our table.
+//! - N: from this machine to each captured address, our table. For nameservers next door.
+//! - M: for each length of mirrored prefixes, the longest first: `main` without routes of that
+//!   length or shorter, then our table without shorter ones. For routes of a VPN on Windows, which
+//!   mirrored mode has in `main`.
+//! - C: `main` without its default routes. Neighbours and more specific routes stay as they are.
+//! - B: our table, for everything else.
 //!
 //! Our table holds a default route and one to each mirrored prefix, all by the TAP. C and B are M
 //! for length 0. A destination reaches the second rule of a length only if `main` has no longer

@@ -27,8 +27,8 @@ const SHORTEST_THAT_COUNTS: u8 = 7;
 pub enum SubnetError {
     /// The wish is not a /28, has host bits set, or cannot have hosts.
     #[error(
-        "{wish} cannot be the TAP's subnet: it must be a /28 of unicast addresses and end on a multiple of 16, like \
-         192.168.214.0/28"
+        "{wish} cannot be the TAP's subnet: it must be a /28 of unicast addresses and end on a \
+         multiple of 16, like 192.168.214.0/28"
     )]
     NotASubnet {
         /// The wish.
@@ -36,7 +36,8 @@ pub enum SubnetError {
     },
     /// A route overlaps it.
     #[error(
-        "the subnet {wish} overlaps the route to {route}: choose one that no route of Linux or Windows covers"
+        "the subnet {wish} overlaps the route to {route}: choose one that no route of Linux or \
+         Windows covers"
     )]
     Overlap {
         /// The wish.
@@ -46,8 +47,8 @@ pub enum SubnetError {
     },
     /// All candidates are taken.
     #[error(
-        "every subnet that is tried by itself overlaps a route of Linux or Windows: name a free /28 in the settings, the \
-         last one tried met the route to {route}"
+        "every subnet that is tried by itself overlaps a route of Linux or Windows: name a free \
+         /28 in the settings, the last one tried met the route to {route}"
     )]
     NoneFree {
         /// The route that overlaps the last candidate.

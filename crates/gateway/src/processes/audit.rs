@@ -61,8 +61,9 @@ mod tests {
 
     #[test]
     fn the_call_is_read_from_the_record_of_that_process_alone() {
-        let record = "5,812,41678000176,-;audit: type=1326 audit(1796023796.537:9): auid=4294967295 uid=0 gid=0 ses=7 \
-                      pid=10003 comm=\"a b\" exe=\"/x\" sig=31 arch=c000003e syscall=41 compat=0 ip=0x7f code=0x80000000\n";
+        let record = "5,812,41678000176,-;audit: type=1326 audit(1796023796.537:9): \
+                      auid=4294967295 uid=0 gid=0 ses=7 pid=10003 comm=\"a b\" exe=\"/x\" sig=31 \
+                      arch=c000003e syscall=41 compat=0 ip=0x7f code=0x80000000\n";
         assert_eq!((call_in(record, 10_003), call_in(record, 1000)), (Some(41), None));
         assert_eq!(call_in(&record.replace("1326", "1327"), 10_003), None);
     }

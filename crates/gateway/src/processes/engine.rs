@@ -51,7 +51,10 @@ pub(super) async fn serve(
         return ExitCode::FAILURE;
     };
     let sockets = sockets.inspect_err(|error| {
-        tracing::warn!(%error, "this kernel does not report the owners of sockets: all users count as one");
+        tracing::warn!(
+            %error,
+            "this kernel does not report the owners of sockets: all users count as one"
+        );
     });
     let given = Given { tap, network, sockets: sockets.ok() };
     let outcome = carry(*settings, given, out.clone(), incoming).await;

@@ -56,7 +56,10 @@ async fn keep(
     let _ = out.send(FromNetwork::Ready.into()).await;
     let end = tokio::select! {
         // Neither the engine's end nor an error of the keeper ends this: the rules must be removed.
-        never = async { tokio::join!(keeper, pass_on(engine, wish, states)); std::future::pending().await } => never,
+        never = async {
+            tokio::join!(keeper, pass_on(engine, wish, states));
+            std::future::pending().await
+        } => never,
         end = hear(incoming, mode) => end,
     };
     match end {

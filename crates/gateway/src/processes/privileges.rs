@@ -49,7 +49,8 @@ mod tests {
 
     #[test]
     fn the_kernels_text_is_read_by_its_names() {
-        let text = "Name:\tunderpass\nUid:\t7\t65531\t8\t9\nNoNewPrivs:\t1\nCapPrm:\t000001ffffffffff\n\
+        let text = "Name:\tunderpass\nUid:\t7\t65531\t8\t9\nNoNewPrivs:\t1\n\
+                    CapPrm:\t000001ffffffffff\n\
                     CapEff:\t0000000000001000\nSeccomp:\t2\nSeccomp_filters:\t1\n";
         let seen = read(text, "x".to_owned(), 3);
         assert_eq!((seen.user, seen.no_new_privs, seen.seccomp), (65_531, true, true));

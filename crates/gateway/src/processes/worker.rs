@@ -112,8 +112,8 @@ where
                     |call| format!("its number is {call} ({})", std::env::consts::ARCH),
                 );
                 format!(
-                    "{status}: it made a system call that is not in its list (seccomp), and was killed; {call}. \
-                     Please report this"
+                    "{status}: it made a system call that is not in its list (seccomp), and was \
+                     killed; {call}. Please report this"
                 )
             }
             Ok(status) => status.to_string(),

@@ -53,10 +53,11 @@ pub enum TapError {
     /// one of the default modules; `main.cpp` of init: from the disk of modules alone), a distro
     /// cannot.
     #[error(
-        "there is no /dev/net/tun, so no TAP can be made: the kernel's TUN driver is not loaded, and WSL alone can \
-         load it, when its VM starts. In %UserProfile%\\.wslconfig, under [wsl2], take out loadDefaultKernelModules=false \
-         (the default is true); with a kernel of your own (kernel=) set kernelModules= to the disk with its modules, or \
-         build it with CONFIG_TUN=y. Then run `wsl --shutdown` in Windows"
+        "there is no /dev/net/tun, so no TAP can be made: the kernel's TUN driver is not loaded, \
+         and WSL alone can load it, when its VM starts. In %UserProfile%\\.wslconfig, under \
+         [wsl2], take out loadDefaultKernelModules=false (the default is true); with a kernel of \
+         your own (kernel=) set kernelModules= to the disk with its modules, or build it with \
+         CONFIG_TUN=y. Then run `wsl --shutdown` in Windows"
     )]
     NoDriver,
     /// Not root.
@@ -67,8 +68,8 @@ pub enum TapError {
     },
     /// Another program owns it, or it is not a TAP.
     #[error(
-        "the interface {name} belongs to another program or is no TAP: end that program (an underpass of another distro?) or choose \
-         another name with --tap"
+        "the interface {name} belongs to another program or is no TAP: end that program (an \
+         underpass of another distro?) or choose another name with --tap"
     )]
     Busy {
         /// The requested name.
@@ -76,8 +77,8 @@ pub enum TapError {
     },
     /// No interface can have that name.
     #[error(
-        "{name:?} cannot be an interface's name: choose one of 1 to 15 letters, digits, '-', '_' or '.' with --tap \
-         (one %d stands for a free number)"
+        "{name:?} cannot be an interface's name: choose one of 1 to 15 letters, digits, '-', '_' \
+         or '.' with --tap (one %d stands for a free number)"
     )]
     InvalidName {
         /// The requested name.

@@ -2,11 +2,13 @@
 //! CONFIG_IPV6_MULTIPLE_TABLES. It is a netlink socket before this machine's kernel: it answers
 //! what such a kernel answers differently, and passes on the rest.
 //!
-//! | request | answer | source |
-//! |---|---|---|
-//! | RTM_NEWRULE, RTM_DELRULE for AF_INET6 | NLMSG_ERROR, EAFNOSUPPORT | net/core/fib_rules.c, fib_nl_newrule and fib_nl_delrule: lookup_rules_ops finds none, since net/ipv6/fib6_rules.c, which registers them, is not built |
-//! | RTM_GETRULE (dump) for AF_INET6 | NLMSG_DONE with EAFNOSUPPORT, no rule | fib_nl_dumprule in the same file; net/netlink/af_netlink.c, netlink_dump_done: a dump's error comes with its end |
-//! | RTM_NEWROUTE, RTM_DELROUTE for AF_INET6, any table | the same in `main` | net/ipv6/ip6_fib.c, fib6_new_table and fib6_get_table without that option |
+//! - RTM_NEWRULE, RTM_DELRULE for AF_INET6: NLMSG_ERROR with EAFNOSUPPORT (net/core/fib_rules.c,
+//!   fib_nl_newrule and fib_nl_delrule: lookup_rules_ops finds none, since net/ipv6/fib6_rules.c,
+//!   which registers them, is not built).
+//! - RTM_GETRULE (dump) for AF_INET6: NLMSG_DONE with EAFNOSUPPORT, no rule (fib_nl_dumprule in the
+//!   same file; net/netlink/af_netlink.c, netlink_dump_done: a dump's error comes with its end).
+//! - RTM_NEWROUTE, RTM_DELROUTE for AF_INET6, any table: the same in `main` (net/ipv6/ip6_fib.c,
+//!   fib6_new_table and fib6_get_table without that option).
 
 use std::collections::VecDeque;
 use std::io;

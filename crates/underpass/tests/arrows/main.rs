@@ -1,8 +1,9 @@
 //! The map in `crates/README.md` is true: which crate depends on which, which of them may do I/O,
-//! and that no modules go round in circles.
+//! and that no modules go round in circles. Lines keep to their width (`width.rs`).
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod modules;
+mod width;
 
 use modules::{circles, edges};
 use std::collections::{BTreeMap, BTreeSet};
