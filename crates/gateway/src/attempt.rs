@@ -2,7 +2,7 @@
 //! other socket is left. `interop_sockets.rs` chooses the next socket. What the program is for is
 //! unknown here.
 
-use crate::interop::{self, Failure};
+use crate::interop::{self, Failure, Start};
 use crate::interop_sockets::Way;
 use std::io;
 use std::process::{Output, Stdio};
@@ -59,12 +59,12 @@ where
 /// See [`RunError`].
 pub(crate) async fn output<E>(
     patience: Duration,
-    prepare: impl Fn() -> Result<(Command, Way), E>,
+    prepare: impl Fn() -> Result<Start, E>,
 ) -> Result<Output, RunError<E>> {
     by_each_socket(|| {
         let prepared = prepare();
         async move {
-            let (command, way) = prepared.map_err(RunError::Prepare)?;
+            let Start { command, way } = prepared.map_err(RunError::Prepare)?;
             let outcome = finish(command, patience).await?;
             let words = String::from_utf8_lossy(&outcome.stderr);
             let failure = if outcome.status.success() { None } else { interop::failure_in(&words) };

@@ -5,7 +5,7 @@
 use crate::attempt::{self, Attempt, RunError};
 use crate::config::Placement;
 use crate::deploy;
-use crate::interop;
+use crate::interop::{self, Start};
 use crate::limits::{STOP_PATIENCE, WINDOWS_PATIENCE};
 use crate::relay_command::{RelayCommand, Whose};
 use crate::relay_process::SpawnError;
@@ -122,7 +122,7 @@ pub async fn ask_within<T: DeserializeOwned>(
 ) -> Result<T, HostError> {
     let relay = placed(relay, placement, words).await;
     let program = || relay.program.clone();
-    let prepare = || relay.prepare().map(|(command, _, way)| (command, way));
+    let prepare = || relay.prepare().map(|(start, _)| start);
     let output = attempt::output(patience, prepare).await.map_err(|error| match error {
         RunError::Prepare(error) => error.into(),
         RunError::Spawn(source) => SpawnError::new(program(), source).into(),
@@ -154,7 +154,7 @@ pub async fn start<T, E: From<SpawnError>>(
 ) -> Result<(Child, T), E> {
     let relay = placed(relay, placement, words).await;
     let outcome: Result<_, E> = attempt::by_each_socket(async || {
-        let (mut command, _, way) = relay.prepare()?;
+        let (Start { mut command, way }, _) = relay.prepare()?;
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -38,7 +38,7 @@ pub fn is_wsl() -> bool {
 ///
 /// # Errors
 /// See [`InteropError`].
-pub(crate) fn command(program: &Path) -> Result<(Command, Way), InteropError> {
+pub(crate) fn command(program: &Path) -> Result<Start, InteropError> {
     restore_entry(Path::new("/"))?;
     if !matches!(Kind::of(program), Kind::Windows(_)) {
         return Err(InteropError::NotWindows(program.to_path_buf()));
@@ -50,7 +50,13 @@ pub(crate) fn command(program: &Path) -> Result<(Command, Way), InteropError> {
         command.arg(program);
     }
     let way = name_socket(&mut command);
-    Ok((command, way))
+    Ok(Start { command, way })
+}
+
+/// A command, and the socket by which it reaches Windows.
+pub(crate) struct Start {
+    pub(crate) command: Command,
+    pub(crate) way: Way,
 }
 
 /// The program that starts Windows programs.

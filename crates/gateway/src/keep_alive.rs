@@ -11,7 +11,7 @@
 //! The command is `cat` because it ends with its input, so the client ends with this process, and
 //! because it sends back what it gets: one line that comes back proves that the client runs.
 
-use crate::interop::{self, Failure};
+use crate::interop::{self, Failure, Start};
 use crate::limits::{
     HELLO_PATIENCE, KEEP_ALIVE_BACK_OFF, KEEP_ALIVE_HEALTHY_AFTER, SOCKET_PATIENCE,
 };
@@ -72,7 +72,7 @@ pub async fn hold(
     fs::create_dir_all(runtime_dir)?;
     let note = Note::new(runtime_dir);
     let mut stop = pin!(stop);
-    let mut wait = KEEP_ALIVE_BACK_OFF.0;
+    let mut wait = KEEP_ALIVE_BACK_OFF.first;
     let mut last_error: Option<String> = None;
     loop {
         note.write(KeepAliveState::Starting, last_error.as_deref())?;
@@ -90,7 +90,7 @@ pub async fn hold(
             continue;
         }
         if held_since.is_some_and(|since| since.elapsed() >= KEEP_ALIVE_HEALTHY_AFTER) {
-            wait = KEEP_ALIVE_BACK_OFF.0;
+            wait = KEEP_ALIVE_BACK_OFF.first;
             last_error = None;
         }
         let error = error.to_string();
@@ -109,7 +109,7 @@ pub async fn hold(
         if until(tokio::time::sleep(wait), stop.as_mut()).await.is_none() {
             break;
         }
-        wait = (wait * 2).min(KEEP_ALIVE_BACK_OFF.1);
+        wait = (wait * 2).min(KEEP_ALIVE_BACK_OFF.longest);
     }
     Ok(())
 }
@@ -129,7 +129,8 @@ async fn until<T>(
 async fn client(name: &str, held: impl FnOnce()) -> Result<(), HoldError> {
     let program = windows::of_system("wsl.exe").await?;
     let words = ["-d", name, "--exec", "/bin/cat"];
-    let (mut command, way) = windows::command(&program, &words).map_err(QuestionError::from)?;
+    let Start { mut command, way } =
+        windows::command(&program, &words).map_err(QuestionError::from)?;
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

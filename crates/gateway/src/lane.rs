@@ -92,6 +92,21 @@ pub(crate) struct Running {
     log: LogBudget,
 }
 
+/// What the gateway's hello offers on a lane.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LaneLimits {
+    pub(crate) flows: u32,
+    pub(crate) binds: u32,
+}
+
+/// A relay's process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Process {
+    pub(crate) pid: u32,
+    /// Its start.
+    pub(crate) since: Instant,
+}
+
 /// One lane.
 pub(crate) struct Lane {
     index: usize,
@@ -108,7 +123,7 @@ pub(crate) struct Lane {
 
 impl Lane {
     /// A lane whose first relay is being started.
-    pub(crate) fn new(index: usize, relays: Relays, first: Starting, limits: (u32, u32)) -> Self {
+    pub(crate) fn new(index: usize, relays: Relays, first: Starting, limits: LaneLimits) -> Self {
         let hello = Hello {
             version: VERSION,
             capabilities: Capabilities::ECHO4
@@ -116,8 +131,8 @@ impl Lane {
                 .with(Capabilities::UDP)
                 .with(Capabilities::DNS)
                 .with(Capabilities::CHANGES),
-            max_flows: limits.0,
-            max_binds: limits.1,
+            max_flows: limits.flows,
+            max_binds: limits.binds,
             build: concat!("underpass ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
         Self {
@@ -126,7 +141,7 @@ impl Lane {
             hello,
             state: LaneState::Starting(first),
             failures: 0,
-            longest_wait: BACK_OFF.1,
+            longest_wait: BACK_OFF.longest,
             restarts: 0,
             last_error: None,
         }
@@ -134,7 +149,7 @@ impl Lane {
 
     /// The relay has started.
     fn begin(&mut self, relay: Relay, now: Instant) {
-        self.longest_wait = BACK_OFF.1;
+        self.longest_wait = BACK_OFF.longest;
         let hello_by = now + relay.patience;
         self.state = LaneState::Running(Box::new(Running {
             relay,
@@ -170,10 +185,12 @@ impl Lane {
         }
     }
 
-    /// The relay's process id and start, while it runs.
-    pub(crate) fn process(&self) -> Option<(u32, Instant)> {
+    /// The relay's process, while it runs.
+    pub(crate) fn process(&self) -> Option<Process> {
         match &self.state {
-            LaneState::Running(running) => Some((running.relay.pid, running.since)),
+            LaneState::Running(running) => {
+                Some(Process { pid: running.relay.pid, since: running.since })
+            }
             LaneState::Starting(_) | LaneState::Ending(_) | LaneState::Waiting(_) => None,
         }
     }
@@ -234,7 +251,7 @@ impl Lane {
                 Ok(relay) => self.begin(relay, now),
                 Err(why) => {
                     self.complain(&LaneError::Process(why));
-                    self.longest_wait = BACK_OFF.1;
+                    self.longest_wait = BACK_OFF.longest;
                     self.wait(now);
                 }
             }
@@ -339,7 +356,7 @@ enum Why {
 fn back_off(failures: u32, longest: Duration) -> Duration {
     match failures {
         0 => Duration::ZERO,
-        n => BACK_OFF.0.saturating_mul(1 << (n - 1).min(16)).min(longest),
+        n => BACK_OFF.first.saturating_mul(1 << (n - 1).min(16)).min(longest),
     }
 }
 
@@ -445,7 +462,8 @@ mod tests {
     async fn the_time_that_the_machine_sleeps_is_not_the_hellos() {
         let begin = crate::engine::now();
         let (relays, _requests) = Relays::new();
-        let mut lane = Lane::new(0, relays.clone(), relays.start(0), (1, 1));
+        let mut lane =
+            Lane::new(0, relays.clone(), relays.start(0), LaneLimits { flows: 1, binds: 1 });
         let (input, output) = UnixStream::pair().unwrap();
         let ends = [input.into(), output.into()];
         lane.begin(Relay::new(1, HELLO_PATIENCE, Streams::Sockets, ends).unwrap(), begin);
@@ -471,9 +489,9 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_longest() {
-        let waits: Vec<_> = (0..10).map(|n| back_off(n, BACK_OFF.1).as_millis()).collect();
+        let waits: Vec<_> = (0..10).map(|n| back_off(n, BACK_OFF.longest).as_millis()).collect();
         assert_eq!(waits, [0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
-        assert_eq!(back_off(u32::MAX, BACK_OFF.1), BACK_OFF.1);
+        assert_eq!(back_off(u32::MAX, BACK_OFF.longest), BACK_OFF.longest);
         assert_eq!(back_off(9, LAST_BACK_OFF_AFTER_HELLO), LAST_BACK_OFF_AFTER_HELLO);
     }
 }

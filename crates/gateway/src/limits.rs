@@ -2,6 +2,15 @@
 
 use std::time::Duration;
 
+/// Waits that double.
+#[derive(Clone, Copy, Debug)]
+pub struct BackOff {
+    /// The first one.
+    pub first: Duration,
+    /// The longest one.
+    pub longest: Duration,
+}
+
 /// Relays at a time. Each has a process on the host; more than the cores of any such machine bring
 /// nothing.
 pub const MAX_LANES: usize = 16;
@@ -84,7 +93,8 @@ pub const DNS_TIDY_EVERY: Duration = Duration::from_secs(5);
 
 /// Waits between starts of a relay that keeps ending: the first and the longest; each is twice the
 /// one before.
-pub const BACK_OFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+pub const BACK_OFF: BackOff =
+    BackOff { first: Duration::from_millis(100), longest: Duration::from_secs(10) };
 
 /// The longest of these waits after a relay that had said hello: it can start, so a dead one is
 /// replaced in under 2 s however often it dies.
@@ -109,8 +119,8 @@ pub const SHORT_LIFE: Duration = Duration::from_secs(60);
 /// long compared with the end of a distro, so that nothing starts it again meanwhile; the last is
 /// shorter than the 15 s (`general.instanceIdleTimeout`) after which WSL ends a distro without a
 /// client.
-pub const KEEP_ALIVE_BACK_OFF: (Duration, Duration) =
-    (Duration::from_secs(2), Duration::from_secs(10));
+pub const KEEP_ALIVE_BACK_OFF: BackOff =
+    BackOff { first: Duration::from_secs(2), longest: Duration::from_secs(10) };
 
 /// After a client that ran this long the next wait is the shortest again.
 pub const KEEP_ALIVE_HEALTHY_AFTER: Duration = Duration::from_secs(60);

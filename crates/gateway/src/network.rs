@@ -6,7 +6,7 @@
 use crate::limits::MAX_MIRRORED;
 use crate::link::{Link, Parcel};
 use crate::net::{
-    Changes, Families, Net, NetError, NoIpv6, Observed, Plan, Ways, captured, choose_subnet,
+    Changes, Families, Net, NetError, NoIpv6, Observed, Plan, Tap6, Ways, captured, choose_subnet,
     uplink, ways,
 };
 use ipnet::{IpNet, Ipv4Net};
@@ -348,7 +348,7 @@ impl Keeper {
             vm4: addresses.vm(),
             gateway4: addresses.gateway(),
             prefix4: PREFIX4,
-            vm6: ipv6.then_some((VM6, GATEWAY6, PREFIX6)),
+            v6: ipv6.then_some(Tap6 { vm: VM6, gateway: GATEWAY6, prefix: PREFIX6 }),
             own: observed.own.iter().filter(|own| !uplink.contains(own)).copied().collect(),
             uplink,
             elsewhere: Vec::new(),

@@ -4,7 +4,7 @@
 use crate::config::VIA_VARIABLE;
 use crate::deploy::{self, DeployError};
 use crate::engine::now;
-use crate::interop::{self, InteropError};
+use crate::interop::{self, InteropError, Start};
 use crate::interop_sockets::Way;
 use crate::limits::{HELLO_PATIENCE, SOCKET_PATIENCE, STDERR_LINE_BYTES, STDERR_LINES};
 use crate::log_budget::LogBudget;
@@ -22,12 +22,11 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 
 impl RelayCommand {
-    /// The command, without its streams; the kind of the program; and the interop socket that
-    /// starts it.
+    /// The command, without its streams, and the kind of the program.
     ///
     /// # Errors
     /// It cannot be started.
-    pub(crate) fn prepare(&self) -> Result<(Command, Kind, Way), SpawnError> {
+    pub(crate) fn prepare(&self) -> Result<(Start, Kind), SpawnError> {
         if let Whose::CopyOf(original) = &self.file {
             deploy::restore(original, &self.program)?;
         }
@@ -46,13 +45,13 @@ impl RelayCommand {
             _ if self.file != Whose::Given => Err(InteropError::NotWindows(self.program.clone())),
             Kind::Linux(_) | Kind::Other => Ok(None),
         };
-        let (mut relay, way) = match started {
-            Ok(Some((mut relay, way))) => {
+        let mut relay = match started {
+            Ok(Some(mut relay)) => {
                 // To Windows a distro's folder is on a network share, which costs seconds.
                 if let Some(folder) = found.parent().filter(|folder| folder.is_absolute()) {
-                    relay.current_dir(folder);
+                    relay.command.current_dir(folder);
                 }
-                (relay, way)
+                relay
             }
             // Checked before: the C library has a shell run what the kernel does not know.
             Ok(None) if !is_executable(kind) => {
@@ -62,9 +61,9 @@ impl RelayCommand {
                 ));
             }
             Ok(None) => {
-                let mut relay = Command::new(&found);
-                let way = interop::name_socket(&mut relay);
-                (relay, way)
+                let mut command = Command::new(&found);
+                let way = interop::name_socket(&mut command);
+                Start { command, way }
             }
             Err(InteropError::NoInterpreter) => {
                 return Err(SpawnError::Format { program: self.program.clone() });
@@ -75,8 +74,8 @@ impl RelayCommand {
         };
         // A frame carries the proxy: an inherited environment can be read as long as the process
         // runs.
-        relay.args(&self.args).env_remove(VIA_VARIABLE);
-        Ok((relay, kind, way))
+        relay.command.args(&self.args).env_remove(VIA_VARIABLE);
+        Ok((relay, kind))
     }
 }
 
@@ -197,7 +196,7 @@ impl RelayProcess {
         lane: usize,
     ) -> Result<(Self, StartedRelay, [OwnedFd; 2]), SpawnError> {
         let error = |source| SpawnError::new(command.program.clone(), source);
-        let (mut relay, kind, way) = command.prepare()?;
+        let (Start { command: mut relay, way }, kind) = command.prepare()?;
         let (stdin, stdout, ends) = relay_streams::make(kind).map_err(error)?;
         let mut child = relay
             .stdin(stdin)

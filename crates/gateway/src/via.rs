@@ -142,6 +142,14 @@ impl TryFrom<ViaSettings> for Via {
     }
 }
 
+/// Where a connection really goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Destination<'a> {
+    pub(crate) ip: IpAddr,
+    /// The name for which the app has a stand-in.
+    pub(crate) name: Option<&'a str>,
+}
+
 /// The way of connections out of the host: directly, or by a proxy, with the names for which apps
 /// have stand-ins.
 #[derive(Debug)]
@@ -223,15 +231,15 @@ impl WayOut {
         names::with_stand_ins(&mut self.names, message, is_outside)
     }
 
-    /// Where a connection or an echo request to this address goes, and by which name. `None` for a
-    /// stand-in that stands for nothing.
-    pub(crate) fn destination(&mut self, to: IpAddr) -> Option<(IpAddr, Option<&str>)> {
+    /// The destination of a connection or an echo request to this address. `None` for a stand-in
+    /// that stands for nothing.
+    pub(crate) fn destination(&mut self, to: IpAddr) -> Option<Destination<'_>> {
         if !self.is_by_proxy() {
-            return Some((to, None));
+            return Some(Destination { ip: to, name: None });
         }
         match self.names.find(to) {
-            Found::Plain => Some((to, None)),
-            Found::Named(name, real) => Some((real, Some(name))),
+            Found::Plain => Some(Destination { ip: to, name: None }),
+            Found::Named(name, real) => Some(Destination { ip: real, name: Some(name) }),
             Found::Unknown => None,
         }
     }

@@ -2,8 +2,7 @@
 //! own messages about refusals.
 
 use crate::attempt::{self, RunError};
-use crate::interop::{self, InteropError};
-use crate::interop_sockets::Way;
+use crate::interop::{self, InteropError, Start};
 use crate::limits::{HELLO_PATIENCE, WINDOWS_PATIENCE};
 use messages::quote::in_powershell;
 use std::io;
@@ -125,9 +124,9 @@ impl Asking<'_> {
             }
             Self::Relay(program) => {
                 let command = || {
-                    let (mut command, way) = interop::command(program)?;
-                    command.args(["variable", variable]);
-                    Ok((command, way))
+                    let mut start = interop::command(program)?;
+                    start.command.args(["variable", variable]);
+                    Ok(start)
                 };
                 let question = format!("{} variable {variable}", program.display());
                 let output = run(&question, HELLO_PATIENCE, command).await?;
@@ -265,21 +264,21 @@ async fn ask(name: &str, words: &[&str]) -> Result<(String, Output), QuestionErr
 ///
 /// # Errors
 /// This machine cannot start Windows programs.
-pub(crate) fn command(program: &Path, words: &[&str]) -> Result<(Command, Way), InteropError> {
-    let (mut command, way) = interop::command(program)?;
-    command.args(words);
+pub(crate) fn command(program: &Path, words: &[&str]) -> Result<Start, InteropError> {
+    let mut start = interop::command(program)?;
+    start.command.args(words);
     // In a folder of Windows: a folder of the distro costs seconds and causes a warning.
     if let Some(folder) = program.parent() {
-        command.current_dir(folder);
+        start.command.current_dir(folder);
     }
-    Ok((command, way))
+    Ok(start)
 }
 
 /// Runs a Windows program to its end. If one interop socket fails, tries another.
 async fn run(
     question: &str,
     patience: Duration,
-    command: impl Fn() -> Result<(Command, Way), InteropError>,
+    command: impl Fn() -> Result<Start, InteropError>,
 ) -> Result<Output, QuestionError> {
     attempt::output(patience, command).await.map_err(|error| unanswered(question, patience, error))
 }

@@ -2,7 +2,7 @@
 //! stays with its tunnel. Its lines are passed on as they come. Their meaning is unknown here.
 
 use crate::attempt::{self, Attempt};
-use crate::interop::{self, Failure};
+use crate::interop::{self, Failure, Start};
 use crate::limits::HELLO_PATIENCE;
 use crate::windows::{self, QuestionError};
 use std::cell::{Cell, RefCell};
@@ -40,7 +40,7 @@ pub async fn run(
     };
     let heard = RefCell::new(heard);
     attempt::by_each_socket(async || {
-        let (mut command, way) = windows::command(&program, words)?;
+        let Start { mut command, way } = windows::command(&program, words)?;
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -10,7 +10,7 @@ use std::task::{Context, Waker};
 use common::old_kernel::OldKernel;
 use common::{GATEWAY_MAC, PATIENCE, VM_MAC, frame, in_vm, sysctl, vm};
 use etherparse::{IpNumber, NetSlice, SlicedPacket};
-use gateway::net::{IpNet, Net, NetError, NoIpv6, Observed, Plan, Ways, captured, uplink};
+use gateway::net::{IpNet, Net, NetError, NoIpv6, Observed, Plan, Tap6, Ways, captured, uplink};
 use gateway::tap::{OffloadWish, Tap};
 use lab::addresses::{NAT_GATEWAY, NAT_NETWORK, SERVER, SERVER_V6};
 use lab::{Lab, Place};
@@ -33,7 +33,11 @@ fn plan(observed: &Observed) -> Plan {
         vm4: Ipv4Addr::new(192, 168, 214, 2),
         gateway4: Ipv4Addr::new(192, 168, 214, 1),
         prefix4: 28,
-        vm6: Some(("fd75:6e64:6572::2".parse().unwrap(), "fd75:6e64:6572::1".parse().unwrap(), 64)),
+        v6: Some(Tap6 {
+            vm: "fd75:6e64:6572::2".parse().unwrap(),
+            gateway: "fd75:6e64:6572::1".parse().unwrap(),
+            prefix: 64,
+        }),
         own: observed.own.iter().filter(|own| !uplink(observed).contains(own)).copied().collect(),
         uplink: uplink(observed),
         elsewhere: Vec::new(),
@@ -281,7 +285,7 @@ fn the_interface_is_as_planned_and_silent() {
         vm(&lab, "ip address add 192.168.214.5/28 dev up0");
         plan.vm4 = Ipv4Addr::new(10, 214, 214, 2);
         plan.gateway4 = Ipv4Addr::new(10, 214, 214, 1);
-        plan.vm6 = None;
+        plan.v6 = None;
         net.prepare_link(&plan).await.unwrap();
         net.apply(&plan).await.unwrap();
         assert_eq!(addresses().split_whitespace().skip(2).collect::<Vec<_>>(), ["10.214.214.2/28"]);
@@ -401,7 +405,7 @@ fn changes_of_others_are_reported_and_our_own_are_not() {
         let tap = Tap::open(TAP, OffloadWish::Auto).unwrap();
         let net = Net::open().unwrap();
         let plan = plan(&net.observe(TAP).await.unwrap());
-        net.prepare_link(&Plan { vm6: None, ..plan.clone() }).await.unwrap();
+        net.prepare_link(&Plan { v6: None, ..plan.clone() }).await.unwrap();
         let mut changes = net.changes().unwrap();
         for _ in 0..2 {
             net.prepare_link(&plan).await.unwrap();

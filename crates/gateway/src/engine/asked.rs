@@ -66,6 +66,15 @@ impl Question {
     }
 }
 
+/// How many are under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Asking {
+    /// DNS questions.
+    pub(crate) questions: usize,
+    /// Echo requests.
+    pub(crate) pings: usize,
+}
+
 /// A host's facts that are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Freshness {
@@ -261,9 +270,8 @@ impl Asked {
         Some(question)
     }
 
-    /// DNS queries and echo requests under way.
-    pub(crate) fn count(&self) -> (usize, usize) {
-        (self.held.all, self.pings.len())
+    pub(crate) fn count(&self) -> Asking {
+        Asking { questions: self.held.all, pings: self.pings.len() }
     }
 
     /// Questions of the gateway's own.
@@ -280,6 +288,10 @@ mod tests {
 
     const ROOT: Owner = Owner::User(0);
     const OTHER: Owner = Owner::User(65_534);
+
+    fn asking(questions: usize, pings: usize) -> Asking {
+        Asking { questions, pings }
+    }
 
     #[expect(clippy::disallowed_methods, reason = "tests start their virtual clock somewhere")]
     fn start() -> Instant {
@@ -331,7 +343,7 @@ mod tests {
         }
         assert_eq!(
             (asked.count(), asked.held.owners.len(), asked.held.shares.len()),
-            ((0, 0), 0, 0)
+            (asking(0, 0), 0, 0)
         );
     }
 
@@ -343,7 +355,7 @@ mod tests {
             let owner = Owner::Source(std::net::Ipv4Addr::from(number).into());
             taken +=
                 usize::from(asked.admits(Some(Share { owner, zone: number.into() }), MAX_QUERIES));
-            if taken > asked.count().0 {
+            if taken > asked.count().questions {
                 asked.insert(start(), dns(0, Some(Share { owner, zone: number.into() })));
             }
         }
@@ -362,7 +374,7 @@ mod tests {
         };
         let first = asked.insert(now, ping());
         let ids: Vec<_> = (0..MAX_PINGS).map(|_| asked.insert(now, ping())).collect();
-        assert_eq!(asked.count(), (0, MAX_PINGS));
+        assert_eq!(asked.count(), asking(0, MAX_PINGS));
         assert!(asked.take(0, first, Kind::Echo).is_none(), "the oldest gave way");
         assert!(asked.take(0, ids[0], Kind::Echo).is_some());
         assert!(!asked.is_crowded(MAX_QUERIES) && asked.admits(None, MAX_QUERIES));
@@ -437,16 +449,19 @@ mod tests {
         asked.insert(now, facts);
         assert_eq!(
             (asked.count(), asked.held.sources, asked.held.lanes.clone()),
-            ((3, 0), 3, vec![0, 3])
+            (asking(3, 0), 3, vec![0, 3])
         );
         assert_eq!(asked.own(), 1);
         assert!(asked.take(1, ids[1], Kind::Dns).is_some());
         assert_eq!(
-            (asked.count().0, asked.held.sources, asked.held.shares[&share.unwrap()]),
+            (asked.count().questions, asked.held.sources, asked.held.shares[&share.unwrap()]),
             (2, 2, 2)
         );
         assert_eq!(asked.take_lane(1).len(), 3, "the gateway's own question, too");
-        assert_eq!((asked.count().0, asked.held.sources, asked.held.owners.len()), (0, 0, 0));
+        assert_eq!(
+            (asked.count().questions, asked.held.sources, asked.held.owners.len()),
+            (0, 0, 0)
+        );
     }
 
     #[test]
@@ -458,9 +473,9 @@ mod tests {
         asked.insert(later, dns(0, None));
         asked.insert(now, ping());
         assert_eq!(asked.deadline(), Some(now + ASKED_LIFETIME));
-        assert_eq!(asked.count(), (1, 1));
+        assert_eq!(asked.count(), asking(1, 1));
         assert!(asked.expire(now + ASKED_LIFETIME).is_some_and(|question| !question.is_dns()));
-        assert_eq!((asked.count(), asked.deadline()), ((1, 0), Some(later + ASKED_LIFETIME)));
+        assert_eq!((asked.count(), asked.deadline()), (asking(1, 0), Some(later + ASKED_LIFETIME)));
         for _ in 0..20 * MAX_PINGS {
             let id = asked.insert(later, dns(0, None));
             assert!(asked.take(0, id, Kind::Dns).is_some());

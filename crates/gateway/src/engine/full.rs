@@ -14,8 +14,10 @@ pub(crate) struct Full {
     logged: Option<Instant>,
     /// How many of them the stack itself has refused.
     by_stack: u64,
-    /// How many have made room; the time and the owner of the last one.
-    displaced: (u64, Option<(Instant, Owner)>),
+    /// How many have made room.
+    displaced: u64,
+    /// The time and the owner of the last one.
+    last_displaced: Option<(Instant, Owner)>,
     displaced_logged: Option<Instant>,
 }
 
@@ -43,8 +45,9 @@ impl Full {
 
     /// So many have made room since the start; `owner` is the last one's.
     pub(crate) fn note_displaced(&mut self, now: Instant, displaced: u64, owner: Option<Owner>) {
-        let Some(owner) = owner.filter(|_| displaced > self.displaced.0) else { return };
-        self.displaced = (displaced, Some((now, owner)));
+        let Some(owner) = owner.filter(|_| displaced > self.displaced) else { return };
+        self.displaced = displaced;
+        self.last_displaced = Some((now, owner));
         if self.displaced_logged.is_none_or(|at| now >= at + LOG_AGAIN_AFTER) {
             self.displaced_logged = Some(now);
             tracing::warn!(
@@ -55,9 +58,9 @@ impl Full {
     }
 
     pub(crate) fn displaced(&self, now: Instant) -> Option<Displaced> {
-        let (count, (last, owner)) = (self.displaced.0, self.displaced.1?);
+        let (last, owner) = self.last_displaced?;
         let last_s = now.saturating_duration_since(last).as_secs();
-        Some(Displaced { count, last_of: owner.to_string(), last_s })
+        Some(Displaced { count: self.displaced, last_of: owner.to_string(), last_s })
     }
 
     pub(crate) fn status(&self, now: Instant) -> Option<Refused> {
@@ -87,7 +90,7 @@ mod tests {
         );
         full.note_displaced(start, 3, Some(Owner::User(65_534)));
         full.note_displaced(start + Duration::from_secs(1), 9, Some(Owner::User(65_534)));
-        assert_eq!((full.displaced.0, full.displaced_logged), (9, Some(start)));
+        assert_eq!((full.displaced, full.displaced_logged), (9, Some(start)));
         let expected = Displaced { count: 9, last_of: "user 65534".to_owned(), last_s: 1 };
         assert_eq!(full.displaced(start + Duration::from_secs(2)), Some(expected));
         full.note_displaced(start + LOG_AGAIN_AFTER, 9, Some(Owner::User(65_534)));
@@ -112,7 +115,7 @@ mod tests {
         full.note_displaced(start, 3, Some(Owner::User(1)));
         let late = start + LOG_AGAIN_AFTER;
         full.note_displaced(late, 4, Some(Owner::User(2)));
-        assert_eq!((full.displaced.0, full.displaced_logged), (4, Some(late)));
+        assert_eq!((full.displaced, full.displaced_logged), (4, Some(late)));
         assert_eq!(
             full.displaced(late).map(|displaced| displaced.last_of).as_deref(),
             Some("user 2")

@@ -26,12 +26,12 @@ impl Net {
     pub async fn prepare_link(&self, plan: &Plan) -> Result<u32, NetError> {
         let index = self.index_of(&plan.tap).await?;
         self.tap.store(index, Ordering::Relaxed);
-        let vm6 = match plan.vm6 {
-            Some(vm6) if self.ipv6().await.is_ok() => Some(vm6),
+        let v6 = match plan.v6 {
+            Some(v6) if self.ipv6().await.is_ok() => Some(v6),
             Some(_) | None => None,
         };
         // Before it comes up, so that it sends nothing by itself.
-        quieten(&plan.tap, vm6.is_some());
+        quieten(&plan.tap, v6.is_some());
         loosen_rp_filter(&plan.tap);
 
         let link = LinkUnspec::new_with_index(index).address(plan.vm_mac.to_vec()).mtu(plan.mtu);
@@ -40,8 +40,7 @@ impl Net {
         set.map_err(|error| NetError::of("setting up the TAP's interface", error))?;
 
         let mut wanted = vec![(IpAddr::V4(plan.vm4), plan.prefix4, IpAddr::V4(plan.gateway4))];
-        wanted
-            .extend(vm6.map(|(vm, gateway, prefix)| (IpAddr::V6(vm), prefix, IpAddr::V6(gateway))));
+        wanted.extend(v6.map(|v6| (IpAddr::V6(v6.vm), v6.prefix, IpAddr::V6(v6.gateway))));
         for message in self.addresses().await? {
             let fits = |&(vm, prefix, _): &(IpAddr, u8, IpAddr)| {
                 address_of(&message) == Some(vm) && message.header.prefix_len == prefix

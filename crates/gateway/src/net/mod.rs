@@ -37,7 +37,7 @@ pub use ipnet::{IpNet, Ipv4Net};
 pub use capture::captured;
 pub use ipv6::NoIpv6;
 pub use observe::Observed;
-pub use plan::Plan;
+pub use plan::{Plan, Tap6};
 pub use subnet::{SubnetError, choose_subnet};
 pub use survey::Survey;
 pub use uplink::uplink;

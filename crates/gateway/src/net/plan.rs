@@ -24,8 +24,8 @@ pub struct Plan {
     pub gateway4: Ipv4Addr,
     /// The prefix length of their subnet.
     pub prefix4: u8,
-    /// The same for IPv6, if it is carried: the VM's address, the gateway's, the prefix length.
-    pub vm6: Option<(Ipv6Addr, Ipv6Addr, u8)>,
+    /// The same for IPv6, if it is carried.
+    pub v6: Option<Tap6>,
     /// Addresses whose packets stay on the old network (rule A).
     pub own: Vec<IpAddr>,
     /// Addresses from which only answers stay there (rules U).
@@ -38,4 +38,15 @@ pub struct Plan {
     pub captured: Vec<IpAddr>,
     /// Prefixes of Windows' that mirrored mode has in the main table (rules M).
     pub mirrored: Vec<IpNet>,
+}
+
+/// The IPv6 addresses on the TAP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tap6 {
+    /// The VM's.
+    pub vm: Ipv6Addr,
+    /// The gateway's.
+    pub gateway: Ipv6Addr,
+    /// The prefix length of their subnet.
+    pub prefix: u8,
 }

@@ -18,7 +18,7 @@ use rtnetlink::{IpVersion, RouteMessageBuilder};
 use super::observe::{
     destination_of, gateways_of, interfaces_of, is_of_ours, table_of, without_family,
 };
-use super::plan::Plan;
+use super::plan::{Plan, Tap6};
 use super::rules::{PROTOCOL, Rule, Version, is_ours, message_of, priority_of, rule_of, rules};
 use super::{Net, NetError, NoIpv6, TABLE, TABLE_TCP};
 
@@ -40,7 +40,7 @@ impl Net {
         self.set_routes(plan, Version::V4, way4.output_interface(index)).await?;
         let mut rules = rules(plan, Version::V4);
         let mut no_ipv6 = None;
-        if let Some((vm, gateway, _)) = plan.vm6 {
+        if let Some(Tap6 { vm, gateway, .. }) = plan.v6 {
             let way6 = RouteMessageBuilder::<Ipv6Addr>::new().gateway(gateway).pref_source(vm);
             match self.set_routes6(plan, way6.output_interface(index)).await {
                 Ok(()) => rules.extend(self::rules(plan, Version::V6)),

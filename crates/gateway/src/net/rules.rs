@@ -377,7 +377,7 @@ mod tests {
             vm4: Ipv4Addr::UNSPECIFIED,
             gateway4: Ipv4Addr::UNSPECIFIED,
             prefix4: 28,
-            vm6: None,
+            v6: None,
             own: vec!["192.0.2.2".parse().unwrap(), "2001:db8::2".parse().unwrap()],
             uplink: Vec::new(),
             elsewhere: Vec::new(),

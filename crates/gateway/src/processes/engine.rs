@@ -7,7 +7,7 @@ use crate::RunError;
 use crate::control::{Ask, MAX_WAITING};
 use crate::dns::rebind::Filter;
 use crate::engine::{CoreParts, Engine, Parts, now};
-use crate::lane::Lane;
+use crate::lane::{Lane, LaneLimits};
 use crate::limits::MAX_LANES;
 use crate::link::{Link, Parcel};
 use crate::net::owners::Sockets;
@@ -143,9 +143,10 @@ async fn carry(
 
 /// The lanes, whose first relays the supervisor starts without a request.
 fn lanes(count: usize, relays: &Relays, port: &mut Port) -> Vec<Lane> {
-    let limits = (stack::limits::MAX_FLOWS, stack::limits::MAX_BINDS);
-    let limits =
-        (u32::try_from(limits.0).unwrap_or(u32::MAX), u32::try_from(limits.1).unwrap_or(u32::MAX));
+    let limits = LaneLimits {
+        flows: u32::try_from(stack::limits::MAX_FLOWS).unwrap_or(u32::MAX),
+        binds: u32::try_from(stack::limits::MAX_BINDS).unwrap_or(u32::MAX),
+    };
     (0..count)
         .map(|lane| Lane::new(lane, relays.clone(), port.expect_start(lane), limits))
         .collect()

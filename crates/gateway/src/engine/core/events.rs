@@ -8,7 +8,7 @@ use crate::engine::terms::stack_hash;
 use crate::lane::Lane;
 use crate::limits::FIRST_WINDOW;
 use crate::tap::Device;
-use crate::via;
+use crate::via::{self, Destination};
 use stack::{BindId, Changes, Event, FlowId, Refusal, RequestId, Target};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
@@ -98,7 +98,7 @@ impl<D: Device> Core<D> {
         }
         let picked = pick(lanes, hash, &mut self.counts.drops, |_, session| has_room(session));
         let Some((lane, session)) = picked else { return self.stack.abort(flow) };
-        let Some((ip, name)) = self.way_out.destination(to.ip()) else {
+        let Some(Destination { ip, name }) = self.way_out.destination(to.ip()) else {
             self.counts.drops.stand_ins += 1;
             let nowhere = Refusal::Unreachable(via::NOWHERE);
             return self.stack.refuse(now, flow, nowhere, &mut self.tap);
@@ -135,7 +135,7 @@ impl<D: Device> Core<D> {
         payload: &[u8],
     ) {
         self.counts.totals.echo += 1;
-        let Some((real, _)) = self.way_out.destination(to) else {
+        let Some(Destination { ip: real, .. }) = self.way_out.destination(to) else {
             self.counts.drops.stand_ins += 1;
             return self.stack.echo_error(now, request, via::NOWHERE, &mut self.tap);
         };

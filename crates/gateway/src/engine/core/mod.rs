@@ -16,6 +16,8 @@ mod report;
 use self::counts::Counts;
 use self::dns_connections::DnsConnections;
 use self::flows::{Flows, Puller};
+#[cfg(any(test, fuzzing))]
+use super::asked::Asking;
 use super::asked::{Asked, Asker, Question};
 use super::full::Full;
 use super::spread::{self, Binds};
@@ -306,7 +308,7 @@ impl<D> Core<D> {
 
     pub(super) fn open(&mut self) -> Open {
         let stats = self.stack.stats();
-        let (questions, pings) = self.asked.count();
+        let Asking { questions, pings } = self.asked.count();
         Open {
             in_stack: stats.flows,
             half_open: stats.half_open,

@@ -1,5 +1,6 @@
 //! The status, gathered from all parts.
 
+use crate::engine::asked::Asking;
 use crate::engine::{Engine, spread};
 use crate::limits::{MAX_DNS_CONNECTIONS, MAX_PINGS};
 use crate::net::ways::Direct;
@@ -18,7 +19,7 @@ use wire::{Capabilities, Session};
 impl<D: Device> Engine<D> {
     pub(crate) fn report(&mut self, now: Instant) -> Status {
         let stats = self.core.stack.stats().clone();
-        let (dns, echo) = self.core.asked.count();
+        let Asking { questions, pings } = self.core.asked.count();
         let (own, past) = (self.core.counts.drops, self.core.counts.past_bytes);
         let mut bytes = UpDown::default();
         let mut drops = BTreeMap::new();
@@ -76,8 +77,8 @@ impl<D: Device> Engine<D> {
                 time_wait: stats.time_wait,
                 forgotten: stats.flows_forgotten,
                 udp: stats.binds,
-                echo,
-                dns,
+                echo: pings,
+                dns: questions,
             },
             totals: self.core.counts.totals,
             dns_answers: self
@@ -95,8 +96,8 @@ impl<D: Device> Engine<D> {
                 limit("tcp-pending", stats.half_open, MAX_HALF_OPEN),
                 limit("relay-tcp", relays, relays_max),
                 limit("udp", stats.binds, max_binds),
-                limit("questions", dns, spread::questions(&mut self.lanes)),
-                limit("pings", echo, MAX_PINGS),
+                limit("questions", questions, spread::questions(&mut self.lanes)),
+                limit("pings", pings, MAX_PINGS),
                 limit("dns-connections", self.core.dns.len(), MAX_DNS_CONNECTIONS),
             ],
             refused: self.core.full.status(now),
@@ -166,8 +167,8 @@ impl<D: Device> Engine<D> {
         ];
         RelayStatus {
             lane: index,
-            pid: process.map(|(pid, _)| pid),
-            age_s: process.map(|(_, since)| now.saturating_duration_since(since).as_secs()),
+            pid: process.map(|process| process.pid),
+            age_s: process.map(|process| now.saturating_duration_since(process.since).as_secs()),
             restarts: lane.restarts,
             state: state.to_owned(),
             last_error: lane.last_error.clone(),

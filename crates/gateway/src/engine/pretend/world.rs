@@ -6,7 +6,7 @@ use super::relay::Pipes;
 use super::{Flag, Nic};
 use crate::dns::rebind::Filter;
 use crate::engine::{CoreParts, Engine, EngineError, Parts};
-use crate::lane::Lane;
+use crate::lane::{Lane, LaneLimits};
 use crate::limits::HELLO_PATIENCE;
 use crate::link::Parcel;
 use crate::network::{Network, NetworkReport, NetworkState, Wish};
@@ -26,7 +26,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// What each relay may ask of the gateway, as the lanes' hello says.
-const OFFERED: (u32, u32) = (4096, 4096);
+const OFFERED: LaneLimits = LaneLimits { flows: 4096, binds: 4096 };
 
 thread_local! {
     /// The engine's timer must belong to one. It never fires: time is the world's.
