@@ -152,17 +152,16 @@ fn ask(runtime_dir: &Path) -> Result<Status, StatusError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Scratch;
     use std::os::unix::net::UnixListener;
 
     #[test]
-    fn a_socket_in_a_strangers_folder_is_nobodys_gateway() {
-        let folder =
-            std::env::temp_dir().join(format!("underpass-stranger-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let _listener = UnixListener::bind(crate::instance::socket_path(&folder)).unwrap();
-        let owned = std::os::unix::fs::chown(&folder, Some(65534), None);
-        let found = status(&[PathBuf::from("/nonexistent"), folder.clone()]);
-        std::fs::remove_dir_all(&folder).unwrap();
+    fn a_socket_in_a_strangers_folder_is_no_gateway() {
+        let scratch = Scratch::new("stranger");
+        let folder = scratch.path();
+        let _listener = UnixListener::bind(crate::instance::socket_path(folder)).unwrap();
+        let owned = std::os::unix::fs::chown(folder, Some(65534), None);
+        let found = status(&[PathBuf::from("/nonexistent"), folder.to_path_buf()]);
         // Only root can change a folder's owner.
         if owned.is_ok() {
             assert!(matches!(found, Err(StatusError::NotRunning)), "{found:?}");

@@ -206,39 +206,15 @@ fn sweep(folder: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Scratch;
     use std::fs;
 
-    struct Scratch(PathBuf);
-
-    impl Scratch {
-        fn new(name: &str) -> Self {
-            let folder = std::env::temp_dir()
-                .join(format!("underpass-deploy-{name}-{}", std::process::id()));
-            let _ = fs::remove_dir_all(&folder);
-            fs::create_dir_all(&folder).unwrap();
-            Self(folder)
-        }
-
-        fn file(&self, name: &str, text: &str) -> PathBuf {
-            let path = self.0.join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, text).unwrap();
-            path
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
     #[test]
-    fn a_copy_is_made_once_and_mended_where_it_differs() {
-        let scratch = Scratch::new("place");
-        let from = scratch.file("relay.exe", "MZ one");
-        let folder = scratch.0.join("Local/underpass");
-        fs::create_dir(scratch.0.join("Local")).unwrap();
+    fn a_copy_is_made_once_and_replaced_where_it_differs() {
+        let scratch = Scratch::new("deploy-place");
+        let from = scratch.write("relay.exe", "MZ one");
+        let folder = scratch.join("Local/underpass");
+        fs::create_dir(scratch.join("Local")).unwrap();
         let program = place(&from, &folder).unwrap();
         assert_eq!(program, folder.join(env!("CARGO_PKG_VERSION")).join(NAME));
         assert_eq!(fs::read_to_string(&program).unwrap(), "MZ one");
@@ -282,41 +258,41 @@ mod tests {
 
     #[test]
     fn nothing_is_copied_or_removed_through_a_link() {
-        let scratch = Scratch::new("links");
-        let from = scratch.file("relay.exe", "MZ one");
-        let precious = scratch.file(&format!("mine/{}/{NAME}", "0.0.1"), "mine");
-        fs::create_dir(scratch.0.join("Local")).unwrap();
-        let folder = scratch.0.join("Local/underpass");
-        std::os::unix::fs::symlink(scratch.0.join("mine"), &folder).unwrap();
+        let scratch = Scratch::new("deploy-links");
+        let from = scratch.write("relay.exe", "MZ one");
+        let precious = scratch.write(&format!("mine/{}/{NAME}", "0.0.1"), "mine");
+        fs::create_dir(scratch.join("Local")).unwrap();
+        let folder = scratch.join("Local/underpass");
+        std::os::unix::fs::symlink(scratch.join("mine"), &folder).unwrap();
         assert!(matches!(place(&from, &folder), Err(DeployError::Copy { .. })));
         sweep(&folder);
         fs::remove_file(&folder).unwrap();
         fs::create_dir(&folder).unwrap();
         for version in [env!("CARGO_PKG_VERSION"), "0.0.2"] {
-            std::os::unix::fs::symlink(scratch.0.join("mine/0.0.1"), folder.join(version)).unwrap();
+            std::os::unix::fs::symlink(scratch.join("mine/0.0.1"), folder.join(version)).unwrap();
         }
         assert!(matches!(place(&from, &folder), Err(DeployError::Copy { .. })));
         sweep(&folder);
         assert_eq!(fs::read_to_string(precious).unwrap(), "mine");
-        assert_eq!(fs::read_dir(scratch.0.join("mine/0.0.1")).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(scratch.join("mine/0.0.1")).unwrap().count(), 1);
     }
 
     #[test]
     fn what_other_versions_left_is_removed_and_what_is_not_ours_stays() {
-        let scratch = Scratch::new("sweep");
-        let own = scratch.file(&format!("{}/{NAME}", env!("CARGO_PKG_VERSION")), "this");
-        let aside = scratch.file(&format!("{}/{NAME}.old0", env!("CARGO_PKG_VERSION")), "aside");
-        let older = scratch.file(&format!("0.0.1/{NAME}"), "older");
-        let newer = scratch.file(&format!("99.0.0/{NAME}.new"), "newer");
-        let foreign = scratch.file("notes/todo.txt", "mine");
-        sweep(&scratch.0);
+        let scratch = Scratch::new("deploy-sweep");
+        let own = scratch.write(&format!("{}/{NAME}", env!("CARGO_PKG_VERSION")), "this");
+        let aside = scratch.write(&format!("{}/{NAME}.old0", env!("CARGO_PKG_VERSION")), "aside");
+        let older = scratch.write(&format!("0.0.1/{NAME}"), "older");
+        let newer = scratch.write(&format!("99.0.0/{NAME}.new"), "newer");
+        let foreign = scratch.write("notes/todo.txt", "mine");
+        sweep(scratch.path());
         for (path, stays) in
             [(&own, true), (&aside, false), (&older, false), (&newer, false), (&foreign, true)]
         {
             assert_eq!(path.exists(), stays, "{}", path.display());
         }
-        assert!(!scratch.0.join("0.0.1").exists());
-        sweep(&scratch.0.join("nowhere"));
+        assert!(!scratch.join("0.0.1").exists());
+        sweep(&scratch.join("nowhere"));
     }
 
     #[tokio::test]

@@ -311,17 +311,12 @@ fn port_proxies_in(said: &str) -> Vec<PortProxy> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
+    use crate::testing::Scratch;
 
     /// A relay that prints the output of a script.
     async fn facts_from(name: &str, script: &str) -> Result<HostFacts, HostError> {
-        let file =
-            std::env::temp_dir().join(format!("underpass-host-{name}-{}", std::process::id()));
-        std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let answer = facts(file.clone(), Placement::AsItLies).await;
-        std::fs::remove_file(file).unwrap();
-        answer
+        let scratch = Scratch::new(&format!("host-{name}"));
+        facts(scratch.script("relay", script), Placement::AsItLies).await
     }
 
     #[tokio::test]
@@ -338,11 +333,11 @@ mod tests {
         assert!(said.contains("no such thing") && said.contains('3'), "{said}");
         let said = facts_from("nonsense", "echo hello").await.unwrap_err().to_string();
         assert!(said.contains("JSON") && said.contains("--relay"), "{said}");
-        let missing = facts_of_nobody().await.to_string();
+        let missing = facts_of_no_relay().await.to_string();
         assert!(missing.contains("was not found"), "{missing}");
     }
 
-    async fn facts_of_nobody() -> HostError {
+    async fn facts_of_no_relay() -> HostError {
         facts("/nonexistent/relay".into(), Placement::AsItLies).await.unwrap_err()
     }
 

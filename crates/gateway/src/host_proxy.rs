@@ -25,23 +25,20 @@ pub async fn proxy_for(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
+    use crate::testing::Scratch;
 
     #[tokio::test]
     async fn the_relays_answer_and_its_refusal_are_passed_on() {
-        let script = "#!/bin/sh\n[ \"$1\" = proxy ] || exit 3\n\
+        let script = "[ \"$1\" = proxy ] || exit 3\n\
                       case \"$2\" in\n\
                       *direct*) echo 'only Windows knows' >&2; exit 2;;\n\
                       esac\n\
                       echo '{\"url\":\"'$2'\",'\n\
                       echo '\"proxies\":[\"http://proxy:1\"],\"by\":\"script\"}'\n";
-        let relay =
-            std::env::temp_dir().join(format!("underpass-host-proxy-{}", std::process::id()));
-        std::fs::write(&relay, script).unwrap();
-        std::fs::set_permissions(&relay, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let scratch = Scratch::new("host-proxy");
+        let relay = scratch.script("relay", script);
         let found = proxy_for(relay.clone(), Placement::AsItLies, "https://a.test/").await;
-        let refused = proxy_for(relay.clone(), Placement::AsItLies, "https://direct.test/").await;
-        std::fs::remove_file(&relay).unwrap();
+        let refused = proxy_for(relay, Placement::AsItLies, "https://direct.test/").await;
         let found = found.unwrap();
         assert_eq!(
             (found.url.as_str(), &found.proxies[..]),

@@ -109,20 +109,20 @@ impl Drop for Instance {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Scratch;
 
     #[tokio::test]
-    async fn a_second_one_is_told_who_runs_and_leftovers_hinder_nobody() {
-        let dir = std::env::temp_dir().join(format!("underpass-instance-{}", std::process::id()));
-        fs::create_dir_all(&dir).unwrap();
-        fs::write(dir.join("lock"), "999999\n").unwrap();
-        fs::write(socket_path(&dir), "").unwrap();
-        let first = Instance::claim(&dir).unwrap();
+    async fn a_second_one_learns_which_one_runs_and_leftovers_do_not_hinder() {
+        let scratch = Scratch::new("instance");
+        let dir = scratch.path();
+        scratch.write("lock", "999999\n");
+        fs::write(socket_path(dir), "").unwrap();
+        let first = Instance::claim(dir).unwrap();
         drop(first.listen().unwrap());
-        let second = Instance::claim(&dir).unwrap_err().to_string();
+        let second = Instance::claim(dir).unwrap_err().to_string();
         assert!(second.contains(&format!("process {}", std::process::id())), "{second}");
         drop(first);
-        assert_eq!(fs::read_dir(&dir).unwrap().count(), 0, "nothing is left");
-        drop(Instance::claim(&dir).unwrap());
-        fs::remove_dir(&dir).unwrap();
+        assert_eq!(scratch.count(), 0, "nothing is left");
+        drop(Instance::claim(dir).unwrap());
     }
 }

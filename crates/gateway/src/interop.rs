@@ -372,6 +372,7 @@ fn is_switched_off(wsl_conf: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Scratch;
 
     #[test]
     fn what_init_says_of_its_own_failures_is_recognised() {
@@ -390,42 +391,33 @@ mod tests {
 
     #[test]
     fn the_entry_is_seen_as_it_is() {
-        let binfmt = std::env::temp_dir().join(format!("underpass-entry-{}", std::process::id()));
+        let scratch = Scratch::new("entry");
+        let binfmt = scratch.join("binfmt");
         assert_eq!(entry(&binfmt), None);
-        fs::create_dir_all(&binfmt).unwrap();
-        fs::write(binfmt.join("status"), "enabled\n").unwrap();
+        scratch.write("binfmt/status", "enabled\n");
         assert_eq!(entry(&binfmt), Some(Entry::Missing));
         for (first, seen) in [("disabled", Entry::Disabled), ("enabled", Entry::Present)] {
-            fs::write(
-                binfmt.join("WSLInterop"),
-                format!("{first}\ninterpreter /init\nflags: PF\noffset 0\nmagic 4d5a\n"),
-            )
-            .unwrap();
+            scratch.write("binfmt/WSLInterop", shown(first, "/init", "4d5a"));
             assert_eq!(entry(&binfmt), Some(seen));
         }
-        fs::write(binfmt.join("status"), "disabled\n").unwrap();
+        scratch.write("binfmt/status", "disabled\n");
         assert_eq!(entry(&binfmt), Some(Entry::Disabled));
-        fs::remove_dir_all(&binfmt).unwrap();
     }
 
     /// A machine's files that concern the entry.
-    struct Root(PathBuf);
+    struct Root(Scratch);
 
     impl Root {
         fn new(name: &str) -> Self {
-            let root = std::env::temp_dir()
-                .join(format!("underpass-binfmt-{name}-{}", std::process::id()));
-            let _ = fs::remove_dir_all(&root);
-            for folder in [&BINFMT[1..], "etc"] {
-                fs::create_dir_all(root.join(folder)).unwrap();
-            }
-            let root = Self(root);
+            let scratch = Scratch::new(&format!("binfmt-{name}"));
+            fs::create_dir(scratch.join("etc")).unwrap();
+            let root = Self(scratch);
             root.write("status", "enabled\n");
             root
         }
 
         fn write(&self, name: &str, text: &str) {
-            fs::write(self.0.join(&BINFMT[1..]).join(name), text).unwrap();
+            self.0.write(&format!("{}/{name}", &BINFMT[1..]), text);
         }
 
         fn read(&self, name: &str) -> String {
@@ -433,16 +425,10 @@ mod tests {
         }
     }
 
-    impl Drop for Root {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
     #[test]
     fn windows_programs_are_started_by_what_the_kernels_list_names_or_else_by_wsls_own() {
         let root = Root::new("interpreter");
-        let found = || interpreter(&root.0).map(|found| (found.program, found.keeps_name));
+        let found = || interpreter(root.0.path()).map(|found| (found.program, found.keeps_name));
         assert_eq!(found(), None);
         for program in ["init", "other"] {
             fs::write(root.0.join(program), "").unwrap();
@@ -461,11 +447,8 @@ mod tests {
 
     #[test]
     fn what_is_no_windows_program_is_not_started() {
-        let script =
-            std::env::temp_dir().join(format!("underpass-script-{}.exe", std::process::id()));
-        fs::write(&script, "#!/bin/sh\n").unwrap();
-        let refused = command(&script).map(|_| ()).unwrap_err();
-        fs::remove_file(&script).unwrap();
+        let scratch = Scratch::new("no-windows");
+        let refused = command(&scratch.script("a.exe", "")).map(|_| ()).unwrap_err();
         assert!(matches!(refused, InteropError::NotWindows(_)), "{refused}");
     }
 
@@ -477,7 +460,7 @@ mod tests {
     #[test]
     fn the_entry_is_written_again_in_a_wsl_where_there_is_none() {
         let root = Root::new("none");
-        restore_entry(&root.0).unwrap();
+        restore_entry(root.0.path()).unwrap();
         assert_eq!(root.read("register"), "", "outside of WSL nothing is written");
         fs::create_dir_all(root.0.join(&FOLDER[1..])).unwrap();
         for (entry, written) in [
@@ -488,7 +471,7 @@ mod tests {
         ] {
             root.write("register", "");
             root.write("some", &entry);
-            restore_entry(&root.0).unwrap();
+            restore_entry(root.0.path()).unwrap();
             assert_eq!(root.read("register"), written, "{entry}");
             assert_eq!(root.read("some"), entry);
         }
@@ -497,13 +480,13 @@ mod tests {
             "[boot]\nsystemd=true\n[Interop]\n# x\nEnabled = False\n",
         )
         .unwrap();
-        assert!(matches!(restore_entry(&root.0), Err(InteropError::SwitchedOff)));
+        assert!(matches!(restore_entry(root.0.path()), Err(InteropError::SwitchedOff)));
         fs::write(
             root.0.join("etc/wsl.conf"),
             "[interop]\nappendWindowsPath=false\n[x]\nenabled=false\n",
         )
         .unwrap();
-        restore_entry(&root.0).unwrap();
+        restore_entry(root.0.path()).unwrap();
     }
 
     #[test]
@@ -511,13 +494,13 @@ mod tests {
         let root = Root::new("off");
         fs::create_dir_all(root.0.join(&FOLDER[1..])).unwrap();
         root.write("WSLInterop", &shown("disabled", "/init", "4d5a"));
-        restore_entry(&root.0).unwrap();
+        restore_entry(root.0.path()).unwrap();
         assert_eq!(root.read("WSLInterop"), "1");
         // The whole list, with an entry that is on.
         root.write("WSLInterop", &shown("enabled", "/init", "4d5a"));
         root.write("status", "disabled\n");
         root.write("register", "");
-        restore_entry(&root.0).unwrap();
+        restore_entry(root.0.path()).unwrap();
         assert_eq!((root.read("status").as_str(), root.read("register").as_str()), ("1", ""));
     }
 }

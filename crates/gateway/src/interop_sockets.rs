@@ -161,19 +161,18 @@ impl Socket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Scratch;
     use std::os::unix::fs::symlink;
     use std::os::unix::net::UnixListener;
 
-    /// A temporary folder, removed with this value.
-    struct Scratch(PathBuf);
+    /// A machine's folders with sockets.
+    struct Sockets(Scratch);
 
-    impl Scratch {
+    impl Sockets {
         fn new(name: &str) -> Self {
-            let folder = std::env::temp_dir()
-                .join(format!("underpass-sockets-{name}-{}", std::process::id()));
-            let _ = fs::remove_dir_all(&folder);
-            fs::create_dir_all(folder.join("WSL")).unwrap();
-            Self(folder)
+            let scratch = Scratch::new(&format!("sockets-{name}"));
+            fs::create_dir(scratch.join("WSL")).unwrap();
+            Self(scratch)
         }
 
         fn folder(&self) -> PathBuf {
@@ -203,15 +202,9 @@ mod tests {
         }
     }
 
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
     #[test]
     fn own_comes_first_then_the_lasting_one_then_the_newest_live_session() {
-        let scratch = Scratch::new("order");
+        let scratch = Sockets::new("order");
         assert_eq!(scratch.names(None), [""; 0], "outside of WSL there are no sockets");
         assert_eq!(candidates(None, Path::new("/nonexistent")), []);
         // No process has such a number.
@@ -229,7 +222,7 @@ mod tests {
 
     #[test]
     fn only_sockets_and_links_within_the_folder_are_used() {
-        let scratch = Scratch::new("kinds");
+        let scratch = Sockets::new("kinds");
         fs::write(scratch.folder().join("5_interop"), "").unwrap();
         let _elsewhere = UnixListener::bind(scratch.0.join("6_interop")).unwrap();
         symlink(scratch.0.join("6_interop"), scratch.folder().join("6_interop")).unwrap();
@@ -247,7 +240,7 @@ mod tests {
             assert_ne!(std::env::var("CI").as_deref(), Ok("true"));
             return;
         }
-        let scratch = Scratch::new("owner");
+        let scratch = Sockets::new("owner");
         let nobody = Some(nix::unistd::Uid::from_raw(65534));
         let [own, other] = ["99999998_interop", "99999999_interop"];
         let (_own, _other) = (scratch.socket(own, 20), scratch.socket(other, 10));

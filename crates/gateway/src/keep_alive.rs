@@ -260,34 +260,33 @@ pub(crate) fn state(runtime_dir: &Path) -> Option<KeepAlive> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Scratch;
 
     #[test]
     fn the_state_is_known_while_its_writer_lives() {
-        let folder =
-            std::env::temp_dir().join(format!("underpass-keep-alive-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        assert_eq!(state(&folder), None);
-        let note = Note::new(&folder);
+        let scratch = Scratch::new("keep-alive");
+        let folder = scratch.path();
+        assert_eq!(state(folder), None);
+        let note = Note::new(folder);
         note.write(KeepAliveState::Waiting, Some("no wsl.exe")).unwrap();
         let waiting =
             KeepAlive { state: KeepAliveState::Waiting, last_error: Some("no wsl.exe".to_owned()) };
-        assert_eq!(state(&folder), Some(waiting.clone()));
+        assert_eq!(state(folder), Some(waiting.clone()));
         // No process has this number (kernel/pid.h: at most 2^22).
         let dead = Written { pid: 1 << 23, state: waiting };
-        fs::write(note_path(&folder), serde_json::to_vec(&dead).unwrap()).unwrap();
-        assert_eq!(state(&folder), None, "what a killed one left");
+        fs::write(note_path(folder), serde_json::to_vec(&dead).unwrap()).unwrap();
+        assert_eq!(state(folder), None, "what a killed one left");
         drop(note);
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
-        fs::remove_dir(&folder).unwrap();
+        assert_eq!(scratch.count(), 0);
     }
 
     #[tokio::test]
     async fn where_no_client_can_be_started_it_says_why() {
-        let folder = std::env::temp_dir().join(format!("underpass-hold-{}", std::process::id()));
+        let scratch = Scratch::new("hold");
         let waits = async {
             loop {
                 if let Some(KeepAlive { state: KeepAliveState::Waiting, last_error: Some(error) }) =
-                    state(&folder)
+                    state(scratch.path())
                 {
                     assert!(error.contains("wsl.exe"), "{error}");
                     return;
@@ -295,8 +294,7 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
-        hold("underpass", &folder, waits).await.unwrap();
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "nothing is left");
-        fs::remove_dir(&folder).unwrap();
+        hold("underpass", scratch.path(), waits).await.unwrap();
+        assert_eq!(scratch.count(), 0, "nothing is left");
     }
 }

@@ -34,6 +34,8 @@ mod relays;
 mod start_failure;
 pub mod status;
 pub mod tap;
+#[cfg(test)]
+mod testing;
 pub mod via;
 mod windows;
 pub mod wsl_exe;

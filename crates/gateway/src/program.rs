@@ -69,16 +69,14 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Scratch;
 
     #[test]
-    fn programs_are_told_apart_by_their_headers() {
+    fn programs_are_distinguished_by_their_headers() {
         let own = std::env::current_exe().unwrap();
         assert_eq!(Kind::of(&own), Kind::Linux(Some(std::env::consts::ARCH)));
-        let file = std::env::temp_dir().join(format!("underpass-kind-{}", std::process::id()));
-        let of = |bytes: &[u8]| {
-            std::fs::write(&file, bytes).unwrap();
-            Kind::of(&file)
-        };
+        let scratch = Scratch::new("kind");
+        let of = |bytes: &[u8]| Kind::of(&scratch.write("file", bytes));
         let mut windows = vec![0; 0x90];
         windows[..2].copy_from_slice(b"MZ");
         windows[0x3c] = 0x80;
@@ -90,7 +88,6 @@ mod tests {
         assert_eq!(of(b"#!/bin/sh\n"), Kind::Other);
         assert_eq!(of(b""), Kind::Other);
         assert_eq!(of(b"\x7fELF"), Kind::Other);
-        std::fs::remove_file(&file).unwrap();
-        assert_eq!(Kind::of(&file), Kind::Other);
+        assert_eq!(Kind::of(&scratch.join("missing")), Kind::Other);
     }
 }

@@ -164,17 +164,15 @@ fn sweep(parent: &Folder, prefix: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Scratch;
     use std::fs;
     use std::os::unix::fs::{MetadataExt as _, symlink};
 
     #[tokio::test]
     async fn whatever_lies_there_is_replaced_and_nothing_is_followed() {
-        let scratch =
-            std::env::temp_dir().join(format!("underpass-publish-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&scratch);
+        let scratch = Scratch::new("publish");
         let (folder, mine) = (scratch.join("wsl/underpass"), scratch.join("mine"));
-        fs::create_dir_all(&mine).unwrap();
-        fs::write(mine.join("underpass"), "precious").unwrap();
+        scratch.write("mine/underpass", "precious");
         fs::create_dir_all(folder.parent().unwrap()).unwrap();
         for round in 0..4 {
             let _ = fs::remove_dir(&folder);
@@ -223,6 +221,5 @@ mod tests {
                 .to_string()
                 .contains("--no-publish")
         );
-        fs::remove_dir_all(&scratch).unwrap();
     }
 }

@@ -294,6 +294,7 @@ pub(crate) async fn next_line(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Scratch;
 
     #[test]
     fn errors_name_what_to_do() {
@@ -307,16 +308,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_program_for_another_processor_is_told_by_name() {
-        let file = std::env::temp_dir().join(format!("underpass-foreign-{}", std::process::id()));
+    async fn a_program_for_another_processor_is_named() {
+        let scratch = Scratch::new("foreign");
         let mut program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         let (other, machine) =
             if cfg!(target_arch = "x86_64") { ("aarch64", 183) } else { ("x86_64", 62) };
         program[18] = machine;
-        std::fs::write(&file, program).unwrap();
-        let command = RelayCommand { program: file.clone(), args: Vec::new(), file: Whose::Given };
+        let program = scratch.write("relay", program);
+        let command = RelayCommand { program, args: Vec::new(), file: Whose::Given };
         let said = RelayProcess::start(&command, 0).map(drop).map_err(|error| error.to_string());
-        std::fs::remove_file(file).unwrap();
         // Unless the kernel runs such programs by QEMU.
         if !interop::interprets(interop::ELF) {
             assert!(said.is_err_and(|said| said.contains(&format!("is built for {other}"))));

@@ -114,6 +114,7 @@ fn is_host(name: &str) -> bool {
 mod tests {
     use super::super::pool::Found;
     use super::*;
+    use crate::testing::{data, ip, response};
     use hickory_proto::op::Query;
     use hickory_proto::rr::Name;
     use hickory_proto::rr::rdata::svcb::{Alpn, IpHint, SVCB, SvcParamValue};
@@ -121,27 +122,6 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::HashSet;
     use std::str::FromStr as _;
-
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
-    }
-
-    fn data(address: IpAddr) -> RData {
-        match address {
-            IpAddr::V4(v4) => RData::A(A(v4)),
-            IpAddr::V6(v6) => RData::AAAA(AAAA(v6)),
-        }
-    }
-
-    fn response(name: &str, kind: RecordType, records: Vec<(&str, RData)>) -> Message {
-        let mut message = Message::new(7, MessageType::Response, OpCode::Query);
-        message.metadata.authentic_data = true;
-        message.add_query(Query::query(Name::from_str(name).unwrap(), kind));
-        for (owner, data) in records {
-            message.add_answer(Record::from_rdata(Name::from_str(owner).unwrap(), 3600, data));
-        }
-        message
-    }
 
     fn rewritten(names: &mut Names, message: &Message) -> Option<Message> {
         let outside = |ip: IpAddr| !ip.is_loopback();
@@ -200,7 +180,7 @@ mod tests {
         let mine = response("a.test.", RecordType::A, vec![("a.test.", data(ip("192.0.2.1")))]);
         let stand_in = rewritten(&mut names, &mine).unwrap().answers[0].data.ip_addr().unwrap();
         let bait = |name: &str, records: &[IpAddr]| {
-            response(name, RecordType::A, records.iter().map(|ip| ("x.test.", data(*ip))).collect())
+            response(name, RecordType::A, records.iter().map(|ip| ("x.test.", data(*ip))))
         };
         let mut failed = bait("b.test.", &[stand_in]);
         failed.metadata.response_code = ResponseCode::ServFail;
@@ -306,7 +286,7 @@ mod tests {
             let (user, to) = match act {
                 Act::Ask(user, name, addresses) => {
                     let name = format!("{name}.test");
-                    let records = addresses.iter().map(|ip| ("x.test.", data(*ip))).collect();
+                    let records = addresses.iter().map(|ip| ("x.test.", data(*ip)));
                     let message = response(&format!("{name}."), RecordType::A, records);
                     let answer = rewritten(&mut names, &message).unwrap_or(message);
                     let records = answer.answers.iter();

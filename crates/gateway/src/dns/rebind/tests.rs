@@ -1,31 +1,14 @@
 use super::*;
-use hickory_proto::op::{Edns, MessageType, OpCode, Query, ResponseCode};
+use crate::testing::{self, data, ip};
+use hickory_proto::op::{Edns, Query, ResponseCode};
 use hickory_proto::rr::rdata::svcb::{Alpn, IpHint, SVCB, SvcParamKey, SvcParamValue};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, HTTPS, NULL, TXT};
 use hickory_proto::rr::{Name, RData};
 use proptest::prelude::*;
 use wire::facts::Adapter;
 
-fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
-}
-
-fn data(address: IpAddr) -> RData {
-    match address {
-        IpAddr::V4(v4) => RData::A(A(v4)),
-        IpAddr::V6(v6) => RData::AAAA(AAAA(v6)),
-    }
-}
-
 fn response(name: &str, records: Vec<RData>) -> Message {
-    let name = Name::from_str(name).unwrap();
-    let mut message = Message::new(7, MessageType::Response, OpCode::Query);
-    message.metadata.authentic_data = true;
-    message.add_query(Query::query(name.clone(), RecordType::A));
-    for data in records {
-        message.add_answer(Record::from_rdata(name.clone(), 3600, data));
-    }
-    message
+    testing::response(name, RecordType::A, records.into_iter().map(|data| (name, data)))
 }
 
 /// The host has 192.0.2.2 and 2001:db8::2; the tunnel 10.99.0.16/28.
