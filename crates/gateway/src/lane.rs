@@ -127,10 +127,10 @@ impl Lane {
         let hello = Hello {
             version: VERSION,
             capabilities: Capabilities::ECHO4
-                .with(Capabilities::ECHO6)
-                .with(Capabilities::UDP)
-                .with(Capabilities::DNS)
-                .with(Capabilities::CHANGES),
+                | Capabilities::ECHO6
+                | Capabilities::UDP
+                | Capabilities::DNS
+                | Capabilities::CHANGES,
             max_flows: limits.flows,
             max_binds: limits.binds,
             build: concat!("underpass ", env!("CARGO_PKG_VERSION")).to_owned(),

@@ -116,10 +116,10 @@ impl Via {
     }
 
     fn refusal(&self, can: Capabilities) -> Option<ViaRefusal> {
-        if !can.has(Capabilities::VIA) {
+        if !can.contains(Capabilities::VIA) {
             return Some(ViaRefusal::NoProxies);
         }
-        (self.proxy == Proxy::Windows && !can.has(Capabilities::VIA_HOST))
+        (self.proxy == Proxy::Windows && !can.contains(Capabilities::VIA_HOST))
             .then_some(ViaRefusal::NoWindows)
     }
 }
@@ -314,6 +314,6 @@ mod tests {
         assert_eq!(fixed.refusal(Capabilities::UDP), Some(ViaRefusal::NoProxies));
         assert_eq!(fixed.refusal(Capabilities::VIA), None);
         assert_eq!(windows.refusal(Capabilities::VIA), Some(ViaRefusal::NoWindows));
-        assert_eq!(windows.refusal(Capabilities::VIA.with(Capabilities::VIA_HOST)), None);
+        assert_eq!(windows.refusal(Capabilities::VIA | Capabilities::VIA_HOST), None);
     }
 }

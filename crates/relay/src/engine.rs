@@ -106,12 +106,12 @@ where
     let hello = Hello {
         version: VERSION,
         capabilities: Capabilities::UDP
-            .with(Capabilities::DNS)
-            .with(Capabilities::VIA)
-            .with(Capabilities::ORPHANS)
-            .with(proxies::CAPABILITIES)
-            .with(echo::capabilities())
-            .with(tells_changes),
+            | Capabilities::DNS
+            | Capabilities::VIA
+            | Capabilities::ORPHANS
+            | proxies::CAPABILITIES
+            | echo::capabilities()
+            | tells_changes,
         max_flows,
         max_binds: MAX_BINDS,
         build: concat!("underpass-relay ", env!("CARGO_PKG_VERSION")).to_owned(),

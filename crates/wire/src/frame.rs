@@ -20,37 +20,26 @@ pub const MAGIC: [u8; 8] = *b"UNDERPAS";
 /// The protocol's version. Two ends work together only if theirs are equal.
 pub const VERSION: u16 = 4;
 
-/// What an end supports beyond TCP, as bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Capabilities(pub u32);
-
-impl Capabilities {
-    /// Real ICMP echo over IPv4.
-    pub const ECHO4: Self = Self(1);
-    /// Real ICMP echo over IPv6.
-    pub const ECHO6: Self = Self(1 << 1);
-    /// UDP sockets.
-    pub const UDP: Self = Self(1 << 2);
-    /// DNS queries by the host's resolver.
-    pub const DNS: Self = Self(1 << 3);
-    /// Sends [`Frame::Changed`] when the host's network changes.
-    pub const CHANGES: Self = Self(1 << 4);
-    /// Connects through a proxy that [`Frame::Via`] names.
-    pub const VIA: Self = Self(1 << 5);
-    /// Through the proxies that the host's own settings name, too.
-    pub const VIA_HOST: Self = Self(1 << 6);
-    /// Understands [`Frame::Orphan`].
-    pub const ORPHANS: Self = Self(1 << 7);
-
-    /// Whether all bits of `other` are set here.
-    pub fn has(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// Both sets together.
-    #[must_use]
-    pub fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+bitflags::bitflags! {
+    /// What an end supports beyond TCP. Bits that this version does not know are kept.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Capabilities: u32 {
+        /// Real ICMP echo over IPv4.
+        const ECHO4 = 1;
+        /// Real ICMP echo over IPv6.
+        const ECHO6 = 1 << 1;
+        /// UDP sockets.
+        const UDP = 1 << 2;
+        /// DNS queries by the host's resolver.
+        const DNS = 1 << 3;
+        /// Sends [`Frame::Changed`] when the host's network changes.
+        const CHANGES = 1 << 4;
+        /// Connects through a proxy that [`Frame::Via`] names.
+        const VIA = 1 << 5;
+        /// Through the proxies that the host's own settings name, too.
+        const VIA_HOST = 1 << 6;
+        /// Understands [`Frame::Orphan`].
+        const ORPHANS = 1 << 7;
     }
 }
 
@@ -315,7 +304,7 @@ impl Frame<'_> {
             Frame::Hello(hello) => {
                 out.extend_from_slice(&MAGIC);
                 out.extend_from_slice(&hello.version.to_le_bytes());
-                out.extend_from_slice(&hello.capabilities.0.to_le_bytes());
+                out.extend_from_slice(&hello.capabilities.bits().to_le_bytes());
                 out.extend_from_slice(&hello.max_flows.to_le_bytes());
                 out.extend_from_slice(&hello.max_binds.to_le_bytes());
                 out.extend_from_slice(
@@ -597,7 +586,7 @@ fn decode_hello(r: &mut Reader<'_>) -> Result<Hello, Malformed> {
     if r.bytes(MAGIC.len())? != MAGIC {
         return Err(Malformed);
     }
-    let (version, capabilities) = (r.u16()?, Capabilities(r.u32()?));
+    let (version, capabilities) = (r.u16()?, Capabilities::from_bits_retain(r.u32()?));
     let (max_flows, max_binds) = (r.u32()?, r.u32()?);
     let build = r.rest();
     if build.len() > MAX_BUILD_NAME {

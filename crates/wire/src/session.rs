@@ -343,7 +343,8 @@ impl Session {
     /// Gateway: ends `flow`, whose app has closed and whose app's kernel has forgotten it. The
     /// relay still passes on what it has, and treats this like a Fin that it did not get.
     pub fn orphan(&mut self, flow: FlowId) {
-        if !self.peer.as_ref().is_some_and(|peer| peer.capabilities.has(Capabilities::ORPHANS)) {
+        if !self.peer.as_ref().is_some_and(|peer| peer.capabilities.contains(Capabilities::ORPHANS))
+        {
             return self.reset(flow);
         }
         if self.flows.remove(&flow).is_some() {

@@ -53,7 +53,7 @@ fn hello() -> impl Strategy<Value = Hello> {
     (any::<u16>(), any::<u32>(), any::<u32>(), any::<u32>(), "[a-z0-9 .]{0,40}").prop_map(
         |(version, capabilities, max_flows, max_binds, build)| Hello {
             version,
-            capabilities: Capabilities(capabilities),
+            capabilities: Capabilities::from_bits_retain(capabilities),
             max_flows,
             max_binds,
             build,

@@ -42,7 +42,7 @@ fn each_frame_has_the_bytes_of_the_specification() {
     let fault_bytes = [&[7, 0x78, 5, 0, 0, 6], &octets6[..]].concat();
     let hello = Hello {
         version: VERSION,
-        capabilities: Capabilities(0x0102),
+        capabilities: Capabilities::from_bits_retain(0x0102),
         max_flows: 3,
         max_binds: 4,
         build: "b".to_owned(),
@@ -179,11 +179,14 @@ fn capabilities_are_bits_that_add_up() {
         (Capabilities::ORPHANS, 128),
     ];
     for (capability, bit) in all {
-        assert_eq!(capability.0, bit);
-        assert_eq!(capability.with(capability), capability, "twice is once");
-        let others = Capabilities(255 & !bit);
-        assert!(others.with(capability).has(capability) && !others.has(capability));
-        assert!(!capability.has(Capabilities(255)), "one of several is not all of them");
+        assert_eq!(capability.bits(), bit);
+        assert_eq!(capability.union(capability), capability, "twice is once");
+        let others = Capabilities::from_bits_retain(255 & !bit);
+        assert!((others | capability).contains(capability) && !others.contains(capability));
+        assert!(
+            !capability.contains(Capabilities::from_bits_retain(255)),
+            "one of several is not all of them"
+        );
     }
 }
 

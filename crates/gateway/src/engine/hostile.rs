@@ -349,7 +349,9 @@ impl Hostile {
         let frame = match what {
             3 => Frame::Hello(Hello {
                 version: if value & 15 == 15 { value as u16 } else { VERSION },
-                capabilities: Capabilities(value >> 4 | if value & 1 == 0 { 0xff } else { 0 }),
+                capabilities: Capabilities::from_bits_retain(
+                    value >> 4 | if value & 1 == 0 { 0xff } else { 0 },
+                ),
                 max_flows: if nth & 1 == 0 { u32::MAX } else { 2 },
                 max_binds: if nth & 2 == 0 { u32::MAX } else { 2 },
                 build: String::from_utf8_lossy(&payload[..payload.len().min(40)]).into_owned(),

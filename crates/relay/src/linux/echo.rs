@@ -65,7 +65,7 @@ impl Drop for Pinger {
 /// The families by which this host lets its users ping.
 pub(crate) fn capabilities() -> Capabilities {
     let can = |family, capability| open(family).map_or(Capabilities::default(), |_| capability);
-    can(Family::V4, Capabilities::ECHO4).with(can(Family::V6, Capabilities::ECHO6))
+    can(Family::V4, Capabilities::ECHO4) | can(Family::V6, Capabilities::ECHO6)
 }
 
 impl Echoes {

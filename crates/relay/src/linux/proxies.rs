@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use wire::Capabilities;
 
 /// The proxy capability in a hello.
-pub(crate) const CAPABILITIES: Capabilities = Capabilities(0);
+pub(crate) const CAPABILITIES: Capabilities = Capabilities::empty();
 
 /// The host's settings, which do not exist.
 #[derive(Clone, Copy, Debug)]

@@ -43,7 +43,7 @@ pub(crate) struct Echoes {
 pub(crate) fn capabilities() -> Capabilities {
     let can =
         |family, capability| if icmp::can(family) { capability } else { Capabilities::default() };
-    can(Family::V4, Capabilities::ECHO4).with(can(Family::V6, Capabilities::ECHO6))
+    can(Family::V4, Capabilities::ECHO4) | can(Family::V6, Capabilities::ECHO6)
 }
 
 impl Echoes {

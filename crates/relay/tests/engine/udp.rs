@@ -72,7 +72,7 @@ async fn one_source_keeps_its_port_for_every_peer_and_each_may_answer() {
     assert_eq!(received(&mut gateway, &second).await, (b"two".to_vec(), from));
     second.send_to(b"answer", from).await.unwrap();
     assert_eq!(gateway.next().await, datagram(1, second_at, b"answer"));
-    assert!(gateway.session.peer().unwrap().capabilities.has(Capabilities::UDP));
+    assert!(gateway.session.peer().unwrap().capabilities.contains(Capabilities::UDP));
 }
 
 #[tokio::test]

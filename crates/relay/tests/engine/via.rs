@@ -81,7 +81,7 @@ async fn the_proxy_gets_the_name_and_its_first_bytes_are_the_flows() {
     assert_eq!(meanwhile(&mut gateway, hear(&mut stream, b"HELO")).await, b"HELO");
     drop(stream);
     assert_eq!(gateway.next().await, Event::Fin(flow));
-    assert!(gateway.session.peer().unwrap().capabilities.has(Capabilities::VIA));
+    assert!(gateway.session.peer().unwrap().capabilities.contains(Capabilities::VIA));
 }
 
 #[tokio::test]

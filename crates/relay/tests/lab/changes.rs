@@ -26,7 +26,7 @@ fn settle(relay: &Relay) -> usize {
 fn changes_of_routes_and_addresses_are_reported_and_the_facts_are_new() {
     let Some(lab) = lab_or_skip() else { return };
     let mut relay = Relay::start(&lab);
-    assert!(relay.hello.capabilities.has(Capabilities::CHANGES));
+    assert!(relay.hello.capabilities.contains(Capabilities::CHANGES));
     assert!(relay.facts().ipv6);
     assert_eq!(settle(&relay), 0, "nothing changed yet");
     ip(&lab, "-6 route del default");

@@ -174,7 +174,7 @@ impl<D: Device> Engine<D> {
             last_error: lane.last_error.clone(),
             version: peer.map(|hello| hello.build.clone()),
             can: peer.map_or_else(Vec::new, |hello| {
-                let can = names.iter().filter(|(bit, _)| hello.capabilities.has(*bit));
+                let can = names.iter().filter(|(bit, _)| hello.capabilities.contains(*bit));
                 can.map(|(_, name)| (*name).to_owned()).collect()
             }),
         }

@@ -115,10 +115,10 @@ impl Relay {
         let hello = Hello {
             version: VERSION,
             capabilities: Capabilities::UDP
-                .with(Capabilities::DNS)
-                .with(Capabilities::ORPHANS)
-                .with(Capabilities::ECHO4)
-                .with(Capabilities::ECHO6),
+                | Capabilities::DNS
+                | Capabilities::ORPHANS
+                | Capabilities::ECHO4
+                | Capabilities::ECHO6,
             max_flows: setting.max_flows,
             max_binds: setting.max_binds,
             build: "model".to_owned(),

@@ -122,7 +122,7 @@ impl world::World for World {
                 let mut relay = Relay { end, heard: Vec::new(), datagrams: 0 };
                 relay.send(&Frame::Hello(Hello {
                     version: VERSION,
-                    capabilities: Capabilities(u32::MAX),
+                    capabilities: Capabilities::from_bits_retain(u32::MAX),
                     max_flows: 4096,
                     max_binds: 4096,
                     build: "scripted".to_owned(),
