@@ -1,6 +1,6 @@
 """Lists the distro's contents as SPDX 2.3 (JSON) on standard output, and copies their licences into it.
 
-Usage: contents.py ROOT, with SOURCE_DATE_EPOCH set. Run in the workspace's folder.
+Usage: contents.py ROOT x86_64|aarch64, with SOURCE_DATE_EPOCH set. Run in the workspace's folder.
 """
 
 import datetime
@@ -8,23 +8,39 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
-# The programs in the distro, and their targets.
-PROGRAMS = {"underpass": "x86_64-unknown-linux-gnu", "underpass-relay": "x86_64-pc-windows-gnu"}
+ROOT, PROCESSOR = pathlib.Path(sys.argv[1]), sys.argv[2]
+LICENSES = ROOT / "usr/share/licenses"
 
+# The programs in the distro, and their targets.
+PROGRAMS = {
+    "underpass": f"{PROCESSOR}-unknown-linux-gnu",
+    "underpass-relay": "x86_64-pc-windows-gnu",
+}
+FILES = {"underpass": "usr/bin/underpass", "underpass-relay": "usr/bin/underpass-relay.exe"}
+
+GCC = "GPL-3.0-or-later WITH GCC-exception-3.1"
 # Files of Debian's packages in the distro, or linked into its programs, and their licences.
+# A word with `/` before it is a file of this machine; `PACKAGE for ARCHITECTURE` was unpacked by
+# scripts/foreign-package.
 DEBIAN = {
-    "/bin/busybox": "GPL-2.0-only",
-    "/usr/lib/x86_64-linux-gnu/libc.a": "LGPL-2.1-or-later",
-    "libgcc.a of gcc": "GPL-3.0-or-later WITH GCC-exception-3.1",
-    "libgcc.a of x86_64-w64-mingw32-gcc": "GPL-3.0-or-later WITH GCC-exception-3.1",
+    "x86_64": {
+        "/bin/busybox": "GPL-2.0-only",
+        "/usr/lib/x86_64-linux-gnu/libc.a": "LGPL-2.1-or-later",
+        "libgcc.a of gcc": GCC,
+    },
+    "aarch64": {
+        "busybox-static for arm64": "GPL-2.0-only",
+        "/usr/aarch64-linux-gnu/lib/libc.a": "LGPL-2.1-or-later",
+        "libgcc.a of aarch64-linux-gnu-gcc": GCC,
+    },
+}[PROCESSOR] | {
+    "libgcc.a of x86_64-w64-mingw32-gcc": GCC,
     "/usr/x86_64-w64-mingw32/lib/libmingw32.a": "MIT",
 }
-
-ROOT = pathlib.Path(sys.argv[1])
-LICENSES = ROOT / "usr/share/licenses"
 
 
 def crates():
@@ -55,7 +71,12 @@ def said(*words):
 
 
 def debian_package(file):
-    """The name and version of the package that a file is of."""
+    """The name and version of the package that a file is of, and the file of its copyright."""
+    if " for " in file:
+        name, architecture = file.split(" for ")
+        folder = pathlib.Path("target/packages", architecture, name)
+        version = re.search("^Version: (.*)$", (folder / "control").read_text(), re.MULTILINE)[1]
+        return name, version, folder / "root/usr/share/doc" / name / "copyright"
     if file.startswith("libgcc.a of "):
         file = said(file.removeprefix("libgcc.a of "), "-print-libgcc-file-name")
     try:
@@ -64,7 +85,18 @@ def debian_package(file):
         # If /bin is a link to /usr/bin, packages use either name.
         owner = said("dpkg-query", "--search", f"/usr{file}")
     name = owner.split(":")[0].split(",")[0]
-    return name, said("dpkg-query", "--show", "--showformat=${Version}", name)
+    version = said("dpkg-query", "--show", "--showformat=${Version}", name)
+    return name, version, pathlib.Path("/usr/share/doc", name, "copyright")
+
+
+def standard_libraries():
+    """The versions of Rust's standard library in the programs, by the paths in its messages."""
+    found = set()
+    for file in FILES.values():
+        # Of Debian's compiler. rustup's has the hash of a commit there.
+        versions = re.findall(rb"/usr/src/rustc-([0-9.]+)/", (ROOT / file).read_bytes())
+        found |= set(map(bytes.decode, versions)) or {said("rustc", "--version").split()[1]}
+    return sorted(found)
 
 
 def keep_licenses(name, folder):
@@ -96,13 +128,13 @@ def main():
         if crate["source"]:
             keep_licenses(f"{crate['name']}-{crate['version']}", pathlib.Path(crate["manifest_path"]).parent)
     for file, license in DEBIAN.items():
-        name, version = debian_package(file)
+        name, version, text = debian_package(file)
         parts.append(part(name, version, license, f"https://packages.debian.org/{name}"))
         (LICENSES / name).mkdir(parents=True, exist_ok=True)
-        text = pathlib.Path("/usr/share/doc", name, "copyright")
         (LICENSES / name / "copyright").write_bytes(text.read_bytes())
-    rust = said("rustc", "--version").split()[1]
-    parts.append(part("rust-std", rust, "MIT OR Apache-2.0", "https://github.com/rust-lang/rust"))
+    for rust in standard_libraries():
+        source = "https://github.com/rust-lang/rust"
+        parts.append(part("rust-std", rust, "MIT OR Apache-2.0", source))
     keep_licenses("underpass", pathlib.Path.cwd())
     when = datetime.datetime.fromtimestamp(int(os.environ["SOURCE_DATE_EPOCH"]), datetime.timezone.utc)
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
