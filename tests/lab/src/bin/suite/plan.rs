@@ -107,8 +107,9 @@ const LOAD: &str = "lab/load";
 /// Other programs that run Windows programs with every relay, and test a Wine.
 const WINDOWS: [&str; 3] = ["lab/windows", "lab/windows_start", "lab/verification_distro"];
 
-/// Tests that run Windows programs with every relay: program, and the beginning of the test's name.
-const WITH_WINE: [(&str, &str); 14] = [
+/// Tests that run or pack Windows programs with every relay: program, and the beginning of the
+/// test's name.
+const WITH_WINE: [(&str, &str); 15] = [
     ("lab/attacks", "a_script_in_the_place_"),
     ("lab/attacks", "another_program_"),
     ("lab/attacks", "links_in_the_place_"),
@@ -117,6 +118,7 @@ const WITH_WINE: [(&str, &str); 14] = [
     ("lab/doctor", "in_wsl_windows_is_asked_"),
     ("lab/lifetime", ""),
     ("lab/modes", "each_networking_mode_"),
+    ("lab/release", "the_same_programs_"),
     ("lab/service", "the_helper_distro_is_started_"),
     ("lab/settings", ""),
     ("lab/verification_distro", ""),
@@ -143,7 +145,7 @@ const CORE: [&str; 6] = ["lab/dns", "lab/icmp", "lab/routes", "lab/tcp", "lab/tu
 
 /// The needs of some tests: program, the beginning of the test's name, need, and how many times
 /// longer than others they may take. The first match counts.
-const MARKS: [(&str, &str, Need, u32); 17] = [
+const MARKS: [(&str, &str, Need, u32); 18] = [
     // They move much data, and do not measure its time.
     (LOAD, "four_streams_", Need::Slots(3), 2),
     (LOAD, "nothing_is_left_", Need::Slots(3), 2),
@@ -161,6 +163,8 @@ const MARKS: [(&str, &str, Need, u32); 17] = [
     ("lab/bad_input", "", Need::Slots(2), 1),
     // They build the package, which other tests unpack.
     ("lab/distro", "the_package_", Need::Alone, 4),
+    // It builds the programs for Arm where scripts/arm64 has not yet.
+    ("lab/release", "the_same_programs_", Need::Slots(2), 4),
     // The kernel's list of interpreters belongs to the machine: these tests need it without foreign
     // entries.
     ("lab/doctor", "in_wsl_windows_is_asked_", Need::Alone, 1),
