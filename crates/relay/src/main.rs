@@ -38,6 +38,10 @@ enum Command {
         /// The URL, such as https://www.example.com/
         url: String,
     },
+    /// Installs Underpass by the install.ps1 that lies beside this program, as winget has it done.
+    #[cfg(windows)]
+    #[command(hide = true)]
+    Install,
     /// Counts, sends and echoes bytes for `underpass selftest` until its standard input ends.
     #[command(hide = true)]
     Meter {
@@ -81,6 +85,8 @@ fn main() -> ExitCode {
         Some(Command::Variable { name }) => return print(&std::env::var(name).ok()),
         Some(Command::Probe(questions)) => return print_probe(&questions),
         Some(Command::Proxy { url }) => return print_proxy(&url),
+        #[cfg(windows)]
+        Some(Command::Install) => return install(),
         Some(Command::Meter { listen }) => return code(run_meter(listen)),
         Some(Command::Watch { seconds }) => return print_change(Duration::from_secs(seconds)),
         None => {}
@@ -93,6 +99,21 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     code(serve())
+}
+
+/// With the exit code of the script.
+#[cfg(windows)]
+fn install() -> ExitCode {
+    match os::install() {
+        Ok(status) => match status.code().map(u8::try_from) {
+            Some(Ok(code)) => ExitCode::from(code),
+            Some(Err(_)) | None => ExitCode::FAILURE,
+        },
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn code(outcome: anyhow::Result<()>) -> ExitCode {

@@ -195,6 +195,25 @@ fn a_library_that_lies_beside_the_exe_is_not_loaded() {
     }
 }
 
+#[test]
+fn the_exe_runs_the_script_that_installs_where_it_lies_beside_it() {
+    let Some((lab, interop)) = windows_lab() else { return };
+    let folder = interop.drive_c().join("a release");
+    fs::create_dir(&folder).unwrap();
+    let exe = folder.join("underpass-relay.exe");
+    fs::copy(built::windows_relay(), &exe).unwrap();
+    let exe = exe.display().to_string();
+    let alone = interop.run(&lab, &[&exe, "install"]).unwrap();
+    assert_eq!(alone.code, Some(1), "{alone:?}");
+    for words in [r"a release\install.ps1 is not there", "unpacked archive of a release"] {
+        assert!(alone.stderr.contains(words), "{alone:?}");
+    }
+    // Wine's own powershell.exe runs nothing, and ends with 0.
+    fs::write(folder.join("install.ps1"), "exit 0\r\n").unwrap();
+    let beside = interop.run(&lab, &[&exe, "install"]).unwrap();
+    assert_eq!(beside.code, Some(0), "{beside:?}");
+}
+
 /// The form in which Windows stores a user's proxy, bypass list and PAC URL, in hexadecimal: a
 /// header (its last number says that all three are in use), then each text after its length.
 fn connection_settings(texts: [&str; 3]) -> String {

@@ -7,6 +7,7 @@ pub(crate) mod datagrams;
 pub(crate) mod echo;
 pub(crate) mod errors;
 mod facts;
+mod install;
 mod pinger;
 pub(crate) mod proxies;
 mod resolver;
@@ -18,6 +19,7 @@ mod win32;
 pub(crate) fn give_memory_back() {}
 
 pub use facts::facts;
+pub use install::{InstallError, install};
 pub use proxies::for_url as host_proxy;
 pub use resolver::Resolver;
 pub use streams::{max_flows, streams};
