@@ -1,12 +1,17 @@
 <#
 .SYNOPSIS
-Installs Underpass for the current user: imports the helper distro and starts it at every logon. Needs no administrator.
+Installs or upgrades Underpass for the current user: imports the helper distro and starts it at
+every logon. Needs no administrator.
 
 .DESCRIPTION
+An upgrade keeps the configuration (/etc/underpass.toml) and the logs of the helper distro.
 Not verified: no Windows was at hand when this was written (see docs/verification.md).
 
 .PARAMETER Package
-The file underpass.wsl; by default the one beside this script.
+What to install: the file underpass.wsl, an https URL of it, or a version such as 0.1.0, which is
+downloaded. By default the file beside this script; where there is none, this script's version. A
+download is installed only if its sha256 is the one in the file SHA256SUMS beside it; a file is
+checked where SHA256SUMS lies beside it.
 
 .PARAMETER Name
 The distro's name.
@@ -17,6 +22,7 @@ Other installations stay.
 
 .EXAMPLE
 powershell -ExecutionPolicy Bypass -File install.ps1
+powershell -ExecutionPolicy Bypass -File install.ps1 -Package 0.1.0
 powershell -ExecutionPolicy Bypass -File install.ps1 -Uninstall
 #>
 [CmdletBinding()]
@@ -25,9 +31,15 @@ param(
     [ValidatePattern('^[A-Za-z0-9._-]+$')][string]$Name = 'underpass',
     [switch]$Uninstall
 )
+# A release's own script has its version and the address of the releases here (scripts/release).
+$version = ''
+$releases = ''
 $ErrorActionPreference = 'Stop'
-# Not as the parameter's default: Windows PowerShell 5.1 does not know its folder there.
-if (-not $Package) { $Package = Join-Path $PSScriptRoot 'underpass.wsl' }
+# What went wrong, without the lines of this script that PowerShell prints around it.
+trap {
+    [Console]::Error.WriteLine("install.ps1: $($_.Exception.Message)")
+    exit 1
+}
 $task = "Underpass ($Name)"
 $shortcut = Join-Path ([Environment]::GetFolderPath('Startup')) "$task.lnk"
 $root = Join-Path $env:LOCALAPPDATA 'underpass'
@@ -36,6 +48,8 @@ $folder = Join-Path $root "distro-$Name"
 # microsoft/WSL). The output of wsl.exe is not read: it is UTF-16 or UTF-8, depending on its version
 # and on WSL_UTF8.
 $lxss = 'HKCU:\Software\Microsoft\Windows\CurrentVersion\Lxss'
+# The entry under Settings > Apps.
+$entry = "HKCU:\Software\Microsoft\Windows\CurrentVersion\Uninstall\$task"
 
 function Invoke-Wsl {
     & wsl.exe @args
@@ -92,8 +106,130 @@ function Remove-Copies {
     Remove-IfEmpty $root
 }
 
+# The package for this machine. A PowerShell for x64 runs on Arm, and its environment says AMD64.
+function Get-PackageName {
+    $environment = 'HKLM:\SYSTEM\CurrentControlSet\Control\Session Manager\Environment'
+    $processor = (Get-ItemProperty $environment).PROCESSOR_ARCHITECTURE
+    if ($processor -eq 'ARM64') { 'underpass-arm64.wsl' } else { 'underpass.wsl' }
+}
+
+# The sum of a file in a list of sums: the line 'SUM  NAME', as sha256sum writes it.
+function Get-Sum([string]$List, [string]$File) {
+    $leaf = Split-Path $File -Leaf
+    foreach ($line in @(Get-Content $List)) {
+        $words = $line -split '  ', 2
+        if ($words[1] -eq $leaf) { return $words[0] }
+    }
+}
+
+function Test-Sum([string]$File, [string]$List) {
+    $wanted = Get-Sum $List $File
+    if (-not $wanted) {
+        throw "$List has no line for $File. Nothing was changed. Download both from one release."
+    }
+    $found = (Get-FileHash -Algorithm SHA256 $File).Hash
+    if ($found -ne $wanted) {
+        throw ("$File is damaged or another file: its sha256 is $found, and $List says $wanted. " +
+            "Nothing was changed. Download both again.")
+    }
+}
+
+function Save-Url([string]$Url, [string]$File) {
+    try {
+        Invoke-WebRequest -Uri $Url -OutFile $File -UseBasicParsing
+    } catch {
+        throw ("$Url cannot be downloaded: $($_.Exception.Message) Nothing was changed. " +
+            "Download it by a browser, SHA256SUMS beside it, and give the file with -Package.")
+    }
+}
+
+# Downloads a package and its list of sums into a folder, checks it, and gives its path.
+function Save-Package([string]$Url, [string]$To) {
+    # Windows PowerShell 5.1 offers an old TLS by default, and its progress bar slows a download.
+    $protocols = [Net.ServicePointManager]::SecurityProtocol
+    $protocols = $protocols -bor [Net.SecurityProtocolType]::Tls12
+    [Net.ServicePointManager]::SecurityProtocol = $protocols
+    $script:ProgressPreference = 'SilentlyContinue'
+    $file = Join-Path $To (Split-Path ([Uri]$Url).AbsolutePath -Leaf)
+    $list = Join-Path $To 'SHA256SUMS'
+    Write-Host "Downloading $Url"
+    Save-Url ($Url -replace '[^/]+$', 'SHA256SUMS') $list
+    Save-Url $Url $file
+    Test-Sum $file $list
+    $file
+}
+
+# The path of the package that -Package names, checked. A download goes into a folder.
+function Get-Package([string]$To) {
+    $wanted = $Package
+    if (-not $wanted) {
+        $names = @((Get-PackageName), 'underpass.wsl')
+        $paths = $names | ForEach-Object { Join-Path $PSScriptRoot $_ }
+        $wanted = $paths | Where-Object { Test-Path $_ } | Select-Object -First 1
+    }
+    if (-not $wanted) { $wanted = $version }
+    if (-not $wanted) {
+        throw ("There is no underpass.wsl beside this script. Give its path, its https URL or a " +
+            "version with -Package.")
+    }
+    if ($wanted -match '^https://') { return Save-Package $wanted $To }
+    if ($wanted -match '^[a-z]+://') {
+        throw "What comes by http can be changed on the way: give an https URL, not $wanted."
+    }
+    if ($wanted -match '^v?(\d+\.\d+\.\d+[0-9A-Za-z.-]*)$') {
+        if (-not $releases) {
+            throw ("This install.ps1 comes from no release, so it does not know where version " +
+                "$wanted is. Give the file underpass.wsl or its URL with -Package.")
+        }
+        return Save-Package "$releases/download/v$($Matches[1])/$(Get-PackageName)" $To
+    }
+    $file = $wanted
+    if (-not (Test-Path $file -PathType Leaf)) {
+        throw ("There is no file $file. Give the path of underpass.wsl, its https URL or a " +
+            "version with -Package.")
+    }
+    $file = (Resolve-Path $file).ProviderPath
+    $list = Join-Path (Split-Path $file) 'SHA256SUMS'
+    if (Test-Path $list) { Test-Sum $file $list }
+    $file
+}
+
+# Lists the installation under Settings > Apps. Without that entry it works all the same.
+function Register-App {
+    try {
+        $copy = Join-Path $folder 'install.ps1'
+        if ($PSCommandPath -ne $copy) { Copy-Item $PSCommandPath $copy -Force }
+        $remove = 'powershell.exe -NoProfile -ExecutionPolicy Bypass -File "{0}"' -f $copy
+        $remove += " -Name $Name -Uninstall"
+        New-Item $entry -Force | Out-Null
+        $values = @{
+            DisplayName = $task
+            Publisher = 'The Underpass maintainers'
+            InstallLocation = $folder
+            UninstallString = $remove
+            QuietUninstallString = $remove
+        }
+        # Linux copies it; what wsl.exe prints is in one of two encodings.
+        Invoke-Wsl -d $Name --cd $folder --exec cp /etc/os-release os-release
+        $release = Join-Path $folder 'os-release'
+        if ((Get-Content $release -Raw) -match 'VERSION_ID="([^"]+)"') {
+            $values.DisplayVersion = $Matches[1]
+        }
+        Remove-Item $release
+        foreach ($key in $values.Keys) {
+            New-ItemProperty $entry -Name $key -Value $values[$key] -Force | Out-Null
+        }
+        foreach ($key in 'NoModify', 'NoRepair') {
+            New-ItemProperty $entry -Name $key -Value 1 -PropertyType DWord -Force | Out-Null
+        }
+    } catch {
+        Write-Warning "Underpass is not listed under Settings > Apps: $($_.Exception.Message)"
+    }
+}
+
 if ($Uninstall) {
     Remove-Starter
+    if (Test-Path $entry) { Remove-Item $entry }
     if (Test-Installed) { Invoke-Wsl --unregister $Name }
     if (Test-Distro) {
         Write-Warning ("The distro '$Name' stays: this script did not install it. " +
@@ -113,8 +249,9 @@ if ($Uninstall) {
     exit 0
 }
 
-if (-not (Test-Path $Package)) {
-    throw "There is no $Package. Give the path of underpass.wsl with -Package."
+if (-not (Get-Command wsl.exe -ErrorAction SilentlyContinue)) {
+    throw ("There is no wsl.exe: Underpass needs WSL 2. Install it as an administrator with " +
+        "wsl --install, restart Windows, and run this script again.")
 }
 if ((Test-Distro) -and -not (Test-Installed)) {
     & wsl.exe -d $Name --exec test -e /usr/lib/underpass/boot
@@ -123,24 +260,44 @@ if ((Test-Distro) -and -not (Test-Installed)) {
             "Give another name with -Name.")
     }
 }
-New-Item -ItemType Directory -Force $folder | Out-Null
-# The distro is replaced as a whole, except for its configuration. That lies on Windows' disk
-# meanwhile, so that it outlives every failure. Linux copies it: a pipe of Windows PowerShell would
-# change its line ends and every character that is not ASCII.
-$config = 'underpass.toml'
-$kept = Join-Path $folder $config
-Remove-Starter
-if (Test-Distro) {
-    & wsl.exe -d $Name --exec test -e /etc/$config
-    if ($LASTEXITCODE -eq 0) { Invoke-Wsl -d $Name --cd $folder --exec cp /etc/$config $config }
+$downloads = Join-Path ([IO.Path]::GetTempPath()) "underpass-$PID"
+New-Item -ItemType Directory -Force $downloads | Out-Null
+try {
+    $source = Get-Package $downloads
+    New-Item -ItemType Directory -Force $folder | Out-Null
+    # The distro is replaced as a whole, except for its configuration and logs. They lie on Windows'
+    # disk meanwhile, so that they outlive whatever fails. Linux copies them: a pipe of Windows
+    # PowerShell would change their line ends and what is not ASCII.
+    $kept = @('/etc/underpass.toml', '/var/log/underpass.log', '/var/log/underpass.log.old')
+    Remove-Starter
+    if (Test-Distro) {
+        foreach ($path in $kept) {
+            $file = Split-Path $path -Leaf
+            & wsl.exe -d $Name --exec test -e $path
+            if ($LASTEXITCODE -eq 0) { Invoke-Wsl -d $Name --cd $folder --exec cp $path $file }
+        }
+        Invoke-Wsl --terminate $Name
+        Invoke-Wsl --unregister $Name
+    }
+    try {
+        Invoke-Wsl --import $Name $folder $source --version 2
+    } catch {
+        throw ("WSL did not import $source, and no distro '$Name' is left: " +
+            "$($_.Exception.Message). Its configuration is in $folder. Update WSL with wsl " +
+            "--update, and run this script again: it puts the configuration back.")
+    }
+    $restored = @($kept | Where-Object { Test-Path (Join-Path $folder (Split-Path $_ -Leaf)) })
+    foreach ($path in $restored) {
+        $file = Split-Path $path -Leaf
+        Invoke-Wsl -d $Name --cd $folder --exec cp $file $path
+    }
+    Register-App
+    # It starts anew with its configuration.
     Invoke-Wsl --terminate $Name
-    Invoke-Wsl --unregister $Name
-}
-Invoke-Wsl --import $Name $folder $Package --version 2
-if (Test-Path $kept) {
-    Invoke-Wsl -d $Name --cd $folder --exec cp $config /etc/$config
-    Invoke-Wsl --terminate $Name
-    Remove-Item $kept
+    foreach ($path in $restored) { Remove-Item (Join-Path $folder (Split-Path $path -Leaf)) }
+} finally {
+    Remove-Item (Join-Path $downloads '*') -ErrorAction SilentlyContinue
+    Remove-IfEmpty $downloads
 }
 
 # Once started, the distro keeps itself and the tunnel running. The task starts it at logon, and

@@ -13,16 +13,27 @@ use std::process::Command;
 
 /// The commands of the script, and the parameters that it uses. Each exists in Windows PowerShell
 /// 5.1, according to Microsoft's reference of the module.
-const COMMANDS: [(&str, &[&str]); 36] = [
+const COMMANDS: &[(&str, &[&str])] = &[
+    ("Copy-Item", &["-Force"]),
+    ("ForEach-Object", &[]),
     ("Get-ChildItem", &["-Directory", "-File", "-Filter", "-Force", "-ErrorAction"]),
+    ("Get-Command", &["-ErrorAction"]),
+    ("Get-Content", &["-Raw"]),
     ("Get-Copies", &[]),
     ("Get-Date", &[]),
     ("Get-Distro", &[]),
+    ("Get-FileHash", &["-Algorithm"]),
     ("Get-ItemProperty", &[]),
+    ("Get-Package", &[]),
+    ("Get-PackageName", &[]),
     ("Get-ScheduledTask", &["-TaskName", "-ErrorAction"]),
+    ("Get-Sum", &[]),
+    // Without -UseBasicParsing 5.1 asks for Internet Explorer.
+    ("Invoke-WebRequest", &["-Uri", "-OutFile", "-UseBasicParsing"]),
     ("Invoke-Wsl", &[]),
     ("Join-Path", &[]),
     ("New-Item", &["-ItemType", "-Force"]),
+    ("New-ItemProperty", &["-Name", "-Value", "-PropertyType", "-Force"]),
     ("New-Object", &["-ComObject"]),
     ("New-ScheduledTaskAction", &["-Execute", "-Argument"]),
     (
@@ -38,19 +49,25 @@ const COMMANDS: [(&str, &[&str]); 36] = [
     ("New-ScheduledTaskTrigger", &["-AtLogOn", "-User", "-Once", "-At", "-RepetitionInterval"]),
     ("New-TimeSpan", &["-Minutes"]),
     ("Out-Null", &[]),
+    ("Register-App", &[]),
     ("Register-ScheduledTask", &["-TaskName", "-Action", "-Trigger", "-Settings", "-Force"]),
     ("Remove-Copies", &[]),
     ("Remove-IfEmpty", &[]),
     ("Remove-Item", &["-Recurse", "-Force", "-ErrorAction"]),
     ("Remove-Starter", &[]),
+    ("Resolve-Path", &[]),
+    ("Save-Package", &[]),
+    ("Save-Url", &[]),
     ("Select-Object", &["-First"]),
+    ("Split-Path", &["-Leaf"]),
     ("Start-Process", &["-FilePath"]),
     ("Start-ScheduledTask", &["-TaskName"]),
     ("Start-Sleep", &["-Milliseconds"]),
     ("Stop-ScheduledTask", &["-TaskName"]),
     ("Test-Distro", &[]),
     ("Test-Installed", &[]),
-    ("Test-Path", &[]),
+    ("Test-Path", &["-PathType"]),
+    ("Test-Sum", &[]),
     ("Unregister-ScheduledTask", &["-TaskName", "-Confirm"]),
     ("Where-Object", &[]),
     ("Write-Host", &[]),
@@ -68,7 +85,7 @@ fn script() -> String {
 
 #[test]
 fn the_script_parses_and_calls_what_there_is() {
-    let (complaints, calls) = powershell::complaints(&script(), &COMMANDS);
+    let (complaints, calls) = powershell::complaints(&script(), COMMANDS);
     assert_eq!(complaints, Vec::<String>::new());
     assert!(calls > 20, "{calls} commands were seen");
 }
@@ -158,7 +175,7 @@ fn the_script_removes_only_what_it_installed() {
     // The script neither removes nor replaces another program's distro of that name.
     assert!(text.contains("    if (Test-Installed) { Invoke-Wsl --unregister $Name }\n"));
     let guard = text.find("if ((Test-Distro) -and -not (Test-Installed)) {").unwrap();
-    let replaced = text.find("    Invoke-Wsl --unregister $Name\n}\n").unwrap();
+    let replaced = text.find(REPLACED).unwrap();
     assert!(
         guard < replaced && text[guard..replaced].contains("throw"),
         "{}",
@@ -251,30 +268,176 @@ fn what_the_task_runs_is_a_command_of_the_distro() {
     assert!(help.status.success() && words == ["up", "--attach"], "{words:?}: {help:?}");
 }
 
+/// Where the old distro is removed for a new one.
+const REPLACED: &str = "        Invoke-Wsl --unregister $Name\n    }\n";
+
+/// What stands in the script between two pieces of it, each of which it has just once.
+fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
+    assert_eq!(text.matches(begin).count(), 1, "{begin}");
+    let rest = text.split_once(begin).unwrap().1;
+    rest.split_once(end).unwrap_or_else(|| panic!("{end} does not follow {begin}")).0
+}
+
 #[test]
-fn the_configuration_outlives_the_distro() {
-    // The two lines in which Linux copies it, in the order of the script, run as WSL runs them in
-    // the folder of `--cd`.
+fn configuration_and_logs_outlive_the_distro() {
     let text = script();
+    let kept: Vec<&str> = between(&text, "$kept = @(", ")").split(", ").collect();
+    let kept: Vec<&str> = kept.iter().map(|path| path.trim_matches('\'')).collect();
+    // What the boot command gives as --config and --log-file, and the older log beside it.
+    let boot =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../distro/rootfs/usr/lib/underpass/boot");
+    let boot = std::fs::read_to_string(boot).unwrap();
+    let value = |name: &str| between(&boot, &format!("\n{name}="), "\n").to_owned();
+    assert_eq!(kept, [value("config"), value("log"), format!("{}.old", value("log"))]);
+    // The two lines that have Linux copy them, in the order of the script, run as WSL runs them in
+    // the folder of `--cd`.
     let copies: Vec<&str> = text
         .lines()
-        .filter_map(|line| line.split_once("--cd $folder --exec "))
-        .map(|l| l.1)
+        .filter_map(|line| line.split_once("--cd $folder --exec cp "))
+        .map(|(_, words)| words.split(['}', '\n']).next().unwrap().trim())
+        .filter(|words| words.contains("$path"))
         .collect();
-    assert_eq!(copies.len(), 2, "{copies:?}");
-    let (unregister, import) =
-        (text.find("Invoke-Wsl --unregister $Name\n}\n").unwrap(), text.find("--import").unwrap());
-    let at = |copy: &str| text.find(copy).unwrap();
+    assert_eq!(copies, ["$path $file", "$file $path"]);
+    let (unregister, import) = (text.find(REPLACED).unwrap(), text.find("--import").unwrap());
+    let at = |copy: &str| text.find(&format!("--exec cp {copy}")).unwrap();
     assert!(at(copies[0]) < unregister && unregister < import && import < at(copies[1]));
+    // Only then are they removed from Windows' disk, so that the next run finds them after a fault.
+    let removed =
+        text.find("foreach ($path in $restored) { Remove-Item (Join-Path $folder").unwrap();
+    assert!(at(copies[1]) < removed && text.matches("Remove-Item (Join-Path $folder").count() == 1);
     let scratch = Scratch::new();
-    let config = "# nach Köln\r\ntap = 'other0'\n";
-    let _old = scratch.file("old.toml", config);
-    for (copy, etc) in copies.iter().zip(["old.toml", "new.toml"]) {
-        let words = copy.split(['}', '\n']).next().unwrap().replace("$config", "underpass.toml");
-        let words = words.replace("/etc/underpass.toml", &scratch.path(etc));
-        let done =
-            Command::new("sh").args(["-c", &words]).current_dir(scratch.path("")).status().unwrap();
-        assert!(done.success(), "{words}");
+    for path in kept {
+        let leaf = path.rsplit('/').next().unwrap();
+        assert!(text.contains("$file = Split-Path $path -Leaf\n"));
+        let content = format!("# nach Köln\r\n{path}\n");
+        let _old = scratch.file(&format!("old-{leaf}"), &content);
+        for (copy, etc) in copies.iter().zip(["old", "new"]) {
+            let linux = scratch.path(&format!("{etc}-{leaf}"));
+            let words = format!("cp {}", copy.replace("$path", &linux).replace("$file", leaf));
+            let done = Command::new("sh")
+                .args(["-c", &words])
+                .current_dir(scratch.path(""))
+                .status()
+                .unwrap();
+            assert!(done.success(), "{words}");
+        }
+        assert_eq!(scratch.read(&format!("new-{leaf}")), content);
     }
-    assert_eq!(scratch.read("new.toml"), config);
+}
+
+#[test]
+fn nothing_is_changed_before_the_package_was_checked() {
+    let text = script();
+    let install = text.split_once("Write-Host \"Underpass is removed.\"\n").unwrap().1;
+    let checked = install.find("$source = Get-Package $downloads").unwrap();
+    for change in ["Remove-Starter", "--terminate", "--unregister", "--import", "Register-App"] {
+        assert!(install.find(change).unwrap() > checked, "{change}");
+    }
+    let imports = install.matches("Invoke-Wsl --import $Name $folder $source --version 2").count();
+    assert_eq!((imports, install.matches("--import").count()), (1, 1), "what was checked");
+    // Each way to a package ends in a check, or in a file without a list of sums.
+    let get = between(&text, "function Get-Package([string]$To) {\n", "\n}\n");
+    let ways: Vec<&str> = get.lines().filter(|line| line.contains("return ")).collect();
+    assert!(
+        ways.len() == 2 && ways.iter().all(|way| way.contains("return Save-Package ")),
+        "{ways:?}"
+    );
+    assert!(get.ends_with("if (Test-Path $list) { Test-Sum $file $list }\n    $file"), "{get}");
+    let save = between(&text, "function Save-Package([string]$Url, [string]$To) {\n", "\n}\n");
+    assert!(save.ends_with("    Test-Sum $file $list\n    $file"), "{save}");
+    let test = between(&text, "function Test-Sum([string]$File, [string]$List) {\n", "\n}\n");
+    assert_eq!(test.matches("throw").count(), 2, "no sum, and another sum: {test}");
+    assert!(test.contains("(Get-FileHash -Algorithm SHA256 $File).Hash"), "{test}");
+    // Only https: what comes by http can be changed, and its sums with it.
+    assert!(get.contains("if ($wanted -match '^https://') { return Save-Package $wanted $To }\n"));
+    let other = get.split_once("if ($wanted -match '^[a-z]+://') {\n").unwrap().1;
+    assert!(other.trim_start().starts_with("throw "), "{other}");
+    // The list lies beside the package; .NET replaces each match, so an empty one must not count.
+    assert!(save.contains("($Url -replace '[^/]+$', 'SHA256SUMS')"), "{save}");
+}
+
+/// What the regular expression of a version, as .NET reads it, takes: three numbers with dots, and
+/// what may follow them.
+fn is_version(word: &str) -> bool {
+    let word = word.strip_prefix('v').unwrap_or(word);
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let mut parts = word.splitn(3, '.');
+    let (major, minor, rest) = (parts.next(), parts.next(), parts.next());
+    let rest = rest.unwrap_or_default();
+    let rest = rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    major.is_some_and(digits) && minor.is_some_and(digits) && digits(rest)
+}
+
+#[test]
+fn a_version_is_downloaded_from_where_the_release_says_it_is() {
+    let text = script();
+    let get = between(&text, "function Get-Package([string]$To) {\n", "\n}\n");
+    assert!(get.contains(r"if ($wanted -match '^v?(\d+\.\d+\.\d+[0-9A-Za-z.-]*)$') {"), "{get}");
+    assert!(is_version(env!("CARGO_PKG_VERSION")), "ours is one");
+    let url = r#"return Save-Package "$releases/download/v$($Matches[1])/$(Get-PackageName)" $To"#;
+    assert!(get.contains(url), "{get}");
+    // scripts/release fills in these two lines, and fails where they are not there.
+    for line in ["$version = ''", "$releases = ''"] {
+        assert_eq!(text.lines().filter(|of| *of == line).count(), 1, "{line}");
+    }
+    // The names are those of the release, by the processor of the machine.
+    let name = between(&text, "function Get-PackageName {\n", "\n}\n");
+    let release = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../distro/release/check.py");
+    let release = std::fs::read_to_string(release).unwrap();
+    for package in ["'underpass-arm64.wsl'", "'underpass.wsl'"] {
+        assert!(name.contains(package), "{name}");
+        assert!(release.contains(&package.replace('\'', "\"")), "{package}");
+    }
+    assert!(
+        name.contains("if ($processor -eq 'ARM64') { 'underpass-arm64.wsl' } else {"),
+        "{name}"
+    );
+}
+
+#[test]
+fn settings_lists_it_as_winget_expects_and_an_uninstall_takes_the_entry_away() {
+    let text = script();
+    let app = between(&text, "function Register-App {\n", "\n}\n");
+    let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../distro/release/manifests.py");
+    let manifests = std::fs::read_to_string(manifests).unwrap();
+    // By its key and name winget knows what it installed.
+    assert!(text.contains("$task = \"Underpass ($Name)\"\n"));
+    assert!(text.contains(r"\CurrentVersion\Uninstall\$task"), "the key");
+    assert!(app.contains("DisplayName = $task\n"), "{app}");
+    assert!(manifests.contains("REGISTERED = \"Underpass (underpass)\"\n"));
+    let publisher = between(app, "Publisher = '", "'");
+    assert!(manifests.contains(&format!("PUBLISHER = \"{publisher}\"\n")), "{publisher}");
+    // It runs the copy of the script that lies in the folder of the installation.
+    let remove = between(app, "$remove = '", "\n");
+    assert!(remove.ends_with("-File \"{0}\"' -f $copy") && app.contains("-Name $Name -Uninstall"));
+    assert!(app.contains("$copy = Join-Path $folder 'install.ps1'\n"), "{app}");
+    // An entry that Windows refuses is no reason to stop.
+    assert!(app.trim_start().starts_with("try {") && app.contains("} catch {"), "{app}");
+    let uninstall = text.split_once("if ($Uninstall) {\n").unwrap().1;
+    assert!(uninstall.contains("    if (Test-Path $entry) { Remove-Item $entry }\n"));
+}
+
+#[test]
+fn a_fault_is_one_sentence_and_exit_code_1() {
+    let text = script();
+    let trap = between(&text, "\ntrap {\n", "\n}\n");
+    assert!(trap.contains("[Console]::Error.WriteLine(\"install.ps1: $($_.Exception.Message)\")"));
+    assert!(trap.ends_with("    exit 1"), "{trap}");
+    // It counts from where it stands: before anything that can fail.
+    let head = text.split_once("\ntrap {\n").unwrap().0;
+    assert!(!head.contains("wsl.exe ") && !head.contains("function "), "{head}");
+    // Each says what to do.
+    let tree = parsed(&text);
+    let mut faults = Vec::new();
+    walk(tree.root_node(), &mut |node| {
+        let words = words(node, &text);
+        if node.kind() == "flow_control_statement" && words.starts_with("throw ") {
+            faults.push(words.to_owned());
+        }
+    });
+    let advice = ["Give ", "give ", "Download ", "run this script again", "failed with exit code"];
+    let without: Vec<&String> =
+        faults.iter().filter(|fault| !advice.iter().any(|word| fault.contains(word))).collect();
+    assert!(faults.len() >= 9, "{faults:?}");
+    assert_eq!(without, Vec::<&String>::new());
 }

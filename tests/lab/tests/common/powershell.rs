@@ -10,7 +10,7 @@ use tree_sitter::{Node, Parser, Tree};
 pub(crate) type Commands<'a> = &'a [(&'a str, &'a [&'a str])];
 
 /// Variables that PowerShell sets itself (about_Automatic_Variables, 5.1), and preferences.
-const AUTOMATIC: [&str; 18] = [
+const AUTOMATIC: [&str; 19] = [
     "_",
     "args",
     "erroractionpreference",
@@ -25,6 +25,7 @@ const AUTOMATIC: [&str; 18] = [
     "progresspreference",
     "psboundparameters",
     "pscmdlet",
+    "pscommandpath",
     "psscriptroot",
     "psversiontable",
     "this",
