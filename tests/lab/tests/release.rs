@@ -116,6 +116,7 @@ fn the_same_programs_give_the_same_release_and_each_fault_of_it_is_found() {
         differing.iter().map(|(name, _)| name).collect::<Vec<_>>()
     );
     assert_eq!(complaints(&folder("one"), &[]), "");
+    installs_and_goes(&scratch, &folder("one").join(format!("underpass_{VERSION}-1_amd64.deb")));
     for (file, change, complaint) in FAULTS {
         let path = folder("one").join(file);
         let bytes = fs::read(&path).unwrap();
@@ -127,6 +128,34 @@ fn the_same_programs_give_the_same_release_and_each_fault_of_it_is_found() {
         fs::write(&path, bytes).unwrap();
     }
     assert_eq!(complaints(&folder("one"), &[]), "", "all is as it was");
+}
+
+/// Installs a Debian package in a Debian of its own, and removes it again.
+const INSTALL: &str = r#"
+set -e
+mkdir "$1"
+mount -t tmpfs none "$1"
+cd "$1"
+mkdir upper work root
+mount -t overlay none -o lowerdir="$2",upperdir=upper,workdir=work root
+cp "$3" root/package.deb
+chroot root dpkg --install /package.deb
+chroot root underpass --version
+for file in man/man1/underpass-doctor.1.gz doc/underpass/copyright; do
+    chroot root dpkg --search "/usr/share/$file"
+done
+chroot root dpkg --verify underpass
+chroot root dpkg --remove underpass
+if [ -e root/usr/bin/underpass ]; then exit 1; fi
+"#;
+
+fn installs_and_goes(scratch: &Scratch, package: &Path) {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", INSTALL, "sh"]).arg(scratch.path("debian"));
+    command.arg(workspace().join("target/debian-root").canonicalize().unwrap()).arg(package);
+    let said = must(command);
+    assert!(said.contains(&format!("underpass {VERSION}")), "{said}");
+    assert!(said.contains("underpass: /usr/share/man/man1/underpass-doctor.1.gz"), "{said}");
 }
 
 /// No program names a folder of this machine.
