@@ -144,7 +144,7 @@ function Save-Url([string]$Url, [string]$File) {
 }
 
 # Downloads a package and its list of sums into a folder, checks it, and gives its path.
-function Save-Package([string]$Url, [string]$To) {
+function Save-WslPackage([string]$Url, [string]$To) {
     # Windows PowerShell 5.1 offers an old TLS by default, and its progress bar slows a download.
     $protocols = [Net.ServicePointManager]::SecurityProtocol
     $protocols = $protocols -bor [Net.SecurityProtocolType]::Tls12
@@ -160,7 +160,7 @@ function Save-Package([string]$Url, [string]$To) {
 }
 
 # The path of the package that -Package names, checked. A download goes into a folder.
-function Get-Package([string]$To) {
+function Get-WslPackage([string]$To) {
     $wanted = $Package
     if (-not $wanted) {
         $names = @((Get-PackageName), 'underpass.wsl')
@@ -172,7 +172,7 @@ function Get-Package([string]$To) {
         throw ("There is no underpass.wsl beside this script. Give its path, its https URL or a " +
             "version with -Package.")
     }
-    if ($wanted -match '^https://') { return Save-Package $wanted $To }
+    if ($wanted -match '^https://') { return Save-WslPackage $wanted $To }
     if ($wanted -match '^[a-z]+://') {
         throw "What comes by http can be changed on the way: give an https URL, not $wanted."
     }
@@ -181,7 +181,7 @@ function Get-Package([string]$To) {
             throw ("This install.ps1 comes from no release, so it does not know where version " +
                 "$wanted is. Give the file underpass.wsl or its URL with -Package.")
         }
-        return Save-Package "$releases/download/v$($Matches[1])/$(Get-PackageName)" $To
+        return Save-WslPackage "$releases/download/v$($Matches[1])/$(Get-PackageName)" $To
     }
     $file = $wanted
     if (-not (Test-Path $file -PathType Leaf)) {
@@ -263,7 +263,7 @@ if ((Test-Distro) -and -not (Test-Installed)) {
 $downloads = Join-Path ([IO.Path]::GetTempPath()) "underpass-$PID"
 New-Item -ItemType Directory -Force $downloads | Out-Null
 try {
-    $source = Get-Package $downloads
+    $source = Get-WslPackage $downloads
     New-Item -ItemType Directory -Force $folder | Out-Null
     # The distro is replaced as a whole, except for its configuration and logs. They lie on Windows'
     # disk meanwhile, so that they outlive whatever fails. Linux copies them: a pipe of Windows
@@ -279,14 +279,16 @@ try {
         Invoke-Wsl --terminate $Name
         Invoke-Wsl --unregister $Name
     }
+    # Also what a run left that did not come to its end.
+    $restored = @($kept | Where-Object { Test-Path (Join-Path $folder (Split-Path $_ -Leaf)) })
     try {
         Invoke-Wsl --import $Name $folder $source --version 2
     } catch {
-        throw ("WSL did not import $source, and no distro '$Name' is left: " +
-            "$($_.Exception.Message). Its configuration is in $folder. Update WSL with wsl " +
-            "--update, and run this script again: it puts the configuration back.")
+        $where = ''
+        if ($restored) { $where = " The configuration and the logs are kept in $folder." }
+        throw ("WSL did not import ${source}: $($_.Exception.Message).$where Update WSL with " +
+            "wsl --update, and run this script again.")
     }
-    $restored = @($kept | Where-Object { Test-Path (Join-Path $folder (Split-Path $_ -Leaf)) })
     foreach ($path in $restored) {
         $file = Split-Path $path -Leaf
         Invoke-Wsl -d $Name --cd $folder --exec cp $file $path

@@ -24,10 +24,10 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("Get-Distro", &[]),
     ("Get-FileHash", &["-Algorithm"]),
     ("Get-ItemProperty", &[]),
-    ("Get-Package", &[]),
     ("Get-PackageName", &[]),
     ("Get-ScheduledTask", &["-TaskName", "-ErrorAction"]),
     ("Get-Sum", &[]),
+    ("Get-WslPackage", &[]),
     // Without -UseBasicParsing 5.1 asks for Internet Explorer.
     ("Invoke-WebRequest", &["-Uri", "-OutFile", "-UseBasicParsing"]),
     ("Invoke-Wsl", &[]),
@@ -56,7 +56,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("Remove-Item", &["-Recurse", "-Force", "-ErrorAction"]),
     ("Remove-Starter", &[]),
     ("Resolve-Path", &[]),
-    ("Save-Package", &[]),
+    ("Save-WslPackage", &[]),
     ("Save-Url", &[]),
     ("Select-Object", &["-First"]),
     ("Split-Path", &["-Leaf"]),
@@ -329,27 +329,29 @@ fn configuration_and_logs_outlive_the_distro() {
 fn nothing_is_changed_before_the_package_was_checked() {
     let text = script();
     let install = text.split_once("Write-Host \"Underpass is removed.\"\n").unwrap().1;
-    let checked = install.find("$source = Get-Package $downloads").unwrap();
+    let checked = install.find("$source = Get-WslPackage $downloads").unwrap();
     for change in ["Remove-Starter", "--terminate", "--unregister", "--import", "Register-App"] {
         assert!(install.find(change).unwrap() > checked, "{change}");
     }
     let imports = install.matches("Invoke-Wsl --import $Name $folder $source --version 2").count();
     assert_eq!((imports, install.matches("--import").count()), (1, 1), "what was checked");
     // Each way to a package ends in a check, or in a file without a list of sums.
-    let get = between(&text, "function Get-Package([string]$To) {\n", "\n}\n");
+    let get = between(&text, "function Get-WslPackage([string]$To) {\n", "\n}\n");
     let ways: Vec<&str> = get.lines().filter(|line| line.contains("return ")).collect();
     assert!(
-        ways.len() == 2 && ways.iter().all(|way| way.contains("return Save-Package ")),
+        ways.len() == 2 && ways.iter().all(|way| way.contains("return Save-WslPackage ")),
         "{ways:?}"
     );
     assert!(get.ends_with("if (Test-Path $list) { Test-Sum $file $list }\n    $file"), "{get}");
-    let save = between(&text, "function Save-Package([string]$Url, [string]$To) {\n", "\n}\n");
+    let save = between(&text, "function Save-WslPackage([string]$Url, [string]$To) {\n", "\n}\n");
     assert!(save.ends_with("    Test-Sum $file $list\n    $file"), "{save}");
     let test = between(&text, "function Test-Sum([string]$File, [string]$List) {\n", "\n}\n");
     assert_eq!(test.matches("throw").count(), 2, "no sum, and another sum: {test}");
     assert!(test.contains("(Get-FileHash -Algorithm SHA256 $File).Hash"), "{test}");
     // Only https: what comes by http can be changed, and its sums with it.
-    assert!(get.contains("if ($wanted -match '^https://') { return Save-Package $wanted $To }\n"));
+    assert!(
+        get.contains("if ($wanted -match '^https://') { return Save-WslPackage $wanted $To }\n")
+    );
     let other = get.split_once("if ($wanted -match '^[a-z]+://') {\n").unwrap().1;
     assert!(other.trim_start().starts_with("throw "), "{other}");
     // The list lies beside the package; .NET replaces each match, so an empty one must not count.
@@ -371,10 +373,11 @@ fn is_version(word: &str) -> bool {
 #[test]
 fn a_version_is_downloaded_from_where_the_release_says_it_is() {
     let text = script();
-    let get = between(&text, "function Get-Package([string]$To) {\n", "\n}\n");
+    let get = between(&text, "function Get-WslPackage([string]$To) {\n", "\n}\n");
     assert!(get.contains(r"if ($wanted -match '^v?(\d+\.\d+\.\d+[0-9A-Za-z.-]*)$') {"), "{get}");
     assert!(is_version(env!("CARGO_PKG_VERSION")), "ours is one");
-    let url = r#"return Save-Package "$releases/download/v$($Matches[1])/$(Get-PackageName)" $To"#;
+    let url =
+        r#"return Save-WslPackage "$releases/download/v$($Matches[1])/$(Get-PackageName)" $To"#;
     assert!(get.contains(url), "{get}");
     // scripts/release fills in these two lines, and fails where they are not there.
     for line in ["$version = ''", "$releases = ''"] {
