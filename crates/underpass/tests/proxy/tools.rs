@@ -340,7 +340,8 @@ fn status_tells_all_places_and_which_one_wins() {
     );
     let text = home.proxy(&["status"]).well().out;
     assert!(
-        text.contains("http://***@git:1") && text.contains("not http://***@env:1 from $https_proxy"),
+        text.contains("http://***@git:1")
+            && text.contains("not http://***@env:1 from $https_proxy"),
         "{text}"
     );
     assert!(!text.contains("s3cret"), "{text}");

@@ -196,7 +196,11 @@ fn resolver_is(facts: &Facts, state: HopState) {
 fn addresses_work_and_names_do_not_by_a_wrong_resolv_conf() {
     let facts = wrong_servers();
     let text = said(&only(&facts, "dns-servers"));
-    for part in ["192.0.2.1 gives no answer", "8.8.8.8 tells the address", "so that it writes the file again"] {
+    for part in [
+        "192.0.2.1 gives no answer",
+        "8.8.8.8 tells the address",
+        "so that it writes the file again",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(!text.contains("settings dns auto"), "it is WSL's already: {text}");
@@ -361,7 +365,10 @@ fn names_that_only_windows_can_resolve_are_split_dns() {
     assert!(text.contains("Windows resolves of git.corp.example: 10.20.0.5"), "{text}");
     assert!(text.contains("dnsTunneling=true") && text.contains("wsl -d underpass up"), "{text}");
     let text = said(&only(&nobody_knows(), "dns-company-unknown"));
-    assert!(text.contains("Neither WSL's servers nor Windows can resolve git.corp.example"), "{text}");
+    assert!(
+        text.contains("Neither WSL's servers nor Windows can resolve git.corp.example"),
+        "{text}"
+    );
     // Windows was not asked: it is not said that it does not know.
     let mut unasked = nobody_knows();
     unasked.probes.dns.retain(|ask| ask.asked != Asked::Windows);
