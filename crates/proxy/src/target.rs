@@ -47,6 +47,15 @@ impl Host {
             Self::Address(address) => address.to_string(),
         }
     }
+
+    /// Whether it is this machine's own loopback, which other machines and containers cannot reach.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Self::Name(name) => name.trim_end_matches('.').eq_ignore_ascii_case("localhost"),
+            Self::Address(address) => address.is_loopback(),
+        }
+    }
 }
 
 /// As in a URL: an IPv6 address in brackets (RFC 3986 section 3.2.2).

@@ -106,14 +106,10 @@ impl Proxy {
         format!("{scheme}://{rest}")
     }
 
-    /// Whether it is on this machine's own loopback, which other machines and containers cannot
-    /// reach.
+    /// Whether it is on this machine's own loopback.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        match self.url.host() {
-            Host::Name(name) => name.eq_ignore_ascii_case("localhost"),
-            Host::Address(address) => address.is_loopback(),
-        }
+        self.url.host().is_loopback()
     }
 
     /// Whether it wants a user.
@@ -175,7 +171,9 @@ mod tests {
             "http://[fd00::1]:80"
         );
         assert!(Proxy::new(Scheme::Http, "a b", 80).is_err());
-        assert!(Proxy::new(Scheme::Socks5, "127.0.0.1", 1).unwrap().is_loopback());
+        for own in ["127.0.0.1", "::1", "LocalHost", "localhost."] {
+            assert!(Proxy::new(Scheme::Socks5, own, 1).unwrap().is_loopback(), "{own}");
+        }
         assert!(!Proxy::new(Scheme::Socks5, "172.28.48.1", 1).unwrap().is_loopback());
         assert!("https".parse::<Scheme>().is_err());
     }

@@ -72,17 +72,21 @@ pub fn used(tool: Tool, reading: &Reading<'_>) -> Vec<ProxySetting> {
     all
 }
 
-/// The environment's settings, and of each tool's own those that count.
+/// The environment's settings, and of each tool's own those that count. What a nearer setting passes
+/// over is left out unless it has the same value: the tool would use that proxy again once the
+/// nearer setting is gone.
 #[must_use]
 pub fn all(reading: &Reading<'_>) -> (Vec<ProxySetting>, Vec<GitRewrite>) {
     let mut settings = variables(Tool::Environment, &VARIABLES, reading);
     for tool in Tool::APPLIED.into_iter().chain([Tool::Ssh]) {
-        let firsts = levels(tool, reading).into_iter().filter_map(|level| {
-            let first = level.settings.into_iter().next();
+        for Level { settings: mut level, .. } in levels(tool, reading) {
+            let Some(first) = level.first().map(|first| first.value.clone()) else { continue };
+            level.retain(|setting| setting.value == first);
             // That git goes directly on purpose has a check of its own.
-            first.filter(|first| tool == Tool::Git || !first.value.is_empty())
-        });
-        settings.extend(firsts);
+            if tool == Tool::Git || !first.is_empty() {
+                settings.extend(level);
+            }
+        }
     }
     (settings, Git(reading.git_config.unwrap_or_default()).rewrites())
 }

@@ -16,10 +16,6 @@ pub(super) const CHECKS: &[Check] = &[
     Check::problem("dns-lie", &say::LIE, lie).at(Place::Resolver).past_way_out(),
 ];
 
-fn list(addresses: &[IpAddr]) -> String {
-    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
 /// A company's host that /etc/hosts has at an address where it is not reached, though servers know
 /// another.
 fn pinned(view: &View<'_>) -> Option<Found> {
@@ -46,7 +42,9 @@ fn pinned(view: &View<'_>) -> Option<Found> {
         evidence.extend(lines.iter().map(|(line, address)| {
             say::PINNED_SEEN.with("line", line).with("name", &ask.name).with("address", address)
         }));
-        evidence.push(say::PINNED_TOLD_SEEN.with("name", &ask.name).with("addresses", list(&told)));
+        evidence.push(
+            say::PINNED_TOLD_SEEN.with("name", &ask.name).with("addresses", seen::list(&told)),
+        );
         let numbers: Vec<String> = lines.iter().map(|(line, _)| format!("{line}d")).collect();
         let command = format!("sudo sed -i '{}' /etc/hosts", numbers.join(";"));
         Some(Found {
@@ -102,7 +100,7 @@ fn lie(view: &View<'_>) -> Option<Found> {
         say::LIE_SEEN
             .with("server", server)
             .with("name", &liar.name)
-            .with("addresses", list(addresses(&liar.answer))),
+            .with("addresses", seen::list(addresses(&liar.answer))),
     ];
     evidence.extend(true_ones.into_iter().filter_map(seen::ask));
     let mut fix = fixes::dns_auto(view);

@@ -3,8 +3,14 @@
 use crate::facts::{Ask, Asked, Lookup, Method, Outcome, ProxySetting, Reach, Whence, Why};
 use crate::view::has_addresses;
 use messages::{Text, doctor, doctor_proxy};
+use std::net::IpAddr;
 
-/// An attempt to reach somebody, and what came of it; nothing where nobody tried.
+/// Addresses in a sentence.
+pub(super) fn list(addresses: &[IpAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// An attempt to reach a host, and its outcome; nothing where there was none.
 pub(super) fn reach(reach: &Reach) -> Option<Text> {
     let target = &reach.target;
     let text = match (&reach.outcome, reach.whence, reach.method) {

@@ -2,7 +2,7 @@
 //! that changed, a firewall that is off.
 
 use super::check::{Check, Found};
-use super::fixes;
+use super::{fixes, seen};
 use crate::facts::{Entry, Mention, Outcome, ProxyProbe, ProxySetting};
 use crate::finding::{FixStep, Shell};
 use crate::view::{View, has_failed, is_ok};
@@ -123,7 +123,7 @@ fn run(view: &View<'_>) -> Option<Found> {
     let mut fix = vec![FixStep::Say(doctor::FIX_RESTART.text())];
     fix.extend(fixes::shutdown(view));
     Some(Found {
-        evidence: vec![say::RUN_SEEN.with("detail", super::seen::in_words(*why, detail))],
+        evidence: vec![say::RUN_SEEN.with("detail", seen::in_words(*why, detail))],
         cause: say::RUN_CAUSE.text(),
         fix,
     })
@@ -254,10 +254,6 @@ fn own_address(view: &View<'_>) -> Option<IpAddr> {
     addresses.map(ipnet::IpNet::addr).find(IpAddr::is_ipv4)
 }
 
-fn list(addresses: &[IpAddr]) -> String {
-    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
 /// What still names old addresses, and what mends that.
 #[derive(Default)]
 struct Stale {
@@ -376,7 +372,7 @@ fn address(view: &View<'_>) -> Option<Found> {
     if !old.is_empty()
         && let Some(now) = own_address(view)
     {
-        evidence.push(say::ADDRESS_NOW_SEEN.with("before", list(&old)).with("now", now));
+        evidence.push(say::ADDRESS_NOW_SEEN.with("before", seen::list(&old)).with("now", now));
     }
     evidence.extend(stale.evidence);
     let mut fix = stale.fix;

@@ -6,6 +6,7 @@ mod seen;
 
 pub use seen::{ExitSeen, ModeSeen, ProxySeen, ReachSeen, Seen, WindowsSeen};
 
+use config::settings::effective::asked_for;
 use config::settings::ini;
 use messages::verify as words;
 use messages::{Sentence, Text};
@@ -155,13 +156,11 @@ fn mode(seen: &ModeSeen) -> Item {
     Item::passed(KEY, subject, words::MIRRORED_AS_ASKED.with("shared", list(&shared)))
 }
 
-/// The mode that `.wslconfig` asks for. A name that WSL does not know leaves the default, as it
-/// does in WSL.
+/// The mode that `.wslconfig` asks for, by the line that counts for WSL. A name that WSL does not
+/// know leaves the default, as it does in WSL.
 fn asked_mode(wslconfig: &str) -> NetworkingMode {
     let file = ini::File::parse(wslconfig);
-    let asked = ["wsl2", "experimental"]
-        .into_iter()
-        .find_map(|section| file.get(section, "networkingMode"));
+    let asked = asked_for(&file, "wsl2", "networkingMode");
     asked.and_then(NetworkingMode::by_name).unwrap_or(NetworkingMode::Nat)
 }
 

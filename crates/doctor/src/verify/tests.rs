@@ -120,6 +120,12 @@ fn the_mode_in_force_is_compared_with_the_one_asked_for() {
         ItemState::Passed,
         "its older place"
     );
+    let both = format!("{old}\n[wsl2]\nnetworkingMode=nat");
+    assert_eq!(
+        mode(&both, NetworkingMode::Mirrored, &windows).0,
+        ItemState::Passed,
+        "the first line counts, also that of the older place"
+    );
     assert_eq!(
         mode("[wsl2]\nnetworkingMode=mirorred", NetworkingMode::Nat, &nat).0,
         ItemState::Passed,

@@ -288,6 +288,9 @@ fn odd_cases_are_read_as_their_owners_read_them() {
         ("/etc/npmrc", "https-proxy=no\nproxy=N\n"),
     ];
     assert_eq!(files(&npm).used(Tool::Npm), ["/etc/npmrc (proxy)=N"]);
+    // Of two keys with one value neither can be left where that proxy is dead.
+    let npm = [("/h/.npmrc", "proxy=N\nhttps-proxy=N\n"), ("/etc/npmrc", "proxy=M\n")];
+    assert_eq!(files(&npm).all(), ["npm /h/.npmrc (https-proxy):2=N", "npm /h/.npmrc (proxy):1=N"]);
     // Yarn 1: `https-proxy` of npm's file goes over its own `proxy`.
     let yarn = [("/h/.yarnrc", "proxy \"Y\"\n"), ("/h/.npmrc", "https-proxy=N\n")];
     assert_eq!(

@@ -9,7 +9,7 @@ use probe::Failure;
 use probe::client::{Client, Way};
 use probe::http::Url;
 use probe::resolver::Resolver;
-use proxy::{Host, ProxyUrl, Target, mask};
+use proxy::{ProxyUrl, Target, mask};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -115,16 +115,9 @@ async fn proxy(
     ProxySeen {
         variables,
         proxy: proxy.to_string(),
-        is_loopback: is_loopback(proxy.host()),
+        is_loopback: proxy.host().is_loopback(),
         outside,
         exit,
-    }
-}
-
-fn is_loopback(host: &Host) -> bool {
-    match host {
-        Host::Address(address) => address.is_loopback(),
-        Host::Name(name) => name.trim_end_matches('.').eq_ignore_ascii_case("localhost"),
     }
 }
 
