@@ -29,8 +29,8 @@ impl Change {
         })
     }
 
-    /// The text with the old lines back. Nothing where the new lines are missing or stand there more
-    /// than once: another program changed them.
+    /// The text with the old lines back. Nothing where the new lines are missing or stand there
+    /// more than once: another program changed them.
     pub(crate) fn undo(&self, text: &str) -> Option<String> {
         let is_at = |at: usize| {
             let (end, is_line) = (at + self.new.len(), at == 0 || text[..at].ends_with('\n'));

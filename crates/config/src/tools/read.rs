@@ -72,16 +72,20 @@ pub fn used(tool: Tool, reading: &Reading<'_>) -> Vec<ProxySetting> {
     all
 }
 
-/// The environment's settings, and of each tool's own those that count. What a nearer setting passes
-/// over is left out unless it has the same value: the tool would use that proxy again once the
-/// nearer setting is gone.
+/// The environment's settings, and of each tool's own those that count, each once: Yarn reads npm's
+/// files too. What a nearer setting passes over is left out unless it has the same value: the tool
+/// would use that proxy again once the nearer setting is gone.
 #[must_use]
 pub fn all(reading: &Reading<'_>) -> (Vec<ProxySetting>, Vec<GitRewrite>) {
     let mut settings = variables(Tool::Environment, &VARIABLES, reading);
     for tool in Tool::APPLIED.into_iter().chain([Tool::Ssh]) {
         for Level { settings: mut level, .. } in levels(tool, reading) {
             let Some(first) = level.first().map(|first| first.value.clone()) else { continue };
-            level.retain(|setting| setting.value == first);
+            let is_known = |new: &ProxySetting| {
+                let is_it = |known: &ProxySetting| known.file == new.file && known.key == new.key;
+                new.file.is_some() && settings.iter().any(is_it)
+            };
+            level.retain(|setting| setting.value == first && !is_known(setting));
             // That git goes directly on purpose has a check of its own.
             if tool == Tool::Git || !first.is_empty() {
                 settings.extend(level);

@@ -153,9 +153,9 @@ fn nothing() -> Survey {
     Survey { links, routes, rules, ipv6_rules: None, wslinfo: None, signs: None }
 }
 
-/// The targets outside, all by address. The system, or else a public server, resolves the names that
-/// the user gives. Where neither does, well-known addresses stand for the internet, since the first
-/// question is whether any address can be reached.
+/// The targets outside, all by address. The system, or else a public server, resolves the names
+/// that the user gives. Where neither does, well-known addresses stand for the internet, since the
+/// first question is whether any address can be reached.
 async fn outside(wishes: &Wishes) -> Vec<SocketAddr> {
     let look_up = |one: Target| async move {
         let name = match one.host {

@@ -297,6 +297,11 @@ fn odd_cases_are_read_as_their_owners_read_them() {
         files(&yarn).used(Tool::Yarn),
         ["/h/.npmrc (https-proxy)=N", "/h/.yarnrc (proxy)=Y"]
     );
+    assert_eq!(
+        files(&yarn[1..]).all(),
+        ["npm /h/.npmrc (https-proxy):1=N"],
+        "a line that two tools read is one setting"
+    );
     // Later ones take neither `httpProxy` nor a variable for https.
     let yarn = [("/h/.yarnrc.yml", "httpProxy: \"Y\"\n")];
     let variables = &[("https_proxy", "l")];
