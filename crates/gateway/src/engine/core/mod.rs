@@ -302,6 +302,7 @@ impl<D> Core<D> {
         &mut self.tap
     }
 
+    #[cfg(test)]
     pub(super) fn stack(&mut self) -> &mut Stack {
         &mut self.stack
     }

@@ -54,6 +54,7 @@ pub(crate) fn checksum(parts: &[&[u8]]) -> u16 {
 
 /// Where TCP's header begins in a packet without options or extension headers; `None` for other
 /// protocols.
+#[cfg(test)]
 pub(crate) fn tcp_at(packet: &[u8]) -> Option<usize> {
     match (packet[0] >> 4, packet[9], packet[6]) {
         (4, TCP, _) => Some(20),

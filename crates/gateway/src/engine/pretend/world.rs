@@ -84,6 +84,7 @@ pub(crate) struct Gateway {
     /// What the engine calls once it is up.
     up: Option<fn(&Status)>,
     network: mpsc::Sender<Parcel<NetworkReport>>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "it keeps the channel open"))]
     pub(crate) wishes: watch::Receiver<Wish>,
 }
 
@@ -167,6 +168,7 @@ impl Gateway {
         }
     }
 
+    #[cfg(test)]
     pub(crate) fn report(&mut self) -> Status {
         self.engine.report(self.now)
     }
