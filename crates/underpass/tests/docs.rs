@@ -53,7 +53,7 @@ fn headings(text: &str) -> BTreeSet<String> {
     titles.map(slug).collect()
 }
 
-/// What is wrong with a link of a page, if anything.
+/// The fault of a link of a page, if it has one.
 fn fault(page: &Path, target: &str) -> Option<String> {
     // Releases and issues are GitHub's, not files.
     let is_elsewhere = target.starts_with("https://") || target.contains("../releases/");
@@ -147,7 +147,7 @@ fn the_sources_that_pages_name_exist() {
     assert!(named.len() > 60, "{named:?}");
 }
 
-/// The first words of the ids of findings, and what follows them.
+/// Whether a word has the form of a finding's id.
 fn is_finding(word: &str) -> bool {
     let areas = ["network-", "dns-", "proxy-", "windows-", "wsl-", "tools-"];
     areas.iter().any(|area| word.starts_with(area))

@@ -111,7 +111,7 @@ fn both_readmes_have_the_same_parts_with_the_same_commands_and_facts() {
     }
 }
 
-/// Somebody whose network is broken finds the first command at once.
+/// A reader whose network is broken finds the first command at once.
 #[test]
 fn each_readme_is_short_and_begins_with_a_command() {
     for name in ["README.md", "README.zh-CN.md"] {
