@@ -241,7 +241,7 @@ mod tests {
         facts.question.outside = "1.1.1.1:443".to_owned();
         let text = render(&judge(&facts, None), Language::English, Colour::None, Hints::Folded);
         let expected = "\
-The way to the internet
+The path to the internet
   ✓ Program
   │
   ✓ Names (DNS)  10.255.255.254
@@ -255,12 +255,12 @@ The way to the internet
   ✓ Internet  1.1.1.1:443
 
 The four steps
-  1. Is an address outside reached?  yes
-  2. Are interface, address, default route and gateway sound?  not needed
-  3. Are names resolved?  yes
-  4. Do the proxies that are set work?  not needed
+  1. Can an outside address be reached?  yes
+  2. Are interface, address, default route and gateway in order?  not needed
+  3. Can names be resolved?  yes
+  4. Do the configured proxies work?  not needed
 
-Nothing is wrong: every check that could be made passed.
+No problems found: every check that could run passed.
 ";
         assert_eq!(text, expected);
     }
@@ -274,9 +274,9 @@ Nothing is wrong: every check that could be made passed.
         let text = render(&diagnosis, Language::English, Colour::None, Hints::Folded);
         for part in [
             "  ✗ Windows  ← broken here\n",
-            "  · Internet  1.1.1.1:443  ← behind the break\n",
+            "  · Internet  1.1.1.1:443  ← after the break\n",
             "1 problem(s) found.\n",
-            "✗ What Windows forwards for WSL does not get out  (ends the way, network-nat)\n  Seen\n    1.1.1.1 answers no ping.\n",
+            "✗ Traffic that Windows forwards for WSL does not get out  (network down, network-nat)\n  Seen\n    1.1.1.1 does not answer pings.\n",
             "      in PowerShell:\n        wsl -d underpass up\n",
             r"      in %UserProfile%\.wslconfig:",
             "were skipped because they depend on what is broken here.",
@@ -313,10 +313,10 @@ Nothing is wrong: every check that could be made passed.
         let diagnosis = judge(&facts, None);
         let text = |hints| render(&diagnosis, Language::English, Colour::None, hints);
         let folded = text(Hints::Folded);
-        let end = "1 hint(s); `--hints` shows them in full:\n  ! Windows' firewall does not guard WSL  (windows-firewall)\n";
+        let end = "1 hint(s); `--hints` shows them in full:\n  ! Windows' firewall does not protect WSL  (windows-firewall)\n";
         assert!(folded.ends_with(end), "{folded}");
         assert!(
-            folded.contains("✗ The clock differs from Windows'")
+            folded.contains("✗ WSL's clock differs from Windows'")
                 && !folded.contains("firewall=true"),
             "{folded}"
         );
@@ -330,8 +330,8 @@ Nothing is wrong: every check that could be made passed.
         wslconfig(&mut facts, "[wsl2]\nfirewall=false\n");
         let text = render(&judge(&facts, None), Language::English, Colour::None, Hints::Folded);
         assert!(
-            text.contains("Everything works, with 1 hint(s).")
-                && text.contains("! Windows' firewall does not guard WSL"),
+            text.contains("Everything works; 1 hint(s).")
+                && text.contains("! Windows' firewall does not protect WSL"),
             "{text}"
         );
     }

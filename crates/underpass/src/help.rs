@@ -78,7 +78,7 @@ fn describe(command: Command, path: &[String], language: Language) -> Command {
     command
         .mut_args(|arg| {
             let text = of(&words, Some(&name(&arg)));
-            let heading = arg.get_long().and_then(heading);
+            let heading = arg.get_long().and_then(|long| heading(&words, long));
             let arg = match heading {
                 Some(heading) => arg.help_heading(heading.half(language)),
                 None => arg,
@@ -119,7 +119,11 @@ fn name(arg: &Arg) -> String {
     arg.get_long().map_or_else(|| format!("[{}]", arg.get_id()), |long| format!("--{long}"))
 }
 
-fn heading(long: &str) -> Option<&'static Sentence> {
+fn heading(command: &[&str], long: &str) -> Option<&'static Sentence> {
+    // What others try, `up` only waits for.
+    if (command, long) == (&["up"], "outside") {
+        return Some(&words::RUNNING);
+    }
     HEADINGS.iter().find(|(_, options)| options.contains(&long)).map(|(heading, _)| *heading)
 }
 
@@ -191,7 +195,11 @@ fn usage(command: &mut Command, language: Language) -> String {
         Language::English => text.to_owned(),
         Language::Chinese => text.replace("[OPTIONS]", "[选项]").replace("COMMAND>", "命令>"),
     };
-    format!("{} {text}", styled(&words::USAGE.text().say(language), language))
+    let gap = match language {
+        Language::English => " ",
+        Language::Chinese => "",
+    };
+    format!("{}{gap}{text}", styled(words::USAGE.half(language), language))
 }
 
 fn of_command(command: &Command) -> (String, String) {
@@ -312,7 +320,7 @@ fn wrapped(text: &str, indent: usize) -> String {
 fn pieces(text: &str) -> Vec<&str> {
     let is_wide = |letter: char| columns(letter.encode_utf8(&mut [0; 4])) > 1;
     let closes = |letter: char| "，。；：、）”？！】》".contains(letter);
-    let opens = |letter: char| "（“【《".contains(letter);
+    let opens = |letter: char| "（“【《[(".contains(letter);
     let mut pieces = Vec::new();
     let mut start = 0;
     let mut letters = text.char_indices().peekable();

@@ -204,7 +204,7 @@ fn the_windows_host_taken_from_resolv_conf() {
         let found = finding(&verdict, "proxy-nameserver");
         let evidence = found["evidence"].to_string();
         for part in
-            ["Line 2 of", "/.bashrc takes WINDOWS_HOST from resolv.conf", "Line 3 of", DNS_TUNNEL]
+            ["Line 2 of", "/.bashrc reads WINDOWS_HOST from resolv.conf", "Line 3 of", DNS_TUNNEL]
         {
             assert!(evidence.contains(part), "{part}: {evidence}");
         }

@@ -239,9 +239,9 @@ mod tests {
             error("wsl2.networkMode=nat"),
             "WSL has no key 'wsl2.networkMode' in .wslconfig or wsl.conf: did you mean wsl2.networkingMode?"
         );
-        assert!(error("general.guiApplications=maybe").contains("it takes true, false"));
+        assert!(error("general.guiApplications=maybe").contains("it accepts true, false"));
         assert!(
-            error("wsl2.memory=8 GB").contains("it takes 8GB"),
+            error("wsl2.memory=8 GB").contains("it accepts 8GB"),
             "{}",
             error("wsl2.memory=8 GB")
         );

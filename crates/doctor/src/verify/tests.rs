@@ -92,7 +92,7 @@ fn a_healthy_machine_passes_every_item_in_order() {
         }
     }
     let said = item(&healthy(), "mode").said[0].say(Language::English);
-    assert_eq!(said, "nat is in force, as .wslconfig has it; addresses of the VM: 172.28.48.2");
+    assert_eq!(said, "nat is in force, as set in .wslconfig; addresses of the VM: 172.28.48.2");
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn the_outside_and_the_exit_may_be_reached_by_the_proxy_alone() {
     assert_eq!(verdict(&seen, "exit"), by_proxy);
     assert_eq!(verdict(&seen, "proxy"), (ItemState::Passed, vec![&words::ONLY_EXIT]));
     let said = item(&seen, "outside").said[0].say(Language::Chinese);
-    assert_eq!(said, "5 s 内没有收到 198.51.100.1:443 的回应");
+    assert_eq!(said, "5 s 内没有收到 198.51.100.1:443 的应答");
 
     seen.proxies.clear();
     assert_eq!(

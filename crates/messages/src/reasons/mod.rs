@@ -152,17 +152,19 @@ fn of_system(reason: &str) -> Option<String> {
     (!reason.contains(": ")).then(|| format!("{words}（错误码 {number}）"))
 }
 
-/// Texts with `: ` in between, of which at least one is known.
+/// Texts with `: ` in between, of which at least one is known. A text may have a colon of its own:
+/// the longest known beginning counts.
 fn chain(reason: &str) -> Option<String> {
-    reason.match_indices(": ").find_map(|(at, colon)| {
-        let (first, rest) = (&reason[..at], &reason[at + colon.len()..]);
-        let known = whole(first).or_else(|| of_system(first));
-        let after = in_chinese(rest);
-        if known.is_none() && after.is_none() {
-            return None;
-        }
-        let first = known.unwrap_or_else(|| first.to_owned());
-        Some(format!("{first}：{}", after.unwrap_or_else(|| rest.to_owned())))
+    let splits = || {
+        let colons = reason.match_indices(": ");
+        colons.map(|(at, colon)| (&reason[..at], &reason[at + colon.len()..]))
+    };
+    let begins = splits().collect::<Vec<_>>().into_iter().rev().find_map(|(first, rest)| {
+        let known = whole(first).or_else(|| of_system(first))?;
+        Some(format!("{known}：{}", in_words(rest, Language::Chinese)))
+    });
+    begins.or_else(|| {
+        splits().find_map(|(first, rest)| Some(format!("{first}：{}", in_chinese(rest)?)))
     })
 }
 
@@ -196,6 +198,14 @@ mod tests {
             "无法读取 /etc/x：没有该文件或目录（错误码 2）"
         );
         assert_eq!(chinese("git: standard output cannot be written"), "git：无法写入标准输出");
+        // An error that names its cause, and the cause behind it.
+        let cause = "Permission denied (os error 13)";
+        assert_eq!(
+            chinese(&format!(
+                "the configuration file /a cannot be read: {cause}; check --config: {cause}"
+            )),
+            "无法读取配置文件 /a：权限不够（错误码 13）；请检查 --config：权限不够（错误码 13）"
+        );
     }
 
     #[test]

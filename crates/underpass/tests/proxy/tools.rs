@@ -230,7 +230,7 @@ fn apt_reads_what_was_made_for_it() {
     for line in [
         "Acquire::http::Proxy \"http://192.0.2.9:8080\";",
         "Acquire::http::Proxy::localhost \"DIRECT\";",
-        "  apt     http://192.0.2.9:8080 by /etc/apt/apt.conf.d/zz-underpass-proxy.conf",
+        "  apt     http://192.0.2.9:8080 from /etc/apt/apt.conf.d/zz-underpass-proxy.conf",
         "Acquire::https::Proxy \"socks5h://192.0.2.9:1080\";",
     ] {
         assert!(said.out.contains(line), "{line}: {said:?}");

@@ -117,7 +117,7 @@ fn a_file_is_checked_by_its_path_alone() {
     let said = check("other", &[]);
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(
-        said.out.contains("other:2: warning") && said.out.contains("something that WSL takes: 4\n"),
+        said.out.contains("other:2: warning") && said.out.contains("a value that WSL accepts: 4\n"),
         "{said:?}"
     );
     assert!(!said.out.contains("nosuch"), "{said:?}");
@@ -138,7 +138,7 @@ fn the_modes_are_explained_for_this_machine() {
         "NAT and mirrored mode\n",
         "  NAT: ",
         "  mirrored: ",
-        "use nat mode now",
+        "WSL uses nat mode",
         "This Windows supports both",
     ] {
         assert!(said.out.contains(part), "{part}: {said:?}");
@@ -165,9 +165,9 @@ fn show_tells_what_is_in_force_where_it_comes_from_and_the_default() {
     assert_eq!(line("networkingMode"), "networkingMode mirrored line 4 (default: nat)");
     assert_eq!(
         line("firewall"),
-        "firewall true because of wsl2.networkingMode=mirrored, whatever line 5 says"
+        "firewall true set by wsl2.networkingMode=mirrored; line 5 has no effect"
     );
-    assert_eq!(line("swap "), "swap 25% default, since line 7 cannot be read");
+    assert_eq!(line("swap "), "swap 25% default, because line 7 cannot be read");
     assert_eq!(line("dnsTunneling "), "dnsTunneling true default");
     assert_eq!(line("generateResolvConf"), "generateResolvConf false line 2 (default: true)");
     assert!(
@@ -218,9 +218,9 @@ fn check_tells_each_mistake_with_its_line_and_what_to_do() {
     assert_eq!(said.code, Some(1), "{said:?}");
     let (wslconfig, wsl_conf) = (machine.path(".wslconfig"), machine.path("etc/wsl.conf"));
     for (path, line, what) in [
-        (&wslconfig, 5, "wsl2.networkingMode=mirrored leaves it no choice"),
-        (&wslconfig, 6, "WSL knows no key wsl2.nosuch"),
-        (&wslconfig, 7, "wsl2.swap cannot be 'x': WSL goes by its default, 25%"),
+        (&wslconfig, 5, "wsl2.networkingMode=mirrored overrides it"),
+        (&wslconfig, 6, "WSL has no key wsl2.nosuch"),
+        (&wslconfig, 7, "wsl2.swap cannot be 'x': WSL uses the default, 25%"),
         (
             &wsl_conf,
             2,
@@ -354,8 +354,8 @@ fn what_windows_decides_is_shown_and_checked_by_the_facts_of_the_host() {
     };
     let shown = on(&["show"]).out;
     for line in [
-        "nat              because of DisabledComponents=0xFF in the registry, whatever line 2 says",
-        "false            because of a Windows without a working DnsQueryRaw, whatever line 3 says",
+        "nat              set by DisabledComponents=0xFF in the registry; line 2 has no effect",
+        "false            set by a Windows without a working DnsQueryRaw; line 3 has no effect",
     ] {
         assert!(shown.contains(line), "{line}: {shown}");
     }
@@ -397,7 +397,7 @@ fn utf_16_in_wsl_conf_is_told_and_never_written() {
     fs::write(machine.path(".wslconfig"), &text).unwrap();
     fs::remove_file(machine.path("etc/wsl.conf")).unwrap();
     let said = machine.run_on_new(&["check"]);
-    assert!(said.out.contains("boot.systemd is none of .wslconfig's keys"), "{said:?}");
+    assert!(said.out.contains("boot.systemd is not a key of .wslconfig"), "{said:?}");
 }
 
 #[test]

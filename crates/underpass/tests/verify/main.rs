@@ -85,7 +85,7 @@ fn where_everything_works_it_says_so_item_by_item_and_in_both_languages() {
     expect(&told, "public-name", "ok", &["www.test", "127.0.0.1"]);
     expect(&told, "outside", "ok", &[&outside, "connected"]);
     expect(&told, "exit", "ok", &[&echo, "127.0.0.1"]);
-    expect(&told, "proxy", "skipped", &["none is set"]);
+    expect(&told, "proxy", "skipped", &["no proxy is set"]);
     expect(&told, "company-host", "ok", &[&company]);
     expect(&told, "company-name", "ok", &["wiki.corp.test"]);
 
@@ -160,7 +160,7 @@ fn each_fault_fails_its_item_and_says_what_to_try() {
         &told,
         "company-name",
         "failed",
-        &["127.83.2.1 says", "127.83.2.3 knows it", "--server 127.83.2.3"],
+        &["127.83.2.1 reports", "127.83.2.3 knows the name", "--server 127.83.2.3"],
     );
 
     let failed = verify(&folder, &servers, &words).output().unwrap();
@@ -177,7 +177,7 @@ fn each_fault_fails_its_item_and_says_what_to_try() {
         items(&told, "dns-server")[0]["said"].as_str().unwrap().contains("SERVFAIL"),
         "{told:#}"
     );
-    expect(&told, "company-name", "ok", &["127.83.2.3 gives"]);
+    expect(&told, "company-name", "ok", &["127.83.2.3 returns"]);
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn a_proxy_is_in_force_when_the_outside_sees_another_address_by_it() {
         &told,
         "proxy",
         "ok",
-        &["http_proxy, https_proxy", "in force", PROXY_EXIT, "without it 127.0.0.1"],
+        &["http_proxy, https_proxy", "in force", PROXY_EXIT, "without it, 127.0.0.1"],
     );
     expect(
         &with(&[("http_proxy", format!("http://me:s3cret@proxy.test:{guarded}"))]),
@@ -339,7 +339,7 @@ fn the_mode_in_force_is_compared_with_windows_addresses_and_wslconfig() {
         &mode("nat", &mirrored),
         "mode",
         "failed",
-        &["asks for mirrored, but nat", "wsl --shutdown"],
+        &["sets mirrored, but nat", "wsl --shutdown"],
     );
     let elsewhere = facts("198.51.100.9/24", "[wsl2]\nnetworkingMode=mirrored\n");
     expect(&mode("mirrored", &elsewhere), "mode", "failed", &["192.0.2.7", "198.51.100.9"]);
@@ -349,7 +349,7 @@ fn the_mode_in_force_is_compared_with_windows_addresses_and_wslconfig() {
         "ok",
         &["nat is in force", "192.0.2.7"],
     );
-    expect(&mode("nat", "exit 3"), "mode", "skipped", &["could not be asked"]);
+    expect(&mode("nat", "exit 3"), "mode", "skipped", &["could not be queried"]);
 }
 
 #[test]

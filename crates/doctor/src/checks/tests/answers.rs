@@ -28,12 +28,10 @@ pub(super) fn broken() -> Vec<Facts> {
 #[test]
 fn an_address_in_the_hosts_file_is_not_blamed_on_the_company() {
     let text = said(&only(&pinned(), "dns-hosts-file"));
+    assert!(text.contains("Line 2 of /etc/hosts maps git.corp.example to 10.99.0.1."), "{text}");
     assert!(
-        text.contains("Line 2 of /etc/hosts says that git.corp.example is 10.99.0.1."),
-        "{text}"
-    );
-    assert!(
-        text.contains("is 10.20.0.5") && text.ends_with("sudo sed -i '2d' /etc/hosts"),
+        text.contains("resolves git.corp.example to 10.20.0.5")
+            && text.ends_with("sudo sed -i '2d' /etc/hosts"),
         "{text}"
     );
     // It is where DNS says, and shut.
@@ -53,7 +51,7 @@ fn an_address_in_the_hosts_file_is_not_blamed_on_the_company() {
 fn a_server_that_answers_a_public_name_with_a_private_address_is_told() {
     let text = said(&only(&lied_to(), "dns-lie"));
     assert!(
-        text.contains("10.255.255.254 says that www.msftconnecttest.com is 127.0.0.1."),
+        text.contains("10.255.255.254 resolves www.msftconnecttest.com to 127.0.0.1."),
         "{text}"
     );
     assert!(text.contains("Windows resolves"), "{text}");

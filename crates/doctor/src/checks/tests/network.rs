@@ -211,7 +211,7 @@ fn no_network_at_all_by_a_vpns_routes() {
 #[test]
 fn a_cut_without_a_known_culprit_is_told_too() {
     let said = said(&only(&cut_nat(), "network-nat"));
-    assert!(said.contains("Windows itself reaches 1.1.1.1:443"), "{said}");
+    assert!(said.contains("Windows itself can reach 1.1.1.1:443"), "{said}");
     // The same where Windows could not be asked at all.
     let mut unknown = cut_nat();
     unknown.windows = None;
@@ -311,7 +311,7 @@ fn a_dead_gateway_means_wsls_network_stack() {
     let facts = dead_gateway();
     let text = said(&only(&facts, "network-gateway"));
     assert!(text.contains("wsl --shutdown") && text.contains("172.28.48.1"), "{text}");
-    assert!(text.contains("ends everything that runs in: Debian, underpass"), "{text}");
+    assert!(text.contains("ends all programs running in: Debian, underpass"), "{text}");
     assert_eq!(state_of(&facts, Place::Gateway), HopState::Broken);
     assert_eq!(state_of(&facts, Place::Windows), HopState::Behind);
     // By what the kernel knows of it, where nobody asked.
@@ -339,7 +339,7 @@ fn windows_that_is_offline_is_not_wsls_fault() {
     let facts = offline();
     assert!(
         said(&only(&facts, "windows-offline"))
-            .contains("Windows itself does not reach 1.1.1.1:443 either")
+            .contains("Windows itself cannot reach 1.1.1.1:443 either")
     );
     assert_eq!(state_of(&facts, Place::Windows), HopState::Broken);
     let mut no_adapter = cut_nat();
@@ -384,7 +384,8 @@ fn an_interface_an_address_and_a_route_are_needed() {
 fn a_second_tunnel_is_in_the_way_when_it_carries_nothing_or_stands_beside_ours() {
     let text = said(&only(&second_tunnel(), "network-other-tunnel"));
     assert!(
-        text.contains("wsl --terminate wsl-vpnkit") && text.contains("into its interface wsltap"),
+        text.contains("wsl --terminate wsl-vpnkit")
+            && text.contains("points to its interface wsltap"),
         "{text}"
     );
     // One that is known by its device alone is no distro and no unit.

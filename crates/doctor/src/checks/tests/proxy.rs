@@ -246,7 +246,7 @@ fn a_proxy_that_does_not_run_or_has_no_name_is_told_as_that() {
     );
     assert!(
         said(&only(&unreadable(), "proxy-setting"))
-            .contains("It names no proxy: its port is missing")
+            .contains("It is not a usable proxy: its port is missing")
     );
     assert!(
         said(&only(&unknown_name(), "proxy-name")).contains("Resolve-DnsName proxy.corp.example")
@@ -316,7 +316,8 @@ fn where_only_a_proxy_leads_out_one_must_be_set() {
         Some("http=127.0.0.1:7890;https=127.0.0.1:7890".to_owned());
     let text = said(&only(&local, "proxy-needed"));
     assert!(
-        text.contains("does not hand on in nat mode") && text.contains("networkingMode=mirrored"),
+        text.contains("does not pass such a setting on in nat mode")
+            && text.contains("networkingMode=mirrored"),
         "{text}"
     );
     // By a script.
@@ -352,10 +353,12 @@ fn auto_proxy_needs_a_system_proxy() {
 fn one_spelling_of_a_variable_is_a_hint() {
     let finding = only(&one_spelling(), "proxy-spelling");
     assert_eq!(finding.severity, Severity::Hint);
-    assert!(said(&finding).contains("HTTPS_PROXY is set, https_proxy is not"));
+    assert!(said(&finding).contains("HTTPS_PROXY is set, but https_proxy is not"));
     let mut other = nat();
     proxy(&mut other, "http_proxy", GATEWAY_PROXY);
-    assert!(said(&only(&other, "proxy-spelling")).contains("http_proxy is set, HTTP_PROXY is not"));
+    assert!(
+        said(&only(&other, "proxy-spelling")).contains("http_proxy is set, but HTTP_PROXY is not")
+    );
 }
 
 /// The start file of much advice, with DNS tunneling.
@@ -383,9 +386,9 @@ fn a_nameserver_is_not_the_windows_host() {
     let facts = at_a_nameserver();
     let text = said(&only(&facts, "proxy-nameserver"));
     for part in [
-        "Line 2 of /home/li/.bashrc takes WINDOWS_HOST from resolv.conf",
+        "Line 2 of /home/li/.bashrc reads WINDOWS_HOST from resolv.conf",
         "Line 3 of /home/li/.bashrc sets it",
-        "The value names 10.255.255.254",
+        "The value contains 10.255.255.254",
         "sed -i --follow-symlinks '2{/resolv\\.conf/s/=.*/=\"$(underpass host)\"/}' /home/li/.bashrc",
         "unset https_proxy HTTPS_PROXY",
     ] {
@@ -414,7 +417,7 @@ fn a_nameserver_is_not_the_windows_host() {
         ..ProxyProbe::default()
     };
     let text = said(&only(&two, "proxy-nameserver"));
-    assert!(text.contains("The value names 10.255.255.254, 172.28.48.1"), "{text}");
+    assert!(text.contains("The value contains 10.255.255.254, 172.28.48.1"), "{text}");
     // At the gateway it is Windows that is asked, and the port that is wrong.
     let mut gateway = windows_10();
     shut_proxy(&mut gateway, "http://172.28.48.1:7890").on_windows_loopback = failed(Why::Refused);

@@ -58,7 +58,7 @@ pub(super) fn broken() -> Vec<Facts> {
 fn what_this_kernel_refuses_is_not_blamed_on_windows() {
     let text = said(&only(&refusing_rule(), "network-rule"));
     assert!(
-        text.contains("Rule 100 is: from all unreachable.")
+        text.contains("Rule 100: from all unreachable.")
             && text.ends_with("sudo ip rule del priority 100"),
         "{text}"
     );
@@ -83,7 +83,7 @@ fn a_default_route_to_a_dead_router_is_not_blamed_on_wsl() {
     let text = said(&only(&second_route(), "network-second-route"));
     assert!(
         text.contains(
-            "by 172.28.63.254 is taken (metric 0), not the one by 172.28.48.1 (metric 100)"
+            "through 172.28.63.254 (metric 0) is used, not the one through 172.28.48.1 (metric 100)"
         ),
         "{text}"
     );

@@ -157,7 +157,10 @@ fn a_mirror_that_git_asks_has_to_answer() {
     let key = "'url.https://mirror.test/https://github.com/.insteadOf'";
     let command =
         format!("git config --file /home/li/.gitconfig --unset-all {}", key.trim_matches('\''));
-    assert!(text.contains("mirror.test:443 gets no answer") && text.ends_with(&command), "{text}");
+    assert!(
+        text.contains("Connecting to mirror.test:443 times out") && text.ends_with(&command),
+        "{text}"
+    );
     // A key with a secret in it is in no command.
     let mut secret = git_by_a_dead_mirror();
     secret.git_rewrites[0].base = "https://me:s3cret@mirror.test/".to_owned();
@@ -173,7 +176,10 @@ fn a_mirror_that_git_asks_has_to_answer() {
 fn apt_update_times_out_by_its_own_dead_proxy() {
     let text = said(&only(&dead_apt(), "tools-apt"));
     let command = r"sudo sed -i --follow-symlinks '3{/http:\/\/192\.0\.2\.99:3128/d}' /etc/apt/apt.conf.d/95proxy";
-    assert!(text.contains(command) && text.contains("192.0.2.99:3128 gets no answer"), "{text}");
+    assert!(
+        text.contains(command) && text.contains("Connecting to 192.0.2.99:3128 times out"),
+        "{text}"
+    );
     let text = said(&only(&with_variables(dead_apt()), "tools-apt"));
     assert!(
         text.contains(&format!("sudo underpass proxy apply --tools apt --proxy {GOOD}")),
@@ -215,7 +221,7 @@ fn apt_update_times_out_without_the_proxy_that_the_shell_has() {
     for part in [
         "sudo does not pass them on",
         "sudo underpass proxy apply --tools apt --proxy http://192.0.2.80:7890",
-        "1.1.1.1:443 gets no answer",
+        "Connecting to 1.1.1.1:443 times out",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
@@ -256,7 +262,7 @@ fn git_clone_hangs_by_gits_own_dead_proxy() {
 #[test]
 fn git_clone_hangs_by_ssh() {
     let text = said(&only(&shut_ssh(), "tools-ssh"));
-    for part in ["github.com:22 gets no answer", "HostName ssh.github.com", "TUN mode"] {
+    for part in ["Connecting to github.com:22 times out", "HostName ssh.github.com", "TUN mode"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(!text.contains("ProxyCommand"), "there is no proxy to go by: {text}");
@@ -308,10 +314,10 @@ fn other_tools_with_a_dead_proxy_are_told_together() {
 #[test]
 fn dockers_networks_must_not_have_the_companys_addresses() {
     let text = said(&only(&docker_has_the_companys_addresses(), "tools-docker-subnet"));
-    assert!(text.contains("br-0123456789ab has 10.20.0.0/16, and 10.20.0.5 is in it"), "{text}");
+    assert!(text.contains("br-0123456789ab uses 10.20.0.0/16, which contains 10.20.0.5"), "{text}");
     assert!(text.contains("default-address-pools"), "{text}");
     let text = said(&only(&docker_has_the_outside(), "network-docker"));
-    assert!(text.contains("docker0 has 1.1.0.0/16, and 1.1.1.1 is in it"), "{text}");
+    assert!(text.contains("docker0 uses 1.1.0.0/16, which contains 1.1.1.1"), "{text}");
     only(&docker_overlaps(), "tools-docker-overlap");
     assert!(judge(&docker_overlaps(), None).is_well());
     assert_eq!(ids(&docker("172.17.0.1/16")), [""; 0]);

@@ -179,7 +179,7 @@ fn interop_that_is_broken_is_told_by_what_is_broken() {
 fn a_mode_that_is_asked_for_must_be_in_force() {
     let text = said(&only(&fallen_back(), "wsl-mode"));
     assert!(
-        text.contains("asks for networkingMode=mirrored") && text.contains("wsl --shutdown"),
+        text.contains("sets networkingMode=mirrored") && text.contains("wsl --shutdown"),
         "{text}"
     );
     assert!(
@@ -235,7 +235,7 @@ fn what_keeps_wsl_from_a_mode_is_named() {
     wslconfig(&mut no_virtio, "[wsl2]\nnetworkingMode=consomme\nvirtio=false\n");
     on_newest(&mut no_virtio, WslHost::default());
     let text = said(&only(&no_virtio, "wsl-mode"));
-    assert!(text.contains("Another setting rules it out: wsl2.virtio=false"), "{text}");
+    assert!(text.contains("Another setting prevents it: wsl2.virtio=false"), "{text}");
     // WSL 2.5.9 has no mode of that name, and a Windows 10 has virtioproxy.
     let mut older = nat();
     wslconfig(&mut older, "[wsl2]\nnetworkingMode=consomme\n");
@@ -284,11 +284,11 @@ fn addresses_of_before_the_restart_are_found_wherever_they_are_named() {
     let text = said(&only(&changed(), "wsl-address"));
     for part in [
         "changed from 172.22.0.9, 172.22.0.1 to 172.28.48.2",
-        "https_proxy still names 172.22.0.1",
-        "/etc/hosts still names 172.22.0.1",
+        "https_proxy still uses 172.22.0.1",
+        "/etc/hosts still uses 172.22.0.1",
         r"sudo sed -i 's/^172\.22\.0\.1\b/172.28.48.1/' /etc/hosts",
         "listenaddress=0.0.0.0 listenport=8080 connectaddress=172.28.48.2 connectport=80",
-        "/home/li/.bashrc:12 still names 172.22.0.1",
+        "/home/li/.bashrc:12 still uses 172.22.0.1",
         "underpass proxy on --port 7890",
         "networkingMode=mirrored",
     ] {
