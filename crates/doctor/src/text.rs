@@ -175,7 +175,8 @@ impl Page {
             Severity::Hint => ("!", Paint::Warn),
         };
         let head = format!("{sign} {}", self.say(&finding.title.text()));
-        let name = format!("({}, {})", self.say(&severity(finding.severity)), finding.id);
+        let severity = self.say(&severity(finding.severity));
+        let name = self.aside(&format!("{severity}{}{}", self.comma(), finding.id));
         writeln!(self.out, "\n{}  {}", self.paint(paint, &head), self.paint(Paint::Faint, &name))?;
         self.label(&doctor::EVIDENCE.text())?;
         for text in &finding.evidence {
@@ -189,13 +190,28 @@ impl Page {
 
     fn folded(&mut self, hint: &Finding) -> fmt::Result {
         let title = format!("! {}", self.say(&hint.title.text()));
-        let id = format!("({})", hint.id);
+        let id = self.aside(hint.id);
         writeln!(
             self.out,
             "  {}  {}",
             self.paint(Paint::Warn, &title),
             self.paint(Paint::Faint, &id)
         )
+    }
+
+    /// What stands behind a title.
+    fn aside(&self, text: &str) -> String {
+        match self.language {
+            Language::English => format!("({text})"),
+            Language::Chinese => format!("（{text}）"),
+        }
+    }
+
+    const fn comma(&self) -> &'static str {
+        match self.language {
+            Language::English => ", ",
+            Language::Chinese => "，",
+        }
     }
 
     fn label(&mut self, text: &Text) -> fmt::Result {
@@ -211,7 +227,8 @@ impl Page {
                 (self.say(&doctor::IN_FILE.with("file", file)), lines)
             }
         };
-        writeln!(self.out, "      {}", self.paint(Paint::Faint, &format!("{place}:")))?;
+        let colon = self.language.colon().trim_end();
+        writeln!(self.out, "      {}", self.paint(Paint::Faint, &format!("{place}{colon}")))?;
         lines.iter().try_for_each(|line| writeln!(self.out, "        {}", printable_line(line)))
     }
 
@@ -287,7 +304,9 @@ No problems found: every check that could run passed.
         assert!(!text.contains('\x1b'));
         let chinese = render(&diagnosis, Language::Chinese, Colour::None, Hints::Folded);
         assert!(
-            chinese.contains("此处中断") && chinese.contains("在 PowerShell 中执行"),
+            chinese.contains("此处中断")
+                && chinese.contains("（网络中断，network-nat）\n  现象\n")
+                && chinese.contains("      在 PowerShell 中执行：\n"),
             "{chinese}"
         );
     }

@@ -22,7 +22,7 @@ pub fn columns(text: &str) -> usize {
     text.chars().map(|letter| if is_wide(letter) { 2 } else { 1 }).sum()
 }
 
-/// A text with spaces behind it, so that it is `width` columns wide at least.
+/// A text with spaces after it, so that it is `width` columns wide at least.
 #[must_use]
 pub fn padded(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(columns(text))))

@@ -1,4 +1,4 @@
-//! What the command `underpass` itself says: `up`, `service`, `doctor --report` and `proxy status`.
+//! The sentences of `up`, `service`, `doctor --report` and `proxy status`.
 
 sentences! {
     // ---- up
@@ -98,7 +98,7 @@ sentences! {
     USED: "{proxy} from {place}", "{proxy}（来自 {place}）";
     /// A setting that another one outranks.
     NOT_USED: "not {proxy} from {place}", "忽略 {proxy}（来自 {place}）";
-    /// Behind a tool that is not there.
+    /// After a tool that is not there.
     NOT_INSTALLED: " (not installed)", "（未安装）";
     /// A tool or Windows without a proxy.
     NO_PROXY: "no proxy", "没有代理";

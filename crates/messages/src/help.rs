@@ -14,8 +14,8 @@ macro_rules! texts {
 }
 
 /// The text of a command, by its words without `underpass` (`settings dns auto`), or of an option
-/// or argument of it (`settings dns auto --yes`, `man [folder]`). What a command does not have is
-/// looked up in the commands above it: options that several commands share stand there once.
+/// or argument of it (`settings dns auto --yes`, `man [folder]`). Options that
+/// several commands share stand once, under the command above them.
 pub fn of(command: &[&str], argument: Option<&str>) -> Option<Text> {
     let Some(argument) = argument else { return find(&command.join(" ")) };
     (0..=command.len()).rev().find_map(|depth| {

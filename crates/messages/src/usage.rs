@@ -39,11 +39,11 @@ sentences! {
     MACHINE: "Files and versions", "文件与版本";
     /// Heading of options.
     CHANGE: "Making the change", "执行更改";
-    /// Behind an option's text.
+    /// After an option's text.
     DEFAULT: "[default: {value}]", "[默认值：{value}]";
-    /// Behind an option's text.
+    /// After an option's text.
     VALUES: "[possible values: {value}]", "[可选值：{value}]";
-    /// Behind an option's text.
+    /// After an option's text.
     VARIABLE: "[env: {value}]", "[环境变量：{value}]";
     /// Of the root command's help.
     TRY:

@@ -16,7 +16,7 @@ pub enum DialogError {
     #[error("the proxy's answer cannot be understood: {0}")]
     Malformed(&'static str),
     /// It requires authentication, and has received no credentials.
-    #[error("the proxy requires a user and password{}: put them into its URL, as USER:PASSWORD@HOST", offers(.schemes))]
+    #[error("the proxy requires a user and password{}: give them in its URL, as USER:PASSWORD@HOST", offers(.schemes))]
     CredentialsNeeded {
         /// The schemes that it offers, such as `Basic, Negotiate`; empty if it names none.
         schemes: String,
@@ -62,9 +62,7 @@ fn reason_after_space(reason: &str) -> String {
 
 fn http_hint(status: u16) -> &'static str {
     match status {
-        400 | 404 | 405 | 501 => {
-            ": web servers that are not proxies answer like this; is the port right?"
-        }
+        400 | 404 | 405 | 501 => ": web servers that are not proxies answer so; is the port right?",
         403 => ": it does not allow this destination or port",
         _ => "",
     }

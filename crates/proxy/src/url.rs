@@ -49,23 +49,21 @@ pub enum ProxyUrlError {
     #[error("it is empty: write http://HOST:PORT or socks5://HOST:PORT")]
     Empty,
     /// Another protocol.
-    #[error("the scheme '{0}' is not supported: write http://HOST:PORT or socks5://HOST:PORT")]
+    #[error("'{0}' is not supported for proxies: write http://HOST:PORT or socks5://HOST:PORT")]
     Scheme(String),
     /// `https://`, by which some mean "for https".
     #[error(
-        "TLS to the proxy itself is not supported: write http://HOST:PORT, which also carries https"
+        "TLS to the proxy itself is not supported: write http://HOST:PORT, which carries https as well"
     )]
     Tls,
     /// There is no port.
-    #[error("it has no port, and tools use different defaults: write HOST:PORT")]
+    #[error("it has no port, and tools assume different ones: write HOST:PORT")]
     NoPort,
     /// The port is not a number from 1 to 65535. Contains the text.
     #[error("its port '{0}' is not a number from 1 to 65535: write HOST:PORT")]
     Port(String),
     /// The host is missing, or not valid.
-    #[error(
-        "its host is missing or contains an invalid character (an IPv6 address stands in brackets)"
-    )]
+    #[error("its host is missing or has an invalid character (an IPv6 address stands in brackets)")]
     Host,
     /// There is more after the port.
     #[error("there is text after the port: a proxy has no path")]

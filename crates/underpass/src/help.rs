@@ -94,7 +94,7 @@ fn describe(command: Command, path: &[String], language: Language) -> Command {
         })
 }
 
-/// The examples, which a description of a command has below its help, and a note behind them.
+/// The examples, which a description of a command has below its help, and then a note.
 fn below(command: &Command, words: &[&str], language: Language) -> Option<String> {
     let examples = command.get_after_help()?.to_string();
     let heading = words::EXAMPLES.half(language);
@@ -120,7 +120,7 @@ fn name(arg: &Arg) -> String {
 }
 
 fn heading(command: &[&str], long: &str) -> Option<&'static Sentence> {
-    // What others try, `up` only waits for.
+    // Other commands test this target; `up` only decides by it.
     if (command, long) == (&["up"], "outside") {
         return Some(&words::RUNNING);
     }
@@ -255,7 +255,7 @@ fn specification(arg: &Arg) -> String {
     format!("{short}--{long}{many} {values}").trim_end().to_owned()
 }
 
-/// What an argument does, and what clap knows of its values.
+/// The text of an argument, with its values as clap knows them.
 fn text(arg: &Arg, language: Language) -> String {
     let mut text = arg.get_help().map(ToString::to_string).unwrap_or_default();
     let mut add = |sentence: &'static Sentence, value: String| {
@@ -298,8 +298,8 @@ fn rows(table: Vec<(String, String)>) -> Vec<String> {
     table.into_iter().map(line).collect()
 }
 
-/// A text in lines of at most [`WIDTH`] columns, each behind as many spaces as `indent`. Chinese has
-/// no spaces: a line may end behind any of its characters, but none begins with punctuation.
+/// A text in lines of at most [`WIDTH`] columns, each after as many spaces as `indent`. Chinese has
+/// no spaces: a line may end after any of its characters, but none begins with punctuation.
 fn wrapped(text: &str, indent: usize) -> String {
     let room = WIDTH - indent;
     let mut lines = vec![String::new()];
@@ -316,7 +316,7 @@ fn wrapped(text: &str, indent: usize) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The pieces behind which a line may end.
+/// The pieces after which a line may end.
 fn pieces(text: &str) -> Vec<&str> {
     let is_wide = |letter: char| columns(letter.encode_utf8(&mut [0; 4])) > 1;
     let closes = |letter: char| "，。；：、）”？！】》".contains(letter);

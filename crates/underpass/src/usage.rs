@@ -51,7 +51,7 @@ fn call(error: &Error) -> String {
     if words.is_empty() { "underpass".to_owned() } else { words.join(" ") }
 }
 
-/// What is wrong; nothing where it is help or the version that is asked for.
+/// The mistake; `None` if clap shows help or the version.
 fn mistake(error: &Error) -> Option<Text> {
     let option = || strings(error, ContextKind::InvalidArg).join(" ");
     let value = || strings(error, ContextKind::InvalidValue).join(" ");

@@ -26,7 +26,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if path.is_dir() && !["tests", "model", "scripted"].contains(&name.as_str()) {
+        if path.is_dir() && !["tests", "model", "scripted", "reasons"].contains(&name.as_str()) {
             files(&path, found);
         } else if name.ends_with(".rs") && !["tests.rs", "hostile.rs"].contains(&name.as_str()) {
             found.push(path);
@@ -49,7 +49,7 @@ fn sources() -> Vec<(PathBuf, String)> {
     found.into_iter().map(read).collect()
 }
 
-/// The text of a string literal that the code begins with, behind white space.
+/// The text of a string literal that the code begins with, after white space.
 fn literal(code: &str) -> Option<String> {
     let mut letters = code.trim_start().strip_prefix('"')?.chars().peekable();
     let mut text = String::new();

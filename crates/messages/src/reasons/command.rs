@@ -1,6 +1,9 @@
-//! What the command itself reports.
+//! Reasons that the command itself reports.
 
 super::reasons! {
+    "the proxy requires a user and password, in its URL as USER:PASSWORD@HOST" =>
+        "代理要求用户名和密码，请写进代理地址，形式为 用户名:密码@主机";
+    "the proxy or the server does not allow it" => "代理或服务器不允许访问";
     "the log file {1} cannot be written: check --log-file" =>
         "无法写入日志文件 {1}：请检查 --log-file";
     "only `underpass up` starts this process" => "此进程只能由 `underpass up` 启动";

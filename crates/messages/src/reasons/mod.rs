@@ -101,7 +101,7 @@ fn values<'a>(pattern: &str, text: &'a str) -> Option<Vec<&'a str>> {
     rest.is_empty().then_some(values)
 }
 
-/// What the standard library says of an error of the system: words, and `(os error 13)`.
+/// An error of the system, as the standard library writes it: words, and `(os error 13)`.
 fn of_system(reason: &str) -> Option<String> {
     let (_, number) = reason.strip_suffix(')')?.rsplit_once(" (os error ")?;
     let words = match number.parse::<u32>().ok()? {
@@ -198,7 +198,7 @@ mod tests {
             "无法读取 /etc/x：没有该文件或目录（错误码 2）"
         );
         assert_eq!(chinese("git: standard output cannot be written"), "git：无法写入标准输出");
-        // An error that names its cause, and the cause behind it.
+        // An error that names its cause, and then the cause itself.
         let cause = "Permission denied (os error 13)";
         assert_eq!(
             chinese(&format!(

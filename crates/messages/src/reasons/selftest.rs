@@ -1,4 +1,4 @@
-//! What `underpass selftest` finds.
+//! Findings of `underpass selftest`.
 
 super::reasons! {
     "the tunnel is up" => "隧道已连通";

@@ -1,4 +1,4 @@
-//! What the system, Rust's library and TLS report.
+//! Reasons that the system, Rust's library and TLS report.
 
 super::reasons! {
     "it closed its output and had to be killed" => "它关闭了输出，已被强制结束";

@@ -1,4 +1,4 @@
-//! What settings, proxies, DNS and files are wrong with.
+//! Reasons about settings, proxies, DNS and files.
 
 super::reasons! {
     "'{1}' is not {2}; for example: {3}" => "“{1}”不是 {2}；例如：{3}";
@@ -39,15 +39,15 @@ super::reasons! {
         "{1} 的设置对整个系统有效：请用 sudo 以 root 身份运行";
     "it is empty: write http://HOST:PORT or socks5://HOST:PORT" =>
         "内容为空：请写成 http://主机:端口 或 socks5://主机:端口";
-    "the scheme '{1}' is not supported: write http://HOST:PORT or socks5://HOST:PORT" =>
+    "'{1}' is not supported for proxies: write http://HOST:PORT or socks5://HOST:PORT" =>
         "不支持协议“{1}”：请写成 http://主机:端口 或 socks5://主机:端口";
-    "TLS to the proxy itself is not supported: write http://HOST:PORT, which also carries https" =>
+    "TLS to the proxy itself is not supported: write http://HOST:PORT, which carries https as well" =>
         "不支持与代理本身建立 TLS 连接：请写成 http://主机:端口，它同样可以传送 https";
-    "it has no port, and tools use different defaults: write HOST:PORT" =>
+    "it has no port, and tools assume different ones: write HOST:PORT" =>
         "没有写端口，而各工具的默认端口不同：请写成 主机:端口";
     "its port '{1}' is not a number from 1 to 65535: write HOST:PORT" =>
         "端口“{1}”不是 1 到 65535 的数字：请写成 主机:端口";
-    "its host is missing or contains an invalid character (an IPv6 address stands in brackets)" =>
+    "its host is missing or has an invalid character (an IPv6 address stands in brackets)" =>
         "缺少主机，或主机中有无效字符（IPv6 地址要写在方括号中）";
     "there is text after the port: a proxy has no path" => "端口后面还有内容：代理地址没有路径";
     "its user or password has a '%' that is not followed by two hexadecimal digits, or is not \
@@ -62,7 +62,7 @@ super::reasons! {
          （host.corp.example）";
     "the proxy's answer is longer than {1} bytes" => "代理的应答超过 {1} 字节";
     "the proxy's answer cannot be understood: {1}" => "无法理解代理的应答：{1}";
-    "the proxy requires a user and a password{1}: put them into its URL, as USER:PASSWORD@HOST" =>
+    "the proxy requires a user and password{1}: give them in its URL, as USER:PASSWORD@HOST" =>
         "代理要求用户名和密码{1}：请写进代理地址，形式为 用户名:密码@主机";
     "the proxy rejects this user and password{1}" => "代理不接受该用户名和密码{1}";
     "the proxy answers: {1}" => "代理返回：{1}";
@@ -96,7 +96,7 @@ super::reasons! {
     ": is it a proxy, and is the port right?" => "：它是代理吗，端口正确吗？";
     " (it offers {1})" => "（它支持 {1}）";
     "the proxy answers {1}" => "代理返回 {1}";
-    "{1}: web servers that are not proxies answer like this; is the port right?" =>
+    "{1}: web servers that are not proxies answer so; is the port right?" =>
         "{1}：不是代理的网页服务器会这样应答，端口正确吗？";
     "{1}: it does not allow this destination or port" => "{1}：它不允许访问该目标或端口";
     "the proxy closed the connection {1}" => "代理关闭了连接，{1}";

@@ -1,4 +1,4 @@
-//! What the gateway reports.
+//! Reasons that the gateway reports.
 
 super::reasons! {
     "the relay program {1} was not found: give its path with --relay" =>
@@ -159,4 +159,41 @@ super::reasons! {
         "{1} 不能作为网卡名：请用 --tap 指定 1 到 15 个字母、数字、“-”、“_”或“.”（%d 表示空闲的编\
          号）";
     "the TAP {1} could not be made, {2} failed: {3}" => "无法创建 TAP {1}，{2} 失败：{3}";
+    "{1} is gone: an antivirus program took it, most likely; {2}" =>
+        "{1} 已不存在：很可能被杀毒软件删除；{2}";
+    "look at the antivirus program's history (Windows Security: Protection history) and have the \
+     file or its folder allowed" =>
+        "请查看杀毒软件的记录（Windows 安全中心：保护历史记录），并放行该文件或所在文件夹";
+    "Windows runs {1} for administrators only: in the file's properties, under Compatibility, \
+     'Run this program as an administrator' must be off" =>
+        "Windows 只允许管理员运行 {1}：请在文件属性的“兼容性”中取消“以管理员身份运行此程序”";
+    "{1} is built for {2}, and this machine is {3}: Windows on Arm runs x86_64 programs from \
+     Windows 11 on, and no Windows runs aarch64 programs elsewhere" =>
+        "{1} 是为 {2} 构建的，而本机是 {3}：Arm 版 Windows 从 Windows 11 起才能运行 x86_64 程序，\
+         其他 Windows 都不能运行 aarch64 程序";
+    "Windows refuses to start {1}: a policy that allows programs in certain folders only \
+     (AppLocker, App Control) does that, and so do antivirus programs; have it allowed, or copy \
+     it to a folder that is, and give that with --relay. On Windows 11 Smart App Control blocks \
+     programs without a signature, wherever they are, and makes no exception for one: see \
+     Settings > Privacy & security > Windows Security > App & browser control > Smart App \
+     Control" =>
+        "Windows 拒绝启动 {1}：只允许特定文件夹中的程序的策略（AppLocker、应用控制）或杀毒软件会这\
+         样做；请放行它，或把它复制到允许的文件夹，再用 --relay 指定。Windows 11 的智能应用控制会\
+         阻止所有没有签名的程序，且不能为单个程序例外：见“设置 → 隐私和安全性 → Windows 安全中心 \
+         → 应用和浏览器控制 → 智能应用控制”";
+    "it was ended from outside, and said nothing; if that happens again it is an antivirus \
+     program, most likely: {1} ({2})" =>
+        "它被外部结束，没有留下任何信息；如果再次发生，很可能是杀毒软件所为：{1}（{2}）";
+    "WSL's interop starts no Windows program by {1}: its side on Windows is gone (microsoft/WSL \
+     issue 41283); {2}; to renew it {3}" =>
+        "WSL 互操作无法通过 {1} 启动 Windows 程序：它在 Windows 一侧已失效（microsoft/WSL 的 \
+         issue 41283）；{2}；恢复办法：{3}";
+    "either the other side of {1} is gone (microsoft/WSL issue 41283), or Windows is slow to \
+     start the program; {2}; if that one answers at once, renew the first: {3}" =>
+        "{1} 的另一端已失效（microsoft/WSL 的 issue 41283），或者 Windows 启动程序太慢；{2}；如果\
+         换用后立即有应答，请恢复前一个：{3}";
+    "another session's socket is tried" => "改用其他会话的套接字";
+    "there is no other socket to try" => "没有其他套接字可用";
+    "run `wsl --terminate {1}` on Windows and start the distro again" =>
+        "在 Windows 上执行 `wsl --terminate {1}`，再重新启动该发行版";
 }

@@ -111,12 +111,12 @@ fn judge(line: &str) -> Attempt {
         .and_then(|code| code.parse().ok());
     match status {
         Some(407) => failed(format!(
-            "{line}: the proxy wants a user and a password, in its URL as USER:PASSWORD@HOST"
+            "{line}: the proxy requires a user and password, in its URL as USER:PASSWORD@HOST"
         )),
         Some(100..=402 | 404..=499) => Attempt::Passed(words::ANSWERED.with("status", line)),
-        Some(403) => failed(format!("{line}: the proxy, or the server, does not allow it")),
+        Some(403) => failed(format!("{line}: the proxy or the server does not allow it")),
         Some(_) => failed(line),
-        None => failed(format!("the answer is no HTTP: {}", line.escape_debug())),
+        None => failed(format!("the answer is not HTTP: {}", line.escape_debug())),
     }
 }
 
